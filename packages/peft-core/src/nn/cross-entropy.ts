@@ -1,0 +1,99 @@
+import { attr, hang, rawOp, tf } from '@graft/tf-graph';
+import { matmul } from './matmul.ts';
+import { type Weight, weightValue } from './weight.ts';
+
+export interface TokenLosses {
+  /** `(K)`: −log p of each label. */
+  losses: tf.Tensor;
+  /** `(K)` float32: 1 where the label is the most probable token. */
+  correct: tf.Tensor;
+}
+
+/** Rows of logits computed at a time: at 49,152 tokens 256 rows take 50 MB. */
+const CHUNK_ROWS = 256;
+
+const lossAttrs = [attr.type('T', 'float32'), attr.type('Tlabels', 'int32')];
+
+function lossAndGradient(logits: tf.Tensor, labels: tf.Tensor): [tf.Tensor, tf.Tensor] {
+  return rawOp('SparseSoftmaxCrossEntropyWithLogits', lossAttrs, [logits, labels]) as [tf.Tensor, tf.Tensor];
+}
+
+function hits(logits: tf.Tensor, labels: tf.Tensor): tf.Tensor {
+  return tf.cast(tf.equal(tf.argMax(logits, -1), labels), 'float32');
+}
+
+/** Losses from logits `(K, V)` that are already there; for a head that is itself adapted. */
+export function lossesOfLogits(logits: tf.Tensor, labels: tf.Tensor): TokenLosses {
+  const losses = tf.customGrad((logits, save) => {
+    const [loss, gradient] = lossAndGradient(logits as tf.Tensor, labels);
+    (save as tf.GradSaveFunc)([gradient]);
+    return { value: loss, gradFunc: (dy, [gradient]) => tf.mul(gradient!, tf.expandDims(dy as tf.Tensor, -1)) };
+  })(logits);
+  return { losses, correct: hits(logits, labels) };
+}
+
+/**
+ * Language-model head and cross entropy in one, in chunks of rows, so that the logits `(K, V)` never exist as a whole.
+ * hidden `(K, H)`, weight `(V, H)`, labels `(K)` int32. `scales` `(K)` is the weight of each row in the total loss, whose
+ * gradient is taken while a chunk's logits are there (the total is linear in the losses, so the outer gradient is a factor).
+ * Returns the scaled total, and each label's loss, without gradient.
+ */
+export function headLoss(
+  hidden: tf.Tensor,
+  weight: Weight,
+  labels: tf.Tensor,
+  scales: tf.Tensor,
+  withGradient: boolean,
+): { total: tf.Tensor } & TokenLosses {
+  const side: { losses?: tf.Tensor; correct?: tf.Tensor } = {};
+  const trained = weight.kind === 'trained';
+  const run = (hidden: tf.Tensor, table: tf.Tensor) => {
+    const parts: { losses: tf.Tensor; correct: tf.Tensor; dHidden?: tf.Tensor }[] = [];
+    let dTable: tf.Tensor | undefined;
+    let previous: tf.Tensor | undefined;
+    for (let start = 0; start < hidden.shape[0]!; start += CHUNK_ROWS) {
+      const rows = Math.min(CHUNK_ROWS, hidden.shape[0]! - start);
+      // One chunk after the other: side by side they would all be in memory at once.
+      const slice = tf.slice(hidden, [start, 0], [rows, hidden.shape[1]!]);
+      const x = previous ? hang(slice, previous) : slice;
+      const y = tf.slice(labels, [start], [rows]);
+      const logits = matmul(x, table, false, true);
+      const [losses, dLogits] = lossAndGradient(logits, y);
+      const correct = hits(logits, y);
+      if (withGradient) {
+        const scaled = tf.mul(dLogits, tf.reshape(tf.slice(scales, [start], [rows]), [rows, 1]));
+        const dHidden = matmul(scaled, table);
+        if (trained) {
+          const part = matmul(scaled, x, true);
+          dTable = dTable ? tf.add(dTable, part) : part;
+        }
+        parts.push({ losses, correct, dHidden });
+        previous = dHidden;
+      } else {
+        parts.push({ losses, correct });
+        previous = losses;
+      }
+    }
+    const join = (ts: tf.Tensor[]) => (ts.length === 1 ? ts[0]! : tf.concat(ts, 0));
+    side.losses = tf.keep(join(parts.map((p) => p.losses)));
+    side.correct = tf.keep(join(parts.map((p) => p.correct)));
+    const total = tf.sum(tf.mul(side.losses, scales));
+    return { total, dHidden: withGradient ? join(parts.map((p) => p.dHidden!)) : undefined, dTable };
+  };
+  if (!withGradient) {
+    const { total } = run(hidden, weightValue(weight, hidden));
+    return { total, losses: side.losses!, correct: side.correct! };
+  }
+  const total = trained
+    ? tf.customGrad((hidden, table, save) => {
+        const { total, dHidden, dTable } = run(hidden as tf.Tensor, table as tf.Tensor);
+        (save as tf.GradSaveFunc)([dHidden!, dTable!]);
+        return { value: total, gradFunc: (dy, [dHidden, dTable]) => [tf.mul(dHidden!, dy as tf.Tensor), tf.mul(dTable!, dy as tf.Tensor)] };
+      })(hidden, weight.tensor)
+    : tf.customGrad((hidden, save) => {
+        const { total, dHidden } = run(hidden as tf.Tensor, weightValue(weight, hidden as tf.Tensor));
+        (save as tf.GradSaveFunc)([dHidden!]);
+        return { value: total, gradFunc: (dy, [dHidden]) => tf.mul(dHidden!, dy as tf.Tensor) };
+      })(hidden);
+  return { total, losses: side.losses!, correct: side.correct! };
+}

@@ -1,0 +1,20 @@
+import { hang, tf } from '@graft/tf-graph';
+
+/** `silu(gate) · up`, elementwise: the middle of a gated feed-forward network. Keeps its two inputs, recomputes the sigmoid. */
+export function siluProduct(gate: tf.Tensor, up: tf.Tensor): tf.Tensor {
+  return tf.customGrad((a, b, save) => {
+    const [gate, up] = [a as tf.Tensor, b as tf.Tensor];
+    (save as tf.GradSaveFunc)([gate, up]);
+    return {
+      value: tf.mul(tf.mul(gate, tf.sigmoid(gate)), up),
+      gradFunc: (dy, [saved, up]) => {
+        const gate = hang(saved!, dy as tf.Tensor);
+        const s = tf.sigmoid(gate);
+        const silu = tf.mul(gate, s);
+        // d silu/d gate = s + silu · (1 − s)
+        const slope = tf.add(s, tf.mul(silu, tf.sub(1, s)));
+        return [tf.mul(tf.mul(dy as tf.Tensor, up!), slope), tf.mul(dy as tf.Tensor, silu)];
+      },
+    };
+  })(gate, up);
+}

@@ -1,0 +1,55 @@
+import { tf } from '@graft/tf-graph';
+import type { AdapterLayout } from '../adapter-layout.ts';
+import type { ResolvedTraining } from '../config.ts';
+
+export interface OptimizerState {
+  parameters: tf.Tensor;
+  expAvg: tf.Tensor;
+  expAvgSq: tf.Tensor;
+}
+
+/** Scalars of one step, computed in double precision on the host. */
+export interface OptimizerStep {
+  /** Learning rate of this step. */
+  learningRate: tf.Tensor;
+  /** learning rate / (1 − β₁ᵗ) */
+  stepSize: tf.Tensor;
+  /** √(1 − β₂ᵗ) */
+  rootCorrection: tf.Tensor;
+}
+
+/** The host's share of a step: t counts from 1. */
+export function optimizerScalars(training: ResolvedTraining, learningRate: number, t: number) {
+  return {
+    learning_rate: Float32Array.of(learningRate),
+    step_size: Float32Array.of(learningRate / (1 - training.adam_beta1 ** t)),
+    root_correction: Float32Array.of(Math.sqrt(1 - training.adam_beta2 ** t)),
+  };
+}
+
+/** Scales flat gradients so that their norm is at most `max`, as torch's clip_grad_norm_ does; 0 turns it off. Returns the norm before. */
+export function clipGradients(gradients: tf.Tensor, max: number): { clipped: tf.Tensor; norm: tf.Tensor } {
+  const norm = tf.sqrt(tf.sum(tf.square(gradients)));
+  if (max === 0) return { clipped: gradients, norm };
+  const factor = tf.minimum(tf.div(max, tf.add(norm, 1e-6)), 1);
+  return { clipped: tf.mul(gradients, factor), norm };
+}
+
+/**
+ * AdamW with decoupled weight decay over flat vectors `(size)`, in torch.optim.AdamW's order of operations.
+ * Source: Loshchilov and Hutter 2019, arXiv:1711.05101.
+ */
+export function adamW(state: OptimizerState, gradients: tf.Tensor, step: OptimizerStep, training: ResolvedTraining, layout: AdapterLayout): OptimizerState {
+  const { adam_beta1: beta1, adam_beta2: beta2, adam_epsilon: epsilon, weight_decay: decay } = training;
+  const decayed = decay === 0 ? state.parameters : tf.sub(state.parameters, tf.mul(state.parameters, tf.mul(decayMask(layout, decay), step.learningRate)));
+  const expAvg = tf.add(state.expAvg, tf.mul(tf.sub(gradients, state.expAvg), 1 - beta1));
+  const expAvgSq = tf.add(tf.mul(state.expAvgSq, beta2), tf.mul(tf.square(gradients), 1 - beta2));
+  const denominator = tf.add(tf.div(tf.sqrt(expAvgSq), step.rootCorrection), epsilon);
+  return { parameters: tf.sub(decayed, tf.mul(tf.div(expAvg, denominator), step.stepSize)), expAvg, expAvgSq };
+}
+
+/** The decay factor of each value: biases and norms, which have one axis, are not decayed, as in transformers' Trainer. */
+function decayMask(layout: AdapterLayout, decay: number): tf.Tensor {
+  if (layout.entries.every((e) => e.shape.length > 1)) return tf.scalar(decay);
+  return tf.concat(layout.entries.map((e) => tf.fill([e.length], e.shape.length > 1 ? decay : 0)), 0);
+}

@@ -1,0 +1,139 @@
+import { type Program, ProgramBuilder, tf } from '@graft/tf-graph';
+import type { PeftConfig, ResolvedTraining } from '../config.ts';
+import type { Architecture } from '../models/architecture.ts';
+import { attention, packedCausalMask } from '../nn/attention.ts';
+import { headLoss, lossesOfLogits } from '../nn/cross-entropy.ts';
+import type { RandomState } from '../nn/dropout.ts';
+import { takeRows } from '../nn/rows.ts';
+import { adapterTensors, declarePeftModel, type ParameterTensors, type PeftModel } from '../peft-model.ts';
+import type { GridShape } from '../text/index.ts';
+import { adamW, clipGradients } from './optimizer.ts';
+
+export interface TrainProgramSpec {
+  architecture: Architecture;
+  peft: PeftConfig;
+  training: ResolvedTraining;
+  storage: 'float32' | 'bfloat16';
+  /** Static shape of a training micro-batch. */
+  grid: GridShape;
+  /** Static shape of an evaluation batch; null without validation data. */
+  evaluationGrid: GridShape | null;
+}
+
+/** The program that trains: functions `step`, or `accumulate` and `apply`, and `evaluate`. */
+export interface TrainProgram {
+  program: Program;
+  model: PeftModel;
+}
+
+/** Names of the flat state variables, in the order of a checkpoint. */
+export const STATE = ['adapter', 'exp_avg', 'exp_avg_sq'] as const;
+
+export function buildTrainProgram(spec: TrainProgramSpec, eager = false): TrainProgram {
+  const { training, grid } = spec;
+  const builder = new ProgramBuilder();
+  const model = declarePeftModel(builder, spec.architecture, spec.peft, spec.storage);
+  const adapter = model.adapter!;
+  const flat = { shape: [model.layout.size] };
+  const expAvg = builder.variable({ name: 'exp_avg', ...flat });
+  const expAvgSq = builder.variable({ name: 'exp_avg_sq', ...flat });
+  const scalar = { shape: [], dtype: 'float32' } as const;
+  const stepInputs = { learning_rate: scalar, step_size: scalar, root_correction: scalar };
+
+  function update(gradients: tf.Tensor, step: Record<string, tf.Tensor>): tf.Tensor {
+    const { clipped, norm } = clipGradients(gradients, training.max_grad_norm);
+    const scalars = { learningRate: step.learning_rate!, stepSize: step.step_size!, rootCorrection: step.root_correction! };
+    const before = { parameters: adapter.read(), expAvg: expAvg.read(), expAvgSq: expAvgSq.read() };
+    const after = adamW(before, clipped, scalars, training, model.layout);
+    adapter.assign(after.parameters);
+    expAvg.assign(after.expAvg);
+    expAvgSq.assign(after.expAvgSq);
+    return norm;
+  }
+
+  if (training.gradient_accumulation_steps === 1) {
+    builder.function('step', { ...batchInputs(grid), seed: { shape: [2], dtype: 'int32' }, ...stepInputs }, (inputs) => {
+      const { loss, correct, gradients } = lossAndGradients(model, grid, inputs);
+      return { loss, correct, norm: update(gradients, inputs) };
+    });
+  } else {
+    const sum = builder.variable({ name: 'gradient_sum', ...flat });
+    builder.function('accumulate', { ...batchInputs(grid), seed: { shape: [2], dtype: 'int32' } }, (inputs) => {
+      const { loss, correct, gradients } = lossAndGradients(model, grid, inputs);
+      sum.assign(tf.add(sum.read(), gradients));
+      return { loss, correct };
+    });
+    builder.function('apply', stepInputs, (inputs) => {
+      const gradients = sum.read();
+      const norm = update(gradients, inputs);
+      sum.assign(tf.zeros([model.layout.size]));
+      return { norm };
+    });
+  }
+  if (spec.evaluationGrid) {
+    const grid = spec.evaluationGrid;
+    builder.function('evaluate', batchInputs(grid), (inputs) => {
+      const { total, correct } = lossOf(model, grid, inputs, adapterTensors(model), undefined, false);
+      return { loss: total, correct };
+    });
+  }
+  return { program: eager ? builder.buildEager() : builder.build(), model };
+}
+
+function batchInputs({ rows, tokens, labels }: GridShape) {
+  const perToken = { shape: [rows * tokens], dtype: 'int32' } as const;
+  const perLabel = { shape: [labels], dtype: 'int32' } as const;
+  return {
+    ids: perToken,
+    positions: perToken,
+    segments: perToken,
+    label_positions: perLabel,
+    label_ids: perLabel,
+    label_scales: { shape: [labels], dtype: 'float32' } as const,
+  };
+}
+
+/** Loss of a micro-batch and its flat gradients. `loss` is Σ scale · −log p, so the scales decide what is averaged. */
+function lossAndGradients(model: PeftModel, grid: GridShape, inputs: Record<string, tf.Tensor>) {
+  let correct: tf.Tensor | undefined;
+  const parameters = [...adapterTensors(model).values()];
+  const names = model.layout.entries.map((e) => e.name);
+  let streams = 0;
+  const random: RandomState = { seed: inputs.seed!, nextStream: () => streams++ };
+  const { value: loss, grads } = tf.valueAndGrads((...tensors) => {
+    const byName: ParameterTensors = new Map(names.map((name, i) => [name, tensors[i] as tf.Tensor]));
+    const result = lossOf(model, grid, inputs, byName, random, true);
+    correct = tf.keep(result.correct);
+    return result.total as tf.Scalar;
+  })(parameters);
+  return { loss, correct: correct!, gradients: model.layout.join(grads) };
+}
+
+function lossOf(
+  model: PeftModel,
+  { rows, tokens }: GridShape,
+  inputs: Record<string, tf.Tensor>,
+  parameters: ParameterTensors,
+  random: RandomState | undefined,
+  withGradient: boolean,
+): { total: tf.Tensor; correct: tf.Tensor } {
+  const mask = packedCausalMask(inputs.segments!, rows, tokens);
+  const runtime = model.runtime({
+    parameters,
+    attend: (_layer, q, k, v) => attention(q, k, v, mask),
+    ...(random ? { random } : {}),
+  });
+  const hidden = model.architecture.body(runtime, inputs.ids!, { rows, tokens, positions: inputs.positions! });
+  // The head is the widest layer: only positions that carry a label reach it.
+  const labelled = model.architecture.finalNorm(runtime, takeRows(hidden, inputs.label_positions!));
+  const [labels, scales] = [inputs.label_ids!, inputs.label_scales!];
+  const counted = (correct: tf.Tensor) => tf.sum(tf.mul(correct, tf.cast(tf.greater(scales, 0), 'float32')));
+  if (model.wraps('lm_head')) {
+    const { losses, correct } = lossesOfLogits(runtime.linear('lm_head', labelled), labels);
+    return { total: tf.sum(tf.mul(losses, scales)), correct: counted(correct) };
+  }
+  const head = model.weight('lm_head.weight', parameters)!;
+  const { total, correct } = headLoss(labelled, head, labels, scales, withGradient);
+  return { total, correct: counted(correct) };
+}
+
