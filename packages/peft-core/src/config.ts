@@ -1,0 +1,20 @@
+/** Schemas and parsing of what a job may ask for. Loads no TensorFlow. */
+export { type LoraConfig, LoraConfigSchema } from './config/lora-config.ts';
+export { nearest } from './config/nearest.ts';
+export {
+  type PeftConfig,
+  PeftConfigSchema,
+  PeftRequestSchema,
+  parsePeftConfig,
+} from './config/peft-config.ts';
+export { resolveTraining, type TrainingRequest, validationCount } from './config/resolve-training.ts';
+export {
+  type Hyperparameters,
+  HyperparametersSchema,
+  parseHyperparameters,
+  parseTrainingOptions,
+  type ResolvedTraining,
+  ResolvedTrainingSchema,
+  type TrainingOptions,
+  TrainingOptionsSchema,
+} from './config/training-options.ts';

@@ -1,0 +1,133 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { GraftError } from '../errors.ts';
+import { parsePeftConfig } from './peft-config.ts';
+
+function failure(value: unknown): GraftError {
+  try {
+    parsePeftConfig(value);
+  } catch (error) {
+    assert.ok(error instanceof GraftError);
+    return error;
+  }
+  assert.fail('was accepted');
+}
+
+test("an empty LORA config takes PEFT's defaults", () => {
+  assert.deepEqual(parsePeftConfig({ peft_type: 'LORA' }), {
+    peft_type: 'LORA',
+    task_type: 'CAUSAL_LM',
+    r: 8,
+    lora_alpha: 8,
+    lora_dropout: 0,
+    target_modules: null,
+    exclude_modules: null,
+    bias: 'none',
+    use_rslora: false,
+    layers_to_transform: null,
+    layers_pattern: null,
+    rank_pattern: {},
+    alpha_pattern: {},
+    modules_to_save: null,
+    init_lora_weights: true,
+    fan_in_fan_out: false,
+  });
+});
+
+test('every implemented option is taken over', () => {
+  const given = {
+    peft_type: 'LORA',
+    task_type: 'CAUSAL_LM',
+    r: 16,
+    lora_alpha: 32,
+    lora_dropout: 0.05,
+    target_modules: ['q_proj', 'v_proj'],
+    exclude_modules: 'model\\.layers\\.0\\..*',
+    bias: 'lora_only',
+    use_rslora: true,
+    layers_to_transform: [0, 2],
+    layers_pattern: 'layers',
+    rank_pattern: { 'layers.2.self_attn.q_proj': 4 },
+    alpha_pattern: { '^model.layers.0.self_attn.v_proj': 8 },
+    modules_to_save: ['lm_head'],
+    init_lora_weights: 'gaussian',
+    fan_in_fan_out: false,
+  };
+  assert.deepEqual(parsePeftConfig(given), given);
+});
+
+test('an unimplemented option is refused by name, but accepted at the default of PEFT', () => {
+  const error = failure({ peft_type: 'LORA', use_dora: true });
+  assert.equal(error.code, 'unimplemented_peft_option');
+  assert.equal(error.param, 'peft.use_dora');
+  assert.equal(
+    failure({ peft_type: 'LORA', init_lora_weights: 'pissa_niter_16' }).code,
+    'unimplemented_peft_option',
+  );
+  assert.equal(failure({ peft_type: 'LORA', task_type: 'SEQ_CLS' }).code, 'unimplemented_peft_option');
+  parsePeftConfig({ peft_type: 'LORA', use_dora: false, loftq_config: {}, megatron_core: 'megatron.core' });
+});
+
+test('an unknown option names the nearest known one', () => {
+  const error = failure({ peft_type: 'LORA', lora_alhpa: 16 });
+  assert.equal(error.code, 'unknown_peft_option');
+  assert.match(error.message, /did you mean lora_alpha\?/);
+  assert.equal(failure(JSON.parse('{"peft_type":"LORA","__proto__":1}')).code, 'unknown_peft_option');
+  assert.equal(failure({ peft_type: 'LORA', constructor: 1 }).code, 'unknown_peft_option');
+});
+
+test('methods: unimplemented, unknown, missing', () => {
+  assert.equal(failure({ peft_type: 'IA3' }).code, 'unimplemented_peft_type');
+  assert.equal(failure({ peft_type: 'BOTTLENECK' }).code, 'unimplemented_peft_type');
+  assert.match(failure({ peft_type: 'LORRA' }).message, /did you mean "LORA"/);
+  assert.equal(failure({ r: 8 }).param, 'peft.peft_type');
+  assert.equal(failure(null).code, 'invalid_peft_config');
+  assert.equal(failure(['LORA']).code, 'invalid_peft_config');
+});
+
+test('all faults are reported together', () => {
+  const error = failure({
+    peft_type: 'LORA',
+    r: 0,
+    lora_dropout: 1,
+    target_modules: [],
+    bias: 'some',
+    use_dora: true,
+    rr: 1,
+  });
+  assert.deepEqual(
+    error.details?.map((detail) => detail.path),
+    ['peft.use_dora', 'peft.rr', 'peft.r', 'peft.lora_dropout', 'peft.target_modules', 'peft.bias'],
+  );
+  assert.match(error.message, /peft\.r: must be an integer from 1 to 4096, got 0/);
+});
+
+test("the rules between fields are PEFT's", () => {
+  const list = { peft_type: 'LORA', target_modules: ['q_proj'] };
+  assert.match(failure({ ...list, layers_pattern: 'layers' }).message, /needs layers_to_transform/);
+  assert.match(
+    failure({ ...list, target_modules: 'all-linear', layers_to_transform: 1 }).message,
+    /to be a list/,
+  );
+});
+
+test('regular expressions are bounded and linear', () => {
+  const withTarget = (pattern: string) => failure({ peft_type: 'LORA', target_modules: pattern });
+  assert.match(withTarget('(unclosed').message, /not a usable regular expression/);
+  assert.match(withTarget('(?=.*q_proj).*').message, /look-around/);
+  assert.equal(withTarget('a'.repeat(513)).code, 'invalid_peft_config');
+  assert.match(withTarget('((a{1000}){1000}){1000}').message, /not a usable/);
+  assert.equal(failure({ peft_type: 'LORA', rank_pattern: { '(': 4 } }).param, 'peft.rank_pattern');
+});
+
+test("a saved adapter_config.json parses, a request may not set PEFT's bookkeeping", () => {
+  const saved = {
+    peft_type: 'LORA',
+    base_model_name_or_path: 'org/base',
+    inference_mode: true,
+    peft_version: '0.21.2',
+  };
+  assert.equal(parsePeftConfig(saved, { saved: true }).r, 8);
+  assert.equal(failure(saved).param, 'peft.base_model_name_or_path');
+  parsePeftConfig({ peft_type: 'LORA', base_model_name_or_path: null, auto_mapping: null, revision: null });
+});

@@ -1,0 +1,105 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { Value } from 'typebox/value';
+import type { GraftError } from '../errors.ts';
+import { parsePeftConfig } from './peft-config.ts';
+import { resolveTraining, type TrainingRequest, validationCount } from './resolve-training.ts';
+import { ResolvedTrainingSchema } from './training-options.ts';
+
+const peft = parsePeftConfig({ peft_type: 'LORA' });
+const resolve = (request: Partial<TrainingRequest> = {}) =>
+  resolveTraining({ peft, exampleCount: 240, ...request });
+const rejects = (request: Partial<TrainingRequest>, code: string, message: RegExp) =>
+  assert.throws(
+    () => resolve(request),
+    (error: GraftError) => error.code === code && message.test(error.message),
+  );
+
+test('"auto": cosine, 3 % warmup, effective batch 8, three epochs, 2e-4', () => {
+  const training = resolve();
+  assert.ok(Value.Check(ResolvedTrainingSchema, training));
+  assert.equal(training.n_epochs, 3);
+  assert.equal(training.batch_size, 8);
+  assert.equal(training.learning_rate, 2e-4);
+  assert.equal(training.lr_scheduler_type, 'cosine');
+  assert.equal(training.warmup_steps, 3); // 3 % of 90 steps, rounded up
+  assert.equal(training.eval_steps, 30);
+  assert.equal(training.checkpoint_steps, 10);
+});
+
+test('large files take fewer epochs, tiny ones smaller batches', () => {
+  assert.equal(resolve({ exampleCount: 5000 }).n_epochs, 3);
+  assert.equal(resolve({ exampleCount: 5001 }).n_epochs, 2);
+  assert.equal(resolve({ exampleCount: 20_001 }).n_epochs, 1);
+  assert.equal(resolve({ exampleCount: 3 }).batch_size, 3);
+});
+
+test('accumulation keeps the effective batch at eight', () => {
+  assert.equal(resolve({ training: { gradient_accumulation_steps: 4 } }).batch_size, 2);
+  assert.equal(resolve({ training: { gradient_accumulation_steps: 16 } }).batch_size, 1);
+});
+
+test("OpenAI's hyperparameters and their ranges", () => {
+  const training = resolve({
+    hyperparameters: { n_epochs: 5, batch_size: 'auto', learning_rate_multiplier: 2 },
+  });
+  assert.equal(training.n_epochs, 5);
+  assert.equal(training.learning_rate, 4e-4);
+  rejects(
+    { hyperparameters: { n_epochs: 51 } },
+    'invalid_hyperparameter',
+    /n_epochs: must be "auto" or an integer from 1 to 50/,
+  );
+  rejects({ hyperparameters: { batch_size: 257 } }, 'invalid_hyperparameter', /batch_size/);
+  rejects({ hyperparameters: { learning_rate_multiplier: 0 } }, 'invalid_hyperparameter', /a number above 0/);
+  rejects({ hyperparameters: { learning_rate_multiplier: 1e6 } }, 'invalid_hyperparameter', /limit is 1/);
+  rejects({ hyperparameters: { epochs: 1 } }, 'unknown_hyperparameter', /did you mean n_epochs/);
+  rejects({ hyperparameters: 3 }, 'invalid_hyperparameter', /an object/);
+});
+
+test('training options win where they are the only word, and contradictions are errors', () => {
+  assert.equal(
+    resolve({ training: { learning_rate: 1e-3 }, hyperparameters: { learning_rate_multiplier: 'auto' } })
+      .learning_rate,
+    1e-3,
+  );
+  rejects(
+    { training: { learning_rate: 1e-3 }, hyperparameters: { learning_rate_multiplier: 2 } },
+    'invalid_training_option',
+    /exclude/,
+  );
+  rejects(
+    { training: { n_epochs: 2 }, hyperparameters: { n_epochs: 3 } },
+    'invalid_training_option',
+    /n_epochs is 3/,
+  );
+  rejects(
+    { training: { max_seq_length: 4096 }, contextLength: 2048 },
+    'invalid_training_option',
+    /context is 2048/,
+  );
+  assert.equal(resolve({ contextLength: 512 }).max_seq_length, 512);
+});
+
+test('every bad training option is reported', () => {
+  assert.throws(
+    () => resolve({ training: { learnign_rate: 1, packing: 'yes', precision: 'fp8' } }),
+    (error: GraftError) =>
+      error.code === 'unknown_training_option' &&
+      error.details?.map((detail) => detail.path).join() ===
+        'training.learnign_rate,training.packing,training.precision',
+  );
+});
+
+test('a resolved job is accepted again as it is', () => {
+  const training = resolve({ training: { max_steps: 7 } });
+  assert.deepEqual(resolve({ training, hyperparameters: { n_epochs: 'auto' } }), training);
+});
+
+test('a validation split never takes all', () => {
+  assert.equal(validationCount(100, 0), 0);
+  assert.equal(validationCount(100, 0.1), 10);
+  assert.equal(validationCount(3, 0.01), 1);
+  assert.equal(validationCount(2, 0.5), 1);
+  assert.equal(validationCount(1, 0.5), 0);
+});

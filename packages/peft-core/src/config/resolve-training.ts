@@ -1,0 +1,107 @@
+import { type Fault, throwFaults } from './check.ts';
+import type { PeftConfig } from './peft-config.ts';
+import { parseHyperparameters, parseTrainingOptions, type ResolvedTraining } from './training-options.ts';
+
+/** Learning rates "auto" starts from, by method. */
+const LEARNING_RATES: Record<PeftConfig['peft_type'], number> = { LORA: 2e-4 };
+const WARMUP_SHARE = 0.03;
+const EFFECTIVE_BATCH = 8;
+const MAX_SEQ_LENGTH = 2048;
+
+export interface TrainingRequest {
+  peft: PeftConfig;
+  /** `training` of the request, checked here. */
+  training?: unknown;
+  /** OpenAI's hyperparameters of the request, checked here. */
+  hyperparameters?: unknown;
+  /** Lines of the training file, before a validation split is taken off. */
+  exampleCount: number;
+  /** Tokens the base model can attend to, where known. */
+  contextLength?: number;
+}
+
+/** Fixes every training value of a job. Throws the codes of parseTrainingOptions and parseHyperparameters. */
+export function resolveTraining(request: TrainingRequest): ResolvedTraining {
+  const { peft, exampleCount, contextLength = Number.POSITIVE_INFINITY } = request;
+  const training = parseTrainingOptions(request.training);
+  const hyperparameters = parseHyperparameters(request.hyperparameters);
+  const faults: Fault[] = [];
+  const conflict = (path: string, message: string) =>
+    faults.push({ code: 'invalid_training_option', path, message });
+
+  for (const key of ['n_epochs', 'batch_size'] as const) {
+    const twice = fixed(hyperparameters[key]);
+    if (twice !== undefined && training[key] !== undefined && training[key] !== twice) {
+      conflict(`training.${key}`, `is ${training[key]}, but hyperparameters.${key} is ${twice}`);
+    }
+  }
+  const multiplier = fixed(hyperparameters.learning_rate_multiplier);
+  if (multiplier !== undefined && training.learning_rate !== undefined) {
+    conflict('training.learning_rate', 'and hyperparameters.learning_rate_multiplier exclude each other');
+  }
+  if ((training.max_seq_length ?? 0) > contextLength) {
+    conflict(
+      'training.max_seq_length',
+      `is ${training.max_seq_length}; the base model's context is ${contextLength}`,
+    );
+  }
+  const learningRate = training.learning_rate ?? LEARNING_RATES[peft.peft_type] * (multiplier ?? 1);
+  if (learningRate > 1) {
+    faults.push({
+      code: 'invalid_hyperparameter',
+      path: 'hyperparameters.learning_rate_multiplier',
+      message: `makes the learning rate ${learningRate}; the limit is 1`,
+    });
+  }
+  throwFaults(faults);
+
+  const split = training.validation_split ?? 0;
+  const trained = Math.max(1, exampleCount - validationCount(exampleCount, split));
+  const accumulation = training.gradient_accumulation_steps ?? 1;
+  const batch =
+    training.batch_size ??
+    fixed(hyperparameters.batch_size) ??
+    Math.max(1, Math.min(Math.floor(EFFECTIVE_BATCH / accumulation), trained));
+  const epochs = training.n_epochs ?? fixed(hyperparameters.n_epochs) ?? automaticEpochs(exampleCount);
+  const stepsPerEpoch = Math.ceil(trained / (batch * accumulation));
+  const steps = Math.min(stepsPerEpoch * epochs, training.max_steps ?? Number.POSITIVE_INFINITY);
+
+  return {
+    n_epochs: epochs,
+    batch_size: batch,
+    gradient_accumulation_steps: accumulation,
+    learning_rate: learningRate,
+    lr_scheduler_type: training.lr_scheduler_type ?? 'cosine',
+    warmup_steps: training.warmup_steps ?? Math.ceil(steps * WARMUP_SHARE),
+    weight_decay: training.weight_decay ?? 0,
+    adam_beta1: training.adam_beta1 ?? 0.9,
+    adam_beta2: training.adam_beta2 ?? 0.999,
+    adam_epsilon: training.adam_epsilon ?? 1e-8,
+    max_grad_norm: training.max_grad_norm ?? 1,
+    max_seq_length: training.max_seq_length ?? Math.min(MAX_SEQ_LENGTH, contextLength),
+    packing: training.packing ?? true,
+    precision: training.precision ?? 'auto',
+    base_dtype: training.base_dtype ?? 'auto',
+    gradient_checkpointing: training.gradient_checkpointing ?? false,
+    validation_split: split,
+    eval_steps: training.eval_steps ?? stepsPerEpoch,
+    checkpoint_steps: training.checkpoint_steps ?? Math.min(500, Math.max(10, Math.ceil(steps / 10))),
+    seed: training.seed ?? 42,
+    max_steps: training.max_steps ?? null,
+  };
+}
+
+/** Examples a validation split takes off: at least one if any is asked for, and never all. */
+export function validationCount(exampleCount: number, split: number): number {
+  if (split === 0 || exampleCount < 2) return 0;
+  return Math.max(1, Math.round(exampleCount * split));
+}
+
+function automaticEpochs(exampleCount: number): number {
+  if (exampleCount > 20_000) return 1;
+  return exampleCount > 5_000 ? 2 : 3;
+}
+
+function fixed(value: number | 'auto' | undefined): number | undefined {
+  return value === 'auto' ? undefined : value;
+}

@@ -1,0 +1,193 @@
+import { type Static, Type } from 'typebox';
+import { checkFields, type Fault, isRecord, show, throwFaults } from './check.ts';
+import { nearest } from './nearest.ts';
+
+/** How a job trains, every value fixed: what `training` of a job object shows and what the trainer follows. */
+export const ResolvedTrainingSchema = Type.Object(
+  {
+    n_epochs: Type.Integer({
+      minimum: 1,
+      maximum: 50,
+      description: 'Passes over the training examples. Automatic: 3; 2 above 5,000 examples; 1 above 20,000.',
+    }),
+    batch_size: Type.Integer({
+      minimum: 1,
+      maximum: 256,
+      description:
+        'Examples per forward and backward pass. Automatic: 8 divided by gradient_accumulation_steps.',
+    }),
+    gradient_accumulation_steps: Type.Integer({
+      minimum: 1,
+      maximum: 1024,
+      description:
+        'Passes per optimizer step. The effective batch is batch_size × gradient_accumulation_steps examples. Default 1.',
+    }),
+    learning_rate: Type.Number({
+      exclusiveMinimum: 0,
+      maximum: 1,
+      description: "Peak learning rate. Automatic: the method's (2e-4 for LORA) × learning_rate_multiplier.",
+    }),
+    lr_scheduler_type: Type.Enum(['constant', 'linear', 'cosine'], {
+      type: 'string',
+      description:
+        'How the learning rate falls after warmup: not at all, or to zero at the last step. Default cosine.',
+    }),
+    warmup_steps: Type.Integer({
+      minimum: 0,
+      maximum: 1_000_000,
+      description:
+        'Optimizer steps over which the learning rate rises from zero. Automatic: 3 % of all steps.',
+    }),
+    weight_decay: Type.Number({
+      minimum: 0,
+      maximum: 1,
+      description: 'Decoupled weight decay of AdamW. Default 0.',
+    }),
+    adam_beta1: Type.Number({
+      minimum: 0,
+      exclusiveMaximum: 1,
+      description: 'Decay of the mean of gradients. Default 0.9.',
+    }),
+    adam_beta2: Type.Number({
+      minimum: 0,
+      exclusiveMaximum: 1,
+      description: 'Decay of the mean of squared gradients. Default 0.999.',
+    }),
+    adam_epsilon: Type.Number({
+      exclusiveMinimum: 0,
+      maximum: 1,
+      description: 'Added to the denominator of AdamW. Default 1e-8.',
+    }),
+    max_grad_norm: Type.Number({
+      minimum: 0,
+      description: 'Gradients are scaled down to this global norm; 0 leaves them. Default 1.',
+    }),
+    max_seq_length: Type.Integer({
+      minimum: 8,
+      maximum: 131_072,
+      description:
+        'Longest example in tokens; a longer one is an error. Automatic: 2048, or the context of the base model if that is shorter.',
+    }),
+    packing: Type.Boolean({
+      description:
+        'Lay several examples in one row, without attention between them. Changes speed, not results. Default true.',
+    }),
+    precision: Type.Enum(['auto', 'fp32', 'bf16'], {
+      type: 'string',
+      description: 'Precision of matrix products. Default auto: bf16 where the hardware has it.',
+    }),
+    base_dtype: Type.Enum(['auto', 'fp32', 'bf16'], {
+      type: 'string',
+      description: 'Storage of the frozen weights. Default auto.',
+    }),
+    gradient_checkpointing: Type.Boolean({
+      description: 'Recompute activations in the backward pass: less memory, more time. Default false.',
+    }),
+    validation_split: Type.Number({
+      minimum: 0,
+      maximum: 0.5,
+      description:
+        'Share of the training file held out for validation when no validation file is given. Default 0.',
+    }),
+    eval_steps: Type.Integer({
+      minimum: 1,
+      maximum: 1_000_000,
+      description: 'Optimizer steps between evaluations. Automatic: one training epoch.',
+    }),
+    checkpoint_steps: Type.Integer({
+      minimum: 1,
+      maximum: 1_000_000,
+      description:
+        'Optimizer steps between checkpoints. Automatic: a tenth of the job, at least 10 and at most 500.',
+    }),
+    seed: Type.Integer({
+      minimum: 0,
+      maximum: 2_147_483_647,
+      description: 'Of the order of examples, the initial weights and dropout. Default 42.',
+    }),
+    max_steps: Type.Union([Type.Integer({ minimum: 1, maximum: 10_000_000 }), Type.Null()], {
+      description: 'Stop after this many optimizer steps. Default null: no limit.',
+    }),
+  },
+  { $id: 'ResolvedTraining', description: 'Training options with every value fixed.' },
+);
+export type ResolvedTraining = Static<typeof ResolvedTrainingSchema>;
+
+/** `training` of a job creation request: any of the options; what is left out is chosen by Graft. */
+export const TrainingOptionsSchema = Type.Partial(ResolvedTrainingSchema, {
+  $id: 'TrainingOptions',
+  additionalProperties: false,
+  description: 'Training options. What is left out is chosen automatically and shown in the job.',
+});
+export type TrainingOptions = Static<typeof TrainingOptionsSchema>;
+
+const auto = Type.Literal('auto');
+
+/** OpenAI's hyperparameters of a supervised job. */
+export const HyperparametersSchema = Type.Object(
+  {
+    n_epochs: Type.Optional(
+      Type.Union([auto, Type.Integer({ minimum: 1, maximum: 50 })], {
+        default: 'auto',
+        description: 'Passes over the training examples.',
+      }),
+    ),
+    batch_size: Type.Optional(
+      Type.Union([auto, Type.Integer({ minimum: 1, maximum: 256 })], {
+        default: 'auto',
+        description: 'Examples per forward and backward pass.',
+      }),
+    ),
+    learning_rate_multiplier: Type.Optional(
+      Type.Union([auto, Type.Number({ exclusiveMinimum: 0 })], {
+        default: 'auto',
+        description: "Multiplies the method's learning rate.",
+      }),
+    ),
+  },
+  {
+    $id: 'Hyperparameters',
+    additionalProperties: false,
+    description: 'OpenAI\'s hyperparameters, each a value or "auto".',
+  },
+);
+export type Hyperparameters = Static<typeof HyperparametersSchema>;
+
+/** Checks `training` of a request. Codes: unknown_training_option, invalid_training_option. */
+export function parseTrainingOptions(value: unknown): TrainingOptions {
+  return parse(value, TrainingOptionsSchema.properties, 'training', 'training_option') as TrainingOptions;
+}
+
+/** Checks `hyperparameters` of a request. Codes: unknown_hyperparameter, invalid_hyperparameter. */
+export function parseHyperparameters(value: unknown): Hyperparameters {
+  return parse(
+    value,
+    HyperparametersSchema.properties,
+    'hyperparameters',
+    'hyperparameter',
+  ) as Hyperparameters;
+}
+
+function parse(
+  value: unknown,
+  properties: Parameters<typeof checkFields>[1],
+  at: string,
+  noun: string,
+): object {
+  if (value === undefined || value === null) return {};
+  const invalid = `invalid_${noun}`;
+  const faults: Fault[] = [];
+  if (isRecord(value)) {
+    for (const key of Object.keys(value)) {
+      if (Object.hasOwn(properties, key) || value[key] === undefined) continue;
+      const [near] = nearest(key, Object.keys(properties));
+      const message = `is not known${near ? `; did you mean ${near}?` : ''}`;
+      faults.push({ code: `unknown_${noun}`, path: `${at}.${key}`, message });
+    }
+    faults.push(...checkFields(value, properties, at, invalid));
+  } else {
+    faults.push({ code: invalid, path: at, message: `must be an object, got ${show(value)}` });
+  }
+  throwFaults(faults);
+  return value;
+}

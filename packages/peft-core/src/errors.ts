@@ -1,0 +1,32 @@
+/** One of several faults reported together: a line of a data file (1-based) or a field of a request. */
+export interface ErrorDetail {
+  line?: number;
+  path?: string;
+  message: string;
+}
+
+export interface GraftErrorOptions {
+  /** The request field at fault, as in OpenAI's errors: `peft.target_modules`, `training_file`. */
+  param?: string | null;
+  /** Who can mend it. A user fault is never retried and its message is shown to the team. */
+  fault?: 'user' | 'system';
+  cause?: unknown;
+  details?: ErrorDetail[];
+}
+
+/** The error every part of peft-core throws on purpose. `code` is stable and documented; `message` is for people. */
+export class GraftError extends Error {
+  override readonly name = 'GraftError';
+  readonly code: string;
+  readonly fault: 'user' | 'system';
+  readonly param: string | null;
+  readonly details?: ErrorDetail[];
+
+  constructor(code: string, message: string, options: GraftErrorOptions = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.code = code;
+    this.fault = options.fault ?? 'user';
+    this.param = options.param ?? null;
+    if (options.details) this.details = options.details;
+  }
+}
