@@ -1,0 +1,38 @@
+"""Scores token sequences with transformers and PEFT.
+
+usage: score.py PLAN.json
+
+PLAN.json: {"runs": [{"model": a HF folder or GGUF file, "adapter": a PEFT folder or null, "inputs": [[token ids], ...]}]}
+Writes to standard output one JSON object per run: {"mismatch": how the adapter's keys, shapes and values differ from what
+PEFT expects (null without adapter), "logprobs": [[...], ...], "greedy": the ids that follow the first input, at most 8}.
+"""
+
+import json
+import sys
+
+from reference import attach_adapter, load_base, log_probabilities, write_json
+
+import torch
+
+
+@torch.no_grad()
+def greedy(model, ids, count=8):
+    output = model.generate(
+        torch.tensor([ids]), attention_mask=torch.ones(1, len(ids)), do_sample=False, max_new_tokens=count, pad_token_id=0
+    )
+    return output[0, len(ids) :].tolist()
+
+
+with open(sys.argv[1]) as source:
+    for run in json.load(source)["runs"]:
+        model, mismatch = load_base(run["model"]), None
+        if run.get("adapter"):
+            model, mismatch = attach_adapter(model, run["adapter"])
+            model.eval()
+        write_json(
+            {
+                "mismatch": mismatch,
+                "logprobs": [log_probabilities(model, ids) for ids in run["inputs"]],
+                "greedy": greedy(model, run["inputs"][0]),
+            }
+        )
