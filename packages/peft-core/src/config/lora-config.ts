@@ -2,7 +2,8 @@ import { type Static, Type } from 'typebox';
 import { MAX_PATTERN_LENGTH } from './module-pattern.ts';
 
 const ModuleName = Type.String({ minLength: 1, maxLength: 256 });
-const ModuleNames = Type.Array(ModuleName, { minItems: 1, maxItems: 1024 });
+const ModuleNames = Type.Array(ModuleName, { maxItems: 1024 });
+const TargetNames = Type.Array(ModuleName, { minItems: 1, maxItems: 1024 });
 const Pattern = Type.String({ minLength: 1, maxLength: MAX_PATTERN_LENGTH });
 const LayerIndex = Type.Integer({ minimum: 0, maximum: 10_000 });
 const Rank = Type.Integer({ minimum: 1, maximum: 4096 });
@@ -32,7 +33,7 @@ export const LoraConfigSchema = Type.Object(
       default: 0,
       description: 'Probability that an input of the update is dropped during training.',
     }),
-    target_modules: Type.Union([ModuleNames, Pattern, Type.Null()], {
+    target_modules: Type.Union([TargetNames, Pattern, Type.Null()], {
       default: null,
       description:
         'Modules to adapt: names matched as suffixes, a regular expression matched against the whole path, or "all-linear" (every linear layer but the output layer). Null takes the default for the architecture (q_proj and v_proj for llama).',
@@ -50,14 +51,11 @@ export const LoraConfigSchema = Type.Object(
       default: false,
       description: 'Scale by lora_alpha / √r (rank-stabilised LoRA).',
     }),
-    layers_to_transform: Type.Union(
-      [Type.Array(LayerIndex, { minItems: 1, maxItems: 1024 }), LayerIndex, Type.Null()],
-      {
-        default: null,
-        description: 'Adapt only these layers (0-based). Only with a list of target_modules.',
-      },
-    ),
-    layers_pattern: Type.Union([Type.Array(Pattern, { minItems: 1, maxItems: 32 }), Pattern, Type.Null()], {
+    layers_to_transform: Type.Union([Type.Array(LayerIndex, { maxItems: 1024 }), LayerIndex, Type.Null()], {
+      default: null,
+      description: 'Adapt only these layers (0-based). Only with a list of target_modules.',
+    }),
+    layers_pattern: Type.Union([Type.Array(Pattern, { maxItems: 32 }), Pattern, Type.Null()], {
       default: null,
       description: 'Name of the list of layers that layers_to_transform counts, if not the usual one.',
     }),

@@ -1,22 +1,23 @@
-import { RE2JS } from 're2js';
+import { type Matcher, RE2JS } from 're2js';
 
 /** Longest regular expression a user may send; matching is linear in it, compiling is not free. */
 export const MAX_PATTERN_LENGTH = 512;
 
-const compiled = new Map<string, RE2JS>();
+const CACHED_PROGRAMS = 256;
+const programs = new Map<string, RE2JS>();
 
 /**
  * Python's `re.fullmatch(pattern, text)`, by a linear-time engine: users' patterns never meet a backtracking one.
  * Throws on syntax RE2 does not have (look-around, back-references).
  */
 export function fullMatch(pattern: string, text: string): boolean {
-  let program = compiled.get(pattern);
-  if (!program) {
-    program = RE2JS.compile(pattern);
-    if (compiled.size >= 256) compiled.clear();
-    compiled.set(pattern, program);
-  }
-  return program.testExact(text);
+  return compile(pattern).testExact(text);
+}
+
+/** Python's `re.match(pattern, text)`: anchored at the start only. */
+export function matchStart(pattern: string, text: string): Matcher | null {
+  const matcher = compile(pattern).matcher(text);
+  return matcher.lookingAt() ? matcher : null;
 }
 
 /** Why `pattern` cannot be used, or null. */
@@ -25,10 +26,20 @@ export function patternFault(pattern: string): string | null {
     return `is a regular expression of ${pattern.length} characters; the limit is ${MAX_PATTERN_LENGTH}`;
   }
   try {
-    fullMatch(pattern, '');
+    compile(pattern);
     return null;
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     return `is not a usable regular expression (${reason}); look-around and back-references are not supported`;
   }
+}
+
+function compile(pattern: string): RE2JS {
+  let program = programs.get(pattern);
+  if (!program) {
+    program = RE2JS.compile(pattern);
+    if (programs.size >= CACHED_PROGRAMS) programs.clear();
+    programs.set(pattern, program);
+  }
+  return program;
 }

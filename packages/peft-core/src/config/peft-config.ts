@@ -152,7 +152,8 @@ function loraFaults(given: Record<string, unknown>): Fault[] {
     if (layers !== null) add('layers_to_transform', 'needs target_modules to be a list');
     if (pattern !== null) add('layers_pattern', 'needs target_modules to be a list');
   }
-  if (pattern !== null && layers === null) add('layers_pattern', 'needs layers_to_transform');
+  if ([pattern ?? []].flat().length > 0 && layers === null)
+    add('layers_pattern', 'needs layers_to_transform');
 
   const patterns: [field: string, pattern: string][] = [
     ...[config.target_modules, config.exclude_modules].flatMap((names, i): [string, string][] =>

@@ -1,0 +1,111 @@
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { test } from 'node:test';
+import { parsePeftConfig } from '../config/peft-config.ts';
+import type { GraftError } from '../errors.ts';
+import {
+  rankAndAlphaFor,
+  resolveModulesToSave,
+  resolveTargetModules,
+  type TargetableModule,
+} from './target-modules.ts';
+
+interface Case {
+  options: Record<string, unknown>;
+  /** Module, rank, alpha. */
+  adapted?: [string, number, number][];
+  saved?: string[];
+  error?: string;
+}
+
+const golden = JSON.parse(readFileSync(new URL('./testdata/target-modules.json', import.meta.url), 'utf8'));
+
+/** The modules of a llama with 12 layers, in the order of its state dict. */
+function llama(): TargetableModule[] {
+  const linear = (name: string): TargetableModule => ({ name, kind: 'linear' });
+  const norm = (name: string): TargetableModule => ({ name, kind: 'norm' });
+  const layers = Array.from({ length: 12 }, (_, i) => `model.layers.${i}`).flatMap((layer) => [
+    ...['q', 'k', 'v', 'o'].map((each) => linear(`${layer}.self_attn.${each}_proj`)),
+    ...['gate', 'up', 'down'].map((each) => linear(`${layer}.mlp.${each}_proj`)),
+    norm(`${layer}.input_layernorm`),
+    norm(`${layer}.post_attention_layernorm`),
+  ]);
+  return [
+    { name: 'model.embed_tokens', kind: 'embedding' },
+    ...layers,
+    norm('model.norm'),
+    linear('lm_head'),
+  ];
+}
+
+const parse = (options: object) => parsePeftConfig({ peft_type: 'LORA', ...options });
+
+for (const { options, adapted, saved, error } of golden.cases as Case[]) {
+  test(`as HF PEFT: ${JSON.stringify(options)}`, () => {
+    const config = parse(options);
+    const targets = () => resolveTargetModules(config, llama(), 'llama');
+    if (error !== undefined) {
+      assert.throws(targets, (thrown: GraftError) => thrown.code === 'target_modules_not_found');
+      return;
+    }
+    const found = targets().map((name) => {
+      const { rank, alpha } = rankAndAlphaFor(config, name);
+      return [name, rank, alpha];
+    });
+    assert.deepEqual(found, adapted);
+    // Containers, such as a whole mlp, are not among our modules.
+    const names = new Set(llama().map(({ name }) => name));
+    if (saved?.every((name) => names.has(name)))
+      assert.deepEqual(resolveModulesToSave(config, llama()), saved);
+  });
+}
+
+function message(options: object): string {
+  try {
+    resolveTargetModules(parse(options), llama(), 'llama');
+  } catch (error) {
+    return (error as GraftError).message;
+  }
+  assert.fail('was accepted');
+}
+
+test('a target that matches nothing names the nearest modules', () => {
+  assert.match(
+    message({ target_modules: ['q_porj'] }),
+    /"q_porj" matches no module of this model; nearest: q_proj/,
+  );
+  assert.match(message({ target_modules: ['attention'] }), /it has embed_tokens, q_proj, k_proj/);
+  assert.match(message({ target_modules: '.*\\.qproj' }), /nearest: .*q_proj/);
+});
+
+test('a target that is left out by another option says by which', () => {
+  assert.match(
+    message({ target_modules: ['q_proj'], exclude_modules: ['q_proj'] }),
+    /left out by exclude_modules=\["q_proj"\]/,
+  );
+});
+
+test('modules_to_save that match nothing name the nearest modules', () => {
+  assert.throws(
+    () => resolveModulesToSave(parse({ modules_to_save: ['lm_haed'] }), llama()),
+    (error: GraftError) => error.param === 'peft.modules_to_save' && /nearest: lm_head/.test(error.message),
+  );
+});
+
+test('null targets need a default for the architecture', () => {
+  const config = parse({});
+  assert.deepEqual(resolveTargetModules(config, [{ name: 'h.0.attn.c_attn', kind: 'linear' }], 'gpt2'), [
+    'h.0.attn.c_attn',
+  ]);
+  assert.throws(
+    () => resolveTargetModules(config, llama(), 'mamba'),
+    (error: GraftError) => error.code === 'target_modules_required',
+  );
+});
+
+test('a hostile regular expression is matched in linear time', () => {
+  const modules: TargetableModule[] = [{ name: 'a'.repeat(5000), kind: 'linear' }];
+  const start = performance.now();
+  assert.throws(() => resolveTargetModules(parse({ target_modules: '(a+)+b' }), modules, 'llama'));
+  assert.ok(performance.now() - start < 500);
+});

@@ -1,0 +1,164 @@
+import type { LoraConfig } from '../config/lora-config.ts';
+import { fullMatch, matchStart } from '../config/module-pattern.ts';
+import { nearest } from '../config/nearest.ts';
+import { GraftError } from '../errors.ts';
+
+/** What matching needs to know of a module; `name` is its Hugging Face path. */
+export interface TargetableModule {
+  name: string;
+  kind: 'linear' | 'embedding' | 'norm' | 'other';
+}
+
+type TargetOptions = Pick<
+  LoraConfig,
+  'target_modules' | 'exclude_modules' | 'modules_to_save' | 'layers_to_transform' | 'layers_pattern'
+>;
+
+/** What PEFT 0.21.2 adapts when target_modules is null, by model_type (peft/utils/constants.py). */
+const DEFAULT_TARGETS: Record<string, string[]> = {
+  llama: ['q_proj', 'v_proj'],
+  mistral: ['q_proj', 'v_proj'],
+  qwen2: ['q_proj', 'v_proj'],
+  qwen3: ['q_proj', 'v_proj'],
+  gpt2: ['c_attn'],
+  bert: ['query', 'value'],
+  roberta: ['query', 'value'],
+  t5: ['q', 'v'],
+};
+
+/** The layer "all-linear" leaves out: the output layer of a language model. */
+const OUTPUT_LAYER = 'lm_head';
+
+/**
+ * Names of the modules that `config` adapts, in the model's order, as PEFT 0.21.2 chooses them
+ * (tuners_utils.py, check_target_module_exists). Throws `target_modules_not_found` when there are none.
+ */
+export function resolveTargetModules(
+  config: TargetOptions,
+  modules: TargetableModule[],
+  modelType: string,
+): string[] {
+  const targets = expandTargets(config.target_modules, modules, modelType);
+  const matched = modules.filter(({ name }) => isTarget(config, targets, name)).map(({ name }) => name);
+  if (matched.length > 0) return matched;
+  throw new GraftError('target_modules_not_found', notFound(config, targets, modules), {
+    param: 'peft.target_modules',
+  });
+}
+
+/** The rank and alpha of one adapted module: rank_pattern and alpha_pattern over r and lora_alpha. */
+export function rankAndAlphaFor(
+  config: Pick<LoraConfig, 'r' | 'lora_alpha' | 'rank_pattern' | 'alpha_pattern'>,
+  name: string,
+): { rank: number; alpha: number } {
+  return {
+    rank: fromPattern(config.rank_pattern, name) ?? config.r,
+    alpha: fromPattern(config.alpha_pattern, name) ?? config.lora_alpha,
+  };
+}
+
+/**
+ * Names of the modules that modules_to_save trains in full. PEFT (other.py, _set_trainable) compares the plain ends of
+ * names, so "head" also finds "lm_head". Throws `target_modules_not_found` for an entry that finds nothing.
+ */
+export function resolveModulesToSave(
+  config: Pick<LoraConfig, 'modules_to_save'>,
+  modules: TargetableModule[],
+): string[] {
+  const wanted = config.modules_to_save ?? [];
+  for (const end of wanted) {
+    if (modules.some(({ name }) => name.endsWith(end))) continue;
+    const message = `modules_to_save: "${end}" matches no module of this model${suggestions([end], modules)}`;
+    throw new GraftError('target_modules_not_found', message, { param: 'peft.modules_to_save' });
+  }
+  return modules.filter(({ name }) => wanted.some((end) => name.endsWith(end))).map(({ name }) => name);
+}
+
+function expandTargets(
+  targets: LoraConfig['target_modules'],
+  modules: TargetableModule[],
+  modelType: string,
+): string[] | string {
+  if (targets === null) {
+    const fallback = DEFAULT_TARGETS[modelType];
+    if (fallback) return fallback;
+    throw new GraftError(
+      'target_modules_required',
+      `there is no default for "${modelType}" models; name some`,
+      {
+        param: 'peft.target_modules',
+      },
+    );
+  }
+  if (typeof targets === 'string' && targets.toLowerCase() === 'all-linear') {
+    return modules
+      .filter(({ kind, name }) => kind === 'linear' && name !== OUTPUT_LAYER)
+      .map(({ name }) => name);
+  }
+  return targets;
+}
+
+function isTarget(config: TargetOptions, targets: string[] | string, name: string): boolean {
+  if (isExcluded(config, name)) return false;
+  if (typeof targets === 'string') return fullMatch(targets, name);
+  // A whole name is meant as it is: layers_to_transform does not narrow it.
+  if (targets.includes(name)) return true;
+  return targets.some((target) => name.endsWith(`.${target}`)) && inChosenLayers(config, name);
+}
+
+function isExcluded({ exclude_modules, modules_to_save }: TargetOptions, name: string): boolean {
+  if (typeof exclude_modules === 'string') {
+    if (fullMatch(exclude_modules, name)) return true;
+  } else if (exclude_modules?.some((each) => name === each || name.endsWith(`.${each}`))) {
+    return true;
+  }
+  return (modules_to_save ?? []).some((each) => matchStart(`(^|.*\\.)${each}($|\\..*)`, name) !== null);
+}
+
+function inChosenLayers({ layers_to_transform, layers_pattern }: TargetOptions, name: string): boolean {
+  const layers = [layers_to_transform ?? []].flat();
+  if (layers.length === 0) return true;
+  const patterns = [layers_pattern ?? []].flat();
+  // The first number in the path is the layer; a later one would be an expert of it.
+  const expressions =
+    patterns.length === 0
+      ? ['.*?\\.[^.]*\\.(?P<idx>\\d+)\\.']
+      : patterns.map((pattern) => `(?:^|.*?\\.)${pattern}\\.(?P<idx>\\d+)\\.`);
+  for (const expression of expressions) {
+    const match = matchStart(expression, name);
+    if (match) return layers.includes(Number(match.group('idx')));
+  }
+  return false;
+}
+
+/** The value of the first key that matches the end of `name`, as PEFT's get_pattern_key finds it. */
+function fromPattern(pattern: Record<string, number>, name: string): number | undefined {
+  const key = Object.keys(pattern).find((each) => matchStart(`(.*\\.)?(${each})$`, name) !== null);
+  return key === undefined ? undefined : pattern[key];
+}
+
+function notFound(config: TargetOptions, targets: string[] | string, modules: TargetableModule[]): string {
+  const wanted = [targets].flat();
+  const shown = wanted.slice(0, 8).map((each) => `"${each}"`);
+  if (wanted.length > shown.length) shown.push('…');
+  const found = modules.some(({ name }) =>
+    typeof targets === 'string'
+      ? fullMatch(targets, name)
+      : targets.some((t) => name === t || name.endsWith(`.${t}`)),
+  );
+  if (!found)
+    return `target_modules: ${shown.join(', ')} matches no module of this model${suggestions(wanted, modules)}`;
+  const narrowing = (['exclude_modules', 'modules_to_save', 'layers_to_transform', 'layers_pattern'] as const)
+    .filter((option) => config[option] !== null)
+    .map((option) => `${option}=${JSON.stringify(config[option])}`);
+  return `target_modules: every module that ${shown.join(', ')} matches is left out by ${narrowing.join(', ')}`;
+}
+
+/** "; nearest: …" from the last parts of module names, or everything there is when nothing is near. */
+function suggestions(wanted: string[], modules: TargetableModule[]): string {
+  const ends = [...new Set(modules.map(({ name }) => name.slice(name.lastIndexOf('.') + 1)))];
+  const near = [
+    ...new Set(wanted.slice(0, 8).flatMap((each) => nearest(each.slice(each.lastIndexOf('.') + 1), ends, 3))),
+  ];
+  return near.length > 0 ? `; nearest: ${near.join(', ')}` : `; it has ${ends.slice(0, 16).join(', ')}`;
+}
