@@ -1,0 +1,37 @@
+import type { BaseModel } from '@graft/peft-core/models';
+
+export interface BaseModelEntry {
+  /** What requests name as `model`. */
+  id: string;
+  /** Where it comes from; for logs and the operator. */
+  source: 'bundled' | 'operator' | 'hub';
+  createdAt: Date;
+}
+
+/** A base model that is on this machine. */
+export interface LocalBaseModel {
+  id: string;
+  /** Folder or file. */
+  path: string;
+  modelType: string;
+  config: Record<string, unknown>;
+  generationConfig: BaseModel['generationConfig'];
+  tokenizerFiles: BaseModel['tokenizerFiles'];
+  /** Linear, embedding and norm modules by HF name, to resolve target_modules against. */
+  tensorShapes: Map<string, number[]>;
+  /** SHA-256 over the weights; computed once and cached. */
+  digest(): Promise<string>;
+}
+
+/** The models that may be fine-tuned or called: never a path or a pattern from a request. */
+export interface BaseModelCatalogue {
+  /** The bundled model, the operator's entries, and Hub models fetched before. */
+  list(): Promise<BaseModelEntry[]>;
+  /** Whether the id names an entry or matches an allowed Hub pattern; downloads nothing. */
+  has(id: string): Promise<boolean>;
+  /**
+   * The model, fetched first if it must be. Null: the id names none. Throws GraftError when it cannot be fetched or
+   * read (system fault).
+   */
+  get(id: string, options?: { onProgress?: (message: string) => void; signal?: AbortSignal }): Promise<LocalBaseModel | null>;
+}

@@ -1,0 +1,115 @@
+import { homedir } from 'node:os';
+import path from 'node:path';
+import { type Static, Type } from 'typebox';
+import { Value } from 'typebox/value';
+import { parseApiKey } from './keys/api-key.ts';
+
+const seconds = (fallback: string) => Type.String({ pattern: '^[0-9]{1,5}(\\.[0-9]+)?$', default: fallback });
+
+/** Every variable the service reads, as text. An empty one counts as unset. */
+const EnvSchema = Type.Object({
+  PORT: Type.String({ pattern: '^[0-9]{1,5}$', default: '8000' }),
+  HOST: Type.String({ default: '127.0.0.1' }),
+  GRAFT_DATA_DIR: Type.String({ default: 'data' }),
+  GRAFT_CACHE_DIR: Type.Optional(Type.String()),
+  DATABASE_URL: Type.Optional(Type.String({ pattern: '^postgres(ql)?://' })),
+  REDIS_URL: Type.Optional(Type.String({ pattern: '^rediss?://' })),
+  GRAFT_BOOTSTRAP_KEY: Type.Optional(Type.String()),
+  GRAFT_PEPPER: Type.Optional(Type.String({ minLength: 16 })),
+  GRAFT_INTERNAL_TOKEN: Type.Optional(Type.String({ minLength: 16 })),
+  GRAFT_WORKER_HOST: Type.String({ default: '127.0.0.1' }),
+  GRAFT_WORKER_PORT: Type.String({ pattern: '^[0-9]{1,5}$', default: '0' }),
+  GRAFT_WORKER_URL: Type.Optional(Type.String({ pattern: '^https?://' })),
+  GRAFT_LEASE_SECONDS: seconds('60'),
+  GRAFT_HEARTBEAT_SECONDS: seconds('10'),
+  GRAFT_SWEEP_SECONDS: seconds('10'),
+  GRAFT_BASE_MODELS: Type.Optional(Type.String()),
+  GRAFT_HUB_ALLOW: Type.String({ default: '' }),
+  HF_ENDPOINT: Type.Optional(Type.String({ pattern: '^https?://' })),
+  HF_TOKEN: Type.Optional(Type.String()),
+  GRAFT_MAX_UPLOAD_BYTES: Type.String({ pattern: '^[0-9]{1,15}$', default: String(512 * 2 ** 20) }),
+  LOG_LEVEL: Type.Enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'], { default: 'info' }),
+});
+
+/** Settings of API, worker and admin commands, parsed once at the edge. */
+export interface ServiceEnv {
+  port: number;
+  host: string;
+  /** Absolute. */
+  dataDir: string;
+  /** Absolute; shared by every Graft of this user. */
+  cacheDir: string;
+  /** Absent: the embedded Postgres under `dataDir`. */
+  databaseUrl: string | undefined;
+  /** Absent: the queue lives in Postgres. */
+  redisUrl: string | undefined;
+  bootstrapKey: string | undefined;
+  pepper: string | undefined;
+  internalToken: string | undefined;
+  /** Where a worker's internal server listens. */
+  workerHost: string;
+  /** 0: any free port. */
+  workerPort: number;
+  /** What the worker tells the API to call it by, when that is not `http://workerHost:workerPort`. */
+  workerUrl: string | undefined;
+  leaseSeconds: number;
+  heartbeatSeconds: number;
+  sweepSeconds: number;
+  /** The operator's JSON file of further base models. Absolute. */
+  baseModelsFile: string | undefined;
+  /** Globs of Hub ids that may be used as base models. */
+  hubAllow: string[];
+  hfEndpoint: string | undefined;
+  hfToken: string | undefined;
+  maxUploadBytes: number;
+  logLevel: Static<typeof EnvSchema>['LOG_LEVEL'];
+}
+
+/** Reads the environment. Throws one Error that names every faulty variable, never a value. */
+export function loadServiceEnv(env: NodeJS.ProcessEnv = process.env): ServiceEnv {
+  const given = Object.fromEntries(Object.keys(EnvSchema.properties).map((name) => [name, env[name] || undefined]));
+  const filled = Value.Default(EnvSchema, given) as Static<typeof EnvSchema>;
+  const faults = new Set<string>();
+  for (const error of Value.Errors(EnvSchema, filled)) {
+    faults.add(`${error.instancePath.slice(1)} ${error.message}`);
+  }
+  if (filled.GRAFT_BOOTSTRAP_KEY !== undefined && !parseApiKey(filled.GRAFT_BOOTSTRAP_KEY)) {
+    faults.add('GRAFT_BOOTSTRAP_KEY must have the form graft_<keyid>_<secret>: letters and digits, 8 to 32 and 24 to 64');
+  }
+  for (const name of ['PORT', 'GRAFT_WORKER_PORT'] as const) {
+    if (Number(filled[name]) > 65_535) faults.add(`${name} must be at most 65535`);
+  }
+  const lease = Number(filled.GRAFT_LEASE_SECONDS);
+  const heartbeat = Number(filled.GRAFT_HEARTBEAT_SECONDS);
+  if (heartbeat <= 0) faults.add('GRAFT_HEARTBEAT_SECONDS must be greater than 0');
+  // One lost heartbeat must not lose the lease.
+  if (lease < 2 * heartbeat) faults.add('GRAFT_LEASE_SECONDS must be at least twice GRAFT_HEARTBEAT_SECONDS');
+  if (Number(filled.GRAFT_SWEEP_SECONDS) <= 0) faults.add('GRAFT_SWEEP_SECONDS must be greater than 0');
+  if (faults.size > 0) throw new Error(`Faulty environment:\n${[...faults].map((fault) => `  ${fault}`).join('\n')}`);
+
+  return {
+    port: Number(filled.PORT),
+    host: filled.HOST,
+    dataDir: path.resolve(filled.GRAFT_DATA_DIR),
+    cacheDir: path.resolve(
+      filled.GRAFT_CACHE_DIR ?? path.join(env['XDG_CACHE_HOME'] || path.join(homedir(), '.cache'), 'graft'),
+    ),
+    databaseUrl: filled.DATABASE_URL,
+    redisUrl: filled.REDIS_URL,
+    bootstrapKey: filled.GRAFT_BOOTSTRAP_KEY,
+    pepper: filled.GRAFT_PEPPER,
+    internalToken: filled.GRAFT_INTERNAL_TOKEN,
+    workerHost: filled.GRAFT_WORKER_HOST,
+    workerPort: Number(filled.GRAFT_WORKER_PORT),
+    workerUrl: filled.GRAFT_WORKER_URL,
+    leaseSeconds: lease,
+    heartbeatSeconds: heartbeat,
+    sweepSeconds: Number(filled.GRAFT_SWEEP_SECONDS),
+    baseModelsFile: filled.GRAFT_BASE_MODELS === undefined ? undefined : path.resolve(filled.GRAFT_BASE_MODELS),
+    hubAllow: filled.GRAFT_HUB_ALLOW.split(',').map((glob) => glob.trim()).filter(Boolean),
+    hfEndpoint: filled.HF_ENDPOINT,
+    hfToken: filled.HF_TOKEN,
+    maxUploadBytes: Number(filled.GRAFT_MAX_UPLOAD_BYTES),
+    logLevel: filled.LOG_LEVEL,
+  };
+}

@@ -1,0 +1,34 @@
+import { randomBytes } from 'node:crypto';
+
+/** What an id names. OpenAI's objects keep OpenAI's prefixes and separators. */
+export type IdKind = 'job' | 'file' | 'event' | 'checkpoint' | 'adapter' | 'version' | 'team' | 'worker';
+
+const prefixes: Record<IdKind, string> = {
+  job: 'ftjob-',
+  file: 'file-',
+  event: 'ftevent-',
+  checkpoint: 'ftckpt_',
+  adapter: 'adpt-',
+  version: 'adptver-',
+  team: 'team-',
+  worker: 'worker-',
+};
+
+const alphabet = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz';
+
+/** `length` characters of base 62 from the system's random source, without modulo bias. */
+export function randomText(length: number): string {
+  let text = '';
+  while (text.length < length) {
+    for (const byte of randomBytes(length)) {
+      // 248 = 4 × 62: bytes above it would favour the first letters.
+      if (byte < 248 && text.length < length) text += alphabet[byte % 62];
+    }
+  }
+  return text;
+}
+
+/** A fresh id, 24 random base-62 characters (142 bits) behind the prefix of its kind, e.g. `ftjob-…`. */
+export function newId(kind: IdKind): string {
+  return prefixes[kind] + randomText(24);
+}

@@ -1,0 +1,50 @@
+import pino from 'pino';
+
+/**
+ * What may be logged. Bodies, keys, prompts, completions and file contents are never among these; a field not named
+ * here is dropped, so that a careless `log.info(object)` leaks nothing.
+ */
+const allowedFields = new Set([
+  'name', 'hostname', 'pid', 'component', 'reqId', 'req', 'res', 'err', 'error', 'responseTime',
+  'method', 'url', 'statusCode', 'route', 'remoteAddress',
+  'teamId', 'keyId', 'jobId', 'leaseEpoch', 'attempt', 'state', 'workerId', 'adapterId', 'versionId', 'fileId',
+  'model', 'digest', 'step', 'totalSteps', 'tokens', 'tokensPerSecond', 'loss', 'bytes', 'count', 'ms', 'seconds',
+  'port', 'address', 'backend', 'signal', 'code', 'reason', 'path', 'version', 'childPid', 'slots', 'concurrency',
+]);
+
+/** Query strings may hold cursors and metadata: only the path is kept. */
+const pathOf = (url: unknown) => (typeof url === 'string' ? url.split('?', 1)[0] : undefined);
+
+function describeError(error: unknown): Record<string, unknown> {
+  if (!(error instanceof Error)) return { message: String(error) };
+  const { code } = error as NodeJS.ErrnoException;
+  const cause = error.cause === undefined ? undefined : describeError(error.cause);
+  return { type: error.name, code, message: error.message, stack: error.stack, cause };
+}
+
+const serializers: Record<string, (value: any) => unknown> = {
+  req: (req) => ({ id: req.id, method: req.method, url: pathOf(req.url) }),
+  res: (res) => ({ statusCode: res.statusCode }),
+  url: pathOf,
+  err: describeError,
+  error: describeError,
+};
+
+function keepAllowed(fields: object): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(fields).filter(([name]) => allowedFields.has(name)));
+}
+
+/** JSON lines on stdout (or the stream given), allow-listed fields only; child loggers keep the same rule. */
+export function createLogger(
+  options: { level: string; name: string },
+  destination?: pino.DestinationStream,
+): pino.Logger {
+  const settings: pino.LoggerOptions = {
+    name: options.name,
+    level: options.level,
+    serializers,
+    formatters: { log: keepAllowed, bindings: keepAllowed },
+    timestamp: pino.stdTimeFunctions.isoTime,
+  };
+  return destination ? pino(settings, destination) : pino(settings);
+}

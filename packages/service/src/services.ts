@@ -1,0 +1,84 @@
+import type pg from 'pg';
+import type { Logger } from 'pino';
+import type { BaseModelCatalogue } from './base-models/catalogue.ts';
+import { createBaseModelCatalogue } from './base-models/create-base-model-catalogue.ts';
+import { connectDatabase } from './database/connect-database.ts';
+import { migrateDatabase } from './database/migrate-database.ts';
+import { loadServiceEnv, type ServiceEnv } from './env.ts';
+import type { PrismaClient } from './generated/client.ts';
+import { createLogger } from './logger.ts';
+import { acquirePostgres } from './postgres/acquire-postgres.ts';
+import type { JobQueue } from './queue/job-queue.ts';
+import { openJobQueue } from './queue/open-job-queue.ts';
+import { loadSecrets, type Secrets } from './secrets.ts';
+import type { ArtifactStore } from './storage/artifact-store.ts';
+import { createDiskArtifactStore } from './storage/disk-artifact-store.ts';
+import { createDiskFileStore } from './storage/disk-file-store.ts';
+import type { FileStore } from './storage/file-store.ts';
+
+/** Everything API, worker and admin commands share. Whoever opens it closes it. */
+export interface Services {
+  env: ServiceEnv;
+  log: Logger;
+  /** Plain reads and writes. Shares its connections with `sql`. */
+  db: PrismaClient;
+  sql: pg.Pool;
+  /** The database in use, with its password: for child processes, never for logs. */
+  databaseUrl: string;
+  queue: JobQueue;
+  artifacts: ArtifactStore;
+  files: FileStore;
+  baseModels: BaseModelCatalogue;
+  secrets: Secrets;
+  /** Queue, then connections, then this process's hold on the embedded Postgres. */
+  close(): Promise<void>;
+}
+
+export interface OpenOptions {
+  role: 'api' | 'worker' | 'admin';
+  /** Default: read from process.env. */
+  env?: ServiceEnv | undefined;
+  /** Default: JSON lines on stdout; admin commands, whose stdout is theirs, on stderr. */
+  log?: Logger | undefined;
+}
+
+/**
+ * Opens Postgres (the embedded one, started or adopted, without DATABASE_URL), brings its schema up to date, and opens
+ * queue (Redis, or Postgres without REDIS_URL), stores and catalogue. A Redis that is down does not fail this.
+ */
+export async function openServices(options: OpenOptions): Promise<Services> {
+  const env = options.env ?? loadServiceEnv();
+  const log = options.log ?? createLogger({ level: env.logLevel, name: `graft-${options.role}` }, options.role === 'admin' ? process.stderr : undefined);
+  const closers: (() => Promise<unknown>)[] = [];
+  const close = async () => {
+    for (const closer of closers.splice(0).reverse()) await closer();
+  };
+  try {
+    const postgres = await acquirePostgres(env, log);
+    closers.push(postgres.release);
+    const { sql, db } = connectDatabase(postgres.url, log);
+    closers.push(async () => {
+      await db.$disconnect();
+      await sql.end();
+    });
+    await migrateDatabase({ sql });
+    const queue = await openJobQueue({ sql, databaseUrl: postgres.url, redisUrl: env.redisUrl, log });
+    closers.push(() => queue.close());
+    return {
+      env,
+      log,
+      db,
+      sql,
+      databaseUrl: postgres.url,
+      queue,
+      artifacts: createDiskArtifactStore(env.dataDir),
+      files: createDiskFileStore(env.dataDir),
+      baseModels: await createBaseModelCatalogue(env),
+      secrets: await loadSecrets(env),
+      close,
+    };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}

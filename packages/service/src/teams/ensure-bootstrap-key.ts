@@ -1,0 +1,31 @@
+import type { Database } from '../database/database.ts';
+import type { ServiceEnv } from '../env.ts';
+import { createApiKey } from '../keys/create-api-key.ts';
+import { runExclusive } from '../database/run-exclusive.ts';
+import type { Secrets } from '../secrets.ts';
+import { createTeam, findTeam } from './team-records.ts';
+
+/** The team that the first key belongs to. */
+const firstTeam = 'default';
+
+/**
+ * On an installation without any key: makes the team `default` and an admin key, and answers the whole key, to be
+ * shown this once. With `GRAFT_BOOTSTRAP_KEY` that key is made sure of instead, whatever others exist, and null is
+ * answered: whoever set it knows it. Null too when keys exist.
+ */
+export async function ensureBootstrapKey(
+  services: Database & { secrets: Secrets; env: ServiceEnv },
+): Promise<string | null> {
+  const outcome = await runExclusive(services, 'bootstrap-key', async () => {
+    const given = services.env.bootstrapKey;
+    const { rows } = await services.sql.query<{ known: boolean }>(
+      'SELECT EXISTS (SELECT 1 FROM api_keys WHERE $1::text IS NULL OR id = $1) AS known',
+      [given ? given.split('_')[1] : null],
+    );
+    if (rows[0]?.known) return null;
+    const team = (await findTeam(services, firstTeam)) ?? (await createTeam(services, { name: firstTeam }));
+    const { key } = await createApiKey(services, team.id, { name: 'bootstrap', role: 'admin', key: given });
+    return given ? null : key;
+  });
+  return outcome.ran ? outcome.result : null;
+}

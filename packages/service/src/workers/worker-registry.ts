@@ -1,0 +1,73 @@
+import type { Database } from '../database/database.ts';
+
+export interface WorkerInfo {
+  id: string;
+  /** `http://host:port` of the internal server; null while it serves nothing. */
+  address: string | null;
+  hostname: string;
+  pid: number;
+  /** Jobs it trains at once. */
+  slots: number;
+}
+
+/** Seconds after its last heartbeat during which a worker is chosen to serve. */
+const servingAliveSeconds = 30;
+
+/** Adds the worker, or replaces its row when it is registered again. */
+export async function registerWorker(db: Database, worker: WorkerInfo): Promise<void> {
+  await db.sql.query(
+    `INSERT INTO workers (id, address, hostname, pid, slots) VALUES ($1, $2, $3, $4, $5)
+     ON CONFLICT (id) DO UPDATE SET address = excluded.address, hostname = excluded.hostname, pid = excluded.pid,
+       slots = excluded.slots, running = 0, bases = '{}', load = 0, draining = false, started_at = now(),
+       heartbeat_at = now()`,
+    [worker.id, worker.address, worker.hostname, worker.pid, worker.slots],
+  );
+}
+
+export interface WorkerStatus {
+  /** Jobs in training. */
+  running: number;
+  /** Catalogue ids of base models loaded for serving. */
+  bases: string[];
+  /** Requests being answered. */
+  load: number;
+  /** It takes no more work. */
+  draining: boolean;
+}
+
+/** False: the row is gone (another process tidied up); register again. */
+export async function heartbeatWorker(db: Database, id: string, status: WorkerStatus): Promise<boolean> {
+  const { rowCount } = await db.sql.query(
+    'UPDATE workers SET heartbeat_at = now(), running = $2, bases = $3, load = $4, draining = $5 WHERE id = $1',
+    [id, status.running, status.bases, status.load, status.draining],
+  );
+  return rowCount === 1;
+}
+
+export async function removeWorker(db: Database, id: string): Promise<void> {
+  await db.sql.query('DELETE FROM workers WHERE id = $1', [id]);
+}
+
+/** Removes workers that have been silent for an hour. */
+export async function removeDeadWorkers(db: Database): Promise<void> {
+  await db.sql.query("DELETE FROM workers WHERE heartbeat_at < now() - interval '1 hour'");
+}
+
+/**
+ * The living worker that should answer a request for a base model: one that has it loaded before one that has not,
+ * then the least loaded. `except` names workers that just refused. Null: none.
+ */
+export async function pickServer(
+  db: Database,
+  baseModel: string,
+  except: string[] = [],
+): Promise<{ id: string; address: string } | null> {
+  const { rows } = await db.sql.query<{ id: string; address: string }>(
+    `SELECT id, address FROM workers
+     WHERE address IS NOT NULL AND NOT draining AND heartbeat_at > now() - make_interval(secs => $2)
+       AND id <> ALL($3)
+     ORDER BY ($1 = ANY(bases)) DESC, load, running, random() LIMIT 1`,
+    [baseModel, servingAliveSeconds, except],
+  );
+  return rows[0] ?? null;
+}
