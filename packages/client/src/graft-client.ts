@@ -1,0 +1,73 @@
+import { Adapters } from './resources/adapters.ts';
+import { Completions } from './resources/completions.ts';
+import { Files } from './resources/files.ts';
+import { Jobs } from './resources/jobs.ts';
+import { Models } from './resources/models.ts';
+import { Transport } from './transport.ts';
+import type {
+  ChatCompletion,
+  ChatCompletionChunk,
+  ChatCompletionParams,
+  Completion,
+  CompletionParams,
+} from './wire-objects.ts';
+
+export interface GraftClientOptions {
+  /** Default GRAFT_BASE_URL, else http://127.0.0.1:8000/v1. */
+  baseUrl?: string | undefined;
+  /** Default GRAFT_API_KEY. */
+  apiKey?: string | null | undefined;
+  /** For proxies, tests and runtimes without a global fetch. */
+  fetch?: typeof globalThis.fetch;
+  /** Further tries after 408, 429, ≥ 500 and broken connections. Default 3. */
+  maxRetries?: number;
+  /** Milliseconds without a sign of life after which a try is given up. Default 10 minutes. */
+  timeout?: number;
+  /** Sent with every request. */
+  headers?: Record<string, string>;
+}
+
+/** A Graft service, typed. One object serves any number of concurrent calls; nothing needs closing. */
+export class GraftClient {
+  readonly baseUrl: string;
+  readonly files: Files;
+  readonly fineTuning: { readonly jobs: Jobs };
+  readonly models: Models;
+  readonly adapters: Adapters;
+  readonly chat: {
+    readonly completions: Completions<ChatCompletionParams, ChatCompletion, ChatCompletionChunk>;
+  };
+  readonly completions: Completions<CompletionParams, Completion, Completion>;
+
+  constructor(options: GraftClientOptions = {}) {
+    const env = globalThis.process?.env ?? {};
+    this.baseUrl = checkedBaseUrl(options.baseUrl ?? (env.GRAFT_BASE_URL || 'http://127.0.0.1:8000/v1'));
+    const apiKey = options.apiKey === undefined ? env.GRAFT_API_KEY || null : options.apiKey;
+    if (apiKey !== null && !/^[\x21-\x7e]+$/.test(apiKey)) {
+      throw new TypeError('apiKey holds spaces or characters that no API key has.');
+    }
+    const transport = new Transport({
+      baseUrl: this.baseUrl,
+      apiKey,
+      // Called without a receiver: browsers' fetch refuses any but the window.
+      fetch: options.fetch ?? ((input, init) => globalThis.fetch(input, init)),
+      maxRetries: options.maxRetries ?? 3,
+      timeout: options.timeout ?? 600_000,
+      headers: options.headers ?? {},
+    });
+    this.files = new Files(transport);
+    this.fineTuning = { jobs: new Jobs(transport) };
+    this.models = new Models(transport);
+    this.adapters = new Adapters(transport);
+    this.chat = { completions: new Completions(transport, '/chat/completions') };
+    this.completions = new Completions(transport, '/completions');
+  }
+}
+
+function checkedBaseUrl(text: string): string {
+  const url = URL.canParse(text) ? new URL(text) : null;
+  if (url === null || !['http:', 'https:'].includes(url.protocol)) {
+    throw new TypeError(`baseUrl is not an http(s) URL: ${text}`);
+  }
+  return text.replace(/\/+$/, '');
+}

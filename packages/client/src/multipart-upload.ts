@@ -1,0 +1,78 @@
+import type { RepeatableBody } from './transport.ts';
+
+export interface UploadSource {
+  filename: string;
+  bytes: number;
+  /** Opened anew for every try. */
+  open(): AsyncIterable<Uint8Array>;
+}
+
+export type UploadProgress = (progress: { sent: number; total: number }) => void;
+
+/**
+ * A multipart/form-data body that is sent as it is read, with its length announced beforehand. FormData would
+ * do the same without a way to see progress.
+ */
+export function multipartUpload(
+  fields: Record<string, string>,
+  source: UploadSource,
+  onProgress?: UploadProgress | undefined,
+): RepeatableBody {
+  const boundary = `graft-${Array.from(globalThis.crypto.getRandomValues(new Uint8Array(12)), (byte) => byte.toString(36)).join('')}`;
+  const encoder = new TextEncoder();
+  const head = encoder.encode(
+    Object.entries(fields)
+      .map(
+        ([name, value]) =>
+          `--${boundary}\r\ncontent-disposition: form-data; name="${name}"\r\n\r\n${value}\r\n`,
+      )
+      .concat(
+        `--${boundary}\r\ncontent-disposition: form-data; name="file"; filename="${quotable(source.filename)}"\r\n` +
+          'content-type: application/octet-stream\r\n\r\n',
+      )
+      .join(''),
+  );
+  const tail = encoder.encode(`\r\n--${boundary}--\r\n`);
+
+  async function* parts(onChunk: () => void): AsyncGenerator<Uint8Array, void, void> {
+    yield head;
+    let sent = 0;
+    for await (const chunk of source.open()) {
+      yield chunk;
+      // Here again only once the chunk before has been taken.
+      onChunk();
+      sent += chunk.byteLength;
+      onProgress?.({ sent, total: source.bytes });
+    }
+    yield tail;
+  }
+
+  return {
+    headers: {
+      'content-type': `multipart/form-data; boundary=${boundary}`,
+      'content-length': String(head.byteLength + source.bytes + tail.byteLength),
+    },
+    open: (onChunk) => streamOf(parts(onChunk)),
+  };
+}
+
+/** A file name inside a quoted header parameter, escaped as browsers do (HTML standard, multipart/form-data). */
+const quotable = (name: string): string =>
+  name.replaceAll('\n', '%0A').replaceAll('\r', '%0D').replaceAll('"', '%22');
+
+function streamOf(chunks: AsyncGenerator<Uint8Array, void, void>): ReadableStream<Uint8Array> {
+  return new ReadableStream({
+    async pull(controller) {
+      try {
+        const { done, value } = await chunks.next();
+        if (done) controller.close();
+        else controller.enqueue(value);
+      } catch (error) {
+        controller.error(error);
+      }
+    },
+    async cancel() {
+      await chunks.return();
+    },
+  });
+}

@@ -1,0 +1,179 @@
+import { GraftApiError } from '../graft-api-error.ts';
+import { GraftConnectionError } from '../graft-connection-error.ts';
+import { GraftDigestError } from '../graft-digest-error.ts';
+import { requireNodeModule } from '../node-modules.ts';
+import { pause, retryDelay } from '../retry.ts';
+import { createSha256, type Sha256, toHex } from '../sha256.ts';
+import type { OpenResponse, Transport } from '../transport.ts';
+
+export interface DownloadOptions {
+  onProgress?: (progress: { received: number; total: number | null }) => void;
+  signal?: AbortSignal;
+}
+
+/** Connections in a row that may break without one new byte between them. */
+const MOST_FRUITLESS_CONNECTIONS = 5;
+
+/**
+ * One archive on its way. A broken connection goes on where it stopped (Range, held to the same bytes by
+ * If-Range), and the whole is compared with the SHA-256 that the server announced: a stream that ends
+ * without an error is complete and right.
+ */
+export class AdapterDownload {
+  readonly #transport: Transport;
+  readonly #path: string;
+  readonly #options: DownloadOptions;
+
+  constructor(transport: Transport, path: string, options: DownloadOptions) {
+    this.#transport = transport;
+    this.#path = path;
+    this.#options = options;
+  }
+
+  /** The archive's bytes, once; `offset` bytes that `hash` has seen already are skipped. */
+  async *bytes(offset = 0, hash: Sha256 = createSha256()): AsyncGenerator<Uint8Array, void, void> {
+    let received = offset;
+    let etag: string | null = null;
+    for (let fruitless = 0; ; fruitless++) {
+      try {
+        const response = await this.#open(received, etag);
+        if (response.status === 416) {
+          await response.text();
+          throw new GraftDigestError(`The archive on the server has no ${received} bytes.`);
+        }
+        if (etag !== null && response.headers.get('etag') !== etag) {
+          throw new GraftDigestError('The archive on the server changed during the download.');
+        }
+        etag = response.headers.get('etag') ?? etag;
+        // A server without Range sends everything again: what is there already is skipped.
+        let skip = response.status === 206 ? 0 : received;
+        const total = totalBytes(response, received);
+        this.#options.onProgress?.({ received, total });
+        for await (const whole of response.bytes()) {
+          const chunk = whole.subarray(Math.min(skip, whole.byteLength));
+          skip -= whole.byteLength - chunk.byteLength;
+          if (chunk.byteLength === 0) continue;
+          hash.update(chunk);
+          received += chunk.byteLength;
+          fruitless = 0;
+          this.#options.onProgress?.({ received, total });
+          yield chunk;
+        }
+        if (total !== null && received < total) throw new GraftConnectionError('The download ended early.');
+        await compare(response, hash);
+        return;
+      } catch (error) {
+        this.#options.signal?.throwIfAborted();
+        if (!(error instanceof GraftConnectionError) || fruitless >= MOST_FRUITLESS_CONNECTIONS) throw error;
+        await pause(retryDelay(fruitless, null) ?? 0, this.#options.signal);
+      }
+    }
+  }
+
+  /** The same for whoever wants a web stream. */
+  stream(): ReadableStream<Uint8Array> {
+    const chunks = this.bytes();
+    return new ReadableStream({
+      async pull(controller) {
+        const { done, value } = await chunks.next();
+        if (done) controller.close();
+        else controller.enqueue(value);
+      },
+      async cancel() {
+        await chunks.return();
+      },
+    });
+  }
+
+  /**
+   * Writes the archive to a file (Node). What an interrupted call left in `<path>.part` is kept and continued;
+   * `path` itself appears only when the digest was right.
+   */
+  async toFile(path: string): Promise<{ path: string; bytes: number }> {
+    const fs = requireNodeModule('node:fs', 'Downloading to a file');
+    const part = `${path}.part`;
+    for (;;) {
+      const hash = createSha256();
+      let offset = 0;
+      if (fs.existsSync(part)) {
+        for await (const chunk of fs.createReadStream(part)) {
+          hash.update(chunk);
+          offset += chunk.byteLength;
+        }
+      }
+      const file = await fs.promises.open(part, 'a');
+      let bytes = offset;
+      try {
+        for await (const chunk of this.bytes(offset, hash)) {
+          await file.writeFile(chunk);
+          bytes += chunk.byteLength;
+        }
+        await file.sync();
+      } catch (error) {
+        if (!(error instanceof GraftDigestError)) throw error;
+        await fs.promises.rm(part, { force: true });
+        // The old part may have been of something else: begin again, once.
+        if (offset > 0) continue;
+        throw error;
+      } finally {
+        await file.close();
+      }
+      await fs.promises.rename(part, path);
+      return { path, bytes };
+    }
+  }
+
+  #open(offset: number, etag: string | null): Promise<OpenResponse> {
+    const range: Record<string, string> = offset > 0 ? { range: `bytes=${offset}-` } : {};
+    if (offset > 0 && etag !== null) range['if-range'] = etag;
+    return this.#transport.open({
+      method: 'GET',
+      path: this.#path,
+      // A range of compressed bytes would be a range of something else.
+      headers: { accept: 'application/x-tar', 'accept-encoding': 'identity', ...range },
+      accept: [416],
+      signal: this.#options.signal,
+    });
+  }
+}
+
+/** Of the whole archive: from Content-Range of a part, else from Content-Length. */
+function totalBytes(response: OpenResponse, offset: number): number | null {
+  const range = /^bytes (\d+)-\d+\/(\d+)$/.exec(response.headers.get('content-range') ?? '');
+  if (response.status === 206) {
+    if (range === null || Number(range[1]) !== offset) {
+      throw new GraftApiError({
+        status: response.status,
+        requestId: response.requestId,
+        message: `The server sent another range than asked for (bytes=${offset}-).`,
+      });
+    }
+    return Number(range[2]);
+  }
+  const length = response.headers.get('content-length');
+  return length === null ? null : Number(length);
+}
+
+async function compare(response: OpenResponse, hash: Sha256): Promise<void> {
+  const actual = await hash.digest();
+  const expected = announcedDigest(response.headers);
+  if (expected === null) {
+    throw new GraftApiError({
+      status: response.status,
+      requestId: response.requestId,
+      message: 'The server announced no SHA-256 for the download, so it cannot be checked.',
+    });
+  }
+  if (expected !== actual) {
+    throw new GraftDigestError(
+      `The download is damaged: its SHA-256 is ${actual}, the server announced ${expected}.`,
+    );
+  }
+}
+
+/** `Repr-Digest: sha-256=:<base64>:` (RFC 9530): of the whole archive, also on a part. */
+function announcedDigest(headers: Headers): string | null {
+  const found = /(?:^|,)\s*sha-256=:([A-Za-z0-9+/=]+):/.exec(headers.get('repr-digest') ?? '');
+  if (found === null) return null;
+  return toHex(Uint8Array.from(atob(found[1] as string), (character) => character.charCodeAt(0)));
+}

@@ -1,0 +1,52 @@
+import { GraftApiError } from '../graft-api-error.ts';
+import { serverSentEvents } from '../server-sent-events.ts';
+import type { Transport } from '../transport.ts';
+
+interface CallOptions {
+  signal?: AbortSignal;
+}
+
+/** `/chat/completions` or `/completions`: whole answers, or pieces as they are generated. */
+export class Completions<Params extends object, Whole, Piece> {
+  readonly #transport: Transport;
+  readonly #path: string;
+
+  constructor(transport: Transport, path: string) {
+    this.#transport = transport;
+    this.#path = path;
+  }
+
+  create(params: Params & { stream?: false }, options?: CallOptions): Promise<Whole>;
+  create(
+    params: Params & { stream: true },
+    options?: CallOptions,
+  ): Promise<AsyncGenerator<Piece, void, void>>;
+  async create(
+    params: Params & { stream?: boolean },
+    options: CallOptions = {},
+  ): Promise<Whole | AsyncGenerator<Piece, void, void>> {
+    const spec = { method: 'POST' as const, path: this.#path, json: params, signal: options.signal };
+    if (params.stream !== true) return this.#transport.json<Whole>(spec);
+    const response = await this.#transport.open({ ...spec, headers: { accept: 'text/event-stream' } });
+    return this.#pieces(response);
+  }
+
+  async *#pieces(response: Awaited<ReturnType<Transport['open']>>): AsyncGenerator<Piece, void, void> {
+    for await (const message of serverSentEvents(response.bytes())) {
+      if (message.data === '[DONE]') return;
+      const piece: unknown = JSON.parse(message.data);
+      if (typeof piece === 'object' && piece !== null && 'error' in piece && piece.error !== null) {
+        throw GraftApiError.fromBody(message.data, {
+          status: response.status,
+          requestId: response.requestId,
+        });
+      }
+      yield piece as Awaited<Piece>;
+    }
+    throw new GraftApiError({
+      status: response.status,
+      requestId: response.requestId,
+      message: 'The answer broke off before its end.',
+    });
+  }
+}

@@ -1,0 +1,105 @@
+import { multipartUpload, type UploadProgress, type UploadSource } from '../multipart-upload.ts';
+import { nodeModule, requireNodeModule } from '../node-modules.ts';
+import { PageList } from '../page-list.ts';
+import type { OpenResponse, RepeatableBody, Transport } from '../transport.ts';
+import type { Deleted, FileObject } from '../wire-objects.ts';
+
+export interface UploadParams {
+  /** A path (Node) or a Blob or File; both are streamed. */
+  file: string | Blob;
+  /** Needed for a Blob without a name. */
+  filename?: string;
+  purpose?: string;
+  /** Not called in browsers, which do not tell. */
+  onProgress?: UploadProgress;
+  signal?: AbortSignal;
+}
+
+export class Files {
+  readonly #transport: Transport;
+
+  constructor(transport: Transport) {
+    this.#transport = transport;
+  }
+
+  async upload(params: UploadParams): Promise<FileObject> {
+    const fields = { purpose: params.purpose ?? 'fine-tune' };
+    const body =
+      typeof params.file === 'string'
+        ? multipartUpload(fields, await pathSource(params.file, params.filename), params.onProgress)
+        : blobUpload(fields, params.file, params);
+    return this.#transport.json({
+      method: 'POST',
+      path: '/files',
+      body,
+      idempotent: true,
+      signal: params.signal,
+    });
+  }
+
+  list(
+    params: { purpose?: string; order?: 'asc' | 'desc'; limit?: number; after?: string } = {},
+  ): PageList<FileObject> {
+    return new PageList(this.#transport, '/files', params);
+  }
+
+  retrieve(id: string): Promise<FileObject> {
+    return this.#transport.json({ method: 'GET', path: `/files/${encodeURIComponent(id)}` });
+  }
+
+  delete(id: string): Promise<Deleted> {
+    return this.#transport.json({ method: 'DELETE', path: `/files/${encodeURIComponent(id)}` });
+  }
+
+  /** The file's bytes, as they were uploaded. */
+  content(id: string, options: { signal?: AbortSignal } = {}): Promise<OpenResponse> {
+    return this.#transport.open({
+      method: 'GET',
+      path: `/files/${encodeURIComponent(id)}/content`,
+      headers: { accept: '*/*' },
+      signal: options.signal,
+    });
+  }
+}
+
+async function pathSource(path: string, filename: string | undefined): Promise<UploadSource> {
+  const fs = requireNodeModule('node:fs', 'Uploading from a path');
+  const { basename } = requireNodeModule('node:path', 'Uploading from a path');
+  const stats = await fs.promises.stat(path);
+  if (!stats.isFile()) throw new TypeError(`${path} is not a file.`);
+  return {
+    filename: filename ?? basename(path),
+    bytes: stats.size,
+    // Exactly the announced length, even where the file grows meanwhile.
+    open: () =>
+      stats.size === 0 ? fs.createReadStream(path) : fs.createReadStream(path, { end: stats.size - 1 }),
+  };
+}
+
+function blobUpload(fields: Record<string, string>, blob: Blob, params: UploadParams): RepeatableBody {
+  const ownName = 'name' in blob && typeof blob.name === 'string' ? blob.name : 'upload.jsonl';
+  const filename = params.filename ?? ownName;
+  if (nodeModule('node:fs') != null) {
+    const source = { filename, bytes: blob.size, open: () => chunksOf(blob) };
+    return multipartUpload(fields, source, params.onProgress);
+  }
+  // Browsers announce and send a Blob well, but few of them send a stream.
+  return {
+    headers: {},
+    open() {
+      const form = new FormData();
+      for (const [name, value] of Object.entries(fields)) form.append(name, value);
+      form.append('file', blob, filename);
+      return form;
+    },
+  };
+}
+
+async function* chunksOf(blob: Blob): AsyncGenerator<Uint8Array, void, void> {
+  const reader = blob.stream().getReader();
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) return;
+    yield value;
+  }
+}

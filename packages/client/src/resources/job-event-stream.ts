@@ -1,0 +1,63 @@
+import { GraftApiError } from '../graft-api-error.ts';
+import { GraftConnectionError } from '../graft-connection-error.ts';
+import { pause, retryDelay } from '../retry.ts';
+import { serverSentEvents } from '../server-sent-events.ts';
+import type { Transport } from '../transport.ts';
+import type { JobEvent } from '../wire-objects.ts';
+
+export interface EventStreamOptions {
+  /** Begin behind this event instead of at the first. */
+  lastEventId?: string;
+  signal?: AbortSignal;
+}
+
+/** Connections in a row that may break without one new event between them. */
+const MOST_FRUITLESS_CONNECTIONS = 10;
+
+/** Events of a job over server-sent events, with reconnects; ends at the server's `[DONE]`. */
+export async function* streamJobEvents(
+  transport: Transport,
+  jobPath: string,
+  options: EventStreamOptions,
+): AsyncGenerator<JobEvent, void, void> {
+  let lastEventId = options.lastEventId ?? '';
+  let fruitless = 0;
+  for (;;) {
+    try {
+      const response = await transport.open({
+        method: 'GET',
+        path: `${jobPath}/events`,
+        query: { stream: true },
+        headers: {
+          accept: 'text/event-stream',
+          ...(lastEventId === '' ? {} : { 'last-event-id': lastEventId }),
+        },
+        signal: options.signal,
+      });
+      for await (const message of serverSentEvents(response.bytes())) {
+        if (message.data === '[DONE]') return;
+        const event = JSON.parse(message.data) as JobEvent & { error?: unknown };
+        if (event.error != null) {
+          throw GraftApiError.fromBody(message.data, {
+            status: response.status,
+            requestId: response.requestId,
+            retryable: true,
+          });
+        }
+        lastEventId = message.id === '' ? event.id : message.id;
+        fruitless = 0;
+        yield event;
+      }
+    } catch (error) {
+      options.signal?.throwIfAborted();
+      const broken =
+        error instanceof GraftConnectionError || (error instanceof GraftApiError && error.retryable);
+      if (!broken || fruitless >= MOST_FRUITLESS_CONNECTIONS) throw error;
+    }
+    // A silent end without [DONE] is a server that stopped or a proxy that tired: ask again.
+    if (fruitless++ >= MOST_FRUITLESS_CONNECTIONS) {
+      throw new GraftConnectionError('The event stream ended again and again before the job did.');
+    }
+    await pause(retryDelay(fruitless - 1, null) ?? 0, options.signal);
+  }
+}

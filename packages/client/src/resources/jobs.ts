@@ -1,0 +1,101 @@
+import { PageList } from '../page-list.ts';
+import type { Query, Transport } from '../transport.ts';
+import type { FineTuningJob, JobCheckpoint, JobCreateParams, JobEvent, JobMetric } from '../wire-objects.ts';
+import { type EventStreamOptions, streamJobEvents } from './job-event-stream.ts';
+
+export class Jobs {
+  readonly #transport: Transport;
+  readonly events: JobEvents;
+  readonly checkpoints: JobCheckpoints;
+
+  constructor(transport: Transport) {
+    this.#transport = transport;
+    this.events = new JobEvents(transport);
+    this.checkpoints = new JobCheckpoints(transport);
+  }
+
+  create(params: JobCreateParams, options: { signal?: AbortSignal } = {}): Promise<FineTuningJob> {
+    return this.#transport.json({
+      method: 'POST',
+      path: '/fine_tuning/jobs',
+      json: params,
+      idempotent: true,
+      signal: options.signal,
+    });
+  }
+
+  /** Newest first. `metadata` keeps only the jobs that carry all these pairs. */
+  list(
+    params: { limit?: number; after?: string; metadata?: Record<string, string> } = {},
+  ): PageList<FineTuningJob> {
+    const { metadata, ...rest } = params;
+    const query: Query = rest;
+    for (const [key, value] of Object.entries(metadata ?? {})) query[`metadata[${key}]`] = value;
+    return new PageList(this.#transport, '/fine_tuning/jobs', query);
+  }
+
+  retrieve(id: string, options: { signal?: AbortSignal } = {}): Promise<FineTuningJob> {
+    return this.#transport.json({ method: 'GET', path: jobPath(id), signal: options.signal });
+  }
+
+  cancel(id: string): Promise<FineTuningJob> {
+    return this.#transport.json({ method: 'POST', path: `${jobPath(id)}/cancel` });
+  }
+
+  pause(id: string): Promise<FineTuningJob> {
+    return this.#transport.json({ method: 'POST', path: `${jobPath(id)}/pause` });
+  }
+
+  resume(id: string): Promise<FineTuningJob> {
+    return this.#transport.json({ method: 'POST', path: `${jobPath(id)}/resume` });
+  }
+
+  /** The loss series, oldest first; only what lies behind `afterStep`, where given. */
+  async metrics(
+    id: string,
+    options: { afterStep?: number; signal?: AbortSignal } = {},
+  ): Promise<JobMetric[]> {
+    const list = await this.#transport.json<{ data: JobMetric[] }>({
+      method: 'GET',
+      path: `${jobPath(id)}/metrics`,
+      query: { after_step: options.afterStep },
+      signal: options.signal,
+    });
+    return list.data;
+  }
+}
+
+class JobEvents {
+  readonly #transport: Transport;
+
+  constructor(transport: Transport) {
+    this.#transport = transport;
+  }
+
+  /** Newest first. */
+  list(id: string, params: { limit?: number; after?: string } = {}): PageList<JobEvent> {
+    return new PageList(this.#transport, `${jobPath(id)}/events`, params);
+  }
+
+  /**
+   * Every event from the first on, then each new one as it happens, until the job is finished. Broken
+   * connections are opened again behind the last event seen. Leaving the loop hangs up.
+   */
+  stream(id: string, options: EventStreamOptions = {}): AsyncGenerator<JobEvent, void, void> {
+    return streamJobEvents(this.#transport, jobPath(id), options);
+  }
+}
+
+class JobCheckpoints {
+  readonly #transport: Transport;
+
+  constructor(transport: Transport) {
+    this.#transport = transport;
+  }
+
+  list(id: string, params: { limit?: number; after?: string } = {}): PageList<JobCheckpoint> {
+    return new PageList(this.#transport, `${jobPath(id)}/checkpoints`, params);
+  }
+}
+
+const jobPath = (id: string): string => `/fine_tuning/jobs/${encodeURIComponent(id)}`;

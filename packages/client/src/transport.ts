@@ -1,0 +1,254 @@
+import { GraftApiError } from './graft-api-error.ts';
+import { GraftConnectionError } from './graft-connection-error.ts';
+import { isRetryableStatus, parseRetryAfter, pause, retryDelay } from './retry.ts';
+
+export type Query = Record<string, string | number | boolean | undefined>;
+
+/** A body that can be made again for a retry. `onChunk` keeps a slow but moving upload from timing out. */
+export interface RepeatableBody {
+  headers: Record<string, string>;
+  open(onChunk: () => void): ReadableStream<Uint8Array> | FormData;
+}
+
+export interface RequestSpec {
+  method: 'GET' | 'POST' | 'DELETE';
+  path: string;
+  query?: Query | undefined;
+  json?: unknown;
+  body?: RepeatableBody | undefined;
+  headers?: Record<string, string>;
+  /** Sends one Idempotency-Key with every try, so that a retry creates nothing twice. */
+  idempotent?: boolean;
+  /** Statuses besides 2xx that the caller reads itself. */
+  accept?: number[];
+  signal?: AbortSignal | undefined;
+  maxRetries?: number;
+}
+
+export interface OpenResponse {
+  status: number;
+  headers: Headers;
+  requestId: string | null;
+  /** The body's bytes. Leaving the loop early hangs up. */
+  bytes(): AsyncGenerator<Uint8Array, void, void>;
+  text(): Promise<string>;
+}
+
+export interface TransportSettings {
+  baseUrl: string;
+  apiKey: string | null;
+  fetch: typeof globalThis.fetch;
+  maxRetries: number;
+  /** Milliseconds without a sign of life (headers, a chunk either way) after which a try is given up. */
+  timeout: number;
+  headers: Record<string, string>;
+}
+
+/** HTTP with keys, time limits, retries and typed errors. The only file that calls fetch. */
+export class Transport {
+  readonly #settings: TransportSettings;
+
+  constructor(settings: TransportSettings) {
+    this.#settings = settings;
+  }
+
+  /** The parsed JSON answer. A body cut off in the middle counts as a failed try. */
+  async json<T>(spec: RequestSpec): Promise<T> {
+    return this.#withRetries(spec, async (response) => {
+      const text = await response.text();
+      try {
+        return JSON.parse(text) as T;
+      } catch {
+        throw new GraftApiError({
+          status: response.status,
+          requestId: response.requestId,
+          message: `The server's answer is not JSON. Is ${this.#settings.baseUrl} a Graft API?`,
+        });
+      }
+    });
+  }
+
+  /** Resolves when a success's headers are there; the body is read by the caller, without retries. */
+  async open(spec: RequestSpec): Promise<OpenResponse> {
+    return this.#withRetries(spec, async (response) => response);
+  }
+
+  async #withRetries<T>(spec: RequestSpec, read: (response: OpenResponse) => Promise<T>): Promise<T> {
+    const maxRetries = spec.maxRetries ?? this.#settings.maxRetries;
+    const headers = this.#headersFor(spec);
+    for (let attempt = 0; ; attempt++) {
+      try {
+        return await read(await this.#attempt(spec, headers));
+      } catch (error) {
+        spec.signal?.throwIfAborted();
+        if (attempt >= maxRetries || !isTransient(error)) throw error;
+        const delay = retryDelay(attempt, error instanceof GraftApiError ? error.retryAfter : null);
+        if (delay === null) throw error;
+        await pause(delay, spec.signal);
+      }
+    }
+  }
+
+  #headersFor(spec: RequestSpec): Record<string, string> {
+    const headers: Record<string, string> = { accept: 'application/json', ...this.#settings.headers };
+    if (this.#settings.apiKey !== null) headers.authorization = `Bearer ${this.#settings.apiKey}`;
+    if (spec.json !== undefined) headers['content-type'] = 'application/json';
+    if (spec.idempotent) headers['idempotency-key'] = randomKey();
+    return { ...headers, ...spec.body?.headers, ...spec.headers };
+  }
+
+  async #attempt(spec: RequestSpec, headers: Record<string, string>): Promise<OpenResponse> {
+    spec.signal?.throwIfAborted();
+    const watch = new Watch(this.#settings.timeout, spec.signal);
+    const init: RequestInit & { duplex?: 'half' } = { method: spec.method, headers, signal: watch.signal };
+    if (spec.body !== undefined) {
+      init.body = spec.body.open(() => watch.touch());
+      if (init.body instanceof ReadableStream) init.duplex = 'half';
+    } else if (spec.json !== undefined) {
+      init.body = JSON.stringify(spec.json);
+    }
+    let response: Response;
+    try {
+      response = await this.#settings.fetch(urlFor(this.#settings.baseUrl, spec), init);
+    } catch (error) {
+      watch.stop();
+      throw this.#connectionError(error, watch);
+    }
+    const opened: OpenResponse = {
+      status: response.status,
+      headers: response.headers,
+      requestId: response.headers.get('x-request-id'),
+      bytes: () => this.#bytes(response, watch),
+      text: async () => {
+        const decoder = new TextDecoder();
+        let text = '';
+        for await (const chunk of opened.bytes()) text += decoder.decode(chunk, { stream: true });
+        return text + decoder.decode();
+      },
+    };
+    if (response.ok || spec.accept?.includes(response.status)) return opened;
+    throw await errorFrom(opened);
+  }
+
+  async *#bytes(response: Response, watch: Watch): AsyncGenerator<Uint8Array, void, void> {
+    const reader = response.body?.getReader();
+    try {
+      while (reader !== undefined) {
+        watch.touch();
+        const { done, value } = await reader.read();
+        if (done) return;
+        // A consumer that takes its time is no fault of the server.
+        watch.rest();
+        yield value;
+      }
+    } catch (error) {
+      throw this.#connectionError(error, watch);
+    } finally {
+      watch.stop();
+      // Hangs up when the consumer left early; harmless after the end.
+      await reader?.cancel().catch(() => {});
+    }
+  }
+
+  #connectionError(error: unknown, watch: Watch): unknown {
+    if (watch.timedOut) {
+      const seconds = this.#settings.timeout / 1_000;
+      return new GraftConnectionError(`No answer from ${this.#settings.baseUrl} for ${seconds} seconds.`, {
+        cause: error,
+        timedOut: true,
+      });
+    }
+    if (watch.aborted) return watch.signal.reason;
+    return new GraftConnectionError(`Cannot reach ${this.#settings.baseUrl}: ${reasonOf(error)}.`, {
+      cause: error,
+    });
+  }
+}
+
+/** One try's clock: aborts when nothing moved for `timeout` milliseconds, or when the caller aborts. */
+class Watch {
+  readonly #controller = new AbortController();
+  readonly #timeout: number;
+  readonly #caller: AbortSignal | undefined;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  timedOut = false;
+
+  constructor(timeout: number, caller: AbortSignal | undefined) {
+    this.#timeout = timeout;
+    this.#caller = caller;
+    caller?.addEventListener('abort', this.#onCallerAbort, { once: true });
+    this.touch();
+  }
+
+  get signal(): AbortSignal {
+    return this.#controller.signal;
+  }
+
+  get aborted(): boolean {
+    return this.#controller.signal.aborted;
+  }
+
+  touch(): void {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => {
+      this.timedOut = true;
+      this.#controller.abort(new DOMException('timed out', 'TimeoutError'));
+    }, this.#timeout);
+    // A response that nobody reads does not keep Node alive; a socket in use does.
+    (this.#timer as { unref?: () => void }).unref?.();
+  }
+
+  rest(): void {
+    clearTimeout(this.#timer);
+  }
+
+  stop(): void {
+    this.rest();
+    this.#caller?.removeEventListener('abort', this.#onCallerAbort);
+  }
+
+  readonly #onCallerAbort = () => this.#controller.abort(this.#caller?.reason);
+}
+
+async function errorFrom(response: OpenResponse): Promise<GraftApiError> {
+  const body = await response.text().catch(() => '');
+  return GraftApiError.fromBody(body, {
+    status: response.status,
+    requestId: response.requestId,
+    retryAfter: parseRetryAfter(response.headers.get('retry-after')),
+    retryable: isRetryableStatus(response.status, response.headers),
+  });
+}
+
+const isTransient = (error: unknown): boolean =>
+  error instanceof GraftConnectionError || (error instanceof GraftApiError && error.retryable);
+
+function urlFor(baseUrl: string, spec: RequestSpec): string {
+  const query = new URLSearchParams();
+  for (const [name, value] of Object.entries(spec.query ?? {})) {
+    if (value !== undefined) query.append(name, String(value));
+  }
+  const search = query.toString();
+  return `${baseUrl}${spec.path}${search === '' ? '' : `?${search}`}`;
+}
+
+/** fetch hides the reason ("fetch failed") in its cause, an AggregateError when several addresses were tried. */
+function reasonOf(error: unknown): string {
+  let reason: unknown = error;
+  while (reason instanceof Error) {
+    const code = (reason as { code?: unknown }).code;
+    if (code === 'ECONNREFUSED') return 'nothing listens there (ECONNREFUSED)';
+    if (code === 'ENOTFOUND') return 'no such host (ENOTFOUND)';
+    if (!(reason.cause instanceof Error)) {
+      return typeof code === 'string' && reason.message === '' ? code : reason.message;
+    }
+    reason = reason.cause;
+  }
+  return String(reason);
+}
+
+/** 128 random bits. Not randomUUID, which browsers offer on https pages only. */
+function randomKey(): string {
+  const bytes = globalThis.crypto.getRandomValues(new Uint8Array(16));
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
+}

@@ -1,0 +1,234 @@
+/**
+ * The objects of the API as they travel: OpenAI's shapes and Graft's extensions, with the wire's own field
+ * names. Times are Unix seconds.
+ */
+
+export type JobStatus =
+  | 'validating_files'
+  | 'queued'
+  | 'running'
+  | 'paused'
+  | 'succeeded'
+  | 'failed'
+  | 'cancelled';
+
+export interface FileObject {
+  id: string;
+  object: 'file';
+  bytes: number;
+  created_at: number;
+  filename: string;
+  purpose: string;
+  status: 'uploaded' | 'processed' | 'error';
+  status_details?: string | null;
+  expires_at?: number | null;
+}
+
+export interface Deleted {
+  id: string;
+  object: string;
+  deleted: boolean;
+}
+
+/** HF PEFT's configuration, in HF's names; the API fills what is missing and refuses what it does not know. */
+export type PeftOptions = { peft_type: string } & Record<string, unknown>;
+export type TrainingOptions = Record<string, unknown>;
+
+export interface Hyperparameters {
+  n_epochs?: number | 'auto';
+  batch_size?: number | 'auto';
+  learning_rate_multiplier?: number | 'auto';
+}
+
+export interface JobCreateParams {
+  /** A base model's id, or `ft:…` to train an adapter further. */
+  model: string;
+  /** File ids. */
+  training_file: string;
+  validation_file?: string | null;
+  suffix?: string | null;
+  seed?: number | null;
+  method?: { type: 'supervised'; supervised?: { hyperparameters?: Hyperparameters } };
+  hyperparameters?: Hyperparameters;
+  metadata?: Record<string, string> | null;
+  peft?: PeftOptions;
+  training?: TrainingOptions;
+}
+
+export interface JobProgress {
+  step: number;
+  total_steps: number | null;
+  epoch: number | null;
+  tokens: number | null;
+  tokens_per_second: number | null;
+  seconds_remaining: number | null;
+}
+
+export interface FineTuningJob {
+  id: string;
+  object: 'fine_tuning.job';
+  created_at: number;
+  finished_at: number | null;
+  model: string;
+  organization_id: string;
+  status: JobStatus;
+  training_file: string;
+  validation_file: string | null;
+  fine_tuned_model: string | null;
+  trained_tokens: number | null;
+  hyperparameters: Hyperparameters;
+  method?: JobCreateParams['method'];
+  result_files: string[];
+  seed: number;
+  /** `fault` tells whose it is: the user's (the data, the options) or the system's. */
+  error: { code: string; message: string; param: string | null; fault?: 'user' | 'system' } | null;
+  estimated_finish?: number | null;
+  metadata?: Record<string, string> | null;
+  peft: PeftOptions;
+  training: TrainingOptions;
+  progress: JobProgress | null;
+  queue_position: number | null;
+}
+
+export interface JobEvent {
+  id: string;
+  object: 'fine_tuning.job.event';
+  created_at: number;
+  level: 'info' | 'warn' | 'error';
+  message: string;
+  type: 'message' | 'metrics';
+  data: Record<string, unknown> | null;
+}
+
+export interface JobCheckpoint {
+  id: string;
+  object: 'fine_tuning.job.checkpoint';
+  created_at: number;
+  fine_tuned_model_checkpoint: string;
+  step_number: number;
+  fine_tuning_job_id: string;
+  metrics: Partial<
+    Record<
+      | 'step'
+      | 'train_loss'
+      | 'train_mean_token_accuracy'
+      | 'valid_loss'
+      | 'valid_mean_token_accuracy'
+      | 'full_valid_loss'
+      | 'full_valid_mean_token_accuracy',
+      number
+    >
+  >;
+}
+
+export interface Model {
+  id: string;
+  object: 'model';
+  created: number;
+  owned_by: string;
+}
+
+export interface ChatMessage {
+  role: 'system' | 'developer' | 'user' | 'assistant';
+  content: string;
+}
+
+export interface SamplingParams {
+  /** A base model's id, or `ft:…`. */
+  model: string;
+  max_tokens?: number;
+  temperature?: number;
+  top_p?: number;
+  stop?: string | string[];
+  seed?: number;
+  stream_options?: { include_usage?: boolean };
+}
+
+export type ChatCompletionParams = SamplingParams & {
+  messages: ChatMessage[];
+  max_completion_tokens?: number;
+};
+export type CompletionParams = SamplingParams & { prompt: string };
+
+export type FinishReason = 'stop' | 'length';
+
+export interface Usage {
+  prompt_tokens: number;
+  completion_tokens: number;
+  total_tokens: number;
+}
+
+export interface ChatCompletion {
+  id: string;
+  object: 'chat.completion';
+  created: number;
+  model: string;
+  choices: { index: number; message: ChatMessage; finish_reason: FinishReason }[];
+  usage: Usage;
+}
+
+export interface ChatCompletionChunk {
+  id: string;
+  object: 'chat.completion.chunk';
+  created: number;
+  model: string;
+  choices: {
+    index: number;
+    delta: { role?: 'assistant'; content?: string };
+    finish_reason: FinishReason | null;
+  }[];
+  usage?: Usage | null;
+}
+
+/** Whole, or one piece of a stream, whose `finish_reason` is null until the last. */
+export interface Completion {
+  id: string;
+  object: 'text_completion';
+  created: number;
+  model: string;
+  choices: { index: number; text: string; finish_reason: FinishReason | null }[];
+  usage?: Usage | null;
+}
+
+/** One training step or one evaluation. */
+export interface JobMetric {
+  object: 'fine_tuning.job.metric';
+  kind: 'train' | 'evaluation';
+  step: number;
+  epoch: number | null;
+  loss: number;
+  token_accuracy: number | null;
+  learning_rate: number | null;
+  grad_norm: number | null;
+  /** Trained since the job began. */
+  tokens: number | null;
+  tokens_per_second: number | null;
+  created_at: number;
+}
+
+export interface Adapter {
+  id: string;
+  object: 'adapter';
+  created_at: number;
+  name: string;
+  base_model: string;
+  latest_version: number | null;
+}
+
+export interface AdapterVersion {
+  id: string;
+  object: 'adapter.version';
+  created_at: number;
+  adapter_id: string;
+  version: number;
+  /** `ft:…`, what a completion takes as `model`. */
+  model: string;
+  job_id: string;
+  /** Content address of the files together. */
+  digest: string;
+  bytes: number;
+  files: { path: string; bytes: number; sha256: string }[];
+  peft: PeftOptions;
+  lineage: Record<string, unknown>;
+  metrics: Record<string, unknown> | null;
+}
