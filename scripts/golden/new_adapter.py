@@ -1,6 +1,8 @@
-"""Makes a fresh LoRA adapter with PEFT's own initial values, to start a training from.
+"""Makes fresh LoRA adapters with PEFT's own initial values, to start trainings from.
 
-usage: new_adapter.py MODEL OUT SEED CONFIG.json       (CONFIG.json: the fields of peft.LoraConfig)
+usage: new_adapter.py PLAN.json
+
+PLAN.json: {"runs": [{"model": a HF folder or GGUF file, "output": folder, "seed": int, "config": fields of peft.LoraConfig}]}
 """
 
 import json
@@ -11,8 +13,8 @@ from reference import load_base
 import torch
 from peft import LoraConfig, get_peft_model
 
-model, out, seed, config = sys.argv[1:5]
-with open(config) as source:
-    options = json.load(source)
-torch.manual_seed(int(seed))
-get_peft_model(load_base(model), LoraConfig(task_type="CAUSAL_LM", **options)).save_pretrained(out)
+with open(sys.argv[1]) as source:
+    for run in json.load(source)["runs"]:
+        base = load_base(run["model"])
+        torch.manual_seed(run["seed"])
+        get_peft_model(base, LoraConfig(task_type="CAUSAL_LM", **run["config"])).save_pretrained(run["output"])

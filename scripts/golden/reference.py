@@ -12,6 +12,7 @@ import torch
 import transformers
 from peft import PeftModel, get_peft_model_state_dict
 from safetensors.torch import load_file
+from tokenizers import pre_tokenizers
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 transformers.utils.logging.disable_progress_bar()
@@ -35,7 +36,13 @@ def load_base(path, dtype=torch.float32):
 def load_tokenizer(path):
     if path.endswith(".gguf"):
         folder, file = os.path.split(path)
-        return AutoTokenizer.from_pretrained(folder, gguf_file=file)
+        tokenizer = AutoTokenizer.from_pretrained(folder, gguf_file=file)
+        # transformers 5.24 gives SmolLM2's GGUF file GPT-2's splitting, which joins spaces before digits otherwise than
+        # the model's own tokenizer.json (and llama.cpp) does.
+        tokenizer.backend_tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+            [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)]
+        )
+        return tokenizer
     return AutoTokenizer.from_pretrained(path)
 
 

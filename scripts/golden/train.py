@@ -48,8 +48,9 @@ def train(run):
         betas=(options["adam_beta1"], options["adam_beta2"]),
         eps=options["adam_epsilon"],
     )
+    kind = options["lr_scheduler_type"]
     schedule = get_scheduler(
-        options["lr_scheduler_type"],
+        "constant_with_warmup" if kind == "constant" else kind,
         optimizer,
         num_warmup_steps=options["warmup_steps"],
         num_training_steps=len(run["steps"]),
