@@ -1,0 +1,57 @@
+// What both kinds of program check before TensorFlow sees it, so that an error names the thing.
+import { type DType, sizeOf, type TypedArray } from './dtypes.ts';
+import type { FunctionSpec, InputSpec, VariableSpec } from './program.ts';
+
+export function checkFeeds(spec: FunctionSpec, feeds: Record<string, TypedArray>): void {
+  for (const name of Object.keys(feeds))
+    if (!spec.inputs[name]) throw new Error(`function "${spec.name}" has no input "${name}"`);
+  for (const [name, input] of Object.entries(spec.inputs)) {
+    const data = feeds[name];
+    if (!data) throw new Error(`function "${spec.name}" needs a feed for its input "${name}"`);
+    checkArray(`feed "${name}" of function "${spec.name}"`, data, feedArray(input), input.shape);
+  }
+}
+
+const feedArray = ({ dtype }: InputSpec): ArrayConstructors =>
+  ({ float32: [Float32Array], int32: [Int32Array], bool: [Uint8Array] })[dtype];
+
+type ArrayConstructors = (new (length: number) => TypedArray)[];
+
+/** The arrays a variable of a storage type takes. */
+const storageArrays: Partial<Record<DType, ArrayConstructors>> = {
+  float32: [Float32Array],
+  bfloat16: [Uint16Array, Float32Array],
+  int32: [Int32Array],
+  uint8: [Uint8Array],
+  int8: [Int8Array],
+  bool: [Uint8Array],
+};
+
+export function checkVariable(spec: VariableSpec): void {
+  if (!storageArrays[spec.dtype ?? 'float32'])
+    throw new Error(`variable "${spec.name}" cannot be ${spec.dtype}`);
+}
+
+export function checkValue(spec: VariableSpec, data: TypedArray): void {
+  checkArray(
+    `value of variable "${spec.name}"`,
+    data,
+    storageArrays[spec.dtype ?? 'float32'] ?? [],
+    spec.shape,
+  );
+}
+
+function checkArray(what: string, data: TypedArray, allowed: ArrayConstructors, shape: number[]): void {
+  if (!allowed.some((type) => data instanceof type))
+    throw new Error(
+      `${what} must be a ${allowed.map((type) => type.name).join(' or ')}, not a ${data.constructor.name}`,
+    );
+  if (data.length !== sizeOf(shape))
+    throw new Error(`${what} has ${data.length} elements where shape [${shape}] needs ${sizeOf(shape)}`);
+}
+
+export function lookUp<T>(map: ReadonlyMap<string, T>, kind: string, name: string): T {
+  const found = map.get(name);
+  if (found === undefined) throw new Error(`the program has no ${kind} "${name}"`);
+  return found;
+}

@@ -1,0 +1,135 @@
+// The same program without a graph: bodies run op by op. For small tests, gradient checks and debugging.
+import { attr } from './attributes.ts';
+import { fromBfloat16, toBfloat16 } from './bfloat16.ts';
+import { checkFeeds, checkValue, lookUp } from './checks.ts';
+import { type CurrentRun, callBody } from './current-run.ts';
+import { type DType, type TypedArray, visibleOf } from './dtypes.ts';
+import { eagerTensor } from './eager.ts';
+import type { FunctionSpec, Program, RunOutput, Variable, VariableSpec } from './program.ts';
+import { cast, rawOp, storageOf } from './raw-op.ts';
+import { tf } from './tensorflow.ts';
+
+export class EagerProgram implements Program {
+  readonly #variables: Map<string, EagerVariable>;
+  readonly #functions: Map<string, FunctionSpec>;
+  readonly #current: CurrentRun;
+
+  constructor(variables: Required<VariableSpec>[], functions: FunctionSpec[], current: CurrentRun) {
+    this.#variables = new Map(variables.map((spec) => [spec.name, new EagerVariable(spec)]));
+    this.#functions = new Map(functions.map((spec) => [spec.name, spec]));
+    this.#current = current;
+  }
+
+  async write(values: Iterable<[string, TypedArray]> | AsyncIterable<[string, TypedArray]>): Promise<void> {
+    for await (const [name, data] of values) {
+      const variable = lookUp(this.#variables, 'variable', name);
+      checkValue(variable, data);
+      variable.set(variable.fromHost(data));
+    }
+  }
+
+  read(names: string[]): Map<string, Float32Array | Int32Array | Uint16Array | Uint8Array> {
+    return new Map(names.map((name) => [name, lookUp(this.#variables, 'variable', name).toHost()]));
+  }
+
+  run(name: string, feeds: Record<string, TypedArray>): Record<string, RunOutput> {
+    const spec = lookUp(this.#functions, 'function', name);
+    checkFeeds(spec, feeds);
+    return tf.tidy(() => {
+      const inputs = Object.entries(spec.inputs).map(([input, { shape, dtype }]) => [
+        input,
+        eagerTensor(dtype, shape, feeds[input] as TypedArray),
+      ]);
+      const results = callBody(this.#current, this.#variables, spec, Object.fromEntries(inputs));
+      const outputs = Object.entries(results).map(([output, value]) => {
+        const data = cast(value, visibleOf(storageOf(value))).dataSync() as Float32Array;
+        return [output, { shape: value.shape, data }];
+      });
+      for (const variable of this.#variables.values()) variable.commit();
+      return Object.fromEntries(outputs);
+    });
+  }
+
+  close(): void {
+    for (const variable of this.#variables.values()) variable.dispose();
+  }
+}
+
+class EagerVariable implements Variable {
+  readonly name: string;
+  readonly shape: number[];
+  readonly dtype: DType;
+  #value: tf.Tensor | null = null;
+  #next: tf.Tensor | null = null;
+
+  constructor({ name, shape, dtype }: Required<VariableSpec>) {
+    this.name = name;
+    this.shape = shape;
+    this.dtype = dtype;
+  }
+
+  fromHost(data: TypedArray): tf.Tensor {
+    if (this.dtype === 'bfloat16') {
+      const patterns = data instanceof Float32Array ? toBfloat16(data) : (data as Uint16Array);
+      return eagerTensor('float32', this.shape, fromBfloat16(patterns));
+    }
+    if (this.dtype === 'int8')
+      return tf.tidy(() => cast(tf.tensor(Int32Array.from(data), this.shape, 'int32'), 'int8'));
+    return eagerTensor(this.dtype, this.shape, data);
+  }
+
+  toHost(): Float32Array | Int32Array | Uint16Array | Uint8Array {
+    const value = this.#held();
+    const data = tf.tidy(() => cast(value, visibleOf(storageOf(value))).dataSync());
+    if (this.dtype === 'bfloat16') return toBfloat16(data as Float32Array);
+    return this.dtype === 'uint8' ? Uint8Array.from(data) : (data as Float32Array);
+  }
+
+  set(value: tf.Tensor): void {
+    this.#value?.dispose();
+    this.#value = tf.keep(value);
+  }
+
+  read(): tf.Tensor {
+    return this.#held().clone();
+  }
+
+  assign(value: tf.Tensor): void {
+    if (this.#next) throw new Error(`variable "${this.name}" is assigned twice in one function`);
+    tf.util.assertShapesMatch(value.shape, this.shape, `variable "${this.name}" is assigned: `);
+    this.#next = tf.keep(cast(value, this.dtype).clone());
+  }
+
+  assignSlice(begin: tf.Tensor, value: tf.Tensor): tf.Tensor {
+    if (this.#next) throw new Error(`variable "${this.name}" is assigned twice in one function`);
+    const end = tf.add(begin, tf.tensor1d(value.shape, 'int32'));
+    const strides = tf.tensor1d(
+      value.shape.map(() => 1),
+      'int32',
+    );
+    const [updated] = rawOp(
+      'TensorStridedSliceUpdate',
+      [attr.type('Index', 'int32')],
+      [this.#held(), begin, end, strides, cast(value, this.dtype)],
+    );
+    this.set(updated as tf.Tensor);
+    return this.read();
+  }
+
+  commit(): void {
+    if (this.#next) this.set(this.#next);
+    this.#next = null;
+  }
+
+  dispose(): void {
+    this.#value?.dispose();
+    this.#next?.dispose();
+    this.#value = null;
+    this.#next = null;
+  }
+
+  #held(): tf.Tensor {
+    if (!this.#value) throw new Error(`variable "${this.name}" has no value yet: write it first`);
+    return this.#value;
+  }
+}

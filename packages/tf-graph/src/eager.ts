@@ -1,0 +1,61 @@
+// The eager side: the same ops at once on tfjs-node's backend, with storage types tfjs does not know.
+import type { Attr } from './attributes.ts';
+import { attr } from './attributes.ts';
+import { type DType, dtypeOfCode, type TypedArray, visibleOf } from './dtypes.ts';
+import { createHostTensor } from './host-tensor.ts';
+import { bindTypes } from './op-signature.ts';
+import { opDefinitions } from './shape-functions.ts';
+import { binding, nativeBackend, type TensorMetadata, tf } from './tensorflow.ts';
+
+export const eagerDtypeOf = (tensor: tf.TensorInfo): DType =>
+  dtypeOfCode(nativeBackend.tensorMap.get(tensor.dataId).dtype);
+
+/** Executes one op; an op without a row in shape-functions.ts gets its attributes as given and has one output. */
+export function executeEagerly(op: string, given: Attr[], inputs: tf.TensorInfo[]): tf.Tensor[] {
+  const definition = opDefinitions[op];
+  if (!definition)
+    return binding.executeOp(op, given, nativeBackend.getInputTensorIds(inputs), 1).map(register);
+  const types = bindTypes(
+    op,
+    definition.signature,
+    given,
+    inputs.map((input) => ({
+      dtype: eagerDtypeOf(input),
+      constant: nativeBackend.tensorMap.get(input.dataId).values !== null,
+    })),
+  );
+  const converted = inputs.map((input, i) => convert(input, types.inputs[i] as DType));
+  return binding
+    .executeOp(op, types.attrs, nativeBackend.getInputTensorIds(converted), types.outputs.length)
+    .map(register);
+}
+
+/** A tensor of `dtype` holding a copy of `data`. */
+export function eagerTensor(dtype: DType, shape: number[], data: TypedArray): tf.Tensor {
+  return register({
+    id: createHostTensor(dtype, shape, data),
+    shape,
+    dtype: attr.type('', dtype).value as number,
+  });
+}
+
+function convert(input: tf.TensorInfo, dtype: DType): tf.TensorInfo {
+  const from = eagerDtypeOf(input);
+  if (from === dtype) return input;
+  const ids = nativeBackend.getInputTensorIds([input]);
+  const [out] = binding.executeOp(
+    'Cast',
+    [attr.type('SrcT', from), attr.type('DstT', dtype), attr.bool('Truncate', false)],
+    ids,
+    1,
+  );
+  return register(out as TensorMetadata);
+}
+
+function register({ id, shape, dtype }: TensorMetadata): tf.Tensor {
+  const dataId = {};
+  nativeBackend.tensorMap.set(dataId, { id, shape, dtype, values: null, refCount: 1 });
+  return tf
+    .engine()
+    .makeTensorFromTensorInfo({ dataId, shape, dtype: visibleOf(dtypeOfCode(dtype)) }, nativeBackend);
+}

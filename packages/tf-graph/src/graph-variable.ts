@@ -1,0 +1,149 @@
+// A variable of a traced program: a resource that lives in the session, and the nodes that write and read it.
+import { attr } from './attributes.ts';
+import { toBfloat16 } from './bfloat16.ts';
+import { codeOf, type DType, type TypedArray } from './dtypes.ts';
+import type { Graph } from './graph.ts';
+import { createHostTensor } from './host-tensor.ts';
+import type { Variable, VariableSpec } from './program.ts';
+import { cast, controlInputs } from './raw-op.ts';
+import { symbolicBackend } from './symbolic-backend.ts';
+import { tf } from './tensorflow.ts';
+
+export class GraphVariable implements Variable {
+  readonly name: string;
+  readonly shape: number[];
+  readonly dtype: DType;
+  /** "node:0" lists' entries: where Program.write feeds a value, what it fetches, what Program.read fetches. */
+  readonly writeFeed: string;
+  readonly writeDone: string;
+  readonly readFetch: string;
+  readonly #graph: Graph;
+  readonly #handle: string;
+
+  // Of the function being traced.
+  #reads: string[] = [];
+  #shared: tf.Tensor | null = null;
+  #next: string | null = null;
+  #sliceWrites: string[] = [];
+  wasRead = false;
+
+  constructor(graph: Graph, { name, shape, dtype }: Required<VariableSpec>, index: number) {
+    this.name = name;
+    this.shape = shape;
+    this.dtype = dtype;
+    this.#graph = graph;
+    const scope = `variable/${index}`;
+    const typed = attr.type('dtype', dtype);
+    this.#handle = `${graph.node('VarHandleOp', [], [typed, attr.shape('shape', shape), attr.string('shared_name', scope), attr.string('container', '')], scope)}:0`;
+
+    const wire = wireFormat(dtype, shape);
+    this.writeFeed = `${graph.node('Placeholder', [], [attr.type('dtype', wire.dtype), attr.shape('shape', wire.shape)], `${scope}/feed`)}:0`;
+    const value =
+      wire.dtype === dtype
+        ? this.writeFeed
+        : `${graph.node('Bitcast', [this.writeFeed], [attr.type('T', wire.dtype), attr.type('type', dtype)], `${scope}/unpack`)}:0`;
+    const write = graph.node('AssignVariableOp', [this.#handle, value], [typed], `${scope}/write`);
+    this.writeDone = `${graph.node('Const', [`^${write}`], [attr.type('dtype', 'int32'), { name: 'value', tensor: { dtype: codeOf('int32'), shape: [], content: new Uint8Array(4) } }], `${scope}/written`)}:0`;
+
+    const read = graph.node('ReadVariableOp', [this.#handle], [typed], `${scope}/read`);
+    const readable =
+      dtype === 'bfloat16' ? 'float32' : dtype === 'uint8' || dtype === 'int8' ? 'int32' : dtype;
+    this.readFetch =
+      readable === dtype
+        ? `${read}:0`
+        : `${graph.node('Cast', [`${read}:0`], [attr.type('SrcT', dtype), attr.type('DstT', readable)], `${scope}/widen`)}:0`;
+  }
+
+  /** A new native tensor in the form `writeFeed` takes. */
+  feedTensor(data: TypedArray): number {
+    const wire = wireFormat(this.dtype, this.shape);
+    if (wire.dtype === this.dtype) return createHostTensor(this.dtype, this.shape, data);
+    const stored = this.dtype === 'bfloat16' && data instanceof Float32Array ? toBfloat16(data) : data;
+    return createHostTensor(
+      wire.dtype,
+      wire.shape,
+      new Uint8Array(stored.buffer, stored.byteOffset, stored.byteLength),
+    );
+  }
+
+  /** Forgets the function traced before. */
+  begin(): void {
+    this.#reads = [];
+    this.#shared = null;
+    this.#next = null;
+    this.#sliceWrites = [];
+    this.wasRead = false;
+  }
+
+  get wasAssigned(): boolean {
+    return this.#next !== null;
+  }
+
+  read({ after = [] }: { after?: tf.Tensor[] } = {}): tf.Tensor {
+    const controls = controlInputs(after);
+    if (controls.length > 0) return this.#readNow(controls);
+    this.#shared ??= tf.keep(this.#readNow([]));
+    return this.#shared.clone();
+  }
+
+  #readNow(controls: string[]): tf.Tensor {
+    this.wasRead = true;
+    const node = this.#graph.node(
+      'ReadVariableOp',
+      [this.#handle, ...new Set([...controls, ...this.#sliceWrites])],
+      [attr.type('dtype', this.dtype)],
+    );
+    this.#reads.push(`^${node}`);
+    const stored = symbolicBackend.tensor({ ref: `${node}:0`, shape: this.shape, dtype: this.dtype });
+    return this.dtype === 'bfloat16' || this.dtype === 'half' ? cast(stored, 'float32') : stored;
+  }
+
+  assign(value: tf.Tensor): void {
+    this.#checkWrite(this.#next !== null || this.#sliceWrites.length > 0);
+    tf.util.assertShapesMatch(value.shape, this.shape, `variable "${this.name}" is assigned: `);
+    this.#next = symbolicBackend.ref(cast(value, this.dtype), this.dtype);
+  }
+
+  assignSlice(begin: tf.Tensor, value: tf.Tensor): tf.Tensor {
+    this.#checkWrite(this.#next !== null);
+    const stored = cast(value, this.dtype);
+    const end = tf.add(begin, tf.tensor1d(value.shape, 'int32'));
+    const strides = tf.tensor1d(
+      value.shape.map(() => 1),
+      'int32',
+    );
+    const inputs = [begin, end, strides, stored].map((input) =>
+      symbolicBackend.ref(input, input === stored ? this.dtype : undefined),
+    );
+    const node = this.#graph.node(
+      'ResourceStridedSliceAssign',
+      [this.#handle, ...inputs, ...this.#reads, ...this.#sliceWrites],
+      [attr.type('T', this.dtype), attr.type('Index', 'int32')],
+    );
+    this.#sliceWrites = [`^${node}`];
+    this.#reads = [];
+    this.#shared = null;
+    this.wasRead = true; // a part of the old value stays
+    return this.read();
+  }
+
+  #checkWrite(again: boolean): void {
+    if (again) throw new Error(`variable "${this.name}" is assigned twice in one function`);
+  }
+
+  /** Ends the function: the assignment node, after every read, as control inputs for the outputs. */
+  commit(): string[] {
+    this.#shared?.dispose();
+    if (this.#next === null) return this.#sliceWrites;
+    return [
+      `^${this.#graph.node('AssignVariableOp', [this.#handle, this.#next, ...this.#reads], [attr.type('dtype', this.dtype)])}`,
+    ];
+  }
+}
+
+/** The binding takes float32, int32, bool and uint8: other types are fed as bytes and unpacked by a Bitcast. */
+function wireFormat(dtype: DType, shape: number[]): { dtype: DType; shape: number[] } {
+  if (dtype === 'bfloat16') return { dtype: 'uint8', shape: [...shape, 2] };
+  if (dtype === 'int8') return { dtype: 'uint8', shape };
+  return { dtype, shape };
+}

@@ -1,0 +1,132 @@
+// The nodes of a graph while it is traced, and its constants.
+import { createHash } from 'node:crypto';
+import type { Attr } from './attributes.ts';
+import { attr } from './attributes.ts';
+import { toBfloat16 } from './bfloat16.ts';
+import { codeOf, type DType, sizeOf, type VisibleDType } from './dtypes.ts';
+import type { NodeAttr, NodeDef } from './saved-model.ts';
+
+/** A tensor with a value: made on the host while tracing (tf.scalar, tf.tensor, tf.ones). */
+export interface HostValue {
+  values: ArrayLike<number> | ArrayLike<boolean>;
+  shape: number[];
+  dtype: VisibleDType;
+}
+
+/** A uniform constant of more elements than this becomes a Fill, which takes no space in the file. */
+const fillThreshold = 64;
+
+export class Graph {
+  readonly nodes: NodeDef[] = [];
+  #constants = new Map<string, string>();
+  #scope = '';
+  #names = new Set<string>();
+
+  /** Nodes made inside `body` are named `scope/…`. */
+  within<T>(scope: string, body: () => T): T {
+    const outer = this.#scope;
+    this.#scope = this.#unique(clean(scope));
+    try {
+      return body();
+    } finally {
+      this.#scope = outer;
+    }
+  }
+
+  /** Adds a node and returns its name, which is `name` if given and free. */
+  node(op: string, inputs: string[], attrs: NodeAttr[], name?: string): string {
+    const base = name === undefined ? `${op}_${this.nodes.length}` : clean(name);
+    const unique = this.#unique(this.#scope ? `${this.#scope}/${base}` : base);
+    this.nodes.push({ name: unique, op, inputs, attrs });
+    return unique;
+  }
+
+  /** "node:0" of a constant holding `host` as `dtype`; equal constants are one node. */
+  constant(host: HostValue, dtype: DType): string {
+    const size = sizeOf(host.shape);
+    if (size > fillThreshold && isUniform(host.values)) {
+      const dims = this.constant({ values: host.shape, shape: [host.shape.length], dtype: 'int32' }, 'int32');
+      const value = this.constant({ values: [Number(host.values[0])], shape: [], dtype: host.dtype }, dtype);
+      return this.#shared(`Fill ${dims} ${value}`, () =>
+        this.#unscoped('Fill', [dims, value], [attr.type('T', dtype), attr.type('index_type', 'int32')]),
+      );
+    }
+    const content = encode(host.values, dtype);
+    const digest =
+      content.length <= 64
+        ? Buffer.from(content).toString('hex')
+        : createHash('sha256').update(content).digest('hex');
+    return this.#shared(`Const ${dtype} ${host.shape} ${digest}`, () =>
+      this.#unscoped(
+        'Const',
+        [],
+        [
+          attr.type('dtype', dtype),
+          { name: 'value', tensor: { dtype: codeOf(dtype), shape: [...host.shape], content } },
+        ],
+      ),
+    );
+  }
+
+  /** A node outside any function's scope, since several may use it. */
+  #unscoped(op: string, inputs: string[], attrs: (Attr | NodeAttr)[]): string {
+    const name = this.#unique(`shared/${op}_${this.nodes.length}`);
+    this.nodes.push({ name, op, inputs, attrs });
+    return name;
+  }
+
+  #shared(key: string, make: () => string): string {
+    let name = this.#constants.get(key);
+    if (!name) {
+      name = make();
+      this.#constants.set(key, name);
+    }
+    return `${name}:0`;
+  }
+
+  #unique(name: string): string {
+    let unique = name;
+    for (let i = 1; this.#names.has(unique); i++) unique = `${name}_${i}`;
+    this.#names.add(unique);
+    return unique;
+  }
+}
+
+/** TensorFlow's node names: letters, digits and _ . - / after a first letter, digit or dot. */
+const clean = (name: string) => name.replace(/[^A-Za-z0-9_.\-/]/g, '_').replace(/^[^A-Za-z0-9.]/, 'x$&');
+
+function isUniform(values: HostValue['values']): boolean {
+  const first = values[0];
+  for (let i = 1; i < values.length; i++) if (values[i] !== first) return false;
+  return true;
+}
+
+/** Little-endian bytes of `values` as `dtype`. */
+function encode(values: HostValue['values'], dtype: DType): Uint8Array {
+  const numbers = values as ArrayLike<number>;
+  const typed = () => {
+    switch (dtype) {
+      case 'float32':
+        return Float32Array.from(numbers);
+      case 'bfloat16':
+        return toBfloat16(Float32Array.from(numbers));
+      case 'int32':
+        return Int32Array.from(numbers);
+      case 'int64':
+        return BigInt64Array.from(Array.from(numbers, (x) => BigInt(x)));
+      case 'int16':
+        return Int16Array.from(numbers);
+      case 'uint16':
+        return Uint16Array.from(numbers);
+      case 'int8':
+        return Int8Array.from(numbers);
+      case 'uint8':
+      case 'bool':
+        return Uint8Array.from(numbers);
+      case 'half':
+        throw new Error('a constant cannot be half: cast it from float32');
+    }
+  };
+  const array = typed();
+  return new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
+}

@@ -1,0 +1,46 @@
+import { checkVariable, lookUp } from './checks.ts';
+import type { CurrentRun } from './current-run.ts';
+import { EagerProgram } from './eager-program.ts';
+import { GraphProgram } from './graph-program.ts';
+import type { FunctionBody, FunctionSpec, InputSpec, Program, Variable, VariableSpec } from './program.ts';
+
+/** Collects variables and functions; build() makes a TensorFlow graph of them, buildEager() runs the bodies as they are. */
+export class ProgramBuilder {
+  readonly #variables = new Map<string, Required<VariableSpec>>();
+  readonly #functions = new Map<string, FunctionSpec>();
+  readonly #current: CurrentRun = { variables: null };
+
+  variable(spec: VariableSpec): Variable {
+    if (this.#variables.has(spec.name)) throw new Error(`the program already has a variable "${spec.name}"`);
+    checkVariable(spec);
+    const full = { name: spec.name, shape: [...spec.shape], dtype: spec.dtype ?? 'float32' };
+    this.#variables.set(spec.name, full);
+    const current = this.#current;
+    const live = (): Variable => {
+      if (!current.variables)
+        throw new Error(`variable "${spec.name}" is only usable inside a function of its program`);
+      return lookUp(current.variables, 'variable', spec.name);
+    };
+    return {
+      ...full,
+      read: (options) => live().read(options),
+      assign: (value) => live().assign(value),
+      assignSlice: (begin, value) => live().assignSlice(begin, value),
+    };
+  }
+
+  function(name: string, inputs: Record<string, InputSpec>, body: FunctionBody): void {
+    if (this.#functions.has(name)) throw new Error(`the program already has a function "${name}"`);
+    this.#functions.set(name, { name, inputs, body });
+  }
+
+  /** Traces every function, saves the graph in a temporary folder, loads it and removes the folder. */
+  build(): Program {
+    return new GraphProgram([...this.#variables.values()], [...this.#functions.values()], this.#current);
+  }
+
+  /** The same program, each run calling the body on tfjs's `tensorflow` backend. */
+  buildEager(): Program {
+    return new EagerProgram([...this.#variables.values()], [...this.#functions.values()], this.#current);
+  }
+}

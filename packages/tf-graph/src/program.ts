@@ -1,0 +1,63 @@
+// Terms. A program is a set of named functions over shared variables. A function maps named inputs to named outputs and
+// may assign variables; its shapes are static. A feed is an input's value for one run.
+import type { DType, TypedArray } from './dtypes.ts';
+import type { tf } from './tensorflow.ts';
+
+export type FeedDType = 'float32' | 'int32' | 'bool';
+export interface InputSpec {
+  shape: number[];
+  dtype: FeedDType;
+}
+export interface VariableSpec {
+  name: string;
+  shape: number[];
+  /** How the values are stored; float32 unless given. */
+  dtype?: DType;
+}
+
+/** State of a program. Only usable inside a function's body. */
+export interface Variable {
+  readonly name: string;
+  readonly shape: number[];
+  readonly dtype: DType;
+  /**
+   * The value: float32 for float32, bfloat16 and half storage, else as stored. `after`: neither read nor unpacked before
+   * these tensors are computed, so that an unpacked copy lives only while it is needed; reads with `after` are never shared.
+   */
+  read(options?: { after?: tf.Tensor[] }): tf.Tensor;
+  /** Sets the value before the function's outputs are returned. Every read in the same function sees the old value. */
+  assign(value: tf.Tensor): void;
+  /**
+   * Writes `value` as the block that starts at `begin` (int32 [rank]), in place, after the reads made before; returns the
+   * whole variable after the write, which later reads see too.
+   */
+  assignSlice(begin: tf.Tensor, value: tf.Tensor): tf.Tensor;
+}
+
+export type FunctionBody = (inputs: Record<string, tf.Tensor>) => Record<string, tf.Tensor>;
+
+export interface FunctionSpec {
+  name: string;
+  inputs: Record<string, InputSpec>;
+  body: FunctionBody;
+}
+
+export interface RunOutput {
+  shape: number[];
+  /** Uint8Array for bool, Int32Array for integers, Float32Array for all floats. */
+  data: Float32Array | Int32Array | Uint8Array;
+}
+
+export interface Program {
+  /**
+   * Sets variables, streamed: each array is copied into TensorFlow at once and may then be freed. bfloat16 takes bit
+   * patterns (Uint16Array) or Float32Array, which is rounded. Throws on an unknown name, a wrong length or array type.
+   */
+  write(values: Iterable<[string, TypedArray]> | AsyncIterable<[string, TypedArray]>): Promise<void>;
+  /** Values as stored; bfloat16 as bit patterns. */
+  read(names: string[]): Map<string, Float32Array | Int32Array | Uint16Array | Uint8Array>;
+  /** Runs a function. Blocks the event loop until it has finished. */
+  run(name: string, feeds: Record<string, TypedArray>): Record<string, RunOutput>;
+  /** Frees the variables. */
+  close(): void;
+}

@@ -1,0 +1,61 @@
+// TensorFlow ops by name, in both modes: recorded while a function is traced, executed at once otherwise.
+import { type Attr, attr } from './attributes.ts';
+import { fromBfloat16, toBfloat16 } from './bfloat16.ts';
+import type { DType } from './dtypes.ts';
+import { eagerDtypeOf, executeEagerly } from './eager.ts';
+import { symbolicBackend, symbolicBackendName } from './symbolic-backend.ts';
+import { tf } from './tensorflow.ts';
+
+export const isTracing = (): boolean => tf.getBackend() === symbolicBackendName;
+
+/**
+ * Runs or records the TensorFlow op `op`. Type attributes of inputs (`T`, `Tidx`, …) are found from the inputs, so only
+ * the others need to be given. No gradient flows through it: wrap it in tf.customGrad where one should.
+ */
+export function rawOp(op: string, attrs: Attr[], inputs: tf.Tensor[]): tf.Tensor[] {
+  return isTracing() ? symbolicBackend.record(op, attrs, inputs) : executeEagerly(op, attrs, inputs);
+}
+
+/** The type a tensor is stored with, which may be one that tfjs does not know (it shows bfloat16 as float32). */
+export const storageOf = (x: tf.Tensor): DType =>
+  isTracing() ? symbolicBackend.dtypeOf(x) : eagerDtypeOf(x);
+
+/** `x`, not to be computed before `after` are (their control inputs). Its gradient passes unchanged. Eager: `x`. */
+export function hang(x: tf.Tensor, ...after: tf.Tensor[]): tf.Tensor {
+  if (!isTracing() || after.length === 0) return x;
+  const controls = controlInputs(after);
+  return tf.customGrad((input) => ({
+    value: symbolicBackend.record('Identity', [], [input as tf.Tensor], controls)[0] as tf.Tensor,
+    gradFunc: (dy: tf.Tensor) => dy,
+  }))(x);
+}
+
+/** Control inputs on every tensor that is computed; a host constant needs no waiting for. */
+export const controlInputs = (after: tf.Tensor[]): string[] => [
+  ...new Set(
+    after.filter((t) => !symbolicBackend.isConstant(t)).map((t) => `^${nodeOf(symbolicBackend.ref(t))}`),
+  ),
+];
+export const nodeOf = (ref: string): string => ref.slice(0, ref.lastIndexOf(':'));
+
+/**
+ * `x` with another storage type; the gradient is cast back. bfloat16 exists while tracing; eagerly the values are
+ * rounded to it (nearest, ties to even) and stay float32.
+ */
+export function cast(x: tf.Tensor, dtype: DType): tf.Tensor {
+  const from = storageOf(x);
+  if (from === dtype) return x;
+  return tf.customGrad((input) => ({
+    value: castOnly(input as tf.Tensor, dtype),
+    gradFunc: (dy: tf.Tensor) => castOnly(dy, from),
+  }))(x);
+}
+
+function castOnly(x: tf.Tensor, dtype: DType): tf.Tensor {
+  if (!isTracing() && dtype === 'bfloat16') {
+    const values = castOnly(x, 'float32').dataSync() as Float32Array;
+    return tf.tensor(fromBfloat16(toBfloat16(values)), x.shape, 'float32');
+  }
+  if (storageOf(x) === dtype) return x.clone();
+  return rawOp('Cast', [attr.type('DstT', dtype), attr.bool('Truncate', false)], [x])[0] as tf.Tensor;
+}

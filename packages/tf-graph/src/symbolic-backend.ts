@@ -1,0 +1,183 @@
+// A tfjs backend that records a TensorFlow graph instead of computing. It takes over tfjs-node's kernels: each op
+// they would execute becomes one node, so models, gradients and optimizers stay plain tfjs code.
+import type { Attr } from './attributes.ts';
+import { type DType, visibleOf } from './dtypes.ts';
+import type { Graph, HostValue } from './graph.ts';
+import { bindTypes } from './op-signature.ts';
+import { opDefinitions } from './shape-functions.ts';
+import { binding, type NodeJSKernelBackend, nativeBackend, tf } from './tensorflow.ts';
+
+export const symbolicBackendName = 'graft-graph';
+
+/** A node's output: `ref` is "node:output". */
+interface NodeOutput {
+  ref: string;
+  shape: number[];
+  dtype: DType;
+}
+type Entry = { refCount: number } & ({ output: NodeOutput } | { host: HostValue });
+
+const NativeBackend = nativeBackend.constructor as typeof NodeJSKernelBackend;
+
+class SymbolicBackend extends NativeBackend {
+  readonly entries = new tf.DataStorage<Entry>(this, tf.engine());
+  #graph: Graph | null = null;
+
+  constructor() {
+    super(binding, '@tensorflow/tfjs-node-gpu');
+  }
+
+  get graph(): Graph {
+    if (!this.#graph) throw new Error('no function is being traced');
+    return this.#graph;
+  }
+
+  /** Runs `body` with this backend recording into `graph`. */
+  trace<T>(graph: Graph, body: () => T): T {
+    const before = tf.getBackend();
+    const outer = this.#graph;
+    this.#graph = graph;
+    tf.setBackend(symbolicBackendName);
+    try {
+      return body();
+    } finally {
+      this.#graph = outer;
+      tf.setBackend(before);
+    }
+  }
+
+  /** The tfjs tensor standing for a node's output. */
+  tensor(output: NodeOutput): tf.Tensor {
+    const dataId = {};
+    this.entries.set(dataId, { output, refCount: 1 });
+    return tf
+      .engine()
+      .makeTensorFromTensorInfo({ dataId, shape: output.shape, dtype: visibleOf(output.dtype) }, this);
+  }
+
+  dtypeOf(tensor: tf.TensorInfo): DType {
+    const entry = this.entries.get(tensor.dataId);
+    return 'output' in entry ? entry.output.dtype : (entry.host.dtype as DType);
+  }
+
+  isConstant(tensor: tf.TensorInfo): boolean {
+    return 'host' in this.entries.get(tensor.dataId);
+  }
+
+  /** "node:output" of a tensor; a host value becomes a constant of `dtype`. */
+  ref(tensor: tf.TensorInfo, dtype?: DType): string {
+    const entry = this.entries.get(tensor.dataId);
+    return 'output' in entry
+      ? entry.output.ref
+      : this.graph.constant(entry.host, dtype ?? (entry.host.dtype as DType));
+  }
+
+  record(op: string, given: Attr[], inputs: tf.TensorInfo[], controls: string[] = []): tf.Tensor[] {
+    const definition = opDefinitions[op];
+    if (!definition)
+      throw new Error(`the graph has no shape function for the op "${op}": add it to shape-functions.ts`);
+    const types = bindTypes(
+      op,
+      definition.signature,
+      given,
+      inputs.map((input) => ({ dtype: this.dtypeOf(input), constant: this.isConstant(input) })),
+    );
+    const shapes = this.#shapes(op, types.attrs, inputs);
+    const refs = inputs.map((input, i) => this.ref(input, types.inputs[i]));
+    const name = this.graph.node(op, [...refs, ...controls], types.attrs);
+    return shapes.map((shape, i) =>
+      this.tensor({ ref: `${name}:${i}`, shape: [...shape], dtype: types.outputs[i] as DType }),
+    );
+  }
+
+  #shapes(op: string, attrs: Attr[], inputs: tf.TensorInfo[]): (readonly number[])[] {
+    try {
+      return (opDefinitions[op] as (typeof opDefinitions)[string]).shapes({
+        shapes: inputs.map((input) => input.shape),
+        attr: (name) => attrs.find((attr) => attr.name === name)?.value,
+        constant: (i) => {
+          const at = i < 0 ? i + inputs.length : i;
+          const entry = this.entries.get((inputs[at] as tf.TensorInfo).dataId);
+          if (!('host' in entry))
+            throw new Error(`input ${at} decides the shape, so it must be a host value, not a computed one`);
+          return Array.from(entry.host.values, Number);
+        },
+      });
+    } catch (error) {
+      throw new Error(`${op}: ${(error as Error).message}`, { cause: error });
+    }
+  }
+
+  // What tfjs-node's kernels call.
+  override executeSingleOutput(op: string, attrs: Attr[], inputs: tf.TensorInfo[]): tf.Tensor {
+    return this.record(op, attrs, inputs)[0] as tf.Tensor;
+  }
+  override executeMultipleOutputs(op: string, attrs: Attr[], inputs: tf.TensorInfo[]): tf.Tensor[] {
+    return this.record(op, attrs, inputs);
+  }
+
+  // What tfjs's engine calls.
+  override write(values: tf.backend_util.BackendValues, shape: number[], dtype: tf.DataType): object {
+    const dataId = {};
+    this.move(dataId, values, shape, dtype, 1);
+    return dataId;
+  }
+  override move(
+    dataId: object,
+    values: tf.backend_util.BackendValues,
+    shape: number[],
+    dtype: tf.DataType,
+    refCount: number,
+  ): void {
+    if (dtype !== 'float32' && dtype !== 'int32' && dtype !== 'bool')
+      throw new Error(`a graph cannot hold a ${dtype} constant`);
+    this.entries.set(dataId, { host: { values: values as tf.TypedArray, shape, dtype }, refCount });
+  }
+  override readSync(dataId: object): Float32Array {
+    const entry = this.entries.get(dataId);
+    if ('host' in entry) return entry.host.values as Float32Array;
+    throw new Error(`${entry.output.ref} is a symbolic tensor: it has no value while a function is traced`);
+  }
+  override async read(dataId: object): Promise<Float32Array> {
+    return this.readSync(dataId);
+  }
+  override numDataIds(): number {
+    return this.entries.numDataIds();
+  }
+  override incRef(dataId: object): void {
+    this.entries.get(dataId).refCount++;
+  }
+  override refCount(dataId: object): number {
+    return this.entries.has(dataId) ? this.entries.get(dataId).refCount : 0;
+  }
+  override disposeData(dataId: object, force = false): boolean {
+    if (!this.entries.has(dataId)) return true;
+    const entry = this.entries.get(dataId);
+    entry.refCount--;
+    if (!force && entry.refCount > 0) return false;
+    this.entries.delete(dataId);
+    return true;
+  }
+}
+
+export type { SymbolicBackend };
+export const symbolicBackend = new SymbolicBackend();
+
+tf.registerBackend(symbolicBackendName, () => symbolicBackend, 0);
+tf.copyRegisteredKernels('tensorflow', symbolicBackendName);
+
+// tfjs-node's GatherV2 reads the indices to check them; in a graph they are data that does not exist yet.
+tf.unregisterKernel('GatherV2', symbolicBackendName);
+tf.registerKernel({
+  kernelName: 'GatherV2',
+  backendName: symbolicBackendName,
+  kernelFunc: ({ inputs, attrs }) => {
+    const { axis, batchDims } = attrs as unknown as { axis: number; batchDims: number };
+    const [x, indices] = [inputs.x as tf.TensorInfo, inputs.indices as tf.TensorInfo];
+    return symbolicBackend.executeSingleOutput(
+      'GatherV2',
+      [{ name: 'batch_dims', type: binding.TF_ATTR_INT, value: batchDims }],
+      [x, indices, tf.scalar(axis, 'int32')],
+    );
+  },
+});
