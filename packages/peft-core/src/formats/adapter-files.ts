@@ -1,0 +1,128 @@
+import { createHash } from 'node:crypto';
+import { mkdir, open, readdir, rename } from 'node:fs/promises';
+import path from 'node:path';
+import { type PeftConfig, parsePeftConfig } from '../config.ts';
+import { GraftError } from '../errors.ts';
+import { type AdapterCard, adapterCard } from './adapter-card.ts';
+import { type AdapterConfigCommon, adapterConfigText, isKnownField } from './adapter-config.ts';
+import { readJsonFile } from './json-file.ts';
+import { readSafetensors } from './safetensors.ts';
+import { type WrittenFile, writeSafetensors } from './write-safetensors.ts';
+
+const configName = 'adapter_config.json';
+const weightsName = 'adapter_model.safetensors';
+const cardName = 'README.md';
+
+export interface AdapterTensor {
+  shape: number[];
+  data: Float32Array;
+}
+
+export interface Adapter {
+  /** Complete: PEFT's defaults filled in. */
+  config: PeftConfig;
+  common: AdapterConfigCommon;
+  /** By key of the file, e.g. `base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight`. */
+  tensors: Map<string, AdapterTensor>;
+}
+
+export interface AdapterToWrite {
+  peft: PeftConfig;
+  baseModelNameOrPath: string | null;
+  revision?: string | null;
+  taskType?: string | null;
+  tensors: ReadonlyMap<string, { shape: readonly number[]; data: Float32Array }>;
+  card?: AdapterCard;
+}
+
+/**
+ * Reads a folder as HF PEFT writes it. Throws GraftError: `invalid_adapter` (a file is missing or broken),
+ * `invalid_safetensors`, and parsePeftConfig's codes, of which `unimplemented_peft_option` names an option that changes
+ * the model and that Graft does not have.
+ */
+export async function readAdapter(folder: string): Promise<Adapter> {
+  const raw = await readJsonFile(path.join(folder, configName), 'invalid_adapter');
+  if (!raw) throw invalid(`${folder} has no ${configName}`);
+  const { config, common } = parseAdapterConfig(raw);
+  const names = await readdir(folder);
+  if (!names.includes(weightsName)) {
+    const pickle = names.includes('adapter_model.bin')
+      ? ' (adapter_model.bin is a pickle file, which is never read)'
+      : '';
+    throw invalid(`${folder} has no ${weightsName}${pickle}`);
+  }
+  const file = await readSafetensors(path.join(folder, weightsName));
+  try {
+    const tensors = new Map<string, AdapterTensor>();
+    for (const name of file.names()) {
+      tensors.set(name, { shape: file.info(name).shape, data: await file.readFloat32(name) });
+    }
+    return { config, common, tensors };
+  } finally {
+    await file.close();
+  }
+}
+
+function parseAdapterConfig(raw: Record<string, unknown>): Pick<Adapter, 'config' | 'common'> {
+  // What a newer PEFT has added says nothing as long as it is off.
+  const given = Object.entries(raw).filter(([field, value]) => isKnownField(field) || !isOff(value));
+  const text = (field: string) => (typeof raw[field] === 'string' ? (raw[field] as string) : null);
+  return {
+    config: parsePeftConfig(Object.fromEntries(given), { saved: true }),
+    common: {
+      auto_mapping: null,
+      base_model_name_or_path: text('base_model_name_or_path'),
+      inference_mode: raw.inference_mode === true,
+      peft_version: text('peft_version'),
+      revision: text('revision'),
+      task_type: text('task_type'),
+    },
+  };
+}
+
+function isOff(value: unknown): boolean {
+  if (value === null || value === false) return true;
+  return typeof value === 'object' && Object.keys(value).length === 0;
+}
+
+/**
+ * Writes adapter_config.json, adapter_model.safetensors and README.md as HF PEFT 0.21 does, each complete and on disk
+ * before it has its name. `path` of the result is relative to `folder`.
+ */
+export async function writeAdapter(
+  folder: string,
+  adapter: AdapterToWrite,
+): Promise<{ files: WrittenFile[] }> {
+  await mkdir(folder, { recursive: true });
+  const { peft, baseModelNameOrPath, tensors } = adapter;
+  const config = adapterConfigText(peft, {
+    base_model_name_or_path: baseModelNameOrPath,
+    revision: adapter.revision ?? null,
+    task_type: adapter.taskType ?? peft.task_type,
+  });
+  const weights = [...tensors].map(([name, { shape, data }]) => ({ name, shape, data }));
+  const files = [
+    await writeText(folder, configName, config),
+    { ...(await writeSafetensors(path.join(folder, weightsName), weights)), path: weightsName },
+    await writeText(folder, cardName, adapterCard(peft, baseModelNameOrPath, adapter.card ?? {})),
+  ];
+  return { files };
+}
+
+async function writeText(folder: string, name: string, text: string): Promise<WrittenFile> {
+  const bytes = Buffer.from(text);
+  const target = path.join(folder, name);
+  const file = await open(`${target}.partial`, 'w');
+  try {
+    await file.writeFile(bytes);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+  await rename(`${target}.partial`, target);
+  return { path: name, bytes: bytes.byteLength, sha256: createHash('sha256').update(bytes).digest('hex') };
+}
+
+function invalid(message: string): GraftError {
+  return new GraftError('invalid_adapter', message, { param: 'adapter' });
+}

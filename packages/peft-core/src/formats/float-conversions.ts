@@ -1,0 +1,51 @@
+/**
+ * 16-bit floats held as Uint16Array bit patterns. All typed-array views of this package assume a little-endian
+ * machine, as safetensors and GGUF do; every platform that TensorFlow runs on is one.
+ */
+
+/** Bits of the float32 that equals half-precision `bits` (IEEE 754 binary16). NaN payloads are kept. */
+function halfBitsToFloatBits(bits: number): number {
+  const sign = (bits & 0x8000) << 16;
+  const exponent = (bits >> 10) & 0x1f;
+  const fraction = bits & 0x3ff;
+  if (exponent === 31) return (sign | 0x7f800000 | (fraction << 13)) >>> 0;
+  if (exponent !== 0) return (sign | ((exponent + 112) << 23) | (fraction << 13)) >>> 0;
+  if (fraction === 0) return sign >>> 0;
+  // Subnormal: fraction · 2⁻²⁴. Its leading bit becomes float32's implicit one.
+  const shift = Math.clz32(fraction) - 21;
+  return (sign | ((113 - shift) << 23) | (((fraction << shift) & 0x3ff) << 13)) >>> 0;
+}
+
+let halfTable: Float32Array | null = null;
+
+/** Value of each of the 65,536 half-precision patterns (256 KiB, made at first use). */
+export function halfValues(): Float32Array {
+  if (!halfTable) {
+    const bits = Uint32Array.from({ length: 65536 }, (_, half) => halfBitsToFloatBits(half));
+    halfTable = new Float32Array(bits.buffer);
+  }
+  return halfTable;
+}
+
+/** F16 → F32, exact. */
+export function float16ToFloat32(source: Uint16Array, target: Float32Array): void {
+  // Through the bit patterns: copying a NaN as a number may change its payload.
+  const values = new Uint32Array(halfValues().buffer);
+  const out = new Uint32Array(target.buffer, target.byteOffset, target.length);
+  for (let i = 0; i < source.length; i++) out[i] = values[source[i]!]!;
+}
+
+/** BF16 → F32, exact. */
+export function bfloat16ToFloat32(source: Uint16Array, target: Float32Array): void {
+  const out = new Uint32Array(target.buffer, target.byteOffset, target.length);
+  for (let i = 0; i < source.length; i++) out[i] = source[i]! << 16;
+}
+
+/** F32 → BF16, to nearest, ties to even; NaN stays NaN (made quiet), overflow goes to infinity: as PyTorch and ggml do. */
+export function float32ToBfloat16(source: Float32Array, target: Uint16Array): void {
+  const bits = new Uint32Array(source.buffer, source.byteOffset, source.length);
+  for (let i = 0; i < bits.length; i++) {
+    const b = bits[i]!;
+    target[i] = (b & 0x7fffffff) > 0x7f800000 ? (b >>> 16) | 64 : (b + 0x7fff + ((b >>> 16) & 1)) >>> 16;
+  }
+}

@@ -1,0 +1,139 @@
+import { GraftError } from '../errors.ts';
+import type { GgufFile } from './gguf.ts';
+import type { GgufMetadata } from './gguf-metadata.ts';
+
+/** GGUF architectures that Graft reads, and their Hugging Face model_type. */
+export const ggufArchitectures: Readonly<Record<string, string>> = { llama: 'llama' };
+
+/**
+ * Hugging Face config.json fields from GGUF metadata. `ropeFactors` are the values of `rope_freqs.weight`, by which
+ * llama.cpp's converter keeps Llama 3's rope scaling; null when the file has none.
+ * Throws GraftError `unsupported_model` or `invalid_gguf`, naming the key.
+ */
+export function ggufConfig(gguf: GgufFile, ropeFactors: Float32Array | null): Record<string, unknown> {
+  const { metadata, tensors, file } = gguf;
+  const architecture = metadata.required('general.architecture', metadata.string('general.architecture'));
+  const modelType = Object.hasOwn(ggufArchitectures, architecture)
+    ? ggufArchitectures[architecture]
+    : undefined;
+  if (!modelType) {
+    const known = Object.keys(ggufArchitectures).join(', ');
+    throw new GraftError(
+      'unsupported_model',
+      `${file.path}: GGUF architecture "${architecture}" is not supported; supported: ${known}`,
+      { param: 'model' },
+    );
+  }
+  const count = (key: string) => metadata.count(`${architecture}.${key}`);
+  const needed = (key: string) => metadata.required(`${architecture}.${key}`, count(key));
+  if (count('expert_count')) {
+    throw new GraftError('unsupported_model', `${file.path}: mixtures of experts are not supported`, {
+      param: 'model',
+    });
+  }
+  const hiddenSize = needed('embedding_length');
+  const heads = needed('attention.head_count');
+  const headSize =
+    count('attention.key_length') ?? count('rope.dimension_count') ?? Math.floor(hiddenSize / heads);
+  const theta = metadata.number(`${architecture}.rope.freq_base`) ?? 10000;
+  const epsilonKey = `${architecture}.attention.layer_norm_rms_epsilon`;
+  return {
+    architectures: ['LlamaForCausalLM'],
+    attention_bias: tensors.has('blk.0.attn_q.bias'),
+    attention_dropout: 0,
+    bos_token_id: metadata.count('tokenizer.ggml.bos_token_id') ?? null,
+    dtype: 'float32',
+    eos_token_id: metadata.count('tokenizer.ggml.eos_token_id') ?? null,
+    head_dim: headSize,
+    hidden_act: 'silu',
+    hidden_size: hiddenSize,
+    intermediate_size: needed('feed_forward_length'),
+    max_position_embeddings: needed('context_length'),
+    mlp_bias: tensors.has('blk.0.ffn_up.bias'),
+    model_type: modelType,
+    num_attention_heads: heads,
+    num_hidden_layers: needed('block_count'),
+    num_key_value_heads: count('attention.head_count_kv') ?? heads,
+    pad_token_id: metadata.count('tokenizer.ggml.padding_token_id') ?? null,
+    rms_norm_eps: shortestDecimal(metadata.required(epsilonKey, metadata.number(epsilonKey))),
+    rope_scaling: ropeScaling(file.path, metadata, architecture, ropeFactors, theta, headSize),
+    rope_theta: shortestDecimal(theta),
+    // A file without an output matrix uses the token embeddings for it.
+    tie_word_embeddings: !tensors.has('output.weight'),
+    vocab_size: vocabularySize(gguf, count('vocab_size')),
+  };
+}
+
+/** The model's tensor decides: tokenizers may have more or fewer tokens than the embedding has rows. */
+function vocabularySize({ tensors, metadata }: GgufFile, stated: number | undefined): number | undefined {
+  return (
+    tensors.get('token_embd.weight')?.shape[0] ?? stated ?? metadata.strings('tokenizer.ggml.tokens')?.length
+  );
+}
+
+/** The shortest decimal that is the same float32: 1e-5, where the stored float32 reads 9.999999747378752e-6 as a double. */
+function shortestDecimal(value: number): number {
+  for (let digits = 1; digits < 9; digits++) {
+    const short = Number(value.toPrecision(digits));
+    if (Math.fround(short) === value) return short;
+  }
+  return value;
+}
+
+function ropeScaling(
+  path: string,
+  metadata: GgufMetadata,
+  architecture: string,
+  factors: Float32Array | null,
+  theta: number,
+  headSize: number,
+): Record<string, unknown> | null {
+  if (factors) return llama3Scaling(path, factors, theta, headSize);
+  const key = `${architecture}.rope.scaling`;
+  const type = metadata.string(`${key}.type`) ?? 'none';
+  if (type === 'none') return null;
+  const original = metadata.count(`${key}.original_context_length`);
+  return {
+    rope_type: type,
+    factor: metadata.number(`${key}.factor`) ?? 1,
+    ...(original === undefined ? {} : { original_max_position_embeddings: original }),
+  };
+}
+
+/**
+ * Llama 3's scaling from its per-frequency divisors: the config fields are not stored, but all published models use
+ * low_freq_factor 1, high_freq_factor 4 and 8,192 original positions, and differ only in `factor`, which is the largest
+ * divisor. What these give is compared with the file; a file made otherwise is refused.
+ */
+function llama3Scaling(
+  path: string,
+  factors: Float32Array,
+  theta: number,
+  headSize: number,
+): Record<string, unknown> {
+  const scaling = {
+    rope_type: 'llama3',
+    factor: Math.max(...factors),
+    high_freq_factor: 4,
+    low_freq_factor: 1,
+    original_max_position_embeddings: 8192,
+  };
+  const fits =
+    factors.length === headSize / 2 &&
+    factors.every((stored, i) => {
+      const wavelength = 2 * Math.PI * theta ** ((2 * i) / headSize);
+      const turns = scaling.original_max_position_embeddings / wavelength;
+      const smooth = Math.min(
+        1,
+        Math.max(0, (turns - scaling.low_freq_factor) / (scaling.high_freq_factor - scaling.low_freq_factor)),
+      );
+      const expected = 1 / ((1 - smooth) / scaling.factor + smooth);
+      return Math.abs(stored - expected) <= 1e-4 * expected;
+    });
+  if (fits) return scaling;
+  throw new GraftError(
+    'unsupported_model',
+    `${path}: rope_freqs.weight holds a rope scaling that is not Llama 3's; it cannot be written as config.json`,
+    { param: 'model' },
+  );
+}

@@ -1,0 +1,177 @@
+import { GraftError } from '../errors.ts';
+import { float32ToBfloat16 } from './float-conversions.ts';
+import type { GgufFile, GgufTensor } from './gguf.ts';
+import { dequantize } from './gguf-dequantize.ts';
+import { type GgufType, ggufTypes, isGgufType } from './gguf-types.ts';
+import {
+  elementCount,
+  roundToBfloat16,
+  type TensorInfo,
+  type TensorSource,
+  tensorNotFound,
+  valuesPerChunk,
+} from './tensor-source.ts';
+
+/** GGUF's names of the parts of a llama block, and Hugging Face's. */
+const blockParts: Record<string, string> = {
+  attn_norm: 'input_layernorm',
+  attn_q: 'self_attn.q_proj',
+  attn_k: 'self_attn.k_proj',
+  attn_v: 'self_attn.v_proj',
+  attn_output: 'self_attn.o_proj',
+  ffn_norm: 'post_attention_layernorm',
+  ffn_gate: 'mlp.gate_proj',
+  ffn_up: 'mlp.up_proj',
+  ffn_down: 'mlp.down_proj',
+};
+
+const otherParts: Record<string, string> = {
+  token_embd: 'model.embed_tokens',
+  output_norm: 'model.norm',
+  output: 'lm_head',
+};
+
+/** GGUF tensors that are no weights in Hugging Face's sense: their content is in config.json. */
+const notWeights = new Set(['rope_freqs.weight']);
+
+/** Hugging Face name of a llama tensor, e.g. `blk.3.attn_q.weight` → `model.layers.3.self_attn.q_proj.weight`; null if unknown. */
+export function huggingFaceName(name: string): string | null {
+  const match = /^(?:blk\.(\d+)\.)?(\w+)\.(weight|bias)$/.exec(name);
+  if (!match) return null;
+  const [, layer, part, kind] = match as unknown as [string, string | undefined, string, string];
+  const parts = layer === undefined ? otherParts : blockParts;
+  if (!Object.hasOwn(parts, part)) return null;
+  return `${layer === undefined ? '' : `model.layers.${layer}.`}${parts[part]}.${kind}`;
+}
+
+/** Heads whose rows llama.cpp's converter has reordered, for attn_q and attn_k; null for every other tensor. */
+function permutedHeads(name: string, heads: { query: number; keyValue: number }): number | null {
+  const match = /^blk\.\d+\.attn_(q|k)\.(?:weight|bias)$/.exec(name);
+  return match ? (match[1] === 'q' ? heads.query : heads.keyValue) : null;
+}
+
+/**
+ * Row of the Hugging Face tensor at which row `row` of the file belongs. Hugging Face's rope turns value i with value
+ * i + D/2 of a head of D values; llama.cpp's turns neighbours, so its converter interleaves the two halves.
+ */
+function restoredRow(row: number, headSize: number): number {
+  const within = row % headSize;
+  return row - within + (within % 2) * (headSize / 2) + (within >> 1);
+}
+
+/** The weights of an open llama GGUF file under Hugging Face names and in Hugging Face layout, unpacked as they are read. */
+export class GgufTensors implements TensorSource {
+  readonly #gguf: GgufFile;
+  /** By Hugging Face name. */
+  readonly #tensors = new Map<string, { ggufName: string; tensor: GgufTensor; heads: number | null }>();
+
+  /** Throws GraftError `unsupported_model` for a tensor of no known name, `unsupported_dtype` for one of no known type. */
+  constructor(gguf: GgufFile, heads: { query: number; keyValue: number }) {
+    this.#gguf = gguf;
+    const path = gguf.file.path;
+    for (const [ggufName, tensor] of gguf.tensors) {
+      if (notWeights.has(ggufName)) continue;
+      const name = huggingFaceName(ggufName);
+      if (!name)
+        throw new GraftError(
+          'unsupported_model',
+          `${path}: tensor "${ggufName}" is not one of the llama architecture`,
+        );
+      if (!isGgufType(tensor.dtype)) {
+        const known = Object.keys(ggufTypes).join(', ');
+        throw new GraftError(
+          'unsupported_dtype',
+          `${path}: tensor "${ggufName}" is stored as ${tensor.dtype}; supported: ${known}`,
+        );
+      }
+      const permuted = permutedHeads(ggufName, heads);
+      if (permuted !== null && (tensor.shape[0] ?? 0) % (2 * permuted) !== 0) {
+        throw new GraftError(
+          'invalid_gguf',
+          `${path}: ${tensor.shape[0]} rows of "${ggufName}" do not split into ${permuted} heads`,
+        );
+      }
+      this.#tensors.set(name, { ggufName, tensor, heads: permuted });
+    }
+  }
+
+  names(): string[] {
+    return [...this.#tensors.keys()];
+  }
+
+  info(name: string): TensorInfo {
+    const { dtype, shape } = this.#entry(name).tensor;
+    return { dtype, shape: [...shape] };
+  }
+
+  async readFloat32(name: string): Promise<Float32Array> {
+    const { tensor, heads } = this.#entry(name);
+    const out = new Float32Array(elementCount(tensor.shape));
+    const chunk = chunkSize(tensor);
+    for (let start = 0; start < out.length; start += chunk) {
+      await this.#unpack(tensor, start, out.subarray(start, start + chunk));
+    }
+    return heads === null ? out : restoreRows(out, tensor.shape, heads);
+  }
+
+  async readBfloat16(name: string): Promise<Uint16Array> {
+    const { tensor, heads } = this.#entry(name);
+    if (heads !== null) {
+      const values = await this.readFloat32(name);
+      const out = new Uint16Array(values.length);
+      float32ToBfloat16(values, out);
+      return out;
+    }
+    return roundToBfloat16(elementCount(tensor.shape), chunkSize(tensor), (start, target) =>
+      this.#unpack(tensor, start, target),
+    );
+  }
+
+  #entry(name: string) {
+    const entry = this.#tensors.get(name);
+    if (!entry) throw tensorNotFound(this.#gguf.file.path, name);
+    return entry;
+  }
+
+  /** Unpacks values `[start, start + target.length)`, both at block boundaries. */
+  async #unpack(tensor: GgufTensor, start: number, target: Float32Array): Promise<void> {
+    const type = tensor.dtype as GgufType;
+    const { values, bytes } = ggufTypes[type];
+    const raw = await this.#gguf.file.read(
+      tensor.position + (start / values) * bytes,
+      (target.length / values) * bytes,
+    );
+    dequantize(type, raw, target);
+  }
+}
+
+/** About `valuesPerChunk` values, in whole blocks. */
+function chunkSize({ dtype }: GgufTensor): number {
+  const { values } = ggufTypes[dtype as GgufType];
+  return Math.floor(valuesPerChunk / values) * values;
+}
+
+function restoreRows(values: Float32Array, shape: number[], heads: number): Float32Array {
+  const rows = shape[0] ?? 1;
+  const width = values.length / rows;
+  const out = new Float32Array(values.length);
+  for (let row = 0; row < rows; row++) {
+    out.set(values.subarray(row * width, (row + 1) * width), restoredRow(row, rows / heads) * width);
+  }
+  return out;
+}
+
+/** Values of one tensor by its GGUF name, as stored; null when the file has no such tensor. */
+export async function readGgufTensor(gguf: GgufFile, name: string): Promise<Float32Array | null> {
+  const tensor = gguf.tensors.get(name);
+  if (!tensor) return null;
+  if (!isGgufType(tensor.dtype) || tensor.bytes === null) {
+    throw new GraftError(
+      'unsupported_dtype',
+      `${gguf.file.path}: tensor "${name}" is stored as ${tensor.dtype}`,
+    );
+  }
+  const out = new Float32Array(elementCount(tensor.shape));
+  dequantize(tensor.dtype, await gguf.file.read(tensor.position, tensor.bytes), out);
+  return out;
+}

@@ -1,0 +1,16 @@
+/** Models and adapters on disk: open, read and write. Loads no TensorFlow. */
+
+export type { AdapterCard } from './adapter-card.ts';
+export {
+  type Adapter,
+  type AdapterTensor,
+  type AdapterToWrite,
+  readAdapter,
+  writeAdapter,
+} from './adapter-files.ts';
+export type { BaseModel, TokenizerFiles } from './base-model.ts';
+export { openBaseModel } from './model-files.ts';
+export { type ModelFolder, type ModelTensor, writeModelFolder } from './model-folder.ts';
+export { readSafetensors, type SafetensorsFile } from './safetensors.ts';
+export type { TensorInfo, TensorSource } from './tensor-source.ts';
+export { type TensorToWrite, type WrittenFile, writeSafetensors } from './write-safetensors.ts';

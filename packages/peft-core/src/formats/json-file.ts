@@ -1,0 +1,23 @@
+import { readFile, stat } from 'node:fs/promises';
+import { GraftError } from '../errors.ts';
+
+/** Larger files are refused before they are read: the largest tokenizer.json in use (Gemma 3) has 33 MB. */
+const longestJson = 128 << 20;
+
+/** A JSON object from a file; null when there is no such file. Throws GraftError `code` naming the file. */
+export async function readJsonFile(path: string, code: string): Promise<Record<string, unknown> | null> {
+  const stats = await stat(path).catch(() => null);
+  if (!stats) return null;
+  if (stats.size > longestJson)
+    throw new GraftError(code, `${path} has ${stats.size} bytes; at most ${longestJson} are read`);
+  let value: unknown;
+  try {
+    value = JSON.parse(await readFile(path, 'utf8'));
+  } catch (cause) {
+    throw new GraftError(code, `${path} is not JSON: ${(cause as Error).message}`, { cause });
+  }
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    throw new GraftError(code, `${path} is not a JSON object`);
+  }
+  return value as Record<string, unknown>;
+}
