@@ -1,0 +1,41 @@
+import assert from 'node:assert/strict';
+import { it } from 'node:test';
+import { childEnvironment } from './child-environment.ts';
+
+const secrets = {
+  DATABASE_URL: 'postgresql://u:p@h/d',
+  REDIS_URL: 'redis://:p@h',
+  GRAFT_PEPPER: 's',
+  GRAFT_INTERNAL_TOKEN: 's',
+  GRAFT_BOOTSTRAP_KEY: 's',
+  GRAFT_API_KEY: 's',
+  HF_TOKEN: 's',
+  PGPASSWORD: 's',
+  AWS_SECRET_ACCESS_KEY: 's',
+  NODE_OPTIONS: '--inspect',
+};
+
+it('keeps secrets from a child and passes what computing needs', () => {
+  const environment = childEnvironment({ kind: 'cpu' }, 'fp32', {
+    ...secrets,
+    PATH: '/bin',
+    GRAFT_CACHE_DIR: '/cache',
+    OMP_NUM_THREADS: '2',
+    TF_SET_ONEDNN_FPMATH_MODE: 'BF16',
+  });
+  assert.deepEqual(environment, {
+    PATH: '/bin',
+    GRAFT_CACHE_DIR: '/cache',
+    OMP_NUM_THREADS: '2',
+    TF_CPP_MIN_LOG_LEVEL: '2',
+    CUDA_VISIBLE_DEVICES: '',
+    GRAFT_PARENT_PID: String(process.pid),
+  });
+});
+
+it('sets precision and card', () => {
+  const gpu = { kind: 'gpu', uuid: 'GPU-1b', index: 1, name: 'any', memoryMib: 1 } as const;
+  const environment = childEnvironment(gpu, 'bf16', {});
+  assert.equal(environment.TF_SET_ONEDNN_FPMATH_MODE, 'BF16');
+  assert.equal(environment.CUDA_VISIBLE_DEVICES, 'GPU-1b');
+});

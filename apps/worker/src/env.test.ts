@@ -1,0 +1,25 @@
+import assert from 'node:assert/strict';
+import { it } from 'node:test';
+import { loadWorkerEnv } from './env.ts';
+
+it('has defaults for everything', () => {
+  assert.deepEqual(loadWorkerEnv({ GRAFT_TENSORFLOW: '' }), {
+    slots: undefined,
+    tensorflow: undefined,
+    stallSeconds: 900,
+    idleSeconds: 600,
+    drainSeconds: 30,
+    serverQueue: 16,
+  });
+});
+
+it('reports every faulty variable together', () => {
+  assert.throws(
+    () => loadWorkerEnv({ GRAFT_WORKER_SLOTS: 'two', GRAFT_TENSORFLOW: 'tpu', GRAFT_STALL_SECONDS: '0' }),
+    /GRAFT_WORKER_SLOTS must[\s\S]*GRAFT_TENSORFLOW must be cpu or gpu[\s\S]*GRAFT_STALL_SECONDS/,
+  );
+});
+
+it('takes zero slots for a worker that only serves', () => {
+  assert.equal(loadWorkerEnv({ GRAFT_WORKER_SLOTS: '0' }).slots, 0);
+});

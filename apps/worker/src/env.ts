@@ -1,0 +1,46 @@
+/** Settings of the worker alone; those it shares with the API are in packages/service (`loadServiceEnv`). */
+export interface WorkerEnv {
+  /** Trainers at once, at most; undefined: one per GPU, or one on the CPU. 0: this worker only serves. */
+  slots: number | undefined;
+  tensorflow: 'cpu' | 'gpu' | undefined;
+  /** A trainer or server that says nothing for this long is taken for hung. */
+  stallSeconds: number;
+  /** An unused trainer or server, and the base model in its memory, is let go after this. */
+  idleSeconds: number;
+  /** How long trainers may take to checkpoint when this worker stops. */
+  drainSeconds: number;
+  /** Generation requests that may wait for the server. */
+  serverQueue: number;
+}
+
+const variables = {
+  GRAFT_WORKER_SLOTS: { pattern: /^\d{1,3}$/, form: 'a whole number up to 999', fallback: undefined },
+  GRAFT_TENSORFLOW: { pattern: /^(?:cpu|gpu)$/, form: 'cpu or gpu', fallback: undefined },
+  GRAFT_STALL_SECONDS: { pattern: /^[1-9]\d{0,5}$/, form: 'a number of seconds above 0', fallback: '900' },
+  GRAFT_IDLE_SECONDS: { pattern: /^\d{1,6}$/, form: 'a number of seconds', fallback: '600' },
+  GRAFT_DRAIN_SECONDS: { pattern: /^\d{1,4}$/, form: 'a number of seconds', fallback: '30' },
+  GRAFT_SERVER_QUEUE: { pattern: /^[1-9]\d{0,3}$/, form: 'a whole number from 1 to 9999', fallback: '16' },
+} as const;
+
+/** Reads the environment; an empty variable counts as unset. Throws one Error that names every faulty variable. */
+export function loadWorkerEnv(env: NodeJS.ProcessEnv = process.env): WorkerEnv {
+  const faults: string[] = [];
+  const read = (name: keyof typeof variables): string | undefined => {
+    const { pattern, form, fallback } = variables[name];
+    const value = env[name] || fallback;
+    if (value === undefined || pattern.test(value)) return value;
+    faults.push(`  ${name} must be ${form}`);
+    return fallback;
+  };
+  const slots = read('GRAFT_WORKER_SLOTS');
+  const loaded: WorkerEnv = {
+    slots: slots === undefined ? undefined : Number(slots),
+    tensorflow: read('GRAFT_TENSORFLOW') as 'cpu' | 'gpu' | undefined,
+    stallSeconds: Number(read('GRAFT_STALL_SECONDS')),
+    idleSeconds: Number(read('GRAFT_IDLE_SECONDS')),
+    drainSeconds: Number(read('GRAFT_DRAIN_SECONDS')),
+    serverQueue: Number(read('GRAFT_SERVER_QUEUE')),
+  };
+  if (faults.length > 0) throw new Error(`Faulty environment:\n${faults.join('\n')}`);
+  return loaded;
+}

@@ -1,0 +1,139 @@
+import { rm, rmdir } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import type { TrainRecord } from '@graft/peft-core';
+import type { Job, Services } from '@graft/service';
+import type { CodeVersion } from './code-version.ts';
+import { JobInterrupts } from './job-interrupts.ts';
+import { Fenced, JobLease, type LeaseTimes } from './job-lease.ts';
+import { JobRecorder } from './job-recorder.ts';
+import { lineageOf } from './lineage.ts';
+import { type PreparedTraining, prepareTraining } from './prepare-training.ts';
+import { type JobOutcome, JobSettlement, type Publication } from './settle-job.ts';
+import { faultOf } from './trainer-fault.ts';
+import type { TrainerOutcome, TrainerProcess } from './trainer-process.ts';
+import type { TrainerFault } from './trainer-protocol.ts';
+
+export interface RunOptions {
+  services: Services;
+  trainer: TrainerProcess;
+  times: LeaseTimes;
+  /** How long a trainer may take to checkpoint when it is asked to stop; then it is killed. */
+  drainMilliseconds: number;
+  /** Aborted when this worker stops: the job is checkpointed and released to the others. */
+  shutdown: AbortSignal;
+  code: CodeVersion;
+  log: Services['log'];
+}
+
+/**
+ * Runs a job that was just claimed, to whatever end it comes: trains it in the trainer's process, keeps its lease,
+ * writes its rows, publishes its adapter. Never throws: a fault of its own fails the attempt.
+ */
+export async function runTrainingJob(job: Job, options: RunOptions): Promise<JobOutcome> {
+  const { services, times } = options;
+  const log = options.log.child({ jobId: job.id });
+  const interrupts = new JobInterrupts(options.drainMilliseconds);
+  const onShutdown = () => interrupts.interrupt('shutdown');
+  options.shutdown.addEventListener('abort', onShutdown);
+  if (options.shutdown.aborted) onShutdown();
+  const lease = new JobLease(services, job, times, log, (reason) => interrupts.interrupt(reason));
+  const recorder = new JobRecorder(lease, services.env.dataDir, () => interrupts.killNow());
+  const settlement = new JobSettlement(services, lease, times);
+  let staging: string | null = null;
+  let outcome: JobOutcome;
+  try {
+    staging = await services.artifacts.stage(job.id, job.leaseEpoch);
+    const { end, publication } = await attempt(job, staging, interrupts, recorder, options);
+    if (lease.fenced) throw new Fenced();
+    if (end.kind === 'failed') logFault(end.fault, log);
+    if (interrupts.why === 'cancel') await recorder.close();
+    else await recorder.flush();
+    outcome = await settlement.settle(end, interrupts.why, publication);
+  } catch (error) {
+    outcome = await settleFault(settlement, error, log);
+  } finally {
+    interrupts.close();
+    options.shutdown.removeEventListener('abort', onShutdown);
+    await recorder.close();
+    await lease.stop();
+    if (staging) await removeStaging(staging);
+  }
+  log.info({ reason: interrupts.why, attempt: job.attempts }, `job left: ${outcome}`);
+  return outcome;
+}
+
+async function attempt(
+  job: Job,
+  staging: string,
+  interrupts: JobInterrupts,
+  recorder: JobRecorder,
+  options: RunOptions,
+): Promise<{ end: TrainerOutcome; publication: () => Promise<Publication> }> {
+  const { services, trainer, code } = options;
+  const { device } = trainer;
+  const none = () => Promise.reject(new Error('There is nothing to publish.'));
+  let prepared: PreparedTraining;
+  try {
+    const note = (message: string) => recorder.note(message);
+    prepared = await prepareTraining(job, staging, { services, device, note, signal: interrupts.stop });
+  } catch (error) {
+    // An interrupted download throws too; what interrupted it decides.
+    if (interrupts.why) return { end: { kind: 'killed' }, publication: none };
+    throw error;
+  }
+  if (interrupts.why) return { end: { kind: 'stopped' }, publication: none };
+
+  let done: Extract<TrainRecord, { type: 'done' }> | undefined;
+  let parameters: { trainable: number; total: number } | undefined;
+  const { training } = prepared.request;
+  const end = await trainer.run(prepared.request, {
+    precision: training.precision === 'bf16' ? 'bf16' : 'fp32',
+    stop: interrupts.stop,
+    kill: interrupts.kill,
+    onRecord: (record) => {
+      if (record.type === 'done') done = record;
+      if (record.type === 'start') {
+        parameters = { trainable: record.trainableParameters, total: record.totalParameters };
+      }
+      recorder.record(record);
+    },
+  });
+  const publication = async (): Promise<Publication> => {
+    if (!done) throw new Error('The trainer finished without a result.');
+    const { steps, trainedTokens, finalLoss, validationLoss, peakMemoryBytes, adapterDir } = done;
+    return {
+      ...(await services.artifacts.publish(adapterDir)),
+      lineage: await lineageOf(job, prepared, { code, device }),
+      metrics: { steps, finalLoss, validationLoss, peakMemoryBytes, parameters },
+      trainedTokens,
+    };
+  };
+  return { end, publication };
+}
+
+function logFault({ code, message, stack }: TrainerFault, log: Services['log']): void {
+  log.warn({ code, err: Object.assign(new Error(message), { stack }) }, 'training failed');
+}
+
+async function settleFault(
+  settlement: JobSettlement,
+  error: unknown,
+  log: Services['log'],
+): Promise<JobOutcome> {
+  if (error instanceof Fenced) return 'fenced';
+  log.error({ err: error }, 'job failed in the worker');
+  try {
+    const internal = { code: 'internal_error', message: 'The service had a fault of its own.' };
+    return await settlement.fail(faultOf(error, internal));
+  } catch (again) {
+    if (!(again instanceof Fenced)) log.error({ err: again }, 'job could not be failed');
+    // Its lease runs out, and the sweeper decides.
+    return 'fenced';
+  }
+}
+
+/** `staging/<job>/<lease epoch>`, and the job's folder when no other attempt has one there. */
+async function removeStaging(folder: string): Promise<void> {
+  await rm(folder, { recursive: true, force: true });
+  await rmdir(dirname(folder)).catch(() => {});
+}

@@ -1,0 +1,133 @@
+/**
+ * A trainer for tests of the worker's own protocol: it speaks trainer-protocol.ts and keeps checkpoints as the real one
+ * does, but instead of computing it only blocks its thread, as a TensorFlow step would. What it does is written in
+ * its training file, as JSON of type `Timing`.
+ */
+import { mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { GraftError } from '@graft/peft-core/config';
+import { faultOf } from '../trainer-fault.ts';
+import type { FromTrainer, ToTrainer, TrainingRequest } from '../trainer-protocol.ts';
+import { startWatchdog } from '../watchdog.ts';
+
+export interface Timing {
+  steps: number;
+  stepMilliseconds: number;
+  checkpointSteps: number;
+  /** What happens instead of a step, each time this step is reached. */
+  atStep?: { step: number; does: 'hang' | 'exit' | 'user fault' | 'unknown fault' };
+}
+
+startWatchdog();
+let stopping = false;
+process.on('message', (message: ToTrainer) => {
+  if (message.type === 'stop') stopping = true;
+  else void run(message.request);
+});
+process.on('SIGINT', () => {});
+process.on('SIGTERM', () => {});
+send({ type: 'ready' });
+
+async function run(request: TrainingRequest): Promise<void> {
+  stopping = false;
+  try {
+    send({ type: await train(request) });
+  } catch (error) {
+    send({
+      type: 'failed',
+      fault: faultOf(error, { code: 'training_failed', message: 'Training stopped.' }),
+    });
+  }
+}
+
+async function train(request: TrainingRequest): Promise<'finished' | 'stopped'> {
+  const timing = JSON.parse(readFileSync(request.trainingFile, 'utf8')) as Timing;
+  const { steps } = timing;
+  const resumedFrom = newestCheckpoint(request.checkpointDir);
+  send({
+    type: 'record',
+    record: {
+      type: 'start',
+      trainableParameters: 10,
+      totalParameters: 1000,
+      totalSteps: steps,
+      examples: 8,
+      tokensPerEpoch: 100,
+      paddingFraction: 0,
+      resumedFrom,
+      precision: process.env.TF_SET_ONEDNN_FPMATH_MODE === 'BF16' ? 'bf16' : 'fp32',
+    },
+  });
+  for (let step = (resumedFrom ?? 0) + 1; step <= steps; step++) {
+    await nextTurn();
+    if (stopping) {
+      if (step > 1) checkpoint(request.checkpointDir, step - 1);
+      send({ type: 'record', record: { type: 'stopped', step: step - 1 } });
+      return 'stopped';
+    }
+    if (timing.atStep?.step === step) act(timing.atStep.does);
+    block(timing.stepMilliseconds);
+    const progress = {
+      epoch: step / steps,
+      loss: 2 / step,
+      tokenAccuracy: 0.5,
+      learningRate: 1e-4,
+      gradNorm: 1,
+    };
+    const speed = { tokens: step * 100, tokensPerSecond: 1000, secondsRemaining: steps - step };
+    send({ type: 'record', record: { type: 'step', step, totalSteps: steps, ...progress, ...speed } });
+    if (step % timing.checkpointSteps === 0 || step === steps) checkpoint(request.checkpointDir, step);
+  }
+  mkdirSync(request.outputDir, { recursive: true });
+  writeFileSync(join(request.outputDir, 'adapter_config.json'), JSON.stringify(request.peft));
+  send({
+    type: 'record',
+    record: {
+      type: 'done',
+      adapterDir: request.outputDir,
+      steps,
+      trainedTokens: steps * 100,
+      finalLoss: 2 / steps,
+      validationLoss: null,
+      peakMemoryBytes: process.memoryUsage.rss(),
+      files: [],
+    },
+  });
+  return 'finished';
+}
+
+function act(does: NonNullable<Timing['atStep']>['does']): void {
+  switch (does) {
+    case 'hang':
+      return block(600_000);
+    case 'exit':
+      return process.exit(7);
+    case 'user fault':
+      throw new GraftError('example_too_long', 'line 3 has 5000 tokens', { param: 'training_file' });
+    case 'unknown fault':
+      throw new Error('ENOENT: /secret/path');
+  }
+}
+
+function checkpoint(root: string, step: number): void {
+  const dir = join(root, `step-${String(step).padStart(8, '0')}`);
+  mkdirSync(`${dir}.tmp`, { recursive: true });
+  writeFileSync(join(`${dir}.tmp`, 'manifest.json'), JSON.stringify({ step }));
+  renameSync(`${dir}.tmp`, dir);
+  send({ type: 'record', record: { type: 'checkpoint', step, dir } });
+}
+
+function newestCheckpoint(root: string): number | null {
+  mkdirSync(root, { recursive: true });
+  const steps = readdirSync(root).flatMap((name) => (/^step-\d+$/.test(name) ? [Number(name.slice(5))] : []));
+  return steps.length > 0 ? Math.max(...steps) : null;
+}
+
+function block(milliseconds: number): void {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, milliseconds);
+}
+
+function send(message: FromTrainer): void {
+  process.send?.(message);
+}

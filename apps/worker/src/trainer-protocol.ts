@@ -1,0 +1,45 @@
+/**
+ * Messages between the worker and its trainer: a child process that computes one job at a time and knows nothing of
+ * Postgres, queues or teams.
+ */
+import type { TrainRecord } from '@graft/peft-core';
+import type { PeftConfig, ResolvedTraining } from '@graft/peft-core/config';
+
+/** One job, as plain data. All paths are absolute. */
+export interface TrainingRequest {
+  /** Folder or file of the base model. */
+  basePath: string;
+  /** Its catalogue id, as adapter_config.json will name it. */
+  baseModelName: string;
+  trainingFile: string;
+  validationFile: string | null;
+  peft: PeftConfig;
+  /** `precision` is the one this trainer was started in, never "auto". */
+  training: ResolvedTraining;
+  outputDir: string;
+  checkpointDir: string;
+}
+
+export type ToTrainer =
+  | { type: 'train'; request: TrainingRequest }
+  /** Finish the step, write a checkpoint, answer `stopped`. */
+  | { type: 'stop' };
+
+/** A fault as it crosses the process boundary. `message` may be shown to the team. */
+export interface TrainerFault {
+  code: string;
+  message: string;
+  param: string | null;
+  fault: 'user' | 'system';
+  /** For the operator's log only. */
+  stack?: string;
+}
+
+export type FromTrainer =
+  /** The engine is loaded. */
+  | { type: 'ready' }
+  | { type: 'record'; record: TrainRecord }
+  /** The end of a job: exactly one of these three follows each `train`. */
+  | { type: 'finished' }
+  | { type: 'stopped' }
+  | { type: 'failed'; fault: TrainerFault };

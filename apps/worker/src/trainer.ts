@@ -1,0 +1,81 @@
+/**
+ * The trainer: child process of a worker. It trains the jobs it is sent, one at a time, and reports every record.
+ * TensorFlow blocks this process during a step, so the worker kills it where it cannot wait.
+ */
+import { writeFileSync } from 'node:fs';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { faultOf } from './trainer-fault.ts';
+import type { FromTrainer, ToTrainer, TrainingRequest } from './trainer-protocol.ts';
+import { startWatchdog } from './watchdog.ts';
+
+startWatchdog();
+volunteerForOutOfMemory();
+
+// Imported after the watchdog runs: loading TensorFlow takes a second or more.
+const engine = import('@graft/peft-core');
+const models = import('@graft/peft-core/models');
+let stopping = new AbortController();
+let warm: InstanceType<Awaited<typeof engine>['WarmModel']> | undefined;
+
+process.on('message', (message: ToTrainer) => {
+  if (message.type === 'stop') stopping.abort();
+  else void runJob(message.request);
+});
+// Ctrl-C reaches the whole process group; the worker decides what happens to its trainer.
+process.on('SIGINT', () => {});
+process.on('SIGTERM', () => {});
+engine.then(
+  () => send({ type: 'ready' }),
+  () => {},
+);
+
+async function runJob(request: TrainingRequest): Promise<void> {
+  stopping = new AbortController();
+  try {
+    send({ type: await trainAndReport(request, stopping.signal) });
+  } catch (error) {
+    if (stopping.signal.aborted) send({ type: 'stopped' });
+    else send({ type: 'failed', fault: faultOf(error, unexpected) });
+  }
+}
+
+const unexpected = {
+  code: 'training_failed',
+  message: 'Training stopped because of a fault in the service.',
+};
+
+async function trainAndReport(
+  request: TrainingRequest,
+  signal: AbortSignal,
+): Promise<'finished' | 'stopped'> {
+  const { train, WarmModel } = await engine;
+  const { openBaseModel } = await models;
+  warm ??= new WarmModel();
+  const { basePath, ...rest } = request;
+  const base = await openBaseModel(basePath);
+  try {
+    let done = false;
+    for await (const record of train({ ...rest, base, resume: true, signal, warm })) {
+      send({ type: 'record', record });
+      done = record.type === 'done';
+      // One turn of the event loop, or a stop message would wait until the job's end.
+      await nextTurn();
+    }
+    return done ? 'finished' : 'stopped';
+  } finally {
+    await base.close();
+  }
+}
+
+function send(message: FromTrainer): void {
+  process.send?.(message);
+}
+
+/** When memory runs out, Linux should end this process, whose job resumes, and not Postgres or the worker. */
+function volunteerForOutOfMemory(): void {
+  try {
+    writeFileSync('/proc/self/oom_score_adj', '500');
+  } catch {
+    // Not Linux, or not allowed: the kernel chooses.
+  }
+}

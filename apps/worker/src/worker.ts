@@ -1,0 +1,104 @@
+import type { AddressInfo } from 'node:net';
+import { hostname } from 'node:os';
+import {
+  heartbeatWorker,
+  newId,
+  registerWorker,
+  removeWorker,
+  type Services,
+  startJobLoops,
+} from '@graft/service';
+import { readCodeVersion } from './code-version.ts';
+import { findDevices, planSlots } from './devices.ts';
+import type { WorkerEnv } from './env.ts';
+import { siblingEntry } from './forked-process.ts';
+import { createInternalServer } from './internal-server.ts';
+import { startLeaseLoop } from './lease-loop.ts';
+import { repeat } from './repeat.ts';
+import { ServerProcess } from './server-process.ts';
+import { type ShutdownStep, shutDown } from './shutdown.ts';
+import { TrainerProcess } from './trainer-process.ts';
+
+export interface Worker {
+  id: string;
+  /** Where the API reaches it. */
+  address: string;
+  /** Stops in order; jobs at hand are checkpointed and released. The services stay open: their opener closes them. */
+  stop(): Promise<void>;
+}
+
+// A cancel must be over within two seconds; this much of them passes before the worker knows.
+const pollMilliseconds = 750;
+
+/** Starts a worker: devices, server, registration, job loops, and last the leases. */
+export async function startWorker(
+  services: Services,
+  env: WorkerEnv,
+  entries = {
+    trainer: siblingEntry('trainer', import.meta.url),
+    server: siblingEntry('server', import.meta.url),
+  },
+): Promise<Worker> {
+  const { log } = services;
+  const { leaseSeconds, heartbeatSeconds, workerHost, workerPort, workerUrl } = services.env;
+  const id = newId('worker');
+  const code = await readCodeVersion();
+  const plan = planSlots(await findDevices(env.tensorflow), env.slots);
+  const limits = {
+    stallMilliseconds: env.stallSeconds * 1000,
+    idleMilliseconds: env.idleSeconds * 1000,
+    log,
+  };
+  const trainers = plan.trainers.map(
+    (device) => new TrainerProcess({ entry: entries.trainer, device, ...limits }),
+  );
+  const { serverQueue: queueLimit } = env;
+  const server = new ServerProcess({ entry: entries.server, device: plan.server, queueLimit, ...limits });
+
+  const http = createInternalServer(services, server);
+  await http.listen({ host: workerHost, port: workerPort });
+  const { port } = http.server.address() as AddressInfo;
+  const address = workerUrl ?? `http://${workerHost.includes(':') ? `[${workerHost}]` : workerHost}:${port}`;
+
+  const info = { id, address, hostname: hostname(), pid: process.pid, slots: trainers.length };
+  await registerWorker(services, info);
+  const loops = startJobLoops(services);
+  const leases = await startLeaseLoop({
+    services,
+    workerId: id,
+    trainers,
+    times: { leaseSeconds, heartbeatSeconds, pollMilliseconds },
+    drainMilliseconds: env.drainSeconds * 1000,
+    code,
+    log,
+  });
+  let draining = false;
+  const report = async () => {
+    const status = { running: leases.running, bases: server.bases, load: server.load, draining };
+    if (!(await heartbeatWorker(services, id, status)) && !draining) await registerWorker(services, info);
+  };
+  const heartbeat = repeat('worker heartbeat', heartbeatSeconds * 1000, report, log);
+  log.info({ workerId: id, address, slots: trainers.length, version: code.version }, 'worker started');
+
+  const stop = async () => {
+    // First nothing new comes in, then what is at hand is let go of, then what others rely on goes away.
+    const steps: ShutdownStep[] = [
+      {
+        name: 'say that no more work is taken',
+        run: async () => {
+          draining = true;
+          await heartbeat.stop();
+          await report();
+        },
+      },
+      { name: 'checkpoint and release jobs', run: () => leases.stop() },
+      { name: 'stop job loops', run: () => loops.close() },
+      { name: 'end trainers', run: () => Promise.all(trainers.map((trainer) => trainer.close())) },
+      { name: 'end the server', run: () => server.close() },
+      { name: 'close the internal server', run: () => http.close() },
+      { name: 'deregister', run: () => removeWorker(services, id) },
+    ];
+    await shutDown(steps, log);
+  };
+  return { id, address, stop };
+}
