@@ -1,0 +1,93 @@
+import { Template } from '@huggingface/jinja';
+import { GraftError } from '../errors.ts';
+
+export interface ChatMessage {
+  role: string;
+  content: string;
+  name?: string;
+}
+
+export interface ChatTemplateOptions {
+  /** Ends with the header of an assistant turn, for the model to go on from. */
+  addGenerationPrompt?: boolean;
+  /** What `strftime_now` shows; now by default. */
+  now?: Date;
+}
+
+/**
+ * A chat template as transformers runs it: Jinja with trim_blocks and lstrip_blocks, the special tokens by name
+ * (`bos_token`, …), `raise_exception` and `strftime_now`. Templates are the model's, not a user's.
+ */
+export class ChatTemplate {
+  readonly #template: Template;
+  readonly #specialTokens: Record<string, string>;
+
+  /** Throws `invalid_chat_template` for Jinja that does not parse. */
+  constructor(source: string, specialTokens: Record<string, string>) {
+    try {
+      this.#template = new Template(source);
+    } catch (cause) {
+      throw new GraftError('invalid_chat_template', `the chat template does not parse: ${reason(cause)}`, {
+        cause,
+      });
+    }
+    this.#specialTokens = specialTokens;
+  }
+
+  /** Throws `chat_template_error` with the template's own words when it refuses the conversation. */
+  render(
+    messages: ChatMessage[],
+    { addGenerationPrompt = false, now = new Date() }: ChatTemplateOptions = {},
+  ): string {
+    try {
+      return this.#template.render({
+        ...this.#specialTokens,
+        messages,
+        tools: null,
+        documents: null,
+        add_generation_prompt: addGenerationPrompt,
+        strftime_now: (format: string) => strftime(now, format),
+      });
+    } catch (cause) {
+      throw new GraftError(
+        'chat_template_error',
+        `the chat template refuses these messages: ${reason(cause)}`,
+        {
+          param: 'messages',
+          cause,
+        },
+      );
+    }
+  }
+}
+
+const MONTHS = 'January February March April May June July August September October November December'.split(
+  ' ',
+);
+const DAYS = 'Sunday Monday Tuesday Wednesday Thursday Friday Saturday'.split(' ');
+
+/** The directives of Python's strftime that templates use, in the C locale. */
+function strftime(date: Date, format: string): string {
+  const two = (value: number) => String(value).padStart(2, '0');
+  const directives: Record<string, string> = {
+    Y: String(date.getFullYear()),
+    y: two(date.getFullYear() % 100),
+    m: two(date.getMonth() + 1),
+    d: two(date.getDate()),
+    H: two(date.getHours()),
+    I: two(date.getHours() % 12 || 12),
+    M: two(date.getMinutes()),
+    S: two(date.getSeconds()),
+    p: date.getHours() < 12 ? 'AM' : 'PM',
+    B: MONTHS[date.getMonth()] as string,
+    b: (MONTHS[date.getMonth()] as string).slice(0, 3),
+    A: DAYS[date.getDay()] as string,
+    a: (DAYS[date.getDay()] as string).slice(0, 3),
+    '%': '%',
+  };
+  return format.replace(/%(.)/g, (whole, letter: string) => directives[letter] ?? whole);
+}
+
+function reason(cause: unknown): string {
+  return cause instanceof Error ? cause.message : String(cause);
+}

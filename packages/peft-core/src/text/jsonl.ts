@@ -1,0 +1,115 @@
+import { type ErrorDetail, GraftError } from '../errors.ts';
+import { type DatasetFormat, parseExample, type RawExample } from './raw-example.ts';
+
+/** Bad lines that are listed; the rest are counted. */
+export const MAX_LISTED_LINES = 100;
+/** Longest line, in bytes: more than the longest context in bytes, and what the checker may hold at once. */
+const MAX_LINE_BYTES = 4 * 1024 * 1024;
+const NEWLINE = 0x0a;
+
+export interface DatasetSummary {
+  format: DatasetFormat;
+  /** Examples; empty lines are not counted. */
+  examples: number;
+}
+
+export interface JsonlChecker {
+  /** Takes the next bytes of the file, cut anywhere. */
+  write(chunk: Uint8Array): void;
+  /** Throws GraftError `invalid_jsonl` with every bad line, or `empty_file`. */
+  end(): DatasetSummary;
+}
+
+/** Checks a training file while it is uploaded. Holds one line and the list of bad ones, never the file. */
+export function createJsonlChecker(onExample: (example: RawExample) => void = () => {}): JsonlChecker {
+  const faults: ErrorDetail[] = [];
+  const decoder = new TextDecoder('utf-8', { fatal: true });
+  let faultCount = 0;
+  let line = 0;
+  let examples = 0;
+  let format: { name: DatasetFormat; line: number } | null = null;
+  let held: Uint8Array[] = [];
+  let heldBytes = 0;
+
+  function finishLine(rest: Uint8Array): void {
+    line++;
+    const bytes = heldBytes + rest.length;
+    const parts = [...held, rest];
+    held = [];
+    heldBytes = 0;
+    const fault =
+      bytes > MAX_LINE_BYTES
+        ? `is longer than ${MAX_LINE_BYTES} bytes`
+        : takeLine(parts.length === 1 ? rest : Buffer.concat(parts));
+    if (fault === null) return;
+    faultCount++;
+    if (faults.length < MAX_LISTED_LINES) faults.push({ line, message: fault });
+  }
+
+  /** Takes a whole line; returns what is wrong with it, or null. */
+  function takeLine(bytes: Uint8Array): string | null {
+    let text: string;
+    try {
+      text = decoder.decode(bytes);
+    } catch {
+      return 'is not valid UTF-8';
+    }
+    if (text.trim() === '') return null;
+    let value: unknown;
+    try {
+      value = JSON.parse(text);
+    } catch (error) {
+      return `is not valid JSON: ${(error as Error).message}`;
+    }
+    const example = parseExample(value, line);
+    if (typeof example === 'string') return example;
+    format ??= { name: example.format, line };
+    if (example.format !== format.name) {
+      return `is a ${example.format} example, but line ${format.line} is a ${format.name} example`;
+    }
+    examples++;
+    onExample(example);
+    return null;
+  }
+
+  return {
+    write(chunk) {
+      let start = 0;
+      for (let end = chunk.indexOf(NEWLINE); end !== -1; end = chunk.indexOf(NEWLINE, start)) {
+        finishLine(chunk.subarray(start, end));
+        start = end + 1;
+      }
+      const rest = chunk.subarray(start);
+      // Of a line that is too long already, only the length matters.
+      if (rest.length > 0 && heldBytes <= MAX_LINE_BYTES) held.push(rest.slice());
+      heldBytes += rest.length;
+      if (heldBytes > MAX_LINE_BYTES) held = [];
+    },
+    end() {
+      if (heldBytes > 0) finishLine(new Uint8Array(0));
+      if (faultCount > 0) throw badLines('invalid_jsonl', faults, faultCount);
+      if (format === null) throw new GraftError('empty_file', 'the file holds no examples');
+      return { format: format.name, examples };
+    },
+  };
+}
+
+/** Reads a whole training file. Throws as JsonlChecker.end. */
+export function parseJsonl(file: Uint8Array | Iterable<string>): {
+  format: DatasetFormat;
+  examples: RawExample[];
+} {
+  const examples: RawExample[] = [];
+  const checker = createJsonlChecker((example) => examples.push(example));
+  if (file instanceof Uint8Array) checker.write(file);
+  else for (const line of file) checker.write(Buffer.from(`${line}\n`));
+  return { format: checker.end().format, examples };
+}
+
+/** One error for many lines: the first few in the message, up to MAX_LISTED_LINES in the details. */
+export function badLines(code: string, faults: ErrorDetail[], total: number): GraftError {
+  const shown = faults.slice(0, 3).map(({ line, message }) => `line ${line} ${message}`);
+  const more = total - shown.length;
+  const rest = more > 0 ? `; and ${more} more bad line${more === 1 ? '' : 's'}` : '';
+  return new GraftError(code, shown.join('; ') + rest, { details: faults });
+}

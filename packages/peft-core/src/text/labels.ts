@@ -1,0 +1,172 @@
+import { type ErrorDetail, GraftError } from '../errors.ts';
+import { badLines, MAX_LISTED_LINES } from './jsonl.ts';
+import type { RawExample, TrainingMessage } from './raw-example.ts';
+import type { Tokenizer } from './tokenizer.ts';
+
+/** An example as the model sees it, cut after its last label: later tokens change nothing. */
+export interface TokenizedExample {
+  ids: Int32Array;
+  /** 1 where the token is a training target; never at 0, which nothing predicts. */
+  labelled: Uint8Array;
+  /** Line of the training file, from 1. */
+  line: number;
+}
+
+/** What `strftime_now` shows in training: a date that stays the same when a job is resumed on another day. */
+const TRAINING_DATE = new Date(2024, 6, 26, 12);
+
+/**
+ * Token ids and labels of examples. Chat: what the model itself has to say, that is each assistant turn from the end of
+ * the generation prompt through its end-of-turn token. Prompt and completion: the completion and eos. Text: all after
+ * the first token, and eos. Throws GraftError with every bad line: `example_too_long` (nothing is ever cut),
+ * `example_empty` (no label), or `chat_template_error`.
+ */
+export function tokenizeExamples(
+  tokenizer: Tokenizer,
+  examples: Iterable<RawExample>,
+  { maxSeqLength }: { maxSeqLength: number },
+): TokenizedExample[] {
+  const done: TokenizedExample[] = [];
+  const faults: ErrorDetail[] = [];
+  let code: string | null = null;
+  let total = 0;
+  for (const example of examples) {
+    const { line } = example;
+    const result = tokenizeOne(tokenizer, example, maxSeqLength);
+    if (!('code' in result)) {
+      done.push({ ...result, line });
+      continue;
+    }
+    code ??= result.code;
+    total++;
+    if (faults.length < MAX_LISTED_LINES) faults.push({ line, message: result.message });
+  }
+  if (code !== null) throw badLines(code, faults, total);
+  return done;
+}
+
+interface LabelledIds {
+  ids: Int32Array;
+  labelled: Uint8Array;
+}
+
+function tokenizeOne(
+  tokenizer: Tokenizer,
+  example: RawExample,
+  maxSeqLength: number,
+): LabelledIds | { code: string; message: string } {
+  let result: LabelledIds;
+  try {
+    result = labelledIds(tokenizer, example);
+  } catch (error) {
+    if (error instanceof GraftError && error.code === 'chat_template_error') {
+      return { code: error.code, message: error.message };
+    }
+    throw error;
+  }
+  const end = result.labelled.lastIndexOf(1) + 1;
+  if (end === 0) return { code: 'example_empty', message: 'has no token to learn' };
+  if (end > maxSeqLength) {
+    return {
+      code: 'example_too_long',
+      message: `has ${end} tokens; the limit (max_seq_length) is ${maxSeqLength}`,
+    };
+  }
+  return { ids: result.ids.slice(0, end), labelled: result.labelled.slice(0, end) };
+}
+
+function labelledIds(tokenizer: Tokenizer, example: RawExample): LabelledIds {
+  switch (example.format) {
+    case 'chat':
+      return chatIds(tokenizer, example.messages);
+    case 'prompt_completion': {
+      const { ids, promptLength } = joinedIds(tokenizer, example.prompt, example.completion);
+      return withLabels(withEos(tokenizer, ids), [[promptLength, Number.POSITIVE_INFINITY]]);
+    }
+    case 'text':
+      return withLabels(withEos(tokenizer, tokenizer.encode(example.text)), [[0, Number.POSITIVE_INFINITY]]);
+  }
+}
+
+function chatIds(tokenizer: Tokenizer, turns: TrainingMessage[]): LabelledIds {
+  // The template sees messages without our own field.
+  const messages = turns.map(({ weight: _, ...message }) => message);
+  const render = (count: number, addGenerationPrompt: boolean) =>
+    tokenizer.applyChatTemplate(messages.slice(0, count), { addGenerationPrompt, now: TRAINING_DATE });
+  const encode = (text: string) => tokenizer.encode(text, { addSpecialTokens: false });
+  const whole = render(messages.length, false);
+  const ids = encode(whole);
+  const spans: [from: number, to: number][] = [];
+
+  for (const [i, { role, content, weight }] of turns.entries()) {
+    if (role !== 'assistant' || weight === 0) continue;
+    const prompt = render(i, true);
+    if (!whole.startsWith(prompt)) {
+      throw new GraftError(
+        'unsupported_chat_template',
+        "the model's chat template rewrites earlier turns; its assistant turns cannot be told apart",
+        { param: 'model' },
+      );
+    }
+    const through = render(i + 1, false);
+    const limit = whole.startsWith(through) ? through.length : whole.length;
+    const contentStart = whole.indexOf(content.trim(), prompt.length);
+    const contentEnd = contentStart === -1 ? limit : Math.min(limit, contentStart + content.trim().length);
+
+    const from = commonLength(encode(prompt), ids);
+    let to = coveredTokens(encode(whole.slice(0, contentEnd)), ids);
+    // The turn ends with the first special token after its content; a template may have none.
+    const last = coveredTokens(encode(whole.slice(0, limit)), ids);
+    for (let j = to; j < last; j++) {
+      if (!tokenizer.isSpecial(ids[j] as number)) continue;
+      to = j + 1;
+      break;
+    }
+    spans.push([from, to]);
+  }
+  return withLabels(ids, spans);
+}
+
+/**
+ * Prompt and completion as one sequence. Tokenised together when that leaves the prompt's tokens as they are at inference;
+ * apart when a token would span both.
+ */
+function joinedIds(
+  tokenizer: Tokenizer,
+  prompt: string,
+  completion: string,
+): { ids: number[]; promptLength: number } {
+  const before = withoutEos(tokenizer, tokenizer.encode(prompt));
+  const joined = tokenizer.encode(prompt + completion);
+  if (commonLength(before, joined) === before.length) return { ids: joined, promptLength: before.length };
+  return {
+    ids: [...before, ...tokenizer.encode(completion, { addSpecialTokens: false })],
+    promptLength: before.length,
+  };
+}
+
+function withEos(tokenizer: Tokenizer, ids: number[]): number[] {
+  return tokenizer.eosId === null ? ids : [...withoutEos(tokenizer, ids), tokenizer.eosId];
+}
+
+function withoutEos({ eosId }: Tokenizer, ids: number[]): number[] {
+  return eosId !== null && ids.at(-1) === eosId ? ids.slice(0, -1) : ids;
+}
+
+function withLabels(ids: number[], spans: [from: number, to: number][]): LabelledIds {
+  const labelled = new Uint8Array(ids.length);
+  for (const [from, to] of spans) labelled.fill(1, Math.max(1, from), Math.min(to, ids.length));
+  return { ids: Int32Array.from(ids), labelled };
+}
+
+/** Tokens of `ids` that hold the text whose own tokens are `prefix`; the last may reach past it. */
+function coveredTokens(prefix: number[], ids: number[]): number {
+  const common = commonLength(prefix, ids);
+  return common === prefix.length ? common : common + 1;
+}
+
+function commonLength(a: number[], b: number[]): number {
+  let n = 0;
+  while (n < a.length && n < b.length && a[n] === b[n]) n++;
+  return n;
+}

@@ -1,0 +1,48 @@
+/** Tokens kept once their text is out: some decoders treat the first token of a sequence in a special way. */
+const CONTEXT = 4;
+const WINDOW = 32;
+const REPLACEMENT = '\uFFFD';
+
+/**
+ * Text of tokens that come one by one. A character whose bytes are spread over tokens comes out whole: an unfinished
+ * one shows as one replacement character at the end of the decoded text, which is held back.
+ */
+export class StreamDecoder {
+  readonly #decode: (ids: number[]) => string;
+  #window: number[] = [];
+  /** UTF-16 units of the window's text that are out. */
+  #sent = 0;
+
+  constructor(decode: (ids: number[]) => string) {
+    this.#decode = decode;
+  }
+
+  /** The text that token `id` completes; empty when it completes none. */
+  push(id: number): string {
+    this.#window.push(id);
+    const text = this.#decode(this.#window);
+    const unfinished = text.endsWith(REPLACEMENT);
+    const out = this.#take(text, unfinished ? text.length - 1 : text.length);
+    if (!unfinished && this.#window.length > WINDOW) {
+      this.#window = this.#window.slice(-CONTEXT);
+      this.#sent = this.#decode(this.#window).length;
+    }
+    return out;
+  }
+
+  /** What is still held back: a broken character, if anything. */
+  end(): string {
+    const text = this.#decode(this.#window);
+    const out = this.#take(text, text.length);
+    this.#window = [];
+    this.#sent = 0;
+    return out;
+  }
+
+  #take(text: string, until: number): string {
+    if (until <= this.#sent) return '';
+    const out = text.slice(this.#sent, until);
+    this.#sent = until;
+    return out;
+  }
+}

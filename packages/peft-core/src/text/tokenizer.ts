@@ -1,0 +1,130 @@
+import { Tokenizer as HubTokenizer } from '@huggingface/tokenizers';
+import { GraftError } from '../errors.ts';
+import { type ChatMessage, ChatTemplate, type ChatTemplateOptions } from './chat-template.ts';
+import { StreamDecoder } from './stream-decoder.ts';
+
+/** A model's tokenizer files, parsed. */
+export interface TokenizerFiles {
+  tokenizerJson: object;
+  tokenizerConfig: object | null;
+  /** chat_template.jinja, or null when the template is in tokenizerConfig or there is none. */
+  chatTemplate: string | null;
+}
+
+/** Names under which templates see special tokens, as in transformers' special_tokens_map. */
+const SPECIAL_TOKEN_NAMES = [
+  'bos_token',
+  'eos_token',
+  'unk_token',
+  'sep_token',
+  'pad_token',
+  'cls_token',
+  'mask_token',
+];
+
+/** Text to token ids and back, as the model's tokenizer.json says, and the model's chat template. */
+export class Tokenizer {
+  readonly #tokenizer: HubTokenizer;
+  readonly #template: ChatTemplate | null;
+  readonly #specialIds: ReadonlySet<number>;
+  readonly bosId: number | null;
+  readonly eosId: number | null;
+  readonly padId: number | null;
+
+  /** Throws `unsupported_tokenizer` or `invalid_chat_template`. */
+  constructor({ tokenizerJson, tokenizerConfig, chatTemplate }: TokenizerFiles) {
+    const config = (tokenizerConfig ?? {}) as Record<string, unknown>;
+    try {
+      this.#tokenizer = new HubTokenizer(tokenizerJson, config);
+    } catch (cause) {
+      const reason = cause instanceof Error ? cause.message : String(cause);
+      throw new GraftError('unsupported_tokenizer', `tokenizer.json cannot be used: ${reason}`, {
+        param: 'model',
+        cause,
+      });
+    }
+    const special: Record<string, string> = {};
+    for (const name of SPECIAL_TOKEN_NAMES) {
+      const token = tokenText(config[name]);
+      if (token !== null) special[name] = token;
+    }
+    const idOf = (name: string) => {
+      const token = special[name];
+      return token === undefined ? null : (this.#tokenizer.token_to_id(token) ?? null);
+    };
+    this.bosId = idOf('bos_token');
+    this.eosId = idOf('eos_token');
+    this.padId = idOf('pad_token');
+    const added = [...this.#tokenizer.get_added_tokens_decoder()].filter(([, token]) => token.special);
+    const ids = [...added.map(([id]) => id), this.bosId, this.eosId, this.padId];
+    this.#specialIds = new Set(ids.filter((id) => id !== null));
+    const source = chatTemplate ?? defaultTemplate(config.chat_template);
+    this.#template = source === null ? null : new ChatTemplate(source, special);
+  }
+
+  /** With addSpecialTokens (the default) also what the tokenizer puts around a text, such as a leading bos. */
+  encode(text: string, { addSpecialTokens = true }: { addSpecialTokens?: boolean } = {}): number[] {
+    if (text === '' && !addSpecialTokens) return [];
+    const ids: (number | undefined)[] = this.#tokenizer.encode(text, {
+      add_special_tokens: addSpecialTokens,
+    }).ids;
+    if (ids.includes(undefined)) {
+      throw new GraftError('unsupported_tokenizer', 'the tokenizer has no token for a part of the text', {
+        param: 'model',
+      });
+    }
+    return ids as number[];
+  }
+
+  decode(ids: Iterable<number>, { skipSpecialTokens = false }: { skipSpecialTokens?: boolean } = {}): string {
+    const kept = skipSpecialTokens ? [...ids].filter((id) => !this.#specialIds.has(id)) : [...ids];
+    return kept.length === 0 ? '' : this.#tokenizer.decode(kept, { clean_up_tokenization_spaces: false });
+  }
+
+  /** Decodes tokens as they come, special ones left out; never splits a character. */
+  streamDecoder(): StreamDecoder {
+    return new StreamDecoder((ids) => this.decode(ids, { skipSpecialTokens: true }));
+  }
+
+  isSpecial(id: number): boolean {
+    return this.#specialIds.has(id);
+  }
+
+  /** The conversation as the model's prompt. Throws `no_chat_template` and ChatTemplate.render's errors. */
+  applyChatTemplate(messages: ChatMessage[], options: ChatTemplateOptions = {}): string {
+    if (this.#template) return this.#template.render(messages, options);
+    throw new GraftError(
+      'no_chat_template',
+      'this model has no chat template; send prompts or texts, not messages',
+      {
+        param: 'messages',
+      },
+    );
+  }
+}
+
+export function loadTokenizer(files: TokenizerFiles): Tokenizer {
+  return new Tokenizer(files);
+}
+
+/** A token of tokenizer_config.json: its text, or an object with it. */
+function tokenText(value: unknown): string | null {
+  if (typeof value === 'string') return value;
+  if (
+    typeof value === 'object' &&
+    value !== null &&
+    'content' in value &&
+    typeof value.content === 'string'
+  ) {
+    return value.content;
+  }
+  return null;
+}
+
+/** `chat_template` of tokenizer_config.json: a template, or a list of named ones. */
+function defaultTemplate(value: unknown): string | null {
+  if (typeof value === 'string') return value;
+  if (!Array.isArray(value)) return null;
+  const named = value.find((each) => each?.name === 'default');
+  return typeof named?.template === 'string' ? named.template : null;
+}
