@@ -41,7 +41,12 @@ export function checkValue(spec: VariableSpec, data: TypedArray): void {
   );
 }
 
-function checkArray(what: string, data: TypedArray, allowed: ArrayConstructors, shape: number[]): void {
+function checkArray(
+  what: string,
+  data: TypedArray,
+  allowed: ArrayConstructors,
+  shape: readonly number[],
+): void {
   if (!allowed.some((type) => data instanceof type))
     throw new Error(
       `${what} must be a ${allowed.map((type) => type.name).join(' or ')}, not a ${data.constructor.name}`,

@@ -5,7 +5,7 @@ import { checkFeeds, checkValue, lookUp } from './checks.ts';
 import { type CurrentRun, callBody } from './current-run.ts';
 import { type DType, type TypedArray, visibleOf } from './dtypes.ts';
 import { eagerTensor } from './eager.ts';
-import type { FunctionSpec, Program, RunOutput, Variable, VariableSpec } from './program.ts';
+import type { FullVariableSpec, FunctionSpec, Program, RunOutput, Variable } from './program.ts';
 import { cast, rawOp, storageOf } from './raw-op.ts';
 import { tf } from './tensorflow.ts';
 
@@ -14,7 +14,7 @@ export class EagerProgram implements Program {
   readonly #functions: Map<string, FunctionSpec>;
   readonly #current: CurrentRun;
 
-  constructor(variables: Required<VariableSpec>[], functions: FunctionSpec[], current: CurrentRun) {
+  constructor(variables: FullVariableSpec[], functions: FunctionSpec[], current: CurrentRun) {
     this.#variables = new Map(variables.map((spec) => [spec.name, new EagerVariable(spec)]));
     this.#functions = new Map(functions.map((spec) => [spec.name, spec]));
     this.#current = current;
@@ -62,7 +62,7 @@ class EagerVariable implements Variable {
   #value: tf.Tensor | null = null;
   #next: tf.Tensor | null = null;
 
-  constructor({ name, shape, dtype }: Required<VariableSpec>) {
+  constructor({ name, shape, dtype }: FullVariableSpec) {
     this.name = name;
     this.shape = shape;
     this.dtype = dtype;
@@ -92,6 +92,10 @@ class EagerVariable implements Variable {
 
   read(): tf.Tensor {
     return this.#held().clone();
+  }
+
+  gather(ids: tf.Tensor): tf.Tensor {
+    return rawOp('GatherV2', [], [this.#held(), ids, tf.scalar(0, 'int32')])[0] as tf.Tensor;
   }
 
   assign(value: tf.Tensor): void {

@@ -31,10 +31,10 @@ export function executeEagerly(op: string, given: Attr[], inputs: tf.TensorInfo[
 }
 
 /** A tensor of `dtype` holding a copy of `data`. */
-export function eagerTensor(dtype: DType, shape: number[], data: TypedArray): tf.Tensor {
+export function eagerTensor(dtype: DType, shape: readonly number[], data: TypedArray): tf.Tensor {
   return register({
     id: createHostTensor(dtype, shape, data),
-    shape,
+    shape: [...shape],
     dtype: attr.type('', dtype).value as number,
   });
 }

@@ -10,7 +10,7 @@ import { bytesOf, codeOf, type DType, sizeOf, type TypedArray, visibleOf } from 
 import { Graph } from './graph.ts';
 import { GraphVariable } from './graph-variable.ts';
 import { createHostTensor } from './host-tensor.ts';
-import type { FunctionSpec, Program, RunOutput, VariableSpec } from './program.ts';
+import type { FullVariableSpec, FunctionSpec, Program, RunOutput } from './program.ts';
 import { cast, storageOf } from './raw-op.ts';
 import { servingTag, writeSavedModel } from './saved-model.ts';
 import { symbolicBackend } from './symbolic-backend.ts';
@@ -35,7 +35,7 @@ export class GraphProgram implements Program {
   readonly #written = new Set<string>();
   #session: number | null = null;
 
-  constructor(variables: Required<VariableSpec>[], functions: FunctionSpec[], current: CurrentRun) {
+  constructor(variables: FullVariableSpec[], functions: FunctionSpec[], current: CurrentRun) {
     const graph = new Graph();
     this.#variables = new Map(variables.map((spec, i) => [spec.name, new GraphVariable(graph, spec, i)]));
     for (const spec of functions) this.#functions.set(spec.name, this.#trace(graph, spec, current));
@@ -51,9 +51,9 @@ export class GraphProgram implements Program {
           for (const variable of variables) variable.begin();
           const feeds: string[] = [];
           const inputs = Object.entries(spec.inputs).map(([name, { shape, dtype }]) => {
-            const ref = `${graph.node('Placeholder', [], [attr.type('dtype', dtype), attr.shape('shape', shape)], `in/${name}`)}:0`;
+            const ref = `${graph.node('Placeholder', [], [attr.type('dtype', dtype), attr.shape('shape', [...shape])], `in/${name}`)}:0`;
             feeds.push(ref);
-            return [name, symbolicBackend.tensor({ ref, shape, dtype })] as const;
+            return [name, symbolicBackend.tensor({ ref, shape: [...shape], dtype })] as const;
           });
           const results = Object.entries(
             callBody(current, this.#variables, spec, Object.fromEntries(inputs)),

@@ -4,7 +4,7 @@ import { toBfloat16 } from './bfloat16.ts';
 import { codeOf, type DType, type TypedArray } from './dtypes.ts';
 import type { Graph } from './graph.ts';
 import { createHostTensor } from './host-tensor.ts';
-import type { Variable, VariableSpec } from './program.ts';
+import type { FullVariableSpec, Variable } from './program.ts';
 import { cast, controlInputs } from './raw-op.ts';
 import { symbolicBackend } from './symbolic-backend.ts';
 import { tf } from './tensorflow.ts';
@@ -27,7 +27,7 @@ export class GraphVariable implements Variable {
   #sliceWrites: string[] = [];
   wasRead = false;
 
-  constructor(graph: Graph, { name, shape, dtype }: Required<VariableSpec>, index: number) {
+  constructor(graph: Graph, { name, shape, dtype }: FullVariableSpec, index: number) {
     this.name = name;
     this.shape = shape;
     this.dtype = dtype;
@@ -94,8 +94,23 @@ export class GraphVariable implements Variable {
       [attr.type('dtype', this.dtype)],
     );
     this.#reads.push(`^${node}`);
-    const stored = symbolicBackend.tensor({ ref: `${node}:0`, shape: this.shape, dtype: this.dtype });
+    return this.#unpacked(node, this.shape);
+  }
+
+  #unpacked(node: string, shape: number[]): tf.Tensor {
+    const stored = symbolicBackend.tensor({ ref: `${node}:0`, shape, dtype: this.dtype });
     return this.dtype === 'bfloat16' || this.dtype === 'half' ? cast(stored, 'float32') : stored;
+  }
+
+  gather(ids: tf.Tensor): tf.Tensor {
+    this.wasRead = true;
+    const node = this.#graph.node(
+      'ResourceGather',
+      [this.#handle, symbolicBackend.ref(ids), ...this.#sliceWrites],
+      [attr.type('dtype', this.dtype), attr.type('Tindices', symbolicBackend.dtypeOf(ids))],
+    );
+    this.#reads.push(`^${node}`);
+    return this.#unpacked(node, [...ids.shape, ...this.shape.slice(1)]);
   }
 
   assign(value: tf.Tensor): void {

@@ -8,9 +8,9 @@ import { binding, type tf } from './tensorflow.ts';
  * memory that JavaScript may change and that another thread may free. Four bytes past the start of a buffer (which
  * allocators align to 16) is never 64-byte aligned, and there TensorFlow copies.
  */
-export function createHostTensor(dtype: DType, shape: number[], data: TypedArray): number {
+export function createHostTensor(dtype: DType, shape: readonly number[], data: TypedArray): number {
   if (data.length !== sizeOf(shape)) throw new Error(`${data.length} values for shape [${shape}]`);
-  return binding.createTensor(shape, codeOf(dtype), unaligned(data) as tf.TypedArray);
+  return binding.createTensor([...shape], codeOf(dtype), unaligned(data) as tf.TypedArray);
 }
 
 function unaligned<T extends TypedArray>(data: T): T {

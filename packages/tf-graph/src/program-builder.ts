@@ -2,11 +2,19 @@ import { checkVariable, lookUp } from './checks.ts';
 import type { CurrentRun } from './current-run.ts';
 import { EagerProgram } from './eager-program.ts';
 import { GraphProgram } from './graph-program.ts';
-import type { FunctionBody, FunctionSpec, InputSpec, Program, Variable, VariableSpec } from './program.ts';
+import type {
+  FullVariableSpec,
+  FunctionBody,
+  FunctionSpec,
+  InputSpec,
+  Program,
+  Variable,
+  VariableSpec,
+} from './program.ts';
 
 /** Collects variables and functions; build() makes a TensorFlow graph of them, buildEager() runs the bodies as they are. */
 export class ProgramBuilder {
-  readonly #variables = new Map<string, Required<VariableSpec>>();
+  readonly #variables = new Map<string, FullVariableSpec>();
   readonly #functions = new Map<string, FunctionSpec>();
   readonly #current: CurrentRun = { variables: null };
 
@@ -24,6 +32,7 @@ export class ProgramBuilder {
     return {
       ...full,
       read: (options) => live().read(options),
+      gather: (ids) => live().gather(ids),
       assign: (value) => live().assign(value),
       assignSlice: (begin, value) => live().assignSlice(begin, value),
     };

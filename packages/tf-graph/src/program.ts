@@ -5,12 +5,12 @@ import type { tf } from './tensorflow.ts';
 
 export type FeedDType = 'float32' | 'int32' | 'bool';
 export interface InputSpec {
-  shape: number[];
-  dtype: FeedDType;
+  readonly shape: readonly number[];
+  readonly dtype: FeedDType;
 }
 export interface VariableSpec {
   name: string;
-  shape: number[];
+  shape: readonly number[];
   /** How the values are stored; float32 unless given. */
   dtype?: DType;
 }
@@ -25,6 +25,11 @@ export interface Variable {
    * these tensors are computed, so that an unpacked copy lives only while it is needed; reads with `after` are never shared.
    */
   read(options?: { after?: tf.Tensor[] }): tf.Tensor;
+  /**
+   * Rows `[…ids, …shape[1:]]` at `ids` (int32) as read() gives them, without unpacking the others. The ids are not checked
+   * while tracing; one outside the first axis fails the run on a CPU and gives zeros on a GPU.
+   */
+  gather(ids: tf.Tensor): tf.Tensor;
   /** Sets the value before the function's outputs are returned. Every read in the same function sees the old value. */
   assign(value: tf.Tensor): void;
   /**
@@ -32,6 +37,13 @@ export interface Variable {
    * whole variable after the write, which later reads see too.
    */
   assignSlice(begin: tf.Tensor, value: tf.Tensor): tf.Tensor;
+}
+
+/** A variable's spec with everything decided. */
+export interface FullVariableSpec {
+  name: string;
+  shape: number[];
+  dtype: DType;
 }
 
 export type FunctionBody = (inputs: Record<string, tf.Tensor>) => Record<string, tf.Tensor>;
