@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { claimJob, type Lease, staleDispatched } from '@graft/service';
 import { repeat } from './repeat.ts';
 import { type RunOptions, runTrainingJob } from './run-training-job.ts';
@@ -20,6 +21,8 @@ export interface LeaseLoop {
 // too, but later, and not while the queue is down.
 const unheardSeconds = 2;
 const pollMilliseconds = 2000;
+// For the last writes of the jobs at hand, after their trainers have stopped.
+const settleMilliseconds = 10_000;
 
 /**
  * Takes jobs, from the doorbell and from their rows, runs each in a free trainer, and lets go of it. One ring or
@@ -74,7 +77,9 @@ export async function startLeaseLoop(options: LeaseLoopOptions): Promise<LeaseLo
     stop: async () => {
       shutdown.abort();
       await poll.stop();
-      await Promise.allSettled(running);
+      // With Postgres away, what could not be written must not hold the process: leases run out.
+      const patience = sleep(options.drainMilliseconds + settleMilliseconds, undefined, { ref: false });
+      await Promise.race([Promise.allSettled(running), patience]);
       await consumer?.close();
     },
   };

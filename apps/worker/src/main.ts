@@ -12,11 +12,17 @@ const worker = await startWorker(services, env).catch(async (error) => {
 // The supervisor of `npm start` waits for this.
 process.send?.({ type: 'ready', address: worker.address });
 
-let stopping = false;
+// Ctrl-C may reach this process twice, from the terminal and from a supervisor: only a later signal means "at once".
+const patienceMilliseconds = 2000;
+let stoppingSince: number | null = null;
+
 async function stop(signal: NodeJS.Signals): Promise<void> {
-  // A second signal means: at once. Leases then run out and other workers take over.
-  if (stopping) process.exit(1);
-  stopping = true;
+  if (stoppingSince !== null) {
+    // Leases then run out, and other workers take over.
+    if (performance.now() - stoppingSince > patienceMilliseconds) process.exit(1);
+    return;
+  }
+  stoppingSince = performance.now();
   services.log.info({ signal }, 'worker stopping');
   await worker.stop();
   await services.close();

@@ -146,6 +146,8 @@ export class TrainerProcess {
   async #end(): Promise<void> {
     const child = this.#child;
     if (!child) return;
+    // At once, so that whoever comes while it dies starts another.
+    this.#child = null;
     child.process.kill();
     await child.process.exited;
   }

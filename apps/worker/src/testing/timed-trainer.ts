@@ -100,9 +100,11 @@ async function train(request: TrainingRequest): Promise<'finished' | 'stopped'> 
 function act(does: NonNullable<Timing['atStep']>['does']): void {
   switch (does) {
     case 'hang':
-      return block(600_000);
+      block(600_000);
+      break;
     case 'exit':
-      return process.exit(7);
+      process.exit(7);
+      break;
     case 'user fault':
       throw new GraftError('example_too_long', 'line 3 has 5000 tokens', { param: 'training_file' });
     case 'unknown fault':

@@ -1,0 +1,59 @@
+import { execFileSync, fork } from 'node:child_process';
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
+import type { Services } from '@graft/service';
+
+/** A whole worker in a process of its own, as `npm run start:worker` runs it. */
+export interface ForkedWorker {
+  pid: number;
+  address: string;
+  /** Pid of its trainer; null while there is none. */
+  trainerPid(): number | null;
+  kill(signal: NodeJS.Signals): void;
+  /** Exit code, or the signal that ended it. */
+  readonly exited: Promise<number | NodeJS.Signals>;
+}
+
+/** Forks main.ts on the database and data folder of `services`, with leases of 5 s, and waits until it is ready. */
+export async function forkWorker(services: Services, env: NodeJS.ProcessEnv = {}): Promise<ForkedWorker> {
+  const { PATH, HOME, XDG_CACHE_HOME } = process.env;
+  const child = fork(fileURLToPath(new URL('../main.ts', import.meta.url)), {
+    env: {
+      PATH,
+      HOME,
+      ...(XDG_CACHE_HOME ? { XDG_CACHE_HOME } : {}),
+      GRAFT_CACHE_DIR: services.env.cacheDir,
+      DATABASE_URL: services.databaseUrl,
+      ...(services.env.redisUrl ? { REDIS_URL: services.env.redisUrl } : {}),
+      GRAFT_DATA_DIR: services.env.dataDir,
+      GRAFT_BASE_MODELS: services.env.baseModelsFile,
+      GRAFT_TENSORFLOW: 'cpu',
+      GRAFT_LEASE_SECONDS: '5',
+      GRAFT_HEARTBEAT_SECONDS: '1',
+      GRAFT_SWEEP_SECONDS: '1',
+      LOG_LEVEL: process.env.TEST_LOG_LEVEL ?? 'fatal',
+      ...env,
+    },
+    execArgv: ['--import', import.meta.resolve('tsx')],
+  });
+  const exited = once(child, 'exit').then(([code, signal]) => (code ?? signal) as number | NodeJS.Signals);
+  const ready = once(child, 'message').then(([message]) => message as { address: string });
+  const first = await Promise.race([ready, exited]);
+  if (typeof first !== 'object') throw new Error(`The worker ended with ${first} before it was ready.`);
+  const pid = child.pid!;
+  return {
+    pid,
+    address: first.address,
+    trainerPid: () => {
+      try {
+        return Number(
+          execFileSync('pgrep', ['-P', String(pid), '-f', 'trainer\\.ts'], { encoding: 'utf8' }).trim(),
+        );
+      } catch {
+        return null;
+      }
+    },
+    kill: (signal) => void child.kill(signal),
+    exited,
+  };
+}

@@ -1,0 +1,134 @@
+import { randomBytes } from 'node:crypto';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Readable } from 'node:stream';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { parsePeftConfig, resolveTraining, type TrainingOptions } from '@graft/peft-core/config';
+import {
+  claimValidation,
+  createFile,
+  createJob,
+  createTeam,
+  finishValidation,
+  getJob,
+  type Job,
+  type JobState,
+  leaseOf,
+  type Services,
+} from '@graft/service';
+import { openTestServices } from '@graft/service/testing';
+import type { Timing } from './timed-trainer.ts';
+import { writeTinyModel } from './tiny-model.ts';
+
+/** Real services, a tiny base model named `tiny`, and a team that makes jobs. */
+export interface WorkerBench {
+  services: Services;
+  teamId: string;
+  /** A queued job on these lines of training data. */
+  queueJob(lines: string, options?: { training?: TrainingOptions; suffix?: string }): Promise<Job>;
+  /** A queued job for timed-trainer.ts. */
+  queueTimedJob(timing: Partial<Timing>): Promise<Job>;
+  job(id: string): Promise<Job>;
+  /** The job once `holds` does; fails after `seconds`. */
+  until(id: string, holds: (job: Job) => boolean, seconds?: number): Promise<Job>;
+  untilState(id: string, state: JobState, seconds?: number): Promise<Job>;
+  /** Numbers of adapter versions that this job published. */
+  versions(id: string): Promise<number>;
+  messages(id: string): Promise<string[]>;
+  close(): Promise<void>;
+}
+
+export async function openWorkerBench(env: NodeJS.ProcessEnv = {}): Promise<WorkerBench> {
+  const folder = await mkdtemp(join(tmpdir(), 'graft-worker-'));
+  await writeTinyModel(join(folder, 'tiny'));
+  await writeFile(
+    join(folder, 'base-models.json'),
+    JSON.stringify({ tiny: { folder: join(folder, 'tiny') } }),
+  );
+  const services = await openTestServices({
+    role: 'worker',
+    env: { GRAFT_BASE_MODELS: join(folder, 'base-models.json'), ...env },
+  });
+  const team = await createTeam(services, { name: 'acme' });
+  const teamId = team.id;
+
+  const job = async (id: string) => (await getJob(services, teamId, id))!;
+  const until = async (id: string, holds: (job: Job) => boolean, seconds = 30) => {
+    const end = performance.now() + seconds * 1000;
+    for (;;) {
+      const row = await job(id);
+      if (holds(row)) return row;
+      if (performance.now() > end) {
+        const { state, attempts, progress, error } = row;
+        throw new Error(
+          `Waited ${seconds} s in vain: ${JSON.stringify({ state, attempts, progress, error })}`,
+        );
+      }
+      await sleep(50);
+    }
+  };
+
+  const queueJob: WorkerBench['queueJob'] = async (lines, options = {}) => {
+    const stored = await services.files.receive(Readable.from([Buffer.from(lines)]), { limit: 2 ** 20 });
+    const examples = lines.split('\n').filter(Boolean).length;
+    const file = { filename: 'train.jsonl', purpose: 'fine-tune', status: 'processed', keyId: null } as const;
+    const { id: fileId } = await createFile(services, teamId, {
+      ...file,
+      ...stored,
+      format: 'text',
+      examples,
+    });
+    const peft = parsePeftConfig({ peft_type: 'LORA', r: 4, target_modules: ['q_proj', 'v_proj'] });
+    const { job: created } = await createJob(services, teamId, {
+      keyId: null,
+      model: 'tiny',
+      suffix: options.suffix ?? null,
+      seed: 1,
+      trainingFileId: fileId,
+      validationFileId: null,
+      method: 'supervised',
+      hyperparameters: {},
+      peft,
+      training: options.training ?? {},
+      metadata: null,
+      requestHash: randomBytes(16).toString('hex'),
+      idempotencyKey: null,
+      isRetry: false,
+    });
+    const claimed = (await claimValidation(services, created.id))!;
+    const resolvedTraining = resolveTraining({ peft, training: options.training, exampleCount: examples });
+    return (await finishValidation(services, leaseOf(claimed), { ok: true, resolvedTraining }))!;
+  };
+
+  return {
+    services,
+    teamId,
+    queueJob,
+    queueTimedJob: async (timing) => {
+      const whole: Timing = { steps: 6, stepMilliseconds: 20, checkpointSteps: 2, ...timing };
+      return await queueJob(JSON.stringify(whole));
+    },
+    job,
+    until,
+    untilState: (id, state, seconds) => until(id, (row) => row.state === state, seconds),
+    versions: async (id) => {
+      const { rows } = await services.sql.query<{ count: number }>(
+        'SELECT count(*)::int AS count FROM adapter_versions WHERE job_id = $1',
+        [id],
+      );
+      return rows[0]!.count;
+    },
+    messages: async (id) => {
+      const { rows } = await services.sql.query<{ message: string }>(
+        'SELECT message FROM job_events WHERE job_id = $1 ORDER BY seq',
+        [id],
+      );
+      return rows.map((row) => row.message);
+    },
+    close: async () => {
+      await services.close();
+      await rm(folder, { recursive: true, force: true });
+    },
+  };
+}
