@@ -22,7 +22,9 @@ export class AdapterLayout {
 
   /** Flat tensor `(size)` → one tensor per parameter. */
   split(flat: tf.Tensor): Map<string, tf.Tensor> {
-    return new Map(this.entries.map((e) => [e.name, tf.reshape(tf.slice(flat, [e.offset], [e.length]), e.shape)]));
+    return new Map(
+      this.entries.map((e) => [e.name, tf.reshape(tf.slice(flat, [e.offset], [e.length]), e.shape)]),
+    );
   }
 
   /** One tensor per parameter, in the order of `entries` → flat tensor `(size)`. */
@@ -33,7 +35,12 @@ export class AdapterLayout {
 
   /** Views of a flat host array, by name. */
   views(flat: Float32Array): Map<string, { shape: number[]; data: Float32Array }> {
-    return new Map(this.entries.map((e) => [e.name, { shape: e.shape, data: flat.subarray(e.offset, e.offset + e.length) }]));
+    return new Map(
+      this.entries.map((e) => [
+        e.name,
+        { shape: e.shape, data: flat.subarray(e.offset, e.offset + e.length) },
+      ]),
+    );
   }
 
   /** Flat host array from values by name. Throws naming a parameter that is missing or of another size. */
@@ -42,7 +49,10 @@ export class AdapterLayout {
     for (const { name, offset, length, shape } of this.entries) {
       const data = values(name);
       if (!data) throw new Error(`no values for adapter parameter ${name}`);
-      if (data.length !== length) throw new Error(`adapter parameter ${name} has ${data.length} values, its shape [${shape}] has ${length}`);
+      if (data.length !== length)
+        throw new Error(
+          `adapter parameter ${name} has ${data.length} values, its shape [${shape}] has ${length}`,
+        );
       flat.set(data, offset);
     }
     return flat;

@@ -14,12 +14,16 @@ export async function loadWeights(
   const missing = architecture.parameters.filter((p) => !present.has(p.name)).map((p) => p.name);
   if (missing.length > 0) {
     const more = missing.length > 5 ? ` and ${missing.length - 5} more` : '';
-    throw new GraftError('invalid_model', `the base model lacks ${missing.slice(0, 5).join(', ')}${more}`, { param: 'model' });
+    throw new GraftError('invalid_model', `the base model lacks ${missing.slice(0, 5).join(', ')}${more}`, {
+      param: 'model',
+    });
   }
   for (const { name, shape } of architecture.parameters) {
     const found = base.tensors.info(name).shape;
     if (found.join() !== shape.join()) {
-      throw new GraftError('invalid_model', `${name} has shape [${found}], config.json says [${shape}]`, { param: 'model' });
+      throw new GraftError('invalid_model', `${name} has shape [${found}], config.json says [${shape}]`, {
+        param: 'model',
+      });
     }
   }
   await program.write(values());

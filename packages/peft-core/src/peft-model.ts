@@ -1,4 +1,5 @@
-import { type ProgramBuilder, tf, type Variable } from '@graft/tf-graph';
+import { hang, nestedGrads, type ProgramBuilder, tf, type Variable } from '@graft/tf-graph';
+import { AdapterLayout } from './adapter-layout.ts';
 import type { PeftConfig } from './config.ts';
 import type { Architecture, ModelRuntime } from './models/architecture.ts';
 import type { RandomState } from './nn/dropout.ts';
@@ -6,9 +7,8 @@ import { embedding } from './nn/embedding.ts';
 import { linear } from './nn/linear.ts';
 import { rmsNorm } from './nn/rms-norm.ts';
 import { type Weight, weightValue } from './nn/weight.ts';
-import { AdapterLayout } from './adapter-layout.ts';
-import type { Attachment } from './tuners/tuner.ts';
 import { tunerFor } from './tuners/registry.ts';
+import type { Attachment } from './tuners/tuner.ts';
 
 /** A base model's frozen weights as variables of a program, and the adapter's parameters as one flat variable `adapter`. */
 export interface PeftModel {
@@ -31,6 +31,10 @@ export interface RuntimeOptions {
   parameters: ParameterTensors;
   attend: ModelRuntime['attend'];
   random?: RandomState;
+  /** Collects the constants that the caller disposes when it has its gradients; without it nothing is kept. */
+  constants?: tf.Tensor[];
+  /** Keep only each block's input for the backward pass. */
+  checkpointing?: boolean;
 }
 
 /**
@@ -58,7 +62,14 @@ export function declarePeftModel(
     return variable ? { kind: 'frozen', variable } : null;
   };
 
-  function runtime({ parameters, attend, random }: RuntimeOptions): ModelRuntime {
+  function runtime({
+    parameters: given,
+    attend,
+    random,
+    constants,
+    checkpointing = false,
+  }: RuntimeOptions): ModelRuntime {
+    let parameters = given;
     const required = (name: string): Weight => {
       const found = weight(name, parameters);
       if (!found) throw new Error(`the model has no parameter ${name}`);
@@ -68,18 +79,67 @@ export function declarePeftModel(
     return {
       attend,
       linear(module, x) {
-        const base = linear(x, required(`${module}.weight`), weight(`${module}.bias`, parameters) ?? undefined);
+        const base = linear(
+          x,
+          required(`${module}.weight`),
+          weight(`${module}.bias`, parameters) ?? undefined,
+        );
         const wrapper = attachment?.linears.get(module);
         return wrapper ? wrapper(context, x, base) : base;
       },
       embedding: (module, ids) => embedding(ids, required(`${module}.weight`)),
       rmsNorm: (module, x, epsilon) => rmsNorm(x, weightValue(required(`${module}.weight`)), epsilon),
+      constant(x) {
+        if (!constants) return x;
+        constants.push(tf.keep(x));
+        return x;
+      },
+      block(path, x, body) {
+        if (!checkpointing) return body(x);
+        const names = [...parameters.keys()].filter((name) => name.startsWith(`${path}.`));
+        const stream = random?.stream;
+        const run = (x: tf.Tensor, ...own: tf.Tensor[]) => {
+          const outer = parameters;
+          parameters = new Map([...outer, ...names.map((name, i) => [name, own[i]!] as const)]);
+          if (random) random.stream = stream!;
+          try {
+            return body(x);
+          } finally {
+            parameters = outer;
+          }
+        };
+        return checkpointed(run, [x, ...names.map((name) => parameters.get(name)!)]);
+      },
     };
   }
-  return { architecture, attachment, layout, adapter, runtime, weight, wraps: (module) => attachment?.linears.has(module) ?? false };
+  return {
+    architecture,
+    attachment,
+    layout,
+    adapter,
+    runtime,
+    weight,
+    wraps: (module) => attachment?.linears.has(module) ?? false,
+  };
 }
 
 /** The adapter's parameters as tensors, cut from the flat variable; empty for the plain base model. */
 export function adapterTensors(model: PeftModel): ParameterTensors {
   return model.adapter ? model.layout.split(model.adapter.read()) : new Map();
+}
+
+/** `run(inputs)`, of which only the inputs are kept: the gradient runs it again, no earlier than its own gradient arrives. */
+function checkpointed(run: (...inputs: tf.Tensor[]) => tf.Tensor, inputs: tf.Tensor[]): tf.Tensor {
+  return tf.customGrad((...args) => {
+    const save = args.pop() as tf.GradSaveFunc;
+    const tensors = args as tf.Tensor[];
+    save(tensors);
+    return {
+      value: run(...tensors),
+      gradFunc: (dy, saved) => {
+        const [x, ...own] = saved as tf.Tensor[];
+        return nestedGrads(run)([hang(x!, dy as tf.Tensor), ...own], dy as tf.Tensor);
+      },
+    };
+  })(...inputs);
 }

@@ -26,11 +26,21 @@ const LENGTHS = [32, 128, 512, 2048];
  * The float32 log-probability of each token after the first, by a base model or a PEFT model.
  * Throws `context_length_exceeded`, `invalid_token_id` and `empty_prompt`, naming the input (counted from 1).
  */
-export async function* scoreTexts(options: { base: BaseModel; adapterDir?: string | null; input: AsyncIterable<ScoreInput> | Iterable<ScoreInput> }): AsyncGenerator<Score> {
+export async function* scoreTexts(options: {
+  base: BaseModel;
+  adapterDir?: string | null;
+  input: AsyncIterable<ScoreInput> | Iterable<ScoreInput>;
+}): AsyncGenerator<Score> {
   const { base } = options;
   const architecture = architectureFor(base.modelType, base.config);
   const adapter = options.adapterDir ? await readAdapter(options.adapterDir) : null;
-  const lengths = [...new Set(LENGTHS.filter((n) => n < architecture.maxPositions).concat(Math.min(architecture.maxPositions, LENGTHS.at(-1)! * 4)))];
+  const lengths = [
+    ...new Set(
+      LENGTHS.filter((n) => n < architecture.maxPositions).concat(
+        Math.min(architecture.maxPositions, LENGTHS.at(-1)! * 4),
+      ),
+    ),
+  ];
   const { program, model } = buildScoreProgram(architecture, adapter?.config ?? null, lengths);
   try {
     await loadWeights(program, base, architecture, 'float32');
@@ -39,7 +49,8 @@ export async function* scoreTexts(options: { base: BaseModel; adapterDir?: strin
     let line = 0;
     for await (const input of options.input) {
       line++;
-      const ids = 'text' in input ? [...tokenizer.encode(input.text, { addSpecialTokens: true })] : input.input_ids;
+      const ids =
+        'text' in input ? [...tokenizer.encode(input.text, { addSpecialTokens: true })] : input.input_ids;
       check(ids, line, architecture, lengths.at(-1)!);
       yield { input_ids: ids, logprobs: [...scoreOne(program, ids, lengths)] };
     }
@@ -61,7 +72,13 @@ function buildScoreProgram(architecture: Architecture, peft: PeftConfig | null, 
       const hidden = architecture.finalNorm(runtime, architecture.body(runtime, inputs.ids!, grid));
       const { losses } = model.wraps('lm_head')
         ? lossesOfLogits(runtime.linear('lm_head', hidden), inputs.next!)
-        : headLoss(hidden, model.weight('lm_head.weight', parameters)!, inputs.next!, tf.zeros([tokens]), false);
+        : headLoss(
+            hidden,
+            model.weight('lm_head.weight', parameters)!,
+            inputs.next!,
+            tf.zeros([tokens]),
+            false,
+          );
       return { logprobs: tf.neg(losses) };
     });
   }
@@ -81,8 +98,19 @@ function scoreOne(program: Program, ids: number[], lengths: number[]): Float32Ar
 
 function check(ids: number[], line: number, architecture: Architecture, longest: number): void {
   const { vocabularySize } = architecture;
-  if (ids.length === 0) throw new GraftError('empty_prompt', `input ${line} has no tokens`, { param: 'input' });
-  if (ids.length > longest) throw new GraftError('context_length_exceeded', `input ${line} has ${ids.length} tokens; at most ${longest} are scored`, { param: 'input' });
+  if (ids.length === 0)
+    throw new GraftError('empty_prompt', `input ${line} has no tokens`, { param: 'input' });
+  if (ids.length > longest)
+    throw new GraftError(
+      'context_length_exceeded',
+      `input ${line} has ${ids.length} tokens; at most ${longest} are scored`,
+      { param: 'input' },
+    );
   const stray = ids.find((id) => !Number.isInteger(id) || id < 0 || id >= vocabularySize);
-  if (stray !== undefined) throw new GraftError('invalid_token_id', `input ${line}: ${stray} is not a token id; ids are 0…${vocabularySize - 1}`, { param: 'input_ids' });
+  if (stray !== undefined)
+    throw new GraftError(
+      'invalid_token_id',
+      `input ${line}: ${stray} is not a token id; ids are 0…${vocabularySize - 1}`,
+      { param: 'input_ids' },
+    );
 }

@@ -24,12 +24,18 @@ export interface GenerationProgram {
  * Functions `extend_<stride>_<window>`: ids `(stride)` at positions start… are written to the cache, and the logits `(V)` of the
  * token at `last` come out. Tokens behind `last` are filler: what they leave in the cache is overwritten before anything sees it.
  */
-export function buildGenerationProgram(architecture: Architecture, peft: PeftConfig | null, context: number): GenerationProgram {
+export function buildGenerationProgram(
+  architecture: Architecture,
+  peft: PeftConfig | null,
+  context: number,
+): GenerationProgram {
   const builder = new ProgramBuilder();
   const model = declarePeftModel(builder, architecture, peft, 'float32');
   const { kvHeads, headSize, layers } = architecture;
   const cache = (name: string) =>
-    Array.from({ length: layers }, (_, layer) => builder.variable({ name: `${name}.${layer}`, shape: [kvHeads, context, headSize] }));
+    Array.from({ length: layers }, (_, layer) =>
+      builder.variable({ name: `${name}.${layer}`, shape: [kvHeads, context, headSize] }),
+    );
   const [keys, values] = [cache('cache.k'), cache('cache.v')];
   // Attention costs as much as the window it looks at, so short sequences get a short one.
   const windows = [...new Set([256, 1024].filter((w) => w < context).concat(context))];
@@ -37,20 +43,24 @@ export function buildGenerationProgram(architecture: Architecture, peft: PeftCon
   for (const stride of STRIDES) {
     for (const window of windows) {
       const scalar = { shape: [], dtype: 'int32' } as const;
-      builder.function(`extend_${stride}_${window}`, { ids: { shape: [stride], dtype: 'int32' }, start: scalar, last: scalar }, (inputs) => {
-        const { ids, start, last } = inputs as { ids: tf.Tensor; start: tf.Tensor; last: tf.Tensor };
-        const parameters = adapterTensors(model);
-        const attend = cachedAttention(keys, values, start, stride, window);
-        const runtime = model.runtime({ parameters, attend });
-        const positions = tf.add(tf.range(0, stride, 1, 'int32'), start);
-        const hidden = architecture.body(runtime, ids, { rows: 1, tokens: stride, positions });
-        const wanted = tf.gather(hidden, tf.reshape(last, [1]) as tf.Tensor1D);
-        const normed = architecture.finalNorm(runtime, wanted);
-        const logits = model.wraps('lm_head')
-          ? runtime.linear('lm_head', normed)
-          : linear(normed, model.weight('lm_head.weight', parameters)!);
-        return { logits: tf.reshape(logits, [architecture.vocabularySize]) };
-      });
+      builder.function(
+        `extend_${stride}_${window}`,
+        { ids: { shape: [stride], dtype: 'int32' }, start: scalar, last: scalar },
+        (inputs) => {
+          const { ids, start, last } = inputs as { ids: tf.Tensor; start: tf.Tensor; last: tf.Tensor };
+          const parameters = adapterTensors(model);
+          const attend = cachedAttention(keys, values, start, stride, window);
+          const runtime = model.runtime({ parameters, attend });
+          const positions = tf.add(tf.range(0, stride, 1, 'int32'), start);
+          const hidden = architecture.body(runtime, ids, { rows: 1, tokens: stride, positions });
+          const wanted = tf.gather(hidden, tf.reshape(last, [1]) as tf.Tensor1D);
+          const normed = architecture.finalNorm(runtime, wanted);
+          const logits = model.wraps('lm_head')
+            ? runtime.linear('lm_head', normed)
+            : linear(normed, model.weight('lm_head.weight', parameters)!);
+          return { logits: tf.reshape(logits, [architecture.vocabularySize]) };
+        },
+      );
     }
   }
   return {
@@ -63,7 +73,13 @@ export function buildGenerationProgram(architecture: Architecture, peft: PeftCon
 }
 
 /** Attention of `stride` new tokens over the cache's first `window` positions, after writing them to it. */
-function cachedAttention(keys: Variable[], values: Variable[], start: tf.Tensor, stride: number, window: number): ModelRuntime['attend'] {
+function cachedAttention(
+  keys: Variable[],
+  values: Variable[],
+  start: tf.Tensor,
+  stride: number,
+  window: number,
+): ModelRuntime['attend'] {
   const mask = cachedCausalMask(start, stride, window);
   const zero = tf.zeros([1], 'int32');
   const begin = tf.concat([zero, tf.reshape(start, [1]), zero], 0);

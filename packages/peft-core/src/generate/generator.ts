@@ -1,11 +1,11 @@
+import { adapterValues } from '../adapter-values.ts';
 import type { PeftConfig } from '../config.ts';
 import { GraftError } from '../errors.ts';
 import { type BaseModel, readAdapter } from '../formats/index.ts';
 import { loadWeights } from '../load-weights.ts';
 import { architectureFor } from '../models/registry.ts';
 import { Random } from '../rng.ts';
-import { loadTokenizer, type ChatMessage, type Tokenizer } from '../text/index.ts';
-import { adapterValues } from '../adapter-values.ts';
+import { type ChatMessage, loadTokenizer, type Tokenizer } from '../text/index.ts';
 import { buildGenerationProgram, type GenerationProgram } from './generation-program.ts';
 import { sampleToken } from './sampling.ts';
 import { StopMatcher } from './stop-matcher.ts';
@@ -47,7 +47,13 @@ export class Generator {
   }
 
   /** Loads `base`. maxContext (default 2048) bounds prompt and answer together, and with it the cache's memory. */
-  static async open({ base, maxContext = 2048 }: { base: BaseModel; maxContext?: number }): Promise<Generator> {
+  static async open({
+    base,
+    maxContext = 2048,
+  }: {
+    base: BaseModel;
+    maxContext?: number;
+  }): Promise<Generator> {
     const { maxPositions } = architectureFor(base.modelType, base.config);
     return new Generator(base, Math.min(maxContext, maxPositions));
   }
@@ -73,13 +79,19 @@ export class Generator {
     this.#loaded!.adapter = dir;
   }
 
-  async *generate(request: GenerateRequest): AsyncGenerator<{ text: string; tokenId: number }, GenerateResult> {
+  async *generate(
+    request: GenerateRequest,
+  ): AsyncGenerator<{ text: string; tokenId: number }, GenerateResult> {
     if (!this.#loaded) await this.useAdapter(null);
     const { program } = this.#loaded!;
     const ids = this.#promptIds(request);
     const room = this.#context - ids.length;
     if (room < 1) {
-      throw new GraftError('context_length_exceeded', `the prompt has ${ids.length} tokens; this model answers within ${this.#context} for prompt and answer together`, { param: 'messages' });
+      throw new GraftError(
+        'context_length_exceeded',
+        `the prompt has ${ids.length} tokens; this model answers within ${this.#context} for prompt and answer together`,
+        { param: 'messages' },
+      );
     }
     const limit = Math.min(request.max_tokens ?? room, room);
     const random = new Random(request.seed ?? Math.floor(Math.random() * 2 ** 31), 0);
@@ -115,15 +127,22 @@ export class Generator {
 
   #promptIds({ messages, prompt }: GenerateRequest): number[] {
     const ids = messages
-      ? this.#tokenizer.encode(this.#tokenizer.applyChatTemplate(messages, { addGenerationPrompt: true }), { addSpecialTokens: false })
+      ? this.#tokenizer.encode(this.#tokenizer.applyChatTemplate(messages, { addGenerationPrompt: true }), {
+          addSpecialTokens: false,
+        })
       : this.#tokenizer.encode(prompt ?? '', { addSpecialTokens: true });
-    if (ids.length === 0) throw new GraftError('empty_prompt', 'the prompt has no tokens; send some text', { param: messages ? 'messages' : 'prompt' });
+    if (ids.length === 0)
+      throw new GraftError('empty_prompt', 'the prompt has no tokens; send some text', {
+        param: messages ? 'messages' : 'prompt',
+      });
     return [...ids];
   }
 
   #endTokens(): Set<number> {
     const configured = [this.#base.generationConfig?.eos_token_id, this.#base.config.eos_token_id].flat();
-    return new Set([this.#tokenizer.eosId, ...configured].filter((id): id is number => typeof id === 'number'));
+    return new Set(
+      [this.#tokenizer.eosId, ...configured].filter((id): id is number => typeof id === 'number'),
+    );
   }
 
   #prefill(program: GenerationProgram, ids: number[]): Float32Array {
@@ -155,7 +174,8 @@ export class Generator {
     const padded = new Int32Array(stride);
     padded.set(ids);
     const feeds = { ids: padded, start: Int32Array.of(start), last: Int32Array.of(ids.length - 1) };
-    return program.program.run(program.functionFor(stride, start + stride), feeds).logits!.data as Float32Array;
+    return program.program.run(program.functionFor(stride, start + stride), feeds).logits!
+      .data as Float32Array;
   }
 
   async #build(peft: PeftConfig | null, shape: string): Promise<void> {

@@ -11,14 +11,16 @@ test('temperature 0 takes the most probable token whatever the draw', () => {
 test('frequencies follow the softmax', () => {
   const counts = [0, 0, 0, 0];
   const draws = 3000;
-  for (let i = 0; i < draws; i++) counts[sampleToken(logits, { temperature: 1, topP: 1 }, (i + 0.5) / draws)]!++;
+  for (let i = 0; i < draws; i++)
+    counts[sampleToken(logits, { temperature: 1, topP: 1 }, (i + 0.5) / draws)]!++;
   const z = Math.exp(1) + Math.exp(3) + Math.exp(2);
-  [1, 3, 2].forEach((l, i) => assert.ok(Math.abs(counts[i]! / draws - Math.exp(l) / z) < 1e-3, `token ${i}`));
+  for (const [i, l] of [1, 3, 2].entries()) assert.ok(Math.abs(counts[i]! / draws - Math.exp(l) / z) < 1e-3, `token ${i}`);
   assert.equal(counts[3], 0);
 });
 
 test('top-p keeps the most probable tokens up to the mass, and always one', () => {
-  const seen = (topP: number) => new Set(Array.from({ length: 100 }, (_, i) => sampleToken(logits, { temperature: 1, topP }, i / 100)));
+  const seen = (topP: number) =>
+    new Set(Array.from({ length: 100 }, (_, i) => sampleToken(logits, { temperature: 1, topP }, i / 100)));
   assert.deepEqual([...seen(0.01)], [1]);
   assert.deepEqual([...seen(0.7)].sort(), [1, 2]); // token 1 alone has 0.665
 });

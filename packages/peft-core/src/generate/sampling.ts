@@ -10,7 +10,11 @@ export interface SamplingOptions {
  * Picks a token from logits `(V)`; `uniform` is a number in [0, 1). Softmax and sums in double precision.
  * Top-p as in Holtzman et al. 2020, arXiv:1904.09751: the token that crosses the mass is kept.
  */
-export function sampleToken(logits: Float32Array, { temperature, topP }: SamplingOptions, uniform: number): number {
+export function sampleToken(
+  logits: Float32Array,
+  { temperature, topP }: SamplingOptions,
+  uniform: number,
+): number {
   const best = argMax(logits);
   if (temperature === 0) return best;
   const peak = logits[best]!;
@@ -27,10 +31,18 @@ export function sampleToken(logits: Float32Array, { temperature, topP }: Samplin
   let mass = 0;
   while (kept < candidates.length && mass < topP * total) mass += weights[candidates[kept++]!]!;
   const nucleus = candidates.slice(0, Math.max(1, kept));
-  return walk(nucleus.map((i) => weights[i]!), (_, i) => nucleus[i]!, mass * uniform);
+  return walk(
+    nucleus.map((i) => weights[i]!),
+    (_, i) => nucleus[i]!,
+    mass * uniform,
+  );
 }
 
-function walk(weights: ArrayLike<number>, tokenAt: (weight: number, index: number) => number, target: number): number {
+function walk(
+  weights: ArrayLike<number>,
+  tokenAt: (weight: number, index: number) => number,
+  target: number,
+): number {
   let sum = 0;
   let last = 0;
   for (let i = 0; i < weights.length; i++) {

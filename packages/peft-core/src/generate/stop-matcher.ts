@@ -33,6 +33,7 @@ export class StopMatcher {
 
 /** Length of the longest end of `text` that begins `stop`. */
 function overlap(text: string, stop: string): number {
-  for (let n = Math.min(text.length, stop.length - 1); n > 0; n--) if (text.endsWith(stop.slice(0, n))) return n;
+  for (let n = Math.min(text.length, stop.length - 1); n > 0; n--)
+    if (text.endsWith(stop.slice(0, n))) return n;
   return 0;
 }

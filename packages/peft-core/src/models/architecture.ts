@@ -28,6 +28,10 @@ export interface ModelRuntime {
   rmsNorm(module: string, x: tf.Tensor, epsilon: number): tf.Tensor;
   /** q `(rows, heads, T, D)` scaled, k and v `(rows, kvHeads, T, D)` → `(rows, heads, T, D)`. */
   attend(layer: number, q: tf.Tensor, k: tf.Tensor, v: tf.Tensor): tf.Tensor;
+  /** A tensor that all blocks share (angles, a mask), kept for as long as a gradient may need it. */
+  constant(x: tf.Tensor): tf.Tensor;
+  /** Runs block `path` on hidden states x `(N, H)`; with gradient checkpointing it keeps x alone and runs the block again for its gradient. */
+  block(path: string, x: tf.Tensor, body: (x: tf.Tensor) => tf.Tensor): tf.Tensor;
 }
 
 /** One architecture with its sizes filled in from config.json. */

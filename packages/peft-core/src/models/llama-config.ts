@@ -30,10 +30,17 @@ export function parseLlamaConfig(raw: Record<string, unknown>): LlamaConfig {
     return 1;
   };
   const flag = (field: string) => raw[field] === true;
-  const rope = { ...(raw.rope_scaling as object | null), ...(raw.rope_parameters as object | null) } as Record<string, unknown>;
+  const rope = {
+    ...(raw.rope_scaling as object | null),
+    ...(raw.rope_parameters as object | null),
+  } as Record<string, unknown>;
   const kind = rope.rope_type ?? rope.type ?? 'default';
   if (kind !== 'default') {
-    throw new GraftError('unsupported_model', `rope scaling "${String(kind)}" is not supported yet; models without rope scaling are`, { param: 'model' });
+    throw new GraftError(
+      'unsupported_model',
+      `rope scaling "${String(kind)}" is not supported yet; models without rope scaling are`,
+      { param: 'model' },
+    );
   }
   const activation = raw.hidden_act ?? 'silu';
   if (activation !== 'silu') faults.push(`hidden_act must be "silu", not ${JSON.stringify(activation)}`);
@@ -56,6 +63,7 @@ export function parseLlamaConfig(raw: Record<string, unknown>): LlamaConfig {
   };
   if (heads % config.kvHeads !== 0) faults.push('num_key_value_heads must divide num_attention_heads');
   if (config.headSize % 2 !== 0) faults.push('head_dim must be even');
-  if (faults.length > 0) throw new GraftError('invalid_model_config', `config.json: ${faults.join('; ')}`, { param: 'model' });
+  if (faults.length > 0)
+    throw new GraftError('invalid_model_config', `config.json: ${faults.join('; ')}`, { param: 'model' });
   return config;
 }

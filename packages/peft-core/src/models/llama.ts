@@ -1,5 +1,5 @@
 import { tf } from '@graft/tf-graph';
-import { rotaryTable, rotate } from '../nn/rotary.ts';
+import { type RotaryTable, rotaryTable, rotate } from '../nn/rotary.ts';
 import { siluProduct } from '../nn/silu-product.ts';
 import type { Architecture, ModelRuntime, ParameterSpec, TokenGrid } from './architecture.ts';
 import { type LlamaConfig, parseLlamaConfig } from './llama-config.ts';
@@ -14,17 +14,23 @@ export function llama(rawConfig: Record<string, unknown>): Architecture {
   const { hiddenSize: H, heads, kvHeads, headSize: D, layers, epsilon } = config;
   const inverseFrequencies = Array.from({ length: D / 2 }, (_, i) => config.ropeTheta ** ((-2 * i) / D));
 
-  function block(runtime: ModelRuntime, layer: number, x: tf.Tensor, grid: TokenGrid, rotary: Rotary): tf.Tensor {
+  function block(
+    runtime: ModelRuntime,
+    layer: number,
+    x: tf.Tensor,
+    grid: TokenGrid,
+    rotary: Rotary,
+  ): tf.Tensor {
     const path = `model.layers.${layer}`;
-    const toHeads = (t: tf.Tensor) => tf.transpose(tf.reshape(t, [grid.rows, grid.tokens, -1, D].map((d, i) => (i === 2 ? t.shape[1]! / D : d))), [0, 2, 1, 3]);
-    const split = (t: tf.Tensor) => tf.reshape(t, [t.shape[0]!, t.shape[1]! / D, D]); // (N, heads, D)
+    const split = (t: tf.Tensor) => tf.reshape(t, [t.shape[0]!, t.shape[1]! / D, D]); // (N, width) → (N, heads, D)
+    const byHead = (t: tf.Tensor) =>
+      tf.transpose(tf.reshape(t, [grid.rows, grid.tokens, t.shape[1]!, D]), [0, 2, 1, 3]);
 
     const h = runtime.rmsNorm(`${path}.input_layernorm`, x, epsilon); // (N, H)
     const q = rotate(split(runtime.linear(`${path}.self_attn.q_proj`, h)), rotary.query);
     const k = rotate(split(runtime.linear(`${path}.self_attn.k_proj`, h)), rotary.key);
-    const v = runtime.linear(`${path}.self_attn.v_proj`, h);
-    const flat = (t: tf.Tensor) => tf.reshape(t, [t.shape[0]!, t.shape[1]! * D]);
-    const attended = runtime.attend(layer, toHeads(flat(q)), toHeads(flat(k)), toHeads(v)); // (rows, heads, T, D)
+    const v = split(runtime.linear(`${path}.self_attn.v_proj`, h));
+    const attended = runtime.attend(layer, byHead(q), byHead(k), byHead(v)); // (rows, heads, T, D)
     const joined = tf.reshape(tf.transpose(attended, [0, 2, 1, 3]), [grid.rows * grid.tokens, heads * D]);
     const afterAttention = tf.add(x, runtime.linear(`${path}.self_attn.o_proj`, joined));
 
@@ -46,12 +52,16 @@ export function llama(rawConfig: Record<string, unknown>): Architecture {
     modules: llamaModules(rawConfig),
     aliases: config.tiedEmbeddings ? { 'lm_head.weight': 'model.embed_tokens.weight' } : {},
     body(runtime, ids, grid) {
-      const rotary = {
-        query: rotaryTable(grid.positions, inverseFrequencies, 1 / Math.sqrt(D)),
-        key: rotaryTable(grid.positions, inverseFrequencies),
+      const table = (scale: number) => {
+        const { cos, sin } = rotaryTable(grid.positions, inverseFrequencies, scale);
+        return { cos: runtime.constant(cos), sin: runtime.constant(sin) };
       };
+      // The query's table carries the 1/√D of attention.
+      const rotary = { query: table(1 / Math.sqrt(D)), key: table(1) };
       let x = runtime.embedding('model.embed_tokens', ids);
-      for (let layer = 0; layer < layers; layer++) x = block(runtime, layer, x, grid, rotary);
+      for (let layer = 0; layer < layers; layer++) {
+        x = runtime.block(`model.layers.${layer}`, x, (x) => block(runtime, layer, x, grid, rotary));
+      }
       return x;
     },
     finalNorm: (runtime, hidden) => runtime.rmsNorm('model.norm', hidden, epsilon),
@@ -59,8 +69,8 @@ export function llama(rawConfig: Record<string, unknown>): Architecture {
 }
 
 interface Rotary {
-  query: ReturnType<typeof rotaryTable>;
-  key: ReturnType<typeof rotaryTable>;
+  query: RotaryTable;
+  key: RotaryTable;
 }
 
 function parameters(c: LlamaConfig): ParameterSpec[] {

@@ -12,14 +12,23 @@ export interface ModuleDescription {
 /** Every module of a base model, from its config.json alone: no weights, no TensorFlow. Throws `unsupported_model`. */
 export function moduleNames(config: Record<string, unknown>): ModuleDescription[] {
   if (config.model_type === 'llama') return llamaModules(config);
-  throw new GraftError('unsupported_model', `model_type "${String(config.model_type)}" is not supported; supported: llama`, { param: 'model' });
+  throw new GraftError(
+    'unsupported_model',
+    `model_type "${String(config.model_type)}" is not supported; supported: llama`,
+    { param: 'model' },
+  );
 }
 
 /** Modules of the llama architecture in state-dict order. */
 export function llamaModules(raw: Record<string, unknown>): ModuleDescription[] {
   const c = parseLlamaConfig(raw);
   const H = c.hiddenSize;
-  const linear = (name: string, out: number, width: number): ModuleDescription => ({ name, kind: 'linear', in: width, out });
+  const linear = (name: string, out: number, width: number): ModuleDescription => ({
+    name,
+    kind: 'linear',
+    in: width,
+    out,
+  });
   const norm = (name: string): ModuleDescription => ({ name, kind: 'norm', in: H });
   const blocks = Array.from({ length: c.layers }, (_, layer) => {
     const path = `model.layers.${layer}`;

@@ -10,5 +10,9 @@ export function architectureFor(modelType: string, config: Record<string, unknow
   const make = Object.hasOwn(architectures, modelType) ? architectures[modelType] : undefined;
   if (make) return make(config);
   const known = Object.keys(architectures).join(', ');
-  throw new GraftError('unsupported_model', `model_type "${modelType}" is not supported; supported: ${known}`, { param: 'model' });
+  throw new GraftError(
+    'unsupported_model',
+    `model_type "${modelType}" is not supported; supported: ${known}`,
+    { param: 'model' },
+  );
 }

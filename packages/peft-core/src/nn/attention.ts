@@ -38,18 +38,18 @@ export function attention(q: tf.Tensor, k: tf.Tensor, v: tf.Tensor, mask: tf.Ten
   // Query heads that share a key head are stacked along the rows: no copy of k or v for each of them.
   const grouped = [batch * kvHeads, (heads / kvHeads) * n, width];
   const flatKeys = [batch * kvHeads, tokens, width];
-  const probabilities = (q: tf.Tensor, k: tf.Tensor) => {
+  const probabilities = (q: tf.Tensor, k: tf.Tensor, mask: tf.Tensor) => {
     const scores = tf.reshape(matmul(q, k, false, true), [batch, heads, n, tokens]);
     return tf.reshape(tf.softmax(tf.add(scores, mask), -1), [batch * kvHeads, (heads / kvHeads) * n, tokens]);
   };
   const attend = tf.customGrad((a, b, c, save) => {
     const [q, k, v] = [a as tf.Tensor, b as tf.Tensor, c as tf.Tensor];
-    (save as tf.GradSaveFunc)([q, k, v]);
+    (save as tf.GradSaveFunc)([q, k, v, mask]);
     return {
-      value: matmul(probabilities(q, k), v),
-      gradFunc: (dy, [savedQ, k, v]) => {
+      value: matmul(probabilities(q, k, mask), v),
+      gradFunc: (dy, [savedQ, k, v, mask]) => {
         const q = hang(savedQ!, dy as tf.Tensor);
-        const p = probabilities(q, k!);
+        const p = probabilities(q, k!, mask!);
         const dp = tf.mul(p, matmul(dy as tf.Tensor, v!, false, true));
         const ds = tf.sub(dp, tf.mul(p, tf.sum(dp, -1, true)));
         return [matmul(ds, k!), matmul(ds, q, true), matmul(p, dy as tf.Tensor, true)];

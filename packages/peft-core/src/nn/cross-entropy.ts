@@ -27,7 +27,10 @@ export function lossesOfLogits(logits: tf.Tensor, labels: tf.Tensor): TokenLosse
   const losses = tf.customGrad((logits, save) => {
     const [loss, gradient] = lossAndGradient(logits as tf.Tensor, labels);
     (save as tf.GradSaveFunc)([gradient]);
-    return { value: loss, gradFunc: (dy, [gradient]) => tf.mul(gradient!, tf.expandDims(dy as tf.Tensor, -1)) };
+    return {
+      value: loss,
+      gradFunc: (dy, [gradient]) => tf.mul(gradient!, tf.expandDims(dy as tf.Tensor, -1)),
+    };
   })(logits);
   return { losses, correct: hits(logits, labels) };
 }
@@ -88,7 +91,13 @@ export function headLoss(
     ? tf.customGrad((hidden, table, save) => {
         const { total, dHidden, dTable } = run(hidden as tf.Tensor, table as tf.Tensor);
         (save as tf.GradSaveFunc)([dHidden!, dTable!]);
-        return { value: total, gradFunc: (dy, [dHidden, dTable]) => [tf.mul(dHidden!, dy as tf.Tensor), tf.mul(dTable!, dy as tf.Tensor)] };
+        return {
+          value: total,
+          gradFunc: (dy, [dHidden, dTable]) => [
+            tf.mul(dHidden!, dy as tf.Tensor),
+            tf.mul(dTable!, dy as tf.Tensor),
+          ],
+        };
       })(hidden, weight.tensor)
     : tf.customGrad((hidden, save) => {
         const { total, dHidden } = run(hidden as tf.Tensor, weightValue(weight, hidden as tf.Tensor));

@@ -4,22 +4,26 @@ import { attr, hang, rawOp, tf } from '@graft/tf-graph';
 export interface RandomState {
   /** `(2)` int32: the job's seed and the micro-step. */
   seed: tf.Tensor;
-  nextStream(): number;
+  /** Number of the next draw in the forward pass; set back when a checkpointed block runs again. */
+  stream: number;
 }
 
 /** Dropout of x with probability p, scaled by 1/(1 − p). The mask is drawn again in the backward pass instead of kept. */
 export function dropout(x: tf.Tensor, p: number, random: RandomState): tf.Tensor {
   if (p === 0) return x;
-  const offset = tf.tensor1d([Math.imul(random.nextStream() + 1, 0x9e3779b1) | 0, 0], 'int32');
+  const offset = tf.tensor1d([Math.imul(++random.stream, 0x9e3779b1) | 0, 0], 'int32');
   const seed = tf.add(random.seed, offset);
-  const scaledMask = (after: tf.Tensor) => {
+  const scaledMask = (seed: tf.Tensor, after: tf.Tensor) => {
     const shape = tf.tensor1d(x.shape, 'int32');
     const attrs = [attr.type('dtype', 'float32'), attr.type('T', 'int32'), attr.type('Tseed', 'int32')];
     const uniform = rawOp('StatelessRandomUniform', attrs, [shape, hang(seed, after)])[0]!;
     return tf.mul(tf.cast(tf.greaterEqual(uniform, p), 'float32'), 1 / (1 - p));
   };
-  return tf.customGrad((x) => ({
-    value: tf.mul(x as tf.Tensor, scaledMask(x as tf.Tensor)),
-    gradFunc: (dy) => tf.mul(dy as tf.Tensor, scaledMask(dy as tf.Tensor)),
-  }))(x);
+  return tf.customGrad((x, save) => {
+    (save as tf.GradSaveFunc)([seed]);
+    return {
+      value: tf.mul(x as tf.Tensor, scaledMask(seed, x as tf.Tensor)),
+      gradFunc: (dy, [seed]) => tf.mul(dy as tf.Tensor, scaledMask(seed!, dy as tf.Tensor)),
+    };
+  })(x);
 }

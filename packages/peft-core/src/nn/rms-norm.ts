@@ -6,7 +6,8 @@ import { hang, tf } from '@graft/tf-graph';
  */
 export function rmsNorm(x: tf.Tensor, weight: tf.Tensor, epsilon: number): tf.Tensor {
   const width = x.shape.at(-1)!;
-  const inverseRms = (x: tf.Tensor) => tf.rsqrt(tf.add(tf.mul(tf.sum(tf.square(x), -1, true), 1 / width), epsilon));
+  const inverseRms = (x: tf.Tensor) =>
+    tf.rsqrt(tf.add(tf.mul(tf.sum(tf.square(x), -1, true), 1 / width), epsilon));
   return tf.customGrad((x, w, save) => {
     (save as tf.GradSaveFunc)([x as tf.Tensor, w as tf.Tensor]);
     return {

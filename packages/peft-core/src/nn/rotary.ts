@@ -13,8 +13,8 @@ export interface RotaryTable {
  */
 export function rotaryTable(positions: tf.Tensor, inverseFrequencies: number[], scale = 1): RotaryTable {
   const half = inverseFrequencies.length;
-  const angles = tf.mul(tf.reshape(tf.cast(positions, 'float32'), [-1, 1, 1].map((d, i) => (i ? d : positions.shape[0]!))),
-    tf.reshape(tf.tensor1d(inverseFrequencies), [1, 1, half]));
+  const column = tf.reshape(tf.cast(positions, 'float32'), [positions.shape[0]!, 1, 1]);
+  const angles = tf.mul(column, tf.reshape(tf.tensor1d(inverseFrequencies), [1, 1, half]));
   const cos = tf.mul(tf.cos(angles), scale);
   const sin = tf.mul(tf.sin(angles), scale);
   return { cos: tf.concat([cos, cos], -1), sin: tf.concat([tf.neg(sin), sin], -1) };
@@ -27,8 +27,12 @@ export function rotate(x: tf.Tensor, table: RotaryTable): tf.Tensor {
     return tf.concat([b, a], -1);
   };
   // The inverse of a rotation is the rotation by the opposite angle, and the scale stays.
-  return tf.customGrad((x) => ({
-    value: tf.add(tf.mul(x as tf.Tensor, table.cos), tf.mul(swapHalves(x as tf.Tensor), table.sin)),
-    gradFunc: (dy) => tf.sub(tf.mul(dy as tf.Tensor, table.cos), tf.mul(swapHalves(dy as tf.Tensor), table.sin)),
-  }))(x);
+  return tf.customGrad((x, save) => {
+    (save as tf.GradSaveFunc)([table.cos, table.sin]);
+    return {
+      value: tf.add(tf.mul(x as tf.Tensor, table.cos), tf.mul(swapHalves(x as tf.Tensor), table.sin)),
+      gradFunc: (dy, [cos, sin]) =>
+        tf.sub(tf.mul(dy as tf.Tensor, cos!), tf.mul(swapHalves(dy as tf.Tensor), sin!)),
+    };
+  })(x);
 }

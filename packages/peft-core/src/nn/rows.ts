@@ -3,10 +3,13 @@ import { attr, rawOp, tf } from '@graft/tf-graph';
 /** Rows `(K, H)` of x `(N, H)` at `index` `(K)` int32; the gradient adds each row back to where it came from. */
 export function takeRows(x: tf.Tensor, index: tf.Tensor): tf.Tensor {
   const shape = x.shape;
-  return tf.customGrad((x) => ({
-    value: tf.gather(x as tf.Tensor, index as tf.Tensor1D),
-    gradFunc: (dy) => addRows(dy as tf.Tensor, index, shape),
-  }))(x);
+  return tf.customGrad((x, save) => {
+    (save as tf.GradSaveFunc)([index]);
+    return {
+      value: tf.gather(x as tf.Tensor, index as tf.Tensor1D),
+      gradFunc: (dy, [index]) => addRows(dy as tf.Tensor, index!, shape),
+    };
+  })(x);
 }
 
 /** Zeros of `shape` `(N, H)` with the rows of `values` `(K, H)` added at `index` `(K)`. */

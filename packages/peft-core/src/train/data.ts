@@ -24,7 +24,9 @@ export async function readTrainingData(
     const bytes = await readFile(file);
     hash.update(bytes);
     try {
-      return tokenizeExamples(tokenizer, parseJsonl(bytes).examples, { maxSeqLength: training.max_seq_length });
+      return tokenizeExamples(tokenizer, parseJsonl(bytes).examples, {
+        maxSeqLength: training.max_seq_length,
+      });
     } catch (error) {
       if (!(error instanceof GraftError)) throw error;
       const { code, message, fault, details } = error;

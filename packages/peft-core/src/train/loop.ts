@@ -4,7 +4,15 @@ import { GraftError } from '../errors.ts';
 import { writeAdapter } from '../formats/index.ts';
 import { loadWeights } from '../load-weights.ts';
 import { architectureFor } from '../models/registry.ts';
-import { type BatchPlan, type FilledBatch, fillBatch, loadTokenizer, planBatches, planEvaluation, type TokenizedExample } from '../text/index.ts';
+import {
+  type BatchPlan,
+  type FilledBatch,
+  fillBatch,
+  loadTokenizer,
+  planBatches,
+  planEvaluation,
+  type TokenizedExample,
+} from '../text/index.ts';
 import { type CheckpointState, readNewestCheckpoint, writeCheckpoint } from './checkpoint.ts';
 import { readTrainingData } from './data.ts';
 import { optimizerScalars } from './optimizer.ts';
@@ -29,29 +37,65 @@ export async function* train(options: TrainOptions): AsyncGenerator<TrainRecord>
   const { base, peft, training, checkpointDir = null, signal } = options;
   const architecture = architectureFor(base.modelType, base.config);
   const tokenizer = loadTokenizer(base.tokenizerFiles);
-  const data = await readTrainingData(tokenizer, options.trainingFile, options.validationFile ?? null, training);
+  const data = await readTrainingData(
+    tokenizer,
+    options.trainingFile,
+    options.validationFile ?? null,
+    training,
+  );
   const plan = planTraining(data.training, options);
-  const evaluation = data.validation.length > 0
-    ? planEvaluation({ ...measure(data.validation), batchSize: Math.max(training.batch_size, 8), packing: training.packing })
-    : null;
+  const evaluation =
+    data.validation.length > 0
+      ? planEvaluation({
+          ...measure(data.validation),
+          batchSize: Math.max(training.batch_size, 8),
+          packing: training.packing,
+        })
+      : null;
 
   const precision = effectivePrecision(training.precision);
   const narrow = training.base_dtype === 'auto' ? precision === 'bf16' : training.base_dtype === 'bf16';
   const storage = narrow ? 'bfloat16' : 'float32';
   const baseDigest = await base.digest();
-  const programKey = digestOf({ baseDigest, peft, shape: plan.shape, evaluation: evaluation?.shape ?? null, storage, precision, training });
+  const programKey = digestOf({
+    baseDigest,
+    peft,
+    shape: plan.shape,
+    evaluation: evaluation?.shape ?? null,
+    storage,
+    precision,
+    training,
+  });
   const warm = options.warm ?? new WarmModel();
   let held = warm.take(programKey);
   if (!held) {
-    held = buildTrainProgram({ architecture, peft, training, storage, grid: plan.shape, evaluationGrid: evaluation?.shape ?? null });
+    held = buildTrainProgram({
+      architecture,
+      peft,
+      training,
+      storage,
+      grid: plan.shape,
+      evaluationGrid: evaluation?.shape ?? null,
+    });
     await loadWeights(held.program, base, architecture, storage);
     warm.keep(programKey, held);
   }
   const { program, model } = held;
 
   try {
-    const identity = digestOf({ version: CODE_VERSION, base: baseDigest, data: data.digest, tokenizer: base.tokenizerFiles, peft, training, initial: options.initialAdapter ?? null });
-    const resumed = options.resume && checkpointDir ? await readNewestCheckpoint(checkpointDir, model.layout, identity) : null;
+    const identity = digestOf({
+      version: CODE_VERSION,
+      base: baseDigest,
+      data: data.digest,
+      tokenizer: base.tokenizerFiles,
+      peft,
+      training,
+      initial: options.initialAdapter ?? null,
+    });
+    const resumed =
+      options.resume && checkpointDir
+        ? await readNewestCheckpoint(checkpointDir, model.layout, identity)
+        : null;
     const zeros = () => new Float32Array(model.layout.size);
     const start: CheckpointState = resumed ?? {
       step: 0,
@@ -64,7 +108,8 @@ export async function* train(options: TrainOptions): AsyncGenerator<TrainRecord>
     await program.write(STATE.map((name) => [name, start[name]]));
     if (training.gradient_accumulation_steps > 1) await program.write([['gradient_sum', zeros()]]);
 
-    const count = (parameters: { shape: number[] }[]) => parameters.reduce((sum, p) => sum + p.shape.reduce((a, b) => a * b, 1), 0);
+    const count = (parameters: { shape: number[] }[]) =>
+      parameters.reduce((sum, p) => sum + p.shape.reduce((a, b) => a * b, 1), 0);
     yield {
       type: 'start',
       trainableParameters: model.layout.size,
@@ -84,7 +129,14 @@ export async function* train(options: TrainOptions): AsyncGenerator<TrainRecord>
     const checkpoint = async (step: number) => {
       const state = program.read([...STATE]) as Map<(typeof STATE)[number], Float32Array>;
       const [adapter, exp_avg, exp_avg_sq] = STATE.map((name) => state.get(name)!);
-      const saved = { step, trainedTokens, microStep: 0, adapter: adapter!, exp_avg: exp_avg!, exp_avg_sq: exp_avg_sq! };
+      const saved = {
+        step,
+        trainedTokens,
+        microStep: 0,
+        adapter: adapter!,
+        exp_avg: exp_avg!,
+        exp_avg_sq: exp_avg_sq!,
+      };
       return writeCheckpoint(checkpointDir!, saved, model.layout, identity);
     };
 
@@ -100,7 +152,11 @@ export async function* train(options: TrainOptions): AsyncGenerator<TrainRecord>
       finalLoss = result.loss;
       clock.add(result.tokens, (performance.now() - began) / 1000);
       if (!Number.isFinite(result.loss) || !Number.isFinite(result.gradNorm)) {
-        throw new GraftError('training_diverged', `the loss of step ${step + 1} is not a number; try a smaller learning rate`, { param: 'training.learning_rate' });
+        throw new GraftError(
+          'training_diverged',
+          `the loss of step ${step + 1} is not a number; try a smaller learning rate`,
+          { param: 'training.learning_rate' },
+        );
       }
       const done = step + 1;
       yield {
@@ -128,7 +184,8 @@ export async function* train(options: TrainOptions): AsyncGenerator<TrainRecord>
     }
     // The last checkpoint comes before the files: a crash while they are written loses nothing.
     if (checkpointDir) yield { type: 'checkpoint', step: plan.steps, dir: await checkpoint(plan.steps) };
-    if (evaluation && validationLoss === null) validationLoss = evaluate(held, evaluation, data.validation).loss;
+    if (evaluation && validationLoss === null)
+      validationLoss = evaluate(held, evaluation, data.validation).loss;
 
     const flat = program.read(['adapter']).get('adapter') as Float32Array;
     const { files } = await writeAdapter(options.outputDir, {
@@ -177,7 +234,13 @@ function measure(examples: TokenizedExample[]) {
 }
 
 /** One optimizer step: every micro-batch of it, then the update. */
-function runStep({ program }: TrainProgram, plan: BatchPlan, examples: TokenizedExample[], { training }: TrainOptions, step: number) {
+function runStep(
+  { program }: TrainProgram,
+  plan: BatchPlan,
+  examples: TokenizedExample[],
+  { training }: TrainOptions,
+  step: number,
+) {
   const accumulation = training.gradient_accumulation_steps;
   const batches: FilledBatch[] = [];
   for (let i = 0; i < accumulation; i++) batches.push(fillBatch(plan, examples, step, i));
@@ -190,7 +253,8 @@ function runStep({ program }: TrainProgram, plan: BatchPlan, examples: Tokenized
   for (const [i, batch] of batches.entries()) {
     if (batch.labelCount === 0) continue;
     const feeds = { ...feedsOf(batch, labels), seed: Int32Array.of(training.seed, step * accumulation + i) };
-    const out = accumulation === 1 ? program.run('step', { ...feeds, ...scalars }) : program.run('accumulate', feeds);
+    const out =
+      accumulation === 1 ? program.run('step', { ...feeds, ...scalars }) : program.run('accumulate', feeds);
     loss += out.loss!.data[0]!;
     correct += out.correct!.data[0]!;
     if (out.norm) gradNorm = out.norm.data[0]!;

@@ -39,17 +39,36 @@ export function clipGradients(gradients: tf.Tensor, max: number): { clipped: tf.
  * AdamW with decoupled weight decay over flat vectors `(size)`, in torch.optim.AdamW's order of operations.
  * Source: Loshchilov and Hutter 2019, arXiv:1711.05101.
  */
-export function adamW(state: OptimizerState, gradients: tf.Tensor, step: OptimizerStep, training: ResolvedTraining, layout: AdapterLayout): OptimizerState {
+export function adamW(
+  state: OptimizerState,
+  gradients: tf.Tensor,
+  step: OptimizerStep,
+  training: ResolvedTraining,
+  layout: AdapterLayout,
+): OptimizerState {
   const { adam_beta1: beta1, adam_beta2: beta2, adam_epsilon: epsilon, weight_decay: decay } = training;
-  const decayed = decay === 0 ? state.parameters : tf.sub(state.parameters, tf.mul(state.parameters, tf.mul(decayMask(layout, decay), step.learningRate)));
+  const decayed =
+    decay === 0
+      ? state.parameters
+      : tf.sub(
+          state.parameters,
+          tf.mul(state.parameters, tf.mul(decayMask(layout, decay), step.learningRate)),
+        );
   const expAvg = tf.add(state.expAvg, tf.mul(tf.sub(gradients, state.expAvg), 1 - beta1));
   const expAvgSq = tf.add(tf.mul(state.expAvgSq, beta2), tf.mul(tf.square(gradients), 1 - beta2));
   const denominator = tf.add(tf.div(tf.sqrt(expAvgSq), step.rootCorrection), epsilon);
-  return { parameters: tf.sub(decayed, tf.mul(tf.div(expAvg, denominator), step.stepSize)), expAvg, expAvgSq };
+  return {
+    parameters: tf.sub(decayed, tf.mul(tf.div(expAvg, denominator), step.stepSize)),
+    expAvg,
+    expAvgSq,
+  };
 }
 
 /** The decay factor of each value: biases and norms, which have one axis, are not decayed, as in transformers' Trainer. */
 function decayMask(layout: AdapterLayout, decay: number): tf.Tensor {
   if (layout.entries.every((e) => e.shape.length > 1)) return tf.scalar(decay);
-  return tf.concat(layout.entries.map((e) => tf.fill([e.length], e.shape.length > 1 ? decay : 0)), 0);
+  return tf.concat(
+    layout.entries.map((e) => tf.fill([e.length], e.shape.length > 1 ? decay : 0)),
+    0,
+  );
 }

@@ -5,7 +5,10 @@ import type { ResolvedTraining } from '../config.ts';
  * "auto" is bf16 where this process computes matrix products in it: TensorFlow reads TF_SET_ONEDNN_FPMATH_MODE once, when it
  * loads, so whoever starts the process decides (see `environmentFor`).
  */
-export function effectivePrecision(precision: ResolvedTraining['precision'], env = process.env): 'fp32' | 'bf16' {
+export function effectivePrecision(
+  precision: ResolvedTraining['precision'],
+  env = process.env,
+): 'fp32' | 'bf16' {
   if (precision !== 'auto') return precision;
   return env.TF_SET_ONEDNN_FPMATH_MODE === 'BF16' ? 'bf16' : 'fp32';
 }

@@ -1,5 +1,5 @@
-import type { BaseModel } from '../formats/index.ts';
 import type { PeftConfig, ResolvedTraining } from '../config.ts';
+import type { BaseModel } from '../formats/index.ts';
 import type { WarmModel } from './warm-model.ts';
 
 export interface TrainOptions {

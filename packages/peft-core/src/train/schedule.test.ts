@@ -8,7 +8,10 @@ const training = (lr_scheduler_type: ResolvedTraining['lr_scheduler_type']) =>
 
 test('warms up linearly from 0', () => {
   for (const kind of ['constant', 'linear', 'cosine'] as const) {
-    assert.deepEqual([0, 1, 2, 3, 4].map((s) => learningRateAt(training(kind), s, 20)), [0, 0.25, 0.5, 0.75, 1]);
+    assert.deepEqual(
+      [0, 1, 2, 3, 4].map((s) => learningRateAt(training(kind), s, 20)),
+      [0, 0.25, 0.5, 0.75, 1],
+    );
   }
 });
 

@@ -42,7 +42,11 @@ export function buildTrainProgram(spec: TrainProgramSpec, eager = false): TrainP
 
   function update(gradients: tf.Tensor, step: Record<string, tf.Tensor>): tf.Tensor {
     const { clipped, norm } = clipGradients(gradients, training.max_grad_norm);
-    const scalars = { learningRate: step.learning_rate!, stepSize: step.step_size!, rootCorrection: step.root_correction! };
+    const scalars = {
+      learningRate: step.learning_rate!,
+      stepSize: step.step_size!,
+      rootCorrection: step.root_correction!,
+    };
     const before = { parameters: adapter.read(), expAvg: expAvg.read(), expAvgSq: expAvgSq.read() };
     const after = adamW(before, clipped, scalars, training, model.layout);
     adapter.assign(after.parameters);
@@ -52,17 +56,35 @@ export function buildTrainProgram(spec: TrainProgramSpec, eager = false): TrainP
   }
 
   if (training.gradient_accumulation_steps === 1) {
-    builder.function('step', { ...batchInputs(grid), seed: { shape: [2], dtype: 'int32' }, ...stepInputs }, (inputs) => {
-      const { loss, correct, gradients } = lossAndGradients(model, grid, inputs);
-      return { loss, correct, norm: update(gradients, inputs) };
-    });
+    builder.function(
+      'step',
+      { ...batchInputs(grid), seed: { shape: [2], dtype: 'int32' }, ...stepInputs },
+      (inputs) => {
+        const { loss, correct, gradients } = lossAndGradients(
+          model,
+          grid,
+          inputs,
+          training.gradient_checkpointing,
+        );
+        return { loss, correct, norm: update(gradients, inputs) };
+      },
+    );
   } else {
     const sum = builder.variable({ name: 'gradient_sum', ...flat });
-    builder.function('accumulate', { ...batchInputs(grid), seed: { shape: [2], dtype: 'int32' } }, (inputs) => {
-      const { loss, correct, gradients } = lossAndGradients(model, grid, inputs);
-      sum.assign(tf.add(sum.read(), gradients));
-      return { loss, correct };
-    });
+    builder.function(
+      'accumulate',
+      { ...batchInputs(grid), seed: { shape: [2], dtype: 'int32' } },
+      (inputs) => {
+        const { loss, correct, gradients } = lossAndGradients(
+          model,
+          grid,
+          inputs,
+          training.gradient_checkpointing,
+        );
+        sum.assign(tf.add(sum.read(), gradients));
+        return { loss, correct };
+      },
+    );
     builder.function('apply', stepInputs, (inputs) => {
       const gradients = sum.read();
       const norm = update(gradients, inputs);
@@ -73,7 +95,7 @@ export function buildTrainProgram(spec: TrainProgramSpec, eager = false): TrainP
   if (spec.evaluationGrid) {
     const grid = spec.evaluationGrid;
     builder.function('evaluate', batchInputs(grid), (inputs) => {
-      const { total, correct } = lossOf(model, grid, inputs, adapterTensors(model), undefined, false);
+      const { total, correct } = lossOf(model, grid, inputs, adapterTensors(model), null);
       return { loss: total, correct };
     });
   }
@@ -94,18 +116,24 @@ function batchInputs({ rows, tokens, labels }: GridShape) {
 }
 
 /** Loss of a micro-batch and its flat gradients. `loss` is Σ scale · −log p, so the scales decide what is averaged. */
-function lossAndGradients(model: PeftModel, grid: GridShape, inputs: Record<string, tf.Tensor>) {
+function lossAndGradients(
+  model: PeftModel,
+  grid: GridShape,
+  inputs: Record<string, tf.Tensor>,
+  checkpointing: boolean,
+) {
   let correct: tf.Tensor | undefined;
   const parameters = [...adapterTensors(model).values()];
   const names = model.layout.entries.map((e) => e.name);
-  let streams = 0;
-  const random: RandomState = { seed: inputs.seed!, nextStream: () => streams++ };
+  const random: RandomState = { seed: inputs.seed!, stream: 0 };
+  const constants: tf.Tensor[] = [];
   const { value: loss, grads } = tf.valueAndGrads((...tensors) => {
     const byName: ParameterTensors = new Map(names.map((name, i) => [name, tensors[i] as tf.Tensor]));
-    const result = lossOf(model, grid, inputs, byName, random, true);
+    const result = lossOf(model, grid, inputs, byName, { random, constants, checkpointing });
     correct = tf.keep(result.correct);
     return result.total as tf.Scalar;
   })(parameters);
+  tf.dispose(constants);
   return { loss, correct: correct!, gradients: model.layout.join(grads) };
 }
 
@@ -114,16 +142,20 @@ function lossOf(
   { rows, tokens }: GridShape,
   inputs: Record<string, tf.Tensor>,
   parameters: ParameterTensors,
-  random: RandomState | undefined,
-  withGradient: boolean,
+  training: { random: RandomState; constants: tf.Tensor[]; checkpointing: boolean } | null,
 ): { total: tf.Tensor; correct: tf.Tensor } {
   const mask = packedCausalMask(inputs.segments!, rows, tokens);
+  training?.constants.push(tf.keep(mask));
   const runtime = model.runtime({
     parameters,
     attend: (_layer, q, k, v) => attention(q, k, v, mask),
-    ...(random ? { random } : {}),
+    ...(training ?? {}),
   });
-  const hidden = model.architecture.body(runtime, inputs.ids!, { rows, tokens, positions: inputs.positions! });
+  const hidden = model.architecture.body(runtime, inputs.ids!, {
+    rows,
+    tokens,
+    positions: inputs.positions!,
+  });
   // The head is the widest layer: only positions that carry a label reach it.
   const labelled = model.architecture.finalNorm(runtime, takeRows(hidden, inputs.label_positions!));
   const [labels, scales] = [inputs.label_ids!, inputs.label_scales!];
@@ -133,7 +165,6 @@ function lossOf(
     return { total: tf.sum(tf.mul(losses, scales)), correct: counted(correct) };
   }
   const head = model.weight('lm_head.weight', parameters)!;
-  const { total, correct } = headLoss(labelled, head, labels, scales, withGradient);
+  const { total, correct } = headLoss(labelled, head, labels, scales, training !== null);
   return { total, correct: counted(correct) };
 }
-

@@ -2,7 +2,7 @@ import type { LoraConfig } from '../../config.ts';
 import { GraftError } from '../../errors.ts';
 import type { Architecture } from '../../models/architecture.ts';
 import type { Random } from '../../rng.ts';
-import { rankAndAlphaFor, resolveTargetModules } from '../target-modules.ts';
+import { rankAndAlphaFor, resolveModulesToSave, resolveTargetModules } from '../target-modules.ts';
 import type { AdapterParameter, Attachment, LinearWrapper, Tuner } from '../tuner.ts';
 import { loraDelta, loraLinear } from './layer.ts';
 
@@ -15,20 +15,32 @@ function attach(config: LoraConfig, model: Architecture): Attachment {
   const replacements = new Map<string, string>();
   const updates = new Map<string, { a: string; b: string; rank: number; scale: number }>();
   const modules = new Map(model.modules.map((m) => [m.name, m]));
-  const saved = modulesToSave(config, model);
+  const saved = resolveModulesToSave(config, model.modules);
 
-  for (const target of resolveTargetModules(config, model.modules)) {
+  for (const target of resolveTargetModules(config, model.modules, model.modelType)) {
     if (saved.includes(target)) continue;
     const module = modules.get(target)!;
     if (module.kind !== 'linear') {
-      throw new GraftError('unimplemented_peft_option', `target_modules: "${target}" is a ${module.kind} module; LoRA is implemented for linear modules`, { param: 'peft.target_modules' });
+      throw new GraftError(
+        'unimplemented_peft_option',
+        `target_modules: "${target}" is a ${module.kind} module; LoRA is implemented for linear modules`,
+        { param: 'peft.target_modules' },
+      );
     }
     const [width, out] = [module.in!, module.out!];
     const { rank, alpha } = rankAndAlphaFor(config, target);
     const scale = config.use_rslora ? alpha / Math.sqrt(rank) : alpha / rank;
     const [a, b] = [`${target}.lora_A.weight`, `${target}.lora_B.weight`];
-    parameters.push({ name: a, shape: [rank, width], init: { kind: 'draw', draw: (random) => initialA(config, random, rank, width) } });
-    parameters.push({ name: b, shape: [out, rank], init: { kind: 'draw', draw: (random) => initialB(config, random, rank, out) } });
+    parameters.push({
+      name: a,
+      shape: [rank, width],
+      init: { kind: 'draw', draw: (random) => initialA(config, random, rank, width) },
+    });
+    parameters.push({
+      name: b,
+      shape: [out, rank],
+      init: { kind: 'draw', draw: (random) => initialB(config, random, rank, out) },
+    });
     linears.set(target, loraLinear(a, b, scale, config.lora_dropout));
     updates.set(`${target}.weight`, { a, b, rank, scale });
   }
@@ -64,23 +76,10 @@ function attach(config: LoraConfig, model: Architecture): Attachment {
   };
 }
 
-/** Module paths that modules_to_save names, matched as peft does: the whole path or its end. */
-function modulesToSave(config: LoraConfig, model: Architecture): string[] {
-  const found: string[] = [];
-  for (const wanted of config.modules_to_save ?? []) {
-    const matches = model.modules.filter((m) => m.name === wanted || m.name.endsWith(`.${wanted}`)).map((m) => m.name);
-    if (matches.length === 0) {
-      throw new GraftError('target_modules_not_found', `modules_to_save: "${wanted}" matches no module of this model`, { param: 'peft.modules_to_save' });
-    }
-    found.push(...matches);
-  }
-  return [...new Set(found)];
-}
-
-/** A: Kaiming uniform with a = √5, that is ±1/√in; "gaussian": a normal with deviation 1/r. Source: peft, lora/layer.py reset_lora_parameters. */
+/** A: Kaiming uniform with a = √5, that is ±1/√in; "gaussian": a normal with deviation 1/rank. Source: peft, lora/layer.py reset_lora_parameters. */
 function initialA(config: LoraConfig, random: Random, rank: number, width: number): Float32Array {
   return config.init_lora_weights === 'gaussian'
-    ? fill(rank * width, () => random.normal() / config.r)
+    ? fill(rank * width, () => random.normal() / rank)
     : fill(rank * width, () => (2 * random.uniform() - 1) / Math.sqrt(width));
 }
 

@@ -7,7 +7,12 @@ import type { LinearWrapper } from '../tuner.ts';
  * `base(x) + scale · (dropout(x) Aᵀ) Bᵀ` with A `(r, in)` and B `(out, r)`.
  * Source: Hu et al. 2021, arXiv:2106.09685; peft, tuners/lora/layer.py (Linear.forward).
  */
-export function loraLinear(aName: string, bName: string, scale: number, dropoutProbability: number): LinearWrapper {
+export function loraLinear(
+  aName: string,
+  bName: string,
+  scale: number,
+  dropoutProbability: number,
+): LinearWrapper {
   return ({ parameter, random }, x, base) => {
     const input = random ? dropout(x, dropoutProbability, random) : x;
     // The scale goes to the narrow product (N, r), not the wide one.
