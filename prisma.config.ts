@@ -1,12 +1,12 @@
-import { fileURLToPath } from 'node:url'
-import { defineConfig } from 'prisma/config'
+import { fileURLToPath } from 'node:url';
+import { defineConfig } from 'prisma/config';
 
 // The stock CLI downloads a native engine; ours is the same engine as WebAssembly, from npm (prisma/schema-engine.ts).
-process.env['CHECKPOINT_DISABLE'] ??= '1'
-process.env['PRISMA_SCHEMA_ENGINE_BINARY'] ??= fileURLToPath(new URL('prisma/schema-engine', import.meta.url))
+process.env.CHECKPOINT_DISABLE ??= '1';
+process.env.PRISMA_SCHEMA_ENGINE_BINARY ??= fileURLToPath(new URL('prisma/schema-engine', import.meta.url));
 
 export default defineConfig({
   schema: 'prisma/schema.prisma',
   migrations: { path: 'prisma/migrations' },
-  datasource: { url: process.env['DATABASE_URL'] ?? 'postgresql://postgres@127.0.0.1:5432/graft' },
-})
+  datasource: { url: process.env.DATABASE_URL ?? 'postgresql://postgres@127.0.0.1:5432/graft' },
+});

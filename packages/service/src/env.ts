@@ -67,14 +67,18 @@ export interface ServiceEnv {
 
 /** Reads the environment. Throws one Error that names every faulty variable, never a value. */
 export function loadServiceEnv(env: NodeJS.ProcessEnv = process.env): ServiceEnv {
-  const given = Object.fromEntries(Object.keys(EnvSchema.properties).map((name) => [name, env[name] || undefined]));
+  const given = Object.fromEntries(
+    Object.keys(EnvSchema.properties).map((name) => [name, env[name] || undefined]),
+  );
   const filled = Value.Default(EnvSchema, given) as Static<typeof EnvSchema>;
   const faults = new Set<string>();
   for (const error of Value.Errors(EnvSchema, filled)) {
     faults.add(`${error.instancePath.slice(1)} ${error.message}`);
   }
   if (filled.GRAFT_BOOTSTRAP_KEY !== undefined && !parseApiKey(filled.GRAFT_BOOTSTRAP_KEY)) {
-    faults.add('GRAFT_BOOTSTRAP_KEY must have the form graft_<keyid>_<secret>: letters and digits, 8 to 32 and 24 to 64');
+    faults.add(
+      'GRAFT_BOOTSTRAP_KEY must have the form graft_<keyid>_<secret>: letters and digits, 8 to 32 and 24 to 64',
+    );
   }
   for (const name of ['PORT', 'GRAFT_WORKER_PORT'] as const) {
     if (Number(filled[name]) > 65_535) faults.add(`${name} must be at most 65535`);
@@ -85,14 +89,15 @@ export function loadServiceEnv(env: NodeJS.ProcessEnv = process.env): ServiceEnv
   // One lost heartbeat must not lose the lease.
   if (lease < 2 * heartbeat) faults.add('GRAFT_LEASE_SECONDS must be at least twice GRAFT_HEARTBEAT_SECONDS');
   if (Number(filled.GRAFT_SWEEP_SECONDS) <= 0) faults.add('GRAFT_SWEEP_SECONDS must be greater than 0');
-  if (faults.size > 0) throw new Error(`Faulty environment:\n${[...faults].map((fault) => `  ${fault}`).join('\n')}`);
+  if (faults.size > 0)
+    throw new Error(`Faulty environment:\n${[...faults].map((fault) => `  ${fault}`).join('\n')}`);
 
   return {
     port: Number(filled.PORT),
     host: filled.HOST,
     dataDir: path.resolve(filled.GRAFT_DATA_DIR),
     cacheDir: path.resolve(
-      filled.GRAFT_CACHE_DIR ?? path.join(env['XDG_CACHE_HOME'] || path.join(homedir(), '.cache'), 'graft'),
+      filled.GRAFT_CACHE_DIR ?? path.join(env.XDG_CACHE_HOME || path.join(homedir(), '.cache'), 'graft'),
     ),
     databaseUrl: filled.DATABASE_URL,
     redisUrl: filled.REDIS_URL,
@@ -105,8 +110,11 @@ export function loadServiceEnv(env: NodeJS.ProcessEnv = process.env): ServiceEnv
     leaseSeconds: lease,
     heartbeatSeconds: heartbeat,
     sweepSeconds: Number(filled.GRAFT_SWEEP_SECONDS),
-    baseModelsFile: filled.GRAFT_BASE_MODELS === undefined ? undefined : path.resolve(filled.GRAFT_BASE_MODELS),
-    hubAllow: filled.GRAFT_HUB_ALLOW.split(',').map((glob) => glob.trim()).filter(Boolean),
+    baseModelsFile:
+      filled.GRAFT_BASE_MODELS === undefined ? undefined : path.resolve(filled.GRAFT_BASE_MODELS),
+    hubAllow: filled.GRAFT_HUB_ALLOW.split(',')
+      .map((glob) => glob.trim())
+      .filter(Boolean),
     hfEndpoint: filled.HF_ENDPOINT,
     hfToken: filled.HF_TOKEN,
     maxUploadBytes: Number(filled.GRAFT_MAX_UPLOAD_BYTES),

@@ -48,7 +48,12 @@ export interface OpenOptions {
  */
 export async function openServices(options: OpenOptions): Promise<Services> {
   const env = options.env ?? loadServiceEnv();
-  const log = options.log ?? createLogger({ level: env.logLevel, name: `graft-${options.role}` }, options.role === 'admin' ? process.stderr : undefined);
+  const log =
+    options.log ??
+    createLogger(
+      { level: env.logLevel, name: `graft-${options.role}` },
+      options.role === 'admin' ? process.stderr : undefined,
+    );
   const closers: (() => Promise<unknown>)[] = [];
   const close = async () => {
     for (const closer of closers.splice(0).reverse()) await closer();

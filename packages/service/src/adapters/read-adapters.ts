@@ -1,11 +1,6 @@
 import type { Database } from '../database/database.ts';
 import { type Page, readPage } from '../database/read-page.ts';
-import {
-  type Adapter,
-  type AdapterVersion,
-  adapterVersionColumns,
-  adapterVersionTables,
-} from './adapter.ts';
+import { type Adapter, type AdapterVersion, adapterVersionColumns, adapterVersionTables } from './adapter.ts';
 
 const adapterColumns = `adapters.id, adapters.team_id AS "teamId", adapters.name, adapters.base_model AS "baseModel",
   (SELECT max(number) FROM adapter_versions v WHERE v.team_id = adapters.team_id AND v.adapter_id = adapters.id)

@@ -18,12 +18,6 @@ export async function insertAudit(
 ): Promise<void> {
   await tx.query(
     'INSERT INTO audit_log (team_id, key_id, action, target, detail) VALUES ($1, $2, $3, $4, $5)',
-    [
-      teamId,
-      entry.keyId,
-      entry.action,
-      entry.target,
-      entry.detail ? JSON.stringify(entry.detail) : null,
-    ],
+    [teamId, entry.keyId, entry.action, entry.target, entry.detail ? JSON.stringify(entry.detail) : null],
   );
 }

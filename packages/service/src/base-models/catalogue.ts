@@ -17,15 +17,13 @@ export interface LocalBaseModel {
   config: Record<string, unknown>;
   generationConfig: BaseModel['generationConfig'];
   tokenizerFiles: BaseModel['tokenizerFiles'];
-  /** Linear, embedding and norm modules by HF name, to resolve target_modules against. */
-  tensorShapes: Map<string, number[]>;
   /** SHA-256 over the weights; computed once and cached. */
   digest(): Promise<string>;
 }
 
 /** The models that may be fine-tuned or called: never a path or a pattern from a request. */
 export interface BaseModelCatalogue {
-  /** The bundled model, the operator's entries, and Hub models fetched before. */
+  /** The bundled model, the operator's entries, and Hub ids allowed by their whole name. */
   list(): Promise<BaseModelEntry[]>;
   /** Whether the id names an entry or matches an allowed Hub pattern; downloads nothing. */
   has(id: string): Promise<boolean>;
@@ -33,5 +31,8 @@ export interface BaseModelCatalogue {
    * The model, fetched first if it must be. Null: the id names none. Throws GraftError when it cannot be fetched or
    * read (system fault).
    */
-  get(id: string, options?: { onProgress?: (message: string) => void; signal?: AbortSignal }): Promise<LocalBaseModel | null>;
+  get(
+    id: string,
+    options?: { onProgress?: (message: string) => void; signal?: AbortSignal },
+  ): Promise<LocalBaseModel | null>;
 }

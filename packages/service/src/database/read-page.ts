@@ -41,7 +41,9 @@ export async function readPage<T extends object>(
       query.after,
     ]);
     if (!rowCount) {
-      throw new GraftError('invalid_cursor', `No such object to list after: ${query.after}`, { param: 'after' });
+      throw new GraftError('invalid_cursor', `No such object to list after: ${query.after}`, {
+        param: 'after',
+      });
     }
     conditions.push(`(${table}.${orderBy}, ${table}.id) ${order === 'desc' ? '<' : '>'} (${cursor})`);
   }

@@ -1,5 +1,10 @@
 import { randomInt } from 'node:crypto';
-import { GraftError, type Hyperparameters, type PeftConfig, type TrainingOptions } from '@graft/peft-core/config';
+import {
+  GraftError,
+  type Hyperparameters,
+  type PeftConfig,
+  type TrainingOptions,
+} from '@graft/peft-core/config';
 import type pg from 'pg';
 import { insertAudit } from '../audit/insert-audit.ts';
 import type { Database } from '../database/database.ts';
@@ -89,7 +94,9 @@ async function findEarlier(tx: pg.PoolClient, teamId: string, input: NewJob): Pr
   if (!input.idempotencyKey && !input.isRetry) return null;
   // Two identical requests at once: the second waits here and then finds the first one's rows.
   const token = input.idempotencyKey ?? `${input.keyId}:${input.requestHash}`;
-  await tx.query('SELECT pg_advisory_xact_lock(hashtextextended($1, 0))', [`graft:create:${teamId}:${token}`]);
+  await tx.query('SELECT pg_advisory_xact_lock(hashtextextended($1, 0))', [
+    `graft:create:${teamId}:${token}`,
+  ]);
 
   if (input.idempotencyKey) {
     const { rows } = await tx.query<Job & { earlierHash: string }>(

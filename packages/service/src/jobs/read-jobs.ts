@@ -1,5 +1,5 @@
-import { readPage, type Page } from '../database/read-page.ts';
 import type { Database } from '../database/database.ts';
+import { type Page, readPage } from '../database/read-page.ts';
 import { type Job, jobColumns } from './job.ts';
 
 /** Null: no such job in this team. */
@@ -18,7 +18,13 @@ export async function listJobs(
   options: { after?: string | undefined; limit: number; metadata?: Record<string, string> | undefined },
 ): Promise<Page<Job>> {
   const filters = options.metadata ? [{ sql: 'metadata @>', value: JSON.stringify(options.metadata) }] : [];
-  return await readPage<Job>(db, teamId, { table: 'jobs', columns: jobColumns, filters, order: 'desc', ...options });
+  return await readPage<Job>(db, teamId, {
+    table: 'jobs',
+    columns: jobColumns,
+    filters,
+    order: 'desc',
+    ...options,
+  });
 }
 
 /**

@@ -1,7 +1,7 @@
 import type { Database } from '../database/database.ts';
+import { runExclusive } from '../database/run-exclusive.ts';
 import type { ServiceEnv } from '../env.ts';
 import { createApiKey } from '../keys/create-api-key.ts';
-import { runExclusive } from '../database/run-exclusive.ts';
 import type { Secrets } from '../secrets.ts';
 import { createTeam, findTeam } from './team-records.ts';
 

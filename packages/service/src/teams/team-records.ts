@@ -35,8 +35,7 @@ export async function createTeam(
       [newId('team'), input.name, input.runningLimit ?? null],
     );
     const team = rows[0];
-    if (!team)
-      throw new GraftError('team_exists', `There is a team named ${input.name}.`, { param: 'name' });
+    if (!team) throw new GraftError('team_exists', `There is a team named ${input.name}.`, { param: 'name' });
     await insertAudit(tx, team.id, { keyId: null, action: 'team.create', target: team.id });
     return team;
   });

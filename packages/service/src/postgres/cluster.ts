@@ -1,0 +1,260 @@
+import { execFile, spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import {
+  chownSync,
+  closeSync,
+  existsSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { rename, rm } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { promisify } from 'node:util';
+import pg from 'pg';
+import { locatePostgresBinaries } from './postgres-binaries.ts';
+import { commandName, processIdentity } from './process-identity.ts';
+import { chooseUser, placeBinaries, placeCluster, type RunAs } from './run-as.ts';
+
+/** One database cluster and its server: <folder>/server.json holds how to reach it. */
+export interface Cluster {
+  folder: string;
+  /** PGDATA. */
+  dataFolder: string;
+  /** Folder with bin, lib and share. */
+  native: string;
+  user: RunAs;
+  port: number;
+  password: string;
+}
+
+export interface Postmaster {
+  pid: number;
+  /** See `processIdentity`. */
+  identity: string;
+  /** It ran already: another process, or one that died, had started it. */
+  adopted: boolean;
+}
+
+const superuser = 'graft';
+
+export function clusterUrl(cluster: Pick<Cluster, 'port' | 'password'>, database: string): string {
+  return `postgresql://${superuser}:${cluster.password}@127.0.0.1:${cluster.port}/${database}`;
+}
+
+/** Finds the cluster of a folder, made at the first call. To be called under the folder's lock, as all below. */
+export async function openCluster(folder: string): Promise<Cluster> {
+  const user = await chooseUser();
+  const native = await placeBinaries(await locatePostgresBinaries(), user);
+  const dataFolder = placeCluster(folder, user);
+  const settings = path.join(folder, 'server.json');
+  const exists = existsSync(path.join(dataFolder, 'PG_VERSION'));
+  if (exists && !existsSync(settings)) {
+    throw new Error(`${dataFolder} holds a database, but ${settings}, which holds its password, is gone.`);
+  }
+  if (!exists) {
+    const cluster = {
+      folder,
+      dataFolder,
+      native,
+      user,
+      port: await freePort(),
+      password: randomBytes(24).toString('hex'),
+    };
+    await initialise(cluster);
+    return cluster;
+  }
+  const { port, password } = JSON.parse(readFileSync(settings, 'utf8')) as { port: number; password: string };
+  return { folder, dataFolder, native, user, port, password };
+}
+
+function saveSettings(cluster: Cluster): void {
+  const draft = path.join(cluster.folder, 'server.json');
+  writeFileSync(draft, JSON.stringify({ port: cluster.port, password: cluster.password }), { mode: 0o600 });
+}
+
+/** initdb beside the final place, then one rename: a start that is cut off leaves no half cluster. */
+async function initialise(cluster: Cluster): Promise<void> {
+  const { user, dataFolder } = cluster;
+  const draft = `${dataFolder}.new`;
+  await rm(draft, { recursive: true, force: true });
+  const passwordFile = `${dataFolder}.password`;
+  rmSync(passwordFile, { force: true });
+  writeFileSync(passwordFile, `${cluster.password}\n`, { mode: 0o600 });
+  if (user.uid !== undefined) chownSync(passwordFile, user.uid, user.gid!);
+  try {
+    await promisify(execFile)(
+      path.join(cluster.native, 'bin', 'initdb'),
+      [
+        '-D',
+        draft,
+        '-U',
+        superuser,
+        '-A',
+        'scram-sha-256',
+        `--pwfile=${passwordFile}`,
+        '-E',
+        'UTF8',
+        '--locale=C',
+      ],
+      { env: serverEnvironment(), cwd: '/', ...user },
+    );
+  } catch (error) {
+    const { stderr } = error as { stderr?: string };
+    throw new Error(`Postgres could not make its database folder: ${stderr || (error as Error).message}`);
+  } finally {
+    rmSync(passwordFile, { force: true });
+  }
+  saveSettings(cluster);
+  await rename(draft, dataFolder);
+}
+
+/** Nothing of ours but what the binaries need; no PG* variable of the user's leaks in. */
+function serverEnvironment(): NodeJS.ProcessEnv {
+  return { PATH: process.env.PATH, LC_ALL: 'C', TZ: 'UTC' };
+}
+
+/**
+ * Makes sure that the server runs and takes connections: adopts one that does, recovers from one that was killed.
+ * May change `cluster.port` when another program has taken it since.
+ */
+export async function ensurePostmaster(cluster: Cluster): Promise<Postmaster> {
+  const found = await adopt(cluster);
+  if (found) return found;
+  if (!(await isFree(cluster.port))) {
+    cluster.port = await freePort();
+    saveSettings(cluster);
+  }
+  for (const end = performance.now() + 60_000; ; await sleep(250)) {
+    const outcome = await start(cluster);
+    if (typeof outcome !== 'string') return outcome;
+    // Children of a killed server hold its shared memory for a moment longer.
+    if (!/shared memory block|lock file/.test(outcome) || performance.now() > end) {
+      throw new Error(`Postgres did not start: ${outcome.trim()}`);
+    }
+  }
+}
+
+async function adopt(cluster: Cluster): Promise<Postmaster | null> {
+  const lockFile = path.join(cluster.dataFolder, 'postmaster.pid');
+  if (!existsSync(lockFile)) return null;
+  // Lines: pid, data folder, start time, port, …
+  const lines = readFileSync(lockFile, 'utf8').split('\n');
+  const pid = Number(lines[0]);
+  const identity = processIdentity(pid);
+  if (identity === null || commandName(pid) !== 'postgres') {
+    // The machine or the server went down hard. Postgres itself would not dare when a zombie or a stranger has the pid.
+    rmSync(lockFile, { force: true });
+    return null;
+  }
+  if (Number(lines[3]) > 0) cluster.port = Number(lines[3]);
+  for (const end = performance.now() + 60_000; performance.now() < end; await sleep(50)) {
+    if (await answers(cluster)) return { pid, identity, adopted: true };
+    if (processIdentity(pid) !== identity) return await adopt(cluster);
+  }
+  throw new Error(`Postgres (process ${pid}) runs on ${cluster.dataFolder} but does not answer.`);
+}
+
+/** The server, or what it said when it ended early. */
+async function start(cluster: Cluster): Promise<Postmaster | string> {
+  const logFile = path.join(cluster.folder, 'postgres.log');
+  if (existsSync(logFile) && statSync(logFile).size > 5 * 2 ** 20) rmSync(logFile);
+  const log = openSync(logFile, 'a', 0o600);
+  const logStart = statSync(logFile).size;
+  const settings = [
+    'listen_addresses=127.0.0.1',
+    'unix_socket_directories=',
+    'max_connections=100',
+    'shared_buffers=64MB',
+  ];
+  const child = spawn(
+    path.join(cluster.native, 'bin', 'postgres'),
+    ['-D', cluster.dataFolder, '-p', String(cluster.port), ...settings.flatMap((setting) => ['-c', setting])],
+    // A process group of its own: Ctrl-C must not reach it before API and worker have drained. Its log is a file: a
+    // pipe would break with us.
+    { env: serverEnvironment(), cwd: '/', ...cluster.user, detached: true, stdio: ['ignore', log, log] },
+  );
+  closeSync(log);
+  child.unref();
+  let ended = false;
+  child.once('exit', () => {
+    ended = true;
+  });
+  child.once('error', () => {
+    ended = true;
+  });
+  for (const end = performance.now() + 60_000; !ended && performance.now() < end; await sleep(25)) {
+    if (!(await answers(cluster))) continue;
+    const identity = child.pid === undefined ? null : processIdentity(child.pid);
+    if (identity !== null) return { pid: child.pid!, identity, adopted: false };
+  }
+  return readFileSync(logFile).subarray(logStart).toString('utf8').slice(-2000);
+}
+
+async function answers(cluster: Cluster): Promise<boolean> {
+  const client = new pg.Client({
+    connectionString: clusterUrl(cluster, 'postgres'),
+    connectionTimeoutMillis: 2_000,
+  });
+  client.on('error', () => {});
+  try {
+    await client.connect();
+    return true;
+  } catch (error) {
+    // 28P01: it answers, but is not ours or has another password; anything else is still starting or away.
+    if ((error as { code?: string }).code === '28P01') {
+      throw new Error(
+        `Postgres on port ${cluster.port} does not take the password of ${cluster.folder}/server.json.`,
+      );
+    }
+    return false;
+  } finally {
+    await client.end().catch(() => {});
+  }
+}
+
+/** Makes the database unless it exists. */
+export async function ensureDatabase(cluster: Cluster, name: string): Promise<void> {
+  const client = new pg.Client({ connectionString: clusterUrl(cluster, 'postgres') });
+  await client.connect();
+  try {
+    const { rowCount } = await client.query('SELECT 1 FROM pg_database WHERE datname = $1', [name]);
+    if (!rowCount) await client.query(`CREATE DATABASE ${pg.escapeIdentifier(name)}`);
+  } finally {
+    await client.end();
+  }
+}
+
+/** Fast shutdown: sessions are ended, everything is written. After 20 s without an end, an immediate one. */
+export async function stopPostmaster({ pid, identity }: Postmaster): Promise<void> {
+  for (const signal of ['SIGINT', 'SIGQUIT'] as const) {
+    if (processIdentity(pid) !== identity) return;
+    process.kill(pid, signal);
+    for (const end = performance.now() + 20_000; performance.now() < end; await sleep(20)) {
+      if (processIdentity(pid) !== identity) return;
+    }
+  }
+}
+
+async function freePort(): Promise<number> {
+  return await new Promise((resolve, reject) => {
+    const server = createServer();
+    server.once('error', reject);
+    server.listen(0, '127.0.0.1', () => {
+      const address = server.address();
+      server.close(() => resolve(typeof address === 'object' && address ? address.port : 0));
+    });
+  });
+}
+
+async function isFree(port: number): Promise<boolean> {
+  return await new Promise((resolve) => {
+    const server = createServer();
+    server.once('error', () => resolve(false));
+    server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)));
+  });
+}

@@ -1,0 +1,52 @@
+import { randomBytes } from 'node:crypto';
+import { link, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { isRunning, processIdentity } from './process-identity.ts';
+
+/**
+ * Runs `work` while this process alone holds `<folder>/lock`. The lock of a process that died is broken. For the
+ * moments before a database can lock anything.
+ */
+export async function withFolderLock<T>(folder: string, work: () => Promise<T>): Promise<T> {
+  const lock = path.join(folder, 'lock');
+  const draft = `${lock}.${randomBytes(6).toString('hex')}`;
+  await writeFile(draft, processIdentity(process.pid) ?? String(process.pid), { mode: 0o600 });
+  try {
+    await take(lock, draft);
+  } finally {
+    await rm(draft, { force: true });
+  }
+  try {
+    return await work();
+  } finally {
+    await rm(lock, { force: true });
+  }
+}
+
+async function take(lock: string, draft: string): Promise<void> {
+  for (const end = performance.now() + 120_000; performance.now() < end; await sleep(25)) {
+    try {
+      await link(draft, lock);
+      return;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+    }
+    const owner = await readFile(lock, 'utf8').catch(() => null);
+    if (owner !== null && !isRunning(owner)) await breakLock(lock, owner);
+  }
+  throw new Error(`Another process has held ${lock} for two minutes.`);
+}
+
+async function breakLock(lock: string, deadOwner: string): Promise<void> {
+  const grave = `${lock}.${randomBytes(6).toString('hex')}`;
+  try {
+    await rename(lock, grave);
+  } catch {
+    return;
+  }
+  // Between the look and the rename another may have broken the lock and taken it: then it goes back.
+  const found = await readFile(grave, 'utf8');
+  if (found !== deadOwner) await link(grave, lock).catch(() => {});
+  await rm(grave, { force: true });
+}

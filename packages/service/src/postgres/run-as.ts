@@ -1,0 +1,64 @@
+import { execFileSync, spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { chownSync, existsSync, mkdirSync } from 'node:fs';
+import { cp, readFile, rename, rm } from 'node:fs/promises';
+import path from 'node:path';
+import type { PostgresBinaries } from './postgres-binaries.ts';
+
+/** The user Postgres runs as: empty for this process's own. */
+export type RunAs = { uid?: number; gid?: number };
+
+/** Where root keeps what an unprivileged user cannot reach in place, e.g. under a home folder. */
+const sharedFolder = '/var/lib/graft';
+
+/** Postgres refuses to run as root: then it runs as the user `postgres`, or `nobody`. */
+export async function chooseUser(): Promise<RunAs> {
+  if (process.getuid?.() !== 0) return {};
+  const lines = (await readFile('/etc/passwd', 'utf8')).split('\n').map((line) => line.split(':'));
+  for (const name of ['postgres', 'nobody']) {
+    const entry = lines.find((fields) => fields[0] === name);
+    if (entry) return { uid: Number(entry[2]), gid: Number(entry[3]) };
+  }
+  const id = (flag: string) => Number(execFileSync('id', [flag, 'nobody'], { encoding: 'utf8' }));
+  return { uid: id('-u'), gid: id('-g') };
+}
+
+function canReach(file: string, user: RunAs): boolean {
+  return spawnSync('/bin/sh', ['-c', 'test -x "$0"', file], { ...user, cwd: '/' }).status === 0;
+}
+
+/** `<folder>/cluster`, or a place that the user can reach when that is not one. Its parent exists and is the user's. */
+export function placeCluster(folder: string, user: RunAs): string {
+  if (user.uid === undefined) return path.join(folder, 'cluster');
+  if (canReach(folder, user)) {
+    // A folder of its own below: the files beside it, the password among them, stay root's.
+    const home = path.join(folder, 'server');
+    makeFor(home, user);
+    return path.join(home, 'cluster');
+  }
+  const home = path.join(sharedFolder, createHash('sha256').update(folder).digest('hex').slice(0, 16));
+  makeFor(home, user);
+  return path.join(home, 'cluster');
+}
+
+function makeFor(folder: string, user: RunAs): void {
+  mkdirSync(folder, { recursive: true, mode: 0o755 });
+  chownSync(folder, user.uid!, user.gid!);
+}
+
+/** Folder with bin, lib and share that the user can execute: the one npm made, or a copy. */
+export async function placeBinaries(binaries: PostgresBinaries, user: RunAs): Promise<string> {
+  if (user.uid === undefined || canReach(path.join(binaries.native, 'bin', 'postgres'), user)) {
+    return binaries.native;
+  }
+  const copy = path.join(sharedFolder, `postgres-${binaries.version}`);
+  if (existsSync(copy)) return copy;
+  const draft = `${copy}.${process.pid}`;
+  mkdirSync(sharedFolder, { recursive: true, mode: 0o755 });
+  await cp(binaries.native, draft, { recursive: true, verbatimSymlinks: true });
+  await rename(draft, copy).catch(async (error: NodeJS.ErrnoException) => {
+    await rm(draft, { recursive: true, force: true });
+    if (error.code !== 'ENOTEMPTY' && error.code !== 'EEXIST') throw error;
+  });
+  return copy;
+}

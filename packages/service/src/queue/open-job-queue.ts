@@ -1,0 +1,178 @@
+import { createPostgresBackend, Queue, Worker } from 'bullmq';
+import { Redis } from 'ioredis';
+import type pg from 'pg';
+import type { Logger } from 'pino';
+import type { Lease } from '../jobs/job.ts';
+import type { JobQueue } from './job-queue.ts';
+
+interface QueueSettings {
+  sql: pg.Pool;
+  databaseUrl: string;
+  /** Absent: BullMQ's Postgres backend in the schema `bullmq` of the same database. */
+  redisUrl: string | undefined;
+  log: Logger;
+}
+
+const queueName = 'jobs';
+
+/** A ring that was answered is forgotten, whatever came of it: Postgres knows. */
+const ringOptions = { attempts: 1, removeOnComplete: true, removeOnFail: true };
+
+/** Opens the doorbell. A Redis that is down now only makes `ring` reject until it is back. */
+export async function openJobQueue(settings: QueueSettings): Promise<JobQueue> {
+  const warn = rarely((error: Error) => settings.log.warn({ err: error }, 'the queue is in trouble'));
+  return settings.redisUrl === undefined
+    ? await openOnPostgres(settings, warn)
+    : await openOnRedis(settings, warn);
+}
+
+async function openOnPostgres(
+  { databaseUrl, log }: QueueSettings,
+  warn: (error: Error) => void,
+): Promise<JobQueue> {
+  const connection = (max: number) => ({
+    connectionString: databaseUrl,
+    migrate: true,
+    max,
+    keepAlive: true,
+    connectionTimeoutMillis: 2_000,
+    query_timeout: 10_000,
+    application_name: 'graft-queue',
+  });
+  const queue = new Queue(queueName, { connection: connection(2) }, createPostgresBackend);
+  queue.on('error', warn);
+  await queue.waitUntilReady();
+  return assemble(log, warn, {
+    backend: 'postgres',
+    queue,
+    createWorker: (processor, concurrency) =>
+      new Worker(queueName, processor, { connection: connection(4), concurrency }, createPostgresBackend),
+    closeConnections: () => {},
+  });
+}
+
+async function openOnRedis(
+  { sql, redisUrl, log }: QueueSettings,
+  warn: (error: Error) => void,
+): Promise<JobQueue> {
+  // Two Grafts on one Redis stay apart by the id that each one's Postgres holds.
+  const { rows } = await sql.query<{ id: string }>('SELECT id FROM installation');
+  const prefix = `graft-${rows[0]!.id.slice(0, 8)}`;
+  // Never wait for a Redis that is away or hangs: a ring that fails is rung again by the reconciler.
+  const producer = new Redis(redisUrl!, {
+    maxRetriesPerRequest: 1,
+    enableOfflineQueue: false,
+    commandTimeout: 2_000,
+    connectTimeout: 2_000,
+  });
+  producer.on('error', warn);
+  await new Promise<void>((resolve) => {
+    const timer = setTimeout(resolve, 2_000);
+    producer.once('ready', () => {
+      clearTimeout(timer);
+      resolve();
+    });
+    producer.once('close', () => {
+      clearTimeout(timer);
+      resolve();
+    });
+  });
+  const queue = new Queue(queueName, { connection: producer, prefix, skipWaitingForReady: true });
+  queue.on('error', warn);
+  const consumers: Redis[] = [];
+  return assemble(log, warn, {
+    backend: 'redis',
+    queue,
+    createWorker: (processor, concurrency) => {
+      // A consumer has nothing to reject: it waits for Redis to come back.
+      const connection = new Redis(redisUrl!, { maxRetriesPerRequest: null, connectTimeout: 2_000 });
+      connection.on('error', warn);
+      consumers.push(connection);
+      return new Worker(queueName, processor, { connection, prefix, concurrency });
+    },
+    closeConnections: () => {
+      for (const connection of [...consumers, producer]) connection.disconnect();
+    },
+  });
+}
+
+/** What is used of BullMQ, alike on both of its backends. */
+interface Backend {
+  backend: JobQueue['backend'];
+  queue: {
+    add(name: string, data: Lease, options: object): Promise<unknown>;
+    getWaitingCount(): Promise<number>;
+    close(): Promise<void>;
+  };
+  createWorker(
+    processor: (job: { data: Lease }) => Promise<void>,
+    concurrency: number,
+  ): { on(event: 'error', listener: (error: Error) => void): unknown; close(): Promise<void> };
+  closeConnections(): void;
+}
+
+function assemble(
+  log: Logger,
+  warn: (error: Error) => void,
+  { backend, queue, createWorker, closeConnections }: Backend,
+): JobQueue {
+  return {
+    backend,
+    ring: async (lease) => {
+      // All digits or a colon would not do as an id. While this ring is not answered, ringing again changes nothing.
+      const { id, epoch } = lease;
+      await withinSeconds(5, queue.add('job', { id, epoch }, { ...ringOptions, jobId: `${id}_${epoch}` }));
+    },
+    consume: async (handler, { concurrency }) => {
+      const closing = new AbortController();
+      const running = new Set<Promise<void>>();
+      const worker = createWorker(async ({ data }) => {
+        const work = handler(data, closing.signal).catch((error: unknown) => {
+          log.error({ err: error, jobId: data.id, leaseEpoch: data.epoch }, 'handling a ring failed');
+        });
+        running.add(work);
+        await work.finally(() => running.delete(work));
+      }, concurrency);
+      worker.on('error', warn);
+      return {
+        close: async () => {
+          closing.abort();
+          const closed = worker.close();
+          await Promise.all(running);
+          // With the backend away BullMQ would wait for it; everything that matters is done by now.
+          await withinSeconds(2, closed).catch(warn);
+        },
+      };
+    },
+    depth: async () => await withinSeconds(5, queue.getWaitingCount()),
+    close: async () => {
+      await withinSeconds(2, queue.close()).catch(warn);
+      closeConnections();
+    },
+  };
+}
+
+async function withinSeconds<T>(seconds: number, work: Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(
+      () => reject(new Error(`the queue did not answer within ${seconds} s`)),
+      seconds * 1000,
+    );
+  });
+  try {
+    return await Promise.race([work, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** At most one call in half a minute gets through: a queue that is down fails several times a second. */
+function rarely<T>(act: (value: T) => void): (value: T) => void {
+  let last = Number.NEGATIVE_INFINITY;
+  return (value) => {
+    if (performance.now() - last < 30_000) return;
+    last = performance.now();
+    act(value);
+  };
+}

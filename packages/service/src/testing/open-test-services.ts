@@ -1,0 +1,60 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { Redis } from 'ioredis';
+import { pino } from 'pino';
+import { loadServiceEnv } from '../env.ts';
+import { type OpenOptions, openServices, type Services } from '../services.ts';
+import { createTestDatabase } from './test-database.ts';
+
+/**
+ * Real services for one test file: an own migrated database, an own temporary data folder, the queue on REDIS_URL
+ * when that is set and on Postgres otherwise, leases of 5 s with heartbeats and sweeps of 1 s. `close` removes all of
+ * it. `env` overrides variables.
+ */
+export async function openTestServices(
+  options: { role?: OpenOptions['role']; env?: NodeJS.ProcessEnv } = {},
+): Promise<Services> {
+  const database = await createTestDatabase();
+  const dataDir = await mkdtemp(path.join(tmpdir(), 'graft-test-data-'));
+  const env = loadServiceEnv({
+    REDIS_URL: process.env.REDIS_URL,
+    XDG_CACHE_HOME: process.env.XDG_CACHE_HOME,
+    GRAFT_CACHE_DIR: process.env.GRAFT_CACHE_DIR,
+    GRAFT_LEASE_SECONDS: '5',
+    GRAFT_HEARTBEAT_SECONDS: '1',
+    GRAFT_SWEEP_SECONDS: '1',
+    ...options.env,
+    DATABASE_URL: database.url,
+    GRAFT_DATA_DIR: dataDir,
+  });
+  const services = await openServices({
+    role: options.role ?? 'api',
+    env,
+    log: pino({ level: process.env.TEST_LOG_LEVEL ?? 'silent' }),
+  });
+  const { rows } = await services.sql.query<{ id: string }>('SELECT id FROM installation');
+  const prefix = `graft-${rows[0]!.id.slice(0, 8)}`;
+  return {
+    ...services,
+    close: async () => {
+      await services.close();
+      if (env.redisUrl) await removeRedisKeys(env.redisUrl, prefix);
+      await database.drop();
+      await rm(dataDir, { recursive: true, force: true });
+    },
+  };
+}
+
+async function removeRedisKeys(url: string, prefix: string): Promise<void> {
+  const redis = new Redis(url, { maxRetriesPerRequest: 1 });
+  redis.on('error', () => {});
+  try {
+    const keys = await redis.keys(`${prefix}:*`);
+    if (keys.length > 0) await redis.unlink(...keys);
+  } catch {
+    // A test may have taken its Redis down.
+  } finally {
+    redis.disconnect();
+  }
+}
