@@ -22,6 +22,12 @@ export interface FileObject {
   status: 'uploaded' | 'processed' | 'error';
   status_details?: string | null;
   expires_at?: number | null;
+  /** Hexadecimal. */
+  sha256: string;
+  /** What its lines are: chat, prompt_completion or text. */
+  format: string | null;
+  /** Training examples in it. */
+  examples: number | null;
 }
 
 export interface Deleted {
@@ -57,10 +63,12 @@ export interface JobCreateParams {
 
 export interface JobProgress {
   step: number;
-  total_steps: number | null;
-  epoch: number | null;
-  tokens: number | null;
-  tokens_per_second: number | null;
+  total_steps: number;
+  /** Training epochs done, a fraction included. */
+  epoch: number;
+  /** Trained so far. */
+  tokens: number;
+  tokens_per_second: number;
   seconds_remaining: number | null;
 }
 
@@ -81,7 +89,7 @@ export interface FineTuningJob {
   result_files: string[];
   seed: number;
   /** `fault` tells whose it is: the user's (the data, the options) or the system's. */
-  error: { code: string; message: string; param: string | null; fault?: 'user' | 'system' } | null;
+  error: { code: string; message: string; param: string | null; fault: 'user' | 'system' } | null;
   estimated_finish?: number | null;
   metadata?: Record<string, string> | null;
   peft: PeftOptions;
@@ -97,7 +105,7 @@ export interface JobEvent {
   level: 'info' | 'warn' | 'error';
   message: string;
   type: 'message' | 'metrics';
-  data: Record<string, unknown> | null;
+  data: Record<string, unknown>;
 }
 
 export interface JobCheckpoint {
@@ -125,7 +133,12 @@ export interface Model {
   id: string;
   object: 'model';
   created: number;
+  /** `graft` for a base model, else the team. */
   owned_by: string;
+  /** Null for a base model, as are the next two. */
+  base_model: string | null;
+  adapter: { id: string; version: number } | null;
+  job: string | null;
 }
 
 export interface ChatMessage {
@@ -220,15 +233,18 @@ export interface AdapterVersion {
   object: 'adapter.version';
   created_at: number;
   adapter_id: string;
+  adapter_name: string;
   version: number;
   /** `ft:…`, what a completion takes as `model`. */
   model: string;
-  job_id: string;
-  /** Content address of the files together. */
+  base_model: string;
+  fine_tuning_job_id: string;
+  /** SHA-256 over the sorted lines `<sha256> <bytes> <path>` of the files. */
   digest: string;
   bytes: number;
   files: { path: string; bytes: number; sha256: string }[];
   peft: PeftOptions;
   lineage: Record<string, unknown>;
   metrics: Record<string, unknown> | null;
+  download_path: string;
 }

@@ -1,6 +1,6 @@
 import { PageList } from '../page-list.ts';
 import type { Transport } from '../transport.ts';
-import type { Adapter, AdapterVersion } from '../wire-objects.ts';
+import type { Adapter, AdapterVersion, Model } from '../wire-objects.ts';
 import { AdapterDownload, type DownloadOptions } from './adapter-download.ts';
 
 export class Adapters {
@@ -18,6 +18,13 @@ export class Adapters {
 
   retrieve(id: string): Promise<Adapter> {
     return this.#transport.json({ method: 'GET', path: adapterPath(id) });
+  }
+
+  /** The version behind a fine-tuned model's name (`ft:…`); null for a base model. */
+  async retrieveVersionOf(model: string): Promise<AdapterVersion | null> {
+    const path = `/models/${encodeURIComponent(model)}`;
+    const { adapter } = await this.#transport.json<Model>({ method: 'GET', path });
+    return adapter === null ? null : this.versions.retrieve(adapter.id, adapter.version);
   }
 
   /** A tar of the version's files, as Hugging Face PEFT reads them. */

@@ -1,0 +1,36 @@
+import type { GraftClient } from '@graft/client';
+import { readProfile } from './profile.ts';
+import { UsageError } from './usage-error.ts';
+
+export interface ConnectionOptions {
+  baseUrl?: string;
+  apiKey?: string;
+}
+
+/** http://127.0.0.1:8000/v1, where `npm start` listens. */
+export const DEFAULT_BASE_URL = 'http://127.0.0.1:8000/v1';
+
+/** Flags before environment before saved profile. A saved key goes to the base URL it was saved for only. */
+export async function connect(options: ConnectionOptions): Promise<GraftClient> {
+  const { GraftClient } = await import('@graft/client');
+  const chosenUrl = options.baseUrl ?? (process.env.GRAFT_BASE_URL || undefined);
+  const chosenKey = options.apiKey ?? (process.env.GRAFT_API_KEY || undefined);
+  const profile = chosenUrl === undefined || chosenKey === undefined ? readProfile() : null;
+  const baseUrl = chosenUrl ?? profile?.baseUrl ?? DEFAULT_BASE_URL;
+  const savedKey = profile !== null && sameUrl(profile.baseUrl, baseUrl) ? profile.apiKey : undefined;
+  const apiKey = chosenKey ?? savedKey;
+  if (apiKey === undefined) {
+    const saved = profile === null ? '' : ` (the saved key is for ${profile.baseUrl})`;
+    throw new UsageError(
+      `No API key for ${baseUrl}${saved}. Set GRAFT_API_KEY, pass --api-key, or run \`graft login\`.`,
+    );
+  }
+  try {
+    return new GraftClient({ baseUrl, apiKey, maxRetries: 4 });
+  } catch (error) {
+    if (error instanceof TypeError) throw new UsageError(error.message);
+    throw error;
+  }
+}
+
+const sameUrl = (a: string, b: string): boolean => a.replace(/\/+$/, '') === b.replace(/\/+$/, '');

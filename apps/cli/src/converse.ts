@@ -1,0 +1,73 @@
+import { createInterface } from 'node:readline/promises';
+import type { ChatMessage, GraftClient } from '@graft/client';
+import { type ChatOptions, samplingOf, systemMessages } from './chat-request.ts';
+import { explainError } from './explain-error.ts';
+import type { Output } from './output.ts';
+
+/** A conversation in the terminal: the model sees all of it. Ctrl-C ends an answer, Ctrl-D the conversation. */
+export async function converse(client: GraftClient, options: ChatOptions, output: Output): Promise<void> {
+  const { paint } = output;
+  const lines = createInterface({ input: process.stdin, output: process.stdout });
+  let messages = systemMessages(options);
+  let answering: AbortController | null = null;
+  let closed = false;
+  lines.on('close', () => {
+    closed = true;
+  });
+  lines.on('SIGINT', () => {
+    if (answering === null) lines.close();
+    else answering.abort();
+  });
+  output.note(
+    paint.dim(`${options.model}. /reset begins anew, Ctrl-C ends an answer, Ctrl-D or /exit leaves.`),
+  );
+
+  while (!closed) {
+    const text = await question(lines, paint.bold('> '));
+    if (text === null || text === '/exit') break;
+    if (text === '') continue;
+    if (text === '/reset') {
+      messages = systemMessages(options);
+      output.note(paint.dim('Begun anew.'));
+      continue;
+    }
+    const asked: ChatMessage[] = [...messages, { role: 'user', content: text }];
+    answering = new AbortController();
+    let answer = '';
+    try {
+      const stream = await client.chat.completions.create(
+        { ...samplingOf(options), messages: asked, stream: true },
+        { signal: answering.signal },
+      );
+      for await (const chunk of stream) {
+        const piece = chunk.choices[0]?.delta.content ?? '';
+        answer += piece;
+        process.stdout.write(piece);
+      }
+    } catch (error) {
+      // A question that failed, or was taken back, is not part of the conversation.
+      if (!answering.signal.aborted)
+        output.note(`${answer === '' ? '' : '\n'}${explainError(error).message}`);
+    }
+    answering = null;
+    if (answer !== '') {
+      process.stdout.write('\n');
+      messages = [...asked, { role: 'assistant', content: answer }];
+    }
+  }
+  lines.close();
+}
+
+/** Null at the end of the input. */
+async function question(lines: ReturnType<typeof createInterface>, prompt: string): Promise<string | null> {
+  const gone = new AbortController();
+  const onClose = () => gone.abort();
+  lines.once('close', onClose);
+  try {
+    return (await lines.question(prompt, { signal: gone.signal })).trim();
+  } catch {
+    return null;
+  } finally {
+    lines.off('close', onClose);
+  }
+}

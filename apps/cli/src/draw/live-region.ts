@@ -1,0 +1,68 @@
+/** The terminal that is drawn on: process.stderr, or a stand-in. */
+export interface Terminal {
+  isTTY?: boolean;
+  columns?: number;
+  rows?: number;
+  write(text: string): unknown;
+}
+
+const HIDE_CURSOR = '\x1b[?25l';
+const SHOW_CURSOR = '\x1b[?25h';
+const CLEAR_BELOW = '\x1b[J';
+const CLEAR_REST_OF_LINE = '\x1b[K';
+
+/** Lines at the bottom of a terminal that are drawn again in place. */
+export class LiveRegion {
+  readonly #terminal: Terminal;
+  #drawnLines = 0;
+  #cursorHidden = false;
+
+  constructor(terminal: Terminal) {
+    this.#terminal = terminal;
+  }
+
+  draw(lines: string[]): void {
+    const width = (this.#terminal.columns ?? 80) - 1;
+    const hide = this.#cursorHidden ? '' : HIDE_CURSOR;
+    this.#cursorHidden = true;
+    // A line that wraps would count as two, and the next drawing would begin in the wrong place.
+    const text = lines.map((line) => `${truncated(line, width)}${CLEAR_REST_OF_LINE}\n`).join('');
+    this.#terminal.write(`${hide}${this.#up()}${text}${CLEAR_BELOW}`);
+    this.#drawnLines = lines.length;
+  }
+
+  /** Takes the lines off the screen, for text that is to stay. The next `draw` puts them below it. */
+  clear(): void {
+    this.#terminal.write(`${this.#up()}${CLEAR_BELOW}${this.#cursorHidden ? SHOW_CURSOR : ''}`);
+    this.#drawnLines = 0;
+    this.#cursorHidden = false;
+  }
+
+  /** Leaves the lines where they are. */
+  end(): void {
+    if (this.#cursorHidden) this.#terminal.write(SHOW_CURSOR);
+    this.#drawnLines = 0;
+    this.#cursorHidden = false;
+  }
+
+  #up(): string {
+    return this.#drawnLines === 0 ? '' : `\x1b[${this.#drawnLines}A\r`;
+  }
+}
+
+/** Cut to `width` visible characters; colours take no room. All our characters are one column wide. */
+function truncated(line: string, width: number): string {
+  let visible = 0;
+  let cut = '';
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: escape sequences are control characters.
+  for (const part of line.split(/(\x1b\[[0-9;]*m)/)) {
+    if (part.startsWith('\x1b[')) {
+      cut += part;
+      continue;
+    }
+    const characters = [...part].slice(0, Math.max(0, width - visible));
+    visible += characters.length;
+    cut += characters.join('');
+  }
+  return cut;
+}

@@ -1,0 +1,34 @@
+/** Loss in nats per labelled token after that step. */
+export interface LossPoint {
+  step: number;
+  loss: number;
+}
+
+/** In order of steps, without losses that are no number (a run that diverged has some). */
+export function drawablePoints(points: readonly LossPoint[]): LossPoint[] {
+  return points
+    .filter((point) => Number.isFinite(point.loss) && Number.isFinite(point.step))
+    .sort((a, b) => a.step - b.step);
+}
+
+/**
+ * Weighted mean around each point, by a Gaussian of a sixtieth of the run. Unlike a moving average it does not
+ * lag behind a falling loss.
+ */
+export function smoothedPoints(points: readonly LossPoint[]): LossPoint[] {
+  const sigma = Math.max(0.5, points.length / 60);
+  const reach = Math.ceil(3 * sigma);
+  const weights = Array.from({ length: reach + 1 }, (_, distance) =>
+    Math.exp(-0.5 * (distance / sigma) ** 2),
+  );
+  return points.map(({ step }, center) => {
+    let sum = 0;
+    let weight = 0;
+    for (let i = Math.max(0, center - reach); i <= Math.min(points.length - 1, center + reach); i++) {
+      const share = weights[Math.abs(i - center)]!;
+      sum += share * points[i]!.loss;
+      weight += share;
+    }
+    return { step, loss: sum / weight };
+  });
+}

@@ -1,0 +1,31 @@
+/** The few text styles that the command uses; `plainPaint` leaves text as it is. */
+export interface Paint {
+  dim(text: string): string;
+  bold(text: string): string;
+  /** The training loss, and the done part of a progress bar. */
+  line(text: string): string;
+  /** Evaluations, and warnings. */
+  mark(text: string): string;
+  good(text: string): string;
+  bad(text: string): string;
+}
+
+const same = (text: string): string => text;
+export const plainPaint: Paint = { dim: same, bold: same, line: same, mark: same, good: same, bad: same };
+
+const sgr = (on: number, off: number) => (text: string) =>
+  text === '' ? '' : `\x1b[${on}m${text}\x1b[${off}m`;
+const colourPaint: Paint = {
+  dim: sgr(2, 22),
+  bold: sgr(1, 22),
+  line: sgr(36, 39),
+  mark: sgr(33, 39),
+  good: sgr(32, 39),
+  bad: sgr(31, 39),
+};
+
+/** Colours on a terminal that takes them; NO_COLOR (no-color.org) turns them off. */
+export function paintFor(stream: { isTTY?: boolean }): Paint {
+  const colours = stream.isTTY === true && !process.env.NO_COLOR && process.env.TERM !== 'dumb';
+  return colours ? colourPaint : plainPaint;
+}

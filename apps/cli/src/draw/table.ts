@@ -1,0 +1,20 @@
+import type { Paint } from './paint.ts';
+
+/** Columns as wide as their widest cell, two spaces apart. `empty` stands for a table without rows. */
+export function table(headings: string[], rows: string[][], paint: Paint, empty: string): string {
+  if (rows.length === 0) return empty;
+  const widths = headings.map((heading, i) => Math.max(heading.length, ...rows.map((row) => row[i]!.length)));
+  const line = (cells: string[]) =>
+    cells
+      .map((cell, i) => (i === cells.length - 1 ? cell : cell.padEnd(widths[i]!)))
+      .join('  ')
+      .trimEnd();
+  return [paint.dim(line(headings)), ...rows.map(line)].join('\n');
+}
+
+/** Names and values below one another. */
+export function fields(entries: [name: string, value: string | null][], paint: Paint): string {
+  const shown = entries.filter((entry): entry is [string, string] => entry[1] !== null);
+  const width = Math.max(...shown.map(([name]) => name.length));
+  return shown.map(([name, value]) => `${paint.dim(name.padEnd(width))}  ${value}`).join('\n');
+}

@@ -1,0 +1,71 @@
+import { LiveRegion, type Terminal } from './live-region.ts';
+import { paintFor } from './paint.ts';
+import { type TrainingState, trainingLine, trainingView } from './training-view.ts';
+
+/** Drawing more often than this only costs time. */
+const REDRAW_MS = 80;
+/** Between two lines in a log. */
+const LINE_MS = 5_000;
+
+/** Shows a run as it goes: drawn in place on a terminal, now and then a line elsewhere. */
+export class TrainingDisplay {
+  readonly #terminal: Terminal;
+  readonly #hint: string;
+  readonly #live: LiveRegion | null;
+  #state: TrainingState | null = null;
+  #shownAt = Number.NEGATIVE_INFINITY;
+  #shownLine = '';
+  #shownStatus = '';
+
+  constructor(terminal: Terminal, options: { hint: string }) {
+    this.#terminal = terminal;
+    this.#hint = options.hint;
+    this.#live = terminal.isTTY === true && process.env.TERM !== 'dumb' ? new LiveRegion(terminal) : null;
+  }
+
+  update(state: TrainingState): void {
+    this.#state = state;
+    const now = performance.now();
+    const finished = state.totalSteps !== null && state.step >= state.totalSteps;
+    const pause = this.#live === null ? LINE_MS : REDRAW_MS;
+    if (now - this.#shownAt < pause && !finished && state.status === this.#shownStatus) return;
+    this.#shownAt = now;
+    this.#shownStatus = state.status;
+    if (this.#live !== null) {
+      this.#draw();
+      return;
+    }
+    const line = trainingLine(state);
+    if (line !== this.#shownLine) this.#terminal.write(`${line}\n`);
+    this.#shownLine = line;
+  }
+
+  /** A line that stays, above what is drawn. */
+  say(text: string): void {
+    this.#live?.clear();
+    this.#terminal.write(`${text}\n`);
+    if (this.#live !== null && this.#state !== null) this.#draw();
+  }
+
+  /** Draws the last state once more and leaves it on the screen, without the hint. */
+  close(): void {
+    if (this.#live === null || this.#state === null) return;
+    this.#live.draw(this.#lines(''));
+    this.#live.end();
+    this.#state = null;
+  }
+
+  #draw(): void {
+    this.#live?.draw(this.#lines(this.#hint));
+  }
+
+  #lines(hint: string): string[] {
+    if (this.#state === null) return [];
+    const lines = trainingView(this.#state, hint, {
+      columns: this.#terminal.columns ?? 80,
+      rows: this.#terminal.rows ?? 24,
+      paint: paintFor(this.#terminal),
+    });
+    return hint === '' ? lines.slice(0, -2) : lines;
+  }
+}

@@ -1,0 +1,34 @@
+import { LiveRegion, type Terminal } from './live-region.ts';
+import { paintFor } from './paint.ts';
+import { progressBar } from './progress-bar.ts';
+import { bytes } from './quantities.ts';
+
+const REDRAW_MS = 80;
+
+/** Progress of one upload or download, on a terminal only: in a log it would be noise. */
+export class TransferDisplay {
+  readonly #terminal: Terminal;
+  readonly #label: string;
+  readonly #live: LiveRegion | null;
+  #shownAt = Number.NEGATIVE_INFINITY;
+
+  constructor(terminal: Terminal, label: string) {
+    this.#terminal = terminal;
+    this.#label = label;
+    this.#live = terminal.isTTY === true && process.env.TERM !== 'dumb' ? new LiveRegion(terminal) : null;
+  }
+
+  update(done: number, total: number | null): void {
+    const now = performance.now();
+    if (this.#live === null || (now - this.#shownAt < REDRAW_MS && done !== total)) return;
+    this.#shownAt = now;
+    const bar =
+      total === null ? '' : `${progressBar(done / Math.max(1, total), 30, paintFor(this.#terminal))}  `;
+    const of = total === null ? '' : ` of ${bytes(total)}`;
+    this.#live.draw([`${this.#label}  ${bar}${bytes(done)}${of}`]);
+  }
+
+  close(): void {
+    this.#live?.clear();
+  }
+}

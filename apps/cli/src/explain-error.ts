@@ -1,0 +1,86 @@
+interface Explanation {
+  /** One line, except where several faults are listed. */
+  message: string;
+  exitCode: 1 | 2;
+}
+
+/** What the user reads of an error: what happened and what to do about it, without a stack. */
+export function explainError(error: unknown): Explanation {
+  if (!(error instanceof Error)) return { message: String(error), exitCode: 1 };
+  // Told apart by name: loading the client's or the trainer's classes for this would slow every start.
+  switch (error.name) {
+    case 'UsageError':
+      return { message: error.message, exitCode: 2 };
+    case 'GraftApiError':
+      return { message: explainApiError(error as ApiError), exitCode: 1 };
+    case 'GraftConnectionError':
+      return {
+        message: `${error.message} Start Graft with \`npm start\`, or point GRAFT_BASE_URL or --base-url at it.`,
+        exitCode: 1,
+      };
+    case 'GraftError':
+      return { message: withDetails(error), exitCode: 1 };
+    default:
+      return { message: explainSystemError(error), exitCode: 1 };
+  }
+}
+
+interface ApiError extends Error {
+  status: number;
+  code: string | null;
+  requestId: string | null;
+}
+
+function explainApiError(error: ApiError): string {
+  const message = sentence(error.message);
+  if (error.status === 401) {
+    return `${message} Set GRAFT_API_KEY, or save a key with \`graft login\`. The operator makes keys with \`graft admin keys create\`.`;
+  }
+  if (error.code === 'model_not_found') return `${message} \`graft models list\` shows what there is.`;
+  if (error.code === 'job_not_found') return `${message} \`graft jobs list\` shows the jobs there are.`;
+  if (error.status >= 500 && error.requestId !== null) {
+    return `${message} The server's log has the reason under request ${error.requestId}.`;
+  }
+  return message;
+}
+
+const MOST_DETAILS = 20;
+
+/** Training data may have many bad lines: the message names the first, the details name them all. */
+function withDetails(
+  error: Error & { details?: { line?: number; path?: string; message: string }[] },
+): string {
+  const details = error.details ?? [];
+  if (details.length < 2) return sentence(error.message);
+  const lines = details.slice(0, MOST_DETAILS).map(({ line, path, message }) => {
+    const place = line === undefined ? (path ?? '') : `line ${line}`;
+    return `  ${place} ${message}`;
+  });
+  const more = details.length - lines.length;
+  return [
+    `${details.length} faults${'code' in error ? ` (${error.code})` : ''}:`,
+    ...lines,
+    ...(more > 0 ? [`  and ${more} more`] : []),
+  ].join('\n');
+}
+
+function explainSystemError(error: NodeJS.ErrnoException): string {
+  const path = error.path ?? '';
+  switch (error.code) {
+    case 'ENOENT':
+      if (path !== '') return `There is no file or folder ${path}.`;
+      break;
+    case 'EACCES':
+    case 'EPERM':
+      if (path !== '') return `No permission for ${path}.`;
+      break;
+    case 'EISDIR':
+      return `A file is needed, and ${path === '' ? 'this' : path} is a folder.`;
+    case 'ENOSPC':
+      return 'The disk is full.';
+  }
+  if (process.argv.includes('--debug')) return sentence(error.message);
+  return `${sentence(error.message)} Run it again with --debug for the details.`;
+}
+
+const sentence = (text: string): string => (/[.!?]$/.test(text) ? text : `${text}.`);

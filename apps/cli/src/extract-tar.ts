@@ -1,0 +1,70 @@
+import { createHash } from 'node:crypto';
+import { createReadStream, createWriteStream } from 'node:fs';
+import { chmod, mkdir } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { Transform } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { extract } from 'tar-stream';
+
+export interface ExpectedFile {
+  path: string;
+  bytes: number;
+  /** Hexadecimal. */
+  sha256: string;
+}
+
+/**
+ * Unpacks exactly the expected files into an empty folder. An archive is not trusted to say where files go: what is not
+ * listed, is no plain file, has another size or other bytes, or would leave the folder, is an error.
+ */
+export async function extractTar(
+  archive: string,
+  folder: string,
+  expected: readonly ExpectedFile[],
+): Promise<void> {
+  const wanted = new Map(expected.map((file) => [file.path, file]));
+  for (const path of wanted.keys()) checkPath(path);
+  const entries = extract();
+  const reading = pipeline(createReadStream(archive), entries);
+  // The loop below sees the failure too, and is the one to report it.
+  reading.catch(() => {});
+  for await (const entry of entries) {
+    const { name, type, size } = entry.header;
+    const file = wanted.get(name);
+    if (file === undefined || type !== 'file') {
+      throw new Error(
+        `The archive holds ${JSON.stringify(name)} (${type}), which does not belong to the adapter.`,
+      );
+    }
+    if (size !== file.bytes) throw new Error(`${name} has ${size} bytes in the archive, not ${file.bytes}.`);
+    wanted.delete(name);
+    const path = join(folder, name);
+    await mkdir(dirname(path), { recursive: true });
+    const hash = createHash('sha256');
+    const hashing = new Transform({
+      transform(chunk: Buffer, _encoding, done) {
+        hash.update(chunk);
+        done(null, chunk);
+      },
+    });
+    await pipeline(entry, hashing, createWriteStream(path, { flags: 'wx', mode: 0o644 }));
+    if (hash.digest('hex') !== file.sha256)
+      throw new Error(`${name} is damaged: its SHA-256 is not ${file.sha256}.`);
+  }
+  await reading;
+  const [missing] = wanted.keys();
+  if (missing !== undefined) throw new Error(`The archive lacks ${missing}.`);
+  // mkdtemp made it for its owner alone; an adapter is an ordinary folder.
+  await chmod(folder, 0o755);
+}
+
+/** Relative, inside the folder, and the same on every system. */
+function checkPath(path: string): void {
+  const parts = path.split('/');
+  const odd = path === '' || path.includes('\\') || path.includes(':') || path.includes('\0');
+  if (odd || parts.some((part) => part === '' || part === '.' || part === '..')) {
+    throw new Error(
+      `The adapter lists a file at ${JSON.stringify(path)}, which is no place inside a folder.`,
+    );
+  }
+}

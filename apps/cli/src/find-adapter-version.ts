@@ -1,0 +1,30 @@
+import type { GraftClient } from '@graft/client';
+import { UsageError } from './usage-error.ts';
+
+export interface AdapterVersionName {
+  adapterId: string;
+  /** Null: the latest. */
+  version: number | null;
+}
+
+/** An adapter by its id, by the name of its model (`ft:…`), or by the job that made it. */
+export async function findAdapterVersion(
+  client: GraftClient,
+  name: string,
+  version?: number,
+): Promise<AdapterVersionName> {
+  if (!name.startsWith('ft:') && !name.startsWith('ftjob-'))
+    return { adapterId: name, version: version ?? null };
+  if (version !== undefined) {
+    throw new UsageError(`${name} is one version already; --version-number goes with an adapter's id.`);
+  }
+  let model = name;
+  if (name.startsWith('ftjob-')) {
+    const job = await client.fineTuning.jobs.retrieve(name);
+    if (job.fine_tuned_model === null) throw new Error(`${name} has made no adapter; it is ${job.status}.`);
+    model = job.fine_tuned_model;
+  }
+  const { adapter } = await client.models.retrieve(model);
+  if (adapter === null) throw new Error(`${model} is a base model, not an adapter.`);
+  return { adapterId: adapter.id, version: adapter.version };
+}

@@ -1,0 +1,30 @@
+type Precision = 'auto' | 'fp32' | 'bf16';
+
+/**
+ * Loads TensorFlow and what stands on it. TensorFlow reads its environment when it loads, once, so the precision of
+ * matrix products is decided here.
+ */
+export async function loadPeftCore(precision: Precision): Promise<typeof import('@graft/peft-core')> {
+  const { environmentFor } = await import('@graft/peft-core/precision');
+  process.env.TF_CPP_MIN_LOG_LEVEL ??= '2';
+  delete process.env.TF_SET_ONEDNN_FPMATH_MODE;
+  Object.assign(process.env, environmentFor(precision));
+  try {
+    return await import('@graft/peft-core');
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    if (
+      code === 'MODULE_NOT_FOUND' ||
+      code === 'ERR_DLOPEN_FAILED' ||
+      /tfjs_binding|libtensorflow/.test(message)
+    ) {
+      throw new Error(
+        'TensorFlow is not built for this machine yet: run `npm run tensorflow` in Graft once.',
+        {
+          cause: error,
+        },
+      );
+    }
+    throw error;
+  }
+}

@@ -1,0 +1,23 @@
+import { CommanderError } from 'commander';
+import { explainError } from './explain-error.ts';
+import { createProgram } from './program.ts';
+
+// `graft files list | head` closes the pipe early; that is no failure.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code === 'EPIPE') process.exit(0);
+  throw error;
+});
+
+try {
+  await createProgram().parseAsync();
+} catch (error) {
+  if (error instanceof CommanderError) {
+    // commander has written its message; it exits with 0 after --help and --version.
+    process.exitCode = error.exitCode === 0 ? 0 : 2;
+  } else {
+    const { message, exitCode } = explainError(error);
+    process.stderr.write(`graft: ${message}\n`);
+    if (process.argv.includes('--debug') && error instanceof Error) process.stderr.write(`${error.stack}\n`);
+    process.exitCode = exitCode;
+  }
+}

@@ -1,0 +1,26 @@
+import { type Paint, paintFor } from './draw/paint.ts';
+
+/** Where a verb writes: results on stdout, everything on the way there on stderr. */
+export interface Output {
+  json: boolean;
+  /** For human-readable results. */
+  paint: Paint;
+  /** The result: one JSON document with --json, else what `human` makes. */
+  result(value: unknown, human: () => string): void;
+  /** One JSON line of several, with --json only. */
+  line(value: unknown): void;
+  /** News for a person, on stderr. */
+  note(text: string): void;
+}
+
+export function createOutput(options: { json?: boolean }): Output {
+  const json = options.json === true;
+  const write = (text: string) => process.stdout.write(text.endsWith('\n') ? text : `${text}\n`);
+  return {
+    json,
+    paint: paintFor(process.stdout),
+    result: (value, human) => void write(json ? JSON.stringify(value, null, 2) : human()),
+    line: (value) => void (json && write(JSON.stringify(value))),
+    note: (text) => void process.stderr.write(`${text}\n`),
+  };
+}

@@ -1,0 +1,57 @@
+import { chmodSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { dirname, join } from 'node:path';
+
+/** What `graft login` saves. The key belongs to this base URL and is sent nowhere else. */
+export interface Profile {
+  baseUrl: string;
+  apiKey: string;
+}
+
+export function profilePath(env = process.env): string {
+  const folder =
+    env.XDG_CONFIG_HOME ||
+    (process.platform === 'win32' && env.APPDATA ? env.APPDATA : join(homedir(), '.config'));
+  return join(folder, 'graft', 'profile.json');
+}
+
+/** Null when there is none. */
+export function readProfile(path = profilePath()): Profile | null {
+  let text: string;
+  try {
+    text = readFileSync(path, 'utf8');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
+    throw error;
+  }
+  if (process.platform !== 'win32' && (statSync(path).mode & 0o077) !== 0) {
+    process.stderr.write(`graft: others may read your key; making ${path} private.\n`);
+    chmodSync(path, 0o600);
+  }
+  try {
+    const { baseUrl, apiKey } = JSON.parse(text) as Partial<Profile>;
+    if (typeof baseUrl === 'string' && typeof apiKey === 'string') return { baseUrl, apiKey };
+  } catch {
+    // Reported below, without the content, which may hold a key.
+  }
+  throw new Error(`${path} is damaged; run \`graft login\` again.`);
+}
+
+/** Readable by its owner alone from the first byte on. */
+export function writeProfile(profile: Profile, path = profilePath()): void {
+  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+  const temporary = `${path}.${process.pid}`;
+  writeFileSync(temporary, `${JSON.stringify(profile, null, 2)}\n`, { mode: 0o600, flag: 'wx' });
+  renameSync(temporary, path);
+}
+
+/** Whether there was one. */
+export function deleteProfile(path = profilePath()): boolean {
+  try {
+    rmSync(path);
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false;
+    throw error;
+  }
+}

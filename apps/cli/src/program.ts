@@ -1,0 +1,51 @@
+import { Command } from 'commander';
+import { addAdaptersVerbs } from './verbs/adapters.ts';
+import { addAdminVerbs } from './verbs/admin.ts';
+import { addChatVerb } from './verbs/chat.ts';
+import { addFilesVerbs } from './verbs/files.ts';
+import { addGenerateVerb } from './verbs/generate.ts';
+import { addJobsVerbs } from './verbs/jobs.ts';
+import { addLoginVerbs } from './verbs/login.ts';
+import { addMergeVerb } from './verbs/merge.ts';
+import { addModelsVerbs } from './verbs/models.ts';
+import { addScoreVerb } from './verbs/score.ts';
+import { addTrainVerb } from './verbs/train.ts';
+
+/** Every verb of `graft`, in the order of its help. What a verb needs is loaded when it runs. */
+export function createProgram(): Command {
+  const program = new Command('graft')
+    .description('Fine-tune language models with small adapters: on a Graft service, or right here.')
+    // Errors come back to main.ts, which chooses the exit code.
+    .exitOverride()
+    .showHelpAfterError('(graft --help lists the verbs)')
+    .version('0.1.0')
+    .addHelpText(
+      'after',
+      `
+On a service (GRAFT_BASE_URL and GRAFT_API_KEY, or \`graft login\`):
+  $ graft jobs create --model smollm2-135m-instruct --data train.jsonl --watch
+  $ graft adapters download ftjob-… --output my-adapter
+  $ graft chat --model ft:… -m "Hello!"
+
+Without any service:
+  $ graft train --model smollm2-135m-instruct --data train.jsonl --output my-adapter
+  $ graft generate --model smollm2-135m-instruct --adapter my-adapter --prompt "Once upon a time"
+
+Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted. Every verb has --help, with an example, and --json.`,
+    );
+  program.commandsGroup('On a service:');
+  addLoginVerbs(program);
+  addFilesVerbs(program);
+  addJobsVerbs(program);
+  addAdaptersVerbs(program);
+  addModelsVerbs(program);
+  addChatVerb(program);
+  program.commandsGroup('On this machine, without a service:');
+  addTrainVerb(program);
+  addScoreVerb(program);
+  addGenerateVerb(program);
+  addMergeVerb(program);
+  program.commandsGroup("For the service's operator:");
+  addAdminVerbs(program);
+  return program;
+}

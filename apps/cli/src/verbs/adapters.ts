@@ -1,0 +1,115 @@
+import type { Command } from 'commander';
+import { type ConnectionOptions, connect } from '../connect.ts';
+import { bytes, timestamp } from '../draw/quantities.ts';
+import { fields, table } from '../draw/table.ts';
+import { findAdapterVersion } from '../find-adapter-version.ts';
+import { wholeNumber } from '../number-argument.ts';
+import { createOutput } from '../output.ts';
+import { noun, verb } from '../verb.ts';
+
+interface Options extends ConnectionOptions {
+  json?: boolean;
+}
+
+export function addAdaptersVerbs(program: Command): void {
+  const adapters = noun(program, 'adapters', 'what jobs made: list, get, download');
+
+  verb(adapters, {
+    name: 'list',
+    summary: 'list the adapters of your team, newest first',
+    examples: ['graft adapters list'],
+    remote: true,
+  })
+    .option('--limit <n>', 'at most this many', wholeNumber(1), 100)
+    .action(async (options: Options & { limit: number }) => {
+      const output = createOutput(options);
+      const list = (await connect(options)).adapters.list({ limit: Math.min(options.limit, 100) });
+      const data = await list.toArray(options.limit);
+      output.result({ object: 'list', data }, () =>
+        table(
+          ['ID', 'NAME', 'BASE MODEL', 'VERSIONS', 'CREATED'],
+          data.map((adapter) => [
+            adapter.id,
+            adapter.name,
+            adapter.base_model,
+            String(adapter.latest_version ?? 0),
+            timestamp(adapter.created_at),
+          ]),
+          output.paint,
+          'No adapters yet: a job that succeeds makes one.',
+        ),
+      );
+    });
+
+  verb(adapters, {
+    name: 'get <adapter>',
+    summary: 'show an adapter and its versions; an id, ft:… or ftjob-…',
+    examples: ['graft adapters get adpt_…'],
+    remote: true,
+  }).action(async (name: string, options: Options) => {
+    const output = createOutput(options);
+    const client = await connect(options);
+    const { adapterId } = await findAdapterVersion(client, name);
+    const adapter = await client.adapters.retrieve(adapterId);
+    const versions = await client.adapters.versions.list(adapterId).toArray();
+    output.result({ ...adapter, versions }, () => {
+      const head = fields(
+        [
+          ['id', adapter.id],
+          ['name', adapter.name],
+          ['base model', adapter.base_model],
+          ['created', timestamp(adapter.created_at)],
+        ],
+        output.paint,
+      );
+      const rows = versions.map((version) => [
+        String(version.version),
+        version.model,
+        version.fine_tuning_job_id,
+        bytes(version.bytes),
+        timestamp(version.created_at),
+      ]);
+      const list = table(['VERSION', 'MODEL', 'JOB', 'SIZE', 'CREATED'], rows, output.paint, 'No versions.');
+      return `${head}\n\n${list}`;
+    });
+  });
+
+  verb(adapters, {
+    name: 'download <adapter>',
+    summary: 'save an adapter as a folder that Hugging Face PEFT loads; an id, ft:… or ftjob-…',
+    examples: ['graft adapters download ftjob-… --output my-adapter'],
+    remote: true,
+  })
+    .requiredOption('--output <path>', 'the folder to make; with --tar the archive to write')
+    .option('--version-number <n>', 'of an adapter given by its id (default: the latest)', wholeNumber(1))
+    .option('--tar', 'save the archive as it comes, without unpacking it')
+    .option('--overwrite', 'replace what is at the output')
+    .action(async (name: string, options: DownloadOptions) => {
+      const { downloadAdapter } = await import('../download-adapter.ts');
+      const output = createOutput(options);
+      const client = await connect(options);
+      const version = await findAdapterVersion(client, name, options.versionNumber);
+      const saved = await downloadAdapter(client, version, options);
+      output.result(saved, () => {
+        const what = `${saved.model} (adapter ${saved.adapter_id}, version ${saved.version})`;
+        return [
+          `Saved ${what}`,
+          `in ${saved.path}: ${saved.files.map((file) => file.path).join(', ')}; ${bytes(saved.bytes)}, digests checked.`,
+          ...(options.tar
+            ? []
+            : [
+                '',
+                'Next:',
+                `  graft generate --model ${saved.base_model} --adapter ${saved.path} --prompt "…"`,
+              ]),
+        ].join('\n');
+      });
+    });
+}
+
+interface DownloadOptions extends Options {
+  output: string;
+  versionNumber?: number;
+  tar?: boolean;
+  overwrite?: boolean;
+}

@@ -1,0 +1,118 @@
+import { existsSync } from 'node:fs';
+import type { GraftClient, Hyperparameters, JobCreateParams, PeftOptions } from '@graft/client';
+import type { Command } from 'commander';
+import { type ConnectionOptions, connect } from '../connect.ts';
+import { jsonObjectArgument } from '../json-argument.ts';
+import { anyNumber, wholeNumber } from '../number-argument.ts';
+import { createOutput, type Output } from '../output.ts';
+import { uploadFile } from '../upload-file.ts';
+import { UsageError } from '../usage-error.ts';
+import { verb } from '../verb.ts';
+
+interface Options extends ConnectionOptions {
+  json?: boolean;
+  model: string;
+  data: string;
+  validation?: string;
+  suffix?: string;
+  seed?: number;
+  epochs?: number;
+  batchSize?: number;
+  learningRateMultiplier?: number;
+  peft?: string;
+  training?: string;
+  metadata?: Record<string, string>;
+  watch?: boolean;
+}
+
+export function addJobsCreateVerb(jobs: Command): void {
+  verb(jobs, {
+    name: 'create',
+    summary: 'start a fine-tuning job; local files are uploaded first',
+    examples: [
+      'graft jobs create --model smollm2-135m-instruct --data train.jsonl --suffix support --watch',
+      `graft jobs create --model smollm2-135m-instruct --data file-… --peft '{"peft_type":"LORA","r":16}'`,
+    ],
+    remote: true,
+  })
+    .requiredOption('--model <id>', 'a base model, see `graft models list`')
+    .requiredOption('--data <file>', 'training data: a JSONL file, or the id of an uploaded one')
+    .option('--validation <file>', 'validation data, likewise')
+    .option('--suffix <name>', 'name of the adapter; jobs of one name make versions of one adapter')
+    .option('--epochs <n>', 'passes over the data (default: chosen by size)', wholeNumber(1))
+    .option('--batch-size <n>', 'examples per step', wholeNumber(1))
+    .option('--learning-rate-multiplier <x>', "multiplies the method's learning rate", anyNumber)
+    .option('--peft <json>', "the method's configuration in HF PEFT's names, or @file (default: LoRA, r = 8)")
+    .option('--training <json>', 'more training options, or @file: {"max_seq_length": 512, …}')
+    .option('--seed <n>', 'of order, start values and dropout', wholeNumber(0))
+    .option('--metadata <key=value>', 'a note to find the job by; may be given again', addPair)
+    .option('--watch', 'then follow it, as `graft jobs watch` does')
+    .action(create);
+}
+
+async function create(options: Options): Promise<void> {
+  const output = createOutput(options);
+  // Read before anything is uploaded: a typo in an option should not cost an upload.
+  const peft =
+    options.peft === undefined ? {} : { peft: jsonObjectArgument('--peft', options.peft) as PeftOptions };
+  const training =
+    options.training === undefined ? {} : { training: jsonObjectArgument('--training', options.training) };
+  const client = await connect(options);
+  const trainingFile = await fileId(client, options.data, '--data', output);
+  const validationFile =
+    options.validation === undefined
+      ? {}
+      : { validation_file: await fileId(client, options.validation, '--validation', output) };
+  const params: JobCreateParams = {
+    model: options.model,
+    training_file: trainingFile,
+    ...validationFile,
+    ...(options.suffix === undefined ? {} : { suffix: options.suffix }),
+    ...(options.seed === undefined ? {} : { seed: options.seed }),
+    ...(options.metadata === undefined ? {} : { metadata: options.metadata }),
+    ...hyperparametersOf(options),
+    ...peft,
+    ...training,
+  };
+  const job = await client.fineTuning.jobs.create(params);
+  if (options.watch) {
+    output.note(`Created ${job.id}.`);
+    const { watchJob } = await import('../watch-job.ts');
+    process.exitCode = await watchJob(client, job.id, output);
+    return;
+  }
+  output.result(
+    job,
+    () => `Created ${job.id}; it is ${job.status}.\nFollow it with: graft jobs watch ${job.id}`,
+  );
+}
+
+function hyperparametersOf(options: Options): Pick<JobCreateParams, 'method'> {
+  const hyperparameters: Hyperparameters = {};
+  if (options.epochs !== undefined) hyperparameters.n_epochs = options.epochs;
+  if (options.batchSize !== undefined) hyperparameters.batch_size = options.batchSize;
+  if (options.learningRateMultiplier !== undefined) {
+    hyperparameters.learning_rate_multiplier = options.learningRateMultiplier;
+  }
+  if (Object.keys(hyperparameters).length === 0) return {};
+  return { method: { type: 'supervised', supervised: { hyperparameters } } };
+}
+
+/** An existing path is uploaded; anything that looks like a file id is taken as one. */
+async function fileId(client: GraftClient, text: string, option: string, output: Output): Promise<string> {
+  if (existsSync(text)) {
+    const file = await uploadFile(client, text);
+    output.note(`Uploaded ${text} as ${file.id}.`);
+    return file.id;
+  }
+  if (/^file-[A-Za-z0-9]+$/.test(text)) return text;
+  throw new UsageError(
+    `${option}: there is no file ${text}, and it is not the id of an uploaded one (file-…).`,
+  );
+}
+
+function addPair(text: string, pairs: Record<string, string> = {}): Record<string, string> {
+  const equals = text.indexOf('=');
+  if (equals < 1) throw new UsageError(`--metadata must be key=value, not ${text}.`);
+  return { ...pairs, [text.slice(0, equals)]: text.slice(equals + 1) };
+}

@@ -1,0 +1,145 @@
+import type { FineTuningJob } from '@graft/client';
+import type { Command } from 'commander';
+import { type ConnectionOptions, connect } from '../connect.ts';
+import { count, duration, timestamp } from '../draw/quantities.ts';
+import { fields, table } from '../draw/table.ts';
+import { wholeNumber } from '../number-argument.ts';
+import { createOutput, type Output } from '../output.ts';
+import { noun, verb } from '../verb.ts';
+import { addJobsCreateVerb } from './jobs-create.ts';
+
+interface Options extends ConnectionOptions {
+  json?: boolean;
+}
+
+export function addJobsVerbs(program: Command): void {
+  const jobs = noun(program, 'jobs', 'fine-tuning: create, list, get, watch, cancel, pause, resume, events');
+  addJobsCreateVerb(jobs);
+
+  verb(jobs, {
+    name: 'list',
+    summary: 'list the jobs of your team, newest first',
+    examples: ['graft jobs list --limit 5'],
+    remote: true,
+  })
+    .option('--limit <n>', 'at most this many', wholeNumber(1), 20)
+    .action(async (options: Options & { limit: number }) => {
+      const output = createOutput(options);
+      const client = await connect(options);
+      const list = client.fineTuning.jobs.list({ limit: Math.min(options.limit, 100) });
+      const data = await list.toArray(options.limit);
+      output.result({ object: 'list', data }, () =>
+        table(
+          ['ID', 'STATUS', 'STEP', 'MODEL', 'CREATED', 'RESULT'],
+          data.map((job) => [
+            job.id,
+            job.status,
+            job.progress === null ? '' : `${job.progress.step}/${job.progress.total_steps}`,
+            job.model,
+            timestamp(job.created_at),
+            job.fine_tuned_model ?? job.error?.code ?? '',
+          ]),
+          output.paint,
+          'No jobs yet. Create one with: graft jobs create --model MODEL --data train.jsonl',
+        ),
+      );
+    });
+
+  verb(jobs, {
+    name: 'get <id>',
+    summary: 'show a job',
+    examples: ['graft jobs get ftjob-…'],
+    remote: true,
+  }).action(async (id: string, options: Options) => {
+    const output = createOutput(options);
+    const job = await (await connect(options)).fineTuning.jobs.retrieve(id);
+    output.result(job, () => describeJob(job, output));
+  });
+
+  verb(jobs, {
+    name: 'watch <id>',
+    summary: 'follow a job to its end: progress bar, speed, time left, loss curve',
+    examples: ['graft jobs watch ftjob-…'],
+    remote: true,
+  }).action(async (id: string, options: Options) => {
+    const { watchJob } = await import('../watch-job.ts');
+    process.exitCode = await watchJob(await connect(options), id, createOutput(options));
+  });
+
+  const moves = [
+    ['cancel', 'end a job for good', 'Cancelled'],
+    ['pause', 'stop a job at its next step, to go on later from there', 'Paused'],
+    ['resume', 'go on with a paused job', 'Resumed'],
+  ] as const;
+  for (const [move, summary, done] of moves) {
+    verb(jobs, {
+      name: `${move} <id>`,
+      summary,
+      examples: [`graft jobs ${move} ftjob-…`],
+      remote: true,
+    }).action(async (id: string, options: Options) => {
+      const job = await (await connect(options)).fineTuning.jobs[move](id);
+      createOutput(options).result(job, () => `${done} ${job.id}; it is ${job.status} now.`);
+    });
+  }
+
+  verb(jobs, {
+    name: 'events <id>',
+    summary: 'list what happened to a job, oldest first',
+    examples: ['graft jobs events ftjob-… --follow'],
+    remote: true,
+  })
+    .option('--limit <n>', 'only the newest of them', wholeNumber(1), 100)
+    .option('--follow', 'every event from the first on, then each as it happens, one line each')
+    .action(async (id: string, options: Options & { limit: number; follow?: boolean }) => {
+      const output = createOutput(options);
+      const { events } = (await connect(options)).fineTuning.jobs;
+      const line = (event: { created_at: number; level: string; message: string }) =>
+        `${output.paint.dim(timestamp(event.created_at))}  ${event.level === 'info' ? '' : `${event.level}: `}${event.message}`;
+      if (options.follow) {
+        for await (const event of events.stream(id)) {
+          if (output.json) output.line(event);
+          else process.stdout.write(`${line(event)}\n`);
+        }
+        return;
+      }
+      const list = events.list(id, { limit: Math.min(options.limit, 100) });
+      const data = (await list.toArray(options.limit)).reverse();
+      output.result({ object: 'list', data }, () => data.map(line).join('\n') || 'No events yet.');
+    });
+}
+
+function describeJob(job: FineTuningJob, { paint }: Output): string {
+  const { progress, error } = job;
+  const base = fields(
+    [
+      ['id', job.id],
+      [
+        'status',
+        job.status + (job.queue_position === null ? '' : `, number ${job.queue_position} in the queue`),
+      ],
+      ['model', job.model],
+      ['result', job.fine_tuned_model],
+      ['error', error === null ? null : `${error.message} (${error.code})`],
+      [
+        'progress',
+        progress === null
+          ? null
+          : `step ${count(progress.step)} of ${count(progress.total_steps)}, ${count(progress.tokens_per_second)} tokens/s`,
+      ],
+      ['left', progress?.seconds_remaining == null ? null : duration(progress.seconds_remaining)],
+      ['tokens', job.trained_tokens === null ? null : count(job.trained_tokens)],
+      [
+        'data',
+        job.training_file + (job.validation_file === null ? '' : `, validation ${job.validation_file}`),
+      ],
+      ['peft', JSON.stringify(job.peft)],
+      ['training', JSON.stringify(job.training)],
+      ['seed', String(job.seed)],
+      ['created', timestamp(job.created_at)],
+      ['finished', job.finished_at === null ? null : timestamp(job.finished_at)],
+    ],
+    paint,
+  );
+  return job.status === 'running' ? `${base}\n\nFollow it with: graft jobs watch ${job.id}` : base;
+}

@@ -1,0 +1,80 @@
+import { createInterface } from 'node:readline/promises';
+import { Writable } from 'node:stream';
+import type { Command } from 'commander';
+import { type ConnectionOptions, DEFAULT_BASE_URL } from '../connect.ts';
+import { createOutput } from '../output.ts';
+import { deleteProfile, profilePath, readProfile, writeProfile } from '../profile.ts';
+import { UsageError } from '../usage-error.ts';
+import { verb } from '../verb.ts';
+
+interface Options extends ConnectionOptions {
+  json?: boolean;
+}
+
+export function addLoginVerbs(program: Command): void {
+  verb(program, {
+    name: 'login',
+    summary: "save a service's address and your key for the other verbs",
+    examples: ['graft login --base-url https://graft.example.com/v1', 'graft login < key.txt'],
+    remote: true,
+  }).action(async (options: Options) => {
+    const output = createOutput(options);
+    const saved = readProfile();
+    const proposed = options.baseUrl ?? (process.env.GRAFT_BASE_URL || saved?.baseUrl) ?? DEFAULT_BASE_URL;
+    const interactive = process.stdin.isTTY === true;
+    const asked =
+      options.baseUrl === undefined && interactive ? await ask(`Base URL [${proposed}]: `, false) : '';
+    const baseUrl = (asked || proposed).replace(/\/+$/, '');
+    const apiKey = options.apiKey ?? (await (interactive ? ask('API key (not shown): ', true) : readStdin()));
+    if (apiKey === '') throw new UsageError('No API key given.');
+
+    const { GraftClient } = await import('@graft/client');
+    let client: InstanceType<typeof GraftClient>;
+    try {
+      client = new GraftClient({ baseUrl, apiKey });
+    } catch (error) {
+      throw error instanceof TypeError ? new UsageError(error.message) : error;
+    }
+    const models = await client.models.list();
+    writeProfile({ baseUrl, apiKey });
+    const path = profilePath();
+    output.result({ base_url: baseUrl, profile: path, models: models.length }, () => {
+      const seen = models.length === 1 ? '1 model is' : `${models.length} models are`;
+      return `The key works: ${seen} there. Saved in ${path}, readable by you alone.`;
+    });
+  });
+
+  verb(program, {
+    name: 'logout',
+    summary: 'forget what `graft login` saved',
+    examples: ['graft logout'],
+  }).action((options: Options) => {
+    const deleted = deleteProfile();
+    createOutput(options).result({ deleted }, () => (deleted ? 'Forgotten.' : 'Nothing was saved.'));
+  });
+}
+
+async function ask(question: string, secret: boolean): Promise<string> {
+  process.stderr.write(question);
+  // readline echoes what is typed to its output: a secret's goes nowhere.
+  const nowhere = new Writable({ write: (_chunk, _encoding, done) => done() });
+  const lines = createInterface({
+    input: process.stdin,
+    output: secret ? nowhere : process.stderr,
+    terminal: true,
+  });
+  try {
+    // The question is printed already: readline would print it again when it redraws the line.
+    const answer = await lines.question('');
+    if (secret) process.stderr.write('\n');
+    return answer.trim();
+  } finally {
+    lines.close();
+  }
+}
+
+async function readStdin(): Promise<string> {
+  let text = '';
+  for await (const chunk of process.stdin) text += chunk;
+  return text.trim();
+}

@@ -1,0 +1,37 @@
+import type { Command } from 'commander';
+import { type ConnectionOptions, connect } from '../connect.ts';
+import { timestamp } from '../draw/quantities.ts';
+import { table } from '../draw/table.ts';
+import { createOutput } from '../output.ts';
+import { noun, verb } from '../verb.ts';
+
+interface Options extends ConnectionOptions {
+  json?: boolean;
+}
+
+export function addModelsVerbs(program: Command): void {
+  const models = noun(program, 'models', 'base models and your fine-tuned ones: list');
+
+  verb(models, {
+    name: 'list',
+    summary: 'list what can be fine-tuned and called',
+    examples: ['graft models list'],
+    remote: true,
+  }).action(async (options: Options) => {
+    const output = createOutput(options);
+    const data = await (await connect(options)).models.list();
+    output.result({ object: 'list', data }, () =>
+      table(
+        ['ID', 'BASE MODEL', 'ADAPTER', 'CREATED'],
+        data.map((model) => [
+          model.id,
+          model.base_model ?? '(is one)',
+          model.adapter === null ? '' : `${model.adapter.id} v${model.adapter.version}`,
+          timestamp(model.created),
+        ]),
+        output.paint,
+        'No models. The operator adds base models with GRAFT_BASE_MODELS.',
+      ),
+    );
+  });
+}

@@ -1,0 +1,179 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { FineTuningJob, GraftClient, JobEvent, JobMetric } from '@graft/client';
+import { duration } from './draw/quantities.ts';
+import { TrainingDisplay } from './draw/training-display.ts';
+import type { TrainingState } from './draw/training-view.ts';
+import { catchInterrupts, INTERRUPTED } from './interrupts.ts';
+import type { Output } from './output.ts';
+
+const POLL_MS = 1_000;
+/** After a job's end its last events may still be on their way. */
+const LAST_EVENTS_MS = 3_000;
+const finalStatuses = new Set(['succeeded', 'failed', 'cancelled']);
+
+/**
+ * Follows a job until it is finished and answers the exit code. With --json every event, metric and job change is
+ * one line on stdout: {"type": "event" | "metric" | "job", …}.
+ */
+export async function watchJob(client: GraftClient, id: string, output: Output): Promise<number> {
+  const interrupts = catchInterrupts();
+  const { signal } = interrupts;
+  const hint = 'Ctrl-C detaches; the job goes on.';
+  const display = new TrainingDisplay(process.stderr, { hint });
+  const ended = new AbortController();
+  let events: Promise<void> = Promise.resolve();
+  try {
+    // Fails at once for an unknown job, before anything is drawn.
+    let job = await client.fineTuning.jobs.retrieve(id, { signal });
+    events = followEvents(client, id, AbortSignal.any([signal, ended.signal]), (event) => {
+      if (output.json) output.line({ type: 'event', event });
+      else if (event.type === 'message') display.say(eventLine(event));
+    });
+    const series = new MetricSeries(client, id);
+    let before = '';
+    for (;;) {
+      const news = await series.refresh(job, signal);
+      for (const metric of news) output.line({ type: 'metric', metric });
+      const snapshot = JSON.stringify(job);
+      if (snapshot !== before) output.line({ type: 'job', job });
+      before = snapshot;
+      display.update(stateOf(job, series));
+      if (finalStatuses.has(job.status)) break;
+      await sleep(POLL_MS, undefined, { signal });
+      job = await client.fineTuning.jobs.retrieve(id, { signal });
+    }
+    await Promise.race([events, sleep(LAST_EVENTS_MS, undefined, { ref: false })]);
+    display.close();
+    return await finish(client, job, output);
+  } catch (error) {
+    display.close();
+    if (!signal.aborted) throw error;
+    output.note(
+      `Detached; the job goes on.\nFollow it again with: graft jobs watch ${id}\nEnd it with:          graft jobs cancel ${id}`,
+    );
+    return INTERRUPTED;
+  } finally {
+    ended.abort();
+    await events;
+    interrupts.release();
+  }
+}
+
+/** The stream is news, not the truth: when it fails, polling goes on. */
+async function followEvents(
+  client: GraftClient,
+  id: string,
+  signal: AbortSignal,
+  onEvent: (event: JobEvent) => void,
+): Promise<void> {
+  try {
+    for await (const event of client.fineTuning.jobs.events.stream(id, { signal })) onEvent(event);
+  } catch (error) {
+    if (!signal.aborted) process.stderr.write(`The event stream ended: ${(error as Error).message}\n`);
+  }
+}
+
+/** The loss series, fetched piece by piece. */
+class MetricSeries {
+  readonly #client: GraftClient;
+  readonly #id: string;
+  readonly #training = new Map<number, JobMetric>();
+  readonly #evaluation = new Map<number, JobMetric>();
+  /** Of the metrics, which may be ahead of the job's progress. */
+  #lastStep = 0;
+  #lastProgress = 0;
+
+  constructor(client: GraftClient, id: string) {
+    this.#client = client;
+    this.#id = id;
+  }
+
+  get training(): JobMetric[] {
+    return [...this.#training.values()];
+  }
+
+  get evaluation(): JobMetric[] {
+    return [...this.#evaluation.values()];
+  }
+
+  /** Answers what is new. */
+  async refresh(job: FineTuningJob, signal: AbortSignal): Promise<JobMetric[]> {
+    if (job.progress === null) return [];
+    // A resumed job begins again at its checkpoint; what lay behind that is void.
+    if (job.progress.step < this.#lastProgress) {
+      this.#training.clear();
+      this.#evaluation.clear();
+      this.#lastStep = 0;
+    }
+    this.#lastProgress = job.progress.step;
+    // The last step once more: its evaluation comes later than its loss.
+    const options = this.#lastStep > 1 ? { afterStep: this.#lastStep - 1, signal } : { signal };
+    const fetched = await this.#client.fineTuning.jobs.metrics(this.#id, options);
+    const news = fetched.filter(({ kind, step }) => !this.#seriesOf(kind).has(step));
+    for (const metric of news) {
+      this.#seriesOf(metric.kind).set(metric.step, metric);
+      this.#lastStep = Math.max(this.#lastStep, metric.step);
+    }
+    return news;
+  }
+
+  #seriesOf(kind: JobMetric['kind']): Map<number, JobMetric> {
+    return kind === 'train' ? this.#training : this.#evaluation;
+  }
+}
+
+function stateOf(job: FineTuningJob, series: MetricSeries): TrainingState {
+  const epochs = job.hyperparameters.n_epochs;
+  const running = job.status === 'running';
+  return {
+    title: `${job.id}  ${job.model}`,
+    status: job.queue_position === null ? job.status : `${job.status}, number ${job.queue_position}`,
+    step: job.progress?.step ?? 0,
+    totalSteps: job.progress?.total_steps ?? null,
+    epoch: job.progress?.epoch ?? null,
+    epochs: typeof epochs === 'number' ? epochs : null,
+    tokens: job.trained_tokens ?? job.progress?.tokens ?? null,
+    tokensPerSecond: job.progress?.tokens_per_second ?? null,
+    secondsRemaining: running ? (job.progress?.seconds_remaining ?? null) : null,
+    training: series.training,
+    evaluation: series.evaluation,
+  };
+}
+
+function eventLine(event: JobEvent): string {
+  const time = new Date(event.created_at * 1_000).toTimeString().slice(0, 8);
+  return `${time}  ${event.level === 'info' ? '' : `${event.level}: `}${event.message}`;
+}
+
+/** The closing lines, and the exit code. */
+async function finish(client: GraftClient, job: FineTuningJob, output: Output): Promise<number> {
+  if (output.json) return job.status === 'succeeded' ? 0 : 1;
+  const { paint } = output;
+  if (job.status === 'succeeded' && job.fine_tuned_model !== null) {
+    const took = job.finished_at === null ? '' : ` in ${duration(job.finished_at - job.created_at)}`;
+    const model = await client.models.retrieve(job.fine_tuned_model).catch(() => null);
+    const adapter = model?.adapter ? `${model.adapter.id}, version ${model.adapter.version}` : null;
+    const lines = [
+      '',
+      `${paint.good('Succeeded')}${took}: ${paint.bold(job.fine_tuned_model)}`,
+      ...(adapter === null ? [] : [`Adapter ${adapter}`]),
+      '',
+      'Next:',
+      `  graft chat --model ${job.fine_tuned_model} -m "Hello!"`,
+      `  graft adapters download ${job.fine_tuned_model} --output my-adapter`,
+    ];
+    process.stdout.write(`${lines.join('\n')}\n`);
+    return 0;
+  }
+  if (job.status === 'cancelled') {
+    process.stdout.write(`${paint.mark('Cancelled')}: ${job.id}\n`);
+    return 1;
+  }
+  const reason = job.error === null ? '' : ` ${job.error.message} (${job.error.code})`;
+  const whose =
+    job.error?.fault === 'user'
+      ? 'Mend the data or the options, and create the job again.'
+      : `The service is at fault; tell its operator about ${job.id}.`;
+  process.stdout.write(`${paint.bad('Failed')}:${reason}\n${whose}\n`);
+  return 1;
+}
