@@ -1,10 +1,9 @@
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { train } from '@graft/peft-core';
-import { parsePeftConfig, type ResolvedTraining, resolveTraining } from '@graft/peft-core/config';
+import { parsePeftConfig, type ResolvedTraining } from '@graft/peft-core/config';
 import { openBaseModel } from '@graft/peft-core/models';
-import { loadTokenizer, parseJsonl, planBatches, tokenizeExamples } from '@graft/peft-core/text';
 import { runPythonJson } from '../../scripts/golden/run-python.ts';
+import { type TrainingPlan, trainingPlan } from '../../scripts/golden/training-plan.ts';
 
 /** One training that both sides do from the same initial values, on the same batches. */
 export type TrainingCase = {
@@ -39,8 +38,8 @@ export async function compareTrainings(cases: TrainingCase[], folder: string): P
     })),
   });
 
-  const plans = [];
-  for (const one of cases) plans.push(await planOf(one));
+  const plans: TrainingPlan[] = [];
+  for (const one of cases) plans.push(await trainingPlan({ ...one, peft: peftConfigOf(one) }));
   const references = await runPythonJson<StepRecord[]>('train.py', [], {
     runs: cases.map((one, i) => ({
       model: one.model,
@@ -63,45 +62,6 @@ export async function compareTrainings(cases: TrainingCase[], folder: string): P
     });
   }
   return comparisons;
-}
-
-type Micro = { ids: number[]; labelled: number[] }[];
-
-/** The examples of every micro-batch of every step, by Graft's own tokenizer and order. */
-async function planOf(one: TrainingCase): Promise<{ training: ResolvedTraining; steps: Micro[][] }> {
-  const base = await openBaseModel(one.model);
-  const tokenizer = loadTokenizer(base.tokenizerFiles);
-  await base.close();
-  const { examples } = parseJsonl(await readFile(one.trainingFile));
-  const training = resolveTraining({
-    peft: peftConfigOf(one),
-    training: one.training,
-    exampleCount: examples.length,
-  });
-  const tokenized = tokenizeExamples(tokenizer, examples, { maxSeqLength: training.max_seq_length });
-  const plan = planBatches({
-    lengths: tokenized.map((example) => example.ids.length),
-    labelCounts: tokenized.map((example) => example.labelled.reduce((sum, flag) => sum + flag, 0)),
-    batchSize: training.batch_size,
-    accumulation: training.gradient_accumulation_steps,
-    epochs: training.n_epochs,
-    seed: training.seed,
-    packing: training.packing,
-    maxSteps: training.max_steps,
-  });
-  const steps: Micro[][] = [];
-  for (let step = 0; step < plan.steps; step++) {
-    const micros: Micro[] = [];
-    for (let i = 0; i < training.gradient_accumulation_steps; i++) {
-      const micro = plan.micro(step, i).map(({ example }) => ({
-        ids: [...tokenized[example]!.ids],
-        labelled: [...tokenized[example]!.labelled],
-      }));
-      if (micro.length > 0) micros.push(micro);
-    }
-    steps.push(micros);
-  }
-  return { training, steps };
 }
 
 async function trainWithGraft(
