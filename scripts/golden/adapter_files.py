@@ -91,7 +91,8 @@ def check(model: str, adapter: Path, other: Path) -> None:
     for config in configs:
         config["target_modules"] = sorted(config["target_modules"])
     result = {
-        "warnings": [str(warning.message) for warning in caught[before:]],
+        # PEFT 0.21 itself uses what transformers 5.24 will remove.
+        "warnings": [str(w.message) for w in caught[before:] if not issubclass(w.category, FutureWarning)],
         "unused": sorted(key for key in files if not any(torch.equal(files[key], v) for v in loaded.values())),
         "same": sorted(files) == sorted(others) and all(torch.equal(files[key], others[key]) for key in files),
         "identical": (adapter / name).read_bytes() == (other / name).read_bytes(),

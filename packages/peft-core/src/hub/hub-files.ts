@@ -1,0 +1,61 @@
+import { GraftError } from '../errors.ts';
+
+/** One file of a repository, as the Hub lists it. */
+export interface HubFile {
+  path: string;
+  /** Bytes. */
+  size: number;
+  /** What the content must hash to: SHA-256 for large files, Git's blob id (SHA-1) for those kept in Git itself. */
+  digest: { kind: 'sha256' | 'git'; hex: string };
+}
+
+/** Small files that a model is read from, all optional but the first. */
+const smallFiles = [
+  'config.json',
+  'generation_config.json',
+  'tokenizer.json',
+  'tokenizer_config.json',
+  'chat_template.jinja',
+];
+
+const indexName = 'model.safetensors.index.json';
+const shardPattern = /^model-\d{5}-of-\d{5}\.safetensors$/;
+
+/**
+ * The files to fetch of a repository's: config, tokenizer and safetensors, or one GGUF file, which holds everything. Never
+ * pickle. `ggufFile` names the GGUF file where a repository has several.
+ * Throws GraftError `unsupported_model` or `base_model_not_found`.
+ */
+export function chooseFiles(model: string, files: readonly HubFile[], ggufFile: string | null): HubFile[] {
+  // Only at the top: other folders hold other formats.
+  const top = new Map(files.filter(({ path }) => /^[\w.-]+$/.test(path)).map((file) => [file.path, file]));
+  if (ggufFile !== null) {
+    const file = top.get(ggufFile);
+    if (file?.path.endsWith('.gguf')) return [file];
+    throw new GraftError('base_model_not_found', `${model} has no GGUF file ${ggufFile}`, { param: 'model' });
+  }
+  const weights = safetensorsOf(top);
+  if (weights.length > 0 && top.has('config.json')) {
+    return [...smallFiles.flatMap((name) => top.get(name) ?? []), ...weights];
+  }
+  const ggufs = [...top.values()].filter(({ path }) => path.endsWith('.gguf'));
+  if (ggufs.length === 1) return ggufs;
+  throw new GraftError('unsupported_model', `${model} ${whyNot(top, ggufs)}`, { param: 'model' });
+}
+
+function safetensorsOf(top: Map<string, HubFile>): HubFile[] {
+  const single = top.get('model.safetensors');
+  const index = top.get(indexName);
+  if (index) return [index, ...[...top.values()].filter(({ path }) => shardPattern.test(path))];
+  return single ? [single] : [];
+}
+
+function whyNot(top: Map<string, HubFile>, ggufs: HubFile[]): string {
+  if (ggufs.length > 1)
+    return `has several GGUF files; name one of ${ggufs.map(({ path }) => path).join(', ')}`;
+  const pickles = [...top.keys()].filter((name) => /\.(bin|pt|pth|ckpt|pkl)$/.test(name));
+  if (pickles.length > 0)
+    return `has its weights in pickle files only (${pickles.join(', ')}), which are never read`;
+  if (!top.has('config.json')) return 'has neither config.json nor a GGUF file';
+  return 'has no model.safetensors';
+}

@@ -1,0 +1,139 @@
+import { randomUUID } from 'node:crypto';
+import { mkdir, readFile, rename, stat, statfs, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { GraftError } from '../errors.ts';
+import { buildOnce } from './build-once.ts';
+import { downloadFile } from './download-file.ts';
+import { connectToHub, type HubConnection, unavailable } from './hub-connection.ts';
+import { chooseFiles, type HubFile } from './hub-files.ts';
+import { megabytes, TransferProgress } from './progress.ts';
+import type { ResolveOptions } from './resolve-base-model.ts';
+
+export interface HubSpec {
+  /** `organisation/name` */
+  hub: string;
+  /** Branch, tag or commit; `main` by default. */
+  revision?: string | undefined;
+  /** The GGUF file to take, where a repository has several. */
+  file?: string | undefined;
+}
+
+const namePattern = /^[A-Za-z0-9][\w.-]*\/[A-Za-z0-9][\w.-]*$/;
+const commitPattern = /^[0-9a-f]{40}$/;
+
+/**
+ * The local path of a Hub model: a folder under <cacheDir>/models/hub/<organisation>--<name>/<commit>, fetched first if it is
+ * not there. A revision that has been fetched is used without the network when the Hub cannot be reached, a commit always.
+ */
+export async function fetchHubModel(spec: HubSpec, options: ResolveOptions): Promise<string> {
+  const { hub: name, revision = 'main', file = null } = spec;
+  if (!namePattern.test(name) || name.includes('..')) {
+    throw new GraftError('invalid_model', `"${name}" is not a Hub id of the form organisation/name`, {
+      param: 'model',
+    });
+  }
+  const cache = path.join(options.cacheDir, 'models', 'hub', name.replace('/', '--'));
+  const hub = connectToHub(name, options.env);
+  const commit = await resolveRevision(hub, name, revision, cache);
+  // Another GGUF file of the same repository is another model.
+  const folder = path.join(cache, file === null ? commit : `${commit}-${file}`);
+  await buildOnce(
+    folder,
+    (unfinished) => fetchFiles(hub, name, commit, file, unfinished, options),
+    () => options.onProgress?.(`waiting for another process that fetches ${name}`),
+  );
+  return file === null ? folder : path.join(folder, file);
+}
+
+/** The commit that a revision means now, or meant when it was last looked up. */
+async function resolveRevision(
+  hub: HubConnection,
+  name: string,
+  revision: string,
+  cache: string,
+): Promise<string> {
+  if (commitPattern.test(revision)) return revision;
+  const note = path.join(cache, 'refs', encodeURIComponent(revision));
+  try {
+    const url = `${hub.endpoint}/api/models/${name}/revision/${encodeURIComponent(revision)}`;
+    const { sha } = (await (await hub.fetch(url)).json()) as { sha?: unknown };
+    if (typeof sha !== 'string' || !commitPattern.test(sha))
+      throw unavailable(`${hub.endpoint} named no commit of ${name}`);
+    await mkdir(path.dirname(note), { recursive: true });
+    const partial = `${note}.${randomUUID()}`;
+    await writeFile(partial, sha);
+    await rename(partial, note);
+    return sha;
+  } catch (error) {
+    const known = await readFile(note, 'utf8').catch(() => '');
+    const away = error instanceof GraftError && error.code === 'base_model_unavailable';
+    if (away && commitPattern.test(known) && (await stat(path.join(cache, known)).catch(() => null)))
+      return known;
+    throw error;
+  }
+}
+
+async function fetchFiles(
+  hub: HubConnection,
+  name: string,
+  commit: string,
+  ggufFile: string | null,
+  folder: string,
+  options: ResolveOptions,
+): Promise<void> {
+  const files = chooseFiles(name, await listFiles(hub, name, commit), ggufFile);
+  const total = files.reduce((sum, { size }) => sum + size, 0);
+  await checkSpace(folder, name, total);
+  const progress = new TransferProgress(`fetching ${name}`, total, options.onProgress ?? (() => {}));
+  // Small files first: a model that cannot be read is found out before its weights are fetched.
+  for (const file of files) {
+    const target = path.join(folder, file.path);
+    if ((await stat(target).catch(() => null))?.size === file.size) {
+      progress.resume(file.size);
+      continue;
+    }
+    let begun = false;
+    await downloadFile({
+      url: `${hub.endpoint}/${name}/resolve/${commit}/${encodeURIComponent(file.path)}`,
+      target,
+      file,
+      hub,
+      signal: options.signal,
+      ...(options.retryDelay === undefined ? {} : { retryDelay: options.retryDelay }),
+      onBytes: (bytes) => {
+        if (begun) progress.add(bytes);
+        else progress.resume(bytes);
+        begun = true;
+      },
+    });
+  }
+}
+
+async function listFiles(hub: HubConnection, name: string, commit: string): Promise<HubFile[]> {
+  // Loaded when needed: it is large, and most models are on disk.
+  const { listFiles: list } = await import('@huggingface/hub');
+  const files: HubFile[] = [];
+  const query = {
+    repo: { type: 'model' as const, name },
+    revision: commit,
+    hubUrl: hub.endpoint,
+    fetch: hub.fetch,
+  };
+  for await (const { type, path: file, size, oid, lfs } of list(query)) {
+    if (type !== 'file') continue;
+    if (lfs) files.push({ path: file, size: lfs.size, digest: { kind: 'sha256', hex: lfs.oid } });
+    else if (oid) files.push({ path: file, size, digest: { kind: 'git', hex: oid } });
+  }
+  return files;
+}
+
+async function checkSpace(folder: string, name: string, bytes: number): Promise<void> {
+  const { bavail, bsize } = await statfs(folder);
+  const free = bavail * bsize;
+  if (bytes <= free) return;
+  throw new GraftError(
+    'disk_full',
+    `${name} takes ${megabytes(bytes)}, but the disk of the cache folder has ${megabytes(free)} left`,
+    { fault: 'system', param: 'model' },
+  );
+}

