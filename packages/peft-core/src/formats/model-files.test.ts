@@ -114,6 +114,8 @@ test('GGUF: the same model as from the folder, from the file and from a folder t
     }
     await model.close();
   }
+  writeFileSync(at('gguf', 'config.json'), '{}');
+  await openBaseModel(at('gguf')).then((model) => model.close());
   await writeGguf(at('gguf', 'other.gguf'), tinyGguf());
   await refuses(at('gguf'), 'invalid_model', /several .gguf files; name one: other.gguf, tiny.gguf/);
 });

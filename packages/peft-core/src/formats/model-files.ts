@@ -49,8 +49,11 @@ async function openByFormat(location: string): Promise<OpenedModel> {
     });
   }
   const names = await readdir(location);
-  if (names.includes('config.json')) return openHfModel(location, names);
   const ggufs = names.filter((name) => name.endsWith('.gguf')).sort();
+  const hasWeights = names.some((name) => name.endsWith('.safetensors'));
+  // Repositories of GGUF files often have a config.json beside them.
+  if (names.includes('config.json') && (hasWeights || ggufs.length === 0))
+    return openHfModel(location, names);
   if (ggufs.length === 1) return openGgufModel(path.join(location, ggufs[0]!));
   throw new GraftError(
     'invalid_model',
