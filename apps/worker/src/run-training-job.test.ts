@@ -36,7 +36,7 @@ afterEach(() => trainer?.close());
 /** Dispatches and claims a job and runs it; `stop` is this worker's shutdown. */
 async function start(
   job: Job,
-  options: { leaseSeconds?: number; stallMilliseconds?: number } = {},
+  options: { leaseSeconds?: number; stallMilliseconds?: number; pollMilliseconds?: number } = {},
 ): Promise<{ outcome: Promise<JobOutcome>; stop: AbortController; claimed: Job }> {
   const { services } = bench;
   const lease = (await dispatchJobs(services)).find(({ id }) => id === job.id)!;
@@ -55,7 +55,7 @@ async function start(
   const outcome = runTrainingJob(claimed, {
     services,
     trainer,
-    times: { leaseSeconds, heartbeatSeconds: 1, pollMilliseconds: 200 },
+    times: { leaseSeconds, heartbeatSeconds: 1, pollMilliseconds: options.pollMilliseconds ?? 200 },
     drainMilliseconds: 5000,
     shutdown: stop.signal,
     code: { version: '0.0.0', commit: null },
@@ -126,7 +126,7 @@ describe('runTrainingJob', () => {
   });
 
   it('pauses with a checkpoint, and goes on from it', async () => {
-    const job = await bench.queueTimedJob({ ...long, steps: 60, checkpointSteps: 1000 });
+    const job = await bench.queueTimedJob({ steps: 60, stepMilliseconds: 100, checkpointSteps: 1000 });
     const first = await start(job);
     await atStep(job, 5);
     await pauseJob(bench.services, bench.teamId, job.id, by);
@@ -183,17 +183,29 @@ describe('runTrainingJob', () => {
     await cancelJob(bench.services, bench.teamId, job.id, by);
   });
 
-  it('publishes nothing when it is fenced at the very end', async () => {
-    const job = await bench.queueTimedJob({ steps: 3, stepMilliseconds: 400, checkpointSteps: 10 });
-    const { outcome } = await start(job);
-    await atStep(job, 1);
+  it('publishes nothing when only the publication itself can notice the fence', async () => {
+    const job = await bench.queueTimedJob({ steps: 2, finishMilliseconds: 2000 });
+    const { outcome } = await start(job, { leaseSeconds: 60, pollMilliseconds: 60_000 });
+    await bench.until(job.id, (row) => row.lastCheckpointStep === 2);
+    await sleep(500);
     await bench.services.sql.query(
       "UPDATE jobs SET lease_epoch = lease_epoch + 1, state = 'queued', run_after = now() + interval '1 hour' WHERE id = $1",
       [job.id],
     );
     assert.equal(await outcome, 'fenced');
     assert.equal(await bench.versions(job.id), 0);
+    assert.equal((await bench.job(job.id)).state, 'queued');
     await cancelJob(bench.services, bench.teamId, job.id, by);
+  });
+
+  it('lets a cancel win that comes after the last step', async () => {
+    const job = await bench.queueTimedJob({ steps: 2, finishMilliseconds: 2000 });
+    const { outcome } = await start(job, { leaseSeconds: 60, pollMilliseconds: 60_000 });
+    await bench.until(job.id, (row) => row.lastCheckpointStep === 2);
+    await cancelJob(bench.services, bench.teamId, job.id, by);
+    assert.equal(await outcome, 'cancelled');
+    assert.equal(await bench.versions(job.id), 0);
+    assert.deepEqual(await leftovers(job), []);
   });
 
   it('fails a job with a user fault at once and never tries it again', async () => {

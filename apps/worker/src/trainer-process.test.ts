@@ -186,7 +186,7 @@ describe('TrainerProcess', () => {
   });
 
   it('sees a crash, a kill -9 and a hang, and works again after each', async (t) => {
-    const trainer = trainerFor(t, { stallMilliseconds: 1500 });
+    const trainer = trainerFor(t, { stallMilliseconds: 6000 });
     const exit = await trainer.run(await requestFor({ atStep: { step: 2, does: 'exit' } }), watch().run);
     assert.deepEqual(exit, { kind: 'crashed', exit: { code: 7, signal: null } });
 

@@ -3,7 +3,7 @@
  * does, but instead of computing it only blocks its thread, as a TensorFlow step would. What it does is written in
  * its training file, as JSON of type `Timing`.
  */
-import { mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { GraftError } from '@graft/peft-core/config';
@@ -15,6 +15,8 @@ export interface Timing {
   steps: number;
   stepMilliseconds: number;
   checkpointSteps: number;
+  /** Time between the last checkpoint and the end, as when the adapter's files are written. */
+  finishMilliseconds?: number;
   /** What happens instead of a step, each time this step is reached. */
   atStep?: { step: number; does: 'hang' | 'exit' | 'user fault' | 'unknown fault' };
 }
@@ -79,6 +81,7 @@ async function train(request: TrainingRequest): Promise<'finished' | 'stopped'> 
     send({ type: 'record', record: { type: 'step', step, totalSteps: steps, ...progress, ...speed } });
     if (step % timing.checkpointSteps === 0 || step === steps) checkpoint(request.checkpointDir, step);
   }
+  block(timing.finishMilliseconds ?? 0);
   mkdirSync(request.outputDir, { recursive: true });
   writeFileSync(join(request.outputDir, 'adapter_config.json'), JSON.stringify(request.peft));
   send({
@@ -116,6 +119,7 @@ function checkpoint(root: string, step: number): void {
   const dir = join(root, `step-${String(step).padStart(8, '0')}`);
   mkdirSync(`${dir}.tmp`, { recursive: true });
   writeFileSync(join(`${dir}.tmp`, 'manifest.json'), JSON.stringify({ step }));
+  rmSync(dir, { recursive: true, force: true });
   renameSync(`${dir}.tmp`, dir);
   send({ type: 'record', record: { type: 'checkpoint', step, dir } });
 }
