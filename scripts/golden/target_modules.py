@@ -1,6 +1,8 @@
 """Which modules HF PEFT adapts, and with which rank and alpha, for many LoraConfigs on a small llama.
 
-Writes packages/peft-core/src/tuners/testdata/target-modules.json. Run: python scripts/golden/target_modules.py
+usage: target_modules.py
+
+Writes packages/peft-core/src/tuners/testdata/target-modules.json; format it with `npx biome check --write`.
 """
 
 import json

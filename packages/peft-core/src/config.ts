@@ -1,5 +1,5 @@
 /** Schemas and parsing of what a job may ask for. Loads no TensorFlow. */
-export { type ErrorDetail, GraftError, type GraftErrorOptions } from './errors.ts';
+
 export { type LoraConfig, LoraConfigSchema } from './config/lora-config.ts';
 export { nearest } from './config/nearest.ts';
 export {
@@ -19,3 +19,4 @@ export {
   type TrainingOptions,
   TrainingOptionsSchema,
 } from './config/training-options.ts';
+export { type ErrorDetail, GraftError, type GraftErrorOptions } from './errors.ts';

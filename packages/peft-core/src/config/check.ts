@@ -96,6 +96,12 @@ function range(s: JsonSchema): string {
 
 /** A value as JSON, short enough for a message. */
 export function show(value: unknown): string {
-  const text = JSON.stringify(value) ?? String(value);
+  let text: string;
+  try {
+    text = JSON.stringify(value) ?? String(value);
+  } catch {
+    // JSON.parse nests deeper than JSON.stringify can follow.
+    return 'a deeply nested value';
+  }
   return text.length > 80 ? `${text.slice(0, 77)}…` : text;
 }

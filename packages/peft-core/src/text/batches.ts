@@ -27,7 +27,7 @@ export interface BatchPlan {
   shape: GridShape;
   /** Micro-batch `i` of `step`, both from 0. Empty when a training epoch's last step has no examples left for it. */
   micro(step: number, i: number): Placement[];
-  /** Number, from 1, of the training epoch that `step` belongs to. */
+  /** Training epochs done after `step` (from 0), to two digits: 1.5 is the middle of the second. */
   epochAt(step: number): number;
   stats: BatchStats;
 }
@@ -122,7 +122,7 @@ function plan(
     stepsPerEpoch,
     shape,
     stats,
-    epochAt: (step) => Math.floor(step / stepsPerEpoch) + 1,
+    epochAt: (step) => Math.round((100 * (step + 1)) / stepsPerEpoch) / 100,
     micro(step, i) {
       if (step < 0 || step >= steps || i < 0 || i >= accumulation) return [];
       const examples = examplesOf(step, i);

@@ -1,4 +1,4 @@
-import { Template } from '@huggingface/jinja';
+import { Environment, Interpreter, parse, tokenize } from '@huggingface/jinja';
 import { GraftError } from '../errors.ts';
 
 export interface ChatMessage {
@@ -19,17 +19,16 @@ export interface ChatTemplateOptions {
  * (`bos_token`, …), `raise_exception` and `strftime_now`. Templates are the model's, not a user's.
  */
 export class ChatTemplate {
-  readonly #template: Template;
+  readonly #program: ReturnType<typeof parse>;
   readonly #specialTokens: Record<string, string>;
 
   /** Throws `invalid_chat_template` for Jinja that does not parse. */
   constructor(source: string, specialTokens: Record<string, string>) {
     try {
-      this.#template = new Template(source);
+      this.#program = parse(tokenize(source, { trim_blocks: true, lstrip_blocks: true }));
     } catch (cause) {
-      throw new GraftError('invalid_chat_template', `the chat template does not parse: ${reason(cause)}`, {
-        cause,
-      });
+      const message = `the chat template does not parse: ${reason(cause)}`;
+      throw new GraftError('invalid_chat_template', message, { param: 'model', cause });
     }
     this.#specialTokens = specialTokens;
   }
@@ -39,26 +38,38 @@ export class ChatTemplate {
     messages: ChatMessage[],
     { addGenerationPrompt = false, now = new Date() }: ChatTemplateOptions = {},
   ): string {
+    const variables = {
+      ...CONSTANTS,
+      ...this.#specialTokens,
+      range,
+      raise_exception(message: string) {
+        throw new Error(message);
+      },
+      strftime_now: (format: string) => strftime(now, format),
+      messages,
+      tools: null,
+      documents: null,
+      add_generation_prompt: addGenerationPrompt,
+    };
     try {
-      return this.#template.render({
-        ...this.#specialTokens,
-        messages,
-        tools: null,
-        documents: null,
-        add_generation_prompt: addGenerationPrompt,
-        strftime_now: (format: string) => strftime(now, format),
-      });
+      // The library's own Template shows the clock of the machine in its locale, and lets nobody set another.
+      const environment = new Environment();
+      for (const [name, value] of Object.entries(variables)) environment.set(name, value);
+      return String(new Interpreter(environment).run(this.#program).value);
     } catch (cause) {
-      throw new GraftError(
-        'chat_template_error',
-        `the chat template refuses these messages: ${reason(cause)}`,
-        {
-          param: 'messages',
-          cause,
-        },
-      );
+      const message = `the chat template refuses these messages: ${reason(cause)}`;
+      throw new GraftError('chat_template_error', message, { param: 'messages', cause });
     }
   }
+}
+
+/** Jinja's constants; the capitalised ones are in use too. */
+const CONSTANTS = { true: true, false: false, none: null, True: true, False: false, None: null };
+
+/** Python's range, as a list. */
+function range(start: number, stop?: number, step = 1): number[] {
+  const [from, to] = stop === undefined ? [0, start] : [start, stop];
+  return Array.from({ length: Math.max(0, Math.ceil((to - from) / step)) }, (_, i) => from + i * step);
 }
 
 const MONTHS = 'January February March April May June July August September October November December'.split(

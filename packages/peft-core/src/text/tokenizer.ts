@@ -1,6 +1,7 @@
 import { Tokenizer as HubTokenizer } from '@huggingface/tokenizers';
 import { GraftError } from '../errors.ts';
 import { type ChatMessage, ChatTemplate, type ChatTemplateOptions } from './chat-template.ts';
+import { withExactSplitting } from './exact-splitting.ts';
 import { StreamDecoder } from './stream-decoder.ts';
 
 /** A model's tokenizer files, parsed. */
@@ -35,7 +36,7 @@ export class Tokenizer {
   constructor({ tokenizerJson, tokenizerConfig, chatTemplate }: TokenizerFiles) {
     const config = (tokenizerConfig ?? {}) as Record<string, unknown>;
     try {
-      this.#tokenizer = new HubTokenizer(tokenizerJson, config);
+      this.#tokenizer = new HubTokenizer(withExactSplitting(tokenizerJson), config);
     } catch (cause) {
       const reason = cause instanceof Error ? cause.message : String(cause);
       throw new GraftError('unsupported_tokenizer', `tokenizer.json cannot be used: ${reason}`, {

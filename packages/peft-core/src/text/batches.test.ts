@@ -1,0 +1,233 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { Random } from '../rng.ts';
+import { type BatchOptions, fillBatch, planBatches, planEvaluation } from './batches.ts';
+import type { TokenizedExample } from './labels.ts';
+
+/** Examples with lengths from 2 below `longest`, the second half of each labelled; ids tell example and token. */
+function examplesOf(count: number, longest: number, seed = 1): TokenizedExample[] {
+  const random = new Random(seed, 0);
+  return Array.from({ length: count }, (_, line) => {
+    const length = 2 + random.integer(longest - 2);
+    const ids = Int32Array.from({ length }, (_, t) => 1000 * (line + 1) + t);
+    const labelled = Uint8Array.from({ length }, (_, t) => (t > 0 && t >= length / 2 ? 1 : 0));
+    return { ids, labelled, line };
+  });
+}
+
+function optionsFor(examples: TokenizedExample[], more: Partial<BatchOptions> = {}): BatchOptions {
+  return {
+    lengths: examples.map(({ ids }) => ids.length),
+    labelCounts: examples.map(({ labelled }) => labelled.reduce((sum, flag) => sum + flag, 0)),
+    batchSize: 8,
+    accumulation: 1,
+    epochs: 3,
+    seed: 42,
+    packing: true,
+    maxSteps: null,
+    ...more,
+  };
+}
+
+/** Sizes, options and lengths drawn at random. */
+function* randomPlans() {
+  const random = new Random(7, 0);
+  for (let round = 0; round < 60; round++) {
+    const examples = examplesOf(
+      1 + random.integer(60),
+      3 + random.integer(round % 5 === 0 ? 900 : 120),
+      round,
+    );
+    const more = {
+      batchSize: 1 + random.integer(9),
+      accumulation: 1 + random.integer(3),
+      epochs: 1 + random.integer(3),
+      seed: round,
+      packing: random.uniform() < 0.7,
+    };
+    yield { examples, options: optionsFor(examples, more) };
+  }
+}
+
+test('every training epoch holds every example exactly once, in steps of the effective batch', () => {
+  for (const { examples, options } of randomPlans()) {
+    const plan = planBatches(options);
+    const perStep = options.batchSize * options.accumulation;
+    assert.equal(plan.steps, Math.ceil(examples.length / perStep) * options.epochs);
+    for (let epoch = 0; epoch < options.epochs; epoch++) {
+      const seen: number[] = [];
+      for (let s = 0; s < plan.stepsPerEpoch; s++) {
+        const step = epoch * plan.stepsPerEpoch + s;
+        assert.ok(Math.abs(plan.epochAt(step) - (step + 1) / plan.stepsPerEpoch) <= 0.00501);
+        const before = seen.length;
+        for (let i = 0; i < options.accumulation; i++)
+          seen.push(...plan.micro(step, i).map(({ example }) => example));
+        const last = s === plan.stepsPerEpoch - 1;
+        assert.equal(seen.length - before, last ? examples.length - before : perStep);
+      }
+      assert.deepEqual(
+        seen.sort((a, b) => a - b),
+        [...examples.keys()],
+      );
+    }
+  }
+});
+
+test('packed examples lie within the grid and never overlap; the grid is right and no larger than needed', () => {
+  for (const { examples, options } of randomPlans()) {
+    const plan = planBatches(options);
+    const { rows, tokens, labels } = plan.shape;
+    assert.equal(tokens % 32, 0);
+    assert.equal(labels % 16, 0);
+    let fullest = 0;
+    for (let step = 0; step < plan.steps; step++) {
+      for (let i = 0; i < options.accumulation; i++) {
+        const taken = new Set<number>();
+        for (const { example, row, offset } of plan.micro(step, i)) {
+          const width = (examples[example] as TokenizedExample).ids.length - 1;
+          assert.ok(row < rows && offset + width <= tokens);
+          fullest = Math.max(fullest, row + 1);
+          for (let t = 0; t < width; t++) {
+            assert.ok(!taken.has(row * tokens + offset + t));
+            taken.add(row * tokens + offset + t);
+          }
+          if (!options.packing) assert.equal(offset, 0);
+        }
+      }
+    }
+    assert.equal(fullest, rows);
+  }
+});
+
+test('a filled batch predicts each labelled token from the one before it, within its example', () => {
+  for (const { examples, options } of randomPlans()) {
+    const plan = planBatches(options);
+    for (let step = 0; step < plan.steps; step += 5) {
+      const batch = fillBatch(plan, examples, step, 0);
+      const placements = plan.micro(step, 0);
+      const chosen = placements.map(({ example }) => examples[example] as TokenizedExample);
+      assert.equal(
+        batch.tokenCount,
+        chosen.reduce((sum, { ids }) => sum + ids.length, 0),
+      );
+      const expected = chosen.flatMap(({ ids, labelled }) => [...ids].filter((_, t) => labelled[t] === 1));
+      const predicted = [...batch.labelIds.subarray(0, batch.labelCount)];
+      assert.deepEqual(predicted, expected);
+      predicted.forEach((label, k) => {
+        const at = batch.labelPositions[k] as number;
+        assert.equal(batch.ids[at], label - 1); // ids of an example count up
+        assert.equal(batch.positions[at], ((label - 1) % 1000) as number);
+        assert.ok((batch.segments[at] as number) > 0);
+      });
+      assert.deepEqual(
+        batch.labelWeights.reduce((sum, weight) => sum + weight, 0),
+        batch.labelCount,
+      );
+      // A segment of a row is one example, its positions counting from 0; padding is segment 0.
+      const starts = new Map<string, number>();
+      for (let at = 0; at < batch.ids.length; at++) {
+        const segment = batch.segments[at] as number;
+        if (segment === 0) {
+          assert.equal(batch.ids[at], 0);
+          continue;
+        }
+        const key = `${Math.floor(at / plan.shape.tokens)}/${segment}`;
+        if (!starts.has(key)) starts.set(key, at);
+        assert.equal(batch.positions[at], at - (starts.get(key) as number));
+      }
+      assert.equal(starts.size, placements.length);
+    }
+  }
+});
+
+test('the same seed gives the same plan, another seed another; a step needs no step before it', () => {
+  const examples = examplesOf(50, 60);
+  const all = (plan: ReturnType<typeof planBatches>) =>
+    Array.from({ length: plan.steps }, (_, s) => plan.micro(s, 0));
+  const plan = planBatches(optionsFor(examples));
+  const inOrder = all(plan);
+  assert.deepEqual(all(planBatches(optionsFor(examples))), inOrder);
+  assert.notDeepEqual(all(planBatches(optionsFor(examples, { seed: 43 }))), inOrder);
+  const resumed = planBatches(optionsFor(examples));
+  for (let step = plan.steps - 1; step >= 0; step--) assert.deepEqual(resumed.micro(step, 0), inOrder[step]);
+});
+
+test('training epochs have different orders', () => {
+  const plan = planBatches(optionsFor(examplesOf(64, 40)));
+  const epoch = (e: number) =>
+    Array.from({ length: 8 }, (_, s) => plan.micro(8 * e + s, 0).map(({ example }) => example));
+  assert.notDeepEqual(epoch(0), epoch(1));
+});
+
+test('max_steps ends the plan early and never makes it longer', () => {
+  const examples = examplesOf(40, 40);
+  assert.equal(planBatches(optionsFor(examples, { maxSteps: 7 })).steps, 7);
+  assert.equal(planBatches(optionsFor(examples, { maxSteps: 100 })).steps, 15);
+});
+
+test('short examples are packed with little padding, in rows of at most 512', () => {
+  const random = new Random(5, 0);
+  const lengths = Array.from({ length: 280 }, () => 45 + random.integer(16));
+  const plan = planBatches({ ...optionsFor([]), lengths, labelCounts: lengths.map(() => 8) });
+  assert.ok(plan.shape.tokens <= 512);
+  assert.ok(plan.stats.paddingFraction < 0.12, String(plan.stats.paddingFraction));
+  const padded = planBatches({
+    ...optionsFor([]),
+    lengths,
+    labelCounts: lengths.map(() => 8),
+    packing: false,
+  });
+  assert.ok(plan.stats.computedPositions < 0.9 * padded.stats.computedPositions);
+  assert.deepEqual(padded.shape, { rows: 8, tokens: 64, labels: 64 });
+});
+
+test('one long example makes rows of its length, not longer', () => {
+  const plan = planBatches({
+    ...optionsFor([]),
+    lengths: [900, 30, 30, 30],
+    labelCounts: [1, 1, 1, 1],
+    batchSize: 4,
+  });
+  assert.equal(plan.shape.tokens, 928);
+  assert.equal(plan.shape.rows, 2);
+});
+
+test('packing lays out the same examples as rows of one', () => {
+  const examples = examplesOf(30, 50);
+  const chosen = (packing: boolean) => {
+    const plan = planBatches(optionsFor(examples, { packing }));
+    return Array.from({ length: plan.steps }, (_, s) =>
+      plan
+        .micro(s, 0)
+        .map(({ example }) => example)
+        .sort((a, b) => a - b),
+    );
+  };
+  assert.deepEqual(chosen(true), chosen(false));
+});
+
+test('evaluation takes every example once, in order', () => {
+  const examples = examplesOf(21, 80);
+  const plan = planEvaluation({ ...optionsFor(examples), batchSize: 8 });
+  assert.equal(plan.steps, 3);
+  const seen = [0, 1, 2].map((step) =>
+    plan
+      .micro(step, 0)
+      .map(({ example }) => example)
+      .sort((a, b) => a - b),
+  );
+  assert.deepEqual(seen.flat(), [...examples.keys()]);
+  assert.equal(
+    fillBatch(plan, examples, 2, 0).tokenCount,
+    examples.slice(16).reduce((sum, { ids }) => sum + ids.length, 0),
+  );
+});
+
+test('planning two hundred thousand examples takes seconds', () => {
+  const random = new Random(3, 0);
+  const lengths = Int32Array.from({ length: 200_000 }, () => 20 + random.integer(180));
+  const start = performance.now();
+  const plan = planBatches({ ...optionsFor([]), lengths, labelCounts: lengths, epochs: 1 });
+  assert.ok(plan.stats.paddingFraction < 0.5);
+  assert.ok(performance.now() - start < 10_000);
+});

@@ -1,0 +1,37 @@
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { test } from 'node:test';
+import type { GraftError } from '../errors.ts';
+import { ChatTemplate } from './chat-template.ts';
+
+const golden = JSON.parse(
+  readFileSync(new URL('./testdata/rendered-templates.json', import.meta.url), 'utf8'),
+);
+
+for (const { template, text } of golden.cases as { template: string; text: string }[]) {
+  test(`renders as transformers does: ${JSON.stringify(template)}`, () => {
+    assert.equal(new ChatTemplate(template, golden.tokens).render(golden.messages), text);
+  });
+}
+
+test('strftime_now shows the given time in the C locale', () => {
+  const template = new ChatTemplate("{{ strftime_now('%d %b %Y %H:%M %A %%') }}", {});
+  assert.equal(template.render([], { now: new Date(2026, 2, 5, 9, 7) }), '05 Mar 2026 09:07 Thursday %');
+});
+
+test('a template that does not parse and one that refuses are told apart', () => {
+  assert.throws(
+    () => new ChatTemplate('{% for m in %}', {}),
+    (error: GraftError) => error.code === 'invalid_chat_template',
+  );
+  assert.throws(
+    () => new ChatTemplate("{{ raise_exception('roles must alternate') }}", {}).render([]),
+    (error: GraftError) => error.code === 'chat_template_error' && /roles must alternate/.test(error.message),
+  );
+});
+
+test('where the library is known to differ from Jinja: spelling of booleans, and variables set within a loop', () => {
+  const render = (source: string) => new ChatTemplate(source, {}).render([]);
+  assert.equal(render('{{ true }}'), 'true'); // Jinja: True
+  assert.equal(render('{% set x = 1 %}{% for i in [1, 2] %}{{ x }}{% set x = 2 %}{% endfor %}'), '12'); // Jinja: 11
+});

@@ -1,0 +1,43 @@
+/** GPT-2's pattern, as the Rust tokenizers crate has it for ByteLevel. */
+const GPT2_PATTERN = "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+";
+
+interface PreTokenizer {
+  type?: string;
+  pretokenizers?: PreTokenizer[];
+  individual_digits?: boolean;
+  use_regex?: boolean;
+  add_prefix_space?: boolean;
+}
+
+/**
+ * A tokenizer.json whose pre-tokenizers split as the Rust crate does. @huggingface/tokenizers takes `Digits` for ASCII
+ * digits and ByteLevel's `\s` for JavaScript's; its `Split` translates patterns exactly, so these become Splits:
+ * every \p{N} is a digit, U+0085 is a space and U+FEFF is none.
+ */
+export function withExactSplitting(tokenizerJson: object): object {
+  const { pre_tokenizer } = tokenizerJson as { pre_tokenizer?: PreTokenizer | null };
+  return pre_tokenizer ? { ...tokenizerJson, pre_tokenizer: exact(pre_tokenizer) } : tokenizerJson;
+}
+
+function exact(preTokenizer: PreTokenizer): object {
+  switch (preTokenizer.type) {
+    case 'Sequence':
+      return { ...preTokenizer, pretokenizers: (preTokenizer.pretokenizers ?? []).map(exact) };
+    case 'Digits':
+      return split(preTokenizer.individual_digits ? '\\p{N}' : '\\p{N}+');
+    case 'ByteLevel': {
+      // A prefix space belongs before the text, not before each of its parts.
+      if (preTokenizer.use_regex === false || preTokenizer.add_prefix_space) return preTokenizer;
+      return {
+        type: 'Sequence',
+        pretokenizers: [split(GPT2_PATTERN), { ...preTokenizer, use_regex: false }],
+      };
+    }
+    default:
+      return preTokenizer;
+  }
+}
+
+function split(pattern: string): object {
+  return { type: 'Split', pattern: { Regex: pattern }, behavior: 'Isolated', invert: false };
+}

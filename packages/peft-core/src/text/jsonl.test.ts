@@ -1,0 +1,141 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { GraftError } from '../errors.ts';
+import { createJsonlChecker, MAX_LISTED_LINES, parseJsonl } from './jsonl.ts';
+
+const good = '{"messages":[{"role":"user","content":"Größe?"},{"role":"assistant","content":"M"}]}';
+
+function failure(lines: string[] | Uint8Array): GraftError {
+  try {
+    parseJsonl(lines);
+  } catch (error) {
+    return error as GraftError;
+  }
+  assert.fail('was accepted');
+}
+const faultOf = (line: string) => failure([line]).details?.[0]?.message ?? '';
+
+test('the three formats, and other columns are left alone', () => {
+  assert.deepEqual(parseJsonl([good]).examples, [
+    {
+      format: 'chat',
+      line: 1,
+      messages: [
+        { role: 'user', content: 'Größe?' },
+        { role: 'assistant', content: 'M' },
+      ],
+    },
+  ]);
+  assert.deepEqual(parseJsonl(['{"prompt":"","completion":"b","id":3}']).examples, [
+    { format: 'prompt_completion', line: 1, prompt: '', completion: 'b' },
+  ]);
+  assert.deepEqual(parseJsonl(['{"text":"a"}']), {
+    format: 'text',
+    examples: [{ format: 'text', line: 1, text: 'a' }],
+  });
+});
+
+test('a byte order mark, blank lines, \\r\\n and a missing last newline are all right', () => {
+  const file = Buffer.from(`\uFEFF{"text":"a"}\r\n\r\n  \n{"text":"b"}`);
+  assert.deepEqual(
+    parseJsonl(file).examples.map(({ line }) => line),
+    [1, 4],
+  );
+});
+
+test('every bad line is reported with its number', () => {
+  const error = failure([good, '{"messages":', good, '[1]', '{"text":"x"}', '{}']);
+  assert.equal(error.code, 'invalid_jsonl');
+  assert.deepEqual(
+    error.details?.map(({ line }) => line),
+    [2, 4, 5, 6],
+  );
+  assert.match(
+    error.message,
+    /^line 2 is not valid JSON.*; line 4 must be a JSON object.*; and 1 more bad line$/,
+  );
+  assert.match(error.details?.[2]?.message ?? '', /is a text example, but line 1 is a chat example/);
+});
+
+test('what is wrong with a line is said', () => {
+  assert.match(faultOf('{"prompt":"a"}'), /"completion" must be a string, got undefined/);
+  assert.match(faultOf('{"completion":"a"}'), /"prompt" must be a string/);
+  assert.match(faultOf('{"prompt":"a","completion":""}'), /"completion" is empty/);
+  assert.match(faultOf('{"text":""}'), /"text" is empty/);
+  assert.match(faultOf('{"text":"a","prompt":"b","completion":"c"}'), /several kinds/);
+  assert.match(faultOf('{"id":1}'), /has neither/);
+  assert.match(faultOf('{"text":"a","label":1}'), /"label": classification data is not supported/);
+  assert.match(faultOf('{"input":{},"preferred_output":[]}'), /preference/);
+  assert.match(faultOf('{"messages":[],"tools":[]}'), /tools is not supported/);
+  assert.match(faultOf('{"messages":[]}'), /at least one message/);
+  assert.match(faultOf('{"messages":[{"role":"user","content":"a"}]}'), /no assistant message to learn from/);
+});
+
+test('what is wrong with a message is said', () => {
+  const message = (fields: string) => faultOf(`{"messages":[{"role":"user","content":"a"},{${fields}}]}`);
+  assert.match(message('"role":"robot","content":"a"'), /messages\[1\] has role "robot"; roles are/);
+  assert.match(message('"role":"assistant","content":null'), /has content null; it must be a string/);
+  assert.match(message('"role":"assistant","content":""'), /is an empty assistant message/);
+  assert.match(message('"role":"assistant","content":"a","weight":0.5'), /has weight 0.5; it must be 0 or 1/);
+  assert.match(message('"role":"user","content":"a","weight":1'), /only assistant messages do/);
+  assert.match(message('"role":"assistant","content":"a","wieght":0'), /did you mean "weight"/);
+  assert.match(
+    message('"role":"assistant","content":"a","tool_calls":[]'),
+    /"tool_calls", which is not supported/,
+  );
+  assert.match(message('"role":"assistant","content":"a","weight":0'), /no assistant message to learn from/);
+});
+
+test('broken UTF-8 is a bad line, and the next line is read', () => {
+  const file = Buffer.concat([
+    Buffer.from('{"text":"a'),
+    Buffer.from([0xc3, 0x28]),
+    Buffer.from('"}\n{"text":"b"}\n{'),
+  ]);
+  const error = failure(file);
+  assert.deepEqual(
+    error.details?.map(({ line }) => line),
+    [1, 3],
+  );
+  assert.match(error.details?.[0]?.message ?? '', /UTF-8/);
+});
+
+test('many bad lines are counted, the first hundred listed', () => {
+  const error = failure(Array(250).fill('{'));
+  assert.equal(error.details?.length, MAX_LISTED_LINES);
+  assert.match(error.message, /and 247 more bad lines/);
+});
+
+test('an empty file is an error', () => {
+  assert.equal(failure([]).code, 'empty_file');
+  assert.equal(failure(['', '  ']).code, 'empty_file');
+});
+
+test('the checker gives the same answer however the bytes are cut', () => {
+  const file = Buffer.from(`${good}\n${good}\r\n\n${good}`);
+  for (let size = 1; size < 40; size++) {
+    const checker = createJsonlChecker();
+    for (let at = 0; at < file.length; at += size) checker.write(file.subarray(at, at + size));
+    assert.deepEqual(checker.end(), { format: 'chat', examples: 3 });
+  }
+});
+
+test('an endless line is refused without being held', () => {
+  const chunk = Buffer.alloc(1024 * 1024, 'x');
+  const checker = createJsonlChecker();
+  const before = process.memoryUsage().arrayBuffers;
+  for (let i = 0; i < 64; i++) checker.write(chunk);
+  assert.ok(process.memoryUsage().arrayBuffers - before < 16 * 1024 * 1024);
+  checker.write(Buffer.from('\n{"text":"a"}'));
+  assert.throws(
+    () => checker.end(),
+    (error: GraftError) =>
+      error.details?.length === 1 && /line 1 is longer than 4194304 bytes/.test(error.message),
+  );
+});
+
+test('deeply nested JSON does not overflow the stack', () => {
+  const deep = '['.repeat(1_000_000);
+  assert.match(faultOf(`{"text":${deep}`), /JSON/);
+  assert.match(faultOf(`{"text":${deep}${']'.repeat(1_000_000)}}`), /"text" must be a string/);
+});
