@@ -5,11 +5,12 @@ import { join } from 'node:path';
 import { attr } from './attributes.ts';
 import { toBfloat16 } from './bfloat16.ts';
 import { checkFeeds, checkValue, lookUp } from './checks.ts';
+import { collectGarbage } from './collect-garbage.ts';
 import { type CurrentRun, callBody } from './current-run.ts';
 import { bytesOf, codeOf, type DType, sizeOf, type TypedArray, visibleOf } from './dtypes.ts';
 import { Graph } from './graph.ts';
 import { GraphVariable } from './graph-variable.ts';
-import { createHostTensor } from './host-tensor.ts';
+import { createHostTensor, HostStaging } from './host-tensor.ts';
 import type { FullVariableSpec, FunctionSpec, Program, RunOutput } from './program.ts';
 import { cast, storageOf } from './raw-op.ts';
 import { servingTag, writeSavedModel } from './saved-model.ts';
@@ -79,6 +80,8 @@ export class GraphProgram implements Program {
   async write(values: Iterable<[string, TypedArray]> | AsyncIterable<[string, TypedArray]>): Promise<void> {
     let group = new Map<GraphVariable, number>();
     let bytes = 0;
+    let total = 0;
+    const staging = new HostStaging();
     const flush = () => {
       const variables = [...group.keys()];
       const ids = [...group.values()];
@@ -98,14 +101,18 @@ export class GraphProgram implements Program {
         const variable = lookUp(this.#variables, 'variable', name);
         checkValue(variable, data);
         if (group.has(variable)) flush();
-        group.set(variable, variable.feedTensor(data));
+        group.set(variable, variable.feedTensor(data, staging));
         bytes += sizeOf(variable.shape) * bytesOf(variable.dtype);
+        total += data.byteLength;
         if (bytes >= groupBytes) flush();
       }
       flush();
     } finally {
       for (const id of group.values()) binding.deleteTensor(id);
     }
+    if (total < groupBytes) return;
+    await new Promise((resolve) => setImmediate(resolve)); // the source's last array is still on a stack before that
+    collectGarbage();
   }
 
   read(names: string[]): Map<string, Float32Array | Int32Array | Uint16Array | Uint8Array> {

@@ -3,7 +3,7 @@ import { attr } from './attributes.ts';
 import { toBfloat16 } from './bfloat16.ts';
 import { codeOf, type DType, type TypedArray } from './dtypes.ts';
 import type { Graph } from './graph.ts';
-import { createHostTensor } from './host-tensor.ts';
+import { createHostTensor, type HostStaging } from './host-tensor.ts';
 import type { FullVariableSpec, Variable } from './program.ts';
 import { cast, controlInputs } from './raw-op.ts';
 import { symbolicBackend } from './symbolic-backend.ts';
@@ -55,15 +55,15 @@ export class GraphVariable implements Variable {
   }
 
   /** A new native tensor in the form `writeFeed` takes. */
-  feedTensor(data: TypedArray): number {
+  feedTensor(data: TypedArray, staging: HostStaging): number {
     const wire = wireFormat(this.dtype, this.shape);
-    if (wire.dtype === this.dtype) return createHostTensor(this.dtype, this.shape, data);
-    const stored = this.dtype === 'bfloat16' && data instanceof Float32Array ? toBfloat16(data) : data;
-    return createHostTensor(
-      wire.dtype,
-      wire.shape,
-      new Uint8Array(stored.buffer, stored.byteOffset, stored.byteLength),
-    );
+    if (wire.dtype === this.dtype) return createHostTensor(this.dtype, this.shape, data, staging);
+    const stored =
+      this.dtype === 'bfloat16' && data instanceof Float32Array
+        ? toBfloat16(data, staging.array(Uint16Array, data.length))
+        : data;
+    const bytes = new Uint8Array(stored.buffer, stored.byteOffset, stored.byteLength);
+    return createHostTensor(wire.dtype, wire.shape, bytes, staging);
   }
 
   /** Forgets the function traced before. */

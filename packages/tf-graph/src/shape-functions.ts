@@ -258,7 +258,6 @@ export const opDefinitions: Record<string, OpDefinition> = {
   SelectV2: define('bool T T -> T', broadcast),
   // matrices
   BatchMatMulV2: define('T T -> T', matMul),
-  BatchMatMulV3: define('Ta Tb -> Tout', matMul),
   MatrixBandPart: define('T Tindex Tindex -> T', same),
   // reductions
   ...all('Sum Mean Max Min Prod', 'T Tidx -> T', reduce),

@@ -1,0 +1,261 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { fromBfloat16, toBfloat16 } from './bfloat16.ts';
+import type { Program } from './program.ts';
+import { ProgramBuilder } from './program-builder.ts';
+import { cast, rawOp, storageOf } from './raw-op.ts';
+import { binding, tf } from './tensorflow.ts';
+import { ToyTrainer } from './toy-trainer.ts';
+
+// What holds of every program, traced or eager.
+const kinds: [string, (builder: ProgramBuilder) => Program][] = [
+  ['graph', (builder) => builder.build()],
+  ['eager', (builder) => builder.buildEager()],
+];
+const ramp = (length: number, scale = 1) => Float32Array.from({ length }, (_, i) => scale * Math.sin(i + 1));
+const float = (...shape: number[]) => ({ shape, dtype: 'float32' }) as const;
+const int = (...shape: number[]) => ({ shape, dtype: 'int32' }) as const;
+
+for (const [kind, make] of kinds)
+  describe(kind, () => {
+    test('reads, assigns, and sees the old value until the run ends', async () => {
+      const builder = new ProgramBuilder();
+      const count = builder.variable({ name: 'count', shape: [2] });
+      const copy = builder.variable({ name: 'copy', shape: [2] });
+      builder.function('step', { by: float() }, ({ by }) => {
+        const before = count.read();
+        count.assign(tf.add(before, by!));
+        copy.assign(count.read({ after: [by!] }));
+        return { before, again: count.read() };
+      });
+      builder.function('look', {}, () => ({ count: count.read(), copy: copy.read() }));
+      const program = make(builder);
+      await program.write([['count', Float32Array.of(1, 2)]]);
+      assert.deepEqual([...program.run('step', { by: Float32Array.of(10) }).again!.data], [1, 2]);
+      assert.deepEqual([...program.run('step', { by: Float32Array.of(100) }).before!.data], [11, 12]);
+      const { count: now, copy: last } = program.run('look', {});
+      assert.deepEqual([now!.shape, [...now!.data], [...last!.data]], [[2], [111, 112], [11, 12]]);
+      assert.deepEqual(program.read(['copy', 'count']).get('count'), Float32Array.of(111, 112));
+      program.close();
+    });
+
+    test('writes a slice in place; reads before it see the old value, reads after it the new one', async () => {
+      const builder = new ProgramBuilder();
+      const cache = builder.variable({ name: 'cache', shape: [2, 4] });
+      builder.function('put', { at: int(2), value: float(2, 1) }, ({ at, value }) => {
+        const before = cache.read();
+        const whole = cache.assignSlice(at!, value!);
+        const second = cache.assignSlice(tf.zeros([2], 'int32'), tf.fill([1, 1], 9));
+        return { before, whole, second, after: cache.read() };
+      });
+      const program = make(builder);
+      await program.write([['cache', new Float32Array(8)]]);
+      const out = program.run('put', { at: Int32Array.of(0, 2), value: Float32Array.of(5, 6) });
+      assert.deepEqual([...out.before!.data], [0, 0, 0, 0, 0, 0, 0, 0]);
+      assert.deepEqual([...out.whole!.data], [0, 0, 5, 0, 0, 0, 6, 0]);
+      assert.deepEqual([...out.second!.data], [9, 0, 5, 0, 0, 0, 6, 0]);
+      assert.deepEqual([...out.after!.data], [...out.second!.data]);
+      program.close();
+    });
+
+    test('stores bfloat16, bytes, integers and flags', async () => {
+      const builder = new ProgramBuilder();
+      const table = builder.variable({ name: 'table', shape: [3, 5], dtype: 'bfloat16' });
+      const bytes = builder.variable({ name: 'bytes', shape: [4], dtype: 'uint8' });
+      const small = builder.variable({ name: 'small', shape: [2], dtype: 'int8' });
+      const whole = builder.variable({ name: 'whole', shape: [2], dtype: 'int32' });
+      const flags = builder.variable({ name: 'flags', shape: [3], dtype: 'bool' });
+      builder.function('unpack', { ids: int(2) }, ({ ids }) => {
+        assert.equal(storageOf(bytes.read()), 'uint8');
+        const high = rawOp('RightShift', [], [bytes.read(), tf.scalar(4, 'int32')])[0]!;
+        const next = { whole: tf.add(whole.read(), 1), table: tf.mul(table.read(), 2) };
+        whole.assign(next.whole);
+        table.assign(next.table);
+        return {
+          rows: table.gather(ids!),
+          high,
+          high32: cast(high, 'int32'),
+          small: small.read(),
+          flags: flags.read(),
+          whole: next.whole,
+        };
+      });
+      const program = make(builder);
+      const values = ramp(15);
+      await program.write([
+        ['table', values],
+        ['bytes', Uint8Array.of(0, 255, 17, 32)],
+        ['small', Int8Array.of(-3, 7)],
+        ['whole', Int32Array.of(-4, 70000)],
+        ['flags', Uint8Array.of(1, 0, 1)],
+      ]);
+      const stored = program.read(['table', 'bytes', 'whole']);
+      assert.deepEqual(stored.get('table'), toBfloat16(values));
+      assert.deepEqual(stored.get('bytes'), Uint8Array.of(0, 255, 17, 32));
+      assert.deepEqual(stored.get('whole'), Int32Array.of(-4, 70000));
+      const rounded = fromBfloat16(toBfloat16(values));
+      const out = program.run('unpack', { ids: Int32Array.of(2, 0) });
+      assert.deepEqual([...out.rows!.data], [...rounded.slice(10), ...rounded.slice(0, 5)]);
+      for (const name of ['high', 'high32']) assert.deepEqual([...out[name]!.data], [0, 15, 1, 2]);
+      assert.deepEqual([...out.small!.data], [-3, 7]);
+      assert.deepEqual(out.flags!.data, Uint8Array.of(1, 0, 1));
+      assert.deepEqual(program.read(['whole']).get('whole'), Int32Array.of(-3, 70001));
+      assert.deepEqual(program.read(['table']).get('table'), toBfloat16(rounded.map((x) => 2 * x)));
+      await program.write([['table', toBfloat16(values)]]);
+      assert.deepEqual(program.read(['table']).get('table'), toBfloat16(values));
+      program.close();
+    });
+
+    test('streams values and lets the source fail without a leak', async () => {
+      const builder = new ProgramBuilder();
+      for (const name of ['a', 'b', 'c']) builder.variable({ name, shape: [5] });
+      const program = make(builder);
+      async function* values(): AsyncGenerator<[string, Float32Array]> {
+        // Views at every alignment, changed after they were handed over.
+        const buffer = new Float32Array(64);
+        for (const [i, name] of ['a', 'b', 'a', 'c'].entries()) {
+          const view = buffer.subarray(i * 7, i * 7 + 5).fill(i);
+          yield [name, view];
+          view.fill(-1);
+        }
+      }
+      const tensors = binding.getNumOfTensors();
+      await program.write(values());
+      assert.deepEqual(
+        [...program.read(['a', 'c']).values()],
+        [new Float32Array(5).fill(2), new Float32Array(5).fill(3)],
+      );
+      async function* broken(): AsyncGenerator<[string, Float32Array]> {
+        yield ['b', new Float32Array(5)];
+        throw new Error('disk gone');
+      }
+      await assert.rejects(program.write(broken()), /disk gone/);
+      if (kind === 'graph') assert.equal(binding.getNumOfTensors(), tensors);
+      program.close();
+    });
+
+    test('errors name the thing', async () => {
+      const builder = new ProgramBuilder();
+      const w = builder.variable({ name: 'w', shape: [2, 2] });
+      assert.throws(() => builder.variable({ name: 'w', shape: [1] }), /already has a variable "w"/);
+      assert.throws(() => w.read(), /variable "w" is only usable inside a function/);
+      builder.function('f', { x: float(2), n: int() }, ({ x }) => ({ y: tf.mul(w.read(), x!) }));
+      assert.throws(() => builder.function('f', {}, () => ({})), /already has a function "f"/);
+      const program = make(builder);
+      const feeds = { x: ramp(2), n: Int32Array.of(1) };
+      assert.throws(() => program.run('g', {}), /no function "g"/);
+      assert.throws(() => program.run('f', { x: ramp(2) }), /needs a feed for its input "n"/);
+      assert.throws(() => program.run('f', { ...feeds, z: ramp(1) }), /no input "z"/);
+      assert.throws(
+        () => program.run('f', { ...feeds, x: ramp(3) }),
+        /feed "x" of function "f" has 3 elements where shape \[2\]/,
+      );
+      assert.throws(
+        () => program.run('f', { ...feeds, n: ramp(1) }),
+        /feed "n" .* must be a Int32Array, not a Float32Array/,
+      );
+      assert.throws(
+        () => program.run('f', feeds),
+        /variable "w", which has no value|variable "w" has no value/,
+      );
+      assert.throws(() => program.read(['w']), /variable "w"/);
+      assert.throws(() => program.read(['v']), /no variable "v"/);
+      await assert.rejects(program.write([['v', ramp(4)]]), /no variable "v"/);
+      await assert.rejects(
+        program.write([['w', ramp(3)]]),
+        /value of variable "w" has 3 elements where shape \[2,2\] needs 4/,
+      );
+      await assert.rejects(
+        program.write([['w', Int32Array.of(1, 2, 3, 4)]]),
+        /must be a Float32Array, not a Int32Array/,
+      );
+      await program.write([['w', ramp(4)]]);
+      assert.equal(program.run('f', feeds).y!.data.length, 4);
+      program.close();
+      assert.throws(() => program.run('f', feeds), /closed|no value/);
+    });
+
+    test('an assignment of another shape, or a second one, is refused', async () => {
+      const run = async (body: (w: ReturnType<ProgramBuilder['variable']>) => void) => {
+        const builder = new ProgramBuilder();
+        const w = builder.variable({ name: 'w', shape: [2] });
+        builder.function('f', {}, () => {
+          body(w);
+          return {};
+        });
+        const program = make(builder);
+        await program.write([['w', ramp(2)]]);
+        program.run('f', {});
+      };
+      await assert.rejects(
+        run((w) => w.assign(tf.zeros([3]))),
+        /variable "w" is assigned/,
+      );
+      const twice = (w: ReturnType<ProgramBuilder['variable']>) => {
+        w.assign(tf.zeros([2]));
+        w.assign(tf.ones([2]));
+      };
+      await assert.rejects(run(twice), /variable "w" is assigned twice/);
+    });
+  });
+
+test('traced and eager training agree, functions share variables, and the loss falls', async () => {
+  const trainer = new ToyTrainer(6, 8, 4);
+  const [graph, eager] = [trainer.builder.build(), trainer.builder.buildEager()];
+  const [traced, direct] = [await trainer.losses(graph), await trainer.losses(eager)];
+  for (const [i, loss] of traced.entries())
+    assert.ok(Math.abs(loss - direct[i]!) < 1e-5, `loss ${i}: ${loss}, eagerly ${direct[i]}`);
+  assert.ok(traced.at(-1)! < traced[1]!);
+  const [a, b] = [graph.read(['w1', 'w2.moment']), eager.read(['w1', 'w2.moment'])];
+  for (const [name, values] of a)
+    for (const [i, x] of values.entries()) assert.ok(Math.abs(x - b.get(name)![i]!) < 1e-5, name);
+  graph.close();
+  eager.close();
+});
+
+test('a program leaves nothing behind', async () => {
+  const [tensors, native] = [tf.memory().numTensors, binding.getNumOfTensors()];
+  for (const make of [(b: ProgramBuilder) => b.build(), (b: ProgramBuilder) => b.buildEager()]) {
+    const trainer = new ToyTrainer(6, 8, 4);
+    const program = make(trainer.builder);
+    await trainer.losses(program);
+    program.close();
+  }
+  assert.deepEqual(
+    [tf.memory().numTensors, binding.getNumOfTensors(), binding.getNumOfSavedModels()],
+    [tensors, native, 0],
+  );
+});
+
+test('an op without a shape function, a symbolic value read on the host, and mixed types are reported', () => {
+  const build = (body: (x: tf.Tensor) => tf.Tensor) => {
+    const builder = new ProgramBuilder();
+    builder.function('f', { x: float(2) }, ({ x }) => ({ y: body(x!) }));
+    return () => builder.build();
+  };
+  assert.throws(
+    build((x) => rawOp('Lgamma', [], [x])[0]!),
+    /no shape function for the op "Lgamma"/,
+  );
+  assert.throws(
+    build((x) => tf.scalar(x.dataSync()[0]!)),
+    /f\/in\/x:0 is a symbolic tensor: it has no value/,
+  );
+  assert.throws(
+    build((x) => tf.mul(cast(x, 'bfloat16'), x)),
+    /Mul: input 1 is float32 where bfloat16 is needed/,
+  );
+  assert.throws(
+    build((x) => tf.add(x, tf.zeros([3]))),
+    /Incompatible shapes|do not broadcast/i,
+  );
+  assert.throws(
+    build((x) => rawOp('Fill', [], [tf.cast(x, 'int32'), x])[0]!),
+    /Fill: input 0 decides the shape/,
+  );
+});
+
+test('bfloat16 rounds to nearest, ties to even, and keeps infinities and NaN', () => {
+  const values = Float32Array.of(1, 1.00390625, 1.01171875, -3.4e38, Infinity, NaN, 0);
+  assert.deepEqual([...toBfloat16(values)], [0x3f80, 0x3f80, 0x3f82, 0xff80, 0x7f80, 0x7fc0, 0]);
+});

@@ -1,0 +1,52 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { nestedGrads } from './nested-gradients.ts';
+import { cast, hang } from './raw-op.ts';
+import { tf } from './tensorflow.ts';
+import { checkGradients } from './testing.ts';
+
+const x = tf.tensor2d([0.3, -0.7, 1.1, 0.2, -0.4, 0.9], [2, 3]);
+const w = tf.tensor2d([0.5, -0.2, 0.8, 0.1, -0.6, 0.4], [3, 2]);
+
+test('right gradients pass, and ids are left alone', () => {
+  const ids = tf.tensor1d([1, 0, 1], 'int32');
+  const f = (x: tf.Tensor, w: tf.Tensor, ids: tf.Tensor) =>
+    tf.gather(tf.tanh(tf.matMul(x, w)), ids as tf.Tensor1D);
+  assert.ok(checkGradients(f, [x, w, ids]) < 1e-3);
+});
+
+test('a wrong gradient is reported with its input and element', () => {
+  const wrong = tf.customGrad((a, b) => ({
+    value: tf.mul(a as tf.Tensor, b as tf.Tensor),
+    gradFunc: (dy: tf.Tensor) => [tf.mul(dy, b as tf.Tensor), tf.mul(tf.mul(dy, a as tf.Tensor), 1.02)],
+  }));
+  assert.throws(() => checkGradients(wrong, [x, tf.square(x)]), /gradient of input 1, element \d/);
+});
+
+test('the gradient of hang, and of a cast and back', () => {
+  checkGradients((x) => tf.mul(hang(x, w), x), [x]);
+  // In bfloat16 the value moves in steps, so compare with the gradient of the identity.
+  const [dx] = tf.grads((x: tf.Tensor) => cast(cast(x, 'bfloat16'), 'float32').mul(3))([x]);
+  assert.deepEqual([...(dx as tf.Tensor).dataSync()], Array(6).fill(3));
+});
+
+test('gradients may be taken inside a gradient function and inside the forward function', () => {
+  const block = (x: tf.Tensor, w: tf.Tensor) =>
+    tf.sigmoid(tf.matMul(tf.tanh(tf.matMul(x, w)), w, false, true));
+  const checkpointed = tf.customGrad((x, w, save) => {
+    (save as tf.GradSaveFunc)([x as tf.Tensor, w as tf.Tensor]);
+    return {
+      value: block(x as tf.Tensor, w as tf.Tensor),
+      gradFunc: (dy: tf.Tensor, saved: tf.Tensor[]) => nestedGrads(block)(saved, dy),
+    };
+  });
+  const early = tf.customGrad((x, save) => {
+    const [gradient] = nestedGrads((x) => tf.square(x))([x as tf.Tensor]);
+    (save as tf.GradSaveFunc)([gradient as tf.Tensor]);
+    return {
+      value: tf.square(x as tf.Tensor),
+      gradFunc: (dy: tf.Tensor, [gradient]: tf.Tensor[]) => tf.mul(dy, gradient as tf.Tensor),
+    };
+  });
+  assert.ok(checkGradients((x, w) => early(checkpointed(tf.mul(x, 1.5), w)), [x, w]) < 1e-3);
+});
