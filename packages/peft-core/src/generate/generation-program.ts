@@ -18,6 +18,8 @@ export interface GenerationProgram {
   strides: readonly number[];
   /** Name of the function that takes `stride` tokens and sees the first `end` positions. */
   functionFor(stride: number, end: number): string;
+  /** Empties the cache; once before the first run. */
+  clear(): Promise<void>;
 }
 
 /**
@@ -63,9 +65,12 @@ export function buildGenerationProgram(
       );
     }
   }
+  const program = builder.build();
+  const empty = [...keys, ...values].map(({ name, shape }) => [name, shape.reduce((a, b) => a * b, 1)] as const);
   return {
-    program: builder.build(),
+    program,
     model,
+    clear: () => program.write(empty.map(([name, size]) => [name, new Float32Array(size)])),
     context,
     strides: STRIDES,
     functionFor: (stride, end) => `extend_${stride}_${windows.find((w) => w >= end)}`,

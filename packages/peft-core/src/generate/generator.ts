@@ -183,6 +183,7 @@ export class Generator {
     const architecture = architectureFor(this.#base.modelType, this.#base.config);
     const program = buildGenerationProgram(architecture, peft, this.#context);
     await loadWeights(program.program, this.#base, architecture, 'float32');
+    await program.clear();
     this.#loaded = { program, shape, adapter: null };
   }
 
