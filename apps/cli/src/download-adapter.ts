@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, readdir, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import type { AdapterVersion, GraftClient } from '@graft/client';
+import { CommandError } from './command-error.ts';
 import { TransferDisplay } from './draw/transfer-display.ts';
 import { extractTar } from './extract-tar.ts';
 import type { AdapterVersionName } from './find-adapter-version.ts';
@@ -27,10 +28,10 @@ export async function downloadAdapter(
 ): Promise<SavedAdapter> {
   const output = resolve(options.output);
   if (!options.overwrite && !(await isFree(output))) {
-    throw new Error(`${options.output} exists already: choose another output, or add --overwrite.`);
+    throw new CommandError(`${options.output} exists already: choose another output, or add --overwrite.`);
   }
   const number = name.version ?? (await client.adapters.retrieve(name.adapterId)).latest_version;
-  if (number === null) throw new Error(`${name.adapterId} has no version to download.`);
+  if (number === null) throw new CommandError(`${name.adapterId} has no version to download.`);
   const version = await client.adapters.versions.retrieve(name.adapterId, number);
 
   const parent = dirname(output);

@@ -11,6 +11,10 @@ export function explainError(error: unknown): Explanation {
   switch (error.name) {
     case 'UsageError':
       return { message: error.message, exitCode: 2 };
+    case 'CommandError':
+    // A download that is not what the server vouched for.
+    case 'GraftDigestError':
+      return { message: error.message, exitCode: 1 };
     case 'GraftApiError':
       return { message: explainApiError(error as ApiError), exitCode: 1 };
     case 'GraftConnectionError':

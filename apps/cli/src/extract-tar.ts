@@ -5,6 +5,7 @@ import { dirname, join } from 'node:path';
 import { Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { extract } from 'tar-stream';
+import { CommandError } from './command-error.ts';
 
 export interface ExpectedFile {
   path: string;
@@ -26,17 +27,19 @@ export async function extractTar(
   for (const path of wanted.keys()) checkPath(path);
   const entries = extract();
   const reading = pipeline(createReadStream(archive), entries);
-  // The loop below sees the failure too, and is the one to report it.
-  reading.catch(() => {});
+  // An archive that ends early fails here, while the entry it ends in just waits for more.
+  const failure = new Promise<never>((_, reject) => reading.catch(reject));
+  failure.catch(() => {});
   for await (const entry of entries) {
     const { name, type, size } = entry.header;
     const file = wanted.get(name);
     if (file === undefined || type !== 'file') {
-      throw new Error(
+      throw new CommandError(
         `The archive holds ${JSON.stringify(name)} (${type}), which does not belong to the adapter.`,
       );
     }
-    if (size !== file.bytes) throw new Error(`${name} has ${size} bytes in the archive, not ${file.bytes}.`);
+    if (size !== file.bytes)
+      throw new CommandError(`${name} has ${size} bytes in the archive, not ${file.bytes}.`);
     wanted.delete(name);
     const path = join(folder, name);
     await mkdir(dirname(path), { recursive: true });
@@ -47,13 +50,14 @@ export async function extractTar(
         done(null, chunk);
       },
     });
-    await pipeline(entry, hashing, createWriteStream(path, { flags: 'wx', mode: 0o644 }));
+    const writing = pipeline(entry, hashing, createWriteStream(path, { flags: 'wx', mode: 0o644 }));
+    await Promise.race([writing, failure]);
     if (hash.digest('hex') !== file.sha256)
-      throw new Error(`${name} is damaged: its SHA-256 is not ${file.sha256}.`);
+      throw new CommandError(`${name} is damaged: its SHA-256 is not ${file.sha256}.`);
   }
   await reading;
   const [missing] = wanted.keys();
-  if (missing !== undefined) throw new Error(`The archive lacks ${missing}.`);
+  if (missing !== undefined) throw new CommandError(`The archive lacks ${missing}.`);
   // mkdtemp made it for its owner alone; an adapter is an ordinary folder.
   await chmod(folder, 0o755);
 }
@@ -63,7 +67,7 @@ function checkPath(path: string): void {
   const parts = path.split('/');
   const odd = path === '' || path.includes('\\') || path.includes(':') || path.includes('\0');
   if (odd || parts.some((part) => part === '' || part === '.' || part === '..')) {
-    throw new Error(
+    throw new CommandError(
       `The adapter lists a file at ${JSON.stringify(path)}, which is no place inside a folder.`,
     );
   }

@@ -1,4 +1,5 @@
 import type { GraftClient } from '@graft/client';
+import { CommandError } from './command-error.ts';
 import { UsageError } from './usage-error.ts';
 
 export interface AdapterVersionName {
@@ -21,10 +22,11 @@ export async function findAdapterVersion(
   let model = name;
   if (name.startsWith('ftjob-')) {
     const job = await client.fineTuning.jobs.retrieve(name);
-    if (job.fine_tuned_model === null) throw new Error(`${name} has made no adapter; it is ${job.status}.`);
+    if (job.fine_tuned_model === null)
+      throw new CommandError(`${name} has made no adapter; it is ${job.status}.`);
     model = job.fine_tuned_model;
   }
   const { adapter } = await client.models.retrieve(model);
-  if (adapter === null) throw new Error(`${model} is a base model, not an adapter.`);
+  if (adapter === null) throw new CommandError(`${model} is a base model, not an adapter.`);
   return { adapterId: adapter.id, version: adapter.version };
 }

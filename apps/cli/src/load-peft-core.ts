@@ -1,3 +1,5 @@
+import { CommandError } from './command-error.ts';
+
 type Precision = 'auto' | 'fp32' | 'bf16';
 
 /**
@@ -18,7 +20,7 @@ export async function loadPeftCore(precision: Precision): Promise<typeof import(
       code === 'ERR_DLOPEN_FAILED' ||
       /tfjs_binding|libtensorflow/.test(message)
     ) {
-      throw new Error(
+      throw new CommandError(
         'TensorFlow is not built for this machine yet: run `npm run tensorflow` in Graft once.',
         {
           cause: error,

@@ -1,6 +1,7 @@
 import { chmodSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { CommandError } from './command-error.ts';
 
 /** What `graft login` saves. The key belongs to this base URL and is sent nowhere else. */
 export interface Profile {
@@ -34,7 +35,7 @@ export function readProfile(path = profilePath()): Profile | null {
   } catch {
     // Reported below, without the content, which may hold a key.
   }
-  throw new Error(`${path} is damaged; run \`graft login\` again.`);
+  throw new CommandError(`${path} is damaged; run \`graft login\` again.`);
 }
 
 /** Readable by its owner alone from the first byte on. */

@@ -1,6 +1,7 @@
 import { createReadStream } from 'node:fs';
 import { resolve } from 'node:path';
 import { createInterface } from 'node:readline';
+import { CommandError } from './command-error.ts';
 import { count, duration } from './draw/quantities.ts';
 import { loadPeftCore } from './load-peft-core.ts';
 import { openLocalModel } from './local-model.ts';
@@ -50,14 +51,14 @@ async function checkInput(path: string): Promise<number> {
     lines++;
     if (fault !== null && faults.length < 20) faults.push(`line ${line} ${fault}`);
   }
-  if (faults.length > 0) throw new Error(`${path}: ${faults.join('; ')}`);
-  if (lines === 0) throw new Error(`${path} holds no texts.`);
+  if (faults.length > 0) throw new CommandError(`${path}: ${faults.join('; ')}`);
+  if (lines === 0) throw new CommandError(`${path} holds no texts.`);
   return lines;
 }
 
 async function* readInput(path: string): AsyncGenerator<ScoreInput, void, void> {
   for await (const { value, line, fault } of readLines(path)) {
-    if (value === null) throw new Error(`${path} changed while it was read: line ${line} ${fault}`);
+    if (value === null) throw new CommandError(`${path} changed while it was read: line ${line} ${fault}`);
     yield value;
   }
 }

@@ -1,5 +1,5 @@
 import { axisTicks, tickLabels } from './axis-ticks.ts';
-import { drawablePoints, type LossPoint, smoothedPoints } from './loss-point.ts';
+import { condensedPoints, drawablePoints, type LossPoint, smoothedPoints } from './loss-point.ts';
 
 interface LossCurveSvgOptions {
   training: readonly LossPoint[];
@@ -39,8 +39,8 @@ text { fill: #9ea7b3 }
 
 /** A self-contained SVG of a run: raw and smoothed training loss, evaluations, axes, legend. */
 export function lossCurveSvg(options: LossCurveSvgOptions): string {
-  const training = drawablePoints(options.training);
-  const evaluation = drawablePoints(options.evaluation);
+  const training = condensedPoints(drawablePoints(options.training), MOST_POINTS);
+  const evaluation = condensedPoints(drawablePoints(options.evaluation), MOST_POINTS);
   const smooth = smoothedPoints(training);
   const all = [...training, ...evaluation];
   const [low, high] = all.length === 0 ? [0, 1] : rangeOf(all.map((point) => point.loss));
@@ -49,7 +49,7 @@ export function lossCurveSvg(options: LossCurveSvgOptions): string {
   const x = (step: number) => lerp(PLOT.left, PLOT.right, (step - firstStep) / (lastStep - firstStep));
   const y = (loss: number) => lerp(PLOT.bottom, PLOT.top, (loss - low) / (high - low));
   const path = (points: readonly LossPoint[]) =>
-    thinned(points)
+    points
       .map((point, i) => `${i === 0 ? 'M' : 'L'}${x(point.step).toFixed(1)} ${y(point.loss).toFixed(1)}`)
       .join('');
 
@@ -68,7 +68,7 @@ export function lossCurveSvg(options: LossCurveSvgOptions): string {
   }
   if (evaluation.length > 0) {
     parts.push(`<path class="evaluation" d="${path(evaluation)}"/>`);
-    for (const point of thinned(evaluation)) {
+    for (const point of evaluation) {
       parts.push(
         `<circle class="dot" cx="${x(point.step).toFixed(1)}" cy="${y(point.loss).toFixed(1)}" r="4.5"/>`,
       );
@@ -144,11 +144,6 @@ function rangeOf(losses: readonly number[]): [number, number] {
   const air = (high - low) * 0.05 || Math.max(Math.abs(high) * 0.1, 0.01);
   // A loss is shown from zero where that wastes little of the height.
   return [low >= 0 && low < (high - low) * 0.5 ? 0 : low - air, high + air];
-}
-
-function thinned(points: readonly LossPoint[]): readonly LossPoint[] {
-  const stride = Math.ceil(points.length / MOST_POINTS);
-  return stride <= 1 ? points : points.filter((_, i) => i % stride === 0 || i === points.length - 1);
 }
 
 const XML: Record<string, string> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&apos;' };

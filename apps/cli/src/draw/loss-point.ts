@@ -11,6 +11,19 @@ export function drawablePoints(points: readonly LossPoint[]): LossPoint[] {
     .sort((a, b) => a.step - b.step);
 }
 
+/** At most `most` points: neighbours are averaged. The last step stays the last. */
+export function condensedPoints(points: readonly LossPoint[], most: number): readonly LossPoint[] {
+  const size = Math.ceil(points.length / most);
+  if (size <= 1) return points;
+  const condensed: LossPoint[] = [];
+  for (let start = 0; start < points.length; start += size) {
+    const group = points.slice(start, start + size);
+    const loss = group.reduce((sum, point) => sum + point.loss, 0) / group.length;
+    condensed.push({ step: group.at(-1)!.step, loss });
+  }
+  return condensed;
+}
+
 /**
  * Weighted mean around each point, by a Gaussian of a sixtieth of the run. Unlike a moving average it does not
  * lag behind a falling loss.

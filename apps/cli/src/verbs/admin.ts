@@ -1,5 +1,6 @@
 import type { ApiKeyRecord, Role, Services, Team } from '@graft/service';
 import { type Command, Option } from 'commander';
+import { CommandError } from '../command-error.ts';
 import { timestamp } from '../draw/quantities.ts';
 import { table } from '../draw/table.ts';
 import { wholeNumber } from '../number-argument.ts';
@@ -143,7 +144,7 @@ function addKeyVerbs(keys: Command): void {
       return null;
     });
     if (teamName === null)
-      throw new Error(`There is no valid key ${id}. \`graft admin keys list\` shows them.`);
+      throw new CommandError(`There is no valid key ${id}. \`graft admin keys list\` shows them.`);
     createOutput(options).result(
       { key_id: id, team: teamName, revoked: true },
       () => `Revoked ${id} of team ${teamName}.`,
@@ -191,6 +192,7 @@ async function withServices<T>(work: (services: Services, service: Service) => P
 
 async function existingTeam(services: Services, service: Service, idOrName: string) {
   const team = await service.findTeam(services, idOrName);
-  if (team === null) throw new Error(`There is no team ${idOrName}. \`graft admin teams list\` shows them.`);
+  if (team === null)
+    throw new CommandError(`There is no team ${idOrName}. \`graft admin teams list\` shows them.`);
   return team;
 }

@@ -1,0 +1,55 @@
+import { spawn } from 'node:child_process';
+import { mkdtempSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import type { TestContext } from 'node:test';
+
+const bin = resolve(import.meta.dirname, '../../bin/graft.mjs');
+
+export interface Ran {
+  code: number | null;
+  stdout: string;
+  stderr: string;
+}
+
+export interface RunOptions {
+  env?: Record<string, string>;
+  cwd?: string;
+  stdin?: string;
+  /** Called with all of stderr so far, at each piece of it; may send signals. */
+  onStderr?: (stderr: string, child: { kill(signal: NodeJS.Signals): boolean }) => void;
+}
+
+/** Runs the real command in a process of its own, without the caller's Graft settings. */
+export function runGraft(args: string[], options: RunOptions = {}): Promise<Ran> {
+  const inherited = Object.entries(process.env).filter(
+    ([name]) => !/^(GRAFT_|NODE_|DATABASE_URL|REDIS_URL)/.test(name),
+  );
+  const child = spawn(process.execPath, [bin, ...args], {
+    cwd: options.cwd ?? tmpdir(),
+    // A config folder of nobody: a saved profile of whoever runs the tests must not matter.
+    env: { ...Object.fromEntries(inherited), XDG_CONFIG_HOME: '/nonexistent', ...options.env },
+  });
+  child.stdin.end(options.stdin ?? '');
+  let stdout = '';
+  let stderr = '';
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    stdout += text;
+  });
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    stderr += text;
+    options.onStderr?.(stderr, child);
+  });
+  return new Promise((done, failed) => {
+    child.on('error', failed);
+    child.on('close', (code) => done({ code, stdout, stderr }));
+  });
+}
+
+/** A folder that is gone after the test. */
+export function temporaryFolder(t: TestContext): string {
+  const folder = mkdtempSync(join(tmpdir(), 'graft-cli-'));
+  t.after(() => rm(folder, { recursive: true, force: true }));
+  return folder;
+}

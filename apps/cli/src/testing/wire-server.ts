@@ -1,0 +1,315 @@
+import { createHash } from 'node:crypto';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import type { TestContext } from 'node:test';
+import { type Header, pack } from 'tar-stream';
+
+export const KEY = 'graft_testkey12345_secretsecretsecretsecretsecret';
+
+/** A job's life, step by step: each look at the job moves it one step on. */
+const TOTAL_STEPS = 4;
+
+const adapterFiles = {
+  'adapter_config.json': '{"peft_type":"LORA"}',
+  'adapter_model.safetensors': 'x'.repeat(5_000),
+  'README.md': '# An adapter',
+};
+const sha256 = (bytes: string | Buffer) => createHash('sha256').update(bytes).digest();
+
+export interface WireServer {
+  env: { GRAFT_BASE_URL: string; GRAFT_API_KEY: string };
+  requests: { method: string; path: string; body: string }[];
+  /** What the archive holds, for tests that put something evil there. */
+  archiveEntries: { header: Partial<Header> & { name: string }; content?: string }[];
+  /** How the job ends; null: it never does. */
+  outcome: 'succeeded' | 'failed' | 'cancelled' | null;
+}
+
+/** The wire format of a Graft with one file, one job and one adapter, over real HTTP. */
+export async function wireServer(t: TestContext): Promise<WireServer> {
+  const server = createServer(async (request, response) => {
+    let body = '';
+    for await (const chunk of request.setEncoding('utf8')) body += chunk;
+    const url = new URL(request.url ?? '', 'http://x');
+    const path = decodeURIComponent(url.pathname).replace(/^\/v1/, '');
+    state.requests.push({ method: request.method ?? '', path: path + url.search, body });
+    response.setHeader('x-request-id', `req-${state.requests.length}`);
+    if (request.headers.authorization !== `Bearer ${KEY}`) {
+      return fail(response, 401, 'invalid_api_key', 'The API key is wrong or revoked.');
+    }
+    await answer(request, response, `${request.method} ${path}`, url.searchParams, body);
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  t.after(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  const state: WireServer = {
+    env: {
+      GRAFT_BASE_URL: `http://127.0.0.1:${(server.address() as AddressInfo).port}/v1`,
+      GRAFT_API_KEY: KEY,
+    },
+    requests: [],
+    archiveEntries: Object.entries(adapterFiles).map(([name, content]) => ({ header: { name }, content })),
+    outcome: 'succeeded',
+  };
+  let step = 0;
+
+  async function answer(
+    request: IncomingMessage,
+    response: ServerResponse,
+    route: string,
+    query: URLSearchParams,
+    body: string,
+  ): Promise<void> {
+    switch (route) {
+      case 'POST /files':
+        if (body.includes('not json')) {
+          return fail(response, 400, 'invalid_jsonl', 'line 2 is not valid JSON; line 5 is not valid JSON');
+        }
+        return send(response, file);
+      case 'GET /files':
+        return send(response, list([file, { ...file, id: 'file-2', filename: 'two.jsonl', examples: null }]));
+      case 'GET /files/file-1':
+        return send(response, file);
+      case 'GET /files/file-1/content':
+        response.end('{"text":"one"}\n');
+        return;
+      case 'DELETE /files/file-1':
+        return send(response, { id: 'file-1', object: 'file', deleted: true });
+      case 'POST /fine_tuning/jobs':
+        return send(response, job());
+      case 'GET /fine_tuning/jobs':
+        return send(response, list([job()]));
+      case 'GET /fine_tuning/jobs/ftjob-1': {
+        const current = job();
+        step++;
+        return send(response, current);
+      }
+      case 'POST /fine_tuning/jobs/ftjob-1/cancel':
+        return send(response, { ...job(), status: 'cancelled' });
+      case 'POST /fine_tuning/jobs/ftjob-1/pause':
+        return fail(response, 400, 'invalid_job_state', 'The job is queued and cannot be paused.');
+      case 'GET /fine_tuning/jobs/ftjob-1/events':
+        if (query.get('stream') !== 'true') return send(response, list([event(2), event(1)]));
+        response.writeHead(200, { 'content-type': 'text/event-stream' });
+        for (const number of [1, 2]) {
+          response.write(`id: ftevent-${number}\ndata: ${JSON.stringify(event(number))}\n\n`);
+        }
+        if (state.outcome !== null) response.end('data: [DONE]\n\n');
+        return;
+      case 'GET /fine_tuning/jobs/ftjob-1/metrics': {
+        const after = Number(query.get('after_step') ?? 0);
+        const steps = Array.from({ length: Math.max(0, Math.min(step, TOTAL_STEPS)) }, (_, i) => i + 1);
+        const metrics = steps.filter((each) => each > after).map((each) => metric('train', each, 3 / each));
+        return send(
+          response,
+          list([...metrics, ...(step >= TOTAL_STEPS ? [metric('evaluation', 4, 1.1)] : [])]),
+        );
+      }
+      case 'GET /models':
+        return send(response, list([baseModel, tunedModel]));
+      case 'GET /models/ft:base:team:demo:abc':
+        return send(response, tunedModel);
+      case 'GET /models/base':
+        return send(response, baseModel);
+      case 'GET /adapters':
+        return send(response, list([adapter]));
+      case 'GET /adapters/adpt_1':
+        return send(response, adapter);
+      case 'GET /adapters/adpt_1/versions':
+        return send(response, list([version]));
+      case 'GET /adapters/adpt_1/versions/1':
+        return send(response, version);
+      case 'GET /adapters/adpt_1/versions/1/download': {
+        const archive = await tarOf(state.archiveEntries);
+        response.writeHead(200, {
+          etag: '"tar"',
+          'repr-digest': `sha-256=:${sha256(archive).toString('base64')}:`,
+          'content-length': archive.length,
+        });
+        response.end(archive);
+        return;
+      }
+      case 'POST /chat/completions': {
+        const { stream, messages } = JSON.parse(body) as {
+          stream?: boolean;
+          messages: { content: string }[];
+        };
+        const text = `You said: ${messages.at(-1)?.content}`;
+        const usage = { prompt_tokens: 3, completion_tokens: 4, total_tokens: 7 };
+        const head = { id: 'chat-1', created: 1, model: 'ft:x' };
+        if (!stream) {
+          const message = { role: 'assistant', content: text };
+          const choices = [{ index: 0, message, finish_reason: 'stop' }];
+          return send(response, { ...head, object: 'chat.completion', choices, usage });
+        }
+        response.writeHead(200, { 'content-type': 'text/event-stream' });
+        for (const word of text.split(/(?<= )/)) {
+          const choices = [{ index: 0, delta: { content: word }, finish_reason: null }];
+          response.write(
+            `data: ${JSON.stringify({ ...head, object: 'chat.completion.chunk', choices })}\n\n`,
+          );
+        }
+        response.end('data: [DONE]\n\n');
+        return;
+      }
+      default:
+        if (route.startsWith('GET /fine_tuning/jobs/')) {
+          return fail(response, 404, 'job_not_found', 'No such fine-tuning job.');
+        }
+        return fail(
+          response,
+          404,
+          'unknown_url',
+          `No such method and path: ${request.method} ${request.url}`,
+        );
+    }
+  }
+
+  function job() {
+    const at = Math.min(Math.max(step - 1, 0), TOTAL_STEPS);
+    const ended = state.outcome !== null && step > TOTAL_STEPS;
+    const status = step === 0 ? 'queued' : ended ? state.outcome : 'running';
+    const error = {
+      code: 'example_too_long',
+      message: 'line 3 is too long',
+      param: 'training_file',
+      fault: 'user',
+    };
+    return {
+      id: 'ftjob-1',
+      object: 'fine_tuning.job',
+      created_at: 1_700_000_000,
+      finished_at: ended ? 1_700_000_065 : null,
+      model: 'base',
+      organization_id: 'team_1',
+      status,
+      training_file: 'file-1',
+      validation_file: null,
+      fine_tuned_model: status === 'succeeded' ? tunedModel.id : null,
+      trained_tokens: null,
+      hyperparameters: { n_epochs: 2, batch_size: 8, learning_rate_multiplier: 1 },
+      result_files: [],
+      seed: 42,
+      error: status === 'failed' ? error : null,
+      peft: { peft_type: 'LORA' },
+      training: {},
+      progress:
+        step === 0
+          ? null
+          : {
+              step: at,
+              total_steps: TOTAL_STEPS,
+              epoch: at / 2,
+              tokens: at * 100,
+              tokens_per_second: 1_532,
+              seconds_remaining: 61,
+            },
+      queue_position: step === 0 ? 2 : null,
+    };
+  }
+  return state;
+}
+
+const file = {
+  id: 'file-1',
+  object: 'file',
+  bytes: 14,
+  created_at: 1_700_000_000,
+  filename: 'one.jsonl',
+  purpose: 'fine-tune',
+  status: 'processed',
+  sha256: 'ab',
+  format: 'text',
+  examples: 1,
+};
+const baseModel = {
+  id: 'base',
+  object: 'model',
+  created: 1,
+  owned_by: 'graft',
+  base_model: null,
+  adapter: null,
+  job: null,
+};
+const tunedModel = {
+  ...baseModel,
+  id: 'ft:base:team:demo:abc',
+  owned_by: 'team_1',
+  base_model: 'base',
+  adapter: { id: 'adpt_1', version: 1 },
+  job: 'ftjob-1',
+};
+const adapter = {
+  id: 'adpt_1',
+  object: 'adapter',
+  created_at: 1_700_000_000,
+  name: 'demo',
+  base_model: 'base',
+  latest_version: 1,
+};
+const version = {
+  id: 'adptv_1',
+  object: 'adapter.version',
+  created_at: 1_700_000_000,
+  adapter_id: 'adpt_1',
+  adapter_name: 'demo',
+  version: 1,
+  model: tunedModel.id,
+  base_model: 'base',
+  fine_tuning_job_id: 'ftjob-1',
+  digest: sha256('digest').toString('hex'),
+  bytes: Object.values(adapterFiles).reduce((sum, content) => sum + content.length, 0),
+  files: Object.entries(adapterFiles).map(([path, content]) => ({
+    path,
+    bytes: content.length,
+    sha256: sha256(content).toString('hex'),
+  })),
+  peft: { peft_type: 'LORA' },
+  lineage: {},
+  metrics: null,
+};
+
+const event = (number: number) => ({
+  id: `ftevent-${number}`,
+  object: 'fine_tuning.job.event',
+  created_at: 1_700_000_000,
+  level: number === 2 ? 'warn' : 'info',
+  message: `Message ${number}`,
+  type: 'message',
+  data: {},
+});
+
+const metric = (kind: string, step: number, loss: number) => ({
+  object: 'fine_tuning.job.metric',
+  kind,
+  step,
+  epoch: step / 2,
+  loss,
+  token_accuracy: 0.5,
+  learning_rate: 2e-4,
+  grad_norm: 1,
+  tokens: step * 100,
+  tokens_per_second: 1_532,
+  created_at: 1_700_000_000,
+});
+
+const list = (data: unknown[]) => ({ object: 'list', data, has_more: false, first_id: null, last_id: null });
+
+function send(response: ServerResponse, body: unknown, status = 200): void {
+  response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body));
+}
+
+function fail(response: ServerResponse, status: number, code: string, message: string): void {
+  send(response, { error: { message, type: 'invalid_request_error', param: null, code } }, status);
+}
+
+export async function tarOf(entries: WireServer['archiveEntries']): Promise<Buffer> {
+  const archive = pack();
+  for (const { header, content } of entries) archive.entry(header as Header, content ?? '');
+  archive.finalize();
+  const chunks: Buffer[] = [];
+  for await (const chunk of archive) chunks.push(chunk as Buffer);
+  return Buffer.concat(chunks);
+}

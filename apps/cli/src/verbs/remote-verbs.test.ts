@@ -1,0 +1,256 @@
+import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
+import { readdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import { runGraft, temporaryFolder } from '../testing/run-graft.ts';
+import { KEY, type WireServer, wireServer } from '../testing/wire-server.ts';
+
+/** Runs a verb that must succeed, both for people and for programs. */
+async function bothWays(
+  t: TestContext,
+  args: string[],
+): Promise<{ text: string; json: never; server: WireServer }> {
+  const server = await wireServer(t);
+  const other = await wireServer(t);
+  const [human, machine] = await Promise.all([
+    runGraft(args, { env: server.env }),
+    runGraft([...args, '--json'], { env: other.env }),
+  ]);
+  assert.equal(human.code, 0, human.stderr);
+  assert.equal(machine.code, 0, machine.stderr);
+  return { text: human.stdout, json: JSON.parse(machine.stdout) as never, server };
+}
+
+test('files: upload, list, get, delete', async (t) => {
+  const folder = temporaryFolder(t);
+  const path = join(folder, 'one.jsonl');
+  await writeFile(path, '{"text":"one"}\n');
+
+  const upload = await bothWays(t, ['files', 'upload', path]);
+  assert.match(upload.text, /file-1/);
+  assert.equal((upload.json as { id: string }).id, 'file-1');
+  assert.match(upload.server.requests[0]?.body ?? '', /name="purpose"\r\n\r\nfine-tune\r\n/);
+
+  const list = await bothWays(t, ['files', 'list', '--limit', '2']);
+  assert.match(list.text, /^ID +FILE +SIZE +EXAMPLES/);
+  assert.match(list.text, /file-1 +one\.jsonl +14 B +1 +fine-tune +20\d\d-/);
+  assert.equal((list.json as { data: unknown[] }).data.length, 2);
+
+  const get = await bothWays(t, ['files', 'get', 'file-1']);
+  assert.match(get.text, /^format +text$/m);
+
+  const saved = join(folder, 'saved.jsonl');
+  const save = await runGraft(['files', 'get', 'file-1', '--output', saved], { env: get.server.env });
+  assert.equal(save.stdout, `Saved 15 B to ${saved}\n`);
+  assert.equal(await readFile(saved, 'utf8'), '{"text":"one"}\n');
+
+  const deleted = await bothWays(t, ['files', 'delete', 'file-1']);
+  assert.equal(deleted.text, 'Deleted file-1\n');
+});
+
+test('jobs: list, get, cancel, events', async (t) => {
+  const list = await bothWays(t, ['jobs', 'list']);
+  assert.match(list.text, /ftjob-1 +queued/);
+  const get = await bothWays(t, ['jobs', 'get', 'ftjob-1']);
+  assert.match(get.text, /^status +queued, number 2 in the queue$/m);
+  const cancel = await bothWays(t, ['jobs', 'cancel', 'ftjob-1']);
+  assert.equal(cancel.text, 'Cancelled ftjob-1; it is cancelled now.\n');
+  const events = await bothWays(t, ['jobs', 'events', 'ftjob-1']);
+  assert.match(events.text, / {2}Message 1\n.* {2}warn: Message 2\n$/);
+
+  const server = await wireServer(t);
+  const follow = await runGraft(['jobs', 'events', 'ftjob-1', '--follow', '--json'], { env: server.env });
+  assert.deepEqual(
+    follow.stdout
+      .trim()
+      .split('\n')
+      .map((line) => (JSON.parse(line) as { id: string }).id),
+    ['ftevent-1', 'ftevent-2'],
+  );
+});
+
+test('jobs create uploads local files and sends what was asked for, and nothing else', async (t) => {
+  const server = await wireServer(t);
+  const folder = temporaryFolder(t);
+  const data = join(folder, 'train.jsonl');
+  await writeFile(data, '{"text":"one"}\n');
+  await writeFile(join(folder, 'training.json'), '{"max_seq_length": 512}');
+  const args = [
+    'jobs',
+    'create',
+    '--model',
+    'base',
+    '--data',
+    data,
+    '--validation',
+    'file-7',
+    '--epochs',
+    '3',
+  ];
+  const more = ['--peft', '{"peft_type":"LORA","r":4}', '--training', '@training.json', '--suffix', 'demo'];
+  const metadata = ['--metadata', 'owner=me', '--metadata', 'note=a=b'];
+  const ran = await runGraft([...args, ...more, ...metadata], { env: server.env, cwd: folder });
+  assert.equal(ran.code, 0, ran.stderr);
+  assert.match(ran.stdout, /Created ftjob-1; it is queued\.\nFollow it with: graft jobs watch ftjob-1/);
+  assert.deepEqual(JSON.parse(server.requests.at(-1)?.body ?? ''), {
+    model: 'base',
+    training_file: 'file-1',
+    validation_file: 'file-7',
+    suffix: 'demo',
+    metadata: { owner: 'me', note: 'a=b' },
+    method: { type: 'supervised', supervised: { hyperparameters: { n_epochs: 3 } } },
+    peft: { peft_type: 'LORA', r: 4 },
+    training: { max_seq_length: 512 },
+  });
+
+  const plain = await runGraft(['jobs', 'create', '--model', 'base', '--data', 'file-7'], {
+    env: server.env,
+  });
+  assert.equal(plain.code, 0, plain.stderr);
+  assert.deepEqual(JSON.parse(server.requests.at(-1)?.body ?? ''), {
+    model: 'base',
+    training_file: 'file-7',
+  });
+});
+
+test('models and adapters: list, get', async (t) => {
+  const models = await bothWays(t, ['models', 'list']);
+  assert.match(models.text, /^base +\(is one\)/m);
+  assert.match(models.text, /^ft:base:team:demo:abc +base +adpt_1 v1/m);
+  const adapters = await bothWays(t, ['adapters', 'list']);
+  assert.match(adapters.text, /^adpt_1 +demo +base +1 /m);
+  const byModel = await bothWays(t, ['adapters', 'get', 'ft:base:team:demo:abc']);
+  assert.match(byModel.text, /^1 +ft:base:team:demo:abc +ftjob-1/m);
+  assert.equal((byModel.json as { versions: unknown[] }).versions.length, 1);
+});
+
+test('adapters download unpacks a folder like any other, and refuses to write over one', async (t) => {
+  const folder = temporaryFolder(t);
+  const server = await wireServer(t);
+  const args = ['adapters', 'download', 'adpt_1', '--output', 'adapter'];
+  const ran = await runGraft(args, { env: server.env, cwd: folder });
+  assert.equal(ran.code, 0, ran.stderr);
+  assert.match(ran.stdout, /in adapter: adapter_config\.json, adapter_model\.safetensors, README\.md/);
+  // Nothing else is left behind: no archive, no temporary folder.
+  assert.deepEqual(await readdir(folder), ['adapter']);
+  assert.deepEqual((await readdir(join(folder, 'adapter'))).sort(), [
+    'README.md',
+    'adapter_config.json',
+    'adapter_model.safetensors',
+  ]);
+  assert.equal(await readFile(join(folder, 'adapter/adapter_config.json'), 'utf8'), '{"peft_type":"LORA"}');
+
+  const again = await runGraft(args, { env: server.env, cwd: folder });
+  assert.equal(again.code, 1);
+  assert.equal(again.stderr, 'graft: adapter exists already: choose another output, or add --overwrite.\n');
+  await writeFile(join(folder, 'adapter/stray.txt'), 'old');
+  const over = await runGraft([...args, '--overwrite', '--json'], { env: server.env, cwd: folder });
+  assert.equal(over.code, 0, over.stderr);
+  assert.equal((JSON.parse(over.stdout) as { version: number }).version, 1);
+  assert.equal(existsSync(join(folder, 'adapter/stray.txt')), false);
+
+  const tar = await runGraft([...args.slice(0, 3), '--output', 'a.tar', '--tar'], {
+    env: server.env,
+    cwd: folder,
+  });
+  assert.equal(tar.code, 0, tar.stderr);
+  assert.equal((await stat(join(folder, 'a.tar'))).size % 512, 0);
+});
+
+test('an archive that would write elsewhere writes nothing', async (t) => {
+  const folder = temporaryFolder(t);
+  const server = await wireServer(t);
+  server.archiveEntries.push({ header: { name: '../evil.txt' }, content: 'evil' });
+  const args = ['adapters', 'download', 'adpt_1', '--output', 'inner/adapter'];
+  const ran = await runGraft(args, { env: server.env, cwd: folder });
+  assert.equal(ran.code, 1);
+  assert.match(ran.stderr, /"\.\.\/evil\.txt" \(file\), which does not belong to the adapter/);
+  assert.deepEqual(await readdir(folder, { recursive: true }), ['inner']);
+});
+
+test('chat: one answer, from -m or from a pipe; --json gives the whole object', async (t) => {
+  const server = await wireServer(t);
+  const args = ['chat', '--model', 'ft:x', '--system', 'Be brief.', '--temperature', '0'];
+  const ran = await runGraft([...args, '-m', 'Grüße, Welt'], { env: server.env });
+  assert.equal(ran.code, 0, ran.stderr);
+  assert.equal(ran.stdout, 'You said: Grüße, Welt\n');
+  assert.deepEqual(JSON.parse(server.requests[0]?.body ?? ''), {
+    model: 'ft:x',
+    temperature: 0,
+    messages: [
+      { role: 'system', content: 'Be brief.' },
+      { role: 'user', content: 'Grüße, Welt' },
+    ],
+    stream: true,
+  });
+  const piped = await runGraft([...args, '--json'], { env: server.env, stdin: 'from a pipe' });
+  const answer = JSON.parse(piped.stdout) as { choices: { message: { content: string } }[] };
+  assert.equal(answer.choices[0]?.message.content, 'You said: from a pipe');
+  const nothing = await runGraft(args, { env: server.env });
+  assert.equal(nothing.code, 2);
+});
+
+test('what the API refuses is one clear line, and exit code 1', async (t) => {
+  const server = await wireServer(t);
+  const unknown = await runGraft(['jobs', 'get', 'ftjob-x'], { env: server.env });
+  assert.equal(unknown.code, 1);
+  assert.equal(unknown.stdout, '');
+  assert.equal(
+    unknown.stderr,
+    'graft: No such fine-tuning job. `graft jobs list` shows the jobs there are.\n',
+  );
+
+  const wrongKey = { ...server.env, GRAFT_API_KEY: 'graft_wrongwrong_secretsecretsecretsecret' };
+  const denied = await runGraft(['files', 'list'], { env: wrongKey });
+  assert.equal(denied.code, 1);
+  assert.match(denied.stderr, /^graft: The API key is wrong or revoked\. Set GRAFT_API_KEY, or save a key/);
+  assert.doesNotMatch(denied.stderr, /secretsecret/);
+
+  const away = await runGraft(['files', 'list', '--base-url', 'http://127.0.0.1:1/v1', '--api-key', KEY], {});
+  assert.equal(away.code, 1);
+  assert.match(
+    away.stderr,
+    /^graft: Cannot reach http:\/\/127\.0\.0\.1:1\/v1: .*Start Graft with `npm start`/,
+  );
+});
+
+test('wrong usage is exit code 2, before any request', async (t) => {
+  const server = await wireServer(t);
+  const folder = temporaryFolder(t);
+  const wrong: [string[], RegExp][] = [
+    [['files', 'upload'], /missing required argument 'path'/],
+    [['files', 'lisst'], /unknown command 'lisst'\n\(Did you mean list\?\)/],
+    [['jobs', 'create', '--model', 'base'], /required option '--data <file>' not specified/],
+    [['jobs', 'create', '--model', 'm', '--data', 'no.jsonl'], /--data: there is no file no\.jsonl/],
+    [['jobs', 'create', '--model', 'm', '--data', 'file-1', '--peft', '{r:8}'], /--peft is not valid JSON/],
+    [['jobs', 'create', '--model', 'm', '--data', 'file-1', '--training', '[]'], /must be a JSON object/],
+    [['jobs', 'create', '--model', 'm', '--data', 'file-1', '--epochs', '1.5'], /whole number/],
+    [['files', 'list', '--base-url', 'localhost:8000'], /baseUrl is not an http\(s\) URL/],
+    [['generate', '--model', 'smollm2-135m-instruct'], /Give either --prompt or --messages/],
+    [
+      ['train', '--model', 'no-such', '--data', 'x', '--output', 'y'],
+      /--model: there is no file or folder no-such/,
+    ],
+  ];
+  const runs = await Promise.all(wrong.map(([args]) => runGraft(args, { env: server.env, cwd: folder })));
+  for (const [i, [args, message]] of wrong.entries()) {
+    const ran = runs[i]!;
+    assert.equal(ran.code, 2, `${args.join(' ')}: ${ran.stderr}`);
+    assert.match(ran.stderr, message);
+    assert.equal(ran.stdout, '');
+  }
+  assert.deepEqual(server.requests, []);
+  const keyless = await runGraft(['files', 'list'], { env: { GRAFT_BASE_URL: server.env.GRAFT_BASE_URL } });
+  assert.equal(keyless.code, 2);
+  assert.match(keyless.stderr, /^graft: No API key for http.*run `graft login`/);
+});
+
+test('--debug adds the stack, and nothing else does', async (t) => {
+  const server = await wireServer(t);
+  const plain = await runGraft(['jobs', 'get', 'ftjob-x'], { env: server.env });
+  assert.doesNotMatch(plain.stderr, /\n {4}at /);
+  const debug = await runGraft(['jobs', 'get', 'ftjob-x', '--debug'], { env: server.env });
+  assert.match(debug.stderr, /\n {4}at /);
+  assert.equal(debug.code, 1);
+});
