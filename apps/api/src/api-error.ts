@@ -1,0 +1,41 @@
+import { type ErrorCode, errorCodes } from './error-codes.ts';
+
+interface ApiErrorOptions {
+  param?: string | null;
+  /** Where it differs from the code's usual status. */
+  status?: number;
+  headers?: Record<string, string>;
+  cause?: unknown;
+}
+
+/** An error that the client shall see, as it shall see it. Thrown anywhere below a route. */
+export class ApiError extends Error {
+  readonly code: string;
+  readonly status: number;
+  readonly param: string | null;
+  readonly headers: Record<string, string>;
+
+  constructor(code: ErrorCode, message: string, options: ApiErrorOptions = {}) {
+    super(message, { cause: options.cause });
+    this.name = 'ApiError';
+    this.code = code;
+    this.status = options.status ?? errorCodes[code][0];
+    this.param = options.param ?? null;
+    this.headers = options.headers ?? {};
+  }
+}
+
+/** OpenAI's `type`, which says whose fault it is. */
+function errorType(status: number): string {
+  if (status === 429) return 'rate_limit_error';
+  return status >= 500 ? 'server_error' : 'invalid_request_error';
+}
+
+export interface ErrorBody {
+  error: { message: string; type: string; param: string | null; code: string };
+}
+
+/** The body of every error answer: all four keys, always. */
+export function errorBody(status: number, code: string, message: string, param: string | null): ErrorBody {
+  return { error: { message, type: errorType(status), param, code } };
+}

@@ -1,0 +1,78 @@
+import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
+import type { Services } from '@graft/service';
+import Fastify, { LogController } from 'fastify';
+import { startJobValidator } from './jobs/job-validator.ts';
+import { auth } from './plugins/auth.ts';
+import { answerBrokenRequest } from './plugins/broken-request.ts';
+import { answerError, errors } from './plugins/errors.ts';
+import { jsonBody, jsonBodyLimit } from './plugins/json-body.ts';
+import { openApi } from './plugins/open-api.ts';
+import { openStreams } from './plugins/open-streams.ts';
+import { parseQuery } from './plugins/parse-query.ts';
+import { newRequestId, requestLog } from './plugins/request-log.ts';
+import { schemaCompilers } from './plugins/schema-compilers.ts';
+import { security } from './plugins/security.ts';
+import { services as lendServices } from './plugins/services.ts';
+import { shutdown } from './plugins/shutdown.ts';
+import { adapterRoutes } from './routes/adapters.ts';
+import { chatCompletionRoutes } from './routes/chat-completions.ts';
+import { completionRoutes } from './routes/completions.ts';
+import { fileRoutes } from './routes/files.ts';
+import { fineTuningJobRoutes } from './routes/fine-tuning-jobs.ts';
+import { healthRoutes } from './routes/health.ts';
+import { jobEventRoutes } from './routes/job-events.ts';
+import { modelRoutes } from './routes/models.ts';
+import { sharedSchemas } from './schemas/shared.ts';
+import { type ApiSettings, defaultSettings } from './settings.ts';
+
+/**
+ * The API over open services: the caller listens with it, closes it, then closes the services. Closing stops taking
+ * requests, ends streams, and waits for the requests under way.
+ */
+export async function buildApp(services: Services, overrides: Partial<ApiSettings> = {}) {
+  const settings = { ...defaultSettings, ...overrides };
+  const app = Fastify({
+    loggerInstance: services.log,
+    // requestLog writes one line per request instead.
+    logController: new LogController({ disableRequestLogging: true }),
+    genReqId: newRequestId,
+    bodyLimit: jsonBodyLimit,
+    requestTimeout: settings.requestTimeoutMs,
+    return503OnClosing: false,
+    frameworkErrors: answerError,
+    clientErrorHandler: answerBrokenRequest,
+    routerOptions: { querystringParser: parseQuery, maxParamLength: 512 },
+  }).withTypeProvider<TypeBoxTypeProvider>();
+
+  await app.register(lendServices, { services });
+  await app.register(errors);
+  await app.register(requestLog);
+  await app.register(shutdown);
+  await app.register(security);
+  await app.register(openStreams);
+  await app.register(jsonBody, { bodyTimeoutMs: settings.bodyTimeoutMs });
+  await app.register(schemaCompilers, {
+    shared: sharedSchemas,
+    checkResponses: settings.checkResponses,
+  });
+  await app.register(openApi);
+
+  const validator = startJobValidator(services, { sweepMs: settings.validationSweepMs });
+  app.addHook('onClose', async () => await validator.close());
+
+  await app.register(healthRoutes);
+  await app.register(
+    async (v1) => {
+      await v1.register(auth);
+      await v1.register(fileRoutes, { settings });
+      await v1.register(fineTuningJobRoutes, { validator });
+      await v1.register(jobEventRoutes, { settings });
+      await v1.register(adapterRoutes);
+      await v1.register(modelRoutes);
+      await v1.register(chatCompletionRoutes, { settings });
+      await v1.register(completionRoutes, { settings });
+    },
+    { prefix: '/v1' },
+  );
+  return app;
+}

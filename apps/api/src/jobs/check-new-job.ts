@@ -1,0 +1,172 @@
+import { createHash } from 'node:crypto';
+import {
+  GraftError,
+  type Hyperparameters,
+  type PeftConfig,
+  parsePeftConfig,
+  parseTrainingOptions,
+  resolveTraining,
+} from '@graft/peft-core/config';
+import { getFile, type Identity, type NewJob, type Services } from '@graft/service';
+import type { Static } from 'typebox';
+import { ApiError } from '../api-error.ts';
+import type { CreateJobSchema } from '../schemas/fine-tuning-job.ts';
+import { checkAgainstModel, contextLength } from './check-against-model.ts';
+import { openBaseModel } from './open-base-model.ts';
+
+export type CreateJobBody = Static<typeof CreateJobSchema>;
+
+/** What a job without `peft` asks for. */
+const defaultPeft = { peft_type: 'LORA', r: 8, lora_alpha: 16, target_modules: 'all-linear' };
+
+/** Milliseconds to open a base model. One that must be downloaded first is checked when the files are validated. */
+const openModelPatience = 5_000;
+
+interface Headers {
+  idempotencyKey: string | null;
+  /** The client says that it repeats a request. */
+  isRetry: boolean;
+}
+
+/**
+ * Everything about a request for a job that can be known without reading its files: model, files, purpose, PEFT
+ * config, training options, target modules. Throws ApiError or GraftError; writes nothing.
+ */
+export async function checkNewJob(
+  services: Services,
+  caller: Identity,
+  body: CreateJobBody,
+  headers: Headers,
+): Promise<NewJob> {
+  const hyperparameters = checkMethod(body);
+  if (body.integrations?.length) {
+    throw new ApiError('unsupported_integration', 'Integrations are not available.', {
+      param: 'integrations',
+    });
+  }
+  await checkModelExists(services, body.model);
+  const exampleCount = await checkFile(services, caller, 'training_file', body.training_file);
+  if (body.validation_file) await checkFile(services, caller, 'validation_file', body.validation_file);
+
+  const { peft, training } = parseOptions(body);
+  const seed = body.seed ?? training.seed ?? null;
+  if (training.seed !== undefined && training.seed !== seed) {
+    throw new ApiError('invalid_training_option', `training.seed is ${training.seed}, but seed is ${seed}.`, {
+      param: 'training.seed',
+    });
+  }
+  if (body.validation_file && training.validation_split) {
+    throw new ApiError(
+      'invalid_training_option',
+      'training.validation_split and validation_file exclude each other.',
+      {
+        param: 'training.validation_split',
+      },
+    );
+  }
+
+  const model = await openBaseModel(services, body.model, AbortSignal.timeout(openModelPatience));
+  if (model) checkAgainstModel(peft, model);
+  resolveTraining({
+    ...{ peft, training, hyperparameters, exampleCount },
+    ...(model ? { contextLength: contextLength(model) } : {}),
+  });
+
+  return {
+    keyId: caller.keyId,
+    model: body.model,
+    suffix: body.suffix ?? null,
+    seed,
+    trainingFileId: body.training_file,
+    validationFileId: body.validation_file ?? null,
+    method: 'supervised',
+    hyperparameters,
+    peft,
+    training,
+    metadata: body.metadata ?? null,
+    requestHash: createHash('sha256').update(canonicalJson(body)).digest('hex'),
+    ...headers,
+  };
+}
+
+/** `method` says how to train; the top-level hyperparameters of old clients are its short form. */
+function checkMethod(body: CreateJobBody): Hyperparameters {
+  const { method } = body;
+  if (method && (method.type !== 'supervised' || method.dpo !== undefined)) {
+    throw new ApiError('unsupported_method', 'Only the method "supervised" is available, not "dpo".', {
+      param: 'method.type',
+    });
+  }
+  const given = method?.supervised?.hyperparameters;
+  if (given && body.hyperparameters && canonicalJson(given) !== canonicalJson(body.hyperparameters)) {
+    throw new ApiError(
+      'invalid_value',
+      "Invalid 'hyperparameters': differs from method.supervised.hyperparameters; send the latter only.",
+      { param: 'hyperparameters' },
+    );
+  }
+  return given ?? body.hyperparameters ?? {};
+}
+
+/** Both options are parsed even when the first is at fault, so that every fault is reported together. */
+function parseOptions(body: CreateJobBody) {
+  const faults: GraftError[] = [];
+  const attempt = <T>(parse: () => T): T | null => {
+    try {
+      return parse();
+    } catch (error) {
+      if (!(error instanceof GraftError)) throw error;
+      faults.push(error);
+      return null;
+    }
+  };
+  const peft = attempt<PeftConfig>(() => parsePeftConfig(body.peft ?? defaultPeft));
+  const training = attempt(() => parseTrainingOptions(body.training ?? {}));
+  const [first] = faults;
+  if (first) {
+    throw new GraftError(first.code, faults.map((fault) => fault.message).join('; '), { param: first.param });
+  }
+  return { peft: peft!, training: training! };
+}
+
+async function checkModelExists(services: Services, id: string): Promise<void> {
+  if (await services.baseModels.has(id)) return;
+  const known = (await services.baseModels.list()).map((model) => model.id);
+  const message = id.startsWith('ft:')
+    ? `Training goes on from a base model, not yet from a fine-tuned one: '${id}'.`
+    : `The model '${id}' does not exist.`;
+  throw new ApiError('model_not_found', `${message} Base models: ${known.join(', ')}.`, {
+    status: 400,
+    param: 'model',
+  });
+}
+
+/** Answers the number of its examples. Another team's file is as unknown as one that never was. */
+async function checkFile(
+  services: Services,
+  caller: Identity,
+  param: 'training_file' | 'validation_file',
+  id: string,
+): Promise<number> {
+  const file = await getFile(services, caller.teamId, id);
+  if (!file) throw new ApiError('file_not_found', `No such file: ${id}`, { status: 400, param });
+  if (file.purpose !== 'fine-tune') {
+    throw new ApiError(
+      'invalid_file_purpose',
+      `${id} has purpose "${file.purpose}"; upload it with "fine-tune".`,
+      {
+        param,
+      },
+    );
+  }
+  return file.examples ?? 0;
+}
+
+/** JSON with sorted keys: equal for requests that ask for the same. */
+export function canonicalJson(value: unknown): string {
+  return JSON.stringify(value, (_key, part) =>
+    typeof part === 'object' && part !== null && !Array.isArray(part)
+      ? Object.fromEntries(Object.entries(part).toSorted(([a], [b]) => (a < b ? -1 : 1)))
+      : part,
+  );
+}

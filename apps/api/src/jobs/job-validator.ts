@@ -1,0 +1,134 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { GraftError, resolveTraining } from '@graft/peft-core/config';
+import {
+  claimValidation,
+  type FileRecord,
+  finishValidation,
+  getFile,
+  type Job,
+  type JobError,
+  leaseOf,
+  type Services,
+  type ValidationOutcome,
+} from '@graft/service';
+import { isDatabaseAway } from '../plugins/database-away.ts';
+import { checkAgainstModel, contextLength } from './check-against-model.ts';
+import { openBaseModel } from './open-base-model.ts';
+import { validateFiles } from './validate-files.ts';
+
+export interface JobValidator {
+  /** A job was created: look at once. */
+  wake(): void;
+  /** Stops; a validation under way is left to whoever starts next. */
+  close(): Promise<void>;
+}
+
+/**
+ * Moves jobs from validating to queued or failed: those that this process creates at once, those that another left
+ * behind when it died within a sweep. One at a time: tokenizing takes a whole core.
+ */
+export function startJobValidator(services: Services, options: { sweepMs: number }): JobValidator {
+  const stop = new AbortController();
+  let ring = () => {};
+
+  async function run(): Promise<void> {
+    while (!stop.signal.aborted) {
+      // Rings that come from here on count for the next look.
+      const rung = new Promise<void>((resolve) => {
+        ring = resolve;
+      });
+      try {
+        for (let job = await claimValidation(services); job; job = await claimValidation(services)) {
+          await validateJob(services, job, stop.signal);
+          if (stop.signal.aborted) return;
+        }
+      } catch (error) {
+        if (stop.signal.aborted) return;
+        services.log.warn({ err: error }, isDatabaseAway(error) ? 'database away' : 'validation failed');
+      }
+      const pause = new AbortController();
+      await Promise.race([rung, sleep(options.sweepMs, undefined, { signal: pause.signal }).catch(() => {})]);
+      pause.abort();
+    }
+  }
+
+  const running = run();
+  return {
+    wake: () => ring(),
+    close: async () => {
+      stop.abort();
+      ring();
+      await running;
+    },
+  };
+}
+
+async function validateJob(services: Services, job: Job, stop: AbortSignal): Promise<void> {
+  let outcome: ValidationOutcome;
+  try {
+    outcome = await examine(services, job, stop);
+  } catch (error) {
+    // Left as it is: another process, or this one later, claims it when its lease has run out.
+    if (stop.aborted || isDatabaseAway(error)) return;
+    services.log.error({ err: error, jobId: job.id }, 'validation failed');
+    outcome = { ok: false, error: jobErrorOf(error) };
+  }
+  const finished = await finishValidation(services, leaseOf(job), outcome);
+  services.log.info({ jobId: job.id, state: finished?.state ?? 'fenced' }, 'job validated');
+}
+
+/** Repeats what the request was checked for, since the base model may not have been here then, and reads the files. */
+async function examine(services: Services, job: Job, stop: AbortSignal): Promise<ValidationOutcome> {
+  const model = await openBaseModel(services, job.model, stop);
+  stop.throwIfAborted();
+  if (!model)
+    throw new GraftError('model_not_found', `The base model ${job.model} is gone.`, { param: 'model' });
+  checkAgainstModel(job.peft, model);
+  const trainingFile = await fileOf(services, job, job.trainingFileId, 'training_file');
+  const validationFile =
+    job.validationFileId && (await fileOf(services, job, job.validationFileId, 'validation_file'));
+
+  const resolvedTraining = resolveTraining({
+    peft: job.peft,
+    training: { ...job.training, seed: job.seed },
+    hyperparameters: job.hyperparameters,
+    exampleCount: trainingFile.examples ?? 0,
+    contextLength: contextLength(model),
+  });
+  const files = [
+    { param: 'training_file' as const, path: await services.files.localPath(trainingFile.path) },
+  ];
+  const report = await validateFiles(
+    {
+      files: validationFile
+        ? [...files, { param: 'validation_file', path: await services.files.localPath(validationFile.path) }]
+        : files,
+      tokenizerFiles: model.tokenizerFiles,
+      maxSeqLength: resolvedTraining.max_seq_length,
+    },
+    stop,
+  );
+  if (report.ok) return { ok: true, resolvedTraining };
+  const { code, message, param, fault } = report;
+  return { ok: false, error: { code, message, param, fault } };
+}
+
+async function fileOf(services: Services, job: Job, id: string, param: string): Promise<FileRecord> {
+  const file = await getFile(services, job.teamId, id);
+  if (!file) throw new GraftError('file_not_found', `The file ${id} is gone.`, { param });
+  return file;
+}
+
+/** What the job shows: user faults in full, others without their details, which the log has. */
+function jobErrorOf(error: unknown): JobError {
+  if (error instanceof GraftError) {
+    const { code, message, param, fault } = error;
+    return { code, message, param, fault };
+  }
+  return {
+    code: 'internal_error',
+    message: 'The files could not be validated because of a fault of the server.',
+    param: null,
+    fault: 'system',
+  };
+}

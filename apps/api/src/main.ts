@@ -1,0 +1,30 @@
+/** The API process: opens the services, serves, and on SIGTERM or SIGINT closes in order. */
+import { openServices } from '@graft/service';
+import { buildApp } from './app.ts';
+
+/** Milliseconds that requests under way have to finish. */
+const drainMs = 25_000;
+
+const services = await openServices({ role: 'api' });
+const app = await buildApp(services);
+
+let closing = false;
+async function close(signal: NodeJS.Signals): Promise<void> {
+  // A second signal does not wait.
+  if (closing) process.exit(1);
+  closing = true;
+  services.log.info({ signal }, 'closing');
+  setTimeout(() => {
+    services.log.error('requests did not finish in time');
+    process.exit(1);
+  }, drainMs).unref();
+  await app.close();
+  await services.close();
+  process.exit();
+}
+process.on('SIGTERM', close);
+process.on('SIGINT', close);
+
+const address = await app.listen({ host: services.env.host, port: services.env.port });
+services.log.info({ address }, 'listening');
+process.send?.({ type: 'ready', address });

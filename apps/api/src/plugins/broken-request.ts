@@ -1,0 +1,26 @@
+import type { Socket } from 'node:net';
+import { errorBody } from '../api-error.ts';
+import { newRequestId } from './request-log.ts';
+
+const answers: Record<string, [status: string, code: 'bad_request' | 'request_timeout', message: string]> = {
+  ERR_HTTP_REQUEST_TIMEOUT: ['408 Request Timeout', 'request_timeout', 'The request did not arrive in time.'],
+  HPE_HEADER_OVERFLOW: ['431 Request Header Fields Too Large', 'bad_request', 'The headers are too large.'],
+};
+
+/** What Node cannot read as HTTP never becomes a request: answered on the bare socket, in the form of all errors. */
+export function answerBrokenRequest(error: NodeJS.ErrnoException, socket: Socket): void {
+  if (error.code === 'ECONNRESET' || !socket.writable) {
+    socket.destroy();
+    return;
+  }
+  const [status, code, message] = answers[error.code ?? ''] ?? [
+    '400 Bad Request',
+    'bad_request',
+    'The request is not valid HTTP.',
+  ];
+  const body = JSON.stringify(errorBody(Number.parseInt(status, 10), code, message, null));
+  socket.end(
+    `HTTP/1.1 ${status}\r\nContent-Type: application/json; charset=utf-8\r\nContent-Length: ${Buffer.byteLength(body)}\r\n` +
+      `x-request-id: ${newRequestId()}\r\nConnection: close\r\n\r\n${body}`,
+  );
+}

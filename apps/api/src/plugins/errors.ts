@@ -1,0 +1,76 @@
+import { GraftError } from '@graft/peft-core/config';
+import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
+import fp from 'fastify-plugin';
+import { ApiError, errorBody } from '../api-error.ts';
+import { type ErrorCode, errorCodes } from '../error-codes.ts';
+import { isDatabaseAway } from './database-away.ts';
+
+/** Seconds after which a client may try again when Postgres is away. */
+const retryAfterSeconds = 5;
+
+/** Every error, thrown or found by Fastify itself, leaves in OpenAI's form, without stack, path or SQL. */
+export const errors = fp(async (app) => {
+  app.setErrorHandler(answerError);
+  app.setNotFoundHandler((request, reply) => {
+    answerError(
+      new ApiError('unknown_url', `Unknown request URL: ${request.method} ${request.url.split('?')[0]}.`),
+      request,
+      reply,
+    );
+  });
+});
+
+export function answerError(
+  error: FastifyError | ApiError | GraftError | Error,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): void {
+  const answer = toApiError(error);
+  if (answer.status >= 500 && answer.code !== 'no_worker_available') {
+    request.log.error({ err: error }, 'request failed');
+  }
+  reply
+    .code(answer.status)
+    .headers(answer.headers)
+    .type('application/json; charset=utf-8')
+    .serializer(JSON.stringify)
+    .send(errorBody(answer.status, answer.code, answer.message, answer.param));
+}
+
+export function toApiError(error: FastifyError | ApiError | GraftError | Error): ApiError {
+  if (error instanceof ApiError) return error;
+  if (error instanceof GraftError) return fromGraftError(error);
+  if (isDatabaseAway(error)) {
+    return new ApiError('service_unavailable', 'The database is away for the moment; try again.', {
+      headers: { 'retry-after': String(retryAfterSeconds) },
+    });
+  }
+  return fromFastifyError(error as FastifyError);
+}
+
+/** User faults keep code, message and param; system faults tell the client nothing unless this app worded them. */
+function fromGraftError(error: GraftError): ApiError {
+  if (error.fault === 'system' && error.code !== 'base_model_unavailable') return internalError();
+  const status = error.code in errorCodes ? errorCodes[error.code as ErrorCode][0] : 400;
+  return Object.assign(new ApiError('bad_request', error.message, { param: error.param, status }), {
+    code: error.code,
+  });
+}
+
+function fromFastifyError(error: FastifyError): ApiError {
+  const status = error.statusCode ?? 500;
+  switch (error.code) {
+    case 'FST_ERR_CTP_BODY_TOO_LARGE':
+      return new ApiError('body_too_large', 'The body is larger than 1 MB.');
+    case 'FST_ERR_CTP_INVALID_MEDIA_TYPE':
+      return new ApiError('unsupported_media_type', 'This route does not read bodies of this Content-Type.');
+    case 'FST_ERR_BAD_URL':
+      return new ApiError('unknown_url', 'The URL is not valid.');
+  }
+  if (status >= 400 && status < 500) return new ApiError('bad_request', error.message, { status });
+  return internalError();
+}
+
+function internalError(): ApiError {
+  return new ApiError('internal_error', 'The server failed to answer. Its log has the details.');
+}

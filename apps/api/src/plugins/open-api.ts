@@ -1,0 +1,39 @@
+import swagger from '@fastify/swagger';
+import swaggerUi from '@fastify/swagger-ui';
+import fp from 'fastify-plugin';
+import { errorCodes } from '../error-codes.ts';
+
+/** OpenAPI 3.1, from the schemas that validate: a page at /docs, JSON at /docs/json. Registered before the routes. */
+export const openApi = fp(async (app) => {
+  await app.register(swagger, {
+    openapi: {
+      openapi: '3.1.0',
+      info: { title: 'Graft', version: '0.1.0', description: description() },
+      servers: [{ url: '/' }],
+      security: [{ apiKey: [] }],
+      components: { securitySchemes: { apiKey: { type: 'http', scheme: 'bearer' } } },
+    },
+    refResolver: { buildLocalReference: (schema) => String(schema.$id) },
+  });
+  await app.register(swaggerUi, {
+    routePrefix: '/docs',
+    // Instead of the policy of data answers: the page runs its own scripts and asks this server alone.
+    staticCSP:
+      "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; frame-ancestors 'none'",
+  });
+});
+
+function description(): string {
+  const rows = Object.entries(errorCodes).map(
+    ([code, [status, meaning]]) => `| \`${code}\` | ${status} | ${meaning} |`,
+  );
+  return [
+    'Fine-tuning of language models with PEFT on your own machines, in the wire format of the OpenAI API.',
+    '',
+    'Errors are `{"error": {"message", "type", "param", "code"}}`, every key present; `code` is stable:',
+    '',
+    '| code | status | meaning |',
+    '| --- | --- | --- |',
+    ...rows,
+  ].join('\n');
+}

@@ -1,0 +1,34 @@
+import { Readable } from 'node:stream';
+import type { FastifyReply } from 'fastify';
+import fp from 'fastify-plugin';
+
+declare module 'fastify' {
+  interface FastifyReply {
+    /**
+     * Sends what `produce` yields as it comes. The signal fires when the client hangs up or the server closes:
+     * `produce` then ends what it waits for and returns.
+     */
+    stream(contentType: string, produce: (signal: AbortSignal) => AsyncGenerator<string>): FastifyReply;
+  }
+}
+
+/** Long answers (server-sent events), which a closing server must end rather than wait for. */
+export const openStreams = fp(async (app) => {
+  const open = new Set<AbortController>();
+
+  app.decorateReply('stream', function (this: FastifyReply, contentType, produce) {
+    const controller = new AbortController();
+    open.add(controller);
+    this.raw.once('close', () => {
+      controller.abort();
+      open.delete(controller);
+    });
+    // A proxy that buffers would hold events back.
+    this.headers({ 'content-type': contentType, 'cache-control': 'no-store', 'x-accel-buffering': 'no' });
+    return this.send(Readable.from(produce(controller.signal), { objectMode: false }));
+  });
+
+  app.addHook('preClose', async () => {
+    for (const controller of open) controller.abort();
+  });
+});

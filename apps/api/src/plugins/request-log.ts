@@ -1,0 +1,28 @@
+import { randomBytes } from 'node:crypto';
+import fp from 'fastify-plugin';
+
+/** Ids are ours alone: what a client sends could not be trusted to be unique, or to be one line. */
+export function newRequestId(): string {
+  return `req_${randomBytes(12).toString('hex')}`;
+}
+
+/** One log line per request, from an allow-list of fields; `x-request-id` on every response. */
+export const requestLog = fp(async (app) => {
+  app.addHook('onRequest', async (request, reply) => {
+    reply.header('x-request-id', request.id);
+  });
+  app.addHook('onResponse', async (request, reply) => {
+    request.log.info(
+      {
+        method: request.method,
+        // The pattern, not the URL: ids of models and queries may tell what a team works on.
+        route: request.routeOptions.url ?? null,
+        statusCode: reply.statusCode,
+        ms: Math.round(reply.elapsedTime),
+        teamId: request.caller?.teamId,
+        keyId: request.caller?.keyId,
+      },
+      'request',
+    );
+  });
+});

@@ -1,0 +1,129 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
+import {
+  type AdapterVersion,
+  getAdapter,
+  getAdapterVersion,
+  listAdapters,
+  listAdapterVersions,
+} from '@graft/service';
+import { ApiError } from '../api-error.ts';
+import { createAdapterDownloads } from '../downloads/adapter-download.ts';
+import { sendDownload } from '../downloads/download.ts';
+import {
+  AdapterParams,
+  AdapterSchema,
+  AdapterVersionParams,
+  AdapterVersionSchema,
+  ListAdaptersQuery,
+  toWireAdapter,
+  toWireAdapterVersion,
+} from '../schemas/adapter.ts';
+import { errorResponses } from '../schemas/error.ts';
+import { listOf, toWireList } from '../schemas/list.ts';
+import { ref } from '../schemas/schema.ts';
+
+const tags = ['Adapters'];
+
+/** /adapters: what succeeded jobs made, version by version, and their files. */
+export const adapterRoutes: FastifyPluginAsyncTypebox = async (app) => {
+  const { services } = app;
+  const downloadOf = createAdapterDownloads(services.artifacts);
+
+  app.get(
+    '/adapters',
+    {
+      schema: {
+        tags,
+        summary: 'List adapters',
+        querystring: ListAdaptersQuery,
+        response: { 200: listOf(AdapterSchema), ...errorResponses(400, 401) },
+      },
+    },
+    async (request) => {
+      return toWireList(await listAdapters(services, request.caller.teamId, request.query), toWireAdapter);
+    },
+  );
+
+  app.get(
+    '/adapters/:adapter_id',
+    {
+      schema: {
+        tags,
+        summary: 'Get an adapter',
+        params: AdapterParams,
+        response: { 200: ref(AdapterSchema), ...errorResponses(401, 404) },
+      },
+    },
+    async (request) => {
+      const adapter = await getAdapter(services, request.caller.teamId, request.params.adapter_id);
+      if (!adapter) throw adapterNotFound(request.params.adapter_id);
+      return toWireAdapter(adapter);
+    },
+  );
+
+  app.get(
+    '/adapters/:adapter_id/versions',
+    {
+      schema: {
+        tags,
+        summary: 'List the versions of an adapter',
+        description: 'All of them, newest first.',
+        params: AdapterParams,
+        response: { 200: listOf(AdapterVersionSchema), ...errorResponses(401, 404) },
+      },
+    },
+    async (request) => {
+      const { teamId } = request.caller;
+      const { adapter_id } = request.params;
+      if (!(await getAdapter(services, teamId, adapter_id))) throw adapterNotFound(adapter_id);
+      const data = await listAdapterVersions(services, teamId, adapter_id);
+      return toWireList({ data, hasMore: false }, toWireAdapterVersion);
+    },
+  );
+
+  async function findVersion(
+    teamId: string,
+    { adapter_id, version: number }: { adapter_id: string; version: number },
+  ): Promise<AdapterVersion> {
+    const version = await getAdapterVersion(services, teamId, adapter_id, number);
+    if (version) return version;
+    if (!(await getAdapter(services, teamId, adapter_id))) throw adapterNotFound(adapter_id);
+    throw new ApiError('adapter_version_not_found', `The adapter has no version ${number}.`, {
+      param: 'version',
+    });
+  }
+
+  app.get(
+    '/adapters/:adapter_id/versions/:version',
+    {
+      schema: {
+        tags,
+        summary: 'Get a version of an adapter',
+        params: AdapterVersionParams,
+        response: { 200: ref(AdapterVersionSchema), ...errorResponses(400, 401, 404) },
+      },
+    },
+    async (request) => toWireAdapterVersion(await findVersion(request.caller.teamId, request.params)),
+  );
+
+  app.get(
+    '/adapters/:adapter_id/versions/:version/download',
+    {
+      schema: {
+        tags,
+        summary: 'Download a version of an adapter',
+        description:
+          'A tar of the files that Hugging Face PEFT loads. Always the same bytes: Range, If-Range, ETag, If-None-Match; `Repr-Digest` and `X-Content-SHA256` hold the SHA-256 of the whole tar.',
+        params: AdapterVersionParams,
+      },
+    },
+    async (request, reply) => {
+      const version = await findVersion(request.caller.teamId, request.params);
+      return sendDownload(request, reply, await downloadOf(version));
+    },
+  );
+};
+
+function adapterNotFound(id: string): ApiError {
+  return new ApiError('adapter_not_found', `No such adapter: ${id}`, { param: 'adapter_id' });
+}

@@ -1,0 +1,89 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
+import { randomText } from '@graft/service';
+import {
+  ChatCompletionSchema,
+  CreateChatCompletionSchema,
+  unsupportedChatParameters,
+} from '../schemas/chat-completion.ts';
+import { errorResponses } from '../schemas/error.ts';
+import { ref, unixSeconds } from '../schemas/schema.ts';
+import { type ChunkFormat, hangUp, readWhole, streamAnswer } from '../serving/answer.ts';
+import { findModel } from '../serving/find-model.ts';
+import { generate } from '../serving/generate.ts';
+import { refuseUnsupported, samplingOf } from '../serving/sampling.ts';
+import type { ApiSettings } from '../settings.ts';
+
+/** /chat/completions: a conversation continued by a base or fine-tuned model, on a worker. */
+export const chatCompletionRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSettings }> = async (
+  app,
+  { settings },
+) => {
+  const { services } = app;
+
+  app.post(
+    '/chat/completions',
+    {
+      schema: {
+        tags: ['Completions'],
+        summary: 'Continue a conversation',
+        description: 'With `stream`, server-sent events of `chat.completion.chunk`, ended by `data: [DONE]`.',
+        body: ref(CreateChatCompletionSchema),
+        response: { 200: ref(ChatCompletionSchema), ...errorResponses(400, 401, 403, 404, 502, 503) },
+      },
+    },
+    async (request, reply) => {
+      const { body } = request;
+      refuseUnsupported(body, unsupportedChatParameters);
+      const model = await findModel(services, request.caller.teamId, body.model);
+      const messages = body.messages.map(({ role, content }) => ({
+        // Templates of open models know only the older name.
+        role: role === 'developer' ? 'system' : role,
+        content: typeof content === 'string' ? content : content.map((part) => part.text).join(''),
+      }));
+      const maxTokens = body.max_completion_tokens ?? body.max_tokens ?? null;
+      const events = await generate(
+        services,
+        { ...model, messages, ...samplingOf(body, maxTokens) },
+        { waitMs: settings.workerWaitMs, signal: hangUp(reply) },
+      );
+      const head = {
+        id: `chatcmpl-${randomText(24)}`,
+        created: unixSeconds(new Date()),
+        model: body.model,
+      };
+      if (body.stream) {
+        const includeUsage = body.stream_options?.include_usage === true;
+        return streamAnswer(request, reply, events, chunksOf(head, includeUsage), includeUsage);
+      }
+      const answer = await readWhole(events);
+      return {
+        ...head,
+        object: 'chat.completion' as const,
+        choices: [
+          {
+            index: 0,
+            message: { role: 'assistant' as const, content: answer.text, refusal: null },
+            logprobs: null,
+            finish_reason: answer.finishReason,
+          },
+        ],
+        usage: answer.usage,
+      };
+    },
+  );
+};
+
+function chunksOf(head: object, includeUsage: boolean): ChunkFormat {
+  const chunk = (delta: object, finish_reason: string | null) => ({
+    ...head,
+    object: 'chat.completion.chunk',
+    choices: [{ index: 0, delta, logprobs: null, finish_reason }],
+    ...(includeUsage ? { usage: null } : {}),
+  });
+  return {
+    opening: () => chunk({ role: 'assistant', content: '', refusal: null }, null),
+    token: (content) => chunk({ content }, null),
+    closing: (finishReason) => chunk({}, finishReason),
+    usage: (usage) => ({ ...head, object: 'chat.completion.chunk', choices: [], usage }),
+  };
+}

@@ -1,0 +1,79 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
+import { randomText } from '@graft/service';
+import {
+  CompletionSchema,
+  CreateCompletionSchema,
+  unsupportedCompletionParameters,
+} from '../schemas/completion.ts';
+import { errorResponses } from '../schemas/error.ts';
+import { ref, unixSeconds } from '../schemas/schema.ts';
+import { type ChunkFormat, hangUp, readWhole, streamAnswer } from '../serving/answer.ts';
+import { findModel } from '../serving/find-model.ts';
+import { generate } from '../serving/generate.ts';
+import { refuseUnsupported, samplingOf } from '../serving/sampling.ts';
+import type { ApiSettings } from '../settings.ts';
+
+/** OpenAI's default for this route. */
+const defaultMaxTokens = 16;
+
+/** /completions: a text continued by a base or fine-tuned model, on a worker. */
+export const completionRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSettings }> = async (
+  app,
+  { settings },
+) => {
+  const { services } = app;
+
+  app.post(
+    '/completions',
+    {
+      schema: {
+        tags: ['Completions'],
+        summary: 'Continue a text',
+        description: 'With `stream`, server-sent events of `text_completion`, ended by `data: [DONE]`.',
+        body: ref(CreateCompletionSchema),
+        response: { 200: ref(CompletionSchema), ...errorResponses(400, 401, 403, 404, 502, 503) },
+      },
+    },
+    async (request, reply) => {
+      const { body } = request;
+      refuseUnsupported(body, unsupportedCompletionParameters);
+      const model = await findModel(services, request.caller.teamId, body.model);
+      const prompt = typeof body.prompt === 'string' ? body.prompt : body.prompt[0]!;
+      const events = await generate(
+        services,
+        { ...model, prompt, ...samplingOf(body, body.max_tokens ?? defaultMaxTokens) },
+        { waitMs: settings.workerWaitMs, signal: hangUp(reply) },
+      );
+      const head = {
+        id: `cmpl-${randomText(24)}`,
+        object: 'text_completion' as const,
+        created: unixSeconds(new Date()),
+        model: body.model,
+      };
+      if (body.stream) {
+        const includeUsage = body.stream_options?.include_usage === true;
+        return streamAnswer(request, reply, events, chunksOf(head, includeUsage), includeUsage);
+      }
+      const answer = await readWhole(events);
+      return {
+        ...head,
+        choices: [{ index: 0, text: answer.text, logprobs: null, finish_reason: answer.finishReason }],
+        usage: answer.usage,
+      };
+    },
+  );
+};
+
+function chunksOf(head: object, includeUsage: boolean): ChunkFormat {
+  const chunk = (text: string, finish_reason: string | null) => ({
+    ...head,
+    choices: [{ index: 0, text, logprobs: null, finish_reason }],
+    ...(includeUsage ? { usage: null } : {}),
+  });
+  return {
+    opening: () => null,
+    token: (text) => chunk(text, null),
+    closing: (finishReason) => chunk('', finishReason),
+    usage: (usage) => ({ ...head, choices: [], usage }),
+  };
+}

@@ -1,0 +1,141 @@
+import multipart from '@fastify/multipart';
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
+import { createFile, deleteFile, type FileRecord, getFile, listFiles } from '@graft/service';
+import { ApiError } from '../api-error.ts';
+import { sendDownload } from '../downloads/download.ts';
+import { errorResponses } from '../schemas/error.ts';
+import { DeletedFileSchema, FileParams, FileSchema, ListFilesQuery, toWireFile } from '../schemas/file.ts';
+import { listOf, toWireList } from '../schemas/list.ts';
+import { ref } from '../schemas/schema.ts';
+import type { ApiSettings } from '../settings.ts';
+import { receiveUpload } from './receive-upload.ts';
+
+const tags = ['Files'];
+
+/** /files: training data, JSON lines. */
+export const fileRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSettings }> = async (app, { settings }) => {
+  const { services } = app;
+  const maxBytes = services.env.maxUploadBytes;
+  // The store counts the file's bytes and refuses past the limit; the parser must not cut it off in silence before.
+  await app.register(multipart, {
+    limits: { files: 1, fields: 8, fieldNameSize: 100, fieldSize: 1024, fileSize: Number.POSITIVE_INFINITY },
+  });
+
+  app.post(
+    '/files',
+    {
+      // Of the parts, the store limits the file and the parser the fields.
+      bodyLimit: Number.MAX_SAFE_INTEGER,
+      schema: {
+        tags,
+        summary: 'Upload training data',
+        description:
+          'multipart/form-data with `purpose` = `fine-tune` and `file`: JSON lines, each `{"messages": […]}`, `{"prompt", "completion"}` or `{"text"}`. Every bad line is reported.',
+        consumes: ['multipart/form-data'],
+        response: { 200: ref(FileSchema), ...errorResponses(400, 401, 403, 413, 415) },
+      },
+    },
+    async (request) => {
+      if (!request.isMultipart()) {
+        throw new ApiError('unsupported_media_type', 'Send the file as multipart/form-data.');
+      }
+      const upload = await receiveUpload(request, services.files, {
+        bytes: maxBytes,
+        idleMs: settings.uploadIdleMs,
+      });
+      const { filename, bytes, sha256, path, format, examples } = upload;
+      try {
+        const file = await createFile(services, request.caller.teamId, {
+          ...{ filename, bytes, sha256, path, format, examples },
+          purpose: 'fine-tune',
+          status: 'processed',
+          keyId: request.caller.keyId,
+        });
+        return toWireFile(file);
+      } catch (error) {
+        await services.files.remove(path);
+        throw error;
+      }
+    },
+  );
+
+  app.get(
+    '/files',
+    {
+      schema: {
+        tags,
+        summary: 'List files',
+        querystring: ListFilesQuery,
+        response: { 200: listOf(FileSchema), ...errorResponses(400, 401) },
+      },
+    },
+    async (request) => {
+      return toWireList(await listFiles(services, request.caller.teamId, request.query), toWireFile);
+    },
+  );
+
+  async function find(teamId: string, id: string): Promise<FileRecord> {
+    const file = await getFile(services, teamId, id);
+    if (!file) throw fileNotFound(id);
+    return file;
+  }
+
+  app.get(
+    '/files/:file_id',
+    {
+      schema: {
+        tags,
+        summary: 'Get a file',
+        params: FileParams,
+        response: { 200: ref(FileSchema), ...errorResponses(401, 404) },
+      },
+    },
+    async (request) => toWireFile(await find(request.caller.teamId, request.params.file_id)),
+  );
+
+  app.delete(
+    '/files/:file_id',
+    {
+      schema: {
+        tags,
+        summary: 'Delete a file',
+        params: FileParams,
+        response: { 200: ref(DeletedFileSchema), ...errorResponses(400, 401, 403, 404) },
+      },
+    },
+    async (request) => {
+      const { teamId, keyId } = request.caller;
+      const id = request.params.file_id;
+      if (!(await deleteFile(services, teamId, id, { keyId }))) throw fileNotFound(id);
+      return { id, object: 'file' as const, deleted: true };
+    },
+  );
+
+  app.get(
+    '/files/:file_id/content',
+    {
+      schema: {
+        tags,
+        summary: 'Download a file',
+        description: 'The bytes as they were uploaded; Range, ETag and digest as for adapters.',
+        params: FileParams,
+      },
+    },
+    async (request, reply) => {
+      const file = await find(request.caller.teamId, request.params.file_id);
+      return sendDownload(request, reply, {
+        filename: file.filename,
+        contentType: 'application/octet-stream',
+        bytes: file.bytes,
+        sha256: file.sha256,
+        async *read(start, end) {
+          yield* await services.files.open(file.path, { start, end: end - 1 });
+        },
+      });
+    },
+  );
+};
+
+function fileNotFound(id: string): ApiError {
+  return new ApiError('file_not_found', `No such file: ${id}`, { param: 'file_id' });
+}

@@ -1,0 +1,200 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
+import {
+  cancelJob,
+  createJob,
+  fineTunedModelName,
+  getJob,
+  type Identity,
+  type Job,
+  listCheckpoints,
+  listJobs,
+  listMetrics,
+  pauseJob,
+  queuePosition,
+  resumeJob,
+} from '@graft/service';
+import type { Static } from 'typebox';
+import { ApiError } from '../api-error.ts';
+import { checkNewJob } from '../jobs/check-new-job.ts';
+import type { JobValidator } from '../jobs/job-validator.ts';
+import { errorResponses } from '../schemas/error.ts';
+import {
+  CreateJobHeaders,
+  CreateJobSchema,
+  JobParams,
+  JobSchema,
+  ListJobsQuery,
+  toWireJob,
+} from '../schemas/fine-tuning-job.ts';
+import {
+  CheckpointSchema,
+  ListCheckpointsQuery,
+  ListMetricsQuery,
+  MetricListSchema,
+  toWireCheckpoint,
+  toWireMetric,
+} from '../schemas/job-records.ts';
+import { listOf, toWireList } from '../schemas/list.ts';
+import { ref } from '../schemas/schema.ts';
+
+const tags = ['Fine-tuning'];
+
+/** /fine_tuning/jobs: from request to adapter. */
+export const fineTuningJobRoutes: FastifyPluginAsyncTypebox<{ validator: JobValidator }> = async (
+  app,
+  { validator },
+) => {
+  const { services } = app;
+
+  async function wire(job: Job): Promise<Static<typeof JobSchema>> {
+    const waits = job.state === 'queued' || job.state === 'dispatched';
+    return toWireJob(job, waits ? await queuePosition(services, job.teamId, job.id) : null);
+  }
+
+  app.post(
+    '/fine_tuning/jobs',
+    {
+      schema: {
+        tags,
+        summary: 'Create a fine-tuning job',
+        description:
+          'Checks everything but the lengths of the examples before the job exists; those are checked while its status is `validating_files`.',
+        headers: CreateJobHeaders,
+        body: ref(CreateJobSchema),
+        response: { 200: ref(JobSchema), ...errorResponses(400, 401, 403, 422) },
+      },
+    },
+    async (request, reply) => {
+      const input = await checkNewJob(services, request.caller, request.body, {
+        idempotencyKey: request.headers['idempotency-key'] ?? null,
+        // OpenAI's clients say so; they send no idempotency key.
+        isRetry: Number(request.headers['x-stainless-retry-count'] ?? 0) > 0,
+      });
+      const { job, created } = await createJob(services, request.caller.teamId, input);
+      if (created) validator.wake();
+      else reply.header('idempotent-replayed', 'true');
+      return await wire(job);
+    },
+  );
+
+  app.get(
+    '/fine_tuning/jobs',
+    {
+      schema: {
+        tags,
+        summary: 'List fine-tuning jobs',
+        description: 'Newest first.',
+        querystring: ListJobsQuery,
+        response: { 200: listOf(JobSchema), ...errorResponses(400, 401) },
+      },
+    },
+    async (request) => {
+      const page = await listJobs(services, request.caller.teamId, request.query);
+      const data = await Promise.all(page.data.map(wire));
+      return toWireList({ ...page, data }, (job) => job);
+    },
+  );
+
+  async function find(caller: Identity, id: string): Promise<Job> {
+    const job = await getJob(services, caller.teamId, id);
+    if (!job) throw jobNotFound(id);
+    return job;
+  }
+
+  app.get(
+    '/fine_tuning/jobs/:fine_tuning_job_id',
+    {
+      schema: {
+        tags,
+        summary: 'Get a fine-tuning job',
+        params: JobParams,
+        response: { 200: ref(JobSchema), ...errorResponses(401, 404) },
+      },
+    },
+    async (request) => await wire(await find(request.caller, request.params.fine_tuning_job_id)),
+  );
+
+  const transitions = {
+    cancel: {
+      change: cancelJob,
+      summary: 'Cancel a job',
+      description: 'A running one stops within two seconds.',
+    },
+    pause: {
+      change: pauseJob,
+      summary: 'Pause a job',
+      description: 'A running one writes a checkpoint first.',
+    },
+    resume: {
+      change: resumeJob,
+      summary: 'Resume a job',
+      description: 'It goes on from its last checkpoint.',
+    },
+  };
+  for (const [verb, { change, summary, description }] of Object.entries(transitions)) {
+    app.post(
+      `/fine_tuning/jobs/:fine_tuning_job_id/${verb}`,
+      {
+        schema: {
+          tags,
+          summary,
+          description,
+          params: JobParams,
+          response: { 200: ref(JobSchema), ...errorResponses(400, 401, 403, 404) },
+        },
+      },
+      async (request) => {
+        const { teamId, keyId } = request.caller;
+        const id = (request.params as Static<typeof JobParams>).fine_tuning_job_id;
+        const job = await change(services, teamId, id, { keyId });
+        if (!job) throw jobNotFound(id);
+        return await wire(job);
+      },
+    );
+  }
+
+  app.get(
+    '/fine_tuning/jobs/:fine_tuning_job_id/checkpoints',
+    {
+      schema: {
+        tags,
+        summary: 'List the checkpoints of a job',
+        description: 'Newest first.',
+        params: JobParams,
+        querystring: ListCheckpointsQuery,
+        response: { 200: listOf(CheckpointSchema), ...errorResponses(400, 401, 404) },
+      },
+    },
+    async (request) => {
+      const job = await find(request.caller, request.params.fine_tuning_job_id);
+      const modelName = job.fineTunedModel ?? fineTunedModelName(job, request.caller.teamName);
+      const page = await listCheckpoints(services, job.teamId, job.id, request.query);
+      return toWireList(page, toWireCheckpoint(job, modelName));
+    },
+  );
+
+  app.get(
+    '/fine_tuning/jobs/:fine_tuning_job_id/metrics',
+    {
+      schema: {
+        tags,
+        summary: 'Get the metrics of a job',
+        description: 'The whole series, steps ascending, or what follows `after_step`.',
+        params: JobParams,
+        querystring: ListMetricsQuery,
+        response: { 200: MetricListSchema, ...errorResponses(400, 401, 404) },
+      },
+    },
+    async (request) => {
+      const job = await find(request.caller, request.params.fine_tuning_job_id);
+      const metrics = await listMetrics(services, job.teamId, job.id, {
+        afterStep: request.query.after_step,
+      });
+      return { object: 'list' as const, data: metrics.map(toWireMetric), has_more: false };
+    },
+  );
+};
+
+export function jobNotFound(id: string): ApiError {
+  return new ApiError('job_not_found', `No such fine-tuning job: ${id}`, { param: 'fine_tuning_job_id' });
+}

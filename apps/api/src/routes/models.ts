@@ -1,0 +1,86 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
+import { deleteFineTunedModel, findFineTunedModel, listFineTunedModels } from '@graft/service';
+import { Type } from 'typebox';
+import { ApiError } from '../api-error.ts';
+import { errorResponses } from '../schemas/error.ts';
+import { listOf, toWireList } from '../schemas/list.ts';
+import { DeletedModelSchema, ModelSchema, toWireBaseModel, toWireFineTunedModel } from '../schemas/model.ts';
+import { ref } from '../schemas/schema.ts';
+
+const tags = ['Models'];
+// Ids of Hub models hold slashes, and clients do not always escape them: hence the wildcards.
+const ModelParams = Type.Object({ '*': Type.String({ description: 'Id of the model.' }) });
+
+/** /models: base models, and what the team's jobs made of them. */
+export const modelRoutes: FastifyPluginAsyncTypebox = async (app) => {
+  const { services } = app;
+
+  app.get(
+    '/models',
+    {
+      schema: {
+        tags,
+        summary: 'List models',
+        description: 'Base models, then the fine-tuned ones, newest first.',
+        response: { 200: listOf(ModelSchema), ...errorResponses(401) },
+      },
+    },
+    async (request) => {
+      const base = (await services.baseModels.list()).map(toWireBaseModel);
+      const tuned = (await listFineTunedModels(services, request.caller.teamId)).map(toWireFineTunedModel);
+      return toWireList({ data: [...base, ...tuned], hasMore: false }, (model) => model);
+    },
+  );
+
+  app.get(
+    '/models/*',
+    {
+      schema: {
+        tags,
+        summary: 'Get a model',
+        params: ModelParams,
+        response: { 200: ref(ModelSchema), ...errorResponses(401, 404) },
+      },
+    },
+    async (request) => {
+      const id = request.params['*'];
+      const base = (await services.baseModels.list()).find((model) => model.id === id);
+      if (base) return toWireBaseModel(base);
+      const tuned = await findFineTunedModel(services, request.caller.teamId, id);
+      if (!tuned) throw modelNotFound(id);
+      return toWireFineTunedModel(tuned);
+    },
+  );
+
+  app.delete(
+    '/models/*',
+    {
+      schema: {
+        tags,
+        summary: 'Delete a fine-tuned model',
+        description: 'Removes its adapter version; its job stays.',
+        params: ModelParams,
+        response: { 200: ref(DeletedModelSchema), ...errorResponses(400, 401, 403, 404) },
+      },
+    },
+    async (request) => {
+      const id = request.params['*'];
+      const { teamId, keyId } = request.caller;
+      if (await services.baseModels.has(id)) {
+        throw new ApiError(
+          'model_not_deletable',
+          `${id} is a base model; only fine-tuned models can be deleted.`,
+          {
+            param: 'model',
+          },
+        );
+      }
+      if (!(await deleteFineTunedModel(services, teamId, id, { keyId }))) throw modelNotFound(id);
+      return { id, object: 'model' as const, deleted: true };
+    },
+  );
+};
+
+export function modelNotFound(id: string): ApiError {
+  return new ApiError('model_not_found', `The model '${id}' does not exist.`, { param: 'model' });
+}

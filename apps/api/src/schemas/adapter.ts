@@ -1,0 +1,83 @@
+import { LoraConfigSchema } from '@graft/peft-core/config';
+import type { Adapter, AdapterVersion } from '@graft/service';
+import { type Static, Type } from 'typebox';
+import { After, limit } from './list.ts';
+import { closed, nullable, ref, Time, unixSeconds } from './schema.ts';
+
+export const AdapterSchema = Type.Object(
+  {
+    id: Type.String(),
+    object: Type.Literal('adapter'),
+    created_at: Time,
+    name: Type.String({ description: "The jobs' suffix, or a short random name." }),
+    base_model: Type.String(),
+    latest_version: nullable(Type.Integer()),
+  },
+  { $id: 'Adapter' },
+);
+
+export const AdapterVersionSchema = Type.Object(
+  {
+    id: Type.String(),
+    object: Type.Literal('adapter.version'),
+    created_at: Time,
+    adapter_id: Type.String(),
+    adapter_name: Type.String(),
+    version: Type.Integer({ minimum: 1 }),
+    model: Type.String({ description: 'What completions take as `model`.' }),
+    base_model: Type.String(),
+    fine_tuning_job_id: Type.String(),
+    digest: Type.String({
+      description: 'SHA-256 over the sorted lines `<sha256> <bytes> <path>` of the files.',
+    }),
+    bytes: Type.Integer(),
+    files: Type.Array(Type.Object({ path: Type.String(), bytes: Type.Integer(), sha256: Type.String() })),
+    peft: ref(LoraConfigSchema),
+    lineage: Type.Unsafe<Record<string, unknown>>({
+      type: 'object',
+      description: 'Digests of base model, data and code; seed; the configuration used.',
+    }),
+    metrics: nullable(Type.Unsafe<Record<string, unknown>>({ type: 'object' })),
+    download_path: Type.String({ description: 'Path of the tar of its files on this server.' }),
+  },
+  { $id: 'AdapterVersion' },
+);
+
+export const ListAdaptersQuery = Type.Object({ after: After, limit: limit(20, 1000) }, closed);
+export const AdapterParams = Type.Object({ adapter_id: Type.String() });
+export const AdapterVersionParams = Type.Object({
+  adapter_id: Type.String(),
+  version: Type.Integer({ minimum: 1, maximum: 2_147_483_647 }),
+});
+
+export function toWireAdapter(adapter: Adapter): Static<typeof AdapterSchema> {
+  return {
+    id: adapter.id,
+    object: 'adapter',
+    created_at: unixSeconds(adapter.createdAt),
+    name: adapter.name,
+    base_model: adapter.baseModel,
+    latest_version: adapter.latestVersion,
+  };
+}
+
+export function toWireAdapterVersion(version: AdapterVersion): Static<typeof AdapterVersionSchema> {
+  return {
+    id: version.id,
+    object: 'adapter.version',
+    created_at: unixSeconds(version.createdAt),
+    adapter_id: version.adapterId,
+    adapter_name: version.adapterName,
+    version: version.number,
+    model: version.modelName,
+    base_model: version.baseModel,
+    fine_tuning_job_id: version.jobId,
+    digest: version.digest,
+    bytes: version.bytes,
+    files: version.files,
+    peft: version.peft,
+    lineage: version.lineage,
+    metrics: version.metrics,
+    download_path: `/v1/adapters/${version.adapterId}/versions/${version.number}/download`,
+  };
+}

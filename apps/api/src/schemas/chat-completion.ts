@@ -1,0 +1,72 @@
+import { Type } from 'typebox';
+import { FinishReason, samplingProperties, UsageSchema, unsupported } from './sampling.ts';
+import { closed, nullable, Time } from './schema.ts';
+
+const TextPart = Type.Object({ type: Type.Literal('text'), text: Type.String() }, closed);
+
+const MessageSchema = Type.Object(
+  {
+    role: Type.Enum(['system', 'developer', 'user', 'assistant'], { type: 'string' }),
+    content: Type.Union([Type.String(), Type.Array(TextPart, { minItems: 1 })], {
+      description: 'Text, or parts of text that are joined.',
+    }),
+    name: Type.Optional(Type.String({ maxLength: 64, description: 'Accepted and not used.' })),
+  },
+  closed,
+);
+
+/** Each with the values that change nothing. */
+export const unsupportedChatParameters = {
+  audio: [],
+  frequency_penalty: [0],
+  function_call: ['none'],
+  functions: [],
+  logit_bias: [],
+  logprobs: [false],
+  metadata: [],
+  modalities: [],
+  n: [1],
+  parallel_tool_calls: [true, false],
+  prediction: [],
+  presence_penalty: [0],
+  reasoning_effort: [],
+  response_format: [],
+  service_tier: ['auto', 'default'],
+  store: [false],
+  tool_choice: ['none', 'auto'],
+  tools: [],
+  top_logprobs: [0],
+} as const;
+
+export const CreateChatCompletionSchema = Type.Object(
+  {
+    ...samplingProperties,
+    messages: Type.Array(MessageSchema, { minItems: 1, maxItems: 4096 }),
+    max_completion_tokens: Type.Optional(nullable(Type.Integer({ minimum: 1, maximum: 131_072 }))),
+    ...unsupported(Object.keys(unsupportedChatParameters) as (keyof typeof unsupportedChatParameters)[]),
+  },
+  { $id: 'CreateChatCompletion', ...closed },
+);
+
+export const ChatCompletionSchema = Type.Object(
+  {
+    id: Type.String(),
+    object: Type.Literal('chat.completion'),
+    created: Time,
+    model: Type.String(),
+    choices: Type.Array(
+      Type.Object({
+        index: Type.Integer(),
+        message: Type.Object({
+          role: Type.Literal('assistant'),
+          content: Type.String(),
+          refusal: Type.Null(),
+        }),
+        logprobs: Type.Null(),
+        finish_reason: FinishReason,
+      }),
+    ),
+    usage: UsageSchema,
+  },
+  { $id: 'ChatCompletion' },
+);

@@ -1,0 +1,47 @@
+import { Type } from 'typebox';
+import { FinishReason, samplingProperties, UsageSchema, unsupported } from './sampling.ts';
+import { closed, Time } from './schema.ts';
+
+/** Each with the values that change nothing. */
+export const unsupportedCompletionParameters = {
+  best_of: [1],
+  echo: [false],
+  frequency_penalty: [0],
+  logit_bias: [],
+  logprobs: [],
+  n: [1],
+  presence_penalty: [0],
+  suffix: [''],
+} as const;
+
+export const CreateCompletionSchema = Type.Object(
+  {
+    ...samplingProperties,
+    prompt: Type.Union([Type.String(), Type.Array(Type.String(), { minItems: 1, maxItems: 1 })], {
+      description: 'One text.',
+    }),
+    ...unsupported(
+      Object.keys(unsupportedCompletionParameters) as (keyof typeof unsupportedCompletionParameters)[],
+    ),
+  },
+  { $id: 'CreateCompletion', ...closed },
+);
+
+export const CompletionSchema = Type.Object(
+  {
+    id: Type.String(),
+    object: Type.Literal('text_completion'),
+    created: Time,
+    model: Type.String(),
+    choices: Type.Array(
+      Type.Object({
+        index: Type.Integer(),
+        text: Type.String(),
+        logprobs: Type.Null(),
+        finish_reason: FinishReason,
+      }),
+    ),
+    usage: UsageSchema,
+  },
+  { $id: 'Completion' },
+);

@@ -1,0 +1,56 @@
+import type { FileRecord } from '@graft/service';
+import { type Static, Type } from 'typebox';
+import { After, limit } from './list.ts';
+import { closed, Time, unixSeconds } from './schema.ts';
+
+export const FileSchema = Type.Object(
+  {
+    id: Type.String(),
+    object: Type.Literal('file'),
+    bytes: Type.Integer(),
+    created_at: Time,
+    filename: Type.String(),
+    purpose: Type.String({ description: '`fine-tune`, or `fine-tune-results` for what Graft made.' }),
+    status: Type.Enum(['uploaded', 'processed', 'error'], { type: 'string' }),
+    expires_at: Type.Null(),
+    status_details: Type.Null(),
+    sha256: Type.String({ description: 'Hex digest of the content.' }),
+    format: Type.Union([Type.String(), Type.Null()], { description: 'chat, prompt_completion or text.' }),
+    examples: Type.Union([Type.Integer(), Type.Null()], { description: 'Training examples in the file.' }),
+  },
+  { $id: 'File' },
+);
+
+export const DeletedFileSchema = Type.Object(
+  { id: Type.String(), object: Type.Literal('file'), deleted: Type.Boolean() },
+  { $id: 'DeletedFile' },
+);
+
+export const ListFilesQuery = Type.Object(
+  {
+    purpose: Type.Optional(Type.String({ maxLength: 64 })),
+    order: Type.Enum(['asc', 'desc'], { type: 'string', default: 'desc' }),
+    after: After,
+    limit: limit(10_000, 10_000),
+  },
+  closed,
+);
+
+export const FileParams = Type.Object({ file_id: Type.String() });
+
+export function toWireFile(file: FileRecord): Static<typeof FileSchema> {
+  return {
+    id: file.id,
+    object: 'file',
+    bytes: file.bytes,
+    created_at: unixSeconds(file.createdAt),
+    filename: file.filename,
+    purpose: file.purpose,
+    status: file.status,
+    expires_at: null,
+    status_details: null,
+    sha256: file.sha256,
+    format: file.format,
+    examples: file.examples,
+  };
+}

@@ -1,0 +1,196 @@
+import {
+  HyperparametersSchema,
+  LoraConfigSchema,
+  PeftRequestSchema,
+  ResolvedTrainingSchema,
+  TrainingOptionsSchema,
+} from '@graft/peft-core/config';
+import { type Job, wireStatus } from '@graft/service';
+import { type Static, Type } from 'typebox';
+import { After, limit } from './list.ts';
+import { closed, documented, nullable, ref, Time, unixSeconds } from './schema.ts';
+
+const MetadataSchema = Type.Unsafe<Record<string, string>>({
+  type: 'object',
+  maxProperties: 16,
+  propertyNames: { type: 'string', minLength: 1, maxLength: 64 },
+  additionalProperties: { type: 'string', maxLength: 512 },
+  description: 'Up to 16 pairs of text: keys of at most 64 characters, values of at most 512.',
+});
+
+const MethodSchema = Type.Object(
+  {
+    type: Type.Enum(['supervised', 'dpo'], {
+      type: 'string',
+      description: 'Only `supervised` is available.',
+    }),
+    supervised: Type.Optional(
+      Type.Object({ hyperparameters: Type.Optional(ref(HyperparametersSchema)) }, closed),
+    ),
+    dpo: Type.Optional(Type.Unknown({ description: 'Not available: answers 400.' })),
+  },
+  closed,
+);
+
+export const CreateJobSchema = Type.Object(
+  {
+    model: Type.String({
+      minLength: 1,
+      maxLength: 256,
+      description: 'Id of a base model, see GET /v1/models.',
+    }),
+    training_file: Type.String({ minLength: 1, maxLength: 64, description: 'Id of an uploaded JSONL file.' }),
+    validation_file: Type.Optional(nullable(Type.String({ minLength: 1, maxLength: 64 }))),
+    suffix: Type.Optional(
+      nullable(
+        Type.String({
+          minLength: 1,
+          maxLength: 64,
+          pattern: '^[A-Za-z0-9][A-Za-z0-9._-]*$',
+          description: 'Part of the name of the fine-tuned model, and the name of its adapter.',
+        }),
+      ),
+    ),
+    seed: Type.Optional(nullable(Type.Integer({ minimum: 0, maximum: 2_147_483_647 }))),
+    metadata: Type.Optional(nullable(MetadataSchema)),
+    method: Type.Optional(MethodSchema),
+    hyperparameters: Type.Optional(ref(HyperparametersSchema, { deprecated: true })),
+    integrations: Type.Optional(
+      nullable(Type.Array(Type.Unknown()), { description: 'Accepted only when empty or null.' }),
+    ),
+    peft: Type.Optional(documented(PeftRequestSchema)),
+    training: Type.Optional(documented(TrainingOptionsSchema)),
+  },
+  {
+    $id: 'CreateFineTuningJob',
+    ...closed,
+    description:
+      'Without `peft`, LoRA of rank 8 and alpha 16 on all linear layers. Without `training`, everything is chosen automatically and shown in the job.',
+  },
+);
+
+const ProgressSchema = Type.Object({
+  step: Type.Integer(),
+  total_steps: Type.Integer(),
+  epoch: Type.Number({ description: 'Training epochs done, a fraction included.' }),
+  tokens: Type.Integer({ description: 'Tokens trained so far.' }),
+  tokens_per_second: Type.Number(),
+  seconds_remaining: nullable(Type.Number()),
+});
+
+export const JobSchema = Type.Object(
+  {
+    id: Type.String(),
+    object: Type.Literal('fine_tuning.job'),
+    created_at: Time,
+    model: Type.String(),
+    organization_id: Type.String({ description: 'The team.' }),
+    status: Type.Enum(
+      ['validating_files', 'queued', 'running', 'paused', 'succeeded', 'failed', 'cancelled'],
+      { type: 'string' },
+    ),
+    training_file: Type.String(),
+    validation_file: nullable(Type.String()),
+    fine_tuned_model: nullable(Type.String(), {
+      description: '`ft:{base}:{team}:{suffix}:{id}`: what /v1/chat/completions takes as `model`.',
+    }),
+    finished_at: nullable(Time),
+    trained_tokens: nullable(Type.Integer()),
+    hyperparameters: ref(HyperparametersSchema),
+    result_files: Type.Array(Type.String()),
+    seed: Type.Integer(),
+    error: nullable(
+      Type.Object({
+        code: Type.String(),
+        message: Type.String(),
+        param: nullable(Type.String()),
+        fault: Type.Enum(['user', 'system'], { type: 'string', description: 'Who can mend it.' }),
+      }),
+    ),
+    estimated_finish: nullable(Time),
+    integrations: Type.Array(Type.Unknown()),
+    method: MethodSchema,
+    metadata: nullable(MetadataSchema),
+    peft: ref(LoraConfigSchema),
+    training: Type.Union([ref(ResolvedTrainingSchema), ref(TrainingOptionsSchema)], {
+      description: 'The values used; as requested until the files are validated.',
+    }),
+    progress: nullable(ProgressSchema),
+    queue_position: nullable(Type.Integer({ minimum: 1 }), {
+      description: '1 for the next job; null when it does not wait.',
+    }),
+  },
+  { $id: 'FineTuningJob' },
+);
+
+export const ListJobsQuery = Type.Object(
+  {
+    after: After,
+    limit: limit(20, 1000),
+    metadata: Type.Optional(
+      Type.Unsafe<Record<string, string>>({
+        type: 'object',
+        additionalProperties: { type: 'string' },
+        description: '`metadata[key]=value`: only jobs that have all these pairs.',
+      }),
+    ),
+  },
+  closed,
+);
+
+export const JobParams = Type.Object({ fine_tuning_job_id: Type.String() });
+
+export const CreateJobHeaders = Type.Object({
+  'idempotency-key': Type.Optional(
+    Type.String({
+      minLength: 1,
+      maxLength: 255,
+      description: 'A second request with the same key and body answers the job that the first one made.',
+    }),
+  ),
+});
+
+export function toWireJob(job: Job, queuePosition: number | null): Static<typeof JobSchema> {
+  const { progress, resolvedTraining } = job;
+  const secondsRemaining = job.state === 'running' ? (progress?.secondsRemaining ?? null) : null;
+  const hyperparameters = {
+    n_epochs: resolvedTraining?.n_epochs ?? job.hyperparameters.n_epochs ?? 'auto',
+    batch_size: resolvedTraining?.batch_size ?? job.hyperparameters.batch_size ?? 'auto',
+    learning_rate_multiplier:
+      job.hyperparameters.learning_rate_multiplier === 'auto' && resolvedTraining
+        ? 1
+        : (job.hyperparameters.learning_rate_multiplier ?? 'auto'),
+  };
+  return {
+    id: job.id,
+    object: 'fine_tuning.job',
+    created_at: unixSeconds(job.createdAt),
+    model: job.model,
+    organization_id: job.teamId,
+    status: wireStatus(job.state),
+    training_file: job.trainingFileId,
+    validation_file: job.validationFileId,
+    fine_tuned_model: job.fineTunedModel,
+    finished_at: job.finishedAt && unixSeconds(job.finishedAt),
+    trained_tokens: job.trainedTokens,
+    hyperparameters,
+    result_files: [],
+    seed: job.seed,
+    error: job.error,
+    estimated_finish: secondsRemaining === null ? null : Math.ceil(Date.now() / 1000 + secondsRemaining),
+    integrations: [],
+    method: { type: 'supervised', supervised: { hyperparameters } },
+    metadata: job.metadata,
+    peft: job.peft,
+    training: resolvedTraining ?? job.training,
+    progress: progress && {
+      step: progress.step,
+      total_steps: progress.totalSteps,
+      epoch: progress.epoch,
+      tokens: progress.tokens,
+      tokens_per_second: progress.tokensPerSecond,
+      seconds_remaining: progress.secondsRemaining,
+    },
+    queue_position: queuePosition,
+  };
+}

@@ -1,0 +1,142 @@
+import type { Checkpoint, Job, JobEvent, JobMetric } from '@graft/service';
+import { type Static, Type } from 'typebox';
+import { After, limit } from './list.ts';
+import { closed, nullable, ref, Time, unixSeconds } from './schema.ts';
+
+export const EventSchema = Type.Object(
+  {
+    id: Type.String(),
+    object: Type.Literal('fine_tuning.job.event'),
+    created_at: Time,
+    level: Type.Enum(['info', 'warn', 'error'], { type: 'string' }),
+    message: Type.String(),
+    type: Type.Enum(['message', 'metrics'], { type: 'string' }),
+    data: Type.Unsafe<Record<string, unknown>>({ type: 'object' }),
+  },
+  { $id: 'FineTuningJobEvent' },
+);
+
+export const CheckpointSchema = Type.Object(
+  {
+    id: Type.String(),
+    object: Type.Literal('fine_tuning.job.checkpoint'),
+    created_at: Time,
+    fine_tuned_model_checkpoint: Type.String(),
+    step_number: Type.Integer(),
+    fine_tuning_job_id: Type.String(),
+    metrics: Type.Partial(
+      Type.Object({
+        step: Type.Number(),
+        train_loss: Type.Number(),
+        train_mean_token_accuracy: Type.Number(),
+        valid_loss: Type.Number(),
+        valid_mean_token_accuracy: Type.Number(),
+        full_valid_loss: Type.Number(),
+        full_valid_mean_token_accuracy: Type.Number(),
+      }),
+    ),
+  },
+  { $id: 'FineTuningJobCheckpoint' },
+);
+
+export const MetricSchema = Type.Object(
+  {
+    object: Type.Literal('fine_tuning.job.metric'),
+    kind: Type.Enum(['train', 'evaluation'], { type: 'string' }),
+    step: Type.Integer(),
+    epoch: nullable(Type.Number()),
+    loss: Type.Number(),
+    token_accuracy: nullable(Type.Number()),
+    learning_rate: nullable(Type.Number()),
+    grad_norm: nullable(Type.Number()),
+    tokens: nullable(Type.Integer({ description: 'Trained so far.' })),
+    tokens_per_second: nullable(Type.Number()),
+    created_at: Time,
+  },
+  { $id: 'FineTuningJobMetric' },
+);
+
+export const ListEventsQuery = Type.Object(
+  {
+    after: After,
+    limit: limit(20, 1000),
+    stream: Type.Boolean({
+      default: false,
+      description:
+        'Server-sent events instead of a page: every event from the first on, then live, `data: [DONE]` after the last. Last-Event-ID goes on behind that event.',
+    }),
+  },
+  closed,
+);
+
+export const ListCheckpointsQuery = Type.Object({ after: After, limit: limit(10, 1000) }, closed);
+
+export const ListMetricsQuery = Type.Object(
+  { after_step: Type.Optional(Type.Integer({ minimum: 0, description: 'Only what follows this step.' })) },
+  closed,
+);
+
+/** Metrics have no ids to page by. */
+export const MetricListSchema = Type.Object({
+  object: Type.Literal('list'),
+  data: Type.Array(ref(MetricSchema)),
+  has_more: Type.Boolean(),
+});
+
+export function toWireMetric(metric: JobMetric & { createdAt: Date }): Static<typeof MetricSchema> {
+  return {
+    object: 'fine_tuning.job.metric',
+    kind: metric.kind,
+    step: metric.step,
+    epoch: metric.epoch ?? null,
+    loss: metric.loss,
+    token_accuracy: metric.tokenAccuracy ?? null,
+    learning_rate: metric.learningRate ?? null,
+    grad_norm: metric.gradNorm ?? null,
+    tokens: metric.tokens ?? null,
+    tokens_per_second: metric.tokensPerSecond ?? null,
+    created_at: unixSeconds(metric.createdAt),
+  };
+}
+
+export function toWireEvent(event: JobEvent): Static<typeof EventSchema> {
+  return {
+    id: event.id,
+    object: 'fine_tuning.job.event',
+    created_at: unixSeconds(event.createdAt),
+    level: event.level,
+    message: event.message,
+    type: event.type,
+    data: event.data ?? {},
+  };
+}
+
+export function toWireCheckpoint(job: Job, modelName: string) {
+  return (checkpoint: Checkpoint): Static<typeof CheckpointSchema> => {
+    const { trainLoss, trainTokenAccuracy, validationLoss, validationTokenAccuracy } = checkpoint.metrics;
+    return {
+      id: checkpoint.id,
+      object: 'fine_tuning.job.checkpoint',
+      created_at: unixSeconds(checkpoint.createdAt),
+      fine_tuned_model_checkpoint: `${modelName}:ckpt-step-${checkpoint.step}`,
+      step_number: checkpoint.step,
+      fine_tuning_job_id: job.id,
+      metrics: present({
+        step: checkpoint.step,
+        train_loss: trainLoss,
+        train_mean_token_accuracy: trainTokenAccuracy,
+        // Graft always evaluates the whole validation set.
+        valid_loss: validationLoss,
+        valid_mean_token_accuracy: validationTokenAccuracy,
+        full_valid_loss: validationLoss,
+        full_valid_mean_token_accuracy: validationTokenAccuracy,
+      }),
+    };
+  };
+}
+
+function present(values: Record<string, number | null | undefined>): Record<string, number> {
+  return Object.fromEntries(
+    Object.entries(values).filter((entry): entry is [string, number] => typeof entry[1] === 'number'),
+  );
+}

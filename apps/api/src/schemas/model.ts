@@ -1,0 +1,47 @@
+import type { AdapterVersion, BaseModelEntry } from '@graft/service';
+import { type Static, Type } from 'typebox';
+import { nullable, Time, unixSeconds } from './schema.ts';
+
+export const ModelSchema = Type.Object(
+  {
+    id: Type.String({ description: 'What requests name as `model`.' }),
+    object: Type.Literal('model'),
+    created: Time,
+    owned_by: Type.String({ description: '`graft` for a base model, else the team.' }),
+    base_model: nullable(Type.String(), { description: 'Null for a base model.' }),
+    adapter: nullable(Type.Object({ id: Type.String(), version: Type.Integer() })),
+    job: nullable(Type.String(), { description: 'The fine-tuning job that made it.' }),
+  },
+  { $id: 'Model' },
+);
+
+export const DeletedModelSchema = Type.Object(
+  { id: Type.String(), object: Type.Literal('model'), deleted: Type.Boolean() },
+  { $id: 'DeletedModel' },
+);
+
+type WireModel = Static<typeof ModelSchema>;
+
+export function toWireBaseModel(model: BaseModelEntry): WireModel {
+  return {
+    id: model.id,
+    object: 'model',
+    created: unixSeconds(model.createdAt),
+    owned_by: 'graft',
+    base_model: null,
+    adapter: null,
+    job: null,
+  };
+}
+
+export function toWireFineTunedModel(version: AdapterVersion): WireModel {
+  return {
+    id: version.modelName,
+    object: 'model',
+    created: unixSeconds(version.createdAt),
+    owned_by: version.teamId,
+    base_model: version.baseModel,
+    adapter: { id: version.adapterId, version: version.number },
+    job: version.jobId,
+  };
+}

@@ -1,0 +1,54 @@
+import { Type } from 'typebox';
+import { nullable } from './schema.ts';
+
+/** What both kinds of completion take to choose tokens. */
+export const samplingProperties = {
+  model: Type.String({
+    minLength: 1,
+    maxLength: 512,
+    description: 'A base model or a fine-tuned model (`ft:…`), see GET /v1/models.',
+  }),
+  max_tokens: Type.Optional(nullable(Type.Integer({ minimum: 1, maximum: 131_072 }))),
+  temperature: Type.Optional(
+    nullable(Type.Number({ minimum: 0, maximum: 2 }), { description: '0 is greedy. Default 1.' }),
+  ),
+  top_p: Type.Optional(
+    nullable(Type.Number({ exclusiveMinimum: 0, maximum: 1 }), { description: 'Default 1.' }),
+  ),
+  stop: Type.Optional(
+    nullable(
+      Type.Union([
+        Type.String({ minLength: 1, maxLength: 256 }),
+        Type.Array(Type.String({ minLength: 1, maxLength: 256 }), { maxItems: 4 }),
+      ]),
+    ),
+  ),
+  seed: Type.Optional(nullable(Type.Integer({ minimum: 0, maximum: 2_147_483_647 }))),
+  stream: Type.Optional(nullable(Type.Boolean(), { description: 'Answer with server-sent events.' })),
+  stream_options: Type.Optional(
+    nullable(
+      Type.Object(
+        { include_usage: Type.Optional(Type.Boolean()), include_obfuscation: Type.Optional(Type.Boolean()) },
+        { additionalProperties: false },
+      ),
+    ),
+  ),
+  user: Type.Optional(nullable(Type.String({ description: 'Accepted and not used.' }))),
+};
+
+const Unsupported = Type.Optional(
+  Type.Unknown({ description: 'Not available; accepted only at the value that changes nothing.' }),
+);
+
+/** Parameters of OpenAI that Graft accepts only at a value that asks for nothing. */
+export function unsupported<Name extends string>(names: readonly Name[]) {
+  return Object.fromEntries(names.map((name) => [name, Unsupported])) as Record<Name, typeof Unsupported>;
+}
+
+export const UsageSchema = Type.Object({
+  prompt_tokens: Type.Integer(),
+  completion_tokens: Type.Integer(),
+  total_tokens: Type.Integer(),
+});
+
+export const FinishReason = Type.Enum(['stop', 'length'], { type: 'string' });

@@ -1,0 +1,34 @@
+import { type Static, type TSchema, type TSchemaOptions, Type } from 'typebox';
+
+/** A reference to a schema with an `$id`, so that OpenAPI shows it once, under its name. */
+export function ref<T extends TSchema>(schema: T, more: object = {}) {
+  return Type.Unsafe<Static<T>>({ $ref: `${idOf(schema)}#`, ...more });
+}
+
+export function idOf(schema: TSchema): string {
+  const { $id } = schema as { $id?: string };
+  if (!$id) throw new Error('A shared schema needs an $id');
+  return $id;
+}
+
+/** Keyword of a part that OpenAPI shows but a parser of peft-core checks: it knows the rules between fields and names the nearest key. */
+export const parsedElsewhere = 'x-graft-parsed-elsewhere';
+
+/** `schema` in the documentation, anything in validation. */
+export function documented<T extends TSchema>(schema: T) {
+  return Type.Unsafe<unknown>({ $ref: `${idOf(schema)}#`, [parsedElsewhere]: true });
+}
+
+export function nullable<T extends TSchema>(schema: T, options: TSchemaOptions = {}) {
+  return Type.Union([schema, Type.Null()], options);
+}
+
+/** Unix seconds. */
+export const Time = Type.Integer({ description: 'Unix seconds.' });
+
+export function unixSeconds(date: Date): number {
+  return Math.floor(date.getTime() / 1000);
+}
+
+/** Unknown keys of a body are errors. */
+export const closed = { additionalProperties: false } as const;

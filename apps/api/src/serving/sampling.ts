@@ -1,0 +1,47 @@
+import type { Static, TObject } from 'typebox';
+import { ApiError } from '../api-error.ts';
+import type { samplingProperties } from '../schemas/sampling.ts';
+import type { WorkerRequest } from './generate.ts';
+
+type Sampling = Static<TObject<typeof samplingProperties>>;
+
+/** How tokens are chosen, as the worker takes it; OpenAI's defaults filled in. */
+export function samplingOf(
+  body: Sampling,
+  maxTokens: number | null,
+): Pick<WorkerRequest, 'max_tokens' | 'temperature' | 'top_p' | 'stop' | 'seed'> {
+  const { stop } = body;
+  return {
+    max_tokens: maxTokens,
+    temperature: body.temperature ?? 1,
+    top_p: body.top_p ?? 1,
+    stop: typeof stop === 'string' ? [stop] : (stop ?? []),
+    seed: body.seed ?? null,
+  };
+}
+
+/** Throws `unsupported_parameter` for one that is not null and not at a value that changes nothing. */
+export function refuseUnsupported(
+  body: Record<string, unknown>,
+  unsupported: Record<string, readonly unknown[]>,
+): void {
+  const asked = Object.entries(unsupported).filter(([name, harmless]) => {
+    const value = body[name];
+    return value !== undefined && value !== null && !harmless.includes(value) && !isEmpty(value);
+  });
+  const [first] = asked;
+  if (!first) return;
+  throw new ApiError(
+    'unsupported_parameter',
+    asked.map(([name, harmless]) => `Unsupported parameter: '${name}'${only(harmless)}.`).join(' '),
+    { param: first[0] },
+  );
+}
+
+function only(harmless: readonly unknown[]): string {
+  return harmless.length > 0 ? ` (only ${harmless.map((value) => JSON.stringify(value)).join(' or ')})` : '';
+}
+
+function isEmpty(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && Object.keys(value).length === 0;
+}

@@ -1,0 +1,22 @@
+import assert from 'node:assert/strict';
+import type { Answer } from './open-api-bench.ts';
+
+/** The answer is an error in OpenAI's form: exactly the four keys, a code, and a request id. */
+export function assertError(
+  answer: Pick<Answer, 'status' | 'json' | 'headers'>,
+  status: number,
+  code: string,
+  param?: string | null,
+): string {
+  const shown = JSON.stringify(answer.json);
+  assert.equal(answer.status, status, shown);
+  assert.deepEqual(Object.keys(answer.json), ['error'], shown);
+  const { error } = answer.json;
+  assert.deepEqual(Object.keys(error).sort(), ['code', 'message', 'param', 'type'], shown);
+  assert.equal(error.code, code, shown);
+  assert.equal(error.type, status >= 500 ? 'server_error' : 'invalid_request_error');
+  if (param !== undefined) assert.equal(error.param, param, shown);
+  assert.equal(typeof error.message, 'string');
+  assert.match(answer.headers.get('x-request-id') ?? '', /^req_[0-9a-f]{24}$/);
+  return error.message;
+}

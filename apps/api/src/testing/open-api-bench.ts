@@ -1,0 +1,132 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { createApiKey, createTeam, type JobState, type Role, type Services } from '@graft/service';
+import { openTestServices } from '@graft/service/testing';
+import { buildApp } from '../app.ts';
+import type { ApiSettings } from '../settings.ts';
+import { writeTinyModel } from './write-tiny-model.ts';
+
+export interface Caller {
+  teamId: string;
+  teamName: string;
+  key: string;
+  /** One request; a plain object as `body` is sent as JSON. */
+  send(method: string, path: string, body?: unknown, headers?: Record<string, string>): Promise<Answer>;
+  /** Uploads lines as a training file and answers its id. */
+  upload(lines: string): Promise<string>;
+}
+
+export interface Answer {
+  status: number;
+  headers: Headers;
+  text: string;
+  /** The body as JSON. */
+  // biome-ignore lint/suspicious/noExplicitAny: answers are what is tested
+  json: any;
+}
+
+export interface ApiBench {
+  services: Services;
+  /** `http://127.0.0.1:<port>` */
+  url: string;
+  /** Two teams; the model `tiny` is known to both. */
+  acme: Caller;
+  other: Caller;
+  /** A caller of a team with another role. */
+  caller(team: Caller, role: Role): Promise<Caller>;
+  untilState(jobId: string, state: JobState): Promise<void>;
+  close(): Promise<void>;
+}
+
+export const chatLine = '{"messages":[{"role":"user","content":"a"},{"role":"assistant","content":"b"}]}';
+
+/** A listening API over real services, with answers checked against their schemas and short waits. */
+export async function openApiBench(
+  settings: Partial<ApiSettings> = {},
+  env: NodeJS.ProcessEnv = {},
+): Promise<ApiBench> {
+  const folder = await mkdtemp(join(tmpdir(), 'graft-api-'));
+  await writeTinyModel(join(folder, 'tiny'));
+  const baseModels = join(folder, 'base-models.json');
+  await writeFile(baseModels, JSON.stringify({ tiny: { folder: 'tiny' } }));
+  const services = await openTestServices({ role: 'api', env: { GRAFT_BASE_MODELS: baseModels, ...env } });
+  const app = await buildApp(services, {
+    checkResponses: true,
+    eventPollMs: 30,
+    streamHeartbeatMs: 200,
+    workerWaitMs: 300,
+    validationSweepMs: 200,
+    ...settings,
+  });
+  const url = await app.listen({ host: '127.0.0.1', port: 0 });
+
+  const callerOf = async (teamId: string, teamName: string, role: Role): Promise<Caller> => {
+    const { key } = await createApiKey(services, teamId, { name: role, role });
+    const send: Caller['send'] = async (method, path, body, headers = {}) => {
+      const isJson = body !== undefined && !(body instanceof FormData) && typeof body !== 'string';
+      const response = await fetch(url + path, {
+        method,
+        headers: {
+          authorization: `Bearer ${key}`,
+          ...(isJson || typeof body === 'string' ? { 'content-type': 'application/json' } : {}),
+          ...headers,
+        },
+        ...(body === undefined ? {} : { body: isJson ? JSON.stringify(body) : (body as string | FormData) }),
+      });
+      return await answerOf(response);
+    };
+    const upload: Caller['upload'] = async (lines) => {
+      const answer = await send('POST', '/v1/files', uploadForm(lines));
+      if (answer.status !== 200) throw new Error(answer.text);
+      return answer.json.id;
+    };
+    return { teamId, teamName, key, send, upload };
+  };
+  const team = async (name: string) => {
+    const { id } = await createTeam(services, { name });
+    return await callerOf(id, name, 'member');
+  };
+
+  return {
+    services,
+    url,
+    acme: await team('acme'),
+    other: await team('other'),
+    caller: async ({ teamId, teamName }, role) => await callerOf(teamId, teamName, role),
+    untilState: async (jobId, state) => {
+      const end = performance.now() + 20_000;
+      for (;;) {
+        const { rows } = await services.sql.query('SELECT state, error FROM jobs WHERE id = $1', [jobId]);
+        if (rows[0]?.state === state) return;
+        if (performance.now() > end)
+          throw new Error(`waited in vain for ${state}: ${JSON.stringify(rows[0])}`);
+        await sleep(30);
+      }
+    },
+    close: async () => {
+      await app.close();
+      await services.close();
+      await rm(folder, { recursive: true });
+    },
+  };
+}
+
+export async function answerOf(response: Response): Promise<Answer> {
+  const text = await response.text();
+  const isJson = response.headers.get('content-type')?.startsWith('application/json');
+  return {
+    status: response.status,
+    headers: response.headers,
+    text,
+    json: isJson ? JSON.parse(text) : undefined,
+  };
+}
+
+export function uploadForm(content: string | Uint8Array<ArrayBuffer>, name = 'train.jsonl'): FormData {
+  const form = new FormData();
+  form.set('purpose', 'fine-tune');
+  form.set('file', new Blob([content]), name);
+  return form;
+}
