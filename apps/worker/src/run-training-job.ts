@@ -1,5 +1,5 @@
-import { rm, rmdir } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { readdir, rm, rmdir } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
 import type { TrainRecord } from '@graft/peft-core';
 import type { Job, Services } from '@graft/service';
 import type { CodeVersion } from './code-version.ts';
@@ -43,6 +43,7 @@ export async function runTrainingJob(job: Job, options: RunOptions): Promise<Job
   let outcome: JobOutcome;
   try {
     staging = await services.artifacts.stage(job.id, job.leaseEpoch);
+    await removeLostStaging(staging);
     const { end, publication } = await attempt(job, staging, interrupts, recorder, options);
     if (lease.fenced) throw new Fenced();
     if (end.kind === 'failed') logFault(end.fault, log);
@@ -129,6 +130,14 @@ async function settleFault(
     if (!(again instanceof Fenced)) log.error({ err: again }, 'job could not be failed');
     // Its lease runs out, and the sweeper decides.
     return 'fenced';
+  }
+}
+
+/** What attempts before this one left behind when their worker died. */
+async function removeLostStaging(folder: string): Promise<void> {
+  const parent = dirname(folder);
+  for (const name of await readdir(parent)) {
+    if (name !== basename(folder)) await rm(join(parent, name), { recursive: true, force: true });
   }
 }
 

@@ -75,5 +75,6 @@ async function generatorFor(basePath: string): Promise<Generator> {
 }
 
 function send(message: FromServer): void {
-  process.send?.(message);
+  // Without a callback a worker that has just died would be an uncaught error here; the watchdog knows.
+  process.send?.(message, undefined, undefined, () => {});
 }

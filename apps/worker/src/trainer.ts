@@ -68,7 +68,8 @@ async function trainAndReport(
 }
 
 function send(message: FromTrainer): void {
-  process.send?.(message);
+  // Without a callback a worker that has just died would be an uncaught error here; the watchdog knows.
+  process.send?.(message, undefined, undefined, () => {});
 }
 
 /** When memory runs out, Linux should end this process, whose job resumes, and not Postgres or the worker. */

@@ -34,7 +34,7 @@ const lines = (count: number) =>
 
 /** Some ten seconds of training, or more while other tests run. */
 async function queueLongJob(): Promise<Job> {
-  const training = { n_epochs: 50, batch_size: 8, checkpoint_steps: 20, precision: 'fp32' } as const;
+  const training = { n_epochs: 30, batch_size: 8, checkpoint_steps: 20, precision: 'fp32' } as const;
   return await bench.queueJob(lines(128), { training });
 }
 
@@ -47,19 +47,23 @@ async function assertWhole(job: Job): Promise<void> {
   const steps = metrics.filter(({ kind }) => kind === 'train').map(({ step }) => step);
   assert.deepEqual(
     steps,
-    Array.from({ length: 800 }, (_, i) => i + 1),
+    Array.from({ length: 480 }, (_, i) => i + 1),
   );
   assert.ok(metrics.at(-1)!.loss < metrics[0]!.loss, 'the loss fell');
   assert.deepEqual(await readdir(join(bench.services.env.dataDir, 'staging')), []);
 }
 
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
+/** A process that ended may be in the table for a second, until its new parent notices. */
+async function untilGone(pid: number): Promise<void> {
+  for (let i = 0; i < 50; i++) {
+    try {
+      process.kill(pid, 0);
+    } catch {
+      return;
+    }
+    await sleep(100);
   }
+  assert.fail('the trainer outlived its worker');
 }
 
 describe('worker', { timeout: 600_000 }, () => {
@@ -114,8 +118,7 @@ describe('worker', { timeout: 600_000 }, () => {
     const trainer = lost.trainerPid()!;
     lost.kill('SIGKILL');
     await lost.exited;
-    await sleep(1500);
-    assert.equal(isAlive(trainer), false, 'the trainer went with its worker');
+    await untilGone(trainer);
 
     await startWorker();
     const row = await bench.untilState(job.id, 'succeeded', 180);
