@@ -6,7 +6,7 @@ import { linear } from '../nn/linear.ts';
 import { adapterTensors, declarePeftModel, type PeftModel } from '../peft-model.ts';
 
 /** How many tokens one run takes: one while decoding, more while a prompt is read. */
-const STRIDES = [1, 16, 128] as const;
+const STRIDES = [1, 16, 64, 256] as const;
 
 /** A program that extends a sequence held in a key-value cache. */
 export interface GenerationProgram {

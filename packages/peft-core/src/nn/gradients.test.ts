@@ -1,0 +1,84 @@
+import { test } from 'node:test';
+import { ProgramBuilder, tf } from '@graft/tf-graph';
+import { checkGradients } from '@graft/tf-graph/testing';
+import { attention, packedCausalMask } from './attention.ts';
+import { headLoss, lossesOfLogits } from './cross-entropy.ts';
+import { dropout } from './dropout.ts';
+import { embedding } from './embedding.ts';
+import { linear, trainedProduct } from './linear.ts';
+import { rmsNorm } from './rms-norm.ts';
+import { rotaryTable, rotate } from './rotary.ts';
+import { takeRows } from './rows.ts';
+import { siluProduct } from './silu-product.ts';
+
+/** Values that look random and are the same each time. */
+const values = (shape: number[], seed: number) => tf.randomUniform(shape, -1, 1, 'float32', seed);
+
+test('linear: trained and frozen weights, with bias', () => {
+  checkGradients(
+    (x, w, b) => linear(x, { kind: 'trained', tensor: w }, { kind: 'trained', tensor: b }),
+    [values([5, 4], 1), values([3, 4], 2), values([3], 3)],
+  );
+  checkGradients(trainedProduct, [values([5, 4], 4), values([3, 4], 5)]);
+});
+
+test('linear: a frozen weight passes the gradient on to its input', async () => {
+  const builder = new ProgramBuilder();
+  const variable = builder.variable({ name: 'w', shape: [3, 4] });
+  builder.function('check', {}, () => {
+    checkGradients((x) => linear(x, { kind: 'frozen', variable }), [values([5, 4], 1)]);
+    return { done: tf.scalar(1) };
+  });
+  const program = builder.buildEager();
+  await program.write([['w', values([3, 4], 2).dataSync() as Float32Array]]);
+  program.run('check', {});
+});
+
+test('rmsNorm', () => {
+  checkGradients((x, w) => rmsNorm(x, w, 1e-5), [values([6, 5], 1), values([5], 2)]);
+});
+
+test('rotate', () => {
+  const positions = tf.tensor1d([0, 1, 2, 7], 'int32');
+  checkGradients((x) => rotate(x, rotaryTable(positions, [1, 0.1], 0.5)), [values([4, 3, 4], 1)]);
+});
+
+test('siluProduct', () => {
+  checkGradients(siluProduct, [values([4, 6], 1), values([4, 6], 2)]);
+});
+
+test('attention: packed rows, grouped queries', () => {
+  const mask = packedCausalMask(tf.tensor1d([1, 1, 2, 2, 2, 0, 1, 1, 1, 1, 0, 0], 'int32'), 2, 6);
+  checkGradients(
+    (q, k, v) => attention(q, k, v, mask),
+    [values([2, 4, 6, 3], 1), values([2, 2, 6, 3], 2), values([2, 2, 6, 3], 3)],
+  );
+});
+
+test('dropout: the mask of the backward pass is that of the forward pass', () => {
+  const seed = tf.tensor1d([3, 5], 'int32');
+  checkGradients((x) => dropout(x, 0.4, { seed, stream: 0 }), [values([8, 8], 1)]);
+});
+
+test('takeRows and embedding: repeated rows add up', () => {
+  const index = tf.tensor1d([2, 0, 2, 1], 'int32');
+  checkGradients((x) => takeRows(x, index), [values([4, 3], 1)]);
+  checkGradients((table) => embedding(index, { kind: 'trained', tensor: table }), [values([4, 3], 2)]);
+});
+
+test('headLoss: in chunks, trained weight and hidden states', () => {
+  const rows = 300; // more than one chunk
+  const labels = tf.tensor1d(
+    Array.from({ length: rows }, (_, i) => i % 7),
+    'int32',
+  );
+  const scales = tf.tensor1d(Array.from({ length: rows }, (_, i) => (i % 5) / rows));
+  const total = (hidden: tf.Tensor, w: tf.Tensor) =>
+    headLoss(hidden, { kind: 'trained', tensor: w }, labels, scales, true).total;
+  checkGradients(total, [values([rows, 4], 1), values([7, 4], 2)]);
+});
+
+test('lossesOfLogits', () => {
+  const labels = tf.tensor1d([1, 0, 2], 'int32');
+  checkGradients((logits) => lossesOfLogits(logits, labels).losses, [values([3, 4], 1)]);
+});

@@ -1,0 +1,66 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { tf } from '@graft/tf-graph';
+import { attention, cachedCausalMask, packedCausalMask } from './attention.ts';
+import { headLoss, lossesOfLogits } from './cross-entropy.ts';
+import { dropout } from './dropout.ts';
+import { matmul } from './matmul.ts';
+
+const values = (shape: number[], seed: number) => tf.randomUniform(shape, -1, 1, 'float32', seed);
+const close = (a: tf.Tensor, b: tf.Tensor, within = 1e-6) => {
+  const distance = tf.max(tf.abs(tf.sub(a, b))).dataSync()[0]!;
+  assert.ok(distance <= within, `differ by ${distance}`);
+};
+
+test('packed examples see nothing of each other', () => {
+  const [q, k, v] = [values([1, 2, 5, 4], 1), values([1, 1, 5, 4], 2), values([1, 1, 5, 4], 3)];
+  const packed = attention(q, k, v, packedCausalMask(tf.tensor1d([1, 1, 1, 2, 2], 'int32'), 1, 5));
+  const part = (x: tf.Tensor, from: number, n: number) =>
+    tf.slice(x, [0, 0, from, 0], [1, x.shape[1]!, n, 4]);
+  for (const [from, n] of [
+    [0, 3],
+    [3, 2],
+  ] as const) {
+    const alone = packedCausalMask(tf.ones([n], 'int32'), 1, n);
+    close(attention(part(q, from, n), part(k, from, n), part(v, from, n), alone), part(packed, from, n));
+  }
+});
+
+test('a cached mask lets a token see the cache up to itself', () => {
+  const mask = cachedCausalMask(tf.scalar(2, 'int32'), 2, 6).arraySync() as number[][][][];
+  const allowed = mask[0]![0]!.map((row) => row.map((x) => (x === 0 ? 1 : 0)));
+  assert.deepEqual(allowed, [
+    [1, 1, 1, 0, 0, 0],
+    [1, 1, 1, 1, 0, 0],
+  ]);
+});
+
+test('the chunked head gives the losses of the whole logits', () => {
+  const [hidden, table] = [values([300, 8], 1), values([11, 8], 2)];
+  const labels = tf.tensor1d(
+    Array.from({ length: 300 }, (_, i) => i % 11),
+    'int32',
+  );
+  const scales = tf.fill([300], 1 / 300);
+  const whole = lossesOfLogits(matmul(hidden, table, false, true), labels);
+  for (const withGradient of [false, true]) {
+    const chunked = headLoss(hidden, { kind: 'trained', tensor: table }, labels, scales, withGradient);
+    close(chunked.losses, whole.losses);
+    close(chunked.correct, whole.correct);
+    close(chunked.total, tf.mean(whole.losses));
+  }
+});
+
+test('dropout drops about its share, keeps the mean, and depends on seed, step and place alone', () => {
+  const x = tf.ones([100, 100]);
+  const draw = (seed: number[], stream: number) =>
+    dropout(x, 0.25, { seed: tf.tensor1d(seed, 'int32'), stream });
+  const kept = tf.mean(tf.cast(tf.greater(draw([1, 0], 0), 0), 'float32')).dataSync()[0]!;
+  assert.ok(Math.abs(kept - 0.75) < 0.02, `kept ${kept}`);
+  assert.ok(Math.abs(tf.mean(draw([1, 0], 0)).dataSync()[0]! - 1) < 0.03);
+  close(draw([1, 0], 0), draw([1, 0], 0), 0);
+  const same = (a: tf.Tensor, b: tf.Tensor) => tf.all(tf.equal(a, b)).dataSync()[0] === 1;
+  assert.equal(same(draw([1, 0], 0), draw([1, 1], 0)), false, 'another step');
+  assert.equal(same(draw([1, 0], 0), draw([2, 0], 0)), false, 'another seed');
+  assert.equal(same(draw([1, 0], 0), draw([1, 0], 1)), false, 'another place');
+});

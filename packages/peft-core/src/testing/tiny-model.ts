@@ -1,0 +1,86 @@
+import { mkdir, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { writeSafetensors } from '../formats/index.ts';
+import { moduleNames } from '../models/module-names.ts';
+import { Random } from '../rng.ts';
+
+const special = ['<s>', '</s>', '<pad>', '<unk>'];
+
+const tinyConfig = {
+  model_type: 'llama',
+  hidden_size: 32,
+  intermediate_size: 64,
+  num_hidden_layers: 2,
+  num_attention_heads: 4,
+  num_key_value_heads: 2,
+  head_dim: 8,
+  vocab_size: 256 + special.length,
+  max_position_embeddings: 256,
+  rms_norm_eps: 1e-5,
+  rope_theta: 10000,
+  hidden_act: 'silu',
+  tie_word_embeddings: true,
+  bos_token_id: 256,
+  eos_token_id: 257,
+};
+
+/**
+ * A real llama with random weights, one token per byte and a chat template, as a Hugging Face folder of about 100 kB: small
+ * enough to train in a test. Loads no TensorFlow. `overrides` are fields of config.json.
+ */
+export async function writeTinyModel(folder: string, overrides: Record<string, unknown> = {}): Promise<void> {
+  const config = { ...tinyConfig, ...overrides };
+  await mkdir(folder, { recursive: true });
+  const write = (name: string, value: unknown) => writeFile(path.join(folder, name), JSON.stringify(value));
+  await write('config.json', config);
+  await write('generation_config.json', { eos_token_id: [257] });
+  await write('tokenizer.json', byteTokenizer());
+  await write('tokenizer_config.json', {
+    bos_token: special[0],
+    eos_token: special[1],
+    chat_template:
+      "{% for message in messages %}{{ message['role'] + ': ' + message['content'] + '</s>' }}{% endfor %}" +
+      "{% if add_generation_prompt %}{{ 'assistant: ' }}{% endif %}",
+  });
+  const modules = moduleNames(config).filter(({ name }) => name !== 'lm_head' || !config.tie_word_embeddings);
+  const tensors = modules.map(({ name, kind, in: width = 0, out }, stream) => {
+    const random = new Random(1, stream);
+    const shape = out === undefined ? [width] : [out, width];
+    const length = width * (out ?? 1);
+    const data = Float32Array.from({ length }, () => (kind === 'norm' ? 1 : 0.1 * random.normal()));
+    return { name: `${name}.weight`, shape, data };
+  });
+  await writeSafetensors(path.join(folder, 'model.safetensors'), tensors);
+}
+
+/** Byte-level BPE without merges: bytes stand for themselves in GPT-2's alphabet of printable letters. */
+function byteTokenizer(): object {
+  const printable = (byte: number) => (byte >= 33 && byte <= 126) || (byte >= 161 && byte !== 173);
+  let next = 256;
+  const letters = Array.from({ length: 256 }, (_, byte) =>
+    String.fromCodePoint(printable(byte) ? byte : next++),
+  );
+  const plain = { single_word: false, lstrip: false, rstrip: false, normalized: false, special: true };
+  const byteLevel = { type: 'ByteLevel', add_prefix_space: false, trim_offsets: true, use_regex: true };
+  return {
+    version: '1.0',
+    truncation: null,
+    padding: null,
+    added_tokens: special.map((content, i) => ({ id: 256 + i, content, ...plain })),
+    normalizer: null,
+    pre_tokenizer: byteLevel,
+    post_processor: null,
+    decoder: byteLevel,
+    model: {
+      type: 'BPE',
+      dropout: null,
+      unk_token: null,
+      continuing_subword_prefix: null,
+      end_of_word_suffix: null,
+      fuse_unk: false,
+      byte_fallback: false,
+      vocab: Object.fromEntries(letters.map((letter, id) => [letter, id])),
+      merges: [],
+    },
+  };
+}

@@ -1,0 +1,193 @@
+import assert from 'node:assert/strict';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { after, before, test } from 'node:test';
+import { parsePeftConfig, resolveTraining, type TrainingOptions } from '../config.ts';
+import { type BaseModel, openBaseModel } from '../formats/index.ts';
+import { writeTinyModel } from '../testing/tiny-model.ts';
+import { train } from './loop.ts';
+import type { TrainOptions, TrainRecord } from './records.ts';
+import { WarmModel } from './warm-model.ts';
+
+let root: string;
+let base: BaseModel;
+let trainingFile: string;
+
+before(async () => {
+  root = await mkdtemp(path.join(tmpdir(), 'graft-train-'));
+  await writeTinyModel(path.join(root, 'model'));
+  base = await openBaseModel(path.join(root, 'model'));
+  trainingFile = path.join(root, 'train.jsonl');
+  const lines = Array.from({ length: 18 }, (_, i) => ({
+    prompt: `${'x'.repeat(i % 5)}${i}:`,
+    completion: ` ${i % 3}`,
+  }));
+  await writeFile(trainingFile, lines.map((line) => JSON.stringify(line)).join('\n'));
+});
+after(async () => {
+  await base.close();
+  await rm(root, { recursive: true });
+});
+
+function options(
+  name: string,
+  training: TrainingOptions = {},
+  more: Partial<TrainOptions> = {},
+): TrainOptions {
+  const peft = parsePeftConfig({ peft_type: 'LORA', r: 4, target_modules: 'all-linear', lora_dropout: 0.1 });
+  return {
+    base,
+    baseModelName: 'tiny',
+    trainingFile,
+    peft,
+    training: resolveTraining({
+      peft,
+      training: { n_epochs: 4, learning_rate: 0.01, batch_size: 4, checkpoint_steps: 3, ...training },
+      exampleCount: 18,
+    }),
+    outputDir: path.join(root, name, 'adapter'),
+    checkpointDir: path.join(root, name, 'checkpoints'),
+    ...more,
+  };
+}
+
+async function run(
+  given: TrainOptions,
+  until: (record: TrainRecord) => boolean = () => false,
+): Promise<TrainRecord[]> {
+  const records: TrainRecord[] = [];
+  for await (const record of train(given)) {
+    records.push(record);
+    if (until(record)) break;
+  }
+  return records;
+}
+
+const losses = (records: TrainRecord[]) =>
+  records.flatMap((r) => (r.type === 'step' ? [[r.step, r.loss, r.gradNorm]] : []));
+const weights = (name: string) => readFile(path.join(root, name, 'adapter/adapter_model.safetensors'));
+
+test('learns, counts what it trained, and ends with the adapter', async () => {
+  const records = await run(options('learns'));
+  const steps = records.filter((r) => r.type === 'step');
+  assert.equal(steps.length, 20); // 18 examples in batches of 4, the last of each training epoch of 2; 4 epochs
+  assert.ok(steps.at(-1)!.loss < steps[0]!.loss - 1, `${steps[0]!.loss} → ${steps.at(-1)!.loss}`);
+  const start = records[0]!;
+  const done = records.at(-1)!;
+  assert.ok(start.type === 'start' && done.type === 'done');
+  assert.equal(done.trainedTokens, start.tokensPerEpoch * 4);
+  assert.deepEqual(done.files.map((f) => f.path).sort(), [
+    'README.md',
+    'adapter_config.json',
+    'adapter_model.safetensors',
+  ]);
+});
+
+test('the same job gives the same bits, also on a model kept warm', async () => {
+  const warm = new WarmModel();
+  const first = await run(options('first', {}, { warm }));
+  const second = await run(options('second', {}, { warm }));
+  const cold = await run(options('cold'));
+  warm.close();
+  assert.deepEqual(losses(second), losses(first));
+  assert.deepEqual(losses(cold), losses(first));
+  assert.deepEqual(await weights('second'), await weights('first'));
+});
+
+test('cut off at any step and resumed from its checkpoint, a job ends with the same bits', async () => {
+  const whole = await run(options('whole'));
+  for (const step of [4, 7]) {
+    const name = `cut-${step}`;
+    await run(options(name), (r) => r.type === 'step' && r.step === step);
+    const rest = await run(options(name, {}, { resume: true }));
+    assert.ok(rest[0]!.type === 'start' && rest[0]!.resumedFrom === Math.floor(step / 3) * 3);
+    assert.deepEqual(losses(rest), losses(whole).slice(rest[0]!.resumedFrom));
+    assert.deepEqual(await weights(name), await weights('whole'));
+  }
+});
+
+test('an aborted job leaves a checkpoint of the step it reached', async () => {
+  const controller = new AbortController();
+  const records = await run(options('aborted', {}, { signal: controller.signal }), (r) => {
+    if (r.type === 'step' && r.step === 5) controller.abort();
+    return false;
+  });
+  assert.deepEqual(
+    records.slice(-2).map((r) => [r.type, 'step' in r && r.step]),
+    [
+      ['checkpoint', 5],
+      ['stopped', 5],
+    ],
+  );
+  const rest = await run(options('aborted', {}, { resume: true }));
+  assert.ok(rest[0]!.type === 'start' && rest[0]!.resumedFrom === 5);
+});
+
+test('a damaged checkpoint is passed over for the one before it', async () => {
+  await run(options('damaged'), (r) => r.type === 'checkpoint' && r.step === 6);
+  const file = path.join(root, 'damaged/checkpoints/step-00000006/state.safetensors');
+  const bytes = await readFile(file);
+  bytes[bytes.length - 3]! ^= 1;
+  await writeFile(file, bytes);
+  const [start] = await run(options('damaged', {}, { resume: true }), () => true);
+  assert.ok(start!.type === 'start' && start!.resumedFrom === 3);
+});
+
+test('a checkpoint of other data or settings is not continued', async () => {
+  await run(options('other'), (r) => r.type === 'checkpoint');
+  const [start] = await run(options('other', { learning_rate: 0.02 }, { resume: true }), () => true);
+  assert.ok(start!.type === 'start' && start!.resumedFrom === null);
+});
+
+test('accumulated micro-batches, packed or not, checkpointed or not, take the same steps', async () => {
+  const plain = losses(await run(options('plain', { batch_size: 4 })));
+  const variants: [string, TrainingOptions][] = [
+    ['accumulated', { batch_size: 2, gradient_accumulation_steps: 2 }],
+    ['unpacked', { packing: false }],
+    ['gradient-checkpointing', { gradient_checkpointing: true }],
+  ];
+  const exact = (name: string, training: TrainingOptions) => {
+    const given = options(name, training);
+    // Dropout draws by place in the grid, so only without it are different layouts comparable.
+    return { ...given, peft: { ...given.peft, lora_dropout: 0 } };
+  };
+  const reference = losses(await run(exact('reference', { batch_size: 4 })));
+  assert.notDeepEqual(reference, plain, 'dropout changes the steps');
+  for (const [name, training] of variants) {
+    const found = losses(await run(exact(name, training)));
+    for (const [i, [, loss]] of found.entries()) {
+      assert.ok(
+        Math.abs(loss! - reference[i]![1]!) < 1e-4,
+        `${name}, step ${i + 1}: ${loss} and ${reference[i]![1]}`,
+      );
+    }
+  }
+});
+
+test('evaluates a split, which is not trained on', async () => {
+  const records = await run(options('split', { validation_split: 0.2, eval_steps: 5 }));
+  const start = records[0]!;
+  assert.ok(start.type === 'start' && start.examples === 14);
+  const evaluations = records.filter((r) => r.type === 'evaluation');
+  assert.deepEqual(
+    evaluations.map((r) => r.step),
+    [5, 10, 15, 16],
+  );
+  assert.ok(evaluations.every((r) => r.loss > 0 && r.tokenAccuracy >= 0 && r.tokenAccuracy <= 1));
+});
+
+test('a loss that is not a number ends the job with its reason', async () => {
+  await assert.rejects(
+    run(
+      options(
+        'diverges',
+        { learning_rate: 1, lr_scheduler_type: 'constant', max_grad_norm: 0 },
+        {
+          peft: parsePeftConfig({ peft_type: 'LORA', r: 4, lora_alpha: 1e30, target_modules: 'all-linear' }),
+        },
+      ),
+    ),
+    { code: 'training_diverged', param: 'training.learning_rate' },
+  );
+});
