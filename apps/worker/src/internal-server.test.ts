@@ -25,6 +25,7 @@ before(async () => {
     device: { kind: 'cpu' },
     log: bench.services.log,
     queueLimit: 1,
+    waitMilliseconds: 30_000,
     stallMilliseconds: 60_000,
     idleMilliseconds: 60_000,
   });

@@ -14,8 +14,9 @@ export interface ServerOptions {
   entry: URL;
   device: Device;
   log: Services['log'];
-  /** Requests that may wait behind the one being answered. */
+  /** Requests that may wait behind the one being answered, and how long each of them may. */
   queueLimit: number;
+  waitMilliseconds: number;
   /** A server that says nothing for this long while it answers is killed. */
   stallMilliseconds: number;
   /** An unused server, and the base model it holds, is let go after this time. */
@@ -59,7 +60,7 @@ export class ServerProcess {
 
   /**
    * Answers one request; its last event is `done` or `failed`. Aborting `signal`, or returning early, ends it.
-   * Throws `ServerBusy` at once when the queue is full.
+   * Throws `ServerBusy` when the queue is full or its turn does not come in time.
    */
   async *generate(request: ServerRequest, signal: AbortSignal): AsyncGenerator<GenerationEvent, void> {
     await this.#turn(signal);
@@ -89,14 +90,20 @@ export class ServerProcess {
     if (this.#waiting.length >= this.#options.queueLimit) throw new ServerBusy('The queue is full.');
     await new Promise<void>((resolve, reject) => {
       const wake = () => {
-        signal.removeEventListener('abort', leave);
+        clearTimeout(timer);
+        signal.removeEventListener('abort', onAbort);
         resolve();
       };
-      const leave = () => {
+      const leave = (reason: unknown) => {
+        clearTimeout(timer);
+        signal.removeEventListener('abort', onAbort);
         this.#waiting = this.#waiting.filter((other) => other !== wake);
-        reject(signal.reason);
+        reject(reason);
       };
-      signal.addEventListener('abort', leave, { once: true });
+      const onAbort = () => leave(signal.reason);
+      const late = () => leave(new ServerBusy('The request waited too long.'));
+      const timer = setTimeout(late, this.#options.waitMilliseconds);
+      signal.addEventListener('abort', onAbort, { once: true });
       this.#waiting.push(wake);
     });
     if (this.#closed) throw new ServerBusy('The server is closing.');
@@ -120,7 +127,11 @@ export class ServerProcess {
     const inbox = new Inbox<FromServer | { type: 'gone' }>();
     child.onMessage = (message) => inbox.put(message);
     void child.process.exited.then(() => inbox.put({ type: 'gone' }));
-    const onAbort = () => child.process.send({ type: 'abort' });
+    let late: NodeJS.Timeout | undefined;
+    const onAbort = () => {
+      child.process.send({ type: 'abort' });
+      late = setTimeout(() => inbox.put({ type: 'gone' }), abortMilliseconds);
+    };
     signal.addEventListener('abort', onAbort, { once: true });
     let over = false;
     try {
@@ -156,6 +167,7 @@ export class ServerProcess {
         }
       }
     } finally {
+      clearTimeout(late);
       signal.removeEventListener('abort', onAbort);
       // The caller left before the end: the child must be silent before the next request.
       if (!over) await this.#silence(child.process, inbox);
@@ -170,7 +182,6 @@ export class ServerProcess {
     process.send({ type: 'abort' });
     for (;;) {
       const message = await inbox.take(abortMilliseconds);
-      // A long prompt blocks the child for as long; starting it anew is quicker than waiting.
       if (!message) return await this.#end();
       if (message.type !== 'token' && message.type !== 'ready') return;
     }
@@ -204,6 +215,7 @@ export class ServerProcess {
   }
 }
 
+// A long prompt blocks the child; after this, starting another is better than waiting.
 const abortMilliseconds = 5000;
 const lost: TrainerFault = {
   code: 'server_lost',

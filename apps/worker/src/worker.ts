@@ -29,6 +29,8 @@ export interface Worker {
 
 // A cancel must be over within two seconds; this much of them passes before the worker knows.
 const pollMilliseconds = 750;
+// Then the API had better try another worker, or tell its client to come back.
+const serverWaitMilliseconds = 15_000;
 
 /** Starts a worker: devices, server, registration, job loops, and last the leases. */
 export async function startWorker(
@@ -52,8 +54,13 @@ export async function startWorker(
   const trainers = plan.trainers.map(
     (device) => new TrainerProcess({ entry: entries.trainer, device, ...limits }),
   );
-  const { serverQueue: queueLimit } = env;
-  const server = new ServerProcess({ entry: entries.server, device: plan.server, queueLimit, ...limits });
+  const server = new ServerProcess({
+    entry: entries.server,
+    device: plan.server,
+    queueLimit: env.serverQueue,
+    waitMilliseconds: serverWaitMilliseconds,
+    ...limits,
+  });
 
   const http = createInternalServer(services, server);
   await http.listen({ host: workerHost, port: workerPort });
