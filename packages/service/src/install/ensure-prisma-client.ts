@@ -17,13 +17,18 @@ export async function ensurePrismaClient(): Promise<boolean> {
   const require = createRequire(import.meta.url);
   const manifest = require.resolve('prisma/package.json');
   const hash = createHash('sha256');
-  for (const file of ['prisma/schema.prisma', 'prisma.config.ts']) hash.update(await readFile(path.join(root, file)));
+  for (const file of ['prisma/schema.prisma', 'prisma.config.ts'])
+    hash.update(await readFile(path.join(root, file)));
   const state = hash.update(await readFile(manifest)).digest('hex');
   const stamp = path.join(generated, 'state');
   if ((await readFile(stamp, 'utf8').catch(() => null)) === state) return false;
-  await promisify(execFile)(process.execPath, [path.join(path.dirname(manifest), 'build/index.js'), 'generate'], {
-    cwd: root,
-  });
+  await promisify(execFile)(
+    process.execPath,
+    [path.join(path.dirname(manifest), 'build/index.js'), 'generate'],
+    {
+      cwd: root,
+    },
+  );
   await writeFile(stamp, state);
   return true;
 }

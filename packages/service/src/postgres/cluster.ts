@@ -77,7 +77,10 @@ function saveSettings(cluster: Cluster): void {
   writeFileSync(draft, JSON.stringify({ port: cluster.port, password: cluster.password }), { mode: 0o600 });
 }
 
-/** initdb beside the final place, then one rename: a start that is cut off leaves no half cluster. */
+/**
+ * initdb beside the final place, then one rename: a start that is cut off leaves no half cluster. Without fsync, which
+ * takes up to half a minute on a slow disk: for that long a power failure could cost a database that is still empty.
+ */
 async function initialise(cluster: Cluster): Promise<void> {
   const { user, dataFolder } = cluster;
   const draft = `${dataFolder}.new`;
@@ -100,6 +103,7 @@ async function initialise(cluster: Cluster): Promise<void> {
         '-E',
         'UTF8',
         '--locale=C',
+        '--no-sync',
       ],
       { env: serverEnvironment(), cwd: '/', ...user },
     );

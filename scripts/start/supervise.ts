@@ -1,0 +1,97 @@
+import { type ChildProcess, fork } from 'node:child_process';
+import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { createLogger } from '@graft/service';
+
+export interface Supervised {
+  /** Resolves, once, when the program first says that it is ready: to its address, if it has one. */
+  ready: Promise<string | null>;
+  /** SIGTERM, then SIGKILL when its patience is over. Resolves when it has ended. */
+  stop(): Promise<void>;
+}
+
+interface Options {
+  name: string;
+  /** Working directory. */
+  root: string;
+  /** TypeScript entry, relative to root. It sends `{type: 'ready', address?}` when it works. */
+  program: string;
+  /** Milliseconds between SIGTERM and SIGKILL. */
+  patience: number;
+  log: ReturnType<typeof createLogger>;
+  /** The program ended before it was ever ready: starting it again would only fail again. */
+  onGiveUp(reason: string): void;
+  /** Milliseconds before the first restart; doubled with each, up to a minute. Default 500. */
+  firstPause?: number;
+}
+
+/** A program that ran this long in health starts the pauses anew. */
+const healthyMs = 60_000;
+
+/** Runs a program as a child process, again and again, until it is stopped. */
+export function supervise(options: Options): Supervised {
+  const { name, log, firstPause = 500 } = options;
+  let announce: (address: string | null) => void = () => {};
+  const ready = new Promise<string | null>((resolve) => {
+    announce = resolve;
+  });
+  let wasReady = false;
+  let child: ChildProcess | null = null;
+  const stopping = new AbortController();
+
+  async function keepRunning(): Promise<void> {
+    for (let pause = firstPause; !stopping.signal.aborted; ) {
+      const startedAt = performance.now();
+      child = start(options);
+      child.on('message', (message) => {
+        const { type, address } = message as { type?: string; address?: string };
+        if (type !== 'ready') return;
+        wasReady = true;
+        announce(address ?? null);
+      });
+      const [code, signal] = await ended(child);
+      if (stopping.signal.aborted) return;
+      if (!wasReady) {
+        options.onGiveUp(`The ${name} ended before it was ready (${signal ?? `exit code ${code}`}).`);
+        return;
+      }
+      if (performance.now() - startedAt > healthyMs) pause = firstPause;
+      log.error({ component: name, code, signal, ms: pause }, 'a process has died, starting it again');
+      await sleep(pause, undefined, { signal: stopping.signal }).catch(() => {});
+      pause = Math.min(2 * pause, 60_000);
+    }
+  }
+  const done = keepRunning();
+
+  return {
+    ready,
+    stop: async () => {
+      stopping.abort();
+      child?.kill('SIGTERM');
+      const timer = setTimeout(() => {
+        log.error({ component: name }, 'a process did not stop in time, killing it');
+        child?.kill('SIGKILL');
+      }, options.patience);
+      await done;
+      clearTimeout(timer);
+    },
+  };
+}
+
+function start({ root, program }: Options): ChildProcess {
+  return fork(path.join(root, program), [], {
+    cwd: root,
+    execArgv: ['--import', 'tsx'],
+    // A process group of its own: Ctrl-C reaches this process only, which then stops the others in order.
+    detached: true,
+    stdio: 'inherit',
+  });
+}
+
+/** An end to the channel, as when this process is killed, ends the program too: it listens for `disconnect`. */
+async function ended(child: ChildProcess): Promise<[number | null, NodeJS.Signals | null]> {
+  return await new Promise((resolve) => {
+    child.once('error', () => resolve([null, null]));
+    child.once('exit', (code, signal) => resolve([code, signal]));
+  });
+}
