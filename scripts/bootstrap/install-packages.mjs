@@ -1,0 +1,61 @@
+import { spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { BootstrapError } from './steps.mjs';
+
+/** What the bootstrap has done for this tree; lies in node_modules, so that it goes when they go. */
+const stampFile = (root) => path.join(root, 'node_modules/.cache/graft/bootstrap.json');
+
+/** @returns {Record<string, string>} */
+export function readStamps(root) {
+  try {
+    return JSON.parse(readFileSync(stampFile(root), 'utf8'));
+  } catch {
+    return {};
+  }
+}
+
+export function writeStamp(root, name, value) {
+  mkdirSync(path.dirname(stampFile(root)), { recursive: true });
+  writeFileSync(stampFile(root), `${JSON.stringify({ ...readStamps(root), [name]: value }, null, 2)}\n`);
+}
+
+/** SHA-256 over files, in the order given. */
+export function hashFiles(files) {
+  const hash = createHash('sha256');
+  for (const file of files) hash.update(readFileSync(file));
+  return hash.digest('hex');
+}
+
+/** `npm ci` when the lock file is not the one that node_modules was installed from. */
+export async function installPackages(root, report) {
+  const lock = hashFiles([path.join(root, 'package-lock.json')]);
+  if (readStamps(root).packages === lock && existsSync(path.join(root, 'node_modules/tsx'))) return false;
+  report('npm ci');
+  await run('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'], root);
+  writeStamp(root, 'packages', lock);
+  return true;
+}
+
+/** Runs a command quietly; its last lines are the error message when it fails. */
+function run(command, args, cwd) {
+  return new Promise((resolve, reject) => {
+    const child = spawn(command, args, {
+      cwd,
+      env: { ...process.env, ...env },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    let tail = '';
+    const keep = (chunk) => {
+      tail = (tail + chunk).slice(-3000);
+    };
+    child.stdout.on('data', keep);
+    child.stderr.on('data', keep);
+    child.once('error', (error) => reject(new BootstrapError(`${command} does not start: ${error.message}`)));
+    child.once('exit', (code) => {
+      if (code === 0) resolve();
+      else reject(new BootstrapError(`${command} ${args.join(' ')} failed:\n${tail.trim()}`));
+    });
+  });
+}

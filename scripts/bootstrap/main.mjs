@@ -1,0 +1,121 @@
+// Sets Graft up: packages (Postgres' binaries among them), TensorFlow, Prisma client, base model. Plain JavaScript, because
+// nothing is installed when it begins. Doing it again costs a second and prints nothing.
+//
+//   node scripts/bootstrap/main.mjs [--only STEP] [--run FILE.ts [-- ARGUMENTS]]
+//
+// GRAFT_SKIP_MODEL=1 leaves out the base model.
+import { spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { installPackages } from './install-packages.mjs';
+import { BootstrapError, step } from './steps.mjs';
+
+const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../..');
+const cacheDir =
+  process.env.GRAFT_CACHE_DIR ||
+  path.join(process.env.XDG_CACHE_HOME || path.join(os.homedir(), '.cache'), 'graft');
+
+/** Every step, in order; a step answers whether it had anything to do. */
+const steps = {
+  node: () => checkNode(),
+  packages: (report) => installPackages(root, report),
+  tensorflow: async (report) => {
+    const { ensureTensorflow } = await import('./tensorflow.mjs');
+    return (await ensureTensorflow({ log: report, cacheDir, root })) === true;
+  },
+  service: (report) => runTypeScript('scripts/bootstrap/prepare-service.ts', report),
+  model: (report) =>
+    process.env.GRAFT_SKIP_MODEL ? false : runTypeScript('scripts/bootstrap/fetch-model.ts', report),
+};
+const titles = {
+  node: 'Node',
+  packages: 'npm packages',
+  tensorflow: 'TensorFlow',
+  service: 'Prisma client and Postgres binaries',
+  model: 'base model SmolLM2-135M-Instruct',
+};
+
+const { only, run, rest } = parse(process.argv.slice(2));
+try {
+  for (const [name, work] of Object.entries(steps)) {
+    const needed = only === null || only === name || ['node', 'packages'].includes(name);
+    if (needed) await step(titles[name], work);
+  }
+} catch (error) {
+  // A known fault is one clear message; anything else keeps its stack.
+  const known =
+    error instanceof BootstrapError || error?.name === 'BootstrapError' || error?.expected === true;
+  process.stderr.write(`\n✗ ${known ? error.message : (error?.stack ?? error)}\n`);
+  process.exit(1);
+}
+if (run) runAfterwards(run, rest);
+
+function parse(args) {
+  const split = args.indexOf('--run');
+  const own = split < 0 ? args : args.slice(0, split);
+  const at = own.indexOf('--only');
+  const only = at < 0 ? null : own[at + 1];
+  if (only !== null && !(only in steps)) {
+    process.stderr.write(`--only takes one of ${Object.keys(steps).join(', ')}\n`);
+    process.exit(2);
+  }
+  const [file, ...given] = split < 0 ? [null] : args.slice(split + 1);
+  return { only, run: file, rest: given[0] === '--' ? given.slice(1) : given };
+}
+
+function checkNode() {
+  const [major, minor] = process.versions.node.split('.').map(Number);
+  if (major > 20 || (major === 20 && minor >= 19)) return false;
+  throw new BootstrapError(
+    `Node ${process.versions.node} is too old: 20.19 or newer is needed.\n` +
+      '  Debian: apt-get install nodejs   Fedora: dnf install nodejs   macOS: brew install node   (or https://nodejs.org)',
+  );
+}
+
+/** Runs a step written in TypeScript. Its lines are progress; without any it had nothing to do. */
+function runTypeScript(file, report) {
+  return new Promise((resolve, reject) => {
+    const child = spawn(process.execPath, ['--import', 'tsx', path.join(root, file)], {
+      cwd: root,
+      env: { ...process.env, GRAFT_CACHE_DIR: cacheDir },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    let reported = false;
+    let errors = '';
+    let pending = '';
+    child.stdout.on('data', (chunk) => {
+      const lines = (pending + chunk).split('\n');
+      pending = lines.pop() ?? '';
+      for (const line of lines.filter(Boolean)) {
+        reported = true;
+        report(line);
+      }
+    });
+    child.stderr.on('data', (chunk) => {
+      errors = (errors + chunk).slice(-3000);
+    });
+    child.once('error', reject);
+    child.once('exit', (code) =>
+      code === 0 ? resolve(reported) : reject(new BootstrapError(errors.trim())),
+    );
+  });
+}
+
+/** Hands over to a TypeScript entry: its terminal, its signals, its exit code. */
+function runAfterwards(file, args) {
+  const target = path.join(root, file);
+  if (!existsSync(target)) {
+    process.stderr.write(`✗ there is no ${file}\n`);
+    process.exit(2);
+  }
+  const child = spawn(process.execPath, ['--import', 'tsx', target, ...args], {
+    cwd: root,
+    stdio: 'inherit',
+  });
+  // Ctrl-C reaches the child by itself, as it has the same terminal; this process only waits for it.
+  process.on('SIGINT', () => {});
+  for (const signal of ['SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));
+  child.once('exit', (code, signal) => process.exit(code ?? (signal === 'SIGINT' ? 130 : 143)));
+}

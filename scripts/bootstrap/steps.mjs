@@ -1,0 +1,31 @@
+// Progress lines of the bootstrap, on stderr: standard output belongs to the command that runs afterwards.
+
+const started = performance.now();
+const tty = process.stderr.isTTY;
+const colour = (code, text) => (tty ? `\u001b[${code}m${text}\u001b[0m` : text);
+
+/**
+ * Runs one step. `work` gets a function that reports progress and answers whether there was anything to do; a step
+ * that had nothing to do prints nothing.
+ * @param {string} name
+ * @param {(report: (line: string) => void) => Promise<boolean> | boolean} work
+ */
+export async function step(name, work) {
+  const began = performance.now();
+  let announced = false;
+  const report = (line) => {
+    if (!announced) process.stderr.write(`${colour('36', '…')} ${name}\n`);
+    announced = true;
+    process.stderr.write(`    ${line}\n`);
+  };
+  const worked = await work(report);
+  if (!worked && !announced) return;
+  const seconds = ((performance.now() - began) / 1000).toFixed(1);
+  process.stderr.write(`${colour('32', '✓')} ${name} (${seconds} s)\n`);
+}
+
+/** A prerequisite is missing or a step failed: one clear message, no stack. */
+export class BootstrapError extends Error {}
+
+/** Seconds since the bootstrap began. */
+export const secondsSoFar = () => (performance.now() - started) / 1000;

@@ -1,0 +1,109 @@
+#!/usr/bin/env node
+// Native TensorFlow for tfjs-node. Its own install script downloads a library that is no longer served; the Python
+// packages carry a current one with the whole C API. So: fetch that wheel with pip, take the libraries out of it, compile
+// tfjs-node's addon against them, and put the addon where tfjs-node looks. Everything is kept in the cache folder, by
+// version, platform and content, and shared by all checkouts. Needs no node_modules but @tensorflow/tfjs-node-gpu's files.
+import { createHash } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { copyFile, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { homedir } from 'node:os';
+import { dirname, join, resolve } from 'node:path';
+import { argv, env, exit, pid } from 'node:process';
+import { fileURLToPath } from 'node:url';
+import { chooseDevice } from './tensorflow/choose-device.mjs';
+import { compileAddon, headerFolder } from './tensorflow/compile-addon.mjs';
+import { fetchLibraries } from './tensorflow/fetch-libraries.mjs';
+import { withLock } from './tensorflow/lock.mjs';
+import { findCompiler, findPython, PrerequisiteError } from './tensorflow/prerequisites.mjs';
+import { platformWheel, VERSION } from './tensorflow/wheels.mjs';
+
+/**
+ * Makes `@tensorflow/tfjs-node-gpu` under `root` loadable. Does nothing, in a few milliseconds, when it already is.
+ * @param {{ log: (line: string) => void, cacheDir: string, root: string }} options cacheDir: Graft's cache folder;
+ *   root: the folder that holds node_modules and packages.
+ * @returns {Promise<{ device: 'cpu' | 'gpu', folder: string, built: boolean }>} folder: where the libraries are.
+ * @throws {PrerequisiteError} when something has to be installed first; its message is one line that says what and how.
+ */
+export async function ensureTensorflow({ log, cacheDir, root }) {
+  const tfjs = join(root, 'node_modules/@tensorflow/tfjs-node-gpu');
+  const native = join(root, 'packages/tf-graph/native');
+  const installed = join(tfjs, 'lib/napi-v8/tfjs_binding.node');
+  const stamp = join(tfjs, 'lib/napi-v8/graft.json');
+  if (!existsSync(tfjs)) throw new PrerequisiteError('npm ci has to run before TensorFlow can be built');
+
+  const sources = await readSources([join(tfjs, 'binding'), native]);
+  const before = await readStamp(stamp);
+  const device = chooseDevice(before?.device);
+  const wheel = platformWheel(device);
+  const content = createHash('sha256').update(JSON.stringify([wheel, ...sources.map(({ digest }) => digest)]));
+  const key = `${VERSION}-${wheel.platform}-${device}-${content.digest('hex').slice(0, 12)}`;
+  const folder = join(cacheDir, 'tensorflow', key);
+  if (before?.key === key && before.folder === folder && existsSync(installed) && existsSync(folder)) {
+    return { device, folder, built: false };
+  }
+
+  const build = async () => {
+    if (existsSync(folder)) return false;
+    const started = performance.now();
+    const tools = { python: findPython(), compiler: findCompiler(), headers: headerFolder(root) };
+    const work = `${folder}.tmp-${pid}`;
+    try {
+      await mkdir(work, { recursive: true });
+      await fetchLibraries({ log, wheel, device, folder: work, python: tools.python });
+      await compileAddon({ log, tools, sources: sources.map(({ path }) => path), work, folder });
+      await rename(work, folder);
+    } finally {
+      await rm(work, { recursive: true, force: true });
+    }
+    log(`TensorFlow ${VERSION} (${device}) is ready: ${seconds(started)}, kept in ${folder}`);
+    return true;
+  };
+  const built = existsSync(folder) ? false : await withLock({ log, path: `${folder}.lock` }, build);
+
+  await mkdir(dirname(installed), { recursive: true });
+  // Renamed into place: a running process may have the old file mapped.
+  await copyFile(join(folder, 'tfjs_binding.node'), `${installed}.${pid}`);
+  await rename(`${installed}.${pid}`, installed);
+  await writeFile(`${stamp}.${pid}`, `${JSON.stringify({ key, device, folder })}\n`);
+  await rename(`${stamp}.${pid}`, stamp);
+  return { device, folder, built };
+}
+
+/** @param {string[]} folders */
+async function readSources(folders) {
+  const found = [];
+  for (const folder of folders) {
+    for (const name of (await readdir(folder)).filter((name) => /\.(cc|h)$/.test(name)).sort()) {
+      const path = join(folder, name);
+      found.push({ path, digest: createHash('sha256').update(await readFile(path)).digest('hex') });
+    }
+  }
+  return found;
+}
+
+/**
+ * @param {string} path
+ * @returns {Promise<{ key: string, device: 'cpu' | 'gpu', folder: string } | null>}
+ */
+async function readStamp(path) {
+  try {
+    return JSON.parse(await readFile(path, 'utf8'));
+  } catch {
+    return null; // never built, or not by this script
+  }
+}
+
+/** @param {number} started */
+const seconds = (started) => `${((performance.now() - started) / 1000).toFixed(0)} s`;
+
+if (argv[1] && resolve(argv[1]) === fileURLToPath(import.meta.url)) {
+  const root = resolve(dirname(fileURLToPath(import.meta.url)), '../..');
+  const cacheDir = env.GRAFT_CACHE_DIR ?? join(env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'graft');
+  try {
+    const { device, built } = await ensureTensorflow({ log: console.log, cacheDir, root });
+    if (!built) console.log(`TensorFlow ${VERSION} (${device}) is in place`);
+  } catch (error) {
+    console.error(error instanceof PrerequisiteError ? error.message : error);
+    exit(1);
+  }
+}
