@@ -35,7 +35,9 @@ export async function ensureTensorflow({ log, cacheDir, root }) {
   const before = await readStamp(stamp);
   const device = chooseDevice(before?.device);
   const wheel = platformWheel(device);
-  const content = createHash('sha256').update(JSON.stringify([wheel, ...sources.map(({ digest }) => digest)]));
+  const content = createHash('sha256').update(
+    JSON.stringify([wheel, ...sources.map(({ digest }) => digest)]),
+  );
   const key = `${VERSION}-${wheel.platform}-${device}-${content.digest('hex').slice(0, 12)}`;
   const folder = join(cacheDir, 'tensorflow', key);
   if (before?.key === key && before.folder === folder && existsSync(installed) && existsSync(folder)) {
@@ -46,8 +48,9 @@ export async function ensureTensorflow({ log, cacheDir, root }) {
     if (existsSync(folder)) return false;
     const started = performance.now();
     const tools = { python: findPython(), compiler: findCompiler(), headers: headerFolder(root) };
-    const work = `${folder}.tmp-${pid}`;
+    const work = `${folder}.tmp`; // ours alone while the lock is held; may be left from a killed run
     try {
+      await rm(work, { recursive: true, force: true });
       await mkdir(work, { recursive: true });
       await fetchLibraries({ log, wheel, device, folder: work, python: tools.python });
       await compileAddon({ log, tools, sources: sources.map(({ path }) => path), work, folder });
@@ -55,7 +58,8 @@ export async function ensureTensorflow({ log, cacheDir, root }) {
     } finally {
       await rm(work, { recursive: true, force: true });
     }
-    log(`TensorFlow ${VERSION} (${device}) is ready: ${seconds(started)}, kept in ${folder}`);
+    const took = `${((performance.now() - started) / 1000).toFixed(0)} s`;
+    log(`TensorFlow ${VERSION} (${device}) is ready: ${took}, kept in ${folder}`);
     return true;
   };
   const built = existsSync(folder) ? false : await withLock({ log, path: `${folder}.lock` }, build);
@@ -75,7 +79,12 @@ async function readSources(folders) {
   for (const folder of folders) {
     for (const name of (await readdir(folder)).filter((name) => /\.(cc|h)$/.test(name)).sort()) {
       const path = join(folder, name);
-      found.push({ path, digest: createHash('sha256').update(await readFile(path)).digest('hex') });
+      found.push({
+        path,
+        digest: createHash('sha256')
+          .update(await readFile(path))
+          .digest('hex'),
+      });
     }
   }
   return found;
@@ -92,9 +101,6 @@ async function readStamp(path) {
     return null; // never built, or not by this script
   }
 }
-
-/** @param {number} started */
-const seconds = (started) => `${((performance.now() - started) / 1000).toFixed(0)} s`;
 
 if (argv[1] && resolve(argv[1]) === fileURLToPath(import.meta.url)) {
   const root = resolve(dirname(fileURLToPath(import.meta.url)), '../..');

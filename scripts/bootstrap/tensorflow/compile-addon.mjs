@@ -13,7 +13,10 @@ export function headerFolder(root) {
   const beside = join(dirname(realpathSync(process.execPath)), '../include/node');
   const candidates = [join(root, 'node_modules/node-api-headers/include'), beside];
   const found = candidates.find((folder) => existsSync(join(folder, 'node_api.h')));
-  if (!found) throw new PrerequisiteError(`Node's headers are missing: run npm ci (looked in ${candidates.join(', ')})`);
+  if (!found)
+    throw new PrerequisiteError(
+      `Node's headers are missing: run npm ci (looked in ${candidates.join(', ')})`,
+    );
   return found;
 }
 
@@ -30,28 +33,43 @@ export function headerFolder(root) {
 export async function compileAddon({ log, tools, sources, work, folder }) {
   log('compiling the addon, about 20 seconds …');
   const started = performance.now();
-  const libraries = (await readdir(join(work, 'tensorflow'))).filter((name) => name.startsWith('libtensorflow'));
+  const libraries = join(work, 'tensorflow');
+  const names = (await readdir(libraries)).filter((name) => name.startsWith('libtensorflow'));
+  const include = [tools.headers, join(libraries, 'include')].map((path) => `-I${path}`);
+  const flags = ['-std=c++17', '-O2', '-fPIC', '-shared', '-w', '-DNAPI_VERSION=8', ...include];
   const output = join(work, 'tfjs_binding.node');
+  const code = sources.filter((path) => path.endsWith('.cc'));
+  const macos = process.platform === 'darwin';
+  /** @param {string} path */
+  const isQuiet = (path) => path.endsWith('quiet-log.cc');
+
+  // See quiet-log.cc for why Linux has it as a library; its symbols are TensorFlow's, found when both are loaded.
+  const quiet = join(libraries, 'libquiet_log.so');
+  if (!macos) {
+    const args = [...flags, ...code.filter(isQuiet), '-Wl,-z,initfirst', '-o', quiet];
+    await run(tools.compiler, args, 'compiling quiet-log.cc');
+  }
   await run(
     tools.compiler,
     [
-      ...['-std=c++17', '-O2', '-fPIC', '-shared', '-w', '-DNAPI_VERSION=8', '-DBUILDING_NODE_EXTENSION'],
-      ...[tools.headers, join(work, 'tensorflow/include')].map((path) => `-I${path}`),
-      ...sources.filter((path) => path.endsWith('.cc')),
-      ...libraries.map((name) => join(work, 'tensorflow', name)),
+      ...flags,
+      ...code.filter((path) => macos || !isQuiet(path)),
+      ...names.map((name) => join(libraries, name)),
+      ...(macos
+        ? ['-undefined', 'dynamic_lookup']
+        : ['-Wl,--no-as-needed', '-L', libraries, '-l:libquiet_log.so']),
       `-Wl,-rpath,${join(folder, 'tensorflow')}`,
-      ...(process.platform === 'darwin' ? ['-undefined', 'dynamic_lookup'] : []),
       ...['-o', output],
     ],
     'compiling the addon',
   );
   // Loading it proves that libraries, compiler and Node fit together.
   const probe = 'process.stdout.write(require(process.argv[1]).TF_Version)';
+  const paths = { LD_LIBRARY_PATH: libraries, DYLD_LIBRARY_PATH: libraries };
   await run(process.execPath, ['-e', probe, output], 'loading the compiled addon', {
     ...process.env,
-    LD_LIBRARY_PATH: join(work, 'tensorflow'),
-    DYLD_LIBRARY_PATH: join(work, 'tensorflow'),
+    ...paths,
   });
-  await rm(join(work, 'tensorflow/include'), { recursive: true });
+  await rm(join(libraries, 'include'), { recursive: true });
   log(`compiled the addon: ${((performance.now() - started) / 1000).toFixed(0)} s`);
 }

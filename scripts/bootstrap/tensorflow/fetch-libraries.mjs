@@ -77,7 +77,9 @@ async function downloadWheel({ log, wheel, folder, python }) {
   if (!sha256) log(`notice: no hash is pinned for ${name}; it has sha256 ${found}`);
   else if (found !== sha256) throw new Error(`${name} has sha256 ${found}, expected ${sha256}: not used`);
   const { size } = await stat(path);
-  log(`downloaded ${name}, ${megabytes(size)}, hash verified: ${((performance.now() - started) / 1000).toFixed(0)} s`);
+  log(
+    `downloaded ${name}, ${megabytes(size)}, hash verified: ${((performance.now() - started) / 1000).toFixed(0)} s`,
+  );
   return path;
 }
 

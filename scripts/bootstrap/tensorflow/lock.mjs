@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 
@@ -15,7 +16,7 @@ export async function withLock({ log, path, pollMs = 500 }, body) {
     const holder = await holderOf(path);
     if (holder !== null && !isAlive(holder)) {
       // Renaming decides which of several waiters removes the stale lock.
-      const stale = `${path}.stale-${process.pid}`;
+      const stale = `${path}.${randomUUID()}`;
       await rename(path, stale).then(() => rm(stale, { recursive: true, force: true }), ignoreMissing);
       continue;
     }
@@ -33,7 +34,7 @@ export async function withLock({ log, path, pollMs = 500 }, body) {
 /** @param {string} path */
 async function take(path) {
   // The holder's number is inside before the folder appears under its name.
-  const own = `${path}.${process.pid}`;
+  const own = `${path}.${randomUUID()}`;
   await mkdir(own, { recursive: true });
   await writeFile(join(own, 'pid'), String(process.pid));
   try {

@@ -12,7 +12,9 @@ export class PrerequisiteError extends Error {
  * @param {{ debian: string, fedora: string, macos: string }} install
  */
 const missing = (what, { debian, fedora, macos }) =>
-  new PrerequisiteError(`${what} Install it with: ${debian} (Debian, Ubuntu), ${fedora} (Fedora), ${macos} (macOS)`);
+  new PrerequisiteError(
+    `${what} Install it with: ${debian} (Debian, Ubuntu), ${fedora} (Fedora), ${macos} (macOS)`,
+  );
 
 /**
  * @param {string} name
@@ -34,7 +36,9 @@ export function findOnPath(name) {
 /** @returns {string} a Python that can run pip */
 export function findPython() {
   const pythons = ['python3', 'python'].map(findOnPath).filter((path) => path !== null);
-  const working = pythons.filter((path) => runs(path, ['-c', 'import sys; assert sys.version_info >= (3, 9)']));
+  const working = pythons.filter((path) =>
+    runs(path, ['-c', 'import sys; assert sys.version_info >= (3, 9)']),
+  );
   const withPip = working.find((path) => runs(path, ['-m', 'pip', '--version']));
   if (withPip) return withPip;
   if (working.length === 0) {

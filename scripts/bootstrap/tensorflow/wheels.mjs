@@ -9,7 +9,12 @@ export const VERSION = '2.21.0';
  */
 
 const MACOS = ['macosx_12_0_arm64'];
-const LINUX_X64 = ['manylinux_2_27_x86_64', 'manylinux_2_25_x86_64', 'manylinux2014_x86_64', 'manylinux2010_x86_64'];
+const LINUX_X64 = [
+  'manylinux_2_27_x86_64',
+  'manylinux_2_25_x86_64',
+  'manylinux2014_x86_64',
+  'manylinux2010_x86_64',
+];
 const LINUX_ARM64 = ['manylinux_2_27_aarch64'];
 /** @type {[string, string]} */
 const SO = ['libtensorflow_cc.so.2', 'libtensorflow_framework.so.2'];
@@ -53,7 +58,12 @@ const WHEELS = {
       bytes: 572_440_367,
       tags: LINUX_X64,
     },
-    extras: CUDA.map(([requirement = '', sha256 = '']) => ({ requirement, sha256, bytes: 0, tags: LINUX_X64 })),
+    extras: CUDA.map(([requirement = '', sha256 = '']) => ({
+      requirement,
+      sha256,
+      bytes: 0,
+      tags: LINUX_X64,
+    })),
     libraries: SO,
   },
   'linux-arm64-cpu': {
@@ -88,7 +98,9 @@ export function platformWheel(device, host = `${process.platform}-${process.arch
   const wheel = WHEELS[`${host}-${device}`];
   if (wheel) return wheel;
   if (device === 'gpu' && WHEELS[`${host}-cpu`]) {
-    throw new PrerequisiteError(`GPUs are supported on Linux x86-64 only, this is ${host}: set GRAFT_TENSORFLOW=cpu`);
+    throw new PrerequisiteError(
+      `GPUs are supported on Linux x86-64 only, this is ${host}: set GRAFT_TENSORFLOW=cpu`,
+    );
   }
   throw new PrerequisiteError(
     `Graft runs on Linux (x86-64, arm64; Windows: inside WSL 2) and macOS (Apple silicon); there is no TensorFlow library for ${host}`,
