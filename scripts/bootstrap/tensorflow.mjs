@@ -14,7 +14,7 @@ import { chooseDevice } from './tensorflow/choose-device.mjs';
 import { compileAddon, headerFolder } from './tensorflow/compile-addon.mjs';
 import { fetchLibraries } from './tensorflow/fetch-libraries.mjs';
 import { withLock } from './tensorflow/lock.mjs';
-import { findCompiler, findPython, PrerequisiteError } from './tensorflow/prerequisites.mjs';
+import { ExpectedError, findCompiler, findPython, PrerequisiteError } from './tensorflow/prerequisites.mjs';
 import { platformWheel, VERSION } from './tensorflow/wheels.mjs';
 
 /**
@@ -104,12 +104,12 @@ async function readStamp(path) {
 
 if (argv[1] && resolve(argv[1]) === fileURLToPath(import.meta.url)) {
   const root = resolve(dirname(fileURLToPath(import.meta.url)), '../..');
-  const cacheDir = env.GRAFT_CACHE_DIR ?? join(env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'graft');
+  const cacheDir = env.GRAFT_CACHE_DIR || join(env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'graft');
   try {
     const { device, built } = await ensureTensorflow({ log: console.log, cacheDir, root });
     if (!built) console.log(`TensorFlow ${VERSION} (${device}) is in place`);
   } catch (error) {
-    console.error(error instanceof PrerequisiteError ? error.message : error);
+    console.error(error instanceof ExpectedError ? error.message : error);
     exit(1);
   }
 }

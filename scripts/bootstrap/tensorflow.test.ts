@@ -36,7 +36,7 @@ const { withLock } = (await load('./tensorflow/lock.mjs')) as {
 
 const repository = resolve(import.meta.dirname, '../..');
 const filledCache =
-  process.env.GRAFT_CACHE_DIR ?? join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'graft');
+  process.env.GRAFT_CACHE_DIR || join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'graft');
 
 let folder: string;
 let root: string;
@@ -90,9 +90,13 @@ test('takes the addon from the cache, and then has nothing to do', async () => {
   assert.equal(version.trim(), '2.21.0');
 
   const { mtimeMs } = statSync(addon);
-  const started = performance.now();
-  assert.deepEqual(await ensure(filledCache), first);
-  assert.ok(performance.now() - started < 100, 'slower than 0.1 s');
+  let fastest = Infinity; // of five, since other work shares the machine
+  for (let i = 0; i < 5; i++) {
+    const started = performance.now();
+    assert.deepEqual(await ensure(filledCache), first);
+    fastest = Math.min(fastest, performance.now() - started);
+  }
+  assert.ok(fastest < 100, `${fastest} ms with nothing to do`);
   assert.equal(statSync(addon).mtimeMs, mtimeMs);
   assert.deepEqual(lines, []);
 

@@ -4,6 +4,7 @@ import { createReadStream } from 'node:fs';
 import { mkdir, readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
+import { ExpectedError } from './prerequisites.mjs';
 
 /** Which members of the wheels are unpacked: the C library, its headers, and CUDA's libraries, ptxas and libdevice. */
 const WANTED = String.raw`^tensorflow/(libtensorflow_(cc|framework)\.[^/]+|include/.*)$|^nvidia/[^/]+/lib/[^/]+$|^nvidia/cuda_nvcc/(bin/ptxas|nvvm/.*)$`;
@@ -75,7 +76,8 @@ async function downloadWheel({ log, wheel, folder, python }) {
   await pipeline(createReadStream(path), hash);
   const found = hash.digest('hex');
   if (!sha256) log(`notice: no hash is pinned for ${name}; it has sha256 ${found}`);
-  else if (found !== sha256) throw new Error(`${name} has sha256 ${found}, expected ${sha256}: not used`);
+  else if (found !== sha256)
+    throw new ExpectedError(`${name} has sha256 ${found}, expected ${sha256}: not used`);
   const { size } = await stat(path);
   log(
     `downloaded ${name}, ${megabytes(size)}, hash verified: ${((performance.now() - started) / 1000).toFixed(0)} s`,
@@ -117,7 +119,7 @@ export function run(command, args, doing, env = process.env) {
     child.on('error', reject);
     child.on('close', (code, signal) => {
       if (code === 0) resolve();
-      else reject(new Error(`${doing} failed (${signal ?? `exit ${code}`}):\n${output.trim()}`));
+      else reject(new ExpectedError(`${doing} failed (${signal ?? `exit ${code}`}):\n${output.trim()}`));
     });
   });
 }

@@ -2,8 +2,13 @@ import { spawnSync } from 'node:child_process';
 import { accessSync, constants } from 'node:fs';
 import { delimiter, join } from 'node:path';
 
+/** Told to the user without a stack. */
+export class ExpectedError extends Error {
+  expected = true;
+}
+
 /** Something the user has to install or set; the message is one line that says what and how. */
-export class PrerequisiteError extends Error {
+export class PrerequisiteError extends ExpectedError {
   name = 'PrerequisiteError';
 }
 
