@@ -20,18 +20,24 @@ export function matchStart(pattern: string, text: string): Matcher | null {
   return matcher.lookingAt() ? matcher : null;
 }
 
-/** Why `pattern` cannot be used, or null. */
-export function patternFault(pattern: string): string | null {
+/** Why `pattern` cannot be used, or null. `within` is the expression it becomes a part of. */
+export function patternFault(pattern: string, within = pattern): string | null {
   if (pattern.length > MAX_PATTERN_LENGTH) {
     return `is a regular expression of ${pattern.length} characters; the limit is ${MAX_PATTERN_LENGTH}`;
   }
   try {
     compile(pattern);
+    compile(within);
     return null;
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     return `is not a usable regular expression (${reason}); look-around and back-references are not supported`;
   }
+}
+
+/** Finds the number of a layer in a module's path as group `idx`; `list` names what holds the layers. */
+export function layerNumberPattern(list: string): string {
+  return `(?:^|.*?\\.)${list}\\.(?P<idx>\\d+)\\.`;
 }
 
 function compile(pattern: string): RE2JS {

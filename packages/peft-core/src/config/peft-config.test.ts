@@ -117,6 +117,8 @@ test('regular expressions are bounded and linear', () => {
   assert.match(withTarget('(?=.*q_proj).*').message, /look-around/);
   assert.equal(withTarget('a'.repeat(513)).code, 'invalid_peft_config');
   assert.match(withTarget('((a{1000}){1000}){1000}').message, /not a usable/);
+  const clash = { peft_type: 'LORA', layers_to_transform: 0, layers_pattern: '(?P<idx>h)' };
+  assert.match(failure(clash).message, /not a usable/);
   assert.equal(failure({ peft_type: 'LORA', rank_pattern: { '(': 4 } }).param, 'peft.rank_pattern');
 });
 

@@ -8,7 +8,7 @@ import {
   UNIMPLEMENTED_INIT_LORA_WEIGHTS,
   UNIMPLEMENTED_LORA_OPTIONS,
 } from './lora-config.ts';
-import { patternFault } from './module-pattern.ts';
+import { layerNumberPattern, patternFault } from './module-pattern.ts';
 import { nearest } from './nearest.ts';
 
 /** A PEFT config with every field filled in, told apart by `peft_type`. */
@@ -166,7 +166,7 @@ function loraFaults(given: Record<string, unknown>): Fault[] {
     ...Object.keys(config.alpha_pattern ?? {}).map((each): [string, string] => ['alpha_pattern', each]),
   ];
   for (const [field, each] of patterns) {
-    const fault = patternFault(each);
+    const fault = patternFault(each, field === 'layers_pattern' ? layerNumberPattern(each) : each);
     if (fault) add(field, `${show(each)} ${fault}`);
   }
   return faults;

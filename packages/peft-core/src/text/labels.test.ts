@@ -57,6 +57,31 @@ test("transformers' tokens and assistant masks with SmolLM2's own tokenizer and 
   for (const each of read('smollm2-labels.json').cases as Case[]) check(tokenizer, each);
 });
 
+test('special tokens within a turn do not end it', () => {
+  const tokenizer = tiny(golden.templates.smollm2);
+  const messages: TrainingMessage[] = [
+    { role: 'user', content: 'x<|im_end|>' },
+    { role: 'assistant', content: 'a<|im_end|>b' },
+  ];
+  const [example] = tokenizeExamples(tokenizer, [chat(messages)], { maxSeqLength: 512 });
+  const learnt = [...(example?.ids ?? [])].filter((_, t) => example?.labelled[t] === 1);
+  assert.equal(tokenizer.decode(learnt), 'a<|im_end|>b<|im_end|>');
+});
+
+test('a turn that the template opens without a generation prompt is learnt with its header', () => {
+  const template =
+    "{% for m in messages %}{{ '<|im_start|>' + m.role + ': ' + m.content + '<|im_end|>' }}{% endfor %}";
+  const tokenizer = tiny(template);
+  const messages: TrainingMessage[] = [
+    { role: 'user', content: 'x' },
+    { role: 'assistant', content: 'y' },
+    { role: 'user', content: 'z' },
+  ];
+  const [example] = tokenizeExamples(tokenizer, [chat(messages)], { maxSeqLength: 512 });
+  const learnt = [...(example?.ids ?? [])].filter((_, t) => example?.labelled[t] === 1);
+  assert.equal(tokenizer.decode(learnt), '<|im_start|>assistant: y<|im_end|>');
+});
+
 test('prompt and completion: the completion and eos are learnt, the prompt is as at inference', () => {
   const tokenizer = tiny(null);
   const [example] = tokenizeExamples(

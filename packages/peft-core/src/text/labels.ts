@@ -108,20 +108,16 @@ function chatIds(tokenizer: Tokenizer, turns: TrainingMessage[]): LabelledIds {
         { param: 'model' },
       );
     }
-    const through = render(i + 1, false);
+    const from = commonLength(encode(prompt), ids);
+    const through = i + 1 === turns.length ? whole : render(i + 1, false);
     const limit = whole.startsWith(through) ? through.length : whole.length;
     const contentStart = whole.indexOf(content.trim(), prompt.length);
     const contentEnd = contentStart === -1 ? limit : Math.min(limit, contentStart + content.trim().length);
-
-    const from = commonLength(encode(prompt), ids);
-    let to = coveredTokens(encode(whole.slice(0, contentEnd)), ids);
+    const specials = tokenizer.specialTokensIn(whole.slice(prompt.length, limit));
     // The turn ends with the first special token after its content; a template may have none.
-    const last = coveredTokens(encode(whole.slice(0, limit)), ids);
-    for (let j = to; j < last; j++) {
-      if (!tokenizer.isSpecial(ids[j] as number)) continue;
-      to = j + 1;
-      break;
-    }
+    const last = specials.findIndex((start) => prompt.length + start >= contentEnd);
+    const end = last === -1 ? -1 : nthSpecial(tokenizer, ids, from, last);
+    const to = end === -1 ? coveredTokens(encode(whole.slice(0, contentEnd)), ids) : end + 1;
     spans.push([from, to]);
   }
   return withLabels(ids, spans);
@@ -157,6 +153,12 @@ function withLabels(ids: number[], spans: [from: number, to: number][]): Labelle
   const labelled = new Uint8Array(ids.length);
   for (const [from, to] of spans) labelled.fill(1, Math.max(1, from), Math.min(to, ids.length));
   return { ids: Int32Array.from(ids), labelled };
+}
+
+/** Index of special token number `n` (from 0) at or after `from`, or -1. */
+function nthSpecial(tokenizer: Tokenizer, ids: number[], from: number, n: number): number {
+  let left = n;
+  return ids.findIndex((id, j) => j >= from && tokenizer.isSpecial(id) && left-- === 0);
 }
 
 /** Tokens of `ids` that hold the text whose own tokens are `prefix`; the last may reach past it. */

@@ -28,6 +28,8 @@ export class Tokenizer {
   readonly #tokenizer: HubTokenizer;
   readonly #template: ChatTemplate | null;
   readonly #specialIds: ReadonlySet<number>;
+  /** Any special token's text, longer ones first as in the tokenizer. */
+  readonly #specialText: RegExp | null;
   readonly bosId: number | null;
   readonly eosId: number | null;
   readonly padId: number | null;
@@ -59,6 +61,10 @@ export class Tokenizer {
     const added = [...this.#tokenizer.get_added_tokens_decoder()].filter(([, token]) => token.special);
     const ids = [...added.map(([id]) => id), this.bosId, this.eosId, this.padId];
     this.#specialIds = new Set(ids.filter((id) => id !== null));
+    const texts = [...this.#specialIds].map((id) => this.#tokenizer.id_to_token(id) ?? '').filter(Boolean);
+    texts.sort((a, b) => b.length - a.length);
+    const escaped = texts.map((text) => text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&'));
+    this.#specialText = escaped.length === 0 ? null : new RegExp(escaped.join('|'), 'g');
     const source = chatTemplate ?? defaultTemplate(config.chat_template);
     this.#template = source === null ? null : new ChatTemplate(source, special);
   }
@@ -89,6 +95,13 @@ export class Tokenizer {
 
   isSpecial(id: number): boolean {
     return this.#specialIds.has(id);
+  }
+
+  /** Where special tokens begin in a text. */
+  specialTokensIn(text: string): number[] {
+    return this.#specialText === null
+      ? []
+      : Array.from(text.matchAll(this.#specialText), ({ index }) => index);
   }
 
   /** The conversation as the model's prompt. Throws `no_chat_template` and ChatTemplate.render's errors. */

@@ -1,5 +1,5 @@
 import type { LoraConfig } from '../config/lora-config.ts';
-import { fullMatch, matchStart } from '../config/module-pattern.ts';
+import { fullMatch, layerNumberPattern, matchStart } from '../config/module-pattern.ts';
 import { nearest } from '../config/nearest.ts';
 import { GraftError } from '../errors.ts';
 
@@ -121,9 +121,7 @@ function inChosenLayers({ layers_to_transform, layers_pattern }: TargetOptions, 
   const patterns = [layers_pattern ?? []].flat();
   // The first number in the path is the layer; a later one would be an expert of it.
   const expressions =
-    patterns.length === 0
-      ? ['.*?\\.[^.]*\\.(?P<idx>\\d+)\\.']
-      : patterns.map((pattern) => `(?:^|.*?\\.)${pattern}\\.(?P<idx>\\d+)\\.`);
+    patterns.length === 0 ? ['.*?\\.[^.]*\\.(?P<idx>\\d+)\\.'] : patterns.map(layerNumberPattern);
   for (const expression of expressions) {
     const match = matchStart(expression, name);
     if (match) return layers.includes(Number(match.group('idx')));
