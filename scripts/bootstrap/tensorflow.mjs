@@ -3,9 +3,9 @@
 // packages carry a current one with the whole C API. So: fetch that wheel with pip, take the libraries out of it, compile
 // tfjs-node's addon against them, and put the addon where tfjs-node looks. Everything is kept in the cache folder, by
 // version, platform and content, and shared by all checkouts. Needs no node_modules but @tensorflow/tfjs-node-gpu's files.
-import { createHash } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { copyFile, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { argv, env, exit, pid } from 'node:process';
@@ -48,13 +48,15 @@ export async function ensureTensorflow({ log, cacheDir, root }) {
     if (existsSync(folder)) return false;
     const started = performance.now();
     const tools = { python: findPython(), compiler: findCompiler(), headers: headerFolder(root) };
-    const work = `${folder}.tmp`; // ours alone while the lock is held; may be left from a killed run
+    await removeLeftovers(dirname(folder));
+    const work = `${folder}.tmp-${randomUUID()}`;
     try {
-      await rm(work, { recursive: true, force: true });
-      await mkdir(work, { recursive: true });
+      await mkdir(work);
       await fetchLibraries({ log, wheel, device, folder: work, python: tools.python });
       await compileAddon({ log, tools, sources: sources.map(({ path }) => path), work, folder });
-      await rename(work, folder);
+      await rename(work, folder).catch((error) => {
+        if (!existsSync(folder)) throw error; // else another process was faster
+      });
     } finally {
       await rm(work, { recursive: true, force: true });
     }
@@ -71,6 +73,18 @@ export async function ensureTensorflow({ log, cacheDir, root }) {
   await writeFile(`${stamp}.${pid}`, `${JSON.stringify({ key, device, folder })}\n`);
   await rename(`${stamp}.${pid}`, stamp);
   return { device, folder, built };
+}
+
+/**
+ * Half-built folders of runs that were killed.
+ * @param {string} cache
+ */
+async function removeLeftovers(cache) {
+  for (const name of await readdir(cache)) {
+    if (!name.includes('.tmp-')) continue;
+    const hours = (Date.now() - (await stat(join(cache, name))).mtimeMs) / 3_600_000;
+    if (hours > 2) await rm(join(cache, name), { recursive: true, force: true });
+  }
 }
 
 /** @param {string[]} folders */

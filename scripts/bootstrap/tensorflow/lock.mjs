@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path';
 
 /**
  * Runs `body` while no other process of this machine holds the lock folder `path`. A lock whose process has died is taken.
+ * It saves work and is not a safety: of several processes that find a dead one's lock in the same millisecond, two may run.
  * @template T
  * @param {{ log: (line: string) => void, path: string, pollMs?: number }} options
  * @param {() => Promise<T>} body
@@ -15,9 +16,7 @@ export async function withLock({ log, path, pollMs = 500 }, body) {
   while (!(await take(path))) {
     const holder = await holderOf(path);
     if (holder !== null && !isAlive(holder)) {
-      // Renaming decides which of several waiters removes the stale lock.
-      const stale = `${path}.${randomUUID()}`;
-      await rename(path, stale).then(() => rm(stale, { recursive: true, force: true }), ignoreMissing);
+      await release(path);
       continue;
     }
     if (!told) log(`waiting for another process (${holder ?? 'starting'}) that is doing this already`);
@@ -27,7 +26,7 @@ export async function withLock({ log, path, pollMs = 500 }, body) {
   try {
     return await body();
   } finally {
-    await rm(path, { recursive: true, force: true });
+    await release(path);
   }
 }
 
@@ -35,15 +34,30 @@ export async function withLock({ log, path, pollMs = 500 }, body) {
 async function take(path) {
   // The holder's number is inside before the folder appears under its name.
   const own = `${path}.${randomUUID()}`;
-  await mkdir(own, { recursive: true });
+  await mkdir(own);
   await writeFile(join(own, 'pid'), String(process.pid));
   try {
-    await rename(own, path); // fails when `path` is a folder that is not empty
+    await rename(own, path); // fails while `path` holds a file
     return true;
   } catch {
-    await rm(own, { recursive: true, force: true });
+    await rm(own, { recursive: true });
     return false;
   }
+}
+
+/**
+ * Renamed first: a folder being emptied under its own name could be taken, and then removed, by mistake.
+ * @param {string} path
+ */
+async function release(path) {
+  const gone = `${path}.${randomUUID()}`;
+  try {
+    await rename(path, gone);
+  } catch (error) {
+    if (/** @type {NodeJS.ErrnoException} */ (error).code === 'ENOENT') return;
+    throw error;
+  }
+  await rm(gone, { recursive: true });
 }
 
 /** @param {string} path */
@@ -56,7 +70,7 @@ async function holderOf(path) {
 }
 
 /** @param {number} pid */
-function isAlive(pid) {
+export function isAlive(pid) {
   try {
     process.kill(pid, 0);
     return true;
@@ -64,8 +78,3 @@ function isAlive(pid) {
     return /** @type {NodeJS.ErrnoException} */ (error).code === 'EPERM';
   }
 }
-
-/** @param {NodeJS.ErrnoException} error */
-const ignoreMissing = (error) => {
-  if (error.code !== 'ENOENT') throw error;
-};
