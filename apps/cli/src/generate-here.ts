@@ -69,10 +69,12 @@ export async function generateHere(options: GenerateVerbOptions): Promise<void> 
   }
 }
 
-function inputOf({ prompt, messages }: GenerateVerbOptions): Pick<GenerateRequest, 'prompt' | 'messages'> {
-  if ((prompt === undefined) === (messages === undefined)) {
-    throw new UsageError('Give either --prompt or --messages.');
+function inputOf(options: GenerateVerbOptions): Pick<GenerateRequest, 'prompt' | 'messages'> {
+  const { prompt, message, messages } = options;
+  if ([prompt, message, messages].filter((given) => given !== undefined).length !== 1) {
+    throw new UsageError('Give one of --prompt, --message and --messages.');
   }
+  if (message !== undefined) return { messages: [{ role: 'user', content: message }] };
   if (prompt !== undefined) {
     return { prompt: prompt.startsWith('@') ? readFileSync(prompt.slice(1), 'utf8') : prompt };
   }

@@ -29,7 +29,7 @@ On a service (GRAFT_BASE_URL and GRAFT_API_KEY, or \`graft login\`):
 
 Without any service:
   $ graft train --model smollm2-135m-instruct --data train.jsonl --output my-adapter
-  $ graft generate --model smollm2-135m-instruct --adapter my-adapter --prompt "Once upon a time"
+  $ graft generate --model smollm2-135m-instruct --adapter my-adapter -m "Hello!"
 
 Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted. Every verb has --help, with an example, and --json.`,
     );

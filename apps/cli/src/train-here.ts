@@ -171,7 +171,8 @@ class Run {
         state.epoch = record.epoch;
         state.tokens = record.tokens;
         state.tokensPerSecond = record.tokensPerSecond;
-        state.secondsRemaining = record.secondsRemaining;
+        // Evaluation and saving still come: no claim of 0 seconds.
+        state.secondsRemaining = record.step === record.totalSteps ? null : record.secondsRemaining;
         state.training.push({ step: record.step, loss: record.loss });
         break;
       case 'evaluation':
@@ -185,7 +186,6 @@ class Run {
         break;
       case 'done':
         state.status = 'done';
-        state.secondsRemaining = null;
         break;
     }
     this.#display.update(state);
@@ -229,7 +229,7 @@ class Run {
       paint,
     );
     process.stdout.write(
-      `\n${summary}\n\nNext:\n  graft generate --model ${model} --adapter ${output} --prompt "…"\n` +
+      `\n${summary}\n\nNext:\n  graft generate --model ${model} --adapter ${output} -m "…"\n` +
         `  graft merge --model ${model} --adapter ${output} --output merged-model\n`,
     );
     return true;

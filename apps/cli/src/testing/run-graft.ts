@@ -17,7 +17,8 @@ export interface RunOptions {
   env?: Record<string, string>;
   cwd?: string;
   stdin?: string;
-  /** Called with all of stderr so far, at each piece of it; may send signals. */
+  /** Called with all of it so far, at each piece; may send signals. */
+  onStdout?: (stdout: string, child: { kill(signal: NodeJS.Signals): boolean }) => void;
   onStderr?: (stderr: string, child: { kill(signal: NodeJS.Signals): boolean }) => void;
 }
 
@@ -36,6 +37,7 @@ export function runGraft(args: string[], options: RunOptions = {}): Promise<Ran>
   let stderr = '';
   child.stdout.setEncoding('utf8').on('data', (text: string) => {
     stdout += text;
+    options.onStdout?.(stdout, child);
   });
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
     stderr += text;

@@ -97,11 +97,7 @@ export function addAdaptersVerbs(program: Command): void {
           `in ${saved.path}: ${saved.files.map((file) => file.path).join(', ')}; ${bytes(saved.bytes)}, digests checked.`,
           ...(options.tar
             ? []
-            : [
-                '',
-                'Next:',
-                `  graft generate --model ${saved.base_model} --adapter ${saved.path} --prompt "…"`,
-              ]),
+            : ['', 'Next:', `  graft generate --model ${saved.base_model} --adapter ${saved.path} -m "…"`]),
         ].join('\n');
       });
     });

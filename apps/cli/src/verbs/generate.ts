@@ -7,6 +7,7 @@ export interface GenerateVerbOptions {
   model: string;
   adapter?: string;
   prompt?: string;
+  message?: string;
   messages?: string;
   maxTokens?: number;
   temperature: number;
@@ -22,12 +23,13 @@ export function addGenerateVerb(program: Command): void {
     summary: 'generate text here, with or without an adapter',
     examples: [
       'graft generate --model smollm2-135m-instruct --prompt "Once upon a time" --max-tokens 40',
-      `graft generate --model ./llama --adapter my-adapter --messages '[{"role":"user","content":"Hello!"}]'`,
+      'graft generate --model ./llama --adapter my-adapter -m "Hello!"',
     ],
   })
     .requiredOption('--model <model>', 'folder, .gguf file, or id such as smollm2-135m-instruct')
     .option('--adapter <folder>', 'generate with this adapter')
     .option('--prompt <text>', 'text to go on with, as it is; or @file')
+    .option('-m, --message <text>', 'one question to answer, by the chat template')
     .option(
       '--messages <json>',
       'a conversation to answer, by the chat template: [{"role", "content"}, …] or @file',
