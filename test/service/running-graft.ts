@@ -1,0 +1,103 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+const root = join(import.meta.dirname, '..', '..');
+
+/** A Graft process of this repository, of a test's own. */
+export type RunningProcess = {
+  pid: number;
+  /** The last lines of both its outputs. */
+  tail: () => string;
+  /** Sends the signal and waits until it has ended; resolves to its exit code, null when a signal ended it. */
+  end: (signal: NodeJS.Signals) => Promise<number | null>;
+};
+
+/** Environment of a Graft: only what it is given, none of the machine's settings for one. */
+export function graftEnvironment(settings: Record<string, string | undefined>): NodeJS.ProcessEnv {
+  const inherited = Object.entries(process.env).filter(
+    ([name]) => !/^(GRAFT_|DATABASE_URL$|REDIS_URL$|PORT$|HOST$)/.test(name) || name === 'GRAFT_CACHE_DIR',
+  );
+  return {
+    ...Object.fromEntries(inherited),
+    LOG_LEVEL: 'warn',
+    GRAFT_LEASE_SECONDS: '5',
+    GRAFT_HEARTBEAT_SECONDS: '1',
+    GRAFT_SWEEP_SECONDS: '1',
+    ...settings,
+  };
+}
+
+/** A key for GRAFT_BOOTSTRAP_KEY. */
+export function newBootstrapKey(): string {
+  return `graft_${randomBytes(6).toString('hex')}_${randomBytes(20).toString('hex')}`;
+}
+
+/** Starts a TypeScript entry of the repository, such as scripts/start/main.ts. */
+export function startProcess(entry: string, args: string[], env: NodeJS.ProcessEnv): RunningProcess {
+  const child = spawn(process.execPath, ['--import', 'tsx', join(root, entry), ...args], {
+    cwd: root,
+    env,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  let tail = '';
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.setEncoding('utf8').on('data', (text: string) => {
+      tail = (tail + text).slice(-6000);
+    });
+  }
+  const ended = whenEnded(child);
+  // A test that throws must not leave it behind.
+  process.on('exit', () => child.kill('SIGKILL'));
+  return {
+    pid: child.pid ?? 0,
+    tail: () => tail,
+    end: async (signal) => {
+      if (child.exitCode === null && child.signalCode === null) child.kill(signal);
+      return ended;
+    },
+  };
+}
+
+/** Waits until `address` answers with success; fails at once when the process has ended. */
+export async function whenReady(running: RunningProcess, address: string, seconds = 120): Promise<void> {
+  const deadline = performance.now() + 1000 * seconds;
+  for (;;) {
+    const response = await fetch(address).catch(() => null);
+    if (response?.ok) return;
+    const ended = !isAlive(running.pid);
+    if (ended || performance.now() > deadline) {
+      throw new Error(`Graft ${ended ? 'has ended' : 'is not ready'}. Its last lines:\n${running.tail()}`);
+    }
+    await sleep(200);
+  }
+}
+
+export function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+export function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = createServer()
+      .once('error', reject)
+      .listen(0, '127.0.0.1', () => {
+        const { port } = server.address() as { port: number };
+        server.close(() => resolve(port));
+      });
+  });
+}
+
+function whenEnded(child: ChildProcess): Promise<number | null> {
+  return new Promise((resolve, reject) => {
+    child.once('error', reject);
+    child.once('exit', resolve);
+  });
+}
