@@ -130,10 +130,7 @@ async function* answer(
   try {
     const request = await locate(services, body, signal);
     for await (const event of server.generate(request, signal)) {
-      if (event.type === 'failed' && event.fault.stack) {
-        const { code, message, stack } = event.fault;
-        services.log.warn({ code, err: Object.assign(new Error(message), { stack }) }, 'generation failed');
-      }
+      if (event.type === 'failed') logFault(event.fault, services.log);
       yield lineOf(event);
     }
   } catch (error) {
@@ -142,9 +139,15 @@ async function* answer(
       code: 'generation_failed',
       message: 'The worker had a fault of its own.',
     });
-    services.log.warn({ err: error, code: fault.code }, 'generation failed');
+    logFault(fault, services.log);
     yield lineOf({ type: 'failed', fault });
   }
+}
+
+/** A user's fault by its code alone: its message may quote the prompt. */
+function logFault({ code, message, stack, fault }: TrainerFault, log: Services['log']): void {
+  if (fault === 'user') log.info({ code }, 'generation failed');
+  else log.warn({ code, err: Object.assign(new Error(message), { stack }) }, 'generation failed');
 }
 
 /** Finds base model and adapter on this machine. Throws GraftError. */

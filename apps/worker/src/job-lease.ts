@@ -118,9 +118,8 @@ export class JobLease {
 
 /** Connection failures, and Postgres answering that it is starting, stopping or out of resources. */
 function isOutage(error: unknown): boolean {
-  const { code, message } = error as { code?: string; message?: string };
-  if (/^(?:08|53|57P|40)/.test(code ?? '')) return true;
-  return (
-    !/^[0-9A-Z]{5}$/.test(code ?? '') && /connect|ECONN|EPIPE|ETIMEDOUT|timeout/i.test(`${code} ${message}`)
-  );
+  const { code = '', severity, message } = error as { code?: string; severity?: string; message?: string };
+  // Only what Postgres itself answered has a severity; SQLSTATE classes: connection, resources, operator, rollback.
+  if (severity !== undefined) return /^(?:08|53|57P|40)/.test(code);
+  return /connect|timeout|ECONN|EPIPE|ETIMEDOUT|ENOTFOUND|EAI_AGAIN/i.test(`${code} ${message}`);
 }

@@ -27,8 +27,6 @@ const long = { steps: 2000, stepMilliseconds: 20, checkpointSteps: 5 };
 
 before(async () => {
   bench = await openWorkerBench();
-  const worker = { id: 'worker-test', address: null, hostname: 'test', pid: process.pid, slots: 50 };
-  await registerWorker(bench.services, worker);
 });
 after(() => bench.close());
 afterEach(() => trainer?.close());
@@ -39,6 +37,9 @@ async function start(
   options: { leaseSeconds?: number; stallMilliseconds?: number; pollMilliseconds?: number } = {},
 ): Promise<{ outcome: Promise<JobOutcome>; stop: AbortController; claimed: Job }> {
   const { services } = bench;
+  // Only jobs for living workers are dispatched.
+  const worker = { id: 'worker-test', address: null, hostname: 'test', pid: process.pid, slots: 50 };
+  await registerWorker(services, worker);
   const lease = (await dispatchJobs(services)).find(({ id }) => id === job.id)!;
   assert.ok(lease, 'the job is dispatched');
   const leaseSeconds = options.leaseSeconds ?? 5;

@@ -44,20 +44,23 @@ export async function runTrainingJob(job: Job, options: RunOptions): Promise<Job
   try {
     staging = await services.artifacts.stage(job.id, job.leaseEpoch);
     await removeLostStaging(staging);
-    const { end, publication } = await attempt(job, staging, interrupts, recorder, options);
+    const { end, publish } = await attempt(job, staging, interrupts, recorder, options);
     if (lease.fenced) throw new Fenced();
     if (end.kind === 'failed') logFault(end.fault, log);
     if (interrupts.why === 'cancel') await recorder.close();
     else await recorder.flush();
+    const publication = end.kind === 'finished' && interrupts.why !== 'cancel' ? await publish() : null;
+    // Before the last write: whoever sees the job over sees no file of it either.
+    await removeStaging(staging);
     outcome = await settlement.settle(end, interrupts.why, publication);
   } catch (error) {
+    if (staging) await removeStaging(staging).catch(() => {});
     outcome = await settleFault(settlement, error, log);
   } finally {
     interrupts.close();
     options.shutdown.removeEventListener('abort', onShutdown);
     await recorder.close();
     await lease.stop();
-    if (staging) await removeStaging(staging);
   }
   log.info({ reason: interrupts.why, attempt: job.attempts }, `job left: ${outcome}`);
   return outcome;
@@ -69,7 +72,7 @@ async function attempt(
   interrupts: JobInterrupts,
   recorder: JobRecorder,
   options: RunOptions,
-): Promise<{ end: TrainerOutcome; publication: () => Promise<Publication> }> {
+): Promise<{ end: TrainerOutcome; publish: () => Promise<Publication> }> {
   const { services, trainer, code } = options;
   const { device } = trainer;
   const none = () => Promise.reject(new Error('There is nothing to publish.'));
@@ -79,10 +82,10 @@ async function attempt(
     prepared = await prepareTraining(job, staging, { services, device, note, signal: interrupts.stop });
   } catch (error) {
     // An interrupted download throws too; what interrupted it decides.
-    if (interrupts.why) return { end: { kind: 'killed' }, publication: none };
+    if (interrupts.why) return { end: { kind: 'killed' }, publish: none };
     throw error;
   }
-  if (interrupts.why) return { end: { kind: 'stopped' }, publication: none };
+  if (interrupts.why) return { end: { kind: 'stopped' }, publish: none };
 
   let done: Extract<TrainRecord, { type: 'done' }> | undefined;
   let parameters: { trainable: number; total: number } | undefined;
@@ -99,7 +102,7 @@ async function attempt(
       recorder.record(record);
     },
   });
-  const publication = async (): Promise<Publication> => {
+  const publish = async (): Promise<Publication> => {
     if (!done) throw new Error('The trainer finished without a result.');
     const { steps, trainedTokens, finalLoss, validationLoss, peakMemoryBytes, adapterDir } = done;
     return {
@@ -109,11 +112,13 @@ async function attempt(
       trainedTokens,
     };
   };
-  return { end, publication };
+  return { end, publish };
 }
 
-function logFault({ code, message, stack }: TrainerFault, log: Services['log']): void {
-  log.warn({ code, err: Object.assign(new Error(message), { stack }) }, 'training failed');
+/** A user's fault by its code alone: its message may quote the data. */
+function logFault({ code, message, stack, fault }: TrainerFault, log: Services['log']): void {
+  if (fault === 'user') log.info({ code }, 'training failed');
+  else log.warn({ code, err: Object.assign(new Error(message), { stack }) }, 'training failed');
 }
 
 async function settleFault(

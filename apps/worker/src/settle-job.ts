@@ -41,12 +41,13 @@ export class JobSettlement {
   async settle(
     end: TrainerOutcome,
     why: Interruption | null,
-    publication: () => Promise<Publication>,
+    publication: Publication | null,
   ): Promise<JobOutcome> {
     if (why === 'cancel') return await this.#left(await this.#lease.write(cancelRunningJob));
     switch (end.kind) {
       case 'finished':
-        return await this.#publish(await publication());
+        if (!publication) throw new Error('A finished job has something to publish.');
+        return await this.#publish(publication);
       case 'stopped':
       case 'killed':
         return why === 'pause' ? await this.#pause() : await this.#left(await this.#lease.write(releaseJob));

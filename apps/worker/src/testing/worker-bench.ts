@@ -12,6 +12,7 @@ import {
   createTeam,
   finishValidation,
   getJob,
+  isTerminal,
   type Job,
   type JobState,
   leaseOf,
@@ -30,7 +31,7 @@ export interface WorkerBench {
   /** A queued job for timed-trainer.ts. */
   queueTimedJob(timing: Partial<Timing>): Promise<Job>;
   job(id: string): Promise<Job>;
-  /** The job once `holds` does; fails after `seconds`. */
+  /** The job once `holds` does; fails after `seconds`, or when the job is over without it. */
   until(id: string, holds: (job: Job) => boolean, seconds?: number): Promise<Job>;
   untilState(id: string, state: JobState, seconds?: number): Promise<Job>;
   /** Numbers of adapter versions that this job published. */
@@ -59,7 +60,7 @@ export async function openWorkerBench(env: NodeJS.ProcessEnv = {}): Promise<Work
     for (;;) {
       const row = await job(id);
       if (holds(row)) return row;
-      if (performance.now() > end) {
+      if (performance.now() > end || isTerminal(row.state)) {
         const { state, attempts, progress, error } = row;
         throw new Error(
           `Waited ${seconds} s in vain: ${JSON.stringify({ state, attempts, progress, error })}`,
