@@ -89,8 +89,14 @@ export function createLogger(
     name: options.name,
     level: options.level,
     serializers,
-    formatters: { log: keepAllowed, bindings: keepAllowed },
+    formatters: { log: keepAllowed },
     timestamp: pino.stdTimeFunctions.isoTime,
   };
-  return destination ? pino(settings, destination) : pino(settings);
+  const logger = destination ? pino(settings, destination) : pino(settings);
+  // pino formats what a child is bound to by no rule of its parent's. Children inherit this method.
+  const { child } = logger;
+  logger.child = function (this: pino.Logger, bindings, options) {
+    return child.call(this, keepAllowed(bindings), options);
+  } as typeof child;
+  return logger;
 }

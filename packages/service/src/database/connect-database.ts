@@ -14,7 +14,9 @@ export function connectDatabase(url: string, log: Logger): { sql: pg.Pool; db: P
     query_timeout: 30_000,
     application_name: 'graft',
   });
-  // An idle connection that breaks; without a listener it would end the process.
+  // Without listeners a connection that breaks would end the process: here an idle one, below one that is in use, whose
+  // query or next query rejects.
   sql.on('error', (error) => log.warn({ err: error }, 'lost a Postgres connection'));
+  sql.on('connect', (connection) => connection.on('error', () => {}));
   return { sql, db: new PrismaClient({ adapter: new PrismaPg(sql) }) };
 }

@@ -1,0 +1,69 @@
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { leaseOf } from '../jobs/job.ts';
+import { publishAdapterVersion } from '../jobs/publish-adapter-version.ts';
+import type { Services } from '../services.ts';
+import { createTestJob, createTestTeam, type TestTeam, testAdapter } from '../testing/job-fixtures.ts';
+import { openTestServices } from '../testing/open-test-services.ts';
+import type { AdapterVersion } from './adapter.ts';
+import { deleteFineTunedModel } from './delete-fine-tuned-model.ts';
+import {
+  findFineTunedModel,
+  getAdapter,
+  getAdapterVersion,
+  listAdapters,
+  listAdapterVersions,
+  listFineTunedModels,
+} from './read-adapters.ts';
+
+let services: Services;
+let team: TestTeam;
+let other: TestTeam;
+let versions: AdapterVersion[];
+before(async () => {
+  services = await openTestServices();
+  team = await createTestTeam(services);
+  other = await createTestTeam(services);
+  versions = [];
+  for (const suffix of ['one', 'one', 'two']) {
+    const job = await createTestJob(services, team, 'running', { suffix });
+    versions.push((await publishAdapterVersion(services, leaseOf(job), testAdapter))!.version);
+  }
+});
+after(async () => await services.close());
+
+test('a team reads its adapters and versions, and no other does', async () => {
+  const [first, second, third] = versions as [AdapterVersion, AdapterVersion, AdapterVersion];
+  const { data } = await listAdapters(services, team.id, { limit: 10 });
+  assert.deepEqual(
+    data.map(({ name, latestVersion }) => [name, latestVersion]),
+    [
+      ['two', 1],
+      ['one', 2],
+    ],
+  );
+  assert.deepEqual(await getAdapter(services, team.id, third.adapterId), data[0]);
+  assert.deepEqual(await listAdapterVersions(services, team.id, first.adapterId), [second, first]);
+  assert.deepEqual(await getAdapterVersion(services, team.id, first.adapterId, 1), first);
+  assert.equal(await getAdapterVersion(services, team.id, first.adapterId, 3), null);
+  assert.deepEqual(await listFineTunedModels(services, team.id), [third, second, first]);
+
+  assert.deepEqual((await listAdapters(services, other.id, { limit: 10 })).data, []);
+  assert.equal(await getAdapter(services, other.id, first.adapterId), null);
+  assert.deepEqual(await listAdapterVersions(services, other.id, first.adapterId), []);
+  assert.equal(await getAdapterVersion(services, other.id, first.adapterId, 1), null);
+  assert.equal(await findFineTunedModel(services, other.id, first.modelName), null);
+  assert.deepEqual(await listFineTunedModels(services, other.id), []);
+});
+
+test('deleting a model removes its version, and the adapter with the last one', async () => {
+  const [first, second] = versions as [AdapterVersion, AdapterVersion];
+  const remove = (teamId: string, name: string) =>
+    deleteFineTunedModel(services, teamId, name, { keyId: null });
+  assert.equal(await remove(other.id, first.modelName), false);
+  assert.equal(await remove(team.id, second.modelName), true);
+  assert.equal(await remove(team.id, second.modelName), false);
+  assert.equal((await getAdapter(services, team.id, first.adapterId))!.latestVersion, 1);
+  assert.equal(await remove(team.id, first.modelName), true);
+  assert.equal(await getAdapter(services, team.id, first.adapterId), null);
+});

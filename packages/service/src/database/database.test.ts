@@ -1,0 +1,121 @@
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import type { Services } from '../services.ts';
+import { createTestTeam } from '../testing/job-fixtures.ts';
+import { openTestServices } from '../testing/open-test-services.ts';
+import { connectDatabase } from './connect-database.ts';
+import { inTransaction } from './in-transaction.ts';
+import { type Migration, migrateDatabase, readMigrations } from './migrate-database.ts';
+import { runExclusive } from './run-exclusive.ts';
+import { withTeam } from './with-team.ts';
+
+let services: Services;
+before(async () => {
+  services = await openTestServices();
+  await services.sql.query('CREATE TABLE notes (text TEXT)');
+});
+after(async () => await services.close());
+
+const notes = async () =>
+  (await services.sql.query<{ text: string }>('SELECT text FROM notes ORDER BY text')).rows.map(
+    ({ text }) => text,
+  );
+
+test('a transaction that throws leaves nothing, and its connection is of use again', async () => {
+  const work = inTransaction(services, async (tx) => {
+    await tx.query("INSERT INTO notes VALUES ('lost')");
+    throw new Error('no');
+  });
+  await assert.rejects(work, /no/);
+  await inTransaction(services, async (tx) => await tx.query("INSERT INTO notes VALUES ('kept')"));
+  assert.deepEqual(await notes(), ['kept']);
+  assert.equal(services.sql.waitingCount, 0);
+});
+
+test('a connection that broke inside a transaction is thrown away', async () => {
+  const work = inTransaction(services, async (tx) => {
+    await tx.query('SELECT pg_terminate_backend(pg_backend_pid())');
+  });
+  await assert.rejects(work);
+  assert.deepEqual(await notes(), ['kept']);
+});
+
+test('of all that ask, one runs at a time; the others are told at once', async () => {
+  let running = 0;
+  const second = connectDatabase(services.databaseUrl, services.log);
+  const attempt = (db: { sql: Services['sql'] }) =>
+    runExclusive(db, 'test', async () => {
+      running += 1;
+      assert.equal(running, 1);
+      await new Promise((resolve) => setTimeout(resolve, 300));
+      running -= 1;
+      return 'done';
+    });
+  const outcomes = await Promise.all([services, second, services, second].map(attempt));
+  assert.deepEqual(
+    outcomes.filter(({ ran }) => ran),
+    [{ ran: true, result: 'done' }],
+  );
+  assert.ok((await attempt(second)).ran, 'free again');
+  await assert.rejects(
+    runExclusive(services, 'test', () => Promise.reject(new Error('no'))),
+    /no/,
+  );
+  assert.ok((await attempt(second)).ran, 'free again after a fault');
+  assert.ok(
+    (await runExclusive(services, 'other', async () => (await attempt(services)).ran)).ran,
+    'names are apart',
+  );
+  await second.sql.end();
+});
+
+test('withTeam names the team for its transaction only', async () => {
+  const team = await createTestTeam(services);
+  const current = async (db: Pick<Services['db'], '$queryRaw'>) => {
+    const rows = await db.$queryRaw<
+      { team: string | null }[]
+    >`SELECT current_setting('graft.team_id', true) AS team`;
+    return rows[0]!.team;
+  };
+  assert.equal(await withTeam(services, team.id, current), team.id);
+  assert.ok(!(await current(services.db)));
+});
+
+describe('migrations', () => {
+  const extra: Migration = {
+    name: '29990101000000_extra',
+    sql: 'CREATE TABLE extra (id INT); INSERT INTO extra VALUES (1)',
+    checksum: 'c1',
+  };
+  let known: Migration[];
+  before(async () => {
+    known = await readMigrations();
+  });
+
+  test('those missing are applied once, however many start together', async () => {
+    assert.deepEqual(await migrateDatabase(services), []);
+    const rounds = await Promise.all([1, 2, 3].map(() => migrateDatabase(services, [...known, extra])));
+    assert.deepEqual(rounds.flat(), [extra.name]);
+  });
+
+  test('one that fails leaves nothing and is tried again', async () => {
+    const broken = { ...extra, name: '29990102000000_broken', sql: 'CREATE TABLE half (id INT); SELECT 1/0' };
+    await assert.rejects(
+      migrateDatabase(services, [...known, extra, broken]),
+      /29990102000000_broken failed: division by zero/,
+    );
+    await assert.rejects(services.sql.query('SELECT * FROM half'), { code: '42P01' });
+    const mended = { ...broken, sql: 'CREATE TABLE half (id INT)' };
+    assert.deepEqual(await migrateDatabase(services, [...known, extra, mended]), [broken.name]);
+    await services.sql.query('DELETE FROM _prisma_migrations WHERE migration_name = $1', [broken.name]);
+  });
+
+  test('a changed or unknown one stops the start', async () => {
+    const changed = [...known, { ...extra, checksum: 'c2' }];
+    await assert.rejects(migrateDatabase(services, changed), /_extra was changed after it was applied/);
+    await assert.rejects(
+      migrateDatabase(services, known),
+      /_extra, which this version of Graft does not know/,
+    );
+  });
+});

@@ -1,0 +1,91 @@
+import assert from 'node:assert/strict';
+import path from 'node:path';
+import { test } from 'node:test';
+import { loadServiceEnv } from './env.ts';
+
+test('everything has a default, and an empty variable counts as unset', () => {
+  const env = loadServiceEnv({
+    HOME: '/home/me',
+    XDG_CACHE_HOME: '/cache',
+    DATABASE_URL: '',
+    REDIS_URL: '',
+    PORT: '',
+  });
+  assert.deepEqual(env, {
+    port: 8000,
+    host: '127.0.0.1',
+    dataDir: path.resolve('data'),
+    cacheDir: '/cache/graft',
+    databaseUrl: undefined,
+    redisUrl: undefined,
+    bootstrapKey: undefined,
+    pepper: undefined,
+    internalToken: undefined,
+    workerHost: '127.0.0.1',
+    workerPort: 0,
+    workerUrl: undefined,
+    leaseSeconds: 60,
+    heartbeatSeconds: 10,
+    sweepSeconds: 10,
+    baseModelsFile: undefined,
+    hubAllow: [],
+    hfEndpoint: undefined,
+    hfToken: undefined,
+    maxUploadBytes: 536_870_912,
+    logLevel: 'info',
+  });
+});
+
+test('what is set is parsed', () => {
+  const env = loadServiceEnv({
+    PORT: '9000',
+    GRAFT_DATA_DIR: '/srv/graft',
+    DATABASE_URL: 'postgresql://me@db/graft',
+    REDIS_URL: 'rediss://cache:6380/2',
+    GRAFT_LEASE_SECONDS: '5',
+    GRAFT_HEARTBEAT_SECONDS: '0.5',
+    GRAFT_HUB_ALLOW: ' org/*, HuggingFaceTB/SmolLM2-135M ,',
+    GRAFT_BASE_MODELS: 'models.json',
+    GRAFT_BOOTSTRAP_KEY: `graft_abcdefgh_${'s'.repeat(40)}`,
+    LOG_LEVEL: 'debug',
+  });
+  assert.deepEqual(env.hubAllow, ['org/*', 'HuggingFaceTB/SmolLM2-135M']);
+  assert.deepEqual(
+    [env.port, env.dataDir, env.leaseSeconds, env.heartbeatSeconds, env.logLevel, env.baseModelsFile],
+    [9000, '/srv/graft', 5, 0.5, 'debug', path.resolve('models.json')],
+  );
+});
+
+test('every fault is named, by its variable, and no value is shown', () => {
+  const secret = 'sesame';
+  assert.throws(
+    () =>
+      loadServiceEnv({
+        PORT: '70000',
+        DATABASE_URL: `mysql://me:${secret}@db/x`,
+        REDIS_URL: secret,
+        GRAFT_BOOTSTRAP_KEY: secret,
+        GRAFT_PEPPER: secret,
+        GRAFT_LEASE_SECONDS: '3',
+        GRAFT_HEARTBEAT_SECONDS: '2',
+        GRAFT_SWEEP_SECONDS: 'often',
+        LOG_LEVEL: 'loud',
+      }),
+    (error: Error) => {
+      for (const name of [
+        'PORT',
+        'DATABASE_URL',
+        'REDIS_URL',
+        'GRAFT_BOOTSTRAP_KEY',
+        'GRAFT_PEPPER',
+        'GRAFT_LEASE_SECONDS',
+        'GRAFT_SWEEP_SECONDS',
+        'LOG_LEVEL',
+      ]) {
+        assert.match(error.message, new RegExp(`^ +${name} `, 'm'));
+      }
+      assert.ok(!error.message.includes(secret));
+      return true;
+    },
+  );
+});

@@ -1,0 +1,62 @@
+import assert from 'node:assert/strict';
+import { after, beforeEach, test } from 'node:test';
+import type { Services } from '../services.ts';
+import { openTestServices } from '../testing/open-test-services.ts';
+import {
+  heartbeatWorker,
+  pickServer,
+  registerWorker,
+  removeDeadWorkers,
+  removeWorker,
+} from './worker-registry.ts';
+
+let services: Services;
+beforeEach(async () => {
+  services ??= await openTestServices({ role: 'worker' });
+  await services.sql.query('DELETE FROM workers');
+});
+after(async () => await services.close());
+
+async function add(
+  id: string,
+  status: { bases?: string[]; load?: number; running?: number; draining?: boolean } = {},
+): Promise<void> {
+  await registerWorker(services, { id, address: `http://${id}:1`, hostname: 'here', pid: 1, slots: 1 });
+  await heartbeatWorker(services, id, { running: 0, bases: [], load: 0, draining: false, ...status });
+}
+
+test('a loaded base comes first, then little load, then idle training', async () => {
+  assert.equal(await pickServer(services, 'base'), null);
+  await add('training', { running: 1 });
+  assert.deepEqual(await pickServer(services, 'base'), { id: 'training', address: 'http://training:1' });
+  await add('idle');
+  assert.equal((await pickServer(services, 'base'))!.id, 'idle');
+  await add('busy-with-base', { bases: ['other', 'base'], load: 3 });
+  await add('with-base', { bases: ['base'], load: 2 });
+  assert.equal((await pickServer(services, 'base'))!.id, 'with-base');
+  assert.equal((await pickServer(services, 'base', ['with-base']))!.id, 'busy-with-base');
+  assert.equal((await pickServer(services, 'third'))!.id, 'idle');
+});
+
+test('workers that drain, are silent or serve nothing are not picked', async () => {
+  await add('draining', { draining: true });
+  await add('silent');
+  await services.sql.query(
+    "UPDATE workers SET heartbeat_at = now() - interval '31 seconds' WHERE id = 'silent'",
+  );
+  await registerWorker(services, { id: 'trainer', address: null, hostname: 'here', pid: 1, slots: 1 });
+  assert.equal(await pickServer(services, 'base'), null);
+});
+
+test('a row that was tidied away is noticed by its heartbeat', async () => {
+  await add('w1');
+  await removeDeadWorkers(services);
+  const status = { running: 0, bases: [], load: 0, draining: false };
+  assert.equal(await heartbeatWorker(services, 'w1', status), true);
+  await services.sql.query("UPDATE workers SET heartbeat_at = now() - interval '2 hours'");
+  await removeDeadWorkers(services);
+  assert.equal(await heartbeatWorker(services, 'w1', status), false);
+  await add('w1');
+  await removeWorker(services, 'w1');
+  assert.equal(await heartbeatWorker(services, 'w1', status), false);
+});
