@@ -1,6 +1,7 @@
 import { createInterface } from 'node:readline/promises';
 import type { ChatMessage, GraftClient } from '@graft/client';
 import { type ChatOptions, samplingOf, systemMessages } from './chat-request.ts';
+import { printableOn } from './draw/printable.ts';
 import { explainError } from './explain-error.ts';
 import type { Output } from './output.ts';
 
@@ -42,7 +43,7 @@ export async function converse(client: GraftClient, options: ChatOptions, output
       for await (const chunk of stream) {
         const piece = chunk.choices[0]?.delta.content ?? '';
         answer += piece;
-        process.stdout.write(piece);
+        process.stdout.write(printableOn(process.stdout, piece));
       }
     } catch (error) {
       // A question that failed, or was taken back, is not part of the conversation.

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { GenerateRequest, GenerateResult } from '@graft/peft-core';
+import { printableOn } from './draw/printable.ts';
 import { catchInterrupts } from './interrupts.ts';
 import { jsonArgument } from './json-argument.ts';
 import { loadPeftCore } from './load-peft-core.ts';
@@ -45,7 +46,7 @@ export async function generateHere(options: GenerateVerbOptions): Promise<void> 
         if (next.done) result = next.value;
         else {
           text += next.value.text;
-          if (!output.json) process.stdout.write(next.value.text);
+          if (!output.json) process.stdout.write(printableOn(process.stdout, next.value.text));
         }
       }
       output.result(

@@ -1,4 +1,5 @@
 import { CommanderError } from 'commander';
+import { printable } from './draw/printable.ts';
 import { explainError } from './explain-error.ts';
 import { createProgram } from './program.ts';
 
@@ -16,7 +17,7 @@ try {
     process.exitCode = error.exitCode === 0 ? 0 : 2;
   } else {
     const { message, exitCode } = explainError(error);
-    process.stderr.write(`graft: ${message}\n`);
+    process.stderr.write(`graft: ${printable(message)}\n`);
     if (process.argv.includes('--debug') && error instanceof Error) process.stderr.write(`${error.stack}\n`);
     process.exitCode = exitCode;
   }

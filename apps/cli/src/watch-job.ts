@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { FineTuningJob, GraftClient, JobEvent, JobMetric } from '@graft/client';
+import { printable } from './draw/printable.ts';
 import { duration } from './draw/quantities.ts';
 import { TrainingDisplay } from './draw/training-display.ts';
 import type { TrainingState } from './draw/training-view.ts';
@@ -142,7 +143,7 @@ function stateOf(job: FineTuningJob, series: MetricSeries): TrainingState {
 
 function eventLine(event: JobEvent): string {
   const time = new Date(event.created_at * 1_000).toTimeString().slice(0, 8);
-  return `${time}  ${event.level === 'info' ? '' : `${event.level}: `}${event.message}`;
+  return `${time}  ${event.level === 'info' ? '' : `${event.level}: `}${printable(event.message)}`;
 }
 
 /** The closing lines, and the exit code. */
@@ -169,7 +170,7 @@ async function finish(client: GraftClient, job: FineTuningJob, output: Output): 
     process.stdout.write(`${paint.mark('Cancelled')}: ${job.id}\n`);
     return 1;
   }
-  const reason = job.error === null ? '' : ` ${job.error.message} (${job.error.code})`;
+  const reason = job.error === null ? '' : ` ${printable(job.error.message)} (${job.error.code})`;
   const whose =
     job.error?.fault === 'user'
       ? 'Mend the data or the options, and create the job again.'

@@ -1,7 +1,9 @@
 import type { Paint } from './paint.ts';
+import { printable } from './printable.ts';
 
 /** Columns as wide as their widest cell, two spaces apart. `empty` stands for a table without rows. */
-export function table(headings: string[], rows: string[][], paint: Paint, empty: string): string {
+export function table(headings: string[], content: string[][], paint: Paint, empty: string): string {
+  const rows = content.map((row) => row.map(oneLine));
   if (rows.length === 0) return empty;
   const widths = headings.map((heading, i) => Math.max(heading.length, ...rows.map((row) => row[i]!.length)));
   const line = (cells: string[]) =>
@@ -16,5 +18,7 @@ export function table(headings: string[], rows: string[][], paint: Paint, empty:
 export function fields(entries: [name: string, value: string | null][], paint: Paint): string {
   const shown = entries.filter((entry): entry is [string, string] => entry[1] !== null);
   const width = Math.max(...shown.map(([name]) => name.length));
-  return shown.map(([name, value]) => `${paint.dim(name.padEnd(width))}  ${value}`).join('\n');
+  return shown.map(([name, value]) => `${paint.dim(name.padEnd(width))}  ${oneLine(value)}`).join('\n');
 }
+
+const oneLine = (text: string): string => printable(text.replaceAll(/[\n\t]/g, ' '));

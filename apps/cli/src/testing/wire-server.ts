@@ -69,7 +69,10 @@ export async function wireServer(t: TestContext): Promise<WireServer> {
         }
         return send(response, file);
       case 'GET /files':
-        return send(response, list([file, { ...file, id: 'file-2', filename: 'two.jsonl', examples: null }]));
+        return send(
+          response,
+          list([file, { ...file, id: 'file-2', filename: 'two\x1b[2J.jsonl', examples: null }]),
+        );
       case 'GET /files/file-1':
         return send(response, file);
       case 'GET /files/file-1/content':
@@ -78,6 +81,9 @@ export async function wireServer(t: TestContext): Promise<WireServer> {
       case 'DELETE /files/file-1':
         return send(response, { id: 'file-1', object: 'file', deleted: true });
       case 'POST /fine_tuning/jobs':
+        if (body.includes('no-such-model')) {
+          return fail(response, 400, 'model_not_found', "The model 'no-such-model' does not exist.");
+        }
         return send(response, job());
       case 'GET /fine_tuning/jobs':
         return send(response, list([job()]));

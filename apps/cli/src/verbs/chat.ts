@@ -2,6 +2,7 @@ import type { ChatMessage } from '@graft/client';
 import type { Command } from 'commander';
 import { type ChatOptions, samplingOf, systemMessages } from '../chat-request.ts';
 import { connect } from '../connect.ts';
+import { printableOn } from '../draw/printable.ts';
 import { anyNumber, wholeNumber } from '../number-argument.ts';
 import { createOutput } from '../output.ts';
 import { UsageError } from '../usage-error.ts';
@@ -45,7 +46,7 @@ async function chat(options: ChatOptions): Promise<void> {
     return;
   }
   for await (const chunk of await client.chat.completions.create({ ...params, stream: true })) {
-    process.stdout.write(chunk.choices[0]?.delta.content ?? '');
+    process.stdout.write(printableOn(process.stdout, chunk.choices[0]?.delta.content ?? ''));
   }
   process.stdout.write('\n');
 }

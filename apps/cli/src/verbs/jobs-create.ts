@@ -1,15 +1,11 @@
-import { existsSync } from 'node:fs';
-import type { GraftClient, Hyperparameters, JobCreateParams, PeftOptions } from '@graft/client';
 import type { Command } from 'commander';
 import { type ConnectionOptions, connect } from '../connect.ts';
-import { jsonObjectArgument } from '../json-argument.ts';
 import { anyNumber, wholeNumber } from '../number-argument.ts';
-import { createOutput, type Output } from '../output.ts';
-import { uploadFile } from '../upload-file.ts';
+import { createOutput } from '../output.ts';
 import { UsageError } from '../usage-error.ts';
 import { verb } from '../verb.ts';
 
-interface Options extends ConnectionOptions {
+export interface CreateJobOptions extends ConnectionOptions {
   json?: boolean;
   model: string;
   data: string;
@@ -50,31 +46,11 @@ export function addJobsCreateVerb(jobs: Command): void {
     .action(create);
 }
 
-async function create(options: Options): Promise<void> {
+async function create(options: CreateJobOptions): Promise<void> {
   const output = createOutput(options);
-  // Read before anything is uploaded: a typo in an option should not cost an upload.
-  const peft =
-    options.peft === undefined ? {} : { peft: jsonObjectArgument('--peft', options.peft) as PeftOptions };
-  const training =
-    options.training === undefined ? {} : { training: jsonObjectArgument('--training', options.training) };
+  const { createJob } = await import('../create-job.ts');
   const client = await connect(options);
-  const trainingFile = await fileId(client, options.data, '--data', output);
-  const validationFile =
-    options.validation === undefined
-      ? {}
-      : { validation_file: await fileId(client, options.validation, '--validation', output) };
-  const params: JobCreateParams = {
-    model: options.model,
-    training_file: trainingFile,
-    ...validationFile,
-    ...(options.suffix === undefined ? {} : { suffix: options.suffix }),
-    ...(options.seed === undefined ? {} : { seed: options.seed }),
-    ...(options.metadata === undefined ? {} : { metadata: options.metadata }),
-    ...hyperparametersOf(options),
-    ...peft,
-    ...training,
-  };
-  const job = await client.fineTuning.jobs.create(params);
+  const job = await createJob(client, options, output);
   if (options.watch) {
     output.note(`Created ${job.id}.`);
     const { watchJob } = await import('../watch-job.ts');
@@ -84,30 +60,6 @@ async function create(options: Options): Promise<void> {
   output.result(
     job,
     () => `Created ${job.id}; it is ${job.status}.\nFollow it with: graft jobs watch ${job.id}`,
-  );
-}
-
-function hyperparametersOf(options: Options): Pick<JobCreateParams, 'method'> {
-  const hyperparameters: Hyperparameters = {};
-  if (options.epochs !== undefined) hyperparameters.n_epochs = options.epochs;
-  if (options.batchSize !== undefined) hyperparameters.batch_size = options.batchSize;
-  if (options.learningRateMultiplier !== undefined) {
-    hyperparameters.learning_rate_multiplier = options.learningRateMultiplier;
-  }
-  if (Object.keys(hyperparameters).length === 0) return {};
-  return { method: { type: 'supervised', supervised: { hyperparameters } } };
-}
-
-/** An existing path is uploaded; anything that looks like a file id is taken as one. */
-async function fileId(client: GraftClient, text: string, option: string, output: Output): Promise<string> {
-  if (existsSync(text)) {
-    const file = await uploadFile(client, text);
-    output.note(`Uploaded ${text} as ${file.id}.`);
-    return file.id;
-  }
-  if (/^file-[A-Za-z0-9]+$/.test(text)) return text;
-  throw new UsageError(
-    `${option}: there is no file ${text}, and it is not the id of an uploaded one (file-…).`,
   );
 }
 

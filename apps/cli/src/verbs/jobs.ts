@@ -1,6 +1,7 @@
 import type { FineTuningJob } from '@graft/client';
 import type { Command } from 'commander';
 import { type ConnectionOptions, connect } from '../connect.ts';
+import { printable } from '../draw/printable.ts';
 import { count, duration, timestamp } from '../draw/quantities.ts';
 import { fields, table } from '../draw/table.ts';
 import { wholeNumber } from '../number-argument.ts';
@@ -95,7 +96,7 @@ export function addJobsVerbs(program: Command): void {
       const output = createOutput(options);
       const { events } = (await connect(options)).fineTuning.jobs;
       const line = (event: { created_at: number; level: string; message: string }) =>
-        `${output.paint.dim(timestamp(event.created_at))}  ${event.level === 'info' ? '' : `${event.level}: `}${event.message}`;
+        `${output.paint.dim(timestamp(event.created_at))}  ${event.level === 'info' ? '' : `${event.level}: `}${printable(event.message)}`;
       if (options.follow) {
         for await (const event of events.stream(id)) {
           if (output.json) output.line(event);
@@ -127,7 +128,12 @@ function describeJob(job: FineTuningJob, { paint }: Output): string {
           ? null
           : `step ${count(progress.step)} of ${count(progress.total_steps)}, ${count(progress.tokens_per_second)} tokens/s`,
       ],
-      ['left', progress?.seconds_remaining == null ? null : duration(progress.seconds_remaining)],
+      [
+        'left',
+        job.status !== 'running' || progress?.seconds_remaining == null
+          ? null
+          : duration(progress.seconds_remaining),
+      ],
       ['tokens', job.trained_tokens === null ? null : count(job.trained_tokens)],
       [
         'data',

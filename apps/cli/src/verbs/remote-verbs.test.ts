@@ -114,6 +114,20 @@ test('jobs create uploads local files and sends what was asked for, and nothing 
   });
 });
 
+test('a job that is refused leaves no uploaded file behind', async (t) => {
+  const server = await wireServer(t);
+  const data = join(temporaryFolder(t), 'train.jsonl');
+  await writeFile(data, '{"text":"one"}\n');
+  const args = ['jobs', 'create', '--model', 'no-such-model', '--data', data, '--validation', 'file-7'];
+  const ran = await runGraft(args, { env: server.env });
+  assert.equal(ran.code, 1);
+  assert.match(ran.stderr, /Deleted file-1 again\.\ngraft: The model 'no-such-model' does not exist\./);
+  assert.deepEqual(
+    server.requests.map(({ method, path }) => `${method} ${path}`),
+    ['POST /files', 'POST /fine_tuning/jobs', 'DELETE /files/file-1'],
+  );
+});
+
 test('models and adapters: list, get', async (t) => {
   const models = await bothWays(t, ['models', 'list']);
   assert.match(models.text, /^base +\(is one\)/m);
@@ -213,6 +227,12 @@ test('what the API refuses is one clear line, and exit code 1', async (t) => {
     away.stderr,
     /^graft: Cannot reach http:\/\/127\.0\.0\.1:1\/v1: .*Start Graft with `npm start`/,
   );
+});
+
+test('names that others chose cannot move the cursor', async (t) => {
+  const server = await wireServer(t);
+  const list = await runGraft(['files', 'list'], { env: server.env });
+  assert.match(list.stdout, /^file-2 +two\ufffd\[2J\.jsonl/m);
 });
 
 test('wrong usage is exit code 2, before any request', async (t) => {
