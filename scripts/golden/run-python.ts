@@ -32,7 +32,11 @@ export async function runPythonJson<T>(script: string, args: string[], plan?: un
 }
 
 async function run(python: string, args: string[]): Promise<string> {
-  const child = spawn(python, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(python, args, {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    // Threads that wait give their core to whatever else runs, such as the test's other processes.
+    env: { ...process.env, OMP_WAIT_POLICY: 'PASSIVE' },
+  });
   const output: string[] = [];
   const errors: string[] = [];
   child.stdout.setEncoding('utf8').on('data', (text: string) => output.push(text));
