@@ -5,14 +5,21 @@ import { buildApp } from './app.ts';
 /** Milliseconds that requests under way have to finish. */
 const drainMs = 25_000;
 
-const services = await openServices({ role: 'api' });
-const app = await buildApp(services);
+async function start() {
+  const services = await openServices({ role: 'api' });
+  const app = await buildApp(services);
+  const address = await app.listen({ host: services.env.host, port: services.env.port });
+  process.send?.({ type: 'ready', address });
+  return { services, app };
+}
 
 let closing = false;
 async function close(signal: NodeJS.Signals): Promise<void> {
   // A second signal does not wait.
   if (closing) process.exit(1);
   closing = true;
+  // Whatever is half open is opened first, so that everything is closed by whoever opened it.
+  const { services, app } = await started;
   services.log.info({ signal }, 'closing');
   setTimeout(() => {
     services.log.error('requests did not finish in time');
@@ -25,6 +32,5 @@ async function close(signal: NodeJS.Signals): Promise<void> {
 process.on('SIGTERM', close);
 process.on('SIGINT', close);
 
-const address = await app.listen({ host: services.env.host, port: services.env.port });
-services.log.info({ address }, 'listening');
-process.send?.({ type: 'ready', address });
+const started = start();
+await started;

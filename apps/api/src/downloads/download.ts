@@ -44,8 +44,9 @@ export function sendDownload(request: FastifyRequest, reply: FastifyReply, downl
     'repr-digest': `sha-256=:${Buffer.from(sha256, 'hex').toString('base64')}:`,
     'x-content-sha256': sha256,
   });
-  if (request.method === 'HEAD') return reply.send();
-  return reply.send(Readable.from(download.read(start, end), { objectMode: false }));
+  // A stream without bytes: without any, Fastify would answer HEAD with a length of 0.
+  const body = request.method === 'HEAD' ? [] : download.read(start, end);
+  return reply.send(Readable.from(body, { objectMode: false }));
 }
 
 function matches(ifNoneMatch: string | undefined, etag: string): boolean {

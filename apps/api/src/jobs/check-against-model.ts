@@ -5,7 +5,7 @@ import type { LocalBaseModel } from '@graft/service';
 
 /**
  * Whether a PEFT config fits a base model, from the model's config alone. Throws GraftError
- * `target_modules_not_found`, `unsupported_target_module`, `rank_too_large`, `unsupported_model`.
+ * `target_modules_not_found`, `unimplemented_peft_option`, `rank_too_large`, `unsupported_model`.
  */
 export function checkAgainstModel(
   peft: PeftConfig,
@@ -20,7 +20,7 @@ export function checkAgainstModel(
   if (unfit.length > 0) {
     const names = unfit.slice(0, 4).map(({ name, kind }) => `${name} (${kind})`);
     throw new GraftError(
-      'unsupported_target_module',
+      'unimplemented_peft_option',
       `target_modules: LORA adapts linear layers only so far, not ${names.join(', ')}`,
       { param: 'peft.target_modules' },
     );

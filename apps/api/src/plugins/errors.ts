@@ -31,7 +31,7 @@ export function answerError(
   }
   reply
     .code(answer.status)
-    .headers(answer.headers)
+    .headers({ ...answer.headers, 'x-request-id': request.id })
     .type('application/json; charset=utf-8')
     .serializer(JSON.stringify)
     .send(errorBody(answer.status, answer.code, answer.message, answer.param));

@@ -37,16 +37,25 @@ export const jsonBody = fp<JsonBodyOptions>(async (app, { bodyTimeoutMs }) => {
     },
   );
 
-  app.addHook('preParsing', async (request, _reply, payload) => {
+  app.addHook('preParsing', async (request, reply, payload) => {
     if (!request.headers['content-type']?.startsWith('application/json')) return payload;
     // Through a stream of its own: ending the request itself would close the socket before the 408 is written.
     const body = new PassThrough();
     const timer = setTimeout(() => {
       body.destroy(new ApiError('request_timeout', 'The body did not arrive in time.'));
     }, bodyTimeoutMs);
+    body.once('close', () => clearTimeout(timer));
+    // Of a body that is refused unread, nobody listens any more.
+    body.on('error', () => {});
     payload.once('error', (error) => body.destroy(error));
     payload.pipe(body);
-    body.once('close', () => clearTimeout(timer));
+    reply.raw.once('close', () => body.destroy());
+    reply.raw.once('finish', () => {
+      // What was not read is dropped, so that the connection can carry the next request.
+      payload.unpipe(body);
+      payload.resume();
+      body.destroy();
+    });
     return body;
   });
 });

@@ -1,5 +1,6 @@
 import swagger from '@fastify/swagger';
 import swaggerUi from '@fastify/swagger-ui';
+import type { FastifySchema } from 'fastify';
 import fp from 'fastify-plugin';
 import { errorCodes } from '../error-codes.ts';
 
@@ -13,6 +14,7 @@ export const openApi = fp(async (app) => {
       security: [{ apiKey: [] }],
       components: { securitySchemes: { apiKey: { type: 'http', scheme: 'bearer' } } },
     },
+    transform: ({ schema, url }) => nameWildcard(schema, url),
     refResolver: { buildLocalReference: (schema) => String(schema.$id) },
   });
   await app.register(swaggerUi, {
@@ -22,6 +24,18 @@ export const openApi = fp(async (app) => {
       "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; frame-ancestors 'none'",
   });
 });
+
+/** A path ends in a wildcard where an id may hold slashes; OpenAPI knows only names. */
+function nameWildcard(
+  schema: FastifySchema | undefined,
+  url: string,
+): { schema: FastifySchema; url: string } {
+  const params = schema?.params as { properties?: Record<string, object> } | undefined;
+  const wildcard = params?.properties?.['*'];
+  if (!wildcard) return { schema: schema ?? {}, url };
+  const named = { type: 'object', properties: { model: wildcard }, required: ['model'] };
+  return { schema: { ...schema, params: named }, url: url.replace('*', ':model') };
+}
 
 function description(): string {
   const rows = Object.entries(errorCodes).map(

@@ -122,10 +122,17 @@ describe('files', () => {
 
   test('every bad line is reported and nothing stays', async () => {
     await leavesNothing(async () => {
-      const lines = [chatLine, '{"messages": [}', chatLine, '{"text": 5}', '{"nothing": 1}'].join('\n');
+      const lines = [
+        chatLine,
+        '{"messages": [}',
+        chatLine,
+        '{"text": 5}',
+        '{"nothing": 1}',
+        '{"messages":[{"role":"user","content":"a"}]}',
+      ].join('\n');
       const answer = await bench.acme.send('POST', '/v1/files', uploadForm(lines));
       const message = assertError(answer, 400, 'invalid_jsonl', 'file');
-      for (const line of [2, 4, 5]) assert.match(message, new RegExp(`line ${line} `));
+      for (const line of [2, 4, 5, 6]) assert.match(message, new RegExp(`line ${line} `));
       assert.doesNotMatch(message, /line [13] /);
     });
   });

@@ -29,6 +29,7 @@ export interface Answer {
 
 export interface ApiBench {
   services: Services;
+  app: Awaited<ReturnType<typeof buildApp>>;
   /** `http://127.0.0.1:<port>` */
   url: string;
   /** Two teams; the model `tiny` is known to both. */
@@ -91,6 +92,7 @@ export async function openApiBench(
 
   return {
     services,
+    app,
     url,
     acme: await team('acme'),
     other: await team('other'),

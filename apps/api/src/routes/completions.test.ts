@@ -1,0 +1,333 @@
+import assert from 'node:assert/strict';
+import { after, afterEach, before, describe, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { registerWorker, removeWorker } from '@graft/service';
+import { assertError } from '../testing/assert-error.ts';
+import { type ApiBench, openApiBench } from '../testing/open-api-bench.ts';
+import { publishAdapter } from '../testing/publish-adapter.ts';
+import { done, type StandInWorker, says, startStandInWorker, token } from '../testing/stand-in-worker.ts';
+
+let bench: ApiBench;
+let workers: StandInWorker[] = [];
+before(async () => {
+  bench = await openApiBench();
+});
+after(async () => await bench?.close());
+afterEach(async () => {
+  for (const worker of workers) await worker.close();
+  workers = [];
+});
+
+async function start(answer: StandInWorker['answer']): Promise<StandInWorker> {
+  const worker = await startStandInWorker(bench.services, `worker-${workers.length}`, answer);
+  workers.push(worker);
+  return worker;
+}
+
+const messages = [{ role: 'user', content: 'Hi' }];
+const hello = says(token('Hel'), token('lo ½'), done());
+
+async function chat(more: object = {}) {
+  return await bench.acme.send('POST', '/v1/chat/completions', { model: 'tiny', messages, ...more });
+}
+async function complete(more: object = {}) {
+  return await bench.acme.send('POST', '/v1/completions', { model: 'tiny', prompt: 'Once', ...more });
+}
+
+/** The JSON of each server-sent event; `[DONE]` as text. */
+function eventsOf(text: string) {
+  return text
+    .split('\n\n')
+    .filter(Boolean)
+    .map((message) => message.replace(/^data: /, ''))
+    .map((data) => (data === '[DONE]' ? data : JSON.parse(data)));
+}
+
+describe('chat completions', () => {
+  test('the whole answer, and what the worker is asked', async () => {
+    const worker = await start(hello);
+    const answer = await chat({
+      messages: [
+        { role: 'developer', content: 'Be kind.' },
+        {
+          role: 'user',
+          content: [
+            { type: 'text', text: 'H' },
+            { type: 'text', text: 'i' },
+          ],
+          name: 'Ann',
+        },
+      ],
+      max_completion_tokens: 9,
+      temperature: 0,
+      stop: 'END',
+      seed: 3,
+      n: 1,
+      presence_penalty: 0,
+      tools: [],
+      logit_bias: null,
+      user: 'u',
+    });
+    assert.equal(answer.status, 200, answer.text);
+    const { id, created, ...rest } = answer.json;
+    assert.match(id, /^chatcmpl-/);
+    assert.ok(Math.abs(created - Date.now() / 1000) < 60);
+    assert.deepEqual(rest, {
+      object: 'chat.completion',
+      model: 'tiny',
+      choices: [
+        {
+          index: 0,
+          message: { role: 'assistant', content: 'Hello ½', refusal: null },
+          logprobs: null,
+          finish_reason: 'stop',
+        },
+      ],
+      usage: { prompt_tokens: 5, completion_tokens: 2, total_tokens: 7 },
+    });
+    assert.deepEqual(worker.requests, [
+      {
+        base_model: 'tiny',
+        adapter: null,
+        messages: [
+          { role: 'system', content: 'Be kind.' },
+          { role: 'user', content: 'Hi' },
+        ],
+        max_tokens: 9,
+        temperature: 0,
+        top_p: 1,
+        stop: ['END'],
+        seed: 3,
+      },
+    ]);
+  });
+
+  test('streamed, as chunks that end in [DONE]', async () => {
+    await start(hello);
+    const answer = await chat({ stream: true, stream_options: { include_usage: true } });
+    assert.equal(answer.headers.get('content-type'), 'text/event-stream');
+    const events = eventsOf(answer.text);
+    assert.equal(events.pop(), '[DONE]');
+    const usage = events.pop();
+    assert.deepEqual([usage.choices, usage.usage.total_tokens], [[], 7]);
+    assert.deepEqual(
+      events.map((chunk) => [chunk.object, chunk.choices[0].delta, chunk.choices[0].finish_reason]),
+      [
+        ['chat.completion.chunk', { role: 'assistant', content: '', refusal: null }, null],
+        ['chat.completion.chunk', { content: 'Hel' }, null],
+        ['chat.completion.chunk', { content: 'lo ½' }, null],
+        ['chat.completion.chunk', {}, 'stop'],
+      ],
+    );
+    assert.equal(new Set(events.map((chunk) => chunk.id)).size, 1);
+    assert.ok(events.every((chunk) => chunk.usage === null));
+    assert.ok(eventsOf((await chat({ stream: true })).text).every((chunk) => !('usage' in Object(chunk))));
+  });
+
+  test('tokens are sent as they come, even cut inside a character', async () => {
+    let finish = () => {};
+    await start(async (_body, response) => {
+      response.writeHead(200);
+      const line = Buffer.from(`${JSON.stringify(token('½'))}\n`);
+      response.write(line.subarray(0, line.indexOf(0xc2) + 1));
+      await sleep(20);
+      response.write(line.subarray(line.indexOf(0xc2) + 1));
+      await new Promise<void>((resolve) => {
+        finish = resolve;
+      });
+      response.end(`${JSON.stringify(done('length'))}\n`);
+    });
+    const response = await fetch(`${bench.url}/v1/chat/completions`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${bench.acme.key}`, 'content-type': 'application/json' },
+      body: JSON.stringify({ model: 'tiny', messages, stream: true }),
+    });
+    let text = '';
+    const reader = response.body!.pipeThrough(new TextDecoderStream()).getReader();
+    while (!text.includes('½')) text += (await reader.read()).value;
+    assert.ok(!text.includes('[DONE]'));
+    finish();
+    for (let part = await reader.read(); !part.done; part = await reader.read()) text += part.value;
+    assert.match(text, /"finish_reason":"length".*\[DONE\]\n\n$/s);
+  });
+
+  test('a fine-tuned model is asked for with its adapter, by its team alone', async () => {
+    const { version } = await publishAdapter(bench, bench.acme, 'poet');
+    const worker = await start(hello);
+    const answer = await chat({ model: version.modelName });
+    assert.equal(answer.json.model, version.modelName);
+    assert.deepEqual(
+      [worker.requests[0].base_model, worker.requests[0].adapter],
+      ['tiny', { version_id: version.id, digest: version.digest }],
+    );
+    const body = { model: version.modelName, messages };
+    assertError(
+      await bench.other.send('POST', '/v1/chat/completions', body),
+      404,
+      'model_not_found',
+      'model',
+    );
+    assertError(await chat({ model: 'none' }), 404, 'model_not_found', 'model');
+    assert.equal(worker.requests.length, 1);
+  });
+
+  test('what Graft cannot do is refused, named, and never ignored', async () => {
+    const worker = await start(hello);
+    assertError(await chat({ n: 2 }), 400, 'unsupported_parameter', 'n');
+    assertError(await chat({ tools: [{ type: 'function' }] }), 400, 'unsupported_parameter', 'tools');
+    assertError(await chat({ logprobs: true }), 400, 'unsupported_parameter', 'logprobs');
+    assertError(await chat({ response_format: { type: 'json_object' } }), 400, 'unsupported_parameter');
+    assertError(await chat({ top_k: 5 }), 400, 'unknown_parameter', 'top_k');
+    assertError(await chat({ messages: [] }), 400, 'invalid_value', 'messages');
+    assertError(
+      await chat({ messages: [{ role: 'robot', content: 'x' }] }),
+      400,
+      'invalid_value',
+      'messages[0].role',
+    );
+    const image = [{ role: 'user', content: [{ type: 'image_url', image_url: { url: 'x' } }] }];
+    const refused = await chat({ messages: image });
+    assert.match(assertError(refused, 400, refused.json.error.code), /content\[0\]\.type': must be "text"/);
+    assertError(await chat({ temperature: 3 }), 400, 'invalid_value', 'temperature');
+    assertError(await chat({ temperature: '0' }), 400, 'invalid_value', 'temperature');
+    assertError(await chat({ max_tokens: 0 }), 400, 'invalid_value', 'max_tokens');
+    assertError(await chat({ stop: ['a', 'b', 'c', 'd', 'e'] }), 400, 'invalid_value', 'stop');
+    assertError(await complete({ prompt: ['a', 'b'] }), 400, 'invalid_value', 'prompt');
+    assertError(await complete({ echo: true }), 400, 'unsupported_parameter', 'echo');
+    assert.equal(worker.requests.length, 0);
+  });
+});
+
+describe('completions', () => {
+  test('the whole answer and the stream', async () => {
+    const worker = await start(hello);
+    const { id, created, ...rest } = (await complete()).json;
+    assert.match(id, /^cmpl-/);
+    assert.equal(typeof created, 'number');
+    assert.deepEqual(rest, {
+      object: 'text_completion',
+      model: 'tiny',
+      choices: [{ index: 0, text: 'Hello ½', logprobs: null, finish_reason: 'stop' }],
+      usage: { prompt_tokens: 5, completion_tokens: 2, total_tokens: 7 },
+    });
+    assert.equal(worker.requests[0].prompt, 'Once');
+    assert.equal(worker.requests[0].max_tokens, 16);
+    const events = eventsOf((await complete({ stream: true, prompt: ['Once'] })).text);
+    assert.equal(events.pop(), '[DONE]');
+    assert.deepEqual(
+      events.map((chunk) => [chunk.object, chunk.choices[0].text, chunk.choices[0].finish_reason]),
+      [
+        ['text_completion', 'Hel', null],
+        ['text_completion', 'lo ½', null],
+        ['text_completion', '', 'stop'],
+      ],
+    );
+  });
+});
+
+describe('workers that do not answer', () => {
+  test('none: 503 with Retry-After, also for a stream', async () => {
+    for (const stream of [false, true]) {
+      const answer = await chat({ stream });
+      assertError(answer, 503, 'no_worker_available');
+      assert.match(answer.headers.get('retry-after')!, /^\d+$/);
+    }
+  });
+
+  test('one that comes within the wait is used', async () => {
+    const [answer] = await Promise.all([chat(), sleep(100).then(() => start(hello))]);
+    assert.equal(answer.status, 200, answer.text);
+  });
+
+  test('busy and unreachable ones are passed over', async () => {
+    const busy = await start((_body, response) => {
+      response.writeHead(503, { 'retry-after': '2' }).end('{}');
+    });
+    await registerWorker(bench.services, {
+      ...{ id: 'worker-gone', address: 'http://127.0.0.1:9', hostname: 'x', pid: 1, slots: 0 },
+    });
+    const free = await start(hello);
+    try {
+      for (let i = 0; i < 5; i++) assert.equal((await chat()).status, 200);
+    } finally {
+      await removeWorker(bench.services, 'worker-gone');
+    }
+    assert.equal(free.requests.length, 5);
+    await free.close();
+    workers = [busy];
+    assertError(await chat(), 503, 'no_worker_available');
+  });
+
+  test("a worker's report of a user's fault is the answer", async () => {
+    const fault = {
+      type: 'error',
+      status: 400,
+      code: 'context_length_exceeded',
+      message: 'Too long.',
+      param: 'messages',
+    };
+    await start(says(fault));
+    for (const stream of [false, true]) {
+      assert.equal(
+        assertError(await chat({ stream }), 400, 'context_length_exceeded', 'messages'),
+        'Too long.',
+      );
+    }
+  });
+
+  test("a worker's own fault is 502 without its words; a lost server is passed over", async () => {
+    const secret = { type: 'error', status: 500, code: 'boom', message: '/secret/path', param: null };
+    const worker = await start(says(secret));
+    const answer = await chat();
+    assertError(answer, 502, 'worker_failed');
+    assert.ok(!answer.text.includes('secret'));
+    worker.answer = says({ type: 'error', status: 503, code: 'server_lost', message: 'x', param: null });
+    assertError(await chat(), 503, 'no_worker_available');
+    worker.answer = (_body, response) => {
+      response.writeHead(500).end('oops');
+    };
+    assertError(await chat(), 502, 'worker_failed');
+    worker.answer = says(token('Hel'));
+    assertError(await chat(), 502, 'worker_failed');
+    worker.answer = (_body, response) => {
+      response.writeHead(200).end('not json\n');
+    };
+    assertError(await chat(), 502, 'worker_failed');
+  });
+
+  test('one that breaks off in a stream ends it with an error and no [DONE]', async () => {
+    await start((_body, response) => {
+      response.writeHead(200);
+      response.write(`${JSON.stringify(token('Hel'))}\n`);
+      setTimeout(() => response.destroy(), 50);
+    });
+    const events = eventsOf((await chat({ stream: true })).text);
+    assert.equal(events.at(-1).error.code, 'worker_failed');
+    assert.deepEqual(Object.keys(events.at(-1).error).sort(), ['code', 'message', 'param', 'type']);
+    assert.ok(!events.includes('[DONE]'));
+  });
+
+  test('a client that hangs up makes the worker stop, before and in the answer', async () => {
+    for (const stream of [false, true]) {
+      const hangUp = new AbortController();
+      const stopped = new Promise<void>((resolve) => {
+        void start((_body, response) => {
+          response.writeHead(200);
+          response.write(`${JSON.stringify(token('Hel'))}\n`);
+          response.on('close', () => resolve());
+          setTimeout(() => hangUp.abort(), 50);
+        });
+      });
+      await sleep(50);
+      const request = fetch(`${bench.url}/v1/chat/completions`, {
+        method: 'POST',
+        headers: { authorization: `Bearer ${bench.acme.key}`, 'content-type': 'application/json' },
+        body: JSON.stringify({ model: 'tiny', messages, stream }),
+        signal: hangUp.signal,
+      });
+      await request.then((response) => response.text()).catch(() => {});
+      await stopped;
+      await workers.pop()!.close();
+    }
+  });
+});

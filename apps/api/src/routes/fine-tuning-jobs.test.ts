@@ -1,0 +1,405 @@
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import {
+  claimValidation,
+  getJob,
+  leaseOf,
+  recordCheckpoint,
+  recordMetrics,
+  recordProgress,
+} from '@graft/service';
+import { assertError } from '../testing/assert-error.ts';
+import { type ApiBench, chatLine, openApiBench } from '../testing/open-api-bench.ts';
+import { runJob } from '../testing/run-job.ts';
+
+let bench: ApiBench;
+let file: string;
+before(async () => {
+  bench = await openApiBench();
+  file = await bench.acme.upload(`${chatLine}\n`.repeat(3));
+});
+after(async () => await bench?.close());
+
+const path = '/v1/fine_tuning/jobs';
+
+async function create(more: object = {}, headers: Record<string, string> = {}) {
+  return await bench.acme.send('POST', path, { model: 'tiny', training_file: file, ...more }, headers);
+}
+
+async function jobCount(): Promise<number> {
+  const { rows } = await bench.services.sql.query<{ n: number }>('SELECT count(*)::int AS n FROM jobs');
+  return rows[0]!.n;
+}
+
+async function refuses(body: object, code: string, param?: string | null): Promise<string> {
+  const before = await jobCount();
+  const message = assertError(await create(body), 400, code, param);
+  assert.equal(await jobCount(), before);
+  return message;
+}
+
+describe('creating jobs', () => {
+  test('the whole object, from validating_files to queued', async () => {
+    const answer = await create({
+      suffix: 'my-model',
+      seed: 7,
+      metadata: { run: 'a', 'key with "quotes"': 'b' },
+      method: { type: 'supervised', supervised: { hyperparameters: { n_epochs: 2, batch_size: 'auto' } } },
+      integrations: null,
+      peft: { peft_type: 'LORA', r: 4, lora_alpha: 8, target_modules: ['q_proj', 'v_proj'] },
+      training: { max_seq_length: 32, lr_scheduler_type: 'linear' },
+    });
+    assert.equal(answer.status, 200, answer.text);
+    const job = answer.json;
+    assert.match(job.id, /^ftjob-/);
+    assert.equal(job.object, 'fine_tuning.job');
+    assert.equal(job.status, 'validating_files');
+    assert.equal(job.organization_id, bench.acme.teamId);
+    assert.deepEqual([job.model, job.training_file, job.validation_file, job.seed], ['tiny', file, null, 7]);
+    const nulls = [
+      'fine_tuned_model',
+      'finished_at',
+      'trained_tokens',
+      'error',
+      'progress',
+      'estimated_finish',
+    ];
+    for (const name of nulls) assert.equal(job[name], null, name);
+    assert.deepEqual([job.result_files, job.integrations], [[], []]);
+    assert.deepEqual(job.metadata, { run: 'a', 'key with "quotes"': 'b' });
+    assert.equal(job.peft.r, 4);
+    assert.equal(job.peft.lora_dropout, 0);
+
+    await bench.untilState(job.id, 'queued');
+    const queued = (await bench.acme.send('GET', `${path}/${job.id}`)).json;
+    assert.equal(queued.status, 'queued');
+    assert.ok(queued.queue_position >= 1);
+    assert.deepEqual(queued.hyperparameters, { n_epochs: 2, batch_size: 3, learning_rate_multiplier: 1 });
+    assert.deepEqual(queued.method, {
+      type: 'supervised',
+      supervised: { hyperparameters: queued.hyperparameters },
+    });
+    assert.equal(queued.training.max_seq_length, 32);
+    assert.equal(queued.training.lr_scheduler_type, 'linear');
+    assert.equal(queued.training.seed, 7);
+    assert.equal(queued.training.learning_rate, 2e-4);
+  });
+
+  test('the least: model and file', async () => {
+    const answer = await create();
+    assert.equal(answer.status, 200, answer.text);
+    assert.deepEqual(
+      [answer.json.peft.peft_type, answer.json.peft.r, answer.json.peft.target_modules],
+      ['LORA', 8, 'all-linear'],
+    );
+    assert.equal(typeof answer.json.seed, 'number');
+    await bench.untilState(answer.json.id, 'queued');
+    const job = (await getJob(bench.services, bench.acme.teamId, answer.json.id))!;
+    assert.equal(job.resolvedTraining?.seed, answer.json.seed);
+    assert.equal(job.resolvedTraining?.max_seq_length, 64);
+  });
+
+  test('the deprecated hyperparameters of old clients', async () => {
+    const answer = await create({ hyperparameters: { n_epochs: 1, learning_rate_multiplier: 2 } });
+    assert.equal(answer.status, 200, answer.text);
+    await bench.untilState(answer.json.id, 'queued');
+    const { json } = await bench.acme.send('GET', `${path}/${answer.json.id}`);
+    assert.deepEqual(json.hyperparameters, { n_epochs: 1, batch_size: 3, learning_rate_multiplier: 2 });
+    assert.equal(json.training.learning_rate, 4e-4);
+    const method = { type: 'supervised', supervised: { hyperparameters: { n_epochs: 2 } } };
+    await refuses({ method, hyperparameters: { n_epochs: 1 } }, 'invalid_value', 'hyperparameters');
+  });
+
+  test('refused before anything is written', async () => {
+    assert.match(await refuses({ model: 'gpt-5' }, 'model_not_found', 'model'), /tiny/);
+    await refuses({ model: 'ft:tiny:acme:x:y' }, 'model_not_found', 'model');
+    await refuses({ model: '../../etc' }, 'model_not_found', 'model');
+    await refuses({ training_file: 'file-none' }, 'file_not_found', 'training_file');
+    await refuses({ validation_file: 'file-none' }, 'file_not_found', 'validation_file');
+    await refuses({ method: { type: 'dpo', dpo: {} } }, 'unsupported_method', 'method.type');
+    await refuses({ integrations: [{ type: 'wandb' }] }, 'unsupported_integration', 'integrations');
+    await refuses({ suffix: '' }, 'invalid_value', 'suffix');
+    await refuses({ suffix: 'x'.repeat(65) }, 'invalid_value', 'suffix');
+    await refuses({ suffix: 'a:b' }, 'invalid_value', 'suffix');
+    await refuses({ seed: -1 }, 'invalid_value', 'seed');
+    await refuses({ seed: 2_147_483_648 }, 'invalid_value', 'seed');
+    await refuses({ seed: '7' }, 'invalid_value', 'seed');
+    await refuses({ metadata: { k: 'v'.repeat(513) } }, 'invalid_value', 'metadata.k');
+    await refuses({ metadata: { ['k'.repeat(65)]: 'v' } }, 'invalid_value');
+    const seventeen = Object.fromEntries(Array.from({ length: 17 }, (_, i) => [`k${i}`, 'v']));
+    await refuses({ metadata: seventeen }, 'invalid_value', 'metadata');
+    await refuses({ training: { seed: 1 }, seed: 2 }, 'invalid_training_option', 'training.seed');
+  });
+
+  test('hyperparameters out of range', async () => {
+    const method = (hyperparameters: object) => ({
+      method: { type: 'supervised', supervised: { hyperparameters } },
+    });
+    const at = 'method.supervised.hyperparameters';
+    const message = await refuses(method({ n_epochs: 0 }), 'invalid_value', `${at}.n_epochs`);
+    assert.match(message, /must be >= 1/);
+    const wrong = await refuses(method({ n_epochs: 'many' }), 'invalid_value', `${at}.n_epochs`);
+    assert.match(wrong, /must be "auto" or integer/);
+    await refuses(method({ batch_size: 257 }), 'invalid_value', `${at}.batch_size`);
+    await refuses(method({ learning_rate_multiplier: 0 }), 'invalid_value', `${at}.learning_rate_multiplier`);
+    await refuses(method({ beta: 1 }), 'unknown_parameter', `${at}.beta`);
+    await refuses(method({ learning_rate_multiplier: 1e6 }), 'invalid_hyperparameter');
+  });
+
+  test('unknown keys are named, all of them', async () => {
+    const message = await refuses({ epochs: 3, peftt: {} }, 'unknown_parameter', 'epochs');
+    assert.match(message, /'epochs'.*'peftt'/);
+    await refuses({ training: { learning_rat: 1 } }, 'unknown_training_option', 'training.learning_rat');
+    const both = await refuses(
+      { peft: { peft_type: 'LORA', rank: 8, use_dora: true }, training: { epochs: 1 } },
+      'unknown_peft_option',
+      'peft.rank',
+    );
+    assert.match(both, /peft\.rank.*peft\.use_dora.*training\.epochs/);
+    assertError(await bench.acme.send('POST', path, {}), 400, 'missing_required_parameter', 'model');
+    assertError(await bench.acme.send('POST', path), 400, 'invalid_value', null);
+  });
+
+  test('PEFT options that are unknown, unimplemented or do not fit the model', async () => {
+    const peft = (options: object) => ({ peft: { peft_type: 'LORA', ...options } });
+    await refuses(peft({ use_dora: true }), 'unimplemented_peft_option', 'peft.use_dora');
+    await refuses({ peft: { peft_type: 'IA3' } }, 'unimplemented_peft_type', 'peft.peft_type');
+    await refuses({ peft: { peft_type: 'LORAX' } }, 'unknown_peft_type', 'peft.peft_type');
+    await refuses({ peft: {} }, 'invalid_peft_config', 'peft.peft_type');
+    await refuses(peft({ r: 0 }), 'invalid_peft_config', 'peft.r');
+    const nearest = await refuses(
+      peft({ target_modules: ['q_porj'] }),
+      'target_modules_not_found',
+      'peft.target_modules',
+    );
+    assert.match(nearest, /q_proj/);
+    await refuses(peft({ target_modules: 'layers.9.*' }), 'target_modules_not_found');
+    await refuses(peft({ target_modules: '(' }), 'invalid_peft_config');
+    await refuses(
+      peft({ target_modules: ['embed_tokens'] }),
+      'unimplemented_peft_option',
+      'peft.target_modules',
+    );
+    const large = await refuses(peft({ r: 17, target_modules: ['k_proj'] }), 'rank_too_large', 'peft.r');
+    assert.match(large, /k_proj.*16 × 32/);
+    await refuses(
+      peft({ target_modules: ['q_proj'], rank_pattern: { 'layers.1.self_attn.q_proj': 33 } }),
+      'rank_too_large',
+      'peft.rank_pattern',
+    );
+    await refuses(
+      peft({ modules_to_save: ['classifier'] }),
+      'target_modules_not_found',
+      'peft.modules_to_save',
+    );
+    await refuses({ training: { max_seq_length: 65 } }, 'invalid_training_option', 'training.max_seq_length');
+  });
+
+  test('a file of another team is as unknown as none', async () => {
+    const foreign = await bench.other.upload(chatLine);
+    const known = await create({ training_file: foreign });
+    const unknown = await create({ training_file: `file-${'x'.repeat(24)}` });
+    assertError(known, 400, 'file_not_found', 'training_file');
+    assert.equal(known.text.replace(foreign, '?'), unknown.text.replace(`file-${'x'.repeat(24)}`, '?'));
+    assertError(await create({ validation_file: foreign }), 400, 'file_not_found', 'validation_file');
+  });
+
+  test('retried creates make one job', async () => {
+    const body = { metadata: { unique: 'retry' } };
+    const first = await create(body);
+    const retried = await create(body, { 'x-stainless-retry-count': '1' });
+    assert.equal(retried.json.id, first.json.id);
+    assert.equal(retried.headers.get('idempotent-replayed'), 'true');
+    // Without the header the same request means a second job, and another body is another request.
+    assert.notEqual((await create(body)).json.id, first.json.id);
+    const other = await create({ metadata: { unique: 'other' } }, { 'x-stainless-retry-count': '1' });
+    assert.notEqual(other.json.id, first.json.id);
+  });
+
+  test('Idempotency-Key', async () => {
+    const headers = { 'idempotency-key': 'abc' };
+    const both = await Promise.all([create({ seed: 1 }, headers), create({ seed: 1 }, headers)]);
+    assert.equal(both[0].json.id, both[1].json.id);
+    assert.equal((await create({ seed: 1 }, headers)).json.id, both[0].json.id);
+    assertError(await create({ seed: 2 }, headers), 422, 'idempotency_key_reused');
+    const foreign = await bench.other.upload(chatLine);
+    const body = { model: 'tiny', training_file: foreign };
+    const other = await bench.other.send('POST', path, body, headers);
+    assert.equal(other.status, 200, other.text);
+    assertError(await create({}, { 'idempotency-key': 'x'.repeat(256) }), 400, 'invalid_value');
+  });
+
+  test('examples that are too long fail the job with every line', async () => {
+    const long = (text: string) => JSON.stringify({ prompt: 'p', completion: text });
+    const lines = [long('fine'), long('x'.repeat(80)), long('fine'), long('y'.repeat(90))].join('\n');
+    const training_file = await bench.acme.upload(lines);
+    const answer = await create({ training_file });
+    assert.equal(answer.json.status, 'validating_files');
+    await bench.untilState(answer.json.id, 'failed');
+    const job = (await bench.acme.send('GET', `${path}/${answer.json.id}`)).json;
+    assert.equal(job.status, 'failed');
+    assert.equal(typeof job.finished_at, 'number');
+    const { error } = job;
+    assert.deepEqual(
+      [error.code, error.param, error.fault],
+      ['invalid_training_file', 'training_file', 'user'],
+    );
+    assert.match(error.message, /line 2 has \d+ tokens.*line 4 has \d+ tokens/);
+    assert.doesNotMatch(error.message, /line [13] /);
+
+    const validation = await create({ validation_file: training_file });
+    await bench.untilState(validation.json.id, 'failed');
+    const failed = (await bench.acme.send('GET', `${path}/${validation.json.id}`)).json;
+    assert.deepEqual([failed.error.code, failed.error.param], ['invalid_validation_file', 'validation_file']);
+  });
+
+  test('a job whose validating process died is picked up', async () => {
+    const { json } = await create({ metadata: { unique: 'orphan' } });
+    await bench.untilState(json.id, 'queued');
+    // As the process that died left it: claimed, its lease run out.
+    await bench.services.sql.query(
+      "UPDATE jobs SET state = 'validating', resolved_training = NULL, lease_until = now() - interval '1 s' WHERE id = $1",
+      [json.id],
+    );
+    await bench.untilState(json.id, 'queued');
+    assert.equal(await claimValidation(bench.services), null);
+  });
+});
+
+describe('reading and steering jobs', () => {
+  test('lists newest first, by page and by metadata', async () => {
+    const team = bench.other;
+    const training_file = await team.upload(chatLine);
+    const made: string[] = [];
+    for (const run of ['a', 'b', 'a']) {
+      const body = { model: 'tiny', training_file, metadata: { run, all: 'x' } };
+      made.unshift((await team.send('POST', path, body)).json.id);
+    }
+    const ids = (list: { data: { id: string }[] }) => list.data.map((job) => job.id);
+    const list = async (query: string) => (await team.send('GET', `${path}?${query}`)).json;
+    const mine = ids(await list('metadata[all]=x'));
+    assert.deepEqual(mine, made);
+    const first = await list('limit=2&metadata[all]=x');
+    assert.deepEqual([ids(first), first.has_more], [made.slice(0, 2), true]);
+    const rest = await list(`limit=2&metadata[all]=x&after=${first.last_id}`);
+    assert.deepEqual([ids(rest), rest.has_more], [made.slice(2), false]);
+    assert.deepEqual(ids(await list('metadata%5Brun%5D=a&metadata[all]=x')), [made[0], made[2]]);
+    assert.deepEqual(ids(await list('metadata[run]=none')), []);
+    assertError(await team.send('GET', `${path}?metadata=x`), 400, 'invalid_value', 'metadata');
+    assertError(await team.send('GET', `${path}?after=ftjob-none`), 400, 'invalid_cursor', 'after');
+  });
+
+  test("another team's job is as unknown as none", async () => {
+    const { json: job } = await create();
+    const unknown = `ftjob-${'x'.repeat(24)}`;
+    const paths = [
+      ...['', '/events', '/events?stream=true', '/checkpoints', '/metrics'].map(
+        (tail) => ['GET', tail] as const,
+      ),
+      ...['/cancel', '/pause', '/resume'].map((tail) => ['POST', tail] as const),
+    ];
+    for (const [method, tail] of paths) {
+      const foreign = await bench.other.send(method, `${path}/${job.id}${tail}`);
+      const none = await bench.other.send(method, `${path}/${unknown}${tail}`);
+      assertError(foreign, 404, 'job_not_found');
+      assert.equal(foreign.text.replace(job.id, '?'), none.text.replace(unknown, '?'), tail);
+    }
+    assert.equal((await bench.acme.send('GET', `${path}/${job.id}`)).status, 200);
+  });
+
+  test('cancel, pause, resume; a state that does not allow it is 400', async () => {
+    const { json } = await create();
+    await bench.untilState(json.id, 'queued');
+    const post = async (verb: string) => await bench.acme.send('POST', `${path}/${json.id}/${verb}`);
+    assertError(await post('resume'), 400, 'invalid_job_state');
+    assert.equal((await post('pause')).json.status, 'paused');
+    assertError(await post('pause'), 400, 'invalid_job_state');
+    assert.equal((await post('resume')).json.status, 'queued');
+    const cancelled = await post('cancel');
+    assert.deepEqual([cancelled.status, cancelled.json.status], [200, 'cancelled']);
+    for (const verb of ['cancel', 'pause', 'resume']) assertError(await post(verb), 400, 'invalid_job_state');
+  });
+
+  test('an empty body with a JSON content type is no body', async () => {
+    const { json } = await create();
+    const answer = await bench.acme.send('POST', `${path}/${json.id}/cancel`, undefined, {
+      'content-type': 'application/json',
+    });
+    assert.equal(answer.json.status, 'cancelled');
+  });
+
+  test('progress, checkpoints and metrics of a running job', async () => {
+    const { json } = await create({ suffix: 'Q-1' });
+    const job = await runJob(bench, json.id);
+    const lease = leaseOf(job);
+    await recordProgress(bench.services, lease, {
+      ...{ step: 2, totalSteps: 10, epoch: 0.4, tokens: 64, tokensPerSecond: 12.5, secondsRemaining: 90 },
+    });
+    const metric = {
+      epoch: 0.2,
+      tokenAccuracy: 0.5,
+      learningRate: 1e-4,
+      gradNorm: 1,
+      tokens: 32,
+      tokensPerSecond: 12,
+    };
+    await recordMetrics(bench.services, lease, [
+      { kind: 'train', step: 1, loss: 2.5, ...metric },
+      { kind: 'train', step: 2, loss: 2.25, ...metric },
+      { kind: 'evaluation', step: 2, loss: 2.75, ...metric, learningRate: null, gradNorm: null },
+    ]);
+    for (const step of [1, 2, 3]) {
+      await recordCheckpoint(bench.services, lease, {
+        ...{ step, path: `checkpoints/${job.id}/${step}`, bytes: 10 },
+        metrics: { trainLoss: 2.5, trainTokenAccuracy: 0.5, validationLoss: step === 3 ? 2 : null },
+      });
+    }
+
+    const running = (await bench.acme.send('GET', `${path}/${job.id}`)).json;
+    assert.equal(running.status, 'running');
+    assert.equal(running.queue_position, null);
+    assert.deepEqual(running.progress, {
+      ...{ step: 2, total_steps: 10, epoch: 0.4, tokens: 64, tokens_per_second: 12.5, seconds_remaining: 90 },
+    });
+    assert.ok(Math.abs(running.estimated_finish - (Date.now() / 1000 + 90)) < 10);
+
+    const metrics = (await bench.acme.send('GET', `${path}/${job.id}/metrics`)).json;
+    assert.equal(metrics.object, 'list');
+    assert.deepEqual(
+      metrics.data.map((each: { kind: string; step: number; loss: number }) => [
+        each.kind,
+        each.step,
+        each.loss,
+      ]),
+      [
+        ['train', 1, 2.5],
+        ['evaluation', 2, 2.75],
+        ['train', 2, 2.25],
+      ],
+    );
+    const rest = (await bench.acme.send('GET', `${path}/${job.id}/metrics?after_step=1`)).json;
+    assert.equal(rest.data.length, 2);
+
+    const list = async (query: string) =>
+      (await bench.acme.send('GET', `${path}/${job.id}/checkpoints?${query}`)).json;
+    const checkpoints = await list('');
+    assert.deepEqual(
+      checkpoints.data.map((each: { step_number: number }) => each.step_number),
+      [3, 2, 1],
+    );
+    const [newest] = checkpoints.data;
+    assert.match(newest.id, /^ftckpt_/);
+    assert.equal(newest.fine_tuned_model_checkpoint, `ft:tiny:acme:Q-1:${job.id.slice(-8)}:ckpt-step-3`);
+    assert.deepEqual(newest.metrics, {
+      ...{ step: 3, train_loss: 2.5, train_mean_token_accuracy: 0.5, valid_loss: 2, full_valid_loss: 2 },
+    });
+    const first = await list('limit=2');
+    assert.equal(first.has_more, true);
+    assert.equal((await list(`limit=2&after=${first.last_id}`)).data[0].step_number, 1);
+
+    const post = async (verb: string) => (await bench.acme.send('POST', `${path}/${job.id}/${verb}`)).json;
+    // A running job is asked; its worker obeys.
+    assert.equal((await post('pause')).status, 'running');
+    assert.equal((await post('cancel')).status, 'running');
+  });
+});

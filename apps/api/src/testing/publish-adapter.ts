@@ -1,0 +1,32 @@
+import { randomBytes } from 'node:crypto';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type AdapterVersion, leaseOf, publishAdapterVersion } from '@graft/service';
+import { type ApiBench, type Caller, chatLine } from './open-api-bench.ts';
+import { runJob } from './run-job.ts';
+
+/** A job of `team` taken to success, with an adapter of two files. The weights are random bytes: nobody loads them. */
+export async function publishAdapter(
+  bench: ApiBench,
+  team: Caller,
+  suffix: string,
+): Promise<{ version: AdapterVersion; files: Record<string, Buffer> }> {
+  const training_file = await team.upload(chatLine);
+  const created = await team.send('POST', '/v1/fine_tuning/jobs', { model: 'tiny', training_file, suffix });
+  const job = await runJob(bench, created.json.id);
+  const folder = await bench.services.artifacts.stage(job.id, job.leaseEpoch);
+  const files = {
+    'adapter_config.json': Buffer.from('{"peft_type": "LORA"}'),
+    'adapter_model.safetensors': randomBytes(150_000),
+  };
+  for (const [name, content] of Object.entries(files)) await writeFile(join(folder, name), content);
+  const stored = await bench.services.artifacts.publish(folder);
+  const published = await publishAdapterVersion(bench.services, leaseOf(job), {
+    ...stored,
+    lineage: { seed: 1 },
+    metrics: null,
+    trainedTokens: 123,
+  });
+  if (!published) throw new Error('not published');
+  return { version: published.version, files };
+}

@@ -1,0 +1,16 @@
+import { claimJob, dispatchJobs, type Job, registerWorker } from '@graft/service';
+import type { ApiBench } from './open-api-bench.ts';
+
+const workerId = 'worker-test';
+
+/** Does to a queued job what dispatcher and worker do until it runs. Other queued jobs are dispatched, too. */
+export async function runJob({ services, untilState }: ApiBench, id: string): Promise<Job> {
+  await untilState(id, 'queued');
+  // Room for every job of the tests.
+  await registerWorker(services, { id: workerId, address: null, hostname: 'test', pid: 1, slots: 1000 });
+  await services.sql.query('UPDATE teams SET running_limit = 1000');
+  const lease = (await dispatchJobs(services)).find((each) => each.id === id);
+  const job = lease && (await claimJob(services, lease, { workerId, leaseSeconds: 600 }));
+  if (!job) throw new Error(`${id} was not dispatched`);
+  return job;
+}
