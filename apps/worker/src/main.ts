@@ -16,7 +16,7 @@ process.send?.({ type: 'ready', address: worker.address });
 const patienceMilliseconds = 2000;
 let stoppingSince: number | null = null;
 
-async function stop(signal: NodeJS.Signals): Promise<void> {
+async function stop(signal: NodeJS.Signals | 'disconnect'): Promise<void> {
   if (stoppingSince !== null) {
     // Leases then run out, and other workers take over.
     if (performance.now() - stoppingSince > patienceMilliseconds) process.exit(1);
@@ -28,5 +28,7 @@ async function stop(signal: NodeJS.Signals): Promise<void> {
   await services.close();
   process.exit(0);
 }
+// The supervisor was killed: without it nobody would stop this process any more.
+process.on('disconnect', () => void stop('disconnect'));
 process.on('SIGTERM', (signal) => void stop(signal));
 process.on('SIGINT', (signal) => void stop(signal));

@@ -147,6 +147,12 @@ describe('worker', { timeout: 600_000 }, () => {
     await assertWhole(job);
   });
 
+  it('stops in order when its supervisor is gone', async () => {
+    const worker = await startWorker();
+    worker.disconnect();
+    assert.equal(await worker.exited, 0);
+  });
+
   it('cancels a job in training within two seconds and leaves no staging files', async () => {
     await startWorker();
     const job = await queueLongJob();

@@ -10,6 +10,8 @@ export interface ForkedWorker {
   /** Pid of its trainer; null while there is none. */
   trainerPid(): number | null;
   kill(signal: NodeJS.Signals): void;
+  /** What it sees when its supervisor dies. */
+  disconnect(): void;
   /** Exit code, or the signal that ended it. */
   readonly exited: Promise<number | NodeJS.Signals>;
 }
@@ -54,6 +56,7 @@ export async function forkWorker(services: Services, env: NodeJS.ProcessEnv = {}
       }
     },
     kill: (signal) => void child.kill(signal),
+    disconnect: () => child.disconnect(),
     exited,
   };
 }
