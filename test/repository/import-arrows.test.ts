@@ -1,0 +1,65 @@
+/** The import arrows of docs/architecture.md are enforced: Biome refuses each of these imports, and allows the others. */
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { test } from 'node:test';
+import { scratchFolder } from '../golden/scratch-folder.ts';
+
+const root = join(import.meta.dirname, '..', '..');
+
+/** [file that imports, what it imports, whether it may] */
+const cases: [string, string, boolean][] = [
+  ['apps/api/src/probe.ts', '@graft/peft-core', false],
+  ['apps/api/src/probe.ts', '@graft/tf-graph', false],
+  ['apps/api/src/probe.ts', '@tensorflow/tfjs-core', false],
+  ['apps/api/src/probe.ts', '@graft/peft-core/config', true],
+  ['apps/api/src/probe.ts', '@graft/service', true],
+  ['apps/api/src/probe.ts', '@graft/worker', false],
+  ['apps/worker/src/probe.ts', '@graft/api', false],
+  ['apps/worker/src/probe.ts', '@graft/peft-core', true],
+  ['apps/worker/src/probe.ts', '../../cli/src/program.ts', false],
+  ['packages/service/src/probe.ts', '@graft/peft-core', false],
+  ['packages/service/src/probe.ts', '@graft/peft-core/models', true],
+  ['packages/client/src/probe.ts', '@graft/service', false],
+  ['packages/tf-graph/src/probe.ts', '@graft/peft-core', false],
+  ['packages/peft-core/src/nn/probe.ts', '../models/llama.ts', false],
+  ['packages/peft-core/src/models/probe.ts', '../nn/linear.ts', true],
+  ['packages/peft-core/src/models/probe.ts', '../tuners/registry.ts', false],
+  ['packages/peft-core/src/tuners/lora/probe.ts', '../../models/architecture.ts', true],
+  ['packages/peft-core/src/tuners/lora/probe.ts', '../ia3/layer.ts', false],
+  ['packages/peft-core/src/tuners/lora/probe.ts', '../../train/loop.ts', false],
+  ['packages/peft-core/src/peft-model.ts', './train/loop.ts', false],
+  ['packages/peft-core/src/text/probe.ts', '@graft/tf-graph', false],
+  ['packages/peft-core/src/formats/probe.ts', '../models/registry.ts', false],
+];
+
+// One import a file, all in a tree of their own with this repository's rules.
+const folder = scratchFolder('arrows');
+const { $schema: _schema, vcs: _vcs, ...rules } = JSON.parse(readFileSync(join(root, 'biome.json'), 'utf8'));
+writeFileSync(join(folder, 'biome.json'), JSON.stringify(rules));
+const probes = cases.map(([file, imported, allowed], i) => {
+  const path = file.replace('probe.ts', `probe-${i}.ts`);
+  mkdirSync(dirname(join(folder, path)), { recursive: true });
+  writeFileSync(join(folder, path), `import * as probe from '${imported}';\nconsole.log(probe);\n`);
+  return { path, imported, allowed };
+});
+const { stdout, stderr } = spawnSync(
+  process.execPath,
+  [
+    join(root, 'node_modules/@biomejs/biome/bin/biome'),
+    'lint',
+    '--only=style/noRestrictedImports',
+    '--max-diagnostics=none',
+    '--reporter=github',
+    '.',
+  ],
+  { cwd: folder, encoding: 'utf8' },
+);
+
+for (const { path, imported, allowed } of probes) {
+  test(`${path} ${allowed ? 'may' : 'may not'} import ${imported}`, () => {
+    const refused = stdout.includes(`/${path},line=`);
+    assert.equal(refused, !allowed, `${stdout}\n${stderr}`);
+  });
+}
