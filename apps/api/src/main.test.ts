@@ -5,9 +5,8 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { createApiKey, createTeam, loadServiceEnv, openServices } from '@graft/service';
+import { createApiKey, createLogger, createTeam, loadServiceEnv, openServices } from '@graft/service';
 import { createTestDatabase } from '@graft/service/testing';
-import { pino } from 'pino';
 import { chatLine, uploadForm } from './testing/open-api-bench.ts';
 import { writeTinyModel } from './testing/write-tiny-model.ts';
 
@@ -25,7 +24,7 @@ test('the process serves, validates a job, never loads TensorFlow, logs no secre
   const services = await openServices({
     role: 'admin',
     env: loadServiceEnv(env),
-    log: pino({ level: 'silent' }),
+    log: createLogger({ level: 'silent', name: 'test' }),
   });
   const child = fork(new URL('./main.ts', import.meta.url), {
     execArgv: ['--import', 'tsx'],

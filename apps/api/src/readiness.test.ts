@@ -4,9 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { createApiKey, createTeam, loadServiceEnv, openServices } from '@graft/service';
+import { createApiKey, createLogger, createTeam, loadServiceEnv, openServices } from '@graft/service';
 import { createTestDatabase } from '@graft/service/testing';
-import { pino } from 'pino';
 import { buildApp } from './app.ts';
 import { assertError } from './testing/assert-error.ts';
 import { openCuttableProxy } from './testing/cuttable-proxy.ts';
@@ -53,7 +52,7 @@ test('Postgres away: 503 with Retry-After on every route, and well again afterwa
   const services = await openServices({
     role: 'api',
     env: loadServiceEnv({ DATABASE_URL: proxy.url, GRAFT_DATA_DIR: dataDir }),
-    log: pino({ level: 'silent' }),
+    log: createLogger({ level: 'silent', name: 'test' }),
   });
   const app = await buildApp(services, { checkResponses: true, eventPollMs: 30, streamHeartbeatMs: 100 });
   try {

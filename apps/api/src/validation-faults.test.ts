@@ -1,0 +1,62 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { Ajv2020 } from 'ajv/dist/2020.js';
+import { Type } from 'typebox';
+import { describeFaults } from './validation-faults.ts';
+
+const schema = Type.Object(
+  {
+    model: Type.String({ minLength: 2 }),
+    epochs: Type.Optional(Type.Union([Type.Literal('auto'), Type.Integer({ minimum: 1 })])),
+    list: Type.Optional(Type.Array(Type.Object({ role: Type.Enum(['a', 'b']) }))),
+    deep: Type.Optional(
+      Type.Union([Type.Null(), Type.Object({ x: Type.Integer() }, { additionalProperties: false })]),
+    ),
+  },
+  { additionalProperties: false },
+);
+const validate = new Ajv2020({ allErrors: true, strictTypes: false }).compile(schema);
+
+function faultsOf(value: unknown) {
+  assert.equal(validate(value), false);
+  const { code, param, message } = describeFaults(validate.errors!, true);
+  return [code, param, message];
+}
+
+test('each kind of fault, with the path of its parameter', () => {
+  const expected: [unknown, string, string | null, RegExp][] = [
+    [{}, 'missing_required_parameter', 'model', /^Missing required parameter: 'model'\.$/],
+    [{ model: 'xx', modl: 1 }, 'unknown_parameter', 'modl', /^Unknown parameter: 'modl'\.$/],
+    [{ model: 'x' }, 'invalid_value', 'model', /must NOT have fewer than 2 characters/],
+    [
+      { model: 'xx', list: [{ role: 'a' }, { role: 'c' }] },
+      'invalid_value',
+      'list[1].role',
+      /one of "a", "b"/,
+    ],
+    [[], 'invalid_value', null, /^The body must be object\.$/],
+  ];
+  for (const [value, code, param, message] of expected) {
+    const found = faultsOf(value);
+    assert.deepEqual(found.slice(0, 2), [code, param]);
+    assert.match(String(found[2]), message);
+  }
+});
+
+test('of a union, the branch that fits the value speaks, or all of them', () => {
+  assert.match(String(faultsOf({ model: 'xx', epochs: 0 })[2]), /^Invalid 'epochs': must be >= 1\.$/);
+  assert.match(
+    String(faultsOf({ model: 'xx', epochs: 'x' })[2]),
+    /^Invalid 'epochs': must be "auto" or integer\.$/,
+  );
+  assert.deepEqual(faultsOf({ model: 'xx', deep: { x: 1, y: 2 } }).slice(0, 2), [
+    'unknown_parameter',
+    'deep.y',
+  ]);
+});
+
+test('all faults in one message, the first one leading', () => {
+  const [code, param, message] = faultsOf({ a: 1, b: 2 });
+  assert.deepEqual([code, param], ['missing_required_parameter', 'model']);
+  assert.match(String(message), /'model'.*'a'.*'b'/);
+});
