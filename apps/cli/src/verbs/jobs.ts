@@ -80,7 +80,12 @@ export function addJobsVerbs(program: Command): void {
       remote: true,
     }).action(async (id: string, options: Options) => {
       const job = await (await connect(options)).fineTuning.jobs[move](id);
-      createOutput(options).result(job, () => `${done} ${job.id}; it is ${job.status} now.`);
+      createOutput(options).result(job, () =>
+        // A running job does it at its next step.
+        job.status === 'running'
+          ? `Asked ${job.id} to ${move}; it is running until its next step.`
+          : `${done} ${job.id}; it is ${job.status} now.`,
+      );
     });
   }
 

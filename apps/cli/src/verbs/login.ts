@@ -2,6 +2,7 @@ import { createInterface } from 'node:readline/promises';
 import { Writable } from 'node:stream';
 import type { Command } from 'commander';
 import { type ConnectionOptions, DEFAULT_BASE_URL } from '../connect.ts';
+import { INTERRUPTED } from '../interrupts.ts';
 import { createOutput } from '../output.ts';
 import { deleteProfile, profilePath, readProfile, writeProfile } from '../profile.ts';
 import { UsageError } from '../usage-error.ts';
@@ -55,17 +56,17 @@ export function addLoginVerbs(program: Command): void {
 }
 
 async function ask(question: string, secret: boolean): Promise<string> {
-  process.stderr.write(question);
-  // readline echoes what is typed to its output: a secret's goes nowhere.
+  // readline echoes what is typed to its output: a secret's goes nowhere, and its question straight to the terminal.
   const nowhere = new Writable({ write: (_chunk, _encoding, done) => done() });
+  if (secret) process.stderr.write(question);
   const lines = createInterface({
     input: process.stdin,
     output: secret ? nowhere : process.stderr,
     terminal: true,
   });
+  lines.on('SIGINT', () => process.exit(INTERRUPTED));
   try {
-    // The question is printed already: readline would print it again when it redraws the line.
-    const answer = await lines.question('');
+    const answer = await lines.question(secret ? '' : question);
     if (secret) process.stderr.write('\n');
     return answer.trim();
   } finally {

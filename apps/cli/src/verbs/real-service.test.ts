@@ -1,0 +1,150 @@
+import assert from 'node:assert/strict';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readFile, stat, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { join, resolve } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { writeTinyModel } from '@graft/peft-core/testing';
+import { createTestDatabase } from '@graft/service/testing';
+import { type Ran, runGraft, temporaryFolder } from '../testing/run-graft.ts';
+
+const root = resolve(import.meta.dirname, '../../../..');
+
+test('the verbs against a real service: from the first key to an adapter that answers', async (t) => {
+  const folder = temporaryFolder(t);
+  const env = await startGraft(t, folder);
+  const graft = (args: string[], more: Record<string, string> = {}) =>
+    runGraft(args, { cwd: folder, env: { ...env, ...more } });
+  const ok = async (args: string[], more?: Record<string, string>): Promise<Ran> => {
+    const ran = await graft(args, more);
+    assert.equal(ran.code, 0, `${args.join(' ')}: ${ran.stderr}`);
+    return ran;
+  };
+  const json = async (args: string[], more?: Record<string, string>) =>
+    JSON.parse((await ok([...args, '--json'], more)).stdout);
+
+  // The operator makes a team and a key in the same database.
+  assert.match((await ok(['admin', 'teams', 'create', 'research'])).stdout, /^Team research is team-/);
+  const taken = await graft(['admin', 'teams', 'create', 'research']);
+  assert.equal(taken.code, 1);
+  assert.match(taken.stderr, /^graft: There is a team named research\./m);
+  const made = await ok(['admin', 'keys', 'create', '--team', 'research', '--name', 'laptop']);
+  const key = made.stdout.trim();
+  assert.match(key, /^graft_\w+_\w+$/);
+  const keys = await ok(['admin', 'keys', 'list', '--team', 'research', '--json']);
+  assert.equal(keys.stdout.includes(key.split('_')[2] as string), false);
+  const ada = { GRAFT_API_KEY: key };
+
+  // A damaged file is refused with every bad line; a good one becomes a job, watched to its end.
+  await writeFile(join(folder, 'bad.jsonl'), '{"text":"a"}\nnope\n{"text":2}\n');
+  const refused = await graft(['files', 'upload', 'bad.jsonl'], ada);
+  assert.equal(refused.code, 1);
+  assert.match(refused.stderr, /line 2 .*line 3 /);
+  const example = (i: number) => JSON.stringify({ prompt: `${i % 4}+1=`, completion: `${(i % 4) + 1}` });
+  await writeFile(join(folder, 'train.jsonl'), Array.from({ length: 16 }, (_, i) => example(i)).join('\n'));
+  const create = ['jobs', 'create', '--model', 'tiny', '--data', 'train.jsonl', '--suffix', 'sums'];
+  const unknown = await graft([...create, '--peft', '{"peft_type":"LORA","target_modules":["q_prog"]}'], ada);
+  assert.equal(unknown.code, 1);
+  assert.match(unknown.stderr, /nearest: q_proj/);
+  assert.deepEqual((await json(['files', 'list'], ada)).data, []);
+
+  const watched = await ok([...create, '--epochs', '2', '--watch'], ada);
+  assert.match(watched.stderr, /^step 4\/4 {2}loss \d+\.\d{4} /m);
+  const model = /Succeeded in .*: (ft:tiny:research:sums:\w+)/.exec(watched.stdout)?.[1] as string;
+  assert.match(watched.stdout, /Adapter adpt-\w+, version 1/);
+  const { data: jobs } = await json(['jobs', 'list'], ada);
+  assert.equal(jobs.length, 1);
+  const events = await json(['jobs', 'events', jobs[0].id], ada);
+  assert.match(events.data[0].message, /^Created fine-tuning job/);
+  const lines = (await ok(['jobs', 'watch', jobs[0].id, '--json'], ada)).stdout.trim().split('\n');
+  const steps = lines.map((line) => JSON.parse(line)).filter(({ type }) => type === 'metric');
+  assert.deepEqual(
+    steps.map(({ metric }) => metric.step),
+    [1, 2, 3, 4],
+  );
+  const late = await graft(['jobs', 'cancel', jobs[0].id], ada);
+  assert.equal(late.code, 1);
+  assert.match(late.stderr, /succeeded/);
+
+  // The adapter comes down as a folder, and answers here as it does there.
+  const downloaded = await json(['adapters', 'download', model, '--output', 'adapter'], ada);
+  for (const file of downloaded.files) {
+    assert.equal((await stat(join(folder, 'adapter', file.path))).size, file.bytes);
+  }
+  const config = JSON.parse(await readFile(join(folder, 'adapter/adapter_config.json'), 'utf8'));
+  assert.equal(config.peft_type, 'LORA');
+  const chat = ['chat', '--model', model, '-m', '2+1=', '--max-tokens', '4', '--temperature', '0'];
+  const there = await json(chat, ada);
+  const generate = ['generate', '--model', 'tiny', '--adapter', 'adapter', '-m', '2+1=', '--max-tokens', '4'];
+  const here = await json(generate);
+  assert.equal(there.choices[0].message.content, here.text);
+
+  // Another team sees none of it; a revoked key opens nothing.
+  assert.deepEqual((await json(['jobs', 'list'])).data, []);
+  const foreign = await graft(['adapters', 'download', model, '--output', 'stolen']);
+  assert.equal(foreign.code, 1);
+  assert.match(foreign.stderr, /does not exist/);
+  assert.match((await ok(['admin', 'keys', 'revoke', key])).stdout, /^Revoked \w+ of team research\.$/m);
+  const revoked = await graft(['jobs', 'list'], ada);
+  assert.equal(revoked.code, 1);
+  assert.match(revoked.stderr, /^graft: .*Set GRAFT_API_KEY, or save a key with `graft login`/);
+});
+
+/** API and worker of a database, data folder and port of their own; answers the environment of the command. */
+async function startGraft(t: TestContext, folder: string): Promise<Record<string, string>> {
+  const database = await createTestDatabase();
+  t.after(() => database.drop());
+  await writeTinyModel(join(folder, 'tiny'));
+  await writeFile(join(folder, 'models.json'), '{"tiny":{"folder":"tiny"}}');
+  const port = await freePort();
+  const apiKey = `graft_clitest${port}_${'k'.repeat(40)}`;
+  const env = {
+    DATABASE_URL: database.url,
+    GRAFT_DATA_DIR: join(folder, 'data'),
+    GRAFT_BASE_MODELS: join(folder, 'models.json'),
+  };
+  const child = spawn(process.execPath, ['--import', 'tsx', join(root, 'scripts/start/main.ts')], {
+    cwd: root,
+    env: {
+      ...process.env,
+      ...env,
+      REDIS_URL: '',
+      PORT: String(port),
+      HOST: '127.0.0.1',
+      LOG_LEVEL: 'warn',
+      GRAFT_BOOTSTRAP_KEY: apiKey,
+    },
+  });
+  let log = '';
+  for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => (log += chunk));
+  t.after(() => stop(child));
+  for (let tries = 0; !(await isReady(port)); tries++) {
+    assert.ok(tries < 600 && child.exitCode === null, `Graft did not start:\n${log}`);
+    await sleep(200);
+  }
+  return { ...env, GRAFT_BASE_URL: `http://127.0.0.1:${port}/v1`, GRAFT_API_KEY: apiKey };
+}
+
+async function stop(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null) return;
+  const exit = once(child, 'exit');
+  child.kill('SIGTERM');
+  await exit;
+}
+
+const isReady = (port: number): Promise<boolean> =>
+  fetch(`http://127.0.0.1:${port}/readyz`).then(
+    (response) => response.ok,
+    () => false,
+  );
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as { port: number };
+  server.close();
+  await once(server, 'close');
+  return port;
+}
