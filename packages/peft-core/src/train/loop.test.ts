@@ -95,6 +95,27 @@ test('the same job gives the same bits, also on a model kept warm', async () => 
   assert.deepEqual(await weights('second'), await weights('first'));
 });
 
+test('on a warm model, a job of the same shapes reads no weight again', async () => {
+  const warm = new WarmModel();
+  let reads = 0;
+  const tensors = {
+    names: () => base.tensors.names(),
+    info: (name: string) => base.tensors.info(name),
+    readBfloat16: (name: string) => base.tensors.readBfloat16(name),
+    readFloat32: (name: string) => {
+      reads++;
+      return base.tensors.readFloat32(name);
+    },
+  };
+  const digest = () => base.digest();
+  const counted = { ...base, digest, close: () => base.close(), tensors };
+  await run(options('warm-1', {}, { base: counted, warm }));
+  assert.equal(reads, base.tensors.names().length);
+  await run(options('warm-2', { learning_rate: 0.003, n_epochs: 2 }, { base: counted, warm }));
+  assert.equal(reads, base.tensors.names().length);
+  warm.close();
+});
+
 test('cut off at any step and resumed from its checkpoint, a job ends with the same bits', async () => {
   const whole = await run(options('whole'));
   for (const step of [4, 7]) {

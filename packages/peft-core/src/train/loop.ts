@@ -20,7 +20,7 @@ import { effectivePrecision } from './precision.ts';
 import type { TrainOptions, TrainRecord } from './records.ts';
 import { learningRateAt } from './schedule.ts';
 import { startValues } from './start-values.ts';
-import { buildTrainProgram, STATE, type TrainProgram } from './train-program.ts';
+import { buildTrainProgram, GRAPH_OPTIONS, STATE, type TrainProgram } from './train-program.ts';
 import { WarmModel } from './warm-model.ts';
 
 /** Changes when a new version of this code would not continue an old checkpoint bit for bit. */
@@ -64,7 +64,8 @@ export async function* train(options: TrainOptions): AsyncGenerator<TrainRecord>
     evaluation: evaluation?.shape ?? null,
     storage,
     precision,
-    training,
+    // The rest of `training` is fed to each step, so jobs that differ in it share a program.
+    options: GRAPH_OPTIONS.map((name) => training[name]),
   });
   const warm = options.warm ?? new WarmModel();
   let held = warm.take(programKey);

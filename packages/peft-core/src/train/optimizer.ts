@@ -19,7 +19,11 @@ export interface OptimizerStep {
 }
 
 /** The host's share of a step: t counts from 1. */
-export function optimizerScalars(training: ResolvedTraining, learningRate: number, t: number) {
+export function optimizerScalars(
+  training: Pick<ResolvedTraining, 'adam_beta1' | 'adam_beta2'>,
+  learningRate: number,
+  t: number,
+) {
   return {
     learning_rate: Float32Array.of(learningRate),
     step_size: Float32Array.of(learningRate / (1 - training.adam_beta1 ** t)),
@@ -43,7 +47,7 @@ export function adamW(
   state: OptimizerState,
   gradients: tf.Tensor,
   step: OptimizerStep,
-  training: ResolvedTraining,
+  training: Pick<ResolvedTraining, 'adam_beta1' | 'adam_beta2' | 'adam_epsilon' | 'weight_decay'>,
   layout: AdapterLayout,
 ): OptimizerState {
   const { adam_beta1: beta1, adam_beta2: beta2, adam_epsilon: epsilon, weight_decay: decay } = training;

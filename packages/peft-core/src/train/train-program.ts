@@ -9,10 +9,22 @@ import { adapterTensors, declarePeftModel, type ParameterTensors, type PeftModel
 import type { GridShape } from '../text/index.ts';
 import { adamW, clipGradients } from './optimizer.ts';
 
+/** Training options that are part of the graph. */
+export const GRAPH_OPTIONS = [
+  'gradient_accumulation_steps',
+  'gradient_checkpointing',
+  'adam_beta1',
+  'adam_beta2',
+  'adam_epsilon',
+  'weight_decay',
+  'max_grad_norm',
+] as const;
+export type GraphOptions = Pick<ResolvedTraining, (typeof GRAPH_OPTIONS)[number]>;
+
 export interface TrainProgramSpec {
   architecture: Architecture;
   peft: PeftConfig;
-  training: ResolvedTraining;
+  training: GraphOptions;
   storage: 'float32' | 'bfloat16';
   /** Static shape of a training micro-batch. */
   grid: GridShape;

@@ -1,0 +1,154 @@
+import assert from 'node:assert/strict';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { after, before, test } from 'node:test';
+import { tf } from '@graft/tf-graph';
+import { checkGradients } from '@graft/tf-graph/testing';
+import { parsePeftConfig, resolveTraining } from '../config.ts';
+import { type BaseModel, openBaseModel, readAdapter, writeAdapter } from '../formats/index.ts';
+import { mergeAdapter, scoreTexts, train } from '../index.ts';
+import { architectureFor } from '../models/registry.ts';
+import { writeTinyModel } from '../testing/tiny-model.ts';
+import { tunerFor } from './registry.ts';
+
+/** What every tuner must do, on configurations that use its options. A new tuner adds its rows here. */
+const configurations: Record<string, Record<string, unknown>> = {
+  'LORA, plain': { peft_type: 'LORA', r: 4, target_modules: ['q_proj', 'v_proj'] },
+  'LORA, every linear layer, rank-stabilised': {
+    peft_type: 'LORA',
+    r: 4,
+    target_modules: 'all-linear',
+    use_rslora: true,
+  },
+  'LORA, patterns and biases': {
+    peft_type: 'LORA',
+    r: 2,
+    target_modules: ['q_proj', 'down_proj'],
+    rank_pattern: { q_proj: 3 },
+    alpha_pattern: { down_proj: 5 },
+    bias: 'all',
+  },
+  'LORA, head and norms saved whole': {
+    peft_type: 'LORA',
+    r: 2,
+    target_modules: ['k_proj'],
+    modules_to_save: ['lm_head', 'norm'],
+  },
+  'LORA, head and embedding': {
+    peft_type: 'LORA',
+    r: 2,
+    target_modules: ['lm_head', 'o_proj'],
+    modules_to_save: ['embed_tokens'],
+  },
+};
+
+let root: string;
+let base: BaseModel;
+
+before(async () => {
+  root = await mkdtemp(path.join(tmpdir(), 'graft-conformance-'));
+  await writeTinyModel(path.join(root, 'model'), { attention_bias: false });
+  base = await openBaseModel(path.join(root, 'model'));
+  const lines = Array.from({ length: 8 }, (_, i) =>
+    JSON.stringify({ prompt: `${i}:`, completion: ` ${i % 2 ? 'odd' : 'even'}` }),
+  );
+  await writeFile(path.join(root, 'train.jsonl'), lines.join('\n'));
+});
+after(async () => {
+  await base.close();
+  await rm(root, { recursive: true });
+});
+
+async function trained(name: string, options: Record<string, unknown>): Promise<string> {
+  const outputDir = path.join(root, name.replaceAll(/\W+/g, '-'));
+  const peft = parsePeftConfig(options);
+  const training = resolveTraining({
+    peft,
+    training: { learning_rate: 0.02, batch_size: 4, max_steps: 6 },
+    exampleCount: 8,
+  });
+  const records = train({
+    base,
+    baseModelName: 'tiny',
+    trainingFile: path.join(root, 'train.jsonl'),
+    peft,
+    training,
+    outputDir,
+  });
+  for await (const record of records) if (record.type === 'done') return record.adapterDir;
+  throw new Error('training did not end');
+}
+
+async function score(model: BaseModel, adapterDir: string | null): Promise<number[]> {
+  const all: number[] = [];
+  for await (const { logprobs } of scoreTexts({
+    base: model,
+    adapterDir,
+    input: [{ text: '3: odd' }, { text: 'anything else?' }],
+  })) {
+    all.push(...logprobs);
+  }
+  return all;
+}
+
+const distance = (a: number[], b: number[]) => Math.max(...a.map((x, i) => Math.abs(x - b[i]!)));
+
+for (const [name, options] of Object.entries(configurations)) {
+  test(`${name}: has an effect, and merged into the base it scores the same`, async () => {
+    const adapterDir = await trained(name, options);
+    const adapted = await score(base, adapterDir);
+    assert.ok(distance(adapted, await score(base, null)) > 1e-3, 'the adapter changes nothing');
+    const merged = path.join(root, `${path.basename(adapterDir)}-merged`);
+    await mergeAdapter({ base, adapterDir, outputDir: merged });
+    const model = await openBaseModel(merged);
+    assert.ok(distance(adapted, await score(model, null)) < 1e-4);
+    await model.close();
+  });
+
+  test(`${name}: read and written again, its files are the same bytes`, async () => {
+    const adapterDir = path.join(root, name.replaceAll(/\W+/g, '-'));
+    const { config, tensors } = await readAdapter(adapterDir);
+    const again = `${adapterDir}-again`;
+    const card = { steps: null, trainedTokens: null, finalLoss: null, validationLoss: null };
+    await writeAdapter(again, {
+      peft: config,
+      baseModelNameOrPath: 'tiny',
+      taskType: config.task_type,
+      tensors,
+      card,
+    });
+    for (const file of ['adapter_model.safetensors', 'adapter_config.json']) {
+      assert.deepEqual(
+        await readFile(path.join(again, file)),
+        await readFile(path.join(adapterDir, file)),
+        file,
+      );
+    }
+  });
+
+  test(`${name}: gradients agree with finite differences`, () => {
+    const architecture = architectureFor(base.modelType, base.config);
+    const { linears, parameters } = tunerFor(parsePeftConfig(options)).attach(
+      parsePeftConfig(options),
+      architecture,
+    );
+    for (const [module, wrap] of [...linears].slice(0, 4)) {
+      const { in: width, out } = architecture.modules.find((m) => m.name === module)!;
+      const own = parameters.filter((p) => p.name.startsWith(`${module}.lora`));
+      const values = own.map((p, i) => tf.randomUniform(p.shape, -1, 1, 'float32', i + 1));
+      checkGradients(
+        (x, baseOutput, ...tensors) => {
+          const byName = new Map(own.map((p, i) => [p.name, tensors[i]!]));
+          return wrap({ parameter: (key) => byName.get(key)! }, x, baseOutput);
+        },
+        [
+          tf.randomUniform([3, width!], -1, 1, 'float32', 7),
+          tf.randomUniform([3, out!], -1, 1, 'float32', 8),
+          ...values,
+        ],
+        { samples: 16 },
+      );
+    }
+  });
+}
