@@ -14,7 +14,7 @@ import {
 import { isDatabaseAway } from '../plugins/database-away.ts';
 import { checkAgainstModel, contextLength } from './check-against-model.ts';
 import { openBaseModel } from './open-base-model.ts';
-import { validateFiles } from './validate-files.ts';
+import { createFileValidator, type FileValidator } from './validate-files.ts';
 
 export interface JobValidator {
   /** A job was created: look at once. */
@@ -29,6 +29,7 @@ export interface JobValidator {
  */
 export function startJobValidator(services: Services, options: { sweepMs: number }): JobValidator {
   const stop = new AbortController();
+  const files = createFileValidator();
   let ring = () => {};
 
   async function run(): Promise<void> {
@@ -39,7 +40,7 @@ export function startJobValidator(services: Services, options: { sweepMs: number
       });
       try {
         for (let job = await claimValidation(services); job; job = await claimValidation(services)) {
-          await validateJob(services, job, stop.signal);
+          await validateJob(services, files, job, stop.signal);
           if (stop.signal.aborted) return;
         }
       } catch (error) {
@@ -59,14 +60,20 @@ export function startJobValidator(services: Services, options: { sweepMs: number
       stop.abort();
       ring();
       await running;
+      await files.close();
     },
   };
 }
 
-async function validateJob(services: Services, job: Job, stop: AbortSignal): Promise<void> {
+async function validateJob(
+  services: Services,
+  validator: FileValidator,
+  job: Job,
+  stop: AbortSignal,
+): Promise<void> {
   let outcome: ValidationOutcome;
   try {
-    outcome = await examine(services, job, stop);
+    outcome = await examine(services, validator, job, stop);
   } catch (error) {
     // Left as it is: another process, or this one later, claims it when its lease has run out.
     if (stop.aborted || isDatabaseAway(error)) return;
@@ -78,7 +85,12 @@ async function validateJob(services: Services, job: Job, stop: AbortSignal): Pro
 }
 
 /** Repeats what the request was checked for, since the base model may not have been here then, and reads the files. */
-async function examine(services: Services, job: Job, stop: AbortSignal): Promise<ValidationOutcome> {
+async function examine(
+  services: Services,
+  validator: FileValidator,
+  job: Job,
+  stop: AbortSignal,
+): Promise<ValidationOutcome> {
   const model = await openBaseModel(services, job.model, stop);
   stop.throwIfAborted();
   if (!model)
@@ -98,7 +110,7 @@ async function examine(services: Services, job: Job, stop: AbortSignal): Promise
   const files = [
     { param: 'training_file' as const, path: await services.files.localPath(trainingFile.path) },
   ];
-  const report = await validateFiles(
+  const report = await validator.validate(
     {
       files: validationFile
         ? [...files, { param: 'validation_file', path: await services.files.localPath(validationFile.path) }]

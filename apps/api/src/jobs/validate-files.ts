@@ -1,33 +1,69 @@
+import type { Worker } from 'node:worker_threads';
 import { startThread } from './start-thread.ts';
 import type { ValidationReport, ValidationTask } from './validation-thread.ts';
 
 /** Heap of the thread. It holds one batch of examples at a time; the rest is the tokenizer. */
 const maxHeapMb = 1024;
+/** An unused thread, and its memory, is let go after this time. */
+const idleMs = 60_000;
 
-/**
- * Runs one validation in a thread of its own, so that the event loop stays free. Rejects when the thread breaks (a
- * system fault) or `signal` fires.
- */
-export async function validateFiles(task: ValidationTask, signal: AbortSignal): Promise<ValidationReport> {
-  signal.throwIfAborted();
-  const thread = startThread(new URL('./validation-thread.ts', import.meta.url), {
-    workerData: task,
+export interface FileValidator {
+  /** One task at a time. Rejects when the thread breaks (a system fault) or `signal` fires. */
+  validate(task: ValidationTask, signal: AbortSignal): Promise<ValidationReport>;
+  close(): Promise<void>;
+}
+
+/** Validates in a thread of its own, so that the event loop stays free; the thread serves one task after another. */
+export function createFileValidator(): FileValidator {
+  let thread: Worker | null = null;
+  let idle: NodeJS.Timeout | undefined;
+
+  async function close(): Promise<void> {
+    clearTimeout(idle);
+    const ending = thread;
+    thread = null;
+    await ending?.terminate();
+  }
+
+  async function validate(task: ValidationTask, signal: AbortSignal): Promise<ValidationReport> {
+    signal.throwIfAborted();
+    clearTimeout(idle);
+    const worker = thread ?? open();
+    thread = worker;
+    let stopListening = () => {};
+    try {
+      return await new Promise<ValidationReport>((resolve, reject) => {
+        const onExit = (code: number) => reject(new Error(`The validation thread ended with ${code}`));
+        const onAbort = () => reject(signal.reason);
+        worker.once('message', resolve).once('error', reject).once('exit', onExit);
+        signal.addEventListener('abort', onAbort, { once: true });
+        stopListening = () => {
+          worker.off('message', resolve).off('error', reject).off('exit', onExit);
+          signal.removeEventListener('abort', onAbort);
+        };
+        worker.postMessage(task);
+      });
+    } catch (error) {
+      // Broken, or busy with what nobody wants any more.
+      await close();
+      throw error;
+    } finally {
+      stopListening();
+      idle = setTimeout(() => void close(), idleMs).unref();
+    }
+  }
+
+  return { validate, close };
+}
+
+function open(): Worker {
+  const worker = startThread(new URL('./validation-thread.ts', import.meta.url), {
     resourceLimits: { maxOldGenerationSizeMb: maxHeapMb },
     // No key, pepper or database URL belongs in there.
     env: {},
   });
-  const stop = () => void thread.terminate();
-  signal.addEventListener('abort', stop, { once: true });
-  try {
-    return await new Promise<ValidationReport>((resolve, reject) => {
-      thread.once('message', resolve);
-      thread.once('error', reject);
-      thread.once('exit', (code) =>
-        reject(signal.aborted ? signal.reason : new Error(`The thread ended with ${code}`)),
-      );
-    });
-  } finally {
-    signal.removeEventListener('abort', stop);
-    await thread.terminate();
-  }
+  // While it is idle nobody else listens, and it must not hold the process.
+  worker.on('error', () => {});
+  worker.unref();
+  return worker;
 }

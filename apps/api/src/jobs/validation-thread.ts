@@ -1,6 +1,6 @@
-/** Thread: tokenizes a job's files as training will, and reports every example that cannot be used. */
+/** Thread: tokenizes jobs' files as training will, and reports every example that cannot be used. */
 import { createReadStream } from 'node:fs';
-import { parentPort, workerData } from 'node:worker_threads';
+import { parentPort } from 'node:worker_threads';
 import { type ErrorDetail, GraftError } from '@graft/peft-core/config';
 import {
   createJsonlChecker,
@@ -76,4 +76,6 @@ async function report(task: ValidationTask): Promise<ValidationReport> {
   }
 }
 
-parentPort!.postMessage(await report(workerData as ValidationTask));
+parentPort!.on('message', async (task: ValidationTask) => {
+  parentPort!.postMessage(await report(task));
+});
