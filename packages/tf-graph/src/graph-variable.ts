@@ -4,7 +4,7 @@ import { toBfloat16 } from './bfloat16.ts';
 import { codeOf, type DType, type TypedArray } from './dtypes.ts';
 import type { Graph } from './graph.ts';
 import { createHostTensor, type HostStaging } from './host-tensor.ts';
-import type { FullVariableSpec, Variable } from './program.ts';
+import type { FullVariableSpec, ReadOptions, Variable } from './program.ts';
 import { cast, controlInputs } from './raw-op.ts';
 import { symbolicBackend } from './symbolic-backend.ts';
 import { tf } from './tensorflow.ts';
@@ -23,6 +23,7 @@ export class GraphVariable implements Variable {
   // Of the function being traced.
   #reads: string[] = [];
   #shared: tf.Tensor | null = null;
+  #sharedUnpacked: tf.Tensor | null = null;
   #next: string | null = null;
   #sliceWrites: string[] = [];
   wasRead = false;
@@ -69,7 +70,7 @@ export class GraphVariable implements Variable {
   /** Forgets the function traced before. */
   begin(): void {
     this.#reads = [];
-    this.#shared = null;
+    this.#forgetShared();
     this.#next = null;
     this.#sliceWrites = [];
     this.wasRead = false;
@@ -79,11 +80,16 @@ export class GraphVariable implements Variable {
     return this.#next !== null;
   }
 
-  read({ after = [] }: { after?: tf.Tensor[] } = {}): tf.Tensor {
+  read({ after = [], stored = false }: ReadOptions = {}): tf.Tensor {
     const controls = controlInputs(after);
-    if (controls.length > 0) return this.#readNow(controls);
+    if (controls.length > 0) {
+      const value = this.#readNow(controls);
+      return stored ? value : this.#unpacked(value);
+    }
     this.#shared ??= tf.keep(this.#readNow([]));
-    return this.#shared.clone();
+    if (stored) return this.#shared.clone();
+    this.#sharedUnpacked ??= tf.keep(this.#unpacked(this.#shared).clone());
+    return this.#sharedUnpacked.clone();
   }
 
   #readNow(controls: string[]): tf.Tensor {
@@ -94,12 +100,22 @@ export class GraphVariable implements Variable {
       [attr.type('dtype', this.dtype)],
     );
     this.#reads.push(`^${node}`);
-    return this.#unpacked(node, this.shape);
+    return this.#output(node, this.shape);
   }
 
-  #unpacked(node: string, shape: number[]): tf.Tensor {
-    const stored = symbolicBackend.tensor({ ref: `${node}:0`, shape, dtype: this.dtype });
-    return this.dtype === 'bfloat16' || this.dtype === 'half' ? cast(stored, 'float32') : stored;
+  #output(node: string, shape: number[]): tf.Tensor {
+    return symbolicBackend.tensor({ ref: `${node}:0`, shape, dtype: this.dtype });
+  }
+
+  #unpacked(value: tf.Tensor): tf.Tensor {
+    return this.dtype === 'bfloat16' || this.dtype === 'half' ? cast(value, 'float32') : value;
+  }
+
+  #forgetShared(): void {
+    this.#shared?.dispose();
+    this.#sharedUnpacked?.dispose();
+    this.#shared = null;
+    this.#sharedUnpacked = null;
   }
 
   gather(ids: tf.Tensor): tf.Tensor {
@@ -110,7 +126,7 @@ export class GraphVariable implements Variable {
       [attr.type('dtype', this.dtype), attr.type('Tindices', symbolicBackend.dtypeOf(ids))],
     );
     this.#reads.push(`^${node}`);
-    return this.#unpacked(node, [...ids.shape, ...this.shape.slice(1)]);
+    return this.#unpacked(this.#output(node, [...ids.shape, ...this.shape.slice(1)]));
   }
 
   assign(value: tf.Tensor): void {
@@ -137,7 +153,7 @@ export class GraphVariable implements Variable {
     );
     this.#sliceWrites = [`^${node}`];
     this.#reads = [];
-    this.#shared = null;
+    this.#forgetShared();
     this.wasRead = true; // a part of the old value stays
     return this.read();
   }
@@ -148,7 +164,7 @@ export class GraphVariable implements Variable {
 
   /** Ends the function: the assignment node, after every read, as control inputs for the outputs. */
   commit(): string[] {
-    this.#shared?.dispose();
+    this.#forgetShared();
     if (this.#next === null) return this.#sliceWrites;
     return [
       `^${this.#graph.node('AssignVariableOp', [this.#handle, this.#next, ...this.#reads], [attr.type('dtype', this.dtype)])}`,

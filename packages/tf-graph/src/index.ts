@@ -3,7 +3,15 @@ export { type Attr, attr } from './attributes.ts';
 export * as bf16 from './bfloat16.ts';
 export type { DType, TypedArray } from './dtypes.ts';
 export { nestedGrads, withNestedGradients } from './nested-gradients.ts';
-export type { FunctionBody, InputSpec, Program, RunOutput, Variable, VariableSpec } from './program.ts';
+export type {
+  FunctionBody,
+  InputSpec,
+  Program,
+  ReadOptions,
+  RunOutput,
+  Variable,
+  VariableSpec,
+} from './program.ts';
 export { ProgramBuilder } from './program-builder.ts';
 export { cast, hang, isTracing, rawOp, storageOf } from './raw-op.ts';
 export { tensorflowVersion, tf } from './tensorflow.ts';

@@ -67,12 +67,17 @@ for (const [kind, make] of kinds)
       const flags = builder.variable({ name: 'flags', shape: [3], dtype: 'bool' });
       builder.function('unpack', { ids: int(2) }, ({ ids }) => {
         assert.equal(storageOf(bytes.read()), 'uint8');
+        assert.equal(storageOf(table.read()), 'float32');
+        const stored = table.read({ stored: true });
+        assert.equal(storageOf(stored), kind === 'graph' ? 'bfloat16' : 'float32');
+        assert.equal(stored.dtype, 'float32');
         const high = rawOp('RightShift', [], [bytes.read(), tf.scalar(4, 'int32')])[0]!;
         const next = { whole: tf.add(whole.read(), 1), table: tf.mul(table.read(), 2) };
         whole.assign(next.whole);
         table.assign(next.table);
         return {
           rows: table.gather(ids!),
+          doubled: tf.add(stored, table.read({ stored: true, after: [ids!] })),
           high,
           high32: cast(high, 'int32'),
           small: small.read(),
@@ -97,6 +102,7 @@ for (const [kind, make] of kinds)
       const out = program.run('unpack', { ids: Int32Array.of(2, 0) });
       assert.deepEqual([...out.rows!.data], [...rounded.slice(10), ...rounded.slice(0, 5)]);
       for (const name of ['high', 'high32']) assert.deepEqual([...out[name]!.data], [0, 15, 1, 2]);
+      assert.deepEqual([...out.doubled!.data], [...rounded.map((x) => 2 * x)]);
       assert.deepEqual([...out.small!.data], [-3, 7]);
       assert.deepEqual(out.flags!.data, Uint8Array.of(1, 0, 1));
       assert.deepEqual(program.read(['whole']).get('whole'), Int32Array.of(-3, 70001));

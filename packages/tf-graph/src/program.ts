@@ -15,6 +15,11 @@ export interface VariableSpec {
   dtype?: DType;
 }
 
+export interface ReadOptions {
+  after?: tf.Tensor[];
+  stored?: boolean;
+}
+
 /** State of a program. Only usable inside a function's body. */
 export interface Variable {
   readonly name: string;
@@ -23,8 +28,9 @@ export interface Variable {
   /**
    * The value: float32 for float32, bfloat16 and half storage, else as stored. `after`: neither read nor unpacked before
    * these tensors are computed, so that an unpacked copy lives only while it is needed; reads with `after` are never shared.
+   * `stored`: the value in its storage type, not unpacked (tfjs is shown float32 for bfloat16; eagerly it is float32).
    */
-  read(options?: { after?: tf.Tensor[] }): tf.Tensor;
+  read(options?: ReadOptions): tf.Tensor;
   /**
    * Rows `[…ids, …shape[1:]]` at `ids` (int32) as read() gives them, without unpacking the others. The ids are not checked
    * while tracing; one outside the first axis fails the run on a CPU and gives zeros on a GPU.
