@@ -43,7 +43,7 @@ function run(command, args, cwd) {
   return new Promise((resolve, reject) => {
     const child = spawn(command, args, {
       cwd,
-      env: { ...process.env, ...env },
+      env: process.env,
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     let tail = '';

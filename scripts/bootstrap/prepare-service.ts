@@ -3,5 +3,7 @@ import { ensurePrismaClient, locatePostgresBinaries } from '@graft/service/insta
 /** Generates the Prisma client if it is out of date and links the libraries of Postgres' binaries. */
 if (await ensurePrismaClient()) console.log('generated the Prisma client');
 if (!process.env.DATABASE_URL) {
-  await locatePostgresBinaries().catch((error: Error) => console.log(`no Postgres of its own: ${error.message}`));
+  await locatePostgresBinaries().catch((error: Error) =>
+    console.log(`no Postgres of its own: ${error.message}`),
+  );
 }
