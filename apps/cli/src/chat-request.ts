@@ -6,8 +6,8 @@ export interface ChatOptions extends ConnectionOptions {
   model: string;
   message?: string;
   system?: string;
-  maxTokens?: number;
-  temperature?: number;
+  maxTokens: number;
+  temperature: number;
   topP?: number;
   seed?: number;
 }
@@ -16,12 +16,11 @@ export function systemMessages(options: ChatOptions): ChatMessage[] {
   return options.system === undefined ? [] : [{ role: 'system', content: options.system }];
 }
 
-/** Only what was given: the service knows the defaults. */
 export function samplingOf(options: ChatOptions) {
   return {
     model: options.model,
-    ...(options.maxTokens === undefined ? {} : { max_tokens: options.maxTokens }),
-    ...(options.temperature === undefined ? {} : { temperature: options.temperature }),
+    max_tokens: options.maxTokens,
+    temperature: options.temperature,
     ...(options.topP === undefined ? {} : { top_p: options.topP }),
     ...(options.seed === undefined ? {} : { seed: options.seed }),
   };

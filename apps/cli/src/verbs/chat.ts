@@ -22,8 +22,8 @@ export function addChatVerb(program: Command): void {
     .requiredOption('--model <id>', 'a base model or ft:…')
     .option('-m, --message <text>', 'one question; without it a conversation, or the question from a pipe')
     .option('--system <text>', 'the system message')
-    .option('--max-tokens <n>', 'end an answer after this many tokens', wholeNumber(1))
-    .option('--temperature <t>', '0 always takes the likeliest token', anyNumber)
+    .option('--max-tokens <n>', 'end an answer after this many tokens', wholeNumber(1), 512)
+    .option('--temperature <t>', '0 always takes the likeliest token; more is more varied', anyNumber, 0.2)
     .option('--top-p <p>', 'sample among the likeliest tokens of this probability together', anyNumber)
     .option('--seed <n>', 'makes sampling repeatable', wholeNumber(0))
     .action(chat);

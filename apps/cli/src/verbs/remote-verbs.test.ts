@@ -191,6 +191,7 @@ test('chat: one answer, from -m or from a pipe; --json gives the whole object', 
   assert.equal(ran.stdout, 'You said: Grüße, Welt\n');
   assert.deepEqual(JSON.parse(server.requests[0]?.body ?? ''), {
     model: 'ft:x',
+    max_tokens: 512,
     temperature: 0,
     messages: [
       { role: 'system', content: 'Be brief.' },
