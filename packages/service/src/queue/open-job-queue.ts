@@ -45,8 +45,15 @@ async function openOnPostgres(
   return assemble(log, warn, {
     backend: 'postgres',
     queue,
-    createWorker: (processor, concurrency) =>
-      new Worker(queueName, processor, { connection: connection(4), concurrency }, createPostgresBackend),
+    createWorker: (processor, concurrency) => ({
+      worker: new Worker(
+        queueName,
+        processor,
+        { connection: connection(4), concurrency },
+        createPostgresBackend,
+      ),
+      isReachable: () => true,
+    }),
     closeConnections: () => {},
   });
 }
@@ -88,7 +95,10 @@ async function openOnRedis(
       const connection = new Redis(redisUrl!, { maxRetriesPerRequest: null, connectTimeout: 2_000 });
       connection.on('error', warn);
       consumers.push(connection);
-      return new Worker(queueName, processor, { connection, prefix, concurrency });
+      return {
+        worker: new Worker(queueName, processor, { connection, prefix, concurrency }),
+        isReachable: () => connection.status === 'ready',
+      };
     },
     closeConnections: () => {
       for (const connection of [...consumers, producer]) connection.disconnect();
@@ -107,7 +117,13 @@ interface Backend {
   createWorker(
     processor: (job: { data: Lease }) => Promise<void>,
     concurrency: number,
-  ): { on(event: 'error', listener: (error: Error) => void): unknown; close(): Promise<void> };
+  ): {
+    worker: {
+      on(event: 'error', listener: (error: Error) => void): unknown;
+      close(force: boolean): Promise<void>;
+    };
+    isReachable(): boolean;
+  };
   closeConnections(): void;
 }
 
@@ -126,7 +142,7 @@ function assemble(
     consume: async (handler, { concurrency }) => {
       const closing = new AbortController();
       const running = new Set<Promise<void>>();
-      const worker = createWorker(async ({ data }) => {
+      const { worker, isReachable } = createWorker(async ({ data }) => {
         const work = handler(data, closing.signal).catch((error: unknown) => {
           log.error({ err: error, jobId: data.id, leaseEpoch: data.epoch }, 'handling a ring failed');
         });
@@ -137,9 +153,10 @@ function assemble(
       return {
         close: async () => {
           closing.abort();
-          const closed = worker.close();
+          // With the backend away BullMQ would wait for it for ever, unless told not to.
+          const closed = worker.close(!isReachable());
           await Promise.all(running);
-          // With the backend away BullMQ would wait for it; everything that matters is done by now.
+          // Everything that matters is done by now.
           await withinSeconds(2, closed).catch(warn);
         },
       };

@@ -1,0 +1,10 @@
+/** A process that holds an embedded Postgres: prints `{pid, port, adopted}`, and lets go at SIGTERM. */
+import { pino } from 'pino';
+import { holdEmbeddedPostgres } from '../hold-embedded-postgres.ts';
+
+const held = await holdEmbeddedPostgres(process.argv[2]!, pino({ level: 'silent' }));
+process.send!({ pid: held.pid, port: held.port, adopted: held.adopted, url: held.url('graft') });
+process.once('SIGTERM', () => {
+  void held.release().then(() => process.exit(0));
+});
+setInterval(() => {}, 60_000);
