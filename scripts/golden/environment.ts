@@ -2,9 +2,9 @@ import { spawn, spawnSync } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
-import { homedir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { cacheFolder } from './cache-folder.ts';
 
 const requirementsFile = join(import.meta.dirname, 'requirements.txt');
 /** Python versions for which the required torch has wheels. */
@@ -49,12 +49,6 @@ export async function pythonEnvironment(report: (line: string) => void = toStand
   await writeFile(join(folder, 'requirements.txt'), requirements);
   report(`the Python reference environment is ready: ${folder}`);
   return interpreter;
-}
-
-function cacheFolder(): string {
-  return (
-    process.env.GRAFT_CACHE_DIR || join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'graft')
-  );
 }
 
 function findPython(): { command: string; version: string } {
