@@ -3,7 +3,7 @@ import type { CodeVersion } from './code-version.ts';
 import type { Device } from './devices.ts';
 import type { PreparedTraining } from './prepare-training.ts';
 
-/** Everything an adapter version came from: enough to train it again and compare. */
+/** Everything an adapter version came from: enough to train it again and compare. Shown to clients as it is. */
 export async function lineageOf(
   job: Job,
   prepared: PreparedTraining,
@@ -12,10 +12,10 @@ export async function lineageOf(
   const { base, trainingFile, validationFile, request } = prepared;
   const data = (file: typeof trainingFile) => ({ id: file.id, sha256: file.sha256, bytes: file.bytes });
   return {
-    jobId: job.id,
-    baseModel: { id: base.id, digest: await base.digest() },
-    trainingFile: data(trainingFile),
-    validationFile: validationFile && data(validationFile),
+    job_id: job.id,
+    base_model: { id: base.id, digest: await base.digest() },
+    training_file: data(trainingFile),
+    validation_file: validationFile && data(validationFile),
     seed: request.training.seed,
     peft: request.peft,
     training: request.training,

@@ -102,8 +102,8 @@ describe('runTrainingJob', () => {
       [job.id],
     );
     const { lineage, digest } = rows[0];
-    assert.match(lineage.baseModel.digest, /[0-9a-f]{64}/);
-    assert.match(lineage.trainingFile.sha256, /^[0-9a-f]{64}$/);
+    assert.match(lineage.base_model.digest, /[0-9a-f]{64}/);
+    assert.match(lineage.training_file.sha256, /^[0-9a-f]{64}$/);
     assert.equal(lineage.peft.r, 4);
     assert.notEqual(lineage.training.precision, 'auto');
     assert.deepEqual(await readdir(await bench.services.artifacts.localFolder(digest)), [

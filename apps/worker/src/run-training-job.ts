@@ -108,7 +108,14 @@ async function attempt(
     return {
       ...(await services.artifacts.publish(adapterDir)),
       lineage: await lineageOf(job, prepared, { code, device }),
-      metrics: { steps, finalLoss, validationLoss, peakMemoryBytes, parameters },
+      // Shown to clients as they are, so named as on the wire.
+      metrics: {
+        steps,
+        final_loss: finalLoss,
+        validation_loss: validationLoss,
+        peak_memory_bytes: peakMemoryBytes,
+        parameters,
+      },
       trainedTokens,
     };
   };
