@@ -1,6 +1,5 @@
 // Progress lines of the bootstrap, on stderr: standard output belongs to the command that runs afterwards.
 
-const started = performance.now();
 const tty = process.stderr.isTTY;
 const colour = (code, text) => (tty ? `\u001b[${code}m${text}\u001b[0m` : text);
 
@@ -26,6 +25,3 @@ export async function step(name, work) {
 
 /** A prerequisite is missing or a step failed: one clear message, no stack. */
 export class BootstrapError extends Error {}
-
-/** Seconds since the bootstrap began. */
-export const secondsSoFar = () => (performance.now() - started) / 1000;
