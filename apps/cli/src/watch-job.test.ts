@@ -60,10 +60,13 @@ test('a job that fails is exit code 1, with the reason and whose it is', async (
 test('Ctrl-C detaches: it says so, and cancels nothing', async (t) => {
   const server = await wireServer(t);
   server.outcome = null;
+  let interrupted = false;
   const ran = await runGraft(watch, {
     env: server.env,
     onStderr: (text, child) => {
-      if (text.includes('step')) child.kill('SIGINT');
+      if (interrupted || !text.includes('step')) return;
+      interrupted = true;
+      child.kill('SIGINT');
     },
   });
   assert.equal(ran.code, 130);
