@@ -1,0 +1,99 @@
+import assert from 'node:assert/strict';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { after, before, test } from 'node:test';
+import { writeTinyModel } from '@graft/peft-core/testing';
+import { loadServiceEnv } from '../env.ts';
+import { createBaseModelCatalogue } from './create-base-model-catalogue.ts';
+
+let folder: string;
+before(async () => {
+  folder = await mkdtemp(path.join(tmpdir(), 'graft-catalogue-'));
+  await writeTinyModel(path.join(folder, 'tiny'));
+});
+after(async () => await rm(folder, { recursive: true, force: true }));
+
+async function catalogue(env: NodeJS.ProcessEnv, operatorFile?: unknown) {
+  const file = path.join(folder, 'models.json');
+  if (operatorFile !== undefined) await writeFile(file, JSON.stringify(operatorFile));
+  const given = operatorFile === undefined ? {} : { GRAFT_BASE_MODELS: file };
+  return await createBaseModelCatalogue(
+    loadServiceEnv({ GRAFT_CACHE_DIR: path.join(folder, 'cache'), ...given, ...env }),
+  );
+}
+
+test('the bundled model is always there, and nothing else by itself', async () => {
+  const models = await catalogue({});
+  assert.deepEqual(
+    (await models.list()).map(({ id, source }) => [id, source]),
+    [['smollm2-135m-instruct', 'bundled']],
+  );
+  assert.ok(await models.has('smollm2-135m-instruct'));
+  for (const id of ['org/model', '/etc', '../x', '.', '']) {
+    assert.equal(await models.has(id), false);
+    assert.equal(await models.get(id), null);
+  }
+});
+
+test("an operator's folder, relative to the file that names it, is read once", async () => {
+  const models = await catalogue(
+    {},
+    { tiny: { folder: 'tiny' }, hubbed: { hub: 'org/name', revision: 'v1' } },
+  );
+  assert.deepEqual(
+    (await models.list()).map(({ id, source }) => [id, source]),
+    [
+      ['smollm2-135m-instruct', 'bundled'],
+      ['tiny', 'operator'],
+      ['hubbed', 'operator'],
+    ],
+  );
+  const [tiny, again] = await Promise.all([models.get('tiny'), models.get('tiny')]);
+  assert.equal(tiny, again);
+  assert.deepEqual([tiny!.id, tiny!.path, tiny!.modelType], ['tiny', path.join(folder, 'tiny'), 'llama']);
+  assert.equal(typeof tiny!.tokenizerFiles.tokenizerJson, 'object');
+  const digest = await tiny!.digest();
+  assert.match(digest, /^[0-9a-f]{64}$/);
+  assert.equal(await tiny!.digest(), digest);
+});
+
+test('Hub ids only by the globs that the operator allows, each star within one part', async () => {
+  const models = await catalogue({ GRAFT_HUB_ALLOW: 'org/*,HuggingFaceTB/SmolLM2-*,one/model' });
+  const expected = {
+    'org/anything': true,
+    'HuggingFaceTB/SmolLM2-135M': true,
+    'one/model': true,
+    'HuggingFaceTB/other': false,
+    'xorg/anything': false,
+    'org/a/b': false,
+    'org/..': false,
+    'org/': false,
+    'one/model2': false,
+  };
+  for (const [id, allowed] of Object.entries(expected)) assert.equal(await models.has(id), allowed, id);
+  assert.ok((await models.list()).some(({ id, source }) => id === 'one/model' && source === 'hub'));
+});
+
+test('a model that cannot be had is a fault of the system, and is tried again', async () => {
+  const models = await catalogue({}, { gone: { folder: 'gone' } });
+  await assert.rejects(models.get('gone'), { code: 'file_not_found' });
+  await writeTinyModel(path.join(folder, 'gone'));
+  assert.equal((await models.get('gone'))!.modelType, 'llama');
+});
+
+test('a wait ends with its signal', async () => {
+  const models = await catalogue({}, { tiny: { folder: 'tiny' } });
+  await assert.rejects(models.get('tiny', { signal: AbortSignal.abort(new Error('stop')) }), /stop/);
+});
+
+test('a faulty file of the operator stops the start, with every fault', async () => {
+  const fault = /GRAFT_BASE_MODELS, .*models\.json: /;
+  await assert.rejects(catalogue({}, { a: { folder: '' }, b: { path: 'x' } }), (error: Error) => {
+    assert.match(error.message, fault);
+    assert.match(error.message, /\/a/);
+    assert.match(error.message, /\/b/);
+    return true;
+  });
+  await assert.rejects(catalogue({ GRAFT_BASE_MODELS: path.join(folder, 'none.json') }), /ENOENT/);
+});

@@ -1,0 +1,80 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { after, before, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { createLogger } from '@graft/service';
+import { type Supervised, supervise } from './supervise.ts';
+
+const log = createLogger({ level: 'silent', name: 'test' });
+// Inside the repository, so that the programs find tsx.
+let folder: string;
+before(() => {
+  folder = mkdtempSync(path.join(tmpdir(), 'graft-supervise-'));
+});
+after(() => rmSync(folder, { recursive: true, force: true }));
+
+/** Every program notes its starts and its end in a file of its own. */
+function run(
+  name: string,
+  body: string,
+  options: { patience?: number; onGiveUp?: (reason: string) => void } = {},
+) {
+  const notes = path.join(folder, `${name}.notes`);
+  writeFileSync(notes, '');
+  const note = `import { appendFileSync } from 'node:fs'; const note = (text) => appendFileSync(${JSON.stringify(notes)}, text + '\\n');`;
+  const program = path.join(folder, `${name}.mjs`);
+  writeFileSync(program, `${note} note('start ' + process.pid); ${body}`);
+  const supervised = supervise({
+    name,
+    // Where tsx resolves from.
+    root: path.resolve(import.meta.dirname, '../..'),
+    program: path.relative(path.resolve(import.meta.dirname, '../..'), program),
+    patience: options.patience ?? 20_000,
+    log,
+    onGiveUp: options.onGiveUp ?? ((reason) => assert.fail(reason)),
+    firstPause: 20,
+  });
+  return { supervised, notes: () => readFileSync(notes, 'utf8').split('\n').filter(Boolean) };
+}
+
+const ready = "process.send({ type: 'ready', address: 'http://here' }); setInterval(() => {}, 1000);";
+const polite = `${ready} process.on('SIGTERM', () => { note('stopped'); process.exit(0); });`;
+
+async function until(condition: () => boolean): Promise<void> {
+  for (const end = performance.now() + 60_000; !condition(); await sleep(20)) {
+    assert.ok(performance.now() < end, 'in time');
+  }
+}
+
+test('a program that dies after it was ready is started again; stopping it waits for its end', async () => {
+  const { supervised, notes } = run('mortal', polite);
+  assert.equal(await supervised.ready, 'http://here');
+  process.kill(Number(notes()[0]!.split(' ')[1]), 'SIGKILL');
+  await until(() => notes().length === 2);
+  // Its handler for SIGTERM comes a moment after its first note.
+  await sleep(500);
+  await supervised.stop();
+  assert.equal(notes().at(-1), 'stopped');
+  await sleep(200);
+  assert.equal(notes().length, 3, 'it stays stopped');
+});
+
+test('one that ends before it was ever ready is given up, with the reason', async () => {
+  let supervised: Supervised | undefined;
+  const reason = await new Promise<string>((resolve) => {
+    ({ supervised } = run('broken', 'process.exit(3)', { onGiveUp: resolve }));
+  });
+  assert.equal(reason, 'The broken ended before it was ready (exit code 3).');
+  await supervised!.stop();
+});
+
+test('one that does not stop is killed when its patience is over', async () => {
+  const { supervised, notes } = run('deaf', `process.on('SIGTERM', () => note('heard')); ${ready}`, {
+    patience: 500,
+  });
+  await supervised.ready;
+  await supervised.stop();
+  assert.deepEqual(notes().slice(1), ['heard']);
+});
