@@ -66,7 +66,9 @@ export function buildGenerationProgram(
     }
   }
   const program = builder.build();
-  const empty = [...keys, ...values].map(({ name, shape }) => [name, shape.reduce((a, b) => a * b, 1)] as const);
+  const empty = [...keys, ...values].map(
+    ({ name, shape }) => [name, shape.reduce((a, b) => a * b, 1)] as const,
+  );
   return {
     program,
     model,

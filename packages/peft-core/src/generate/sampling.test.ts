@@ -14,7 +14,8 @@ test('frequencies follow the softmax', () => {
   for (let i = 0; i < draws; i++)
     counts[sampleToken(logits, { temperature: 1, topP: 1 }, (i + 0.5) / draws)]!++;
   const z = Math.exp(1) + Math.exp(3) + Math.exp(2);
-  for (const [i, l] of [1, 3, 2].entries()) assert.ok(Math.abs(counts[i]! / draws - Math.exp(l) / z) < 1e-3, `token ${i}`);
+  for (const [i, l] of [1, 3, 2].entries())
+    assert.ok(Math.abs(counts[i]! / draws - Math.exp(l) / z) < 1e-3, `token ${i}`);
   assert.equal(counts[3], 0);
 });
 
