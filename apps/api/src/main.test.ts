@@ -5,15 +5,15 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { writeTinyModel } from '@graft/peft-core/testing';
 import { createApiKey, createLogger, createTeam, loadServiceEnv, openServices } from '@graft/service';
 import { createTestDatabase } from '@graft/service/testing';
 import { chatLine, uploadForm } from './testing/open-api-bench.ts';
-import { writeTinyModel } from './testing/write-tiny-model.ts';
 
 test('the process serves, validates a job, never loads TensorFlow, logs no secret, and ends on SIGTERM', async () => {
   const database = await createTestDatabase();
   const folder = await mkdtemp(join(tmpdir(), 'graft-main-'));
-  await writeTinyModel(join(folder, 'tiny'));
+  await writeTinyModel(join(folder, 'tiny'), { max_position_embeddings: 64 });
   await writeFile(join(folder, 'models.json'), JSON.stringify({ tiny: { folder: 'tiny' } }));
   const env = {
     DATABASE_URL: database.url,

@@ -2,11 +2,11 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { writeTinyModel } from '@graft/peft-core/testing';
 import { createApiKey, createTeam, type JobState, type Role, type Services } from '@graft/service';
 import { openTestServices } from '@graft/service/testing';
 import { buildApp } from '../app.ts';
 import type { ApiSettings } from '../settings.ts';
-import { writeTinyModel } from './write-tiny-model.ts';
 
 export interface Caller {
   teamId: string;
@@ -49,7 +49,7 @@ export async function openApiBench(
   env: NodeJS.ProcessEnv = {},
 ): Promise<ApiBench> {
   const folder = await mkdtemp(join(tmpdir(), 'graft-api-'));
-  await writeTinyModel(join(folder, 'tiny'));
+  await writeTinyModel(join(folder, 'tiny'), { max_position_embeddings: 64 });
   const baseModels = join(folder, 'base-models.json');
   await writeFile(baseModels, JSON.stringify({ tiny: { folder: 'tiny' } }));
   const services = await openTestServices({ role: 'api', env: { GRAFT_BASE_MODELS: baseModels, ...env } });

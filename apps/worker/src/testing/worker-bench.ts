@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parsePeftConfig, resolveTraining, type TrainingOptions } from '@graft/peft-core/config';
+import { writeTinyModel } from '@graft/peft-core/testing';
 import {
   claimValidation,
   createFile,
@@ -20,7 +21,6 @@ import {
 } from '@graft/service';
 import { openTestServices } from '@graft/service/testing';
 import type { Timing } from './timed-trainer.ts';
-import { writeTinyModel } from './tiny-model.ts';
 
 /** Real services, a tiny base model named `tiny`, and a team that makes jobs. */
 export interface WorkerBench {
