@@ -1,4 +1,4 @@
-/** The API process: opens the services, serves, and on SIGTERM or SIGINT closes in order. */
+/** The API process: opens the services, serves, and on SIGTERM, SIGINT or the loss of its supervisor closes in order. */
 import { openServices } from '@graft/service';
 import { buildApp } from './app.ts';
 
@@ -14,7 +14,7 @@ async function start() {
 }
 
 let closing = false;
-async function close(signal: NodeJS.Signals): Promise<void> {
+async function close(signal: NodeJS.Signals | 'disconnect'): Promise<void> {
   // A second signal does not wait.
   if (closing) process.exit(1);
   closing = true;
@@ -29,6 +29,8 @@ async function close(signal: NodeJS.Signals): Promise<void> {
   await services.close();
   process.exit();
 }
+// The supervisor was killed: without it nobody would stop this process any more.
+process.on('disconnect', () => void close('disconnect'));
 process.on('SIGTERM', close);
 process.on('SIGINT', close);
 
