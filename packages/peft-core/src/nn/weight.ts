@@ -6,7 +6,7 @@ import type { tf, Variable } from '@graft/tf-graph';
  */
 export type Weight = { kind: 'frozen'; variable: Variable } | { kind: 'trained'; tensor: tf.Tensor };
 
-/** The weight's value in float32, computed no earlier than `after`. */
+/** The weight's value as it is stored (float32 or bfloat16), read no earlier than `after`. */
 export function weightValue(weight: Weight, ...after: tf.Tensor[]): tf.Tensor {
-  return weight.kind === 'trained' ? weight.tensor : weight.variable.read({ after });
+  return weight.kind === 'trained' ? weight.tensor : weight.variable.read({ after, stored: true });
 }

@@ -186,6 +186,21 @@ test('accumulated micro-batches, packed or not, checkpointed or not, take the sa
   }
 });
 
+test('bf16 products follow the fp32 curve closely, and repeat bit for bit', async () => {
+  const fp32 = losses(await run(options('fp32', { precision: 'fp32' })));
+  for (const base_dtype of ['fp32', 'bf16'] as const) {
+    const bf16 = losses(await run(options(`bf16-${base_dtype}`, { precision: 'bf16', base_dtype })));
+    assert.notDeepEqual(bf16, fp32);
+    for (const [i, [, loss]] of bf16.entries()) {
+      assert.ok(Math.abs(loss! - fp32[i]![1]!) < 0.05, `step ${i + 1}: ${loss} and ${fp32[i]![1]}`);
+    }
+    assert.deepEqual(
+      losses(await run(options(`again-${base_dtype}`, { precision: 'bf16', base_dtype }))),
+      bf16,
+    );
+  }
+});
+
 test('evaluates a split, which is not trained on', async () => {
   const records = await run(options('split', { validation_split: 0.2, eval_steps: 5 }));
   const start = records[0]!;

@@ -75,6 +75,7 @@ export async function* train(options: TrainOptions): AsyncGenerator<TrainRecord>
       peft,
       training,
       storage,
+      precision,
       grid: plan.shape,
       evaluationGrid: evaluation?.shape ?? null,
     });

@@ -4,6 +4,7 @@ import type { Architecture } from '../models/architecture.ts';
 import { attention, packedCausalMask } from '../nn/attention.ts';
 import { headLoss, lossesOfLogits } from '../nn/cross-entropy.ts';
 import type { RandomState } from '../nn/dropout.ts';
+import { type MatmulPrecision, withMatmulPrecision } from '../nn/matmul.ts';
 import { takeRows } from '../nn/rows.ts';
 import { adapterTensors, declarePeftModel, type ParameterTensors, type PeftModel } from '../peft-model.ts';
 import type { GridShape } from '../text/index.ts';
@@ -26,6 +27,7 @@ export interface TrainProgramSpec {
   peft: PeftConfig;
   training: GraphOptions;
   storage: 'float32' | 'bfloat16';
+  precision: MatmulPrecision;
   /** Static shape of a training micro-batch. */
   grid: GridShape;
   /** Static shape of an evaluation batch; null without validation data. */
@@ -50,6 +52,8 @@ export function buildTrainProgram(spec: TrainProgramSpec, eager = false): TrainP
   const expAvg = builder.variable({ name: 'exp_avg', ...flat });
   const expAvgSq = builder.variable({ name: 'exp_avg_sq', ...flat });
   const scalar = { shape: [], dtype: 'float32' } as const;
+  const define: ProgramBuilder['function'] = (name, inputs, body) =>
+    builder.function(name, inputs, (given) => withMatmulPrecision(spec.precision, () => body(given)));
   const stepInputs = { learning_rate: scalar, step_size: scalar, root_correction: scalar };
 
   function update(gradients: tf.Tensor, step: Record<string, tf.Tensor>): tf.Tensor {
@@ -68,7 +72,7 @@ export function buildTrainProgram(spec: TrainProgramSpec, eager = false): TrainP
   }
 
   if (training.gradient_accumulation_steps === 1) {
-    builder.function(
+    define(
       'step',
       { ...batchInputs(grid), seed: { shape: [2], dtype: 'int32' }, ...stepInputs },
       (inputs) => {
@@ -83,21 +87,17 @@ export function buildTrainProgram(spec: TrainProgramSpec, eager = false): TrainP
     );
   } else {
     const sum = builder.variable({ name: 'gradient_sum', ...flat });
-    builder.function(
-      'accumulate',
-      { ...batchInputs(grid), seed: { shape: [2], dtype: 'int32' } },
-      (inputs) => {
-        const { loss, correct, gradients } = lossAndGradients(
-          model,
-          grid,
-          inputs,
-          training.gradient_checkpointing,
-        );
-        sum.assign(tf.add(sum.read(), gradients));
-        return { loss, correct };
-      },
-    );
-    builder.function('apply', stepInputs, (inputs) => {
+    define('accumulate', { ...batchInputs(grid), seed: { shape: [2], dtype: 'int32' } }, (inputs) => {
+      const { loss, correct, gradients } = lossAndGradients(
+        model,
+        grid,
+        inputs,
+        training.gradient_checkpointing,
+      );
+      sum.assign(tf.add(sum.read(), gradients));
+      return { loss, correct };
+    });
+    define('apply', stepInputs, (inputs) => {
       const gradients = sum.read();
       const norm = update(gradients, inputs);
       sum.assign(tf.zeros([model.layout.size]));
@@ -106,7 +106,7 @@ export function buildTrainProgram(spec: TrainProgramSpec, eager = false): TrainP
   }
   if (spec.evaluationGrid) {
     const grid = spec.evaluationGrid;
-    builder.function('evaluate', batchInputs(grid), (inputs) => {
+    define('evaluate', batchInputs(grid), (inputs) => {
       const { total, correct } = lossOf(model, grid, inputs, adapterTensors(model), null);
       return { loss: total, correct };
     });
