@@ -22,7 +22,7 @@ import { fineTuningJobRoutes } from './routes/fine-tuning-jobs.ts';
 import { healthRoutes } from './routes/health.ts';
 import { jobEventRoutes } from './routes/job-events.ts';
 import { modelRoutes } from './routes/models.ts';
-import { sharedSchemas } from './schemas/shared.ts';
+import { namedSchemas } from './schemas/named-schemas.ts';
 import { type ApiSettings, defaultSettings } from './settings.ts';
 
 /**
@@ -52,7 +52,7 @@ export async function buildApp(services: Services, overrides: Partial<ApiSetting
   await app.register(openStreams);
   await app.register(jsonBody, { bodyTimeoutMs: settings.bodyTimeoutMs });
   await app.register(schemaCompilers, {
-    shared: sharedSchemas,
+    shared: namedSchemas,
     checkResponses: settings.checkResponses,
   });
   await app.register(openApi);

@@ -16,7 +16,7 @@ import { CheckpointSchema, EventSchema, MetricSchema } from './job-records.ts';
 import { DeletedModelSchema, ModelSchema } from './model.ts';
 
 /** Every schema with a name of its own in OpenAPI. */
-export const sharedSchemas: TSchema[] = [
+export const namedSchemas: TSchema[] = [
   ErrorSchema,
   FileSchema,
   DeletedFileSchema,
