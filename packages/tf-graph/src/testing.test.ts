@@ -26,7 +26,7 @@ test('a wrong gradient is reported with its input and element', () => {
 test('the gradient of hang, and of a cast and back', () => {
   checkGradients((x) => tf.mul(hang(x, w), x), [x]);
   // In bfloat16 the value moves in steps, so compare with the gradient of the identity.
-  const [dx] = tf.grads((x: tf.Tensor) => cast(cast(x, 'bfloat16'), 'float32').mul(3))([x]);
+  const [dx] = tf.grads((x: tf.Tensor) => tf.mul(cast(cast(x, 'bfloat16'), 'float32'), 3))([x]);
   assert.deepEqual([...(dx as tf.Tensor).dataSync()], Array(6).fill(3));
 });
 

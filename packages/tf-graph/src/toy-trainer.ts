@@ -81,5 +81,5 @@ function lossOf(x: tf.Tensor, labels: tf.Tensor, w1: tf.Tensor, w2: tf.Tensor, s
   }
   const logProbabilities = tf.logSoftmax(tf.matMul(h, w2));
   const picked = tf.sum(tf.mul(logProbabilities, tf.oneHot(labels as tf.Tensor1D, CLASSES)), 1);
-  return tf.neg(tf.mean(picked)).asScalar();
+  return tf.neg(tf.mean(picked)) as tf.Scalar;
 }

@@ -1,4 +1,5 @@
 import { GraftError } from '../errors.ts';
+import { ropeFrequencies } from './rope-scaling.ts';
 
 /** The sizes of a llama model, from config.json. */
 export interface LlamaConfig {
@@ -10,7 +11,8 @@ export interface LlamaConfig {
   kvHeads: number;
   headSize: number;
   epsilon: number;
-  ropeTheta: number;
+  /** D/2 of them, scaling applied. */
+  inverseFrequencies: number[];
   maxPositions: number;
   tiedEmbeddings: boolean;
   attentionBias: boolean;
@@ -30,18 +32,6 @@ export function parseLlamaConfig(raw: Record<string, unknown>): LlamaConfig {
     return 1;
   };
   const flag = (field: string) => raw[field] === true;
-  const rope = {
-    ...(raw.rope_scaling as object | null),
-    ...(raw.rope_parameters as object | null),
-  } as Record<string, unknown>;
-  const kind = rope.rope_type ?? rope.type ?? 'default';
-  if (kind !== 'default') {
-    throw new GraftError(
-      'unsupported_model',
-      `rope scaling "${String(kind)}" is not supported yet; models without rope scaling are`,
-      { param: 'model' },
-    );
-  }
   const activation = raw.hidden_act ?? 'silu';
   if (activation !== 'silu') faults.push(`hidden_act must be "silu", not ${JSON.stringify(activation)}`);
   const heads = size('num_attention_heads');
@@ -55,7 +45,7 @@ export function parseLlamaConfig(raw: Record<string, unknown>): LlamaConfig {
     kvHeads: size('num_key_value_heads', heads),
     headSize: size('head_dim', hiddenSize / heads),
     epsilon: Number(raw.rms_norm_eps ?? 1e-6),
-    ropeTheta: Number(rope.rope_theta ?? raw.rope_theta ?? 10000),
+    inverseFrequencies: [],
     maxPositions: size('max_position_embeddings', 2048),
     tiedEmbeddings: flag('tie_word_embeddings'),
     attentionBias: flag('attention_bias'),
@@ -65,5 +55,6 @@ export function parseLlamaConfig(raw: Record<string, unknown>): LlamaConfig {
   if (config.headSize % 2 !== 0) faults.push('head_dim must be even');
   if (faults.length > 0)
     throw new GraftError('invalid_model_config', `config.json: ${faults.join('; ')}`, { param: 'model' });
+  config.inverseFrequencies = ropeFrequencies(raw, config.headSize);
   return config;
 }

@@ -12,7 +12,6 @@ import { llamaModules } from './module-names.ts';
 export function llama(rawConfig: Record<string, unknown>): Architecture {
   const config = parseLlamaConfig(rawConfig);
   const { hiddenSize: H, heads, kvHeads, headSize: D, layers, epsilon } = config;
-  const inverseFrequencies = Array.from({ length: D / 2 }, (_, i) => config.ropeTheta ** ((-2 * i) / D));
 
   function block(
     runtime: ModelRuntime,
@@ -53,7 +52,7 @@ export function llama(rawConfig: Record<string, unknown>): Architecture {
     aliases: config.tiedEmbeddings ? { 'lm_head.weight': 'model.embed_tokens.weight' } : {},
     body(runtime, ids, grid) {
       const table = (scale: number) => {
-        const { cos, sin } = rotaryTable(grid.positions, inverseFrequencies, scale);
+        const { cos, sin } = rotaryTable(grid.positions, config.inverseFrequencies, scale);
         return { cos: runtime.constant(cos), sin: runtime.constant(sin) };
       };
       // The query's table carries the 1/√D of attention.

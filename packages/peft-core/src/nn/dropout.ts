@@ -1,4 +1,5 @@
 import { attr, hang, rawOp, tf } from '@graft/tf-graph';
+import { originOf, recomputable } from './recompute.ts';
 
 /** What a step's random numbers depend on: nothing but the seed, the micro-step, and where in the model they are drawn. */
 export interface RandomState {
@@ -19,11 +20,16 @@ export function dropout(x: tf.Tensor, p: number, random: RandomState): tf.Tensor
     const uniform = rawOp('StatelessRandomUniform', attrs, [shape, hang(seed, after)])[0]!;
     return tf.mul(tf.cast(tf.greaterEqual(uniform, p), 'float32'), 1 / (1 - p));
   };
-  return tf.customGrad((x, save) => {
+  const dropped = tf.customGrad((x, save) => {
     (save as tf.GradSaveFunc)([seed]);
     return {
       value: tf.mul(x as tf.Tensor, scaledMask(seed, x as tf.Tensor)),
       gradFunc: (dy, [seed]) => tf.mul(dy as tf.Tensor, scaledMask(seed!, dy as tf.Tensor)),
     };
   })(x);
+  const origin = originOf(x);
+  return recomputable(dropped, [seed, ...origin.inputs], (seed, ...inputs) => {
+    const x = origin.compute(...inputs);
+    return tf.mul(x, scaledMask(seed!, x));
+  });
 }

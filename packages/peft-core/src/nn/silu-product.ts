@@ -1,12 +1,14 @@
 import { hang, tf } from '@graft/tf-graph';
+import { recomputable } from './recompute.ts';
 
 /** `silu(gate) · up`, elementwise: the middle of a gated feed-forward network. Keeps its two inputs, recomputes the sigmoid. */
 export function siluProduct(gate: tf.Tensor, up: tf.Tensor): tf.Tensor {
-  return tf.customGrad((a, b, save) => {
+  const product = (gate: tf.Tensor, up: tf.Tensor) => tf.mul(tf.mul(gate, tf.sigmoid(gate)), up);
+  const value = tf.customGrad((a, b, save) => {
     const [gate, up] = [a as tf.Tensor, b as tf.Tensor];
     (save as tf.GradSaveFunc)([gate, up]);
     return {
-      value: tf.mul(tf.mul(gate, tf.sigmoid(gate)), up),
+      value: product(gate, up),
       gradFunc: (dy, [saved, up]) => {
         const gate = hang(saved!, dy as tf.Tensor);
         const s = tf.sigmoid(gate);
@@ -17,4 +19,5 @@ export function siluProduct(gate: tf.Tensor, up: tf.Tensor): tf.Tensor {
       },
     };
   })(gate, up);
+  return recomputable(value, [gate, up], product as (...inputs: tf.Tensor[]) => tf.Tensor);
 }

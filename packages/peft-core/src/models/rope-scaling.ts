@@ -1,0 +1,41 @@
+import { GraftError } from '../errors.ts';
+
+/**
+ * Inverse frequencies of rotary positions, D/2 of them, from config.json (`rope_parameters`, or `rope_theta` and `rope_scaling`
+ * as transformers 4 wrote them). Kinds: default, linear, llama3. Throws `unsupported_model` naming any other.
+ * Source: transformers, modeling_rope_utils.py; the llama3 kind is Meta's for Llama 3.1.
+ */
+export function ropeFrequencies(raw: Record<string, unknown>, headSize: number): number[] {
+  const rope = {
+    ...(raw.rope_scaling as object | null),
+    ...(raw.rope_parameters as object | null),
+  } as Record<string, unknown>;
+  const theta = Number(rope.rope_theta ?? raw.rope_theta ?? 10000);
+  const plain = Array.from({ length: headSize / 2 }, (_, i) => theta ** ((-2 * i) / headSize));
+  const kind = String(rope.rope_type ?? rope.type ?? 'default');
+  const setting = (field: string): number => {
+    const value = rope[field];
+    if (typeof value === 'number' && value > 0) return value;
+    const message = `config.json: rope scaling "${kind}" needs a positive number ${field}`;
+    throw new GraftError('invalid_model_config', message, { param: 'model' });
+  };
+  if (kind === 'default') return plain;
+  if (kind === 'linear') return plain.map((frequency) => frequency / setting('factor'));
+  if (kind === 'llama3') {
+    const factor = setting('factor');
+    const [low, high] = [setting('low_freq_factor'), setting('high_freq_factor')];
+    const trainedLength = setting('original_max_position_embeddings');
+    return plain.map((frequency) => {
+      // How often the angle turns within the length that the model was first trained on: slow ones are stretched by
+      // `factor`, fast ones stay, those between are blended.
+      const turns = (trainedLength * frequency) / (2 * Math.PI);
+      const stay = Math.min(1, Math.max(0, (turns - low) / (high - low)));
+      return (1 - stay) * (frequency / factor) + stay * frequency;
+    });
+  }
+  throw new GraftError(
+    'unsupported_model',
+    `rope scaling "${kind}" is not supported; default, linear and llama3 are`,
+    { param: 'model' },
+  );
+}
