@@ -1,8 +1,7 @@
+import type { Program } from '@graft/tf-graph';
 import { GraftError } from './errors.ts';
 import type { PeftModel } from './peft-model.ts';
-
-/** Prefix of every key in adapter_model.safetensors. */
-export const KEY_PREFIX = 'base_model.model.';
+import { attach, tunerFor } from './tuners/registry.ts';
 
 /**
  * An adapter file's tensors as the flat vector of `model`.
@@ -13,7 +12,8 @@ export function adapterValues(
   tensors: Map<string, { shape: number[]; data: Float32Array }>,
 ): Float32Array {
   const faults: string[] = [];
-  const wanted = new Map(model.layout.entries.map((e) => [KEY_PREFIX + e.name, e]));
+  const { keyPrefix } = tunerFor(model.peft!);
+  const wanted = new Map(model.layout.entries.map((e) => [keyPrefix + e.name, e]));
   for (const [key, { shape }] of wanted) {
     const found = tensors.get(key);
     if (!found) faults.push(`${key} is missing`);
@@ -30,5 +30,23 @@ export function adapterValues(
       { param: 'adapter' },
     );
   }
-  return model.layout.flatten((name) => tensors.get(KEY_PREFIX + name)?.data);
+  return model.layout.flatten((name) => tensors.get(keyPrefix + name)?.data);
+}
+
+/** The tensors of an adapter's files from the flat vector of what was trained. */
+export function adapterTensorsToSave(
+  model: PeftModel,
+  program: Program,
+): Map<string, { shape: number[]; data: Float32Array }> {
+  const { keyPrefix } = tunerFor(model.peft!);
+  const flat = program.read(['adapter']).get('adapter') as Float32Array;
+  const saved = new Map(model.layout.views(flat));
+  if (model.fold) {
+    // What the files hold comes from the encoder; modules saved beside it are kept as they are.
+    const kept = new Set(attach(model.peft!, model.architecture, 'folded').parameters.map((p) => p.name));
+    for (const name of saved.keys()) if (!kept.has(name)) saved.delete(name);
+    for (const [name, { shape, data }] of Object.entries(program.run('fold', {})))
+      saved.set(name, { shape, data: data as Float32Array });
+  }
+  return new Map([...saved].map(([name, tensor]) => [keyPrefix + name, tensor]));
 }

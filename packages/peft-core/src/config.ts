@@ -1,9 +1,9 @@
 /** Schemas and parsing of what a job may ask for. Loads no TensorFlow. */
 
-export { type LoraConfig, LoraConfigSchema } from './config/lora-config.ts';
+export { type PeftConfig, peftTypes } from './config/methods.ts';
 export { nearest } from './config/nearest.ts';
 export {
-  type PeftConfig,
+  methodSchemas,
   PeftConfigSchema,
   PeftRequestSchema,
   parsePeftConfig,
@@ -20,3 +20,4 @@ export {
   TrainingOptionsSchema,
 } from './config/training-options.ts';
 export { type ErrorDetail, GraftError, type GraftErrorOptions } from './errors.ts';
+export type { LoraConfig } from './tuners/lora/config.ts';

@@ -1,10 +1,10 @@
-import { KEY_PREFIX } from './adapter-values.ts';
 import { GraftError } from './errors.ts';
 import { type BaseModel, readAdapter, writeModelFolder } from './formats/index.ts';
 import { architectureFor } from './models/registry.ts';
-import { tunerFor } from './tuners/registry.ts';
+import { storedName } from './outlines/stored-name.ts';
+import { attach, tunerFor } from './tuners/registry.ts';
 
-/** Writes the base model with an adapter merged into its weights as a plain Hugging Face folder. Throws `adapter_mismatch`. */
+/** Writes the base model with an adapter merged into its weights as a plain Hugging Face folder. Throws `adapter_mismatch`, `not_mergeable`. */
 export async function mergeAdapter({
   base,
   adapterDir,
@@ -14,29 +14,32 @@ export async function mergeAdapter({
   adapterDir: string;
   outputDir: string;
 }): Promise<void> {
-  const architecture = architectureFor(base.modelType, base.config);
   const { config, tensors } = await readAdapter(adapterDir);
-  const { mergeDelta, parameters, replacements } = tunerFor(config).attach(config, architecture);
-  const absent = parameters.find((p) => tensors.get(KEY_PREFIX + p.name)?.shape.join() !== p.shape.join());
+  const architecture = architectureFor(base.modelType, base.config, config.task_type);
+  const { keyPrefix } = tunerFor(config);
+  const { merges, parameters, unmergeable } = attach(config, architecture, 'folded');
+  if (unmergeable) {
+    throw new GraftError('not_mergeable', `${config.peft_type} cannot be merged: ${unmergeable}`, {
+      param: 'adapter',
+    });
+  }
+  const absent = parameters.find((p) => tensors.get(keyPrefix + p.name)?.shape.join() !== p.shape.join());
   if (absent)
     throw new GraftError(
       'adapter_mismatch',
       `the adapter does not fit the base model: ${absent.name} is missing or of another shape`,
       { param: 'adapter' },
     );
-
+  const present = new Set(base.tensors.names());
+  const stored = (name: string) => storedName(architecture, name, (n) => present.has(n));
   const merged = async (name: string): Promise<Float32Array> => {
-    const standIn = replacements.get(name);
-    if (standIn) return tensors.get(KEY_PREFIX + standIn)!.data;
-    const data = await base.tensors.readFloat32(architecture.aliases[name] ?? name);
-    const delta = mergeDelta(name, (key) => tensors.get(KEY_PREFIX + key)!.data);
-    if (delta) for (let i = 0; i < data.length; i++) data[i]! += delta[i]!;
-    return data;
+    const source = stored(name);
+    const data = source ? await base.tensors.readFloat32(source) : new Float32Array(0);
+    const merge = merges?.get(name);
+    return merge ? merge(data, (key) => tensors.get(keyPrefix + key)!.data) : data;
   };
   // A tied head that the adapter changes is a weight of its own from now on.
-  const untied = Object.keys(architecture.aliases).filter(
-    (alias) => replacements.has(alias) || mergeDelta(alias, (key) => tensors.get(KEY_PREFIX + key)!.data),
-  );
+  const untied = Object.keys(architecture.aliases).filter((alias) => merges?.has(alias));
   const specs = [
     ...architecture.parameters,
     ...untied.map((name) => ({

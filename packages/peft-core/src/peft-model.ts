@@ -1,18 +1,21 @@
 import { hang, nestedGrads, type ProgramBuilder, tf, type Variable } from '@graft/tf-graph';
 import { AdapterLayout } from './adapter-layout.ts';
 import type { PeftConfig } from './config.ts';
-import type { Architecture, ModelRuntime } from './models/architecture.ts';
-import type { RandomState } from './nn/dropout.ts';
+import type { Architecture, AttentionSite, ModelRuntime } from './models/architecture.ts';
+import { dropout, type RandomState } from './nn/dropout.ts';
 import { embedding } from './nn/embedding.ts';
+import { layerNorm } from './nn/layer-norm.ts';
 import { linear } from './nn/linear.ts';
 import { rmsNorm } from './nn/rms-norm.ts';
 import { type Weight, weightValue } from './nn/weight.ts';
-import { tunerFor } from './tuners/registry.ts';
-import type { Attachment } from './tuners/tuner.ts';
+import { type BaseStorage, declareWeights } from './stored-weights.ts';
+import { attach } from './tuners/registry.ts';
+import type { Attachment, AttachmentForm, KeyValuePrefix, LayerContext } from './tuners/tuner.ts';
 
 /** A base model's frozen weights as variables of a program, and the adapter's parameters as one flat variable `adapter`. */
 export interface PeftModel {
   architecture: Architecture;
+  peft: PeftConfig | null;
   attachment: Attachment | null;
   layout: AdapterLayout;
   /** null when there is nothing to train: the plain base model. */
@@ -21,6 +24,8 @@ export interface PeftModel {
   runtime(options: RuntimeOptions): ModelRuntime;
   /** A weight as the model uses it: trained stand-in, alias or frozen; null when the model has none of that name. */
   weight(name: string, parameters: ParameterTensors): Weight | null;
+  /** What the adapter is saved as, from its trained parameters; null when that is these parameters themselves. */
+  fold: ((parameters: ParameterTensors) => ParameterTensors) | null;
   /** True when a tuner wraps this linear module. */
   wraps(module: string): boolean;
 }
@@ -29,7 +34,8 @@ export type ParameterTensors = Map<string, tf.Tensor>;
 
 export interface RuntimeOptions {
   parameters: ParameterTensors;
-  attend: ModelRuntime['attend'];
+  /** As ModelRuntime's, and `prefix` holds keys and values that every token of every row sees besides. */
+  attend(site: AttentionSite, q: tf.Tensor, k: tf.Tensor, v: tf.Tensor, prefix?: KeyValuePrefix): tf.Tensor;
   random?: RandomState;
   /** Collects the constants that the caller disposes when it has its gradients; without it nothing is kept. */
   constants?: tf.Tensor[];
@@ -38,57 +44,81 @@ export interface RuntimeOptions {
 }
 
 /**
- * Declares base weights in `builder` (stored as `storage`, norms and biases always in float32) and attaches the adapter.
+ * Declares base weights in `builder` (stored as `storage`; norms and biases always in float32) and attaches the adapter.
  * The declared variables still have to be written: see `load-weights.ts`.
  */
 export function declarePeftModel(
   builder: ProgramBuilder,
   architecture: Architecture,
   peft: PeftConfig | null,
-  storage: 'float32' | 'bfloat16',
+  storage: BaseStorage,
+  form: AttachmentForm = 'folded',
 ): PeftModel {
-  const attachment = peft ? tunerFor(peft).attach(peft, architecture) : null;
+  const attachment = peft ? attach(peft, architecture, form) : null;
   const layout = new AdapterLayout(attachment?.parameters ?? []);
-  const variables = new Map<string, Variable>();
-  for (const { name, shape } of architecture.parameters) {
-    variables.set(name, builder.variable({ name, shape, dtype: shape.length > 1 ? storage : 'float32' }));
-  }
+  const frozen = declareWeights(builder, architecture, storage);
   const adapter = layout.size > 0 ? builder.variable({ name: 'adapter', shape: [layout.size] }) : null;
+  const transposed = new Set(architecture.modules.filter((m) => m.transposed).map((m) => m.name));
+  const baseWeight = (name: string) => frozen.get(architecture.aliases[name] ?? name) ?? null;
 
-  const weight: PeftModel['weight'] = (name, parameters) => {
-    const standIn = attachment?.replacements.get(name);
-    if (standIn !== undefined) return { kind: 'trained', tensor: parameters.get(standIn)! };
-    const variable = variables.get(architecture.aliases[name] ?? name);
-    return variable ? { kind: 'frozen', variable } : null;
+  /** What a tuner's parts see; `parameters` may change while blocks run again for their gradients. */
+  const contextOf = (current: () => ParameterTensors, random?: RandomState): LayerContext => ({
+    parameter(name) {
+      const found = current().get(name);
+      if (!found) throw new Error(`the adapter has no parameter ${name}`);
+      return found;
+    },
+    weight: baseWeight,
+    ...(random ? { random } : {}),
+  });
+  const weightIn = (context: LayerContext, name: string): Weight | null => {
+    const standIn = attachment?.standIns?.get(name);
+    return standIn ? { kind: 'trained', tensor: standIn(context) } : baseWeight(name);
   };
 
-  function runtime({
-    parameters: given,
-    attend,
-    random,
-    constants,
-    checkpointing = false,
-  }: RuntimeOptions): ModelRuntime {
-    let parameters = given;
+  function runtime(options: RuntimeOptions): ModelRuntime {
+    const { random, constants, checkpointing = false } = options;
+    let parameters = options.parameters;
+    const context = contextOf(() => parameters, random);
+    if (attachment?.derive) parameters = new Map([...parameters, ...attachment.derive(context)]);
     const required = (name: string): Weight => {
-      const found = weight(name, parameters);
+      const found = weightIn(context, name);
       if (!found) throw new Error(`the model has no parameter ${name}`);
       return found;
     };
-    const context = { parameter: (name: string) => parameters.get(name)!, ...(random ? { random } : {}) };
     return {
-      attend,
-      linear(module, x) {
-        const base = linear(
-          x,
-          required(`${module}.weight`),
-          weight(`${module}.bias`, parameters) ?? undefined,
-        );
-        const wrapper = attachment?.linears.get(module);
-        return wrapper ? wrapper(context, x, base) : base;
+      attend(site, q, k, v) {
+        const prefix = attachment?.prefix?.(context, site);
+        return options.attend(site, q, k, v, prefix);
       },
-      embedding: (module, ids) => embedding(ids, required(`${module}.weight`)),
+      linear(module, x) {
+        const base = (x: tf.Tensor) => {
+          const bias = weightIn(context, `${module}.bias`);
+          return linear(x, required(`${module}.weight`), bias, transposed.has(module));
+        };
+        const wrapper = attachment?.linears?.get(module);
+        return wrapper ? wrapper(context, x, base) : base(x);
+      },
+      embedding(module, ids) {
+        const base = (ids: tf.Tensor) => embedding(ids, required(`${module}.weight`));
+        const wrapper = attachment?.embeddings?.get(module);
+        return wrapper ? wrapper(context, ids, base) : base(ids);
+      },
       rmsNorm: (module, x, epsilon) => rmsNorm(x, weightValue(required(`${module}.weight`)), epsilon),
+      layerNorm: (module, x, epsilon) =>
+        layerNorm(
+          x,
+          weightValue(required(`${module}.weight`)),
+          weightValue(required(`${module}.bias`)),
+          epsilon,
+        ),
+      join(site, output, stream, norm) {
+        const wrapper = attachment?.join?.(site);
+        if (wrapper) return wrapper(context, output, stream, norm);
+        const sum = tf.add(stream, output);
+        return norm ? norm(sum) : sum;
+      },
+      dropout: (x, probability) => (random ? dropout(x, probability, random) : x),
       constant(x) {
         if (!constants) return x;
         constants.push(tf.keep(x));
@@ -97,6 +127,7 @@ export function declarePeftModel(
       block(path, x, body) {
         if (!checkpointing) return body(x);
         const names = [...parameters.keys()].filter((name) => name.startsWith(`${path}.`));
+        names.push(...(attachment?.sharedByBlocks ?? []));
         const stream = random?.stream;
         const run = (x: tf.Tensor, ...own: tf.Tensor[]) => {
           const outer = parameters;
@@ -112,14 +143,21 @@ export function declarePeftModel(
       },
     };
   }
+  const derive = attachment?.derive?.bind(attachment);
   return {
     architecture,
+    peft,
     attachment,
     layout,
     adapter,
     runtime,
-    weight,
-    wraps: (module) => attachment?.linears.has(module) ?? false,
+    weight: (name, parameters) =>
+      weightIn(
+        contextOf(() => parameters),
+        name,
+      ),
+    fold: derive ? (parameters) => derive(contextOf(() => parameters)) : null,
+    wraps: (module) => attachment?.linears?.has(module) ?? false,
   };
 }
 

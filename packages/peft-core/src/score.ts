@@ -67,18 +67,20 @@ function buildScoreProgram(architecture: Architecture, peft: PeftConfig | null, 
     builder.function(`score_${tokens}`, { ids: perToken, segments: perToken, next: perToken }, (inputs) => {
       const mask = packedCausalMask(inputs.segments!, 1, tokens);
       const parameters = adapterTensors(model);
-      const runtime = model.runtime({ parameters, attend: (_layer, q, k, v) => attention(q, k, v, mask) });
+      const runtime = model.runtime({ parameters, attend: (_site, q, k, v) => attention(q, k, v, mask) });
       const grid = { rows: 1, tokens, positions: tf.range(0, tokens, 1, 'int32') };
       const hidden = architecture.finalNorm(runtime, architecture.body(runtime, inputs.ids!, grid));
-      const { losses } = model.wraps('lm_head')
-        ? lossesOfLogits(runtime.linear('lm_head', hidden), inputs.next!)
-        : headLoss(
-            hidden,
-            model.weight('lm_head.weight', parameters)!,
-            inputs.next!,
-            tf.zeros([tokens]),
-            false,
-          );
+      const head = architecture.languageHead;
+      const { losses } =
+        head === null || model.wraps(head)
+          ? lossesOfLogits(architecture.logits!(runtime, hidden), inputs.next!)
+          : headLoss(
+              hidden,
+              model.weight(`${head}.weight`, parameters)!,
+              inputs.next!,
+              tf.zeros([tokens]),
+              false,
+            );
       return { logprobs: tf.neg(losses) };
     });
   }

@@ -1,4 +1,4 @@
-import { LoraConfigSchema } from '@graft/peft-core/config';
+import { PeftConfigSchema } from '@graft/peft-core/config';
 import type { Adapter, AdapterVersion } from '@graft/service';
 import { type Static, Type } from 'typebox';
 import { After, limit } from './list.ts';
@@ -32,7 +32,7 @@ export const AdapterVersionSchema = Type.Object(
     }),
     bytes: Type.Integer(),
     files: Type.Array(Type.Object({ path: Type.String(), bytes: Type.Integer(), sha256: Type.String() })),
-    peft: ref(LoraConfigSchema),
+    peft: ref(PeftConfigSchema),
     lineage: Type.Unsafe<Record<string, unknown>>({
       type: 'object',
       description: 'Digests of base model, data and code; seed; the configuration used.',

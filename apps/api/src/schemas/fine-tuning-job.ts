@@ -1,6 +1,6 @@
 import {
   HyperparametersSchema,
-  LoraConfigSchema,
+  PeftConfigSchema,
   PeftRequestSchema,
   ResolvedTrainingSchema,
   TrainingOptionsSchema,
@@ -111,7 +111,7 @@ export const JobSchema = Type.Object(
     integrations: Type.Array(Type.Unknown()),
     method: MethodSchema,
     metadata: nullable(MetadataSchema),
-    peft: ref(LoraConfigSchema),
+    peft: ref(PeftConfigSchema),
     training: Type.Union([ref(ResolvedTrainingSchema), ref(TrainingOptionsSchema)], {
       description: 'The values used; as requested until the files are validated.',
     }),

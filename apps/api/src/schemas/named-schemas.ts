@@ -1,6 +1,7 @@
 import {
   HyperparametersSchema,
-  LoraConfigSchema,
+  methodSchemas,
+  PeftConfigSchema,
   PeftRequestSchema,
   ResolvedTrainingSchema,
   TrainingOptionsSchema,
@@ -27,7 +28,8 @@ export const namedSchemas: TSchema[] = [
   MetricSchema,
   HyperparametersSchema,
   PeftRequestSchema,
-  LoraConfigSchema,
+  ...methodSchemas,
+  PeftConfigSchema,
   TrainingOptionsSchema,
   ResolvedTrainingSchema,
   ModelSchema,

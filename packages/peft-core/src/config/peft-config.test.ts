@@ -64,7 +64,7 @@ test('an unimplemented option is refused by name, but accepted at the default of
     failure({ peft_type: 'LORA', init_lora_weights: 'pissa_niter_16' }).code,
     'unimplemented_peft_option',
   );
-  assert.equal(failure({ peft_type: 'LORA', task_type: 'SEQ_CLS' }).code, 'unimplemented_peft_option');
+  assert.equal(failure({ peft_type: 'LORA', task_type: 'QUESTION_ANS' }).code, 'unimplemented_peft_option');
   parsePeftConfig({ peft_type: 'LORA', use_dora: false, loftq_config: {}, megatron_core: 'megatron.core' });
 });
 

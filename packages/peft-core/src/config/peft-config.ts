@@ -1,25 +1,32 @@
 import { isDeepStrictEqual } from 'node:util';
 import { Type } from 'typebox';
 import { Value } from 'typebox/value';
+import { TASK_TYPES } from '../outlines/outline.ts';
 import { checkFields, type Fault, isRecord, show, throwFaults } from './check.ts';
-import {
-  type LoraConfig,
-  LoraConfigSchema,
-  UNIMPLEMENTED_INIT_LORA_WEIGHTS,
-  UNIMPLEMENTED_LORA_OPTIONS,
-} from './lora-config.ts';
-import { layerNumberPattern, patternFault } from './module-pattern.ts';
+import { configFault } from './method-config.ts';
+import { methods, type PeftConfig, peftTypes } from './methods.ts';
 import { nearest } from './nearest.ts';
 
-/** A PEFT config with every field filled in, told apart by `peft_type`. */
-export const PeftConfigSchema = Type.Union([LoraConfigSchema]);
-export type PeftConfig = LoraConfig;
+/** Each method's config with every field filled in. */
+export const methodSchemas = Object.values(methods).map(({ schema }) => schema);
+
+/** A PEFT config with every field filled in, told apart by `peft_type`; refers to `methodSchemas` by their `$id`. */
+export const PeftConfigSchema = Type.Unsafe<PeftConfig>({
+  $id: 'PeftConfig',
+  description: 'A PEFT config with every field filled in.',
+  anyOf: methodSchemas.map((schema) => ({ $ref: `${(schema as { $id?: string }).$id}#` })),
+});
 
 /** What a request's `peft` may hold: `peft_type` and any of its method's options. For documentation; parsePeftConfig decides. */
 export const PeftRequestSchema = Type.Object(
   {
-    peft_type: LoraConfigSchema.properties.peft_type,
-    ...Type.Partial(Type.Omit(LoraConfigSchema, ['peft_type'])).properties,
+    peft_type: Type.Enum(peftTypes, { type: 'string', description: 'The PEFT method.' }),
+    ...Object.assign(
+      {},
+      ...Object.values(methods).map(
+        ({ schema }) => Type.Partial(Type.Omit(schema, ['peft_type'])).properties,
+      ),
+    ),
   },
   {
     $id: 'PeftRequest',
@@ -35,13 +42,7 @@ const UNIMPLEMENTED_PEFT_TYPES = (
   'DEFT BOTTLENECK SELECTIVE'
 ).split(' ');
 
-const UNIMPLEMENTED_TASK_TYPES = [
-  'SEQ_CLS',
-  'SEQ_2_SEQ_LM',
-  'TOKEN_CLS',
-  'QUESTION_ANS',
-  'FEATURE_EXTRACTION',
-];
+const UNIMPLEMENTED_TASK_TYPES = ['QUESTION_ANS'];
 
 /** Fields PEFT writes into every adapter_config.json. They say nothing about how to train. */
 const BOOKKEEPING: Record<string, unknown> = {
@@ -68,35 +69,30 @@ export function parsePeftConfig(value: unknown, options: { saved?: boolean } = {
   }
   const typeFault = peftTypeFault(value.peft_type);
   if (typeFault) throwFaults([typeFault]);
-
-  const { properties } = LoraConfigSchema;
+  const type = value.peft_type as PeftConfig['peft_type'];
+  const method = methods[type];
+  const { properties } = method.schema;
   const given: Record<string, unknown> = {};
   for (const [key, option] of Object.entries(value)) {
     if (option === undefined || (options.saved && Object.hasOwn(BOOKKEEPING, key))) continue;
-    const fault = optionFault(key, option);
+    const fault = optionFault(type, key, option);
     if (fault) faults.push(fault);
-    else if (Object.hasOwn(properties, key)) given[key] = option;
+    else if (Object.hasOwn(properties, key) && !(key === 'task_type' && option === null)) given[key] = option;
   }
   faults.push(...checkFields(given, properties, 'peft', 'invalid_peft_config'));
-  if (faults.length === 0) faults.push(...loraFaults(given));
+  if (faults.length === 0) faults.push(...(method.faults?.(given) ?? []));
   throwFaults(faults);
-  return Value.Default(LoraConfigSchema, structuredClone(given)) as LoraConfig;
+  return Value.Default(method.schema, structuredClone(given)) as PeftConfig;
 }
 
 function peftTypeFault(type: unknown): Fault | null {
-  if (type === 'LORA') return null;
   const path = 'peft.peft_type';
-  if (typeof type !== 'string') {
-    return { code: 'invalid_peft_config', path, message: 'is required; Graft implements "LORA"' };
-  }
-  if (UNIMPLEMENTED_PEFT_TYPES.includes(type)) {
-    return {
-      code: 'unimplemented_peft_type',
-      path,
-      message: `${type} is not implemented yet; Graft implements "LORA"`,
-    };
-  }
-  const [near] = nearest(type, ['LORA', ...UNIMPLEMENTED_PEFT_TYPES]);
+  const known = `Graft implements ${peftTypes.join(', ')}`;
+  if (typeof type !== 'string') return configFault('peft_type', `is required; ${known}`);
+  if (Object.hasOwn(methods, type)) return null;
+  if (UNIMPLEMENTED_PEFT_TYPES.includes(type))
+    return { code: 'unimplemented_peft_type', path, message: `${type} is not implemented; ${known}` };
+  const [near] = nearest(type, [...peftTypes, ...UNIMPLEMENTED_PEFT_TYPES]);
   return {
     code: 'unknown_peft_type',
     path,
@@ -104,70 +100,28 @@ function peftTypeFault(type: unknown): Fault | null {
   };
 }
 
-function optionFault(key: string, value: unknown): Fault | null {
+function optionFault(type: PeftConfig['peft_type'], key: string, value: unknown): Fault | null {
   const path = `peft.${key}`;
-  const unimplemented = (message: string): Fault => ({ code: 'unimplemented_peft_option', path, message });
+  const { schema, unimplemented, unimplementedValue } = methods[type];
+  const notYet = (message: string): Fault => ({ code: 'unimplemented_peft_option', path, message });
   if (Object.hasOwn(BOOKKEEPING, key)) {
     if (value === null || value === BOOKKEEPING[key]) return null;
-    return { code: 'invalid_peft_config', path, message: 'is written by Graft and cannot be set' };
+    return configFault(key, 'is written by Graft and cannot be set');
   }
-  if (Object.hasOwn(UNIMPLEMENTED_LORA_OPTIONS, key)) {
-    const fallback = UNIMPLEMENTED_LORA_OPTIONS[key];
+  if (Object.hasOwn(unimplemented, key)) {
+    const fallback = unimplemented[key];
     if (isDeepStrictEqual(value, fallback)) return null;
-    return unimplemented(`is not implemented yet; leave it out or at PEFT's default, ${show(fallback)}`);
+    return notYet(`is not implemented yet; leave it out or at the default, ${show(fallback)}`);
   }
-  if (key === 'init_lora_weights' && typeof value === 'string') {
-    if (UNIMPLEMENTED_INIT_LORA_WEIGHTS.includes(value) || /^pissa_niter_\d+$/.test(value)) {
-      return unimplemented(
-        `${show(value)} is not implemented yet; Graft implements true, false and "gaussian"`,
-      );
-    }
-  }
-  if (key === 'fan_in_fan_out' && value === true) return unimplemented('true is not implemented yet');
-  if (key === 'task_type') {
-    if (value === null) return null;
-    if (UNIMPLEMENTED_TASK_TYPES.includes(value as string)) {
-      return unimplemented(`${show(value)} is not implemented yet; Graft implements "CAUSAL_LM"`);
-    }
-  }
-  if (Object.hasOwn(LoraConfigSchema.properties, key)) return null;
-  const known = [...Object.keys(LoraConfigSchema.properties), ...Object.keys(UNIMPLEMENTED_LORA_OPTIONS)];
-  const [near] = nearest(key, known);
+  const reason = unimplementedValue?.(key, value);
+  if (reason) return notYet(reason);
+  if (key === 'task_type' && UNIMPLEMENTED_TASK_TYPES.includes(value as string))
+    return notYet(`${show(value)} is not implemented; Graft implements ${TASK_TYPES.join(', ')}`);
+  if (Object.hasOwn(schema.properties, key)) return null;
+  const [near] = nearest(key, [...Object.keys(schema.properties), ...Object.keys(unimplemented)]);
   return {
     code: 'unknown_peft_option',
     path,
-    message: `is not an option of LORA${near ? `; did you mean ${near}?` : ''}`,
+    message: `is not an option of ${type}${near ? `; did you mean ${near}?` : ''}`,
   };
-}
-
-/** Rules between fields, as LoraConfig.__post_init__ has them, and regular expressions that cannot be used. */
-function loraFaults(given: Record<string, unknown>): Fault[] {
-  const config = given as Partial<LoraConfig>;
-  const faults: Fault[] = [];
-  const add = (field: string, message: string) =>
-    faults.push({ code: 'invalid_peft_config', path: `peft.${field}`, message });
-  const layers = config.layers_to_transform ?? null;
-  const pattern = config.layers_pattern ?? null;
-  if (typeof config.target_modules === 'string') {
-    if (layers !== null) add('layers_to_transform', 'needs target_modules to be a list');
-    if (pattern !== null) add('layers_pattern', 'needs target_modules to be a list');
-  }
-  if ([pattern ?? []].flat().length > 0 && layers === null)
-    add('layers_pattern', 'needs layers_to_transform');
-
-  const patterns: [field: string, pattern: string][] = [
-    ...[config.target_modules, config.exclude_modules].flatMap((names, i): [string, string][] =>
-      typeof names === 'string' ? [[i === 0 ? 'target_modules' : 'exclude_modules', names]] : [],
-    ),
-    ...[pattern ?? []].flat().map((each): [string, string] => ['layers_pattern', each]),
-    // PEFT puts these names into a regular expression as they are.
-    ...(config.modules_to_save ?? []).map((each): [string, string] => ['modules_to_save', each]),
-    ...Object.keys(config.rank_pattern ?? {}).map((each): [string, string] => ['rank_pattern', each]),
-    ...Object.keys(config.alpha_pattern ?? {}).map((each): [string, string] => ['alpha_pattern', each]),
-  ];
-  for (const [field, each] of patterns) {
-    const fault = patternFault(each, field === 'layers_pattern' ? layerNumberPattern(each) : each);
-    if (fault) add(field, `${show(each)} ${fault}`);
-  }
-  return faults;
 }

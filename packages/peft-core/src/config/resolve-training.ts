@@ -1,9 +1,7 @@
 import { type Fault, throwFaults } from './check.ts';
-import type { PeftConfig } from './peft-config.ts';
+import { methods, type PeftConfig } from './methods.ts';
 import { parseHyperparameters, parseTrainingOptions, type ResolvedTraining } from './training-options.ts';
 
-/** Learning rates "auto" starts from, by method. */
-const LEARNING_RATES: Record<PeftConfig['peft_type'], number> = { LORA: 2e-4 };
 const WARMUP_SHARE = 0.03;
 const EFFECTIVE_BATCH = 8;
 const MAX_SEQ_LENGTH = 2048;
@@ -45,7 +43,7 @@ export function resolveTraining(request: TrainingRequest): ResolvedTraining {
       `is ${training.max_seq_length}; the base model's context is ${contextLength}`,
     );
   }
-  const learningRate = training.learning_rate ?? LEARNING_RATES[peft.peft_type] * (multiplier ?? 1);
+  const learningRate = training.learning_rate ?? methods[peft.peft_type].learningRate * (multiplier ?? 1);
   if (learningRate > 1) {
     faults.push({
       code: 'invalid_hyperparameter',

@@ -1,5 +1,4 @@
-import { UNIMPLEMENTED_LORA_OPTIONS } from '../config/lora-config.ts';
-import { type LoraConfig, LoraConfigSchema, type PeftConfig } from '../config.ts';
+import { methods, type PeftConfig } from '../config/methods.ts';
 
 /** The version of HF PEFT whose files these are. */
 export const peftVersion = '0.21.2';
@@ -14,30 +13,21 @@ export interface AdapterConfigCommon {
   task_type: string | null;
 }
 
-/** Every field that PEFT writes for a method, by peft_type: options that Graft does not have stand at PEFT's default. */
-const methodFields: {
-  [Type in PeftConfig['peft_type']]: (config: Extract<PeftConfig, { peft_type: Type }>) => object;
-} = {
-  LORA: loraFields,
-};
-
-function loraFields(config: LoraConfig): object {
-  // PEFT keeps runtime_config out of the file.
-  const { runtime_config: _, ...absent } = UNIMPLEMENTED_LORA_OPTIONS;
-  return { ...absent, ...config };
-}
-
-/** Whether `field` is one that PEFT 0.21 knows. */
-export function isKnownField(field: string): boolean {
-  return (
-    Object.hasOwn(LoraConfigSchema.properties, field) || Object.hasOwn(UNIMPLEMENTED_LORA_OPTIONS, field)
-  );
+/** Whether `field` is one that the library of this method knows. */
+export function isKnownField(peftType: unknown, field: string): boolean {
+  if (typeof peftType !== 'string' || !Object.hasOwn(methods, peftType)) return true;
+  const { schema, unimplemented } = methods[peftType as PeftConfig['peft_type']];
+  return Object.hasOwn(schema.properties, field) || Object.hasOwn(unimplemented, field);
 }
 
 /** The text of adapter_config.json: every field that PEFT writes, keys sorted, two spaces. */
 export function adapterConfigText(peft: PeftConfig, common: Partial<AdapterConfigCommon>): string {
+  const { unimplemented, floats = [] } = methods[peft.peft_type];
+  // PEFT keeps runtime_config out of the file.
+  const { runtime_config: _, ...absent } = unimplemented;
   const fields = {
-    ...methodFields[peft.peft_type](peft),
+    ...absent,
+    ...peft,
     auto_mapping: null,
     base_model_name_or_path: common.base_model_name_or_path ?? null,
     inference_mode: true,
@@ -46,7 +36,10 @@ export function adapterConfigText(peft: PeftConfig, common: Partial<AdapterConfi
     task_type: common.task_type ?? peft.task_type,
   };
   // Python writes a whole float as one: 0.0.
-  return JSON.stringify(sorted(fields), null, 2).replace(/("lora_dropout": \d+)(?=,\n)/, '$1.0');
+  return floats.reduce(
+    (text, field) => text.replace(new RegExp(`("${field}": -?\\d+)(?=,?\\n)`), '$1.0'),
+    JSON.stringify(sorted(fields), null, 2),
+  );
 }
 
 function sorted(value: unknown): unknown {

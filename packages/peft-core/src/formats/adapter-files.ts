@@ -65,7 +65,9 @@ export async function readAdapter(folder: string): Promise<Adapter> {
 
 function parseAdapterConfig(raw: Record<string, unknown>): Pick<Adapter, 'config' | 'common'> {
   // What a newer PEFT has added says nothing as long as it is off.
-  const given = Object.entries(raw).filter(([field, value]) => isKnownField(field) || !isOff(value));
+  const given = Object.entries(raw).filter(
+    ([field, value]) => isKnownField(raw.peft_type, field) || !isOff(value),
+  );
   const text = (field: string) => (typeof raw[field] === 'string' ? (raw[field] as string) : null);
   return {
     config: parsePeftConfig(Object.fromEntries(given), { saved: true }),

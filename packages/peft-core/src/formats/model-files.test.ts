@@ -255,9 +255,14 @@ test('folders that are no supported model are refused by name', async () => {
     /"lm_head.weight"/,
   );
   await refuses(
-    await folder('deep', weights, { num_hidden_layers: 1e12 }),
+    await folder('deep', weights, { num_hidden_layers: 1000 }),
     'invalid_model',
-    /"model.layers.2.input_layernorm.weight"/,
+    /"model.layers.2.self_attn.q_proj.weight"/,
+  );
+  await refuses(
+    await folder('deeper', weights, { num_hidden_layers: 1e12 }),
+    'invalid_model_config',
+    /num_hidden_layers must be a positive integer up to 1000/,
   );
   const [first, ...rest] = weights;
   const integers: TensorToWrite = { ...first!, dtype: 'I32', data: new Int32Array(first!.data.length) };

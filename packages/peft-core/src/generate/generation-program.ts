@@ -1,9 +1,8 @@
 import { type Program, ProgramBuilder, tf, type Variable } from '@graft/tf-graph';
 import type { PeftConfig } from '../config.ts';
-import type { Architecture, ModelRuntime } from '../models/architecture.ts';
+import type { Architecture } from '../models/architecture.ts';
 import { attention, cachedCausalMask } from '../nn/attention.ts';
-import { linear } from '../nn/linear.ts';
-import { adapterTensors, declarePeftModel, type PeftModel } from '../peft-model.ts';
+import { adapterTensors, declarePeftModel, type PeftModel, type RuntimeOptions } from '../peft-model.ts';
 
 /** How many tokens one run takes: one while decoding, more while a prompt is read. */
 const STRIDES = [1, 16, 64, 256] as const;
@@ -57,9 +56,7 @@ export function buildGenerationProgram(
           const hidden = architecture.body(runtime, ids, { rows: 1, tokens: stride, positions });
           const wanted = tf.gather(hidden, tf.reshape(last, [1]) as tf.Tensor1D);
           const normed = architecture.finalNorm(runtime, wanted);
-          const logits = model.wraps('lm_head')
-            ? runtime.linear('lm_head', normed)
-            : linear(normed, model.weight('lm_head.weight', parameters)!);
+          const logits = architecture.logits!(runtime, normed);
           return { logits: tf.reshape(logits, [architecture.vocabularySize]) };
         },
       );
@@ -86,7 +83,7 @@ function cachedAttention(
   start: tf.Tensor,
   stride: number,
   window: number,
-): ModelRuntime['attend'] {
+): RuntimeOptions['attend'] {
   const mask = cachedCausalMask(start, stride, window);
   const zero = tf.zeros([1], 'int32');
   const begin = tf.concat([zero, tf.reshape(start, [1]), zero], 0);
@@ -95,5 +92,5 @@ function cachedAttention(
     const whole = variable.assignSlice(begin, tf.reshape(fresh, [heads, stride, width]));
     return tf.reshape(tf.slice(whole, [0, 0, 0], [heads, window, width]), [1, heads, window, width]);
   };
-  return (layer, q, k, v) => attention(q, append(keys[layer]!, k), append(values[layer]!, v), mask);
+  return ({ layer }, q, k, v) => attention(q, append(keys[layer]!, k), append(values[layer]!, v), mask);
 }

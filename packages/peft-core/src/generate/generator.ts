@@ -189,7 +189,8 @@ export class Generator {
 
   /** True when zeros for every adapter parameter give the base model: no stand-ins for base weights. */
   #zeroable(): boolean {
-    return this.#loaded!.program.model.attachment!.replacements.size === 0;
+    const { standIns, virtualTokens, prefix } = this.#loaded!.program.model.attachment!;
+    return !standIns?.size && !virtualTokens && !prefix;
   }
 
   async #write(values: Float32Array): Promise<void> {

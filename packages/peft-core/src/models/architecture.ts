@@ -1,14 +1,7 @@
 import type { tf } from '@graft/tf-graph';
-import type { Weight } from '../nn/weight.ts';
-import type { ModuleDescription } from './module-names.ts';
+import type { ModelOutline } from '../outlines/outline.ts';
 
-/** One stored weight of the base model, under its Hugging Face name. */
-export interface ParameterSpec {
-  name: string;
-  shape: number[];
-}
-
-/** Position and visibility of the tokens of one run; rows × tokens is the static grid, N = rows · tokens. */
+/** Position of the tokens of one run; rows × tokens is the static grid, N = rows · tokens. */
 export interface TokenGrid {
   rows: number;
   tokens: number;
@@ -16,42 +9,63 @@ export interface TokenGrid {
   positions: tf.Tensor;
 }
 
+/** One attention of the model. */
+export interface AttentionSite {
+  layer: number;
+  /** Tokens that a token looks back on, itself included; absent without a limit. */
+  window?: number | null;
+  /** Added to the scores before the softmax, `(1, heads, n, T)`: T5's relative positions. */
+  bias?: tf.Tensor;
+}
+
+/** Where a bottleneck adapter may sit: after the sublayer `module`, before its output joins the stream. */
+export interface JoinSite {
+  layer: number;
+  sublayer: 'attention' | 'cross_attention' | 'feed_forward';
+  /** Path of the module that the `adapters` library gives the adapter to: `model.layers.0`. */
+  module: string;
+}
+
 /**
  * What a model's forward pass is written against. It names modules by their Hugging Face path; whoever runs the model decides
  * what a module does (a plain layer, or one that a PEFT method has changed) and how attention is computed (packed rows, or a cache).
  */
 export interface ModelRuntime {
-  /** x `(N, in)` → `(N, out)` by the module's weight `(out, in)` and its bias, if it has one. */
+  /** x `(N, in)` → `(N, out)` by the module's weight and its bias, if it has one. */
   linear(module: string, x: tf.Tensor): tf.Tensor;
-  /** ids `(N)` int32 → `(N, H)`. */
+  /** ids `(N)` int32 → `(N, H)`. The token embedding also knows virtual tokens, whose ids begin at the vocabulary's size. */
   embedding(module: string, ids: tf.Tensor): tf.Tensor;
+  /** Over the last axis of x. */
   rmsNorm(module: string, x: tf.Tensor, epsilon: number): tf.Tensor;
+  /** Over the last axis of x `(N, H)`, with the module's weight and bias. */
+  layerNorm(module: string, x: tf.Tensor, epsilon: number): tf.Tensor;
   /** q `(rows, heads, T, D)` scaled, k and v `(rows, kvHeads, T, D)` → `(rows, heads, T, D)`. */
-  attend(layer: number, q: tf.Tensor, k: tf.Tensor, v: tf.Tensor): tf.Tensor;
+  attend(site: AttentionSite, q: tf.Tensor, k: tf.Tensor, v: tf.Tensor): tf.Tensor;
+  /**
+   * A sublayer's output `(N, H)` joins the stream `(N, H)`: their sum, normed by `norm` where a post-norm model does that.
+   * Returns the new stream.
+   */
+  join(site: JoinSite, output: tf.Tensor, stream: tf.Tensor, norm?: (x: tf.Tensor) => tf.Tensor): tf.Tensor;
+  /** Dropout of the base model's own, at work while training. */
+  dropout(x: tf.Tensor, probability: number): tf.Tensor;
   /** A tensor that all blocks share (angles, a mask), kept for as long as a gradient may need it. */
   constant(x: tf.Tensor): tf.Tensor;
   /** Runs block `path` on hidden states x `(N, H)`; with gradient checkpointing it keeps x alone and runs the block again for its gradient. */
   block(path: string, x: tf.Tensor, body: (x: tf.Tensor) => tf.Tensor): tf.Tensor;
 }
 
-/** One architecture with its sizes filled in from config.json. */
-export interface Architecture {
-  modelType: string;
-  vocabularySize: number;
-  hiddenSize: number;
-  layers: number;
-  kvHeads: number;
-  headSize: number;
-  maxPositions: number;
-  parameters: ParameterSpec[];
-  modules: ModuleDescription[];
-  /** A parameter that is another one by another name: a tied `lm_head.weight`. */
-  aliases: Record<string, string>;
+/** One architecture with its sizes filled in from config.json, ready for one task. */
+export interface Architecture extends ModelOutline {
+  /** Who sees whom: a decoder's tokens see no later ones. */
+  attention: 'causal' | 'bidirectional';
   /** Token embeddings and every block: ids `(N)` → hidden states `(N, H)` before the final norm. */
   body(runtime: ModelRuntime, ids: tf.Tensor, grid: TokenGrid): tf.Tensor;
-  /** The norm between the last block and the head. */
+  /** The norm between the last block and the head; works on any rows `(K, H)` of the hidden states. */
   finalNorm(runtime: ModelRuntime, hidden: tf.Tensor): tf.Tensor;
+  /** The vocabulary's head when logits are `hidden · Wᵀ` of one module, so that the loss can be taken in chunks. */
+  languageHead: string | null;
+  /** Logits `(K, classes)` of normed rows `(K, H)`; absent for FEATURE_EXTRACTION. */
+  logits?(runtime: ModelRuntime, hidden: tf.Tensor): tf.Tensor;
+  /** How one vector is made of a sequence: of its first token, its last, or the mean of all. */
+  pooling: 'first' | 'last' | 'mean';
 }
-
-/** Looks a weight up by parameter name; null when the model has none of that name (a bias). */
-export type WeightLookup = (parameter: string) => Weight | null;

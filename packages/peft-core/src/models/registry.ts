@@ -1,14 +1,21 @@
 import { GraftError } from '../errors.ts';
+import { defaultTask, type TaskType } from '../outlines/index.ts';
 import type { Architecture } from './architecture.ts';
 import { llama } from './llama.ts';
 
-/** Every architecture, by Hugging Face `model_type`. */
-const architectures: Record<string, (config: Record<string, unknown>) => Architecture> = { llama };
+/** Every architecture, by Hugging Face `model_type`; `outlines/index.ts` has the same rows. */
+const architectures: Record<string, (config: Record<string, unknown>, task: TaskType) => Architecture> = {
+  llama,
+};
 
-/** The architecture of a base model. Throws `unsupported_model` naming the supported ones. */
-export function architectureFor(modelType: string, config: Record<string, unknown>): Architecture {
+/** The architecture of a base model for a task. Throws `unsupported_model` naming the supported ones, and `unsupported_task`. */
+export function architectureFor(
+  modelType: string,
+  config: Record<string, unknown>,
+  task: TaskType = defaultTask(config),
+): Architecture {
   const make = Object.hasOwn(architectures, modelType) ? architectures[modelType] : undefined;
-  if (make) return make(config);
+  if (make) return make(config, task);
   const known = Object.keys(architectures).join(', ');
   throw new GraftError(
     'unsupported_model',

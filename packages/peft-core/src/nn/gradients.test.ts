@@ -1,15 +1,24 @@
 import { test } from 'node:test';
-import { ProgramBuilder, tf } from '@graft/tf-graph';
+import { ProgramBuilder, tf, type Variable } from '@graft/tf-graph';
 import { checkGradients } from '@graft/tf-graph/testing';
 import { attention, packedCausalMask } from './attention.ts';
 import { headLoss, lossesOfLogits } from './cross-entropy.ts';
 import { dropout } from './dropout.ts';
 import { embedding } from './embedding.ts';
+import { layerNorm } from './layer-norm.ts';
 import { linear, trainedProduct } from './linear.ts';
 import { rmsNorm } from './rms-norm.ts';
 import { rotaryTable, rotate } from './rotary.ts';
 import { takeRows } from './rows.ts';
 import { siluProduct } from './silu-product.ts';
+import type { Weight } from './weight.ts';
+
+const frozen = (variable: Variable): Weight => ({
+  kind: 'frozen',
+  shape: variable.shape,
+  read: (...after) => variable.read({ after, stored: true }),
+  gather: (ids) => variable.gather(ids),
+});
 
 /** Values that look random and are the same each time. */
 const values = (shape: number[], seed: number) => tf.randomUniform(shape, -1, 1, 'float32', seed);
@@ -19,14 +28,14 @@ test('linear: trained and frozen weights, with bias', () => {
     (x, w, b) => linear(x, { kind: 'trained', tensor: w }, { kind: 'trained', tensor: b }),
     [values([5, 4], 1), values([3, 4], 2), values([3], 3)],
   );
-  checkGradients(trainedProduct, [values([5, 4], 4), values([3, 4], 5)]);
+  checkGradients((x, w) => trainedProduct(x!, w!), [values([5, 4], 4), values([3, 4], 5)]);
 });
 
 test('linear: a frozen weight passes the gradient on to its input', async () => {
   const builder = new ProgramBuilder();
   const variable = builder.variable({ name: 'w', shape: [3, 4] });
   builder.function('check', {}, () => {
-    checkGradients((x) => linear(x, { kind: 'frozen', variable }), [values([5, 4], 1)]);
+    checkGradients((x) => linear(x!, frozen(variable)), [values([5, 4], 1)]);
     return { done: tf.scalar(1) };
   });
   const program = builder.buildEager();
@@ -36,6 +45,21 @@ test('linear: a frozen weight passes the gradient on to its input', async () => 
 
 test('rmsNorm', () => {
   checkGradients((x, w) => rmsNorm(x, w, 1e-5), [values([6, 5], 1), values([5], 2)]);
+});
+
+test('rmsNorm over heads, layerNorm', () => {
+  checkGradients((x, w) => rmsNorm(x!, w!, 1e-5), [values([3, 2, 5], 1), values([5], 2)]);
+  checkGradients(
+    (x, w, b) => layerNorm(x!, w!, b!, 1e-5),
+    [values([6, 5], 1), values([5], 2), values([5], 3)],
+  );
+});
+
+test('linear: a transposed weight', () => {
+  checkGradients(
+    (x, w) => linear(x!, { kind: 'trained', tensor: w! }, null, true),
+    [values([5, 4], 1), values([4, 3], 2)],
+  );
 });
 
 test('rotate', () => {

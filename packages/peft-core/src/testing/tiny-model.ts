@@ -1,7 +1,7 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { writeSafetensors } from '../formats/index.ts';
-import { moduleNames } from '../models/module-names.ts';
+import { outlineOf } from '../outlines/index.ts';
 import { Random } from '../rng.ts';
 
 const special = ['<s>', '</s>', '<pad>', '<unk>'];
@@ -42,13 +42,12 @@ export async function writeTinyModel(folder: string, overrides: Record<string, u
       "{% for message in messages %}{{ message['role'] + ': ' + message['content'] + '</s>' }}{% endfor %}" +
       "{% if add_generation_prompt %}{{ 'assistant: ' }}{% endif %}",
   });
-  const modules = moduleNames(config).filter(({ name }) => name !== 'lm_head' || !config.tie_word_embeddings);
-  const tensors = modules.map(({ name, kind, in: width = 0, out }, stream) => {
+  const tensors = outlineOf(config).parameters.map(({ name, shape }, stream) => {
     const random = new Random(1, stream);
-    const shape = out === undefined ? [width] : [out, width];
-    const length = width * (out ?? 1);
-    const data = Float32Array.from({ length }, () => (kind === 'norm' ? 1 : 0.1 * random.normal()));
-    return { name: `${name}.weight`, shape, data };
+    const length = shape.reduce((a, b) => a * b, 1);
+    const norm = shape.length === 1 && name.endsWith('.weight');
+    const data = Float32Array.from({ length }, () => (norm ? 1 : 0.1 * random.normal()));
+    return { name, shape, data };
   });
   await writeSafetensors(path.join(folder, 'model.safetensors'), tensors);
 }

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { KEY_PREFIX } from '../adapter-values.ts';
+import { adapterTensorsToSave } from '../adapter-values.ts';
 import { GraftError } from '../errors.ts';
 import { writeAdapter } from '../formats/index.ts';
 import { loadWeights } from '../load-weights.ts';
@@ -35,7 +35,7 @@ const CODE_VERSION = 'train-1';
  */
 export async function* train(options: TrainOptions): AsyncGenerator<TrainRecord> {
   const { base, peft, training, checkpointDir = null, signal } = options;
-  const architecture = architectureFor(base.modelType, base.config);
+  const architecture = architectureFor(base.modelType, base.config, peft.task_type);
   const tokenizer = loadTokenizer(base.tokenizerFiles);
   const data = await readTrainingData(
     tokenizer,
@@ -189,12 +189,11 @@ export async function* train(options: TrainOptions): AsyncGenerator<TrainRecord>
     if (evaluation && validationLoss === null)
       validationLoss = evaluate(held, evaluation, data.validation).loss;
 
-    const flat = program.read(['adapter']).get('adapter') as Float32Array;
     const { files } = await writeAdapter(options.outputDir, {
       peft,
       baseModelNameOrPath: options.baseModelName,
       taskType: peft.task_type,
-      tensors: new Map([...model.layout.views(flat)].map(([name, tensor]) => [KEY_PREFIX + name, tensor])),
+      tensors: adapterTensorsToSave(model, program),
       card: { steps: plan.steps, trainedTokens, finalLoss, validationLoss },
     });
     yield {

@@ -1,9 +1,10 @@
 import { adapterValues } from '../adapter-values.ts';
 import { type BaseModel, readAdapter } from '../formats/index.ts';
+import { storedName } from '../outlines/stored-name.ts';
 import type { PeftModel } from '../peft-model.ts';
 import { Random } from '../rng.ts';
 
-/** The adapter's flat vector before the first step: drawn from the seed, copied from the base, or an adapter's files. */
+/** The adapter's flat vector before the first step: drawn from the seed, made from the base, or an adapter's files. */
 export async function startValues(
   model: PeftModel,
   base: BaseModel,
@@ -11,13 +12,25 @@ export async function startValues(
   initialAdapter: string | null,
 ): Promise<Float32Array> {
   if (initialAdapter) return adapterValues(model, (await readAdapter(initialAdapter)).tensors);
+  const present = new Set(base.tensors.names());
   const values = new Map<string, Float32Array>();
   for (const [stream, { name, init }] of model.attachment!.parameters.entries()) {
-    const data =
-      init.kind === 'draw'
-        ? init.draw(new Random(seed, stream))
-        : await base.tensors.readFloat32(init.parameter);
-    values.set(name, data);
+    const random = new Random(seed, stream);
+    if (init.kind === 'draw') values.set(name, init.draw(random));
+    else {
+      const weights: Float32Array[] = [];
+      for (const parameter of init.parameters) weights.push(await weightOf(parameter, random));
+      values.set(name, init.make ? init.make(weights, (other) => values.get(other)!) : weights[0]!);
+    }
   }
   return model.layout.flatten((name) => values.get(name));
+
+  async function weightOf(parameter: string, random: Random): Promise<Float32Array> {
+    const stored = storedName(model.architecture, parameter, (name) => present.has(name));
+    if (stored) return base.tensors.readFloat32(stored);
+    const spec = model.architecture.parameters.find(({ name }) => name === parameter);
+    if (spec?.fresh === undefined) throw new Error(`the base model has no ${parameter}`);
+    const length = spec.shape.reduce((a, b) => a * b, 1);
+    return Float32Array.from({ length }, () => spec.fresh! * random.normal());
+  }
 }

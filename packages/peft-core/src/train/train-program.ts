@@ -7,6 +7,7 @@ import type { RandomState } from '../nn/dropout.ts';
 import { type MatmulPrecision, withMatmulPrecision } from '../nn/matmul.ts';
 import { takeRows } from '../nn/rows.ts';
 import { adapterTensors, declarePeftModel, type ParameterTensors, type PeftModel } from '../peft-model.ts';
+import type { BaseStorage } from '../stored-weights.ts';
 import type { GridShape } from '../text/index.ts';
 import { adamW, clipGradients } from './optimizer.ts';
 
@@ -26,7 +27,7 @@ export interface TrainProgramSpec {
   architecture: Architecture;
   peft: PeftConfig;
   training: GraphOptions;
-  storage: 'float32' | 'bfloat16';
+  storage: BaseStorage;
   precision: MatmulPrecision;
   /** Static shape of a training micro-batch. */
   grid: GridShape;
@@ -34,7 +35,7 @@ export interface TrainProgramSpec {
   evaluationGrid: GridShape | null;
 }
 
-/** The program that trains: functions `step`, or `accumulate` and `apply`, and `evaluate`. */
+/** The program that trains: functions `step`, or `accumulate` and `apply`, `evaluate`, and `fold` where the files hold something else than what is trained. */
 export interface TrainProgram {
   program: Program;
   model: PeftModel;
@@ -46,7 +47,7 @@ export const STATE = ['adapter', 'exp_avg', 'exp_avg_sq'] as const;
 export function buildTrainProgram(spec: TrainProgramSpec, eager = false): TrainProgram {
   const { training, grid } = spec;
   const builder = new ProgramBuilder();
-  const model = declarePeftModel(builder, spec.architecture, spec.peft, spec.storage);
+  const model = declarePeftModel(builder, spec.architecture, spec.peft, spec.storage, 'trained');
   const adapter = model.adapter!;
   const flat = { shape: [model.layout.size] };
   const expAvg = builder.variable({ name: 'exp_avg', ...flat });
@@ -104,6 +105,8 @@ export function buildTrainProgram(spec: TrainProgramSpec, eager = false): TrainP
       return { norm };
     });
   }
+  const { fold } = model;
+  if (fold) define('fold', {}, () => Object.fromEntries(fold(adapterTensors(model))));
   if (spec.evaluationGrid) {
     const grid = spec.evaluationGrid;
     define('evaluate', batchInputs(grid), (inputs) => {
@@ -160,7 +163,7 @@ function lossOf(
   training?.constants.push(tf.keep(mask));
   const runtime = model.runtime({
     parameters,
-    attend: (_layer, q, k, v) => attention(q, k, v, mask),
+    attend: (_site, q, k, v) => attention(q, k, v, mask),
     ...(training ?? {}),
   });
   const hidden = model.architecture.body(runtime, inputs.ids!, {
@@ -172,11 +175,12 @@ function lossOf(
   const labelled = model.architecture.finalNorm(runtime, takeRows(hidden, inputs.label_positions!));
   const [labels, scales] = [inputs.label_ids!, inputs.label_scales!];
   const counted = (correct: tf.Tensor) => tf.sum(tf.mul(correct, tf.cast(tf.greater(scales, 0), 'float32')));
-  if (model.wraps('lm_head')) {
-    const { losses, correct } = lossesOfLogits(runtime.linear('lm_head', labelled), labels);
+  const { languageHead } = model.architecture;
+  if (languageHead === null || model.wraps(languageHead)) {
+    const { losses, correct } = lossesOfLogits(model.architecture.logits!(runtime, labelled), labels);
     return { total: tf.sum(tf.mul(losses, scales)), correct: counted(correct) };
   }
-  const head = model.weight('lm_head.weight', parameters)!;
+  const head = model.weight(`${languageHead}.weight`, parameters)!;
   const { total, correct } = headLoss(labelled, head, labels, scales, training !== null);
   return { total, correct: counted(correct) };
 }

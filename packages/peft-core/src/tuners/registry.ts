@@ -1,10 +1,18 @@
 import type { PeftConfig } from '../config.ts';
+import type { Architecture } from '../models/architecture.ts';
 import { lora } from './lora/index.ts';
-import type { Tuner } from './tuner.ts';
+import type { Attachment, AttachmentForm, Tuner } from './tuner.ts';
 
 /** Every PEFT method: a folder and a row here. */
-const tuners: Record<PeftConfig['peft_type'], Tuner> = { LORA: lora };
+const tuners: { [Type in PeftConfig['peft_type']]: Tuner<Extract<PeftConfig, { peft_type: Type }>> } = {
+  LORA: lora,
+};
 
 export function tunerFor(config: PeftConfig): Tuner {
-  return tuners[config.peft_type];
+  return tuners[config.peft_type] as Tuner;
+}
+
+/** Applies a PEFT config to an architecture. */
+export function attach(config: PeftConfig, model: Architecture, form: AttachmentForm): Attachment {
+  return tunerFor(config).attach(config, model, form);
 }

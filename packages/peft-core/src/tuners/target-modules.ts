@@ -1,4 +1,3 @@
-import type { LoraConfig } from '../config/lora-config.ts';
 import { fullMatch, layerNumberPattern, matchStart } from '../config/module-pattern.ts';
 import { nearest } from '../config/nearest.ts';
 import { GraftError } from '../errors.ts';
@@ -9,12 +8,16 @@ export interface TargetableModule {
   kind: 'linear' | 'embedding' | 'norm' | 'other';
 }
 
-type TargetOptions = Pick<
-  LoraConfig,
-  'target_modules' | 'exclude_modules' | 'modules_to_save' | 'layers_to_transform' | 'layers_pattern'
->;
+/** Options of the methods that adapt chosen modules; what a method lacks is at its default. */
+export interface TargetOptions {
+  target_modules: string[] | string | null;
+  exclude_modules?: string[] | string | null;
+  modules_to_save?: string[] | null;
+  layers_to_transform?: number[] | number | null;
+  layers_pattern?: string[] | string | null;
+}
 
-/** What PEFT 0.21.2 adapts when target_modules is null, by model_type (peft/utils/constants.py). */
+/** What LoRA in PEFT 0.21.2 adapts when target_modules is null, by model_type (peft/utils/constants.py). */
 const DEFAULT_TARGETS: Record<string, string[]> = {
   llama: ['q_proj', 'v_proj'],
   mistral: ['q_proj', 'v_proj'],
@@ -26,19 +29,20 @@ const DEFAULT_TARGETS: Record<string, string[]> = {
   t5: ['q', 'v'],
 };
 
-/** The layer "all-linear" leaves out: the output layer of a language model. */
-const OUTPUT_LAYER = 'lm_head';
+/** Layers that "all-linear" leaves out: the output layer of a language model and a task's head. */
+const OUTPUT_LAYERS = ['lm_head', 'score', 'classifier'];
 
 /**
  * Names of the modules that `config` adapts, in the model's order, as PEFT 0.21.2 chooses them
- * (tuners_utils.py, check_target_module_exists). Throws `target_modules_not_found` when there are none.
+ * (tuners_utils.py, check_target_module_exists). `defaults` are the method's targets where the config names none. Throws `target_modules_not_found` when there are none.
  */
 export function resolveTargetModules(
   config: TargetOptions,
   modules: TargetableModule[],
   modelType: string,
+  defaults: Record<string, string[]> = DEFAULT_TARGETS,
 ): string[] {
-  const targets = expandTargets(config.target_modules, modules, modelType);
+  const targets = expandTargets(config.target_modules, modules, modelType, defaults);
   const matched = modules.filter(({ name }) => isTarget(config, targets, name)).map(({ name }) => name);
   if (matched.length > 0) return matched;
   throw new GraftError('target_modules_not_found', notFound(config, targets, modules), {
@@ -48,7 +52,12 @@ export function resolveTargetModules(
 
 /** The rank and alpha of one adapted module: rank_pattern and alpha_pattern over r and lora_alpha. */
 export function rankAndAlphaFor(
-  config: Pick<LoraConfig, 'r' | 'lora_alpha' | 'rank_pattern' | 'alpha_pattern'>,
+  config: {
+    r: number;
+    lora_alpha: number;
+    rank_pattern: Record<string, number>;
+    alpha_pattern: Record<string, number>;
+  },
   name: string,
 ): { rank: number; alpha: number } {
   return {
@@ -62,7 +71,7 @@ export function rankAndAlphaFor(
  * names, so "head" also finds "lm_head". Throws `target_modules_not_found` for an entry that finds nothing.
  */
 export function resolveModulesToSave(
-  config: Pick<LoraConfig, 'modules_to_save'>,
+  config: Pick<TargetOptions, 'modules_to_save'>,
   modules: TargetableModule[],
 ): string[] {
   const wanted = config.modules_to_save ?? [];
@@ -75,12 +84,13 @@ export function resolveModulesToSave(
 }
 
 function expandTargets(
-  targets: LoraConfig['target_modules'],
+  targets: TargetOptions['target_modules'],
   modules: TargetableModule[],
   modelType: string,
+  defaults: Record<string, string[]>,
 ): string[] | string {
   if (targets === null) {
-    const fallback = DEFAULT_TARGETS[modelType];
+    const fallback = defaults[modelType];
     if (fallback) return fallback;
     throw new GraftError(
       'target_modules_required',
@@ -92,7 +102,7 @@ function expandTargets(
   }
   if (typeof targets === 'string' && targets.toLowerCase() === 'all-linear') {
     return modules
-      .filter(({ kind, name }) => kind === 'linear' && name !== OUTPUT_LAYER)
+      .filter(({ kind, name }) => kind === 'linear' && !OUTPUT_LAYERS.includes(name))
       .map(({ name }) => name);
   }
   return targets;
@@ -147,7 +157,7 @@ function notFound(config: TargetOptions, targets: string[] | string, modules: Ta
   if (!found)
     return `target_modules: ${shown.join(', ')} matches no module of this model${suggestions(wanted, modules)}`;
   const narrowing = (['exclude_modules', 'modules_to_save', 'layers_to_transform', 'layers_pattern'] as const)
-    .filter((option) => config[option] !== null)
+    .filter((option) => (config[option] ?? null) !== null)
     .map((option) => `${option}=${JSON.stringify(config[option])}`);
   return `target_modules: every module that ${shown.join(', ')} matches is left out by ${narrowing.join(', ')}`;
 }

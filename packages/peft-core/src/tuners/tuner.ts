@@ -1,41 +1,106 @@
 import type { tf } from '@graft/tf-graph';
 import type { PeftConfig } from '../config.ts';
-import type { Architecture } from '../models/architecture.ts';
+import type { Architecture, AttentionSite, JoinSite } from '../models/architecture.ts';
 import type { RandomState } from '../nn/dropout.ts';
+import type { Weight } from '../nn/weight.ts';
 import type { Random } from '../rng.ts';
 
 /** One trained tensor of an adapter. */
 export interface AdapterParameter {
-  /** Key in adapter_model.safetensors, without its `base_model.model.` prefix. */
+  /** Name in the adapter's files, without the key prefix of the method. */
   name: string;
   shape: number[];
-  /** Values before training: drawn from `random`, or copied from a base weight of that name. */
-  init: { kind: 'draw'; draw: (random: Random) => Float32Array } | { kind: 'base'; parameter: string };
+  init: ParameterInit;
 }
 
-/** What a wrapped module gets while a forward pass is built. */
+/** Values before training: drawn, or made from base weights of these names (transposed weights as they are stored). */
+export type ParameterInit =
+  | { kind: 'draw'; draw: (random: Random) => Float32Array }
+  | {
+      kind: 'base';
+      parameters: string[];
+      /** Absent: the values of the one parameter as they are. `drawn` holds adapter parameters made before this one. */
+      make?: (weights: Float32Array[], drawn: (name: string) => Float32Array) => Float32Array;
+    };
+
+/** What a tuner's part gets while a forward pass is built. */
 export interface LayerContext {
   parameter(name: string): tf.Tensor;
+  /** A base weight, by parameter name; null when the model has none of that name. */
+  weight(parameter: string): Weight | null;
   /** Present while training; absent when the model only answers. */
   random?: RandomState;
 }
 
-/** A linear module changed by a tuner: x `(N, in)` and the unchanged module's output `(N, out)` → `(N, out)`. */
-export type LinearWrapper = (context: LayerContext, x: tf.Tensor, base: tf.Tensor) => tf.Tensor;
+/** A linear module changed by a tuner: x `(N, in)` → `(N, out)`; `base` is the unchanged module. */
+export type LinearWrapper = (
+  context: LayerContext,
+  x: tf.Tensor,
+  base: (x: tf.Tensor) => tf.Tensor,
+) => tf.Tensor;
+
+/** An embedding changed by a tuner: ids `(N)` int32 → `(N, H)`; `base` is the unchanged module. */
+export type EmbeddingWrapper = (
+  context: LayerContext,
+  ids: tf.Tensor,
+  base: (ids: tf.Tensor) => tf.Tensor,
+) => tf.Tensor;
+
+/** Replaces `ModelRuntime.join`: a sublayer's output joins the stream, both `(N, H)`. */
+export type JoinWrapper = (
+  context: LayerContext,
+  output: tf.Tensor,
+  stream: tf.Tensor,
+  norm: ((x: tf.Tensor) => tf.Tensor) | undefined,
+) => tf.Tensor;
+
+/** Keys and values that every token of an attention sees besides its own sequence's, `(kvHeads, n, D)` each. */
+export interface KeyValuePrefix {
+  keys: tf.Tensor;
+  values: tf.Tensor;
+}
 
 /** A PEFT config applied to one architecture. */
 export interface Attachment {
   parameters: AdapterParameter[];
   /** Wrapped linear modules, by path. */
-  linears: Map<string, LinearWrapper>;
-  /** Base parameters (by state-dict name) that an adapter parameter stands in for: modules_to_save and trained biases. */
-  replacements: Map<string, string>;
-  /** What to add to base weight `parameter` to merge the adapter into it; null when it stays. Shapes as the base weight's. */
-  mergeDelta(parameter: string, adapter: (name: string) => Float32Array): Float32Array | null;
+  linears?: Map<string, LinearWrapper>;
+  /** Wrapped embeddings, by path. */
+  embeddings?: Map<string, EmbeddingWrapper>;
+  /** Base parameters (by state-dict name) that something trained stands in for: whole modules, biases, norms. */
+  standIns?: Map<string, (context: LayerContext) => tf.Tensor>;
+  /** The way a sublayer joins the stream where it differs from a plain sum; undefined where it does not. */
+  join?(site: JoinSite): JoinWrapper | undefined;
+  /** Tokens put before every sequence, with ids from the vocabulary's size on; 0 for most methods. */
+  virtualTokens?: number;
+  /** Keys and values put before every sequence's own. */
+  prefix?(context: LayerContext, site: AttentionSite): KeyValuePrefix;
+  /** How many positions `prefix` takes: the sequence's own positions count from there. */
+  prefixLength?: number;
+  /** Values of merged base weights by parameter name: from the base weight, as stored, to the merged one. */
+  merges?: Map<string, (weight: Float32Array, adapter: (name: string) => Float32Array) => Float32Array>;
+  /** Why the adapter cannot be merged into the base's weights; absent when it can. */
+  unmergeable?: string;
+  /**
+   * Tensors computed from parameters once per pass and then found by name as these are: the output of a soft prompt's encoder.
+   * With it, the files hold these tensors, and the folded form has parameters of these names.
+   */
+  derive?(context: LayerContext): Map<string, tf.Tensor>;
+  /** Parameters or derived tensors that every block reads, none of whose names begins with a block's path: a prefix. */
+  sharedByBlocks?: string[];
 }
 
+/**
+ * `trained`: with everything that is trained. `folded`: as it is saved and answers, without the encoder of soft prompts.
+ * The same for methods without an encoder.
+ */
+export type AttachmentForm = 'trained' | 'folded';
+
 /** One PEFT method. */
-export interface Tuner {
-  peftType: PeftConfig['peft_type'];
-  attach(config: PeftConfig, model: Architecture): Attachment;
+export interface Tuner<Config extends PeftConfig = PeftConfig> {
+  peftType: Config['peft_type'];
+  /** What every key of the adapter's files begins with. */
+  keyPrefix: string;
+  /** Throws GraftError when `config` does not fit the model: before a job is taken. */
+  attach(config: Config, model: Architecture, form: AttachmentForm): Attachment;
 }

@@ -2,23 +2,22 @@ import type { LoraConfig } from '../../config.ts';
 import { GraftError } from '../../errors.ts';
 import type { Architecture } from '../../models/architecture.ts';
 import type { Random } from '../../rng.ts';
-import { rankAndAlphaFor, resolveModulesToSave, resolveTargetModules } from '../target-modules.ts';
-import type { AdapterParameter, Attachment, LinearWrapper, Tuner } from '../tuner.ts';
+import { addStandIn, savedModules } from '../saved-modules.ts';
+import { rankAndAlphaFor, resolveTargetModules } from '../target-modules.ts';
+import type { Attachment, LinearWrapper, Tuner } from '../tuner.ts';
 import { loraDelta, loraLinear } from './layer.ts';
 
 /** Low-rank adaptation. Options, names and start values as peft's LoraConfig has them. */
-export const lora: Tuner = { peftType: 'LORA', attach };
+export const lora: Tuner<LoraConfig> = { peftType: 'LORA', keyPrefix: 'base_model.model.', attach };
 
 function attach(config: LoraConfig, model: Architecture): Attachment {
-  const parameters: AdapterParameter[] = [];
+  const saved = savedModules(config, model);
+  const { parameters, standIns, merges } = saved;
   const linears = new Map<string, LinearWrapper>();
-  const replacements = new Map<string, string>();
-  const updates = new Map<string, { a: string; b: string; rank: number; scale: number }>();
   const modules = new Map(model.modules.map((m) => [m.name, m]));
-  const saved = resolveModulesToSave(config, model.modules);
 
   for (const target of resolveTargetModules(config, model.modules, model.modelType)) {
-    if (saved.includes(target)) continue;
+    if (saved.modules.includes(target)) continue;
     const module = modules.get(target)!;
     if (module.kind !== 'linear') {
       throw new GraftError(
@@ -42,38 +41,25 @@ function attach(config: LoraConfig, model: Architecture): Attachment {
       init: { kind: 'draw', draw: (random) => initialB(config, random, rank, out) },
     });
     linears.set(target, loraLinear(a, b, scale, config.lora_dropout));
-    updates.set(`${target}.weight`, { a, b, rank, scale });
+    merges.set(`${target}.weight`, (weight, adapter) => {
+      const delta = loraDelta(adapter(a), adapter(b), rank, scale);
+      // A transposed weight is (in, out), the delta (out, in).
+      return module.transposed
+        ? weight.map((value, i) => value + delta[(i % out) * width + Math.floor(i / out)]!)
+        : weight.map((value, i) => value + delta[i]!);
+    });
   }
 
   for (const { name, shape } of model.parameters) {
     if (!name.endsWith('.bias')) continue;
     const module = name.slice(0, -'.bias'.length);
     const wanted = config.bias === 'all' || (config.bias === 'lora_only' && linears.has(module));
-    if (!wanted || saved.includes(module)) continue;
+    if (!wanted || saved.modules.includes(module)) continue;
     // peft keeps a wrapped module's own parameters under `base_layer`.
     const key = linears.has(module) ? `${module}.base_layer.bias` : name;
-    parameters.push({ name: key, shape, init: { kind: 'base', parameter: name } });
-    replacements.set(name, key);
+    addStandIn(saved, name, { name: key, shape, init: { kind: 'base', parameters: [name] } });
   }
-  for (const module of saved) {
-    const own = [`${module}.weight`, `${module}.bias`];
-    for (const name of own) {
-      const source = model.aliases[name] ?? name;
-      const spec = model.parameters.find((p) => p.name === source);
-      if (!spec) continue;
-      parameters.push({ name, shape: spec.shape, init: { kind: 'base', parameter: source } });
-      replacements.set(name, name);
-    }
-  }
-  return {
-    parameters,
-    linears,
-    replacements,
-    mergeDelta(parameter, adapter) {
-      const update = updates.get(parameter);
-      return update ? loraDelta(adapter(update.a), adapter(update.b), update.rank, update.scale) : null;
-    },
-  };
+  return { parameters, linears, standIns, merges };
 }
 
 /** A: Kaiming uniform with a = √5, that is ±1/√in; "gaussian": a normal with deviation 1/rank. Source: peft, lora/layer.py reset_lora_parameters. */

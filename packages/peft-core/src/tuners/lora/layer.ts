@@ -17,7 +17,7 @@ export function loraLinear(
     const input = random ? dropout(x, dropoutProbability, random) : x;
     // The scale goes to the narrow product (N, r), not the wide one.
     const down = tf.mul(trainedProduct(input, parameter(aName)), scale);
-    return tf.add(base, trainedProduct(down, parameter(bName)));
+    return tf.add(base(x), trainedProduct(down, parameter(bName)));
   };
 }
 

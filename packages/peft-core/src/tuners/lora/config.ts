@@ -1,26 +1,29 @@
 import { type Static, Type } from 'typebox';
-import { MAX_PATTERN_LENGTH } from './module-pattern.ts';
+import type { Fault } from '../../config/check.ts';
+import { show } from '../../config/check.ts';
+import { configFault, type MethodConfig } from '../../config/method-config.ts';
+import { layerNumberPattern, patternFault } from '../../config/module-pattern.ts';
+import {
+  excludeModules,
+  fanInFanOut,
+  LayerIndex,
+  modulesToSave,
+  Pattern,
+  targetModules,
+  taskType,
+} from '../../config/schema-parts.ts';
 
-const ModuleName = Type.String({ minLength: 1, maxLength: 256 });
-const ModuleNames = Type.Array(ModuleName, { maxItems: 1024 });
-const TargetNames = Type.Array(ModuleName, { minItems: 1, maxItems: 1024 });
-const Pattern = Type.String({ minLength: 1, maxLength: MAX_PATTERN_LENGTH });
-const LayerIndex = Type.Integer({ minimum: 0, maximum: 10_000 });
 const Rank = Type.Integer({ minimum: 1, maximum: 4096 });
 const Alpha = Type.Number({ exclusiveMinimum: 0 });
 
 /**
  * LoRA, with the names and defaults of HF PEFT 0.21's LoraConfig. Every field is present once parsed; a request may
- * leave out any of them but `peft_type`. PEFT's other options are in UNIMPLEMENTED_LORA_OPTIONS.
+ * leave out any of them but `peft_type`. PEFT's other options are in UNIMPLEMENTED_OPTIONS.
  */
 export const LoraConfigSchema = Type.Object(
   {
     peft_type: Type.Literal('LORA', { description: 'The PEFT method.' }),
-    task_type: Type.Enum(['CAUSAL_LM'], {
-      type: 'string',
-      default: 'CAUSAL_LM',
-      description: 'What the model is trained to do.',
-    }),
+    task_type: taskType,
     r: Type.Integer({ minimum: 1, maximum: 4096, default: 8, description: 'Rank of the update matrices.' }),
     lora_alpha: Type.Number({
       exclusiveMinimum: 0,
@@ -33,15 +36,8 @@ export const LoraConfigSchema = Type.Object(
       default: 0,
       description: 'Probability that an input of the update is dropped during training.',
     }),
-    target_modules: Type.Union([TargetNames, Pattern, Type.Null()], {
-      default: null,
-      description:
-        'Modules to adapt: names matched as suffixes, a regular expression matched against the whole path, or "all-linear" (every linear layer but the output layer). Null takes the default for the architecture (q_proj and v_proj for llama).',
-    }),
-    exclude_modules: Type.Union([ModuleNames, Pattern, Type.Null()], {
-      default: null,
-      description: 'Modules left out even if target_modules matches them: names or a regular expression.',
-    }),
+    target_modules: targetModules,
+    exclude_modules: excludeModules,
     bias: Type.Enum(['none', 'all', 'lora_only'], {
       type: 'string',
       default: 'none',
@@ -69,19 +65,13 @@ export const LoraConfigSchema = Type.Object(
       maxProperties: 1024,
       description: 'Alphas that differ from lora_alpha, by module name or regular expression.',
     }),
-    modules_to_save: Type.Union([ModuleNames, Type.Null()], {
-      default: null,
-      description: 'Modules trained in full and saved with the adapter, by the end of their name.',
-    }),
+    modules_to_save: modulesToSave,
     init_lora_weights: Type.Union([Type.Boolean(), Type.Literal('gaussian')], {
       default: true,
       description:
         'true: Kaiming-uniform A, zero B. "gaussian": normal A with deviation 1/r, zero B. false: both random.',
     }),
-    fan_in_fan_out: Type.Boolean({
-      default: false,
-      description: 'The target stores its weight as (in, out).',
-    }),
+    fan_in_fan_out: fanInFanOut,
   },
   {
     $id: 'LoraConfig',
@@ -92,7 +82,7 @@ export const LoraConfigSchema = Type.Object(
 export type LoraConfig = Static<typeof LoraConfigSchema>;
 
 /** Options that HF PEFT 0.21.2's LoraConfig has and Graft has not, with PEFT's defaults: at its default one asks for nothing. */
-export const UNIMPLEMENTED_LORA_OPTIONS: Record<string, unknown> = {
+const UNIMPLEMENTED_OPTIONS: Record<string, unknown> = {
   megatron_config: null,
   megatron_core: 'megatron.core',
   trainable_token_indices: null,
@@ -117,7 +107,7 @@ export const UNIMPLEMENTED_LORA_OPTIONS: Record<string, unknown> = {
 };
 
 /** Values PEFT knows for options that Graft implements in part. `pissa_niter_N` is matched by its prefix. */
-export const UNIMPLEMENTED_INIT_LORA_WEIGHTS = [
+const UNIMPLEMENTED_INIT_LORA_WEIGHTS = [
   'eva',
   'olora',
   'pissa',
@@ -127,3 +117,49 @@ export const UNIMPLEMENTED_INIT_LORA_WEIGHTS = [
   'mica',
   'lora_ga',
 ];
+
+export const loraMethod: MethodConfig = {
+  schema: LoraConfigSchema,
+  unimplemented: UNIMPLEMENTED_OPTIONS,
+  unimplementedValue(option, value) {
+    if (option === 'init_lora_weights' && typeof value === 'string') {
+      if (UNIMPLEMENTED_INIT_LORA_WEIGHTS.includes(value) || /^pissa_niter_\d+$/.test(value))
+        return `${show(value)} is not implemented yet; Graft implements true, false and "gaussian"`;
+    }
+    return null;
+  },
+  faults: loraFaults,
+  learningRate: 2e-4,
+  floats: ['lora_dropout'],
+};
+
+/** Rules between fields, as LoraConfig.__post_init__ has them, and regular expressions that cannot be used. */
+function loraFaults(given: Record<string, unknown>): Fault[] {
+  const config = given as Partial<LoraConfig>;
+  const faults: Fault[] = [];
+  const add = (field: string, message: string) => faults.push(configFault(field, message));
+  const layers = config.layers_to_transform ?? null;
+  const pattern = config.layers_pattern ?? null;
+  if (typeof config.target_modules === 'string') {
+    if (layers !== null) add('layers_to_transform', 'needs target_modules to be a list');
+    if (pattern !== null) add('layers_pattern', 'needs target_modules to be a list');
+  }
+  if ([pattern ?? []].flat().length > 0 && layers === null)
+    add('layers_pattern', 'needs layers_to_transform');
+
+  const patterns: [field: string, pattern: string][] = [
+    ...[config.target_modules, config.exclude_modules].flatMap((names, i): [string, string][] =>
+      typeof names === 'string' ? [[i === 0 ? 'target_modules' : 'exclude_modules', names]] : [],
+    ),
+    ...[pattern ?? []].flat().map((each): [string, string] => ['layers_pattern', each]),
+    // PEFT puts these names into a regular expression as they are.
+    ...(config.modules_to_save ?? []).map((each): [string, string] => ['modules_to_save', each]),
+    ...Object.keys(config.rank_pattern ?? {}).map((each): [string, string] => ['rank_pattern', each]),
+    ...Object.keys(config.alpha_pattern ?? {}).map((each): [string, string] => ['alpha_pattern', each]),
+  ];
+  for (const [field, each] of patterns) {
+    const fault = patternFault(each, field === 'layers_pattern' ? layerNumberPattern(each) : each);
+    if (fault) add(field, `${show(each)} ${fault}`);
+  }
+  return faults;
+}

@@ -1,0 +1,23 @@
+import type { TObject } from 'typebox';
+import type { Fault } from './check.ts';
+
+/** What Graft knows of one method's config; in `tuners/<method>/config.ts`, with a row in `methods.ts`. */
+export interface MethodConfig {
+  schema: TObject;
+  /** Options that HF PEFT has for the method and Graft has not, with PEFT's defaults: at its default one asks for nothing. */
+  unimplemented: Record<string, unknown>;
+  /** Why a value that the library knows for an implemented option is not implemented; null for all other values. */
+  unimplementedValue?(option: string, value: unknown): string | null;
+  /** Rules between fields, given only fields that fit the schema by themselves. */
+  faults?(given: Record<string, unknown>): Fault[];
+  /** What `learning_rate: "auto"` means. */
+  learningRate: number;
+  /** Fields that Python writes as floats: 0.0 and not 0. */
+  floats?: string[];
+}
+
+export const configFault = (option: string, message: string): Fault => ({
+  code: 'invalid_peft_config',
+  path: `peft.${option}`,
+  message,
+});

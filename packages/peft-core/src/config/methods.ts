@@ -1,0 +1,12 @@
+import { type LoraConfig, loraMethod } from '../tuners/lora/config.ts';
+import type { MethodConfig } from './method-config.ts';
+
+/** A PEFT config with every field filled in, told apart by `peft_type`. */
+export type PeftConfig = LoraConfig;
+
+/** Every method's config, by `peft_type`; `tuners/registry.ts` has the same rows. */
+export const methods: Record<PeftConfig['peft_type'], MethodConfig> = {
+  LORA: loraMethod,
+};
+
+export const peftTypes = Object.keys(methods) as PeftConfig['peft_type'][];

@@ -1,0 +1,49 @@
+import { Type } from 'typebox';
+import { TASK_TYPES } from '../outlines/outline.ts';
+import { MAX_PATTERN_LENGTH } from './module-pattern.ts';
+
+/** Parts that the config schemas of several methods share; names and defaults are HF PEFT's. */
+export const ModuleName = Type.String({ minLength: 1, maxLength: 256 });
+export const ModuleNames = Type.Array(ModuleName, { maxItems: 1024 });
+export const TargetNames = Type.Array(ModuleName, { minItems: 1, maxItems: 1024 });
+export const Pattern = Type.String({ minLength: 1, maxLength: MAX_PATTERN_LENGTH });
+export const LayerIndex = Type.Integer({ minimum: 0, maximum: 10_000 });
+
+export const taskType = Type.Enum([...TASK_TYPES], {
+  type: 'string',
+  default: 'CAUSAL_LM',
+  description: 'What the model is trained to do.',
+});
+
+export const targetModules = Type.Union([TargetNames, Pattern, Type.Null()], {
+  default: null,
+  description:
+    'Modules to adapt: names matched as suffixes, a regular expression matched against the whole path, or "all-linear" (every linear layer but the output layer). Null takes the default for the architecture.',
+});
+
+export const excludeModules = Type.Union([ModuleNames, Pattern, Type.Null()], {
+  default: null,
+  description: 'Modules left out even if target_modules matches them: names or a regular expression.',
+});
+
+export const modulesToSave = Type.Union([ModuleNames, Type.Null()], {
+  default: null,
+  description: 'Modules trained in full and saved with the adapter, by the end of their name.',
+});
+
+export const fanInFanOut = Type.Boolean({
+  default: false,
+  description: "The target stores its weight as (in, out), as GPT-2's Conv1D does; Graft sets it itself.",
+});
+
+export const tokenIndices = Type.Array(Type.Integer({ minimum: 0, maximum: 2 ** 31 - 1 }), {
+  minItems: 1,
+  maxItems: 100_000,
+  uniqueItems: true,
+});
+
+export const virtualTokens = Type.Integer({
+  minimum: 1,
+  maximum: 1024,
+  description: 'Tokens put before every sequence, whose embeddings are trained.',
+});

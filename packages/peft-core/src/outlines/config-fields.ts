@@ -1,0 +1,77 @@
+import { GraftError } from '../errors.ts';
+import type { TaskType } from './outline.ts';
+
+/** Reads fields of a config.json and collects what is wrong with them, to be reported all at once. */
+export class ConfigFields {
+  readonly #raw: Record<string, unknown>;
+  readonly #faults: string[] = [];
+
+  constructor(raw: Record<string, unknown>) {
+    this.#raw = raw;
+  }
+
+  /** A positive integer up to `limit`; `fallback` stands for a field that is absent or null. */
+  size(field: string, fallback?: number, limit = 2 ** 31 - 1): number {
+    const value = this.#raw[field] ?? fallback;
+    if (typeof value === 'number' && Number.isInteger(value) && value > 0 && value <= limit) return value;
+    this.fault(`${field} must be a positive integer${limit < 2 ** 31 - 1 ? ` up to ${limit}` : ''}`);
+    return 1;
+  }
+
+  /** A number of layers. The limit keeps a hostile file from making us list a billion of them. */
+  layers(field: string): number {
+    return this.size(field, undefined, 1000);
+  }
+
+  number(field: string, fallback: number): number {
+    const value = this.#raw[field] ?? fallback;
+    if (typeof value === 'number' && Number.isFinite(value)) return value;
+    this.fault(`${field} must be a number`);
+    return fallback;
+  }
+
+  flag(field: string, fallback = false): boolean {
+    const value = this.#raw[field] ?? fallback;
+    if (typeof value === 'boolean') return value;
+    this.fault(`${field} must be true or false`);
+    return fallback;
+  }
+
+  /** One of `known`. */
+  choice<T extends string>(field: string, known: readonly T[], fallback: T): T {
+    const value = this.#raw[field] ?? fallback;
+    const found = known.find((each) => each === value);
+    if (found) return found;
+    this.fault(`${field} must be ${known.map((k) => `"${k}"`).join(' or ')}, not ${JSON.stringify(value)}`);
+    return fallback;
+  }
+
+  /** Classes of a classifier: `num_labels`, or the entries of `id2label`, or transformers' default of two. */
+  labels(): number {
+    const named = this.#raw.id2label;
+    const counted = typeof named === 'object' && named !== null ? Object.keys(named).length : 2;
+    return this.size('num_labels', counted);
+  }
+
+  fault(message: string): void {
+    this.#faults.push(message);
+  }
+
+  /** Throws `invalid_model_config` naming every fault so far. */
+  check(): void {
+    if (this.#faults.length === 0) return;
+    throw new GraftError('invalid_model_config', `config.json: ${this.#faults.join('; ')}`, {
+      param: 'model',
+    });
+  }
+}
+
+/** Throws `unsupported_task` when an architecture does not do `task`. */
+export function requireTask(modelType: string, task: TaskType, supported: readonly TaskType[]): void {
+  if (supported.includes(task)) return;
+  throw new GraftError(
+    'unsupported_task',
+    `${modelType} models do ${supported.join(', ')} here, not ${task}`,
+    { param: 'peft.task_type' },
+  );
+}

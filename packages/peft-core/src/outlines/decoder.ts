@@ -1,0 +1,107 @@
+import { ConfigFields, requireTask } from './config-fields.ts';
+import { type ModelOutline, OutlineBuilder, type TaskType } from './outline.ts';
+import { ropeFrequencies } from './rope-frequencies.ts';
+
+/** A decoder with rotary positions, RMSNorm before each sublayer and a gated feed-forward network: llama and its relatives. */
+export interface DecoderOutline extends ModelOutline {
+  epsilon: number;
+  /** D/2 of them, scaling applied. */
+  inverseFrequencies: number[];
+  /** RMSNorm over each head's queries and keys, before the rotation. */
+  headNorms: boolean;
+  /** Tokens that layer `layer` looks back on, itself included; null without a limit. */
+  window(layer: number): number | null;
+}
+
+/** What tells the relatives apart. */
+export interface DecoderKind {
+  modelType: string;
+  /** Biases: of q, k and v; of the output projection; of the feed-forward network. */
+  bias(config: ConfigFields): { qkv: boolean; output: boolean; mlp: boolean };
+  headNorms?: boolean;
+  /** Layers with sliding-window attention, from config.json. */
+  window?(raw: Record<string, unknown>, layer: number): number | null;
+}
+
+const TASKS: TaskType[] = ['CAUSAL_LM', 'SEQ_CLS', 'TOKEN_CLS', 'FEATURE_EXTRACTION'];
+
+/**
+ * Reads config.json (transformers 4 and 5). Names are those of transformers' …ForCausalLM, …ForSequenceClassification and
+ * …ForTokenClassification; for FEATURE_EXTRACTION those of the bare model, which have no `model.` before them.
+ * Throws `invalid_model_config` naming every field that is missing or unfit, `unsupported_model`, `unsupported_task`.
+ */
+export function decoderOutline(
+  kind: DecoderKind,
+  raw: Record<string, unknown>,
+  task: TaskType,
+): DecoderOutline {
+  requireTask(kind.modelType, task, TASKS);
+  const fields = new ConfigFields(raw);
+  const heads = fields.size('num_attention_heads');
+  const H = fields.size('hidden_size');
+  const I = fields.size('intermediate_size');
+  const V = fields.size('vocab_size');
+  const kvHeads = fields.size('num_key_value_heads', heads);
+  const D = fields.size('head_dim', H / heads, 16_384);
+  const layers = fields.layers('num_hidden_layers');
+  const deviation = fields.number('initializer_range', 0.02);
+  const bias = kind.bias(fields);
+  const tied = fields.flag('tie_word_embeddings');
+  const labels = fields.labels();
+  fields.choice('hidden_act', ['silu'], 'silu');
+  if (heads % kvHeads !== 0) fields.fault('num_key_value_heads must divide num_attention_heads');
+  if (D % 2 !== 0) fields.fault('head_dim must be even');
+  const common = {
+    modelType: kind.modelType,
+    task,
+    vocabularySize: V,
+    hiddenSize: H,
+    layers,
+    heads,
+    kvHeads,
+    headSize: D,
+    maxPositions: fields.size('max_position_embeddings', 2048),
+    epsilon: fields.number('rms_norm_eps', 1e-6),
+    headNorms: kind.headNorms ?? false,
+    window: (layer: number) => kind.window?.(raw, layer) ?? null,
+  };
+  fields.check();
+
+  const prefix = task === 'FEATURE_EXTRACTION' ? '' : 'model.';
+  const all = new OutlineBuilder().embedding(`${prefix}embed_tokens`, V, H);
+  for (let layer = 0; layer < layers; layer++) {
+    const path = `${prefix}layers.${layer}`;
+    all
+      .linear(`${path}.self_attn.q_proj`, heads * D, H, { bias: bias.qkv })
+      .linear(`${path}.self_attn.k_proj`, kvHeads * D, H, { bias: bias.qkv })
+      .linear(`${path}.self_attn.v_proj`, kvHeads * D, H, { bias: bias.qkv })
+      .linear(`${path}.self_attn.o_proj`, H, heads * D, { bias: bias.output });
+    if (common.headNorms) all.norm(`${path}.self_attn.q_norm`, D).norm(`${path}.self_attn.k_norm`, D);
+    all
+      .linear(`${path}.mlp.gate_proj`, I, H, { bias: bias.mlp })
+      .linear(`${path}.mlp.up_proj`, I, H, { bias: bias.mlp })
+      .linear(`${path}.mlp.down_proj`, H, I, { bias: bias.mlp })
+      .norm(`${path}.input_layernorm`, H)
+      .norm(`${path}.post_attention_layernorm`, H);
+  }
+  all.norm(`${prefix}norm`, H);
+  const aliases: Record<string, string> = {};
+  if (task === 'CAUSAL_LM') {
+    if (tied) {
+      all.tiedLinear('lm_head', V, H);
+      aliases['lm_head.weight'] = 'model.embed_tokens.weight';
+    } else all.linear('lm_head', V, H);
+  }
+  if (task === 'SEQ_CLS') all.linear('score', labels, H, { fresh: deviation });
+  if (task === 'TOKEN_CLS') all.linear('score', labels, H, { bias: true, fresh: deviation });
+  return {
+    ...common,
+    inverseFrequencies: ropeFrequencies(raw, D),
+    parameters: all.parameters,
+    modules: all.modules,
+    aliases,
+    tokenEmbedding: `${prefix}embed_tokens`,
+    optionalPrefix: 'model.',
+    taskHead: task === 'SEQ_CLS' || task === 'TOKEN_CLS' ? ['score'] : [],
+  };
+}

@@ -1,0 +1,40 @@
+/** What a config.json says of a model. Loads no TensorFlow. */
+import { GraftError } from '../errors.ts';
+import { llamaOutline } from './llama.ts';
+import type { ModelOutline, TaskType } from './outline.ts';
+
+export {
+  type ModelOutline,
+  type ModuleDescription,
+  type ParameterSpec,
+  TASK_TYPES,
+  type TaskType,
+} from './outline.ts';
+
+/** Every architecture, by Hugging Face `model_type`; `models/registry.ts` has the same rows. */
+const outlines: Record<string, (config: Record<string, unknown>, task: TaskType) => ModelOutline> = {
+  llama: llamaOutline,
+};
+
+/** Every supported `model_type`. */
+export const modelTypes: readonly string[] = Object.keys(outlines);
+
+/** The task of a base model that nobody gave one: what its family is trained for. */
+export function defaultTask(_config: Record<string, unknown>): TaskType {
+  return 'CAUSAL_LM';
+}
+
+/** The outline of a model used for `task`. Throws `unsupported_model`, `unsupported_task`, `invalid_model_config`. */
+export function outlineOf(
+  config: Record<string, unknown>,
+  task: TaskType = defaultTask(config),
+): ModelOutline {
+  const modelType = String(config.model_type);
+  const make = Object.hasOwn(outlines, modelType) ? outlines[modelType] : undefined;
+  if (make) return make(config, task);
+  throw new GraftError(
+    'unsupported_model',
+    `model_type "${modelType}" is not supported; supported: ${modelTypes.join(', ')}`,
+    { param: 'model' },
+  );
+}

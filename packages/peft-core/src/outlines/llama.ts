@@ -1,0 +1,14 @@
+import { type DecoderKind, type DecoderOutline, decoderOutline } from './decoder.ts';
+import type { TaskType } from './outline.ts';
+
+/** Source: transformers, models/llama/configuration_llama.py and modeling_llama.py. */
+const kind: DecoderKind = {
+  modelType: 'llama',
+  bias(config) {
+    const attention = config.flag('attention_bias');
+    return { qkv: attention, output: attention, mlp: config.flag('mlp_bias') };
+  },
+};
+
+export const llamaOutline = (raw: Record<string, unknown>, task: TaskType): DecoderOutline =>
+  decoderOutline(kind, raw, task);

@@ -1,0 +1,103 @@
+/** What a model is used for, in HF PEFT's words; it decides the head and the loss. */
+export const TASK_TYPES = [
+  'CAUSAL_LM',
+  'SEQ_CLS',
+  'TOKEN_CLS',
+  'SEQ_2_SEQ_LM',
+  'FEATURE_EXTRACTION',
+] as const;
+export type TaskType = (typeof TASK_TYPES)[number];
+
+/** One weight of the model, under its Hugging Face name. */
+export interface ParameterSpec {
+  name: string;
+  shape: number[];
+  /** Set for a task's head, which base checkpoints lack: drawn from a normal of this deviation (0: zeros), then trained. */
+  fresh?: number;
+}
+
+/**
+ * A module that a PEFT method may target, by its Hugging Face path. Linear weights are `(out, in)`, or `(in, out)` when
+ * `transposed` (GPT-2's Conv1D); embeddings `(out = vocabulary, in = width)`; norms `(in)`.
+ */
+export interface ModuleDescription {
+  name: string;
+  kind: 'linear' | 'embedding' | 'norm' | 'other';
+  in?: number;
+  out?: number;
+  transposed?: true;
+}
+
+/** What config.json says of a model: sizes, weights and modules. No weights are read and no TensorFlow is loaded. */
+export interface ModelOutline {
+  /** Hugging Face's `model_type`. */
+  modelType: string;
+  task: TaskType;
+  vocabularySize: number;
+  hiddenSize: number;
+  layers: number;
+  heads: number;
+  kvHeads: number;
+  headSize: number;
+  maxPositions: number;
+  parameters: ParameterSpec[];
+  /** In the order of PyTorch's named_modules. */
+  modules: ModuleDescription[];
+  /** A parameter that is another one by another name: a tied `lm_head.weight`. */
+  aliases: Record<string, string>;
+  /** Path of the input embedding of tokens. */
+  tokenEmbedding: string;
+  /** Modules of a task's head, which every PEFT method trains in full: `score`, `classifier`. Empty for language models. */
+  taskHead: string[];
+  /** What a checkpoint's names may have before these, or lack: `bert.`, `model.`. */
+  optionalPrefix: string;
+}
+
+/** Collects parameters and modules in step, so that neither can name what the other lacks. */
+export class OutlineBuilder {
+  readonly parameters: ParameterSpec[] = [];
+  readonly modules: ModuleDescription[] = [];
+
+  linear(
+    name: string,
+    out: number,
+    width: number,
+    options: { bias?: boolean; transposed?: boolean; fresh?: number } = {},
+  ): this {
+    const { bias = false, transposed = false, fresh } = options;
+    const kept = fresh === undefined ? {} : { fresh };
+    this.modules.push({ name, kind: 'linear', in: width, out, ...(transposed ? { transposed } : {}) });
+    this.parameters.push({
+      name: `${name}.weight`,
+      shape: transposed ? [width, out] : [out, width],
+      ...kept,
+    });
+    if (bias) {
+      this.parameters.push({
+        name: `${name}.bias`,
+        shape: [out],
+        ...(fresh === undefined ? {} : { fresh: 0 }),
+      });
+    }
+    return this;
+  }
+
+  /** A linear module without a weight of its own: a tied head. */
+  tiedLinear(name: string, out: number, width: number): this {
+    this.modules.push({ name, kind: 'linear', in: width, out });
+    return this;
+  }
+
+  embedding(name: string, rows: number, width: number): this {
+    this.modules.push({ name, kind: 'embedding', in: width, out: rows });
+    this.parameters.push({ name: `${name}.weight`, shape: [rows, width] });
+    return this;
+  }
+
+  norm(name: string, width: number, { bias = false }: { bias?: boolean } = {}): this {
+    this.modules.push({ name, kind: 'norm', in: width });
+    this.parameters.push({ name: `${name}.weight`, shape: [width] });
+    if (bias) this.parameters.push({ name: `${name}.bias`, shape: [width] });
+    return this;
+  }
+}

@@ -1,0 +1,24 @@
+/** Whether a PEFT config fits a model, from config.json alone: loads no TensorFlow, so the API asks it before a job is taken. */
+import type { PeftConfig } from '../config.ts';
+import { outlineOf } from '../outlines/index.ts';
+import type { ModelOutline } from '../outlines/outline.ts';
+import { checkLora } from './lora/check.ts';
+
+type Check<Type extends PeftConfig['peft_type']> = (
+  config: Extract<PeftConfig, { peft_type: Type }>,
+  model: ModelOutline,
+) => void;
+
+/** Every method's check, by `peft_type`; `registry.ts` has the same rows. */
+const checks: { [Type in PeftConfig['peft_type']]: Check<Type> } = {
+  LORA: checkLora,
+};
+
+/**
+ * Throws GraftError naming the option that does not fit: `unsupported_model`, `unsupported_task`, `target_modules_not_found`,
+ * `rank_too_large`, and what the method's own check throws.
+ */
+export function checkAgainstModel(peft: PeftConfig, modelConfig: Record<string, unknown>): void {
+  const check = checks[peft.peft_type] as (config: PeftConfig, model: ModelOutline) => void;
+  check(peft, outlineOf(modelConfig, peft.task_type));
+}

@@ -1,0 +1,43 @@
+import type { tf } from '@graft/tf-graph';
+import type { ModelOutline } from '../outlines/outline.ts';
+import { resolveModulesToSave } from './target-modules.ts';
+import type { AdapterParameter, LayerContext } from './tuner.ts';
+
+/** Modules trained in full beside a method's own parameters. */
+export interface SavedModules {
+  /** Their paths. */
+  modules: string[];
+  parameters: AdapterParameter[];
+  standIns: Map<string, (context: LayerContext) => tf.Tensor>;
+  merges: Map<string, (weight: Float32Array, adapter: (name: string) => Float32Array) => Float32Array>;
+}
+
+/** The modules of `modules_to_save` and of the task's head, as PEFT's ModulesToSaveWrapper has them. */
+export function savedModules(
+  config: { modules_to_save?: string[] | null },
+  model: ModelOutline,
+): SavedModules {
+  const wanted = [...new Set([...(config.modules_to_save ?? []), ...model.taskHead])];
+  const modules = resolveModulesToSave({ modules_to_save: wanted }, model.modules);
+  const saved: SavedModules = { modules, parameters: [], standIns: new Map(), merges: new Map() };
+  for (const module of modules) {
+    for (const name of [`${module}.weight`, `${module}.bias`]) {
+      const source = model.aliases[name] ?? name;
+      const spec = model.parameters.find((p) => p.name === source);
+      if (spec)
+        addStandIn(saved, name, { name, shape: spec.shape, init: { kind: 'base', parameters: [source] } });
+    }
+  }
+  return saved;
+}
+
+/** Trains `parameter` in place of the base parameter `name`. */
+export function addStandIn(
+  to: Pick<SavedModules, 'parameters' | 'standIns' | 'merges'>,
+  name: string,
+  parameter: AdapterParameter,
+): void {
+  to.parameters.push(parameter);
+  to.standIns.set(name, (context) => context.parameter(parameter.name));
+  to.merges.set(name, (_weight, adapter) => adapter(parameter.name));
+}
