@@ -10,16 +10,32 @@ os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
 
 import torch
 import transformers
-from peft import PeftModel, get_peft_model_state_dict
+from peft import PeftModel, get_peft_config, get_peft_model, get_peft_model_state_dict
 from safetensors.torch import load_file
 from tokenizers import pre_tokenizers
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import (
+    AutoModel,
+    AutoModelForCausalLM,
+    AutoModelForSeq2SeqLM,
+    AutoModelForSequenceClassification,
+    AutoModelForTokenClassification,
+    AutoTokenizer,
+)
 
 transformers.utils.logging.disable_progress_bar()
 
 
-def load_base(path, dtype=torch.float32):
-    """A causal language model from a HF folder or a GGUF file, its weights unpacked to `dtype`."""
+MODEL_CLASSES = {
+    "CAUSAL_LM": AutoModelForCausalLM,
+    "SEQ_CLS": AutoModelForSequenceClassification,
+    "TOKEN_CLS": AutoModelForTokenClassification,
+    "SEQ_2_SEQ_LM": AutoModelForSeq2SeqLM,
+    "FEATURE_EXTRACTION": AutoModel,
+}
+
+
+def load_base(path, dtype=torch.float32, task="CAUSAL_LM"):
+    """A model from a HF folder, or a causal language model from a GGUF file, its weights unpacked to `dtype`."""
     if path.endswith(".gguf"):
         folder, file = os.path.split(path)
         model = AutoModelForCausalLM.from_pretrained(folder, gguf_file=file, dtype=dtype)
@@ -29,7 +45,7 @@ def load_base(path, dtype=torch.float32):
         model.hf_quantizer = None
         model.is_quantized = False
     else:
-        model = AutoModelForCausalLM.from_pretrained(path, dtype=dtype)
+        model = MODEL_CLASSES[task].from_pretrained(path, dtype=dtype)
     return model.eval()
 
 
@@ -65,14 +81,48 @@ def attach_adapter(model, folder, trainable=False):
     return peft_model, mismatch
 
 
+def start_file(folder):
+    """Where a new adapter's trained parameters are, under PyTorch's own names: with encoders that PEFT does not save."""
+    return os.path.join(folder, "start.safetensors")
+
+
+def new_adapter(model, fields):
+    """The PEFT model of a fresh adapter; `fields` are those of the method's config, peft_type and task_type included."""
+    return get_peft_model(model, get_peft_config(dict(fields)))
+
+
+def restart_adapter(model, fields, folder):
+    """The PEFT model as `new_adapter` made it, with the parameters of start_file(folder)."""
+    peft_model = new_adapter(model, fields)
+    start = load_file(start_file(folder))
+    trained = {name: p for name, p in peft_model.named_parameters() if p.requires_grad}
+    assert trained.keys() == start.keys(), set(trained) ^ set(start)
+    with torch.no_grad():
+        for name, parameter in trained.items():
+            parameter.copy_(start[name])
+    return peft_model
+
+
 @torch.no_grad()
 def log_probabilities(model, ids):
     """The natural log-probability of each token after the first, given those before it."""
     if len(ids) < 2:
         return []
-    logits = model(input_ids=torch.tensor([ids])).logits[0, :-1].float()
+    # Virtual tokens of a soft prompt come before the sequence's own.
+    logits = model(input_ids=torch.tensor([ids])).logits[0, -len(ids) : -1].float()
     picked = torch.log_softmax(logits, dim=-1).gather(1, torch.tensor(ids[1:])[:, None])
     return picked[:, 0].tolist()
+
+
+@torch.no_grad()
+def outputs(model, task, ids):
+    """What scoring gives for a sequence, flat: log-probabilities, a classifier's logits, or an encoder's last hidden states."""
+    if task == "CAUSAL_LM":
+        return log_probabilities(model, ids)
+    result = model(input_ids=torch.tensor([ids]), attention_mask=torch.ones(1, len(ids), dtype=torch.long))
+    if task == "FEATURE_EXTRACTION":
+        return result.last_hidden_state[0].flatten().tolist()
+    return result.logits[0].flatten().tolist()
 
 
 def write_json(value, file=None):

@@ -2,15 +2,17 @@
 
 usage: score.py PLAN.json
 
-PLAN.json: {"runs": [{"model": a HF folder or GGUF file, "adapter": a PEFT folder or null, "inputs": [[token ids], ...]}]}
+PLAN.json: {"runs": [{"model": a HF folder or GGUF file, "adapter": a PEFT folder or null, "task": CAUSAL_LM by default,
+  "inputs": [[token ids], ...], "greedy": false to leave that out}]}
 Writes to standard output one JSON object per run: {"mismatch": how the adapter's keys, shapes and values differ from what
-PEFT expects (null without adapter), "logprobs": [[...], ...], "greedy": the ids that follow the first input, at most 8}.
+PEFT expects (null without adapter), "logprobs": [[...], ...], "greedy": the ids that follow the first input, at most 8}. For classifiers "logprobs" holds logits, for encoders the last
+hidden states, row after row.
 """
 
 import json
 import sys
 
-from reference import attach_adapter, load_base, log_probabilities, write_json
+from reference import attach_adapter, load_base, outputs, write_json
 
 import torch
 
@@ -25,14 +27,14 @@ def greedy(model, ids, count=8):
 
 with open(sys.argv[1]) as source:
     for run in json.load(source)["runs"]:
-        model, mismatch = load_base(run["model"]), None
+        model, mismatch = load_base(run["model"], task=run.get("task", "CAUSAL_LM")), None
         if run.get("adapter"):
             model, mismatch = attach_adapter(model, run["adapter"])
             model.eval()
         write_json(
             {
                 "mismatch": mismatch,
-                "logprobs": [log_probabilities(model, ids) for ids in run["inputs"]],
-                "greedy": greedy(model, run["inputs"][0]),
+                "logprobs": [outputs(model, run.get("task", "CAUSAL_LM"), ids) for ids in run["inputs"]],
+                "greedy": greedy(model, run["inputs"][0]) if run.get("greedy", True) else None,
             }
         )

@@ -4,7 +4,9 @@ usage: train.py PLAN.json
 
 PLAN.json: {"runs": [{
   "model": a HF folder or GGUF file,
-  "adapter": a PEFT folder to start from,
+  "adapter": a PEFT folder to start from, and
+  "config": fields of the method's PEFT config when the folder has a start.safetensors (see matrix_models.py),
+  "task": CAUSAL_LM by default,
   "steps": [[[{"ids": [...], "labelled": [0|1, ...]}, ...] per micro-batch] per optimizer step],
   "options": {learning_rate, lr_scheduler_type, warmup_steps, weight_decay, adam_beta1, adam_beta2, adam_epsilon, max_grad_norm},
   "output": a folder for the trained adapter
@@ -15,7 +17,7 @@ Writes to standard output one JSON array per run: [{"loss", "learning_rate", "gr
 import json
 import sys
 
-from reference import attach_adapter, load_base, write_json
+from reference import attach_adapter, load_base, restart_adapter, write_json
 
 import torch
 from transformers import get_scheduler
@@ -35,8 +37,12 @@ def collate(examples):
 
 def train(run):
     options = run["options"]
-    model, mismatch = attach_adapter(load_base(run["model"]), run["adapter"], trainable=True)
-    assert not any(mismatch.values()), mismatch
+    base = load_base(run["model"], task=run.get("task", "CAUSAL_LM"))
+    if "config" in run:
+        model = restart_adapter(base, run["config"], run["adapter"])
+    else:
+        model, mismatch = attach_adapter(base, run["adapter"], trainable=True)
+        assert not any(mismatch.values()), mismatch
     model.train()
     trained = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
     # The Trainer's groups: biases and norms are not decayed.
@@ -62,7 +68,8 @@ def train(run):
         targets = sum(int((labels[:, 1:] != -100).sum()) for _, _, labels in collated)
         loss_sum, right = 0.0, 0
         for ids, mask, labels in collated:
-            logits = model(input_ids=ids, attention_mask=mask).logits[:, :-1].float()
+            # Virtual tokens of a soft prompt come before the sequence's own.
+            logits = model(input_ids=ids, attention_mask=mask).logits[:, -ids.shape[1] : -1].float()
             wanted = labels[:, 1:]
             loss = torch.nn.functional.cross_entropy(
                 logits.flatten(0, 1), wanted.flatten(), ignore_index=-100, reduction="sum"

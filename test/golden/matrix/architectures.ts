@@ -1,0 +1,64 @@
+import type { TaskType } from '@graft/peft-core/outlines';
+
+/** A tiny model of one architecture for one task; every row meets every method of methods.ts. */
+export interface ArchitectureRow {
+  name: string;
+  task: TaskType;
+  /** Fields of config.json, model_type included; vocab_size comes from the tokenizer. */
+  config: Record<string, unknown>;
+  /** Module names, by the end of their path. */
+  names: {
+    /** Two projections of attention: LoRA's usual targets. */
+    attention: string[];
+    /** What IA3 scales by default: keys and values, and the feed-forward network's input of its last layer. */
+    ia3: string[];
+    feedForward: string[];
+    embedding: string;
+    /** A bias-free output layer that is not tied, or null. */
+    untiedHead: string | null;
+  };
+}
+
+const decoder = {
+  hidden_size: 64,
+  intermediate_size: 96,
+  num_hidden_layers: 2,
+  num_attention_heads: 4,
+  num_key_value_heads: 2,
+  max_position_embeddings: 256,
+  bos_token_id: 1,
+  eos_token_id: 2,
+  pad_token_id: 3,
+  tie_word_embeddings: true,
+};
+const decoderNames = {
+  attention: ['q_proj', 'v_proj'],
+  ia3: ['k_proj', 'v_proj', 'down_proj'],
+  feedForward: ['down_proj'],
+  embedding: 'embed_tokens',
+  untiedHead: null,
+};
+
+export const architectures: ArchitectureRow[] = [
+  { name: 'llama', task: 'CAUSAL_LM', config: { ...decoder, model_type: 'llama' }, names: decoderNames },
+  {
+    name: 'llama-untied',
+    task: 'CAUSAL_LM',
+    config: {
+      ...decoder,
+      model_type: 'llama',
+      tie_word_embeddings: false,
+      head_dim: 24,
+      attention_bias: true,
+      rope_parameters: {
+        rope_type: 'llama3',
+        rope_theta: 500000,
+        factor: 8,
+        low_freq_factor: 1,
+        high_freq_factor: 4,
+        original_max_position_embeddings: 64,
+      },
+    },
+    names: { ...decoderNames, untiedHead: 'lm_head' },
+  },
+];

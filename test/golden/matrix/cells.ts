@@ -1,0 +1,36 @@
+import { type ArchitectureRow, architectures } from './architectures.ts';
+import { exceptions } from './exceptions.ts';
+import { type MethodRow, methods } from './methods.ts';
+
+/** One architecture with one method. */
+export interface Cell {
+  /** `llama × lora`. */
+  name: string;
+  architecture: ArchitectureRow;
+  method: MethodRow;
+  /** Fields of PEFT's config, task_type included. */
+  config: Record<string, unknown>;
+}
+
+export const cellName = (architecture: ArchitectureRow, method: MethodRow): string =>
+  `${architecture.name} × ${method.name}`;
+
+/** Every cell that can be. GRAFT_MATRIX narrows them: parts of names, with commas between. */
+export function cells(): Cell[] {
+  const wanted = (process.env.GRAFT_MATRIX ?? '').split(',').filter(Boolean);
+  return architectures.flatMap((architecture) =>
+    methods.flatMap((method) => {
+      const name = cellName(architecture, method);
+      if (Object.hasOwn(exceptions, name)) return [];
+      if (wanted.length > 0 && !wanted.some((part) => name.includes(part))) return [];
+      return [
+        {
+          name,
+          architecture,
+          method,
+          config: { ...method.config(architecture), task_type: architecture.task },
+        },
+      ];
+    }),
+  );
+}

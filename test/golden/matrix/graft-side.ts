@@ -1,0 +1,77 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { mergeAdapter, type TrainRecord, train, WarmModel } from '@graft/peft-core';
+import { type PeftConfig, parsePeftConfig, type ResolvedTraining } from '@graft/peft-core/config';
+import { type BaseModel, openBaseModel } from '@graft/peft-core/models';
+import type { Cell } from './cells.ts';
+
+export interface GraftRun {
+  losses: number[];
+  adapter: string;
+  /** Null for methods that do not merge. */
+  merged: string | null;
+  /** The adapter after an interruption and a resume, and without: the same bytes. */
+  resumed: { whole: Buffer; resumed: Buffer };
+}
+
+/** Trains one cell with Graft from the given start: once for the loss curve, and again interrupted and resumed. */
+export async function runGraft(
+  cell: Cell,
+  options: { model: string; trainingFile: string; training: ResolvedTraining; start: string; folder: string },
+): Promise<GraftRun> {
+  const { model, trainingFile, training, start, folder } = options;
+  const base = await openBaseModel(model);
+  const warm = new WarmModel();
+  const peft = parsePeftConfig(cell.config);
+  const common = { base, baseModelName: model, trainingFile, peft, training, warm };
+  const from =
+    cell.method.start === 'adapter'
+      ? { initialAdapter: start }
+      : { initialParameters: join(start, 'start.safetensors') };
+  try {
+    const losses: number[] = [];
+    const adapter = join(folder, 'graft');
+    for await (const record of train({ ...common, ...from, outputDir: adapter })) {
+      if (record.type === 'step') losses.push(record.loss);
+    }
+    let merged: string | null = null;
+    if (cell.method.merges) {
+      merged = join(folder, 'merged');
+      await mergeAdapter({ base, adapterDir: adapter, outputDir: merged });
+    }
+    return { losses, adapter, merged, resumed: await interrupt(common, folder) };
+  } finally {
+    await base.close();
+  }
+}
+
+/** A training from fresh values, stopped after three steps and resumed, beside one that was not stopped. */
+async function interrupt(
+  common: {
+    base: BaseModel;
+    baseModelName: string;
+    trainingFile: string;
+    peft: PeftConfig;
+    training: ResolvedTraining;
+    warm: WarmModel;
+  },
+  folder: string,
+): Promise<GraftRun['resumed']> {
+  const training = { ...common.training, max_steps: 6, checkpoint_steps: 100 };
+  const weights = (dir: string) => readFile(join(dir, 'adapter_model.safetensors'));
+  const whole = join(folder, 'whole');
+  await drain(train({ ...common, training, outputDir: whole }));
+
+  const resumed = join(folder, 'resumed');
+  const checkpointDir = join(folder, 'checkpoints');
+  const stop = new AbortController();
+  const run = { ...common, training, outputDir: resumed, checkpointDir };
+  for await (const record of train({ ...run, signal: stop.signal }))
+    if (record.type === 'step' && record.step === 3) stop.abort();
+  await drain(train({ ...run, resume: true }));
+  return { whole: await weights(whole), resumed: await weights(resumed) };
+}
+
+async function drain(records: AsyncIterable<TrainRecord>): Promise<void> {
+  for await (const _ of records);
+}

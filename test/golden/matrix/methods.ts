@@ -1,0 +1,22 @@
+import type { ArchitectureRow } from './architectures.ts';
+
+/** One configuration of a PEFT method; it is tried on every architecture. */
+export interface MethodRow {
+  name: string;
+  /** Fields that PEFT's config and Graft's `peft` share, peft_type included, for one architecture. */
+  config(architecture: ArchitectureRow): Record<string, unknown>;
+  merges: boolean;
+  /** Whether PEFT's files hold all that is trained, or an encoder's output: then Graft starts from start.safetensors. */
+  start: 'adapter' | 'parameters';
+  learningRate: number;
+}
+
+const common = { merges: true, start: 'adapter', learningRate: 3e-3 } as const;
+
+export const methods: MethodRow[] = [
+  {
+    ...common,
+    name: 'lora',
+    config: ({ names }) => ({ peft_type: 'LORA', r: 4, lora_alpha: 8, target_modules: names.attention }),
+  },
+];

@@ -1,0 +1,19 @@
+import { scoreTexts } from '@graft/peft-core';
+import { openBaseModel } from '@graft/peft-core/models';
+
+/** What Graft gives for each sequence, flat: log-probabilities, logits or hidden states, as score.py has them. */
+export async function graftOutputs(
+  model: string,
+  adapterDir: string | null,
+  inputs: number[][],
+): Promise<number[][]> {
+  const base = await openBaseModel(model);
+  try {
+    const rows: number[][] = [];
+    const input = inputs.map((ids) => ({ input_ids: ids }));
+    for await (const score of scoreTexts({ base, adapterDir, input })) rows.push(score.logprobs);
+    return rows;
+  } finally {
+    await base.close();
+  }
+}

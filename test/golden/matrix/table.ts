@@ -1,0 +1,49 @@
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { architectures } from './architectures.ts';
+import { cellName } from './cells.ts';
+import { exceptions } from './exceptions.ts';
+import { methods } from './methods.ts';
+
+/** Results by cell and check; a check that is missing was not made. */
+export type Results = Map<string, Map<string, boolean>>;
+
+export function note(results: Results, cell: string, check: string, passed: boolean): void {
+  const checks = results.get(cell) ?? new Map<string, boolean>();
+  checks.set(check, passed);
+  results.set(cell, checks);
+}
+
+/** A line for each method, a column for each architecture: checks passed of checks made, or why there are none. */
+export function drawTable(results: Results): string {
+  const notes: string[] = [];
+  const rows = methods.map((method) => [
+    method.name,
+    ...architectures.map((architecture) => {
+      const name = cellName(architecture, method);
+      const reason = exceptions[name];
+      if (reason !== undefined) {
+        if (!notes.includes(reason)) notes.push(reason);
+        return `(${notes.indexOf(reason) + 1})`;
+      }
+      const checks = results.get(name);
+      if (!checks) return '·';
+      const passed = [...checks.values()].filter(Boolean).length;
+      return `${passed === checks.size ? '✔' : '✖'} ${passed}/${checks.size}`;
+    }),
+  ]);
+  const table = [['', ...architectures.map(({ name }) => name)], ...rows];
+  const widths = table[0]!.map((_, column) => Math.max(...table.map((row) => row[column]!.length)));
+  const lines = table.map((row) =>
+    row
+      .map((text, column) => text.padEnd(widths[column]!))
+      .join('  ')
+      .trimEnd(),
+  );
+  return [...lines, ...notes.map((reason, i) => `(${i + 1}) ${reason}`)].join('\n');
+}
+
+/** Where several test files leave their part of the table, when the test runner asks for it. */
+export function saveTable(text: string): void {
+  const file = process.env.GRAFT_MATRIX_TABLE;
+  if (file) writeFileSync(file, `${existsSync(file) ? `${readFileSync(file, 'utf8')}\n` : ''}${text}\n`);
+}
