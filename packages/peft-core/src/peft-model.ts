@@ -124,22 +124,23 @@ export function declarePeftModel(
         constants.push(tf.keep(x));
         return x;
       },
-      block(path, x, body) {
-        if (!checkpointing) return body(x);
+      block(path, x, body, others = []) {
+        if (!checkpointing) return body(x, ...others);
         const names = [...parameters.keys()].filter((name) => name.startsWith(`${path}.`));
         names.push(...(attachment?.sharedByBlocks ?? []));
         const stream = random?.stream;
-        const run = (x: tf.Tensor, ...own: tf.Tensor[]) => {
+        const run = (x: tf.Tensor, ...inputs: tf.Tensor[]) => {
           const outer = parameters;
+          const own = inputs.slice(others.length);
           parameters = new Map([...outer, ...names.map((name, i) => [name, own[i]!] as const)]);
           if (random) random.stream = stream!;
           try {
-            return body(x);
+            return body(x, ...inputs.slice(0, others.length));
           } finally {
             parameters = outer;
           }
         };
-        return checkpointed(run, [x, ...names.map((name) => parameters.get(name)!)]);
+        return checkpointed(run, [x, ...others, ...names.map((name) => parameters.get(name)!)]);
       },
     };
   }

@@ -6,8 +6,8 @@ import { type BaseModel, readAdapter } from './formats/index.ts';
 import { loadWeights } from './load-weights.ts';
 import type { Architecture } from './models/architecture.ts';
 import { architectureFor } from './models/registry.ts';
-import { attention, packedCausalMask } from './nn/attention.ts';
 import { headLoss, lossesOfLogits } from './nn/cross-entropy.ts';
+import { packedAttention } from './packed-attention.ts';
 import { adapterTensors, declarePeftModel } from './peft-model.ts';
 import { loadTokenizer } from './text/index.ts';
 
@@ -65,10 +65,10 @@ function buildScoreProgram(architecture: Architecture, peft: PeftConfig | null, 
   for (const tokens of lengths) {
     const perToken = { shape: [tokens], dtype: 'int32' } as const;
     builder.function(`score_${tokens}`, { ids: perToken, segments: perToken, next: perToken }, (inputs) => {
-      const mask = packedCausalMask(inputs.segments!, 1, tokens);
-      const parameters = adapterTensors(model);
-      const runtime = model.runtime({ parameters, attend: (_site, q, k, v) => attention(q, k, v, mask) });
       const grid = { rows: 1, tokens, positions: tf.range(0, tokens, 1, 'int32') };
+      const parameters = adapterTensors(model);
+      const attend = packedAttention(architecture, { ...grid, segments: inputs.segments! });
+      const runtime = model.runtime({ parameters, attend });
       const hidden = architecture.finalNorm(runtime, architecture.body(runtime, inputs.ids!, grid));
       const head = architecture.languageHead;
       const { losses } =

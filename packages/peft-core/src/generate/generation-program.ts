@@ -1,8 +1,8 @@
-import { type Program, ProgramBuilder, tf, type Variable } from '@graft/tf-graph';
+import { type Program, ProgramBuilder, tf } from '@graft/tf-graph';
 import type { PeftConfig } from '../config.ts';
 import type { Architecture } from '../models/architecture.ts';
-import { attention, cachedCausalMask } from '../nn/attention.ts';
-import { adapterTensors, declarePeftModel, type PeftModel, type RuntimeOptions } from '../peft-model.ts';
+import { adapterTensors, declarePeftModel, type PeftModel } from '../peft-model.ts';
+import { cachedAttention } from './cached-attention.ts';
 
 /** How many tokens one run takes: one while decoding, more while a prompt is read. */
 const STRIDES = [1, 16, 64, 256] as const;
@@ -33,11 +33,11 @@ export function buildGenerationProgram(
   const builder = new ProgramBuilder();
   const model = declarePeftModel(builder, architecture, peft, 'float32');
   const { kvHeads, headSize, layers } = architecture;
-  const cache = (name: string) =>
-    Array.from({ length: layers }, (_, layer) =>
-      builder.variable({ name: `${name}.${layer}`, shape: [kvHeads, context, headSize] }),
-    );
-  const [keys, values] = [cache('cache.k'), cache('cache.v')];
+  const shape = [kvHeads, context, headSize];
+  const cache = Array.from({ length: layers }, (_, layer) => ({
+    keys: builder.variable({ name: `cache.k.${layer}`, shape }),
+    values: builder.variable({ name: `cache.v.${layer}`, shape }),
+  }));
   // Attention costs as much as the window it looks at, so short sequences get a short one.
   const windows = [...new Set([256, 1024].filter((w) => w < context).concat(context))];
 
@@ -50,7 +50,7 @@ export function buildGenerationProgram(
         (inputs) => {
           const { ids, start, last } = inputs as { ids: tf.Tensor; start: tf.Tensor; last: tf.Tensor };
           const parameters = adapterTensors(model);
-          const attend = cachedAttention(keys, values, start, stride, window);
+          const attend = cachedAttention(cache, start, stride, window);
           const runtime = model.runtime({ parameters, attend });
           const positions = tf.add(tf.range(0, stride, 1, 'int32'), start);
           const hidden = architecture.body(runtime, ids, { rows: 1, tokens: stride, positions });
@@ -63,9 +63,9 @@ export function buildGenerationProgram(
     }
   }
   const program = builder.build();
-  const empty = [...keys, ...values].map(
-    ({ name, shape }) => [name, shape.reduce((a, b) => a * b, 1)] as const,
-  );
+  const empty = cache
+    .flatMap(({ keys, values }) => [keys, values])
+    .map(({ name, shape }) => [name, shape.reduce((a, b) => a * b, 1)] as const);
   return {
     program,
     model,
@@ -74,23 +74,4 @@ export function buildGenerationProgram(
     strides: STRIDES,
     functionFor: (stride, end) => `extend_${stride}_${windows.find((w) => w >= end)}`,
   };
-}
-
-/** Attention of `stride` new tokens over the cache's first `window` positions, after writing them to it. */
-function cachedAttention(
-  keys: Variable[],
-  values: Variable[],
-  start: tf.Tensor,
-  stride: number,
-  window: number,
-): RuntimeOptions['attend'] {
-  const mask = cachedCausalMask(start, stride, window);
-  const zero = tf.zeros([1], 'int32');
-  const begin = tf.concat([zero, tf.reshape(start, [1]), zero], 0);
-  const append = (variable: Variable, fresh: tf.Tensor) => {
-    const [heads, , width] = variable.shape as [number, number, number];
-    const whole = variable.assignSlice(begin, tf.reshape(fresh, [heads, stride, width]));
-    return tf.reshape(tf.slice(whole, [0, 0, 0], [heads, window, width]), [1, heads, window, width]);
-  };
-  return ({ layer }, q, k, v) => attention(q, append(keys[layer]!, k), append(values[layer]!, v), mask);
 }

@@ -16,6 +16,8 @@ export interface AttentionSite {
   window?: number | null;
   /** Added to the scores before the softmax, `(1, heads, n, T)`: T5's relative positions. */
   bias?: tf.Tensor;
+  /** Probability with which the base model drops attention probabilities while training; absent: 0. */
+  dropout?: number;
 }
 
 /** Where a bottleneck adapter may sit: after the sublayer `module`, before its output joins the stream. */
@@ -50,8 +52,16 @@ export interface ModelRuntime {
   dropout(x: tf.Tensor, probability: number): tf.Tensor;
   /** A tensor that all blocks share (angles, a mask), kept for as long as a gradient may need it. */
   constant(x: tf.Tensor): tf.Tensor;
-  /** Runs block `path` on hidden states x `(N, H)`; with gradient checkpointing it keeps x alone and runs the block again for its gradient. */
-  block(path: string, x: tf.Tensor, body: (x: tf.Tensor) => tf.Tensor): tf.Tensor;
+  /**
+   * Runs block `path` on hidden states x `(N, H)` and on `others` that need gradients too (an encoder's output, a shared bias).
+   * With gradient checkpointing these are all it keeps, and the block runs again for its gradient.
+   */
+  block(
+    path: string,
+    x: tf.Tensor,
+    body: (x: tf.Tensor, ...others: tf.Tensor[]) => tf.Tensor,
+    others?: tf.Tensor[],
+  ): tf.Tensor;
 }
 
 /** One architecture with its sizes filled in from config.json, ready for one task. */

@@ -1,61 +1,143 @@
 import { hang, tf } from '@graft/tf-graph';
+import { dropoutMask, nextSeed, type RandomState } from './dropout.ts';
 import { matmul } from './matmul.ts';
 
 /** Added to a score where attention is not allowed; large, yet finite so that an all-masked row stays a number. */
 const MASKED = -1e9;
 
 /**
- * Who may attend to whom in packed rows, as an additive mask `(rows, 1, T, T)`: the same segment, and not later.
- * segments `(rows · T)` int32; 0 is padding, which sees only padding.
+ * Who may attend to whom in packed rows, as an additive mask `(rows, 1, T, T)`: the same segment, not later, and fewer than
+ * `window` tokens ago. segments `(rows · T)` int32; 0 is padding, which sees only padding.
  */
-export function packedCausalMask(segments: tf.Tensor, rows: number, tokens: number): tf.Tensor {
-  const own = tf.reshape(segments, [rows, tokens, 1]);
-  const other = tf.reshape(segments, [rows, 1, tokens]);
+export function packedCausalMask(
+  segments: tf.Tensor,
+  rows: number,
+  tokens: number,
+  window: number | null = null,
+): tf.Tensor {
   const index = tf.range(0, tokens, 1, 'int32');
-  const notLater = tf.lessEqual(tf.reshape(index, [1, 1, tokens]), tf.reshape(index, [1, tokens, 1]));
-  return additiveMask(tf.logicalAnd(tf.equal(own, other), notLater), [rows, 1, tokens, tokens]);
+  // How many tokens ago a key was: negative when it is later.
+  const ago = tf.sub(tf.reshape(index, [1, tokens, 1]), tf.reshape(index, [1, 1, tokens]));
+  const allowed = tf.logicalAnd(sameSegment(segments, segments, rows), withinWindow(ago, window));
+  return additiveMask(allowed, [rows, 1, tokens, tokens]);
 }
 
-/** Additive mask `(1, 1, n, window)` for n new tokens at `start` (scalar int32) over a cache of `window` positions. */
-export function cachedCausalMask(start: tf.Tensor, n: number, window: number): tf.Tensor {
+/**
+ * Additive mask `(rows, 1, n, T)`: a token sees every key of its own segment. An encoder's own tokens, or a decoder's over an
+ * encoder packed alike. segments `(rows · n)` and keySegments `(rows · T)` int32.
+ */
+export function packedMask(segments: tf.Tensor, keySegments: tf.Tensor, rows: number): tf.Tensor {
+  const shape = [rows, 1, segments.shape[0]! / rows, keySegments.shape[0]! / rows];
+  return additiveMask(sameSegment(segments, keySegments, rows), shape);
+}
+
+/** Additive mask `(1, 1, n, length)` for n new tokens at `start` (scalar int32) over the first `length` positions of a cache. */
+export function cachedCausalMask(
+  start: tf.Tensor,
+  n: number,
+  length: number,
+  window: number | null = null,
+): tf.Tensor {
   const query = tf.add(tf.reshape(tf.range(0, n, 1, 'int32'), [n, 1]), start);
-  const key = tf.reshape(tf.range(0, window, 1, 'int32'), [1, window]);
-  return additiveMask(tf.lessEqual(key, query), [1, 1, n, window]);
+  const ago = tf.sub(query, tf.reshape(tf.range(0, length, 1, 'int32'), [1, length]));
+  return additiveMask(withinWindow(ago, window), [1, 1, n, length]);
+}
+
+/**
+ * Additive mask `(rows, 1, n, length)` over keys at the positions 0…length − 1 before every sequence, which all see but for
+ * the window. positions `(rows · n)` int32 count those keys too.
+ */
+export function prefixMask(
+  positions: tf.Tensor,
+  rows: number,
+  length: number,
+  window: number | null = null,
+): tf.Tensor {
+  const n = positions.shape[0]! / rows;
+  if (window === null) return tf.zeros([rows, 1, n, length]);
+  const ago = tf.sub(tf.reshape(positions, [rows, n, 1]), tf.range(0, length, 1, 'int32'));
+  return additiveMask(tf.less(ago, window), [rows, 1, n, length]);
+}
+
+/** `(rows, n, T)` bool. */
+function sameSegment(own: tf.Tensor, other: tf.Tensor, rows: number): tf.Tensor {
+  return tf.equal(tf.reshape(own, [rows, -1, 1]), tf.reshape(other, [rows, 1, -1]));
+}
+
+function withinWindow(ago: tf.Tensor, window: number | null): tf.Tensor {
+  const notLater = tf.greaterEqual(ago, 0);
+  return window === null ? notLater : tf.logicalAnd(notLater, tf.less(ago, window));
 }
 
 function additiveMask(allowed: tf.Tensor, shape: number[]): tf.Tensor {
   return tf.reshape(tf.mul(tf.sub(tf.cast(allowed, 'float32'), 1), -MASKED), shape);
 }
 
+export interface AttentionOptions {
+  /** Added to the scores, `(1, heads, n, T)`; it has a gradient. */
+  bias?: tf.Tensor | undefined;
+  /** Drops probabilities, as the base model does while it trains. */
+  dropout?: { probability: number; random: RandomState } | undefined;
+}
+
+type AttentionInputs = [q: tf.Tensor, k: tf.Tensor, v: tf.Tensor, bias?: tf.Tensor];
+
 /**
- * Softmax attention with grouped queries. q `(B, heads, n, D)` already scaled by 1/√D, k and v `(B, kvHeads, T, D)`,
- * mask additive, `(B or 1, 1, n, T)`. Returns `(B, heads, n, D)`.
+ * Softmax attention with grouped queries. q `(B, heads, n, D)` already scaled, k and v `(B, kvHeads, T, D)`, mask additive,
+ * `(B or 1, 1, n, T)`. Returns `(B, heads, n, D)`.
  * Keeps q, k and v only: the probabilities are the largest tensors of a block and are recomputed for the backward pass.
  */
-export function attention(q: tf.Tensor, k: tf.Tensor, v: tf.Tensor, mask: tf.Tensor): tf.Tensor {
+export function attention(
+  q: tf.Tensor,
+  k: tf.Tensor,
+  v: tf.Tensor,
+  mask: tf.Tensor,
+  { bias, dropout }: AttentionOptions = {},
+): tf.Tensor {
   const [batch, heads, n, width] = q.shape as [number, number, number, number];
   const [kvHeads, tokens] = [k.shape[1]!, k.shape[2]!];
   // Query heads that share a key head are stacked along the rows: no copy of k or v for each of them.
   const grouped = [batch * kvHeads, (heads / kvHeads) * n, width];
   const flatKeys = [batch * kvHeads, tokens, width];
-  const probabilities = (q: tf.Tensor, k: tf.Tensor, mask: tf.Tensor) => {
+  const flatScores = [batch * kvHeads, (heads / kvHeads) * n, tokens];
+  const probabilities = (q: tf.Tensor, k: tf.Tensor, mask: tf.Tensor, bias?: tf.Tensor) => {
     const scores = tf.reshape(matmul(q, k, false, true), [batch, heads, n, tokens]);
-    return tf.reshape(tf.softmax(tf.add(scores, mask), -1), [batch * kvHeads, (heads / kvHeads) * n, tokens]);
+    const biased = bias ? tf.add(scores, bias) : scores;
+    return tf.reshape(tf.softmax(tf.add(biased, mask), -1), flatScores);
   };
-  const attend = tf.customGrad((a, b, c, save) => {
-    const [q, k, v] = [a as tf.Tensor, b as tf.Tensor, c as tf.Tensor];
-    (save as tf.GradSaveFunc)([q, k, v, mask]);
+  const drops = dropout && dropout.probability > 0 ? dropout : null;
+  const seed = drops ? nextSeed(drops.random) : null;
+  /** `p`, or a gradient of it, with the dropped ones gone. */
+  const drop = (p: tf.Tensor, seed: tf.Tensor | undefined, after: tf.Tensor) =>
+    drops ? tf.mul(p, dropoutMask(flatScores, drops.probability, seed!, after)) : p;
+
+  const attend = tf.customGrad((...args) => {
+    const save = args.pop() as tf.GradSaveFunc;
+    const [q, k, v, bias] = args as AttentionInputs;
+    save([q, k, v, mask, ...(bias ? [bias] : []), ...(seed ? [seed] : [])]);
     return {
-      value: matmul(probabilities(q, k, mask), v),
-      gradFunc: (dy, [savedQ, k, v, mask]) => {
-        const q = hang(savedQ!, dy as tf.Tensor);
-        const p = probabilities(q, k!, mask!);
-        const dp = tf.mul(p, matmul(dy as tf.Tensor, v!, false, true));
+      value: matmul(drop(probabilities(q, k, mask, bias), seed ?? undefined, q), v),
+      gradFunc: (gradient, saved) => {
+        const dy = gradient as tf.Tensor;
+        const [savedQ, k, v] = saved as AttentionInputs;
+        const [mask, ...rest] = saved.slice(3) as [tf.Tensor, ...tf.Tensor[]];
+        const bias = args.length > 3 ? rest.shift() : undefined;
+        const seed = rest.shift();
+        const q = hang(savedQ, dy);
+        const p = probabilities(q, k, mask, bias);
+        const dp = tf.mul(p, drop(matmul(dy, v, false, true), seed, dy));
         const ds = tf.sub(dp, tf.mul(p, tf.sum(dp, -1, true)));
-        return [matmul(ds, k!), matmul(ds, q, true), matmul(p, dy as tf.Tensor, true)];
+        const dBias = () => tf.sum(tf.reshape(ds, [batch, heads, n, tokens]), 0, true);
+        return [
+          matmul(ds, k),
+          matmul(ds, q, true),
+          matmul(drop(p, seed, dy), dy, true),
+          ...(bias ? [dBias()] : []),
+        ];
       },
     };
   });
-  const result = attend(tf.reshape(q, grouped), tf.reshape(k, flatKeys), tf.reshape(v, flatKeys));
+  const inputs = [tf.reshape(q, grouped), tf.reshape(k, flatKeys), tf.reshape(v, flatKeys)];
+  const result = attend(...inputs, ...(bias ? [bias] : []));
   return tf.reshape(result, [batch, heads, n, width]);
 }

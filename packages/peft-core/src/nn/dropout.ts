@@ -9,27 +9,34 @@ export interface RandomState {
   stream: number;
 }
 
+/** The seed `(2)` int32 of the forward pass's next draw. */
+export function nextSeed(random: RandomState): tf.Tensor {
+  return tf.add(random.seed, tf.tensor1d([Math.imul(++random.stream, 0x9e3779b1) | 0, 0], 'int32'));
+}
+
+/** 0 with probability p, else 1/(1 − p): the same for the same seed. Drawn no earlier than `after`. */
+export function dropoutMask(shape: number[], p: number, seed: tf.Tensor, after: tf.Tensor): tf.Tensor {
+  const attrs = [attr.type('dtype', 'float32'), attr.type('T', 'int32'), attr.type('Tseed', 'int32')];
+  const size = tf.tensor1d(shape, 'int32');
+  const uniform = rawOp('StatelessRandomUniform', attrs, [size, hang(seed, after)])[0]!;
+  return tf.mul(tf.cast(tf.greaterEqual(uniform, p), 'float32'), 1 / (1 - p));
+}
+
 /** Dropout of x with probability p, scaled by 1/(1 − p). The mask is drawn again in the backward pass instead of kept. */
 export function dropout(x: tf.Tensor, p: number, random: RandomState): tf.Tensor {
   if (p === 0) return x;
-  const offset = tf.tensor1d([Math.imul(++random.stream, 0x9e3779b1) | 0, 0], 'int32');
-  const seed = tf.add(random.seed, offset);
-  const scaledMask = (seed: tf.Tensor, after: tf.Tensor) => {
-    const shape = tf.tensor1d(x.shape, 'int32');
-    const attrs = [attr.type('dtype', 'float32'), attr.type('T', 'int32'), attr.type('Tseed', 'int32')];
-    const uniform = rawOp('StatelessRandomUniform', attrs, [shape, hang(seed, after)])[0]!;
-    return tf.mul(tf.cast(tf.greaterEqual(uniform, p), 'float32'), 1 / (1 - p));
-  };
+  const { shape } = x;
+  const seed = nextSeed(random);
   const dropped = tf.customGrad((x, save) => {
     (save as tf.GradSaveFunc)([seed]);
     return {
-      value: tf.mul(x as tf.Tensor, scaledMask(seed, x as tf.Tensor)),
-      gradFunc: (dy, [seed]) => tf.mul(dy as tf.Tensor, scaledMask(seed!, dy as tf.Tensor)),
+      value: tf.mul(x as tf.Tensor, dropoutMask(shape, p, seed, x as tf.Tensor)),
+      gradFunc: (dy, [seed]) => tf.mul(dy as tf.Tensor, dropoutMask(shape, p, seed!, dy as tf.Tensor)),
     };
   })(x);
   const origin = originOf(x);
   return recomputable(dropped, [seed, ...origin.inputs], (seed, ...inputs) => {
     const x = origin.compute(...inputs);
-    return tf.mul(x, scaledMask(seed!, x));
+    return tf.mul(x, dropoutMask(shape, p, seed!, x));
   });
 }

@@ -79,6 +79,17 @@ test('attention: packed rows, grouped queries', () => {
   );
 });
 
+test('attention: bias, and dropped probabilities', () => {
+  const mask = packedCausalMask(tf.tensor1d([1, 1, 2, 2, 2, 0], 'int32'), 1, 6, 2);
+  const qkv = [values([1, 4, 6, 3], 1), values([1, 2, 6, 3], 2), values([1, 2, 6, 3], 3)];
+  const random = () => ({ seed: tf.tensor1d([3, 5], 'int32'), stream: 0 });
+  checkGradients((q, k, v, bias) => attention(q!, k!, v!, mask, { bias }), [...qkv, values([1, 4, 6, 6], 4)]);
+  checkGradients(
+    (q, k, v, bias) => attention(q!, k!, v!, mask, { bias, dropout: { probability: 0.4, random: random() } }),
+    [...qkv, values([1, 4, 6, 6], 4)],
+  );
+});
+
 test('dropout: the mask of the backward pass is that of the forward pass', () => {
   const seed = tf.tensor1d([3, 5], 'int32');
   checkGradients((x) => dropout(x, 0.4, { seed, stream: 0 }), [values([8, 8], 1)]);

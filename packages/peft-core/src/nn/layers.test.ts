@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { tf } from '@graft/tf-graph';
-import { attention, cachedCausalMask, packedCausalMask } from './attention.ts';
+import { attention, cachedCausalMask, packedCausalMask, packedMask, prefixMask } from './attention.ts';
 import { headLoss, lossesOfLogits } from './cross-entropy.ts';
 import { dropout } from './dropout.ts';
 import { matmul } from './matmul.ts';
@@ -33,6 +33,66 @@ test('a cached mask lets a token see the cache up to itself', () => {
     [1, 1, 1, 0, 0, 0],
     [1, 1, 1, 1, 0, 0],
   ]);
+});
+
+const allowedBy = (mask: tf.Tensor) =>
+  (mask.arraySync() as number[][][][]).map(([rows]) => rows!.map((row) => row.map((x) => (x === 0 ? 1 : 0))));
+
+test('a window lets a token see itself and the few before it', () => {
+  assert.deepEqual(allowedBy(packedCausalMask(tf.tensor1d([1, 1, 1, 2, 0], 'int32'), 1, 5, 2)), [
+    [
+      [1, 0, 0, 0, 0],
+      [1, 1, 0, 0, 0],
+      [0, 1, 1, 0, 0],
+      [0, 0, 0, 1, 0],
+      [0, 0, 0, 0, 1],
+    ],
+  ]);
+  assert.deepEqual(allowedBy(cachedCausalMask(tf.scalar(2, 'int32'), 2, 5, 2)), [
+    [
+      [0, 1, 1, 0, 0],
+      [0, 0, 1, 1, 0],
+    ],
+  ]);
+});
+
+test('both directions: a token sees all of its own sequence, and of the one packed alike', () => {
+  const [own, other] = [tf.tensor1d([1, 2, 2, 1], 'int32'), tf.tensor1d([1, 1, 2, 2, 1, 0], 'int32')];
+  assert.deepEqual(allowedBy(packedMask(own, own, 2)), [
+    [
+      [1, 0],
+      [0, 1],
+    ],
+    [
+      [1, 0],
+      [0, 1],
+    ],
+  ]);
+  assert.deepEqual(allowedBy(packedMask(own, other, 2)), [
+    [
+      [1, 1, 0],
+      [0, 0, 1],
+    ],
+    [
+      [1, 0, 0],
+      [0, 1, 0],
+    ],
+  ]);
+});
+
+test('keys before a sequence leave its window one by one', () => {
+  const positions = tf.tensor1d([2, 3, 4, 2], 'int32');
+  assert.deepEqual(allowedBy(prefixMask(positions, 2, 2, 3)), [
+    [
+      [1, 1],
+      [0, 1],
+    ],
+    [
+      [0, 0],
+      [1, 1],
+    ],
+  ]);
+  assert.deepEqual(allowedBy(prefixMask(positions, 1, 1)), [[[1], [1], [1], [1]]]);
 });
 
 test('the chunked head gives the losses of the whole logits', () => {

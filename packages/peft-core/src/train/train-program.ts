@@ -1,11 +1,11 @@
 import { type Program, ProgramBuilder, tf } from '@graft/tf-graph';
 import type { PeftConfig, ResolvedTraining } from '../config.ts';
 import type { Architecture } from '../models/architecture.ts';
-import { attention, packedCausalMask } from '../nn/attention.ts';
 import { headLoss, lossesOfLogits } from '../nn/cross-entropy.ts';
 import type { RandomState } from '../nn/dropout.ts';
 import { type MatmulPrecision, withMatmulPrecision } from '../nn/matmul.ts';
 import { takeRows } from '../nn/rows.ts';
+import { packedAttention } from '../packed-attention.ts';
 import { adapterTensors, declarePeftModel, type ParameterTensors, type PeftModel } from '../peft-model.ts';
 import type { BaseStorage } from '../stored-weights.ts';
 import type { GridShape } from '../text/index.ts';
@@ -159,13 +159,9 @@ function lossOf(
   parameters: ParameterTensors,
   training: { random: RandomState; constants: tf.Tensor[]; checkpointing: boolean } | null,
 ): { total: tf.Tensor; correct: tf.Tensor } {
-  const mask = packedCausalMask(inputs.segments!, rows, tokens);
-  training?.constants.push(tf.keep(mask));
-  const runtime = model.runtime({
-    parameters,
-    attend: (_site, q, k, v) => attention(q, k, v, mask),
-    ...(training ?? {}),
-  });
+  const packed = { rows, tokens, segments: inputs.segments!, positions: inputs.positions! };
+  const attend = packedAttention(model.architecture, packed, training ?? {});
+  const runtime = model.runtime({ parameters, attend, ...(training ?? {}) });
   const hidden = model.architecture.body(runtime, inputs.ids!, {
     rows,
     tokens,
