@@ -1,6 +1,7 @@
 import { test } from 'node:test';
 import { ProgramBuilder, tf, type Variable } from '@graft/tf-graph';
 import { checkGradients } from '@graft/tf-graph/testing';
+import { type ActivationName, activation } from './activations.ts';
 import { attention, packedCausalMask } from './attention.ts';
 import { headLoss, lossesOfLogits } from './cross-entropy.ts';
 import { dropout } from './dropout.ts';
@@ -66,6 +67,20 @@ test('rotate', () => {
   const positions = tf.tensor1d([0, 1, 2, 7], 'int32');
   checkGradients((x) => rotate(x, rotaryTable(positions, [1, 0.1], 0.5)), [values([4, 3, 4], 1)]);
 });
+
+const activations: ActivationName[] = [
+  'relu',
+  'leaky_relu',
+  'gelu',
+  'gelu_new',
+  'quick_gelu',
+  'silu',
+  'tanh',
+  'sigmoid',
+];
+for (const name of activations) {
+  test(`activation ${name}`, () => checkGradients((x) => activation(name)(x!), [values([4, 6], 1)]));
+}
 
 test('siluProduct', () => {
   checkGradients(siluProduct, [values([4, 6], 1), values([4, 6], 2)]);

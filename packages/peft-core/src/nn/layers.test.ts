@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { tf } from '@graft/tf-graph';
+import { type ActivationName, activation } from './activations.ts';
 import { attention, cachedCausalMask, packedCausalMask, packedMask, prefixMask } from './attention.ts';
 import { headLoss, lossesOfLogits } from './cross-entropy.ts';
 import { dropout } from './dropout.ts';
@@ -123,4 +124,22 @@ test('dropout drops about its share, keeps the mean, and depends on seed, step a
   assert.equal(same(draw([1, 0], 0), draw([1, 1], 0)), false, 'another step');
   assert.equal(same(draw([1, 0], 0), draw([2, 0], 0)), false, 'another seed');
   assert.equal(same(draw([1, 0], 0), draw([1, 0], 1)), false, 'another place');
+});
+
+test('activations have the values of transformers', () => {
+  // transformers.activations.get_activation(name)(torch.tensor([-3, -1, -0.25, 0.5, 2]))
+  const expected: Partial<Record<ActivationName, number[]>> = {
+    relu: [0, 0, 0, 0.5, 2],
+    leaky_relu: [-0.03, -0.01, -0.0025, 0.5, 2],
+    gelu: [-0.00405, -0.158655, -0.100323, 0.345731, 1.9545],
+    gelu_new: [-0.003637, -0.158808, -0.100325, 0.345714, 1.954598],
+    quick_gelu: [-0.018071, -0.154204, -0.0988, 0.350388, 1.935659],
+    silu: [-0.142278, -0.268941, -0.109456, 0.31123, 1.761594],
+    tanh: [-0.995055, -0.761594, -0.244919, 0.462117, 0.964028],
+    sigmoid: [0.047426, 0.268941, 0.437824, 0.622459, 0.880797],
+    linear: [-3, -1, -0.25, 0.5, 2],
+  };
+  const x = tf.tensor1d([-3, -1, -0.25, 0.5, 2]);
+  for (const [name, values] of Object.entries(expected))
+    close(activation(name as ActivationName)(x), tf.tensor1d(values), 1e-6);
 });

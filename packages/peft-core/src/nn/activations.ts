@@ -1,0 +1,90 @@
+import { hang, tf } from '@graft/tf-graph';
+import { recomputable } from './recompute.ts';
+
+type Elementwise = (x: tf.Tensor) => tf.Tensor;
+
+interface Curve {
+  value: Elementwise;
+  /** The derivative at x. */
+  slope: Elementwise;
+}
+
+const above = (x: tf.Tensor, bound: number) => tf.cast(tf.greater(x, bound), 'float32');
+
+const silu = (factor: number): Curve => ({
+  value: (x) => tf.mul(x, tf.sigmoid(tf.mul(x, factor))),
+  slope(x) {
+    const s = tf.sigmoid(tf.mul(x, factor));
+    return tf.mul(s, tf.add(1, tf.mul(tf.mul(x, factor), tf.sub(1, s))));
+  },
+});
+
+/** x · Φ(x), with Φ the normal distribution. Source: Hendrycks and Gimpel 2016, arXiv:1606.08415. */
+const normalShare = (x: tf.Tensor) => tf.mul(tf.add(tf.erf(tf.mul(x, Math.SQRT1_2)), 1), 0.5);
+const gelu: Curve = {
+  value: (x) => tf.mul(x, normalShare(x)),
+  slope(x) {
+    const density = tf.mul(tf.exp(tf.mul(tf.square(x), -0.5)), 1 / Math.sqrt(2 * Math.PI));
+    return tf.add(normalShare(x), tf.mul(x, density));
+  },
+};
+
+/** GELU by a hyperbolic tangent, as GPT-2 and T5 1.1 have it. */
+const geluTanh: Curve = {
+  value: (x) => tf.mul(tf.mul(x, 0.5), tf.add(tf.tanh(cubic(x)), 1)),
+  slope(x) {
+    const t = tf.tanh(cubic(x));
+    const inner = tf.mul(tf.add(tf.mul(tf.square(x), 3 * CUBE), 1), ROOT);
+    const bend = tf.mul(tf.mul(tf.mul(x, 0.5), tf.sub(1, tf.square(t))), inner);
+    return tf.add(tf.mul(tf.add(t, 1), 0.5), bend);
+  },
+};
+const ROOT = Math.sqrt(2 / Math.PI);
+const CUBE = 0.044715;
+const cubic = (x: tf.Tensor) => tf.mul(tf.mul(x, tf.add(tf.mul(tf.square(x), CUBE), 1)), ROOT);
+
+const leak = 0.01;
+const sigmoid: Curve = {
+  value: (x) => tf.sigmoid(x),
+  slope(x) {
+    const s = tf.sigmoid(x);
+    return tf.mul(s, tf.sub(1, s));
+  },
+};
+
+/** By Hugging Face's name (transformers, activations.py ACT2FN). */
+const curves = {
+  relu: { value: (x) => tf.relu(x), slope: (x) => above(x, 0) },
+  leaky_relu: {
+    value: (x) => tf.maximum(x, tf.mul(x, leak)),
+    slope: (x) => tf.add(tf.mul(above(x, 0), 1 - leak), leak),
+  },
+  gelu,
+  gelu_new: geluTanh,
+  gelu_pytorch_tanh: geluTanh,
+  quick_gelu: silu(1.702),
+  silu: silu(1),
+  swish: silu(1),
+  tanh: { value: (x) => tf.tanh(x), slope: (x) => tf.sub(1, tf.square(tf.tanh(x))) },
+  sigmoid,
+  linear: null,
+} as const satisfies Record<string, Curve | null>;
+
+export type ActivationName = keyof typeof curves;
+
+/** The function of that name, elementwise. It keeps its input alone for the backward pass. */
+export function activation(name: ActivationName): Elementwise {
+  const curve: Curve | null = curves[name];
+  if (!curve) return (x) => x;
+  return (x) => {
+    const y = tf.customGrad((input, save) => {
+      const x = input as tf.Tensor;
+      (save as tf.GradSaveFunc)([x]);
+      return {
+        value: curve.value(x),
+        gradFunc: (dy, [x]) => tf.mul(dy as tf.Tensor, curve.slope(hang(x!, dy as tf.Tensor))),
+      };
+    })(x);
+    return recomputable(y, [x], (x) => curve.value(x!));
+  };
+}
