@@ -6,18 +6,31 @@ import { basename, dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { cacheFolder } from './cache-folder.ts';
 
-const requirementsFile = join(import.meta.dirname, 'requirements.txt');
+/**
+ * The reference libraries, apart where they cannot live together: `peft` has transformers 5 and HF PEFT; `adapters` has the
+ * `adapters` library, which wants transformers 4.
+ */
+const requirementsFiles = {
+  peft: join(import.meta.dirname, 'requirements.txt'),
+  adapters: join(import.meta.dirname, 'requirements-adapters.txt'),
+} as const;
+export type ReferenceLibrary = keyof typeof requirementsFiles;
+
 /** Python versions for which the required torch has wheels. */
 const oldestMinor = 10;
 const newestMinor = 14;
 
 /**
- * The Python interpreter of the reference environment: a virtual environment with PyTorch, transformers and
- * PEFT, made once per requirements and Python version under the cache folder. Made in a folder of its own and
+ * The Python interpreter of a reference environment: a virtual environment with PyTorch, transformers and the library,
+ * made once per requirements and Python version under the cache folder. Made in a folder of its own and
  * then renamed, so that a run that is cut off, or two runs at once, leave no half-made environment.
  * Returns the interpreter's path. Takes some minutes the first time, milliseconds later.
  */
-export async function pythonEnvironment(report: (line: string) => void = toStandardError): Promise<string> {
+export async function pythonEnvironment(
+  report: (line: string) => void = toStandardError,
+  library: ReferenceLibrary = 'peft',
+): Promise<string> {
+  const requirementsFile = requirementsFiles[library];
   const python = findPython();
   const requirements = await readFile(requirementsFile, 'utf8');
   const key = createHash('sha256')
@@ -28,7 +41,7 @@ export async function pythonEnvironment(report: (line: string) => void = toStand
   const interpreter = join(folder, 'bin', 'python');
   if (existsSync(interpreter)) return interpreter;
 
-  report(`making the Python reference environment (Python ${python.version}; once, some minutes)`);
+  report(`making the Python environment of ${library} (Python ${python.version}; once, some minutes)`);
   await removeAbandoned(folder, report);
   const unfinished = `${folder}.unfinished-${process.pid}-${randomBytes(3).toString('hex')}`;
   await mkdir(dirname(folder), { recursive: true });
@@ -47,7 +60,7 @@ export async function pythonEnvironment(report: (line: string) => void = toStand
     await rm(unfinished, { recursive: true, force: true });
   }
   await writeFile(join(folder, 'requirements.txt'), requirements);
-  report(`the Python reference environment is ready: ${folder}`);
+  report(`the Python environment of ${library} is ready: ${folder}`);
   return interpreter;
 }
 

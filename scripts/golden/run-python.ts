@@ -2,15 +2,20 @@ import { spawn } from 'node:child_process';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { pythonEnvironment } from './environment.ts';
+import { pythonEnvironment, type ReferenceLibrary } from './environment.ts';
 
 /**
- * Runs a script of scripts/golden in the reference environment and returns its standard output.
+ * Runs a script of scripts/golden in a reference environment and returns its standard output.
  * A plan, if given, is written to a file that becomes the script's first argument.
  * Throws with the end of the script's standard error when it fails.
  */
-export async function runPython(script: string, args: string[], plan?: unknown): Promise<string> {
-  const python = await pythonEnvironment();
+export async function runPython(
+  script: string,
+  args: string[],
+  plan?: unknown,
+  library: ReferenceLibrary = 'peft',
+): Promise<string> {
+  const python = await pythonEnvironment(undefined, library);
   if (plan === undefined) return run(python, [join(import.meta.dirname, script), ...args]);
   const folder = await mkdtemp(join(tmpdir(), 'graft-plan-'));
   try {
@@ -23,8 +28,13 @@ export async function runPython(script: string, args: string[], plan?: unknown):
 }
 
 /** As runPython, for scripts that write one JSON value a line. */
-export async function runPythonJson<T>(script: string, args: string[], plan?: unknown): Promise<T[]> {
-  const output = await runPython(script, args, plan);
+export async function runPythonJson<T>(
+  script: string,
+  args: string[],
+  plan?: unknown,
+  library: ReferenceLibrary = 'peft',
+): Promise<T[]> {
+  const output = await runPython(script, args, plan, library);
   return output
     .split('\n')
     .filter((line) => line.startsWith('{') || line.startsWith('['))
