@@ -4,6 +4,7 @@ import { addAdminVerbs } from './verbs/admin.ts';
 import { addChatVerb } from './verbs/chat.ts';
 import { addFilesVerbs } from './verbs/files.ts';
 import { addGenerateVerb } from './verbs/generate.ts';
+import { addInspectVerb } from './verbs/inspect.ts';
 import { addJobsVerbs } from './verbs/jobs.ts';
 import { addLoginVerbs } from './verbs/login.ts';
 import { addMergeVerb } from './verbs/merge.ts';
@@ -45,6 +46,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted. Every verb has --h
   addScoreVerb(program);
   addGenerateVerb(program);
   addMergeVerb(program);
+  addInspectVerb(program);
   program.commandsGroup("For the service's operator:");
   addAdminVerbs(program);
   return program;

@@ -1,4 +1,5 @@
 import type { Program } from '@graft/tf-graph';
+import type { PeftConfig } from './config.ts';
 import { GraftError } from './errors.ts';
 import type { PeftModel } from './peft-model.ts';
 import { attach, tunerFor } from './tuners/registry.ts';
@@ -11,17 +12,8 @@ export function adapterValues(
   model: PeftModel,
   tensors: Map<string, { shape: number[]; data: Float32Array }>,
 ): Float32Array {
-  const faults: string[] = [];
   const { keyPrefix } = tunerFor(model.peft!);
-  const wanted = new Map(model.layout.entries.map((e) => [keyPrefix + e.name, e]));
-  for (const [key, { shape }] of wanted) {
-    const found = tensors.get(key);
-    if (!found) faults.push(`${key} is missing`);
-    else if (found.shape.join() !== shape.join())
-      faults.push(`${key} has shape [${found.shape}], this base model needs [${shape}]`);
-  }
-  for (const key of tensors.keys())
-    if (!wanted.has(key)) faults.push(`${key} is not known to this adapter's config on this base model`);
+  const faults = adapterFaults(model.peft!, model.layout.entries, tensors);
   if (faults.length > 0) {
     const more = faults.length > 5 ? ` (and ${faults.length - 5} more)` : '';
     throw new GraftError(
@@ -31,6 +23,26 @@ export function adapterValues(
     );
   }
   return model.layout.flatten((name) => tensors.get(keyPrefix + name)?.data);
+}
+
+/** What keeps an adapter file's tensors from being `parameters` of this config: missing, misshapen or unknown keys. */
+export function adapterFaults(
+  peft: PeftConfig,
+  parameters: { name: string; shape: number[] }[],
+  tensors: ReadonlyMap<string, { shape: number[] }>,
+): string[] {
+  const { keyPrefix } = tunerFor(peft);
+  const wanted = new Map(parameters.map((p) => [keyPrefix + p.name, p]));
+  const faults: string[] = [];
+  for (const [key, { shape }] of wanted) {
+    const found = tensors.get(key);
+    if (!found) faults.push(`${key} is missing`);
+    else if (found.shape.join() !== shape.join())
+      faults.push(`${key} has shape [${found.shape}], this base model needs [${shape}]`);
+  }
+  for (const key of tensors.keys())
+    if (!wanted.has(key)) faults.push(`${key} is not known to this adapter's config on this base model`);
+  return faults;
 }
 
 /** The tensors of an adapter's files from the flat vector of what was trained. */

@@ -82,6 +82,15 @@ test('train, score, generate and merge, on a folder, without any service', async
   assert.ok(scores[0].logprobs.every((each: number) => each < 0));
   assert.notDeepEqual(lines(adapted.stdout)[0].logprobs, scores[0].logprobs);
 
+  const inspected = await graft('inspect', 'adapter', '--model', 'model');
+  assert.equal(inspected.code, 0, inspected.stderr);
+  assert.match(inspected.stdout, /^ {2}method +LoRA \(LORA\), CAUSAL_LM$/m);
+  assert.match(inspected.stdout, /^ {2}on model +fits$/m);
+  assert.match(inspected.stdout, /^ {2}lora_A\.weight +14 ×/m);
+  const report = JSON.parse((await graft('inspect', 'adapter', '--json')).stdout);
+  assert.equal(report.fits, null);
+  assert.ok(report.runtimes.includes('HF PEFT'));
+
   const merged = await graft(
     'merge',
     '--model',

@@ -1,3 +1,4 @@
+import { methodFacts } from '../config/method-facts.ts';
 import type { PeftConfig } from '../config.ts';
 
 /** What a model card tells besides the config. Everything is optional; what is unknown is not mentioned. */
@@ -16,30 +17,67 @@ export function adapterCard(peft: PeftConfig, baseModel: string | null, card: Ad
   return `${frontMatter(peft, baseModel)}
 # ${oneLine(card.modelName ?? `${methodName(peft)} adapter for ${base}`)}
 
-A ${methodName(peft)} adapter for \`${oneLine(base)}\`, trained with Graft. The files are HF PEFT's.
+A ${methodName(peft)} adapter for \`${oneLine(base)}\`, trained with Graft.${filesOf(peft)}
 
 ${rows([
   ['method', peft.peft_type],
-  ['rank', peft.r],
-  ['alpha', peft.lora_alpha],
-  ['target modules', targets(peft)],
+  ['task', peft.task_type],
+  ...options(peft),
   ['optimizer steps', card.steps],
   ['trained tokens', card.trainedTokens],
   ['training loss at the end', card.finalLoss],
   ['validation loss', card.validationLoss],
 ])}
 
-## Use it in Python
+${usage(peft, base)}`;
+}
+
+const modelClasses: Record<PeftConfig['task_type'], string> = {
+  CAUSAL_LM: 'AutoModelForCausalLM',
+  SEQ_CLS: 'AutoModelForSequenceClassification',
+  TOKEN_CLS: 'AutoModelForTokenClassification',
+  SEQ_2_SEQ_LM: 'AutoModelForSeq2SeqLM',
+  FEATURE_EXTRACTION: 'AutoModel',
+};
+
+function usage(peft: PeftConfig, base: string): string {
+  const { library } = methodFacts[peft.peft_type]!;
+  const model = modelClasses[peft.task_type];
+  if (library === 'HF PEFT')
+    return `## Use it in Python
 
 \`\`\`python
 from peft import PeftModel
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import ${model}, AutoTokenizer
 
 base = ${JSON.stringify(base)}  # a Hub id or a folder
 tokenizer = AutoTokenizer.from_pretrained(base)
-model = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(base), ".")  # the folder of this file
+model = PeftModel.from_pretrained(${model}.from_pretrained(base), ".")  # the folder of this file
 \`\`\`
 `;
+  if (library === 'adapters')
+    return `## Use it in Python
+
+\`\`\`python
+import adapters
+from transformers import ${model}, AutoTokenizer
+
+base = ${JSON.stringify(base)}  # a Hub id or a folder
+tokenizer = AutoTokenizer.from_pretrained(base)
+model = ${model}.from_pretrained(base)
+adapters.init(model)
+model.set_active_adapters(model.load_adapter("."))  # the folder of this file
+\`\`\`
+`;
+  return `## Use it
+
+\`graft merge\` writes it into the base model as a plain Hugging Face folder, which every library loads.
+`;
+}
+
+function filesOf(peft: PeftConfig): string {
+  const { library } = methodFacts[peft.peft_type]!;
+  return library ? ` The files are those of ${library}.` : '';
 }
 
 /** YAML, in which every JSON string is a valid string. */
@@ -52,21 +90,43 @@ function frontMatter(peft: PeftConfig, baseModel: string | null): string {
   return [
     '---',
     ...(baseModel ? [`base_model: ${JSON.stringify(baseModel)}`] : []),
-    'library_name: peft',
-    'pipeline_tag: text-generation',
+    ...libraryTag(peft),
+    `pipeline_tag: ${pipelines[peft.task_type]}`,
     'tags:',
     ...tags.map((tag) => `- ${JSON.stringify(tag)}`),
     '---',
   ].join('\n');
 }
 
-function methodName(peft: PeftConfig): string {
-  return peft.peft_type === 'LORA' ? 'LoRA' : peft.peft_type;
+const pipelines: Record<PeftConfig['task_type'], string> = {
+  CAUSAL_LM: 'text-generation',
+  SEQ_CLS: 'text-classification',
+  TOKEN_CLS: 'token-classification',
+  SEQ_2_SEQ_LM: 'text2text-generation',
+  FEATURE_EXTRACTION: 'feature-extraction',
+};
+
+function libraryTag(peft: PeftConfig): string[] {
+  const { library } = methodFacts[peft.peft_type]!;
+  return library ? [`library_name: ${library === 'HF PEFT' ? 'peft' : 'adapter-transformers'}`] : [];
 }
 
-function targets({ target_modules: modules }: PeftConfig): string | null {
-  if (modules === null) return null;
-  return Array.isArray(modules) ? modules.join(', ') : modules;
+function methodName(peft: PeftConfig): string {
+  return methodFacts[peft.peft_type]!.title;
+}
+
+/** The method's own options that say something, under readable names. */
+function options(peft: PeftConfig): [string, string | number][] {
+  const shared = ['peft_type', 'task_type'];
+  return Object.entries(peft).flatMap(([name, value]): [string, string | number][] => {
+    if (shared.includes(name) || value === null || value === false) return [];
+    const label = name.replaceAll('_', ' ');
+    if (typeof value === 'object') {
+      const text = Array.isArray(value) ? value.slice(0, 20).join(', ') : JSON.stringify(value).slice(0, 200);
+      return text === '' || text === '{}' ? [] : [[label, text]];
+    }
+    return [[label, typeof value === 'number' ? value : String(value)]];
+  });
 }
 
 function rows(values: [label: string, value: string | number | null | undefined][]): string {
