@@ -70,8 +70,8 @@ test('an adapter of another PEFT version: new fields may be off, not on', async 
   await assert.rejects(readAdapter(at('newer')), { code: 'unimplemented_peft_option', message: /use_dora/ });
   write({ target_modules: [] });
   await assert.rejects(readAdapter(at('newer')), { code: 'invalid_peft_config', message: /target_modules/ });
-  write({ peft_type: 'IA3' });
-  await assert.rejects(readAdapter(at('newer')), { code: 'unimplemented_peft_type', message: /IA3/ });
+  write({ peft_type: 'LOHA' });
+  await assert.rejects(readAdapter(at('newer')), { code: 'unimplemented_peft_type', message: /LOHA/ });
 });
 
 test('broken folders are refused by name', async () => {
