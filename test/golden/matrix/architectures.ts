@@ -61,4 +61,28 @@ export const architectures: ArchitectureRow[] = [
     },
     names: { ...decoderNames, untiedHead: 'lm_head' },
   },
+  {
+    name: 'mistral',
+    task: 'CAUSAL_LM',
+    config: { ...decoder, model_type: 'mistral', tie_word_embeddings: false, sliding_window: 12 },
+    names: { ...decoderNames, untiedHead: 'lm_head' },
+  },
+  {
+    name: 'qwen2',
+    task: 'CAUSAL_LM',
+    config: {
+      ...decoder,
+      model_type: 'qwen2',
+      use_sliding_window: true,
+      sliding_window: 12,
+      max_window_layers: 1,
+    },
+    names: decoderNames,
+  },
+  {
+    name: 'qwen3',
+    task: 'CAUSAL_LM',
+    config: { ...decoder, model_type: 'qwen3', head_dim: 24 },
+    names: decoderNames,
+  },
 ];

@@ -36,20 +36,28 @@ export function decoder(outline: DecoderOutline): Architecture {
     const k = headNorm('k_norm', split(runtime.linear(`${path}.self_attn.k_proj`, h)));
     const v = split(runtime.linear(`${path}.self_attn.v_proj`, h));
     const attended = runtime.attend(
-      { layer, window: outline.window(layer) },
+      { layer, window: outline.window(layer), dropout: outline.attentionDropout },
       byHead(rotate(q, rotary.query)),
       byHead(rotate(k, rotary.key)),
       byHead(v),
     ); // (rows, heads, T, D)
     const joined = tf.reshape(tf.transpose(attended, [0, 2, 1, 3]), [grid.rows * grid.tokens, heads * D]);
     const attention = runtime.linear(`${path}.self_attn.o_proj`, joined);
-    const afterAttention = runtime.join({ layer, sublayer: 'attention', module: path }, attention, x);
+    const afterAttention = runtime.join(
+      { layer, sublayer: 'attention', module: `${path}.attention_adapters` },
+      attention,
+      x,
+    );
 
     const m = runtime.rmsNorm(`${path}.post_attention_layernorm`, afterAttention, epsilon);
     const gate = runtime.linear(`${path}.mlp.gate_proj`, m);
     const up = runtime.linear(`${path}.mlp.up_proj`, m); // (N, I)
     const down = runtime.linear(`${path}.mlp.down_proj`, siluProduct(gate, up));
-    return runtime.join({ layer, sublayer: 'feed_forward', module: path }, down, afterAttention);
+    return runtime.join(
+      { layer, sublayer: 'feed_forward', module: `${path}.output_adapters` },
+      down,
+      afterAttention,
+    );
   }
 
   return {
@@ -74,8 +82,12 @@ export function decoder(outline: DecoderOutline): Architecture {
     ...(task === 'FEATURE_EXTRACTION'
       ? {}
       : {
-          logits: (runtime: ModelRuntime, hidden: tf.Tensor) =>
-            runtime.linear(task === 'CAUSAL_LM' ? 'lm_head' : 'score', hidden),
+          logits: (runtime: ModelRuntime, hidden: tf.Tensor) => {
+            if (task === 'CAUSAL_LM') return runtime.linear('lm_head', hidden);
+            const dropped =
+              task === 'TOKEN_CLS' ? runtime.dropout(hidden, outline.classifierDropout) : hidden;
+            return runtime.linear('score', dropped);
+          },
         }),
   };
 }

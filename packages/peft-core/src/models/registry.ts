@@ -2,10 +2,16 @@ import { GraftError } from '../errors.ts';
 import { defaultTask, type TaskType } from '../outlines/index.ts';
 import type { Architecture } from './architecture.ts';
 import { llama } from './llama.ts';
+import { mistral } from './mistral.ts';
+import { qwen2 } from './qwen2.ts';
+import { qwen3 } from './qwen3.ts';
 
 /** Every architecture, by Hugging Face `model_type`; `outlines/index.ts` has the same rows. */
 const architectures: Record<string, (config: Record<string, unknown>, task: TaskType) => Architecture> = {
   llama,
+  mistral,
+  qwen2,
+  qwen3,
 };
 
 /** The architecture of a base model for a task. Throws `unsupported_model` naming the supported ones, and `unsupported_task`. */

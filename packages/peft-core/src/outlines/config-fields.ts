@@ -30,6 +30,14 @@ export class ConfigFields {
     return fallback;
   }
 
+  /** From 0, which is to leave nothing out, to less than 1. */
+  probability(field: string, fallback: number): number {
+    const value = this.number(field, fallback);
+    if (value >= 0 && value < 1) return value;
+    this.fault(`${field} must be at least 0 and less than 1`);
+    return fallback;
+  }
+
   flag(field: string, fallback = false): boolean {
     const value = this.#raw[field] ?? fallback;
     if (typeof value === 'boolean') return value;

@@ -9,6 +9,10 @@ export interface DecoderOutline extends ModelOutline {
   inverseFrequencies: number[];
   /** RMSNorm over each head's queries and keys, before the rotation. */
   headNorms: boolean;
+  /** Of attention probabilities, while training. */
+  attentionDropout: number;
+  /** Of what a token classifier's head reads, while training. */
+  classifierDropout: number;
   /** Tokens that layer `layer` looks back on, itself included; null without a limit. */
   window(layer: number): number | null;
 }
@@ -16,11 +20,13 @@ export interface DecoderOutline extends ModelOutline {
 /** What tells the relatives apart. */
 export interface DecoderKind {
   modelType: string;
+  /** What transformers takes for fields that config.json lacks, where the relatives differ. */
+  defaults?: Record<string, unknown>;
   /** Biases: of q, k and v; of the output projection; of the feed-forward network. */
   bias(config: ConfigFields): { qkv: boolean; output: boolean; mlp: boolean };
   headNorms?: boolean;
-  /** Layers with sliding-window attention, from config.json. */
-  window?(raw: Record<string, unknown>, layer: number): number | null;
+  /** How far each layer looks back, from config.json; null without a limit. */
+  windows?(config: Record<string, unknown>, fields: ConfigFields): (layer: number) => number | null;
 }
 
 const TASKS: TaskType[] = ['CAUSAL_LM', 'SEQ_CLS', 'TOKEN_CLS', 'FEATURE_EXTRACTION'];
@@ -32,10 +38,11 @@ const TASKS: TaskType[] = ['CAUSAL_LM', 'SEQ_CLS', 'TOKEN_CLS', 'FEATURE_EXTRACT
  */
 export function decoderOutline(
   kind: DecoderKind,
-  raw: Record<string, unknown>,
+  given: Record<string, unknown>,
   task: TaskType,
 ): DecoderOutline {
   requireTask(kind.modelType, task, TASKS);
+  const raw = { ...kind.defaults, ...given };
   const fields = new ConfigFields(raw);
   const heads = fields.size('num_attention_heads');
   const H = fields.size('hidden_size');
@@ -48,6 +55,7 @@ export function decoderOutline(
   const bias = kind.bias(fields);
   const tied = fields.flag('tie_word_embeddings');
   const labels = fields.labels();
+  const headBias = fields.flag('token_classification_bias', true);
   fields.choice('hidden_act', ['silu'], 'silu');
   if (heads % kvHeads !== 0) fields.fault('num_key_value_heads must divide num_attention_heads');
   if (D % 2 !== 0) fields.fault('head_dim must be even');
@@ -63,7 +71,9 @@ export function decoderOutline(
     maxPositions: fields.size('max_position_embeddings', 2048),
     epsilon: fields.number('rms_norm_eps', 1e-6),
     headNorms: kind.headNorms ?? false,
-    window: (layer: number) => kind.window?.(raw, layer) ?? null,
+    attentionDropout: fields.probability('attention_dropout', 0),
+    classifierDropout: fields.probability('classifier_dropout', fields.probability('hidden_dropout', 0.1)),
+    window: kind.windows?.(raw, fields) ?? (() => null),
   };
   fields.check();
 
@@ -82,7 +92,9 @@ export function decoderOutline(
       .linear(`${path}.mlp.up_proj`, I, H, { bias: bias.mlp })
       .linear(`${path}.mlp.down_proj`, H, I, { bias: bias.mlp })
       .norm(`${path}.input_layernorm`, H)
-      .norm(`${path}.post_attention_layernorm`, H);
+      .norm(`${path}.post_attention_layernorm`, H)
+      .join({ layer, sublayer: 'attention', module: `${path}.attention_adapters` })
+      .join({ layer, sublayer: 'feed_forward', module: `${path}.output_adapters` });
   }
   all.norm(`${prefix}norm`, H);
   const aliases: Record<string, string> = {};
@@ -93,12 +105,13 @@ export function decoderOutline(
     } else all.linear('lm_head', V, H);
   }
   if (task === 'SEQ_CLS') all.linear('score', labels, H, { fresh: deviation });
-  if (task === 'TOKEN_CLS') all.linear('score', labels, H, { bias: true, fresh: deviation });
+  if (task === 'TOKEN_CLS') all.linear('score', labels, H, { bias: headBias, fresh: deviation });
   return {
     ...common,
     inverseFrequencies: ropeFrequencies(raw, D),
     parameters: all.parameters,
     modules: all.modules,
+    joinSites: all.joinSites,
     aliases,
     tokenEmbedding: `${prefix}embed_tokens`,
     optionalPrefix: 'model.',

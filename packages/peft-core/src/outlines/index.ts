@@ -1,9 +1,13 @@
 /** What a config.json says of a model. Loads no TensorFlow. */
 import { GraftError } from '../errors.ts';
 import { llamaOutline } from './llama.ts';
+import { mistralOutline } from './mistral.ts';
 import type { ModelOutline, TaskType } from './outline.ts';
+import { qwen2Outline } from './qwen2.ts';
+import { qwen3Outline } from './qwen3.ts';
 
 export {
+  type JoinSite,
   type ModelOutline,
   type ModuleDescription,
   type ParameterSpec,
@@ -14,6 +18,9 @@ export {
 /** Every architecture, by Hugging Face `model_type`; `models/registry.ts` has the same rows. */
 const outlines: Record<string, (config: Record<string, unknown>, task: TaskType) => ModelOutline> = {
   llama: llamaOutline,
+  mistral: mistralOutline,
+  qwen2: qwen2Outline,
+  qwen3: qwen3Outline,
 };
 
 /** Every supported `model_type`. */
