@@ -4,6 +4,7 @@ import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { GraftClient } from '@graft/client';
 import { drawLossCurve, lossCurveSvg } from '../../apps/cli/src/draw/loss-curve.ts';
+import { methodSettings } from '../methods/settings.ts';
 import { exactMatch, type HeldOutExample, readHeldOut } from './held-out.ts';
 import { bar, heading, sideBySide, table } from './print.ts';
 import { runGraft, startGraft } from './service.ts';
@@ -17,21 +18,41 @@ const root = path.resolve(import.meta.dirname, '../..');
 const { values: options } = parseArgs({
   options: {
     task: { type: 'string', default: 'bike-shop' },
+    method: { type: 'string', default: 'lora' },
     output: { type: 'string', default: 'demo-output' },
     keep: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
   },
 });
 if (options.help) {
-  console.log('npm run demo -- [--output DIR] [--task FOLDER in examples/] [--keep: leave Graft running]');
+  console.log(
+    'npm run demo -- [--method METHOD] [--output DIR] [--task FOLDER in examples/] [--keep: leave Graft running]\n' +
+      `METHOD: ${Object.keys(methodSettings).join(', ')}`,
+  );
   process.exit(0);
 }
 
+const setting = Object.hasOwn(methodSettings, options.method) ? methodSettings[options.method] : undefined;
+if (!setting) {
+  console.error(
+    `--method ${options.method} is not one of the demo's: ${Object.keys(methodSettings).join(', ')}`,
+  );
+  process.exit(2);
+}
 const task = path.join(root, 'examples', options.task);
 const output = path.resolve(root, options.output);
 const job = JSON.parse(await readFile(path.join(task, 'job.json'), 'utf8')) as Record<string, unknown> & {
   model: string;
 };
+// The task's own job.json stands as it is for LoRA; another method brings what it needs.
+if (options.method !== 'lora') {
+  job.peft = setting.peft;
+  job.method = {
+    type: 'supervised',
+    supervised: { hyperparameters: { n_epochs: setting.epochs, batch_size: 8 } },
+  };
+  job.training = { ...(job.training as object), ...setting.training };
+}
 const heldOut = await readHeldOut(path.join(task, 'heldout.jsonl'));
 const training = path.join(task, 'train.jsonl');
 await rm(output, { recursive: true, force: true });
@@ -126,9 +147,11 @@ try {
     job,
     heldOut[0]!,
   );
-  if (percent(right) - percent(wrong) < 50) {
+  if (percent(right) - percent(wrong) < setting.margin) {
     failed = true;
-    console.error('\nThe adapter is less than 50 points better than the base model: this demo failed.');
+    console.error(
+      `\nThe adapter is less than ${setting.margin} points better than the base model: this demo failed.`,
+    );
   }
   if (options.keep) {
     console.log(
