@@ -20,4 +20,5 @@ export {
   TrainingOptionsSchema,
 } from './config/training-options.ts';
 export { type ErrorDetail, GraftError, type GraftErrorOptions } from './errors.ts';
+export type { BottleneckConfig } from './tuners/bottleneck/config.ts';
 export type { LoraConfig } from './tuners/lora/config.ts';

@@ -8,6 +8,8 @@ export interface MethodConfig {
   unimplemented: Record<string, unknown>;
   /** Why a value that the library knows for an implemented option is not implemented; null for all other values. */
   unimplementedValue?(option: string, value: unknown): string | null;
+  /** A request's shorthand, such as a preset, as the fields it stands for; before defaults are filled in. */
+  expand?(given: Record<string, unknown>): Record<string, unknown>;
   /** Rules between fields, given only fields that fit the schema by themselves. */
   faults?(given: Record<string, unknown>): Fault[];
   /** What `learning_rate: "auto"` means. */

@@ -1,5 +1,5 @@
 import type { tf } from '@graft/tf-graph';
-import type { ModelOutline } from '../outlines/outline.ts';
+import type { JoinSite, ModelOutline } from '../outlines/outline.ts';
 
 /** Position of the tokens of one run; rows × tokens is the static grid, N = rows · tokens. */
 export interface TokenGrid {
@@ -18,14 +18,6 @@ export interface AttentionSite {
   bias?: tf.Tensor;
   /** Probability with which the base model drops attention probabilities while training; absent: 0. */
   dropout?: number;
-}
-
-/** Where a bottleneck adapter may sit: after the sublayer `module`, before its output joins the stream. */
-export interface JoinSite {
-  layer: number;
-  sublayer: 'attention' | 'cross_attention' | 'feed_forward';
-  /** Path of the module that the `adapters` library gives the adapter to: `model.layers.0`. */
-  module: string;
 }
 
 /**

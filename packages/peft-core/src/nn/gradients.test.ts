@@ -79,7 +79,9 @@ const activations: ActivationName[] = [
   'sigmoid',
 ];
 for (const name of activations) {
-  test(`activation ${name}`, () => checkGradients((x) => activation(name)(x!), [values([4, 6], 1)]));
+  test(`activation ${name}`, () => {
+    checkGradients((x) => activation(name)(x!), [values([4, 6], 1)]);
+  });
 }
 
 test('siluProduct', () => {

@@ -2,6 +2,7 @@
 import type { PeftConfig } from '../config.ts';
 import { outlineOf } from '../outlines/index.ts';
 import type { ModelOutline } from '../outlines/outline.ts';
+import { checkBottleneck } from './bottleneck/check.ts';
 import { checkLora } from './lora/check.ts';
 
 type Check<Type extends PeftConfig['peft_type']> = (
@@ -12,6 +13,7 @@ type Check<Type extends PeftConfig['peft_type']> = (
 /** Every method's check, by `peft_type`; `registry.ts` has the same rows. */
 const checks: { [Type in PeftConfig['peft_type']]: Check<Type> } = {
   LORA: checkLora,
+  BOTTLENECK: checkBottleneck,
 };
 
 /**

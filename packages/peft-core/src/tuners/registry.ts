@@ -1,11 +1,13 @@
 import type { PeftConfig } from '../config.ts';
 import type { Architecture } from '../models/architecture.ts';
+import { bottleneck } from './bottleneck/index.ts';
 import { lora } from './lora/index.ts';
 import type { Attachment, AttachmentForm, Tuner } from './tuner.ts';
 
 /** Every PEFT method: a folder and a row here. */
 const tuners: { [Type in PeftConfig['peft_type']]: Tuner<Extract<PeftConfig, { peft_type: Type }>> } = {
   LORA: lora,
+  BOTTLENECK: bottleneck,
 };
 
 export function tunerFor(config: PeftConfig): Tuner {

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { parsePeftConfig } from '../config/peft-config.ts';
 import type { GraftError } from '../errors.ts';
+import type { LoraConfig } from './lora/config.ts';
 import {
   rankAndAlphaFor,
   resolveModulesToSave,
@@ -38,7 +39,7 @@ function llama(): TargetableModule[] {
   ];
 }
 
-const parse = (options: object) => parsePeftConfig({ peft_type: 'LORA', ...options });
+const parse = (options: object) => parsePeftConfig({ peft_type: 'LORA', ...options }) as LoraConfig;
 
 for (const { options, adapted, saved, error } of golden.cases as Case[]) {
   test(`as HF PEFT: ${JSON.stringify(options)}`, () => {

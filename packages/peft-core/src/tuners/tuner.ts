@@ -1,6 +1,6 @@
 import type { tf } from '@graft/tf-graph';
 import type { PeftConfig } from '../config.ts';
-import type { Architecture, AttentionSite, JoinSite } from '../models/architecture.ts';
+import type { Architecture, AttentionSite } from '../models/architecture.ts';
 import type { RandomState } from '../nn/dropout.ts';
 import type { Weight } from '../nn/weight.ts';
 import type { Random } from '../rng.ts';
@@ -69,8 +69,8 @@ export interface Attachment {
   embeddings?: Map<string, EmbeddingWrapper>;
   /** Base parameters (by state-dict name) that something trained stands in for: whole modules, biases, norms. */
   standIns?: Map<string, (context: LayerContext) => tf.Tensor>;
-  /** The way a sublayer joins the stream where it differs from a plain sum; undefined where it does not. */
-  join?(site: JoinSite): JoinWrapper | undefined;
+  /** The way a sublayer joins the stream where it differs from a plain sum, by the join site's module. */
+  joins?: Map<string, JoinWrapper>;
   /** Tokens put before every sequence, with ids from the vocabulary's size on; 0 for most methods. */
   virtualTokens?: number;
   /** Keys and values put before every sequence's own. */

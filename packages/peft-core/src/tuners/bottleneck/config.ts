@@ -1,0 +1,233 @@
+import { type Static, Type } from 'typebox';
+import { type Fault, show } from '../../config/check.ts';
+import { configFault, type MethodConfig } from '../../config/method-config.ts';
+import { patternFault } from '../../config/module-pattern.ts';
+import { LayerIndex, modulesToSave, taskType } from '../../config/schema-parts.ts';
+
+/** Half a layer's width at 2, an eighth at 8; below 1 the bottleneck is wider than the layer. */
+const ReductionFactor = Type.Number({ minimum: 1 / 16, maximum: 1_000_000 });
+
+/** The `adapters` library's names: transformers' activations, and its own `leakyrelu`. */
+const NON_LINEARITIES = [
+  'relu',
+  'gelu',
+  'gelu_new',
+  'gelu_pytorch_tanh',
+  'quick_gelu',
+  'silu',
+  'swish',
+  'tanh',
+  'sigmoid',
+  'leaky_relu',
+  'leakyrelu',
+  'linear',
+] as const;
+
+const flag = (fallback: boolean, description: string) => Type.Boolean({ default: fallback, description });
+
+/**
+ * Bottleneck adapters, with the names and defaults of the `adapters` library's BnConfig (1.3). Every field but `preset` is
+ * present once parsed; `preset` gives the values of the fields that a request leaves out.
+ */
+export const BottleneckConfigSchema = Type.Object(
+  {
+    peft_type: Type.Literal('BOTTLENECK', { description: 'The PEFT method.' }),
+    task_type: taskType,
+    preset: Type.Optional(
+      Type.Union(
+        [Type.Literal('seq_bn'), Type.Literal('double_seq_bn'), Type.Literal('par_bn'), Type.Null()],
+        {
+          description:
+            'Values for the fields that are left out. seq_bn (Pfeiffer; taken when there is none): after the feed-forward network. double_seq_bn (Houlsby): after attention too. par_bn: beside the feed-forward network. null: no preset; mh_adapter, output_adapter, reduction_factor and non_linearity are required.',
+        },
+      ),
+    ),
+    mh_adapter: flag(false, 'An adapter after the self-attention of each layer.'),
+    output_adapter: flag(true, 'An adapter after the feed-forward network of each layer.'),
+    cross_adapter: flag(false, 'An adapter after the cross-attention of each decoder layer.'),
+    reduction_factor: Type.Union(
+      [ReductionFactor, Type.Record(Type.String(), ReductionFactor, { maxProperties: 10_001 })],
+      {
+        default: 16,
+        description:
+          'The layer\'s width divided by the bottleneck\'s. An object gives it by layer ("0", "1", …; "default" for the others).',
+      },
+    ),
+    non_linearity: Type.Enum([...NON_LINEARITIES], {
+      type: 'string',
+      default: 'relu',
+      description: "The bottleneck's activation.",
+    }),
+    original_ln_before: flag(
+      false,
+      "Add the layer's residual (and apply its norm, in a post-norm model) before the adapter. Not for is_parallel.",
+    ),
+    original_ln_after: flag(
+      true,
+      "Add the layer's residual (and apply its norm, in a post-norm model) after the adapter.",
+    ),
+    ln_before: flag(false, 'A new norm before the bottleneck.'),
+    ln_after: flag(false, 'A new norm after the bottleneck.'),
+    residual_before_ln: Type.Union([Type.Boolean(), Type.Literal('post_add')], {
+      default: true,
+      description:
+        'Where the residual around the bottleneck starts: true, at the sublayer\'s output; false, behind the residual and norm of original_ln_before; "post_add", between these two (post-norm models).',
+    }),
+    adapter_residual_before_ln: flag(
+      false,
+      'Add the residual around the bottleneck before the norm of ln_after instead of behind it.',
+    ),
+    is_parallel: flag(false, "Feed the adapter with the sublayer's input instead of its output."),
+    scaling: Type.Union([Type.Number(), Type.Literal('learned'), Type.Literal('channel')], {
+      default: 1,
+      description:
+        'Factor of the adapter\'s output: a number, "learned", or "channel" (one learned for each channel).',
+    }),
+    dropout: Type.Number({
+      minimum: 0,
+      exclusiveMaximum: 1,
+      default: 0,
+      description: "Probability that an element of the adapter's output is dropped during training.",
+    }),
+    leave_out: Type.Array(LayerIndex, {
+      default: [],
+      maxItems: 1024,
+      description: "Layers (0-based; a decoder's after its encoder's) that get no adapter.",
+    }),
+    init_weights: Type.Enum(['bert', 'mam_adapter', 'houlsby'], {
+      type: 'string',
+      default: 'bert',
+      description:
+        'Start values. bert: normal with deviation 0.02. mam_adapter: Kaiming-uniform down, zeros up. houlsby: normal with deviation 0.01, cut at two deviations.',
+    }),
+    modules_to_save: modulesToSave,
+  },
+  {
+    $id: 'BottleneckConfig',
+    description:
+      "Bottleneck adapters. Other options of the `adapters` library's BnConfig are accepted at their default only.",
+  },
+);
+
+/** Every field filled in: a preset is gone into the others. */
+export type BottleneckConfig = Omit<Static<typeof BottleneckConfigSchema>, 'preset'>;
+
+/** Where the presets differ from BnConfig's defaults. Source: adapters, configuration/adapter_config.py. */
+const presets: Record<'seq_bn' | 'double_seq_bn' | 'par_bn', Partial<BottleneckConfig>> = {
+  seq_bn: {
+    original_ln_before: true,
+    mh_adapter: false,
+    output_adapter: true,
+    non_linearity: 'relu',
+    reduction_factor: 16,
+  },
+  double_seq_bn: { mh_adapter: true, output_adapter: true, non_linearity: 'swish', reduction_factor: 16 },
+  par_bn: {
+    mh_adapter: false,
+    output_adapter: true,
+    non_linearity: 'relu',
+    reduction_factor: 2,
+    init_weights: 'mam_adapter',
+    is_parallel: true,
+    scaling: 4,
+  },
+};
+
+/** Options that BnConfig has and Graft has not, with their defaults: at its default one asks for nothing. */
+const UNIMPLEMENTED_OPTIONS: Record<string, unknown> = {
+  init_weights_seed: null,
+  use_gating: false,
+  inv_adapter: null,
+  inv_adapter_reduction_factor: null,
+  phm_layer: false,
+  phm_dim: 4,
+  factorized_phm_W: true,
+  shared_W_phm: false,
+  shared_phm_rule: true,
+  factorized_phm_rule: false,
+  phm_c_init: 'normal',
+  phm_init_range: 0.0001,
+  learn_phm: true,
+  hypercomplex_nonlinearity: 'glorot-uniform',
+  phm_rank: 1,
+  phm_bias: true,
+  stochastic_depth: 0,
+};
+
+const UNIMPLEMENTED_NON_LINEARITIES =
+  'gelu_10 gelu_fast gelu_python gelu_python_tanh gelu_accurate laplace mish relu2 relu6 prelu xielu'.split(
+    ' ',
+  );
+const UNIMPLEMENTED_PRESETS = (
+  'scaled_par_bn seq_bn_inv double_seq_bn_inv compacter compacter++ adapter_plus pfeiffer houlsby parallel scaled_parallel ' +
+  'pfeiffer+inv houlsby+inv mam unipelt'
+).split(' ');
+
+/** Presets by the names that the library still takes, and how to ask for what Graft has. */
+const renamed: Record<string, string> = {
+  pfeiffer: 'seq_bn',
+  houlsby: 'double_seq_bn',
+  parallel: 'par_bn',
+  scaled_parallel: 'par_bn with scaling "learned"',
+  scaled_par_bn: 'par_bn with scaling "learned"',
+};
+
+export const bottleneckMethod: MethodConfig = {
+  schema: BottleneckConfigSchema,
+  unimplemented: UNIMPLEMENTED_OPTIONS,
+  unimplementedValue(option, value) {
+    if (option === 'non_linearity' && UNIMPLEMENTED_NON_LINEARITIES.includes(value as string))
+      return `${show(value)} is not implemented yet; Graft implements ${NON_LINEARITIES.join(', ')}`;
+    if (option === 'preset' && UNIMPLEMENTED_PRESETS.includes(value as string)) {
+      const instead = renamed[value as string];
+      return `${show(value)} is not implemented; ${instead ? `use ${instead}` : 'Graft implements seq_bn, double_seq_bn, par_bn'}`;
+    }
+    return null;
+  },
+  expand({ preset = 'seq_bn', ...given }) {
+    return preset === null ? given : { ...presets[preset as keyof typeof presets], ...given };
+  },
+  faults: bottleneckFaults,
+  learningRate: 2e-4,
+  floats: ['scaling', 'dropout', 'stochastic_depth'],
+};
+
+function bottleneckFaults(given: Record<string, unknown>): Fault[] {
+  const faults: Fault[] = [];
+  const add = (field: string, message: string) => faults.push(configFault(field, message));
+  if (given.preset === null) {
+    for (const field of ['mh_adapter', 'output_adapter', 'reduction_factor', 'non_linearity'])
+      if (given[field] === undefined) add(field, 'is required without a preset');
+    if (faults.length > 0) return faults;
+  }
+  const config = bottleneckMethod.expand!(given) as Partial<BottleneckConfig>;
+  if (!config.mh_adapter && !config.output_adapter && !config.cross_adapter)
+    add(
+      'output_adapter',
+      'mh_adapter, output_adapter and cross_adapter are all false: nothing would be trained',
+    );
+  if (config.is_parallel && config.original_ln_before)
+    add(
+      'original_ln_before',
+      "must be false with is_parallel, whose adapter reads the sublayer's input; preset par_bn sets it so",
+    );
+  if (config.is_parallel && config.adapter_residual_before_ln)
+    add(
+      'adapter_residual_before_ln',
+      'must be false with is_parallel, which has no residual around the bottleneck',
+    );
+  if (config.adapter_residual_before_ln && !config.ln_after)
+    add('adapter_residual_before_ln', 'needs ln_after');
+  if (config.residual_before_ln === 'post_add' && !config.original_ln_before)
+    add('residual_before_ln', '"post_add" needs original_ln_before');
+  if (typeof config.reduction_factor === 'object') {
+    for (const layer of Object.keys(config.reduction_factor))
+      if (!/^(default|\d+)$/.test(layer))
+        add('reduction_factor', `${show(layer)} is neither a layer nor "default"`);
+  }
+  for (const name of config.modules_to_save ?? []) {
+    const fault = patternFault(name, name);
+    if (fault) add('modules_to_save', `${show(name)} ${fault}`);
+  }
+  return faults;
+}

@@ -1,0 +1,87 @@
+import type { BottleneckConfig } from '../../config.ts';
+import type { Architecture } from '../../models/architecture.ts';
+import type { Random } from '../../rng.ts';
+import { savedModules } from '../saved-modules.ts';
+import type { AdapterParameter, Attachment, JoinWrapper, Tuner } from '../tuner.ts';
+import { bottleneckJoin } from './join.ts';
+import { type Place, placesOf } from './places.ts';
+
+/** The adapter's name in its keys; whatever a folder calls it, it is read under this one. */
+const ADAPTER_NAME = 'graft';
+
+/** Bottleneck adapters. Options, names and start values as the `adapters` library's BnConfig has them. */
+export const bottleneck: Tuner<BottleneckConfig> = { peftType: 'BOTTLENECK', keyPrefix: '', attach };
+
+function attach(config: BottleneckConfig, model: Architecture): Attachment {
+  const { parameters, standIns } = savedModules(config, model);
+  const joins = new Map<string, JoinWrapper>();
+  for (const place of placesOf(config, model)) {
+    const path = `${place.site.module}.adapters.${ADAPTER_NAME}`;
+    parameters.push(...parametersAt(path, place, config, model.hiddenSize));
+    joins.set(place.site.module, bottleneckJoin(path, config));
+  }
+  return {
+    parameters,
+    standIns,
+    joins,
+    unmergeable: 'its activations lie between the layers, where no weight of the base model is',
+  };
+}
+
+/** Source: adapters, methods/modeling.py (Adapter.__init__). */
+function parametersAt(
+  path: string,
+  { width }: Place,
+  config: BottleneckConfig,
+  hiddenSize: number,
+): AdapterParameter[] {
+  const constant = (name: string, size: number, value: number): AdapterParameter => ({
+    name: `${path}.${name}`,
+    shape: [size],
+    init: { kind: 'draw', draw: () => new Float32Array(size).fill(value) },
+  });
+  const norm = (name: string) => [
+    constant(`${name}.weight`, hiddenSize, 1),
+    constant(`${name}.bias`, hiddenSize, 0),
+  ];
+  const matrix = (name: string, out: number, from: number, start: Start): AdapterParameter => ({
+    name: `${path}.${name}.weight`,
+    shape: [out, from],
+    init: { kind: 'draw', draw: (random) => start(random, out * from, from) },
+  });
+  const starts = startValues[config.init_weights];
+  const down = config.ln_before ? 'adapter_down.1' : 'adapter_down.0';
+  return [
+    ...(config.ln_before ? norm('adapter_norm_before') : []),
+    matrix(down, width, hiddenSize, starts.down),
+    constant(`${down}.bias`, width, 0),
+    matrix('adapter_up', hiddenSize, width, starts.up),
+    constant('adapter_up.bias', hiddenSize, 0),
+    ...(config.scaling === 'learned' ? [constant('scaling', 1, 1)] : []),
+    ...(config.scaling === 'channel' ? [constant('scaling', hiddenSize, 1)] : []),
+    ...(config.ln_after ? norm('adapter_norm_after') : []),
+  ];
+}
+
+/** `size` values for a weight whose input is `from` wide. */
+type Start = (random: Random, size: number, from: number) => Float32Array;
+
+const drawn = (size: number, draw: () => number) => Float32Array.from({ length: size }, draw);
+const normal: Start = (random, size) => drawn(size, () => 0.02 * random.normal());
+/** Kaiming uniform with a = √5: ±1/√from. */
+const kaiming: Start = (random, size, from) =>
+  drawn(size, () => (2 * random.uniform() - 1) / Math.sqrt(from));
+const zeros: Start = (_random, size) => new Float32Array(size);
+const truncatedNormal: Start = (random, size) =>
+  drawn(size, () => {
+    for (;;) {
+      const value = random.normal();
+      if (Math.abs(value) <= 2) return 0.01 * value;
+    }
+  });
+
+const startValues: Record<BottleneckConfig['init_weights'], { down: Start; up: Start }> = {
+  bert: { down: normal, up: normal },
+  mam_adapter: { down: kaiming, up: zeros },
+  houlsby: { down: truncatedNormal, up: truncatedNormal },
+};

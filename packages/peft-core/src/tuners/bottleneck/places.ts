@@ -1,0 +1,39 @@
+import { GraftError } from '../../errors.ts';
+import type { JoinSite, ModelOutline } from '../../outlines/outline.ts';
+import type { BottleneckConfig } from './config.ts';
+
+/** An adapter at one join site; its bottleneck is `width` wide. */
+export interface Place {
+  site: JoinSite;
+  width: number;
+}
+
+/** Which option asks for an adapter behind which sublayer. */
+const options = {
+  attention: 'mh_adapter',
+  cross_attention: 'cross_adapter',
+  feed_forward: 'output_adapter',
+} as const;
+
+/**
+ * Where `config` puts adapters, in the order of the forward pass. Throws `invalid_peft_config` when reduction_factor says
+ * nothing of a layer. Source: adapters, methods/bottleneck.py (BottleneckLayer.add_adapter).
+ */
+export function placesOf(config: BottleneckConfig, model: ModelOutline): Place[] {
+  const left = new Set(config.leave_out);
+  return model.joinSites
+    .filter(({ layer, sublayer }) => config[options[sublayer]] && !left.has(layer))
+    .map((site) => ({ site, width: widthAt(config, site.layer, model.hiddenSize) }));
+}
+
+function widthAt({ reduction_factor: given }: BottleneckConfig, layer: number, hiddenSize: number): number {
+  const factor = typeof given === 'number' ? given : (given[layer] ?? given.default);
+  if (factor === undefined)
+    throw new GraftError(
+      'invalid_peft_config',
+      `reduction_factor has neither "${layer}" nor "default": layer ${layer} would have no width`,
+      { param: 'peft.reduction_factor' },
+    );
+  // Python's floor division of floats: the remainder is taken off first.
+  return Math.max(1, Math.round((hiddenSize - (hiddenSize % factor)) / factor));
+}
