@@ -85,4 +85,30 @@ export const architectures: ArchitectureRow[] = [
     config: { ...decoder, model_type: 'qwen3', head_dim: 24 },
     names: decoderNames,
   },
+  {
+    name: 'gpt2',
+    task: 'CAUSAL_LM',
+    config: {
+      model_type: 'gpt2',
+      n_embd: 64,
+      n_inner: 96,
+      n_layer: 2,
+      n_head: 4,
+      n_positions: 256,
+      bos_token_id: 1,
+      eos_token_id: 2,
+      pad_token_id: 3,
+      // Two libraries do not draw the same elements.
+      resid_pdrop: 0,
+      embd_pdrop: 0,
+      attn_pdrop: 0,
+    },
+    names: {
+      attention: ['c_attn', 'attn.c_proj'],
+      ia3: ['c_attn', 'mlp.c_proj'],
+      feedForward: ['mlp.c_proj'],
+      embedding: 'wte',
+      untiedHead: null,
+    },
+  },
 ];

@@ -1,10 +1,13 @@
 import { GraftError } from '../errors.ts';
 import { defaultTask, type TaskType } from '../outlines/index.ts';
 import type { Architecture } from './architecture.ts';
+import { bert } from './bert.ts';
+import { gpt2 } from './gpt2.ts';
 import { llama } from './llama.ts';
 import { mistral } from './mistral.ts';
 import { qwen2 } from './qwen2.ts';
 import { qwen3 } from './qwen3.ts';
+import { roberta } from './roberta.ts';
 
 /** Every architecture, by Hugging Face `model_type`; `outlines/index.ts` has the same rows. */
 const architectures: Record<string, (config: Record<string, unknown>, task: TaskType) => Architecture> = {
@@ -12,6 +15,9 @@ const architectures: Record<string, (config: Record<string, unknown>, task: Task
   mistral,
   qwen2,
   qwen3,
+  gpt2,
+  bert,
+  roberta,
 };
 
 /** The architecture of a base model for a task. Throws `unsupported_model` naming the supported ones, and `unsupported_task`. */

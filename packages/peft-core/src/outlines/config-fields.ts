@@ -19,8 +19,16 @@ export class ConfigFields {
   }
 
   /** A number of layers. The limit keeps a hostile file from making us list a billion of them. */
-  layers(field: string): number {
-    return this.size(field, undefined, 1000);
+  layers(field: string, fallback?: number): number {
+    return this.size(field, fallback, 1000);
+  }
+
+  /** A whole number from 0. */
+  count(field: string, fallback: number): number {
+    const value = this.#raw[field] ?? fallback;
+    if (typeof value === 'number' && Number.isInteger(value) && value >= 0 && value < 2 ** 31) return value;
+    this.fault(`${field} must be a whole number from 0`);
+    return fallback;
   }
 
   number(field: string, fallback: number): number {

@@ -1,10 +1,13 @@
 /** What a config.json says of a model. Loads no TensorFlow. */
 import { GraftError } from '../errors.ts';
+import { bertOutline } from './bert.ts';
+import { gpt2Outline } from './gpt2.ts';
 import { llamaOutline } from './llama.ts';
 import { mistralOutline } from './mistral.ts';
 import type { ModelOutline, TaskType } from './outline.ts';
 import { qwen2Outline } from './qwen2.ts';
 import { qwen3Outline } from './qwen3.ts';
+import { robertaOutline } from './roberta.ts';
 
 export {
   type JoinSite,
@@ -21,14 +24,37 @@ const outlines: Record<string, (config: Record<string, unknown>, task: TaskType)
   mistral: mistralOutline,
   qwen2: qwen2Outline,
   qwen3: qwen3Outline,
+  gpt2: gpt2Outline,
+  bert: bertOutline,
+  roberta: robertaOutline,
 };
 
 /** Every supported `model_type`. */
 export const modelTypes: readonly string[] = Object.keys(outlines);
 
-/** The task of a base model that nobody gave one: what its family is trained for. */
-export function defaultTask(_config: Record<string, unknown>): TaskType {
-  return 'CAUSAL_LM';
+/** What a family's base models are for, where that is not to go on with a text. */
+const familyTasks: Record<string, TaskType> = {
+  bert: 'FEATURE_EXTRACTION',
+  roberta: 'FEATURE_EXTRACTION',
+  t5: 'SEQ_2_SEQ_LM',
+};
+
+/** Ends of transformers' class names, as config.json's `architectures` has them. */
+const classTasks: [end: string, task: TaskType][] = [
+  ['ForCausalLM', 'CAUSAL_LM'],
+  ['ForSequenceClassification', 'SEQ_CLS'],
+  ['ForTokenClassification', 'TOKEN_CLS'],
+  ['Model', 'FEATURE_EXTRACTION'],
+];
+
+/** The task of a base model that nobody gave one: that of the class it was saved from, or what its family is for. */
+export function defaultTask(config: Record<string, unknown>): TaskType {
+  const family = familyTasks[String(config.model_type)] ?? 'CAUSAL_LM';
+  if (family === 'SEQ_2_SEQ_LM') return family;
+  const [saved] = Array.isArray(config.architectures) ? config.architectures : [];
+  // GPT2LMHeadModel ends like a bare model.
+  if (typeof saved !== 'string' || saved.endsWith('LMHeadModel')) return family;
+  return classTasks.find(([end]) => saved.endsWith(end))?.[1] ?? family;
 }
 
 /** The outline of a model used for `task`. Throws `unsupported_model`, `unsupported_task`, `invalid_model_config`. */

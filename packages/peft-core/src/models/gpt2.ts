@@ -1,0 +1,77 @@
+import { tf } from '@graft/tf-graph';
+import { activation } from '../nn/activations.ts';
+import { gpt2Outline } from '../outlines/gpt2.ts';
+import type { TaskType } from '../outlines/outline.ts';
+import type { Architecture, ModelRuntime, TokenGrid } from './architecture.ts';
+
+/**
+ * GPT-2: pre-norm blocks with learned positions.
+ * Source: transformers, models/gpt2/modeling_gpt2.py; names are its state-dict keys.
+ */
+export function gpt2(config: Record<string, unknown>, task: TaskType): Architecture {
+  const outline = gpt2Outline(config, task);
+  const { heads, headSize: D, hiddenSize: H, layers, epsilon, dropout } = outline;
+  const prefix = task === 'FEATURE_EXTRACTION' ? '' : 'transformer.';
+  const act = activation(outline.activation);
+
+  function block(runtime: ModelRuntime, layer: number, x: tf.Tensor, grid: TokenGrid): tf.Tensor {
+    const path = `${prefix}h.${layer}`;
+    const byHead = (t: tf.Tensor) =>
+      tf.transpose(tf.reshape(t, [grid.rows, grid.tokens, heads, D]), [0, 2, 1, 3]);
+
+    const h = runtime.layerNorm(`${path}.ln_1`, x, epsilon); // (N, H)
+    const [q, k, v] = tf.split(runtime.linear(`${path}.attn.c_attn`, h), 3, -1) as [
+      tf.Tensor,
+      tf.Tensor,
+      tf.Tensor,
+    ];
+    const attended = runtime.attend(
+      { layer, dropout: dropout.attention },
+      byHead(tf.mul(q, outline.queryScale(layer))),
+      byHead(k),
+      byHead(v),
+    ); // (rows, heads, T, D)
+    const joined = tf.reshape(tf.transpose(attended, [0, 2, 1, 3]), [grid.rows * grid.tokens, H]);
+    const attention = runtime.dropout(runtime.linear(`${path}.attn.c_proj`, joined), dropout.residual);
+    const afterAttention = runtime.join(
+      { layer, sublayer: 'attention', module: `${path}.attention_adapters` },
+      attention,
+      x,
+    );
+
+    const m = runtime.layerNorm(`${path}.ln_2`, afterAttention, epsilon);
+    const wide = act(runtime.linear(`${path}.mlp.c_fc`, m)); // (N, I)
+    const narrow = runtime.dropout(runtime.linear(`${path}.mlp.c_proj`, wide), dropout.residual);
+    return runtime.join(
+      { layer, sublayer: 'feed_forward', module: `${path}.output_adapters` },
+      narrow,
+      afterAttention,
+    );
+  }
+
+  function logits(runtime: ModelRuntime, hidden: tf.Tensor): tf.Tensor {
+    if (task === 'TOKEN_CLS')
+      return runtime.linear('classifier', runtime.dropout(hidden, dropout.classifier));
+    return runtime.linear(task === 'CAUSAL_LM' ? 'lm_head' : 'score', hidden);
+  }
+
+  return {
+    ...outline,
+    attention: 'causal',
+    body(runtime, ids, grid) {
+      const embedded = tf.add(
+        runtime.embedding(outline.tokenEmbedding, ids),
+        runtime.embedding(`${prefix}wpe`, grid.positions),
+      );
+      let x = runtime.dropout(embedded, dropout.embedding);
+      for (let layer = 0; layer < layers; layer++) {
+        x = runtime.block(`${prefix}h.${layer}`, x, (x) => block(runtime, layer, x, grid));
+      }
+      return x;
+    },
+    finalNorm: (runtime, hidden) => runtime.layerNorm(`${prefix}ln_f`, hidden, epsilon),
+    languageHead: task === 'CAUSAL_LM' ? 'lm_head' : null,
+    pooling: 'last',
+    ...(task === 'FEATURE_EXTRACTION' ? {} : { logits }),
+  };
+}

@@ -1,0 +1,73 @@
+import assert from 'node:assert/strict';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { after, before, test } from 'node:test';
+import { openBaseModel } from '../formats/index.ts';
+import { buildGenerationProgram } from '../generate/generation-program.ts';
+import { scoreTexts } from '../index.ts';
+import { loadWeights } from '../load-weights.ts';
+import { writeTinyModel } from '../testing/tiny-model.ts';
+import { architectureFor } from './registry.ts';
+
+/** Fields of config.json: every decoder, and windows that the sequence below outgrows. */
+const decoders: Record<string, Record<string, unknown>> = {
+  llama: {},
+  mistral: { model_type: 'mistral', sliding_window: 5, tie_word_embeddings: false },
+  'qwen2, a window in its second layer': {
+    model_type: 'qwen2',
+    use_sliding_window: true,
+    sliding_window: 5,
+    max_window_layers: 1,
+  },
+  'qwen3, a window in its first layer': {
+    model_type: 'qwen3',
+    use_sliding_window: true,
+    sliding_window: 7,
+    layer_types: ['sliding_attention', 'full_attention'],
+  },
+  gpt2: { model_type: 'gpt2', n_embd: 32, n_layer: 2, n_head: 4, n_positions: 256 },
+};
+const ids = Array.from({ length: 40 }, (_, i) => (i * 37 + 11) % 256);
+
+let root: string;
+before(async () => {
+  root = await mkdtemp(path.join(tmpdir(), 'graft-models-'));
+});
+after(() => rm(root, { recursive: true }));
+
+for (const [name, config] of Object.entries(decoders)) {
+  test(`${name}: a token at a time or many at once, with a cache, scores what the whole sequence scores`, async () => {
+    const folder = path.join(root, name);
+    await writeTinyModel(folder, config);
+    const base = await openBaseModel(folder);
+    const architecture = architectureFor(base.modelType, base.config);
+    const scored = scoreTexts({ base, input: [{ input_ids: ids }] });
+    const expected = (await scored.next()).value!.logprobs;
+    await scored.return(undefined);
+
+    const { program, clear, functionFor } = buildGenerationProgram(architecture, null, 64);
+    await loadWeights(program, base, architecture, 'float32');
+    for (const first of [1, 16]) {
+      await clear();
+      const logprobs: number[] = [];
+      for (let start = 0; start < ids.length - 1; start += start === 0 ? first : 1) {
+        const stride = start === 0 ? first : 1;
+        const feeds = { ids: Int32Array.from(ids.slice(start, start + stride)), start: Int32Array.of(start) };
+        const run = functionFor(stride, start + stride);
+        const { logits } = program.run(run, { ...feeds, last: Int32Array.of(stride - 1) });
+        logprobs.push(logProbability(logits!.data as Float32Array, ids[start + stride]!));
+      }
+      const differences = logprobs.map((x, i) => Math.abs(x - expected[i + first - 1]!));
+      assert.equal(logprobs.length, ids.length - first);
+      assert.ok(Math.max(...differences) < 1e-4, `differ by ${Math.max(...differences)}`);
+    }
+    program.close();
+    await base.close();
+  });
+}
+
+function logProbability(logits: Float32Array, id: number): number {
+  const largest = logits.reduce((a, b) => Math.max(a, b));
+  return logits[id]! - largest - Math.log(logits.reduce((sum, x) => sum + Math.exp(x - largest), 0));
+}

@@ -1,0 +1,97 @@
+import { ConfigFields, requireTask } from './config-fields.ts';
+import { type ModelOutline, OutlineBuilder, type TaskType } from './outline.ts';
+
+const TASKS: TaskType[] = ['CAUSAL_LM', 'SEQ_CLS', 'TOKEN_CLS', 'FEATURE_EXTRACTION'];
+const ACTIVATIONS = ['gelu_new', 'gelu', 'gelu_pytorch_tanh', 'relu', 'silu', 'tanh'] as const;
+
+/** GPT-2: learned positions, LayerNorm before each sublayer, one product for queries, keys and values. */
+export interface Gpt2Outline extends ModelOutline {
+  epsilon: number;
+  activation: (typeof ACTIVATIONS)[number];
+  /** What a layer's queries are multiplied with: 1/√D but for rare variants. */
+  queryScale(layer: number): number;
+  /** Of the sum of embeddings, attention probabilities, sublayers' outputs and a token classifier's input, while training. */
+  dropout: { embedding: number; attention: number; residual: number; classifier: number };
+}
+
+/**
+ * Reads config.json. Names are those of transformers' GPT2LMHeadModel, …ForSequenceClassification (`score`, without bias) and
+ * …ForTokenClassification (`classifier`), the bare model's for FEATURE_EXTRACTION. Linear weights are Conv1D's, `(in, out)`.
+ * Throws `invalid_model_config` naming every unfit field, `unsupported_task`.
+ * Source: transformers, models/gpt2/configuration_gpt2.py and modeling_gpt2.py.
+ */
+export function gpt2Outline(raw: Record<string, unknown>, task: TaskType): Gpt2Outline {
+  requireTask('gpt2', task, TASKS);
+  const fields = new ConfigFields(raw);
+  const H = fields.size('n_embd', 768);
+  const heads = fields.size('n_head', 12);
+  const layers = fields.layers('n_layer', 12);
+  const V = fields.size('vocab_size', 50_257);
+  const positions = fields.size('n_positions', 1024);
+  const I = fields.size('n_inner', 4 * H);
+  const tied = fields.flag('tie_word_embeddings', true);
+  const labels = fields.labels();
+  const deviation = fields.number('initializer_range', 0.02);
+  const scaled = fields.flag('scale_attn_weights', true);
+  const byLayer = fields.flag('scale_attn_by_inverse_layer_idx');
+  if (H % heads !== 0) fields.fault('n_head must divide n_embd');
+  if (fields.flag('add_cross_attention')) fields.fault('add_cross_attention must be false');
+  const D = H / heads;
+  const common = {
+    modelType: 'gpt2',
+    task,
+    vocabularySize: V,
+    hiddenSize: H,
+    layers,
+    heads,
+    kvHeads: heads,
+    headSize: D,
+    maxPositions: positions,
+    epsilon: fields.number('layer_norm_epsilon', 1e-5),
+    activation: fields.choice('activation_function', ACTIVATIONS, 'gelu_new'),
+    queryScale: (layer: number) => (scaled ? 1 / Math.sqrt(D) : 1) / (byLayer ? layer + 1 : 1),
+    dropout: {
+      embedding: fields.probability('embd_pdrop', 0.1),
+      attention: fields.probability('attn_pdrop', 0.1),
+      residual: fields.probability('resid_pdrop', 0.1),
+      classifier: fields.probability('classifier_dropout', fields.probability('hidden_dropout', 0.1)),
+    },
+  };
+  fields.check();
+
+  const prefix = task === 'FEATURE_EXTRACTION' ? '' : 'transformer.';
+  const conv = { bias: true, transposed: true };
+  const all = new OutlineBuilder().embedding(`${prefix}wte`, V, H).embedding(`${prefix}wpe`, positions, H);
+  for (let layer = 0; layer < layers; layer++) {
+    const path = `${prefix}h.${layer}`;
+    all
+      .norm(`${path}.ln_1`, H, { bias: true })
+      .linear(`${path}.attn.c_attn`, 3 * H, H, conv)
+      .linear(`${path}.attn.c_proj`, H, H, conv)
+      .norm(`${path}.ln_2`, H, { bias: true })
+      .linear(`${path}.mlp.c_fc`, I, H, conv)
+      .linear(`${path}.mlp.c_proj`, H, I, conv)
+      .join({ layer, sublayer: 'attention', module: `${path}.attention_adapters` })
+      .join({ layer, sublayer: 'feed_forward', module: `${path}.output_adapters` });
+  }
+  all.norm(`${prefix}ln_f`, H, { bias: true });
+  const aliases: Record<string, string> = {};
+  if (task === 'CAUSAL_LM') {
+    if (tied) {
+      all.tiedLinear('lm_head', V, H);
+      aliases['lm_head.weight'] = 'transformer.wte.weight';
+    } else all.linear('lm_head', V, H);
+  }
+  if (task === 'SEQ_CLS') all.linear('score', labels, H, { fresh: deviation });
+  if (task === 'TOKEN_CLS') all.linear('classifier', labels, H, { bias: true, fresh: deviation });
+  return {
+    ...common,
+    parameters: all.parameters,
+    modules: all.modules,
+    joinSites: all.joinSites,
+    aliases,
+    tokenEmbedding: `${prefix}wte`,
+    optionalPrefix: 'transformer.',
+    taskHead: task === 'SEQ_CLS' ? ['score'] : task === 'TOKEN_CLS' ? ['classifier'] : [],
+  };
+}
