@@ -67,3 +67,34 @@ export const methodSettings: Record<string, MethodSetting> = {
     margin: 30,
   },
 };
+
+/** The same task for MiniLM, as a classifier of ten classes. */
+export const classifierSettings: Record<string, Omit<MethodSetting, 'margin'>> = {
+  lora: {
+    peft: {
+      peft_type: 'LORA',
+      task_type: 'SEQ_CLS',
+      r: 16,
+      lora_alpha: 32,
+      target_modules: ['query', 'value'],
+    },
+    training: { learning_rate: 3e-3 },
+    epochs: 10,
+  },
+  ia3: { peft: { peft_type: 'IA3', task_type: 'SEQ_CLS' }, training: { learning_rate: 2e-2 }, epochs: 10 },
+  bottleneck: {
+    peft: { peft_type: 'BOTTLENECK', task_type: 'SEQ_CLS', preset: 'seq_bn' },
+    training: { learning_rate: 3e-3 },
+    epochs: 10,
+  },
+  prompt_tuning: {
+    peft: { peft_type: 'PROMPT_TUNING', task_type: 'SEQ_CLS', num_virtual_tokens: 10 },
+    training: { learning_rate: 2e-2 },
+    epochs: 15,
+  },
+  selective: {
+    peft: { peft_type: 'SELECTIVE', task_type: 'SEQ_CLS', preset: 'bitfit' },
+    training: { learning_rate: 5e-3 },
+    epochs: 10,
+  },
+};
