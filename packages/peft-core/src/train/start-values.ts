@@ -26,9 +26,12 @@ export async function startValues(
   return model.layout.flatten((name) => values.get(name));
 
   async function weightOf(parameter: string, random: Random): Promise<Float32Array> {
-    const stored = storedName(model.architecture, parameter, (name) => present.has(name));
-    if (stored) return base.tensors.readFloat32(stored);
     const spec = model.architecture.parameters.find(({ name }) => name === parameter);
+    const stored = storedName(model.architecture, parameter, (name) => present.has(name));
+    // A head for other labels is not this one.
+    const fits = (name: string) =>
+      spec?.fresh === undefined || base.tensors.info(name).shape.join() === spec.shape.join();
+    if (stored && fits(stored)) return base.tensors.readFloat32(stored);
     if (spec?.fresh === undefined) throw new Error(`the base model has no ${parameter}`);
     const length = spec.shape.reduce((a, b) => a * b, 1);
     return Float32Array.from({ length }, () => spec.fresh! * random.normal());

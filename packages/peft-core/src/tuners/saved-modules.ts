@@ -12,21 +12,27 @@ export interface SavedModules {
   merges: Map<string, (weight: Float32Array, adapter: (name: string) => Float32Array) => Float32Array>;
 }
 
-/** The modules of `modules_to_save` and of the task's head, as PEFT's ModulesToSaveWrapper has them. */
+/**
+ * The modules of `modules_to_save` and of the task's head, as PEFT's ModulesToSaveWrapper has them. A module that holds others
+ * is trained with all of them. `keyPrefix` is put before the names in files.
+ */
 export function savedModules(
   config: { modules_to_save?: string[] | null },
   model: ModelOutline,
+  keyPrefix = '',
 ): SavedModules {
   const wanted = [...new Set([...(config.modules_to_save ?? []), ...model.taskHead])];
   const modules = resolveModulesToSave({ modules_to_save: wanted }, model.modules);
   const saved: SavedModules = { modules, parameters: [], standIns: new Map(), merges: new Map() };
-  for (const module of modules) {
-    for (const name of [`${module}.weight`, `${module}.bias`]) {
-      const source = model.aliases[name] ?? name;
-      const spec = model.parameters.find((p) => p.name === source);
-      if (spec)
-        addStandIn(saved, name, { name, shape: spec.shape, init: { kind: 'base', parameters: [source] } });
-    }
+  const shapes = new Map(model.parameters.map(({ name, shape }) => [name, shape]));
+  for (const name of [...shapes.keys(), ...Object.keys(model.aliases)]) {
+    if (!modules.some((module) => name.startsWith(`${module}.`))) continue;
+    const source = model.aliases[name] ?? name;
+    addStandIn(saved, name, {
+      name: keyPrefix + name,
+      shape: shapes.get(source)!,
+      init: { kind: 'base', parameters: [source] },
+    });
   }
   return saved;
 }

@@ -66,6 +66,9 @@ export function rankAndAlphaFor(
   };
 }
 
+/** PEFT adds both to modules_to_save of every classifier, whichever its head is called (peft_model.py). */
+const CLASSIFIER_HEADS = ['classifier', 'score'];
+
 /**
  * Names of the modules that modules_to_save trains in full. PEFT (other.py, _set_trainable) compares the plain ends of
  * names, so "head" also finds "lm_head". Throws `target_modules_not_found` for an entry that finds nothing.
@@ -75,8 +78,10 @@ export function resolveModulesToSave(
   modules: TargetableModule[],
 ): string[] {
   const wanted = config.modules_to_save ?? [];
+  const found = (end: string) => modules.some(({ name }) => name.endsWith(end));
+  const classifies = CLASSIFIER_HEADS.some(found);
   for (const end of wanted) {
-    if (modules.some(({ name }) => name.endsWith(end))) continue;
+    if (found(end) || (classifies && CLASSIFIER_HEADS.includes(end))) continue;
     const message = `modules_to_save: "${end}" matches no module of this model${suggestions([end], modules)}`;
     throw new GraftError('target_modules_not_found', message, { param: 'peft.modules_to_save' });
   }

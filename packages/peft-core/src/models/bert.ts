@@ -1,0 +1,18 @@
+import { tf } from '@graft/tf-graph';
+import { bertOutline } from '../outlines/bert.ts';
+import type { TaskType } from '../outlines/outline.ts';
+import type { Architecture, ModelRuntime } from './architecture.ts';
+import { encoder } from './encoder.ts';
+
+/** BERT and MiniLM. A sequence's classifier reads the pooler's output, a token's the hidden state itself. */
+export function bert(config: Record<string, unknown>, task: TaskType): Architecture {
+  const outline = bertOutline(config, task);
+  const body = encoder(outline);
+  if (task === 'FEATURE_EXTRACTION') return body;
+  const logits = (runtime: ModelRuntime, hidden: tf.Tensor) => {
+    const read =
+      task === 'SEQ_CLS' ? tf.tanh(runtime.linear(`${outline.prefix}pooler.dense`, hidden)) : hidden;
+    return runtime.linear('classifier', runtime.dropout(read, outline.dropout.classifier));
+  };
+  return { ...body, logits };
+}

@@ -1,0 +1,71 @@
+import { tf } from '@graft/tf-graph';
+import { activation } from '../nn/activations.ts';
+import type { EncoderOutline } from '../outlines/encoder.ts';
+import type { Architecture, ModelRuntime, TokenGrid } from './architecture.ts';
+
+/** The part of an encoder that its relatives share; each adds its own head. */
+export type EncoderBody = Omit<Architecture, 'logits'>;
+
+/**
+ * BERT and its relatives: embeddings of tokens, token types (always the first) and learned positions, and post-norm blocks of
+ * attention and feed-forward network. Source: transformers, models/bert/modeling_bert.py; names are its state-dict keys.
+ */
+export function encoder(outline: EncoderOutline): EncoderBody {
+  const { headSize: D, hiddenSize: H, layers, epsilon, dropout, prefix } = outline;
+  const act = activation(outline.activation);
+
+  function embed(runtime: ModelRuntime, ids: tf.Tensor, grid: TokenGrid): tf.Tensor {
+    const rows = tf.add(grid.positions, tf.scalar(outline.firstPosition, 'int32'));
+    const types = runtime.embedding(`${prefix}embeddings.token_type_embeddings`, tf.zeros([1], 'int32')); // (1, H)
+    const words = tf.add(runtime.embedding(outline.tokenEmbedding, ids), types);
+    const sum = tf.add(words, runtime.embedding(`${prefix}embeddings.position_embeddings`, rows)); // (N, H)
+    return runtime.dropout(runtime.layerNorm(`${prefix}embeddings.LayerNorm`, sum, epsilon), dropout.hidden);
+  }
+
+  function block(runtime: ModelRuntime, layer: number, x: tf.Tensor, grid: TokenGrid): tf.Tensor {
+    const path = `${prefix}encoder.layer.${layer}`;
+    const project = (name: string) => runtime.linear(`${path}.attention.self.${name}`, x); // (N, H)
+    const byHead = (t: tf.Tensor) =>
+      tf.transpose(tf.reshape(t, [grid.rows, grid.tokens, H / D, D]), [0, 2, 1, 3]);
+    const attended = runtime.attend(
+      { layer, dropout: dropout.attention },
+      byHead(tf.mul(project('query'), 1 / Math.sqrt(D))),
+      byHead(project('key')),
+      byHead(project('value')),
+    ); // (rows, heads, T, D)
+    const joined = tf.reshape(tf.transpose(attended, [0, 2, 1, 3]), [grid.rows * grid.tokens, H]);
+    const attention = output(runtime, layer, 'attention', `${path}.attention.output`, joined, x);
+    const inner = act(runtime.linear(`${path}.intermediate.dense`, attention)); // (N, I)
+    return output(runtime, layer, 'feed_forward', `${path}.output`, inner, attention);
+  }
+
+  /** The end of a sublayer: projection, dropout, sum with the stream, norm. */
+  function output(
+    runtime: ModelRuntime,
+    layer: number,
+    sublayer: 'attention' | 'feed_forward',
+    module: string,
+    x: tf.Tensor,
+    stream: tf.Tensor,
+  ): tf.Tensor {
+    const projected = runtime.dropout(runtime.linear(`${module}.dense`, x), dropout.hidden);
+    const norm = (sum: tf.Tensor) => runtime.layerNorm(`${module}.LayerNorm`, sum, epsilon);
+    return runtime.join({ layer, sublayer, module, postNorm: true }, projected, stream, norm);
+  }
+
+  return {
+    ...outline,
+    attention: 'bidirectional',
+    body(runtime, ids, grid) {
+      let x = embed(runtime, ids, grid);
+      for (let layer = 0; layer < layers; layer++) {
+        x = runtime.block(`${prefix}encoder.layer.${layer}`, x, (x) => block(runtime, layer, x, grid));
+      }
+      return x;
+    },
+    // The last block ends with its own norm.
+    finalNorm: (_runtime, hidden) => hidden,
+    languageHead: null,
+    pooling: 'first',
+  };
+}

@@ -1,0 +1,19 @@
+import { tf } from '@graft/tf-graph';
+import type { TaskType } from '../outlines/outline.ts';
+import { robertaOutline } from '../outlines/roberta.ts';
+import type { Architecture, ModelRuntime } from './architecture.ts';
+import { encoder } from './encoder.ts';
+
+/** RoBERTa. A sequence's classifier has two layers of its own, a token's one. */
+export function roberta(config: Record<string, unknown>, task: TaskType): Architecture {
+  const outline = robertaOutline(config, task);
+  const body = encoder(outline);
+  if (task === 'FEATURE_EXTRACTION') return body;
+  const logits = (runtime: ModelRuntime, hidden: tf.Tensor) => {
+    const drop = (x: tf.Tensor) => runtime.dropout(x, outline.dropout.classifier);
+    if (task === 'TOKEN_CLS') return runtime.linear('classifier', drop(hidden));
+    const inner = tf.tanh(runtime.linear('classifier.dense', drop(hidden)));
+    return runtime.linear('classifier.out_proj', drop(inner));
+  };
+  return { ...body, logits };
+}

@@ -1,0 +1,118 @@
+import { ConfigFields, requireTask } from './config-fields.ts';
+import { type ModelOutline, OutlineBuilder, type TaskType } from './outline.ts';
+
+/** An encoder with learned positions and LayerNorm after each sublayer: BERT and its relatives. */
+export interface EncoderOutline extends ModelOutline {
+  /** What names of the body begin with: `bert.`, or nothing for FEATURE_EXTRACTION. */
+  prefix: string;
+  epsilon: number;
+  activation: (typeof ACTIVATIONS)[number];
+  /** Probabilities while training: of hidden states, of attention, of what a head reads. */
+  dropout: { hidden: number; attention: number; classifier: number };
+  /** Row of a sequence's first token in the table of positions. */
+  firstPosition: number;
+}
+
+/** What tells the relatives apart. */
+export interface EncoderKind {
+  modelType: string;
+  /** Row of a sequence's first token in the table of positions. */
+  firstPosition(config: ConfigFields): number;
+  /** Whether the module of positions comes after the embeddings' norm. */
+  positionsLast: boolean;
+  /** Adds the modules after the blocks: pooler and head. */
+  head(all: OutlineBuilder, task: TaskType, sizes: HeadSizes): void;
+}
+
+export interface HeadSizes {
+  prefix: string;
+  hidden: number;
+  labels: number;
+  /** Deviation of fresh weights. */
+  deviation: number;
+}
+
+const TASKS: TaskType[] = ['SEQ_CLS', 'TOKEN_CLS', 'FEATURE_EXTRACTION'];
+const ACTIVATIONS = ['gelu', 'gelu_new', 'gelu_pytorch_tanh', 'relu', 'silu'] as const;
+
+/**
+ * Reads config.json (transformers 4 and 5). Names are those of transformers' …ForSequenceClassification and
+ * …ForTokenClassification; for FEATURE_EXTRACTION those of the bare model. Throws `invalid_model_config` naming every field
+ * that is missing or unfit, `unsupported_task`.
+ */
+export function encoderOutline(
+  kind: EncoderKind,
+  raw: Record<string, unknown>,
+  task: TaskType,
+): EncoderOutline {
+  requireTask(kind.modelType, task, TASKS);
+  const fields = new ConfigFields(raw);
+  const V = fields.size('vocab_size');
+  const H = fields.size('hidden_size');
+  const I = fields.size('intermediate_size');
+  const heads = fields.size('num_attention_heads');
+  const layers = fields.layers('num_hidden_layers');
+  const positions = fields.size('max_position_embeddings', 512);
+  const types = fields.size('type_vocab_size', 2);
+  const labels = fields.labels();
+  const deviation = fields.number('initializer_range', 0.02);
+  const firstPosition = kind.firstPosition(fields);
+  const hiddenDropout = fields.probability('hidden_dropout_prob', 0.1);
+  fields.choice('position_embedding_type', ['absolute'], 'absolute');
+  if (H % heads !== 0) fields.fault('num_attention_heads must divide hidden_size');
+  if (fields.flag('is_decoder')) fields.fault('is_decoder must be false');
+  const common = {
+    modelType: kind.modelType,
+    task,
+    vocabularySize: V,
+    hiddenSize: H,
+    layers,
+    heads,
+    kvHeads: heads,
+    headSize: H / heads,
+    maxPositions: positions - firstPosition,
+    epsilon: fields.number('layer_norm_eps', 1e-12),
+    activation: fields.choice('hidden_act', ACTIVATIONS, 'gelu'),
+    dropout: {
+      hidden: hiddenDropout,
+      attention: fields.probability('attention_probs_dropout_prob', 0.1),
+      classifier: fields.probability('classifier_dropout', hiddenDropout),
+    },
+    firstPosition,
+  };
+  fields.check();
+
+  const prefix = task === 'FEATURE_EXTRACTION' ? '' : `${kind.modelType}.`;
+  const all = new OutlineBuilder().embedding(`${prefix}embeddings.word_embeddings`, V, H);
+  const addPositions = () => all.embedding(`${prefix}embeddings.position_embeddings`, positions, H);
+  if (!kind.positionsLast) addPositions();
+  all.embedding(`${prefix}embeddings.token_type_embeddings`, types, H);
+  all.norm(`${prefix}embeddings.LayerNorm`, H, { bias: true });
+  if (kind.positionsLast) addPositions();
+  for (let layer = 0; layer < layers; layer++) {
+    const path = `${prefix}encoder.layer.${layer}`;
+    all
+      .linear(`${path}.attention.self.query`, H, H, { bias: true })
+      .linear(`${path}.attention.self.key`, H, H, { bias: true })
+      .linear(`${path}.attention.self.value`, H, H, { bias: true })
+      .linear(`${path}.attention.output.dense`, H, H, { bias: true })
+      .norm(`${path}.attention.output.LayerNorm`, H, { bias: true })
+      .join({ layer, sublayer: 'attention', module: `${path}.attention.output`, postNorm: true })
+      .linear(`${path}.intermediate.dense`, I, H, { bias: true })
+      .linear(`${path}.output.dense`, H, I, { bias: true })
+      .norm(`${path}.output.LayerNorm`, H, { bias: true })
+      .join({ layer, sublayer: 'feed_forward', module: `${path}.output`, postNorm: true });
+  }
+  kind.head(all, task, { prefix, hidden: H, labels, deviation });
+  return {
+    ...common,
+    prefix,
+    parameters: all.parameters,
+    modules: all.modules,
+    joinSites: all.joinSites,
+    aliases: {},
+    tokenEmbedding: `${prefix}embeddings.word_embeddings`,
+    optionalPrefix: `${kind.modelType}.`,
+    taskHead: task === 'FEATURE_EXTRACTION' ? [] : ['classifier'],
+  };
+}

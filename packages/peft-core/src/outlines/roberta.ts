@@ -1,0 +1,23 @@
+import { type EncoderKind, type EncoderOutline, encoderOutline } from './encoder.ts';
+import type { TaskType } from './outline.ts';
+
+/** Source: transformers, models/roberta/configuration_roberta.py and modeling_roberta.py. */
+const kind: EncoderKind = {
+  modelType: 'roberta',
+  // Positions count from the one after padding's own.
+  firstPosition: (config) => config.count('pad_token_id', 1) + 1,
+  positionsLast: true,
+  head(all, task, { hidden, labels, deviation }) {
+    if (task === 'FEATURE_EXTRACTION')
+      all.linear('pooler.dense', hidden, hidden, { bias: true, fresh: deviation, unread: true });
+    if (task === 'SEQ_CLS')
+      all
+        .container('classifier')
+        .linear('classifier.dense', hidden, hidden, { bias: true, fresh: deviation })
+        .linear('classifier.out_proj', labels, hidden, { bias: true, fresh: deviation });
+    if (task === 'TOKEN_CLS') all.linear('classifier', labels, hidden, { bias: true, fresh: deviation });
+  },
+};
+
+export const robertaOutline = (raw: Record<string, unknown>, task: TaskType): EncoderOutline =>
+  encoderOutline(kind, raw, task);
