@@ -39,7 +39,7 @@ const UNIMPLEMENTED_PEFT_TYPES = (
   'PROMPT_TUNING MULTITASK_PROMPT_TUNING P_TUNING PREFIX_TUNING ADALORA ADAMSS BOFT ADAPTION_PROMPT IA3 BEFT LILY ' +
   'LOHA LOKR OFT POLY LN_TUNING VERA FROD PVERA FOURIERFT GLORA XLORA HRA VBLORA UNILORA CPT MISS RANDLORA ROAD ' +
   'TRAINABLE_TOKENS HIRA SHIRA C3A WAVEFT OSF DELORA GRALORA CARTRIDGE TINYLORA PSOFT PEANUT SHADOW SUPERTUNING ' +
-  'DEFT BOTTLENECK SELECTIVE'
+  'DEFT SELECTIVE'
 ).split(' ');
 
 const UNIMPLEMENTED_TASK_TYPES = ['QUESTION_ANS'];
@@ -82,7 +82,18 @@ export function parsePeftConfig(value: unknown, options: { saved?: boolean } = {
   faults.push(...checkFields(given, properties, 'peft', 'invalid_peft_config'));
   if (faults.length === 0) faults.push(...(method.faults?.(given) ?? []));
   throwFaults(faults);
-  return Value.Default(method.schema, structuredClone(given)) as PeftConfig;
+  const complete = structuredClone(method.expand?.(given) ?? given);
+  return withHeadsToSave(Value.Default(method.schema, complete) as PeftConfig);
+}
+
+/** A classifier's head is trained in full with any method; PEFT says so in modules_to_save, by both names that heads have. */
+function withHeadsToSave(config: PeftConfig): PeftConfig {
+  const classifies = config.task_type === 'SEQ_CLS' || config.task_type === 'TOKEN_CLS';
+  if (!classifies || !('modules_to_save' in config)) return config;
+  return {
+    ...config,
+    modules_to_save: [...new Set([...(config.modules_to_save ?? []), 'classifier', 'score'])],
+  };
 }
 
 function peftTypeFault(type: unknown): Fault | null {

@@ -14,6 +14,8 @@ export interface ParameterSpec {
   shape: number[];
   /** Set for a task's head, which base checkpoints lack: drawn from a normal of this deviation (0: zeros), then trained. */
   fresh?: number;
+  /** Set beside `fresh` where the task's forward pass does not use the weight: the pooler of FEATURE_EXTRACTION. */
+  unread?: true;
 }
 
 /**
@@ -26,6 +28,17 @@ export interface ModuleDescription {
   in?: number;
   out?: number;
   transposed?: true;
+}
+
+/** Where a sublayer's output joins the stream: a bottleneck adapter may sit there. */
+export interface JoinSite {
+  /** Counted through the model; a decoder's blocks after its encoder's. */
+  layer: number;
+  sublayer: 'attention' | 'cross_attention' | 'feed_forward';
+  /** Path of the module that holds adapters in the `adapters` library: `model.layers.0.output_adapters`. */
+  module: string;
+  /** The sum of output and stream is normed: BERT and its relatives. */
+  postNorm?: true;
 }
 
 /** What config.json says of a model: sizes, weights and modules. No weights are read and no TensorFlow is loaded. */
@@ -43,6 +56,8 @@ export interface ModelOutline {
   parameters: ParameterSpec[];
   /** In the order of PyTorch's named_modules. */
   modules: ModuleDescription[];
+  /** In the order of the forward pass. */
+  joinSites: JoinSite[];
   /** A parameter that is another one by another name: a tied `lm_head.weight`. */
   aliases: Record<string, string>;
   /** Path of the input embedding of tokens. */
@@ -53,29 +68,32 @@ export interface ModelOutline {
   optionalPrefix: string;
 }
 
-/** Collects parameters and modules in step, so that neither can name what the other lacks. */
+/** Collects parameters and modules in step, so that neither can name what the other lacks; and the join sites. */
 export class OutlineBuilder {
   readonly parameters: ParameterSpec[] = [];
   readonly modules: ModuleDescription[] = [];
+  readonly joinSites: JoinSite[] = [];
 
   linear(
     name: string,
     out: number,
     width: number,
-    options: { bias?: boolean; transposed?: boolean; fresh?: number } = {},
+    options: { bias?: boolean; transposed?: boolean; fresh?: number; unread?: true } = {},
   ): this {
-    const { bias = false, transposed = false, fresh } = options;
-    const kept = fresh === undefined ? {} : { fresh };
+    const { bias = false, transposed = false, fresh, unread } = options;
+    const unused = unread ? { unread } : {};
     this.modules.push({ name, kind: 'linear', in: width, out, ...(transposed ? { transposed } : {}) });
     this.parameters.push({
       name: `${name}.weight`,
       shape: transposed ? [width, out] : [out, width],
-      ...kept,
+      ...unused,
+      ...(fresh === undefined ? {} : { fresh }),
     });
     if (bias) {
       this.parameters.push({
         name: `${name}.bias`,
         shape: [out],
+        ...unused,
         ...(fresh === undefined ? {} : { fresh: 0 }),
       });
     }
@@ -85,6 +103,12 @@ export class OutlineBuilder {
   /** A linear module without a weight of its own: a tied head. */
   tiedLinear(name: string, out: number, width: number): this {
     this.modules.push({ name, kind: 'linear', in: width, out });
+    return this;
+  }
+
+  /** A module that holds others and can be named as a whole: a head of several layers. */
+  container(name: string): this {
+    this.modules.push({ name, kind: 'other' });
     return this;
   }
 
@@ -98,6 +122,10 @@ export class OutlineBuilder {
     this.modules.push({ name, kind: 'norm', in: width });
     this.parameters.push({ name: `${name}.weight`, shape: [width] });
     if (bias) this.parameters.push({ name: `${name}.bias`, shape: [width] });
+    return this;
+  }
+  join(site: JoinSite): this {
+    this.joinSites.push(site);
     return this;
   }
 }
