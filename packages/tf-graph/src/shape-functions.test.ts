@@ -134,6 +134,15 @@ add('Bitcast', [data([2, 3])], attr.type('type', 'int32'));
 add('Bitcast', [data([2, 3])], attr.type('type', 'uint8'));
 add('Bitcast', [ints([2, 4], [0, 0, 128, 63, 0, 0, 0, 64], 'uint8')], attr.type('type', 'float32'));
 add('SparseSoftmaxCrossEntropyWithLogits', [data([3, 4]), ints([3], [0, 3, 1])]);
+const steps = ints([], [3], 'int64');
+const lstm = [data([2, 3]), data([2, 3]), data([4, 12]), data([3]), data([3]), data([3])];
+add('BlockLSTMV2', [steps, data([3, 2, 1]), ...lstm, data([12])]);
+const states = Array.from({ length: 9 }, () => data([3, 2, 3]));
+add(
+  'BlockLSTMGradV2',
+  [steps, data([3, 2, 1]), ...lstm, data([12]), ...states],
+  attr.bool('use_peephole', false),
+);
 
 const widen = (x: tf.Tensor) => cast(x, visibleOf(storageOf(x)));
 /** Runs a case on given data; also reports the storage types, which have to be read while the tensors live. */

@@ -207,6 +207,13 @@ const topK: ShapeFunction = (call) => {
   return [shape, shape];
 };
 const softmaxLoss: ShapeFunction = (call) => [first(call).slice(0, 1), first(call)];
+/** x `(time, batch, in)` at 1, a state `(batch, H)` at 2: seven tensors of `(time, batch, H)`. */
+const blockLstm: ShapeFunction = (call) => {
+  const [time, batch] = shapeAt(call, 1) as [number, number];
+  return Array(7).fill([time, batch, shapeAt(call, 2)[1] as number]);
+};
+/** The gradients of x, both states, the weights, three peepholes and the biases. */
+const blockLstmGrad: ShapeFunction = (call) => [1, 2, 3, 4, 5, 6, 7, 8].map((i) => shapeAt(call, i));
 const bitcast: ShapeFunction = (call) => {
   const bytes = (code: unknown) =>
     ({ 1: 4, 3: 4, 4: 1, 5: 2, 6: 1, 9: 8, 14: 2, 17: 2, 19: 2 })[code as number] as number;
@@ -304,4 +311,6 @@ export const opDefinitions: Record<string, OpDefinition> = {
   // fused
   ...all('Softmax LogSoftmax', 'T -> T', same),
   SparseSoftmaxCrossEntropyWithLogits: define('T Tlabels -> T T', softmaxLoss),
+  BlockLSTMV2: define('int64 T T T T T T T T -> T T T T T T T', blockLstm),
+  BlockLSTMGradV2: define('int64 T T T T T T T T T T T T T T T T T -> T T T T T T T T', blockLstmGrad),
 };
