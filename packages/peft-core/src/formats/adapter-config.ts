@@ -35,7 +35,11 @@ export function adapterConfigText(peft: PeftConfig, common: Partial<AdapterConfi
     revision: common.revision ?? null,
     task_type: common.task_type ?? peft.task_type,
   };
-  // Python writes a whole float as one: 0.0.
+  return pythonJson(fields, floats);
+}
+
+/** JSON as Python's `json.dump(…, indent=2, sort_keys=True)` writes it, where whole numbers in `floats` end in `.0`. */
+export function pythonJson(fields: Record<string, unknown>, floats: string[] = []): string {
   return floats.reduce(
     (text, field) => text.replace(new RegExp(`("${field}": -?\\d+)(?=,?\\n)`), '$1.0'),
     JSON.stringify(sorted(fields), null, 2),

@@ -5,6 +5,7 @@ import { type PeftConfig, parsePeftConfig } from '../config.ts';
 import { GraftError } from '../errors.ts';
 import { type AdapterCard, adapterCard } from './adapter-card.ts';
 import { type AdapterConfigCommon, adapterConfigText, isKnownField } from './adapter-config.ts';
+import { adaptersFolder, isAdaptersConfig, readAdaptersFolder } from './adapters-library.ts';
 import { readJsonFile } from './json-file.ts';
 import { readSafetensors } from './safetensors.ts';
 import { type WrittenFile, writeSafetensors } from './write-safetensors.ts';
@@ -33,16 +34,19 @@ export interface AdapterToWrite {
   taskType?: string | null;
   tensors: ReadonlyMap<string, { shape: readonly number[]; data: Float32Array }>;
   card?: AdapterCard;
+  /** The base model's config.json, of which BOTTLENECK's files tell. */
+  baseConfig?: Record<string, unknown>;
 }
 
 /**
- * Reads a folder as HF PEFT writes it. Throws GraftError: `invalid_adapter` (a file is missing or broken),
- * `invalid_safetensors`, and parsePeftConfig's codes, of which `unimplemented_peft_option` names an option that changes
+ * Reads a folder as HF PEFT writes it, or for BOTTLENECK the `adapters` library. Throws GraftError: `invalid_adapter` (a file
+ * is missing or broken), `invalid_safetensors`, and parsePeftConfig's codes, of which `unimplemented_peft_option` names an option that changes
  * the model and that Graft does not have.
  */
 export async function readAdapter(folder: string): Promise<Adapter> {
   const raw = await readJsonFile(path.join(folder, configName), 'invalid_adapter');
   if (!raw) throw invalid(`${folder} has no ${configName}`);
+  if (isAdaptersConfig(raw)) return readAdaptersFolder(folder, raw);
   const { config, common } = parseAdapterConfig(raw);
   const names = await readdir(folder);
   if (!names.includes(weightsName)) {
@@ -88,8 +92,8 @@ function isOff(value: unknown): boolean {
 }
 
 /**
- * Writes adapter_config.json, adapter_model.safetensors and README.md as HF PEFT 0.21 does, each complete and on disk
- * before it has its name. `path` of the result is relative to `folder`.
+ * Writes adapter_config.json, adapter_model.safetensors and README.md as HF PEFT 0.21 does, or BOTTLENECK's files as the
+ * `adapters` library does, each complete and on disk before it has its name. `path` of the result is relative to `folder`.
  */
 export async function writeAdapter(
   folder: string,
@@ -97,18 +101,36 @@ export async function writeAdapter(
 ): Promise<{ files: WrittenFile[] }> {
   await mkdir(folder, { recursive: true });
   const { peft, baseModelNameOrPath, tensors } = adapter;
+  const card = () => writeText(folder, cardName, adapterCard(peft, baseModelNameOrPath, adapter.card ?? {}));
+  if (peft.peft_type === 'BOTTLENECK') {
+    const { texts, weights } = adaptersFolder(peft, adapter);
+    const files: WrittenFile[] = [];
+    for (const [name, text] of texts) files.push(await writeText(folder, name, text));
+    for (const [name, tensors] of weights) files.push(await writeWeights(folder, name, tensors, {}));
+    return { files: [...files, await card()] };
+  }
   const config = adapterConfigText(peft, {
     base_model_name_or_path: baseModelNameOrPath,
     revision: adapter.revision ?? null,
     task_type: adapter.taskType ?? peft.task_type,
   });
-  const weights = [...tensors].map(([name, { shape, data }]) => ({ name, shape, data }));
-  const files = [
-    await writeText(folder, configName, config),
-    { ...(await writeSafetensors(path.join(folder, weightsName), weights)), path: weightsName },
-    await writeText(folder, cardName, adapterCard(peft, baseModelNameOrPath, adapter.card ?? {})),
-  ];
-  return { files };
+  return {
+    files: [
+      await writeText(folder, configName, config),
+      await writeWeights(folder, weightsName, tensors),
+      await card(),
+    ],
+  };
+}
+
+async function writeWeights(
+  folder: string,
+  name: string,
+  tensors: AdapterToWrite['tensors'],
+  metadata?: Record<string, string>,
+): Promise<WrittenFile> {
+  const listed = [...tensors].map(([name, { shape, data }]) => ({ name, shape, data }));
+  return { ...(await writeSafetensors(path.join(folder, name), listed, metadata)), path: name };
 }
 
 async function writeText(folder: string, name: string, text: string): Promise<WrittenFile> {

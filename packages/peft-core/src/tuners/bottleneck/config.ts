@@ -4,6 +4,9 @@ import { configFault, type MethodConfig } from '../../config/method-config.ts';
 import { patternFault } from '../../config/module-pattern.ts';
 import { LayerIndex, modulesToSave, taskType } from '../../config/schema-parts.ts';
 
+/** The adapter's name in its keys; whatever a folder calls it, it is read under this one. */
+export const ADAPTER_NAME = 'graft';
+
 /** Half a layer's width at 2, an eighth at 8; below 1 the bottleneck is wider than the layer. */
 const ReductionFactor = Type.Number({ minimum: 1 / 16, maximum: 1_000_000 });
 

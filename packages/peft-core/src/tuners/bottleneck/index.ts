@@ -3,11 +3,9 @@ import type { Architecture } from '../../models/architecture.ts';
 import type { Random } from '../../rng.ts';
 import { savedModules } from '../saved-modules.ts';
 import type { AdapterParameter, Attachment, JoinWrapper, Tuner } from '../tuner.ts';
+import { ADAPTER_NAME } from './config.ts';
 import { bottleneckJoin } from './join.ts';
 import { type Place, placesOf } from './places.ts';
-
-/** The adapter's name in its keys; whatever a folder calls it, it is read under this one. */
-const ADAPTER_NAME = 'graft';
 
 /** Bottleneck adapters. Options, names and start values as the `adapters` library's BnConfig has them. */
 export const bottleneck: Tuner<BottleneckConfig> = { peftType: 'BOTTLENECK', keyPrefix: '', attach };
