@@ -1,21 +1,35 @@
-import type { Program } from '@graft/tf-graph';
+import type { Program, TypedArray } from '@graft/tf-graph';
 import { GraftError } from './errors.ts';
 import type { BaseModel } from './formats/index.ts';
 import type { ModelOutline } from './outlines/outline.ts';
 import { storedName } from './outlines/stored-name.ts';
-import type { BaseStorage } from './stored-weights.ts';
+import { nf4Table } from './quantise/nf4.ts';
+import { type BaseStorage, frozenParameters, NF4_TABLE, weightForms } from './stored-weights.ts';
 
-/** Streams a base model's weights into a program's variables, one tensor at a time. Throws `invalid_model` naming what does not fit. */
+/**
+ * Streams a base model's weights into a program's variables, one tensor at a time, quantised on the way. `withHead`: those of
+ * a task's head too, for a program without an adapter. Throws `invalid_model` naming what does not fit, `task_head_missing`.
+ */
 export async function loadWeights(
   program: Program,
   base: BaseModel,
   outline: ModelOutline,
   storage: BaseStorage,
+  withHead = false,
 ): Promise<void> {
   const present = new Set(base.tensors.names());
-  const frozen = outline.parameters.filter(({ fresh }) => fresh === undefined);
+  const frozen = frozenParameters(outline, withHead);
   const stored = new Map(frozen.map(({ name }) => [name, storedName(outline, name, (n) => present.has(n))]));
-  const missing = frozen.filter(({ name }) => stored.get(name) === undefined).map((p) => p.name);
+  const absent = frozen.filter(({ name }) => stored.get(name) === undefined);
+  const head = absent.find(({ fresh }) => fresh !== undefined);
+  if (head) {
+    throw new GraftError(
+      'task_head_missing',
+      `the base model has no ${head.name}: for ${outline.task} it needs an adapter that brings one`,
+      { param: 'model' },
+    );
+  }
+  const missing = absent.map(({ name }) => name);
   if (missing.length > 0) {
     const more = missing.length > 5 ? ` and ${missing.length - 5} more` : '';
     throw new GraftError('invalid_model', `the base model lacks ${missing.slice(0, 5).join(', ')}${more}`, {
@@ -32,11 +46,11 @@ export async function loadWeights(
   }
   await program.write(values());
 
-  async function* values(): AsyncGenerator<[string, Float32Array | Uint16Array]> {
-    for (const { name, shape } of frozen) {
-      const source = stored.get(name)!;
-      const narrow = storage === 'bfloat16' && shape.length > 1;
-      yield [name, narrow ? await base.tensors.readBfloat16(source) : await base.tensors.readFloat32(source)];
+  async function* values(): AsyncGenerator<[string, TypedArray]> {
+    if (storage === 'nf4') yield [NF4_TABLE, nf4Table()];
+    for (const [name, form] of weightForms(outline, storage, withHead)) {
+      const values = await form.pack(base.tensors, stored.get(name)!);
+      for (const [i, { suffix }] of form.parts.entries()) yield [name + suffix, values[i]!];
     }
   }
 }

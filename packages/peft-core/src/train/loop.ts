@@ -4,23 +4,18 @@ import { GraftError } from '../errors.ts';
 import { writeAdapter } from '../formats/index.ts';
 import { loadWeights } from '../load-weights.ts';
 import { architectureFor } from '../models/registry.ts';
-import {
-  type BatchPlan,
-  type FilledBatch,
-  fillBatch,
-  loadTokenizer,
-  planBatches,
-  planEvaluation,
-  type TokenizedExample,
-} from '../text/index.ts';
+import { baseStorage } from '../stored-weights.ts';
+import { loadTokenizer } from '../text/index.ts';
 import { type CheckpointState, readNewestCheckpoint, writeCheckpoint } from './checkpoint.ts';
 import { readTrainingData } from './data.ts';
-import { optimizerScalars } from './optimizer.ts';
+import { evaluate, measuredExamples } from './evaluation.ts';
+import { planMeasuring, planTraining } from './plan.ts';
 import { effectivePrecision } from './precision.ts';
 import type { TrainOptions, TrainRecord } from './records.ts';
-import { learningRateAt } from './schedule.ts';
+import { runStep } from './run-step.ts';
 import { startValues } from './start-values.ts';
-import { buildTrainProgram, GRAPH_OPTIONS, STATE, type TrainProgram } from './train-program.ts';
+import { StepClock } from './step-clock.ts';
+import { buildTrainProgram, GRAPH_OPTIONS, STATE } from './train-program.ts';
 import { WarmModel } from './warm-model.ts';
 
 /** Changes when a new version of this code would not continue an old checkpoint bit for bit. */
@@ -43,19 +38,12 @@ export async function* train(options: TrainOptions): AsyncGenerator<TrainRecord>
     options.validationFile ?? null,
     training,
   );
-  const plan = planTraining(data.training, options);
-  const evaluation =
-    data.validation.length > 0
-      ? planEvaluation({
-          ...measure(data.validation),
-          batchSize: Math.max(training.batch_size, 8),
-          packing: training.packing,
-        })
-      : null;
+  const plan = planTraining(data.training, training);
+  const measured = measuredExamples(data, options.prove ?? false);
+  const evaluation = measured ? planMeasuring(measured.examples, training) : null;
 
   const precision = effectivePrecision(training.precision);
-  const narrow = training.base_dtype === 'auto' ? precision === 'bf16' : training.base_dtype === 'bf16';
-  const storage = narrow ? 'bfloat16' : 'float32';
+  const storage = baseStorage(training.base_dtype, precision);
   const baseDigest = await base.digest();
   const programKey = digestOf({
     baseDigest,
@@ -127,7 +115,7 @@ export async function* train(options: TrainOptions): AsyncGenerator<TrainRecord>
     const clock = new StepClock();
     let trainedTokens = start.trainedTokens;
     let finalLoss = Number.NaN;
-    let validationLoss: number | null = null;
+    let lossMeasured: number | null = null;
     const checkpoint = async (step: number) => {
       const state = program.read([...STATE]) as Map<(typeof STATE)[number], Float32Array>;
       const [adapter, exp_avg, exp_avg_sq] = STATE.map((name) => state.get(name)!);
@@ -149,7 +137,7 @@ export async function* train(options: TrainOptions): AsyncGenerator<TrainRecord>
         return;
       }
       const began = performance.now();
-      const result = runStep(held, plan, data.training, options, step);
+      const result = runStep(held, plan, data.training, training, step);
       trainedTokens += result.tokens;
       finalLoss = result.loss;
       clock.add(result.tokens, (performance.now() - began) / 1000);
@@ -175,10 +163,11 @@ export async function* train(options: TrainOptions): AsyncGenerator<TrainRecord>
         secondsRemaining: clock.secondsPerStep() * (plan.steps - done),
       };
       const last = done === plan.steps;
-      if (evaluation && (last || done % training.eval_steps === 0)) {
-        const measured = evaluate(held, evaluation, data.validation);
-        validationLoss = measured.loss;
-        yield { type: 'evaluation', step: done, ...measured };
+      const due = last || done % training.eval_steps === 0;
+      if (evaluation && measured?.measuredOn === 'validation' && due) {
+        const result = evaluate(program, evaluation, measured.examples);
+        lossMeasured = result.loss;
+        yield { type: 'evaluation', step: done, ...result };
       }
       if (checkpointDir && !last && done % training.checkpoint_steps === 0) {
         yield { type: 'checkpoint', step: done, dir: await checkpoint(done) };
@@ -186,14 +175,15 @@ export async function* train(options: TrainOptions): AsyncGenerator<TrainRecord>
     }
     // The last checkpoint comes before the files: a crash while they are written loses nothing.
     if (checkpointDir) yield { type: 'checkpoint', step: plan.steps, dir: await checkpoint(plan.steps) };
-    if (evaluation && validationLoss === null)
-      validationLoss = evaluate(held, evaluation, data.validation).loss;
+    if (evaluation && measured) lossMeasured ??= evaluate(program, evaluation, measured.examples).loss;
+    const validationLoss = measured?.measuredOn === 'validation' ? lossMeasured : null;
 
     const { files } = await writeAdapter(options.outputDir, {
       peft,
       baseModelNameOrPath: options.baseModelName,
       taskType: peft.task_type,
       tensors: adapterTensorsToSave(model, program),
+      baseConfig: base.config,
       card: { steps: plan.steps, trainedTokens, finalLoss, validationLoss },
     });
     yield {
@@ -203,6 +193,10 @@ export async function* train(options: TrainOptions): AsyncGenerator<TrainRecord>
       trainedTokens,
       finalLoss,
       validationLoss,
+      proof:
+        options.prove && measured && lossMeasured !== null
+          ? { loss: lossMeasured, examples: measured.examples.length, measuredOn: measured.measuredOn }
+          : null,
       peakMemoryBytes: process.resourceUsage().maxRSS * 1024,
       files,
     };
@@ -215,110 +209,6 @@ export async function* train(options: TrainOptions): AsyncGenerator<TrainRecord>
   }
 }
 
-function planTraining(examples: TokenizedExample[], { training }: TrainOptions): BatchPlan {
-  return planBatches({
-    ...measure(examples),
-    batchSize: training.batch_size,
-    accumulation: training.gradient_accumulation_steps,
-    epochs: training.n_epochs,
-    seed: training.seed,
-    packing: training.packing,
-    maxSteps: training.max_steps,
-  });
-}
-
-function measure(examples: TokenizedExample[]) {
-  return {
-    lengths: examples.map((e) => e.ids.length),
-    labelCounts: examples.map((e) => e.labelled.reduce((sum, flag) => sum + flag, 0)),
-  };
-}
-
-/** One optimizer step: every micro-batch of it, then the update. */
-function runStep(
-  { program }: TrainProgram,
-  plan: BatchPlan,
-  examples: TokenizedExample[],
-  { training }: TrainOptions,
-  step: number,
-) {
-  const accumulation = training.gradient_accumulation_steps;
-  const batches: FilledBatch[] = [];
-  for (let i = 0; i < accumulation; i++) batches.push(fillBatch(plan, examples, step, i));
-  const labels = batches.reduce((sum, b) => sum + b.labelCount, 0);
-  const learningRate = learningRateAt(training, step, plan.steps);
-  const scalars = optimizerScalars(training, learningRate, step + 1);
-  let loss = 0;
-  let correct = 0;
-  let gradNorm = 0;
-  for (const [i, batch] of batches.entries()) {
-    if (batch.labelCount === 0) continue;
-    const feeds = { ...feedsOf(batch, labels), seed: Int32Array.of(training.seed, step * accumulation + i) };
-    const out =
-      accumulation === 1 ? program.run('step', { ...feeds, ...scalars }) : program.run('accumulate', feeds);
-    loss += out.loss!.data[0]!;
-    correct += out.correct!.data[0]!;
-    if (out.norm) gradNorm = out.norm.data[0]!;
-  }
-  if (accumulation > 1) gradNorm = program.run('apply', scalars).norm!.data[0]!;
-  const tokens = batches.reduce((sum, b) => sum + b.tokenCount, 0);
-  return { loss, accuracy: correct / labels, gradNorm, learningRate, tokens };
-}
-
-/** Mean loss and token accuracy over all labelled validation tokens. */
-function evaluate({ program }: TrainProgram, plan: BatchPlan, examples: TokenizedExample[]) {
-  let loss = 0;
-  let correct = 0;
-  let labels = 0;
-  for (let step = 0; step < plan.steps; step++) {
-    const batch = fillBatch(plan, examples, step, 0);
-    const out = program.run('evaluate', feedsOf(batch, 1));
-    loss += out.loss!.data[0]!;
-    correct += out.correct!.data[0]!;
-    labels += batch.labelCount;
-  }
-  return { loss: loss / labels, tokenAccuracy: correct / labels };
-}
-
-/** Feeds of a batch whose losses are summed and divided by `labels`. */
-function feedsOf(batch: FilledBatch, labels: number) {
-  return {
-    ids: batch.ids,
-    positions: batch.positions,
-    segments: batch.segments,
-    label_positions: batch.labelPositions,
-    label_ids: batch.labelIds,
-    label_scales: batch.labelWeights.map((w) => w / labels),
-  };
-}
-
 function digestOf(value: unknown): string {
   return createHash('sha256').update(JSON.stringify(value)).digest('hex');
-}
-
-/** Speed over the last steps; the first, in which TensorFlow prepares the graph, is left out as soon as others are there. */
-class StepClock {
-  #steps: { tokens: number; seconds: number }[] = [];
-  #first = true;
-
-  add(tokens: number, seconds: number): void {
-    if (this.#steps.length === 1 && this.#first) {
-      this.#steps = [];
-      this.#first = false;
-    }
-    this.#steps.push({ tokens, seconds });
-    if (this.#steps.length > 20) this.#steps.shift();
-  }
-
-  tokensPerSecond(): number {
-    return this.#steps.reduce((sum, s) => sum + s.tokens, 0) / this.#seconds();
-  }
-
-  secondsPerStep(): number {
-    return this.#seconds() / this.#steps.length;
-  }
-
-  #seconds(): number {
-    return this.#steps.reduce((sum, s) => sum + s.seconds, 0);
-  }
 }

@@ -1,0 +1,47 @@
+import { attr, cast, rawOp, tf } from '@graft/tf-graph';
+import { dynamicMap } from '../quantise/dynamic-map.ts';
+import { BLOCK, GROUP } from '../quantise/nf4.ts';
+
+/** Float32 values of int8 codes: `codes · scales`, broadcast. No gradient flows. */
+export function unpackInt8(codes: tf.Tensor, scales: tf.Tensor): tf.Tensor {
+  return tf.mul(cast(codes, 'float32'), scales);
+}
+
+/** The tensors of `Nf4Weights`, and `table` `(65536, 4)` of `nf4Table`. */
+export interface Nf4Tensors {
+  codes: tf.Tensor;
+  absmax: tf.Tensor;
+  nestedAbsmax: tf.Tensor;
+  offset: tf.Tensor;
+  table: tf.Tensor;
+}
+
+/** Float32 values of NF4 weights, of `shape`. No gradient flows. Equal to bitsandbytes' `dequantize_4bit` for the same parts. */
+export function unpackNf4(
+  { codes, absmax, nestedAbsmax, offset, table }: Nf4Tensors,
+  shape: number[],
+): tf.Tensor {
+  const size = tf.util.sizeFromShape(shape);
+  const bytes = codes.shape[0]!;
+  const blocks = (bytes * 2) / BLOCK;
+  // Two bytes, so four weights, are one look-up.
+  const pairs = rawOp('Bitcast', [attr.type('type', 'uint16')], [tf.reshape(codes, [bytes / 2, 2])])[0]!;
+  const values = tf.reshape(lookUp(table, pairs), [blocks, BLOCK]);
+
+  const groups = nestedAbsmax.shape[0]!;
+  const centred = tf.mul(
+    tf.reshape(lookUp(tf.tensor1d(dynamicMap()), absmax), [groups, GROUP]),
+    tf.reshape(nestedAbsmax, [groups, 1]),
+  );
+  const maxima = cut(tf.add(centred, offset), blocks);
+  return tf.reshape(cut(tf.mul(values, tf.reshape(maxima, [blocks, 1])), size), shape);
+}
+
+function lookUp(table: tf.Tensor, codes: tf.Tensor): tf.Tensor {
+  return rawOp('GatherV2', [], [table, cast(codes, 'int32'), tf.scalar(0, 'int32')])[0]!;
+}
+
+/** The first `size` values of x. */
+function cut(x: tf.Tensor, size: number): tf.Tensor {
+  return x.size === size ? x : tf.slice(tf.reshape(x, [x.size]), [0], [size]);
+}

@@ -1,0 +1,38 @@
+/** Weights in 8 bits: `weight = code · scale`, one scale for each output. */
+export interface Int8Weights {
+  codes: Int8Array;
+  /** A 127th of the largest absolute value of each output. */
+  scales: Float32Array;
+}
+
+/**
+ * Quantises a matrix `(out, in)`, or `(in, out)` when `transposed`, symmetrically by output: every value is off by half a scale
+ * at most. An embedding's outputs are its rows. Ties go to the even code, as in bitsandbytes' `int8_vectorwise_quant`.
+ */
+export function quantiseInt8(
+  weights: Float32Array,
+  shape: readonly number[],
+  transposed: boolean,
+): Int8Weights {
+  const [rows, columns] = shape as [number, number];
+  const maxima = new Float32Array(transposed ? columns : rows);
+  const outputOf = transposed ? (_row: number, column: number) => column : (row: number) => row;
+  for (let row = 0, i = 0; row < rows; row++) {
+    for (let column = 0; column < columns; column++, i++) {
+      const output = outputOf(row, column);
+      maxima[output] = Math.max(maxima[output]!, Math.abs(weights[i]!));
+    }
+  }
+  const factors = maxima.map((x) => (x === 0 ? 0 : 127 / x));
+  const codes = new Int8Array(weights.length);
+  for (let row = 0, i = 0; row < rows; row++) {
+    for (let column = 0; column < columns; column++, i++) {
+      codes[i] = roundToEven(Math.fround(weights[i]! * factors[outputOf(row, column)]!));
+    }
+  }
+  return { codes, scales: maxima.map((x) => x / 127) };
+}
+
+/** At 1.5 · 2²³ a float32 has no room for fractions, and rounds them away. */
+const WHOLE = 12_582_912;
+const roundToEven = (x: number) => Math.fround(x + WHOLE) - WHOLE;

@@ -1,0 +1,109 @@
+import { dynamicMap } from './dynamic-map.ts';
+import { nearestCode } from './nearest-code.ts';
+
+/** Weights that share an absolute maximum. */
+export const BLOCK = 64;
+/** Absolute maxima that share one of their own. */
+export const GROUP = 256;
+
+/** 4-bit NormalFloat: quantiles of N(0, 1), scaled to [-1, 1], with an exact zero. Source: QLoRA, arXiv:2305.14314, appendix E. */
+export const NF4 = Float32Array.of(
+  -1,
+  -0.6961928009986877,
+  -0.5250730514526367,
+  -0.39491748809814453,
+  -0.28444138169288635,
+  -0.18477343022823334,
+  -0.09105003625154495,
+  0,
+  0.07958029955625534,
+  0.16093020141124725,
+  0.24611230194568634,
+  0.33791524171829224,
+  0.44070982933044434,
+  0.5626170039176941,
+  0.7229568362236023,
+  1,
+);
+
+/**
+ * Weights in NF4 with double quantisation: `weight = NF4[code] · (map[absmax] · nestedAbsmax + offset)`, 4.13 bits each.
+ * The arithmetic is bitsandbytes' (float32, in its order), so the codes are its codes.
+ */
+export interface Nf4Weights {
+  /** Two codes a byte, the earlier one in the upper half; whole blocks, filled with zeros. */
+  codes: Uint8Array;
+  /** Codes in the dynamic map of each block's absolute maximum less `offset`; whole groups. */
+  absmax: Uint8Array;
+  /** What each group of these codes is multiplied by. */
+  nestedAbsmax: Float32Array;
+  /** The mean of the blocks' absolute maxima, `(1)`. */
+  offset: Float32Array;
+}
+
+/** Blocks and groups that `size` weights take. */
+export function nf4Sizes(size: number): { blocks: number; groups: number } {
+  const blocks = Math.ceil(size / BLOCK);
+  return { blocks, groups: Math.ceil(blocks / GROUP) };
+}
+
+/** Quantises weights in the order they are stored in. A zero stays a zero. */
+export function quantiseNf4(weights: Float32Array): Nf4Weights {
+  const { blocks, groups } = nf4Sizes(weights.length);
+  const codeOf = nearestCode(NF4);
+  const zero = codeOf(0);
+  const codes = new Uint8Array((blocks * BLOCK) / 2).fill((zero << 4) | zero);
+  const maxima = new Float32Array(blocks);
+  for (let block = 0; block < blocks; block++) {
+    const start = block * BLOCK;
+    const end = Math.min(start + BLOCK, weights.length);
+    maxima[block] = largest(weights, start, end);
+    const inverse = inverseOf(maxima[block]!);
+    for (let i = start; i < end; i++) {
+      const code = codeOf(Math.fround(weights[i]! * inverse));
+      const at = i >> 1;
+      codes[at] = i % 2 === 0 ? (code << 4) | zero : (codes[at]! & 0xf0) | code;
+    }
+  }
+  return { codes, ...quantiseMaxima(maxima, groups) };
+}
+
+function quantiseMaxima(maxima: Float32Array, groups: number): Omit<Nf4Weights, 'codes'> {
+  const codeOf = nearestCode(dynamicMap());
+  const offset = Math.fround(maxima.reduce((sum, x) => sum + x, 0) / maxima.length);
+  const rest = maxima.map((x) => x - offset);
+  const absmax = new Uint8Array(groups * GROUP);
+  const nestedAbsmax = new Float32Array(groups);
+  for (let group = 0; group < groups; group++) {
+    const start = group * GROUP;
+    const end = Math.min(start + GROUP, rest.length);
+    nestedAbsmax[group] = largest(rest, start, end);
+    const inverse = inverseOf(nestedAbsmax[group]!);
+    for (let i = start; i < end; i++) absmax[i] = codeOf(Math.fround(rest[i]! * inverse));
+  }
+  return { absmax, nestedAbsmax, offset: Float32Array.of(offset) };
+}
+
+function largest(values: Float32Array, start: number, end: number): number {
+  let found = 0;
+  for (let i = start; i < end; i++) found = Math.max(found, Math.abs(values[i]!));
+  return found;
+}
+
+/** 1 / x in float32; x is kept from zero as bitsandbytes does. */
+const inverseOf = (x: number) => Math.fround(1 / Math.max(x, 1e-38));
+
+/**
+ * What two bytes of codes stand for, `(65536, 4)`: row `first + 256 · second` holds their four values in order. Reading four at
+ * a time measured 0.9 ns a weight on two cores, against 1.3 for two at a time and 4.4 for single codes.
+ */
+export function nf4Table(): Float32Array {
+  const table = new Float32Array(65_536 * 4);
+  for (let pair = 0; pair < 65_536; pair++) {
+    const [first, second] = [pair & 255, pair >> 8];
+    for (const [i, code] of [first >> 4, first & 15, second >> 4, second & 15].entries()) {
+      table[pair * 4 + i] = NF4[code]!;
+    }
+  }
+  return table;
+}

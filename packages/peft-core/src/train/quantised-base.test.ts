@@ -1,0 +1,133 @@
+import assert from 'node:assert/strict';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { after, before, test } from 'node:test';
+import { parsePeftConfig, resolveTraining, type TrainingOptions } from '../config.ts';
+import { type BaseModel, openBaseModel, readSafetensors } from '../formats/index.ts';
+import { mergeAdapter } from '../merge.ts';
+import { scoreTexts } from '../score.ts';
+import { writeTinyModel } from '../testing/tiny-model.ts';
+import { train } from './loop.ts';
+import type { TrainOptions, TrainRecord } from './records.ts';
+import { WarmModel } from './warm-model.ts';
+
+let root: string;
+let base: BaseModel;
+let trainingFile: string;
+
+before(async () => {
+  root = await mkdtemp(path.join(tmpdir(), 'graft-quantised-'));
+  await writeTinyModel(path.join(root, 'model'));
+  base = await openBaseModel(path.join(root, 'model'));
+  trainingFile = path.join(root, 'train.jsonl');
+  const lines = Array.from({ length: 16 }, (_, i) => ({ prompt: `${i}:`, completion: ` ${i % 3}` }));
+  await writeFile(trainingFile, lines.map((line) => JSON.stringify(line)).join('\n'));
+});
+after(async () => {
+  await base.close();
+  await rm(root, { recursive: true });
+});
+
+const peft = parsePeftConfig({ peft_type: 'LORA', r: 4, target_modules: 'all-linear', lora_dropout: 0.1 });
+
+function options(name: string, training: TrainingOptions, more: Partial<TrainOptions> = {}): TrainOptions {
+  return {
+    base,
+    baseModelName: 'tiny',
+    trainingFile,
+    peft,
+    training: resolveTraining({
+      peft,
+      training: { n_epochs: 4, learning_rate: 0.01, batch_size: 4, checkpoint_steps: 3, ...training },
+      exampleCount: 16,
+    }),
+    outputDir: path.join(root, name, 'adapter'),
+    checkpointDir: path.join(root, name, 'checkpoints'),
+    ...more,
+  };
+}
+
+async function run(given: TrainOptions, until = (_: TrainRecord) => false): Promise<TrainRecord[]> {
+  const records: TrainRecord[] = [];
+  for await (const record of train(given)) {
+    records.push(record);
+    if (until(record)) break;
+  }
+  return records;
+}
+
+const losses = (records: TrainRecord[]) => records.flatMap((r) => (r.type === 'step' ? [r.loss] : []));
+const file = (name: string) => path.join(root, name, 'adapter/adapter_model.safetensors');
+
+for (const base_dtype of ['int8', 'nf4'] as const) {
+  test(`${base_dtype}: learns close to the fp32 curve, and leaves an adapter of the same files`, async () => {
+    const wide = losses(await run(options('fp32', { base_dtype: 'fp32' })));
+    const found = losses(await run(options(base_dtype, { base_dtype })));
+    assert.equal(found.length, 16);
+    assert.ok(found.at(-1)! < found[0]! - 1, `${found[0]} → ${found.at(-1)}`);
+    const apart = found.map((loss, i) => Math.abs(loss - wide[i]!));
+    const bound = base_dtype === 'int8' ? 0.01 : 0.1;
+    assert.ok(Math.max(...apart) < bound, `${found} and ${wide}`);
+    // Another base, so another loss from the first step on.
+    assert.ok(apart[0]! > 0);
+
+    const [own, plain] = await Promise.all([base_dtype, 'fp32'].map((name) => readSafetensors(file(name))));
+    assert.deepEqual(own!.names(), plain!.names());
+    for (const name of own!.names()) assert.deepEqual(own!.info(name), plain!.info(name));
+    await Promise.all([own!.close(), plain!.close()]);
+    const config = (name: string) => readFile(path.join(root, name, 'adapter/adapter_config.json'), 'utf8');
+    assert.equal(await config(base_dtype), await config('fp32'));
+  });
+
+  test(`${base_dtype}: the same bits again, also warm and resumed from a checkpoint`, async () => {
+    const name = `${base_dtype}-again`;
+    const whole = losses(await run(options(name, { base_dtype })));
+    const warm = new WarmModel();
+    // A job with the base in another form must not be given this one's program.
+    await run(options('between', { base_dtype: 'fp32', max_steps: 1 }, { warm }));
+    for (let i = 0; i < 2; i++) {
+      assert.deepEqual(losses(await run(options(`${name}-warm`, { base_dtype }, { warm }))), whole);
+    }
+    warm.close();
+    await run(options(`${name}-cut`, { base_dtype }), (r) => r.type === 'step' && r.step === 7);
+    const rest = await run(options(`${name}-cut`, { base_dtype }, { resume: true }));
+    assert.ok(rest[0]!.type === 'start' && rest[0]!.resumedFrom === 6);
+    assert.deepEqual(losses(rest), whole.slice(6));
+    assert.deepEqual(await readFile(file(`${name}-cut`)), await readFile(file(name)));
+  });
+
+  test(`${base_dtype}: bf16 products, accumulation and checkpointed blocks take the same steps`, async () => {
+    const wide = losses(await run(options(`${base_dtype}-wide`, { base_dtype, precision: 'bf16' })));
+    const plain = losses(await run(options(`${base_dtype}-plain`, { base_dtype })));
+    for (const [i, loss] of wide.entries()) assert.ok(Math.abs(loss - plain[i]!) < 0.05);
+    const exact = { ...peft, lora_dropout: 0 };
+    const steps = async (name: string, training: TrainingOptions) =>
+      losses(await run({ ...options(`${base_dtype}-${name}`, { base_dtype, ...training }), peft: exact }));
+    const reference = await steps('reference', {});
+    for (const [name, training] of [
+      ['blocks', { gradient_checkpointing: true }],
+      ['micro', { batch_size: 2, gradient_accumulation_steps: 2 }],
+    ] as const) {
+      for (const [i, loss] of (await steps(name, training)).entries()) {
+        assert.ok(Math.abs(loss - reference[i]!) < 1e-4, `${name}, step ${i + 1}: ${loss}, ${reference[i]}`);
+      }
+    }
+  });
+}
+
+test('an adapter trained on an nf4 base merges into the original weights', async () => {
+  await run(options('merged', { base_dtype: 'nf4' }));
+  const adapterDir = path.join(root, 'merged/adapter');
+  await mergeAdapter({ base, adapterDir, outputDir: path.join(root, 'merged/model') });
+  const merged = await openBaseModel(path.join(root, 'merged/model'));
+  const input = [{ text: '3: 0' }];
+  const score = async (options: Parameters<typeof scoreTexts>[0]) => {
+    const found: number[] = [];
+    for await (const { logprobs } of scoreTexts(options)) found.push(...logprobs);
+    return found;
+  };
+  const [apart, whole] = [await score({ base, adapterDir, input }), await score({ base: merged, input })];
+  for (const [i, x] of apart.entries()) assert.ok(Math.abs(x - whole[i]!) < 1e-4);
+  await merged.close();
+});
