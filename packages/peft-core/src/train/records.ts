@@ -18,6 +18,8 @@ export interface TrainOptions {
   resume?: boolean;
   /** Start from an adapter's files instead of fresh values. */
   initialAdapter?: string | null;
+  /** Measure the finished adapter, also without validation data, so that `proveAdapter` can hold its files against it. */
+  prove?: boolean;
   /** Aborting ends training before the next step, with a checkpoint when `checkpointDir` is set. */
   signal?: AbortSignal;
   /** Keeps the loaded model between calls of one process. */
@@ -61,6 +63,8 @@ export type TrainRecord =
       trainedTokens: number;
       finalLoss: number;
       validationLoss: number | null;
+      /** With `prove`: the live model's loss, on the validation examples or the first of the training file. */
+      proof: { loss: number; examples: number; measuredOn: 'validation' | 'training' } | null;
       peakMemoryBytes: number;
       files: { path: string; bytes: number; sha256: string }[];
     };

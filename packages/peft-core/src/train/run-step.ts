@@ -1,0 +1,37 @@
+import type { ResolvedTraining } from '../config.ts';
+import { type BatchPlan, type FilledBatch, fillBatch, type TokenizedExample } from '../text/index.ts';
+import { feedsOf } from './feeds.ts';
+import { optimizerScalars } from './optimizer.ts';
+import { learningRateAt } from './schedule.ts';
+import type { TrainProgram } from './train-program.ts';
+
+/** One optimizer step: every micro-batch of it, then the update. */
+export function runStep(
+  { program }: TrainProgram,
+  plan: BatchPlan,
+  examples: TokenizedExample[],
+  training: ResolvedTraining,
+  step: number,
+) {
+  const accumulation = training.gradient_accumulation_steps;
+  const batches: FilledBatch[] = [];
+  for (let i = 0; i < accumulation; i++) batches.push(fillBatch(plan, examples, step, i));
+  const labels = batches.reduce((sum, b) => sum + b.labelCount, 0);
+  const learningRate = learningRateAt(training, step, plan.steps);
+  const scalars = optimizerScalars(training, learningRate, step + 1);
+  let loss = 0;
+  let correct = 0;
+  let gradNorm = 0;
+  for (const [i, batch] of batches.entries()) {
+    if (batch.labelCount === 0) continue;
+    const feeds = { ...feedsOf(batch, labels), seed: Int32Array.of(training.seed, step * accumulation + i) };
+    const out =
+      accumulation === 1 ? program.run('step', { ...feeds, ...scalars }) : program.run('accumulate', feeds);
+    loss += out.loss!.data[0]!;
+    correct += out.correct!.data[0]!;
+    if (out.norm) gradNorm = out.norm.data[0]!;
+  }
+  if (accumulation > 1) gradNorm = program.run('apply', scalars).norm!.data[0]!;
+  const tokens = batches.reduce((sum, b) => sum + b.tokenCount, 0);
+  return { loss, accuracy: correct / labels, gradNorm, learningRate, tokens };
+}
