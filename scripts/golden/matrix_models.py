@@ -13,28 +13,11 @@ parameters are random, not at PEFT's start (zeros, ones), so that each one matte
 import json
 import sys
 
-from reference import load_base, new_adapter, start_file, MODEL_CLASSES
-from tiny_tokenizer import make_tokenizer
+from reference import load_base, new_adapter, start_file
+from tiny_models import make_model
 
 import torch
 from safetensors.torch import save_file
-from transformers import AutoConfig
-
-
-def make_model(run):
-    """Weights wide enough, and norms and biases uneven enough, that every part shows in the logits."""
-    vocabulary = make_tokenizer(run["output"])
-    torch.manual_seed(run["seed"])
-    fields = {"vocab_size": vocabulary, "initializer_range": 0.15, **run["config"]}
-    config = AutoConfig.for_model(fields.pop("model_type"), **fields)
-    model = MODEL_CLASSES[run["task"]].from_config(config)
-    with torch.no_grad():
-        for name, parameter in model.named_parameters():
-            if parameter.dim() == 1 and name.endswith("weight"):
-                parameter.copy_(1 + 0.2 * torch.randn_like(parameter))
-            elif name.endswith("bias"):
-                parameter.copy_(0.3 * torch.randn_like(parameter))
-    model.save_pretrained(run["output"])
 
 
 def make_adapter(run):

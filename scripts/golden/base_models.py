@@ -1,0 +1,91 @@
+"""Base models of the reference scripts, without any PEFT library: loading and scoring with transformers alone."""
+
+import json
+import os
+import sys
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+
+import torch
+import transformers
+from tokenizers import pre_tokenizers
+from transformers import (
+    AutoModel,
+    AutoModelForCausalLM,
+    AutoModelForSeq2SeqLM,
+    AutoModelForSequenceClassification,
+    AutoModelForTokenClassification,
+    AutoTokenizer,
+)
+
+transformers.utils.logging.disable_progress_bar()
+
+
+MODEL_CLASSES = {
+    "CAUSAL_LM": AutoModelForCausalLM,
+    "SEQ_CLS": AutoModelForSequenceClassification,
+    "TOKEN_CLS": AutoModelForTokenClassification,
+    "SEQ_2_SEQ_LM": AutoModelForSeq2SeqLM,
+    "FEATURE_EXTRACTION": AutoModel,
+}
+
+
+def load_base(path, dtype=torch.float32, task="CAUSAL_LM"):
+    """A model from a HF folder, or a causal language model from a GGUF file, its weights unpacked to `dtype`."""
+    if path.endswith(".gguf"):
+        folder, file = os.path.split(path)
+        model = AutoModelForCausalLM.from_pretrained(folder, gguf_file=file, dtype=dtype)
+        # The unpacked weights are plain tensors; transformers still calls the model quantised and refuses to save it.
+        if hasattr(model.config, "quantization_config"):
+            del model.config.quantization_config
+        model.hf_quantizer = None
+        model.is_quantized = False
+    else:
+        model = MODEL_CLASSES[task].from_pretrained(path, dtype=dtype)
+    return model.eval()
+
+
+def load_tokenizer(path):
+    if path.endswith(".gguf"):
+        folder, file = os.path.split(path)
+        tokenizer = AutoTokenizer.from_pretrained(folder, gguf_file=file)
+        # transformers 5.24 gives SmolLM2's GGUF file GPT-2's splitting, which joins spaces before digits otherwise than
+        # the model's own tokenizer.json (and llama.cpp) does.
+        tokenizer.backend_tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+            [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)]
+        )
+        return tokenizer
+    return AutoTokenizer.from_pretrained(path)
+
+
+@torch.no_grad()
+def log_probabilities(model, ids):
+    """The natural log-probability of each token after the first, given those before it."""
+    if len(ids) < 2:
+        return []
+    # Virtual tokens of a soft prompt come before the sequence's own.
+    logits = model(input_ids=torch.tensor([ids])).logits[0, -len(ids) : -1].float()
+    picked = torch.log_softmax(logits, dim=-1).gather(1, torch.tensor(ids[1:])[:, None])
+    return picked[:, 0].tolist()
+
+
+@torch.no_grad()
+def outputs(model, task, ids):
+    """What scoring gives for a sequence, flat: log-probabilities, a classifier's logits, or an encoder's last hidden states."""
+    if task == "CAUSAL_LM":
+        return log_probabilities(model, ids)
+    result = model(input_ids=torch.tensor([ids]), attention_mask=torch.ones(1, len(ids), dtype=torch.long))
+    if task == "FEATURE_EXTRACTION":
+        return result.last_hidden_state[0].flatten().tolist()
+    return result.logits[0].flatten().tolist()
+
+
+def write_json(value, file=None):
+    text = json.dumps(value)
+    if file is None:
+        sys.stdout.write(text + "\n")
+    else:
+        with open(file, "w") as out:
+            out.write(text)
