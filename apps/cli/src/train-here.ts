@@ -87,6 +87,7 @@ async function settle(
 ): Promise<{ peft: PeftConfig; training: ResolvedTraining }> {
   const { parsePeftConfig, resolveTraining } = await import('@graft/peft-core/config');
   const { parseJsonl } = await import('@graft/peft-core/text');
+  const { outlineOf } = await import('@graft/peft-core/outlines');
   const peft = parsePeftConfig(
     options.peft === undefined ? DEFAULT_PEFT : jsonObjectArgument('--peft', options.peft),
   );
@@ -98,7 +99,6 @@ async function settle(
     ['max_steps', options.maxSteps],
     ['seed', options.seed],
   ];
-  const contextLength = base.config.max_position_embeddings;
   const training = resolveTraining({
     peft,
     training: {
@@ -106,7 +106,7 @@ async function settle(
       ...Object.fromEntries(given.filter(([, value]) => value !== undefined)),
     },
     exampleCount: examples.length,
-    ...(typeof contextLength === 'number' ? { contextLength } : {}),
+    contextLength: outlineOf(base.config).maxPositions,
   });
   return { peft, training };
 }

@@ -1,5 +1,6 @@
 import { checkAgainstModel as check } from '@graft/peft-core/check';
 import type { PeftConfig } from '@graft/peft-core/config';
+import { outlineOf } from '@graft/peft-core/outlines';
 import type { LocalBaseModel } from '@graft/service';
 
 /** Whether a PEFT config fits a base model, from the model's config alone. Throws peft-core's GraftErrors, which name the option. */
@@ -7,8 +8,7 @@ export function checkAgainstModel(peft: PeftConfig, { config }: Pick<LocalBaseMo
   check(peft, config);
 }
 
-/** Tokens the model can attend to. */
+/** Tokens the model can attend to. Throws `unsupported_model`, `invalid_model_config`. */
 export function contextLength({ config }: Pick<LocalBaseModel, 'config'>): number {
-  const positions = config.max_position_embeddings;
-  return typeof positions === 'number' && positions > 0 ? positions : Number.POSITIVE_INFINITY;
+  return outlineOf(config).maxPositions;
 }
