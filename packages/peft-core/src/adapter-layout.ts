@@ -7,13 +7,13 @@ import type { AdapterParameter } from './tuners/tuner.ts';
  */
 export class AdapterLayout {
   readonly size: number;
-  readonly entries: { name: string; shape: number[]; offset: number; length: number }[];
+  readonly entries: { name: string; shape: number[]; offset: number; length: number; decayed: boolean }[];
 
   constructor(parameters: AdapterParameter[]) {
     let offset = 0;
-    this.entries = parameters.map(({ name, shape }) => {
+    this.entries = parameters.map(({ name, shape, decayed = shape.length > 1 }) => {
       const length = shape.reduce((a, b) => a * b, 1);
-      const entry = { name, shape, offset, length };
+      const entry = { name, shape, offset, length, decayed };
       offset += length;
       return entry;
     });

@@ -1,8 +1,11 @@
 import type { Program } from '@graft/tf-graph';
 import type { PeftConfig } from './config.ts';
 import { GraftError } from './errors.ts';
+import type { BaseModel } from './formats/index.ts';
+import { storedName } from './outlines/stored-name.ts';
 import type { PeftModel } from './peft-model.ts';
 import { attach, tunerFor } from './tuners/registry.ts';
+import type { FileCopy } from './tuners/tuner.ts';
 
 /**
  * An adapter file's tensors as the flat vector of `model`.
@@ -13,7 +16,7 @@ export function adapterValues(
   tensors: Map<string, { shape: number[]; data: Float32Array }>,
 ): Float32Array {
   const { keyPrefix } = tunerFor(model.peft!);
-  const faults = adapterFaults(model.peft!, model.layout.entries, tensors);
+  const faults = adapterFaults(model.peft!, model.layout.entries, tensors, model.attachment?.copies);
   if (faults.length > 0) {
     const more = faults.length > 5 ? ` (and ${faults.length - 5} more)` : '';
     throw new GraftError(
@@ -25,19 +28,25 @@ export function adapterValues(
   return model.layout.flatten((name) => tensors.get(keyPrefix + name)?.data);
 }
 
-/** What keeps an adapter file's tensors from being `parameters` of this config: missing, misshapen or unknown keys. */
+/**
+ * What keeps an adapter file's tensors from being `parameters` of this config: missing, misshapen or unknown keys. `copies`
+ * may be missing.
+ */
 export function adapterFaults(
   peft: PeftConfig,
   parameters: { name: string; shape: number[] }[],
   tensors: ReadonlyMap<string, { shape: number[] }>,
+  copies: FileCopy[] = [],
 ): string[] {
   const { keyPrefix } = tunerFor(peft);
-  const wanted = new Map(parameters.map((p) => [keyPrefix + p.name, p]));
+  const wanted = new Map([...parameters, ...copies].map((p) => [keyPrefix + p.name, p]));
+  const needless = new Set(copies.map(({ name }) => keyPrefix + name));
   const faults: string[] = [];
   for (const [key, { shape }] of wanted) {
     const found = tensors.get(key);
-    if (!found) faults.push(`${key} is missing`);
-    else if (found.shape.join() !== shape.join())
+    if (!found) {
+      if (!needless.has(key)) faults.push(`${key} is missing`);
+    } else if (found.shape.join() !== shape.join())
       faults.push(`${key} has shape [${found.shape}], this base model needs [${shape}]`);
   }
   for (const key of tensors.keys())
@@ -45,11 +54,12 @@ export function adapterFaults(
   return faults;
 }
 
-/** The tensors of an adapter's files from the flat vector of what was trained. */
-export function adapterTensorsToSave(
+/** The tensors of an adapter's files from the flat vector of what was trained, and from `base` what they copy. */
+export async function adapterTensorsToSave(
   model: PeftModel,
   program: Program,
-): Map<string, { shape: number[]; data: Float32Array }> {
+  base: BaseModel,
+): Promise<Map<string, { shape: number[]; data: Float32Array }>> {
   const { keyPrefix } = tunerFor(model.peft!);
   const flat = program.read(['adapter']).get('adapter') as Float32Array;
   const saved = new Map(model.layout.views(flat));
@@ -59,6 +69,17 @@ export function adapterTensorsToSave(
     for (const name of saved.keys()) if (!kept.has(name)) saved.delete(name);
     for (const [name, { shape, data }] of Object.entries(program.run('fold', {})))
       saved.set(name, { shape, data: data as Float32Array });
+  }
+  const present = new Set(base.tensors.names());
+  for (const { name, shape, of } of model.attachment?.copies ?? []) {
+    if ('adapter' in of) saved.set(name, saved.get(of.adapter)!);
+    else {
+      const stored = storedName(model.architecture, of.base, (each) => present.has(each));
+      // Of a head that the base lacks, the copy is zeros: PEFT's holds what the head was before training.
+      const size = shape.reduce((a, b) => a * b, 1);
+      const data = stored ? await base.tensors.readFloat32(stored) : new Float32Array(size);
+      saved.set(name, { shape, data });
+    }
   }
   return new Map([...saved].map(([name, tensor]) => [keyPrefix + name, tensor]));
 }

@@ -66,7 +66,7 @@ function fitOf({ config, tensors }: Adapter, base: BaseModel): AdapterReport['fi
     base: base.path,
     share_of_base: own / whole,
     mergeable: attachment.unmergeable === undefined,
-    faults: adapterFaults(config, attachment.parameters, tensors),
+    faults: adapterFaults(config, attachment.parameters, tensors, attachment.copies),
   };
 }
 

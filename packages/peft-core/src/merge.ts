@@ -1,3 +1,4 @@
+import { adapterFaults } from './adapter-values.ts';
 import { GraftError } from './errors.ts';
 import { type BaseModel, readAdapter, writeModelFolder } from './formats/index.ts';
 import { architectureFor } from './models/registry.ts';
@@ -17,39 +18,39 @@ export async function mergeAdapter({
   const { config, tensors } = await readAdapter(adapterDir);
   const architecture = architectureFor(base.modelType, base.config, config.task_type);
   const { keyPrefix } = tunerFor(config);
-  const { merges, parameters, unmergeable } = attach(config, architecture, 'folded');
+  const { merges = new Map(), parameters, copies, unmergeable } = attach(config, architecture, 'folded');
   if (unmergeable) {
     throw new GraftError('not_mergeable', `${config.peft_type} cannot be merged: ${unmergeable}`, {
       param: 'adapter',
     });
   }
-  const absent = parameters.find((p) => tensors.get(keyPrefix + p.name)?.shape.join() !== p.shape.join());
-  if (absent)
-    throw new GraftError(
-      'adapter_mismatch',
-      `the adapter does not fit the base model: ${absent.name} is missing or of another shape`,
-      { param: 'adapter' },
-    );
+  const [fault] = adapterFaults(config, parameters, tensors, copies);
+  if (fault)
+    throw new GraftError('adapter_mismatch', `the adapter does not fit the base model: ${fault}`, {
+      param: 'adapter',
+    });
+
   const present = new Set(base.tensors.names());
   const stored = (name: string) => storedName(architecture, name, (n) => present.has(n));
   const merged = async (name: string): Promise<Float32Array> => {
     const source = stored(name);
     const data = source ? await base.tensors.readFloat32(source) : new Float32Array(0);
-    const merge = merges?.get(name);
-    return merge ? merge(data, (key) => tensors.get(keyPrefix + key)!.data) : data;
+    const merge = merges.get(name);
+    return merge ? merge(data, (key: string) => tensors.get(keyPrefix + key)!.data) : data;
   };
-  // A tied head that the adapter changes is a weight of its own from now on.
-  const untied = Object.keys(architecture.aliases).filter((alias) => merges?.has(alias));
-  const specs = [
-    ...architecture.parameters,
-    ...untied.map((name) => ({
+  // A tied weight that no longer is what it was tied to becomes a weight of its own.
+  const untied = Object.entries(architecture.aliases)
+    .filter(([alias, source]) => merges.get(alias) !== merges.get(source))
+    .map(([name, source]) => ({
       name,
-      shape: architecture.parameters.find((p) => p.name === architecture.aliases[name])!.shape,
-    })),
-  ];
+      shape: architecture.parameters.find((p) => p.name === source)!.shape,
+    }));
+  // A head that the base lacks comes from the adapter; what neither has is left out.
+  const own = architecture.parameters.filter(({ name }) => stored(name) !== undefined || merges.has(name));
   await writeModelFolder(outputDir, {
     base,
-    tensors: specs.map(({ name, shape }) => ({ name, shape, data: () => merged(name) })),
+    tensors: [...own, ...untied].map(({ name, shape }) => ({ name, shape, data: () => merged(name) })),
+    replaced: own.flatMap(({ name }) => stored(name) ?? []),
     ...(untied.length > 0 ? { config: { tie_word_embeddings: false } } : {}),
   });
 }

@@ -56,7 +56,7 @@ export function declarePeftModel(
 ): PeftModel {
   const attachment = peft ? attach(peft, architecture, form) : null;
   const layout = new AdapterLayout(attachment?.parameters ?? []);
-  const frozen = declareWeights(builder, architecture, storage);
+  const frozen = declareWeights(builder, architecture, storage, peft === null);
   const adapter = layout.size > 0 ? builder.variable({ name: 'adapter', shape: [layout.size] }) : null;
   const transposed = new Set(architecture.modules.filter((m) => m.transposed).map((m) => m.name));
   const baseWeight = (name: string) => frozen.get(architecture.aliases[name] ?? name) ?? null;
@@ -73,7 +73,7 @@ export function declarePeftModel(
   });
   const weightIn = (context: LayerContext, name: string): Weight | null => {
     const standIn = attachment?.standIns?.get(name);
-    return standIn ? { kind: 'trained', tensor: standIn(context) } : baseWeight(name);
+    return standIn ? standIn(context) : baseWeight(name);
   };
 
   function runtime(options: RuntimeOptions): ModelRuntime {
@@ -92,12 +92,12 @@ export function declarePeftModel(
         return options.attend(site, q, k, v, prefix);
       },
       linear(module, x) {
-        const base = (x: tf.Tensor) => {
-          const bias = weightIn(context, `${module}.bias`);
-          return linear(x, required(`${module}.weight`), bias, transposed.has(module));
-        };
+        const weight = required(`${module}.weight`);
+        const bias = weightIn(context, `${module}.bias`);
+        const base = (x: tf.Tensor) => linear(x, weight, bias, transposed.has(module));
+        const product = (x: tf.Tensor) => linear(x, weight, null, transposed.has(module));
         const wrapper = attachment?.linears?.get(module);
-        return wrapper ? wrapper(context, x, base) : base(x);
+        return wrapper ? wrapper(context, x, base, { product, weight, bias }) : base(x);
       },
       embedding(module, ids) {
         const base = (ids: tf.Tensor) => embedding(ids, required(`${module}.weight`));
@@ -113,7 +113,7 @@ export function declarePeftModel(
           epsilon,
         ),
       join(site, output, stream, norm) {
-        const wrapper = attachment?.join?.(site);
+        const wrapper = attachment?.joins?.get(site.module);
         if (wrapper) return wrapper(context, output, stream, norm);
         const sum = tf.add(stream, output);
         return norm ? norm(sum) : sum;

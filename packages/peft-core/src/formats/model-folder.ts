@@ -16,6 +16,8 @@ export interface ModelFolder {
   /** Config, tokenizer and every tensor that is not in `tensors` come from here. */
   base: BaseModel;
   tensors: readonly ModelTensor[];
+  /** Tensors of the base that `tensors` holds under other names. */
+  replaced?: readonly string[];
   /** Fields of config.json that differ from the base model's. */
   config?: Record<string, unknown>;
   /** How weights are stored. Float32 by default. */
@@ -77,9 +79,11 @@ function writeJson(folder: string, name: string, value: unknown): Promise<void> 
   return writeFile(path.join(folder, name), `${JSON.stringify(value, null, 2)}\n`);
 }
 
-function allTensors({ base, tensors }: ModelFolder): ModelTensor[] {
-  const given = new Set(tensors.map(({ name }) => name));
-  const kept = base.tensors.names().filter((name) => !given.has(name));
+function allTensors({ base, tensors, replaced = [] }: ModelFolder): ModelTensor[] {
+  const given = new Set([...tensors.map(({ name }) => name), ...replaced]);
+  // Integers are buffers that transformers makes afresh: a BERT's position_ids.
+  const isWeight = (name: string) => !/^(I|U)\d+$|^BOOL$/.test(base.tensors.info(name).dtype);
+  const kept = base.tensors.names().filter((name) => !given.has(name) && isWeight(name));
   const copied = kept.map((name) => ({
     name,
     shape: base.tensors.info(name).shape,

@@ -63,7 +63,7 @@ export class Generator {
     if (this.#loaded && this.#loaded.adapter === dir) return;
     if (dir === null) {
       // An adapter whose update is zero is the base model, so a loaded program can serve it as it is.
-      if (this.#loaded?.program.model.adapter && this.#zeroable()) {
+      if (this.#loaded?.program.model.attachment?.zeroIsBase) {
         await this.#write(new Float32Array(this.#loaded.program.model.layout.size));
         this.#loaded.adapter = null;
         return;
@@ -185,12 +185,6 @@ export class Generator {
     await loadWeights(program.program, this.#base, architecture, 'float32');
     await program.clear();
     this.#loaded = { program, shape, adapter: null };
-  }
-
-  /** True when zeros for every adapter parameter give the base model: no stand-ins for base weights. */
-  #zeroable(): boolean {
-    const { standIns, virtualTokens, prefix } = this.#loaded!.program.model.attachment!;
-    return !standIns?.size && !virtualTokens && !prefix;
   }
 
   async #write(values: Float32Array): Promise<void> {

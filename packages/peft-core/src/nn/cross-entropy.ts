@@ -1,6 +1,7 @@
 import { attr, hang, rawOp, tf } from '@graft/tf-graph';
+import { rowsGradient } from './linear.ts';
 import { matmul } from './matmul.ts';
-import { type Weight, weightValue } from './weight.ts';
+import { type Weight, weightValue, withRows } from './weight.ts';
 
 export interface TokenLosses {
   /** `(K)`: −log p of each label. */
@@ -37,7 +38,7 @@ export function lossesOfLogits(logits: tf.Tensor, labels: tf.Tensor): TokenLosse
 
 /**
  * Language-model head and cross entropy in one, in chunks of rows, so that the logits `(K, V)` never exist as a whole.
- * hidden `(K, H)`, weight `(V, H)`, labels `(K)` int32. `scales` `(K)` is the weight of each row in the total loss, whose
+ * hidden `(K, H)`, weight `(V, H)`, of which all, some rows or nothing is trained, labels `(K)` int32. `scales` `(K)` is the weight of each row in the total loss, whose
  * gradient is taken while a chunk's logits are there (the total is linear in the losses, so the outer gradient is a factor).
  * Returns the scaled total, and each label's loss, without gradient.
  */
@@ -49,10 +50,9 @@ export function headLoss(
   withGradient: boolean,
 ): { total: tf.Tensor } & TokenLosses {
   const side: { losses?: tf.Tensor; correct?: tf.Tensor } = {};
-  const trained = weight.kind === 'trained';
   const run = (hidden: tf.Tensor, table: tf.Tensor) => {
     const parts: { losses: tf.Tensor; correct: tf.Tensor; dHidden?: tf.Tensor }[] = [];
-    let dTable: tf.Tensor | undefined;
+    let dTrained: tf.Tensor | undefined;
     let previous: tf.Tensor | undefined;
     for (let start = 0; start < hidden.shape[0]!; start += CHUNK_ROWS) {
       const rows = Math.min(CHUNK_ROWS, hidden.shape[0]! - start);
@@ -66,9 +66,9 @@ export function headLoss(
       if (withGradient) {
         const scaled = tf.mul(dLogits, tf.reshape(tf.slice(scales, [start], [rows]), [rows, 1]));
         const dHidden = matmul(scaled, table);
-        if (trained) {
-          const part = matmul(scaled, x, true);
-          dTable = dTable ? tf.add(dTable, part) : part;
+        if (weight.kind !== 'frozen') {
+          const part = weight.kind === 'rows' ? rowsGradient(weight, scaled, x) : matmul(scaled, x, true);
+          dTrained = dTrained ? tf.add(dTrained, part) : part;
         }
         parts.push({ losses, correct, dHidden });
         previous = dHidden;
@@ -81,28 +81,33 @@ export function headLoss(
     side.losses = tf.keep(join(parts.map((p) => p.losses)));
     side.correct = tf.keep(join(parts.map((p) => p.correct)));
     const total = tf.sum(tf.mul(side.losses, scales));
-    return { total, dHidden: withGradient ? join(parts.map((p) => p.dHidden!)) : undefined, dTable };
+    return { total, dHidden: withGradient ? join(parts.map((p) => p.dHidden!)) : undefined, dTrained };
   };
   if (!withGradient) {
     const { total } = run(hidden, weightValue(weight, hidden));
     return { total, losses: side.losses!, correct: side.correct! };
   }
-  const total = trained
-    ? tf.customGrad((hidden, table, save) => {
-        const { total, dHidden, dTable } = run(hidden as tf.Tensor, table as tf.Tensor);
-        (save as tf.GradSaveFunc)([dHidden!, dTable!]);
-        return {
-          value: total,
-          gradFunc: (dy, [dHidden, dTable]) => [
-            tf.mul(dHidden!, dy as tf.Tensor),
-            tf.mul(dTable!, dy as tf.Tensor),
-          ],
-        };
-      })(hidden, weight.tensor)
-    : tf.customGrad((hidden, save) => {
-        const { total, dHidden } = run(hidden as tf.Tensor, weightValue(weight, hidden as tf.Tensor));
-        (save as tf.GradSaveFunc)([dHidden!]);
-        return { value: total, gradFunc: (dy, [dHidden]) => tf.mul(dHidden!, dy as tf.Tensor) };
-      })(hidden);
+  const total =
+    weight.kind === 'frozen'
+      ? tf.customGrad((hidden, save) => {
+          const { total, dHidden } = run(hidden as tf.Tensor, weightValue(weight, hidden as tf.Tensor));
+          (save as tf.GradSaveFunc)([dHidden!]);
+          return { value: total, gradFunc: (dy, [dHidden]) => tf.mul(dHidden!, dy as tf.Tensor) };
+        })(hidden)
+      : tf.customGrad((hidden, trained, save) => {
+          const table =
+            weight.kind === 'rows'
+              ? withRows(weight, trained as tf.Tensor, hidden as tf.Tensor)
+              : (trained as tf.Tensor);
+          const { total, dHidden, dTrained } = run(hidden as tf.Tensor, table);
+          (save as tf.GradSaveFunc)([dHidden!, dTrained!]);
+          return {
+            value: total,
+            gradFunc: (dy, [dHidden, dTrained]) => [
+              tf.mul(dHidden!, dy as tf.Tensor),
+              tf.mul(dTrained!, dy as tf.Tensor),
+            ],
+          };
+        })(hidden, weight.kind === 'rows' ? weight.rows : weight.tensor);
   return { total, losses: side.losses!, correct: side.correct! };
 }

@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ProgramBuilder, tf, type Variable } from '@graft/tf-graph';
 import { checkGradients } from '@graft/tf-graph/testing';
@@ -12,7 +13,7 @@ import { rmsNorm } from './rms-norm.ts';
 import { rotaryTable, rotate } from './rotary.ts';
 import { takeRows } from './rows.ts';
 import { siluProduct } from './silu-product.ts';
-import type { Weight } from './weight.ts';
+import type { FrozenWeight, Weight } from './weight.ts';
 
 const frozen = (variable: Variable): Weight => ({
   kind: 'frozen',
@@ -42,6 +43,46 @@ test('linear: a frozen weight passes the gradient on to its input', async () => 
   const program = builder.buildEager();
   await program.write([['w', values([3, 4], 2).dataSync() as Float32Array]]);
   program.run('check', {});
+});
+
+test('a frozen table of which some rows are trained: embedding, linear, headLoss', async () => {
+  const builder = new ProgramBuilder();
+  const variable = builder.variable({ name: 'table', shape: [7, 4] });
+  const table = (rows: tf.Tensor): Weight => ({
+    kind: 'rows',
+    base: frozen(variable) as FrozenWeight,
+    ids: [5, 2],
+    rows,
+  });
+  const ids = tf.keep(tf.tensor1d([2, 0, 2, 5, 6], 'int32'));
+  const labels = tf.keep(tf.tensor1d([5, 3, 2], 'int32'));
+  const scales = tf.keep(tf.tensor1d([0.5, 0.2, 0.3]));
+  const rows = () => values([2, 4], 1);
+  builder.function('check', {}, () => {
+    checkGradients((rows) => embedding(ids, table(rows!)), [rows()]);
+    checkGradients((x, rows) => linear(x!, table(rows!)), [values([3, 4], 2), rows()]);
+    checkGradients(
+      (x, rows) => headLoss(x!, table(rows!), labels, scales, true).total,
+      [values([3, 4], 2), rows()],
+    );
+    return { embedded: embedding(ids, table(rows())) };
+  });
+  const program = builder.buildEager();
+  const base = values([7, 4], 9).dataSync() as Float32Array;
+  await program.write([['table', base]]);
+  const { embedded } = program.run('check', {});
+  const trained = rows().dataSync();
+  const expected = [
+    trained.slice(4, 8),
+    base.slice(0, 4),
+    trained.slice(4, 8),
+    trained.slice(0, 4),
+    base.slice(24, 28),
+  ];
+  assert.deepEqual(
+    [...(embedded!.data as Float32Array)],
+    expected.flatMap((row) => [...row]),
+  );
 });
 
 test('rmsNorm', () => {

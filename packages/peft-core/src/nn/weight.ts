@@ -1,26 +1,64 @@
-import type { tf } from '@graft/tf-graph';
+import { attr, cast, rawOp, tf } from '@graft/tf-graph';
 
 /**
  * A weight as a layer sees it. A frozen one is read from the session where it is used, so that an unpacked copy lives only as
- * long as its use; a trained one is a tensor on the gradient tape.
+ * long as its use; a trained one is a tensor on the gradient tape; of a table with trained rows only these are.
  */
-export type Weight =
-  | {
-      kind: 'frozen';
-      shape: number[];
-      /** The value, float32 or as it is stored in bfloat16, read no earlier than `after`. */
-      read(...after: tf.Tensor[]): tf.Tensor;
-      /** Rows `(N, …)` for ids `(N)` int32, in float32, without unpacking the rest. */
-      gather(ids: tf.Tensor): tf.Tensor;
-    }
-  | { kind: 'trained'; tensor: tf.Tensor };
+export type Weight = FrozenWeight | TrainedWeight | TableWithTrainedRows;
+
+export interface FrozenWeight {
+  kind: 'frozen';
+  shape: number[];
+  /** The value, float32 or as it is stored in bfloat16, read no earlier than `after`. */
+  read(...after: tf.Tensor[]): tf.Tensor;
+  /** Rows `(N, …)` for ids `(N)` int32, in float32, without unpacking the rest. */
+  gather(ids: tf.Tensor): tf.Tensor;
+}
+
+export interface TrainedWeight {
+  kind: 'trained';
+  tensor: tf.Tensor;
+}
+
+/** A frozen table `(V, H)` whose rows at `ids`, which are distinct, are `rows` `(n, H)` instead. */
+export interface TableWithTrainedRows {
+  kind: 'rows';
+  base: FrozenWeight;
+  ids: number[];
+  rows: tf.Tensor;
+}
 
 /** The weight's value, read no earlier than `after`. */
 export function weightValue(weight: Weight, ...after: tf.Tensor[]): tf.Tensor {
-  return weight.kind === 'trained' ? weight.tensor : weight.read(...after);
+  switch (weight.kind) {
+    case 'frozen':
+      return weight.read(...after);
+    case 'trained':
+      return weight.tensor;
+    case 'rows':
+      return withRows(weight, weight.rows, ...after);
+  }
+}
+
+/** The table with `rows` in their places: a whole copy, so for short use. Without a gradient. */
+export function withRows(
+  { base, ids }: TableWithTrainedRows,
+  rows: tf.Tensor,
+  ...after: tf.Tensor[]
+): tf.Tensor {
+  const attrs = [attr.type('T', 'float32'), attr.type('Tindices', 'int32')];
+  const at = tf.tensor2d(ids, [ids.length, 1], 'int32');
+  return rawOp('TensorScatterUpdate', attrs, [cast(base.read(...after), 'float32'), at, rows])[0]!;
 }
 
 /** The weight's shape, as it is stored. */
 export function weightShape(weight: Weight): number[] {
-  return weight.kind === 'trained' ? weight.tensor.shape : weight.shape;
+  switch (weight.kind) {
+    case 'frozen':
+      return weight.shape;
+    case 'trained':
+      return weight.tensor.shape;
+    case 'rows':
+      return weight.base.shape;
+  }
 }

@@ -45,9 +45,12 @@ export async function* train(options: TrainOptions): AsyncGenerator<TrainRecord>
   const precision = effectivePrecision(training.precision);
   const storage = baseStorage(training.base_dtype, precision);
   const baseDigest = await base.digest();
+  // An adapter's files hold what an encoder gave, not the encoder.
+  const form = options.initialAdapter ? 'folded' : 'trained';
   const programKey = digestOf({
     baseDigest,
     peft,
+    form,
     shape: plan.shape,
     evaluation: evaluation?.shape ?? null,
     storage,
@@ -61,6 +64,7 @@ export async function* train(options: TrainOptions): AsyncGenerator<TrainRecord>
     held = buildTrainProgram({
       architecture,
       peft,
+      form,
       training,
       storage,
       precision,
@@ -80,7 +84,7 @@ export async function* train(options: TrainOptions): AsyncGenerator<TrainRecord>
       tokenizer: base.tokenizerFiles,
       peft,
       training,
-      initial: options.initialAdapter ?? null,
+      initial: options.initialAdapter ?? options.initialParameters ?? null,
     });
     const resumed =
       options.resume && checkpointDir
@@ -91,7 +95,7 @@ export async function* train(options: TrainOptions): AsyncGenerator<TrainRecord>
       step: 0,
       trainedTokens: 0,
       microStep: 0,
-      adapter: await startValues(model, base, training.seed, options.initialAdapter ?? null),
+      adapter: await startValues(model, base, { ...options, seed: training.seed }),
       exp_avg: zeros(),
       exp_avg_sq: zeros(),
     };
@@ -179,10 +183,10 @@ export async function* train(options: TrainOptions): AsyncGenerator<TrainRecord>
     const validationLoss = measured?.measuredOn === 'validation' ? lossMeasured : null;
 
     const { files } = await writeAdapter(options.outputDir, {
-      peft,
+      peft: model.attachment!.written ?? peft,
       baseModelNameOrPath: options.baseModelName,
       taskType: peft.task_type,
-      tensors: adapterTensorsToSave(model, program),
+      tensors: await adapterTensorsToSave(model, program, base),
       baseConfig: base.config,
       card: { steps: plan.steps, trainedTokens, finalLoss, validationLoss },
     });

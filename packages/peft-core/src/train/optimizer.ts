@@ -68,11 +68,11 @@ export function adamW(
   };
 }
 
-/** The decay factor of each value: biases and norms, which have one axis, are not decayed, as in transformers' Trainer. */
+/** The decay factor of each value: biases and norms, known by their one axis, are not decayed, as in transformers' Trainer. */
 function decayMask(layout: AdapterLayout, decay: number): tf.Tensor {
-  if (layout.entries.every((e) => e.shape.length > 1)) return tf.scalar(decay);
+  if (layout.entries.every((e) => e.decayed)) return tf.scalar(decay);
   return tf.concat(
-    layout.entries.map((e) => tf.fill([e.length], e.shape.length > 1 ? decay : 0)),
+    layout.entries.map((e) => tf.fill([e.length], e.decayed ? decay : 0)),
     0,
   );
 }

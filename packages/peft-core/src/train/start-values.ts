@@ -1,33 +1,51 @@
 import { adapterValues } from '../adapter-values.ts';
-import { type BaseModel, readAdapter } from '../formats/index.ts';
+import { type AdapterTensor, type BaseModel, readAdapter, readSafetensors } from '../formats/index.ts';
 import { storedName } from '../outlines/stored-name.ts';
 import type { PeftModel } from '../peft-model.ts';
 import { Random } from '../rng.ts';
+import { loadTokenizer } from '../text/index.ts';
 
-/** The adapter's flat vector before the first step: drawn from the seed, made from the base, or an adapter's files. */
+export interface StartOptions {
+  seed: number;
+  /** Folder of a published adapter to go on from. */
+  initialAdapter?: string | null;
+  /** Safetensors file with every trained parameter, named as in PyTorch. */
+  initialParameters?: string | null;
+}
+
+/**
+ * The adapter's flat vector before the first step: drawn from the seed, made from the base, or read from files.
+ * Throws `adapter_mismatch` for files that do not fit.
+ */
 export async function startValues(
   model: PeftModel,
   base: BaseModel,
-  seed: number,
-  initialAdapter: string | null,
+  { seed, initialAdapter, initialParameters }: StartOptions,
 ): Promise<Float32Array> {
   if (initialAdapter) return adapterValues(model, (await readAdapter(initialAdapter)).tensors);
+  if (initialParameters) return adapterValues(model, await readParameters(initialParameters));
   const present = new Set(base.tensors.names());
   const values = new Map<string, Float32Array>();
-  for (const [stream, { name, init }] of model.attachment!.parameters.entries()) {
+  for (const [stream, { name, init, shape }] of model.attachment!.parameters.entries()) {
     const random = new Random(seed, stream);
     if (init.kind === 'draw') values.set(name, init.draw(random));
-    else {
+    else if (init.kind === 'rows') {
+      const encode = (text: string) => loadTokenizer(base.tokenizerFiles).encode(text);
+      const table = await weightOf(init.parameter, random);
+      values.set(name, rowsOf(table, shape.at(-1)!, init.pick({ random, encode })));
+    } else {
       const weights: Float32Array[] = [];
       for (const parameter of init.parameters) weights.push(await weightOf(parameter, random));
-      values.set(name, init.make ? init.make(weights, (other) => values.get(other)!) : weights[0]!);
+      values.set(name, init.make ? init.make(weights, (other) => values.get(other)!, random) : weights[0]!);
     }
   }
   return model.layout.flatten((name) => values.get(name));
 
   async function weightOf(parameter: string, random: Random): Promise<Float32Array> {
-    const spec = model.architecture.parameters.find(({ name }) => name === parameter);
-    const stored = storedName(model.architecture, parameter, (name) => present.has(name));
+    const { architecture } = model;
+    const own = architecture.aliases[parameter] ?? parameter;
+    const spec = architecture.parameters.find(({ name }) => name === own);
+    const stored = storedName(architecture, parameter, (name) => present.has(name));
     // A head for other labels is not this one.
     const fits = (name: string) =>
       spec?.fresh === undefined || base.tensors.info(name).shape.join() === spec.shape.join();
@@ -35,5 +53,28 @@ export async function startValues(
     if (spec?.fresh === undefined) throw new Error(`the base model has no ${parameter}`);
     const length = spec.shape.reduce((a, b) => a * b, 1);
     return Float32Array.from({ length }, () => spec.fresh! * random.normal());
+  }
+}
+
+function rowsOf(table: Float32Array, width: number, rows: number[]): Float32Array {
+  const chosen = new Float32Array(rows.length * width);
+  for (const [i, row] of rows.entries())
+    chosen.set(table.subarray(row * width, (row + 1) * width), i * width);
+  return chosen;
+}
+
+/** Tensors of a file that names them as named_parameters() of a PEFT model does, by their keys in an adapter's files. */
+async function readParameters(path: string): Promise<Map<string, AdapterTensor>> {
+  const file = await readSafetensors(path);
+  try {
+    const tensors = new Map<string, AdapterTensor>();
+    for (const name of file.names()) {
+      // PEFT puts the adapter's name, and that of its wrapper, into a parameter's path.
+      const key = name.replace(/\.modules_to_save(?=\.)/, '').replace(/\.default(?=\.|$)/, '');
+      tensors.set(key, { shape: file.info(name).shape, data: await file.readFloat32(name) });
+    }
+    return tensors;
+  } finally {
+    await file.close();
   }
 }

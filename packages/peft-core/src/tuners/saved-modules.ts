@@ -1,15 +1,15 @@
-import type { tf } from '@graft/tf-graph';
+import type { Weight } from '../nn/weight.ts';
 import type { ModelOutline } from '../outlines/outline.ts';
 import { resolveModulesToSave } from './target-modules.ts';
-import type { AdapterParameter, LayerContext } from './tuner.ts';
+import type { AdapterParameter, LayerContext, Merge } from './tuner.ts';
 
 /** Modules trained in full beside a method's own parameters. */
 export interface SavedModules {
   /** Their paths. */
   modules: string[];
   parameters: AdapterParameter[];
-  standIns: Map<string, (context: LayerContext) => tf.Tensor>;
-  merges: Map<string, (weight: Float32Array, adapter: (name: string) => Float32Array) => Float32Array>;
+  standIns: Map<string, (context: LayerContext) => Weight>;
+  merges: Map<string, Merge>;
 }
 
 /**
@@ -44,6 +44,6 @@ export function addStandIn(
   parameter: AdapterParameter,
 ): void {
   to.parameters.push(parameter);
-  to.standIns.set(name, (context) => context.parameter(parameter.name));
+  to.standIns.set(name, (context) => ({ kind: 'trained', tensor: context.parameter(parameter.name) }));
   to.merges.set(name, (_weight, adapter) => adapter(parameter.name));
 }

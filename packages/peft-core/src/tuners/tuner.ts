@@ -11,6 +11,8 @@ export interface AdapterParameter {
   name: string;
   shape: number[];
   init: ParameterInit;
+  /** Set where weight decay applies although there is one axis: neither a bias nor a norm's weight. */
+  decayed?: true;
 }
 
 /** Values before training: drawn, or made from base weights of these names (transposed weights as they are stored). */
@@ -20,7 +22,13 @@ export type ParameterInit =
       kind: 'base';
       parameters: string[];
       /** Absent: the values of the one parameter as they are. `drawn` holds adapter parameters made before this one. */
-      make?: (weights: Float32Array[], drawn: (name: string) => Float32Array) => Float32Array;
+      make?: (weights: Float32Array[], drawn: (name: string) => Float32Array, random: Random) => Float32Array;
+    }
+  | {
+      /** Rows of the base weight `parameter`; `encode` is the base model's tokenizer, special tokens included. */
+      kind: 'rows';
+      parameter: string;
+      pick(from: { random: Random; encode(text: string): number[] }): number[];
     };
 
 /** What a tuner's part gets while a forward pass is built. */
@@ -32,11 +40,19 @@ export interface LayerContext {
   random?: RandomState;
 }
 
+/** A linear module without the tuner, in parts: `product(x)` is its output before `bias`. Stand-ins are in their places. */
+export interface LinearParts {
+  product(x: tf.Tensor): tf.Tensor;
+  weight: Weight;
+  bias: Weight | null;
+}
+
 /** A linear module changed by a tuner: x `(N, in)` → `(N, out)`; `base` is the unchanged module. */
 export type LinearWrapper = (
   context: LayerContext,
   x: tf.Tensor,
   base: (x: tf.Tensor) => tf.Tensor,
+  parts: LinearParts,
 ) => tf.Tensor;
 
 /** An embedding changed by a tuner: ids `(N)` int32 → `(N, H)`; `base` is the unchanged module. */
@@ -45,6 +61,17 @@ export type EmbeddingWrapper = (
   ids: tf.Tensor,
   base: (ids: tf.Tensor) => tf.Tensor,
 ) => tf.Tensor;
+
+/** The merged values of a base weight, from its values as they are stored and the adapter's parameters by name. */
+export type Merge = (weight: Float32Array, adapter: (name: string) => Float32Array) => Float32Array;
+
+/** A tensor that the files hold besides the trained ones, as PEFT's do: the same values as a base or a trained parameter has. */
+export interface FileCopy {
+  /** Name in the files, without the key prefix of the method. */
+  name: string;
+  shape: number[];
+  of: { base: string } | { adapter: string };
+}
 
 /** Replaces `ModelRuntime.join`: a sublayer's output joins the stream, both `(N, H)`. */
 export type JoinWrapper = (
@@ -68,7 +95,7 @@ export interface Attachment {
   /** Wrapped embeddings, by path. */
   embeddings?: Map<string, EmbeddingWrapper>;
   /** Base parameters (by state-dict name) that something trained stands in for: whole modules, biases, norms. */
-  standIns?: Map<string, (context: LayerContext) => tf.Tensor>;
+  standIns?: Map<string, (context: LayerContext) => Weight>;
   /** The way a sublayer joins the stream where it differs from a plain sum, by the join site's module. */
   joins?: Map<string, JoinWrapper>;
   /** Tokens put before every sequence, with ids from the vocabulary's size on; 0 for most methods. */
@@ -77,10 +104,16 @@ export interface Attachment {
   prefix?(context: LayerContext, site: AttentionSite): KeyValuePrefix;
   /** How many positions `prefix` takes: the sequence's own positions count from there. */
   prefixLength?: number;
-  /** Values of merged base weights by parameter name: from the base weight, as stored, to the merged one. */
-  merges?: Map<string, (weight: Float32Array, adapter: (name: string) => Float32Array) => Float32Array>;
+  /** How base weights merge, by parameter name. A tied weight stays tied when both names have the same function. */
+  merges?: Map<string, Merge>;
   /** Why the adapter cannot be merged into the base's weights; absent when it can. */
   unmergeable?: string;
+  /** True when zeros for every parameter give the base model, so that a program built for the adapter can answer as the base. */
+  zeroIsBase?: true;
+  /** Tensors that the files hold without need. They are written as PEFT writes them, and only their shapes are read. */
+  copies?: FileCopy[];
+  /** The config as the files hold it, when the model decides a part of it. */
+  written?: PeftConfig;
   /**
    * Tensors computed from parameters once per pass and then found by name as these are: the output of a soft prompt's encoder.
    * With it, the files hold these tensors, and the folded form has parameters of these names.
