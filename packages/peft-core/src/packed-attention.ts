@@ -14,6 +14,13 @@ export interface PackedGrid {
   positions: tf.Tensor;
 }
 
+export interface PackedAttentionOptions {
+  /** The encoder's sequences: those of a row belong to those of the same numbers in the decoder's row. */
+  encoder?: PackedGrid;
+  random?: RandomState;
+  constants?: tf.Tensor[];
+}
+
 /**
  * Attention within packed sequences, for `PeftModel.runtime`. Each mask is made once, for all layers that share it, and kept in
  * `constants`, if given, until the caller disposes them. Base-model dropout is at work where `random` is given.
@@ -21,7 +28,7 @@ export interface PackedGrid {
 export function packedAttention(
   architecture: Pick<Architecture, 'attention'>,
   grid: PackedGrid,
-  { random, constants }: { random?: RandomState; constants?: tf.Tensor[] } = {},
+  { encoder, random, constants }: PackedAttentionOptions = {},
 ): RuntimeOptions['attend'] {
   const { rows, tokens, segments, positions } = grid;
   const masks = new Map<string, tf.Tensor>();
@@ -34,18 +41,23 @@ export function packedAttention(
     masks.set(key, mask);
     return mask;
   };
-  const causal = architecture.attention === 'causal';
-  const own = (window: number | null) =>
-    causal ? packedCausalMask(segments, rows, tokens, window) : packedMask(segments, segments, rows);
+  function maskOf({ kind = 'self', window = null }: AttentionSite, prefix: number): tf.Tensor {
+    if (kind !== 'self') {
+      if (!encoder) throw new Error(`an attention of kind ${kind} needs the encoder's grid`);
+      return packedMask(kind === 'cross' ? segments : encoder.segments, encoder.segments, rows);
+    }
+    const own =
+      architecture.attention === 'causal'
+        ? packedCausalMask(segments, rows, tokens, window)
+        : packedMask(segments, segments, rows);
+    return prefix === 0 ? own : tf.concat([prefixMask(positions, rows, prefix, window), own], -1);
+  }
 
-  return (site: AttentionSite, q, k, v, prefix) => {
-    const { window = null, bias, dropout = 0 } = site;
+  return (site, q, k, v, prefix) => {
+    const { kind, window, bias, dropout = 0 } = site;
     const options = { bias, dropout: random && { probability: dropout, random } };
     const length = prefix?.keys.shape[1] ?? 0;
-    const mask = once(`${window}+${length}`, () => {
-      const plain = own(window);
-      return length === 0 ? plain : tf.concat([prefixMask(positions, rows, length, window), plain], -1);
-    });
+    const mask = once([kind, window, length].join(), () => maskOf(site, length));
     if (!prefix) return attention(q, k, v, mask, options);
     return attention(q, before(k, prefix.keys), before(v, prefix.values), mask, options);
   };

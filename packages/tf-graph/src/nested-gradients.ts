@@ -23,9 +23,15 @@ export function withNestedGradients<T>(body: () => T): T {
   }
 }
 
-/** tf.grads that may be used inside a custom gradient. */
+/** tf.grads that may be used inside a custom gradient. An input that `f` does not read has a gradient of zeros. */
 export function nestedGrads(
   f: (...inputs: tf.Tensor[]) => tf.Tensor,
 ): (inputs: tf.Tensor[], dy?: tf.Tensor) => tf.Tensor[] {
-  return (inputs, dy) => withNestedGradients(() => tf.grads(f)(inputs, dy));
+  return (inputs, dy) =>
+    withNestedGradients(() =>
+      tf.tidy(() => {
+        const { grads } = tf.engine().gradients(() => f(...inputs), inputs, dy, true);
+        return inputs.map((input, i) => grads[i] ?? tf.zeros(input.shape));
+      }),
+    );
 }

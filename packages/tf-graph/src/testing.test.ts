@@ -50,3 +50,9 @@ test('gradients may be taken inside a gradient function and inside the forward f
   });
   assert.ok(checkGradients((x, w) => early(checkpointed(tf.mul(x, 1.5), w)), [x, w]) < 1e-3);
 });
+
+test('a nested gradient of what is not read is zero', () => {
+  const [dx, dw] = nestedGrads((x) => tf.mul(x!, 2))([x, w]);
+  assert.deepEqual([...dx!.dataSync()], Array(x.size).fill(2));
+  assert.deepEqual([...dw!.dataSync()], Array(w.size).fill(0));
+});

@@ -7,10 +7,18 @@ export interface TokenGrid {
   tokens: number;
   /** `(N)` int32, counted from 0 in each example. */
   positions: tf.Tensor;
+  /**
+   * The keys of self-attention where they are more than a row's own tokens (a prefix, a cache): how many, and which of them the
+   * row's first token is (scalar int32).
+   */
+  keys?: { count: number; first: tf.Tensor };
 }
 
 /** One attention of the model. */
 export interface AttentionSite {
+  /** Whose keys: the sequence's own (absent: this), an encoder's own, or an encoder's for its decoder. */
+  kind?: 'self' | 'encoder' | 'cross';
+  /** Counted within the encoder or the decoder. */
   layer: number;
   /** Tokens that a token looks back on, itself included; absent without a limit. */
   window?: number | null;
@@ -56,12 +64,31 @@ export interface ModelRuntime {
   ): tf.Tensor;
 }
 
+/** Of one attention, `(rows, heads, S, D)` each. */
+export interface KeysAndValues {
+  keys: tf.Tensor;
+  values: tf.Tensor;
+}
+
+/** What a decoder's cross-attention reads: an encoder's states `(rows · S, H)`, or what was made of them before. */
+export type Memory = { states: tf.Tensor } | { keysAndValues(layer: number): KeysAndValues };
+
+/** The half of an encoder-decoder that reads the input. */
+export interface EncoderHalf {
+  /** ids `(rows · S)` → states `(rows · S, H)`, normed. */
+  encode(runtime: ModelRuntime, ids: tf.Tensor, grid: TokenGrid): tf.Tensor;
+  /** What cross-attention of the decoder's block `layer` makes of the states. */
+  keysAndValues(runtime: ModelRuntime, layer: number, states: tf.Tensor, rows: number): KeysAndValues;
+}
+
 /** One architecture with its sizes filled in from config.json, ready for one task. */
 export interface Architecture extends ModelOutline {
   /** Who sees whom: a decoder's tokens see no later ones. */
   attention: 'causal' | 'bidirectional';
+  /** Encoder-decoders only: `body` is then the decoder, and needs a memory. */
+  encoder?: EncoderHalf;
   /** Token embeddings and every block: ids `(N)` → hidden states `(N, H)` before the final norm. */
-  body(runtime: ModelRuntime, ids: tf.Tensor, grid: TokenGrid): tf.Tensor;
+  body(runtime: ModelRuntime, ids: tf.Tensor, grid: TokenGrid, memory?: Memory): tf.Tensor;
   /** The norm between the last block and the head; works on any rows `(K, H)` of the hidden states. */
   finalNorm(runtime: ModelRuntime, hidden: tf.Tensor): tf.Tensor;
   /** The vocabulary's head when logits are `hidden · Wᵀ` of one module, so that the loss can be taken in chunks. */

@@ -8,6 +8,7 @@ import { mistral } from './mistral.ts';
 import { qwen2 } from './qwen2.ts';
 import { qwen3 } from './qwen3.ts';
 import { roberta } from './roberta.ts';
+import { t5 } from './t5.ts';
 
 /** Every architecture, by Hugging Face `model_type`; `outlines/index.ts` has the same rows. */
 const architectures: Record<string, (config: Record<string, unknown>, task: TaskType) => Architecture> = {
@@ -18,6 +19,7 @@ const architectures: Record<string, (config: Record<string, unknown>, task: Task
   gpt2,
   bert,
   roberta,
+  t5,
 };
 
 /** The architecture of a base model for a task. Throws `unsupported_model` naming the supported ones, and `unsupported_task`. */

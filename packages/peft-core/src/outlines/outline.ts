@@ -60,8 +60,12 @@ export interface ModelOutline {
   joinSites: JoinSite[];
   /** A parameter that is another one by another name: a tied `lm_head.weight`. */
   aliases: Record<string, string>;
+  /** What a checkpoint that lacks a parameter means by it: another parameter's values. */
+  fallbacks?: Record<string, string>;
   /** Path of the input embedding of tokens. */
   tokenEmbedding: string;
+  /** The token that a decoder begins with; only encoder-decoders have one. */
+  decoderStart?: number;
   /** Modules of a task's head, which every PEFT method trains in full: `score`, `classifier`. Empty for language models. */
   taskHead: string[];
   /** What a checkpoint's names may have before these, or lack: `bert.`, `model.`. */
@@ -115,6 +119,12 @@ export class OutlineBuilder {
   embedding(name: string, rows: number, width: number): this {
     this.modules.push({ name, kind: 'embedding', in: width, out: rows });
     this.parameters.push({ name: `${name}.weight`, shape: [rows, width] });
+    return this;
+  }
+
+  /** An embedding without a weight of its own. */
+  tiedEmbedding(name: string, rows: number, width: number): this {
+    this.modules.push({ name, kind: 'embedding', in: width, out: rows });
     return this;
   }
 

@@ -1,0 +1,152 @@
+import { tf } from '@graft/tf-graph';
+import { activation } from '../nn/activations.ts';
+import { relativeBuckets } from '../nn/relative-positions.ts';
+import type { JoinSite, TaskType } from '../outlines/outline.ts';
+import { t5Outline } from '../outlines/t5.ts';
+import type {
+  Architecture,
+  AttentionSite,
+  KeysAndValues,
+  Memory,
+  ModelRuntime,
+  TokenGrid,
+} from './architecture.ts';
+
+/**
+ * T5 and FLAN-T5: pre-norm encoder and decoder. Positions are a bias on the scores of self-attention, which are not scaled; the
+ * first block of either half holds the bias of all its blocks.
+ * Source: transformers, models/t5/modeling_t5.py; names are its state-dict keys.
+ */
+export function t5(config: Record<string, unknown>, task: TaskType): Architecture {
+  const outline = t5Outline(config, task);
+  const { heads, headSize: D, epsilon, dropout, encoderLayers } = outline;
+  const act = activation(outline.activation);
+
+  /** x `(rows · T, heads · D)` → `(rows, heads, T, D)`. */
+  const byHead = (x: tf.Tensor, rows: number) =>
+    tf.transpose(tf.reshape(x, [rows, x.shape[0]! / rows, heads, D]), [0, 2, 1, 3]);
+
+  /** `(1, heads, T, keys)`. */
+  function positionBias(runtime: ModelRuntime, half: 'encoder' | 'decoder', grid: TokenGrid): tf.Tensor {
+    const keys = grid.keys ?? { count: grid.tokens, first: tf.scalar(0, 'int32') };
+    const buckets = { ...outline.buckets, bidirectional: half === 'encoder' };
+    const ids = relativeBuckets(buckets, grid.tokens, keys.count, keys.first);
+    const module = `${half}.block.0.layer.0.SelfAttention.relative_attention_bias`;
+    const bias = tf.reshape(runtime.embedding(module, runtime.constant(ids)), [
+      grid.tokens,
+      keys.count,
+      heads,
+    ]);
+    return tf.expandDims(tf.transpose(bias, [2, 0, 1]), 0);
+  }
+
+  function keysAndValues(runtime: ModelRuntime, path: string, x: tf.Tensor, rows: number): KeysAndValues {
+    const project = (name: string) => byHead(runtime.linear(`${path}.${name}`, x), rows);
+    return { keys: project('k'), values: project('v') };
+  }
+
+  /** Attention of normed h `(N, H)`, its output `(N, H)`. */
+  function attention(
+    runtime: ModelRuntime,
+    path: string,
+    site: AttentionSite,
+    h: tf.Tensor,
+    { keys, values }: KeysAndValues,
+  ): tf.Tensor {
+    const queries = byHead(runtime.linear(`${path}.q`, h), keys.shape[0]!);
+    const attended = runtime.attend({ ...site, dropout }, queries, keys, values); // (rows, heads, T, D)
+    const joined = tf.reshape(tf.transpose(attended, [0, 2, 1, 3]), [h.shape[0]!, heads * D]);
+    return runtime.dropout(runtime.linear(`${path}.o`, joined), dropout);
+  }
+
+  function feedForward(runtime: ModelRuntime, site: JoinSite, x: tf.Tensor): tf.Tensor {
+    const path = `${site.module}.DenseReluDense`;
+    const h = runtime.rmsNorm(`${site.module}.layer_norm`, x, epsilon);
+    const wide = outline.gated
+      ? tf.mul(act(runtime.linear(`${path}.wi_0`, h)), runtime.linear(`${path}.wi_1`, h))
+      : act(runtime.linear(`${path}.wi`, h)); // (N, I)
+    const narrow = runtime.linear(`${path}.wo`, runtime.dropout(wide, dropout));
+    return runtime.join(site, runtime.dropout(narrow, dropout), x);
+  }
+
+  /** The first sublayer of a block. `site.layer` counts through both halves, `layer` within one. */
+  function selfAttention(
+    runtime: ModelRuntime,
+    site: JoinSite,
+    attends: AttentionSite,
+    x: tf.Tensor,
+    rows: number,
+  ): tf.Tensor {
+    const path = `${site.module}.SelfAttention`;
+    const h = runtime.rmsNorm(`${site.module}.layer_norm`, x, epsilon);
+    const own = keysAndValues(runtime, path, h, rows);
+    return runtime.join(site, attention(runtime, path, attends, h, own), x);
+  }
+
+  function encode(runtime: ModelRuntime, ids: tf.Tensor, grid: TokenGrid): tf.Tensor {
+    const bias = positionBias(runtime, 'encoder', grid);
+    let x = runtime.dropout(runtime.embedding('encoder.embed_tokens', ids), dropout);
+    for (let layer = 0; layer < encoderLayers; layer++) {
+      const path = `encoder.block.${layer}`;
+      const block = (x: tf.Tensor, bias: tf.Tensor) => {
+        const site = (sublayer: JoinSite['sublayer'], i: number) => ({
+          ...{ layer, sublayer, module: `${path}.layer.${i}` },
+        });
+        const attends = { kind: 'encoder', layer, bias } as const;
+        const attended = selfAttention(runtime, site('attention', 0), attends, x, grid.rows);
+        return feedForward(runtime, site('feed_forward', 1), attended);
+      };
+      x = runtime.block(path, x, (x, bias) => block(x, bias!), [bias]);
+    }
+    return runtime.dropout(runtime.rmsNorm('encoder.final_layer_norm', x, epsilon), dropout);
+  }
+
+  function decode(runtime: ModelRuntime, ids: tf.Tensor, grid: TokenGrid, memory: Memory): tf.Tensor {
+    const bias = positionBias(runtime, 'decoder', grid);
+    let x = runtime.dropout(runtime.embedding('decoder.embed_tokens', ids), dropout);
+    for (let layer = 0; layer < outline.layers; layer++) {
+      const path = `decoder.block.${layer}`;
+      const block = (x: tf.Tensor, bias: tf.Tensor, states?: tf.Tensor) => {
+        const site = (sublayer: JoinSite['sublayer'], i: number) => ({
+          ...{ layer: encoderLayers + layer, sublayer, module: `${path}.layer.${i}` },
+        });
+        const attends = { kind: 'self', layer, bias } as const;
+        const attended = selfAttention(runtime, site('attention', 0), attends, x, grid.rows);
+
+        const cross = site('cross_attention', 1);
+        const crossPath = `${cross.module}.EncDecAttention`;
+        const read =
+          'states' in memory
+            ? keysAndValues(runtime, crossPath, states!, grid.rows)
+            : memory.keysAndValues(layer);
+        const h = runtime.rmsNorm(`${cross.module}.layer_norm`, attended, epsilon);
+        const output = attention(runtime, crossPath, { kind: 'cross', layer }, h, read);
+        return feedForward(runtime, site('feed_forward', 2), runtime.join(cross, output, attended));
+      };
+      const others = 'states' in memory ? [bias, memory.states] : [bias];
+      x = runtime.block(path, x, (x, bias, states) => block(x, bias!, states), others);
+    }
+    return x;
+  }
+
+  return {
+    ...outline,
+    attention: 'causal',
+    encoder: {
+      encode,
+      keysAndValues: (runtime, layer, states, rows) =>
+        keysAndValues(runtime, `decoder.block.${layer}.layer.1.EncDecAttention`, states, rows),
+    },
+    body(runtime, ids, grid, memory) {
+      if (!memory) throw new Error('the decoder of an encoder-decoder needs a memory');
+      return decode(runtime, ids, grid, memory);
+    },
+    finalNorm(runtime, hidden) {
+      const normed = runtime.dropout(runtime.rmsNorm('decoder.final_layer_norm', hidden, epsilon), dropout);
+      return outline.headScale === 1 ? normed : tf.mul(normed, outline.headScale);
+    },
+    languageHead: 'lm_head',
+    logits: (runtime, hidden) => runtime.linear('lm_head', hidden),
+    pooling: 'mean',
+  };
+}

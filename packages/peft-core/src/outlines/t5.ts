@@ -1,0 +1,136 @@
+import { ConfigFields, requireTask } from './config-fields.ts';
+import { type ModelOutline, OutlineBuilder, type TaskType } from './outline.ts';
+
+const ACTIVATIONS = ['relu', 'gelu', 'gelu_new', 'silu'] as const;
+/** As FLAN-T5 has it: in `gated-gelu` the activation is GELU by a hyperbolic tangent. */
+const PROJECTIONS = ['relu', 'gated-gelu', 'gelu', 'gated-silu', 'silu', 'gated-relu'] as const;
+
+/** Positions are relative and have no end; this bounds what programs are built for. */
+const MAX_POSITIONS = 8192;
+
+/** T5 and FLAN-T5: an encoder and a decoder with relative positions and RMSNorm before each sublayer. */
+export interface T5Outline extends ModelOutline {
+  /** Blocks of the encoder; `layers` are the decoder's. */
+  encoderLayers: number;
+  epsilon: number;
+  activation: (typeof ACTIVATIONS)[number];
+  /** The feed-forward network multiplies the activation with a second projection. */
+  gated: boolean;
+  /** Buckets of relative positions, and the distance from which on all are in the last one. */
+  buckets: { count: number; maxDistance: number };
+  /** Everywhere where T5 drops, while training. */
+  dropout: number;
+  /** What the decoder's states are multiplied with before the head. */
+  headScale: number;
+  decoderStart: number;
+}
+
+/**
+ * Reads config.json. Names are those of transformers' T5ForConditionalGeneration.
+ * Throws `invalid_model_config` naming every unfit field, `unsupported_task`.
+ * Source: transformers, models/t5/configuration_t5.py and modeling_t5.py.
+ */
+export function t5Outline(raw: Record<string, unknown>, task: TaskType): T5Outline {
+  requireTask('t5', task, ['SEQ_2_SEQ_LM']);
+  const fields = new ConfigFields(raw);
+  const V = fields.size('vocab_size', 32_128);
+  const H = fields.size('d_model', 512);
+  const D = fields.size('d_kv', 64);
+  const I = fields.size('d_ff', 2048);
+  const heads = fields.size('num_heads', 8);
+  const encoderLayers = fields.layers('num_layers', 6);
+  const layers = fields.layers('num_decoder_layers', encoderLayers);
+  const projection = fields.choice('feed_forward_proj', PROJECTIONS, 'relu');
+  // T5 1.1 and FLAN-T5 say that their head is not tied; transformers 5 writes what it made of that.
+  const scaled = fields.flag('scale_decoder_outputs', fields.flag('tie_word_embeddings', true));
+  const common = {
+    modelType: 't5',
+    task,
+    vocabularySize: V,
+    hiddenSize: H,
+    layers,
+    encoderLayers,
+    heads,
+    kvHeads: heads,
+    headSize: D,
+    maxPositions: MAX_POSITIONS,
+    epsilon: fields.number('layer_norm_epsilon', 1e-6),
+    gated: projection.startsWith('gated-'),
+    activation: activationOf(projection),
+    buckets: {
+      count: fields.size('relative_attention_num_buckets', 32),
+      maxDistance: fields.size('relative_attention_max_distance', 128, 65_536),
+    },
+    dropout: fields.probability('dropout_rate', 0.1),
+    headScale: scaled ? 1 / Math.sqrt(H) : 1,
+    decoderStart: fields.count('decoder_start_token_id', fields.count('pad_token_id', 0)),
+  };
+  if (common.buckets.count % 4 !== 0) fields.fault('relative_attention_num_buckets must be a multiple of 4');
+  if (common.buckets.maxDistance <= common.buckets.count / 2)
+    fields.fault('relative_attention_max_distance must be more than half of relative_attention_num_buckets');
+  if (common.decoderStart >= V) fields.fault('decoder_start_token_id must be less than vocab_size');
+  fields.check();
+
+  const all = new OutlineBuilder().embedding('shared', V, H);
+  const attention = (path: string, hasBias: boolean) => {
+    for (const name of ['q', 'k', 'v']) all.linear(`${path}.${name}`, heads * D, H);
+    all.linear(`${path}.o`, H, heads * D);
+    if (hasBias) all.embedding(`${path}.relative_attention_bias`, common.buckets.count, heads);
+  };
+  const feedForward = (path: string) => {
+    for (const name of common.gated ? ['wi_0', 'wi_1'] : ['wi']) all.linear(`${path}.${name}`, I, H);
+    all.linear(`${path}.wo`, H, I);
+  };
+  all.tiedEmbedding('encoder.embed_tokens', V, H);
+  for (let i = 0; i < encoderLayers; i++) {
+    const path = `encoder.block.${i}.layer`;
+    attention(`${path}.0.SelfAttention`, i === 0);
+    all.norm(`${path}.0.layer_norm`, H);
+    feedForward(`${path}.1.DenseReluDense`);
+    all
+      .norm(`${path}.1.layer_norm`, H)
+      .join({ layer: i, sublayer: 'attention', module: `${path}.0` })
+      .join({ layer: i, sublayer: 'feed_forward', module: `${path}.1` });
+  }
+  all.norm('encoder.final_layer_norm', H).tiedEmbedding('decoder.embed_tokens', V, H);
+  for (let i = 0; i < layers; i++) {
+    const path = `decoder.block.${i}.layer`;
+    const layer = encoderLayers + i;
+    attention(`${path}.0.SelfAttention`, i === 0);
+    all.norm(`${path}.0.layer_norm`, H);
+    attention(`${path}.1.EncDecAttention`, false);
+    all.norm(`${path}.1.layer_norm`, H);
+    feedForward(`${path}.2.DenseReluDense`);
+    all
+      .norm(`${path}.2.layer_norm`, H)
+      .join({ layer, sublayer: 'attention', module: `${path}.0` })
+      .join({ layer, sublayer: 'cross_attention', module: `${path}.1` })
+      .join({ layer, sublayer: 'feed_forward', module: `${path}.2` });
+  }
+  all.norm('decoder.final_layer_norm', H);
+  const aliases: Record<string, string> = {
+    'encoder.embed_tokens.weight': 'shared.weight',
+    'decoder.embed_tokens.weight': 'shared.weight',
+  };
+  if (scaled) {
+    all.tiedLinear('lm_head', V, H);
+    aliases['lm_head.weight'] = 'shared.weight';
+  } else all.linear('lm_head', V, H);
+  return {
+    ...common,
+    parameters: all.parameters,
+    modules: all.modules,
+    joinSites: all.joinSites,
+    aliases,
+    // transformers 5 ties the head of a checkpoint that has none, whatever its config says.
+    ...(scaled ? {} : { fallbacks: { 'lm_head.weight': 'shared.weight' } }),
+    tokenEmbedding: 'encoder.embed_tokens',
+    optionalPrefix: 'transformer.',
+    taskHead: [],
+  };
+}
+
+function activationOf(projection: (typeof PROJECTIONS)[number]): T5Outline['activation'] {
+  if (projection === 'gated-gelu') return 'gelu_new';
+  return projection.replace('gated-', '') as T5Outline['activation'];
+}
