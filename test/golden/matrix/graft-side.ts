@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { mergeAdapter, type TrainRecord, train, WarmModel } from '@graft/peft-core';
 import { type PeftConfig, parsePeftConfig, type ResolvedTraining } from '@graft/peft-core/config';
@@ -58,7 +58,10 @@ async function interrupt(
   folder: string,
 ): Promise<GraftRun['resumed']> {
   const training = { ...common.training, max_steps: 6, checkpoint_steps: 100 };
-  const weights = (dir: string) => readFile(join(dir, 'adapter_model.safetensors'));
+  const weights = async (dir: string) => {
+    const names = (await readdir(dir)).filter((name) => name.endsWith('.safetensors')).sort();
+    return Buffer.concat(await Promise.all(names.map((name) => readFile(join(dir, name)))));
+  };
   const whole = join(folder, 'whole');
   await drain(train({ ...common, training, outputDir: whole }));
 

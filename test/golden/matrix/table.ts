@@ -2,7 +2,7 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { architectures } from './architectures.ts';
 import { cellName } from './cells.ts';
 import { exceptions } from './exceptions.ts';
-import { methods } from './methods.ts';
+import { type MethodRow, methods } from './methods.ts';
 
 /** Results by cell and check; a check that is missing was not made. */
 export type Results = Map<string, Map<string, boolean>>;
@@ -14,13 +14,17 @@ export function note(results: Results, cell: string, check: string, passed: bool
 }
 
 /** A line for each method, a column for each architecture: checks passed of checks made, or why there are none. */
-export function drawTable(results: Results): string {
+export function drawTable(
+  results: Results,
+  tried: readonly MethodRow[] = methods,
+  reasons: Record<string, string> = exceptions,
+): string {
   const notes: string[] = [];
-  const rows = methods.map((method) => [
+  const rows = tried.map((method) => [
     method.name,
     ...architectures.map((architecture) => {
       const name = cellName(architecture, method);
-      const reason = exceptions[name];
+      const reason = reasons[name];
       if (reason !== undefined) {
         if (!notes.includes(reason)) notes.push(reason);
         return `(${notes.indexOf(reason) + 1})`;

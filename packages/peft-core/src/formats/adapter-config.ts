@@ -22,12 +22,12 @@ export function isKnownField(peftType: unknown, field: string): boolean {
 
 /** The text of adapter_config.json: every field that PEFT writes, keys sorted, two spaces. */
 export function adapterConfigText(peft: PeftConfig, common: Partial<AdapterConfigCommon>): string {
-  const { unimplemented, floats = [] } = methods[peft.peft_type];
+  const { unimplemented, floats = [], written } = methods[peft.peft_type];
   // PEFT keeps runtime_config out of the file.
   const { runtime_config: _, ...absent } = unimplemented;
   const fields = {
     ...absent,
-    ...peft,
+    ...(written?.(peft, common.base_model_name_or_path ?? null) ?? peft),
     auto_mapping: null,
     base_model_name_or_path: common.base_model_name_or_path ?? null,
     inference_mode: true,

@@ -5,10 +5,10 @@ import { methods } from '../config/methods.ts';
 import { type BottleneckConfig, parsePeftConfig } from '../config.ts';
 import { GraftError } from '../errors.ts';
 import { type ModelOutline, outlineOf } from '../outlines/index.ts';
+import { modelClass, taskOfClass } from '../outlines/model-class.ts';
 import { ADAPTER_NAME } from '../tuners/bottleneck/config.ts';
 import { pythonJson } from './adapter-config.ts';
 import type { Adapter, AdapterTensor, AdapterToWrite } from './adapter-files.ts';
-import { modelClass, taskOfClass } from './library-classes.ts';
 import { libraryInterfaces } from './library-interfaces.ts';
 import { readSafetensors } from './safetensors.ts';
 
@@ -58,6 +58,7 @@ export async function readAdaptersFolder(folder: string, raw: Record<string, unk
     ? await readTensors(path.join(folder, headWeightsName))
     : new Map<string, AdapterTensor>();
   const task = taskOfClass(savedFrom);
+  if (!task) throw invalid(`${folder}: model_class "${savedFrom}" is for no task that Graft has`);
   const text = (field: string) => (typeof raw[field] === 'string' ? (raw[field] as string) : null);
   return {
     config: parsePeftConfig(

@@ -6,18 +6,23 @@ const longestJson = 128 << 20;
 
 /** A JSON object from a file; null when there is no such file. Throws GraftError `code` naming the file. */
 export async function readJsonFile(path: string, code: string): Promise<Record<string, unknown> | null> {
+  const value = await readJson(path, code);
+  if (value === null) return null;
+  if (typeof value !== 'object' || Array.isArray(value)) {
+    throw new GraftError(code, `${path} is not a JSON object`);
+  }
+  return value as Record<string, unknown>;
+}
+
+/** Any JSON from a file; null when there is no such file. Throws GraftError `code` naming the file. */
+export async function readJson(path: string, code: string): Promise<unknown> {
   const stats = await stat(path).catch(() => null);
   if (!stats) return null;
   if (stats.size > longestJson)
     throw new GraftError(code, `${path} has ${stats.size} bytes; at most ${longestJson} are read`);
-  let value: unknown;
   try {
-    value = JSON.parse(await readFile(path, 'utf8'));
+    return JSON.parse(await readFile(path, 'utf8'));
   } catch (cause) {
     throw new GraftError(code, `${path} is not JSON: ${(cause as Error).message}`, { cause });
   }
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    throw new GraftError(code, `${path} is not a JSON object`);
-  }
-  return value as Record<string, unknown>;
 }

@@ -4,10 +4,12 @@ import { bertOutline } from './bert.ts';
 import { gpt2Outline } from './gpt2.ts';
 import { llamaOutline } from './llama.ts';
 import { mistralOutline } from './mistral.ts';
+import { taskOfClass } from './model-class.ts';
 import type { ModelOutline, TaskType } from './outline.ts';
 import { qwen2Outline } from './qwen2.ts';
 import { qwen3Outline } from './qwen3.ts';
 import { robertaOutline } from './roberta.ts';
+import { t5Outline } from './t5.ts';
 
 export {
   type JoinSite,
@@ -27,6 +29,7 @@ const outlines: Record<string, (config: Record<string, unknown>, task: TaskType)
   gpt2: gpt2Outline,
   bert: bertOutline,
   roberta: robertaOutline,
+  t5: t5Outline,
 };
 
 /** Every supported `model_type`. */
@@ -39,22 +42,12 @@ const familyTasks: Record<string, TaskType> = {
   t5: 'SEQ_2_SEQ_LM',
 };
 
-/** Ends of transformers' class names, as config.json's `architectures` has them. */
-const classTasks: [end: string, task: TaskType][] = [
-  ['ForCausalLM', 'CAUSAL_LM'],
-  ['ForSequenceClassification', 'SEQ_CLS'],
-  ['ForTokenClassification', 'TOKEN_CLS'],
-  ['Model', 'FEATURE_EXTRACTION'],
-];
-
 /** The task of a base model that nobody gave one: that of the class it was saved from, or what its family is for. */
 export function defaultTask(config: Record<string, unknown>): TaskType {
   const family = familyTasks[String(config.model_type)] ?? 'CAUSAL_LM';
   if (family === 'SEQ_2_SEQ_LM') return family;
   const [saved] = Array.isArray(config.architectures) ? config.architectures : [];
-  // GPT2LMHeadModel ends like a bare model.
-  if (typeof saved !== 'string' || saved.endsWith('LMHeadModel')) return family;
-  return classTasks.find(([end]) => saved.endsWith(end))?.[1] ?? family;
+  return (typeof saved === 'string' ? taskOfClass(saved) : null) ?? family;
 }
 
 /** The outline of a model used for `task`. Throws `unsupported_model`, `unsupported_task`, `invalid_model_config`. */

@@ -1,0 +1,51 @@
+import path from 'node:path';
+import { GraftError } from '../errors.ts';
+import { readJson, readJsonFile } from './json-file.ts';
+
+/** How sentence-transformers makes one vector of a sequence. */
+export interface SentencePooling {
+  pooling: 'first' | 'last' | 'mean';
+  /** The vector is divided by its length. */
+  normalise: boolean;
+}
+
+/** Fields of 1_Pooling/config.json, of which one is true. */
+const modes: Record<string, SentencePooling['pooling']> = {
+  pooling_mode_cls_token: 'first',
+  pooling_mode_lasttoken: 'last',
+  pooling_mode_mean_tokens: 'mean',
+};
+
+/**
+ * Reads modules.json of a sentence-transformers model; null for a folder without one, or a file. Throws `invalid_model`, and
+ * `unsupported_model` for modules that Graft has not, such as a dense layer.
+ */
+export async function readSentencePooling(folder: string): Promise<SentencePooling | null> {
+  const list = await readJson(path.join(folder, 'modules.json'), 'invalid_model');
+  if (list === null) return null;
+  if (!Array.isArray(list)) throw unsupported('modules.json is not a list');
+  const modules = list.map((each) => ({
+    kind: String(each?.type).split('.').at(-1),
+    path: String(each?.path),
+  }));
+  const strange = modules.find(({ kind }) => !['Transformer', 'Pooling', 'Normalize'].includes(kind!));
+  if (strange) throw unsupported(`modules.json has a ${strange.kind}`);
+  const pooling = modules.find(({ kind }) => kind === 'Pooling');
+  // A plain name: a model's file may not reach out of its folder.
+  if (!pooling || !/^\w[\w.-]*$/.test(pooling.path)) throw unsupported('modules.json names no folder of a Pooling');
+  const config = await readJsonFile(path.join(folder, pooling.path, 'config.json'), 'invalid_model');
+  const chosen = Object.entries(config ?? {}).filter(
+    ([field, value]) => field.startsWith('pooling_mode_') && value === true,
+  );
+  const mode = chosen.length === 1 ? modes[chosen[0]![0]] : undefined;
+  if (!mode) throw unsupported(`${pooling.path}/config.json has ${chosen.map(([field]) => field).join(', ')}`);
+  return { pooling: mode, normalise: modules.some(({ kind }) => kind === 'Normalize') };
+}
+
+function unsupported(what: string): GraftError {
+  return new GraftError(
+    'unsupported_model',
+    `${what}; sentence embeddings are pooled from the first or the last token or the mean, and may be normalised`,
+    { param: 'model' },
+  );
+}

@@ -1,0 +1,152 @@
+/**
+ * BOTTLENECK on every architecture: Graft against transformers and the `adapters` library on tiny random models, in fp32.
+ * GRAFT_MATRIX narrows it to cells whose name (`llama × seq_bn`) contains one of these parts, with commas between.
+ */
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import { parsePeftConfig } from '@graft/peft-core/config';
+import { runPythonJson } from '../../scripts/golden/run-python.ts';
+import { type TrainingPlan, trainingPlan } from '../../scripts/golden/training-plan.ts';
+import { bottleneckExceptions, bottleneckRows } from './bottleneck/rows.ts';
+import { largestDifference } from './log-probabilities.ts';
+import { architectures } from './matrix/architectures.ts';
+import { type Cell, cells } from './matrix/cells.ts';
+import { writeTrainingFile } from './matrix/data.ts';
+import { type GraftRun, runGraft } from './matrix/graft-side.ts';
+import { graftOutputs } from './matrix/outputs.ts';
+import { drawTable, note, type Results, saveTable } from './matrix/table.ts';
+import type { PythonScore } from './score-in-python.ts';
+import { scratchFolder } from './scratch-folder.ts';
+import type { StepRecord } from './training-comparison.ts';
+
+const tolerance = { output: 1e-4, loss: 1e-3 };
+const steps = 20;
+const folder = scratchFolder('bottleneck');
+const all = cells(bottleneckRows, bottleneckExceptions);
+assert.ok(all.length > 0, 'GRAFT_MATRIX matches no cell');
+const modelOf = (architecture: string) => join(folder, 'models', architecture);
+const cellFolder = (i: number) => join(folder, 'cells', String(i));
+const startOf = (i: number) => join(cellFolder(i), 'start');
+const libraryOf = (i: number) => join(cellFolder(i), 'library');
+const inLibrary = <T>(plan: Record<string, unknown>) =>
+  runPythonJson<T>('bottleneck.py', [], plan, 'adapters');
+/** BnConfig's fields, and `preset`. */
+const libraryConfig = ({ config: { peft_type: _, task_type: __, ...fields } }: Cell) => fields;
+
+const used = architectures.filter((row) => all.some((cell) => cell.architecture === row));
+await inLibrary({
+  models: used.map(({ name, task, config }, i) => ({ output: modelOf(name), task, config, seed: 1 + i })),
+  adapters: all.map((cell, i) => ({
+    model: modelOf(cell.architecture.name),
+    task: cell.architecture.task,
+    config: libraryConfig(cell),
+    output: startOf(i),
+    seed: 100 + i,
+  })),
+});
+
+const files = new Map<string, string>();
+for (const { name, task } of used) files.set(name, await writeTrainingFile(folder, task));
+const plans: TrainingPlan[] = [];
+for (const { architecture, config, method } of all) {
+  plans.push(
+    await trainingPlan({
+      model: modelOf(architecture.name),
+      trainingFile: files.get(architecture.name)!,
+      peft: parsePeftConfig(config),
+      training: {
+        precision: 'fp32',
+        max_steps: steps,
+        n_epochs: 20,
+        batch_size: 4,
+        learning_rate: method.learningRate,
+        warmup_steps: 2,
+      },
+    }),
+  );
+}
+
+const graft: (GraftRun | Error)[] = [];
+for (const [i, cell] of all.entries()) {
+  const { name } = cell.architecture;
+  const run = runGraft(cell, {
+    model: modelOf(name),
+    trainingFile: files.get(name)!,
+    training: plans[i]!.training,
+    start: startOf(i),
+    folder: cellFolder(i),
+  });
+  graft.push(await run.catch((error: Error) => error));
+}
+
+const probes = [
+  [5, 6, 7, 30, 31, 32, 90, 200, 201, 17],
+  Array.from({ length: 64 }, (_, i) => 4 + ((i * 37) % 300)),
+];
+const answers = await inLibrary<StepRecord[] | PythonScore>({
+  trainings: all.map(({ architecture: { name, task } }, i) => ({
+    model: modelOf(name),
+    task,
+    adapter: startOf(i),
+    output: libraryOf(i),
+    options: plans[i]!.training,
+    steps: plans[i]!.steps,
+  })),
+  scores: all.flatMap(({ architecture: { name, task } }, i) => {
+    const run = graft[i]!;
+    const score = (adapter: string | null) => ({ model: modelOf(name), adapter, task, inputs: probes });
+    return [score(null), score(libraryOf(i)), ...(run instanceof Error ? [] : [score(run.adapter)])];
+  }),
+});
+const reference = answers.filter((answer): answer is StepRecord[] => Array.isArray(answer));
+const scored = answers.filter((answer): answer is PythonScore => !Array.isArray(answer));
+
+const results: Results = new Map();
+after(() => {
+  const table = drawTable(results, bottleneckRows, bottleneckExceptions);
+  console.log(`\n${table}\n`);
+  saveTable(table);
+});
+
+for (const [i, cell] of all.entries()) {
+  const check = (what: string, body: () => Promise<void> | void) =>
+    test(`${cell.name}: ${what}`, async () => {
+      note(results, cell.name, what, false);
+      await body();
+      note(results, cell.name, what, true);
+    });
+  const run = graft[i]!;
+  const [ofBase, ofLibrary] = scored.splice(0, 2) as [PythonScore, PythonScore];
+  if (run instanceof Error) {
+    check('trains', () => {
+      throw run;
+    });
+    continue;
+  }
+  const model = modelOf(cell.architecture.name);
+  const ofGraft = scored.shift()!;
+
+  check('20 steps lose what PyTorch and adapters lose', () => {
+    const expected = reference[i]!.map(({ loss }) => loss);
+    const differences = expected.map((loss, step) => Math.abs(loss - run.losses[step]!));
+    assert.equal(run.losses.length, steps);
+    assert.ok(Math.max(...differences) < tolerance.loss, `differences: ${differences.join(' ')}`);
+    assert.ok(expected.at(-1)! < expected[0]!, `nothing was learned: ${expected.join(' ')}`);
+  });
+  check("the library's adapter in Graft", async () => {
+    const own = await graftOutputs(model, libraryOf(i), probes);
+    const difference = largestDifference(ofLibrary.logprobs, own);
+    assert.ok(difference < tolerance.output, `outputs differ by ${difference}`);
+    const moved = largestDifference(ofLibrary.logprobs, ofBase.logprobs);
+    assert.ok(moved > 100 * tolerance.output, `the adapter moves the outputs by ${moved} only`);
+  });
+  check("Graft's adapter in the library", async () => {
+    assert.deepEqual(ofGraft.mismatch, { missing: [], unexpected: [], shapes: [], values: [] });
+    const difference = largestDifference(ofGraft.logprobs, await graftOutputs(model, run.adapter, probes));
+    assert.ok(difference < tolerance.output, `outputs differ by ${difference}`);
+  });
+  check('stopped and resumed, the same bytes', () => {
+    assert.ok(run.resumed.whole.length > 0 && run.resumed.whole.equals(run.resumed.resumed));
+  });
+}
