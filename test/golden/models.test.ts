@@ -1,0 +1,106 @@
+/** Variants of every architecture that the matrix has no row for: Graft's scores are transformers'. */
+import assert from 'node:assert/strict';
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { runPythonJson } from '../../scripts/golden/run-python.ts';
+import { largestDifference, logProbabilities } from './log-probabilities.ts';
+import { scoreInPython } from './score-in-python.ts';
+import { scratchFolder } from './scratch-folder.ts';
+
+/** `bare`: saved by the bare model's class, its names without a prefix, as GPT-2 is on the Hub. */
+type Variant = { bare?: true; config: Record<string, unknown> };
+
+const decoder = {
+  hidden_size: 64,
+  intermediate_size: 96,
+  num_hidden_layers: 3,
+  num_attention_heads: 4,
+  num_key_value_heads: 2,
+  bos_token_id: 1,
+  eos_token_id: 2,
+  pad_token_id: 3,
+};
+const gpt2 = { model_type: 'gpt2', n_embd: 64, n_layer: 3, n_head: 4, eos_token_id: 2, pad_token_id: 3 };
+// Probes of 150 tokens are longer than these windows.
+const windowed = { use_sliding_window: true, sliding_window: 20 };
+
+const variants: Record<string, Variant> = {
+  'llama, linear rope scaling': {
+    config: {
+      ...decoder,
+      model_type: 'llama',
+      rope_parameters: { rope_type: 'linear', rope_theta: 10000, factor: 4 },
+    },
+  },
+  'mistral, tied': {
+    config: { ...decoder, model_type: 'mistral', sliding_window: 20, tie_word_embeddings: true },
+  },
+  'mistral without a window': {
+    config: { ...decoder, model_type: 'mistral', sliding_window: null, head_dim: 24 },
+  },
+  'qwen2, untied': { config: { ...decoder, model_type: 'qwen2', num_key_value_heads: 4 } },
+  'qwen2, window unused': {
+    config: { ...decoder, model_type: 'qwen2', sliding_window: 20, max_window_layers: 0 },
+  },
+  'qwen2, windows by layer types': {
+    config: {
+      ...decoder,
+      ...windowed,
+      model_type: 'qwen2',
+      layer_types: ['sliding_attention', 'full_attention', 'sliding_attention'],
+    },
+  },
+  'qwen3, untied, biased, windowed': {
+    config: {
+      ...decoder,
+      ...windowed,
+      model_type: 'qwen3',
+      head_dim: 32,
+      attention_bias: true,
+      max_window_layers: 2,
+    },
+  },
+  'gpt2, untied': { config: { ...gpt2, tie_word_embeddings: false, n_inner: 80 } },
+  'gpt2, exact GELU, scores scaled by layer': {
+    config: { ...gpt2, activation_function: 'gelu', scale_attn_by_inverse_layer_idx: true },
+  },
+  'gpt2, unscaled scores': { config: { ...gpt2, activation_function: 'relu', scale_attn_weights: false } },
+  'gpt2, names without a prefix': { bare: true, config: gpt2 },
+};
+
+const folder = scratchFolder('models');
+const names = Object.keys(variants);
+const modelOf = (name: string) => join(folder, name.replaceAll(/\W+/g, '-'));
+const probes = [
+  [5, 6, 7, 30, 31, 32, 90, 200, 201, 17],
+  Array.from({ length: 150 }, (_, i) => 4 + ((i * 37) % 300)),
+];
+
+await runPythonJson('matrix_models.py', [], {
+  models: names.map((name, i) => ({
+    output: modelOf(name),
+    task: variants[name]!.bare ? 'FEATURE_EXTRACTION' : 'CAUSAL_LM',
+    config: variants[name]!.config,
+    seed: 50 + i,
+  })),
+  adapters: [],
+});
+for (const name of names.filter((each) => variants[each]!.bare)) {
+  const file = join(modelOf(name), 'config.json');
+  const config = JSON.parse(await readFile(file, 'utf8'));
+  await writeFile(file, JSON.stringify({ ...config, architectures: ['GPT2LMHeadModel'] }));
+}
+const scored = await scoreInPython(
+  names.map((name) => ({ model: modelOf(name), adapter: null, inputs: probes })),
+);
+
+for (const [i, name] of names.entries()) {
+  test(`${name}: scores as transformers does`, async () => {
+    const difference = largestDifference(
+      scored[i]!.logprobs,
+      await logProbabilities(modelOf(name), null, probes),
+    );
+    assert.ok(difference < 1e-4, `log-probabilities differ by ${difference}`);
+  });
+}
