@@ -1,4 +1,5 @@
 import { GraftError } from '../errors.ts';
+import { modelTypes } from '../outlines/index.ts';
 import type { GgufFile } from './gguf.ts';
 import type { GgufMetadata } from './gguf-metadata.ts';
 
@@ -18,9 +19,12 @@ export function ggufConfig(gguf: GgufFile, ropeFactors: Float32Array | null): Re
     : undefined;
   if (!modelType) {
     const known = Object.keys(ggufArchitectures).join(', ');
+    const folder = modelTypes.includes(architecture)
+      ? "; use this model's Hugging Face folder (config.json, safetensors, tokenizer.json) instead"
+      : '';
     throw new GraftError(
       'unsupported_model',
-      `${file.path}: GGUF architecture "${architecture}" is not supported; supported: ${known}`,
+      `${file.path}: GGUF architecture "${architecture}" is not supported; supported: ${known}${folder}`,
       { param: 'model' },
     );
   }
