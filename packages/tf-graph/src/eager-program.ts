@@ -10,14 +10,17 @@ import { cast, rawOp, storageOf } from './raw-op.ts';
 import { tf } from './tensorflow.ts';
 
 export class EagerProgram implements Program {
-  readonly #variables: Map<string, EagerVariable>;
-  readonly #functions: Map<string, FunctionSpec>;
+  readonly #variables = new Map<string, EagerVariable>();
+  readonly #functions = new Map<string, FunctionSpec>();
   readonly #current: CurrentRun;
 
-  constructor(variables: FullVariableSpec[], functions: FunctionSpec[], current: CurrentRun) {
-    this.#variables = new Map(variables.map((spec) => [spec.name, new EagerVariable(spec)]));
-    this.#functions = new Map(functions.map((spec) => [spec.name, spec]));
+  constructor(current: CurrentRun) {
     this.#current = current;
+  }
+
+  add(variables: readonly FullVariableSpec[], functions: readonly FunctionSpec[]): void {
+    for (const spec of variables) this.#variables.set(spec.name, new EagerVariable(spec));
+    for (const spec of functions) this.#functions.set(spec.name, spec);
   }
 
   async write(values: Iterable<[string, TypedArray]> | AsyncIterable<[string, TypedArray]>): Promise<void> {
@@ -28,7 +31,7 @@ export class EagerProgram implements Program {
     }
   }
 
-  read(names: string[]): Map<string, Float32Array | Int32Array | Uint16Array | Uint8Array> {
+  read(names: string[]): ReturnType<Program['read']> {
     return new Map(names.map((name) => [name, lookUp(this.#variables, 'variable', name).toHost()]));
   }
 
@@ -78,10 +81,11 @@ class EagerVariable implements Variable {
     return eagerTensor(this.dtype, this.shape, data);
   }
 
-  toHost(): Float32Array | Int32Array | Uint16Array | Uint8Array {
+  toHost(): Float32Array | Int32Array | Uint16Array | Uint8Array | Int8Array {
     const value = this.#held();
     const data = tf.tidy(() => cast(value, visibleOf(storageOf(value))).dataSync());
     if (this.dtype === 'bfloat16') return toBfloat16(data as Float32Array);
+    if (this.dtype === 'int8') return Int8Array.from(data);
     return this.dtype === 'uint8' ? Uint8Array.from(data) : (data as Float32Array);
   }
 

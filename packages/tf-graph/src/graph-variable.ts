@@ -3,7 +3,7 @@ import { attr } from './attributes.ts';
 import { toBfloat16 } from './bfloat16.ts';
 import { codeOf, type DType, type TypedArray } from './dtypes.ts';
 import type { Graph } from './graph.ts';
-import { createHostTensor, type HostStaging } from './host-tensor.ts';
+import { createFeed, type Feed } from './graph-session.ts';
 import type { FullVariableSpec, ReadOptions, Variable } from './program.ts';
 import { cast, controlInputs } from './raw-op.ts';
 import { symbolicBackend } from './symbolic-backend.ts';
@@ -37,34 +37,17 @@ export class GraphVariable implements Variable {
     const typed = attr.type('dtype', dtype);
     this.#handle = `${graph.node('VarHandleOp', [], [typed, attr.shape('shape', shape), attr.string('shared_name', scope), attr.string('container', '')], scope)}:0`;
 
-    const wire = wireFormat(dtype, shape);
-    this.writeFeed = `${graph.node('Placeholder', [], [attr.type('dtype', wire.dtype), attr.shape('shape', wire.shape)], `${scope}/feed`)}:0`;
-    const value =
-      wire.dtype === dtype
-        ? this.writeFeed
-        : `${graph.node('Bitcast', [this.writeFeed], [attr.type('T', wire.dtype), attr.type('type', dtype)], `${scope}/unpack`)}:0`;
-    const write = graph.node('AssignVariableOp', [this.#handle, value], [typed], `${scope}/write`);
+    this.writeFeed = `${graph.node('Placeholder', [], [typed, attr.shape('shape', shape)], `${scope}/feed`)}:0`;
+    const write = graph.node('AssignVariableOp', [this.#handle, this.writeFeed], [typed], `${scope}/write`);
     this.writeDone = `${graph.node('Const', [`^${write}`], [attr.type('dtype', 'int32'), { name: 'value', tensor: { dtype: codeOf('int32'), shape: [], content: new Uint8Array(4) } }], `${scope}/written`)}:0`;
 
-    const read = graph.node('ReadVariableOp', [this.#handle], [typed], `${scope}/read`);
-    const readable =
-      dtype === 'bfloat16' ? 'float32' : dtype === 'uint8' || dtype === 'int8' ? 'int32' : dtype;
-    this.readFetch =
-      readable === dtype
-        ? `${read}:0`
-        : `${graph.node('Cast', [`${read}:0`], [attr.type('SrcT', dtype), attr.type('DstT', readable)], `${scope}/widen`)}:0`;
+    this.readFetch = `${graph.node('ReadVariableOp', [this.#handle], [typed], `${scope}/read`)}:0`;
   }
 
-  /** A new native tensor in the form `writeFeed` takes. */
-  feedTensor(data: TypedArray, staging: HostStaging): number {
-    const wire = wireFormat(this.dtype, this.shape);
-    if (wire.dtype === this.dtype) return createHostTensor(this.dtype, this.shape, data, staging);
-    const stored =
-      this.dtype === 'bfloat16' && data instanceof Float32Array
-        ? toBfloat16(data, staging.array(Uint16Array, data.length))
-        : data;
-    const bytes = new Uint8Array(stored.buffer, stored.byteOffset, stored.byteLength);
-    return createHostTensor(wire.dtype, wire.shape, bytes, staging);
+  /** A copy of `data` in the form `writeFeed` takes. */
+  feed(data: TypedArray): Feed {
+    const rounded = this.dtype === 'bfloat16' && data instanceof Float32Array ? toBfloat16(data) : data;
+    return createFeed(this.dtype, this.shape, rounded);
   }
 
   /** Forgets the function traced before. */
@@ -170,11 +153,4 @@ export class GraphVariable implements Variable {
       `^${this.#graph.node('AssignVariableOp', [this.#handle, this.#next, ...this.#reads], [attr.type('dtype', this.dtype)])}`,
     ];
   }
-}
-
-/** The binding takes float32, int32, bool and uint8: other types are fed as bytes and unpacked by a Bitcast. */
-function wireFormat(dtype: DType, shape: number[]): { dtype: DType; shape: number[] } {
-  if (dtype === 'bfloat16') return { dtype: 'uint8', shape: [...shape, 2] };
-  if (dtype === 'int8') return { dtype: 'uint8', shape };
-  return { dtype, shape };
 }

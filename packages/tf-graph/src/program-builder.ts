@@ -16,6 +16,8 @@ import type {
 export class ProgramBuilder {
   readonly #variables = new Map<string, FullVariableSpec>();
   readonly #functions = new Map<string, FunctionSpec>();
+  /** Declared when a program was last made or extended. */
+  #done = { variables: 0, functions: 0 };
   readonly #current: CurrentRun = { variables: null };
 
   variable(spec: VariableSpec): Variable {
@@ -43,13 +45,29 @@ export class ProgramBuilder {
     this.#functions.set(name, { name, inputs, body });
   }
 
-  /** Traces every function, saves the graph in a temporary folder, loads it and removes the folder. */
+  /** Traces every function into one graph, in a session of its own. */
   build(): Program {
-    return new GraphProgram([...this.#variables.values()], [...this.#functions.values()], this.#current);
+    return this.#fill(new GraphProgram(this.#current));
   }
 
   /** The same program, each run calling the body on tfjs's `tensorflow` backend. */
   buildEager(): Program {
-    return new EagerProgram([...this.#variables.values()], [...this.#functions.values()], this.#current);
+    return this.#fill(new EagerProgram(this.#current));
+  }
+
+  /**
+   * Adds what was declared since the last `build` or `extend` to a program that this builder made. Its variables keep their
+   * values, and new functions share them with the old ones.
+   */
+  extend(program: Program): void {
+    const { variables, functions } = this.#done;
+    this.#fill(program, variables, functions);
+  }
+
+  #fill(program: Program, fromVariable = 0, fromFunction = 0): Program {
+    const [variables, functions] = [[...this.#variables.values()], [...this.#functions.values()]];
+    program.add(variables.slice(fromVariable), functions.slice(fromFunction));
+    this.#done = { variables: variables.length, functions: functions.length };
+    return program;
   }
 }

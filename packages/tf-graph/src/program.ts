@@ -67,13 +67,15 @@ export interface RunOutput {
 }
 
 export interface Program {
+  /** For ProgramBuilder: more variables and functions. Those that are there keep their values. */
+  add(variables: readonly FullVariableSpec[], functions: readonly FunctionSpec[]): void;
   /**
    * Sets variables, streamed: each array is copied into TensorFlow at once and may then be freed. bfloat16 takes bit
    * patterns (Uint16Array) or Float32Array, which is rounded. Throws on an unknown name, a wrong length or array type.
    */
   write(values: Iterable<[string, TypedArray]> | AsyncIterable<[string, TypedArray]>): Promise<void>;
   /** Values as stored; bfloat16 as bit patterns. */
-  read(names: string[]): Map<string, Float32Array | Int32Array | Uint16Array | Uint8Array>;
+  read(names: string[]): Map<string, Float32Array | Int32Array | Uint16Array | Uint8Array | Int8Array>;
   /** Runs a function. Blocks the event loop until it has finished. */
   run(name: string, feeds: Record<string, TypedArray>): Record<string, RunOutput>;
   /** Frees the variables. */

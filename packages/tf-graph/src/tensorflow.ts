@@ -44,5 +44,22 @@ export type { NodeJSKernelBackend, TensorMetadata };
 export const nativeBackend = tf.findBackend('tensorflow') as unknown as NativeBackend;
 export const binding: TFJSBinding = nativeBackend.binding;
 
+/** What native/session.cc adds to tfjs-node's addon. Sessions and feeds are opaque; names are "node:output". */
+interface NativeSessions {
+  createSession(): object;
+  /** `outside`: inputs of the new nodes that earlier ones give, "node:output" or "^node". */
+  extendSession(session: object, graphDef: Uint8Array, outside: string[]): void;
+  createFeed(dtype: number, shape: number[], data: ArrayBufferView): object;
+  deleteFeed(feed: object): void;
+  runSession(
+    session: object,
+    names: string[],
+    feeds: object[],
+    fetches: string[],
+  ): { dtype: number; shape: number[]; data: ArrayBuffer }[];
+  closeSession(session: object): void;
+}
+export const sessions = addon as NativeSessions;
+
 /** TensorFlow's own version, such as "2.21.0". */
 export const tensorflowVersion: string = binding.TF_Version;

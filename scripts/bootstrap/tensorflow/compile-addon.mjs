@@ -36,7 +36,9 @@ export async function compileAddon({ log, tools, sources, work, folder }) {
   const libraries = join(work, 'tensorflow');
   const names = (await readdir(libraries)).filter((name) => name.startsWith('libtensorflow'));
   const include = [tools.headers, join(libraries, 'include')].map((path) => `-I${path}`);
-  const flags = ['-std=c++17', '-O2', '-fPIC', '-shared', '-w', '-DNAPI_VERSION=8', ...include];
+  // native/session.cc is the addon's entry and calls tfjs-node's.
+  const entry = '-Dnapi_register_module_v1=tfjs_register_module';
+  const flags = ['-std=c++17', '-O2', '-fPIC', '-shared', '-w', '-DNAPI_VERSION=8', entry, ...include];
   const output = join(work, 'tfjs_binding.node');
   const code = sources.filter((path) => path.endsWith('.cc'));
   const macos = process.platform === 'darwin';
@@ -64,7 +66,8 @@ export async function compileAddon({ log, tools, sources, work, folder }) {
     'compiling the addon',
   );
   // Loading it proves that libraries, compiler and Node fit together.
-  const probe = 'process.stdout.write(require(process.argv[1]).TF_Version)';
+  const probe =
+    'const addon = require(process.argv[1]); addon.closeSession(addon.createSession()); process.stdout.write(addon.TF_Version)';
   const paths = { LD_LIBRARY_PATH: libraries, DYLD_LIBRARY_PATH: libraries };
   await run(process.execPath, ['-e', probe, output], 'loading the compiled addon', {
     ...process.env,

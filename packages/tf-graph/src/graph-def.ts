@@ -1,7 +1,5 @@
-// Writes TensorFlow's GraphDef and SavedModel. Field numbers are those of tensorflow/core/framework/
-// {graph,node_def,attr_value,tensor,tensor_shape,versions}.proto and tensorflow/core/protobuf/{meta_graph,saved_model}.proto.
-import { closeSync, openSync, writeSync } from 'node:fs';
-import { join } from 'node:path';
+// Writes TensorFlow's GraphDef. Field numbers are those of tensorflow/core/framework/
+// {graph,node_def,attr_value,tensor,tensor_shape,versions}.proto.
 import { BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
 import { type Attr, attrType } from './attributes.ts';
 
@@ -23,8 +21,6 @@ export interface NodeDef {
 
 /** The graph version this package's nodes follow (GraphDef.versions.producer); TensorFlow accepts any from 21 up to its own. */
 const producer = 1482;
-const schemaVersion = 1;
-export const servingTag = 'serve';
 
 const message = (writer: BinaryWriter, field: number, body: (writer: BinaryWriter) => unknown) => {
   writer.tag(field, WireType.LengthDelimited).fork();
@@ -75,7 +71,7 @@ function writeAttr(writer: BinaryWriter, attr: NodeAttr) {
 }
 
 /** One GraphDef.node, with its tag. */
-export function encodeNode(node: NodeDef): Uint8Array {
+function encodeNode(node: NodeDef): Uint8Array {
   const writer = new BinaryWriter();
   message(writer, 1, (body) => {
     body.tag(1, WireType.LengthDelimited).string(node.name);
@@ -90,52 +86,9 @@ export function encodeNode(node: NodeDef): Uint8Array {
   return writer.finish();
 }
 
-/** Writes `saved_model.pb` into `folder`, node by node: a SavedModel { MetaGraphDef { meta_info_def { tags }, graph_def } }. */
-export function writeSavedModel(folder: string, nodes: readonly NodeDef[]): void {
-  const encoded = nodes.map(encodeNode);
-  encoded.push(versions());
-  const graphBytes = encoded.reduce((sum, chunk) => sum + chunk.length, 0);
-
-  const graphTag = new BinaryWriter().tag(2, WireType.LengthDelimited).uint32(graphBytes).finish();
-  const info = new BinaryWriter();
-  message(info, 1, (body) => body.tag(4, WireType.LengthDelimited).string(servingTag));
-  const metaInfo = info.finish();
-  const header = new BinaryWriter()
-    .tag(1, WireType.Varint)
-    .int64(schemaVersion)
-    .tag(2, WireType.LengthDelimited)
-    .uint32(metaInfo.length + graphTag.length + graphBytes)
-    .finish();
-
-  const file = openSync(join(folder, 'saved_model.pb'), 'wx');
-  try {
-    for (const chunk of batched([header, metaInfo, graphTag, ...encoded])) writeFully(file, chunk);
-  } finally {
-    closeSync(file);
-  }
-}
-
-function versions(): Uint8Array {
-  const writer = new BinaryWriter();
-  message(writer, 4, (body) => body.tag(1, WireType.Varint).int32(producer));
-  return writer.finish();
-}
-
-/** Joins small chunks so that a graph of 20,000 nodes takes tens of writes. */
-function* batched(chunks: Uint8Array[], limit = 1 << 20): Generator<Uint8Array> {
-  let pending: Uint8Array[] = [];
-  let bytes = 0;
-  for (const chunk of chunks) {
-    pending.push(chunk);
-    bytes += chunk.length;
-    if (bytes < limit) continue;
-    yield Buffer.concat(pending);
-    pending = [];
-    bytes = 0;
-  }
-  yield Buffer.concat(pending);
-}
-
-function writeFully(file: number, chunk: Uint8Array) {
-  for (let offset = 0; offset < chunk.length; ) offset += writeSync(file, chunk, offset);
+/** A GraphDef of these nodes. */
+export function encodeGraph(nodes: readonly NodeDef[]): Uint8Array {
+  const versions = new BinaryWriter();
+  message(versions, 4, (body) => body.tag(1, WireType.Varint).int32(producer));
+  return Buffer.concat([...nodes.map(encodeNode), versions.finish()]);
 }
