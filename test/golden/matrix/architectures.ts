@@ -13,7 +13,12 @@ export interface ArchitectureRow {
     /** What IA3 scales by default: keys and values, and the feed-forward network's input of its last layer. */
     ia3: string[];
     feedForward: string[];
+    /** A module that holds the feed-forward network of a layer. */
+    feedForwardContainer: string;
+    norms: string[];
     embedding: string;
+    /** The output layer of a language model, or null. */
+    head: string | null;
     /** A bias-free output layer that is not tied, or null. */
     untiedHead: string | null;
   };
@@ -35,7 +40,10 @@ const decoderNames = {
   attention: ['q_proj', 'v_proj'],
   ia3: ['k_proj', 'v_proj', 'down_proj'],
   feedForward: ['down_proj'],
+  feedForwardContainer: 'mlp',
+  norms: ['input_layernorm', 'post_attention_layernorm', 'norm'],
   embedding: 'embed_tokens',
+  head: 'lm_head',
   untiedHead: null,
 };
 
@@ -107,7 +115,10 @@ export const architectures: ArchitectureRow[] = [
       attention: ['c_attn', 'attn.c_proj'],
       ia3: ['c_attn', 'mlp.c_proj'],
       feedForward: ['mlp.c_proj'],
+      feedForwardContainer: 'mlp',
+      norms: ['ln_1', 'ln_2', 'ln_f'],
       embedding: 'wte',
+      head: 'lm_head',
       untiedHead: null,
     },
   },

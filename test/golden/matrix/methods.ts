@@ -19,4 +19,45 @@ export const methods: MethodRow[] = [
     name: 'lora',
     config: ({ names }) => ({ peft_type: 'LORA', r: 4, lora_alpha: 8, target_modules: names.attention }),
   },
+  {
+    ...common,
+    name: 'ia3',
+    learningRate: 3e-2,
+    config: ({ names }) => ({
+      peft_type: 'IA3',
+      target_modules: names.ia3,
+      feedforward_modules: names.feedForward,
+    }),
+  },
+  {
+    ...common,
+    name: 'ia3 by default, norms saved',
+    learningRate: 3e-2,
+    config: ({ names }) => ({
+      peft_type: 'IA3',
+      exclude_modules: '.*\\.0\\..*',
+      modules_to_save: names.norms.slice(0, 1),
+    }),
+  },
+  {
+    ...common,
+    name: 'ln_tuning',
+    learningRate: 3e-2,
+    config: ({ names }) => ({ peft_type: 'LN_TUNING', target_modules: names.norms }),
+  },
+  {
+    ...common,
+    name: 'ln_tuning by default',
+    learningRate: 3e-2,
+    config: () => ({ peft_type: 'LN_TUNING' }),
+  },
+  {
+    ...common,
+    name: 'ln_tuning of other modules',
+    learningRate: 3e-2,
+    config: ({ names }) => ({
+      peft_type: 'LN_TUNING',
+      target_modules: [...names.feedForward, names.head ?? names.norms[0]],
+    }),
+  },
 ];

@@ -50,6 +50,15 @@ export function resolveTargetModules(
   });
 }
 
+/** PEFT's `fan_in_fan_out` after these modules were wrapped in order: whether the last linear one stores its weight as `(in, out)`. */
+export function transposedTargets(
+  names: string[],
+  { modules }: { modules: (TargetableModule & { transposed?: true })[] },
+): boolean {
+  const linear = modules.filter(({ name, kind }) => kind === 'linear' && names.includes(name));
+  return linear.at(-1)?.transposed ?? false;
+}
+
 /** The rank and alpha of one adapted module: rank_pattern and alpha_pattern over r and lora_alpha. */
 export function rankAndAlphaFor(
   config: {

@@ -1,0 +1,75 @@
+import { tf } from '@graft/tf-graph';
+import type { Architecture } from '../../models/architecture.ts';
+import { embeddingCopies } from '../embedding-copies.ts';
+import { savedModules } from '../saved-modules.ts';
+import { transposedTargets } from '../target-modules.ts';
+import type { Attachment, LinearWrapper, Merge, Tuner } from '../tuner.ts';
+import { checkIa3 } from './check.ts';
+import type { Ia3Config } from './config.ts';
+import { completeIa3, type ScaledModule, scaledModules } from './scaled-modules.ts';
+
+/** (IA)³: a trained factor for each channel. Options, names and start values as peft's IA3Config has them. */
+export const ia3: Tuner<Ia3Config> = { peftType: 'IA3', keyPrefix: 'base_model.model.', attach };
+
+function attach(config: Ia3Config, model: Architecture): Attachment {
+  checkIa3(config, model);
+  const { modules, parameters, standIns, merges } = savedModules(config, model);
+  const scaled = scaledModules(config, model).filter(({ module }) => !modules.includes(module.name));
+  const linears = new Map<string, LinearWrapper>();
+  for (const one of scaled) {
+    const { name, in: width, out } = one.module;
+    const key = `${name}.ia3_l`;
+    const shape = one.scales === 'input' ? [1, width!] : [out!, 1];
+    const length = shape[0]! * shape[1]!;
+    parameters.push({
+      name: key,
+      shape,
+      init: {
+        kind: 'draw',
+        draw: (random) =>
+          Float32Array.from({ length }, () => (config.init_ia3_weights ? 1 : random.normal())),
+      },
+    });
+    linears.set(name, scaling(key, one.scales));
+    merges.set(`${name}.weight`, mergedWeight(key, one));
+    if (one.scales === 'output' && model.parameters.some((p) => p.name === `${name}.bias`))
+      merges.set(`${name}.bias`, (bias, adapter) => bias.map((value, i) => value * adapter(key)[i]!));
+  }
+  return {
+    parameters,
+    linears,
+    standIns,
+    merges,
+    copies: embeddingCopies(
+      config.target_modules,
+      scaled.map(({ module }) => module.name),
+      model,
+    ),
+    written: {
+      ...completeIa3(config, model),
+      fan_in_fan_out: transposedTargets(
+        scaled.map(({ module }) => module.name),
+        model,
+      ),
+    },
+  };
+}
+
+/** `base(l ⊙ x)` or `l ⊙ base(x)`, bias included. Source: Liu et al. 2022, arXiv:2205.05638; peft, tuners/ia3/layer.py. */
+function scaling(key: string, scales: ScaledModule['scales']): LinearWrapper {
+  return ({ parameter }, x, base) => {
+    const factors = tf.reshape(parameter(key), [1, -1]);
+    return scales === 'input' ? base(tf.mul(x, factors)) : tf.mul(base(x), factors);
+  };
+}
+
+/** The weight with its output or input channels scaled. */
+function mergedWeight(key: string, { module, scales }: ScaledModule): Merge {
+  const columns = module.transposed ? module.out! : module.in!;
+  // A weight is (out, in), a transposed one (in, out): the scaled channels lie along its rows or its columns.
+  const alongRows = (scales === 'output') !== (module.transposed ?? false);
+  return (weight, adapter) => {
+    const factors = adapter(key);
+    return weight.map((value, i) => value * factors[alongRows ? Math.floor(i / columns) : i % columns]!);
+  };
+}

@@ -1,0 +1,37 @@
+import type { Architecture } from '../../models/architecture.ts';
+import { embeddingCopies } from '../embedding-copies.ts';
+import { addStandIn, savedModules } from '../saved-modules.ts';
+import type { Attachment, Tuner } from '../tuner.ts';
+import { checkLnTuning } from './check.ts';
+import type { LnTuningConfig } from './config.ts';
+import { DEFAULT_NORMS, trainedModules } from './trained-modules.ts';
+
+/** The norms themselves, as trained copies. Options and names as peft's LNTuningConfig has them (tuners/ln_tuning/layer.py). */
+export const lnTuning: Tuner<LnTuningConfig> = {
+  peftType: 'LN_TUNING',
+  keyPrefix: 'base_model.model.',
+  attach,
+};
+
+function attach(config: LnTuningConfig, model: Architecture): Attachment {
+  checkLnTuning(config, model);
+  const { modules, ...saved } = savedModules(config, model);
+  const shapes = new Map(model.parameters.map(({ name, shape }) => [name, shape]));
+  const trained = trainedModules(config, model).filter((name) => !modules.includes(name));
+  for (const module of trained) {
+    for (const part of ['weight', 'bias']) {
+      const name = `${module}.${part}`;
+      const source = model.aliases[name] ?? name;
+      const shape = shapes.get(source);
+      if (!shape) continue;
+      const key = `${module}.ln_tuning_layers.${part}`;
+      addStandIn(saved, name, { name: key, shape, init: { kind: 'base', parameters: [source] } });
+    }
+  }
+  const targets = config.target_modules ?? DEFAULT_NORMS[model.modelType]!;
+  return {
+    ...saved,
+    copies: embeddingCopies(targets, trained, model),
+    written: { ...config, target_modules: targets },
+  };
+}
