@@ -17,6 +17,7 @@ let server: ServerProcess;
 let http: FastifyInstance;
 let url: string;
 let digest: string;
+let base_digest: string;
 
 before(async () => {
   bench = await openWorkerBench();
@@ -34,6 +35,7 @@ before(async () => {
   const folder = await mkdtemp(join(tmpdir(), 'graft-adapter-'));
   await writeAdapter(folder, tinyAdapter());
   digest = (await bench.services.artifacts.publish(folder)).digest;
+  base_digest = await (await bench.services.baseModels.get('tiny'))!.digest();
 });
 after(async () => {
   await server?.close();
@@ -70,7 +72,7 @@ function tinyAdapter(): Parameters<typeof writeAdapter>[1] {
 
 const body = {
   base_model: 'tiny',
-  adapter: null as { version_id: string; digest: string } | null,
+  adapter: null as { version_id: string; digest: string; base_digest: string } | null,
   messages: [{ role: 'user', content: 'Hello' }],
   max_tokens: 12,
   temperature: 0,
@@ -131,10 +133,17 @@ describe('internal server', { timeout: 120_000 }, () => {
     assert.deepEqual(server.bases, ['tiny']);
   });
 
+  it('refuses an adapter of other base weights', async () => {
+    const adapter = { version_id: 'adptver-1', digest, base_digest: '0'.repeat(64) };
+    const events = await lines(await post({ adapter }));
+    assert.equal(events.at(-1).type, 'error');
+    assert.equal(JSON.stringify(events.at(-1)).includes('base_model_changed'), true);
+  });
+
   it('answers with base and adapter in turn, in the same process', async () => {
     const plain = await answer();
     const pid = server.pid;
-    const adapted = await answer({ adapter: { version_id: 'adptver-1', digest } });
+    const adapted = await answer({ adapter: { version_id: 'adptver-1', digest, base_digest } });
     assert.notEqual(adapted, plain);
     assert.equal(await answer(), plain);
     assert.equal(
@@ -173,7 +182,9 @@ describe('internal server', { timeout: 120_000 }, () => {
   it('tells an unknown model, a missing adapter and too long a prompt as errors of the stream', async () => {
     const [unknown] = await lines(await post({ base_model: 'nobody' }));
     assert.deepEqual([unknown.type, unknown.status, unknown.code], ['error', 404, 'model_not_found']);
-    const [missing] = await lines(await post({ adapter: { version_id: 'x', digest: '0'.repeat(64) } }));
+    const [missing] = await lines(
+      await post({ adapter: { version_id: 'x', digest: '0'.repeat(64), base_digest } }),
+    );
     assert.deepEqual([missing.type, missing.status, missing.code], ['error', 500, 'artifact_missing']);
     const [long] = await lines(await post({ messages: [{ role: 'user', content: 'x'.repeat(5000) }] }));
     assert.deepEqual([long.type, long.status, long.code], ['error', 400, 'context_length_exceeded']);

@@ -11,7 +11,7 @@ import type { TrainerFault } from './trainer-protocol.ts';
 /** Body of `POST /internal/generate`. */
 interface GenerateBody {
   base_model: string;
-  adapter: { version_id: string; digest: string } | null;
+  adapter: { version_id: string; digest: string; base_digest: string } | null;
   messages?: { role: string; content: string }[];
   prompt?: string;
   max_tokens?: number | null;
@@ -31,8 +31,12 @@ const generateBody = {
     base_model: { type: 'string' },
     adapter: {
       type: ['object', 'null'],
-      required: ['version_id', 'digest'],
-      properties: { version_id: { type: 'string' }, digest: { type: 'string', pattern: '^[0-9a-f]{64}$' } },
+      required: ['version_id', 'digest', 'base_digest'],
+      properties: {
+        version_id: { type: 'string' },
+        digest: { type: 'string', pattern: '^[0-9a-f]{64}$' },
+        base_digest: { type: 'string' },
+      },
     },
     messages: {
       type: 'array',
@@ -164,6 +168,13 @@ async function locate(
       {
         param: 'model',
       },
+    );
+  }
+  if (body.adapter && (await base.digest()) !== body.adapter.base_digest) {
+    throw new GraftError(
+      'base_model_changed',
+      `The weights of ${body.base_model} on this worker are not those that the adapter was trained on.`,
+      { param: 'model' },
     );
   }
   const { messages, prompt, max_tokens, temperature, top_p, stop, seed } = body;

@@ -98,10 +98,17 @@ describe('runTrainingJob', () => {
     assert.ok(messages.includes('Checkpoint created at step 4'));
 
     const { rows } = await bench.services.sql.query(
-      'SELECT lineage, digest FROM adapter_versions WHERE job_id = $1',
+      'SELECT lineage, digest, metrics FROM adapter_versions WHERE job_id = $1',
       [job.id],
     );
-    const { lineage, digest } = rows[0];
+    const { lineage, digest, metrics: ofVersion } = rows[0];
+    assert.deepEqual(ofVersion.proof, {
+      live_loss: 2 / 6,
+      reloaded_loss: 2 / 6,
+      base_loss: 2 / 6 + 1,
+      examples: 8,
+      measured_on: 'training',
+    });
     assert.match(lineage.base_model.digest, /[0-9a-f]{64}/);
     assert.match(lineage.training_file.sha256, /^[0-9a-f]{64}$/);
     assert.equal(lineage.peft.r, 4);
@@ -222,6 +229,24 @@ describe('runTrainingJob', () => {
       fault: 'user',
     });
     assert.deepEqual(await leftovers(job), []);
+  });
+
+  it('fails a job whose adapter changes nothing, and publishes no version', async () => {
+    const job = await bench.queueTimedJob({ proof: 'no effect' });
+    const { outcome } = await start(job);
+    assert.equal(await outcome, 'failed');
+    const { error } = await bench.job(job.id);
+    assert.equal(error?.code, 'adapter_without_effect');
+    assert.equal(error?.param, 'training.learning_rate');
+    assert.equal(await bench.versions(job.id), 0);
+    assert.deepEqual(await leftovers(job), []);
+  });
+
+  it('publishes nothing whose files, loaded again, are not the model that was trained', async () => {
+    const job = await bench.queueTimedJob({ proof: 'other loss' });
+    const { outcome } = await start(job);
+    assert.equal(await outcome, 'requeued');
+    assert.equal(await bench.versions(job.id), 0);
   });
 
   it('tries again after a crash, from the checkpoint, and gives up after three without a new one', async () => {

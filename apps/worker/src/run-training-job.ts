@@ -8,6 +8,7 @@ import { Fenced, JobLease, type LeaseTimes } from './job-lease.ts';
 import { JobRecorder } from './job-recorder.ts';
 import { lineageOf } from './lineage.ts';
 import { type PreparedTraining, prepareTraining } from './prepare-training.ts';
+import { type ProofMetrics, proveEffect } from './prove-effect.ts';
 import { type JobOutcome, JobSettlement, type Publication } from './settle-job.ts';
 import { faultOf } from './trainer-fault.ts';
 import type { TrainerOutcome, TrainerProcess } from './trainer-process.ts';
@@ -88,9 +89,10 @@ async function attempt(
   if (interrupts.why) return { end: { kind: 'stopped' }, publish: none };
 
   let done: Extract<TrainRecord, { type: 'done' }> | undefined;
+  let proof: ProofMetrics | null = null;
   let parameters: { trainable: number; total: number } | undefined;
   const { training } = prepared.request;
-  const end = await trainer.run(prepared.request, {
+  let end = await trainer.run(prepared.request, {
     precision: training.precision === 'bf16' ? 'bf16' : 'fp32',
     stop: interrupts.stop,
     kill: interrupts.kill,
@@ -102,6 +104,11 @@ async function attempt(
       recorder.record(record);
     },
   });
+  if (end.kind === 'finished' && done && interrupts.why !== 'cancel') {
+    const proven = await proveEffect(trainer, prepared.request, done, interrupts);
+    end = proven.end;
+    proof = proven.metrics;
+  }
   const publish = async (): Promise<Publication> => {
     if (!done) throw new Error('The trainer finished without a result.');
     const { steps, trainedTokens, finalLoss, validationLoss, peakMemoryBytes, adapterDir } = done;
@@ -115,6 +122,7 @@ async function attempt(
         validation_loss: validationLoss,
         peak_memory_bytes: peakMemoryBytes,
         parameters,
+        proof,
       },
       trainedTokens,
     };

@@ -1,10 +1,16 @@
-import type { TrainRecord } from '@graft/peft-core';
+import type { AdapterProof, TrainRecord } from '@graft/peft-core';
 import type { Services } from '@graft/service';
 import { childEnvironment } from './child-environment.ts';
 import type { Device } from './devices.ts';
 import { type ChildExit, type ForkedProcess, forkProcess } from './forked-process.ts';
 import type { Precision } from './precision.ts';
-import type { FromTrainer, ToTrainer, TrainerFault, TrainingRequest } from './trainer-protocol.ts';
+import type {
+  FromTrainer,
+  ProofRequest,
+  ToTrainer,
+  TrainerFault,
+  TrainingRequest,
+} from './trainer-protocol.ts';
 
 export type TrainerOutcome =
   | { kind: 'finished' }
@@ -30,7 +36,8 @@ export interface TrainerOptions {
 
 export interface TrainerRun {
   precision: Precision;
-  onRecord: (record: TrainRecord) => void;
+  onRecord?: (record: TrainRecord) => void;
+  onProof?: (proof: AdapterProof) => void;
   /** Aborted: the trainer finishes its step, writes a checkpoint and stops. */
   stop: AbortSignal;
   /** Aborted: the trainer is killed, within about 50 ms. */
@@ -65,9 +72,23 @@ export class TrainerProcess {
 
   /** Trains one job; one at a time. `onRecord` gets its records in order, all of them before the outcome. */
   async run(request: TrainingRequest, run: TrainerRun): Promise<TrainerOutcome> {
+    return await this.#ask({ type: 'train', request }, run);
+  }
+
+  /** Measures a finished job's files in a child of its own, which has seen nothing of the training. */
+  async prove(request: ProofRequest, run: TrainerRun): Promise<TrainerOutcome> {
+    const fresh = new TrainerProcess(this.#options);
+    try {
+      return await fresh.#ask({ type: 'prove', request }, run);
+    } finally {
+      await fresh.close();
+    }
+  }
+
+  async #ask(message: ToTrainer, run: TrainerRun): Promise<TrainerOutcome> {
     clearTimeout(this.#idle);
     const child = await this.#childFor(run.precision);
-    const outcome = await this.#converse(child, request, run);
+    const outcome = await this.#converse(child, message, run);
     const keep = outcome.kind === 'finished' || outcome.kind === 'stopped' || isUserFault(outcome);
     if (keep) this.#rest();
     else await this.#end();
@@ -99,7 +120,7 @@ export class TrainerProcess {
     return child;
   }
 
-  async #converse(child: Child, request: TrainingRequest, run: TrainerRun): Promise<TrainerOutcome> {
+  async #converse(child: Child, question: ToTrainer, run: TrainerRun): Promise<TrainerOutcome> {
     let ending: 'killed' | 'stalled' | null = null;
     let stall: NodeJS.Timeout | undefined;
     const end = (because: 'killed' | 'stalled') => {
@@ -117,7 +138,8 @@ export class TrainerProcess {
         child.onMessage = (message) => {
           expectWord();
           if (ending || message.type === 'ready') return;
-          if (message.type === 'record') run.onRecord(message.record);
+          if (message.type === 'record') run.onRecord?.(message.record);
+          else if (message.type === 'proof') run.onProof?.(message.proof);
           else if (message.type === 'failed') resolve({ kind: 'failed', fault: message.fault });
           else resolve({ kind: message.type });
         };
@@ -126,7 +148,7 @@ export class TrainerProcess {
         (exit): TrainerOutcome => (ending ? { kind: ending } : { kind: 'crashed', exit }),
       );
       expectWord();
-      child.process.send({ type: 'train', request });
+      child.process.send(question);
       onAbort(run.stop, onStop);
       onAbort(run.kill, onKill);
       return await Promise.race([said, gone]);

@@ -2,7 +2,7 @@
  * Messages between the worker and its trainer: a child process that computes one job at a time and knows nothing of
  * Postgres, queues or teams.
  */
-import type { TrainRecord } from '@graft/peft-core';
+import type { AdapterProof, TrainRecord } from '@graft/peft-core';
 import type { PeftConfig, ResolvedTraining } from '@graft/peft-core/config';
 
 /** One job, as plain data. All paths are absolute. */
@@ -20,8 +20,13 @@ export interface TrainingRequest {
   checkpointDir: string;
 }
 
+/** A finished job's files, to be loaded as anybody would and measured on the data that the live model was measured on. */
+export type ProofRequest = Omit<TrainingRequest, 'outputDir' | 'checkpointDir'> & { adapterDir: string };
+
 export type ToTrainer =
   | { type: 'train'; request: TrainingRequest }
+  /** Answered by a `proof`, then `finished`; or `failed`. */
+  | { type: 'prove'; request: ProofRequest }
   /** Finish the step, write a checkpoint, answer `stopped`. */
   | { type: 'stop' };
 
@@ -39,7 +44,8 @@ export type FromTrainer =
   /** The engine is loaded. */
   | { type: 'ready' }
   | { type: 'record'; record: TrainRecord }
-  /** The end of a job: exactly one of these three follows each `train`. */
+  | { type: 'proof'; proof: AdapterProof }
+  /** The end of a job: exactly one of these three follows each `train` and each `prove`. */
   | { type: 'finished' }
   | { type: 'stopped' }
   | { type: 'failed'; fault: TrainerFault };

@@ -5,7 +5,7 @@
 import { writeFileSync } from 'node:fs';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { faultOf } from './trainer-fault.ts';
-import type { FromTrainer, ToTrainer, TrainingRequest } from './trainer-protocol.ts';
+import type { FromTrainer, ProofRequest, ToTrainer, TrainingRequest } from './trainer-protocol.ts';
 import { startWatchdog } from './watchdog.ts';
 
 startWatchdog();
@@ -19,7 +19,8 @@ let warm: InstanceType<Awaited<typeof engine>['WarmModel']> | undefined;
 
 process.on('message', (message: ToTrainer) => {
   if (message.type === 'stop') stopping.abort();
-  else void runJob(message.request);
+  else if (message.type === 'train') void answer((signal) => trainAndReport(message.request, signal));
+  else void answer(() => proveAndReport(message.request));
 });
 // Ctrl-C reaches the whole process group; the worker decides what happens to its trainer.
 process.on('SIGINT', () => {});
@@ -29,10 +30,10 @@ engine.then(
   () => {},
 );
 
-async function runJob(request: TrainingRequest): Promise<void> {
+async function answer(job: (stop: AbortSignal) => Promise<'finished' | 'stopped'>): Promise<void> {
   stopping = new AbortController();
   try {
-    send({ type: await trainAndReport(request, stopping.signal) });
+    send({ type: await job(stopping.signal) });
   } catch (error) {
     if (stopping.signal.aborted) send({ type: 'stopped' });
     else send({ type: 'failed', fault: faultOf(error, unexpected) });
@@ -55,13 +56,26 @@ async function trainAndReport(
   const base = await openBaseModel(basePath);
   try {
     let done = false;
-    for await (const record of train({ ...rest, base, resume: true, signal, warm })) {
+    for await (const record of train({ ...rest, base, resume: true, prove: true, signal, warm })) {
       send({ type: 'record', record });
       done = record.type === 'done';
       // One turn of the event loop, or a stop message would wait until the job's end.
       await nextTurn();
     }
     return done ? 'finished' : 'stopped';
+  } finally {
+    await base.close();
+  }
+}
+
+async function proveAndReport(request: ProofRequest): Promise<'finished'> {
+  const { proveAdapter } = await engine;
+  const { openBaseModel } = await models;
+  const { basePath, ...rest } = request;
+  const base = await openBaseModel(basePath);
+  try {
+    send({ type: 'proof', proof: await proveAdapter({ ...rest, base }) });
+    return 'finished';
   } finally {
     await base.close();
   }

@@ -11,5 +11,9 @@ export async function findModel(
   if (await services.baseModels.has(model)) return { base_model: model, adapter: null };
   const version = await findFineTunedModel(services, teamId, model);
   if (!version) throw modelNotFound(model);
-  return { base_model: version.baseModel, adapter: { version_id: version.id, digest: version.digest } };
+  const { base_model: trainedOn } = version.lineage as { base_model: { digest: string } };
+  return {
+    base_model: version.baseModel,
+    adapter: { version_id: version.id, digest: version.digest, base_digest: trainedOn.digest },
+  };
 }

@@ -7,7 +7,8 @@ import { readLines } from './read-lines.ts';
 /** Body of a worker's `POST /internal/generate`. */
 export interface WorkerRequest {
   base_model: string;
-  adapter: { version_id: string; digest: string } | null;
+  /** `base_digest`: of the base model's weights when the adapter was trained. */
+  adapter: { version_id: string; digest: string; base_digest: string } | null;
   messages?: { role: string; content: string }[];
   prompt?: string;
   /** Null: as many as fit in the context. */

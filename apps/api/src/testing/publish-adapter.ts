@@ -23,7 +23,7 @@ export async function publishAdapter(
   const stored = await bench.services.artifacts.publish(folder);
   const published = await publishAdapterVersion(bench.services, leaseOf(job), {
     ...stored,
-    lineage: { seed: 1 },
+    lineage: { seed: 1, base_model: { id: 'tiny', digest: 'b'.repeat(64) } },
     metrics: null,
     trainedTokens: 123,
   });

@@ -71,7 +71,7 @@ export const testAdapter: NewAdapterVersion = {
   digest: 'ab'.repeat(32),
   files: [{ path: 'adapter_config.json', bytes: 2, sha256: 'cd'.repeat(32) }],
   bytes: 2,
-  lineage: { seed: 7 },
+  lineage: { seed: 7, base_model: { id: 'tiny', digest: 'b'.repeat(64) } },
   metrics: null,
   trainedTokens: 1234,
 };
