@@ -30,7 +30,10 @@ export function isAdaptersConfig(raw: Record<string, unknown>): boolean {
  * keys as Graft writes them, whatever the adapter's name is. Throws GraftError: `invalid_adapter`, `invalid_safetensors`,
  * `unimplemented_peft_type`, `unimplemented_peft_option`.
  */
-export async function readAdaptersFolder(folder: string, raw: Record<string, unknown>): Promise<Adapter> {
+export async function readAdaptersFolder(
+  folder: string,
+  raw: Record<string, unknown>,
+): Promise<Omit<Adapter, 'labels'>> {
   const { architecture = null, ...config } = raw.config as Record<string, unknown>;
   if (architecture !== null)
     throw new GraftError(
@@ -106,7 +109,7 @@ async function readTensors(file: string): Promise<Map<string, AdapterTensor>> {
   }
 }
 
-/** Keys under Graft's name for the adapter; the norm before a bottleneck, which the file holds by two names, by one. */
+/** Keys under Graft's name for the adapter. */
 function renamed(
   tensors: Map<string, AdapterTensor>,
   name: unknown,
@@ -115,9 +118,7 @@ function renamed(
   const found = new Map<string, AdapterTensor>();
   for (const [key, tensor] of tensors) {
     const own = key.replace(`.adapters.${name}.`, `.adapters.${ADAPTER_NAME}.`);
-    const bare = flexible ? own.replace(/^(model|transformer|bert|roberta)\./, '') : own;
-    const isNorm = tensors.has(key.replace('.adapter_down.0.', '.adapter_norm_before.'));
-    found.set(isNorm ? bare.replace('.adapter_down.0.', '.adapter_norm_before.') : bare, tensor);
+    found.set(flexible ? own.replace(/^(model|transformer|bert|roberta)\./, '') : own, tensor);
   }
   return found;
 }
@@ -145,10 +146,6 @@ export function adaptersFolder(peft: BottleneckConfig, adapter: AdapterToWrite):
   const isAdapter = (key: string) => key.includes(`.adapters.${ADAPTER_NAME}.`);
   const own = new Map([...tensors].filter(([key]) => isAdapter(key)));
   const head = new Map([...tensors].filter(([key]) => !isAdapter(key)));
-  // The library keeps the norm before a bottleneck in two places, and misses what it does not find in both.
-  for (const [key, tensor] of [...own])
-    if (key.includes('.adapter_norm_before.'))
-      own.set(key.replace('.adapter_norm_before.', '.adapter_down.0.'), tensor);
 
   const { unimplemented, floats } = methods.BOTTLENECK;
   const { peft_type, task_type, modules_to_save, ...options } = peft;

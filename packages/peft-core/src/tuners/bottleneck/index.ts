@@ -2,7 +2,7 @@ import type { BottleneckConfig } from '../../config.ts';
 import type { Architecture } from '../../models/architecture.ts';
 import type { Random } from '../../rng.ts';
 import { savedModules } from '../saved-modules.ts';
-import type { AdapterParameter, Attachment, JoinWrapper, Tuner } from '../tuner.ts';
+import type { AdapterParameter, Attachment, FileCopy, JoinWrapper, Tuner } from '../tuner.ts';
 import { ADAPTER_NAME } from './config.ts';
 import { bottleneckJoin } from './join.ts';
 import { type Place, placesOf } from './places.ts';
@@ -13,17 +13,35 @@ export const bottleneck: Tuner<BottleneckConfig> = { peftType: 'BOTTLENECK', key
 function attach(config: BottleneckConfig, model: Architecture): Attachment {
   const { parameters, standIns } = savedModules(config, model);
   const joins = new Map<string, JoinWrapper>();
+  const copies: FileCopy[] = [];
   for (const place of placesOf(config, model)) {
     const path = `${place.site.module}.adapters.${ADAPTER_NAME}`;
     parameters.push(...parametersAt(path, place, config, model.hiddenSize));
     joins.set(place.site.module, bottleneckJoin(path, config));
+    // The library holds the norm before a bottleneck in two places, and misses what it does not find in both.
+    if (config.ln_before)
+      for (const part of ['weight', 'bias'])
+        copies.push({
+          name: `${path}.adapter_down.0.${part}`,
+          shape: [model.hiddenSize],
+          of: { adapter: `${path}.adapter_norm_before.${part}` },
+        });
   }
   return {
     parameters,
     standIns,
     joins,
+    copies,
+    ...(standIns.size === 0 && passesOn(config) ? { zeroIsBase: true } : {}),
     unmergeable: 'its activations lie between the layers, where no weight of the base model is',
   };
+}
+
+/** Whether a bottleneck that gives zero leaves the sublayer's output as it is. */
+function passesOn(config: BottleneckConfig): boolean {
+  if (!config.original_ln_after) return false;
+  const normed = config.ln_after && config.adapter_residual_before_ln;
+  return config.is_parallel || (config.residual_before_ln === true && !normed);
 }
 
 /** Source: adapters, methods/modeling.py (Adapter.__init__). */
