@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
@@ -41,6 +41,37 @@ const configurations: Record<string, Record<string, unknown>> = {
     target_modules: ['lm_head', 'o_proj'],
     modules_to_save: ['embed_tokens'],
   },
+  'BOTTLENECK, after the feed-forward network': {
+    peft_type: 'BOTTLENECK',
+    preset: 'seq_bn',
+    reduction_factor: 4,
+    non_linearity: 'gelu', // Finite differences stumble over a relu's bend.
+  },
+  'BOTTLENECK, after both sublayers, with norms': {
+    peft_type: 'BOTTLENECK',
+    preset: 'double_seq_bn',
+    reduction_factor: { '0': 2, default: 8 },
+    ln_before: true,
+    ln_after: true,
+    scaling: 'channel',
+    dropout: 0.1,
+  },
+  'BOTTLENECK, parallel': {
+    peft_type: 'BOTTLENECK',
+    preset: 'par_bn',
+    non_linearity: 'tanh',
+    mh_adapter: true,
+    leave_out: [0],
+    scaling: 'learned',
+    init_weights: 'houlsby',
+  },
+};
+
+const folderOf = (name: string) => path.join(root, name.replaceAll(/\W+/g, '-'));
+const attached = (options: Record<string, unknown>) => {
+  const peft = parsePeftConfig(options);
+  const architecture = architectureFor(base.modelType, base.config, peft.task_type);
+  return { architecture, ...attach(peft, architecture, 'trained') };
 };
 
 let root: string;
@@ -61,7 +92,7 @@ after(async () => {
 });
 
 async function trained(name: string, options: Record<string, unknown>): Promise<string> {
-  const outputDir = path.join(root, name.replaceAll(/\W+/g, '-'));
+  const outputDir = folderOf(name);
   const peft = parsePeftConfig(options);
   const training = resolveTraining({
     peft,
@@ -82,12 +113,9 @@ async function trained(name: string, options: Record<string, unknown>): Promise<
 
 async function score(model: BaseModel, adapterDir: string | null): Promise<number[]> {
   const all: number[] = [];
-  for await (const { logprobs } of scoreTexts({
-    base: model,
-    adapterDir,
-    input: [{ text: '3: odd' }, { text: 'anything else?' }],
-  })) {
-    all.push(...logprobs);
+  const input = [{ text: '3: odd' }, { text: 'anything else?' }];
+  for await (const score of scoreTexts({ base: model, adapterDir, input })) {
+    if ('logprobs' in score) all.push(...score.logprobs);
   }
   return all;
 }
@@ -95,19 +123,24 @@ async function score(model: BaseModel, adapterDir: string | null): Promise<numbe
 const distance = (a: number[], b: number[]) => Math.max(...a.map((x, i) => Math.abs(x - b[i]!)));
 
 for (const [name, options] of Object.entries(configurations)) {
-  test(`${name}: has an effect, and merged into the base it scores the same`, async () => {
+  test(`${name}: has an effect, and merged into the base, if it can be, it scores the same`, async () => {
     const adapterDir = await trained(name, options);
     const adapted = await score(base, adapterDir);
     assert.ok(distance(adapted, await score(base, null)) > 1e-3, 'the adapter changes nothing');
     const merged = path.join(root, `${path.basename(adapterDir)}-merged`);
-    await mergeAdapter({ base, adapterDir, outputDir: merged });
+    const merging = mergeAdapter({ base, adapterDir, outputDir: merged });
+    if (attached(options).unmergeable !== undefined) {
+      await assert.rejects(merging, { code: 'not_mergeable' });
+      return;
+    }
+    await merging;
     const model = await openBaseModel(merged);
     assert.ok(distance(adapted, await score(model, null)) < 1e-4);
     await model.close();
   });
 
   test(`${name}: read and written again, its files are the same bytes`, async () => {
-    const adapterDir = path.join(root, name.replaceAll(/\W+/g, '-'));
+    const adapterDir = folderOf(name);
     const { config, tensors } = await readAdapter(adapterDir);
     const again = `${adapterDir}-again`;
     const card = { steps: null, trainedTokens: null, finalLoss: null, validationLoss: null };
@@ -117,8 +150,11 @@ for (const [name, options] of Object.entries(configurations)) {
       taskType: config.task_type,
       tensors,
       card,
+      baseConfig: base.config,
     });
-    for (const file of ['adapter_model.safetensors', 'adapter_config.json']) {
+    const files = (await readdir(adapterDir)).filter((file) => file !== 'README.md');
+    assert.ok(files.length >= 2);
+    for (const file of files) {
       assert.deepEqual(
         await readFile(path.join(again, file)),
         await readFile(path.join(adapterDir, file)),
@@ -128,8 +164,7 @@ for (const [name, options] of Object.entries(configurations)) {
   });
 
   test(`${name}: gradients agree with finite differences`, () => {
-    const architecture = architectureFor(base.modelType, base.config);
-    const { linears = new Map(), parameters } = attach(parsePeftConfig(options), architecture, 'trained');
+    const { architecture, parameters, linears = new Map(), joins = new Map() } = attached(options);
     for (const [module, wrap] of [...linears].slice(0, 4)) {
       const { in: width, out } = architecture.modules.find((m) => m.name === module)!;
       const own = parameters.filter((p) => p.name.startsWith(`${module}.lora`));
@@ -141,6 +176,22 @@ for (const [name, options] of Object.entries(configurations)) {
           return wrap(context, x, (x: tf.Tensor) => tf.mul(tf.sum(x, -1, true), tf.ones([1, out!])));
         },
         [tf.randomUniform([3, width!], -1, 1, 'float32', 7), ...values],
+        { samples: 16 },
+      );
+    }
+    for (const [module, wrap] of [...joins].slice(0, 4)) {
+      const own = parameters.filter((p) => p.name.startsWith(`${module}.adapters.`));
+      const values = own.map((p, i) => tf.randomUniform(p.shape, -1, 1, 'float32', i + 1));
+      const stream = (seed: number) => tf.randomUniform([3, architecture.hiddenSize], -1, 1, 'float32', seed);
+      // A smooth stand-in for the norm of a post-norm model.
+      const norm = (x: tf.Tensor) => tf.tanh(x);
+      checkGradients(
+        (output, stream, ...tensors) => {
+          const byName = new Map(own.map((p, i) => [p.name, tensors[i]!]));
+          const context = { parameter: (key: string) => byName.get(key)!, weight: () => null };
+          return wrap(context, output!, stream!, norm);
+        },
+        [stream(7), stream(8), ...values],
         { samples: 16 },
       );
     }
