@@ -16,7 +16,7 @@ import { resolveBaseModel } from '@graft/peft-core/models';
 import { cacheFolder } from '../../scripts/golden/cache-folder.ts';
 import { pythonEnvironment } from '../../scripts/golden/environment.ts';
 import { runPython } from '../../scripts/golden/run-python.ts';
-import { trainingPlan } from '../../scripts/golden/training-plan.ts';
+import { type PlannedExample, trainingPlan } from '../../scripts/golden/training-plan.ts';
 import { compare, describeMachine, type Measurement, markdown } from './report.ts';
 import { type Precision, runGraft, runPeft, type SideResult } from './sides.ts';
 import { makeWorkload, type WorkloadName } from './workloads.ts';
@@ -114,7 +114,8 @@ async function measure(round: number, name: WorkloadName, precision: Precision, 
     },
   });
   const batches = plan.steps.map((micros) => micros.flat());
-  const tokens = batches.map((batch) => batch.reduce((sum, example) => sum + example.ids.length, 0));
+  const length = (example: PlannedExample) => ('ids' in example ? example.ids.length : 0);
+  const tokens = batches.map((batch) => batch.reduce((sum, example) => sum + length(example), 0));
   const sides = {
     graft: () =>
       runGraft(

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import type { PeftConfig, ResolvedTraining } from '@graft/peft-core/config';
 import { environmentFor } from '@graft/peft-core/precision';
 import { pythonEnvironment } from '../../scripts/golden/environment.ts';
+import type { PlannedExample } from '../../scripts/golden/training-plan.ts';
 
 export type Precision = 'fp32' | 'bf16';
 
@@ -20,7 +21,7 @@ export type PeftPlan = {
   dtype: 'float32' | 'bfloat16';
   peft: Record<string, unknown>;
   learning_rate: number;
-  steps: { ids: number[]; labelled: number[] }[][];
+  steps: PlannedExample[][];
 };
 
 /** What one side measured of itself. */

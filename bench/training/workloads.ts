@@ -65,5 +65,5 @@ async function writeSynthetic(file: string, model: string): Promise<void> {
 
 function lengthOf(tokenizer: Parameters<typeof tokenizeExamples>[0], text: string): number {
   const { examples } = parseJsonl(Buffer.from(JSON.stringify({ text })));
-  return tokenizeExamples(tokenizer, examples, { maxSeqLength: 1024 })[0]!.ids.length;
+  return tokenizeExamples(tokenizer, examples, { maxSeqLength: 1024 })[0]!.tokens;
 }

@@ -1,12 +1,31 @@
 import { readFile } from 'node:fs/promises';
 import { type PeftConfig, type ResolvedTraining, resolveTraining } from '@graft/peft-core/config';
 import { openBaseModel } from '@graft/peft-core/models';
-import { loadTokenizer, parseJsonl, planBatches, tokenizeExamples } from '@graft/peft-core/text';
+import {
+  classesBy,
+  LabelCollector,
+  loadTokenizer,
+  NO_TARGET,
+  parseJsonl,
+  planBatches,
+  sizeOf,
+  type TrainingExample,
+  tokenizeExamples,
+} from '@graft/peft-core/text';
 
-/** Examples of one micro-batch, as train.py and hf_peft.py read them; labelled has a 1 where a token is a target. */
-export type PlannedMicroBatch = { ids: number[]; labelled: number[] }[];
+/**
+ * An example as train.py and hf_peft.py read it. For language models `labelled` has a 1 where a token is a target; for
+ * classifiers there is the class of the whole, or of each token (-100 for none); for embeddings the texts that are compared,
+ * with the cosine that is wanted if there is one.
+ */
+export type PlannedExample =
+  | { ids: number[]; labelled: number[] }
+  | { ids: number[]; label: number }
+  | { ids: number[]; classes: number[] }
+  | { sequences: number[][]; score: number | null };
 
-export type TrainingPlan = { training: ResolvedTraining; steps: PlannedMicroBatch[][] };
+/** Micro-batches of every optimizer step. */
+export type TrainingPlan = { training: ResolvedTraining; steps: PlannedExample[][][] };
 
 /**
  * The examples of every micro-batch of every optimizer step, by Graft's own tokenizer and order, so that another
@@ -29,10 +48,14 @@ export async function trainingPlan(options: {
     training: options.training,
     exampleCount: examples.length,
   });
-  const tokenized = tokenizeExamples(tokenizer, examples, { maxSeqLength: training.max_seq_length });
+  const labels = new LabelCollector();
+  for (const example of examples) labels.add(example);
+  const tokenized = tokenizeExamples(tokenizer, examples, {
+    maxSeqLength: training.max_seq_length,
+    ...(labels.empty ? {} : { classOf: classesBy(labels.names()) }),
+  });
   const plan = planBatches({
-    lengths: tokenized.map((example) => example.ids.length),
-    labelCounts: tokenized.map((example) => example.labelled.reduce((sum, flag) => sum + flag, 0)),
+    examples: tokenized.map((example) => sizeOf(example)),
     batchSize: training.batch_size,
     accumulation: training.gradient_accumulation_steps,
     epochs: training.n_epochs,
@@ -40,17 +63,28 @@ export async function trainingPlan(options: {
     packing: training.packing,
     maxSteps: training.max_steps,
   });
-  const steps: PlannedMicroBatch[][] = [];
+  const steps: PlannedExample[][][] = [];
   for (let step = 0; step < plan.steps; step++) {
-    const micros: PlannedMicroBatch[] = [];
+    const micros: PlannedExample[][] = [];
     for (let i = 0; i < training.gradient_accumulation_steps; i++) {
-      const micro = plan.micro(step, i).map(({ example }) => ({
-        ids: [...tokenized[example]!.ids],
-        labelled: [...tokenized[example]!.labelled],
-      }));
-      if (micro.length > 0) micros.push(micro);
+      const micro = plan.micro(step, i).filter(({ part }) => part === 0);
+      if (micro.length > 0)
+        micros.push(micro.map(({ example }) => planned(tokenized[example]!, options.peft.task_type)));
     }
     steps.push(micros);
   }
   return { training, steps };
+}
+
+function planned(example: TrainingExample, task: PeftConfig['task_type']): PlannedExample {
+  const [{ ids, targets }] = example.sequences as [TrainingExample['sequences'][0]];
+  if (task === 'FEATURE_EXTRACTION')
+    return { sequences: example.sequences.map((each) => [...each.ids]), score: example.score ?? null };
+  if (!targets) return { ids: [...ids], label: example.label! };
+  if (task === 'TOKEN_CLS') return { ids: [...ids], classes: [...targets] };
+  // The last token is only predicted.
+  return {
+    ids: [...ids, targets.at(-1)!],
+    labelled: [0, ...[...targets].map((target) => (target === NO_TARGET ? 0 : 1))],
+  };
 }

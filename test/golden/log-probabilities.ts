@@ -11,7 +11,9 @@ export async function logProbabilities(
   try {
     const rows: number[][] = [];
     const input = inputs.map((ids) => ({ input_ids: ids }));
-    for await (const score of scoreTexts({ base, adapterDir, input })) rows.push(score.logprobs);
+    for await (const score of scoreTexts({ base, adapterDir, input })) {
+      if ('logprobs' in score) rows.push(score.logprobs);
+    }
     return rows;
   } finally {
     await base.close();

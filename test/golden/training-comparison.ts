@@ -88,7 +88,7 @@ async function trainWithGraft(
         loss: record.loss,
         learning_rate: record.learningRate,
         grad_norm: record.gradNorm,
-        token_accuracy: record.tokenAccuracy,
+        token_accuracy: record.tokenAccuracy!,
       });
     }
   } finally {

@@ -1,7 +1,7 @@
 import { scoreTexts } from '@graft/peft-core';
 import { openBaseModel } from '@graft/peft-core/models';
 
-/** What Graft gives for each sequence, flat: log-probabilities, logits or hidden states, as score.py has them. */
+/** What Graft gives for each sequence, flat: log-probabilities, logits or an embedding, as score.py has them. */
 export async function graftOutputs(
   model: string,
   adapterDir: string | null,
@@ -11,7 +11,10 @@ export async function graftOutputs(
   try {
     const rows: number[][] = [];
     const input = inputs.map((ids) => ({ input_ids: ids }));
-    for await (const score of scoreTexts({ base, adapterDir, input })) rows.push(score.logprobs);
+    for await (const score of scoreTexts({ base, adapterDir, input })) {
+      if ('logprobs' in score) rows.push(score.logprobs);
+      else rows.push('logits' in score ? score.logits.flat() : score.embedding);
+    }
     return rows;
   } finally {
     await base.close();

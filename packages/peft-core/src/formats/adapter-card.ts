@@ -9,6 +9,8 @@ export interface AdapterCard {
   trainedTokens?: number | null;
   finalLoss?: number | null;
   validationLoss?: number | null;
+  /** Names of a classifier's classes, in order. */
+  labels?: readonly string[] | null;
 }
 
 /** The adapter's README.md: the Hub's front matter, how it was made, how to load it in HF PEFT. */
@@ -27,9 +29,10 @@ ${rows([
   ['trained tokens', card.trainedTokens],
   ['training loss at the end', card.finalLoss],
   ['validation loss', card.validationLoss],
+  ['classes', card.labels ? `${card.labels.length}: ${card.labels.slice(0, 20).join(', ')}` : null],
 ])}
 
-${usage(peft, base)}`;
+${usage(peft, base, card.labels?.length ?? null)}`;
 }
 
 const modelClasses: Record<PeftConfig['task_type'], string> = {
@@ -40,9 +43,10 @@ const modelClasses: Record<PeftConfig['task_type'], string> = {
   FEATURE_EXTRACTION: 'AutoModel',
 };
 
-function usage(peft: PeftConfig, base: string): string {
+function usage(peft: PeftConfig, base: string, classes: number | null): string {
   const { library } = methodFacts[peft.peft_type]!;
   const model = modelClasses[peft.task_type];
+  const load = `${model}.from_pretrained(base${classes === null ? '' : `, num_labels=${classes}`})`;
   if (library === 'HF PEFT')
     return `## Use it in Python
 
@@ -52,7 +56,7 @@ from transformers import ${model}, AutoTokenizer
 
 base = ${JSON.stringify(base)}  # a Hub id or a folder
 tokenizer = AutoTokenizer.from_pretrained(base)
-model = PeftModel.from_pretrained(${model}.from_pretrained(base), ".")  # the folder of this file
+model = PeftModel.from_pretrained(${load}, ".")  # the folder of this file
 \`\`\`
 `;
   if (library === 'adapters')
@@ -64,7 +68,7 @@ from transformers import ${model}, AutoTokenizer
 
 base = ${JSON.stringify(base)}  # a Hub id or a folder
 tokenizer = AutoTokenizer.from_pretrained(base)
-model = ${model}.from_pretrained(base)
+model = ${load}
 adapters.init(model)
 model.set_active_adapters(model.load_adapter("."))  # the folder of this file
 \`\`\`

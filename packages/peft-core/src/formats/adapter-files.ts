@@ -6,13 +6,15 @@ import { GraftError } from '../errors.ts';
 import { type AdapterCard, adapterCard } from './adapter-card.ts';
 import { type AdapterConfigCommon, adapterConfigText, isKnownField } from './adapter-config.ts';
 import { adaptersFolder, isAdaptersConfig, readAdaptersFolder } from './adapters-library.ts';
-import { readJsonFile } from './json-file.ts';
+import { readJson, readJsonFile } from './json-file.ts';
 import { readSafetensors } from './safetensors.ts';
 import { type WrittenFile, writeSafetensors } from './write-safetensors.ts';
 
 const configName = 'adapter_config.json';
 const weightsName = 'adapter_model.safetensors';
 const cardName = 'README.md';
+/** A list of the classes' names: neither PEFT nor `adapters` keeps them, and config.json would make it a whole model. */
+const labelsName = 'labels.json';
 
 export interface AdapterTensor {
   shape: number[];
@@ -25,6 +27,8 @@ export interface Adapter {
   common: AdapterConfigCommon;
   /** By key of the file, e.g. `base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight`. */
   tensors: Map<string, AdapterTensor>;
+  /** Names of a classifier's classes, in order; null where the folder does not tell. */
+  labels: string[] | null;
 }
 
 export interface AdapterToWrite {
@@ -34,6 +38,8 @@ export interface AdapterToWrite {
   taskType?: string | null;
   tensors: ReadonlyMap<string, { shape: readonly number[]; data: Float32Array }>;
   card?: AdapterCard;
+  /** Names of a classifier's classes, in order. */
+  labels?: readonly string[] | null;
   /** The base model's config.json, of which BOTTLENECK's files tell. */
   baseConfig?: Record<string, unknown>;
 }
@@ -46,7 +52,8 @@ export interface AdapterToWrite {
 export async function readAdapter(folder: string): Promise<Adapter> {
   const raw = await readJsonFile(path.join(folder, configName), 'invalid_adapter');
   if (!raw) throw invalid(`${folder} has no ${configName}`);
-  if (isAdaptersConfig(raw)) return readAdaptersFolder(folder, raw);
+  const labels = await readLabels(folder);
+  if (isAdaptersConfig(raw)) return { ...(await readAdaptersFolder(folder, raw)), labels };
   const { config, common } = parseAdapterConfig(raw);
   const names = await readdir(folder);
   if (!names.includes(weightsName)) {
@@ -61,10 +68,17 @@ export async function readAdapter(folder: string): Promise<Adapter> {
     for (const name of file.names()) {
       tensors.set(name, { shape: file.info(name).shape, data: await file.readFloat32(name) });
     }
-    return { config, common, tensors };
+    return { config, common, tensors, labels };
   } finally {
     await file.close();
   }
+}
+
+async function readLabels(folder: string): Promise<string[] | null> {
+  const labels = await readJson(path.join(folder, labelsName), 'invalid_adapter');
+  if (labels === null) return null;
+  if (Array.isArray(labels) && labels.every((each) => typeof each === 'string')) return labels;
+  throw invalid(`${folder}/${labelsName} is not a list of names`);
 }
 
 function parseAdapterConfig(raw: Record<string, unknown>): Pick<Adapter, 'config' | 'common'> {
@@ -101,13 +115,18 @@ export async function writeAdapter(
 ): Promise<{ files: WrittenFile[] }> {
   await mkdir(folder, { recursive: true });
   const { peft, baseModelNameOrPath, tensors } = adapter;
-  const card = () => writeText(folder, cardName, adapterCard(peft, baseModelNameOrPath, adapter.card ?? {}));
+  const { labels = null } = adapter;
+  const card = { labels, ...adapter.card };
+  const shared = async () => [
+    await writeText(folder, cardName, adapterCard(peft, baseModelNameOrPath, card)),
+    ...(labels ? [await writeText(folder, labelsName, `${JSON.stringify(labels, null, 2)}\n`)] : []),
+  ];
   if (peft.peft_type === 'BOTTLENECK') {
     const { texts, weights } = adaptersFolder(peft, adapter);
     const files: WrittenFile[] = [];
     for (const [name, text] of texts) files.push(await writeText(folder, name, text));
     for (const [name, tensors] of weights) files.push(await writeWeights(folder, name, tensors, {}));
-    return { files: [...files, await card()] };
+    return { files: [...files, ...(await shared())] };
   }
   const config = adapterConfigText(peft, {
     base_model_name_or_path: baseModelNameOrPath,
@@ -118,7 +137,7 @@ export async function writeAdapter(
     files: [
       await writeText(folder, configName, config),
       await writeWeights(folder, weightsName, tensors),
-      await card(),
+      ...(await shared()),
     ],
   };
 }

@@ -15,4 +15,5 @@ export { openBaseModel } from './model-files.ts';
 export { type ModelFolder, type ModelTensor, writeModelFolder } from './model-folder.ts';
 export { readSafetensors, type SafetensorsFile } from './safetensors.ts';
 export type { TensorInfo, TensorSource } from './tensor-source.ts';
+export { readSentencePooling, type SentencePooling } from './sentence-pooling.ts';
 export { type TensorToWrite, type WrittenFile, writeSafetensors } from './write-safetensors.ts';

@@ -1,24 +1,26 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Random } from '../rng.ts';
-import { type BatchOptions, fillBatch, planBatches, planEvaluation } from './batches.ts';
-import type { TokenizedExample } from './labels.ts';
+import { type BatchOptions, type ExampleSize, planBatches, planEvaluation, sizeOf } from './batches.ts';
+import { fillBatch, type SequenceLayout } from './fill-batch.ts';
+import { NO_TARGET, type TrainingExample } from './training-example.ts';
 
-/** Examples with lengths from 2 below `longest`, the second half of each labelled; ids tell example and token. */
-function examplesOf(count: number, longest: number, seed = 1): TokenizedExample[] {
+/** Language examples of 2 tokens to below `longest`, the second half of each learnt; ids tell example and token. */
+function examplesOf(count: number, longest: number, seed = 1): TrainingExample[] {
   const random = new Random(seed, 0);
   return Array.from({ length: count }, (_, line) => {
-    const length = 2 + random.integer(longest - 2);
-    const ids = Int32Array.from({ length }, (_, t) => 1000 * (line + 1) + t);
-    const labelled = Uint8Array.from({ length }, (_, t) => (t > 0 && t >= length / 2 ? 1 : 0));
-    return { ids, labelled, line };
+    const tokens = 2 + random.integer(longest - 2);
+    const ids = Int32Array.from({ length: tokens - 1 }, (_, t) => 1000 * (line + 1) + t);
+    const targets = ids.map((id, t) => (t + 1 >= tokens / 2 ? id + 1 : NO_TARGET));
+    return { sequences: [{ ids, targets }], tokens, line };
   });
 }
 
-function optionsFor(examples: TokenizedExample[], more: Partial<BatchOptions> = {}): BatchOptions {
+const plain: SequenceLayout = { virtualTokens: 0, vocabularySize: 0, firstPosition: 0, pooling: 'last' };
+
+function optionsFor(examples: TrainingExample[], more: Partial<BatchOptions> = {}): BatchOptions {
   return {
-    lengths: examples.map(({ ids }) => ids.length),
-    labelCounts: examples.map(({ labelled }) => labelled.reduce((sum, flag) => sum + flag, 0)),
+    examples: examples.map((example) => sizeOf(example)),
     batchSize: 8,
     accumulation: 1,
     epochs: 3,
@@ -28,6 +30,10 @@ function optionsFor(examples: TokenizedExample[], more: Partial<BatchOptions> = 
     ...more,
   };
 }
+
+/** Language examples of these many tokens. */
+const sizesOf = (lengths: ArrayLike<number>, labels: (length: number) => number): ExampleSize[] =>
+  Array.from(lengths, (length) => ({ widths: [length - 1], labels: labels(length), tokens: length }));
 
 /** Sizes, options and lengths drawn at random. */
 function* randomPlans() {
@@ -84,7 +90,7 @@ test('packed examples lie within the grid and never overlap; the grid is right a
       for (let i = 0; i < options.accumulation; i++) {
         const taken = new Set<number>();
         for (const { example, row, offset } of plan.micro(step, i)) {
-          const width = (examples[example] as TokenizedExample).ids.length - 1;
+          const width = examples[example]!.sequences[0]!.ids.length;
           assert.ok(row < rows && offset + width <= tokens);
           fullest = Math.max(fullest, row + 1);
           for (let t = 0; t < width; t++) {
@@ -103,14 +109,16 @@ test('a filled batch predicts each labelled token from the one before it, within
   for (const { examples, options } of randomPlans()) {
     const plan = planBatches(options);
     for (let step = 0; step < plan.steps; step += 5) {
-      const batch = fillBatch(plan, examples, step, 0);
+      const batch = fillBatch(plan, examples, step, 0, plain);
       const placements = plan.micro(step, 0);
-      const chosen = placements.map(({ example }) => examples[example] as TokenizedExample);
+      const chosen = placements.map(({ example }) => examples[example]!);
       assert.equal(
         batch.tokenCount,
-        chosen.reduce((sum, { ids }) => sum + ids.length, 0),
+        chosen.reduce((sum, { tokens }) => sum + tokens, 0),
       );
-      const expected = chosen.flatMap(({ ids, labelled }) => [...ids].filter((_, t) => labelled[t] === 1));
+      const expected = chosen.flatMap(({ sequences }) =>
+        [...sequences[0]!.targets!].filter((target) => target !== NO_TARGET),
+      );
       const predicted = [...batch.labelIds.subarray(0, batch.labelCount)];
       assert.deepEqual(predicted, expected);
       predicted.forEach((label, k) => {
@@ -168,24 +176,22 @@ test('max_steps ends the plan early and never makes it longer', () => {
 test('short examples are packed with little padding, in rows of at most 512', () => {
   const random = new Random(5, 0);
   const lengths = Array.from({ length: 280 }, () => 45 + random.integer(16));
-  const plan = planBatches({ ...optionsFor([]), lengths, labelCounts: lengths.map(() => 8) });
+  const plan = planBatches({ ...optionsFor([]), examples: sizesOf(lengths, () => 8) });
   assert.ok(plan.shape.tokens <= 512);
   assert.ok(plan.stats.paddingFraction < 0.12, String(plan.stats.paddingFraction));
   const padded = planBatches({
     ...optionsFor([]),
-    lengths,
-    labelCounts: lengths.map(() => 8),
+    examples: sizesOf(lengths, () => 8),
     packing: false,
   });
   assert.ok(plan.stats.computedPositions < 0.9 * padded.stats.computedPositions);
-  assert.deepEqual(padded.shape, { rows: 8, tokens: 64, labels: 64 });
+  assert.deepEqual(padded.shape, { rows: 8, tokens: 64, labels: 64, sequences: 1 });
 });
 
 test('one long example makes rows of its length, not longer', () => {
   const plan = planBatches({
     ...optionsFor([]),
-    lengths: [900, 30, 30, 30],
-    labelCounts: [1, 1, 1, 1],
+    examples: sizesOf([900, 30, 30, 30], () => 1),
     batchSize: 4,
   });
   assert.equal(plan.shape.tokens, 928);
@@ -218,8 +224,8 @@ test('evaluation takes every example once, in order', () => {
   );
   assert.deepEqual(seen.flat(), [...examples.keys()]);
   assert.equal(
-    fillBatch(plan, examples, 2, 0).tokenCount,
-    examples.slice(16).reduce((sum, { ids }) => sum + ids.length, 0),
+    fillBatch(plan, examples, 2, 0, plain).tokenCount,
+    examples.slice(16).reduce((sum, { tokens }) => sum + tokens, 0),
   );
 });
 
@@ -227,7 +233,7 @@ test('planning two hundred thousand examples takes seconds', () => {
   const random = new Random(3, 0);
   const lengths = Int32Array.from({ length: 200_000 }, () => 20 + random.integer(180));
   const start = performance.now();
-  const plan = planBatches({ ...optionsFor([]), lengths, labelCounts: lengths, epochs: 1 });
+  const plan = planBatches({ ...optionsFor([]), examples: sizesOf(lengths, (n) => n), epochs: 1 });
   assert.ok(plan.stats.paddingFraction < 0.5);
   assert.ok(performance.now() - start < 10_000);
 });

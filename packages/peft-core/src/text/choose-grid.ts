@@ -1,10 +1,12 @@
 import { packRows } from './pack.ts';
 
-/** The static shape of every micro-batch: rows × tokens positions, of which `labels` are predicted. */
+/** The static shape of every micro-batch: rows × tokens positions, and room for `labels` targets, or examples to embed. */
 export interface GridShape {
   rows: number;
   tokens: number;
   labels: number;
+  /** Of one example, at most. */
+  sequences: number;
 }
 
 const TOKEN_MULTIPLE = 32;
@@ -20,7 +22,7 @@ const ATTENTION_PARITY = 2048;
 const SAMPLE = 512;
 
 /**
- * The grid that computes least over all of `microBatches` (example indices each). `widths` are the positions an example
+ * The grid that computes least over all of `microBatches` (sequence indices each). `widths` are the positions a sequence
  * takes, `labelCounts` its labels.
  */
 export function chooseGrid(
@@ -28,7 +30,7 @@ export function chooseGrid(
   widths: ArrayLike<number>,
   labelCounts: ArrayLike<number>,
   packing: boolean,
-): GridShape {
+): Omit<GridShape, 'sequences'> {
   const used = microBatches.filter((batch) => batch.length > 0);
   const longest = roundUp(
     maximum(used.map((batch) => maximum(Array.from(batch, (i) => widths[i] as number)))),

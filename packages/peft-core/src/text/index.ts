@@ -3,13 +3,15 @@ export {
   type BatchOptions,
   type BatchPlan,
   type BatchStats,
-  type FilledBatch,
-  fillBatch,
+  type ExampleSize,
+  type PlacedSequence,
   planBatches,
   planEvaluation,
+  sizeOf,
 } from './batches.ts';
 export type { ChatMessage, ChatTemplateOptions } from './chat-template.ts';
 export type { GridShape } from './choose-grid.ts';
+export { type FilledBatch, fillBatch, type SequenceLayout } from './fill-batch.ts';
 export {
   createJsonlChecker,
   type DatasetSummary,
@@ -17,8 +19,10 @@ export {
   MAX_LISTED_LINES,
   parseJsonl,
 } from './jsonl.ts';
-export { type TokenizedExample, tokenizeExamples } from './labels.ts';
-export type { Placement } from './pack.ts';
-export type { DatasetFormat, RawExample, TrainingMessage } from './raw-example.ts';
+export { type ClassOf, classesBy, LabelCollector } from './label-names.ts';
+export type { DatasetFormat, Label, RawExample, TrainingMessage } from './raw-example.ts';
 export type { StreamDecoder } from './stream-decoder.ts';
+export { checkFormat } from './task-formats.ts';
+export { type TokenizeOptions, tokenizeExamples } from './tokenize.ts';
 export { loadTokenizer, type Tokenizer, type TokenizerFiles } from './tokenizer.ts';
+export { NO_TARGET, type Sequence, type TrainingExample } from './training-example.ts';

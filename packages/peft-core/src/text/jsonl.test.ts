@@ -15,7 +15,7 @@ function failure(lines: string[] | Uint8Array): GraftError {
 }
 const faultOf = (line: string) => failure([line]).details?.[0]?.message ?? '';
 
-test('the three formats, and other columns are left alone', () => {
+test('formats of language models, and other columns are left alone', () => {
   assert.deepEqual(parseJsonl([good]).examples, [
     {
       format: 'chat',
@@ -33,6 +33,51 @@ test('the three formats, and other columns are left alone', () => {
     format: 'text',
     examples: [{ format: 'text', line: 1, text: 'a' }],
   });
+});
+
+test('formats of classifiers and of embeddings', () => {
+  const only = (line: string) => parseJsonl([line]).examples[0];
+  const classified = { format: 'classification', line: 1, text: 'a' };
+  assert.deepEqual(only('{"text":"a","label":"good"}'), { ...classified, label: 'good' });
+  assert.deepEqual(only('{"text":"a","label":0}'), { ...classified, label: 0 });
+  assert.deepEqual(only('{"tokens":["a","b"],"labels":["X",-100]}'), {
+    format: 'token_classification',
+    line: 1,
+    words: ['a', 'b'],
+    labels: ['X', null],
+  });
+  const pair = { format: 'pairs', line: 1 };
+  assert.deepEqual(only('{"anchor":"a","positive":"b"}'), { ...pair, texts: ['a', 'b'] });
+  assert.deepEqual(only('{"text_a":"a","positive":"b","negative":"c"}'), { ...pair, texts: ['a', 'b', 'c'] });
+  assert.deepEqual(only('{"sentence1":"a","sentence2":"b","score":0.5}'), {
+    format: 'scored_pairs',
+    line: 1,
+    texts: ['a', 'b'],
+    score: 0.5,
+  });
+});
+
+test('what is wrong with a labelled line is said', () => {
+  assert.match(
+    faultOf('{"text":"a","label":1.5}'),
+    /"label" must be a name or a whole number from 0, got 1.5/,
+  );
+  assert.match(faultOf('{"text":"a","label":-100}'), /"label" must be/);
+  assert.match(faultOf('{"text":"a","label":""}'), /"label" must be/);
+  assert.match(faultOf('{"label":1}'), /"text" must be a string, got undefined/);
+  assert.match(faultOf('{"tokens":[],"labels":[]}'), /"tokens" must be a list of at least one word/);
+  assert.match(faultOf('{"tokens":["a","b"],"labels":["X"]}'), /"labels" must be a list of 2 labels/);
+  assert.match(faultOf('{"tokens":["a",""],"labels":["X","X"]}'), /tokens\[1\] must be a word, got ""/);
+  assert.match(faultOf('{"tokens":["a"],"labels":[null]}'), /labels\[0\] must be a name, .* got null/);
+  assert.match(faultOf('{"tokens":["a"],"labels":[-100]}'), /has no label to learn/);
+  assert.match(faultOf('{"anchor":"a"}'), /"positive" must be a string/);
+  assert.match(faultOf('{"anchor":"a","text_a":"a","positive":"b"}'), /which mean the same/);
+  assert.match(faultOf('{"anchor":"a","positive":"b","negative":1}'), /"negative" must be a string/);
+  assert.match(
+    faultOf('{"sentence1":"a","sentence2":"b","score":4}'),
+    /"score" must be a number from -1 to 1/,
+  );
+  assert.match(faultOf('{"text":"a","label":1,"tokens":["a"]}'), /several kinds of example/);
 });
 
 test('a byte order mark, blank lines, \\r\\n and a missing last newline are all right', () => {
@@ -63,8 +108,7 @@ test('what is wrong with a line is said', () => {
   assert.match(faultOf('{"prompt":"a","completion":""}'), /"completion" is empty/);
   assert.match(faultOf('{"text":""}'), /"text" is empty/);
   assert.match(faultOf('{"text":"a","prompt":"b","completion":"c"}'), /several kinds/);
-  assert.match(faultOf('{"id":1}'), /has neither/);
-  assert.match(faultOf('{"text":"a","label":1}'), /"label": classification data is not supported/);
+  assert.match(faultOf('{"id":1}'), /holds no example; give "messages", or "prompt" and "completion", or /);
   assert.match(faultOf('{"input":{},"preferred_output":[]}'), /preference/);
   assert.match(faultOf('{"messages":[],"tools":[]}'), /tools is not supported/);
   assert.match(faultOf('{"messages":[]}'), /at least one message/);

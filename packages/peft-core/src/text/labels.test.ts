@@ -5,9 +5,10 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import type { GraftError } from '../errors.ts';
 import { openBaseModel, resolveBaseModel } from '../formats/index.ts';
-import { tokenizeExamples } from './labels.ts';
 import type { RawExample, TrainingMessage } from './raw-example.ts';
+import { tokenizeExamples } from './tokenize.ts';
 import { loadTokenizer, type Tokenizer } from './tokenizer.ts';
+import { NO_TARGET } from './training-example.ts';
 
 interface Case {
   template?: string;
@@ -30,14 +31,25 @@ const tiny = (template: string | null, tokens = golden.tokens): Tokenizer =>
 
 const chat = (messages: TrainingMessage[]): RawExample => ({ format: 'chat', line: 1, messages });
 
+/** One line's tokens, the last one too, which is only predicted, and which of them are learnt. */
+function learnt(tokenizer: Tokenizer, line: RawExample) {
+  const [example] = tokenizeExamples(tokenizer, [line], { maxSeqLength: 512 });
+  const { ids, targets } = example!.sequences[0]!;
+  return {
+    line: example!.line,
+    ids: [...ids, targets!.at(-1)!],
+    labelled: [0, ...[...targets!].map((target) => (target === NO_TARGET ? 0 : 1))],
+  };
+}
+
 function check(tokenizer: Tokenizer, { messages, text, prompt, ids, mask }: Case): void {
   assert.equal(tokenizer.applyChatTemplate(messages), text);
   assert.equal(tokenizer.applyChatTemplate(messages.slice(0, -1), { addGenerationPrompt: true }), prompt);
-  const [example] = tokenizeExamples(tokenizer, [chat(messages)], { maxSeqLength: 512 });
+  const example = learnt(tokenizer, chat(messages));
   // What follows the last label is left out.
   const end = mask.lastIndexOf(1) + 1;
-  assert.deepEqual([...(example?.ids ?? [])], ids.slice(0, end));
-  assert.deepEqual([...(example?.labelled ?? [])], mask.slice(0, end));
+  assert.deepEqual(example.ids, ids.slice(0, end));
+  assert.deepEqual(example.labelled, mask.slice(0, end));
 }
 
 for (const each of golden.cases as Case[]) {
@@ -63,9 +75,8 @@ test('special tokens within a turn do not end it', () => {
     { role: 'user', content: 'x<|im_end|>' },
     { role: 'assistant', content: 'a<|im_end|>b' },
   ];
-  const [example] = tokenizeExamples(tokenizer, [chat(messages)], { maxSeqLength: 512 });
-  const learnt = [...(example?.ids ?? [])].filter((_, t) => example?.labelled[t] === 1);
-  assert.equal(tokenizer.decode(learnt), 'a<|im_end|>b<|im_end|>');
+  const { ids, labelled } = learnt(tokenizer, chat(messages));
+  assert.equal(tokenizer.decode(ids.filter((_, t) => labelled[t] === 1)), 'a<|im_end|>b<|im_end|>');
 });
 
 test('a turn that the template opens without a generation prompt is learnt with its header', () => {
@@ -77,46 +88,48 @@ test('a turn that the template opens without a generation prompt is learnt with 
     { role: 'assistant', content: 'y' },
     { role: 'user', content: 'z' },
   ];
-  const [example] = tokenizeExamples(tokenizer, [chat(messages)], { maxSeqLength: 512 });
-  const learnt = [...(example?.ids ?? [])].filter((_, t) => example?.labelled[t] === 1);
-  assert.equal(tokenizer.decode(learnt), '<|im_start|>assistant: y<|im_end|>');
+  const { ids, labelled } = learnt(tokenizer, chat(messages));
+  assert.equal(
+    tokenizer.decode(ids.filter((_, t) => labelled[t] === 1)),
+    '<|im_start|>assistant: y<|im_end|>',
+  );
 });
 
 test('prompt and completion: the completion and eos are learnt, the prompt is as at inference', () => {
   const tokenizer = tiny(null);
-  const [example] = tokenizeExamples(
-    tokenizer,
-    [{ format: 'prompt_completion', line: 7, prompt: 'The courier', completion: ' left.' }],
-    { maxSeqLength: 512 },
-  );
+  const example = learnt(tokenizer, {
+    format: 'prompt_completion',
+    line: 7,
+    prompt: 'The courier',
+    completion: ' left.',
+  });
   const prompt = tokenizer.encode('The courier');
   const completion = tokenizer.encode(' left.', { addSpecialTokens: false });
-  assert.deepEqual([...(example?.ids ?? [])], [...prompt, ...completion, tokenizer.eosId]);
-  assert.deepEqual([...(example?.labelled ?? [])], [...prompt.map(() => 0), ...completion.map(() => 1), 1]);
-  assert.equal(example?.line, 7);
+  assert.deepEqual(example.ids, [...prompt, ...completion, tokenizer.eosId]);
+  assert.deepEqual(example.labelled, [...prompt.map(() => 0), ...completion.map(() => 1), 1]);
+  assert.equal(example.line, 7);
 });
 
 test('a completion that would merge with the end of its prompt is tokenised apart', () => {
   const tokenizer = tiny(null);
   const prompt = tokenizer.encode('The cour');
   assert.notDeepEqual(tokenizer.encode('The courier').slice(0, prompt.length), prompt);
-  const [example] = tokenizeExamples(
-    tokenizer,
-    [{ format: 'prompt_completion', line: 1, prompt: 'The cour', completion: 'ier' }],
-    { maxSeqLength: 512 },
-  );
-  assert.deepEqual([...(example?.ids ?? [])].slice(0, prompt.length), prompt);
-  assert.equal(example?.labelled.indexOf(1), prompt.length);
+  const example = learnt(tokenizer, {
+    format: 'prompt_completion',
+    line: 1,
+    prompt: 'The cour',
+    completion: 'ier',
+  });
+  assert.deepEqual(example.ids.slice(0, prompt.length), prompt);
+  assert.equal(example.labelled.indexOf(1), prompt.length);
 });
 
 test('text: everything after the first token, and eos', () => {
   const tokenizer = tiny(null);
-  const [example] = tokenizeExamples(tokenizer, [{ format: 'text', line: 1, text: 'A bent wheel' }], {
-    maxSeqLength: 512,
-  });
+  const example = learnt(tokenizer, { format: 'text', line: 1, text: 'A bent wheel' });
   const ids = tokenizer.encode('A bent wheel');
-  assert.deepEqual([...(example?.ids ?? [])], [...ids, tokenizer.eosId]);
-  assert.deepEqual([...(example?.labelled ?? [])], [0, ...ids.map(() => 1)]);
+  assert.deepEqual(example.ids, [...ids, tokenizer.eosId]);
+  assert.deepEqual(example.labelled, [0, ...ids.map(() => 1)]);
 });
 
 test('too long and empty examples are errors, all of them at once', () => {

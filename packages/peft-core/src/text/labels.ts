@@ -1,84 +1,28 @@
-import { type ErrorDetail, GraftError } from '../errors.ts';
-import { badLines, MAX_LISTED_LINES } from './jsonl.ts';
+import { GraftError } from '../errors.ts';
 import type { RawExample, TrainingMessage } from './raw-example.ts';
 import type { Tokenizer } from './tokenizer.ts';
-
-/** An example as the model sees it, cut after its last label: later tokens change nothing. */
-export interface TokenizedExample {
-  ids: Int32Array;
-  /** 1 where the token is a training target; never at 0, which nothing predicts. */
-  labelled: Uint8Array;
-  /** Line of the training file, from 1. */
-  line: number;
-}
 
 /** What `strftime_now` shows in training: a date that stays the same when a job is resumed on another day. */
 const TRAINING_DATE = new Date(2024, 6, 26, 12);
 
-/**
- * Token ids and labels of examples. Chat: what the model itself has to say, that is each assistant turn from the end of
- * the generation prompt through its end-of-turn token. Prompt and completion: the completion and eos. Text: all after
- * the first token, and eos. Throws GraftError with every bad line: `example_too_long` (nothing is ever cut),
- * `example_empty` (no label), or `chat_template_error`.
- */
-export function tokenizeExamples(
-  tokenizer: Tokenizer,
-  examples: Iterable<RawExample>,
-  { maxSeqLength }: { maxSeqLength: number },
-): TokenizedExample[] {
-  const done: TokenizedExample[] = [];
-  const faults: ErrorDetail[] = [];
-  let code: string | null = null;
-  let total = 0;
-  for (const example of examples) {
-    const { line } = example;
-    const result = tokenizeOne(tokenizer, example, maxSeqLength);
-    if (!('code' in result)) {
-      done.push({ ...result, line });
-      continue;
-    }
-    code ??= result.code;
-    total++;
-    if (faults.length < MAX_LISTED_LINES) faults.push({ line, message: result.message });
-  }
-  if (code !== null) throw badLines(code, faults, total);
-  return done;
-}
-
-interface LabelledIds {
+export interface LabelledTokens {
   ids: Int32Array;
+  /** 1 where the token is a training target; never at 0, which nothing predicts. */
   labelled: Uint8Array;
 }
 
-function tokenizeOne(
+/**
+ * Tokens and labels of one example for a language model. Chat: what the model itself has to say, that is each assistant turn
+ * from the end of the generation prompt through its end-of-turn token. Prompt and completion: the completion and eos. Text: all
+ * after the first token, and eos. Throws `chat_template_error`, `unsupported_chat_template`.
+ */
+export function labelledTokens(
   tokenizer: Tokenizer,
-  example: RawExample,
-  maxSeqLength: number,
-): LabelledIds | { code: string; message: string } {
-  let result: LabelledIds;
-  try {
-    result = labelledIds(tokenizer, example);
-  } catch (error) {
-    if (error instanceof GraftError && error.code === 'chat_template_error') {
-      return { code: error.code, message: error.message };
-    }
-    throw error;
-  }
-  const end = result.labelled.lastIndexOf(1) + 1;
-  if (end === 0) return { code: 'example_empty', message: 'has no token to learn' };
-  if (end > maxSeqLength) {
-    return {
-      code: 'example_too_long',
-      message: `has ${end} tokens; the limit (max_seq_length) is ${maxSeqLength}`,
-    };
-  }
-  return { ids: result.ids.slice(0, end), labelled: result.labelled.slice(0, end) };
-}
-
-function labelledIds(tokenizer: Tokenizer, example: RawExample): LabelledIds {
+  example: Extract<RawExample, { format: 'chat' | 'prompt_completion' | 'text' }>,
+): LabelledTokens {
   switch (example.format) {
     case 'chat':
-      return chatIds(tokenizer, example.messages);
+      return chatTokens(tokenizer, example.messages);
     case 'prompt_completion': {
       const { ids, promptLength } = joinedIds(tokenizer, example.prompt, example.completion);
       return withLabels(withEos(tokenizer, ids), [[promptLength, Number.POSITIVE_INFINITY]]);
@@ -88,7 +32,7 @@ function labelledIds(tokenizer: Tokenizer, example: RawExample): LabelledIds {
   }
 }
 
-function chatIds(tokenizer: Tokenizer, turns: TrainingMessage[]): LabelledIds {
+function chatTokens(tokenizer: Tokenizer, turns: TrainingMessage[]): LabelledTokens {
   // The template sees messages without our own field.
   const messages = turns.map(({ weight: _, ...message }) => message);
   const render = (count: number, addGenerationPrompt: boolean) =>
@@ -149,7 +93,7 @@ function withoutEos({ eosId }: Tokenizer, ids: number[]): number[] {
   return eosId !== null && ids.at(-1) === eosId ? ids.slice(0, -1) : ids;
 }
 
-function withLabels(ids: number[], spans: [from: number, to: number][]): LabelledIds {
+function withLabels(ids: number[], spans: [from: number, to: number][]): LabelledTokens {
   const labelled = new Uint8Array(ids.length);
   for (const [from, to] of spans) labelled.fill(1, Math.max(1, from), Math.min(to, ids.length));
   return { ids: Int32Array.from(ids), labelled };

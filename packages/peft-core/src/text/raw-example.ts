@@ -1,5 +1,5 @@
 import { isRecord, show } from '../config/check.ts';
-import { nearest } from '../config/nearest.ts';
+import { chatMessages } from './chat-line.ts';
 import type { ChatMessage } from './chat-template.ts';
 
 /** A message of a training example; weight 0 keeps an assistant's turn out of the loss. */
@@ -8,24 +8,24 @@ export interface TrainingMessage extends ChatMessage {
   weight?: 0 | 1;
 }
 
+/** A class by its name, or by its number from 0. */
+export type Label = string | number;
+
 /** One line of a training file, checked, and its number from 1. */
 export type RawExample =
   | { format: 'chat'; line: number; messages: TrainingMessage[] }
   | { format: 'prompt_completion'; line: number; prompt: string; completion: string }
-  | { format: 'text'; line: number; text: string };
+  | { format: 'text'; line: number; text: string }
+  | { format: 'classification'; line: number; text: string; label: Label }
+  /** A label for each word; null where none is wanted, written −100. */
+  | { format: 'token_classification'; line: number; words: string[]; labels: (Label | null)[] }
+  /** `texts`: anchor, positive and, where there is one, negative. */
+  | { format: 'pairs'; line: number; texts: string[] }
+  /** How alike two texts are, from −1 to 1. */
+  | { format: 'scored_pairs'; line: number; texts: [string, string]; score: number };
 
 export type DatasetFormat = RawExample['format'];
 
-const ROLES = ['system', 'user', 'assistant'];
-const MESSAGE_KEYS = ['role', 'content', 'name', 'weight'];
-const UNSUPPORTED_MESSAGE_KEYS = [
-  'tool_calls',
-  'tool_call_id',
-  'function_call',
-  'refusal',
-  'audio',
-  'thinking',
-];
 /** Fields that would change what is learnt: other columns, such as an id, are left alone. */
 const UNSUPPORTED_KEYS: Record<string, string> = {
   tools: 'tools',
@@ -33,78 +33,100 @@ const UNSUPPORTED_KEYS: Record<string, string> = {
   parallel_tool_calls: 'tools',
   preferred_output: 'preference (DPO) data',
   non_preferred_output: 'preference (DPO) data',
-  label: 'classification data',
 };
+
+type Line = Record<string, unknown>;
+
+/** Kinds of line, told apart by the fields that only they have. */
+const KINDS: { fields: string[]; called: string; read(value: Line, line: number): RawExample | string }[] = [
+  { fields: ['messages'], called: '"messages"', read: chat },
+  { fields: ['prompt', 'completion'], called: '"prompt" and "completion"', read: promptCompletion },
+  { fields: ['text', 'label'], called: '"text" (with a "label" to classify)', read: text },
+  { fields: ['tokens', 'labels'], called: '"tokens" and "labels"', read: taggedWords },
+  { fields: ['anchor', 'text_a', 'positive'], called: '"anchor" and "positive"', read: pair },
+  { fields: ['sentence1', 'sentence2'], called: '"sentence1", "sentence2" and "score"', read: scoredPair },
+];
 
 /** Checks one line's JSON. Returns the example, or every fault of the line in one sentence. */
 export function parseExample(value: unknown, line: number): RawExample | string {
   if (!isRecord(value)) return `must be a JSON object, got ${show(value)}`;
   const unsupported = Object.keys(value).find((key) => Object.hasOwn(UNSUPPORTED_KEYS, key));
   if (unsupported) return `"${unsupported}": ${UNSUPPORTED_KEYS[unsupported]} is not supported`;
-  const has = (key: string) => value[key] !== undefined;
-  const kinds = [has('messages'), has('prompt') || has('completion'), has('text')].filter(Boolean).length;
-  if (kinds > 1)
-    return 'holds several kinds of example; give either messages, or prompt and completion, or text';
-  if (has('messages')) return chat(value.messages, line);
-  if (has('text')) {
-    const fault = textFault(value, 'text');
-    return fault ?? { format: 'text', line, text: value.text as string };
-  }
-  if (kinds === 1) {
-    if (typeof value.prompt !== 'string') return `"prompt" must be a string, got ${show(value.prompt)}`;
-    const fault = textFault(value, 'completion');
-    return (
-      fault ?? {
-        format: 'prompt_completion',
-        line,
-        prompt: value.prompt,
-        completion: value.completion as string,
-      }
-    );
-  }
-  return 'has neither "messages", nor "prompt" and "completion", nor "text"';
+  const [kind, ...more] = KINDS.filter(({ fields }) => fields.some((field) => value[field] !== undefined));
+  const called = (kinds: typeof KINDS) => kinds.map((each) => each.called).join(', or ');
+  if (!kind) return `holds no example; give ${called(KINDS)}`;
+  if (more.length > 0) return `holds several kinds of example; give either ${called([kind, ...more])}`;
+  return kind.read(value, line);
 }
 
-function textFault(value: Record<string, unknown>, key: string): string | null {
+function chat({ messages }: Line, line: number): RawExample | string {
+  const checked = chatMessages(messages);
+  return typeof checked === 'string' ? checked : { format: 'chat', line, messages: checked };
+}
+
+function promptCompletion(value: Line, line: number): RawExample | string {
+  const { prompt } = value;
+  if (typeof prompt !== 'string') return `"prompt" must be a string, got ${show(prompt)}`;
+  const fault = textFault(value, 'completion');
+  return fault ?? { format: 'prompt_completion', line, prompt, completion: value.completion as string };
+}
+
+function text(value: Line, line: number): RawExample | string {
+  const fault = textFault(value, 'text');
+  if (fault) return fault;
+  const common = { line, text: value.text as string };
+  const { label } = value;
+  if (label === undefined) return { format: 'text', ...common };
+  return isLabel(label)
+    ? { format: 'classification', ...common, label }
+    : `"label" must be a name or a whole number from 0, got ${show(label)}`;
+}
+
+/** What transformers' losses leave out. */
+const IGNORED = -100;
+
+function taggedWords({ tokens, labels }: Line, line: number): RawExample | string {
+  if (!Array.isArray(tokens) || tokens.length === 0) return '"tokens" must be a list of at least one word';
+  if (!Array.isArray(labels) || labels.length !== tokens.length)
+    return `"labels" must be a list of ${tokens.length} labels, one for each of "tokens"`;
+  const word = tokens.findIndex((each) => typeof each !== 'string' || each.trim() === '');
+  if (word !== -1) return `tokens[${word}] must be a word, got ${show(tokens[word])}`;
+  const tag = labels.findIndex((each) => each !== IGNORED && !isLabel(each));
+  if (tag !== -1)
+    return `labels[${tag}] must be a name, a whole number from 0, or ${IGNORED} for none, got ${show(labels[tag])}`;
+  if (labels.every((each) => each === IGNORED)) return 'has no label to learn';
+  return {
+    format: 'token_classification',
+    line,
+    words: tokens,
+    labels: labels.map((each) => (each === IGNORED ? null : each)),
+  };
+}
+
+function pair(value: Line, line: number): RawExample | string {
+  if (value.anchor !== undefined && value.text_a !== undefined)
+    return 'has both "anchor" and "text_a", which mean the same';
+  const first = value.text_a === undefined ? 'anchor' : 'text_a';
+  const fields = [first, 'positive', ...(value.negative === undefined ? [] : ['negative'])];
+  const fault = fields.map((field) => textFault(value, field)).find((each) => each !== null);
+  return fault ?? { format: 'pairs', line, texts: fields.map((field) => value[field] as string) };
+}
+
+function scoredPair(value: Line, line: number): RawExample | string {
+  const fault = textFault(value, 'sentence1') ?? textFault(value, 'sentence2');
+  if (fault) return fault;
+  const { sentence1, sentence2, score } = value;
+  if (typeof score !== 'number' || !(score >= -1 && score <= 1))
+    return `"score" must be a number from -1 to 1, the cosine that is wanted, got ${show(score)}`;
+  return { format: 'scored_pairs', line, texts: [sentence1 as string, sentence2 as string], score };
+}
+
+function textFault(value: Line, key: string): string | null {
   if (typeof value[key] !== 'string') return `"${key}" must be a string, got ${show(value[key])}`;
   return value[key] === '' ? `"${key}" is empty` : null;
 }
 
-function chat(messages: unknown, line: number): RawExample | string {
-  if (!Array.isArray(messages) || messages.length === 0)
-    return '"messages" must be a list of at least one message';
-  const faults = messages.flatMap((message, i) =>
-    messageFaults(message).map((fault) => `messages[${i}] ${fault}`),
-  );
-  if (faults.length > 0) return faults.slice(0, 5).join('; ') + (faults.length > 5 ? '; …' : '');
-  const checked = messages as TrainingMessage[];
-  if (!checked.some(({ role, weight }) => role === 'assistant' && weight !== 0)) {
-    return 'has no assistant message to learn from';
-  }
-  return { format: 'chat', line, messages: checked };
-}
-
-function messageFaults(message: unknown): string[] {
-  if (!isRecord(message)) return [`must be an object, got ${show(message)}`];
-  const faults: string[] = [];
-  for (const key of Object.keys(message)) {
-    if (MESSAGE_KEYS.includes(key)) continue;
-    if (UNSUPPORTED_MESSAGE_KEYS.includes(key)) faults.push(`has "${key}", which is not supported`);
-    else {
-      const [near] = nearest(key, MESSAGE_KEYS);
-      faults.push(`has an unknown field "${key}"${near ? `; did you mean "${near}"?` : ''}`);
-    }
-  }
-  const { role, content, name, weight } = message;
-  if (!ROLES.includes(role as string)) faults.push(`has role ${show(role)}; roles are ${ROLES.join(', ')}`);
-  if (typeof content !== 'string') faults.push(`has content ${show(content)}; it must be a string`);
-  else if (content === '' && role === 'assistant' && weight !== 0)
-    faults.push('is an empty assistant message');
-  if (name !== undefined && typeof name !== 'string')
-    faults.push(`has name ${show(name)}; it must be a string`);
-  if (weight !== undefined) {
-    if (weight !== 0 && weight !== 1) faults.push(`has weight ${show(weight)}; it must be 0 or 1`);
-    else if (role !== 'assistant') faults.push('has a weight; only assistant messages do');
-  }
-  return faults;
+function isLabel(value: unknown): value is Label {
+  if (typeof value === 'string') return value !== '';
+  return typeof value === 'number' && Number.isInteger(value) && value >= 0;
 }

@@ -83,6 +83,14 @@ export class Tokenizer {
     return ids as number[];
   }
 
+  /** What the tokenizer puts before and after a text. */
+  specialTokensAround(): { before: number[]; after: number[] } {
+    const bare = this.encode('a', { addSpecialTokens: false });
+    const whole = this.encode('a');
+    const start = whole.findIndex((_, i) => bare.every((id, j) => whole[i + j] === id));
+    return { before: whole.slice(0, start), after: whole.slice(start + bare.length) };
+  }
+
   decode(ids: Iterable<number>, { skipSpecialTokens = false }: { skipSpecialTokens?: boolean } = {}): string {
     const kept = skipSpecialTokens ? [...ids].filter((id) => !this.#specialIds.has(id)) : [...ids];
     return kept.length === 0 ? '' : this.#tokenizer.decode(kept, { clean_up_tokenization_spaces: false });

@@ -1,50 +1,107 @@
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
-import { type ResolvedTraining, validationCount } from '../config.ts';
+import { leadingPositions } from '../config/leading-positions.ts';
+import { type PeftConfig, type ResolvedTraining, validationCount } from '../config.ts';
 import { GraftError } from '../errors.ts';
 import { permutation } from '../rng.ts';
-import { parseJsonl, type TokenizedExample, type Tokenizer, tokenizeExamples } from '../text/index.ts';
+import {
+  checkFormat,
+  classesBy,
+  type DatasetFormat,
+  LabelCollector,
+  parseJsonl,
+  type RawExample,
+  type Tokenizer,
+  type TrainingExample,
+  tokenizeExamples,
+} from '../text/index.ts';
 
 /** Tokenised training and validation examples of a job, and a digest of the files they came from. */
 export interface TrainingData {
-  training: TokenizedExample[];
-  validation: TokenizedExample[];
+  training: TrainingExample[];
+  validation: TrainingExample[];
   digest: string;
+  format: DatasetFormat;
+  /** Names of a classifier's classes, in order; null for other tasks. */
+  labels: string[] | null;
 }
 
-/** Reads, checks and tokenises a job's files. Throws the dataset's own GraftErrors, every bad line at once. */
-export async function readTrainingData(
-  tokenizer: Tokenizer,
-  trainingFile: string,
-  validationFile: string | null,
-  training: ResolvedTraining,
-): Promise<TrainingData> {
+export interface DataOptions {
+  tokenizer: Tokenizer;
+  trainingFile: string;
+  validationFile?: string | null | undefined;
+  peft: PeftConfig;
+  training: ResolvedTraining;
+  /** Classes of the base model's own head for the task, if it has one. */
+  baseLabels: string[] | null;
+}
+
+/**
+ * Reads, checks and tokenises a job's files. A classifier has the base model's classes where these fit the data, or one for each
+ * label of the training file. Throws the dataset's own GraftErrors, every bad line at once.
+ */
+export async function readTrainingData(options: DataOptions): Promise<TrainingData> {
+  const { tokenizer, trainingFile, validationFile, peft, training } = options;
   const hash = createHash('sha256');
   const read = async (file: string, param: string) => {
     const bytes = await readFile(file);
     hash.update(bytes);
-    try {
-      return tokenizeExamples(tokenizer, parseJsonl(bytes).examples, {
-        maxSeqLength: training.max_seq_length,
-      });
-    } catch (error) {
-      if (!(error instanceof GraftError)) throw error;
-      const { code, message, fault, details } = error;
-      throw new GraftError(code, message, { param, fault, cause: error, ...(details ? { details } : {}) });
-    }
+    return naming(param, () => {
+      const { format, examples } = parseJsonl(bytes);
+      checkFormat(peft.task_type, format);
+      return { format, examples };
+    });
   };
-  const examples = await read(trainingFile, 'training_file');
+  const raw = await read(trainingFile, 'training_file');
+  const labels = naming('training_file', () => labelNames(raw.examples, options.baseLabels));
+  const { virtualTokens, prefixLength } = leadingPositions(peft);
+  const tokenized = (examples: RawExample[], param: string) =>
+    naming(param, () =>
+      tokenizeExamples(tokenizer, examples, {
+        maxSeqLength: training.max_seq_length,
+        leading: virtualTokens + prefixLength,
+        ...(labels ? { classOf: classesBy(labels) } : {}),
+      }),
+    );
+  const examples = tokenized(raw.examples, 'training_file');
+  const common = { format: raw.format, labels };
   if (validationFile) {
-    const validation = await read(validationFile, 'validation_file');
-    return { training: examples, validation, digest: hash.digest('hex') };
+    const { format, examples: validation } = await read(validationFile, 'validation_file');
+    if (format !== raw.format)
+      throw new GraftError(
+        'invalid_jsonl',
+        `the validation file has ${format} examples, the training file ${raw.format} examples`,
+        { param: 'validation_file' },
+      );
+    const held = tokenized(validation, 'validation_file');
+    return { ...common, training: examples, validation: held, digest: hash.digest('hex') };
   }
   const held = validationCount(examples.length, training.validation_split);
   const heldOut = new Set([...permutation(examples.length, training.seed, SPLIT_EPOCH)].slice(0, held));
   return {
+    ...common,
     training: examples.filter((_, i) => !heldOut.has(i)),
     validation: examples.filter((_, i) => heldOut.has(i)),
     digest: hash.digest('hex'),
   };
+}
+
+function labelNames(examples: RawExample[], baseLabels: string[] | null): string[] | null {
+  const collector = new LabelCollector();
+  for (const example of examples) collector.add(example);
+  if (collector.empty) return null;
+  return baseLabels && collector.fits(baseLabels) ? baseLabels : collector.names();
+}
+
+/** Runs `body`, whose faults are those of the file `param`. */
+function naming<T>(param: string, body: () => T): T {
+  try {
+    return body();
+  } catch (error) {
+    if (!(error instanceof GraftError)) throw error;
+    const { code, message, fault, details } = error;
+    throw new GraftError(code, message, { param, fault, cause: error, ...(details ? { details } : {}) });
+  }
 }
 
 /** No training epoch has this number, so the split's permutation is none of theirs. */

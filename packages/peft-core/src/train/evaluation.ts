@@ -1,14 +1,15 @@
-import type { Program } from '@graft/tf-graph';
-import { type BatchPlan, fillBatch, type TokenizedExample } from '../text/index.ts';
+import { type BatchPlan, fillBatch, type SequenceLayout, type TrainingExample } from '../text/index.ts';
 import type { TrainingData } from './data.ts';
-import { feedsOf } from './feeds.ts';
+import { type Metrics, metricsOf } from './metrics.ts';
+import { feedsOf } from './objective.ts';
+import type { TrainProgram } from './train-program.ts';
 
 /** Examples that are enough to tell two models apart. */
 const PROOF_EXAMPLES = 32;
 
 /** What a model is measured on. */
 export interface Measured {
-  examples: TokenizedExample[];
+  examples: TrainingExample[];
   measuredOn: 'validation' | 'training';
 }
 
@@ -18,17 +19,48 @@ export function measuredExamples(data: TrainingData, prove: boolean): Measured |
   return prove ? { examples: data.training.slice(0, PROOF_EXAMPLES), measuredOn: 'training' } : null;
 }
 
-/** Mean loss and token accuracy over all labelled validation tokens. */
-export function evaluate(program: Program, plan: BatchPlan, examples: TokenizedExample[]) {
+export interface Measurement {
+  /** Mean over all labels, or over all examples to embed. */
+  loss: number;
+  /** Null where nothing is right or wrong. */
+  tokenAccuracy: number | null;
+  metrics: Metrics;
+}
+
+/** Measures a model on every example of the plan, each once. */
+export function evaluate(
+  { program, objective, model }: TrainProgram,
+  plan: BatchPlan,
+  examples: TrainingExample[],
+  layout: SequenceLayout,
+): Measurement {
   let loss = 0;
   let correct = 0;
-  let labels = 0;
+  let count = 0;
+  const wanted: number[] = [];
+  const predicted: number[] = [];
   for (let step = 0; step < plan.steps; step++) {
-    const batch = fillBatch(plan, examples, step, 0);
-    const out = program.run('evaluate', feedsOf(batch, 1));
+    const batch = fillBatch(plan, examples, step, 0, layout);
+    const out = program.run('evaluate', feedsOf(objective, batch, 1));
     loss += out.loss!.data[0]!;
     correct += out.correct!.data[0]!;
-    labels += batch.labelCount;
+    count += batch.labelCount;
+    if (!out.predictions) continue;
+    const targets = objective === 'cosine' ? batch.scores : batch.labelIds;
+    for (let k = 0; k < batch.labelCount; k++) {
+      wanted.push(targets[k]!);
+      predicted.push(out.predictions.data[k]!);
+    }
   }
-  return { loss: loss / labels, tokenAccuracy: correct / labels };
+  const mean = loss / count;
+  const tokenAccuracy = objective === 'cosine' ? null : correct / count;
+  const metrics = metricsOf({
+    objective,
+    task: model.architecture.task,
+    loss: mean,
+    tokenAccuracy,
+    wanted,
+    predicted,
+  });
+  return { loss: mean, tokenAccuracy, metrics };
 }

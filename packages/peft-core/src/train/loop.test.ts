@@ -210,7 +210,8 @@ test('evaluates a split, which is not trained on', async () => {
     evaluations.map((r) => r.step),
     [5, 10, 15, 16],
   );
-  assert.ok(evaluations.every((r) => r.loss > 0 && r.tokenAccuracy >= 0 && r.tokenAccuracy <= 1));
+  assert.ok(evaluations.every((r) => r.loss > 0 && r.tokenAccuracy! >= 0 && r.tokenAccuracy! <= 1));
+  assert.ok(evaluations.every((r) => Math.abs(r.metrics.perplexity! - Math.exp(r.loss)) < 1e-9));
 });
 
 test('a loss that is not a number ends the job with its reason', async () => {

@@ -3,16 +3,14 @@ import { adapterTensorsToSave } from '../adapter-values.ts';
 import { GraftError } from '../errors.ts';
 import { writeAdapter } from '../formats/index.ts';
 import { loadWeights } from '../load-weights.ts';
-import { architectureFor } from '../models/registry.ts';
 import { baseStorage } from '../stored-weights.ts';
-import { loadTokenizer } from '../text/index.ts';
 import { type CheckpointState, readNewestCheckpoint, writeCheckpoint } from './checkpoint.ts';
-import { readTrainingData } from './data.ts';
-import { evaluate, measuredExamples } from './evaluation.ts';
+import { evaluate, type Measurement, measuredExamples } from './evaluation.ts';
 import { planMeasuring, planTraining } from './plan.ts';
 import { effectivePrecision } from './precision.ts';
 import type { TrainOptions, TrainRecord } from './records.ts';
 import { runStep } from './run-step.ts';
+import { setUpTraining } from './setup.ts';
 import { startValues } from './start-values.ts';
 import { StepClock } from './step-clock.ts';
 import { buildTrainProgram, GRAPH_OPTIONS, STATE } from './train-program.ts';
@@ -30,17 +28,10 @@ const CODE_VERSION = 'train-1';
  */
 export async function* train(options: TrainOptions): AsyncGenerator<TrainRecord> {
   const { base, peft, training, checkpointDir = null, signal } = options;
-  const architecture = architectureFor(base.modelType, base.config, peft.task_type);
-  const tokenizer = loadTokenizer(base.tokenizerFiles);
-  const data = await readTrainingData(
-    tokenizer,
-    options.trainingFile,
-    options.validationFile ?? null,
-    training,
-  );
-  const plan = planTraining(data.training, training);
+  const { architecture, config, data, objective, layout } = await setUpTraining(options);
+  const plan = planTraining(data.training, training, layout);
   const measured = measuredExamples(data, options.prove ?? false);
-  const evaluation = measured ? planMeasuring(measured.examples, training) : null;
+  const evaluation = measured ? planMeasuring(measured.examples, training, layout) : null;
 
   const precision = effectivePrecision(training.precision);
   const storage = baseStorage(training.base_dtype, precision);
@@ -51,6 +42,8 @@ export async function* train(options: TrainOptions): AsyncGenerator<TrainRecord>
     baseDigest,
     peft,
     form,
+    objective,
+    labels: data.labels,
     shape: plan.shape,
     evaluation: evaluation?.shape ?? null,
     storage,
@@ -63,6 +56,7 @@ export async function* train(options: TrainOptions): AsyncGenerator<TrainRecord>
   if (!held) {
     held = buildTrainProgram({
       architecture,
+      objective,
       peft,
       form,
       training,
@@ -110,7 +104,7 @@ export async function* train(options: TrainOptions): AsyncGenerator<TrainRecord>
       totalParameters: count(architecture.parameters) + model.layout.size,
       totalSteps: plan.steps,
       examples: data.training.length,
-      tokensPerEpoch: data.training.reduce((sum, e) => sum + e.ids.length, 0),
+      tokensPerEpoch: data.training.reduce((sum, { tokens }) => sum + tokens, 0),
       paddingFraction: plan.stats.paddingFraction,
       resumedFrom: resumed?.step ?? null,
       precision,
@@ -119,7 +113,7 @@ export async function* train(options: TrainOptions): AsyncGenerator<TrainRecord>
     const clock = new StepClock();
     let trainedTokens = start.trainedTokens;
     let finalLoss = Number.NaN;
-    let lossMeasured: number | null = null;
+    let measurement: Measurement | null = null;
     const checkpoint = async (step: number) => {
       const state = program.read([...STATE]) as Map<(typeof STATE)[number], Float32Array>;
       const [adapter, exp_avg, exp_avg_sq] = STATE.map((name) => state.get(name)!);
@@ -141,7 +135,7 @@ export async function* train(options: TrainOptions): AsyncGenerator<TrainRecord>
         return;
       }
       const began = performance.now();
-      const result = runStep(held, plan, data.training, training, step);
+      const result = runStep(held, plan, data.training, layout, training, step);
       trainedTokens += result.tokens;
       finalLoss = result.loss;
       clock.add(result.tokens, (performance.now() - began) / 1000);
@@ -169,9 +163,8 @@ export async function* train(options: TrainOptions): AsyncGenerator<TrainRecord>
       const last = done === plan.steps;
       const due = last || done % training.eval_steps === 0;
       if (evaluation && measured?.measuredOn === 'validation' && due) {
-        const result = evaluate(program, evaluation, measured.examples);
-        lossMeasured = result.loss;
-        yield { type: 'evaluation', step: done, ...result };
+        measurement = evaluate(held, evaluation, measured.examples, layout);
+        yield { type: 'evaluation', step: done, ...measurement };
       }
       if (checkpointDir && !last && done % training.checkpoint_steps === 0) {
         yield { type: 'checkpoint', step: done, dir: await checkpoint(done) };
@@ -179,15 +172,17 @@ export async function* train(options: TrainOptions): AsyncGenerator<TrainRecord>
     }
     // The last checkpoint comes before the files: a crash while they are written loses nothing.
     if (checkpointDir) yield { type: 'checkpoint', step: plan.steps, dir: await checkpoint(plan.steps) };
-    if (evaluation && measured) lossMeasured ??= evaluate(program, evaluation, measured.examples).loss;
-    const validationLoss = measured?.measuredOn === 'validation' ? lossMeasured : null;
+    if (evaluation && measured) measurement ??= evaluate(held, evaluation, measured.examples, layout);
+    const validation = measured?.measuredOn === 'validation' ? measurement : null;
+    const validationLoss = validation?.loss ?? null;
 
     const { files } = await writeAdapter(options.outputDir, {
       peft: model.attachment!.written ?? peft,
       baseModelNameOrPath: options.baseModelName,
       taskType: peft.task_type,
       tensors: await adapterTensorsToSave(model, program, base),
-      baseConfig: base.config,
+      baseConfig: config,
+      labels: data.labels,
       card: { steps: plan.steps, trainedTokens, finalLoss, validationLoss },
     });
     yield {
@@ -197,9 +192,10 @@ export async function* train(options: TrainOptions): AsyncGenerator<TrainRecord>
       trainedTokens,
       finalLoss,
       validationLoss,
+      metrics: validation?.metrics ?? {},
       proof:
-        options.prove && measured && lossMeasured !== null
-          ? { loss: lossMeasured, examples: measured.examples.length, measuredOn: measured.measuredOn }
+        options.prove && measured && measurement
+          ? { loss: measurement.loss, examples: measured.examples.length, measuredOn: measured.measuredOn }
           : null,
       peakMemoryBytes: process.resourceUsage().maxRSS * 1024,
       files,

@@ -1,10 +1,21 @@
 import type { ResolvedTraining } from '../config.ts';
-import { type BatchPlan, planBatches, planEvaluation, type TokenizedExample } from '../text/index.ts';
+import {
+  type BatchPlan,
+  planBatches,
+  planEvaluation,
+  type SequenceLayout,
+  sizeOf,
+  type TrainingExample,
+} from '../text/index.ts';
 
 /** Which examples every step trains on, and where they lie. */
-export function planTraining(examples: TokenizedExample[], training: ResolvedTraining): BatchPlan {
+export function planTraining(
+  examples: TrainingExample[],
+  training: ResolvedTraining,
+  { virtualTokens }: SequenceLayout,
+): BatchPlan {
   return planBatches({
-    ...measure(examples),
+    examples: examples.map((example) => sizeOf(example, virtualTokens)),
     batchSize: training.batch_size,
     accumulation: training.gradient_accumulation_steps,
     epochs: training.n_epochs,
@@ -15,17 +26,14 @@ export function planTraining(examples: TokenizedExample[], training: ResolvedTra
 }
 
 /** Every example once, in order, in batches of at least eight. */
-export function planMeasuring(examples: TokenizedExample[], training: ResolvedTraining): BatchPlan {
+export function planMeasuring(
+  examples: TrainingExample[],
+  training: ResolvedTraining,
+  { virtualTokens }: SequenceLayout,
+): BatchPlan {
   return planEvaluation({
-    ...measure(examples),
+    examples: examples.map((example) => sizeOf(example, virtualTokens)),
     batchSize: Math.max(training.batch_size, 8),
     packing: training.packing,
   });
-}
-
-function measure(examples: TokenizedExample[]) {
-  return {
-    lengths: examples.map((e) => e.ids.length),
-    labelCounts: examples.map((e) => e.labelled.reduce((sum, flag) => sum + flag, 0)),
-  };
 }

@@ -6,7 +6,7 @@ import { after, before, test } from 'node:test';
 import { parsePeftConfig, resolveTraining, type TrainingOptions } from '../config.ts';
 import { type BaseModel, openBaseModel, readSafetensors } from '../formats/index.ts';
 import { mergeAdapter } from '../merge.ts';
-import { scoreTexts } from '../score.ts';
+import { scoreTexts } from '../score/score-texts.ts';
 import { writeTinyModel } from '../testing/tiny-model.ts';
 import { train } from './loop.ts';
 import type { TrainOptions, TrainRecord } from './records.ts';
@@ -124,7 +124,7 @@ test('an adapter trained on an nf4 base merges into the original weights', async
   const input = [{ text: '3: 0' }];
   const score = async (options: Parameters<typeof scoreTexts>[0]) => {
     const found: number[] = [];
-    for await (const { logprobs } of scoreTexts(options)) found.push(...logprobs);
+    for await (const score of scoreTexts(options)) if ('logprobs' in score) found.push(...score.logprobs);
     return found;
   };
   const [apart, whole] = [await score({ base, adapterDir, input }), await score({ base: merged, input })];

@@ -1,5 +1,7 @@
 import type { PeftConfig, ResolvedTraining } from '../config.ts';
 import type { BaseModel } from '../formats/index.ts';
+import type { Measurement } from './evaluation.ts';
+import type { Metrics } from './metrics.ts';
 import type { WarmModel } from './warm-model.ts';
 
 export interface TrainOptions {
@@ -16,8 +18,10 @@ export interface TrainOptions {
   checkpointDir?: string | null;
   /** Continue from the newest valid checkpoint in checkpointDir. */
   resume?: boolean;
-  /** Start from an adapter's files instead of fresh values. */
+  /** Start from an adapter's files instead of fresh values. A soft prompt is then trained itself, without an encoder. */
   initialAdapter?: string | null;
+  /** Start from a safetensors file that holds every trained parameter, encoders included, by its name in a PEFT model. */
+  initialParameters?: string | null;
   /** Measure the finished adapter, also without validation data, so that `proveAdapter` can hold its files against it. */
   prove?: boolean;
   /** Aborting ends training before the next step, with a checkpoint when `checkpointDir` is set. */
@@ -26,7 +30,10 @@ export interface TrainOptions {
   warm?: WarmModel;
 }
 
-/** What `train` tells as it goes. Losses are in nats per labelled token. */
+/**
+ * What `train` tells as it goes. Losses are in nats per labelled token, classified text or pair; of scored pairs they are squared
+ * differences.
+ */
 export type TrainRecord =
   | {
       type: 'start';
@@ -45,7 +52,8 @@ export type TrainRecord =
       totalSteps: number;
       epoch: number;
       loss: number;
-      tokenAccuracy: number;
+      /** Share of tokens, classes or pairs that were right; null for scored pairs. */
+      tokenAccuracy: number | null;
       learningRate: number;
       gradNorm: number;
       /** Trained so far, padding not counted. */
@@ -53,7 +61,7 @@ export type TrainRecord =
       tokensPerSecond: number;
       secondsRemaining: number;
     }
-  | { type: 'evaluation'; step: number; loss: number; tokenAccuracy: number }
+  | ({ type: 'evaluation'; step: number } & Measurement)
   | { type: 'checkpoint'; step: number; dir: string }
   | { type: 'stopped'; step: number }
   | {
@@ -63,6 +71,8 @@ export type TrainRecord =
       trainedTokens: number;
       finalLoss: number;
       validationLoss: number | null;
+      /** Of the last evaluation on validation examples, by their names on the wire. */
+      metrics: Metrics;
       /** With `prove`: the live model's loss, on the validation examples or the first of the training file. */
       proof: { loss: number; examples: number; measuredOn: 'validation' | 'training' } | null;
       peakMemoryBytes: number;

@@ -1,21 +1,28 @@
 import type { ResolvedTraining } from '../config.ts';
-import { type BatchPlan, type FilledBatch, fillBatch, type TokenizedExample } from '../text/index.ts';
-import { feedsOf } from './feeds.ts';
+import {
+  type BatchPlan,
+  type FilledBatch,
+  fillBatch,
+  type SequenceLayout,
+  type TrainingExample,
+} from '../text/index.ts';
+import { feedsOf } from './objective.ts';
 import { optimizerScalars } from './optimizer.ts';
 import { learningRateAt } from './schedule.ts';
 import type { TrainProgram } from './train-program.ts';
 
 /** One optimizer step: every micro-batch of it, then the update. */
 export function runStep(
-  { program }: TrainProgram,
+  { program, objective }: TrainProgram,
   plan: BatchPlan,
-  examples: TokenizedExample[],
+  examples: TrainingExample[],
+  layout: SequenceLayout,
   training: ResolvedTraining,
   step: number,
 ) {
   const accumulation = training.gradient_accumulation_steps;
   const batches: FilledBatch[] = [];
-  for (let i = 0; i < accumulation; i++) batches.push(fillBatch(plan, examples, step, i));
+  for (let i = 0; i < accumulation; i++) batches.push(fillBatch(plan, examples, step, i, layout));
   const labels = batches.reduce((sum, b) => sum + b.labelCount, 0);
   const learningRate = learningRateAt(training, step, plan.steps);
   const scalars = optimizerScalars(training, learningRate, step + 1);
@@ -24,7 +31,8 @@ export function runStep(
   let gradNorm = 0;
   for (const [i, batch] of batches.entries()) {
     if (batch.labelCount === 0) continue;
-    const feeds = { ...feedsOf(batch, labels), seed: Int32Array.of(training.seed, step * accumulation + i) };
+    const seed = Int32Array.of(training.seed, step * accumulation + i);
+    const feeds = { ...feedsOf(objective, batch, labels), seed };
     const out =
       accumulation === 1 ? program.run('step', { ...feeds, ...scalars }) : program.run('accumulate', feeds);
     loss += out.loss!.data[0]!;
@@ -33,5 +41,7 @@ export function runStep(
   }
   if (accumulation > 1) gradNorm = program.run('apply', scalars).norm!.data[0]!;
   const tokens = batches.reduce((sum, b) => sum + b.tokenCount, 0);
-  return { loss, accuracy: correct / labels, gradNorm, learningRate, tokens };
+  // A cosine is near or far, not right or wrong.
+  const accuracy = objective === 'cosine' ? null : correct / labels;
+  return { loss, accuracy, gradNorm, learningRate, tokens };
 }

@@ -1,14 +1,13 @@
 import { type Program, ProgramBuilder, tf } from '@graft/tf-graph';
 import type { PeftConfig, ResolvedTraining } from '../config.ts';
 import type { Architecture } from '../models/architecture.ts';
-import { headLoss, lossesOfLogits } from '../nn/cross-entropy.ts';
 import type { RandomState } from '../nn/dropout.ts';
 import { type MatmulPrecision, withMatmulPrecision } from '../nn/matmul.ts';
-import { takeRows } from '../nn/rows.ts';
-import { packedAttention } from '../packed-attention.ts';
 import { adapterTensors, declarePeftModel, type ParameterTensors, type PeftModel } from '../peft-model.ts';
 import type { BaseStorage } from '../stored-weights.ts';
 import type { GridShape } from '../text/index.ts';
+import type { AttachmentForm } from '../tuners/tuner.ts';
+import { batchInputs, type LossContext, lossOf, type Objective } from './objective.ts';
 import { adamW, clipGradients } from './optimizer.ts';
 
 /** Training options that are part of the graph. */
@@ -25,7 +24,9 @@ export type GraphOptions = Pick<ResolvedTraining, (typeof GRAPH_OPTIONS)[number]
 
 export interface TrainProgramSpec {
   architecture: Architecture;
+  objective: Objective;
   peft: PeftConfig;
+  form: AttachmentForm;
   training: GraphOptions;
   storage: BaseStorage;
   precision: MatmulPrecision;
@@ -39,15 +40,16 @@ export interface TrainProgramSpec {
 export interface TrainProgram {
   program: Program;
   model: PeftModel;
+  objective: Objective;
 }
 
 /** Names of the flat state variables, in the order of a checkpoint. */
 export const STATE = ['adapter', 'exp_avg', 'exp_avg_sq'] as const;
 
 export function buildTrainProgram(spec: TrainProgramSpec, eager = false): TrainProgram {
-  const { training, grid } = spec;
+  const { training, grid, objective } = spec;
   const builder = new ProgramBuilder();
-  const model = declarePeftModel(builder, spec.architecture, spec.peft, spec.storage, 'trained');
+  const model = declarePeftModel(builder, spec.architecture, spec.peft, spec.storage, spec.form);
   const adapter = model.adapter!;
   const flat = { shape: [model.layout.size] };
   const expAvg = builder.variable({ name: 'exp_avg', ...flat });
@@ -75,12 +77,11 @@ export function buildTrainProgram(spec: TrainProgramSpec, eager = false): TrainP
   if (training.gradient_accumulation_steps === 1) {
     define(
       'step',
-      { ...batchInputs(grid), seed: { shape: [2], dtype: 'int32' }, ...stepInputs },
+      { ...batchInputs(objective, grid), seed: { shape: [2], dtype: 'int32' }, ...stepInputs },
       (inputs) => {
         const { loss, correct, gradients } = lossAndGradients(
-          model,
-          grid,
-          inputs,
+          objective,
+          { model, grid, inputs },
           training.gradient_checkpointing,
         );
         return { loss, correct, norm: update(gradients, inputs) };
@@ -88,16 +89,19 @@ export function buildTrainProgram(spec: TrainProgramSpec, eager = false): TrainP
     );
   } else {
     const sum = builder.variable({ name: 'gradient_sum', ...flat });
-    define('accumulate', { ...batchInputs(grid), seed: { shape: [2], dtype: 'int32' } }, (inputs) => {
-      const { loss, correct, gradients } = lossAndGradients(
-        model,
-        grid,
-        inputs,
-        training.gradient_checkpointing,
-      );
-      sum.assign(tf.add(sum.read(), gradients));
-      return { loss, correct };
-    });
+    define(
+      'accumulate',
+      { ...batchInputs(objective, grid), seed: { shape: [2], dtype: 'int32' } },
+      (inputs) => {
+        const { loss, correct, gradients } = lossAndGradients(
+          objective,
+          { model, grid, inputs },
+          training.gradient_checkpointing,
+        );
+        sum.assign(tf.add(sum.read(), gradients));
+        return { loss, correct };
+      },
+    );
     define('apply', stepInputs, (inputs) => {
       const gradients = sum.read();
       const norm = update(gradients, inputs);
@@ -109,34 +113,40 @@ export function buildTrainProgram(spec: TrainProgramSpec, eager = false): TrainP
   if (fold) define('fold', {}, () => Object.fromEntries(fold(adapterTensors(model))));
   if (spec.evaluationGrid) {
     const grid = spec.evaluationGrid;
-    define('evaluate', batchInputs(grid), (inputs) => {
-      const { total, correct } = lossOf(model, grid, inputs, adapterTensors(model), null);
-      return { loss: total, correct };
-    });
+    define('evaluate', batchInputs(objective, grid), (inputs) =>
+      evaluated(objective, { model, grid, inputs }),
+    );
   }
-  return { program: eager ? builder.buildEager() : builder.build(), model };
+  return { program: eager ? builder.buildEager() : builder.build(), model, objective };
 }
 
-function batchInputs({ rows, tokens, labels }: GridShape) {
-  const perToken = { shape: [rows * tokens], dtype: 'int32' } as const;
-  const perLabel = { shape: [labels], dtype: 'int32' } as const;
-  return {
-    ids: perToken,
-    positions: perToken,
-    segments: perToken,
-    label_positions: perLabel,
-    label_ids: perLabel,
-    label_scales: { shape: [labels], dtype: 'float32' } as const,
-  };
+/** The function `evaluate` alone, over a finished adapter (or the plain base model), in the precision it was trained in. */
+export function buildEvaluationProgram(
+  spec: Pick<TrainProgramSpec, 'architecture' | 'objective' | 'storage' | 'precision' | 'grid'> & {
+    peft: PeftConfig | null;
+    form: AttachmentForm;
+  },
+): TrainProgram {
+  const { objective, grid } = spec;
+  const builder = new ProgramBuilder();
+  const model = declarePeftModel(builder, spec.architecture, spec.peft, spec.storage, spec.form);
+  builder.function('evaluate', batchInputs(objective, grid), (inputs) =>
+    withMatmulPrecision(spec.precision, () => evaluated(objective, { model, grid, inputs })),
+  );
+  return { program: builder.build(), model, objective };
 }
 
-/** Loss of a micro-batch and its flat gradients. `loss` is Σ scale · −log p, so the scales decide what is averaged. */
-function lossAndGradients(
-  model: PeftModel,
-  grid: GridShape,
-  inputs: Record<string, tf.Tensor>,
-  checkpointing: boolean,
-) {
+type Batch = Pick<LossContext, 'model' | 'grid' | 'inputs'>;
+
+function evaluated(objective: Objective, batch: Batch): Record<string, tf.Tensor> {
+  const parameters = adapterTensors(batch.model);
+  const { total, correct, predictions } = lossOf(objective, { ...batch, parameters, training: null });
+  return { loss: total, correct, ...(predictions ? { predictions } : {}) };
+}
+
+/** Loss of a micro-batch and its flat gradients. The scales that are fed decide what is averaged. */
+function lossAndGradients(objective: Objective, batch: Batch, checkpointing: boolean) {
+  const { model, inputs } = batch;
   let correct: tf.Tensor | undefined;
   const parameters = [...adapterTensors(model).values()];
   const names = model.layout.entries.map((e) => e.name);
@@ -144,39 +154,11 @@ function lossAndGradients(
   const constants: tf.Tensor[] = [];
   const { value: loss, grads } = tf.valueAndGrads((...tensors) => {
     const byName: ParameterTensors = new Map(names.map((name, i) => [name, tensors[i] as tf.Tensor]));
-    const result = lossOf(model, grid, inputs, byName, { random, constants, checkpointing });
+    const training = { random, constants, checkpointing };
+    const result = lossOf(objective, { ...batch, parameters: byName, training });
     correct = tf.keep(result.correct);
     return result.total as tf.Scalar;
   })(parameters);
   tf.dispose(constants);
   return { loss, correct: correct!, gradients: model.layout.join(grads) };
-}
-
-function lossOf(
-  model: PeftModel,
-  { rows, tokens }: GridShape,
-  inputs: Record<string, tf.Tensor>,
-  parameters: ParameterTensors,
-  training: { random: RandomState; constants: tf.Tensor[]; checkpointing: boolean } | null,
-): { total: tf.Tensor; correct: tf.Tensor } {
-  const packed = { rows, tokens, segments: inputs.segments!, positions: inputs.positions! };
-  const attend = packedAttention(model.architecture, packed, training ?? {});
-  const runtime = model.runtime({ parameters, attend, ...(training ?? {}) });
-  const hidden = model.architecture.body(runtime, inputs.ids!, {
-    rows,
-    tokens,
-    positions: inputs.positions!,
-  });
-  // The head is the widest layer: only positions that carry a label reach it.
-  const labelled = model.architecture.finalNorm(runtime, takeRows(hidden, inputs.label_positions!));
-  const [labels, scales] = [inputs.label_ids!, inputs.label_scales!];
-  const counted = (correct: tf.Tensor) => tf.sum(tf.mul(correct, tf.cast(tf.greater(scales, 0), 'float32')));
-  const { languageHead } = model.architecture;
-  if (languageHead === null || model.wraps(languageHead)) {
-    const { losses, correct } = lossesOfLogits(model.architecture.logits!(runtime, labelled), labels);
-    return { total: tf.sum(tf.mul(losses, scales)), correct: counted(correct) };
-  }
-  const head = model.weight(`${languageHead}.weight`, parameters)!;
-  const { total, correct } = headLoss(labelled, head, labels, scales, training !== null);
-  return { total, correct: counted(correct) };
 }

@@ -1,4 +1,5 @@
 import { GraftError } from '@graft/peft-core/config';
+import type { DatasetFormat } from '@graft/peft-core/text';
 import { insertAudit } from '../audit/insert-audit.ts';
 import type { Database } from '../database/database.ts';
 import { inTransaction } from '../database/in-transaction.ts';
@@ -16,7 +17,7 @@ export interface FileRecord {
   /** Key in the file store. */
   path: string;
   status: 'uploaded' | 'processed' | 'error';
-  format: 'chat' | 'prompt_completion' | 'text' | null;
+  format: DatasetFormat | null;
   /** Lines that hold an example. */
   examples: number | null;
   createdAt: Date;

@@ -1,0 +1,26 @@
+import { defaultTask, type TaskType } from './index.ts';
+
+/** config.json of a model whose classifier has these classes, in order. */
+export function withLabels(
+  config: Record<string, unknown>,
+  names: readonly string[],
+): Record<string, unknown> {
+  return {
+    ...config,
+    num_labels: names.length,
+    id2label: Object.fromEntries(names.map((name, i) => [i, name])),
+    label2id: Object.fromEntries(names.map((name, i) => [name, i])),
+  };
+}
+
+/** The classes of the classifier that a base model brings for `task`; null when it is not said to have one. */
+export function ownLabels(config: Record<string, unknown>, task: TaskType): string[] | null {
+  if (defaultTask(config) !== task || (task !== 'SEQ_CLS' && task !== 'TOKEN_CLS')) return null;
+  const named = config.id2label;
+  if (typeof named === 'object' && named !== null) {
+    const entries = Object.entries(named).sort(([a], [b]) => Number(a) - Number(b));
+    return entries.map(([, name]) => String(name));
+  }
+  const count = typeof config.num_labels === 'number' ? config.num_labels : 2;
+  return Array.from({ length: count }, (_, i) => `LABEL_${i}`);
+}

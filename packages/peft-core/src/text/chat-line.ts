@@ -1,0 +1,54 @@
+import { isRecord, show } from '../config/check.ts';
+import { nearest } from '../config/nearest.ts';
+import type { TrainingMessage } from './raw-example.ts';
+
+const ROLES = ['system', 'user', 'assistant'];
+const MESSAGE_KEYS = ['role', 'content', 'name', 'weight'];
+const UNSUPPORTED_MESSAGE_KEYS = [
+  'tool_calls',
+  'tool_call_id',
+  'function_call',
+  'refusal',
+  'audio',
+  'thinking',
+];
+
+/** The messages of a chat line, or what is wrong with them in one sentence. */
+export function chatMessages(messages: unknown): TrainingMessage[] | string {
+  if (!Array.isArray(messages) || messages.length === 0)
+    return '"messages" must be a list of at least one message';
+  const faults = messages.flatMap((message, i) =>
+    messageFaults(message).map((fault) => `messages[${i}] ${fault}`),
+  );
+  if (faults.length > 0) return faults.slice(0, 5).join('; ') + (faults.length > 5 ? '; …' : '');
+  const checked = messages as TrainingMessage[];
+  if (!checked.some(({ role, weight }) => role === 'assistant' && weight !== 0)) {
+    return 'has no assistant message to learn from';
+  }
+  return checked;
+}
+
+function messageFaults(message: unknown): string[] {
+  if (!isRecord(message)) return [`must be an object, got ${show(message)}`];
+  const faults: string[] = [];
+  for (const key of Object.keys(message)) {
+    if (MESSAGE_KEYS.includes(key)) continue;
+    if (UNSUPPORTED_MESSAGE_KEYS.includes(key)) faults.push(`has "${key}", which is not supported`);
+    else {
+      const [near] = nearest(key, MESSAGE_KEYS);
+      faults.push(`has an unknown field "${key}"${near ? `; did you mean "${near}"?` : ''}`);
+    }
+  }
+  const { role, content, name, weight } = message;
+  if (!ROLES.includes(role as string)) faults.push(`has role ${show(role)}; roles are ${ROLES.join(', ')}`);
+  if (typeof content !== 'string') faults.push(`has content ${show(content)}; it must be a string`);
+  else if (content === '' && role === 'assistant' && weight !== 0)
+    faults.push('is an empty assistant message');
+  if (name !== undefined && typeof name !== 'string')
+    faults.push(`has name ${show(name)}; it must be a string`);
+  if (weight !== undefined) {
+    if (weight !== 0 && weight !== 1) faults.push(`has weight ${show(weight)}; it must be 0 or 1`);
+    else if (role !== 'assistant') faults.push('has a weight; only assistant messages do');
+  }
+  return faults;
+}

@@ -1,0 +1,101 @@
+import type { BatchPlan } from './batches.ts';
+import { NO_TARGET, type TrainingExample } from './training-example.ts';
+
+/** How sequences become positions of the grid. */
+export interface SequenceLayout {
+  /** Put before every sequence, with ids from `vocabularySize` on. */
+  virtualTokens: number;
+  vocabularySize: number;
+  /** Positions of every sequence count from here. */
+  firstPosition: number;
+  /** Which token, or all of them, stands for a whole sequence. */
+  pooling: 'first' | 'last' | 'mean';
+}
+
+/** A micro-batch as the model takes it; grid arrays are row-major, rows × tokens. */
+export interface FilledBatch {
+  ids: Int32Array;
+  /** Position within the sequence. */
+  positions: Int32Array;
+  /** 0 for padding, else the number, from 1, of the sequence within its row. */
+  segments: Int32Array;
+  /** Flat grid index of the position whose hidden state predicts the label. */
+  labelPositions: Int32Array;
+  labelIds: Int32Array;
+  /** Of each target, or of each example to embed: 1, or 0 where `labels` exceeds those of the micro-batch. */
+  labelWeights: Float32Array;
+  /** Sequence `part` of example `k` is embedded as vector `part · labels + k`: its share in that vector, for each position. */
+  poolWeights: Float32Array;
+  /** That vector, for each position; `sequences · labels` for those in none. */
+  poolVectors: Int32Array;
+  /** The cosine that is wanted for example `k`. */
+  scores: Float32Array;
+  /** Tokens of the examples in it. */
+  tokenCount: number;
+  labelCount: number;
+}
+
+/** The arrays of one micro-batch of the plan. */
+export function fillBatch(
+  { shape, micro }: Pick<BatchPlan, 'shape' | 'micro'>,
+  examples: readonly TrainingExample[],
+  step: number,
+  i: number,
+  layout: SequenceLayout,
+): FilledBatch {
+  const size = shape.rows * shape.tokens;
+  const batch: FilledBatch = {
+    ids: new Int32Array(size),
+    positions: new Int32Array(size),
+    segments: new Int32Array(size),
+    labelPositions: new Int32Array(shape.labels),
+    labelIds: new Int32Array(shape.labels),
+    labelWeights: new Float32Array(shape.labels),
+    poolWeights: new Float32Array(size),
+    poolVectors: new Int32Array(size).fill(shape.sequences * shape.labels),
+    scores: new Float32Array(shape.labels),
+    tokenCount: 0,
+    labelCount: 0,
+  };
+  const addLabel = (position: number, label: number) => {
+    batch.labelPositions[batch.labelCount] = position;
+    batch.labelIds[batch.labelCount] = label;
+    batch.labelWeights[batch.labelCount++] = 1;
+  };
+  const { virtualTokens, vocabularySize, firstPosition, pooling } = layout;
+  const inRow = new Int32Array(shape.rows);
+  const embedded = new Map<number, number>();
+
+  for (const { example: index, part, row, offset } of micro(step, i)) {
+    const example = examples[index] as TrainingExample;
+    const { ids, targets } = example.sequences[part] as TrainingExample['sequences'][0];
+    const start = row * shape.tokens + offset;
+    const width = virtualTokens + ids.length;
+    inRow[row] = (inRow[row] as number) + 1;
+    for (let t = 0; t < width; t++) {
+      const own = t - virtualTokens;
+      batch.ids[start + t] = own < 0 ? vocabularySize + t : (ids[own] as number);
+      batch.positions[start + t] = firstPosition + t;
+      batch.segments[start + t] = inRow[row] as number;
+      const target = own < 0 ? NO_TARGET : (targets?.[own] ?? NO_TARGET);
+      if (target !== NO_TARGET) addLabel(start + t, target);
+    }
+    if (part === 0) batch.tokenCount += example.tokens;
+    if (targets) continue;
+    const pooled = pooling === 'last' ? start + width - 1 : start;
+    if (example.label !== undefined) {
+      addLabel(pooled, example.label);
+      continue;
+    }
+    // An example to embed: its parts may come in any order.
+    const k = embedded.get(index) ?? batch.labelCount++;
+    embedded.set(index, k);
+    batch.labelWeights[k] = 1;
+    batch.scores[k] = example.score ?? 0;
+    const vector = part * shape.labels + k;
+    const [from, to] = pooling === 'mean' ? [start, start + width] : [pooled, pooled + 1];
+    batch.poolVectors.fill(vector, from, to);
+    batch.poolWeights.fill(1 / (to - from), from, to);
+  }
+  return batch;
+}

@@ -1,0 +1,77 @@
+import { GraftError } from '../errors.ts';
+import type { Label, RawExample } from './raw-example.ts';
+
+/** More classes than any data set has; a larger number is an id and no class. */
+const MAX_CLASSES = 10_000;
+
+/** Collects the labels of a training file's examples: a new head has one class for each. */
+export class LabelCollector {
+  readonly #names = new Set<string>();
+  #largest = -1;
+  /** Lines of the first label that is a name, and of the first that is a number. */
+  #first: { name?: number; number?: number } = {};
+
+  add(example: RawExample): void {
+    if (example.format === 'classification') this.#add(example.label, example.line);
+    if (example.format === 'token_classification') {
+      for (const label of example.labels) if (label !== null) this.#add(label, example.line);
+    }
+  }
+
+  #add(label: Label, line: number): void {
+    if (typeof label === 'string') {
+      this.#first.name ??= line;
+      this.#names.add(label);
+    } else {
+      this.#first.number ??= line;
+      this.#largest = Math.max(this.#largest, label);
+    }
+  }
+
+  /** Whether no example had a label. */
+  get empty(): boolean {
+    return this.#largest === -1 && this.#names.size === 0;
+  }
+
+  /** Whether a head of these classes has every label. */
+  fits(names: readonly string[]): boolean {
+    return this.#largest < names.length && [...this.#names].every((name) => names.includes(name));
+  }
+
+  /**
+   * Names of the classes, in order: the names sorted, so that the order of lines does not matter; or, for labels that are
+   * numbers already, transformers' LABEL_0, LABEL_1, …. Throws `invalid_labels`.
+   */
+  names(): string[] {
+    const { name, number } = this.#first;
+    if (name !== undefined && number !== undefined)
+      throw invalid(
+        `labels are all names or all numbers: line ${name} has a name and line ${number} a number`,
+      );
+    if (this.#largest >= MAX_CLASSES)
+      throw invalid(
+        `a label is ${this.#largest}: numbers count the classes from 0, ${MAX_CLASSES} at most; write names as strings`,
+      );
+    const names =
+      number === undefined
+        ? [...this.#names].sort()
+        : Array.from({ length: this.#largest + 1 }, (_, i) => `LABEL_${i}`);
+    if (names.length > MAX_CLASSES)
+      throw invalid(`there are ${names.length} different labels; ${MAX_CLASSES} at most`);
+    if (names.length < 2) throw invalid('all examples have the same label; there is nothing to tell apart');
+    return names;
+  }
+}
+
+/** The class of a label in a head of these classes, or null. */
+export type ClassOf = (label: Label) => number | null;
+
+export function classesBy(names: readonly string[]): ClassOf {
+  const byName = new Map(names.map((name, i) => [name, i]));
+  return (label) =>
+    typeof label === 'string' ? (byName.get(label) ?? null) : label < names.length ? label : null;
+}
+
+function invalid(message: string): GraftError {
+  return new GraftError('invalid_labels', message, { param: 'training_file' });
+}

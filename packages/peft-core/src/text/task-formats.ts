@@ -1,0 +1,34 @@
+import { GraftError } from '../errors.ts';
+import type { TaskType } from '../outlines/outline.ts';
+import type { DatasetFormat } from './raw-example.ts';
+
+/** The kinds of data that each task learns from. */
+const TASK_FORMATS: Record<TaskType, readonly DatasetFormat[]> = {
+  CAUSAL_LM: ['chat', 'prompt_completion', 'text'],
+  SEQ_2_SEQ_LM: ['prompt_completion'],
+  SEQ_CLS: ['classification'],
+  TOKEN_CLS: ['token_classification'],
+  FEATURE_EXTRACTION: ['pairs', 'scored_pairs'],
+};
+
+/** Fields of a line of each kind. */
+const FIELDS: Record<DatasetFormat, string> = {
+  chat: '{"messages"}',
+  prompt_completion: '{"prompt", "completion"}',
+  text: '{"text"}',
+  classification: '{"text", "label"}',
+  token_classification: '{"tokens", "labels"}',
+  pairs: '{"anchor", "positive"}',
+  scored_pairs: '{"sentence1", "sentence2", "score"}',
+};
+
+/** Throws `data_unfit_for_task`, naming both, when a task does not learn from data of this kind. */
+export function checkFormat(task: TaskType, format: DatasetFormat): void {
+  const fit = TASK_FORMATS[task];
+  if (fit.includes(format)) return;
+  throw new GraftError(
+    'data_unfit_for_task',
+    `task_type ${task} learns from lines of ${fit.map((each) => FIELDS[each]).join(' or ')}, but the file has ${FIELDS[format]}`,
+    { param: 'training_file' },
+  );
+}

@@ -1,0 +1,143 @@
+import { show } from '../config/check.ts';
+import { type ErrorDetail, GraftError } from '../errors.ts';
+import { badLines, MAX_LISTED_LINES } from './jsonl.ts';
+import type { ClassOf } from './label-names.ts';
+import { labelledTokens } from './labels.ts';
+import type { Label, RawExample } from './raw-example.ts';
+import type { Tokenizer } from './tokenizer.ts';
+import { NO_TARGET, type TrainingExample } from './training-example.ts';
+import { wordTokens } from './word-tokens.ts';
+
+export interface TokenizeOptions {
+  maxSeqLength: number;
+  /** Positions that a soft prompt takes before every sequence. */
+  leading?: number;
+  /** The classes of a classifier's labels. */
+  classOf?: ClassOf;
+}
+
+/**
+ * Training examples of checked lines. Language models learn what `labelledTokens` says; classifiers the class of a text, or of
+ * each word, which its first token carries. Throws GraftError with every bad line: `example_too_long` (nothing is ever cut),
+ * `example_empty` (nothing to learn), `unknown_label`, or `chat_template_error`.
+ */
+export function tokenizeExamples(
+  tokenizer: Tokenizer,
+  examples: Iterable<RawExample>,
+  options: TokenizeOptions,
+): TrainingExample[] {
+  const done: TrainingExample[] = [];
+  const faults: ErrorDetail[] = [];
+  let code: string | null = null;
+  let total = 0;
+  for (const example of examples) {
+    const { line } = example;
+    try {
+      done.push({ ...tokenizeOne(tokenizer, example, options), line });
+    } catch (error) {
+      if (!(error instanceof BadExample)) throw error;
+      code ??= error.code;
+      total++;
+      if (faults.length < MAX_LISTED_LINES) faults.push({ line, message: error.message });
+    }
+  }
+  if (code !== null) throw badLines(code, faults, total);
+  return done;
+}
+
+/** Why one line cannot be used. */
+class BadExample extends Error {
+  readonly code: string;
+
+  constructor(code: string, message: string) {
+    super(message);
+    this.code = code;
+  }
+}
+
+type Tokenized = Omit<TrainingExample, 'line'>;
+
+function tokenizeOne(tokenizer: Tokenizer, example: RawExample, options: TokenizeOptions): Tokenized {
+  switch (example.format) {
+    case 'chat':
+    case 'prompt_completion':
+    case 'text':
+      return languageExample(tokenizer, example, options);
+    case 'classification': {
+      const ids = textIds(tokenizer, example.text, options);
+      return { sequences: [{ ids }], label: classOf(example.label, options), tokens: ids.length };
+    }
+    case 'token_classification':
+      return taggedExample(tokenizer, example, options);
+    case 'pairs':
+      return embeddedTexts(tokenizer, example.texts, options);
+    case 'scored_pairs':
+      return { ...embeddedTexts(tokenizer, example.texts, options), score: example.score };
+  }
+}
+
+/** Cut after the last target: later tokens change nothing. */
+function languageExample(
+  tokenizer: Tokenizer,
+  example: Parameters<typeof labelledTokens>[1],
+  options: TokenizeOptions,
+): Tokenized {
+  let whole: ReturnType<typeof labelledTokens>;
+  try {
+    whole = labelledTokens(tokenizer, example);
+  } catch (error) {
+    if (error instanceof GraftError && error.code === 'chat_template_error')
+      throw new BadExample(error.code, error.message);
+    throw error;
+  }
+  const { ids, labelled } = whole;
+  const end = labelled.lastIndexOf(1) + 1;
+  if (end === 0) throw new BadExample('example_empty', 'has no token to learn');
+  checkLength(end, options);
+  const targets = ids.slice(1, end).map((id, t) => (labelled[t + 1] === 1 ? id : NO_TARGET));
+  return { sequences: [{ ids: ids.slice(0, end - 1), targets }], tokens: end };
+}
+
+function taggedExample(
+  tokenizer: Tokenizer,
+  { words, labels }: Extract<RawExample, { format: 'token_classification' }>,
+  options: TokenizeOptions,
+): Tokenized {
+  const { ids, firsts } = wordTokens(tokenizer, words);
+  checkLength(ids.length, options);
+  const targets = new Int32Array(ids.length).fill(NO_TARGET);
+  for (const [word, label] of labels.entries()) {
+    const at = firsts[word]!;
+    if (label !== null && at !== -1) targets[at] = classOf(label, options);
+  }
+  if (targets.every((target) => target === NO_TARGET))
+    throw new BadExample('example_empty', 'has no labelled word that the tokenizer knows');
+  return { sequences: [{ ids: Int32Array.from(ids), targets }], tokens: ids.length };
+}
+
+function embeddedTexts(tokenizer: Tokenizer, texts: readonly string[], options: TokenizeOptions): Tokenized {
+  const sequences = texts.map((text) => ({ ids: textIds(tokenizer, text, options) }));
+  return { sequences, tokens: sequences.reduce((sum, { ids }) => sum + ids.length, 0) };
+}
+
+function textIds(tokenizer: Tokenizer, text: string, options: TokenizeOptions): Int32Array {
+  const ids = Int32Array.from(tokenizer.encode(text));
+  if (ids.length === 0) throw new BadExample('example_empty', `has a text without tokens: ${show(text)}`);
+  checkLength(ids.length, options);
+  return ids;
+}
+
+function checkLength(tokens: number, { maxSeqLength, leading = 0 }: TokenizeOptions): void {
+  if (tokens + leading <= maxSeqLength) return;
+  const virtual = leading === 0 ? '' : ` and ${leading} virtual ones`;
+  throw new BadExample(
+    'example_too_long',
+    `has ${tokens} tokens${virtual}; the limit (max_seq_length) is ${maxSeqLength}`,
+  );
+}
+
+function classOf(label: Label, options: TokenizeOptions): number {
+  const found = options.classOf?.(label) ?? null;
+  if (found !== null) return found;
+  throw new BadExample('unknown_label', `has the label ${show(label)}, which is none of the classifier's`);
+}

@@ -1,0 +1,23 @@
+/** No target: what transformers' losses leave out. */
+export const NO_TARGET = -100;
+
+/** One sequence as the model takes it. */
+export interface Sequence {
+  ids: Int32Array;
+  /** What each position's hidden state is to predict: the next token, or the token's class; NO_TARGET for nothing. */
+  targets?: Int32Array;
+}
+
+/** A line of a training file, ready for batches. */
+export interface TrainingExample {
+  /** One; for embeddings the two or three that are compared. A language model's lacks the last token, which is only predicted. */
+  sequences: Sequence[];
+  /** SEQ_CLS: the class of the whole sequence. */
+  label?: number;
+  /** The cosine that is wanted between two sequences. */
+  score?: number;
+  /** Tokens of the line, as users count them. */
+  tokens: number;
+  /** From 1. */
+  line: number;
+}

@@ -1,0 +1,33 @@
+import { tf } from '@graft/tf-graph';
+import { headLoss, lossesOfLogits } from '../nn/cross-entropy.ts';
+import { takeRows } from '../nn/rows.ts';
+import type { GridShape } from '../text/index.ts';
+import type { Forward, Loss } from './objective.ts';
+
+export function labelInputs({ labels }: GridShape) {
+  const perLabel = { shape: [labels], dtype: 'int32' } as const;
+  return {
+    label_positions: perLabel,
+    label_ids: perLabel,
+    label_scales: { shape: [labels], dtype: 'float32' } as const,
+  };
+}
+
+/** Cross entropy of the positions that carry a label: a token of the vocabulary, or a class. */
+export function labelLoss({ model, inputs, parameters, training, runtime, hidden }: Forward): Loss {
+  const { architecture } = model;
+  // The head is the widest layer: only positions that carry a label reach it.
+  const labelled = architecture.finalNorm(runtime, takeRows(hidden, inputs.label_positions!));
+  const [labels, scales] = [inputs.label_ids!, inputs.label_scales!];
+  const counted = (correct: tf.Tensor) => tf.sum(tf.mul(correct, tf.cast(tf.greater(scales, 0), 'float32')));
+  const { languageHead } = architecture;
+  if (languageHead !== null && !model.wraps(languageHead)) {
+    const head = model.weight(`${languageHead}.weight`, parameters)!;
+    const { total, correct } = headLoss(labelled, head, labels, scales, training !== null);
+    return { total, correct: counted(correct) };
+  }
+  const logits = architecture.logits!(runtime, labelled);
+  const { losses, correct } = lossesOfLogits(logits, labels);
+  const loss = { total: tf.sum(tf.mul(losses, scales)), correct: counted(correct) };
+  return languageHead === null ? { ...loss, predictions: tf.argMax(logits, -1) } : loss;
+}

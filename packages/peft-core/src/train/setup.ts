@@ -1,0 +1,44 @@
+import { leadingPositions } from '../config/leading-positions.ts';
+import type { Architecture } from '../models/architecture.ts';
+import { architectureFor } from '../models/registry.ts';
+import { ownLabels, withLabels } from '../outlines/label-names.ts';
+import { sequencePooling } from '../sequence-pooling.ts';
+import { loadTokenizer, type SequenceLayout } from '../text/index.ts';
+import { readTrainingData, type TrainingData } from './data.ts';
+import { type Objective, objectiveOf } from './objective.ts';
+import type { TrainOptions } from './records.ts';
+
+/** What a job trains: the model with its head, the data, and how one becomes the other's input. */
+export interface TrainingSetup {
+  architecture: Architecture;
+  /** The base model's config.json, for the data's classes. */
+  config: Record<string, unknown>;
+  data: TrainingData;
+  objective: Objective;
+  layout: SequenceLayout;
+}
+
+/** Throws the data's faults, `unsupported_model`, `unsupported_task`. */
+export async function setUpTraining(
+  options: Pick<TrainOptions, 'base' | 'peft' | 'training' | 'trainingFile' | 'validationFile'>,
+): Promise<TrainingSetup> {
+  const { base, peft } = options;
+  const task = peft.task_type;
+  // A model that cannot do the task is found out before its data is read.
+  architectureFor(base.modelType, base.config, task);
+  const data = await readTrainingData({
+    ...options,
+    tokenizer: loadTokenizer(base.tokenizerFiles),
+    baseLabels: ownLabels(base.config, task),
+  });
+  const config = data.labels ? withLabels(base.config, data.labels) : base.config;
+  const architecture = architectureFor(base.modelType, config, task);
+  const { virtualTokens, prefixLength } = leadingPositions(peft);
+  const layout = {
+    virtualTokens,
+    vocabularySize: architecture.vocabularySize,
+    firstPosition: prefixLength,
+    pooling: (await sequencePooling(base, architecture)).pooling,
+  };
+  return { architecture, config, data, objective: objectiveOf(data.format), layout };
+}
