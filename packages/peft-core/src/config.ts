@@ -21,4 +21,9 @@ export {
 } from './config/training-options.ts';
 export { type ErrorDetail, GraftError, type GraftErrorOptions } from './errors.ts';
 export type { BottleneckConfig } from './tuners/bottleneck/config.ts';
+export type { Ia3Config } from './tuners/ia3/config.ts';
+export type { LnTuningConfig } from './tuners/ln-tuning/config.ts';
 export type { LoraConfig } from './tuners/lora/config.ts';
+export type { PTuningConfig } from './tuners/p-tuning/config.ts';
+export type { PrefixTuningConfig } from './tuners/prefix-tuning/config.ts';
+export type { PromptTuningConfig } from './tuners/prompt-tuning/config.ts';

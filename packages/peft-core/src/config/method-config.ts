@@ -12,6 +12,8 @@ export interface MethodConfig {
   expand?(given: Record<string, unknown>): Record<string, unknown>;
   /** Rules between fields, given only fields that fit the schema by themselves. */
   faults?(given: Record<string, unknown>): Fault[];
+  /** The config as the files hold it, where they tell of the base model by its name; null when it has none. */
+  written?(config: Record<string, unknown>, baseModelName: string | null): Record<string, unknown>;
   /** What `learning_rate: "auto"` means. */
   learningRate: number;
   /** Fields that Python writes as floats: 0.0 and not 0. */

@@ -1,14 +1,31 @@
 import { type BottleneckConfig, bottleneckMethod } from '../tuners/bottleneck/config.ts';
+import { type Ia3Config, ia3Method } from '../tuners/ia3/config.ts';
+import { type LnTuningConfig, lnTuningMethod } from '../tuners/ln-tuning/config.ts';
 import { type LoraConfig, loraMethod } from '../tuners/lora/config.ts';
+import { type PTuningConfig, pTuningMethod } from '../tuners/p-tuning/config.ts';
+import { type PrefixTuningConfig, prefixTuningMethod } from '../tuners/prefix-tuning/config.ts';
+import { type PromptTuningConfig, promptTuningMethod } from '../tuners/prompt-tuning/config.ts';
 import type { MethodConfig } from './method-config.ts';
 
 /** A PEFT config with every field filled in, told apart by `peft_type`. */
-export type PeftConfig = BottleneckConfig | LoraConfig;
+export type PeftConfig =
+  | BottleneckConfig
+  | Ia3Config
+  | LnTuningConfig
+  | LoraConfig
+  | PromptTuningConfig
+  | PTuningConfig
+  | PrefixTuningConfig;
 
 /** Every method's config, by `peft_type`; `tuners/registry.ts` has the same rows. */
 export const methods: Record<PeftConfig['peft_type'], MethodConfig> = {
   LORA: loraMethod,
+  IA3: ia3Method,
+  LN_TUNING: lnTuningMethod,
   BOTTLENECK: bottleneckMethod,
+  PROMPT_TUNING: promptTuningMethod,
+  P_TUNING: pTuningMethod,
+  PREFIX_TUNING: prefixTuningMethod,
 };
 
 export const peftTypes = Object.keys(methods) as PeftConfig['peft_type'][];

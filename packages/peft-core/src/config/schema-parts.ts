@@ -41,9 +41,3 @@ export const tokenIndices = Type.Array(Type.Integer({ minimum: 0, maximum: 2 ** 
   maxItems: 100_000,
   uniqueItems: true,
 });
-
-export const virtualTokens = Type.Integer({
-  minimum: 1,
-  maximum: 1024,
-  description: 'Tokens put before every sequence, whose embeddings are trained.',
-});

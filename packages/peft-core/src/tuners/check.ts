@@ -3,7 +3,12 @@ import type { PeftConfig } from '../config.ts';
 import { outlineOf } from '../outlines/index.ts';
 import type { ModelOutline } from '../outlines/outline.ts';
 import { checkBottleneck } from './bottleneck/check.ts';
+import { checkIa3 } from './ia3/check.ts';
+import { checkLnTuning } from './ln-tuning/check.ts';
 import { checkLora } from './lora/check.ts';
+import { checkPTuning } from './p-tuning/check.ts';
+import { checkPrefixTuning } from './prefix-tuning/check.ts';
+import { checkPromptTuning } from './prompt-tuning/check.ts';
 
 type Check<Type extends PeftConfig['peft_type']> = (
   config: Extract<PeftConfig, { peft_type: Type }>,
@@ -13,7 +18,12 @@ type Check<Type extends PeftConfig['peft_type']> = (
 /** Every method's check, by `peft_type`; `registry.ts` has the same rows. */
 const checks: { [Type in PeftConfig['peft_type']]: Check<Type> } = {
   LORA: checkLora,
+  IA3: checkIa3,
+  LN_TUNING: checkLnTuning,
   BOTTLENECK: checkBottleneck,
+  PROMPT_TUNING: checkPromptTuning,
+  P_TUNING: checkPTuning,
+  PREFIX_TUNING: checkPrefixTuning,
 };
 
 /**

@@ -1,0 +1,35 @@
+/** Layers of soft prompts' encoders, with PyTorch's names and start values. */
+import { tf } from '@graft/tf-graph';
+import { trainedProduct } from '../nn/linear.ts';
+import type { AdapterParameter, LayerContext, ParameterInit } from './tuner.ts';
+
+/** torch.nn.Embedding: normal numbers. */
+export function embeddingTable(module: string, rows: number, width: number): AdapterParameter {
+  const draw: ParameterInit = {
+    kind: 'draw',
+    draw: (random) => Float32Array.from({ length: rows * width }, () => random.normal()),
+  };
+  return { name: `${module}.weight`, shape: [rows, width], init: draw };
+}
+
+/** torch.nn.Linear: weight `(out, in)` and bias `(out)`, uniform within ±1/√in. */
+export function linearLayer(module: string, out: number, width: number): AdapterParameter[] {
+  return [
+    { name: `${module}.weight`, shape: [out, width], init: uniform([out, width], width) },
+    { name: `${module}.bias`, shape: [out], init: uniform([out], width) },
+  ];
+}
+
+/** Uniform within ±1/√width. */
+export function uniform(shape: number[], width: number): ParameterInit {
+  const length = shape.reduce((a, b) => a * b, 1);
+  return {
+    kind: 'draw',
+    draw: (random) => Float32Array.from({ length }, () => (2 * random.uniform() - 1) / Math.sqrt(width)),
+  };
+}
+
+/** x `(n, in)` through the linear layer `module`: `(n, out)`. */
+export function affine({ parameter }: LayerContext, module: string, x: tf.Tensor): tf.Tensor {
+  return tf.add(trainedProduct(x, parameter(`${module}.weight`)), parameter(`${module}.bias`));
+}

@@ -1,0 +1,44 @@
+import { type Static, Type } from 'typebox';
+import type { MethodConfig } from '../../config/method-config.ts';
+import { encoderHiddenSize, promptFields } from '../../config/prompt-fields.ts';
+
+/** P-tuning, with the names and defaults of HF PEFT 0.21's PromptEncoderConfig. */
+export const PTuningConfigSchema = Type.Object(
+  {
+    peft_type: Type.Literal('P_TUNING', { description: 'The PEFT method.' }),
+    ...promptFields,
+    encoder_reparameterization_type: Type.Enum(['MLP', 'LSTM'], {
+      type: 'string',
+      default: 'MLP',
+      description:
+        'The encoder: three linear layers with ReLU between, or a bidirectional LSTM with two linear layers after it.',
+    }),
+    encoder_hidden_size: encoderHiddenSize,
+    encoder_num_layers: Type.Integer({
+      minimum: 1,
+      maximum: 16,
+      default: 2,
+      description: 'Layers of the LSTM; the MLP has its own.',
+    }),
+    encoder_dropout: Type.Number({
+      minimum: 0,
+      exclusiveMaximum: 1,
+      default: 0,
+      description: "Probability that a value between two of the LSTM's layers is dropped during training.",
+    }),
+  },
+  {
+    $id: 'PTuningConfig',
+    description:
+      'Embeddings before every sequence, trained through an encoder. Source: Liu et al. 2021, arXiv:2103.10385.',
+  },
+);
+
+export type PTuningConfig = Static<typeof PTuningConfigSchema>;
+
+export const pTuningMethod: MethodConfig = {
+  schema: PTuningConfigSchema,
+  unimplemented: {},
+  learningRate: 1e-2,
+  floats: ['encoder_dropout'],
+};

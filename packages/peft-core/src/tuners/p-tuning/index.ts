@@ -1,0 +1,41 @@
+import type { Architecture } from '../../models/architecture.ts';
+import { completePrompt, encoderWidth, promptRows } from '../prompt-sizes.ts';
+import { savedModules } from '../saved-modules.ts';
+import type { AdapterParameter, Attachment, AttachmentForm, Tuner } from '../tuner.ts';
+import { PROMPT, virtualTokenEmbedding } from '../virtual-tokens.ts';
+import { checkPTuning } from './check.ts';
+import type { PTuningConfig } from './config.ts';
+import { promptEncoder } from './encoder.ts';
+
+/** Embeddings before every sequence, trained through an encoder. Options, names and start values as peft's PromptEncoderConfig has them. */
+export const pTuning: Tuner<PTuningConfig> = {
+  peftType: 'P_TUNING',
+  keyPrefix: '',
+  attach,
+};
+
+function attach(config: PTuningConfig, model: Architecture, form: AttachmentForm): Attachment {
+  checkPTuning(config, model);
+  const saved = savedModules(config, model, 'base_model.');
+  const sizes = {
+    rows: promptRows(config, model),
+    width: model.hiddenSize,
+    hidden: encoderWidth(config, model),
+  };
+  const encoder = promptEncoder(config, sizes);
+  const folded: AdapterParameter = {
+    name: PROMPT,
+    shape: [sizes.rows, sizes.width],
+    init: { kind: 'draw', draw: () => new Float32Array(sizes.rows * sizes.width) },
+  };
+  return {
+    parameters: [...(form === 'trained' ? encoder.parameters : [folded]), ...saved.parameters],
+    ...(form === 'trained' ? { derive: (context) => new Map([[PROMPT, encoder.encode(context)]]) } : {}),
+    standIns: saved.standIns,
+    sharedByBlocks: saved.parameters.map(({ name }) => name),
+    embeddings: new Map([[model.tokenEmbedding, virtualTokenEmbedding(model.vocabularySize)]]),
+    virtualTokens: config.num_virtual_tokens,
+    written: completePrompt(config, model),
+    unmergeable: 'virtual tokens stand before the text, where no weight of the base model is',
+  };
+}

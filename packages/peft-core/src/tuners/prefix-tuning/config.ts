@@ -1,0 +1,33 @@
+import { type Static, Type } from 'typebox';
+import type { MethodConfig } from '../../config/method-config.ts';
+import { encoderHiddenSize, promptFields } from '../../config/prompt-fields.ts';
+
+/** Prefix tuning, with the names and defaults of HF PEFT 0.21's PrefixTuningConfig. */
+export const PrefixTuningConfigSchema = Type.Object(
+  {
+    peft_type: Type.Literal('PREFIX_TUNING', { description: 'The PEFT method.' }),
+    ...promptFields,
+    prefix_projection: Type.Boolean({
+      default: false,
+      description: 'Train the keys and values through two linear layers with a tanh between.',
+    }),
+    encoder_hidden_size: encoderHiddenSize,
+    init_weights: Type.Union([Type.Literal('zero'), Type.Null()], {
+      default: null,
+      description: '"zero": keys and values start at zero. Null: they are drawn.',
+    }),
+  },
+  {
+    $id: 'PrefixTuningConfig',
+    description:
+      'Trained keys and values before those of every sequence, in every layer. Source: Li and Liang 2021, arXiv:2101.00190.',
+  },
+);
+
+export type PrefixTuningConfig = Static<typeof PrefixTuningConfigSchema>;
+
+export const prefixTuningMethod: MethodConfig = {
+  schema: PrefixTuningConfigSchema,
+  unimplemented: {},
+  learningRate: 1e-2,
+};

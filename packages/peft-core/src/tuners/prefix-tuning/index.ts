@@ -1,0 +1,83 @@
+import { tf } from '@graft/tf-graph';
+import type { Architecture, AttentionSite } from '../../models/architecture.ts';
+import { affine, embeddingTable, linearLayer } from '../encoder-layers.ts';
+import { completePrompt, encoderWidth } from '../prompt-sizes.ts';
+import { savedModules } from '../saved-modules.ts';
+import type {
+  AdapterParameter,
+  Attachment,
+  AttachmentForm,
+  KeyValuePrefix,
+  LayerContext,
+  Tuner,
+} from '../tuner.ts';
+import { PROMPT } from '../virtual-tokens.ts';
+import { checkPrefixTuning } from './check.ts';
+import type { PrefixTuningConfig } from './config.ts';
+
+/** Trained keys and values before every sequence's. Options, names and start values as peft's PrefixTuningConfig has them. */
+export const prefixTuning: Tuner<PrefixTuningConfig> = {
+  peftType: 'PREFIX_TUNING',
+  keyPrefix: '',
+  attach,
+};
+
+function attach(config: PrefixTuningConfig, model: Architecture, form: AttachmentForm): Attachment {
+  checkPrefixTuning(config, model);
+  const saved = savedModules(config, model, 'base_model.');
+  const encoder = form === 'trained' && config.prefix_projection ? projection(config, model) : null;
+  return {
+    parameters: [...(encoder?.parameters ?? [prefixTable(config, model)]), ...saved.parameters],
+    ...(encoder ? { derive: (context) => new Map([[PROMPT, encoder.encode(context)]]) } : {}),
+    standIns: saved.standIns,
+    sharedByBlocks: [PROMPT, ...saved.parameters.map(({ name }) => name)],
+    prefix: (context, site) => prefixOf(context, site, config.num_virtual_tokens, model),
+    prefixLength: config.num_virtual_tokens,
+    written: completePrompt(config, model),
+    unmergeable: 'its keys and values stand before those of the text, where no weight of the base model is',
+  };
+}
+
+const widthOf = ({ layers, kvHeads, headSize }: Architecture) => layers * 2 * kvHeads * headSize;
+const zero = (length: number) => ({ kind: 'draw', draw: () => new Float32Array(length) }) as const;
+
+/** `(n, layers · 2 · kvHeads · D)` */
+function prefixTable(config: PrefixTuningConfig, model: Architecture): AdapterParameter {
+  const [rows, width] = [config.num_virtual_tokens, widthOf(model)];
+  const table = embeddingTable(PROMPT, rows, width);
+  const init = config.init_weights === 'zero' ? zero(rows * width) : table.init;
+  return { ...table, name: PROMPT, init };
+}
+
+/** A narrow table and two layers with a tanh between. Source: peft, tuners/prefix_tuning/model.py. */
+function projection(config: PrefixTuningConfig, model: Architecture) {
+  const width = model.kvHeads * model.headSize;
+  const hidden = encoderWidth(config, model);
+  const name = (rest: string) => `prompt_encoder.${rest}`;
+  const table = embeddingTable(name('embedding'), config.num_virtual_tokens, width);
+  const last = linearLayer(name('transform.2'), widthOf(model), hidden);
+  const start = (p: AdapterParameter) =>
+    config.init_weights === 'zero' ? { ...p, init: zero(p.shape.reduce((a, b) => a * b, 1)) } : p;
+  return {
+    parameters: [table, ...linearLayer(name('transform.0'), hidden, width), ...last.map(start)],
+    encode(context: LayerContext) {
+      const inner = affine(context, name('transform.0'), context.parameter(table.name));
+      return affine(context, name('transform.2'), tf.tanh(inner));
+    },
+  };
+}
+
+/** One layer's share of the prompt: a row holds each layer's key, then its value, head after head. */
+function prefixOf(
+  { parameter }: LayerContext,
+  { layer }: AttentionSite,
+  count: number,
+  { kvHeads, headSize }: Architecture,
+): KeyValuePrefix {
+  const width = kvHeads * headSize;
+  const part = (index: number) => {
+    const flat = tf.slice(parameter(PROMPT), [0, index * width], [count, width]);
+    return tf.transpose(tf.reshape(flat, [count, kvHeads, headSize]), [1, 0, 2]); // (kvHeads, n, D)
+  };
+  return { keys: part(2 * layer), values: part(2 * layer + 1) };
+}

@@ -1,0 +1,55 @@
+import type { Architecture } from '../../models/architecture.ts';
+import { completePrompt, promptRows } from '../prompt-sizes.ts';
+import { savedModules } from '../saved-modules.ts';
+import type { Attachment, ParameterInit, Tuner } from '../tuner.ts';
+import { PROMPT, virtualTokenEmbedding } from '../virtual-tokens.ts';
+import { checkPromptTuning } from './check.ts';
+import type { PromptTuningConfig } from './config.ts';
+
+/** Trained embeddings before every sequence. Options, names and start values as peft's PromptTuningConfig has them. */
+export const promptTuning: Tuner<PromptTuningConfig> = { peftType: 'PROMPT_TUNING', keyPrefix: '', attach };
+
+function attach(config: PromptTuningConfig, model: Architecture): Attachment {
+  checkPromptTuning(config, model);
+  const { parameters, standIns } = savedModules(config, model, 'base_model.');
+  const rows = promptRows(config, model);
+  return {
+    parameters: [
+      { name: PROMPT, shape: [rows, model.hiddenSize], init: initOf(config, rows, model) },
+      ...parameters,
+    ],
+    standIns,
+    sharedByBlocks: parameters.map(({ name }) => name),
+    embeddings: new Map([[model.tokenEmbedding, virtualTokenEmbedding(model.vocabularySize)]]),
+    written: completePrompt(config, model),
+    virtualTokens: config.num_virtual_tokens,
+    unmergeable: 'virtual tokens stand before the text, where no weight of the base model is',
+  };
+}
+
+/** Source: peft, tuners/prompt_tuning/model.py. */
+function initOf(config: PromptTuningConfig, rows: number, model: Architecture): ParameterInit {
+  const parameter = `${model.tokenEmbedding}.weight`;
+  switch (config.prompt_tuning_init) {
+    case 'RANDOM':
+      return {
+        kind: 'draw',
+        draw: (random) => Float32Array.from({ length: rows * model.hiddenSize }, () => random.normal()),
+      };
+    case 'SAMPLE_VOCAB':
+      return {
+        kind: 'rows',
+        parameter,
+        pick: ({ random }) => Array.from({ length: rows }, () => random.integer(model.vocabularySize)),
+      };
+    case 'TEXT':
+      return {
+        kind: 'rows',
+        parameter,
+        pick({ encode }) {
+          const ids = encode(config.prompt_tuning_init_text!);
+          return Array.from({ length: rows }, (_, i) => ids[i % ids.length]!);
+        },
+      };
+  }
+}
