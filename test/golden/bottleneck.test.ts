@@ -3,6 +3,7 @@
  * GRAFT_MATRIX narrows it to cells whose name (`llama × seq_bn`) contains one of these parts, with commas between.
  */
 import assert from 'node:assert/strict';
+import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { parsePeftConfig } from '@graft/peft-core/config';
@@ -145,6 +146,15 @@ for (const [i, cell] of all.entries()) {
     assert.deepEqual(ofGraft.mismatch, { missing: [], unexpected: [], shapes: [], values: [] });
     const difference = largestDifference(ofGraft.logprobs, await graftOutputs(model, run.adapter, probes));
     assert.ok(difference < tolerance.output, `outputs differ by ${difference}`);
+  });
+  check("Graft's JSON files are the library's, byte for byte", async () => {
+    const names = (await readdir(run.adapter)).filter((name) => name.endsWith('.json'));
+    for (const name of names) {
+      const expected = await readFile(join(libraryOf(i), name), 'utf8');
+      const written: string = await readFile(join(run.adapter, name), 'utf8');
+      assert.equal(written, expected.replace('"name": "reference"', '"name": "graft"'), name);
+    }
+    assert.ok(names.includes('adapter_config.json'));
   });
   check('stopped and resumed, the same bytes', () => {
     assert.ok(run.resumed.whole.length > 0 && run.resumed.whole.equals(run.resumed.resumed));
