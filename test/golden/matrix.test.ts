@@ -154,6 +154,11 @@ for (const [i, cell] of all.entries()) {
         `outputs differ by ${differences.join(' and ')}`,
       );
     });
+  check('gradients are those of finite differences, and only the adapter moves', () => {
+    const { gradientError, moved, still } = run.checked;
+    if (!cell.method.partialGradient) assert.ok(gradientError < 0.01, `relative error ${gradientError}`);
+    assert.deepEqual({ moved, still }, { moved: [], still: [] });
+  });
   check('stopped and resumed, the same bytes', () => {
     assert.ok(run.resumed.whole.equals(run.resumed.resumed));
   });

@@ -16,6 +16,8 @@ export interface ArchitectureRow {
     /** A module that holds the feed-forward network of a layer. */
     feedForwardContainer: string;
     norms: string[];
+    /** Whether `attention` and `feedForward` have biases. */
+    biased: boolean;
     embedding: string;
     /** The output layer of a language model, or null. */
     head: string | null;
@@ -42,10 +44,45 @@ const decoderNames = {
   feedForward: ['down_proj'],
   feedForwardContainer: 'mlp',
   norms: ['input_layernorm', 'post_attention_layernorm', 'norm'],
+  biased: false,
   embedding: 'embed_tokens',
   head: 'lm_head',
   untiedHead: null,
 };
+
+const encoder = {
+  hidden_size: 64,
+  intermediate_size: 96,
+  num_hidden_layers: 2,
+  num_attention_heads: 4,
+  max_position_embeddings: 260,
+  pad_token_id: 3,
+  layer_norm_eps: 1e-5,
+  num_labels: 3,
+  // Two libraries do not draw the same elements.
+  hidden_dropout_prob: 0,
+  attention_probs_dropout_prob: 0,
+};
+const encoderNames = {
+  attention: ['query', 'value'],
+  ia3: ['key', 'value', 'output.dense'],
+  feedForward: ['output.dense'],
+  feedForwardContainer: 'intermediate',
+  norms: ['LayerNorm'],
+  biased: true,
+  embedding: 'word_embeddings',
+  head: null,
+  untiedHead: null,
+};
+/** One row for each task of an encoder. */
+const encoderRows = (model_type: 'bert' | 'roberta'): ArchitectureRow[] =>
+  (['SEQ_CLS', 'TOKEN_CLS', 'FEATURE_EXTRACTION'] as const).map((task) => ({
+    name: `${model_type} ${task}`,
+    task,
+    config: { ...encoder, model_type },
+    names: encoderNames,
+  }));
+const classifierNames = { ...decoderNames, head: null };
 
 export const architectures: ArchitectureRow[] = [
   { name: 'llama', task: 'CAUSAL_LM', config: { ...decoder, model_type: 'llama' }, names: decoderNames },
@@ -117,9 +154,24 @@ export const architectures: ArchitectureRow[] = [
       feedForward: ['mlp.c_proj'],
       feedForwardContainer: 'mlp',
       norms: ['ln_1', 'ln_2', 'ln_f'],
+      biased: true,
       embedding: 'wte',
       head: 'lm_head',
       untiedHead: null,
     },
+  },
+  ...encoderRows('bert'),
+  ...encoderRows('roberta'),
+  {
+    name: 'llama SEQ_CLS',
+    task: 'SEQ_CLS',
+    config: { ...decoder, model_type: 'llama', num_labels: 3 },
+    names: classifierNames,
+  },
+  {
+    name: 'llama TOKEN_CLS',
+    task: 'TOKEN_CLS',
+    config: { ...decoder, model_type: 'llama', num_labels: 3, classifier_dropout: 0 },
+    names: classifierNames,
   },
 ];

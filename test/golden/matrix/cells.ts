@@ -15,7 +15,7 @@ export interface Cell {
 export const cellName = (architecture: ArchitectureRow, method: MethodRow): string =>
   `${architecture.name} × ${method.name}`;
 
-/** Every cell that can be. GRAFT_MATRIX narrows them: parts of names, with commas between. */
+/** Every cell that can be. GRAFT_MATRIX narrows them: parts of names, with commas between; `lora$` is the end of one. */
 export function cells(
   tried: readonly MethodRow[] = methods,
   reasons: Record<string, string> = exceptions,
@@ -25,7 +25,8 @@ export function cells(
     tried.flatMap((method) => {
       const name = cellName(architecture, method);
       if (Object.hasOwn(reasons, name)) return [];
-      if (wanted.length > 0 && !wanted.some((part) => name.includes(part))) return [];
+      const isWanted = (part: string) => `${name}$`.includes(part);
+      if (wanted.length > 0 && !wanted.some(isWanted)) return [];
       return [
         {
           name,

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { mergeAdapter, type TrainRecord, train, WarmModel } from '@graft/peft-core';
 import { type PeftConfig, parsePeftConfig, type ResolvedTraining } from '@graft/peft-core/config';
 import { type BaseModel, openBaseModel } from '@graft/peft-core/models';
+import { checkTraining, type TrainingCheck } from '../../../packages/peft-core/src/testing/check-training.ts';
 import type { Cell } from './cells.ts';
 
 export interface GraftRun {
@@ -12,6 +13,7 @@ export interface GraftRun {
   merged: string | null;
   /** The adapter after an interruption and a resume, and without: the same bytes. */
   resumed: { whole: Buffer; resumed: Buffer };
+  checked: TrainingCheck;
 }
 
 /** Trains one cell with Graft from the given start: once for the loss curve, and again interrupted and resumed. */
@@ -35,11 +37,13 @@ export async function runGraft(
       if (record.type === 'step') losses.push(record.loss);
     }
     let merged: string | null = null;
-    if (cell.method.merges) {
+    const { merges } = cell.method;
+    if (typeof merges === 'boolean' ? merges : merges(cell.architecture)) {
       merged = join(folder, 'merged');
       await mergeAdapter({ base, adapterDir: adapter, outputDir: merged });
     }
-    return { losses, adapter, merged, resumed: await interrupt(common, folder) };
+    const checked = await checkTraining({ ...common, ...from });
+    return { losses, adapter, merged, resumed: await interrupt(common, folder), checked };
   } finally {
     await base.close();
   }

@@ -5,19 +5,105 @@ export interface MethodRow {
   name: string;
   /** Fields that PEFT's config and Graft's `peft` share, peft_type included, for one architecture. */
   config(architecture: ArchitectureRow): Record<string, unknown>;
-  merges: boolean;
+  merges: boolean | ((architecture: ArchitectureRow) => boolean);
   /** Whether PEFT's files hold all that is trained, or an encoder's output: then Graft starts from start.safetensors. */
   start: 'adapter' | 'parameters';
   learningRate: number;
+  /** Set where the method's own gradient leaves something out, so that finite differences cannot agree with it. */
+  partialGradient?: true;
 }
 
+const lora = { peft_type: 'LORA', r: 4, lora_alpha: 8 };
+/** Ids that the training data and the probes have. */
+const tokens = [31, 5, 90, 17];
 const common = { merges: true, start: 'adapter', learningRate: 3e-3 } as const;
+/** Soft prompts. */
+const soft = { merges: false, start: 'adapter', learningRate: 1e-1 } as const;
 
 export const methods: MethodRow[] = [
   {
     ...common,
     name: 'lora',
     config: ({ names }) => ({ peft_type: 'LORA', r: 4, lora_alpha: 8, target_modules: names.attention }),
+  },
+  {
+    ...common,
+    name: 'lora everywhere, patterns, all biases',
+    config: ({ names }) => ({
+      ...lora,
+      target_modules: 'all-linear',
+      use_rslora: true,
+      rank_pattern: { [names.attention[0]!]: 3 },
+      alpha_pattern: { [names.feedForward[0]!]: 12 },
+      bias: 'all',
+    }),
+  },
+  {
+    ...common,
+    name: 'lora with biases of its own',
+    config: ({ names }) => ({
+      ...lora,
+      target_modules: [...names.attention, ...names.feedForward],
+      layers_to_transform: [1],
+      lora_bias: true,
+      bias: 'lora_only',
+    }),
+    merges: ({ names }) => names.biased,
+  },
+  {
+    ...common,
+    name: 'lora beside saved modules, all biases',
+    config: ({ names }) => ({
+      ...lora,
+      target_modules: names.attention,
+      modules_to_save: [names.feedForwardContainer, names.norms[0], ...(names.head ? [names.head] : [])],
+      bias: 'all',
+    }),
+  },
+  {
+    ...common,
+    name: 'lora of embedding and head',
+    config: ({ names }) => ({
+      ...lora,
+      target_modules: [names.attention[0], names.embedding, ...(names.head ? [names.head] : [])],
+    }),
+  },
+  {
+    ...common,
+    name: 'lora and trained tokens',
+    config: ({ names }) => ({ ...lora, target_modules: names.attention, trainable_token_indices: tokens }),
+  },
+  {
+    ...common,
+    name: 'lora of the head, tokens by module',
+    config: ({ names }) => ({
+      ...lora,
+      target_modules: [names.attention[0], ...(names.head ? [names.head] : [])],
+      trainable_token_indices: { [names.embedding]: tokens },
+    }),
+  },
+  {
+    ...common,
+    name: 'dora',
+    config: ({ names }) => ({
+      ...lora,
+      target_modules: [...names.attention, ...names.feedForward],
+      use_dora: true,
+      use_rslora: true,
+      bias: 'lora_only',
+    }),
+    // DoRA takes the norm in its denominator for a constant (arXiv:2402.09353, section 4.3).
+    partialGradient: true,
+  },
+  {
+    ...common,
+    name: 'dora of embedding and head',
+    config: ({ names }) => ({
+      ...lora,
+      target_modules: [names.attention[0], names.embedding, ...(names.head ? [names.head] : [])],
+      use_dora: true,
+    }),
+    partialGradient: true,
   },
   {
     ...common,
@@ -59,5 +145,32 @@ export const methods: MethodRow[] = [
       peft_type: 'LN_TUNING',
       target_modules: [...names.feedForward, names.head ?? names.norms[0]],
     }),
+  },
+  { ...soft, name: 'prompt_tuning', config: () => ({ peft_type: 'PROMPT_TUNING', num_virtual_tokens: 5 }) },
+  {
+    ...soft,
+    name: 'p_tuning by mlp',
+    start: 'parameters',
+    config: () => ({ peft_type: 'P_TUNING', num_virtual_tokens: 5, encoder_hidden_size: 12 }),
+  },
+  {
+    ...soft,
+    name: 'p_tuning by lstm',
+    start: 'parameters',
+    learningRate: 3e-2,
+    config: () => ({
+      peft_type: 'P_TUNING',
+      num_virtual_tokens: 4,
+      encoder_reparameterization_type: 'LSTM',
+      encoder_hidden_size: 10,
+      encoder_num_layers: 2,
+    }),
+  },
+  { ...soft, name: 'prefix_tuning', config: () => ({ peft_type: 'PREFIX_TUNING', num_virtual_tokens: 6 }) },
+  {
+    ...soft,
+    name: 'prefix_tuning by projection',
+    start: 'parameters',
+    config: () => ({ peft_type: 'PREFIX_TUNING', num_virtual_tokens: 6, prefix_projection: true }),
   },
 ];

@@ -1,0 +1,110 @@
+import { isDeepStrictEqual } from 'node:util';
+import { loadWeights } from '../load-weights.ts';
+import { Random } from '../rng.ts';
+import { fillBatch } from '../text/index.ts';
+import { feedsOf } from '../train/objective.ts';
+import { optimizerScalars } from '../train/optimizer.ts';
+import { planTraining } from '../train/plan.ts';
+import type { TrainOptions } from '../train/records.ts';
+import { setUpTraining } from '../train/setup.ts';
+import { startValues } from '../train/start-values.ts';
+import { buildTrainProgram, type TrainProgram } from '../train/train-program.ts';
+
+export interface TrainingCheck {
+  /** Largest error of a directional derivative against finite differences, as a share of the largest derivative found. */
+  gradientError: number;
+  /** Base weights that a training step changed. */
+  moved: string[];
+  /** Names of adapter parameters that a training step left exactly as they were. */
+  still: string[];
+}
+
+/**
+ * Holds the gradients of a whole training step, in float32 and without dropout, against finite differences of its loss: along a
+ * random direction in all parameters, and in each of up to `samples` parameters alone. Then takes a real step and looks what moved.
+ */
+export async function checkTraining(
+  options: Pick<
+    TrainOptions,
+    'base' | 'peft' | 'training' | 'trainingFile' | 'initialAdapter' | 'initialParameters'
+  >,
+  samples = 6,
+): Promise<TrainingCheck> {
+  const { base, peft } = options;
+  const training = { ...options.training, gradient_accumulation_steps: 1, max_grad_norm: 0, weight_decay: 0 };
+  const { architecture, data, objective, layout } = await setUpTraining(options);
+  const plan = planTraining(data.training, training, layout);
+  const form = options.initialAdapter ? 'folded' : 'trained';
+  const built = buildTrainProgram({
+    ...{ architecture, objective, peft, form, training },
+    ...{ storage: 'float32', precision: 'fp32', grid: plan.shape, evaluationGrid: plan.shape },
+  });
+  const { program, model } = built;
+  try {
+    await loadWeights(program, base, architecture, 'float32');
+    const start = await startValues(model, base, { ...options, seed: training.seed });
+    const zeros = new Float32Array(start.length);
+    const batch = fillBatch(plan, data.training, 0, 0, layout);
+    const feeds = feedsOf(objective, batch, batch.labelCount);
+    const lossAt = async (values: Float32Array) => {
+      await program.write([['adapter', values]]);
+      return program.run('evaluate', feeds).loss!.data[0]!;
+    };
+    const step = async (rate: number) => {
+      await program.write([
+        ['adapter', start],
+        ['exp_avg', zeros],
+        ['exp_avg_sq', zeros],
+      ]);
+      const seed = Int32Array.of(training.seed, 0);
+      program.run('step', { ...feeds, ...optimizerScalars(training, rate, 1), seed });
+    };
+
+    await step(0);
+    // After one step from zero the first moment is (1 − β₁) · gradient.
+    const moment = program.read(['exp_avg']).get('exp_avg') as Float32Array;
+    const gradient = Float64Array.from(moment, (m) => m / (1 - training.adam_beta1));
+    const errors: number[] = [];
+    let largest = 1e-2;
+    for (const direction of directions(built, samples)) {
+      const along = direction.reduce((sum, d, i) => sum + d * gradient[i]!, 0);
+      const at = (t: number) => lossAt(start.map((x, i) => x + t * direction[i]!));
+      const h = 0.02;
+      const numeric =
+        (8 * ((await at(h)) - (await at(-h))) - ((await at(2 * h)) - (await at(-2 * h)))) / (12 * h);
+      largest = Math.max(largest, Math.abs(numeric));
+      errors.push(Math.abs(numeric - along));
+    }
+
+    const frozen = architecture.parameters
+      .filter((p) => p.fresh === undefined && !p.unread)
+      .map((p) => p.name);
+    const before = program.read(frozen);
+    await step(training.learning_rate);
+    const after = program.read(frozen);
+    const adapter = program.read(['adapter']).get('adapter') as Float32Array;
+    const unchanged = ({ offset, length }: { offset: number; length: number }) =>
+      adapter.subarray(offset, offset + length).every((x, i) => x === start[offset + i]);
+    return {
+      gradientError: Math.max(...errors) / largest,
+      moved: frozen.filter((name) => !isDeepStrictEqual(before.get(name), after.get(name))),
+      still: model.layout.entries.filter(unchanged).map(({ name }) => name),
+    };
+  } finally {
+    program.close();
+  }
+}
+
+/** Unit directions: one through all parameters, then one in each of some parameters, spread evenly. */
+function directions({ model }: TrainProgram, samples: number): Float64Array[] {
+  const random = new Random(7, 0);
+  const { entries, size } = model.layout;
+  const stride = Math.max(1, Math.floor(entries.length / samples));
+  const some = entries.filter((_, i) => i % stride === 0).slice(0, samples);
+  return [{ offset: 0, length: size }, ...some].map(({ offset, length }) => {
+    const direction = new Float64Array(size);
+    for (let i = 0; i < length; i++) direction[offset + i] = random.normal();
+    const norm = Math.hypot(...direction);
+    return direction.map((x) => x / norm);
+  });
+}
