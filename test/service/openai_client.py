@@ -101,7 +101,7 @@ faults = {
         model=model, training_file=file.id, extra_body={"peft": {"peft_type": "LORA", "rank": 4}}
     ),
     "unimplemented_peft_option": lambda: client.fine_tuning.jobs.create(
-        model=model, training_file=file.id, extra_body={"peft": {"peft_type": "LORA", "use_dora": True}}
+        model=model, training_file=file.id, extra_body={"peft": {"peft_type": "LORA", "use_qalora": True}}
     ),
     "unmatched_target_modules": lambda: client.fine_tuning.jobs.create(
         model=model, training_file=file.id, extra_body={"peft": {"peft_type": "LORA", "target_modules": ["q_prj"]}}

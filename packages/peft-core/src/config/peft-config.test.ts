@@ -24,11 +24,14 @@ test("an empty LORA config takes PEFT's defaults", () => {
     exclude_modules: null,
     bias: 'none',
     use_rslora: false,
+    use_dora: false,
+    lora_bias: false,
     layers_to_transform: null,
     layers_pattern: null,
     rank_pattern: {},
     alpha_pattern: {},
     modules_to_save: null,
+    trainable_token_indices: null,
     init_lora_weights: true,
     fan_in_fan_out: false,
   });
@@ -45,11 +48,14 @@ test('every implemented option is taken over', () => {
     exclude_modules: 'model\\.layers\\.0\\..*',
     bias: 'lora_only',
     use_rslora: true,
+    use_dora: true,
+    lora_bias: false,
     layers_to_transform: [0, 2],
     layers_pattern: 'layers',
     rank_pattern: { 'layers.2.self_attn.q_proj': 4 },
     alpha_pattern: { '^model.layers.0.self_attn.v_proj': 8 },
     modules_to_save: ['lm_head'],
+    trainable_token_indices: { embed_tokens: [5, 3] },
     init_lora_weights: 'gaussian',
     fan_in_fan_out: false,
   };
@@ -57,15 +63,15 @@ test('every implemented option is taken over', () => {
 });
 
 test('an unimplemented option is refused by name, but accepted at the default of PEFT', () => {
-  const error = failure({ peft_type: 'LORA', use_dora: true });
+  const error = failure({ peft_type: 'LORA', use_qalora: true });
   assert.equal(error.code, 'unimplemented_peft_option');
-  assert.equal(error.param, 'peft.use_dora');
+  assert.equal(error.param, 'peft.use_qalora');
   assert.equal(
     failure({ peft_type: 'LORA', init_lora_weights: 'pissa_niter_16' }).code,
     'unimplemented_peft_option',
   );
   assert.equal(failure({ peft_type: 'LORA', task_type: 'QUESTION_ANS' }).code, 'unimplemented_peft_option');
-  parsePeftConfig({ peft_type: 'LORA', use_dora: false, loftq_config: {}, megatron_core: 'megatron.core' });
+  parsePeftConfig({ peft_type: 'LORA', use_qalora: false, loftq_config: {}, megatron_core: 'megatron.core' });
 });
 
 test('an unknown option names the nearest known one', () => {
@@ -92,14 +98,24 @@ test('all faults are reported together', () => {
     lora_dropout: 1,
     target_modules: [],
     bias: 'some',
-    use_dora: true,
+    use_qalora: true,
     rr: 1,
   });
   assert.deepEqual(
     error.details?.map((detail) => detail.path),
-    ['peft.use_dora', 'peft.rr', 'peft.r', 'peft.lora_dropout', 'peft.target_modules', 'peft.bias'],
+    ['peft.use_qalora', 'peft.rr', 'peft.r', 'peft.lora_dropout', 'peft.target_modules', 'peft.bias'],
   );
   assert.match(error.message, /peft\.r: must be an integer from 1 to 4096, got 0/);
+});
+
+test('options of LORA that exclude each other', () => {
+  const param = (options: object) => failure({ peft_type: 'LORA', ...options }).param;
+  assert.equal(param({ use_dora: true, lora_bias: true }), 'peft.lora_bias');
+  assert.equal(param({ lora_bias: true, init_lora_weights: 'gaussian' }), 'peft.lora_bias');
+  assert.equal(param({ init_lora_weights: 'orthogonal', r: 3 }), 'peft.r');
+  assert.equal(param({ init_lora_weights: 'orthogonal', rank_pattern: { q: 3 } }), 'peft.rank_pattern');
+  for (const trainable_token_indices of [[], [1, 1], [-1], {}, { embed_tokens: [] }])
+    assert.equal(param({ trainable_token_indices }), 'peft.trainable_token_indices');
 });
 
 test("the rules between fields are PEFT's", () => {

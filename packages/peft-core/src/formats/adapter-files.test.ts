@@ -66,8 +66,11 @@ test('an adapter of another PEFT version: new fields may be off, not on', async 
   assert.equal((await readAdapter(at('newer'))).common.peft_version, '9.0.0');
   write({ use_newlora: true });
   await assert.rejects(readAdapter(at('newer')), { code: 'unknown_peft_option', message: /use_newlora/ });
-  write({ use_dora: true });
-  await assert.rejects(readAdapter(at('newer')), { code: 'unimplemented_peft_option', message: /use_dora/ });
+  write({ use_qalora: true });
+  await assert.rejects(readAdapter(at('newer')), {
+    code: 'unimplemented_peft_option',
+    message: /use_qalora/,
+  });
   write({ target_modules: [] });
   await assert.rejects(readAdapter(at('newer')), { code: 'invalid_peft_config', message: /target_modules/ });
   write({ peft_type: 'LOHA' });

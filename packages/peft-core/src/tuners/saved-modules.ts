@@ -47,3 +47,9 @@ export function addStandIn(
   to.standIns.set(name, (context) => ({ kind: 'trained', tensor: context.parameter(parameter.name) }));
   to.merges.set(name, (_weight, adapter) => adapter(parameter.name));
 }
+
+/** Merges base parameter `name` by `merge`, after what merges it already. */
+export function addMerge(merges: Map<string, Merge>, name: string, merge: Merge): void {
+  const before = merges.get(name);
+  merges.set(name, before ? (weight, adapter) => merge(before(weight, adapter), adapter) : merge);
+}

@@ -9,6 +9,7 @@ import {
   resolveModulesToSave,
   resolveTargetModules,
   type TargetableModule,
+  writtenTargets,
 } from './target-modules.ts';
 
 interface Case {
@@ -54,10 +55,7 @@ for (const { options, adapted, saved, error } of golden.cases as Case[]) {
       return [name, rank, alpha];
     });
     assert.deepEqual(found, adapted);
-    // Containers, such as a whole mlp, are not among our modules.
-    const names = new Set(llama().map(({ name }) => name));
-    if (saved?.every((name) => names.has(name)))
-      assert.deepEqual(resolveModulesToSave(config, llama()), saved);
+    if (saved) assert.deepEqual(resolveModulesToSave(config, llama()), saved);
   });
 }
 
@@ -91,6 +89,28 @@ test('modules_to_save that match nothing name the nearest modules', () => {
     () => resolveModulesToSave(parse({ modules_to_save: ['lm_haed'] }), llama()),
     (error: GraftError) => error.param === 'peft.modules_to_save' && /nearest: lm_head/.test(error.message),
   );
+});
+
+test('modules_to_save take modules that hold others, but no list of them', () => {
+  assert.deepEqual(resolveModulesToSave(parse({ modules_to_save: ['3.mlp', '3.mlp.up_proj'] }), llama()), [
+    'model.layers.3.mlp',
+  ]);
+  assert.throws(
+    () => resolveModulesToSave(parse({ modules_to_save: ['layers'] }), llama()),
+    (error: GraftError) => error.code === 'invalid_peft_config' && /model\.layers/.test(error.message),
+  );
+});
+
+test('targets are written as names', () => {
+  const modules: TargetableModule[] = [...llama(), { name: 'other.q_proj', kind: 'other' }];
+  const written = (options: object) => writtenTargets(parse(options), modules, 'llama');
+  assert.deepEqual(written({}), ['q_proj', 'v_proj']);
+  assert.equal(written({ target_modules: '.*q_proj' }), '.*q_proj');
+  // "q_proj" would also find other.q_proj.
+  assert.equal(written({ target_modules: 'all-linear' }).length, 12 * 7);
+  assert.deepEqual(writtenTargets(parse({ target_modules: 'all-linear' }), llama(), 'llama'), [
+    ...['q_proj', 'k_proj', 'v_proj', 'o_proj', 'gate_proj', 'up_proj', 'down_proj'],
+  ]);
 });
 
 test('null targets need a default for the architecture', () => {

@@ -79,22 +79,58 @@ export function rankAndAlphaFor(
 const CLASSIFIER_HEADS = ['classifier', 'score'];
 
 /**
- * Names of the modules that modules_to_save trains in full. PEFT (other.py, _set_trainable) compares the plain ends of
- * names, so "head" also finds "lm_head". Throws `target_modules_not_found` for an entry that finds nothing.
+ * Paths of the modules that modules_to_save trains in full, also of such as hold others ("mlp"), and none inside another one.
+ * PEFT (other.py, _set_trainable) compares the plain ends of names, so "head" also finds "lm_head".
+ * Throws `target_modules_not_found` for an entry that finds nothing, `invalid_peft_config` for a list of modules.
  */
 export function resolveModulesToSave(
   config: Pick<TargetOptions, 'modules_to_save'>,
   modules: TargetableModule[],
 ): string[] {
   const wanted = config.modules_to_save ?? [];
-  const found = (end: string) => modules.some(({ name }) => name.endsWith(end));
+  const paths = withContainers(modules);
+  const found = (end: string) => paths.some((path) => path.endsWith(end));
   const classifies = CLASSIFIER_HEADS.some(found);
   for (const end of wanted) {
     if (found(end) || (classifies && CLASSIFIER_HEADS.includes(end))) continue;
-    const message = `modules_to_save: "${end}" matches no module of this model${suggestions([end], modules)}`;
-    throw new GraftError('target_modules_not_found', message, { param: 'peft.modules_to_save' });
+    throw notFoundError('modules_to_save', end, modules);
   }
-  return modules.filter(({ name }) => wanted.some((end) => name.endsWith(end))).map(({ name }) => name);
+  const matched = paths.filter((path) => wanted.some((end) => path.endsWith(end)));
+  const list = matched.find((path) => modules.some(({ name }) => /^\.\d+\./.test(afterPath(name, path))));
+  if (list)
+    throw new GraftError(
+      'invalid_peft_config',
+      `modules_to_save: "${list}" is a list of modules; name some of them, or what they hold`,
+      { param: 'peft.modules_to_save' },
+    );
+  return matched.filter((path) => !matched.some((other) => other !== path && isWithin(path, other)));
+}
+
+/** What to say of an option's entry that finds no module, with the nearest. */
+export function notFoundError(option: string, entry: string, modules: TargetableModule[]): GraftError {
+  const message = `${option}: "${entry}" matches no module of this model${suggestions([entry], modules)}`;
+  return new GraftError('target_modules_not_found', message, { param: `peft.${option}` });
+}
+
+/** Whether `path` is `module` or lies in it. */
+export function isWithin(path: string, module: string): boolean {
+  return path === module || path.startsWith(`${module}.`);
+}
+
+/** What follows `path` in `name`, or nothing when `name` does not begin with it. */
+function afterPath(name: string, path: string): string {
+  return name.startsWith(path) ? name.slice(path.length) : '';
+}
+
+/** The paths of modules and of those that hold them, in order, the holders first. */
+function withContainers(modules: TargetableModule[]): string[] {
+  const paths = new Set<string>();
+  for (const { name } of modules) {
+    for (let dot = name.indexOf('.'); dot !== -1; dot = name.indexOf('.', dot + 1))
+      paths.add(name.slice(0, dot));
+    paths.add(name);
+  }
+  return [...paths];
 }
 
 function expandTargets(
@@ -120,6 +156,24 @@ function expandTargets(
       .map(({ name }) => name);
   }
   return targets;
+}
+
+/**
+ * target_modules as PEFT writes it: the architecture's default for null, names for "all-linear", the shortest that find
+ * the same modules.
+ */
+export function writtenTargets(
+  config: TargetOptions,
+  modules: TargetableModule[],
+  modelType: string,
+  defaults: Record<string, string[]> = DEFAULT_TARGETS,
+): string[] | string {
+  const targets = expandTargets(config.target_modules, modules, modelType, defaults);
+  if (typeof targets === 'string' || typeof config.target_modules !== 'string') return targets;
+  const short = [...new Set(targets.map((name) => name.slice(name.lastIndexOf('.') + 1)))];
+  const resolved = (target_modules: string[]) =>
+    resolveTargetModules({ ...config, target_modules }, modules, modelType).join();
+  return resolved(short) === resolved(targets) ? short : targets;
 }
 
 function isTarget(config: TargetOptions, targets: string[] | string, name: string): boolean {

@@ -2,7 +2,7 @@ import { tf } from '@graft/tf-graph';
 import type { Architecture } from '../../models/architecture.ts';
 import { embeddingCopies } from '../embedding-copies.ts';
 import { savedModules } from '../saved-modules.ts';
-import { transposedTargets } from '../target-modules.ts';
+import { isWithin, transposedTargets } from '../target-modules.ts';
 import type { Attachment, LinearWrapper, Merge, Tuner } from '../tuner.ts';
 import { checkIa3 } from './check.ts';
 import type { Ia3Config } from './config.ts';
@@ -14,7 +14,9 @@ export const ia3: Tuner<Ia3Config> = { peftType: 'IA3', keyPrefix: 'base_model.m
 function attach(config: Ia3Config, model: Architecture): Attachment {
   checkIa3(config, model);
   const { modules, parameters, standIns, merges } = savedModules(config, model);
-  const scaled = scaledModules(config, model).filter(({ module }) => !modules.includes(module.name));
+  const isSaved = (name: string) => modules.some((module) => isWithin(name, module));
+  const scaled = scaledModules(config, model).filter(({ module }) => !isSaved(module.name));
+  const names = scaled.map(({ module }) => module.name);
   const linears = new Map<string, LinearWrapper>();
   for (const one of scaled) {
     const { name, in: width, out } = one.module;
@@ -40,18 +42,8 @@ function attach(config: Ia3Config, model: Architecture): Attachment {
     linears,
     standIns,
     merges,
-    copies: embeddingCopies(
-      config.target_modules,
-      scaled.map(({ module }) => module.name),
-      model,
-    ),
-    written: {
-      ...completeIa3(config, model),
-      fan_in_fan_out: transposedTargets(
-        scaled.map(({ module }) => module.name),
-        model,
-      ),
-    },
+    copies: embeddingCopies(config.target_modules, names, model),
+    written: { ...completeIa3(config, model), fan_in_fan_out: transposedTargets(names, model) },
   };
 }
 

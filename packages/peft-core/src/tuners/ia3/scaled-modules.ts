@@ -1,7 +1,7 @@
 import { fullMatch } from '../../config/module-pattern.ts';
 import { GraftError } from '../../errors.ts';
 import type { ModelOutline, ModuleDescription } from '../../outlines/outline.ts';
-import { resolveTargetModules } from '../target-modules.ts';
+import { resolveTargetModules, writtenTargets } from '../target-modules.ts';
 import type { Ia3Config } from './config.ts';
 
 /** What PEFT 0.21.2 scales when target_modules and feedforward_modules are null, by model_type (peft/utils/constants.py). */
@@ -49,8 +49,8 @@ export function scaledModules(config: Ia3Config, model: ModelOutline): ScaledMod
   }));
 }
 
-/** The config with the architecture's defaults in the place of nulls. Throws `target_modules_required` where there are none. */
-export function completeIa3(config: Ia3Config, { modelType }: ModelOutline): Ia3Config {
+/** The config as PEFT writes it, with the architecture's defaults in the place of nulls. Throws `target_modules_required` where there are none. */
+export function completeIa3(config: Ia3Config, { modelType, modules }: ModelOutline): Ia3Config {
   const defaults = DEFAULTS[modelType];
   if (!defaults && config.feedforward_modules === null)
     throw new GraftError(
@@ -60,7 +60,7 @@ export function completeIa3(config: Ia3Config, { modelType }: ModelOutline): Ia3
     );
   return {
     ...config,
-    target_modules: config.target_modules ?? defaults?.targets ?? null,
+    target_modules: writtenTargets(config, modules, modelType, DEFAULT_TARGETS),
     feedforward_modules: config.feedforward_modules ?? defaults!.inputs,
   };
 }

@@ -1,6 +1,7 @@
 import type { Architecture } from '../../models/architecture.ts';
 import { embeddingCopies } from '../embedding-copies.ts';
 import { addStandIn, savedModules } from '../saved-modules.ts';
+import { isWithin, writtenTargets } from '../target-modules.ts';
 import type { Attachment, Tuner } from '../tuner.ts';
 import { checkLnTuning } from './check.ts';
 import type { LnTuningConfig } from './config.ts';
@@ -17,7 +18,9 @@ function attach(config: LnTuningConfig, model: Architecture): Attachment {
   checkLnTuning(config, model);
   const { modules, ...saved } = savedModules(config, model);
   const shapes = new Map(model.parameters.map(({ name, shape }) => [name, shape]));
-  const trained = trainedModules(config, model).filter((name) => !modules.includes(name));
+  const trained = trainedModules(config, model).filter(
+    (name) => !modules.some((module) => isWithin(name, module)),
+  );
   for (const module of trained) {
     for (const part of ['weight', 'bias']) {
       const name = `${module}.${part}`;
@@ -28,7 +31,7 @@ function attach(config: LnTuningConfig, model: Architecture): Attachment {
       addStandIn(saved, name, { name: key, shape, init: { kind: 'base', parameters: [source] } });
     }
   }
-  const targets = config.target_modules ?? DEFAULT_NORMS[model.modelType]!;
+  const targets = writtenTargets(config, model.modules, model.modelType, DEFAULT_NORMS);
   return {
     ...saved,
     copies: embeddingCopies(targets, trained, model),

@@ -2,15 +2,18 @@ import { type Static, Type } from 'typebox';
 import type { Fault } from '../../config/check.ts';
 import { show } from '../../config/check.ts';
 import { configFault, type MethodConfig } from '../../config/method-config.ts';
-import { layerNumberPattern, patternFault } from '../../config/module-pattern.ts';
+import { modulePatternFaults, usableFault } from '../../config/module-options.ts';
+import { layerNumberPattern } from '../../config/module-pattern.ts';
 import {
   excludeModules,
   fanInFanOut,
   LayerIndex,
+  ModuleName,
   modulesToSave,
   Pattern,
   targetModules,
   taskType,
+  tokenIndices,
 } from '../../config/schema-parts.ts';
 
 const Rank = Type.Integer({ minimum: 1, maximum: 4096 });
@@ -47,6 +50,14 @@ export const LoraConfigSchema = Type.Object(
       default: false,
       description: 'Scale by lora_alpha / √r (rank-stabilised LoRA).',
     }),
+    use_dora: Type.Boolean({
+      default: false,
+      description: 'Train the magnitude of each output channel apart from its direction (DoRA).',
+    }),
+    lora_bias: Type.Boolean({
+      default: false,
+      description: 'Give the update a bias of its own. It merges only into modules that have a bias.',
+    }),
     layers_to_transform: Type.Union([Type.Array(LayerIndex, { maxItems: 1024 }), LayerIndex, Type.Null()], {
       default: null,
       description: 'Adapt only these layers (0-based). Only with a list of target_modules.',
@@ -66,11 +77,26 @@ export const LoraConfigSchema = Type.Object(
       description: 'Alphas that differ from lora_alpha, by module name or regular expression.',
     }),
     modules_to_save: modulesToSave,
-    init_lora_weights: Type.Union([Type.Boolean(), Type.Literal('gaussian')], {
-      default: true,
-      description:
-        'true: Kaiming-uniform A, zero B. "gaussian": normal A with deviation 1/r, zero B. false: both random.',
-    }),
+    trainable_token_indices: Type.Union(
+      [
+        tokenIndices,
+        Type.Record(ModuleName, tokenIndices, { minProperties: 1, maxProperties: 16 }),
+        Type.Null(),
+      ],
+      {
+        default: null,
+        description:
+          'Ids of tokens whose embeddings are trained too: of the input embedding, or by the end of a module name.',
+      },
+    ),
+    init_lora_weights: Type.Union(
+      [Type.Boolean(), Type.Enum(['gaussian', 'orthogonal'], { type: 'string' })],
+      {
+        default: true,
+        description:
+          'true: Kaiming-uniform A, zero B. "gaussian": normal A with deviation 1/r, zero B. "orthogonal": random A and B whose product is zero, for an even r. false: both random.',
+      },
+    ),
     fan_in_fan_out: fanInFanOut,
   },
   {
@@ -85,12 +111,10 @@ export type LoraConfig = Static<typeof LoraConfigSchema>;
 const UNIMPLEMENTED_OPTIONS: Record<string, unknown> = {
   megatron_config: null,
   megatron_core: 'megatron.core',
-  trainable_token_indices: null,
   loftq_config: {},
   eva_config: null,
   corda_config: null,
   lora_ga_config: null,
-  use_dora: false,
   velora_config: null,
   alora_invocation_tokens: null,
   use_qalora: false,
@@ -98,7 +122,6 @@ const UNIMPLEMENTED_OPTIONS: Record<string, unknown> = {
   monteclora_config: null,
   layer_replication: null,
   runtime_config: { ephemeral_gpu_offload: false },
-  lora_bias: false,
   target_parameters: null,
   use_bdlora: null,
   arrow_config: null,
@@ -107,16 +130,7 @@ const UNIMPLEMENTED_OPTIONS: Record<string, unknown> = {
 };
 
 /** Values PEFT knows for options that Graft implements in part. `pissa_niter_N` is matched by its prefix. */
-const UNIMPLEMENTED_INIT_LORA_WEIGHTS = [
-  'eva',
-  'olora',
-  'pissa',
-  'corda',
-  'loftq',
-  'orthogonal',
-  'mica',
-  'lora_ga',
-];
+const UNIMPLEMENTED_INIT_LORA_WEIGHTS = ['eva', 'olora', 'pissa', 'corda', 'loftq', 'mica', 'lora_ga'];
 
 export const loraMethod: MethodConfig = {
   schema: LoraConfigSchema,
@@ -124,7 +138,7 @@ export const loraMethod: MethodConfig = {
   unimplementedValue(option, value) {
     if (option === 'init_lora_weights' && typeof value === 'string') {
       if (UNIMPLEMENTED_INIT_LORA_WEIGHTS.includes(value) || /^pissa_niter_\d+$/.test(value))
-        return `${show(value)} is not implemented yet; Graft implements true, false and "gaussian"`;
+        return `${show(value)} is not implemented yet; Graft implements true, false, "gaussian" and "orthogonal"`;
     }
     return null;
   },
@@ -133,33 +147,30 @@ export const loraMethod: MethodConfig = {
   floats: ['lora_dropout'],
 };
 
-/** Rules between fields, as LoraConfig.__post_init__ has them, and regular expressions that cannot be used. */
+/** Rules between fields, as LoraConfig.__post_init__ and the layers have them, and regular expressions that cannot be used. */
 function loraFaults(given: Record<string, unknown>): Fault[] {
   const config = given as Partial<LoraConfig>;
-  const faults: Fault[] = [];
+  const faults = modulePatternFaults(given);
   const add = (field: string, message: string) => faults.push(configFault(field, message));
   const layers = config.layers_to_transform ?? null;
-  const pattern = config.layers_pattern ?? null;
+  const patterns = [config.layers_pattern ?? []].flat();
   if (typeof config.target_modules === 'string') {
     if (layers !== null) add('layers_to_transform', 'needs target_modules to be a list');
-    if (pattern !== null) add('layers_pattern', 'needs target_modules to be a list');
+    if ((config.layers_pattern ?? null) !== null) add('layers_pattern', 'needs target_modules to be a list');
   }
-  if ([pattern ?? []].flat().length > 0 && layers === null)
-    add('layers_pattern', 'needs layers_to_transform');
+  if (patterns.length > 0 && layers === null) add('layers_pattern', 'needs layers_to_transform');
+  for (const each of patterns) faults.push(...usableFault('layers_pattern', each, layerNumberPattern(each)));
+  for (const field of ['rank_pattern', 'alpha_pattern'] as const)
+    for (const each of Object.keys(config[field] ?? {})) faults.push(...usableFault(field, each));
 
-  const patterns: [field: string, pattern: string][] = [
-    ...[config.target_modules, config.exclude_modules].flatMap((names, i): [string, string][] =>
-      typeof names === 'string' ? [[i === 0 ? 'target_modules' : 'exclude_modules', names]] : [],
-    ),
-    ...[pattern ?? []].flat().map((each): [string, string] => ['layers_pattern', each]),
-    // PEFT puts these names into a regular expression as they are.
-    ...(config.modules_to_save ?? []).map((each): [string, string] => ['modules_to_save', each]),
-    ...Object.keys(config.rank_pattern ?? {}).map((each): [string, string] => ['rank_pattern', each]),
-    ...Object.keys(config.alpha_pattern ?? {}).map((each): [string, string] => ['alpha_pattern', each]),
-  ];
-  for (const [field, each] of patterns) {
-    const fault = patternFault(each, field === 'layers_pattern' ? layerNumberPattern(each) : each);
-    if (fault) add(field, `${show(each)} ${fault}`);
+  const init = config.init_lora_weights ?? true;
+  if (config.lora_bias && config.use_dora) add('lora_bias', 'does not go with use_dora');
+  if (config.lora_bias && typeof init === 'string')
+    add('lora_bias', 'needs init_lora_weights to be true or false');
+  if (init === 'orthogonal') {
+    if ((config.r ?? 8) % 2 !== 0) add('r', 'must be even for init_lora_weights "orthogonal"');
+    const odd = Object.entries(config.rank_pattern ?? {}).find(([, rank]) => rank % 2 !== 0);
+    if (odd) add('rank_pattern', `"${odd[0]}" must be even for init_lora_weights "orthogonal"`);
   }
   return faults;
 }

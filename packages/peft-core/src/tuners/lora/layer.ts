@@ -1,39 +1,65 @@
 import { tf } from '@graft/tf-graph';
 import { dropout } from '../../nn/dropout.ts';
 import { trainedProduct } from '../../nn/linear.ts';
-import type { LinearWrapper } from '../tuner.ts';
+import { takeRows } from '../../nn/rows.ts';
+import { weightValue } from '../../nn/weight.ts';
+import type { EmbeddingWrapper, LayerContext, LinearWrapper } from '../tuner.ts';
+import { magnitudeFactors } from './dora.ts';
+import type { LoraNames } from './names.ts';
+import type { LoraTarget } from './targets.ts';
 
 /**
- * `base(x) + scale · (dropout(x) Aᵀ) Bᵀ` with A `(r, in)` and B `(out, r)`.
+ * `base(x) + scale · (dropout(x) Aᵀ) Bᵀ` with A `(r, in)` and B `(out, r)`, and the update's own bias if it has one.
  * Source: Hu et al. 2021, arXiv:2106.09685; peft, tuners/lora/layer.py (Linear.forward).
  */
 export function loraLinear(
-  aName: string,
-  bName: string,
-  scale: number,
+  names: LoraNames,
+  { scale }: LoraTarget,
   dropoutProbability: number,
 ): LinearWrapper {
-  return ({ parameter, random }, x, base) => {
-    const input = random ? dropout(x, dropoutProbability, random) : x;
-    // The scale goes to the narrow product (N, r), not the wide one.
-    const down = tf.mul(trainedProduct(input, parameter(aName)), scale);
-    return tf.add(base(x), trainedProduct(down, parameter(bName)));
+  return (context, x, base) => {
+    const input = context.random ? dropout(x, dropoutProbability, context.random) : x;
+    const update = tf.add(base(x), updateOf(context, input, names, scale));
+    return names.bias ? tf.add(update, tf.mul(context.parameter(names.bias), scale)) : update;
   };
 }
 
-/** `scale · B A`, `(out, in)` row by row: what LoRA adds to a weight. Accumulates in float64. */
-export function loraDelta(a: Float32Array, b: Float32Array, rank: number, scale: number): Float32Array {
-  const width = a.length / rank;
-  const out = b.length / rank;
-  const delta = new Float32Array(out * width);
-  const row = new Float64Array(width);
-  for (let o = 0; o < out; o++) {
-    row.fill(0);
-    for (let k = 0; k < rank; k++) {
-      const factor = b[o * rank + k]! * scale;
-      for (let i = 0; i < width; i++) row[i]! += factor * a[k * width + i]!;
+/**
+ * DoRA: `f ⊙ (W x + scale · B A x) + bias`, f being the magnitude of each output channel over the norm of its row of
+ * `W + scale · B A`. With dropout, `base(x) + (f − 1) ⊙ W x̃ + f ⊙ scale · B A x̃` for the dropped x̃, as PEFT has it.
+ * Source: Liu et al. 2024, arXiv:2402.09353; peft, tuners/lora/dora.py (DoraLinearLayer.forward).
+ */
+export function doraLinear(names: LoraNames, target: LoraTarget, dropoutProbability: number): LinearWrapper {
+  return (context, x, base, { product, weight, bias }) => {
+    const drops = context.random !== undefined && dropoutProbability > 0;
+    const input = drops ? dropout(x, dropoutProbability, context.random!) : x;
+    const factors = magnitudeFactors(context, names, target, weight, x);
+    const update = updateOf(context, input, names, target.scale);
+    if (!drops) {
+      const scaled = tf.mul(tf.add(product(x), update), factors);
+      return bias ? tf.add(scaled, weightValue(bias)) : scaled;
     }
-    delta.set(row, o * width);
-  }
-  return delta;
+    const correction = tf.mul(product(input), tf.sub(factors, 1));
+    return tf.add(tf.add(base(x), correction), tf.mul(update, factors));
+  };
+}
+
+/** `scale · (x Aᵀ) Bᵀ`. The scale goes to the narrow product (N, r), not the wide one. */
+function updateOf({ parameter }: LayerContext, x: tf.Tensor, names: LoraNames, scale: number): tf.Tensor {
+  const down = tf.mul(trainedProduct(x, parameter(names.a)), scale);
+  return trainedProduct(down, parameter(names.b));
+}
+
+/**
+ * `base(ids) + scale · Aᵀ[ids] Bᵀ` with A `(r, V)` and B `(H, r)`; with magnitudes `f ⊙` all of it, f `(H)` as for a linear
+ * module whose inputs are the vocabulary. Source: peft, tuners/lora/layer.py (Embedding.forward), dora.py (DoraEmbeddingLayer).
+ */
+export function loraEmbedding(names: LoraNames, target: LoraTarget): EmbeddingWrapper {
+  return (context, ids, base) => {
+    const { parameter, weight } = context;
+    const rows = tf.mul(takeRows(tf.transpose(parameter(names.a)), ids), target.scale); // (N, r)
+    const sum = tf.add(base(ids), trainedProduct(rows, parameter(names.b)));
+    if (!names.magnitude) return sum;
+    return tf.mul(sum, magnitudeFactors(context, names, target, weight(`${target.name}.weight`)!, ids));
+  };
 }

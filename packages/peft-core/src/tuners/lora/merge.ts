@@ -1,0 +1,55 @@
+import type { Merge } from '../tuner.ts';
+import type { LoraNames } from './names.ts';
+import type { LoraTarget } from './targets.ts';
+
+/** The weight, as it is stored, with `scale · B A` added; with magnitudes, each output channel brought to its own. */
+export function mergedWeight(names: LoraNames, target: LoraTarget): Merge {
+  const { width, out } = target;
+  return (weight, adapter) => {
+    const delta = loraDelta(adapter(names.a), adapter(names.b), target);
+    const merged = weight.map((value, i) => value + delta[i]!);
+    if (!names.magnitude) return merged;
+    const magnitude = adapter(names.magnitude);
+    const norms = channelNorms(merged, target);
+    const channel = (i: number) => (target.transposed ? i % out : Math.floor(i / width));
+    return merged.map((value, i) => (value * magnitude[channel(i)]!) / (norms[channel(i)]! || 1));
+  };
+}
+
+/** `scale · B A` in the order the weight is stored in: `(out, width)`, or `(width, out)`. Accumulates in float64. */
+export function loraDelta(
+  a: Float32Array,
+  b: Float32Array,
+  {
+    rank,
+    width,
+    out,
+    scale,
+    transposed,
+  }: Pick<LoraTarget, 'rank' | 'width' | 'out' | 'scale' | 'transposed'>,
+): Float32Array {
+  const delta = new Float32Array(out * width);
+  const [rows, columns] = transposed ? [width, out] : [out, width];
+  const row = new Float64Array(columns);
+  for (let i = 0; i < rows; i++) {
+    row.fill(0);
+    for (let k = 0; k < rank; k++) {
+      const factor = scale * (transposed ? a[k * width + i]! : b[i * rank + k]!);
+      for (let j = 0; j < columns; j++)
+        row[j]! += factor * (transposed ? b[j * rank + k]! : a[k * width + j]!);
+    }
+    delta.set(row, i * columns);
+  }
+  return delta;
+}
+
+/** The Euclidean norm of each output channel of a weight, `(out)`, in float64. */
+export function channelNorms(
+  weight: Float32Array,
+  { width, out, transposed }: Pick<LoraTarget, 'width' | 'out' | 'transposed'>,
+): Float64Array {
+  const squares = new Float64Array(out);
+  for (let i = 0; i < weight.length; i++)
+    squares[transposed ? i % out : Math.floor(i / width)]! += weight[i]! ** 2;
+  return squares.map(Math.sqrt);
+}

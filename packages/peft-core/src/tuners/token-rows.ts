@@ -1,0 +1,45 @@
+import type { Architecture } from '../models/architecture.ts';
+import type { FrozenWeight } from '../nn/weight.ts';
+import type { Random } from '../rng.ts';
+import type { SavedModules } from './saved-modules.ts';
+import type { TokenTarget } from './token-targets.ts';
+import type { Merge, ParameterInit } from './tuner.ts';
+
+/**
+ * Trains rows of a table under `key`, `(n, H)`: replacements, not differences, whatever PEFT's name for them says. They start
+ * as the table's own, or as normal numbers when `random`.
+ */
+export function addTokenRows(
+  to: Pick<SavedModules, 'parameters' | 'standIns' | 'merges'>,
+  { module, ids, followers }: TokenTarget,
+  key: string,
+  model: Architecture,
+  random = false,
+): void {
+  const weight = `${module}.weight`;
+  const table = model.parameters.find(({ name }) => name === (model.aliases[weight] ?? weight))!;
+  const width = table.shape[1]!;
+  const init: ParameterInit = random
+    ? { kind: 'draw', draw: (random) => normal(ids.length * width, random) }
+    : { kind: 'rows', parameter: weight, pick: () => ids };
+  to.parameters.push({ name: key, shape: [ids.length, width], init });
+  const merge: Merge = (weight, adapter) => {
+    const merged = weight.slice();
+    for (const [i, id] of ids.entries())
+      merged.set(adapter(key).subarray(i * width, (i + 1) * width), id * width);
+    return merged;
+  };
+  for (const name of [weight, ...followers.map((follower) => `${follower}.weight`)]) {
+    to.standIns.set(name, (context) => ({
+      kind: 'rows',
+      base: context.weight(name) as FrozenWeight,
+      ids,
+      rows: context.parameter(key),
+    }));
+    to.merges.set(name, merge);
+  }
+}
+
+function normal(length: number, random: Random): Float32Array {
+  return Float32Array.from({ length }, () => random.normal());
+}
