@@ -71,15 +71,31 @@ def log_probabilities(model, ids):
     return picked[:, 0].tolist()
 
 
+def run_one(model, ids):
+    """The model's own output for one sequence."""
+    return model(input_ids=torch.tensor([ids]), attention_mask=torch.ones(1, len(ids), dtype=torch.long))
+
+
+def embedding(model, ids):
+    """The hidden state that stands for a whole sequence: an encoder's first, a decoder's last, virtual tokens counted."""
+    hidden = run_one(model, ids).last_hidden_state[0]
+    return hidden[0 if model.config.model_type in ("bert", "roberta") else -1]
+
+
+def class_logits(model, task, ids):
+    """[classes] of a sequence, or [tokens, classes] without a soft prompt's virtual tokens."""
+    logits = run_one(model, ids).logits[0]
+    return logits[-len(ids) :] if task == "TOKEN_CLS" else logits
+
+
 @torch.no_grad()
 def outputs(model, task, ids):
-    """What scoring gives for a sequence, flat: log-probabilities, a classifier's logits, or an encoder's last hidden states."""
+    """What scoring gives for a sequence, flat: log-probabilities, a classifier's logits, or the vector that stands for it."""
     if task == "CAUSAL_LM":
         return log_probabilities(model, ids)
-    result = model(input_ids=torch.tensor([ids]), attention_mask=torch.ones(1, len(ids), dtype=torch.long))
     if task == "FEATURE_EXTRACTION":
-        return result.last_hidden_state[0].flatten().tolist()
-    return result.logits[0].flatten().tolist()
+        return embedding(model, ids).tolist()
+    return class_logits(model, task, ids).flatten().tolist()
 
 
 def write_json(value, file=None):

@@ -5,8 +5,8 @@ usage: score.py PLAN.json
 PLAN.json: {"runs": [{"model": a HF folder or GGUF file, "adapter": a PEFT folder or null, "task": CAUSAL_LM by default,
   "inputs": [[token ids], ...], "greedy": false to leave that out}]}
 Writes to standard output one JSON object per run: {"mismatch": how the adapter's keys, shapes and values differ from what
-PEFT expects (null without adapter), "logprobs": [[...], ...], "greedy": the ids that follow the first input, at most 8}. For classifiers "logprobs" holds logits, for encoders the last
-hidden states, row after row.
+PEFT expects (null without adapter), "logprobs": [[...], ...], "greedy": the ids that follow the first input, at most 8}. For classifiers "logprobs" holds logits, row after
+row, and for FEATURE_EXTRACTION the hidden state that stands for the sequence.
 """
 
 import json

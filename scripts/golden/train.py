@@ -7,7 +7,7 @@ PLAN.json: {"runs": [{
   "adapter": a PEFT folder to start from, and
   "config": fields of the method's PEFT config when the folder has a start.safetensors (see matrix_models.py),
   "task": CAUSAL_LM by default,
-  "steps": [[[{"ids": [...], "labelled": [0|1, ...]}, ...] per micro-batch] per optimizer step],
+  "steps": see train_steps in training_loop.py,
   "options": {learning_rate, lr_scheduler_type, warmup_steps, weight_decay, adam_beta1, adam_beta2, adam_epsilon, max_grad_norm},
   "output": a folder for the trained adapter
 }]}

@@ -1,6 +1,9 @@
 """Training with PyTorch on given batches, as the HF Trainer would do it."""
 
+from base_models import class_logits, embedding
+
 import torch
+from torch.nn.functional import cosine_similarity, cross_entropy
 from transformers import get_scheduler
 
 
@@ -16,9 +19,56 @@ def collate(examples):
     return torch.tensor(ids), torch.tensor(mask), torch.tensor(labels)
 
 
+def language_loss(model, examples):
+    ids, mask, labels = collate(examples)
+    # Virtual tokens of a soft prompt come before the sequence's own; the first token of an example is never predicted.
+    logits = model(input_ids=ids, attention_mask=mask).logits[:, -ids.shape[1] : -1].float()
+    wanted = labels[:, 1:]
+    loss = cross_entropy(logits.flatten(0, 1), wanted.flatten(), ignore_index=-100, reduction="sum")
+    return loss, int(((logits.argmax(-1) == wanted) & (wanted != -100)).sum())
+
+
+def classifier_loss(model, task, examples):
+    # One by one: of padded sequences with a soft prompt transformers takes the padding's logits.
+    logits = torch.cat([class_logits(model, task, e["ids"]).reshape(-1, model.config.num_labels) for e in examples])
+    wanted = torch.tensor([label for e in examples for label in e.get("classes", [e.get("label")])])
+    loss = cross_entropy(logits, wanted, ignore_index=-100, reduction="sum")
+    return loss, int((logits.argmax(-1) == wanted).sum())
+
+
+def embedding_loss(model, examples):
+    """sentence-transformers' MultipleNegativesRankingLoss (scale 20), or its CosineSimilarityLoss for scored pairs."""
+    vectors = [[embedding(model, ids) for ids in e["sequences"]] for e in examples]
+    if examples[0]["score"] is not None:
+        cosines = torch.stack([cosine_similarity(a, b, dim=0) for a, b in vectors])
+        return ((cosines - torch.tensor([e["score"] for e in examples])) ** 2).sum(), 0
+    anchors = torch.stack([v[0] for v in vectors])
+    candidates = torch.stack([v[1] for v in vectors] + [v[2] for v in vectors if len(v) > 2])
+    scores = 20 * cosine_similarity(anchors[:, None], candidates[None], dim=-1)
+    wanted = torch.arange(len(examples))
+    return cross_entropy(scores, wanted, reduction="sum"), int((scores.argmax(-1) == wanted).sum())
+
+
+def batch_loss(model, task, examples):
+    """The summed loss of one micro-batch, and how many of its targets were right."""
+    if task == "CAUSAL_LM":
+        return language_loss(model, examples)
+    if task == "FEATURE_EXTRACTION":
+        return embedding_loss(model, examples)
+    return classifier_loss(model, task, examples)
+
+
+def count_targets(task, examples):
+    if task == "CAUSAL_LM":
+        return sum(sum(e["labelled"][1:]) for e in examples)
+    return sum(sum(c != -100 for c in e.get("classes", [0])) for e in examples)
+
+
 def train_steps(model, task, steps, options):
     """
-    Trains what requires a gradient. steps: [[[{"ids": [...], "labelled": [0|1, ...]}, ...] per micro-batch] per optimizer step].
+    Trains what requires a gradient. steps: [[[example, ...] per micro-batch] per optimizer step], an example being
+    {"ids", "labelled": [0|1, ...]} for CAUSAL_LM, {"ids", "label"} for SEQ_CLS, {"ids", "classes"} for TOKEN_CLS (-100 for
+    none) and {"sequences", "score": number or null} for FEATURE_EXTRACTION.
     Returns [{"loss", "learning_rate", "grad_norm", "token_accuracy"} per step].
     """
     model.train()
@@ -41,20 +91,13 @@ def train_steps(model, task, steps, options):
     )
     records = []
     for micro_batches in steps:
-        collated = [collate(examples) for examples in micro_batches]
-        # The first token of an example is never predicted.
-        targets = sum(int((labels[:, 1:] != -100).sum()) for _, _, labels in collated)
+        targets = sum(count_targets(task, examples) for examples in micro_batches)
         loss_sum, right = 0.0, 0
-        for ids, mask, labels in collated:
-            # Virtual tokens of a soft prompt come before the sequence's own.
-            logits = model(input_ids=ids, attention_mask=mask).logits[:, -ids.shape[1] : -1].float()
-            wanted = labels[:, 1:]
-            loss = torch.nn.functional.cross_entropy(
-                logits.flatten(0, 1), wanted.flatten(), ignore_index=-100, reduction="sum"
-            )
+        for examples in micro_batches:
+            loss, hits = batch_loss(model, task, examples)
             (loss / targets).backward()
             loss_sum += loss.item()
-            right += int(((logits.argmax(-1) == wanted) & (wanted != -100)).sum())
+            right += hits
         norm = torch.nn.utils.clip_grad_norm_([p for _, p in trained], options["max_grad_norm"])
         records.append(
             {
