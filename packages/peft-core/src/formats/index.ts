@@ -1,7 +1,7 @@
 /** Models and adapters on disk: open, read and write. Loads no TensorFlow. */
 
 export { type BaseModelSpec, type ResolveOptions, resolveBaseModel } from '../hub/resolve-base-model.ts';
-export { ensureSmolLm2 } from '../hub/smollm2.ts';
+export { ensurePackagedModel, type ModelPackage, packagedModels } from '../hub/packaged-models.ts';
 export type { AdapterCard } from './adapter-card.ts';
 export {
   type Adapter,

@@ -32,13 +32,15 @@ export async function readSentencePooling(folder: string): Promise<SentencePooli
   if (strange) throw unsupported(`modules.json has a ${strange.kind}`);
   const pooling = modules.find(({ kind }) => kind === 'Pooling');
   // A plain name: a model's file may not reach out of its folder.
-  if (!pooling || !/^\w[\w.-]*$/.test(pooling.path)) throw unsupported('modules.json names no folder of a Pooling');
+  if (!pooling || !/^\w[\w.-]*$/.test(pooling.path))
+    throw unsupported('modules.json names no folder of a Pooling');
   const config = await readJsonFile(path.join(folder, pooling.path, 'config.json'), 'invalid_model');
   const chosen = Object.entries(config ?? {}).filter(
     ([field, value]) => field.startsWith('pooling_mode_') && value === true,
   );
   const mode = chosen.length === 1 ? modes[chosen[0]![0]] : undefined;
-  if (!mode) throw unsupported(`${pooling.path}/config.json has ${chosen.map(([field]) => field).join(', ')}`);
+  if (!mode)
+    throw unsupported(`${pooling.path}/config.json has ${chosen.map(([field]) => field).join(', ')}`);
   return { pooling: mode, normalise: modules.some(({ kind }) => kind === 'Normalize') };
 }
 

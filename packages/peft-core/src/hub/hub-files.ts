@@ -16,7 +16,11 @@ const smallFiles = [
   'tokenizer.json',
   'tokenizer_config.json',
   'chat_template.jinja',
+  'modules.json',
 ];
+
+/** What modules.json of a sentence-transformers model points to: how vectors are pooled. */
+const poolingPattern = /^\d+_Pooling\/config\.json$/;
 
 const indexName = 'model.safetensors.index.json';
 const shardPattern = /^model-\d{5}-of-\d{5}\.safetensors$/;
@@ -27,7 +31,7 @@ const shardPattern = /^model-\d{5}-of-\d{5}\.safetensors$/;
  * Throws GraftError `unsupported_model` or `base_model_not_found`.
  */
 export function chooseFiles(model: string, files: readonly HubFile[], ggufFile: string | null): HubFile[] {
-  // Only at the top: other folders hold other formats.
+  // Only at the top, but for poolings: other folders hold other formats.
   const top = new Map(files.filter(({ path }) => /^[\w.-]+$/.test(path)).map((file) => [file.path, file]));
   if (ggufFile !== null) {
     const file = top.get(ggufFile);
@@ -36,7 +40,8 @@ export function chooseFiles(model: string, files: readonly HubFile[], ggufFile: 
   }
   const weights = safetensorsOf(top);
   if (weights.length > 0 && top.has('config.json')) {
-    return [...smallFiles.flatMap((name) => top.get(name) ?? []), ...weights];
+    const poolings = top.has('modules.json') ? files.filter(({ path }) => poolingPattern.test(path)) : [];
+    return [...smallFiles.flatMap((name) => top.get(name) ?? []), ...poolings, ...weights];
   }
   const ggufs = [...top.values()].filter(({ path }) => path.endsWith('.gguf'));
   if (ggufs.length === 1) return ggufs;

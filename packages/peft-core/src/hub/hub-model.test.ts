@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, afterEach, beforeEach, test } from 'node:test';
 import { openBaseModel } from '../formats/model-files.ts';
+import { readSentencePooling } from '../formats/sentence-pooling.ts';
 import { tinyGguf, tinyWeights, writeTinyFolder } from '../formats/testing/tiny-model.ts';
 import { writeGguf } from '../formats/testing/write-gguf.ts';
 import { writeSafetensors } from '../formats/write-safetensors.ts';
@@ -68,6 +69,22 @@ test('only the needed files are fetched, checked, and opened as a model', async 
   assert.equal(await model.digest(), weights);
   await model.close();
   assert.match(lines.at(-1)!, /^fetching org\/name: 100 % of 0\.1 MB \(\d+(\.\d)? MB\/s\)$/);
+});
+
+test('of a sentence-transformers model also how its vectors are pooled', async () => {
+  const modules = [
+    { idx: 0, name: '0', path: '', type: 'sentence_transformers.models.Transformer' },
+    { idx: 1, name: '1', path: '1_Pooling', type: 'sentence_transformers.models.Pooling' },
+  ];
+  const pooling = {
+    word_embedding_dimension: 32,
+    pooling_mode_cls_token: false,
+    pooling_mode_mean_tokens: true,
+  };
+  server.files.set('modules.json', Buffer.from(JSON.stringify(modules)));
+  server.files.set('1_Pooling/config.json', Buffer.from(JSON.stringify(pooling)));
+  server.files.set('9_Pooling/../../config.json', Buffer.from('{}'));
+  assert.deepEqual(await readSentencePooling(await resolve()), { pooling: 'mean', normalise: false });
 });
 
 test('what has been fetched is not fetched again; a commit needs no connection at all', async () => {

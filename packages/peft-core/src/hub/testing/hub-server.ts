@@ -57,9 +57,8 @@ export class HubServer {
     const url = new URL(request.url!, this.endpoint);
     const { authorization, range } = request.headers;
     this.hub.push({ path: url.pathname, authorization, range });
-    const name = url.pathname.startsWith(`/org/name/resolve/${commit}/`)
-      ? decodeURIComponent(url.pathname.split('/').at(-1)!)
-      : '';
+    const [, rest = ''] = url.pathname.split(`/org/name/resolve/${commit}/`);
+    const name = decodeURIComponent(rest);
     const revision = /^\/api\/models\/org\/name\/revision\/(.+)$/.exec(url.pathname)?.[1];
     if (this.refusal) refuse(response, this.refusal.status, this.refusal.code);
     else if (this.token && authorization !== `Bearer ${this.token}`) refuse(response, 401, 'RepoNotFound');
@@ -73,7 +72,9 @@ export class HubServer {
 
   /** Two pages, to have them followed. */
   #serveTree(url: URL, response: ServerResponse): void {
-    const entries = [...this.files].map(([path, content]) => {
+    const recursive = url.searchParams.get('recursive') === 'true';
+    const listed = [...this.files].filter(([path]) => recursive || !path.includes('/'));
+    const entries = listed.map(([path, content]) => {
       const size = content.byteLength;
       const oid = createHash('sha1').update(`blob ${size}\0`).update(content).digest('hex');
       const sha256 = createHash('sha256').update(content).digest('hex');

