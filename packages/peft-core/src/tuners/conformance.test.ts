@@ -65,6 +65,36 @@ const configurations: Record<string, Record<string, unknown>> = {
     scaling: 'learned',
     init_weights: 'houlsby',
   },
+  'PROMPT_TUNING, drawn': { peft_type: 'PROMPT_TUNING', num_virtual_tokens: 3 },
+  'PROMPT_TUNING, from a text, norm and mlps trained too': {
+    peft_type: 'PROMPT_TUNING',
+    num_virtual_tokens: 7,
+    prompt_tuning_init: 'TEXT',
+    prompt_tuning_init_text: 'odd or even?',
+    modules_to_save: ['norm', 'mlp'],
+  },
+  'PROMPT_TUNING, from the vocabulary': {
+    peft_type: 'PROMPT_TUNING',
+    num_virtual_tokens: 3,
+    prompt_tuning_init: 'SAMPLE_VOCAB',
+  },
+  'P_TUNING, MLP': { peft_type: 'P_TUNING', num_virtual_tokens: 3, encoder_hidden_size: 5 },
+  'P_TUNING, LSTM with dropout': {
+    peft_type: 'P_TUNING',
+    num_virtual_tokens: 4,
+    encoder_reparameterization_type: 'LSTM',
+    encoder_hidden_size: 5,
+    encoder_num_layers: 2,
+    encoder_dropout: 0.2,
+  },
+  'PREFIX_TUNING, plain': { peft_type: 'PREFIX_TUNING', num_virtual_tokens: 3 },
+  'PREFIX_TUNING, projected, from zero': {
+    peft_type: 'PREFIX_TUNING',
+    num_virtual_tokens: 3,
+    prefix_projection: true,
+    encoder_hidden_size: 6,
+    init_weights: 'zero',
+  },
 };
 
 const folderOf = (name: string) => path.join(root, name.replaceAll(/\W+/g, '-'));
@@ -195,5 +225,22 @@ for (const [name, options] of Object.entries(configurations)) {
         { samples: 16 },
       );
     }
+    const attachment = attached(options);
+    if (!attachment.virtualTokens && !attachment.prefix) return;
+    const own = parameters.filter((p) => p.name.startsWith('prompt_'));
+    const prompt = (...tensors: tf.Tensor[]) => {
+      const byName = new Map(own.map((p, i) => [p.name, tensors[i]!]));
+      const context = { parameter: (key: string) => byName.get(key)!, weight: () => null };
+      for (const [name, tensor] of attachment.derive?.(context) ?? []) byName.set(name, tensor);
+      const { keys, values } = attachment.prefix?.(context, { layer: 1 }) ?? {};
+      if (keys) return tf.concat([keys, values!], 0);
+      const { tokenEmbedding, vocabularySize, hiddenSize } = architecture;
+      const ids = tf.tensor1d([vocabularySize + 1, 4, vocabularySize, vocabularySize + 1], 'int32');
+      const embed = attachment.embeddings!.get(tokenEmbedding)!;
+      return embed(context, ids, (ids) => tf.ones([ids.shape[0]!, hiddenSize]));
+    };
+    // Values at which no unit of an encoder's relu is near its bend.
+    const values = own.map((p, i) => tf.randomUniform(p.shape, -1, 1, 'float32', i + 41));
+    checkGradients(prompt, values, { samples: 16 });
   });
 }
