@@ -1,8 +1,10 @@
 """What the reference scripts share: a base model with a PEFT adapter, by the real libraries."""
 
+import json
 import os
 
 from base_models import MODEL_CLASSES, load_base, load_tokenizer, log_probabilities, outputs, write_json  # noqa: F401
+from selective import Selective, attach_selective
 
 import torch
 from peft import PeftModel, get_peft_config, get_peft_model, get_peft_model_state_dict
@@ -11,6 +13,9 @@ from safetensors.torch import load_file
 
 def attach_adapter(model, folder, trainable=False):
     """The PEFT model, and how the file's keys differ from those that PEFT itself would write for this adapter."""
+    with open(os.path.join(folder, "adapter_config.json")) as source:
+        if json.load(source)["peft_type"] == "SELECTIVE":
+            return attach_selective(model, folder)
     peft_model = PeftModel.from_pretrained(model, folder, is_trainable=trainable)
     expected = get_peft_model_state_dict(peft_model)
     found = load_file(os.path.join(folder, "adapter_model.safetensors"))
@@ -35,6 +40,8 @@ def start_file(folder):
 
 def new_adapter(model, fields):
     """The PEFT model of a fresh adapter; `fields` are those of the method's config, peft_type and task_type included."""
+    if fields["peft_type"] == "SELECTIVE":
+        return Selective(model, fields)
     return get_peft_model(model, get_peft_config(dict(fields)))
 
 

@@ -27,3 +27,5 @@ export type { LoraConfig } from './tuners/lora/config.ts';
 export type { PTuningConfig } from './tuners/p-tuning/config.ts';
 export type { PrefixTuningConfig } from './tuners/prefix-tuning/config.ts';
 export type { PromptTuningConfig } from './tuners/prompt-tuning/config.ts';
+export type { SelectiveConfig } from './tuners/selective/config.ts';
+export type { TrainableTokensConfig } from './tuners/trainable-tokens/config.ts';

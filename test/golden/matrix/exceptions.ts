@@ -1,2 +1,31 @@
+/** For each reason, methods and the architectures on which they cannot be. */
+const reasons: [reason: string, methods: string[], architectures: string[]][] = [
+  ['The model has no bias vectors.', ['bitfit'], ['llama', 'mistral', 'qwen3', 'llama SEQ_CLS']],
+  [
+    'A bare model has no output layer.',
+    ['retrain_embeddings'],
+    ['bert FEATURE_EXTRACTION', 'roberta FEATURE_EXTRACTION'],
+  ],
+  [
+    "The method has no modules_to_save in HF PEFT: a classifier's head would stay at its random start.",
+    ['trainable_tokens', 'trainable_tokens of the head, or by name'],
+    [
+      ...['bert SEQ_CLS', 'bert TOKEN_CLS', 'roberta SEQ_CLS', 'roberta TOKEN_CLS'],
+      ...['llama SEQ_CLS', 'llama TOKEN_CLS'],
+    ],
+  ],
+  [
+    'HF PEFT has no default target_modules of LN_TUNING for this architecture.',
+    ['ln_tuning by default'],
+    ['bert', 'roberta'].flatMap((type) =>
+      ['SEQ_CLS', 'TOKEN_CLS', 'FEATURE_EXTRACTION'].map((task) => `${type} ${task}`),
+    ),
+  ],
+];
+
 /** Cells that cannot be, `architecture × method`, and why; docs/methods.md tells the same to users. */
-export const exceptions: Record<string, string> = {};
+export const exceptions: Record<string, string> = Object.fromEntries(
+  reasons.flatMap(([reason, methods, architectures]) =>
+    methods.flatMap((method) => architectures.map((architecture) => [`${architecture} × ${method}`, reason])),
+  ),
+);

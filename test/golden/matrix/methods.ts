@@ -146,6 +146,51 @@ export const methods: MethodRow[] = [
       target_modules: [...names.feedForward, names.head ?? names.norms[0]],
     }),
   },
+  {
+    ...common,
+    name: 'trainable_tokens',
+    learningRate: 3e-2,
+    config: () => ({ peft_type: 'TRAINABLE_TOKENS', token_indices: tokens }),
+  },
+  {
+    ...common,
+    name: 'trainable_tokens of the head, or by name',
+    learningRate: 3e-2,
+    config: ({ names }) => ({
+      peft_type: 'TRAINABLE_TOKENS',
+      token_indices: tokens,
+      target_modules: [names.head ?? names.embedding],
+    }),
+  },
+  {
+    ...common,
+    name: 'bitfit',
+    learningRate: 1e-2,
+    config: () => ({ peft_type: 'SELECTIVE', preset: 'bitfit' }),
+  },
+  {
+    ...common,
+    name: 'retrain_embeddings',
+    config: () => ({ peft_type: 'SELECTIVE', preset: 'retrain_embeddings' }),
+  },
+  {
+    ...common,
+    name: 'selective: norms and embeddings',
+    config: () => ({ peft_type: 'SELECTIVE', kinds: ['norm', 'embedding'] }),
+  },
+  {
+    ...common,
+    name: 'selective: attention and mlp of a layer',
+    config: () => ({ peft_type: 'SELECTIVE', kinds: ['attention', 'mlp'], layers: [1] }),
+  },
+  {
+    ...common,
+    name: 'selective: names, the head among them',
+    config: ({ names }) => ({
+      peft_type: 'SELECTIVE',
+      trainable: [names.feedForward[0], names.norms[0], ...(names.head ? [names.head] : [])],
+    }),
+  },
   { ...soft, name: 'prompt_tuning', config: () => ({ peft_type: 'PROMPT_TUNING', num_virtual_tokens: 5 }) },
   {
     ...soft,

@@ -14,8 +14,8 @@ export interface MethodConfig {
   faults?(given: Record<string, unknown>): Fault[];
   /** The config as the files hold it, where they tell of the base model by its name; null when it has none. */
   written?(config: Record<string, unknown>, baseModelName: string | null): Record<string, unknown>;
-  /** What `learning_rate: "auto"` means. */
-  learningRate: number;
+  /** What `learning_rate: "auto"` means, where it depends on the config as a function of it. */
+  learningRate: number | ((config: Record<string, unknown>) => number);
   /** Fields that Python writes as floats: 0.0 and not 0. */
   floats?: string[];
 }

@@ -5,6 +5,8 @@ import { type LoraConfig, loraMethod } from '../tuners/lora/config.ts';
 import { type PTuningConfig, pTuningMethod } from '../tuners/p-tuning/config.ts';
 import { type PrefixTuningConfig, prefixTuningMethod } from '../tuners/prefix-tuning/config.ts';
 import { type PromptTuningConfig, promptTuningMethod } from '../tuners/prompt-tuning/config.ts';
+import { type SelectiveConfig, selectiveMethod } from '../tuners/selective/config.ts';
+import { type TrainableTokensConfig, trainableTokensMethod } from '../tuners/trainable-tokens/config.ts';
 import type { MethodConfig } from './method-config.ts';
 
 /** A PEFT config with every field filled in, told apart by `peft_type`. */
@@ -15,13 +17,17 @@ export type PeftConfig =
   | LoraConfig
   | PromptTuningConfig
   | PTuningConfig
-  | PrefixTuningConfig;
+  | PrefixTuningConfig
+  | SelectiveConfig
+  | TrainableTokensConfig;
 
 /** Every method's config, by `peft_type`; `tuners/registry.ts` has the same rows. */
 export const methods: Record<PeftConfig['peft_type'], MethodConfig> = {
   LORA: loraMethod,
   IA3: ia3Method,
   LN_TUNING: lnTuningMethod,
+  TRAINABLE_TOKENS: trainableTokensMethod,
+  SELECTIVE: selectiveMethod,
   BOTTLENECK: bottleneckMethod,
   PROMPT_TUNING: promptTuningMethod,
   P_TUNING: pTuningMethod,

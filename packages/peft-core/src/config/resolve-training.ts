@@ -43,7 +43,7 @@ export function resolveTraining(request: TrainingRequest): ResolvedTraining {
       `is ${training.max_seq_length}; the base model's context is ${contextLength}`,
     );
   }
-  const learningRate = training.learning_rate ?? methods[peft.peft_type].learningRate * (multiplier ?? 1);
+  const learningRate = training.learning_rate ?? defaultLearningRate(peft) * (multiplier ?? 1);
   if (learningRate > 1) {
     faults.push({
       code: 'invalid_hyperparameter',
@@ -87,6 +87,11 @@ export function resolveTraining(request: TrainingRequest): ResolvedTraining {
     seed: training.seed ?? 42,
     max_steps: training.max_steps ?? null,
   };
+}
+
+function defaultLearningRate(peft: PeftConfig): number {
+  const { learningRate } = methods[peft.peft_type];
+  return typeof learningRate === 'number' ? learningRate : learningRate(peft);
 }
 
 /** Examples a validation split takes off: at least one if any is asked for, and never all. */

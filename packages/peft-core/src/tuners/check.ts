@@ -9,6 +9,8 @@ import { checkLora } from './lora/check.ts';
 import { checkPTuning } from './p-tuning/check.ts';
 import { checkPrefixTuning } from './prefix-tuning/check.ts';
 import { checkPromptTuning } from './prompt-tuning/check.ts';
+import { checkSelective } from './selective/check.ts';
+import { checkTrainableTokens } from './trainable-tokens/check.ts';
 
 type Check<Type extends PeftConfig['peft_type']> = (
   config: Extract<PeftConfig, { peft_type: Type }>,
@@ -20,6 +22,8 @@ const checks: { [Type in PeftConfig['peft_type']]: Check<Type> } = {
   LORA: checkLora,
   IA3: checkIa3,
   LN_TUNING: checkLnTuning,
+  TRAINABLE_TOKENS: checkTrainableTokens,
+  SELECTIVE: checkSelective,
   BOTTLENECK: checkBottleneck,
   PROMPT_TUNING: checkPromptTuning,
   P_TUNING: checkPTuning,

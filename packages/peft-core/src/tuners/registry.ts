@@ -7,6 +7,8 @@ import { lora } from './lora/index.ts';
 import { pTuning } from './p-tuning/index.ts';
 import { prefixTuning } from './prefix-tuning/index.ts';
 import { promptTuning } from './prompt-tuning/index.ts';
+import { selective } from './selective/index.ts';
+import { trainableTokens } from './trainable-tokens/index.ts';
 import type { Attachment, AttachmentForm, Tuner } from './tuner.ts';
 
 /** Every PEFT method: a folder and a row here. */
@@ -14,6 +16,8 @@ const tuners: { [Type in PeftConfig['peft_type']]: Tuner<Extract<PeftConfig, { p
   LORA: lora,
   IA3: ia3,
   LN_TUNING: lnTuning,
+  TRAINABLE_TOKENS: trainableTokens,
+  SELECTIVE: selective,
   BOTTLENECK: bottleneck,
   PROMPT_TUNING: promptTuning,
   P_TUNING: pTuning,

@@ -1,0 +1,88 @@
+import { type Static, Type } from 'typebox';
+import type { Fault } from '../../config/check.ts';
+import { configFault, type MethodConfig } from '../../config/method-config.ts';
+import { usableFault } from '../../config/module-options.ts';
+import { LayerIndex, Pattern, TargetNames, taskType } from '../../config/schema-parts.ts';
+import { KINDS, type Kind } from './kinds.ts';
+
+const PRESETS = ['bitfit', 'retrain_embeddings'] as const;
+
+/**
+ * Selective tuning, Graft's own: chosen parameters of the base model are trained themselves. Every field but `preset`, which
+ * stands for kinds, is present once parsed.
+ */
+export const SelectiveConfigSchema = Type.Object(
+  {
+    peft_type: Type.Literal('SELECTIVE', { description: 'The PEFT method.' }),
+    task_type: taskType,
+    preset: Type.Optional(
+      Type.Enum([...PRESETS], {
+        type: 'string',
+        description:
+          'bitfit: kinds ["bias"]. retrain_embeddings: kinds ["head"], the output embedding with the input embedding fixed.',
+      }),
+    ),
+    trainable: Type.Union([TargetNames, Pattern, Type.Null()], {
+      default: null,
+      description:
+        'Parameters to train. Names: of a parameter, of a module, or any run of parts of their paths ("layers.3.mlp", "bias"). A string: a regular expression matched against the whole name.',
+    }),
+    kinds: Type.Union(
+      [
+        Type.Array(Type.Enum([...KINDS], { type: 'string' }), { minItems: 1, uniqueItems: true }),
+        Type.Null(),
+      ],
+      {
+        default: null,
+        description:
+          'Parameters to train by kind: bias, norm, embedding (of tokens, positions, types), head (the output layer; a tied one becomes a weight of its own), attention, mlp.',
+      },
+    ),
+    layers: Type.Union([Type.Array(LayerIndex, { minItems: 1, maxItems: 1024 }), LayerIndex, Type.Null()], {
+      default: null,
+      description:
+        'Train only in these layers (0-based), of what trainable and kinds choose; alone, these layers whole.',
+    }),
+  },
+  {
+    $id: 'SelectiveConfig',
+    description:
+      'Chosen parameters of the base model are trained themselves: biases (BitFit, Ben Zaken et al. 2021, arXiv:2106.10199), norms, the head, layers.',
+  },
+);
+
+export type SelectiveConfig = Omit<Static<typeof SelectiveConfigSchema>, 'preset'>;
+
+const presetKinds: Record<(typeof PRESETS)[number], Kind[]> = {
+  bitfit: ['bias'],
+  retrain_embeddings: ['head'],
+};
+
+export const selectiveMethod: MethodConfig = {
+  schema: SelectiveConfigSchema,
+  unimplemented: {},
+  expand({ preset, ...given }) {
+    return preset === undefined
+      ? given
+      : { ...given, kinds: presetKinds[preset as keyof typeof presetKinds] };
+  },
+  faults: selectiveFaults,
+  learningRate: (config) => learningRate(config as SelectiveConfig),
+};
+
+function selectiveFaults(given: Record<string, unknown>): Fault[] {
+  const { trainable = null, kinds = null, layers = null } = given as Partial<SelectiveConfig>;
+  if (given.preset !== undefined && kinds !== null)
+    return [configFault('kinds', `are what preset "${given.preset}" sets; leave one of them out`)];
+  if (given.preset === undefined && trainable === null && kinds === null && layers === null)
+    return [configFault('trainable', 'nothing would be trained: give trainable, kinds, layers or a preset')];
+  return typeof trainable === 'string' ? usableFault('trainable', trainable) : [];
+}
+
+/** Few numbers bear large steps: biases and norms, then tables of tokens; whole layers are tuned as a model is. */
+function learningRate({ trainable, kinds }: SelectiveConfig): number {
+  const only = (...of: Kind[]) =>
+    trainable === null && kinds !== null && kinds.every((kind) => of.includes(kind));
+  if (only('bias', 'norm')) return 3e-3;
+  return only('bias', 'norm', 'embedding', 'head') ? 1e-3 : 2e-5;
+}

@@ -1,0 +1,36 @@
+import type { Architecture } from '../../models/architecture.ts';
+import { addStandIn, savedModules } from '../saved-modules.ts';
+import type { Attachment, Tuner } from '../tuner.ts';
+import { checkSelective } from './check.ts';
+import type { SelectiveConfig } from './config.ts';
+import { selectedParameters } from './selected.ts';
+
+/** Chosen parameters of the base model, trained themselves and saved under their own names. */
+export const selective: Tuner<SelectiveConfig> = {
+  peftType: 'SELECTIVE',
+  keyPrefix: 'base_model.model.',
+  attach,
+};
+
+function attach(config: SelectiveConfig, model: Architecture): Attachment {
+  checkSelective(config, model);
+  const saved = savedModules({}, model);
+  const { parameters, standIns, merges } = saved;
+  const shapes = new Map(model.parameters.map(({ name, shape }) => [name, shape]));
+  const selected = selectedParameters(config, model).filter((name) => !standIns.has(name));
+  for (const name of selected) {
+    const source = model.aliases[name] ?? name;
+    addStandIn(saved, name, {
+      name,
+      shape: shapes.get(source)!,
+      init: { kind: 'base', parameters: [source] },
+    });
+  }
+  // What is tied to a trained weight and was not chosen itself stays tied to it.
+  for (const [alias, source] of Object.entries(model.aliases)) {
+    if (standIns.has(alias) || !standIns.has(source)) continue;
+    standIns.set(alias, standIns.get(source)!);
+    merges.set(alias, merges.get(source)!);
+  }
+  return { parameters, standIns, merges };
+}

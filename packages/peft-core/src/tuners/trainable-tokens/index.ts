@@ -1,0 +1,36 @@
+import type { Architecture } from '../../models/architecture.ts';
+import { savedModules } from '../saved-modules.ts';
+import { addTokenRows } from '../token-rows.ts';
+import { inputEmbedding } from '../token-targets.ts';
+import type { Attachment, FileCopy, Tuner } from '../tuner.ts';
+import { checkTrainableTokens, trainedTables } from './check.ts';
+import type { TrainableTokensConfig } from './config.ts';
+
+/** Rows of embeddings. Options, names and start values as peft's TrainableTokensConfig has them (tuners/trainable_tokens). */
+export const trainableTokens: Tuner<TrainableTokensConfig> = {
+  peftType: 'TRAINABLE_TOKENS',
+  keyPrefix: 'base_model.model.',
+  attach,
+};
+
+function attach(config: TrainableTokensConfig, model: Architecture): Attachment {
+  checkTrainableTokens(config, model);
+  const { parameters, standIns, merges } = savedModules({}, model);
+  const copies: FileCopy[] = [];
+  for (const target of trainedTables(config, model)) {
+    const key = keyOf(target.module);
+    addTokenRows({ parameters, standIns, merges }, target, key, model, !config.init_weights);
+    const { shape } = parameters.at(-1)!;
+    for (const follower of target.followers)
+      copies.push({ name: keyOf(follower), shape, of: { adapter: key } });
+  }
+  return {
+    parameters,
+    standIns,
+    merges,
+    copies,
+    written: { ...config, target_modules: config.target_modules ?? inputEmbedding(model) },
+  };
+}
+
+const keyOf = (module: string) => `${module}.trainable_tokens_delta`;
