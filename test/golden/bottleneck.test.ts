@@ -133,7 +133,10 @@ for (const [i, cell] of all.entries()) {
     const differences = expected.map((loss, step) => Math.abs(loss - run.losses[step]!));
     assert.equal(run.losses.length, steps);
     assert.ok(Math.max(...differences) < tolerance.loss, `differences: ${differences.join(' ')}`);
-    assert.ok(expected.at(-1)! < expected[0]!, `nothing was learned: ${expected.join(' ')}`);
+    // The losses of single batches go up and down with their examples.
+    const mean = (losses: number[]) => losses.reduce((sum, loss) => sum + loss, 0) / losses.length;
+    const learned = mean(expected.slice(0, 6)) - mean(expected.slice(-6));
+    assert.ok(learned > 0, `nothing was learned: ${expected.join(' ')}`);
   });
   check("the library's adapter in Graft", async () => {
     const own = await graftOutputs(model, libraryOf(i), probes);

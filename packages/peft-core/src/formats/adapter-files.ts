@@ -13,7 +13,7 @@ import { type WrittenFile, writeSafetensors } from './write-safetensors.ts';
 const configName = 'adapter_config.json';
 const weightsName = 'adapter_model.safetensors';
 const cardName = 'README.md';
-/** A list of the classes' names: neither PEFT nor `adapters` keeps them, and config.json would make it a whole model. */
+/** A list of the classes' names: PEFT does not keep them, and config.json would make it a whole model. */
 const labelsName = 'labels.json';
 
 export interface AdapterTensor {
@@ -52,8 +52,8 @@ export interface AdapterToWrite {
 export async function readAdapter(folder: string): Promise<Adapter> {
   const raw = await readJsonFile(path.join(folder, configName), 'invalid_adapter');
   if (!raw) throw invalid(`${folder} has no ${configName}`);
+  if (isAdaptersConfig(raw)) return readAdaptersFolder(folder, raw);
   const labels = await readLabels(folder);
-  if (isAdaptersConfig(raw)) return { ...(await readAdaptersFolder(folder, raw)), labels };
   const { config, common } = parseAdapterConfig(raw);
   const names = await readdir(folder);
   if (!names.includes(weightsName)) {
@@ -117,16 +117,13 @@ export async function writeAdapter(
   const { peft, baseModelNameOrPath, tensors } = adapter;
   const { labels = null } = adapter;
   const card = { labels, ...adapter.card };
-  const shared = async () => [
-    await writeText(folder, cardName, adapterCard(peft, baseModelNameOrPath, card)),
-    ...(labels ? [await writeText(folder, labelsName, `${JSON.stringify(labels, null, 2)}\n`)] : []),
-  ];
+  const writeCard = () => writeText(folder, cardName, adapterCard(peft, baseModelNameOrPath, card));
   if (peft.peft_type === 'BOTTLENECK') {
     const { texts, weights } = adaptersFolder(peft, adapter);
     const files: WrittenFile[] = [];
     for (const [name, text] of texts) files.push(await writeText(folder, name, text));
     for (const [name, tensors] of weights) files.push(await writeWeights(folder, name, tensors, {}));
-    return { files: [...files, ...(await shared())] };
+    return { files: [...files, await writeCard()] };
   }
   const config = adapterConfigText(peft, {
     base_model_name_or_path: baseModelNameOrPath,
@@ -137,7 +134,8 @@ export async function writeAdapter(
     files: [
       await writeText(folder, configName, config),
       await writeWeights(folder, weightsName, tensors),
-      ...(await shared()),
+      await writeCard(),
+      ...(labels ? [await writeText(folder, labelsName, `${JSON.stringify(labels, null, 2)}\n`)] : []),
     ],
   };
 }

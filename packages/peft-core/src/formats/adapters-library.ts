@@ -9,6 +9,7 @@ import { modelClass, taskOfClass } from '../outlines/model-class.ts';
 import { ADAPTER_NAME } from '../tuners/bottleneck/config.ts';
 import { pythonJson } from './adapter-config.ts';
 import type { Adapter, AdapterTensor, AdapterToWrite } from './adapter-files.ts';
+import { readJsonFile } from './json-file.ts';
 import { libraryInterfaces } from './library-interfaces.ts';
 import { readSafetensors } from './safetensors.ts';
 
@@ -30,10 +31,7 @@ export function isAdaptersConfig(raw: Record<string, unknown>): boolean {
  * keys as Graft writes them, whatever the adapter's name is. Throws GraftError: `invalid_adapter`, `invalid_safetensors`,
  * `unimplemented_peft_type`, `unimplemented_peft_option`.
  */
-export async function readAdaptersFolder(
-  folder: string,
-  raw: Record<string, unknown>,
-): Promise<Omit<Adapter, 'labels'>> {
+export async function readAdaptersFolder(folder: string, raw: Record<string, unknown>): Promise<Adapter> {
   const { architecture = null, ...config } = raw.config as Record<string, unknown>;
   if (architecture !== null)
     throw new GraftError(
@@ -84,7 +82,17 @@ export async function readAdaptersFolder(
       task_type: task,
     },
     tensors: new Map([...tensors, ...head]),
+    labels: task === 'SEQ_CLS' || task === 'TOKEN_CLS' ? await readLabels(folder) : null,
   };
+}
+
+/** The classes' names from the head's label2id, in order; null where it tells none. */
+async function readLabels(folder: string): Promise<string[] | null> {
+  const { label2id } = (await readJsonFile(path.join(folder, headConfigName), 'invalid_adapter')) ?? {};
+  if (!isRecord(label2id)) return null;
+  return Object.entries(label2id)
+    .sort(([, a], [, b]) => Number(a) - Number(b))
+    .map(([name]) => name);
 }
 
 /** Options that the library keeps but does not look at beside others, at the values they then stand for. */
@@ -155,7 +163,7 @@ export function adaptersFolder(peft: BottleneckConfig, adapter: AdapterToWrite):
   ]);
   const weights = new Map([[weightsName, own]]);
   if (head.size > 0) {
-    const labels = labelIds(baseConfig, outline);
+    const labels = labelIds(adapter, outline);
     const about = {
       ...common,
       name: null,
@@ -175,14 +183,13 @@ export function adaptersFolder(peft: BottleneckConfig, adapter: AdapterToWrite):
   return { texts, weights };
 }
 
-/** Names of a classifier's classes and their numbers; two unnamed ones for other models, as transformers has it. */
-function labelIds(config: Record<string, unknown>, outline: ModelOutline): Record<string, number> {
+/** A classifier's classes by name; for other models two without a name, as transformers has it. */
+function labelIds({ labels }: AdapterToWrite, outline: ModelOutline): Record<string, number> {
   const heads = outline.modules.filter(({ name }) =>
     outline.taskHead.some((head) => name === head || name.startsWith(`${head}.`)),
   );
-  const count = heads.at(-1)?.out ?? 2;
-  const named = isRecord(config.id2label) ? config.id2label : {};
-  return Object.fromEntries(Array.from({ length: count }, (_, i) => [String(named[i] ?? `LABEL_${i}`), i]));
+  const names = labels ?? Array.from({ length: heads.at(-1)?.out ?? 2 }, (_, i) => `LABEL_${i}`);
+  return Object.fromEntries(names.map((name, i) => [name, i]));
 }
 
 function invalid(message: string): GraftError {
