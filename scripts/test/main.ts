@@ -26,9 +26,11 @@ if (files.length === 0) {
   console.log(`no test file ${words.length === 0 ? 'found' : `matches ${words.join(' ')}`}`);
   tally.failed += 1;
 }
-// Tests of the whole system measure, and start services, trainers and Python: one at a time, at the end.
-const whole = files.filter((file) => relative(root, file).startsWith(`test/`));
-const parts = files.filter((file) => !whole.includes(file));
+// Tests of the whole system start services and trainers: one at a time, at the end. Golden ones wait for Python in turn.
+const inFolder = (file: string, folder: string) => relative(root, file).startsWith(folder);
+const golden = files.filter((file) => inFolder(file, 'test/golden/'));
+const whole = files.filter((file) => inFolder(file, 'test/') && !golden.includes(file));
+const parts = files.filter((file) => !inFolder(file, 'test/'));
 
 // What tests/ shares between files, such as tiny models, is made once per run here.
 const scratch = await mkdtemp(join(tmpdir(), 'graft-test-'));
@@ -36,8 +38,9 @@ process.env.GRAFT_TEST_SCRATCH = scratch;
 process.env.TF_CPP_MIN_LOG_LEVEL ??= '2';
 try {
   if (words.length === 0) await checkSources(root, tally);
-  if (whole.length > 0) await pythonEnvironment((line) => console.log(line));
+  if (golden.length + whole.length > 0) await pythonEnvironment((line) => console.log(line));
   await runTestFiles(root, parts, 2, tally);
+  await runTestFiles(root, golden, 2, tally);
   await runTestFiles(root, whole, 1, tally);
 } finally {
   await rm(scratch, { recursive: true, force: true });

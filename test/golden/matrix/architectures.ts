@@ -84,6 +84,31 @@ const encoderRows = (model_type: 'bert' | 'roberta'): ArchitectureRow[] =>
   }));
 const classifierNames = { ...decoderNames, head: null };
 
+const t5 = {
+  model_type: 't5',
+  d_model: 64,
+  d_kv: 16,
+  d_ff: 96,
+  num_layers: 2,
+  num_heads: 4,
+  relative_attention_num_buckets: 16,
+  dropout_rate: 0,
+  pad_token_id: 3,
+  eos_token_id: 2,
+  decoder_start_token_id: 3,
+};
+const t5Names = {
+  attention: ['q', 'v'],
+  ia3: ['k', 'v', 'wo'],
+  feedForward: ['wo'],
+  feedForwardContainer: 'DenseReluDense',
+  norms: ['layer_norm', 'final_layer_norm'],
+  biased: false,
+  embedding: 'embed_tokens',
+  head: 'lm_head',
+  untiedHead: null,
+};
+
 export const architectures: ArchitectureRow[] = [
   { name: 'llama', task: 'CAUSAL_LM', config: { ...decoder, model_type: 'llama' }, names: decoderNames },
   {
@@ -173,5 +198,18 @@ export const architectures: ArchitectureRow[] = [
     task: 'TOKEN_CLS',
     config: { ...decoder, model_type: 'llama', num_labels: 3, classifier_dropout: 0 },
     names: classifierNames,
+  },
+  {
+    name: 't5',
+    task: 'SEQ_2_SEQ_LM',
+    // As FLAN-T5: a head of its own, and a gate.
+    config: { ...t5, tie_word_embeddings: false, feed_forward_proj: 'gated-gelu' },
+    names: { ...t5Names, untiedHead: 'lm_head' },
+  },
+  {
+    name: 't5-plain',
+    task: 'SEQ_2_SEQ_LM',
+    config: { ...t5, d_kv: 20, feed_forward_proj: 'relu', relative_attention_max_distance: 20 },
+    names: t5Names,
   },
 ];

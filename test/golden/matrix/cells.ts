@@ -1,6 +1,6 @@
 import { type ArchitectureRow, architectures } from './architectures.ts';
 import { exceptions } from './exceptions.ts';
-import { type MethodRow, methods } from './methods.ts';
+import { isTried, type MethodRow, methods } from './methods.ts';
 
 /** One architecture with one method. */
 export interface Cell {
@@ -24,7 +24,7 @@ export function cells(
   return architectures.flatMap((architecture) =>
     tried.flatMap((method) => {
       const name = cellName(architecture, method);
-      if (Object.hasOwn(reasons, name)) return [];
+      if (Object.hasOwn(reasons, name) || !isTried(method, architecture)) return [];
       const isWanted = (part: string) => `${name}$`.includes(part);
       if (wanted.length > 0 && !wanted.some(isWanted)) return [];
       return [

@@ -3,6 +3,8 @@ import type { ArchitectureRow } from './architectures.ts';
 /** One configuration of a PEFT method; it is tried on every architecture. */
 export interface MethodRow {
   name: string;
+  /** Another set of options of a method: tried on `variantArchitectures` alone. */
+  variant?: true;
   /** Fields that PEFT's config and Graft's `peft` share, peft_type included, for one architecture. */
   config(architecture: ArchitectureRow): Record<string, unknown>;
   merges: boolean | ((architecture: ArchitectureRow) => boolean);
@@ -12,6 +14,13 @@ export interface MethodRow {
   /** Set where the method's own gradient leaves something out, so that finite differences cannot agree with it. */
   partialGradient?: true;
 }
+
+/** One architecture of each kind: pre-norm, with biases and Conv1D, post-norm with a classifier, encoder and decoder. */
+export const variantArchitectures = ['llama', 'gpt2', 'bert SEQ_CLS', 't5'];
+
+/** Whether this row is tried on this architecture at all. */
+export const isTried = (method: MethodRow, architecture: ArchitectureRow): boolean =>
+  !method.variant || variantArchitectures.includes(architecture.name);
 
 const lora = { peft_type: 'LORA', r: 4, lora_alpha: 8 };
 /** Ids that the training data and the probes have. */
@@ -29,6 +38,7 @@ export const methods: MethodRow[] = [
   {
     ...common,
     name: 'lora everywhere, patterns, all biases',
+    variant: true,
     config: ({ names }) => ({
       ...lora,
       target_modules: 'all-linear',
@@ -41,6 +51,7 @@ export const methods: MethodRow[] = [
   {
     ...common,
     name: 'lora with biases of its own',
+    variant: true,
     config: ({ names }) => ({
       ...lora,
       target_modules: [...names.attention, ...names.feedForward],
@@ -53,6 +64,7 @@ export const methods: MethodRow[] = [
   {
     ...common,
     name: 'lora beside saved modules, all biases',
+    variant: true,
     config: ({ names }) => ({
       ...lora,
       target_modules: names.attention,
@@ -63,6 +75,7 @@ export const methods: MethodRow[] = [
   {
     ...common,
     name: 'lora of embedding and head',
+    variant: true,
     config: ({ names }) => ({
       ...lora,
       target_modules: [names.attention[0], names.embedding, ...(names.head ? [names.head] : [])],
@@ -71,11 +84,13 @@ export const methods: MethodRow[] = [
   {
     ...common,
     name: 'lora and trained tokens',
+    variant: true,
     config: ({ names }) => ({ ...lora, target_modules: names.attention, trainable_token_indices: tokens }),
   },
   {
     ...common,
     name: 'lora of the head, tokens by module',
+    variant: true,
     config: ({ names }) => ({
       ...lora,
       target_modules: [names.attention[0], ...(names.head ? [names.head] : [])],
@@ -98,6 +113,7 @@ export const methods: MethodRow[] = [
   {
     ...common,
     name: 'dora of embedding and head',
+    variant: true,
     config: ({ names }) => ({
       ...lora,
       target_modules: [names.attention[0], names.embedding, ...(names.head ? [names.head] : [])],
@@ -118,6 +134,7 @@ export const methods: MethodRow[] = [
   {
     ...common,
     name: 'ia3 by default, norms saved',
+    variant: true,
     learningRate: 3e-2,
     config: ({ names }) => ({
       peft_type: 'IA3',
@@ -134,12 +151,14 @@ export const methods: MethodRow[] = [
   {
     ...common,
     name: 'ln_tuning by default',
+    variant: true,
     learningRate: 3e-2,
     config: () => ({ peft_type: 'LN_TUNING' }),
   },
   {
     ...common,
     name: 'ln_tuning of other modules',
+    variant: true,
     learningRate: 3e-2,
     config: ({ names }) => ({
       peft_type: 'LN_TUNING',
@@ -155,6 +174,7 @@ export const methods: MethodRow[] = [
   {
     ...common,
     name: 'trainable_tokens of the head, or by name',
+    variant: true,
     learningRate: 3e-2,
     config: ({ names }) => ({
       peft_type: 'TRAINABLE_TOKENS',
@@ -176,6 +196,7 @@ export const methods: MethodRow[] = [
   {
     ...common,
     name: 'selective: norms and embeddings',
+    variant: true,
     config: () => ({ peft_type: 'SELECTIVE', kinds: ['norm', 'embedding'] }),
   },
   {
@@ -186,6 +207,7 @@ export const methods: MethodRow[] = [
   {
     ...common,
     name: 'selective: names, the head among them',
+    variant: true,
     config: ({ names }) => ({
       peft_type: 'SELECTIVE',
       trainable: [names.feedForward[0], names.norms[0], ...(names.head ? [names.head] : [])],
@@ -201,6 +223,7 @@ export const methods: MethodRow[] = [
   {
     ...soft,
     name: 'p_tuning by lstm',
+    variant: true,
     start: 'parameters',
     learningRate: 3e-2,
     config: () => ({
@@ -215,6 +238,7 @@ export const methods: MethodRow[] = [
   {
     ...soft,
     name: 'prefix_tuning by projection',
+    variant: true,
     start: 'parameters',
     config: () => ({ peft_type: 'PREFIX_TUNING', num_virtual_tokens: 6, prefix_projection: true }),
   },

@@ -2,7 +2,7 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { architectures } from './architectures.ts';
 import { cellName } from './cells.ts';
 import { exceptions } from './exceptions.ts';
-import { type MethodRow, methods } from './methods.ts';
+import { isTried, type MethodRow, methods, variantArchitectures } from './methods.ts';
 
 /** Results by cell and check; a check that is missing was not made. */
 export type Results = Map<string, Map<string, boolean>>;
@@ -24,6 +24,7 @@ export function drawTable(
     method.name,
     ...architectures.map((architecture) => {
       const name = cellName(architecture, method);
+      if (!isTried(method, architecture)) return '–';
       const reason = reasons[name];
       if (reason !== undefined) {
         if (!notes.includes(reason)) notes.push(reason);
@@ -43,7 +44,12 @@ export function drawTable(
       .join('  ')
       .trimEnd(),
   );
-  return [...lines, ...notes.map((reason, i) => `(${i + 1}) ${reason}`)].join('\n');
+  if (tried.some(({ variant }) => variant))
+    notes.push(`–: other options of a method, tried on ${variantArchitectures.join(', ')}`);
+  return [
+    ...lines,
+    ...notes.map((reason, i) => (reason.startsWith('–') ? reason : `(${i + 1}) ${reason}`)),
+  ].join('\n');
 }
 
 /** Where several test files leave their part of the table, when the test runner asks for it. */
