@@ -41,6 +41,60 @@ const configurations: Record<string, Record<string, unknown>> = {
     target_modules: ['lm_head', 'o_proj'],
     modules_to_save: ['embed_tokens'],
   },
+  'LORA, biases of its own': { peft_type: 'LORA', r: 2, target_modules: ['q_proj'], lora_bias: true },
+  'LORA, DoRA with dropout': {
+    peft_type: 'LORA',
+    r: 2,
+    target_modules: ['q_proj', 'down_proj'],
+    use_dora: true,
+    lora_dropout: 0.2,
+  },
+  'LORA, DoRA of embedding and head': {
+    peft_type: 'LORA',
+    r: 2,
+    target_modules: ['embed_tokens', 'lm_head'],
+    use_dora: true,
+  },
+  'LORA, embedding, orthogonal start': {
+    peft_type: 'LORA',
+    r: 4,
+    target_modules: ['embed_tokens', 'v_proj'],
+    init_lora_weights: 'orthogonal',
+  },
+  'LORA, random start, trained tokens, whole mlps': {
+    peft_type: 'LORA',
+    r: 2,
+    target_modules: ['q_proj', 'lm_head'],
+    init_lora_weights: false,
+    trainable_token_indices: [51, 58, 111],
+    modules_to_save: ['mlp'],
+  },
+  'IA3, plain': { peft_type: 'IA3' },
+  'IA3, random start, every linear layer': {
+    peft_type: 'IA3',
+    target_modules: 'all-linear',
+    feedforward_modules: '.*mlp.*',
+    init_ia3_weights: false,
+    modules_to_save: ['norm'],
+  },
+  'LN_TUNING, plain': { peft_type: 'LN_TUNING' },
+  'LN_TUNING, of other modules': { peft_type: 'LN_TUNING', target_modules: ['lm_head', 'v_proj'] },
+  'TRAINABLE_TOKENS, plain': { peft_type: 'TRAINABLE_TOKENS', token_indices: [51, 58, 111] },
+  'TRAINABLE_TOKENS, of the head, random start': {
+    peft_type: 'TRAINABLE_TOKENS',
+    token_indices: [100, 111],
+    target_modules: ['lm_head'],
+    init_weights: false,
+  },
+  'SELECTIVE, the head apart from its embedding': { peft_type: 'SELECTIVE', preset: 'retrain_embeddings' },
+  'SELECTIVE, norms and embeddings': { peft_type: 'SELECTIVE', kinds: ['norm', 'embedding'] },
+  'SELECTIVE, a layer': { peft_type: 'SELECTIVE', layers: 1 },
+  'SELECTIVE, names and a kind in a layer': {
+    peft_type: 'SELECTIVE',
+    trainable: ['self_attn.q_proj'],
+    kinds: ['mlp'],
+    layers: [0],
+  },
   'BOTTLENECK, after the feed-forward network': {
     peft_type: 'BOTTLENECK',
     preset: 'seq_bn',
@@ -194,20 +248,59 @@ for (const [name, options] of Object.entries(configurations)) {
   });
 
   test(`${name}: gradients agree with finite differences`, () => {
-    const { architecture, parameters, linears = new Map(), joins = new Map() } = attached(options);
+    const {
+      architecture,
+      parameters,
+      linears = new Map(),
+      embeddings = new Map(),
+      joins = new Map(),
+    } = attached(options);
+    // DoRA's norm has no gradient on purpose: what it is made of is held fixed.
+    const learns = (name: string) => !options.use_dora || name.endsWith('magnitude_vector');
+    const fixed = (name: string) => architecture.parameters.find((p) => p.name === name)?.shape;
     for (const [module, wrap] of [...linears].slice(0, 4)) {
       const { in: width, out } = architecture.modules.find((m) => m.name === module)!;
-      const own = parameters.filter((p) => p.name.startsWith(`${module}.lora`));
-      const values = own.map((p, i) => tf.randomUniform(p.shape, -1, 1, 'float32', i + 1));
+      const own = ownOf(module);
+      const base = (x: tf.Tensor) => tf.mul(tf.sum(x, -1, true), tf.ones([1, out!]));
+      const weight = { kind: 'trained', tensor: tf.ones([out!, width!]) } as const;
       checkGradients(
-        (x, ...tensors) => {
-          const byName = new Map(own.map((p, i) => [p.name, tensors[i]!]));
-          const context = { parameter: (key: string) => byName.get(key)!, weight: () => null };
-          return wrap(context, x, (x: tf.Tensor) => tf.mul(tf.sum(x, -1, true), tf.ones([1, out!])));
-        },
-        [tf.randomUniform([3, width!], -1, 1, 'float32', 7), ...values],
+        (x, ...tensors) => wrap(contextOf(own, tensors), x!, base, { product: base, weight, bias: null }),
+        [tf.randomUniform([3, width!], -1, 1, 'float32', 7), ...own.learning.map(({ value }) => value())],
         { samples: 16 },
       );
+    }
+    for (const [module, wrap] of [...embeddings].slice(0, 4)) {
+      const own = ownOf(module);
+      if (own.learning.length === 0) continue; // A prompt's, below.
+      const ids = tf.tensor1d([3, 0, 3, 7], 'int32');
+      const base = () => tf.ones([4, architecture.hiddenSize]);
+      checkGradients(
+        (...tensors) => wrap(contextOf(own, tensors), ids, base),
+        own.learning.map(({ value }) => value()),
+        { samples: 16 },
+      );
+    }
+
+    /** The module's parameters: those whose gradient is checked, and the others, each with its value. */
+    function ownOf(module: string) {
+      const all = parameters
+        .filter((p) => p.name.startsWith(`${module}.`))
+        .map(({ name, shape }, i) => ({
+          name,
+          value: () => tf.randomUniform(shape, -1, 1, 'float32', i + 1),
+        }));
+      return {
+        learning: all.filter(({ name }) => learns(name)),
+        still: all.filter(({ name }) => !learns(name)),
+      };
+    }
+    function contextOf({ learning, still }: ReturnType<typeof ownOf>, tensors: tf.Tensor[]) {
+      const byName = new Map(learning.map(({ name }, i) => [name, tensors[i]!]));
+      for (const { name, value } of still) byName.set(name, value());
+      return {
+        parameter: (key: string) => byName.get(key)!,
+        weight: (name: string) => ({ kind: 'trained', tensor: tf.ones(fixed(name)!) }) as const,
+      };
     }
     for (const [module, wrap] of [...joins].slice(0, 4)) {
       const own = parameters.filter((p) => p.name.startsWith(`${module}.adapters.`));
