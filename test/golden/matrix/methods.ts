@@ -84,6 +84,7 @@ export const methods: MethodRow[] = [
   {
     ...common,
     name: 'lora and trained tokens',
+    learningRate: 1e-2,
     variant: true,
     config: ({ names }) => ({ ...lora, target_modules: names.attention, trainable_token_indices: tokens }),
   },

@@ -87,6 +87,6 @@ export const methodFacts: Record<PeftConfig['peft_type'] | (string & {}), Method
     paper: 'https://arxiv.org/abs/2106.10199',
     library: null,
     servedBy: [],
-    usual: { preset: 'bitfit' },
+    usual: { layers: [30, 31] },
   },
 };

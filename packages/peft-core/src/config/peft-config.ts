@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
-import { Type } from 'typebox';
+import { type TProperties, type TSchema, Type } from 'typebox';
 import { Value } from 'typebox/value';
 import { TASK_TYPES } from '../outlines/outline.ts';
 import { checkFields, type Fault, isRecord, show, throwFaults } from './check.ts';
@@ -21,12 +21,7 @@ export const PeftConfigSchema = Type.Unsafe<PeftConfig>({
 export const PeftRequestSchema = Type.Object(
   {
     peft_type: Type.Enum(peftTypes, { type: 'string', description: 'The PEFT method.' }),
-    ...Object.assign(
-      {},
-      ...Object.values(methods).map(
-        ({ schema }) => Type.Partial(Type.Omit(schema, ['peft_type'])).properties,
-      ),
-    ),
+    ...requestOptions(),
   },
   {
     $id: 'PeftRequest',
@@ -34,12 +29,27 @@ export const PeftRequestSchema = Type.Object(
   },
 );
 
-/** Methods of HF PEFT 0.21.2, of the `adapters` library and of Graft's design that are not implemented. */
+/** Every method's options; one that means different things to several methods is any of them. */
+function requestOptions(): TProperties {
+  const forms = new Map<string, TSchema[]>();
+  for (const { schema } of Object.values(methods)) {
+    const { properties } = Type.Partial(Type.Omit(schema, ['peft_type']));
+    for (const [option, form] of Object.entries(properties as TProperties)) {
+      const known = forms.get(option) ?? [];
+      if (!known.some((other) => isDeepStrictEqual(other, form))) forms.set(option, [...known, form]);
+    }
+  }
+  return Object.fromEntries(
+    [...forms].map(([option, all]) => [option, all.length === 1 ? all[0]! : Type.Optional(Type.Union(all))]),
+  );
+}
+
+/** Methods of HF PEFT 0.21.2 that are not implemented. */
 const UNIMPLEMENTED_PEFT_TYPES = (
-  'MULTITASK_PROMPT_TUNING ADALORA ADAMSS BOFT ADAPTION_PROMPT IA3 BEFT LILY ' +
-  'LOHA LOKR OFT POLY LN_TUNING VERA FROD PVERA FOURIERFT GLORA XLORA HRA VBLORA UNILORA CPT MISS RANDLORA ROAD ' +
-  'TRAINABLE_TOKENS HIRA SHIRA C3A WAVEFT OSF DELORA GRALORA CARTRIDGE TINYLORA PSOFT PEANUT SHADOW SUPERTUNING ' +
-  'DEFT SELECTIVE'
+  'MULTITASK_PROMPT_TUNING ADALORA ADAMSS BOFT ADAPTION_PROMPT BEFT LILY ' +
+  'LOHA LOKR OFT POLY VERA FROD PVERA FOURIERFT GLORA XLORA HRA VBLORA UNILORA CPT MISS RANDLORA ROAD ' +
+  'HIRA SHIRA C3A WAVEFT OSF DELORA GRALORA CARTRIDGE TINYLORA PSOFT PEANUT SHADOW SUPERTUNING ' +
+  'DEFT'
 ).split(' ');
 
 const UNIMPLEMENTED_TASK_TYPES = ['QUESTION_ANS'];
