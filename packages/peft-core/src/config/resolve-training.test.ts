@@ -15,6 +15,23 @@ const rejects = (request: Partial<TrainingRequest>, code: string, message: RegEx
     (error: GraftError) => error.code === code && message.test(error.message),
   );
 
+test('"auto" takes the method\'s learning rate', () => {
+  const rate = (options: object) => {
+    const peft = parsePeftConfig(options);
+    return resolveTraining({ peft, exampleCount: 10 }).learning_rate;
+  };
+  assert.equal(rate({ peft_type: 'IA3' }), 3e-3);
+  assert.equal(rate({ peft_type: 'LN_TUNING' }), 3e-3);
+  assert.equal(rate({ peft_type: 'TRAINABLE_TOKENS', token_indices: [1] }), 1e-3);
+  const selective = (options: object) => rate({ peft_type: 'SELECTIVE', ...options });
+  assert.equal(selective({ preset: 'bitfit' }), 3e-3);
+  assert.equal(selective({ kinds: ['bias', 'norm'], layers: [0] }), 3e-3);
+  assert.equal(selective({ preset: 'retrain_embeddings' }), 1e-3);
+  assert.equal(selective({ kinds: ['norm', 'embedding'] }), 1e-3);
+  assert.equal(selective({ layers: [1] }), 2e-5);
+  assert.equal(selective({ kinds: ['norm'], trainable: ['down_proj'] }), 2e-5);
+});
+
 test('"auto": cosine, 3 % warmup, effective batch 8, three epochs, 2e-4', () => {
   const training = resolve();
   assert.ok(Value.Check(ResolvedTrainingSchema, training));

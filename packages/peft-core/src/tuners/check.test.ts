@@ -1,0 +1,191 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { parsePeftConfig } from '../config.ts';
+import type { GraftError } from '../errors.ts';
+import { checkAgainstModel } from './check.ts';
+
+const llama = {
+  model_type: 'llama',
+  hidden_size: 32,
+  intermediate_size: 64,
+  num_hidden_layers: 2,
+  num_attention_heads: 4,
+  vocab_size: 260,
+  tie_word_embeddings: true,
+};
+const untied = { ...llama, tie_word_embeddings: false };
+const gpt2 = { model_type: 'gpt2', n_embd: 32, n_layer: 2, n_head: 4, n_positions: 64, vocab_size: 260 };
+const bert = {
+  model_type: 'bert',
+  hidden_size: 32,
+  intermediate_size: 64,
+  num_hidden_layers: 2,
+  num_attention_heads: 4,
+  vocab_size: 260,
+};
+
+const check = (options: Record<string, unknown>, model: Record<string, unknown>) =>
+  checkAgainstModel(parsePeftConfig(options), model);
+
+function refused(
+  what: string,
+  options: Record<string, unknown>,
+  model: Record<string, unknown>,
+  [code, param, message]: [code: string, param: string, message: RegExp],
+): void {
+  test(`${options.peft_type}: ${what}`, () => {
+    assert.throws(
+      () => check(options, model),
+      (error: GraftError) => {
+        assert.deepEqual([error.code, error.param], [code, `peft.${param}`]);
+        assert.match(error.message, message);
+        return true;
+      },
+    );
+  });
+}
+
+const lora = { peft_type: 'LORA', r: 4, target_modules: ['q_proj'] };
+refused('a norm is no target', { ...lora, target_modules: ['norm'] }, llama, [
+  'invalid_peft_config',
+  'target_modules',
+  /not model\.norm \(norm\)/,
+]);
+refused('an embedding has no bias of its own', { ...lora, target_modules: ['wte'], lora_bias: true }, gpt2, [
+  'invalid_peft_config',
+  'lora_bias',
+  /transformer\.wte/,
+]);
+refused('a rank above the width', { ...lora, r: 33 }, llama, ['rank_too_large', 'r', /q_proj.*32 × 32/]);
+refused('a rank above the embedding', { ...lora, target_modules: ['embed_tokens'], r: 33 }, llama, [
+  'rank_too_large',
+  'r',
+  /embed_tokens.*32 × 260/,
+]);
+refused('a token that is not there', { ...lora, trainable_token_indices: [3, 260] }, llama, [
+  'invalid_peft_config',
+  'trainable_token_indices',
+  /no token 260.*0 to 259/,
+]);
+refused(
+  'tokens of a module that is not there',
+  { ...lora, trainable_token_indices: { embed_tokns: [3] } },
+  llama,
+  ['target_modules_not_found', 'trainable_token_indices', /embed_tokns.*nearest: embed_tokens/],
+);
+refused('tokens of no embedding', { ...lora, trainable_token_indices: { o_proj: [3] } }, llama, [
+  'invalid_peft_config',
+  'trainable_token_indices',
+  /o_proj is no embedding/,
+]);
+refused(
+  'tokens of an adapted embedding',
+  { ...lora, target_modules: ['embed_tokens'], trainable_token_indices: [3] },
+  llama,
+  ['invalid_peft_config', 'trainable_token_indices', /embed_tokens, which target_modules adapts/],
+);
+refused(
+  'tokens of an embedding that is trained in full',
+  { ...lora, modules_to_save: ['embed_tokens'], trainable_token_indices: [3] },
+  llama,
+  ['invalid_peft_config', 'trainable_token_indices', /modules_to_save trains it in full/],
+);
+refused(
+  'tokens of an embedding whose tied head is trained in full',
+  { ...lora, modules_to_save: ['lm_head'], trainable_token_indices: [3] },
+  llama,
+  ['invalid_peft_config', 'trainable_token_indices', /lm_head, which is tied to model\.embed_tokens/],
+);
+test('LORA: an untied head may be trained in full beside tokens, a tied one adapted', () => {
+  check({ ...lora, modules_to_save: ['lm_head'], trainable_token_indices: [3] }, untied);
+  check({ ...lora, target_modules: ['lm_head'], trainable_token_indices: [3] }, llama);
+});
+
+refused('an embedding is no target', { peft_type: 'IA3', target_modules: ['embed_tokens'] }, llama, [
+  'invalid_peft_config',
+  'target_modules',
+  /embed_tokens is none/,
+]);
+test('IA3: feedforward_modules are among target_modules', () => {
+  assert.throws(
+    () => parsePeftConfig({ peft_type: 'IA3', target_modules: ['k_proj'], feedforward_modules: ['v_proj'] }),
+    (error: GraftError) => error.param === 'peft.feedforward_modules' && /"v_proj"/.test(error.message),
+  );
+});
+
+refused('no default for BERT', { peft_type: 'LN_TUNING', task_type: 'SEQ_CLS' }, bert, [
+  'target_modules_required',
+  'target_modules',
+  /no default for "bert"/,
+]);
+
+const tokens = { peft_type: 'TRAINABLE_TOKENS', token_indices: [3] };
+refused('a token that is not there', { ...tokens, token_indices: [999] }, gpt2, [
+  'invalid_peft_config',
+  'token_indices',
+  /no token 999: transformer\.wte has 260 rows/,
+]);
+refused(
+  'a row that a table of positions lacks',
+  { ...tokens, token_indices: [64], target_modules: ['wpe'] },
+  gpt2,
+  ['invalid_peft_config', 'token_indices', /wpe has 64 rows/],
+);
+refused('a classifier', { ...tokens, task_type: 'SEQ_CLS' }, bert, [
+  'unsupported_task',
+  'task_type',
+  /trains no classifier head/,
+]);
+refused(
+  'an embedding and the head tied to it',
+  { ...tokens, target_modules: ['embed_tokens', 'lm_head'] },
+  llama,
+  ['invalid_peft_config', 'target_modules', /lm_head is tied to model\.embed_tokens/],
+);
+refused('no embedding', { ...tokens, target_modules: ['q_proj'] }, llama, [
+  'invalid_peft_config',
+  'token_indices',
+  /q_proj is no embedding/,
+]);
+
+const selective = { peft_type: 'SELECTIVE' };
+refused('biases of a model without any', { ...selective, preset: 'bitfit' }, llama, [
+  'invalid_peft_config',
+  'kinds',
+  /no parameter of kind "bias"; it has norm, embedding, head, attention, mlp/,
+]);
+refused('a head in a layer', { ...selective, kinds: ['head'], layers: [1] }, llama, [
+  'invalid_peft_config',
+  'kinds',
+  /"head" in layers 1; it has norm, attention, mlp/,
+]);
+refused('a layer that is not there', { ...selective, layers: [1, 2] }, llama, [
+  'invalid_peft_config',
+  'layers',
+  /no layer 2; layers are 0 to 1/,
+]);
+refused('a name that is not there', { ...selective, trainable: ['q_porj'] }, llama, [
+  'invalid_peft_config',
+  'trainable',
+  /"q_porj" matches no parameter of this model; nearest: q_proj/,
+]);
+test('SELECTIVE: nothing to train, and a preset beside kinds', () => {
+  const param = (options: object) => {
+    try {
+      parsePeftConfig({ ...selective, ...options });
+    } catch (error) {
+      return (error as GraftError).param;
+    }
+    return null;
+  };
+  assert.equal(param({}), 'peft.trainable');
+  assert.equal(param({ preset: 'bitfit', kinds: ['norm'] }), 'peft.kinds');
+  assert.equal(param({ trainable: '(' }), 'peft.trainable');
+  assert.deepEqual(parsePeftConfig({ ...selective, preset: 'bitfit' }), {
+    peft_type: 'SELECTIVE',
+    task_type: 'CAUSAL_LM',
+    trainable: null,
+    kinds: ['bias'],
+    layers: null,
+  });
+});
