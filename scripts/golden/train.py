@@ -17,6 +17,7 @@ Writes to standard output one JSON array per run: [{"loss", "learning_rate", "gr
 import json
 import sys
 
+from keep_going import fault_becomes
 from reference import attach_adapter, load_base, restart_adapter, write_json
 from training_loop import train_steps
 
@@ -35,5 +36,7 @@ def train(run):
 
 
 with open(sys.argv[1]) as source:
-    for one in json.load(source)["runs"]:
+    plan = json.load(source)
+for one in plan["runs"]:
+    with fault_becomes(plan, []):
         write_json(train(one))
