@@ -144,7 +144,10 @@ function evaluated(objective: Objective, batch: Batch): Record<string, tf.Tensor
   return { loss: total, correct, ...(predictions ? { predictions } : {}) };
 }
 
-/** Loss of a micro-batch and its flat gradients. The scales that are fed decide what is averaged. */
+/**
+ * Loss of a micro-batch and its flat gradients: zero for a parameter that the model does not read, as a module's may be that
+ * target_modules found. The scales that are fed decide what is averaged.
+ */
 function lossAndGradients(objective: Objective, batch: Batch, checkpointing: boolean) {
   const { model, inputs } = batch;
   let correct: tf.Tensor | undefined;
@@ -152,13 +155,15 @@ function lossAndGradients(objective: Objective, batch: Batch, checkpointing: boo
   const names = model.layout.entries.map((e) => e.name);
   const random: RandomState = { seed: inputs.seed!, stream: 0 };
   const constants: tf.Tensor[] = [];
-  const { value: loss, grads } = tf.valueAndGrads((...tensors) => {
-    const byName: ParameterTensors = new Map(names.map((name, i) => [name, tensors[i] as tf.Tensor]));
+  const forward = () => {
+    const byName: ParameterTensors = new Map(names.map((name, i) => [name, parameters[i]!]));
     const training = { random, constants, checkpointing };
     const result = lossOf(objective, { ...batch, parameters: byName, training });
     correct = tf.keep(result.correct);
-    return result.total as tf.Scalar;
-  })(parameters);
+    return result.total;
+  };
+  const { value: loss, grads } = tf.engine().gradients(forward, parameters, undefined, true);
   tf.dispose(constants);
-  return { loss, correct: correct!, gradients: model.layout.join(grads) };
+  const all = parameters.map((parameter, i) => grads[i] ?? tf.zeros(parameter.shape));
+  return { loss, correct: correct!, gradients: model.layout.join(all) };
 }
