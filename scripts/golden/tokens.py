@@ -2,9 +2,9 @@
 
 usage: tokens.py PLAN.json
 
-PLAN.json: {"model": a HF folder or GGUF file, "texts": [...], "chats": [[{"role", "content"}, ...], ...]}
-Writes to standard output {"texts": [{"ids", "decoded"}], "chats": [{"text", "prompt", "ids"}]}; "prompt" is the chat with
-the assistant's turn opened, "ids" those of "text".
+PLAN.json: {"model": a HF folder or GGUF file, "texts": [...], "chats": [[{"role", "content"}, ...], ...], "words": [[...], ...]}
+Writes to standard output {"texts": [{"ids", "decoded"}], "chats": [{"text", "prompt", "ids"}], "words": [{"ids", "firsts"}]};
+"prompt" is the chat with the assistant's turn opened, "ids" those of "text"; "firsts" is where each word begins in "ids".
 """
 
 import json
@@ -27,4 +27,9 @@ for chat in plan["chats"]:
     text = tokenizer.apply_chat_template(chat, tokenize=False)
     prompt = tokenizer.apply_chat_template(chat, tokenize=False, add_generation_prompt=True)
     chats.append({"text": text, "prompt": prompt, "ids": encode(text)})
-write_json({"texts": texts, "chats": chats})
+words = []
+for sequence in plan.get("words", []):
+    encoded = tokenizer(sequence, is_split_into_words=True)
+    owners = encoded.word_ids()
+    words.append({"ids": encoded.input_ids, "firsts": [owners.index(i) for i in range(len(sequence))]})
+write_json({"texts": texts, "chats": chats, "words": words})

@@ -11,7 +11,7 @@ export type TrainingCase = {
   /** A HF folder or GGUF file. */
   model: string;
   trainingFile: string;
-  /** Fields that LoraConfig of PEFT and Graft's `peft` share. */
+  /** Fields that LoraConfig of PEFT and Graft's `peft` share; task_type CAUSAL_LM by default. */
   config: Record<string, unknown>;
   /** Graft's `training`; max_steps included. */
   training: Record<string, unknown>;
@@ -43,6 +43,7 @@ export async function compareTrainings(cases: TrainingCase[], folder: string): P
   const references = await runPythonJson<StepRecord[]>('train.py', [], {
     runs: cases.map((one, i) => ({
       model: one.model,
+      task: peftConfigOf(one).task_type,
       adapter: initial(one),
       output: join(folder, `${one.name}-peft`),
       options: plans[i]!.training,

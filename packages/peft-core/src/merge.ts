@@ -1,7 +1,14 @@
+import { adapterArchitecture, adapterConfig } from './adapter-architecture.ts';
 import { adapterFaults } from './adapter-values.ts';
 import { GraftError } from './errors.ts';
-import { type BaseModel, readAdapter, writeModelFolder } from './formats/index.ts';
-import { architectureFor } from './models/registry.ts';
+import {
+  type BaseModel,
+  copySentencePooling,
+  readAdapter,
+  untiedFields,
+  writeModelFolder,
+} from './formats/index.ts';
+import { modelClass } from './outlines/model-class.ts';
 import { storedName } from './outlines/stored-name.ts';
 import { attach, tunerFor } from './tuners/registry.ts';
 
@@ -15,8 +22,9 @@ export async function mergeAdapter({
   adapterDir: string;
   outputDir: string;
 }): Promise<void> {
-  const { config, tensors } = await readAdapter(adapterDir);
-  const architecture = architectureFor(base.modelType, base.config, config.task_type);
+  const adapter = await readAdapter(adapterDir);
+  const { config, tensors } = adapter;
+  const architecture = adapterArchitecture(base, adapter);
   const { keyPrefix } = tunerFor(config);
   const { merges = new Map(), parameters, copies, unmergeable } = attach(config, architecture, 'folded');
   if (unmergeable) {
@@ -51,6 +59,11 @@ export async function mergeAdapter({
     base,
     tensors: [...own, ...untied].map(({ name, shape }) => ({ name, shape, data: () => merged(name) })),
     replaced: own.flatMap(({ name }) => stored(name) ?? []),
-    ...(untied.length > 0 ? { config: { tie_word_embeddings: false } } : {}),
+    config: {
+      ...adapterConfig(base, adapter),
+      architectures: [modelClass(base.modelType, config.task_type)],
+      ...(untied.length > 0 ? untiedFields(base.config) : {}),
+    },
   });
+  if (config.task_type === 'FEATURE_EXTRACTION') await copySentencePooling(base.path, outputDir);
 }

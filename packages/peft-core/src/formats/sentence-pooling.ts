@@ -1,3 +1,5 @@
+import { existsSync } from 'node:fs';
+import { cp } from 'node:fs/promises';
 import path from 'node:path';
 import { GraftError } from '../errors.ts';
 import { readJson, readJsonFile } from './json-file.ts';
@@ -16,6 +18,9 @@ const modes: Record<string, SentencePooling['pooling']> = {
   pooling_mode_mean_tokens: 'mean',
 };
 
+/** A model's file may not reach out of its folder. */
+const plainName = /^\w[\w.-]*$/;
+
 /**
  * Reads modules.json of a sentence-transformers model; null for a folder without one, or a file. Throws `invalid_model`, and
  * `unsupported_model` for modules that Graft has not, such as a dense layer.
@@ -31,8 +36,7 @@ export async function readSentencePooling(folder: string): Promise<SentencePooli
   const strange = modules.find(({ kind }) => !['Transformer', 'Pooling', 'Normalize'].includes(kind!));
   if (strange) throw unsupported(`modules.json has a ${strange.kind}`);
   const pooling = modules.find(({ kind }) => kind === 'Pooling');
-  // A plain name: a model's file may not reach out of its folder.
-  if (!pooling || !/^\w[\w.-]*$/.test(pooling.path))
+  if (!pooling || !plainName.test(pooling.path))
     throw unsupported('modules.json names no folder of a Pooling');
   const config = await readJsonFile(path.join(folder, pooling.path, 'config.json'), 'invalid_model');
   const chosen = Object.entries(config ?? {}).filter(
@@ -42,6 +46,18 @@ export async function readSentencePooling(folder: string): Promise<SentencePooli
   if (!mode)
     throw unsupported(`${pooling.path}/config.json has ${chosen.map(([field]) => field).join(', ')}`);
   return { pooling: mode, normalise: modules.some(({ kind }) => kind === 'Normalize') };
+}
+
+/** Takes what sentence-transformers says of a model's pooling along to another folder; nothing for a model without it. */
+export async function copySentencePooling(from: string, to: string): Promise<void> {
+  const list = await readJson(path.join(from, 'modules.json'), 'invalid_model');
+  if (!Array.isArray(list)) return;
+  await cp(path.join(from, 'modules.json'), path.join(to, 'modules.json'));
+  for (const { path: folder } of list) {
+    const config = path.join(String(folder), 'config.json');
+    if (plainName.test(String(folder)) && existsSync(path.join(from, config)))
+      await cp(path.join(from, config), path.join(to, config));
+  }
 }
 
 function unsupported(what: string): GraftError {

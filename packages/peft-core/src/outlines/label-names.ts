@@ -21,6 +21,10 @@ export function ownLabels(config: Record<string, unknown>, task: TaskType): stri
     const entries = Object.entries(named).sort(([a], [b]) => Number(a) - Number(b));
     return entries.map(([, name]) => String(name));
   }
-  const count = typeof config.num_labels === 'number' ? config.num_labels : 2;
+  return unnamedLabels(typeof config.num_labels === 'number' ? config.num_labels : 2);
+}
+
+/** What transformers calls classes that have no names. */
+export function unnamedLabels(count: number): string[] {
   return Array.from({ length: count }, (_, i) => `LABEL_${i}`);
 }
