@@ -28,6 +28,8 @@ export interface PeftModel {
   fold: ((parameters: ParameterTensors) => ParameterTensors) | null;
   /** True when a tuner wraps this linear module. */
   wraps(module: string): boolean;
+  /** What a method puts before the keys and values of an attention; null when it puts nothing there. */
+  prefix(site: AttentionSite, parameters: ParameterTensors): KeyValuePrefix | null;
 }
 
 export type ParameterTensors = Map<string, tf.Tensor>;
@@ -54,10 +56,22 @@ export function declarePeftModel(
   storage: BaseStorage,
   form: AttachmentForm = 'folded',
 ): PeftModel {
+  const frozen = declareWeights(builder, architecture, storage, peft === null);
+  return attachAdapter(builder, architecture, frozen, peft, { form, name: 'adapter' });
+}
+
+/** An adapter, its values in the variable `name`, on base weights that are declared already: several may share them. */
+export function attachAdapter(
+  builder: ProgramBuilder,
+  architecture: Architecture,
+  frozen: ReadonlyMap<string, Weight>,
+  peft: PeftConfig | null,
+  { form, name }: { form: AttachmentForm; name: string },
+): PeftModel {
   const attachment = peft ? attach(peft, architecture, form) : null;
   const layout = new AdapterLayout(attachment?.parameters ?? []);
-  const frozen = declareWeights(builder, architecture, storage, peft === null);
-  const adapter = layout.size > 0 ? builder.variable({ name: 'adapter', shape: [layout.size] }) : null;
+  const adapter = layout.size > 0 ? builder.variable({ name, shape: [layout.size] }) : null;
+  const paddings = new Map(architecture.modules.map(({ name, padding }) => [name, padding]));
   const transposed = new Set(architecture.modules.filter((m) => m.transposed).map((m) => m.name));
   const baseWeight = (name: string) => frozen.get(architecture.aliases[name] ?? name) ?? null;
 
@@ -88,7 +102,8 @@ export function declarePeftModel(
     };
     return {
       attend(site, q, k, v) {
-        const prefix = attachment?.prefix?.(context, site);
+        // An encoder has no cache, and PEFT's prefixes stand in the cache.
+        const prefix = (site.kind ?? 'self') === 'self' ? attachment?.prefix?.(context, site) : undefined;
         return options.attend(site, q, k, v, prefix);
       },
       linear(module, x) {
@@ -100,7 +115,8 @@ export function declarePeftModel(
         return wrapper ? wrapper(context, x, base, { product, weight, bias }) : base(x);
       },
       embedding(module, ids) {
-        const base = (ids: tf.Tensor) => embedding(ids, required(`${module}.weight`));
+        const base = (ids: tf.Tensor) =>
+          embedding(ids, required(`${module}.weight`), paddings.get(module) ?? null);
         const wrapper = attachment?.embeddings?.get(module);
         return wrapper ? wrapper(context, ids, base) : base(ids);
       },
@@ -159,6 +175,11 @@ export function declarePeftModel(
       ),
     fold: derive ? (parameters) => derive(contextOf(() => parameters)) : null,
     wraps: (module) => attachment?.linears?.has(module) ?? false,
+    prefix: (site, parameters) =>
+      attachment?.prefix?.(
+        contextOf(() => parameters),
+        site,
+      ) ?? null,
   };
 }
 

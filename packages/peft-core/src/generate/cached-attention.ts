@@ -1,6 +1,5 @@
 import { tf, type Variable } from '@graft/tf-graph';
-import { attention, cachedCausalMask, prefixMask } from '../nn/attention.ts';
-import { before } from '../packed-attention.ts';
+import { attention, cachedCausalMask } from '../nn/attention.ts';
 import type { RuntimeOptions } from '../peft-model.ts';
 
 /** One layer's variables `(kvHeads, context, D)` each. */
@@ -11,7 +10,7 @@ export interface LayerCache {
 
 /**
  * Attention of `stride` new tokens from `start` (scalar int32) on over the cache's first `length` positions, after writing
- * them to it. A method's prefix is not in the cache: it stands before it.
+ * them to it. A method's prefix is in the cache, before the sequence's own tokens.
  */
 export function cachedAttention(
   cache: LayerCache[],
@@ -26,21 +25,14 @@ export function cachedAttention(
     const whole = variable.assignSlice(begin, tf.reshape(fresh, [heads, stride, width]));
     return tf.reshape(tf.slice(whole, [0, 0, 0], [heads, length, width]), [1, heads, length, width]);
   };
-  const masks = new Map<string, tf.Tensor>();
-  const maskFor = (window: number | null, prefix: number): tf.Tensor => {
-    const key = `${window}+${prefix}`;
-    const known = masks.get(key);
-    if (known) return known;
-    const own = cachedCausalMask(start, stride, length, window);
-    const positions = tf.add(tf.range(prefix, prefix + stride, 1, 'int32'), start);
-    const mask = prefix === 0 ? own : tf.concat([prefixMask(positions, 1, prefix, window), own], -1);
-    masks.set(key, mask);
+  const masks = new Map<number | null, tf.Tensor>();
+  const maskFor = (window: number | null): tf.Tensor => {
+    const mask = masks.get(window) ?? cachedCausalMask(start, stride, length, window);
+    masks.set(window, mask);
     return mask;
   };
-  return ({ layer, window = null, bias }, q, k, v, prefix) => {
+  return ({ layer, window = null, bias }, q, k, v) => {
     const [keys, values] = [append(cache[layer]!.keys, k), append(cache[layer]!.values, v)];
-    const mask = maskFor(window, prefix?.keys.shape[1] ?? 0);
-    if (!prefix) return attention(q, keys, values, mask, { bias });
-    return attention(q, before(keys, prefix.keys), before(values, prefix.values), mask, { bias });
+    return attention(q, keys, values, maskFor(window), { bias });
   };
 }

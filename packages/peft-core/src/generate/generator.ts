@@ -1,12 +1,10 @@
-import { adapterValues } from '../adapter-values.ts';
-import type { PeftConfig } from '../config.ts';
 import { GraftError } from '../errors.ts';
-import { type BaseModel, readAdapter } from '../formats/index.ts';
-import { loadWeights } from '../load-weights.ts';
+import type { BaseModel } from '../formats/index.ts';
 import { architectureFor } from '../models/registry.ts';
 import { Random } from '../rng.ts';
 import { type ChatMessage, loadTokenizer, type Tokenizer } from '../text/index.ts';
-import { buildGenerationProgram, type GenerationProgram } from './generation-program.ts';
+import { AdapterSwitch } from './adapter-switch.ts';
+import { CachedSequence } from './cached-sequence.ts';
 import { sampleToken } from './sampling.ts';
 import { StopMatcher } from './stop-matcher.ts';
 
@@ -30,23 +28,32 @@ export interface GenerateResult {
   completionTokens: number;
 }
 
-/**
- * Answers with a base model, or with an adapter on it. One sequence at a time. Adapters of one shape (rank and modules) are
- * switched by writing their values; one of another shape builds the program anew.
- */
+/** Answers with a base model, or with an adapter on it, switched while the base stays loaded. One sequence at a time. */
 export class Generator {
   readonly #base: BaseModel;
+  readonly #models: AdapterSwitch;
   readonly #context: number;
+  readonly #vocabularySize: number;
   readonly #tokenizer: Tokenizer;
-  #loaded: { program: GenerationProgram; shape: string; adapter: string | null } | null = null;
+  #adapter: string | null = null;
 
-  private constructor(base: BaseModel, context: number) {
+  private constructor(base: BaseModel, maxContext: number) {
+    const architecture = architectureFor(base.modelType, base.config);
+    if (architecture.task !== 'CAUSAL_LM')
+      throw new GraftError('unsupported_task', `${base.modelType} models do not write text`, {
+        param: 'model',
+      });
     this.#base = base;
-    this.#context = context;
+    this.#context = Math.min(maxContext, architecture.maxPositions);
+    this.#vocabularySize = architecture.vocabularySize;
+    this.#models = new AdapterSwitch(base, architecture, this.#context);
     this.#tokenizer = loadTokenizer(base.tokenizerFiles);
   }
 
-  /** Loads `base`. maxContext (default 2048) bounds prompt and answer together, and with it the cache's memory. */
+  /**
+   * Prepares to answer with `base`. maxContext (default 2048) bounds prompt, answer and an adapter's virtual tokens together, and
+   * with it the cache's memory. Throws `unsupported_task` for a model that does not write text.
+   */
   static async open({
     base,
     maxContext = 2048,
@@ -54,42 +61,28 @@ export class Generator {
     base: BaseModel;
     maxContext?: number;
   }): Promise<Generator> {
-    const { maxPositions } = architectureFor(base.modelType, base.config);
-    return new Generator(base, Math.min(maxContext, maxPositions));
+    return new Generator(base, maxContext);
   }
 
   /** Answers from now on with the adapter in `dir`, or with the plain base model. */
   async useAdapter(dir: string | null): Promise<void> {
-    if (this.#loaded && this.#loaded.adapter === dir) return;
-    if (dir === null) {
-      // An adapter whose update is zero is the base model, so a loaded program can serve it as it is.
-      if (this.#loaded?.program.model.attachment?.zeroIsBase) {
-        await this.#write(new Float32Array(this.#loaded.program.model.layout.size));
-        this.#loaded.adapter = null;
-        return;
-      }
-      await this.#build(null, 'base');
-      this.#loaded!.adapter = null;
-      return;
-    }
-    const { config, tensors } = await readAdapter(dir);
-    const shape = JSON.stringify([...tensors].map(([name, t]) => [name, t.shape])) + JSON.stringify(config);
-    if (this.#loaded?.shape !== shape) await this.#build(config, shape);
-    await this.#write(adapterValues(this.#loaded!.program.model, tensors));
-    this.#loaded!.adapter = dir;
+    await this.#models.use(dir);
+    this.#adapter = dir;
   }
 
   async *generate(
     request: GenerateRequest,
   ): AsyncGenerator<{ text: string; tokenId: number }, GenerateResult> {
-    if (!this.#loaded) await this.useAdapter(null);
-    const { program } = this.#loaded!;
+    const model = await this.#models.use(this.#adapter);
+    const { virtualTokens = 0, prefixLength = 0 } = model.model.attachment ?? {};
     const ids = this.#promptIds(request);
-    const room = this.#context - ids.length;
+    const leading = virtualTokens + prefixLength;
+    const room = this.#context - leading - ids.length;
     if (room < 1) {
+      const virtual = leading === 0 ? '' : ` and the adapter ${leading} virtual ones`;
       throw new GraftError(
         'context_length_exceeded',
-        `the prompt has ${ids.length} tokens; this model answers within ${this.#context} for prompt and answer together`,
+        `the prompt has ${ids.length} tokens${virtual}; this model answers within ${this.#context} for prompt and answer together`,
         { param: 'messages' },
       );
     }
@@ -99,7 +92,9 @@ export class Generator {
     const stops = new StopMatcher(request.stop ?? []);
     const decoder = this.#tokenizer.streamDecoder();
     const ends = this.#endTokens();
-    let logits = this.#prefill(program, ids);
+    const sequence = new CachedSequence(model, this.#context);
+    const virtual = Array.from({ length: virtualTokens }, (_, i) => this.#vocabularySize + i);
+    let logits = sequence.append([...virtual, ...ids]);
     for (let n = 0; n < limit; n++) {
       const token = sampleToken(logits, options, random.uniform());
       if (ends.has(token)) {
@@ -113,7 +108,7 @@ export class Generator {
       // The run below blocks this thread: let messages and cancellation in first.
       await new Promise((resolve) => setImmediate(resolve));
       request.signal?.throwIfAborted();
-      if (n + 1 < limit) logits = this.#extend(program, [token], ids.length + n);
+      if (n + 1 < limit) logits = sequence.append([token]);
     }
     const rest = stops.push(decoder.end()) + stops.end();
     if (rest) yield { text: rest, tokenId: -1 };
@@ -121,8 +116,7 @@ export class Generator {
   }
 
   close(): void {
-    this.#loaded?.program.program.close();
-    this.#loaded = null;
+    this.#models.close();
   }
 
   #promptIds({ messages, prompt }: GenerateRequest): number[] {
@@ -143,52 +137,6 @@ export class Generator {
     return new Set(
       [this.#tokenizer.eosId, ...configured].filter((id): id is number => typeof id === 'number'),
     );
-  }
-
-  #prefill(program: GenerationProgram, ids: number[]): Float32Array {
-    let logits: Float32Array | undefined;
-    for (let start = 0; start < ids.length; ) {
-      const left = ids.length - start;
-      const stride = program.strides.find((s) => s >= left) ?? program.strides.at(-1)!;
-      const chunk = ids.slice(start, start + stride);
-      logits = this.#extend(program, chunk, start);
-      start += chunk.length;
-    }
-    return logits!;
-  }
-
-  #extend(program: GenerationProgram, ids: number[], start: number): Float32Array {
-    // A chunk that would run over the cache's end is taken token by token.
-    const wide = program.strides.find((s) => s >= ids.length)!;
-    if (start + wide > this.#context) {
-      let logits: Float32Array | undefined;
-      ids.forEach((id, i) => {
-        logits = this.#run(program, 1, [id], start + i);
-      });
-      return logits!;
-    }
-    return this.#run(program, wide, ids, start);
-  }
-
-  #run(program: GenerationProgram, stride: number, ids: number[], start: number): Float32Array {
-    const padded = new Int32Array(stride);
-    padded.set(ids);
-    const feeds = { ids: padded, start: Int32Array.of(start), last: Int32Array.of(ids.length - 1) };
-    return program.program.run(program.functionFor(stride, start + stride), feeds).logits!
-      .data as Float32Array;
-  }
-
-  async #build(peft: PeftConfig | null, shape: string): Promise<void> {
-    this.close();
-    const architecture = architectureFor(this.#base.modelType, this.#base.config);
-    const program = buildGenerationProgram(architecture, peft, this.#context);
-    await loadWeights(program.program, this.#base, architecture, 'float32');
-    await program.clear();
-    this.#loaded = { program, shape, adapter: null };
-  }
-
-  async #write(values: Float32Array): Promise<void> {
-    await this.#loaded!.program.program.write([['adapter', values]]);
   }
 }
 

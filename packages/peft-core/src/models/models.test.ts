@@ -46,17 +46,16 @@ for (const [name, config] of Object.entries(decoders)) {
     const expected = (await scored.next()).value!.logprobs;
     await scored.return(undefined);
 
-    const { program, clear, functionFor } = buildGenerationProgram(architecture, null, 64);
+    const { program, clear, attach } = buildGenerationProgram(architecture, 64);
     await loadWeights(program, base, architecture, 'float32');
+    const model = attach(null);
     for (const first of [1, 16]) {
       await clear();
       const logprobs: number[] = [];
       for (let start = 0; start < ids.length - 1; start += start === 0 ? first : 1) {
         const stride = start === 0 ? first : 1;
-        const feeds = { ids: Int32Array.from(ids.slice(start, start + stride)), start: Int32Array.of(start) };
-        const run = functionFor(stride, start + stride);
-        const { logits } = program.run(run, { ...feeds, last: Int32Array.of(stride - 1) });
-        logprobs.push(logProbability(logits!.data as Float32Array, ids[start + stride]!));
+        const logits = model.extend(stride, ids.slice(start, start + stride), start);
+        logprobs.push(logProbability(logits, ids[start + stride]!));
       }
       const differences = logprobs.map((x, i) => Math.abs(x - expected[i + first - 1]!));
       assert.equal(logprobs.length, ids.length - first);

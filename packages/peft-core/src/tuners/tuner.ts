@@ -108,8 +108,6 @@ export interface Attachment {
   merges?: Map<string, Merge>;
   /** Why the adapter cannot be merged into the base's weights; absent when it can. */
   unmergeable?: string;
-  /** True when zeros for every parameter give the base model, so that a program built for the adapter can answer as the base. */
-  zeroIsBase?: true;
   /** Tensors that the files hold without need. They are written as PEFT writes them, and only their shapes are read. */
   copies?: FileCopy[];
   /** The config as the files hold it, when the model decides a part of it. */

@@ -32,16 +32,8 @@ function attach(config: BottleneckConfig, model: Architecture): Attachment {
     standIns,
     joins,
     copies,
-    ...(standIns.size === 0 && passesOn(config) ? { zeroIsBase: true } : {}),
     unmergeable: 'its activations lie between the layers, where no weight of the base model is',
   };
-}
-
-/** Whether a bottleneck that gives zero leaves the sublayer's output as it is. */
-function passesOn(config: BottleneckConfig): boolean {
-  if (!config.original_ln_after) return false;
-  const normed = config.ln_after && config.adapter_residual_before_ln;
-  return config.is_parallel || (config.residual_before_ln === true && !normed);
 }
 
 /** Source: adapters, methods/modeling.py (Adapter.__init__). */

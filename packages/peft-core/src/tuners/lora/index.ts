@@ -54,7 +54,6 @@ function attach(config: LoraConfig, model: Architecture): Attachment {
       );
     }
   }
-  const plain = standIns.size === 0 && !config.use_dora;
   return {
     parameters,
     linears,
@@ -62,7 +61,6 @@ function attach(config: LoraConfig, model: Architecture): Attachment {
     standIns,
     merges,
     ...unmergeable(config, targets, model),
-    ...(plain ? { zeroIsBase: true } : {}),
     copies: [
       ...(config.trainable_token_indices === null
         ? embeddingCopies(config.target_modules, names, model)

@@ -1,0 +1,92 @@
+import { adapterValues } from '../adapter-values.ts';
+import { GraftError } from '../errors.ts';
+import { type Adapter, type BaseModel, readAdapter } from '../formats/index.ts';
+import { loadWeights } from '../load-weights.ts';
+import type { Architecture } from '../models/architecture.ts';
+import { type AnsweringModel, buildGenerationProgram, type GenerationProgram } from './generation-program.ts';
+
+/** Functions of a session cannot be taken out again: with more shapes of adapters than this, the program starts afresh. */
+const MOST_SHAPES = 32;
+
+interface Attached {
+  model: AnsweringModel;
+  /** Folder of the adapter whose values it holds. */
+  adapter: string | null;
+}
+
+/**
+ * One base model that stays loaded, and the adapters that answer on it. Adapters of one config share a model, whose values are
+ * written over; another config is attached beside it.
+ */
+export class AdapterSwitch {
+  readonly #base: BaseModel;
+  readonly #architecture: Architecture;
+  readonly #context: number;
+  #program: GenerationProgram | null = null;
+  readonly #attached = new Map<string, Attached>();
+  #current: Attached | null = null;
+
+  constructor(base: BaseModel, architecture: Architecture, context: number) {
+    this.#base = base;
+    this.#architecture = architecture;
+    this.#context = context;
+  }
+
+  /** The plain base model for null. Throws what readAdapter does, `adapter_mismatch`, `unsupported_task`. */
+  async use(adapterDir: string | null): Promise<AnsweringModel> {
+    if (this.#current && this.#current.adapter === adapterDir) return this.#current.model;
+    // What fails between here and the end leaves no model half switched.
+    this.#current = null;
+    const adapter = adapterDir === null ? null : await readAdapter(adapterDir);
+    const attached = await this.#attach(adapter);
+    if (adapter && attached.adapter !== adapterDir) {
+      const values = adapterValues(attached.model.model, adapter.tensors);
+      attached.adapter = null;
+      await attached.model.write(values);
+      attached.adapter = adapterDir;
+    }
+    attached.model.prime();
+    this.#current = attached;
+    return attached.model;
+  }
+
+  close(): void {
+    this.#program?.program.close();
+    this.#program = null;
+    this.#attached.clear();
+    this.#current = null;
+  }
+
+  async #attach(adapter: Adapter | null): Promise<Attached> {
+    const shape = adapter ? shapeOf(adapter) : 'base';
+    const known = this.#attached.get(shape);
+    if (known) return known;
+    if (adapter && adapter.config.task_type !== this.#architecture.task)
+      throw new GraftError(
+        'unsupported_task',
+        `the adapter is for ${adapter.config.task_type}; answers come from adapters for ${this.#architecture.task}`,
+        { param: 'adapter' },
+      );
+    if (this.#attached.size >= MOST_SHAPES) this.close();
+    this.#program ??= await this.#load();
+    const attached = { model: this.#program.attach(adapter?.config ?? null), adapter: null };
+    this.#attached.set(shape, attached);
+    return attached;
+  }
+
+  async #load(): Promise<GenerationProgram> {
+    const program = buildGenerationProgram(this.#architecture, this.#context);
+    try {
+      await loadWeights(program.program, this.#base, this.#architecture, 'float32', true);
+      await program.clear();
+      return program;
+    } catch (error) {
+      program.program.close();
+      throw error;
+    }
+  }
+}
+
+function shapeOf({ config, tensors }: Adapter): string {
+  return JSON.stringify([config, [...tensors].map(([name, { shape }]) => [name, shape])]);
+}
