@@ -32,8 +32,11 @@ MODEL_CLASSES = {
 }
 
 
-def load_base(path, dtype=torch.float32, task="CAUSAL_LM"):
-    """A model from a HF folder, or a causal language model from a GGUF file, its weights unpacked to `dtype`."""
+def load_base(path, dtype=torch.float32, task="CAUSAL_LM", **config):
+    """
+    A model from a HF folder, or a causal language model from a GGUF file, its weights unpacked to `dtype`. `config` are fields
+    that differ from the folder's config.json.
+    """
     if path.endswith(".gguf"):
         folder, file = os.path.split(path)
         model = AutoModelForCausalLM.from_pretrained(folder, gguf_file=file, dtype=dtype)
@@ -43,7 +46,7 @@ def load_base(path, dtype=torch.float32, task="CAUSAL_LM"):
         model.hf_quantizer = None
         model.is_quantized = False
     else:
-        model = MODEL_CLASSES[task].from_pretrained(path, dtype=dtype)
+        model = MODEL_CLASSES[task].from_pretrained(path, dtype=dtype, **config)
     return model.eval()
 
 
@@ -71,14 +74,25 @@ def log_probabilities(model, ids):
     return picked[:, 0].tolist()
 
 
+def label_log_probabilities(model, ids, labels):
+    """The natural log-probability of each label by an encoder-decoder that reads `ids`."""
+    logits = model(input_ids=torch.tensor([ids]), labels=torch.tensor([labels])).logits[0].float()
+    return torch.log_softmax(logits, dim=-1).gather(1, torch.tensor(labels)[:, None])[:, 0].tolist()
+
+
 def run_one(model, ids):
     """The model's own output for one sequence."""
     return model(input_ids=torch.tensor([ids]), attention_mask=torch.ones(1, len(ids), dtype=torch.long))
 
 
 def embedding(model, ids):
-    """The hidden state that stands for a whole sequence: an encoder's first, a decoder's last, virtual tokens counted."""
+    """
+    The vector of a whole sequence: an encoder's first hidden state, a decoder's last, virtual tokens counted; of a
+    sentence-transformers model (here always MiniLM) the mean, normalised.
+    """
     hidden = run_one(model, ids).last_hidden_state[0]
+    if os.path.exists(os.path.join(model.config._name_or_path, "modules.json")):
+        return torch.nn.functional.normalize(hidden.mean(0), dim=0)
     return hidden[0 if model.config.model_type in ("bert", "roberta") else -1]
 
 
@@ -90,9 +104,11 @@ def class_logits(model, task, ids):
 
 @torch.no_grad()
 def outputs(model, task, ids):
-    """What scoring gives for a sequence, flat: log-probabilities, a classifier's logits, or the vector that stands for it."""
+    """What scoring gives for a sequence (a pair of them for SEQ_2_SEQ_LM), flat: log-probabilities, a classifier's logits, or the vector that stands for it."""
     if task == "CAUSAL_LM":
         return log_probabilities(model, ids)
+    if task == "SEQ_2_SEQ_LM":
+        return label_log_probabilities(model, ids["input_ids"], ids["labels"])
     if task == "FEATURE_EXTRACTION":
         return embedding(model, ids).tolist()
     return class_logits(model, task, ids).flatten().tolist()

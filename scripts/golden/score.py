@@ -3,15 +3,16 @@
 usage: score.py PLAN.json
 
 PLAN.json: {"runs": [{"model": a HF folder or GGUF file, "adapter": a PEFT folder or null, "task": CAUSAL_LM by default,
-  "inputs": [[token ids], ...], "greedy": false to leave that out}]}
+  "inputs": [[token ids], ...] or for SEQ_2_SEQ_LM [{"input_ids", "labels"}, ...], "greedy": false to leave that out, "num_labels": of a head that only the adapter has}]}
 Writes to standard output one JSON object per run: {"mismatch": how the adapter's keys, shapes and values differ from what
-PEFT expects (null without adapter), "logprobs": [[...], ...], "greedy": the ids that follow the first input, at most 8}. For classifiers "logprobs" holds logits, row after
-row, and for FEATURE_EXTRACTION the hidden state that stands for the sequence.
+PEFT expects (null without adapter), "logprobs": [[...], ...], "greedy": the ids that follow the first input, at most 8}. For
+classifiers "logprobs" holds logits, row after row, and for FEATURE_EXTRACTION the vector of the sequence.
 """
 
 import json
 import sys
 
+from keep_going import fault_becomes
 from reference import attach_adapter, load_base, outputs, write_json
 
 import torch
@@ -19,15 +20,21 @@ import torch
 
 @torch.no_grad()
 def greedy(model, ids, count=8):
+    pair = isinstance(ids, dict)
+    ids = ids["input_ids"] if pair else ids
     output = model.generate(
         torch.tensor([ids]), attention_mask=torch.ones(1, len(ids)), do_sample=False, max_new_tokens=count, pad_token_id=0
     )
-    return output[0, len(ids) :].tolist()
+    # A decoder's own sequence begins with its start token.
+    return output[0, 1 if pair else len(ids) :].tolist()
 
 
 with open(sys.argv[1]) as source:
-    for run in json.load(source)["runs"]:
-        model, mismatch = load_base(run["model"], task=run.get("task", "CAUSAL_LM")), None
+    plan = json.load(source)
+for run in plan["runs"]:
+    with fault_becomes(plan, {"mismatch": None, "logprobs": [], "greedy": None}):
+        config = {"num_labels": run["num_labels"]} if "num_labels" in run else {}
+        model, mismatch = load_base(run["model"], task=run.get("task", "CAUSAL_LM"), **config), None
         if run.get("adapter"):
             model, mismatch = attach_adapter(model, run["adapter"])
             model.eval()

@@ -1,9 +1,12 @@
 """Tiny random models of every architecture, made by transformers."""
 
+import os
+
 from base_models import MODEL_CLASSES
 from tiny_tokenizer import make_tokenizer
 
 import torch
+from safetensors.torch import load_file, save_file
 from transformers import AutoConfig
 
 
@@ -21,3 +24,9 @@ def make_model(run):
             elif name.endswith("bias"):
                 parameter.copy_(0.3 * torch.randn_like(parameter))
     model.save_pretrained(run["output"])
+    if config.model_type == "t5" and run["config"].get("tie_word_embeddings") is False:
+        # transformers 5 ties every T5 that it makes, but not one whose file has a head of its own, as FLAN-T5's has.
+        file = os.path.join(run["output"], "model.safetensors")
+        weights = load_file(file)
+        weights["lm_head.weight"] = 0.15 * torch.randn_like(weights["shared.weight"])
+        save_file(weights, file, metadata={"format": "pt"})

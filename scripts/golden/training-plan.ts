@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { type PeftConfig, type ResolvedTraining, resolveTraining } from '@graft/peft-core/config';
 import { openBaseModel } from '@graft/peft-core/models';
+import { outlineOf } from '@graft/peft-core/outlines';
 import {
   classesBy,
   LabelCollector,
@@ -14,12 +15,14 @@ import {
 } from '@graft/peft-core/text';
 
 /**
- * An example as train.py and hf_peft.py read it. For language models `labelled` has a 1 where a token is a target; for
+ * An example as train.py and hf_peft.py read it. For language models `labelled` has a 1 where a token is a target; an
+ * encoder-decoder has an input and its labels; for
  * classifiers there is the class of the whole, or of each token (-100 for none); for embeddings the texts that are compared,
  * with the cosine that is wanted if there is one.
  */
 export type PlannedExample =
   | { ids: number[]; labelled: number[] }
+  | { input: number[]; labels: number[] }
   | { ids: number[]; label: number }
   | { ids: number[]; classes: number[] }
   | { sequences: number[][]; score: number | null };
@@ -50,7 +53,9 @@ export async function trainingPlan(options: {
   });
   const labels = new LabelCollector();
   for (const example of examples) labels.add(example);
+  const { decoderStart = null } = outlineOf(base.config, options.peft.task_type);
   const tokenized = tokenizeExamples(tokenizer, examples, {
+    decoderStart,
     maxSeqLength: training.max_seq_length,
     ...(labels.empty ? {} : { classOf: classesBy(labels.names()) }),
   });
@@ -77,10 +82,11 @@ export async function trainingPlan(options: {
 }
 
 function planned(example: TrainingExample, task: PeftConfig['task_type']): PlannedExample {
-  const [{ ids, targets }] = example.sequences as [TrainingExample['sequences'][0]];
+  const [{ ids, input, targets }] = example.sequences as [TrainingExample['sequences'][0]];
   if (task === 'FEATURE_EXTRACTION')
     return { sequences: example.sequences.map((each) => [...each.ids]), score: example.score ?? null };
   if (!targets) return { ids: [...ids], label: example.label! };
+  if (input) return { input: [...input], labels: [...targets] };
   if (task === 'TOKEN_CLS') return { ids: [...ids], classes: [...targets] };
   // The last token is only predicted.
   return {

@@ -28,6 +28,20 @@ def language_loss(model, examples):
     return loss, int(((logits.argmax(-1) == wanted) & (wanted != -100)).sum())
 
 
+def pair_loss(model, examples):
+    """Of an encoder-decoder: every label is a target."""
+
+    def padded(key, filler):
+        longest = max(len(e[key]) for e in examples)
+        return torch.tensor([e[key] + [filler] * (longest - len(e[key])) for e in examples])
+
+    ids, labels = padded("input", 0), padded("labels", -100)
+    mask = torch.tensor([[int(i < len(e["input"])) for i in range(ids.shape[1])] for e in examples])
+    logits = model(input_ids=ids, attention_mask=mask, labels=labels).logits.float()
+    loss = cross_entropy(logits.flatten(0, 1), labels.flatten(), ignore_index=-100, reduction="sum")
+    return loss, int((logits.argmax(-1) == labels).sum())
+
+
 def classifier_loss(model, task, examples):
     # One by one: of padded sequences with a soft prompt transformers takes the padding's logits.
     logits = torch.cat([class_logits(model, task, e["ids"]).reshape(-1, model.config.num_labels) for e in examples])
@@ -53,6 +67,8 @@ def batch_loss(model, task, examples):
     """The summed loss of one micro-batch, and how many of its targets were right."""
     if task == "CAUSAL_LM":
         return language_loss(model, examples)
+    if task == "SEQ_2_SEQ_LM":
+        return pair_loss(model, examples)
     if task == "FEATURE_EXTRACTION":
         return embedding_loss(model, examples)
     return classifier_loss(model, task, examples)
@@ -61,13 +77,15 @@ def batch_loss(model, task, examples):
 def count_targets(task, examples):
     if task == "CAUSAL_LM":
         return sum(sum(e["labelled"][1:]) for e in examples)
+    if task == "SEQ_2_SEQ_LM":
+        return sum(len(e["labels"]) for e in examples)
     return sum(sum(c != -100 for c in e.get("classes", [0])) for e in examples)
 
 
 def train_steps(model, task, steps, options):
     """
     Trains what requires a gradient. steps: [[[example, ...] per micro-batch] per optimizer step], an example being
-    {"ids", "labelled": [0|1, ...]} for CAUSAL_LM, {"ids", "label"} for SEQ_CLS, {"ids", "classes"} for TOKEN_CLS (-100 for
+    {"ids", "labelled": [0|1, ...]} for CAUSAL_LM, {"input", "labels"} for SEQ_2_SEQ_LM, {"ids", "label"} for SEQ_CLS, {"ids", "classes"} for TOKEN_CLS (-100 for
     none) and {"sequences", "score": number or null} for FEATURE_EXTRACTION.
     Returns [{"loss", "learning_rate", "grad_norm", "token_accuracy"} per step].
     """

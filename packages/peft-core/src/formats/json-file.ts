@@ -26,3 +26,15 @@ export async function readJson(path: string, code: string): Promise<unknown> {
     throw new GraftError(code, `${path} is not JSON: ${(cause as Error).message}`, { cause });
   }
 }
+
+/**
+ * `json`, its whole numbers ending in `.0` where the same field of `original` does: JavaScript drops what transformers 5 insists
+ * on for a field that is a float.
+ */
+export function keepFloats(json: string, original: string): string {
+  const floats = original.matchAll(/("(?:[^"\\]|\\.)*")\s*:\s*(-?\d+)\.0+(?=[\s,}\]])/g);
+  const fields = new Set([...floats].map(([, name, whole]) => `${name}: ${whole}`));
+  return json.replaceAll(/"(?:[^"\\]|\\.)*": -?\d+(?=[\s,}\]])/g, (field) =>
+    fields.has(field) ? `${field}.0` : field,
+  );
+}

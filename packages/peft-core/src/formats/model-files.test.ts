@@ -349,6 +349,19 @@ test('a model folder: changed tensors, the rest from the base, tokenizer files; 
   }
   await sharded.close();
 
+  const floats = await folder('floats', weights, { rope_theta: 500_000, initializer_factor: 1 });
+  const file = path.join(floats, 'config.json');
+  writeFileSync(
+    file,
+    readFileSync(file, 'utf8').replace('"initializer_factor":1', '"initializer_factor": 1.0'),
+  );
+  const withFloats = await openBaseModel(floats);
+  await writeModelFolder(at('floats again'), { base: withFloats, tensors });
+  const config = readFileSync(at('floats again', 'config.json'), 'utf8');
+  assert.match(config, /"initializer_factor": 1\.0,\n/);
+  assert.match(config, /"rope_theta": 500000,\n/);
+  await withFloats.close();
+
   const head = { name: 'lm_head.weight', shape: [12, 32], data: new Float32Array(12 * 32) };
   await writeModelFolder(at('untied head'), { base, tensors: [head] });
   const untied = await openBaseModel(at('untied head'));

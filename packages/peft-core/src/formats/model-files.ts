@@ -1,6 +1,7 @@
 import { readdir, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { GraftError } from '../errors.ts';
+import { withUntiedWeights } from '../outlines/untied-weights.ts';
 import type { BaseModel, OpenedModel } from './base-model.ts';
 import { openGgufModel } from './gguf-model.ts';
 import { openHfModel } from './hf-model.ts';
@@ -20,12 +21,13 @@ export async function openBaseModel(
 ): Promise<BaseModel> {
   const model = await openByFormat(path.resolve(location));
   try {
-    const modelType = checkModel(model);
+    const config = withUntiedWeights(model.config, model.tensors.names());
+    const modelType = checkModel({ ...model, config });
     return {
       format: model.format,
       path: model.path,
       modelType,
-      config: model.config,
+      config,
       generationConfig: model.generationConfig,
       tokenizerFiles: model.tokenizerFiles,
       tensors: model.tensors,

@@ -1,7 +1,9 @@
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import { UNTIED_WEIGHTS } from '../outlines/untied-weights.ts';
 import type { BaseModel } from './base-model.ts';
 import { float32ToBfloat16 } from './float-conversions.ts';
+import { keepFloats } from './json-file.ts';
 import { safetensorsTypes } from './safetensors-header.ts';
 import { elementCount } from './tensor-source.ts';
 import { type TensorToWrite, writeSafetensors } from './write-safetensors.ts';
@@ -61,18 +63,35 @@ async function writeSmallFiles(
 ): Promise<void> {
   // transformers ignores an lm_head.weight of a model that is said to be tied.
   const untied = tensors.some(({ name }) => name === 'lm_head.weight');
-  const { torch_dtype: _, ...rest } = base.config;
-  await writeJson(folder, 'config.json', {
-    ...rest,
-    dtype,
-    ...(untied ? { tie_word_embeddings: false } : {}),
+  /** With the base's floats, where it has a file of that name. */
+  const writeLikeBase = async (name: string, value: unknown) => {
+    const file = base.format === 'hf' ? path.join(base.path, name) : null;
+    const original = file ? await readFile(file, 'utf8').catch(() => '') : '';
+    await writeFile(path.join(folder, name), keepFloats(`${JSON.stringify(value, null, 2)}\n`, original));
+  };
+  const fields: Record<string, unknown> = {
+    ...base.config,
+    ...(untied ? untiedFields(base.config) : {}),
     ...config,
-  });
-  if (base.generationConfig) await writeJson(folder, 'generation_config.json', base.generationConfig);
+    dtype,
+  };
+  delete fields.torch_dtype;
+  delete fields[UNTIED_WEIGHTS];
+  await writeLikeBase('config.json', fields);
+  if (base.generationConfig) await writeLikeBase('generation_config.json', base.generationConfig);
   const { tokenizerJson, tokenizerConfig, chatTemplate } = base.tokenizerFiles;
   await writeJson(folder, 'tokenizer.json', tokenizerJson);
   if (tokenizerConfig) await writeJson(folder, 'tokenizer_config.json', tokenizerConfig);
   if (chatTemplate !== null) await writeFile(path.join(folder, 'chat_template.jinja'), chatTemplate);
+}
+
+/** What says that the head is not tied. T5 would take that for "its input is not scaled" too, unless it is told. */
+export function untiedFields(base: Record<string, unknown>): Record<string, unknown> {
+  const scaled = base.scale_decoder_outputs ?? base.tie_word_embeddings !== false;
+  return {
+    tie_word_embeddings: false,
+    ...(base.model_type === 't5' ? { scale_decoder_outputs: scaled } : {}),
+  };
 }
 
 function writeJson(folder: string, name: string, value: unknown): Promise<void> {

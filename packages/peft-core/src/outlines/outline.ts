@@ -28,6 +28,8 @@ export interface ModuleDescription {
   in?: number;
   out?: number;
   transposed?: true;
+  /** The row of an embedding that stands for padding: PyTorch's padding_idx, to which no gradient of its outputs goes. */
+  padding?: number;
 }
 
 /** Where a sublayer's output joins the stream: a bottleneck adapter may sit there. */
@@ -60,8 +62,6 @@ export interface ModelOutline {
   joinSites: JoinSite[];
   /** A parameter that is another one by another name: a tied `lm_head.weight`. */
   aliases: Record<string, string>;
-  /** What a checkpoint that lacks a parameter means by it: another parameter's values. */
-  fallbacks?: Record<string, string>;
   /** Path of the input embedding of tokens. */
   tokenEmbedding: string;
   /** The token that a decoder begins with; only encoder-decoders have one. */
@@ -116,8 +116,9 @@ export class OutlineBuilder {
     return this;
   }
 
-  embedding(name: string, rows: number, width: number): this {
-    this.modules.push({ name, kind: 'embedding', in: width, out: rows });
+  embedding(name: string, rows: number, width: number, padding: number | null = null): this {
+    const padded = padding === null ? {} : { padding };
+    this.modules.push({ name, kind: 'embedding', in: width, out: rows, ...padded });
     this.parameters.push({ name: `${name}.weight`, shape: [rows, width] });
     return this;
   }

@@ -1,5 +1,6 @@
 import { ConfigFields, requireTask } from './config-fields.ts';
 import { type ModelOutline, OutlineBuilder, type TaskType } from './outline.ts';
+import { T5_TIED, UNTIED_WEIGHTS } from './untied-weights.ts';
 
 const ACTIVATIONS = ['relu', 'gelu', 'gelu_new', 'silu'] as const;
 /** As FLAN-T5 has it: in `gated-gelu` the activation is GELU by a hyperbolic tangent. */
@@ -26,7 +27,7 @@ export interface T5Outline extends ModelOutline {
 }
 
 /**
- * Reads config.json. Names are those of transformers' T5ForConditionalGeneration.
+ * Reads config.json, and of the checkpoint's tensors which are not tied (untied-weights.ts). Names are those of transformers' T5ForConditionalGeneration.
  * Throws `invalid_model_config` naming every unfit field, `unsupported_task`.
  * Source: transformers, models/t5/configuration_t5.py and modeling_t5.py.
  */
@@ -41,8 +42,9 @@ export function t5Outline(raw: Record<string, unknown>, task: TaskType): T5Outli
   const encoderLayers = fields.layers('num_layers', 6);
   const layers = fields.layers('num_decoder_layers', encoderLayers);
   const projection = fields.choice('feed_forward_proj', PROJECTIONS, 'relu');
-  // T5 1.1 and FLAN-T5 say that their head is not tied; transformers 5 writes what it made of that.
+  // T5 1.1 and FLAN-T5 say that their head is not tied; transformers 5 writes what that means beside the head itself.
   const scaled = fields.flag('scale_decoder_outputs', fields.flag('tie_word_embeddings', true));
+  const untied = Array.isArray(raw[UNTIED_WEIGHTS]) ? raw[UNTIED_WEIGHTS] : [];
   const common = {
     modelType: 't5',
     task,
@@ -81,7 +83,9 @@ export function t5Outline(raw: Record<string, unknown>, task: TaskType): T5Outli
     for (const name of common.gated ? ['wi_0', 'wi_1'] : ['wi']) all.linear(`${path}.${name}`, I, H);
     all.linear(`${path}.wo`, H, I);
   };
-  all.tiedEmbedding('encoder.embed_tokens', V, H);
+  const embedding = (name: string) =>
+    untied.includes(`${name}.weight`) ? all.embedding(name, V, H) : all.tiedEmbedding(name, V, H);
+  embedding('encoder.embed_tokens');
   for (let i = 0; i < encoderLayers; i++) {
     const path = `encoder.block.${i}.layer`;
     attention(`${path}.0.SelfAttention`, i === 0);
@@ -92,7 +96,8 @@ export function t5Outline(raw: Record<string, unknown>, task: TaskType): T5Outli
       .join({ layer: i, sublayer: 'attention', module: `${path}.0` })
       .join({ layer: i, sublayer: 'feed_forward', module: `${path}.1` });
   }
-  all.norm('encoder.final_layer_norm', H).tiedEmbedding('decoder.embed_tokens', V, H);
+  all.norm('encoder.final_layer_norm', H);
+  embedding('decoder.embed_tokens');
   for (let i = 0; i < layers; i++) {
     const path = `decoder.block.${i}.layer`;
     const layer = encoderLayers + i;
@@ -108,22 +113,17 @@ export function t5Outline(raw: Record<string, unknown>, task: TaskType): T5Outli
       .join({ layer, sublayer: 'feed_forward', module: `${path}.2` });
   }
   all.norm('decoder.final_layer_norm', H);
-  const aliases: Record<string, string> = {
-    'encoder.embed_tokens.weight': 'shared.weight',
-    'decoder.embed_tokens.weight': 'shared.weight',
-  };
-  if (scaled) {
-    all.tiedLinear('lm_head', V, H);
-    aliases['lm_head.weight'] = 'shared.weight';
-  } else all.linear('lm_head', V, H);
+  if (untied.includes('lm_head.weight')) all.linear('lm_head', V, H);
+  else all.tiedLinear('lm_head', V, H);
+  const aliases = Object.fromEntries(
+    T5_TIED.filter((name) => !untied.includes(name)).map((name) => [name, 'shared.weight']),
+  );
   return {
     ...common,
     parameters: all.parameters,
     modules: all.modules,
     joinSites: all.joinSites,
     aliases,
-    // transformers 5 ties the head of a checkpoint that has none, whatever its config says.
-    ...(scaled ? {} : { fallbacks: { 'lm_head.weight': 'shared.weight' } }),
     tokenEmbedding: 'encoder.embed_tokens',
     optionalPrefix: 'transformer.',
     taskHead: [],

@@ -1,10 +1,10 @@
 import { type Program, ProgramBuilder, tf } from '@graft/tf-graph';
 import type { PeftConfig } from '../config.ts';
 import type { Architecture, ModelRuntime } from '../models/architecture.ts';
-import { headLoss, lossesOfLogits } from '../nn/cross-entropy.ts';
 import { pool, unitRows } from '../nn/pooling.ts';
-import { packedAttention } from '../packed-attention.ts';
+import { packedForward } from '../packed-forward.ts';
 import { adapterTensors, declarePeftModel, type ParameterTensors, type PeftModel } from '../peft-model.ts';
+import { logProbabilities } from './log-probabilities.ts';
 import type { ClassifierScore, EmbeddingScore, LanguageScore } from './score-texts.ts';
 
 export interface ScoreLayout {
@@ -62,9 +62,9 @@ export function buildScoreProgram(
           positions: tf.range(firstPosition, firstPosition + tokens, 1, 'int32'),
         };
         const parameters = adapterTensors(model);
-        const attend = packedAttention(architecture, { ...grid, segments: inputs.segments! });
-        const runtime = model.runtime({ parameters, attend });
-        const hidden = architecture.finalNorm(runtime, architecture.body(runtime, inputs.ids!, grid));
+        const own = { ...grid, ids: inputs.ids!, segments: inputs.segments! };
+        const { hidden: states, runtime } = packedForward(model, parameters, own, null);
+        const hidden = architecture.finalNorm(runtime, states);
         const forward = { model, runtime, parameters, hidden, next: inputs.next!, shares: inputs.shares! };
         return { scores: scoresOf(forward, layout) };
       },
@@ -125,16 +125,8 @@ function scoresOf(forward: Forward, { normalise }: ScoreLayout): tf.Tensor {
     case 'FEATURE_EXTRACTION':
       return normalise ? unitRows(pooled()) : pooled();
     default:
-      return logProbabilities(forward);
+      return logProbabilities(model, runtime, forward.parameters, hidden, forward.next);
   }
-}
-
-function logProbabilities({ model, runtime, parameters, hidden, next }: Forward): tf.Tensor {
-  const { languageHead: head, logits } = model.architecture;
-  if (head === null || model.wraps(head))
-    return tf.neg(lossesOfLogits(logits!(runtime, hidden), next).losses);
-  const weight = model.weight(`${head}.weight`, parameters)!;
-  return tf.neg(headLoss(hidden, weight, next, tf.zeros(next.shape), false).losses);
 }
 
 function filled(length: number, values: number[], from = 0): Int32Array {

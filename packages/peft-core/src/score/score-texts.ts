@@ -4,19 +4,33 @@ import { leadingPositions } from '../config/leading-positions.ts';
 import { GraftError } from '../errors.ts';
 import { type BaseModel, readAdapter } from '../formats/index.ts';
 import { loadWeights } from '../load-weights.ts';
-import type { Architecture } from '../models/architecture.ts';
 import { architectureFor } from '../models/registry.ts';
 import { sequencePooling } from '../sequence-pooling.ts';
-import { loadTokenizer } from '../text/index.ts';
-import { buildScoreProgram } from './score-program.ts';
+import { loadTokenizer, type Tokenizer, withEos } from '../text/index.ts';
+import { buildPairScoreProgram, type PairScoreProgram } from './pair-score-program.ts';
+import { buildScoreProgram, type ScoreProgram } from './score-program.ts';
 
-export type ScoreInput = { text: string } | { input_ids: number[] };
+/** A text, and for an encoder-decoder what is to follow from it. */
+export type ScoreInput =
+  | { text: string; target?: string }
+  | {
+      input_ids: number[];
+      /** Token ids of the target, the end of text included. */
+      labels?: number[];
+    };
 
 /** What a model makes of one input; which, its task decides. */
-export type Score = { input_ids: number[] } & (LanguageScore | ClassifierScore | EmbeddingScore);
+export type Score = { input_ids: number[] } & (LanguageScore | PairScore | ClassifierScore | EmbeddingScore);
 
 export interface LanguageScore {
   /** Natural logarithm of each token's probability given those before it; one fewer than the tokens. */
+  logprobs: number[];
+}
+
+/** Of an encoder-decoder. */
+export interface PairScore {
+  labels: number[];
+  /** Natural logarithm of each label's probability given the input and the labels before it. */
   logprobs: number[];
 }
 
@@ -36,8 +50,8 @@ const LONGEST = 8192;
 
 /**
  * Scores by a base model or a PEFT model, in float32. The task is the adapter's, or what config.json says of the base.
- * Throws `context_length_exceeded`, `invalid_token_id` and `empty_prompt`, naming the input (counted from 1), and
- * `task_head_missing` for a classifier without a head.
+ * Throws `context_length_exceeded`, `invalid_token_id`, `empty_prompt`, `target_missing` and `target_unexpected`, naming the input
+ * (counted from 1), and `task_head_missing` for a classifier without a head.
  */
 export async function* scoreTexts(options: {
   base: BaseModel;
@@ -59,38 +73,78 @@ export async function* scoreTexts(options: {
     ...(await sequencePooling(base, architecture)),
     lengths: [...LENGTHS.filter((n) => n < longest), longest],
   };
-  const { program, model, scoreOne } = buildScoreProgram(architecture, adapter?.config ?? null, layout);
+  const tokenizer = loadTokenizer(base.tokenizerFiles);
+  const checks = { vocabularySize: architecture.vocabularySize, longest: longest - virtualTokens };
+  const { program, model, score } = architecture.encoder
+    ? pairScorer(buildPairScoreProgram(architecture, adapter?.config ?? null, layout), tokenizer, checks)
+    : textScorer(buildScoreProgram(architecture, adapter?.config ?? null, layout), tokenizer, checks);
   try {
     await loadWeights(program, base, architecture, 'float32', adapter === null);
     if (adapter) await program.write([['adapter', adapterValues(model, adapter.tensors)]]);
-    const tokenizer = loadTokenizer(base.tokenizerFiles);
     let line = 0;
-    for await (const input of options.input) {
-      line++;
-      const ids = 'text' in input ? tokenizer.encode(input.text) : input.input_ids;
-      check(ids, line, architecture, longest - virtualTokens);
-      yield { input_ids: ids, ...scoreOne(ids) };
-    }
+    for await (const input of options.input) yield score(input, ++line);
   } finally {
     program.close();
   }
 }
 
-function check(ids: number[], line: number, architecture: Architecture, longest: number): void {
-  const { vocabularySize } = architecture;
-  if (ids.length === 0)
-    throw new GraftError('empty_prompt', `input ${line} has no tokens`, { param: 'input' });
+interface Checks {
+  vocabularySize: number;
+  longest: number;
+}
+
+function textScorer({ program, model, scoreOne }: ScoreProgram, tokenizer: Tokenizer, checks: Checks) {
+  const score = (input: ScoreInput, line: number): Score => {
+    if ('target' in input || 'labels' in input)
+      throw new GraftError(
+        'target_unexpected',
+        `input ${line} has a target, which only encoder-decoder models have; give "text" or "input_ids" alone`,
+        { param: 'input' },
+      );
+    const ids = 'text' in input ? tokenizer.encode(input.text) : input.input_ids;
+    check(ids, line, 'input_ids', checks);
+    return { input_ids: ids, ...scoreOne(ids) };
+  };
+  return { program, model, score };
+}
+
+function pairScorer({ program, model, scoreOne }: PairScoreProgram, tokenizer: Tokenizer, checks: Checks) {
+  const score = (input: ScoreInput, line: number): Score => {
+    const [target, labels] = 'text' in input ? [input.target, undefined] : [undefined, input.labels];
+    if (target === undefined && labels === undefined)
+      throw new GraftError(
+        'target_missing',
+        `input ${line} has no target to score; give "text" and "target", or "input_ids" and "labels"`,
+        { param: 'input' },
+      );
+    const ids = 'text' in input ? tokenizer.encode(input.text) : input.input_ids;
+    const wanted = labels ?? withEos(tokenizer, tokenizer.encode(target!));
+    check(ids, line, 'input_ids', checks);
+    check(wanted, line, 'labels', checks);
+    return { input_ids: ids, labels: wanted, logprobs: scoreOne(ids, wanted) };
+  };
+  return { program, model, score };
+}
+
+function check(
+  ids: number[],
+  line: number,
+  param: 'input_ids' | 'labels',
+  { longest, vocabularySize }: Checks,
+): void {
+  const what = param === 'labels' ? `the target of input ${line}` : `input ${line}`;
+  if (ids.length === 0) throw new GraftError('empty_prompt', `${what} has no tokens`, { param: 'input' });
   if (ids.length > longest)
     throw new GraftError(
       'context_length_exceeded',
-      `input ${line} has ${ids.length} tokens; at most ${longest} are scored`,
+      `${what} has ${ids.length} tokens; at most ${longest} are scored`,
       { param: 'input' },
     );
   const stray = ids.find((id) => !Number.isInteger(id) || id < 0 || id >= vocabularySize);
   if (stray !== undefined)
     throw new GraftError(
       'invalid_token_id',
-      `input ${line}: ${stray} is not a token id; ids are 0…${vocabularySize - 1}`,
-      { param: 'input_ids' },
+      `${what}: ${stray} is not a token id; ids are 0…${vocabularySize - 1}`,
+      { param },
     );
 }

@@ -7,6 +7,8 @@ import { NO_TARGET, type TrainingExample } from './training-example.ts';
 export interface ExampleSize {
   /** Positions of each of its sequences. */
   widths: number[];
+  /** Positions of what an encoder reads; 0 for models without one of their own. */
+  inputWidth: number;
   /** Targets; of examples to embed each is one. */
   labels: number;
   /** As users count them. */
@@ -46,6 +48,8 @@ export interface PlacedSequence {
   row: number;
   /** Column of its first position. */
   offset: number;
+  /** Column of its input's first position, among the encoder's. */
+  inputOffset: number;
 }
 
 export interface BatchStats {
@@ -97,7 +101,8 @@ function plan(
   examplesOf: (step: number, i: number) => ArrayLike<number>,
 ): BatchPlan {
   const { examples, accumulation, packing } = options;
-  const { widths, labels, owners, firsts } = sequencesOf(examples);
+  const { widths: own, inputs, labels, owners, firsts } = sequencesOf(examples);
+  const widths = { own, inputs: examples.some(({ inputWidth }) => inputWidth > 0) ? inputs : null };
   const sequencesIn = (chosen: ArrayLike<number>) => {
     const all: number[] = [];
     for (let k = 0; k < chosen.length; k++) {
@@ -117,10 +122,11 @@ function plan(
   const stats = { tokens: 0, computedPositions: 0, paddingFraction: 0 };
   let positions = 0;
   for (const chosen of all) {
-    if (chosen.length > 0) stats.computedPositions += shape.rows * shape.tokens;
+    if (chosen.length > 0) stats.computedPositions += shape.rows * (shape.tokens + shape.inputTokens);
     for (let k = 0; k < chosen.length; k++) {
-      const { tokens, widths } = examples[chosen[k] as number] as ExampleSize;
+      const { tokens, widths, inputWidth } = examples[chosen[k] as number] as ExampleSize;
       stats.tokens += tokens;
+      positions += inputWidth;
       for (const width of widths) positions += width;
     }
   }
@@ -134,10 +140,10 @@ function plan(
     micro(step, i) {
       if (step < 0 || step >= steps || i < 0 || i >= accumulation) return [];
       const sequences = sequencesIn(examplesOf(step, i));
-      const { placements } = packing ? packRows(sequences, widths, shape.tokens) : oneRowEach(sequences);
-      return placements.map(({ sequence, row, offset }) => {
+      const { placements } = packing ? packRows(sequences, widths, shape) : oneRowEach(sequences);
+      return placements.map(({ sequence, ...place }) => {
         const example = owners[sequence] as number;
-        return { example, part: sequence - (firsts[example] as number), row, offset };
+        return { example, part: sequence - (firsts[example] as number), ...place };
       });
     },
   };
@@ -147,6 +153,7 @@ function plan(
 function sequencesOf(examples: readonly ExampleSize[]) {
   const count = examples.reduce((sum, { widths }) => sum + widths.length, 0);
   const widths = new Int32Array(count);
+  const inputs = new Int32Array(count);
   const labels = new Int32Array(count);
   const owners = new Int32Array(count);
   const firsts = new Int32Array(examples.length);
@@ -154,22 +161,25 @@ function sequencesOf(examples: readonly ExampleSize[]) {
   for (const [example, size] of examples.entries()) {
     firsts[example] = next;
     labels[next] = size.labels;
+    inputs[next] = size.inputWidth;
     for (const width of size.widths) {
       widths[next] = width;
       owners[next++] = example;
     }
   }
-  return { widths, labels, owners, firsts };
+  return { widths, inputs, labels, owners, firsts };
 }
 
-/** The size of an example whose sequences get `virtualTokens` put before them. */
+/** The size of an example whose sequences, or whose encoder's input, get `virtualTokens` put before them. */
 export function sizeOf(example: TrainingExample, virtualTokens = 0): ExampleSize {
   const { sequences, tokens } = example;
-  const [{ targets }] = sequences as [(typeof sequences)[0]];
+  const [{ input, targets }] = sequences as [(typeof sequences)[0]];
   let labels = 1;
   if (targets) {
     labels = 0;
     for (const target of targets) if (target !== NO_TARGET) labels++;
   }
-  return { widths: sequences.map(({ ids }) => ids.length + virtualTokens), labels, tokens };
+  const inputWidth = input ? input.length + virtualTokens : 0;
+  const leading = input ? 0 : virtualTokens;
+  return { widths: sequences.map(({ ids }) => ids.length + leading), inputWidth, labels, tokens };
 }

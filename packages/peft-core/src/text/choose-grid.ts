@@ -1,9 +1,11 @@
-import { packRows } from './pack.ts';
+import { packRows, type RowSize, type Widths } from './pack.ts';
 
 /** The static shape of every micro-batch: rows × tokens positions, and room for `labels` targets, or examples to embed. */
 export interface GridShape {
   rows: number;
   tokens: number;
+  /** Positions of a row of the encoder's; 0 for models without one of their own. */
+  inputTokens: number;
   labels: number;
   /** Of one example, at most. */
   sequences: number;
@@ -27,38 +29,78 @@ const SAMPLE = 512;
  */
 export function chooseGrid(
   microBatches: ArrayLike<number>[],
-  widths: ArrayLike<number>,
+  widths: Widths,
   labelCounts: ArrayLike<number>,
   packing: boolean,
 ): Omit<GridShape, 'sequences'> {
   const used = microBatches.filter((batch) => batch.length > 0);
-  const longest = roundUp(
-    maximum(used.map((batch) => maximum(Array.from(batch, (i) => widths[i] as number)))),
-    TOKEN_MULTIPLE,
-  );
+  const longestOf = (each: ArrayLike<number>) =>
+    roundUp(
+      maximum(used.map((batch) => maximum(Array.from(batch, (i) => each[i] as number)))),
+      TOKEN_MULTIPLE,
+    );
+  const longest = {
+    tokens: longestOf(widths.own),
+    inputTokens: widths.inputs ? longestOf(widths.inputs) : 0,
+  };
   const labels = roundUp(maximum(used.map((batch) => sum(batch, labelCounts))), LABEL_MULTIPLE);
-  if (!packing) return { rows: maximum(used.map((batch) => batch.length)), tokens: longest, labels };
+  if (!packing) return { rows: maximum(used.map((batch) => batch.length)), ...longest, labels };
 
-  const rowsFor = (batches: ArrayLike<number>[], tokens: number) =>
-    maximum(batches.map((batch) => packRows(batch, widths, tokens).rows));
   // The fullest micro-batches decide how many rows there must be.
+  const tokensOf = (batch: ArrayLike<number>) =>
+    sum(batch, widths.own) + (widths.inputs ? sum(batch, widths.inputs) : 0);
   const fullest = used
-    .map((batch) => ({ batch, tokens: sum(batch, widths) }))
+    .map((batch) => ({ batch, tokens: tokensOf(batch) }))
     .sort((a, b) => b.tokens - a.tokens)
     .slice(0, SAMPLE)
     .map(({ batch }) => batch);
-  const candidates: { tokens: number; cost: number }[] = [];
-  for (let tokens = longest; tokens <= Math.max(longest, ROW_TARGET); tokens += TOKEN_MULTIPLE) {
-    candidates.push({ tokens, cost: cost(rowsFor(fullest, tokens), tokens) });
-  }
-  candidates.sort((a, b) => a.cost - b.cost || a.tokens - b.tokens);
-  const measured = candidates.slice(0, 3).map(({ tokens }) => ({ rows: rowsFor(used, tokens), tokens }));
-  measured.sort((a, b) => cost(a.rows, a.tokens) - cost(b.rows, b.tokens) || a.tokens - b.tokens);
-  return { ...(measured[0] as { rows: number; tokens: number }), labels };
+  const candidates = rowSizes(longest).map((limit) => ({
+    limit,
+    cost: cost(packed(fullest, widths, limit)),
+  }));
+  candidates.sort((a, b) => a.cost - b.cost || a.limit.tokens - b.limit.tokens);
+  const measured = candidates.slice(0, 3).map(({ limit }) => packed(used, widths, limit));
+  measured.sort((a, b) => cost(a) - cost(b) || a.tokens - b.tokens || a.inputTokens - b.inputTokens);
+  return { ...(measured[0] as (typeof measured)[0]), labels };
 }
 
-function cost(rows: number, tokens: number): number {
-  return rows * tokens * (1 + tokens / ATTENTION_PARITY);
+/** Limits of a row that are worth a try: of one half, the other taking what that leads to. */
+function rowSizes({ tokens, inputTokens }: RowSize): RowSize[] {
+  const lengths = (shortest: number) =>
+    Array.from(
+      { length: 1 + Math.max(0, Math.floor((ROW_TARGET - shortest) / TOKEN_MULTIPLE)) },
+      (_, i) => shortest + i * TOKEN_MULTIPLE,
+    );
+  const free = Number.POSITIVE_INFINITY;
+  const own = lengths(tokens).map((each) => ({ tokens: each, inputTokens: free }));
+  if (inputTokens === 0) return own;
+  return [...own, ...lengths(inputTokens).map((each) => ({ tokens: free, inputTokens: each }))];
+}
+
+/** The grid that holds every batch when rows are packed up to `limit`; a half without a limit is as wide as it comes out. */
+function packed(batches: ArrayLike<number>[], widths: Widths, limit: RowSize): RowSize & { rows: number } {
+  const grid = { rows: 0, tokens: 0, inputTokens: 0 };
+  for (const batch of batches) {
+    const { placements, rows } = packRows(batch, widths, limit);
+    grid.rows = Math.max(grid.rows, rows);
+    for (const { sequence, offset, inputOffset } of placements) {
+      grid.tokens = Math.max(grid.tokens, offset + (widths.own[sequence] as number));
+      if (widths.inputs)
+        grid.inputTokens = Math.max(grid.inputTokens, inputOffset + (widths.inputs[sequence] as number));
+    }
+  }
+  const width = (limit: number, reached: number) =>
+    Number.isFinite(limit) ? limit : roundUp(reached, TOKEN_MULTIPLE);
+  return {
+    rows: grid.rows,
+    tokens: width(limit.tokens, grid.tokens),
+    inputTokens: widths.inputs ? width(limit.inputTokens, grid.inputTokens) : 0,
+  };
+}
+
+function cost({ rows, tokens, inputTokens }: RowSize & { rows: number }): number {
+  const half = (tokens: number) => tokens * (1 + tokens / ATTENTION_PARITY);
+  return rows * (half(tokens) + half(inputTokens));
 }
 
 function roundUp(value: number, multiple: number): number {

@@ -3,7 +3,7 @@ import { NO_TARGET, type TrainingExample } from './training-example.ts';
 
 /** How sequences become positions of the grid. */
 export interface SequenceLayout {
-  /** Put before every sequence, with ids from `vocabularySize` on. */
+  /** Put before every sequence, or before what an encoder reads for it, with ids from `vocabularySize` on. */
   virtualTokens: number;
   vocabularySize: number;
   /** Positions of every sequence count from here. */
@@ -12,13 +12,19 @@ export interface SequenceLayout {
   pooling: 'first' | 'last' | 'mean';
 }
 
-/** A micro-batch as the model takes it; grid arrays are row-major, rows × tokens. */
-export interface FilledBatch {
+/** Tokens of a grid, row-major, rows × tokens. */
+export interface FilledGrid {
   ids: Int32Array;
   /** Position within the sequence. */
   positions: Int32Array;
   /** 0 for padding, else the number, from 1, of the sequence within its row. */
   segments: Int32Array;
+}
+
+/** A micro-batch as the model takes it. */
+export interface FilledBatch extends FilledGrid {
+  /** What the encoder reads; a sequence has the same number in both grids. Empty for models without an encoder of their own. */
+  input: FilledGrid;
   /** Flat grid index of the position whose hidden state predicts the label. */
   labelPositions: Int32Array;
   labelIds: Int32Array;
@@ -45,9 +51,8 @@ export function fillBatch(
 ): FilledBatch {
   const size = shape.rows * shape.tokens;
   const batch: FilledBatch = {
-    ids: new Int32Array(size),
-    positions: new Int32Array(size),
-    segments: new Int32Array(size),
+    ...emptyGrid(size),
+    input: emptyGrid(shape.rows * shape.inputTokens),
     labelPositions: new Int32Array(shape.labels),
     labelIds: new Int32Array(shape.labels),
     labelWeights: new Float32Array(shape.labels),
@@ -66,20 +71,29 @@ export function fillBatch(
   const inRow = new Int32Array(shape.rows);
   const embedded = new Map<number, number>();
 
-  for (const { example: index, part, row, offset } of micro(step, i)) {
-    const example = examples[index] as TrainingExample;
-    const { ids, targets } = example.sequences[part] as TrainingExample['sequences'][0];
-    const start = row * shape.tokens + offset;
-    const width = virtualTokens + ids.length;
-    inRow[row] = (inRow[row] as number) + 1;
+  /** Writes ids, and `leading` virtual tokens before them, from `start` on; returns how many positions they take. */
+  const write = (grid: FilledGrid, start: number, segment: number, ids: Int32Array, leading: number) => {
+    const width = leading + ids.length;
     for (let t = 0; t < width; t++) {
-      const own = t - virtualTokens;
-      batch.ids[start + t] = own < 0 ? vocabularySize + t : (ids[own] as number);
-      batch.positions[start + t] = firstPosition + t;
-      batch.segments[start + t] = inRow[row] as number;
-      const target = own < 0 ? NO_TARGET : (targets?.[own] ?? NO_TARGET);
-      if (target !== NO_TARGET) addLabel(start + t, target);
+      grid.ids[start + t] = t < leading ? vocabularySize + t : (ids[t - leading] as number);
+      grid.positions[start + t] = t;
+      grid.segments[start + t] = segment;
     }
+    return width;
+  };
+
+  for (const { example: index, part, row, offset, inputOffset } of micro(step, i)) {
+    const example = examples[index] as TrainingExample;
+    const { ids, input, targets } = example.sequences[part] as TrainingExample['sequences'][0];
+    const start = row * shape.tokens + offset;
+    const segment = (inRow[row] as number) + 1;
+    inRow[row] = segment;
+    const leading = input ? 0 : virtualTokens;
+    if (input) write(batch.input, row * shape.inputTokens + inputOffset, segment, input, virtualTokens);
+    const width = write(batch, start, segment, ids, leading);
+    for (let t = start; t < start + width; t++) (batch.positions[t] as number) += firstPosition;
+    for (const [t, target] of targets?.entries() ?? [])
+      if (target !== NO_TARGET) addLabel(start + leading + t, target);
     if (part === 0) batch.tokenCount += example.tokens;
     if (targets) continue;
     const pooled = pooling === 'last' ? start + width - 1 : start;
@@ -98,4 +112,8 @@ export function fillBatch(
     batch.poolWeights.fill(1 / (to - from), from, to);
   }
   return batch;
+}
+
+function emptyGrid(size: number): FilledGrid {
+  return { ids: new Int32Array(size), positions: new Int32Array(size), segments: new Int32Array(size) };
 }

@@ -20,6 +20,7 @@ export {
   parseJsonl,
 } from './jsonl.ts';
 export { type ClassOf, classesBy, LabelCollector } from './label-names.ts';
+export { withEos } from './labels.ts';
 export type { DatasetFormat, Label, RawExample, TrainingMessage } from './raw-example.ts';
 export type { StreamDecoder } from './stream-decoder.ts';
 export { checkFormat } from './task-formats.ts';

@@ -85,7 +85,8 @@ function joinedIds(
   };
 }
 
-function withEos(tokenizer: Tokenizer, ids: number[]): number[] {
+/** ids, ending with the end-of-text token once. */
+export function withEos(tokenizer: Tokenizer, ids: number[]): number[] {
   return tokenizer.eosId === null ? ids : [...withoutEos(tokenizer, ids), tokenizer.eosId];
 }
 

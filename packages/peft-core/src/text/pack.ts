@@ -5,33 +5,52 @@ export interface Placement {
   row: number;
   /** Column of its first token. */
   offset: number;
+  /** Column of its input's first token, among the encoder's. */
+  inputOffset: number;
+}
+
+/** Positions that sequences take, by index: an encoder-decoder's take some of either half. */
+export interface Widths {
+  own: ArrayLike<number>;
+  inputs: ArrayLike<number> | null;
+}
+
+/** What a row holds of each. */
+export interface RowSize {
+  tokens: number;
+  inputTokens: number;
 }
 
 /**
- * Lays sequences into rows of `tokens` columns, first-fit decreasing (Johnson 1973): longest first, each into the first
- * row that holds it. Equal lengths keep their order, so the layout is a pure function of its arguments.
+ * Lays sequences into rows, first-fit decreasing (Johnson 1973): longest first, each into the first row that holds it. Equal
+ * lengths keep their order, so the layout is a pure function of its arguments.
  */
 export function packRows(
   sequences: ArrayLike<number>,
-  widths: ArrayLike<number>,
-  tokens: number,
+  { own, inputs }: Widths,
+  row: RowSize,
 ): { placements: Placement[]; rows: number } {
-  const order = Array.from(sequences);
-  order.sort((a, b) => (widths[b] as number) - (widths[a] as number));
-  const used: number[] = [];
+  const width = (sequence: number) => own[sequence] as number;
+  const input = (sequence: number) => (inputs ? (inputs[sequence] as number) : 0);
+  const size = (sequence: number) => width(sequence) + input(sequence);
+  const order = Array.from(sequences).sort((a, b) => size(b) - size(a));
+  const filled: RowSize[] = [];
   const placements = order.map((sequence) => {
-    const width = widths[sequence] as number;
-    let row = used.findIndex((filled) => filled + width <= tokens);
-    if (row === -1) row = used.push(0) - 1;
-    const offset = used[row] as number;
-    used[row] = offset + width;
-    return { sequence, row, offset };
+    const fits = ({ tokens, inputTokens }: RowSize) =>
+      tokens + width(sequence) <= row.tokens && inputTokens + input(sequence) <= row.inputTokens;
+    let at = filled.findIndex(fits);
+    if (at === -1) at = filled.push({ tokens: 0, inputTokens: 0 }) - 1;
+    const used = filled[at] as RowSize;
+    const placement = { sequence, row: at, offset: used.tokens, inputOffset: used.inputTokens };
+    used.tokens += width(sequence);
+    used.inputTokens += input(sequence);
+    return placement;
   });
-  return { placements, rows: used.length };
+  return { placements, rows: filled.length };
 }
 
 /** One sequence per row, in the order given. */
 export function oneRowEach(sequences: ArrayLike<number>): { placements: Placement[]; rows: number } {
-  const placements = Array.from(sequences, (sequence, row) => ({ sequence, row, offset: 0 }));
+  const placements = Array.from(sequences, (sequence, row) => ({ sequence, row, offset: 0, inputOffset: 0 }));
   return { placements, rows: placements.length };
 }

@@ -16,6 +16,7 @@ export type RawExample =
   | { format: 'chat'; line: number; messages: TrainingMessage[] }
   | { format: 'prompt_completion'; line: number; prompt: string; completion: string }
   | { format: 'text'; line: number; text: string }
+  | { format: 'text_target'; line: number; text: string; target: string }
   | { format: 'classification'; line: number; text: string; label: Label }
   /** A label for each word; null where none is wanted, written −100. */
   | { format: 'token_classification'; line: number; words: string[]; labels: (Label | null)[] }
@@ -41,7 +42,11 @@ type Line = Record<string, unknown>;
 const KINDS: { fields: string[]; called: string; read(value: Line, line: number): RawExample | string }[] = [
   { fields: ['messages'], called: '"messages"', read: chat },
   { fields: ['prompt', 'completion'], called: '"prompt" and "completion"', read: promptCompletion },
-  { fields: ['text', 'label'], called: '"text" (with a "label" to classify)', read: text },
+  {
+    fields: ['text', 'label', 'target'],
+    called: '"text" (with a "label" to classify, or a "target" to turn it into)',
+    read: text,
+  },
   { fields: ['tokens', 'labels'], called: '"tokens" and "labels"', read: taggedWords },
   { fields: ['anchor', 'text_a', 'positive'], called: '"anchor" and "positive"', read: pair },
   { fields: ['sentence1', 'sentence2'], called: '"sentence1", "sentence2" and "score"', read: scoredPair },
@@ -75,7 +80,12 @@ function text(value: Line, line: number): RawExample | string {
   const fault = textFault(value, 'text');
   if (fault) return fault;
   const common = { line, text: value.text as string };
-  const { label } = value;
+  const { label, target } = value;
+  if (target !== undefined) {
+    if (label !== undefined) return 'has both "label" and "target"; give one';
+    const fault = textFault(value, 'target');
+    return fault ?? { format: 'text_target', ...common, target: target as string };
+  }
   if (label === undefined) return { format: 'text', ...common };
   return isLabel(label)
     ? { format: 'classification', ...common, label }

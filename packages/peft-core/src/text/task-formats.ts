@@ -5,7 +5,7 @@ import type { DatasetFormat } from './raw-example.ts';
 /** The kinds of data that each task learns from. */
 const TASK_FORMATS: Record<TaskType, readonly DatasetFormat[]> = {
   CAUSAL_LM: ['chat', 'prompt_completion', 'text'],
-  SEQ_2_SEQ_LM: ['prompt_completion'],
+  SEQ_2_SEQ_LM: ['text_target', 'prompt_completion'],
   SEQ_CLS: ['classification'],
   TOKEN_CLS: ['token_classification'],
   FEATURE_EXTRACTION: ['pairs', 'scored_pairs'],
@@ -16,6 +16,7 @@ const FIELDS: Record<DatasetFormat, string> = {
   chat: '{"messages"}',
   prompt_completion: '{"prompt", "completion"}',
   text: '{"text"}',
+  text_target: '{"text", "target"}',
   classification: '{"text", "label"}',
   token_classification: '{"tokens", "labels"}',
   pairs: '{"anchor", "positive"}',

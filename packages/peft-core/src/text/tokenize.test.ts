@@ -217,3 +217,28 @@ test('texts to embed are packed apart, and each position knows the vector that i
     assert.ok(nowhere.every((at) => batch.poolVectors[at] === 3 * labels && batch.poolWeights[at] === 0));
   }
 });
+
+test('an encoder-decoder reads the input whole and learns the target and its end from its start token on', () => {
+  const options = { maxSeqLength: 64, decoderStart: 7 };
+  const pair: RawExample = { format: 'text_target', line: 3, text: 'A bent wheel', target: 'good' };
+  const [example] = tokenizeExamples(tokenizer, [pair], options);
+  const { ids, input, targets } = example!.sequences[0]!;
+  const target = tokenizer.encode('good');
+  assert.deepEqual([...input!], tokenizer.encode('A bent wheel'));
+  assert.deepEqual([...targets!], target);
+  assert.deepEqual([...ids], [7, ...target.slice(0, -1)]);
+  assert.equal(example!.tokens, input!.length + target.length);
+
+  const prompt: RawExample = {
+    format: 'prompt_completion',
+    line: 3,
+    prompt: 'A bent wheel',
+    completion: 'good',
+  };
+  assert.deepEqual(tokenizeExamples(tokenizer, [prompt], options), [example]);
+
+  const long = { ...pair, text: 'wheel '.repeat(64) };
+  assert.throws(() => tokenizeExamples(tokenizer, [pair, long], options), /line 3 has \d+ tokens; the limit/);
+  const silent = tokenizeExamples(tokenizer, [{ ...pair, target: ' ' }], options)[0]!;
+  assert.ok(silent.sequences[0]!.targets!.length > 0);
+});

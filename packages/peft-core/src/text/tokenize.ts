@@ -2,7 +2,7 @@ import { show } from '../config/check.ts';
 import { type ErrorDetail, GraftError } from '../errors.ts';
 import { badLines, MAX_LISTED_LINES } from './jsonl.ts';
 import type { ClassOf } from './label-names.ts';
-import { labelledTokens } from './labels.ts';
+import { labelledTokens, withEos } from './labels.ts';
 import type { Label, RawExample } from './raw-example.ts';
 import type { Tokenizer } from './tokenizer.ts';
 import { NO_TARGET, type TrainingExample } from './training-example.ts';
@@ -12,13 +12,15 @@ export interface TokenizeOptions {
   maxSeqLength: number;
   /** Positions that a soft prompt takes before every sequence. */
   leading?: number;
+  /** The token that an encoder-decoder's decoder begins with; null for other models. */
+  decoderStart?: number | null;
   /** The classes of a classifier's labels. */
   classOf?: ClassOf;
 }
 
 /**
- * Training examples of checked lines. Language models learn what `labelledTokens` says; classifiers the class of a text, or of
- * each word, which its first token carries. Throws GraftError with every bad line: `example_too_long` (nothing is ever cut),
+ * Training examples of checked lines. Language models learn what `labelledTokens` says; encoder-decoders the second text from the
+ * first; classifiers the class of a text, or of each word, which its first token carries. Throws GraftError with every bad line: `example_too_long` (nothing is ever cut),
  * `example_empty` (nothing to learn), `unknown_label`, or `chat_template_error`.
  */
 export function tokenizeExamples(
@@ -59,10 +61,15 @@ type Tokenized = Omit<TrainingExample, 'line'>;
 
 function tokenizeOne(tokenizer: Tokenizer, example: RawExample, options: TokenizeOptions): Tokenized {
   switch (example.format) {
-    case 'chat':
     case 'prompt_completion':
+      if (typeof options.decoderStart === 'number')
+        return sequenceToSequence(tokenizer, example.prompt, example.completion, options);
+      return languageExample(tokenizer, example, options);
+    case 'chat':
     case 'text':
       return languageExample(tokenizer, example, options);
+    case 'text_target':
+      return sequenceToSequence(tokenizer, example.text, example.target, options);
     case 'classification': {
       const ids = textIds(tokenizer, example.text, options);
       return { sequences: [{ ids }], label: classOf(example.label, options), tokens: ids.length };
@@ -96,6 +103,20 @@ function languageExample(
   checkLength(end, options);
   const targets = ids.slice(1, end).map((id, t) => (labelled[t + 1] === 1 ? id : NO_TARGET));
   return { sequences: [{ ids: ids.slice(0, end - 1), targets }], tokens: end };
+}
+
+/** The encoder reads the input as the tokenizer gives it; the decoder learns the target and the end. */
+function sequenceToSequence(
+  tokenizer: Tokenizer,
+  input: string,
+  target: string,
+  options: TokenizeOptions,
+): Tokenized {
+  const read = textIds(tokenizer, input, options);
+  const targets = Int32Array.from(withEos(tokenizer, tokenizer.encode(target)));
+  checkLength(targets.length, { ...options, leading: 0 });
+  const ids = Int32Array.from([options.decoderStart!, ...targets.subarray(0, -1)]);
+  return { sequences: [{ ids, input: read, targets }], tokens: read.length + targets.length };
 }
 
 function taggedExample(

@@ -4,6 +4,8 @@ export const NO_TARGET = -100;
 /** One sequence as the model takes it. */
 export interface Sequence {
   ids: Int32Array;
+  /** Of an encoder-decoder: what the encoder reads; `ids` are then the decoder's. */
+  input?: Int32Array;
   /** What each position's hidden state is to predict: the next token, or the token's class; NO_TARGET for nothing. */
   targets?: Int32Array;
 }

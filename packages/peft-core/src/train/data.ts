@@ -32,6 +32,8 @@ export interface DataOptions {
   validationFile?: string | null | undefined;
   peft: PeftConfig;
   training: ResolvedTraining;
+  /** The token that an encoder-decoder's decoder begins with; null for other models. */
+  decoderStart: number | null;
   /** Classes of the base model's own head for the task, if it has one. */
   baseLabels: string[] | null;
 }
@@ -60,6 +62,7 @@ export async function readTrainingData(options: DataOptions): Promise<TrainingDa
       tokenizeExamples(tokenizer, examples, {
         maxSeqLength: training.max_seq_length,
         leading: virtualTokens + prefixLength,
+        decoderStart: options.decoderStart,
         ...(labels ? { classOf: classesBy(labels) } : {}),
       }),
     );

@@ -1,7 +1,6 @@
 import type { InputSpec, tf } from '@graft/tf-graph';
 import type { ModelRuntime } from '../models/architecture.ts';
-import type { RandomState } from '../nn/dropout.ts';
-import { packedAttention } from '../packed-attention.ts';
+import { packedForward, type TrainingPass } from '../packed-forward.ts';
 import type { ParameterTensors, PeftModel } from '../peft-model.ts';
 import type { DatasetFormat, FilledBatch, GridShape } from '../text/index.ts';
 import { embeddingInputs, embeddingLoss } from './embedding-loss.ts';
@@ -24,7 +23,7 @@ export interface LossContext {
   grid: GridShape;
   inputs: Record<string, tf.Tensor>;
   parameters: ParameterTensors;
-  training: { random: RandomState; constants: tf.Tensor[]; checkpointing: boolean } | null;
+  training: TrainingPass | null;
 }
 
 /** The hidden states `(N, H)` that a loss starts from, before the final norm, and the runtime for what follows. */
@@ -45,39 +44,43 @@ export interface Loss {
 /** Inputs of a function that computes a loss on a grid. */
 export function batchInputs(objective: Objective, grid: GridShape): Record<string, InputSpec> {
   const perToken = { shape: [grid.rows * grid.tokens], dtype: 'int32' } as const;
-  const own = objective === 'labels' ? labelInputs(grid) : embeddingInputs(grid);
-  return { ids: perToken, positions: perToken, segments: perToken, ...own };
+  const perInput = { shape: [grid.rows * grid.inputTokens], dtype: 'int32' } as const;
+  return {
+    ...{ ids: perToken, positions: perToken, segments: perToken },
+    ...(grid.inputTokens > 0
+      ? { input_ids: perInput, input_positions: perInput, input_segments: perInput }
+      : {}),
+    ...(objective === 'labels' ? labelInputs(grid) : embeddingInputs(grid)),
+  };
 }
 
 /** Feeds of these inputs; losses are summed and divided by `count`. */
 export function feedsOf(objective: Objective, batch: FilledBatch, count: number) {
-  const scales = { label_scales: batch.labelWeights.map((weight) => weight / count) };
-  const { ids, positions, segments } = batch;
-  return objective === 'labels'
-    ? {
-        ...{ ids, positions, segments, ...scales },
-        label_positions: batch.labelPositions,
-        label_ids: batch.labelIds,
-      }
-    : {
-        ...{ ids, positions, segments, ...scales },
-        pool_vectors: batch.poolVectors,
-        pool_weights: batch.poolWeights,
-        scores: batch.scores,
-      };
+  const { ids, positions, segments, input } = batch;
+  const common = {
+    ...{ ids, positions, segments },
+    ...(input.ids.length > 0
+      ? { input_ids: input.ids, input_positions: input.positions, input_segments: input.segments }
+      : {}),
+    label_scales: batch.labelWeights.map((weight) => weight / count),
+  };
+  if (objective === 'labels')
+    return { ...common, label_positions: batch.labelPositions, label_ids: batch.labelIds };
+  const { poolVectors, poolWeights, scores } = batch;
+  return { ...common, pool_vectors: poolVectors, pool_weights: poolWeights, scores };
 }
 
 export function lossOf(objective: Objective, context: LossContext): Loss {
   const { model, grid, inputs, parameters, training } = context;
-  const packed = {
-    rows: grid.rows,
-    tokens: grid.tokens,
-    segments: inputs.segments!,
-    positions: inputs.positions!,
+  const { rows } = grid;
+  const own = {
+    ...{ rows, tokens: grid.tokens },
+    ...{ ids: inputs.ids!, positions: inputs.positions!, segments: inputs.segments! },
   };
-  const attend = packedAttention(model.architecture, packed, training ?? {});
-  const runtime = model.runtime({ parameters, attend, ...(training ?? {}) });
-  const hidden = model.architecture.body(runtime, inputs.ids!, packed);
-  const forward = { ...context, runtime, hidden };
+  const input = inputs.input_ids && {
+    ...{ rows, tokens: grid.inputTokens },
+    ...{ ids: inputs.input_ids, positions: inputs.input_positions!, segments: inputs.input_segments! },
+  };
+  const forward = { ...context, ...packedForward(model, parameters, own, input ?? null, training) };
   return objective === 'labels' ? labelLoss(forward) : embeddingLoss(objective, forward);
 }

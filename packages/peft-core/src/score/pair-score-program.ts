@@ -1,0 +1,75 @@
+import { type Program, ProgramBuilder, tf } from '@graft/tf-graph';
+import type { PeftConfig } from '../config.ts';
+import type { Architecture } from '../models/architecture.ts';
+import { packedForward } from '../packed-forward.ts';
+import { adapterTensors, declarePeftModel, type PeftModel } from '../peft-model.ts';
+import { logProbabilities } from './log-probabilities.ts';
+import type { ScoreLayout } from './score-program.ts';
+
+export interface PairScoreProgram {
+  program: Program;
+  model: PeftModel;
+  /** Log-probability of each label, given the input and the labels before it. Both must fit the longest length. */
+  scoreOne(input: number[], labels: number[]): number[];
+}
+
+/** Scores of an encoder-decoder. A function is made for each pair of lengths when it is first needed. */
+export function buildPairScoreProgram(
+  architecture: Architecture,
+  peft: PeftConfig | null,
+  { virtualTokens, firstPosition, lengths }: ScoreLayout,
+): PairScoreProgram {
+  const builder = new ProgramBuilder();
+  const model = declarePeftModel(builder, architecture, peft, 'float32');
+  const program = builder.build();
+  const made = new Set<string>();
+
+  function functionFor(inputTokens: number, tokens: number): string {
+    const name = `score_${inputTokens}_${tokens}`;
+    if (made.has(name)) return name;
+    made.add(name);
+    const ints = (length: number) => ({ shape: [length], dtype: 'int32' }) as const;
+    const own = { ids: ints(tokens), segments: ints(tokens), labels: ints(tokens) };
+    const inputs = { input_ids: ints(inputTokens), input_segments: ints(inputTokens) };
+    builder.function(name, { ...own, ...inputs }, (fed) => {
+      const grid = (tokens: number, first: number) => ({
+        ...{ rows: 1, tokens, positions: tf.range(first, first + tokens, 1, 'int32') },
+      });
+      const parameters = adapterTensors(model);
+      const { hidden, runtime } = packedForward(
+        model,
+        parameters,
+        { ...grid(tokens, firstPosition), ids: fed.ids!, segments: fed.segments! },
+        { ...grid(inputTokens, 0), ids: fed.input_ids!, segments: fed.input_segments! },
+      );
+      const normed = architecture.finalNorm(runtime, hidden);
+      return { scores: logProbabilities(model, runtime, parameters, normed, fed.labels!) };
+    });
+    builder.extend(program);
+    return name;
+  }
+
+  const holding = (width: number) => lengths.find((n) => n >= width)!;
+  const filled = (length: number, values: number[]) => {
+    const array = new Int32Array(length);
+    array.set(values);
+    return array;
+  };
+  return {
+    program,
+    model,
+    scoreOne(input, labels) {
+      const width = virtualTokens + input.length;
+      const [inputTokens, tokens] = [holding(width), holding(labels.length)];
+      const prompt = Array.from({ length: virtualTokens }, (_, i) => architecture.vocabularySize + i);
+      const { scores } = program.run(functionFor(inputTokens, tokens), {
+        input_ids: filled(inputTokens, [...prompt, ...input]),
+        input_segments: new Int32Array(inputTokens).fill(1, 0, width),
+        ids: filled(tokens, [architecture.decoderStart!, ...labels.slice(0, -1)]),
+        segments: new Int32Array(tokens).fill(1, 0, labels.length),
+        labels: filled(tokens, labels),
+      });
+      return [...(scores!.data as Float32Array).subarray(0, labels.length)];
+    },
+  };
+}
