@@ -38,7 +38,9 @@ process.env.GRAFT_TEST_SCRATCH = scratch;
 process.env.TF_CPP_MIN_LOG_LEVEL ??= '2';
 try {
   if (words.length === 0) await checkSources(root, tally);
-  if (golden.length + whole.length > 0) await pythonEnvironment((line) => console.log(line));
+  const report = (line: string) => console.log(line);
+  if (golden.length + whole.length > 0) await pythonEnvironment(report);
+  if (golden.some((file) => file.includes('bottleneck'))) await pythonEnvironment(report, 'adapters');
   await runTestFiles(root, parts, 2, tally);
   await runTestFiles(root, golden, 2, tally);
   await runTestFiles(root, whole, 1, tally);

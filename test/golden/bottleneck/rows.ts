@@ -4,7 +4,7 @@ const common = { merges: false, start: 'adapter', learningRate: 3e-3 } as const;
 /** These norm the sum of sublayer and stream; the others norm before their sublayers. */
 const postNorm = ['bert', 'roberta'];
 
-/** Configurations of BOTTLENECK; each is tried on every architecture. Fields are BnConfig's, and `preset`. */
+/** Configurations of BOTTLENECK: presets on every architecture, other options as variants. Fields are BnConfig's, and `preset`. */
 export const bottleneckRows: MethodRow[] = [
   {
     ...common,
@@ -24,6 +24,7 @@ export const bottleneckRows: MethodRow[] = [
   {
     ...common,
     name: 'bn, norms',
+    variant: true,
     config: ({ config: { model_type } }) => ({
       peft_type: 'BOTTLENECK',
       preset: null,
@@ -44,6 +45,7 @@ export const bottleneckRows: MethodRow[] = [
   {
     ...common,
     name: 'bn, one layer',
+    variant: true,
     config: () => ({
       peft_type: 'BOTTLENECK',
       preset: null,
@@ -59,6 +61,7 @@ export const bottleneckRows: MethodRow[] = [
   {
     ...common,
     name: 'bn, own residual',
+    variant: true,
     config: () => ({
       peft_type: 'BOTTLENECK',
       preset: null,
@@ -75,6 +78,7 @@ export const bottleneckRows: MethodRow[] = [
   {
     ...common,
     name: 'parallel, norms',
+    variant: true,
     config: () => ({
       peft_type: 'BOTTLENECK',
       preset: 'par_bn',
@@ -87,11 +91,3 @@ export const bottleneckRows: MethodRow[] = [
     }),
   },
 ];
-
-/** Cells that cannot be, and why. */
-export const bottleneckExceptions: Record<string, string> = Object.fromEntries(
-  ['qwen2', 'qwen3'].map((name) => [
-    `${name} × bn, own residual`,
-    'the adapters library hooks into Qwen, whose own residual cannot be left out',
-  ]),
-);
