@@ -118,6 +118,8 @@ for (const [i, cell] of all.entries()) {
     });
   const run = graft[i]!;
   if (run instanceof Error) {
+    scored.splice(0, 2); // of the base and of PEFT's adapter
+    scored.splice(0, 2);
     check('trains', () => {
       throw run;
     });
@@ -158,7 +160,8 @@ for (const [i, cell] of all.entries()) {
     });
   check('gradients are those of finite differences, and only the adapter moves', () => {
     const { gradientError, moved, still } = run.checked;
-    if (!cell.method.partialGradient) assert.ok(gradientError < 0.01, `relative error ${gradientError}`);
+    const limit = cell.architecture.corners ? 0.03 : 0.01;
+    if (!cell.method.partialGradient) assert.ok(gradientError < limit, `relative error ${gradientError}`);
     assert.deepEqual({ moved, still }, { moved: [], still: [] });
   });
   check('stopped and resumed, the same bytes', () => {

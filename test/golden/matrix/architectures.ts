@@ -6,6 +6,8 @@ export interface ArchitectureRow {
   task: TaskType;
   /** Fields of config.json, model_type included; vocab_size comes from the tokenizer. */
   config: Record<string, unknown>;
+  /** Set where ReLUs have corners, which finite differences reach over. */
+  corners?: true;
   /** Module names, by the end of their path. */
   names: {
     /** Two projections of attention: LoRA's usual targets. */
@@ -110,7 +112,13 @@ const t5Names = {
 };
 
 export const architectures: ArchitectureRow[] = [
-  { name: 'llama', task: 'CAUSAL_LM', config: { ...decoder, model_type: 'llama' }, names: decoderNames },
+  {
+    name: 'llama',
+    task: 'CAUSAL_LM',
+    // Its padding token is one that the data has: PyTorch gives its embedding no gradient.
+    config: { ...decoder, model_type: 'llama', pad_token_id: 31 },
+    names: decoderNames,
+  },
   {
     name: 'llama-untied',
     task: 'CAUSAL_LM',
@@ -209,7 +217,8 @@ export const architectures: ArchitectureRow[] = [
   {
     name: 't5-plain',
     task: 'SEQ_2_SEQ_LM',
-    config: { ...t5, d_kv: 20, feed_forward_proj: 'relu', relative_attention_max_distance: 20 },
+    config: { ...t5, feed_forward_proj: 'relu', relative_attention_max_distance: 20 },
+    corners: true,
     names: t5Names,
   },
 ];

@@ -1,6 +1,10 @@
 /** For each reason, methods and the architectures on which they cannot be. */
 const reasons: [reason: string, methods: string[], architectures: string[]][] = [
-  ['The model has no bias vectors.', ['bitfit'], ['llama', 'mistral', 'qwen3', 'llama SEQ_CLS']],
+  [
+    'The model has no bias vectors.',
+    ['bitfit'],
+    ['llama', 'mistral', 'qwen3', 'llama SEQ_CLS', 't5', 't5-plain'],
+  ],
   [
     'A bare model has no output layer.',
     ['retrain_embeddings'],
@@ -13,6 +17,11 @@ const reasons: [reason: string, methods: string[], architectures: string[]][] = 
       ...['bert SEQ_CLS', 'bert TOKEN_CLS', 'roberta SEQ_CLS', 'roberta TOKEN_CLS'],
       ...['llama SEQ_CLS', 'llama TOKEN_CLS'],
     ],
+  ],
+  [
+    "transformers' classifiers take no keys and values from outside: HF PEFT's prefix tuning refuses them.",
+    ['prefix_tuning', 'prefix_tuning by projection'],
+    ['bert', 'roberta', 'llama'].flatMap((type) => [`${type} SEQ_CLS`, `${type} TOKEN_CLS`]),
   ],
   [
     'HF PEFT has no default target_modules of LN_TUNING for this architecture.',

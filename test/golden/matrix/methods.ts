@@ -219,7 +219,7 @@ export const methods: MethodRow[] = [
     ...soft,
     name: 'p_tuning by mlp',
     start: 'parameters',
-    config: () => ({ peft_type: 'P_TUNING', num_virtual_tokens: 5, encoder_hidden_size: 12 }),
+    config: () => ({ peft_type: 'P_TUNING', num_virtual_tokens: 5, encoder_hidden_size: 32 }),
   },
   {
     ...soft,
