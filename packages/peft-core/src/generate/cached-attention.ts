@@ -1,5 +1,5 @@
 import { tf, type Variable } from '@graft/tf-graph';
-import { attention, cachedCausalMask } from '../nn/attention.ts';
+import { attention, cachedCausalMask, lengthMask } from '../nn/attention.ts';
 import type { RuntimeOptions } from '../peft-model.ts';
 
 /** One layer's variables `(kvHeads, context, D)` each. */
@@ -8,15 +8,22 @@ export interface LayerCache {
   values: Variable;
 }
 
+/** What a decoder reads of its input: the first `length` (scalar int32) of `tokens` positions of the memory. */
+export interface InputWindow {
+  length: tf.Tensor;
+  tokens: number;
+}
+
 /**
  * Attention of `stride` new tokens from `start` (scalar int32) on over the cache's first `length` positions, after writing
- * them to it. A method's prefix is in the cache, before the sequence's own tokens.
+ * them to it, and of an encoder-decoder over what it read. A method's prefix is in the cache, before the sequence's own tokens.
  */
 export function cachedAttention(
   cache: LayerCache[],
   start: tf.Tensor,
   stride: number,
   length: number,
+  input: InputWindow | null = null,
 ): RuntimeOptions['attend'] {
   const zero = tf.zeros([1], 'int32');
   const begin = tf.concat([zero, tf.reshape(start, [1]), zero], 0);
@@ -31,7 +38,9 @@ export function cachedAttention(
     masks.set(window, mask);
     return mask;
   };
-  return ({ layer, window = null, bias }, q, k, v) => {
+  const inputMask = input ? lengthMask(input.length, input.tokens) : null;
+  return ({ kind, layer, window = null, bias }, q, k, v) => {
+    if (kind === 'cross') return attention(q, k, v, inputMask!, { bias });
     const [keys, values] = [append(cache[layer]!.keys, k), append(cache[layer]!.values, v)];
     return attention(q, keys, values, maskFor(window), { bias });
   };

@@ -1,6 +1,7 @@
 import { type Program, ProgramBuilder, tf } from '@graft/tf-graph';
 import type { PeftConfig } from '../config.ts';
 import type { Architecture } from '../models/architecture.ts';
+import { packedAttention } from '../packed-attention.ts';
 import { adapterTensors, attachAdapter, type PeftModel } from '../peft-model.ts';
 import { declareWeights } from '../stored-weights.ts';
 import { cachedAttention, type LayerCache } from './cached-attention.ts';
@@ -22,6 +23,8 @@ export interface GenerationProgram {
 /** One model of the program. Functions are traced when they are first needed. */
 export interface AnsweringModel {
   model: PeftModel;
+  /** Encoder-decoders only, once before a sequence: runs the encoder on `ids`, at most the context, for the decoder to read. */
+  read(ids: readonly number[]): void;
   /** Sets the adapter's values. */
   write(values: Float32Array): Promise<void>;
   /** Writes the adapter's prefix into the first positions of the cache: after new values, and after another model's turn. */
@@ -42,8 +45,9 @@ export function buildGenerationProgram(architecture: Architecture, context: numb
     keys: builder.variable({ name: `cache.k.${layer}`, shape }),
     values: builder.variable({ name: `cache.v.${layer}`, shape }),
   }));
+  const memory = architecture.encoder ? declareMemory(builder, layers, shape) : null;
   const program = builder.build();
-  const empty = cache
+  const empty = [...cache, ...(memory ?? [])]
     .flatMap(({ keys, values }) => [keys, values])
     .map(({ name, shape }) => [name, shape.reduce((a, b) => a * b, 1)] as const);
   let attached = 0;
@@ -55,7 +59,7 @@ export function buildGenerationProgram(architecture: Architecture, context: numb
       const name = `adapter.${attached++}`;
       const model = attachAdapter(builder, architecture, weights, peft, { form: 'folded', name });
       builder.extend(program);
-      return answeringModel(name, model, { builder, program, cache, context });
+      return answeringModel(name, model, { builder, program, cache, memory, context });
     },
   };
 }
@@ -63,11 +67,19 @@ export function buildGenerationProgram(architecture: Architecture, context: numb
 function answeringModel(
   name: string,
   model: PeftModel,
-  shared: { builder: ProgramBuilder; program: Program; cache: LayerCache[]; context: number },
+  shared: {
+    builder: ProgramBuilder;
+    program: Program;
+    cache: LayerCache[];
+    memory: LayerCache[] | null;
+    context: number;
+  },
 ): AnsweringModel {
-  const { builder, program, cache, context } = shared;
+  const { builder, program, cache, memory, context } = shared;
   // Attention costs as much as the window it looks at, so short sequences get a short one.
   const windows = [...new Set([256, 1024].filter((w) => w < context).concat(context))];
+  const windowFor = (positions: number) => windows.find((w) => w >= positions)!;
+  let read = { length: 0, tokens: 0 };
   const traced = new Set<string>();
   const once = (name: string, declare: () => void): string => {
     if (!traced.has(name)) {
@@ -82,6 +94,16 @@ function answeringModel(
     async write(values) {
       if (model.adapter) await program.write([[model.adapter.name, values]]);
     },
+    read(ids) {
+      const tokens = windowFor(ids.length);
+      const encode = once(`${name}/encode_${tokens}`, () =>
+        declareEncode(builder, `${name}/encode_${tokens}`, model, memory!, tokens),
+      );
+      const padded = new Int32Array(tokens);
+      padded.set(ids);
+      program.run(encode, { ids: padded, segments: new Int32Array(tokens).fill(1, 0, ids.length) });
+      read = { length: ids.length, tokens };
+    },
     prime() {
       if (!model.attachment?.prefix) return;
       program.run(
@@ -90,35 +112,97 @@ function answeringModel(
       );
     },
     extend(stride, ids, start) {
-      const window = windows.find((w) => w >= start + stride)!;
-      const extend = once(`${name}/extend_${stride}_${window}`, () =>
-        declareExtend(builder, `${name}/extend_${stride}_${window}`, model, cache, { stride, window }),
+      const window = windowFor(start + stride);
+      const shape = { stride, window, inputTokens: read.tokens };
+      const extend = once(`${name}/extend_${Object.values(shape).join('_')}`, () =>
+        declareExtend(
+          builder,
+          `${name}/extend_${Object.values(shape).join('_')}`,
+          model,
+          cache,
+          memory,
+          shape,
+        ),
       );
       const padded = new Int32Array(stride);
       padded.set(ids);
-      const feeds = { ids: padded, start: Int32Array.of(start), last: Int32Array.of(ids.length - 1) };
+      const feeds = {
+        ids: padded,
+        start: Int32Array.of(start),
+        last: Int32Array.of(ids.length - 1),
+        ...(memory ? { read: Int32Array.of(read.length) } : {}),
+      };
       return program.run(extend, feeds).logits!.data as Float32Array;
     },
   };
 }
 
-/** `stride` new tokens over the first `window` positions of the cache. */
+/** What the decoder's layers make of an encoder's states, `(heads, context, D)` each. */
+function declareMemory(builder: ProgramBuilder, layers: number, shape: number[]): LayerCache[] {
+  return Array.from({ length: layers }, (_, layer) => ({
+    keys: builder.variable({ name: `memory.k.${layer}`, shape }),
+    values: builder.variable({ name: `memory.v.${layer}`, shape }),
+  }));
+}
+
+/** The encoder on `tokens` positions, the last of which may be padding; its states go to the memory. */
+function declareEncode(
+  builder: ProgramBuilder,
+  name: string,
+  model: PeftModel,
+  memory: LayerCache[],
+  tokens: number,
+): void {
+  const { architecture } = model;
+  const perToken = { shape: [tokens], dtype: 'int32' } as const;
+  builder.function(name, { ids: perToken, segments: perToken }, ({ ids, segments }) => {
+    const grid = { rows: 1, tokens, segments: segments!, positions: tf.range(0, tokens, 1, 'int32') };
+    const attend = packedAttention(architecture, grid, { encoder: grid });
+    const runtime = model.runtime({ parameters: adapterTensors(model), attend });
+    const encoder = architecture.encoder!;
+    const states = encoder.encode(runtime, ids!, grid);
+    const begin = tf.zeros([3], 'int32');
+    for (const [layer, variables] of memory.entries()) {
+      const { keys, values } = encoder.keysAndValues(runtime, layer, states, 1);
+      variables.keys.assignSlice(begin, tf.squeeze(keys, [0]));
+      variables.values.assignSlice(begin, tf.squeeze(values, [0]));
+    }
+    return {};
+  });
+}
+
+/** `stride` new tokens over the first `window` positions of the cache, and the first `inputTokens` of the memory. */
 function declareExtend(
   builder: ProgramBuilder,
   name: string,
   model: PeftModel,
   cache: LayerCache[],
-  { stride, window }: { stride: number; window: number },
+  memory: LayerCache[] | null,
+  { stride, window, inputTokens }: { stride: number; window: number; inputTokens: number },
 ): void {
   const { architecture } = model;
   const scalar = { shape: [], dtype: 'int32' } as const;
-  const inputs = { ids: { shape: [stride], dtype: 'int32' }, start: scalar, last: scalar } as const;
-  builder.function(name, inputs, (inputs) => {
-    const { ids, start, last } = inputs as { ids: tf.Tensor; start: tf.Tensor; last: tf.Tensor };
-    const attend = cachedAttention(cache, start, stride, window);
+  const own = { ids: { shape: [stride], dtype: 'int32' }, start: scalar, last: scalar } as const;
+  builder.function(name, { ...own, ...(memory ? { read: scalar } : {}) }, (inputs) => {
+    const { ids, start, last, read } = inputs as Record<'ids' | 'start' | 'last', tf.Tensor> & {
+      read?: tf.Tensor;
+    };
+    const input = read ? { length: read, tokens: inputTokens } : null;
+    const attend = cachedAttention(cache, start, stride, window, input);
     const runtime = model.runtime({ parameters: adapterTensors(model), attend });
-    const positions = tf.add(tf.range(0, stride, 1, 'int32'), start);
-    const hidden = architecture.body(runtime, ids, { rows: 1, tokens: stride, positions });
+    const grid = {
+      ...{ rows: 1, tokens: stride, keys: { count: window, first: start } },
+      positions: tf.add(tf.range(0, stride, 1, 'int32'), start),
+    };
+    const part = ({ shape: [heads, , width], ...variable }: LayerCache['keys']) =>
+      tf.expandDims(tf.slice(variable.read(), [0, 0, 0], [heads!, inputTokens, width!]), 0);
+    const kept = memory && {
+      keysAndValues: (layer: number) => ({
+        keys: part(memory[layer]!.keys),
+        values: part(memory[layer]!.values),
+      }),
+    };
+    const hidden = architecture.body(runtime, ids, grid, kept ?? undefined);
     const wanted = tf.gather(hidden, tf.reshape(last, [1]) as tf.Tensor1D);
     const logits = architecture.logits!(runtime, architecture.finalNorm(runtime, wanted));
     return { logits: tf.reshape(logits, [architecture.vocabularySize]) };

@@ -34,18 +34,21 @@ export class Generator {
   readonly #models: AdapterSwitch;
   readonly #context: number;
   readonly #vocabularySize: number;
+  /** Set for encoder-decoders: the answer's own sequence begins with it, and the prompt is the encoder's. */
+  readonly #decoderStart: number | null;
   readonly #tokenizer: Tokenizer;
   #adapter: string | null = null;
 
   private constructor(base: BaseModel, maxContext: number) {
     const architecture = architectureFor(base.modelType, base.config);
-    if (architecture.task !== 'CAUSAL_LM')
+    if (architecture.task !== 'CAUSAL_LM' && architecture.task !== 'SEQ_2_SEQ_LM')
       throw new GraftError('unsupported_task', `${base.modelType} models do not write text`, {
         param: 'model',
       });
     this.#base = base;
     this.#context = Math.min(maxContext, architecture.maxPositions);
     this.#vocabularySize = architecture.vocabularySize;
+    this.#decoderStart = architecture.decoderStart ?? null;
     this.#models = new AdapterSwitch(base, architecture, this.#context);
     this.#tokenizer = loadTokenizer(base.tokenizerFiles);
   }
@@ -77,8 +80,10 @@ export class Generator {
     const { virtualTokens = 0, prefixLength = 0 } = model.model.attachment ?? {};
     const ids = this.#promptIds(request);
     const leading = virtualTokens + prefixLength;
-    const room = this.#context - leading - ids.length;
-    if (room < 1) {
+    const left = this.#context - leading - ids.length;
+    // The decoder's sequence begins afresh.
+    const room = this.#decoderStart === null ? left : this.#context - prefixLength - 1;
+    if (left < 1 || room < 1) {
       const virtual = leading === 0 ? '' : ` and the adapter ${leading} virtual ones`;
       throw new GraftError(
         'context_length_exceeded',
@@ -94,7 +99,12 @@ export class Generator {
     const ends = this.#endTokens();
     const sequence = new CachedSequence(model, this.#context);
     const virtual = Array.from({ length: virtualTokens }, (_, i) => this.#vocabularySize + i);
-    let logits = sequence.append([...virtual, ...ids]);
+    let logits: Float32Array;
+    if (this.#decoderStart === null) logits = sequence.append([...virtual, ...ids]);
+    else {
+      model.read([...virtual, ...ids]);
+      logits = sequence.append([this.#decoderStart]);
+    }
     for (let n = 0; n < limit; n++) {
       const token = sampleToken(logits, options, random.uniform());
       if (ends.has(token)) {

@@ -66,6 +66,39 @@ for (const [name, config] of Object.entries(decoders)) {
   });
 }
 
+const t5 = { model_type: 't5', d_model: 32, d_kv: 12, d_ff: 48, num_layers: 2, num_heads: 4 };
+for (const [name, config] of Object.entries({
+  't5, plain': { ...t5, num_decoder_layers: 3 },
+  't5, gated and unscaled': { ...t5, feed_forward_proj: 'gated-gelu', scale_decoder_outputs: false },
+})) {
+  test(`${name}: read once, a token at a time scores what the whole pair scores`, async () => {
+    const folder = path.join(root, name);
+    await writeTinyModel(folder, { ...config, relative_attention_num_buckets: 8 });
+    const base = await openBaseModel(folder);
+    const architecture = architectureFor(base.modelType, base.config);
+    const labels = ids.slice(0, 30).reverse();
+    // Another input, longer and shorter than the first, must leave nothing behind.
+    const inputs = [ids, [...ids, ...ids], ids.slice(0, 5)];
+    const scores = scoreTexts({ base, input: inputs.map((input_ids) => ({ input_ids, labels })) });
+    const { program, clear, attach } = buildGenerationProgram(architecture, 96);
+    await loadWeights(program, base, architecture, 'float32');
+    await clear();
+    const model = attach(null);
+    for (const input of inputs) {
+      const { logprobs: expected } = (await scores.next()).value as { logprobs: number[] };
+      model.read(input);
+      const read = [architecture.decoderStart!, ...labels.slice(0, -1)];
+      const logprobs = read.map((id, t) => logProbability(model.extend(1, [id], t), labels[t]!));
+      const differences = logprobs.map((x, t) => Math.abs(x - expected[t]!));
+      assert.equal(expected.length, labels.length);
+      assert.ok(Math.max(...differences) < 1e-4, `differ by ${Math.max(...differences)}`);
+    }
+    await scores.return(undefined);
+    program.close();
+    await base.close();
+  });
+}
+
 function logProbability(logits: Float32Array, id: number): number {
   const largest = logits.reduce((a, b) => Math.max(a, b));
   return logits[id]! - largest - Math.log(logits.reduce((sum, x) => sum + Math.exp(x - largest), 0));

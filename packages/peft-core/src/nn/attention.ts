@@ -43,6 +43,11 @@ export function cachedCausalMask(
   return additiveMask(withinWindow(ago, window), [1, 1, n, length]);
 }
 
+/** Additive mask `(1, 1, 1, tokens)`: the first `length` (scalar int32) of an input are there, the rest is padding. */
+export function lengthMask(length: tf.Tensor, tokens: number): tf.Tensor {
+  return additiveMask(tf.less(tf.range(0, tokens, 1, 'int32'), length), [1, 1, 1, tokens]);
+}
+
 /**
  * Additive mask `(rows, 1, n, length)` over keys at the positions 0…length − 1 before every sequence, which all see but for
  * the window. positions `(rows · n)` int32 count those keys too.
