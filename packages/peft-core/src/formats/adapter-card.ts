@@ -70,7 +70,7 @@ base = ${JSON.stringify(base)}  # a Hub id or a folder
 tokenizer = AutoTokenizer.from_pretrained(base)
 model = ${load}
 adapters.init(model)
-model.set_active_adapters(model.load_adapter("."))  # the folder of this file
+model.load_adapter(".", use_safetensors=True, set_active=True)  # the folder of this file
 \`\`\`
 `;
   return `## Use it
