@@ -51,12 +51,14 @@ export const errorCodes = {
   unsupported_model: [400, 'The architecture of the base model cannot be fine-tuned.'],
   rank_too_large: [400, 'The rank is larger than a matrix that it should factor.'],
   invalid_job_state: [400, 'The job is in a state that does not allow this.'],
-  unsupported_task: [400, 'The base model cannot be used for `peft.task_type`.'],
+  unsupported_task: [400, 'The model cannot be used for `peft.task_type`, or to write text.'],
   adapter_without_effect: [
     400,
     'On a failed job: the trained adapter answers exactly as the base model does.',
   ],
   adapter_not_reproduced: [500, 'On a failed job: the files, loaded again, are not the trained model.'],
+  data_unfit_for_task: [400, 'Lines of this kind are not what `peft.task_type` learns from.'],
+  invalid_labels: [400, 'On a failed job: the labels of the training file make no classes.'],
   invalid_training_file: [400, 'Examples are too long or empty. On a failed job: `error.code`.'],
   // Models and adapters
   model_not_found: [404, 'No such model. In the body of a new job: 400, naming the base models.'],

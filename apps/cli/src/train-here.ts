@@ -35,7 +35,7 @@ export async function trainHere(options: TrainVerbOptions): Promise<number> {
   try {
     const { peft, training } = await settle(options, base);
     const { train } = await loadPeftCore(training.precision);
-    const run = new Run(options, training, output);
+    const run = new Run(options, peft, training, output);
     run.say(`Loading ${name} and the data`);
     const records = train({
       base,
@@ -86,12 +86,13 @@ async function settle(
   base: BaseModel,
 ): Promise<{ peft: PeftConfig; training: ResolvedTraining }> {
   const { parsePeftConfig, resolveTraining } = await import('@graft/peft-core/config');
-  const { parseJsonl } = await import('@graft/peft-core/text');
+  const { checkFormat, parseJsonl } = await import('@graft/peft-core/text');
   const { outlineOf } = await import('@graft/peft-core/outlines');
   const peft = parsePeftConfig(
     options.peft === undefined ? DEFAULT_PEFT : jsonObjectArgument('--peft', options.peft),
   );
-  const { examples } = parseJsonl(await readFile(options.data));
+  const { examples, format } = parseJsonl(await readFile(options.data));
+  checkFormat(peft.task_type, format);
   const given: [string, unknown][] = [
     ['n_epochs', options.epochs],
     ['batch_size', options.batchSize],
@@ -114,6 +115,7 @@ async function settle(
 /** One run on the screen: takes the trainer's records, shows them, and sums up at the end. */
 class Run {
   readonly #options: TrainVerbOptions;
+  readonly #writesText: boolean;
   readonly #output: Output;
   readonly #display: TrainingDisplay;
   readonly #state: TrainingState;
@@ -121,8 +123,9 @@ class Run {
   #last: TrainRecord | null = null;
   #checkpointStep: number | null = null;
 
-  constructor(options: TrainVerbOptions, training: ResolvedTraining, output: Output) {
+  constructor(options: TrainVerbOptions, peft: PeftConfig, training: ResolvedTraining, output: Output) {
     this.#options = options;
+    this.#writesText = peft.task_type === 'CAUSAL_LM' || peft.task_type === 'SEQ_2_SEQ_LM';
     this.#output = output;
     this.#display = new TrainingDisplay(process.stderr, {
       hint: 'Ctrl-C stops after this step; --resume goes on from there.',
@@ -218,6 +221,10 @@ class Run {
       [
         ['loss', loss(record.finalLoss)],
         ['validation', record.validationLoss === null ? null : loss(record.validationLoss)],
+        ...Object.entries(record.metrics).map(([name, value]): [string, string] => [
+          name.replaceAll('_', ' '),
+          value.toFixed(3),
+        ]),
         [
           'trained',
           `${count(record.trainedTokens)} tokens in ${record.steps} steps, ${duration((performance.now() - this.#began) / 1_000)}`,
@@ -229,9 +236,14 @@ class Run {
       paint,
     );
     process.stdout.write(
-      `\n${summary}\n\nNext:\n  graft generate --model ${model} --adapter ${output} -m "…"\n` +
+      `\n${summary}\n\nNext:\n  ${this.#useOf(`--model ${model} --adapter ${output}`)}\n` +
         `  graft merge --model ${model} --adapter ${output} --output merged-model\n`,
     );
     return true;
+  }
+
+  #useOf(models: string): string {
+    if (this.#writesText) return `graft generate ${models} -m "…"`;
+    return `graft score ${models} --input texts.jsonl --output scores.jsonl`;
   }
 }

@@ -23,8 +23,11 @@ export function stepMessage({ step, totalSteps, loss }: Step): string {
   return `Step ${step}/${totalSteps}: training loss ${loss.toFixed(2)}`;
 }
 
-export function evaluationMessage({ step, loss }: Evaluation, totalSteps: number): string {
-  return `Step ${step}/${totalSteps}: validation loss ${loss.toFixed(2)}`;
+export function evaluationMessage({ step, loss, metrics }: Evaluation, totalSteps: number): string {
+  const measures = Object.entries(metrics).map(
+    ([name, value]) => `, ${name.replaceAll('_', ' ')} ${value.toFixed(2)}`,
+  );
+  return `Step ${step}/${totalSteps}: validation loss ${loss.toFixed(2)}${measures.join('')}`;
 }
 
 function count(value: number): string {

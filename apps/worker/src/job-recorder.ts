@@ -111,7 +111,7 @@ export class JobRecorder {
 
   #evaluation(evaluation: Extract<TrainRecord, { type: 'evaluation' }>): void {
     this.#lastEvaluation = evaluation;
-    const { step, loss, tokenAccuracy } = evaluation;
+    const { step, loss, tokenAccuracy, metrics } = evaluation;
     this.#metrics.push({
       kind: 'evaluation',
       step,
@@ -131,6 +131,7 @@ export class JobRecorder {
         total_steps: this.#totalSteps,
         valid_loss: loss,
         valid_mean_token_accuracy: tokenAccuracy,
+        valid_metrics: metrics,
       },
     });
   }

@@ -111,7 +111,7 @@ async function attempt(
   }
   const publish = async (): Promise<Publication> => {
     if (!done) throw new Error('The trainer finished without a result.');
-    const { steps, trainedTokens, finalLoss, validationLoss, peakMemoryBytes, adapterDir } = done;
+    const { steps, trainedTokens, finalLoss, validationLoss, peakMemoryBytes, adapterDir, metrics } = done;
     return {
       ...(await services.artifacts.publish(adapterDir)),
       lineage: await lineageOf(job, prepared, { code, device }),
@@ -120,6 +120,7 @@ async function attempt(
         steps,
         final_loss: finalLoss,
         validation_loss: validationLoss,
+        validation: metrics,
         peak_memory_bytes: peakMemoryBytes,
         parameters,
         proof,

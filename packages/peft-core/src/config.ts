@@ -1,5 +1,6 @@
 /** Schemas and parsing of what a job may ask for. Loads no TensorFlow. */
 
+export { type LeadingPositions, leadingPositions } from './config/leading-positions.ts';
 export { type PeftConfig, peftTypes } from './config/methods.ts';
 export { nearest } from './config/nearest.ts';
 export {

@@ -7,7 +7,8 @@ import {
   parseTrainingOptions,
   resolveTraining,
 } from '@graft/peft-core/config';
-import { getFile, type Identity, type NewJob, type Services } from '@graft/service';
+import { checkFormat } from '@graft/peft-core/text';
+import { type FileRecord, getFile, type Identity, type NewJob, type Services } from '@graft/service';
 import type { Static } from 'typebox';
 import { ApiError } from '../api-error.ts';
 import type { CreateJobSchema } from '../schemas/fine-tuning-job.ts';
@@ -45,10 +46,15 @@ export async function checkNewJob(
     });
   }
   await checkModelExists(services, body.model);
-  const exampleCount = await checkFile(services, caller, 'training_file', body.training_file);
-  if (body.validation_file) await checkFile(services, caller, 'validation_file', body.validation_file);
+  const trainingFile = await checkFile(services, caller, 'training_file', body.training_file);
+  const validationFile = body.validation_file
+    ? await checkFile(services, caller, 'validation_file', body.validation_file)
+    : null;
 
   const { peft, training } = parseOptions(body);
+  if (trainingFile.format) checkFormat(peft.task_type, trainingFile.format, 'training_file');
+  if (validationFile?.format) checkFormat(peft.task_type, validationFile.format, 'validation_file');
+  const exampleCount = trainingFile.examples ?? 0;
   const seed = body.seed ?? training.seed ?? null;
   if (training.seed !== undefined && training.seed !== seed) {
     throw new ApiError('invalid_training_option', `training.seed is ${training.seed}, but seed is ${seed}.`, {
@@ -141,13 +147,13 @@ async function checkModelExists(services: Services, id: string): Promise<void> {
   });
 }
 
-/** Answers the number of its examples. Another team's file is as unknown as one that never was. */
+/** Another team's file is as unknown as one that never was. */
 async function checkFile(
   services: Services,
   caller: Identity,
   param: 'training_file' | 'validation_file',
   id: string,
-): Promise<number> {
+): Promise<FileRecord> {
   const file = await getFile(services, caller.teamId, id);
   if (!file) throw new ApiError('file_not_found', `No such file: ${id}`, { status: 400, param });
   if (file.purpose !== 'fine-tune') {
@@ -159,7 +165,7 @@ async function checkFile(
       },
     );
   }
-  return file.examples ?? 0;
+  return file;
 }
 
 /** JSON with sorted keys: equal for requests that ask for the same. */

@@ -116,6 +116,8 @@ async function examine(
         ? [...files, { param: 'validation_file', path: await services.files.localPath(validationFile.path) }]
         : files,
       tokenizerFiles: model.tokenizerFiles,
+      modelConfig: model.config,
+      peft: job.peft,
       maxSeqLength: resolvedTraining.max_seq_length,
     },
     stop,

@@ -1,12 +1,17 @@
 /** Thread: tokenizes jobs' files as training will, and reports every example that cannot be used. */
 import { createReadStream } from 'node:fs';
 import { parentPort } from 'node:worker_threads';
-import { type ErrorDetail, GraftError } from '@graft/peft-core/config';
+import { type ErrorDetail, GraftError, leadingPositions, type PeftConfig } from '@graft/peft-core/config';
+import { outlineOf, ownLabels } from '@graft/peft-core/outlines';
 import {
+  type ClassOf,
+  classesBy,
   createJsonlChecker,
+  LabelCollector,
   loadTokenizer,
   MAX_LISTED_LINES,
   type RawExample,
+  type TokenizeOptions,
   type Tokenizer,
   type TokenizerFiles,
   tokenizeExamples,
@@ -15,6 +20,9 @@ import {
 export interface ValidationTask {
   files: { param: 'training_file' | 'validation_file'; path: string }[];
   tokenizerFiles: TokenizerFiles;
+  /** The base model's config.json. */
+  modelConfig: Record<string, unknown>;
+  peft: PeftConfig;
   maxSeqLength: number;
 }
 
@@ -26,9 +34,18 @@ export type ValidationReport =
 const batchSize = Math.min(64, MAX_LISTED_LINES);
 
 async function validate(task: ValidationTask): Promise<ValidationReport> {
+  const { peft, maxSeqLength, modelConfig } = task;
   const tokenizer = loadTokenizer(task.tokenizerFiles);
+  const { virtualTokens, prefixLength } = leadingPositions(peft);
+  const classOf = await classesOf(task);
+  const options: TokenizeOptions = {
+    maxSeqLength,
+    leading: virtualTokens + prefixLength,
+    decoderStart: outlineOf(modelConfig, peft.task_type).decoderStart ?? null,
+    ...(classOf ? { classOf } : {}),
+  };
   for (const file of task.files) {
-    const { faults, total } = await checkFile(file.path, tokenizer, task.maxSeqLength);
+    const { faults, total } = await checkFile(file.path, tokenizer, options);
     if (total === 0) continue;
     const more = total > faults.length ? `; and ${total - faults.length} more bad lines` : '';
     const lines = faults.map(({ line, message }) => `line ${line} ${message}`).join('; ');
@@ -38,17 +55,26 @@ async function validate(task: ValidationTask): Promise<ValidationReport> {
   return { ok: true };
 }
 
+/** The classes of a classifier's labels, as training will have them; null for other tasks. */
+async function classesOf({ files, modelConfig, peft }: ValidationTask): Promise<ClassOf | null> {
+  const [{ path }] = files as [ValidationTask['files'][0]];
+  if (peft.task_type !== 'SEQ_CLS' && peft.task_type !== 'TOKEN_CLS') return null;
+  const labels = new LabelCollector();
+  await readExamples(path, (example) => labels.add(example));
+  return classesBy(labels.namesFor(ownLabels(modelConfig, peft.task_type)));
+}
+
 async function checkFile(
   path: string,
   tokenizer: Tokenizer,
-  maxSeqLength: number,
+  options: TokenizeOptions,
 ): Promise<{ faults: ErrorDetail[]; total: number }> {
   const faults: ErrorDetail[] = [];
   let total = 0;
   let batch: RawExample[] = [];
   const checkBatch = () => {
     try {
-      tokenizeExamples(tokenizer, batch, { maxSeqLength });
+      tokenizeExamples(tokenizer, batch, options);
     } catch (error) {
       if (!(error instanceof GraftError) || !error.details) throw error;
       total += error.details.length;
@@ -56,14 +82,18 @@ async function checkFile(
     }
     batch = [];
   };
-  const reader = createJsonlChecker((example) => {
+  await readExamples(path, (example) => {
     batch.push(example);
     if (batch.length === batchSize) checkBatch();
   });
-  for await (const chunk of createReadStream(path, { highWaterMark: 256 * 1024 })) reader.write(chunk);
-  reader.end();
   checkBatch();
   return { faults, total };
+}
+
+async function readExamples(path: string, take: (example: RawExample) => void): Promise<void> {
+  const reader = createJsonlChecker(take);
+  for await (const chunk of createReadStream(path, { highWaterMark: 256 * 1024 })) reader.write(chunk);
+  reader.end();
 }
 
 async function report(task: ValidationTask): Promise<ValidationReport> {

@@ -171,6 +171,21 @@ describe('chat completions', () => {
     assert.equal(worker.requests.length, 1);
   });
 
+  test('a classifier writes no text, and no worker is asked', async () => {
+    const { version } = await publishAdapter(bench, bench.acme, 'sorter', 'SEQ_CLS');
+    const worker = await start(hello);
+    const model = version.modelName;
+    for (const answer of [
+      await chat({ model }),
+      await chat({ model, stream: true }),
+      await complete({ model }),
+    ]) {
+      const message = assertError(answer, 400, 'unsupported_task', 'model');
+      assert.match(message, /does SEQ_CLS and writes no text.*graft score/);
+    }
+    assert.equal(worker.requests.length, 0);
+  });
+
   test('what Graft cannot do is refused, named, and never ignored', async () => {
     const worker = await start(hello);
     assertError(await chat({ n: 2 }), 400, 'unsupported_parameter', 'n');

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
+import { parsePeftConfig } from '@graft/peft-core/config';
 import {
   claimValidation,
   getJob,
@@ -39,6 +40,28 @@ async function refuses(body: object, code: string, param?: string | null): Promi
 }
 
 describe('creating jobs', () => {
+  const configs: Record<string, unknown>[] = [
+    { peft_type: 'LORA', use_dora: true, trainable_token_indices: [1, 2] },
+    { peft_type: 'IA3' },
+    { peft_type: 'BOTTLENECK', preset: 'double_seq_bn' },
+    { peft_type: 'PROMPT_TUNING', num_virtual_tokens: 4 },
+    { peft_type: 'PREFIX_TUNING', num_virtual_tokens: 4, prefix_projection: true, encoder_hidden_size: 8 },
+    { peft_type: 'P_TUNING', num_virtual_tokens: 4, encoder_reparameterization_type: 'LSTM' },
+    { peft_type: 'TRAINABLE_TOKENS', token_indices: [3, 4] },
+    { peft_type: 'LN_TUNING' },
+    { peft_type: 'SELECTIVE', kinds: ['norm'] },
+  ];
+  for (const config of configs) {
+    test(`${config.peft_type}: the job shows every option, as the method has it`, async () => {
+      const { preset: _, ...given } = config;
+      const answer = await create({ peft: config });
+      assert.equal(answer.status, 200, answer.text);
+      assert.deepEqual(answer.json.peft, { ...answer.json.peft, ...given });
+      assert.deepEqual(answer.json.peft, parsePeftConfig(config));
+      await bench.untilState(answer.json.id, 'queued');
+    });
+  }
+
   test('the whole object, from validating_files to queued', async () => {
     const answer = await create({
       suffix: 'my-model',
@@ -251,6 +274,46 @@ describe('creating jobs', () => {
     await bench.untilState(validation.json.id, 'failed');
     const failed = (await bench.acme.send('GET', `${path}/${validation.json.id}`)).json;
     assert.deepEqual([failed.error.code, failed.error.param], ['invalid_validation_file', 'validation_file']);
+  });
+
+  test('every task takes its own kind of data, and no other', async () => {
+    const lines: Record<string, object[]> = {
+      SEQ_CLS: [
+        { text: 'a', label: 'x' },
+        { text: 'b', label: 'y' },
+      ],
+      TOKEN_CLS: [{ tokens: ['a', 'b'], labels: [0, 1] }],
+      FEATURE_EXTRACTION: [{ anchor: 'a', positive: 'b' }],
+    };
+    for (const [task, examples] of Object.entries(lines)) {
+      const training_file = await bench.acme.upload(examples.map((each) => JSON.stringify(each)).join('\n'));
+      const peft = { peft_type: 'LORA', task_type: task };
+      const answer = await create({ training_file, peft });
+      assert.equal(answer.status, 200, answer.text);
+      await bench.untilState(answer.json.id, 'queued');
+      const message = await refuses({ peft }, 'data_unfit_for_task', 'training_file');
+      assert.match(message, new RegExp(`task_type ${task} learns from .*, but the file has {"messages"}`));
+      await refuses({ training_file }, 'data_unfit_for_task', 'training_file');
+      await refuses({ validation_file: training_file }, 'data_unfit_for_task', 'validation_file');
+    }
+    await refuses({ peft: { peft_type: 'LORA', task_type: 'SEQ_2_SEQ_LM' } }, 'data_unfit_for_task');
+  });
+
+  test("labels that make no classes, or are not the training file's, fail the job", async () => {
+    const upload = async (...labels: (string | number)[]) =>
+      await bench.acme.upload(labels.map((label) => JSON.stringify({ text: 'a', label })).join('\n'));
+    const peft = { peft_type: 'LORA', task_type: 'SEQ_CLS' };
+    const failed = async (body: object) => {
+      const answer = await create({ peft, ...body });
+      await bench.untilState(answer.json.id, 'failed');
+      return (await bench.acme.send('GET', `${path}/${answer.json.id}`)).json.error;
+    };
+    const same = await failed({ training_file: await upload('x', 'x') });
+    assert.deepEqual([same.code, same.fault], ['invalid_labels', 'user']);
+    const training_file = await upload('x', 'y');
+    const unknown = await failed({ training_file, validation_file: await upload('x', 'z') });
+    assert.deepEqual([unknown.code, unknown.param], ['invalid_validation_file', 'validation_file']);
+    assert.match(unknown.message, /line 2 has the label "z"/);
   });
 
   test('a job whose validating process died is picked up', async () => {

@@ -1,3 +1,4 @@
+import { DATASET_FORMATS } from '@graft/peft-core/text';
 import type { FileRecord } from '@graft/service';
 import { type Static, Type } from 'typebox';
 import { After, limit } from './list.ts';
@@ -15,7 +16,9 @@ export const FileSchema = Type.Object(
     expires_at: Type.Null(),
     status_details: Type.Null(),
     sha256: Type.String({ description: 'Hex digest of the content.' }),
-    format: Type.Union([Type.String(), Type.Null()], { description: 'chat, prompt_completion or text.' }),
+    format: Type.Union([Type.String(), Type.Null()], {
+      description: `The kind of its lines: ${DATASET_FORMATS.join(', ')}.`,
+    }),
     examples: Type.Union([Type.Integer(), Type.Null()], { description: 'Training examples in the file.' }),
   },
   { $id: 'File' },

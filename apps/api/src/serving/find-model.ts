@@ -1,8 +1,9 @@
 import { findFineTunedModel, type Services } from '@graft/service';
+import { ApiError } from '../api-error.ts';
 import { modelNotFound } from '../routes/models.ts';
 import type { WorkerRequest } from './generate.ts';
 
-/** What a `model` in a request stands for. Throws `model_not_found` (404). */
+/** The model that a `model` in a request stands for, to write text. Throws `model_not_found` (404), `unsupported_task`. */
 export async function findModel(
   services: Services,
   teamId: string,
@@ -11,7 +12,18 @@ export async function findModel(
   if (await services.baseModels.has(model)) return { base_model: model, adapter: null };
   const version = await findFineTunedModel(services, teamId, model);
   if (!version) throw modelNotFound(model);
-  const { base_model: trainedOn } = version.lineage as { base_model: { digest: string } };
+  const { base_model: trainedOn, peft } = version.lineage as {
+    base_model: { digest: string };
+    peft: { task_type: string };
+  };
+  const task = peft.task_type;
+  if (task !== 'CAUSAL_LM' && task !== 'SEQ_2_SEQ_LM') {
+    throw new ApiError(
+      'unsupported_task',
+      `'${model}' does ${task} and writes no text. Download it, and use it with \`graft score\` or HF PEFT.`,
+      { param: 'model' },
+    );
+  }
   return {
     base_model: version.baseModel,
     adapter: { version_id: version.id, digest: version.digest, base_digest: trainedOn.digest },

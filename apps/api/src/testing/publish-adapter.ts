@@ -5,11 +5,12 @@ import { type AdapterVersion, leaseOf, publishAdapterVersion } from '@graft/serv
 import { type ApiBench, type Caller, chatLine } from './open-api-bench.ts';
 import { runJob } from './run-job.ts';
 
-/** A job of `team` taken to success, with an adapter of two files. The weights are random bytes: nobody loads them. */
+/** A job of `team` taken to success, with an adapter for `task` of two files. The weights are random bytes: nobody loads them. */
 export async function publishAdapter(
   bench: ApiBench,
   team: Caller,
   suffix: string,
+  task = 'CAUSAL_LM',
 ): Promise<{ version: AdapterVersion; files: Record<string, Buffer> }> {
   const training_file = await team.upload(chatLine);
   const created = await team.send('POST', '/v1/fine_tuning/jobs', { model: 'tiny', training_file, suffix });
@@ -23,7 +24,11 @@ export async function publishAdapter(
   const stored = await bench.services.artifacts.publish(folder);
   const published = await publishAdapterVersion(bench.services, leaseOf(job), {
     ...stored,
-    lineage: { seed: 1, base_model: { id: 'tiny', digest: 'b'.repeat(64) } },
+    lineage: {
+      seed: 1,
+      base_model: { id: 'tiny', digest: 'b'.repeat(64) },
+      peft: { peft_type: 'LORA', task_type: task },
+    },
     metrics: null,
     trainedTokens: 123,
   });

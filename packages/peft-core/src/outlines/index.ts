@@ -1,16 +1,18 @@
 /** What a config.json says of a model. Loads no TensorFlow. */
 import { GraftError } from '../errors.ts';
 import { bertOutline } from './bert.ts';
+import { defaultTask } from './default-task.ts';
 import { gpt2Outline } from './gpt2.ts';
 import { llamaOutline } from './llama.ts';
 import { mistralOutline } from './mistral.ts';
-import { taskOfClass } from './model-class.ts';
 import type { ModelOutline, TaskType } from './outline.ts';
 import { qwen2Outline } from './qwen2.ts';
 import { qwen3Outline } from './qwen3.ts';
 import { robertaOutline } from './roberta.ts';
 import { t5Outline } from './t5.ts';
 
+export { defaultTask } from './default-task.ts';
+export { ownLabels } from './label-names.ts';
 export {
   type JoinSite,
   type ModelOutline,
@@ -34,21 +36,6 @@ const outlines: Record<string, (config: Record<string, unknown>, task: TaskType)
 
 /** Every supported `model_type`. */
 export const modelTypes: readonly string[] = Object.keys(outlines);
-
-/** What a family's base models are for, where that is not to go on with a text. */
-const familyTasks: Record<string, TaskType> = {
-  bert: 'FEATURE_EXTRACTION',
-  roberta: 'FEATURE_EXTRACTION',
-  t5: 'SEQ_2_SEQ_LM',
-};
-
-/** The task of a base model that nobody gave one: that of the class it was saved from, or what its family is for. */
-export function defaultTask(config: Record<string, unknown>): TaskType {
-  const family = familyTasks[String(config.model_type)] ?? 'CAUSAL_LM';
-  if (family === 'SEQ_2_SEQ_LM') return family;
-  const [saved] = Array.isArray(config.architectures) ? config.architectures : [];
-  return (typeof saved === 'string' ? taskOfClass(saved) : null) ?? family;
-}
 
 /** The outline of a model used for `task`. Throws `unsupported_model`, `unsupported_task`, `invalid_model_config`. */
 export function outlineOf(

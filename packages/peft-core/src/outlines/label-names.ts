@@ -1,4 +1,5 @@
-import { defaultTask, type TaskType } from './index.ts';
+import { defaultTask } from './default-task.ts';
+import type { TaskType } from './outline.ts';
 
 /** config.json of a model whose classifier has these classes, in order. */
 export function withLabels(

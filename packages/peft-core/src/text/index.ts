@@ -23,7 +23,7 @@ export { type ClassOf, classesBy, LabelCollector } from './label-names.ts';
 export { withEos } from './labels.ts';
 export type { DatasetFormat, Label, RawExample, TrainingMessage } from './raw-example.ts';
 export type { StreamDecoder } from './stream-decoder.ts';
-export { checkFormat } from './task-formats.ts';
+export { checkFormat, DATASET_FORMATS } from './task-formats.ts';
 export { type TokenizeOptions, tokenizeExamples } from './tokenize.ts';
 export { loadTokenizer, type Tokenizer, type TokenizerFiles } from './tokenizer.ts';
 export { NO_TARGET, type Sequence, type TrainingExample } from './training-example.ts';

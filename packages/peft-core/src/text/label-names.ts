@@ -33,8 +33,12 @@ export class LabelCollector {
     return this.#largest === -1 && this.#names.size === 0;
   }
 
-  /** Whether a head of these classes has every label. */
-  fits(names: readonly string[]): boolean {
+  /** Names of the classes for a base model with a head of `own` ones: these, where every label is among them. */
+  namesFor(own: readonly string[] | null): readonly string[] {
+    return own && this.#fit(own) ? own : this.names();
+  }
+
+  #fit(names: readonly string[]): boolean {
     return this.#largest < names.length && [...this.#names].every((name) => names.includes(name));
   }
 

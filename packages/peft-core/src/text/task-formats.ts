@@ -23,13 +23,16 @@ const FIELDS: Record<DatasetFormat, string> = {
   scored_pairs: '{"sentence1", "sentence2", "score"}',
 };
 
+/** Every kind of data. */
+export const DATASET_FORMATS = Object.keys(FIELDS) as DatasetFormat[];
+
 /** Throws `data_unfit_for_task`, naming both, when a task does not learn from data of this kind. */
-export function checkFormat(task: TaskType, format: DatasetFormat): void {
+export function checkFormat(task: TaskType, format: DatasetFormat, param = 'training_file'): void {
   const fit = TASK_FORMATS[task];
   if (fit.includes(format)) return;
   throw new GraftError(
     'data_unfit_for_task',
     `task_type ${task} learns from lines of ${fit.map((each) => FIELDS[each]).join(' or ')}, but the file has ${FIELDS[format]}`,
-    { param: 'training_file' },
+    { param },
   );
 }

@@ -130,8 +130,10 @@ test('classes are the names in order, whatever the order of lines, or the number
 test("a head's own classes are kept where they fit the data", () => {
   const collector = new LabelCollector();
   collector.add(classified(1, 'x', 'b'));
-  assert.ok(collector.fits(['a', 'b', 'c']));
-  assert.ok(!collector.fits(['a', 'c']));
+  collector.add(classified(2, 'x', 'a'));
+  assert.deepEqual(collector.namesFor(['c', 'b', 'a']), ['c', 'b', 'a']);
+  assert.deepEqual(collector.namesFor(['a', 'c']), ['a', 'b']);
+  assert.deepEqual(collector.namesFor(null), ['a', 'b']);
 });
 
 test('data of another task is refused, both named', () => {

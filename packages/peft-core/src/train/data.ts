@@ -23,7 +23,7 @@ export interface TrainingData {
   digest: string;
   format: DatasetFormat;
   /** Names of a classifier's classes, in order; null for other tasks. */
-  labels: string[] | null;
+  labels: readonly string[] | null;
 }
 
 export interface DataOptions {
@@ -89,11 +89,10 @@ export async function readTrainingData(options: DataOptions): Promise<TrainingDa
   };
 }
 
-function labelNames(examples: RawExample[], baseLabels: string[] | null): string[] | null {
+function labelNames(examples: RawExample[], baseLabels: string[] | null): readonly string[] | null {
   const collector = new LabelCollector();
   for (const example of examples) collector.add(example);
-  if (collector.empty) return null;
-  return baseLabels && collector.fits(baseLabels) ? baseLabels : collector.names();
+  return collector.empty ? null : collector.namesFor(baseLabels);
 }
 
 /** Runs `body`, whose faults are those of the file `param`. */
