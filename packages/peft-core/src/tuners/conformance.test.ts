@@ -110,9 +110,10 @@ const configurations: Record<string, Record<string, unknown>> = {
     scaling: 'channel',
     dropout: 0.1,
   },
-  'BOTTLENECK, parallel': {
+  'BOTTLENECK, parallel, with the head': {
     peft_type: 'BOTTLENECK',
     preset: 'par_bn',
+    modules_to_save: ['lm_head'],
     non_linearity: 'tanh',
     mh_adapter: true,
     leave_out: [0],
