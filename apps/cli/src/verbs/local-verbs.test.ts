@@ -138,6 +138,37 @@ test('train, score, generate and merge, on a folder, without any service', async
   assert.ok(answer.usage.completion_tokens <= 3);
 });
 
+test('a classifier: trained, scored by its classes, and no writer of text', async () => {
+  const labelled = (i: number) => JSON.stringify({ text: 'ab'[i % 2]!.repeat(3), label: i % 2 ? 'b' : 'a' });
+  await writeFile(
+    join(folder, 'labelled.jsonl'),
+    Array.from({ length: 16 }, (_, i) => labelled(i)).join('\n'),
+  );
+  const train = ['train', '--model', 'model', '--data', 'labelled.jsonl', '--output', 'classifier', '--peft'];
+  const unfit = await graft(...train, '{"peft_type":"LORA"}');
+  assert.notEqual(unfit.code, 0);
+  assert.match(unfit.stderr, /task_type CAUSAL_LM learns from .*, but the file has {"text", "label"}/);
+  const trained = await graft(
+    ...train,
+    '{"peft_type":"LORA","task_type":"SEQ_CLS"}',
+    '--training',
+    '{"validation_split":0.25}',
+  );
+  assert.equal(trained.code, 0, trained.stderr);
+  assert.match(trained.stdout, /^accuracy +\d\.\d{3}\nmacro f1 +\d\.\d{3}$/m);
+  assert.match(trained.stdout, /labels\.json\)$/m);
+  const adapted = ['--model', 'model', '--adapter', 'classifier'];
+  assert.ok(trained.stdout.includes(`graft score ${adapted.join(' ')} --input`));
+  const scored = await graft('score', '--input', 'texts.jsonl', '--output', '-', ...adapted);
+  assert.deepEqual(
+    lines(scored.stdout).map(({ logits }) => logits.length),
+    [2, 2],
+  );
+  const written = await graft('generate', ...adapted, '--prompt', 'a');
+  assert.notEqual(written.code, 0);
+  assert.match(written.stderr, /the adapter is for SEQ_CLS/);
+});
+
 test('Ctrl-C stops with a checkpoint, and --resume goes on from there to the same adapter', async () => {
   const train = (output: string, ...more: string[]) => [
     ...['train', '--model', 'model', '--data', 'train.jsonl', '--output', output, '--epochs', '50', '--json'],

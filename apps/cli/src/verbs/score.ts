@@ -12,7 +12,7 @@ export interface ScoreVerbOptions {
 export function addScoreVerb(program: Command): void {
   verb(program, {
     name: 'score',
-    summary: 'log-probabilities of given texts, in float32',
+    summary: 'what a model makes of given texts, in float32: log-probabilities, logits or embeddings',
     examples: [
       'graft score --model smollm2-135m-instruct --adapter my-adapter --input texts.jsonl --output scores.jsonl',
     ],
@@ -22,7 +22,7 @@ export function addScoreVerb(program: Command): void {
     .requiredOption('--input <file>', '{"text"} or {"input_ids"} per line')
     .requiredOption(
       '--output <file>',
-      'gets {"input_ids", "logprobs"} per line: of each token after the first',
+      'per line {"input_ids"} and "logprobs" of each token after the first; "logits" of a classifier; an "embedding"',
     )
     .action(async (options: ScoreVerbOptions) => {
       const { scoreHere } = await import('../score-here.ts');
