@@ -9,6 +9,7 @@ import { type BaseModel, openBaseModel, readAdapter } from '../formats/index.ts'
 import { type Score, scoreTexts } from '../score/score-texts.ts';
 import { writeTinyModel } from '../testing/tiny-model.ts';
 import { train } from './loop.ts';
+import { proveAdapter } from './prove.ts';
 import type { TrainOptions, TrainRecord } from './records.ts';
 
 let root: string;
@@ -150,6 +151,17 @@ test('the base model drops while training, not when measured, and a resumed run 
   assert.deepEqual(await weights(cut.outputDir), await weights(whole.outputDir));
 });
 
+test('what is published is proven: its files give the live loss, and the untrained model another', async () => {
+  const base = await modelOf('encoder', encoder);
+  for (const kind of ['SEQ_CLS', 'pairs', 'scored_pairs']) {
+    const options = await optionsOf(base, kind, `${kind}-proven`);
+    const { proof } = doneOf(await run({ ...options, prove: true }));
+    const { reloadedLoss, baseLoss } = await proveAdapter({ ...options, adapterDir: options.outputDir });
+    assert.ok(Math.abs(reloadedLoss - proof!.loss) < 1e-5, `${kind}: ${reloadedLoss}, ${proof!.loss}`);
+    assert.ok(Math.abs(baseLoss - reloadedLoss) > 1e-4, kind);
+  }
+});
+
 async function scoresOf(base: BaseModel, adapterDir: string | null): Promise<Score[]> {
   const scores: Score[] = [];
   for await (const score of scoreTexts({ base, adapterDir, input: [{ text: 'aaa' }, { text: 'bb' }] }))
@@ -212,6 +224,17 @@ function without(tensors: BaseModel['tensors'], name: string): BaseModel['tensor
     readBfloat16: (each) => tensors.readBfloat16(each),
   };
 }
+
+test('an encoder without a pooler embeds, but cannot classify a sequence', async () => {
+  const base = await modelOf('encoder', encoder);
+  const poolerless = { ...base, tensors: without(base.tensors, 'pooler.dense.weight') };
+  assert.equal((await scoresOf(poolerless, null)).length, 2);
+  await assert.rejects(
+    scoresOf(poolerless, at('SEQ_CLS-encoder')),
+    (error: GraftError) =>
+      error.code === 'invalid_model' && /lacks bert\.pooler\.dense\.weight/.test(error.message),
+  );
+});
 
 test('data of another task is refused before anything is loaded', async () => {
   const base = await modelOf('encoder', encoder);
