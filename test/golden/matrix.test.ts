@@ -119,7 +119,6 @@ for (const [i, cell] of all.entries()) {
   const run = graft[i]!;
   if (run instanceof Error) {
     scored.splice(0, 2); // of the base and of PEFT's adapter
-    scored.splice(0, 2);
     check('trains', () => {
       throw run;
     });
