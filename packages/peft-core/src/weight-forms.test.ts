@@ -6,6 +6,7 @@ import { after, before, test } from 'node:test';
 import { type Program, ProgramBuilder, type TypedArray, tf } from '@graft/tf-graph';
 import { checkGradients } from '@graft/tf-graph/testing';
 import { readSafetensors, type SafetensorsFile, writeSafetensors } from './formats/index.ts';
+import { headLoss } from './nn/cross-entropy.ts';
 import { embedding } from './nn/embedding.ts';
 import { linear } from './nn/linear.ts';
 import { type Weight, weightValue } from './nn/weight.ts';
@@ -15,8 +16,8 @@ import { hostInt8, hostNf4 } from './quantise/testing/host-unpack.ts';
 import { Random } from './rng.ts';
 import { int8Form, nf4Form, plainForm, type WeightForm } from './weight-forms.ts';
 
-/** Whole blocks and a group in part; more than one group; a block in part and an odd number of weights; (in, out). */
-const shapes = { small: [6, 64], groups: [130, 256], odd: [5, 13], turned: [24, 40] };
+/** Whole blocks and a group in part; more than one group; a block in part and an odd number of weights; (in, out); two slices. */
+const shapes = { small: [6, 64], groups: [130, 256], odd: [5, 13], turned: [24, 40], head: [70_000, 64] };
 type Name = keyof typeof shapes;
 
 let folder: string;
@@ -67,7 +68,7 @@ async function read(name: Name, form: WeightForm, eager: boolean): Promise<Float
   return value!.data as Float32Array;
 }
 
-for (const name of Object.keys(shapes) as Name[]) {
+for (const name of ['small', 'groups', 'odd', 'turned'] as const) {
   test(`unpacked in a graph and eagerly as on the host, bit for bit: ${name} ${shapes[name]}`, async () => {
     const [shape, weights] = [shapes[name], values.get(name)!];
     const turned = name === 'turned';
@@ -123,4 +124,33 @@ test('a gradient passes through a quantised weight, forward and backward with th
     }
     x.dispose();
   }
+});
+
+test('a head is taken in slices: the loss and its gradient are those of the whole', async () => {
+  const [rows, vocabulary] = [5, shapes.head[0]!];
+  const x = tf.randomUniform([rows, 64], -1, 1, 'float32', 9);
+  const labels = tf.tensor1d([0, 65_535, 65_536, vocabulary - 1, 7], 'int32');
+  const scales = tf.tensor1d([1, 2, 3, 4, 5]);
+  const form = int8Form(shapes.head, false);
+  const body = (weight: Weight) => {
+    assert.ok(weight.kind === 'frozen');
+    const { slices, ...whole } = weight;
+    assert.deepEqual(
+      slices!.map((slice) => slice.rows),
+      [65_536, vocabulary - 65_536],
+    );
+    const loss = (weight: Weight) => (x: tf.Tensor) => headLoss(x, weight, labels, scales, true).total;
+    const [sliced, plain] = [tf.valueAndGrad(loss(weight))(x), tf.valueAndGrad(loss(whole))(x)];
+    return {
+      value: tf.sub(sliced.value, plain.value),
+      grad: tf.sub(sliced.grad, plain.grad),
+      of: plain.grad,
+    };
+  };
+  const program = await programOf('head', form, body, true);
+  const { value, grad, of } = program.run('run', {});
+  program.close();
+  assert.ok(Math.abs(value!.data[0]!) < 1e-4);
+  const largest = (data: ArrayLike<number>) => Math.max(...Array.from(data, Math.abs));
+  assert.ok(largest(grad!.data) < 1e-5 * largest(of!.data));
 });

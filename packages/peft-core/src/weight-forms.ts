@@ -1,8 +1,7 @@
-import type { DType, TypedArray, Variable } from '@graft/tf-graph';
-import { tf } from '@graft/tf-graph';
+import { type DType, rawOp, type TypedArray, tf, type Variable } from '@graft/tf-graph';
 import type { TensorSource } from './formats/index.ts';
 import { unpackInt8, unpackNf4 } from './nn/unpack.ts';
-import type { Weight } from './nn/weight.ts';
+import type { FrozenWeight, WeightSlice } from './nn/weight.ts';
 import { quantiseInt8 } from './quantise/int8.ts';
 import { BLOCK, GROUP, nf4Sizes, quantiseNf4 } from './quantise/nf4.ts';
 
@@ -19,7 +18,7 @@ export interface WeightForm {
   /** Values of the parts, in order, from the base model's tensor `name`. */
   pack(tensors: TensorSource, name: string): Promise<TypedArray[]>;
   /** The weight over the parts' variables. `nf4Table` is the program's one look-up table. */
-  weight(variables: Variable[], nf4Table: Variable | null): Weight;
+  weight(variables: Variable[], nf4Table: Variable | null): FrozenWeight;
 }
 
 /** As it is: float32, or bfloat16, which readers widen or take as it is. */
@@ -50,13 +49,42 @@ export function int8Form(shape: number[], transposed: boolean): WeightForm {
       const { codes, scales } = quantiseInt8(await tensors.readFloat32(name), shape, transposed);
       return [codes, scales];
     },
-    weight: ([codes, scales]) => ({
-      kind: 'frozen',
-      shape,
-      read: (...after) => unpackInt8(codes!.read({ after }), scales!.read({ after })),
-      gather: (ids) => unpackInt8(codes!.gather(ids), transposed ? scales!.read() : scales!.gather(ids)),
-    }),
+    weight(variables) {
+      const [codes, scales] = variables as [Variable, Variable];
+      const readRows = (start: number, count: number, after: tf.Tensor[]) =>
+        unpackInt8(
+          takeBlock(codes.read({ after }), [start, 0], [count, columns]),
+          takeBlock(scales.read({ after }), [start, 0], [count, 1]),
+        );
+      return {
+        kind: 'frozen',
+        shape,
+        read: (...after) => unpackInt8(codes.read({ after }), scales.read({ after })),
+        gather: (ids) => unpackInt8(codes.gather(ids), transposed ? scales.read() : scales.gather(ids)),
+        ...(transposed ? {} : { slices: slicesOf(rows, columns, readRows) }),
+      };
+    },
   };
+}
+
+/** tf.slice, which does not know int8 tensors. */
+function takeBlock(x: tf.Tensor, begin: number[], size: number[]): tf.Tensor {
+  return rawOp('Slice', [], [x, tf.tensor1d(begin, 'int32'), tf.tensor1d(size, 'int32')])[0]!;
+}
+
+/** Bytes of float32 that are unpacked at a time where a layer can take a weight in slices. */
+const SLICE_BYTES = 16 << 20;
+
+function slicesOf(
+  rows: number,
+  columns: number,
+  readRows: (start: number, count: number, after: tf.Tensor[]) => tf.Tensor,
+): WeightSlice[] {
+  const most = Math.max(1, Math.floor(SLICE_BYTES / (4 * columns)));
+  return Array.from({ length: Math.ceil(rows / most) }, (_, i) => {
+    const count = Math.min(most, rows - i * most);
+    return { rows: count, read: (...after: tf.Tensor[]) => readRows(i * most, count, after) };
+  });
 }
 
 /** 4-bit NormalFloat with double quantisation, in the order the weights are stored in. */
@@ -64,9 +92,9 @@ export function nf4Form(shape: number[]): WeightForm {
   const { blocks, groups } = nf4Sizes(shape.reduce((a, b) => a * b, 1));
   return {
     parts: [
-      { suffix: '', shape: [(blocks * BLOCK) / 2], dtype: 'uint8' },
-      { suffix: '.absmax', shape: [groups * GROUP], dtype: 'uint8' },
-      { suffix: '.nested_absmax', shape: [groups], dtype: 'float32' },
+      { suffix: '', shape: [(blocks * BLOCK) / 4, 2], dtype: 'uint8' },
+      { suffix: '.absmax', shape: [groups, GROUP], dtype: 'uint8' },
+      { suffix: '.nested_absmax', shape: [groups, 1], dtype: 'float32' },
       { suffix: '.offset', shape: [1], dtype: 'float32' },
     ],
     async pack(tensors, name) {

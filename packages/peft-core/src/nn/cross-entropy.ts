@@ -1,7 +1,7 @@
 import { attr, hang, rawOp, tf } from '@graft/tf-graph';
 import { rowsGradient } from './linear.ts';
 import { matmul } from './matmul.ts';
-import { type Weight, weightValue, withRows } from './weight.ts';
+import { type Weight, type WeightSlice, weightValue, withRows } from './weight.ts';
 
 export interface TokenLosses {
   /** `(K)`: −log p of each label. */
@@ -50,7 +50,7 @@ export function headLoss(
   withGradient: boolean,
 ): { total: tf.Tensor } & TokenLosses {
   const side: { losses?: tf.Tensor; correct?: tf.Tensor } = {};
-  const run = (hidden: tf.Tensor, table: tf.Tensor) => {
+  const run = (hidden: tf.Tensor, head: Head) => {
     const parts: { losses: tf.Tensor; correct: tf.Tensor; dHidden?: tf.Tensor }[] = [];
     let dTrained: tf.Tensor | undefined;
     let previous: tf.Tensor | undefined;
@@ -60,12 +60,12 @@ export function headLoss(
       const slice = tf.slice(hidden, [start, 0], [rows, hidden.shape[1]!]);
       const x = previous ? hang(slice, previous) : slice;
       const y = tf.slice(labels, [start], [rows]);
-      const logits = matmul(x, table, false, true);
+      const logits = head.logits(x);
       const [losses, dLogits] = lossAndGradient(logits, y);
       const correct = hits(logits, y);
       if (withGradient) {
         const scaled = tf.mul(dLogits, tf.reshape(tf.slice(scales, [start], [rows]), [rows, 1]));
-        const dHidden = matmul(scaled, table);
+        const dHidden = head.dHidden(scaled);
         if (weight.kind !== 'frozen') {
           const part = weight.kind === 'rows' ? rowsGradient(weight, scaled, x) : matmul(scaled, x, true);
           dTrained = dTrained ? tf.add(dTrained, part) : part;
@@ -84,13 +84,13 @@ export function headLoss(
     return { total, dHidden: withGradient ? join(parts.map((p) => p.dHidden!)) : undefined, dTrained };
   };
   if (!withGradient) {
-    const { total } = run(hidden, weightValue(weight, hidden));
+    const { total } = run(hidden, headOf(weight, hidden));
     return { total, losses: side.losses!, correct: side.correct! };
   }
   const total =
     weight.kind === 'frozen'
       ? tf.customGrad((hidden, save) => {
-          const { total, dHidden } = run(hidden as tf.Tensor, weightValue(weight, hidden as tf.Tensor));
+          const { total, dHidden } = run(hidden as tf.Tensor, headOf(weight, hidden as tf.Tensor));
           (save as tf.GradSaveFunc)([dHidden!]);
           return { value: total, gradFunc: (dy, [dHidden]) => tf.mul(dHidden!, dy as tf.Tensor) };
         })(hidden)
@@ -99,7 +99,7 @@ export function headLoss(
             weight.kind === 'rows'
               ? withRows(weight, trained as tf.Tensor, hidden as tf.Tensor)
               : (trained as tf.Tensor);
-          const { total, dHidden, dTrained } = run(hidden as tf.Tensor, table);
+          const { total, dHidden, dTrained } = run(hidden as tf.Tensor, wholeHead(table));
           (save as tf.GradSaveFunc)([dHidden!, dTrained!]);
           return {
             value: total,
@@ -110,4 +110,44 @@ export function headLoss(
           };
         })(hidden, weight.kind === 'rows' ? weight.rows : weight.tensor);
   return { total, losses: side.losses!, correct: side.correct! };
+}
+
+/** The products with a head's weight `(V, H)`. */
+interface Head {
+  /** x `(K, H)` → `(K, V)`. */
+  logits(x: tf.Tensor): tf.Tensor;
+  /** Gradient of the logits `(K, V)` → gradient of x `(K, H)`. */
+  dHidden(dLogits: tf.Tensor): tf.Tensor;
+}
+
+function headOf(weight: Weight, after: tf.Tensor): Head {
+  const slices = weight.kind === 'frozen' ? weight.slices : undefined;
+  return slices && slices.length > 1 ? slicedHead(slices) : wholeHead(weightValue(weight, after));
+}
+
+const wholeHead = (table: tf.Tensor): Head => ({
+  logits: (x) => matmul(x, table, false, true),
+  dHidden: (dLogits) => matmul(dLogits, table),
+});
+
+/** One slice of the vocabulary after the other, so that the unpacked weight never exists as a whole. */
+function slicedHead(slices: WeightSlice[]): Head {
+  return {
+    logits(x) {
+      const parts: tf.Tensor[] = [];
+      for (const { read } of slices) parts.push(matmul(x, read(x, ...parts.slice(-1)), false, true));
+      return tf.concat(parts, 1);
+    },
+    dHidden(dLogits) {
+      let sum: tf.Tensor | undefined;
+      let start = 0;
+      for (const { rows, read } of slices) {
+        const part = tf.slice(sum ? hang(dLogits, sum) : dLogits, [0, start], [dLogits.shape[0]!, rows]);
+        const product = matmul(part, read(sum ?? dLogits));
+        sum = sum ? tf.add(sum, product) : product;
+        start += rows;
+      }
+      return sum!;
+    },
+  };
 }

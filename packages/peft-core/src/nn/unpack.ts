@@ -1,13 +1,16 @@
 import { attr, cast, rawOp, tf } from '@graft/tf-graph';
 import { dynamicMap } from '../quantise/dynamic-map.ts';
-import { BLOCK, GROUP } from '../quantise/nf4.ts';
+import { BLOCK } from '../quantise/nf4.ts';
 
 /** Float32 values of int8 codes: `codes · scales`, broadcast. No gradient flows. */
 export function unpackInt8(codes: tf.Tensor, scales: tf.Tensor): tf.Tensor {
   return tf.mul(cast(codes, 'float32'), scales);
 }
 
-/** The tensors of `Nf4Weights`, and `table` `(65536, 4)` of `nf4Table`. */
+/**
+ * The tensors of `Nf4Weights`: codes `(pairs of bytes, 2)`, absmax `(groups, 256)`, nestedAbsmax `(groups, 1)`, offset `(1)`; and
+ * `table` `(65536, 4)` of `nf4Table`.
+ */
 export interface Nf4Tensors {
   codes: tf.Tensor;
   absmax: tf.Tensor;
@@ -21,20 +24,16 @@ export function unpackNf4(
   { codes, absmax, nestedAbsmax, offset, table }: Nf4Tensors,
   shape: number[],
 ): tf.Tensor {
-  const size = tf.util.sizeFromShape(shape);
-  const bytes = codes.shape[0]!;
-  const blocks = (bytes * 2) / BLOCK;
+  const blocks = (codes.size * 2) / BLOCK;
   // Two bytes, so four weights, are one look-up.
-  const pairs = rawOp('Bitcast', [attr.type('type', 'uint16')], [tf.reshape(codes, [bytes / 2, 2])])[0]!;
+  const pairs = rawOp('Bitcast', [attr.type('type', 'uint16')], [codes])[0]!;
   const values = tf.reshape(lookUp(table, pairs), [blocks, BLOCK]);
-
-  const groups = nestedAbsmax.shape[0]!;
-  const centred = tf.mul(
-    tf.reshape(lookUp(tf.tensor1d(dynamicMap()), absmax), [groups, GROUP]),
-    tf.reshape(nestedAbsmax, [groups, 1]),
-  );
+  const centred = tf.mul(lookUp(tf.tensor1d(dynamicMap()), absmax), nestedAbsmax);
   const maxima = cut(tf.add(centred, offset), blocks);
-  return tf.reshape(cut(tf.mul(values, tf.reshape(maxima, [blocks, 1])), size), shape);
+  return tf.reshape(
+    cut(tf.mul(values, tf.reshape(maxima, [blocks, 1])), tf.util.sizeFromShape(shape)),
+    shape,
+  );
 }
 
 function lookUp(table: tf.Tensor, codes: tf.Tensor): tf.Tensor {

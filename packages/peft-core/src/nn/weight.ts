@@ -13,6 +13,13 @@ export interface FrozenWeight {
   read(...after: tf.Tensor[]): tf.Tensor;
   /** Rows `(N, …)` for ids `(N)` int32, in float32, without unpacking the rest. */
   gather(ids: tf.Tensor): tf.Tensor;
+  /** The value as slices of rows, one below the other: for layers that need not have a large weight unpacked as a whole. */
+  slices?: WeightSlice[];
+}
+
+export interface WeightSlice {
+  rows: number;
+  read(...after: tf.Tensor[]): tf.Tensor;
 }
 
 export interface TrainedWeight {
