@@ -116,7 +116,7 @@ export const architectures: ArchitectureRow[] = [
     name: 'llama',
     task: 'CAUSAL_LM',
     // Its padding token is one that the data has: PyTorch gives its embedding no gradient.
-    config: { ...decoder, model_type: 'llama', pad_token_id: 31 },
+    config: { ...decoder, model_type: 'llama', pad_token_id: 79 },
     names: decoderNames,
   },
   {

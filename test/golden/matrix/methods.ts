@@ -24,7 +24,7 @@ export const isTried = (method: MethodRow, architecture: ArchitectureRow): boole
 
 const lora = { peft_type: 'LORA', r: 4, lora_alpha: 8 };
 /** Ids that the training data and the probes have. */
-const tokens = [31, 5, 90, 17];
+const tokens = [79, 90, 17, 224];
 const common = { merges: true, start: 'adapter', learningRate: 3e-3 } as const;
 /** Soft prompts. */
 const soft = { merges: false, start: 'adapter', learningRate: 1e-1 } as const;
@@ -219,7 +219,8 @@ export const methods: MethodRow[] = [
     ...soft,
     name: 'p_tuning by mlp',
     start: 'parameters',
-    config: () => ({ peft_type: 'P_TUNING', num_virtual_tokens: 5, encoder_hidden_size: 32 }),
+    learningRate: 3e-2,
+    config: () => ({ peft_type: 'P_TUNING', num_virtual_tokens: 5, encoder_hidden_size: 12 }),
   },
   {
     ...soft,

@@ -137,6 +137,14 @@ test('attention: packed rows, grouped queries', () => {
   );
 });
 
+test('attention: a bias for each row', () => {
+  const mask = packedCausalMask(tf.tensor1d([1, 1, 2, 1, 1, 0], 'int32'), 2, 3);
+  checkGradients(
+    (q, k, v, bias) => attention(q!, k!, v!, mask, { bias }),
+    [values([2, 2, 3, 3], 1), values([2, 1, 3, 3], 2), values([2, 1, 3, 3], 3), values([2, 2, 3, 3], 4)],
+  );
+});
+
 test('attention: bias, and dropped probabilities', () => {
   const mask = packedCausalMask(tf.tensor1d([1, 1, 2, 2, 2, 0], 'int32'), 1, 6, 2);
   const qkv = [values([1, 4, 6, 3], 1), values([1, 2, 6, 3], 2), values([1, 2, 6, 3], 3)];
@@ -157,6 +165,22 @@ test('takeRows and embedding: repeated rows add up', () => {
   const index = tf.tensor1d([2, 0, 2, 1], 'int32');
   checkGradients((x) => takeRows(x, index), [values([4, 3], 1)]);
   checkGradients((table) => embedding(index, { kind: 'trained', tensor: table }), [values([4, 3], 2)]);
+});
+
+test('embedding: the padding row gets no gradient', () => {
+  const ids = tf.tensor1d([2, 0, 2, 1], 'int32');
+  const gradient = (padding: number | null, weight: (table: tf.Tensor) => Weight) =>
+    tf
+      .grad((table) => tf.sum(embedding(ids, weight(table), padding)))(tf.ones([3, 2]))
+      .dataSync();
+  const trained = (tensor: tf.Tensor): Weight => ({ kind: 'trained', tensor });
+  assert.deepEqual([...gradient(null, trained)], [1, 1, 1, 1, 2, 2]);
+  assert.deepEqual([...gradient(2, trained)], [1, 1, 1, 1, 0, 0]);
+  const [read, gather] = [() => tf.zeros([3, 2]), () => tf.zeros([4, 2])];
+  const base: FrozenWeight = { kind: 'frozen', shape: [3, 2], read, gather };
+  const rows = (rows: tf.Tensor): Weight => ({ kind: 'rows', base, ids: [1, 0, 2], rows });
+  assert.deepEqual([...gradient(2, rows)], [1, 1, 1, 1, 0, 0]);
+  assert.deepEqual([...gradient(1, rows)], [0, 0, 1, 1, 2, 2]);
 });
 
 test('headLoss: in chunks, trained weight and hidden states', () => {

@@ -1,13 +1,23 @@
 import { attr, rawOp, tf } from '@graft/tf-graph';
 
-/** Rows `(K, H)` of x `(N, H)` at `index` `(K)` int32; the gradient adds each row back to where it came from. */
-export function takeRows(x: tf.Tensor, index: tf.Tensor): tf.Tensor {
+/**
+ * Rows `(K, H)` of x `(N, H)` at `index` `(K)` int32; the gradient adds each row back to where it came from, but for row
+ * `padding`, which gets none.
+ */
+export function takeRows(x: tf.Tensor, index: tf.Tensor, padding: number | null = null): tf.Tensor {
   const shape = x.shape;
   return tf.customGrad((x, save) => {
     (save as tf.GradSaveFunc)([index]);
     return {
       value: tf.gather(x as tf.Tensor, index as tf.Tensor1D),
-      gradFunc: (dy, [index]) => addRows(dy as tf.Tensor, index!, shape),
+      gradFunc: (dy, [index]) => {
+        const kept = padding === null ? null : tf.cast(tf.notEqual(index!, padding), 'float32');
+        return addRows(
+          kept ? tf.mul(dy as tf.Tensor, tf.expandDims(kept, -1)) : (dy as tf.Tensor),
+          index!,
+          shape,
+        );
+      },
     };
   })(x);
 }

@@ -4,6 +4,7 @@ import type { TaskType } from './outline.ts';
 /** Source: transformers, models/bert/configuration_bert.py and modeling_bert.py. */
 const kind: EncoderKind = {
   modelType: 'bert',
+  padding: 0,
   firstPosition: () => 0,
   positionsLast: false,
   head(all, task, { prefix, hidden, labels, deviation }) {

@@ -31,6 +31,13 @@ export class ConfigFields {
     return fallback;
   }
 
+  /** The number of one of `rows` rows, counted from the end when negative; null when the field names none of them. */
+  row(field: string, rows: number, fallback: number | null = null): number | null {
+    const value = this.#raw[field] ?? fallback;
+    const fits = typeof value === 'number' && Number.isInteger(value) && value >= -rows && value < rows;
+    return fits ? (value + rows) % rows : null;
+  }
+
   number(field: string, fallback: number): number {
     const value = this.#raw[field] ?? fallback;
     if (typeof value === 'number' && Number.isFinite(value)) return value;

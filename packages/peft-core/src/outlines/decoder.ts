@@ -51,6 +51,7 @@ export function decoderOutline(
   const kvHeads = fields.size('num_key_value_heads', heads);
   const D = fields.size('head_dim', H / heads, 16_384);
   const layers = fields.layers('num_hidden_layers');
+  const padding = fields.row('pad_token_id', V);
   const deviation = fields.number('initializer_range', 0.02);
   const bias = kind.bias(fields);
   const tied = fields.flag('tie_word_embeddings');
@@ -78,7 +79,7 @@ export function decoderOutline(
   fields.check();
 
   const prefix = task === 'FEATURE_EXTRACTION' ? '' : 'model.';
-  const all = new OutlineBuilder().embedding(`${prefix}embed_tokens`, V, H);
+  const all = new OutlineBuilder().embedding(`${prefix}embed_tokens`, V, H, padding);
   for (let layer = 0; layer < layers; layer++) {
     const path = `${prefix}layers.${layer}`;
     all

@@ -16,6 +16,8 @@ export interface EncoderOutline extends ModelOutline {
 /** What tells the relatives apart. */
 export interface EncoderKind {
   modelType: string;
+  /** The id of the padding token where config.json names none. */
+  padding: number;
   /** Row of a sequence's first token in the table of positions. */
   firstPosition(config: ConfigFields): number;
   /** Whether the module of positions comes after the embeddings' norm. */
@@ -57,6 +59,7 @@ export function encoderOutline(
   const labels = fields.labels();
   const deviation = fields.number('initializer_range', 0.02);
   const firstPosition = kind.firstPosition(fields);
+  const padding = fields.row('pad_token_id', V, kind.padding);
   const hiddenDropout = fields.probability('hidden_dropout_prob', 0.1);
   fields.choice('position_embedding_type', ['absolute'], 'absolute');
   if (H % heads !== 0) fields.fault('num_attention_heads must divide hidden_size');
@@ -83,7 +86,7 @@ export function encoderOutline(
   fields.check();
 
   const prefix = task === 'FEATURE_EXTRACTION' ? '' : `${kind.modelType}.`;
-  const all = new OutlineBuilder().embedding(`${prefix}embeddings.word_embeddings`, V, H);
+  const all = new OutlineBuilder().embedding(`${prefix}embeddings.word_embeddings`, V, H, padding);
   const addPositions = () => all.embedding(`${prefix}embeddings.position_embeddings`, positions, H);
   if (!kind.positionsLast) addPositions();
   all.embedding(`${prefix}embeddings.token_type_embeddings`, types, H);

@@ -4,6 +4,7 @@ import type { TaskType } from './outline.ts';
 /** Source: transformers, models/roberta/configuration_roberta.py and modeling_roberta.py. */
 const kind: EncoderKind = {
   modelType: 'roberta',
+  padding: 1,
   // Positions count from the one after padding's own.
   firstPosition: (config) => config.count('pad_token_id', 1) + 1,
   positionsLast: true,

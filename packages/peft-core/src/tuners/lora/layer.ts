@@ -57,7 +57,7 @@ function updateOf({ parameter }: LayerContext, x: tf.Tensor, names: LoraNames, s
 export function loraEmbedding(names: LoraNames, target: LoraTarget): EmbeddingWrapper {
   return (context, ids, base) => {
     const { parameter, weight } = context;
-    const rows = tf.mul(takeRows(tf.transpose(parameter(names.a)), ids), target.scale); // (N, r)
+    const rows = tf.mul(takeRows(tf.transpose(parameter(names.a)), ids, target.padding), target.scale); // (N, r)
     const sum = tf.add(base(ids), trainedProduct(rows, parameter(names.b)));
     if (!names.magnitude) return sum;
     return tf.mul(sum, magnitudeFactors(context, names, target, weight(`${target.name}.weight`)!, ids));

@@ -11,6 +11,8 @@ export interface LoraTarget {
   out: number;
   /** The module's weight is stored `(width, out)`: an embedding's, and that of GPT-2's Conv1D. */
   transposed: boolean;
+  /** The row of an embedding that gets no gradient. */
+  padding: number | null;
   rank: number;
   /** lora_alpha / rank, or lora_alpha / √rank. */
   scale: number;
@@ -38,6 +40,7 @@ function targetOf(module: ModuleDescription, config: LoraConfig): LoraTarget {
     kind: embedding ? 'embedding' : 'linear',
     width: embedding ? module.out! : module.in!,
     out: embedding ? module.in! : module.out!,
+    padding: module.padding ?? null,
     transposed: embedding || (module.transposed ?? false),
     rank,
     scale: config.use_rslora ? alpha / Math.sqrt(rank) : alpha / rank,
