@@ -1,4 +1,4 @@
-import { tf } from '@graft/tf-graph';
+import type { tf } from '@graft/tf-graph';
 import type { ModelRuntime } from './models/architecture.ts';
 import type { RandomState } from './nn/dropout.ts';
 import { type PackedGrid, packedAttention } from './packed-attention.ts';
@@ -34,8 +34,7 @@ export function packedForward(
   const attend = packedAttention(architecture, own, { ...training, ...(input ? { encoder: input } : {}) });
   const runtime = model.runtime({ parameters, attend, ...training });
   const prefix = attachment?.prefixLength ?? 0;
-  const keys = { count: prefix + own.tokens, first: tf.scalar(prefix, 'int32') };
-  const grid = prefix > 0 ? { ...own, keys } : own;
+  const grid = prefix > 0 ? { ...own, prefix } : own;
   if (!encoder) return { hidden: architecture.body(runtime, own.ids, grid), runtime };
   if (!input) throw new Error(`${architecture.modelType} needs an input for its encoder`);
   const states = encoder.encode(runtime, input.ids, input);

@@ -191,7 +191,7 @@ function declareExtend(
     const attend = cachedAttention(cache, start, stride, window, input);
     const runtime = model.runtime({ parameters: adapterTensors(model), attend });
     const grid = {
-      ...{ rows: 1, tokens: stride, keys: { count: window, first: start } },
+      ...{ rows: 1, tokens: stride, cached: window },
       positions: tf.add(tf.range(0, stride, 1, 'int32'), start),
     };
     const part = ({ shape: [heads, , width], ...variable }: LayerCache['keys']) =>

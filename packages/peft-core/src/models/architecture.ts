@@ -7,11 +7,10 @@ export interface TokenGrid {
   tokens: number;
   /** `(N)` int32, counted from 0 in each example. */
   positions: tf.Tensor;
-  /**
-   * The keys of self-attention where they are more than a row's own tokens (a prefix, a cache): how many, and which of them the
-   * row's first token is (scalar int32).
-   */
-  keys?: { count: number; first: tf.Tensor };
+  /** Keys before those of every sequence, at the positions from 0 on: then `positions` count on from them. */
+  prefix?: number;
+  /** Keys of a cache, at the positions from 0 on, which hold the row's own tokens too. */
+  cached?: number;
 }
 
 /** One attention of the model. */
@@ -22,7 +21,7 @@ export interface AttentionSite {
   layer: number;
   /** Tokens that a token looks back on, itself included; absent without a limit. */
   window?: number | null;
-  /** Added to the scores before the softmax, `(1, heads, n, T)`: T5's relative positions. */
+  /** Added to the scores before the softmax, `(rows or 1, heads, n, T)`: T5's relative positions. */
   bias?: tf.Tensor;
   /** Probability with which the base model drops attention probabilities while training; absent: 0. */
   dropout?: number;

@@ -26,18 +26,21 @@ export function t5(config: Record<string, unknown>, task: TaskType): Architectur
   const byHead = (x: tf.Tensor, rows: number) =>
     tf.transpose(tf.reshape(x, [rows, x.shape[0]! / rows, heads, D]), [0, 2, 1, 3]);
 
-  /** `(1, heads, T, keys)`. */
+  /** `(rows or 1, heads, T, keys)`. */
   function positionBias(runtime: ModelRuntime, half: 'encoder' | 'decoder', grid: TokenGrid): tf.Tensor {
-    const keys = grid.keys ?? { count: grid.tokens, first: tf.scalar(0, 'int32') };
+    const { rows, tokens, positions, prefix = 0, cached } = grid;
     const buckets = { ...outline.buckets, bidirectional: half === 'encoder' };
-    const ids = relativeBuckets(buckets, grid.tokens, keys.count, keys.first);
     const module = `${half}.block.0.layer.0.SelfAttention.relative_attention_bias`;
-    const bias = tf.reshape(runtime.embedding(module, runtime.constant(ids)), [
-      grid.tokens,
-      keys.count,
-      heads,
-    ]);
-    return tf.expandDims(tf.transpose(bias, [2, 0, 1]), 0);
+    const biasOf = (queries: tf.Tensor, keys: number) => {
+      const ids = runtime.constant(relativeBuckets(buckets, queries, keys));
+      const bias = tf.reshape(runtime.embedding(module, ids), [-1, tokens, keys, heads]);
+      return tf.transpose(bias, [0, 3, 1, 2]);
+    };
+    if (cached !== undefined) return biasOf(positions, cached);
+    // Within a sequence columns are as far apart as positions, and sequences do not see each other.
+    const own = biasOf(tf.range(0, tokens, 1, 'int32'), tokens);
+    if (prefix === 0) return own;
+    return tf.concat([biasOf(positions, prefix), tf.mul(own, tf.ones([rows, 1, 1, 1]))], -1);
   }
 
   function keysAndValues(runtime: ModelRuntime, path: string, x: tf.Tensor, rows: number): KeysAndValues {

@@ -79,7 +79,7 @@ function additiveMask(allowed: tf.Tensor, shape: number[]): tf.Tensor {
 }
 
 export interface AttentionOptions {
-  /** Added to the scores, `(1, heads, n, T)`; it has a gradient. */
+  /** Added to the scores, `(B or 1, heads, n, T)`; it has a gradient. */
   bias?: tf.Tensor | undefined;
   /** Drops probabilities, as the base model does while it trains. */
   dropout?: { probability: number; random: RandomState } | undefined;
@@ -132,12 +132,15 @@ export function attention(
         const p = probabilities(q, k, mask, bias);
         const dp = tf.mul(p, drop(matmul(dy, v, false, true), seed, dy));
         const ds = tf.sub(dp, tf.mul(p, tf.sum(dp, -1, true)));
-        const dBias = () => tf.sum(tf.reshape(ds, [batch, heads, n, tokens]), 0, true);
+        const dBias = (bias: tf.Tensor) => {
+          const each = tf.reshape(ds, [batch, heads, n, tokens]);
+          return bias.shape[0] === batch ? each : tf.sum(each, 0, true);
+        };
         return [
           matmul(ds, k),
           matmul(ds, q, true),
           matmul(drop(p, seed, dy), dy, true),
-          ...(bias ? [dBias()] : []),
+          ...(bias ? [dBias(bias)] : []),
         ];
       },
     };

@@ -10,20 +10,20 @@ export interface RelativeBuckets {
 }
 
 /**
- * The bucket `(n · keys)` int32 of each of `keys` keys for n queries, of which the first is key number `first` (scalar int32).
- * Near distances have a bucket each, far ones share them by their logarithm.
+ * The bucket `(n · keys)` int32 of each of the keys at the positions 0… for queries at `positions` `(n)` int32. Near distances
+ * have a bucket each, far ones share them by their logarithm.
  * Source: Raffel et al. 2020, arXiv:1910.10683; transformers, models/t5/modeling_t5.py.
  */
 export function relativeBuckets(
   { count, maxDistance, bidirectional }: RelativeBuckets,
-  n: number,
+  positions: tf.Tensor,
   keys: number,
-  first: tf.Tensor,
 ): tf.Tensor {
   const perSide = bidirectional ? count / 2 : count;
   const table = tf.tensor1d(bucketsByDistance(perSide, maxDistance), 'int32');
-  const query = tf.add(tf.reshape(tf.range(0, n, 1, 'int32'), [n, 1]), first);
-  const later = tf.reshape(tf.sub(tf.reshape(tf.range(0, keys, 1, 'int32'), [1, keys]), query), [n * keys]);
+  const n = positions.shape[0]!;
+  const key = tf.reshape(tf.range(0, keys, 1, 'int32'), [1, keys]);
+  const later = tf.reshape(tf.sub(key, tf.reshape(positions, [n, 1])), [n * keys]);
   const limit = tf.scalar(maxDistance, 'int32');
   const zero = tf.scalar(0, 'int32');
   const distance = bidirectional ? tf.abs(later) : tf.maximum(tf.neg(later), zero);

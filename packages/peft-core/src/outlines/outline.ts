@@ -64,6 +64,8 @@ export interface ModelOutline {
   aliases: Record<string, string>;
   /** Path of the input embedding of tokens. */
   tokenEmbedding: string;
+  /** Of an encoder-decoder, whose decoder has `layers`. */
+  encoderLayers?: number;
   /** The token that a decoder begins with; only encoder-decoders have one. */
   decoderStart?: number;
   /** Modules of a task's head, which every PEFT method trains in full: `score`, `classifier`. Empty for language models. */

@@ -11,7 +11,13 @@ export function checkPrefixTuning(config: PrefixTuningConfig, model: ModelOutlin
       `PREFIX_TUNING does not go with ${model.task}: transformers' classifiers take no keys and values from outside, so HF PEFT cannot do it either; PROMPT_TUNING and P_TUNING can`,
       { param: 'peft.task_type' },
     );
-  const { kvHeads, headSize, hiddenSize } = model;
+  const { kvHeads, headSize, hiddenSize, layers, encoderLayers = layers } = model;
+  if (encoderLayers !== layers)
+    throw new GraftError(
+      'unsupported_model',
+      `PREFIX_TUNING: HF PEFT has a prefix for each of the encoder's ${encoderLayers} layers, but the decoder has ${layers}`,
+      { param: 'model' },
+    );
   if (model.task === 'SEQ_2_SEQ_LM' && kvHeads * headSize !== hiddenSize)
     throw new GraftError(
       'unsupported_model',

@@ -72,12 +72,15 @@ function prefixOf(
   { parameter }: LayerContext,
   { layer }: AttentionSite,
   count: number,
-  { kvHeads, headSize }: Architecture,
+  { task, layers, kvHeads, headSize }: Architecture,
 ): KeyValuePrefix {
+  // For an encoder-decoder PEFT lays all layers out twice and cuts them into fours, of which two are used: a decoder's block
+  // gets the keys of twice its number, counted round (peft_model.py, get_prompt).
+  const source = task === 'SEQ_2_SEQ_LM' ? (2 * layer) % layers : layer;
   const width = kvHeads * headSize;
   const part = (index: number) => {
     const flat = tf.slice(parameter(PROMPT), [0, index * width], [count, width]);
     return tf.transpose(tf.reshape(flat, [count, kvHeads, headSize]), [1, 0, 2]); // (kvHeads, n, D)
   };
-  return { keys: part(2 * layer), values: part(2 * layer + 1) };
+  return { keys: part(2 * source), values: part(2 * source + 1) };
 }
