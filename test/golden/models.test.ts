@@ -3,8 +3,13 @@ import assert from 'node:assert/strict';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { openGenerator } from '@graft/peft-core';
+import { openBaseModel } from '@graft/peft-core/models';
+import { loadTokenizer } from '@graft/peft-core/text';
 import { runPythonJson } from '../../scripts/golden/run-python.ts';
-import { largestDifference, logProbabilities } from './log-probabilities.ts';
+import { largestDifference } from './log-probabilities.ts';
+import { graftOutputs } from './matrix/outputs.ts';
+import type { Probe } from './matrix/probes.ts';
 import { scoreInPython } from './score-in-python.ts';
 import { scratchFolder } from './scratch-folder.ts';
 
@@ -22,6 +27,10 @@ const decoder = {
   pad_token_id: 3,
 };
 const gpt2 = { model_type: 'gpt2', n_embd: 64, n_layer: 3, n_head: 4, eos_token_id: 2, pad_token_id: 3 };
+const t5 = {
+  ...{ model_type: 't5', d_model: 64, d_kv: 16, d_ff: 96, num_layers: 3, num_heads: 4 },
+  ...{ pad_token_id: 3, eos_token_id: 2, decoder_start_token_id: 3 },
+};
 // Probes of 150 tokens are longer than these windows.
 const windowed = { use_sliding_window: true, sliding_window: 20 };
 
@@ -67,40 +76,76 @@ const variants: Record<string, Variant> = {
   },
   'gpt2, unscaled scores': { config: { ...gpt2, activation_function: 'relu', scale_attn_weights: false } },
   'gpt2, names without a prefix': { bare: true, config: gpt2 },
+  't5 as it was, a shorter decoder': { config: { ...t5, num_decoder_layers: 2, d_kv: 20 } },
+  't5, far positions in few buckets': {
+    config: { ...t5, relative_attention_num_buckets: 8, relative_attention_max_distance: 24 },
+  },
+  't5 1.1, a head of its own, unscaled': {
+    config: { ...t5, feed_forward_proj: 'gated-gelu', tie_word_embeddings: false },
+  },
+  't5 1.1, a gate and a tied, scaled head': { config: { ...t5, feed_forward_proj: 'gated-silu' } },
 };
 
 const folder = scratchFolder('models');
 const names = Object.keys(variants);
 const modelOf = (name: string) => join(folder, name.replaceAll(/\W+/g, '-'));
-const probes = [
-  [5, 6, 7, 30, 31, 32, 90, 200, 201, 17],
-  Array.from({ length: 150 }, (_, i) => 4 + ((i * 37) % 300)),
-];
+const prompt = 'The tree bears new fruit:';
+const endOfText = 2;
+const probes: number[][] = [Array.from({ length: 150 }, (_, i) => 4 + ((i * 37) % 300))];
+
+const taskOf = (name: string) => (name.startsWith('t5') ? 'SEQ_2_SEQ_LM' : 'CAUSAL_LM');
+const inputsFor = (name: string): Probe[] =>
+  taskOf(name) === 'CAUSAL_LM'
+    ? probes
+    : probes.map((ids) => ({ input_ids: ids, labels: [...ids].reverse().slice(2) }));
 
 await runPythonJson('matrix_models.py', [], {
   models: names.map((name, i) => ({
     output: modelOf(name),
-    task: variants[name]!.bare ? 'FEATURE_EXTRACTION' : 'CAUSAL_LM',
+    task: variants[name]!.bare ? 'FEATURE_EXTRACTION' : taskOf(name),
     config: variants[name]!.config,
     seed: 50 + i,
   })),
   adapters: [],
 });
+const { tokenizerFiles, close } = await openBaseModel(modelOf('llama, linear rope scaling'));
+await close();
+// The first is answered too.
+probes.unshift(loadTokenizer(tokenizerFiles).encode(prompt));
 for (const name of names.filter((each) => variants[each]!.bare)) {
   const file = join(modelOf(name), 'config.json');
   const config = JSON.parse(await readFile(file, 'utf8'));
   await writeFile(file, JSON.stringify({ ...config, architectures: ['GPT2LMHeadModel'] }));
 }
 const scored = await scoreInPython(
-  names.map((name) => ({ model: modelOf(name), adapter: null, inputs: probes })),
+  names.map((name) => ({
+    ...{ model: modelOf(name), adapter: null, task: taskOf(name) },
+    inputs: inputsFor(name),
+  })),
 );
 
 for (const [i, name] of names.entries()) {
   test(`${name}: scores as transformers does`, async () => {
     const difference = largestDifference(
       scored[i]!.logprobs,
-      await logProbabilities(modelOf(name), null, probes),
+      await graftOutputs(modelOf(name), null, inputsFor(name)),
     );
     assert.ok(difference < 1e-4, `log-probabilities differ by ${difference}`);
+  });
+}
+
+for (const [i, name] of names.entries()) {
+  test(`${name}: answers as transformers does`, async () => {
+    const base = await openBaseModel(modelOf(name));
+    const generator = await openGenerator({ base, maxContext: 64 });
+    const ids: number[] = [];
+    for await (const { tokenId } of generator.generate({ prompt, max_tokens: 8 })) ids.push(tokenId);
+    generator.close();
+    await base.close();
+    const expected = scored[i]!.greedy.filter((id) => id !== endOfText);
+    assert.deepEqual(
+      ids.filter((id) => id !== -1),
+      expected,
+    );
   });
 }

@@ -1,5 +1,6 @@
 import type { TaskType } from '@graft/peft-core/outlines';
 import { runPythonJson } from '../../scripts/golden/run-python.ts';
+import type { Probe } from './matrix/probes.ts';
 
 export type PythonScore = {
   /** How an adapter's file differs from what PEFT itself would write; null for a base model. */
@@ -14,7 +15,7 @@ export type PythonScore = {
 export interface PythonScoreRun {
   model: string;
   adapter: string | null;
-  inputs: number[][];
+  inputs: Probe[];
   /** CAUSAL_LM by default. */
   task?: TaskType;
   /** False for a model that does not generate. */
