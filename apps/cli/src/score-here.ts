@@ -9,7 +9,7 @@ import { createOutput } from './output.ts';
 import { saveStream } from './save-stream.ts';
 import type { ScoreVerbOptions } from './verbs/score.ts';
 
-type ScoreInput = { text: string } | { input_ids: number[] };
+type ScoreInput = { text: string; target?: string } | { input_ids: number[]; labels?: number[] };
 
 /** `graft score`. */
 export async function scoreHere(options: ScoreVerbOptions): Promise<void> {
@@ -92,11 +92,21 @@ function parseLine(text: string): Pick<InputLine, 'value' | 'fault'> {
     return { value: null, fault: `is not valid JSON (${(error as Error).message})` };
   }
   if (typeof value === 'object' && value !== null) {
-    const { text: string, input_ids: ids } = value as Record<string, unknown>;
-    if (typeof string === 'string' && ids === undefined) return { value: { text: string }, fault: null };
-    if (string === undefined && Array.isArray(ids) && ids.length > 0 && ids.every(Number.isSafeInteger)) {
-      return { value: { input_ids: ids as number[] }, fault: null };
+    const { text: string, target, input_ids: ids, labels } = value as Record<string, unknown>;
+    if (typeof string === 'string' && ids === undefined && labels === undefined) {
+      if (target === undefined) return { value: { text: string }, fault: null };
+      if (typeof target === 'string') return { value: { text: string, target }, fault: null };
+    }
+    if (string === undefined && target === undefined && isTokenIds(ids)) {
+      if (labels === undefined) return { value: { input_ids: ids }, fault: null };
+      if (isTokenIds(labels)) return { value: { input_ids: ids, labels }, fault: null };
     }
   }
-  return { value: null, fault: 'must hold either "text", a string, or "input_ids", a list of whole numbers' };
+  const fault =
+    'must hold either "text", a string, or "input_ids", a list of whole numbers; for an encoder-decoder also a "target", or "labels"';
+  return { value: null, fault };
+}
+
+function isTokenIds(value: unknown): value is number[] {
+  return Array.isArray(value) && value.length > 0 && value.every(Number.isSafeInteger);
 }
