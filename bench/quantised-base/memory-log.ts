@@ -1,0 +1,49 @@
+import type { TaskResults } from './plan.ts';
+
+/** Bytes that TensorFlow holds for the base model in one dtype. */
+export interface HeldBytes {
+  /** Linear modules' weights, with all that is stored to unpack them. */
+  linear: number;
+  /** The token embedding, which is the head too. */
+  embedding: number;
+  norms: number;
+}
+
+interface ReadTensor {
+  run: string;
+  shape: number[];
+  bytes: number;
+}
+
+/** Environment in which TensorFlow writes every tensor that it allocates or hands on to standard error. */
+export const MEMORY_LOG = { TF_CPP_MIN_LOG_LEVEL: '0', TF_CPP_VMODULE: 'log_memory=2' };
+
+/**
+ * The tensor that a line of the log tells of, if the function `evaluate` got it by reading a variable: it reads each variable once.
+ * `bytes` is the size of the buffer that TensorFlow's allocator gave it.
+ */
+export function readTensor(line: string): ReadTensor | null {
+  if (!line.includes('MemoryLogTensorOutput') || !line.includes('"evaluate/ReadVariableOp')) return null;
+  const run = /step_id: (\d+)/.exec(line);
+  const bytes = /requested_bytes: (\d+)/.exec(line);
+  if (!run || !bytes) throw new Error(`TensorFlow's memory log has changed: ${line}`);
+  const shape = [...line.matchAll(/dim { size: (\d+) }/g)].map(([, size]) => Number(size));
+  return { run: run[1]!, shape, bytes: Number(bytes[1]) };
+}
+
+/** What the first evaluation read, by kind. The rest of what is stored is the linear weights'. */
+export function heldBytes(reads: ReadTensor[], model: TaskResults['weights']): HeldBytes {
+  const held: HeldBytes = { linear: 0, embedding: 0, norms: 0 };
+  for (const { run, shape, bytes } of reads) {
+    if (run !== reads[0]!.run || shape.join() === `${model.trainableParameters}`) continue;
+    const kind =
+      shape[0] === model.vocabularySize
+        ? 'embedding'
+        : shape.join() === `${model.hiddenSize}`
+          ? 'norms'
+          : 'linear';
+    held[kind] += bytes;
+  }
+  if (held.linear === 0) throw new Error("TensorFlow's memory log tells of no weights");
+  return held;
+}
