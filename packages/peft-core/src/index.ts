@@ -5,7 +5,7 @@ export { type AdapterReport, inspectAdapter } from './inspect.ts';
 export { mergeAdapter } from './merge.ts';
 export { type Score, type ScoreInput, scoreTexts } from './score/score-texts.ts';
 export { train } from './train/loop.ts';
-export { type AdapterProof, type ProofOptions, proveAdapter } from './train/prove.ts';
 export { effectivePrecision, environmentFor } from './train/precision.ts';
+export { type AdapterProof, type ProofOptions, proveAdapter } from './train/prove.ts';
 export type { TrainOptions, TrainRecord } from './train/records.ts';
 export { WarmModel } from './train/warm-model.ts';
