@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
+import { environmentFor } from '@graft/peft-core/precision';
 import { childEnvironment } from './child-environment.ts';
 
 const secrets = {
@@ -30,6 +31,8 @@ it('keeps secrets from a child and passes what computing needs', () => {
     TF_CPP_MIN_LOG_LEVEL: '2',
     CUDA_VISIBLE_DEVICES: '',
     GRAFT_PARENT_PID: String(process.pid),
+    // Its NODE_OPTIONS among them, in place of the parent's.
+    ...environmentFor('fp32'),
   });
 });
 
