@@ -95,7 +95,7 @@ async function measure(round: number, name: WorkloadName, precision: Precision, 
     model,
     folder,
     demoFile: join(demoFolder, 'train.jsonl'),
-    demoBatchSize: Number(demoJob.training?.batch_size ?? demoJob.hyperparameters?.batch_size) || 8,
+    demoBatchSize: demoJob.method.supervised.hyperparameters.batch_size,
   });
   const peft = parsePeftConfig({ peft_type: 'LORA', ...lora });
   const plan = await trainingPlan({
