@@ -318,6 +318,26 @@ test('a digest is kept beside, and made anew when the file changes', async () =>
   assert.notEqual(await digest(), first);
 });
 
+test('tensors of another size than config.json says are refused, a resized vocabulary by that name', async () => {
+  const resized = weights.map((tensor) =>
+    tensor.name === 'model.embed_tokens.weight'
+      ? { ...tensor, shape: [14, 32], data: new Float32Array(14 * 32) }
+      : tensor,
+  );
+  await refuses(
+    await folder('resized', resized),
+    'invalid_model',
+    /"model.embed_tokens.weight" has shape \[14, 32\], config.json says \[12, 32\]; resized vocabulary: config.json says vocab_size 12, the table has 14 rows/,
+  );
+  await openBaseModel(await folder('resized and told', resized, { vocab_size: 14 })).then((m) => m.close());
+  const wide = await folder('wide', weights, { intermediate_size: 128 });
+  await refuses(
+    wide,
+    'invalid_model',
+    /"model.layers.0.mlp.gate_proj.weight" has shape \[64, 32\], config.json says \[128, 32\]$/,
+  );
+});
+
 test('a model folder: changed tensors, the rest from the base, tokenizer files; in shards and in bfloat16', async () => {
   await writeGguf(at('base.gguf'), tinyGguf());
   const base = await openBaseModel(at('base.gguf'));

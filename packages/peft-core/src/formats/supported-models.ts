@@ -2,20 +2,24 @@ import { GraftError } from '../errors.ts';
 import { outlineOf } from '../outlines/index.ts';
 import { storedName } from '../outlines/stored-name.ts';
 import type { OpenedModel } from './base-model.ts';
+import { checkShapes, missingWeights } from './weight-shapes.ts';
 
 /** Stored types whose values are weights. */
 const weightTypes = /^(F64|F32|F16|BF16|Q\w+)$/;
 
-/** Checks that a model is of a supported kind and complete. Returns its `model_type`. */
+/**
+ * Checks that a model is of a supported kind, complete, and as large as config.json says. Returns its `model_type`. Throws
+ * `unsupported_model`, `invalid_model_config`, `invalid_model`, `unsupported_dtype`.
+ */
 export function checkModel({ path, config, tensors }: OpenedModel): string {
   const outline = inFolder(path, () => outlineOf(config));
+  const [missing] = missingWeights(tensors, outline);
+  if (missing !== undefined)
+    throw new GraftError('invalid_model', `${path} lacks the tensor "${missing}"`, { param: 'model' });
   const present = new Set(tensors.names());
-  for (const { name, fresh } of outline.parameters) {
+  for (const { name } of outline.parameters) {
     const stored = storedName(outline, name, (n) => present.has(n));
-    if (stored === undefined) {
-      if (fresh !== undefined) continue;
-      throw new GraftError('invalid_model', `${path} lacks the tensor "${name}"`, { param: 'model' });
-    }
+    if (stored === undefined) continue;
     const { dtype } = tensors.info(stored);
     if (!weightTypes.test(dtype)) {
       throw new GraftError(
@@ -25,6 +29,7 @@ export function checkModel({ path, config, tensors }: OpenedModel): string {
       );
     }
   }
+  checkShapes(path, tensors, outline);
   return outline.modelType;
 }
 
