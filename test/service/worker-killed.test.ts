@@ -3,7 +3,6 @@
  * its checkpoint, and the one version that is published is, bit for bit, what an undisturbed job gives.
  */
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
@@ -13,6 +12,7 @@ import { openTestServices } from '@graft/service/testing';
 import { writeExamples } from '../golden/example-data.ts';
 import { scratchFolder } from '../golden/scratch-folder.ts';
 import { tinyFixture } from '../golden/tiny-fixture.ts';
+import { descendants } from './process-tree.ts';
 import {
   freePort,
   graftEnvironment,
@@ -49,14 +49,14 @@ before(async () => {
   await writeExamples(join(folder, 'train.jsonl'), 'chat', 40);
   api = startProcess('scripts/start/main.ts', ['api'], env);
   await whenReady(api, `http://127.0.0.1:${port}/healthz`);
-  worker = startWorker();
+  worker = startProcess('apps/worker/src/main.ts', [], env);
   trainingFile = (await client.files.upload({ file: join(folder, 'train.jsonl') })).id;
 });
 
 after(async () => {
-  await worker.end('SIGTERM');
-  await api.end('SIGTERM');
+  const codes = [await worker.end('SIGTERM'), await api.end('SIGTERM')];
   await services.close();
+  assert.deepEqual(codes, [0, 0], `worker and API stopped with ${codes}:\n${worker.tail()}\n${api.tail()}`);
 });
 
 test('a job whose worker is killed resumes and publishes one version', async () => {
@@ -70,7 +70,8 @@ test('a job whose worker is killed resumes and publishes one version', async () 
   assert.ok(orphans.length > 0, 'no trainer was running');
   await worker.end('SIGKILL');
   await withoutProcesses(orphans);
-  worker = startWorker();
+  // As `npm run start:worker` runs it; the API above is that of `npm run start:api`.
+  worker = startProcess('scripts/start/main.ts', ['worker'], env);
 
   const job = await finished(id);
   assert.equal(job.status, 'succeeded', `${JSON.stringify(job.error)}\n${worker.tail()}`);
@@ -101,10 +102,6 @@ test('a job whose worker is killed resumes and publishes one version', async () 
   const resumedFrom = /resumed from the checkpoint at step (\d+)/.exec(told.join('\n'))?.[1];
   assert.ok(Number(resumedFrom) >= 2 * checkpointSteps, `resumed from ${resumedFrom}:\n${told.join('\n')}`);
 });
-
-function startWorker(): RunningProcess {
-  return startProcess('apps/worker/src/main.ts', [], env);
-}
 
 function createJob(): Promise<FineTuningJob> {
   return client.fineTuning.jobs.create({
@@ -139,24 +136,6 @@ async function until(
     }
     await sleep(100);
   }
-}
-
-/** Process ids of a process's children and theirs. */
-function descendants(pid: number): number[] {
-  const table = execFileSync('ps', ['-A', '-o', 'pid=,ppid='], { encoding: 'utf8' })
-    .trim()
-    .split('\n')
-    .map((line) => line.trim().split(/\s+/).map(Number));
-  const found: number[] = [];
-  const visit = (parent: number) => {
-    for (const [child, itsParent] of table) {
-      if (itsParent !== parent || child === undefined) continue;
-      found.push(child);
-      visit(child);
-    }
-  };
-  visit(pid);
-  return found;
 }
 
 async function withoutProcesses(pids: number[]): Promise<void> {
