@@ -1,6 +1,7 @@
 /** Thread: tokenizes jobs' files as training will, and reports every example that cannot be used. */
 import { createReadStream } from 'node:fs';
 import { parentPort } from 'node:worker_threads';
+import { checkInitialText } from '@graft/peft-core/check';
 import { type ErrorDetail, GraftError, leadingPositions, type PeftConfig } from '@graft/peft-core/config';
 import { outlineOf, ownLabels } from '@graft/peft-core/outlines';
 import {
@@ -36,12 +37,15 @@ const batchSize = Math.min(64, MAX_LISTED_LINES);
 async function validate(task: ValidationTask): Promise<ValidationReport> {
   const { peft, maxSeqLength, modelConfig } = task;
   const tokenizer = loadTokenizer(task.tokenizerFiles);
+  checkInitialText(peft, modelConfig, (text) => tokenizer.encode(text));
   const { virtualTokens, prefixLength } = leadingPositions(peft);
+  const { decoderStart = null, vocabularySize } = outlineOf(modelConfig, peft.task_type);
   const classOf = await classesOf(task);
   const options: TokenizeOptions = {
     maxSeqLength,
     leading: virtualTokens + prefixLength,
-    decoderStart: outlineOf(modelConfig, peft.task_type).decoderStart ?? null,
+    vocabularySize,
+    decoderStart,
     ...(classOf ? { classOf } : {}),
   };
   for (const file of task.files) {

@@ -2,7 +2,7 @@ import { GraftError } from '../errors.ts';
 import type { BaseModel } from '../formats/index.ts';
 import { architectureFor } from '../models/registry.ts';
 import { Random } from '../rng.ts';
-import { type ChatMessage, loadTokenizer, type Tokenizer } from '../text/index.ts';
+import { type ChatMessage, loadTokenizer, strayToken, type Tokenizer } from '../text/index.ts';
 import { AdapterSwitch } from './adapter-switch.ts';
 import { CachedSequence } from './cached-sequence.ts';
 import { sampleToken } from './sampling.ts';
@@ -139,6 +139,14 @@ export class Generator {
       throw new GraftError('empty_prompt', 'the prompt has no tokens; send some text', {
         param: messages ? 'messages' : 'prompt',
       });
+    // Ids from here on would be read as an adapter's virtual tokens.
+    const stray = ids.find((id) => id >= this.#vocabularySize);
+    if (stray !== undefined)
+      throw new GraftError(
+        'invalid_token_id',
+        `the prompt has ${strayToken(this.#tokenizer, stray, this.#vocabularySize)}; leave it out`,
+        { param: messages ? 'messages' : 'prompt' },
+      );
     return [...ids];
   }
 

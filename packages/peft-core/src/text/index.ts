@@ -22,6 +22,7 @@ export {
 export { type ClassOf, classesBy, LabelCollector } from './label-names.ts';
 export { withEos } from './labels.ts';
 export type { DatasetFormat, Label, RawExample, TrainingMessage } from './raw-example.ts';
+export { strayToken } from './stray-token.ts';
 export type { StreamDecoder } from './stream-decoder.ts';
 export { checkFormat, DATASET_FORMATS } from './task-formats.ts';
 export { type TokenizeOptions, tokenizeExamples } from './tokenize.ts';

@@ -244,3 +244,44 @@ test('an encoder-decoder reads the input whole and learns the target and its end
   const silent = tokenizeExamples(tokenizer, [{ ...pair, target: ' ' }], options)[0]!;
   assert.ok(silent.sequences[0]!.targets!.length > 0);
 });
+
+test('a token beyond the embedding table is an error of its line, wherever it stands', () => {
+  const known = Math.max(...tokenizer.encode('A bent wheel'));
+  const vocabularySize = known + 1;
+  const beyond = 'A <new> wheel';
+  const added = load({
+    added_tokens: [
+      ...tokenizerJson.added_tokens,
+      { id: 9999, content: '<new>', special: false, normalized: false, lstrip: false, rstrip: false },
+    ],
+  });
+  assert.ok(added.encode(beyond).includes(9999));
+  const options = { maxSeqLength: 64, decoderStart: 1, classOf, vocabularySize: 9999 };
+  const faulty: RawExample[][] = [
+    [{ format: 'text', line: 2, text: beyond }],
+    [{ format: 'prompt_completion', line: 2, prompt: beyond, completion: 'good' }],
+    [{ format: 'text_target', line: 2, text: 'A', target: 'the <new>' }],
+    [classified(2, beyond, 0)],
+    [{ ...tagged(['A', '<new>'], [0, 1]), line: 2 }],
+    [{ format: 'pairs', line: 2, texts: ['A', beyond] }],
+  ];
+  for (const examples of faulty)
+    assert.throws(
+      () => tokenizeExamples(added, examples, options),
+      (error: GraftError) =>
+        error.code === 'invalid_token_id' &&
+        /^line 2 has the token "\s?<new>" with id 9999, which the base model does not know: its embedding table has 9999 rows/.test(
+          error.message,
+        ),
+      JSON.stringify(examples),
+    );
+  // A causal model's last token is only predicted, but a row of the head is what predicts it.
+  assert.throws(
+    () => tokenizeExamples(added, [{ format: 'text', line: 1, text: 'A <new>' }], options),
+    /line 1 has the token/,
+  );
+  assert.equal(
+    tokenizeExamples(tokenizer, [classified(1, 'A bent wheel', 1)], { ...options, vocabularySize }).length,
+    1,
+  );
+});

@@ -4,6 +4,7 @@ import { badLines, MAX_LISTED_LINES } from './jsonl.ts';
 import type { ClassOf } from './label-names.ts';
 import { labelledTokens, withEos } from './labels.ts';
 import type { Label, RawExample } from './raw-example.ts';
+import { strayToken } from './stray-token.ts';
 import type { Tokenizer } from './tokenizer.ts';
 import { NO_TARGET, type TrainingExample } from './training-example.ts';
 import { wordTokens } from './word-tokens.ts';
@@ -12,6 +13,8 @@ export interface TokenizeOptions {
   maxSeqLength: number;
   /** Positions that a soft prompt takes before every sequence. */
   leading?: number;
+  /** Rows of the model's embedding table: a token beyond them is one that the model does not know. */
+  vocabularySize?: number;
   /** The token that an encoder-decoder's decoder begins with; null for other models. */
   decoderStart?: number | null;
   /** The classes of a classifier's labels. */
@@ -21,7 +24,7 @@ export interface TokenizeOptions {
 /**
  * Training examples of checked lines. Language models learn what `labelledTokens` says; encoder-decoders the second text from the
  * first; classifiers the class of a text, or of each word, which its first token carries. Throws GraftError with every bad line: `example_too_long` (nothing is ever cut),
- * `example_empty` (nothing to learn), `unknown_label`, or `chat_template_error`.
+ * `example_empty` (nothing to learn), `unknown_label`, `invalid_token_id`, or `chat_template_error`.
  */
 export function tokenizeExamples(
   tokenizer: Tokenizer,
@@ -35,7 +38,9 @@ export function tokenizeExamples(
   for (const example of examples) {
     const { line } = example;
     try {
-      done.push({ ...tokenizeOne(tokenizer, example, options), line });
+      const tokenized = tokenizeOne(tokenizer, example, options);
+      checkIds(tokenizer, example, tokenized, options);
+      done.push({ ...tokenized, line });
     } catch (error) {
       if (!(error instanceof BadExample)) throw error;
       code ??= error.code;
@@ -155,6 +160,22 @@ function checkLength(tokens: number, { maxSeqLength, leading = 0 }: TokenizeOpti
     'example_too_long',
     `has ${tokens} tokens${virtual}; the limit (max_seq_length) is ${maxSeqLength}`,
   );
+}
+
+/** A tokenizer may have tokens that were added to it alone: ids beyond the table would be read as something else. */
+function checkIds(
+  tokenizer: Tokenizer,
+  { format }: RawExample,
+  { sequences }: Tokenized,
+  { vocabularySize = Number.POSITIVE_INFINITY }: TokenizeOptions,
+): void {
+  for (const { ids, input, targets } of sequences) {
+    // A word's targets are classes.
+    const tokens = [ids, input ?? [], format === 'token_classification' ? [] : (targets ?? [])];
+    const stray = tokens.flatMap((each) => each.find((id) => id >= vocabularySize) ?? [])[0];
+    if (stray !== undefined)
+      throw new BadExample('invalid_token_id', `has ${strayToken(tokenizer, stray, vocabularySize)}`);
+  }
 }
 
 function classOf(label: Label, options: TokenizeOptions): number {

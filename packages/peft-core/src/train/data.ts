@@ -32,6 +32,8 @@ export interface DataOptions {
   validationFile?: string | null | undefined;
   peft: PeftConfig;
   training: ResolvedTraining;
+  /** Rows of the base model's embedding table. */
+  vocabularySize: number;
   /** The token that an encoder-decoder's decoder begins with; null for other models. */
   decoderStart: number | null;
   /** Classes of the base model's own head for the task, if it has one. */
@@ -62,6 +64,7 @@ export async function readTrainingData(options: DataOptions): Promise<TrainingDa
       tokenizeExamples(tokenizer, examples, {
         maxSeqLength: training.max_seq_length,
         leading: virtualTokens + prefixLength,
+        vocabularySize: options.vocabularySize,
         decoderStart: options.decoderStart,
         ...(labels ? { classOf: classesBy(labels) } : {}),
       }),

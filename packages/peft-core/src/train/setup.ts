@@ -25,9 +25,10 @@ export async function setUpTraining(
   const { base, peft } = options;
   const task = peft.task_type;
   // A model that cannot do the task is found out before its data is read.
-  const { decoderStart = null } = architectureFor(base.modelType, base.config, task);
+  const { decoderStart = null, vocabularySize } = architectureFor(base.modelType, base.config, task);
   const data = await readTrainingData({
     ...options,
+    vocabularySize,
     decoderStart,
     tokenizer: loadTokenizer(base.tokenizerFiles),
     baseLabels: ownLabels(base.config, task),

@@ -9,6 +9,7 @@ import { checkLora } from './lora/check.ts';
 import { checkPTuning } from './p-tuning/check.ts';
 import { checkPrefixTuning } from './prefix-tuning/check.ts';
 import { checkPromptTuning } from './prompt-tuning/check.ts';
+import { textRows } from './prompt-tuning/text-rows.ts';
 import { checkSelective } from './selective/check.ts';
 import { checkTrainableTokens } from './trainable-tokens/check.ts';
 
@@ -37,4 +38,15 @@ const checks: { [Type in PeftConfig['peft_type']]: Check<Type> } = {
 export function checkAgainstModel(peft: PeftConfig, modelConfig: Record<string, unknown>): void {
   const check = checks[peft.peft_type] as (config: PeftConfig, model: ModelOutline) => void;
   check(peft, outlineOf(modelConfig, peft.task_type));
+}
+
+/** Throws `invalid_peft_config` where a soft prompt begins as a text that the base model's tokenizer and table do not have. */
+export function checkInitialText(
+  peft: PeftConfig,
+  modelConfig: Record<string, unknown>,
+  encode: (text: string) => number[],
+): void {
+  if (peft.peft_type !== 'PROMPT_TUNING' || peft.prompt_tuning_init !== 'TEXT') return;
+  const { vocabularySize } = outlineOf(modelConfig, peft.task_type);
+  textRows(peft.prompt_tuning_init_text!, encode, { count: 0, vocabularySize });
 }

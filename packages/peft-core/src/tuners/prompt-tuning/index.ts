@@ -5,6 +5,7 @@ import type { Attachment, ParameterInit, Tuner } from '../tuner.ts';
 import { PROMPT, virtualTokenEmbedding } from '../virtual-tokens.ts';
 import { checkPromptTuning } from './check.ts';
 import type { PromptTuningConfig } from './config.ts';
+import { textRows } from './text-rows.ts';
 
 /** Trained embeddings before every sequence. Options, names and start values as peft's PromptTuningConfig has them. */
 export const promptTuning: Tuner<PromptTuningConfig> = { peftType: 'PROMPT_TUNING', keyPrefix: '', attach };
@@ -46,10 +47,11 @@ function initOf(config: PromptTuningConfig, rows: number, model: Architecture): 
       return {
         kind: 'rows',
         parameter,
-        pick({ encode }) {
-          const ids = encode(config.prompt_tuning_init_text!);
-          return Array.from({ length: rows }, (_, i) => ids[i % ids.length]!);
-        },
+        pick: ({ encode }) =>
+          textRows(config.prompt_tuning_init_text!, encode, {
+            count: rows,
+            vocabularySize: model.vocabularySize,
+          }),
       };
   }
 }
