@@ -1,5 +1,5 @@
 /**
- * Every stable `code` of an error answer, its usual HTTP status and what it means: /docs lists them.
+ * Every stable `code` of an error answer or of a failed job, its usual HTTP status and what it means: /docs lists them.
  * Clients retry 408, 409, 429 and ≥ 500, so nothing that a retry cannot mend has one of those.
  */
 export const errorCodes = {
@@ -52,14 +52,38 @@ export const errorCodes = {
   rank_too_large: [400, 'The rank is larger than a matrix that it should factor.'],
   invalid_job_state: [400, 'The job is in a state that does not allow this.'],
   unsupported_task: [400, 'The model cannot be used for `peft.task_type`, or to write text.'],
-  adapter_without_effect: [
-    400,
-    'On a failed job: the trained adapter answers exactly as the base model does.',
-  ],
-  adapter_not_reproduced: [500, 'On a failed job: the files, loaded again, are not the trained model.'],
   data_unfit_for_task: [400, 'Lines of this kind are not what `peft.task_type` learns from.'],
-  invalid_labels: [400, 'On a failed job: the labels of the training file make no classes.'],
-  invalid_training_file: [400, 'Examples are too long or empty. On a failed job: `error.code`.'],
+  // On a failed job, as `error.code`: the data or the options
+  invalid_training_file: [400, 'Examples are too long or empty; the message lists the lines of all of them.'],
+  invalid_validation_file: [400, 'The same of the validation file.'],
+  invalid_labels: [400, 'The labels of the training file make no classes.'],
+  unknown_label: [400, 'A label is none of the classifier’s classes.'],
+  example_too_long: [400, 'An example has more tokens than `training.max_seq_length`; nothing is ever cut.'],
+  example_empty: [400, 'An example has no token to learn.'],
+  no_chat_template: [
+    400,
+    'The base model has no chat template: train on prompts or texts. In a chat completion: use `prompt`.',
+  ],
+  chat_template_error: [400, 'The chat template of the base model refuses the messages.'],
+  unsupported_chat_template: [
+    400,
+    'The chat template rewrites earlier turns, so that assistant messages cannot be told apart.',
+  ],
+  training_diverged: [400, 'The loss is not a number any more: try a smaller learning rate.'],
+  adapter_without_effect: [400, 'The trained adapter answers exactly as the base model does.'],
+  // On a failed job, as `error.code`: the service, after three attempts
+  adapter_not_reproduced: [500, 'The files, loaded again, are not the trained model.'],
+  adapter_mismatch: [500, 'The adapter does not fit the base model.'],
+  training_failed: [500, 'Training stopped because of a fault of the service.'],
+  training_not_resolved: [500, 'The job was queued without its training options.'],
+  trainer_crashed: [500, 'The trainer ended unexpectedly, perhaps because memory ran out.'],
+  trainer_stalled: [500, 'The trainer made no progress for too long.'],
+  worker_lost: [500, 'The worker was lost while it trained.'],
+  file_missing: [500, 'The bytes of a file are gone from the store.'],
+  file_truncated: [500, 'A file of the base model became shorter while it was read.'],
+  disk_full: [500, 'The disk has no room for the base model.'],
+  python_missing: [500, 'A bundled base model is fetched with Python, which is not there.'],
+  base_model_corrupt: [500, 'The base model arrived damaged.'],
   // Models and adapters
   model_not_found: [404, 'No such model. In the body of a new job: 400, naming the base models.'],
   base_model_changed: [400, 'The weights of the base model are not those that the adapter was trained on.'],
@@ -67,10 +91,26 @@ export const errorCodes = {
     500,
     'A base model of the catalogue cannot be fetched or opened: a fault of the server.',
   ],
+  base_model_not_found: [400, 'The Hub that the server asks has no such base model.'],
+  base_model_access_denied: [400, 'The Hub does not let the server read the base model.'],
+  invalid_model: [400, 'Files of the base model are absent or broken; the operator must mend them.'],
+  invalid_model_config: [400, 'The config.json of the base model is broken; the operator must mend it.'],
+  invalid_safetensors: [400, 'A safetensors file of the base model is broken; the operator must mend it.'],
+  invalid_gguf: [400, 'The GGUF file of the base model is broken; the operator must mend it.'],
+  invalid_chat_template: [
+    400,
+    'The chat template of the base model does not parse; the operator must mend it.',
+  ],
+  tensor_not_found: [400, 'The base model lacks a tensor; the operator must mend its files.'],
+  unsupported_dtype: [400, 'Weights of the base model are stored in a type that Graft does not read.'],
+  unsupported_tokenizer: [400, 'The tokenizer of the base model is of a kind that Graft does not read.'],
   model_not_deletable: [400, 'Only fine-tuned models can be deleted.'],
   adapter_not_found: [404, 'No such adapter.'],
   adapter_version_not_found: [404, 'No such version of the adapter.'],
+  artifact_missing: [500, 'The files of the adapter are gone from the store.'],
+  invalid_adapter: [500, 'The files of the adapter are broken.'],
   // Completions
+  empty_prompt: [400, 'The prompt has no tokens.'],
   context_length_exceeded: [400, 'Prompt and answer do not fit in the context of the model.'],
   no_worker_available: [503, 'No worker is free to answer; retry after the seconds of Retry-After.'],
   worker_failed: [502, 'The worker that answered broke off.'],

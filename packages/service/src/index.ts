@@ -10,6 +10,7 @@ export {
   listFineTunedModels,
 } from './adapters/read-adapters.ts';
 export { type AuditEntry, insertAudit } from './audit/insert-audit.ts';
+export { baseModelFault, isLastingModelFault } from './base-models/base-model-fault.ts';
 export type { BaseModelCatalogue, BaseModelEntry, LocalBaseModel } from './base-models/catalogue.ts';
 export type { Database } from './database/database.ts';
 export { inTransaction } from './database/in-transaction.ts';

@@ -1,10 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { GraftError, resolveTraining } from '@graft/peft-core/config';
 import {
+  baseModelFault,
   claimValidation,
   type FileRecord,
   finishValidation,
   getFile,
+  isLastingModelFault,
   type Job,
   type JobError,
   leaseOf,
@@ -124,6 +126,8 @@ async function examine(
   );
   if (report.ok) return { ok: true, resolvedTraining };
   const { code, message, param, fault } = report;
+  // The thread knows files only; its tokenizer is the operator's choice.
+  if (isLastingModelFault(code)) throw baseModelFault(new GraftError(code, message), job.model, [model.path]);
   return { ok: false, error: { code, message, param, fault } };
 }
 

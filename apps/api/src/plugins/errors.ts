@@ -1,4 +1,5 @@
 import { GraftError } from '@graft/peft-core/config';
+import { isLastingModelFault } from '@graft/service';
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
 import fp from 'fastify-plugin';
 import { ApiError, errorBody } from '../api-error.ts';
@@ -48,9 +49,13 @@ export function toApiError(error: FastifyError | ApiError | GraftError | Error):
   return fromFastifyError(error as FastifyError);
 }
 
-/** User faults keep code, message and param; system faults tell the client nothing unless this app worded them. */
+/**
+ * User faults keep code, message and param, and so do faults of base models, which are worded for clients; other system
+ * faults tell the client nothing.
+ */
 function fromGraftError(error: GraftError): ApiError {
-  if (error.fault === 'system' && error.code !== 'base_model_unavailable') return internalError();
+  const ofModel = error.code === 'base_model_unavailable' || isLastingModelFault(error.code);
+  if (error.fault === 'system' && !ofModel) return internalError();
   const status = error.code in errorCodes ? errorCodes[error.code as ErrorCode][0] : 400;
   return Object.assign(new ApiError('bad_request', error.message, { param: error.param, status }), {
     code: error.code,

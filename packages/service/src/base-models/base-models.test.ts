@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
+import type { GraftError } from '@graft/peft-core/config';
 import { writeTinyModel } from '@graft/peft-core/testing';
+import { HubServer } from '../../../peft-core/src/hub/testing/hub-server.ts';
 import { loadServiceEnv } from '../env.ts';
 import { createBaseModelCatalogue } from './create-base-model-catalogue.ts';
 
@@ -81,9 +83,62 @@ test('Hub ids only by the globs that the operator allows, each star within one p
 
 test('a model that cannot be had is a fault of the system, and is tried again', async () => {
   const models = await catalogue({}, { gone: { folder: 'gone' } });
-  await assert.rejects(models.get('gone'), { code: 'file_not_found' });
+  await assert.rejects(models.get('gone'), (error: GraftError) => {
+    assert.deepEqual([error.code, error.fault], ['base_model_unavailable', 'system']);
+    assert.ok(!error.message.includes(folder), error.message);
+    return true;
+  });
   await writeTinyModel(path.join(folder, 'gone'));
   assert.equal((await models.get('gone'))!.modelType, 'llama');
+});
+
+test('a model whose weights are gone when they are digested is told so, without its path', async () => {
+  const models = await catalogue({}, { tiny: { folder: 'lost' } });
+  await writeTinyModel(path.join(folder, 'lost'));
+  const model = (await models.get('tiny'))!;
+  await rm(path.join(folder, 'lost', 'model.safetensors'));
+  await assert.rejects(model.digest(), (error: GraftError) => {
+    assert.deepEqual([error.code, error.fault], ['invalid_model', 'system']);
+    assert.match(error.message, /^The base model tiny .*: lost has no model\.safetensors/);
+    return true;
+  });
+  await writeTinyModel(path.join(folder, 'lost'));
+  assert.match(await model.digest(), /^[0-9a-f]{64}$/);
+});
+
+/** Serves a tiny model as the Hub does, to whoever has the token. */
+async function startHub(): Promise<HubServer> {
+  const hub = await HubServer.start();
+  await writeTinyModel(path.join(folder, 'published'));
+  for (const name of await readdir(path.join(folder, 'published'))) {
+    hub.files.set(name, await readFile(path.join(folder, 'published', name)));
+  }
+  hub.token = 'secret';
+  return hub;
+}
+
+test('HF_ENDPOINT and HF_TOKEN fetch a private model of the Hub, and no error tells of them', async () => {
+  const hub = await startHub();
+  try {
+    const env = { GRAFT_HUB_ALLOW: 'org/*', HF_ENDPOINT: hub.endpoint };
+    const without = await catalogue({ ...env, GRAFT_CACHE_DIR: path.join(folder, 'none') });
+    await assert.rejects(without.get('org/name'), (error: GraftError) => {
+      assert.deepEqual([error.code, error.fault], ['base_model_not_found', 'system']);
+      assert.ok(!error.message.includes(new URL(hub.endpoint).host), error.message);
+      return true;
+    });
+    const models = await catalogue({
+      ...env,
+      HF_TOKEN: 'secret',
+      GRAFT_CACHE_DIR: path.join(folder, 'hub'),
+    });
+    const model = (await models.get('org/name'))!;
+    assert.deepEqual([model.id, model.modelType], ['org/name', 'llama']);
+    assert.ok(model.path.startsWith(path.join(folder, 'hub')), model.path);
+    assert.equal(hub.hub.at(-1)!.authorization, 'Bearer secret');
+  } finally {
+    hub.stop();
+  }
 });
 
 test('a wait ends with its signal', async () => {

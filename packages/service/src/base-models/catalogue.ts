@@ -28,8 +28,8 @@ export interface BaseModelCatalogue {
   /** Whether the id names an entry or matches an allowed Hub pattern; downloads nothing. */
   has(id: string): Promise<boolean>;
   /**
-   * The model, fetched first if it must be. Null: the id names none. Throws GraftError when it cannot be fetched or
-   * read (system fault).
+   * The model, fetched first if it must be. Null: the id names none. Throws `baseModelFault` when it cannot be fetched or
+   * read: a system fault whose message holds no path.
    */
   get(
     id: string,

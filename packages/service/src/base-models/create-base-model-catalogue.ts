@@ -4,6 +4,7 @@ import { type BaseModelSpec, openBaseModel, packagedModels, resolveBaseModel } f
 import { type Static, Type } from 'typebox';
 import { Value } from 'typebox/value';
 import type { ServiceEnv } from '../env.ts';
+import { baseModelFault } from './base-model-fault.ts';
 import type { BaseModelCatalogue, BaseModelEntry, LocalBaseModel } from './catalogue.ts';
 
 /** The operator's file: `{"my-model": {"folder": "/models/my-model"}, "other": {"hub": "org/name", "revision": "main"}}`. */
@@ -69,13 +70,19 @@ async function open(
   { cacheDir, hfEndpoint, hfToken }: CatalogueEnv,
   onProgress: ((message: string) => void) | undefined,
 ): Promise<LocalBaseModel> {
+  // An error may hold any path under these.
+  const places = ['folder' in spec ? spec.folder : cacheDir];
+  const asFault = (error: unknown): never => {
+    throw baseModelFault(error, id, places);
+  };
   const location = await resolveBaseModel(spec, {
     cacheDir,
     onProgress,
     env: { HF_ENDPOINT: hfEndpoint, HF_TOKEN: hfToken },
-  });
+  }).catch(asFault);
+  places.push(location);
   const digestCache = path.join(cacheDir, 'digests');
-  const model = await openBaseModel(location, { digestCache });
+  const model = await openBaseModel(location, { digestCache }).catch(asFault);
   let digest: Promise<string> | undefined;
   const readDigest = async () => {
     const again = await openBaseModel(location, { digestCache });
@@ -95,7 +102,11 @@ async function open(
       generationConfig,
       tokenizerFiles,
       digest: async () => {
-        digest ??= readDigest();
+        digest ??= readDigest().catch((error: unknown) => {
+          // What may pass is looked at again.
+          digest = undefined;
+          return asFault(error);
+        });
         return await digest;
       },
     };

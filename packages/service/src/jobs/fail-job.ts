@@ -1,3 +1,4 @@
+import { isLastingModelFault } from '../base-models/base-model-fault.ts';
 import type { Database } from '../database/database.ts';
 import { inTransaction } from '../database/in-transaction.ts';
 import { insertOutbox } from '../outbox/insert-outbox.ts';
@@ -6,9 +7,9 @@ import { type Job, type JobError, jobColumns, type Lease } from './job.ts';
 import { insertEvent } from './job-event.ts';
 
 /**
- * The attempt of a running job failed. running → failed for a user's fault, or when this was the third attempt since
- * the last new checkpoint; else → queued, to run again after a pause. A job that was asked to cancel goes to
- * cancelled. Null: fenced.
+ * The attempt of a running job failed. running → failed for a user's fault or a broken base model, which no other attempt
+ * mends, or when this was the third attempt since the last new checkpoint; else → queued, to run again after a pause. A
+ * job that was asked to cancel goes to cancelled. Null: fenced.
  */
 export async function failJob(db: Database, lease: Lease, error: JobError): Promise<Job | null> {
   return await inTransaction(db, async (tx) => {
@@ -23,7 +24,13 @@ export async function failJob(db: Database, lease: Lease, error: JobError): Prom
              FROM jobs WHERE id = $1 FOR UPDATE) AS next
        WHERE jobs.id = next.id AND jobs.lease_epoch = $2 AND jobs.state = 'running'
        RETURNING ${jobColumns}`,
-      [lease.id, lease.epoch, error.fault === 'user', JSON.stringify(error), attemptLimit],
+      [
+        lease.id,
+        lease.epoch,
+        error.fault === 'user' || isLastingModelFault(error.code),
+        JSON.stringify(error),
+        attemptLimit,
+      ],
     );
     const job = rows[0];
     if (!job) return null;

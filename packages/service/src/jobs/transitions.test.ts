@@ -224,6 +224,13 @@ describe('failure', () => {
     assert.deepEqual(await outboxOf(job), ['fine_tuning.job.failed']);
   });
 
+  test('a broken base model is never tried again either', async () => {
+    const job = await createTestJob(services, team, 'running');
+    const fault = { ...systemFault, code: 'invalid_safetensors', param: 'model' };
+    const failed = await failJob(services, leaseOf(job), fault);
+    assert.deepEqual([failed!.state, failed!.attempts, failed!.error], ['failed', 1, fault]);
+  });
+
   test('the third attempt lost without a new checkpoint fails the job', async () => {
     const job = await createTestJob(services, team, 'running');
     let lease = leaseOf(job);
