@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { appendFileSync } from 'node:fs';
 import { architectures } from './architectures.ts';
 import { cellName } from './cells.ts';
 import { exceptions } from './exceptions.ts';
@@ -52,8 +52,8 @@ export function drawTable(
   ].join('\n');
 }
 
-/** Where several test files leave their part of the table, when the test runner asks for it. */
+/** Where several test files, each a process of its own, leave their part of the table when the runner asks for it. */
 export function saveTable(text: string): void {
   const file = process.env.GRAFT_MATRIX_TABLE;
-  if (file) writeFileSync(file, `${existsSync(file) ? `${readFileSync(file, 'utf8')}\n` : ''}${text}\n`);
+  if (file) appendFileSync(file, `${text}\n\n`);
 }

@@ -1,0 +1,24 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+/** A folder that the test files of one run share, each in a process of its own. */
+export interface RunScratch {
+  /** What they are told about it. */
+  env: { GRAFT_TEST_SCRATCH: string; GRAFT_MATRIX_TABLE: string };
+  /** The tables that golden tests left; empty without any. */
+  tables(): string;
+  remove(): Promise<void>;
+}
+
+export async function createRunScratch(): Promise<RunScratch> {
+  const folder = await mkdtemp(join(tmpdir(), 'graft-test-'));
+  const table = join(folder, 'matrix-tables.txt');
+  return {
+    // GRAFT_TEST_SCRATCH: what is made once per run, such as tiny models.
+    env: { GRAFT_TEST_SCRATCH: folder, GRAFT_MATRIX_TABLE: table },
+    tables: () => (existsSync(table) ? readFileSync(table, 'utf8').trim() : ''),
+    remove: () => rm(folder, { recursive: true, force: true }),
+  };
+}
