@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { countPackages } from './count-packages.mjs';
 import { BootstrapError } from './steps.mjs';
 
 /** What the bootstrap has done for this tree; lies in node_modules, so that it goes when they go. */
@@ -28,12 +29,26 @@ export function hashFiles(files) {
   return hash.digest('hex');
 }
 
-/** `npm ci` when the lock file is not the one that node_modules was installed from. */
-export async function installPackages(root, report) {
+/**
+ * `npm ci` when the lock file is not the one that node_modules was installed from.
+ * @param {string} root
+ * @param {(line: string) => void} report
+ * @param {number} progressMs how often to tell how far it is
+ */
+export async function installPackages(root, report, progressMs = 3_000) {
   const lock = hashFiles([path.join(root, 'package-lock.json')]);
   if (readStamps(root).packages === lock && existsSync(path.join(root, 'node_modules/tsx'))) return false;
-  report('npm ci');
-  await run('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'], root);
+  const count = countPackages(root);
+  report(`npm ci: about ${count().total} packages`);
+  const ticker = setInterval(() => {
+    const { installed, total } = count();
+    if (installed > 0) report(`npm ci: ${installed} of about ${total} packages`);
+  }, progressMs);
+  try {
+    await run('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'], root);
+  } finally {
+    clearInterval(ticker);
+  }
   writeStamp(root, 'packages', lock);
   return true;
 }

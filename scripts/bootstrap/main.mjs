@@ -1,5 +1,5 @@
 // Sets Graft up: packages (Postgres' binaries among them), TensorFlow, Prisma client, base model. Plain JavaScript, because
-// nothing is installed when it begins. Doing it again costs a second and prints nothing.
+// nothing is installed when it begins. Doing it again costs a second.
 //
 //   node scripts/bootstrap/main.mjs [--only STEP] [--run FILE.ts [-- ARGUMENTS]]
 //
@@ -9,28 +9,24 @@ import { existsSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { checkNode } from './check-node.mjs';
 import { installPackages } from './install-packages.mjs';
-import { BootstrapError, step } from './steps.mjs';
+import { BootstrapError, nothingToDo, step } from './steps.mjs';
 
 const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../..');
-const cacheDir =
-  process.env.GRAFT_CACHE_DIR ||
-  path.join(process.env.XDG_CACHE_HOME || path.join(os.homedir(), '.cache'), 'graft');
 
 /** Every step, in order; a step answers whether it had anything to do. */
 const steps = {
-  node: () => checkNode(),
   packages: (report) => installPackages(root, report),
   tensorflow: async (report) => {
     const { ensureTensorflow } = await import('./tensorflow.mjs');
-    return (await ensureTensorflow({ log: report, cacheDir, root })) === true;
+    return (await ensureTensorflow({ log: report, cacheDir: cacheDir(), root })).built;
   },
   service: (report) => runTypeScript('scripts/bootstrap/prepare-service.ts', report),
   model: (report) =>
     process.env.GRAFT_SKIP_MODEL ? false : runTypeScript('scripts/bootstrap/fetch-model.ts', report),
 };
 const titles = {
-  node: 'Node',
   packages: 'npm packages',
   tensorflow: 'TensorFlow',
   service: 'Prisma client and Postgres binaries',
@@ -39,10 +35,16 @@ const titles = {
 
 const { only, run, rest } = parse(process.argv.slice(2));
 try {
+  checkNode();
+  // Only now: it imports what an old Node does not have.
+  const { loadSettings } = await import('./load-settings.mjs');
+  loadSettings(root);
+  let worked = false;
   for (const [name, work] of Object.entries(steps)) {
-    const needed = only === null || only === name || ['node', 'packages'].includes(name);
-    if (needed) await step(titles[name], work);
+    const needed = only === null || only === name || name === 'packages';
+    if (needed && (await step(titles[name], work))) worked = true;
   }
+  if (!worked && !run) nothingToDo(only === null ? 'Graft is set up' : titles[only]);
 } catch (error) {
   // A known fault is one clear message; anything else keeps its stack.
   const known =
@@ -65,12 +67,11 @@ function parse(args) {
   return { only, run: file, rest: given[0] === '--' ? given.slice(1) : given };
 }
 
-function checkNode() {
-  const [major, minor] = process.versions.node.split('.').map(Number);
-  if (major > 20 || (major === 20 && minor >= 19)) return false;
-  throw new BootstrapError(
-    `Node ${process.versions.node} is too old: 20.19 or newer is needed.\n` +
-      '  Debian: apt-get install nodejs   Fedora: dnf install nodejs   macOS: brew install node   (or https://nodejs.org)',
+/** Graft's cache folder; .env may say which. */
+function cacheDir() {
+  return (
+    process.env.GRAFT_CACHE_DIR ||
+    path.join(process.env.XDG_CACHE_HOME || path.join(os.homedir(), '.cache'), 'graft')
   );
 }
 
@@ -79,7 +80,7 @@ function runTypeScript(file, report) {
   return new Promise((resolve, reject) => {
     const child = spawn(process.execPath, ['--import', 'tsx', path.join(root, file)], {
       cwd: root,
-      env: { ...process.env, GRAFT_CACHE_DIR: cacheDir },
+      env: { ...process.env, GRAFT_CACHE_DIR: cacheDir() },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     let reported = false;

@@ -8,6 +8,7 @@ const colour = (code, text) => (tty ? `\u001b[${code}m${text}\u001b[0m` : text);
  * that had nothing to do prints nothing.
  * @param {string} name
  * @param {(report: (line: string) => void) => Promise<boolean> | boolean} work
+ * @returns {Promise<boolean>} whether there was anything to do
  */
 export async function step(name, work) {
   const began = performance.now();
@@ -18,9 +19,15 @@ export async function step(name, work) {
     process.stderr.write(`    ${line}\n`);
   };
   const worked = await work(report);
-  if (!worked && !announced) return;
+  if (!worked && !announced) return false;
   const seconds = ((performance.now() - began) / 1000).toFixed(1);
   process.stderr.write(`${colour('32', '✓')} ${name} (${seconds} s)\n`);
+  return true;
+}
+
+/** For whoever ran the bootstrap alone. @param {string} what */
+export function nothingToDo(what) {
+  process.stderr.write(`${colour('32', '✓')} ${what}: nothing to do\n`);
 }
 
 /** A prerequisite is missing or a step failed: one clear message, no stack. */

@@ -1,0 +1,160 @@
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import {
+  chmodSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { afterEach, beforeEach, test } from 'node:test';
+
+const repository = path.resolve(import.meta.dirname, '../..');
+const load = (file: string) => import(new URL(file, import.meta.url).href);
+const { checkNode } = (await load('./check-node.mjs')) as { checkNode(version?: string): void };
+const { loadSettings } = (await load('./load-settings.mjs')) as {
+  loadSettings(root: string, env: NodeJS.ProcessEnv): void;
+};
+const { installPackages, hashFiles } = (await load('./install-packages.mjs')) as {
+  installPackages(root: string, report: (line: string) => void, progressMs: number): Promise<boolean>;
+  hashFiles(files: string[]): string;
+};
+
+let folder: string;
+let checkout: string;
+let tools: string;
+const { PATH } = process.env;
+
+beforeEach(() => {
+  folder = mkdtempSync(path.join(tmpdir(), 'graft-setup-'));
+  checkout = path.join(folder, 'checkout');
+  tools = path.join(folder, 'bin');
+  mkdirSync(tools);
+});
+afterEach(() => {
+  process.env.PATH = PATH;
+  rmSync(folder, { recursive: true });
+});
+
+function fakeTool(name: string, script: string): void {
+  writeFileSync(path.join(tools, name), `#!/bin/sh\n${script}\n`);
+  chmodSync(path.join(tools, name), 0o755);
+}
+
+/** A checkout whose packages are installed, and nothing else. */
+function installedCheckout(): void {
+  const binding = 'node_modules/@tensorflow/tfjs-node-gpu/binding';
+  const parts = [binding, 'packages/tf-graph/native', 'node_modules/node-api-headers/include'];
+  for (const part of ['scripts/bootstrap', 'package-lock.json', ...parts])
+    cpSync(path.join(repository, part), path.join(checkout, part), { recursive: true });
+  mkdirSync(path.join(checkout, 'node_modules/tsx'));
+  const stamps = path.join(checkout, 'node_modules/.cache/graft');
+  mkdirSync(stamps, { recursive: true });
+  const packages = hashFiles([path.join(checkout, 'package-lock.json')]);
+  writeFileSync(path.join(stamps, 'bootstrap.json'), JSON.stringify({ packages }));
+}
+
+function bootstrap(root: string, args: string[], env: NodeJS.ProcessEnv) {
+  return spawnSync(process.execPath, [path.join(root, 'scripts/bootstrap/main.mjs'), ...args], {
+    encoding: 'utf8',
+    env,
+  });
+}
+
+test('with nothing to do it says so in one line, and installs nothing', () => {
+  fakeTool('npm', `touch ${path.join(folder, 'npm-ran')}; exit 1`);
+  const lock = path.join(repository, 'node_modules/.package-lock.json');
+  const before = readFileSync(lock, 'utf8');
+  const ran = bootstrap(repository, [], {
+    ...process.env,
+    PATH: `${tools}${path.delimiter}${PATH}`,
+    GRAFT_ENV_FILE: '',
+  });
+  assert.equal(ran.stderr, '✓ Graft is set up: nothing to do\n');
+  assert.deepEqual([ran.status, ran.stdout], [0, '']);
+  assert.ok(!existsSync(path.join(folder, 'npm-ran')));
+  assert.equal(readFileSync(lock, 'utf8'), before);
+});
+
+test('a missing prerequisite is one line with the commands for Debian, Fedora and macOS', () => {
+  installedCheckout();
+  const env = { PATH: tools, GRAFT_CACHE_DIR: path.join(folder, 'cache'), GRAFT_TENSORFLOW: 'cpu' };
+  const ran = bootstrap(checkout, ['--only', 'tensorflow'], env);
+  assert.equal(ran.status, 1);
+  assert.match(
+    ran.stderr,
+    /^\n✗ Python 3\.9 or newer is missing .*sudo apt install \S.* \(Debian, Ubuntu\), sudo dnf install \S.* \(Fedora\), xcode-select --install \(macOS\)\n$/,
+  );
+});
+
+test('.env is read, and what is set wins', () => {
+  installedCheckout();
+  writeFileSync(path.join(checkout, '.env'), 'GRAFT_TENSORFLOW=tpu\nGRAFT_CACHE_DIR=my-cache\n');
+  const ran = bootstrap(checkout, ['--only', 'tensorflow'], { PATH: tools });
+  assert.equal(ran.stderr, '\n✗ GRAFT_TENSORFLOW is "tpu"; it takes cpu or gpu\n');
+  const set = bootstrap(checkout, ['--only', 'tensorflow'], { PATH: tools, GRAFT_TENSORFLOW: 'cpu' });
+  assert.match(set.stderr, /Python 3\.9 or newer is missing/);
+  assert.ok(existsSync(path.join(checkout, 'my-cache/tensorflow')), "the cache folder is .env's");
+});
+
+test('of .env only the settings of the bootstrap are passed on', () => {
+  const file = path.join(folder, 'settings');
+  writeFileSync(file, 'GRAFT_CACHE_DIR=cache\nCXX="clang++"\nDATABASE_URL=postgresql://service\n');
+  const env: NodeJS.ProcessEnv = { GRAFT_ENV_FILE: file, GRAFT_SKIP_MODEL: '1' };
+  loadSettings(folder, env);
+  assert.deepEqual(env, {
+    GRAFT_ENV_FILE: file,
+    GRAFT_SKIP_MODEL: '1',
+    GRAFT_CACHE_DIR: path.join(folder, 'cache'),
+    CXX: 'clang++',
+  });
+  writeFileSync(path.join(folder, '.env'), 'CXX=other');
+  const none: NodeJS.ProcessEnv = { GRAFT_ENV_FILE: '' };
+  loadSettings(folder, none);
+  assert.deepEqual(none, { GRAFT_ENV_FILE: '' });
+});
+
+test('a Node that is too old is one line', () => {
+  for (const version of ['20.19.0', '20.20.1', '22.0.0', '24.1.0']) checkNode(version);
+  for (const version of ['18.20.0', '20.18.3']) {
+    assert.throws(
+      () => checkNode(version),
+      (error: Error) => {
+        assert.match(
+          error.message,
+          /^Node \S+ is too old.*apt install .*dnf install .*brew install node[^\n]*$/,
+        );
+        return true;
+      },
+    );
+  }
+});
+
+test('npm ci tells how far it is', async () => {
+  mkdirSync(checkout);
+  const other = process.platform === 'darwin' ? 'linux' : 'darwin';
+  const packages = {
+    '': {},
+    'packages/own': {},
+    'node_modules/@graft/own': { link: true },
+    'node_modules/a': {},
+    'node_modules/@scope/b': { os: [process.platform] },
+    'node_modules/a/node_modules/c': { os: ['!win32'] },
+    'node_modules/elsewhere': { os: [other] },
+  };
+  writeFileSync(path.join(checkout, 'package-lock.json'), JSON.stringify({ packages }));
+  const install = (folder: string) => `mkdir -p ${folder}; echo '{}' > ${folder}/package.json; sleep 0.5`;
+  fakeTool('npm', ['node_modules/a', 'node_modules/@scope/b', 'node_modules/tsx'].map(install).join('\n'));
+  process.env.PATH = `${tools}${path.delimiter}${PATH}`;
+  const lines: string[] = [];
+  assert.equal(await installPackages(checkout, (line) => lines.push(line), 100), true);
+  assert.equal(lines[0], 'npm ci: about 3 packages');
+  assert.ok(lines.includes('npm ci: 1 of about 3 packages'), lines.join('\n'));
+  assert.ok(lines.includes('npm ci: 2 of about 3 packages'), lines.join('\n'));
+  assert.equal(await installPackages(checkout, (line) => lines.push(line), 100), false);
+});
