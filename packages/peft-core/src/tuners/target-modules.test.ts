@@ -107,7 +107,15 @@ test('targets are written as names', () => {
   assert.deepEqual(written({}), ['q_proj', 'v_proj']);
   assert.equal(written({ target_modules: '.*q_proj' }), '.*q_proj');
   // "q_proj" would also find other.q_proj.
-  assert.equal(written({ target_modules: 'all-linear' }).length, 12 * 7);
+  assert.deepEqual(written({ target_modules: 'all-linear' }), [
+    ...['self_attn.q_proj', 'k_proj', 'v_proj', 'o_proj', 'gate_proj', 'up_proj', 'down_proj'],
+  ]);
+  // A list that is not long is written as it is.
+  const few = llama().slice(0, 10);
+  assert.deepEqual(
+    writtenTargets(parse({ target_modules: 'all-linear' }), few, 'llama'),
+    few.filter(({ kind }) => kind === 'linear').map(({ name }) => name),
+  );
   assert.deepEqual(writtenTargets(parse({ target_modules: 'all-linear' }), llama(), 'llama'), [
     ...['q_proj', 'k_proj', 'v_proj', 'o_proj', 'gate_proj', 'up_proj', 'down_proj'],
   ]);

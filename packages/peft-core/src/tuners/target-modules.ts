@@ -158,22 +158,44 @@ function expandTargets(
   return targets;
 }
 
+/** From this many names on PEFT looks for fewer (utils/constants.py, MIN_TARGET_MODULES_FOR_OPTIMIZATION). */
+const MANY_TARGETS = 20;
+
 /**
- * target_modules as PEFT writes it: the architecture's default for null, names for "all-linear", the shortest that find
- * the same modules.
+ * target_modules as PEFT 0.21.2 writes it: the architecture's default for null, whole names for "all-linear", and instead of
+ * a long list the shortest ends of names that find the same modules, unless `whole`.
  */
 export function writtenTargets(
   config: TargetOptions,
   modules: TargetableModule[],
   modelType: string,
   defaults: Record<string, string[]> = DEFAULT_TARGETS,
+  whole = false,
 ): string[] | string {
   const targets = expandTargets(config.target_modules, modules, modelType, defaults);
-  if (typeof targets === 'string' || typeof config.target_modules !== 'string') return targets;
-  const short = [...new Set(targets.map((name) => name.slice(name.lastIndexOf('.') + 1)))];
-  const resolved = (target_modules: string[]) =>
-    resolveTargetModules({ ...config, target_modules }, modules, modelType).join();
-  return resolved(short) === resolved(targets) ? short : targets;
+  if (typeof targets === 'string' || targets.length < MANY_TARGETS || whole) return targets;
+  const named = (path: string) => targets.some((target) => path === target || path.endsWith(`.${target}`));
+  const ends = distinguishingEnds(
+    targets,
+    withContainers(modules).filter((path) => !named(path)),
+  );
+  return ends.length > 0 && ends.length < targets.length ? ends : targets;
+}
+
+/** The shortest ends of `names`, of whole parts, that no other name has; in the order of `names`. Source: tuners_utils.py, _find_minimal_target_modules. */
+function distinguishingEnds(names: string[], others: string[]): string[] {
+  const endsOf = (name: string) => {
+    const parts = name.split('.');
+    return parts.map((_, i) => parts.slice(parts.length - 1 - i).join('.'));
+  };
+  const taken = new Set(others.flatMap(endsOf));
+  const found = new Set<string>();
+  for (const name of names) {
+    if ([...found].some((end) => name.endsWith(`.${end}`))) continue;
+    const end = endsOf(name).find((each) => !taken.has(each) && !found.has(each));
+    if (end) found.add(end);
+  }
+  return [...found];
 }
 
 function isTarget(config: TargetOptions, targets: string[] | string, name: string): boolean {
@@ -187,7 +209,7 @@ function isTarget(config: TargetOptions, targets: string[] | string, name: strin
 function isExcluded({ exclude_modules, modules_to_save }: TargetOptions, name: string): boolean {
   if (typeof exclude_modules === 'string') {
     if (fullMatch(exclude_modules, name)) return true;
-  } else if (exclude_modules?.some((each) => name === each || name.endsWith(`.${each}`))) {
+  } else if (exclude_modules?.some((each) => isNamed(name, each))) {
     return true;
   }
   return (modules_to_save ?? []).some((each) => matchStart(`(^|.*\\.)${each}($|\\..*)`, name) !== null);
@@ -207,10 +229,25 @@ function inChosenLayers({ layers_to_transform, layers_pattern }: TargetOptions, 
   return false;
 }
 
-/** The value of the first key that matches the end of `name`, as PEFT's get_pattern_key finds it. */
+/** The value of the first key that matches `name`. */
 function fromPattern(pattern: Record<string, number>, name: string): number | undefined {
-  const key = Object.keys(pattern).find((each) => matchStart(`(.*\\.)?(${each})$`, name) !== null);
+  const key = Object.keys(pattern).find((each) => matchesPattern(each, name));
   return key === undefined ? undefined : pattern[key];
+}
+
+/** Whether a key of rank_pattern or alpha_pattern matches the end of `name`, as PEFT's get_pattern_key finds it. */
+export function matchesPattern(key: string, name: string): boolean {
+  return matchStart(`(.*\\.)?(${key})$`, name) !== null;
+}
+
+/** Whether an entry of a list of modules means `name`: as a whole, or as its end. */
+export function isNamed(name: string, entry: string): boolean {
+  return name === entry || name.endsWith(`.${entry}`);
+}
+
+/** What stands after the last dot of a module's path. */
+export function lastPart(name: string): string {
+  return name.slice(name.lastIndexOf('.') + 1);
 }
 
 function notFound(config: TargetOptions, targets: string[] | string, modules: TargetableModule[]): string {
@@ -218,9 +255,7 @@ function notFound(config: TargetOptions, targets: string[] | string, modules: Ta
   const shown = wanted.slice(0, 8).map((each) => `"${each}"`);
   if (wanted.length > shown.length) shown.push('…');
   const found = modules.some(({ name }) =>
-    typeof targets === 'string'
-      ? fullMatch(targets, name)
-      : targets.some((t) => name === t || name.endsWith(`.${t}`)),
+    typeof targets === 'string' ? fullMatch(targets, name) : targets.some((target) => isNamed(name, target)),
   );
   if (!found)
     return `target_modules: ${shown.join(', ')} matches no module of this model${suggestions(wanted, modules)}`;
@@ -232,9 +267,7 @@ function notFound(config: TargetOptions, targets: string[] | string, modules: Ta
 
 /** "; nearest: …" from the last parts of module names, or everything there is when nothing is near. */
 function suggestions(wanted: string[], modules: TargetableModule[]): string {
-  const ends = [...new Set(modules.map(({ name }) => name.slice(name.lastIndexOf('.') + 1)))];
-  const near = [
-    ...new Set(wanted.slice(0, 8).flatMap((each) => nearest(each.slice(each.lastIndexOf('.') + 1), ends, 3))),
-  ];
+  const ends = [...new Set(modules.map(({ name }) => lastPart(name)))];
+  const near = [...new Set(wanted.slice(0, 8).flatMap((each) => nearest(lastPart(each), ends, 3)))];
   return near.length > 0 ? `; nearest: ${near.join(', ')}` : `; it has ${ends.slice(0, 16).join(', ')}`;
 }

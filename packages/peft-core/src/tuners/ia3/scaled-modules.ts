@@ -60,7 +60,8 @@ export function completeIa3(config: Ia3Config, { modelType, modules }: ModelOutl
     );
   return {
     ...config,
-    target_modules: writtenTargets(config, modules, modelType, DEFAULT_TARGETS),
+    // PEFT leaves the lists of this method as long as they are.
+    target_modules: writtenTargets(config, modules, modelType, DEFAULT_TARGETS, true),
     feedforward_modules: config.feedforward_modules ?? defaults!.inputs,
   };
 }
