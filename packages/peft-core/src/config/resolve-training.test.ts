@@ -18,8 +18,15 @@ const rejects = (request: Partial<TrainingRequest>, code: string, message: RegEx
 test('"auto" takes the method\'s learning rate', () => {
   const rate = (options: object) => {
     const peft = parsePeftConfig(options);
-    return resolveTraining({ peft, exampleCount: 10 }).learning_rate;
+    const { learning_rate } = resolveTraining({ peft, exampleCount: 10 });
+    const asked = resolveTraining({ peft, exampleCount: 10, training: { learning_rate: 'auto' } });
+    assert.equal(asked.learning_rate, learning_rate);
+    return learning_rate;
   };
+  assert.equal(rate({ peft_type: 'LORA', use_dora: true }), 2e-4);
+  assert.equal(rate({ peft_type: 'BOTTLENECK' }), 2e-4);
+  for (const peft_type of ['PROMPT_TUNING', 'P_TUNING', 'PREFIX_TUNING'])
+    assert.equal(rate({ peft_type, num_virtual_tokens: 4 }), 1e-2, peft_type);
   assert.equal(rate({ peft_type: 'IA3' }), 3e-3);
   assert.equal(rate({ peft_type: 'LN_TUNING' }), 3e-3);
   assert.equal(rate({ peft_type: 'TRAINABLE_TOKENS', token_indices: [1] }), 1e-3);
@@ -70,6 +77,16 @@ test("OpenAI's hyperparameters and their ranges", () => {
   rejects({ hyperparameters: { batch_size: 257 } }, 'invalid_hyperparameter', /batch_size/);
   rejects({ hyperparameters: { learning_rate_multiplier: 0 } }, 'invalid_hyperparameter', /a number above 0/);
   rejects({ hyperparameters: { learning_rate_multiplier: 1e6 } }, 'invalid_hyperparameter', /limit is 1/);
+  const doubled = { learning_rate_multiplier: 2 };
+  assert.equal(
+    resolve({ training: { learning_rate: 'auto' }, hyperparameters: doubled }).learning_rate,
+    4e-4,
+  );
+  rejects(
+    { training: { learning_rate: 'fast' } },
+    'invalid_training_option',
+    /learning_rate: must be "auto" or a number above 0 and of at most 1/,
+  );
   rejects({ hyperparameters: { epochs: 1 } }, 'unknown_hyperparameter', /did you mean n_epochs/);
   rejects({ hyperparameters: 3 }, 'invalid_hyperparameter', /an object/);
 });
@@ -96,6 +113,20 @@ test('training options win where they are the only word, and contradictions are 
     /context is 2048/,
   );
   assert.equal(resolve({ contextLength: 512 }).max_seq_length, 512);
+});
+
+test('a soft prompt leaves room for text within max_seq_length', () => {
+  const soft = (peft_type: string, num_virtual_tokens: number, max_seq_length: number) =>
+    resolve({ peft: parsePeftConfig({ peft_type, num_virtual_tokens }), training: { max_seq_length } });
+  for (const type of ['PROMPT_TUNING', 'P_TUNING', 'PREFIX_TUNING']) {
+    assert.equal(soft(type, 15, 16).max_seq_length, 16);
+    assert.throws(
+      () => soft(type, 16, 16),
+      (error: GraftError) =>
+        error.param === 'training.max_seq_length' &&
+        /training\.max_seq_length: is 16, and peft\.num_virtual_tokens takes 16/.test(error.message),
+    );
+  }
 });
 
 test('every bad training option is reported', () => {

@@ -1,4 +1,5 @@
 import { type Fault, throwFaults } from './check.ts';
+import { leadingPositions } from './leading-positions.ts';
 import { methods, type PeftConfig } from './methods.ts';
 import { parseHyperparameters, parseTrainingOptions, type ResolvedTraining } from './training-options.ts';
 
@@ -34,7 +35,8 @@ export function resolveTraining(request: TrainingRequest): ResolvedTraining {
     }
   }
   const multiplier = fixed(hyperparameters.learning_rate_multiplier);
-  if (multiplier !== undefined && training.learning_rate !== undefined) {
+  const learningRateGiven = fixed(training.learning_rate);
+  if (multiplier !== undefined && learningRateGiven !== undefined) {
     conflict('training.learning_rate', 'and hyperparameters.learning_rate_multiplier exclude each other');
   }
   if ((training.max_seq_length ?? 0) > contextLength) {
@@ -43,13 +45,21 @@ export function resolveTraining(request: TrainingRequest): ResolvedTraining {
       `is ${training.max_seq_length}; the base model's context is ${contextLength}`,
     );
   }
-  const learningRate = training.learning_rate ?? defaultLearningRate(peft) * (multiplier ?? 1);
+  const learningRate = learningRateGiven ?? defaultLearningRate(peft) * (multiplier ?? 1);
   if (learningRate > 1) {
     faults.push({
       code: 'invalid_hyperparameter',
       path: 'hyperparameters.learning_rate_multiplier',
       message: `makes the learning rate ${learningRate}; the limit is 1`,
     });
+  }
+  const maxSeqLength = training.max_seq_length ?? Math.min(MAX_SEQ_LENGTH, contextLength);
+  const { virtualTokens, prefixLength } = leadingPositions(peft);
+  if (virtualTokens + prefixLength >= maxSeqLength) {
+    conflict(
+      'training.max_seq_length',
+      `is ${maxSeqLength}, and peft.num_virtual_tokens takes ${virtualTokens + prefixLength} of them: no token of text is left`,
+    );
   }
   throwFaults(faults);
 
@@ -76,7 +86,7 @@ export function resolveTraining(request: TrainingRequest): ResolvedTraining {
     adam_beta2: training.adam_beta2 ?? 0.999,
     adam_epsilon: training.adam_epsilon ?? 1e-8,
     max_grad_norm: training.max_grad_norm ?? 1,
-    max_seq_length: training.max_seq_length ?? Math.min(MAX_SEQ_LENGTH, contextLength),
+    max_seq_length: maxSeqLength,
     packing: training.packing ?? true,
     precision: training.precision ?? 'auto',
     base_dtype: training.base_dtype ?? 'auto',

@@ -114,15 +114,26 @@ export const ResolvedTrainingSchema = Type.Object(
 );
 export type ResolvedTraining = Static<typeof ResolvedTrainingSchema>;
 
-/** `training` of a job creation request: any of the options; what is left out is chosen by Graft. */
-export const TrainingOptionsSchema = Type.Partial(ResolvedTrainingSchema, {
-  $id: 'TrainingOptions',
-  additionalProperties: false,
-  description: 'Training options. What is left out is chosen automatically and shown in the job.',
-});
-export type TrainingOptions = Static<typeof TrainingOptionsSchema>;
-
 const auto = Type.Literal('auto');
+
+/** `training` of a job creation request: any of the options; what is left out is chosen by Graft. */
+export const TrainingOptionsSchema = Type.Object(
+  {
+    ...Type.Partial(ResolvedTrainingSchema).properties,
+    learning_rate: Type.Optional(
+      Type.Union([auto, ResolvedTrainingSchema.properties.learning_rate], {
+        description:
+          'Peak learning rate. "auto", as when it is left out: the method\'s × learning_rate_multiplier.',
+      }),
+    ),
+  },
+  {
+    $id: 'TrainingOptions',
+    additionalProperties: false,
+    description: 'Training options. What is left out is chosen automatically and shown in the job.',
+  },
+);
+export type TrainingOptions = Static<typeof TrainingOptionsSchema>;
 
 /** OpenAI's hyperparameters of a supervised job. */
 export const HyperparametersSchema = Type.Object(
