@@ -12,6 +12,8 @@ export interface MethodConfig {
   expand?(given: Record<string, unknown>): Record<string, unknown>;
   /** Rules between fields, given only fields that fit the schema by themselves. */
   faults?(given: Record<string, unknown>): Fault[];
+  /** Options that say nothing beside the others, given as to `faults`: faults of a request, not of files, whose writer passed over them. */
+  idle?(given: Record<string, unknown>): Fault[];
   /** The config as the files hold it, where they tell of the base model by its name; null when it has none. */
   written?(config: Record<string, unknown>, baseModelName: string | null): Record<string, unknown>;
   /** What `learning_rate: "auto"` means, where it depends on the config as a function of it. */

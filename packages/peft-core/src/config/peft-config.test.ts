@@ -127,6 +127,45 @@ test("the rules between fields are PEFT's", () => {
   );
 });
 
+test('options that say nothing beside the others are faults of a request, not of a file', () => {
+  const idle: [param: string, options: Record<string, unknown>][] = [
+    ['prompt_tuning_init_text', { peft_type: 'PROMPT_TUNING', prompt_tuning_init_text: 'Answer:' }],
+    [
+      'prompt_tuning_init_text',
+      { peft_type: 'PROMPT_TUNING', prompt_tuning_init: 'SAMPLE_VOCAB', prompt_tuning_init_text: 'Answer:' },
+    ],
+    ['encoder_num_layers', { peft_type: 'P_TUNING', encoder_num_layers: 3 }],
+    ['encoder_dropout', { peft_type: 'P_TUNING', encoder_dropout: 0.1 }],
+    [
+      'encoder_dropout',
+      {
+        peft_type: 'P_TUNING',
+        encoder_reparameterization_type: 'LSTM',
+        encoder_num_layers: 1,
+        encoder_dropout: 0.1,
+      },
+    ],
+    ['encoder_hidden_size', { peft_type: 'PREFIX_TUNING', encoder_hidden_size: 12 }],
+    [
+      'encoder_hidden_size',
+      { peft_type: 'PREFIX_TUNING', encoder_hidden_size: 12, prefix_projection: false },
+    ],
+  ];
+  for (const [param, options] of idle) {
+    const error = failure(options);
+    assert.deepEqual([error.code, error.param], ['invalid_peft_config', `peft.${param}`]);
+    parsePeftConfig(options, { saved: true });
+  }
+  assert.match(
+    failure(idle[0]![1]).message,
+    /prompt_tuning_init_text: is for prompt_tuning_init TEXT, which is RANDOM/,
+  );
+  parsePeftConfig({ peft_type: 'P_TUNING', encoder_num_layers: 2, encoder_dropout: 0 });
+  const lstm = { peft_type: 'P_TUNING', encoder_reparameterization_type: 'LSTM' };
+  parsePeftConfig({ ...lstm, encoder_num_layers: 3, encoder_dropout: 0.1 });
+  parsePeftConfig({ peft_type: 'PREFIX_TUNING', encoder_hidden_size: 12, prefix_projection: true });
+});
+
 test('regular expressions are bounded and linear', () => {
   const withTarget = (pattern: string) => failure({ peft_type: 'LORA', target_modules: pattern });
   assert.match(withTarget('(unclosed').message, /not a usable regular expression/);

@@ -65,7 +65,8 @@ const BOOKKEEPING: Record<string, unknown> = {
 
 /**
  * A complete PeftConfig from what a user sent, PEFT's defaults filled in; all faults in one GraftError.
- * With `saved`, from an adapter_config.json as HF PEFT writes it: its bookkeeping fields may hold anything and are left out.
+ * With `saved`, from an adapter_config.json as HF PEFT writes it: its bookkeeping fields may hold anything and are left out,
+ * and options that say nothing beside the others are let pass.
  *
  * Codes: unknown_peft_type, unimplemented_peft_type, unknown_peft_option, unimplemented_peft_option, invalid_peft_config.
  */
@@ -91,6 +92,7 @@ export function parsePeftConfig(value: unknown, options: { saved?: boolean } = {
   }
   faults.push(...checkFields(given, properties, 'peft', 'invalid_peft_config'));
   if (faults.length === 0) faults.push(...(method.faults?.(given) ?? []));
+  if (faults.length === 0 && !options.saved) faults.push(...(method.idle?.(given) ?? []));
   throwFaults(faults);
   const complete = structuredClone(method.expand?.(given) ?? given);
   return withHeadsToSave(Value.Default(method.schema, complete) as PeftConfig);

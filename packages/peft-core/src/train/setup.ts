@@ -4,6 +4,7 @@ import { architectureFor } from '../models/registry.ts';
 import { ownLabels, withLabels } from '../outlines/label-names.ts';
 import { sequencePooling } from '../sequence-pooling.ts';
 import { loadTokenizer, type SequenceLayout } from '../text/index.ts';
+import { checkAgainstModel } from '../tuners/check.ts';
 import { readTrainingData, type TrainingData } from './data.ts';
 import { type Objective, objectiveOf } from './objective.ts';
 import type { TrainOptions } from './records.ts';
@@ -18,13 +19,14 @@ export interface TrainingSetup {
   layout: SequenceLayout;
 }
 
-/** Throws the data's faults, `unsupported_model`, `unsupported_task`. */
+/** Throws the data's faults, and those of `checkAgainstModel`. */
 export async function setUpTraining(
   options: Pick<TrainOptions, 'base' | 'peft' | 'training' | 'trainingFile' | 'validationFile'>,
 ): Promise<TrainingSetup> {
   const { base, peft } = options;
   const task = peft.task_type;
-  // A model that cannot do the task is found out before its data is read.
+  // What does not fit the model is found out before the data is read.
+  checkAgainstModel(peft, base.config, base.tensors);
   const { decoderStart = null, vocabularySize } = architectureFor(base.modelType, base.config, task);
   const data = await readTrainingData({
     ...options,

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { parsePeftConfig } from '../config.ts';
 import type { GraftError } from '../errors.ts';
+import { outlineOf, type TaskType } from '../outlines/index.ts';
 import { checkAgainstModel } from './check.ts';
 
 const llama = {
@@ -46,6 +47,44 @@ function refused(
 }
 
 const lora = { peft_type: 'LORA', r: 4, target_modules: ['q_proj'] };
+
+test('a model without what the task reads is refused for that task alone', () => {
+  /** The tensors of a model saved for one task, asked for another. */
+  const saved = (
+    model: Record<string, unknown>,
+    as: TaskType,
+    task: TaskType,
+    change = (shape: number[]) => shape,
+  ) => {
+    const shapes = new Map(
+      outlineOf(model, as)
+        .parameters.filter(({ fresh }) => fresh === undefined)
+        .map(({ name, shape }) => [name, change(shape)]),
+    );
+    const info = (name: string) => ({ dtype: 'F32', shape: shapes.get(name)! });
+    const peft = parsePeftConfig({ peft_type: 'SELECTIVE', kinds: ['norm'], task_type: task });
+    checkAgainstModel(peft, model, { names: () => [...shapes.keys()], info });
+  };
+  const task = { code: 'unsupported_task', param: 'peft.task_type' };
+  saved(bert, 'TOKEN_CLS', 'TOKEN_CLS');
+  saved(bert, 'SEQ_CLS', 'TOKEN_CLS');
+  saved(bert, 'TOKEN_CLS', 'FEATURE_EXTRACTION');
+  assert.throws(() => saved(bert, 'TOKEN_CLS', 'SEQ_CLS'), {
+    ...task,
+    message: /saved without bert\.pooler\.dense\.weight, bert\.pooler\.dense\.bias, which SEQ_CLS reads/,
+  });
+  saved(llama, 'FEATURE_EXTRACTION', 'CAUSAL_LM');
+  saved(untied, 'FEATURE_EXTRACTION', 'SEQ_CLS');
+  assert.throws(() => saved(untied, 'FEATURE_EXTRACTION', 'CAUSAL_LM'), {
+    ...task,
+    message: /saved without lm_head\.weight, which CAUSAL_LM reads/,
+  });
+  assert.throws(() => saved(bert, 'SEQ_CLS', 'SEQ_CLS', (shape) => shape.map((n) => (n === 260 ? 300 : n))), {
+    code: 'invalid_model',
+    message:
+      /the base model: tensor .* resized vocabulary: config.json says vocab_size 260, the table has 300 rows/,
+  });
+});
 refused('a norm is no target', { ...lora, target_modules: ['norm'] }, llama, [
   'invalid_peft_config',
   'target_modules',

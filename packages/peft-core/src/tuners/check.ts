@@ -1,9 +1,12 @@
 /** Whether a PEFT config fits a model, from config.json alone: loads no TensorFlow, so the API asks it before a job is taken. */
 import type { PeftConfig } from '../config.ts';
+import { GraftError } from '../errors.ts';
+import { checkShapes, missingWeights, type StoredTensors } from '../formats/weight-shapes.ts';
 import { outlineOf } from '../outlines/index.ts';
 import type { ModelOutline } from '../outlines/outline.ts';
 import { checkBottleneck } from './bottleneck/check.ts';
 import { checkIa3 } from './ia3/check.ts';
+import { checkIdleOptions } from './idle-options.ts';
 import { checkLnTuning } from './ln-tuning/check.ts';
 import { checkLora } from './lora/check.ts';
 import { checkPTuning } from './p-tuning/check.ts';
@@ -32,12 +35,32 @@ const checks: { [Type in PeftConfig['peft_type']]: Check<Type> } = {
 };
 
 /**
- * Throws GraftError naming the option that does not fit: `unsupported_model`, `unsupported_task`, `target_modules_not_found`,
- * `rank_too_large`, and what the method's own check throws.
+ * Checks a request against its base model: config.json, and where they are given the names and shapes of its tensors. Throws
+ * GraftError naming the option that does not fit: `unsupported_model`, `unsupported_task`, `target_modules_not_found`,
+ * `rank_too_large`, `invalid_model`, and what the method's own check throws.
  */
-export function checkAgainstModel(peft: PeftConfig, modelConfig: Record<string, unknown>): void {
+export function checkAgainstModel(
+  peft: PeftConfig,
+  modelConfig: Record<string, unknown>,
+  tensors: StoredTensors | null = null,
+): void {
+  const model = outlineOf(modelConfig, peft.task_type);
+  if (tensors) checkTaskWeights(model, tensors);
   const check = checks[peft.peft_type] as (config: PeftConfig, model: ModelOutline) => void;
-  check(peft, outlineOf(modelConfig, peft.task_type));
+  checkIdleOptions(peft, model);
+  check(peft, model);
+}
+
+/** A model that opens for what it was saved for may lack what another task reads: BERT's pooler, a language model's head. */
+function checkTaskWeights(model: ModelOutline, tensors: StoredTensors): void {
+  const missing = missingWeights(tensors, model);
+  if (missing.length > 0)
+    throw new GraftError(
+      'unsupported_task',
+      `the base model was saved without ${missing.slice(0, 3).join(', ')}${missing.length > 3 ? ', …' : ''}, which ${model.task} reads; choose another task, or a base model that has ${missing.length > 1 ? 'them' : 'it'}`,
+      { param: 'peft.task_type' },
+    );
+  checkShapes('the base model', tensors, model);
 }
 
 /** Throws `invalid_peft_config` where a soft prompt begins as a text that the base model's tokenizer and table do not have. */

@@ -5,7 +5,7 @@ import { isWithin, notFoundError, resolveModulesToSave } from '../target-modules
 import { type TokenTarget, tokenTargets } from '../token-targets.ts';
 import { type LoraTarget, loraTargets, tokensByModule } from './targets.ts';
 
-/** Throws `target_modules_not_found`, `target_modules_required`, `invalid_peft_config`, `rank_too_large`. */
+/** Throws `target_modules_not_found`, `target_modules_required`, `invalid_peft_config`. */
 export function checkLora(config: LoraConfig, model: ModelOutline): void {
   const saved = resolveModulesToSave(config, model.modules);
   const { targets, unfit } = loraTargets(config, model);
@@ -16,14 +16,6 @@ export function checkLora(config: LoraConfig, model: ModelOutline): void {
   const table = targets.find(({ kind }) => kind === 'embedding');
   if (table && config.lora_bias)
     throw invalid('lora_bias', `is not there for embeddings, and target_modules adapts ${table.name}`);
-  for (const { name, width, out, rank } of targets) {
-    if (rank <= Math.min(width, out)) continue;
-    throw new GraftError(
-      'rank_too_large',
-      `rank ${rank} is larger than ${name} allows: its weight is ${out} × ${width}`,
-      { param: rank === config.r ? 'peft.r' : 'peft.rank_pattern' },
-    );
-  }
   checkTokens(loraTokenTargets(config, model), targets, saved);
 }
 

@@ -1,5 +1,6 @@
 import { type Static, Type } from 'typebox';
-import type { MethodConfig } from '../../config/method-config.ts';
+import type { Fault } from '../../config/check.ts';
+import { configFault, type MethodConfig } from '../../config/method-config.ts';
 import { encoderHiddenSize, promptFields } from '../../config/prompt-fields.ts';
 
 /** P-tuning, with the names and defaults of HF PEFT 0.21's PromptEncoderConfig. */
@@ -39,6 +40,24 @@ export type PTuningConfig = Static<typeof PTuningConfigSchema>;
 export const pTuningMethod: MethodConfig = {
   schema: PTuningConfigSchema,
   unimplemented: {},
+  idle: idleFaults,
   learningRate: 1e-2,
   floats: ['encoder_dropout'],
 };
+
+/** HF PEFT warns of the first two and goes on; PyTorch of the last. */
+function idleFaults(given: Record<string, unknown>): Fault[] {
+  const {
+    encoder_reparameterization_type: type = 'MLP',
+    encoder_num_layers: layers = 2,
+    encoder_dropout: dropout = 0,
+  } = given as Partial<PTuningConfig>;
+  const faults: Fault[] = [];
+  if (type === 'MLP') {
+    const only = 'is for encoder_reparameterization_type LSTM, and it is MLP; set that, or leave this out';
+    if (layers !== 2) faults.push(configFault('encoder_num_layers', only));
+    if (dropout !== 0) faults.push(configFault('encoder_dropout', only));
+  } else if (layers === 1 && dropout !== 0)
+    faults.push(configFault('encoder_dropout', 'drops between layers, and encoder_num_layers is 1'));
+  return faults;
+}

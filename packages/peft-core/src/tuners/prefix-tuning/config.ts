@@ -1,5 +1,5 @@
 import { type Static, Type } from 'typebox';
-import type { MethodConfig } from '../../config/method-config.ts';
+import { configFault, type MethodConfig } from '../../config/method-config.ts';
 import { encoderHiddenSize, promptFields } from '../../config/prompt-fields.ts';
 
 /** Prefix tuning, with the names and defaults of HF PEFT 0.21's PrefixTuningConfig. */
@@ -29,5 +29,14 @@ export type PrefixTuningConfig = Static<typeof PrefixTuningConfigSchema>;
 export const prefixTuningMethod: MethodConfig = {
   schema: PrefixTuningConfigSchema,
   unimplemented: {},
+  idle: ({ encoder_hidden_size: width = null, prefix_projection: projected }) =>
+    width === null || projected === true
+      ? []
+      : [
+          configFault(
+            'encoder_hidden_size',
+            'is the width of the layers of prefix_projection; set that to true, or leave this out',
+          ),
+        ],
   learningRate: 1e-2,
 };

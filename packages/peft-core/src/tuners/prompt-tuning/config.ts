@@ -41,6 +41,16 @@ export const promptTuningMethod: MethodConfig = {
       return [configFault('prompt_tuning_init_text', 'is required with prompt_tuning_init TEXT')];
     return [];
   },
+  idle(given): Fault[] {
+    const { prompt_tuning_init: init = 'RANDOM', prompt_tuning_init_text: text = null } = given;
+    if (text === null || init === 'TEXT') return [];
+    return [
+      configFault(
+        'prompt_tuning_init_text',
+        `is for prompt_tuning_init TEXT, which is ${init}; set that, or leave the text out`,
+      ),
+    ];
+  },
   // PEFT refuses a config of TEXT without a tokenizer's name.
   written: (config, baseModelName) =>
     config.prompt_tuning_init === 'TEXT'
