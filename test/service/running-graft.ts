@@ -22,6 +22,7 @@ export function graftEnvironment(settings: Record<string, string | undefined>): 
   );
   return {
     ...Object.fromEntries(inherited),
+    GRAFT_ENV_FILE: '',
     LOG_LEVEL: 'warn',
     GRAFT_LEASE_SECONDS: '5',
     GRAFT_HEARTBEAT_SECONDS: '1',

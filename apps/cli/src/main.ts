@@ -1,6 +1,7 @@
 import { CommanderError } from 'commander';
 import { printable } from './draw/printable.ts';
 import { explainError } from './explain-error.ts';
+import { loadSettings } from './load-settings.ts';
 import { createProgram } from './program.ts';
 
 // `graft files list | head` closes the pipe early; that is no failure.
@@ -10,6 +11,7 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
 });
 
 try {
+  takeSettings();
   await createProgram().parseAsync();
 } catch (error) {
   if (error instanceof CommanderError) {
@@ -20,5 +22,14 @@ try {
     process.stderr.write(`graft: ${printable(message)}\n`);
     if (process.argv.includes('--debug') && error instanceof Error) process.stderr.write(`${error.stack}\n`);
     process.exitCode = exitCode;
+  }
+}
+
+/** .env may be for the operator's eyes alone: other users of the command have settings of their own. */
+function takeSettings(): void {
+  try {
+    loadSettings();
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EACCES') throw error;
   }
 }

@@ -29,8 +29,13 @@ export function runGraft(args: string[], options: RunOptions = {}): Promise<Ran>
   );
   const child = spawn(process.execPath, [bin, ...args], {
     cwd: options.cwd ?? tmpdir(),
-    // A config folder of nobody: a saved profile of whoever runs the tests must not matter.
-    env: { ...Object.fromEntries(inherited), XDG_CONFIG_HOME: '/nonexistent', ...options.env },
+    // A config folder of nobody: neither a saved profile nor .env of whoever runs the tests must matter.
+    env: {
+      ...Object.fromEntries(inherited),
+      XDG_CONFIG_HOME: '/nonexistent',
+      GRAFT_ENV_FILE: '',
+      ...options.env,
+    },
   });
   child.stdin.end(options.stdin ?? '');
   let stdout = '';

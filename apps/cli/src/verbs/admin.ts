@@ -3,6 +3,7 @@ import { type Command, Option } from 'commander';
 import { CommandError } from '../command-error.ts';
 import { timestamp } from '../draw/quantities.ts';
 import { table } from '../draw/table.ts';
+import { defaultDataDir } from '../load-settings.ts';
 import { wholeNumber } from '../number-argument.ts';
 import { createOutput } from '../output.ts';
 import { noun, verb } from '../verb.ts';
@@ -181,7 +182,11 @@ type Service = typeof import('@graft/service');
 async function withServices<T>(work: (services: Services, service: Service) => Promise<T>): Promise<T> {
   const service = await import('@graft/service');
   // The service's own news would stand between the lines of a command that takes a second.
-  const env = service.loadServiceEnv({ ...process.env, LOG_LEVEL: process.env.LOG_LEVEL || 'warn' });
+  const env = service.loadServiceEnv({
+    ...process.env,
+    GRAFT_DATA_DIR: process.env.GRAFT_DATA_DIR || defaultDataDir,
+    LOG_LEVEL: process.env.LOG_LEVEL || 'warn',
+  });
   const services = await service.openServices({ role: 'admin', env });
   try {
     return await work(services, service);

@@ -81,6 +81,15 @@ test('the verbs against a real service: from the first key to an adapter that an
   const here = await json(generate);
   assert.equal(there.choices[0].message.content, here.text);
 
+  // .env alone leads the operator to the same database, from any folder.
+  const settings = Object.entries(env).filter(([name]) => /^(DATABASE_URL|GRAFT_DATA_DIR)$/.test(name));
+  await writeFile(join(folder, 'settings'), settings.map(([name, value]) => `${name}=${value}\n`).join(''));
+  const teams = await runGraft(['admin', 'teams', 'list', '--json'], {
+    env: { GRAFT_ENV_FILE: join(folder, 'settings') },
+  });
+  assert.equal(teams.code, 0, teams.stderr);
+  assert.ok(JSON.parse(teams.stdout).data.some((team: { name: string }) => team.name === 'research'));
+
   // Another team sees none of it; a revoked key opens nothing.
   assert.deepEqual((await json(['jobs', 'list'])).data, []);
   const foreign = await graft(['adapters', 'download', model, '--output', 'stolen']);
@@ -110,6 +119,7 @@ async function startGraft(t: TestContext, folder: string): Promise<Record<string
     env: {
       ...process.env,
       ...env,
+      GRAFT_ENV_FILE: '',
       REDIS_URL: '',
       PORT: String(port),
       HOST: '127.0.0.1',

@@ -1,0 +1,64 @@
+import {
+  acquirePostgres,
+  type createLogger,
+  ensureBootstrapKey,
+  openServices,
+  type ServiceEnv,
+} from '@graft/service';
+import { printBanner } from './banner.ts';
+import { type Supervised, supervise } from './supervise.ts';
+
+/** One of the processes that are Graft. */
+export interface Program {
+  name: 'api' | 'worker';
+  /** TypeScript entry, relative to root. */
+  entry: string;
+  /** Milliseconds that it has to stop: its own limit, and a little more. */
+  patience: number;
+}
+
+interface Options {
+  root: string;
+  /** In the order in which they start, and stop. */
+  programs: Program[];
+  env: ServiceEnv;
+  log: ReturnType<typeof createLogger>;
+  /** Resolves to null when everything is to stop. */
+  stopping: { promise: Promise<null>; readonly requested: boolean };
+}
+
+/**
+ * Postgres, migrations, first key, then the programs until they are told to stop or one cannot start. Whatever is behind
+ * a program still runs while it stops: the API takes no more requests while the worker can answer those that it has, the
+ * worker checkpoints its jobs and gives them back to a database that is there, Postgres is last. Resolves to the exit code.
+ */
+export async function runPrograms({ root, programs, env, log, stopping }: Options): Promise<number> {
+  const selected = programs.map(({ name }) => name);
+  const postgres = await acquirePostgres(env, log);
+  const children: Supervised[] = [];
+  try {
+    const services = await openServices({ role: 'admin', env, log });
+    const key = selected.includes('api') ? await ensureBootstrapKey(services) : null;
+    await services.close();
+
+    let gaveUp: (reason: string) => void = () => {};
+    const failure = new Promise<string>((resolve) => {
+      gaveUp = resolve;
+    });
+    for (const { name, entry, patience } of programs) {
+      if (stopping.requested) break;
+      children.push(supervise({ name, root, program: entry, patience, log, onGiveUp: gaveUp }));
+    }
+    const ready = Promise.all(children.map((child) => child.ready));
+    const started = await Promise.race([ready, stopping.promise, failure]);
+    if (Array.isArray(started)) {
+      printBanner({ env, selected, key, embedded: postgres.embedded, address: started[0] ?? null });
+    }
+    const reason = await Promise.race([stopping.promise, failure]);
+    if (reason !== null) console.error(reason);
+    return reason === null ? 0 : 1;
+  } finally {
+    for (const child of children) await child.stop();
+    await postgres.release();
+  }
+}
