@@ -153,6 +153,27 @@ describe('internal server', { timeout: 120_000 }, () => {
     assert.equal(server.pid, pid);
   });
 
+  it('ends before a stop string', async () => {
+    const greedy = await answer();
+    const at = Math.floor(greedy.length / 2);
+    const stop = greedy.slice(at, at + 2);
+    const events = await lines(await post({ stop: [stop] }));
+    const { type, finish_reason, usage } = events.at(-1);
+    assert.deepEqual([type, finish_reason], ['done', 'stop']);
+    const text = events.map((event) => event.text ?? '').join('');
+    assert.equal(text, greedy.slice(0, greedy.indexOf(stop)));
+    assert.ok(usage.completion_tokens < 12, `${usage.completion_tokens} tokens`);
+  });
+
+  it('samples by seed and temperature, and with a tiny top_p takes the likeliest token', async () => {
+    const greedy = await answer({ max_tokens: 24 });
+    const sampled = await answer({ max_tokens: 24, temperature: 1, seed: 7 });
+    assert.notEqual(sampled, greedy);
+    assert.equal(await answer({ max_tokens: 24, temperature: 1, seed: 7 }), sampled);
+    assert.notEqual(await answer({ max_tokens: 24, temperature: 1, seed: 8 }), sampled);
+    assert.equal(await answer({ max_tokens: 24, temperature: 1, seed: 7, top_p: 1e-6 }), greedy);
+  });
+
   it('knows the API by its token only', async () => {
     for (const token of ['', 'wrong', `${bench.services.secrets.internalToken}x`]) {
       const response = await post({}, { token });

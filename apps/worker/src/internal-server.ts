@@ -1,7 +1,7 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { GraftError } from '@graft/peft-core/config';
-import type { Services } from '@graft/service';
+import { isLastingModelFault, type Services } from '@graft/service';
 import Fastify, { type FastifyInstance } from 'fastify';
 import { type GenerationEvent, ServerBusy, type ServerProcess } from './server-process.ts';
 import type { ServerRequest } from './server-protocol.ts';
@@ -217,6 +217,8 @@ function wireOf(event: GenerationEvent): object {
 
 function statusOf({ code, fault }: TrainerFault): number {
   if (code === 'server_lost' || code === 'server_closing') return 503;
+  // Clients try a 500 again, which mends no broken file.
+  if (isLastingModelFault(code)) return 400;
   if (fault === 'system') return 500;
   return code === 'model_not_found' ? 404 : 400;
 }

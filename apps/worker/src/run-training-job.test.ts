@@ -1,22 +1,12 @@
 // Leases, interruptions and settlements on real Postgres with a real child process that only waits instead of computing
-// (testing/timed-trainer.ts). Real training is in train-real-model.test.ts.
+// (testing/timed-trainer.ts). Real training is in train-tasks.test.ts and worker.test.ts.
 import assert from 'node:assert/strict';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, afterEach, before, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import {
-  cancelJob,
-  claimJob,
-  dispatchJobs,
-  type Job,
-  listMetrics,
-  pauseJob,
-  registerWorker,
-  resumeJob,
-} from '@graft/service';
-import { runTrainingJob } from './run-training-job.ts';
-import type { JobOutcome } from './settle-job.ts';
+import { cancelJob, type Job, listMetrics, pauseJob, resumeJob } from '@graft/service';
+import { type StartedJob, startJob } from './testing/start-job.ts';
 import { openWorkerBench, type WorkerBench } from './testing/worker-bench.ts';
 import { TrainerProcess } from './trainer-process.ts';
 
@@ -31,38 +21,21 @@ before(async () => {
 after(() => bench.close());
 afterEach(() => trainer?.close());
 
-/** Dispatches and claims a job and runs it; `stop` is this worker's shutdown. */
+/** Runs a queued job in a trainer of its own. */
 async function start(
   job: Job,
   options: { leaseSeconds?: number; stallMilliseconds?: number; pollMilliseconds?: number } = {},
-): Promise<{ outcome: Promise<JobOutcome>; stop: AbortController; claimed: Job }> {
-  const { services } = bench;
-  // Only jobs for living workers are dispatched.
-  const worker = { id: 'worker-test', address: null, hostname: 'test', pid: process.pid, slots: 50 };
-  await registerWorker(services, worker);
-  const lease = (await dispatchJobs(services)).find(({ id }) => id === job.id)!;
-  assert.ok(lease, 'the job is dispatched');
-  const leaseSeconds = options.leaseSeconds ?? 5;
-  const claimed = (await claimJob(services, lease, { workerId: 'worker-test', leaseSeconds }))!;
+): Promise<StartedJob> {
+  const { stallMilliseconds = 20_000, ...times } = options;
   await trainer?.close();
   trainer = new TrainerProcess({
     entry: new URL('./testing/timed-trainer.ts', import.meta.url),
     device: { kind: 'cpu' },
-    log: services.log,
-    stallMilliseconds: options.stallMilliseconds ?? 20_000,
+    log: bench.services.log,
+    stallMilliseconds,
     idleMilliseconds: 20_000,
   });
-  const stop = new AbortController();
-  const outcome = runTrainingJob(claimed, {
-    services,
-    trainer,
-    times: { leaseSeconds, heartbeatSeconds: 1, pollMilliseconds: options.pollMilliseconds ?? 200 },
-    drainMilliseconds: 5000,
-    shutdown: stop.signal,
-    code: { version: '0.0.0', commit: null },
-    log: services.log,
-  });
-  return { outcome, stop, claimed };
+  return await startJob(bench.services, job, trainer, times);
 }
 
 const atStep = (job: Job, step: number) => bench.until(job.id, (row) => (row.progress?.step ?? 0) >= step);

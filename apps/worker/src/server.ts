@@ -6,7 +6,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Generator } from '@graft/peft-core';
 import type { FromServer, ServerRequest, ToServer } from './server-protocol.ts';
-import { faultOf } from './trainer-fault.ts';
+import { faultOf, type ServerFiles } from './trainer-fault.ts';
 import { startWatchdog } from './watchdog.ts';
 
 startWatchdog();
@@ -46,8 +46,12 @@ async function answer(request: ServerRequest): Promise<void> {
     }
   } catch (error) {
     if (signal.aborted) send({ type: 'aborted' });
-    else send({ type: 'failed', fault: faultOf(error, unexpected) });
+    else send({ type: 'failed', fault: faultOf(error, unexpected, filesOf(request)) });
   }
+}
+
+function filesOf({ baseModel, basePath, adapterDir }: ServerRequest): ServerFiles {
+  return { base: { id: baseModel, path: basePath }, folders: adapterDir === null ? [] : [adapterDir] };
 }
 
 const unexpected = {

@@ -4,7 +4,7 @@
  */
 import { writeFileSync } from 'node:fs';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { faultOf } from './trainer-fault.ts';
+import { faultOf, type ServerFiles } from './trainer-fault.ts';
 import type { FromTrainer, ProofRequest, ToTrainer, TrainingRequest } from './trainer-protocol.ts';
 import { startWatchdog } from './watchdog.ts';
 
@@ -19,8 +19,16 @@ let warm: InstanceType<Awaited<typeof engine>['WarmModel']> | undefined;
 
 process.on('message', (message: ToTrainer) => {
   if (message.type === 'stop') stopping.abort();
-  else if (message.type === 'train') void answer((signal) => trainAndReport(message.request, signal));
-  else void answer(() => proveAndReport(message.request));
+  else if (message.type === 'train') {
+    const { request } = message;
+    void answer((signal) => trainAndReport(request, signal), {
+      base: baseOf(request),
+      folders: [request.outputDir, request.checkpointDir],
+    });
+  } else {
+    const { request } = message;
+    void answer(() => proveAndReport(request), { base: baseOf(request), folders: [request.adapterDir] });
+  }
 });
 // Ctrl-C reaches the whole process group; the worker decides what happens to its trainer.
 process.on('SIGINT', () => {});
@@ -30,13 +38,20 @@ engine.then(
   () => {},
 );
 
-async function answer(job: (stop: AbortSignal) => Promise<'finished' | 'stopped'>): Promise<void> {
+function baseOf({ baseModelName, basePath }: TrainingRequest | ProofRequest): ServerFiles['base'] {
+  return { id: baseModelName, path: basePath };
+}
+
+async function answer(
+  job: (stop: AbortSignal) => Promise<'finished' | 'stopped'>,
+  files: ServerFiles,
+): Promise<void> {
   stopping = new AbortController();
   try {
     send({ type: await job(stopping.signal) });
   } catch (error) {
     if (stopping.signal.aborted) send({ type: 'stopped' });
-    else send({ type: 'failed', fault: faultOf(error, unexpected) });
+    else send({ type: 'failed', fault: faultOf(error, unexpected, files) });
   }
 }
 

@@ -6,6 +6,7 @@ import { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parsePeftConfig, resolveTraining, type TrainingOptions } from '@graft/peft-core/config';
 import { writeTinyModel } from '@graft/peft-core/testing';
+import type { DatasetFormat } from '@graft/peft-core/text';
 import {
   claimValidation,
   createFile,
@@ -22,12 +23,27 @@ import {
 import { openTestServices } from '@graft/service/testing';
 import type { Timing } from './timed-trainer.ts';
 
+export interface QueueOptions {
+  /** `tiny` by default. */
+  model?: string;
+  /** As in a request. LoRA on two modules by default. */
+  peft?: Record<string, unknown>;
+  training?: TrainingOptions;
+  suffix?: string;
+  /** Kind of the lines; texts by default. */
+  format?: DatasetFormat;
+  /** Lines of a validation file. */
+  validation?: string;
+}
+
 /** Real services, a tiny base model named `tiny`, and a team that makes jobs. */
 export interface WorkerBench {
   services: Services;
   teamId: string;
+  /** Where the base model of this id lies. */
+  modelFolder(id: string): string;
   /** A queued job on these lines of training data. */
-  queueJob(lines: string, options?: { training?: TrainingOptions; suffix?: string }): Promise<Job>;
+  queueJob(lines: string, options?: QueueOptions): Promise<Job>;
   /** A queued job for timed-trainer.ts. */
   queueTimedJob(timing: Partial<Timing>): Promise<Job>;
   job(id: string): Promise<Job>;
@@ -40,13 +56,19 @@ export interface WorkerBench {
   close(): Promise<void>;
 }
 
-export async function openWorkerBench(env: NodeJS.ProcessEnv = {}): Promise<WorkerBench> {
+/** `models`: fields of config.json of further tiny models, by id. */
+export async function openWorkerBench(
+  env: NodeJS.ProcessEnv = {},
+  models: Record<string, Record<string, unknown>> = {},
+): Promise<WorkerBench> {
   const folder = await mkdtemp(join(tmpdir(), 'graft-worker-'));
-  await writeTinyModel(join(folder, 'tiny'));
-  await writeFile(
-    join(folder, 'base-models.json'),
-    JSON.stringify({ tiny: { folder: join(folder, 'tiny') } }),
-  );
+  const modelFolder = (id: string) => join(folder, id);
+  const entries: Record<string, { folder: string }> = {};
+  for (const [id, config] of Object.entries({ tiny: {}, ...models })) {
+    await writeTinyModel(modelFolder(id), config);
+    entries[id] = { folder: modelFolder(id) };
+  }
+  await writeFile(join(folder, 'base-models.json'), JSON.stringify(entries));
   const services = await openTestServices({
     role: 'worker',
     env: { GRAFT_BASE_MODELS: join(folder, 'base-models.json'), ...env },
@@ -70,24 +92,28 @@ export async function openWorkerBench(env: NodeJS.ProcessEnv = {}): Promise<Work
     }
   };
 
-  const queueJob: WorkerBench['queueJob'] = async (lines, options = {}) => {
+  const addFile = async (lines: string, format: DatasetFormat) => {
     const stored = await services.files.receive(Readable.from([Buffer.from(lines)]), { limit: 2 ** 20 });
     const examples = lines.split('\n').filter(Boolean).length;
     const file = { filename: 'train.jsonl', purpose: 'fine-tune', status: 'processed', keyId: null } as const;
-    const { id: fileId } = await createFile(services, teamId, {
-      ...file,
-      ...stored,
-      format: 'text',
-      examples,
-    });
-    const peft = parsePeftConfig({ peft_type: 'LORA', r: 4, target_modules: ['q_proj', 'v_proj'] });
+    const { id } = await createFile(services, teamId, { ...file, ...stored, format, examples });
+    return { id, examples };
+  };
+
+  const queueJob: WorkerBench['queueJob'] = async (lines, options = {}) => {
+    const { format = 'text', validation } = options;
+    const { id: trainingFileId, examples } = await addFile(lines, format);
+    const validationFileId = validation ? (await addFile(validation, format)).id : null;
+    const peft = parsePeftConfig(
+      options.peft ?? { peft_type: 'LORA', r: 4, target_modules: ['q_proj', 'v_proj'] },
+    );
     const { job: created } = await createJob(services, teamId, {
       keyId: null,
-      model: 'tiny',
+      model: options.model ?? 'tiny',
       suffix: options.suffix ?? null,
       seed: 1,
-      trainingFileId: fileId,
-      validationFileId: null,
+      trainingFileId,
+      validationFileId,
       method: 'supervised',
       hyperparameters: {},
       peft,
@@ -105,6 +131,7 @@ export async function openWorkerBench(env: NodeJS.ProcessEnv = {}): Promise<Work
   return {
     services,
     teamId,
+    modelFolder,
     queueJob,
     queueTimedJob: async (timing) => {
       const whole: Timing = { steps: 6, stepMilliseconds: 20, checkpointSteps: 2, ...timing };
