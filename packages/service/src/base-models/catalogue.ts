@@ -17,6 +17,8 @@ export interface LocalBaseModel {
   config: Record<string, unknown>;
   generationConfig: BaseModel['generationConfig'];
   tokenizerFiles: BaseModel['tokenizerFiles'];
+  /** Names and shapes of its weights. */
+  tensors: Pick<BaseModel['tensors'], 'names' | 'info'>;
   /** SHA-256 over the weights; computed once and cached. */
   digest(): Promise<string>;
 }

@@ -93,7 +93,7 @@ async function open(
     }
   };
   try {
-    const { modelType, config, generationConfig, tokenizerFiles } = model;
+    const { modelType, config, generationConfig, tokenizerFiles, tensors } = model;
     return {
       id,
       path: location,
@@ -101,6 +101,7 @@ async function open(
       config,
       generationConfig,
       tokenizerFiles,
+      tensors,
       digest: async () => {
         digest ??= readDigest().catch((error: unknown) => {
           // What may pass is looked at again.
