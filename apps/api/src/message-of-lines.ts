@@ -1,10 +1,9 @@
-import type { GraftError } from '@graft/peft-core/config';
-import { MAX_LISTED_LINES } from '@graft/peft-core/text';
+import type { ErrorDetail } from '@graft/peft-core/config';
+import type { LineRanges } from './line-ranges.ts';
 
-/** The message of an error about lines of a file, with every line that the error lists. */
-export function messageOfLines(error: GraftError): string {
-  const lines = (error.details ?? []).filter(({ line }) => line !== undefined);
-  if (lines.length === 0) return error.message;
-  const listed = lines.map(({ line, message }) => `line ${line} ${message}`).join('; ');
-  return lines.length < MAX_LISTED_LINES ? listed : `${listed} (the first ${MAX_LISTED_LINES} bad lines)`;
+/** One message for all bad lines of a file: what is wrong with the first of them, which `described` has, and every other's number. */
+export function messageOfLines(described: readonly ErrorDetail[], bad: LineRanges): string {
+  const told = described.map(({ line, message }) => `line ${line} ${message}`).join('; ');
+  const others = bad.after(described.at(-1)?.line ?? 0);
+  return others ? `${told}; and ${others}: ${bad.count} bad lines in all` : told;
 }

@@ -17,6 +17,8 @@ import {
   type TokenizerFiles,
   tokenizeExamples,
 } from '@graft/peft-core/text';
+import { LineRanges } from '../line-ranges.ts';
+import { messageOfLines } from '../message-of-lines.ts';
 
 export interface ValidationTask {
   files: { param: 'training_file' | 'validation_file'; path: string }[];
@@ -49,12 +51,11 @@ async function validate(task: ValidationTask): Promise<ValidationReport> {
     ...(classOf ? { classOf } : {}),
   };
   for (const file of task.files) {
-    const { faults, total } = await checkFile(file.path, tokenizer, options);
-    if (total === 0) continue;
-    const more = total > faults.length ? `; and ${total - faults.length} more bad lines` : '';
-    const lines = faults.map(({ line, message }) => `line ${line} ${message}`).join('; ');
+    const { faults, bad } = await checkFile(file.path, tokenizer, options);
+    if (bad.count === 0) continue;
     const { param } = file;
-    return { ok: false, code: `invalid_${param}`, message: `${lines}${more}`, param, fault: 'user' };
+    const message = messageOfLines(faults, bad);
+    return { ok: false, code: `invalid_${param}`, message, param, fault: 'user' };
   }
   return { ok: true };
 }
@@ -72,16 +73,16 @@ async function checkFile(
   path: string,
   tokenizer: Tokenizer,
   options: TokenizeOptions,
-): Promise<{ faults: ErrorDetail[]; total: number }> {
+): Promise<{ faults: ErrorDetail[]; bad: LineRanges }> {
   const faults: ErrorDetail[] = [];
-  let total = 0;
+  const bad = new LineRanges();
   let batch: RawExample[] = [];
   const checkBatch = () => {
     try {
       tokenizeExamples(tokenizer, batch, options);
     } catch (error) {
       if (!(error instanceof GraftError) || !error.details) throw error;
-      total += error.details.length;
+      for (const { line } of error.details) bad.add(line!);
       faults.push(...error.details.slice(0, MAX_LISTED_LINES - faults.length));
     }
     batch = [];
@@ -91,7 +92,7 @@ async function checkFile(
     if (batch.length === batchSize) checkBatch();
   });
   checkBatch();
-  return { faults, total };
+  return { faults, bad };
 }
 
 async function readExamples(path: string, take: (example: RawExample) => void): Promise<void> {

@@ -143,6 +143,42 @@ describe('files', () => {
     for (let line = 1; line <= 60; line++) assert.ok(message.includes(`line ${line} `), `line ${line}`);
   });
 
+  test('of more than a hundred bad lines every number is in the message, and exactly a hundred are all described', async () => {
+    const bad = (count: number) => '{}\n'.repeat(count);
+    // Lines 1-150 and, after a good one and blank ones, 155-156.
+    const lines = `${bad(150)}${chatLine}\n\n  \n\r\n${bad(1)}{"messages": [`;
+    const message = assertError(
+      await bench.acme.send('POST', '/v1/files', uploadForm(lines)),
+      400,
+      'invalid_jsonl',
+    );
+    for (let line = 1; line <= 100; line++) assert.ok(message.includes(`line ${line} holds no example`));
+    assert.match(message, /; and lines 101-150, 155-156: 152 bad lines in all$/);
+    const hundred = await bench.acme.send('POST', '/v1/files', uploadForm(bad(100) + chatLine));
+    const all = assertError(hundred, 400, 'invalid_jsonl');
+    assert.match(all, /line 100 holds no example; [^;]*$/);
+    assert.doesNotMatch(all, /in all|the first 100/);
+  });
+
+  test('examples without anything to learn are refused, each for its reason, and nothing stays', async () => {
+    const cases = {
+      '{"text":""}': /line 1 .*"text" is empty/,
+      '{"messages":[]}': /line 1 .*at least one message/,
+      '{"messages":[{"role":"user","content":"a"}]}': /line 1 .*no assistant message to learn from/,
+      '{"messages":[{"role":"assistant","content":""}]}': /line 1 .*is an empty assistant message/,
+      '{"prompt":"a","completion":""}': /line 1 .*"completion" is empty/,
+      '{"tokens":["a"],"labels":[-100]}': /line 1 .*no label to learn/,
+      ' \n\r\n\n': /holds no examples/,
+    };
+    for (const [content, reason] of Object.entries(cases)) {
+      await leavesNothing(async () => {
+        const answer = await bench.acme.send('POST', '/v1/files', uploadForm(content));
+        const code = content.startsWith('{') ? 'invalid_jsonl' : 'empty_file';
+        assert.match(assertError(answer, 400, code, 'file'), reason);
+      });
+    }
+  });
+
   test('refused: empty, no file, no or wrong purpose, unknown parts, not multipart', async () => {
     const send = async (form: FormData) => await bench.acme.send('POST', '/v1/files', form);
     const form = (change: (form: FormData) => void) => {

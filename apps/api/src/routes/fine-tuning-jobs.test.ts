@@ -276,6 +276,37 @@ describe('creating jobs', () => {
     assert.deepEqual([failed.error.code, failed.error.param], ['invalid_validation_file', 'validation_file']);
   });
 
+  test('of more than a hundred bad examples every line is in the message', async () => {
+    const long = (text: string) => JSON.stringify({ prompt: 'p', completion: text });
+    const bad = Array.from({ length: 130 }, () => long('x'.repeat(80)));
+    const training_file = await bench.acme.upload([...bad, long('fine'), long('x'.repeat(80))].join('\n'));
+    const answer = await create({ training_file });
+    await bench.untilState(answer.json.id, 'failed');
+    const { error } = (await bench.acme.send('GET', `${path}/${answer.json.id}`)).json;
+    assert.equal(error.code, 'invalid_training_file');
+    assert.match(
+      error.message,
+      /line 100 has \d+ tokens[^;]*; [^;]*; and lines 101-130, 132: 131 bad lines in all$/,
+    );
+  });
+
+  test('examples without a token to learn fail the job with every line', async () => {
+    // Text that is all end-of-text: only the model's tokenizer knows that nothing is left.
+    const files = {
+      text: ['{"text":"fine"}', '{"text":"</s>"}', '{"text":"</s>"}'],
+      completion: ['{"prompt":"","completion":"fine"}', '{"prompt":"","completion":"</s>"}'],
+    };
+    for (const lines of Object.values(files)) {
+      const { json } = await create({ training_file: await bench.acme.upload(lines.join('\n')) });
+      await bench.untilState(json.id, 'failed');
+      const { error, fine_tuned_model } = (await bench.acme.send('GET', `${path}/${json.id}`)).json;
+      assert.deepEqual([error.code, error.fault], ['invalid_training_file', 'user']);
+      const bad = lines.slice(1).map((_, i) => `line ${i + 2} has no token to learn`);
+      assert.equal(error.message, bad.join('; '));
+      assert.equal(fine_tuned_model, null);
+    }
+  });
+
   test('every task takes its own kind of data, and no other', async () => {
     const lines: Record<string, object[]> = {
       SEQ_CLS: [

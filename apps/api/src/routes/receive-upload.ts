@@ -1,10 +1,9 @@
 import type { Multipart, MultipartFile } from '@fastify/multipart';
-import { GraftError } from '@graft/peft-core/config';
-import { createJsonlChecker, type DatasetSummary } from '@graft/peft-core/text';
+import type { DatasetSummary } from '@graft/peft-core/text';
 import type { FileStore } from '@graft/service';
 import type { FastifyRequest } from 'fastify';
 import { ApiError } from '../api-error.ts';
-import { messageOfLines } from '../message-of-lines.ts';
+import { createUploadChecker } from '../upload-checker.ts';
 
 /** A training file whose bytes are in the store and whose lines are examples; it has no row yet. */
 export interface ReceivedUpload extends DatasetSummary {
@@ -90,26 +89,17 @@ function brokenUpload(reason: string, cause: unknown): ApiError {
 }
 
 async function receiveFile(part: MultipartFile, files: FileStore, limit: number): Promise<ReceivedUpload> {
-  const checker = createJsonlChecker();
+  const checker = createUploadChecker();
   let summary: DatasetSummary | null = null;
   async function* checked(): AsyncGenerator<Buffer> {
     for await (const chunk of bytesOf(part)) {
       checker.write(chunk);
       yield chunk;
     }
-    summary = endOf(checker);
+    summary = checker.end();
   }
   const stored = await files.receive(checked(), { limit });
   return { filename: cleanName(part.filename), ...stored, ...summary! };
-}
-
-function endOf(checker: ReturnType<typeof createJsonlChecker>): DatasetSummary {
-  try {
-    return checker.end();
-  } catch (error) {
-    if (!(error instanceof GraftError)) throw error;
-    throw new GraftError(error.code, messageOfLines(error), { param: 'file', cause: error });
-  }
 }
 
 function checkPurpose(purpose: unknown): string {

@@ -1,0 +1,35 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { GraftError } from '@graft/peft-core/config';
+import { createUploadChecker } from './upload-checker.ts';
+
+function messageOf(file: Buffer, size: number): string {
+  const checker = createUploadChecker();
+  for (let at = 0; at < file.length; at += size) checker.write(file.subarray(at, at + size));
+  try {
+    checker.end();
+  } catch (error) {
+    return (error as GraftError).message;
+  }
+  assert.fail('was accepted');
+}
+
+test('every bad line is numbered, however the bytes are cut: of another kind, broken, too, and the last one without an end', () => {
+  const bad = '{}\n'.repeat(100);
+  const file = Buffer.from(
+    `{"text":"ä"}\n${bad}\r\n \n{"prompt":"a","completion":"b"}\n{"text":"c"}\n\xff\n{`,
+    'utf8',
+  );
+  const whole = messageOf(file, file.length);
+  assert.match(
+    whole,
+    /^line 2 holds no example.*; line 101 [^;]*; .*and lines 104, 106-107: 103 bad lines in all$/,
+  );
+  for (const size of [1, 2, 3, 7, 64]) assert.equal(messageOf(file, size), whole);
+});
+
+test('a good file is summed up', () => {
+  const checker = createUploadChecker();
+  checker.write(Buffer.from('\n{"text":"a"}\n\n{"text":"b"}'));
+  assert.deepEqual(checker.end(), { format: 'text', examples: 2 });
+});
