@@ -4,7 +4,8 @@
  */
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { writeFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { chmod, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { promisify } from 'node:util';
@@ -87,6 +88,9 @@ for (const variant of variants) {
       const trainingFile = join(folder, 'train.jsonl');
       await writeFile(baseModels, JSON.stringify({ 'tiny-llama': { folder: model } }));
       await writeExamples(trainingFile, 'chat', 24);
+      // Where Graft runs as root, Postgres has a user of its own, who would not come into a folder of 0700: its cluster
+      // would be elsewhere, and stay.
+      await chmod(folder, 0o755);
       if (variant.services) services = await openTestServices({ role: 'admin' });
       graft = startProcess(
         'scripts/start/main.ts',
@@ -115,6 +119,10 @@ for (const variant of variants) {
     after(async () => {
       const code = await graft.end('SIGTERM');
       await services?.close();
+      if (!variant.services) {
+        const clusters = ['cluster', 'server/cluster'].map((name) => join(folder, 'data/postgres', name));
+        assert.ok(clusters.some(existsSync), 'the cluster is not in the folder that goes with this test');
+      }
       assert.equal(code, 0, `Graft stopped with ${code}:\n${graft.tail()}`);
     });
 

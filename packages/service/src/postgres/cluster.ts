@@ -16,9 +16,11 @@ import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import pg from 'pg';
+import type { Logger } from 'pino';
 import { locatePostgresBinaries } from './postgres-binaries.ts';
 import { commandName, processIdentity } from './process-identity.ts';
 import { chooseUser, placeBinaries, placeCluster, type RunAs } from './run-as.ts';
+import { isFresh, setAside } from './set-aside.ts';
 
 /** One database cluster and its server: <folder>/server.json holds how to reach it. */
 export interface Cluster {
@@ -47,14 +49,26 @@ export function clusterUrl(cluster: Pick<Cluster, 'port' | 'password'>, database
 }
 
 /** Finds the cluster of a folder, made at the first call. To be called under the folder's lock, as all below. */
-export async function openCluster(folder: string): Promise<Cluster> {
+export async function openCluster(folder: string, log: Logger): Promise<Cluster> {
   const user = await chooseUser();
   const native = await placeBinaries(await locatePostgresBinaries(), user);
   const dataFolder = placeCluster(folder, user);
   const settings = path.join(folder, 'server.json');
-  const exists = existsSync(path.join(dataFolder, 'PG_VERSION'));
+  let exists = existsSync(path.join(dataFolder, 'PG_VERSION'));
   if (exists && !existsSync(settings)) {
-    throw new Error(`${dataFolder} holds a database, but ${settings}, which holds its password, is gone.`);
+    // One inside the folder went with the folder.
+    if (path.dirname(dataFolder).startsWith(folder) || !isFresh(folder)) {
+      throw new Error(
+        `${dataFolder} holds a database, but ${settings}, which holds its password, is gone: put it back, or move the database away.`,
+      );
+    }
+    const running = serverOf(dataFolder);
+    if (running) await stopPostmaster(running);
+    const place = await setAside(dataFolder);
+    log.warn(
+      `${folder} is new: the database of the data folder that was there before is set aside in ${place}`,
+    );
+    exists = false;
   }
   if (!exists) {
     const cluster = {
@@ -143,19 +157,25 @@ export async function ensurePostmaster(cluster: Cluster): Promise<Postmaster> {
   }
 }
 
-async function adopt(cluster: Cluster): Promise<Postmaster | null> {
-  const lockFile = path.join(cluster.dataFolder, 'postmaster.pid');
+/** The server that runs on a data folder. */
+function serverOf(dataFolder: string): { pid: number; identity: string; port: number } | null {
+  const lockFile = path.join(dataFolder, 'postmaster.pid');
   if (!existsSync(lockFile)) return null;
   // Lines: pid, data folder, start time, port, …
   const lines = readFileSync(lockFile, 'utf8').split('\n');
   const pid = Number(lines[0]);
   const identity = processIdentity(pid);
-  if (identity === null || commandName(pid) !== 'postgres') {
-    // The machine or the server went down hard. Postgres itself would not dare when a zombie or a stranger has the pid.
-    rmSync(lockFile, { force: true });
-    return null;
-  }
-  if (Number(lines[3]) > 0) cluster.port = Number(lines[3]);
+  if (identity !== null && commandName(pid) === 'postgres') return { pid, identity, port: Number(lines[3]) };
+  // The machine or the server went down hard. Postgres itself would not dare when a zombie or a stranger has the pid.
+  rmSync(lockFile, { force: true });
+  return null;
+}
+
+async function adopt(cluster: Cluster): Promise<Postmaster | null> {
+  const running = serverOf(cluster.dataFolder);
+  if (!running) return null;
+  const { pid, identity, port } = running;
+  if (port > 0) cluster.port = port;
   for (const end = performance.now() + 60_000; performance.now() < end; await sleep(50)) {
     if (await answers(cluster)) return { pid, identity, adopted: true };
     if (processIdentity(pid) !== identity) return await adopt(cluster);
@@ -234,7 +254,7 @@ export async function ensureDatabase(cluster: Cluster, name: string): Promise<vo
 }
 
 /** Fast shutdown: sessions are ended, everything is written. After 20 s without an end, an immediate one. */
-export async function stopPostmaster({ pid, identity }: Postmaster): Promise<void> {
+export async function stopPostmaster({ pid, identity }: Pick<Postmaster, 'pid' | 'identity'>): Promise<void> {
   for (const signal of ['SIGINT', 'SIGQUIT'] as const) {
     if (processIdentity(pid) !== identity) return;
     process.kill(pid, signal);

@@ -31,7 +31,7 @@ export async function holdEmbeddedPostgres(folder: string, log: Logger): Promise
   const own = path.join(holders, randomBytes(8).toString('hex'));
 
   const { cluster, first } = await withFolderLock(folder, async () => {
-    const cluster = await openCluster(folder);
+    const cluster = await openCluster(folder, log);
     const first = await ensurePostmaster(cluster);
     await ensureDatabase(cluster, 'graft');
     writeFileSync(own, processIdentity(process.pid) ?? '', { mode: 0o600 });
