@@ -1,7 +1,7 @@
 /** What can be held of the container files without a container engine: they parse, and what they name is there. */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { pythonEnvironment } from '../../scripts/golden/environment.ts';
@@ -37,6 +37,7 @@ test('docker-compose.yml has Postgres, Redis, API, worker and a GPU worker, each
   for (const [name, service] of Object.entries(compose.services)) {
     assert.ok(service.healthcheck, `${name} has no health check`);
     for (const volume of service.volumes) {
+      if (volume.includes(':/models:')) continue; // a folder of the machine
       assert.ok(volume.split(':')[0]! in compose.volumes, `${name}: ${volume} is not declared`);
     }
     for (const needed of Object.keys(service.depends_on ?? {})) {
@@ -54,13 +55,53 @@ test('docker-compose.yml has Postgres, Redis, API, worker and a GPU worker, each
   assert.equal(compose.services.worker?.profiles, undefined);
 });
 
-test('every variable that docker-compose.yml sets is explained in .env.example', () => {
-  const explained = read('.env.example');
-  for (const service of [compose.services.api, compose.services.worker]) {
-    for (const name of Object.keys(service?.environment ?? {})) {
-      assert.match(explained, new RegExp(`^# ${name}=`, 'm'));
+test('operators of containers have base models of their own: folders, and ids of the Hub', () => {
+  for (const service of [compose.services.api, compose.services.worker, compose.services['worker-gpu']]) {
+    assert.ok(service?.volumes.some((volume) => /^\$\{GRAFT_MODELS_DIR:-[^}]+\}:\/models:ro$/.test(volume)));
+    for (const name of ['GRAFT_BASE_MODELS', 'GRAFT_HUB_ALLOW', 'HF_ENDPOINT', 'HF_TOKEN'])
+      assert.equal(service?.environment[name], `\${${name}:-}`);
+  }
+});
+
+/** Settings that .env.example explains. */
+const explained = new Set(
+  [...read('.env.example').matchAll(/^# ([A-Z][A-Z_]+)=/gm)].map(([, name]) => name!),
+);
+
+test('every variable that docker-compose.yml sets or reads is explained in .env.example', () => {
+  const used = [...read('docker-compose.yml').matchAll(/\$\{([A-Z_]+)/g)].map(([, name]) => name!);
+  const set = [compose.services.api, compose.services.worker].flatMap((service) =>
+    Object.keys(service?.environment ?? {}),
+  );
+  assert.ok(used.includes('POSTGRES_PASSWORD') && set.includes('REDIS_URL'));
+  assert.deepEqual(
+    [...used, ...set].filter((name) => !explained.has(name)),
+    [],
+  );
+});
+
+test('.env.example lists every setting that the sources read, and no other', () => {
+  // Between Graft's own processes, and of its tests.
+  const inner = /^GRAFT_(PARENT_PID|TEST_SCRATCH|MATRIX(_TABLE)?)$/;
+  const settings = new Set<string>();
+  for (const folder of ['apps', 'packages', 'scripts']) {
+    for (const entry of readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })) {
+      if (!/\.(ts|mjs)$/.test(entry) || /node_modules|generated|testing|\.test\.ts$/.test(entry)) continue;
+      const source = read(join(folder, entry));
+      const own = source.matchAll(/\b(?:GRAFT|HF)_[A-Z_]*[A-Z]\b/g);
+      const others = source.matchAll(/\benv\.((?:CXX|PORT|HOST|LOG_LEVEL|DATABASE_URL|REDIS_URL))\b/g);
+      for (const [name] of own) if (!inner.test(name)) settings.add(name);
+      for (const [, name] of others) settings.add(name!);
     }
   }
+  assert.ok(settings.has('CXX') && settings.has('GRAFT_LEASE_SECONDS'));
+  assert.deepEqual([...settings].filter((name) => !explained.has(name)).sort(), []);
+  const inContainers = read('docker-compose.yml');
+  const unknown = [...explained].filter((name) => !settings.has(name) && !inContainers.includes(name));
+  assert.deepEqual(
+    unknown.filter((name) => !/^(PORT|HOST)$/.test(name)),
+    [],
+  );
 });
 
 test('the Dockerfile runs files of this repository', () => {
