@@ -2,8 +2,13 @@
 import { methodFacts } from '../../packages/peft-core/src/config/method-facts.ts';
 import { parsePeftConfig, peftTypes } from '../../packages/peft-core/src/config.ts';
 import { architectureFor } from '../../packages/peft-core/src/models/registry.ts';
+import { modelTypes, TASK_TYPES } from '../../packages/peft-core/src/outlines/index.ts';
 import { attach } from '../../packages/peft-core/src/tuners/registry.ts';
-import { exceptions } from '../../test/golden/matrix/exceptions.ts';
+import { bottleneckRows } from '../../test/golden/bottleneck/rows.ts';
+import { architectures } from '../../test/golden/matrix/architectures.ts';
+import { reasons } from '../../test/golden/matrix/exceptions.ts';
+import { methods } from '../../test/golden/matrix/methods.ts';
+import { rules } from '../../test/golden/matrix/rules.ts';
 import { replaceSection } from './docs-section.ts';
 
 /** Sizes of Llama 2 7B. */
@@ -50,12 +55,27 @@ export function methodTable(): string {
   return [header, header.map(() => '---'), ...lines].map((cells) => `| ${cells.join(' | ')} |\n`).join('');
 }
 
-/** A line for each reason why a method cannot be had on an architecture, with the cells it holds for. */
+/** A line for each reason why methods cannot be had on some architectures, and for each rule by which cells are not tried. */
 export function exceptionTable(): string {
-  const cellsByReason = new Map<string, string[]>();
-  for (const [cell, reason] of Object.entries(exceptions))
-    cellsByReason.set(reason, [...(cellsByReason.get(reason) ?? []), cell]);
-  return [...cellsByReason].map(([reason, cells]) => `- ${cells.join(', ')}: ${reason}\n`).join('');
+  const cannot = reasons.map(
+    ([reason, names, on]) => `- **${names.join(', ')}** on ${on.join(', ')}: ${reason}\n`,
+  );
+  const all = [...methods, ...bottleneckRows];
+  const untried = rules.map(({ mark, reason }) => `- \`${mark}\` ${reason(all, architectures)}\n`);
+  return [...cannot, '\nCells that could be and are not tried:\n\n', ...untried, columnless()].join('');
+}
+
+/** Which tasks of which models have no column. */
+function columnless(): string {
+  const lists = new Map<string, string[]>();
+  for (const type of modelTypes) {
+    const missing = TASK_TYPES.filter(
+      (task) => !architectures.some((row) => row.task === task && row.config.model_type === type),
+    ).join(', ');
+    lists.set(missing, [...(lists.get(missing) ?? []), type]);
+  }
+  const parts = [...lists].map(([tasks, types]) => `${tasks} of ${types.join(', ')}`);
+  return `\nThere is no column for ${parts.join('; ')}: Graft refuses these tasks (\`unsupported_task\`).\n`;
 }
 
 if (process.argv[1] === import.meta.filename) {

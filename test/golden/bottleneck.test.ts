@@ -39,13 +39,18 @@ const libraryConfig = ({ config: { peft_type: _, task_type: __, ...fields } }: C
 
 const used = architectures.filter((row) => all.some((cell) => cell.architecture === row));
 await inLibrary({
-  models: used.map(({ name, task, config }, i) => ({ output: modelOf(name), task, config, seed: 1 + i })),
+  models: used.map((row) => ({
+    output: modelOf(row.name),
+    task: row.task,
+    config: row.config,
+    seed: 1 + architectures.indexOf(row),
+  })),
   adapters: all.map((cell, i) => ({
     model: modelOf(cell.architecture.name),
     task: cell.architecture.task,
     config: libraryConfig(cell),
     output: startOf(i),
-    seed: 100 + i,
+    seed: cell.seed,
   })),
 });
 

@@ -8,6 +8,10 @@ export interface ArchitectureRow {
   config: Record<string, unknown>;
   /** Set where ReLUs have corners, which finite differences reach over. */
   corners?: true;
+  /** Set where the padding token is one that the data has. */
+  paddingInData?: true;
+  /** Set where other rows try the same layers and the same head: few methods are tried, see rules.ts. */
+  sampled?: true;
   /** Module names, by the end of their path. */
   names: {
     /** Two projections of attention: LoRA's usual targets. */
@@ -84,7 +88,17 @@ const encoderRows = (model_type: 'bert' | 'roberta'): ArchitectureRow[] =>
     config: { ...encoder, model_type },
     names: encoderNames,
   }));
-const classifierNames = { ...decoderNames, head: null };
+
+/** A decoder's layers under the head of another task. */
+const underHead = (
+  { config, names }: Pick<ArchitectureRow, 'config' | 'names'>,
+  task: TaskType,
+): ArchitectureRow => ({
+  name: `${config.model_type} ${task}`,
+  task,
+  config: { ...config, num_labels: 3, classifier_dropout: 0 },
+  names: { ...names, head: null, untiedHead: null },
+});
 
 const t5 = {
   model_type: 't5',
@@ -111,12 +125,13 @@ const t5Names = {
   untiedHead: null,
 };
 
-export const architectures: ArchitectureRow[] = [
+const decoders: ArchitectureRow[] = [
   {
     name: 'llama',
     task: 'CAUSAL_LM',
-    // Its padding token is one that the data has: PyTorch gives its embedding no gradient.
+    // PyTorch gives this token's embedding no gradient.
     config: { ...decoder, model_type: 'llama', pad_token_id: 79 },
+    paddingInData: true,
     names: decoderNames,
   },
   {
@@ -193,20 +208,27 @@ export const architectures: ArchitectureRow[] = [
       untiedHead: null,
     },
   },
+];
+
+const llama = { config: { ...decoder, model_type: 'llama' }, names: decoderNames };
+const otherDecoders = decoders.filter(({ config }) => config.model_type !== 'llama');
+
+/** Models that read a whole text, for what its tokens or itself are. */
+const readers: ArchitectureRow[] = [
   ...encoderRows('bert'),
   ...encoderRows('roberta'),
-  {
-    name: 'llama SEQ_CLS',
-    task: 'SEQ_CLS',
-    config: { ...decoder, model_type: 'llama', num_labels: 3 },
-    names: classifierNames,
-  },
-  {
-    name: 'llama TOKEN_CLS',
-    task: 'TOKEN_CLS',
-    config: { ...decoder, model_type: 'llama', num_labels: 3, classifier_dropout: 0 },
-    names: classifierNames,
-  },
+  underHead(llama, 'SEQ_CLS'),
+  underHead(llama, 'TOKEN_CLS'),
+  { ...underHead(llama, 'FEATURE_EXTRACTION'), sampled: true },
+  ...otherDecoders.flatMap((row) =>
+    (['SEQ_CLS', 'TOKEN_CLS', 'FEATURE_EXTRACTION'] as const).map((task) => ({
+      ...underHead(row, task),
+      sampled: true as const,
+    })),
+  ),
+];
+
+const encoderDecoders: ArchitectureRow[] = [
   {
     name: 't5',
     task: 'SEQ_2_SEQ_LM',
@@ -222,3 +244,7 @@ export const architectures: ArchitectureRow[] = [
     names: t5Names,
   },
 ];
+
+/** Every architecture, in parts that take about equally long: each has a test file of its own, so that two run at once. */
+export const parts = { decoders, readers, encoderDecoders };
+export const architectures: ArchitectureRow[] = [...decoders, ...readers, ...encoderDecoders];

@@ -1,6 +1,7 @@
 import { type ArchitectureRow, architectures } from './architectures.ts';
 import { exceptions } from './exceptions.ts';
-import { isTried, type MethodRow, methods } from './methods.ts';
+import { type MethodRow, methods } from './methods.ts';
+import { ruleAgainst } from './rules.ts';
 
 /** One architecture with one method. */
 export interface Cell {
@@ -10,6 +11,8 @@ export interface Cell {
   method: MethodRow;
   /** Fields of PEFT's config, task_type included. */
   config: Record<string, unknown>;
+  /** Of the adapter's first values: the cell's own, whatever GRAFT_MATRIX leaves of the others. */
+  seed: number;
 }
 
 export const cellName = (architecture: ArchitectureRow, method: MethodRow): string =>
@@ -19,12 +22,13 @@ export const cellName = (architecture: ArchitectureRow, method: MethodRow): stri
 export function cells(
   tried: readonly MethodRow[] = methods,
   reasons: Record<string, string> = exceptions,
+  on: readonly ArchitectureRow[] = architectures,
 ): Cell[] {
   const wanted = (process.env.GRAFT_MATRIX ?? '').split(',').filter(Boolean);
-  return architectures.flatMap((architecture) =>
-    tried.flatMap((method) => {
+  return on.flatMap((architecture) =>
+    tried.flatMap((method, i) => {
       const name = cellName(architecture, method);
-      if (Object.hasOwn(reasons, name) || !isTried(method, architecture)) return [];
+      if (Object.hasOwn(reasons, name) || ruleAgainst(method, architecture)) return [];
       const isWanted = (part: string) => `${name}$`.includes(part);
       if (wanted.length > 0 && !wanted.some(isWanted)) return [];
       return [
@@ -33,6 +37,7 @@ export function cells(
           architecture,
           method,
           config: { ...method.config(architecture), task_type: architecture.task },
+          seed: 100 + i,
         },
       ];
     }),

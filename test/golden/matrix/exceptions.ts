@@ -1,5 +1,5 @@
 /** For each reason, methods and the architectures on which they cannot be. */
-const reasons: [reason: string, methods: string[], architectures: string[]][] = [
+export const reasons: [reason: string, methods: string[], architectures: string[]][] = [
   [
     'The model has no bias vectors.',
     ['bitfit'],

@@ -42,7 +42,10 @@ export async function runGraft(
       merged = join(folder, 'merged');
       await mergeAdapter({ base, adapterDir: adapter, outputDir: merged });
     }
-    const checked = await checkTraining({ ...common, ...from });
+    // The gradient that a padding token's embedding does not get is there in finite differences.
+    const unpadded = { ...base, config: { ...base.config, pad_token_id: null } };
+    const differentiable = cell.architecture.paddingInData ? unpadded : base;
+    const checked = await checkTraining({ ...common, ...from, base: differentiable });
     return { losses, adapter, merged, resumed: await interrupt(common, folder), checked };
   } finally {
     await base.close();

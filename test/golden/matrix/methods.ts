@@ -3,7 +3,7 @@ import type { ArchitectureRow } from './architectures.ts';
 /** One configuration of a PEFT method; it is tried on every architecture. */
 export interface MethodRow {
   name: string;
-  /** Another set of options of a method: tried on `variantArchitectures` alone. */
+  /** Another set of options of a method that has a row of its own: tried on few architectures, see rules.ts. */
   variant?: true;
   /** Fields that PEFT's config and Graft's `peft` share, peft_type included, for one architecture. */
   config(architecture: ArchitectureRow): Record<string, unknown>;
@@ -14,13 +14,6 @@ export interface MethodRow {
   /** Set where the method's own gradient leaves something out, so that finite differences cannot agree with it. */
   partialGradient?: true;
 }
-
-/** One architecture of each kind: pre-norm, with biases and Conv1D, post-norm with a classifier, encoder and decoder. */
-export const variantArchitectures = ['llama', 'gpt2', 'bert SEQ_CLS', 't5'];
-
-/** Whether this row is tried on this architecture at all. */
-export const isTried = (method: MethodRow, architecture: ArchitectureRow): boolean =>
-  !method.variant || variantArchitectures.includes(architecture.name);
 
 const lora = { peft_type: 'LORA', r: 4, lora_alpha: 8 };
 /** Ids that the training data and the probes have. */

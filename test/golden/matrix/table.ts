@@ -1,8 +1,9 @@
 import { appendFileSync } from 'node:fs';
-import { architectures } from './architectures.ts';
+import { type ArchitectureRow, architectures } from './architectures.ts';
 import { cellName } from './cells.ts';
 import { exceptions } from './exceptions.ts';
-import { isTried, type MethodRow, methods, variantArchitectures } from './methods.ts';
+import { type MethodRow, methods } from './methods.ts';
+import { type Rule, ruleAgainst } from './rules.ts';
 
 /** Results by cell and check; a check that is missing was not made. */
 export type Results = Map<string, Map<string, boolean>>;
@@ -18,17 +19,23 @@ export function drawTable(
   results: Results,
   tried: readonly MethodRow[] = methods,
   reasons: Record<string, string> = exceptions,
+  on: readonly ArchitectureRow[] = architectures,
 ): string {
   const notes: string[] = [];
+  const met = new Set<Rule>();
   const rows = tried.map((method) => [
     method.name,
-    ...architectures.map((architecture) => {
+    ...on.map((architecture) => {
       const name = cellName(architecture, method);
-      if (!isTried(method, architecture)) return '–';
       const reason = reasons[name];
       if (reason !== undefined) {
         if (!notes.includes(reason)) notes.push(reason);
         return `(${notes.indexOf(reason) + 1})`;
+      }
+      const rule = ruleAgainst(method, architecture);
+      if (rule) {
+        met.add(rule);
+        return rule.mark;
       }
       const checks = results.get(name);
       if (!checks) return '·';
@@ -36,7 +43,7 @@ export function drawTable(
       return `${passed === checks.size ? '✔' : '✖'} ${passed}/${checks.size}`;
     }),
   ]);
-  const table = [['', ...architectures.map(({ name }) => name)], ...rows];
+  const table = [['', ...on.map(({ name }) => name)], ...rows];
   const widths = table[0]!.map((_, column) => Math.max(...table.map((row) => row[column]!.length)));
   const lines = table.map((row) =>
     row
@@ -44,11 +51,10 @@ export function drawTable(
       .join('  ')
       .trimEnd(),
   );
-  if (tried.some(({ variant }) => variant))
-    notes.push(`–: other options of a method, tried on ${variantArchitectures.join(', ')}`);
   return [
     ...lines,
-    ...notes.map((reason, i) => (reason.startsWith('–') ? reason : `(${i + 1}) ${reason}`)),
+    ...notes.map((reason, i) => `(${i + 1}) ${reason}`),
+    ...[...met].map(({ mark, reason }) => `${mark} ${reason(tried, on)}`),
   ].join('\n');
 }
 

@@ -1,0 +1,38 @@
+import type { ArchitectureRow } from './architectures.ts';
+import type { MethodRow } from './methods.ts';
+
+/** One architecture of each kind: pre-norm, with biases and Conv1D, post-norm with a classifier, encoder and decoder. */
+const variantArchitectures = ['llama', 'gpt2', 'bert SEQ_CLS', 't5'];
+/** One method of each kind: inside a layer, before the text, beside a sublayer. */
+const sampledMethods = ['lora', 'prompt_tuning', 'seq_bn'];
+
+/** Why whole groups of cells, that could be, are not tried. */
+export interface Rule {
+  /** What stands in such a cell of the table. */
+  mark: string;
+  leavesOut(method: MethodRow, architecture: ArchitectureRow): boolean;
+  /** What the rule says, given the rows it is about. */
+  reason(methods: readonly MethodRow[], architectures: readonly ArchitectureRow[]): string;
+}
+
+const list = (names: string[]) => names.map((name) => (name.includes(',') ? `“${name}”` : name)).join(', ');
+
+export const rules: Rule[] = [
+  {
+    mark: '–',
+    leavesOut: (method, { name, sampled }) =>
+      !sampled && method.variant === true && !variantArchitectures.includes(name),
+    reason: (methods) =>
+      `${list(methods.filter(({ variant }) => variant).map(({ name }) => name))}: other options of methods that are tried on every architecture; these are tried on one architecture of each kind, ${list(variantArchitectures)}. What they change is in the tuner, which all architectures share.`,
+  },
+  {
+    mark: '=',
+    leavesOut: (method, { sampled }) => sampled === true && !sampledMethods.includes(method.name),
+    reason: (methods, architectures) =>
+      `${list(architectures.filter(({ sampled }) => sampled).map(({ name }) => name))}: the layers are those of the decoder's own row, the heads those of llama SEQ_CLS, llama TOKEN_CLS and bert FEATURE_EXTRACTION, each tried with every method; together one method of each kind is tried, ${list(sampledMethods.filter((name) => methods.some((method) => method.name === name)))}.`,
+  },
+];
+
+/** The rule by which a method is not tried on an architecture; null where it is. */
+export const ruleAgainst = (method: MethodRow, architecture: ArchitectureRow): Rule | null =>
+  rules.find((rule) => rule.leavesOut(method, architecture)) ?? null;
