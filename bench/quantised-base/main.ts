@@ -5,19 +5,19 @@
  * node --import tsx bench/quantised-base/main.ts [--only nf4,int8] [--seed 42] [--output data/bench/quantised-base.json]
  * Results are added to the output file, so that parts can be run apart.
  */
-import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { parseArgs } from 'node:util';
 import { parsePeftConfig, type ResolvedTraining, resolveTraining } from '@graft/peft-core/config';
 import { resolveBaseModel } from '@graft/peft-core/models';
 import { environmentFor } from '@graft/peft-core/precision';
 import { cacheFolder } from '../../scripts/golden/cache-folder.ts';
-import { type HeldBytes, heldBytes, MEMORY_LOG, readTensor } from './memory-log.ts';
+import { measureWeights } from './measure-weights.ts';
+import type { HeldBytes } from './memory-log.ts';
 import type { Plan, TaskResults } from './plan.ts';
+import { runTask } from './run-task.ts';
 
 type Storage = Exclude<ResolvedTraining['base_dtype'], 'auto'>;
 type Measured = Omit<TaskResults, 'weights'> & {
@@ -56,22 +56,14 @@ try {
     const heldOutFile = join(example, 'heldout.jsonl');
     const plan = { model, trainingFile, heldOutFile, peft, adapter };
     const run = <T extends Plan['task']>(task: T, more: object, env: Record<string, string>) =>
-      runTask<T>({ ...plan, task, training: settle(more) }, env);
+      runTask({ ...plan, task, training: settle(more) }, env);
     process.stderr.write(`${dtype}, seed ${seed}\n`);
     const products = environmentFor('auto');
-    const reads: ReturnType<typeof readTensor>[] = [];
-    const logged = await runTask<'weights'>(
-      { ...plan, task: 'weights', training: settle({ max_steps: 1 }) },
-      { ...products, ...MEMORY_LOG },
-      (line) => reads.push(readTensor(line)),
-    );
+    const { held, model: logged } = await measureWeights({ ...plan, training: settle({}) });
     const measured: Measured = {
       dtype,
       seed,
-      held: heldBytes(
-        reads.filter((read) => read !== null),
-        logged,
-      ),
+      held,
       linearValues: logged.linearValues,
       train: await run('train', {}, products),
       answer: await run('answer', {}, environmentFor('fp32')),
@@ -84,31 +76,6 @@ try {
   await rm(folder, { recursive: true, force: true });
 }
 console.log(table());
-
-/** Runs graft.ts on a plan; lines of its standard error go to `listen`, or are shown. */
-async function runTask<T extends Plan['task']>(
-  plan: Plan,
-  env: Record<string, string>,
-  listen: (line: string) => void = (line) => process.stderr.write(`${line}\n`),
-): Promise<TaskResults[T]> {
-  const file = join(folder, 'plan.json');
-  await writeFile(file, JSON.stringify(plan));
-  const child = spawn(process.execPath, ['--import', 'tsx', join(import.meta.dirname, 'graft.ts'), file], {
-    stdio: ['ignore', 'pipe', 'pipe'],
-    env: { ...process.env, TF_CPP_MIN_LOG_LEVEL: '2', ...env },
-  });
-  createInterface({ input: child.stderr }).on('line', listen);
-  let output = '';
-  child.stdout.setEncoding('utf8').on('data', (text: string) => {
-    output += text;
-  });
-  const code = await new Promise<number | null>((resolve, reject) => {
-    child.on('error', reject);
-    child.on('close', resolve);
-  });
-  if (code !== 0) throw new Error(`the ${plan.task} process failed (${code})`);
-  return JSON.parse(output.trim().split('\n').at(-1) ?? '');
-}
 
 /** Everything measured so far, by dtype; ratios are to fp32, and figures of several seeds are means. */
 function table(): string {

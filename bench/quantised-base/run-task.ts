@@ -1,0 +1,36 @@
+import { spawn } from 'node:child_process';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import type { Plan, TaskResults } from './plan.ts';
+
+/** Runs graft.ts on a plan in a process of its own; lines of its standard error go to `listen`, or are shown. */
+export async function runTask<T extends Plan['task']>(
+  plan: Plan & { task: T },
+  env: Record<string, string>,
+  listen: (line: string) => void = (line) => process.stderr.write(`${line}\n`),
+): Promise<TaskResults[T]> {
+  const folder = await mkdtemp(join(tmpdir(), 'graft-plan-'));
+  try {
+    const file = join(folder, 'plan.json');
+    await writeFile(file, JSON.stringify(plan));
+    const child = spawn(process.execPath, ['--import', 'tsx', join(import.meta.dirname, 'graft.ts'), file], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: { ...process.env, TF_CPP_MIN_LOG_LEVEL: '2', ...env },
+    });
+    createInterface({ input: child.stderr }).on('line', listen);
+    let output = '';
+    child.stdout.setEncoding('utf8').on('data', (text: string) => {
+      output += text;
+    });
+    const code = await new Promise<number | null>((resolve, reject) => {
+      child.on('error', reject);
+      child.on('close', resolve);
+    });
+    if (code !== 0) throw new Error(`the ${plan.task} process failed (${code})`);
+    return JSON.parse(output.trim().split('\n').at(-1) ?? '');
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
