@@ -10,22 +10,30 @@ export function bar(share: number): string {
   return '█'.repeat(filled) + '░'.repeat(20 - filled);
 }
 
-export function table(rows: [string, string][]): void {
+/** A share in words and as a bar, such as `██████████░░░░░░░░░░ 50 %  (20 of 40)`. */
+export function score(right: number, of: number): string {
+  return `${bar(right / of)} ${percent(right, of)} %  (${right} of ${of})`;
+}
+
+export function percent(right: number, of: number): number {
+  return Math.round((100 * right) / of);
+}
+
+export function table(rows: [string, string][]): string {
   const width = Math.max(...rows.map(([name]) => name.length));
-  for (const [name, value] of rows) console.log(`   ${name.padEnd(width)}  ${value}`);
+  return rows.map(([name, value]) => `   ${name.padEnd(width)}  ${value}`).join('\n');
 }
 
 /** One question with the expected answer and what both models said, each cut to a line. */
-export function sideBySide(question: string, expected: string, before: string, after: string): void {
+export function sideBySide(question: string, expected: string, before: string, after: string): string {
   const line = (text: string) => {
     const flat = text.replaceAll(/\s+/g, ' ');
     return flat.length > 84 ? `${flat.slice(0, 83)}…` : flat;
   };
-  console.log(`   ${bold(line(question))}`);
-  table([
+  const answers = table([
     ['expected', line(expected)],
     ['before', line(before)],
     ['after', line(after) + (after === expected ? '  ✓' : '  ✗')],
   ]);
-  console.log();
+  return `   ${bold(line(question))}\n${answers}\n`;
 }

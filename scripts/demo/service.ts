@@ -7,19 +7,28 @@ export interface RunningGraft {
   stop(): Promise<void>;
 }
 
-/** Starts API and worker as `npm start` does, on a free port, and waits until they are ready. Throws with the last log lines if they are not. */
-export async function startGraft({
-  root,
-  dataDir,
-  key,
-}: {
+interface StartOptions {
   root: string;
   dataDir: string;
+  /** The first key. */
   key: string;
-}): Promise<RunningGraft> {
-  const port = await freePort();
+  /** Null: any free one. */
+  port: number | null;
+}
+
+/**
+ * Starts API and worker as `npm start` does and waits until they are ready. Throws with the last log lines if they are not.
+ * .env is that of another Graft: only what is in the environment counts.
+ */
+export async function startGraft({ root, dataDir, key, port: wanted }: StartOptions): Promise<RunningGraft> {
+  // Another Graft that listens there would answer in this one's place.
+  const port = await freePort(wanted ?? undefined).catch((error: Error) => {
+    throw new Error(`PORT ${wanted} cannot be used (${error.message}): choose another, or leave it unset`);
+  });
   const env = {
     ...process.env,
+    GRAFT_ENV_FILE: '',
+    HOST: '127.0.0.1',
     PORT: String(port),
     GRAFT_DATA_DIR: dataDir,
     GRAFT_BOOTSTRAP_KEY: key,
@@ -59,7 +68,7 @@ export function runGraft(
   args: string[],
 ): Promise<number> {
   console.log(`   $ graft ${args.join(' ')}`);
-  const env = { ...process.env, GRAFT_BASE_URL: baseUrl, GRAFT_API_KEY: key };
+  const env = { ...process.env, GRAFT_ENV_FILE: '', GRAFT_BASE_URL: baseUrl, GRAFT_API_KEY: key };
   const child = spawn(process.execPath, [path.join(root, 'apps/cli/bin/graft.mjs'), ...args], {
     cwd: root,
     env,
@@ -87,11 +96,12 @@ function end(child: ChildProcess): Promise<void> {
   });
 }
 
-function freePort(): Promise<number> {
+/** The port, if it is free; 0: one that is. */
+export function freePort(wanted = 0): Promise<number> {
   return new Promise((resolve, reject) => {
     const server = createServer()
       .once('error', reject)
-      .listen(0, '127.0.0.1', () => {
+      .listen(wanted, '127.0.0.1', () => {
         const { port } = server.address() as { port: number };
         server.close(() => resolve(port));
       });

@@ -1,0 +1,89 @@
+import { randomBytes } from 'node:crypto';
+import { existsSync, readdirSync, statSync } from 'node:fs';
+import path from 'node:path';
+import { parseArgs } from 'node:util';
+import { loadServiceEnv } from '@graft/service';
+import { type MethodSetting, methodSettings } from '../methods/settings.ts';
+
+export interface DemoOptions {
+  /** Folder of examples/: job.json, train.jsonl, heldout.jsonl. */
+  task: string;
+  method: string;
+  setting: MethodSetting;
+  /** Where adapter and picture go. */
+  output: string;
+  /** Leave Graft running at the end. */
+  keep: boolean;
+  dataDir: string;
+  /** Null: any free one. */
+  port: number | null;
+  key: string;
+  /** Made for this run: it may be shown. */
+  keyIsNew: boolean;
+}
+
+const methods = Object.keys(methodSettings).join(', ');
+export const usage = `npm run demo -- [--method METHOD] [--task TASK] [--output FOLDER] [--keep]
+  --method   ${methods} (default: lora)
+  --task     a folder of examples/ (default: bike-shop)
+  --output   where adapter and loss curve go (default: demo-output)
+  --keep     leave Graft running at the end
+PORT, GRAFT_DATA_DIR and GRAFT_BOOTSTRAP_KEY are honoured; by default a free port, data/demo and a new key.`;
+
+/** What the demo itself writes to --output. */
+export const outputs = { adapter: 'adapter', curve: 'loss.svg' };
+
+/** Reads arguments and environment. Null for --help. Throws one message for whoever typed them. */
+export function readOptions(root: string, args: string[], env: NodeJS.ProcessEnv): DemoOptions | null {
+  const { values } = parseArgs({
+    args,
+    options: {
+      task: { type: 'string', default: 'bike-shop' },
+      method: { type: 'string', default: 'lora' },
+      output: { type: 'string', default: 'demo-output' },
+      keep: { type: 'boolean', default: false },
+      help: { type: 'boolean', default: false },
+    },
+  });
+  if (values.help) return null;
+  const setting = Object.hasOwn(methodSettings, values.method) ? methodSettings[values.method] : undefined;
+  if (!setting) throw new Error(`--method ${values.method} is not one of the demo's: ${methods}`);
+  const tasks = tasksOf(path.join(root, 'examples'));
+  if (!tasks.includes(values.task))
+    throw new Error(`--task ${values.task} is no task in examples/: ${tasks.join(', ')}`);
+  const output = path.resolve(root, values.output);
+  checkOutput(output, values.output);
+  const service = loadServiceEnv(env);
+  return {
+    task: path.join(root, 'examples', values.task),
+    method: values.method,
+    setting,
+    output,
+    keep: values.keep,
+    dataDir: env.GRAFT_DATA_DIR ? service.dataDir : path.join(root, 'data/demo'),
+    port: env.PORT ? service.port : null,
+    key: service.bootstrapKey ?? newKey(),
+    keyIsNew: service.bootstrapKey === undefined,
+  };
+}
+
+function tasksOf(examples: string): string[] {
+  const needed = ['job.json', 'train.jsonl', 'heldout.jsonl'];
+  return readdirSync(examples).filter((name) =>
+    needed.every((file) => existsSync(path.join(examples, name, file))),
+  );
+}
+
+/** The demo replaces what an earlier one left, and nothing else. */
+function checkOutput(output: string, given: string): void {
+  if (!existsSync(output)) return;
+  if (!statSync(output).isDirectory()) throw new Error(`--output ${given} is a file: give a folder`);
+  const own = Object.values(outputs);
+  const others = readdirSync(output).filter((name) => !own.includes(name));
+  if (others.length > 0)
+    throw new Error(`--output ${given} holds ${others[0]}, which is not the demo's: give another folder`);
+}
+
+function newKey(): string {
+  return `graft_demo${randomBytes(6).toString('hex')}_${randomBytes(20).toString('hex')}`;
+}
