@@ -1,11 +1,21 @@
-import type { Adapter, BaseModel } from './formats/index.ts';
+import type { Adapter, AdapterTensor, BaseModel } from './formats/index.ts';
 import type { Architecture } from './models/architecture.ts';
 import { architectureFor } from './models/registry.ts';
 import { ownLabels, unnamedLabels, withLabels } from './outlines/label-names.ts';
 
+/** The weight of the last layer of the classifier's head that an adapter brings, `(classes, width)`. */
+export function headWeight({ tensors }: Pick<Adapter, 'tensors'>): AdapterTensor | null {
+  const found = [...tensors].find(([key]) => /\b(score|classifier|classifier\.out_proj)\.weight$/.test(key));
+  return found?.[1] ?? null;
+}
+
 /** The architecture of a base model as an adapter uses it: for its task, and with the classes of its head. */
 export function adapterArchitecture(base: BaseModel, adapter: Adapter): Architecture {
-  return architectureFor(base.modelType, adapterConfig(base, adapter), adapter.config.task_type);
+  const { task_type: task } = adapter.config;
+  const architecture = architectureFor(base.modelType, adapterConfig(base, adapter), task);
+  // PEFT trains a classifier's head for the sake of task_type: without one, the base model's own stays as it is.
+  const untrained = adapter.common.task_type === null && !headWeight(adapter);
+  return untrained ? { ...architecture, taskHead: [] } : architecture;
 }
 
 /** config.json of the base model with the classes of the adapter's head, if it has one. */
@@ -15,12 +25,11 @@ export function adapterConfig(base: BaseModel, adapter: Adapter): Record<string,
 }
 
 /** Files by PEFT do not tell what the classes are called, but how many they are is the height of the head's last layer. */
-function countedLabels(base: BaseModel, { tensors, config }: Adapter): string[] | null {
-  const task = config.task_type;
+function countedLabels(base: BaseModel, adapter: Adapter): string[] | null {
+  const task = adapter.config.task_type;
   if (task !== 'SEQ_CLS' && task !== 'TOKEN_CLS') return null;
-  const head = [...tensors].find(([key]) => /\b(score|classifier|classifier\.out_proj)\.weight$/.test(key));
   const own = ownLabels(base.config, task);
-  const count = head?.[1].shape[0] ?? own?.length;
+  const count = headWeight(adapter)?.shape[0] ?? own?.length;
   if (count === undefined || own?.length === count) return own;
   return unnamedLabels(count);
 }

@@ -47,11 +47,28 @@ export function adapterFaults(
     if (!found) {
       if (!needless.has(key)) faults.push(`${key} is missing`);
     } else if (found.shape.join() !== shape.join())
-      faults.push(`${key} has shape [${found.shape}], this base model needs [${shape}]`);
+      faults.push(
+        `${key} has shape [${found.shape}], this base model needs [${shape}]${resized(key, found.shape, shape)}`,
+      );
   }
-  for (const key of tensors.keys())
-    if (!wanted.has(key)) faults.push(`${key} is not known to this adapter's config on this base model`);
+  for (const [key, { shape }] of tensors)
+    if (!wanted.has(key))
+      faults.push(
+        isTokenTable(key, shape)
+          ? `${key} is a table of ${shape[0]} tokens: PEFT saved the embeddings whole (save_embedding_layers), as it does when the vocabulary was resized; save the base model itself with its new vocabulary, or train new tokens by trainable_token_indices`
+          : `${key} is not known to this adapter's config on this base model`,
+      );
   return faults;
+}
+
+/** Whether a key is that of a weight with a row for each token: an input or output embedding, by the names of all architectures. */
+function isTokenTable(key: string, shape: number[]): boolean {
+  return shape.length === 2 && /\b(embed_tokens|wte|word_embeddings|shared|lm_head)\.weight$/.test(key);
+}
+
+function resized(key: string, found: number[], wanted: number[]): string {
+  if (!isTokenTable(key, found) || found[1] !== wanted[1]) return '';
+  return `: it was saved with a resized vocabulary of ${found[0]} tokens (save_embedding_layers), which the base model must have too`;
 }
 
 /** The tensors of an adapter's files from the flat vector of what was trained, and from `base` what they copy. */

@@ -1,18 +1,12 @@
-import { adapterArchitecture, adapterConfig } from './adapter-architecture.ts';
-import { adapterFaults } from './adapter-values.ts';
+import { adapterConfig } from './adapter-architecture.ts';
+import { readFittingAdapter } from './adapter-fit.ts';
 import { GraftError } from './errors.ts';
-import {
-  type BaseModel,
-  copySentencePooling,
-  readAdapter,
-  untiedFields,
-  writeModelFolder,
-} from './formats/index.ts';
+import { type BaseModel, copySentencePooling, untiedFields, writeModelFolder } from './formats/index.ts';
 import { modelClass } from './outlines/model-class.ts';
 import { storedName } from './outlines/stored-name.ts';
-import { attach, tunerFor } from './tuners/registry.ts';
+import { tunerFor } from './tuners/registry.ts';
 
-/** Writes the base model with an adapter merged into its weights as a plain Hugging Face folder. Throws `adapter_mismatch`, `not_mergeable`. */
+/** Writes the base model with an adapter merged into its weights as a plain Hugging Face folder. Throws what `readFittingAdapter` throws, `not_mergeable`. */
 export async function mergeAdapter({
   base,
   adapterDir,
@@ -22,21 +16,15 @@ export async function mergeAdapter({
   adapterDir: string;
   outputDir: string;
 }): Promise<void> {
-  const adapter = await readAdapter(adapterDir);
+  const { adapter, architecture, attachment } = await readFittingAdapter(base, adapterDir);
   const { config, tensors } = adapter;
-  const architecture = adapterArchitecture(base, adapter);
   const { keyPrefix } = tunerFor(config);
-  const { merges = new Map(), parameters, copies, unmergeable } = attach(config, architecture, 'folded');
+  const { merges = new Map(), unmergeable } = attachment;
   if (unmergeable) {
     throw new GraftError('not_mergeable', `${config.peft_type} cannot be merged: ${unmergeable}`, {
       param: 'adapter',
     });
   }
-  const [fault] = adapterFaults(config, parameters, tensors, copies);
-  if (fault)
-    throw new GraftError('adapter_mismatch', `the adapter does not fit the base model: ${fault}`, {
-      param: 'adapter',
-    });
 
   const present = new Set(base.tensors.names());
   const stored = (name: string) => storedName(architecture, name, (n) => present.has(n));

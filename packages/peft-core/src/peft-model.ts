@@ -56,8 +56,16 @@ export function declarePeftModel(
   storage: BaseStorage,
   form: AttachmentForm = 'folded',
 ): PeftModel {
-  const frozen = declareWeights(builder, architecture, storage, peft === null);
+  const frozen = declareWeights(builder, architecture, storage, readsBaseHead(architecture, peft));
   return attachAdapter(builder, architecture, frozen, peft, { form, name: 'adapter' });
+}
+
+/** Whether the base model's own head for the task is read: without an adapter, or with one that leaves it as it is. */
+export function readsBaseHead(architecture: Architecture, peft: PeftConfig | null): boolean {
+  if (peft === null) return true;
+  const { standIns } = attach(peft, architecture, 'folded');
+  const head = architecture.parameters.filter(({ fresh, unread }) => fresh !== undefined && !unread);
+  return head.some(({ name }) => !standIns?.has(name));
 }
 
 /** An adapter, its values in the variable `name`, on base weights that are declared already: several may share them. */

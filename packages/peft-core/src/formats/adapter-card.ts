@@ -11,12 +11,23 @@ export interface AdapterCard {
   validationLoss?: number | null;
   /** Names of a classifier's classes, in order. */
   labels?: readonly string[] | null;
+  /** SHA-256 (hex) of the base model's weights. */
+  baseDigest?: string | null;
+}
+
+/** Where the front matter tells of the base model's weights. PEFT, adapters and the Hub leave keys alone that they do not know. */
+const digestKey = 'base_model_sha256';
+
+/** SHA-256 (hex) of the weights that an adapter was trained on, from its README.md; null where that does not tell. */
+export function baseDigestIn(card: string): string | null {
+  const [, front = ''] = /^---\r?\n([\s\S]*?)\r?\n---/.exec(card) ?? [];
+  return new RegExp(`^${digestKey}: *"?([0-9a-f]{64})"? *\r?$`, 'm').exec(front)?.[1] ?? null;
 }
 
 /** The adapter's README.md: the Hub's front matter, how it was made, how to load it in HF PEFT. */
 export function adapterCard(peft: PeftConfig, baseModel: string | null, card: AdapterCard): string {
   const base = baseModel ?? 'the base model';
-  return `${frontMatter(peft, baseModel)}
+  return `${frontMatter(peft, baseModel, card.baseDigest ?? null)}
 # ${oneLine(card.modelName ?? `${methodName(peft)} adapter for ${base}`)}
 
 A ${methodName(peft)} adapter for \`${oneLine(base)}\`, trained with Graft.${filesOf(peft)}
@@ -85,7 +96,7 @@ function filesOf(peft: PeftConfig): string {
 }
 
 /** YAML, in which every JSON string is a valid string. */
-function frontMatter(peft: PeftConfig, baseModel: string | null): string {
+function frontMatter(peft: PeftConfig, baseModel: string | null, baseDigest: string | null): string {
   const tags = [
     ...(baseModel ? [`base_model:adapter:${baseModel}`] : []),
     peft.peft_type.toLowerCase(),
@@ -94,6 +105,7 @@ function frontMatter(peft: PeftConfig, baseModel: string | null): string {
   return [
     '---',
     ...(baseModel ? [`base_model: ${JSON.stringify(baseModel)}`] : []),
+    ...(baseDigest ? [`${digestKey}: ${JSON.stringify(baseDigest)}`] : []),
     ...libraryTag(peft),
     `pipeline_tag: ${pipelines[peft.task_type]}`,
     'tags:',

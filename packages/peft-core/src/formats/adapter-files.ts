@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto';
-import { mkdir, open, readdir, rename } from 'node:fs/promises';
+import { mkdir, open, readdir, readFile, rename, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { type PeftConfig, parsePeftConfig } from '../config.ts';
 import { GraftError } from '../errors.ts';
-import { type AdapterCard, adapterCard } from './adapter-card.ts';
+import type { TaskType } from '../outlines/index.ts';
+import { type AdapterCard, adapterCard, baseDigestIn } from './adapter-card.ts';
 import { type AdapterConfigCommon, adapterConfigText, isKnownField } from './adapter-config.ts';
 import { adaptersFolder, isAdaptersConfig, readAdaptersFolder } from './adapters-library.ts';
 import { readJson, readJsonFile } from './json-file.ts';
@@ -29,6 +30,8 @@ export interface Adapter {
   tensors: Map<string, AdapterTensor>;
   /** Names of a classifier's classes, in order; null where the folder does not tell. */
   labels: string[] | null;
+  /** SHA-256 (hex) of the weights that it was trained on; null where the folder does not tell, as PEFT's do not. */
+  baseDigest: string | null;
 }
 
 export interface AdapterToWrite {
@@ -40,21 +43,25 @@ export interface AdapterToWrite {
   card?: AdapterCard;
   /** Names of a classifier's classes, in order. */
   labels?: readonly string[] | null;
+  /** SHA-256 (hex) of the base model's weights, for README.md. */
+  baseDigest?: string | null;
   /** The base model's config.json, of which BOTTLENECK's files tell. */
   baseConfig?: Record<string, unknown>;
 }
 
 /**
- * Reads a folder as HF PEFT writes it, or for BOTTLENECK the `adapters` library. Throws GraftError: `invalid_adapter` (a file
+ * Reads a folder as HF PEFT writes it, or for BOTTLENECK the `adapters` library. `task` stands in for a task_type of null, PEFT's
+ * default: the base model's own task. Throws GraftError: `invalid_adapter` (a file
  * is missing or broken), `invalid_safetensors`, and parsePeftConfig's codes, of which `unimplemented_peft_option` names an option that changes
  * the model and that Graft does not have.
  */
-export async function readAdapter(folder: string): Promise<Adapter> {
+export async function readAdapter(folder: string, task: TaskType = 'CAUSAL_LM'): Promise<Adapter> {
+  const baseDigest = await readBaseDigest(folder);
   const raw = await readJsonFile(path.join(folder, configName), 'invalid_adapter');
   if (!raw) throw invalid(`${folder} has no ${configName}`);
-  if (isAdaptersConfig(raw)) return readAdaptersFolder(folder, raw);
+  if (isAdaptersConfig(raw)) return { ...(await readAdaptersFolder(folder, raw)), baseDigest };
   const labels = await readLabels(folder);
-  const { config, common } = parseAdapterConfig(raw);
+  const { config, common } = parseAdapterConfig(raw, task);
   const names = await readdir(folder);
   if (!names.includes(weightsName)) {
     const pickle = names.includes('adapter_model.bin')
@@ -68,10 +75,22 @@ export async function readAdapter(folder: string): Promise<Adapter> {
     for (const name of file.names()) {
       tensors.set(name, { shape: file.info(name).shape, data: await file.readFloat32(name) });
     }
-    return { config, common, tensors, labels };
+    return { config, common, tensors, labels, baseDigest };
   } finally {
     await file.close();
   }
+}
+
+/** Longest README.md that is looked into, in bytes. */
+const longestCard = 1 << 20;
+
+async function readBaseDigest(folder: string): Promise<string | null> {
+  const file = path.join(folder, cardName);
+  const size = await stat(file).then(
+    (stats) => stats.size,
+    () => Number.POSITIVE_INFINITY,
+  );
+  return size > longestCard ? null : baseDigestIn(await readFile(file, 'utf8'));
 }
 
 async function readLabels(folder: string): Promise<string[] | null> {
@@ -81,14 +100,19 @@ async function readLabels(folder: string): Promise<string[] | null> {
   throw invalid(`${folder}/${labelsName} is not a list of names`);
 }
 
-function parseAdapterConfig(raw: Record<string, unknown>): Pick<Adapter, 'config' | 'common'> {
+function parseAdapterConfig(
+  raw: Record<string, unknown>,
+  task: TaskType,
+): Pick<Adapter, 'config' | 'common'> {
   // What a newer PEFT has added says nothing as long as it is off.
   const given = Object.entries(raw).filter(
     ([field, value]) => isKnownField(raw.peft_type, field) || !isOff(value),
   );
   const text = (field: string) => (typeof raw[field] === 'string' ? (raw[field] as string) : null);
+  const config = parsePeftConfig(Object.fromEntries(given), { saved: true });
   return {
-    config: parsePeftConfig(Object.fromEntries(given), { saved: true }),
+    // PEFT adds a classifier's head to modules_to_save for a task_type alone: without one nothing is added here either.
+    config: (raw.task_type ?? null) === null ? { ...config, task_type: task } : config,
     common: {
       auto_mapping: null,
       base_model_name_or_path: text('base_model_name_or_path'),
@@ -116,7 +140,7 @@ export async function writeAdapter(
   await mkdir(folder, { recursive: true });
   const { peft, baseModelNameOrPath, tensors } = adapter;
   const { labels = null } = adapter;
-  const card = { labels, ...adapter.card };
+  const card = { labels, baseDigest: adapter.baseDigest ?? null, ...adapter.card };
   const writeCard = () => writeText(folder, cardName, adapterCard(peft, baseModelNameOrPath, card));
   if (peft.peft_type === 'BOTTLENECK') {
     const { texts, weights } = adaptersFolder(peft, adapter);

@@ -15,7 +15,8 @@ import { readSafetensors } from './safetensors.ts';
 
 // Folders as the `adapters` library 1.3 writes them with use_safetensors (adapters, loading.py): one adapter, and beside it
 // the head that was trained with it, if there is one.
-const libraryVersion = 'adapters.1.3.0';
+export const adaptersVersion = '1.3.0';
+const libraryVersion = `adapters.${adaptersVersion}`;
 const weightsName = 'adapter.safetensors';
 const headConfigName = 'head_config.json';
 const headWeightsName = 'model_head.safetensors';
@@ -31,7 +32,10 @@ export function isAdaptersConfig(raw: Record<string, unknown>): boolean {
  * keys as Graft writes them, whatever the adapter's name is. Throws GraftError: `invalid_adapter`, `invalid_safetensors`,
  * `unimplemented_peft_type`, `unimplemented_peft_option`.
  */
-export async function readAdaptersFolder(folder: string, raw: Record<string, unknown>): Promise<Adapter> {
+export async function readAdaptersFolder(
+  folder: string,
+  raw: Record<string, unknown>,
+): Promise<Omit<Adapter, 'baseDigest'>> {
   const { architecture = null, ...config } = raw.config as Record<string, unknown>;
   if (architecture !== null)
     throw new GraftError(

@@ -1,6 +1,7 @@
+import { readFittingAdapter } from '../adapter-fit.ts';
 import { adapterValues } from '../adapter-values.ts';
 import { GraftError } from '../errors.ts';
-import { type Adapter, type BaseModel, readAdapter } from '../formats/index.ts';
+import type { Adapter, BaseModel } from '../formats/index.ts';
 import { loadWeights } from '../load-weights.ts';
 import type { Architecture } from '../models/architecture.ts';
 import { type AnsweringModel, buildGenerationProgram, type GenerationProgram } from './generation-program.ts';
@@ -32,12 +33,12 @@ export class AdapterSwitch {
     this.#context = context;
   }
 
-  /** The plain base model for null. Throws what readAdapter does, `adapter_mismatch`, `unsupported_task`. */
+  /** The plain base model for null. Throws what readFittingAdapter does, `unsupported_task`. */
   async use(adapterDir: string | null): Promise<AnsweringModel> {
     if (this.#current && this.#current.adapter === adapterDir) return this.#current.model;
     // What fails between here and the end leaves no model half switched.
     this.#current = null;
-    const adapter = adapterDir === null ? null : await readAdapter(adapterDir);
+    const adapter = adapterDir === null ? null : (await readFittingAdapter(this.#base, adapterDir)).adapter;
     const attached = await this.#attach(adapter);
     if (adapter && attached.adapter !== adapterDir) {
       const values = adapterValues(attached.model.model, adapter.tensors);

@@ -1,10 +1,11 @@
-import { adapterArchitecture } from '../adapter-architecture.ts';
+import { readFittingAdapter } from '../adapter-fit.ts';
 import { adapterValues } from '../adapter-values.ts';
 import { leadingPositions } from '../config/leading-positions.ts';
 import { GraftError } from '../errors.ts';
-import { type BaseModel, readAdapter } from '../formats/index.ts';
+import type { BaseModel } from '../formats/index.ts';
 import { loadWeights } from '../load-weights.ts';
 import { architectureFor } from '../models/registry.ts';
+import { readsBaseHead } from '../peft-model.ts';
 import { sequencePooling } from '../sequence-pooling.ts';
 import { loadTokenizer, type Tokenizer, withEos } from '../text/index.ts';
 import { buildPairScoreProgram, type PairScoreProgram } from './pair-score-program.ts';
@@ -51,7 +52,7 @@ const LONGEST = 8192;
 /**
  * Scores by a base model or a PEFT model, in float32. The task is the adapter's, or what config.json says of the base.
  * Throws `context_length_exceeded`, `invalid_token_id`, `empty_prompt`, `target_missing` and `target_unexpected`, naming the input
- * (counted from 1), and `task_head_missing` for a classifier without a head.
+ * (counted from 1), `task_head_missing` for a classifier without a head, and what `readFittingAdapter` throws.
  */
 export async function* scoreTexts(options: {
   base: BaseModel;
@@ -59,10 +60,9 @@ export async function* scoreTexts(options: {
   input: AsyncIterable<ScoreInput> | Iterable<ScoreInput>;
 }): AsyncGenerator<Score> {
   const { base } = options;
-  const adapter = options.adapterDir ? await readAdapter(options.adapterDir) : null;
-  const architecture = adapter
-    ? adapterArchitecture(base, adapter)
-    : architectureFor(base.modelType, base.config);
+  const fitting = options.adapterDir ? await readFittingAdapter(base, options.adapterDir) : null;
+  const adapter = fitting?.adapter ?? null;
+  const architecture = fitting?.architecture ?? architectureFor(base.modelType, base.config);
   const { virtualTokens, prefixLength } = adapter
     ? leadingPositions(adapter.config)
     : { virtualTokens: 0, prefixLength: 0 };
@@ -79,7 +79,13 @@ export async function* scoreTexts(options: {
     ? pairScorer(buildPairScoreProgram(architecture, adapter?.config ?? null, layout), tokenizer, checks)
     : textScorer(buildScoreProgram(architecture, adapter?.config ?? null, layout), tokenizer, checks);
   try {
-    await loadWeights(program, base, architecture, 'float32', adapter === null);
+    await loadWeights(
+      program,
+      base,
+      architecture,
+      'float32',
+      readsBaseHead(architecture, adapter?.config ?? null),
+    );
     if (adapter) await program.write([['adapter', adapterValues(model, adapter.tensors)]]);
     let line = 0;
     for await (const input of options.input) yield score(input, ++line);

@@ -182,6 +182,7 @@ export async function* train(options: TrainOptions): AsyncGenerator<TrainRecord>
       taskType: peft.task_type,
       tensors: await adapterTensorsToSave(model, program, base),
       baseConfig: config,
+      baseDigest,
       labels: data.labels,
       card: { steps: plan.steps, trainedTokens, finalLoss, validationLoss },
     });

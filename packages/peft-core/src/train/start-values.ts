@@ -1,5 +1,6 @@
+import { checkBaseDigest, readAdapterFor } from '../adapter-fit.ts';
 import { adapterValues } from '../adapter-values.ts';
-import { type AdapterTensor, type BaseModel, readAdapter, readSafetensors } from '../formats/index.ts';
+import { type AdapterTensor, type BaseModel, readSafetensors } from '../formats/index.ts';
 import { storedName } from '../outlines/stored-name.ts';
 import type { PeftModel } from '../peft-model.ts';
 import { Random } from '../rng.ts';
@@ -15,14 +16,18 @@ export interface StartOptions {
 
 /**
  * The adapter's flat vector before the first step: drawn from the seed, made from the base, or read from files.
- * Throws `adapter_mismatch` for files that do not fit.
+ * Throws `adapter_mismatch` and `base_model_changed` for files that do not fit.
  */
 export async function startValues(
   model: PeftModel,
   base: BaseModel,
   { seed, initialAdapter, initialParameters }: StartOptions,
 ): Promise<Float32Array> {
-  if (initialAdapter) return adapterValues(model, (await readAdapter(initialAdapter)).tensors);
+  if (initialAdapter) {
+    const adapter = await readAdapterFor(base, initialAdapter);
+    await checkBaseDigest(base, adapter);
+    return adapterValues(model, adapter.tensors);
+  }
   if (initialParameters) return adapterValues(model, await readParameters(initialParameters));
   const present = new Set(base.tensors.names());
   const values = new Map<string, Float32Array>();
