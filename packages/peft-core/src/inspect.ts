@@ -1,21 +1,25 @@
 import { readdir, stat } from 'node:fs/promises';
 import path from 'node:path';
-import { adapterFaults } from './adapter-values.ts';
+import { headWeight } from './adapter-architecture.ts';
+import { adapterFit, readAdapterFor } from './adapter-fit.ts';
+import { leadingPositions } from './config/leading-positions.ts';
 import { methodFacts } from './config/method-facts.ts';
+import { runtimesFor } from './config/runtimes.ts';
 import type { PeftConfig } from './config.ts';
-import type { BaseModel } from './formats/index.ts';
-import { type Adapter, readAdapter } from './formats/index.ts';
-import { architectureFor } from './models/registry.ts';
-import { attach } from './tuners/registry.ts';
+import { adaptersVersion } from './formats/adapters-library.ts';
+import { type Adapter, type BaseModel, readAdapter } from './formats/index.ts';
 
 /** What an adapter folder holds, trains and needs, and which runtimes take it. */
 export interface AdapterReport {
   folder: string;
   peft_type: PeftConfig['peft_type'];
   method: string;
-  task_type: string;
+  /** Null where the files tell none and no base model is given, whose own it then is. */
+  task_type: string | null;
   base_model: string | null;
   peft_version: string | null;
+  /** Names of a classifier's classes, in order. */
+  labels: string[] | null;
   /** Numbers in the adapter's files. */
   parameters: number;
   bytes: number;
@@ -24,14 +28,32 @@ export interface AdapterReport {
   tensors: { kind: string; count: number; parameters: number; shapes: string[] }[];
   /** What of the config differs from a bare one. */
   config: Record<string, unknown>;
+  needs: AdapterNeeds;
   runtimes: string[];
   /** Answered when a base model is given. */
   fits: { base: string; share_of_base: number; mergeable: boolean; faults: string[] } | null;
 }
 
+/** What must be there before the adapter does what it was trained for. */
+export interface AdapterNeeds {
+  base_model: string | null;
+  /** Of the base model's weights; null where the files do not tell, as those of the Python libraries do not. */
+  base_sha256: string | null;
+  /** Python library that reads the files, and the version that wrote them or that Graft writes them as. */
+  library: string | null;
+  /** Ids whose rows the adapter holds: the tokenizer must have the same tokens there. */
+  tokens: number[];
+  /** Positions that the adapter takes of the model's context. */
+  positions: number;
+  /** Modules that the files hold whole. */
+  modules: string[];
+  /** Classes that the model must be made with (`num_labels`): the height of the head in the files. */
+  classes: number | null;
+}
+
 /** Reads an adapter folder, and holds it against a base model if one is given. Throws what `readAdapter` throws. */
 export async function inspectAdapter(folder: string, base: BaseModel | null = null): Promise<AdapterReport> {
-  const adapter = await readAdapter(folder);
+  const adapter = base ? await readAdapterFor(base, folder) : await readAdapter(folder);
   const { config, common, tensors } = adapter;
   const facts = methodFacts[config.peft_type]!;
   const files: AdapterReport['files'] = [];
@@ -43,30 +65,59 @@ export async function inspectAdapter(folder: string, base: BaseModel | null = nu
     folder,
     peft_type: config.peft_type,
     method: facts.title,
-    task_type: common.task_type ?? config.task_type,
+    task_type: common.task_type ?? (base ? config.task_type : null),
     base_model: common.base_model_name_or_path,
     peft_version: common.peft_version,
-    parameters: [...tensors.values()].reduce((sum, { data }) => sum + data.length, 0),
+    labels: adapter.labels,
+    parameters: numbersIn(tensors),
     bytes: files.reduce((sum, { bytes }) => sum + bytes, 0),
     files,
     tensors: kindsOf(tensors),
     config: telling(config),
-    runtimes: ['Graft', ...(facts.library ? [facts.library] : []), ...facts.servedBy],
-    fits: base ? fitOf(adapter, base) : null,
+    needs: needsOf(adapter),
+    runtimes: runtimesFor(config),
+    fits: base ? await fitOf(adapter, base) : null,
   };
 }
 
-function fitOf({ config, tensors }: Adapter, base: BaseModel): AdapterReport['fits'] {
-  const architecture = architectureFor(base.modelType, base.config, config.task_type);
-  const attachment = attach(config, architecture, 'folded');
-  const size = (shape: number[]) => shape.reduce((a, b) => a * b, 1);
-  const whole = architecture.parameters.reduce((sum, { shape }) => sum + size(shape), 0);
-  const own = attachment.parameters.reduce((sum, { shape }) => sum + size(shape), 0);
+const elements = (shape: readonly number[]) => shape.reduce((a, b) => a * b, 1);
+
+function numbersIn(tensors: Adapter['tensors']): number {
+  return [...tensors.values()].reduce((sum, { data }) => sum + data.length, 0);
+}
+
+async function fitOf(adapter: Adapter, base: BaseModel): Promise<AdapterReport['fits']> {
+  const { attachment, faults } = await adapterFit(base, adapter);
+  const whole = base.tensors.names().reduce((sum, name) => sum + elements(base.tensors.info(name).shape), 0);
+  const own = attachment?.parameters.reduce((sum, { shape }) => sum + elements(shape), 0);
   return {
     base: base.path,
-    share_of_base: own / whole,
-    mergeable: attachment.unmergeable === undefined,
-    faults: adapterFaults(config, attachment.parameters, tensors, attachment.copies),
+    share_of_base: (own ?? numbersIn(adapter.tensors)) / whole,
+    mergeable: attachment !== null && attachment.unmergeable === undefined,
+    faults,
+  };
+}
+
+function needsOf({ config, common, tensors, baseDigest }: Adapter): AdapterNeeds {
+  const { library } = methodFacts[config.peft_type]!;
+  const versions = { 'HF PEFT': common.peft_version, adapters: adaptersVersion };
+  const rows =
+    'trainable_token_indices' in config
+      ? config.trainable_token_indices
+      : 'token_indices' in config
+        ? config.token_indices
+        : null;
+  const { virtualTokens, prefixLength } = leadingPositions(config);
+  // A classifier's config names both heads that there are, its files hold one.
+  const saved = ('modules_to_save' in config && config.modules_to_save) || [];
+  return {
+    base_model: common.base_model_name_or_path,
+    base_sha256: baseDigest,
+    library: library && [library, versions[library]].filter(Boolean).join(' '),
+    tokens: [...new Set(Object.values(rows ?? []).flat())],
+    positions: virtualTokens + prefixLength,
+    modules: saved.filter((module) => [...tensors.keys()].some((key) => key.includes(`${module}.`))),
+    classes: headWeight({ tensors })?.shape[0] ?? null,
   };
 }
 

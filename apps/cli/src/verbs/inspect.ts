@@ -36,12 +36,14 @@ async function inspect(adapter: string, options: Options): Promise<void> {
 
 function describe(report: AdapterReport, model: string | null): string {
   const rows: [string, string][] = [
-    ['method', `${report.method} (${report.peft_type}), ${report.task_type}`],
+    ['method', `${report.method} (${report.peft_type}), ${report.task_type ?? "the base model's own task"}`],
     ['base model', report.base_model ?? 'not named'],
     ['parameters', `${count(report.parameters)} in ${report.tensors.length} kinds of tensor`],
     ['files', report.files.map(({ path, bytes }) => `${path} (${bytesText(bytes)})`).join(', ')],
     ['runtimes', report.runtimes.join(', ')],
+    ['needs', needs(report)],
   ];
+  if (report.labels) rows.push(['labels', report.labels.join(', ')]);
   if (report.peft_version) rows.push(['written as PEFT', report.peft_version]);
   if (report.fits) {
     const { faults, mergeable, share_of_base: share } = report.fits;
@@ -62,6 +64,24 @@ function describe(report: AdapterReport, model: string | null): string {
     JSON.stringify(value),
   ]);
   return [lines(rows), 'Tensors', lines(tensors), 'Config', lines(config)].join('\n');
+}
+
+/** What must be there for the adapter, in words. */
+function needs({ needs }: AdapterReport): string {
+  const { base_model, base_sha256, library, tokens, positions, modules, classes } = needs;
+  const some = (values: readonly (string | number)[]) =>
+    `${values.slice(0, 8).join(', ')}${values.length > 8 ? ', …' : ''}`;
+  return [
+    base_model ?? 'its base model',
+    base_sha256 && `with weights of SHA-256 ${base_sha256.slice(0, 12)}…`,
+    library && `${library} to be read in Python`,
+    tokens.length > 0 && `tokens ${some(tokens)} as in its tokenizer`,
+    positions > 0 && `${positions} positions of the context`,
+    classes !== null && `num_labels=${classes}`,
+    modules.length > 0 && `room for whole modules: ${some(modules)}`,
+  ]
+    .filter(Boolean)
+    .join('; ');
 }
 
 function lines(rows: [string, string][]): string {

@@ -9,7 +9,7 @@ export interface MethodFacts {
   paper: string;
   /** Python library whose files Graft writes for it; null for Graft's own. */
   library: 'HF PEFT' | 'adapters' | null;
-  /** Other runtimes that serve such an adapter as it is. */
+  /** Other runtimes that serve such an adapter as it is, in its plain form; which options they take, runtimes.ts says. */
   servedBy: string[];
   /** A usual configuration: the one whose trainable parameters docs/methods.md counts. */
   usual: Record<string, unknown>;
@@ -19,7 +19,7 @@ export interface MethodFacts {
 export const methodFacts: Record<PeftConfig['peft_type'] | (string & {}), MethodFacts> = {
   LORA: {
     title: 'LoRA',
-    when: 'The first choice: close to full fine-tuning at under 1 % of the parameters, merges away, and every runtime serves it.',
+    when: 'The first choice: close to full fine-tuning at under 1 % of the parameters, merges away, and in its plain form is what other runtimes serve.',
     paper: 'https://arxiv.org/abs/2106.09685',
     library: 'HF PEFT',
     servedBy: ['vLLM', 'SGLang', 'TGI', 'llama.cpp (converted)'],
