@@ -28,6 +28,7 @@ export function addJobsCreateVerb(jobs: Command): void {
     examples: [
       'graft jobs create --model smollm2-135m-instruct --data train.jsonl --suffix support --watch',
       `graft jobs create --model smollm2-135m-instruct --data file-… --peft '{"peft_type":"LORA","r":16}'`,
+      `graft jobs create --model smollm2-135m-instruct --data train.jsonl --training '{"base_dtype":"nf4"}'`,
     ],
     remote: true,
   })
@@ -38,8 +39,14 @@ export function addJobsCreateVerb(jobs: Command): void {
     .option('--epochs <n>', 'passes over the data (default: chosen by size)', wholeNumber(1))
     .option('--batch-size <n>', 'examples per step', wholeNumber(1))
     .option('--learning-rate-multiplier <x>', "multiplies the method's learning rate", anyNumber)
-    .option('--peft <json>', "the method's configuration in HF PEFT's names, or @file (default: LoRA, r = 8)")
-    .option('--training <json>', 'more training options, or @file: {"max_seq_length": 512, …}')
+    .option(
+      '--peft <json>',
+      "the method's configuration in HF PEFT's names, with the task_type if it is not to write text; or @file (default: LoRA, r = 8)",
+    )
+    .option(
+      '--training <json>',
+      'more training options, or @file: {"max_seq_length": 512, "base_dtype": "nf4", …}',
+    )
     .option('--seed <n>', 'of order, start values and dropout', wholeNumber(0))
     .option('--metadata <key=value>', 'a note to find the job by; may be given again', addPair)
     .option('--watch', 'then follow it, as `graft jobs watch` does')

@@ -29,19 +29,24 @@ export function addTrainVerb(program: Command): void {
     examples: [
       'graft train --model smollm2-135m-instruct --data train.jsonl --output my-adapter',
       `graft train --model ./llama --data train.jsonl --output my-adapter --peft '{"peft_type":"LORA","r":16}' --training @training.json`,
+      `graft train --model ./llama --data train.jsonl --output my-adapter --training '{"base_dtype":"nf4"}'`,
+      `graft train --model all-minilm-l6-v2 --data labelled.jsonl --output my-classifier --peft '{"peft_type":"LORA","task_type":"SEQ_CLS"}'`,
     ],
   })
     .requiredOption('--model <model>', 'folder, .gguf file, or id such as smollm2-135m-instruct')
     .requiredOption(
       '--data <file>',
-      'training data, JSONL: {"messages"}, {"prompt","completion"} or {"text"}',
+      'training data, JSONL: {"messages"}, {"prompt","completion"} or {"text"}; for other tasks {"text","label"}, {"tokens","labels"}, {"anchor","positive"} or {"sentence1","sentence2","score"}',
     )
     .requiredOption('--output <folder>', 'the adapter')
     .option('--validation <file>', 'validation data, JSONL')
-    .option('--peft <json>', "the method's configuration in HF PEFT's names, or @file (default: LoRA, r = 8)")
+    .option(
+      '--peft <json>',
+      "the method's configuration in HF PEFT's names, with the task_type if it is not to write text; or @file (default: LoRA, r = 8)",
+    )
     .option(
       '--training <json>',
-      'training options, or @file: {"max_seq_length": 512, "precision": "fp32", …}',
+      'training options, or @file: {"max_seq_length": 512, "precision": "fp32", "base_dtype": "nf4", …}',
     )
     .option('--epochs <n>', 'passes over the data (default: chosen by size)', wholeNumber(1))
     .option('--batch-size <n>', 'examples per step (default: 8)', wholeNumber(1))
