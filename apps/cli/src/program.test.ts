@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 import { describe, test } from 'node:test';
 import { parsePeftConfig, resolveTraining } from '@graft/peft-core/config';
 import type { Command } from 'commander';
@@ -92,7 +92,7 @@ test('data of every task, and the storage of the frozen weights, can be found in
 
 test('npx graft: the command is where npm puts those of the workspace', () => {
   const root = resolve(import.meta.dirname, '../../..');
-  const help = execFileSync('node_modules/.bin/graft', ['--help'], {
+  const help = execFileSync(join(root, 'node_modules/.bin', 'graft'), ['--help'], {
     cwd: root,
     encoding: 'utf8',
     env: { ...process.env, GRAFT_ENV_FILE: '' },

@@ -1,0 +1,71 @@
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { afterEach, beforeEach, test } from 'node:test';
+
+const script = path.resolve(import.meta.dirname, '../../.ci/run');
+let folder: string;
+beforeEach(() => {
+  folder = mkdtempSync(path.join(tmpdir(), 'graft-ci-'));
+});
+afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+/** Runs .ci/run with an `npm` that only tells how it was called; `fail` is the part that fails. */
+function ciRun(env: NodeJS.ProcessEnv, fail = 'none') {
+  const calls = path.join(folder, 'calls');
+  const npm = path.join(folder, 'npm');
+  writeFileSync(
+    npm,
+    `#!/bin/sh
+echo "$* | \${DATABASE_URL-unset} | \${REDIS_URL-unset}" >> ${calls}
+case "$*" in *"${fail}"*) code=1;; *) code=0;; esac
+case "$1" in test) echo "3 passed, $code failed, 2 skipped";; esac
+exit $code
+`,
+  );
+  chmodSync(npm, 0o755);
+  const { PATH, HOME, TMPDIR = tmpdir() } = process.env;
+  const ran = spawnSync('bash', [script], {
+    encoding: 'utf8',
+    env: { HOME, TMPDIR, PATH: `${folder}${path.delimiter}${PATH}`, ...env },
+  });
+  const lines = readFileSync(calls, 'utf8').trim().split('\n');
+  return { code: ran.status, last: ran.stdout.trim().split('\n').at(-1), calls: lines, output: ran.stdout };
+}
+
+const services = 'test -- packages/service apps test/service';
+
+test('one of Postgres and Redis is enough for the run on given services', () => {
+  const onlyPostgres = ciRun({ DATABASE_URL: 'postgresql://one', REDIS_URL: '' });
+  assert.deepEqual(onlyPostgres.calls.slice(0, 2), [
+    'test | unset | unset',
+    `${services} | postgresql://one | unset`,
+  ]);
+  assert.match(onlyPostgres.output, /^== tests of the services, given Postgres$/m);
+  rmSync(path.join(folder, 'calls'));
+  const onlyRedis = ciRun({ DATABASE_URL: '', REDIS_URL: 'redis://two' });
+  assert.equal(onlyRedis.calls[1], `${services} | unset | redis://two`);
+  rmSync(path.join(folder, 'calls'));
+  const none = ciRun({ DATABASE_URL: '', REDIS_URL: '' });
+  assert.deepEqual(
+    none.calls.map((call) => call.split(' ')[0]),
+    ['test', 'run'],
+  );
+});
+
+test('the demo is the last step, on services of its own, and one test in the sum', () => {
+  const given = { DATABASE_URL: 'postgresql://one', REDIS_URL: 'redis://two' };
+  const passed = ciRun(given);
+  assert.match(passed.calls[2]!, /^run demo -- --output \S+ \| unset \| unset$/);
+  assert.deepEqual([passed.code, passed.last], [0, '7 passed, 0 failed']);
+  const failed = ciRun(given, 'run demo');
+  assert.deepEqual([failed.code, failed.last], [1, '6 passed, 1 failed']);
+});
+
+test('a failure of one part does not keep the others from running', () => {
+  const ran = ciRun({ DATABASE_URL: 'postgresql://one', REDIS_URL: '' }, services);
+  assert.equal(ran.calls.length, 3);
+  assert.deepEqual([ran.code, ran.last], [1, '7 passed, 1 failed']);
+});
