@@ -1,10 +1,9 @@
 import { GraftError } from '../errors.ts';
 import { modelTypes } from '../outlines/index.ts';
+import { modelClass } from '../outlines/model-class.ts';
 import type { GgufFile } from './gguf.ts';
+import { type GgufArchitecture, ggufArchitectures } from './gguf-architectures.ts';
 import type { GgufMetadata } from './gguf-metadata.ts';
-
-/** GGUF architectures that Graft reads, and their Hugging Face model_type. */
-export const ggufArchitectures: Readonly<Record<string, string>> = { llama: 'llama' };
 
 /**
  * Hugging Face config.json fields from GGUF metadata. `ropeFactors` are the values of `rope_freqs.weight`, by which
@@ -13,21 +12,8 @@ export const ggufArchitectures: Readonly<Record<string, string>> = { llama: 'lla
  */
 export function ggufConfig(gguf: GgufFile, ropeFactors: Float32Array | null): Record<string, unknown> {
   const { metadata, tensors, file } = gguf;
-  const architecture = metadata.required('general.architecture', metadata.string('general.architecture'));
-  const modelType = Object.hasOwn(ggufArchitectures, architecture)
-    ? ggufArchitectures[architecture]
-    : undefined;
-  if (!modelType) {
-    const known = Object.keys(ggufArchitectures).join(', ');
-    const folder = modelTypes.includes(architecture)
-      ? "; use this model's Hugging Face folder (config.json, safetensors, tokenizer.json) instead"
-      : '';
-    throw new GraftError(
-      'unsupported_model',
-      `${file.path}: GGUF architecture "${architecture}" is not supported; supported: ${known}${folder}`,
-      { param: 'model' },
-    );
-  }
+  const { modelType } = architectureOf(gguf);
+  const architecture = architectureName(metadata);
   const count = (key: string) => metadata.count(`${architecture}.${key}`);
   const needed = (key: string) => metadata.required(`${architecture}.${key}`, count(key));
   if (count('expert_count')) {
@@ -35,37 +21,72 @@ export function ggufConfig(gguf: GgufFile, ropeFactors: Float32Array | null): Re
       param: 'model',
     });
   }
-  const hiddenSize = needed('embedding_length');
-  const heads = needed('attention.head_count');
-  const headSize =
-    count('attention.key_length') ?? count('rope.dimension_count') ?? Math.floor(hiddenSize / heads);
-  const theta = metadata.number(`${architecture}.rope.freq_base`) ?? 10000;
-  const epsilonKey = `${architecture}.attention.layer_norm_rms_epsilon`;
-  return {
-    architectures: ['LlamaForCausalLM'],
-    attention_bias: tensors.has('blk.0.attn_q.bias'),
-    attention_dropout: 0,
+  const decimal = (key: string) =>
+    shortestDecimal(metadata.required(`${architecture}.${key}`, metadata.number(`${architecture}.${key}`)));
+  const common = {
+    architectures: [modelClass(modelType, 'CAUSAL_LM')],
     bos_token_id: metadata.count('tokenizer.ggml.bos_token_id') ?? null,
     dtype: 'float32',
     eos_token_id: metadata.count('tokenizer.ggml.eos_token_id') ?? null,
+    model_type: modelType,
+    pad_token_id: metadata.count('tokenizer.ggml.padding_token_id') ?? null,
+    // A file without an output matrix uses the token embeddings for it.
+    tie_word_embeddings: !tensors.has('output.weight'),
+    vocab_size: vocabularySize(gguf, count('vocab_size')),
+  };
+  const hiddenSize = needed('embedding_length');
+  const heads = needed('attention.head_count');
+  if (modelType === 'gpt2')
+    return {
+      ...common,
+      activation_function: 'gelu_new',
+      layer_norm_epsilon: decimal('attention.layer_norm_epsilon'),
+      n_embd: hiddenSize,
+      n_head: heads,
+      n_inner: needed('feed_forward_length'),
+      n_layer: needed('block_count'),
+      n_positions: needed('context_length'),
+    };
+  const headSize =
+    count('attention.key_length') ?? count('rope.dimension_count') ?? Math.floor(hiddenSize / heads);
+  const theta = metadata.number(`${architecture}.rope.freq_base`) ?? 10000;
+  return {
+    ...common,
+    attention_bias: tensors.has('blk.0.attn_q.bias'),
+    attention_dropout: 0,
     head_dim: headSize,
     hidden_act: 'silu',
     hidden_size: hiddenSize,
     intermediate_size: needed('feed_forward_length'),
     max_position_embeddings: needed('context_length'),
     mlp_bias: tensors.has('blk.0.ffn_up.bias'),
-    model_type: modelType,
     num_attention_heads: heads,
     num_hidden_layers: needed('block_count'),
     num_key_value_heads: count('attention.head_count_kv') ?? heads,
-    pad_token_id: metadata.count('tokenizer.ggml.padding_token_id') ?? null,
-    rms_norm_eps: shortestDecimal(metadata.required(epsilonKey, metadata.number(epsilonKey))),
+    rms_norm_eps: decimal('attention.layer_norm_rms_epsilon'),
     rope_scaling: ropeScaling(file.path, metadata, architecture, ropeFactors, theta, headSize),
     rope_theta: shortestDecimal(theta),
-    // A file without an output matrix uses the token embeddings for it.
-    tie_word_embeddings: !tensors.has('output.weight'),
-    vocab_size: vocabularySize(gguf, count('vocab_size')),
   };
+}
+
+/** Throws `invalid_gguf` for a file that names no architecture, `unsupported_model` for one that Graft does not read. */
+export function architectureOf({ metadata, file }: GgufFile): GgufArchitecture {
+  const name = architectureName(metadata);
+  const found = Object.hasOwn(ggufArchitectures, name) ? ggufArchitectures[name] : undefined;
+  if (found) return found;
+  const known = Object.keys(ggufArchitectures).join(', ');
+  const folder = modelTypes.includes(name)
+    ? "; use this model's Hugging Face folder (config.json, safetensors, tokenizer.json) instead"
+    : '';
+  throw new GraftError(
+    'unsupported_model',
+    `${file.path}: GGUF architecture "${name}" is not supported; supported: ${known}${folder}`,
+    { param: 'model' },
+  );
+}
+
+function architectureName(metadata: GgufMetadata): string {
+  return metadata.required('general.architecture', metadata.string('general.architecture'));
 }
 
 /** The model's tensor decides: tokenizers may have more or fewer tokens than the embedding has rows. */

@@ -1,6 +1,6 @@
 import type { OpenedModel } from './base-model.ts';
 import { openGguf } from './gguf.ts';
-import { ggufConfig } from './gguf-config.ts';
+import { architectureOf, ggufConfig } from './gguf-config.ts';
 import { GgufTensors, readGgufTensor } from './gguf-tensors.ts';
 import { ggufTokenizer } from './gguf-tokenizer.ts';
 
@@ -15,8 +15,12 @@ export async function openGgufModel(path: string): Promise<OpenedModel> {
       path,
       config,
       generationConfig: { bos_token_id, eos_token_id, pad_token_id },
-      tokenizerFiles: ggufTokenizer(path, gguf.metadata, config.max_position_embeddings as number),
-      tensors: new GgufTensors(gguf, {
+      tokenizerFiles: ggufTokenizer(
+        path,
+        gguf.metadata,
+        (config.max_position_embeddings ?? config.n_positions) as number,
+      ),
+      tensors: new GgufTensors(gguf, architectureOf(gguf), {
         query: config.num_attention_heads as number,
         keyValue: config.num_key_value_heads as number,
       }),

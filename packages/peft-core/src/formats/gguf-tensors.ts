@@ -1,6 +1,7 @@
 import { GraftError } from '../errors.ts';
 import { float32ToBfloat16 } from './float-conversions.ts';
 import type { GgufFile, GgufTensor } from './gguf.ts';
+import type { GgufArchitecture } from './gguf-architectures.ts';
 import { dequantize } from './gguf-dequantize.ts';
 import { type GgufType, ggufTypes, isGgufType } from './gguf-types.ts';
 import {
@@ -12,42 +13,32 @@ import {
   valuesPerChunk,
 } from './tensor-source.ts';
 
-/** GGUF's names of the parts of a llama block, and Hugging Face's. */
-const blockParts: Record<string, string> = {
-  attn_norm: 'input_layernorm',
-  attn_q: 'self_attn.q_proj',
-  attn_k: 'self_attn.k_proj',
-  attn_v: 'self_attn.v_proj',
-  attn_output: 'self_attn.o_proj',
-  ffn_norm: 'post_attention_layernorm',
-  ffn_gate: 'mlp.gate_proj',
-  ffn_up: 'mlp.up_proj',
-  ffn_down: 'mlp.down_proj',
-};
-
-const otherParts: Record<string, string> = {
-  token_embd: 'model.embed_tokens',
-  output_norm: 'model.norm',
-  output: 'lm_head',
-};
-
 /** GGUF tensors that are no weights in Hugging Face's sense: their content is in config.json. */
 const notWeights = new Set(['rope_freqs.weight']);
 
-/** Hugging Face name of a llama tensor, e.g. `blk.3.attn_q.weight` → `model.layers.3.self_attn.q_proj.weight`; null if unknown. */
-export function huggingFaceName(name: string): string | null {
-  const match = /^(?:blk\.(\d+)\.)?(\w+)\.(weight|bias)$/.exec(name);
+/** How a tensor's values lie in the file, other than in Hugging Face's: interleaved rows of so many heads, or turned over. */
+type Rearranged = { heads: number } | 'transposed' | null;
+
+interface NamedTensor {
+  ggufName: string;
+  tensor: GgufTensor;
+  rearranged: Rearranged;
+}
+
+/**
+ * Hugging Face name of a tensor, e.g. llama's `blk.3.attn_q.weight` → `model.layers.3.self_attn.q_proj.weight`, and the part that
+ * it belongs to; null if unknown.
+ */
+function named(
+  { blocks, blockParts, otherParts }: GgufArchitecture,
+  ggufName: string,
+): { name: string; part: string; kind: string } | null {
+  const match = /^(?:blk\.(\d+)\.)?(\w+)\.(weight|bias)$/.exec(ggufName);
   if (!match) return null;
   const [, layer, part, kind] = match as unknown as [string, string | undefined, string, string];
   const parts = layer === undefined ? otherParts : blockParts;
   if (!Object.hasOwn(parts, part)) return null;
-  return `${layer === undefined ? '' : `model.layers.${layer}.`}${parts[part]}.${kind}`;
-}
-
-/** Heads whose rows llama.cpp's converter has reordered, for attn_q and attn_k; null for every other tensor. */
-function permutedHeads(name: string, heads: { query: number; keyValue: number }): number | null {
-  const match = /^blk\.\d+\.attn_(q|k)\.(?:weight|bias)$/.exec(name);
-  return match ? (match[1] === 'q' ? heads.query : heads.keyValue) : null;
+  return { name: `${layer === undefined ? '' : `${blocks}.${layer}.`}${parts[part]}.${kind}`, part, kind };
 }
 
 /**
@@ -59,23 +50,26 @@ function restoredRow(row: number, headSize: number): number {
   return row - within + (within % 2) * (headSize / 2) + (within >> 1);
 }
 
-/** The weights of an open llama GGUF file under Hugging Face names and in Hugging Face layout, unpacked as they are read. */
+/** The weights of an open GGUF file under Hugging Face names and in Hugging Face layout, unpacked as they are read. */
 export class GgufTensors implements TensorSource {
   readonly #gguf: GgufFile;
   /** By Hugging Face name. */
-  readonly #tensors = new Map<string, { ggufName: string; tensor: GgufTensor; heads: number | null }>();
+  readonly #tensors = new Map<string, NamedTensor>();
 
-  /** Throws GraftError `unsupported_model` for a tensor of no known name, `unsupported_dtype` for one of no known type. */
-  constructor(gguf: GgufFile, heads: { query: number; keyValue: number }) {
+  /**
+   * `heads` are read of architectures whose rows are interleaved. Throws GraftError `unsupported_model` for a tensor of no known
+   * name, `unsupported_dtype` for one of no known type.
+   */
+  constructor(gguf: GgufFile, architecture: GgufArchitecture, heads: { query: number; keyValue: number }) {
     this.#gguf = gguf;
     const path = gguf.file.path;
     for (const [ggufName, tensor] of gguf.tensors) {
       if (notWeights.has(ggufName)) continue;
-      const name = huggingFaceName(ggufName);
-      if (!name)
+      const known = named(architecture, ggufName);
+      if (!known)
         throw new GraftError(
           'unsupported_model',
-          `${path}: tensor "${ggufName}" is not one of the llama architecture`,
+          `${path}: tensor "${ggufName}" is not one of the ${architecture.modelType} architecture`,
         );
       if (!isGgufType(tensor.dtype)) {
         const known = Object.keys(ggufTypes).join(', ');
@@ -84,14 +78,19 @@ export class GgufTensors implements TensorSource {
           `${path}: tensor "${ggufName}" is stored as ${tensor.dtype}; supported: ${known}`,
         );
       }
-      const permuted = permutedHeads(ggufName, heads);
-      if (permuted !== null && (tensor.shape[0] ?? 0) % (2 * permuted) !== 0) {
-        throw new GraftError(
-          'invalid_gguf',
-          `${path}: ${tensor.shape[0]} rows of "${ggufName}" do not split into ${permuted} heads`,
-        );
+      const { name, part, kind } = known;
+      let rearranged: Rearranged = null;
+      if (architecture.transposed.includes(part) && kind === 'weight') rearranged = 'transposed';
+      if (architecture.interleaved && (part === 'attn_q' || part === 'attn_k')) {
+        const count = part === 'attn_q' ? heads.query : heads.keyValue;
+        if ((tensor.shape[0] ?? 0) % (2 * count) !== 0)
+          throw new GraftError(
+            'invalid_gguf',
+            `${path}: ${tensor.shape[0]} rows of "${ggufName}" do not split into ${count} heads`,
+          );
+        rearranged = { heads: count };
       }
-      this.#tensors.set(name, { ggufName, tensor, heads: permuted });
+      this.#tensors.set(name, { ggufName, tensor, rearranged });
     }
   }
 
@@ -100,23 +99,27 @@ export class GgufTensors implements TensorSource {
   }
 
   info(name: string): TensorInfo {
-    const { dtype, shape } = this.#entry(name).tensor;
-    return { dtype, shape: [...shape] };
+    const { tensor, rearranged } = this.#entry(name);
+    const { dtype, shape } = tensor;
+    return { dtype, shape: rearranged === 'transposed' ? [...shape].reverse() : [...shape] };
   }
 
   async readFloat32(name: string): Promise<Float32Array> {
-    const { tensor, heads } = this.#entry(name);
+    const { tensor, rearranged } = this.#entry(name);
     const out = new Float32Array(elementCount(tensor.shape));
     const chunk = chunkSize(tensor);
     for (let start = 0; start < out.length; start += chunk) {
       await this.#unpack(tensor, start, out.subarray(start, start + chunk));
     }
-    return heads === null ? out : restoreRows(out, tensor.shape, heads);
+    if (rearranged === null) return out;
+    return rearranged === 'transposed'
+      ? transposed(out, tensor.shape)
+      : restoreRows(out, tensor.shape, rearranged.heads);
   }
 
   async readBfloat16(name: string): Promise<Uint16Array> {
-    const { tensor, heads } = this.#entry(name);
-    if (heads !== null) {
+    const { tensor, rearranged } = this.#entry(name);
+    if (rearranged !== null) {
       const values = await this.readFloat32(name);
       const out = new Uint16Array(values.length);
       float32ToBfloat16(values, out);
@@ -158,6 +161,16 @@ function restoreRows(values: Float32Array, shape: number[], heads: number): Floa
   for (let row = 0; row < rows; row++) {
     out.set(values.subarray(row * width, (row + 1) * width), restoredRow(row, rows / heads) * width);
   }
+  return out;
+}
+
+/** A matrix `(rows, columns)` as `(columns, rows)`. */
+function transposed(values: Float32Array, shape: number[]): Float32Array {
+  const [rows = 1, columns = 1] = shape;
+  const out = new Float32Array(values.length);
+  for (let row = 0; row < rows; row++)
+    for (let column = 0; column < columns; column++)
+      out[column * rows + row] = values[row * columns + column]!;
   return out;
 }
 

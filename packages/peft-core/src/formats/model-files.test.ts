@@ -164,12 +164,12 @@ test('GGUF: variants that are not supported are named', async () => {
   await variant(
     set('general.architecture', 'mamba'),
     'unsupported_model',
-    /architecture "mamba".*supported: llama$/,
+    /architecture "mamba".*supported: llama, qwen2, qwen3, gpt2$/,
   );
   await variant(
-    set('general.architecture', 'qwen2'),
+    set('general.architecture', 't5'),
     'unsupported_model',
-    /architecture "qwen2".*supported: llama; use this model's Hugging Face folder/,
+    /architecture "t5".*supported: llama, qwen2, qwen3, gpt2; use this model's Hugging Face folder/,
   );
   await variant(
     set('tokenizer.ggml.model', 'llama'),

@@ -1,0 +1,105 @@
+"""Makes tiny random models and writes each of them as GGUF too, by the `gguf` package, as llama.cpp's converter lays them out.
+transformers reads the files back: a tensor that is not what it was stops the script.
+
+usage: gguf_models.py PLAN.json
+
+PLAN.json: {"models": [{"output": folder, "gguf": file, "config": fields of config.json, "task", "seed"}]}
+"""
+
+import json
+import sys
+from pathlib import Path
+
+from base_models import MODEL_CLASSES
+from tiny_models import make_model
+
+import gguf
+import numpy as np
+import torch
+from transformers import AutoConfig
+from transformers.modeling_gguf_pytorch_utils import load_gguf_checkpoint
+
+# Of Hugging Face's model_type; mistral's files are llama's.
+ARCHITECTURES = {"llama": "llama", "mistral": "llama", "qwen2": "qwen2", "qwen3": "qwen3", "gpt2": "gpt2"}
+CONV1D = ("c_attn.weight", "c_proj.weight", "c_fc.weight")
+
+
+def interleaved(weight, heads):
+    """llama.cpp's rope turns neighbours, Hugging Face's turns i with i + D/2."""
+    rows, *rest = weight.shape
+    return weight.reshape(heads, 2, rows // heads // 2, *rest).swapaxes(1, 2).reshape(rows, *rest)
+
+
+def write_parameters(writer, config):
+    heads = config.num_attention_heads
+    writer.add_context_length(config.max_position_embeddings)
+    writer.add_embedding_length(config.hidden_size)
+    writer.add_block_count(config.num_hidden_layers)
+    writer.add_head_count(heads)
+    if config.model_type == "gpt2":
+        writer.add_feed_forward_length(config.n_inner or 4 * config.n_embd)
+        writer.add_layer_norm_eps(config.layer_norm_epsilon)
+        return
+    writer.add_feed_forward_length(config.intermediate_size)
+    writer.add_head_count_kv(config.num_key_value_heads)
+    writer.add_layer_norm_rms_eps(config.rms_norm_eps)
+    writer.add_rope_freq_base(config.rope_parameters["rope_theta"])
+    head = getattr(config, "head_dim", None) or config.hidden_size // heads
+    if config.model_type == "qwen3":
+        writer.add_key_length(head)
+        writer.add_value_length(head)
+    if config.model_type in ("llama", "mistral"):
+        writer.add_rope_dimension_count(head)
+
+
+def write_tokenizer(writer, folder, config):
+    tokenizer = json.loads((folder / "tokenizer.json").read_text())
+    added = {token["id"]: token["content"] for token in tokenizer["added_tokens"]}
+    vocabulary = {id: token for token, id in tokenizer["model"]["vocab"].items()} | added
+    writer.add_tokenizer_model("gpt2")
+    writer.add_tokenizer_pre("gpt-2")
+    writer.add_token_list([vocabulary[id] for id in range(len(vocabulary))])
+    writer.add_token_types([3 if id in added else 1 for id in range(len(vocabulary))])
+    writer.add_token_merges([" ".join(merge) for merge in tokenizer["model"]["merges"]])
+    for kind in ("bos", "eos", "pad"):
+        getattr(writer, f"add_{kind}_token_id")(getattr(config, f"{kind}_token_id"))
+    writer.add_chat_template((folder / "chat_template.jinja").read_text())
+
+
+def write_gguf(run):
+    folder = Path(run["output"])
+    config = AutoConfig.from_pretrained(folder)
+    model = MODEL_CLASSES[run["task"]].from_pretrained(folder, dtype=torch.float32)
+    name = ARCHITECTURES[config.model_type]
+    kind = next(key for key, value in gguf.MODEL_ARCH_NAMES.items() if value == name)
+    names = gguf.get_tensor_name_map(kind, config.num_hidden_layers)
+    writer = gguf.GGUFWriter(run["gguf"], name)
+    write_parameters(writer, config)
+    write_tokenizer(writer, folder, config)
+    # A tied head is not among the parameters.
+    for key, parameter in model.named_parameters():
+        weight = parameter.detach().numpy()
+        if name == "gpt2" and key.endswith(CONV1D):
+            weight = weight.T
+        if name == "llama" and ".q_proj." in key:
+            weight = interleaved(weight, config.num_attention_heads)
+        if name == "llama" and ".k_proj." in key:
+            weight = interleaved(weight, config.num_key_value_heads)
+        writer.add_tensor(names.get_name(key, try_suffixes=(".weight", ".bias")), np.ascontiguousarray(weight))
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    if config.model_type == "mistral":
+        return  # It has no GGUF architecture of its own, and transformers looks for one.
+    read = load_gguf_checkpoint(run["gguf"], return_tensors=True, model_to_load=model)["tensors"]
+    for key, parameter in model.named_parameters():
+        if not torch.equal(read[key], parameter):
+            raise ValueError(f"{run['gguf']}: transformers reads another {key}")
+
+
+with open(sys.argv[1]) as source:
+    plan = json.load(source)
+for one in plan["models"]:
+    make_model(one)
+    write_gguf(one)
