@@ -19,9 +19,11 @@ export async function openLocalModel(
   options: { note: (line: string) => void; signal?: AbortSignal },
 ): Promise<LocalModel> {
   const models = await import('@graft/peft-core/models');
-  const resolving = { cacheDir: cacheFolder(), onProgress: options.note, signal: options.signal };
+  const cacheDir = cacheFolder();
+  const resolving = { cacheDir, onProgress: options.note, signal: options.signal };
   const path = await models.resolveBaseModel(specOf(name, models.packagedModels), resolving);
-  return { base: await models.openBaseModel(path), name };
+  // An adapter that tells its base model's digest has it compared: a large model is hashed once, not at every command.
+  return { base: await models.openBaseModel(path, { digestCache: join(cacheDir, 'digests') }), name };
 }
 
 type PackagedModels = typeof import('@graft/peft-core/models').packagedModels;
