@@ -60,7 +60,7 @@ async function preparePython(): Promise<boolean> {
     return true;
   } catch (error) {
     tally.failed += 1;
-    console.log(`✖ ${golden.length + whole.length} files of test/ are left out. ${(error as Error).message}`);
+    console.log(`✖ the tests of test/ are left out. ${(error as Error).message}`);
     return false;
   }
 }
