@@ -112,7 +112,6 @@ export const errorCodes = {
   // Completions
   empty_prompt: [400, 'The prompt has no tokens.'],
   invalid_token_id: [400, 'The prompt holds a token that the model has no embedding for.'],
-  adapter_mismatch: [400, "The adapter's files do not fit the base model; the message names what differs."],
   context_length_exceeded: [400, 'Prompt and answer do not fit in the context of the model.'],
   no_worker_available: [503, 'No worker is free to answer; retry after the seconds of Retry-After.'],
   worker_failed: [502, 'The worker that answered broke off.'],
