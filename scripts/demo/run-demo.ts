@@ -21,7 +21,7 @@ export async function runDemo(root: string, options: DemoOptions): Promise<boole
   const curve = path.join(options.output, outputs.curve);
   for (const old of [adapter, curve]) await rm(old, { recursive: true, force: true });
   await mkdir(options.output, { recursive: true });
-  const shown = (file: string) => path.relative(root, file);
+  const shown = (file: string) => (file.startsWith(`${root}${path.sep}`) ? path.relative(root, file) : file);
 
   heading('1. Start Graft (API, worker, private Postgres)');
   const graft = await startGraft({ root, dataDir: options.dataDir, key, port: options.port });
