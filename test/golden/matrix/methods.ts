@@ -235,6 +235,7 @@ export const methods: MethodRow[] = [
     name: 'prefix_tuning by projection',
     variant: true,
     start: 'parameters',
+    learningRate: 3e-2,
     config: () => ({ peft_type: 'PREFIX_TUNING', num_virtual_tokens: 6, prefix_projection: true }),
   },
 ];
