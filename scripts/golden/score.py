@@ -23,7 +23,11 @@ def greedy(model, ids, count=8):
     pair = isinstance(ids, dict)
     ids = ids["input_ids"] if pair else ids
     output = model.generate(
-        torch.tensor([ids]), attention_mask=torch.ones(1, len(ids)), do_sample=False, max_new_tokens=count, pad_token_id=0
+        input_ids=torch.tensor([ids]),
+        attention_mask=torch.ones(1, len(ids), dtype=torch.long),
+        do_sample=False,
+        max_new_tokens=count,
+        pad_token_id=0,
     )
     # A decoder's own sequence begins with its start token.
     return output[0, 1 if pair else len(ids) :].tolist()

@@ -181,6 +181,7 @@ async function locate(
   return {
     baseModel: base.id,
     basePath: base.path,
+    digestCache: base.digestCache,
     adapterDir: body.adapter && (await services.artifacts.localFolder(body.adapter.digest)),
     options: {
       ...(messages

@@ -42,6 +42,7 @@ export async function prepareTraining(
   const { resolvedTraining: training, peft } = job;
   const request: TrainingRequest = {
     basePath: base.path,
+    digestCache: base.digestCache,
     baseModelName: job.model,
     trainingFile: await services.files.localPath(trainingFile.path),
     validationFile: validationFile && (await services.files.localPath(validationFile.path)),

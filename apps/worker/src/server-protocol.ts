@@ -7,6 +7,8 @@ export interface ServerRequest {
   /** Catalogue id of the base model, and its folder or file. */
   baseModel: string;
   basePath: string;
+  /** Folder where its digest is kept. */
+  digestCache: string;
   /** Folder of the adapter's files; null: the plain base model. */
   adapterDir: string | null;
   options: Omit<GenerateRequest, 'signal'>;

@@ -33,7 +33,7 @@ async function answer(request: ServerRequest): Promise<void> {
   aborting = new AbortController();
   const { signal } = aborting;
   try {
-    const generator = await generatorFor(request.basePath);
+    const generator = await generatorFor(request);
     await generator.useAdapter(request.adapterDir);
     const tokens = generator.generate({ ...request.options, signal });
     for (;;) {
@@ -59,13 +59,13 @@ const unexpected = {
   message: 'The model could not answer because of a fault in the service.',
 };
 
-async function generatorFor(basePath: string): Promise<Generator> {
+async function generatorFor({ basePath, digestCache }: ServerRequest): Promise<Generator> {
   if (loaded?.basePath === basePath) return loaded.generator;
   await loaded?.close();
   loaded = null;
   const { openGenerator } = await engine;
   const { openBaseModel } = await models;
-  const base = await openBaseModel(basePath);
+  const base = await openBaseModel(basePath, { digestCache });
   const generator = await openGenerator({ base });
   loaded = {
     basePath,

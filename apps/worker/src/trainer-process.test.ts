@@ -44,6 +44,7 @@ async function requestFor(timing: Partial<Timing>): Promise<TrainingRequest> {
   );
   return {
     basePath: job,
+    digestCache: job,
     baseModelName: 'none',
     trainingFile: `${job}.json`,
     validationFile: null,

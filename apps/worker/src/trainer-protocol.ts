@@ -9,6 +9,8 @@ import type { PeftConfig, ResolvedTraining } from '@graft/peft-core/config';
 export interface TrainingRequest {
   /** Folder or file of the base model. */
   basePath: string;
+  /** Folder where its digest is kept: a large model is hashed once, not in every process. */
+  digestCache: string;
   /** Its catalogue id, as adapter_config.json will name it. */
   baseModelName: string;
   trainingFile: string;

@@ -67,8 +67,8 @@ async function trainAndReport(
   const { train, WarmModel } = await engine;
   const { openBaseModel } = await models;
   warm ??= new WarmModel();
-  const { basePath, ...rest } = request;
-  const base = await openBaseModel(basePath);
+  const { basePath, digestCache, ...rest } = request;
+  const base = await openBaseModel(basePath, { digestCache });
   try {
     let done = false;
     for await (const record of train({ ...rest, base, resume: true, prove: true, signal, warm })) {
@@ -86,8 +86,8 @@ async function trainAndReport(
 async function proveAndReport(request: ProofRequest): Promise<'finished'> {
   const { proveAdapter } = await engine;
   const { openBaseModel } = await models;
-  const { basePath, ...rest } = request;
-  const base = await openBaseModel(basePath);
+  const { basePath, digestCache, ...rest } = request;
+  const base = await openBaseModel(basePath, { digestCache });
   try {
     send({ type: 'proof', proof: await proveAdapter({ ...rest, base }) });
     return 'finished';

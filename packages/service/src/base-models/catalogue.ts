@@ -19,6 +19,8 @@ export interface LocalBaseModel {
   tokenizerFiles: BaseModel['tokenizerFiles'];
   /** Names and shapes of its weights. */
   tensors: Pick<BaseModel['tensors'], 'names' | 'info'>;
+  /** Folder where `digest` is kept, for a process that opens the model at `path` itself. */
+  digestCache: string;
   /** SHA-256 over the weights; computed once and cached. */
   digest(): Promise<string>;
 }

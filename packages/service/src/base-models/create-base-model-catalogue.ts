@@ -102,6 +102,7 @@ async function open(
       generationConfig,
       tokenizerFiles,
       tensors,
+      digestCache,
       digest: async () => {
         digest ??= readDigest().catch((error: unknown) => {
           // What may pass is looked at again.
