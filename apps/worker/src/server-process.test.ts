@@ -51,7 +51,10 @@ function serverFor(t: { after(end: () => Promise<void>): void }, limits = {}): S
 
 const never = new AbortController().signal;
 const ask = (server: ServerProcess, prompt: string, signal = never) =>
-  server.generate({ baseModel: 'b', basePath: '/b', digestCache: '/d', adapterDir: null, options: { prompt } }, signal);
+  server.generate(
+    { baseModel: 'b', basePath: '/b', digestCache: '/d', adapterDir: null, options: { prompt } },
+    signal,
+  );
 
 async function say(server: ServerProcess, prompt: string, signal = never): Promise<string> {
   let said = '';
