@@ -20,8 +20,14 @@ export interface JsonlChecker {
   end(): DatasetSummary;
 }
 
-/** Checks a training file while it is uploaded. Holds one line and the list of bad ones, never the file. */
-export function createJsonlChecker(onExample: (example: RawExample) => void = () => {}): JsonlChecker {
+/**
+ * Checks a training file while it is uploaded. Holds one line and the list of bad ones, never the file. `onBadLine` is
+ * told the number of every bad line, past those that the error lists.
+ */
+export function createJsonlChecker(
+  onExample: (example: RawExample) => void = () => {},
+  onBadLine: (line: number) => void = () => {},
+): JsonlChecker {
   const faults: ErrorDetail[] = [];
   const decoder = new TextDecoder('utf-8', { fatal: true });
   let faultCount = 0;
@@ -43,6 +49,7 @@ export function createJsonlChecker(onExample: (example: RawExample) => void = ()
         : takeLine(parts.length === 1 ? rest : Buffer.concat(parts));
     if (fault === null) return;
     faultCount++;
+    onBadLine(line);
     if (faults.length < MAX_LISTED_LINES) faults.push({ line, message: fault });
   }
 
