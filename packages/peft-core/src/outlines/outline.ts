@@ -62,6 +62,8 @@ export interface ModelOutline {
   joinSites: JoinSite[];
   /** A parameter that is another one by another name: a tied `lm_head.weight`. */
   aliases: Record<string, string>;
+  /** Modules that HF PEFT takes for tied to the input embedding by their class, though a checkpoint may hold them apart: T5's. */
+  tiedByClass?: string[];
   /** Path of the input embedding of tokens. */
   tokenEmbedding: string;
   /** Of an encoder-decoder, whose decoder has `layers`. */

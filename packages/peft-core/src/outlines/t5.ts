@@ -124,6 +124,7 @@ export function t5Outline(raw: Record<string, unknown>, task: TaskType): T5Outli
     modules: all.modules,
     joinSites: all.joinSites,
     aliases,
+    tiedByClass: T5_TIED.map((name) => name.slice(0, -'.weight'.length)),
     tokenEmbedding: 'encoder.embed_tokens',
     optionalPrefix: 'transformer.',
     taskHead: [],

@@ -1,5 +1,6 @@
 import { fullMatch } from '../config/module-pattern.ts';
 import type { ModelOutline } from '../outlines/outline.ts';
+import { inputEmbedding } from './token-targets.ts';
 import type { FileCopy } from './tuner.ts';
 
 /** Names by which PEFT knows embedding layers (peft/utils/constants.py, EMBEDDING_LAYER_NAMES). */
@@ -12,8 +13,9 @@ const EMBEDDING_NAMES = ['embed_tokens', 'lm_head'];
 export function embeddingCopies(
   targets: string[] | string | null,
   wrapped: string[],
-  { modules, parameters, aliases, tokenEmbedding }: ModelOutline,
+  model: ModelOutline,
 ): FileCopy[] {
+  const { modules, parameters, aliases } = model;
   const isEmbeddingName = (name: string) => EMBEDDING_NAMES.includes(name.slice(name.lastIndexOf('.') + 1));
   const named =
     typeof targets === 'string'
@@ -21,7 +23,7 @@ export function embeddingCopies(
         modules.some(({ name }) => isEmbeddingName(name) && fullMatch(targets, name))
       : EMBEDDING_NAMES.some((name) => targets?.includes(name));
   if (!named) return [];
-  return [tokenEmbedding, 'lm_head']
+  return [inputEmbedding(model), 'lm_head']
     .filter((module) => wrapped.includes(module))
     .map((module) => {
       const base = `${module}.weight`;

@@ -15,12 +15,16 @@ export function inputEmbedding({ aliases, tokenEmbedding }: ModelOutline): strin
   return (aliases[weight] ?? weight).slice(0, -'.weight'.length);
 }
 
-/** The other modules that share the input embedding's weight: a tied head, the embeddings of T5's two stacks. */
+/**
+ * The other modules that get the input embedding's rows: a tied head, the embeddings of T5's two stacks. Also a head of T5's
+ * own, whose rows PEFT replaces by those of the embedding (peft/utils/other.py, _get_module_names_tied_with_embedding).
+ */
 export function tiedModules(model: ModelOutline): string[] {
-  const source = `${inputEmbedding(model)}.weight`;
-  return Object.entries(model.aliases)
-    .filter(([, of]) => of === source)
+  const embedding = inputEmbedding(model);
+  const tied = Object.entries(model.aliases)
+    .filter(([, of]) => of === `${embedding}.weight`)
     .map(([name]) => name.slice(0, -'.weight'.length));
+  return [...new Set([...tied, ...(model.tiedByClass ?? [])])].filter((name) => name !== embedding);
 }
 
 /**
