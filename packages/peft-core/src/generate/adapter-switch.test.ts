@@ -30,6 +30,11 @@ const adapters: Record<string, Record<string, unknown>> = {
     num_virtual_tokens: 4,
     prefix_projection: true,
   },
+  ia3: { peft_type: 'IA3' },
+  norms: { peft_type: 'LN_TUNING' },
+  tokens: { peft_type: 'TRAINABLE_TOKENS', token_indices: [48, 49, 58] },
+  selective: { peft_type: 'SELECTIVE', kinds: ['norm', 'embedding', 'head'] },
+  bottleneck: { peft_type: 'BOTTLENECK', preset: 'double_seq_bn', reduction_factor: 4 },
 };
 const names = Object.keys(adapters);
 
