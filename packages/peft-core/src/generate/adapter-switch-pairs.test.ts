@@ -7,16 +7,13 @@ import { after, before, test } from 'node:test';
 import { type BaseModel, openBaseModel } from '../formats/index.ts';
 import { scoreTexts } from '../index.ts';
 import { architectureFor } from '../models/registry.ts';
+import { tinyFamilies } from '../testing/tiny-families.ts';
 import { writeTinyModel } from '../testing/tiny-model.ts';
 import { trainAdapter, trainOptions } from '../testing/train-adapter.ts';
 import { AdapterSwitch } from './adapter-switch.ts';
 import { CachedSequence } from './cached-sequence.ts';
 
 const CONTEXT = 48;
-const t5 = {
-  ...{ model_type: 't5', d_model: 32, d_kv: 8, d_ff: 64, num_layers: 2, num_heads: 4, dropout_rate: 0 },
-  ...{ feed_forward_proj: 'gated-gelu', decoder_start_token_id: 258, pad_token_id: 258 },
-};
 const adapters: Record<string, Record<string, unknown>> = {
   lora: { peft_type: 'LORA', r: 2, target_modules: ['q', 'wo'] },
   'another lora of that shape': { peft_type: 'LORA', r: 2, target_modules: ['q', 'wo'] },
@@ -39,7 +36,7 @@ const folderOf = (name: string | null) => (name === null ? null : path.join(root
 
 before(async () => {
   root = await mkdtemp(path.join(tmpdir(), 'graft-switch-'));
-  await writeTinyModel(path.join(root, 'model'), t5);
+  await writeTinyModel(path.join(root, 'model'), tinyFamilies.t5);
   const opened = await openBaseModel(path.join(root, 'model'));
   const { tensors } = opened;
   base = {

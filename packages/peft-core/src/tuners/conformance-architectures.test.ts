@@ -1,6 +1,7 @@
 /** Every tuner on a tiny model of each architecture; conformance.test.ts has every option of each, on llama. */
 import { modelTypes } from '../outlines/index.ts';
 import { type ConformanceModel, testTuners } from '../testing/test-tuners.ts';
+import { tinyFamilies } from '../testing/tiny-families.ts';
 
 /** A model, and ends of the names of its modules. */
 interface Family extends ConformanceModel {
@@ -43,7 +44,6 @@ const encoder = {
   norm: 'output.LayerNorm',
   keys: ['key', 'value'],
 };
-const noDropout = { hidden_dropout_prob: 0, attention_probs_dropout_prob: 0 };
 
 /** By `model_type`; llama is conformance.test.ts's. */
 const families: Record<string, Family> = {
@@ -52,23 +52,17 @@ const families: Record<string, Family> = {
   qwen3: { ...likeLlama, config: { model_type: 'qwen3' } },
   gpt2: {
     ...answers,
-    config: {
-      ...{ model_type: 'gpt2', n_embd: 32, n_inner: 64, n_layer: 2, n_head: 4, n_positions: 256 },
-      ...{ resid_pdrop: 0, embd_pdrop: 0, attn_pdrop: 0 },
-    },
+    config: tinyFamilies.gpt2,
     attention: 'c_attn',
     feedForward: 'mlp.c_proj',
     norm: 'ln_2',
     keys: ['c_attn'],
   },
-  bert: { ...encoder, config: { model_type: 'bert', ...noDropout } },
-  roberta: { ...encoder, config: { model_type: 'roberta', pad_token_id: 1, ...noDropout } },
+  bert: { ...encoder, config: tinyFamilies.bert },
+  roberta: { ...encoder, config: tinyFamilies.roberta },
   t5: {
     ...pairs,
-    config: {
-      ...{ model_type: 't5', d_model: 32, d_kv: 8, d_ff: 64, num_layers: 2, num_heads: 4, dropout_rate: 0 },
-      ...{ feed_forward_proj: 'gated-gelu', decoder_start_token_id: 258, pad_token_id: 258 },
-    },
+    config: tinyFamilies.t5,
     attention: 'q',
     feedForward: 'wo',
     norm: 'layer_norm',
