@@ -88,9 +88,12 @@ async function settle(
   const { parsePeftConfig, resolveTraining } = await import('@graft/peft-core/config');
   const { checkFormat, parseJsonl } = await import('@graft/peft-core/text');
   const { outlineOf } = await import('@graft/peft-core/outlines');
-  const peft = parsePeftConfig(
-    options.peft === undefined ? DEFAULT_PEFT : jsonObjectArgument('--peft', options.peft),
-  );
+  const peft =
+    options.startFrom === undefined
+      ? parsePeftConfig(
+          options.peft === undefined ? DEFAULT_PEFT : jsonObjectArgument('--peft', options.peft),
+        )
+      : await configOf(options.startFrom, options, base);
   const { examples, format } = parseJsonl(await readFile(options.data));
   checkFormat(peft.task_type, format);
   const given: [string, unknown][] = [
@@ -110,6 +113,17 @@ async function settle(
     contextLength: outlineOf(base.config).maxPositions,
   });
   return { peft, training };
+}
+
+/** An adapter goes on as what it is: with another rank it would not fit, with another scale it would not say the same. */
+async function configOf(folder: string, { peft }: TrainVerbOptions, base: BaseModel): Promise<PeftConfig> {
+  if (peft !== undefined)
+    throw new UsageError(
+      '--peft and --start-from: an adapter goes on with its own configuration; leave --peft out.',
+    );
+  const { readAdapter } = await import('@graft/peft-core/models');
+  const { defaultTask } = await import('@graft/peft-core/outlines');
+  return (await readAdapter(resolve(folder), defaultTask(base.config))).config;
 }
 
 /** One run on the screen: takes the trainer's records, shows them, and sums up at the end. */

@@ -47,7 +47,7 @@ export interface Hyperparameters {
 }
 
 export interface JobCreateParams {
-  /** A base model's id, or `ft:…` to train an adapter further. */
+  /** A base model's id. */
   model: string;
   /** File ids. */
   training_file: string;

@@ -20,8 +20,13 @@ export function adapterArchitecture(base: BaseModel, adapter: Adapter): Architec
 
 /** config.json of the base model with the classes of the adapter's head, if it has one. */
 export function adapterConfig(base: BaseModel, adapter: Adapter): Record<string, unknown> {
-  const labels = adapter.labels ?? countedLabels(base, adapter);
+  const labels = adapterLabels(base, adapter);
   return labels ? withLabels(base.config, labels) : base.config;
+}
+
+/** Names of the classes of the adapter's head, in the order of its rows; null where it is no classifier's. */
+export function adapterLabels(base: BaseModel, adapter: Adapter): string[] | null {
+  return adapter.labels ?? countedLabels(base, adapter);
 }
 
 /** Files by PEFT do not tell what the classes are called, but how many they are is the height of the head's last layer. */

@@ -21,9 +21,10 @@ const linesOf = (text: string) =>
     .map((line) => JSON.parse(line));
 const writeLines = (name: string, lines: object[]) =>
   writeFile(join(folder, name), lines.map((line) => `${JSON.stringify(line)}\n`).join(''));
-const train = (model: string, data: string, output: string, peft: object, ...more: string[]) =>
+const train = (model: string, data: string, output: string, peft: object | null, ...more: string[]) =>
   ok(
-    ...['train', '--model', model, '--data', data, '--output', output, '--peft', JSON.stringify(peft)],
+    ...['train', '--model', model, '--data', data, '--output', output],
+    ...(peft === null ? [] : ['--peft', JSON.stringify(peft)]),
     ...['--max-steps', '4', '--batch-size', '4', '--learning-rate', '0.02', '--json'],
     ...['--training', '{"precision":"fp32"}', ...more],
   );
@@ -34,6 +35,7 @@ async function score(model: string, lines: object[], adapter?: string) {
   const use = ['--model', model, ...(adapter === undefined ? [] : ['--adapter', adapter])];
   return linesOf((await ok('score', ...use, '--input', file, '--output', '-')).stdout);
 }
+const examples = (example: (i: number) => object) => Array.from({ length: 16 }, (_, i) => example(i));
 const difference = (one: number[], other: number[]) => {
   assert.equal(one.length, other.length);
   return Math.max(...one.map((value, i) => Math.abs(value - other[i]!)));
@@ -45,7 +47,6 @@ before(async (t) => {
   await writeTinyModel(join(folder, 'encoder'), { model_type: 'bert' });
   const sizes = { d_model: 32, d_kv: 8, d_ff: 48, num_layers: 2, num_heads: 4, decoder_start_token_id: 258 };
   await writeTinyModel(join(folder, 'translator'), { model_type: 't5', ...sizes });
-  const examples = (example: (i: number) => object) => Array.from({ length: 16 }, (_, i) => example(i));
   await writeLines(
     'texts.jsonl',
     examples((i) => ({ prompt: `${i % 4}+1=`, completion: `${(i % 4) + 1}` })),
@@ -178,7 +179,7 @@ test('train --start-from goes on from an adapter, and refuses one of another sha
   const files = await readFile(join(folder, 'first/adapter_model.safetensors'));
   // With a rate that moves nothing, what comes out is what went in, and the first loss is the trained one.
   const more = ['--start-from', 'first', '--learning-rate', '1e-12'];
-  const still = await train('decoder', 'texts.jsonl', 'still', peft, ...more);
+  const still = await train('decoder', 'texts.jsonl', 'still', null, ...more);
   const lossOf = (ran: Ran) => linesOf(ran.stdout).find(({ type }) => type === 'step').loss;
   assert.ok(lossOf(still) < lossOf(first) - 1e-3, `${lossOf(still)} and ${lossOf(first)}`);
   assert.ok(files.equals(await readFile(join(folder, 'first/adapter_model.safetensors'))));
@@ -186,16 +187,33 @@ test('train --start-from goes on from an adapter, and refuses one of another sha
   const [before, after] = [await score('decoder', line, 'first'), await score('decoder', line, 'still')];
   assert.ok(difference(before[0].logprobs, after[0].logprobs) < 1e-5);
 
-  const wider = JSON.stringify({ ...peft, r: 8 });
-  for (const [from, message] of [
-    ['first', /rank|lora_A|shape|\br\b/],
-    ['nowhere', /nowhere/],
+  for (const [from, given, message] of [
+    ['first', ['--peft', JSON.stringify({ ...peft, r: 8 })], /--peft and --start-from/],
+    ['nowhere', [], /nowhere/],
   ] as const) {
-    const args = ['--data', 'texts.jsonl', '--output', `never-${from}`, '--peft', wider];
+    const args = ['--data', 'texts.jsonl', '--output', `never-${from}`, ...given];
     const ran = await graft('train', '--model', 'decoder', ...args, '--start-from', from);
-    assert.equal(ran.code, 1, ran.stderr);
+    assert.notEqual(ran.code, 0, ran.stderr);
     assert.match(ran.stderr, message);
     assert.equal(existsSync(join(folder, `never-${from}`)), false);
     assert.equal(existsSync(join(folder, `never-${from}.checkpoints`)), false);
   }
+});
+
+test('train --start-from keeps the classes of a classifier, and refuses labels that are none of them', async () => {
+  await writeLines(
+    'fewer.jsonl',
+    examples((i) => ({ tokens: ['a', 'b'], labels: ['Y', i % 2 === 0 ? 'Z' : 'Y'] })),
+  );
+  await train('encoder', 'fewer.jsonl', 'goes-on', null, '--start-from', 'words');
+  assert.match((await ok('inspect', 'goes-on', '--model', 'encoder')).stdout, /^ {2}labels +X, Y, Z$/m);
+
+  await writeLines(
+    'others.jsonl',
+    examples(() => ({ tokens: ['a', 'b'], labels: ['Y', 'W'] })),
+  );
+  const args = ['--data', 'others.jsonl', '--output', 'never', '--start-from', 'words'];
+  const ran = await graft('train', '--model', 'encoder', ...args);
+  assert.equal(ran.code, 1);
+  assert.match(ran.stderr, /3 classes apart \(X, Y, Z\), and the data has W, Y/);
 });

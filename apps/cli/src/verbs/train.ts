@@ -53,7 +53,10 @@ export function addTrainVerb(program: Command): void {
     .option('--learning-rate <x>', 'peak learning rate (default: 2e-4 for LoRA)', anyNumber)
     .option('--max-steps <n>', 'end after this many steps', wholeNumber(1))
     .option('--seed <n>', 'of order, start values and dropout', wholeNumber(0))
-    .option('--start-from <folder>', 'go on from an adapter instead of fresh values')
+    .option(
+      '--start-from <folder>',
+      'go on from an adapter, as the method that it is, instead of fresh values',
+    )
     .option('--checkpoints <folder>', 'state for --resume, deleted at the end (default: OUTPUT.checkpoints)')
     .option('--resume', 'go on with an interrupted run of the same data and options')
     .option('--curve <file>', 'also draw the loss curve as SVG')

@@ -1,4 +1,7 @@
+import { adapterLabels } from '../adapter-architecture.ts';
+import { readAdapterFor } from '../adapter-fit.ts';
 import { leadingPositions } from '../config/leading-positions.ts';
+import { GraftError } from '../errors.ts';
 import type { Architecture } from '../models/architecture.ts';
 import { architectureFor } from '../models/registry.ts';
 import { ownLabels, withLabels } from '../outlines/label-names.ts';
@@ -19,22 +22,32 @@ export interface TrainingSetup {
   layout: SequenceLayout;
 }
 
-/** Throws the data's faults, and those of `checkAgainstModel`. */
+/** Throws the data's faults, those of `checkAgainstModel`, and those of reading the adapter to go on from. */
 export async function setUpTraining(
-  options: Pick<TrainOptions, 'base' | 'peft' | 'training' | 'trainingFile' | 'validationFile'>,
+  options: Pick<
+    TrainOptions,
+    'base' | 'peft' | 'training' | 'trainingFile' | 'validationFile' | 'initialAdapter'
+  >,
 ): Promise<TrainingSetup> {
   const { base, peft } = options;
   const task = peft.task_type;
   // What does not fit the model is found out before the data is read.
   checkAgainstModel(peft, base.config, base.tensors);
   const { decoderStart = null, vocabularySize } = architectureFor(base.modelType, base.config, task);
+  const startLabels = await labelsOfStart(options);
   const data = await readTrainingData({
     ...options,
     vocabularySize,
     decoderStart,
     tokenizer: loadTokenizer(base.tokenizerFiles),
-    baseLabels: ownLabels(base.config, task),
+    baseLabels: startLabels ?? ownLabels(base.config, task),
   });
+  if (startLabels && data.labels !== startLabels)
+    throw new GraftError(
+      'unknown_label',
+      `the adapter to go on from tells ${startLabels.length} classes apart (${startLabels.join(', ')}), and the data has ${data.labels?.join(', ')}; its head has no row for others`,
+      { param: 'training_file' },
+    );
   const config = data.labels ? withLabels(base.config, data.labels) : base.config;
   const architecture = architectureFor(base.modelType, config, task);
   const { virtualTokens, prefixLength } = leadingPositions(peft);
@@ -45,4 +58,14 @@ export async function setUpTraining(
     pooling: (await sequencePooling(base, architecture)).pooling,
   };
   return { architecture, config, data, objective: objectiveOf(data.format), layout };
+}
+
+/** Classes of a classifier's adapter that training goes on from: its head's rows, in their order. */
+async function labelsOfStart({
+  base,
+  peft: { task_type: task },
+  initialAdapter,
+}: Pick<TrainOptions, 'base' | 'peft' | 'initialAdapter'>): Promise<string[] | null> {
+  if (!initialAdapter || (task !== 'SEQ_CLS' && task !== 'TOKEN_CLS')) return null;
+  return adapterLabels(base, await readAdapterFor(base, initialAdapter));
 }
