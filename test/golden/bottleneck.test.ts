@@ -50,7 +50,7 @@ await inLibrary({
     task: cell.architecture.task,
     config: libraryConfig(cell),
     output: startOf(i),
-    seed: cell.seed,
+    seed: cell.seed + 10 * architectures.indexOf(cell.architecture),
   })),
 });
 
