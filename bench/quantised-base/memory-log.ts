@@ -19,7 +19,8 @@ interface ReadTensor {
 export const MEMORY_LOG = { TF_CPP_MIN_LOG_LEVEL: '0', TF_CPP_VMODULE: 'log_memory=2' };
 
 /**
- * The tensor that a line of the log tells of, if the function `evaluate` got it by reading a variable: it reads each variable once.
+ * The tensor that a line of the log tells of, if the function `evaluate` got it by reading a variable: it reads each variable once,
+ * but for a wide head, which it reads slice by slice.
  * `bytes` is the size of the buffer that TensorFlow's allocator gave it.
  */
 export function readTensor(line: string): ReadTensor | null {
@@ -34,6 +35,7 @@ export function readTensor(line: string): ReadTensor | null {
 /** What the first evaluation read, by kind. The rest of what is stored is the linear weights'. */
 export function heldBytes(reads: ReadTensor[], model: TaskResults['weights']): HeldBytes {
   const held: HeldBytes = { linear: 0, embedding: 0, norms: 0 };
+  const tables = new Set<string>();
   for (const { run, shape, bytes } of reads) {
     if (run !== reads[0]!.run || shape.join() === `${model.trainableParameters}`) continue;
     const kind =
@@ -42,6 +44,9 @@ export function heldBytes(reads: ReadTensor[], model: TaskResults['weights']): H
         : shape.join() === `${model.hiddenSize}`
           ? 'norms'
           : 'linear';
+    // There is one token table; a slice of the head is the same table, read again.
+    if (kind === 'embedding' && tables.has(shape.join())) continue;
+    if (kind === 'embedding') tables.add(shape.join());
     held[kind] += bytes;
   }
   if (held.linear === 0) throw new Error("TensorFlow's memory log tells of no weights");

@@ -1,11 +1,14 @@
 import { spawn } from 'node:child_process';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, open, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Plan, TaskResults } from './plan.ts';
 
-/** Runs graft.ts on a plan in a process of its own; lines of its standard error go to `listen`, or are shown. */
+/**
+ * Runs graft.ts on a plan in a process of its own; lines of its standard error go to `listen`, or are shown. They are kept in a
+ * file meanwhile: Node makes a pipe non-blocking, and TensorFlow drops what does not fit into one at once.
+ */
 export async function runTask<T extends Plan['task']>(
   plan: Plan & { task: T },
   env: Record<string, string>,
@@ -15,19 +18,21 @@ export async function runTask<T extends Plan['task']>(
   try {
     const file = join(folder, 'plan.json');
     await writeFile(file, JSON.stringify(plan));
+    const log = await open(join(folder, 'stderr'), 'w+');
     const child = spawn(process.execPath, ['--import', 'tsx', join(import.meta.dirname, 'graft.ts'), file], {
-      stdio: ['ignore', 'pipe', 'pipe'],
+      stdio: ['ignore', 'pipe', log.fd],
       env: { ...process.env, TF_CPP_MIN_LOG_LEVEL: '2', ...env },
     });
-    createInterface({ input: child.stderr }).on('line', listen);
     let output = '';
-    child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    child.stdout!.setEncoding('utf8').on('data', (text: string) => {
       output += text;
     });
     const code = await new Promise<number | null>((resolve, reject) => {
       child.on('error', reject);
       child.on('close', resolve);
     });
+    // Closed with its stream.
+    for await (const line of createInterface({ input: log.createReadStream({ start: 0 }) })) listen(line);
     if (code !== 0) throw new Error(`the ${plan.task} process failed (${code})`);
     return JSON.parse(output.trim().split('\n').at(-1) ?? '');
   } finally {
