@@ -57,12 +57,8 @@ try {
     for (const method of all.filter((name) => (words.length > 0 ? chosen(name, all) : kept.includes(name))))
       await measure(model, method, { ...common, ...planOf(settings[method]!, model, method), train: true });
   }
-  const table = `${markdown()}\nTwo CPU cores (${cpus()[0]?.model.trim()}), made by \`npm run methods\`.\n`;
-  await mkdir(options.output, { recursive: true });
-  await writeFile(join(options.output, 'methods.json'), `${JSON.stringify(rows, null, 2)}\n`);
-  await writeFile(join(options.output, 'methods.md'), table);
-  if (words.length === 0) await replaceSection('docs/methods.md', 'real models', table);
-  console.log(`\n${table}`);
+  if (words.length === 0) await replaceSection('docs/methods.md', 'real models', table());
+  console.log(`\n${table()}`);
 } finally {
   await rm(folder, { recursive: true, force: true });
 }
@@ -96,6 +92,14 @@ async function measure(model: string, method: string, plan: RunPlan): Promise<vo
   const result: RunResult = JSON.parse(output.trim().split('\n').at(-1)!);
   console.log(`  ${Math.round(100 * result.accuracy)} % right, ${result.seconds.toFixed(0)} s`);
   rows.push({ model, method, result });
+  // A run that is cut off leaves what it has measured.
+  await mkdir(options.output, { recursive: true });
+  await writeFile(join(options.output, 'methods.json'), `${JSON.stringify(rows, null, 2)}\n`);
+  await writeFile(join(options.output, 'methods.md'), table());
+}
+
+function table(): string {
+  return `${markdown()}\n${cpus().length} CPU cores (${cpus()[0]?.model.trim()}), made by \`npm run methods\`.\n`;
 }
 
 /** The same messages as texts with labels. */

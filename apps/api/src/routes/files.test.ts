@@ -11,7 +11,7 @@ import { type ApiBench, answerOf, chatLine, openApiBench, uploadForm } from '../
 
 let bench: ApiBench;
 before(async () => {
-  bench = await openApiBench({ uploadIdleMs: 400 }, { GRAFT_MAX_UPLOAD_BYTES: '100000' });
+  bench = await openApiBench({ uploadIdleMs: 2000 }, { GRAFT_MAX_UPLOAD_BYTES: '100000' });
 });
 after(async () => await bench?.close());
 
@@ -22,6 +22,17 @@ async function storedFiles(): Promise<string[]> {
     withFileTypes: true,
   }).catch(() => []);
   return entries.filter((entry) => entry.isFile()).map((entry) => entry.name);
+}
+
+/** Waits for what a connection alone decides: nothing answers an upload that is cut off. */
+async function untilStored(count: number): Promise<void> {
+  const end = performance.now() + 30_000;
+  for (;;) {
+    const found = await storedFiles();
+    if (found.length === count) return;
+    assert.ok(performance.now() < end, `waited in vain for ${count} files; there are ${found.join(', ')}`);
+    await sleep(20);
+  }
 }
 
 async function rows(): Promise<number> {
@@ -241,6 +252,7 @@ describe('files', () => {
 
   test('an upload cut off midway leaves nothing', async () => {
     await leavesNothing(async () => {
+      const before = (await storedFiles()).length;
       for (const ending of ['destroy', 'stall'] as const) {
         const socket = connect(Number(new URL(bench.url).port), '127.0.0.1');
         socket.on('error', () => {});
@@ -251,13 +263,11 @@ describe('files', () => {
             '--bb\r\nContent-Disposition: form-data; name="purpose"\r\n\r\nfine-tune\r\n' +
             `--bb\r\nContent-Disposition: form-data; name="file"; filename="a.jsonl"\r\n\r\n${chatLine}\n${chatLine}`,
         );
-        const before = await storedFiles();
-        // The bytes that came are on their way into a temporary file.
-        await sleep(150);
-        assert.ok((await storedFiles()).length >= before.length);
+        // The bytes that came are in a temporary file.
+        await untilStored(before + 1);
         if (ending === 'destroy') socket.destroy();
         await closed;
-        await sleep(150);
+        await untilStored(before);
       }
     });
   });

@@ -52,6 +52,8 @@ export async function receiveUpload(
     }
     if (purpose === null) throw missing('purpose');
     if (received === null) throw missing('file');
+    // Only the client's silence counts: the answer may take its time.
+    request.raw.setTimeout(0);
     return received;
   } catch (error) {
     if (received) await files.remove(received.path);
