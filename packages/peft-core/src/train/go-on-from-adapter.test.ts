@@ -3,7 +3,7 @@
  * refuses to load soft prompts for training.
  */
 import assert from 'node:assert/strict';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
@@ -64,6 +64,28 @@ for (const [name, peft] of Object.entries(prompts)) {
     assert.deepEqual(shapes(after), shapes(before));
   });
 }
+
+test('an adapter whose files hold an option that does nothing goes on, as HF PEFT has it', async () => {
+  const peft = { peft_type: 'LORA', r: 2, target_modules: ['q_proj'] };
+  const run = (config: Record<string, unknown>, output: string) =>
+    trainOptions({
+      base,
+      trainingFile: at('train.jsonl'),
+      exampleCount: 16,
+      peft: config,
+      training: { max_steps: 1 },
+      outputDir: at(output),
+    });
+  const idle = { ...peft, alpha_pattern: { nowhere: 4 } };
+  await assert.rejects(trainAdapter(run(idle, 'asked')), { param: 'peft.alpha_pattern' });
+
+  await trainAdapter(run(peft, 'lora'));
+  const file = path.join(at('lora'), 'adapter_config.json');
+  const config = JSON.parse(await readFile(file, 'utf8'));
+  await writeFile(file, JSON.stringify({ ...config, alpha_pattern: idle.alpha_pattern }));
+  const more = { ...run(peft, 'more'), peft: (await readAdapter(at('lora'))).config };
+  assert.equal((await trainAdapter({ ...more, initialAdapter: at('lora') })).losses.length, 1);
+});
 
 test('a soft prompt of another length is refused by its shape', async () => {
   const options = trainOptions({

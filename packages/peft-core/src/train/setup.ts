@@ -7,7 +7,7 @@ import { architectureFor } from '../models/registry.ts';
 import { ownLabels, withLabels } from '../outlines/label-names.ts';
 import { sequencePooling } from '../sequence-pooling.ts';
 import { loadTokenizer, type SequenceLayout } from '../text/index.ts';
-import { checkAgainstModel } from '../tuners/check.ts';
+import { checkAgainstModel, checkFilesAgainstModel } from '../tuners/check.ts';
 import { readTrainingData, type TrainingData } from './data.ts';
 import { type Objective, objectiveOf } from './objective.ts';
 import type { TrainOptions } from './records.ts';
@@ -32,7 +32,8 @@ export async function setUpTraining(
   const { base, peft } = options;
   const task = peft.task_type;
   // What does not fit the model is found out before the data is read.
-  checkAgainstModel(peft, base.config, base.tensors);
+  const check = options.initialAdapter ? checkFilesAgainstModel : checkAgainstModel;
+  check(peft, base.config, base.tensors);
   const { decoderStart = null, vocabularySize } = architectureFor(base.modelType, base.config, task);
   const startLabels = await labelsOfStart(options);
   const data = await readTrainingData({

@@ -46,8 +46,23 @@ export function checkAgainstModel(
 ): void {
   const model = outlineOf(modelConfig, peft.task_type);
   if (tensors) checkTaskWeights(model, tensors);
-  const check = checks[peft.peft_type] as (config: PeftConfig, model: ModelOutline) => void;
   checkIdleOptions(peft, model);
+  checkMethod(peft, model);
+}
+
+/** The same of a config that was read from an adapter's files, in which options that do nothing are let pass, as in HF PEFT. */
+export function checkFilesAgainstModel(
+  peft: PeftConfig,
+  modelConfig: Record<string, unknown>,
+  tensors: StoredTensors,
+): void {
+  const model = outlineOf(modelConfig, peft.task_type);
+  checkTaskWeights(model, tensors);
+  checkMethod(peft, model);
+}
+
+function checkMethod(peft: PeftConfig, model: ModelOutline): void {
+  const check = checks[peft.peft_type] as (config: PeftConfig, model: ModelOutline) => void;
   check(peft, model);
 }
 
