@@ -15,6 +15,7 @@ export async function runTestFiles(
   files: string[],
   concurrency: number,
   tally: Tally,
+  print: (text: string) => void = console.log,
 ): Promise<void> {
   const waiting = [...files];
   let done = 0;
@@ -24,8 +25,8 @@ export async function runTestFiles(
       const { passed, failed, skipped, output } = await runTestFile(root, file);
       const seconds = ((performance.now() - started) / 1000).toFixed(0);
       done += 1;
-      if (output !== '') console.log(output.trimEnd());
-      console.log(
+      if (output !== '') print(output.trimEnd());
+      print(
         `${failed > 0 ? '✖' : '✔'} [${done}/${files.length}] ${relative(root, file)}: ${passed} passed, ` +
           `${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ''} (${seconds} s)`,
       );
