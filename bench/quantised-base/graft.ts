@@ -4,7 +4,7 @@
  */
 import { readFile } from 'node:fs/promises';
 import { openGenerator, train } from '@graft/peft-core';
-import { openBaseModel } from '@graft/peft-core/models';
+import { openBaseModel } from '@graft/peft-core/files';
 import { outlineOf } from '@graft/peft-core/outlines';
 import { exactMatch, readHeldOut } from '../../scripts/demo/held-out.ts';
 import type { Plan, TaskResults } from './plan.ts';

@@ -11,7 +11,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { parsePeftConfig, type ResolvedTraining, resolveTraining } from '@graft/peft-core/config';
-import { resolveBaseModel } from '@graft/peft-core/models';
+import { resolveBaseModel } from '@graft/peft-core/files';
 import { environmentFor } from '@graft/peft-core/precision';
 import { cacheFolder } from '../../scripts/golden/cache-folder.ts';
 import { measureWeights } from './measure-weights.ts';

@@ -4,7 +4,7 @@
  */
 import { readFile } from 'node:fs/promises';
 import { train } from '@graft/peft-core';
-import { openBaseModel } from '@graft/peft-core/models';
+import { openBaseModel } from '@graft/peft-core/files';
 import type { GraftPlan, SideResult } from './sides.ts';
 
 const plan: GraftPlan = JSON.parse(await readFile(process.argv[2] ?? '', 'utf8'));

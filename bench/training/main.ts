@@ -12,7 +12,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { parsePeftConfig } from '@graft/peft-core/config';
-import { resolveBaseModel } from '@graft/peft-core/models';
+import { resolveBaseModel } from '@graft/peft-core/files';
 import { cacheFolder } from '../../scripts/golden/cache-folder.ts';
 import { pythonEnvironment } from '../../scripts/golden/environment.ts';
 import { runPython } from '../../scripts/golden/run-python.ts';

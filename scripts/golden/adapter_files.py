@@ -1,6 +1,6 @@
 """Adapter files, both ways between PEFT and packages/peft-core/src/formats.
 
-usage: adapter_files.py configs                     writes ../../packages/peft-core/src/formats/testdata/adapter-configs.json:
+usage: adapter_files.py configs                     writes ../../packages/peft-core/src/adapter-files/testdata/adapter-configs.json:
                                                     adapter_config.json as PEFT writes it
        adapter_files.py write FOLDER                a tiny random model and a LoRA adapter of it, by PEFT: FOLDER/{model,adapter},
                                                     and on standard output {"keys": {key: [shape, sum]}}
@@ -21,7 +21,7 @@ from reference import load_base, write_json
 from safetensors.torch import load_file
 from transformers import LlamaConfig, LlamaForCausalLM
 
-OUT = Path(__file__).parents[2] / "packages/peft-core/src/formats/testdata/adapter-configs.json"
+OUT = Path(__file__).parents[2] / "packages/peft-core/src/adapter-files/testdata/adapter-configs.json"
 
 CONFIGS = {
     "default": {"peft_type": "LORA"},

@@ -1,9 +1,9 @@
-"""Expected token ids of packages/peft-core/src/formats/gguf-tokenizer.test.ts, by Hugging Face's tokenizers library on the
+"""Expected token ids of packages/peft-core/src/gguf/tokenizer.test.ts, by Hugging Face's tokenizers library on the
 vocabulary of SmolLM2's GGUF file (cut as in the model's own tokenizer.json, see load_tokenizer). Where llama-cpp-python
 is installed, every text is also held against llama.cpp, which reads the file by itself.
 
 usage: gguf_tokenizer.py MODEL.gguf
-Writes ../../packages/peft-core/src/formats/testdata/gguf-tokenizer.json.
+Writes ../../packages/peft-core/src/gguf/testdata/gguf-tokenizer.json.
 """
 
 import json
@@ -12,7 +12,7 @@ from pathlib import Path
 
 from reference import load_tokenizer
 
-OUT = Path(__file__).parents[2] / "packages/peft-core/src/formats/testdata/gguf-tokenizer.json"
+OUT = Path(__file__).parents[2] / "packages/peft-core/src/gguf/testdata/gguf-tokenizer.json"
 
 TEXTS = [
     "",

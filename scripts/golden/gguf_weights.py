@@ -2,7 +2,7 @@
 transformers unpacks it from GGUF (names, layout, order of q and k rows), and its config.
 
 usage: gguf_weights.py MODEL.gguf
-Writes ../../packages/peft-core/src/formats/testdata/smollm2-weights.json.
+Writes ../../packages/peft-core/src/gguf/testdata/smollm2-weights.json.
 """
 
 import hashlib
@@ -12,7 +12,7 @@ from pathlib import Path
 
 from reference import load_base
 
-OUT = Path(__file__).parents[2] / "packages/peft-core/src/formats/testdata/smollm2-weights.json"
+OUT = Path(__file__).parents[2] / "packages/peft-core/src/gguf/testdata/smollm2-weights.json"
 CONFIG = (
     "hidden_size intermediate_size num_hidden_layers num_attention_heads num_key_value_heads head_dim vocab_size "
     "max_position_embeddings rms_norm_eps tie_word_embeddings bos_token_id eos_token_id pad_token_id model_type hidden_act "

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { type PeftConfig, type ResolvedTraining, resolveTraining } from '@graft/peft-core/config';
-import { openBaseModel } from '@graft/peft-core/models';
+import { openBaseModel } from '@graft/peft-core/files';
 import { outlineOf } from '@graft/peft-core/outlines';
 import {
   classesBy,

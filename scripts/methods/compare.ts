@@ -10,7 +10,7 @@ import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { resolveBaseModel } from '@graft/peft-core/models';
+import { resolveBaseModel } from '@graft/peft-core/files';
 import { environmentFor } from '@graft/peft-core/precision';
 import { cacheFolder } from '../golden/cache-folder.ts';
 import { replaceSection } from './docs-section.ts';

@@ -1,8 +1,9 @@
 /** What docs/methods.md takes from the code. `node --import tsx scripts/methods/method-table.ts` writes it there. */
-import { methodFacts } from '../../packages/peft-core/src/config/method-facts.ts';
-import { parsePeftConfig, peftTypes } from '../../packages/peft-core/src/config.ts';
+
+import { parsePeftConfig, peftTypes } from '../../packages/peft-core/src/config/index.ts';
 import { architectureFor } from '../../packages/peft-core/src/models/registry.ts';
 import { modelTypes, TASK_TYPES } from '../../packages/peft-core/src/outlines/index.ts';
+import { methodFacts } from '../../packages/peft-core/src/tuners/method-facts.ts';
 import { attach } from '../../packages/peft-core/src/tuners/registry.ts';
 import { bottleneckRows } from '../../test/golden/bottleneck/rows.ts';
 import { architectures } from '../../test/golden/matrix/architectures.ts';

@@ -5,7 +5,7 @@
 import { readFile, rm } from 'node:fs/promises';
 import { Generator, scoreTexts, train } from '@graft/peft-core';
 import { parsePeftConfig, resolveTraining } from '@graft/peft-core/config';
-import { openBaseModel } from '@graft/peft-core/models';
+import { openBaseModel } from '@graft/peft-core/files';
 import type { RunPlan, RunResult } from './plan.ts';
 
 const plan: RunPlan = JSON.parse(await readFile(process.argv[2] ?? '', 'utf8'));

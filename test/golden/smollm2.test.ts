@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { mergeAdapter } from '@graft/peft-core';
-import { openBaseModel } from '@graft/peft-core/models';
+import { openBaseModel } from '@graft/peft-core/files';
 import { loadTokenizer } from '@graft/peft-core/text';
 import { writeExamples } from './example-data.ts';
 import { largestDifference, logProbabilities } from './log-probabilities.ts';

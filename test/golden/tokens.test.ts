@@ -1,7 +1,7 @@
 /** Graft reads and writes the tokens that transformers does: tiny tokenizer.json and the real model's. */
 import assert from 'node:assert/strict';
 import { before, describe, test } from 'node:test';
-import { openBaseModel } from '@graft/peft-core/models';
+import { openBaseModel } from '@graft/peft-core/files';
 import { loadTokenizer, type Tokenizer } from '@graft/peft-core/text';
 import { runPythonJson } from '../../scripts/golden/run-python.ts';
 import { realModel } from './real-model.ts';

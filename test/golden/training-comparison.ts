@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { train } from '@graft/peft-core';
 import { parsePeftConfig, type ResolvedTraining } from '@graft/peft-core/config';
-import { openBaseModel } from '@graft/peft-core/models';
+import { openBaseModel } from '@graft/peft-core/files';
 import { runPythonJson } from '../../scripts/golden/run-python.ts';
 import { type TrainingPlan, trainingPlan } from '../../scripts/golden/training-plan.ts';
 

@@ -6,7 +6,7 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { mergeAdapter } from '@graft/peft-core';
-import { openBaseModel } from '@graft/peft-core/models';
+import { openBaseModel } from '@graft/peft-core/files';
 import { writeExamples } from './example-data.ts';
 import { largestDifference, logProbabilities } from './log-probabilities.ts';
 import { scoreInPython } from './score-in-python.ts';

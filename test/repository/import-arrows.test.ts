@@ -20,7 +20,7 @@ const cases: [string, string, boolean][] = [
   ['apps/worker/src/probe.ts', '@graft/peft-core', true],
   ['apps/worker/src/probe.ts', '../../cli/src/program.ts', false],
   ['packages/service/src/probe.ts', '@graft/peft-core', false],
-  ['packages/service/src/probe.ts', '@graft/peft-core/models', true],
+  ['packages/service/src/probe.ts', '@graft/peft-core/files', true],
   ['packages/client/src/probe.ts', '@graft/service', false],
   ['packages/tf-graph/src/probe.ts', '@graft/peft-core', false],
   ['packages/peft-core/src/nn/probe.ts', '../models/llama.ts', false],
@@ -29,9 +29,9 @@ const cases: [string, string, boolean][] = [
   ['packages/peft-core/src/tuners/lora/probe.ts', '../../models/architecture.ts', true],
   ['packages/peft-core/src/tuners/lora/probe.ts', '../ia3/layer.ts', false],
   ['packages/peft-core/src/tuners/lora/probe.ts', '../../train/loop.ts', false],
-  ['packages/peft-core/src/peft-model.ts', './train/loop.ts', false],
+  ['packages/peft-core/src/peft-model/peft-model.ts', './train/loop.ts', false],
   ['packages/peft-core/src/text/probe.ts', '@graft/tf-graph', false],
-  ['packages/peft-core/src/formats/probe.ts', '../models/registry.ts', false],
+  ['packages/peft-core/src/gguf/probe.ts', '../models/registry.ts', false],
 ];
 
 // One import a file, all in a tree of their own with this repository's rules.

@@ -2,12 +2,12 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { chatLine, openApiBench } from './testing/open-api-bench.ts';
-import { done, startStandInWorker, token } from './testing/stand-in-worker.ts';
+import { done, startScriptedWorker, token } from './testing/scripted-worker.ts';
 
 test('closing ends streams, finishes answers under way, and takes no more', async () => {
   const bench = await openApiBench();
   let finish = () => {};
-  const worker = await startStandInWorker(bench.services, 'worker', async (_body, response) => {
+  const worker = await startScriptedWorker(bench.services, 'worker', async (_body, response) => {
     response.writeHead(200).write(`${JSON.stringify(token('Hel'))}\n`);
     await new Promise<void>((resolve) => {
       finish = resolve;

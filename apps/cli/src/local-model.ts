@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
-import type { BaseModel } from '@graft/peft-core/models';
+import type { BaseModel } from '@graft/peft-core/files';
 import { UsageError } from './usage-error.ts';
 
 export interface LocalModel {
@@ -18,7 +18,7 @@ export async function openLocalModel(
   name: string,
   options: { note: (line: string) => void; signal?: AbortSignal },
 ): Promise<LocalModel> {
-  const models = await import('@graft/peft-core/models');
+  const models = await import('@graft/peft-core/files');
   const cacheDir = cacheFolder();
   const resolving = { cacheDir, onProgress: options.note, signal: options.signal };
   const path = await models.resolveBaseModel(specOf(name, models.packagedModels), resolving);
@@ -26,8 +26,8 @@ export async function openLocalModel(
   return { base: await models.openBaseModel(path, { digestCache: join(cacheDir, 'digests') }), name };
 }
 
-type PackagedModels = typeof import('@graft/peft-core/models').packagedModels;
-type BaseModelSpec = Parameters<typeof import('@graft/peft-core/models').resolveBaseModel>[0];
+type PackagedModels = typeof import('@graft/peft-core/files').packagedModels;
+type BaseModelSpec = Parameters<typeof import('@graft/peft-core/files').resolveBaseModel>[0];
 
 function specOf(name: string, packaged: PackagedModels): BaseModelSpec {
   // A folder that is there wins, whatever it is called.

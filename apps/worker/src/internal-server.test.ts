@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parsePeftConfig } from '@graft/peft-core/config';
-import { writeAdapter } from '@graft/peft-core/models';
+import { writeAdapter } from '@graft/peft-core/files';
 import type { FastifyInstance } from 'fastify';
 import { createInternalServer } from './internal-server.ts';
 import { ServerProcess } from './server-process.ts';

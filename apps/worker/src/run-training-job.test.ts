@@ -205,7 +205,7 @@ describe('runTrainingJob', () => {
   });
 
   it('fails a job whose adapter changes nothing, and publishes no version', async () => {
-    const job = await bench.queueTimedJob({ proof: 'no effect' });
+    const job = await bench.queueTimedJob({ verification: 'no effect' });
     const { outcome } = await start(job);
     assert.equal(await outcome, 'failed');
     const { error } = await bench.job(job.id);
@@ -216,7 +216,7 @@ describe('runTrainingJob', () => {
   });
 
   it('publishes nothing whose files, loaded again, are not the model that was trained', async () => {
-    const job = await bench.queueTimedJob({ proof: 'other loss' });
+    const job = await bench.queueTimedJob({ verification: 'other loss' });
     const { outcome } = await start(job);
     assert.equal(await outcome, 'requeued');
     assert.equal(await bench.versions(job.id), 0);

@@ -8,11 +8,11 @@ import { Fenced, JobLease, type LeaseTimes } from './job-lease.ts';
 import { JobRecorder } from './job-recorder.ts';
 import { lineageOf } from './lineage.ts';
 import { type PreparedTraining, prepareTraining } from './prepare-training.ts';
-import { type ProofMetrics, proveEffect } from './prove-effect.ts';
 import { type JobOutcome, JobSettlement, type Publication } from './settle-job.ts';
 import { faultOf } from './trainer-fault.ts';
 import type { TrainerOutcome, TrainerProcess } from './trainer-process.ts';
 import type { TrainerFault } from './trainer-protocol.ts';
+import { type VerificationMetrics, verifyEffect } from './verify-effect.ts';
 
 export interface RunOptions {
   services: Services;
@@ -89,7 +89,7 @@ async function attempt(
   if (interrupts.why) return { end: { kind: 'stopped' }, publish: none };
 
   let done: Extract<TrainRecord, { type: 'done' }> | undefined;
-  let proof: ProofMetrics | null = null;
+  let verification: VerificationMetrics | null = null;
   let parameters: { trainable: number; total: number } | undefined;
   const { training } = prepared.request;
   let end = await trainer.run(prepared.request, {
@@ -105,9 +105,9 @@ async function attempt(
     },
   });
   if (end.kind === 'finished' && done && interrupts.why !== 'cancel') {
-    const proven = await proveEffect(trainer, prepared.request, done, interrupts);
-    end = proven.end;
-    proof = proven.metrics;
+    const verified = await verifyEffect(trainer, prepared.request, done, interrupts);
+    end = verified.end;
+    verification = verified.metrics;
   }
   const publish = async (): Promise<Publication> => {
     if (!done) throw new Error('The trainer finished without a result.');
@@ -123,7 +123,7 @@ async function attempt(
         validation: metrics,
         peak_memory_bytes: peakMemoryBytes,
         parameters,
-        proof,
+        proof: verification,
       },
       trainedTokens,
     };

@@ -13,7 +13,7 @@ startWatchdog();
 
 // Imported after the watchdog runs: loading TensorFlow takes a second or more.
 const engine = import('@graft/peft-core');
-const models = import('@graft/peft-core/models');
+const models = import('@graft/peft-core/files');
 let aborting = new AbortController();
 let loaded: { basePath: string; generator: Generator; close: () => Promise<void> } | null = null;
 

@@ -1,4 +1,4 @@
-import type { AdapterProof, TrainRecord } from '@graft/peft-core';
+import type { AdapterVerification, TrainRecord } from '@graft/peft-core';
 import type { Services } from '@graft/service';
 import { childEnvironment } from './child-environment.ts';
 import type { Device } from './devices.ts';
@@ -6,10 +6,10 @@ import { type ChildExit, type ForkedProcess, forkProcess } from './forked-proces
 import type { Precision } from './precision.ts';
 import type {
   FromTrainer,
-  ProofRequest,
   ToTrainer,
   TrainerFault,
   TrainingRequest,
+  VerificationRequest,
 } from './trainer-protocol.ts';
 
 export type TrainerOutcome =
@@ -37,7 +37,7 @@ export interface TrainerOptions {
 export interface TrainerRun {
   precision: Precision;
   onRecord?: (record: TrainRecord) => void;
-  onProof?: (proof: AdapterProof) => void;
+  onVerification?: (verification: AdapterVerification) => void;
   /** Aborted: the trainer finishes its step, writes a checkpoint and stops. */
   stop: AbortSignal;
   /** Aborted: the trainer is killed, within about 50 ms. */
@@ -76,10 +76,10 @@ export class TrainerProcess {
   }
 
   /** Measures a finished job's files in a child of its own, which has seen nothing of the training. */
-  async prove(request: ProofRequest, run: TrainerRun): Promise<TrainerOutcome> {
+  async verify(request: VerificationRequest, run: TrainerRun): Promise<TrainerOutcome> {
     const fresh = new TrainerProcess(this.#options);
     try {
-      return await fresh.#ask({ type: 'prove', request }, run);
+      return await fresh.#ask({ type: 'verify', request }, run);
     } finally {
       await fresh.close();
     }
@@ -139,7 +139,7 @@ export class TrainerProcess {
           expectWord();
           if (ending || message.type === 'ready') return;
           if (message.type === 'record') run.onRecord?.(message.record);
-          else if (message.type === 'proof') run.onProof?.(message.proof);
+          else if (message.type === 'verification') run.onVerification?.(message.verification);
           else if (message.type === 'failed') resolve({ kind: 'failed', fault: message.fault });
           else resolve({ kind: message.type });
         };

@@ -2,7 +2,7 @@
  * Messages between the worker and its trainer: a child process that computes one job at a time and knows nothing of
  * Postgres, queues or teams.
  */
-import type { AdapterProof, TrainRecord } from '@graft/peft-core';
+import type { AdapterVerification, TrainRecord } from '@graft/peft-core';
 import type { PeftConfig, ResolvedTraining } from '@graft/peft-core/config';
 
 /** One job, as plain data. All paths are absolute. */
@@ -23,12 +23,14 @@ export interface TrainingRequest {
 }
 
 /** A finished job's files, to be loaded as anybody would and measured on the data that the live model was measured on. */
-export type ProofRequest = Omit<TrainingRequest, 'outputDir' | 'checkpointDir'> & { adapterDir: string };
+export type VerificationRequest = Omit<TrainingRequest, 'outputDir' | 'checkpointDir'> & {
+  adapterDir: string;
+};
 
 export type ToTrainer =
   | { type: 'train'; request: TrainingRequest }
-  /** Answered by a `proof`, then `finished`; or `failed`. */
-  | { type: 'prove'; request: ProofRequest }
+  /** Answered by a `verification`, then `finished`; or `failed`. */
+  | { type: 'verify'; request: VerificationRequest }
   /** Finish the step, write a checkpoint, answer `stopped`. */
   | { type: 'stop' };
 
@@ -46,8 +48,8 @@ export type FromTrainer =
   /** The engine is loaded. */
   | { type: 'ready' }
   | { type: 'record'; record: TrainRecord }
-  | { type: 'proof'; proof: AdapterProof }
-  /** The end of a job: exactly one of these three follows each `train` and each `prove`. */
+  | { type: 'verification'; verification: AdapterVerification }
+  /** The end of a job: exactly one of these three follows each `train` and each `verify`. */
   | { type: 'finished' }
   | { type: 'stopped' }
   | { type: 'failed'; fault: TrainerFault };

@@ -5,7 +5,7 @@
 import { writeFileSync } from 'node:fs';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { faultOf, type ServerFiles } from './trainer-fault.ts';
-import type { FromTrainer, ProofRequest, ToTrainer, TrainingRequest } from './trainer-protocol.ts';
+import type { FromTrainer, ToTrainer, TrainingRequest, VerificationRequest } from './trainer-protocol.ts';
 import { startWatchdog } from './watchdog.ts';
 
 startWatchdog();
@@ -13,7 +13,7 @@ volunteerForOutOfMemory();
 
 // Imported after the watchdog runs: loading TensorFlow takes a second or more.
 const engine = import('@graft/peft-core');
-const models = import('@graft/peft-core/models');
+const models = import('@graft/peft-core/files');
 let stopping = new AbortController();
 let warm: InstanceType<Awaited<typeof engine>['WarmModel']> | undefined;
 
@@ -27,7 +27,7 @@ process.on('message', (message: ToTrainer) => {
     });
   } else {
     const { request } = message;
-    void answer(() => proveAndReport(request), { base: baseOf(request), folders: [request.adapterDir] });
+    void answer(() => verifyAndReport(request), { base: baseOf(request), folders: [request.adapterDir] });
   }
 });
 // Ctrl-C reaches the whole process group; the worker decides what happens to its trainer.
@@ -38,7 +38,7 @@ engine.then(
   () => {},
 );
 
-function baseOf({ baseModelName, basePath }: TrainingRequest | ProofRequest): ServerFiles['base'] {
+function baseOf({ baseModelName, basePath }: TrainingRequest | VerificationRequest): ServerFiles['base'] {
   return { id: baseModelName, path: basePath };
 }
 
@@ -71,7 +71,7 @@ async function trainAndReport(
   const base = await openBaseModel(basePath, { digestCache });
   try {
     let done = false;
-    for await (const record of train({ ...rest, base, resume: true, prove: true, signal, warm })) {
+    for await (const record of train({ ...rest, base, resume: true, verify: true, signal, warm })) {
       send({ type: 'record', record });
       done = record.type === 'done';
       // One turn of the event loop, or a stop message would wait until the job's end.
@@ -83,13 +83,13 @@ async function trainAndReport(
   }
 }
 
-async function proveAndReport(request: ProofRequest): Promise<'finished'> {
-  const { proveAdapter } = await engine;
+async function verifyAndReport(request: VerificationRequest): Promise<'finished'> {
+  const { verifyAdapter } = await engine;
   const { openBaseModel } = await models;
   const { basePath, digestCache, ...rest } = request;
   const base = await openBaseModel(basePath, { digestCache });
   try {
-    send({ type: 'proof', proof: await proveAdapter({ ...rest, base }) });
+    send({ type: 'verification', verification: await verifyAdapter({ ...rest, base }) });
     return 'finished';
   } finally {
     await base.close();

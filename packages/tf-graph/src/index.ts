@@ -13,5 +13,5 @@ export type {
   VariableSpec,
 } from './program.ts';
 export { ProgramBuilder } from './program-builder.ts';
-export { cast, hang, isTracing, rawOp, storageOf } from './raw-op.ts';
+export { cast, isTracing, rawOp, storageOf, withControlDependency } from './raw-op.ts';
 export { tensorflowVersion, tf } from './tensorflow.ts';

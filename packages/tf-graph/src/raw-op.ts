@@ -21,7 +21,7 @@ export const storageOf = (x: tf.Tensor): DType =>
   isTracing() ? symbolicBackend.dtypeOf(x) : eagerDtypeOf(x);
 
 /** `x`, not to be computed before `after` are (their control inputs). Its gradient passes unchanged. Eager: `x`. */
-export function hang(x: tf.Tensor, ...after: tf.Tensor[]): tf.Tensor {
+export function withControlDependency(x: tf.Tensor, ...after: tf.Tensor[]): tf.Tensor {
   if (!isTracing() || after.length === 0) return x;
   const controls = controlInputs(after);
   return tf.customGrad((input) => ({

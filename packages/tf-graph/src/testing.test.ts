@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { nestedGrads } from './nested-gradients.ts';
-import { cast, hang } from './raw-op.ts';
+import { cast, withControlDependency } from './raw-op.ts';
 import { tf } from './tensorflow.ts';
 import { checkGradients } from './testing.ts';
 
@@ -23,8 +23,8 @@ test('a wrong gradient is reported with its input and element', () => {
   assert.throws(() => checkGradients(wrong, [x, tf.square(x)]), /gradient of input 1, element \d/);
 });
 
-test('the gradient of hang, and of a cast and back', () => {
-  checkGradients((x) => tf.mul(hang(x, w), x), [x]);
+test('the gradient of withControlDependency, and of a cast and back', () => {
+  checkGradients((x) => tf.mul(withControlDependency(x, w), x), [x]);
   // In bfloat16 the value moves in steps, so compare with the gradient of the identity.
   const [dx] = tf.grads((x: tf.Tensor) => tf.mul(cast(cast(x, 'bfloat16'), 'float32'), 3))([x]);
   assert.deepEqual([...(dx as tf.Tensor).dataSync()], Array(6).fill(3));

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { readAdapter, writeAdapter } from '@graft/peft-core/models';
+import { readAdapter, writeAdapter } from '@graft/peft-core/files';
 import type { Cell } from './cells.ts';
 
 const configName = 'adapter_config.json';

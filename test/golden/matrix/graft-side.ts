@@ -2,7 +2,7 @@ import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { mergeAdapter, type TrainRecord, train, WarmModel } from '@graft/peft-core';
 import { type PeftConfig, parsePeftConfig, type ResolvedTraining } from '@graft/peft-core/config';
-import { type BaseModel, openBaseModel } from '@graft/peft-core/models';
+import { type BaseModel, openBaseModel } from '@graft/peft-core/files';
 import { checkTraining, type TrainingCheck } from '../../../packages/peft-core/src/testing/check-training.ts';
 import type { Cell } from './cells.ts';
 

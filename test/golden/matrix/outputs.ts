@@ -1,5 +1,5 @@
 import { scoreTexts } from '@graft/peft-core';
-import { openBaseModel } from '@graft/peft-core/models';
+import { openBaseModel } from '@graft/peft-core/files';
 import type { Probe } from './probes.ts';
 
 /** What Graft gives for each sequence, flat: log-probabilities, logits or an embedding, as score.py has them. */

@@ -5,10 +5,10 @@ import { registerWorker, removeWorker } from '@graft/service';
 import { assertError } from '../testing/assert-error.ts';
 import { type ApiBench, openApiBench } from '../testing/open-api-bench.ts';
 import { publishAdapter } from '../testing/publish-adapter.ts';
-import { done, type StandInWorker, says, startStandInWorker, token } from '../testing/stand-in-worker.ts';
+import { done, type ScriptedWorker, says, startScriptedWorker, token } from '../testing/scripted-worker.ts';
 
 let bench: ApiBench;
-let workers: StandInWorker[] = [];
+let workers: ScriptedWorker[] = [];
 before(async () => {
   bench = await openApiBench();
 });
@@ -18,8 +18,8 @@ afterEach(async () => {
   workers = [];
 });
 
-async function start(answer: StandInWorker['answer']): Promise<StandInWorker> {
-  const worker = await startStandInWorker(bench.services, `worker-${workers.length}`, answer);
+async function start(answer: ScriptedWorker['answer']): Promise<ScriptedWorker> {
+  const worker = await startScriptedWorker(bench.services, `worker-${workers.length}`, answer);
   workers.push(worker);
   return worker;
 }

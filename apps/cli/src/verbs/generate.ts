@@ -46,7 +46,7 @@ export function addGenerateVerb(program: Command): void {
     .option('--seed <n>', 'makes sampling repeatable', wholeNumber(0))
     .option('--max-context <n>', 'tokens of prompt and answer together (default: 2048)', wholeNumber(1))
     .action(async (options: GenerateVerbOptions) => {
-      const { generateHere } = await import('../generate-here.ts');
-      await generateHere(options);
+      const { generateLocal } = await import('../generate-local.ts');
+      await generateLocal(options);
     });
 }

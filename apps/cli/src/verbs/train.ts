@@ -62,7 +62,7 @@ export function addTrainVerb(program: Command): void {
     .option('--curve <file>', 'also draw the loss curve as SVG')
     .option('--overwrite', 'write into an output folder that is not empty')
     .action(async (options: TrainVerbOptions) => {
-      const { trainHere } = await import('../train-here.ts');
-      process.exitCode = await trainHere(options);
+      const { trainLocal } = await import('../train-local.ts');
+      process.exitCode = await trainLocal(options);
     });
 }

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { GraftError } from '@graft/peft-core/config';
 import { faultOf } from '../trainer-fault.ts';
-import type { FromTrainer, ProofRequest, ToTrainer, TrainingRequest } from '../trainer-protocol.ts';
+import type { FromTrainer, ToTrainer, TrainingRequest, VerificationRequest } from '../trainer-protocol.ts';
 import { startWatchdog } from '../watchdog.ts';
 
 export interface Timing {
@@ -18,7 +18,7 @@ export interface Timing {
   /** Time between the last checkpoint and the end, as when the adapter's files are written. */
   finishMilliseconds?: number;
   /** What is found when the files are loaded again, unless all is well. */
-  proof?: 'other loss' | 'no effect';
+  verification?: 'other loss' | 'no effect';
   /** What happens instead of a step, each time this step is reached. */
   atStep?: { step: number; does: 'hang' | 'exit' | 'user fault' | 'unknown fault' };
 }
@@ -28,7 +28,7 @@ let stopping = false;
 process.on('message', (message: ToTrainer) => {
   if (message.type === 'stop') stopping = true;
   else if (message.type === 'train') void run(message.request);
-  else prove(message.request);
+  else verify(message.request);
 });
 process.on('SIGINT', () => {});
 process.on('SIGTERM', () => {});
@@ -97,7 +97,7 @@ async function train(request: TrainingRequest): Promise<'finished' | 'stopped'> 
       finalLoss: 2 / steps,
       validationLoss: null,
       metrics: {},
-      proof: { loss: 2 / steps, examples: 8, measuredOn: 'training' },
+      verification: { loss: 2 / steps, examples: 8, measuredOn: 'training' },
       peakMemoryBytes: process.memoryUsage.rss(),
       files: [],
     },
@@ -105,14 +105,14 @@ async function train(request: TrainingRequest): Promise<'finished' | 'stopped'> 
   return 'finished';
 }
 
-function prove({ trainingFile }: ProofRequest): void {
-  const { steps, proof } = JSON.parse(readFileSync(trainingFile, 'utf8')) as Timing;
+function verify({ trainingFile }: VerificationRequest): void {
+  const { steps, verification } = JSON.parse(readFileSync(trainingFile, 'utf8')) as Timing;
   const live = 2 / steps;
   send({
-    type: 'proof',
-    proof: {
-      reloadedLoss: proof === 'other loss' ? live + 0.01 : live,
-      baseLoss: proof === 'no effect' ? live : live + 1,
+    type: 'verification',
+    verification: {
+      reloadedLoss: verification === 'other loss' ? live + 0.01 : live,
+      baseLoss: verification === 'no effect' ? live : live + 1,
     },
   });
   send({ type: 'finished' });

@@ -2,10 +2,9 @@ import { isDeepStrictEqual } from 'node:util';
 import { type TProperties, type TSchema, Type } from 'typebox';
 import { Value } from 'typebox/value';
 import { TASK_TYPES } from '../outlines/outline.ts';
-import { checkFields, type Fault, isRecord, show, throwFaults } from './check.ts';
-import { configFault } from './method-config.ts';
-import { methods, type PeftConfig, peftTypes } from './methods.ts';
-import { nearest } from './nearest.ts';
+import { checkFields, configFault, type Fault, isRecord, show, throwFaults } from '../schema/check-fields.ts';
+import { nearest } from '../schema/nearest.ts';
+import { methods, type PeftConfig, peftTypes } from '../tuners/methods.ts';
 
 /** Each method's config with every field filled in. */
 export const methodSchemas = Object.values(methods).map(({ schema }) => schema);

@@ -1,6 +1,6 @@
-import { type Fault, throwFaults } from './check.ts';
-import { leadingPositions } from './leading-positions.ts';
-import { methods, type PeftConfig } from './methods.ts';
+import { type Fault, throwFaults } from '../schema/check-fields.ts';
+import { leadingPositions } from '../tuners/leading-positions.ts';
+import { methods, type PeftConfig } from '../tuners/methods.ts';
 import { parseHyperparameters, parseTrainingOptions, type ResolvedTraining } from './training-options.ts';
 
 const WARMUP_SHARE = 0.03;

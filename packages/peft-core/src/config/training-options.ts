@@ -1,6 +1,6 @@
 import { type Static, Type } from 'typebox';
-import { checkFields, type Fault, isRecord, show, throwFaults } from './check.ts';
-import { nearest } from './nearest.ts';
+import { checkFields, type Fault, isRecord, show, throwFaults } from '../schema/check-fields.ts';
+import { nearest } from '../schema/nearest.ts';
 
 /** How a job trains, every value fixed: what `training` of a job object shows and what the trainer follows. */
 export const ResolvedTrainingSchema = Type.Object(

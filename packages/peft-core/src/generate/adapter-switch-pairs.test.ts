@@ -4,7 +4,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
-import { type BaseModel, openBaseModel } from '../formats/index.ts';
+import { type BaseModel, openBaseModel } from '../files.ts';
 import { scoreTexts } from '../index.ts';
 import { architectureFor } from '../models/registry.ts';
 import { tinyFamilies } from '../testing/tiny-families.ts';

@@ -1,9 +1,9 @@
-import { readFittingAdapter } from '../adapter-fit.ts';
-import { adapterValues } from '../adapter-values.ts';
 import { GraftError } from '../errors.ts';
-import type { Adapter, BaseModel } from '../formats/index.ts';
-import { loadWeights } from '../load-weights.ts';
+import type { Adapter, BaseModel } from '../files.ts';
 import type { Architecture } from '../models/architecture.ts';
+import { readFittingAdapter } from '../peft-model/adapter-fit.ts';
+import { adapterValues } from '../peft-model/adapter-values.ts';
+import { loadWeights } from '../weights/load-weights.ts';
 import { type AnsweringModel, buildGenerationProgram, type GenerationProgram } from './generation-program.ts';
 
 /** Functions of a session cannot be taken out again: with more shapes of adapters than this, the program starts afresh. */

@@ -1,9 +1,9 @@
 import { type Program, ProgramBuilder, tf } from '@graft/tf-graph';
-import type { PeftConfig } from '../config.ts';
+import type { PeftConfig } from '../config/index.ts';
 import type { Architecture } from '../models/architecture.ts';
-import { packedAttention } from '../packed-attention.ts';
-import { adapterTensors, attachAdapter, type PeftModel } from '../peft-model.ts';
-import { declareWeights } from '../stored-weights.ts';
+import { packedAttention } from '../peft-model/packed-attention.ts';
+import { adapterTensors, attachAdapter, type PeftModel } from '../peft-model/peft-model.ts';
+import { declareWeights } from '../weights/stored-weights.ts';
 import { cachedAttention, type LayerCache } from './cached-attention.ts';
 
 /** How many tokens one run takes: one while decoding, more while a prompt is read. */

@@ -1,7 +1,7 @@
 import { GraftError } from '../errors.ts';
-import type { BaseModel } from '../formats/index.ts';
+import type { BaseModel } from '../files.ts';
 import { architectureFor } from '../models/registry.ts';
-import { Random } from '../rng.ts';
+import { Random } from '../random.ts';
 import { type ChatMessage, loadTokenizer, strayToken, type Tokenizer } from '../text/index.ts';
 import { AdapterSwitch } from './adapter-switch.ts';
 import { CachedSequence } from './cached-sequence.ts';

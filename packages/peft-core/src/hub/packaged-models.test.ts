@@ -4,8 +4,8 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node
 import { homedir, tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, test } from 'node:test';
-import { openBaseModel } from '../formats/model-files.ts';
-import { readSentencePooling } from '../formats/sentence-pooling.ts';
+import { openBaseModel } from '../model-folder/open-base-model.ts';
+import { readSentencePooling } from '../model-folder/sentence-pooling.ts';
 import { ensurePackagedModel, packagedModels } from './packaged-models.ts';
 import { resolveBaseModel } from './resolve-base-model.ts';
 
@@ -18,7 +18,7 @@ const cacheDir = GRAFT_CACHE_DIR || path.join(XDG_CACHE_HOME || path.join(homedi
 
 // From scripts/golden/gguf_weights.py: the model as transformers unpacks it.
 const expected: { config: Record<string, unknown>; weights: Record<string, [number[], string]> } = JSON.parse(
-  readFileSync(new URL('../formats/testdata/smollm2-weights.json', import.meta.url), 'utf8'),
+  readFileSync(new URL('../gguf/testdata/smollm2-weights.json', import.meta.url), 'utf8'),
 );
 
 test('every weight of SmolLM2 is bit for bit what transformers makes of the file, and so is its config', async () => {

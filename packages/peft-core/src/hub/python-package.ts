@@ -3,7 +3,7 @@ import { mkdir, readdir, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { GraftError } from '../errors.ts';
-import { hashFile } from '../formats/model-digest.ts';
+import { hashFile } from '../model-folder/model-digest.ts';
 import { unavailable } from './hub-connection.ts';
 import { TransferProgress } from './progress.ts';
 

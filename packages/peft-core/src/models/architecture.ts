@@ -1,5 +1,5 @@
 import type { tf } from '@graft/tf-graph';
-import type { JoinSite, ModelOutline } from '../outlines/outline.ts';
+import type { ModelOutline, ResidualSite } from '../outlines/outline.ts';
 
 /** Position of the tokens of one run; rows × tokens is the static grid, N = rows · tokens. */
 export interface TokenGrid {
@@ -43,10 +43,15 @@ export interface ModelRuntime {
   /** q `(rows, heads, T, D)` scaled, k and v `(rows, kvHeads, T, D)` → `(rows, heads, T, D)`. */
   attend(site: AttentionSite, q: tf.Tensor, k: tf.Tensor, v: tf.Tensor): tf.Tensor;
   /**
-   * A sublayer's output `(N, H)` joins the stream `(N, H)`: their sum, normed by `norm` where a post-norm model does that.
-   * Returns the new stream.
+   * A sublayer's output `(N, H)` is added to the residual `(N, H)`: their sum, normed by `norm` where a post-norm model does that.
+   * Returns the new residual.
    */
-  join(site: JoinSite, output: tf.Tensor, stream: tf.Tensor, norm?: (x: tf.Tensor) => tf.Tensor): tf.Tensor;
+  residualAdd(
+    site: ResidualSite,
+    output: tf.Tensor,
+    residual: tf.Tensor,
+    norm?: (x: tf.Tensor) => tf.Tensor,
+  ): tf.Tensor;
   /** Dropout of the base model's own, at work while training. */
   dropout(x: tf.Tensor, probability: number): tf.Tensor;
   /** A tensor that all blocks share (angles, a mask), kept for as long as a gradient may need it. */

@@ -43,7 +43,7 @@ export function decoder(outline: DecoderOutline): Architecture {
     ); // (rows, heads, T, D)
     const joined = tf.reshape(tf.transpose(attended, [0, 2, 1, 3]), [grid.rows * grid.tokens, heads * D]);
     const attention = runtime.linear(`${path}.self_attn.o_proj`, joined);
-    const afterAttention = runtime.join(
+    const afterAttention = runtime.residualAdd(
       { layer, sublayer: 'attention', module: `${path}.attention_adapters` },
       attention,
       x,
@@ -53,7 +53,7 @@ export function decoder(outline: DecoderOutline): Architecture {
     const gate = runtime.linear(`${path}.mlp.gate_proj`, m);
     const up = runtime.linear(`${path}.mlp.up_proj`, m); // (N, I)
     const down = runtime.linear(`${path}.mlp.down_proj`, siluProduct(gate, up));
-    return runtime.join(
+    return runtime.residualAdd(
       { layer, sublayer: 'feed_forward', module: `${path}.output_adapters` },
       down,
       afterAttention,

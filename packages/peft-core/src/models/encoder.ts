@@ -39,18 +39,18 @@ export function encoder(outline: EncoderOutline): EncoderBody {
     return output(runtime, layer, 'feed_forward', `${path}.output`, inner, attention);
   }
 
-  /** The end of a sublayer: projection, dropout, sum with the stream, norm. */
+  /** The end of a sublayer: projection, dropout, sum with the residual, norm. */
   function output(
     runtime: ModelRuntime,
     layer: number,
     sublayer: 'attention' | 'feed_forward',
     module: string,
     x: tf.Tensor,
-    stream: tf.Tensor,
+    residual: tf.Tensor,
   ): tf.Tensor {
     const projected = runtime.dropout(runtime.linear(`${module}.dense`, x), dropout.hidden);
     const norm = (sum: tf.Tensor) => runtime.layerNorm(`${module}.LayerNorm`, sum, epsilon);
-    return runtime.join({ layer, sublayer, module, postNorm: true }, projected, stream, norm);
+    return runtime.residualAdd({ layer, sublayer, module, postNorm: true }, projected, residual, norm);
   }
 
   return {

@@ -33,7 +33,7 @@ export function gpt2(config: Record<string, unknown>, task: TaskType): Architect
     ); // (rows, heads, T, D)
     const joined = tf.reshape(tf.transpose(attended, [0, 2, 1, 3]), [grid.rows * grid.tokens, H]);
     const attention = runtime.dropout(runtime.linear(`${path}.attn.c_proj`, joined), dropout.residual);
-    const afterAttention = runtime.join(
+    const afterAttention = runtime.residualAdd(
       { layer, sublayer: 'attention', module: `${path}.attention_adapters` },
       attention,
       x,
@@ -42,7 +42,7 @@ export function gpt2(config: Record<string, unknown>, task: TaskType): Architect
     const m = runtime.layerNorm(`${path}.ln_2`, afterAttention, epsilon);
     const wide = act(runtime.linear(`${path}.mlp.c_fc`, m)); // (N, I)
     const narrow = runtime.dropout(runtime.linear(`${path}.mlp.c_proj`, wide), dropout.residual);
-    return runtime.join(
+    return runtime.residualAdd(
       { layer, sublayer: 'feed_forward', module: `${path}.output_adapters` },
       narrow,
       afterAttention,

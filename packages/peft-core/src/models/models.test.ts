@@ -3,11 +3,11 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
-import { openBaseModel } from '../formats/index.ts';
+import { openBaseModel } from '../files.ts';
 import { buildGenerationProgram } from '../generate/generation-program.ts';
 import { scoreTexts } from '../index.ts';
-import { loadWeights } from '../load-weights.ts';
 import { writeTinyModel } from '../testing/tiny-model.ts';
+import { loadWeights } from '../weights/load-weights.ts';
 import { architectureFor } from './registry.ts';
 
 /** Fields of config.json: every decoder, and windows that the sequence below outgrows. */

@@ -1,7 +1,7 @@
 import { tf } from '@graft/tf-graph';
 import { activation } from '../nn/activations.ts';
 import { relativeBuckets } from '../nn/relative-positions.ts';
-import type { JoinSite, TaskType } from '../outlines/outline.ts';
+import type { ResidualSite, TaskType } from '../outlines/outline.ts';
 import { t5Outline } from '../outlines/t5.ts';
 import type {
   Architecture,
@@ -62,20 +62,20 @@ export function t5(config: Record<string, unknown>, task: TaskType): Architectur
     return runtime.dropout(runtime.linear(`${path}.o`, joined), dropout);
   }
 
-  function feedForward(runtime: ModelRuntime, site: JoinSite, x: tf.Tensor): tf.Tensor {
+  function feedForward(runtime: ModelRuntime, site: ResidualSite, x: tf.Tensor): tf.Tensor {
     const path = `${site.module}.DenseReluDense`;
     const h = runtime.rmsNorm(`${site.module}.layer_norm`, x, epsilon);
     const wide = outline.gated
       ? tf.mul(act(runtime.linear(`${path}.wi_0`, h)), runtime.linear(`${path}.wi_1`, h))
       : act(runtime.linear(`${path}.wi`, h)); // (N, I)
     const narrow = runtime.linear(`${path}.wo`, runtime.dropout(wide, dropout));
-    return runtime.join(site, runtime.dropout(narrow, dropout), x);
+    return runtime.residualAdd(site, runtime.dropout(narrow, dropout), x);
   }
 
   /** The first sublayer of a block. `site.layer` counts through both halves, `layer` within one. */
   function selfAttention(
     runtime: ModelRuntime,
-    site: JoinSite,
+    site: ResidualSite,
     attends: AttentionSite,
     x: tf.Tensor,
     rows: number,
@@ -83,7 +83,7 @@ export function t5(config: Record<string, unknown>, task: TaskType): Architectur
     const path = `${site.module}.SelfAttention`;
     const h = runtime.rmsNorm(`${site.module}.layer_norm`, x, epsilon);
     const own = keysAndValues(runtime, path, h, rows);
-    return runtime.join(site, attention(runtime, path, attends, h, own), x);
+    return runtime.residualAdd(site, attention(runtime, path, attends, h, own), x);
   }
 
   function encode(runtime: ModelRuntime, ids: tf.Tensor, grid: TokenGrid): tf.Tensor {
@@ -92,7 +92,7 @@ export function t5(config: Record<string, unknown>, task: TaskType): Architectur
     for (let layer = 0; layer < encoderLayers; layer++) {
       const path = `encoder.block.${layer}`;
       const block = (x: tf.Tensor, bias: tf.Tensor) => {
-        const site = (sublayer: JoinSite['sublayer'], i: number) => ({
+        const site = (sublayer: ResidualSite['sublayer'], i: number) => ({
           ...{ layer, sublayer, module: `${path}.layer.${i}` },
         });
         const attends = { kind: 'encoder', layer, bias } as const;
@@ -110,7 +110,7 @@ export function t5(config: Record<string, unknown>, task: TaskType): Architectur
     for (let layer = 0; layer < outline.layers; layer++) {
       const path = `decoder.block.${layer}`;
       const block = (x: tf.Tensor, bias: tf.Tensor, states?: tf.Tensor) => {
-        const site = (sublayer: JoinSite['sublayer'], i: number) => ({
+        const site = (sublayer: ResidualSite['sublayer'], i: number) => ({
           ...{ layer: encoderLayers + layer, sublayer, module: `${path}.layer.${i}` },
         });
         const attends = { kind: 'self', layer, bias } as const;
@@ -124,7 +124,7 @@ export function t5(config: Record<string, unknown>, task: TaskType): Architectur
             : memory.keysAndValues(layer);
         const h = runtime.rmsNorm(`${cross.module}.layer_norm`, attended, epsilon);
         const output = attention(runtime, crossPath, { kind: 'cross', layer }, h, read);
-        return feedForward(runtime, site('feed_forward', 2), runtime.join(cross, output, attended));
+        return feedForward(runtime, site('feed_forward', 2), runtime.residualAdd(cross, output, attended));
       };
       const others = 'states' in memory ? [bias, memory.states] : [bias];
       x = runtime.block(path, x, (x, bias, states) => block(x, bias!, states), others);

@@ -1,4 +1,4 @@
-import { hang, tf } from '@graft/tf-graph';
+import { tf, withControlDependency } from '@graft/tf-graph';
 import { recomputable } from './recompute.ts';
 
 type Elementwise = (x: tf.Tensor) => tf.Tensor;
@@ -82,7 +82,8 @@ export function activation(name: ActivationName): Elementwise {
       (save as tf.GradSaveFunc)([x]);
       return {
         value: curve.value(x),
-        gradFunc: (dy, [x]) => tf.mul(dy as tf.Tensor, curve.slope(hang(x!, dy as tf.Tensor))),
+        gradFunc: (dy, [x]) =>
+          tf.mul(dy as tf.Tensor, curve.slope(withControlDependency(x!, dy as tf.Tensor))),
       };
     })(x);
     return recomputable(y, [x], (x) => curve.value(x!));

@@ -1,4 +1,4 @@
-import { hang, tf } from '@graft/tf-graph';
+import { tf, withControlDependency } from '@graft/tf-graph';
 import { dropoutMask, nextSeed, type RandomState } from './dropout.ts';
 import { matmul } from './matmul.ts';
 
@@ -128,7 +128,7 @@ export function attention(
         const [mask, ...rest] = saved.slice(3) as [tf.Tensor, ...tf.Tensor[]];
         const bias = args.length > 3 ? rest.shift() : undefined;
         const seed = rest.shift();
-        const q = hang(savedQ, dy);
+        const q = withControlDependency(savedQ, dy);
         const p = probabilities(q, k, mask, bias);
         const dp = tf.mul(p, drop(matmul(dy, v, false, true), seed, dy));
         const ds = tf.sub(dp, tf.mul(p, tf.sum(dp, -1, true)));

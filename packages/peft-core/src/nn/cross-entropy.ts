@@ -1,4 +1,4 @@
-import { attr, hang, rawOp, tf } from '@graft/tf-graph';
+import { attr, rawOp, tf, withControlDependency } from '@graft/tf-graph';
 import { rowsGradient } from './linear.ts';
 import { matmul } from './matmul.ts';
 import { type Weight, type WeightSlice, weightValue, withRows } from './weight.ts';
@@ -58,7 +58,7 @@ export function headLoss(
       const rows = Math.min(CHUNK_ROWS, hidden.shape[0]! - start);
       // One chunk after the other: side by side they would all be in memory at once.
       const slice = tf.slice(hidden, [start, 0], [rows, hidden.shape[1]!]);
-      const x = previous ? hang(slice, previous) : slice;
+      const x = previous ? withControlDependency(slice, previous) : slice;
       const y = tf.slice(labels, [start], [rows]);
       const logits = head.logits(x);
       const [losses, dLogits] = lossAndGradient(logits, y);
@@ -142,7 +142,11 @@ function slicedHead(slices: WeightSlice[]): Head {
       let sum: tf.Tensor | undefined;
       let start = 0;
       for (const { rows, read } of slices) {
-        const part = tf.slice(sum ? hang(dLogits, sum) : dLogits, [0, start], [dLogits.shape[0]!, rows]);
+        const part = tf.slice(
+          sum ? withControlDependency(dLogits, sum) : dLogits,
+          [0, start],
+          [dLogits.shape[0]!, rows],
+        );
         const product = matmul(part, read(sum ?? dLogits));
         sum = sum ? tf.add(sum, product) : product;
         start += rows;

@@ -1,4 +1,4 @@
-import { attr, hang, rawOp, tf } from '@graft/tf-graph';
+import { attr, rawOp, tf, withControlDependency } from '@graft/tf-graph';
 import { originOf, recomputable } from './recompute.ts';
 
 /** What a step's random numbers depend on: nothing but the seed, the micro-step, and where in the model they are drawn. */
@@ -18,7 +18,7 @@ export function nextSeed(random: RandomState): tf.Tensor {
 export function dropoutMask(shape: number[], p: number, seed: tf.Tensor, after: tf.Tensor): tf.Tensor {
   const attrs = [attr.type('dtype', 'float32'), attr.type('T', 'int32'), attr.type('Tseed', 'int32')];
   const size = tf.tensor1d(shape, 'int32');
-  const uniform = rawOp('StatelessRandomUniform', attrs, [size, hang(seed, after)])[0]!;
+  const uniform = rawOp('StatelessRandomUniform', attrs, [size, withControlDependency(seed, after)])[0]!;
   return tf.mul(tf.cast(tf.greaterEqual(uniform, p), 'float32'), 1 / (1 - p));
 }
 

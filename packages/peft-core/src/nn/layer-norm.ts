@@ -1,4 +1,4 @@
-import { hang, tf } from '@graft/tf-graph';
+import { tf, withControlDependency } from '@graft/tf-graph';
 import { recomputable } from './recompute.ts';
 
 /**
@@ -21,7 +21,7 @@ export function layerNorm(x: tf.Tensor, weight: tf.Tensor, bias: tf.Tensor, epsi
       value: whole(x, mean, inverse, w, b),
       gradFunc: (gradient, [saved, mean, inverse, w]) => {
         const dy = gradient as tf.Tensor;
-        const normed = normalise(hang(saved!, dy), mean!, inverse!);
+        const normed = normalise(withControlDependency(saved!, dy), mean!, inverse!);
         const dNormed = tf.mul(dy, w!);
         const average = (t: tf.Tensor) => tf.mul(tf.sum(t, -1, true), 1 / width);
         const projection = tf.mul(normed, average(tf.mul(dNormed, normed)));

@@ -1,4 +1,4 @@
-import { hang, type tf } from '@graft/tf-graph';
+import { type tf, withControlDependency } from '@graft/tf-graph';
 
 /** How to compute a tensor again from others that are kept for the backward pass anyway. */
 export interface Origin {
@@ -21,5 +21,5 @@ export function originOf(x: tf.Tensor): Origin {
 
 /** x again from what was kept, no earlier than `after`. */
 export function restore(origin: Origin, kept: tf.Tensor[], after: tf.Tensor): tf.Tensor {
-  return origin.compute(...kept.map((input) => hang(input, after)));
+  return origin.compute(...kept.map((input) => withControlDependency(input, after)));
 }

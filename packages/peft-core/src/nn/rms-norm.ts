@@ -1,4 +1,4 @@
-import { hang, tf } from '@graft/tf-graph';
+import { tf, withControlDependency } from '@graft/tf-graph';
 import { recomputable } from './recompute.ts';
 
 /**
@@ -16,7 +16,7 @@ export function rmsNorm(x: tf.Tensor, weight: tf.Tensor, epsilon: number): tf.Te
     return {
       value: scale(x, inverseRms, w),
       gradFunc: (dy, [saved, r, w]) => {
-        const normed = tf.mul(hang(saved!, dy as tf.Tensor), r!);
+        const normed = tf.mul(withControlDependency(saved!, dy as tf.Tensor), r!);
         const dNormed = tf.mul(dy as tf.Tensor, w!);
         const projection = tf.mul(tf.sum(tf.mul(dNormed, normed), -1, true), 1 / width);
         const dx = tf.mul(tf.sub(dNormed, tf.mul(normed, projection)), r!);

@@ -1,4 +1,4 @@
-import { hang, tf } from '@graft/tf-graph';
+import { tf, withControlDependency } from '@graft/tf-graph';
 import { recomputable } from './recompute.ts';
 
 /** `silu(gate) · up`, elementwise: the middle of a gated feed-forward network. Keeps its two inputs, recomputes the sigmoid. */
@@ -10,7 +10,7 @@ export function siluProduct(gate: tf.Tensor, up: tf.Tensor): tf.Tensor {
     return {
       value: product(gate, up),
       gradFunc: (dy, [saved, up]) => {
-        const gate = hang(saved!, dy as tf.Tensor);
+        const gate = withControlDependency(saved!, dy as tf.Tensor);
         const s = tf.sigmoid(gate);
         const silu = tf.mul(gate, s);
         // d silu/d gate = s + silu · (1 − s)

@@ -1,6 +1,6 @@
 import { attr, cast, rawOp, tf } from '@graft/tf-graph';
-import { dynamicMap } from '../quantise/dynamic-map.ts';
-import { BLOCK } from '../quantise/nf4.ts';
+import { dynamicMap } from '../weights/quantise/dynamic-map.ts';
+import { BLOCK } from '../weights/quantise/nf4.ts';
 
 /** Float32 values of int8 codes: `codes · scales`, broadcast. No gradient flows. */
 export function unpackInt8(codes: tf.Tensor, scales: tf.Tensor): tf.Tensor {

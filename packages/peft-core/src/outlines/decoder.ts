@@ -94,8 +94,8 @@ export function decoderOutline(
       .linear(`${path}.mlp.down_proj`, H, I, { bias: bias.mlp })
       .norm(`${path}.input_layernorm`, H)
       .norm(`${path}.post_attention_layernorm`, H)
-      .join({ layer, sublayer: 'attention', module: `${path}.attention_adapters` })
-      .join({ layer, sublayer: 'feed_forward', module: `${path}.output_adapters` });
+      .residualAdd({ layer, sublayer: 'attention', module: `${path}.attention_adapters` })
+      .residualAdd({ layer, sublayer: 'feed_forward', module: `${path}.output_adapters` });
   }
   all.norm(`${prefix}norm`, H);
   const aliases: Record<string, string> = {};
@@ -112,7 +112,7 @@ export function decoderOutline(
     inverseFrequencies: ropeFrequencies(raw, D),
     parameters: all.parameters,
     modules: all.modules,
-    joinSites: all.joinSites,
+    residualSites: all.residualSites,
     aliases,
     tokenEmbedding: `${prefix}embed_tokens`,
     optionalPrefix: 'model.',

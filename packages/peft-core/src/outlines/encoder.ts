@@ -100,11 +100,11 @@ export function encoderOutline(
       .linear(`${path}.attention.self.value`, H, H, { bias: true })
       .linear(`${path}.attention.output.dense`, H, H, { bias: true })
       .norm(`${path}.attention.output.LayerNorm`, H, { bias: true })
-      .join({ layer, sublayer: 'attention', module: `${path}.attention.output`, postNorm: true })
+      .residualAdd({ layer, sublayer: 'attention', module: `${path}.attention.output`, postNorm: true })
       .linear(`${path}.intermediate.dense`, I, H, { bias: true })
       .linear(`${path}.output.dense`, H, I, { bias: true })
       .norm(`${path}.output.LayerNorm`, H, { bias: true })
-      .join({ layer, sublayer: 'feed_forward', module: `${path}.output`, postNorm: true });
+      .residualAdd({ layer, sublayer: 'feed_forward', module: `${path}.output`, postNorm: true });
   }
   kind.head(all, task, { prefix, hidden: H, labels, deviation });
   return {
@@ -112,7 +112,7 @@ export function encoderOutline(
     prefix,
     parameters: all.parameters,
     modules: all.modules,
-    joinSites: all.joinSites,
+    residualSites: all.residualSites,
     aliases: {},
     tokenEmbedding: `${prefix}embeddings.word_embeddings`,
     optionalPrefix: `${kind.modelType}.`,

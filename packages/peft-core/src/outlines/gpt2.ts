@@ -71,8 +71,8 @@ export function gpt2Outline(raw: Record<string, unknown>, task: TaskType): Gpt2O
       .norm(`${path}.ln_2`, H, { bias: true })
       .linear(`${path}.mlp.c_fc`, I, H, conv)
       .linear(`${path}.mlp.c_proj`, H, I, conv)
-      .join({ layer, sublayer: 'attention', module: `${path}.attention_adapters` })
-      .join({ layer, sublayer: 'feed_forward', module: `${path}.output_adapters` });
+      .residualAdd({ layer, sublayer: 'attention', module: `${path}.attention_adapters` })
+      .residualAdd({ layer, sublayer: 'feed_forward', module: `${path}.output_adapters` });
   }
   all.norm(`${prefix}ln_f`, H, { bias: true });
   const aliases: Record<string, string> = {};
@@ -88,7 +88,7 @@ export function gpt2Outline(raw: Record<string, unknown>, task: TaskType): Gpt2O
     ...common,
     parameters: all.parameters,
     modules: all.modules,
-    joinSites: all.joinSites,
+    residualSites: all.residualSites,
     aliases,
     tokenEmbedding: `${prefix}wte`,
     optionalPrefix: 'transformer.',

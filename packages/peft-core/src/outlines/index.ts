@@ -14,10 +14,10 @@ import { t5Outline } from './t5.ts';
 export { defaultTask } from './default-task.ts';
 export { ownLabels } from './label-names.ts';
 export {
-  type JoinSite,
   type ModelOutline,
   type ModuleDescription,
   type ParameterSpec,
+  type ResidualSite,
   TASK_TYPES,
   type TaskType,
 } from './outline.ts';

@@ -32,14 +32,14 @@ export interface ModuleDescription {
   padding?: number;
 }
 
-/** Where a sublayer's output joins the stream: a bottleneck adapter may sit there. */
-export interface JoinSite {
+/** Where a sublayer's output is added to the residual: a bottleneck adapter may sit there. */
+export interface ResidualSite {
   /** Counted through the model; a decoder's blocks after its encoder's. */
   layer: number;
   sublayer: 'attention' | 'cross_attention' | 'feed_forward';
   /** Path of the module that holds adapters in the `adapters` library: `model.layers.0.output_adapters`. */
   module: string;
-  /** The sum of output and stream is normed: BERT and its relatives. */
+  /** The sum of output and residual is normed: BERT and its relatives. */
   postNorm?: true;
 }
 
@@ -59,7 +59,7 @@ export interface ModelOutline {
   /** In the order of PyTorch's named_modules. */
   modules: ModuleDescription[];
   /** In the order of the forward pass. */
-  joinSites: JoinSite[];
+  residualSites: ResidualSite[];
   /** A parameter that is another one by another name: a tied `lm_head.weight`. */
   aliases: Record<string, string>;
   /** Modules that HF PEFT takes for tied to the input embedding by their class, though a checkpoint may hold them apart: T5's. */
@@ -76,11 +76,11 @@ export interface ModelOutline {
   optionalPrefix: string;
 }
 
-/** Collects parameters and modules in step, so that neither can name what the other lacks; and the join sites. */
+/** Collects parameters and modules in step, so that neither can name what the other lacks; and the residual site. */
 export class OutlineBuilder {
   readonly parameters: ParameterSpec[] = [];
   readonly modules: ModuleDescription[] = [];
-  readonly joinSites: JoinSite[] = [];
+  readonly residualSites: ResidualSite[] = [];
 
   linear(
     name: string,
@@ -139,8 +139,8 @@ export class OutlineBuilder {
     if (bias) this.parameters.push({ name: `${name}.bias`, shape: [width] });
     return this;
   }
-  join(site: JoinSite): this {
-    this.joinSites.push(site);
+  residualAdd(site: ResidualSite): this {
+    this.residualSites.push(site);
     return this;
   }
 }

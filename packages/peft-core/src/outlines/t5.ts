@@ -93,8 +93,8 @@ export function t5Outline(raw: Record<string, unknown>, task: TaskType): T5Outli
     feedForward(`${path}.1.DenseReluDense`);
     all
       .norm(`${path}.1.layer_norm`, H)
-      .join({ layer: i, sublayer: 'attention', module: `${path}.0` })
-      .join({ layer: i, sublayer: 'feed_forward', module: `${path}.1` });
+      .residualAdd({ layer: i, sublayer: 'attention', module: `${path}.0` })
+      .residualAdd({ layer: i, sublayer: 'feed_forward', module: `${path}.1` });
   }
   all.norm('encoder.final_layer_norm', H);
   embedding('decoder.embed_tokens');
@@ -108,9 +108,9 @@ export function t5Outline(raw: Record<string, unknown>, task: TaskType): T5Outli
     feedForward(`${path}.2.DenseReluDense`);
     all
       .norm(`${path}.2.layer_norm`, H)
-      .join({ layer, sublayer: 'attention', module: `${path}.0` })
-      .join({ layer, sublayer: 'cross_attention', module: `${path}.1` })
-      .join({ layer, sublayer: 'feed_forward', module: `${path}.2` });
+      .residualAdd({ layer, sublayer: 'attention', module: `${path}.0` })
+      .residualAdd({ layer, sublayer: 'cross_attention', module: `${path}.1` })
+      .residualAdd({ layer, sublayer: 'feed_forward', module: `${path}.2` });
   }
   all.norm('decoder.final_layer_norm', H);
   if (untied.includes('lm_head.weight')) all.linear('lm_head', V, H);
@@ -122,7 +122,7 @@ export function t5Outline(raw: Record<string, unknown>, task: TaskType): T5Outli
     ...common,
     parameters: all.parameters,
     modules: all.modules,
-    joinSites: all.joinSites,
+    residualSites: all.residualSites,
     aliases,
     tiedByClass: T5_TIED.map((name) => name.slice(0, -'.weight'.length)),
     tokenEmbedding: 'encoder.embed_tokens',

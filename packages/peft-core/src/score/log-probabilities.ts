@@ -1,7 +1,7 @@
 import { tf } from '@graft/tf-graph';
 import type { ModelRuntime } from '../models/architecture.ts';
 import { headLoss, lossesOfLogits } from '../nn/cross-entropy.ts';
-import type { ParameterTensors, PeftModel } from '../peft-model.ts';
+import type { ParameterTensors, PeftModel } from '../peft-model/peft-model.ts';
 
 /** `(T)` log-probabilities of `labels` `(T)` int32 by the language model's head on normed hidden states `(T, H)`. */
 export function logProbabilities(

@@ -1,8 +1,8 @@
 import { type Program, ProgramBuilder, tf } from '@graft/tf-graph';
-import type { PeftConfig } from '../config.ts';
+import type { PeftConfig } from '../config/index.ts';
 import type { Architecture } from '../models/architecture.ts';
-import { packedForward } from '../packed-forward.ts';
-import { adapterTensors, declarePeftModel, type PeftModel } from '../peft-model.ts';
+import { packedForward } from '../peft-model/packed-forward.ts';
+import { adapterTensors, declarePeftModel, type PeftModel } from '../peft-model/peft-model.ts';
 import { logProbabilities } from './log-probabilities.ts';
 import type { ScoreLayout } from './score-program.ts';
 

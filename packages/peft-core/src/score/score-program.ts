@@ -1,9 +1,14 @@
 import { type Program, ProgramBuilder, tf } from '@graft/tf-graph';
-import type { PeftConfig } from '../config.ts';
+import type { PeftConfig } from '../config/index.ts';
 import type { Architecture, ModelRuntime } from '../models/architecture.ts';
 import { pool, unitRows } from '../nn/pooling.ts';
-import { packedForward } from '../packed-forward.ts';
-import { adapterTensors, declarePeftModel, type ParameterTensors, type PeftModel } from '../peft-model.ts';
+import { packedForward } from '../peft-model/packed-forward.ts';
+import {
+  adapterTensors,
+  declarePeftModel,
+  type ParameterTensors,
+  type PeftModel,
+} from '../peft-model/peft-model.ts';
 import { logProbabilities } from './log-probabilities.ts';
 import type { ClassifierScore, EmbeddingScore, LanguageScore } from './score-texts.ts';
 

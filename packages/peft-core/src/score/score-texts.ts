@@ -1,13 +1,13 @@
-import { readFittingAdapter } from '../adapter-fit.ts';
-import { adapterValues } from '../adapter-values.ts';
-import { leadingPositions } from '../config/leading-positions.ts';
 import { GraftError } from '../errors.ts';
-import type { BaseModel } from '../formats/index.ts';
-import { loadWeights } from '../load-weights.ts';
+import type { BaseModel } from '../files.ts';
 import { architectureFor } from '../models/registry.ts';
-import { readsBaseHead } from '../peft-model.ts';
-import { sequencePooling } from '../sequence-pooling.ts';
+import { readFittingAdapter } from '../peft-model/adapter-fit.ts';
+import { adapterValues } from '../peft-model/adapter-values.ts';
+import { readsBaseHead } from '../peft-model/peft-model.ts';
+import { sequencePooling } from '../peft-model/sequence-pooling.ts';
 import { loadTokenizer, type Tokenizer, withEos } from '../text/index.ts';
+import { leadingPositions } from '../tuners/leading-positions.ts';
+import { loadWeights } from '../weights/load-weights.ts';
 import { buildPairScoreProgram, type PairScoreProgram } from './pair-score-program.ts';
 import { buildScoreProgram, type ScoreProgram } from './score-program.ts';
 

@@ -1,6 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
-import { loadWeights } from '../load-weights.ts';
-import { Random } from '../rng.ts';
+import { Random } from '../random.ts';
 import { fillBatch } from '../text/index.ts';
 import { feedsOf } from '../train/objective.ts';
 import { optimizerScalars } from '../train/optimizer.ts';
@@ -9,6 +8,7 @@ import type { TrainOptions } from '../train/records.ts';
 import { setUpTraining } from '../train/setup.ts';
 import { startValues } from '../train/start-values.ts';
 import { buildTrainProgram, type TrainProgram } from '../train/train-program.ts';
+import { loadWeights } from '../weights/load-weights.ts';
 
 /** Distances of the evaluation points along a direction of length 1. */
 const STEPS = [0.02, 0.005];

@@ -5,8 +5,8 @@ import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { tf } from '@graft/tf-graph';
 import { checkGradients } from '@graft/tf-graph/testing';
-import { parsePeftConfig, resolveTraining } from '../config.ts';
-import { type BaseModel, openBaseModel, readAdapter, writeAdapter } from '../formats/index.ts';
+import { parsePeftConfig, resolveTraining } from '../config/index.ts';
+import { type BaseModel, openBaseModel, readAdapter, writeAdapter } from '../files.ts';
 import { mergeAdapter, type ScoreInput, scoreTexts, train } from '../index.ts';
 import { architectureFor } from '../models/registry.ts';
 import { attach } from '../tuners/registry.ts';
@@ -118,7 +118,7 @@ export function testTuners(
         parameters,
         linears = new Map(),
         embeddings = new Map(),
-        joins = new Map(),
+        residualAdds = new Map(),
       } = attached(options);
       // DoRA's norm has no gradient on purpose: what it is made of is held fixed.
       const learns = (name: string) => !options.use_dora || name.endsWith('magnitude_vector');
@@ -168,12 +168,12 @@ export function testTuners(
           weight: (name: string) => ({ kind: 'trained', tensor: tf.ones(fixed(name)!) }) as const,
         };
       }
-      for (const [module, wrap] of [...joins].slice(0, 4)) {
+      for (const [module, wrap] of [...residualAdds].slice(0, 4)) {
         const own = parameters.filter((p) => p.name.startsWith(`${module}.adapters.`));
         const values = own.map((p, i) => tf.randomUniform(p.shape, -1, 1, 'float32', i + 1));
         const stream = (seed: number) =>
           tf.randomUniform([3, architecture.hiddenSize], -1, 1, 'float32', seed);
-        // A smooth stand-in for the norm of a post-norm model.
+        // A smooth replacement for the norm of a post-norm model.
         const norm = (x: tf.Tensor) => tf.tanh(x);
         checkGradients(
           (output, stream, ...tensors) => {

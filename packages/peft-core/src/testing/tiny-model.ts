@@ -1,8 +1,8 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { writeSafetensors } from '../formats/index.ts';
+import { writeSafetensors } from '../files.ts';
 import { outlineOf } from '../outlines/index.ts';
-import { Random } from '../rng.ts';
+import { Random } from '../random.ts';
 
 const special = ['<s>', '</s>', '<pad>', '<unk>'];
 

@@ -1,5 +1,5 @@
-import { parsePeftConfig, resolveTraining, type TrainingOptions } from '../config.ts';
-import type { BaseModel } from '../formats/index.ts';
+import { parsePeftConfig, resolveTraining, type TrainingOptions } from '../config/index.ts';
+import type { BaseModel } from '../files.ts';
 import { train } from '../train/loop.ts';
 import type { TrainOptions, TrainRecord } from '../train/records.ts';
 

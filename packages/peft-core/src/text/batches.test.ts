@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Random } from '../rng.ts';
+import { Random } from '../random.ts';
 import { type BatchOptions, type ExampleSize, planBatches, planEvaluation, sizeOf } from './batches.ts';
 import { fillBatch, type SequenceLayout } from './fill-batch.ts';
 import { NO_TARGET, type TrainingExample } from './training-example.ts';

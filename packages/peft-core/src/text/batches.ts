@@ -1,4 +1,4 @@
-import { permutation } from '../rng.ts';
+import { permutation } from '../random.ts';
 import { chooseGrid, type GridShape } from './choose-grid.ts';
 import { oneRowEach, packRows } from './pack.ts';
 import { NO_TARGET, type TrainingExample } from './training-example.ts';

@@ -1,5 +1,5 @@
-import { isRecord, show } from '../config/check.ts';
-import { nearest } from '../config/nearest.ts';
+import { isRecord, show } from '../schema/check-fields.ts';
+import { nearest } from '../schema/nearest.ts';
 import type { TrainingMessage } from './raw-example.ts';
 
 const ROLES = ['system', 'user', 'assistant'];

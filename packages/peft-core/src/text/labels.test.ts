@@ -4,7 +4,7 @@ import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { GraftError } from '../errors.ts';
-import { openBaseModel, resolveBaseModel } from '../formats/index.ts';
+import { openBaseModel, resolveBaseModel } from '../files.ts';
 import type { RawExample, TrainingMessage } from './raw-example.ts';
 import { tokenizeExamples } from './tokenize.ts';
 import { loadTokenizer, type Tokenizer } from './tokenizer.ts';

@@ -1,4 +1,4 @@
-import { isRecord, show } from '../config/check.ts';
+import { isRecord, show } from '../schema/check-fields.ts';
 import { chatMessages } from './chat-line.ts';
 import type { ChatMessage } from './chat-template.ts';
 

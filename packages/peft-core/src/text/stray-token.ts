@@ -1,4 +1,4 @@
-import { show } from '../config/check.ts';
+import { show } from '../schema/check-fields.ts';
 import type { Tokenizer } from './tokenizer.ts';
 
 /** What to say of a token that the tokenizer has and the model's embedding table of `vocabularySize` rows has not. */

@@ -1,5 +1,5 @@
-import { show } from '../config/check.ts';
 import { type ErrorDetail, GraftError } from '../errors.ts';
+import { show } from '../schema/check-fields.ts';
 import { badLines, MAX_LISTED_LINES } from './jsonl.ts';
 import type { ClassOf } from './label-names.ts';
 import { labelledTokens, withEos } from './labels.ts';

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import type { GraftError } from '../errors.ts';
-import { Random } from '../rng.ts';
+import { Random } from '../random.ts';
 import { loadTokenizer } from './tokenizer.ts';
 
 const tokenizerJson = JSON.parse(

@@ -2,8 +2,8 @@ import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { mkdir, open, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import type { AdapterLayout } from '../adapter-layout.ts';
-import { readSafetensors, writeSafetensors } from '../formats/index.ts';
+import { readSafetensors, writeSafetensors } from '../files.ts';
+import type { AdapterLayout } from '../peft-model/adapter-layout.ts';
 import { STATE } from './train-program.ts';
 
 /** Everything a resumed run needs besides the inputs, which `identity` pins. */

@@ -1,9 +1,8 @@
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
-import { leadingPositions } from '../config/leading-positions.ts';
-import { type PeftConfig, type ResolvedTraining, validationCount } from '../config.ts';
+import { type PeftConfig, type ResolvedTraining, validationCount } from '../config/index.ts';
 import { GraftError } from '../errors.ts';
-import { permutation } from '../rng.ts';
+import { permutation } from '../random.ts';
 import {
   checkFormat,
   classesBy,
@@ -15,6 +14,7 @@ import {
   type TrainingExample,
   tokenizeExamples,
 } from '../text/index.ts';
+import { leadingPositions } from '../tuners/leading-positions.ts';
 
 /** Tokenised training and validation examples of a job, and a digest of the files they came from. */
 export interface TrainingData {

@@ -13,10 +13,10 @@ export interface Measured {
   measuredOn: 'validation' | 'training';
 }
 
-/** The validation examples; without any, and to prove an adapter, the first of the training file. */
-export function measuredExamples(data: TrainingData, prove: boolean): Measured | null {
+/** The validation examples; without any, and to verify an adapter, the first of the training file. */
+export function measuredExamples(data: TrainingData, verify: boolean): Measured | null {
   if (data.validation.length > 0) return { examples: data.validation, measuredOn: 'validation' };
-  return prove ? { examples: data.training.slice(0, PROOF_EXAMPLES), measuredOn: 'training' } : null;
+  return verify ? { examples: data.training.slice(0, PROOF_EXAMPLES), measuredOn: 'training' } : null;
 }
 
 export interface Measurement {

@@ -7,7 +7,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
-import { type BaseModel, openBaseModel, readAdapter } from '../formats/index.ts';
+import { type BaseModel, openBaseModel, readAdapter } from '../files.ts';
 import { writeTinyModel } from '../testing/tiny-model.ts';
 import { trainAdapter, trainOptions } from '../testing/train-adapter.ts';
 
@@ -48,12 +48,12 @@ for (const [name, peft] of Object.entries(prompts)) {
         training: { learning_rate, max_steps, n_epochs: max_steps, batch_size: 16, precision: 'fp32' },
         outputDir: at(`${name}-${part}`),
       });
-    const first = await trainAdapter({ ...run('first', 0.02, 8), prove: true });
+    const first = await trainAdapter({ ...run('first', 0.02, 8), verify: true });
     const initialAdapter = at(`${name}-first`);
     const second = await trainAdapter({ ...run('second', 0.02, 8), initialAdapter });
     assert.ok(
-      Math.abs(second.losses[0]! - first.done.proof!.loss) < 1e-5,
-      `${second.losses[0]} after ${first.done.proof!.loss}`,
+      Math.abs(second.losses[0]! - first.done.verification!.loss) < 1e-5,
+      `${second.losses[0]} after ${first.done.verification!.loss}`,
     );
     assert.ok(second.losses.at(-1)! < second.losses[0]!, second.losses.join(' '));
 

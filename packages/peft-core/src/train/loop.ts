@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
-import { adapterTensorsToSave } from '../adapter-values.ts';
 import { GraftError } from '../errors.ts';
-import { writeAdapter } from '../formats/index.ts';
-import { loadWeights } from '../load-weights.ts';
-import { baseStorage } from '../stored-weights.ts';
+import { writeAdapter } from '../files.ts';
+import { adapterTensorsToSave } from '../peft-model/adapter-values.ts';
+import { loadWeights } from '../weights/load-weights.ts';
+import { baseStorage } from '../weights/stored-weights.ts';
 import { type CheckpointState, readNewestCheckpoint, writeCheckpoint } from './checkpoint.ts';
 import { evaluate, type Measurement, measuredExamples } from './evaluation.ts';
 import { planMeasuring, planTraining } from './plan.ts';
@@ -30,7 +30,7 @@ export async function* train(options: TrainOptions): AsyncGenerator<TrainRecord>
   const { base, peft, training, checkpointDir = null, signal } = options;
   const { architecture, config, data, objective, layout } = await setUpTraining(options);
   const plan = planTraining(data.training, training, layout);
-  const measured = measuredExamples(data, options.prove ?? false);
+  const measured = measuredExamples(data, options.verify ?? false);
   const evaluation = measured ? planMeasuring(measured.examples, training, layout) : null;
 
   const precision = effectivePrecision(training.precision);
@@ -194,8 +194,8 @@ export async function* train(options: TrainOptions): AsyncGenerator<TrainRecord>
       finalLoss,
       validationLoss,
       metrics: validation?.metrics ?? {},
-      proof:
-        options.prove && measured && measurement
+      verification:
+        options.verify && measured && measurement
           ? { loss: measurement.loss, examples: measured.examples.length, measuredOn: measured.measuredOn }
           : null,
       peakMemoryBytes: process.resourceUsage().maxRSS * 1024,

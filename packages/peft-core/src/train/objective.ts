@@ -1,7 +1,7 @@
 import type { InputSpec, tf } from '@graft/tf-graph';
 import type { ModelRuntime } from '../models/architecture.ts';
-import { packedForward, type TrainingPass } from '../packed-forward.ts';
-import type { ParameterTensors, PeftModel } from '../peft-model.ts';
+import { packedForward, type TrainingPass } from '../peft-model/packed-forward.ts';
+import type { ParameterTensors, PeftModel } from '../peft-model/peft-model.ts';
 import type { DatasetFormat, FilledBatch, GridShape } from '../text/index.ts';
 import { embeddingInputs, embeddingLoss } from './embedding-loss.ts';
 import { labelInputs, labelLoss } from './label-loss.ts';

@@ -1,4 +1,4 @@
-import type { ResolvedTraining } from '../config.ts';
+import type { ResolvedTraining } from '../config/index.ts';
 import {
   type BatchPlan,
   planBatches,

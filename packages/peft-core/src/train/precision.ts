@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import type { ResolvedTraining } from '../config.ts';
+import type { ResolvedTraining } from '../config/index.ts';
 
 /**
  * "auto" is bf16 where this process computes matrix products in it: TensorFlow reads TF_SET_ONEDNN_FPMATH_MODE once, when it

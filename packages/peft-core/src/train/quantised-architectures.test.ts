@@ -4,7 +4,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
-import { openBaseModel } from '../formats/index.ts';
+import { openBaseModel } from '../files.ts';
 import { tinyFamilies } from '../testing/tiny-families.ts';
 import { writeTinyModel } from '../testing/tiny-model.ts';
 import { trainAdapter, trainOptions } from '../testing/train-adapter.ts';

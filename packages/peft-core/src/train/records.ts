@@ -1,5 +1,5 @@
-import type { PeftConfig, ResolvedTraining } from '../config.ts';
-import type { BaseModel } from '../formats/index.ts';
+import type { PeftConfig, ResolvedTraining } from '../config/index.ts';
+import type { BaseModel } from '../files.ts';
 import type { Measurement } from './evaluation.ts';
 import type { Metrics } from './metrics.ts';
 import type { WarmModel } from './warm-model.ts';
@@ -22,8 +22,8 @@ export interface TrainOptions {
   initialAdapter?: string | null;
   /** Start from a safetensors file that holds every trained parameter, encoders included, by its name in a PEFT model. */
   initialParameters?: string | null;
-  /** Measure the finished adapter, also without validation data, so that `proveAdapter` can hold its files against it. */
-  prove?: boolean;
+  /** Measure the finished adapter, also without validation data, so that `verifyAdapter` can hold its files against it. */
+  verify?: boolean;
   /** Aborting ends training before the next step, with a checkpoint when `checkpointDir` is set. */
   signal?: AbortSignal;
   /** Keeps the loaded model between calls of one process. */
@@ -73,8 +73,8 @@ export type TrainRecord =
       validationLoss: number | null;
       /** Of the last evaluation on validation examples, by their names on the wire. */
       metrics: Metrics;
-      /** With `prove`: the live model's loss, on the validation examples or the first of the training file. */
-      proof: { loss: number; examples: number; measuredOn: 'validation' | 'training' } | null;
+      /** With `verify`: the live model's loss, on the validation examples or the first of the training file. */
+      verification: { loss: number; examples: number; measuredOn: 'validation' | 'training' } | null;
       peakMemoryBytes: number;
       files: { path: string; bytes: number; sha256: string }[];
     };

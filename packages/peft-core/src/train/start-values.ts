@@ -1,9 +1,9 @@
-import { checkBaseDigest, readAdapterFor } from '../adapter-fit.ts';
-import { adapterValues } from '../adapter-values.ts';
-import { type AdapterTensor, type BaseModel, readSafetensors } from '../formats/index.ts';
+import { type AdapterTensor, type BaseModel, readSafetensors } from '../files.ts';
 import { storedName } from '../outlines/stored-name.ts';
-import type { PeftModel } from '../peft-model.ts';
-import { Random } from '../rng.ts';
+import { checkBaseDigest, readAdapterFor } from '../peft-model/adapter-fit.ts';
+import { adapterValues } from '../peft-model/adapter-values.ts';
+import type { PeftModel } from '../peft-model/peft-model.ts';
+import { Random } from '../random.ts';
 import { loadTokenizer } from '../text/index.ts';
 
 export interface StartOptions {

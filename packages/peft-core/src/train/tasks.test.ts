@@ -3,14 +3,14 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
-import { parsePeftConfig, resolveTraining } from '../config.ts';
+import { parsePeftConfig, resolveTraining } from '../config/index.ts';
 import type { GraftError } from '../errors.ts';
-import { type BaseModel, openBaseModel, readAdapter } from '../formats/index.ts';
+import { type BaseModel, openBaseModel, readAdapter } from '../files.ts';
 import { type Score, scoreTexts } from '../score/score-texts.ts';
 import { writeTinyModel } from '../testing/tiny-model.ts';
 import { train } from './loop.ts';
-import { proveAdapter } from './prove.ts';
 import type { TrainOptions, TrainRecord } from './records.ts';
+import { verifyAdapter } from './verify.ts';
 
 let root: string;
 const at = (...names: string[]) => path.join(root, ...names);
@@ -151,13 +151,16 @@ test('the base model drops while training, not when measured, and a resumed run 
   assert.deepEqual(await weights(cut.outputDir), await weights(whole.outputDir));
 });
 
-test('what is published is proven: its files give the live loss, and the untrained model another', async () => {
+test('what is published is verified: its files give the live loss, and the untrained model another', async () => {
   const base = await modelOf('encoder', encoder);
   for (const kind of ['SEQ_CLS', 'pairs', 'scored_pairs']) {
-    const options = await optionsOf(base, kind, `${kind}-proven`);
-    const { proof } = doneOf(await run({ ...options, prove: true }));
-    const { reloadedLoss, baseLoss } = await proveAdapter({ ...options, adapterDir: options.outputDir });
-    assert.ok(Math.abs(reloadedLoss - proof!.loss) < 1e-5, `${kind}: ${reloadedLoss}, ${proof!.loss}`);
+    const options = await optionsOf(base, kind, `${kind}-verified`);
+    const { verification } = doneOf(await run({ ...options, verify: true }));
+    const { reloadedLoss, baseLoss } = await verifyAdapter({ ...options, adapterDir: options.outputDir });
+    assert.ok(
+      Math.abs(reloadedLoss - verification!.loss) < 1e-5,
+      `${kind}: ${reloadedLoss}, ${verification!.loss}`,
+    );
     assert.ok(Math.abs(baseLoss - reloadedLoss) > 1e-4, kind);
   }
 });

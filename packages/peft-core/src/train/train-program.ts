@@ -1,12 +1,17 @@
 import { type Program, ProgramBuilder, tf } from '@graft/tf-graph';
-import type { PeftConfig, ResolvedTraining } from '../config.ts';
+import type { PeftConfig, ResolvedTraining } from '../config/index.ts';
 import type { Architecture } from '../models/architecture.ts';
 import type { RandomState } from '../nn/dropout.ts';
 import { type MatmulPrecision, withMatmulPrecision } from '../nn/matmul.ts';
-import { adapterTensors, declarePeftModel, type ParameterTensors, type PeftModel } from '../peft-model.ts';
-import type { BaseStorage } from '../stored-weights.ts';
+import {
+  adapterTensors,
+  declarePeftModel,
+  type ParameterTensors,
+  type PeftModel,
+} from '../peft-model/peft-model.ts';
 import type { GridShape } from '../text/index.ts';
 import type { AttachmentForm } from '../tuners/tuner.ts';
+import type { BaseStorage } from '../weights/stored-weights.ts';
 import { batchInputs, type LossContext, lossOf, type Objective } from './objective.ts';
 import { adamW, clipGradients } from './optimizer.ts';
 

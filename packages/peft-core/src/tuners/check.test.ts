@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { parsePeftConfig } from '../config.ts';
+import { parsePeftConfig } from '../config/index.ts';
 import type { GraftError } from '../errors.ts';
 import { outlineOf, type TaskType } from '../outlines/index.ts';
 import { checkAgainstModel } from './check.ts';

@@ -1,5 +1,5 @@
-import { fullMatch } from '../config/module-pattern.ts';
 import type { ModelOutline } from '../outlines/outline.ts';
+import { fullMatch } from '../schema/module-pattern.ts';
 import { inputEmbedding } from './token-targets.ts';
 import type { FileCopy } from './tuner.ts';
 

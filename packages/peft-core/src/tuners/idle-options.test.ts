@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { parsePeftConfig } from '../config.ts';
+import { parsePeftConfig } from '../config/index.ts';
 import { architectureFor } from '../models/registry.ts';
 import { checkAgainstModel } from './check.ts';
 import { attach } from './registry.ts';

@@ -1,7 +1,7 @@
-import { fullMatch } from '../config/module-pattern.ts';
-import type { PeftConfig } from '../config.ts';
+import type { PeftConfig } from '../config/index.ts';
 import { GraftError } from '../errors.ts';
 import type { ModelOutline } from '../outlines/outline.ts';
+import { fullMatch } from '../schema/module-pattern.ts';
 import { completeIa3, scaledModules } from './ia3/scaled-modules.ts';
 import { loraTargets } from './lora/targets.ts';
 import {

@@ -1,5 +1,5 @@
 /** What soft prompts take from the model, as HF PEFT does. Loads no TensorFlow. */
-import type { PeftConfig } from '../config.ts';
+import type { PeftConfig } from '../config/index.ts';
 import { GraftError } from '../errors.ts';
 import type { ModelOutline } from '../outlines/outline.ts';
 import { resolveModulesToSave } from './target-modules.ts';

@@ -1,4 +1,4 @@
-import type { PeftConfig } from '../config.ts';
+import type { PeftConfig } from '../config/index.ts';
 import type { Architecture } from '../models/architecture.ts';
 import { bottleneck } from './bottleneck/index.ts';
 import { ia3 } from './ia3/index.ts';

@@ -8,7 +8,7 @@ export interface SavedModules {
   /** Their paths. */
   modules: string[];
   parameters: AdapterParameter[];
-  standIns: Map<string, (context: LayerContext) => Weight>;
+  replacements: Map<string, (context: LayerContext) => Weight>;
   merges: Map<string, Merge>;
 }
 
@@ -23,12 +23,12 @@ export function savedModules(
 ): SavedModules {
   const wanted = [...new Set([...(config.modules_to_save ?? []), ...model.taskHead])];
   const modules = resolveModulesToSave({ modules_to_save: wanted }, model.modules);
-  const saved: SavedModules = { modules, parameters: [], standIns: new Map(), merges: new Map() };
+  const saved: SavedModules = { modules, parameters: [], replacements: new Map(), merges: new Map() };
   const shapes = new Map(model.parameters.map(({ name, shape }) => [name, shape]));
   for (const name of [...shapes.keys(), ...Object.keys(model.aliases)]) {
     if (!modules.some((module) => name.startsWith(`${module}.`))) continue;
     const source = model.aliases[name] ?? name;
-    addStandIn(saved, name, {
+    addReplacement(saved, name, {
       name: keyPrefix + name,
       shape: shapes.get(source)!,
       init: { kind: 'base', parameters: [source] },
@@ -38,13 +38,13 @@ export function savedModules(
 }
 
 /** Trains `parameter` in place of the base parameter `name`. */
-export function addStandIn(
-  to: Pick<SavedModules, 'parameters' | 'standIns' | 'merges'>,
+export function addReplacement(
+  to: Pick<SavedModules, 'parameters' | 'replacements' | 'merges'>,
   name: string,
   parameter: AdapterParameter,
 ): void {
   to.parameters.push(parameter);
-  to.standIns.set(name, (context) => ({ kind: 'trained', tensor: context.parameter(parameter.name) }));
+  to.replacements.set(name, (context) => ({ kind: 'trained', tensor: context.parameter(parameter.name) }));
   to.merges.set(name, (_weight, adapter) => adapter(parameter.name));
 }
 

@@ -1,6 +1,6 @@
-import { fullMatch, layerNumberPattern, matchStart } from '../config/module-pattern.ts';
-import { nearest } from '../config/nearest.ts';
 import { GraftError } from '../errors.ts';
+import { fullMatch, layerNumberPattern, matchStart } from '../schema/module-pattern.ts';
+import { nearest } from '../schema/nearest.ts';
 
 /** What matching needs to know of a module; `name` is its Hugging Face path. */
 export interface TargetableModule {

@@ -1,6 +1,6 @@
 import type { Architecture } from '../models/architecture.ts';
 import type { FrozenWeight } from '../nn/weight.ts';
-import type { Random } from '../rng.ts';
+import type { Random } from '../random.ts';
 import type { SavedModules } from './saved-modules.ts';
 import type { TokenTarget } from './token-targets.ts';
 import type { Merge, ParameterInit } from './tuner.ts';
@@ -10,7 +10,7 @@ import type { Merge, ParameterInit } from './tuner.ts';
  * as the table's own, or as normal numbers when `random`.
  */
 export function addTokenRows(
-  to: Pick<SavedModules, 'parameters' | 'standIns' | 'merges'>,
+  to: Pick<SavedModules, 'parameters' | 'replacements' | 'merges'>,
   { module, ids, followers }: TokenTarget,
   key: string,
   model: Architecture,
@@ -30,7 +30,7 @@ export function addTokenRows(
     return merged;
   };
   for (const name of [weight, ...followers.map((follower) => `${follower}.weight`)]) {
-    to.standIns.set(name, (context) => ({
+    to.replacements.set(name, (context) => ({
       kind: 'rows',
       base: context.weight(name) as FrozenWeight,
       ids,

@@ -1,9 +1,9 @@
 import type { tf } from '@graft/tf-graph';
-import type { PeftConfig } from '../config.ts';
+import type { PeftConfig } from '../config/index.ts';
 import type { Architecture, AttentionSite } from '../models/architecture.ts';
 import type { RandomState } from '../nn/dropout.ts';
 import type { Weight } from '../nn/weight.ts';
-import type { Random } from '../rng.ts';
+import type { Random } from '../random.ts';
 
 /** One trained tensor of an adapter. */
 export interface AdapterParameter {
@@ -40,7 +40,7 @@ export interface LayerContext {
   random?: RandomState;
 }
 
-/** A linear module without the tuner, in parts: `product(x)` is its output before `bias`. Stand-ins are in their places. */
+/** A linear module without the tuner, in parts: `product(x)` is its output before `bias`. Replacements are in their places. */
 export interface LinearParts {
   product(x: tf.Tensor): tf.Tensor;
   weight: Weight;
@@ -73,11 +73,11 @@ export interface FileCopy {
   of: { base: string } | { adapter: string };
 }
 
-/** Replaces `ModelRuntime.join`: a sublayer's output joins the stream, both `(N, H)`. */
-export type JoinWrapper = (
+/** Replaces `ModelRuntime.residualAdd`: a sublayer's output is added to the residual, both `(N, H)`. */
+export type ResidualAddWrapper = (
   context: LayerContext,
   output: tf.Tensor,
-  stream: tf.Tensor,
+  residual: tf.Tensor,
   norm: ((x: tf.Tensor) => tf.Tensor) | undefined,
 ) => tf.Tensor;
 
@@ -94,10 +94,10 @@ export interface Attachment {
   linears?: Map<string, LinearWrapper>;
   /** Wrapped embeddings, by path. */
   embeddings?: Map<string, EmbeddingWrapper>;
-  /** Base parameters (by state-dict name) that something trained stands in for: whole modules, biases, norms. */
-  standIns?: Map<string, (context: LayerContext) => Weight>;
-  /** The way a sublayer joins the stream where it differs from a plain sum, by the join site's module. */
-  joins?: Map<string, JoinWrapper>;
+  /** Base parameters (by state-dict name) that something trained replaces: whole modules, biases, norms. */
+  replacements?: Map<string, (context: LayerContext) => Weight>;
+  /** The way a sublayer is added to the residual where it differs from a plain sum, by the residual site's module. */
+  residualAdds?: Map<string, ResidualAddWrapper>;
   /** Tokens put before every sequence, with ids from the vocabulary's size on; 0 for most methods. */
   virtualTokens?: number;
   /** Keys and values put before every sequence's own. */

@@ -1,4 +1,4 @@
-import type { BaseModel } from '@graft/peft-core/models';
+import type { BaseModel } from '@graft/peft-core/files';
 
 export interface BaseModelEntry {
   /** What requests name as `model`. */

@@ -1,6 +1,6 @@
 import { readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
-import { type BaseModelSpec, openBaseModel, packagedModels, resolveBaseModel } from '@graft/peft-core/models';
+import { type BaseModelSpec, openBaseModel, packagedModels, resolveBaseModel } from '@graft/peft-core/files';
 import { type Static, Type } from 'typebox';
 import { Value } from 'typebox/value';
 import type { ServiceEnv } from '../env.ts';

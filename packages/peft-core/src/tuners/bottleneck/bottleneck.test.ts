@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type BottleneckConfig, parsePeftConfig } from '../../config.ts';
+import { type BottleneckConfig, parsePeftConfig } from '../../config/index.ts';
 import type { GraftError } from '../../errors.ts';
 import { architectureFor } from '../../models/registry.ts';
 import { outlineOf } from '../../outlines/index.ts';
-import { Random } from '../../rng.ts';
+import { Random } from '../../random.ts';
 import { checkAgainstModel } from '../check.ts';
 import { attach } from '../registry.ts';
 import { placesOf } from './places.ts';

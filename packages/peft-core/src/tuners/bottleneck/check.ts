@@ -9,8 +9,8 @@ const HOOKED = ['qwen2', 'qwen3'];
 
 /** Throws `invalid_peft_config`, `unimplemented_peft_option`, `target_modules_not_found`. */
 export function checkBottleneck(config: BottleneckConfig, model: ModelOutline): void {
-  const { layers, joinSites } = model;
-  const depth = 1 + Math.max(-1, ...joinSites.map(({ layer }) => layer));
+  const { layers, residualSites } = model;
+  const depth = 1 + Math.max(-1, ...residualSites.map(({ layer }) => layer));
   const invalid = (field: string, message: string) =>
     new GraftError('invalid_peft_config', `${field}: ${message}`, { param: `peft.${field}` });
 
@@ -21,11 +21,11 @@ export function checkBottleneck(config: BottleneckConfig, model: ModelOutline): 
   const unknown = given.find((layer) => layer !== 'default' && Number(layer) >= depth);
   if (unknown !== undefined)
     throw invalid('reduction_factor', `there is no layer ${unknown}; layers are 0 to ${depth - 1}`);
-  if (config.cross_adapter && !joinSites.some(({ sublayer }) => sublayer === 'cross_attention'))
+  if (config.cross_adapter && !residualSites.some(({ sublayer }) => sublayer === 'cross_attention'))
     throw invalid('cross_adapter', `${model.modelType} has no cross-attention`);
   if (placesOf(config, model).length === 0)
     throw invalid('leave_out', `no adapter is left: all ${layers} layers are left out`);
-  if (config.residual_before_ln === 'post_add' && !joinSites.some(({ postNorm }) => postNorm))
+  if (config.residual_before_ln === 'post_add' && !residualSites.some(({ postNorm }) => postNorm))
     throw invalid(
       'residual_before_ln',
       `"post_add" needs a model that norms the sum of sublayer and residual; ${model.modelType} norms before its sublayers`,

@@ -1,8 +1,8 @@
 import { type Static, Type } from 'typebox';
-import { type Fault, show } from '../../config/check.ts';
-import { configFault, type MethodConfig } from '../../config/method-config.ts';
-import { patternFault } from '../../config/module-pattern.ts';
-import { LayerIndex, modulesToSave, taskType } from '../../config/schema-parts.ts';
+import { configFault, type Fault, show } from '../../schema/check-fields.ts';
+import { patternFault } from '../../schema/module-pattern.ts';
+import { LayerIndex, modulesToSave, taskType } from '../../schema/schema-parts.ts';
+import type { MethodConfig } from '../method-config.ts';
 
 /** The adapter's name in its keys; whatever a folder calls it, it is read under this one. */
 export const ADAPTER_NAME = 'graft';

@@ -1,23 +1,23 @@
-import type { BottleneckConfig } from '../../config.ts';
+import type { BottleneckConfig } from '../../config/index.ts';
 import type { Architecture } from '../../models/architecture.ts';
-import type { Random } from '../../rng.ts';
+import type { Random } from '../../random.ts';
 import { savedModules } from '../saved-modules.ts';
-import type { AdapterParameter, Attachment, FileCopy, JoinWrapper, Tuner } from '../tuner.ts';
+import type { AdapterParameter, Attachment, FileCopy, ResidualAddWrapper, Tuner } from '../tuner.ts';
 import { ADAPTER_NAME } from './config.ts';
-import { bottleneckJoin } from './join.ts';
 import { type Place, placesOf } from './places.ts';
+import { bottleneckResidualAdd } from './residual-add.ts';
 
 /** Bottleneck adapters. Options, names and start values as the `adapters` library's BnConfig has them. */
 export const bottleneck: Tuner<BottleneckConfig> = { peftType: 'BOTTLENECK', keyPrefix: '', attach };
 
 function attach(config: BottleneckConfig, model: Architecture): Attachment {
-  const { parameters, standIns } = savedModules(config, model);
-  const joins = new Map<string, JoinWrapper>();
+  const { parameters, replacements } = savedModules(config, model);
+  const residualAdds = new Map<string, ResidualAddWrapper>();
   const copies: FileCopy[] = [];
   for (const place of placesOf(config, model)) {
     const path = `${place.site.module}.adapters.${ADAPTER_NAME}`;
     parameters.push(...parametersAt(path, place, config, model.hiddenSize));
-    joins.set(place.site.module, bottleneckJoin(path, config));
+    residualAdds.set(place.site.module, bottleneckResidualAdd(path, config));
     // The library holds the norm before a bottleneck in two places, and misses what it does not find in both.
     if (config.ln_before)
       for (const part of ['weight', 'bias'])
@@ -29,8 +29,8 @@ function attach(config: BottleneckConfig, model: Architecture): Attachment {
   }
   return {
     parameters,
-    standIns,
-    joins,
+    replacements,
+    residualAdds,
     copies,
     unmergeable: 'its activations lie between the layers, where no weight of the base model is',
   };

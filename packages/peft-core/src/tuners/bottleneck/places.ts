@@ -1,10 +1,10 @@
 import { GraftError } from '../../errors.ts';
-import type { JoinSite, ModelOutline } from '../../outlines/outline.ts';
+import type { ModelOutline, ResidualSite } from '../../outlines/outline.ts';
 import type { BottleneckConfig } from './config.ts';
 
-/** An adapter at one join site; its bottleneck is `width` wide. */
+/** An adapter at one residual site; its bottleneck is `width` wide. */
 export interface Place {
-  site: JoinSite;
+  site: ResidualSite;
   width: number;
 }
 
@@ -21,7 +21,7 @@ const options = {
  */
 export function placesOf(config: BottleneckConfig, model: ModelOutline): Place[] {
   const left = new Set(config.leave_out);
-  return model.joinSites
+  return model.residualSites
     .filter(({ layer, sublayer }) => config[options[sublayer]] && !left.has(layer))
     .map((site) => ({ site, width: widthAt(config, site.layer, model.hiddenSize) }));
 }

@@ -1,7 +1,7 @@
 import { type Static, Type } from 'typebox';
-import type { Fault } from '../../config/check.ts';
-import { configFault, type MethodConfig } from '../../config/method-config.ts';
-import { modulePatternFaults } from '../../config/module-options.ts';
+import type { Fault } from '../../schema/check-fields.ts';
+import { configFault } from '../../schema/check-fields.ts';
+import { modulePatternFaults } from '../../schema/module-options.ts';
 import {
   excludeModules,
   fanInFanOut,
@@ -10,7 +10,8 @@ import {
   Pattern,
   targetModules,
   taskType,
-} from '../../config/schema-parts.ts';
+} from '../../schema/schema-parts.ts';
+import type { MethodConfig } from '../method-config.ts';
 
 /** (IA)³, with the names and defaults of HF PEFT 0.21's IA3Config. */
 export const Ia3ConfigSchema = Type.Object(

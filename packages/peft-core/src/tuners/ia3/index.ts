@@ -13,7 +13,7 @@ export const ia3: Tuner<Ia3Config> = { peftType: 'IA3', keyPrefix: 'base_model.m
 
 function attach(config: Ia3Config, model: Architecture): Attachment {
   checkIa3(config, model);
-  const { modules, parameters, standIns, merges } = savedModules(config, model);
+  const { modules, parameters, replacements, merges } = savedModules(config, model);
   const isSaved = (name: string) => modules.some((module) => isWithin(name, module));
   const scaled = scaledModules(config, model).filter(({ module }) => !isSaved(module.name));
   const names = scaled.map(({ module }) => module.name);
@@ -40,7 +40,7 @@ function attach(config: Ia3Config, model: Architecture): Attachment {
   return {
     parameters,
     linears,
-    standIns,
+    replacements,
     merges,
     copies: embeddingCopies(config.target_modules, names, model),
     written: { ...completeIa3(config, model), fan_in_fan_out: transposedTargets(names, model) },

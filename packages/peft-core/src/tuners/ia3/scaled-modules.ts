@@ -1,6 +1,6 @@
-import { fullMatch } from '../../config/module-pattern.ts';
 import { GraftError } from '../../errors.ts';
 import type { ModelOutline, ModuleDescription } from '../../outlines/outline.ts';
+import { fullMatch } from '../../schema/module-pattern.ts';
 import { resolveTargetModules, writtenTargets } from '../target-modules.ts';
 import type { Ia3Config } from './config.ts';
 

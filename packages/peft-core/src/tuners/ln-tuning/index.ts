@@ -1,6 +1,6 @@
 import type { Architecture } from '../../models/architecture.ts';
 import { embeddingCopies } from '../embedding-copies.ts';
-import { addStandIn, savedModules } from '../saved-modules.ts';
+import { addReplacement, savedModules } from '../saved-modules.ts';
 import { isWithin, writtenTargets } from '../target-modules.ts';
 import type { Attachment, Tuner } from '../tuner.ts';
 import { checkLnTuning } from './check.ts';
@@ -28,7 +28,7 @@ function attach(config: LnTuningConfig, model: Architecture): Attachment {
       const shape = shapes.get(source);
       if (!shape) continue;
       const key = `${module}.ln_tuning_layers.${part}`;
-      addStandIn(saved, name, { name: key, shape, init: { kind: 'base', parameters: [source] } });
+      addReplacement(saved, name, { name: key, shape, init: { kind: 'base', parameters: [source] } });
     }
   }
   const targets = writtenTargets(config, model.modules, model.modelType, DEFAULT_NORMS);

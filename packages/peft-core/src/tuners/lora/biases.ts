@@ -1,6 +1,6 @@
-import type { LoraConfig } from '../../config.ts';
+import type { LoraConfig } from '../../config/index.ts';
 import type { Architecture } from '../../models/architecture.ts';
-import { addStandIn, type SavedModules } from '../saved-modules.ts';
+import { addReplacement, type SavedModules } from '../saved-modules.ts';
 import { isWithin } from '../target-modules.ts';
 import type { FileCopy } from '../tuner.ts';
 
@@ -19,7 +19,7 @@ export function addBiases(
     if (saved.modules.some((each) => isWithin(module, each))) continue;
     // peft keeps a wrapped module's own parameters under `base_layer`.
     const key = linears.has(module) ? `${module}.base_layer.bias` : name;
-    addStandIn(saved, name, { name: key, shape, init: { kind: 'base', parameters: [name] } });
+    addReplacement(saved, name, { name: key, shape, init: { kind: 'base', parameters: [name] } });
   }
 }
 

@@ -1,4 +1,4 @@
-import type { LoraConfig } from '../../config.ts';
+import type { LoraConfig } from '../../config/index.ts';
 import { GraftError } from '../../errors.ts';
 import type { ModelOutline } from '../../outlines/outline.ts';
 import { isWithin, notFoundError, resolveModulesToSave } from '../target-modules.ts';

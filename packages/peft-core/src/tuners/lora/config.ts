@@ -1,9 +1,8 @@
 import { type Static, Type } from 'typebox';
-import type { Fault } from '../../config/check.ts';
-import { show } from '../../config/check.ts';
-import { configFault, type MethodConfig } from '../../config/method-config.ts';
-import { modulePatternFaults, usableFault } from '../../config/module-options.ts';
-import { layerNumberPattern } from '../../config/module-pattern.ts';
+import type { Fault } from '../../schema/check-fields.ts';
+import { configFault, show } from '../../schema/check-fields.ts';
+import { modulePatternFaults, usableFault } from '../../schema/module-options.ts';
+import { layerNumberPattern } from '../../schema/module-pattern.ts';
 import {
   excludeModules,
   fanInFanOut,
@@ -14,7 +13,8 @@ import {
   targetModules,
   taskType,
   tokenIndices,
-} from '../../config/schema-parts.ts';
+} from '../../schema/schema-parts.ts';
+import type { MethodConfig } from '../method-config.ts';
 
 const Rank = Type.Integer({ minimum: 1, maximum: 4096 });
 const Alpha = Type.Number({ exclusiveMinimum: 0 });

@@ -1,4 +1,4 @@
-import type { LoraConfig } from '../../config.ts';
+import type { LoraConfig } from '../../config/index.ts';
 import type { Architecture } from '../../models/architecture.ts';
 import { embeddingCopies } from '../embedding-copies.ts';
 import { addMerge, savedModules } from '../saved-modules.ts';
@@ -19,7 +19,7 @@ export const lora: Tuner<LoraConfig> = { peftType: 'LORA', keyPrefix: 'base_mode
 function attach(config: LoraConfig, model: Architecture): Attachment {
   checkLora(config, model);
   const saved = savedModules(config, model);
-  const { parameters, standIns, merges } = saved;
+  const { parameters, replacements, merges } = saved;
   const linears = new Map<string, LinearWrapper>();
   const embeddings = new Map<string, EmbeddingWrapper>();
   const targets = loraTargets(config, model).targets.filter(
@@ -58,7 +58,7 @@ function attach(config: LoraConfig, model: Architecture): Attachment {
     parameters,
     linears,
     embeddings,
-    standIns,
+    replacements,
     merges,
     ...unmergeable(config, targets, model),
     copies: [

@@ -1,5 +1,5 @@
-import type { LoraConfig } from '../../config.ts';
-import type { Random } from '../../rng.ts';
+import type { LoraConfig } from '../../config/index.ts';
+import type { Random } from '../../random.ts';
 import type { ParameterInit } from '../tuner.ts';
 import { channelNorms, loraDelta } from './merge.ts';
 import type { LoraNames } from './names.ts';

@@ -1,4 +1,4 @@
-import type { LoraConfig } from '../../config.ts';
+import type { LoraConfig } from '../../config/index.ts';
 import type { LoraTarget } from './targets.ts';
 
 /** Names of an adapted module's parameters, as in PEFT's files. */

@@ -1,4 +1,4 @@
-import type { LoraConfig } from '../../config.ts';
+import type { LoraConfig } from '../../config/index.ts';
 import type { ModelOutline, ModuleDescription } from '../../outlines/outline.ts';
 import { rankAndAlphaFor, resolveTargetModules } from '../target-modules.ts';
 import { inputEmbedding } from '../token-targets.ts';

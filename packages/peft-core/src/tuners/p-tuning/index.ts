@@ -31,7 +31,7 @@ function attach(config: PTuningConfig, model: Architecture, form: AttachmentForm
   return {
     parameters: [...(form === 'trained' ? encoder.parameters : [folded]), ...saved.parameters],
     ...(form === 'trained' ? { derive: (context) => new Map([[PROMPT, encoder.encode(context)]]) } : {}),
-    standIns: saved.standIns,
+    replacements: saved.replacements,
     sharedByBlocks: saved.parameters.map(({ name }) => name),
     embeddings: new Map([[model.tokenEmbedding, virtualTokenEmbedding(model.vocabularySize)]]),
     virtualTokens: config.num_virtual_tokens,

@@ -29,7 +29,7 @@ function attach(config: PrefixTuningConfig, model: Architecture, form: Attachmen
   return {
     parameters: [...(encoder?.parameters ?? [prefixTable(config, model)]), ...saved.parameters],
     ...(encoder ? { derive: (context) => new Map([[PROMPT, encoder.encode(context)]]) } : {}),
-    standIns: saved.standIns,
+    replacements: saved.replacements,
     sharedByBlocks: [PROMPT, ...saved.parameters.map(({ name }) => name)],
     prefix: (context, site) => prefixOf(context, site, config.num_virtual_tokens, model),
     prefixLength: config.num_virtual_tokens,

@@ -12,14 +12,14 @@ export const promptTuning: Tuner<PromptTuningConfig> = { peftType: 'PROMPT_TUNIN
 
 function attach(config: PromptTuningConfig, model: Architecture): Attachment {
   checkPromptTuning(config, model);
-  const { parameters, standIns } = savedModules(config, model, 'base_model.');
+  const { parameters, replacements } = savedModules(config, model, 'base_model.');
   const rows = promptRows(config, model);
   return {
     parameters: [
       { name: PROMPT, shape: [rows, model.hiddenSize], init: initOf(config, rows, model) },
       ...parameters,
     ],
-    standIns,
+    replacements,
     sharedByBlocks: parameters.map(({ name }) => name),
     embeddings: new Map([[model.tokenEmbedding, virtualTokenEmbedding(model.vocabularySize)]]),
     written: completePrompt(config, model),

@@ -1,5 +1,5 @@
-import { show } from '../../config/check.ts';
 import { GraftError } from '../../errors.ts';
+import { show } from '../../schema/check-fields.ts';
 
 /**
  * Ids of `count` virtual tokens that begin as `text`: its tokens, repeated or cut, as PEFT has them. Throws `invalid_peft_config`

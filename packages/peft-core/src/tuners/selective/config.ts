@@ -1,8 +1,9 @@
 import { type Static, Type } from 'typebox';
-import type { Fault } from '../../config/check.ts';
-import { configFault, type MethodConfig } from '../../config/method-config.ts';
-import { usableFault } from '../../config/module-options.ts';
-import { LayerIndex, Pattern, TargetNames, taskType } from '../../config/schema-parts.ts';
+import type { Fault } from '../../schema/check-fields.ts';
+import { configFault } from '../../schema/check-fields.ts';
+import { usableFault } from '../../schema/module-options.ts';
+import { LayerIndex, Pattern, TargetNames, taskType } from '../../schema/schema-parts.ts';
+import type { MethodConfig } from '../method-config.ts';
 import { KINDS, type Kind } from './kinds.ts';
 
 const PRESETS = ['bitfit', 'retrain_embeddings'] as const;

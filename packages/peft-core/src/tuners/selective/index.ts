@@ -1,5 +1,5 @@
 import type { Architecture } from '../../models/architecture.ts';
-import { addStandIn, savedModules } from '../saved-modules.ts';
+import { addReplacement, savedModules } from '../saved-modules.ts';
 import type { Attachment, Tuner } from '../tuner.ts';
 import { checkSelective } from './check.ts';
 import type { SelectiveConfig } from './config.ts';
@@ -15,12 +15,12 @@ export const selective: Tuner<SelectiveConfig> = {
 function attach(config: SelectiveConfig, model: Architecture): Attachment {
   checkSelective(config, model);
   const saved = savedModules({}, model);
-  const { parameters, standIns, merges } = saved;
+  const { parameters, replacements, merges } = saved;
   const shapes = new Map(model.parameters.map(({ name, shape }) => [name, shape]));
-  const selected = selectedParameters(config, model).filter((name) => !standIns.has(name));
+  const selected = selectedParameters(config, model).filter((name) => !replacements.has(name));
   for (const name of selected) {
     const source = model.aliases[name] ?? name;
-    addStandIn(saved, name, {
+    addReplacement(saved, name, {
       name,
       shape: shapes.get(source)!,
       init: { kind: 'base', parameters: [source] },
@@ -28,9 +28,9 @@ function attach(config: SelectiveConfig, model: Architecture): Attachment {
   }
   // What is tied to a trained weight and was not chosen itself stays tied to it.
   for (const [alias, source] of Object.entries(model.aliases)) {
-    if (standIns.has(alias) || !standIns.has(source)) continue;
-    standIns.set(alias, standIns.get(source)!);
+    if (replacements.has(alias) || !replacements.has(source)) continue;
+    replacements.set(alias, replacements.get(source)!);
     merges.set(alias, merges.get(source)!);
   }
-  return { parameters, standIns, merges };
+  return { parameters, replacements, merges };
 }

@@ -1,7 +1,7 @@
-import { fullMatch } from '../../config/module-pattern.ts';
-import { nearest } from '../../config/nearest.ts';
 import { GraftError } from '../../errors.ts';
 import type { ModelOutline } from '../../outlines/outline.ts';
+import { fullMatch } from '../../schema/module-pattern.ts';
+import { nearest } from '../../schema/nearest.ts';
 import type { SelectiveConfig } from './config.ts';
 import { isOfKind, KINDS, type Kind, layerOf } from './kinds.ts';
 

@@ -1,7 +1,8 @@
 import { type Static, Type } from 'typebox';
-import { configFault, type MethodConfig } from '../../config/method-config.ts';
-import { modulePatternFaults } from '../../config/module-options.ts';
-import { Pattern, TargetNames, taskType, tokenIndices } from '../../config/schema-parts.ts';
+import { configFault } from '../../schema/check-fields.ts';
+import { modulePatternFaults } from '../../schema/module-options.ts';
+import { Pattern, TargetNames, taskType, tokenIndices } from '../../schema/schema-parts.ts';
+import type { MethodConfig } from '../method-config.ts';
 
 /** Trainable tokens, with the names and defaults of HF PEFT 0.21's TrainableTokensConfig. */
 export const TrainableTokensConfigSchema = Type.Object(

@@ -15,18 +15,18 @@ export const trainableTokens: Tuner<TrainableTokensConfig> = {
 
 function attach(config: TrainableTokensConfig, model: Architecture): Attachment {
   checkTrainableTokens(config, model);
-  const { parameters, standIns, merges } = savedModules({}, model);
+  const { parameters, replacements, merges } = savedModules({}, model);
   const copies: FileCopy[] = [];
   for (const target of trainedTables(config, model)) {
     const key = keyOf(target.module);
-    addTokenRows({ parameters, standIns, merges }, target, key, model, !config.init_weights);
+    addTokenRows({ parameters, replacements, merges }, target, key, model, !config.init_weights);
     const { shape } = parameters.at(-1)!;
     for (const follower of target.followers)
       copies.push({ name: keyOf(follower), shape, of: { adapter: key } });
   }
   return {
     parameters,
-    standIns,
+    replacements,
     merges,
     copies,
     written: { ...config, target_modules: config.target_modules ?? inputEmbedding(model) },

@@ -1,0 +1,63 @@
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { registerWorker, removeWorker, type Services } from '@graft/service';
+
+// biome-ignore lint/suspicious/noExplicitAny: requests are what is tested
+type Answer = (body: any, response: ServerResponse, request: IncomingMessage) => Promise<void> | void;
+
+export interface ScriptedWorker {
+  // biome-ignore lint/suspicious/noExplicitAny: requests are what is tested
+  requests: any[];
+  answer: Answer;
+  close(): Promise<void>;
+}
+
+/**
+ * A registered worker that speaks the internal protocol over real HTTP and says what a test tells it to; the real
+ * worker is tested end to end elsewhere.
+ */
+export async function startScriptedWorker(
+  services: Services,
+  id: string,
+  answer: Answer,
+): Promise<ScriptedWorker> {
+  const worker: ScriptedWorker = { requests: [], answer, close };
+  const server = createServer((request, response) => {
+    const chunks: Buffer[] = [];
+    request.on('data', (chunk) => chunks.push(chunk));
+    request.on('end', () => {
+      if (request.headers.authorization !== `Bearer ${services.secrets.internalToken}`) {
+        response.writeHead(401).end();
+        return;
+      }
+      const body = JSON.parse(Buffer.concat(chunks).toString());
+      worker.requests.push(body);
+      void worker.answer(body, response, request);
+    });
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const address = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  await registerWorker(services, { id, address, hostname: 'test', pid: 1, slots: 0 });
+
+  async function close(): Promise<void> {
+    await removeWorker(services, id);
+    server.closeAllConnections();
+    await new Promise((resolve) => server.close(resolve));
+  }
+  return worker;
+}
+
+/** Answers these lines at once. */
+export function says(...lines: object[]): Answer {
+  return (_body, response) => {
+    response.writeHead(200, { 'content-type': 'application/x-ndjson' });
+    response.end(lines.map((line) => `${JSON.stringify(line)}\n`).join(''));
+  };
+}
+
+export const token = (text: string) => ({ type: 'token', text });
+export const done = (finish_reason = 'stop') => ({
+  type: 'done',
+  finish_reason,
+  usage: { prompt_tokens: 5, completion_tokens: 2, total_tokens: 7 },
+});

@@ -1,0 +1,166 @@
+import type { PeftConfig } from '../config/index.ts';
+import { methodFacts } from '../tuners/method-facts.ts';
+
+/** What a model card tells besides the config. Everything is optional; what is unknown is not mentioned. */
+export interface AdapterCard {
+  /** The model's name as users call it. */
+  modelName?: string | null;
+  steps?: number | null;
+  trainedTokens?: number | null;
+  finalLoss?: number | null;
+  validationLoss?: number | null;
+  /** Names of a classifier's classes, in order. */
+  labels?: readonly string[] | null;
+  /** SHA-256 (hex) of the base model's weights. */
+  baseDigest?: string | null;
+}
+
+/** Where the front matter tells of the base model's weights. PEFT, adapters and the Hub leave keys alone that they do not know. */
+const digestKey = 'base_model_sha256';
+
+/** SHA-256 (hex) of the weights that an adapter was trained on, from its README.md; null where that does not tell. */
+export function baseDigestIn(card: string): string | null {
+  const [, front = ''] = /^---\r?\n([\s\S]*?)\r?\n---/.exec(card) ?? [];
+  return new RegExp(`^${digestKey}: *"?([0-9a-f]{64})"? *\r?$`, 'm').exec(front)?.[1] ?? null;
+}
+
+/** The adapter's README.md: the Hub's front matter, how it was made, how to load it in HF PEFT. */
+export function adapterCard(peft: PeftConfig, baseModel: string | null, card: AdapterCard): string {
+  const base = baseModel ?? 'the base model';
+  return `${frontMatter(peft, baseModel, card.baseDigest ?? null)}
+# ${oneLine(card.modelName ?? `${methodName(peft)} adapter for ${base}`)}
+
+A ${methodName(peft)} adapter for \`${oneLine(base)}\`, trained with Graft.${filesOf(peft)}
+
+${rows([
+  ['method', peft.peft_type],
+  ['task', peft.task_type],
+  ...options(peft),
+  ['optimizer steps', card.steps],
+  ['trained tokens', card.trainedTokens],
+  ['training loss at the end', card.finalLoss],
+  ['validation loss', card.validationLoss],
+  ['classes', card.labels ? `${card.labels.length}: ${card.labels.slice(0, 20).join(', ')}` : null],
+])}
+
+${usage(peft, base, card.labels?.length ?? null)}`;
+}
+
+const modelClasses: Record<PeftConfig['task_type'], string> = {
+  CAUSAL_LM: 'AutoModelForCausalLM',
+  SEQ_CLS: 'AutoModelForSequenceClassification',
+  TOKEN_CLS: 'AutoModelForTokenClassification',
+  SEQ_2_SEQ_LM: 'AutoModelForSeq2SeqLM',
+  FEATURE_EXTRACTION: 'AutoModel',
+};
+
+function usage(peft: PeftConfig, base: string, classes: number | null): string {
+  const { library } = methodFacts[peft.peft_type]!;
+  const model = modelClasses[peft.task_type];
+  const load = `${model}.from_pretrained(base${classes === null ? '' : `, num_labels=${classes}`})`;
+  if (library === 'HF PEFT')
+    return `## Use it in Python
+
+\`\`\`python
+from peft import PeftModel
+from transformers import ${model}, AutoTokenizer
+
+base = ${JSON.stringify(base)}  # a Hub id or a folder
+tokenizer = AutoTokenizer.from_pretrained(base)
+model = PeftModel.from_pretrained(${load}, ".")  # the folder of this file
+\`\`\`
+`;
+  if (library === 'adapters')
+    return `## Use it in Python
+
+\`\`\`python
+import adapters
+from transformers import ${model}, AutoTokenizer
+
+base = ${JSON.stringify(base)}  # a Hub id or a folder
+tokenizer = AutoTokenizer.from_pretrained(base)
+model = ${load}
+adapters.init(model)
+model.load_adapter(".", use_safetensors=True, set_active=True)  # the folder of this file
+\`\`\`
+`;
+  return `## Use it
+
+\`graft merge\` writes it into the base model as a plain Hugging Face folder, which every library loads.
+`;
+}
+
+function filesOf(peft: PeftConfig): string {
+  const { library } = methodFacts[peft.peft_type]!;
+  return library ? ` The files are those of ${library}.` : '';
+}
+
+/** YAML, in which every JSON string is a valid string. */
+function frontMatter(peft: PeftConfig, baseModel: string | null, baseDigest: string | null): string {
+  const tags = [
+    ...(baseModel ? [`base_model:adapter:${baseModel}`] : []),
+    peft.peft_type.toLowerCase(),
+    'graft',
+  ];
+  return [
+    '---',
+    ...(baseModel ? [`base_model: ${JSON.stringify(baseModel)}`] : []),
+    ...(baseDigest ? [`${digestKey}: ${JSON.stringify(baseDigest)}`] : []),
+    ...libraryTag(peft),
+    `pipeline_tag: ${pipelines[peft.task_type]}`,
+    'tags:',
+    ...tags.map((tag) => `- ${JSON.stringify(tag)}`),
+    '---',
+  ].join('\n');
+}
+
+const pipelines: Record<PeftConfig['task_type'], string> = {
+  CAUSAL_LM: 'text-generation',
+  SEQ_CLS: 'text-classification',
+  TOKEN_CLS: 'token-classification',
+  SEQ_2_SEQ_LM: 'text2text-generation',
+  FEATURE_EXTRACTION: 'feature-extraction',
+};
+
+function libraryTag(peft: PeftConfig): string[] {
+  const { library } = methodFacts[peft.peft_type]!;
+  return library ? [`library_name: ${library === 'HF PEFT' ? 'peft' : 'adapter-transformers'}`] : [];
+}
+
+function methodName(peft: PeftConfig): string {
+  return methodFacts[peft.peft_type]!.title;
+}
+
+/** The method's own options that say something, under readable names. */
+function options(peft: PeftConfig): [string, string | number][] {
+  const shared = ['peft_type', 'task_type'];
+  return Object.entries(peft).flatMap(([name, value]): [string, string | number][] => {
+    if (shared.includes(name) || value === null || value === false) return [];
+    const label = name.replaceAll('_', ' ');
+    if (typeof value === 'object') {
+      const text = Array.isArray(value) ? value.slice(0, 20).join(', ') : JSON.stringify(value).slice(0, 200);
+      return text === '' || text === '{}' ? [] : [[label, text]];
+    }
+    return [[label, typeof value === 'number' ? value : String(value)]];
+  });
+}
+
+function rows(values: [label: string, value: string | number | null | undefined][]): string {
+  const known = values.filter(([, value]) => value !== null && value !== undefined);
+  const lines = known.map(
+    ([label, value]) => `| ${label} | ${typeof value === 'number' ? figure(value) : cell(value!)} |`,
+  );
+  return ['| | |', '| --- | --- |', ...lines].join('\n');
+}
+
+function figure(value: number): string {
+  return Number.isInteger(value) ? String(value) : value.toPrecision(4);
+}
+
+function cell(text: string): string {
+  return `\`${oneLine(text).replaceAll('|', '\\|')}\``;
+}
+
+function oneLine(text: string): string {
+  return text.replaceAll(/[`\r\n]+/g, ' ');
+}

@@ -1,0 +1,54 @@
+import { methods, type PeftConfig } from '../tuners/methods.ts';
+
+/** The version of HF PEFT whose files these are. */
+export const peftVersion = '0.21.2';
+
+/** Fields of every adapter_config.json besides the method's own. */
+export interface AdapterConfigCommon {
+  auto_mapping: null;
+  base_model_name_or_path: string | null;
+  inference_mode: boolean;
+  peft_version: string | null;
+  revision: string | null;
+  task_type: string | null;
+}
+
+/** Whether `field` is one that the library of this method knows. */
+export function isKnownField(peftType: unknown, field: string): boolean {
+  if (typeof peftType !== 'string' || !Object.hasOwn(methods, peftType)) return true;
+  const { schema, unimplemented } = methods[peftType as PeftConfig['peft_type']];
+  return Object.hasOwn(schema.properties, field) || Object.hasOwn(unimplemented, field);
+}
+
+/** The text of adapter_config.json: every field that PEFT writes, keys sorted, two spaces. */
+export function adapterConfigText(peft: PeftConfig, common: Partial<AdapterConfigCommon>): string {
+  const { unimplemented, floats = [], written } = methods[peft.peft_type];
+  // PEFT keeps runtime_config out of the file.
+  const { runtime_config: _, ...absent } = unimplemented;
+  const fields = {
+    ...absent,
+    ...(written?.(peft, common.base_model_name_or_path ?? null) ?? peft),
+    auto_mapping: null,
+    base_model_name_or_path: common.base_model_name_or_path ?? null,
+    inference_mode: true,
+    peft_version: peftVersion,
+    revision: common.revision ?? null,
+    task_type: common.task_type ?? peft.task_type,
+  };
+  return pythonJson(fields, floats);
+}
+
+/** JSON as Python's `json.dump(…, indent=2, sort_keys=True)` writes it, where whole numbers in `floats` end in `.0`. */
+export function pythonJson(fields: Record<string, unknown>, floats: string[] = []): string {
+  return floats.reduce(
+    (text, field) => text.replace(new RegExp(`("${field}": -?\\d+)(?=,?\\n)`), '$1.0'),
+    JSON.stringify(sorted(fields), null, 2),
+  );
+}
+
+function sorted(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(sorted);
+  if (typeof value !== 'object' || value === null) return value;
+  const entries = Object.entries(value).map(([key, item]) => [key, sorted(item)] as const);
+  return Object.fromEntries(entries.sort(([a], [b]) => (a < b ? -1 : 1)));
+}

@@ -1,0 +1,193 @@
+import { createHash } from 'node:crypto';
+import { mkdir, open, readdir, readFile, rename, stat } from 'node:fs/promises';
+import path from 'node:path';
+import { type PeftConfig, parsePeftConfig } from '../config/index.ts';
+import { GraftError } from '../errors.ts';
+import { readJson, readJsonFile } from '../model-folder/json-file.ts';
+import type { TaskType } from '../outlines/index.ts';
+import { readSafetensors } from '../safetensors/safetensors.ts';
+import { type WrittenFile, writeSafetensors } from '../safetensors/write-safetensors.ts';
+import { type AdapterCard, adapterCard, baseDigestIn } from './adapter-card.ts';
+import { type AdapterConfigCommon, adapterConfigText, isKnownField } from './adapter-config.ts';
+import { adaptersFolder, isAdaptersConfig, readAdaptersFolder } from './adapters-library.ts';
+
+const configName = 'adapter_config.json';
+const weightsName = 'adapter_model.safetensors';
+const cardName = 'README.md';
+/** A list of the classes' names: PEFT does not keep them, and config.json would make it a whole model. */
+const labelsName = 'labels.json';
+
+export interface AdapterTensor {
+  shape: number[];
+  data: Float32Array;
+}
+
+export interface Adapter {
+  /** Complete: PEFT's defaults filled in. */
+  config: PeftConfig;
+  common: AdapterConfigCommon;
+  /** By key of the file, e.g. `base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight`. */
+  tensors: Map<string, AdapterTensor>;
+  /** Names of a classifier's classes, in order; null where the folder does not tell. */
+  labels: string[] | null;
+  /** SHA-256 (hex) of the weights that it was trained on; null where the folder does not tell, as PEFT's do not. */
+  baseDigest: string | null;
+}
+
+export interface AdapterToWrite {
+  peft: PeftConfig;
+  baseModelNameOrPath: string | null;
+  revision?: string | null;
+  taskType?: string | null;
+  tensors: ReadonlyMap<string, { shape: readonly number[]; data: Float32Array }>;
+  card?: AdapterCard;
+  /** Names of a classifier's classes, in order. */
+  labels?: readonly string[] | null;
+  /** SHA-256 (hex) of the base model's weights, for README.md. */
+  baseDigest?: string | null;
+  /** The base model's config.json, of which BOTTLENECK's files tell. */
+  baseConfig?: Record<string, unknown>;
+}
+
+/**
+ * Reads a folder as HF PEFT writes it, or for BOTTLENECK the `adapters` library. `task` stands in for a task_type of null, PEFT's
+ * default: the base model's own task. Throws GraftError: `invalid_adapter` (a file
+ * is missing or broken), `invalid_safetensors`, and parsePeftConfig's codes, of which `unimplemented_peft_option` names an option that changes
+ * the model and that Graft does not have.
+ */
+export async function readAdapter(folder: string, task: TaskType = 'CAUSAL_LM'): Promise<Adapter> {
+  const baseDigest = await readBaseDigest(folder);
+  const raw = await readJsonFile(path.join(folder, configName), 'invalid_adapter');
+  if (!raw) throw invalid(`${folder} has no ${configName}`);
+  if (isAdaptersConfig(raw)) return { ...(await readAdaptersFolder(folder, raw)), baseDigest };
+  const labels = await readLabels(folder);
+  const { config, common } = parseAdapterConfig(raw, task);
+  const names = await readdir(folder);
+  if (!names.includes(weightsName)) {
+    const pickle = names.includes('adapter_model.bin')
+      ? ' (adapter_model.bin is a pickle file, which is never read)'
+      : '';
+    throw invalid(`${folder} has no ${weightsName}${pickle}`);
+  }
+  const file = await readSafetensors(path.join(folder, weightsName));
+  try {
+    const tensors = new Map<string, AdapterTensor>();
+    for (const name of file.names()) {
+      tensors.set(name, { shape: file.info(name).shape, data: await file.readFloat32(name) });
+    }
+    return { config, common, tensors, labels, baseDigest };
+  } finally {
+    await file.close();
+  }
+}
+
+/** Longest README.md that is looked into, in bytes. */
+const longestCard = 1 << 20;
+
+async function readBaseDigest(folder: string): Promise<string | null> {
+  const file = path.join(folder, cardName);
+  const size = await stat(file).then(
+    (stats) => stats.size,
+    () => Number.POSITIVE_INFINITY,
+  );
+  return size > longestCard ? null : baseDigestIn(await readFile(file, 'utf8'));
+}
+
+async function readLabels(folder: string): Promise<string[] | null> {
+  const labels = await readJson(path.join(folder, labelsName), 'invalid_adapter');
+  if (labels === null) return null;
+  if (Array.isArray(labels) && labels.every((each) => typeof each === 'string')) return labels;
+  throw invalid(`${folder}/${labelsName} is not a list of names`);
+}
+
+function parseAdapterConfig(
+  raw: Record<string, unknown>,
+  task: TaskType,
+): Pick<Adapter, 'config' | 'common'> {
+  // What a newer PEFT has added says nothing as long as it is off.
+  const given = Object.entries(raw).filter(
+    ([field, value]) => isKnownField(raw.peft_type, field) || !isOff(value),
+  );
+  const text = (field: string) => (typeof raw[field] === 'string' ? (raw[field] as string) : null);
+  const config = parsePeftConfig(Object.fromEntries(given), { saved: true });
+  return {
+    // PEFT adds a classifier's head to modules_to_save for a task_type alone: without one nothing is added here either.
+    config: (raw.task_type ?? null) === null ? { ...config, task_type: task } : config,
+    common: {
+      auto_mapping: null,
+      base_model_name_or_path: text('base_model_name_or_path'),
+      inference_mode: raw.inference_mode === true,
+      peft_version: text('peft_version'),
+      revision: text('revision'),
+      task_type: text('task_type'),
+    },
+  };
+}
+
+function isOff(value: unknown): boolean {
+  if (value === null || value === false) return true;
+  return typeof value === 'object' && Object.keys(value).length === 0;
+}
+
+/**
+ * Writes adapter_config.json, adapter_model.safetensors and README.md as HF PEFT 0.21 does, or BOTTLENECK's files as the
+ * `adapters` library does, each complete and on disk before it has its name. `path` of the result is relative to `folder`.
+ */
+export async function writeAdapter(
+  folder: string,
+  adapter: AdapterToWrite,
+): Promise<{ files: WrittenFile[] }> {
+  await mkdir(folder, { recursive: true });
+  const { peft, baseModelNameOrPath, tensors } = adapter;
+  const { labels = null } = adapter;
+  const card = { labels, baseDigest: adapter.baseDigest ?? null, ...adapter.card };
+  const writeCard = () => writeText(folder, cardName, adapterCard(peft, baseModelNameOrPath, card));
+  if (peft.peft_type === 'BOTTLENECK') {
+    const { texts, weights } = adaptersFolder(peft, adapter);
+    const files: WrittenFile[] = [];
+    for (const [name, text] of texts) files.push(await writeText(folder, name, text));
+    for (const [name, tensors] of weights) files.push(await writeWeights(folder, name, tensors, {}));
+    return { files: [...files, await writeCard()] };
+  }
+  const config = adapterConfigText(peft, {
+    base_model_name_or_path: baseModelNameOrPath,
+    revision: adapter.revision ?? null,
+    task_type: adapter.taskType ?? peft.task_type,
+  });
+  return {
+    files: [
+      await writeText(folder, configName, config),
+      await writeWeights(folder, weightsName, tensors),
+      await writeCard(),
+      ...(labels ? [await writeText(folder, labelsName, `${JSON.stringify(labels, null, 2)}\n`)] : []),
+    ],
+  };
+}
+
+async function writeWeights(
+  folder: string,
+  name: string,
+  tensors: AdapterToWrite['tensors'],
+  metadata?: Record<string, string>,
+): Promise<WrittenFile> {
+  const listed = [...tensors].map(([name, { shape, data }]) => ({ name, shape, data }));
+  return { ...(await writeSafetensors(path.join(folder, name), listed, metadata)), path: name };
+}
+
+async function writeText(folder: string, name: string, text: string): Promise<WrittenFile> {
+  const bytes = Buffer.from(text);
+  const target = path.join(folder, name);
+  const file = await open(`${target}.partial`, 'w');
+  try {
+    await file.writeFile(bytes);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+  await rename(`${target}.partial`, target);
+  return { path: name, bytes: bytes.byteLength, sha256: createHash('sha256').update(bytes).digest('hex') };
+}
+
+function invalid(message: string): GraftError {
+  return new GraftError('invalid_adapter', message, { param: 'adapter' });
+}

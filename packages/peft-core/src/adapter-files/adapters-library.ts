@@ -1,0 +1,201 @@
+import { readdir } from 'node:fs/promises';
+import path from 'node:path';
+import { type BottleneckConfig, parsePeftConfig } from '../config/index.ts';
+import { GraftError } from '../errors.ts';
+import { readJsonFile } from '../model-folder/json-file.ts';
+import { type ModelOutline, outlineOf } from '../outlines/index.ts';
+import { modelClass, taskOfClass } from '../outlines/model-class.ts';
+import { readSafetensors } from '../safetensors/safetensors.ts';
+import { isRecord } from '../schema/check-fields.ts';
+import { ADAPTER_NAME } from '../tuners/bottleneck/config.ts';
+import { methods } from '../tuners/methods.ts';
+import { pythonJson } from './adapter-config.ts';
+import type { Adapter, AdapterTensor, AdapterToWrite } from './adapter-files.ts';
+import { libraryInterfaces } from './library-interfaces.ts';
+
+// Folders as the `adapters` library 1.3 writes them with use_safetensors (adapters, loading.py): one adapter, and beside it
+// the head that was trained with it, if there is one.
+export const adaptersVersion = '1.3.0';
+const libraryVersion = `adapters.${adaptersVersion}`;
+const weightsName = 'adapter.safetensors';
+const headConfigName = 'head_config.json';
+const headWeightsName = 'model_head.safetensors';
+const interfaceName = 'adapter_interface.json';
+
+/** Whether an adapter_config.json is the `adapters` library's: it tells the method in `config`, and no peft_type. */
+export function isAdaptersConfig(raw: Record<string, unknown>): boolean {
+  return raw.peft_type === undefined && isRecord(raw.config) && typeof raw.model_class === 'string';
+}
+
+/**
+ * Reads a folder of the `adapters` library whose adapter_config.json is `raw`. A saved head is read as modules_to_save, and
+ * keys as Graft writes them, whatever the adapter's name is. Throws GraftError: `invalid_adapter`, `invalid_safetensors`,
+ * `unimplemented_peft_type`, `unimplemented_peft_option`.
+ */
+export async function readAdaptersFolder(
+  folder: string,
+  raw: Record<string, unknown>,
+): Promise<Omit<Adapter, 'baseDigest'>> {
+  const { architecture = null, ...config } = raw.config as Record<string, unknown>;
+  if (architecture !== null)
+    throw new GraftError(
+      'unimplemented_peft_type',
+      `${folder} holds "${String(architecture)}" of the adapters library; of its methods Graft reads bottleneck adapters`,
+      { param: 'adapter' },
+    );
+  const savedFrom = raw.model_class as string;
+  const names = await readdir(folder);
+  if (!names.includes(weightsName)) {
+    const pickle = names.includes('pytorch_adapter.bin')
+      ? ' (pytorch_adapter.bin is a pickle file, which is never read; save it with use_safetensors=True)'
+      : '';
+    throw invalid(`${folder} has no ${weightsName}${pickle}`);
+  }
+  const flexible = savedFrom.endsWith('AdapterModel');
+  if (flexible && names.includes(headConfigName))
+    throw new GraftError(
+      'unimplemented_peft_option',
+      `${folder} holds a head of ${savedFrom}, whose layout is its own; save the adapter from the plain …For… class, or without its head`,
+      { param: 'adapter' },
+    );
+  const tensors = renamed(await readTensors(path.join(folder, weightsName)), raw.name, flexible);
+  const head = names.includes(headWeightsName)
+    ? await readTensors(path.join(folder, headWeightsName))
+    : new Map<string, AdapterTensor>();
+  const task = taskOfClass(savedFrom);
+  if (!task) throw invalid(`${folder}: model_class "${savedFrom}" is for no task that Graft has`);
+  const text = (field: string) => (typeof raw[field] === 'string' ? (raw[field] as string) : null);
+  return {
+    config: parsePeftConfig(
+      {
+        ...withoutIdle(config),
+        peft_type: 'BOTTLENECK',
+        preset: null,
+        task_type: task,
+        // A classifier's head is trained anyway.
+        ...(head.has('lm_head.weight') ? { modules_to_save: ['lm_head'] } : {}),
+      },
+      { saved: true },
+    ),
+    common: {
+      auto_mapping: null,
+      base_model_name_or_path: text('model_name'),
+      inference_mode: true,
+      peft_version: null,
+      revision: null,
+      task_type: task,
+    },
+    tensors: new Map([...tensors, ...head]),
+    labels: task === 'SEQ_CLS' || task === 'TOKEN_CLS' ? await readLabels(folder) : null,
+  };
+}
+
+/** The classes' names from the head's label2id, in order; null where it tells none. */
+async function readLabels(folder: string): Promise<string[] | null> {
+  const { label2id } = (await readJsonFile(path.join(folder, headConfigName), 'invalid_adapter')) ?? {};
+  if (!isRecord(label2id)) return null;
+  return Object.entries(label2id)
+    .sort(([, a], [, b]) => Number(a) - Number(b))
+    .map(([name]) => name);
+}
+
+/** Options that the library keeps but does not look at beside others, at the values they then stand for. */
+function withoutIdle(config: Record<string, unknown>): Record<string, unknown> {
+  const idle: Record<string, unknown> = {};
+  if (config.is_parallel === true)
+    Object.assign(idle, { original_ln_before: false, residual_before_ln: true });
+  if (config.is_parallel === true || config.ln_after !== true) idle.adapter_residual_before_ln = false;
+  if (config.inv_adapter === null) idle.inv_adapter_reduction_factor = null;
+  return { ...config, ...idle };
+}
+
+async function readTensors(file: string): Promise<Map<string, AdapterTensor>> {
+  const source = await readSafetensors(file);
+  try {
+    const tensors = new Map<string, AdapterTensor>();
+    for (const name of source.names())
+      tensors.set(name, { shape: source.info(name).shape, data: await source.readFloat32(name) });
+    return tensors;
+  } finally {
+    await source.close();
+  }
+}
+
+/** Keys under Graft's name for the adapter. */
+function renamed(
+  tensors: Map<string, AdapterTensor>,
+  name: unknown,
+  flexible: boolean,
+): Map<string, AdapterTensor> {
+  const found = new Map<string, AdapterTensor>();
+  for (const [key, tensor] of tensors) {
+    const own = key.replace(`.adapters.${name}.`, `.adapters.${ADAPTER_NAME}.`);
+    found.set(flexible ? own.replace(/^(model|transformer|bert|roberta)\./, '') : own, tensor);
+  }
+  return found;
+}
+
+/** What a folder of the library holds besides README.md. */
+export interface AdaptersFolder {
+  /** Name → text. */
+  texts: Map<string, string>;
+  /** Name → tensors by key. */
+  weights: Map<string, Map<string, { shape: readonly number[]; data: Float32Array }>>;
+}
+
+/** The folder of a BOTTLENECK adapter. Throws when `baseConfig` is missing: the library's files tell of the base model. */
+export function adaptersFolder(peft: BottleneckConfig, adapter: AdapterToWrite): AdaptersFolder {
+  const { baseConfig, baseModelNameOrPath, tensors } = adapter;
+  if (!baseConfig) throw new Error("a BOTTLENECK adapter is written with its base model's config.json");
+  const outline = outlineOf(baseConfig, peft.task_type);
+  const common = {
+    model_type: outline.modelType,
+    hidden_size: outline.hiddenSize,
+    model_name: baseModelNameOrPath,
+    model_class: modelClass(outline.modelType, peft.task_type),
+    version: libraryVersion,
+  };
+  const isAdapter = (key: string) => key.includes(`.adapters.${ADAPTER_NAME}.`);
+  const own = new Map([...tensors].filter(([key]) => isAdapter(key)));
+  const head = new Map([...tensors].filter(([key]) => !isAdapter(key)));
+
+  const { unimplemented, floats } = methods.BOTTLENECK;
+  const { peft_type, task_type, modules_to_save, ...options } = peft;
+  const config = { ...unimplemented, ...options };
+  const texts = new Map([
+    ['adapter_config.json', pythonJson({ ...common, name: ADAPTER_NAME, config }, floats)],
+  ]);
+  const weights = new Map([[weightsName, own]]);
+  if (head.size > 0) {
+    const labels = labelIds(adapter, outline);
+    const about = {
+      ...common,
+      name: null,
+      config: null,
+      label2id: labels,
+      num_labels: Object.keys(labels).length,
+    };
+    texts.set(headConfigName, pythonJson(about));
+    weights.set(headWeightsName, head);
+  }
+  const points = libraryInterfaces[outline.modelType];
+  if (points)
+    texts.set(
+      interfaceName,
+      pythonJson({ interface: points, model_type: outline.modelType, version: libraryVersion }),
+    );
+  return { texts, weights };
+}
+
+/** A classifier's classes by name; for other models two without a name, as transformers has it. */
+function labelIds({ labels }: AdapterToWrite, outline: ModelOutline): Record<string, number> {
+  const heads = outline.modules.filter(({ name }) =>
+    outline.taskHead.some((head) => name === head || name.startsWith(`${head}.`)),
+  );
+  const names = labels ?? Array.from({ length: heads.at(-1)?.out ?? 2 }, (_, i) => `LABEL_${i}`);
+  return Object.fromEntries(names.map((name, i) => [name, i]));
+}
+
+function invalid(message: string): GraftError {
+  return new GraftError('invalid_adapter', message, { param: 'adapter' });
+}

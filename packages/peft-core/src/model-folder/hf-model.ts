@@ -1,0 +1,127 @@
+import { readFile } from 'node:fs/promises';
+import path from 'node:path';
+import { GraftError } from '../errors.ts';
+import { readSafetensors, type SafetensorsFile } from '../safetensors/safetensors.ts';
+import { type TensorSource, tensorNotFound } from '../tensors/tensor-source.ts';
+import type { OpenedModel, TokenizerFiles } from './base-model.ts';
+import { readJsonFile } from './json-file.ts';
+
+/** Opens a folder as `save_pretrained` writes it: config.json, safetensors in one file or in shards, tokenizer.json. */
+export async function openHfModel(folder: string, names: readonly string[]): Promise<OpenedModel> {
+  const json = (name: string) => readJsonFile(path.join(folder, name), 'invalid_model');
+  const config = await json('config.json');
+  if (!config) throw invalid(`${folder} has no config.json`);
+  const tokenizerFiles = await readTokenizerFiles(folder, json);
+  const generationConfig = await json('generation_config.json');
+  const { files, source, weightFiles } = await openWeights(folder, names, json);
+  return {
+    format: 'hf',
+    path: folder,
+    config,
+    generationConfig,
+    tokenizerFiles,
+    tensors: source,
+    weightFiles,
+    close: async () => void (await Promise.all(files.map((file) => file.close()))),
+  };
+}
+
+type ReadJson = (name: string) => Promise<Record<string, unknown> | null>;
+
+async function readTokenizerFiles(folder: string, json: ReadJson): Promise<TokenizerFiles> {
+  const tokenizerJson = await json('tokenizer.json');
+  if (!tokenizerJson) {
+    throw invalid(
+      `${folder} has no tokenizer.json; save it with a fast tokenizer (AutoTokenizer … save_pretrained)`,
+    );
+  }
+  const tokenizerConfig = await json('tokenizer_config.json');
+  const file = await readFile(path.join(folder, 'chat_template.jinja'), 'utf8').catch(() => null);
+  return { tokenizerJson, tokenizerConfig, chatTemplate: file ?? templateIn(tokenizerConfig) };
+}
+
+/** Before transformers 4.51 the template was a field of tokenizer_config.json: a string, or a list of named ones. */
+function templateIn(config: Record<string, unknown> | null): string | null {
+  const field = config?.chat_template;
+  if (typeof field === 'string') return field;
+  if (!Array.isArray(field)) return null;
+  return field.find((entry) => entry?.name === 'default')?.template ?? null;
+}
+
+interface Weights {
+  files: SafetensorsFile[];
+  source: TensorSource;
+  weightFiles: string[];
+}
+
+async function openWeights(folder: string, names: readonly string[], json: ReadJson): Promise<Weights> {
+  const index = await json('model.safetensors.index.json');
+  if (index) return openShards(folder, index);
+  if (!names.includes('model.safetensors')) {
+    const pickles = names.filter((name) => /\.(bin|pt|pth|ckpt)$/.test(name));
+    const hint = pickles.length > 0 ? ` (${pickles.join(', ')}: pickle files are never read)` : '';
+    throw invalid(`${folder} has no model.safetensors${hint}; save the model with safe_serialization`);
+  }
+  const file = await readSafetensors(path.join(folder, 'model.safetensors'));
+  return { files: [file], source: file, weightFiles: [file.path] };
+}
+
+/** A file name and nothing else: an index may not reach out of its folder. */
+const plainName = /^[\w.-]+\.safetensors$/;
+
+async function openShards(folder: string, index: Record<string, unknown>): Promise<Weights> {
+  const map = index.weight_map;
+  const where = path.join(folder, 'model.safetensors.index.json');
+  if (typeof map !== 'object' || map === null) throw invalid(`${where} has no weight_map`);
+  const entries = Object.entries(map as Record<string, unknown>);
+  for (const [name, shard] of entries) {
+    if (typeof shard !== 'string' || !plainName.test(shard)) {
+      throw invalid(`${where} puts "${name}" into ${JSON.stringify(shard)}, which is no shard's name`);
+    }
+  }
+  const shardNames = [...new Set(entries.map(([, shard]) => shard as string))].sort();
+  const files: SafetensorsFile[] = [];
+  try {
+    for (const name of shardNames) files.push(await readSafetensors(path.join(folder, name)));
+    const byShard = new Map(files.map((file, i) => [shardNames[i]!, file]));
+    const byTensor = new Map(entries.map(([name, shard]) => [name, byShard.get(shard as string)!]));
+    for (const [name, file] of byTensor) {
+      if (!file.names().includes(name))
+        throw invalid(`${file.path} lacks the tensor "${name}" that the index puts there`);
+    }
+    return {
+      files,
+      source: new ShardedTensors(folder, byTensor),
+      weightFiles: files.map((file) => file.path),
+    };
+  } catch (error) {
+    await Promise.all(files.map((file) => file.close()));
+    throw error;
+  }
+}
+
+/** Several safetensors files as one. */
+class ShardedTensors implements TensorSource {
+  readonly #folder: string;
+  readonly #byTensor: ReadonlyMap<string, SafetensorsFile>;
+
+  constructor(folder: string, byTensor: ReadonlyMap<string, SafetensorsFile>) {
+    this.#folder = folder;
+    this.#byTensor = byTensor;
+  }
+
+  #shard(name: string): SafetensorsFile {
+    const shard = this.#byTensor.get(name);
+    if (!shard) throw tensorNotFound(this.#folder, name);
+    return shard;
+  }
+
+  names = () => [...this.#byTensor.keys()];
+  info = (name: string) => this.#shard(name).info(name);
+  readFloat32 = async (name: string) => this.#shard(name).readFloat32(name);
+  readBfloat16 = async (name: string) => this.#shard(name).readBfloat16(name);
+}
+
+function invalid(message: string): GraftError {
+  return new GraftError('invalid_model', message, { param: 'model' });
+}

@@ -1,0 +1,67 @@
+import { readdir, stat } from 'node:fs/promises';
+import path from 'node:path';
+import { GraftError } from '../errors.ts';
+import { openGgufModel } from '../gguf/model.ts';
+import { withUntiedWeights } from '../outlines/untied-weights.ts';
+import type { BaseModel, OpenedModel } from './base-model.ts';
+import { openHfModel } from './hf-model.ts';
+import { modelDigest } from './model-digest.ts';
+import { checkModel } from './supported-models.ts';
+
+/**
+ * Opens a Hugging Face folder, a .gguf file, or a folder that holds one. `digestCache` is a folder in which digests of
+ * weights are kept between processes. The caller closes the model.
+ *
+ * Throws GraftError: `file_not_found`, `invalid_model` (a missing or broken file or tensor, by name), `unsupported_model`,
+ * `unsupported_dtype`, `unsupported_tokenizer`, `invalid_safetensors`, `invalid_gguf`.
+ */
+export async function openBaseModel(
+  location: string,
+  options: { digestCache?: string | null } = {},
+): Promise<BaseModel> {
+  const model = await openByFormat(path.resolve(location));
+  try {
+    const config = withUntiedWeights(model.config, model.tensors.names());
+    const modelType = checkModel({ ...model, config });
+    return {
+      format: model.format,
+      path: model.path,
+      modelType,
+      config,
+      generationConfig: model.generationConfig,
+      tokenizerFiles: model.tokenizerFiles,
+      tensors: model.tensors,
+      digest: () => modelDigest(model.weightFiles, options.digestCache ?? null),
+      close: () => model.close(),
+    };
+  } catch (error) {
+    await model.close();
+    throw error;
+  }
+}
+
+async function openByFormat(location: string): Promise<OpenedModel> {
+  const stats = await stat(location).catch((cause) => {
+    throw new GraftError('file_not_found', `no model at ${location}`, { param: 'model', cause });
+  });
+  if (stats.isFile()) {
+    if (location.endsWith('.gguf')) return openGgufModel(location);
+    throw new GraftError('invalid_model', `${location} is neither a folder nor a .gguf file`, {
+      param: 'model',
+    });
+  }
+  const names = await readdir(location);
+  const ggufs = names.filter((name) => name.endsWith('.gguf')).sort();
+  const hasWeights = names.some((name) => name.endsWith('.safetensors'));
+  // Repositories of GGUF files often have a config.json beside them.
+  if (names.includes('config.json') && (hasWeights || ggufs.length === 0))
+    return openHfModel(location, names);
+  if (ggufs.length === 1) return openGgufModel(path.join(location, ggufs[0]!));
+  throw new GraftError(
+    'invalid_model',
+    ggufs.length === 0
+      ? `${location} has neither config.json nor a .gguf file`
+      : `${location} has several .gguf files; name one: ${ggufs.join(', ')}`,
+    { param: 'model' },
+  );
+}

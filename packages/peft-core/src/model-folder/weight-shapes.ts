@@ -1,0 +1,48 @@
+import { GraftError } from '../errors.ts';
+import type { ModelOutline } from '../outlines/outline.ts';
+import { storedName } from '../outlines/stored-name.ts';
+import type { TensorSource } from '../tensors/tensor-source.ts';
+
+/** What a checkpoint tells of its tensors without reading their values. */
+export type StoredTensors = Pick<TensorSource, 'names' | 'info'>;
+
+/** Weights that `outline` needs and a checkpoint lacks; a task's head is not among them, since training can begin one. */
+export function missingWeights(tensors: StoredTensors, outline: ModelOutline): string[] {
+  const find = finder(tensors, outline);
+  return outline.parameters
+    .filter(({ name, fresh }) => fresh === undefined && find(name) === undefined)
+    .map(({ name }) => name);
+}
+
+/**
+ * Throws `invalid_model` naming the first tensor whose shape is not what config.json says. A head for other classes than
+ * config.json's is none of the model's weights, and may have any shape. `where` begins the message.
+ */
+export function checkShapes(where: string, tensors: StoredTensors, outline: ModelOutline): void {
+  const find = finder(tensors, outline);
+  for (const { name, shape, fresh } of outline.parameters) {
+    const stored = find(name);
+    if (stored === undefined || fresh !== undefined) continue;
+    const found = tensors.info(stored).shape;
+    if (found.join() === shape.join()) continue;
+    throw new GraftError(
+      'invalid_model',
+      `${where}: tensor "${stored}" has shape [${found.join(', ')}], config.json says [${shape.join(', ')}]` +
+        resizing(outline, name, found),
+      { param: 'model' },
+    );
+  }
+}
+
+/** Tables of the vocabulary are what people change the length of, and forget to write down. */
+function resizing({ modules, vocabularySize }: ModelOutline, name: string, found: number[]): string {
+  const module = modules.find((each) => `${each.name}.weight` === name);
+  const [rows, width] = found;
+  if (module?.out !== vocabularySize || width !== module.in || rows === vocabularySize) return '';
+  return `; resized vocabulary: config.json says vocab_size ${vocabularySize}, the table has ${rows} rows; set vocab_size to ${rows}`;
+}
+
+function finder(tensors: StoredTensors, outline: ModelOutline): (name: string) => string | undefined {
+  const present = new Set(tensors.names());
+  return (name) => storedName(outline, name, (each) => present.has(each));
+}

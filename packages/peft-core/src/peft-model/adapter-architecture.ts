@@ -1,0 +1,40 @@
+import type { Adapter, AdapterTensor, BaseModel } from '../files.ts';
+import type { Architecture } from '../models/architecture.ts';
+import { architectureFor } from '../models/registry.ts';
+import { ownLabels, unnamedLabels, withLabels } from '../outlines/label-names.ts';
+
+/** The weight of the last layer of the classifier's head that an adapter brings, `(classes, width)`. */
+export function headWeight({ tensors }: Pick<Adapter, 'tensors'>): AdapterTensor | null {
+  const found = [...tensors].find(([key]) => /\b(score|classifier|classifier\.out_proj)\.weight$/.test(key));
+  return found?.[1] ?? null;
+}
+
+/** The architecture of a base model as an adapter uses it: for its task, and with the classes of its head. */
+export function adapterArchitecture(base: BaseModel, adapter: Adapter): Architecture {
+  const { task_type: task } = adapter.config;
+  const architecture = architectureFor(base.modelType, adapterConfig(base, adapter), task);
+  // PEFT trains a classifier's head for the sake of task_type: without one, the base model's own stays as it is.
+  const untrained = adapter.common.task_type === null && !headWeight(adapter);
+  return untrained ? { ...architecture, taskHead: [] } : architecture;
+}
+
+/** config.json of the base model with the classes of the adapter's head, if it has one. */
+export function adapterConfig(base: BaseModel, adapter: Adapter): Record<string, unknown> {
+  const labels = adapterLabels(base, adapter);
+  return labels ? withLabels(base.config, labels) : base.config;
+}
+
+/** Names of the classes of the adapter's head, in the order of its rows; null where it is no classifier's. */
+export function adapterLabels(base: BaseModel, adapter: Adapter): string[] | null {
+  return adapter.labels ?? countedLabels(base, adapter);
+}
+
+/** Files by PEFT do not tell what the classes are called, but how many they are is the height of the head's last layer. */
+function countedLabels(base: BaseModel, adapter: Adapter): string[] | null {
+  const task = adapter.config.task_type;
+  if (task !== 'SEQ_CLS' && task !== 'TOKEN_CLS') return null;
+  const own = ownLabels(base.config, task);
+  const count = headWeight(adapter)?.shape[0] ?? own?.length;
+  if (count === undefined || own?.length === count) return own;
+  return unnamedLabels(count);
+}

@@ -1,0 +1,60 @@
+import { tf } from '@graft/tf-graph';
+import type { AdapterParameter } from '../tuners/tuner.ts';
+
+/**
+ * Where each adapter parameter lies in one flat vector. One vector instead of hundreds of small variables: the optimizer is
+ * a dozen operations for the whole adapter, and its state is three arrays.
+ */
+export class AdapterLayout {
+  readonly size: number;
+  readonly entries: { name: string; shape: number[]; offset: number; length: number; decayed: boolean }[];
+
+  constructor(parameters: AdapterParameter[]) {
+    let offset = 0;
+    this.entries = parameters.map(({ name, shape, decayed = shape.length > 1 }) => {
+      const length = shape.reduce((a, b) => a * b, 1);
+      const entry = { name, shape, offset, length, decayed };
+      offset += length;
+      return entry;
+    });
+    this.size = offset;
+  }
+
+  /** Flat tensor `(size)` → one tensor per parameter. */
+  split(flat: tf.Tensor): Map<string, tf.Tensor> {
+    return new Map(
+      this.entries.map((e) => [e.name, tf.reshape(tf.slice(flat, [e.offset], [e.length]), e.shape)]),
+    );
+  }
+
+  /** One tensor per parameter, in the order of `entries` → flat tensor `(size)`. */
+  join(tensors: tf.Tensor[]): tf.Tensor {
+    const flat = tensors.map((t, i) => tf.reshape(t, [this.entries[i]!.length]));
+    return flat.length === 1 ? flat[0]! : tf.concat(flat, 0);
+  }
+
+  /** Views of a flat host array, by name. */
+  views(flat: Float32Array): Map<string, { shape: number[]; data: Float32Array }> {
+    return new Map(
+      this.entries.map((e) => [
+        e.name,
+        { shape: e.shape, data: flat.subarray(e.offset, e.offset + e.length) },
+      ]),
+    );
+  }
+
+  /** Flat host array from values by name. Throws naming a parameter that is missing or of another size. */
+  flatten(values: (name: string) => Float32Array | undefined): Float32Array {
+    const flat = new Float32Array(this.size);
+    for (const { name, offset, length, shape } of this.entries) {
+      const data = values(name);
+      if (!data) throw new Error(`no values for adapter parameter ${name}`);
+      if (data.length !== length)
+        throw new Error(
+          `adapter parameter ${name} has ${data.length} values, its shape [${shape}] has ${length}`,
+        );
+      flat.set(data, offset);
+    }
+    return flat;
+  }
+}

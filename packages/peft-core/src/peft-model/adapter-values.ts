@@ -1,0 +1,102 @@
+import type { Program } from '@graft/tf-graph';
+import type { PeftConfig } from '../config/index.ts';
+import { GraftError } from '../errors.ts';
+import type { BaseModel } from '../files.ts';
+import { storedName } from '../outlines/stored-name.ts';
+import { attach, tunerFor } from '../tuners/registry.ts';
+import type { FileCopy } from '../tuners/tuner.ts';
+import type { PeftModel } from './peft-model.ts';
+
+/**
+ * An adapter file's tensors as the flat vector of `model`.
+ * Throws `adapter_mismatch` naming keys that are missing, of another shape, or not the model's.
+ */
+export function adapterValues(
+  model: PeftModel,
+  tensors: Map<string, { shape: number[]; data: Float32Array }>,
+): Float32Array {
+  const { keyPrefix } = tunerFor(model.peft!);
+  const faults = adapterFaults(model.peft!, model.layout.entries, tensors, model.attachment?.copies);
+  if (faults.length > 0) {
+    const more = faults.length > 5 ? ` (and ${faults.length - 5} more)` : '';
+    throw new GraftError(
+      'adapter_mismatch',
+      `the adapter does not fit the base model: ${faults.slice(0, 5).join('; ')}${more}`,
+      { param: 'adapter' },
+    );
+  }
+  return model.layout.flatten((name) => tensors.get(keyPrefix + name)?.data);
+}
+
+/**
+ * What keeps an adapter file's tensors from being `parameters` of this config: missing, misshapen or unknown keys. `copies`
+ * may be missing.
+ */
+export function adapterFaults(
+  peft: PeftConfig,
+  parameters: { name: string; shape: number[] }[],
+  tensors: ReadonlyMap<string, { shape: number[] }>,
+  copies: FileCopy[] = [],
+): string[] {
+  const { keyPrefix } = tunerFor(peft);
+  const wanted = new Map([...parameters, ...copies].map((p) => [keyPrefix + p.name, p]));
+  const needless = new Set(copies.map(({ name }) => keyPrefix + name));
+  const faults: string[] = [];
+  for (const [key, { shape }] of wanted) {
+    const found = tensors.get(key);
+    if (!found) {
+      if (!needless.has(key)) faults.push(`${key} is missing`);
+    } else if (found.shape.join() !== shape.join())
+      faults.push(
+        `${key} has shape [${found.shape}], this base model needs [${shape}]${resized(key, found.shape, shape)}`,
+      );
+  }
+  for (const [key, { shape }] of tensors)
+    if (!wanted.has(key))
+      faults.push(
+        isTokenTable(key, shape)
+          ? `${key} is a table of ${shape[0]} tokens: PEFT saved the embeddings whole (save_embedding_layers), as it does when the vocabulary was resized; save the base model itself with its new vocabulary, or train new tokens by trainable_token_indices`
+          : `${key} is not known to this adapter's config on this base model`,
+      );
+  return faults;
+}
+
+/** Whether a key is that of a weight with a row for each token: an input or output embedding, by the names of all architectures. */
+function isTokenTable(key: string, shape: number[]): boolean {
+  return shape.length === 2 && /\b(embed_tokens|wte|word_embeddings|shared|lm_head)\.weight$/.test(key);
+}
+
+function resized(key: string, found: number[], wanted: number[]): string {
+  if (!isTokenTable(key, found) || found[1] !== wanted[1]) return '';
+  return `: it was saved with a resized vocabulary of ${found[0]} tokens (save_embedding_layers), which the base model must have too`;
+}
+
+/** The tensors of an adapter's files from the flat vector of what was trained, and from `base` what they copy. */
+export async function adapterTensorsToSave(
+  model: PeftModel,
+  program: Program,
+  base: BaseModel,
+): Promise<Map<string, { shape: number[]; data: Float32Array }>> {
+  const { keyPrefix } = tunerFor(model.peft!);
+  const flat = program.read(['adapter']).get('adapter') as Float32Array;
+  const saved = new Map(model.layout.views(flat));
+  if (model.fold) {
+    // What the files hold comes from the encoder; modules saved beside it are kept as they are.
+    const kept = new Set(attach(model.peft!, model.architecture, 'folded').parameters.map((p) => p.name));
+    for (const name of saved.keys()) if (!kept.has(name)) saved.delete(name);
+    for (const [name, { shape, data }] of Object.entries(program.run('fold', {})))
+      saved.set(name, { shape, data: data as Float32Array });
+  }
+  const present = new Set(base.tensors.names());
+  for (const { name, shape, of } of model.attachment?.copies ?? []) {
+    if ('adapter' in of) saved.set(name, saved.get(of.adapter)!);
+    else {
+      const stored = storedName(model.architecture, of.base, (each) => present.has(each));
+      // Of a head that the base lacks, the copy is zeros: PEFT's holds what the head was before training.
+      const size = shape.reduce((a, b) => a * b, 1);
+      const data = stored ? await base.tensors.readFloat32(stored) : new Float32Array(size);
+      saved.set(name, { shape, data });
+    }
+  }
+  return new Map([...saved].map(([name, tensor]) => [keyPrefix + name, tensor]));
+}

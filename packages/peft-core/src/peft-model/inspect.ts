@@ -1,0 +1,147 @@
+import { readdir, stat } from 'node:fs/promises';
+import path from 'node:path';
+import { adaptersVersion } from '../adapter-files/adapters-library.ts';
+import type { PeftConfig } from '../config/index.ts';
+import { type Adapter, type BaseModel, readAdapter } from '../files.ts';
+import { leadingPositions } from '../tuners/leading-positions.ts';
+import { methodFacts } from '../tuners/method-facts.ts';
+import { runtimesFor } from '../tuners/runtimes.ts';
+import { headWeight } from './adapter-architecture.ts';
+import { adapterFit, readAdapterFor } from './adapter-fit.ts';
+
+/** What an adapter folder holds, trains and needs, and which runtimes take it. */
+export interface AdapterReport {
+  folder: string;
+  peft_type: PeftConfig['peft_type'];
+  method: string;
+  /** Null where the files tell none and no base model is given, whose own it then is. */
+  task_type: string | null;
+  base_model: string | null;
+  peft_version: string | null;
+  /** Names of a classifier's classes, in order. */
+  labels: string[] | null;
+  /** Numbers in the adapter's files. */
+  parameters: number;
+  bytes: number;
+  files: { path: string; bytes: number }[];
+  /** Tensors by the kind of their name: `lora_A.weight`, with layers and modules counted together. */
+  tensors: { kind: string; count: number; parameters: number; shapes: string[] }[];
+  /** What of the config differs from a bare one. */
+  config: Record<string, unknown>;
+  needs: AdapterNeeds;
+  runtimes: string[];
+  /** Answered when a base model is given. */
+  fits: { base: string; share_of_base: number; mergeable: boolean; faults: string[] } | null;
+}
+
+/** What must be there before the adapter does what it was trained for. */
+export interface AdapterNeeds {
+  base_model: string | null;
+  /** Of the base model's weights; null where the files do not tell, as those of the Python libraries do not. */
+  base_sha256: string | null;
+  /** Python library that reads the files, and the version that wrote them or that Graft writes them as. */
+  library: string | null;
+  /** Ids whose rows the adapter holds: the tokenizer must have the same tokens there. */
+  tokens: number[];
+  /** Positions that the adapter takes of the model's context. */
+  positions: number;
+  /** Modules that the files hold whole. */
+  modules: string[];
+  /** Classes that the model must be made with (`num_labels`): the height of the head in the files. */
+  classes: number | null;
+}
+
+/** Reads an adapter folder, and holds it against a base model if one is given. Throws what `readAdapter` throws. */
+export async function inspectAdapter(folder: string, base: BaseModel | null = null): Promise<AdapterReport> {
+  const adapter = base ? await readAdapterFor(base, folder) : await readAdapter(folder);
+  const { config, common, tensors } = adapter;
+  const facts = methodFacts[config.peft_type]!;
+  const files: AdapterReport['files'] = [];
+  for (const name of (await readdir(folder)).sort()) {
+    const { size } = await stat(path.join(folder, name));
+    files.push({ path: name, bytes: size });
+  }
+  return {
+    folder,
+    peft_type: config.peft_type,
+    method: facts.title,
+    task_type: common.task_type ?? (base ? config.task_type : null),
+    base_model: common.base_model_name_or_path,
+    peft_version: common.peft_version,
+    labels: adapter.labels,
+    parameters: numbersIn(tensors),
+    bytes: files.reduce((sum, { bytes }) => sum + bytes, 0),
+    files,
+    tensors: kindsOf(tensors),
+    config: telling(config),
+    needs: needsOf(adapter),
+    runtimes: runtimesFor(config),
+    fits: base ? await fitOf(adapter, base) : null,
+  };
+}
+
+const elements = (shape: readonly number[]) => shape.reduce((a, b) => a * b, 1);
+
+function numbersIn(tensors: Adapter['tensors']): number {
+  return [...tensors.values()].reduce((sum, { data }) => sum + data.length, 0);
+}
+
+async function fitOf(adapter: Adapter, base: BaseModel): Promise<AdapterReport['fits']> {
+  const { attachment, faults } = await adapterFit(base, adapter);
+  const whole = base.tensors.names().reduce((sum, name) => sum + elements(base.tensors.info(name).shape), 0);
+  const own = attachment?.parameters.reduce((sum, { shape }) => sum + elements(shape), 0);
+  return {
+    base: base.path,
+    share_of_base: (own ?? numbersIn(adapter.tensors)) / whole,
+    mergeable: attachment !== null && attachment.unmergeable === undefined,
+    faults,
+  };
+}
+
+function needsOf({ config, common, tensors, baseDigest }: Adapter): AdapterNeeds {
+  const { library } = methodFacts[config.peft_type]!;
+  const versions = { 'HF PEFT': common.peft_version, adapters: adaptersVersion };
+  const rows =
+    'trainable_token_indices' in config
+      ? config.trainable_token_indices
+      : 'token_indices' in config
+        ? config.token_indices
+        : null;
+  const { virtualTokens, prefixLength } = leadingPositions(config);
+  // A classifier's config names both heads that there are, its files hold one.
+  const saved = ('modules_to_save' in config && config.modules_to_save) || [];
+  return {
+    base_model: common.base_model_name_or_path,
+    base_sha256: baseDigest,
+    library: library && [library, versions[library]].filter(Boolean).join(' '),
+    tokens: [...new Set(Object.values(rows ?? []).flat())],
+    positions: virtualTokens + prefixLength,
+    modules: saved.filter((module) => [...tensors.keys()].some((key) => key.includes(`${module}.`))),
+    classes: headWeight({ tensors })?.shape[0] ?? null,
+  };
+}
+
+/** Names without layer numbers and modules: `model.layers.3.self_attn.q_proj.lora_A.weight` is one more `lora_A.weight`. */
+function kindsOf(tensors: Adapter['tensors']): AdapterReport['tensors'] {
+  const kinds = new Map<string, { count: number; parameters: number; shapes: Set<string> }>();
+  for (const [name, { shape, data }] of tensors) {
+    const kind =
+      /([^.]*(?:lora|ia3|ln_tuning|adapter|prompt|trainable)[^.]*(?:\.\w+)*)$/.exec(name)?.[1] ??
+      name.replace(/^.*\.(?=[^.]+\.[^.]+$)/, '');
+    const entry = kinds.get(kind) ?? { count: 0, parameters: 0, shapes: new Set<string>() };
+    entry.count++;
+    entry.parameters += data.length;
+    entry.shapes.add(`[${shape.join(', ')}]`);
+    kinds.set(kind, entry);
+  }
+  return [...kinds].map(([kind, { shapes, ...rest }]) => ({ kind, ...rest, shapes: [...shapes] }));
+}
+
+/** Fields that say something: neither empty nor off. */
+function telling(config: PeftConfig): Record<string, unknown> {
+  const off = (value: unknown) =>
+    value === null ||
+    value === false ||
+    (typeof value === 'object' && Object.keys(value as object).length === 0);
+  return Object.fromEntries(Object.entries(config).filter(([, value]) => !off(value)));
+}

@@ -1,0 +1,70 @@
+import { tf } from '@graft/tf-graph';
+import type { Architecture, AttentionSite } from '../models/architecture.ts';
+import { attention, packedCausalMask, packedMask, prefixMask } from '../nn/attention.ts';
+import type { RandomState } from '../nn/dropout.ts';
+import type { RuntimeOptions } from './peft-model.ts';
+
+/** Sequences packed into rows: what tells one from the next. */
+export interface PackedGrid {
+  rows: number;
+  tokens: number;
+  /** `(rows · tokens)` int32: the number, from 1, of a token's sequence within its row; 0 is padding. */
+  segments: tf.Tensor;
+  /** `(rows · tokens)` int32: where a token stands in its sequence, a prefix of keys and values counted. */
+  positions: tf.Tensor;
+}
+
+export interface PackedAttentionOptions {
+  /** The encoder's sequences: those of a row belong to those of the same numbers in the decoder's row. */
+  encoder?: PackedGrid;
+  random?: RandomState;
+  constants?: tf.Tensor[];
+}
+
+/**
+ * Attention within packed sequences, for `PeftModel.runtime`. Each mask is made once, for all layers that share it, and kept in
+ * `constants`, if given, until the caller disposes them. Base-model dropout is at work where `random` is given.
+ */
+export function packedAttention(
+  architecture: Pick<Architecture, 'attention'>,
+  grid: PackedGrid,
+  { encoder, random, constants }: PackedAttentionOptions = {},
+): RuntimeOptions['attend'] {
+  const { rows, tokens, segments, positions } = grid;
+  const masks = new Map<string, tf.Tensor>();
+  const once = (key: string, make: () => tf.Tensor): tf.Tensor => {
+    const known = masks.get(key);
+    if (known) return known;
+    const mask = make();
+    // A block may be the first to ask: the mask outlives it.
+    if (constants) constants.push(tf.keep(mask));
+    masks.set(key, mask);
+    return mask;
+  };
+  function maskOf({ kind = 'self', window = null }: AttentionSite, prefix: number): tf.Tensor {
+    if (kind !== 'self') {
+      if (!encoder) throw new Error(`an attention of kind ${kind} needs the encoder's grid`);
+      return packedMask(kind === 'cross' ? segments : encoder.segments, encoder.segments, rows);
+    }
+    const own =
+      architecture.attention === 'causal'
+        ? packedCausalMask(segments, rows, tokens, window)
+        : packedMask(segments, segments, rows);
+    return prefix === 0 ? own : tf.concat([prefixMask(positions, rows, prefix, window), own], -1);
+  }
+
+  return (site, q, k, v, prefix) => {
+    const { kind, window, bias, dropout = 0 } = site;
+    const options = { bias, dropout: random && { probability: dropout, random } };
+    const length = prefix?.keys.shape[1] ?? 0;
+    const mask = once([kind, window, length].join(), () => maskOf(site, length));
+    if (!prefix) return attention(q, k, v, mask, options);
+    return attention(q, before(k, prefix.keys), before(v, prefix.values), mask, options);
+  };
+}
+
+/** x `(rows, kvHeads, T, D)` with `first` `(kvHeads, n, D)` put before every row's. */
+export function before(x: tf.Tensor, first: tf.Tensor): tf.Tensor {
+  const spread = tf.mul(tf.expandDims(first, 0), tf.ones([x.shape[0]!, 1, 1, 1]));
+  return tf.concat([spread, x], 2);
+}

@@ -1,0 +1,213 @@
+import { nestedGrads, type ProgramBuilder, tf, type Variable, withControlDependency } from '@graft/tf-graph';
+import type { PeftConfig } from '../config/index.ts';
+import type { Architecture, AttentionSite, ModelRuntime } from '../models/architecture.ts';
+import { dropout, type RandomState } from '../nn/dropout.ts';
+import { embedding } from '../nn/embedding.ts';
+import { layerNorm } from '../nn/layer-norm.ts';
+import { linear } from '../nn/linear.ts';
+import { rmsNorm } from '../nn/rms-norm.ts';
+import { type Weight, weightValue } from '../nn/weight.ts';
+import { attach } from '../tuners/registry.ts';
+import type { Attachment, AttachmentForm, KeyValuePrefix, LayerContext } from '../tuners/tuner.ts';
+import { type BaseStorage, declareWeights } from '../weights/stored-weights.ts';
+import { AdapterLayout } from './adapter-layout.ts';
+
+/** A base model's frozen weights as variables of a program, and the adapter's parameters as one flat variable `adapter`. */
+export interface PeftModel {
+  architecture: Architecture;
+  peft: PeftConfig | null;
+  attachment: Attachment | null;
+  layout: AdapterLayout;
+  /** null when there is nothing to train: the plain base model. */
+  adapter: Variable | null;
+  /** The model's own forward pass over `attend`, with adapter parameters taken from `parameters`. */
+  runtime(options: RuntimeOptions): ModelRuntime;
+  /** A weight as the model uses it: trained replacement, alias or frozen; null when the model has none of that name. */
+  weight(name: string, parameters: ParameterTensors): Weight | null;
+  /** What the adapter is saved as, from its trained parameters; null when that is these parameters themselves. */
+  fold: ((parameters: ParameterTensors) => ParameterTensors) | null;
+  /** True when a tuner wraps this linear module. */
+  wraps(module: string): boolean;
+  /** What a method puts before the keys and values of an attention; null when it puts nothing there. */
+  prefix(site: AttentionSite, parameters: ParameterTensors): KeyValuePrefix | null;
+}
+
+export type ParameterTensors = Map<string, tf.Tensor>;
+
+export interface RuntimeOptions {
+  parameters: ParameterTensors;
+  /** As ModelRuntime's, and `prefix` holds keys and values that every token of every row sees besides. */
+  attend(site: AttentionSite, q: tf.Tensor, k: tf.Tensor, v: tf.Tensor, prefix?: KeyValuePrefix): tf.Tensor;
+  random?: RandomState;
+  /** Collects the constants that the caller disposes when it has its gradients; without it nothing is kept. */
+  constants?: tf.Tensor[];
+  /** Keep only each block's input for the backward pass. */
+  checkpointing?: boolean;
+}
+
+/**
+ * Declares base weights in `builder` (stored as `storage`; norms and biases always in float32) and attaches the adapter.
+ * The declared variables still have to be written: see `load-weights.ts`.
+ */
+export function declarePeftModel(
+  builder: ProgramBuilder,
+  architecture: Architecture,
+  peft: PeftConfig | null,
+  storage: BaseStorage,
+  form: AttachmentForm = 'folded',
+): PeftModel {
+  const frozen = declareWeights(builder, architecture, storage, readsBaseHead(architecture, peft));
+  return attachAdapter(builder, architecture, frozen, peft, { form, name: 'adapter' });
+}
+
+/** Whether the base model's own head for the task is read: without an adapter, or with one that leaves it as it is. */
+export function readsBaseHead(architecture: Architecture, peft: PeftConfig | null): boolean {
+  if (peft === null) return true;
+  const { replacements } = attach(peft, architecture, 'folded');
+  const head = architecture.parameters.filter(({ fresh, unread }) => fresh !== undefined && !unread);
+  return head.some(({ name }) => !replacements?.has(name));
+}
+
+/** An adapter, its values in the variable `name`, on base weights that are declared already: several may share them. */
+export function attachAdapter(
+  builder: ProgramBuilder,
+  architecture: Architecture,
+  frozen: ReadonlyMap<string, Weight>,
+  peft: PeftConfig | null,
+  { form, name }: { form: AttachmentForm; name: string },
+): PeftModel {
+  const attachment = peft ? attach(peft, architecture, form) : null;
+  const layout = new AdapterLayout(attachment?.parameters ?? []);
+  const adapter = layout.size > 0 ? builder.variable({ name, shape: [layout.size] }) : null;
+  const paddings = new Map(architecture.modules.map(({ name, padding }) => [name, padding]));
+  const transposed = new Set(architecture.modules.filter((m) => m.transposed).map((m) => m.name));
+  const baseWeight = (name: string) => frozen.get(architecture.aliases[name] ?? name) ?? null;
+
+  /** What a tuner's parts see; `parameters` may change while blocks run again for their gradients. */
+  const contextOf = (current: () => ParameterTensors, random?: RandomState): LayerContext => ({
+    parameter(name) {
+      const found = current().get(name);
+      if (!found) throw new Error(`the adapter has no parameter ${name}`);
+      return found;
+    },
+    weight: baseWeight,
+    ...(random ? { random } : {}),
+  });
+  const weightIn = (context: LayerContext, name: string): Weight | null => {
+    const replacement = attachment?.replacements?.get(name);
+    return replacement ? replacement(context) : baseWeight(name);
+  };
+
+  function runtime(options: RuntimeOptions): ModelRuntime {
+    const { random, constants, checkpointing = false } = options;
+    let parameters = options.parameters;
+    const context = contextOf(() => parameters, random);
+    if (attachment?.derive) parameters = new Map([...parameters, ...attachment.derive(context)]);
+    const required = (name: string): Weight => {
+      const found = weightIn(context, name);
+      if (!found) throw new Error(`the model has no parameter ${name}`);
+      return found;
+    };
+    return {
+      attend(site, q, k, v) {
+        // An encoder has no cache, and PEFT's prefixes stand in the cache.
+        const prefix = (site.kind ?? 'self') === 'self' ? attachment?.prefix?.(context, site) : undefined;
+        return options.attend(site, q, k, v, prefix);
+      },
+      linear(module, x) {
+        const weight = required(`${module}.weight`);
+        const bias = weightIn(context, `${module}.bias`);
+        const base = (x: tf.Tensor) => linear(x, weight, bias, transposed.has(module));
+        const product = (x: tf.Tensor) => linear(x, weight, null, transposed.has(module));
+        const wrapper = attachment?.linears?.get(module);
+        return wrapper ? wrapper(context, x, base, { product, weight, bias }) : base(x);
+      },
+      embedding(module, ids) {
+        const base = (ids: tf.Tensor) =>
+          embedding(ids, required(`${module}.weight`), paddings.get(module) ?? null);
+        const wrapper = attachment?.embeddings?.get(module);
+        return wrapper ? wrapper(context, ids, base) : base(ids);
+      },
+      rmsNorm: (module, x, epsilon) => rmsNorm(x, weightValue(required(`${module}.weight`)), epsilon),
+      layerNorm: (module, x, epsilon) =>
+        layerNorm(
+          x,
+          weightValue(required(`${module}.weight`)),
+          weightValue(required(`${module}.bias`)),
+          epsilon,
+        ),
+      residualAdd(site, output, residual, norm) {
+        const wrapper = attachment?.residualAdds?.get(site.module);
+        if (wrapper) return wrapper(context, output, residual, norm);
+        const sum = tf.add(residual, output);
+        return norm ? norm(sum) : sum;
+      },
+      dropout: (x, probability) => (random ? dropout(x, probability, random) : x),
+      constant(x) {
+        if (!constants) return x;
+        constants.push(tf.keep(x));
+        return x;
+      },
+      block(path, x, body, others = []) {
+        if (!checkpointing) return body(x, ...others);
+        const names = [...parameters.keys()].filter((name) => name.startsWith(`${path}.`));
+        names.push(...(attachment?.sharedByBlocks ?? []));
+        const stream = random?.stream;
+        const run = (x: tf.Tensor, ...inputs: tf.Tensor[]) => {
+          const outer = parameters;
+          const own = inputs.slice(others.length);
+          parameters = new Map([...outer, ...names.map((name, i) => [name, own[i]!] as const)]);
+          if (random) random.stream = stream!;
+          try {
+            return body(x, ...inputs.slice(0, others.length));
+          } finally {
+            parameters = outer;
+          }
+        };
+        return checkpointed(run, [x, ...others, ...names.map((name) => parameters.get(name)!)]);
+      },
+    };
+  }
+  const derive = attachment?.derive?.bind(attachment);
+  return {
+    architecture,
+    peft,
+    attachment,
+    layout,
+    adapter,
+    runtime,
+    weight: (name, parameters) =>
+      weightIn(
+        contextOf(() => parameters),
+        name,
+      ),
+    fold: derive ? (parameters) => derive(contextOf(() => parameters)) : null,
+    wraps: (module) => attachment?.linears?.has(module) ?? false,
+    prefix: (site, parameters) =>
+      attachment?.prefix?.(
+        contextOf(() => parameters),
+        site,
+      ) ?? null,
+  };
+}
+
+/** The adapter's parameters as tensors, cut from the flat variable; empty for the plain base model. */
+export function adapterTensors(model: PeftModel): ParameterTensors {
+  return model.adapter ? model.layout.split(model.adapter.read()) : new Map();
+}
+
+/** `run(inputs)`, of which only the inputs are kept: the gradient runs it again, no earlier than its own gradient arrives. */
+function checkpointed(run: (...inputs: tf.Tensor[]) => tf.Tensor, inputs: tf.Tensor[]): tf.Tensor {
+  return tf.customGrad((...args) => {
+    const save = args.pop() as tf.GradSaveFunc;
+    const tensors = args as tf.Tensor[];
+    save(tensors);
+    return {
+      value: run(...tensors),
+      gradFunc: (dy, saved) => {
+        const [x, ...own] = saved as tf.Tensor[];
+        return nestedGrads(run)([withControlDependency(x!, dy as tf.Tensor), ...own], dy as tf.Tensor);
+      },
+    };
+  })(...inputs);
+}

@@ -1,0 +1,152 @@
+import { GraftError } from '../errors.ts';
+import { bfloat16ToFloat32, float16ToFloat32 } from '../tensors/float-conversions.ts';
+import { RandomAccessFile } from '../tensors/random-access-file.ts';
+import {
+  elementCount,
+  roundToBfloat16,
+  type TensorInfo,
+  type TensorSource,
+  tensorNotFound,
+  valuesPerChunk,
+} from '../tensors/tensor-source.ts';
+import {
+  headerLength,
+  parseHeader,
+  type SafetensorsEntry,
+  type SafetensorsType,
+} from './safetensors-header.ts';
+
+/** Values as stored: 16-bit floats and float8 are bit patterns, BOOL is 0 or 1. */
+export type StoredValues =
+  | Float32Array
+  | Float64Array
+  | Uint8Array
+  | Int8Array
+  | Uint16Array
+  | Int16Array
+  | Uint32Array
+  | Int32Array
+  | BigUint64Array
+  | BigInt64Array;
+
+const arrays: Record<SafetensorsType, new (buffer: ArrayBuffer) => StoredValues> = {
+  F64: Float64Array,
+  F32: Float32Array,
+  F16: Uint16Array,
+  BF16: Uint16Array,
+  F8_E4M3: Uint8Array,
+  F8_E5M2: Uint8Array,
+  U64: BigUint64Array,
+  I64: BigInt64Array,
+  U32: Uint32Array,
+  I32: Int32Array,
+  U16: Uint16Array,
+  I16: Int16Array,
+  U8: Uint8Array,
+  I8: Int8Array,
+  BOOL: Uint8Array,
+};
+
+/** An open safetensors file (https://github.com/huggingface/safetensors#format): header in memory, tensors read on demand. */
+export class SafetensorsFile implements TensorSource {
+  readonly path: string;
+  readonly metadata: Record<string, string>;
+  readonly #file: RandomAccessFile;
+  readonly #tensors: Map<string, SafetensorsEntry>;
+
+  private constructor(
+    file: RandomAccessFile,
+    metadata: Record<string, string>,
+    tensors: Map<string, SafetensorsEntry>,
+  ) {
+    this.path = file.path;
+    this.metadata = metadata;
+    this.#file = file;
+    this.#tensors = tensors;
+  }
+
+  /** Throws GraftError `invalid_safetensors` naming file and tensor; see safetensors-header.ts for what is checked. */
+  static async open(path: string): Promise<SafetensorsFile> {
+    const file = await RandomAccessFile.open(path);
+    try {
+      if (file.size < 8) throw new GraftError('invalid_safetensors', `${path}: only ${file.size} bytes long`);
+      const length = headerLength(path, await file.read(0, 8), file.size);
+      const { metadata, tensors } = parseHeader(path, await file.read(8, length), file.size);
+      return new SafetensorsFile(file, metadata, tensors);
+    } catch (error) {
+      await file.close();
+      throw error;
+    }
+  }
+
+  names(): string[] {
+    return [...this.#tensors.keys()];
+  }
+
+  info(name: string): TensorInfo {
+    const { dtype, shape } = this.#entry(name);
+    return { dtype, shape: [...shape] };
+  }
+
+  /** Values as stored, in the array type of the tensor's dtype. */
+  async read(name: string): Promise<StoredValues> {
+    const { dtype, position, bytes } = this.#entry(name);
+    const raw = await this.#file.read(position, bytes);
+    return new arrays[dtype](raw.buffer);
+  }
+
+  async readFloat32(name: string): Promise<Float32Array> {
+    const entry = this.#entry(name);
+    const out = new Float32Array(elementCount(entry.shape));
+    for (let start = 0; start < out.length; start += valuesPerChunk) {
+      await this.#fill(name, entry, start, out.subarray(start, start + valuesPerChunk));
+    }
+    return out;
+  }
+
+  async readBfloat16(name: string): Promise<Uint16Array> {
+    const entry = this.#entry(name);
+    if (entry.dtype === 'BF16') return (await this.read(name)) as Uint16Array;
+    return roundToBfloat16(elementCount(entry.shape), valuesPerChunk, (start, target) =>
+      this.#fill(name, entry, start, target),
+    );
+  }
+
+  close(): Promise<void> {
+    return this.#file.close();
+  }
+
+  #entry(name: string): SafetensorsEntry {
+    const entry = this.#tensors.get(name);
+    if (!entry) throw tensorNotFound(this.path, name);
+    return entry;
+  }
+
+  /** Puts values `[start, start + target.length)` of a floating-point tensor into `target`. */
+  async #fill(name: string, entry: SafetensorsEntry, start: number, target: Float32Array): Promise<void> {
+    const { dtype, position } = entry;
+    if (dtype === 'F32') {
+      const bytes = new Uint8Array(target.buffer, target.byteOffset, target.byteLength);
+      return this.#file.readInto(bytes, position + 4 * start);
+    }
+    if (dtype === 'F16' || dtype === 'BF16') {
+      const { buffer } = await this.#file.read(position + 2 * start, 2 * target.length);
+      (dtype === 'F16' ? float16ToFloat32 : bfloat16ToFloat32)(new Uint16Array(buffer), target);
+      return;
+    }
+    if (dtype === 'F64') {
+      const { buffer } = await this.#file.read(position + 8 * start, 8 * target.length);
+      target.set(new Float64Array(buffer));
+      return;
+    }
+    throw new GraftError(
+      'unsupported_dtype',
+      `${this.path}: tensor "${name}" is stored as ${dtype}; weights may be F64, F32, F16 or BF16`,
+    );
+  }
+}
+
+/** Opens a safetensors file; the caller closes it. */
+export function readSafetensors(path: string): Promise<SafetensorsFile> {
+  return SafetensorsFile.open(path);
+}

@@ -1,0 +1,114 @@
+import type { TProperties, TSchema } from 'typebox';
+import { Value } from 'typebox/value';
+import { GraftError } from '../errors.ts';
+
+export interface Fault {
+  code: string;
+  path: string;
+  message: string;
+}
+
+/** A fault of one option of a PEFT config. */
+export const configFault = (option: string, message: string): Fault => ({
+  code: 'invalid_peft_config',
+  path: `peft.${option}`,
+  message,
+});
+
+export function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** One fault per field of `value` that is in `properties` and does not fit its schema. */
+export function checkFields(
+  value: Record<string, unknown>,
+  properties: TProperties,
+  at: string,
+  code: string,
+): Fault[] {
+  const faults: Fault[] = [];
+  for (const [key, schema] of Object.entries(properties)) {
+    const given = value[key];
+    if (given === undefined || Value.Check(schema, given)) continue;
+    faults.push({ code, path: `${at}.${key}`, message: `must be ${describe(schema)}, got ${show(given)}` });
+  }
+  return faults;
+}
+
+/** Throws one GraftError that carries every fault; its code and param are those of the first. */
+export function throwFaults(faults: Fault[]): void {
+  const [first] = faults;
+  if (!first) return;
+  throw new GraftError(first.code, faults.map((fault) => `${fault.path}: ${fault.message}`).join('; '), {
+    param: first.path,
+    details: faults.map(({ path, message }) => ({ path, message })),
+  });
+}
+
+interface JsonSchema {
+  anyOf?: TSchema[];
+  const?: unknown;
+  enum?: unknown[];
+  type?: string;
+  items?: TSchema;
+  patternProperties?: Record<string, TSchema>;
+  minimum?: number;
+  maximum?: number;
+  exclusiveMinimum?: number;
+  exclusiveMaximum?: number;
+  minLength?: number;
+  maxLength?: number;
+  minItems?: number;
+  maxItems?: number;
+}
+
+/** What a schema allows, in words: "an integer from 1 to 256". */
+export function describe(schema: TSchema): string {
+  const s = schema as JsonSchema;
+  if (s.anyOf) return s.anyOf.map(describe).join(' or ');
+  if (s.const !== undefined) return JSON.stringify(s.const);
+  if (s.enum) return `one of ${s.enum.map((value) => JSON.stringify(value)).join(', ')}`;
+  switch (s.type) {
+    case 'integer':
+      return `an integer${range(s)}`;
+    case 'number':
+      return `a number${range(s)}`;
+    case 'string':
+      return s.maxLength === undefined
+        ? 'a string'
+        : `a string of ${s.minLength ?? 0} to ${s.maxLength} characters`;
+    case 'array':
+      return `a list of ${s.minItems ?? 0}${s.maxItems === undefined ? ' or more' : ` to ${s.maxItems}`} entries, each ${describe(s.items as TSchema)}`;
+    case 'object':
+      return s.patternProperties
+        ? `an object whose values are each ${describe(Object.values(s.patternProperties)[0] as TSchema)}`
+        : 'an object';
+    case 'boolean':
+      return 'true or false';
+    default:
+      return s.type ?? 'something else';
+  }
+}
+
+function range(s: JsonSchema): string {
+  const low = s.exclusiveMinimum !== undefined ? `above ${s.exclusiveMinimum}` : undefined;
+  const high = s.exclusiveMaximum !== undefined ? `below ${s.exclusiveMaximum}` : undefined;
+  if (s.minimum !== undefined && s.maximum !== undefined) return ` from ${s.minimum} to ${s.maximum}`;
+  const parts = [
+    low ?? (s.minimum === undefined ? undefined : `of at least ${s.minimum}`),
+    high ?? (s.maximum === undefined ? undefined : `of at most ${s.maximum}`),
+  ].filter((part) => part !== undefined);
+  return parts.length === 0 ? '' : ` ${parts.join(' and ')}`;
+}
+
+/** A value as JSON, short enough for a message. */
+export function show(value: unknown): string {
+  let text: string;
+  try {
+    text = JSON.stringify(value) ?? String(value);
+  } catch {
+    // JSON.parse nests deeper than JSON.stringify can follow.
+    return 'a deeply nested value';
+  }
+  return text.length > 80 ? `${text.slice(0, 77)}…` : text;
+}

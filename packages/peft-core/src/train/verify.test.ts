@@ -1,0 +1,77 @@
+import assert from 'node:assert/strict';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { after, before, test } from 'node:test';
+import { parsePeftConfig, resolveTraining } from '../config/index.ts';
+import { type BaseModel, openBaseModel, readAdapter, writeAdapter } from '../files.ts';
+import { writeTinyModel } from '../testing/tiny-model.ts';
+import { train } from './loop.ts';
+import type { TrainRecord } from './records.ts';
+import { verifyAdapter } from './verify.ts';
+
+let root: string;
+let base: BaseModel;
+const at = (name: string) => path.join(root, name);
+
+before(async () => {
+  root = await mkdtemp(path.join(tmpdir(), 'graft-verify-'));
+  await writeTinyModel(at('model'));
+  base = await openBaseModel(at('model'));
+  const line = (i: number) => JSON.stringify({ prompt: `${i}:`, completion: ` ${i % 2 ? 'odd' : 'even'}` });
+  await writeFile(at('train.jsonl'), Array.from({ length: 40 }, (_, i) => line(i)).join('\n'));
+});
+after(async () => {
+  await base.close();
+  await rm(root, { recursive: true });
+});
+
+async function trained(name: string, training: Record<string, unknown>) {
+  const peft = parsePeftConfig({ peft_type: 'LORA', r: 4, target_modules: ['q_proj', 'v_proj'] });
+  const options = {
+    base,
+    baseModelName: 'tiny',
+    trainingFile: at('train.jsonl'),
+    peft,
+    training: resolveTraining({ peft, training: { max_steps: 6, ...training }, exampleCount: 40 }),
+  };
+  let done: Extract<TrainRecord, { type: 'done' }> | undefined;
+  for await (const record of train({ ...options, outputDir: at(name), verify: true }))
+    if (record.type === 'done') done = record;
+  return { options: { ...options, adapterDir: at(name) }, done: done! };
+}
+
+for (const precision of ['fp32', 'bf16'] as const) {
+  test(`${precision}: the files give the live model's loss, and not the base's`, async () => {
+    const { options, done } = await trained(`plain-${precision}`, { learning_rate: 0.02, precision });
+    assert.deepEqual([done.verification?.examples, done.verification?.measuredOn], [32, 'training']);
+    assert.equal(done.validationLoss, null);
+    const { reloadedLoss, baseLoss } = await verifyAdapter(options);
+    assert.ok(
+      Math.abs(reloadedLoss - done.verification!.loss) < 1e-5,
+      `${reloadedLoss}, ${done.verification!.loss}`,
+    );
+    assert.ok(Math.abs(baseLoss - reloadedLoss) > 1e-3);
+  });
+}
+
+test('validation examples are what is measured, where there are any', async () => {
+  const { options, done } = await trained('split', { learning_rate: 0.02, validation_split: 0.25 });
+  assert.deepEqual([done.verification?.examples, done.verification?.measuredOn], [10, 'validation']);
+  assert.equal(done.verification?.loss, done.validationLoss);
+  const { reloadedLoss } = await verifyAdapter(options);
+  assert.ok(Math.abs(reloadedLoss - done.verification!.loss) < 1e-5);
+});
+
+test('an adapter that learned nothing has the loss of the base, and damaged files another', async () => {
+  const { options, done } = await trained('nothing', { learning_rate: 1e-30 });
+  const unchanged = await verifyAdapter(options);
+  assert.equal(unchanged.reloadedLoss, unchanged.baseLoss);
+
+  const { config, tensors } = await readAdapter(at('nothing'));
+  const [, first] = [...tensors].find(([name]) => name.endsWith('lora_B.weight'))!;
+  first.data.fill(0.3);
+  await writeAdapter(at('damaged'), { peft: config, baseModelNameOrPath: 'tiny', tensors });
+  const damaged = await verifyAdapter({ ...options, adapterDir: at('damaged') });
+  assert.ok(Math.abs(damaged.reloadedLoss - done.verification!.loss) > 1e-4);
+});

@@ -1,0 +1,87 @@
+import { readAdapter } from '../files.ts';
+import { adapterValues } from '../peft-model/adapter-values.ts';
+import type { PeftModel } from '../peft-model/peft-model.ts';
+import type { TrainingExample } from '../text/index.ts';
+import { loadWeights } from '../weights/load-weights.ts';
+import { baseStorage } from '../weights/stored-weights.ts';
+import { evaluate, measuredExamples } from './evaluation.ts';
+import { planMeasuring } from './plan.ts';
+import { effectivePrecision } from './precision.ts';
+import type { TrainOptions } from './records.ts';
+import { setUpTraining, type TrainingSetup } from './setup.ts';
+import { startValues } from './start-values.ts';
+import { buildEvaluationProgram } from './train-program.ts';
+
+/** Losses in nats per labelled token, on the examples that the live model was measured on. */
+export interface AdapterVerification {
+  /** Of the adapter's files on the base model. */
+  reloadedLoss: number;
+  /** Of the base model; where the task has a head that the base lacks, of the adapter before its first step. */
+  baseLoss: number;
+}
+
+export type VerificationOptions = Pick<
+  TrainOptions,
+  'base' | 'trainingFile' | 'validationFile' | 'peft' | 'training'
+> & { adapterDir: string };
+
+/**
+ * Measures a finished adapter from its files, as whoever downloads it would load them, and the base model without it. Whoever
+ * calls compares: the first must equal the loss that `train` told in `done.verification`, the second must not. Throws what
+ * `readAdapter` throws, and `adapter_mismatch`.
+ */
+export async function verifyAdapter(options: VerificationOptions): Promise<AdapterVerification> {
+  const { base, peft, training } = options;
+  const setup = await setUpTraining(options);
+  const { examples } = measuredExamples(setup.data, true)!;
+  const { config, tensors } = await readAdapter(options.adapterDir);
+  const reloadedLoss = await measure(options, setup, examples, {
+    peft: config,
+    form: 'folded',
+    values: (model) => adapterValues(model, tensors),
+  });
+  const untrained =
+    setup.architecture.taskHead.length > 0
+      ? {
+          peft,
+          form: 'trained' as const,
+          values: (model: PeftModel) => startValues(model, base, { seed: training.seed }),
+        }
+      : { peft: null, form: 'folded' as const, values: null };
+  return { reloadedLoss, baseLoss: await measure(options, setup, examples, untrained) };
+}
+
+/** Mean loss of one model, whose program is gone when it returns: two base models are never loaded at once. */
+async function measure(
+  { base, training }: VerificationOptions,
+  { architecture, objective, layout }: TrainingSetup,
+  examples: TrainingExample[],
+  adapter: {
+    peft: VerificationOptions['peft'] | null;
+    form: 'trained' | 'folded';
+    values: ((model: PeftModel) => Float32Array | Promise<Float32Array>) | null;
+  },
+): Promise<number> {
+  const precision = effectivePrecision(training.precision);
+  const storage = baseStorage(training.base_dtype, precision);
+  const { peft, form } = adapter;
+  // The plain base model knows no soft prompt.
+  const own = peft ? layout : { ...layout, virtualTokens: 0, firstPosition: 0 };
+  const plan = planMeasuring(examples, training, own);
+  const built = buildEvaluationProgram({
+    architecture,
+    objective,
+    peft,
+    form,
+    storage,
+    precision,
+    grid: plan.shape,
+  });
+  try {
+    await loadWeights(built.program, base, architecture, storage);
+    if (adapter.values) await built.program.write([['adapter', await adapter.values(built.model)]]);
+    return evaluate(built, plan, examples, own).loss;
+  } finally {
+    built.program.close();
+  }
+}

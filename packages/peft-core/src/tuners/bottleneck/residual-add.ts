@@ -1,0 +1,75 @@
+import { tf } from '@graft/tf-graph';
+import type { BottleneckConfig } from '../../config/index.ts';
+import { activation } from '../../nn/activations.ts';
+import { dropout } from '../../nn/dropout.ts';
+import { layerNorm } from '../../nn/layer-norm.ts';
+import { trainedProduct } from '../../nn/linear.ts';
+import type { LayerContext, ResidualAddWrapper } from '../tuner.ts';
+
+/** torch.nn.LayerNorm's default. */
+const EPSILON = 1e-5;
+
+/**
+ * A sublayer's `output` is added to the `residual` through the adapter whose parameters lie under `path`, all `(N, H)`.
+ * With b(x) the bottleneck, and "norm" the model's own in a post-norm model:
+ * - sequential: x = output, or norm(output + residual) with original_ln_before; b(x) + shortcut; with original_ln_after
+ *   norm(… + residual). The shortcut is x or what residual_before_ln takes before it.
+ * - parallel: b(residual) + output; with original_ln_after norm(… + residual).
+ *
+ * Sources: Houlsby et al. 2019, arXiv:1902.00751; Pfeiffer et al. 2020, arXiv:2005.00247; He et al. 2021, arXiv:2110.04366;
+ * adapters, methods/modeling.py (Adapter, ParallelAdapter).
+ */
+export function bottleneckResidualAdd(path: string, config: BottleneckConfig): ResidualAddWrapper {
+  return (context, output, residual, norm = (x) => x) => {
+    const joined = config.is_parallel
+      ? tf.add(bottleneck(path, config, context, residual), output)
+      : sequential(path, config, context, output, residual, norm);
+    return config.original_ln_after ? norm(tf.add(joined, residual)) : joined;
+  };
+}
+
+function sequential(
+  path: string,
+  config: BottleneckConfig,
+  context: LayerContext,
+  output: tf.Tensor,
+  residual: tf.Tensor,
+  norm: (x: tf.Tensor) => tf.Tensor,
+): tf.Tensor {
+  const added = config.original_ln_before ? tf.add(output, residual) : output;
+  const x = config.original_ln_before ? norm(added) : output;
+  const shortcut =
+    config.residual_before_ln === true ? output : config.residual_before_ln === 'post_add' ? added : x;
+  return bottleneck(path, config, context, x, shortcut);
+}
+
+/**
+ * `scaling · (W↑ f(W↓ x))`, with norms before and after where the config has them. `shortcut` is added before or behind the
+ * last norm; a parallel adapter has none.
+ */
+function bottleneck(
+  path: string,
+  config: BottleneckConfig,
+  { parameter, random }: LayerContext,
+  x: tf.Tensor,
+  shortcut?: tf.Tensor,
+): tf.Tensor {
+  const own = (name: string) => parameter(`${path}.${name}`);
+  const project = (name: string, x: tf.Tensor) =>
+    tf.add(trainedProduct(x, own(`${name}.weight`)), own(`${name}.bias`));
+  const normed = (name: string, x: tf.Tensor) =>
+    layerNorm(x, own(`${name}.weight`), own(`${name}.bias`), EPSILON);
+
+  const down = config.ln_before
+    ? project('adapter_down.1', normed('adapter_norm_before', x))
+    : project('adapter_down.0', x);
+  const { non_linearity } = config;
+  const bent = activation(non_linearity === 'leakyrelu' ? 'leaky_relu' : non_linearity)(down);
+  const up = project('adapter_up', bent); // (N, H)
+  const scaling = typeof config.scaling === 'number' ? config.scaling : own('scaling');
+  const scaled = scaling === 1 ? up : tf.mul(up, scaling);
+  const dropped = random ? dropout(scaled, config.dropout, random) : scaled;
+  const inner = shortcut && config.adapter_residual_before_ln ? tf.add(dropped, shortcut) : dropped;
+  const after = config.ln_after ? normed('adapter_norm_after', inner) : inner;
+  return shortcut && !config.adapter_residual_before_ln ? tf.add(after, shortcut) : after;
+}

@@ -1,0 +1,56 @@
+import type { Program, TypedArray } from '@graft/tf-graph';
+import { GraftError } from '../errors.ts';
+import type { BaseModel } from '../files.ts';
+import type { ModelOutline } from '../outlines/outline.ts';
+import { storedName } from '../outlines/stored-name.ts';
+import { nf4Table } from './quantise/nf4.ts';
+import { type BaseStorage, frozenParameters, NF4_TABLE, weightForms } from './stored-weights.ts';
+
+/**
+ * Streams a base model's weights into a program's variables, one tensor at a time, quantised on the way. `withHead`: those of
+ * a task's head too, for a program without an adapter. Throws `invalid_model` naming what does not fit, `task_head_missing`.
+ */
+export async function loadWeights(
+  program: Program,
+  base: BaseModel,
+  outline: ModelOutline,
+  storage: BaseStorage,
+  withHead = false,
+): Promise<void> {
+  const present = new Set(base.tensors.names());
+  const frozen = frozenParameters(outline, withHead);
+  const stored = new Map(frozen.map(({ name }) => [name, storedName(outline, name, (n) => present.has(n))]));
+  const absent = frozen.filter(({ name }) => stored.get(name) === undefined);
+  const head = absent.find(({ fresh }) => fresh !== undefined);
+  if (head) {
+    throw new GraftError(
+      'task_head_missing',
+      `the base model has no ${head.name}: for ${outline.task} it needs an adapter that brings one`,
+      { param: 'model' },
+    );
+  }
+  const missing = absent.map(({ name }) => name);
+  if (missing.length > 0) {
+    const more = missing.length > 5 ? ` and ${missing.length - 5} more` : '';
+    throw new GraftError('invalid_model', `the base model lacks ${missing.slice(0, 5).join(', ')}${more}`, {
+      param: 'model',
+    });
+  }
+  for (const { name, shape } of frozen) {
+    const found = base.tensors.info(stored.get(name)!).shape;
+    if (found.join() !== shape.join()) {
+      throw new GraftError('invalid_model', `${name} has shape [${found}], config.json says [${shape}]`, {
+        param: 'model',
+      });
+    }
+  }
+  await program.write(values());
+
+  async function* values(): AsyncGenerator<[string, TypedArray]> {
+    if (storage === 'nf4') yield [NF4_TABLE, nf4Table()];
+    for (const [name, form] of weightForms(outline, storage, withHead)) {
+      const values = await form.pack(base.tensors, stored.get(name)!);
+      for (const [i, { suffix }] of form.parts.entries()) yield [name + suffix, values[i]!];
+    }
+  }
+}

@@ -1,0 +1,156 @@
+import assert from 'node:assert/strict';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { after, before, test } from 'node:test';
+import { type Program, ProgramBuilder, type TypedArray, tf } from '@graft/tf-graph';
+import { checkGradients } from '@graft/tf-graph/testing';
+import { readSafetensors, type SafetensorsFile, writeSafetensors } from '../files.ts';
+import { headLoss } from '../nn/cross-entropy.ts';
+import { embedding } from '../nn/embedding.ts';
+import { linear } from '../nn/linear.ts';
+import { type Weight, weightValue } from '../nn/weight.ts';
+import { Random } from '../random.ts';
+import { quantiseInt8 } from './quantise/int8.ts';
+import { nf4Table, quantiseNf4 } from './quantise/nf4.ts';
+import { hostInt8, hostNf4 } from './quantise/testing/host-unpack.ts';
+import { int8Form, nf4Form, plainForm, type WeightForm } from './weight-forms.ts';
+
+/** Whole blocks and a group in part; more than one group; a block in part and an odd number of weights; (in, out); two slices. */
+const shapes = { small: [6, 64], groups: [130, 256], odd: [5, 13], turned: [24, 40], head: [70_000, 64] };
+type Name = keyof typeof shapes;
+
+let folder: string;
+let tensors: SafetensorsFile;
+const values = new Map<string, Float32Array>();
+before(async () => {
+  folder = await mkdtemp(path.join(tmpdir(), 'graft-forms-'));
+  const written = Object.entries(shapes).map(([name, shape], stream) => {
+    const random = new Random(7, stream);
+    const data = Float32Array.from({ length: shape[0]! * shape[1]! }, () => random.normal());
+    values.set(name, data);
+    return { name, shape, data };
+  });
+  const file = path.join(folder, 'weights.safetensors');
+  await writeSafetensors(file, written);
+  tensors = await readSafetensors(file);
+});
+after(async () => {
+  await tensors.close();
+  await rm(folder, { recursive: true });
+});
+
+/** A program over the weight `name` in a form, written from the file; `body` sees it as a layer does. */
+async function programOf(
+  name: Name,
+  form: WeightForm,
+  body: (weight: Weight) => Record<string, tf.Tensor>,
+  eager = false,
+): Promise<Program> {
+  const builder = new ProgramBuilder();
+  const table = builder.variable({ name: 'table', shape: [65_536, 4] });
+  const parts = form.parts.map(({ suffix, shape, dtype }) =>
+    builder.variable({ name: name + suffix, shape, dtype }),
+  );
+  builder.function('run', {}, () => body(form.weight(parts, table)));
+  const program = eager ? builder.buildEager() : builder.build();
+  const packed = await form.pack(tensors, name);
+  await program.write([['table', nf4Table()]]);
+  await program.write(parts.map((part, i): [string, TypedArray] => [part.name, packed[i]!]));
+  return program;
+}
+
+async function read(name: Name, form: WeightForm, eager: boolean): Promise<Float32Array> {
+  const program = await programOf(name, form, (weight) => ({ value: weightValue(weight) }), eager);
+  const { value } = program.run('run', {});
+  program.close();
+  assert.deepEqual(value!.shape, shapes[name]);
+  return value!.data as Float32Array;
+}
+
+for (const name of ['small', 'groups', 'odd', 'turned'] as const) {
+  test(`unpacked in a graph and eagerly as on the host, bit for bit: ${name} ${shapes[name]}`, async () => {
+    const [shape, weights] = [shapes[name], values.get(name)!];
+    const turned = name === 'turned';
+    const nf4 = hostNf4(quantiseNf4(weights), weights.length);
+    const int8 = hostInt8(quantiseInt8(weights, shape, turned), shape, turned);
+    for (const eager of [false, true]) {
+      assert.deepEqual(await read(name, nf4Form(shape), eager), nf4);
+      assert.deepEqual(await read(name, int8Form(shape, turned), eager), int8);
+      assert.deepEqual(await read(name, plainForm(shape, 'float32'), eager), weights);
+    }
+  });
+}
+
+test('rows are gathered as they are read', async () => {
+  const ids = [5, 0, 5, 2];
+  for (const form of [
+    int8Form(shapes.small, false),
+    nf4Form(shapes.small),
+    plainForm(shapes.small, 'float32'),
+  ]) {
+    const whole = await read('small', form, false);
+    const rows = ids.flatMap((id) => [...whole.subarray(id * 64, (id + 1) * 64)]);
+    for (const eager of [false, true]) {
+      const program = await programOf(
+        'small',
+        form,
+        (weight) => ({ rows: embedding(tf.tensor1d(ids, 'int32'), weight) }),
+        eager,
+      );
+      assert.deepEqual([...program.run('run', {}).rows!.data], rows);
+      program.close();
+    }
+  }
+});
+
+test('a gradient passes through a quantised weight, forward and backward with the same values', async () => {
+  for (const name of ['small', 'turned', 'odd'] as const) {
+    const transposed = name === 'turned';
+    const width = transposed ? shapes[name][0]! : shapes[name][1]!;
+    const x = tf.randomUniform([3, width], -1, 1, 'float32', 5);
+    for (const form of [nf4Form(shapes[name]), int8Form(shapes[name], transposed)]) {
+      const program = await programOf(
+        name,
+        form,
+        (weight) => {
+          checkGradients((x) => linear(x!, weight, null, transposed), [x]);
+          return { done: tf.scalar(1) };
+        },
+        true,
+      );
+      program.run('run', {});
+      program.close();
+    }
+    x.dispose();
+  }
+});
+
+test('a head is taken in slices: the loss and its gradient are those of the whole', async () => {
+  const [rows, vocabulary] = [5, shapes.head[0]!];
+  const x = tf.randomUniform([rows, 64], -1, 1, 'float32', 9);
+  const labels = tf.tensor1d([0, 65_535, 65_536, vocabulary - 1, 7], 'int32');
+  const scales = tf.tensor1d([1, 2, 3, 4, 5]);
+  const form = int8Form(shapes.head, false);
+  const body = (weight: Weight) => {
+    assert.ok(weight.kind === 'frozen');
+    const { slices, ...whole } = weight;
+    assert.deepEqual(
+      slices!.map((slice) => slice.rows),
+      [65_536, vocabulary - 65_536],
+    );
+    const loss = (weight: Weight) => (x: tf.Tensor) => headLoss(x, weight, labels, scales, true).total;
+    const [sliced, plain] = [tf.valueAndGrad(loss(weight))(x), tf.valueAndGrad(loss(whole))(x)];
+    return {
+      value: tf.sub(sliced.value, plain.value),
+      grad: tf.sub(sliced.grad, plain.grad),
+      of: plain.grad,
+    };
+  };
+  const program = await programOf('head', form, body, true);
+  const { value, grad, of } = program.run('run', {});
+  program.close();
+  assert.ok(Math.abs(value!.data[0]!) < 1e-4);
+  const largest = (data: ArrayLike<number>) => Math.max(...Array.from(data, Math.abs));
+  assert.ok(largest(grad!.data) < 1e-5 * largest(of!.data));
+});

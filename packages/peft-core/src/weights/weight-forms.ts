@@ -1,0 +1,113 @@
+import { type DType, rawOp, type TypedArray, tf, type Variable } from '@graft/tf-graph';
+import type { TensorSource } from '../files.ts';
+import { unpackInt8, unpackNf4 } from '../nn/unpack.ts';
+import type { FrozenWeight, WeightSlice } from '../nn/weight.ts';
+import { quantiseInt8 } from './quantise/int8.ts';
+import { BLOCK, GROUP, nf4Sizes, quantiseNf4 } from './quantise/nf4.ts';
+
+/** One variable of a stored weight; `''` is the weight's own name, others are added to it. */
+interface Part {
+  suffix: string;
+  shape: number[];
+  dtype: DType;
+}
+
+/** How a frozen weight lies in a program: the variables that hold it, how they are filled, and how a layer reads it. */
+export interface WeightForm {
+  parts: Part[];
+  /** Values of the parts, in order, from the base model's tensor `name`. */
+  pack(tensors: TensorSource, name: string): Promise<TypedArray[]>;
+  /** The weight over the parts' variables. `nf4Table` is the program's one look-up table. */
+  weight(variables: Variable[], nf4Table: Variable | null): FrozenWeight;
+}
+
+/** As it is: float32, or bfloat16, which readers widen or take as it is. */
+export function plainForm(shape: number[], dtype: 'float32' | 'bfloat16'): WeightForm {
+  return {
+    parts: [{ suffix: '', shape, dtype }],
+    pack: async (tensors, name) => [
+      dtype === 'float32' ? await tensors.readFloat32(name) : await tensors.readBfloat16(name),
+    ],
+    weight: ([variable]) => ({
+      kind: 'frozen',
+      shape,
+      read: (...after) => variable!.read({ after, stored: true }),
+      gather: (ids) => variable!.gather(ids),
+    }),
+  };
+}
+
+/** Bytes and a scale for each output: of linear matrices `(out, in)` or `(in, out)`, and of embedding tables by row. */
+export function int8Form(shape: number[], transposed: boolean): WeightForm {
+  const [rows, columns] = shape as [number, number];
+  return {
+    parts: [
+      { suffix: '', shape, dtype: 'int8' },
+      { suffix: '.scales', shape: transposed ? [1, columns] : [rows, 1], dtype: 'float32' },
+    ],
+    async pack(tensors, name) {
+      const { codes, scales } = quantiseInt8(await tensors.readFloat32(name), shape, transposed);
+      return [codes, scales];
+    },
+    weight(variables) {
+      const [codes, scales] = variables as [Variable, Variable];
+      const readRows = (start: number, count: number, after: tf.Tensor[]) =>
+        unpackInt8(
+          takeBlock(codes.read({ after }), [start, 0], [count, columns]),
+          takeBlock(scales.read({ after }), [start, 0], [count, 1]),
+        );
+      return {
+        kind: 'frozen',
+        shape,
+        read: (...after) => unpackInt8(codes.read({ after }), scales.read({ after })),
+        gather: (ids) => unpackInt8(codes.gather(ids), transposed ? scales.read() : scales.gather(ids)),
+        ...(transposed ? {} : { slices: slicesOf(rows, columns, readRows) }),
+      };
+    },
+  };
+}
+
+/** tf.slice, which does not know int8 tensors. */
+function takeBlock(x: tf.Tensor, begin: number[], size: number[]): tf.Tensor {
+  return rawOp('Slice', [], [x, tf.tensor1d(begin, 'int32'), tf.tensor1d(size, 'int32')])[0]!;
+}
+
+/** Bytes of float32 that are unpacked at a time where a layer can take a weight in slices. */
+const SLICE_BYTES = 16 << 20;
+
+function slicesOf(
+  rows: number,
+  columns: number,
+  readRows: (start: number, count: number, after: tf.Tensor[]) => tf.Tensor,
+): WeightSlice[] {
+  const most = Math.max(1, Math.floor(SLICE_BYTES / (4 * columns)));
+  return Array.from({ length: Math.ceil(rows / most) }, (_, i) => {
+    const count = Math.min(most, rows - i * most);
+    return { rows: count, read: (...after: tf.Tensor[]) => readRows(i * most, count, after) };
+  });
+}
+
+/** 4-bit NormalFloat with double quantisation, in the order the weights are stored in. */
+export function nf4Form(shape: number[]): WeightForm {
+  const { blocks, groups } = nf4Sizes(shape.reduce((a, b) => a * b, 1));
+  return {
+    parts: [
+      { suffix: '', shape: [(blocks * BLOCK) / 4, 2], dtype: 'uint8' },
+      { suffix: '.absmax', shape: [groups, GROUP], dtype: 'uint8' },
+      { suffix: '.nested_absmax', shape: [groups, 1], dtype: 'float32' },
+      { suffix: '.offset', shape: [1], dtype: 'float32' },
+    ],
+    async pack(tensors, name) {
+      const { codes, absmax, nestedAbsmax, offset } = quantiseNf4(await tensors.readFloat32(name));
+      return [codes, absmax, nestedAbsmax, offset];
+    },
+    weight(variables, nf4Table) {
+      const read = (...after: tf.Tensor[]) => {
+        const [codes, absmax, nestedAbsmax, offset] = variables.map((variable) => variable.read({ after }));
+        const parts = { codes: codes!, absmax: absmax!, nestedAbsmax: nestedAbsmax!, offset: offset! };
+        return unpackNf4({ ...parts, table: nf4Table!.read() }, shape);
+      };
+      return { kind: 'frozen', shape, read, gather: (ids) => tf.gather(read(), ids as tf.Tensor1D) };
+    },
+  };
+}

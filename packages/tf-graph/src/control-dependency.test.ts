@@ -1,0 +1,60 @@
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { Graph } from './graph.ts';
+import { ProgramBuilder } from './program-builder.ts';
+import { withControlDependency } from './raw-op.ts';
+import { symbolicBackend } from './symbolic-backend.ts';
+import { tf } from './tensorflow.ts';
+
+// Eight weights of 32 MiB as stored, 64 MiB unpacked. Hung on the product so far, one unpacked copy lives at a time.
+const SHAPE = [1 << 12, 1 << 12];
+const WEIGHTS = 8;
+const MIB = 1 << 20;
+
+/** Peak memory in bytes of a process that unpacks every weight in turn. */
+async function peak(hung: boolean): Promise<number> {
+  const builder = new ProgramBuilder();
+  const weights = Array.from({ length: WEIGHTS }, (_, i) =>
+    builder.variable({ name: `w${i}`, shape: SHAPE, dtype: 'bfloat16' }),
+  );
+  // Each product needs the one before, so that unpacked weights which do not wait for it have to be kept.
+  builder.function('run', { x: { shape: [SHAPE[0]!, 1], dtype: 'float32' } }, ({ x }) => ({
+    y: weights.reduce((y, w) => tf.matMul(w.read(hung ? { after: [y] } : {}), y as tf.Tensor2D), x!),
+  }));
+  const program = builder.build();
+  const values = new Float32Array(SHAPE[0]! * SHAPE[1]!).fill(1 / SHAPE[1]!);
+  await program.write(weights.map(({ name }): [string, Float32Array] => [name, values]));
+  const { y } = program.run('run', { x: new Float32Array(SHAPE[0]!).fill(3) });
+  assert.ok(y!.data.every((value) => value === 3));
+  return process.resourceUsage().maxRSS * 1024;
+}
+
+if (process.argv[2]) {
+  console.log(await peak(process.argv[2] === 'hung'));
+} else {
+  test('a read hung on a tensor waits for it, so that unpacked weights do not pile up', () => {
+    const [hung, free] = ['hung', 'free'].map((mode) =>
+      Number(
+        execFileSync(process.execPath, [...process.execArgv, fileURLToPath(import.meta.url), mode], {
+          encoding: 'utf8',
+          stdio: ['ignore', 'pipe', 'ignore'],
+        }),
+      ),
+    ) as [number, number];
+    assert.ok(free - hung > 150 * MIB, `peak ${hung / MIB} MiB hung, ${free / MIB} MiB free`);
+  });
+
+  test('withControlDependency and read put control inputs on the graph, and reads hung on other tensors stay apart', () => {
+    const graph = new Graph();
+    symbolicBackend.trace(graph, () => {
+      const ref = `${graph.node('Placeholder', [], [], 'x')}:0`;
+      const x = symbolicBackend.tensor({ ref, shape: [2], dtype: 'float32' });
+      withControlDependency(tf.neg(x), x, tf.scalar(1), tf.square(x));
+    });
+    const identity = graph.nodes.find(({ op }) => op === 'Identity');
+    const [neg, square] = ['Neg', 'Square'].map((op) => graph.nodes.find((node) => node.op === op)!.name);
+    assert.deepEqual(identity?.inputs, [`${neg}:0`, '^x', `^${square}`]);
+  });
+}
