@@ -3,7 +3,7 @@ import path from 'node:path';
 import { type BottleneckConfig, parsePeftConfig } from '../config/index.ts';
 import { GraftError } from '../errors.ts';
 import { readJsonFile } from '../model-folder/json-file.ts';
-import { type ModelOutline, outlineOf } from '../outlines/index.ts';
+import { isClassifier, type ModelOutline, outlineOf } from '../outlines/index.ts';
 import { modelClass, taskOfClass } from '../outlines/model-class.ts';
 import { readSafetensors } from '../safetensors/safetensors.ts';
 import { isRecord } from '../schema/check-fields.ts';
@@ -86,7 +86,7 @@ export async function readAdaptersFolder(
       task_type: task,
     },
     tensors: new Map([...tensors, ...head]),
-    labels: task === 'SEQ_CLS' || task === 'TOKEN_CLS' ? await readLabels(folder) : null,
+    labels: isClassifier(task) ? await readLabels(folder) : null,
   };
 }
 

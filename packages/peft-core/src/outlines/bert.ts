@@ -4,6 +4,11 @@ import type { TaskType } from './outline.ts';
 /** Source: transformers, models/bert/configuration_bert.py and modeling_bert.py. */
 const kind: EncoderKind = {
   modelType: 'bert',
+  // PEFT has no norms for this family.
+  defaultTargets: {
+    LORA: { target_modules: ['query', 'value'] },
+    IA3: { target_modules: ['key', 'value', 'output.dense'], feedforward_modules: ['output.dense'] },
+  },
   padding: 0,
   firstPosition: () => 0,
   positionsLast: false,

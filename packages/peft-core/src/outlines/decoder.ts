@@ -1,5 +1,11 @@
 import { ConfigFields, requireTask } from './config-fields.ts';
-import { type ModelOutline, OutlineBuilder, type TaskType } from './outline.ts';
+import {
+  type DefaultTargets,
+  isClassifier,
+  type ModelOutline,
+  OutlineBuilder,
+  type TaskType,
+} from './outline.ts';
 import { ropeFrequencies } from './rope-frequencies.ts';
 
 /** A decoder with rotary positions, RMSNorm before each sublayer and a gated feed-forward network: llama and its relatives. */
@@ -20,6 +26,7 @@ export interface DecoderOutline extends ModelOutline {
 /** What tells the relatives apart. */
 export interface DecoderKind {
   modelType: string;
+  defaultTargets: DefaultTargets;
   /** What transformers takes for fields that config.json lacks, where the relatives differ. */
   defaults?: Record<string, unknown>;
   /** Biases: of q, k and v; of the output projection; of the feed-forward network. */
@@ -62,6 +69,7 @@ export function decoderOutline(
   if (D % 2 !== 0) fields.fault('head_dim must be even');
   const common = {
     modelType: kind.modelType,
+    defaultTargets: kind.defaultTargets,
     task,
     vocabularySize: V,
     hiddenSize: H,
@@ -116,6 +124,6 @@ export function decoderOutline(
     aliases,
     tokenEmbedding: `${prefix}embed_tokens`,
     optionalPrefix: 'model.',
-    taskHead: task === 'SEQ_CLS' || task === 'TOKEN_CLS' ? ['score'] : [],
+    taskHead: isClassifier(task) ? ['score'] : [],
   };
 }

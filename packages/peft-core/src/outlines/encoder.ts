@@ -1,5 +1,5 @@
 import { ConfigFields, requireTask } from './config-fields.ts';
-import { type ModelOutline, OutlineBuilder, type TaskType } from './outline.ts';
+import { type DefaultTargets, type ModelOutline, OutlineBuilder, type TaskType } from './outline.ts';
 
 /** An encoder with learned positions and LayerNorm after each sublayer: BERT and its relatives. */
 export interface EncoderOutline extends ModelOutline {
@@ -16,6 +16,7 @@ export interface EncoderOutline extends ModelOutline {
 /** What tells the relatives apart. */
 export interface EncoderKind {
   modelType: string;
+  defaultTargets: DefaultTargets;
   /** The id of the padding token where config.json names none. */
   padding: number;
   /** Row of a sequence's first token in the table of positions. */
@@ -66,6 +67,7 @@ export function encoderOutline(
   if (fields.flag('is_decoder')) fields.fault('is_decoder must be false');
   const common = {
     modelType: kind.modelType,
+    defaultTargets: kind.defaultTargets,
     task,
     vocabularySize: V,
     hiddenSize: H,

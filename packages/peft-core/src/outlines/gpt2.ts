@@ -1,8 +1,14 @@
 import { ConfigFields, requireTask } from './config-fields.ts';
-import { type ModelOutline, OutlineBuilder, type TaskType } from './outline.ts';
+import { type DefaultTargets, type ModelOutline, OutlineBuilder, type TaskType } from './outline.ts';
 
 const TASKS: TaskType[] = ['CAUSAL_LM', 'SEQ_CLS', 'TOKEN_CLS', 'FEATURE_EXTRACTION'];
 const ACTIVATIONS = ['gelu_new', 'gelu', 'gelu_pytorch_tanh', 'relu', 'silu', 'tanh'] as const;
+
+const defaultTargets: DefaultTargets = {
+  LORA: { target_modules: ['c_attn'] },
+  IA3: { target_modules: ['c_attn', 'mlp.c_proj'], feedforward_modules: ['mlp.c_proj'] },
+  LN_TUNING: { target_modules: ['ln_1', 'ln_2', 'ln_f'] },
+};
 
 /** GPT-2: learned positions, LayerNorm before each sublayer, one product for queries, keys and values. */
 export interface Gpt2Outline extends ModelOutline {
@@ -39,6 +45,7 @@ export function gpt2Outline(raw: Record<string, unknown>, task: TaskType): Gpt2O
   const D = H / heads;
   const common = {
     modelType: 'gpt2',
+    defaultTargets,
     task,
     vocabularySize: V,
     hiddenSize: H,

@@ -14,6 +14,8 @@ import { t5Outline } from './t5.ts';
 export { defaultTask } from './default-task.ts';
 export { ownLabels } from './label-names.ts';
 export {
+  type DefaultTargets,
+  isClassifier,
   type ModelOutline,
   type ModuleDescription,
   type ParameterSpec,

@@ -1,5 +1,5 @@
 import { defaultTask } from './default-task.ts';
-import type { TaskType } from './outline.ts';
+import { isClassifier, type TaskType } from './outline.ts';
 
 /** config.json of a model whose classifier has these classes, in order. */
 export function withLabels(
@@ -16,7 +16,7 @@ export function withLabels(
 
 /** The classes of the classifier that a base model brings for `task`; null when it is not said to have one. */
 export function ownLabels(config: Record<string, unknown>, task: TaskType): string[] | null {
-  if (defaultTask(config) !== task || (task !== 'SEQ_CLS' && task !== 'TOKEN_CLS')) return null;
+  if (defaultTask(config) !== task || !isClassifier(task)) return null;
   const named = config.id2label;
   if (typeof named === 'object' && named !== null) {
     const entries = Object.entries(named).sort(([a], [b]) => Number(a) - Number(b));

@@ -8,6 +8,11 @@ export const TASK_TYPES = [
 ] as const;
 export type TaskType = (typeof TASK_TYPES)[number];
 
+/** Whether a task gives classes, to a text or to each of its tokens. */
+export function isClassifier(task: TaskType): task is 'SEQ_CLS' | 'TOKEN_CLS' {
+  return task === 'SEQ_CLS' || task === 'TOKEN_CLS';
+}
+
 /** One weight of the model, under its Hugging Face name. */
 export interface ParameterSpec {
   name: string;
@@ -43,6 +48,14 @@ export interface ResidualSite {
   postNorm?: true;
 }
 
+/**
+ * By `peft_type`: the options that name modules, as HF PEFT fills them in where a config has null.
+ * Source: peft 0.21.2, utils/constants.py.
+ */
+export type DefaultTargets = Readonly<
+  Record<string, { target_modules: string[]; feedforward_modules?: string[] }>
+>;
+
 /** What config.json says of a model: sizes, weights and modules. No weights are read and no TensorFlow is loaded. */
 export interface ModelOutline {
   /** Hugging Face's `model_type`. */
@@ -72,6 +85,8 @@ export interface ModelOutline {
   decoderStart?: number;
   /** Modules of a task's head, which every PEFT method trains in full: `score`, `classifier`. Empty for language models. */
   taskHead: string[];
+  /** What a PEFT method adapts when its config does not say; a method that is absent has no default here. */
+  defaultTargets: DefaultTargets;
   /** What a checkpoint's names may have before these, or lack: `bert.`, `model.`. */
   optionalPrefix: string;
 }

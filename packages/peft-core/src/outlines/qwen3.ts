@@ -5,6 +5,11 @@ import { qwenWindows } from './qwen-windows.ts';
 /** Source: transformers, models/qwen3/configuration_qwen3.py and modeling_qwen3.py. */
 const kind: DecoderKind = {
   modelType: 'qwen3',
+  defaultTargets: {
+    LORA: { target_modules: ['q_proj', 'v_proj'] },
+    IA3: { target_modules: ['q_proj', 'v_proj', 'down_proj'], feedforward_modules: ['down_proj'] },
+    LN_TUNING: { target_modules: ['post_attention_layernorm'] },
+  },
   defaults: { num_key_value_heads: 32, head_dim: 128, max_position_embeddings: 32_768 },
   bias(config) {
     const attention = config.flag('attention_bias');

@@ -4,6 +4,11 @@ import type { TaskType } from './outline.ts';
 /** Source: transformers, models/roberta/configuration_roberta.py and modeling_roberta.py. */
 const kind: EncoderKind = {
   modelType: 'roberta',
+  // PEFT has no norms for this family.
+  defaultTargets: {
+    LORA: { target_modules: ['query', 'value'] },
+    IA3: { target_modules: ['key', 'value', 'output.dense'], feedforward_modules: ['output.dense'] },
+  },
   padding: 1,
   // Positions count from the one after padding's own.
   firstPosition: (config) => config.count('pad_token_id', 1) + 1,

@@ -1,5 +1,5 @@
 import { ConfigFields, requireTask } from './config-fields.ts';
-import { type ModelOutline, OutlineBuilder, type TaskType } from './outline.ts';
+import { type DefaultTargets, type ModelOutline, OutlineBuilder, type TaskType } from './outline.ts';
 import { T5_TIED, UNTIED_WEIGHTS } from './untied-weights.ts';
 
 const ACTIVATIONS = ['relu', 'gelu', 'gelu_new', 'silu'] as const;
@@ -8,6 +8,12 @@ const PROJECTIONS = ['relu', 'gated-gelu', 'gelu', 'gated-silu', 'silu', 'gated-
 
 /** Positions are relative and have no end; this bounds what programs are built for. */
 const MAX_POSITIONS = 8192;
+
+const defaultTargets: DefaultTargets = {
+  LORA: { target_modules: ['q', 'v'] },
+  IA3: { target_modules: ['k', 'v', 'wo'], feedforward_modules: ['wo'] },
+  LN_TUNING: { target_modules: ['layer_norm', 'final_layer_norm'] },
+};
 
 /** T5 and FLAN-T5: an encoder and a decoder with relative positions and RMSNorm before each sublayer. */
 export interface T5Outline extends ModelOutline {
@@ -47,6 +53,7 @@ export function t5Outline(raw: Record<string, unknown>, task: TaskType): T5Outli
   const untied = Array.isArray(raw[UNTIED_WEIGHTS]) ? raw[UNTIED_WEIGHTS] : [];
   const common = {
     modelType: 't5',
+    defaultTargets,
     task,
     vocabularySize: V,
     hiddenSize: H,

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { parsePeftConfig } from '../config/peft-config.ts';
 import type { GraftError } from '../errors.ts';
+import { outlineOf } from '../outlines/index.ts';
 import type { LoraConfig } from './lora/config.ts';
 import {
   rankAndAlphaFor,
@@ -21,6 +22,20 @@ interface Case {
 }
 
 const golden = JSON.parse(readFileSync(new URL('./testdata/target-modules.json', import.meta.url), 'utf8'));
+
+/** A model of these modules with the defaults of its family. */
+const model = (modules = llama(), modelType = 'llama') => ({
+  modules,
+  modelType,
+  defaultTargets: modelType === 'mamba' ? {} : outlineOf({ ...sizes, model_type: modelType }).defaultTargets,
+});
+const sizes = {
+  hidden_size: 8,
+  intermediate_size: 8,
+  num_attention_heads: 1,
+  num_hidden_layers: 1,
+  vocab_size: 8,
+};
 
 /** The modules of a llama with 12 layers, in the order of its state dict. */
 function llama(): TargetableModule[] {
@@ -45,7 +60,7 @@ const parse = (options: object) => parsePeftConfig({ peft_type: 'LORA', ...optio
 for (const { options, adapted, saved, error } of golden.cases as Case[]) {
   test(`as HF PEFT: ${JSON.stringify(options)}`, () => {
     const config = parse(options);
-    const targets = () => resolveTargetModules(config, llama(), 'llama');
+    const targets = () => resolveTargetModules(config, model());
     if (error !== undefined) {
       assert.throws(targets, (thrown: GraftError) => thrown.code === 'target_modules_not_found');
       return;
@@ -61,7 +76,7 @@ for (const { options, adapted, saved, error } of golden.cases as Case[]) {
 
 function message(options: object): string {
   try {
-    resolveTargetModules(parse(options), llama(), 'llama');
+    resolveTargetModules(parse(options), model());
   } catch (error) {
     return (error as GraftError).message;
   }
@@ -103,7 +118,7 @@ test('modules_to_save take modules that hold others, but no list of them', () =>
 
 test('targets are written as names', () => {
   const modules: TargetableModule[] = [...llama(), { name: 'other.q_proj', kind: 'other' }];
-  const written = (options: object) => writtenTargets(parse(options), modules, 'llama');
+  const written = (options: object) => writtenTargets(parse(options), model(modules));
   assert.deepEqual(written({}), ['q_proj', 'v_proj']);
   assert.equal(written({ target_modules: '.*q_proj' }), '.*q_proj');
   // "q_proj" would also find other.q_proj.
@@ -113,21 +128,22 @@ test('targets are written as names', () => {
   // A list that is not long is written as it is.
   const few = llama().slice(0, 10);
   assert.deepEqual(
-    writtenTargets(parse({ target_modules: 'all-linear' }), few, 'llama'),
+    writtenTargets(parse({ target_modules: 'all-linear' }), model(few)),
     few.filter(({ kind }) => kind === 'linear').map(({ name }) => name),
   );
-  assert.deepEqual(writtenTargets(parse({ target_modules: 'all-linear' }), llama(), 'llama'), [
+  assert.deepEqual(writtenTargets(parse({ target_modules: 'all-linear' }), model()), [
     ...['q_proj', 'k_proj', 'v_proj', 'o_proj', 'gate_proj', 'up_proj', 'down_proj'],
   ]);
 });
 
 test('null targets need a default for the architecture', () => {
   const config = parse({});
-  assert.deepEqual(resolveTargetModules(config, [{ name: 'h.0.attn.c_attn', kind: 'linear' }], 'gpt2'), [
-    'h.0.attn.c_attn',
-  ]);
+  assert.deepEqual(
+    resolveTargetModules(config, model([{ name: 'h.0.attn.c_attn', kind: 'linear' }], 'gpt2')),
+    ['h.0.attn.c_attn'],
+  );
   assert.throws(
-    () => resolveTargetModules(config, llama(), 'mamba'),
+    () => resolveTargetModules(config, model(llama(), 'mamba')),
     (error: GraftError) => error.code === 'target_modules_required',
   );
 });
@@ -135,6 +151,6 @@ test('null targets need a default for the architecture', () => {
 test('a hostile regular expression is matched in linear time', () => {
   const modules: TargetableModule[] = [{ name: 'a'.repeat(5000), kind: 'linear' }];
   const start = performance.now();
-  assert.throws(() => resolveTargetModules(parse({ target_modules: '(a+)+b' }), modules, 'llama'));
+  assert.throws(() => resolveTargetModules(parse({ target_modules: '(a+)+b' }), model(modules)));
   assert.ok(performance.now() - start < 500);
 });

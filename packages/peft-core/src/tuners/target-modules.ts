@@ -1,4 +1,5 @@
 import { GraftError } from '../errors.ts';
+import type { ModelOutline } from '../outlines/outline.ts';
 import { fullMatch, layerNumberPattern, matchStart } from '../schema/module-pattern.ts';
 import { nearest } from '../schema/nearest.ts';
 
@@ -17,16 +18,9 @@ export interface TargetOptions {
   layers_pattern?: string[] | string | null;
 }
 
-/** What LoRA in PEFT 0.21.2 adapts when target_modules is null, by model_type (peft/utils/constants.py). */
-const DEFAULT_TARGETS: Record<string, string[]> = {
-  llama: ['q_proj', 'v_proj'],
-  mistral: ['q_proj', 'v_proj'],
-  qwen2: ['q_proj', 'v_proj'],
-  qwen3: ['q_proj', 'v_proj'],
-  gpt2: ['c_attn'],
-  bert: ['query', 'value'],
-  roberta: ['query', 'value'],
-  t5: ['q', 'v'],
+/** What choosing modules needs to know of a model. */
+export type TargetableModel = Pick<ModelOutline, 'modelType' | 'defaultTargets'> & {
+  modules: TargetableModule[];
 };
 
 /** Layers that "all-linear" leaves out: the output layer of a language model and a task's head. */
@@ -34,15 +28,15 @@ const OUTPUT_LAYERS = ['lm_head', 'score', 'classifier'];
 
 /**
  * Names of the modules that `config` adapts, in the model's order, as PEFT 0.21.2 chooses them
- * (tuners_utils.py, check_target_module_exists). `defaults` are the method's targets where the config names none. Throws `target_modules_not_found` when there are none.
+ * (tuners_utils.py, check_target_module_exists). Throws `target_modules_not_found` when there are none,
+ * `target_modules_required` when the config names none and the model has no default for the method.
  */
 export function resolveTargetModules(
-  config: TargetOptions,
-  modules: TargetableModule[],
-  modelType: string,
-  defaults: Record<string, string[]> = DEFAULT_TARGETS,
+  config: TargetOptions & { peft_type: string },
+  model: TargetableModel,
 ): string[] {
-  const targets = expandTargets(config.target_modules, modules, modelType, defaults);
+  const { modules } = model;
+  const targets = expandTargets(config, model);
   const matched = modules.filter(({ name }) => isTarget(config, targets, name)).map(({ name }) => name);
   if (matched.length > 0) return matched;
   throw new GraftError('target_modules_not_found', notFound(config, targets, modules), {
@@ -134,13 +128,11 @@ function withContainers(modules: TargetableModule[]): string[] {
 }
 
 function expandTargets(
-  targets: TargetOptions['target_modules'],
-  modules: TargetableModule[],
-  modelType: string,
-  defaults: Record<string, string[]>,
+  { peft_type, target_modules: targets }: TargetOptions & { peft_type: string },
+  { modelType, modules, defaultTargets }: TargetableModel,
 ): string[] | string {
   if (targets === null) {
-    const fallback = defaults[modelType];
+    const fallback = defaultTargets[peft_type]?.target_modules;
     if (fallback) return fallback;
     throw new GraftError(
       'target_modules_required',
@@ -166,18 +158,16 @@ const MANY_TARGETS = 20;
  * a long list the shortest ends of names that find the same modules, unless `whole`.
  */
 export function writtenTargets(
-  config: TargetOptions,
-  modules: TargetableModule[],
-  modelType: string,
-  defaults: Record<string, string[]> = DEFAULT_TARGETS,
+  config: TargetOptions & { peft_type: string },
+  model: TargetableModel,
   whole = false,
 ): string[] | string {
-  const targets = expandTargets(config.target_modules, modules, modelType, defaults);
+  const targets = expandTargets(config, model);
   if (typeof targets === 'string' || targets.length < MANY_TARGETS || whole) return targets;
   const named = (path: string) => targets.some((target) => path === target || path.endsWith(`.${target}`));
   const ends = distinguishingEnds(
     targets,
-    withContainers(modules).filter((path) => !named(path)),
+    withContainers(model.modules).filter((path) => !named(path)),
   );
   return ends.length > 0 && ends.length < targets.length ? ends : targets;
 }

@@ -4,22 +4,6 @@ import { fullMatch } from '../../schema/module-pattern.ts';
 import { resolveTargetModules, writtenTargets } from '../target-modules.ts';
 import type { Ia3Config } from './config.ts';
 
-/** What PEFT 0.21.2 scales when target_modules and feedforward_modules are null, by model_type (peft/utils/constants.py). */
-const DEFAULTS: Record<string, { targets: string[]; inputs: string[] }> = {
-  llama: { targets: ['k_proj', 'v_proj', 'down_proj'], inputs: ['down_proj'] },
-  mistral: { targets: ['k_proj', 'v_proj', 'down_proj'], inputs: ['down_proj'] },
-  qwen2: { targets: ['q_proj', 'v_proj', 'down_proj'], inputs: ['down_proj'] },
-  qwen3: { targets: ['q_proj', 'v_proj', 'down_proj'], inputs: ['down_proj'] },
-  gpt2: { targets: ['c_attn', 'mlp.c_proj'], inputs: ['mlp.c_proj'] },
-  bert: { targets: ['key', 'value', 'output.dense'], inputs: ['output.dense'] },
-  roberta: { targets: ['key', 'value', 'output.dense'], inputs: ['output.dense'] },
-  t5: { targets: ['k', 'v', 'wo'], inputs: ['wo'] },
-};
-
-const DEFAULT_TARGETS = Object.fromEntries(
-  Object.entries(DEFAULTS).map(([type, { targets }]) => [type, targets]),
-);
-
 /** A linear module with a trained factor for each channel of its output, or of its input. */
 export interface ScaledModule {
   module: ModuleDescription;
@@ -35,7 +19,7 @@ export function scaledModules(config: Ia3Config, model: ModelOutline): ScaledMod
   const byName = new Map(model.modules.map((module) => [module.name, module]));
   const isInput = (name: string) =>
     typeof inputs === 'string' ? fullMatch(inputs, name) : inputs!.some((end) => name.endsWith(end));
-  const names = resolveTargetModules(config, model.modules, model.modelType, DEFAULT_TARGETS);
+  const names = resolveTargetModules(config, model);
   const unfit = names.filter((name) => byName.get(name)!.kind !== 'linear');
   if (unfit.length > 0)
     throw new GraftError(
@@ -50,18 +34,18 @@ export function scaledModules(config: Ia3Config, model: ModelOutline): ScaledMod
 }
 
 /** The config as PEFT writes it, with the architecture's defaults in the place of nulls. Throws `target_modules_required` where there are none. */
-export function completeIa3(config: Ia3Config, { modelType, modules }: ModelOutline): Ia3Config {
-  const defaults = DEFAULTS[modelType];
-  if (!defaults && config.feedforward_modules === null)
+export function completeIa3(config: Ia3Config, model: ModelOutline): Ia3Config {
+  const feedForward = config.feedforward_modules ?? model.defaultTargets.IA3?.feedforward_modules;
+  if (!feedForward)
     throw new GraftError(
       'target_modules_required',
-      `there is no default of feedforward_modules for "${modelType}" models; name some, or none with []`,
+      `there is no default of feedforward_modules for "${model.modelType}" models; name some, or none with []`,
       { param: 'peft.feedforward_modules' },
     );
   return {
     ...config,
     // PEFT leaves the lists of this method as long as they are.
-    target_modules: writtenTargets(config, modules, modelType, DEFAULT_TARGETS, true),
-    feedforward_modules: config.feedforward_modules ?? defaults!.inputs,
+    target_modules: writtenTargets(config, model, true),
+    feedforward_modules: feedForward,
   };
 }

@@ -5,7 +5,7 @@ import { isWithin, writtenTargets } from '../target-modules.ts';
 import type { Attachment, Tuner } from '../tuner.ts';
 import { checkLnTuning } from './check.ts';
 import type { LnTuningConfig } from './config.ts';
-import { DEFAULT_NORMS, trainedModules } from './trained-modules.ts';
+import { trainedModules } from './trained-modules.ts';
 
 /** The norms themselves, as trained copies. Options and names as peft's LNTuningConfig has them (tuners/ln_tuning/layer.py). */
 export const lnTuning: Tuner<LnTuningConfig> = {
@@ -31,7 +31,7 @@ function attach(config: LnTuningConfig, model: Architecture): Attachment {
       addReplacement(saved, name, { name: key, shape, init: { kind: 'base', parameters: [source] } });
     }
   }
-  const targets = writtenTargets(config, model.modules, model.modelType, DEFAULT_NORMS);
+  const targets = writtenTargets(config, model);
   return {
     ...saved,
     copies: embeddingCopies(targets, trained, model),

@@ -69,7 +69,7 @@ function attach(config: LoraConfig, model: Architecture): Attachment {
     ],
     written: {
       ...config,
-      target_modules: writtenTargets(config, model.modules, model.modelType),
+      target_modules: writtenTargets(config, model),
       fan_in_fan_out: transposedTargets(names, model),
     },
   };

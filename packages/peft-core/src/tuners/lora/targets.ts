@@ -23,7 +23,7 @@ export function loraTargets(
   config: LoraConfig,
   model: ModelOutline,
 ): { targets: LoraTarget[]; unfit: ModuleDescription[] } {
-  const names = new Set(resolveTargetModules(config, model.modules, model.modelType));
+  const names = new Set(resolveTargetModules(config, model));
   const modules = model.modules.filter(({ name }) => names.has(name));
   const fits = ({ kind }: ModuleDescription) => kind === 'linear' || kind === 'embedding';
   return {

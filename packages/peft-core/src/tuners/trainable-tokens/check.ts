@@ -19,10 +19,7 @@ export function checkTrainableTokens(config: TrainableTokensConfig, model: Model
 /** The tables whose rows `config` trains. Throws as the check does. */
 export function trainedTables(config: TrainableTokensConfig, model: ModelOutline): TokenTarget[] {
   const embedding = inputEmbedding(model);
-  const modules =
-    config.target_modules === null
-      ? [embedding]
-      : resolveTargetModules(config, model.modules, model.modelType);
+  const modules = config.target_modules === null ? [embedding] : resolveTargetModules(config, model);
   const tied = modules.includes(embedding)
     ? modules.find((name) => tiedModules(model).includes(name))
     : undefined;
