@@ -11,7 +11,6 @@ import { ADAPTER_NAME } from '../tuners/bottleneck/config.ts';
 import { methods } from '../tuners/methods.ts';
 import { pythonJson } from './adapter-config.ts';
 import type { Adapter, AdapterTensor, AdapterToWrite } from './adapter-files.ts';
-import { libraryInterfaces } from './library-interfaces.ts';
 
 // Folders as the `adapters` library 1.3 writes them with use_safetensors (adapters, loading.py): one adapter, and beside it
 // the head that was trained with it, if there is one.
@@ -178,7 +177,7 @@ export function adaptersFolder(peft: BottleneckConfig, adapter: AdapterToWrite):
     texts.set(headConfigName, pythonJson(about));
     weights.set(headWeightsName, head);
   }
-  const points = libraryInterfaces[outline.modelType];
+  const points = outline.adaptersInterface;
   if (points)
     texts.set(
       interfaceName,

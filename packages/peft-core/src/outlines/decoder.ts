@@ -27,6 +27,7 @@ export interface DecoderOutline extends ModelOutline {
 export interface DecoderKind {
   modelType: string;
   defaultTargets: DefaultTargets;
+  adaptersInterface?: Record<string, unknown>;
   /** What transformers takes for fields that config.json lacks, where the relatives differ. */
   defaults?: Record<string, unknown>;
   /** Biases: of q, k and v; of the output projection; of the feed-forward network. */
@@ -70,6 +71,7 @@ export function decoderOutline(
   const common = {
     modelType: kind.modelType,
     defaultTargets: kind.defaultTargets,
+    ...(kind.adaptersInterface ? { adaptersInterface: kind.adaptersInterface } : {}),
     task,
     vocabularySize: V,
     hiddenSize: H,

@@ -87,6 +87,11 @@ export interface ModelOutline {
   taskHead: string[];
   /** What a PEFT method adapts when its config does not say; a method that is absent has no default here. */
   defaultTargets: DefaultTargets;
+  /**
+   * Set where the `adapters` library has no classes for the model and reaches its projections by hooks: what adapter_interface.json
+   * then tells of the modules.
+   */
+  adaptersInterface?: Record<string, unknown>;
   /** What a checkpoint's names may have before these, or lack: `bert.`, `model.`. */
   optionalPrefix: string;
 }

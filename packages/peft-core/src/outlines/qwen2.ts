@@ -1,10 +1,12 @@
 import { type DecoderKind, type DecoderOutline, decoderOutline } from './decoder.ts';
+import { decoderInterface } from './decoder-files.ts';
 import type { TaskType } from './outline.ts';
 import { qwenWindows } from './qwen-windows.ts';
 
 /** Source: transformers, models/qwen2/configuration_qwen2.py and modeling_qwen2.py. */
 const kind: DecoderKind = {
   modelType: 'qwen2',
+  adaptersInterface: decoderInterface,
   defaultTargets: {
     LORA: { target_modules: ['q_proj', 'v_proj'] },
     IA3: { target_modules: ['q_proj', 'v_proj', 'down_proj'], feedforward_modules: ['down_proj'] },

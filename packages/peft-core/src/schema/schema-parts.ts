@@ -33,7 +33,8 @@ export const modulesToSave = Type.Union([ModuleNames, Type.Null()], {
 
 export const fanInFanOut = Type.Boolean({
   default: false,
-  description: "The target stores its weight as (in, out), as GPT-2's Conv1D does; Graft sets it itself.",
+  description:
+    "The target stores its weight as (in, out), as transformers' Conv1D does; Graft sets it itself.",
 });
 
 export const tokenIndices = Type.Array(Type.Integer({ minimum: 0, maximum: 2 ** 31 - 1 }), {

@@ -66,7 +66,7 @@ function checkMethod(peft: PeftConfig, model: ModelOutline): void {
   check(peft, model);
 }
 
-/** A model that opens for what it was saved for may lack what another task reads: BERT's pooler, a language model's head. */
+/** A model that opens for what it was saved for may lack what another task reads: an encoder's pooler, a language model's head. */
 function checkTaskWeights(model: ModelOutline, tensors: StoredTensors): void {
   const missing = missingWeights(tensors, model);
   if (missing.length > 0)

@@ -16,8 +16,9 @@ export function inputEmbedding({ aliases, tokenEmbedding }: ModelOutline): strin
 }
 
 /**
- * The other modules that get the input embedding's rows: a tied head, the embeddings of T5's two stacks. Also a head of T5's
- * own, whose rows PEFT replaces by those of the embedding (peft/utils/other.py, _get_module_names_tied_with_embedding).
+ * The other modules that get the input embedding's rows: a tied head, the embeddings of an encoder-decoder's two halves. Also
+ * modules with a weight of their own that are tied by their class: PEFT replaces their rows by those of the embedding
+ * (peft/utils/other.py, _get_module_names_tied_with_embedding).
  */
 export function tiedModules(model: ModelOutline): string[] {
   const embedding = inputEmbedding(model);

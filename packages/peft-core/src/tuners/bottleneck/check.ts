@@ -4,9 +4,6 @@ import { resolveModulesToSave } from '../target-modules.ts';
 import type { BottleneckConfig } from './config.ts';
 import { placesOf } from './places.ts';
 
-/** Models that the `adapters` library reaches by hooks on their projections, where the residual and norm are the model's own. */
-const HOOKED = ['qwen2', 'qwen3'];
-
 /** Throws `invalid_peft_config`, `unimplemented_peft_option`, `target_modules_not_found`. */
 export function checkBottleneck(config: BottleneckConfig, model: ModelOutline): void {
   const { layers, residualSites } = model;
@@ -30,7 +27,8 @@ export function checkBottleneck(config: BottleneckConfig, model: ModelOutline): 
       'residual_before_ln',
       `"post_add" needs a model that norms the sum of sublayer and residual; ${model.modelType} norms before its sublayers`,
     );
-  if (!config.original_ln_after && HOOKED.includes(model.modelType))
+  // Where the library hooks projections, the residual and the norm are the model's own.
+  if (!config.original_ln_after && model.adaptersInterface)
     throw invalid('original_ln_after', `must be true for ${model.modelType}, as in the adapters library`);
   checkSavedModules(config, model);
 }

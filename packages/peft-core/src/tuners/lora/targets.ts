@@ -9,7 +9,7 @@ export interface LoraTarget {
   kind: 'linear' | 'embedding';
   width: number;
   out: number;
-  /** The module's weight is stored `(width, out)`: an embedding's, and that of GPT-2's Conv1D. */
+  /** The module's weight is stored `(width, out)`: an embedding's, and a Conv1D's. */
   transposed: boolean;
   /** The row of an embedding that gets no gradient. */
   padding: number | null;

@@ -1,5 +1,5 @@
-/** How the library finds its way in models that it has no classes for (adapters, wrappers/interfaces.py). */
-const qwen = {
+/** The `adapters` library's way through a decoder that it has no classes for. Source: adapters, wrappers/interfaces.py. */
+export const decoderInterface: Record<string, unknown> = {
   adapter_methods: ['bottleneck', 'lora', 'reft', 'invertible'],
   attn_k_proj: 'k_proj',
   attn_o_proj: 'o_proj',
@@ -19,6 +19,3 @@ const qwen = {
   model_embeddings: 'embed_tokens',
   model_layers: 'layers',
 };
-
-/** By model_type; the library writes them beside an adapter as adapter_interface.json. */
-export const libraryInterfaces: Record<string, Record<string, unknown>> = { qwen2: qwen, qwen3: qwen };
