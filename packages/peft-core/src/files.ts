@@ -8,21 +8,21 @@ export {
   readAdapter,
   writeAdapter,
 } from './adapter-files/adapter-files.ts';
-export { ensurePackagedModel, type ModelPackage, packagedModels } from './hub/packaged-models.ts';
-export { type BaseModelSpec, type ResolveOptions, resolveBaseModel } from './hub/resolve-base-model.ts';
-export type { BaseModel, TokenizerFiles } from './model-folder/base-model.ts';
-export { openBaseModel } from './model-folder/open-base-model.ts';
+export type { BaseModel, TokenizerFiles } from './base-model/base-model.ts';
+export { openBaseModel } from './base-model/open-base-model.ts';
 export {
   copySentencePooling,
   readSentencePooling,
   type SentencePooling,
-} from './model-folder/sentence-pooling.ts';
+} from './base-model/sentence-pooling.ts';
 export {
   type ModelFolder,
   type ModelTensor,
   untiedFields,
   writeModelFolder,
-} from './model-folder/write-model-folder.ts';
+} from './base-model/write-model-folder.ts';
+export { ensurePackagedModel, type ModelPackage, packagedModels } from './hub/packaged-models.ts';
+export { type BaseModelSpec, type ResolveOptions, resolveBaseModel } from './hub/resolve-base-model.ts';
 export { readSafetensors, type SafetensorsFile } from './safetensors/safetensors.ts';
 export { type TensorToWrite, type WrittenFile, writeSafetensors } from './safetensors/write-safetensors.ts';
 export type { TensorInfo, TensorSource } from './tensors/tensor-source.ts';

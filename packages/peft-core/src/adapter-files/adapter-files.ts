@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
 import { mkdir, open, readdir, readFile, rename, stat } from 'node:fs/promises';
 import path from 'node:path';
+import { readJson, readJsonFile } from '../base-model/json-file.ts';
 import { type PeftConfig, parsePeftConfig } from '../config/index.ts';
 import { GraftError } from '../errors.ts';
-import { readJson, readJsonFile } from '../model-folder/json-file.ts';
 import type { TaskType } from '../outlines/index.ts';
 import { readSafetensors } from '../safetensors/safetensors.ts';
 import { type WrittenFile, writeSafetensors } from '../safetensors/write-safetensors.ts';

@@ -1,8 +1,8 @@
 import { readdir } from 'node:fs/promises';
 import path from 'node:path';
+import { readJsonFile } from '../base-model/json-file.ts';
 import { type BottleneckConfig, parsePeftConfig } from '../config/index.ts';
 import { GraftError } from '../errors.ts';
-import { readJsonFile } from '../model-folder/json-file.ts';
 import { isClassifier, type ModelOutline, outlineOf } from '../outlines/index.ts';
 import { modelClass, taskOfClass } from '../outlines/model-class.ts';
 import { readSafetensors } from '../safetensors/safetensors.ts';

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { readFileSync, truncateSync, writeFileSync } from 'node:fs';
 import { test } from 'node:test';
+import { tinyGguf } from '../base-model/testing/tiny-model.ts';
 import { GraftError } from '../errors.ts';
-import { tinyGguf } from '../model-folder/testing/tiny-model.ts';
 import { tempFolder } from '../testing/temp-folder.ts';
 import { openGguf } from './gguf.ts';
 import {

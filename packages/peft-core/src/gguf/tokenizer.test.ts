@@ -3,8 +3,8 @@ import { readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import path from 'node:path';
 import { test } from 'node:test';
+import { openBaseModel } from '../base-model/open-base-model.ts';
 import { ensurePackagedModel } from '../hub/packaged-models.ts';
-import { openBaseModel } from '../model-folder/open-base-model.ts';
 import { loadTokenizer } from '../text/index.ts';
 
 // From scripts/golden/gguf_tokenizer.py: ids by Hugging Face's tokenizers, and the same by llama.cpp.

@@ -1,5 +1,5 @@
+import type { TokenizerFiles } from '../base-model/base-model.ts';
 import { GraftError } from '../errors.ts';
-import type { TokenizerFiles } from '../model-folder/base-model.ts';
 import type { GgufMetadata } from './metadata.ts';
 import { preTokenizerFor } from './pre-tokenizers.ts';
 

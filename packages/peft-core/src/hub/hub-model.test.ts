@@ -4,10 +4,10 @@ import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSyn
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, afterEach, beforeEach, test } from 'node:test';
+import { openBaseModel } from '../base-model/open-base-model.ts';
+import { readSentencePooling } from '../base-model/sentence-pooling.ts';
+import { tinyGguf, tinyWeights, writeTinyFolder } from '../base-model/testing/tiny-model.ts';
 import { writeGguf } from '../gguf/testing/write-gguf.ts';
-import { openBaseModel } from '../model-folder/open-base-model.ts';
-import { readSentencePooling } from '../model-folder/sentence-pooling.ts';
-import { tinyGguf, tinyWeights, writeTinyFolder } from '../model-folder/testing/tiny-model.ts';
 import { writeSafetensors } from '../safetensors/write-safetensors.ts';
 import { type BaseModelSpec, resolveBaseModel } from './resolve-base-model.ts';
 import { commit, HubServer } from './testing/hub-server.ts';

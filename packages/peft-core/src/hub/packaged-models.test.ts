@@ -4,8 +4,8 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node
 import { homedir, tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, test } from 'node:test';
-import { openBaseModel } from '../model-folder/open-base-model.ts';
-import { readSentencePooling } from '../model-folder/sentence-pooling.ts';
+import { openBaseModel } from '../base-model/open-base-model.ts';
+import { readSentencePooling } from '../base-model/sentence-pooling.ts';
 import { ensurePackagedModel, packagedModels } from './packaged-models.ts';
 import { resolveBaseModel } from './resolve-base-model.ts';
 

@@ -1,7 +1,8 @@
 /** Whether a PEFT config fits a model, from config.json alone: loads no TensorFlow, so the API asks it before a job is taken. */
+
+import { checkShapes, missingWeights, type StoredTensors } from '../base-model/check-weights.ts';
 import type { PeftConfig } from '../config/index.ts';
 import { GraftError } from '../errors.ts';
-import { checkShapes, missingWeights, type StoredTensors } from '../model-folder/weight-shapes.ts';
 import { outlineOf } from '../outlines/index.ts';
 import type { ModelOutline } from '../outlines/outline.ts';
 import { checkBottleneck } from './bottleneck/check.ts';

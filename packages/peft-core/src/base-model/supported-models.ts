@@ -2,7 +2,7 @@ import { GraftError } from '../errors.ts';
 import { outlineOf } from '../outlines/index.ts';
 import { storedName } from '../outlines/stored-name.ts';
 import type { OpenedModel } from './base-model.ts';
-import { checkShapes, missingWeights } from './weight-shapes.ts';
+import { checkShapes, missingWeights } from './check-weights.ts';
 
 /** Stored types whose values are weights. */
 const weightTypes = /^(F64|F32|F16|BF16|Q\w+)$/;

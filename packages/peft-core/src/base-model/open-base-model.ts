@@ -1,10 +1,10 @@
 import { readdir, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { GraftError } from '../errors.ts';
-import { openGgufModel } from '../gguf/model.ts';
 import { withUntiedWeights } from '../outlines/untied-weights.ts';
 import type { BaseModel, OpenedModel } from './base-model.ts';
-import { openHfModel } from './hf-model.ts';
+import { openGgufModel } from './gguf-file.ts';
+import { openHfModel } from './hf-folder.ts';
 import { modelDigest } from './model-digest.ts';
 import { checkModel } from './supported-models.ts';
 

@@ -1,8 +1,8 @@
-import type { OpenedModel } from '../model-folder/base-model.ts';
-import { architectureOf, ggufConfig } from './config.ts';
-import { openGguf } from './gguf.ts';
-import { GgufTensors, readGgufTensor } from './tensors.ts';
-import { ggufTokenizer } from './tokenizer.ts';
+import { architectureOf, ggufConfig } from '../gguf/config.ts';
+import { openGguf } from '../gguf/gguf.ts';
+import { GgufTensors, readGgufTensor } from '../gguf/tensors.ts';
+import { ggufTokenizer } from '../gguf/tokenizer.ts';
+import type { OpenedModel } from './base-model.ts';
 
 /** Opens a GGUF file as a Hugging Face model. */
 export async function openGgufModel(path: string): Promise<OpenedModel> {
