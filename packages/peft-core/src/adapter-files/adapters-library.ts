@@ -3,6 +3,7 @@ import path from 'node:path';
 import { readJsonFile } from '../base-model/json-file.ts';
 import { type BottleneckConfig, parsePeftConfig } from '../config/index.ts';
 import { GraftError } from '../errors.ts';
+import { families } from '../outlines/families.ts';
 import { isClassifier, type ModelOutline, outlineOf } from '../outlines/index.ts';
 import { modelClass, taskOfClass } from '../outlines/model-class.ts';
 import { readSafetensors } from '../safetensors/safetensors.ts';
@@ -129,7 +130,9 @@ function renamed(
   const found = new Map<string, AdapterTensor>();
   for (const [key, tensor] of tensors) {
     const own = key.replace(`.adapters.${name}.`, `.adapters.${ADAPTER_NAME}.`);
-    found.set(flexible ? own.replace(/^(model|transformer|bert|roberta)\./, '') : own, tensor);
+    const prefix =
+      families.find(({ optionalPrefix }) => own.startsWith(optionalPrefix))?.optionalPrefix ?? '';
+    found.set(flexible ? own.slice(prefix.length) : own, tensor);
   }
   return found;
 }

@@ -1,4 +1,4 @@
-import { architectureOf, ggufConfig } from '../gguf/config.ts';
+import { familyOfFile, ggufConfig } from '../gguf/config.ts';
 import { openGguf } from '../gguf/gguf.ts';
 import { GgufTensors, readGgufTensor } from '../gguf/tensors.ts';
 import { ggufTokenizer } from '../gguf/tokenizer.ts';
@@ -8,6 +8,7 @@ import type { OpenedModel } from './base-model.ts';
 export async function openGgufModel(path: string): Promise<OpenedModel> {
   const gguf = await openGguf(path);
   try {
+    const family = familyOfFile(gguf);
     const config = ggufConfig(gguf, await readGgufTensor(gguf, 'rope_freqs.weight'));
     const { bos_token_id, eos_token_id, pad_token_id } = config;
     return {
@@ -18,12 +19,9 @@ export async function openGgufModel(path: string): Promise<OpenedModel> {
       tokenizerFiles: ggufTokenizer(
         path,
         gguf.metadata,
-        (config.max_position_embeddings ?? config.n_positions) as number,
+        gguf.metadata.count(`${family.gguf.architecture}.context_length`),
       ),
-      tensors: new GgufTensors(gguf, architectureOf(gguf), {
-        query: config.num_attention_heads as number,
-        keyValue: config.num_key_value_heads as number,
-      }),
+      tensors: new GgufTensors(gguf, family),
       weightFiles: [path],
       close: () => gguf.close(),
     };

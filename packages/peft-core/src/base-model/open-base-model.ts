@@ -1,12 +1,13 @@
 import { readdir, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { GraftError } from '../errors.ts';
-import { withUntiedWeights } from '../outlines/untied-weights.ts';
+import { families } from '../outlines/families.ts';
+import { UNTIED_WEIGHTS } from '../outlines/family.ts';
 import type { BaseModel, OpenedModel } from './base-model.ts';
+import { checkModel } from './check-weights.ts';
 import { openGgufModel } from './gguf-file.ts';
 import { openHfModel } from './hf-folder.ts';
 import { modelDigest } from './model-digest.ts';
-import { checkModel } from './supported-models.ts';
 
 /**
  * Opens a Hugging Face folder, a .gguf file, or a folder that holds one. `digestCache` is a folder in which digests of
@@ -38,6 +39,20 @@ export async function openBaseModel(
     await model.close();
     throw error;
   }
+}
+
+/** config.json with what only the checkpoint's tensors tell. */
+function withUntiedWeights(
+  config: Record<string, unknown>,
+  tensors: readonly string[],
+): Record<string, unknown> {
+  const tied = families.find(({ modelType }) => modelType === config.model_type)?.tiedByClass;
+  if (!tied) return config;
+  const present = new Set(tensors);
+  return {
+    ...config,
+    [UNTIED_WEIGHTS]: tied.map((module) => `${module}.weight`).filter((name) => present.has(name)),
+  };
 }
 
 async function openByFormat(location: string): Promise<OpenedModel> {

@@ -1,6 +1,7 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { UNTIED_WEIGHTS } from '../outlines/untied-weights.ts';
+import { familyOf } from '../outlines/families.ts';
+import { UNTIED_WEIGHTS } from '../outlines/family.ts';
 import { safetensorsTypes } from '../safetensors/safetensors-header.ts';
 import { type TensorToWrite, writeSafetensors } from '../safetensors/write-safetensors.ts';
 import { float32ToBfloat16 } from '../tensors/float-conversions.ts';
@@ -85,13 +86,9 @@ async function writeSmallFiles(
   if (chatTemplate !== null) await writeFile(path.join(folder, 'chat_template.jinja'), chatTemplate);
 }
 
-/** What says that the head is not tied. T5 would take that for "its input is not scaled" too, unless it is told. */
+/** Fields of config.json that say that the head is not tied. */
 export function untiedFields(base: Record<string, unknown>): Record<string, unknown> {
-  const scaled = base.scale_decoder_outputs ?? base.tie_word_embeddings !== false;
-  return {
-    tie_word_embeddings: false,
-    ...(base.model_type === 't5' ? { scale_decoder_outputs: scaled } : {}),
-  };
+  return { tie_word_embeddings: false, ...familyOf(String(base.model_type)).untiedFields?.(base) };
 }
 
 function writeJson(folder: string, name: string, value: unknown): Promise<void> {
@@ -100,7 +97,7 @@ function writeJson(folder: string, name: string, value: unknown): Promise<void> 
 
 function allTensors({ base, tensors, replaced = [] }: ModelFolder): ModelTensor[] {
   const given = new Set([...tensors.map(({ name }) => name), ...replaced]);
-  // Integers are buffers that transformers makes afresh: a BERT's position_ids.
+  // Integers are buffers that transformers makes afresh: an encoder's position_ids.
   const isWeight = (name: string) => !/^(I|U)\d+$|^BOOL$/.test(base.tensors.info(name).dtype);
   const kept = base.tensors.names().filter((name) => !given.has(name) && isWeight(name));
   const copied = kept.map((name) => ({

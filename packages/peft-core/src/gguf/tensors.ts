@@ -1,4 +1,5 @@
 import { GraftError } from '../errors.ts';
+import type { Family, GgufFamily } from '../outlines/family.ts';
 import { float32ToBfloat16 } from '../tensors/float-conversions.ts';
 import {
   elementCount,
@@ -8,7 +9,6 @@ import {
   tensorNotFound,
   valuesPerChunk,
 } from '../tensors/tensor-source.ts';
-import type { GgufArchitecture } from './architectures.ts';
 import { dequantize } from './dequantize.ts';
 import type { GgufFile, GgufTensor } from './gguf.ts';
 import { type GgufType, ggufTypes, isGgufType } from './types.ts';
@@ -26,11 +26,11 @@ interface NamedTensor {
 }
 
 /**
- * Hugging Face name of a tensor, e.g. llama's `blk.3.attn_q.weight` → `model.layers.3.self_attn.q_proj.weight`, and the part that
+ * Hugging Face name of a tensor, e.g. `blk.3.attn_q.weight` → `model.layers.3.self_attn.q_proj.weight`, and the part that
  * it belongs to; null if unknown.
  */
 function named(
-  { blocks, blockParts, otherParts }: GgufArchitecture,
+  { blocks, blockParts, otherParts }: GgufFamily,
   ggufName: string,
 ): { name: string; part: string; kind: string } | null {
   const match = /^(?:blk\.(\d+)\.)?(\w+)\.(weight|bias)$/.exec(ggufName);
@@ -56,20 +56,17 @@ export class GgufTensors implements TensorSource {
   /** By Hugging Face name. */
   readonly #tensors = new Map<string, NamedTensor>();
 
-  /**
-   * `heads` are read of architectures whose rows are interleaved. Throws GraftError `unsupported_model` for a tensor of no known
-   * name, `unsupported_dtype` for one of no known type.
-   */
-  constructor(gguf: GgufFile, architecture: GgufArchitecture, heads: { query: number; keyValue: number }) {
+  /** Throws GraftError `unsupported_model` for a tensor of no known name, `unsupported_dtype` for one of no known type. */
+  constructor(gguf: GgufFile, { modelType, gguf: family }: Family & { gguf: GgufFamily }) {
     this.#gguf = gguf;
     const path = gguf.file.path;
     for (const [ggufName, tensor] of gguf.tensors) {
       if (notWeights.has(ggufName)) continue;
-      const known = named(architecture, ggufName);
+      const known = named(family, ggufName);
       if (!known)
         throw new GraftError(
           'unsupported_model',
-          `${path}: tensor "${ggufName}" is not one of the ${architecture.modelType} architecture`,
+          `${path}: tensor "${ggufName}" is not one of the ${modelType} architecture`,
         );
       if (!isGgufType(tensor.dtype)) {
         const known = Object.keys(ggufTypes).join(', ');
@@ -80,9 +77,9 @@ export class GgufTensors implements TensorSource {
       }
       const { name, part, kind } = known;
       let rearranged: Rearranged = null;
-      if (architecture.transposed.includes(part) && kind === 'weight') rearranged = 'transposed';
-      if (architecture.interleaved && (part === 'attn_q' || part === 'attn_k')) {
-        const count = part === 'attn_q' ? heads.query : heads.keyValue;
+      if (family.transposed?.includes(part) && kind === 'weight') rearranged = 'transposed';
+      if (family.interleaved && (part === 'attn_q' || part === 'attn_k')) {
+        const count = headsOf(gguf, family.architecture, part);
         if ((tensor.shape[0] ?? 0) % (2 * count) !== 0)
           throw new GraftError(
             'invalid_gguf',
@@ -146,6 +143,12 @@ export class GgufTensors implements TensorSource {
     );
     dequantize(type, raw, target);
   }
+}
+
+function headsOf({ metadata }: GgufFile, architecture: string, part: 'attn_q' | 'attn_k'): number {
+  const key = `${architecture}.attention.head_count`;
+  const heads = metadata.required(key, metadata.count(key));
+  return part === 'attn_q' ? heads : (metadata.count(`${key}_kv`) ?? heads);
 }
 
 /** About `valuesPerChunk` values, in whole blocks. */

@@ -1,11 +1,14 @@
 import type { TokenizerFiles } from '../base-model/base-model.ts';
 import { GraftError } from '../errors.ts';
+import { families } from '../outlines/families.ts';
 import type { GgufMetadata } from './metadata.ts';
-import { preTokenizerFor } from './pre-tokenizers.ts';
+import { preTokenizerFor, preTokenizerJson } from './pre-tokenizers.ts';
 
-/** GGUF token types (llama.h, `enum llama_token_type`) that stand whole in a text, never cut into pieces. */
+/** GGUF token types (llama.cpp, the enum of its header) that stand whole in a text, never cut into pieces. */
 const CONTROL = 3;
 const USER_DEFINED = 4;
+
+const byteLevelModels = families.flatMap(({ gguf }) => gguf?.byteLevelTokenizer ?? []);
 
 /** The files of a Hugging Face tokenizer, made from GGUF metadata. Throws GraftError `unsupported_tokenizer` or `invalid_gguf`. */
 export function ggufTokenizer(
@@ -14,10 +17,10 @@ export function ggufTokenizer(
   contextLength: number | undefined,
 ): TokenizerFiles {
   const model = metadata.required('tokenizer.ggml.model', metadata.string('tokenizer.ggml.model'));
-  if (model !== 'gpt2') {
+  if (!byteLevelModels.includes(model)) {
     throw new GraftError(
       'unsupported_tokenizer',
-      `${path}: tokenizer model "${model}" is not supported; supported: gpt2 (byte-level BPE)`,
+      `${path}: tokenizer model "${model}" is not supported; supported: ${byteLevelModels.join(', ')} (byte-level BPE)`,
       { param: 'model' },
     );
   }
@@ -26,7 +29,7 @@ export function ggufTokenizer(
   const types = metadata.numbers('tokenizer.ggml.token_type') ?? [];
   const pre = preTokenizerFor(path, metadata.string('tokenizer.ggml.pre') ?? 'default');
   const special = specialTokens(path, metadata, tokens);
-  const addBos = metadata.boolean('tokenizer.ggml.add_bos_token') ?? pre.addBos;
+  const addBos = metadata.boolean('tokenizer.ggml.add_bos_token') ?? pre.addBos ?? false;
   const addEos = metadata.boolean('tokenizer.ggml.add_eos_token') ?? false;
   return {
     tokenizerJson: {
@@ -34,8 +37,8 @@ export function ggufTokenizer(
       truncation: null,
       padding: null,
       added_tokens: addedTokens(tokens, types),
-      normalizer: pre.normalizer,
-      pre_tokenizer: pre.preTokenizer,
+      normalizer: pre.normalizer ? { type: pre.normalizer } : null,
+      pre_tokenizer: preTokenizerJson(pre),
       post_processor: postProcessor(addBos ? special.bos : null, addEos ? special.eos : null),
       decoder: { type: 'ByteLevel', add_prefix_space: true, trim_offsets: true, use_regex: true },
       model: {
@@ -46,7 +49,7 @@ export function ggufTokenizer(
         end_of_word_suffix: null,
         fuse_unk: false,
         byte_fallback: false,
-        ignore_merges: pre.ignoreMerges,
+        ignore_merges: pre.ignoreMerges ?? false,
         vocab: vocabulary(tokens),
         merges,
       },
@@ -60,7 +63,7 @@ export function ggufTokenizer(
       eos_token: special.eos?.content ?? null,
       model_max_length: contextLength ?? null,
       pad_token: special.pad?.content ?? null,
-      // Not GPT2Tokenizer: transformers 5 would replace the pre-tokenizer by that class's own.
+      // transformers 5 would replace the pre-tokenizer by the own one of any other class.
       tokenizer_class: 'PreTrainedTokenizerFast',
       unk_token: special.unk?.content ?? null,
     },

@@ -1,5 +1,5 @@
 import type { tf } from '@graft/tf-graph';
-import type { ModelOutline, ResidualSite } from '../outlines/outline.ts';
+import type { ModelOutline, ResidualSite, TaskType } from '../outlines/outline.ts';
 
 /** Position of the tokens of one run; rows × tokens is the static grid, N = rows · tokens. */
 export interface TokenGrid {
@@ -21,7 +21,7 @@ export interface AttentionSite {
   layer: number;
   /** Tokens that a token looks back on, itself included; absent without a limit. */
   window?: number | null;
-  /** Added to the scores before the softmax, `(rows or 1, heads, n, T)`: T5's relative positions. */
+  /** Added to the scores before the softmax, `(rows or 1, heads, n, T)`: relative positions. */
   bias?: tf.Tensor;
   /** Probability with which the base model drops attention probabilities while training; absent: 0. */
   dropout?: number;
@@ -99,6 +99,7 @@ export interface Architecture extends ModelOutline {
   languageHead: string | null;
   /** Logits `(K, classes)` of normed rows `(K, H)`; absent for FEATURE_EXTRACTION. */
   logits?(runtime: ModelRuntime, hidden: tf.Tensor): tf.Tensor;
-  /** How one vector is made of a sequence: of its first token, its last, or the mean of all. */
-  pooling: 'first' | 'last' | 'mean';
 }
+
+/** A family's forward pass with the sizes of a config.json. Throws as the family's `outline` does. */
+export type MakeArchitecture = (config: Record<string, unknown>, task: TaskType) => Architecture;

@@ -1,12 +1,12 @@
 import { tf } from '@graft/tf-graph';
-import { bertOutline } from '../outlines/bert.ts';
+import { bert as family } from '../outlines/bert.ts';
 import type { TaskType } from '../outlines/outline.ts';
 import type { Architecture, ModelRuntime } from './architecture.ts';
 import { encoder } from './encoder.ts';
 
 /** BERT and MiniLM. A sequence's classifier reads the pooler's output, a token's the hidden state itself. */
 export function bert(config: Record<string, unknown>, task: TaskType): Architecture {
-  const outline = bertOutline(config, task);
+  const outline = family.outline(config, task);
   const body = encoder(outline);
   if (task === 'FEATURE_EXTRACTION') return body;
   const logits = (runtime: ModelRuntime, hidden: tf.Tensor) => {

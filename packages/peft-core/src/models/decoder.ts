@@ -10,12 +10,11 @@ interface Rotary {
 }
 
 /**
- * Llama and its relatives: pre-norm blocks of grouped-query attention with rotary positions and a gated feed-forward network.
- * Source: transformers, models/llama/modeling_llama.py; names are its state-dict keys.
+ * Pre-norm decoders: blocks of grouped-query attention with rotary positions and a gated feed-forward network.
+ * Names are transformers' state-dict keys.
  */
 export function decoder(outline: DecoderOutline): Architecture {
-  const { heads, headSize: D, layers, epsilon, task } = outline;
-  const prefix = task === 'FEATURE_EXTRACTION' ? '' : 'model.';
+  const { heads, headSize: D, layers, epsilon, task, prefix } = outline;
 
   function block(
     runtime: ModelRuntime,
@@ -78,7 +77,6 @@ export function decoder(outline: DecoderOutline): Architecture {
     },
     finalNorm: (runtime, hidden) => runtime.rmsNorm(`${prefix}norm`, hidden, epsilon),
     languageHead: task === 'CAUSAL_LM' ? 'lm_head' : null,
-    pooling: 'last',
     ...(task === 'FEATURE_EXTRACTION'
       ? {}
       : {

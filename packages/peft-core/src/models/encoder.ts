@@ -3,12 +3,12 @@ import { activation } from '../nn/activations.ts';
 import type { EncoderOutline } from '../outlines/encoder.ts';
 import type { Architecture, ModelRuntime, TokenGrid } from './architecture.ts';
 
-/** The part of an encoder that its relatives share; each adds its own head. */
+/** The part of an encoder that the families share; each adds its own head. */
 export type EncoderBody = Omit<Architecture, 'logits'>;
 
 /**
- * BERT and its relatives: embeddings of tokens, token types (always the first) and learned positions, and post-norm blocks of
- * attention and feed-forward network. Source: transformers, models/bert/modeling_bert.py; names are its state-dict keys.
+ * Post-norm encoders: embeddings of tokens, token types (always the first) and learned positions and blocks
+ * of attention and feed-forward network. Names are transformers' state-dict keys.
  */
 export function encoder(outline: EncoderOutline): EncoderBody {
   const { headSize: D, hiddenSize: H, layers, epsilon, dropout, prefix } = outline;
@@ -66,6 +66,5 @@ export function encoder(outline: EncoderOutline): EncoderBody {
     // The last block ends with its own norm.
     finalNorm: (_runtime, hidden) => hidden,
     languageHead: null,
-    pooling: 'first',
   };
 }

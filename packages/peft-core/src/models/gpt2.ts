@@ -1,6 +1,6 @@
 import { tf } from '@graft/tf-graph';
 import { activation } from '../nn/activations.ts';
-import { gpt2Outline } from '../outlines/gpt2.ts';
+import { gpt2 as family } from '../outlines/gpt2.ts';
 import type { TaskType } from '../outlines/outline.ts';
 import type { Architecture, ModelRuntime, TokenGrid } from './architecture.ts';
 
@@ -9,9 +9,8 @@ import type { Architecture, ModelRuntime, TokenGrid } from './architecture.ts';
  * Source: transformers, models/gpt2/modeling_gpt2.py; names are its state-dict keys.
  */
 export function gpt2(config: Record<string, unknown>, task: TaskType): Architecture {
-  const outline = gpt2Outline(config, task);
-  const { heads, headSize: D, hiddenSize: H, layers, epsilon, dropout } = outline;
-  const prefix = task === 'FEATURE_EXTRACTION' ? '' : 'transformer.';
+  const outline = family.outline(config, task);
+  const { heads, headSize: D, hiddenSize: H, layers, epsilon, dropout, prefix } = outline;
   const act = activation(outline.activation);
 
   function block(runtime: ModelRuntime, layer: number, x: tf.Tensor, grid: TokenGrid): tf.Tensor {
@@ -71,7 +70,6 @@ export function gpt2(config: Record<string, unknown>, task: TaskType): Architect
     },
     finalNorm: (runtime, hidden) => runtime.layerNorm(`${prefix}ln_f`, hidden, epsilon),
     languageHead: task === 'CAUSAL_LM' ? 'lm_head' : null,
-    pooling: 'last',
     ...(task === 'FEATURE_EXTRACTION' ? {} : { logits }),
   };
 }

@@ -1,8 +1,6 @@
-import { llamaOutline } from '../outlines/llama.ts';
-import type { TaskType } from '../outlines/outline.ts';
-import type { Architecture } from './architecture.ts';
+import { llama as family } from '../outlines/llama.ts';
+import type { MakeArchitecture } from './architecture.ts';
 import { decoder } from './decoder.ts';
 
-/** Llama: SmolLM2, TinyLlama, Llama 2 and 3. */
-export const llama = (config: Record<string, unknown>, task: TaskType): Architecture =>
-  decoder(llamaOutline(config, task));
+/** Llama 2 and 3, SmolLM2, TinyLlama: the decoders' forward pass. */
+export const llama: MakeArchitecture = (config, task) => decoder(family.outline(config, task));

@@ -1,8 +1,6 @@
-import { mistralOutline } from '../outlines/mistral.ts';
-import type { TaskType } from '../outlines/outline.ts';
-import type { Architecture } from './architecture.ts';
+import { mistral as family } from '../outlines/mistral.ts';
+import type { MakeArchitecture } from './architecture.ts';
 import { decoder } from './decoder.ts';
 
-/** Mistral 7B and its kin: llama with a sliding window. */
-export const mistral = (config: Record<string, unknown>, task: TaskType): Architecture =>
-  decoder(mistralOutline(config, task));
+/** Mistral: the decoders' forward pass. */
+export const mistral: MakeArchitecture = (config, task) => decoder(family.outline(config, task));

@@ -1,12 +1,12 @@
 import { tf } from '@graft/tf-graph';
 import type { TaskType } from '../outlines/outline.ts';
-import { robertaOutline } from '../outlines/roberta.ts';
+import { roberta as family } from '../outlines/roberta.ts';
 import type { Architecture, ModelRuntime } from './architecture.ts';
 import { encoder } from './encoder.ts';
 
 /** RoBERTa. A sequence's classifier has two layers of its own, a token's one. */
 export function roberta(config: Record<string, unknown>, task: TaskType): Architecture {
-  const outline = robertaOutline(config, task);
+  const outline = family.outline(config, task);
   const body = encoder(outline);
   if (task === 'FEATURE_EXTRACTION') return body;
   const logits = (runtime: ModelRuntime, hidden: tf.Tensor) => {

@@ -2,7 +2,7 @@ import { tf } from '@graft/tf-graph';
 import { activation } from '../nn/activations.ts';
 import { relativeBuckets } from '../nn/relative-positions.ts';
 import type { ResidualSite, TaskType } from '../outlines/outline.ts';
-import { t5Outline } from '../outlines/t5.ts';
+import { t5 as family } from '../outlines/t5.ts';
 import type {
   Architecture,
   AttentionSite,
@@ -18,7 +18,7 @@ import type {
  * Source: transformers, models/t5/modeling_t5.py; names are its state-dict keys.
  */
 export function t5(config: Record<string, unknown>, task: TaskType): Architecture {
-  const outline = t5Outline(config, task);
+  const outline = family.outline(config, task);
   const { heads, headSize: D, epsilon, dropout, encoderLayers } = outline;
   const act = activation(outline.activation);
 
@@ -150,6 +150,5 @@ export function t5(config: Record<string, unknown>, task: TaskType): Architectur
     },
     languageHead: 'lm_head',
     logits: (runtime, hidden) => runtime.linear('lm_head', hidden),
-    pooling: 'mean',
   };
 }

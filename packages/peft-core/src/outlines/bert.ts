@@ -1,9 +1,12 @@
-import { type EncoderKind, type EncoderOutline, encoderOutline } from './encoder.ts';
-import type { TaskType } from './outline.ts';
+import { type EncoderFamily, encoderOutline } from './encoder.ts';
 
-/** Source: transformers, models/bert/configuration_bert.py and modeling_bert.py. */
-const kind: EncoderKind = {
+/** BERT and MiniLM. Source: transformers, models/bert/configuration_bert.py and modeling_bert.py. */
+export const bert: EncoderFamily = {
   modelType: 'bert',
+  className: 'Bert',
+  defaultTask: 'FEATURE_EXTRACTION',
+  optionalPrefix: 'bert.',
+  pooling: 'first',
   // PEFT has no norms for this family.
   defaultTargets: {
     LORA: { target_modules: ['query', 'value'] },
@@ -19,7 +22,5 @@ const kind: EncoderKind = {
       all.linear(pooler, hidden, hidden, { bias: true, fresh: deviation, unread: true });
     else all.linear('classifier', labels, hidden, { bias: true, fresh: deviation });
   },
+  outline: (config, task) => encoderOutline(bert, config, task),
 };
-
-export const bertOutline = (raw: Record<string, unknown>, task: TaskType): EncoderOutline =>
-  encoderOutline(kind, raw, task);

@@ -1,15 +1,12 @@
 import { ConfigFields, requireTask } from './config-fields.ts';
-import {
-  type DefaultTargets,
-  isClassifier,
-  type ModelOutline,
-  OutlineBuilder,
-  type TaskType,
-} from './outline.ts';
+import { type Family, fromFamily } from './family.ts';
+import { isClassifier, type ModelOutline, OutlineBuilder, type TaskType } from './outline.ts';
 import { ropeFrequencies } from './rope-frequencies.ts';
 
-/** A decoder with rotary positions, RMSNorm before each sublayer and a gated feed-forward network: llama and its relatives. */
+/** A decoder with rotary positions, RMSNorm before each sublayer and a gated feed-forward network. */
 export interface DecoderOutline extends ModelOutline {
+  /** What names of the body begin with: `model.`, or nothing for FEATURE_EXTRACTION. */
+  prefix: string;
   epsilon: number;
   /** D/2 of them, scaling applied. */
   inverseFrequencies: number[];
@@ -23,12 +20,9 @@ export interface DecoderOutline extends ModelOutline {
   window(layer: number): number | null;
 }
 
-/** What tells the relatives apart. */
-export interface DecoderKind {
-  modelType: string;
-  defaultTargets: DefaultTargets;
-  adaptersInterface?: Record<string, unknown>;
-  /** What transformers takes for fields that config.json lacks, where the relatives differ. */
+/** A family of such decoders, and what tells it from the others. */
+export interface DecoderFamily extends Family<DecoderOutline> {
+  /** What transformers takes for fields that config.json lacks, where the families differ. */
   defaults?: Record<string, unknown>;
   /** Biases: of q, k and v; of the output projection; of the feed-forward network. */
   bias(config: ConfigFields): { qkv: boolean; output: boolean; mlp: boolean };
@@ -45,12 +39,12 @@ const TASKS: TaskType[] = ['CAUSAL_LM', 'SEQ_CLS', 'TOKEN_CLS', 'FEATURE_EXTRACT
  * Throws `invalid_model_config` naming every field that is missing or unfit, `unsupported_model`, `unsupported_task`.
  */
 export function decoderOutline(
-  kind: DecoderKind,
+  family: DecoderFamily,
   given: Record<string, unknown>,
   task: TaskType,
 ): DecoderOutline {
-  requireTask(kind.modelType, task, TASKS);
-  const raw = { ...kind.defaults, ...given };
+  requireTask(family.modelType, task, TASKS);
+  const raw = { ...family.defaults, ...given };
   const fields = new ConfigFields(raw);
   const heads = fields.size('num_attention_heads');
   const H = fields.size('hidden_size');
@@ -61,7 +55,7 @@ export function decoderOutline(
   const layers = fields.layers('num_hidden_layers');
   const padding = fields.row('pad_token_id', V);
   const deviation = fields.number('initializer_range', 0.02);
-  const bias = kind.bias(fields);
+  const bias = family.bias(fields);
   const tied = fields.flag('tie_word_embeddings');
   const labels = fields.labels();
   const headBias = fields.flag('token_classification_bias', true);
@@ -69,9 +63,8 @@ export function decoderOutline(
   if (heads % kvHeads !== 0) fields.fault('num_key_value_heads must divide num_attention_heads');
   if (D % 2 !== 0) fields.fault('head_dim must be even');
   const common = {
-    modelType: kind.modelType,
-    defaultTargets: kind.defaultTargets,
-    ...(kind.adaptersInterface ? { adaptersInterface: kind.adaptersInterface } : {}),
+    ...fromFamily(family),
+    prefix: task === 'FEATURE_EXTRACTION' ? '' : family.optionalPrefix,
     task,
     vocabularySize: V,
     hiddenSize: H,
@@ -81,14 +74,14 @@ export function decoderOutline(
     headSize: D,
     maxPositions: fields.size('max_position_embeddings', 2048),
     epsilon: fields.number('rms_norm_eps', 1e-6),
-    headNorms: kind.headNorms ?? false,
+    headNorms: family.headNorms ?? false,
     attentionDropout: fields.probability('attention_dropout', 0),
     classifierDropout: fields.probability('classifier_dropout', fields.probability('hidden_dropout', 0.1)),
-    window: kind.windows?.(raw, fields) ?? (() => null),
+    window: family.windows?.(raw, fields) ?? (() => null),
   };
   fields.check();
 
-  const prefix = task === 'FEATURE_EXTRACTION' ? '' : 'model.';
+  const { prefix } = common;
   const all = new OutlineBuilder().embedding(`${prefix}embed_tokens`, V, H, padding);
   for (let layer = 0; layer < layers; layer++) {
     const path = `${prefix}layers.${layer}`;
@@ -112,7 +105,7 @@ export function decoderOutline(
   if (task === 'CAUSAL_LM') {
     if (tied) {
       all.tiedLinear('lm_head', V, H);
-      aliases['lm_head.weight'] = 'model.embed_tokens.weight';
+      aliases['lm_head.weight'] = `${prefix}embed_tokens.weight`;
     } else all.linear('lm_head', V, H);
   }
   if (task === 'SEQ_CLS') all.linear('score', labels, H, { fresh: deviation });
@@ -125,7 +118,22 @@ export function decoderOutline(
     residualSites: all.residualSites,
     aliases,
     tokenEmbedding: `${prefix}embed_tokens`,
-    optionalPrefix: 'model.',
     taskHead: isClassifier(task) ? ['score'] : [],
   };
+}
+
+/**
+ * Windows that config.json may set: none unless `use_sliding_window`; then in the layers that `layer_types` calls
+ * "sliding_attention", or, without that list, from `max_window_layers` on.
+ */
+export function optionalWindows(
+  config: Record<string, unknown>,
+  fields: ConfigFields,
+): (layer: number) => number | null {
+  if (!fields.flag('use_sliding_window') || config.sliding_window === null) return () => null;
+  const window = fields.size('sliding_window', 4096);
+  const types = config.layer_types;
+  if (Array.isArray(types)) return (layer) => (types[layer] === 'sliding_attention' ? window : null);
+  const first = fields.number('max_window_layers', 28);
+  return (layer) => (layer >= first ? window : null);
 }

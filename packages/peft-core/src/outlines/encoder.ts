@@ -1,9 +1,10 @@
 import { ConfigFields, requireTask } from './config-fields.ts';
-import { type DefaultTargets, type ModelOutline, OutlineBuilder, type TaskType } from './outline.ts';
+import { type Family, fromFamily } from './family.ts';
+import { type ModelOutline, OutlineBuilder, type TaskType } from './outline.ts';
 
-/** An encoder with learned positions and LayerNorm after each sublayer: BERT and its relatives. */
+/** An encoder with learned positions and LayerNorm after each sublayer. */
 export interface EncoderOutline extends ModelOutline {
-  /** What names of the body begin with: `bert.`, or nothing for FEATURE_EXTRACTION. */
+  /** What names of the body begin with: the family's prefix, or nothing for FEATURE_EXTRACTION. */
   prefix: string;
   epsilon: number;
   activation: (typeof ACTIVATIONS)[number];
@@ -13,10 +14,8 @@ export interface EncoderOutline extends ModelOutline {
   firstPosition: number;
 }
 
-/** What tells the relatives apart. */
-export interface EncoderKind {
-  modelType: string;
-  defaultTargets: DefaultTargets;
+/** A family of such encoders, and what tells it from the others. */
+export interface EncoderFamily extends Family<EncoderOutline> {
   /** The id of the padding token where config.json names none. */
   padding: number;
   /** Row of a sequence's first token in the table of positions. */
@@ -44,11 +43,11 @@ const ACTIVATIONS = ['gelu', 'gelu_new', 'gelu_pytorch_tanh', 'relu', 'silu'] as
  * that is missing or unfit, `unsupported_task`.
  */
 export function encoderOutline(
-  kind: EncoderKind,
+  family: EncoderFamily,
   raw: Record<string, unknown>,
   task: TaskType,
 ): EncoderOutline {
-  requireTask(kind.modelType, task, TASKS);
+  requireTask(family.modelType, task, TASKS);
   const fields = new ConfigFields(raw);
   const V = fields.size('vocab_size');
   const H = fields.size('hidden_size');
@@ -59,15 +58,15 @@ export function encoderOutline(
   const types = fields.size('type_vocab_size', 2);
   const labels = fields.labels();
   const deviation = fields.number('initializer_range', 0.02);
-  const firstPosition = kind.firstPosition(fields);
-  const padding = fields.row('pad_token_id', V, kind.padding);
+  const firstPosition = family.firstPosition(fields);
+  const padding = fields.row('pad_token_id', V, family.padding);
   const hiddenDropout = fields.probability('hidden_dropout_prob', 0.1);
   fields.choice('position_embedding_type', ['absolute'], 'absolute');
   if (H % heads !== 0) fields.fault('num_attention_heads must divide hidden_size');
   if (fields.flag('is_decoder')) fields.fault('is_decoder must be false');
   const common = {
-    modelType: kind.modelType,
-    defaultTargets: kind.defaultTargets,
+    ...fromFamily(family),
+    prefix: task === 'FEATURE_EXTRACTION' ? '' : family.optionalPrefix,
     task,
     vocabularySize: V,
     hiddenSize: H,
@@ -87,13 +86,13 @@ export function encoderOutline(
   };
   fields.check();
 
-  const prefix = task === 'FEATURE_EXTRACTION' ? '' : `${kind.modelType}.`;
+  const { prefix } = common;
   const all = new OutlineBuilder().embedding(`${prefix}embeddings.word_embeddings`, V, H, padding);
   const addPositions = () => all.embedding(`${prefix}embeddings.position_embeddings`, positions, H);
-  if (!kind.positionsLast) addPositions();
+  if (!family.positionsLast) addPositions();
   all.embedding(`${prefix}embeddings.token_type_embeddings`, types, H);
   all.norm(`${prefix}embeddings.LayerNorm`, H, { bias: true });
-  if (kind.positionsLast) addPositions();
+  if (family.positionsLast) addPositions();
   for (let layer = 0; layer < layers; layer++) {
     const path = `${prefix}encoder.layer.${layer}`;
     all
@@ -108,16 +107,14 @@ export function encoderOutline(
       .norm(`${path}.output.LayerNorm`, H, { bias: true })
       .residualAdd({ layer, sublayer: 'feed_forward', module: `${path}.output`, postNorm: true });
   }
-  kind.head(all, task, { prefix, hidden: H, labels, deviation });
+  family.head(all, task, { prefix, hidden: H, labels, deviation });
   return {
     ...common,
-    prefix,
     parameters: all.parameters,
     modules: all.modules,
     residualSites: all.residualSites,
     aliases: {},
     tokenEmbedding: `${prefix}embeddings.word_embeddings`,
-    optionalPrefix: `${kind.modelType}.`,
     taskHead: task === 'FEATURE_EXTRACTION' ? [] : ['classifier'],
   };
 }

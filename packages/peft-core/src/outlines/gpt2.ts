@@ -1,17 +1,14 @@
 import { ConfigFields, requireTask } from './config-fields.ts';
-import { type DefaultTargets, type ModelOutline, OutlineBuilder, type TaskType } from './outline.ts';
+import { type Family, fromFamily } from './family.ts';
+import { type ModelOutline, OutlineBuilder, type TaskType } from './outline.ts';
 
 const TASKS: TaskType[] = ['CAUSAL_LM', 'SEQ_CLS', 'TOKEN_CLS', 'FEATURE_EXTRACTION'];
 const ACTIVATIONS = ['gelu_new', 'gelu', 'gelu_pytorch_tanh', 'relu', 'silu', 'tanh'] as const;
 
-const defaultTargets: DefaultTargets = {
-  LORA: { target_modules: ['c_attn'] },
-  IA3: { target_modules: ['c_attn', 'mlp.c_proj'], feedforward_modules: ['mlp.c_proj'] },
-  LN_TUNING: { target_modules: ['ln_1', 'ln_2', 'ln_f'] },
-};
-
 /** GPT-2: learned positions, LayerNorm before each sublayer, one product for queries, keys and values. */
 export interface Gpt2Outline extends ModelOutline {
+  /** What names of the body begin with: `transformer.`, or nothing for FEATURE_EXTRACTION. */
+  prefix: string;
   epsilon: number;
   activation: (typeof ACTIVATIONS)[number];
   /** What a layer's queries are multiplied with: 1/√D but for rare variants. */
@@ -20,14 +17,59 @@ export interface Gpt2Outline extends ModelOutline {
   dropout: { embedding: number; attention: number; residual: number; classifier: number };
 }
 
+export const gpt2: Family<Gpt2Outline> = {
+  modelType: 'gpt2',
+  className: 'GPT2',
+  classes: { CAUSAL_LM: 'GPT2LMHeadModel' },
+  defaultTask: 'CAUSAL_LM',
+  optionalPrefix: 'transformer.',
+  pooling: 'last',
+  defaultTargets: {
+    LORA: { target_modules: ['c_attn'] },
+    IA3: { target_modules: ['c_attn', 'mlp.c_proj'], feedforward_modules: ['mlp.c_proj'] },
+    LN_TUNING: { target_modules: ['ln_1', 'ln_2', 'ln_f'] },
+  },
+  gguf: {
+    architecture: 'gpt2',
+    blocks: 'transformer.h',
+    blockParts: {
+      attn_norm: 'ln_1',
+      attn_qkv: 'attn.c_attn',
+      attn_output: 'attn.c_proj',
+      ffn_norm: 'ln_2',
+      ffn_up: 'mlp.c_fc',
+      ffn_down: 'mlp.c_proj',
+    },
+    otherParts: {
+      token_embd: 'transformer.wte',
+      position_embd: 'transformer.wpe',
+      output_norm: 'transformer.ln_f',
+      output: 'lm_head',
+    },
+    transposed: ['attn_qkv', 'attn_output', 'ffn_up', 'ffn_down'],
+    preTokenizers: { 'gpt-2': {} },
+    byteLevelTokenizer: 'gpt2',
+    config: (header) => ({
+      activation_function: 'gelu_new',
+      layer_norm_epsilon: header.decimal('attention.layer_norm_epsilon'),
+      n_embd: header.size('embedding_length'),
+      n_head: header.size('attention.head_count'),
+      n_inner: header.size('feed_forward_length'),
+      n_layer: header.size('block_count'),
+      n_positions: header.size('context_length'),
+    }),
+  },
+  outline,
+};
+
 /**
  * Reads config.json. Names are those of transformers' GPT2LMHeadModel, …ForSequenceClassification (`score`, without bias) and
  * …ForTokenClassification (`classifier`), the bare model's for FEATURE_EXTRACTION. Linear weights are Conv1D's, `(in, out)`.
  * Throws `invalid_model_config` naming every unfit field, `unsupported_task`.
  * Source: transformers, models/gpt2/configuration_gpt2.py and modeling_gpt2.py.
  */
-export function gpt2Outline(raw: Record<string, unknown>, task: TaskType): Gpt2Outline {
-  requireTask('gpt2', task, TASKS);
+function outline(raw: Record<string, unknown>, task: TaskType): Gpt2Outline {
+  requireTask(gpt2.modelType, task, TASKS);
   const fields = new ConfigFields(raw);
   const H = fields.size('n_embd', 768);
   const heads = fields.size('n_head', 12);
@@ -44,8 +86,8 @@ export function gpt2Outline(raw: Record<string, unknown>, task: TaskType): Gpt2O
   if (fields.flag('add_cross_attention')) fields.fault('add_cross_attention must be false');
   const D = H / heads;
   const common = {
-    modelType: 'gpt2',
-    defaultTargets,
+    ...fromFamily(gpt2),
+    prefix: task === 'FEATURE_EXTRACTION' ? '' : gpt2.optionalPrefix,
     task,
     vocabularySize: V,
     hiddenSize: H,
@@ -66,7 +108,7 @@ export function gpt2Outline(raw: Record<string, unknown>, task: TaskType): Gpt2O
   };
   fields.check();
 
-  const prefix = task === 'FEATURE_EXTRACTION' ? '' : 'transformer.';
+  const { prefix } = common;
   const conv = { bias: true, transposed: true };
   const all = new OutlineBuilder().embedding(`${prefix}wte`, V, H).embedding(`${prefix}wpe`, positions, H);
   for (let layer = 0; layer < layers; layer++) {
@@ -86,7 +128,7 @@ export function gpt2Outline(raw: Record<string, unknown>, task: TaskType): Gpt2O
   if (task === 'CAUSAL_LM') {
     if (tied) {
       all.tiedLinear('lm_head', V, H);
-      aliases['lm_head.weight'] = 'transformer.wte.weight';
+      aliases['lm_head.weight'] = `${prefix}wte.weight`;
     } else all.linear('lm_head', V, H);
   }
   if (task === 'SEQ_CLS') all.linear('score', labels, H, { fresh: deviation });
@@ -98,7 +140,6 @@ export function gpt2Outline(raw: Record<string, unknown>, task: TaskType): Gpt2O
     residualSites: all.residualSites,
     aliases,
     tokenEmbedding: `${prefix}wte`,
-    optionalPrefix: 'transformer.',
     taskHead: task === 'SEQ_CLS' ? ['score'] : task === 'TOKEN_CLS' ? ['classifier'] : [],
   };
 }

@@ -1,4 +1,4 @@
-import { defaultTask } from './default-task.ts';
+import { defaultTask } from './model-class.ts';
 import { isClassifier, type TaskType } from './outline.ts';
 
 /** config.json of a model whose classifier has these classes, in order. */

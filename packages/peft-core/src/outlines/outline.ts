@@ -25,7 +25,7 @@ export interface ParameterSpec {
 
 /**
  * A module that a PEFT method may target, by its Hugging Face path. Linear weights are `(out, in)`, or `(in, out)` when
- * `transposed` (GPT-2's Conv1D); embeddings `(out = vocabulary, in = width)`; norms `(in)`.
+ * `transposed` (transformers' Conv1D); embeddings `(out = vocabulary, in = width)`; norms `(in)`.
  */
 export interface ModuleDescription {
   name: string;
@@ -44,7 +44,7 @@ export interface ResidualSite {
   sublayer: 'attention' | 'cross_attention' | 'feed_forward';
   /** Path of the module that holds adapters in the `adapters` library: `model.layers.0.output_adapters`. */
   module: string;
-  /** The sum of output and residual is normed: BERT and its relatives. */
+  /** The sum of output and residual is normed, in post-norm models. */
   postNorm?: true;
 }
 
@@ -58,8 +58,14 @@ export type DefaultTargets = Readonly<
 
 /** What config.json says of a model: sizes, weights and modules. No weights are read and no TensorFlow is loaded. */
 export interface ModelOutline {
-  /** Hugging Face's `model_type`. */
+  // From the model's family; family.ts says what they are.
   modelType: string;
+  optionalPrefix: string;
+  pooling: 'first' | 'last' | 'mean';
+  defaultTargets: DefaultTargets;
+  tiedByClass?: string[];
+  adaptersInterface?: Record<string, unknown>;
+
   task: TaskType;
   vocabularySize: number;
   hiddenSize: number;
@@ -75,8 +81,6 @@ export interface ModelOutline {
   residualSites: ResidualSite[];
   /** A parameter that is another one by another name: a tied `lm_head.weight`. */
   aliases: Record<string, string>;
-  /** Modules that HF PEFT takes for tied to the input embedding by their class, though a checkpoint may hold them apart: T5's. */
-  tiedByClass?: string[];
   /** Path of the input embedding of tokens. */
   tokenEmbedding: string;
   /** Of an encoder-decoder, whose decoder has `layers`. */
@@ -85,18 +89,23 @@ export interface ModelOutline {
   decoderStart?: number;
   /** Modules of a task's head, which every PEFT method trains in full: `score`, `classifier`. Empty for language models. */
   taskHead: string[];
-  /** What a PEFT method adapts when its config does not say; a method that is absent has no default here. */
-  defaultTargets: DefaultTargets;
-  /**
-   * Set where the `adapters` library has no classes for the model and reaches its projections by hooks: what adapter_interface.json
-   * then tells of the modules.
-   */
-  adaptersInterface?: Record<string, unknown>;
-  /** What a checkpoint's names may have before these, or lack: `bert.`, `model.`. */
-  optionalPrefix: string;
 }
 
-/** Collects parameters and modules in step, so that neither can name what the other lacks; and the residual site. */
+/**
+ * The name under which a checkpoint holds parameter `name`: its own, that of the parameter it is tied to, or either with the
+ * bare model's prefix added or taken away. Undefined when it holds none of these.
+ */
+export function storedName(
+  { aliases, optionalPrefix }: Pick<ModelOutline, 'aliases' | 'optionalPrefix'>,
+  name: string,
+  has: (name: string) => boolean,
+): string | undefined {
+  const own = aliases[name] ?? name;
+  const other = own.startsWith(optionalPrefix) ? own.slice(optionalPrefix.length) : optionalPrefix + own;
+  return [own, other].find(has);
+}
+
+/** Collects parameters and modules in step, so that neither can name what the other lacks; and the residual sites. */
 export class OutlineBuilder {
   readonly parameters: ParameterSpec[] = [];
   readonly modules: ModuleDescription[] = [];
@@ -159,6 +168,7 @@ export class OutlineBuilder {
     if (bias) this.parameters.push({ name: `${name}.bias`, shape: [width] });
     return this;
   }
+
   residualAdd(site: ResidualSite): this {
     this.residualSites.push(site);
     return this;

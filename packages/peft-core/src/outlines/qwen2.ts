@@ -1,21 +1,27 @@
-import { type DecoderKind, type DecoderOutline, decoderOutline } from './decoder.ts';
-import { decoderInterface } from './decoder-files.ts';
-import type { TaskType } from './outline.ts';
-import { qwenWindows } from './qwen-windows.ts';
+import { type DecoderFamily, decoderOutline, optionalWindows } from './decoder.ts';
+import { decoderGguf, decoderInterface, wordPattern } from './decoder-files.ts';
 
-/** Source: transformers, models/qwen2/configuration_qwen2.py and modeling_qwen2.py. */
-const kind: DecoderKind = {
+/** Qwen 2 and 2.5: biases on queries, keys and values. Source: transformers, models/qwen2/configuration_qwen2.py and modeling_qwen2.py. */
+export const qwen2: DecoderFamily = {
   modelType: 'qwen2',
-  adaptersInterface: decoderInterface,
+  className: 'Qwen2',
+  defaultTask: 'CAUSAL_LM',
+  optionalPrefix: 'model.',
+  pooling: 'last',
   defaultTargets: {
     LORA: { target_modules: ['q_proj', 'v_proj'] },
     IA3: { target_modules: ['q_proj', 'v_proj', 'down_proj'], feedforward_modules: ['down_proj'] },
     LN_TUNING: { target_modules: ['post_attention_layernorm'] },
   },
+  adaptersInterface: decoderInterface,
+  gguf: {
+    ...decoderGguf,
+    architecture: 'qwen2',
+    // As in its tokenizer.json.
+    preTokenizers: { qwen2: { pattern: wordPattern('\\p{N}'), normalizer: 'NFC' } },
+  },
   defaults: { num_key_value_heads: 32, max_position_embeddings: 32_768 },
   bias: () => ({ qkv: true, output: false, mlp: false }),
-  windows: qwenWindows,
+  windows: optionalWindows,
+  outline: (config, task) => decoderOutline(qwen2, config, task),
 };
-
-export const qwen2Outline = (raw: Record<string, unknown>, task: TaskType): DecoderOutline =>
-  decoderOutline(kind, raw, task);

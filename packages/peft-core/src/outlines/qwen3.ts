@@ -1,16 +1,28 @@
-import { type DecoderKind, type DecoderOutline, decoderOutline } from './decoder.ts';
-import { decoderInterface } from './decoder-files.ts';
-import type { TaskType } from './outline.ts';
-import { qwenWindows } from './qwen-windows.ts';
+import { type DecoderFamily, decoderOutline, optionalWindows } from './decoder.ts';
+import { decoderGguf, decoderInterface } from './decoder-files.ts';
 
-/** Source: transformers, models/qwen3/configuration_qwen3.py and modeling_qwen3.py. */
-const kind: DecoderKind = {
+/** Qwen 3: norms on each head's queries and keys. Source: transformers, models/qwen3/configuration_qwen3.py and modeling_qwen3.py. */
+export const qwen3: DecoderFamily = {
   modelType: 'qwen3',
-  adaptersInterface: decoderInterface,
+  className: 'Qwen3',
+  defaultTask: 'CAUSAL_LM',
+  optionalPrefix: 'model.',
+  pooling: 'last',
   defaultTargets: {
     LORA: { target_modules: ['q_proj', 'v_proj'] },
     IA3: { target_modules: ['q_proj', 'v_proj', 'down_proj'], feedforward_modules: ['down_proj'] },
     LN_TUNING: { target_modules: ['post_attention_layernorm'] },
+  },
+  adaptersInterface: decoderInterface,
+  // Its pre-tokenizer is the one of the generation before.
+  gguf: {
+    ...decoderGguf,
+    architecture: 'qwen3',
+    blockParts: {
+      ...decoderGguf.blockParts,
+      attn_q_norm: 'self_attn.q_norm',
+      attn_k_norm: 'self_attn.k_norm',
+    },
   },
   defaults: { num_key_value_heads: 32, head_dim: 128, max_position_embeddings: 32_768 },
   bias(config) {
@@ -18,8 +30,6 @@ const kind: DecoderKind = {
     return { qkv: attention, output: attention, mlp: false };
   },
   headNorms: true,
-  windows: qwenWindows,
+  windows: optionalWindows,
+  outline: (config, task) => decoderOutline(qwen3, config, task),
 };
-
-export const qwen3Outline = (raw: Record<string, unknown>, task: TaskType): DecoderOutline =>
-  decoderOutline(kind, raw, task);

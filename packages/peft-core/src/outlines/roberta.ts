@@ -1,9 +1,12 @@
-import { type EncoderKind, type EncoderOutline, encoderOutline } from './encoder.ts';
-import type { TaskType } from './outline.ts';
+import { type EncoderFamily, encoderOutline } from './encoder.ts';
 
-/** Source: transformers, models/roberta/configuration_roberta.py and modeling_roberta.py. */
-const kind: EncoderKind = {
+/** RoBERTa. Source: transformers, models/roberta/configuration_roberta.py and modeling_roberta.py. */
+export const roberta: EncoderFamily = {
   modelType: 'roberta',
+  className: 'Roberta',
+  defaultTask: 'FEATURE_EXTRACTION',
+  optionalPrefix: 'roberta.',
+  pooling: 'first',
   // PEFT has no norms for this family.
   defaultTargets: {
     LORA: { target_modules: ['query', 'value'] },
@@ -23,7 +26,5 @@ const kind: EncoderKind = {
         .linear('classifier.out_proj', labels, hidden, { bias: true, fresh: deviation });
     if (task === 'TOKEN_CLS') all.linear('classifier', labels, hidden, { bias: true, fresh: deviation });
   },
+  outline: (config, task) => encoderOutline(roberta, config, task),
 };
-
-export const robertaOutline = (raw: Record<string, unknown>, task: TaskType): EncoderOutline =>
-  encoderOutline(kind, raw, task);

@@ -1,9 +1,12 @@
 import { GraftError } from '../errors.ts';
 
+/** `rope_type` of the scaling that depends on how long a frequency's wave is. */
+export const WAVELENGTH_SCALING = 'llama3';
+
 /**
  * Inverse frequencies of rotary positions, D/2 of them, from config.json (`rope_parameters`, or `rope_theta` and `rope_scaling`
- * as transformers 4 wrote them). Kinds: default, linear, llama3. Throws `unsupported_model` naming any other.
- * Source: transformers, modeling_rope_utils.py; the llama3 kind is Meta's for Llama 3.1.
+ * as transformers 4 wrote them). Kinds: default, linear, WAVELENGTH_SCALING. Throws `unsupported_model` naming any other.
+ * Source: transformers, modeling_rope_utils.py.
  */
 export function ropeFrequencies(raw: Record<string, unknown>, headSize: number): number[] {
   const rope = {
@@ -21,7 +24,7 @@ export function ropeFrequencies(raw: Record<string, unknown>, headSize: number):
   };
   if (kind === 'default') return plain;
   if (kind === 'linear') return plain.map((frequency) => frequency / setting('factor'));
-  if (kind === 'llama3') {
+  if (kind === WAVELENGTH_SCALING) {
     const factor = setting('factor');
     const [low, high] = [setting('low_freq_factor'), setting('high_freq_factor')];
     const trainedLength = setting('original_max_position_embeddings');
@@ -35,7 +38,7 @@ export function ropeFrequencies(raw: Record<string, unknown>, headSize: number):
   }
   throw new GraftError(
     'unsupported_model',
-    `rope scaling "${kind}" is not supported; default, linear and llama3 are`,
+    `rope scaling "${kind}" is not supported; default, linear and ${WAVELENGTH_SCALING} are`,
     { param: 'model' },
   );
 }

@@ -1,6 +1,6 @@
 import { ConfigFields, requireTask } from './config-fields.ts';
-import { type DefaultTargets, type ModelOutline, OutlineBuilder, type TaskType } from './outline.ts';
-import { T5_TIED, UNTIED_WEIGHTS } from './untied-weights.ts';
+import { type Family, fromFamily, UNTIED_WEIGHTS } from './family.ts';
+import { type ModelOutline, OutlineBuilder, type TaskType } from './outline.ts';
 
 const ACTIVATIONS = ['relu', 'gelu', 'gelu_new', 'silu'] as const;
 /** As FLAN-T5 has it: in `gated-gelu` the activation is GELU by a hyperbolic tangent. */
@@ -8,12 +8,6 @@ const PROJECTIONS = ['relu', 'gated-gelu', 'gelu', 'gated-silu', 'silu', 'gated-
 
 /** Positions are relative and have no end; this bounds what programs are built for. */
 const MAX_POSITIONS = 8192;
-
-const defaultTargets: DefaultTargets = {
-  LORA: { target_modules: ['q', 'v'] },
-  IA3: { target_modules: ['k', 'v', 'wo'], feedforward_modules: ['wo'] },
-  LN_TUNING: { target_modules: ['layer_norm', 'final_layer_norm'] },
-};
 
 /** T5 and FLAN-T5: an encoder and a decoder with relative positions and RMSNorm before each sublayer. */
 export interface T5Outline extends ModelOutline {
@@ -32,13 +26,37 @@ export interface T5Outline extends ModelOutline {
   decoderStart: number;
 }
 
+/** Source: transformers 5, modeling_t5.py, _tied_weights_keys, and modeling_utils.py, tie_weights. */
+const TIED = ['encoder.embed_tokens', 'decoder.embed_tokens', 'lm_head'];
+
+export const t5: Family<T5Outline> = {
+  modelType: 't5',
+  className: 'T5',
+  classes: { FEATURE_EXTRACTION: 'T5EncoderModel' },
+  defaultTask: 'SEQ_2_SEQ_LM',
+  optionalPrefix: 'transformer.',
+  pooling: 'mean',
+  defaultTargets: {
+    LORA: { target_modules: ['q', 'v'] },
+    IA3: { target_modules: ['k', 'v', 'wo'], feedforward_modules: ['wo'] },
+    LN_TUNING: { target_modules: ['layer_norm', 'final_layer_norm'] },
+  },
+  tiedByClass: TIED,
+  // Without the field, transformers would take "not tied" for "the head's input is not scaled" too.
+  untiedFields: (config) => ({
+    scale_decoder_outputs: config.scale_decoder_outputs ?? config.tie_word_embeddings !== false,
+  }),
+  outline,
+};
+
 /**
- * Reads config.json, and of the checkpoint's tensors which are not tied (untied-weights.ts). Names are those of transformers' T5ForConditionalGeneration.
+ * Reads config.json, and of the checkpoint's tensors which are not tied (UNTIED_WEIGHTS).
+ * Names are those of transformers' T5ForConditionalGeneration.
  * Throws `invalid_model_config` naming every unfit field, `unsupported_task`.
  * Source: transformers, models/t5/configuration_t5.py and modeling_t5.py.
  */
-export function t5Outline(raw: Record<string, unknown>, task: TaskType): T5Outline {
-  requireTask('t5', task, ['SEQ_2_SEQ_LM']);
+function outline(raw: Record<string, unknown>, task: TaskType): T5Outline {
+  requireTask(t5.modelType, task, ['SEQ_2_SEQ_LM']);
   const fields = new ConfigFields(raw);
   const V = fields.size('vocab_size', 32_128);
   const H = fields.size('d_model', 512);
@@ -52,8 +70,7 @@ export function t5Outline(raw: Record<string, unknown>, task: TaskType): T5Outli
   const scaled = fields.flag('scale_decoder_outputs', fields.flag('tie_word_embeddings', true));
   const untied = Array.isArray(raw[UNTIED_WEIGHTS]) ? raw[UNTIED_WEIGHTS] : [];
   const common = {
-    modelType: 't5',
-    defaultTargets,
+    ...fromFamily(t5),
     task,
     vocabularySize: V,
     hiddenSize: H,
@@ -123,7 +140,9 @@ export function t5Outline(raw: Record<string, unknown>, task: TaskType): T5Outli
   if (untied.includes('lm_head.weight')) all.linear('lm_head', V, H);
   else all.tiedLinear('lm_head', V, H);
   const aliases = Object.fromEntries(
-    T5_TIED.filter((name) => !untied.includes(name)).map((name) => [name, 'shared.weight']),
+    TIED.map((name) => `${name}.weight`)
+      .filter((name) => !untied.includes(name))
+      .map((name) => [name, 'shared.weight']),
   );
   return {
     ...common,
@@ -131,9 +150,7 @@ export function t5Outline(raw: Record<string, unknown>, task: TaskType): T5Outli
     modules: all.modules,
     residualSites: all.residualSites,
     aliases,
-    tiedByClass: T5_TIED.map((name) => name.slice(0, -'.weight'.length)),
     tokenEmbedding: 'encoder.embed_tokens',
-    optionalPrefix: 'transformer.',
     taskHead: [],
   };
 }

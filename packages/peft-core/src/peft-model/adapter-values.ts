@@ -2,7 +2,7 @@ import type { Program } from '@graft/tf-graph';
 import type { PeftConfig } from '../config/index.ts';
 import { GraftError } from '../errors.ts';
 import type { BaseModel } from '../files.ts';
-import { storedName } from '../outlines/stored-name.ts';
+import { storedName } from '../outlines/outline.ts';
 import { attach, tunerFor } from '../tuners/registry.ts';
 import type { FileCopy } from '../tuners/tuner.ts';
 import type { PeftModel } from './peft-model.ts';

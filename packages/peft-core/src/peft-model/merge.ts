@@ -1,7 +1,7 @@
 import { GraftError } from '../errors.ts';
 import { type BaseModel, copySentencePooling, untiedFields, writeModelFolder } from '../files.ts';
 import { modelClass } from '../outlines/model-class.ts';
-import { storedName } from '../outlines/stored-name.ts';
+import { storedName } from '../outlines/outline.ts';
 import { tunerFor } from '../tuners/registry.ts';
 import { adapterConfig } from './adapter-architecture.ts';
 import { readFittingAdapter } from './adapter-fit.ts';

@@ -1,5 +1,5 @@
 import { type AdapterTensor, type BaseModel, readSafetensors } from '../files.ts';
-import { storedName } from '../outlines/stored-name.ts';
+import { storedName } from '../outlines/outline.ts';
 import { checkBaseDigest, readAdapterFor } from '../peft-model/adapter-fit.ts';
 import { adapterValues } from '../peft-model/adapter-values.ts';
 import type { PeftModel } from '../peft-model/peft-model.ts';

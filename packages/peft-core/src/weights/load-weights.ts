@@ -1,8 +1,7 @@
 import type { Program, TypedArray } from '@graft/tf-graph';
 import { GraftError } from '../errors.ts';
 import type { BaseModel } from '../files.ts';
-import type { ModelOutline } from '../outlines/outline.ts';
-import { storedName } from '../outlines/stored-name.ts';
+import { type ModelOutline, storedName } from '../outlines/outline.ts';
 import { nf4Table } from './quantise/nf4.ts';
 import { type BaseStorage, frozenParameters, NF4_TABLE, weightForms } from './stored-weights.ts';
 

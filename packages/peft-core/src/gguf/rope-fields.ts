@@ -1,0 +1,62 @@
+import { GraftError } from '../errors.ts';
+import { ropeFrequencies, WAVELENGTH_SCALING } from '../outlines/rope-frequencies.ts';
+import type { GgufMetadata } from './metadata.ts';
+
+/**
+ * The fields of config.json that tell of rotary positions. `factors` are what `rope_freqs.weight` divides each frequency by; null when
+ * the file has no such tensor. Throws `unsupported_model` for factors that no config.json tells.
+ */
+export function ropeFields(
+  path: string,
+  metadata: GgufMetadata,
+  architecture: string,
+  factors: Float32Array | null,
+  headSize: number,
+): { rope_scaling: Record<string, unknown> | null; rope_theta: number } {
+  const rope_theta = metadata.number(`${architecture}.rope.freq_base`) ?? 10000;
+  if (factors) return { rope_scaling: scalingBy(path, factors, rope_theta, headSize), rope_theta };
+  const key = `${architecture}.rope.scaling`;
+  const rope_type = metadata.string(`${key}.type`) ?? 'none';
+  if (rope_type === 'none') return { rope_scaling: null, rope_theta };
+  const original = metadata.count(`${key}.original_context_length`);
+  const rope_scaling = {
+    rope_type,
+    factor: metadata.number(`${key}.factor`) ?? 1,
+    ...(original === undefined ? {} : { original_max_position_embeddings: original }),
+  };
+  return { rope_scaling, rope_theta };
+}
+
+/**
+ * Scaling by wavelength, from its divisors: llama.cpp's converter keeps these and not the config's fields, but all published models
+ * use low_freq_factor 1, high_freq_factor 4 and 8,192 original positions, and differ only in `factor`, which is the largest divisor.
+ * What these fields give is compared with the file; a file made otherwise is refused.
+ */
+function scalingBy(
+  path: string,
+  factors: Float32Array,
+  rope_theta: number,
+  headSize: number,
+): Record<string, unknown> {
+  const rope_scaling = {
+    rope_type: WAVELENGTH_SCALING,
+    factor: Math.max(...factors),
+    high_freq_factor: 4,
+    low_freq_factor: 1,
+    original_max_position_embeddings: 8192,
+  };
+  const plain = ropeFrequencies({ rope_theta }, headSize);
+  const scaled = ropeFrequencies({ rope_theta, rope_scaling }, headSize);
+  const fits =
+    factors.length === plain.length &&
+    factors.every((stored, i) => {
+      const expected = plain[i]! / scaled[i]!;
+      return Math.abs(stored - expected) <= 1e-4 * expected;
+    });
+  if (fits) return rope_scaling;
+  throw new GraftError(
+    'unsupported_model',
+    `${path}: rope_freqs.weight holds a rope scaling that is not "${WAVELENGTH_SCALING}"; it cannot be written as config.json`,
+    { param: 'model' },
+  );
+}

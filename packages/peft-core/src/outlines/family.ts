@@ -1,0 +1,110 @@
+import type { DefaultTargets, ModelOutline, TaskType } from './outline.ts';
+
+/**
+ * All that is known of a model family without TensorFlow. A family is two files and two rows: this object in
+ * `outlines/<model_type>.ts` with its row in `outlines/families.ts`, and the forward pass in `models/<model_type>.ts` with its row
+ * in `models/registry.ts`. Nothing else names it. Families that are built alike share `outlines/decoder.ts` or `outlines/encoder.ts`.
+ */
+export interface Family<Outline extends ModelOutline = ModelOutline> {
+  /** Hugging Face's `model_type`, after which the two files are called. */
+  modelType: string;
+  /** What transformers' class names begin with: what stands before `ForCausalLM`. */
+  className: string;
+  /** Classes of transformers that are not called `<className>For…`, or `<className>Model` for FEATURE_EXTRACTION. */
+  classes?: Partial<Record<TaskType, string>>;
+  /** What a base model is for when config.json does not name the class that it was saved from. */
+  defaultTask: TaskType;
+  /**
+   * Where a model with a head keeps its body, dot included: transformers' base_model_prefix. A checkpoint may have it before its
+   * names or lack it.
+   */
+  optionalPrefix: string;
+  /** How one vector is made of a sequence unless the model's own files say it: of its first token, its last, or the mean of all. */
+  pooling: 'first' | 'last' | 'mean';
+  /** What each PEFT method adapts when its config does not say; a method that is absent has no default. */
+  defaultTargets: DefaultTargets;
+  /**
+   * Modules that transformers ties to the input embedding whatever config.json says, unless the checkpoint holds their weights
+   * apart. `outline` finds in the config's field UNTIED_WEIGHTS which it does.
+   */
+  tiedByClass?: string[];
+  /** What a config.json with these fields gets, besides `tie_word_embeddings: false`, when the head is stored apart. */
+  untiedFields?(config: Record<string, unknown>): Record<string, unknown>;
+  /**
+   * Set where the `adapters` library has no classes for the family and reaches its modules by hooks: what its
+   * adapter_interface.json then holds.
+   */
+  adaptersInterface?: Record<string, unknown>;
+  /** Absent when Graft reads no GGUF files of the family. */
+  gguf?: GgufFamily;
+  /**
+   * Reads config.json for a task: sizes, weights and modules under transformers' names. The forward pass takes its sizes from here.
+   * Throws `invalid_model_config` naming every field that is missing or unfit, `unsupported_model`, `unsupported_task`.
+   */
+  outline(config: Record<string, unknown>, task: TaskType): Outline;
+}
+
+/** What a model's outline has from its family as it is. */
+export function fromFamily(family: Family) {
+  const { modelType, optionalPrefix, pooling, defaultTargets, tiedByClass, adaptersInterface } = family;
+  return {
+    ...{ modelType, optionalPrefix, pooling, defaultTargets },
+    ...(tiedByClass && { tiedByClass }),
+    ...(adaptersInterface && { adaptersInterface }),
+  };
+}
+
+/**
+ * A field that the reader of a checkpoint adds to config.json: names of the `tiedByClass` weights that the checkpoint holds apart.
+ * Graft's own, never written to a file.
+ */
+export const UNTIED_WEIGHTS = 'untied_weights';
+
+/** How llama.cpp stores a family. Source: llama.cpp, gguf-py/gguf/constants.py and convert_hf_to_gguf.py. */
+export interface GgufFamily {
+  /** `general.architecture`. */
+  architecture: string;
+  /** transformers' path of the list of blocks. */
+  blocks: string;
+  /** transformers' path within a block, by GGUF's name of the part: `attn_q`. */
+  blockParts: Readonly<Record<string, string>>;
+  /** The same outside of blocks, whole paths: `token_embd`. */
+  otherParts: Readonly<Record<string, string>>;
+  /** Rows of attn_q and attn_k are interleaved, as llama.cpp's first kind of rope takes them. */
+  interleaved?: true;
+  /** Parts of a block whose weights transformers has as `(in, out)`: Conv1D. */
+  transposed?: readonly string[];
+  /** By `tokenizer.ggml.pre`: the pre-tokenizers that come from this family. */
+  preTokenizers?: Readonly<Record<string, PreTokenizer>>;
+  /** `tokenizer.ggml.model` of byte-level BPE, for the family after which llama.cpp calls it. */
+  byteLevelTokenizer?: string;
+  /** Fields of config.json that are the family's own; what all have in common is there already. */
+  config(header: GgufHeader): Record<string, unknown>;
+}
+
+/** What a GGUF file tells before its weights. Keys lack the architecture's name and its dot. */
+export interface GgufHeader {
+  /** A whole number; undefined when the file has no such key. */
+  count(key: string): number | undefined;
+  /** A whole number. Throws `invalid_gguf` naming the key when the file has none. */
+  size(key: string): number;
+  /** A float32 as the shortest decimal that is the same. Throws like `size`. */
+  decimal(key: string): number;
+  hasTensor(name: string): boolean;
+  /** `rope_theta` and `rope_scaling` for heads of this size. Throws `unsupported_model` for a scaling that is none of transformers'. */
+  rope(headSize: number): Record<string, unknown>;
+}
+
+/** How text is prepared and cut before byte-level BPE. */
+export interface PreTokenizer {
+  /** A regular expression: what it matches, and what lies between, are words. Without it, that of ByteLevel itself. */
+  pattern?: string;
+  /** Every digit is a word of its own. */
+  digitsApart?: true;
+  /** The Unicode form that text is brought into first. */
+  normalizer?: 'NFC';
+  /** A word that is a token as a whole is not built up by merges. */
+  ignoreMerges?: true;
+  /** A text begins with the bos token when the file does not say whether. */
+  addBos?: true;
+}
