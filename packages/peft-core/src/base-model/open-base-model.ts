@@ -4,7 +4,7 @@ import { GraftError } from '../errors.ts';
 import { families } from '../outlines/families.ts';
 import { UNTIED_WEIGHTS } from '../outlines/family.ts';
 import type { BaseModel, OpenedModel } from './base-model.ts';
-import { checkModel } from './check-weights.ts';
+import { checkModel } from './check-model.ts';
 import { openGgufModel } from './gguf-file.ts';
 import { openHfModel } from './hf-folder.ts';
 import { modelDigest } from './model-digest.ts';

@@ -1,6 +1,6 @@
 /** Whether a PEFT config fits a model, from config.json alone: loads no TensorFlow, so the API asks it before a job is taken. */
 
-import { checkShapes, missingWeights, type StoredTensors } from '../base-model/check-weights.ts';
+import { checkShapes, missingWeights, type StoredTensors } from '../base-model/check-model.ts';
 import type { PeftConfig } from '../config/index.ts';
 import { GraftError } from '../errors.ts';
 import { outlineOf } from '../outlines/index.ts';
