@@ -3,6 +3,7 @@
 import { parsePeftConfig, peftTypes } from '../../packages/peft-core/src/config/index.ts';
 import { architectureFor } from '../../packages/peft-core/src/models/registry.ts';
 import { modelTypes, TASK_TYPES } from '../../packages/peft-core/src/outlines/index.ts';
+import { sevenBillion } from '../../packages/peft-core/src/testing/seven-billion.ts';
 import { methodFacts } from '../../packages/peft-core/src/tuners/method-facts.ts';
 import { attach } from '../../packages/peft-core/src/tuners/registry.ts';
 import { bottleneckRows } from '../../test/golden/bottleneck/rows.ts';
@@ -12,21 +13,9 @@ import { methods } from '../../test/golden/matrix/methods.ts';
 import { rules } from '../../test/golden/matrix/rules.ts';
 import { replaceSection } from './docs-section.ts';
 
-/** Sizes of Llama 2 7B. */
-const sevenBillion = {
-  model_type: 'llama',
-  hidden_size: 4096,
-  intermediate_size: 11008,
-  num_hidden_layers: 32,
-  num_attention_heads: 32,
-  vocab_size: 32000,
-  max_position_embeddings: 4096,
-  tie_word_embeddings: false,
-};
-
-/** A line for each method; parameters are those that its usual configuration trains on a model of Llama 2 7B's sizes. */
+/** A line for each method; parameters are those that its usual configuration trains on a model of seven billion parameters. */
 export function methodTable(): string {
-  const model = architectureFor('llama', sevenBillion);
+  const model = architectureFor(sevenBillion.model_type, sevenBillion);
   const lines = peftTypes.map((type) => {
     const { title, when, paper, library, servedBy, usual } = methodFacts[type]!;
     const { parameters, unmergeable } = attach(

@@ -23,7 +23,7 @@ export function addGenerateVerb(program: Command): void {
     summary: 'generate text here, with or without an adapter',
     examples: [
       'graft generate --model smollm2-135m-instruct --prompt "Once upon a time" --max-tokens 40',
-      'graft generate --model ./llama --adapter my-adapter -m "Hello!"',
+      'graft generate --model ./my-model --adapter my-adapter -m "Hello!"',
     ],
   })
     .requiredOption('--model <model>', 'folder, .gguf file, or id such as smollm2-135m-instruct')

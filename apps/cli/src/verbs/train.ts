@@ -28,8 +28,8 @@ export function addTrainVerb(program: Command): void {
     summary: 'train an adapter here; its folder loads in Hugging Face PEFT',
     examples: [
       'graft train --model smollm2-135m-instruct --data train.jsonl --output my-adapter',
-      `graft train --model ./llama --data train.jsonl --output my-adapter --peft '{"peft_type":"LORA","r":16}' --training @training.json`,
-      `graft train --model ./llama --data train.jsonl --output my-adapter --training '{"base_dtype":"nf4"}'`,
+      `graft train --model ./my-model --data train.jsonl --output my-adapter --peft '{"peft_type":"LORA","r":16}' --training @training.json`,
+      `graft train --model ./my-model --data train.jsonl --output my-adapter --training '{"base_dtype":"nf4"}'`,
       `graft train --model all-minilm-l6-v2 --data labelled.jsonl --output my-classifier --peft '{"peft_type":"LORA","task_type":"SEQ_CLS"}'`,
     ],
   })

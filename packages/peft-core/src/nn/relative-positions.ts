@@ -1,6 +1,6 @@
 import { tf } from '@graft/tf-graph';
 
-/** T5's buckets of relative positions. */
+/** Buckets of relative positions. */
 export interface RelativeBuckets {
   count: number;
   /** The distance from which on all are in the last bucket. */
@@ -12,7 +12,7 @@ export interface RelativeBuckets {
 /**
  * The bucket `(n · keys)` int32 of each of the keys at the positions 0… for queries at `positions` `(n)` int32. Near distances
  * have a bucket each, far ones share them by their logarithm.
- * Source: Raffel et al. 2020, arXiv:1910.10683; transformers, models/t5/modeling_t5.py.
+ * Source: Raffel et al. 2020, arXiv:1910.10683, whose bucketing transformers has as `_relative_position_bucket`.
  */
 export function relativeBuckets(
   { count, maxDistance, bidirectional }: RelativeBuckets,

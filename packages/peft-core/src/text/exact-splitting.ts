@@ -1,5 +1,6 @@
-/** GPT-2's pattern, as the Rust tokenizers crate has it for ByteLevel. */
-const GPT2_PATTERN = "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+";
+/** The pattern of ByteLevel in the Rust tokenizers crate. */
+const BYTE_LEVEL_PATTERN =
+  "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+";
 
 interface PreTokenizer {
   type?: string;
@@ -30,7 +31,7 @@ function exact(preTokenizer: PreTokenizer): object {
       if (preTokenizer.use_regex === false || preTokenizer.add_prefix_space) return preTokenizer;
       return {
         type: 'Sequence',
-        pretokenizers: [split(GPT2_PATTERN), { ...preTokenizer, use_regex: false }],
+        pretokenizers: [split(BYTE_LEVEL_PATTERN), { ...preTokenizer, use_regex: false }],
       };
     }
     default:

@@ -1,0 +1,106 @@
+/** A model family's name stands in its two files and the two lists, and nowhere else in what is no test. */
+import assert from 'node:assert/strict';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { modelTypes } from '../../packages/peft-core/src/outlines/index.ts';
+
+const root = join(import.meta.dirname, '..', '..');
+const core = 'packages/peft-core/src';
+const lists = [`${core}/outlines/families.ts`, `${core}/models/registry.ts`];
+
+/** Words that hold a family's name and mean something else. `where` is a file or a folder; everywhere without it. */
+const others: { text: RegExp; where?: string; meaning: string }[] = [
+  { text: /llama\.cpp/gi, meaning: 'the program' },
+  {
+    text: /'llama3'/g,
+    where: `${core}/outlines/rope-frequencies.ts`,
+    meaning: "a value of config.json's rope_type, which models of any family may have",
+  },
+  {
+    text: /sentence_bert_config\.json/g,
+    where: `${core}/hub/packaged-models.ts`,
+    meaning: 'a file of sentence-transformers',
+  },
+  {
+    text: /'bert'|\bbert[:.]/g,
+    where: `${core}/tuners/bottleneck/`,
+    meaning: "a value of the adapters library's init_weights",
+  },
+];
+
+/** Longest first, so that a name within another one is not taken for it. */
+const names = [...modelTypes].sort((a, b) => b.length - a.length);
+
+/** `qwen2` as people write it: any case, a dash or space before the digit, and the digit left out where letters are enough. */
+function pattern(name: string, whole: boolean): RegExp {
+  const [, letters, digits] = /^(.*?)(\d*)$/.exec(name) as unknown as [string, string, string];
+  if (letters.length >= 4 && !whole) return new RegExp(letters, 'gi');
+  const edge = letters.length < 4 ? '(?<![a-z0-9])' : '';
+  return new RegExp(`${edge}${letters}${digits && `[-_ ]?${digits}(?![0-9])`}`, 'gi');
+}
+
+/** The families that `text` names besides `own`. */
+function named(file: string, text: string, own: string | undefined): string[] {
+  let rest = others
+    .filter(({ where }) => where === undefined || file.startsWith(where))
+    .reduce((left, other) => left.replaceAll(other.text, ''), text);
+  return names.filter((name) => {
+    const without = rest.replaceAll(pattern(name, own !== undefined), '');
+    const found = without !== rest;
+    rest = without;
+    return found && name !== own;
+  });
+}
+
+/** Paths from the root of all that is neither test nor test data, nor written by a tool. */
+function sources(folder: string): string[] {
+  return readdirSync(join(root, folder), { withFileTypes: true }).flatMap((entry) => {
+    const path = `${folder}/${entry.name}`;
+    const skipped = ['node_modules', 'testing', 'testdata', 'golden', 'generated', 'build', 'dist'];
+    if (entry.isDirectory()) return skipped.includes(entry.name) ? [] : sources(path);
+    return /\.(ts|mts|js|mjs|json|py|cc|cpp|h|sh|css|html)$/.test(path) && !/\.test\.ts$/.test(path)
+      ? [path]
+      : [];
+  });
+}
+
+const files = ['packages', 'apps', 'scripts', 'bench'].flatMap(sources);
+const textOf = (file: string) => readFileSync(join(root, file), 'utf8');
+
+test('nothing names a model family but its two files and the two lists', () => {
+  const faults = files.flatMap((file) => {
+    if (lists.includes(file)) return [];
+    const own = modelTypes.find((name) =>
+      [`outlines/${name}.ts`, `models/${name}.ts`].some((f) => file === `${core}/${f}`),
+    );
+    const found = named(file, textOf(file), own);
+    return found.length > 0 ? [`${file} names ${found.join(', ')}`] : [];
+  });
+  assert.deepEqual(faults, []);
+});
+
+test('each family has its two files and a row in both lists', () => {
+  for (const name of modelTypes)
+    for (const list of lists) {
+      assert.ok(files.includes(list.replace(/[^/]*$/, `${name}.ts`)), `${name} has no file beside ${list}`);
+      assert.match(textOf(list), new RegExp(`\\b${name}\\b`), `${name} has no row in ${list}`);
+    }
+});
+
+test('every other meaning is still in use', () => {
+  for (const { text, where = '', meaning } of others)
+    assert.ok(
+      files.some((file) => file.startsWith(where) && textOf(file).search(text) !== -1),
+      `nothing holds ${text} any more, ${meaning}`,
+    );
+});
+
+test('a name is found in each way of writing it, and not in longer words', () => {
+  const found = (text: string) => named('a.ts', text, undefined);
+  assert.deepEqual(found('as GPT-2 and gpt2Outline do; SmolLM2, llama.cpp, list5'), ['gpt2']);
+  assert.deepEqual(found('RobertaModel'), ['roberta']);
+  assert.deepEqual(found('sentence_bert_config.json'), ['bert']);
+  assert.deepEqual(found("T5's and TinyLlama"), ['llama', 't5']);
+  assert.deepEqual(found('const qwen = 1'), ['qwen2']);
+});
