@@ -11,7 +11,16 @@ import { roberta } from './roberta.ts';
 import { t5 } from './t5.ts';
 
 /** The forward pass of every family in `outlines/families.ts`. */
-const rows: Record<ModelType, MakeArchitecture> = { llama, mistral, qwen2, qwen3, gpt2, bert, roberta, t5 };
+const rows: Record<ModelType, MakeArchitecture> = {
+  llama,
+  mistral,
+  qwen2,
+  qwen3,
+  gpt2,
+  bert,
+  roberta,
+  t5,
+};
 
 /** The architecture of a base model for a task. Throws `unsupported_model` naming the supported ones, and `unsupported_task`. */
 export function architectureFor(

@@ -21,7 +21,7 @@ export interface DecoderOutline extends ModelOutline {
 }
 
 /** A family of such decoders, and what tells it from the others. */
-export interface DecoderFamily extends Family<DecoderOutline> {
+export interface DecoderFamily<Outline extends DecoderOutline = DecoderOutline> extends Family<Outline> {
   /** What transformers takes for fields that config.json lacks, where the families differ. */
   defaults?: Record<string, unknown>;
   /** Biases: of q, k and v; of the output projection; of the feed-forward network. */

@@ -15,7 +15,7 @@ export interface EncoderOutline extends ModelOutline {
 }
 
 /** A family of such encoders, and what tells it from the others. */
-export interface EncoderFamily extends Family<EncoderOutline> {
+export interface EncoderFamily<Outline extends EncoderOutline = EncoderOutline> extends Family<Outline> {
   /** The id of the padding token where config.json names none. */
   padding: number;
   /** Row of a sequence's first token in the table of positions. */

@@ -71,7 +71,8 @@ const families: Record<string, Family> = {
 };
 
 for (const type of modelTypes.filter((each) => each !== 'llama')) {
-  const family = families[type]!;
+  const family = families[type];
+  if (!family) throw new Error(`give families a row for ${type}`);
   const { attention, feedForward, norm, keys } = family;
   const encodes = family.line === embeddings.line;
   const common = {
