@@ -50,10 +50,9 @@ export interface AdapterToWrite {
 }
 
 /**
- * Reads a folder as HF PEFT writes it, or for BOTTLENECK the `adapters` library. `task` stands in for a task_type of null, PEFT's
- * default: the base model's own task. Throws GraftError: `invalid_adapter` (a file
- * is missing or broken), `invalid_safetensors`, and parsePeftConfig's codes, of which `unimplemented_peft_option` names an option that changes
- * the model and that Graft does not have.
+ * Reads a folder as HF PEFT writes it, or for BOTTLENECK the `adapters` library. `task`, the base model's own, is taken where
+ * task_type is null, PEFT's default. Throws GraftError: `invalid_adapter` (a file is missing or broken), `invalid_safetensors`, and
+ * parsePeftConfig's codes, of which `unimplemented_peft_option` names an option that changes the model and that Graft does not have.
  */
 export async function readAdapter(folder: string, task: TaskType = 'CAUSAL_LM'): Promise<Adapter> {
   const baseDigest = await readBaseDigest(folder);
@@ -104,7 +103,7 @@ function parseAdapterConfig(
   raw: Record<string, unknown>,
   task: TaskType,
 ): Pick<Adapter, 'config' | 'common'> {
-  // What a newer PEFT has added says nothing as long as it is off.
+  // Options that a newer PEFT has added may be there as long as they are off.
   const given = Object.entries(raw).filter(
     ([field, value]) => isKnownField(raw.peft_type, field) || !isOff(value),
   );

@@ -22,7 +22,7 @@ const headConfigName = 'head_config.json';
 const headWeightsName = 'model_head.safetensors';
 const interfaceName = 'adapter_interface.json';
 
-/** Whether an adapter_config.json is the `adapters` library's: it tells the method in `config`, and no peft_type. */
+/** Whether an adapter_config.json is the `adapters` library's: it has the method in `config` and no peft_type. */
 export function isAdaptersConfig(raw: Record<string, unknown>): boolean {
   return raw.peft_type === undefined && isRecord(raw.config) && typeof raw.model_class === 'string';
 }
@@ -99,7 +99,7 @@ async function readLabels(folder: string): Promise<string[] | null> {
     .map(([name]) => name);
 }
 
-/** Options that the library keeps but does not look at beside others, at the values they then stand for. */
+/** The config, with options that the library ignores beside others set to what then holds. */
 function withoutIdle(config: Record<string, unknown>): Record<string, unknown> {
   const idle: Record<string, unknown> = {};
   if (config.is_parallel === true)

@@ -64,7 +64,7 @@ export function checkShapes(where: string, tensors: StoredTensors, outline: Mode
   }
 }
 
-/** Tables of the vocabulary are what people change the length of, and forget to write down. */
+/** A hint for a common mistake: people resize the vocabulary and forget config.json. */
 function resizing({ modules, vocabularySize }: ModelOutline, name: string, found: number[]): string {
   const module = modules.find((each) => `${each.name}.weight` === name);
   const [rows, width] = found;

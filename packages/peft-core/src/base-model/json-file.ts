@@ -28,8 +28,8 @@ export async function readJson(path: string, code: string): Promise<unknown> {
 }
 
 /**
- * `json`, its whole numbers ending in `.0` where the same field of `original` does: JavaScript drops what transformers 5 insists
- * on for a field that is a float.
+ * `json` with `.0` after a whole number where the same field of `original` has it: JavaScript drops the `.0`, and transformers 5
+ * insists on it in fields that are floats.
  */
 export function keepFloats(json: string, original: string): string {
   const floats = original.matchAll(/("(?:[^"\\]|\\.)*")\s*:\s*(-?\d+)\.0+(?=[\s,}\]])/g);

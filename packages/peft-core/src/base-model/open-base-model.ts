@@ -41,7 +41,7 @@ export async function openBaseModel(
   }
 }
 
-/** config.json with what only the checkpoint's tensors tell. */
+/** config.json, and for families that tie by class which weights the checkpoint holds apart. */
 function withUntiedWeights(
   config: Record<string, unknown>,
   tensors: readonly string[],

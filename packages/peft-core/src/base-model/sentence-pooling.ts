@@ -23,7 +23,7 @@ const plainName = /^\w[\w.-]*$/;
 
 /**
  * Reads modules.json of a sentence-transformers model; null for a folder without one, or a file. Throws `invalid_model`, and
- * `unsupported_model` for modules that Graft has not, such as a dense layer.
+ * `unsupported_model` for modules that Graft does not have, such as a dense layer.
  */
 export async function readSentencePooling(folder: string): Promise<SentencePooling | null> {
   const list = await readJson(path.join(folder, 'modules.json'), 'invalid_model');
@@ -48,7 +48,7 @@ export async function readSentencePooling(folder: string): Promise<SentencePooli
   return { pooling: mode, normalise: modules.some(({ kind }) => kind === 'Normalize') };
 }
 
-/** Takes what sentence-transformers says of a model's pooling along to another folder; nothing for a model without it. */
+/** Copies modules.json and what it points to, for a model that has them. */
 export async function copySentencePooling(from: string, to: string): Promise<void> {
   const list = await readJson(path.join(from, 'modules.json'), 'invalid_model');
   if (!Array.isArray(list)) return;

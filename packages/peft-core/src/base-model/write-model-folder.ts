@@ -64,7 +64,7 @@ async function writeSmallFiles(
 ): Promise<void> {
   // transformers ignores an lm_head.weight of a model that is said to be tied.
   const untied = tensors.some(({ name }) => name === 'lm_head.weight');
-  /** With the base's floats, where it has a file of that name. */
+  // Floats stay floats, where the base has a file of that name.
   const writeLikeBase = async (name: string, value: unknown) => {
     const file = base.format === 'hf' ? path.join(base.path, name) : null;
     const original = file ? await readFile(file, 'utf8').catch(() => '') : '';

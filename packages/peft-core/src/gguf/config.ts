@@ -6,7 +6,7 @@ import type { GgufFile } from './gguf.ts';
 import { ropeFields } from './rope-fields.ts';
 
 /**
- * Hugging Face config.json fields from GGUF metadata. `ropeFactors` are the values of `rope_freqs.weight`; null when the file has none.
+ * Fields of Hugging Face's config.json, from GGUF metadata. `ropeFactors`: the values of `rope_freqs.weight`, or null.
  * Throws GraftError `unsupported_model` or `invalid_gguf`, naming the key.
  */
 export function ggufConfig(gguf: GgufFile, ropeFactors: Float32Array | null): Record<string, unknown> {
@@ -73,7 +73,7 @@ function vocabularySize({ tensors, metadata }: GgufFile, stated: number | undefi
   );
 }
 
-/** The shortest decimal that is the same float32: 1e-5, where the stored float32 reads 9.999999747378752e-6 as a double. */
+/** The shortest decimal that rounds to the same float32: 1e-5, where the stored float32 reads 9.999999747378752e-6 as a double. */
 function shortestDecimal(value: number): number {
   for (let digits = 1; digits < 9; digits++) {
     const short = Number(value.toPrecision(digits));

@@ -2,7 +2,7 @@ import { GraftError } from '../errors.ts';
 import { families } from '../outlines/families.ts';
 import type { PreTokenizer } from '../outlines/family.ts';
 
-/** By `tokenizer.ggml.pre`. `default` is for files that name none; the others come from families that Graft does not have. */
+/** By `tokenizer.ggml.pre`. `default` is for files that name none; the other two come from families that Graft does not have. */
 const preTokenizers: Readonly<Record<string, PreTokenizer>> = {
   default: {},
   refact: { digitsApart: true },

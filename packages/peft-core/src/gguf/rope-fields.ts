@@ -3,8 +3,8 @@ import { ropeFrequencies, WAVELENGTH_SCALING } from '../outlines/rope-frequencie
 import type { GgufMetadata } from './metadata.ts';
 
 /**
- * The fields of config.json that tell of rotary positions. `factors` are what `rope_freqs.weight` divides each frequency by; null when
- * the file has no such tensor. Throws `unsupported_model` for factors that no config.json tells.
+ * The fields of config.json for rotary positions. `factors` are the values of `rope_freqs.weight`, by which frequencies are divided;
+ * null when the file has none. Throws `unsupported_model` for factors that no config.json gives.
  */
 export function ropeFields(
   path: string,
@@ -28,9 +28,9 @@ export function ropeFields(
 }
 
 /**
- * Scaling by wavelength, from its divisors: llama.cpp's converter keeps these and not the config's fields, but all published models
- * use low_freq_factor 1, high_freq_factor 4 and 8,192 original positions, and differ only in `factor`, which is the largest divisor.
- * What these fields give is compared with the file; a file made otherwise is refused.
+ * Scaling by wavelength. llama.cpp's converter stores its divisors and not the config's fields. All published models use
+ * low_freq_factor 1, high_freq_factor 4 and 8,192 original positions; `factor` is the largest divisor. A file whose divisors are
+ * not those of these fields is refused.
  */
 function scalingBy(
   path: string,

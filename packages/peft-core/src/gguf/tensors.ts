@@ -13,10 +13,10 @@ import { dequantize } from './dequantize.ts';
 import type { GgufFile, GgufTensor } from './gguf.ts';
 import { type GgufType, ggufTypes, isGgufType } from './types.ts';
 
-/** GGUF tensors that are no weights in Hugging Face's sense: their content is in config.json. */
+/** Tensors of GGUF whose content Hugging Face keeps in config.json. */
 const notWeights = new Set(['rope_freqs.weight']);
 
-/** How a tensor's values lie in the file, other than in Hugging Face's: interleaved rows of so many heads, or turned over. */
+/** How the file's layout differs from Hugging Face's: the rows of so many heads are interleaved, or the matrix is transposed. */
 type Rearranged = { heads: number } | 'transposed' | null;
 
 interface NamedTensor {

@@ -4,7 +4,7 @@ import { families } from '../outlines/families.ts';
 import type { GgufMetadata } from './metadata.ts';
 import { preTokenizerFor, preTokenizerJson } from './pre-tokenizers.ts';
 
-/** GGUF token types (llama.cpp, the enum of its header) that stand whole in a text, never cut into pieces. */
+/** GGUF token types (an enum of llama.cpp's header) that are never cut into pieces. */
 const CONTROL = 3;
 const USER_DEFINED = 4;
 
@@ -63,7 +63,7 @@ export function ggufTokenizer(
       eos_token: special.eos?.content ?? null,
       model_max_length: contextLength ?? null,
       pad_token: special.pad?.content ?? null,
-      // transformers 5 would replace the pre-tokenizer by the own one of any other class.
+      // For a class of one model, transformers 5 would replace the pre-tokenizer by that class's own.
       tokenizer_class: 'PreTrainedTokenizerFast',
       unk_token: special.unk?.content ?? null,
     },
@@ -113,7 +113,7 @@ function vocabulary(tokens: string[]): Record<string, number> {
   return ids;
 }
 
-/** Puts the first and last token around a text, as far as the file asks for them. */
+/** Puts bos before and eos behind a text; null leaves one out. */
 function postProcessor(bos: SpecialToken | null, eos: SpecialToken | null): object | null {
   if (!bos && !eos) return null;
   const around = (id: 'A' | 'B', typeId: number) => [

@@ -7,8 +7,8 @@ import type { Architecture, ModelRuntime, TokenGrid } from './architecture.ts';
 export type EncoderBody = Omit<Architecture, 'logits'>;
 
 /**
- * Post-norm encoders: embeddings of tokens, token types (always the first) and learned positions and blocks
- * of attention and feed-forward network. Names are transformers' state-dict keys.
+ * Post-norm encoders: embeddings of tokens, token types (always the first) and learned positions, then
+ * blocks of attention and feed-forward network. Names are transformers' state-dict keys.
  */
 export function encoder(outline: EncoderOutline): EncoderBody {
   const { headSize: D, hiddenSize: H, layers, epsilon, dropout, prefix } = outline;

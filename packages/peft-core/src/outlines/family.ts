@@ -6,7 +6,7 @@ import type { DefaultTargets, ModelOutline, TaskType } from './outline.ts';
  * in `models/registry.ts`. Nothing else names it. Families that are built alike share `outlines/decoder.ts` or `outlines/encoder.ts`.
  */
 export interface Family<Outline extends ModelOutline = ModelOutline> {
-  /** Hugging Face's `model_type`, after which the two files are called. */
+  /** Hugging Face's `model_type`, and the name of both files. */
   modelType: string;
   /** What transformers' class names begin with: what stands before `ForCausalLM`. */
   className: string;
@@ -15,8 +15,8 @@ export interface Family<Outline extends ModelOutline = ModelOutline> {
   /** What a base model is for when config.json does not name the class that it was saved from. */
   defaultTask: TaskType;
   /**
-   * Where a model with a head keeps its body, dot included: transformers' base_model_prefix. A checkpoint may have it before its
-   * names or lack it.
+   * What the body's names begin with in a model with a head: transformers' base_model_prefix and a dot. A checkpoint may have it
+   * or lack it.
    */
   optionalPrefix: string;
   /** How one vector is made of a sequence unless the model's own files say it: of its first token, its last, or the mean of all. */
@@ -24,15 +24,15 @@ export interface Family<Outline extends ModelOutline = ModelOutline> {
   /** What each PEFT method adapts when its config does not say; a method that is absent has no default. */
   defaultTargets: DefaultTargets;
   /**
-   * Modules that transformers ties to the input embedding whatever config.json says, unless the checkpoint holds their weights
-   * apart. `outline` finds in the config's field UNTIED_WEIGHTS which it does.
+   * Modules that transformers ties to the input embedding whatever config.json says, except those whose weights the checkpoint
+   * holds apart. The config that `outline` gets lists these under UNTIED_WEIGHTS.
    */
   tiedByClass?: string[];
-  /** What a config.json with these fields gets, besides `tie_word_embeddings: false`, when the head is stored apart. */
+  /** Fields to write beside `tie_word_embeddings: false` when a head that was tied is stored apart; `config` is the base model's. */
   untiedFields?(config: Record<string, unknown>): Record<string, unknown>;
   /**
-   * Set where the `adapters` library has no classes for the family and reaches its modules by hooks: what its
-   * adapter_interface.json then holds.
+   * Set when the `adapters` library has no classes for the family and reaches its modules by hooks: the content of its
+   * adapter_interface.json.
    */
   adaptersInterface?: Record<string, unknown>;
   /** Absent when Graft reads no GGUF files of the family. */
@@ -44,7 +44,7 @@ export interface Family<Outline extends ModelOutline = ModelOutline> {
   outline(config: Record<string, unknown>, task: TaskType): Outline;
 }
 
-/** What a model's outline has from its family as it is. */
+/** The members that a model's outline takes over from its family. */
 export function fromFamily(family: Family) {
   const { modelType, optionalPrefix, pooling, defaultTargets, tiedByClass, adaptersInterface } = family;
   return {
@@ -76,9 +76,9 @@ export interface GgufFamily {
   transposed?: readonly string[];
   /** By `tokenizer.ggml.pre`: the pre-tokenizers that come from this family. */
   preTokenizers?: Readonly<Record<string, PreTokenizer>>;
-  /** `tokenizer.ggml.model` of byte-level BPE, for the family after which llama.cpp calls it. */
+  /** `tokenizer.ggml.model` of byte-level BPE. Only the family after which llama.cpp calls it has this. */
   byteLevelTokenizer?: string;
-  /** Fields of config.json that are the family's own; what all have in common is there already. */
+  /** The family's own fields of config.json. Those that every family has are added by the reader. */
   config(header: GgufHeader): Record<string, unknown>;
 }
 
@@ -88,10 +88,10 @@ export interface GgufHeader {
   count(key: string): number | undefined;
   /** A whole number. Throws `invalid_gguf` naming the key when the file has none. */
   size(key: string): number;
-  /** A float32 as the shortest decimal that is the same. Throws like `size`. */
+  /** The shortest decimal that rounds to the stored float32. Throws like `size`. */
   decimal(key: string): number;
   hasTensor(name: string): boolean;
-  /** `rope_theta` and `rope_scaling` for heads of this size. Throws `unsupported_model` for a scaling that is none of transformers'. */
+  /** `rope_theta` and `rope_scaling` for heads of this size. Throws `unsupported_model` for a scaling that config.json cannot hold. */
   rope(headSize: number): Record<string, unknown>;
 }
 

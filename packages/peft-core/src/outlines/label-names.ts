@@ -14,7 +14,7 @@ export function withLabels(
   };
 }
 
-/** The classes of the classifier that a base model brings for `task`; null when it is not said to have one. */
+/** The classes of the classifier that a base model brings for `task`; null when it has none. */
 export function ownLabels(config: Record<string, unknown>, task: TaskType): string[] | null {
   if (defaultTask(config) !== task || !isClassifier(task)) return null;
   const named = config.id2label;

@@ -12,7 +12,7 @@ export const mistral: DecoderFamily = {
     IA3: { target_modules: ['k_proj', 'v_proj', 'down_proj'], feedforward_modules: ['down_proj'] },
     LN_TUNING: { target_modules: ['input_layernorm', 'post_attention_layernorm', 'norm'] },
   },
-  // No `gguf`: llama.cpp stores these models as another architecture's, and nothing of their window.
+  // No `gguf`: llama.cpp stores these models under another architecture's name and drops their window.
   defaults: { num_key_value_heads: 8, max_position_embeddings: 131_072, sliding_window: 4096 },
   bias: () => ({ qkv: false, output: false, mlp: false }),
   windows(config, fields) {

@@ -22,7 +22,7 @@ export function taskOfClass(name: string): TaskType | null {
   return irregular ?? tasks.find((task) => name.endsWith(ends[task])) ?? null;
 }
 
-/** The task of a base model that nobody gave one: that of the class it was saved from, or what its family is for. */
+/** The task of a base model when none is asked for: that of the class it was saved from, or else its family's. */
 export function defaultTask(config: Record<string, unknown>): TaskType {
   const family = families.find(({ modelType }) => modelType === config.model_type);
   const { defaultTask } = family ?? { defaultTask: 'CAUSAL_LM' };

@@ -14,7 +14,7 @@ export const qwen3: DecoderFamily = {
     LN_TUNING: { target_modules: ['post_attention_layernorm'] },
   },
   adaptersInterface: decoderInterface,
-  // Its pre-tokenizer is the one of the generation before.
+  // Its files name the pre-tokenizer of an older family.
   gguf: {
     ...decoderGguf,
     architecture: 'qwen3',
