@@ -1,13 +1,8 @@
 /** Models and adapters on disk: open, read and write. Loads no TensorFlow. */
 
+export type { Adapter, AdapterTensor, AdapterToWrite } from './adapter-files/adapter.ts';
 export type { AdapterCard } from './adapter-files/adapter-card.ts';
-export {
-  type Adapter,
-  type AdapterTensor,
-  type AdapterToWrite,
-  readAdapter,
-  writeAdapter,
-} from './adapter-files/adapter-files.ts';
+export { readAdapter, writeAdapter } from './adapter-files/adapter-files.ts';
 export type { BaseModel, TokenizerFiles } from './base-model/base-model.ts';
 export { openBaseModel } from './base-model/open-base-model.ts';
 export {
@@ -22,7 +17,8 @@ export {
   writeModelFolder,
 } from './base-model/write-model-folder.ts';
 export { ensurePackagedModel, type ModelPackage, packagedModels } from './hub/packaged-models.ts';
-export { type BaseModelSpec, type ResolveOptions, resolveBaseModel } from './hub/resolve-base-model.ts';
+export { type BaseModelSpec, resolveBaseModel } from './hub/resolve-base-model.ts';
+export type { ResolveOptions } from './hub/resolve-options.ts';
 export { readSafetensors, type SafetensorsFile } from './safetensors/safetensors.ts';
 export { type TensorToWrite, type WrittenFile, writeSafetensors } from './safetensors/write-safetensors.ts';
 export type { TensorInfo, TensorSource } from './tensors/tensor-source.ts';

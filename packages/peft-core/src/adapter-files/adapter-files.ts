@@ -2,13 +2,14 @@ import { createHash } from 'node:crypto';
 import { mkdir, open, readdir, readFile, rename, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { readJson, readJsonFile } from '../base-model/json-file.ts';
-import { type PeftConfig, parsePeftConfig } from '../config/index.ts';
+import { parsePeftConfig } from '../config/index.ts';
 import { GraftError } from '../errors.ts';
 import type { TaskType } from '../outlines/index.ts';
 import { readSafetensors } from '../safetensors/safetensors.ts';
 import { type WrittenFile, writeSafetensors } from '../safetensors/write-safetensors.ts';
-import { type AdapterCard, adapterCard, baseDigestIn } from './adapter-card.ts';
-import { type AdapterConfigCommon, adapterConfigText, isKnownField } from './adapter-config.ts';
+import type { Adapter, AdapterTensor, AdapterToWrite } from './adapter.ts';
+import { adapterCard, baseDigestIn } from './adapter-card.ts';
+import { adapterConfigText, isKnownField } from './adapter-config.ts';
 import { adaptersFolder, isAdaptersConfig, readAdaptersFolder } from './adapters-library.ts';
 
 const configName = 'adapter_config.json';
@@ -16,38 +17,6 @@ const weightsName = 'adapter_model.safetensors';
 const cardName = 'README.md';
 /** A list of the classes' names: PEFT does not keep them, and config.json would make it a whole model. */
 const labelsName = 'labels.json';
-
-export interface AdapterTensor {
-  shape: number[];
-  data: Float32Array;
-}
-
-export interface Adapter {
-  /** Complete: PEFT's defaults filled in. */
-  config: PeftConfig;
-  common: AdapterConfigCommon;
-  /** By key of the file, e.g. `base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight`. */
-  tensors: Map<string, AdapterTensor>;
-  /** Names of a classifier's classes, in order; null where the folder does not tell. */
-  labels: string[] | null;
-  /** SHA-256 (hex) of the weights that it was trained on; null where the folder does not tell, as PEFT's do not. */
-  baseDigest: string | null;
-}
-
-export interface AdapterToWrite {
-  peft: PeftConfig;
-  baseModelNameOrPath: string | null;
-  revision?: string | null;
-  taskType?: string | null;
-  tensors: ReadonlyMap<string, { shape: readonly number[]; data: Float32Array }>;
-  card?: AdapterCard;
-  /** Names of a classifier's classes, in order. */
-  labels?: readonly string[] | null;
-  /** SHA-256 (hex) of the base model's weights, for README.md. */
-  baseDigest?: string | null;
-  /** The base model's config.json, of which BOTTLENECK's files tell. */
-  baseConfig?: Record<string, unknown>;
-}
 
 /**
  * Reads a folder as HF PEFT writes it, or for BOTTLENECK the `adapters` library. `task`, the base model's own, is taken where

@@ -5,13 +5,14 @@ import { type BottleneckConfig, parsePeftConfig } from '../config/index.ts';
 import { GraftError } from '../errors.ts';
 import { families } from '../outlines/families.ts';
 import { isClassifier, type ModelOutline, outlineOf } from '../outlines/index.ts';
+import { unnamedLabels } from '../outlines/label-names.ts';
 import { modelClass, taskOfClass } from '../outlines/model-class.ts';
 import { readSafetensors } from '../safetensors/safetensors.ts';
 import { isRecord } from '../schema/check-fields.ts';
 import { ADAPTER_NAME } from '../tuners/bottleneck/config.ts';
 import { methods } from '../tuners/methods.ts';
+import type { Adapter, AdapterTensor, AdapterToWrite } from './adapter.ts';
 import { pythonJson } from './adapter-config.ts';
-import type { Adapter, AdapterTensor, AdapterToWrite } from './adapter-files.ts';
 
 // Folders as the `adapters` library 1.3 writes them with use_safetensors (adapters, loading.py): one adapter, and beside it
 // the head that was trained with it, if there is one.
@@ -194,7 +195,7 @@ function labelIds({ labels }: AdapterToWrite, outline: ModelOutline): Record<str
   const heads = outline.modules.filter(({ name }) =>
     outline.taskHead.some((head) => name === head || name.startsWith(`${head}.`)),
   );
-  const names = labels ?? Array.from({ length: heads.at(-1)?.out ?? 2 }, (_, i) => `LABEL_${i}`);
+  const names = labels ?? unnamedLabels(heads.at(-1)?.out ?? 2);
   return Object.fromEntries(names.map((name, i) => [name, i]));
 }
 

@@ -7,7 +7,7 @@ import { downloadFile } from './download-file.ts';
 import { connectToHub, type HubConnection, unavailable } from './hub-connection.ts';
 import { chooseFiles, type HubFile } from './hub-files.ts';
 import { megabytes, TransferProgress } from './progress.ts';
-import type { ResolveOptions } from './resolve-base-model.ts';
+import type { ResolveOptions } from './resolve-options.ts';
 
 export interface HubSpec {
   /** `organisation/name` */

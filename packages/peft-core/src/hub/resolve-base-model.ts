@@ -3,6 +3,7 @@ import path from 'node:path';
 import { GraftError } from '../errors.ts';
 import { fetchHubModel, type HubSpec } from './hub-model.ts';
 import { ensurePackagedModel, type ModelPackage } from './packaged-models.ts';
+import type { ResolveOptions } from './resolve-options.ts';
 
 /** Where a base model comes from. */
 export type BaseModelSpec =
@@ -12,18 +13,6 @@ export type BaseModelSpec =
   | HubSpec
   /** The model in a Python package. */
   | { python: ModelPackage };
-
-export interface ResolveOptions {
-  /** Models are kept under `<cacheDir>/models`. */
-  cacheDir: string;
-  /** Takes one line for people at a time. */
-  onProgress?: ((line: string) => void) | undefined;
-  signal?: AbortSignal | undefined;
-  /** HF_ENDPOINT and HF_TOKEN are read from here; the process's own environment by default. */
-  env?: NodeJS.ProcessEnv | undefined;
-  /** Milliseconds before a failed transfer is tried again; 1000 by default. */
-  retryDelay?: number | undefined;
-}
 
 /**
  * The local path of a base model, for openBaseModel; fetched first if it is not on this machine.

@@ -1,0 +1,35 @@
+import type { PeftConfig } from '../config/index.ts';
+import type { AdapterCard } from './adapter-card.ts';
+import type { AdapterConfigCommon } from './adapter-config.ts';
+
+export interface AdapterTensor {
+  shape: number[];
+  data: Float32Array;
+}
+
+export interface Adapter {
+  /** Complete: PEFT's defaults filled in. */
+  config: PeftConfig;
+  common: AdapterConfigCommon;
+  /** By key of the file, e.g. `base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight`. */
+  tensors: Map<string, AdapterTensor>;
+  /** Names of a classifier's classes, in order; null where the folder does not tell. */
+  labels: string[] | null;
+  /** SHA-256 (hex) of the weights that it was trained on; null where the folder does not tell, as PEFT's do not. */
+  baseDigest: string | null;
+}
+
+export interface AdapterToWrite {
+  peft: PeftConfig;
+  baseModelNameOrPath: string | null;
+  revision?: string | null;
+  taskType?: string | null;
+  tensors: ReadonlyMap<string, { shape: readonly number[]; data: Float32Array }>;
+  card?: AdapterCard;
+  /** Names of a classifier's classes, in order. */
+  labels?: readonly string[] | null;
+  /** SHA-256 (hex) of the base model's weights, for README.md. */
+  baseDigest?: string | null;
+  /** The base model's config.json, of which BOTTLENECK's files tell. */
+  baseConfig?: Record<string, unknown>;
+}
