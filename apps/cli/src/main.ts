@@ -1,6 +1,6 @@
 import { CommanderError } from 'commander';
 import { printable } from './draw/printable.ts';
-import { explainError } from './explain-error.ts';
+import { explainError } from './errors.ts';
 import { loadSettings } from './load-settings.ts';
 import { createProgram } from './program.ts';
 

@@ -1,16 +1,16 @@
 import { Command } from 'commander';
-import { addAdaptersVerbs } from './verbs/adapters.ts';
-import { addAdminVerbs } from './verbs/admin.ts';
-import { addChatVerb } from './verbs/chat.ts';
-import { addFilesVerbs } from './verbs/files.ts';
-import { addGenerateVerb } from './verbs/generate.ts';
-import { addInspectVerb } from './verbs/inspect.ts';
-import { addJobsVerbs } from './verbs/jobs.ts';
-import { addLoginVerbs } from './verbs/login.ts';
-import { addMergeVerb } from './verbs/merge.ts';
-import { addModelsVerbs } from './verbs/models.ts';
-import { addScoreVerb } from './verbs/score.ts';
-import { addTrainVerb } from './verbs/train.ts';
+import { addAdaptersVerbs } from './remote/adapters.ts';
+import { addAdminVerbs } from './admin/admin.ts';
+import { addChatVerb } from './remote/chat.ts';
+import { addFilesVerbs } from './remote/files.ts';
+import { addGenerateVerb } from './local/generate.ts';
+import { addInspectVerb } from './local/inspect.ts';
+import { addJobsVerbs } from './remote/jobs.ts';
+import { addLoginVerbs } from './remote/login.ts';
+import { addMergeVerb } from './local/merge.ts';
+import { addModelsVerbs } from './remote/models.ts';
+import { addScoreVerb } from './local/score.ts';
+import { addTrainVerb } from './local/train.ts';
 
 /** Every verb of `graft`, in the order of its help. What a verb needs is loaded when it runs. */
 export function createProgram(): Command {

@@ -1,5 +1,5 @@
 import { axisTicks, tickLabels } from './axis-ticks.ts';
-import { condensedPoints, drawablePoints, type LossPoint, smoothedPoints } from './loss-point.ts';
+import { condensedPoints, drawablePoints, type LossPoint, smoothedPoints } from './loss-chart.ts';
 
 interface LossCurveSvgOptions {
   training: readonly LossPoint[];

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { axisTicks, tickLabels } from './axis-ticks.ts';
 import { drawLossCurve, lossCurveSvg } from './loss-curve.ts';
-import { smoothedPoints } from './loss-point.ts';
+import { smoothedPoints } from './loss-chart.ts';
 
 const falling = (steps: number) =>
   Array.from({ length: steps }, (_, i) => ({ step: i + 1, loss: 3 - (2 * i) / steps }));

@@ -1,5 +1,5 @@
 import { drawLossCurve } from './loss-curve.ts';
-import type { LossPoint } from './loss-point.ts';
+import type { LossPoint } from './loss-chart.ts';
 import type { Paint } from './paint.ts';
 import { progressBar } from './progress-bar.ts';
 import { count, duration, loss } from './quantities.ts';

@@ -1,11 +1,11 @@
 import type { FileObject } from '@graft/client';
 import type { Command } from 'commander';
-import { type ConnectionOptions, connect } from '../connect.ts';
+import { type ConnectionOptions, connect } from './connect.ts';
 import { bytes, count, timestamp } from '../draw/quantities.ts';
 import { fields, table } from '../draw/table.ts';
-import { wholeNumber } from '../number-argument.ts';
+import { wholeNumber } from '../arguments.ts';
 import { createOutput, type Output } from '../output.ts';
-import { uploadFile } from '../upload-file.ts';
+import { uploadFile } from './upload-file.ts';
 import { noun, verb } from '../verb.ts';
 
 interface Options extends ConnectionOptions {

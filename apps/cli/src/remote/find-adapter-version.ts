@@ -1,6 +1,6 @@
 import type { GraftClient } from '@graft/client';
-import { CommandError } from './command-error.ts';
-import { UsageError } from './usage-error.ts';
+import { CommandError } from '../command-error.ts';
+import { UsageError } from '../usage-error.ts';
 
 export interface AdapterVersionName {
   adapterId: string;

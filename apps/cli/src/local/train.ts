@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { anyNumber, wholeNumber } from '../number-argument.ts';
+import { anyNumber, wholeNumber } from '../arguments.ts';
 import { verb } from '../verb.ts';
 
 export interface TrainVerbOptions {
@@ -62,7 +62,7 @@ export function addTrainVerb(program: Command): void {
     .option('--curve <file>', 'also draw the loss curve as SVG')
     .option('--overwrite', 'write into an output folder that is not empty')
     .action(async (options: TrainVerbOptions) => {
-      const { trainLocal } = await import('../train-local.ts');
+      const { trainLocal } = await import('./train-local.ts');
       process.exitCode = await trainLocal(options);
     });
 }

@@ -4,7 +4,7 @@ import { CommandError } from '../command-error.ts';
 import { timestamp } from '../draw/quantities.ts';
 import { table } from '../draw/table.ts';
 import { defaultDataDir } from '../load-settings.ts';
-import { wholeNumber } from '../number-argument.ts';
+import { wholeNumber } from '../arguments.ts';
 import { createOutput } from '../output.ts';
 import { noun, verb } from '../verb.ts';
 

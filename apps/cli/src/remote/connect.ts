@@ -1,6 +1,6 @@
 import type { GraftClient } from '@graft/client';
-import { readProfile } from './profile.ts';
-import { UsageError } from './usage-error.ts';
+import { readProfile } from '../profile.ts';
+import { UsageError } from '../usage-error.ts';
 
 export interface ConnectionOptions {
   baseUrl?: string;

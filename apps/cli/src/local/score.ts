@@ -29,7 +29,7 @@ export function addScoreVerb(program: Command): void {
       'per line {"input_ids"} and "logprobs" of each token after the first; "logits" of a classifier; an "embedding"; - is stdout',
     )
     .action(async (options: ScoreVerbOptions) => {
-      const { scoreLocal } = await import('../score-local.ts');
+      const { scoreLocal } = await import('./score-local.ts');
       await scoreLocal(options);
     });
 }

@@ -1,9 +1,9 @@
 import type { ChatMessage } from '@graft/client';
 import type { Command } from 'commander';
-import { type ChatOptions, samplingOf, systemMessages } from '../chat-request.ts';
-import { connect } from '../connect.ts';
+import { type ChatOptions, samplingOf, systemMessages } from './chat-request.ts';
+import { connect } from './connect.ts';
 import { printableOn } from '../draw/printable.ts';
-import { anyNumber, wholeNumber } from '../number-argument.ts';
+import { anyNumber, wholeNumber } from '../arguments.ts';
 import { createOutput } from '../output.ts';
 import { UsageError } from '../usage-error.ts';
 import { verb } from '../verb.ts';
@@ -34,7 +34,7 @@ async function chat(options: ChatOptions): Promise<void> {
   const client = await connect(options);
   const { message } = options;
   if (message === undefined && process.stdin.isTTY && !output.json) {
-    const { converse } = await import('../converse.ts');
+    const { converse } = await import('./converse.ts');
     return converse(client, options, output);
   }
   const text = message ?? (process.stdin.isTTY ? '' : await readStdin());

@@ -1,14 +1,14 @@
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { GenerateRequest, GenerateResult } from '@graft/peft-core';
-import { printableOn } from './draw/printable.ts';
-import { catchInterrupts } from './interrupts.ts';
-import { jsonArgument } from './json-argument.ts';
+import { printableOn } from '../draw/printable.ts';
+import { catchInterrupts } from '../interrupts.ts';
+import { jsonArgument } from '../json-argument.ts';
 import { loadPeftCore } from './load-peft-core.ts';
 import { openLocalModel } from './local-model.ts';
-import { createOutput } from './output.ts';
-import { UsageError } from './usage-error.ts';
-import type { GenerateVerbOptions } from './verbs/generate.ts';
+import { createOutput } from '../output.ts';
+import { UsageError } from '../usage-error.ts';
+import type { GenerateVerbOptions } from './generate.ts';
 
 const DEFAULT_MAX_TOKENS = 256;
 

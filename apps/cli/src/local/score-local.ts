@@ -1,13 +1,13 @@
 import { createReadStream } from 'node:fs';
 import { resolve } from 'node:path';
 import { createInterface } from 'node:readline';
-import { CommandError } from './command-error.ts';
-import { count, duration } from './draw/quantities.ts';
+import { CommandError } from '../command-error.ts';
+import { count, duration } from '../draw/quantities.ts';
 import { loadPeftCore } from './load-peft-core.ts';
 import { openLocalModel } from './local-model.ts';
-import { createOutput } from './output.ts';
-import { saveStream } from './save-stream.ts';
-import type { ScoreVerbOptions } from './verbs/score.ts';
+import { createOutput } from '../output.ts';
+import { saveStream } from '../save-stream.ts';
+import type { ScoreVerbOptions } from './score.ts';
 
 type ScoreInput = { text: string; target?: string } | { input_ids: number[]; labels?: number[] };
 

@@ -1,6 +1,6 @@
 import { basename } from 'node:path';
 import type { FileObject, GraftClient } from '@graft/client';
-import { TransferDisplay } from './draw/transfer-display.ts';
+import { TransferDisplay } from '../draw/transfer-display.ts';
 
 /** Uploads with progress on stderr. */
 export async function uploadFile(

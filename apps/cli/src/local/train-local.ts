@@ -4,18 +4,18 @@ import { resolve } from 'node:path';
 import type { TrainRecord } from '@graft/peft-core';
 import type { PeftConfig, ResolvedTraining } from '@graft/peft-core/config';
 import type { BaseModel } from '@graft/peft-core/files';
-import { lossCurveSvg } from './draw/loss-curve.ts';
-import { bytes, count, duration, loss } from './draw/quantities.ts';
-import { fields } from './draw/table.ts';
-import { TrainingDisplay } from './draw/training-display.ts';
-import type { TrainingState } from './draw/training-view.ts';
-import { catchInterrupts, INTERRUPTED } from './interrupts.ts';
-import { jsonObjectArgument } from './json-argument.ts';
+import { lossCurveSvg } from '../draw/loss-curve.ts';
+import { bytes, count, duration, loss } from '../draw/quantities.ts';
+import { fields } from '../draw/table.ts';
+import { TrainingDisplay } from '../draw/training-display.ts';
+import type { TrainingState } from '../draw/training-view.ts';
+import { catchInterrupts, INTERRUPTED } from '../interrupts.ts';
+import { jsonObjectArgument } from '../json-argument.ts';
 import { loadPeftCore } from './load-peft-core.ts';
 import { openLocalModel } from './local-model.ts';
-import { createOutput, type Output } from './output.ts';
-import { UsageError } from './usage-error.ts';
-import type { TrainVerbOptions } from './verbs/train.ts';
+import { createOutput, type Output } from '../output.ts';
+import { UsageError } from '../usage-error.ts';
+import type { TrainVerbOptions } from './train.ts';
 
 /** What the API takes when a job names no method. */
 const DEFAULT_PEFT = { peft_type: 'LORA', r: 8, lora_alpha: 16, target_modules: 'all-linear' };

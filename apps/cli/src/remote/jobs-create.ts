@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
-import { type ConnectionOptions, connect } from '../connect.ts';
-import { anyNumber, wholeNumber } from '../number-argument.ts';
+import { type ConnectionOptions, connect } from './connect.ts';
+import { anyNumber, wholeNumber } from '../arguments.ts';
 import { createOutput } from '../output.ts';
 import { UsageError } from '../usage-error.ts';
 import { verb } from '../verb.ts';
@@ -55,12 +55,12 @@ export function addJobsCreateVerb(jobs: Command): void {
 
 async function create(options: CreateJobOptions): Promise<void> {
   const output = createOutput(options);
-  const { createJob } = await import('../create-job.ts');
+  const { createJob } = await import('./create-job.ts');
   const client = await connect(options);
   const job = await createJob(client, options, output);
   if (options.watch) {
     output.note(`Created ${job.id}.`);
-    const { watchJob } = await import('../watch-job.ts');
+    const { watchJob } = await import('./watch-job.ts');
     process.exitCode = await watchJob(client, job.id, output);
     return;
   }

@@ -1,7 +1,7 @@
 import { createInterface } from 'node:readline/promises';
 import { Writable } from 'node:stream';
 import type { Command } from 'commander';
-import { type ConnectionOptions, DEFAULT_BASE_URL } from '../connect.ts';
+import { type ConnectionOptions, DEFAULT_BASE_URL } from './connect.ts';
 import { INTERRUPTED } from '../interrupts.ts';
 import { createOutput } from '../output.ts';
 import { deleteProfile, profilePath, readProfile, writeProfile } from '../profile.ts';

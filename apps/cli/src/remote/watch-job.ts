@@ -1,11 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { FineTuningJob, GraftClient, JobEvent, JobMetric } from '@graft/client';
-import { printable } from './draw/printable.ts';
-import { duration } from './draw/quantities.ts';
-import { TrainingDisplay } from './draw/training-display.ts';
-import type { TrainingState } from './draw/training-view.ts';
-import { catchInterrupts, INTERRUPTED } from './interrupts.ts';
-import type { Output } from './output.ts';
+import { printable } from '../draw/printable.ts';
+import { duration } from '../draw/quantities.ts';
+import { TrainingDisplay } from '../draw/training-display.ts';
+import type { TrainingState } from '../draw/training-view.ts';
+import { catchInterrupts, INTERRUPTED } from '../interrupts.ts';
+import type { Output } from '../output.ts';
 
 const POLL_MS = 1_000;
 /** After a job's end its last events may still be on their way. */

@@ -1,9 +1,9 @@
 import type { Command } from 'commander';
-import { type ConnectionOptions, connect } from '../connect.ts';
+import { type ConnectionOptions, connect } from './connect.ts';
 import { bytes, timestamp } from '../draw/quantities.ts';
 import { fields, table } from '../draw/table.ts';
-import { findAdapterVersion } from '../find-adapter-version.ts';
-import { wholeNumber } from '../number-argument.ts';
+import { findAdapterVersion } from './find-adapter-version.ts';
+import { wholeNumber } from '../arguments.ts';
 import { createOutput } from '../output.ts';
 import { noun, verb } from '../verb.ts';
 
@@ -85,7 +85,7 @@ export function addAdaptersVerbs(program: Command): void {
     .option('--tar', 'save the archive as it comes, without unpacking it')
     .option('--overwrite', 'replace what is at the output')
     .action(async (name: string, options: DownloadOptions) => {
-      const { downloadAdapter } = await import('../download-adapter.ts');
+      const { downloadAdapter } = await import('./download-adapter.ts');
       const output = createOutput(options);
       const client = await connect(options);
       const version = await findAdapterVersion(client, name, options.versionNumber);

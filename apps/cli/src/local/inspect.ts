@@ -22,8 +22,8 @@ export function addInspectVerb(program: Command): void {
 
 async function inspect(adapter: string, options: Options): Promise<void> {
   const output = createOutput(options);
-  const { openLocalModel } = await import('../local-model.ts');
-  const { loadPeftCore } = await import('../load-peft-core.ts');
+  const { openLocalModel } = await import('./local-model.ts');
+  const { loadPeftCore } = await import('./load-peft-core.ts');
   const opened = options.model ? await openLocalModel(options.model, { note: output.note }) : null;
   try {
     const { inspectAdapter } = await loadPeftCore('fp32');

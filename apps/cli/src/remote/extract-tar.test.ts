@@ -4,8 +4,8 @@ import { mkdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { type ExpectedFile, extractTar } from './extract-tar.ts';
-import { temporaryFolder } from './testing/run-graft.ts';
-import { tarOf, type WireServer } from './testing/wire-server.ts';
+import { temporaryFolder } from '../testing/run-graft.ts';
+import { tarOf, type WireServer } from '../testing/wire-server.ts';
 
 const describe = (path: string, content: string): ExpectedFile => ({
   path,

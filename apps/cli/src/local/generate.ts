@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { anyNumber, wholeNumber } from '../number-argument.ts';
+import { anyNumber, wholeNumber } from '../arguments.ts';
 import { verb } from '../verb.ts';
 
 export interface GenerateVerbOptions {
@@ -46,7 +46,7 @@ export function addGenerateVerb(program: Command): void {
     .option('--seed <n>', 'makes sampling repeatable', wholeNumber(0))
     .option('--max-context <n>', 'tokens of prompt and answer together (default: 2048)', wholeNumber(1))
     .action(async (options: GenerateVerbOptions) => {
-      const { generateLocal } = await import('../generate-local.ts');
+      const { generateLocal } = await import('./generate-local.ts');
       await generateLocal(options);
     });
 }

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { type ConnectionOptions, connect } from '../connect.ts';
+import { type ConnectionOptions, connect } from './connect.ts';
 import { timestamp } from '../draw/quantities.ts';
 import { table } from '../draw/table.ts';
 import { createOutput } from '../output.ts';

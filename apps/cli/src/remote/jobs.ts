@@ -1,10 +1,10 @@
 import type { FineTuningJob } from '@graft/client';
 import type { Command } from 'commander';
-import { type ConnectionOptions, connect } from '../connect.ts';
+import { type ConnectionOptions, connect } from './connect.ts';
 import { printable } from '../draw/printable.ts';
 import { count, duration, timestamp } from '../draw/quantities.ts';
 import { fields, table } from '../draw/table.ts';
-import { wholeNumber } from '../number-argument.ts';
+import { wholeNumber } from '../arguments.ts';
 import { createOutput, type Output } from '../output.ts';
 import { noun, verb } from '../verb.ts';
 import { addJobsCreateVerb } from './jobs-create.ts';
@@ -63,7 +63,7 @@ export function addJobsVerbs(program: Command): void {
     examples: ['graft jobs watch ftjob-…'],
     remote: true,
   }).action(async (id: string, options: Options) => {
-    const { watchJob } = await import('../watch-job.ts');
+    const { watchJob } = await import('./watch-job.ts');
     process.exitCode = await watchJob(await connect(options), id, createOutput(options));
   });
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { runGraft } from './testing/run-graft.ts';
-import { wireServer } from './testing/wire-server.ts';
+import { runGraft } from '../testing/run-graft.ts';
+import { wireServer } from '../testing/wire-server.ts';
 
 const watch = ['jobs', 'watch', 'ftjob-1'];
 

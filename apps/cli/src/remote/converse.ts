@@ -1,9 +1,9 @@
 import { createInterface } from 'node:readline/promises';
 import type { ChatMessage, GraftClient } from '@graft/client';
 import { type ChatOptions, samplingOf, systemMessages } from './chat-request.ts';
-import { printableOn } from './draw/printable.ts';
-import { explainError } from './explain-error.ts';
-import type { Output } from './output.ts';
+import { printableOn } from '../draw/printable.ts';
+import { explainError } from '../errors.ts';
+import type { Output } from '../output.ts';
 
 /** A conversation in the terminal: the model sees all of it. Ctrl-C ends an answer, Ctrl-D the conversation. */
 export async function converse(client: GraftClient, options: ChatOptions, output: Output): Promise<void> {

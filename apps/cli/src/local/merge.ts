@@ -32,8 +32,8 @@ async function merge(options: Options): Promise<void> {
   if (!options.overwrite && existsSync(options.output) && readdirSync(options.output).length > 0) {
     throw new UsageError(`${options.output} is not empty: choose another --output, or add --overwrite.`);
   }
-  const { openLocalModel } = await import('../local-model.ts');
-  const { loadPeftCore } = await import('../load-peft-core.ts');
+  const { openLocalModel } = await import('./local-model.ts');
+  const { loadPeftCore } = await import('./load-peft-core.ts');
   const began = performance.now();
   const { base, name } = await openLocalModel(options.model, { note: output.note });
   try {

@@ -7,11 +7,11 @@ import type {
   JobCreateParams,
   PeftOptions,
 } from '@graft/client';
-import { jsonObjectArgument } from './json-argument.ts';
-import type { Output } from './output.ts';
+import { jsonObjectArgument } from '../json-argument.ts';
+import type { Output } from '../output.ts';
 import { uploadFile } from './upload-file.ts';
-import { UsageError } from './usage-error.ts';
-import type { CreateJobOptions } from './verbs/jobs-create.ts';
+import { UsageError } from '../usage-error.ts';
+import type { CreateJobOptions } from './jobs-create.ts';
 
 /** Uploads what is local and creates the job. When the job is refused, what was uploaded for it is deleted again. */
 export async function createJob(
