@@ -1,7 +1,8 @@
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { type FineTuningJob, GraftClient, type JobCreateParams } from '@graft/client';
-import { drawLossCurve, lossCurveSvg } from '../../apps/cli/src/draw/loss-curve.ts';
+import { drawLossCurve } from '../../apps/cli/src/draw/loss-curve.ts';
+import { lossCurveSvg } from '../../apps/cli/src/draw/loss-curve-svg.ts';
 import { ask } from './ask.ts';
 import { curlLines } from './curl-lines.ts';
 import { exactMatch, readHeldOut } from './held-out.ts';

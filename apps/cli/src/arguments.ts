@@ -1,4 +1,6 @@
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { InvalidArgumentError } from 'commander';
+import { UsageError } from './errors.ts';
 
 /** For commander: a whole number of at least `least`. */
 export const wholeNumber =
@@ -16,4 +18,37 @@ export function anyNumber(text: string): number {
   const value = Number(text);
   if (!Number.isFinite(value) || text.trim() === '') throw new InvalidArgumentError('It must be a number.');
   return value;
+}
+
+/** An option's JSON: inline, or `@path` for a file that holds it. */
+export function jsonArgument(option: string, text: string): unknown {
+  let json = text;
+  if (text.startsWith('@')) {
+    try {
+      json = readFileSync(text.slice(1), 'utf8');
+    } catch (error) {
+      throw new UsageError(`${option}: cannot read ${text.slice(1)}: ${(error as Error).message}`);
+    }
+  }
+  try {
+    return JSON.parse(json);
+  } catch (error) {
+    throw new UsageError(
+      `${option} is not valid JSON: ${(error as Error).message}. Quote it for your shell, or use @file.`,
+    );
+  }
+}
+
+export function jsonObjectArgument(option: string, text: string): Record<string, unknown> {
+  const value = jsonArgument(option, text);
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    throw new UsageError(`${option} must be a JSON object.`);
+  }
+  return value as Record<string, unknown>;
+}
+
+/** Refuses an `--output` folder that holds something, unless it may be written over. */
+export function checkFree(output: string, overwrite = false): void {
+  if (overwrite || !existsSync(output) || readdirSync(output).length === 0) return;
+  throw new UsageError(`${output} is not empty: choose another --output, or add --overwrite.`);
 }

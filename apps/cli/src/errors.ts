@@ -1,3 +1,13 @@
+/** The command cannot do what was asked, and the message says why and what to do: exit code 1. */
+export class CommandError extends Error {
+  override readonly name = 'CommandError';
+}
+
+/** The command was called wrongly: exit code 2. */
+export class UsageError extends Error {
+  override readonly name = 'UsageError';
+}
+
 interface Explanation {
   /** One line, except where several faults are listed. */
   message: string;

@@ -22,6 +22,3 @@ export function loadSettings(env: NodeJS.ProcessEnv = process.env, root = ownFol
     env[name] = paths.includes(name) && value !== '' ? resolve(dirname(file), value) : value;
   }
 }
-
-/** Where the service keeps its data when nothing says otherwise: it runs in Graft's own folder. */
-export const defaultDataDir = join(ownFolder, 'data');

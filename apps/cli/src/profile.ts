@@ -1,7 +1,7 @@
 import { chmodSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { CommandError } from './command-error.ts';
+import { CommandError } from './errors.ts';
 
 /** What `graft login` saves. The key belongs to this base URL and is sent nowhere else. */
 export interface Profile {

@@ -1,16 +1,18 @@
 import { Command } from 'commander';
-import { addAdaptersVerbs } from './remote/adapters.ts';
-import { addAdminVerbs } from './admin/admin.ts';
-import { addChatVerb } from './remote/chat.ts';
-import { addFilesVerbs } from './remote/files.ts';
+import { addKeyVerbs } from './admin/keys.ts';
+import { addTeamVerbs } from './admin/teams.ts';
 import { addGenerateVerb } from './local/generate.ts';
 import { addInspectVerb } from './local/inspect.ts';
-import { addJobsVerbs } from './remote/jobs.ts';
-import { addLoginVerbs } from './remote/login.ts';
 import { addMergeVerb } from './local/merge.ts';
-import { addModelsVerbs } from './remote/models.ts';
 import { addScoreVerb } from './local/score.ts';
 import { addTrainVerb } from './local/train.ts';
+import { addAdaptersVerbs } from './remote/adapters.ts';
+import { addChatVerb } from './remote/chat.ts';
+import { addFilesVerbs } from './remote/files.ts';
+import { addJobsVerbs } from './remote/jobs.ts';
+import { addLoginVerbs } from './remote/login.ts';
+import { addModelsVerbs } from './remote/models.ts';
+import { noun } from './verb.ts';
 
 /** Every verb of `graft`, in the order of its help. What a verb needs is loaded when it runs. */
 export function createProgram(): Command {
@@ -48,6 +50,12 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted. Every verb has --h
   addMergeVerb(program);
   addInspectVerb(program);
   program.commandsGroup("For the service's operator:");
-  addAdminVerbs(program);
+  const admin = noun(
+    program,
+    'admin',
+    'teams and API keys, straight in the database (DATABASE_URL, GRAFT_DATA_DIR)',
+  );
+  addTeamVerbs(admin);
+  addKeyVerbs(admin);
   return program;
 }

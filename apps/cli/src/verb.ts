@@ -10,6 +10,17 @@ interface VerbSpec {
   remote?: boolean;
 }
 
+/** What `verb` gives every verb. */
+export interface VerbOptions {
+  json?: boolean;
+}
+
+/** What it gives those that talk to a service. */
+export interface RemoteOptions extends VerbOptions {
+  baseUrl?: string;
+  apiKey?: string;
+}
+
 /** A verb with what all have: --json, --debug, and examples in its help. */
 export function verb(parent: Command, spec: VerbSpec): Command {
   const command = parent.command(spec.name).description(spec.summary);

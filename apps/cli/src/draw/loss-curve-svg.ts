@@ -1,5 +1,11 @@
-import { axisTicks, tickLabels } from './axis-ticks.ts';
-import { condensedPoints, drawablePoints, type LossPoint, smoothedPoints } from './loss-chart.ts';
+import {
+  axisTicks,
+  condensedPoints,
+  drawablePoints,
+  type LossPoint,
+  smoothedPoints,
+  tickLabels,
+} from './loss-chart.ts';
 
 interface LossCurveSvgOptions {
   training: readonly LossPoint[];

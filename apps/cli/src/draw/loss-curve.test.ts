@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { axisTicks, tickLabels } from './axis-ticks.ts';
-import { drawLossCurve, lossCurveSvg } from './loss-curve.ts';
-import { smoothedPoints } from './loss-chart.ts';
+import { axisTicks, smoothedPoints, tickLabels } from './loss-chart.ts';
+import { drawLossCurve } from './loss-curve.ts';
+import { lossCurveSvg } from './loss-curve-svg.ts';
 
 const falling = (steps: number) =>
   Array.from({ length: steps }, (_, i) => ({ step: i + 1, loss: 3 - (2 * i) / steps }));

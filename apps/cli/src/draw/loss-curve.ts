@@ -1,9 +1,6 @@
-import { axisTicks, tickLabels } from './axis-ticks.ts';
 import { BrailleCanvas } from './braille-canvas.ts';
-import { drawablePoints, type LossPoint } from './loss-chart.ts';
+import { axisTicks, drawablePoints, type LossPoint, tickLabels } from './loss-chart.ts';
 import { type Paint, plainPaint } from './paint.ts';
-
-export { lossCurveSvg } from './loss-curve-svg.ts';
 
 interface LossCurveOptions {
   /** Characters, axis and labels included. */

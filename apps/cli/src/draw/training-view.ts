@@ -1,7 +1,7 @@
-import { drawLossCurve } from './loss-curve.ts';
 import type { LossPoint } from './loss-chart.ts';
+import { drawLossCurve } from './loss-curve.ts';
 import type { Paint } from './paint.ts';
-import { progressBar } from './progress-bar.ts';
+import { progressBar } from './paint.ts';
 import { count, duration, loss } from './quantities.ts';
 
 /** What is known of a run at one moment, of a job or of `graft train`. */

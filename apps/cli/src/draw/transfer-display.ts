@@ -1,6 +1,5 @@
 import { LiveRegion, type Terminal } from './live-region.ts';
-import { paintFor } from './paint.ts';
-import { progressBar } from './progress-bar.ts';
+import { paintFor, progressBar } from './paint.ts';
 import { bytes } from './quantities.ts';
 
 const REDRAW_MS = 80;

@@ -3,10 +3,11 @@ import type { AdapterReport } from '@graft/peft-core';
 import type { Command } from 'commander';
 import { bytes as bytesText, count } from '../draw/quantities.ts';
 import { createOutput } from '../output.ts';
-import { verb } from '../verb.ts';
+import { type VerbOptions, verb } from '../verb.ts';
+import { loadPeftCore } from './load-peft-core.ts';
+import { openLocalModel } from './local-model.ts';
 
-interface Options {
-  json?: boolean;
+interface Options extends VerbOptions {
   model?: string;
 }
 
@@ -22,8 +23,6 @@ export function addInspectVerb(program: Command): void {
 
 async function inspect(adapter: string, options: Options): Promise<void> {
   const output = createOutput(options);
-  const { openLocalModel } = await import('./local-model.ts');
-  const { loadPeftCore } = await import('./load-peft-core.ts');
   const opened = options.model ? await openLocalModel(options.model, { note: output.note }) : null;
   try {
     const { inspectAdapter } = await loadPeftCore('fp32');

@@ -1,4 +1,4 @@
-import { CommandError } from '../command-error.ts';
+import { CommandError } from '../errors.ts';
 
 type Precision = 'auto' | 'fp32' | 'bf16';
 

@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import type { BaseModel } from '@graft/peft-core/files';
-import { UsageError } from '../usage-error.ts';
+import { UsageError } from '../errors.ts';
 
 export interface LocalModel {
   base: BaseModel;

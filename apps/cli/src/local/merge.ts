@@ -1,13 +1,13 @@
-import { existsSync, readdirSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
+import { checkFree } from '../arguments.ts';
 import { duration } from '../draw/quantities.ts';
 import { createOutput } from '../output.ts';
-import { UsageError } from '../usage-error.ts';
-import { verb } from '../verb.ts';
+import { type VerbOptions, verb } from '../verb.ts';
+import { loadPeftCore } from './load-peft-core.ts';
+import { openLocalModel } from './local-model.ts';
 
-interface Options {
-  json?: boolean;
+interface Options extends VerbOptions {
   model: string;
   adapter: string;
   output: string;
@@ -29,11 +29,7 @@ export function addMergeVerb(program: Command): void {
 
 async function merge(options: Options): Promise<void> {
   const output = createOutput(options);
-  if (!options.overwrite && existsSync(options.output) && readdirSync(options.output).length > 0) {
-    throw new UsageError(`${options.output} is not empty: choose another --output, or add --overwrite.`);
-  }
-  const { openLocalModel } = await import('./local-model.ts');
-  const { loadPeftCore } = await import('./load-peft-core.ts');
+  checkFree(options.output, options.overwrite);
   const began = performance.now();
   const { base, name } = await openLocalModel(options.model, { note: output.note });
   try {

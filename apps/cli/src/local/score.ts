@@ -1,8 +1,18 @@
+import { createReadStream } from 'node:fs';
+import { resolve } from 'node:path';
+import { createInterface } from 'node:readline';
 import type { Command } from 'commander';
-import { verb } from '../verb.ts';
+import { count, duration } from '../draw/quantities.ts';
+import { CommandError } from '../errors.ts';
+import { createOutput } from '../output.ts';
+import { saveStream } from '../save-stream.ts';
+import { type VerbOptions, verb } from '../verb.ts';
+import { loadPeftCore } from './load-peft-core.ts';
+import { openLocalModel } from './local-model.ts';
 
-export interface ScoreVerbOptions {
-  json?: boolean;
+type ScoreInput = { text: string; target?: string } | { input_ids: number[]; labels?: number[] };
+
+interface Options extends VerbOptions {
   model: string;
   adapter?: string;
   input: string;
@@ -28,8 +38,104 @@ export function addScoreVerb(program: Command): void {
       '--output <file>',
       'per line {"input_ids"} and "logprobs" of each token after the first; "logits" of a classifier; an "embedding"; - is stdout',
     )
-    .action(async (options: ScoreVerbOptions) => {
-      const { scoreLocal } = await import('./score-local.ts');
-      await scoreLocal(options);
-    });
+    .action(score);
+}
+
+async function score(options: Options): Promise<void> {
+  const output = createOutput(options);
+  const lines = await checkInput(options.input);
+  const { base, name } = await openLocalModel(options.model, { note: output.note });
+  try {
+    const { scoreTexts } = await loadPeftCore('fp32');
+    output.note(`Loading ${name}`);
+    const began = performance.now();
+    let tokens = 0;
+    async function* scored() {
+      const scores = scoreTexts({
+        base,
+        adapterDir: options.adapter === undefined ? null : resolve(options.adapter),
+        input: readInput(options.input),
+      });
+      for await (const each of scores) {
+        tokens += each.input_ids.length;
+        yield Buffer.from(`${JSON.stringify(each)}\n`);
+      }
+    }
+    await saveStream(scored(), options.output);
+    const seconds = (performance.now() - began) / 1_000;
+    const text = `Scored ${count(lines)} texts, ${count(tokens)} tokens, in ${duration(seconds)}: ${options.output}`;
+    // The scores themselves may be what stdout carries.
+    if (options.output === '-') output.note(text);
+    else output.result({ output: options.output, texts: lines, tokens, seconds }, () => text);
+  } finally {
+    await base.close();
+  }
+}
+
+/** Reads everything once before the model is loaded, so that a bad last line costs nothing. Answers the texts. */
+async function checkInput(path: string): Promise<number> {
+  const faults: string[] = [];
+  let lines = 0;
+  for await (const { line, fault } of readLines(path)) {
+    lines++;
+    if (fault !== null && faults.length < 20) faults.push(`line ${line} ${fault}`);
+  }
+  if (faults.length > 0) throw new CommandError(`${path}: ${faults.join('; ')}`);
+  if (lines === 0) throw new CommandError(`${path} holds no texts.`);
+  return lines;
+}
+
+async function* readInput(path: string): AsyncGenerator<ScoreInput, void, void> {
+  for await (const { value, line, fault } of readLines(path)) {
+    if (value === null) throw new CommandError(`${path} changed while it was read: line ${line} ${fault}`);
+    yield value;
+  }
+}
+
+interface InputLine {
+  line: number;
+  value: ScoreInput | null;
+  fault: string | null;
+}
+
+async function* readLines(path: string): AsyncGenerator<InputLine, void, void> {
+  const file = createReadStream(path);
+  // readline swallows the error of a file that cannot be opened.
+  await new Promise<void>((resolve, reject) => {
+    file.once('open', () => resolve());
+    file.once('error', reject);
+  });
+  let line = 0;
+  for await (const text of createInterface({ input: file, crlfDelay: Number.POSITIVE_INFINITY })) {
+    line++;
+    if (text.trim() === '') continue;
+    yield { line, ...parseLine(text) };
+  }
+}
+
+function parseLine(text: string): Pick<InputLine, 'value' | 'fault'> {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (error) {
+    return { value: null, fault: `is not valid JSON (${(error as Error).message})` };
+  }
+  if (typeof value === 'object' && value !== null) {
+    const { text: string, target, input_ids: ids, labels } = value as Record<string, unknown>;
+    if (typeof string === 'string' && ids === undefined && labels === undefined) {
+      if (target === undefined) return { value: { text: string }, fault: null };
+      if (typeof target === 'string') return { value: { text: string, target }, fault: null };
+    }
+    if (string === undefined && target === undefined && isTokenIds(ids)) {
+      if (labels === undefined) return { value: { input_ids: ids }, fault: null };
+      if (isTokenIds(labels)) return { value: { input_ids: ids, labels }, fault: null };
+    }
+  }
+  const fault =
+    'must hold either "text", a string, or "input_ids", a list of whole numbers; for an encoder-decoder also a "target", or "labels"';
+  return { value: null, fault };
+}
+
+function isTokenIds(value: unknown): value is number[] {
+  return Array.isArray(value) && value.length > 0 && value.every(Number.isSafeInteger);
 }

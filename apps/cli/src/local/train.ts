@@ -1,9 +1,19 @@
+import { existsSync, readdirSync } from 'node:fs';
+import { readFile, rm } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import type { PeftConfig, ResolvedTraining } from '@graft/peft-core/config';
+import type { BaseModel } from '@graft/peft-core/files';
 import type { Command } from 'commander';
-import { anyNumber, wholeNumber } from '../arguments.ts';
-import { verb } from '../verb.ts';
+import { anyNumber, checkFree, jsonObjectArgument, wholeNumber } from '../arguments.ts';
+import { UsageError } from '../errors.ts';
+import { catchInterrupts, INTERRUPTED } from '../interrupts.ts';
+import { createOutput } from '../output.ts';
+import { type VerbOptions, verb } from '../verb.ts';
+import { loadPeftCore } from './load-peft-core.ts';
+import { openLocalModel } from './local-model.ts';
+import { TrainingRun } from './training-run.ts';
 
-export interface TrainVerbOptions {
-  json?: boolean;
+interface Options extends VerbOptions {
   model: string;
   data: string;
   output: string;
@@ -61,8 +71,114 @@ export function addTrainVerb(program: Command): void {
     .option('--resume', 'go on with an interrupted run of the same data and options')
     .option('--curve <file>', 'also draw the loss curve as SVG')
     .option('--overwrite', 'write into an output folder that is not empty')
-    .action(async (options: TrainVerbOptions) => {
-      const { trainLocal } = await import('./train-local.ts');
-      process.exitCode = await trainLocal(options);
+    .action(train);
+}
+
+/** What the API takes when a job names no method. */
+const DEFAULT_PEFT = { peft_type: 'LORA', r: 8, lora_alpha: 16, target_modules: 'all-linear' };
+
+/** With --json every record of the trainer is one line on stdout. */
+async function train(options: Options): Promise<void> {
+  const output = createOutput(options);
+  const checkpointDir = resolve(
+    options.checkpoints ?? `${options.output.replace(/[/\\]+$/, '')}.checkpoints`,
+  );
+  checkFree(options.output, options.overwrite);
+  checkCheckpoints(checkpointDir, options.resume);
+  const interrupts = catchInterrupts();
+  const { base, name } = await openLocalModel(options.model, {
+    note: output.note,
+    signal: interrupts.signal,
+  });
+  try {
+    const { peft, training } = await settle(options, base);
+    const peftCore = await loadPeftCore(training.precision);
+    const run = new TrainingRun(options, peft, training, output);
+    run.say(`Loading ${name} and the data`);
+    const records = peftCore.train({
+      base,
+      baseModelName: name,
+      trainingFile: resolve(options.data),
+      validationFile: options.validation === undefined ? null : resolve(options.validation),
+      peft,
+      training,
+      outputDir: resolve(options.output),
+      checkpointDir,
+      resume: options.resume === true,
+      initialAdapter: options.startFrom === undefined ? null : resolve(options.startFrom),
+      signal: interrupts.signal,
     });
+    try {
+      for await (const record of records) {
+        run.take(record);
+        // TensorFlow blocks the event loop for a whole step; here Ctrl-C gets its turn.
+        await new Promise((resume) => setImmediate(resume));
+      }
+    } catch (error) {
+      run.close();
+      throw error;
+    }
+    const finished = await run.finish();
+    if (finished) await rm(checkpointDir, { recursive: true, force: true });
+    process.exitCode = finished ? 0 : INTERRUPTED;
+  } finally {
+    interrupts.release();
+    await base.close();
+  }
+}
+
+function checkCheckpoints(folder: string, resume = false): void {
+  if (resume || !existsSync(folder) || readdirSync(folder).length === 0) return;
+  throw new UsageError(
+    `An interrupted run left ${folder}: go on with it by --resume, or delete that folder to begin anew.`,
+  );
+}
+
+/** Checks every option before TensorFlow is loaded, so that a typo does not cost a minute. */
+async function settle(
+  options: Options,
+  base: BaseModel,
+): Promise<{ peft: PeftConfig; training: ResolvedTraining }> {
+  const { parsePeftConfig, resolveTraining } = await import('@graft/peft-core/config');
+  const { checkFormat, parseJsonl } = await import('@graft/peft-core/text');
+  const { outlineOf } = await import('@graft/peft-core/outlines');
+  const peft =
+    options.startFrom === undefined
+      ? parsePeftConfig(
+          options.peft === undefined ? DEFAULT_PEFT : jsonObjectArgument('--peft', options.peft),
+        )
+      : await configOf(options.startFrom, options, base);
+  const { examples, format } = parseJsonl(await readFile(options.data));
+  checkFormat(peft.task_type, format);
+  const given: [string, unknown][] = [
+    ['n_epochs', options.epochs],
+    ['batch_size', options.batchSize],
+    ['learning_rate', options.learningRate],
+    ['max_steps', options.maxSteps],
+    ['seed', options.seed],
+  ];
+  const training = resolveTraining({
+    peft,
+    training: {
+      ...(options.training === undefined ? {} : jsonObjectArgument('--training', options.training)),
+      ...Object.fromEntries(given.filter(([, value]) => value !== undefined)),
+    },
+    exampleCount: examples.length,
+    contextLength: outlineOf(base.config).maxPositions,
+  });
+  return { peft, training };
+}
+
+/**
+ * The configuration of the adapter to start from. Training goes on with exactly that one: with another rank the weights would
+ * not fit, with another scale they would mean something else.
+ */
+async function configOf(folder: string, { peft }: Options, base: BaseModel): Promise<PeftConfig> {
+  if (peft !== undefined)
+    throw new UsageError(
+      '--peft and --start-from: an adapter goes on with its own configuration; leave --peft out.',
+    );
+  const { readAdapter } = await import('@graft/peft-core/files');
+  const { defaultTask } = await import('@graft/peft-core/outlines');
+  return (await readAdapter(resolve(folder), defaultTask(base.config))).config;
 }

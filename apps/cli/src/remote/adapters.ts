@@ -1,15 +1,11 @@
 import type { Command } from 'commander';
-import { type ConnectionOptions, connect } from './connect.ts';
+import { wholeNumber } from '../arguments.ts';
 import { bytes, timestamp } from '../draw/quantities.ts';
 import { fields, table } from '../draw/table.ts';
-import { findAdapterVersion } from './find-adapter-version.ts';
-import { wholeNumber } from '../arguments.ts';
 import { createOutput } from '../output.ts';
-import { noun, verb } from '../verb.ts';
-
-interface Options extends ConnectionOptions {
-  json?: boolean;
-}
+import { noun, type RemoteOptions, verb } from '../verb.ts';
+import { connect } from './connect.ts';
+import { findAdapterVersion } from './find-adapter-version.ts';
 
 export function addAdaptersVerbs(program: Command): void {
   const adapters = noun(program, 'adapters', 'what jobs made: list, get, download');
@@ -21,7 +17,7 @@ export function addAdaptersVerbs(program: Command): void {
     remote: true,
   })
     .option('--limit <n>', 'at most this many', wholeNumber(1), 100)
-    .action(async (options: Options & { limit: number }) => {
+    .action(async (options: RemoteOptions & { limit: number }) => {
       const output = createOutput(options);
       const list = (await connect(options)).adapters.list({ limit: Math.min(options.limit, 100) });
       const data = await list.toArray(options.limit);
@@ -46,7 +42,7 @@ export function addAdaptersVerbs(program: Command): void {
     summary: 'show an adapter and its versions; an id, ft:… or ftjob-…',
     examples: ['graft adapters get adpt_…'],
     remote: true,
-  }).action(async (name: string, options: Options) => {
+  }).action(async (name: string, options: RemoteOptions) => {
     const output = createOutput(options);
     const client = await connect(options);
     const { adapterId } = await findAdapterVersion(client, name);
@@ -103,7 +99,7 @@ export function addAdaptersVerbs(program: Command): void {
     });
 }
 
-interface DownloadOptions extends Options {
+interface DownloadOptions extends RemoteOptions {
   output: string;
   versionNumber?: number;
   tar?: boolean;

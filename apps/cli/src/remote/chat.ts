@@ -1,12 +1,22 @@
+import { text as readAll } from 'node:stream/consumers';
 import type { ChatMessage } from '@graft/client';
 import type { Command } from 'commander';
-import { type ChatOptions, samplingOf, systemMessages } from './chat-request.ts';
-import { connect } from './connect.ts';
-import { printableOn } from '../draw/printable.ts';
 import { anyNumber, wholeNumber } from '../arguments.ts';
+import { printableOn } from '../draw/printable.ts';
+import { UsageError } from '../errors.ts';
 import { createOutput } from '../output.ts';
-import { UsageError } from '../usage-error.ts';
-import { verb } from '../verb.ts';
+import { type RemoteOptions, verb } from '../verb.ts';
+import { connect } from './connect.ts';
+
+interface Options extends RemoteOptions {
+  model: string;
+  message?: string;
+  system?: string;
+  maxTokens: number;
+  temperature: number;
+  topP?: number;
+  seed?: number;
+}
 
 export function addChatVerb(program: Command): void {
   verb(program, {
@@ -29,18 +39,25 @@ export function addChatVerb(program: Command): void {
     .action(chat);
 }
 
-async function chat(options: ChatOptions): Promise<void> {
+async function chat(options: Options): Promise<void> {
   const output = createOutput(options);
   const client = await connect(options);
-  const { message } = options;
+  const { model, message, system } = options;
+  const opening: ChatMessage[] = system === undefined ? [] : [{ role: 'system', content: system }];
+  const sampling = {
+    model,
+    max_tokens: options.maxTokens,
+    temperature: options.temperature,
+    ...(options.topP === undefined ? {} : { top_p: options.topP }),
+    ...(options.seed === undefined ? {} : { seed: options.seed }),
+  };
   if (message === undefined && process.stdin.isTTY && !output.json) {
     const { converse } = await import('./converse.ts');
-    return converse(client, options, output);
+    return converse(client, sampling, opening, output);
   }
-  const text = message ?? (process.stdin.isTTY ? '' : await readStdin());
+  const text = message ?? (process.stdin.isTTY ? '' : await readAll(process.stdin));
   if (text.trim() === '') throw new UsageError('Nothing to say: pass -m "…", or pipe the message in.');
-  const messages: ChatMessage[] = [...systemMessages(options), { role: 'user', content: text }];
-  const params = { ...samplingOf(options), messages };
+  const params = { ...sampling, messages: [...opening, { role: 'user' as const, content: text }] };
   if (output.json) {
     output.result(await client.chat.completions.create(params), () => '');
     return;
@@ -49,10 +66,4 @@ async function chat(options: ChatOptions): Promise<void> {
     process.stdout.write(printableOn(process.stdout, chunk.choices[0]?.delta.content ?? ''));
   }
   process.stdout.write('\n');
-}
-
-async function readStdin(): Promise<string> {
-  let text = '';
-  for await (const chunk of process.stdin) text += chunk;
-  return text;
 }

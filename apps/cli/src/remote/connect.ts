@@ -1,17 +1,13 @@
 import type { GraftClient } from '@graft/client';
+import { UsageError } from '../errors.ts';
 import { readProfile } from '../profile.ts';
-import { UsageError } from '../usage-error.ts';
-
-export interface ConnectionOptions {
-  baseUrl?: string;
-  apiKey?: string;
-}
+import type { RemoteOptions } from '../verb.ts';
 
 /** http://127.0.0.1:8000/v1, where `npm start` listens. */
 export const DEFAULT_BASE_URL = 'http://127.0.0.1:8000/v1';
 
 /** Flags before environment before saved profile. A saved key goes to the base URL it was saved for only. */
-export async function connect(options: ConnectionOptions): Promise<GraftClient> {
+export async function connect(options: RemoteOptions): Promise<GraftClient> {
   const { GraftClient } = await import('@graft/client');
   const chosenUrl = options.baseUrl ?? (process.env.GRAFT_BASE_URL || undefined);
   const chosenKey = options.apiKey ?? (process.env.GRAFT_API_KEY || undefined);

@@ -1,15 +1,22 @@
 import { createInterface } from 'node:readline/promises';
-import type { ChatMessage, GraftClient } from '@graft/client';
-import { type ChatOptions, samplingOf, systemMessages } from './chat-request.ts';
+import type { ChatMessage, GraftClient, SamplingParams } from '@graft/client';
 import { printableOn } from '../draw/printable.ts';
 import { explainError } from '../errors.ts';
 import type { Output } from '../output.ts';
 
-/** A conversation in the terminal: the model sees all of it. Ctrl-C ends an answer, Ctrl-D the conversation. */
-export async function converse(client: GraftClient, options: ChatOptions, output: Output): Promise<void> {
+/**
+ * A conversation in the terminal that begins with the messages of `opening`. The model sees all of it. Ctrl-C ends an
+ * answer, Ctrl-D the conversation.
+ */
+export async function converse(
+  client: GraftClient,
+  sampling: SamplingParams,
+  opening: ChatMessage[],
+  output: Output,
+): Promise<void> {
   const { paint } = output;
   const lines = createInterface({ input: process.stdin, output: process.stdout });
-  let messages = systemMessages(options);
+  let messages = opening;
   let answering: AbortController | null = null;
   let closed = false;
   lines.on('close', () => {
@@ -20,7 +27,7 @@ export async function converse(client: GraftClient, options: ChatOptions, output
     else answering.abort();
   });
   output.note(
-    paint.dim(`${options.model}. /reset begins anew, Ctrl-C ends an answer, Ctrl-D or /exit leaves.`),
+    paint.dim(`${sampling.model}. /reset begins anew, Ctrl-C ends an answer, Ctrl-D or /exit leaves.`),
   );
 
   while (!closed) {
@@ -28,7 +35,7 @@ export async function converse(client: GraftClient, options: ChatOptions, output
     if (text === null || text === '/exit') break;
     if (text === '') continue;
     if (text === '/reset') {
-      messages = systemMessages(options);
+      messages = opening;
       output.note(paint.dim('Begun anew.'));
       continue;
     }
@@ -37,7 +44,7 @@ export async function converse(client: GraftClient, options: ChatOptions, output
     let answer = '';
     try {
       const stream = await client.chat.completions.create(
-        { ...samplingOf(options), messages: asked, stream: true },
+        { ...sampling, messages: asked, stream: true },
         { signal: answering.signal },
       );
       for await (const chunk of stream) {

@@ -2,8 +2,8 @@ import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, readdir, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import type { AdapterVersion, GraftClient } from '@graft/client';
-import { CommandError } from '../command-error.ts';
 import { TransferDisplay } from '../draw/transfer-display.ts';
+import { CommandError } from '../errors.ts';
 import { extractTar } from './extract-tar.ts';
 import type { AdapterVersionName } from './find-adapter-version.ts';
 

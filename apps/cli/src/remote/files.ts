@@ -1,16 +1,12 @@
 import type { FileObject } from '@graft/client';
 import type { Command } from 'commander';
-import { type ConnectionOptions, connect } from './connect.ts';
+import { wholeNumber } from '../arguments.ts';
 import { bytes, count, timestamp } from '../draw/quantities.ts';
 import { fields, table } from '../draw/table.ts';
-import { wholeNumber } from '../arguments.ts';
 import { createOutput, type Output } from '../output.ts';
+import { noun, type RemoteOptions, verb } from '../verb.ts';
+import { connect } from './connect.ts';
 import { uploadFile } from './upload-file.ts';
-import { noun, verb } from '../verb.ts';
-
-interface Options extends ConnectionOptions {
-  json?: boolean;
-}
 
 export function addFilesVerbs(program: Command): void {
   const files = noun(program, 'files', 'training data: upload, list, get, delete');
@@ -22,7 +18,7 @@ export function addFilesVerbs(program: Command): void {
     remote: true,
   })
     .option('--purpose <purpose>', 'what the file is for', 'fine-tune')
-    .action(async (path: string, options: Options & { purpose: string }) => {
+    .action(async (path: string, options: RemoteOptions & { purpose: string }) => {
       const output = createOutput(options);
       const file = await uploadFile(await connect(options), path, options.purpose);
       output.result(file, () => describe(file, output));
@@ -36,7 +32,7 @@ export function addFilesVerbs(program: Command): void {
   })
     .option('--limit <n>', 'at most this many', wholeNumber(1), 100)
     .option('--purpose <purpose>', 'only those of one purpose')
-    .action(async (options: Options & { limit: number; purpose?: string }) => {
+    .action(async (options: RemoteOptions & { limit: number; purpose?: string }) => {
       const output = createOutput(options);
       const client = await connect(options);
       const purpose = options.purpose === undefined ? {} : { purpose: options.purpose };
@@ -66,7 +62,7 @@ export function addFilesVerbs(program: Command): void {
     remote: true,
   })
     .option('--output <path>', 'save the content there; - is stdout')
-    .action(async (id: string, options: Options & { output?: string }) => {
+    .action(async (id: string, options: RemoteOptions & { output?: string }) => {
       const output = createOutput(options);
       const client = await connect(options);
       if (options.output === undefined) {
@@ -87,7 +83,7 @@ export function addFilesVerbs(program: Command): void {
     summary: 'delete a file',
     examples: ['graft files delete file-…'],
     remote: true,
-  }).action(async (id: string, options: Options) => {
+  }).action(async (id: string, options: RemoteOptions) => {
     const deleted = await (await connect(options)).files.delete(id);
     createOutput(options).result(deleted, () => `Deleted ${deleted.id}`);
   });

@@ -1,6 +1,5 @@
 import type { GraftClient } from '@graft/client';
-import { CommandError } from '../command-error.ts';
-import { UsageError } from '../usage-error.ts';
+import { CommandError, UsageError } from '../errors.ts';
 
 export interface AdapterVersionName {
   adapterId: string;

@@ -1,21 +1,17 @@
 import type { FineTuningJob } from '@graft/client';
 import type { Command } from 'commander';
-import { type ConnectionOptions, connect } from './connect.ts';
+import { wholeNumber } from '../arguments.ts';
 import { printable } from '../draw/printable.ts';
 import { count, duration, timestamp } from '../draw/quantities.ts';
 import { fields, table } from '../draw/table.ts';
-import { wholeNumber } from '../arguments.ts';
 import { createOutput, type Output } from '../output.ts';
-import { noun, verb } from '../verb.ts';
-import { addJobsCreateVerb } from './jobs-create.ts';
-
-interface Options extends ConnectionOptions {
-  json?: boolean;
-}
+import { noun, type RemoteOptions, verb } from '../verb.ts';
+import { connect } from './connect.ts';
+import { addCreateJobVerb } from './create-job.ts';
 
 export function addJobsVerbs(program: Command): void {
   const jobs = noun(program, 'jobs', 'fine-tuning: create, list, get, watch, cancel, pause, resume, events');
-  addJobsCreateVerb(jobs);
+  addCreateJobVerb(jobs);
 
   verb(jobs, {
     name: 'list',
@@ -24,7 +20,7 @@ export function addJobsVerbs(program: Command): void {
     remote: true,
   })
     .option('--limit <n>', 'at most this many', wholeNumber(1), 20)
-    .action(async (options: Options & { limit: number }) => {
+    .action(async (options: RemoteOptions & { limit: number }) => {
       const output = createOutput(options);
       const client = await connect(options);
       const list = client.fineTuning.jobs.list({ limit: Math.min(options.limit, 100) });
@@ -51,7 +47,7 @@ export function addJobsVerbs(program: Command): void {
     summary: 'show a job',
     examples: ['graft jobs get ftjob-…'],
     remote: true,
-  }).action(async (id: string, options: Options) => {
+  }).action(async (id: string, options: RemoteOptions) => {
     const output = createOutput(options);
     const job = await (await connect(options)).fineTuning.jobs.retrieve(id);
     output.result(job, () => describeJob(job, output));
@@ -62,7 +58,7 @@ export function addJobsVerbs(program: Command): void {
     summary: 'follow a job to its end: progress bar, speed, time left, loss curve',
     examples: ['graft jobs watch ftjob-…'],
     remote: true,
-  }).action(async (id: string, options: Options) => {
+  }).action(async (id: string, options: RemoteOptions) => {
     const { watchJob } = await import('./watch-job.ts');
     process.exitCode = await watchJob(await connect(options), id, createOutput(options));
   });
@@ -78,7 +74,7 @@ export function addJobsVerbs(program: Command): void {
       summary,
       examples: [`graft jobs ${move} ftjob-…`],
       remote: true,
-    }).action(async (id: string, options: Options) => {
+    }).action(async (id: string, options: RemoteOptions) => {
       const job = await (await connect(options)).fineTuning.jobs[move](id);
       createOutput(options).result(job, () =>
         // A running job does it at its next step.
@@ -97,7 +93,7 @@ export function addJobsVerbs(program: Command): void {
   })
     .option('--limit <n>', 'only the newest of them', wholeNumber(1), 100)
     .option('--follow', 'every event from the first on, then each as it happens, one line each')
-    .action(async (id: string, options: Options & { limit: number; follow?: boolean }) => {
+    .action(async (id: string, options: RemoteOptions & { limit: number; follow?: boolean }) => {
       const output = createOutput(options);
       const { events } = (await connect(options)).fineTuning.jobs;
       const line = (event: { created_at: number; level: string; message: string }) =>

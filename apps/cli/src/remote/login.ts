@@ -1,16 +1,13 @@
 import { createInterface } from 'node:readline/promises';
 import { Writable } from 'node:stream';
+import { text } from 'node:stream/consumers';
 import type { Command } from 'commander';
-import { type ConnectionOptions, DEFAULT_BASE_URL } from './connect.ts';
+import { UsageError } from '../errors.ts';
 import { INTERRUPTED } from '../interrupts.ts';
 import { createOutput } from '../output.ts';
 import { deleteProfile, profilePath, readProfile, writeProfile } from '../profile.ts';
-import { UsageError } from '../usage-error.ts';
-import { verb } from '../verb.ts';
-
-interface Options extends ConnectionOptions {
-  json?: boolean;
-}
+import { type RemoteOptions, verb } from '../verb.ts';
+import { DEFAULT_BASE_URL } from './connect.ts';
 
 export function addLoginVerbs(program: Command): void {
   verb(program, {
@@ -18,7 +15,7 @@ export function addLoginVerbs(program: Command): void {
     summary: "save a service's address and your key for the other verbs",
     examples: ['graft login --base-url https://graft.example.com/v1', 'graft login < key.txt'],
     remote: true,
-  }).action(async (options: Options) => {
+  }).action(async (options: RemoteOptions) => {
     const output = createOutput(options);
     const saved = readProfile();
     const proposed = options.baseUrl ?? (process.env.GRAFT_BASE_URL || saved?.baseUrl) ?? DEFAULT_BASE_URL;
@@ -26,7 +23,9 @@ export function addLoginVerbs(program: Command): void {
     const asked =
       options.baseUrl === undefined && interactive ? await ask(`Base URL [${proposed}]: `, false) : '';
     const baseUrl = (asked || proposed).replace(/\/+$/, '');
-    const apiKey = options.apiKey ?? (await (interactive ? ask('API key (not shown): ', true) : readStdin()));
+    const given =
+      options.apiKey ?? (await (interactive ? ask('API key (not shown): ', true) : text(process.stdin)));
+    const apiKey = given.trim();
     if (apiKey === '') throw new UsageError('No API key given.');
 
     const { GraftClient } = await import('@graft/client');
@@ -49,7 +48,7 @@ export function addLoginVerbs(program: Command): void {
     name: 'logout',
     summary: 'forget what `graft login` saved',
     examples: ['graft logout'],
-  }).action((options: Options) => {
+  }).action((options: RemoteOptions) => {
     const deleted = deleteProfile();
     createOutput(options).result({ deleted }, () => (deleted ? 'Forgotten.' : 'Nothing was saved.'));
   });
@@ -72,10 +71,4 @@ async function ask(question: string, secret: boolean): Promise<string> {
   } finally {
     lines.close();
   }
-}
-
-async function readStdin(): Promise<string> {
-  let text = '';
-  for await (const chunk of process.stdin) text += chunk;
-  return text.trim();
 }

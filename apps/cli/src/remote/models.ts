@@ -1,13 +1,9 @@
 import type { Command } from 'commander';
-import { type ConnectionOptions, connect } from './connect.ts';
 import { timestamp } from '../draw/quantities.ts';
 import { table } from '../draw/table.ts';
 import { createOutput } from '../output.ts';
-import { noun, verb } from '../verb.ts';
-
-interface Options extends ConnectionOptions {
-  json?: boolean;
-}
+import { noun, type RemoteOptions, verb } from '../verb.ts';
+import { connect } from './connect.ts';
 
 export function addModelsVerbs(program: Command): void {
   const models = noun(program, 'models', 'base models and your fine-tuned ones: list');
@@ -17,7 +13,7 @@ export function addModelsVerbs(program: Command): void {
     summary: 'list what can be fine-tuned and called',
     examples: ['graft models list'],
     remote: true,
-  }).action(async (options: Options) => {
+  }).action(async (options: RemoteOptions) => {
     const output = createOutput(options);
     const data = await (await connect(options)).models.list();
     output.result({ object: 'list', data }, () =>

@@ -1,71 +1,19 @@
-import type { ApiKeyRecord, Role, Services, Team } from '@graft/service';
+import type { ApiKeyRecord, Role, Services } from '@graft/service';
 import { type Command, Option } from 'commander';
-import { CommandError } from '../command-error.ts';
 import { timestamp } from '../draw/quantities.ts';
 import { table } from '../draw/table.ts';
-import { defaultDataDir } from '../load-settings.ts';
-import { wholeNumber } from '../arguments.ts';
+import { CommandError } from '../errors.ts';
 import { createOutput } from '../output.ts';
-import { noun, verb } from '../verb.ts';
-
-interface Options {
-  json?: boolean;
-}
+import { noun, type VerbOptions, verb } from '../verb.ts';
+import { type Service, unixSeconds, withServices } from './with-services.ts';
 
 const roles: Role[] = ['admin', 'member', 'viewer'];
 
-export function addAdminVerbs(program: Command): void {
-  const admin = noun(
-    program,
-    'admin',
-    'teams and API keys, straight in the database (DATABASE_URL, GRAFT_DATA_DIR)',
-  );
-  addTeamVerbs(noun(admin, 'teams', 'create, list'));
-  addKeyVerbs(noun(admin, 'keys', 'create, list, revoke'));
-}
+type TeamKey = ApiKeyRecord & { team: string };
 
-function addTeamVerbs(teams: Command): void {
-  verb(teams, {
-    name: 'create <name>',
-    summary: 'make a team; its name stands in the names of its models',
-    examples: ['graft admin teams create research --running-limit 4'],
-  })
-    .option('--running-limit <n>', 'jobs that may run at once (default: 8)', wholeNumber(1))
-    .action(async (name: string, options: Options & { runningLimit?: number }) => {
-      const output = createOutput(options);
-      const team = await withServices(async (services, { createTeam }) =>
-        createTeam(services, { name, runningLimit: options.runningLimit }),
-      );
-      output.result(
-        wireTeam(team),
-        () => `Team ${team.name} is ${team.id}.\nNext: graft admin keys create --team ${team.name}`,
-      );
-    });
+export function addKeyVerbs(admin: Command): void {
+  const keys = noun(admin, 'keys', 'create, list, revoke');
 
-  verb(teams, {
-    name: 'list',
-    summary: 'list all teams',
-    examples: ['graft admin teams list'],
-  }).action(async (options: Options) => {
-    const output = createOutput(options);
-    const data = await withServices((services, { listTeams }) => listTeams(services));
-    output.result({ object: 'list', data: data.map(wireTeam) }, () =>
-      table(
-        ['ID', 'NAME', 'RUNNING LIMIT', 'CREATED'],
-        data.map((team) => [
-          team.id,
-          team.name,
-          String(team.runningLimit),
-          timestamp(unixSeconds(team.createdAt)),
-        ]),
-        output.paint,
-        'No teams yet. Make one with: graft admin teams create NAME',
-      ),
-    );
-  });
-}
-
-function addKeyVerbs(keys: Command): void {
   verb(keys, {
     name: 'create',
     summary: 'make an API key and print it, the only time it can be seen',
@@ -74,7 +22,7 @@ function addKeyVerbs(keys: Command): void {
     .requiredOption('--team <team>', 'id or name of the team')
     .option('--name <name>', 'what it is for', 'key')
     .addOption(new Option('--role <role>', 'what it may do').choices(roles).default('member'))
-    .action(async (options: Options & { team: string; name: string; role: Role }) => {
+    .action(async (options: VerbOptions & { team: string; name: string; role: Role }) => {
       const output = createOutput(options);
       const made = await withServices(async (services, service) => {
         const team = await existingTeam(services, service, options.team);
@@ -100,7 +48,7 @@ function addKeyVerbs(keys: Command): void {
     examples: ['graft admin keys list --team research'],
   })
     .option('--team <team>', 'id or name of one team')
-    .action(async (options: Options & { team?: string }) => {
+    .action(async (options: VerbOptions & { team?: string }) => {
       const output = createOutput(options);
       const data = await withServices(async (services, service) => {
         const all =
@@ -136,7 +84,7 @@ function addKeyVerbs(keys: Command): void {
     name: 'revoke <key>',
     summary: 'end a key, given by its id or whole; it stops working at once',
     examples: ['graft admin keys revoke Zb3kQ9wLx0aT'],
-  }).action(async (key: string, options: Options) => {
+  }).action(async (key: string, options: VerbOptions) => {
     const id = /^graft_([^_]+)_/.exec(key)?.[1] ?? key;
     const teamName = await withServices(async (services, service) => {
       for (const team of await service.listTeams(services)) {
@@ -153,16 +101,7 @@ function addKeyVerbs(keys: Command): void {
   });
 }
 
-type TeamKey = ApiKeyRecord & { team: string };
-
 /** Field names and times as the API has them. */
-const wireTeam = (team: Team) => ({
-  id: team.id,
-  name: team.name,
-  running_limit: team.runningLimit,
-  created_at: unixSeconds(team.createdAt),
-});
-
 const wireKey = (key: TeamKey) => ({
   id: key.id,
   team_id: key.teamId,
@@ -173,27 +112,6 @@ const wireKey = (key: TeamKey) => ({
   last_used_at: key.lastUsedAt && unixSeconds(key.lastUsedAt),
   revoked_at: key.revokedAt && unixSeconds(key.revokedAt),
 });
-
-const unixSeconds = (date: Date): number => Math.floor(date.getTime() / 1_000);
-
-type Service = typeof import('@graft/service');
-
-/** Opens the database as the service has it, for one operation. */
-async function withServices<T>(work: (services: Services, service: Service) => Promise<T>): Promise<T> {
-  const service = await import('@graft/service');
-  // The service's own news would stand between the lines of a command that takes a second.
-  const env = service.loadServiceEnv({
-    ...process.env,
-    GRAFT_DATA_DIR: process.env.GRAFT_DATA_DIR || defaultDataDir,
-    LOG_LEVEL: process.env.LOG_LEVEL || 'warn',
-  });
-  const services = await service.openServices({ role: 'admin', env });
-  try {
-    return await work(services, service);
-  } finally {
-    await services.close();
-  }
-}
 
 async function existingTeam(services: Services, service: Service, idOrName: string) {
   const team = await service.findTeam(services, idOrName);

@@ -1,0 +1,154 @@
+import { writeFile } from 'node:fs/promises';
+import type { TrainRecord } from '@graft/peft-core';
+import type { PeftConfig, ResolvedTraining } from '@graft/peft-core/config';
+import { lossCurveSvg } from '../draw/loss-curve-svg.ts';
+import { bytes, count, duration, loss } from '../draw/quantities.ts';
+import { fields } from '../draw/table.ts';
+import { TrainingDisplay } from '../draw/training-display.ts';
+import type { TrainingState } from '../draw/training-view.ts';
+import type { Output } from '../output.ts';
+
+interface Options {
+  /** As the user gave it. */
+  model: string;
+  /** The adapter's folder. */
+  output: string;
+  resume?: boolean;
+  /** File for the loss curve. */
+  curve?: string;
+}
+/** One run on the screen: takes the trainer's records, shows them, and sums up at the end. */
+export class TrainingRun {
+  readonly #options: Options;
+  readonly #writesText: boolean;
+  readonly #output: Output;
+  readonly #display: TrainingDisplay;
+  readonly #state: TrainingState;
+  readonly #began = performance.now();
+  #last: TrainRecord | null = null;
+  #checkpointStep: number | null = null;
+
+  constructor(options: Options, peft: PeftConfig, training: ResolvedTraining, output: Output) {
+    this.#options = options;
+    this.#writesText = peft.task_type === 'CAUSAL_LM' || peft.task_type === 'SEQ_2_SEQ_LM';
+    this.#output = output;
+    this.#display = new TrainingDisplay(process.stderr, {
+      hint: 'Ctrl-C stops after this step; --resume goes on from there.',
+    });
+    this.#state = {
+      title: options.model,
+      status: 'loading',
+      step: 0,
+      totalSteps: null,
+      epoch: null,
+      epochs: training.n_epochs,
+      tokens: null,
+      tokensPerSecond: null,
+      secondsRemaining: null,
+      training: [],
+      evaluation: [],
+    };
+  }
+
+  say(text: string): void {
+    this.#display.say(text);
+  }
+
+  take(record: TrainRecord): void {
+    this.#last = record;
+    this.#output.line(record);
+    const state = this.#state;
+    switch (record.type) {
+      case 'start': {
+        const share = ((100 * record.trainableParameters) / record.totalParameters).toFixed(2);
+        this.say(
+          `${count(record.trainableParameters)} of ${count(record.totalParameters)} parameters are trained (${share} %), in ${record.precision}; ` +
+            `${count(record.examples)} examples, ${count(record.tokensPerEpoch)} tokens per epoch`,
+        );
+        if (record.resumedFrom !== null)
+          this.say(`Going on from the checkpoint of step ${record.resumedFrom}`);
+        else if (this.#options.resume) this.say('No checkpoint of this run is there: beginning anew');
+        state.status = 'training';
+        state.totalSteps = record.totalSteps;
+        state.step = record.resumedFrom ?? 0;
+        this.#checkpointStep = record.resumedFrom;
+        break;
+      }
+      case 'step':
+        state.step = record.step;
+        state.epoch = record.epoch;
+        state.tokens = record.tokens;
+        state.tokensPerSecond = record.tokensPerSecond;
+        // After the last step evaluation and saving still take time, so 0 seconds would be wrong.
+        state.secondsRemaining = record.step === record.totalSteps ? null : record.secondsRemaining;
+        state.training.push({ step: record.step, loss: record.loss });
+        break;
+      case 'evaluation':
+        state.evaluation.push({ step: record.step, loss: record.loss });
+        break;
+      case 'checkpoint':
+        this.#checkpointStep = record.step;
+        break;
+      case 'stopped':
+        state.status = 'stopped';
+        break;
+      case 'done':
+        state.status = 'done';
+        break;
+    }
+    this.#display.update(state);
+  }
+
+  close(): void {
+    this.#display.close();
+  }
+
+  /** Sums up. Answers whether the adapter was written. */
+  async finish(): Promise<boolean> {
+    this.close();
+    const record = this.#last;
+    if (record?.type !== 'done') {
+      const step = record?.type === 'stopped' ? record.step : this.#state.step;
+      const saved = this.#checkpointStep !== null;
+      this.#output.note(
+        `Stopped at step ${step}. ${saved ? 'Go on with the same command and --resume.' : 'Nothing was trained yet.'}`,
+      );
+      return false;
+    }
+    if (this.#options.curve !== undefined) {
+      const { training, evaluation, title } = this.#state;
+      await writeFile(this.#options.curve, lossCurveSvg({ training, evaluation, title }));
+    }
+    if (this.#output.json) return true;
+    const { paint } = this.#output;
+    const { model, output, curve } = this.#options;
+    const summary = fields(
+      [
+        ['loss', loss(record.finalLoss)],
+        ['validation', record.validationLoss === null ? null : loss(record.validationLoss)],
+        ...Object.entries(record.metrics).map(([name, value]): [string, string] => [
+          name.replaceAll('_', ' '),
+          value.toFixed(3),
+        ]),
+        [
+          'trained',
+          `${count(record.trainedTokens)} tokens in ${record.steps} steps, ${duration((performance.now() - this.#began) / 1_000)}`,
+        ],
+        ['memory', `${bytes(record.peakMemoryBytes)} at most`],
+        ['adapter', `${output} (${record.files.map((file) => file.path).join(', ')})`],
+        ['curve', curve ?? null],
+      ],
+      paint,
+    );
+    process.stdout.write(
+      `\n${summary}\n\nNext:\n  ${this.#useOf(`--model ${model} --adapter ${output}`)}\n` +
+        `  graft merge --model ${model} --adapter ${output} --output merged-model\n`,
+    );
+    return true;
+  }
+
+  #useOf(models: string): string {
+    if (this.#writesText) return `graft generate ${models} -m "…"`;
+    return `graft score ${models} --input texts.jsonl --output scores.jsonl`;
+  }
+}
