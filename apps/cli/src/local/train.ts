@@ -11,7 +11,6 @@ import { createOutput } from '../output.ts';
 import { type VerbOptions, verb } from '../verb.ts';
 import { loadPeftCore } from './load-peft-core.ts';
 import { openLocalModel } from './local-model.ts';
-import { TrainingRun } from './training-run.ts';
 
 interface Options extends VerbOptions {
   model: string;
@@ -92,6 +91,7 @@ async function train(options: Options): Promise<void> {
   });
   try {
     const { peft, training } = await settle(options, base);
+    const { TrainingRun } = await import('./training-run.ts');
     const peftCore = await loadPeftCore(training.precision);
     const run = new TrainingRun(options, peft, training, output);
     run.say(`Loading ${name} and the data`);

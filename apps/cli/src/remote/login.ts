@@ -23,9 +23,9 @@ export function addLoginVerbs(program: Command): void {
     const asked =
       options.baseUrl === undefined && interactive ? await ask(`Base URL [${proposed}]: `, false) : '';
     const baseUrl = (asked || proposed).replace(/\/+$/, '');
-    const given =
-      options.apiKey ?? (await (interactive ? ask('API key (not shown): ', true) : text(process.stdin)));
-    const apiKey = given.trim();
+    const apiKey =
+      options.apiKey ??
+      (interactive ? await ask('API key (not shown): ', true) : (await text(process.stdin)).trim());
     if (apiKey === '') throw new UsageError('No API key given.');
 
     const { GraftClient } = await import('@graft/client');
