@@ -2,14 +2,13 @@ import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { countPackages } from './count-packages.mjs';
 import { BootstrapError } from './steps.mjs';
 
 /** What the bootstrap has done for this tree; lies in node_modules, so that it goes when they go. */
 const stampFile = (root) => path.join(root, 'node_modules/.cache/graft/bootstrap.json');
 
 /** @returns {Record<string, string>} */
-export function readStamps(root) {
+function readStamps(root) {
   try {
     return JSON.parse(readFileSync(stampFile(root), 'utf8'));
   } catch {
@@ -17,7 +16,7 @@ export function readStamps(root) {
   }
 }
 
-export function writeStamp(root, name, value) {
+function writeStamp(root, name, value) {
   mkdirSync(path.dirname(stampFile(root)), { recursive: true });
   writeFileSync(stampFile(root), `${JSON.stringify({ ...readStamps(root), [name]: value }, null, 2)}\n`);
 }
@@ -51,6 +50,27 @@ export async function installPackages(root, report, progressMs = 3_000) {
   }
   writeStamp(root, 'packages', lock);
   return true;
+}
+
+/**
+ * How far `npm ci`, which says nothing where it has no terminal, has come.
+ * @param {string} root
+ * @returns {() => { installed: number, total: number }}
+ */
+function countPackages(root) {
+  const { packages } = JSON.parse(readFileSync(path.join(root, 'package-lock.json'), 'utf8'));
+  const folders = Object.entries(packages)
+    .filter(([folder, { link }]) => folder.includes('node_modules/') && !link)
+    // Binaries for other systems stay away.
+    .filter(([, { os, cpu }]) => fits(os, process.platform) && fits(cpu, process.arch))
+    .map(([folder]) => path.join(root, folder, 'package.json'));
+  return () => ({ installed: folders.filter((file) => existsSync(file)).length, total: folders.length });
+}
+
+/** npm's lists: `["linux"]`, or `["!win32"]` for all but these. */
+function fits(list, own) {
+  if (!list) return true;
+  return list.includes(own) || (list.every((name) => name.startsWith('!')) && !list.includes(`!${own}`));
 }
 
 /** Runs a command quietly; its last lines are the error message when it fails. */

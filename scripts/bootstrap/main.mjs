@@ -9,9 +9,8 @@ import { existsSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { checkNode } from './check-node.mjs';
 import { installPackages } from './install-packages.mjs';
-import { BootstrapError, nothingToDo, step } from './steps.mjs';
+import { BootstrapError, checkNode, nothingToDo, step } from './steps.mjs';
 
 const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../..');
 
@@ -36,9 +35,7 @@ const titles = {
 const { only, run, rest } = parse(process.argv.slice(2));
 try {
   checkNode();
-  // Only now: it imports what an old Node does not have.
-  const { loadSettings } = await import('./load-settings.mjs');
-  loadSettings(root);
+  await takeSettings();
   let worked = false;
   for (const [name, work] of Object.entries(steps)) {
     const needed = only === null || only === name || name === 'packages';
@@ -53,6 +50,17 @@ try {
   process.exit(1);
 }
 if (run) runAfterwards(run, rest);
+
+async function takeSettings() {
+  // Imported only now: an old Node lacks what it imports.
+  const { bootstrapSettings, loadSettings } = await import('./load-settings.mjs');
+  try {
+    loadSettings(process.env, root, bootstrapSettings);
+  } catch (error) {
+    // A file that is named and not there: the service and the command report it.
+    if (error?.code !== 'ENOENT') throw error;
+  }
+}
 
 function parse(args) {
   const split = args.indexOf('--run');

@@ -13,17 +13,10 @@ import {
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, test } from 'node:test';
+import { hashFiles, installPackages } from './install-packages.mjs';
+import { checkNode } from './steps.mjs';
 
 const repository = path.resolve(import.meta.dirname, '../..');
-const load = (file: string) => import(new URL(file, import.meta.url).href);
-const { checkNode } = (await load('./check-node.mjs')) as { checkNode(version?: string): void };
-const { loadSettings } = (await load('./load-settings.mjs')) as {
-  loadSettings(root: string, env: NodeJS.ProcessEnv): void;
-};
-const { installPackages, hashFiles } = (await load('./install-packages.mjs')) as {
-  installPackages(root: string, report: (line: string) => void, progressMs: number): Promise<boolean>;
-  hashFiles(files: string[]): string;
-};
 
 let folder: string;
 let checkout: string;
@@ -100,23 +93,9 @@ test('.env is read, and what is set wins', () => {
   const set = bootstrap(checkout, ['--only', 'tensorflow'], { PATH: tools, GRAFT_TENSORFLOW: 'cpu' });
   assert.match(set.stderr, /Python 3\.9 or newer is missing/);
   assert.ok(existsSync(path.join(checkout, 'my-cache/tensorflow')), "the cache folder is .env's");
-});
-
-test('of .env only the settings of the bootstrap are passed on', () => {
-  const file = path.join(folder, 'settings');
-  writeFileSync(file, 'GRAFT_CACHE_DIR=cache\nCXX="clang++"\nDATABASE_URL=postgresql://service\n');
-  const env: NodeJS.ProcessEnv = { GRAFT_ENV_FILE: file, GRAFT_SKIP_MODEL: '1' };
-  loadSettings(folder, env);
-  assert.deepEqual(env, {
-    GRAFT_ENV_FILE: file,
-    GRAFT_SKIP_MODEL: '1',
-    GRAFT_CACHE_DIR: path.join(folder, 'cache'),
-    CXX: 'clang++',
-  });
-  writeFileSync(path.join(folder, '.env'), 'CXX=other');
-  const none: NodeJS.ProcessEnv = { GRAFT_ENV_FILE: '' };
-  loadSettings(folder, none);
-  assert.deepEqual(none, { GRAFT_ENV_FILE: '' });
+  const elsewhere = { PATH: tools, GRAFT_ENV_FILE: path.join(folder, 'missing'), GRAFT_TENSORFLOW: 'none' };
+  const missing = bootstrap(checkout, ['--only', 'tensorflow'], elsewhere);
+  assert.equal(missing.stderr, '\n✗ GRAFT_TENSORFLOW is "none"; it takes cpu or gpu\n');
 });
 
 test('a Node that is too old is one line', () => {

@@ -10,11 +10,16 @@ import { homedir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { argv, env, exit, pid } from 'node:process';
 import { fileURLToPath } from 'node:url';
-import { chooseDevice } from './tensorflow/choose-device.mjs';
 import { compileAddon, headerFolder } from './tensorflow/compile-addon.mjs';
 import { fetchLibraries } from './tensorflow/fetch-libraries.mjs';
 import { withLock } from './tensorflow/lock.mjs';
-import { ExpectedError, findCompiler, findPython, PrerequisiteError } from './tensorflow/prerequisites.mjs';
+import {
+  chooseDevice,
+  ExpectedError,
+  findCompiler,
+  findPython,
+  PrerequisiteError,
+} from './tensorflow/prerequisites.mjs';
 import { platformWheel, VERSION } from './tensorflow/wheels.mjs';
 
 /**

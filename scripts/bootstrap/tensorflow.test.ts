@@ -14,25 +14,9 @@ import {
 import { homedir, tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterEach, beforeEach, describe, test } from 'node:test';
-
-interface Options {
-  log: (line: string) => void;
-  cacheDir: string;
-  root: string;
-}
-const load = (file: string) => import(new URL(file, import.meta.url).href);
-const { ensureTensorflow } = (await load('./tensorflow.mjs')) as {
-  ensureTensorflow(options: Options): Promise<{ device: string; folder: string; built: boolean }>;
-};
-const { chooseDevice } = (await load('./tensorflow/choose-device.mjs')) as {
-  chooseDevice(installed?: string): string;
-};
-const { withLock } = (await load('./tensorflow/lock.mjs')) as {
-  withLock<T>(
-    options: { log: (line: string) => void; path: string; pollMs: number },
-    body: () => Promise<T>,
-  ): Promise<T>;
-};
+import { withLock } from './tensorflow/lock.mjs';
+import { chooseDevice } from './tensorflow/prerequisites.mjs';
+import { ensureTensorflow } from './tensorflow.mjs';
 
 const repository = resolve(import.meta.dirname, '../..');
 const filledCache =

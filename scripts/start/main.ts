@@ -5,7 +5,7 @@
  */
 import path from 'node:path';
 import { createLogger, loadServiceEnv } from '@graft/service';
-import { loadSettings } from '../../apps/cli/src/load-settings.ts';
+import { loadSettings } from '../bootstrap/load-settings.mjs';
 import { type Program, runPrograms } from './run-programs.ts';
 
 const programs: Program[] = [

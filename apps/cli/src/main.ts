@@ -1,7 +1,7 @@
 import { CommanderError } from 'commander';
+import { loadSettings } from '../../../scripts/bootstrap/load-settings.mjs';
 import { printable } from './draw/printable.ts';
 import { explainError } from './errors.ts';
-import { loadSettings } from './load-settings.ts';
 import { createProgram } from './program.ts';
 
 // `graft files list | head` closes the pipe early; that is no failure.

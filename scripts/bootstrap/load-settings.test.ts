@@ -2,10 +2,8 @@ import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { defaultDataDir } from './admin/with-services.ts';
-import { loadSettings } from './load-settings.ts';
-import { runGraft, temporaryFolder } from './testing/run-graft.ts';
-import { wireServer } from './testing/wire-server.ts';
+import { temporaryFolder } from '../../apps/cli/src/testing/run-graft.ts';
+import { bootstrapSettings, loadSettings } from './load-settings.mjs';
 
 test('.env fills in what is not set; its paths start at its folder', (t) => {
   const folder = temporaryFolder(t);
@@ -41,25 +39,16 @@ test('GRAFT_ENV_FILE names another file, or none; a file that is missing matters
   assert.throws(() => portBy(join(folder, 'missing')), { code: 'ENOENT' });
 });
 
-test("a user's verb takes address and key from .env", async (t) => {
-  const server = await wireServer(t);
-  const file = join(temporaryFolder(t), 'settings');
-  writeFileSync(
-    file,
-    Object.entries(server.env)
-      .map(([name, value]) => `${name}=${value}\n`)
-      .join(''),
-  );
-  const ran = await runGraft(['files', 'list'], { env: { GRAFT_ENV_FILE: file } });
-  assert.equal(ran.code, 0, ran.stderr);
-  assert.match(ran.stdout, /^file-1 /m);
-  const missing = await runGraft(['files', 'list'], { env: { GRAFT_ENV_FILE: '/nonexistent/settings' } });
-  assert.deepEqual(
-    [missing.code, missing.stderr],
-    [1, 'graft: There is no file or folder /nonexistent/settings.\n'],
-  );
-});
-
-test('without any setting the operator works on the data of the service, whatever the folder', () => {
-  assert.equal(defaultDataDir, join(import.meta.dirname, '../../../data'));
+test('of .env only the settings of the bootstrap are passed on', (t) => {
+  const folder = temporaryFolder(t);
+  const file = join(folder, 'settings');
+  writeFileSync(file, 'GRAFT_CACHE_DIR=cache\nCXX="clang++"\nDATABASE_URL=postgresql://service\n');
+  const env: NodeJS.ProcessEnv = { GRAFT_ENV_FILE: file, GRAFT_SKIP_MODEL: '1' };
+  loadSettings(env, folder, bootstrapSettings);
+  assert.deepEqual(env, {
+    GRAFT_ENV_FILE: file,
+    GRAFT_SKIP_MODEL: '1',
+    GRAFT_CACHE_DIR: join(folder, 'cache'),
+    CXX: 'clang++',
+  });
 });
