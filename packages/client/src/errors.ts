@@ -52,6 +52,26 @@ export class GraftApiError extends Error {
   }
 }
 
+/** No answer arrived: nobody listens there, the connection broke, or nothing moved for the whole timeout. */
+export class GraftConnectionError extends Error {
+  override readonly name = 'GraftConnectionError';
+  readonly timedOut: boolean;
+
+  constructor(message: string, options: { cause?: unknown; timedOut?: boolean } = {}) {
+    super(message, { cause: options.cause });
+    this.timedOut = options.timedOut ?? false;
+  }
+}
+
+/** Downloaded bytes are not the bytes that the server vouched for. */
+export class GraftDigestError extends Error {
+  override readonly name = 'GraftDigestError';
+}
+
+/** Whether the same request may succeed when it is sent again. */
+export const isTransient = (error: unknown): boolean =>
+  error instanceof GraftConnectionError || (error instanceof GraftApiError && error.retryable);
+
 function parseErrorObject(body: string): Record<string, unknown> | null {
   try {
     const parsed: unknown = JSON.parse(body);

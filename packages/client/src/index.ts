@@ -1,7 +1,5 @@
-export { GraftApiError } from './graft-api-error.ts';
+export { GraftApiError, GraftConnectionError, GraftDigestError } from './errors.ts';
 export { GraftClient, type GraftClientOptions } from './graft-client.ts';
-export { GraftConnectionError } from './graft-connection-error.ts';
-export { GraftDigestError } from './graft-digest-error.ts';
 export type { UploadProgress } from './multipart-upload.ts';
 export type { Page, PageList } from './page-list.ts';
 export type { AdapterDownload, DownloadOptions } from './resources/adapter-download.ts';

@@ -1,3 +1,4 @@
+import { streamOf } from './platform.ts';
 import type { RepeatableBody } from './transport.ts';
 
 export interface UploadSource {
@@ -59,20 +60,3 @@ export function multipartUpload(
 /** A file name inside a quoted header parameter, escaped as browsers do (HTML standard, multipart/form-data). */
 const quotable = (name: string): string =>
   name.replaceAll('\n', '%0A').replaceAll('\r', '%0D').replaceAll('"', '%22');
-
-function streamOf(chunks: AsyncGenerator<Uint8Array, void, void>): ReadableStream<Uint8Array> {
-  return new ReadableStream({
-    async pull(controller) {
-      try {
-        const { done, value } = await chunks.next();
-        if (done) controller.close();
-        else controller.enqueue(value);
-      } catch (error) {
-        controller.error(error);
-      }
-    },
-    async cancel() {
-      await chunks.return();
-    },
-  });
-}

@@ -1,4 +1,26 @@
-import { nodeModule } from './node-modules.ts';
+// What Node and browsers do differently.
+
+type NodeModule = 'node:fs' | 'node:path' | 'node:crypto';
+
+/**
+ * Node's own modules where there are any: undefined in browsers. Not `import()`, which bundlers for browsers
+ * would try to resolve.
+ */
+export function nodeModule<Name extends NodeModule>(
+  name: Name,
+): ReturnType<typeof process.getBuiltinModule<Name>> | undefined {
+  return globalThis.process?.getBuiltinModule?.(name);
+}
+
+/** The same, for what only Node can do. */
+export function requireNodeModule<Name extends NodeModule>(
+  name: Name,
+  purpose: string,
+): NonNullable<ReturnType<typeof nodeModule<Name>>> {
+  const found = nodeModule(name);
+  if (found === undefined || found === null) throw new TypeError(`${purpose} needs Node.js.`);
+  return found;
+}
 
 export interface Sha256 {
   update(chunk: Uint8Array): void;
@@ -26,3 +48,21 @@ export function createSha256(): Sha256 {
 
 export const toHex = (bytes: Uint8Array): string =>
   Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
+
+/** Not ReadableStream.from, which several browsers lack. */
+export function streamOf(chunks: AsyncGenerator<Uint8Array, void, void>): ReadableStream<Uint8Array> {
+  return new ReadableStream({
+    async pull(controller) {
+      try {
+        const { done, value } = await chunks.next();
+        if (done) controller.close();
+        else controller.enqueue(value);
+      } catch (error) {
+        controller.error(error);
+      }
+    },
+    async cancel() {
+      await chunks.return();
+    },
+  });
+}

@@ -3,9 +3,8 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { test } from 'node:test';
-import { GraftApiError } from './graft-api-error.ts';
+import { GraftApiError, GraftConnectionError } from './errors.ts';
 import { GraftClient } from './graft-client.ts';
-import { GraftConnectionError } from './graft-connection-error.ts';
 import { localServer, sendError, sendJson } from './testing/local-server.ts';
 
 const job = { id: 'ftjob-1', object: 'fine_tuning.job', status: 'queued' };

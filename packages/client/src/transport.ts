@@ -1,5 +1,5 @@
-import { GraftApiError } from './graft-api-error.ts';
-import { GraftConnectionError } from './graft-connection-error.ts';
+import { GraftApiError, GraftConnectionError, isTransient } from './errors.ts';
+import { toHex } from './platform.ts';
 import { isRetryableStatus, parseRetryAfter, pause, retryDelay } from './retry.ts';
 
 export type Query = Record<string, string | number | boolean | undefined>;
@@ -220,9 +220,6 @@ async function errorFrom(response: OpenResponse): Promise<GraftApiError> {
   });
 }
 
-const isTransient = (error: unknown): boolean =>
-  error instanceof GraftConnectionError || (error instanceof GraftApiError && error.retryable);
-
 function urlFor(baseUrl: string, spec: RequestSpec): string {
   const query = new URLSearchParams();
   for (const [name, value] of Object.entries(spec.query ?? {})) {
@@ -249,6 +246,5 @@ function reasonOf(error: unknown): string {
 
 /** 128 random bits. Not randomUUID, which browsers offer on https pages only. */
 function randomKey(): string {
-  const bytes = globalThis.crypto.getRandomValues(new Uint8Array(16));
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
+  return toHex(globalThis.crypto.getRandomValues(new Uint8Array(16)));
 }

@@ -1,9 +1,6 @@
-import { GraftApiError } from '../graft-api-error.ts';
-import { GraftConnectionError } from '../graft-connection-error.ts';
-import { GraftDigestError } from '../graft-digest-error.ts';
-import { requireNodeModule } from '../node-modules.ts';
+import { GraftApiError, GraftConnectionError, GraftDigestError } from '../errors.ts';
+import { createSha256, requireNodeModule, type Sha256, streamOf, toHex } from '../platform.ts';
 import { pause, retryDelay } from '../retry.ts';
-import { createSha256, type Sha256, toHex } from '../sha256.ts';
 import type { OpenResponse, Transport } from '../transport.ts';
 
 export interface DownloadOptions {
@@ -72,17 +69,7 @@ export class AdapterDownload {
 
   /** The same for whoever wants a web stream. */
   stream(): ReadableStream<Uint8Array> {
-    const chunks = this.bytes();
-    return new ReadableStream({
-      async pull(controller) {
-        const { done, value } = await chunks.next();
-        if (done) controller.close();
-        else controller.enqueue(value);
-      },
-      async cancel() {
-        await chunks.return();
-      },
-    });
+    return streamOf(this.bytes());
   }
 
   /**

@@ -1,4 +1,4 @@
-import { GraftApiError } from '../graft-api-error.ts';
+import { GraftApiError } from '../errors.ts';
 import { serverSentEvents } from '../server-sent-events.ts';
 import type { Transport } from '../transport.ts';
 

@@ -1,6 +1,6 @@
 import { multipartUpload, type UploadProgress, type UploadSource } from '../multipart-upload.ts';
-import { nodeModule, requireNodeModule } from '../node-modules.ts';
 import { PageList } from '../page-list.ts';
+import { nodeModule, requireNodeModule } from '../platform.ts';
 import type { OpenResponse, RepeatableBody, Transport } from '../transport.ts';
 import type { Deleted, FileObject } from '../wire-objects.ts';
 

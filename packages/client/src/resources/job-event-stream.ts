@@ -1,5 +1,4 @@
-import { GraftApiError } from '../graft-api-error.ts';
-import { GraftConnectionError } from '../graft-connection-error.ts';
+import { GraftApiError, GraftConnectionError, isTransient } from '../errors.ts';
 import { pause, retryDelay } from '../retry.ts';
 import { serverSentEvents } from '../server-sent-events.ts';
 import type { Transport } from '../transport.ts';
@@ -50,9 +49,7 @@ export async function* streamJobEvents(
       }
     } catch (error) {
       options.signal?.throwIfAborted();
-      const broken =
-        error instanceof GraftConnectionError || (error instanceof GraftApiError && error.retryable);
-      if (!broken || fruitless >= MOST_FRUITLESS_CONNECTIONS) throw error;
+      if (!isTransient(error) || fruitless >= MOST_FRUITLESS_CONNECTIONS) throw error;
     }
     // A silent end without [DONE] is a server that stopped or a proxy that tired: ask again.
     if (fruitless++ >= MOST_FRUITLESS_CONNECTIONS) {
