@@ -7,7 +7,7 @@ import { openGenerator, train } from '@graft/peft-core';
 import { openBaseModel } from '@graft/peft-core/files';
 import { outlineOf } from '@graft/peft-core/outlines';
 import { exactMatch, readHeldOut } from '../../scripts/demo/held-out.ts';
-import type { Plan, TaskResults } from './plan.ts';
+import type { Plan, TaskResults } from './run-task.ts';
 
 const plan: Plan = JSON.parse(await readFile(process.argv[2] ?? '', 'utf8'));
 const base = await openBaseModel(plan.model);

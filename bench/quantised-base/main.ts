@@ -14,10 +14,8 @@ import { parsePeftConfig, type ResolvedTraining, resolveTraining } from '@graft/
 import { resolveBaseModel } from '@graft/peft-core/files';
 import { environmentFor } from '@graft/peft-core/precision';
 import { cacheFolder } from '../../scripts/golden/cache-folder.ts';
-import { measureWeights } from './measure-weights.ts';
-import type { HeldBytes } from './memory-log.ts';
-import type { Plan, TaskResults } from './plan.ts';
-import { runTask } from './run-task.ts';
+import { type HeldBytes, measureWeights } from './measure-weights.ts';
+import { type Plan, runTask, type TaskResults } from './run-task.ts';
 
 type Storage = Exclude<ResolvedTraining['base_dtype'], 'auto'>;
 type Measured = Omit<TaskResults, 'weights'> & {

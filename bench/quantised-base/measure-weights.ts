@@ -1,13 +1,20 @@
 import { environmentFor } from '@graft/peft-core/precision';
-import { type HeldBytes, heldBytes, MEMORY_LOG, readTensor } from './memory-log.ts';
-import type { Plan, TaskResults } from './plan.ts';
-import { runTask } from './run-task.ts';
+import { type Plan, runTask, type TaskResults } from './run-task.ts';
+
+/** Bytes that TensorFlow holds for the base model in one dtype. */
+export interface HeldBytes {
+  /** Linear modules' weights, with all that is stored to unpack them. */
+  linear: number;
+  /** The token embedding, which is the head too. */
+  embedding: number;
+  norms: number;
+}
 
 /** What a running trainer holds of the base model, read from TensorFlow's own memory log during one step and one evaluation. */
 export async function measureWeights(
   plan: Omit<Plan, 'task'>,
 ): Promise<{ held: HeldBytes; model: TaskResults['weights'] }> {
-  const reads: NonNullable<ReturnType<typeof readTensor>>[] = [];
+  const reads: ReadTensor[] = [];
   const listen = (line: string) => {
     const read = readTensor(line);
     if (read) reads.push(read);
@@ -18,4 +25,48 @@ export async function measureWeights(
     listen,
   );
   return { held: heldBytes(reads, model), model };
+}
+
+interface ReadTensor {
+  run: string;
+  shape: number[];
+  bytes: number;
+}
+
+/** Environment in which TensorFlow writes every tensor that it allocates or hands on to standard error. */
+const MEMORY_LOG = { TF_CPP_MIN_LOG_LEVEL: '0', TF_CPP_VMODULE: 'log_memory=2' };
+
+/**
+ * The tensor that a line of the log tells of, if the function `evaluate` got it by reading a variable: it reads each variable once,
+ * but for a wide head, which it reads slice by slice.
+ * `bytes` is the size of the buffer that TensorFlow's allocator gave it.
+ */
+function readTensor(line: string): ReadTensor | null {
+  if (!line.includes('MemoryLogTensorOutput') || !line.includes('"evaluate/ReadVariableOp')) return null;
+  const run = /step_id: (\d+)/.exec(line);
+  const bytes = /requested_bytes: (\d+)/.exec(line);
+  if (!run || !bytes) throw new Error(`TensorFlow's memory log has changed: ${line}`);
+  const shape = [...line.matchAll(/dim { size: (\d+) }/g)].map(([, size]) => Number(size));
+  return { run: run[1]!, shape, bytes: Number(bytes[1]) };
+}
+
+/** What the first evaluation read, by kind. The rest of what is stored is the linear weights'. */
+function heldBytes(reads: ReadTensor[], model: TaskResults['weights']): HeldBytes {
+  const held: HeldBytes = { linear: 0, embedding: 0, norms: 0 };
+  const tables = new Set<string>();
+  for (const { run, shape, bytes } of reads) {
+    if (run !== reads[0]!.run || shape.join() === `${model.trainableParameters}`) continue;
+    const kind =
+      shape[0] === model.vocabularySize
+        ? 'embedding'
+        : shape.join() === `${model.hiddenSize}`
+          ? 'norms'
+          : 'linear';
+    // There is one token table; a slice of the head is the same table, read again.
+    if (kind === 'embedding' && tables.has(shape.join())) continue;
+    if (kind === 'embedding') tables.add(shape.join());
+    held[kind] += bytes;
+  }
+  if (held.linear === 0) throw new Error("TensorFlow's memory log tells of no weights");
+  return held;
 }

@@ -3,7 +3,26 @@ import { mkdtemp, open, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import type { Plan, TaskResults } from './plan.ts';
+import type { PeftConfig, ResolvedTraining } from '@graft/peft-core/config';
+
+/** What one process of bench/quantised-base is to do. */
+export interface Plan {
+  task: 'weights' | 'train' | 'answer';
+  model: string;
+  trainingFile: string;
+  heldOutFile: string;
+  peft: PeftConfig;
+  training: ResolvedTraining;
+  /** Where the adapter is written, or read. */
+  adapter: string;
+}
+
+export interface TaskResults {
+  /** What tells the weights apart in TensorFlow's log. */
+  weights: { trainableParameters: number; vocabularySize: number; hiddenSize: number; linearValues: number };
+  train: { tokensPerSecond: number; loadedBytes: number; peakBytes: number; heldOutLoss: number };
+  answer: { right: number; of: number };
+}
 
 /**
  * Runs graft.ts on a plan in a process of its own; lines of its standard error go to `listen`, or are shown. They are kept in a

@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
-import type { ChatMessage } from '@graft/client';
+import type { ChatMessage, GraftClient } from '@graft/client';
+import { bar } from './print.ts';
 
 export interface HeldOutExample {
   /** What is sent: everything before the answer. */
@@ -16,6 +17,19 @@ export async function readHeldOut(file: string): Promise<HeldOutExample[]> {
     const sent = messages.slice(0, -1);
     return { messages: sent, question: sent.at(-1)!.content, answer: messages.at(-1)!.content.trim() };
   });
+}
+
+/** The model's answers to every held-out question, greedy, with a bar on a terminal. */
+export async function ask(client: GraftClient, model: string, heldOut: HeldOutExample[]): Promise<string[]> {
+  const tty = process.stdout.isTTY;
+  const texts: string[] = [];
+  for (const [i, { messages }] of heldOut.entries()) {
+    const reply = await client.chat.completions.create({ model, messages, max_tokens: 24, temperature: 0 });
+    texts.push(reply.choices[0]!.message.content.trim());
+    if (tty) process.stdout.write(`\r   ${bar((i + 1) / heldOut.length)} ${i + 1}/${heldOut.length} `);
+  }
+  if (tty) process.stdout.write('\n');
+  return texts;
 }
 
 /** How many answers are, character for character, the expected ones. */

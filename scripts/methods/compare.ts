@@ -14,7 +14,7 @@ import { resolveBaseModel } from '@graft/peft-core/files';
 import { environmentFor } from '@graft/peft-core/precision';
 import { cacheFolder } from '../golden/cache-folder.ts';
 import { replaceSection } from './docs-section.ts';
-import type { RunPlan, RunResult } from './plan.ts';
+import type { RunPlan, RunResult } from './one-run.ts';
 import { classifierSettings, methodSettings } from './settings.ts';
 
 const { values: options } = parseArgs({

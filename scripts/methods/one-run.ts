@@ -6,7 +6,31 @@ import { readFile, rm } from 'node:fs/promises';
 import { Generator, scoreTexts, train } from '@graft/peft-core';
 import { parsePeftConfig, resolveTraining } from '@graft/peft-core/config';
 import { openBaseModel } from '@graft/peft-core/files';
-import type { RunPlan, RunResult } from './plan.ts';
+
+/** What the process is asked to do. */
+export interface RunPlan {
+  model: string;
+  modelName: string;
+  trainingFile: string;
+  heldOutFile: string;
+  peft: Record<string, unknown>;
+  training: Record<string, unknown>;
+  outputDir: string;
+  /** False: only measure the untrained model. */
+  train: boolean;
+  /** Names of a classifier's labels, in order; null for a language model, whose answers are compared. */
+  labels: string[] | null;
+}
+
+export interface RunResult {
+  trainableParameters: number;
+  fileBytes: number;
+  seconds: number;
+  peakBytes: number;
+  /** On the held-out examples, from 0 to 1. */
+  accuracy: number;
+  precision: 'fp32' | 'bf16';
+}
 
 const plan: RunPlan = JSON.parse(await readFile(process.argv[2] ?? '', 'utf8'));
 const base = await openBaseModel(plan.model);
