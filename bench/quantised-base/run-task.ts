@@ -1,9 +1,9 @@
-import { spawn } from 'node:child_process';
 import { mkdtemp, open, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { PeftConfig, ResolvedTraining } from '@graft/peft-core/config';
+import { runTypeScript } from '../run-for-result.ts';
 
 /** What one process of bench/quantised-base is to do. */
 export interface Plan {
@@ -38,22 +38,13 @@ export async function runTask<T extends Plan['task']>(
     const file = join(folder, 'plan.json');
     await writeFile(file, JSON.stringify(plan));
     const log = await open(join(folder, 'stderr'), 'w+');
-    const child = spawn(process.execPath, ['--import', 'tsx', join(import.meta.dirname, 'graft.ts'), file], {
-      stdio: ['ignore', 'pipe', log.fd],
-      env: { ...process.env, TF_CPP_MIN_LOG_LEVEL: '2', ...env },
-    });
-    let output = '';
-    child.stdout!.setEncoding('utf8').on('data', (text: string) => {
-      output += text;
-    });
-    const code = await new Promise<number | null>((resolve, reject) => {
-      child.on('error', reject);
-      child.on('close', resolve);
-    });
-    // Closed with its stream.
-    for await (const line of createInterface({ input: log.createReadStream({ start: 0 }) })) listen(line);
-    if (code !== 0) throw new Error(`the ${plan.task} process failed (${code})`);
-    return JSON.parse(output.trim().split('\n').at(-1) ?? '');
+    const script = join(import.meta.dirname, 'graft.ts');
+    try {
+      return await runTypeScript(script, [file], env, log.fd);
+    } finally {
+      // Closed with its stream.
+      for await (const line of createInterface({ input: log.createReadStream({ start: 0 }) })) listen(line);
+    }
   } finally {
     await rm(folder, { recursive: true, force: true });
   }

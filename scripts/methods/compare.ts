@@ -5,13 +5,13 @@
  * SmolLM2-135M answers the bike shop's messages (a language model; exact answers count), MiniLM sorts the same messages into
  * the ten answers (a classifier).
  */
-import { spawn } from 'node:child_process';
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { resolveBaseModel } from '@graft/peft-core/files';
 import { environmentFor } from '@graft/peft-core/precision';
+import { runTypeScript } from '../../bench/run-for-result.ts';
 import { cacheFolder } from '../golden/cache-folder.ts';
 import { replaceSection } from './docs-section.ts';
 import type { RunPlan, RunResult } from './one-run.ts';
@@ -79,17 +79,8 @@ async function measure(model: string, method: string, plan: RunPlan): Promise<vo
   console.log(`${model}, ${method}`);
   const file = join(folder, 'plan.json');
   await writeFile(file, JSON.stringify(plan));
-  const child = spawn(process.execPath, ['--import', 'tsx', join(import.meta.dirname, 'one-run.ts'), file], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-    env: { ...process.env, TF_CPP_MIN_LOG_LEVEL: '2', ...environmentFor('auto') },
-  });
-  let output = '';
-  child.stdout.setEncoding('utf8').on('data', (text: string) => {
-    output += text;
-  });
-  const code = await new Promise((resolve) => child.on('close', resolve));
-  if (code !== 0) throw new Error(`${model}, ${method} failed (${code})`);
-  const result: RunResult = JSON.parse(output.trim().split('\n').at(-1)!);
+  const script = join(import.meta.dirname, 'one-run.ts');
+  const result = await runTypeScript<RunResult>(script, [file], environmentFor('auto'));
   console.log(`  ${Math.round(100 * result.accuracy)} % right, ${result.seconds.toFixed(0)} s`);
   rows.push({ model, method, result });
   // A run that is cut off leaves what it has measured.
