@@ -1,0 +1,127 @@
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, posix } from 'node:path';
+
+/** Where the sources are. */
+export const areas = ['packages', 'apps', 'scripts', 'bench', 'test'];
+
+const source = /\.(ts|mts|mjs|js|py|cc|h)$/;
+const skipped = new Set(['node_modules', 'generated', 'dist', '__pycache__', 'testdata']);
+
+export interface SourceFile {
+  /** From the root, with forward slashes. */
+  path: string;
+  text: string;
+  lines: number;
+}
+
+/** Every file of source below `root` in one of `folders`, sorted by path. */
+export function sourceFiles(root: string, folders = areas): SourceFile[] {
+  const found: SourceFile[] = [];
+  const walk = (folder: string) => {
+    if (!existsSync(join(root, folder))) return;
+    for (const entry of readdirSync(join(root, folder), { withFileTypes: true })) {
+      const path = posix.join(folder, entry.name);
+      if (entry.isDirectory() && !skipped.has(entry.name)) walk(path);
+      else if (entry.isFile() && source.test(entry.name)) {
+        const text = readFileSync(join(root, path), 'utf8');
+        found.push({ path, text, lines: text.split('\n').length - (text.endsWith('\n') ? 1 : 0) });
+      }
+    }
+  };
+  for (const folder of folders) walk(folder);
+  return found.sort((a, b) => (a.path < b.path ? -1 : 1));
+}
+
+/**
+ * Circles of imports, each as the path around it: `a.ts → b.ts → a.ts`. Type-only imports, `export … from` and
+ * `import('…')` count. Of files that form several circles the shortest is told.
+ */
+export function importCircles(root: string, files: SourceFile[]): string[] {
+  const known = new Set(files.map(({ path }) => path));
+  const entries = packageEntries(root);
+  const imports = new Map(
+    files.map(({ path, text }) => [
+      path,
+      importedBy(text)
+        .map((name) => (name.startsWith('.') ? posix.join(dirname(path), name) : entries.get(name)))
+        .filter((target) => target !== undefined && known.has(target)) as string[],
+    ]),
+  );
+  const circles: string[] = [];
+  const told = new Set<string>();
+  for (const start of imports.keys()) {
+    if (told.has(start)) continue;
+    const circle = shortestCircle(imports, start);
+    if (circle === null) continue;
+    for (const path of circle) told.add(path);
+    circles.push([...circle, start].join(' → '));
+  }
+  return circles;
+}
+
+/** The names of the modules that a file imports, its comments aside. */
+function importedBy(text: string): string[] {
+  const code = text.replace(/\/\*[\s\S]*?\*\/|^\s*\/\/.*$/gm, '');
+  const from = code.matchAll(/^\s*(?:import|export)\b[^'"`;]*?(?:\bfrom\s*)?'([^'\n]+)'/gm);
+  const called = code.matchAll(/\bimport\(\s*'([^'\n]+)'\s*\)/g);
+  return [...from, ...called].map(([, name]) => name as string);
+}
+
+/** The file behind each `@graft/…` that package.json files export. */
+function packageEntries(root: string): Map<string, string> {
+  const entries = new Map<string, string>();
+  for (const area of ['packages', 'apps']) {
+    if (!existsSync(join(root, area))) continue;
+    for (const folder of readdirSync(join(root, area))) {
+      const file = join(root, area, folder, 'package.json');
+      if (!existsSync(file)) continue;
+      const { name, exports = {} } = JSON.parse(readFileSync(file, 'utf8'));
+      for (const [entry, target] of Object.entries(exports as Record<string, string>))
+        entries.set(posix.join(name, entry), posix.join(area, folder, target));
+    }
+  }
+  return entries;
+}
+
+/** The fewest files from `start` that lead back to it; null when none do. */
+function shortestCircle(imports: Map<string, string[]>, start: string): string[] | null {
+  const cameFrom = new Map<string, string>();
+  const queue = [start];
+  for (const path of queue) {
+    for (const target of imports.get(path) ?? []) {
+      if (target === start) {
+        const circle = [path];
+        while (circle[0] !== start) circle.unshift(cameFrom.get(circle[0] as string) as string);
+        return circle;
+      }
+      if (cameFrom.has(target)) continue;
+      cameFrom.set(target, path);
+      queue.push(target);
+    }
+  }
+  return null;
+}
+
+/** Folders with more than `most` files of source directly in them. */
+export function crowdedFolders(files: SourceFile[], most: number): string[] {
+  const counts = new Map<string, number>();
+  for (const { path } of files) counts.set(dirname(path), (counts.get(dirname(path)) ?? 0) + 1);
+  return [...counts]
+    .filter(([, count]) => count > most)
+    .map(([folder, count]) => `${folder}: ${count} files`);
+}
+
+/** Files of more than `most` lines. */
+export function longFiles(files: SourceFile[], most: number): string[] {
+  return files.filter(({ lines }) => lines > most).map(({ path, lines }) => `${path}: ${lines} lines`);
+}
+
+/** Of the files that are no tests and no part of test/ or a testing/ folder. */
+export function medianLines(files: SourceFile[]): number {
+  const lines = files
+    .filter(({ path }) => !/\.test\.ts$|(^|\/)testing\/|^test\//.test(path))
+    .map((file) => file.lines)
+    .sort((a, b) => a - b);
+  const middle = lines.length >> 1;
+  return lines.length % 2 === 1 ? lines[middle]! : (lines[middle - 1]! + lines[middle]!) / 2;
+}

@@ -1,0 +1,85 @@
+/**
+ * How the sources are laid out: no circles of imports, no crowded folder, no long file, and files that are a thought each.
+ * STRUCTURE_IN=apps/cli,bench looks at these folders alone.
+ */
+import assert from 'node:assert/strict';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { describe, test } from 'node:test';
+import { scratchFolder } from '../golden/scratch-folder.ts';
+import { areas, crowdedFolders, importCircles, longFiles, medianLines, sourceFiles } from './source-tree.ts';
+
+const root = join(import.meta.dirname, '..', '..');
+const MOST_FILES = 25;
+const MOST_LINES = 400;
+const LEAST_MEDIAN = 55;
+
+const files = sourceFiles(root, process.env.STRUCTURE_IN?.split(',') ?? areas);
+
+test('no import circles, type-only ones included', () => {
+  assert.ok(files.length > 0);
+  assert.deepEqual(importCircles(root, files), []);
+});
+
+test(`no folder holds more than ${MOST_FILES} files of source`, () => {
+  assert.deepEqual(crowdedFolders(files, MOST_FILES), []);
+});
+
+test(`no file of source is longer than ${MOST_LINES} lines`, () => {
+  assert.deepEqual(longFiles(files, MOST_LINES), []);
+});
+
+test(`half of the files that are no tests have at least ${LEAST_MEDIAN} lines`, () => {
+  const median = medianLines(files);
+  assert.ok(median >= LEAST_MEDIAN, `the median is ${median}`);
+});
+
+describe('each check can fail', () => {
+  const tree = scratchFolder('structure');
+  const write = (path: string, text: string) => {
+    mkdirSync(dirname(join(tree, path)), { recursive: true });
+    writeFileSync(join(tree, path), text);
+  };
+
+  test('circles: of values, types, re-exports, import(), and through a package', () => {
+    const circles: Record<string, string[]> = {
+      'value ends': ["import { b } from './b.ts';", "import {\n  a,\n} from './a.ts';"],
+      'type only': ["import type { B } from './b.ts';", "import { a } from './a.ts';"],
+      'inline type': ["import { type B } from './b.ts';", "let a: import('./a.ts').A;"],
+      're-export': ["export * from './b.ts';", "export type { A } from './a.ts';"],
+      'side effect': ["import './b.ts';", "const a = await import('./a.ts');"],
+      package: ["import { b } from './b.ts';", "import { a } from '@graft/one/sub';"],
+    };
+    write('packages/one/package.json', '{"name":"@graft/one","exports":{".":"./b.ts","./sub":"./a.ts"}}');
+    for (const [name, [a, b]] of Object.entries(circles)) {
+      write('packages/one/a.ts', `import { join } from 'node:path';\n${a}\n`);
+      write('packages/one/b.ts', `${b}\n`);
+      const found = importCircles(tree, sourceFiles(tree));
+      assert.deepEqual(found, ['packages/one/a.ts → packages/one/b.ts → packages/one/a.ts'], name);
+    }
+    write('packages/one/a.ts', "import { c } from './c.mjs';\n");
+    write('packages/one/b.ts', "import { a } from './a.ts';\n");
+    write('packages/one/c.mjs', "import { b } from './b.ts';\n");
+    assert.deepEqual(importCircles(tree, sourceFiles(tree)), [
+      'packages/one/a.ts → packages/one/c.mjs → packages/one/b.ts → packages/one/a.ts',
+    ]);
+    write('packages/one/c.mjs', "// import { b } from './b.ts';\n/*\nimport { b } from './b.ts';\n*/\n");
+    assert.deepEqual(importCircles(tree, sourceFiles(tree)), []);
+  });
+
+  test('folders and files', () => {
+    for (let i = 0; i < 4; i++) write(`apps/two/src/${i}.ts`, 'one\n'.repeat(i + 1));
+    write('apps/two/src/data.json', '{}');
+    write('apps/two/src/testing/long.ts', 'one\n'.repeat(9));
+    write('apps/two/node_modules/other/index.ts', 'one\n'.repeat(99));
+    const two = sourceFiles(tree, ['apps']);
+    assert.deepEqual(crowdedFolders(two, 3), ['apps/two/src: 4 files']);
+    assert.deepEqual(crowdedFolders(two, 4), []);
+    assert.deepEqual(longFiles(two, 3), [
+      'apps/two/src/3.ts: 4 lines',
+      'apps/two/src/testing/long.ts: 9 lines',
+    ]);
+    assert.deepEqual(longFiles(two, 9), []);
+    assert.equal(medianLines(two), 2.5);
+  });
+});
