@@ -2,6 +2,17 @@ import { createHash } from 'node:crypto';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { TestContext } from 'node:test';
+import type {
+  Adapter,
+  AdapterVersion,
+  ChatCompletion,
+  ChatCompletionChunk,
+  FileObject,
+  FineTuningJob,
+  JobEvent,
+  JobMetric,
+  Model,
+} from '@graft/client';
 import { type Header, pack } from 'tar-stream';
 
 export const KEY = 'graft_testkey12345_secretsecretsecretsecretsecret';
@@ -25,7 +36,10 @@ export interface WireServer {
   outcome: 'succeeded' | 'failed' | 'cancelled' | null;
 }
 
-/** The wire format of a Graft with one file, one job and one adapter, over real HTTP. */
+/**
+ * One file, one job and one adapter in the API's format, over real HTTP: for answers that a healthy service does not give on
+ * demand, such as a job that never ends or an archive that means harm. real-service.test.ts has the service itself.
+ */
 export async function wireServer(t: TestContext): Promise<WireServer> {
   const server = createServer(async (request, response) => {
     let body = '';
@@ -146,16 +160,22 @@ export async function wireServer(t: TestContext): Promise<WireServer> {
         const usage = { prompt_tokens: 3, completion_tokens: 4, total_tokens: 7 };
         const head = { id: 'chat-1', created: 1, model: 'ft:x' };
         if (!stream) {
-          const message = { role: 'assistant', content: text };
-          const choices = [{ index: 0, message, finish_reason: 'stop' }];
-          return send(response, { ...head, object: 'chat.completion', choices, usage });
+          const whole: ChatCompletion = {
+            ...head,
+            object: 'chat.completion',
+            choices: [{ index: 0, message: { role: 'assistant', content: text }, finish_reason: 'stop' }],
+            usage,
+          };
+          return send(response, whole);
         }
         response.writeHead(200, { 'content-type': 'text/event-stream' });
         for (const word of text.split(/(?<= )/)) {
-          const choices = [{ index: 0, delta: { content: word }, finish_reason: null }];
-          response.write(
-            `data: ${JSON.stringify({ ...head, object: 'chat.completion.chunk', choices })}\n\n`,
-          );
+          const piece: ChatCompletionChunk = {
+            ...head,
+            object: 'chat.completion.chunk',
+            choices: [{ index: 0, delta: { content: word }, finish_reason: null }],
+          };
+          response.write(`data: ${JSON.stringify(piece)}\n\n`);
         }
         response.end('data: [DONE]\n\n');
         return;
@@ -173,11 +193,11 @@ export async function wireServer(t: TestContext): Promise<WireServer> {
     }
   }
 
-  function job() {
+  function job(): FineTuningJob {
     const at = Math.min(Math.max(step - 1, 0), TOTAL_STEPS);
     const ended = state.outcome !== null && step > TOTAL_STEPS;
-    const status = step === 0 ? 'queued' : ended ? state.outcome : 'running';
-    const error = {
+    const status = step === 0 ? 'queued' : ended && state.outcome !== null ? state.outcome : 'running';
+    const error: FineTuningJob['error'] = {
       code: 'example_too_long',
       message: 'line 3 is too long',
       param: 'training_file',
@@ -218,7 +238,7 @@ export async function wireServer(t: TestContext): Promise<WireServer> {
   return state;
 }
 
-const file = {
+const file: FileObject = {
   id: 'file-1',
   object: 'file',
   bytes: 14,
@@ -230,7 +250,7 @@ const file = {
   format: 'text',
   examples: 1,
 };
-const baseModel = {
+const baseModel: Model = {
   id: 'base',
   object: 'model',
   created: 1,
@@ -239,7 +259,7 @@ const baseModel = {
   adapter: null,
   job: null,
 };
-const tunedModel = {
+const tunedModel: Model = {
   ...baseModel,
   id: 'ft:base:team:demo:abc',
   owned_by: 'team_1',
@@ -247,7 +267,7 @@ const tunedModel = {
   adapter: { id: 'adpt_1', version: 1 },
   job: 'ftjob-1',
 };
-const adapter = {
+const adapter: Adapter = {
   id: 'adpt_1',
   object: 'adapter',
   created_at: 1_700_000_000,
@@ -255,7 +275,7 @@ const adapter = {
   base_model: 'base',
   latest_version: 1,
 };
-const version = {
+const version: AdapterVersion = {
   id: 'adptv_1',
   object: 'adapter.version',
   created_at: 1_700_000_000,
@@ -275,9 +295,10 @@ const version = {
   peft: { peft_type: 'LORA' },
   lineage: {},
   metrics: null,
+  download_path: '/v1/adapters/adpt_1/versions/1/download',
 };
 
-const event = (number: number) => ({
+const event = (number: number): JobEvent => ({
   id: `ftevent-${number}`,
   object: 'fine_tuning.job.event',
   created_at: 1_700_000_000,
@@ -287,7 +308,7 @@ const event = (number: number) => ({
   data: {},
 });
 
-const metric = (kind: string, step: number, loss: number) => ({
+const metric = (kind: JobMetric['kind'], step: number, loss: number): JobMetric => ({
   object: 'fine_tuning.job.metric',
   kind,
   step,
