@@ -1,16 +1,11 @@
 import assert from 'node:assert/strict';
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { readFile, stat, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { writeTinyModel } from '@graft/peft-core/testing';
 import { createTestDatabase } from '@graft/service/testing';
+import { freePort, startProcess, whenReady } from '../../../../test/service/running-graft.ts';
 import { type Ran, runGraft, temporaryFolder } from '../testing/run-graft.ts';
-
-const root = resolve(import.meta.dirname, '../../../..');
 
 test('the verbs against a real service: from the first key to an adapter that answers', async (t) => {
   const folder = temporaryFolder(t);
@@ -114,47 +109,17 @@ async function startGraft(t: TestContext, folder: string): Promise<Record<string
     GRAFT_DATA_DIR: join(folder, 'data'),
     GRAFT_BASE_MODELS: join(folder, 'models.json'),
   };
-  const child = spawn(process.execPath, ['--import', 'tsx', join(root, 'scripts/start/main.ts')], {
-    cwd: root,
-    env: {
-      ...process.env,
-      ...env,
-      GRAFT_ENV_FILE: '',
-      REDIS_URL: '',
-      PORT: String(port),
-      HOST: '127.0.0.1',
-      LOG_LEVEL: 'warn',
-      GRAFT_BOOTSTRAP_KEY: apiKey,
-    },
+  const running = startProcess('scripts/start/main.ts', [], {
+    ...process.env,
+    ...env,
+    GRAFT_ENV_FILE: '',
+    REDIS_URL: '',
+    PORT: String(port),
+    HOST: '127.0.0.1',
+    LOG_LEVEL: 'warn',
+    GRAFT_BOOTSTRAP_KEY: apiKey,
   });
-  let log = '';
-  for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => (log += chunk));
-  t.after(() => stop(child));
-  for (let tries = 0; !(await isReady(port)); tries++) {
-    assert.ok(tries < 600 && child.exitCode === null, `Graft did not start:\n${log}`);
-    await sleep(200);
-  }
+  t.after(() => running.end('SIGTERM'));
+  await whenReady(running, `http://127.0.0.1:${port}/readyz`);
   return { ...env, GRAFT_BASE_URL: `http://127.0.0.1:${port}/v1`, GRAFT_API_KEY: apiKey };
-}
-
-async function stop(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null) return;
-  const exit = once(child, 'exit');
-  child.kill('SIGTERM');
-  await exit;
-}
-
-const isReady = (port: number): Promise<boolean> =>
-  fetch(`http://127.0.0.1:${port}/readyz`).then(
-    (response) => response.ok,
-    () => false,
-  );
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as { port: number };
-  server.close();
-  await once(server, 'close');
-  return port;
 }
