@@ -6,9 +6,9 @@
 // GRAFT_SKIP_MODEL=1 leaves out the base model.
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { cacheFolder } from './cache-folder.mjs';
 import { installPackages } from './install-packages.mjs';
 import { BootstrapError, checkNode, nothingToDo, step } from './steps.mjs';
 
@@ -19,7 +19,7 @@ const steps = {
   packages: (report) => installPackages(root, report),
   tensorflow: async (report) => {
     const { ensureTensorflow } = await import('./tensorflow.mjs');
-    return (await ensureTensorflow({ log: report, cacheDir: cacheDir(), root })).built;
+    return (await ensureTensorflow({ log: report, cacheDir: cacheFolder(), root })).built;
   },
   service: (report) => runTypeScript('scripts/bootstrap/prepare-service.ts', report),
   model: (report) =>
@@ -75,20 +75,12 @@ function parse(args) {
   return { only, run: file, rest: given[0] === '--' ? given.slice(1) : given };
 }
 
-/** Graft's cache folder; .env may say which. */
-function cacheDir() {
-  return (
-    process.env.GRAFT_CACHE_DIR ||
-    path.join(process.env.XDG_CACHE_HOME || path.join(os.homedir(), '.cache'), 'graft')
-  );
-}
-
 /** Runs a step written in TypeScript. Its lines are progress; without any it had nothing to do. */
 function runTypeScript(file, report) {
   return new Promise((resolve, reject) => {
     const child = spawn(process.execPath, ['--import', 'tsx', path.join(root, file)], {
       cwd: root,
-      env: { ...process.env, GRAFT_CACHE_DIR: cacheDir() },
+      env: { ...process.env, GRAFT_CACHE_DIR: cacheFolder() },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     let reported = false;

@@ -6,10 +6,10 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { copyFile, mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
-import { homedir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
-import { argv, env, exit, pid } from 'node:process';
+import { argv, exit, pid } from 'node:process';
 import { fileURLToPath } from 'node:url';
+import { cacheFolder } from './cache-folder.mjs';
 import { compileAddon, headerFolder } from './tensorflow/compile-addon.mjs';
 import { fetchLibraries } from './tensorflow/fetch-libraries.mjs';
 import { withLock } from './tensorflow/lock.mjs';
@@ -123,7 +123,7 @@ async function readStamp(path) {
 
 if (argv[1] && resolve(argv[1]) === fileURLToPath(import.meta.url)) {
   const root = resolve(dirname(fileURLToPath(import.meta.url)), '../..');
-  const cacheDir = env.GRAFT_CACHE_DIR || join(env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'graft');
+  const cacheDir = cacheFolder();
   try {
     const { device, built } = await ensureTensorflow({ log: console.log, cacheDir, root });
     if (!built) console.log(`TensorFlow ${VERSION} (${device}) is in place`);

@@ -11,16 +11,16 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs';
-import { homedir, tmpdir } from 'node:os';
+import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterEach, beforeEach, describe, test } from 'node:test';
+import { cacheFolder } from './cache-folder.mjs';
 import { withLock } from './tensorflow/lock.mjs';
 import { chooseDevice } from './tensorflow/prerequisites.mjs';
 import { ensureTensorflow } from './tensorflow.mjs';
 
 const repository = resolve(import.meta.dirname, '../..');
-const filledCache =
-  process.env.GRAFT_CACHE_DIR || join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'graft');
+const filledCache = cacheFolder();
 
 let folder: string;
 let root: string;
