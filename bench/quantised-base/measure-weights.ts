@@ -10,7 +10,7 @@ export interface HeldBytes {
   norms: number;
 }
 
-/** What a running trainer holds of the base model, read from TensorFlow's own memory log during one step and one evaluation. */
+/** What a running trainer holds of the base model. It is read from TensorFlow's own log during one step and one evaluation. */
 export async function measureWeights(
   plan: Omit<Plan, 'task'>,
 ): Promise<{ held: HeldBytes; model: TaskResults['weights'] }> {
@@ -37,9 +37,8 @@ interface ReadTensor {
 const MEMORY_LOG = { TF_CPP_MIN_LOG_LEVEL: '0', TF_CPP_VMODULE: 'log_memory=2' };
 
 /**
- * The tensor that a line of the log tells of, if the function `evaluate` got it by reading a variable: it reads each variable once,
- * but for a wide head, which it reads slice by slice.
- * `bytes` is the size of the buffer that TensorFlow's allocator gave it.
+ * The tensor of a line of the log, if the function `evaluate` read it from a variable, else null. `evaluate` reads each
+ * variable once; a wide head it reads slice by slice. `bytes` is the size of the buffer that TensorFlow allocated.
  */
 function readTensor(line: string): ReadTensor | null {
   if (!line.includes('MemoryLogTensorOutput') || !line.includes('"evaluate/ReadVariableOp')) return null;

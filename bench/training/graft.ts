@@ -20,7 +20,7 @@ for await (const record of train({
   training: plan.training,
   outputDir: plan.outputDir,
 })) {
-  // From the caller's seat: whatever happens between two steps counts.
+  // Measured by the caller, so that all that happens between two steps counts.
   const now = performance.now();
   if (record.type === 'step') {
     losses.push(record.loss);

@@ -90,7 +90,7 @@ export function markdown(comparisons: Comparison[], machine: Record<string, stri
   ].join('\n');
 }
 
-/** What ran, for whoever reads the figures later. */
+/** What the figures were measured on. */
 export function describeMachine(python: string): Record<string, string> {
   const versions = execFileSync(
     python,

@@ -52,7 +52,7 @@ async function writeSynthetic(file: string, model: string): Promise<void> {
   for (let row = 0; row < 16 * syntheticRows; row++) {
     const wordAt = (i: number) => words[(row * 131 + i * i * 17 + i * 29) % words.length];
     const textOf = (count: number) => ` ${Array.from({ length: count }, (_, i) => wordAt(i)).join(' ')}`;
-    // Whatever the dataset reader adds, such as an end mark, is part of the 256.
+    // The 256 include what the dataset reader adds, such as an end mark.
     const added = lengthOf(tokenizer, textOf(32)) - 32;
     lines.push(JSON.stringify({ text: textOf(syntheticTokens - added) }));
   }

@@ -4,7 +4,7 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { BootstrapError } from './steps.mjs';
 
-/** What the bootstrap has done for this tree; lies in node_modules, so that it goes when they go. */
+/** What the bootstrap has done for this tree. It lies in node_modules, so that deleting them deletes it too. */
 const stampFile = (root) => path.join(root, 'node_modules/.cache/graft/bootstrap.json');
 
 /** @returns {Record<string, string>} */
@@ -53,7 +53,7 @@ export async function installPackages(root, report, progressMs = 3_000) {
 }
 
 /**
- * How far `npm ci`, which says nothing where it has no terminal, has come.
+ * How far `npm ci` has come. It prints nothing itself without a terminal.
  * @param {string} root
  * @returns {() => { installed: number, total: number }}
  */
@@ -61,7 +61,7 @@ function countPackages(root) {
   const { packages } = JSON.parse(readFileSync(path.join(root, 'package-lock.json'), 'utf8'));
   const folders = Object.entries(packages)
     .filter(([folder, { link }]) => folder.includes('node_modules/') && !link)
-    // Binaries for other systems stay away.
+    // Binaries for other systems are not installed.
     .filter(([, { os, cpu }]) => fits(os, process.platform) && fits(cpu, process.arch))
     .map(([folder]) => path.join(root, folder, 'package.json'));
   return () => ({ installed: folders.filter((file) => existsSync(file)).length, total: folders.length });

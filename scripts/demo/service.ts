@@ -18,7 +18,7 @@ interface StartOptions {
 
 /**
  * Starts API and worker as `npm start` does and waits until they are ready. Throws with the last log lines if they are not.
- * .env is that of another Graft: only what is in the environment counts.
+ * .env is not read: it belongs to the Graft that the operator runs here.
  */
 export async function startGraft({ root, dataDir, key, port: wanted }: StartOptions): Promise<RunningGraft> {
   // Another Graft that listens there would answer in this one's place.

@@ -10,7 +10,7 @@ interface Started {
   address: string | null;
 }
 
-/** What whoever started Graft needs next, and nothing else. */
+/** What the person who started Graft needs next. */
 export function printBanner(started: Started): void {
   console.log(
     `\n${bannerLines(started)

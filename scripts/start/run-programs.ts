@@ -28,9 +28,10 @@ interface Options {
 }
 
 /**
- * Postgres, migrations, first key, then the programs until they are told to stop or one cannot start. Whatever is behind
- * a program still runs while it stops: the API takes no more requests while the worker can answer those that it has, the
- * worker checkpoints its jobs and gives them back to a database that is there, Postgres is last. Resolves to the exit code.
+ * Starts Postgres, migrations, the first key, then the programs, and runs them until they are told to stop or one cannot
+ * start. They stop in an order in which each still has what it needs: first the API, while the worker can answer its last
+ * requests; then the worker, which checkpoints its jobs and gives them back to the database; Postgres last. Resolves to the
+ * exit code.
  */
 export async function runPrograms({ root, programs, env, log, stopping }: Options): Promise<number> {
   const selected = programs.map(({ name }) => name);

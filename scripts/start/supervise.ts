@@ -88,7 +88,7 @@ function start({ root, program }: Options): ChildProcess {
   });
 }
 
-/** An end to the channel, as when this process is killed, ends the program too: it listens for `disconnect`. */
+/** Resolves when the program has ended. If this process is killed, the program sees `disconnect` and ends by itself. */
 async function ended(child: ChildProcess): Promise<[number | null, NodeJS.Signals | null]> {
   return await new Promise((resolve) => {
     child.once('error', () => resolve([null, null]));

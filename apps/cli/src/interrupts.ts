@@ -2,7 +2,7 @@
 export const INTERRUPTED = 130;
 
 /**
- * Aborts at the first Ctrl-C (or SIGTERM), so that the command can end well; a second one ends it at once.
+ * Aborts at the first Ctrl-C (or SIGTERM), so that the command can stop in order. A second one ends it at once.
  * Call `release` when there is nothing more to interrupt.
  */
 export function catchInterrupts(): { signal: AbortSignal; release: () => void } {

@@ -1,6 +1,6 @@
 import { type Paint, paintFor } from './draw/paint.ts';
 
-/** Where a verb writes: results on stdout, everything on the way there on stderr. */
+/** Where a verb writes: results on stdout, progress and notes on stderr. */
 export interface Output {
   json: boolean;
   /** For human-readable results. */

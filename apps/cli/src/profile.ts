@@ -38,7 +38,7 @@ export function readProfile(path = profilePath()): Profile | null {
   throw new CommandError(`${path} is damaged; run \`graft login\` again.`);
 }
 
-/** Readable by its owner alone from the first byte on. */
+/** The file is created with mode 0600, so that no other user can read it at any time. */
 export function writeProfile(profile: Profile, path = profilePath()): void {
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
   const temporary = `${path}.${process.pid}`;

@@ -40,7 +40,7 @@ export function multipartUpload(
     let sent = 0;
     for await (const chunk of source.open()) {
       yield chunk;
-      // Here again only once the chunk before has been taken.
+      // This line runs after the chunk was taken, because the generator waits for its reader.
       onChunk();
       sent += chunk.byteLength;
       onProgress?.({ sent, total: source.bytes });

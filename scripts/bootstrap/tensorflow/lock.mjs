@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 
 /**
  * Runs `body` while no other process of this machine holds the lock folder `path`. A lock whose process has died is taken.
- * It saves work and is not a safety: of several processes that find a dead one's lock in the same millisecond, two may run.
+ * It only saves work: when several processes find a dead one's lock in the same millisecond, two of them may run.
  * @template T
  * @param {{ log: (line: string) => void, path: string, pollMs?: number }} options
  * @param {() => Promise<T>} body
@@ -32,7 +32,7 @@ export async function withLock({ log, path, pollMs = 500 }, body) {
 
 /** @param {string} path */
 async function take(path) {
-  // The holder's number is inside before the folder appears under its name.
+  // The process id is written before the folder gets its name.
   const own = `${path}.${randomUUID()}`;
   await mkdir(own);
   await writeFile(join(own, 'pid'), String(process.pid));
@@ -46,7 +46,7 @@ async function take(path) {
 }
 
 /**
- * Renamed first: a folder being emptied under its own name could be taken, and then removed, by mistake.
+ * The folder is renamed before it is removed: else another process could take it meanwhile, and lose it.
  * @param {string} path
  */
 async function release(path) {

@@ -1,12 +1,12 @@
 import { join } from 'node:path';
 import type { Services } from '@graft/service';
 
-/** Where the service keeps its data by default: it runs in Graft's own folder, the command in any. */
+/** Where the service keeps its data by default. The service runs in Graft's folder, the command may run in any. */
 export const defaultDataDir = join(import.meta.dirname, '../../../../data');
 
 export type Service = typeof import('@graft/service');
 
-/** Opens the database as the service has it, for one operation. */
+/** Opens the service's database for one operation. */
 export async function withServices<T>(
   work: (services: Services, service: Service) => Promise<T>,
 ): Promise<T> {

@@ -1,4 +1,4 @@
-/** The terminal that is drawn on: process.stderr, or a stand-in. */
+/** What is drawn on: process.stderr, or a terminal in memory in tests. */
 export interface Terminal {
   isTTY?: boolean;
   columns?: number;
@@ -50,7 +50,7 @@ export class LiveRegion {
   }
 }
 
-/** Cut to `width` visible characters; colours take no room. All our characters are one column wide. */
+/** Cut to `width` visible characters. Colour codes do not count. All our characters are one column wide. */
 function truncated(line: string, width: number): string {
   let visible = 0;
   let cut = '';

@@ -4,7 +4,7 @@ export interface LossPoint {
   loss: number;
 }
 
-/** In order of steps, without losses that are no number (a run that diverged has some). */
+/** Sorted by step, without NaN and infinite losses, which a run that diverged has. */
 export function drawablePoints(points: readonly LossPoint[]): LossPoint[] {
   return points
     .filter((point) => Number.isFinite(point.loss) && Number.isFinite(point.step))
@@ -25,8 +25,8 @@ export function condensedPoints(points: readonly LossPoint[], most: number): rea
 }
 
 /**
- * Weighted mean around each point, by a Gaussian of a sixtieth of the run. Unlike a moving average it does not
- * lag behind a falling loss.
+ * Weighted mean around each point. The weights are a Gaussian whose sigma is a sixtieth of the run. A moving average
+ * would lag behind a falling loss; this does not.
  */
 export function smoothedPoints(points: readonly LossPoint[]): LossPoint[] {
   const sigma = Math.max(0.5, points.length / 60);
@@ -60,7 +60,7 @@ export function axisTicks(low: number, high: number, count: number): number[] {
   return ticks;
 }
 
-/** All ticks with the digits that the finest of them needs. */
+/** Every tick with as many decimals as the tick that needs most. */
 export function tickLabels(ticks: number[]): string[] {
   const digits = Math.max(...ticks.map((tick) => String(tick).split('.')[1]?.length ?? 0));
   return ticks.map((tick) => tick.toFixed(digits));

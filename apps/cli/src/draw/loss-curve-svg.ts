@@ -17,7 +17,7 @@ interface LossCurveSvgOptions {
 const WIDTH = 800;
 const HEIGHT = 420;
 const PLOT = { left: 64, right: 776, top: 72, bottom: 364 };
-/** More points than pixels make a heavy file and no better picture. */
+/** More points than pixels only make the file larger. */
 const MOST_POINTS = 1_500;
 
 // Plain classes, not CSS variables, which several viewers do not know. The drawing brings its own background,
@@ -112,7 +112,7 @@ function xAxis(firstStep: number, lastStep: number, x: (step: number) => number)
 function legend(training: LossPoint | undefined, evaluation: LossPoint | undefined): string[] {
   const parts: string[] = [];
   const entry = (right: number, label: string, sample: (x: number) => string) => {
-    // Text is measured by the viewer; the sample stands left of about that much room.
+    // The viewer measures text, so its width is estimated here. The sample stands to its left.
     const start = right - label.length * 7.1;
     parts.push(`<text x="${right}" y="56" text-anchor="end">${label}</text>`, sample(start - 40));
     return start - 64;
@@ -148,7 +148,7 @@ function rangeOf(losses: readonly number[]): [number, number] {
   const low = losses.reduce((a, b) => Math.min(a, b));
   const high = losses.reduce((a, b) => Math.max(a, b));
   const air = (high - low) * 0.05 || Math.max(Math.abs(high) * 0.1, 0.01);
-  // A loss is shown from zero where that wastes little of the height.
+  // The axis starts at zero where that leaves little of the height empty.
   return [low >= 0 && low < (high - low) * 0.5 ? 0 : low - air, high + air];
 }
 

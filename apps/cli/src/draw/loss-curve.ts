@@ -49,7 +49,7 @@ export function drawLossCurve(points: readonly LossPoint[], options: LossCurveOp
   return [...lines, ...xAxis(firstStep, lastStep, columns, labelWidth + 1).map(paint.dim)].join('\n');
 }
 
-/** A little air above and below; a flat line gets a range too. */
+/** From the lowest to the highest loss, with a margin. A flat line gets a range too. */
 function lossRange(points: readonly LossPoint[]): [low: number, high: number] {
   const losses = points.map((point) => point.loss);
   const low = losses.reduce((a, b) => Math.min(a, b));

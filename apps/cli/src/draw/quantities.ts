@@ -30,5 +30,5 @@ export function timestamp(unixSeconds: number): string {
   return `${day} ${pad(date.getHours())}:${pad(date.getMinutes())}`;
 }
 
-/** Losses with the digits that change. */
+/** A loss with four decimals. */
 export const loss = (value: number): string => (Number.isFinite(value) ? value.toFixed(4) : String(value));

@@ -7,7 +7,7 @@ const REDRAW_MS = 80;
 /** Between two lines in a log. */
 const LINE_MS = 5_000;
 
-/** Shows a run as it goes: drawn in place on a terminal, now and then a line elsewhere. */
+/** Shows a run as it goes: drawn in place on a terminal, elsewhere a line every few seconds. */
 export class TrainingDisplay {
   readonly #terminal: Terminal;
   readonly #hint: string;

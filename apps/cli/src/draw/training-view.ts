@@ -30,7 +30,7 @@ interface Screen {
 const TALLEST_CURVE = 14;
 const SHORTEST_CURVE = 6;
 const WIDEST_CURVE = 100;
-/** Lines around the curve: title, bar, numbers, an empty one, the hint, and room for the shell. */
+/** Lines besides the curve: title, bar, numbers, empty lines, the hint, and the shell's prompt. */
 const OTHER_LINES = 7;
 
 /** The screen of a run: title, bar, numbers, loss curve, hint. */

@@ -4,7 +4,7 @@ import { bytes } from './quantities.ts';
 
 const REDRAW_MS = 80;
 
-/** Progress of one upload or download, on a terminal only: in a log it would be noise. */
+/** Progress of one upload or download. Shown on a terminal only, as a log has no use for it. */
 export class TransferDisplay {
   readonly #terminal: Terminal;
   readonly #label: string;

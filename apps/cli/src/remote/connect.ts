@@ -6,7 +6,7 @@ import type { RemoteOptions } from '../verb.ts';
 /** http://127.0.0.1:8000/v1, where `npm start` listens. */
 export const DEFAULT_BASE_URL = 'http://127.0.0.1:8000/v1';
 
-/** Flags before environment before saved profile. A saved key goes to the base URL it was saved for only. */
+/** Takes flags first, then the environment, then the saved profile. A saved key is sent only to the base URL it was saved for. */
 export async function connect(options: RemoteOptions): Promise<GraftClient> {
   const { GraftClient } = await import('@graft/client');
   const chosenUrl = options.baseUrl ?? (process.env.GRAFT_BASE_URL || undefined);

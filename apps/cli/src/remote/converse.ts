@@ -53,7 +53,7 @@ export async function converse(
         process.stdout.write(printableOn(process.stdout, piece));
       }
     } catch (error) {
-      // A question that failed, or was taken back, is not part of the conversation.
+      // A question without an answer is not part of the conversation.
       if (!answering.signal.aborted)
         output.note(`${answer === '' ? '' : '\n'}${explainError(error).message}`);
     }

@@ -18,8 +18,8 @@ export interface SavedAdapter {
 }
 
 /**
- * Downloads one version and unpacks it. What is at `output` is touched only when everything has arrived and is right;
- * an interrupted download goes on where it stopped when it is asked for again.
+ * Downloads one version and unpacks it. `output` is written only after everything has arrived and its digests are right.
+ * When an interrupted download is asked for again, it goes on where it stopped.
  */
 export async function downloadAdapter(
   client: GraftClient,

@@ -15,8 +15,8 @@ export interface ExpectedFile {
 }
 
 /**
- * Unpacks exactly the expected files into an empty folder. An archive is not trusted to say where files go: what is not
- * listed, is no plain file, has another size or other bytes, or would leave the folder, is an error.
+ * Unpacks exactly the expected files into an empty folder. The archive is not trusted. An entry is an error when it is not
+ * listed, is no plain file, differs in size or content, or would be written outside the folder.
  */
 export async function extractTar(
   archive: string,
@@ -27,7 +27,7 @@ export async function extractTar(
   for (const path of wanted.keys()) checkPath(path);
   const entries = extract();
   const reading = pipeline(createReadStream(archive), entries);
-  // An archive that ends early fails here, while the entry it ends in just waits for more.
+  // When the archive ends early, only this promise fails: the entry that it ends in waits for more bytes.
   const failure = new Promise<never>((_, reject) => reading.catch(reject));
   failure.catch(() => {});
   for await (const entry of entries) {
@@ -58,7 +58,7 @@ export async function extractTar(
   await reading;
   const [missing] = wanted.keys();
   if (missing !== undefined) throw new CommandError(`The archive lacks ${missing}.`);
-  // mkdtemp made it for its owner alone; an adapter is an ordinary folder.
+  // mkdtemp lets only the owner in. An adapter's folder has ordinary permissions.
   await chmod(folder, 0o755);
 }
 

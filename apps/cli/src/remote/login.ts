@@ -55,7 +55,7 @@ export function addLoginVerbs(program: Command): void {
 }
 
 async function ask(question: string, secret: boolean): Promise<string> {
-  // readline echoes what is typed to its output: a secret's goes nowhere, and its question straight to the terminal.
+  // readline echoes what is typed to its output. For a secret that output is dropped, so the question is written apart.
   const nowhere = new Writable({ write: (_chunk, _encoding, done) => done() });
   if (secret) process.stderr.write(question);
   const lines = createInterface({

@@ -60,7 +60,7 @@ export async function watchJob(client: GraftClient, id: string, output: Output):
   }
 }
 
-/** The stream is news, not the truth: when it fails, polling goes on. */
+/** The stream only adds events to what polling shows. When it fails, polling goes on. */
 async function followEvents(
   client: GraftClient,
   id: string,
@@ -80,7 +80,7 @@ class MetricSeries {
   readonly #id: string;
   readonly #training = new Map<number, JobMetric>();
   readonly #evaluation = new Map<number, JobMetric>();
-  /** Of the metrics, which may be ahead of the job's progress. */
+  /** The last step of the metrics, which may be ahead of the job's progress. */
   #lastStep = 0;
   #lastProgress = 0;
 
@@ -100,14 +100,14 @@ class MetricSeries {
   /** Answers what is new. */
   async refresh(job: FineTuningJob, signal: AbortSignal): Promise<JobMetric[]> {
     if (job.progress === null) return [];
-    // A resumed job begins again at its checkpoint; what lay behind that is void.
+    // A resumed job begins again at its checkpoint, so the points after that step are dropped.
     if (job.progress.step < this.#lastProgress) {
       this.#training.clear();
       this.#evaluation.clear();
       this.#lastStep = 0;
     }
     this.#lastProgress = job.progress.step;
-    // The last step once more: its evaluation comes later than its loss.
+    // The last step is asked for again, as its evaluation comes later than its loss.
     const options = this.#lastStep > 1 ? { afterStep: this.#lastStep - 1, signal } : { signal };
     const fetched = await this.#client.fineTuning.jobs.metrics(this.#id, options);
     const news = fetched.filter(({ kind, step }) => !this.#seriesOf(kind).has(step));

@@ -29,7 +29,7 @@ export function runGraft(args: string[], options: RunOptions = {}): Promise<Ran>
   );
   const child = spawn(process.execPath, [bin, ...args], {
     cwd: options.cwd ?? tmpdir(),
-    // A config folder of nobody: neither a saved profile nor .env of whoever runs the tests must matter.
+    // No saved profile and no .env of whoever runs the tests may be read.
     env: {
       ...Object.fromEntries(inherited),
       XDG_CONFIG_HOME: '/nonexistent',

@@ -12,9 +12,9 @@ export interface DownloadOptions {
 const MOST_FRUITLESS_CONNECTIONS = 5;
 
 /**
- * One archive on its way. A broken connection goes on where it stopped (Range, held to the same bytes by
- * If-Range), and the whole is compared with the SHA-256 that the server announced: a stream that ends
- * without an error is complete and right.
+ * The download of one archive. After a broken connection it goes on where it stopped (Range; If-Range makes sure that the
+ * bytes are of the same archive). At the end the SHA-256 is compared with the one that the server announced: a stream that
+ * ends without an error is complete and right.
  */
 export class AdapterDownload {
   readonly #transport: Transport;
@@ -116,7 +116,7 @@ export class AdapterDownload {
     return this.#transport.open({
       method: 'GET',
       path: this.#path,
-      // A range of compressed bytes would be a range of something else.
+      // Without compression, so that the range counts the archive's own bytes.
       headers: { accept: 'application/x-tar', 'accept-encoding': 'identity', ...range },
       accept: [416],
       signal: this.#options.signal,

@@ -51,7 +51,7 @@ export async function* streamJobEvents(
       options.signal?.throwIfAborted();
       if (!isTransient(error) || fruitless >= MOST_FRUITLESS_CONNECTIONS) throw error;
     }
-    // A silent end without [DONE] is a server that stopped or a proxy that tired: ask again.
+    // The stream ended without [DONE]: the server stopped, or a proxy closed the connection. Connect again.
     if (fruitless++ >= MOST_FRUITLESS_CONNECTIONS) {
       throw new GraftConnectionError('The event stream ended again and again before the job did.');
     }
