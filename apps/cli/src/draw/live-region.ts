@@ -11,6 +11,14 @@ const SHOW_CURSOR = '\x1b[?25h';
 const CLEAR_BELOW = '\x1b[J';
 const CLEAR_REST_OF_LINE = '\x1b[K';
 
+/** Milliseconds between two drawings; drawing more often only costs time. */
+export const REDRAW_MS = 80;
+
+/** The live region of a terminal. Null in a log, and on a terminal that cannot move its cursor. */
+export function liveRegionOn(terminal: Terminal): LiveRegion | null {
+  return terminal.isTTY === true && process.env.TERM !== 'dumb' ? new LiveRegion(terminal) : null;
+}
+
 /** Lines at the bottom of a terminal that are drawn again in place. */
 export class LiveRegion {
   readonly #terminal: Terminal;

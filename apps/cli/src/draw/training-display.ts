@@ -1,9 +1,7 @@
-import { LiveRegion, type Terminal } from './live-region.ts';
+import { type LiveRegion, liveRegionOn, REDRAW_MS, type Terminal } from './live-region.ts';
 import { paintFor } from './paint.ts';
 import { type TrainingState, trainingLine, trainingView } from './training-view.ts';
 
-/** Drawing more often than this only costs time. */
-const REDRAW_MS = 80;
 /** Between two lines in a log. */
 const LINE_MS = 5_000;
 
@@ -20,7 +18,7 @@ export class TrainingDisplay {
   constructor(terminal: Terminal, options: { hint: string }) {
     this.#terminal = terminal;
     this.#hint = options.hint;
-    this.#live = terminal.isTTY === true && process.env.TERM !== 'dumb' ? new LiveRegion(terminal) : null;
+    this.#live = liveRegionOn(terminal);
   }
 
   update(state: TrainingState): void {

@@ -1,8 +1,6 @@
-import { LiveRegion, type Terminal } from './live-region.ts';
+import { type LiveRegion, liveRegionOn, REDRAW_MS, type Terminal } from './live-region.ts';
 import { paintFor, progressBar } from './paint.ts';
 import { bytes } from './quantities.ts';
-
-const REDRAW_MS = 80;
 
 /** Progress of one upload or download. Shown on a terminal only, as a log has no use for it. */
 export class TransferDisplay {
@@ -14,7 +12,7 @@ export class TransferDisplay {
   constructor(terminal: Terminal, label: string) {
     this.#terminal = terminal;
     this.#label = label;
-    this.#live = terminal.isTTY === true && process.env.TERM !== 'dumb' ? new LiveRegion(terminal) : null;
+    this.#live = liveRegionOn(terminal);
   }
 
   update(done: number, total: number | null): void {
