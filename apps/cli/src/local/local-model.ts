@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
+import { homedir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import type { BaseModel } from '@graft/peft-core/files';
-import { cacheFolder } from '../../../../scripts/bootstrap/cache-folder.mjs';
 import { UsageError } from '../errors.ts';
 
 export interface LocalModel {
@@ -61,4 +61,10 @@ function operatorModels(): Map<string, BaseModelSpec> {
       throw new UsageError(`GRAFT_BASE_MODELS: ${id} in ${path} has neither folder nor hub.`);
     }),
   );
+}
+
+/** Where the bootstrap and the service keep models too. */
+function cacheFolder(env = process.env): string {
+  if (env.GRAFT_CACHE_DIR) return resolve(env.GRAFT_CACHE_DIR);
+  return join(env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'graft');
 }
