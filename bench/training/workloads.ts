@@ -1,7 +1,8 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { parseJsonl, tokenizeExamples } from '@graft/peft-core/examples';
 import { openBaseModel } from '@graft/peft-core/files';
-import { loadTokenizer, parseJsonl, tokenizeExamples } from '@graft/peft-core/text';
+import { loadTokenizer } from '@graft/peft-core/text';
 
 export type WorkloadName = 'synthetic' | 'demo';
 

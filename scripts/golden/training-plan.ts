@@ -1,18 +1,18 @@
 import { readFile } from 'node:fs/promises';
 import { type PeftConfig, type ResolvedTraining, resolveTraining } from '@graft/peft-core/config';
-import { openBaseModel } from '@graft/peft-core/files';
-import { outlineOf } from '@graft/peft-core/outlines';
 import {
   classesBy,
   LabelCollector,
-  loadTokenizer,
   NO_TARGET,
   parseJsonl,
   planBatches,
   sizeOf,
   type TrainingExample,
   tokenizeExamples,
-} from '@graft/peft-core/text';
+} from '@graft/peft-core/examples';
+import { openBaseModel } from '@graft/peft-core/files';
+import { outlineOf } from '@graft/peft-core/outlines';
+import { loadTokenizer } from '@graft/peft-core/text';
 
 /**
  * An example as train.py and hf_peft.py read it. For language models `labelled` has a 1 where a token is a target; an

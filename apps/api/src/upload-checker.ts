@@ -1,5 +1,5 @@
 import { GraftError } from '@graft/peft-core/config';
-import { createJsonlChecker, type JsonlChecker } from '@graft/peft-core/text';
+import { createJsonlChecker, type JsonlChecker } from '@graft/peft-core/examples';
 import { LineRanges } from './line-ranges.ts';
 import { messageOfLines } from './message-of-lines.ts';
 

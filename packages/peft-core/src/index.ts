@@ -1,8 +1,8 @@
 /** Train, score, generate and merge PEFT models in Node. Importing this loads TensorFlow; './config' and './text' do not. */
 export { GraftError } from './errors.ts';
 export { type GenerateRequest, type GenerateResult, Generator, openGenerator } from './generate/generator.ts';
-export { type AdapterReport, inspectAdapter } from './peft-model/inspect.ts';
-export { mergeAdapter } from './peft-model/merge.ts';
+export { type AdapterReport, inspectAdapter } from './peft-model/inspect-adapter.ts';
+export { mergeAdapter } from './peft-model/merge-adapter.ts';
 export { type Score, type ScoreInput, scoreTexts } from './score/score-texts.ts';
 export { train } from './train/loop.ts';
 export { effectivePrecision, environmentFor } from './train/precision.ts';

@@ -7,7 +7,7 @@ import {
   parseTrainingOptions,
   resolveTraining,
 } from '@graft/peft-core/config';
-import { checkFormat } from '@graft/peft-core/text';
+import { checkFormat } from '@graft/peft-core/examples';
 import { type FileRecord, getFile, type Identity, type NewJob, type Services } from '@graft/service';
 import type { Static } from 'typebox';
 import { ApiError } from '../api-error.ts';

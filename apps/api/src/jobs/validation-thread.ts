@@ -3,20 +3,18 @@ import { createReadStream } from 'node:fs';
 import { parentPort } from 'node:worker_threads';
 import { checkInitialText } from '@graft/peft-core/check';
 import { type ErrorDetail, GraftError, leadingPositions, type PeftConfig } from '@graft/peft-core/config';
-import { outlineOf, ownLabels } from '@graft/peft-core/outlines';
 import {
   type ClassOf,
   classesBy,
   createJsonlChecker,
   LabelCollector,
-  loadTokenizer,
   MAX_LISTED_LINES,
   type RawExample,
   type TokenizeOptions,
-  type Tokenizer,
-  type TokenizerFiles,
   tokenizeExamples,
-} from '@graft/peft-core/text';
+} from '@graft/peft-core/examples';
+import { outlineOf, ownLabels } from '@graft/peft-core/outlines';
+import { loadTokenizer, type Tokenizer, type TokenizerFiles } from '@graft/peft-core/text';
 import { LineRanges } from '../line-ranges.ts';
 import { messageOfLines } from '../message-of-lines.ts';
 

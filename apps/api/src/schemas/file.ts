@@ -1,4 +1,4 @@
-import { DATASET_FORMATS } from '@graft/peft-core/text';
+import { DATASET_FORMATS } from '@graft/peft-core/examples';
 import type { FileRecord } from '@graft/service';
 import { type Static, Type } from 'typebox';
 import { After, limit } from './list.ts';

@@ -140,7 +140,7 @@ async function settle(
   base: BaseModel,
 ): Promise<{ peft: PeftConfig; training: ResolvedTraining }> {
   const { parsePeftConfig, resolveTraining } = await import('@graft/peft-core/config');
-  const { checkFormat, parseJsonl } = await import('@graft/peft-core/text');
+  const { checkFormat, parseJsonl } = await import('@graft/peft-core/examples');
   const { outlineOf } = await import('@graft/peft-core/outlines');
   const peft =
     options.startFrom === undefined

@@ -5,8 +5,8 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parsePeftConfig, resolveTraining, type TrainingOptions } from '@graft/peft-core/config';
+import type { DatasetFormat } from '@graft/peft-core/examples';
 import { writeTinyModel } from '@graft/peft-core/testing';
-import type { DatasetFormat } from '@graft/peft-core/text';
 import {
   claimValidation,
   createFile,

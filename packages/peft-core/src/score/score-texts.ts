@@ -5,7 +5,7 @@ import { readFittingAdapter } from '../peft-model/adapter-fit.ts';
 import { adapterValues } from '../peft-model/adapter-values.ts';
 import { readsBaseHead } from '../peft-model/peft-model.ts';
 import { sequencePooling } from '../peft-model/sequence-pooling.ts';
-import { loadTokenizer, type Tokenizer, withEos } from '../text/index.ts';
+import { loadTokenizer, type Tokenizer } from '../text/index.ts';
 import { leadingPositions } from '../tuners/leading-positions.ts';
 import { loadWeights } from '../weights/load-weights.ts';
 import { buildPairScoreProgram, type PairScoreProgram } from './pair-score-program.ts';
@@ -124,7 +124,7 @@ function pairScorer({ program, model, scoreOne }: PairScoreProgram, tokenizer: T
         { param: 'input' },
       );
     const ids = 'text' in input ? tokenizer.encode(input.text) : input.input_ids;
-    const wanted = labels ?? withEos(tokenizer, tokenizer.encode(target!));
+    const wanted = labels ?? tokenizer.withEos(tokenizer.encode(target!));
     check(ids, line, 'input_ids', checks);
     check(wanted, line, 'labels', checks);
     return { input_ids: ids, labels: wanted, logprobs: scoreOne(ids, wanted) };

@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
+import { fillBatch } from '../examples/index.ts';
 import { Random } from '../random.ts';
-import { fillBatch } from '../text/index.ts';
-import { feedsOf } from '../train/objective.ts';
+import { feedsOf } from '../train/objectives/objective.ts';
 import { optimizerScalars } from '../train/optimizer.ts';
 import { planTraining } from '../train/plan.ts';
 import type { TrainOptions } from '../train/records.ts';

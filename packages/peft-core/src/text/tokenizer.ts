@@ -1,5 +1,6 @@
 import { Tokenizer as HubTokenizer } from '@huggingface/tokenizers';
 import { GraftError } from '../errors.ts';
+import { show } from '../schema/check-fields.ts';
 import { type ChatMessage, ChatTemplate, type ChatTemplateOptions } from './chat-template.ts';
 import { withExactSplitting } from './exact-splitting.ts';
 import { StreamDecoder } from './stream-decoder.ts';
@@ -101,6 +102,15 @@ export class Tokenizer {
     return new StreamDecoder((ids) => this.decode(ids, { skipSpecialTokens: true }));
   }
 
+  /** ids, ending with the end-of-text token once; as they are for a model without one. */
+  withEos(ids: number[]): number[] {
+    return this.eosId === null ? ids : [...this.withoutEos(ids), this.eosId];
+  }
+
+  withoutEos(ids: number[]): number[] {
+    return this.eosId !== null && ids.at(-1) === this.eosId ? ids.slice(0, -1) : ids;
+  }
+
   isSpecial(id: number): boolean {
     return this.#specialIds.has(id);
   }
@@ -127,6 +137,14 @@ export class Tokenizer {
 
 export function loadTokenizer(files: TokenizerFiles): Tokenizer {
   return new Tokenizer(files);
+}
+
+/** Names a token that the tokenizer has and the model's embedding table of `vocabularySize` rows lacks. */
+export function strayToken(tokenizer: Tokenizer, id: number, vocabularySize: number): string {
+  return (
+    `the token ${show(tokenizer.decode([id]))} with id ${id}, which the base model does not know: ` +
+    `its embedding table has ${vocabularySize} rows, and the tokenizer was given more tokens`
+  );
 }
 
 /** A token of tokenizer_config.json: its text, or an object with it. */

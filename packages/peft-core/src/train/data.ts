@@ -2,7 +2,6 @@ import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { type PeftConfig, type ResolvedTraining, validationCount } from '../config/index.ts';
 import { GraftError } from '../errors.ts';
-import { permutation } from '../random.ts';
 import {
   checkFormat,
   classesBy,
@@ -10,10 +9,11 @@ import {
   LabelCollector,
   parseJsonl,
   type RawExample,
-  type Tokenizer,
   type TrainingExample,
   tokenizeExamples,
-} from '../text/index.ts';
+} from '../examples/index.ts';
+import { permutation } from '../random.ts';
+import type { Tokenizer } from '../text/index.ts';
 import { leadingPositions } from '../tuners/leading-positions.ts';
 
 /** Tokenised training and validation examples of a job, and a digest of the files they came from. */

@@ -1,7 +1,7 @@
-import { type BatchPlan, fillBatch, type SequenceLayout, type TrainingExample } from '../text/index.ts';
+import { type BatchPlan, fillBatch, type SequenceLayout, type TrainingExample } from '../examples/index.ts';
 import type { TrainingData } from './data.ts';
-import { type Metrics, metricsOf } from './metrics.ts';
-import { feedsOf } from './objective.ts';
+import { type Metrics, metricsOf } from './objectives/metrics.ts';
+import { feedsOf } from './objectives/objective.ts';
 import type { TrainProgram } from './train-program.ts';
 
 /** Examples that are enough to tell two models apart. */

@@ -6,7 +6,7 @@ import {
   type SequenceLayout,
   sizeOf,
   type TrainingExample,
-} from '../text/index.ts';
+} from '../examples/index.ts';
 
 /** Which examples every step trains on, and where they lie. */
 export function planTraining(

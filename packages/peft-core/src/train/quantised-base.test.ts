@@ -5,7 +5,7 @@ import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { parsePeftConfig, resolveTraining, type TrainingOptions } from '../config/index.ts';
 import { type BaseModel, openBaseModel, readSafetensors } from '../files.ts';
-import { mergeAdapter } from '../peft-model/merge.ts';
+import { mergeAdapter } from '../peft-model/merge-adapter.ts';
 import { scoreTexts } from '../score/score-texts.ts';
 import { writeTinyModel } from '../testing/tiny-model.ts';
 import { train } from './loop.ts';

@@ -1,7 +1,7 @@
 import type { PeftConfig, ResolvedTraining } from '../config/index.ts';
 import type { BaseModel } from '../files.ts';
 import type { Measurement } from './evaluation.ts';
-import type { Metrics } from './metrics.ts';
+import type { Metrics } from './objectives/metrics.ts';
 import type { WarmModel } from './warm-model.ts';
 
 export interface TrainOptions {

@@ -5,8 +5,8 @@ import {
   fillBatch,
   type SequenceLayout,
   type TrainingExample,
-} from '../text/index.ts';
-import { feedsOf } from './objective.ts';
+} from '../examples/index.ts';
+import { feedsOf } from './objectives/objective.ts';
 import { optimizerScalars } from './optimizer.ts';
 import { learningRateAt } from './schedule.ts';
 import type { TrainProgram } from './train-program.ts';

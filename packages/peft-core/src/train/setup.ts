@@ -1,15 +1,16 @@
 import { GraftError } from '../errors.ts';
+import type { SequenceLayout } from '../examples/index.ts';
 import type { Architecture } from '../models/architecture.ts';
 import { architectureFor } from '../models/registry.ts';
 import { ownLabels, withLabels } from '../outlines/label-names.ts';
 import { adapterLabels } from '../peft-model/adapter-architecture.ts';
 import { readAdapterFor } from '../peft-model/adapter-fit.ts';
 import { sequencePooling } from '../peft-model/sequence-pooling.ts';
-import { loadTokenizer, type SequenceLayout } from '../text/index.ts';
+import { loadTokenizer } from '../text/index.ts';
 import { checkAgainstModel, checkFilesAgainstModel } from '../tuners/check.ts';
 import { leadingPositions } from '../tuners/leading-positions.ts';
 import { readTrainingData, type TrainingData } from './data.ts';
-import { type Objective, objectiveOf } from './objective.ts';
+import { type Objective, objectiveOf } from './objectives/objective.ts';
 import type { TrainOptions } from './records.ts';
 
 /** What a job trains: the model with its head, the data, and how one becomes the other's input. */

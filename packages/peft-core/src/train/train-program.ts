@@ -1,5 +1,6 @@
 import { type Program, ProgramBuilder, tf } from '@graft/tf-graph';
 import type { PeftConfig, ResolvedTraining } from '../config/index.ts';
+import type { GridShape } from '../examples/index.ts';
 import type { Architecture } from '../models/architecture.ts';
 import type { RandomState } from '../nn/dropout.ts';
 import { type MatmulPrecision, withMatmulPrecision } from '../nn/matmul.ts';
@@ -9,10 +10,9 @@ import {
   type ParameterTensors,
   type PeftModel,
 } from '../peft-model/peft-model.ts';
-import type { GridShape } from '../text/index.ts';
 import type { AttachmentForm } from '../tuners/tuner.ts';
 import type { BaseStorage } from '../weights/stored-weights.ts';
-import { batchInputs, type LossContext, lossOf, type Objective } from './objective.ts';
+import { batchInputs, type LossContext, lossOf, type Objective } from './objectives/objective.ts';
 import { adamW, clipGradients } from './optimizer.ts';
 
 /** Training options that are part of the graph. */

@@ -1,7 +1,7 @@
+import type { TrainingExample } from '../examples/index.ts';
 import { readAdapter } from '../files.ts';
 import { adapterValues } from '../peft-model/adapter-values.ts';
 import type { PeftModel } from '../peft-model/peft-model.ts';
-import type { TrainingExample } from '../text/index.ts';
 import { loadWeights } from '../weights/load-weights.ts';
 import { baseStorage } from '../weights/stored-weights.ts';
 import { evaluate, measuredExamples } from './evaluation.ts';

@@ -1,5 +1,5 @@
 import { GraftError } from '@graft/peft-core/config';
-import type { DatasetFormat } from '@graft/peft-core/text';
+import type { DatasetFormat } from '@graft/peft-core/examples';
 import { insertAudit } from '../audit/insert-audit.ts';
 import type { Database } from '../database/database.ts';
 import { inTransaction } from '../database/in-transaction.ts';

@@ -1,7 +1,7 @@
 import { tf } from '@graft/tf-graph';
-import { lossesOfLogits } from '../nn/cross-entropy.ts';
-import { pool, similarities, unitRows } from '../nn/pooling.ts';
-import type { GridShape } from '../text/index.ts';
+import type { GridShape } from '../../examples/index.ts';
+import { lossesOfLogits } from '../../nn/cross-entropy.ts';
+import { pool, similarities, unitRows } from '../../nn/pooling.ts';
 import type { Forward, Loss } from './objective.ts';
 
 /** Cosines are multiplied by this before the softmax: the inverse of a temperature of 0.05. */

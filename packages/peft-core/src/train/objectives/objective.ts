@@ -1,8 +1,8 @@
 import type { InputSpec, tf } from '@graft/tf-graph';
-import type { ModelRuntime } from '../models/architecture.ts';
-import { packedForward, type TrainingPass } from '../peft-model/packed-forward.ts';
-import type { ParameterTensors, PeftModel } from '../peft-model/peft-model.ts';
-import type { DatasetFormat, FilledBatch, GridShape } from '../text/index.ts';
+import type { DatasetFormat, FilledBatch, GridShape } from '../../examples/index.ts';
+import type { ModelRuntime } from '../../models/architecture.ts';
+import { packedForward, type TrainingPass } from '../../peft-model/packed-forward.ts';
+import type { ParameterTensors, PeftModel } from '../../peft-model/peft-model.ts';
 import { embeddingInputs, embeddingLoss } from './embedding-loss.ts';
 import { labelInputs, labelLoss } from './label-loss.ts';
 

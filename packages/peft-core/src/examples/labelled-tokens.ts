@@ -1,6 +1,6 @@
 import { GraftError } from '../errors.ts';
+import type { Tokenizer } from '../text/tokenizer.ts';
 import type { RawExample, TrainingMessage } from './raw-example.ts';
-import type { Tokenizer } from './tokenizer.ts';
 
 /** What `strftime_now` shows in training: a date that stays the same when a job is resumed on another day. */
 const TRAINING_DATE = new Date(2024, 6, 26, 12);
@@ -25,10 +25,10 @@ export function labelledTokens(
       return chatTokens(tokenizer, example.messages);
     case 'prompt_completion': {
       const { ids, promptLength } = joinedIds(tokenizer, example.prompt, example.completion);
-      return withLabels(withEos(tokenizer, ids), [[promptLength, Number.POSITIVE_INFINITY]]);
+      return withLabels(tokenizer.withEos(ids), [[promptLength, Number.POSITIVE_INFINITY]]);
     }
     case 'text':
-      return withLabels(withEos(tokenizer, tokenizer.encode(example.text)), [[0, Number.POSITIVE_INFINITY]]);
+      return withLabels(tokenizer.withEos(tokenizer.encode(example.text)), [[0, Number.POSITIVE_INFINITY]]);
   }
 }
 
@@ -76,22 +76,13 @@ function joinedIds(
   prompt: string,
   completion: string,
 ): { ids: number[]; promptLength: number } {
-  const before = withoutEos(tokenizer, tokenizer.encode(prompt));
+  const before = tokenizer.withoutEos(tokenizer.encode(prompt));
   const joined = tokenizer.encode(prompt + completion);
   if (commonLength(before, joined) === before.length) return { ids: joined, promptLength: before.length };
   return {
     ids: [...before, ...tokenizer.encode(completion, { addSpecialTokens: false })],
     promptLength: before.length,
   };
-}
-
-/** ids, ending with the end-of-text token once. */
-export function withEos(tokenizer: Tokenizer, ids: number[]): number[] {
-  return tokenizer.eosId === null ? ids : [...withoutEos(tokenizer, ids), tokenizer.eosId];
-}
-
-function withoutEos({ eosId }: Tokenizer, ids: number[]): number[] {
-  return eosId !== null && ids.at(-1) === eosId ? ids.slice(0, -1) : ids;
 }
 
 function withLabels(ids: number[], spans: [from: number, to: number][]): LabelledTokens {

@@ -1,4 +1,4 @@
-import { packRows, type RowSize, type Widths } from './pack.ts';
+import { packRows, type RowSize, type Widths } from './pack-rows.ts';
 
 /** The static shape of every micro-batch: rows × tokens positions, and room for `labels` targets, or examples to embed. */
 export interface GridShape {

@@ -1,4 +1,4 @@
-import type { Tokenizer } from './tokenizer.ts';
+import type { Tokenizer } from '../text/tokenizer.ts';
 
 /** Words as one sequence of tokens, special ones around them. */
 export interface WordTokens {

@@ -1,7 +1,7 @@
-import { permutation } from '../random.ts';
+import { permutation } from '../../random.ts';
+import { NO_TARGET, type TrainingExample } from '../training-example.ts';
 import { chooseGrid, type GridShape } from './choose-grid.ts';
-import { oneRowEach, packRows } from './pack.ts';
-import { NO_TARGET, type TrainingExample } from './training-example.ts';
+import { oneRowEach, packRows } from './pack-rows.ts';
 
 /** What planning needs of an example. */
 export interface ExampleSize {

@@ -2,17 +2,17 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import type { GraftError } from '../errors.ts';
-import { planBatches, sizeOf } from './batches.ts';
-import { fillBatch, type SequenceLayout } from './fill-batch.ts';
+import { loadTokenizer } from '../text/tokenizer.ts';
+import { fillBatch, type SequenceLayout } from './batches/fill-batch.ts';
+import { planBatches, sizeOf } from './batches/plan-batches.ts';
 import { classesBy, LabelCollector } from './label-names.ts';
 import type { RawExample } from './raw-example.ts';
 import { checkFormat } from './task-formats.ts';
-import { tokenizeExamples } from './tokenize.ts';
-import { loadTokenizer } from './tokenizer.ts';
+import { tokenizeExamples } from './tokenize-examples.ts';
 import { NO_TARGET } from './training-example.ts';
 
 const tokenizerJson = JSON.parse(
-  readFileSync(new URL('./testdata/tiny-tokenizer.json', import.meta.url), 'utf8'),
+  readFileSync(new URL('../text/testdata/tiny-tokenizer.json', import.meta.url), 'utf8'),
 );
 const load = (more: object = {}) =>
   loadTokenizer({ tokenizerJson: { ...tokenizerJson, ...more }, tokenizerConfig: null, chatTemplate: null });

@@ -1,6 +1,6 @@
 import { isRecord, show } from '../schema/check-fields.ts';
+import type { ChatMessage } from '../text/chat-template.ts';
 import { chatMessages } from './chat-line.ts';
-import type { ChatMessage } from './chat-template.ts';
 
 /** A message of a training example; weight 0 keeps an assistant's turn out of the loss. */
 export interface TrainingMessage extends ChatMessage {

@@ -1,4 +1,4 @@
-import type { TaskType } from '../outlines/index.ts';
+import type { TaskType } from '../../outlines/index.ts';
 import type { Objective } from './objective.ts';
 
 /** What is told of a model beside its loss, by the names of the wire: shares and correlations, and perplexity. */

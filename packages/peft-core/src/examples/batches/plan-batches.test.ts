@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Random } from '../random.ts';
-import { type BatchOptions, type ExampleSize, planBatches, planEvaluation, sizeOf } from './batches.ts';
+import { Random } from '../../random.ts';
+import { NO_TARGET, type TrainingExample } from '../training-example.ts';
 import { fillBatch, type SequenceLayout } from './fill-batch.ts';
-import { NO_TARGET, type TrainingExample } from './training-example.ts';
+import { type BatchOptions, type ExampleSize, planBatches, planEvaluation, sizeOf } from './plan-batches.ts';
 
 /** Language examples of 2 tokens to below `longest`, the second half of each learnt; ids tell example and token. */
 function examplesOf(count: number, longest: number, seed = 1): TrainingExample[] {

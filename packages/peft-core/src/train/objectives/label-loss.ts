@@ -1,7 +1,7 @@
 import { tf } from '@graft/tf-graph';
-import { headLoss, lossesOfLogits } from '../nn/cross-entropy.ts';
-import { takeRows } from '../nn/rows.ts';
-import type { GridShape } from '../text/index.ts';
+import type { GridShape } from '../../examples/index.ts';
+import { headLoss, lossesOfLogits } from '../../nn/cross-entropy.ts';
+import { takeRows } from '../../nn/rows.ts';
 import type { Forward, Loss } from './objective.ts';
 
 export function labelInputs({ labels }: GridShape) {

@@ -1,11 +1,10 @@
 import { type ErrorDetail, GraftError } from '../errors.ts';
 import { show } from '../schema/check-fields.ts';
+import { strayToken, type Tokenizer } from '../text/tokenizer.ts';
 import { badLines, MAX_LISTED_LINES } from './jsonl.ts';
 import type { ClassOf } from './label-names.ts';
-import { labelledTokens, withEos } from './labels.ts';
+import { labelledTokens } from './labelled-tokens.ts';
 import type { Label, RawExample } from './raw-example.ts';
-import { strayToken } from './stray-token.ts';
-import type { Tokenizer } from './tokenizer.ts';
 import { NO_TARGET, type TrainingExample } from './training-example.ts';
 import { wordTokens } from './word-tokens.ts';
 
@@ -118,7 +117,7 @@ function sequenceToSequence(
   options: TokenizeOptions,
 ): Tokenized {
   const read = textIds(tokenizer, input, options);
-  const targets = Int32Array.from(withEos(tokenizer, tokenizer.encode(target)));
+  const targets = Int32Array.from(tokenizer.withEos(tokenizer.encode(target)));
   checkLength(targets.length, { ...options, leading: 0 });
   const ids = Int32Array.from([options.decoderStart!, ...targets.subarray(0, -1)]);
   return { sequences: [{ ids, input: read, targets }], tokens: read.length + targets.length };

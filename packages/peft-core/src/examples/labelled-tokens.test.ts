@@ -5,9 +5,9 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import type { GraftError } from '../errors.ts';
 import { openBaseModel, resolveBaseModel } from '../files.ts';
+import { loadTokenizer, type Tokenizer } from '../text/tokenizer.ts';
 import type { RawExample, TrainingMessage } from './raw-example.ts';
-import { tokenizeExamples } from './tokenize.ts';
-import { loadTokenizer, type Tokenizer } from './tokenizer.ts';
+import { tokenizeExamples } from './tokenize-examples.ts';
 import { NO_TARGET } from './training-example.ts';
 
 interface Case {

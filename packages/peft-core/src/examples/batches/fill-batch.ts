@@ -1,5 +1,5 @@
-import type { BatchPlan } from './batches.ts';
-import { NO_TARGET, type TrainingExample } from './training-example.ts';
+import { NO_TARGET, type TrainingExample } from '../training-example.ts';
+import type { BatchPlan } from './plan-batches.ts';
 
 /** How sequences become positions of the grid. */
 export interface SequenceLayout {

@@ -1,0 +1,16 @@
+/** Data files to what a model trains on: checked lines, tokenised examples, batches. Loads no TensorFlow. */
+export type { GridShape } from './batches/choose-grid.ts';
+export { type FilledBatch, fillBatch, type SequenceLayout } from './batches/fill-batch.ts';
+export { type BatchPlan, planBatches, planEvaluation, sizeOf } from './batches/plan-batches.ts';
+export {
+  createJsonlChecker,
+  type DatasetSummary,
+  type JsonlChecker,
+  MAX_LISTED_LINES,
+  parseJsonl,
+} from './jsonl.ts';
+export { type ClassOf, classesBy, LabelCollector } from './label-names.ts';
+export type { DatasetFormat, RawExample } from './raw-example.ts';
+export { checkFormat, DATASET_FORMATS } from './task-formats.ts';
+export { type TokenizeOptions, tokenizeExamples } from './tokenize-examples.ts';
+export { NO_TARGET, type TrainingExample } from './training-example.ts';
