@@ -4,6 +4,7 @@ import { parsePeftConfig, peftTypes } from '../../packages/peft-core/src/config/
 import { architectureFor } from '../../packages/peft-core/src/models/registry.ts';
 import { modelTypes, TASK_TYPES } from '../../packages/peft-core/src/outlines/index.ts';
 import { sevenBillion } from '../../packages/peft-core/src/testing/seven-billion.ts';
+import { elementCount } from '../../packages/peft-core/src/tensors/tensor-source.ts';
 import { methodFacts } from '../../packages/peft-core/src/tuners/method-facts.ts';
 import { attach } from '../../packages/peft-core/src/tuners/registry.ts';
 import { bottleneckRows } from '../../test/golden/bottleneck/rows.ts';
@@ -23,7 +24,7 @@ export function methodTable(): string {
       model,
       'trained',
     );
-    const trained = parameters.reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0);
+    const trained = parameters.reduce((sum, { shape }) => sum + elementCount(shape), 0);
     const options = JSON.stringify(usual) === '{}' ? 'defaults' : `\`${JSON.stringify(usual)}\``;
     return [
       `**${title}** \`${type}\``,

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { permutation, philox4x32, Random } from './random.ts';
+import { permutation, philox4x32, RANDOM_USES, Random } from './random.ts';
 
 test('Philox4x32-10 gives the known answers of Random123 (kat_vectors)', () => {
   const hex = (block: number[]) => block.map((word) => word.toString(16).padStart(8, '0')).join(' ');
@@ -16,23 +16,31 @@ test('Philox4x32-10 gives the known answers of Random123 (kat_vectors)', () => {
   );
 });
 
-test('the first uniforms of seed 0, stream 0 are the words of block 0', () => {
-  const random = new Random(0, 0);
+test('the first uniforms of seed 0 and the first use are the words of block 0', () => {
+  const random = new Random(0, 'startValues');
   assert.equal(random.uniform(), ((0x6627e8d5 >>> 5) * 2 ** 26 + (0xe169c58d >>> 6)) / 2 ** 53);
   assert.equal(random.uniform(), ((0xbc57ac4c >>> 5) * 2 ** 26 + (0x9b00dbd8 >>> 6)) / 2 ** 53);
 });
 
-test('streams, parts and seeds differ; equal ones repeat', () => {
-  const first = (seed: number, stream: number, part = 0) => new Random(seed, stream, part).uniform();
-  assert.equal(
-    new Set([first(1, 0), first(2, 0), first(1, 1), first(1, 0, 1), first(1 + 2 ** 32, 0)]).size,
-    5,
-  );
-  assert.equal(first(7, 3, 2), first(7, 3, 2));
+const PARTS = [...Array(300).keys(), 2 ** 31 - 1, 2 ** 31, 2 ** 32 - 1];
+
+test('no two uses, parts or seeds draw the same numbers; equal ones repeat', () => {
+  const firstDraws = new Set<string>();
+  const seeds = [0, 1, 42, 2 ** 31 - 1, 1 + 2 ** 32];
+  for (const seed of seeds) {
+    for (const use of RANDOM_USES) {
+      for (const part of PARTS) {
+        const random = new Random(seed, use, part);
+        firstDraws.add([random.uniform(), random.uniform()].join());
+      }
+    }
+  }
+  assert.equal(firstDraws.size, seeds.length * RANDOM_USES.length * PARTS.length);
+  assert.equal(new Random(7, 'order', 2).uniform(), new Random(7, 'order', 2).uniform());
 });
 
 test('uniform and normal have the right moments', () => {
-  const random = new Random(42, 0);
+  const random = new Random(42, 'test');
   const n = 100_000;
   const uniforms = Array.from({ length: n }, () => random.uniform());
   const normals = Array.from({ length: n }, () => random.normal());
@@ -47,20 +55,21 @@ test('uniform and normal have the right moments', () => {
 });
 
 test('a permutation holds each index once and depends on seed and part', () => {
-  const order = permutation(1000, 42, 0);
+  const shuffled = (n: number, seed: number, part: number) => permutation(n, new Random(seed, 'order', part));
+  const order = shuffled(1000, 42, 0);
   assert.deepEqual(
     [...order].sort((a, b) => a - b),
     [...Array(1000).keys()],
   );
-  assert.deepEqual(permutation(1000, 42, 0), order);
-  assert.notDeepEqual(permutation(1000, 42, 1), order);
-  assert.notDeepEqual(permutation(1000, 43, 0), order);
-  assert.deepEqual([...permutation(1, 1, 1)], [0]);
-  assert.equal(permutation(0, 1, 1).length, 0);
+  assert.deepEqual(shuffled(1000, 42, 0), order);
+  assert.notDeepEqual(shuffled(1000, 42, 1), order);
+  assert.notDeepEqual(shuffled(1000, 43, 0), order);
+  assert.deepEqual([...shuffled(1, 1, 1)], [0]);
+  assert.equal(shuffled(0, 1, 1).length, 0);
 });
 
 test('every position of a permutation is equally likely', () => {
   const counts = new Array(6).fill(0);
-  for (let part = 0; part < 6000; part++) counts[permutation(6, 9, part)[0] as number]++;
+  for (let part = 0; part < 6000; part++) counts[permutation(6, new Random(9, 'order', part))[0] as number]++;
   for (const count of counts) assert.ok(Math.abs(count - 1000) < 180, String(counts)); // six standard deviations
 });

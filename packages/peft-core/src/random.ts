@@ -1,17 +1,33 @@
 /**
- * Random numbers that are a pure function of (seed, stream, part, index): nothing has to be stored to resume, and any
- * number can be had without those before it.
+ * Random numbers that are a pure function of (seed, use, part, index). Nothing has to be stored to resume, and any number can be
+ * had without those before it.
  *
- * Algorithm: Philox4x32-10 (Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3"; also that of TensorFlow's
- * stateless ops). Key = seed (low, high word); counter = (block low, block high, stream, part). A block gives two
- * uniforms: words 0 and 1 make number 2·block, words 2 and 3 number 2·block + 1.
+ * Algorithm: Philox4x32-10 (Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3"; TensorFlow's stateless ops use it
+ * too). Key = seed (low, high word); counter = (block low, block high, use, part). A block gives two uniforms: words 0 and 1 make
+ * number 2·block, words 2 and 3 number 2·block + 1.
+ *
+ * One key maps different counters to different blocks. So two streams of one seed are distinct when their use or part differs.
+ * Dropout draws within TensorFlow, under keys that are a hash of the seed: see random.test.ts.
  */
 const MULTIPLIERS = [0xd2511f53, 0xcd9e8d57] as const;
 const WEYL = [0x9e3779b9, 0xbb67ae85] as const;
 const ROUNDS = 10;
 
-/** Who draws from which stream, so that no two draw the same numbers. */
-export const STREAM = { weights: 0, sampling: 1, order: 2, split: 3 } as const;
+/** Everything that draws random numbers, and its number in the counter. A new use takes a new number. */
+const USES = {
+  /** Values before the first step. Part: the parameter's place in the adapter. */
+  startValues: 0,
+  /** The next token of an answer. */
+  sampling: 1,
+  /** Which example comes when. Part: the training epoch, from 0. */
+  order: 2,
+  /** Which examples are held out for validation. */
+  split: 3,
+  /** Weights and values of tests. Part: what the test counts. */
+  test: 4,
+} as const;
+export type RandomUse = keyof typeof USES;
+export const RANDOM_USES = Object.keys(USES) as RandomUse[];
 
 /** One Philox block: 128-bit counter and 64-bit key, as 32-bit words, low word first. */
 export function philox4x32(
@@ -35,18 +51,18 @@ export function philox4x32(
   return [c0, c1, c2, c3];
 }
 
-/** Draws one after the other from one stream. */
+/** One random stream: its numbers, one after the other. */
 export class Random {
   readonly #key: readonly [number, number];
-  readonly #stream: number;
+  readonly #use: number;
   readonly #part: number;
   #index = 0;
   #block: readonly number[] = [];
 
-  /** seed: an integer from 0 below 2^53. stream: a use (see STREAM). part: a 32-bit division of it, such as a training epoch. */
-  constructor(seed: number, stream: number, part = 0) {
+  /** seed: an integer from 0 below 2^53. part: an integer from 0 below 2^32, for a use that takes several streams. */
+  constructor(seed: number, use: RandomUse, part = 0) {
     this.#key = words(seed);
-    this.#stream = stream;
+    this.#use = USES[use];
     this.#part = part;
   }
 
@@ -55,7 +71,7 @@ export class Random {
     const odd = this.#index % 2;
     if (odd === 0) {
       const [low, high] = words(this.#index / 2);
-      this.#block = philox4x32([low, high, this.#stream, this.#part], this.#key);
+      this.#block = philox4x32([low, high, this.#use, this.#part], this.#key);
     }
     this.#index++;
     const high = (this.#block[2 * odd] as number) >>> 5;
@@ -75,14 +91,8 @@ export class Random {
   }
 }
 
-/** A uniformly random order of 0 … n-1 for one training epoch (Fisher and Yates, from the end). */
-export function permutation(
-  n: number,
-  seed: number,
-  part: number,
-  stream: number = STREAM.order,
-): Int32Array {
-  const random = new Random(seed, stream, part);
+/** A uniformly random order of 0 … n-1 (Fisher and Yates, from the end). */
+export function permutation(n: number, random: Random): Int32Array {
   const order = Int32Array.from({ length: n }, (_, i) => i);
   for (let i = n - 1; i > 0; i--) {
     const j = random.integer(i + 1);

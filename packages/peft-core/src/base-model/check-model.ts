@@ -16,9 +16,8 @@ export function checkModel({ path, config, tensors }: OpenedModel): string {
   const [missing] = missingWeights(tensors, outline);
   if (missing !== undefined)
     throw new GraftError('invalid_model', `${path} lacks the tensor "${missing}"`, { param: 'model' });
-  const find = finder(tensors, outline);
   for (const { name } of outline.parameters) {
-    const stored = find(name);
+    const stored = storedName(outline, name, tensors);
     if (stored === undefined) continue;
     const { dtype } = tensors.info(stored);
     if (!weightTypes.test(dtype)) {
@@ -34,13 +33,12 @@ export function checkModel({ path, config, tensors }: OpenedModel): string {
 }
 
 /** What a checkpoint tells of its tensors without reading their values. */
-export type StoredTensors = Pick<TensorSource, 'names' | 'info'>;
+export type StoredTensors = Pick<TensorSource, 'has' | 'info'>;
 
 /** Weights that `outline` needs and a checkpoint lacks; a task's head is not among them, since training can begin one. */
 export function missingWeights(tensors: StoredTensors, outline: ModelOutline): string[] {
-  const find = finder(tensors, outline);
   return outline.parameters
-    .filter(({ name, fresh }) => fresh === undefined && find(name) === undefined)
+    .filter(({ name, fresh }) => fresh === undefined && storedName(outline, name, tensors) === undefined)
     .map(({ name }) => name);
 }
 
@@ -49,9 +47,8 @@ export function missingWeights(tensors: StoredTensors, outline: ModelOutline): s
  * config.json's is none of the model's weights, and may have any shape. `where` begins the message.
  */
 export function checkShapes(where: string, tensors: StoredTensors, outline: ModelOutline): void {
-  const find = finder(tensors, outline);
   for (const { name, shape, fresh } of outline.parameters) {
-    const stored = find(name);
+    const stored = storedName(outline, name, tensors);
     if (stored === undefined || fresh !== undefined) continue;
     const found = tensors.info(stored).shape;
     if (found.join() === shape.join()) continue;
@@ -70,11 +67,6 @@ function resizing({ modules, vocabularySize }: ModelOutline, name: string, found
   const [rows, width] = found;
   if (module?.out !== vocabularySize || width !== module.in || rows === vocabularySize) return '';
   return `; resized vocabulary: config.json says vocab_size ${vocabularySize}, the table has ${rows} rows; set vocab_size to ${rows}`;
-}
-
-function finder(tensors: StoredTensors, outline: ModelOutline): (name: string) => string | undefined {
-  const present = new Set(tensors.names());
-  return (name) => storedName(outline, name, (each) => present.has(each));
 }
 
 function inFolder<T>(path: string, read: () => T): T {

@@ -117,6 +117,7 @@ class ShardedTensors implements TensorSource {
   }
 
   names = () => [...this.#byTensor.keys()];
+  has = (name: string) => this.#byTensor.has(name);
   info = (name: string) => this.#shard(name).info(name);
   readFloat32 = async (name: string) => this.#shard(name).readFloat32(name);
   readBfloat16 = async (name: string) => this.#shard(name).readBfloat16(name);

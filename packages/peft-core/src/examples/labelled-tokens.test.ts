@@ -24,7 +24,7 @@ const read = (name: string) =>
 const golden = read('chat-labels.json');
 const tiny = (template: string | null, tokens = golden.tokens): Tokenizer =>
   loadTokenizer({
-    tokenizerJson: read('tiny-tokenizer.json'),
+    tokenizerJson: read('../../text/testdata/tiny-tokenizer.json'),
     tokenizerConfig: tokens,
     chatTemplate: template,
   });

@@ -43,6 +43,7 @@ before(async () => {
     ...opened,
     tensors: {
       names: () => tensors.names(),
+      has: (name) => tensors.has(name),
       info: (name) => tensors.info(name),
       readBfloat16: (name) => tensors.readBfloat16(name),
       readFloat32: (name) => {

@@ -3,6 +3,7 @@ import type { PeftConfig } from '../config/index.ts';
 import type { Architecture } from '../models/architecture.ts';
 import { packedAttention } from '../peft-model/packed-attention.ts';
 import { adapterTensors, attachAdapter, type PeftModel } from '../peft-model/peft-model.ts';
+import { elementCount } from '../tensors/tensor-source.ts';
 import { declareWeights } from '../weights/stored-weights.ts';
 import { cachedAttention, type LayerCache } from './cached-attention.ts';
 
@@ -49,7 +50,7 @@ export function buildGenerationProgram(architecture: Architecture, context: numb
   const program = builder.build();
   const empty = [...cache, ...(memory ?? [])]
     .flatMap(({ keys, values }) => [keys, values])
-    .map(({ name, shape }) => [name, shape.reduce((a, b) => a * b, 1)] as const);
+    .map(({ name, shape }) => [name, elementCount(shape)] as const);
   let attached = 0;
   return {
     program,

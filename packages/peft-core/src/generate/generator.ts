@@ -92,7 +92,7 @@ export class Generator {
       );
     }
     const limit = Math.min(request.max_tokens ?? room, room);
-    const random = new Random(request.seed ?? Math.floor(Math.random() * 2 ** 31), 0);
+    const random = new Random(request.seed ?? Math.floor(Math.random() * 2 ** 31), 'sampling');
     const options = { temperature: request.temperature ?? 0, topP: request.top_p ?? 1 };
     const stops = new StopMatcher(request.stop ?? []);
     const decoder = this.#tokenizer.streamDecoder();

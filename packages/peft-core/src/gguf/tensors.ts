@@ -95,6 +95,10 @@ export class GgufTensors implements TensorSource {
     return [...this.#tensors.keys()];
   }
 
+  has(name: string): boolean {
+    return this.#tensors.has(name);
+  }
+
   info(name: string): TensorInfo {
     const { tensor, rearranged } = this.#entry(name);
     const { dtype, shape } = tensor;

@@ -98,11 +98,11 @@ export interface ModelOutline {
 export function storedName(
   { aliases, optionalPrefix }: Pick<ModelOutline, 'aliases' | 'optionalPrefix'>,
   name: string,
-  has: (name: string) => boolean,
+  stored: { has(name: string): boolean },
 ): string | undefined {
   const own = aliases[name] ?? name;
   const other = own.startsWith(optionalPrefix) ? own.slice(optionalPrefix.length) : optionalPrefix + own;
-  return [own, other].find(has);
+  return [own, other].find((each) => stored.has(each));
 }
 
 /** Collects parameters and modules in step, so that neither can name what the other lacks; and the residual sites. */

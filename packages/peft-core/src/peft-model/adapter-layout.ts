@@ -1,4 +1,5 @@
 import { tf } from '@graft/tf-graph';
+import { elementCount } from '../tensors/tensor-source.ts';
 import type { AdapterParameter } from '../tuners/tuner.ts';
 
 /**
@@ -12,7 +13,7 @@ export class AdapterLayout {
   constructor(parameters: AdapterParameter[]) {
     let offset = 0;
     this.entries = parameters.map(({ name, shape, decayed = shape.length > 1 }) => {
-      const length = shape.reduce((a, b) => a * b, 1);
+      const length = elementCount(shape);
       const entry = { name, shape, offset, length, decayed };
       offset += length;
       return entry;

@@ -3,6 +3,7 @@ import type { PeftConfig } from '../config/index.ts';
 import { GraftError } from '../errors.ts';
 import type { BaseModel } from '../files.ts';
 import { storedName } from '../outlines/outline.ts';
+import { elementCount } from '../tensors/tensor-source.ts';
 import { attach, tunerFor } from '../tuners/registry.ts';
 import type { FileCopy } from '../tuners/tuner.ts';
 import type { PeftModel } from './peft-model.ts';
@@ -87,13 +88,12 @@ export async function adapterTensorsToSave(
     for (const [name, { shape, data }] of Object.entries(program.run('fold', {})))
       saved.set(name, { shape, data: data as Float32Array });
   }
-  const present = new Set(base.tensors.names());
   for (const { name, shape, of } of model.attachment?.copies ?? []) {
     if ('adapter' in of) saved.set(name, saved.get(of.adapter)!);
     else {
-      const stored = storedName(model.architecture, of.base, (each) => present.has(each));
+      const stored = storedName(model.architecture, of.base, base.tensors);
       // Of a head that the base lacks, the copy is zeros: PEFT's holds what the head was before training.
-      const size = shape.reduce((a, b) => a * b, 1);
+      const size = elementCount(shape);
       const data = stored ? await base.tensors.readFloat32(stored) : new Float32Array(size);
       saved.set(name, { shape, data });
     }

@@ -8,6 +8,7 @@ import { type BaseModel, openBaseModel, writeAdapter } from '../files.ts';
 import { inspectAdapter } from '../index.ts';
 import { architectureFor } from '../models/registry.ts';
 import { withLabels } from '../outlines/label-names.ts';
+import { elementCount } from '../tensors/tensor-source.ts';
 import { writeTinyModel } from '../testing/tiny-model.ts';
 import { attach, tunerFor } from '../tuners/registry.ts';
 
@@ -32,7 +33,7 @@ async function adapterOf(name: string, options: Record<string, unknown>, labels:
   const tensors = new Map(
     [...attachment.parameters, ...(attachment.copies ?? [])].map(({ name, shape }) => [
       keyPrefix + name,
-      { shape, data: new Float32Array(shape.reduce((a, b) => a * b, 1)) },
+      { shape, data: new Float32Array(elementCount(shape)) },
     ]),
   );
   const folder = path.join(root, name);

@@ -3,6 +3,7 @@ import path from 'node:path';
 import { adaptersVersion } from '../adapter-files/adapters-library.ts';
 import type { PeftConfig } from '../config/index.ts';
 import { type Adapter, type BaseModel, readAdapter } from '../files.ts';
+import { elementCount } from '../tensors/tensor-source.ts';
 import { leadingPositions } from '../tuners/leading-positions.ts';
 import { methodFacts } from '../tuners/method-facts.ts';
 import { runtimesFor } from '../tuners/runtimes.ts';
@@ -80,16 +81,16 @@ export async function inspectAdapter(folder: string, base: BaseModel | null = nu
   };
 }
 
-const elements = (shape: readonly number[]) => shape.reduce((a, b) => a * b, 1);
-
 function numbersIn(tensors: Adapter['tensors']): number {
   return [...tensors.values()].reduce((sum, { data }) => sum + data.length, 0);
 }
 
 async function fitOf(adapter: Adapter, base: BaseModel): Promise<AdapterReport['fits']> {
   const { attachment, faults } = await adapterFit(base, adapter);
-  const whole = base.tensors.names().reduce((sum, name) => sum + elements(base.tensors.info(name).shape), 0);
-  const own = attachment?.parameters.reduce((sum, { shape }) => sum + elements(shape), 0);
+  const whole = base.tensors
+    .names()
+    .reduce((sum, name) => sum + elementCount(base.tensors.info(name).shape), 0);
+  const own = attachment?.parameters.reduce((sum, { shape }) => sum + elementCount(shape), 0);
   return {
     base: base.path,
     share_of_base: (own ?? numbersIn(adapter.tensors)) / whole,

@@ -26,8 +26,7 @@ export async function mergeAdapter({
     });
   }
 
-  const present = new Set(base.tensors.names());
-  const stored = (name: string) => storedName(architecture, name, (n) => present.has(n));
+  const stored = (name: string) => storedName(architecture, name, base.tensors);
   const merged = async (name: string): Promise<Float32Array> => {
     const source = stored(name);
     const data = source ? await base.tensors.readFloat32(source) : new Float32Array(0);

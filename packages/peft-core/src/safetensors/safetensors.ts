@@ -83,6 +83,10 @@ export class SafetensorsFile implements TensorSource {
     return [...this.#tensors.keys()];
   }
 
+  has(name: string): boolean {
+    return this.#tensors.has(name);
+  }
+
   info(name: string): TensorInfo {
     const { dtype, shape } = this.#entry(name);
     return { dtype, shape: [...shape] };

@@ -13,6 +13,7 @@ export interface TensorInfo {
 /** The weights of a model by Hugging Face name, read one at a time from disk. */
 export interface TensorSource {
   names(): string[];
+  has(name: string): boolean;
   /** Throws GraftError `tensor_not_found` naming the tensor. */
   info(name: string): TensorInfo;
   readFloat32(name: string): Promise<Float32Array>;

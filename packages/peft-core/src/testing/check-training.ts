@@ -70,7 +70,7 @@ export async function checkTraining(
     const gradient = Float64Array.from(moment, (m) => m / (1 - training.adam_beta1));
     const errors: number[] = [];
     let largest = 1e-2;
-    const random = new Random(7, 0);
+    const random = new Random(7, 'test');
     for (const part of parts(built, samples)) {
       let least = { error: Number.POSITIVE_INFINITY, slope: 0 };
       for (let attempt = 0; attempt < ATTEMPTS; attempt++) {

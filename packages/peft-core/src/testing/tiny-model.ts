@@ -3,6 +3,7 @@ import path from 'node:path';
 import { writeSafetensors } from '../files.ts';
 import { outlineOf } from '../outlines/index.ts';
 import { Random } from '../random.ts';
+import { elementCount } from '../tensors/tensor-source.ts';
 
 const special = ['<s>', '</s>', '<pad>', '<unk>'];
 
@@ -42,9 +43,9 @@ export async function writeTinyModel(folder: string, overrides: Record<string, u
       "{% for message in messages %}{{ message['role'] + ': ' + message['content'] + '</s>' }}{% endfor %}" +
       "{% if add_generation_prompt %}{{ 'assistant: ' }}{% endif %}",
   });
-  const tensors = outlineOf(config).parameters.map(({ name, shape }, stream) => {
-    const random = new Random(1, stream);
-    const length = shape.reduce((a, b) => a * b, 1);
+  const tensors = outlineOf(config).parameters.map(({ name, shape }, part) => {
+    const random = new Random(1, 'test', part);
+    const length = elementCount(shape);
     const norm = shape.length === 1 && name.endsWith('.weight');
     const data = Float32Array.from({ length }, () => (norm ? 1 : 0.1 * random.normal()));
     return { name, shape, data };

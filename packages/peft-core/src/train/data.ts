@@ -12,7 +12,7 @@ import {
   type TrainingExample,
   tokenizeExamples,
 } from '../examples/index.ts';
-import { permutation } from '../random.ts';
+import { permutation, Random } from '../random.ts';
 import type { Tokenizer } from '../text/index.ts';
 import { leadingPositions } from '../tuners/leading-positions.ts';
 
@@ -83,7 +83,8 @@ export async function readTrainingData(options: DataOptions): Promise<TrainingDa
     return { ...common, training: examples, validation: held, digest: hash.digest('hex') };
   }
   const held = validationCount(examples.length, training.validation_split);
-  const heldOut = new Set([...permutation(examples.length, training.seed, SPLIT_EPOCH)].slice(0, held));
+  const order = permutation(examples.length, new Random(training.seed, 'split'));
+  const heldOut = new Set(order.subarray(0, held));
   return {
     ...common,
     training: examples.filter((_, i) => !heldOut.has(i)),
@@ -108,6 +109,3 @@ function naming<T>(param: string, body: () => T): T {
     throw new GraftError(code, message, { param, fault, cause: error, ...(details ? { details } : {}) });
   }
 }
-
-/** No training epoch has this number, so the split's permutation is none of theirs. */
-const SPLIT_EPOCH = 0x7fffffff;

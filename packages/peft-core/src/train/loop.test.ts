@@ -100,6 +100,7 @@ test('on a warm model, a job of the same shapes reads no weight again', async ()
   let reads = 0;
   const tensors = {
     names: () => base.tensors.names(),
+    has: (name: string) => base.tensors.has(name),
     info: (name: string) => base.tensors.info(name),
     readBfloat16: (name: string) => base.tensors.readBfloat16(name),
     readFloat32: (name: string) => {

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { GraftError } from '../errors.ts';
 import { writeAdapter } from '../files.ts';
 import { adapterTensorsToSave } from '../peft-model/adapter-values.ts';
+import { elementCount } from '../tensors/tensor-source.ts';
 import { loadWeights } from '../weights/load-weights.ts';
 import { baseStorage } from '../weights/stored-weights.ts';
 import { type CheckpointState, readNewestCheckpoint, writeCheckpoint } from './checkpoint.ts';
@@ -97,7 +98,7 @@ export async function* train(options: TrainOptions): AsyncGenerator<TrainRecord>
     if (training.gradient_accumulation_steps > 1) await program.write([['gradient_sum', zeros()]]);
 
     const count = (parameters: { shape: number[] }[]) =>
-      parameters.reduce((sum, p) => sum + p.shape.reduce((a, b) => a * b, 1), 0);
+      parameters.reduce((sum, p) => sum + elementCount(p.shape), 0);
     yield {
       type: 'start',
       trainableParameters: model.layout.size,

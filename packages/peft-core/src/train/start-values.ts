@@ -4,6 +4,7 @@ import { checkBaseDigest, readAdapterFor } from '../peft-model/adapter-fit.ts';
 import { adapterValues } from '../peft-model/adapter-values.ts';
 import type { PeftModel } from '../peft-model/peft-model.ts';
 import { Random } from '../random.ts';
+import { elementCount } from '../tensors/tensor-source.ts';
 import { loadTokenizer } from '../text/index.ts';
 
 export interface StartOptions {
@@ -29,10 +30,9 @@ export async function startValues(
     return adapterValues(model, adapter.tensors);
   }
   if (initialParameters) return adapterValues(model, await readParameters(initialParameters));
-  const present = new Set(base.tensors.names());
   const values = new Map<string, Float32Array>();
-  for (const [stream, { name, init, shape }] of model.attachment!.parameters.entries()) {
-    const random = new Random(seed, stream);
+  for (const [part, { name, init, shape }] of model.attachment!.parameters.entries()) {
+    const random = new Random(seed, 'startValues', part);
     if (init.kind === 'draw') values.set(name, init.draw(random));
     else if (init.kind === 'rows') {
       const encode = (text: string) => loadTokenizer(base.tokenizerFiles).encode(text);
@@ -50,13 +50,13 @@ export async function startValues(
     const { architecture } = model;
     const own = architecture.aliases[parameter] ?? parameter;
     const spec = architecture.parameters.find(({ name }) => name === own);
-    const stored = storedName(architecture, parameter, (name) => present.has(name));
+    const stored = storedName(architecture, parameter, base.tensors);
     // A head for other labels is not this one.
     const fits = (name: string) =>
       spec?.fresh === undefined || base.tensors.info(name).shape.join() === spec.shape.join();
     if (stored && fits(stored)) return base.tensors.readFloat32(stored);
     if (spec?.fresh === undefined) throw new Error(`the base model has no ${parameter}`);
-    const length = spec.shape.reduce((a, b) => a * b, 1);
+    const length = elementCount(spec.shape);
     return Float32Array.from({ length }, () => spec.fresh! * random.normal());
   }
 }

@@ -222,6 +222,7 @@ test('a base model that brings a head is scored with it and trained from it; one
 function without(tensors: BaseModel['tensors'], name: string): BaseModel['tensors'] {
   return {
     names: () => tensors.names().filter((each) => each !== name),
+    has: (each) => each !== name && tensors.has(each),
     info: (each) => tensors.info(each),
     readFloat32: (each) => tensors.readFloat32(each),
     readBfloat16: (each) => tensors.readBfloat16(each),

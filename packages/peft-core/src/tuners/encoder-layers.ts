@@ -1,6 +1,7 @@
 /** Layers of soft prompts' encoders, with PyTorch's names and start values. */
 import { tf } from '@graft/tf-graph';
 import { trainedProduct } from '../nn/linear.ts';
+import { elementCount } from '../tensors/tensor-source.ts';
 import type { AdapterParameter, LayerContext, ParameterInit } from './tuner.ts';
 
 /** torch.nn.Embedding: normal numbers. */
@@ -22,7 +23,7 @@ export function linearLayer(module: string, out: number, width: number): Adapter
 
 /** Uniform within ±1/√width. */
 export function uniform(shape: number[], width: number): ParameterInit {
-  const length = shape.reduce((a, b) => a * b, 1);
+  const length = elementCount(shape);
   return {
     kind: 'draw',
     draw: (random) => Float32Array.from({ length }, () => (2 * random.uniform() - 1) / Math.sqrt(width)),

@@ -16,9 +16,8 @@ export async function loadWeights(
   storage: BaseStorage,
   withHead = false,
 ): Promise<void> {
-  const present = new Set(base.tensors.names());
   const frozen = frozenParameters(outline, withHead);
-  const stored = new Map(frozen.map(({ name }) => [name, storedName(outline, name, (n) => present.has(n))]));
+  const stored = new Map(frozen.map(({ name }) => [name, storedName(outline, name, base.tensors)]));
   const absent = frozen.filter(({ name }) => stored.get(name) === undefined);
   const head = absent.find(({ fresh }) => fresh !== undefined);
   if (head) {

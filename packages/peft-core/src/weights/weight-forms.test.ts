@@ -25,8 +25,8 @@ let tensors: SafetensorsFile;
 const values = new Map<string, Float32Array>();
 before(async () => {
   folder = await mkdtemp(path.join(tmpdir(), 'graft-forms-'));
-  const written = Object.entries(shapes).map(([name, shape], stream) => {
-    const random = new Random(7, stream);
+  const written = Object.entries(shapes).map(([name, shape], part) => {
+    const random = new Random(7, 'test', part);
     const data = Float32Array.from({ length: shape[0]! * shape[1]! }, () => random.normal());
     values.set(name, data);
     return { name, shape, data };

@@ -2,6 +2,7 @@ import { type DType, rawOp, type TypedArray, tf, type Variable } from '@graft/tf
 import type { TensorSource } from '../files.ts';
 import { unpackInt8, unpackNf4 } from '../nn/unpack.ts';
 import type { FrozenWeight, WeightSlice } from '../nn/weight.ts';
+import { elementCount } from '../tensors/tensor-source.ts';
 import { quantiseInt8 } from './quantise/int8.ts';
 import { BLOCK, GROUP, nf4Sizes, quantiseNf4 } from './quantise/nf4.ts';
 
@@ -89,7 +90,7 @@ function slicesOf(
 
 /** 4-bit NormalFloat with double quantisation, in the order the weights are stored in. */
 export function nf4Form(shape: number[]): WeightForm {
-  const { blocks, groups } = nf4Sizes(shape.reduce((a, b) => a * b, 1));
+  const { blocks, groups } = nf4Sizes(elementCount(shape));
   return {
     parts: [
       { suffix: '', shape: [(blocks * BLOCK) / 4, 2], dtype: 'uint8' },

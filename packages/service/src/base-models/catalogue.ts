@@ -18,7 +18,7 @@ export interface LocalBaseModel {
   generationConfig: BaseModel['generationConfig'];
   tokenizerFiles: BaseModel['tokenizerFiles'];
   /** Names and shapes of its weights. */
-  tensors: Pick<BaseModel['tensors'], 'names' | 'info'>;
+  tensors: Pick<BaseModel['tensors'], 'has' | 'info'>;
   /** Folder where `digest` is kept, for a process that opens the model at `path` itself. */
   digestCache: string;
   /** SHA-256 over the weights; computed once and cached. */

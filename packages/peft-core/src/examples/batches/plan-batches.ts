@@ -1,4 +1,4 @@
-import { permutation } from '../../random.ts';
+import { permutation, Random } from '../../random.ts';
 import { NO_TARGET, type TrainingExample } from '../training-example.ts';
 import { chooseGrid, type GridShape } from './choose-grid.ts';
 import { oneRowEach, packRows } from './pack-rows.ts';
@@ -72,7 +72,9 @@ export function planBatches(options: BatchOptions): BatchPlan {
   const steps = Math.min(stepsPerEpoch * epochs, maxSteps ?? Number.POSITIVE_INFINITY);
   let cached: { epoch: number; order: Int32Array } | null = null;
   function orderOf(epoch: number): Int32Array {
-    if (cached?.epoch !== epoch) cached = { epoch, order: permutation(examples.length, seed, epoch) };
+    if (cached?.epoch !== epoch) {
+      cached = { epoch, order: permutation(examples.length, new Random(seed, 'order', epoch)) };
+    }
     return cached.order;
   }
   function examplesOf(step: number, i: number): Int32Array {

@@ -152,7 +152,7 @@ test('start values: where they are zero, around which deviation, within which bo
     return (end: string) => {
       const { init } = parameters.find(({ name }) => name.endsWith(end))!;
       assert.equal(init.kind, 'draw');
-      return init.kind === 'draw' ? [...init.draw(new Random(1, 0))] : [];
+      return init.kind === 'draw' ? [...init.draw(new Random(1, 'test'))] : [];
     };
   };
   const deviation = (values: number[]) =>

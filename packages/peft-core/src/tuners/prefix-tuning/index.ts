@@ -1,5 +1,6 @@
 import { tf } from '@graft/tf-graph';
 import type { Architecture, AttentionSite } from '../../models/architecture.ts';
+import { elementCount } from '../../tensors/tensor-source.ts';
 import { affine, embeddingTable, linearLayer } from '../encoder-layers.ts';
 import { completePrompt, encoderWidth } from '../prompt-sizes.ts';
 import { savedModules } from '../saved-modules.ts';
@@ -57,7 +58,7 @@ function projection(config: PrefixTuningConfig, model: Architecture) {
   const table = embeddingTable(name('embedding'), config.num_virtual_tokens, width);
   const last = linearLayer(name('transform.2'), widthOf(model), hidden);
   const start = (p: AdapterParameter) =>
-    config.init_weights === 'zero' ? { ...p, init: zero(p.shape.reduce((a, b) => a * b, 1)) } : p;
+    config.init_weights === 'zero' ? { ...p, init: zero(elementCount(p.shape)) } : p;
   return {
     parameters: [table, ...linearLayer(name('transform.0'), hidden, width), ...last.map(start)],
     encode(context: LayerContext) {
