@@ -1,4 +1,4 @@
-"""Chats as transformers renders, tokenises and labels them; expected values of packages/peft-core/src/text.
+"""Chats as transformers renders, tokenises and labels them; expected values of packages/peft-core/src/text and examples.
 
 usage: chat_labels.py MODEL
 

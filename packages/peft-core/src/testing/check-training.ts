@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { fillBatch } from '../examples/index.ts';
 import { Random } from '../random.ts';
 import { feedsOf } from '../train/objectives/objective.ts';
-import { optimizerScalars } from '../train/optimizer.ts';
+import { optimizerScalars } from '../train/optimizer/optimizer.ts';
 import { planTraining } from '../train/plan.ts';
 import type { TrainOptions } from '../train/records.ts';
 import { setUpTraining } from '../train/setup.ts';

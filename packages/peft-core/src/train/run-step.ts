@@ -7,8 +7,8 @@ import {
   type TrainingExample,
 } from '../examples/index.ts';
 import { feedsOf } from './objectives/objective.ts';
-import { optimizerScalars } from './optimizer.ts';
-import { learningRateAt } from './schedule.ts';
+import { optimizerScalars } from './optimizer/optimizer.ts';
+import { learningRateAt } from './optimizer/schedule.ts';
 import type { TrainProgram } from './train-program.ts';
 
 /** One optimizer step: every micro-batch of it, then the update. */

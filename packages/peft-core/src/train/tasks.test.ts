@@ -10,7 +10,7 @@ import { type Score, scoreTexts } from '../score/score-texts.ts';
 import { writeTinyModel } from '../testing/tiny-model.ts';
 import { train } from './loop.ts';
 import type { TrainOptions, TrainRecord } from './records.ts';
-import { verifyAdapter } from './verify.ts';
+import { verifyAdapter } from './verification/verify-adapter.ts';
 
 let root: string;
 const at = (...names: string[]) => path.join(root, ...names);

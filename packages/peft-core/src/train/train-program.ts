@@ -13,7 +13,7 @@ import {
 import type { AttachmentForm } from '../tuners/tuner.ts';
 import type { BaseStorage } from '../weights/stored-weights.ts';
 import { batchInputs, type LossContext, lossOf, type Objective } from './objectives/objective.ts';
-import { adamW, clipGradients } from './optimizer.ts';
+import { adamW, clipGradients } from './optimizer/optimizer.ts';
 
 /** Training options that are part of the graph. */
 export const GRAPH_OPTIONS = [

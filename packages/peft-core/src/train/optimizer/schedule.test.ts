@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { ResolvedTraining } from '../config/index.ts';
+import type { ResolvedTraining } from '../../config/index.ts';
 import { learningRateAt } from './schedule.ts';
 
 const training = (lr_scheduler_type: ResolvedTraining['lr_scheduler_type']) =>

@@ -1,6 +1,6 @@
 import { tf } from '@graft/tf-graph';
-import type { ResolvedTraining } from '../config/index.ts';
-import type { AdapterLayout } from '../peft-model/adapter-layout.ts';
+import type { ResolvedTraining } from '../../config/index.ts';
+import type { AdapterLayout } from '../../peft-model/adapter-layout.ts';
 
 export interface OptimizerState {
   parameters: tf.Tensor;

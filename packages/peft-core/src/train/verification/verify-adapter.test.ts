@@ -3,12 +3,12 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
-import { parsePeftConfig, resolveTraining } from '../config/index.ts';
-import { type BaseModel, openBaseModel, readAdapter, writeAdapter } from '../files.ts';
-import { writeTinyModel } from '../testing/tiny-model.ts';
-import { train } from './loop.ts';
-import type { TrainRecord } from './records.ts';
-import { verifyAdapter } from './verify.ts';
+import { parsePeftConfig, resolveTraining } from '../../config/index.ts';
+import { type BaseModel, openBaseModel, readAdapter, writeAdapter } from '../../files.ts';
+import { writeTinyModel } from '../../testing/tiny-model.ts';
+import { train } from '../loop.ts';
+import type { TrainRecord } from '../records.ts';
+import { verifyAdapter } from './verify-adapter.ts';
 
 let root: string;
 let base: BaseModel;

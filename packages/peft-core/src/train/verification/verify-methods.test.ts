@@ -4,12 +4,12 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
-import type { TrainingOptions } from '../config/index.ts';
-import { openBaseModel } from '../files.ts';
-import { tinyFamilies } from '../testing/tiny-families.ts';
-import { writeTinyModel } from '../testing/tiny-model.ts';
-import { trainAdapter, trainOptions } from '../testing/train-adapter.ts';
-import { verifyAdapter } from './verify.ts';
+import type { TrainingOptions } from '../../config/index.ts';
+import { openBaseModel } from '../../files.ts';
+import { tinyFamilies } from '../../testing/tiny-families.ts';
+import { writeTinyModel } from '../../testing/tiny-model.ts';
+import { trainAdapter, trainOptions } from '../../testing/train-adapter.ts';
+import { verifyAdapter } from './verify-adapter.ts';
 
 interface Case {
   peft: Record<string, unknown>;

@@ -1,4 +1,4 @@
-import type { ResolvedTraining } from '../config/index.ts';
+import type { ResolvedTraining } from '../../config/index.ts';
 
 /**
  * Learning rate of optimizer step `step` (from 0) of `total`: linear warmup, then constant, linear to 0, or half a cosine to 0.
