@@ -2,14 +2,14 @@
 
 usage: chat_labels.py MODEL
 
-MODEL is SmolLM2-135M-Instruct (a GGUF file or HF folder), for its tokenizer. Writes to packages/peft-core/src/text/testdata:
-tiny-tokenizer.json     a small byte-level BPE tokenizer, trained here
-chat-labels.json        with the tiny tokenizer: templates of several families × conversations
-smollm2-labels.json     the same with SmolLM2's own tokenizer and template
-encodings.json          texts that are hard to split, with the tiny tokenizer
-rendered-templates.json what transformers renders for Jinja features that templates use
+MODEL is SmolLM2-135M-Instruct (a GGUF file or HF folder), for its tokenizer. Writes to packages/peft-core/src:
+text/testdata/tiny-tokenizer.json     a small byte-level BPE tokenizer, trained here
+text/testdata/encodings.json          texts that are hard to split, with the tiny tokenizer
+text/testdata/rendered-templates.json what transformers renders for Jinja features that templates use
+examples/testdata/chat-labels.json    with the tiny tokenizer: templates of several families × conversations
+examples/testdata/smollm2-labels.json the same with SmolLM2's own tokenizer and template
 
-Format what it wrote with `npx biome check --write packages/peft-core/src/text/testdata`.
+Format what it wrote with `npx biome check --write packages/peft-core/src/{text,examples}/testdata`.
 
 Labels are transformers' assistant masks: the templates are given `{% generation %}` marks around what an assistant says,
 its end-of-turn token included. The marks are left out of what is written.
@@ -24,7 +24,7 @@ from reference import load_tokenizer
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 
-OUT = pathlib.Path(__file__).parents[2] / "packages/peft-core/src/text/testdata"
+OUT = pathlib.Path(__file__).parents[2] / "packages/peft-core/src"
 
 SPECIAL = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<s>", "</s>", "<|head|>", "<|/head|>", "<|eot|>"]
 CORPUS = [
@@ -170,9 +170,8 @@ def write(name, value):
 
 
 def main():
-    OUT.mkdir(parents=True, exist_ok=True)
     tokenizer = tiny_tokenizer()
-    (OUT / "tiny-tokenizer.json").write_text(
+    (OUT / "text/testdata/tiny-tokenizer.json").write_text(
         json.dumps(json.loads(tokenizer.to_str()), ensure_ascii=False, separators=(",", ":")) + "\n"
     )
     tokens = {"bos_token": "<s>", "eos_token": "</s>", "unk_token": "<|endoftext|>", "pad_token": "<|endoftext|>"}
@@ -181,15 +180,15 @@ def main():
         {"template": name, **labelled(tiny, template, chat)} for name, template in TEMPLATES.items() for chat in CHATS
     ]
     templates = {name: without_marks(template) for name, template in TEMPLATES.items()}
-    write("chat-labels.json", {"tokens": tokens, "templates": templates, "cases": cases})
+    write("examples/testdata/chat-labels.json", {"tokens": tokens, "templates": templates, "cases": cases})
     rendered = [
         {"template": t, "text": tiny.apply_chat_template(PLAIN_CHAT, chat_template=t, tokenize=False)} for t in RENDERED
     ]
-    write("rendered-templates.json", {"tokens": tokens, "messages": PLAIN_CHAT, "cases": rendered})
-    write("encodings.json", {"cases": [{"text": text, "ids": tiny(text).input_ids} for text in TEXTS]})
+    write("text/testdata/rendered-templates.json", {"tokens": tokens, "messages": PLAIN_CHAT, "cases": rendered})
+    write("text/testdata/encodings.json", {"cases": [{"text": text, "ids": tiny(text).input_ids} for text in TEXTS]})
     smollm2 = load_tokenizer(sys.argv[1])
-    write("smollm2-labels.json", {"cases": [labelled(smollm2, SMOLLM2, chat) for chat in CHATS]})
-    for case in json.loads((OUT / "smollm2-labels.json").read_text())["cases"]:
+    write("examples/testdata/smollm2-labels.json", {"cases": [labelled(smollm2, SMOLLM2, chat) for chat in CHATS]})
+    for case in json.loads((OUT / "examples/testdata/smollm2-labels.json").read_text())["cases"]:
         plain = [{"role": m["role"], "content": m["content"]} for m in case["messages"]]
         assert smollm2.apply_chat_template(plain, tokenize=False) == case["text"], "SMOLLM2 is not the model's template"
 

@@ -16,7 +16,9 @@ export function startMessage(start: Start): string {
   const share = (100 * start.trainableParameters) / start.totalParameters;
   const training = `Training ${count(start.trainableParameters)} of ${count(start.totalParameters)} parameters (${share.toPrecision(2)} %)`;
   const from = start.resumedFrom === null ? '' : `, resumed from the checkpoint at step ${start.resumedFrom}`;
-  return `${training} for ${count(start.totalSteps)} steps${from}`;
+  const passed = start.passedOver;
+  const other = passed ? `. The checkpoint at step ${passed.step} is not continued: ${passed.reason}` : '';
+  return `${training} for ${count(start.totalSteps)} steps${from}${other}`;
 }
 
 export function stepMessage({ step, totalSteps, loss }: Step): string {

@@ -7,5 +7,9 @@ export { type Score, type ScoreInput, scoreTexts } from './score/score-texts.ts'
 export { train } from './train/loop.ts';
 export { effectivePrecision, environmentFor } from './train/precision.ts';
 export type { TrainOptions, TrainRecord } from './train/records.ts';
-export { type AdapterVerification, type VerificationOptions, verifyAdapter } from './train/verification/verify-adapter.ts';
+export {
+  type AdapterVerification,
+  type VerificationOptions,
+  verifyAdapter,
+} from './train/verification/verify-adapter.ts';
 export { WarmModel } from './train/warm-model.ts';

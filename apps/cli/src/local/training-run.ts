@@ -65,6 +65,10 @@ export class TrainingRun {
           `${count(record.trainableParameters)} of ${count(record.totalParameters)} parameters are trained (${share} %), in ${record.precision}; ` +
             `${count(record.examples)} examples, ${count(record.tokensPerEpoch)} tokens per epoch`,
         );
+        if (record.passedOver) {
+          const { step, reason } = record.passedOver;
+          this.say(`The checkpoint of step ${step} is not continued: ${reason}`);
+        }
         if (record.resumedFrom !== null)
           this.say(`Going on from the checkpoint of step ${record.resumedFrom}`);
         else if (this.#options.resume) this.say('No checkpoint of this run is there: beginning anew');

@@ -61,6 +61,7 @@ async function train(request: TrainingRequest): Promise<'finished' | 'stopped'> 
       tokensPerEpoch: 100,
       paddingFraction: 0,
       resumedFrom,
+      passedOver: null,
       precision: process.env.TF_SET_ONEDNN_FPMATH_MODE === 'BF16' ? 'bf16' : 'fp32',
     },
   });

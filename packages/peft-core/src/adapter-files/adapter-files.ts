@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import { mkdir, open, readdir, readFile, rename, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { readJson, readJsonFile } from '../base-model/json-file.ts';
@@ -7,6 +6,7 @@ import { GraftError } from '../errors.ts';
 import type { TaskType } from '../outlines/index.ts';
 import { readSafetensors } from '../safetensors/safetensors.ts';
 import { type WrittenFile, writeSafetensors } from '../safetensors/write-safetensors.ts';
+import { sha256 } from '../sha256.ts';
 import type { Adapter, AdapterTensor, AdapterToWrite } from './adapter.ts';
 import { adapterCard, baseDigestIn } from './adapter-card.ts';
 import { adapterConfigText, isKnownField } from './adapter-config.ts';
@@ -153,7 +153,7 @@ async function writeText(folder: string, name: string, text: string): Promise<Wr
     await file.close();
   }
   await rename(`${target}.partial`, target);
-  return { path: name, bytes: bytes.byteLength, sha256: createHash('sha256').update(bytes).digest('hex') };
+  return { path: name, bytes: bytes.byteLength, sha256: sha256(bytes) };
 }
 
 function invalid(message: string): GraftError {

@@ -3,6 +3,7 @@ import { createReadStream } from 'node:fs';
 import { mkdir, readFile, rename, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { pipeline } from 'node:stream/promises';
+import { sha256 } from '../sha256.ts';
 
 /** Digests of this process, by file, length and time of change. */
 const known = new Map<string, Promise<string>>();
@@ -15,7 +16,7 @@ export async function modelDigest(files: readonly string[], cacheFolder: string 
   const digests = await Promise.all(files.map((file) => fileDigest(file, cacheFolder)));
   if (digests.length === 1) return digests[0]!;
   const lines = files.map((file, i) => `${digests[i]}  ${path.basename(file)}\n`);
-  return createHash('sha256').update(lines.join('')).digest('hex');
+  return sha256(lines.join(''));
 }
 
 async function fileDigest(file: string, cacheFolder: string | null): Promise<string> {
@@ -31,7 +32,7 @@ async function fileDigest(file: string, cacheFolder: string | null): Promise<str
 }
 
 async function cachedDigest(file: string, key: string, cacheFolder: string): Promise<string> {
-  const name = createHash('sha256').update(key).digest('hex');
+  const name = sha256(key);
   const sidecar = path.join(cacheFolder, `${name}.sha256`);
   const kept = await readFile(sidecar, 'utf8').catch(() => '');
   if (/^[0-9a-f]{64}$/.test(kept)) return kept;

@@ -1,68 +1,74 @@
-import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { mkdir, open, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { readSafetensors, writeSafetensors } from '../files.ts';
+import { hashFile } from '../model-folder/model-digest.ts';
 import type { AdapterLayout } from '../peft-model/adapter-layout.ts';
 import { STATE } from './train-program.ts';
 
-/** Everything a resumed run needs besides the inputs, which `identity` pins. */
+/** Changes when a new version of the training code would not continue an old checkpoint bit for bit. */
+export const CODE_VERSION = 'train-2';
+
+/** Everything a resumed run needs besides its inputs, which `identity` pins. */
 export interface CheckpointState {
-  /** Optimizer steps done. The data cursor, the schedule and the random streams follow from it and the seed. */
+  /** Optimizer steps done. The next examples, the learning rate and all random numbers follow from it and the seed. */
   step: number;
   trainedTokens: number;
-  /** Micro-steps done of the next optimizer step; 0, since checkpoints are taken between steps. */
-  microStep: number;
-  adapter: Float32Array;
-  exp_avg: Float32Array;
-  exp_avg_sq: Float32Array;
+  /** Flat vectors by the names of STATE. */
+  state: ReadonlyMap<string, Float32Array>;
+}
+
+/** A checkpoint that a run cannot be continued from. */
+export interface PassedOver {
+  step: number;
+  /** Ends the sentence "it is passed over: …". */
+  reason: string;
 }
 
 interface Manifest {
-  version: 1;
+  version: 2;
+  codeVersion: string;
+  /** Digest of the run's inputs. */
+  identity: string;
   step: number;
   trainedTokens: number;
-  microStep: number;
-  identity: string;
   files: Record<string, string>;
 }
 
 const STATE_FILE = 'state.safetensors';
 const KEPT = 2;
+const DAMAGED = 'it is damaged';
 
 const nameOf = (step: number) => `step-${String(step).padStart(8, '0')}`;
 
 /**
  * Writes `<root>/step-<n>` so that it is there whole or not at all: temp name, fsync, manifest last, rename, folder fsync.
- * Keeps the newest two. Returns the checkpoint's folder.
+ * Of this run's checkpoints it keeps two, this one and the one before; another run's are left alone. Returns the folder.
  */
 export async function writeCheckpoint(
   root: string,
-  state: CheckpointState,
+  checkpoint: CheckpointState,
   layout: AdapterLayout,
   identity: string,
 ): Promise<string> {
+  const { step, trainedTokens } = checkpoint;
   await mkdir(root, { recursive: true });
-  const target = path.join(root, nameOf(state.step));
+  const target = path.join(root, nameOf(step));
   const temporary = `${target}.tmp-${process.pid}`;
   await rm(temporary, { recursive: true, force: true });
   await mkdir(temporary);
-  const tensors = STATE.flatMap((part) =>
-    [...layout.views(state[part])].map(([name, { shape, data }]) => ({
-      name: `${part}.${name}`,
-      shape,
-      data,
-    })),
+  const tensors = [...checkpoint.state].flatMap(([part, flat]) =>
+    [...layout.views(flat)].map(([name, tensor]) => ({ name: `${part}.${name}`, ...tensor })),
   );
   await writeSafetensors(path.join(temporary, STATE_FILE), tensors, { format: 'pt' });
   await sync(path.join(temporary, STATE_FILE));
   const manifest: Manifest = {
-    version: 1,
-    step: state.step,
-    trainedTokens: state.trainedTokens,
-    microStep: state.microStep,
+    version: 2,
+    codeVersion: CODE_VERSION,
     identity,
-    files: { [STATE_FILE]: await sha256(path.join(temporary, STATE_FILE)) },
+    step,
+    trainedTokens,
+    files: { [STATE_FILE]: await hashFile(path.join(temporary, STATE_FILE)) },
   };
   await writeFile(path.join(temporary, 'manifest.json'), `${JSON.stringify(manifest, null, 2)}\n`);
   await sync(path.join(temporary, 'manifest.json'));
@@ -70,49 +76,68 @@ export async function writeCheckpoint(
   await rm(target, { recursive: true, force: true });
   await rename(temporary, target);
   await sync(root);
-  for (const old of (await checkpointNames(root)).slice(KEPT))
-    await rm(path.join(root, old), { recursive: true, force: true });
+  await prune(root, step, identity);
   return target;
 }
 
-/** The newest checkpoint under `root` that verifies and belongs to `identity`; null when there is none. Broken ones are passed over. */
+/**
+ * The newest checkpoint under `root` that verifies and belongs to `identity`; null when there is none. `passedOver` is the newest
+ * of those after it.
+ */
 export async function readNewestCheckpoint(
   root: string,
   layout: AdapterLayout,
   identity: string,
-): Promise<CheckpointState | null> {
-  if (!existsSync(root)) return null;
-  for (const name of await checkpointNames(root)) {
-    const state = await readCheckpoint(path.join(root, name), layout, identity);
-    if (state) return state;
+): Promise<{ checkpoint: CheckpointState | null; passedOver: PassedOver | null }> {
+  let passedOver: PassedOver | null = null;
+  for (const name of existsSync(root) ? await checkpointNames(root) : []) {
+    const read = await readCheckpoint(path.join(root, name), layout, identity);
+    if (typeof read !== 'string') return { checkpoint: read, passedOver };
+    passedOver ??= { step: Number(name.slice('step-'.length)), reason: read };
   }
-  return null;
+  return { checkpoint: null, passedOver };
 }
 
+/** The checkpoint in `folder`, or why it cannot be continued. */
 async function readCheckpoint(
   folder: string,
   layout: AdapterLayout,
   identity: string,
-): Promise<CheckpointState | null> {
+): Promise<CheckpointState | string> {
   try {
-    const manifest = JSON.parse(await readFile(path.join(folder, 'manifest.json'), 'utf8')) as Manifest;
-    if (manifest.version !== 1 || manifest.identity !== identity) return null;
+    const manifest = await readManifest(folder);
+    if (manifest.version !== 2 || manifest.codeVersion !== CODE_VERSION)
+      return 'another version of Graft wrote it';
+    if (manifest.identity !== identity) return 'it is of other data, options or another base model';
     for (const [file, digest] of Object.entries(manifest.files)) {
-      if ((await sha256(path.join(folder, file))) !== digest) return null;
+      if ((await hashFile(path.join(folder, file))) !== digest) return DAMAGED;
     }
     const tensors = await readSafetensors(path.join(folder, STATE_FILE));
     const values = new Map<string, Float32Array>();
     for (const name of tensors.names()) values.set(name, await tensors.readFloat32(name));
     await tensors.close();
-    const [adapter, exp_avg, exp_avg_sq] = STATE.map((part) =>
-      layout.flatten((name) => values.get(`${part}.${name}`)),
-    );
-    const { step, trainedTokens, microStep } = manifest;
-    return { step, trainedTokens, microStep, adapter: adapter!, exp_avg: exp_avg!, exp_avg_sq: exp_avg_sq! };
+    const { step, trainedTokens } = manifest;
+    const flat = (part: string) => layout.flatten((name) => values.get(`${part}.${name}`));
+    return { step, trainedTokens, state: new Map(STATE.map((part) => [part, flat(part)])) };
   } catch {
-    // Cut off or damaged while it was written: an older one serves.
-    return null;
+    // Cut off while it was written, or changed since.
+    return DAMAGED;
   }
+}
+
+/** Removes this run's checkpoints before the newest `KEPT` up to `step`. One of a later step is damaged, or was passed by. */
+async function prune(root: string, step: number, identity: string): Promise<void> {
+  let kept = 0;
+  for (const name of await checkpointNames(root)) {
+    const folder = path.join(root, name);
+    const manifest = await readManifest(folder).catch(() => null);
+    if (manifest?.identity !== identity) continue;
+    if (manifest.step > step || ++kept > KEPT) await rm(folder, { recursive: true, force: true });
+  }
+}
+
+async function readManifest(folder: string): Promise<Manifest> {
+  return JSON.parse(await readFile(path.join(folder, 'manifest.json'), 'utf8'));
 }
 
 /** Finished checkpoints under `root`, newest first. */
@@ -121,12 +146,6 @@ async function checkpointNames(root: string): Promise<string[]> {
     .filter((name) => /^step-\d{8}$/.test(name))
     .sort()
     .reverse();
-}
-
-async function sha256(file: string): Promise<string> {
-  return createHash('sha256')
-    .update(await readFile(file))
-    .digest('hex');
 }
 
 async function sync(target: string): Promise<void> {

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
@@ -153,13 +153,46 @@ test('a damaged checkpoint is passed over for the one before it', async () => {
   bytes[bytes.length - 3]! ^= 1;
   await writeFile(file, bytes);
   const [start] = await run(options('damaged', {}, { resume: true }), () => true);
-  assert.ok(start!.type === 'start' && start!.resumedFrom === 3);
+  assert.ok(start?.type === 'start' && start.resumedFrom === 3);
+  assert.deepEqual(start.passedOver, { step: 6, reason: 'it is damaged' });
 });
 
 test('a checkpoint of other data or settings is not continued', async () => {
   await run(options('other'), (r) => r.type === 'checkpoint');
   const [start] = await run(options('other', { learning_rate: 0.02 }, { resume: true }), () => true);
-  assert.ok(start!.type === 'start' && start!.resumedFrom === null);
+  assert.ok(start?.type === 'start' && start.resumedFrom === null);
+  assert.match(start.passedOver!.reason, /other data, options or another base model/);
+});
+
+test('a checkpoint of another version is told and left alone, and costs the new run none of its own', async () => {
+  const checkpoints = path.join(root, 'version/checkpoints');
+  await run(options('version'), (r) => r.type === 'checkpoint' && r.step === 6);
+  const old = path.join(checkpoints, 'step-00000500');
+  await rename(path.join(checkpoints, 'step-00000006'), old);
+  await rm(path.join(checkpoints, 'step-00000003'), { recursive: true });
+  const manifest = JSON.parse(await readFile(path.join(old, 'manifest.json'), 'utf8'));
+  // As the first version of the training code wrote it.
+  const { codeVersion: _, ...first } = {
+    ...manifest,
+    ...{ version: 1, step: 500, microStep: 0, identity: 'of train-1' },
+  };
+  await writeFile(path.join(old, 'manifest.json'), JSON.stringify(first));
+
+  const resumed = options('version', {}, { resume: true });
+  const [start] = await run(resumed, (r) => r.type === 'checkpoint' && r.step === 9);
+  assert.ok(start?.type === 'start' && start.resumedFrom === null);
+  assert.deepEqual(start.passedOver, { step: 500, reason: 'another version of Graft wrote it' });
+  assert.deepEqual((await readdir(checkpoints)).sort(), ['step-00000006', 'step-00000009', 'step-00000500']);
+  const [again] = await run(resumed, () => true);
+  assert.ok(again?.type === 'start' && again.resumedFrom === 9);
+
+  await writeFile(
+    path.join(old, 'manifest.json'),
+    JSON.stringify({ ...manifest, identity: 'of train-1', codeVersion: 'train-1' }),
+  );
+  const [later] = await run(resumed, () => true);
+  assert.ok(later?.type === 'start' && later.resumedFrom === 9);
+  assert.equal(later.passedOver?.reason, 'another version of Graft wrote it');
 });
 
 test('accumulated micro-batches, packed or not, checkpointed or not, take the same steps', async () => {

@@ -1,5 +1,6 @@
 import type { PeftConfig, ResolvedTraining } from '../config/index.ts';
 import type { BaseModel } from '../files.ts';
+import type { PassedOver } from './checkpoint.ts';
 import type { Measurement } from './evaluation.ts';
 import type { Metrics } from './objectives/metrics.ts';
 import type { WarmModel } from './warm-model.ts';
@@ -43,7 +44,10 @@ export type TrainRecord =
       examples: number;
       tokensPerEpoch: number;
       paddingFraction: number;
+      /** Step of the checkpoint that the run goes on from; null when it begins anew. */
       resumedFrom: number | null;
+      /** The newest checkpoint that is there and cannot be continued, if it is newer than that one. */
+      passedOver: PassedOver | null;
       precision: 'fp32' | 'bf16';
     }
   | {
@@ -78,3 +82,5 @@ export type TrainRecord =
       peakMemoryBytes: number;
       files: { path: string; bytes: number; sha256: string }[];
     };
+
+export type RecordOf<Type extends TrainRecord['type']> = Extract<TrainRecord, { type: Type }>;

@@ -1,29 +1,46 @@
-import type { ResolvedTraining } from '../config/index.ts';
-import {
-  type BatchPlan,
-  type FilledBatch,
-  fillBatch,
-  type SequenceLayout,
-  type TrainingExample,
-} from '../examples/index.ts';
+import { GraftError } from '../errors.ts';
+import { fillBatch } from '../examples/index.ts';
 import { feedsOf } from './objectives/objective.ts';
+import type { TrainingRun } from './open-run.ts';
 import { optimizerScalars } from './optimizer/optimizer.ts';
 import { learningRateAt } from './optimizer/schedule.ts';
-import type { TrainProgram } from './train-program.ts';
+import type { RecordOf } from './records.ts';
 
-/** One optimizer step: every micro-batch of it, then the update. */
-export function runStep(
-  { program, objective }: TrainProgram,
-  plan: BatchPlan,
-  examples: TrainingExample[],
-  layout: SequenceLayout,
-  training: ResolvedTraining,
-  step: number,
-) {
+/** One optimizer step: every micro-batch of it, then the update. Throws `training_diverged` when a loss is not a number. */
+export function runStep(run: TrainingRun): RecordOf<'step'> {
+  const { plan, clock } = run;
+  const began = performance.now();
+  const { loss, tokenAccuracy, gradNorm, learningRate, tokens } = takeStep(run);
+  const epoch = plan.epochAt(run.step);
+  run.step++;
+  run.trainedTokens += tokens;
+  run.finalLoss = loss;
+  clock.add(tokens, (performance.now() - began) / 1000);
+  if (!Number.isFinite(loss) || !Number.isFinite(gradNorm)) {
+    throw new GraftError(
+      'training_diverged',
+      `the loss of step ${run.step} is not a number; try a smaller learning rate`,
+      { param: 'training.learning_rate' },
+    );
+  }
+  return {
+    type: 'step',
+    step: run.step,
+    totalSteps: plan.steps,
+    ...{ epoch, loss, tokenAccuracy, learningRate, gradNorm },
+    tokens: run.trainedTokens,
+    tokensPerSecond: clock.tokensPerSecond(),
+    secondsRemaining: clock.secondsPerStep() * (plan.steps - run.step),
+  };
+}
+
+function takeStep({ built, plan, setup, options: { training }, step }: TrainingRun) {
+  const { program, objective } = built;
   const accumulation = training.gradient_accumulation_steps;
-  const batches: FilledBatch[] = [];
-  for (let i = 0; i < accumulation; i++) batches.push(fillBatch(plan, examples, step, i, layout));
-  const labels = batches.reduce((sum, b) => sum + b.labelCount, 0);
+  const batches = Array.from({ length: accumulation }, (_, i) =>
+    fillBatch(plan, setup.data.training, step, i, setup.layout),
+  );
+  const labels = batches.reduce((sum, { labelCount }) => sum + labelCount, 0);
   const learningRate = learningRateAt(training, step, plan.steps);
   const scalars = optimizerScalars(training, learningRate, step + 1);
   let loss = 0;
@@ -40,8 +57,8 @@ export function runStep(
     if (out.norm) gradNorm = out.norm.data[0]!;
   }
   if (accumulation > 1) gradNorm = program.run('apply', scalars).norm!.data[0]!;
-  const tokens = batches.reduce((sum, b) => sum + b.tokenCount, 0);
+  const tokens = batches.reduce((sum, { tokenCount }) => sum + tokenCount, 0);
   // A cosine is near or far, not right or wrong.
-  const accuracy = objective === 'cosine' ? null : correct / labels;
-  return { loss, accuracy, gradNorm, learningRate, tokens };
+  const tokenAccuracy = objective === 'cosine' ? null : correct / labels;
+  return { loss, tokenAccuracy, gradNorm, learningRate, tokens };
 }

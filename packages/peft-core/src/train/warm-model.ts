@@ -2,24 +2,22 @@ import type { TrainProgram } from './train-program.ts';
 
 /** The program of the last job, kept so that the next one with the same base and shapes starts without loading weights again. */
 export class WarmModel {
-  #key: string | null = null;
-  #held: TrainProgram | null = null;
+  #held: { key: string; built: TrainProgram } | null = null;
 
-  /** The held program if it was made for `key`; otherwise lets go of it, so that two bases are never in memory at once. */
-  take(key: string): TrainProgram | null {
-    if (this.#key === key && this.#held) return this.#held;
-    this.close();
-    return null;
-  }
-
-  keep(key: string, program: TrainProgram): void {
-    this.#key = key;
-    this.#held = program;
+  /**
+   * The held program if it was made for `key`. Otherwise lets go of it first, so that two base models are never in memory at once,
+   * and holds what `make` makes.
+   */
+  async open(key: string, make: () => Promise<TrainProgram>): Promise<TrainProgram> {
+    if (this.#held?.key !== key) {
+      this.close();
+      this.#held = { key, built: await make() };
+    }
+    return this.#held.built;
   }
 
   close(): void {
-    this.#held?.program.close();
+    this.#held?.built.program.close();
     this.#held = null;
-    this.#key = null;
   }
 }
