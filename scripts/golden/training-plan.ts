@@ -1,17 +1,13 @@
 import { readFile } from 'node:fs/promises';
 import { type PeftConfig, type ResolvedTraining, resolveTraining } from '@graft/peft-core/config';
 import {
-  classesBy,
-  LabelCollector,
   NO_TARGET,
   parseJsonl,
-  planBatches,
-  sizeOf,
+  planTraining,
+  readTrainingData,
   type TrainingExample,
-  tokenizeExamples,
 } from '@graft/peft-core/examples';
 import { openBaseModel } from '@graft/peft-core/files';
-import { outlineOf } from '@graft/peft-core/outlines';
 import { loadTokenizer } from '@graft/peft-core/text';
 
 /**
@@ -42,39 +38,21 @@ export async function trainingPlan(options: {
   /** Graft's `training` of a job. */
   training: Record<string, unknown>;
 }): Promise<TrainingPlan> {
+  const { peft, trainingFile } = options;
   const base = await openBaseModel(options.model);
-  const tokenizer = loadTokenizer(base.tokenizerFiles);
   await base.close();
-  const { examples } = parseJsonl(await readFile(options.trainingFile));
-  const training = resolveTraining({
-    peft: options.peft,
-    training: options.training,
-    exampleCount: examples.length,
-  });
-  const labels = new LabelCollector();
-  for (const example of examples) labels.add(example);
-  const { decoderStart = null } = outlineOf(base.config, options.peft.task_type);
-  const tokenized = tokenizeExamples(tokenizer, examples, {
-    decoderStart,
-    maxSeqLength: training.max_seq_length,
-    ...(labels.empty ? {} : { classOf: classesBy(labels.names()) }),
-  });
-  const plan = planBatches({
-    examples: tokenized.map((example) => sizeOf(example)),
-    batchSize: training.batch_size,
-    accumulation: training.gradient_accumulation_steps,
-    epochs: training.n_epochs,
-    seed: training.seed,
-    packing: training.packing,
-    maxSteps: training.max_steps,
-  });
+  const exampleCount = parseJsonl(await readFile(trainingFile)).examples.length;
+  const training = resolveTraining({ peft, training: options.training, exampleCount });
+  const tokenizer = loadTokenizer(base.tokenizerFiles);
+  const data = await readTrainingData({ trainingFile, tokenizer, modelConfig: base.config, peft, training });
+  const plan = planTraining(data.training, training, { virtualTokens: 0 });
   const steps: PlannedExample[][][] = [];
   for (let step = 0; step < plan.steps; step++) {
     const micros: PlannedExample[][] = [];
     for (let i = 0; i < training.gradient_accumulation_steps; i++) {
       const micro = plan.micro(step, i).filter(({ part }) => part === 0);
       if (micro.length > 0)
-        micros.push(micro.map(({ example }) => planned(tokenized[example]!, options.peft.task_type)));
+        micros.push(micro.map(({ example }) => planned(data.training[example]!, peft.task_type)));
     }
     steps.push(micros);
   }

@@ -109,14 +109,10 @@ async function examine(
     exampleCount: trainingFile.examples ?? 0,
     contextLength: contextLength(model),
   });
-  const files = [
-    { param: 'training_file' as const, path: await services.files.localPath(trainingFile.path) },
-  ];
   const report = await validator.validate(
     {
-      files: validationFile
-        ? [...files, { param: 'validation_file', path: await services.files.localPath(validationFile.path) }]
-        : files,
+      trainingFile: await services.files.localPath(trainingFile.path),
+      validationFile: validationFile && (await services.files.localPath(validationFile.path)),
       tokenizerFiles: model.tokenizerFiles,
       modelConfig: model.config,
       peft: job.peft,

@@ -1,7 +1,8 @@
 /** Data files to what a model trains on: checked lines, tokenised examples, batches. Loads no TensorFlow. */
 export type { GridShape } from './batches/choose-grid.ts';
 export { type FilledBatch, fillBatch, type SequenceLayout } from './batches/fill-batch.ts';
-export { type BatchPlan, planBatches, planEvaluation, sizeOf } from './batches/plan-batches.ts';
+export type { BatchPlan } from './batches/plan-batches.ts';
+export { planMeasuring, planTraining } from './batches/plan-training.ts';
 export {
   createJsonlChecker,
   type DatasetSummary,
@@ -9,8 +10,9 @@ export {
   MAX_LISTED_LINES,
   parseJsonl,
 } from './jsonl.ts';
-export { type ClassOf, classesBy, LabelCollector } from './label-names.ts';
 export type { DatasetFormat, RawExample } from './raw-example.ts';
+export { readExamples } from './read-examples.ts';
 export { checkFormat, DATASET_FORMATS } from './task-formats.ts';
-export { type TokenizeOptions, tokenizeExamples } from './tokenize-examples.ts';
+export { tokenizeExamples } from './tokenize-examples.ts';
+export { readTrainingData, type TrainingData } from './training-data.ts';
 export { NO_TARGET, type TrainingExample } from './training-example.ts';

@@ -21,33 +21,60 @@ export interface TokenizeOptions {
 }
 
 /**
- * Training examples of checked lines. Language models learn what `labelledTokens` says; encoder-decoders the second text from the
- * first; classifiers the class of a text, or of each word, which its first token carries. Throws GraftError with every bad line: `example_too_long` (nothing is ever cut),
- * `example_empty` (nothing to learn), `unknown_label`, `invalid_token_id`, or `chat_template_error`.
+ * Makes training examples of checked lines, one by one, and keeps what is wrong with lines until `end`. Language models learn what
+ * `labelledTokens` says; encoder-decoders the second text from the first; classifiers the class of a text, or of each word, which
+ * its first token carries.
  */
+export class ExampleTokenizer {
+  readonly #tokenizer: Tokenizer;
+  readonly #options: TokenizeOptions;
+  readonly #onBadLine: (line: number) => void;
+  readonly #faults: ErrorDetail[] = [];
+  #firstCode: string | null = null;
+  #badLines = 0;
+
+  /** `onBadLine` is told the number of every bad line, past those that the error lists. */
+  constructor(tokenizer: Tokenizer, options: TokenizeOptions, onBadLine: (line: number) => void = () => {}) {
+    this.#tokenizer = tokenizer;
+    this.#options = options;
+    this.#onBadLine = onBadLine;
+  }
+
+  /** Null for a line that cannot be used. Throws what is wrong with the model: `no_chat_template`, `unsupported_chat_template`. */
+  tokenize(raw: RawExample): TrainingExample | null {
+    const { line } = raw;
+    try {
+      const tokenized = tokenizeOne(this.#tokenizer, raw, this.#options);
+      checkIds(this.#tokenizer, raw, tokenized, this.#options);
+      return { ...tokenized, line };
+    } catch (error) {
+      if (!(error instanceof BadExample)) throw error;
+      this.#firstCode ??= error.code;
+      this.#badLines++;
+      this.#onBadLine(line);
+      if (this.#faults.length < MAX_LISTED_LINES) this.#faults.push({ line, message: error.message });
+      return null;
+    }
+  }
+
+  /**
+   * Throws GraftError with every bad line: `example_too_long` (nothing is ever cut), `example_empty` (nothing to learn),
+   * `unknown_label`, `invalid_token_id`, or `chat_template_error`.
+   */
+  end(): void {
+    if (this.#firstCode !== null) throw badLines(this.#firstCode, this.#faults, this.#badLines);
+  }
+}
+
+/** All of `examples`. Throws what `ExampleTokenizer` throws. */
 export function tokenizeExamples(
   tokenizer: Tokenizer,
   examples: Iterable<RawExample>,
   options: TokenizeOptions,
 ): TrainingExample[] {
-  const done: TrainingExample[] = [];
-  const faults: ErrorDetail[] = [];
-  let code: string | null = null;
-  let total = 0;
-  for (const example of examples) {
-    const { line } = example;
-    try {
-      const tokenized = tokenizeOne(tokenizer, example, options);
-      checkIds(tokenizer, example, tokenized, options);
-      done.push({ ...tokenized, line });
-    } catch (error) {
-      if (!(error instanceof BadExample)) throw error;
-      code ??= error.code;
-      total++;
-      if (faults.length < MAX_LISTED_LINES) faults.push({ line, message: error.message });
-    }
-  }
-  if (code !== null) throw badLines(code, faults, total);
+  const all = new ExampleTokenizer(tokenizer, options);
+  const done = Array.from(examples, (raw) => all.tokenize(raw)).filter((example) => example !== null);
+  all.end();
   return done;
 }
 

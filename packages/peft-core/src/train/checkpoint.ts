@@ -1,8 +1,8 @@
 import { existsSync } from 'node:fs';
 import { mkdir, open, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { readSafetensors, writeSafetensors } from '../files.ts';
 import { hashFile } from '../base-model/model-digest.ts';
+import { readSafetensors, writeSafetensors } from '../files.ts';
 import type { AdapterLayout } from '../peft-model/adapter-layout.ts';
 import { STATE } from './train-program.ts';
 

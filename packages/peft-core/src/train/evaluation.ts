@@ -1,11 +1,16 @@
-import { type BatchPlan, fillBatch, type SequenceLayout, type TrainingExample } from '../examples/index.ts';
-import type { TrainingData } from './data.ts';
+import {
+  type BatchPlan,
+  fillBatch,
+  type SequenceLayout,
+  type TrainingData,
+  type TrainingExample,
+} from '../examples/index.ts';
 import { type Metrics, metricsOf } from './objectives/metrics.ts';
 import { feedsOf } from './objectives/objective.ts';
 import type { TrainProgram } from './train-program.ts';
 
 /** Examples that are enough to tell two models apart. */
-const PROOF_EXAMPLES = 32;
+const VERIFICATION_EXAMPLES = 32;
 
 /** What a model is measured on. */
 export interface Measured {
@@ -16,7 +21,7 @@ export interface Measured {
 /** The validation examples; without any, and to verify an adapter, the first of the training file. */
 export function measuredExamples(data: TrainingData, verify: boolean): Measured | null {
   if (data.validation.length > 0) return { examples: data.validation, measuredOn: 'validation' };
-  return verify ? { examples: data.training.slice(0, PROOF_EXAMPLES), measuredOn: 'training' } : null;
+  return verify ? { examples: data.training.slice(0, VERIFICATION_EXAMPLES), measuredOn: 'training' } : null;
 }
 
 export interface Measurement {

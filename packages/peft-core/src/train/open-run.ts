@@ -1,10 +1,9 @@
-import type { BatchPlan } from '../examples/index.ts';
+import { type BatchPlan, planMeasuring, planTraining } from '../examples/index.ts';
 import { sha256 } from '../sha256.ts';
 import { loadWeights } from '../weights/load-weights.ts';
 import { type BaseStorage, baseStorage } from '../weights/stored-weights.ts';
 import { CODE_VERSION, type PassedOver, readNewestCheckpoint } from './checkpoint.ts';
 import { type Measured, type Measurement, measuredExamples } from './evaluation.ts';
-import { planMeasuring, planTraining } from './plan.ts';
 import { effectivePrecision } from './precision.ts';
 import type { TrainOptions } from './records.ts';
 import type { TrainingSetup } from './setup.ts';

@@ -1,15 +1,14 @@
 import { GraftError } from '../errors.ts';
-import type { SequenceLayout } from '../examples/index.ts';
+import { readTrainingData, type SequenceLayout, type TrainingData } from '../examples/index.ts';
 import type { Architecture } from '../models/architecture.ts';
 import { architectureFor } from '../models/registry.ts';
-import { ownLabels, withLabels } from '../outlines/label-names.ts';
+import { withLabels } from '../outlines/label-names.ts';
 import { adapterLabels } from '../peft-model/adapter-architecture.ts';
 import { readAdapterFor } from '../peft-model/adapter-fit.ts';
 import { sequencePooling } from '../peft-model/sequence-pooling.ts';
 import { loadTokenizer } from '../text/index.ts';
 import { checkAgainstModel, checkFilesAgainstModel } from '../tuners/check.ts';
 import { leadingPositions } from '../tuners/leading-positions.ts';
-import { readTrainingData, type TrainingData } from './data.ts';
 import { type Objective, objectiveOf } from './objectives/objective.ts';
 import type { TrainOptions } from './records.ts';
 
@@ -35,14 +34,12 @@ export async function setUpTraining(
   // What does not fit the model is found out before the data is read.
   const check = options.initialAdapter ? checkFilesAgainstModel : checkAgainstModel;
   check(peft, base.config, base.tensors);
-  const { decoderStart = null, vocabularySize } = architectureFor(base.modelType, base.config, task);
   const startLabels = await labelsOfStart(options);
   const data = await readTrainingData({
     ...options,
-    vocabularySize,
-    decoderStart,
     tokenizer: loadTokenizer(base.tokenizerFiles),
-    baseLabels: startLabels ?? ownLabels(base.config, task),
+    modelConfig: base.config,
+    headLabels: startLabels,
   });
   if (startLabels && data.labels !== startLabels)
     throw new GraftError(

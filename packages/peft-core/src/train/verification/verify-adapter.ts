@@ -1,11 +1,10 @@
-import type { TrainingExample } from '../../examples/index.ts';
+import { planMeasuring, type TrainingExample } from '../../examples/index.ts';
 import { readAdapter } from '../../files.ts';
 import { adapterValues } from '../../peft-model/adapter-values.ts';
 import type { PeftModel } from '../../peft-model/peft-model.ts';
 import { loadWeights } from '../../weights/load-weights.ts';
 import { baseStorage } from '../../weights/stored-weights.ts';
 import { evaluate, measuredExamples } from '../evaluation.ts';
-import { planMeasuring } from '../plan.ts';
 import { effectivePrecision } from '../precision.ts';
 import type { TrainOptions } from '../records.ts';
 import { setUpTraining, type TrainingSetup } from '../setup.ts';

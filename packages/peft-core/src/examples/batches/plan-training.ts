@@ -1,18 +1,13 @@
-import type { ResolvedTraining } from '../config/index.ts';
-import {
-  type BatchPlan,
-  planBatches,
-  planEvaluation,
-  type SequenceLayout,
-  sizeOf,
-  type TrainingExample,
-} from '../examples/index.ts';
+import type { ResolvedTraining } from '../../config/index.ts';
+import type { TrainingExample } from '../training-example.ts';
+import type { SequenceLayout } from './fill-batch.ts';
+import { type BatchPlan, planBatches, planEvaluation, sizeOf } from './plan-batches.ts';
 
 /** Which examples every step trains on, and where they lie. */
 export function planTraining(
   examples: TrainingExample[],
   training: ResolvedTraining,
-  { virtualTokens }: SequenceLayout,
+  { virtualTokens }: Pick<SequenceLayout, 'virtualTokens'>,
 ): BatchPlan {
   return planBatches({
     examples: examples.map((example) => sizeOf(example, virtualTokens)),
@@ -29,7 +24,7 @@ export function planTraining(
 export function planMeasuring(
   examples: TrainingExample[],
   training: ResolvedTraining,
-  { virtualTokens }: SequenceLayout,
+  { virtualTokens }: Pick<SequenceLayout, 'virtualTokens'>,
 ): BatchPlan {
   return planEvaluation({
     examples: examples.map((example) => sizeOf(example, virtualTokens)),

@@ -1,0 +1,101 @@
+import assert from 'node:assert/strict';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { test } from 'node:test';
+import { parsePeftConfig } from '../config/index.ts';
+import type { GraftError } from '../errors.ts';
+import { sha256 } from '../sha256.ts';
+import { tempFolder } from '../testing/temp-folder.ts';
+import { writeTinyModel } from '../testing/tiny-model.ts';
+import { loadTokenizer } from '../text/index.ts';
+import { type DataFile, readExamples } from './read-examples.ts';
+import type { TrainingExample } from './training-example.ts';
+
+const at = tempFolder();
+await writeTinyModel(at('model'));
+const readJson = (name: string) => JSON.parse(readFileSync(at('model', name), 'utf8'));
+const tokenizer = loadTokenizer({
+  tokenizerJson: readJson('tokenizer.json'),
+  tokenizerConfig: readJson('tokenizer_config.json'),
+  chatTemplate: null,
+});
+
+function source(task_type: string, files: { training: object[]; validation?: object[] }) {
+  const write = (name: string, lines: object[]) => {
+    writeFileSync(at(name), lines.map((line) => `${JSON.stringify(line)}\n`).join(''));
+    return at(name);
+  };
+  return {
+    trainingFile: write('training.jsonl', files.training),
+    validationFile: files.validation ? write('validation.jsonl', files.validation) : null,
+    ...{ tokenizer, modelConfig: readJson('config.json'), maxSeqLength: 40 },
+    peft: parsePeftConfig({ peft_type: 'LORA', r: 2, target_modules: 'all-linear', task_type }),
+  };
+}
+
+async function read(from: ReturnType<typeof source>) {
+  const examples: Record<DataFile, TrainingExample[]> = { training_file: [], validation_file: [] };
+  const summary = await readExamples(from, { onExample: (each, file) => examples[file].push(each) });
+  return { ...summary, ...examples };
+}
+
+test('both files become examples, and the digest is of their bytes', async () => {
+  const files = { training: [{ text: 'one' }, { text: 'two' }], validation: [{ text: 'three' }] };
+  const from = source('CAUSAL_LM', files);
+  const { format, labels, digest, training_file, validation_file } = await read(from);
+  assert.deepEqual([format, labels], ['text', null]);
+  assert.deepEqual(
+    [training_file, validation_file].map((file) => file.map(({ line }) => line)),
+    [[1, 2], [1]],
+  );
+  assert.equal(digest, sha256('{"text":"one"}\n{"text":"two"}\n{"text":"three"}\n'));
+});
+
+test('a classifier has the classes of the training file, also for the first lines', async () => {
+  const label = (name: string) => ({ text: name, label: name });
+  const from = source('SEQ_CLS', {
+    training: [label('b'), label('c'), label('a')],
+    validation: [label('c')],
+  });
+  const { labels, training_file, validation_file } = await read(from);
+  assert.deepEqual(labels, ['a', 'b', 'c']);
+  assert.deepEqual(
+    training_file.map(({ label }) => label),
+    [1, 2, 0],
+  );
+  assert.equal(validation_file[0]?.label, 2);
+  const head = { ...from, headLabels: ['c', 'b', 'a'] };
+  assert.deepEqual((await read(head)).labels, ['c', 'b', 'a']);
+});
+
+test('every bad line is told, and the error names the file', async () => {
+  const long = { text: 'x'.repeat(100) };
+  const validation = Array.from({ length: 300 }, (_, i) => (i % 2 ? long : { text: 'short' }));
+  const bad: number[] = [];
+  await assert.rejects(
+    readExamples(source('CAUSAL_LM', { training: [{ text: 'fine' }], validation }), {
+      onBadLine: (line) => bad.push(line),
+    }),
+    (error: GraftError) => {
+      assert.deepEqual([error.code, error.param], ['example_too_long', 'validation_file']);
+      assert.equal(error.details?.length, 100);
+      assert.match(error.message, /^line 2 has .*; and 147 more bad lines$/);
+      return true;
+    },
+  );
+  assert.deepEqual(
+    bad,
+    Array.from({ length: 150 }, (_, i) => 2 * i + 2),
+  );
+});
+
+test('lines of another kind than the task, or than the training file, are refused', async () => {
+  const labelled = [{ text: 'x', label: 'a' }];
+  await assert.rejects(readExamples(source('CAUSAL_LM', { training: labelled })), {
+    ...{ code: 'data_unfit_for_task', param: 'training_file' },
+  });
+  const validation = [{ prompt: 'x', completion: 'y' }];
+  await assert.rejects(readExamples(source('CAUSAL_LM', { training: [{ text: 'x' }], validation })), {
+    ...{ code: 'invalid_jsonl', param: 'validation_file' },
+    message: 'the validation file has prompt_completion examples, the training file text examples',
+  });
+});

@@ -1,0 +1,35 @@
+import { type ResolvedTraining, validationCount } from '../config/index.ts';
+import { permutation, Random } from '../random.ts';
+import { type DataFile, type ExampleSource, type ExampleSummary, readExamples } from './read-examples.ts';
+import type { TrainingExample } from './training-example.ts';
+
+/** A job's examples in memory, and where they came from. */
+export interface TrainingData extends ExampleSummary {
+  training: TrainingExample[];
+  validation: TrainingExample[];
+}
+
+/**
+ * A job's training and validation examples. Without a validation file, `validation_split` of the training file is held out, by the
+ * seed. Throws what `readExamples` throws.
+ */
+export async function readTrainingData(
+  source: Omit<ExampleSource, 'maxSeqLength'> & { training: ResolvedTraining },
+): Promise<TrainingData> {
+  const { training } = source;
+  const examples: Record<DataFile, TrainingExample[]> = { training_file: [], validation_file: [] };
+  const summary = await readExamples(
+    { ...source, maxSeqLength: training.max_seq_length },
+    { onExample: (example, file) => examples[file].push(example) },
+  );
+  const all = examples.training_file;
+  if (source.validationFile) return { ...summary, training: all, validation: examples.validation_file };
+  const held = validationCount(all.length, training.validation_split);
+  const order = permutation(all.length, new Random(training.seed, 'split'));
+  const heldOut = new Set(order.subarray(0, held));
+  return {
+    ...summary,
+    training: all.filter((_, i) => !heldOut.has(i)),
+    validation: all.filter((_, i) => heldOut.has(i)),
+  };
+}
