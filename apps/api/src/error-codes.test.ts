@@ -33,7 +33,7 @@ const composed = [
 ];
 
 /** Files whose errors only the command's local verbs show: `graft score` and `graft merge`. */
-const local = /^(packages\/peft-core\/src\/(score\/|merge\.ts))|\.test\.ts$|\/testing\//;
+const local = /^(packages\/peft-core\/src\/(score\/|peft-model\/merge-adapter\.ts))|\.test\.ts$|\/testing\//;
 
 /** A quoted code as `code` of an object, or as first argument of what makes an error: a class, or one of these functions. */
 const uses =

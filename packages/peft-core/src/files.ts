@@ -5,11 +5,7 @@ export type { AdapterCard } from './adapter-files/adapter-card.ts';
 export { readAdapter, writeAdapter } from './adapter-files/adapter-files.ts';
 export type { BaseModel, TokenizerFiles } from './base-model/base-model.ts';
 export { openBaseModel } from './base-model/open-base-model.ts';
-export {
-  copySentencePooling,
-  readSentencePooling,
-  type SentencePooling,
-} from './base-model/sentence-pooling.ts';
+export { copySentencePooling, sequencePooling } from './base-model/sentence-pooling.ts';
 export {
   type ModelFolder,
   type ModelTensor,

@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { cp } from 'node:fs/promises';
 import path from 'node:path';
 import { GraftError } from '../errors.ts';
+import type { ModelOutline } from '../outlines/outline.ts';
 import { readJson, readJsonFile } from './json-file.ts';
 
 /** How sentence-transformers makes one vector of a sequence. */
@@ -46,6 +47,15 @@ export async function readSentencePooling(folder: string): Promise<SentencePooli
   if (!mode)
     throw unsupported(`${pooling.path}/config.json has ${chosen.map(([field]) => field).join(', ')}`);
   return { pooling: mode, normalise: modules.some(({ kind }) => kind === 'Normalize') };
+}
+
+/** How `model` makes one vector of a sequence: as its sentence-transformers files say, or as its architecture does. */
+export async function sequencePooling(
+  folder: string,
+  model: Pick<ModelOutline, 'task' | 'pooling'>,
+): Promise<SentencePooling> {
+  const own = model.task === 'FEATURE_EXTRACTION' ? await readSentencePooling(folder) : null;
+  return own ?? { pooling: model.pooling, normalise: false };
 }
 
 /** Copies modules.json and what it points to, for a model that has them. */

@@ -1,6 +1,7 @@
 import type { Adapter, AdapterTensor, BaseModel } from '../files.ts';
 import type { Architecture } from '../models/architecture.ts';
 import { architectureFor } from '../models/registry.ts';
+import { isClassifier } from '../outlines/index.ts';
 import { ownLabels, unnamedLabels, withLabels } from '../outlines/label-names.ts';
 
 /** The weight of the last layer of the classifier's head that an adapter brings, `(classes, width)`. */
@@ -32,7 +33,7 @@ export function adapterLabels(base: BaseModel, adapter: Adapter): string[] | nul
 /** Files by PEFT do not tell what the classes are called, but how many they are is the height of the head's last layer. */
 function countedLabels(base: BaseModel, adapter: Adapter): string[] | null {
   const task = adapter.config.task_type;
-  if (task !== 'SEQ_CLS' && task !== 'TOKEN_CLS') return null;
+  if (!isClassifier(task)) return null;
   const own = ownLabels(base.config, task);
   const count = headWeight(adapter)?.shape[0] ?? own?.length;
   if (count === undefined || own?.length === count) return own;

@@ -1,10 +1,9 @@
 import { GraftError } from '../errors.ts';
-import type { BaseModel } from '../files.ts';
+import { type BaseModel, sequencePooling } from '../files.ts';
 import { architectureFor } from '../models/registry.ts';
 import { readFittingAdapter } from '../peft-model/adapter-fit.ts';
 import { adapterValues } from '../peft-model/adapter-values.ts';
 import { readsBaseHead } from '../peft-model/peft-model.ts';
-import { sequencePooling } from '../peft-model/sequence-pooling.ts';
 import { loadTokenizer, type Tokenizer } from '../text/index.ts';
 import { leadingPositions } from '../tuners/leading-positions.ts';
 import { loadWeights } from '../weights/load-weights.ts';
@@ -70,7 +69,7 @@ export async function* scoreTexts(options: {
   const layout = {
     virtualTokens,
     firstPosition: prefixLength,
-    ...(await sequencePooling(base, architecture)),
+    ...(await sequencePooling(base.path, architecture)),
     lengths: [...LENGTHS.filter((n) => n < longest), longest],
   };
   const tokenizer = loadTokenizer(base.tokenizerFiles);

@@ -1,11 +1,12 @@
 import { GraftError } from '../errors.ts';
 import { readTrainingData, type SequenceLayout, type TrainingData } from '../examples/index.ts';
+import { sequencePooling } from '../files.ts';
 import type { Architecture } from '../models/architecture.ts';
 import { architectureFor } from '../models/registry.ts';
+import { isClassifier } from '../outlines/index.ts';
 import { withLabels } from '../outlines/label-names.ts';
 import { adapterLabels } from '../peft-model/adapter-architecture.ts';
 import { readAdapterFor } from '../peft-model/adapter-fit.ts';
-import { sequencePooling } from '../peft-model/sequence-pooling.ts';
 import { loadTokenizer } from '../text/index.ts';
 import { checkAgainstModel, checkFilesAgainstModel } from '../tuners/check.ts';
 import { leadingPositions } from '../tuners/leading-positions.ts';
@@ -54,7 +55,7 @@ export async function setUpTraining(
     virtualTokens,
     vocabularySize: architecture.vocabularySize,
     firstPosition: prefixLength,
-    pooling: (await sequencePooling(base, architecture)).pooling,
+    pooling: (await sequencePooling(base.path, architecture)).pooling,
   };
   return { architecture, config, data, objective: objectiveOf(data.format), layout };
 }
@@ -65,6 +66,6 @@ async function labelsOfStart({
   peft: { task_type: task },
   initialAdapter,
 }: Pick<TrainOptions, 'base' | 'peft' | 'initialAdapter'>): Promise<string[] | null> {
-  if (!initialAdapter || (task !== 'SEQ_CLS' && task !== 'TOKEN_CLS')) return null;
+  if (!initialAdapter || !isClassifier(task)) return null;
   return adapterLabels(base, await readAdapterFor(base, initialAdapter));
 }

@@ -12,7 +12,8 @@ import {
 } from '../peft-model/peft-model.ts';
 import type { AttachmentForm } from '../tuners/tuner.ts';
 import type { BaseStorage } from '../weights/stored-weights.ts';
-import { batchInputs, type LossContext, lossOf, type Objective } from './objectives/objective.ts';
+import type { LossContext } from './objectives/loss.ts';
+import { batchInputs, lossOf, type Objective } from './objectives/objective.ts';
 import { adamW, clipGradients } from './optimizer/optimizer.ts';
 
 /** Training options that are part of the graph. */

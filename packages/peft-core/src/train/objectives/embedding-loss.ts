@@ -2,7 +2,7 @@ import { tf } from '@graft/tf-graph';
 import type { GridShape } from '../../examples/index.ts';
 import { lossesOfLogits } from '../../nn/cross-entropy.ts';
 import { pool, similarities, unitRows } from '../../nn/pooling.ts';
-import type { Forward, Loss } from './objective.ts';
+import type { Forward, Loss } from './loss.ts';
 
 /** Cosines are multiplied by this before the softmax: the inverse of a temperature of 0.05. */
 const SCALE = 20;

@@ -2,7 +2,7 @@ import { tf } from '@graft/tf-graph';
 import type { GridShape } from '../../examples/index.ts';
 import { headLoss, lossesOfLogits } from '../../nn/cross-entropy.ts';
 import { takeRows } from '../../nn/rows.ts';
-import type { Forward, Loss } from './objective.ts';
+import type { Forward, Loss } from './loss.ts';
 
 export function labelInputs({ labels }: GridShape) {
   const perLabel = { shape: [labels], dtype: 'int32' } as const;

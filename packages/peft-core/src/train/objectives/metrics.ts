@@ -1,4 +1,4 @@
-import type { TaskType } from '../../outlines/index.ts';
+import { isClassifier, type TaskType } from '../../outlines/index.ts';
 import type { Objective } from './objective.ts';
 
 /** What is told of a model beside its loss, by the names of the wire: shares and correlations, and perplexity. */
@@ -21,7 +21,7 @@ export function metricsOf(measured: {
     };
   const accuracy = tokenAccuracy!;
   if (objective === 'contrastive') return { accuracy };
-  if (task === 'SEQ_CLS' || task === 'TOKEN_CLS') return { accuracy, macro_f1: macroF1(wanted, predicted) };
+  if (isClassifier(task)) return { accuracy, macro_f1: macroF1(wanted, predicted) };
   return { token_accuracy: accuracy, perplexity: Math.exp(loss) };
 }
 

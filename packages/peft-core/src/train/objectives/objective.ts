@@ -1,10 +1,9 @@
-import type { InputSpec, tf } from '@graft/tf-graph';
+import type { InputSpec } from '@graft/tf-graph';
 import type { DatasetFormat, FilledBatch, GridShape } from '../../examples/index.ts';
-import type { ModelRuntime } from '../../models/architecture.ts';
-import { packedForward, type TrainingPass } from '../../peft-model/packed-forward.ts';
-import type { ParameterTensors, PeftModel } from '../../peft-model/peft-model.ts';
+import { packedForward } from '../../peft-model/packed-forward.ts';
 import { embeddingInputs, embeddingLoss } from './embedding-loss.ts';
 import { labelInputs, labelLoss } from './label-loss.ts';
+import type { Loss, LossContext } from './loss.ts';
 
 /**
  * What is learnt. `labels`: the next token, or the class of a token or of a whole sequence. `contrastive`: which of the batch's
@@ -15,30 +14,6 @@ export type Objective = 'labels' | 'contrastive' | 'cosine';
 export function objectiveOf(format: DatasetFormat): Objective {
   if (format === 'pairs') return 'contrastive';
   return format === 'scored_pairs' ? 'cosine' : 'labels';
-}
-
-/** What a forward pass for a loss is made from. */
-export interface LossContext {
-  model: PeftModel;
-  grid: GridShape;
-  inputs: Record<string, tf.Tensor>;
-  parameters: ParameterTensors;
-  training: TrainingPass | null;
-}
-
-/** The hidden states `(N, H)` that a loss starts from, before the final norm, and the runtime for what follows. */
-export interface Forward extends LossContext {
-  runtime: ModelRuntime;
-  hidden: tf.Tensor;
-}
-
-export interface Loss {
-  /** Σ scale · loss of each target, or of each example to embed. */
-  total: tf.Tensor;
-  /** How many of them were right. */
-  correct: tf.Tensor;
-  /** What measures are taken of, in the order of labels: predicted classes, or cosines. */
-  predictions?: tf.Tensor;
 }
 
 /** Inputs of a function that computes a loss on a grid. */

@@ -1,5 +1,4 @@
 import { dynamicMap } from './dynamic-map.ts';
-import { nearestCode } from './nearest-code.ts';
 
 /** Weights that share an absolute maximum. */
 export const BLOCK = 64;
@@ -82,6 +81,30 @@ function quantiseMaxima(maxima: Float32Array, groups: number): Omit<Nf4Weights, 
     for (let i = start; i < end; i++) absmax[i] = codeOf(Math.fround(rest[i]! * inverse));
   }
   return { absmax, nestedAbsmax, offset: Float32Array.of(offset) };
+}
+
+/** Cells that `nearestCode` cuts [-1, 1] into. */
+const CELLS = 256;
+
+/**
+ * Makes a function that finds the value of an ascending code book nearest to a number in [-1, 1], and returns its index; half-way
+ * between two, the lower one. The midpoints are float32, as bitsandbytes compares with them.
+ */
+function nearestCode(codeBook: Float32Array): (x: number) => number {
+  const midpoints = Float32Array.from({ length: codeBook.length - 1 }, (_, i) =>
+    Math.fround(Math.fround(codeBook[i]! + codeBook[i + 1]!) / 2),
+  );
+  // The first midpoint at or above each cell's lower edge, so that a search starts next to its end.
+  const first = Uint8Array.from({ length: CELLS + 1 }, (_, cell) => {
+    const edge = (2 * cell) / CELLS - 1;
+    const at = midpoints.findIndex((midpoint) => midpoint >= edge);
+    return at === -1 ? midpoints.length : at;
+  });
+  return (x) => {
+    let code = first[Math.max(0, ((x + 1) * (CELLS / 2)) | 0)]!;
+    while (code < midpoints.length && x > midpoints[code]!) code++;
+    return code;
+  };
 }
 
 function largest(values: Float32Array, start: number, end: number): number {
