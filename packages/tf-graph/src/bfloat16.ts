@@ -1,7 +1,10 @@
-// bfloat16 is the upper half of a float32. Rounding is to nearest, ties to even, as TensorFlow and PyTorch do.
+// bfloat16 is the upper half of a float32. Loads no TensorFlow, and stands for itself as '@graft/tf-graph/bfloat16'.
 
-/** Bit patterns of `values` rounded to bfloat16, written to `out`. */
-export function toBfloat16(values: Float32Array, out = new Uint16Array(values.length)): Uint16Array {
+/** Bit patterns of `values` in bfloat16, written to `out`: to nearest, ties to even, as TensorFlow, PyTorch and ggml round. */
+export function toBfloat16(
+  values: Float32Array,
+  out: Uint16Array = new Uint16Array(values.length),
+): Uint16Array {
   const bits = new Uint32Array(values.buffer, values.byteOffset, values.length);
   for (let i = 0; i < bits.length; i++) {
     const x = bits[i]!;
@@ -11,9 +14,12 @@ export function toBfloat16(values: Float32Array, out = new Uint16Array(values.le
   return out;
 }
 
-/** The float32 values of bfloat16 bit patterns; exact. */
-export function fromBfloat16(patterns: Uint16Array): Float32Array {
-  const bits = new Uint32Array(patterns.length);
-  for (let i = 0; i < bits.length; i++) bits[i] = patterns[i]! << 16;
-  return new Float32Array(bits.buffer);
+/** The float32 values of bfloat16 bit patterns, written to `out`; exact. */
+export function fromBfloat16(
+  patterns: Uint16Array,
+  out: Float32Array = new Float32Array(patterns.length),
+): Float32Array {
+  const bits = new Uint32Array(out.buffer, out.byteOffset, out.length);
+  for (let i = 0; i < patterns.length; i++) bits[i] = patterns[i]! << 16;
+  return out;
 }

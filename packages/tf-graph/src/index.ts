@@ -1,6 +1,5 @@
 // TensorFlow for Node, and tf.function for TensorFlow.js: programs of plain tfjs code, traced once to a graph.
 export { type Attr, attr } from './attributes.ts';
-export * as bf16 from './bfloat16.ts';
 export type { DType, TypedArray } from './dtypes.ts';
 export { nestedGrads, withNestedGradients } from './nested-gradients.ts';
 export type {

@@ -3,10 +3,10 @@ import { createHash } from 'node:crypto';
 import { mkdirSync, readdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
+import { toBfloat16 } from '@graft/tf-graph/bfloat16';
 import { GraftError } from '../errors.ts';
 import { writeGguf } from '../gguf/testing/write-gguf.ts';
 import { type TensorToWrite, writeSafetensors } from '../safetensors/write-safetensors.ts';
-import { float32ToBfloat16 } from '../tensors/float-conversions.ts';
 import { tempFolder } from '../testing/temp-folder.ts';
 import { openBaseModel } from './open-base-model.ts';
 import { tinyConfig, tinyGguf, tinyTokenizer, tinyWeights, writeTinyFolder } from './testing/tiny-model.ts';
@@ -14,12 +14,6 @@ import { writeModelFolder } from './write-model-folder.ts';
 
 const at = tempFolder();
 const weights = tinyWeights();
-
-const bfloat16 = (data: Float32Array) => {
-  const out = new Uint16Array(data.length);
-  float32ToBfloat16(data, out);
-  return out;
-};
 
 async function folder(name: string, tensors: TensorToWrite[] = weights, config = {}): Promise<string> {
   await writeTinyFolder(at(name), config);
@@ -47,7 +41,7 @@ test('a Hugging Face folder', async () => {
   for (const { name, shape, data } of weights) {
     assert.deepEqual(model.tensors.info(name), { dtype: 'F32', shape });
     assert.deepEqual(await model.tensors.readFloat32(name), data);
-    assert.deepEqual(await model.tensors.readBfloat16(name), bfloat16(data));
+    assert.deepEqual(await model.tensors.readBfloat16(name), toBfloat16(data));
   }
   const file = readFileSync(at('plain', 'model.safetensors'));
   assert.equal(await model.digest(), createHash('sha256').update(file).digest('hex'));
@@ -110,7 +104,7 @@ test('GGUF: the same model as from the folder, from the file and from a folder t
     for (const { name, shape, data } of weights) {
       assert.deepEqual(model.tensors.info(name), { dtype: 'F32', shape });
       assert.deepEqual(await model.tensors.readFloat32(name), data, name);
-      assert.deepEqual(await model.tensors.readBfloat16(name), bfloat16(data), name);
+      assert.deepEqual(await model.tensors.readBfloat16(name), toBfloat16(data), name);
     }
     await model.close();
   }
@@ -365,7 +359,7 @@ test('a model folder: changed tensors, the rest from the base, tokenizer files; 
   assert.equal(sharded.config.dtype, 'bfloat16');
   for (const { name: each, data } of weights) {
     assert.equal(sharded.tensors.info(each).dtype, 'BF16');
-    assert.deepEqual(await sharded.tensors.readBfloat16(each), bfloat16(each === name ? changed : data));
+    assert.deepEqual(await sharded.tensors.readBfloat16(each), toBfloat16(each === name ? changed : data));
   }
   await sharded.close();
 

@@ -1,10 +1,10 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import { toBfloat16 } from '@graft/tf-graph/bfloat16';
 import { familyOf } from '../outlines/families.ts';
 import { UNTIED_WEIGHTS } from '../outlines/family.ts';
 import { safetensorsTypes } from '../safetensors/safetensors-header.ts';
 import { type TensorToWrite, writeSafetensors } from '../safetensors/write-safetensors.ts';
-import { float32ToBfloat16 } from '../tensors/float-conversions.ts';
 import { elementCount } from '../tensors/tensor-source.ts';
 import type { BaseModel } from './base-model.ts';
 import { keepFloats } from './json-file.ts';
@@ -139,11 +139,6 @@ function stored({ name, shape, data }: ModelTensor, dtype: 'float32' | 'bfloat16
     name,
     shape,
     dtype: 'BF16',
-    data: async () => {
-      const wide = await values();
-      const narrow = new Uint16Array(wide.length);
-      float32ToBfloat16(wide, narrow);
-      return narrow;
-    },
+    data: async () => toBfloat16(await values()),
   };
 }

@@ -1,4 +1,5 @@
-import { bfloat16ToFloat32, float16ToFloat32, halfValues } from '../tensors/float-conversions.ts';
+import { fromBfloat16 } from '@graft/tf-graph/bfloat16';
+import { float16ToFloat32, halfValues } from '../tensors/float16.ts';
 import { type GgufType, ggufTypes } from './types.ts';
 
 /**
@@ -22,7 +23,7 @@ type Unpacker = (raw: Uint8Array, out: Float32Array, blocks: number) => void;
 const unpackers: Record<GgufType, Unpacker> = {
   F32: (raw, out) => new Uint8Array(out.buffer, out.byteOffset, out.byteLength).set(raw),
   F16: (raw, out) => float16ToFloat32(words(raw), out),
-  BF16: (raw, out) => bfloat16ToFloat32(words(raw), out),
+  BF16: (raw, out) => fromBfloat16(words(raw), out),
 
   /** 32 values: d, 16 bytes of nibbles (low: values 0–15, high: 16–31); x = d·(q − 8). */
   Q4_0(raw, out, blocks) {

@@ -1,6 +1,6 @@
+import { toBfloat16 } from '@graft/tf-graph/bfloat16';
 import { GraftError } from '../errors.ts';
 import type { Family, GgufFamily } from '../outlines/family.ts';
-import { float32ToBfloat16 } from '../tensors/float-conversions.ts';
 import {
   elementCount,
   roundToBfloat16,
@@ -120,12 +120,7 @@ export class GgufTensors implements TensorSource {
 
   async readBfloat16(name: string): Promise<Uint16Array> {
     const { tensor, rearranged } = this.#entry(name);
-    if (rearranged !== null) {
-      const values = await this.readFloat32(name);
-      const out = new Uint16Array(values.length);
-      float32ToBfloat16(values, out);
-      return out;
-    }
+    if (rearranged !== null) return toBfloat16(await this.readFloat32(name));
     return roundToBfloat16(elementCount(tensor.shape), chunkSize(tensor), (start, target) =>
       this.#unpack(tensor, start, target),
     );

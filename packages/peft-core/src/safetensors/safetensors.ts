@@ -1,5 +1,6 @@
+import { fromBfloat16 } from '@graft/tf-graph/bfloat16';
 import { GraftError } from '../errors.ts';
-import { bfloat16ToFloat32, float16ToFloat32 } from '../tensors/float-conversions.ts';
+import { float16ToFloat32 } from '../tensors/float16.ts';
 import { RandomAccessFile } from '../tensors/random-access-file.ts';
 import {
   elementCount,
@@ -135,7 +136,7 @@ export class SafetensorsFile implements TensorSource {
     }
     if (dtype === 'F16' || dtype === 'BF16') {
       const { buffer } = await this.#file.read(position + 2 * start, 2 * target.length);
-      (dtype === 'F16' ? float16ToFloat32 : bfloat16ToFloat32)(new Uint16Array(buffer), target);
+      (dtype === 'F16' ? float16ToFloat32 : fromBfloat16)(new Uint16Array(buffer), target);
       return;
     }
     if (dtype === 'F64') {

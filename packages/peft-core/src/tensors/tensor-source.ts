@@ -1,5 +1,5 @@
+import { toBfloat16 } from '@graft/tf-graph/bfloat16';
 import { GraftError } from '../errors.ts';
-import { float32ToBfloat16 } from './float-conversions.ts';
 
 /** How a stored tensor is kept: safetensors' names, or GGUF's quantisation types. */
 export type StoredType = string;
@@ -45,7 +45,7 @@ export async function roundToBfloat16(
   for (let start = 0; start < count; start += chunkSize) {
     const chunk = scratch.subarray(0, Math.min(chunkSize, count - start));
     await fill(start, chunk);
-    float32ToBfloat16(chunk, out.subarray(start, start + chunk.length));
+    toBfloat16(chunk, out.subarray(start, start + chunk.length));
   }
   return out;
 }

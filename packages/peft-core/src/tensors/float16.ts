@@ -1,5 +1,5 @@
 /**
- * 16-bit floats held as Uint16Array bit patterns. All typed-array views of this package assume a little-endian
+ * Half-precision floats (F16), held as bit patterns in a Uint16Array. All typed-array views of this package assume a little-endian
  * machine, as safetensors and GGUF do; every platform that TensorFlow runs on is one.
  */
 
@@ -33,19 +33,4 @@ export function float16ToFloat32(source: Uint16Array, target: Float32Array): voi
   const values = new Uint32Array(halfValues().buffer);
   const out = new Uint32Array(target.buffer, target.byteOffset, target.length);
   for (let i = 0; i < source.length; i++) out[i] = values[source[i]!]!;
-}
-
-/** BF16 → F32, exact. */
-export function bfloat16ToFloat32(source: Uint16Array, target: Float32Array): void {
-  const out = new Uint32Array(target.buffer, target.byteOffset, target.length);
-  for (let i = 0; i < source.length; i++) out[i] = source[i]! << 16;
-}
-
-/** F32 → BF16, to nearest, ties to even; NaN stays NaN (made quiet), overflow goes to infinity: as PyTorch and ggml do. */
-export function float32ToBfloat16(source: Float32Array, target: Uint16Array): void {
-  const bits = new Uint32Array(source.buffer, source.byteOffset, source.length);
-  for (let i = 0; i < bits.length; i++) {
-    const b = bits[i]!;
-    target[i] = (b & 0x7fffffff) > 0x7f800000 ? (b >>> 16) | 64 : (b + 0x7fff + ((b >>> 16) & 1)) >>> 16;
-  }
 }
