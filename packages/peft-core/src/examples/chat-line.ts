@@ -1,6 +1,12 @@
 import { isRecord, show } from '../schema/check-fields.ts';
 import { nearest } from '../schema/nearest.ts';
-import type { TrainingMessage } from './raw-example.ts';
+import type { ChatMessage } from '../text/index.ts';
+
+/** A message of a training example; weight 0 keeps an assistant's turn out of the loss. */
+export interface TrainingMessage extends ChatMessage {
+  role: 'system' | 'user' | 'assistant';
+  weight?: 0 | 1;
+}
 
 const ROLES = ['system', 'user', 'assistant'];
 const MESSAGE_KEYS = ['role', 'content', 'name', 'weight'];

@@ -1,6 +1,7 @@
 import { GraftError } from '../errors.ts';
 import type { Tokenizer } from '../text/tokenizer.ts';
-import type { RawExample, TrainingMessage } from './raw-example.ts';
+import type { TrainingMessage } from './chat-line.ts';
+import type { RawExample } from './raw-example.ts';
 
 /** What `strftime_now` shows in training: a date that stays the same when a job is resumed on another day. */
 const TRAINING_DATE = new Date(2024, 6, 26, 12);

@@ -1,12 +1,5 @@
 import { isRecord, show } from '../schema/check-fields.ts';
-import type { ChatMessage } from '../text/chat-template.ts';
-import { chatMessages } from './chat-line.ts';
-
-/** A message of a training example; weight 0 keeps an assistant's turn out of the loss. */
-export interface TrainingMessage extends ChatMessage {
-  role: 'system' | 'user' | 'assistant';
-  weight?: 0 | 1;
-}
+import { chatMessages, type TrainingMessage } from './chat-line.ts';
 
 /** A class by its name, or by its number from 0. */
 export type Label = string | number;

@@ -10,7 +10,7 @@ import {
   type PeftModel,
 } from '../peft-model/peft-model.ts';
 import { logProbabilities } from './log-probabilities.ts';
-import type { ClassifierScore, EmbeddingScore, LanguageScore } from './score-texts.ts';
+import type { ClassifierScore, EmbeddingScore, LanguageScore } from './score.ts';
 
 export interface ScoreLayout {
   /** Put before every input. */

@@ -8,6 +8,7 @@ import { loadTokenizer, type Tokenizer } from '../text/index.ts';
 import { leadingPositions } from '../tuners/leading-positions.ts';
 import { loadWeights } from '../weights/load-weights.ts';
 import { buildPairScoreProgram, type PairScoreProgram } from './pair-score-program.ts';
+import type { Score } from './score.ts';
 import { buildScoreProgram, type ScoreProgram } from './score-program.ts';
 
 /** A text, and for an encoder-decoder what is to follow from it. */
@@ -18,31 +19,6 @@ export type ScoreInput =
       /** Token ids of the target, the end of text included. */
       labels?: number[];
     };
-
-/** What a model makes of one input; which, its task decides. */
-export type Score = { input_ids: number[] } & (LanguageScore | PairScore | ClassifierScore | EmbeddingScore);
-
-export interface LanguageScore {
-  /** Natural logarithm of each token's probability given those before it; one fewer than the tokens. */
-  logprobs: number[];
-}
-
-/** Of an encoder-decoder. */
-export interface PairScore {
-  labels: number[];
-  /** Natural logarithm of each label's probability given the input and the labels before it. */
-  logprobs: number[];
-}
-
-export interface ClassifierScore {
-  /** Of each class; for TOKEN_CLS one such list for each token. */
-  logits: number[] | number[][];
-}
-
-export interface EmbeddingScore {
-  /** The input's vector, pooled and normalised as the base model's files say. */
-  embedding: number[];
-}
 
 /** Lengths the program is built for: a text takes the shortest that holds it. */
 const LENGTHS = [32, 128, 512, 2048];

@@ -6,7 +6,7 @@ import { after, before, test } from 'node:test';
 import { parsePeftConfig, resolveTraining } from '../config/index.ts';
 import type { GraftError } from '../errors.ts';
 import { type BaseModel, openBaseModel, readAdapter } from '../files.ts';
-import { type Score, scoreTexts } from '../score/score-texts.ts';
+import { type Score, scoreTexts } from '../score/score.ts';
 import { writeTinyModel } from '../testing/tiny-model.ts';
 import { train } from './loop.ts';
 import type { TrainOptions, TrainRecord } from './records.ts';
