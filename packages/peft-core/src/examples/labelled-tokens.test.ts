@@ -6,7 +6,8 @@ import { test } from 'node:test';
 import type { GraftError } from '../errors.ts';
 import { openBaseModel, resolveBaseModel } from '../files.ts';
 import { loadTokenizer, type Tokenizer } from '../text/tokenizer.ts';
-import type { RawExample, TrainingMessage } from './raw-example.ts';
+import type { TrainingMessage } from './chat-line.ts';
+import type { RawExample } from './raw-example.ts';
 import { tokenizeExamples } from './tokenize-examples.ts';
 import { NO_TARGET } from './training-example.ts';
 
