@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { fillBatch, planTraining } from '../examples/index.ts';
 import { Random } from '../random.ts';
 import { feedsOf } from '../train/objectives/objective.ts';
-import { optimizerScalars } from '../train/optimizer/optimizer.ts';
+import { optimizerScalars } from '../train/optimizer.ts';
 import type { TrainOptions } from '../train/records.ts';
 import { setUpTraining } from '../train/setup.ts';
 import { startValues } from '../train/start-values.ts';

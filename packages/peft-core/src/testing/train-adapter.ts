@@ -22,14 +22,26 @@ export function trainOptions(given: {
   };
 }
 
+/** What is told of a training until its end, or until a record that `until` is true of. */
+export async function trainRecords(
+  options: TrainOptions,
+  until: (record: TrainRecord) => boolean = () => false,
+): Promise<TrainRecord[]> {
+  const records: TrainRecord[] = [];
+  for await (const record of train(options)) {
+    records.push(record);
+    if (until(record)) break;
+  }
+  return records;
+}
+
 /** Trains to the end; returns what is told of it. */
 export async function trainAdapter(
   options: TrainOptions,
 ): Promise<{ losses: number[]; done: Extract<TrainRecord, { type: 'done' }> }> {
-  const losses: number[] = [];
-  for await (const record of train(options)) {
-    if (record.type === 'step') losses.push(record.loss);
-    if (record.type === 'done') return { losses, done: record };
-  }
-  throw new Error('the training did not end');
+  const records = await trainRecords(options);
+  const losses = records.flatMap((record) => (record.type === 'step' ? [record.loss] : []));
+  const done = records.at(-1);
+  if (done?.type !== 'done') throw new Error('the training did not end');
+  return { losses, done };
 }

@@ -3,10 +3,10 @@ import { mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promi
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
-import { parsePeftConfig, resolveTraining, type TrainingOptions } from '../config/index.ts';
+import { parsePeftConfig, type TrainingOptions } from '../config/index.ts';
 import { type BaseModel, openBaseModel } from '../files.ts';
 import { writeTinyModel } from '../testing/tiny-model.ts';
-import { train } from './loop.ts';
+import { trainOptions, trainRecords } from '../testing/train-adapter.ts';
 import type { TrainOptions, TrainRecord } from './records.ts';
 import { WarmModel } from './warm-model.ts';
 
@@ -35,33 +35,18 @@ function options(
   training: TrainingOptions = {},
   more: Partial<TrainOptions> = {},
 ): TrainOptions {
-  const peft = parsePeftConfig({ peft_type: 'LORA', r: 4, target_modules: 'all-linear', lora_dropout: 0.1 });
   return {
-    base,
-    baseModelName: 'tiny',
-    trainingFile,
-    peft,
-    training: resolveTraining({
-      peft,
-      training: { n_epochs: 4, learning_rate: 0.01, batch_size: 4, checkpoint_steps: 3, ...training },
+    ...trainOptions({
+      base,
+      trainingFile,
       exampleCount: 18,
+      peft: { peft_type: 'LORA', r: 4, target_modules: 'all-linear', lora_dropout: 0.1 },
+      training: { n_epochs: 4, learning_rate: 0.01, batch_size: 4, checkpoint_steps: 3, ...training },
+      outputDir: path.join(root, name, 'adapter'),
     }),
-    outputDir: path.join(root, name, 'adapter'),
     checkpointDir: path.join(root, name, 'checkpoints'),
     ...more,
   };
-}
-
-async function run(
-  given: TrainOptions,
-  until: (record: TrainRecord) => boolean = () => false,
-): Promise<TrainRecord[]> {
-  const records: TrainRecord[] = [];
-  for await (const record of train(given)) {
-    records.push(record);
-    if (until(record)) break;
-  }
-  return records;
 }
 
 const losses = (records: TrainRecord[]) =>
@@ -69,7 +54,7 @@ const losses = (records: TrainRecord[]) =>
 const weights = (name: string) => readFile(path.join(root, name, 'adapter/adapter_model.safetensors'));
 
 test('learns, counts what it trained, and ends with the adapter', async () => {
-  const records = await run(options('learns'));
+  const records = await trainRecords(options('learns'));
   const steps = records.filter((r) => r.type === 'step');
   assert.equal(steps.length, 20); // 18 examples in batches of 4, the last of each training epoch of 2; 4 epochs
   assert.ok(steps.at(-1)!.loss < steps[0]!.loss - 1, `${steps[0]!.loss} → ${steps.at(-1)!.loss}`);
@@ -86,9 +71,9 @@ test('learns, counts what it trained, and ends with the adapter', async () => {
 
 test('the same job gives the same bits, also on a model kept warm', async () => {
   const warm = new WarmModel();
-  const first = await run(options('first', {}, { warm }));
-  const second = await run(options('second', {}, { warm }));
-  const cold = await run(options('cold'));
+  const first = await trainRecords(options('first', {}, { warm }));
+  const second = await trainRecords(options('second', {}, { warm }));
+  const cold = await trainRecords(options('cold'));
   warm.close();
   assert.deepEqual(losses(second), losses(first));
   assert.deepEqual(losses(cold), losses(first));
@@ -110,19 +95,19 @@ test('on a warm model, a job of the same shapes reads no weight again', async ()
   };
   const digest = () => base.digest();
   const counted = { ...base, digest, close: () => base.close(), tensors };
-  await run(options('warm-1', {}, { base: counted, warm }));
+  await trainRecords(options('warm-1', {}, { base: counted, warm }));
   assert.equal(reads, base.tensors.names().length);
-  await run(options('warm-2', { learning_rate: 0.003, n_epochs: 2 }, { base: counted, warm }));
+  await trainRecords(options('warm-2', { learning_rate: 0.003, n_epochs: 2 }, { base: counted, warm }));
   assert.equal(reads, base.tensors.names().length);
   warm.close();
 });
 
 test('cut off at any step and resumed from its checkpoint, a job ends with the same bits', async () => {
-  const whole = await run(options('whole'));
+  const whole = await trainRecords(options('whole'));
   for (const step of [4, 7]) {
     const name = `cut-${step}`;
-    await run(options(name), (r) => r.type === 'step' && r.step === step);
-    const rest = await run(options(name, {}, { resume: true }));
+    await trainRecords(options(name), (r) => r.type === 'step' && r.step === step);
+    const rest = await trainRecords(options(name, {}, { resume: true }));
     assert.ok(rest[0]!.type === 'start' && rest[0]!.resumedFrom === Math.floor(step / 3) * 3);
     assert.deepEqual(losses(rest), losses(whole).slice(rest[0]!.resumedFrom));
     assert.deepEqual(await weights(name), await weights('whole'));
@@ -131,7 +116,7 @@ test('cut off at any step and resumed from its checkpoint, a job ends with the s
 
 test('an aborted job leaves a checkpoint of the step it reached', async () => {
   const controller = new AbortController();
-  const records = await run(options('aborted', {}, { signal: controller.signal }), (r) => {
+  const records = await trainRecords(options('aborted', {}, { signal: controller.signal }), (r) => {
     if (r.type === 'step' && r.step === 5) controller.abort();
     return false;
   });
@@ -142,31 +127,31 @@ test('an aborted job leaves a checkpoint of the step it reached', async () => {
       ['stopped', 5],
     ],
   );
-  const rest = await run(options('aborted', {}, { resume: true }));
+  const rest = await trainRecords(options('aborted', {}, { resume: true }));
   assert.ok(rest[0]!.type === 'start' && rest[0]!.resumedFrom === 5);
 });
 
 test('a damaged checkpoint is passed over for the one before it', async () => {
-  await run(options('damaged'), (r) => r.type === 'checkpoint' && r.step === 6);
+  await trainRecords(options('damaged'), (r) => r.type === 'checkpoint' && r.step === 6);
   const file = path.join(root, 'damaged/checkpoints/step-00000006/state.safetensors');
   const bytes = await readFile(file);
   bytes[bytes.length - 3]! ^= 1;
   await writeFile(file, bytes);
-  const [start] = await run(options('damaged', {}, { resume: true }), () => true);
+  const [start] = await trainRecords(options('damaged', {}, { resume: true }), () => true);
   assert.ok(start?.type === 'start' && start.resumedFrom === 3);
   assert.deepEqual(start.passedOver, { step: 6, reason: 'it is damaged' });
 });
 
 test('a checkpoint of other data or settings is not continued', async () => {
-  await run(options('other'), (r) => r.type === 'checkpoint');
-  const [start] = await run(options('other', { learning_rate: 0.02 }, { resume: true }), () => true);
+  await trainRecords(options('other'), (r) => r.type === 'checkpoint');
+  const [start] = await trainRecords(options('other', { learning_rate: 0.02 }, { resume: true }), () => true);
   assert.ok(start?.type === 'start' && start.resumedFrom === null);
   assert.match(start.passedOver!.reason, /other data, options or another base model/);
 });
 
 test('a checkpoint of another version is told and left alone, and costs the new run none of its own', async () => {
   const checkpoints = path.join(root, 'version/checkpoints');
-  await run(options('version'), (r) => r.type === 'checkpoint' && r.step === 6);
+  await trainRecords(options('version'), (r) => r.type === 'checkpoint' && r.step === 6);
   const old = path.join(checkpoints, 'step-00000500');
   await rename(path.join(checkpoints, 'step-00000006'), old);
   await rm(path.join(checkpoints, 'step-00000003'), { recursive: true });
@@ -179,24 +164,24 @@ test('a checkpoint of another version is told and left alone, and costs the new 
   await writeFile(path.join(old, 'manifest.json'), JSON.stringify(first));
 
   const resumed = options('version', {}, { resume: true });
-  const [start] = await run(resumed, (r) => r.type === 'checkpoint' && r.step === 9);
+  const [start] = await trainRecords(resumed, (r) => r.type === 'checkpoint' && r.step === 9);
   assert.ok(start?.type === 'start' && start.resumedFrom === null);
   assert.deepEqual(start.passedOver, { step: 500, reason: 'another version of Graft wrote it' });
   assert.deepEqual((await readdir(checkpoints)).sort(), ['step-00000006', 'step-00000009', 'step-00000500']);
-  const [again] = await run(resumed, () => true);
+  const [again] = await trainRecords(resumed, () => true);
   assert.ok(again?.type === 'start' && again.resumedFrom === 9);
 
   await writeFile(
     path.join(old, 'manifest.json'),
     JSON.stringify({ ...manifest, identity: 'of train-1', codeVersion: 'train-1' }),
   );
-  const [later] = await run(resumed, () => true);
+  const [later] = await trainRecords(resumed, () => true);
   assert.ok(later?.type === 'start' && later.resumedFrom === 9);
   assert.equal(later.passedOver?.reason, 'another version of Graft wrote it');
 });
 
 test('accumulated micro-batches, packed or not, checkpointed or not, take the same steps', async () => {
-  const plain = losses(await run(options('plain', { batch_size: 4 })));
+  const plain = losses(await trainRecords(options('plain', { batch_size: 4 })));
   const variants: [string, TrainingOptions][] = [
     ['accumulated', { batch_size: 2, gradient_accumulation_steps: 2 }],
     ['unpacked', { packing: false }],
@@ -207,10 +192,10 @@ test('accumulated micro-batches, packed or not, checkpointed or not, take the sa
     // Dropout draws by place in the grid, so only without it are different layouts comparable.
     return { ...given, peft: { ...given.peft, lora_dropout: 0 } };
   };
-  const reference = losses(await run(exact('reference', { batch_size: 4 })));
+  const reference = losses(await trainRecords(exact('reference', { batch_size: 4 })));
   assert.notDeepEqual(reference, plain, 'dropout changes the steps');
   for (const [name, training] of variants) {
-    const found = losses(await run(exact(name, training)));
+    const found = losses(await trainRecords(exact(name, training)));
     for (const [i, [, loss]] of found.entries()) {
       assert.ok(
         Math.abs(loss! - reference[i]![1]!) < 1e-4,
@@ -221,22 +206,22 @@ test('accumulated micro-batches, packed or not, checkpointed or not, take the sa
 });
 
 test('bf16 products follow the fp32 curve closely, and repeat bit for bit', async () => {
-  const fp32 = losses(await run(options('fp32', { precision: 'fp32' })));
+  const fp32 = losses(await trainRecords(options('fp32', { precision: 'fp32' })));
   for (const base_dtype of ['fp32', 'bf16'] as const) {
-    const bf16 = losses(await run(options(`bf16-${base_dtype}`, { precision: 'bf16', base_dtype })));
+    const bf16 = losses(await trainRecords(options(`bf16-${base_dtype}`, { precision: 'bf16', base_dtype })));
     assert.notDeepEqual(bf16, fp32);
     for (const [i, [, loss]] of bf16.entries()) {
       assert.ok(Math.abs(loss! - fp32[i]![1]!) < 0.05, `step ${i + 1}: ${loss} and ${fp32[i]![1]}`);
     }
     assert.deepEqual(
-      losses(await run(options(`again-${base_dtype}`, { precision: 'bf16', base_dtype }))),
+      losses(await trainRecords(options(`again-${base_dtype}`, { precision: 'bf16', base_dtype }))),
       bf16,
     );
   }
 });
 
 test('evaluates a split, which is not trained on', async () => {
-  const records = await run(options('split', { validation_split: 0.2, eval_steps: 5 }));
+  const records = await trainRecords(options('split', { validation_split: 0.2, eval_steps: 5 }));
   const start = records[0]!;
   assert.ok(start.type === 'start' && start.examples === 14);
   const evaluations = records.filter((r) => r.type === 'evaluation');
@@ -250,7 +235,7 @@ test('evaluates a split, which is not trained on', async () => {
 
 test('a loss that is not a number ends the job with its reason', async () => {
   await assert.rejects(
-    run(
+    trainRecords(
       options(
         'diverges',
         { learning_rate: 1, lr_scheduler_type: 'constant', max_grad_norm: 0 },

@@ -3,12 +3,12 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
-import { parsePeftConfig, resolveTraining, type TrainingOptions } from '../config/index.ts';
+import type { TrainingOptions } from '../config/index.ts';
 import { type BaseModel, openBaseModel, readSafetensors } from '../files.ts';
 import { mergeAdapter } from '../peft-model/merge-adapter.ts';
 import { scoreTexts } from '../score/score-texts.ts';
 import { writeTinyModel } from '../testing/tiny-model.ts';
-import { train } from './loop.ts';
+import { trainOptions, trainRecords } from '../testing/train-adapter.ts';
 import type { TrainOptions, TrainRecord } from './records.ts';
 import { WarmModel } from './warm-model.ts';
 
@@ -29,32 +29,24 @@ after(async () => {
   await rm(root, { recursive: true });
 });
 
-const peft = parsePeftConfig({ peft_type: 'LORA', r: 4, target_modules: 'all-linear', lora_dropout: 0.1 });
-
-function options(name: string, training: TrainingOptions, more: Partial<TrainOptions> = {}): TrainOptions {
+function options(
+  name: string,
+  training: TrainingOptions,
+  more: Partial<TrainOptions> = {},
+  lora_dropout = 0.1,
+): TrainOptions {
   return {
-    base,
-    baseModelName: 'tiny',
-    trainingFile,
-    peft,
-    training: resolveTraining({
-      peft,
-      training: { n_epochs: 4, learning_rate: 0.01, batch_size: 4, checkpoint_steps: 3, ...training },
+    ...trainOptions({
+      base,
+      trainingFile,
       exampleCount: 16,
+      peft: { peft_type: 'LORA', r: 4, target_modules: 'all-linear', lora_dropout },
+      training: { n_epochs: 4, learning_rate: 0.01, batch_size: 4, checkpoint_steps: 3, ...training },
+      outputDir: path.join(root, name, 'adapter'),
     }),
-    outputDir: path.join(root, name, 'adapter'),
     checkpointDir: path.join(root, name, 'checkpoints'),
     ...more,
   };
-}
-
-async function run(given: TrainOptions, until = (_: TrainRecord) => false): Promise<TrainRecord[]> {
-  const records: TrainRecord[] = [];
-  for await (const record of train(given)) {
-    records.push(record);
-    if (until(record)) break;
-  }
-  return records;
 }
 
 const losses = (records: TrainRecord[]) => records.flatMap((r) => (r.type === 'step' ? [r.loss] : []));
@@ -62,8 +54,8 @@ const file = (name: string) => path.join(root, name, 'adapter/adapter_model.safe
 
 for (const base_dtype of ['int8', 'nf4'] as const) {
   test(`${base_dtype}: learns close to the fp32 curve, and leaves an adapter of the same files`, async () => {
-    const wide = losses(await run(options('fp32', { base_dtype: 'fp32' })));
-    const found = losses(await run(options(base_dtype, { base_dtype })));
+    const wide = losses(await trainRecords(options('fp32', { base_dtype: 'fp32' })));
+    const found = losses(await trainRecords(options(base_dtype, { base_dtype })));
     assert.equal(found.length, 16);
     assert.ok(found.at(-1)! < found[0]! - 1, `${found[0]} → ${found.at(-1)}`);
     const apart = found.map((loss, i) => Math.abs(loss - wide[i]!));
@@ -82,28 +74,27 @@ for (const base_dtype of ['int8', 'nf4'] as const) {
 
   test(`${base_dtype}: the same bits again, also warm and resumed from a checkpoint`, async () => {
     const name = `${base_dtype}-again`;
-    const whole = losses(await run(options(name, { base_dtype })));
+    const whole = losses(await trainRecords(options(name, { base_dtype })));
     const warm = new WarmModel();
     // A job with the base in another form must not be given this one's program.
-    await run(options('between', { base_dtype: 'fp32', max_steps: 1 }, { warm }));
+    await trainRecords(options('between', { base_dtype: 'fp32', max_steps: 1 }, { warm }));
     for (let i = 0; i < 2; i++) {
-      assert.deepEqual(losses(await run(options(`${name}-warm`, { base_dtype }, { warm }))), whole);
+      assert.deepEqual(losses(await trainRecords(options(`${name}-warm`, { base_dtype }, { warm }))), whole);
     }
     warm.close();
-    await run(options(`${name}-cut`, { base_dtype }), (r) => r.type === 'step' && r.step === 7);
-    const rest = await run(options(`${name}-cut`, { base_dtype }, { resume: true }));
+    await trainRecords(options(`${name}-cut`, { base_dtype }), (r) => r.type === 'step' && r.step === 7);
+    const rest = await trainRecords(options(`${name}-cut`, { base_dtype }, { resume: true }));
     assert.ok(rest[0]!.type === 'start' && rest[0]!.resumedFrom === 6);
     assert.deepEqual(losses(rest), whole.slice(6));
     assert.deepEqual(await readFile(file(`${name}-cut`)), await readFile(file(name)));
   });
 
   test(`${base_dtype}: bf16 products, accumulation and checkpointed blocks take the same steps`, async () => {
-    const wide = losses(await run(options(`${base_dtype}-wide`, { base_dtype, precision: 'bf16' })));
-    const plain = losses(await run(options(`${base_dtype}-plain`, { base_dtype })));
+    const wide = losses(await trainRecords(options(`${base_dtype}-wide`, { base_dtype, precision: 'bf16' })));
+    const plain = losses(await trainRecords(options(`${base_dtype}-plain`, { base_dtype })));
     for (const [i, loss] of wide.entries()) assert.ok(Math.abs(loss - plain[i]!) < 0.05);
-    const exact = { ...peft, lora_dropout: 0 };
     const steps = async (name: string, training: TrainingOptions) =>
-      losses(await run({ ...options(`${base_dtype}-${name}`, { base_dtype, ...training }), peft: exact }));
+      losses(await trainRecords(options(`${base_dtype}-${name}`, { base_dtype, ...training }, {}, 0)));
     const reference = await steps('reference', {});
     for (const [name, training] of [
       ['blocks', { gradient_checkpointing: true }],
@@ -117,7 +108,7 @@ for (const base_dtype of ['int8', 'nf4'] as const) {
 }
 
 test('an adapter trained on an nf4 base merges into the original weights', async () => {
-  await run(options('merged', { base_dtype: 'nf4' }));
+  await trainRecords(options('merged', { base_dtype: 'nf4' }));
   const adapterDir = path.join(root, 'merged/adapter');
   await mergeAdapter({ base, adapterDir, outputDir: path.join(root, 'merged/model') });
   const merged = await openBaseModel(path.join(root, 'merged/model'));

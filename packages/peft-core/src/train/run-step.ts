@@ -2,8 +2,7 @@ import { GraftError } from '../errors.ts';
 import { fillBatch } from '../examples/index.ts';
 import { feedsOf } from './objectives/objective.ts';
 import type { TrainingRun } from './open-run.ts';
-import { optimizerScalars } from './optimizer/optimizer.ts';
-import { learningRateAt } from './optimizer/schedule.ts';
+import { learningRateAt, optimizerScalars } from './optimizer.ts';
 import type { RecordOf } from './records.ts';
 
 /** One optimizer step: every micro-batch of it, then the update. Throws `training_diverged` when a loss is not a number. */

@@ -14,7 +14,7 @@ import type { AttachmentForm } from '../tuners/tuner.ts';
 import type { BaseStorage } from '../weights/stored-weights.ts';
 import type { LossContext } from './objectives/loss.ts';
 import { batchInputs, lossOf, type Objective } from './objectives/objective.ts';
-import { adamW, clipGradients } from './optimizer/optimizer.ts';
+import { adamW, clipGradients } from './optimizer.ts';
 
 /** Training options that are part of the graph. */
 export const GRAPH_OPTIONS = [

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { ResolvedTraining } from '../../config/index.ts';
-import { learningRateAt } from './schedule.ts';
+import type { ResolvedTraining } from '../config/index.ts';
+import { learningRateAt } from './optimizer.ts';
 
 const training = (lr_scheduler_type: ResolvedTraining['lr_scheduler_type']) =>
   ({ learning_rate: 1, warmup_steps: 4, lr_scheduler_type }) as ResolvedTraining;
