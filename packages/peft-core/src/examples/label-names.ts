@@ -1,7 +1,7 @@
 import { GraftError } from '../errors.ts';
 import type { Label, RawExample } from './raw-example.ts';
 
-/** More classes than any data set has; a larger number is an id and no class. */
+/** No data set has more classes. A label with a larger number is an id, not a class. */
 const MAX_CLASSES = 10_000;
 
 /** Collects the labels of a training file's examples: a new head has one class for each. */
@@ -33,7 +33,7 @@ export class LabelCollector {
     return this.#largest === -1 && this.#names.size === 0;
   }
 
-  /** Names of the classes for a base model with a head of `own` ones: these, where every label is among them. */
+  /** Names of the classes: those of the head that is there (`own`), when every label is among them; else those of the data. */
   namesFor(own: readonly string[] | null): readonly string[] {
     return own && this.#fit(own) ? own : this.names();
   }

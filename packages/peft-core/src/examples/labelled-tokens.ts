@@ -34,7 +34,7 @@ export function labelledTokens(
 }
 
 function chatTokens(tokenizer: Tokenizer, turns: TrainingMessage[]): LabelledTokens {
-  // The template sees messages without our own field.
+  // `weight` is not part of a chat.
   const messages = turns.map(({ weight: _, ...message }) => message);
   const render = (count: number, addGenerationPrompt: boolean) =>
     tokenizer.applyChatTemplate(messages.slice(0, count), { addGenerationPrompt, now: TRAINING_DATE });
@@ -98,7 +98,7 @@ function nthSpecial(tokenizer: Tokenizer, ids: number[], from: number, n: number
   return ids.findIndex((id, j) => j >= from && tokenizer.isSpecial(id) && left-- === 0);
 }
 
-/** Tokens of `ids` that hold the text whose own tokens are `prefix`; the last may reach past it. */
+/** How many tokens of `ids` hold the text whose own tokens are `prefix`. The last may hold more than that text. */
 function coveredTokens(prefix: number[], ids: number[]): number {
   const common = commonLength(prefix, ids);
   return common === prefix.length ? common : common + 1;

@@ -20,7 +20,7 @@ export type RawExample =
 
 export type DatasetFormat = RawExample['format'];
 
-/** Fields that would change what is learnt: other columns, such as an id, are left alone. */
+/** Fields that would change what is learnt, and are refused. Other columns, such as an id, are ignored. */
 const UNSUPPORTED_KEYS: Record<string, string> = {
   tools: 'tools',
   functions: 'functions',

@@ -43,10 +43,10 @@ export interface ExampleSummary {
 }
 
 /**
- * Reads, checks and tokenises a job's files line by line: the one way from outline, PEFT config and data to examples. A classifier
- * has the classes of the head that is there where these fit the data, or one for each label of the training file. Throws
- * GraftError with `param` naming the file, every bad line of it at once: what `createJsonlChecker` and `tokenizeExamples` throw,
- * `data_unfit_for_task`, `invalid_labels`.
+ * Reads, checks and tokenises a job's files line by line. This is the one way from a model's outline, a PEFT config and data to
+ * examples. A classifier keeps the classes of the head that is there when every label is among them; else it has one class for
+ * each label of the training file. Throws GraftError, with `param` naming the file and every bad line of it at once: what
+ * `createJsonlChecker` and `ExampleTokenizer` throw, `data_unfit_for_task`, `invalid_labels`.
  */
 export async function readExamples(
   source: ExampleSource,
@@ -92,7 +92,7 @@ function tokenizeOptions(
   };
 }
 
-/** A classifier's classes. They decide what a label becomes, so the training file is read for them first. */
+/** A classifier's classes. They must be known before the first label is read, so the training file is read twice. */
 function classNames(source: ExampleSource): Promise<readonly string[]> {
   const { trainingFile, modelConfig, peft, headLabels = null } = source;
   return naming('training_file', async () => {

@@ -12,7 +12,7 @@ export interface TokenizeOptions {
   maxSeqLength: number;
   /** Positions that a soft prompt takes before every sequence. */
   leading?: number;
-  /** Rows of the model's embedding table: a token beyond them is one that the model does not know. */
+  /** Rows of the model's embedding table. The model does not know a token with a larger id. */
   vocabularySize?: number;
   /** The token that an encoder-decoder's decoder begins with; null for other models. */
   decoderStart?: number | null;
@@ -188,7 +188,7 @@ function checkLength(tokens: number, { maxSeqLength, leading = 0 }: TokenizeOpti
   );
 }
 
-/** A tokenizer may have tokens that were added to it alone: ids beyond the table would be read as something else. */
+/** A tokenizer may have tokens that the model lacks. Their ids would be read as something else. */
 function checkIds(
   tokenizer: Tokenizer,
   { format }: RawExample,

@@ -1,18 +1,18 @@
-/** No target: what transformers' losses leave out. */
+/** Stands for no target, as in transformers' losses. */
 export const NO_TARGET = -100;
 
 /** One sequence as the model takes it. */
 export interface Sequence {
   ids: Int32Array;
-  /** Of an encoder-decoder: what the encoder reads; `ids` are then the decoder's. */
+  /** What an encoder-decoder's encoder reads; `ids` are then the decoder's. */
   input?: Int32Array;
-  /** What each position's hidden state is to predict: the next token, or the token's class; NO_TARGET for nothing. */
+  /** What each position predicts: the next token, or the token's class; NO_TARGET for nothing. */
   targets?: Int32Array;
 }
 
 /** A line of a training file, ready for batches. */
 export interface TrainingExample {
-  /** One; for embeddings the two or three that are compared. A language model's lacks the last token, which is only predicted. */
+  /** One; for embeddings the two or three that are compared. A language model's lacks the last token, which is a target only. */
   sequences: Sequence[];
   /** SEQ_CLS: the class of the whole sequence. */
   label?: number;

@@ -7,11 +7,11 @@ export interface WordTokens {
   firsts: number[];
 }
 
-/** Tokens of words as they stand in a text with a space between, each word's by themselves. */
+/** Tokens of words, each word tokenised alone, as it would be in a text with spaces between words. */
 export function wordTokens(tokenizer: Tokenizer, words: readonly string[]): WordTokens {
   const encode = (text: string) => tokenizer.encode(text, { addSpecialTokens: false });
   const spaced = words.map((word, i) => encode(i === 0 ? word : ` ${word}`));
-  // Whether the space before a word is part of its tokens is the tokenizer's: ByteLevel's is, WordPiece's is not.
+  // With some tokenizers (ByteLevel) the space before a word is part of its tokens, with others (WordPiece) not.
   const joined = encode(words.join(' '));
   const own = spaced.flat().join() === joined.join() ? spaced : words.map(encode);
   const { before, after } = tokenizer.specialTokensAround();

@@ -6,7 +6,7 @@ import { adapterValues } from '../peft-model/adapter-values.ts';
 import { loadWeights } from '../weights/load-weights.ts';
 import { type AnsweringModel, buildGenerationProgram, type GenerationProgram } from './generation-program.ts';
 
-/** Functions of a session cannot be taken out again: with more shapes of adapters than this, the program starts afresh. */
+/** A session cannot drop functions. With more shapes of adapters than this, the program is built anew. */
 const MOST_SHAPES = 32;
 
 interface Attached {
@@ -16,8 +16,8 @@ interface Attached {
 }
 
 /**
- * One base model that stays loaded, and the adapters that answer on it. Adapters of one config share a model, whose values are
- * written over; another config is attached beside it.
+ * One base model that stays loaded, and the adapters that answer on it. Adapters of one config and shape share a model: switching
+ * writes its values. Another config is attached as another model.
  */
 export class AdapterSwitch {
   readonly #base: BaseModel;
@@ -36,7 +36,7 @@ export class AdapterSwitch {
   /** The plain base model for null. Throws what readFittingAdapter does, `unsupported_task`. */
   async use(adapterDir: string | null): Promise<AnsweringModel> {
     if (this.#current && this.#current.adapter === adapterDir) return this.#current.model;
-    // What fails between here and the end leaves no model half switched.
+    // When something fails before the end, no model is current.
     this.#current = null;
     const adapter = adapterDir === null ? null : (await readFittingAdapter(this.#base, adapterDir)).adapter;
     const attached = await this.#attach(adapter);

@@ -8,15 +8,16 @@ export interface LayerCache {
   values: Variable;
 }
 
-/** What a decoder reads of its input: the first `length` (scalar int32) of `tokens` positions of the memory. */
+/** The part of the memory that a decoder reads: the first `length` (scalar int32) of `tokens` positions. */
 export interface InputWindow {
   length: tf.Tensor;
   tokens: number;
 }
 
 /**
- * Attention of `stride` new tokens from `start` (scalar int32) on over the cache's first `length` positions, after writing
- * them to it, and of an encoder-decoder over what it read. A method's prefix is in the cache, before the sequence's own tokens.
+ * Attention of `stride` new tokens, at positions `start` (scalar int32) and after. Their keys and values are written to the cache;
+ * then they attend to its first `length` positions. An encoder-decoder's cross attention reads the memory. A method's prefix is in
+ * the cache, before the sequence's own tokens.
  */
 export function cachedAttention(
   cache: LayerCache[],

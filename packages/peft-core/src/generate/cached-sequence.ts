@@ -1,6 +1,6 @@
 import { type AnsweringModel, STRIDES } from './generation-program.ts';
 
-/** The sequence in a program's cache, from the position after a prefix on. */
+/** The sequence in a program's cache; its first token comes after a method's prefix. */
 export class CachedSequence {
   readonly #model: AnsweringModel;
   readonly #context: number;
@@ -18,7 +18,7 @@ export class CachedSequence {
     for (let taken = 0; taken < ids.length; ) {
       const left = ids.length - taken;
       const wide = STRIDES.find((s) => s >= left) ?? STRIDES.at(-1)!;
-      // A run that would reach over the cache's end is taken token by token.
+      // Near the cache's end, where a whole run does not fit, tokens are taken one by one.
       const stride = this.#position + wide > this.#context ? 1 : wide;
       const chunk = ids.slice(taken, taken + stride);
       logits = this.#model.extend(stride, chunk, this.#position);

@@ -34,7 +34,7 @@ export class Generator {
   readonly #models: AdapterSwitch;
   readonly #context: number;
   readonly #vocabularySize: number;
-  /** Set for encoder-decoders: the answer's own sequence begins with it, and the prompt is the encoder's. */
+  /** Set for encoder-decoders: the encoder reads the prompt, and the answer's own sequence begins with this token. */
   readonly #decoderStart: number | null;
   readonly #tokenizer: Tokenizer;
   #adapter: string | null = null;
@@ -81,7 +81,7 @@ export class Generator {
     const ids = this.#promptIds(request);
     const leading = virtualTokens + prefixLength;
     const left = this.#context - leading - ids.length;
-    // The decoder's sequence begins afresh.
+    // An encoder-decoder's answer does not share positions with the prompt.
     const room = this.#decoderStart === null ? left : this.#context - prefixLength - 1;
     if (left < 1 || room < 1) {
       const virtual = leading === 0 ? '' : ` and the adapter ${leading} virtual ones`;
@@ -139,7 +139,7 @@ export class Generator {
       throw new GraftError('empty_prompt', 'the prompt has no tokens; send some text', {
         param: messages ? 'messages' : 'prompt',
       });
-    // Ids from here on would be read as an adapter's virtual tokens.
+    // The model would read larger ids as an adapter's virtual tokens.
     const stray = ids.find((id) => id >= this.#vocabularySize);
     if (stray !== undefined)
       throw new GraftError(

@@ -2,7 +2,7 @@
 export interface SamplingOptions {
   /** 0 takes the most probable token. */
   temperature: number;
-  /** Probability mass that is kept, most probable first; 1 keeps all. */
+  /** Share of the probability that is kept, most probable tokens first; 1 keeps all. */
   topP: number;
 }
 
@@ -23,7 +23,7 @@ export function sampleToken(
   for (let i = 0; i < logits.length; i++) total += weights[i] = Math.exp((logits[i]! - peak) / temperature);
   if (topP >= 1) return walk(weights, (_, i) => i, total * uniform);
 
-  // Tokens below a millionth of the best one cannot matter to the mass; leaving them out keeps the sort short.
+  // Tokens below a millionth of the best one hardly add to the mass; without them the sort is short.
   const candidates: number[] = [];
   for (let i = 0; i < weights.length; i++) if (weights[i]! > 1e-6) candidates.push(i);
   candidates.sort((a, b) => weights[b]! - weights[a]! || a - b);

@@ -1,4 +1,4 @@
-/** Cuts a stream of text at the first of several stop strings, which may arrive in pieces. */
+/** Cuts text that comes in pieces at the first stop string, which may itself come in pieces. */
 export class StopMatcher {
   readonly #stops: string[];
   #held = '';

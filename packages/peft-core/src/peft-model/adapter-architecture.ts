@@ -4,7 +4,7 @@ import { architectureFor } from '../models/registry.ts';
 import { isClassifier } from '../outlines/index.ts';
 import { ownLabels, unnamedLabels, withLabels } from '../outlines/label-names.ts';
 
-/** The weight of the last layer of the classifier's head that an adapter brings, `(classes, width)`. */
+/** The weight `(classes, width)` of the last layer of the classifier's head in an adapter's files; null without a head. */
 export function headWeight({ tensors }: Pick<Adapter, 'tensors'>): AdapterTensor | null {
   const found = [...tensors].find(([key]) => /\b(score|classifier|classifier\.out_proj)\.weight$/.test(key));
   return found?.[1] ?? null;
@@ -14,7 +14,7 @@ export function headWeight({ tensors }: Pick<Adapter, 'tensors'>): AdapterTensor
 export function adapterArchitecture(base: BaseModel, adapter: Adapter): Architecture {
   const { task_type: task } = adapter.config;
   const architecture = architectureFor(base.modelType, adapterConfig(base, adapter), task);
-  // PEFT trains a classifier's head for the sake of task_type: without one, the base model's own stays as it is.
+  // PEFT trains a classifier's head only when task_type is set. Otherwise the base model's own head stays as it is.
   const untrained = adapter.common.task_type === null && !headWeight(adapter);
   return untrained ? { ...architecture, taskHead: [] } : architecture;
 }
@@ -30,7 +30,7 @@ export function adapterLabels(base: BaseModel, adapter: Adapter): string[] | nul
   return adapter.labels ?? countedLabels(base, adapter);
 }
 
-/** Files by PEFT do not tell what the classes are called, but how many they are is the height of the head's last layer. */
+/** PEFT's files do not name the classes. Their number is the height of the head's last layer. */
 function countedLabels(base: BaseModel, adapter: Adapter): string[] | null {
   const task = adapter.config.task_type;
   if (!isClassifier(task)) return null;

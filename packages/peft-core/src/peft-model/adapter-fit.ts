@@ -15,8 +15,8 @@ export interface FittingAdapter {
 }
 
 /**
- * Reads the adapter in `folder` for `base`. Throws what `readAdapter` throws, `unsupported_task`; `base_model_changed` where
- * the folder tells that it was trained on other weights; `adapter_mismatch` where it cannot be this model's, naming why.
+ * Reads the adapter in `folder` for `base`. Throws what `readAdapter` throws; `unsupported_task`; `base_model_changed` when the
+ * folder says that it was trained on other weights; `adapter_mismatch`, with the reasons, when it does not fit the model.
  */
 export async function readFittingAdapter(base: BaseModel, folder: string): Promise<FittingAdapter> {
   const adapter = await readAdapterFor(base, folder);
@@ -28,12 +28,12 @@ export async function readFittingAdapter(base: BaseModel, folder: string): Promi
   return { adapter, architecture, attachment };
 }
 
-/** Reads an adapter; one that tells no task is for what `base` does. Throws what `readAdapter` throws. */
+/** Reads an adapter. When its files name no task, it takes the base model's. Throws what `readAdapter` throws. */
 export async function readAdapterFor(base: BaseModel, folder: string): Promise<Adapter> {
   return readAdapter(folder, defaultTask(base.config));
 }
 
-/** Everything that keeps an adapter from being one for `base`, and how it is attached if it can be at all. */
+/** Every reason why an adapter does not fit `base`, and how it is attached; null when it cannot be. */
 export async function adapterFit(
   base: BaseModel,
   adapter: Adapter,
@@ -54,7 +54,7 @@ export async function adapterFit(
   return { attachment, faults };
 }
 
-/** Throws `base_model_changed` where an adapter tells that it was trained on other weights than `base` has. */
+/** Throws `base_model_changed` when an adapter says that it was trained on other weights than `base` has. */
 export async function checkBaseDigest(base: BaseModel, { baseDigest }: Adapter): Promise<void> {
   if (baseDigest === null) return;
   const digest = await base.digest();
@@ -66,7 +66,7 @@ export async function checkBaseDigest(base: BaseModel, { baseDigest }: Adapter):
   );
 }
 
-/** A config that does not go with the model, of a job a user's fault, is of files a wrong model. */
+/** A config that does not fit the model is the user's fault in a job. In an adapter's files it means that the model is wrong. */
 function attached({ config }: Adapter, architecture: Architecture): Attachment {
   try {
     return attach(config, architecture, 'folded');

@@ -30,7 +30,7 @@ export function adapterValues(
 }
 
 /**
- * What keeps an adapter file's tensors from being `parameters` of this config: missing, misshapen or unknown keys. `copies`
+ * Why an adapter file's tensors are not `parameters` of this config: keys that are missing, unknown or of another shape. `copies`
  * may be missing.
  */
 export function adapterFaults(
@@ -62,7 +62,7 @@ export function adapterFaults(
   return faults;
 }
 
-/** Whether a key is that of a weight with a row for each token: an input or output embedding, by the names of all architectures. */
+/** Whether a key names a weight with a row for each token: an input or output embedding of any architecture. */
 function isTokenTable(key: string, shape: number[]): boolean {
   return shape.length === 2 && /\b(embed_tokens|wte|word_embeddings|shared|lm_head)\.weight$/.test(key);
 }
@@ -72,7 +72,7 @@ function resized(key: string, found: number[], wanted: number[]): string {
   return `: it was saved with a resized vocabulary of ${found[0]} tokens (save_embedding_layers), which the base model must have too`;
 }
 
-/** The tensors of an adapter's files from the flat vector of what was trained, and from `base` what they copy. */
+/** The tensors of an adapter's files: what was trained, and what the files copy of the base model. */
 export async function adapterTensorsToSave(
   model: PeftModel,
   program: Program,
@@ -92,7 +92,7 @@ export async function adapterTensorsToSave(
     if ('adapter' in of) saved.set(name, saved.get(of.adapter)!);
     else {
       const stored = storedName(model.architecture, of.base, base.tensors);
-      // Of a head that the base lacks, the copy is zeros: PEFT's holds what the head was before training.
+      // The copy of a head that the base lacks is zeros. PEFT's copy holds what the head was before training.
       const size = elementCount(shape);
       const data = stored ? await base.tensors.readFloat32(stored) : new Float32Array(size);
       saved.set(name, { shape, data });

@@ -15,7 +15,7 @@ export interface AdapterReport {
   folder: string;
   peft_type: PeftConfig['peft_type'];
   method: string;
-  /** Null where the files tell none and no base model is given, whose own it then is. */
+  /** Of the files, else of the base model; null when neither is known. */
   task_type: string | null;
   base_model: string | null;
   peft_version: string | null;
@@ -27,7 +27,7 @@ export interface AdapterReport {
   files: { path: string; bytes: number }[];
   /** Tensors by the kind of their name: `lora_A.weight`, with layers and modules counted together. */
   tensors: { kind: string; count: number; parameters: number; shapes: string[] }[];
-  /** What of the config differs from a bare one. */
+  /** The options that are set: neither empty nor off. */
   config: Record<string, unknown>;
   needs: AdapterNeeds;
   runtimes: string[];
@@ -38,21 +38,21 @@ export interface AdapterReport {
 /** What must be there before the adapter does what it was trained for. */
 export interface AdapterNeeds {
   base_model: string | null;
-  /** Of the base model's weights; null where the files do not tell, as those of the Python libraries do not. */
+  /** Of the base model's weights; null when the files do not say. The Python libraries' files never do. */
   base_sha256: string | null;
-  /** Python library that reads the files, and the version that wrote them or that Graft writes them as. */
+  /** Python library that reads the files, and the version that wrote them. */
   library: string | null;
-  /** Ids whose rows the adapter holds: the tokenizer must have the same tokens there. */
+  /** Ids of tokens whose rows the adapter holds. The tokenizer must have the same tokens at these ids. */
   tokens: number[];
-  /** Positions that the adapter takes of the model's context. */
+  /** Positions of the model's context that the adapter takes up. */
   positions: number;
   /** Modules that the files hold whole. */
   modules: string[];
-  /** Classes that the model must be made with (`num_labels`): the height of the head in the files. */
+  /** The `num_labels` that the model must have: the height of the head in the files. */
   classes: number | null;
 }
 
-/** Reads an adapter folder, and holds it against a base model if one is given. Throws what `readAdapter` throws. */
+/** Reads an adapter folder, and compares it with a base model if one is given. Throws what `readAdapter` throws. */
 export async function inspectAdapter(folder: string, base: BaseModel | null = null): Promise<AdapterReport> {
   const adapter = base ? await readAdapterFor(base, folder) : await readAdapter(folder);
   const { config, common, tensors } = adapter;
@@ -109,7 +109,7 @@ function needsOf({ config, common, tensors, baseDigest }: Adapter): AdapterNeeds
         ? config.token_indices
         : null;
   const { virtualTokens, prefixLength } = leadingPositions(config);
-  // A classifier's config names both heads that there are, its files hold one.
+  // A classifier's config names every head that models may have; its files hold one.
   const saved = ('modules_to_save' in config && config.modules_to_save) || [];
   return {
     base_model: common.base_model_name_or_path,
@@ -138,7 +138,7 @@ function kindsOf(tensors: Adapter['tensors']): AdapterReport['tensors'] {
   return [...kinds].map(([kind, { shapes, ...rest }]) => ({ kind, ...rest, shapes: [...shapes] }));
 }
 
-/** Fields that say something: neither empty nor off. */
+/** The fields that are neither empty nor off. */
 function telling(config: PeftConfig): Record<string, unknown> {
   const off = (value: unknown) =>
     value === null ||

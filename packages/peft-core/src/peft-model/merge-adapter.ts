@@ -33,7 +33,7 @@ export async function mergeAdapter({
     const merge = merges.get(name);
     return merge ? merge(data, (key: string) => tensors.get(keyPrefix + key)!.data) : data;
   };
-  // A tied weight that no longer is what it was tied to becomes a weight of its own.
+  // A tied weight that is merged otherwise than the one it is tied to becomes a weight of its own.
   const untied = Object.entries(architecture.aliases)
     .filter(([alias, source]) => merges.get(alias) !== merges.get(source))
     .map(([name, source]) => ({

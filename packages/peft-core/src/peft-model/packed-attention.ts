@@ -4,18 +4,18 @@ import { attention, packedCausalMask, packedMask, prefixMask } from '../nn/atten
 import type { RandomState } from '../nn/dropout.ts';
 import type { RuntimeOptions } from './peft-model.ts';
 
-/** Sequences packed into rows: what tells one from the next. */
+/** Which position of packed rows belongs to which sequence. */
 export interface PackedGrid {
   rows: number;
   tokens: number;
   /** `(rows · tokens)` int32: the number, from 1, of a token's sequence within its row; 0 is padding. */
   segments: tf.Tensor;
-  /** `(rows · tokens)` int32: where a token stands in its sequence, a prefix of keys and values counted. */
+  /** `(rows · tokens)` int32: a token's position in its sequence, counted from the start of a prefix of keys and values. */
   positions: tf.Tensor;
 }
 
 export interface PackedAttentionOptions {
-  /** The encoder's sequences: those of a row belong to those of the same numbers in the decoder's row. */
+  /** The encoder's sequences. A decoder's sequence reads the encoder's sequence of the same row and number. */
   encoder?: PackedGrid;
   random?: RandomState;
   constants?: tf.Tensor[];
@@ -23,7 +23,7 @@ export interface PackedAttentionOptions {
 
 /**
  * Attention within packed sequences, for `PeftModel.runtime`. Each mask is made once, for all layers that share it, and kept in
- * `constants`, if given, until the caller disposes them. Base-model dropout is at work where `random` is given.
+ * `constants`, if given, until the caller disposes them. With `random`, the base model's dropout is applied.
  */
 export function packedAttention(
   architecture: Pick<Architecture, 'attention'>,
@@ -36,7 +36,7 @@ export function packedAttention(
     const known = masks.get(key);
     if (known) return known;
     const mask = make();
-    // A block may be the first to ask: the mask outlives it.
+    // A block may make the mask, and its tensors are disposed when it ends.
     if (constants) constants.push(tf.keep(mask));
     masks.set(key, mask);
     return mask;

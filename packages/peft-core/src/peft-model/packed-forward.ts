@@ -10,10 +10,10 @@ export interface PackedTokens extends PackedGrid {
   ids: tf.Tensor;
 }
 
-/** What is at work while a model trains. */
+/** What a forward pass needs besides when the model trains. */
 export interface TrainingPass {
   random: RandomState;
-  /** Collects what the caller disposes when it has its gradients. */
+  /** Tensors to keep until the caller has its gradients and disposes them. */
   constants: tf.Tensor[];
   checkpointing: boolean;
 }

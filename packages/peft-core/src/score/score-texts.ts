@@ -11,7 +11,7 @@ import { buildPairScoreProgram, type PairScoreProgram } from './pair-score-progr
 import type { Score } from './score.ts';
 import { buildScoreProgram, type ScoreProgram } from './score-program.ts';
 
-/** A text, and for an encoder-decoder what is to follow from it. */
+/** A text; for an encoder-decoder also its target. */
 export type ScoreInput =
   | { text: string; target?: string }
   | {
@@ -20,7 +20,7 @@ export type ScoreInput =
       labels?: number[];
     };
 
-/** Lengths the program is built for: a text takes the shortest that holds it. */
+/** Lengths that the program has functions for. A text is padded to the shortest that holds it. */
 const LENGTHS = [32, 128, 512, 2048];
 const LONGEST = 8192;
 

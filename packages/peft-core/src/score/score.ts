@@ -1,4 +1,4 @@
-/** What a model makes of one input; which, its task decides. */
+/** The result for one input. The model's task decides which it is. */
 export type Score = { input_ids: number[] } & (LanguageScore | PairScore | ClassifierScore | EmbeddingScore);
 
 export interface LanguageScore {

@@ -24,7 +24,7 @@ export interface TrainingCheck {
 
 /**
  * Holds the gradients of a whole training step, in float32 and without dropout, against finite differences of its loss: along a
- * random direction in all parameters, and in each of up to `samples` parameters alone. Then takes a real step and looks what moved.
+ * random direction in all parameters, and in each of up to `samples` parameters alone. Then takes a real step and looks which values changed.
  */
 export async function checkTraining(
   options: Pick<
@@ -85,7 +85,7 @@ export async function checkTraining(
           const error = Math.abs(slope - along);
           if (error < least.error) least = { error, slope };
         }
-        // Slopes that differ among themselves cross a ReLU's corner, and say nothing: another direction may.
+        // Slopes that differ from each other cross a ReLU's corner, and tell nothing. Another direction may.
         const [wide, narrow] = slopes as [number, number];
         if (least.error < 0.005 * Math.abs(along) || Math.abs(wide - narrow) < 0.01 * Math.abs(wide)) break;
       }

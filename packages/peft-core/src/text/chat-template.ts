@@ -52,7 +52,7 @@ export class ChatTemplate {
       add_generation_prompt: addGenerationPrompt,
     };
     try {
-      // The library's own Template shows the clock of the machine in its locale, and lets nobody set another.
+      // The library's own Template always shows the machine's clock, in the machine's locale.
       const environment = new Environment();
       for (const [name, value] of Object.entries(variables)) environment.set(name, value);
       return String(new Interpreter(environment).run(this.#program).value);

@@ -11,9 +11,9 @@ interface PreTokenizer {
 }
 
 /**
- * A tokenizer.json whose pre-tokenizers split as the Rust crate does. @huggingface/tokenizers takes `Digits` for ASCII
- * digits and ByteLevel's `\s` for JavaScript's; its `Split` translates patterns exactly, so these become Splits:
- * every \p{N} is a digit, U+0085 is a space and U+FEFF is none.
+ * A tokenizer.json whose pre-tokenizers split as the Rust crate does. In @huggingface/tokenizers, `Digits` means ASCII digits, and
+ * `\s` of ByteLevel is JavaScript's. Its `Split` translates patterns exactly, so both become Splits: every \p{N} is a digit,
+ * U+0085 is a space and U+FEFF is none.
  */
 export function withExactSplitting(tokenizerJson: object): object {
   const { pre_tokenizer } = tokenizerJson as { pre_tokenizer?: PreTokenizer | null };

@@ -4,8 +4,8 @@ const WINDOW = 32;
 const REPLACEMENT = '\uFFFD';
 
 /**
- * Text of tokens that come one by one. A character whose bytes are spread over tokens comes out whole: an unfinished
- * one shows as one replacement character at the end of the decoded text, which is held back.
+ * Text of tokens that come one by one. A character whose bytes are spread over several tokens comes out whole: until it is
+ * complete, the decoded text ends with a replacement character, which is held back.
  */
 export class StreamDecoder {
   readonly #decode: (ids: number[]) => string;

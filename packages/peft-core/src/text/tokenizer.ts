@@ -70,7 +70,7 @@ export class Tokenizer {
     this.#template = source === null ? null : new ChatTemplate(source, special);
   }
 
-  /** With addSpecialTokens (the default) also what the tokenizer puts around a text, such as a leading bos. */
+  /** addSpecialTokens (default true) also adds what the tokenizer puts around a text, such as a leading bos. */
   encode(text: string, { addSpecialTokens = true }: { addSpecialTokens?: boolean } = {}): number[] {
     if (text === '' && !addSpecialTokens) return [];
     const ids: (number | undefined)[] = this.#tokenizer.encode(text, {

@@ -9,7 +9,7 @@ import { STATE } from './train-program.ts';
 /** Changes when a new version of the training code would not continue an old checkpoint bit for bit. */
 export const CODE_VERSION = 'train-2';
 
-/** Everything a resumed run needs besides its inputs, which `identity` pins. */
+/** Everything that a resumed run needs besides its inputs; `identity` is their digest. */
 export interface CheckpointState {
   /** Optimizer steps done. The next examples, the learning rate and all random numbers follow from it and the seed. */
   step: number;
@@ -21,7 +21,7 @@ export interface CheckpointState {
 /** A checkpoint that a run cannot be continued from. */
 export interface PassedOver {
   step: number;
-  /** Ends the sentence "it is passed over: …". */
+  /** Goes on after "not continued: ". */
   reason: string;
 }
 
@@ -81,8 +81,8 @@ export async function writeCheckpoint(
 }
 
 /**
- * The newest checkpoint under `root` that verifies and belongs to `identity`; null when there is none. `passedOver` is the newest
- * of those after it.
+ * The newest checkpoint under `root` that is whole and belongs to `identity`; null when there is none. `passedOver` is the newest
+ * checkpoint of all, if it is another one.
  */
 export async function readNewestCheckpoint(
   root: string,
@@ -125,7 +125,7 @@ async function readCheckpoint(
   }
 }
 
-/** Removes this run's checkpoints before the newest `KEPT` up to `step`. One of a later step is damaged, or was passed by. */
+/** Removes all of this run's checkpoints but the newest `KEPT` up to `step`. One of a later step is left over or damaged. */
 async function prune(root: string, step: number, identity: string): Promise<void> {
   let kept = 0;
   for (const name of await checkpointNames(root)) {

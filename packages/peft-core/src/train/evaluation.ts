@@ -18,7 +18,7 @@ export interface Measured {
   measuredOn: 'validation' | 'training';
 }
 
-/** The validation examples; without any, and to verify an adapter, the first of the training file. */
+/** The validation examples. Without any: to verify an adapter the first of the training file, else nothing. */
 export function measuredExamples(data: TrainingData, verify: boolean): Measured | null {
   if (data.validation.length > 0) return { examples: data.validation, measuredOn: 'validation' };
   return verify ? { examples: data.training.slice(0, VERIFICATION_EXAMPLES), measuredOn: 'training' } : null;
@@ -27,7 +27,7 @@ export function measuredExamples(data: TrainingData, verify: boolean): Measured 
 export interface Measurement {
   /** Mean over all labels, or over all examples to embed. */
   loss: number;
-  /** Null where nothing is right or wrong. */
+  /** Null for scored pairs: a cosine is near or far, not right or wrong. */
   tokenAccuracy: number | null;
   metrics: Metrics;
 }

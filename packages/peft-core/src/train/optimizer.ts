@@ -36,7 +36,7 @@ export function learningRateAt(training: ResolvedTraining, step: number, total: 
   }
 }
 
-/** The host's share of a step: t counts from 1. */
+/** The scalars of a step, by the names of the program's inputs. t counts from 1. */
 export function optimizerScalars(
   training: Pick<ResolvedTraining, 'adam_beta1' | 'adam_beta2'>,
   learningRate: number,
@@ -86,7 +86,7 @@ export function adamW(
   };
 }
 
-/** The decay factor of each value: biases and norms, known by their one axis, are not decayed, as in transformers' Trainer. */
+/** The decay factor of each value. As in transformers' Trainer, biases and norms (tensors of one axis) are not decayed. */
 function decayMask(layout: AdapterLayout, decay: number): tf.Tensor {
   if (layout.entries.every((e) => e.decayed)) return tf.scalar(decay);
   return tf.concat(

@@ -2,8 +2,8 @@ import { readFileSync } from 'node:fs';
 import type { ResolvedTraining } from '../config/index.ts';
 
 /**
- * "auto" is bf16 where this process computes matrix products in it: TensorFlow reads TF_SET_ONEDNN_FPMATH_MODE once, when it
- * loads, so whoever starts the process decides (see `environmentFor`).
+ * "auto" is bf16 when this process computes matrix products in bf16. Whoever starts the process decides (see `environmentFor`),
+ * since TensorFlow reads TF_SET_ONEDNN_FPMATH_MODE once, when it loads.
  */
 export function effectivePrecision(
   precision: ResolvedTraining['precision'],
@@ -17,7 +17,7 @@ export function effectivePrecision(
 export function environmentFor(precision: ResolvedTraining['precision']): Record<string, string> {
   const narrow = precision === 'bf16' || (precision === 'auto' && processorHasBfloat16());
   return {
-    // Tracing a graph makes much short-lived garbage, for which V8 would keep 40 MB that no step needs.
+    // Tracing a graph makes much short-lived garbage. V8 would keep 40 MB for it that no step needs.
     NODE_OPTIONS: '--max-semi-space-size=2',
     ...(narrow ? { TF_SET_ONEDNN_FPMATH_MODE: 'BF16' } : {}),
   };

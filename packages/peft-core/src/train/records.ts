@@ -23,7 +23,7 @@ export interface TrainOptions {
   initialAdapter?: string | null;
   /** Start from a safetensors file that holds every trained parameter, encoders included, by its name in a PEFT model. */
   initialParameters?: string | null;
-  /** Measure the finished adapter, also without validation data, so that `verifyAdapter` can hold its files against it. */
+  /** Measure the finished adapter even without validation data, so that `verifyAdapter` can compare its files with it. */
   verify?: boolean;
   /** Aborting ends training before the next step, with a checkpoint when `checkpointDir` is set. */
   signal?: AbortSignal;

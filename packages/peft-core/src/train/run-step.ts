@@ -57,7 +57,7 @@ function takeStep({ built, plan, setup, options: { training }, step }: TrainingR
   }
   if (accumulation > 1) gradNorm = program.run('apply', scalars).norm!.data[0]!;
   const tokens = batches.reduce((sum, { tokenCount }) => sum + tokenCount, 0);
-  // A cosine is near or far, not right or wrong.
+  // Of scored pairs none is right or wrong.
   const tokenAccuracy = objective === 'cosine' ? null : correct / labels;
   return { loss, tokenAccuracy, gradNorm, learningRate, tokens };
 }

@@ -13,10 +13,10 @@ import { leadingPositions } from '../tuners/leading-positions.ts';
 import { type Objective, objectiveOf } from './objectives/objective.ts';
 import type { TrainOptions } from './records.ts';
 
-/** What a job trains: the model with its head, the data, and how one becomes the other's input. */
+/** What a job trains: the model with its head, the data, and how examples become the model's input. */
 export interface TrainingSetup {
   architecture: Architecture;
-  /** The base model's config.json, for the data's classes. */
+  /** The base model's config.json, with the data's classes in it. */
   config: Record<string, unknown>;
   data: TrainingData;
   objective: Objective;
@@ -32,7 +32,7 @@ export async function setUpTraining(
 ): Promise<TrainingSetup> {
   const { base, peft } = options;
   const task = peft.task_type;
-  // What does not fit the model is found out before the data is read.
+  // Before the data is read, which may take long.
   const check = options.initialAdapter ? checkFilesAgainstModel : checkAgainstModel;
   check(peft, base.config, base.tensors);
   const startLabels = await labelsOfStart(options);
@@ -60,7 +60,7 @@ export async function setUpTraining(
   return { architecture, config, data, objective: objectiveOf(data.format), layout };
 }
 
-/** Classes of a classifier's adapter that training goes on from: its head's rows, in their order. */
+/** Classes of a classifier's adapter that training goes on from, in the order of its head's rows. */
 async function labelsOfStart({
   base,
   peft: { task_type: task },

@@ -51,7 +51,7 @@ export async function startValues(
     const own = architecture.aliases[parameter] ?? parameter;
     const spec = architecture.parameters.find(({ name }) => name === own);
     const stored = storedName(architecture, parameter, base.tensors);
-    // A head for other labels is not this one.
+    // A stored head of another shape is for other labels.
     const fits = (name: string) =>
       spec?.fresh === undefined || base.tensors.info(name).shape.join() === spec.shape.join();
     if (stored && fits(stored)) return base.tensors.readFloat32(stored);
@@ -68,13 +68,13 @@ function rowsOf(table: Float32Array, width: number, rows: number[]): Float32Arra
   return chosen;
 }
 
-/** Tensors of a file that names them as named_parameters() of a PEFT model does, by their keys in an adapter's files. */
+/** Tensors of a file that has PyTorch's names for a PEFT model's parameters, under their names in an adapter's files. */
 async function readParameters(path: string): Promise<Map<string, AdapterTensor>> {
   const file = await readSafetensors(path);
   try {
     const tensors = new Map<string, AdapterTensor>();
     for (const name of file.names()) {
-      // PEFT puts the adapter's name, and that of its wrapper, into a parameter's path.
+      // PyTorch's names also hold PEFT's wrapper and the adapter's name.
       const key = name.replace(/\.modules_to_save(?=\.)/, '').replace(/\.default(?=\.|$)/, '');
       tensors.set(key, { shape: file.info(name).shape, data: await file.readFloat32(name) });
     }

@@ -1,4 +1,4 @@
-/** Speed over the last steps; the first, in which TensorFlow prepares the graph, is left out as soon as others are there. */
+/** Speed over the last 20 steps. The first step, in which TensorFlow prepares the graph, counts only until there is a second. */
 export class StepClock {
   #steps: { tokens: number; seconds: number }[] = [];
   #first = true;

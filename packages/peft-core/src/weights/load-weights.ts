@@ -6,8 +6,8 @@ import { nf4Table } from './quantise/nf4.ts';
 import { type BaseStorage, frozenParameters, NF4_TABLE, weightForms } from './stored-weights.ts';
 
 /**
- * Streams a base model's weights into a program's variables, one tensor at a time, quantised on the way. `withHead`: those of
- * a task's head too, for a program without an adapter. Throws `invalid_model` naming what does not fit, `task_head_missing`.
+ * Reads a base model's weights into a program's variables, one tensor at a time, quantised on the way. With `withHead` also
+ * those of a task's head: a program without an adapter needs them. Throws `invalid_model` naming what does not fit, `task_head_missing`.
  */
 export async function loadWeights(
   program: Program,

@@ -7,7 +7,7 @@ import { int8Form, nf4Form, plainForm, type WeightForm } from './weight-forms.ts
 /** How matrices of the frozen base are kept. */
 export type BaseStorage = 'float32' | 'bfloat16' | 'int8' | 'nf4';
 
-/** What `training.base_dtype` means; "auto" goes with the precision of the products. */
+/** What `training.base_dtype` means. "auto" follows the precision of matrix products. */
 export function baseStorage(wanted: ResolvedTraining['base_dtype'], precision: 'fp32' | 'bf16'): BaseStorage {
   switch (wanted) {
     case 'auto':
@@ -22,12 +22,12 @@ export function baseStorage(wanted: ResolvedTraining['base_dtype'], precision: '
   }
 }
 
-/** The variable that holds NF4's look-up table, 1 MiB; in programs that store weights so. */
+/** The variable with NF4's look-up table of 1 MiB, in programs that store weights in NF4. */
 export const NF4_TABLE = 'nf4_table';
 
 /**
- * The form of every frozen weight, by name. Quantised are linear matrices and embedding tables; the vocabulary's head and the
- * embeddings, which QLoRA leaves wide, are int8 under nf4 too. Norms, biases and other parameters stay float32.
+ * The form of every frozen weight, by name. Linear matrices and embedding tables are quantised; norms, biases and other
+ * parameters stay float32. Under nf4 the vocabulary's head and the embeddings are int8; QLoRA leaves them wide.
  */
 export function weightForms(
   outline: ModelOutline,
@@ -49,7 +49,7 @@ export function weightForms(
   return new Map(frozen.map((parameter) => [parameter.name, formOf(parameter)]));
 }
 
-/** The weights that a program holds frozen. A task's head is among them only `withHead`: an adapter brings its own. */
+/** The weights that a program holds frozen: with `withHead` also those of a task's head, which an adapter would bring. */
 export function frozenParameters(outline: ModelOutline, withHead: boolean): ParameterSpec[] {
   return outline.parameters.filter(({ fresh, unread }) => !unread && (withHead || fresh === undefined));
 }

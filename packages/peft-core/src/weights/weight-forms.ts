@@ -6,7 +6,7 @@ import { elementCount } from '../tensors/tensor-source.ts';
 import { quantiseInt8 } from './quantise/int8.ts';
 import { BLOCK, GROUP, nf4Sizes, quantiseNf4 } from './quantise/nf4.ts';
 
-/** One variable of a stored weight; `''` is the weight's own name, others are added to it. */
+/** One variable of a stored weight. Its name is the weight's name and the suffix. */
 interface Part {
   suffix: string;
   shape: number[];
@@ -22,7 +22,7 @@ export interface WeightForm {
   weight(variables: Variable[], nf4Table: Variable | null): FrozenWeight;
 }
 
-/** As it is: float32, or bfloat16, which readers widen or take as it is. */
+/** Not quantised: float32, or bfloat16, which a layer widens or multiplies as it is. */
 export function plainForm(shape: number[], dtype: 'float32' | 'bfloat16'): WeightForm {
   return {
     parts: [{ suffix: '', shape, dtype }],
@@ -38,7 +38,7 @@ export function plainForm(shape: number[], dtype: 'float32' | 'bfloat16'): Weigh
   };
 }
 
-/** Bytes and a scale for each output: of linear matrices `(out, in)` or `(in, out)`, and of embedding tables by row. */
+/** Signed bytes, and a scale for each output of a linear matrix (`(out, in)` or `(in, out)`) or each row of an embedding table. */
 export function int8Form(shape: number[], transposed: boolean): WeightForm {
   const [rows, columns] = shape as [number, number];
   return {
@@ -73,7 +73,7 @@ function takeBlock(x: tf.Tensor, begin: number[], size: number[]): tf.Tensor {
   return rawOp('Slice', [], [x, tf.tensor1d(begin, 'int32'), tf.tensor1d(size, 'int32')])[0]!;
 }
 
-/** Bytes of float32 that are unpacked at a time where a layer can take a weight in slices. */
+/** Bytes of float32 that are unpacked at a time, for a layer that takes a weight in slices. */
 const SLICE_BYTES = 16 << 20;
 
 function slicesOf(

@@ -1,13 +1,13 @@
 import { packRows, type RowSize, type Widths } from './pack-rows.ts';
 
-/** The static shape of every micro-batch: rows × tokens positions, and room for `labels` targets, or examples to embed. */
+/** The static shape of every micro-batch: rows × tokens positions, and room for `labels` targets or examples to embed. */
 export interface GridShape {
   rows: number;
   tokens: number;
-  /** Positions of a row of the encoder's; 0 for models without one of their own. */
+  /** Positions of a row of an encoder-decoder's encoder; 0 for other models. */
   inputTokens: number;
   labels: number;
-  /** Of one example, at most. */
+  /** Most sequences that an example has. */
   sequences: number;
 }
 
@@ -20,7 +20,7 @@ const ROW_TARGET = 512;
  * hidden size (4·T·H against 24·H² per token); softmax and its memory traffic bring it down.
  */
 const ATTENTION_PARITY = 2048;
-/** Micro-batches that all row lengths are tried on; the best few are then measured on all. */
+/** All row lengths are tried on this many micro-batches. The best few are then measured on all. */
 const SAMPLE = 512;
 
 /**
@@ -64,7 +64,7 @@ export function chooseGrid(
   return { ...(measured[0] as (typeof measured)[0]), labels };
 }
 
-/** Limits of a row that are worth a try: of one half, the other taking what that leads to. */
+/** Limits of a row that are worth a try. Of an encoder-decoder one half is limited; the other gets as wide as it must. */
 function rowSizes({ tokens, inputTokens }: RowSize): RowSize[] {
   const lengths = (shortest: number) =>
     Array.from(
@@ -77,7 +77,7 @@ function rowSizes({ tokens, inputTokens }: RowSize): RowSize[] {
   return [...own, ...lengths(inputTokens).map((each) => ({ tokens: free, inputTokens: each }))];
 }
 
-/** The grid that holds every batch when rows are packed up to `limit`; a half without a limit is as wide as it comes out. */
+/** The grid that holds every batch when rows are packed up to `limit`. A half without a limit gets as wide as it must. */
 function packed(batches: ArrayLike<number>[], widths: Widths, limit: RowSize): RowSize & { rows: number } {
   const grid = { rows: 0, tokens: 0, inputTokens: 0 };
   for (const batch of batches) {

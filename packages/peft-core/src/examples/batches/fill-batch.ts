@@ -3,7 +3,7 @@ import type { BatchPlan } from './plan-batches.ts';
 
 /** How sequences become positions of the grid. */
 export interface SequenceLayout {
-  /** Put before every sequence, or before what an encoder reads for it, with ids from `vocabularySize` on. */
+  /** Number of virtual tokens before every sequence, or before its encoder's input. Their ids begin at `vocabularySize`. */
   virtualTokens: number;
   vocabularySize: number;
   /** Positions of every sequence count from here. */
@@ -23,16 +23,16 @@ export interface FilledGrid {
 
 /** A micro-batch as the model takes it. */
 export interface FilledBatch extends FilledGrid {
-  /** What the encoder reads; a sequence has the same number in both grids. Empty for models without an encoder of their own. */
+  /** What an encoder-decoder's encoder reads; a sequence has the same number in both grids. Empty for other models. */
   input: FilledGrid;
   /** Flat grid index of the position whose hidden state predicts the label. */
   labelPositions: Int32Array;
   labelIds: Int32Array;
-  /** Of each target, or of each example to embed: 1, or 0 where `labels` exceeds those of the micro-batch. */
+  /** 1 for each target, or each example to embed; 0 in the room that the micro-batch leaves. */
   labelWeights: Float32Array;
-  /** Sequence `part` of example `k` is embedded as vector `part · labels + k`: its share in that vector, for each position. */
+  /** For each position, its share in its sequence's vector. */
   poolWeights: Float32Array;
-  /** That vector, for each position; `sequences · labels` for those in none. */
+  /** For each position, the number of that vector: `part · labels + k` for sequence `part` of example `k`; `sequences · labels` for none. */
   poolVectors: Int32Array;
   /** The cosine that is wanted for example `k`. */
   scores: Float32Array;
@@ -101,7 +101,7 @@ export function fillBatch(
       addLabel(pooled, example.label);
       continue;
     }
-    // An example to embed: its parts may come in any order.
+    // An example to embed. Its sequences may come in any order.
     const k = embedded.get(index) ?? batch.labelCount++;
     embedded.set(index, k);
     batch.labelWeights[k] = 1;

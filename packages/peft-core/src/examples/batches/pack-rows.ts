@@ -9,13 +9,13 @@ export interface Placement {
   inputOffset: number;
 }
 
-/** Positions that sequences take, by index: an encoder-decoder's take some of either half. */
+/** Positions that sequences take, by index: in the grid, and of an encoder-decoder also in the encoder's grid. */
 export interface Widths {
   own: ArrayLike<number>;
   inputs: ArrayLike<number> | null;
 }
 
-/** What a row holds of each. */
+/** Positions of a row, in the grid and in the encoder's. */
 export interface RowSize {
   tokens: number;
   inputTokens: number;

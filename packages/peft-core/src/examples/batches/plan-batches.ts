@@ -7,9 +7,9 @@ import { oneRowEach, packRows } from './pack-rows.ts';
 export interface ExampleSize {
   /** Positions of each of its sequences. */
   widths: number[];
-  /** Positions of what an encoder reads; 0 for models without one of their own. */
+  /** Positions of what an encoder-decoder's encoder reads; 0 for other models. */
   inputWidth: number;
-  /** Targets; of examples to embed each is one. */
+  /** Number of targets; 1 for an example to embed. */
   labels: number;
   /** As users count them. */
   tokens: number;
@@ -151,7 +151,7 @@ function plan(
   };
 }
 
-/** All sequences of all examples in a row: their widths and labels, whose they are, and each example's first. */
+/** All sequences of all examples, one after the other: width, input's width, labels and example of each; and each example's first. */
 function sequencesOf(examples: readonly ExampleSize[]) {
   const count = examples.reduce((sum, { widths }) => sum + widths.length, 0);
   const widths = new Int32Array(count);

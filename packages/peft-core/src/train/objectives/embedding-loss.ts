@@ -40,7 +40,7 @@ export function embeddingLoss(
     const losses = tf.square(tf.sub(cosines, inputs.scores!));
     return { total: tf.sum(tf.mul(losses, scales)), correct: tf.scalar(0), predictions: cosines };
   }
-  // Vectors without a token are of no text: the batch is smaller, or an example has no negative.
+  // A vector without a token stands for no text: the batch is smaller, or an example has no negative.
   const present = tf.greater(pooled(tf.ones([normed.shape[0]!, 1])), 0.5);
   const mask = tf.mul(
     tf.sub(1, tf.cast(tf.slice(present, [count, 0], [others.shape[0]!, 1]), 'float32')),

@@ -24,6 +24,6 @@ export interface Loss {
   total: tf.Tensor;
   /** How many of them were right. */
   correct: tf.Tensor;
-  /** What measures are taken of, in the order of labels: predicted classes, or cosines. */
+  /** Predicted classes, or cosines, in the order of labels; for metrics. */
   predictions?: tf.Tensor;
 }

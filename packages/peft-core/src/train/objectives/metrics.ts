@@ -1,10 +1,10 @@
 import { isClassifier, type TaskType } from '../../outlines/index.ts';
 import type { Objective } from './objective.ts';
 
-/** What is told of a model beside its loss, by the names of the wire: shares and correlations, and perplexity. */
+/** Measures of a model besides its loss, by their names on the wire: shares, correlations, perplexity. */
 export type Metrics = Record<string, number>;
 
-/** `wanted` and `predicted` are classes, or cosines, of all that was measured. */
+/** `wanted` and `predicted`: the class, or the cosine, of everything that was measured. */
 export function metricsOf(measured: {
   objective: Objective;
   task: TaskType;
@@ -25,7 +25,7 @@ export function metricsOf(measured: {
   return { token_accuracy: accuracy, perplexity: Math.exp(loss) };
 }
 
-/** The mean over classes, wanted or predicted, of each one's F1: 2 · hits / (wanted + predicted). Source: scikit-learn, f1_score. */
+/** Mean F1 of all classes that were wanted or predicted; F1 = 2 · hits / (wanted + predicted). Source: scikit-learn, f1_score. */
 export function macroF1(wanted: number[], predicted: number[]): number {
   const counts = new Map<number, { hits: number; all: number }>();
   const add = (label: number, hits: number, all: number) => {
@@ -40,7 +40,7 @@ export function macroF1(wanted: number[], predicted: number[]): number {
   return f1.reduce((sum, value) => sum + value, 0) / f1.length;
 }
 
-/** Pearson's r; 0 when either side has one value only, where it is not defined. */
+/** Pearson's r. It is not defined, and 0 here, when all values of a side are equal. */
 export function correlation(a: number[], b: number[]): number {
   const [x, y] = [centred(a), centred(b)];
   const product = (u: number[], v: number[]) => u.reduce((sum, value, i) => sum + value * v[i]!, 0);
@@ -53,7 +53,7 @@ function centred(values: number[]): number[] {
   return values.map((value) => value - mean);
 }
 
-/** Places of the values in order, from 1; equal ones share the mean of theirs. */
+/** The rank of each value, from 1. Equal values share the mean of their ranks. */
 export function ranks(values: number[]): number[] {
   const order = [...values.keys()].sort((i, j) => values[i]! - values[j]!);
   const places = new Array<number>(values.length);

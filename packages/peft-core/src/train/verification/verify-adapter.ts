@@ -15,7 +15,7 @@ import { buildEvaluationProgram } from '../train-program.ts';
 export interface AdapterVerification {
   /** Of the adapter's files on the base model. */
   reloadedLoss: number;
-  /** Of the base model; where the task has a head that the base lacks, of the adapter before its first step. */
+  /** Of the base model. For a task with a head that the base lacks: of the adapter before its first step. */
   baseLoss: number;
 }
 
@@ -25,8 +25,8 @@ export type VerificationOptions = Pick<
 > & { adapterDir: string };
 
 /**
- * Measures a finished adapter from its files, as whoever downloads it would load them, and the base model without it. Whoever
- * calls compares: the first must equal the loss that `train` told in `done.verification`, the second must not. Throws what
+ * Measures a finished adapter from its files, loaded as anybody who downloads them loads them, and the base model without it.
+ * The caller compares: the first must equal the loss in `done.verification` of `train`, the second must not. Throws what
  * `readAdapter` throws, and `adapter_mismatch`.
  */
 export async function verifyAdapter(options: VerificationOptions): Promise<AdapterVerification> {
@@ -50,7 +50,7 @@ export async function verifyAdapter(options: VerificationOptions): Promise<Adapt
   return { reloadedLoss, baseLoss: await measure(options, setup, examples, untrained) };
 }
 
-/** Mean loss of one model, whose program is gone when it returns: two base models are never loaded at once. */
+/** Mean loss of one model. Its program is closed before this returns, so that two base models are never loaded at once. */
 async function measure(
   { base, training }: VerificationOptions,
   { architecture, objective, layout }: TrainingSetup,
@@ -64,7 +64,7 @@ async function measure(
   const precision = effectivePrecision(training.precision);
   const storage = baseStorage(training.base_dtype, precision);
   const { peft, form } = adapter;
-  // The plain base model knows no soft prompt.
+  // The plain base model has no soft prompt.
   const own = peft ? layout : { ...layout, virtualTokens: 0, firstPosition: 0 };
   const plan = planMeasuring(examples, training, own);
   const built = buildEvaluationProgram({

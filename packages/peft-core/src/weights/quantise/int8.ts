@@ -6,8 +6,8 @@ export interface Int8Weights {
 }
 
 /**
- * Quantises a matrix `(out, in)`, or `(in, out)` when `transposed`, symmetrically by output: every value is off by half a scale
- * at most. An embedding's outputs are its rows. Ties go to the even code, as in bitsandbytes' `int8_vectorwise_quant`.
+ * Quantises a matrix `(out, in)`, or `(in, out)` when `transposed`, symmetrically by output. The error of a value is at most half a
+ * scale. An embedding's outputs are its rows. Ties go to the even code, as in bitsandbytes' `int8_vectorwise_quant`.
  */
 export function quantiseInt8(
   weights: Float32Array,

@@ -2,7 +2,7 @@ import { dynamicMap } from './dynamic-map.ts';
 
 /** Weights that share an absolute maximum. */
 export const BLOCK = 64;
-/** Absolute maxima that share one of their own. */
+/** Absolute maxima that share a second, larger one. */
 export const GROUP = 256;
 
 /** 4-bit NormalFloat: quantiles of N(0, 1), scaled to [-1, 1], with an exact zero. Source: QLoRA, arXiv:2305.14314, appendix E. */
@@ -32,9 +32,9 @@ export const NF4 = Float32Array.of(
 export interface Nf4Weights {
   /** Two codes a byte, the earlier one in the upper half; whole blocks, filled with zeros. */
   codes: Uint8Array;
-  /** Codes in the dynamic map of each block's absolute maximum less `offset`; whole groups. */
+  /** For each block, the code in the dynamic map of its absolute maximum minus `offset`; whole groups. */
   absmax: Uint8Array;
-  /** What each group of these codes is multiplied by. */
+  /** For each group, what its decoded maxima are multiplied by. */
   nestedAbsmax: Float32Array;
   /** The mean of the blocks' absolute maxima, `(1)`. */
   offset: Float32Array;
@@ -94,7 +94,7 @@ function nearestCode(codeBook: Float32Array): (x: number) => number {
   const midpoints = Float32Array.from({ length: codeBook.length - 1 }, (_, i) =>
     Math.fround(Math.fround(codeBook[i]! + codeBook[i + 1]!) / 2),
   );
-  // The first midpoint at or above each cell's lower edge, so that a search starts next to its end.
+  // The first midpoint at or above each cell's lower edge: a search that starts there is short.
   const first = Uint8Array.from({ length: CELLS + 1 }, (_, cell) => {
     const edge = (2 * cell) / CELLS - 1;
     const at = midpoints.findIndex((midpoint) => midpoint >= edge);
@@ -113,11 +113,11 @@ function largest(values: Float32Array, start: number, end: number): number {
   return found;
 }
 
-/** 1 / x in float32; x is kept from zero as bitsandbytes does. */
+/** 1 / x in float32. As in bitsandbytes, x is at least 1e-38. */
 const inverseOf = (x: number) => Math.fround(1 / Math.max(x, 1e-38));
 
 /**
- * What two bytes of codes stand for, `(65536, 4)`: row `first + 256 · second` holds their four values in order. Reading four at
+ * The values of two bytes of codes, `(65536, 4)`: row `first + 256 · second` holds their four values in order. Reading four at
  * a time measured 0.9 ns a weight on two cores, against 1.3 for two at a time and 4.4 for single codes.
  */
 export function nf4Table(): Float32Array {
