@@ -3,8 +3,8 @@
 import { parsePeftConfig, peftTypes } from '../../packages/peft-core/src/config/index.ts';
 import { architectureFor } from '../../packages/peft-core/src/models/registry.ts';
 import { modelTypes, TASK_TYPES } from '../../packages/peft-core/src/outlines/index.ts';
-import { sevenBillion } from '../../packages/peft-core/src/testing/seven-billion.ts';
 import { elementCount } from '../../packages/peft-core/src/tensors/tensor-source.ts';
+import { sevenBillion } from '../../packages/peft-core/src/testing/seven-billion.ts';
 import { methodFacts } from '../../packages/peft-core/src/tuners/method-facts.ts';
 import { attach } from '../../packages/peft-core/src/tuners/registry.ts';
 import { bottleneckRows } from '../../test/golden/bottleneck/rows.ts';
