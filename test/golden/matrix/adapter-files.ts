@@ -35,7 +35,6 @@ export function testFiles(
       await writeAdapter(again, {
         peft: config,
         baseModelNameOrPath: common.base_model_name_or_path,
-        revision: common.revision,
         taskType: common.task_type,
         tensors,
         labels,

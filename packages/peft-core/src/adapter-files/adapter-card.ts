@@ -3,8 +3,6 @@ import { methodFacts } from '../tuners/method-facts.ts';
 
 /** What a model card tells besides the config. Everything is optional; what is unknown is not mentioned. */
 export interface AdapterCard {
-  /** The model's name as users call it. */
-  modelName?: string | null;
   steps?: number | null;
   trainedTokens?: number | null;
   finalLoss?: number | null;
@@ -28,7 +26,7 @@ export function baseDigestIn(card: string): string | null {
 export function adapterCard(peft: PeftConfig, baseModel: string | null, card: AdapterCard): string {
   const base = baseModel ?? 'the base model';
   return `${frontMatter(peft, baseModel, card.baseDigest ?? null)}
-# ${oneLine(card.modelName ?? `${methodName(peft)} adapter for ${base}`)}
+# ${oneLine(`${methodName(peft)} adapter for ${base}`)}
 
 A ${methodName(peft)} adapter for \`${oneLine(base)}\`, trained with Graft.${filesOf(peft)}
 

@@ -119,7 +119,6 @@ export async function writeAdapter(
   }
   const config = adapterConfigText(peft, {
     base_model_name_or_path: baseModelNameOrPath,
-    revision: adapter.revision ?? null,
     task_type: adapter.taskType ?? peft.task_type,
   });
   return {

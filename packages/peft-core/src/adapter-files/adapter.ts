@@ -22,7 +22,6 @@ export interface Adapter {
 export interface AdapterToWrite {
   peft: PeftConfig;
   baseModelNameOrPath: string | null;
-  revision?: string | null;
   taskType?: string | null;
   tensors: ReadonlyMap<string, { shape: readonly number[]; data: Float32Array }>;
   card?: AdapterCard;
