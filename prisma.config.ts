@@ -4,7 +4,7 @@ import { defineConfig } from 'prisma/config';
 // The stock CLI downloads a native engine; this is the same engine as WebAssembly, from npm.
 process.env.CHECKPOINT_DISABLE ??= '1';
 process.env.PRISMA_SCHEMA_ENGINE_BINARY ??= fileURLToPath(
-  new URL('packages/service/bin/schema-engine.mjs', import.meta.url),
+  new URL('scripts/schema-engine/main.mjs', import.meta.url),
 );
 
 export default defineConfig({

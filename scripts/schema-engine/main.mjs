@@ -3,4 +3,4 @@
 import { register } from 'tsx/esm/api';
 
 register();
-await import('../src/schema-engine/main.ts');
+await import('./serve.ts');

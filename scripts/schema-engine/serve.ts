@@ -1,5 +1,5 @@
 /**
- * A stand-in for Prisma's native `schema-engine`, which its CLI would download: the same engine as WebAssembly, behind
+ * A replacement for Prisma's native `schema-engine`, which its CLI would download: the same engine as WebAssembly, behind
  * the same interface. `schema-engine cli <command>` answers by exit code; otherwise JSON-RPC 2.0, one message a line,
  * on stdin and stdout.
  */

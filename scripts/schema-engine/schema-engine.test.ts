@@ -6,11 +6,11 @@ import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { migrateDatabase } from '@graft/service';
+import { createTestDatabase, type TestDatabase } from '@graft/service/testing';
 import pg from 'pg';
-import { migrateDatabase } from '../database/migrate-database.ts';
-import { createTestDatabase, type TestDatabase } from '../testing/test-database.ts';
 
-const root = fileURLToPath(new URL('../../../..', import.meta.url));
+const root = fileURLToPath(new URL('../..', import.meta.url));
 let database: TestDatabase;
 let project: string;
 
@@ -39,7 +39,7 @@ async function prisma(...args: string[]): Promise<string> {
       env: {
         ...process.env,
         CHECKPOINT_DISABLE: '1',
-        PRISMA_SCHEMA_ENGINE_BINARY: path.join(root, 'packages/service/bin/schema-engine.mjs'),
+        PRISMA_SCHEMA_ENGINE_BINARY: path.join(root, 'scripts/schema-engine/main.mjs'),
       },
     },
   );
