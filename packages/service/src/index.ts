@@ -28,18 +28,18 @@ export {
   type NewFile,
 } from './files/file-records.ts';
 export { type IdKind, newId, randomText } from './ids.ts';
-export { appendEvent } from './jobs/append-event.ts';
-export { attemptLimit } from './jobs/attempt-limit.ts';
-export { cancelJob } from './jobs/cancel-job.ts';
-export { cancelRunningJob } from './jobs/cancel-running-job.ts';
-export type { Checkpoint } from './jobs/checkpoint.ts';
-export { claimJob } from './jobs/claim-job.ts';
-export { claimValidation } from './jobs/claim-validation.ts';
-export { createJob, type NewJob } from './jobs/create-job.ts';
-export { dispatchJobs } from './jobs/dispatch-jobs.ts';
-export { failJob } from './jobs/fail-job.ts';
-export { finishValidation, type ValidationOutcome } from './jobs/finish-validation.ts';
-export { heartbeatJob } from './jobs/heartbeat-job.ts';
+export { appendEvent } from './jobs/leases/append-event.ts';
+export { attemptLimit } from './jobs/transitions/attempt-limit.ts';
+export { cancelJob } from './jobs/transitions/user-requests.ts';
+export { cancelRunningJob } from './jobs/transitions/cancel-running-job.ts';
+export type { Checkpoint } from './jobs/leases/checkpoint.ts';
+export { claimJob } from './jobs/transitions/claim-job.ts';
+export { claimValidation } from './jobs/transitions/claim-validation.ts';
+export { createJob, type NewJob } from './jobs/transitions/create-job.ts';
+export { dispatchJobs } from './jobs/transitions/dispatch-jobs.ts';
+export { failJob } from './jobs/transitions/fail-job.ts';
+export { finishValidation, type ValidationOutcome } from './jobs/transitions/validate-job.ts';
+export { heartbeatJob } from './jobs/leases/heartbeat-job.ts';
 export {
   fineTunedModelName,
   isTerminal,
@@ -53,22 +53,22 @@ export {
   type WireStatus,
   wireStatus,
 } from './jobs/job.ts';
-export type { JobEvent, NewJobEvent } from './jobs/job-event.ts';
+export type { JobEvent, NewJobEvent } from './jobs/records/job-event.ts';
 export { startJobLoops } from './jobs/job-loops.ts';
-export { pauseJob } from './jobs/pause-job.ts';
-export { pauseRunningJob } from './jobs/pause-running-job.ts';
-export { type NewAdapterVersion, publishAdapterVersion } from './jobs/publish-adapter-version.ts';
-export { readJobFlags } from './jobs/read-job-flags.ts';
-export { eventsAfter, listCheckpoints, listEvents, listMetrics } from './jobs/read-job-history.ts';
-export { getJob, listJobs, queuePosition } from './jobs/read-jobs.ts';
-export { type NewCheckpoint, recordCheckpoint } from './jobs/record-checkpoint.ts';
-export { type JobMetric, recordMetrics } from './jobs/record-metrics.ts';
-export { recordProgress } from './jobs/record-progress.ts';
-export { releaseJob } from './jobs/release-job.ts';
-export { resumeFromStep } from './jobs/resume-from-step.ts';
-export { resumeJob } from './jobs/resume-job.ts';
-export { staleDispatched } from './jobs/stale-dispatched.ts';
-export { sweepExpiredLeases } from './jobs/sweep-expired-leases.ts';
+export { pauseJob } from './jobs/transitions/pause-job.ts';
+export { pauseRunningJob } from './jobs/transitions/pause-running-job.ts';
+export { type NewAdapterVersion, publishAdapterVersion } from './jobs/transitions/publish-adapter-version.ts';
+export { readJobFlags } from './jobs/leases/read-job-flags.ts';
+export { eventsAfter, listCheckpoints, listEvents, listMetrics } from './jobs/records/read-job-history.ts';
+export { getJob, listJobs, queuePosition } from './jobs/records/read-jobs.ts';
+export { type NewCheckpoint, recordCheckpoint } from './jobs/leases/record-checkpoint.ts';
+export { type JobMetric, recordMetrics } from './jobs/leases/job-metrics.ts';
+export { recordProgress } from './jobs/leases/record-progress.ts';
+export { releaseJob } from './jobs/transitions/stop-running-job.ts';
+export { resumeFromStep } from './jobs/leases/write-under-lease.ts';
+export { resumeJob } from './jobs/transitions/resume-job.ts';
+export { staleDispatched } from './jobs/transitions/stale-dispatched.ts';
+export { sweepExpiredLeases } from './jobs/transitions/sweep-expired-leases.ts';
 export { parseApiKey, type Role, roles } from './keys/api-key.ts';
 export { createApiKey, type NewApiKey } from './keys/create-api-key.ts';
 export { type ApiKeyRecord, listApiKeys, revokeApiKey } from './keys/manage-api-keys.ts';

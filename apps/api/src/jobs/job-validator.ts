@@ -13,7 +13,7 @@ import {
   type Services,
   type ValidationOutcome,
 } from '@graft/service';
-import { isDatabaseAway } from '../plugins/database-away.ts';
+import { isDatabaseAway } from '../../../../packages/service/src/database/database-away.ts';
 import { checkAgainstModel, contextLength } from './check-against-model.ts';
 import { openBaseModel } from './open-base-model.ts';
 import { createFileValidator, type FileValidator } from './validate-files.ts';

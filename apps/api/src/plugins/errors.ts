@@ -4,7 +4,7 @@ import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
 import fp from 'fastify-plugin';
 import { ApiError, errorBody } from '../api-error.ts';
 import { type ErrorCode, errorCodes } from '../error-codes.ts';
-import { isDatabaseAway } from './database-away.ts';
+import { isDatabaseAway } from '../../../../packages/service/src/database/database-away.ts';
 
 /** Seconds after which a client may try again when Postgres is away. */
 const retryAfterSeconds = 5;

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { leaseOf } from '../jobs/job.ts';
-import { publishAdapterVersion } from '../jobs/publish-adapter-version.ts';
+import { publishAdapterVersion } from '../jobs/transitions/publish-adapter-version.ts';
 import type { Services } from '../services.ts';
 import { createTestJob, createTestTeam, type TestTeam, testAdapter } from '../testing/job-fixtures.ts';
 import { openTestServices } from '../testing/open-test-services.ts';

@@ -2,9 +2,9 @@ import { runExclusive } from '../database/run-exclusive.ts';
 import type { Services } from '../services.ts';
 import { collectGarbage } from '../storage/collect-garbage.ts';
 import { removeDeadWorkers } from '../workers/worker-registry.ts';
-import { dispatchJobs } from './dispatch-jobs.ts';
-import { staleDispatched } from './stale-dispatched.ts';
-import { sweepExpiredLeases } from './sweep-expired-leases.ts';
+import { dispatchJobs } from './transitions/dispatch-jobs.ts';
+import { staleDispatched } from './transitions/stale-dispatched.ts';
+import { sweepExpiredLeases } from './transitions/sweep-expired-leases.ts';
 
 /** Seconds until a ring that nobody answered is rung again. */
 const ringAgainSeconds = 15;

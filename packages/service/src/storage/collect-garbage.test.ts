@@ -4,7 +4,7 @@ import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { deleteFineTunedModel } from '../adapters/delete-fine-tuned-model.ts';
 import { leaseOf } from '../jobs/job.ts';
-import { publishAdapterVersion } from '../jobs/publish-adapter-version.ts';
+import { publishAdapterVersion } from '../jobs/transitions/publish-adapter-version.ts';
 import type { Services } from '../services.ts';
 import { createTestJob, createTestTeam, testAdapter } from '../testing/job-fixtures.ts';
 import { openTestServices } from '../testing/open-test-services.ts';

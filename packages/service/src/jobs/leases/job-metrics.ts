@@ -1,0 +1,42 @@
+import type { Database } from '../../database/database.ts';
+import type { Lease } from '../job.ts';
+
+export interface JobMetric {
+  kind: 'train' | 'evaluation';
+  step: number;
+  /** Training epoch, fractional. */
+  epoch: number | null;
+  loss: number;
+  tokenAccuracy: number | null;
+  learningRate: number | null;
+  gradNorm: number | null;
+  /** Cumulative. */
+  tokens: number | null;
+  tokensPerSecond: number | null;
+}
+
+/**
+ * Adds the metrics of some steps of a running job; a step written before (by a lost attempt) is overwritten.
+ * False: fenced.
+ */
+export async function recordMetrics(db: Database, lease: Lease, metrics: JobMetric[]): Promise<boolean> {
+  const { rows } = await db.sql.query<{ held: boolean }>(
+    `WITH lease AS (
+       SELECT team_id, id FROM jobs WHERE id = $1 AND lease_epoch = $2 AND state = 'running' FOR SHARE
+     ), written AS (
+       INSERT INTO job_metrics (team_id, job_id, kind, step, epoch, loss, token_accuracy, learning_rate, grad_norm,
+                                tokens, tokens_per_second)
+       SELECT lease.team_id, lease.id, m.kind, m.step, m.epoch, m.loss, m."tokenAccuracy", m."learningRate",
+              m."gradNorm", m.tokens, m."tokensPerSecond"
+       FROM lease, jsonb_to_recordset($3::jsonb) AS m(kind text, step int, epoch float8, loss float8,
+         "tokenAccuracy" float8, "learningRate" float8, "gradNorm" float8, tokens bigint, "tokensPerSecond" float8)
+       ON CONFLICT (team_id, job_id, kind, step) DO UPDATE SET
+         epoch = excluded.epoch, loss = excluded.loss, token_accuracy = excluded.token_accuracy,
+         learning_rate = excluded.learning_rate, grad_norm = excluded.grad_norm, tokens = excluded.tokens,
+         tokens_per_second = excluded.tokens_per_second, created_at = excluded.created_at
+     )
+     SELECT EXISTS (SELECT 1 FROM lease) AS held`,
+    [lease.id, lease.epoch, JSON.stringify(metrics)],
+  );
+  return rows[0]?.held ?? false;
+}

@@ -1,0 +1,171 @@
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import type { Services } from '../../services.ts';
+import { createTestJob, createTestTeam, type TestTeam } from '../../testing/job-fixtures.ts';
+import { openTestServices } from '../../testing/open-test-services.ts';
+import { appendEvent } from '../leases/append-event.ts';
+import { type Job, leaseOf } from '../job.ts';
+import { eventsAfter, listCheckpoints, listEvents, listMetrics } from './read-job-history.ts';
+import { getJob, listJobs } from './read-jobs.ts';
+import { recordCheckpoint } from '../leases/record-checkpoint.ts';
+import { type JobMetric, recordMetrics } from '../leases/job-metrics.ts';
+import { recordProgress } from '../leases/record-progress.ts';
+import { resumeFromStep } from '../leases/write-under-lease.ts';
+
+let services: Services;
+let team: TestTeam;
+let other: TestTeam;
+before(async () => {
+  services = await openTestServices();
+  team = await createTestTeam(services);
+  other = await createTestTeam(services);
+});
+after(async () => await services.close());
+
+const train = (step: number, loss = 1 / step): JobMetric => ({
+  kind: 'train',
+  step,
+  epoch: step / 10,
+  loss,
+  tokenAccuracy: 0.25,
+  learningRate: 2e-4,
+  gradNorm: 1.5,
+  tokens: 3_000_000_000 + step,
+  tokensPerSecond: 123.5,
+});
+
+test('metrics come back as they were written; an attempt that repeats a step overwrites it', async () => {
+  const job = await createTestJob(services, team, 'running');
+  const lease = leaseOf(job);
+  const evaluation: JobMetric = {
+    ...train(2),
+    kind: 'evaluation',
+    learningRate: null,
+    gradNorm: null,
+    tokens: null,
+    tokensPerSecond: null,
+  };
+  assert.ok(await recordMetrics(services, lease, [train(1), train(2), evaluation]));
+  assert.ok(await recordMetrics(services, lease, [train(2, 0.125), train(3)]));
+  const series = await listMetrics(services, team.id, job.id);
+  assert.deepEqual(
+    series.map(({ createdAt: _, ...metric }) => metric),
+    [train(1), evaluation, train(2, 0.125), train(3)],
+  );
+  assert.deepEqual(
+    (await listMetrics(services, team.id, job.id, { afterStep: 2 })).map(({ step }) => step),
+    [3],
+  );
+  assert.deepEqual(await listMetrics(services, other.id, job.id), []);
+});
+
+test('a new attempt takes back what the lost one wrote past its checkpoint', async () => {
+  const job = await createTestJob(services, team, 'running');
+  const lease = leaseOf(job);
+  await recordMetrics(
+    services,
+    lease,
+    [1, 2, 3, 4].map((step) => train(step)),
+  );
+  for (const step of [2, 4])
+    await recordCheckpoint(services, lease, { step, metrics: { trainLoss: 1 }, path: `c/${step}`, bytes: 9 });
+  assert.ok(await resumeFromStep(services, lease, 2));
+  assert.deepEqual(
+    (await listMetrics(services, team.id, job.id)).map(({ step }) => step),
+    [1, 2],
+  );
+  const { data } = await listCheckpoints(services, team.id, job.id, { limit: 10 });
+  assert.deepEqual(
+    data.map(({ step, path, bytes, metrics }) => ({ step, path, bytes, metrics })),
+    [{ step: 2, path: 'c/2', bytes: 9, metrics: { trainLoss: 1 } }],
+  );
+  assert.match(data[0]!.id, /^ftckpt_/);
+  assert.equal(
+    (await getJob(services, team.id, job.id))!.lastCheckpointStep,
+    4,
+    'the highest there ever was',
+  );
+});
+
+test('progress is replaced', async () => {
+  const job = await createTestJob(services, team, 'running');
+  const progress = {
+    step: 3,
+    totalSteps: 9,
+    epoch: 1.2,
+    tokens: 99,
+    tokensPerSecond: 5.5,
+    secondsRemaining: null,
+  };
+  assert.ok(await recordProgress(services, leaseOf(job), progress));
+  assert.deepEqual((await getJob(services, team.id, job.id))!.progress, progress);
+});
+
+test('events page newest first, and stream oldest first', async () => {
+  const job = await createTestJob(services, team, 'running');
+  const start = (await eventsAfter(services, team.id, job.id, 0)).at(-1)!.seq;
+  for (let i = 1; i <= 5; i++) {
+    const data = { step: i };
+    assert.ok(
+      await appendEvent(services, leaseOf(job), {
+        message: `event ${i}`,
+        type: 'metrics',
+        level: 'warn',
+        data,
+      }),
+    );
+  }
+  const first = await listEvents(services, team.id, job.id, { limit: 2 });
+  assert.deepEqual([first.data.map(({ message }) => message), first.hasMore], [['event 5', 'event 4'], true]);
+  const { level, type, data, jobId } = first.data[0]!;
+  assert.deepEqual(
+    { level, type, data, jobId },
+    { level: 'warn', type: 'metrics', data: { step: 5 }, jobId: job.id },
+  );
+  const second = await listEvents(services, team.id, job.id, { limit: 2, after: first.data[1]!.id });
+  assert.deepEqual(
+    second.data.map(({ message }) => message),
+    ['event 3', 'event 2'],
+  );
+  const all = await listEvents(services, team.id, job.id, { limit: 100 });
+  assert.equal(all.hasMore, false);
+  const streamed = await eventsAfter(services, team.id, job.id, start);
+  assert.deepEqual(
+    streamed.map(({ message }) => message),
+    [1, 2, 3, 4, 5].map((i) => `event ${i}`),
+  );
+  assert.deepEqual(await eventsAfter(services, other.id, job.id, 0), []);
+  await assert.rejects(listEvents(services, team.id, job.id, { limit: 2, after: 'ftevent-nope' }), {
+    code: 'invalid_cursor',
+    param: 'after',
+  });
+});
+
+test('jobs page newest first within a team, and by metadata', async () => {
+  const [mine, theirs] = [await createTestTeam(services), await createTestTeam(services)];
+  const jobs: Job[] = [];
+  for (let i = 0; i < 5; i++) {
+    const metadata = i % 2 === 0 ? { kind: 'even', "it's": 'quoted"' } : null;
+    jobs.unshift(await createTestJob(services, mine, 'validating', { metadata }));
+  }
+  await createTestJob(services, theirs, 'validating');
+  // Rows of the same microsecond are told apart by their id.
+  await services.sql.query('UPDATE jobs SET created_at = now() WHERE team_id = $1', [mine.id]);
+  const found: string[] = [];
+  for (let after: string | undefined; ; after = found.at(-1)) {
+    const page = await listJobs(services, mine.id, { limit: 2, after });
+    found.push(...page.data.map((job) => job.id));
+    if (!page.hasMore) break;
+  }
+  assert.deepEqual(
+    found,
+    jobs
+      .map((job) => job.id)
+      .sort()
+      .reverse(),
+  );
+  const even = await listJobs(services, mine.id, { limit: 10, metadata: { "it's": 'quoted"' } });
+  assert.equal(even.data.length, 3);
+  const foreign = (await listJobs(services, theirs.id, { limit: 1 })).data[0]!.id;
+  await assert.rejects(listJobs(services, mine.id, { limit: 2, after: foreign }), { code: 'invalid_cursor' });
+});

@@ -1,0 +1,109 @@
+import assert from 'node:assert/strict';
+import { after, beforeEach, test } from 'node:test';
+import type { Services } from '../../services.ts';
+import { createTestJob, createTestTeam, type TestTeam } from '../../testing/job-fixtures.ts';
+import { openTestServices } from '../../testing/open-test-services.ts';
+import { heartbeatWorker, registerWorker } from '../../workers/worker-registry.ts';
+import { claimJob } from './claim-job.ts';
+import { dispatchJobs } from './dispatch-jobs.ts';
+import type { Job } from '../job.ts';
+import { getJob, queuePosition } from '../records/read-jobs.ts';
+import { releaseJob } from './stop-running-job.ts';
+
+let services: Services;
+beforeEach(async () => {
+  services ??= await openTestServices();
+  await services.sql.query('DELETE FROM teams');
+  await services.sql.query('DELETE FROM workers');
+});
+after(async () => await services.close());
+
+async function addWorker(id: string, slots: number): Promise<void> {
+  await registerWorker(services, { id, address: null, hostname: 'here', pid: 1, slots });
+}
+
+async function queue(team: TestTeam, count: number): Promise<Job[]> {
+  const jobs = [];
+  for (let i = 0; i < count; i++) jobs.push(await createTestJob(services, team, 'queued'));
+  return jobs;
+}
+
+const ids = (jobs: { id: string }[]) => jobs.map(({ id }) => id);
+
+test('the teams take turns, each in the order of its jobs, until two are out per slot', async () => {
+  const [one, two] = [await createTestTeam(services), await createTestTeam(services)];
+  const [a, b] = [await queue(one, 4), await queue(two, 2)];
+  await addWorker('w1', 2);
+  const expected = [a[0], b[0], a[1], b[1]] as Job[];
+  for (const [i, job] of expected.entries()) {
+    assert.equal(await queuePosition(services, job.teamId, job.id), i + 1);
+  }
+  const leases = await dispatchJobs(services);
+  assert.deepEqual(ids(leases), ids(expected));
+  assert.deepEqual(await dispatchJobs(services), [], 'no more than that');
+  const dispatched = await getJob(services, one.id, a[0]!.id);
+  assert.deepEqual([dispatched!.state, dispatched!.leaseEpoch], ['dispatched', a[0]!.leaseEpoch + 1]);
+  assert.deepEqual([leases[0]!.epoch, dispatched!.workerId], [a[0]!.leaseEpoch + 1, null]);
+  assert.equal(await queuePosition(services, one.id, a[0]!.id), null, 'it waits no more');
+  assert.equal(await queuePosition(services, one.id, a[2]!.id), 1);
+  assert.equal(await queuePosition(services, two.id, a[2]!.id), null, "another team's is unknown");
+});
+
+test('a team that has jobs at work waits for one that has none, however late it came', async () => {
+  const [early, late] = [await createTestTeam(services), await createTestTeam(services)];
+  await addWorker('w1', 1);
+  await queue(early, 3);
+  const first = await dispatchJobs(services);
+  assert.equal(first.length, 2);
+  assert.ok(await claimJob(services, first[0]!, { workerId: 'w1', leaseSeconds: 60 }));
+  const [job] = await queue(late, 1);
+  await addWorker('w2', 1);
+  assert.equal((await dispatchJobs(services))[0]!.id, job!.id);
+});
+
+test("a team's running limit holds, running jobs included", async () => {
+  const [small, big] = [await createTestTeam(services, 2), await createTestTeam(services)];
+  await addWorker('w1', 4);
+  const [a] = [await queue(small, 4), await queue(big, 1)];
+  const leases = await dispatchJobs(services);
+  assert.equal(leases.length, 3);
+  assert.ok(await claimJob(services, leases[0]!, { workerId: 'w1', leaseSeconds: 60 }));
+  assert.deepEqual(await dispatchJobs(services), []);
+  await releaseJob(services, leases[0]!);
+  const next = await dispatchJobs(services);
+  assert.deepEqual(ids(next), ids([a[0]!]));
+});
+
+test('without a living worker that takes work nothing is dispatched', async () => {
+  const team = await createTestTeam(services);
+  await queue(team, 1);
+  assert.deepEqual(await dispatchJobs(services), []);
+  await addWorker('w1', 1);
+  await heartbeatWorker(services, 'w1', { running: 0, bases: [], load: 0, draining: true });
+  assert.deepEqual(await dispatchJobs(services), [], 'draining');
+  await heartbeatWorker(services, 'w1', { running: 0, bases: [], load: 0, draining: false });
+  await services.sql.query("UPDATE workers SET heartbeat_at = now() - interval '2 minutes'");
+  assert.deepEqual(await dispatchJobs(services), [], 'silent');
+  await heartbeatWorker(services, 'w1', { running: 0, bases: [], load: 0, draining: false });
+  assert.equal((await dispatchJobs(services)).length, 1);
+});
+
+test('a job that is to wait waits', async () => {
+  const team = await createTestTeam(services);
+  const [job] = await queue(team, 1);
+  await addWorker('w1', 1);
+  await services.sql.query("UPDATE jobs SET run_after = now() + interval '1 hour' WHERE id = $1", [job!.id]);
+  assert.deepEqual(await dispatchJobs(services), []);
+  await services.sql.query('UPDATE jobs SET run_after = now() WHERE id = $1', [job!.id]);
+  assert.equal((await dispatchJobs(services)).length, 1);
+});
+
+test('dispatchers at the same moment never give out one job twice', async () => {
+  const team = await createTestTeam(services, 100);
+  await queue(team, 12);
+  await addWorker('w1', 6);
+  const rounds = await Promise.all([1, 2, 3, 4].map(() => dispatchJobs(services)));
+  const all = ids(rounds.flat());
+  assert.equal(new Set(all).size, all.length);
+  assert.equal(all.length, 12);
+});

@@ -1,0 +1,134 @@
+/** Every write of a worker, in every state, with every kind of lease: only the holder's changes anything. */
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import type { Services } from '../../services.ts';
+import {
+  createTestJob,
+  createTestTeam,
+  systemFault,
+  type TestTeam,
+  testAdapter,
+} from '../../testing/job-fixtures.ts';
+import { openTestServices } from '../../testing/open-test-services.ts';
+import { appendEvent } from '../leases/append-event.ts';
+import { cancelJob } from './user-requests.ts';
+import { cancelRunningJob } from './cancel-running-job.ts';
+import { claimJob } from './claim-job.ts';
+import { failJob } from './fail-job.ts';
+import { finishValidation } from './validate-job.ts';
+import { heartbeatJob } from '../leases/heartbeat-job.ts';
+import { type JobState, jobStates, type Lease, leaseOf } from '../job.ts';
+import { pauseJob } from './pause-job.ts';
+import { pauseRunningJob } from './pause-running-job.ts';
+import { publishAdapterVersion } from './publish-adapter-version.ts';
+import { readJobFlags } from '../leases/read-job-flags.ts';
+import { recordCheckpoint } from '../leases/record-checkpoint.ts';
+import { recordMetrics } from '../leases/job-metrics.ts';
+import { recordProgress } from '../leases/record-progress.ts';
+import { releaseJob } from './stop-running-job.ts';
+import { resumeFromStep } from '../leases/write-under-lease.ts';
+
+let services: Services;
+let team: TestTeam;
+before(async () => {
+  services = await openTestServices();
+  team = await createTestTeam(services);
+});
+after(async () => await services.close());
+
+const metric = {
+  kind: 'train',
+  step: 1,
+  epoch: 0.1,
+  loss: 2,
+  tokenAccuracy: 0.5,
+  learningRate: 1e-4,
+  gradNorm: 1,
+  tokens: 64,
+  tokensPerSecond: 10,
+} as const;
+const progress = { step: 1, totalSteps: 2, epoch: 0.5, tokens: 64, tokensPerSecond: 10, secondsRemaining: 1 };
+
+interface Write {
+  run(lease: Lease): Promise<unknown>;
+  /** States in which the holder of the lease may do it. */
+  legal: JobState[];
+  /** Asked of a running job first. */
+  ask?: 'cancel' | 'pause';
+}
+
+const writes: Record<string, Write> = {
+  finishValidation: {
+    run: (lease) => finishValidation(services, lease, { ok: false, error: systemFault }),
+    legal: ['validating'],
+  },
+  claimJob: {
+    run: (lease) => claimJob(services, lease, { workerId: 'w', leaseSeconds: 5 }),
+    legal: ['dispatched'],
+  },
+  heartbeatJob: { run: (lease) => heartbeatJob(services, lease, { leaseSeconds: 5 }), legal: ['running'] },
+  readJobFlags: { run: (lease) => readJobFlags(services, lease), legal: ['running'] },
+  recordProgress: { run: (lease) => recordProgress(services, lease, progress), legal: ['running'] },
+  recordMetrics: { run: (lease) => recordMetrics(services, lease, [metric]), legal: ['running'] },
+  recordCheckpoint: {
+    run: (lease) => recordCheckpoint(services, lease, { step: 1, metrics: {}, path: 'p', bytes: 1 }),
+    legal: ['running'],
+  },
+  resumeFromStep: { run: (lease) => resumeFromStep(services, lease, 0), legal: ['running'] },
+  publishAdapterVersion: {
+    run: (lease) => publishAdapterVersion(services, lease, testAdapter),
+    legal: ['running'],
+  },
+  releaseJob: { run: (lease) => releaseJob(services, lease), legal: ['running'] },
+  failJob: { run: (lease) => failJob(services, lease, systemFault), legal: ['running'] },
+  pauseRunningJob: { run: (lease) => pauseRunningJob(services, lease), legal: ['running'], ask: 'pause' },
+  cancelRunningJob: { run: (lease) => cancelRunningJob(services, lease), legal: ['running'], ask: 'cancel' },
+  appendEvent: {
+    run: (lease) => appendEvent(services, lease, { message: 'hello' }),
+    legal: ['validating', 'running'],
+  },
+};
+
+/** Everything a write could have touched. */
+async function snapshot(jobId: string): Promise<unknown> {
+  const { rows } = await services.sql.query(
+    `SELECT (SELECT to_jsonb(j) FROM jobs j WHERE id = $1) AS job,
+       (SELECT count(*) FROM job_events WHERE job_id = $1) AS events,
+       (SELECT count(*) FROM job_metrics WHERE job_id = $1) AS metrics,
+       (SELECT count(*) FROM checkpoints WHERE job_id = $1) AS checkpoints,
+       (SELECT count(*) FROM adapter_versions WHERE job_id = $1) AS versions,
+       (SELECT count(*) FROM outbox) AS outbox`,
+    [jobId],
+  );
+  return rows[0];
+}
+
+for (const [name, { run, legal, ask }] of Object.entries(writes)) {
+  describe(name, () => {
+    for (const state of jobStates) {
+      const isLegal = legal.includes(state);
+      test(`${state}: ${isLegal ? 'only with the right epoch' : 'never'}`, async () => {
+        const job = await createTestJob(services, team, state);
+        const lease = leaseOf(job);
+        if (isLegal && ask === 'cancel') await cancelJob(services, team.id, job.id, { keyId: null });
+        if (isLegal && ask === 'pause') await pauseJob(services, team.id, job.id, { keyId: null });
+        const before = await snapshot(job.id);
+        const stale = [
+          { ...lease, epoch: lease.epoch - 1 },
+          { ...lease, epoch: lease.epoch + 1 },
+        ];
+        for (const fenced of isLegal ? stale : [...stale, lease]) {
+          assert.ok(!(await run(fenced)), 'null or false');
+          assert.deepEqual(await snapshot(job.id), before);
+        }
+        if (isLegal) assert.ok(await run(lease));
+      });
+    }
+  });
+}
+
+test('pausing and cancelling by the worker needs to have been asked for', async () => {
+  const lease = leaseOf(await createTestJob(services, team, 'running'));
+  assert.equal(await pauseRunningJob(services, lease), null);
+  assert.equal(await cancelRunningJob(services, lease), null);
+});

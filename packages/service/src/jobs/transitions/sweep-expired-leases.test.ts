@@ -1,0 +1,112 @@
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import type { Services } from '../../services.ts';
+import { createTestJob, createTestTeam, dispatch, type TestTeam } from '../../testing/job-fixtures.ts';
+import { openTestServices } from '../../testing/open-test-services.ts';
+import { cancelJob } from './user-requests.ts';
+import { claimJob } from './claim-job.ts';
+import { heartbeatJob } from '../leases/heartbeat-job.ts';
+import { type Job, leaseOf } from '../job.ts';
+import { pauseJob } from './pause-job.ts';
+import { listEvents } from '../records/read-job-history.ts';
+import { getJob } from '../records/read-jobs.ts';
+import { staleDispatched } from './stale-dispatched.ts';
+import { sweepExpiredLeases } from './sweep-expired-leases.ts';
+
+let services: Services;
+let team: TestTeam;
+before(async () => {
+  services = await openTestServices();
+  team = await createTestTeam(services);
+});
+after(async () => await services.close());
+
+/** No grace: Postgres has been up for longer than nothing. */
+const now = { leaseSeconds: 0 };
+const by = { keyId: null };
+
+async function expire(job: Job): Promise<void> {
+  await services.sql.query("UPDATE jobs SET lease_until = now() - interval '1 second' WHERE id = $1", [
+    job.id,
+  ]);
+}
+
+test('a job whose lease ran out waits again, and the worker that lost it is fenced', async () => {
+  const [lost, held] = [
+    await createTestJob(services, team, 'running'),
+    await createTestJob(services, team, 'running'),
+  ];
+  await expire(lost);
+  const swept = await sweepExpiredLeases(services, now);
+  assert.deepEqual(
+    swept.map((job) => job.id),
+    [lost.id],
+  );
+  const [job] = swept as [Job];
+  assert.deepEqual(
+    [job.state, job.leaseEpoch, job.leaseUntil, job.attempts],
+    ['queued', lost.leaseEpoch + 1, null, 1],
+  );
+  assert.equal(await heartbeatJob(services, leaseOf(lost), { leaseSeconds: 60 }), null);
+  assert.deepEqual(await getJob(services, team.id, held.id), held);
+  const { data } = await listEvents(services, team.id, lost.id, { limit: 1 });
+  assert.deepEqual([data[0]!.level, data[0]!.message], ['warn', 'The worker was lost, job requeued']);
+  assert.deepEqual(await sweepExpiredLeases(services, now), []);
+});
+
+test('the third worker lost without a new checkpoint fails the job', async () => {
+  const job = await createTestJob(services, team, 'running');
+  for (let attempt = 1; attempt < 3; attempt++) {
+    await expire(job);
+    assert.equal((await sweepExpiredLeases(services, now))[0]!.state, 'queued');
+    const lease = await dispatch(services, job.id);
+    await claimJob(services, lease, { workerId: 'w', leaseSeconds: 60 });
+  }
+  await expire(job);
+  const [failed] = await sweepExpiredLeases(services, now);
+  assert.deepEqual(
+    [failed!.state, failed!.error!.code, failed!.error!.fault],
+    ['failed', 'worker_lost', 'system'],
+  );
+  assert.ok(failed!.finishedAt);
+});
+
+test('what was asked before the worker was lost is done', async () => {
+  const cancelled = await createTestJob(services, team, 'running');
+  await cancelJob(services, team.id, cancelled.id, by);
+  const paused = await createTestJob(services, team, 'running');
+  await pauseJob(services, team.id, paused.id, by);
+  await expire(cancelled);
+  await expire(paused);
+  const swept = await sweepExpiredLeases(services, now);
+  const states = new Map(swept.map((job) => [job.id, job.state]));
+  assert.deepEqual([states.get(cancelled.id), states.get(paused.id)], ['cancelled', 'paused']);
+  const outbox = { payload: { path: ['id'], equals: cancelled.id } };
+  assert.equal((await services.db.outbox.findFirst({ where: outbox }))!.topic, 'fine_tuning.job.cancelled');
+});
+
+test('after Postgres has started, workers have one lease to renew theirs', async () => {
+  const job = await createTestJob(services, team, 'running');
+  await expire(job);
+  // Longer than any Postgres has run that tests are run on.
+  assert.deepEqual(await sweepExpiredLeases(services, { leaseSeconds: 100 * 365 * 86_400 }), []);
+  assert.equal((await sweepExpiredLeases(services, now)).length, 1);
+});
+
+test('sweepers at the same moment sweep a job once', async () => {
+  const job = await createTestJob(services, team, 'running');
+  await expire(job);
+  const rounds = await Promise.all([1, 2, 3].map(() => sweepExpiredLeases(services, now)));
+  assert.equal(rounds.flat().length, 1);
+});
+
+test('dispatched jobs that nobody claims are found again', async () => {
+  const job = await createTestJob(services, team, 'dispatched');
+  assert.deepEqual(await staleDispatched(services, { seconds: 15 }), []);
+  await services.sql.query("UPDATE jobs SET dispatched_at = now() - interval '16 seconds' WHERE id = $1", [
+    job.id,
+  ]);
+  assert.deepEqual(await staleDispatched(services, { seconds: 15 }), [leaseOf(job)]);
+  await claimJob(services, leaseOf(job), { workerId: 'w', leaseSeconds: 60 });
+  assert.deepEqual(await staleDispatched(services, { seconds: 15 }), []);
+});
