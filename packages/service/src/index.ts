@@ -1,4 +1,5 @@
 /** What API, worker and admin commands agree on. `services.ts` opens everything; `jobs/job.ts` holds the vocabulary. */
+
 export type { Adapter, AdapterFile, AdapterVersion } from './adapters/adapter.ts';
 export { deleteFineTunedModel } from './adapters/delete-fine-tuned-model.ts';
 export {
@@ -13,11 +14,10 @@ export { type AuditEntry, insertAudit } from './audit/insert-audit.ts';
 export { baseModelFault, isLastingModelFault } from './base-models/base-model-fault.ts';
 export type { BaseModelCatalogue, BaseModelEntry, LocalBaseModel } from './base-models/catalogue.ts';
 export type { Database } from './database/database.ts';
-export { inTransaction } from './database/in-transaction.ts';
+export { inTransaction, withTeam } from './database/in-transaction.ts';
 export { migrateDatabase } from './database/migrate-database.ts';
 export type { Page } from './database/read-page.ts';
 export { runExclusive } from './database/run-exclusive.ts';
-export { withTeam } from './database/with-team.ts';
 export { loadServiceEnv, type ServiceEnv } from './env.ts';
 export {
   createFile,
@@ -28,18 +28,6 @@ export {
   type NewFile,
 } from './files/file-records.ts';
 export { type IdKind, newId, randomText } from './ids.ts';
-export { appendEvent } from './jobs/leases/append-event.ts';
-export { attemptLimit } from './jobs/transitions/attempt-limit.ts';
-export { cancelJob } from './jobs/transitions/user-requests.ts';
-export { cancelRunningJob } from './jobs/transitions/cancel-running-job.ts';
-export type { Checkpoint } from './jobs/leases/checkpoint.ts';
-export { claimJob } from './jobs/transitions/claim-job.ts';
-export { claimValidation } from './jobs/transitions/claim-validation.ts';
-export { createJob, type NewJob } from './jobs/transitions/create-job.ts';
-export { dispatchJobs } from './jobs/transitions/dispatch-jobs.ts';
-export { failJob } from './jobs/transitions/fail-job.ts';
-export { finishValidation, type ValidationOutcome } from './jobs/transitions/validate-job.ts';
-export { heartbeatJob } from './jobs/leases/heartbeat-job.ts';
 export {
   fineTunedModelName,
   isTerminal,
@@ -53,22 +41,28 @@ export {
   type WireStatus,
   wireStatus,
 } from './jobs/job.ts';
-export type { JobEvent, NewJobEvent } from './jobs/records/job-event.ts';
 export { startJobLoops } from './jobs/job-loops.ts';
-export { pauseJob } from './jobs/transitions/pause-job.ts';
-export { pauseRunningJob } from './jobs/transitions/pause-running-job.ts';
-export { type NewAdapterVersion, publishAdapterVersion } from './jobs/transitions/publish-adapter-version.ts';
-export { readJobFlags } from './jobs/leases/read-job-flags.ts';
-export { eventsAfter, listCheckpoints, listEvents, listMetrics } from './jobs/records/read-job-history.ts';
-export { getJob, listJobs, queuePosition } from './jobs/records/read-jobs.ts';
+export { heartbeatJob, readJobFlags } from './jobs/leases/heartbeat-job.ts';
+export { type JobMetric, listMetrics, recordMetrics, recordProgress } from './jobs/leases/job-metrics.ts';
 export { type NewCheckpoint, recordCheckpoint } from './jobs/leases/record-checkpoint.ts';
-export { type JobMetric, recordMetrics } from './jobs/leases/job-metrics.ts';
-export { recordProgress } from './jobs/leases/record-progress.ts';
-export { releaseJob } from './jobs/transitions/stop-running-job.ts';
-export { resumeFromStep } from './jobs/leases/write-under-lease.ts';
-export { resumeJob } from './jobs/transitions/resume-job.ts';
-export { staleDispatched } from './jobs/transitions/stale-dispatched.ts';
+export { appendEvent, resumeFromStep } from './jobs/leases/write-under-lease.ts';
+export type { Checkpoint } from './jobs/records/checkpoint.ts';
+export type { JobEvent, NewJobEvent } from './jobs/records/job-event.ts';
+export { eventsAfter, listCheckpoints, listEvents } from './jobs/records/read-job-history.ts';
+export { getJob, listJobs } from './jobs/records/read-jobs.ts';
+export { claimJob } from './jobs/transitions/claim-job.ts';
+export { createJob, type NewJob } from './jobs/transitions/create-job.ts';
+export { dispatchJobs, queuePosition, staleDispatched } from './jobs/transitions/dispatch-jobs.ts';
+export { attemptLimit, failJob } from './jobs/transitions/fail-job.ts';
+export { type NewAdapterVersion, publishAdapterVersion } from './jobs/transitions/publish-adapter-version.ts';
+export { cancelRunningJob, pauseRunningJob, releaseJob } from './jobs/transitions/stop-running-job.ts';
 export { sweepExpiredLeases } from './jobs/transitions/sweep-expired-leases.ts';
+export { cancelJob, pauseJob, resumeJob } from './jobs/transitions/user-requests.ts';
+export {
+  claimValidation,
+  finishValidation,
+  type ValidationOutcome,
+} from './jobs/transitions/validate-job.ts';
 export { parseApiKey, type Role, roles } from './keys/api-key.ts';
 export { createApiKey, type NewApiKey } from './keys/create-api-key.ts';
 export { type ApiKeyRecord, listApiKeys, revokeApiKey } from './keys/manage-api-keys.ts';

@@ -1,48 +1,53 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Services } from '@graft/service';
+import type { Logger } from 'pino';
+import { isDatabaseAway } from './database/database-away.ts';
 
 /** A loop in the background. */
 export interface Repeating {
-  /** Runs the next round now instead of after its pause. */
-  poke(): void;
+  /** The next round begins now, or right after the running one. */
+  wake(): void;
   /** No further round; resolves when the running one is over. */
   stop(): Promise<void>;
 }
 
 /**
- * Runs `work` again and again with a pause of `milliseconds` between rounds. A round that fails is logged, the first
- * of a series only: while Postgres is away every round fails alike.
+ * Runs `work` again and again with a pause of `milliseconds` between rounds; its signal is aborted by `stop`. A round
+ * that fails is logged, the first of a series only: while Postgres is away every round fails alike.
  */
 export function repeat(
   name: string,
   milliseconds: number,
-  work: () => Promise<void>,
-  log: Services['log'],
+  work: (stopping: AbortSignal) => Promise<void>,
+  log: Logger,
 ): Repeating {
-  const ended = new AbortController();
+  const stopping = new AbortController();
   let pause = new AbortController();
   let failing = false;
 
   const rounds = (async () => {
-    while (!ended.signal.aborted) {
+    while (!stopping.signal.aborted) {
+      // A call of `wake` from here on ends the pause after this round.
       pause = new AbortController();
       try {
-        await work();
+        await work(stopping.signal);
         if (failing) log.info({ component: name }, 'loop works again');
         failing = false;
       } catch (error) {
-        if (!failing) log.error({ component: name, err: error }, 'loop round failed');
+        const level = isDatabaseAway(error) ? 'warn' : 'error';
+        if (!failing && !stopping.signal.aborted) {
+          log[level]({ component: name, err: error }, 'loop round failed');
+        }
         failing = true;
       }
-      const wake = AbortSignal.any([pause.signal, ended.signal]);
-      await sleep(milliseconds, undefined, { signal: wake }).catch(() => {});
+      const woken = AbortSignal.any([pause.signal, stopping.signal]);
+      await sleep(milliseconds, undefined, { signal: woken }).catch(() => {});
     }
   })();
 
   return {
-    poke: () => pause.abort(),
+    wake: () => pause.abort(),
     stop: async () => {
-      ended.abort();
+      stopping.abort();
       await rounds;
     },
   };

@@ -2,7 +2,7 @@ import type pg from 'pg';
 import type { Logger } from 'pino';
 import type { BaseModelCatalogue } from './base-models/catalogue.ts';
 import { createBaseModelCatalogue } from './base-models/create-base-model-catalogue.ts';
-import { connectDatabase } from './database/connect-database.ts';
+import { connectDatabase } from './database/database.ts';
 import { migrateDatabase } from './database/migrate-database.ts';
 import { loadServiceEnv, type ServiceEnv } from './env.ts';
 import type { PrismaClient } from './generated/client.ts';

@@ -1,4 +1,5 @@
 import type { PeftConfig } from '@graft/peft-core/config';
+import type { Prisma } from '../generated/client.ts';
 
 export interface Adapter {
   id: string;
@@ -41,11 +42,20 @@ export interface AdapterVersion {
   createdAt: Date;
 }
 
-/** Select list that yields a row of type `AdapterVersion` from `adapterVersionTables`. */
-export const adapterVersionColumns =
-  'v.id, v.team_id AS "teamId", v.adapter_id AS "adapterId", a.name AS "adapterName", a.base_model AS "baseModel", ' +
-  'v.number, v.job_id AS "jobId", v.model_name AS "modelName", v.digest, v.bytes::float8 AS bytes, v.files, v.peft, ' +
-  'v.lineage, v.metrics, v.created_at AS "createdAt"';
+/** What `versionOf` needs of Prisma: the version's row with those columns of its adapter that it shows. */
+export const withAdapter = { include: { adapter: { select: { name: true, baseModel: true } } } } as const;
 
-export const adapterVersionTables =
-  'adapter_versions v JOIN adapters a ON a.team_id = v.team_id AND a.id = v.adapter_id';
+export function versionOf(row: Prisma.AdapterVersionGetPayload<typeof withAdapter>): AdapterVersion {
+  const { adapter, bytes, files, peft, lineage, metrics, ...columns } = row;
+  return {
+    ...columns,
+    adapterName: adapter.name,
+    baseModel: adapter.baseModel,
+    bytes: Number(bytes),
+    // In the types that publishing writes.
+    files: files as unknown as AdapterFile[],
+    peft: peft as unknown as PeftConfig,
+    lineage: lineage as AdapterVersion['lineage'],
+    metrics: metrics as AdapterVersion['metrics'],
+  };
+}

@@ -13,16 +13,15 @@ export async function deleteFineTunedModel(
   by: { keyId: string | null },
 ): Promise<boolean> {
   return await inTransaction(db, async (tx) => {
-    const { rows } = await tx.query<{ adapterId: string }>(
-      'DELETE FROM adapter_versions WHERE team_id = $1 AND model_name = $2 RETURNING adapter_id AS "adapterId"',
-      [teamId, modelName],
-    );
-    if (!rows[0]) return false;
-    await tx.query(
-      `DELETE FROM adapters a WHERE a.team_id = $1 AND a.id = $2
-         AND NOT EXISTS (SELECT 1 FROM adapter_versions v WHERE v.team_id = $1 AND v.adapter_id = a.id)`,
-      [teamId, rows[0].adapterId],
-    );
+    const version = await tx.adapterVersion.findUnique({
+      where: { teamId_modelName: { teamId, modelName } },
+      select: { id: true, adapterId: true },
+    });
+    if (!version) return false;
+    // None when another request has deleted it since it was read.
+    const { count } = await tx.adapterVersion.deleteMany({ where: { teamId, id: version.id } });
+    if (count === 0) return false;
+    await tx.adapter.deleteMany({ where: { teamId, id: version.adapterId, versions: { none: {} } } });
     await insertAudit(tx, teamId, { keyId: by.keyId, action: 'model.delete', target: modelName });
     return true;
   });

@@ -1,41 +1,60 @@
 import type { Database } from '../database/database.ts';
 import { type Page, readPage } from '../database/read-page.ts';
-import { type Adapter, type AdapterVersion, adapterVersionColumns, adapterVersionTables } from './adapter.ts';
-
-const adapterColumns = `adapters.id, adapters.team_id AS "teamId", adapters.name, adapters.base_model AS "baseModel",
-  (SELECT max(number) FROM adapter_versions v WHERE v.team_id = adapters.team_id AND v.adapter_id = adapters.id)
-    AS "latestVersion", adapters.created_at AS "createdAt"`;
+import type { Adapter as AdapterRow, Prisma } from '../generated/client.ts';
+import { type Adapter, type AdapterVersion, versionOf, withAdapter } from './adapter.ts';
 
 /** Newest first. Throws GraftError `invalid_cursor`. */
 export async function listAdapters(
-  db: Database,
+  { db }: Database,
   teamId: string,
   options: { after?: string | undefined; limit: number },
 ): Promise<Page<Adapter>> {
-  return await readPage<Adapter>(db, teamId, {
-    table: 'adapters',
-    columns: adapterColumns,
-    order: 'desc',
-    ...options,
+  const page = await readPage(options, {
+    has: async (id) => await db.adapter.count({ where: { teamId, id } }),
+    read: async (page) =>
+      await db.adapter.findMany({
+        where: { teamId },
+        orderBy: [{ createdAt: 'desc' }, { id: 'desc' }],
+        ...page,
+      }),
+    toRecord: (row) => row,
   });
+  return { ...page, data: await withLatestVersions(db, teamId, page.data) };
 }
 
 /** Null: no such adapter in this team. */
-export async function getAdapter(db: Database, teamId: string, id: string): Promise<Adapter | null> {
-  const { rows } = await db.sql.query<Adapter>(
-    `SELECT ${adapterColumns} FROM adapters WHERE team_id = $1 AND id = $2`,
-    [teamId, id],
-  );
-  return rows[0] ?? null;
+export async function getAdapter({ db }: Database, teamId: string, id: string): Promise<Adapter | null> {
+  const row = await db.adapter.findUnique({ where: { teamId_id: { teamId, id } } });
+  const [adapter] = await withLatestVersions(db, teamId, row ? [row] : []);
+  return adapter ?? null;
 }
 
-async function readVersions(db: Database, condition: string, values: unknown[]): Promise<AdapterVersion[]> {
-  const { rows } = await db.sql.query<AdapterVersion>(
-    `SELECT ${adapterVersionColumns} FROM ${adapterVersionTables} WHERE v.team_id = $1 ${condition}
-     ORDER BY v.created_at DESC, v.number DESC`,
-    values,
-  );
-  return rows;
+/** One query for all: an adapter may have many versions, of which only the highest number is wanted. */
+async function withLatestVersions(
+  db: Database['db'],
+  teamId: string,
+  rows: AdapterRow[],
+): Promise<Adapter[]> {
+  if (rows.length === 0) return [];
+  const newest = await db.adapterVersion.groupBy({
+    by: ['adapterId'],
+    where: { teamId, adapterId: { in: rows.map(({ id }) => id) } },
+    _max: { number: true },
+  });
+  const numbers = new Map(newest.map(({ adapterId, _max }) => [adapterId, _max.number]));
+  return rows.map((row) => ({ ...row, latestVersion: numbers.get(row.id) ?? null }));
+}
+
+async function readVersions(
+  { db }: Database,
+  where: Prisma.AdapterVersionWhereInput & { teamId: string },
+): Promise<AdapterVersion[]> {
+  const orderBy: Prisma.AdapterVersionOrderByWithRelationInput[] = [
+    { createdAt: 'desc' },
+    { number: 'desc' },
+  ];
+  const rows = await db.adapterVersion.findMany({ where, orderBy, ...withAdapter });
+  return rows.map(versionOf);
 }
 
 /** Every version of one adapter, newest first. */
@@ -44,7 +63,7 @@ export async function listAdapterVersions(
   teamId: string,
   adapterId: string,
 ): Promise<AdapterVersion[]> {
-  return await readVersions(db, 'AND v.adapter_id = $2', [teamId, adapterId]);
+  return await readVersions(db, { teamId, adapterId });
 }
 
 /** Null: no such version in this team. */
@@ -54,17 +73,13 @@ export async function getAdapterVersion(
   adapterId: string,
   number: number,
 ): Promise<AdapterVersion | null> {
-  const versions = await readVersions(db, 'AND v.adapter_id = $2 AND v.number = $3', [
-    teamId,
-    adapterId,
-    number,
-  ]);
-  return versions[0] ?? null;
+  const [version] = await readVersions(db, { teamId, adapterId, number });
+  return version ?? null;
 }
 
 /** Every fine-tuned model of a team, newest first. */
 export async function listFineTunedModels(db: Database, teamId: string): Promise<AdapterVersion[]> {
-  return await readVersions(db, '', [teamId]);
+  return await readVersions(db, { teamId });
 }
 
 /** The version behind a model name `ft:…`. Null: no such model in this team. */
@@ -73,6 +88,6 @@ export async function findFineTunedModel(
   teamId: string,
   modelName: string,
 ): Promise<AdapterVersion | null> {
-  const versions = await readVersions(db, 'AND v.model_name = $2', [teamId, modelName]);
-  return versions[0] ?? null;
+  const [version] = await readVersions(db, { teamId, modelName });
+  return version ?? null;
 }

@@ -1,4 +1,6 @@
-import type pg from 'pg';
+import type { Transaction } from '../database/database.ts';
+import { json } from '../database/json.ts';
+import { Prisma } from '../generated/client.ts';
 
 export interface AuditEntry {
   /** The API key that acted; null for the operator. */
@@ -10,14 +12,14 @@ export interface AuditEntry {
   detail?: Record<string, unknown>;
 }
 
-/** Writes who did what to what, in the transaction of the deed when one is given. */
+/** Writes who did what to what, in the transaction of the deed. */
 export async function insertAudit(
-  tx: pg.Pool | pg.PoolClient,
+  tx: Transaction,
   teamId: string,
-  entry: AuditEntry,
+  { detail, ...entry }: AuditEntry,
 ): Promise<void> {
-  await tx.query(
-    'INSERT INTO audit_log (team_id, key_id, action, target, detail) VALUES ($1, $2, $3, $4, $5)',
-    [teamId, entry.keyId, entry.action, entry.target, entry.detail ? JSON.stringify(entry.detail) : null],
-  );
+  await tx.auditEntry.create({
+    data: { teamId, ...entry, detail: detail ? json(detail) : Prisma.DbNull },
+    select: { id: true },
+  });
 }

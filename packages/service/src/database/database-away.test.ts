@@ -17,3 +17,21 @@ test('other faults are none', () => {
   assert.ok(!isDatabaseAway(new Error('x')));
   assert.ok(!isDatabaseAway(null));
 });
+
+test('Prisma, whose errors carry what its adapter for pg caught', () => {
+  const caught = (cause: object) =>
+    Object.assign(new Error('Raw query failed'), {
+      code: 'P2010',
+      meta: { driverAdapterError: Object.assign(new Error('x'), { cause }) },
+    });
+  assert.ok(isDatabaseAway(caught({ kind: 'postgres', originalCode: '57P01' })));
+  assert.ok(isDatabaseAway(caught({ kind: 'DatabaseNotReachable', host: 'x' })));
+  assert.ok(isDatabaseAway(Object.assign(new Error('Unable to start a transaction'), { code: 'P2028' })));
+  assert.ok(!isDatabaseAway(caught({ kind: 'postgres', originalCode: 'GJ001' })));
+});
+
+test('a transaction that Postgres gave up on, and a Postgres that is read-only, are worth another try', () => {
+  for (const code of ['40001', '40P01', '25006', '53200']) {
+    assert.ok(isDatabaseAway(Object.assign(new Error('x'), { code })), code);
+  }
+});

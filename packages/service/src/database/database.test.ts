@@ -3,11 +3,10 @@ import { after, before, describe, test } from 'node:test';
 import type { Services } from '../services.ts';
 import { createTestTeam } from '../testing/job-fixtures.ts';
 import { openTestServices } from '../testing/open-test-services.ts';
-import { connectDatabase } from './connect-database.ts';
-import { inTransaction } from './in-transaction.ts';
+import { connectDatabase } from './database.ts';
+import { inTransaction, withTeam } from './in-transaction.ts';
 import { type Migration, migrateDatabase, readMigrations } from './migrate-database.ts';
 import { runExclusive } from './run-exclusive.ts';
-import { withTeam } from './with-team.ts';
 
 let services: Services;
 before(async () => {
@@ -23,18 +22,18 @@ const notes = async () =>
 
 test('a transaction that throws leaves nothing, and its connection is of use again', async () => {
   const work = inTransaction(services, async (tx) => {
-    await tx.query("INSERT INTO notes VALUES ('lost')");
+    await tx.$executeRaw`INSERT INTO notes VALUES ('lost')`;
     throw new Error('no');
   });
   await assert.rejects(work, /no/);
-  await inTransaction(services, async (tx) => await tx.query("INSERT INTO notes VALUES ('kept')"));
+  await inTransaction(services, async (tx) => await tx.$executeRaw`INSERT INTO notes VALUES ('kept')`);
   assert.deepEqual(await notes(), ['kept']);
   assert.equal(services.sql.waitingCount, 0);
 });
 
 test('a connection that broke inside a transaction is thrown away', async () => {
   const work = inTransaction(services, async (tx) => {
-    await tx.query('SELECT pg_terminate_backend(pg_backend_pid())');
+    await tx.$queryRaw`SELECT pg_terminate_backend(pg_backend_pid())`;
   });
   await assert.rejects(work);
   assert.deepEqual(await notes(), ['kept']);

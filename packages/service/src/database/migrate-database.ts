@@ -35,7 +35,10 @@ export async function readMigrations(folder: string = migrationsFolder): Promise
  * one another. Answers the names applied. Throws when the database holds a migration that was changed, has failed, or
  * is unknown here (a newer Graft has been at work).
  */
-export async function migrateDatabase({ sql }: Database, migrations?: Migration[]): Promise<string[]> {
+export async function migrateDatabase(
+  { sql }: Pick<Database, 'sql'>,
+  migrations?: Migration[],
+): Promise<string[]> {
   const known = migrations ?? (await readMigrations());
   const connection = await sql.connect();
   try {

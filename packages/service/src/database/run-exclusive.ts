@@ -6,7 +6,7 @@ import type { Database } from './database.ts';
  * with the process, however that ends.
  */
 export async function runExclusive<T>(
-  { sql }: Database,
+  { sql }: Pick<Database, 'sql'>,
   name: string,
   work: () => Promise<T>,
 ): Promise<{ ran: true; result: T } | { ran: false }> {

@@ -4,6 +4,7 @@ import { insertAudit } from '../audit/insert-audit.ts';
 import type { Database } from '../database/database.ts';
 import { inTransaction } from '../database/in-transaction.ts';
 import { type Page, readPage } from '../database/read-page.ts';
+import type { File as FileRow } from '../generated/client.ts';
 import { newId } from '../ids.ts';
 import type { FileStore } from '../storage/file-store.ts';
 
@@ -28,52 +29,44 @@ export type NewFile = Pick<
   'filename' | 'purpose' | 'bytes' | 'sha256' | 'path' | 'status' | 'format' | 'examples'
 > & { keyId: string | null };
 
-const columns =
-  'id, team_id AS "teamId", filename, purpose, bytes::float8 AS bytes, sha256, path, status, format, examples, ' +
-  'created_at AS "createdAt"';
+function fileOf({ bytes, ...columns }: FileRow): FileRecord {
+  // Prisma reads int8 as bigint; no upload comes near 2^53 bytes.
+  return { ...(columns as Omit<FileRecord, 'bytes'>), bytes: Number(bytes) };
+}
 
 /** The row of an upload that `FileStore.receive` has finished. */
 export async function createFile(db: Database, teamId: string, file: NewFile): Promise<FileRecord> {
+  const { keyId, ...columns } = file;
   return await inTransaction(db, async (tx) => {
-    const { rows } = await tx.query<FileRecord>(
-      `INSERT INTO files (id, team_id, filename, purpose, bytes, sha256, path, status, format, examples)
-       VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) RETURNING ${columns}`,
-      [
-        newId('file'),
-        teamId,
-        file.filename,
-        file.purpose,
-        file.bytes,
-        file.sha256,
-        file.path,
-        file.status,
-        file.format,
-        file.examples,
-      ],
-    );
-    const record = rows[0]!;
-    await insertAudit(tx, teamId, { keyId: file.keyId, action: 'file.create', target: record.id });
-    return record;
+    const row = await tx.file.create({ data: { id: newId('file'), teamId, ...columns } });
+    await insertAudit(tx, teamId, { keyId, action: 'file.create', target: row.id });
+    return fileOf(row);
   });
 }
 
 /** Null: no such file in this team. */
-export async function getFile(db: Database, teamId: string, id: string): Promise<FileRecord | null> {
-  const { rows } = await db.sql.query<FileRecord>(
-    `SELECT ${columns} FROM files WHERE team_id = $1 AND id = $2`,
-    [teamId, id],
-  );
-  return rows[0] ?? null;
+export async function getFile({ db }: Database, teamId: string, id: string): Promise<FileRecord | null> {
+  const row = await db.file.findUnique({ where: { teamId_id: { teamId, id } } });
+  return row && fileOf(row);
 }
 
 /** Throws GraftError `invalid_cursor`. */
 export async function listFiles(
-  db: Database,
+  { db }: Database,
   teamId: string,
   options: { purpose?: string | undefined; order: 'asc' | 'desc'; after?: string | undefined; limit: number },
 ): Promise<Page<FileRecord>> {
-  const filters = options.purpose === undefined ? [] : [{ sql: 'purpose =', value: options.purpose }];
-  return await readPage<FileRecord>(db, teamId, { table: 'files', columns, filters, ...options });
+  const { purpose, order } = options;
+  return await readPage(options, {
+    has: async (id) => await db.file.count({ where: { teamId, id } }),
+    read: async (page) =>
+      await db.file.findMany({
+        where: { teamId, ...(purpose === undefined ? {} : { purpose }) },
+        orderBy: [{ createdAt: order }, { id: order }],
+        ...page,
+      }),
+    toRecord: fileOf,
+  });
 }
 
 /**
@@ -87,23 +80,25 @@ export async function deleteFile(
   by: { keyId: string | null },
 ): Promise<boolean> {
   const path = await inTransaction(db, async (tx) => {
-    const { rows } = await tx.query<{ path: string }>(
-      'DELETE FROM files WHERE team_id = $1 AND id = $2 RETURNING path',
-      [teamId, id],
-    );
-    if (!rows[0]) return null;
-    const { rows: users } = await tx.query<{ id: string }>(
-      `SELECT id FROM jobs WHERE team_id = $1 AND $2 IN (training_file_id, validation_file_id)
-         AND state NOT IN ('succeeded', 'failed', 'cancelled') LIMIT 1`,
-      [teamId, id],
-    );
-    if (users[0]) {
-      throw new GraftError('file_in_use', `The file is needed by ${users[0].id}; cancel that job first.`, {
+    const file = await tx.file.findUnique({ where: { teamId_id: { teamId, id } }, select: { path: true } });
+    // Deletes before it looks for jobs: a job that is being made with the file holds this back until it can be seen.
+    const { count } = await tx.file.deleteMany({ where: { teamId, id } });
+    if (!file || count === 0) return null;
+    const user = await tx.job.findFirst({
+      where: {
+        teamId,
+        OR: [{ trainingFileId: id }, { validationFileId: id }],
+        state: { notIn: ['succeeded', 'failed', 'cancelled'] },
+      },
+      select: { id: true },
+    });
+    if (user) {
+      throw new GraftError('file_in_use', `The file is needed by ${user.id}; cancel that job first.`, {
         param: null,
       });
     }
     await insertAudit(tx, teamId, { keyId: by.keyId, action: 'file.delete', target: id });
-    return rows[0].path;
+    return file.path;
   });
   if (path === null) return false;
   await db.files.remove(path);

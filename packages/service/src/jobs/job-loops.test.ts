@@ -5,10 +5,10 @@ import type { Services } from '../services.ts';
 import { createTestJob, createTestTeam, type TestTeam } from '../testing/job-fixtures.ts';
 import { openTestServices } from '../testing/open-test-services.ts';
 import { registerWorker } from '../workers/worker-registry.ts';
-import { claimJob } from './transitions/claim-job.ts';
 import type { Lease } from './job.ts';
 import { startJobLoops } from './job-loops.ts';
 import { getJob } from './records/read-jobs.ts';
+import { claimJob } from './transitions/claim-job.ts';
 
 let services: Services;
 let team: TestTeam;

@@ -7,6 +7,7 @@
  * - progress, metrics, checkpoint: what a worker reports while it holds the lease.
  */
 import type { Hyperparameters, PeftConfig, ResolvedTraining, TrainingOptions } from '@graft/peft-core/config';
+import type { Job as JobRow } from '../generated/client.ts';
 
 export const jobStates = [
   'validating',
@@ -115,43 +116,12 @@ export function leaseOf(job: Job): Lease {
   return { id: job.id, epoch: job.leaseEpoch };
 }
 
-const columns: Record<keyof Job, string> = {
-  id: 'id',
-  teamId: 'team_id',
-  keyId: 'key_id',
-  state: 'state',
-  model: 'model',
-  suffix: 'suffix',
-  seed: 'seed',
-  trainingFileId: 'training_file_id',
-  validationFileId: 'validation_file_id',
-  method: 'method',
-  hyperparameters: 'hyperparameters',
-  peft: 'peft',
-  training: 'training',
-  resolvedTraining: 'resolved_training',
-  metadata: 'metadata',
-  progress: 'progress',
-  error: 'error',
-  fineTunedModel: 'fine_tuned_model',
-  // int8 would arrive as text; token counts stay far below 2^53.
-  trainedTokens: 'trained_tokens::float8',
-  leaseEpoch: 'lease_epoch',
-  leaseUntil: 'lease_until',
-  workerId: 'worker_id',
-  attempts: 'attempts',
-  attemptsSinceCheckpoint: 'attempts_since_checkpoint',
-  lastCheckpointStep: 'last_checkpoint_step',
-  runAfter: 'run_after',
-  cancelRequestedAt: 'cancel_requested_at',
-  pauseRequestedAt: 'pause_requested_at',
-  createdAt: 'created_at',
-  dispatchedAt: 'dispatched_at',
-  startedAt: 'started_at',
-  finishedAt: 'finished_at',
-};
-
-/** Select list that yields a row of type `Job`, from the table named or aliased `jobs`. */
-export const jobColumns = Object.entries(columns)
-  .map(([name, column]) => `jobs.${column} AS "${name}"`)
-  .join(', ');
+/** A row of `jobs` as Prisma reads it, in the types that its writers keep to. */
+export function jobOf(row: JobRow): Job {
+  const { requestHash: _, trainedTokens, ...columns } = row;
+  return {
+    ...(columns as Omit<Job, 'trainedTokens'>),
+    // Prisma reads int8 as bigint; token counts stay far below 2^53.
+    trainedTokens: trainedTokens === null ? null : Number(trainedTokens),
+  };
+}

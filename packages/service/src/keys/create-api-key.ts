@@ -28,14 +28,19 @@ export async function createApiKey(
     throw new GraftError('invalid_api_key', 'A key has the form graft_<keyid>_<secret>.', { param: 'key' });
   }
   await inTransaction(db, async (tx) => {
-    const team = await tx.query('SELECT 1 FROM teams WHERE id = $1', [teamId]);
-    if (!team.rowCount) throw new GraftError('team_not_found', `No such team: ${teamId}`, { param: 'team' });
-    const { rowCount } = await tx.query(
-      `INSERT INTO api_keys (id, team_id, name, role, secret_hmac) VALUES ($1, $2, $3, $4, $5)
-       ON CONFLICT (id) DO NOTHING`,
-      [parsed.keyId, teamId, input.name, input.role, hashSecret(db.secrets.pepper, parsed.secret)],
-    );
-    if (!rowCount) throw new GraftError('api_key_exists', 'A key of this id exists.', { param: 'key' });
+    const team = await tx.team.findUnique({ where: { id: teamId } });
+    if (!team) throw new GraftError('team_not_found', `No such team: ${teamId}`, { param: 'team' });
+    const { count } = await tx.apiKey.createMany({
+      data: {
+        id: parsed.keyId,
+        teamId,
+        name: input.name,
+        role: input.role,
+        secretHmac: new Uint8Array(hashSecret(db.secrets.pepper, parsed.secret)),
+      },
+      skipDuplicates: true,
+    });
+    if (count === 0) throw new GraftError('api_key_exists', 'A key of this id exists.', { param: 'key' });
     await insertAudit(tx, teamId, {
       keyId: input.byKeyId ?? null,
       action: 'api_key.create',

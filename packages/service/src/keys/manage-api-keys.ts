@@ -14,14 +14,13 @@ export interface ApiKeyRecord {
 }
 
 /** A team's keys, oldest first, without their secrets, which nobody has. */
-export async function listApiKeys(db: Database, teamId: string): Promise<ApiKeyRecord[]> {
-  const { rows } = await db.sql.query<ApiKeyRecord>(
-    `SELECT id, team_id AS "teamId", name, role, created_at AS "createdAt", last_used_at AS "lastUsedAt",
-            revoked_at AS "revokedAt"
-     FROM api_keys WHERE team_id = $1 ORDER BY created_at, id`,
-    [teamId],
-  );
-  return rows;
+export async function listApiKeys({ db }: Database, teamId: string): Promise<ApiKeyRecord[]> {
+  const rows = await db.apiKey.findMany({
+    where: { teamId },
+    omit: { secretHmac: true },
+    orderBy: [{ createdAt: 'asc' }, { id: 'asc' }],
+  });
+  return rows.map(({ role, ...row }) => ({ ...row, role: role as Role }));
 }
 
 /** The key stops working at once. False: no such living key in this team. */
@@ -32,11 +31,12 @@ export async function revokeApiKey(
   by: { keyId: string | null } = { keyId: null },
 ): Promise<boolean> {
   return await inTransaction(db, async (tx) => {
-    const { rowCount } = await tx.query(
-      'UPDATE api_keys SET revoked_at = now() WHERE team_id = $1 AND id = $2 AND revoked_at IS NULL',
-      [teamId, keyId],
-    );
-    if (rowCount) await insertAudit(tx, teamId, { keyId: by.keyId, action: 'api_key.revoke', target: keyId });
-    return rowCount === 1;
+    const { count } = await tx.apiKey.updateMany({
+      where: { teamId, id: keyId, revokedAt: null },
+      data: { revokedAt: new Date() },
+    });
+    if (count === 0) return false;
+    await insertAudit(tx, teamId, { keyId: by.keyId, action: 'api_key.revoke', target: keyId });
+    return true;
   });
 }

@@ -1,4 +1,4 @@
-import type pg from 'pg';
+import type { Transaction } from '../database/database.ts';
 
 export type OutboxTopic =
   | 'fine_tuning.job.succeeded'
@@ -7,14 +7,10 @@ export type OutboxTopic =
 
 /** Notes what must leave the service once the caller's transaction commits. */
 export async function insertOutbox(
-  tx: pg.PoolClient,
+  tx: Transaction,
   teamId: string,
   topic: OutboxTopic,
-  payload: Record<string, unknown>,
+  payload: { id: string },
 ): Promise<void> {
-  await tx.query('INSERT INTO outbox (team_id, topic, payload) VALUES ($1, $2, $3)', [
-    teamId,
-    topic,
-    JSON.stringify(payload),
-  ]);
+  await tx.outbox.create({ data: { teamId, topic, payload }, select: { id: true } });
 }

@@ -18,11 +18,10 @@ export async function ensureBootstrapKey(
 ): Promise<string | null> {
   const outcome = await runExclusive(services, 'bootstrap-key', async () => {
     const given = services.env.bootstrapKey;
-    const { rows } = await services.sql.query<{ known: boolean }>(
-      'SELECT EXISTS (SELECT 1 FROM api_keys WHERE $1::text IS NULL OR id = $1) AS known',
-      [given ? given.split('_')[1] : null],
-    );
-    if (rows[0]?.known) return null;
+    // Its id is the middle part of `graft_<keyid>_<secret>`.
+    const id = given?.split('_')[1];
+    const known = await services.db.apiKey.findFirst({ where: id === undefined ? {} : { id } });
+    if (known) return null;
     const team = (await findTeam(services, firstTeam)) ?? (await createTeam(services, { name: firstTeam }));
     const { key } = await createApiKey(services, team.id, { name: 'bootstrap', role: 'admin', key: given });
     return given ? null : key;

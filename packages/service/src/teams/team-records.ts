@@ -13,8 +13,6 @@ export interface Team {
   createdAt: Date;
 }
 
-const columns = 'id, name, running_limit AS "runningLimit", created_at AS "createdAt"';
-
 /** Throws GraftError `invalid_team_name`, `team_exists`. */
 export async function createTeam(
   db: Database,
@@ -29,27 +27,22 @@ export async function createTeam(
     );
   }
   return await inTransaction(db, async (tx) => {
-    const { rows } = await tx.query<Team>(
-      `INSERT INTO teams (id, name, running_limit) VALUES ($1, $2, coalesce($3, 8)) ON CONFLICT (name) DO NOTHING
-       RETURNING ${columns}`,
-      [newId('team'), input.name, input.runningLimit ?? null],
-    );
-    const team = rows[0];
-    if (!team) throw new GraftError('team_exists', `There is a team named ${input.name}.`, { param: 'name' });
+    const { name, runningLimit } = input;
+    const [team] = await tx.team.createManyAndReturn({
+      data: { id: newId('team'), name, ...(runningLimit === undefined ? {} : { runningLimit }) },
+      skipDuplicates: true,
+    });
+    if (!team) throw new GraftError('team_exists', `There is a team named ${name}.`, { param: 'name' });
     await insertAudit(tx, team.id, { keyId: null, action: 'team.create', target: team.id });
     return team;
   });
 }
 
-export async function listTeams(db: Database): Promise<Team[]> {
-  const { rows } = await db.sql.query<Team>(`SELECT ${columns} FROM teams ORDER BY created_at, id`);
-  return rows;
+export async function listTeams({ db }: Database): Promise<Team[]> {
+  return await db.team.findMany({ orderBy: [{ createdAt: 'asc' }, { id: 'asc' }] });
 }
 
 /** By id or by name. */
-export async function findTeam(db: Database, idOrName: string): Promise<Team | null> {
-  const { rows } = await db.sql.query<Team>(`SELECT ${columns} FROM teams WHERE id = $1 OR name = $1`, [
-    idOrName,
-  ]);
-  return rows[0] ?? null;
+export async function findTeam({ db }: Database, idOrName: string): Promise<Team | null> {
+  return await db.team.findFirst({ where: { OR: [{ id: idOrName }, { name: idOrName }] } });
 }

@@ -1,16 +1,17 @@
 import { parsePeftConfig, type ResolvedTraining } from '@graft/peft-core/config';
 import { createFile } from '../files/file-records.ts';
 import { randomText } from '../ids.ts';
-import { cancelJob } from '../jobs/transitions/user-requests.ts';
+import { type Job, type JobState, type Lease, leaseOf } from '../jobs/job.ts';
+import { getJob } from '../jobs/records/read-jobs.ts';
 import { claimJob } from '../jobs/transitions/claim-job.ts';
-import { claimValidation } from '../jobs/transitions/claim-validation.ts';
 import { createJob, type NewJob } from '../jobs/transitions/create-job.ts';
 import { failJob } from '../jobs/transitions/fail-job.ts';
-import { finishValidation } from '../jobs/transitions/validate-job.ts';
-import { type Job, type JobState, type Lease, leaseOf } from '../jobs/job.ts';
-import { pauseJob } from '../jobs/transitions/pause-job.ts';
-import { type NewAdapterVersion, publishAdapterVersion } from '../jobs/transitions/publish-adapter-version.ts';
-import { getJob } from '../jobs/records/read-jobs.ts';
+import {
+  type NewAdapterVersion,
+  publishAdapterVersion,
+} from '../jobs/transitions/publish-adapter-version.ts';
+import { cancelJob, pauseJob } from '../jobs/transitions/user-requests.ts';
+import { claimValidation, finishValidation } from '../jobs/transitions/validate-job.ts';
 import { createApiKey } from '../keys/create-api-key.ts';
 import type { Services } from '../services.ts';
 import { createTeam } from '../teams/team-records.ts';

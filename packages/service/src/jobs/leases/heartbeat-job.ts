@@ -1,17 +1,35 @@
+/** What a worker asks of its running job every second: single statements, past Prisma. */
 import type { Database } from '../../database/database.ts';
 import type { Lease } from '../job.ts';
 
+/** What a user has asked of a running job. */
+interface JobFlags {
+  cancelRequested: boolean;
+  pauseRequested: boolean;
+}
+
+const flags =
+  'cancel_requested_at IS NOT NULL AS "cancelRequested", pause_requested_at IS NOT NULL AS "pauseRequested"';
+
 /** Extends the lease. Null: fenced; kill the trainer and write nothing. */
 export async function heartbeatJob(
-  db: Database,
+  { sql }: Database,
   lease: Lease,
   options: { leaseSeconds: number },
-): Promise<{ cancelRequested: boolean; pauseRequested: boolean } | null> {
-  const { rows } = await db.sql.query<{ cancelRequested: boolean; pauseRequested: boolean }>(
+): Promise<JobFlags | null> {
+  const { rows } = await sql.query<JobFlags>(
     `UPDATE jobs SET lease_until = now() + make_interval(secs => $3)
-     WHERE id = $1 AND lease_epoch = $2 AND state = 'running'
-     RETURNING cancel_requested_at IS NOT NULL AS "cancelRequested", pause_requested_at IS NOT NULL AS "pauseRequested"`,
+     WHERE id = $1 AND lease_epoch = $2 AND state = 'running' RETURNING ${flags}`,
     [lease.id, lease.epoch, options.leaseSeconds],
+  );
+  return rows[0] ?? null;
+}
+
+/** A read, cheap enough to poll between heartbeats: a running job must stop within two seconds. Null: fenced. */
+export async function readJobFlags({ sql }: Database, lease: Lease): Promise<JobFlags | null> {
+  const { rows } = await sql.query<JobFlags>(
+    `SELECT ${flags} FROM jobs WHERE id = $1 AND lease_epoch = $2 AND state = 'running'`,
+    [lease.id, lease.epoch],
   );
   return rows[0] ?? null;
 }

@@ -1,5 +1,6 @@
+/** The series that a running job reports, up to once a second, and that is read whole: SQL, past Prisma. */
 import type { Database } from '../../database/database.ts';
-import type { Lease } from '../job.ts';
+import type { JobProgress, Lease } from '../job.ts';
 
 export interface JobMetric {
   kind: 'train' | 'evaluation';
@@ -15,12 +16,25 @@ export interface JobMetric {
   tokensPerSecond: number | null;
 }
 
+/** Replaces the running job's progress. False: fenced. */
+export async function recordProgress(
+  { sql }: Database,
+  lease: Lease,
+  progress: JobProgress,
+): Promise<boolean> {
+  const { rowCount } = await sql.query(
+    `UPDATE jobs SET progress = $3 WHERE id = $1 AND lease_epoch = $2 AND state = 'running'`,
+    [lease.id, lease.epoch, JSON.stringify(progress)],
+  );
+  return rowCount === 1;
+}
+
 /**
  * Adds the metrics of some steps of a running job; a step written before (by a lost attempt) is overwritten.
  * False: fenced.
  */
-export async function recordMetrics(db: Database, lease: Lease, metrics: JobMetric[]): Promise<boolean> {
-  const { rows } = await db.sql.query<{ held: boolean }>(
+export async function recordMetrics({ sql }: Database, lease: Lease, metrics: JobMetric[]): Promise<boolean> {
+  const { rows } = await sql.query<{ held: boolean }>(
     `WITH lease AS (
        SELECT team_id, id FROM jobs WHERE id = $1 AND lease_epoch = $2 AND state = 'running' FOR SHARE
      ), written AS (
@@ -39,4 +53,21 @@ export async function recordMetrics(db: Database, lease: Lease, metrics: JobMetr
     [lease.id, lease.epoch, JSON.stringify(metrics)],
   );
   return rows[0]?.held ?? false;
+}
+
+/** The whole series by step, or what follows `afterStep`. */
+export async function listMetrics(
+  { sql }: Database,
+  teamId: string,
+  jobId: string,
+  options: { afterStep?: number | undefined } = {},
+): Promise<(JobMetric & { createdAt: Date })[]> {
+  const { rows } = await sql.query<JobMetric & { createdAt: Date }>(
+    `SELECT kind, step, epoch, loss, token_accuracy AS "tokenAccuracy", learning_rate AS "learningRate",
+            grad_norm AS "gradNorm", tokens::float8 AS tokens, tokens_per_second AS "tokensPerSecond",
+            created_at AS "createdAt"
+     FROM job_metrics WHERE team_id = $1 AND job_id = $2 AND step > $3 ORDER BY step, kind`,
+    [teamId, jobId, options.afterStep ?? -1],
+  );
+  return rows;
 }

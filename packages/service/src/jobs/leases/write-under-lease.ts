@@ -1,26 +1,48 @@
-import type { Database } from '../../database/database.ts';
+/** Rows that belong to a job and may be written only by the holder of its lease. */
+import type { Database, Transaction } from '../../database/database.ts';
 import { inTransaction } from '../../database/in-transaction.ts';
-import type { Lease } from '../job.ts';
+import { Prisma } from '../../generated/client.ts';
+import type { JobState, Lease } from '../job.ts';
+import { insertEvent, type NewJobEvent } from '../records/job-event.ts';
+
+/**
+ * Runs `write` in a transaction during which the lease cannot be lost. False: it is not held, or the job is in none of
+ * the states; nothing was written.
+ */
+async function underLease(
+  db: Database,
+  lease: Lease,
+  states: JobState[],
+  write: (tx: Transaction, job: { id: string; teamId: string }) => Promise<unknown>,
+): Promise<boolean> {
+  return await inTransaction(db, async (tx) => {
+    const [job] = await tx.$queryRaw<{ id: string; teamId: string }[]>`
+      SELECT id, team_id AS "teamId" FROM jobs
+      WHERE id = ${lease.id} AND lease_epoch = ${lease.epoch} AND state IN (${Prisma.join(states)}) FOR SHARE`;
+    if (!job) return false;
+    await write(tx, job);
+    return true;
+  });
+}
+
+/** Adds an event to a job under lease (validating or running). False: fenced, nothing written. */
+export async function appendEvent(db: Database, lease: Lease, event: NewJobEvent): Promise<boolean> {
+  return await underLease(
+    db,
+    lease,
+    ['validating', 'running'],
+    async (tx, job) => await insertEvent(tx, job, event),
+  );
+}
 
 /**
  * A new attempt goes on from the checkpoint at `step` (0: from the beginning): metrics and checkpoints past it,
  * which the lost attempt wrote, are removed. False: fenced.
  */
 export async function resumeFromStep(db: Database, lease: Lease, step: number): Promise<boolean> {
-  return await inTransaction(db, async (tx) => {
-    const { rows } = await tx.query<{ teamId: string }>(
-      `SELECT team_id AS "teamId" FROM jobs WHERE id = $1 AND lease_epoch = $2 AND state = 'running' FOR SHARE`,
-      [lease.id, lease.epoch],
-    );
-    const job = rows[0];
-    if (!job) return false;
-    for (const table of ['job_metrics', 'checkpoints']) {
-      await tx.query(`DELETE FROM ${table} WHERE team_id = $1 AND job_id = $2 AND step > $3`, [
-        job.teamId,
-        lease.id,
-        step,
-      ]);
-    }
-    return true;
+  return await underLease(db, lease, ['running'], async (tx, job) => {
+    const where = { teamId: job.teamId, jobId: job.id, step: { gt: step } };
+    await tx.jobMetric.deleteMany({ where });
+    await tx.checkpoint.deleteMany({ where });
   });
 }

@@ -1,4 +1,6 @@
-import type pg from 'pg';
+import type { Transaction } from '../../database/database.ts';
+import { json } from '../../database/json.ts';
+import { type JobEvent as JobEventRow, Prisma } from '../../generated/client.ts';
 import { newId } from '../../ids.ts';
 
 export interface JobEvent {
@@ -20,27 +22,26 @@ export interface NewJobEvent {
   data?: Record<string, unknown>;
 }
 
-/** Select list that yields a row of type `JobEvent` from `job_events`. */
-export const jobEventColumns =
-  'id, seq::float8 AS seq, job_id AS "jobId", level, type, message, data, created_at AS "createdAt"';
-
 /** Adds an event in the caller's transaction, so that it exists exactly when the transition does. */
 export async function insertEvent(
-  tx: pg.Pool | pg.PoolClient,
+  tx: Transaction,
   job: { id: string; teamId: string },
-  event: NewJobEvent,
+  { message, level = 'info', type = 'message', data }: NewJobEvent,
 ): Promise<void> {
-  await tx.query(
-    `INSERT INTO job_events (id, team_id, job_id, level, type, message, data, created_at)
-     VALUES ($1, $2, $3, $4, $5, $6, $7, clock_timestamp())`,
-    [
-      newId('event'),
-      job.teamId,
-      job.id,
-      event.level ?? 'info',
-      event.type ?? 'message',
-      event.message,
-      event.data ? JSON.stringify(event.data) : null,
-    ],
-  );
+  await tx.jobEvent.create({
+    data: {
+      id: newId('event'),
+      teamId: job.teamId,
+      jobId: job.id,
+      level,
+      type,
+      message,
+      data: data ? json(data) : Prisma.DbNull,
+    },
+    select: { id: true },
+  });
+}
+
+export function eventOf({ teamId: _, seq, ...columns }: JobEventRow): JobEvent {
+  return { ...(columns as Omit<JobEvent, 'seq'>), seq: Number(seq) };
 }

@@ -3,14 +3,12 @@ import { after, before, test } from 'node:test';
 import type { Services } from '../../services.ts';
 import { createTestJob, createTestTeam, type TestTeam } from '../../testing/job-fixtures.ts';
 import { openTestServices } from '../../testing/open-test-services.ts';
-import { appendEvent } from '../leases/append-event.ts';
 import { type Job, leaseOf } from '../job.ts';
-import { eventsAfter, listCheckpoints, listEvents, listMetrics } from './read-job-history.ts';
-import { getJob, listJobs } from './read-jobs.ts';
+import { type JobMetric, listMetrics, recordMetrics, recordProgress } from '../leases/job-metrics.ts';
 import { recordCheckpoint } from '../leases/record-checkpoint.ts';
-import { type JobMetric, recordMetrics } from '../leases/job-metrics.ts';
-import { recordProgress } from '../leases/record-progress.ts';
-import { resumeFromStep } from '../leases/write-under-lease.ts';
+import { appendEvent, resumeFromStep } from '../leases/write-under-lease.ts';
+import { eventsAfter, listCheckpoints, listEvents } from './read-job-history.ts';
+import { getJob, listJobs } from './read-jobs.ts';
 
 let services: Services;
 let team: TestTeam;

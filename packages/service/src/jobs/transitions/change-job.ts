@@ -1,30 +1,42 @@
-import type pg from 'pg';
-import { type Job, type JobState, jobColumns } from '../job.ts';
+import type { Transaction } from '../../database/database.ts';
+import { Prisma } from '../../generated/client.ts';
+import { type Job, type JobState, jobOf, type Lease } from '../job.ts';
 
-export interface JobLock {
-  state: JobState;
-  pauseRequested: boolean;
-  /** Runs the assignments (constant SQL) on the locked row. */
-  update(assignments: string): Promise<Job>;
+/** SQL: the job of this lease, while that is held and the job is in this state. */
+export function holds(lease: Lease, state: JobState): Prisma.Sql {
+  return Prisma.sql`id = ${lease.id} AND lease_epoch = ${lease.epoch} AND state = ${state}`;
 }
 
-/** Locks a team's job until the caller's transaction ends, so that its state cannot change under a decision. */
-export async function lockJob(tx: pg.PoolClient, teamId: string, id: string): Promise<JobLock | null> {
-  const { rows } = await tx.query<{ state: JobState; pauseRequested: boolean }>(
-    `SELECT state, pause_requested_at IS NOT NULL AS "pauseRequested" FROM jobs
-     WHERE team_id = $1 AND id = $2 FOR UPDATE`,
-    [teamId, id],
+/** The guarded update that every transition is. Null: the guard holds for no job, whoever asked is fenced. */
+export async function changeJob(
+  tx: Transaction,
+  guard: Prisma.Sql,
+  assignments: Prisma.Sql,
+): Promise<Job | null> {
+  const changed = await tx.$queryRaw<{ id: string }[]>`
+    UPDATE jobs SET ${assignments} WHERE ${guard} RETURNING id`;
+  const [job] = await readRows(tx, changed);
+  return job ?? null;
+}
+
+/** Locks the job until the transaction ends, so that it cannot change under a decision. Null: there is none. */
+export async function lockJob(tx: Transaction, guard: Prisma.Sql): Promise<Job | null> {
+  const locked = await tx.$queryRaw<{ id: string }[]>`SELECT id FROM jobs WHERE ${guard} FOR UPDATE`;
+  const [job] = await readRows(tx, locked);
+  return job ?? null;
+}
+
+/** As `lockJob`, of many jobs, without those that another transaction has locked. */
+export async function lockFreeJobs(tx: Transaction, guard: Prisma.Sql): Promise<Job[]> {
+  return await readRows(
+    tx,
+    await tx.$queryRaw<{ id: string }[]>`SELECT id FROM jobs WHERE ${guard} FOR UPDATE SKIP LOCKED`,
   );
-  const row = rows[0];
-  if (!row) return null;
-  return {
-    ...row,
-    update: async (assignments) => {
-      const updated = await tx.query<Job>(
-        `UPDATE jobs SET ${assignments} WHERE team_id = $1 AND id = $2 RETURNING ${jobColumns}`,
-        [teamId, id],
-      );
-      return updated.rows[0]!;
-    },
-  };
+}
+
+/** The rows as they are now: this transaction holds their locks. */
+async function readRows(tx: Transaction, found: { id: string }[]): Promise<Job[]> {
+  if (found.length === 0) return [];
+  const rows = await tx.job.findMany({ where: { id: { in: found.map(({ id }) => id) } } });
+  return rows.map(jobOf);
 }

@@ -1,7 +1,9 @@
 import type { Database } from '../../database/database.ts';
 import { inTransaction } from '../../database/in-transaction.ts';
-import { type Job, jobColumns, type Lease } from '../job.ts';
+import { Prisma } from '../../generated/client.ts';
+import type { Job, Lease } from '../job.ts';
 import { insertEvent } from '../records/job-event.ts';
+import { changeJob, holds } from './change-job.ts';
 
 /**
  * dispatched → running, attempt + 1, lease taken for `leaseSeconds`. Null: the bell was rung twice, or late; there is
@@ -13,21 +15,17 @@ export async function claimJob(
   options: { workerId: string; leaseSeconds: number },
 ): Promise<Job | null> {
   return await inTransaction(db, async (tx) => {
-    const { rows } = await tx.query<Job>(
-      `UPDATE jobs SET
-         state = 'running', worker_id = $3, lease_until = now() + make_interval(secs => $4),
-         attempts = attempts + 1, attempts_since_checkpoint = attempts_since_checkpoint + 1,
-         started_at = coalesce(started_at, now())
-       WHERE id = $1 AND lease_epoch = $2 AND state = 'dispatched'
-       RETURNING ${jobColumns}`,
-      [lease.id, lease.epoch, options.workerId, options.leaseSeconds],
+    const job = await changeJob(
+      tx,
+      holds(lease, 'dispatched'),
+      Prisma.sql`state = 'running', worker_id = ${options.workerId},
+        lease_until = now() + make_interval(secs => ${options.leaseSeconds}),
+        attempts = attempts + 1, attempts_since_checkpoint = attempts_since_checkpoint + 1,
+        started_at = coalesce(started_at, now())`,
     );
-    const job = rows[0];
     if (!job) return null;
-    await insertEvent(tx, job, {
-      message:
-        job.attempts === 1 ? 'Fine-tuning job started' : `Fine-tuning job started (attempt ${job.attempts})`,
-    });
+    const attempt = job.attempts === 1 ? '' : ` (attempt ${job.attempts})`;
+    await insertEvent(tx, job, { message: `Fine-tuning job started${attempt}` });
     return job;
   });
 }

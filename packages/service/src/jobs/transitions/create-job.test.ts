@@ -3,9 +3,9 @@ import { after, before, test } from 'node:test';
 import type { Services } from '../../services.ts';
 import { createTestTeam, newTestJob, type TestTeam } from '../../testing/job-fixtures.ts';
 import { openTestServices } from '../../testing/open-test-services.ts';
-import { createJob } from './create-job.ts';
 import { listEvents } from '../records/read-job-history.ts';
 import { getJob, listJobs } from '../records/read-jobs.ts';
+import { createJob } from './create-job.ts';
 
 let services: Services;
 let team: TestTeam;

@@ -5,13 +5,15 @@ import {
   type PeftConfig,
   type TrainingOptions,
 } from '@graft/peft-core/config';
-import type pg from 'pg';
 import { insertAudit } from '../../audit/insert-audit.ts';
-import type { Database } from '../../database/database.ts';
+import type { Database, Transaction } from '../../database/database.ts';
 import { inTransaction } from '../../database/in-transaction.ts';
+import { json } from '../../database/json.ts';
+import { Prisma } from '../../generated/client.ts';
 import { newId } from '../../ids.ts';
-import { type Job, jobColumns } from '../job.ts';
+import { type Job, jobOf } from '../job.ts';
 import { insertEvent } from '../records/job-event.ts';
+import { getJob } from '../records/read-jobs.ts';
 
 export interface NewJob {
   /** The API key that asks. */
@@ -55,34 +57,29 @@ export async function createJob(
     await checkFile(tx, teamId, input.trainingFileId, 'training_file');
     if (input.validationFileId) await checkFile(tx, teamId, input.validationFileId, 'validation_file');
 
-    const { rows } = await tx.query<Job>(
-      `INSERT INTO jobs (id, team_id, key_id, state, model, suffix, seed, training_file_id, validation_file_id,
-                         method, hyperparameters, peft, training, metadata, request_hash)
-       VALUES ($1, $2, $3, 'validating', $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
-       RETURNING ${jobColumns}`,
-      [
-        newId('job'),
+    const row = await tx.job.create({
+      data: {
+        id: newId('job'),
         teamId,
-        input.keyId,
-        input.model,
-        input.suffix,
-        input.seed ?? randomInt(2 ** 31),
-        input.trainingFileId,
-        input.validationFileId,
-        input.method,
-        JSON.stringify(input.hyperparameters),
-        JSON.stringify(input.peft),
-        JSON.stringify(input.training),
-        input.metadata ? JSON.stringify(input.metadata) : null,
-        input.requestHash,
-      ],
-    );
-    const job = rows[0]!;
+        keyId: input.keyId,
+        state: 'validating',
+        model: input.model,
+        suffix: input.suffix,
+        seed: input.seed ?? randomInt(2 ** 31),
+        trainingFileId: input.trainingFileId,
+        validationFileId: input.validationFileId,
+        method: input.method,
+        hyperparameters: json(input.hyperparameters),
+        peft: json(input.peft),
+        training: json(input.training),
+        metadata: input.metadata ?? Prisma.DbNull,
+        requestHash: input.requestHash,
+      },
+    });
+    const job = jobOf(row);
     if (input.idempotencyKey) {
-      await tx.query(
-        'INSERT INTO idempotency_keys (team_id, key, request_hash, job_id) VALUES ($1, $2, $3, $4)',
-        [teamId, input.idempotencyKey, input.requestHash, job.id],
-      );
+      const { idempotencyKey: key, requestHash } = input;
+      await tx.idempotencyKey.create({ data: { teamId, key, requestHash, jobId: job.id } });
     }
     await insertAudit(tx, teamId, { keyId: input.keyId, action: 'job.create', target: job.id });
     await insertEvent(tx, job, { message: `Created fine-tuning job: ${job.id}` });
@@ -90,47 +87,35 @@ export async function createJob(
   });
 }
 
-async function findEarlier(tx: pg.PoolClient, teamId: string, input: NewJob): Promise<Job | null> {
-  if (!input.idempotencyKey && !input.isRetry) return null;
+async function findEarlier(tx: Transaction, teamId: string, input: NewJob): Promise<Job | null> {
+  const { idempotencyKey: key, requestHash, keyId } = input;
+  if (!key && !input.isRetry) return null;
   // Two identical requests at once: the second waits here and then finds the first one's rows.
-  const token = input.idempotencyKey ?? `${input.keyId}:${input.requestHash}`;
-  await tx.query('SELECT pg_advisory_xact_lock(hashtextextended($1, 0))', [
-    `graft:create:${teamId}:${token}`,
-  ]);
+  const token = `graft:create:${teamId}:${key ?? `${keyId}:${requestHash}`}`;
+  await tx.$executeRaw`SELECT pg_advisory_xact_lock(hashtextextended(${token}, 0))`;
 
-  if (input.idempotencyKey) {
-    const { rows } = await tx.query<Job & { earlierHash: string }>(
-      `SELECT ${jobColumns}, k.request_hash AS "earlierHash" FROM idempotency_keys k
-       JOIN jobs ON jobs.team_id = k.team_id AND jobs.id = k.job_id WHERE k.team_id = $1 AND k.key = $2`,
-      [teamId, input.idempotencyKey],
-    );
-    const found = rows[0];
+  if (key) {
+    const found = await tx.idempotencyKey.findUnique({ where: { teamId_key: { teamId, key } } });
     if (!found) return null;
-    const { earlierHash, ...job } = found;
-    if (earlierHash !== input.requestHash) {
+    if (found.requestHash !== requestHash) {
       throw new GraftError(
         'idempotency_key_reused',
         'This Idempotency-Key was used with another request body.',
-        {
-          param: null,
-        },
+        { param: null },
       );
     }
-    return job;
+    return await getJob({ db: tx }, teamId, found.jobId);
   }
-  const { rows } = await tx.query<Job>(
-    `SELECT ${jobColumns} FROM jobs WHERE team_id = $1 AND key_id IS NOT DISTINCT FROM $2 AND request_hash = $3
-       AND created_at > now() - interval '2 minutes' ORDER BY created_at DESC LIMIT 1`,
-    [teamId, input.keyId, input.requestHash],
-  );
-  return rows[0] ?? null;
+  const [latest] = await tx.$queryRaw<{ id: string }[]>`
+    SELECT id FROM jobs
+    WHERE team_id = ${teamId} AND key_id IS NOT DISTINCT FROM ${keyId} AND request_hash = ${requestHash}
+      AND created_at > now() - interval '2 minutes' ORDER BY created_at DESC LIMIT 1`;
+  return latest ? await getJob({ db: tx }, teamId, latest.id) : null;
 }
 
-async function checkFile(tx: pg.PoolClient, teamId: string, fileId: string, param: string): Promise<void> {
+async function checkFile(tx: Transaction, teamId: string, fileId: string, param: string): Promise<void> {
   // The share lock makes a deletion at the same moment wait until the job that uses the file exists.
-  const { rowCount } = await tx.query('SELECT 1 FROM files WHERE team_id = $1 AND id = $2 FOR KEY SHARE', [
-    teamId,
-    fileId,
-  ]);
-  if (!rowCount) throw new GraftError('file_not_found', `No such file: ${fileId}`, { param });
+  const found = await tx.$queryRaw<object[]>`
+    SELECT 1 FROM files WHERE team_id = ${teamId} AND id = ${fileId} FOR KEY SHARE`;
+  if (found.length === 0) throw new GraftError('file_not_found', `No such file: ${fileId}`, { param });
 }

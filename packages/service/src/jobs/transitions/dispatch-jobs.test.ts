@@ -4,10 +4,10 @@ import type { Services } from '../../services.ts';
 import { createTestJob, createTestTeam, type TestTeam } from '../../testing/job-fixtures.ts';
 import { openTestServices } from '../../testing/open-test-services.ts';
 import { heartbeatWorker, registerWorker } from '../../workers/worker-registry.ts';
-import { claimJob } from './claim-job.ts';
-import { dispatchJobs } from './dispatch-jobs.ts';
 import type { Job } from '../job.ts';
-import { getJob, queuePosition } from '../records/read-jobs.ts';
+import { getJob } from '../records/read-jobs.ts';
+import { claimJob } from './claim-job.ts';
+import { dispatchJobs, queuePosition } from './dispatch-jobs.ts';
 import { releaseJob } from './stop-running-job.ts';
 
 let services: Services;

@@ -1,3 +1,4 @@
+/** Who is next, decided in SQL: teams take turns, those with fewer jobs at work first. */
 import type { Database } from '../../database/database.ts';
 import type { Lease } from '../job.ts';
 
@@ -10,10 +11,10 @@ const workerAliveSeconds = 60;
  * the team with the fewest jobs at work that is below its running limit. Run it under `runExclusive('dispatch')`;
  * ring the queue for each lease returned.
  */
-export async function dispatchJobs(db: Database): Promise<Lease[]> {
+export async function dispatchJobs({ sql }: Database): Promise<Lease[]> {
   const leases: Lease[] = [];
   for (;;) {
-    const { rows } = await db.sql.query<Lease>(
+    const { rows } = await sql.query<Lease>(
       `WITH at_work AS (
          SELECT team_id, count(*)::int AS jobs FROM jobs WHERE state IN ('dispatched', 'running') GROUP BY team_id
        ), room AS (
@@ -38,4 +39,38 @@ export async function dispatchJobs(db: Database): Promise<Lease[]> {
     if (!lease) return leases;
     leases.push(lease);
   }
+}
+
+/**
+ * Dispatched jobs that nobody claimed for `seconds`: their bell may be lost (queue restarted empty, or down when it
+ * should have rung). Ringing again is harmless. Run it under `runExclusive('reconcile')`.
+ */
+export async function staleDispatched({ sql }: Database, options: { seconds: number }): Promise<Lease[]> {
+  const { rows } = await sql.query<Lease>(
+    `SELECT id, lease_epoch AS epoch FROM jobs
+     WHERE state = 'dispatched' AND dispatched_at < now() - make_interval(secs => $1) ORDER BY dispatched_at`,
+    [options.seconds],
+  );
+  return rows;
+}
+
+/**
+ * Where a queued job stands if nothing changes until its turn: 1 is next in the dispatcher's order. Null for a job that
+ * is not queued.
+ */
+export async function queuePosition({ sql }: Database, teamId: string, id: string): Promise<number | null> {
+  const { rows } = await sql.query<{ position: number }>(
+    `WITH at_work AS (
+       SELECT team_id, count(*) AS jobs FROM jobs WHERE state IN ('dispatched', 'running') GROUP BY team_id
+     ), turns AS (
+       SELECT jobs.team_id, jobs.id, jobs.created_at, coalesce(at_work.jobs, 0)
+              + row_number() OVER (PARTITION BY jobs.team_id ORDER BY jobs.created_at, jobs.id) AS turn
+       FROM jobs LEFT JOIN at_work ON at_work.team_id = jobs.team_id WHERE jobs.state = 'queued'
+     ), places AS (
+       SELECT team_id, id, row_number() OVER (ORDER BY turn, created_at, id)::int AS position FROM turns
+     )
+     SELECT position FROM places WHERE team_id = $1 AND id = $2`,
+    [teamId, id],
+  );
+  return rows[0]?.position ?? null;
 }

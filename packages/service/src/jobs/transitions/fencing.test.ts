@@ -10,23 +10,17 @@ import {
   testAdapter,
 } from '../../testing/job-fixtures.ts';
 import { openTestServices } from '../../testing/open-test-services.ts';
-import { appendEvent } from '../leases/append-event.ts';
-import { cancelJob } from './user-requests.ts';
-import { cancelRunningJob } from './cancel-running-job.ts';
+import { type JobState, jobStates, type Lease, leaseOf } from '../job.ts';
+import { heartbeatJob, readJobFlags } from '../leases/heartbeat-job.ts';
+import { recordMetrics, recordProgress } from '../leases/job-metrics.ts';
+import { recordCheckpoint } from '../leases/record-checkpoint.ts';
+import { appendEvent, resumeFromStep } from '../leases/write-under-lease.ts';
 import { claimJob } from './claim-job.ts';
 import { failJob } from './fail-job.ts';
-import { finishValidation } from './validate-job.ts';
-import { heartbeatJob } from '../leases/heartbeat-job.ts';
-import { type JobState, jobStates, type Lease, leaseOf } from '../job.ts';
-import { pauseJob } from './pause-job.ts';
-import { pauseRunningJob } from './pause-running-job.ts';
 import { publishAdapterVersion } from './publish-adapter-version.ts';
-import { readJobFlags } from '../leases/read-job-flags.ts';
-import { recordCheckpoint } from '../leases/record-checkpoint.ts';
-import { recordMetrics } from '../leases/job-metrics.ts';
-import { recordProgress } from '../leases/record-progress.ts';
-import { releaseJob } from './stop-running-job.ts';
-import { resumeFromStep } from '../leases/write-under-lease.ts';
+import { cancelRunningJob, pauseRunningJob, releaseJob } from './stop-running-job.ts';
+import { cancelJob, pauseJob } from './user-requests.ts';
+import { finishValidation } from './validate-job.ts';
 
 let services: Services;
 let team: TestTeam;

@@ -1,16 +1,12 @@
-import type pg from 'pg';
-import {
-  type AdapterFile,
-  type AdapterVersion,
-  adapterVersionColumns,
-  adapterVersionTables,
-} from '../../adapters/adapter.ts';
-import type { Database } from '../../database/database.ts';
+import { type AdapterFile, type AdapterVersion, versionOf, withAdapter } from '../../adapters/adapter.ts';
+import type { Database, Transaction } from '../../database/database.ts';
 import { inTransaction } from '../../database/in-transaction.ts';
+import { json } from '../../database/json.ts';
+import { Prisma } from '../../generated/client.ts';
 import { newId } from '../../ids.ts';
-import { insertOutbox } from '../../outbox/insert-outbox.ts';
-import { fineTunedModelName, type Job, jobColumns, type Lease } from '../job.ts';
-import { insertEvent } from '../records/job-event.ts';
+import { fineTunedModelName, type Job, type Lease } from '../job.ts';
+import { holds, lockJob } from './change-job.ts';
+import { endJob } from './end-job.ts';
 
 export interface NewAdapterVersion {
   /** As `ArtifactStore.publish` answered: the files are already in place under this content address. */
@@ -34,59 +30,49 @@ export async function publishAdapterVersion(
 ): Promise<{ job: Job; version: AdapterVersion } | null> {
   return await inTransaction(db, async (tx) => {
     // The lock holds back a cancel from here to the commit.
-    const held = await tx.query<Job & { teamName: string }>(
-      `SELECT ${jobColumns}, teams.name AS "teamName" FROM jobs JOIN teams ON teams.id = jobs.team_id
-       WHERE jobs.id = $1 AND lease_epoch = $2 AND state = 'running' AND cancel_requested_at IS NULL FOR UPDATE OF jobs`,
-      [lease.id, lease.epoch],
-    );
-    const running = held.rows[0];
+    const guard = Prisma.sql`${holds(lease, 'running')} AND cancel_requested_at IS NULL`;
+    const running = await lockJob(tx, guard);
     if (!running) return null;
-
-    const adapterId = await openAdapter(tx, running);
-    const modelName = fineTunedModelName(running, running.teamName);
-    await tx.query(
-      `INSERT INTO adapter_versions (id, team_id, adapter_id, number, job_id, model_name, digest, bytes, files, peft,
-                                     lineage, metrics)
-       SELECT $1, $2, $3, 1 + coalesce(max(number), 0), $4, $5, $6, $7, $8, $9, $10, $11
-       FROM adapter_versions WHERE team_id = $2 AND adapter_id = $3`,
-      [
-        newId('version'),
-        running.teamId,
-        adapterId,
-        lease.id,
-        modelName,
-        input.digest,
-        input.bytes,
-        JSON.stringify(input.files),
-        JSON.stringify(running.peft),
-        JSON.stringify(input.lineage),
-        input.metrics ? JSON.stringify(input.metrics) : null,
-      ],
-    );
-    const versions = await tx.query<AdapterVersion>(
-      `SELECT ${adapterVersionColumns} FROM ${adapterVersionTables} WHERE v.team_id = $1 AND v.job_id = $2`,
-      [running.teamId, lease.id],
-    );
-    const version = versions.rows[0]!;
-    await insertEvent(tx, running, { message: `New fine-tuned model created: ${modelName}` });
-    await insertEvent(tx, running, { message: 'The job has successfully completed' });
-    await insertOutbox(tx, running.teamId, 'fine_tuning.job.succeeded', { id: lease.id });
-    const done = await tx.query<Job>(
-      `UPDATE jobs SET state = 'succeeded', fine_tuned_model = $3, trained_tokens = $4, lease_until = NULL,
-                       finished_at = now()
-       WHERE id = $1 AND lease_epoch = $2 AND state = 'running' RETURNING ${jobColumns}`,
-      [lease.id, lease.epoch, modelName, input.trainedTokens],
-    );
-    return { job: done.rows[0]!, version };
+    const version = await insertVersion(tx, running, input);
+    const job = await endJob(tx, guard, {
+      state: 'succeeded',
+      fineTunedModel: version.modelName,
+      trainedTokens: input.trainedTokens,
+    });
+    return job && { job, version };
   });
 }
 
-/** The adapter that this version belongs to, locked so that version numbers stay gapless; made when it is the first. */
-async function openAdapter(tx: pg.PoolClient, job: Job): Promise<string> {
-  const { rows } = await tx.query<{ id: string }>(
-    `INSERT INTO adapters (id, team_id, name, base_model) VALUES ($1, $2, $3, $4)
-     ON CONFLICT (team_id, base_model, name) DO UPDATE SET name = excluded.name RETURNING id`,
-    [newId('adapter'), job.teamId, job.suffix ?? job.id.slice(-8), job.model],
-  );
-  return rows[0]!.id;
+async function insertVersion(tx: Transaction, job: Job, input: NewAdapterVersion): Promise<AdapterVersion> {
+  const { teamId, id: jobId, model: baseModel } = job;
+  const team = await tx.team.findUniqueOrThrow({ where: { id: teamId } });
+  const name = job.suffix ?? jobId.slice(-8);
+  // An update that changes nothing locks the adapter's row: versions are numbered one after another, without gaps.
+  const adapter = await tx.adapter.upsert({
+    where: { teamId_baseModel_name: { teamId, baseModel, name } },
+    create: { id: newId('adapter'), teamId, baseModel, name },
+    update: { name },
+  });
+  const newest = await tx.adapterVersion.aggregate({
+    where: { teamId, adapterId: adapter.id },
+    _max: { number: true },
+  });
+  const row = await tx.adapterVersion.create({
+    data: {
+      id: newId('version'),
+      teamId,
+      adapterId: adapter.id,
+      number: 1 + (newest._max.number ?? 0),
+      jobId,
+      modelName: fineTunedModelName(job, team.name),
+      digest: input.digest,
+      bytes: input.bytes,
+      files: json(input.files),
+      peft: json(job.peft),
+      lineage: json(input.lineage),
+      metrics: input.metrics === null ? Prisma.DbNull : json(input.metrics),
+    },
+    ...withAdapter,
+  });
+  return versionOf(row);
 }

@@ -1,8 +1,36 @@
+/** How a worker lets go of a job that is not done: because a user asked, or because the worker itself stops. */
 import type { Database } from '../../database/database.ts';
 import { inTransaction } from '../../database/in-transaction.ts';
-import { insertOutbox } from '../../outbox/insert-outbox.ts';
-import { type Job, jobColumns, type Lease } from '../job.ts';
+import { Prisma } from '../../generated/client.ts';
+import type { Job, Lease } from '../job.ts';
 import { insertEvent } from '../records/job-event.ts';
+import { changeJob, holds, lockJob } from './change-job.ts';
+import { endJob } from './end-job.ts';
+
+/** SQL: gives the lease up; the attempt does not count. */
+const letGo = Prisma.sql`pause_requested_at = NULL, lease_until = NULL, worker_id = NULL,
+  attempts = attempts - 1, attempts_since_checkpoint = greatest(attempts_since_checkpoint - 1, 0)`;
+
+/** running → cancelled, by the worker that was asked to and has stopped its trainer. Null: fenced. */
+export async function cancelRunningJob(db: Database, lease: Lease): Promise<Job | null> {
+  return await inTransaction(db, async (tx) => {
+    const guard = Prisma.sql`${holds(lease, 'running')} AND cancel_requested_at IS NOT NULL`;
+    return await endJob(tx, guard, { state: 'cancelled' });
+  });
+}
+
+/** running → paused, by the worker that was asked to and has checkpointed; the attempt is refunded. Null: fenced. */
+export async function pauseRunningJob(db: Database, lease: Lease): Promise<Job | null> {
+  return await inTransaction(db, async (tx) => {
+    const job = await changeJob(
+      tx,
+      Prisma.sql`${holds(lease, 'running')} AND pause_requested_at IS NOT NULL AND cancel_requested_at IS NULL`,
+      Prisma.sql`state = 'paused', ${letGo}`,
+    );
+    if (job) await insertEvent(tx, job, { message: 'Fine-tuning job paused' });
+    return job;
+  });
+}
 
 /**
  * running → queued, for a worker that stops in good order (SIGTERM: checkpointed): the attempt is refunded. A job
@@ -10,26 +38,14 @@ import { insertEvent } from '../records/job-event.ts';
  */
 export async function releaseJob(db: Database, lease: Lease): Promise<Job | null> {
   return await inTransaction(db, async (tx) => {
-    const { rows } = await tx.query<Job>(
-      `UPDATE jobs SET
-         state = CASE WHEN cancel_requested_at IS NOT NULL THEN 'cancelled'
-                      WHEN pause_requested_at IS NOT NULL THEN 'paused' ELSE 'queued' END,
-         finished_at = CASE WHEN cancel_requested_at IS NOT NULL THEN now() END,
-         pause_requested_at = NULL, lease_until = NULL, worker_id = NULL, run_after = now(),
-         attempts = attempts - 1, attempts_since_checkpoint = greatest(attempts_since_checkpoint - 1, 0)
-       WHERE id = $1 AND lease_epoch = $2 AND state = 'running'
-       RETURNING ${jobColumns}`,
-      [lease.id, lease.epoch],
-    );
-    const job = rows[0];
-    if (!job) return null;
-    if (job.state === 'cancelled') {
-      await insertEvent(tx, job, { message: 'Fine-tuning job cancelled' });
-      await insertOutbox(tx, job.teamId, 'fine_tuning.job.cancelled', { id: job.id });
-    } else {
-      const message = job.state === 'paused' ? 'Fine-tuning job paused' : 'Worker is stopping, job requeued';
-      await insertEvent(tx, job, { message });
-    }
+    const guard = holds(lease, 'running');
+    const held = await lockJob(tx, guard);
+    if (!held) return null;
+    if (held.cancelRequestedAt) return await endJob(tx, guard, { state: 'cancelled' });
+    const state = held.pauseRequestedAt ? 'paused' : 'queued';
+    const job = await changeJob(tx, guard, Prisma.sql`state = ${state}, run_after = now(), ${letGo}`);
+    const message = state === 'paused' ? 'Fine-tuning job paused' : 'Worker is stopping, job requeued';
+    await insertEvent(tx, held, { message });
     return job;
   });
 }

@@ -1,53 +1,51 @@
-import type { Database } from '../../database/database.ts';
+import type { Database, Transaction } from '../../database/database.ts';
 import { inTransaction } from '../../database/in-transaction.ts';
-import { insertOutbox } from '../../outbox/insert-outbox.ts';
-import { attemptLimit, retryAfter } from './attempt-limit.ts';
-import { type Job, type JobError, jobColumns } from '../job.ts';
+import { Prisma } from '../../generated/client.ts';
+import { type Job, type JobError, leaseOf } from '../job.ts';
 import { insertEvent } from '../records/job-event.ts';
+import { changeJob, holds, lockFreeJobs } from './change-job.ts';
+import { endJob } from './end-job.ts';
+import { attemptLimit, retryAfter } from './fail-job.ts';
+
+const workerLost: JobError = {
+  code: 'worker_lost',
+  message: `The worker was lost ${attemptLimit} times without a new checkpoint between.`,
+  param: null,
+  fault: 'system',
+};
 
 /**
- * running → queued, failed or cancelled for every job whose lease has run out: its worker is gone. Lease epoch + 1,
- * so that a worker that only seemed gone is fenced. Nothing is swept in the first `leaseSeconds` of Postgres's life:
+ * running → queued, paused, failed or cancelled for every job whose lease has run out: its worker is gone. Lease epoch
+ * + 1, so that a worker that only seemed gone is fenced. Nothing is swept in the first `leaseSeconds` of Postgres's life:
  * after an outage the workers get one lease to renew theirs. Run it under `runExclusive('sweep')`.
  */
 export async function sweepExpiredLeases(db: Database, options: { leaseSeconds: number }): Promise<Job[]> {
-  const error: JobError = {
-    code: 'worker_lost',
-    message: `The worker was lost ${attemptLimit} times without a new checkpoint between.`,
-    param: null,
-    fault: 'system',
-  };
   return await inTransaction(db, async (tx) => {
-    const { rows } = await tx.query<Job>(
-      `UPDATE jobs SET
-         state = next.state, lease_epoch = lease_epoch + 1, lease_until = NULL,
-         error = CASE WHEN next.state = 'failed' THEN $1::jsonb END,
-         finished_at = CASE WHEN next.state IN ('failed', 'cancelled') THEN now() END,
-         pause_requested_at = NULL,
-         run_after = CASE WHEN next.state = 'queued' THEN ${retryAfter} ELSE run_after END
-       FROM (SELECT id, lease_epoch AS seen,
-                    CASE WHEN cancel_requested_at IS NOT NULL THEN 'cancelled'
-                         WHEN attempts_since_checkpoint >= $2 THEN 'failed'
-                         WHEN pause_requested_at IS NOT NULL THEN 'paused' ELSE 'queued' END AS state
-             FROM jobs WHERE state = 'running' AND lease_until < now()
-               AND now() > pg_postmaster_start_time() + make_interval(secs => $3)
-             FOR UPDATE SKIP LOCKED) AS next
-       WHERE jobs.id = next.id AND jobs.lease_epoch = next.seen AND jobs.state = 'running'
-       RETURNING ${jobColumns}`,
-      [JSON.stringify(error), attemptLimit, options.leaseSeconds],
+    const lost = await lockFreeJobs(
+      tx,
+      Prisma.sql`state = 'running' AND lease_until < now()
+        AND now() > pg_postmaster_start_time() + make_interval(secs => ${options.leaseSeconds})`,
     );
-    for (const job of rows) {
-      if (job.state === 'failed') {
-        await insertEvent(tx, job, { level: 'error', message: error.message });
-        await insertOutbox(tx, job.teamId, 'fine_tuning.job.failed', { id: job.id });
-      } else if (job.state === 'cancelled') {
-        await insertEvent(tx, job, { message: 'Fine-tuning job cancelled' });
-        await insertOutbox(tx, job.teamId, 'fine_tuning.job.cancelled', { id: job.id });
-      } else {
-        const then = job.state === 'paused' ? 'job paused' : 'job requeued';
-        await insertEvent(tx, job, { level: 'warn', message: `The worker was lost, ${then}` });
-      }
+    const swept: Job[] = [];
+    for (const job of lost) {
+      const after = await sweep(tx, job);
+      if (after) swept.push(after);
     }
-    return rows;
+    return swept;
   });
+}
+
+async function sweep(tx: Transaction, lost: Job): Promise<Job | null> {
+  const guard = holds(leaseOf(lost), 'running');
+  if (lost.cancelRequestedAt) return await endJob(tx, guard, { state: 'cancelled' }, { fence: true });
+  if (lost.attemptsSinceCheckpoint >= attemptLimit) {
+    return await endJob(tx, guard, { state: 'failed', error: workerLost }, { fence: true });
+  }
+  const fenced = Prisma.sql`lease_epoch = lease_epoch + 1, lease_until = NULL, pause_requested_at = NULL, error = NULL`;
+  const next = lost.pauseRequestedAt
+    ? Prisma.sql`state = 'paused', ${fenced}`
+    : Prisma.sql`state = 'queued', run_after = ${retryAfter}, ${fenced}`;
+  const then = lost.pauseRequestedAt ? 'job paused' : 'job requeued';
+  await insertEvent(tx, lost, { level: 'warn', message: `The worker was lost, ${then}` });
+  return await changeJob(tx, guard, next);
 }

@@ -14,24 +14,18 @@ import {
   userFault,
 } from '../../testing/job-fixtures.ts';
 import { openTestServices } from '../../testing/open-test-services.ts';
-import { cancelJob } from './user-requests.ts';
-import { cancelRunningJob } from './cancel-running-job.ts';
-import { claimJob } from './claim-job.ts';
-import { claimValidation } from './claim-validation.ts';
-import { createJob } from './create-job.ts';
-import { failJob } from './fail-job.ts';
-import { finishValidation } from './validate-job.ts';
-import { heartbeatJob } from '../leases/heartbeat-job.ts';
 import { type Job, type JobState, jobStates, type Lease, leaseOf } from '../job.ts';
-import { pauseJob } from './pause-job.ts';
-import { pauseRunningJob } from './pause-running-job.ts';
-import { publishAdapterVersion } from './publish-adapter-version.ts';
-import { readJobFlags } from '../leases/read-job-flags.ts';
+import { heartbeatJob, readJobFlags } from '../leases/heartbeat-job.ts';
+import { recordCheckpoint } from '../leases/record-checkpoint.ts';
 import { listEvents } from '../records/read-job-history.ts';
 import { getJob } from '../records/read-jobs.ts';
-import { recordCheckpoint } from '../leases/record-checkpoint.ts';
-import { releaseJob } from './stop-running-job.ts';
-import { resumeJob } from './resume-job.ts';
+import { claimJob } from './claim-job.ts';
+import { createJob } from './create-job.ts';
+import { failJob } from './fail-job.ts';
+import { publishAdapterVersion } from './publish-adapter-version.ts';
+import { cancelRunningJob, pauseRunningJob, releaseJob } from './stop-running-job.ts';
+import { cancelJob, pauseJob, resumeJob } from './user-requests.ts';
+import { claimValidation, finishValidation } from './validate-job.ts';
 
 let services: Services;
 let team: TestTeam;

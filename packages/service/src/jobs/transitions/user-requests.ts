@@ -1,36 +1,83 @@
+/** What a user may ask of a job: to cancel, pause or resume. */
+import { GraftError } from '@graft/peft-core/config';
 import { insertAudit } from '../../audit/insert-audit.ts';
-import type { Database } from '../../database/database.ts';
+import type { Database, Transaction } from '../../database/database.ts';
 import { inTransaction } from '../../database/in-transaction.ts';
-import { insertOutbox } from '../../outbox/insert-outbox.ts';
-import { invalidState } from './invalid-state.ts';
-import { isTerminal, type Job } from '../job.ts';
+import { Prisma } from '../../generated/client.ts';
+import { isTerminal, type Job, type JobState, leaseOf, wireStatus } from '../job.ts';
 import { insertEvent } from '../records/job-event.ts';
-import { lockJob } from './change-job.ts';
+import { changeJob, holds, lockJob } from './change-job.ts';
+import { endJob } from './end-job.ts';
 
-/**
- * A user cancels. validating, queued, dispatched, paused → cancelled at once, lease epoch + 1; a running job is
- * asked (`cancelRequestedAt`), and its worker stops it within two seconds. Asking twice is the same as once.
- * Null: no such job in this team. Throws GraftError `invalid_job_state` for a finished job.
- */
-export async function cancelJob(
+/** Null: no such job in this team. Throws GraftError `invalid_job_state` where the job's state forbids it. */
+type UserRequest = (
   db: Database,
   teamId: string,
   id: string,
   by: { keyId: string | null },
-): Promise<Job | null> {
-  return await inTransaction(db, async (tx) => {
-    const lock = await lockJob(tx, teamId, id);
-    if (!lock) return null;
-    if (isTerminal(lock.state)) throw invalidState('cancel', lock.state);
-    await insertAudit(tx, teamId, { keyId: by.keyId, action: 'job.cancel', target: id });
-    if (lock.state === 'running') {
-      return await lock.update('cancel_requested_at = coalesce(cancel_requested_at, now())');
+) => Promise<Job | null>;
+
+/**
+ * validating, queued, dispatched, paused → cancelled at once, lease epoch + 1; a running job is asked
+ * (`cancelRequestedAt`), and its worker stops it within two seconds. Asking twice is the same as once.
+ */
+export const cancelJob = request('cancel', {
+  allows: (job) => !isTerminal(job.state),
+  act: async (tx, job, guard) => {
+    if (job.state !== 'running') return await endJob(tx, guard, { state: 'cancelled' }, { fence: true });
+    return await changeJob(tx, guard, Prisma.sql`cancel_requested_at = coalesce(cancel_requested_at, now())`);
+  },
+});
+
+/**
+ * queued, dispatched → paused at once, lease epoch + 1; a running job is asked (`pauseRequestedAt`), and its worker
+ * checkpoints and pauses it.
+ */
+export const pauseJob = request('pause', {
+  allows: ({ state }) => state === 'queued' || state === 'dispatched' || state === 'running',
+  act: async (tx, job, guard) => {
+    if (job.state === 'running') {
+      return await changeJob(tx, guard, Prisma.sql`pause_requested_at = coalesce(pause_requested_at, now())`);
     }
-    const job = await lock.update(
-      "state = 'cancelled', lease_epoch = lease_epoch + 1, lease_until = NULL, finished_at = now()",
-    );
-    await insertEvent(tx, job, { message: 'Fine-tuning job cancelled' });
-    await insertOutbox(tx, teamId, 'fine_tuning.job.cancelled', { id });
-    return job;
+    const paused = Prisma.sql`state = 'paused', lease_epoch = lease_epoch + 1, lease_until = NULL`;
+    const after = await changeJob(tx, guard, paused);
+    await insertEvent(tx, job, { message: 'Fine-tuning job paused' });
+    return after;
+  },
+});
+
+/** paused → queued; a running job that was asked to pause but has not yet goes on running. */
+export const resumeJob = request('resume', {
+  allows: (job) => job.state === 'paused' || (job.state === 'running' && job.pauseRequestedAt !== null),
+  act: async (tx, job, guard) => {
+    if (job.state === 'running') return await changeJob(tx, guard, Prisma.sql`pause_requested_at = NULL`);
+    const queued = Prisma.sql`state = 'queued', pause_requested_at = NULL, run_after = now()`;
+    const after = await changeJob(tx, guard, queued);
+    await insertEvent(tx, job, { message: 'Fine-tuning job resumed, moving job to queued state' });
+    return after;
+  },
+});
+
+function request(
+  verb: 'cancel' | 'pause' | 'resume',
+  { allows, act }: { allows(job: Job): boolean; act: Action },
+): UserRequest {
+  return async (db, teamId, id, by) =>
+    await inTransaction(db, async (tx) => {
+      const job = await lockJob(tx, Prisma.sql`team_id = ${teamId} AND id = ${id}`);
+      if (!job) return null;
+      if (!allows(job)) throw invalidState(verb, job.state);
+      await insertAudit(tx, teamId, { keyId: by.keyId, action: `job.${verb}`, target: id });
+      return await act(tx, job, holds(leaseOf(job), job.state));
+    });
+}
+
+/** Acts on the locked job, in whose state the request is allowed. */
+type Action = (tx: Transaction, job: Job, guard: Prisma.Sql) => Promise<Job | null>;
+
+/** 400, not 409: clients retry a 409. */
+function invalidState(verb: string, state: JobState): GraftError {
+  return new GraftError('invalid_job_state', `A job in state ${wireStatus(state)} cannot ${verb}.`, {
+    param: null,
   });
 }

@@ -1,9 +1,32 @@
 import type { ResolvedTraining } from '@graft/peft-core/config';
 import type { Database } from '../../database/database.ts';
 import { inTransaction } from '../../database/in-transaction.ts';
-import { insertOutbox } from '../../outbox/insert-outbox.ts';
-import { type Job, type JobError, jobColumns, type Lease } from '../job.ts';
+import { Prisma } from '../../generated/client.ts';
+import type { Job, JobError, Lease } from '../job.ts';
 import { insertEvent } from '../records/job-event.ts';
+import { changeJob, holds } from './change-job.ts';
+import { endJob } from './end-job.ts';
+
+/** Seconds one process may take to validate a job's data before another may try. */
+const validationSeconds = 120;
+
+/**
+ * Takes a job in state validating for this process: the one named, or the oldest that nobody works on (its process
+ * died). Null: there is none. Answer with `finishValidation(db, leaseOf(job), …)`.
+ */
+export async function claimValidation(db: Database, id?: string): Promise<Job | null> {
+  const named = id === undefined ? Prisma.empty : Prisma.sql`AND id = ${id}`;
+  return await inTransaction(db, async (tx) => {
+    return await changeJob(
+      tx,
+      Prisma.sql`state = 'validating' AND id = (
+        SELECT id FROM jobs
+        WHERE state = 'validating' ${named} AND (lease_until IS NULL OR lease_until < now())
+        ORDER BY created_at LIMIT 1 FOR UPDATE SKIP LOCKED)`,
+      Prisma.sql`lease_epoch = lease_epoch + 1, lease_until = now() + make_interval(secs => ${validationSeconds})`,
+    );
+  });
+}
 
 export type ValidationOutcome =
   | {
@@ -20,28 +43,15 @@ export async function finishValidation(
   outcome: ValidationOutcome,
 ): Promise<Job | null> {
   return await inTransaction(db, async (tx) => {
-    const { rows } = await tx.query<Job>(
-      `UPDATE jobs SET
-         state = $3, resolved_training = $4, error = $5, lease_until = NULL, run_after = now(),
-         finished_at = CASE WHEN $3 = 'failed' THEN now() END
-       WHERE id = $1 AND lease_epoch = $2 AND state = 'validating'
-       RETURNING ${jobColumns}`,
-      [
-        lease.id,
-        lease.epoch,
-        outcome.ok ? 'queued' : 'failed',
-        outcome.ok ? JSON.stringify(outcome.resolvedTraining) : null,
-        outcome.ok ? null : JSON.stringify(outcome.error),
-      ],
+    const guard = holds(lease, 'validating');
+    if (!outcome.ok) return await endJob(tx, guard, { state: 'failed', error: outcome.error });
+    const job = await changeJob(
+      tx,
+      guard,
+      Prisma.sql`state = 'queued', resolved_training = ${JSON.stringify(outcome.resolvedTraining)}::jsonb,
+        lease_until = NULL, run_after = now()`,
     );
-    const job = rows[0];
-    if (!job) return null;
-    if (outcome.ok) {
-      await insertEvent(tx, job, { message: 'Files validated, moving job to queued state' });
-    } else {
-      await insertEvent(tx, job, { level: 'error', message: outcome.error.message });
-      await insertOutbox(tx, job.teamId, 'fine_tuning.job.failed', { id: job.id });
-    }
+    if (job) await insertEvent(tx, job, { message: 'Files validated, moving job to queued state' });
     return job;
   });
 }

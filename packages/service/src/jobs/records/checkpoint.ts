@@ -1,3 +1,5 @@
+import type { Checkpoint as CheckpointRow } from '../../generated/client.ts';
+
 export interface Checkpoint {
   id: string;
   jobId: string;
@@ -14,6 +16,6 @@ export interface Checkpoint {
   createdAt: Date;
 }
 
-/** Select list that yields a row of type `Checkpoint` from `checkpoints`. */
-export const checkpointColumns =
-  'id, job_id AS "jobId", step, metrics, path, bytes::float8 AS bytes, created_at AS "createdAt"';
+export function checkpointOf({ teamId: _, metrics, bytes, ...columns }: CheckpointRow): Checkpoint {
+  return { ...columns, metrics: metrics as Checkpoint['metrics'], bytes: Number(bytes) };
+}

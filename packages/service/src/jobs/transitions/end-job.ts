@@ -1,0 +1,56 @@
+import type { Transaction } from '../../database/database.ts';
+import { Prisma } from '../../generated/client.ts';
+import { insertOutbox } from '../../outbox/insert-outbox.ts';
+import type { Job, JobError } from '../job.ts';
+import { insertEvent } from '../records/job-event.ts';
+import { changeJob } from './change-job.ts';
+
+/** How a job ends. */
+export type Ending =
+  | { state: 'succeeded'; fineTunedModel: string; trainedTokens: number }
+  | { state: 'failed'; error: JobError }
+  | { state: 'cancelled' };
+
+/**
+ * The one way in which a job ends: its row, its event and its outbox row, in the caller's transaction. With `fence` the
+ * lease epoch rises, for a job that ends under another's lease. Null: `guard` holds for no job.
+ */
+export async function endJob(
+  tx: Transaction,
+  guard: Prisma.Sql,
+  ending: Ending,
+  options: { fence?: boolean } = {},
+): Promise<Job | null> {
+  const job = await changeJob(
+    tx,
+    guard,
+    Prisma.sql`state = ${ending.state}, finished_at = now(), lease_until = NULL, pause_requested_at = NULL,
+      lease_epoch = lease_epoch + ${options.fence ? 1 : 0}, ${resultOf(ending)}`,
+  );
+  if (!job) return null;
+  switch (ending.state) {
+    case 'succeeded':
+      await insertEvent(tx, job, { message: `New fine-tuned model created: ${ending.fineTunedModel}` });
+      await insertEvent(tx, job, { message: 'The job has successfully completed' });
+      break;
+    case 'failed':
+      await insertEvent(tx, job, { level: 'error', message: ending.error.message });
+      break;
+    case 'cancelled':
+      await insertEvent(tx, job, { message: 'Fine-tuning job cancelled' });
+      break;
+  }
+  await insertOutbox(tx, job.teamId, `fine_tuning.job.${ending.state}`, { id: job.id });
+  return job;
+}
+
+function resultOf(ending: Ending): Prisma.Sql {
+  switch (ending.state) {
+    case 'succeeded':
+      return Prisma.sql`fine_tuned_model = ${ending.fineTunedModel}, trained_tokens = ${ending.trainedTokens}`;
+    case 'failed':
+      return Prisma.sql`error = ${JSON.stringify(ending.error)}::jsonb`;
+    case 'cancelled':
+      return Prisma.sql`error = NULL`;
+  }
+}
