@@ -2,14 +2,16 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import {
   type Database,
   heartbeatJob,
+  isDatabaseAway,
   type Job,
   type Lease,
   leaseOf,
+  type Repeating,
   readJobFlags,
+  repeat,
   type Services,
 } from '@graft/service';
 import type { Interruption } from './job-interrupts.ts';
-import { type Repeating, repeat } from '../../../packages/service/src/repeat.ts';
 
 /** Thrown by writes of a lease that is no longer held: stop, and write nothing more. */
 export class Fenced extends Error {
@@ -76,7 +78,7 @@ export class JobLease {
         if (result !== null && result !== false) return result;
         this.#lose();
       } catch (error) {
-        if (!isOutage(error)) throw error;
+        if (!isDatabaseAway(error)) throw error;
         await sleep(Math.min(100 * 2 ** attempt, 2000), undefined, { signal: this.#lost.signal }).catch(
           () => {},
         );
@@ -114,12 +116,4 @@ export class JobLease {
     this.#lost.abort();
     this.#onInterrupt('fenced');
   }
-}
-
-/** Connection failures, and Postgres answering that it is starting, stopping or out of resources. */
-function isOutage(error: unknown): boolean {
-  const { code = '', severity, message } = error as { code?: string; severity?: string; message?: string };
-  // Only what Postgres itself answered has a severity; SQLSTATE classes: connection, resources, operator, rollback.
-  if (severity !== undefined) return /^(?:08|53|57P|40)/.test(code);
-  return /connect|timeout|ECONN|EPIPE|ETIMEDOUT|ENOTFOUND|EAI_AGAIN/i.test(`${code} ${message}`);
 }

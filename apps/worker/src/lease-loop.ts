@@ -1,6 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { claimJob, type Lease, staleDispatched } from '@graft/service';
-import { repeat } from '../../../packages/service/src/repeat.ts';
+import { claimJob, type Lease, repeat, staleDispatched } from '@graft/service';
 import { type RunOptions, runTrainingJob } from './run-training-job.ts';
 import type { TrainerProcess } from './trainer-process.ts';
 

@@ -1,6 +1,12 @@
 import { GraftError } from '@graft/peft-core/config';
-import { type FileRecord, getFile, type Job, type LocalBaseModel, type Services } from '@graft/service';
-import { checkpointFolder } from './checkpoint-folder.ts';
+import {
+  dataFolder,
+  type FileRecord,
+  getFile,
+  type Job,
+  type LocalBaseModel,
+  type Services,
+} from '@graft/service';
 import type { Device } from './devices.ts';
 import { resolvePrecision } from './precision.ts';
 import type { TrainingRequest } from './trainer-protocol.ts';
@@ -49,7 +55,7 @@ export async function prepareTraining(
     peft,
     training: { ...training, precision: resolvePrecision(training.precision, device) },
     outputDir,
-    checkpointDir: checkpointFolder(services.env.dataDir, job.id),
+    checkpointDir: dataFolder(services.env.dataDir).checkpointsOf(job.id),
   };
   return { request, base, trainingFile, validationFile };
 }

@@ -1,6 +1,7 @@
 import { rm } from 'node:fs/promises';
 import {
   cancelRunningJob,
+  dataFolder,
   failJob,
   heartbeatJob,
   isTerminal,
@@ -11,7 +12,6 @@ import {
   releaseJob,
   type Services,
 } from '@graft/service';
-import { checkpointFolder } from './checkpoint-folder.ts';
 import type { ChildExit } from './forked-process.ts';
 import type { Interruption } from './job-interrupts.ts';
 import type { JobLease, LeaseTimes } from './job-lease.ts';
@@ -91,7 +91,10 @@ export class JobSettlement {
   async #left(job: Job): Promise<JobOutcome> {
     if (isTerminal(job.state)) {
       // No finished job can be resumed, and its checkpoints hold the whole optimizer state.
-      await rm(checkpointFolder(this.#services.env.dataDir, job.id), { recursive: true, force: true });
+      await rm(dataFolder(this.#services.env.dataDir).checkpointsOf(job.id), {
+        recursive: true,
+        force: true,
+      });
     }
     return job.state === 'queued' ? 'requeued' : (job.state as JobOutcome);
   }

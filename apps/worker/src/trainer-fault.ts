@@ -1,5 +1,5 @@
 import { GraftError } from '@graft/peft-core/config';
-import { baseModelFault, isLastingModelFault } from '@graft/service/base-model-fault';
+import { baseModelFault, isLastingModelFault } from '@graft/service/base-models';
 import type { TrainerFault } from './trainer-protocol.ts';
 
 /** What a child process works with, for which no team is to blame and whose paths none shall see. */

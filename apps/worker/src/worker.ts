@@ -5,6 +5,7 @@ import {
   newId,
   registerWorker,
   removeWorker,
+  repeat,
   type Services,
   startJobLoops,
 } from '@graft/service';
@@ -14,7 +15,6 @@ import type { WorkerEnv } from './env.ts';
 import { siblingEntry } from './forked-process.ts';
 import { createInternalServer } from './internal-server.ts';
 import { startLeaseLoop } from './lease-loop.ts';
-import { repeat } from '../../../packages/service/src/repeat.ts';
 import { ServerProcess } from './server-process.ts';
 import { type ShutdownStep, shutDown } from './shutdown.ts';
 import { TrainerProcess } from './trainer-process.ts';

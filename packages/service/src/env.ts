@@ -1,7 +1,7 @@
-import { homedir } from 'node:os';
 import path from 'node:path';
 import { type Static, Type } from 'typebox';
 import { Value } from 'typebox/value';
+import { cacheFolder } from './base-models/cache-folder.ts';
 import { parseApiKey } from './keys/api-key.ts';
 
 const seconds = (fallback: string) => Type.String({ pattern: '^[0-9]{1,5}(\\.[0-9]+)?$', default: fallback });
@@ -11,7 +11,6 @@ const EnvSchema = Type.Object({
   PORT: Type.String({ pattern: '^[0-9]{1,5}$', default: '8000' }),
   HOST: Type.String({ default: '127.0.0.1' }),
   GRAFT_DATA_DIR: Type.String({ default: 'data' }),
-  GRAFT_CACHE_DIR: Type.Optional(Type.String()),
   DATABASE_URL: Type.Optional(Type.String({ pattern: '^postgres(ql)?://' })),
   REDIS_URL: Type.Optional(Type.String({ pattern: '^rediss?://' })),
   GRAFT_BOOTSTRAP_KEY: Type.Optional(Type.String()),
@@ -96,9 +95,7 @@ export function loadServiceEnv(env: NodeJS.ProcessEnv = process.env): ServiceEnv
     port: Number(filled.PORT),
     host: filled.HOST,
     dataDir: path.resolve(filled.GRAFT_DATA_DIR),
-    cacheDir: path.resolve(
-      filled.GRAFT_CACHE_DIR ?? path.join(env.XDG_CACHE_HOME || path.join(homedir(), '.cache'), 'graft'),
-    ),
+    cacheDir: cacheFolder(env),
     databaseUrl: filled.DATABASE_URL,
     redisUrl: filled.REDIS_URL,
     bootstrapKey: filled.GRAFT_BOOTSTRAP_KEY,

@@ -1,5 +1,4 @@
 /** What API, worker and admin commands agree on. `services.ts` opens everything; `jobs/job.ts` holds the vocabulary. */
-
 export type { Adapter, AdapterFile, AdapterVersion } from './adapters/adapter.ts';
 export { deleteFineTunedModel } from './adapters/delete-fine-tuned-model.ts';
 export {
@@ -13,7 +12,8 @@ export {
 export { type AuditEntry, insertAudit } from './audit/insert-audit.ts';
 export { baseModelFault, isLastingModelFault } from './base-models/base-model-fault.ts';
 export type { BaseModelCatalogue, BaseModelEntry, LocalBaseModel } from './base-models/catalogue.ts';
-export type { Database } from './database/database.ts';
+export { type Database, pingDatabase } from './database/database.ts';
+export { isDatabaseAway } from './database/database-away.ts';
 export { inTransaction, withTeam } from './database/in-transaction.ts';
 export { migrateDatabase } from './database/migrate-database.ts';
 export type { Page } from './database/read-page.ts';
@@ -70,10 +70,12 @@ export { type Identity, verifyApiKey } from './keys/verify-api-key.ts';
 export { createLogger } from './logger.ts';
 export { acquirePostgres } from './postgres/acquire-postgres.ts';
 export type { JobQueue } from './queue/job-queue.ts';
+export { type Repeating, repeat } from './repeat.ts';
 export type { Secrets } from './secrets.ts';
 export { type OpenOptions, openServices, type Services } from './services.ts';
 export type { ArtifactStore } from './storage/artifact-store.ts';
 export { collectGarbage } from './storage/collect-garbage.ts';
+export { dataFolder } from './storage/data-folder.ts';
 export type { FileStore } from './storage/file-store.ts';
 export { ensureBootstrapKey } from './teams/ensure-bootstrap-key.ts';
 export { createTeam, findTeam, listTeams, type Team } from './teams/team-records.ts';

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { link, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { ServiceEnv } from './env.ts';
+import { dataFolder } from './storage/data-folder.ts';
 
 export interface Secrets {
   /** Key of the HMACs of API key secrets. */
@@ -10,9 +11,9 @@ export interface Secrets {
   internalToken: string;
 }
 
-/** From the environment, else from 0600 files under `<data>/secrets`, made at the first start. */
+/** From the environment, else from 0600 files of the data folder, made at the first start. */
 export async function loadSecrets(env: ServiceEnv): Promise<Secrets> {
-  const folder = path.join(env.dataDir, 'secrets');
+  const folder = dataFolder(env.dataDir).secrets;
   return {
     pepper: env.pepper ?? (await readOrMake(folder, 'pepper')),
     internalToken: env.internalToken ?? (await readOrMake(folder, 'internal-token')),

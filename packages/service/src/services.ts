@@ -1,11 +1,9 @@
-import type pg from 'pg';
 import type { Logger } from 'pino';
 import type { BaseModelCatalogue } from './base-models/catalogue.ts';
 import { createBaseModelCatalogue } from './base-models/create-base-model-catalogue.ts';
-import { connectDatabase } from './database/database.ts';
+import { connectDatabase, type Database } from './database/database.ts';
 import { migrateDatabase } from './database/migrate-database.ts';
 import { loadServiceEnv, type ServiceEnv } from './env.ts';
-import type { PrismaClient } from './generated/client.ts';
 import { createLogger } from './logger.ts';
 import { acquirePostgres } from './postgres/acquire-postgres.ts';
 import type { JobQueue } from './queue/job-queue.ts';
@@ -17,12 +15,9 @@ import { createDiskFileStore } from './storage/disk-file-store.ts';
 import type { FileStore } from './storage/file-store.ts';
 
 /** Everything API, worker and admin commands share. Whoever opens it closes it. */
-export interface Services {
+export interface Services extends Database {
   env: ServiceEnv;
   log: Logger;
-  /** Plain reads and writes. Shares its connections with `sql`. */
-  db: PrismaClient;
-  sql: pg.Pool;
   /** The database in use, with its password: for child processes, never for logs. */
   databaseUrl: string;
   queue: JobQueue;
@@ -67,7 +62,7 @@ export async function openServices(options: OpenOptions): Promise<Services> {
       await sql.end();
     });
     await migrateDatabase({ sql });
-    const queue = await openJobQueue({ sql, databaseUrl: postgres.url, redisUrl: env.redisUrl, log });
+    const queue = await openJobQueue({ db, databaseUrl: postgres.url, redisUrl: env.redisUrl, log });
     closers.push(() => queue.close());
     return {
       env,

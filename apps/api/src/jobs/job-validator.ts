@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { GraftError, resolveTraining } from '@graft/peft-core/config';
 import {
   baseModelFault,
@@ -6,14 +5,15 @@ import {
   type FileRecord,
   finishValidation,
   getFile,
+  isDatabaseAway,
   isLastingModelFault,
   type Job,
   type JobError,
   leaseOf,
+  repeat,
   type Services,
   type ValidationOutcome,
 } from '@graft/service';
-import { isDatabaseAway } from '../../../../packages/service/src/database/database-away.ts';
 import { checkAgainstModel, contextLength } from './check-against-model.ts';
 import { openBaseModel } from './open-base-model.ts';
 import { createFileValidator, type FileValidator } from './validate-files.ts';
@@ -30,38 +30,22 @@ export interface JobValidator {
  * behind when it died within a sweep. One at a time: tokenizing takes a whole core.
  */
 export function startJobValidator(services: Services, options: { sweepMs: number }): JobValidator {
-  const stop = new AbortController();
   const files = createFileValidator();
-  let ring = () => {};
-
-  async function run(): Promise<void> {
-    while (!stop.signal.aborted) {
-      // Rings that come from here on count for the next look.
-      const rung = new Promise<void>((resolve) => {
-        ring = resolve;
-      });
-      try {
-        for (let job = await claimValidation(services); job; job = await claimValidation(services)) {
-          await validateJob(services, files, job, stop.signal);
-          if (stop.signal.aborted) return;
-        }
-      } catch (error) {
-        if (stop.signal.aborted) return;
-        services.log.warn({ err: error }, isDatabaseAway(error) ? 'database away' : 'validation failed');
+  const loop = repeat(
+    'validation',
+    options.sweepMs,
+    async (stopping) => {
+      for (let job = await claimValidation(services); job; job = await claimValidation(services)) {
+        await validateJob(services, files, job, stopping);
+        if (stopping.aborted) return;
       }
-      const pause = new AbortController();
-      await Promise.race([rung, sleep(options.sweepMs, undefined, { signal: pause.signal }).catch(() => {})]);
-      pause.abort();
-    }
-  }
-
-  const running = run();
+    },
+    services.log,
+  );
   return {
-    wake: () => ring(),
+    wake: loop.wake,
     close: async () => {
-      stop.abort();
-      ring();
-      await running;
+      await loop.stop();
       await files.close();
     },
   };

@@ -1,10 +1,9 @@
 import { GraftError } from '@graft/peft-core/config';
-import { isLastingModelFault } from '@graft/service';
+import { isDatabaseAway, isLastingModelFault } from '@graft/service';
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
 import fp from 'fastify-plugin';
 import { ApiError, errorBody } from '../api-error.ts';
 import { type ErrorCode, errorCodes } from '../error-codes.ts';
-import { isDatabaseAway } from '../../../../packages/service/src/database/database-away.ts';
 
 /** Seconds after which a client may try again when Postgres is away. */
 const retryAfterSeconds = 5;

@@ -1,4 +1,5 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
+import { pingDatabase } from '@graft/service';
 import { Type } from 'typebox';
 import { errorBody } from '../api-error.ts';
 import { ErrorSchema } from '../schemas/error.ts';
@@ -49,7 +50,7 @@ export const healthRoutes: FastifyPluginAsyncTypebox = async (app) => {
     },
     async (request, reply) => {
       const [postgres, queue] = await Promise.all([
-        answers(services.sql.query('SELECT 1')),
+        answers(pingDatabase(services)),
         answers(services.queue.depth()),
       ]);
       const checks = { postgres: postgres.state, queue: queue.state };

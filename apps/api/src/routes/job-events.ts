@@ -1,7 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
-import { eventsAfter, getJob, isTerminal, type Job, listEvents } from '@graft/service';
-import { isDatabaseAway } from '../../../../packages/service/src/database/database-away.ts';
+import { eventsAfter, getJob, isDatabaseAway, isTerminal, type Job, listEvents } from '@graft/service';
 import { errorResponses } from '../schemas/error.ts';
 import { JobParams } from '../schemas/fine-tuning-job.ts';
 import { EventSchema, ListEventsQuery, toWireEvent } from '../schemas/job-records.ts';

@@ -1,9 +1,10 @@
 import type { Logger } from 'pino';
 import type { ServiceEnv } from '../env.ts';
+import { dataFolder } from '../storage/data-folder.ts';
 import { holdEmbeddedPostgres } from './hold-embedded-postgres.ts';
 
 /**
- * The Postgres to use: DATABASE_URL when set, else the embedded one under `<data>/postgres`, started unless another
+ * The Postgres to use: DATABASE_URL when set, else the embedded one of the data folder, started unless another
  * process of this Graft already runs it. `release` gives up this process's hold; the last one out stops it.
  */
 export async function acquirePostgres(
@@ -13,6 +14,6 @@ export async function acquirePostgres(
   if (env.databaseUrl !== undefined) {
     return { url: env.databaseUrl, embedded: false, release: async () => {} };
   }
-  const held = await holdEmbeddedPostgres(`${env.dataDir}/postgres`, log);
+  const held = await holdEmbeddedPostgres(dataFolder(env.dataDir).postgres, log);
   return { url: held.url('graft'), embedded: true, release: held.release };
 }

@@ -1,9 +1,7 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { rename } from 'node:fs/promises';
 import path from 'node:path';
-
-/** What a Graft that has ever run keeps beside its Postgres. */
-const siblings = ['secrets', 'files', 'artifacts'];
+import { dataFolder } from '../storage/data-folder.ts';
 
 /**
  * Whether nothing was ever kept here: in the folder of Postgres only what taking its lock leaves, and no data beside it.
@@ -11,7 +9,9 @@ const siblings = ['secrets', 'files', 'artifacts'];
  */
 export function isFresh(folder: string): boolean {
   const kept = readdirSync(folder).filter((name) => name !== 'holders' && !/^lock(\.|$)/.test(name));
-  return kept.length === 0 && !siblings.some((name) => existsSync(path.join(path.dirname(folder), name)));
+  // What a Graft that has ever run keeps beside its Postgres.
+  const { secrets, files, artifacts } = dataFolder(path.dirname(folder));
+  return kept.length === 0 && ![secrets, files, artifacts].some((sibling) => existsSync(sibling));
 }
 
 /** Renames a cluster, whose server does not run, so that another can be made in its place. Answers where it is now. */

@@ -1,12 +1,12 @@
 import { createPostgresBackend, Queue, Worker } from 'bullmq';
 import { Redis } from 'ioredis';
-import type pg from 'pg';
 import type { Logger } from 'pino';
+import type { PrismaClient } from '../generated/client.ts';
 import type { Lease } from '../jobs/job.ts';
 import type { JobQueue } from './job-queue.ts';
 
 interface QueueSettings {
-  sql: pg.Pool;
+  db: PrismaClient;
   databaseUrl: string;
   /** Absent: BullMQ's Postgres backend in the schema `bullmq` of the same database. */
   redisUrl: string | undefined;
@@ -59,12 +59,12 @@ async function openOnPostgres(
 }
 
 async function openOnRedis(
-  { sql, redisUrl, log }: QueueSettings,
+  { db, redisUrl, log }: QueueSettings,
   warn: (error: Error) => void,
 ): Promise<JobQueue> {
   // Two Grafts on one Redis stay apart by the id that each one's Postgres holds.
-  const { rows } = await sql.query<{ id: string }>('SELECT id FROM installation');
-  const prefix = `graft-${rows[0]!.id.slice(0, 8)}`;
+  const installation = await db.installation.findFirstOrThrow();
+  const prefix = `graft-${installation.id.slice(0, 8)}`;
   // Never wait for a Redis that is away or hangs: a ring that fails is rung again by the reconciler.
   const producer = new Redis(redisUrl!, {
     maxRetriesPerRequest: 1,

@@ -3,7 +3,7 @@ import type { AdapterFile } from '../adapters/adapter.ts';
 
 /** Trained adapters, content-addressed. Only a row in Postgres publishes one; others are collected after a day. */
 export interface ArtifactStore {
-  /** An empty folder for one attempt to write its output into: `<data>/staging/<job>/<lease epoch>`. */
+  /** An empty folder for one attempt, named by its lease epoch, to write its output into. */
   stage(jobId: string, epoch: number): Promise<string>;
   /**
    * Moves a folder's files under their content address: every file fsynced, then one rename. The same content twice

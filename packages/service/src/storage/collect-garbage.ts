@@ -1,6 +1,8 @@
 import { readdir, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
+import { isTerminal, type JobState } from '../jobs/job.ts';
 import type { Services } from '../services.ts';
+import { dataFolder } from './data-folder.ts';
 
 /** What no row needs is kept this long: an attempt may still be about to publish it. */
 const graceMs = 24 * 3600 * 1000;
@@ -10,30 +12,24 @@ const graceMs = 24 * 3600 * 1000;
  * and checkpoints that nobody will go on with. Run it under `runExclusive('collect')`. Answers what was removed.
  */
 export async function collectGarbage(
-  services: Pick<Services, 'sql' | 'artifacts' | 'env'>,
+  services: Pick<Services, 'db' | 'artifacts' | 'env'>,
   now: number = Date.now(),
 ): Promise<{ artifacts: number; folders: number }> {
-  const { sql, artifacts, env } = services;
+  const { db, artifacts, env } = services;
+  const { staging, checkpoints, incoming } = dataFolder(env.dataDir);
   const removed = { artifacts: 0, folders: 0 };
   for await (const { digest, storedAt } of artifacts.list()) {
     if (now - storedAt.getTime() < graceMs) continue;
-    const { rowCount } = await sql.query('SELECT 1 FROM adapter_versions WHERE digest = $1 LIMIT 1', [
-      digest,
-    ]);
-    if (rowCount) continue;
+    if (await db.adapterVersion.findFirst({ where: { digest }, select: { id: true } })) continue;
     await artifacts.remove(digest);
     removed.artifacts += 1;
   }
 
-  const isLive = async (jobId: string) => {
-    const { rowCount } = await sql.query(
-      "SELECT 1 FROM jobs WHERE id = $1 AND state NOT IN ('succeeded', 'failed', 'cancelled')",
-      [jobId],
-    );
-    return rowCount === 1;
+  const isLive = async (id: string) => {
+    const job = await db.job.findUnique({ where: { id }, select: { state: true } });
+    return job !== null && !isTerminal(job.state as JobState);
   };
-  for (const kind of ['staging', 'checkpoints', 'files/incoming']) {
-    const folder = path.join(env.dataDir, kind);
+  for (const folder of [staging, checkpoints, incoming]) {
     for (const name of await readdir(folder).catch(() => [])) {
       const entry = path.join(folder, name);
       const { mtimeMs } = await stat(entry);

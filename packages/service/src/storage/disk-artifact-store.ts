@@ -5,16 +5,16 @@ import path from 'node:path';
 import { GraftError } from '@graft/peft-core/config';
 import type { AdapterFile } from '../adapters/adapter.ts';
 import type { ArtifactStore } from './artifact-store.ts';
+import { dataFolder } from './data-folder.ts';
 import { fsyncFolder } from './fsync-folder.ts';
 
-/** Artifacts under `<data>/artifacts/<two digits>/<digest>/`. */
+/** Artifacts as folders of the data folder. */
 export function createDiskArtifactStore(dataDir: string): ArtifactStore {
-  const root = path.join(dataDir, 'artifacts');
-  const staging = path.join(dataDir, 'staging');
+  const { artifacts, artifact, staged } = dataFolder(dataDir);
 
   function locate(digest: string): string {
     if (!/^[0-9a-f]{64}$/.test(digest)) throw new Error('not an artifact digest');
-    return path.join(root, digest.slice(0, 2), digest);
+    return artifact(digest);
   }
   async function existing(file: string): Promise<string> {
     await access(file).catch((cause: unknown) => {
@@ -28,7 +28,7 @@ export function createDiskArtifactStore(dataDir: string): ArtifactStore {
 
   return {
     stage: async (jobId, epoch) => {
-      const folder = path.join(staging, jobId, String(epoch));
+      const folder = staged(jobId, epoch);
       await rm(folder, { recursive: true, force: true });
       await mkdir(folder, { recursive: true });
       return folder;
@@ -62,10 +62,10 @@ export function createDiskArtifactStore(dataDir: string): ArtifactStore {
     localFolder: async (digest) => await existing(locate(digest)),
     remove: async (digest) => await rm(locate(digest), { recursive: true, force: true }),
     list: async function* () {
-      for (const prefix of await readdir(root).catch(() => [])) {
-        for await (const entry of await opendir(path.join(root, prefix))) {
+      for (const prefix of await readdir(artifacts).catch(() => [])) {
+        for await (const entry of await opendir(path.join(artifacts, prefix))) {
           if (!/^[0-9a-f]{64}$/.test(entry.name)) continue;
-          const { mtime } = await stat(path.join(root, prefix, entry.name));
+          const { mtime } = await stat(path.join(artifacts, prefix, entry.name));
           yield { digest: entry.name, storedAt: mtime };
         }
       }

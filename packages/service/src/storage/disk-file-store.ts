@@ -4,18 +4,18 @@ import { access, mkdir, open, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { GraftError } from '@graft/peft-core/config';
 import { randomText } from '../ids.ts';
+import { dataFolder } from './data-folder.ts';
 import type { FileStore } from './file-store.ts';
 import { fsyncFolder } from './fsync-folder.ts';
 
-/** Files under `<data>/files/<two letters>/<key>`; unfinished ones under `<data>/files/incoming`. */
+/** Files of the data folder. */
 export function createDiskFileStore(dataDir: string): FileStore {
-  const root = path.join(dataDir, 'files');
-  const incoming = path.join(root, 'incoming');
+  const folder = dataFolder(dataDir);
 
   function locate(key: string): string {
     // Keys come from rows that `receive` named, never from a request; this holds even if that is ever broken.
     if (!/^[0-9A-Za-z]{24}$/.test(key)) throw new Error('not a file key');
-    return path.join(root, key.slice(0, 2), key);
+    return folder.file(key);
   }
   async function localPath(key: string): Promise<string> {
     const file = locate(key);
@@ -32,8 +32,8 @@ export function createDiskFileStore(dataDir: string): FileStore {
     receive: async (stream, { limit, inspect }) => {
       const key = randomText(24);
       const target = locate(key);
-      const draft = path.join(incoming, key);
-      await mkdir(incoming, { recursive: true });
+      const draft = path.join(folder.incoming, key);
+      await mkdir(folder.incoming, { recursive: true });
       await mkdir(path.dirname(target), { recursive: true });
       try {
         const digest = createHash('sha256');

@@ -1,6 +1,6 @@
 import type { Readable } from 'node:stream';
 
-/** Uploaded files. On disk under `<data>/files` today; keys, not machine paths, go into the database. */
+/** Uploaded files. Keys, not machine paths, go into the database. */
 export interface FileStore {
   /**
    * Stores a stream: temporary file, SHA-256 on the fly, fsync, rename. Whatever goes wrong (the limit, a cut-off

@@ -33,8 +33,8 @@ export async function openTestServices(
     env,
     log: pino({ level: process.env.TEST_LOG_LEVEL ?? 'silent' }),
   });
-  const { rows } = await services.sql.query<{ id: string }>('SELECT id FROM installation');
-  const prefix = `graft-${rows[0]!.id.slice(0, 8)}`;
+  const installation = await services.db.installation.findFirstOrThrow();
+  const prefix = `graft-${installation.id.slice(0, 8)}`;
   return {
     ...services,
     close: async () => {

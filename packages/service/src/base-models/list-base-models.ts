@@ -1,0 +1,89 @@
+import { readFile, stat } from 'node:fs/promises';
+import path from 'node:path';
+import { type BaseModelSpec, packagedModels } from '@graft/peft-core/files';
+import { type Static, Type } from 'typebox';
+import { Value } from 'typebox/value';
+import type { ServiceEnv } from '../env.ts';
+import type { BaseModelEntry } from './catalogue.ts';
+
+/** The operator's file: `{"my-model": {"folder": "/models/my-model"}, "other": {"hub": "org/name", "revision": "main"}}`. */
+const OperatorFileSchema = Type.Record(
+  Type.String({ pattern: '^[A-Za-z0-9][A-Za-z0-9._/-]{0,95}$' }),
+  Type.Union([
+    Type.Object({ folder: Type.String({ minLength: 1 }) }, { additionalProperties: false }),
+    Type.Object(
+      { hub: Type.String({ minLength: 1 }), revision: Type.Optional(Type.String({ minLength: 1 })) },
+      { additionalProperties: false },
+    ),
+  ]),
+);
+
+export interface ListedModel extends BaseModelEntry {
+  spec: BaseModelSpec;
+}
+
+/** The ids that name base models: API, worker and the command's local verbs know no others. */
+export interface ListedModels {
+  /** The bundled models, the operator's entries, and Hub ids allowed by their whole name; by id. */
+  entries: Map<string, ListedModel>;
+  /** Null: the id names no entry and matches no allowed Hub pattern. */
+  find(id: string): BaseModelSpec | null;
+}
+
+const bundled = packagedModels.map(
+  ({ id, published, python }): ListedModel => ({
+    id,
+    source: 'bundled',
+    createdAt: published,
+    spec: { python },
+  }),
+);
+
+/** Reads the operator's file; throws, naming the fault, when that is broken. Opens no model. */
+export async function listBaseModels(
+  env: Pick<ServiceEnv, 'baseModelsFile' | 'hubAllow'>,
+): Promise<ListedModels> {
+  const operator = env.baseModelsFile === undefined ? [] : await readOperatorFile(env.baseModelsFile);
+  const exact = env.hubAllow
+    .filter((glob) => !glob.includes('*'))
+    .map((id): ListedModel => ({ id, source: 'hub', createdAt: new Date(0), spec: { hub: id } }));
+  const entries = new Map([...bundled, ...exact, ...operator].map((entry) => [entry.id, entry]));
+  const allowed = env.hubAllow.map(globToRegExp);
+  return {
+    entries,
+    find: (id) => {
+      const entry = entries.get(id);
+      if (entry) return entry.spec;
+      const isHubId = /^[A-Za-z0-9][\w.-]{0,95}\/[A-Za-z0-9][\w.-]{0,95}$/.test(id);
+      return isHubId && allowed.some((pattern) => pattern.test(id)) ? { hub: id } : null;
+    },
+  };
+}
+
+/** `*` stands for any characters of one part of `org/name`. The globs are the operator's. */
+function globToRegExp(glob: string): RegExp {
+  const parts = glob.split('*').map((part) => part.replace(/[.*+?^${}()|[\]\\]/g, '\\$&'));
+  return new RegExp(`^${parts.join('[^/]*')}$`);
+}
+
+async function readOperatorFile(file: string): Promise<ListedModel[]> {
+  const fault = (message: string) => new Error(`GRAFT_BASE_MODELS, ${file}: ${message}`);
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(await readFile(file, 'utf8'));
+  } catch (error) {
+    throw fault((error as Error).message);
+  }
+  if (!Value.Check(OperatorFileSchema, parsed)) {
+    const errors = Value.Errors(OperatorFileSchema, parsed);
+    throw fault(errors.map((error) => `${error.instancePath || '/'} ${error.message}`).join('; '));
+  }
+  const { mtime } = await stat(file);
+  return Object.entries(parsed as Static<typeof OperatorFileSchema>).map(([id, spec]) => ({
+    id,
+    source: 'operator',
+    createdAt: mtime,
+    // Relative folders count from the file that names them.
+    spec: 'folder' in spec ? { folder: path.resolve(path.dirname(file), spec.folder) } : spec,
+  }));
+}

@@ -1,0 +1,31 @@
+import path from 'node:path';
+
+/** The one place that knows how the data folder is laid out. All paths are below `root`. */
+export function dataFolder(root: string) {
+  const files = path.join(root, 'files');
+  const artifacts = path.join(root, 'artifacts');
+  const staging = path.join(root, 'staging');
+  const checkpoints = path.join(root, 'checkpoints');
+  return {
+    /** The embedded Postgres; `postgres/cluster.ts` knows what lies in it. */
+    postgres: path.join(root, 'postgres'),
+    /** Pepper and internal token, where the environment gives none. */
+    secrets: path.join(root, 'secrets'),
+    files,
+    /** Uploads that are not complete. */
+    incoming: path.join(files, 'incoming'),
+    /** An upload, by its key in the file store. Two letters a folder: none grows too large. */
+    file: (key: string) => path.join(files, key.slice(0, 2), key),
+    artifacts,
+    /** The files of an adapter version, by their content address. */
+    artifact: (digest: string) => path.join(artifacts, digest.slice(0, 2), digest),
+    /** A folder for each job. */
+    staging,
+    /** What one attempt has trained and not published. */
+    staged: (jobId: string, epoch: number) => path.join(staging, jobId, String(epoch)),
+    /** A folder for each job. */
+    checkpoints,
+    /** The checkpoints of a job, across its attempts. */
+    checkpointsOf: (jobId: string) => path.join(checkpoints, jobId),
+  };
+}
