@@ -6,7 +6,7 @@ import { parseApiKey } from './keys/api-key.ts';
 
 const seconds = (fallback: string) => Type.String({ pattern: '^[0-9]{1,5}(\\.[0-9]+)?$', default: fallback });
 
-/** Every variable the service reads, as text. An empty one counts as unset. */
+/** Every variable the service reads, but those of `cacheFolder`, as text. An empty one counts as unset. */
 const EnvSchema = Type.Object({
   PORT: Type.String({ pattern: '^[0-9]{1,5}$', default: '8000' }),
   HOST: Type.String({ default: '127.0.0.1' }),

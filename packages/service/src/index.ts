@@ -9,15 +9,12 @@ export {
   listAdapterVersions,
   listFineTunedModels,
 } from './adapters/read-adapters.ts';
-export { type AuditEntry, insertAudit } from './audit/insert-audit.ts';
 export { baseModelFault, isLastingModelFault } from './base-models/base-model-fault.ts';
 export type { BaseModelCatalogue, BaseModelEntry, LocalBaseModel } from './base-models/catalogue.ts';
 export { type Database, pingDatabase } from './database/database.ts';
 export { isDatabaseAway } from './database/database-away.ts';
-export { inTransaction, withTeam } from './database/in-transaction.ts';
 export { migrateDatabase } from './database/migrate-database.ts';
 export type { Page } from './database/read-page.ts';
-export { runExclusive } from './database/run-exclusive.ts';
 export { loadServiceEnv, type ServiceEnv } from './env.ts';
 export {
   createFile,
@@ -35,7 +32,6 @@ export {
   type JobError,
   type JobProgress,
   type JobState,
-  jobStates,
   type Lease,
   leaseOf,
   type WireStatus,
@@ -53,17 +49,16 @@ export { getJob, listJobs } from './jobs/records/read-jobs.ts';
 export { claimJob } from './jobs/transitions/claim-job.ts';
 export { createJob, type NewJob } from './jobs/transitions/create-job.ts';
 export { dispatchJobs, queuePosition, staleDispatched } from './jobs/transitions/dispatch-jobs.ts';
-export { attemptLimit, failJob } from './jobs/transitions/fail-job.ts';
+export { failJob } from './jobs/transitions/fail-job.ts';
 export { type NewAdapterVersion, publishAdapterVersion } from './jobs/transitions/publish-adapter-version.ts';
 export { cancelRunningJob, pauseRunningJob, releaseJob } from './jobs/transitions/stop-running-job.ts';
-export { sweepExpiredLeases } from './jobs/transitions/sweep-expired-leases.ts';
 export { cancelJob, pauseJob, resumeJob } from './jobs/transitions/user-requests.ts';
 export {
   claimValidation,
   finishValidation,
   type ValidationOutcome,
 } from './jobs/transitions/validate-job.ts';
-export { parseApiKey, type Role, roles } from './keys/api-key.ts';
+export { type Role, roles } from './keys/api-key.ts';
 export { createApiKey, type NewApiKey } from './keys/create-api-key.ts';
 export { type ApiKeyRecord, listApiKeys, revokeApiKey } from './keys/manage-api-keys.ts';
 export { type Identity, verifyApiKey } from './keys/verify-api-key.ts';
@@ -74,7 +69,6 @@ export { type Repeating, repeat } from './repeat.ts';
 export type { Secrets } from './secrets.ts';
 export { type OpenOptions, openServices, type Services } from './services.ts';
 export type { ArtifactStore } from './storage/artifact-store.ts';
-export { collectGarbage } from './storage/collect-garbage.ts';
 export { dataFolder } from './storage/data-folder.ts';
 export type { FileStore } from './storage/file-store.ts';
 export { ensureBootstrapKey } from './teams/ensure-bootstrap-key.ts';

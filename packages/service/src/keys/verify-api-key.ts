@@ -22,6 +22,7 @@ export async function verifyApiKey(
   const bearer = /^Bearer +(\S+)$/i.exec(authorization ?? '');
   const parsed = bearer && parseApiKey(bearer[1]!);
   if (!parsed) return null;
+  // Once a request, so past Prisma, which takes two queries and five times as long.
   const { rows } = await db.sql.query<Identity & { hmac: Buffer }>(
     `SELECT k.team_id AS "teamId", t.name AS "teamName", k.id AS "keyId", k.role, k.secret_hmac AS hmac
      FROM api_keys k JOIN teams t ON t.id = k.team_id WHERE k.id = $1 AND k.revoked_at IS NULL`,

@@ -14,7 +14,7 @@ import {
   userFault,
 } from '../../testing/job-fixtures.ts';
 import { openTestServices } from '../../testing/open-test-services.ts';
-import { type Job, type JobState, jobStates, type Lease, leaseOf } from '../job.ts';
+import { type Job, type Lease, leaseOf } from '../job.ts';
 import { heartbeatJob, readJobFlags } from '../leases/heartbeat-job.ts';
 import { recordCheckpoint } from '../leases/record-checkpoint.ts';
 import { listEvents } from '../records/read-job-history.ts';
@@ -23,8 +23,8 @@ import { claimJob } from './claim-job.ts';
 import { createJob } from './create-job.ts';
 import { failJob } from './fail-job.ts';
 import { publishAdapterVersion } from './publish-adapter-version.ts';
-import { cancelRunningJob, pauseRunningJob, releaseJob } from './stop-running-job.ts';
-import { cancelJob, pauseJob, resumeJob } from './user-requests.ts';
+import { cancelRunningJob, releaseJob } from './stop-running-job.ts';
+import { cancelJob, pauseJob } from './user-requests.ts';
 import { claimValidation, finishValidation } from './validate-job.ts';
 
 let services: Services;
@@ -266,135 +266,5 @@ describe('failure', () => {
     const done = await failJob(services, leaseOf(job), systemFault);
     assert.deepEqual([done!.state, done!.error], ['cancelled', null]);
     assert.deepEqual(await outboxOf(job), ['fine_tuning.job.cancelled']);
-  });
-});
-
-describe('what a user may ask in which state', () => {
-  const verbs = { cancel: cancelJob, pause: pauseJob, resume: resumeJob };
-  const outcomes: Record<keyof typeof verbs, Partial<Record<JobState, JobState>>> = {
-    cancel: {
-      validating: 'cancelled',
-      queued: 'cancelled',
-      dispatched: 'cancelled',
-      paused: 'cancelled',
-      running: 'running',
-    },
-    pause: { queued: 'paused', dispatched: 'paused', running: 'running' },
-    resume: { paused: 'queued' },
-  };
-  for (const verb of Object.keys(verbs) as (keyof typeof verbs)[]) {
-    for (const state of jobStates) {
-      const outcome = outcomes[verb][state];
-      test(`${verb} ${state}: ${outcome ?? 'a 400'}`, async () => {
-        const job = await createTestJob(services, team, state);
-        if (outcome === undefined) {
-          const expected = { code: 'invalid_job_state', fault: 'user' };
-          await assert.rejects(verbs[verb](services, team.id, job.id, by), expected);
-          assert.deepEqual(await read(job.id), job);
-          return;
-        }
-        const after = (await verbs[verb](services, team.id, job.id, by))!;
-        assert.equal(after.state, outcome);
-        const asked = state === 'running';
-        // Whoever held the old epoch is fenced; a running job keeps its worker until that has seen the request.
-        assert.equal(after.leaseEpoch, job.leaseEpoch + (asked || verb === 'resume' ? 0 : 1));
-        assert.equal(after.cancelRequestedAt !== null, asked && verb === 'cancel');
-        assert.equal(after.pauseRequestedAt !== null, asked && verb === 'pause');
-        assert.equal(after.finishedAt !== null, outcome === 'cancelled');
-        assert.equal(
-          await services.db.auditEntry.count({ where: { target: job.id, action: `job.${verb}` } }),
-          1,
-        );
-      });
-    }
-  }
-
-  test("another team's job is as unknown as one that never was", async () => {
-    const other = await createTestTeam(services);
-    const job = await createTestJob(services, team, 'running');
-    for (const verb of Object.values(verbs)) {
-      assert.equal(await verb(services, other.id, job.id, by), null);
-      assert.equal(await verb(services, team.id, 'ftjob-nope', by), null);
-    }
-    assert.equal(await getJob(services, other.id, job.id), null);
-    assert.deepEqual(await read(job.id), job);
-  });
-
-  test('asking twice is the same as once', async () => {
-    const job = await createTestJob(services, team, 'running');
-    const first = await cancelJob(services, team.id, job.id, by);
-    const second = await cancelJob(services, team.id, job.id, by);
-    assert.deepEqual(second!.cancelRequestedAt, first!.cancelRequestedAt);
-  });
-
-  test('a running job pauses once its worker has, with the attempt refunded, and resumes', async () => {
-    const job = await createTestJob(services, team, 'running');
-    await pauseJob(services, team.id, job.id, by);
-    const paused = await pauseRunningJob(services, leaseOf(job));
-    assert.deepEqual([paused!.state, paused!.attempts, paused!.pauseRequestedAt], ['paused', 0, null]);
-    assert.equal((await resumeJob(services, team.id, job.id, by))!.state, 'queued');
-    await startAgain(job);
-  });
-
-  test('a pause that has not happened yet can be taken back', async () => {
-    const job = await createTestJob(services, team, 'running');
-    await pauseJob(services, team.id, job.id, by);
-    const resumed = await resumeJob(services, team.id, job.id, by);
-    assert.deepEqual([resumed!.state, resumed!.pauseRequestedAt], ['running', null]);
-    assert.equal(await pauseRunningJob(services, leaseOf(job)), null);
-  });
-
-  test('a cancel after a pause wins', async () => {
-    const job = await createTestJob(services, team, 'running');
-    await pauseJob(services, team.id, job.id, by);
-    await cancelJob(services, team.id, job.id, by);
-    assert.equal(await pauseRunningJob(services, leaseOf(job)), null);
-    assert.equal((await cancelRunningJob(services, leaseOf(job)))!.state, 'cancelled');
-  });
-});
-
-describe('the database itself', () => {
-  for (const state of ['succeeded', 'failed', 'cancelled'] as const) {
-    test(`raises on any change of a job that has ${state}`, async () => {
-      const job = await createTestJob(services, team, state);
-      for (const change of ["state = 'queued'", 'lease_epoch = lease_epoch + 1', "error = '{}'"]) {
-        await assert.rejects(services.sql.query(`UPDATE jobs SET ${change} WHERE id = $1`, [job.id]), {
-          code: 'GJ001',
-        });
-      }
-      // An update that changes nothing is none.
-      await services.sql.query('UPDATE jobs SET state = state WHERE id = $1', [job.id]);
-    });
-  }
-
-  test('raises when a lease epoch falls, and refuses unknown states and a running job without a lease', async () => {
-    const job = await createTestJob(services, team, 'dispatched');
-    const set = (change: string) => services.sql.query(`UPDATE jobs SET ${change} WHERE id = $1`, [job.id]);
-    await assert.rejects(set('lease_epoch = 0'), { code: 'GJ002' });
-    await assert.rejects(set("state = 'nonsense'"), { constraint: 'jobs_state_check' });
-    await assert.rejects(set("state = 'running'"), { constraint: 'jobs_running_lease_check' });
-  });
-
-  test('lets no row point into another team', async () => {
-    const other = await createTestTeam(services);
-    const job = await createTestJob(services, team, 'running');
-    const insert = services.sql.query(
-      "INSERT INTO job_metrics (team_id, job_id, kind, step, loss) VALUES ($1, $2, 'train', 1, 1)",
-      [other.id, job.id],
-    );
-    await assert.rejects(insert, { code: '23503' });
-  });
-
-  test('takes one version per job', async () => {
-    const job = await createTestJob(services, team, 'succeeded');
-    await assert.rejects(
-      services.sql.query(
-        `INSERT INTO adapter_versions (id, team_id, adapter_id, number, job_id, model_name, digest, bytes, files, peft, lineage)
-         SELECT 'adptver-x', team_id, adapter_id, 99, job_id, 'another', digest, bytes, files, peft, lineage
-         FROM adapter_versions WHERE job_id = $1`,
-        [job.id],
-      ),
-      { code: '23505' },
-    );
   });
 });

@@ -1,0 +1,67 @@
+/** Which files may hold raw SQL; all else reads and writes through Prisma's typed client (docs/decisions/0008). */
+import assert from 'node:assert/strict';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+
+const root = join(import.meta.dirname, '..', '..');
+
+/** Folders and files, each with what it needs SQL for. */
+const places: Record<string, string> = {
+  'packages/service/src/database/': 'the pool, migrations, advisory locks, the name of the team',
+  'packages/service/src/jobs/transitions/': 'guarded transitions, locks, fair picking',
+  'packages/service/src/jobs/leases/': 'heartbeats, metrics, writes that hold the lease',
+  'packages/service/src/workers/': "heartbeats and picking by Postgres's clock",
+  'packages/service/src/keys/verify-api-key.ts': 'once a request',
+  'packages/service/src/postgres/cluster.ts': 'making the database itself',
+  'scripts/schema-engine/migration-adapter.ts': "what Prisma's schema engine sends",
+};
+
+const rawSql = /\.query\s*[<(]|\$(?:query|execute)Raw/;
+
+function sources(folder: string): string[] {
+  return readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
+    .map((name) => `${folder}/${name}`)
+    .filter((file) => /\.m?ts$|\.mjs$/.test(file) && !/\/node_modules\/|\/dist\//.test(file))
+    .filter((file) => !/\.test\.ts$|\/testing\/|\/src\/generated\//.test(file));
+}
+
+const files = ['apps', 'packages', 'scripts'].flatMap(sources);
+const withSql = files.filter((file) => rawSql.test(readFileSync(join(root, file), 'utf8')));
+
+test('raw SQL stands only in these places', () => {
+  const isAllowed = (file: string) => Object.keys(places).some((place) => file.startsWith(place));
+  assert.deepEqual(
+    withSql.filter((file) => !isAllowed(file)),
+    [],
+  );
+});
+
+test('each of these places has some', () => {
+  for (const place of Object.keys(places)) {
+    assert.ok(
+      withSql.some((file) => file.startsWith(place)),
+      `${place} needs no exception any more`,
+    );
+  }
+});
+
+test('what the rule looks for is found in each of its forms', () => {
+  for (const line of [
+    "await db.sql.query('SELECT 1')",
+    "await tx.query<{ id: string }>('SELECT id FROM jobs')",
+    'await tx.$queryRaw`SELECT 1`',
+    'await tx.$executeRawUnsafe(text)',
+  ]) {
+    assert.match(line, rawSql);
+  }
+  assert.doesNotMatch('app.get(path, (request) => request.query.stream)', rawSql);
+});
+
+test('one file ends jobs and tells the outbox', () => {
+  const having = (text: string) =>
+    files.filter((file) => readFileSync(join(root, file), 'utf8').includes(text));
+  const endJob = 'packages/service/src/jobs/transitions/end-job.ts';
+  assert.deepEqual(having('finished_at = '), [endJob]);
+  assert.deepEqual(having('await insertOutbox('), [endJob]);
+});
