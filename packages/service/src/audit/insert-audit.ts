@@ -1,5 +1,4 @@
-import type { Transaction } from '../database/database.ts';
-import { json } from '../database/json.ts';
+import { json, type Transaction } from '../database/database.ts';
 import { Prisma } from '../generated/client.ts';
 
 export interface AuditEntry {

@@ -4,6 +4,7 @@ import type { Services } from '../services.ts';
 import { createTestTeam } from '../testing/job-fixtures.ts';
 import { openTestServices } from '../testing/open-test-services.ts';
 import { connectDatabase } from './database.ts';
+import { isDatabaseAway } from './database-away.ts';
 import { inTransaction, withTeam } from './in-transaction.ts';
 import { type Migration, migrateDatabase, readMigrations } from './migrate-database.ts';
 import { runExclusive } from './run-exclusive.ts';
@@ -37,6 +38,15 @@ test('a connection that broke inside a transaction is thrown away', async () => 
   });
   await assert.rejects(work);
   assert.deepEqual(await notes(), ['kept']);
+});
+
+test('a connection whose query timed out inside a transaction is not waited for by the next caller', async () => {
+  const hasty = connectDatabase(services.databaseUrl, services.log, { queryMs: 400 });
+  const sleep = inTransaction(hasty, async (tx) => void (await tx.$executeRaw`SELECT pg_sleep(5)`));
+  await assert.rejects(sleep, isDatabaseAway);
+  assert.equal(hasty.sql.totalCount, 0);
+  assert.deepEqual((await hasty.sql.query('SELECT 1 AS one')).rows, [{ one: 1 }]);
+  await hasty.sql.end();
 });
 
 test('of all that ask, one runs at a time; the others are told at once', async () => {

@@ -1,12 +1,26 @@
-import type { Database } from '../../database/database.ts';
+import { type Database, json } from '../../database/database.ts';
 import { inTransaction } from '../../database/in-transaction.ts';
-import { json } from '../../database/json.ts';
-import { Prisma } from '../../generated/client.ts';
+import { type Checkpoint as CheckpointRow, Prisma } from '../../generated/client.ts';
 import { newId } from '../../ids.ts';
 import type { Lease } from '../job.ts';
-import { type Checkpoint, checkpointOf } from '../records/checkpoint.ts';
 import { insertEvent } from '../records/job-event.ts';
 import { changeJob, holds } from '../transitions/change-job.ts';
+
+export interface Checkpoint {
+  id: string;
+  jobId: string;
+  step: number;
+  metrics: {
+    trainLoss?: number | null;
+    trainTokenAccuracy?: number | null;
+    validationLoss?: number | null;
+    validationTokenAccuracy?: number | null;
+  };
+  /** Relative to the data folder; only the newest two folders of a job are kept. */
+  path: string;
+  bytes: number;
+  createdAt: Date;
+}
 
 export interface NewCheckpoint {
   step: number;
@@ -46,4 +60,8 @@ export async function recordCheckpoint(
     await insertEvent(tx, job, { message: `Checkpoint created at step ${step}`, data: { step } });
     return checkpointOf(row);
   });
+}
+
+export function checkpointOf({ teamId: _, metrics, bytes, ...columns }: CheckpointRow): Checkpoint {
+  return { ...columns, metrics: metrics as Checkpoint['metrics'], bytes: Number(bytes) };
 }

@@ -1,5 +1,4 @@
-import type { Transaction } from '../../database/database.ts';
-import { json } from '../../database/json.ts';
+import { json, type Transaction } from '../../database/database.ts';
 import { type JobEvent as JobEventRow, Prisma } from '../../generated/client.ts';
 import { newId } from '../../ids.ts';
 

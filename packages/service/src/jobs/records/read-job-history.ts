@@ -1,6 +1,6 @@
 import type { Database } from '../../database/database.ts';
 import { type Page, readPage } from '../../database/read-page.ts';
-import { type Checkpoint, checkpointOf } from './checkpoint.ts';
+import { type Checkpoint, checkpointOf } from '../leases/record-checkpoint.ts';
 import { eventOf, type JobEvent } from './job-event.ts';
 
 /** Newest first. Throws GraftError `invalid_cursor`. */

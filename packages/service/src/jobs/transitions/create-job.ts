@@ -6,9 +6,8 @@ import {
   type TrainingOptions,
 } from '@graft/peft-core/config';
 import { insertAudit } from '../../audit/insert-audit.ts';
-import type { Database, Transaction } from '../../database/database.ts';
+import { type Database, json, type Transaction } from '../../database/database.ts';
 import { inTransaction } from '../../database/in-transaction.ts';
-import { json } from '../../database/json.ts';
 import { Prisma } from '../../generated/client.ts';
 import { newId } from '../../ids.ts';
 import { type Job, jobOf } from '../job.ts';

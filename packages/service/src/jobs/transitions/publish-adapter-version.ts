@@ -1,7 +1,6 @@
 import { type AdapterFile, type AdapterVersion, versionOf, withAdapter } from '../../adapters/adapter.ts';
-import type { Database, Transaction } from '../../database/database.ts';
+import { type Database, json, type Transaction } from '../../database/database.ts';
 import { inTransaction } from '../../database/in-transaction.ts';
-import { json } from '../../database/json.ts';
 import { Prisma } from '../../generated/client.ts';
 import { newId } from '../../ids.ts';
 import { fineTunedModelName, type Job, type Lease } from '../job.ts';
