@@ -1,7 +1,7 @@
 import path from 'node:path';
 import { GraftError } from '@graft/peft-core/config';
 
-/** Codes of a broken or unknown kind of file: what it says helps team and operator. */
+/** Codes of files that are broken or of an unknown kind. Their messages help team and operator. */
 const ofFiles = new Set([
   'invalid_model',
   'invalid_model_config',
@@ -22,9 +22,9 @@ export function isLastingModelFault(code: string): boolean {
 }
 
 /**
- * What is wrong with a base model, as a team may see it: a fault of the system, since the operator chose the model, that
- * names model and file but not where they lie. What is not of the files is told without its reason, which is the
- * `cause`. `places` are folders and files whose paths the message may hold.
+ * What is wrong with a base model, as a team may see it. It is a fault of the system, since the operator chose the model,
+ * and names model and file but not where they lie. Only a fault of the files is told with its reason; of any other the
+ * reason is in `cause` alone. `places` are folders and files whose paths the message may hold.
  */
 export function baseModelFault(error: unknown, id: string, places: readonly string[]): GraftError {
   const options = { fault: 'system', param: 'model', cause: error } as const;

@@ -131,7 +131,7 @@ async function initialise(cluster: Cluster): Promise<void> {
   await rename(draft, dataFolder);
 }
 
-/** Nothing of ours but what the binaries need; no PG* variable of the user's leaks in. */
+/** What the binaries need, and nothing else: a PG* variable of the user's would change how they work. */
 function serverEnvironment(): NodeJS.ProcessEnv {
   return { PATH: process.env.PATH, LC_ALL: 'C', TZ: 'UTC' };
 }

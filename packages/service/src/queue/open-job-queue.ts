@@ -135,7 +135,7 @@ function assemble(
   return {
     backend,
     ring: async (lease) => {
-      // All digits or a colon would not do as an id. While this ring is not answered, ringing again changes nothing.
+      // BullMQ takes no id of digits alone and none with a colon. It ignores a second job of an id that is still waiting.
       const { id, epoch } = lease;
       await withinSeconds(5, queue.add('job', { id, epoch }, { ...ringOptions, jobId: `${id}_${epoch}` }));
     },

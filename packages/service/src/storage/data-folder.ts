@@ -14,7 +14,7 @@ export function dataFolder(root: string) {
     files,
     /** Uploads that are not complete. */
     incoming: path.join(files, 'incoming'),
-    /** An upload, by its key in the file store. Two letters a folder: none grows too large. */
+    /** An upload, by its key in the file store. A folder for each first two letters, so that none grows too large. */
     file: (key: string) => path.join(files, key.slice(0, 2), key),
     artifacts,
     /** The files of an adapter version, by their content address. */

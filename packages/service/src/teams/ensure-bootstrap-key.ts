@@ -9,9 +9,9 @@ import { createTeam, findTeam } from './team-records.ts';
 const firstTeam = 'default';
 
 /**
- * On an installation without any key: makes the team `default` and an admin key, and answers the whole key, to be
- * shown this once. With `GRAFT_BOOTSTRAP_KEY` that key is made sure of instead, whatever others exist, and null is
- * answered: whoever set it knows it. Null too when keys exist.
+ * Makes the team `default` and an admin key where there is no key yet, and answers the whole key, to be shown this once.
+ * Null when there are keys. With `GRAFT_BOOTSTRAP_KEY` that key is made unless it exists, whatever other keys there are;
+ * the answer is null, since whoever set it knows it.
  */
 export async function ensureBootstrapKey(
   services: Database & { secrets: Secrets; env: ServiceEnv },

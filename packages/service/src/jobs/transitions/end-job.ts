@@ -12,8 +12,8 @@ export type Ending =
   | { state: 'cancelled' };
 
 /**
- * The one way in which a job ends: its row, its event and its outbox row, in the caller's transaction. With `fence` the
- * lease epoch rises, for a job that ends under another's lease. Null: `guard` holds for no job.
+ * The one way in which a job ends: its row, its events and its outbox row, in the caller's transaction. `fence` raises
+ * the lease epoch: the caller does not hold the lease, and whoever does must stop. Null: `guard` holds for no job.
  */
 export async function endJob(
   tx: Transaction,
