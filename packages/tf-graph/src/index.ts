@@ -1,5 +1,6 @@
 // TensorFlow for Node, and tf.function for TensorFlow.js: programs of plain tfjs code, traced once to a graph.
 export { type Attr, attr } from './attributes.ts';
+export { type CustomGradient, customGradient, type Gradients, type NamedTensors } from './custom-gradient.ts';
 export type { DType, TypedArray } from './dtypes.ts';
 export { nestedGrads, withNestedGradients } from './nested-gradients.ts';
 export type {

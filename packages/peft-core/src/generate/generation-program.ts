@@ -204,7 +204,7 @@ function declareExtend(
       }),
     };
     const hidden = architecture.body(runtime, ids, grid, kept ?? undefined);
-    const wanted = tf.gather(hidden, tf.reshape(last, [1]) as tf.Tensor1D);
+    const wanted = tf.gather(hidden, tf.reshape(last, [1]));
     const logits = architecture.logits!(runtime, architecture.finalNorm(runtime, wanted));
     return { logits: tf.reshape(logits, [architecture.vocabularySize]) };
   });

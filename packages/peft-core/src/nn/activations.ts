@@ -1,4 +1,4 @@
-import { tf, withControlDependency } from '@graft/tf-graph';
+import { customGradient, tf, withControlDependency } from '@graft/tf-graph';
 import { recomputable } from './recompute.ts';
 
 type Elementwise = (x: tf.Tensor) => tf.Tensor;
@@ -77,15 +77,12 @@ export function activation(name: ActivationName): Elementwise {
   const curve: Curve | null = curves[name];
   if (!curve) return (x) => x;
   return (x) => {
-    const y = tf.customGrad((input, save) => {
-      const x = input as tf.Tensor;
-      (save as tf.GradSaveFunc)([x]);
-      return {
-        value: curve.value(x),
-        gradFunc: (dy, [x]) =>
-          tf.mul(dy as tf.Tensor, curve.slope(withControlDependency(x!, dy as tf.Tensor))),
-      };
-    })(x);
-    return recomputable(y, [x], (x) => curve.value(x!));
+    const y = customGradient({
+      inputs: { x },
+      keep: { x },
+      value: () => curve.value(x),
+      gradient: (dy, { x }) => ({ x: tf.mul(dy, curve.slope(withControlDependency(x, dy))) }),
+    });
+    return recomputable(y, [x], curve.value);
   };
 }

@@ -9,7 +9,11 @@ export interface Origin {
 const origins = new WeakMap<tf.Tensor, Origin>();
 
 /** Notes where `value` came from, so that a layer which needs it for its gradient keeps `inputs` instead. `compute` must be cheap. */
-export function recomputable(value: tf.Tensor, inputs: tf.Tensor[], compute: Origin['compute']): tf.Tensor {
+export function recomputable<I extends tf.Tensor[]>(
+  value: tf.Tensor,
+  inputs: [...I],
+  compute: (...inputs: I) => tf.Tensor,
+): tf.Tensor {
   origins.set(value, { inputs, compute });
   return value;
 }
@@ -20,6 +24,6 @@ export function originOf(x: tf.Tensor): Origin {
 }
 
 /** x again from what was kept, no earlier than `after`. */
-export function restore(origin: Origin, kept: tf.Tensor[], after: tf.Tensor): tf.Tensor {
+export function restore(origin: Origin, kept: readonly tf.Tensor[], after: tf.Tensor): tf.Tensor {
   return origin.compute(...kept.map((input) => withControlDependency(input, after)));
 }

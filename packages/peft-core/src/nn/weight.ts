@@ -47,6 +47,18 @@ export function weightValue(weight: Weight, ...after: tf.Tensor[]): tf.Tensor {
   }
 }
 
+/** What of the weight is trained. */
+export function trainedPart(weight: Weight): tf.Tensor | undefined {
+  switch (weight.kind) {
+    case 'frozen':
+      return undefined;
+    case 'trained':
+      return weight.tensor;
+    case 'rows':
+      return weight.rows;
+  }
+}
+
 /** The table with `rows` in their places: a whole copy, so for short use. Without a gradient. */
 export function withRows(
   { base, ids }: TableWithTrainedRows,
