@@ -1,5 +1,4 @@
-import type { FunctionSpec, Variable } from './program.ts';
-import type { tf } from './tensorflow.ts';
+import type { InputSpecs, InputTensors, ProgramFunction, Variable } from './program.ts';
 
 /** What the builder's variables mean just now: a program sets it while a body runs. */
 export interface CurrentRun {
@@ -9,13 +8,13 @@ export interface CurrentRun {
 export function callBody(
   current: CurrentRun,
   variables: ReadonlyMap<string, Variable>,
-  spec: FunctionSpec,
-  inputs: Record<string, tf.Tensor>,
+  fn: ProgramFunction,
+  inputs: InputTensors<InputSpecs>,
 ) {
-  if (current.variables) throw new Error(`function "${spec.name}" cannot run inside another function's body`);
+  if (current.variables) throw new Error(`function "${fn.name}" cannot run inside another function's body`);
   current.variables = variables;
   try {
-    return spec.body(inputs);
+    return fn.body(inputs);
   } finally {
     current.variables = null;
   }

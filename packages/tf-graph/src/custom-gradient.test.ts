@@ -56,10 +56,10 @@ test('the gradients around it do not see how its value was computed', () => {
 
 test('it is traced', () => {
   const builder = new ProgramBuilder();
-  builder.function('f', { x: { shape: [3], dtype: 'float32' } }, ({ x }) => {
+  const f = builder.function('f', { x: { shape: [3], dtype: 'float32' } }, ({ x }) => {
     const [dx] = tf.grads((x: tf.Tensor) => weightedSum(x, [tf.square(x)]))([x!]);
     return { dx: dx! };
   });
-  const { dx } = builder.build().run('f', { x: Float32Array.of(1, 2, 3) });
-  assert.deepEqual([...dx!.data], [3, 12, 27]);
+  const { dx } = builder.build().run(f, { x: Float32Array.of(1, 2, 3) });
+  assert.deepEqual([...dx.data], [3, 12, 27]);
 });

@@ -7,13 +7,23 @@ import { bytesOf, codeOf, sizeOf, type TypedArray, visibleOf } from './dtypes.ts
 import { Graph } from './graph.ts';
 import { createFeed, deleteFeed, type Feed, GraphSession } from './graph-session.ts';
 import { GraphVariable } from './graph-variable.ts';
-import type { FullVariableSpec, FunctionSpec, Program, RunOutput } from './program.ts';
+import {
+  type Feeds,
+  type FullVariableSpec,
+  type InputSpecs,
+  type OutputTensors,
+  type Program,
+  type ProgramFunction,
+  presentIn,
+  type RunOutput,
+  type RunOutputs,
+} from './program.ts';
 import { cast, storageOf } from './raw-op.ts';
 import { symbolicBackend } from './symbolic-backend.ts';
 import { tf } from './tensorflow.ts';
 
 interface TracedFunction {
-  spec: FunctionSpec;
+  fn: ProgramFunction;
   /** "node:0" each. */
   feeds: string[];
   fetches: string[];
@@ -37,38 +47,34 @@ export class GraphProgram implements Program {
     this.#current = current;
   }
 
-  add(variables: readonly FullVariableSpec[], functions: readonly FunctionSpec[]): void {
+  add(variables: readonly FullVariableSpec[], functions: readonly ProgramFunction[]): void {
     const before = this.#graph.nodes.length;
     for (const spec of variables)
       this.#variables.set(spec.name, new GraphVariable(this.#graph, spec, this.#variables.size));
-    const traced = functions.map(
-      (spec) => [spec.name, this.#trace(this.#graph, spec, this.#current)] as const,
-    );
+    const traced = functions.map((fn) => [fn.name, this.#trace(this.#graph, fn, this.#current)] as const);
     this.#session.extend(this.#graph.nodes.slice(before));
     for (const [name, one] of traced) this.#functions.set(name, one);
   }
 
-  #trace(graph: Graph, spec: FunctionSpec, current: CurrentRun): TracedFunction {
+  #trace(graph: Graph, fn: ProgramFunction, current: CurrentRun): TracedFunction {
     const variables = [...this.#variables.values()];
     return symbolicBackend.trace(graph, () =>
-      graph.within(spec.name, () => {
-        tf.engine().startScope(spec.name);
+      graph.within(fn.name, () => {
+        tf.engine().startScope(fn.name);
         try {
           for (const variable of variables) variable.begin();
           const feeds: string[] = [];
-          const inputs = Object.entries(spec.inputs).map(([name, { shape, dtype }]) => {
+          const inputs = presentIn(fn.inputs).map(([name, { shape, dtype }]) => {
             const ref = `${graph.node('Placeholder', [], [attr.type('dtype', dtype), attr.shape('shape', [...shape])], `in/${name}`)}:0`;
             feeds.push(ref);
             return [name, symbolicBackend.tensor({ ref, shape: [...shape], dtype })] as const;
           });
-          const results = Object.entries(
-            callBody(current, this.#variables, spec, Object.fromEntries(inputs)),
-          );
+          const results = presentIn(callBody(current, this.#variables, fn, Object.fromEntries(inputs)));
           const commits = variables.flatMap((variable) => variable.commit());
           const fetches = results.map(([name, value]) => outputNode(graph, name, value, commits));
           if (fetches.length === 0) fetches.push(doneNode(graph, 'done', commits));
           return {
-            spec,
+            fn,
             feeds,
             fetches,
             outputs: results.map(([name]) => name),
@@ -127,17 +133,20 @@ export class GraphProgram implements Program {
     return new Map(variables.map(({ name }, i) => [name, values[i]!.data]));
   }
 
-  run(name: string, feeds: Record<string, TypedArray>): Record<string, RunOutput> {
+  run<I extends InputSpecs, O extends OutputTensors>(
+    { name }: ProgramFunction<I, O>,
+    feeds: Feeds<I>,
+  ): RunOutputs<O> {
     const traced = lookUp(this.#functions, 'function', name);
-    checkFeeds(traced.spec, feeds);
+    const given = checkFeeds(traced.fn, feeds);
     for (const variable of traced.reads) this.#needValue(variable, `function "${name}"`);
-    const inputs = Object.entries(traced.spec.inputs).map(
-      ([input, { shape, dtype }], i) =>
-        [traced.feeds[i]!, createFeed(dtype, shape, feeds[input] as TypedArray)] as const,
+    const inputs = given.map(
+      ({ input, data }, i) => [traced.feeds[i]!, createFeed(input.dtype, input.shape, data)] as const,
     );
     const outputs = this.#session.run(inputs, traced.fetches);
     for (const variable of traced.assigns) this.#written.add(variable);
-    return Object.fromEntries(traced.outputs.map((output, i) => [output, outputs[i] as RunOutput]));
+    const named = traced.outputs.map((output, i) => [output, outputs[i] as RunOutput]);
+    return Object.fromEntries(named) as RunOutputs<O>;
   }
 
   close(): void {

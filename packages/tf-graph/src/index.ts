@@ -4,14 +4,19 @@ export { type CustomGradient, customGradient, type Gradients, type NamedTensors 
 export type { DType, TypedArray } from './dtypes.ts';
 export { nestedGrads, withNestedGradients } from './nested-gradients.ts';
 export type {
-  FunctionBody,
   InputSpec,
+  InputSpecs,
+  InputTensors,
+  OutputTensors,
   Program,
+  ProgramFunction,
   ReadOptions,
   RunOutput,
+  RunOutputs,
   Variable,
   VariableSpec,
 } from './program.ts';
+export { scalarOf } from './program.ts';
 export { ProgramBuilder } from './program-builder.ts';
 export { cast, isTracing, rawOp, storageOf, withControlDependency } from './raw-op.ts';
 export { tensorflowVersion, tf } from './tensorflow.ts';

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { type Attr, attr } from './attributes.ts';
 import { type DType, sizeOf, type TypedArray, visibleOf } from './dtypes.ts';
-import type { Program } from './program.ts';
+import type { Program, ProgramFunction } from './program.ts';
 import { ProgramBuilder } from './program-builder.ts';
 import { cast, rawOp, storageOf } from './raw-op.ts';
 import { opDefinitions } from './shape-functions.ts';
@@ -158,6 +158,7 @@ function perform(
 }
 
 let program: Program;
+const functions: ProgramFunction[] = [];
 const traced: { shape: number[]; dtype: DType }[][] = [];
 before(() => {
   const builder = new ProgramBuilder();
@@ -165,7 +166,7 @@ before(() => {
     const inputs = testCase.inputs.flatMap((input, i) =>
       'host' in input ? [] : [[`input${i}`, { shape: input.shape, dtype: visibleOf(input.dtype) }] as const],
     );
-    builder.function(`case${n}`, Object.fromEntries(inputs), (fed) => {
+    functions[n] = builder.function(`case${n}`, Object.fromEntries(inputs), (fed) => {
       const outputs = perform(testCase, (i) => fed[`input${i}`]!);
       traced[n] = outputs.map(({ tensor, dtype }) => ({ shape: tensor.shape, dtype }));
       return Object.fromEntries(outputs.map(({ tensor }, i) => [`output${i}`, tensor]));
@@ -184,7 +185,7 @@ cases.forEach((testCase, n) => {
     const feeds = inputs.flatMap((input, i) =>
       'host' in input ? [] : [[`input${i}`, input.values] as const],
     );
-    const run = program.run(`case${n}`, Object.fromEntries(feeds));
+    const run = program.run(functions[n]!, Object.fromEntries(feeds));
     tf.tidy(() => {
       const eager = perform(testCase, (i) => {
         const input = inputs[i] as Exclude<Input, { host: unknown }>;
