@@ -1,7 +1,7 @@
 // Loads TensorFlow for Node. Importing this module loads the native library (about 0.4 s), so nothing that must
 // stay light may import it. `npm run tensorflow` builds the addon it needs.
 import './node-compatibility.ts';
-import './gradients.ts';
+import './gradients/kernel-gradients.ts';
 import { createRequire } from 'node:module';
 import * as tf from '@tensorflow/tfjs-core';
 import type { NodeJSKernelBackend } from '@tensorflow/tfjs-node-gpu/dist/nodejs_kernel_backend.js';

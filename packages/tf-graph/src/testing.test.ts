@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { customGradient } from './custom-gradient.ts';
-import { nestedGrads } from './nested-gradients.ts';
-import { cast, withControlDependency } from './raw-op.ts';
+import { customGradient } from './gradients/custom-gradient.ts';
+import { nestedGrads } from './gradients/nested-gradients.ts';
+import { cast, withControlDependency } from './ops/raw-op.ts';
 import { tf } from './tensorflow.ts';
 import { checkGradients } from './testing.ts';
 

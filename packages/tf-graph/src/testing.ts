@@ -1,5 +1,5 @@
 // For tests of hand-written gradients.
-import { storageOf } from './raw-op.ts';
+import { storageOf } from './ops/raw-op.ts';
 import { tf } from './tensorflow.ts';
 
 export interface GradientCheck {

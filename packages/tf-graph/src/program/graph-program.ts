@@ -1,11 +1,15 @@
 // A program as one TensorFlow graph in one session.
-import { attr } from './attributes.ts';
+
+import { bytesOf, codeOf, sizeOf, type TypedArray, visibleOf } from '../dtypes.ts';
+import { attr } from '../graph/attributes.ts';
+import { Graph } from '../graph/graph.ts';
+import { createFeed, deleteFeed, type Feed, GraphSession } from '../graph/graph-session.ts';
+import { cast, storageOf } from '../ops/raw-op.ts';
+import { symbolicBackend } from '../ops/symbolic-backend.ts';
+import { tf } from '../tensorflow.ts';
 import { checkFeeds, checkValue, lookUp } from './checks.ts';
 import { collectGarbage } from './collect-garbage.ts';
 import { type CurrentRun, callBody } from './current-run.ts';
-import { bytesOf, codeOf, sizeOf, type TypedArray, visibleOf } from './dtypes.ts';
-import { Graph } from './graph.ts';
-import { createFeed, deleteFeed, type Feed, GraphSession } from './graph-session.ts';
 import { GraphVariable } from './graph-variable.ts';
 import {
   type Feeds,
@@ -18,9 +22,6 @@ import {
   type RunOutput,
   type RunOutputs,
 } from './program.ts';
-import { cast, storageOf } from './raw-op.ts';
-import { symbolicBackend } from './symbolic-backend.ts';
-import { tf } from './tensorflow.ts';
 
 interface TracedFunction {
   fn: ProgramFunction;

@@ -1,11 +1,12 @@
 // A tfjs backend that records a TensorFlow graph instead of computing. It takes over tfjs-node's kernels: each op
 // they would execute becomes one node, so models, gradients and optimizers stay plain tfjs code.
-import type { Attr } from './attributes.ts';
-import { type DType, visibleOf } from './dtypes.ts';
-import type { Graph, HostValue } from './graph.ts';
+
+import { type DType, visibleOf } from '../dtypes.ts';
+import type { Attr } from '../graph/attributes.ts';
+import type { Graph, HostValue } from '../graph/graph.ts';
+import { binding, type NodeJSKernelBackend, nativeBackend, tf } from '../tensorflow.ts';
 import { bindTypes } from './op-signature.ts';
 import { opDefinitions } from './shape-functions.ts';
-import { binding, type NodeJSKernelBackend, nativeBackend, tf } from './tensorflow.ts';
 
 export const symbolicBackendName = 'graft-graph';
 

@@ -1,9 +1,9 @@
 // The nodes of a graph while it is traced, and its constants.
 import { createHash } from 'node:crypto';
+import { toBfloat16 } from '../bfloat16.ts';
+import { codeOf, type DType, sizeOf, type VisibleDType } from '../dtypes.ts';
 import type { Attr } from './attributes.ts';
 import { attr } from './attributes.ts';
-import { toBfloat16 } from './bfloat16.ts';
-import { codeOf, type DType, sizeOf, type VisibleDType } from './dtypes.ts';
 import type { NodeAttr, NodeDef } from './graph-def.ts';
 
 /** A tensor with a value: made on the host while tracing (tf.scalar, tf.tensor, tf.ones). */

@@ -1,11 +1,12 @@
 // The eager side: the same ops at once on tfjs-node's backend, with storage types tfjs does not know.
-import type { Attr } from './attributes.ts';
-import { attr } from './attributes.ts';
-import { type DType, dtypeOfCode, type TypedArray, visibleOf } from './dtypes.ts';
+
+import { type DType, dtypeOfCode, type TypedArray, visibleOf } from '../dtypes.ts';
+import type { Attr } from '../graph/attributes.ts';
+import { attr } from '../graph/attributes.ts';
+import { binding, nativeBackend, type TensorMetadata, tf } from '../tensorflow.ts';
 import { createHostTensor } from './host-tensor.ts';
 import { bindTypes } from './op-signature.ts';
 import { opDefinitions } from './shape-functions.ts';
-import { binding, nativeBackend, type TensorMetadata, tf } from './tensorflow.ts';
 
 export const eagerDtypeOf = (tensor: tf.TensorInfo): DType =>
   dtypeOfCode(nativeBackend.tensorMap.get(tensor.dataId).dtype);

@@ -1,5 +1,5 @@
 // Gradients inside a custom gradient (or inside its forward function), as gradient checkpointing needs them.
-import { tf } from './tensorflow.ts';
+import { tf } from '../tensorflow.ts';
 
 /** tfjs's tape: recorded while gradientDepth > 0 and kernelDepth is 0, dropped when a tf.grads at depth 0 ends. */
 interface EngineState {

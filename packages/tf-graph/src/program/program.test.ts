@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { fromBfloat16, toBfloat16 } from './bfloat16.ts';
+import { fromBfloat16, toBfloat16 } from '../bfloat16.ts';
+import { cast, rawOp, storageOf } from '../ops/raw-op.ts';
+import { binding, tf } from '../tensorflow.ts';
 import type { Program, ProgramFunction } from './program.ts';
 import { ProgramBuilder } from './program-builder.ts';
-import { cast, rawOp, storageOf } from './raw-op.ts';
-import { binding, tf } from './tensorflow.ts';
 
 // What holds of every program, traced or eager.
 const kinds: [string, (builder: ProgramBuilder) => Program][] = [

@@ -1,5 +1,5 @@
 // What both kinds of program check before TensorFlow sees it, so that an error names the thing.
-import { type DType, sizeOf, type TypedArray } from './dtypes.ts';
+import { type DType, sizeOf, type TypedArray } from '../dtypes.ts';
 import { type InputSpec, type ProgramFunction, presentIn, type VariableSpec } from './program.ts';
 
 /** The feeds of a function's inputs, in their order. Throws when one is missing, unknown or unfit. */

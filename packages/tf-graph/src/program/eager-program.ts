@@ -1,10 +1,13 @@
 // The same program without a graph: bodies run op by op. For small tests, gradient checks and debugging.
-import { attr } from './attributes.ts';
-import { fromBfloat16, toBfloat16 } from './bfloat16.ts';
+
+import { fromBfloat16, toBfloat16 } from '../bfloat16.ts';
+import { type DType, type TypedArray, visibleOf } from '../dtypes.ts';
+import { attr } from '../graph/attributes.ts';
+import { eagerTensor } from '../ops/eager-ops.ts';
+import { cast, rawOp, storageOf } from '../ops/raw-op.ts';
+import { tf } from '../tensorflow.ts';
 import { checkFeeds, checkValue, lookUp } from './checks.ts';
 import { type CurrentRun, callBody } from './current-run.ts';
-import { type DType, type TypedArray, visibleOf } from './dtypes.ts';
-import { eagerTensor } from './eager.ts';
 import {
   type Feeds,
   type FullVariableSpec,
@@ -16,8 +19,6 @@ import {
   type RunOutputs,
   type Variable,
 } from './program.ts';
-import { cast, rawOp, storageOf } from './raw-op.ts';
-import { tf } from './tensorflow.ts';
 
 export class EagerProgram implements Program {
   readonly #variables = new Map<string, EagerVariable>();

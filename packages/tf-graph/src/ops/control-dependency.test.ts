@@ -2,11 +2,11 @@ import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { Graph } from './graph.ts';
-import { ProgramBuilder } from './program-builder.ts';
+import { Graph } from '../graph/graph.ts';
+import { ProgramBuilder } from '../program/program-builder.ts';
+import { tf } from '../tensorflow.ts';
 import { withControlDependency } from './raw-op.ts';
 import { symbolicBackend } from './symbolic-backend.ts';
-import { tf } from './tensorflow.ts';
 
 // Eight weights of 32 MiB as stored, 64 MiB unpacked. Hung on the product so far, one unpacked copy lives at a time.
 const SHAPE = [1 << 12, 1 << 12];

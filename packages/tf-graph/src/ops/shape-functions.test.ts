@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { type Attr, attr } from './attributes.ts';
-import { type DType, sizeOf, type TypedArray, visibleOf } from './dtypes.ts';
-import type { Program, ProgramFunction } from './program.ts';
-import { ProgramBuilder } from './program-builder.ts';
+import { type DType, sizeOf, type TypedArray, visibleOf } from '../dtypes.ts';
+import { type Attr, attr } from '../graph/attributes.ts';
+import type { Program, ProgramFunction } from '../program/program.ts';
+import { ProgramBuilder } from '../program/program-builder.ts';
+import { tf } from '../tensorflow.ts';
 import { cast, rawOp, storageOf } from './raw-op.ts';
 import { opDefinitions } from './shape-functions.ts';
-import { tf } from './tensorflow.ts';
 
 // Each case runs twice, eagerly and as a traced function in a session; shapes, types and values must agree.
 

@@ -1,7 +1,7 @@
 // A native TensorFlow session over a graph that grows: see native/session.cc.
-import { codeOf, type DType, dtypeOfCode, type TypedArray } from './dtypes.ts';
+import { codeOf, type DType, dtypeOfCode, type TypedArray } from '../dtypes.ts';
+import { sessions } from '../tensorflow.ts';
 import { encodeGraph, type NodeDef } from './graph-def.ts';
-import { sessions } from './tensorflow.ts';
 
 /** A value on its way into the session: a native copy of an array. */
 export type Feed = object & { readonly feed: unique symbol };

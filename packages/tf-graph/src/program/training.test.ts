@@ -3,11 +3,11 @@ import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { attr } from './attributes.ts';
+import { attr } from '../graph/attributes.ts';
+import { rawOp } from '../ops/raw-op.ts';
+import { binding, tf } from '../tensorflow.ts';
 import { type Program, scalarOf } from './program.ts';
 import { ProgramBuilder } from './program-builder.ts';
-import { rawOp } from './raw-op.ts';
-import { binding, tf } from './tensorflow.ts';
 
 const CLASSES = 3;
 const ramp = (length: number, scale: number) =>

@@ -1,11 +1,12 @@
 // TensorFlow ops by name, in both modes: recorded while a function is traced, executed at once otherwise.
-import { type Attr, attr } from './attributes.ts';
-import { fromBfloat16, toBfloat16 } from './bfloat16.ts';
-import { customGradient } from './custom-gradient.ts';
-import type { DType } from './dtypes.ts';
-import { eagerDtypeOf, executeEagerly } from './eager.ts';
+
+import { fromBfloat16, toBfloat16 } from '../bfloat16.ts';
+import type { DType } from '../dtypes.ts';
+import { customGradient } from '../gradients/custom-gradient.ts';
+import { type Attr, attr } from '../graph/attributes.ts';
+import { tf } from '../tensorflow.ts';
+import { eagerDtypeOf, executeEagerly } from './eager-ops.ts';
 import { symbolicBackend, symbolicBackendName } from './symbolic-backend.ts';
-import { tf } from './tensorflow.ts';
 
 export const isTracing = (): boolean => tf.getBackend() === symbolicBackendName;
 

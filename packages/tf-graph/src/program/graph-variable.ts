@@ -1,13 +1,14 @@
 // A variable of a traced program: a resource that lives in the session, and the nodes that write and read it.
-import { attr } from './attributes.ts';
-import { toBfloat16 } from './bfloat16.ts';
-import { codeOf, type DType, type TypedArray } from './dtypes.ts';
-import type { Graph } from './graph.ts';
-import { createFeed, type Feed } from './graph-session.ts';
+
+import { toBfloat16 } from '../bfloat16.ts';
+import { codeOf, type DType, type TypedArray } from '../dtypes.ts';
+import { attr } from '../graph/attributes.ts';
+import type { Graph } from '../graph/graph.ts';
+import { createFeed, type Feed } from '../graph/graph-session.ts';
+import { cast, controlInputs } from '../ops/raw-op.ts';
+import { symbolicBackend } from '../ops/symbolic-backend.ts';
+import { tf } from '../tensorflow.ts';
 import type { FullVariableSpec, ReadOptions, Variable } from './program.ts';
-import { cast, controlInputs } from './raw-op.ts';
-import { symbolicBackend } from './symbolic-backend.ts';
-import { tf } from './tensorflow.ts';
 
 export class GraphVariable implements Variable {
   readonly name: string;

@@ -1,5 +1,5 @@
 // Operations with a gradient written by hand.
-import { tf } from './tensorflow.ts';
+import { tf } from '../tensorflow.ts';
 
 /** Tensors by name. A list stands for several, `undefined` for none. */
 export type NamedTensors = Readonly<Record<string, tf.Tensor | readonly tf.Tensor[] | undefined>>;

@@ -1,5 +1,5 @@
 // Attributes of TensorFlow ops, in the form tfjs-node's binding takes: { name, type, value }.
-import { codeOf, type DType, isDType } from './dtypes.ts';
+import { codeOf, type DType, isDType } from '../dtypes.ts';
 
 /** TF_AttrType of c_api.h. */
 export const attrType = { string: 0, int: 1, float: 2, bool: 3, type: 4, shape: 5 } as const;

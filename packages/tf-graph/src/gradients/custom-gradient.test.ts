@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { ProgramBuilder } from '../program/program-builder.ts';
+import { tf } from '../tensorflow.ts';
+import { checkGradients } from '../testing.ts';
 import { customGradient } from './custom-gradient.ts';
-import { ProgramBuilder } from './program-builder.ts';
-import { tf } from './tensorflow.ts';
-import { checkGradients } from './testing.ts';
 
 const x = tf.tensor1d([0.3, -0.7, 1.1]);
 const y = tf.tensor1d([0.5, -0.2, 0.8]);

@@ -1,6 +1,6 @@
 // Host memory into eager TensorFlow tensors.
-import { codeOf, type DType, sizeOf, type TypedArray } from './dtypes.ts';
-import { binding, type tf } from './tensorflow.ts';
+import { codeOf, type DType, sizeOf, type TypedArray } from '../dtypes.ts';
+import { binding, type tf } from '../tensorflow.ts';
 
 /**
  * A native tensor with a copy of `data`; returns its id for the binding. TensorFlow must copy: the binding would let it use
