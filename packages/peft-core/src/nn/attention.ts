@@ -2,12 +2,12 @@ import { customGradient, tf, withControlDependency } from '@graft/tf-graph';
 import { dropoutMask, nextSeed, type RandomState } from './dropout.ts';
 import { matmul } from './matmul.ts';
 
-/** Added to a score where attention is not allowed; large, yet finite so that an all-masked row stays a number. */
+/** Added to a score where attention is not allowed. Finite, so that a row with everything masked does not become NaN. */
 const MASKED = -1e9;
 
 /**
- * Who may attend to whom in packed rows, as an additive mask `(rows, 1, T, T)`: the same segment, not later, and fewer than
- * `window` tokens ago. segments `(rows · T)` int32; 0 is padding, which sees only padding.
+ * Additive mask `(rows, 1, T, T)` of packed rows: a token sees the keys of its own segment that are not later than itself and
+ * fewer than `window` tokens ago. segments `(rows · T)` int32; 0 is padding, which sees only padding.
  */
 export function packedCausalMask(
   segments: tf.Tensor,
@@ -49,8 +49,8 @@ export function lengthMask(length: tf.Tensor, tokens: number): tf.Tensor {
 }
 
 /**
- * Additive mask `(rows, 1, n, length)` over keys at the positions 0…length − 1 before every sequence, which all see but for
- * the window. positions `(rows · n)` int32 count those keys too.
+ * Additive mask `(rows, 1, n, length)` over keys at the positions 0…length − 1 before every sequence. Every token sees them
+ * unless they are outside its window. positions `(rows · n)` int32 count those keys too.
  */
 export function prefixMask(
   positions: tf.Tensor,

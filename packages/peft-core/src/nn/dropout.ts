@@ -1,11 +1,11 @@
 import { attr, customGradient, rawOp, tf, withControlDependency } from '@graft/tf-graph';
 import { originOf, recomputable } from './recompute.ts';
 
-/** What a step's random numbers depend on: nothing but the seed, the micro-step, and where in the model they are drawn. */
+/** A step's random numbers depend on the seed, the micro-step and the place in the model where they are drawn, and on nothing else. */
 export interface RandomState {
   /** `(2)` int32: the job's seed and the micro-step. */
   seed: tf.Tensor;
-  /** Number of the next draw in the forward pass; set back when a checkpointed block runs again. */
+  /** Number of the last draw in the forward pass; set back when a checkpointed block runs again. */
   stream: number;
 }
 

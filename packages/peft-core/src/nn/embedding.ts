@@ -17,7 +17,7 @@ export function embedding(ids: tf.Tensor, weight: Weight, padding: number | null
   }
 }
 
-/** Gathers from the frozen table and from the trained rows, and takes of each what belongs to it: no gradient as wide as the table. */
+/** Gathers from the frozen table and from the trained rows, and takes each id's row from one of them. So no gradient is as large as the table. */
 function partlyTrained(ids: tf.Tensor, table: TableWithTrainedRows, padding: number | null): tf.Tensor {
   // For each id of the table the number of its trained row counted from 1; 0 without one.
   const numbers = new Int32Array(weightShape(table)[0]!);

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ProgramBuilder, tf, type Variable } from '@graft/tf-graph';
 import { checkGradients } from '@graft/tf-graph/testing';
-import { type ActivationName, activation } from './activations.ts';
+import { type ActivationName, activation, siluProduct } from './activations.ts';
 import { attention, packedCausalMask } from './attention.ts';
 import { headLoss, lossesOfLogits } from './cross-entropy.ts';
 import { dropout } from './dropout.ts';
@@ -12,7 +12,6 @@ import { linear, trainedProduct } from './linear.ts';
 import { rmsNorm } from './rms-norm.ts';
 import { rotaryTable, rotate } from './rotary.ts';
 import { takeRows } from './rows.ts';
-import { siluProduct } from './silu-product.ts';
 import type { FrozenWeight, Weight } from './weight.ts';
 
 const frozen = (variable: Variable): Weight => ({

@@ -9,7 +9,7 @@ export function layerNorm(x: tf.Tensor, w: tf.Tensor, b: tf.Tensor, epsilon: num
   const normalise = (x: tf.Tensor, mean: tf.Tensor, inverse: tf.Tensor) => tf.mul(tf.sub(x, mean), inverse);
   const whole = (x: tf.Tensor, mean: tf.Tensor, inverse: tf.Tensor, w: tf.Tensor, b: tf.Tensor) =>
     tf.add(tf.mul(normalise(x, mean, inverse), w), b);
-  // (…, 1) each, computed outside the custom gradient: whoever restores the result needs them as well.
+  // (…, 1) each. Computed outside the custom gradient, because a layer that recomputes the result needs them too.
   const width = x.shape.at(-1)!;
   const mean = tf.mul(tf.sum(x, -1, true), 1 / width);
   const variance = tf.mul(tf.sum(tf.square(tf.sub(x, mean)), -1, true), 1 / width);

@@ -38,7 +38,7 @@ function frozenProduct(x: tf.Tensor, weight: FrozenWeight, transposed: boolean):
   });
 }
 
-/** `x (N, in) · Wᵀ → (N, out)` with gradients for both. Keeps x, or what it is cheaply recomputed from. */
+/** `x (N, in) · Wᵀ → (N, out)` with gradients for both. Keeps x, or what x is recomputed from. */
 export function trainedProduct(x: tf.Tensor, w: tf.Tensor, transposed = false): tf.Tensor {
   const origin = originOf(x);
   return customGradient({
@@ -55,7 +55,7 @@ export function trainedProduct(x: tf.Tensor, w: tf.Tensor, transposed = false): 
   });
 }
 
-/** `x (N, H) · Tᵀ → (N, V)` with a table T of which only some rows get a gradient: that of the outputs they make. */
+/** `x (N, H) · Tᵀ → (N, V)` with a table T `(V, H)`. Only its trained rows get a gradient, from the outputs that they make. */
 function rowsProduct(x: tf.Tensor, table: TableWithTrainedRows): tf.Tensor {
   const { rows } = table;
   const origin = originOf(x);

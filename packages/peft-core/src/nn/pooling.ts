@@ -1,14 +1,14 @@
 import { customGradient, tf } from '@graft/tf-graph';
 import { matmul, withMatmulPrecision } from './matmul.ts';
 
-/** In float32 whatever precision is around: sums over many tokens, and differences of cosines, would feel bfloat16. */
+/** Always in float32: bfloat16 is too coarse for sums over many tokens and for differences of cosines. */
 const exact = (a: tf.Tensor, b: tf.Tensor, transposeA: boolean, transposeB: boolean) =>
   withMatmulPrecision('fp32', () => matmul(a, b, transposeA, transposeB));
 
 /**
- * Vectors `(count, H)` of sequences: weighted sums of their tokens' hidden states `(N, H)`. `vectors` `(N)` int32 says in which
- * vector a token has its share `weights` `(N)`; `count` for those in none. A product, since sums by scattered index come in
- * another order each time on a GPU.
+ * Vectors `(count, H)` of sequences: weighted sums of their tokens' hidden states `(N, H)`. `vectors` `(N)` int32 is the
+ * vector that each token belongs to, `count` for none; `weights` `(N)` is its weight there. Computed as a matrix product: a GPU
+ * adds up scattered rows in another order each time.
  */
 export function pool(hidden: tf.Tensor, vectors: tf.Tensor, weights: tf.Tensor, count: number): tf.Tensor {
   const shares = (vectors: tf.Tensor, weights: tf.Tensor) => {

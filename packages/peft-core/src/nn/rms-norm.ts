@@ -8,7 +8,7 @@ import { recomputable } from './recompute.ts';
 export function rmsNorm(x: tf.Tensor, w: tf.Tensor, epsilon: number): tf.Tensor {
   const width = x.shape.at(-1)!;
   const scale = (x: tf.Tensor, inverseRms: tf.Tensor, w: tf.Tensor) => tf.mul(tf.mul(x, inverseRms), w);
-  // (…, 1), computed outside the custom gradient: whoever restores the result needs it as well.
+  // (…, 1). Computed outside the custom gradient, because a layer that recomputes the result needs it too.
   const inverseRms = tf.rsqrt(tf.add(tf.mul(tf.sum(tf.square(x), -1, true), 1 / width), epsilon));
   const y = customGradient({
     inputs: { x, w },

@@ -8,20 +8,20 @@ import { tf } from '../tensorflow.ts';
 import { withControlDependency } from './raw-op.ts';
 import { symbolicBackend } from './symbolic-backend.ts';
 
-// Eight weights of 32 MiB as stored, 64 MiB unpacked. Hung on the product so far, one unpacked copy lives at a time.
+// Eight weights of 32 MiB as stored, 64 MiB unpacked. Read after the product so far, one unpacked copy lives at a time.
 const SHAPE = [1 << 12, 1 << 12];
 const WEIGHTS = 8;
 const MIB = 1 << 20;
 
 /** Peak memory in bytes of a process that unpacks every weight in turn. */
-async function peak(hung: boolean): Promise<number> {
+async function peak(inTurn: boolean): Promise<number> {
   const builder = new ProgramBuilder();
   const weights = Array.from({ length: WEIGHTS }, (_, i) =>
     builder.variable({ name: `w${i}`, shape: SHAPE, dtype: 'bfloat16' }),
   );
   // Each product needs the one before, so that unpacked weights which do not wait for it have to be kept.
   const product = builder.function('run', { x: { shape: [SHAPE[0]!, 1], dtype: 'float32' } }, ({ x }) => ({
-    y: weights.reduce((y, w) => tf.matMul(w.read(hung ? { after: [y] } : {}), y as tf.Tensor2D), x),
+    y: weights.reduce((y, w) => tf.matMul(w.read(inTurn ? { after: [y] } : {}), y), x),
   }));
   const program = builder.build();
   const values = new Float32Array(SHAPE[0]! * SHAPE[1]!).fill(1 / SHAPE[1]!);
@@ -32,10 +32,10 @@ async function peak(hung: boolean): Promise<number> {
 }
 
 if (process.argv[2]) {
-  console.log(await peak(process.argv[2] === 'hung'));
+  console.log(await peak(process.argv[2] === 'inTurn'));
 } else {
-  test('a read hung on a tensor waits for it, so that unpacked weights do not pile up', () => {
-    const [hung, free] = ['hung', 'free'].map((mode) =>
+  test('a read with a control dependency waits, so that unpacked weights do not pile up', () => {
+    const [inTurn, free] = ['inTurn', 'free'].map((mode) =>
       Number(
         execFileSync(process.execPath, [...process.execArgv, fileURLToPath(import.meta.url), mode], {
           encoding: 'utf8',
@@ -43,10 +43,10 @@ if (process.argv[2]) {
         }),
       ),
     ) as [number, number];
-    assert.ok(free - hung > 150 * MIB, `peak ${hung / MIB} MiB hung, ${free / MIB} MiB free`);
+    assert.ok(free - inTurn > 150 * MIB, `peak ${inTurn / MIB} MiB in turn, ${free / MIB} MiB free`);
   });
 
-  test('withControlDependency and read put control inputs on the graph, and reads hung on other tensors stay apart', () => {
+  test('withControlDependency puts control inputs on the graph, none for constants', () => {
     const graph = new Graph();
     symbolicBackend.trace(graph, () => {
       const ref = `${graph.node('Placeholder', [], [], 'x')}:0`;

@@ -1,6 +1,5 @@
 // The types of an op's inputs and outputs, written "T Tidx -> T" as in TensorFlow's op definitions: a name is an
 // attribute, a dtype is fixed, "N*T" is a list whose length is the attribute N.
-
 import { codeOf, type DType, dtypeOfCode, isDType, visibleOf } from '../dtypes.ts';
 import { type Attr, attrType } from '../graph/attributes.ts';
 

@@ -1,5 +1,4 @@
 // TensorFlow ops by name, in both modes: recorded while a function is traced, executed at once otherwise.
-
 import { fromBfloat16, toBfloat16 } from '../bfloat16.ts';
 import type { DType } from '../dtypes.ts';
 import { customGradient } from '../gradients/custom-gradient.ts';

@@ -1,6 +1,5 @@
 // A tfjs backend that records a TensorFlow graph instead of computing. It takes over tfjs-node's kernels: each op
 // they would execute becomes one node, so models, gradients and optimizers stay plain tfjs code.
-
 import { type DType, visibleOf } from '../dtypes.ts';
 import type { Attr } from '../graph/attributes.ts';
 import type { Graph, HostValue } from '../graph/graph.ts';
@@ -98,7 +97,7 @@ class SymbolicBackend extends NativeBackend {
         attr: (name) => attrs.find((attr) => attr.name === name)?.value,
         constant: (i) => {
           const at = i < 0 ? i + inputs.length : i;
-          const entry = this.entries.get((inputs[at] as tf.TensorInfo).dataId);
+          const entry = this.entries.get(inputs[at]!.dataId);
           if (!('host' in entry))
             throw new Error(`input ${at} decides the shape, so it must be a host value, not a computed one`);
           return Array.from(entry.host.values, Number);
@@ -111,7 +110,7 @@ class SymbolicBackend extends NativeBackend {
 
   // What tfjs-node's kernels call.
   override executeSingleOutput(op: string, attrs: Attr[], inputs: tf.TensorInfo[]): tf.Tensor {
-    return this.record(op, attrs, inputs)[0] as tf.Tensor;
+    return this.record(op, attrs, inputs)[0]!;
   }
   override executeMultipleOutputs(op: string, attrs: Attr[], inputs: tf.TensorInfo[]): tf.Tensor[] {
     return this.record(op, attrs, inputs);
@@ -174,11 +173,10 @@ tf.registerKernel({
   backendName: symbolicBackendName,
   kernelFunc: ({ inputs, attrs }) => {
     const { axis, batchDims } = attrs as unknown as { axis: number; batchDims: number };
-    const [x, indices] = [inputs.x as tf.TensorInfo, inputs.indices as tf.TensorInfo];
     return symbolicBackend.executeSingleOutput(
       'GatherV2',
       [{ name: 'batch_dims', type: binding.TF_ATTR_INT, value: batchDims }],
-      [x, indices, tf.scalar(axis, 'int32')],
+      [inputs.x!, inputs.indices!, tf.scalar(axis, 'int32')],
     );
   },
 });

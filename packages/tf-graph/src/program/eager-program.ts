@@ -1,5 +1,4 @@
 // The same program without a graph: bodies run op by op. For small tests, gradient checks and debugging.
-
 import { fromBfloat16, toBfloat16 } from '../bfloat16.ts';
 import { type DType, type TypedArray, visibleOf } from '../dtypes.ts';
 import { attr } from '../graph/attributes.ts';
@@ -7,8 +6,9 @@ import { eagerTensor } from '../ops/eager-ops.ts';
 import { cast, rawOp, storageOf } from '../ops/raw-op.ts';
 import { tf } from '../tensorflow.ts';
 import { checkFeeds, checkValue, lookUp } from './checks.ts';
-import { type CurrentRun, callBody } from './current-run.ts';
 import {
+  type CurrentRun,
+  callBody,
   type Feeds,
   type FullVariableSpec,
   type InputSpecs,

@@ -1,5 +1,4 @@
 // A variable of a traced program: a resource that lives in the session, and the nodes that write and read it.
-
 import { toBfloat16 } from '../bfloat16.ts';
 import { codeOf, type DType, type TypedArray } from '../dtypes.ts';
 import { attr } from '../graph/attributes.ts';
@@ -14,7 +13,7 @@ export class GraphVariable implements Variable {
   readonly name: string;
   readonly shape: number[];
   readonly dtype: DType;
-  /** "node:0" lists' entries: where Program.write feeds a value, what it fetches, what Program.read fetches. */
+  /** "node:0" each: what Program.write feeds and fetches, and what Program.read fetches. */
   readonly writeFeed: string;
   readonly writeDone: string;
   readonly readFetch: string;

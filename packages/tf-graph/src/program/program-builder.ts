@@ -1,8 +1,8 @@
 import { checkVariable, lookUp } from './checks.ts';
-import type { CurrentRun } from './current-run.ts';
 import { EagerProgram } from './eager-program.ts';
 import { GraphProgram } from './graph-program.ts';
 import type {
+  CurrentRun,
   FullVariableSpec,
   InputSpecs,
   InputTensors,

@@ -107,3 +107,23 @@ export interface Program {
   /** Frees the variables. */
   close(): void;
 }
+
+/** What the builder's variables stand for while a function's body runs; null otherwise. */
+export interface CurrentRun {
+  variables: ReadonlyMap<string, Variable> | null;
+}
+
+export function callBody(
+  current: CurrentRun,
+  variables: ReadonlyMap<string, Variable>,
+  fn: ProgramFunction,
+  inputs: InputTensors<InputSpecs>,
+) {
+  if (current.variables) throw new Error(`function "${fn.name}" cannot run inside another function's body`);
+  current.variables = variables;
+  try {
+    return fn.body(inputs);
+  } finally {
+    current.variables = null;
+  }
+}
