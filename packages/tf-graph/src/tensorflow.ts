@@ -51,11 +51,24 @@ export type { NodeJSKernelBackend, TensorMetadata };
 export const nativeBackend = tf.findBackend('tensorflow') as unknown as NativeBackend;
 export const binding: TFJSBinding = nativeBackend.binding;
 
+/** What TensorFlow infers of a node's output: its type's number, and its shape with -1 for a size that it does not know. */
+export interface InferredOutput {
+  dtype: number;
+  shape: number[] | null;
+}
+
 /** What native/session.cc adds to tfjs-node's addon. Sessions and feeds are opaque; names are "node:output". */
 interface NativeSessions {
   createSession(): object;
-  /** `outside`: inputs of the new nodes that earlier ones give, "node:output" or "^node". */
-  extendSession(session: object, graphDef: Uint8Array, outside: string[]): void;
+  addNode(
+    session: object,
+    op: string,
+    name: string,
+    inputs: readonly (string | readonly string[])[],
+    attributes: readonly object[],
+  ): InferredOutput[];
+  /** An OpDef message (op_def.proto). */
+  opDefinition(op: string): Uint8Array;
   createFeed(dtype: number, shape: number[], data: ArrayBufferView): object;
   deleteFeed(feed: object): void;
   runSession(

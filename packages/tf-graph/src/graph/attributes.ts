@@ -10,6 +10,14 @@ export interface Attr {
   value: boolean | number | string | number[] | object;
 }
 
+/** A constant's value: little-endian bytes. */
+export interface TensorValue {
+  dtype: number;
+  shape: readonly number[];
+  content: Uint8Array;
+}
+export type NodeAttr = Attr | { name: string; tensor: TensorValue };
+
 const typeCode = (dtype: DType): number => {
   if (!isDType(dtype)) throw new Error(`unknown dtype "${dtype}"`);
   return codeOf(dtype);
@@ -17,12 +25,6 @@ const typeCode = (dtype: DType): number => {
 
 export const attr = {
   type: (name: string, dtype: DType): Attr => ({ name, type: attrType.type, value: typeCode(dtype) }),
-  /** A list of types; only while tracing (the native binding has no such list). */
-  types: (name: string, dtypes: DType[]): Attr => ({
-    name,
-    type: attrType.type,
-    value: dtypes.map(typeCode),
-  }),
   int: (name: string, value: number): Attr => ({ name, type: attrType.int, value }),
   ints: (name: string, value: number[]): Attr => ({ name, type: attrType.int, value }),
   float: (name: string, value: number): Attr => ({ name, type: attrType.float, value }),

@@ -2,7 +2,9 @@ import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { attr, type NodeAttr } from '../graph/attributes.ts';
 import { Graph } from '../graph/graph.ts';
+import { GraphSession, type NodeInput } from '../graph/graph-session.ts';
 import { ProgramBuilder } from '../program/program-builder.ts';
 import { tf } from '../tensorflow.ts';
 import { withControlDependency } from './raw-op.ts';
@@ -12,6 +14,14 @@ import { symbolicBackend } from './symbolic-backend.ts';
 const SHAPE = [1 << 12, 1 << 12];
 const WEIGHTS = 8;
 const MIB = 1 << 20;
+
+class RecordedSession extends GraphSession {
+  readonly nodes: { op: string; name: string; inputs: readonly NodeInput[] }[] = [];
+  override addNode(op: string, name: string, inputs: readonly NodeInput[], attrs: readonly NodeAttr[]) {
+    this.nodes.push({ op, name, inputs });
+    return super.addNode(op, name, inputs, attrs);
+  }
+}
 
 /** Peak memory in bytes of a process that unpacks every weight in turn. */
 async function peak(inTurn: boolean): Promise<number> {
@@ -47,14 +57,17 @@ if (process.argv[2]) {
   });
 
   test('withControlDependency puts control inputs on the graph, none for constants', () => {
-    const graph = new Graph();
+    const session = new RecordedSession();
+    const graph = new Graph(session);
     symbolicBackend.trace(graph, () => {
-      const ref = `${graph.node('Placeholder', [], [], 'x')}:0`;
-      const x = symbolicBackend.tensor({ ref, shape: [2], dtype: 'float32' });
-      withControlDependency(tf.neg(x), x, tf.scalar(1), tf.square(x));
+      const attrs = [attr.type('dtype', 'float32'), attr.shape('shape', [2])];
+      const [x] = symbolicBackend.tensors(graph.node('Placeholder', [], attrs, 'x'));
+      withControlDependency(tf.neg(x!), x!, tf.scalar(1), tf.square(x!));
     });
-    const identity = graph.nodes.find(({ op }) => op === 'Identity');
-    const [neg, square] = ['Neg', 'Square'].map((op) => graph.nodes.find((node) => node.op === op)!.name);
-    assert.deepEqual(identity?.inputs, [`${neg}:0`, '^x', `^${square}`]);
+    session.close();
+    const [neg, square, identity] = ['Neg', 'Square', 'Identity'].map(
+      (op) => session.nodes.find((node) => node.op === op)!,
+    );
+    assert.deepEqual(identity!.inputs, [`${neg!.name}:0`, '^x', `^${square!.name}`]);
   });
 }

@@ -3,20 +3,16 @@ import { codeOf, type DType, dtypeOfCode, sizeOf, type TypedArray, visibleOf } f
 
 import { type Attr, attr } from '../graph/attributes.ts';
 import { binding, nativeBackend, type TensorMetadata, tf } from '../tensorflow.ts';
-import { bindTypes } from './op-signature.ts';
-import { opDefinitions } from './shape-functions.ts';
+import { bindTypes, outputCount, signatureOf } from './op-signature.ts';
 
 export const eagerDtypeOf = (tensor: tf.TensorInfo): DType =>
   dtypeOfCode(nativeBackend.tensorMap.get(tensor.dataId).dtype);
 
-/** Executes one op; an op without a row in shape-functions.ts gets its attributes as given and has one output. */
 export function executeEagerly(op: string, given: Attr[], inputs: tf.TensorInfo[]): tf.Tensor[] {
-  const definition = opDefinitions[op];
-  if (!definition)
-    return binding.executeOp(op, given, nativeBackend.getInputTensorIds(inputs), 1).map(register);
+  const signature = signatureOf(op);
   const types = bindTypes(
     op,
-    definition.signature,
+    signature,
     given,
     inputs.map((input) => ({
       dtype: eagerDtypeOf(input),
@@ -25,7 +21,12 @@ export function executeEagerly(op: string, given: Attr[], inputs: tf.TensorInfo[
   );
   const converted = inputs.map((input, i) => convert(input, types.inputs[i] as DType));
   return binding
-    .executeOp(op, types.attrs, nativeBackend.getInputTensorIds(converted), types.outputs.length)
+    .executeOp(
+      op,
+      types.attrs,
+      nativeBackend.getInputTensorIds(converted),
+      outputCount(signature, types.attrs),
+    )
     .map(register);
 }
 

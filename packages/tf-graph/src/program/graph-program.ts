@@ -39,8 +39,8 @@ interface TracedFunction {
 const groupBytes = 64 << 20;
 
 export class GraphProgram implements Program {
-  readonly #graph = new Graph();
   readonly #session = new GraphSession();
+  readonly #graph = new Graph(this.#session);
   readonly #variables = new Map<string, GraphVariable>();
   readonly #functions = new Map<string, TracedFunction>();
   readonly #written = new Set<string>();
@@ -51,11 +51,9 @@ export class GraphProgram implements Program {
   }
 
   add(variables: readonly FullVariableSpec[], functions: readonly ProgramFunction[]): void {
-    const before = this.#graph.nodes.length;
     for (const spec of variables)
       this.#variables.set(spec.name, new GraphVariable(this.#graph, spec, this.#variables.size));
     const traced = functions.map((fn) => [fn.name, this.#trace(this.#graph, fn, this.#current)] as const);
-    this.#session.extend(this.#graph.nodes.slice(before));
     for (const [name, one] of traced) this.#functions.set(name, one);
   }
 
@@ -68,9 +66,10 @@ export class GraphProgram implements Program {
           for (const variable of variables) variable.begin();
           const feeds: string[] = [];
           const inputs = presentIn(fn.inputs).map(([name, { shape, dtype }]) => {
-            const ref = `${graph.node('Placeholder', [], [attr.type('dtype', dtype), attr.shape('shape', [...shape])], `in/${name}`)}:0`;
-            feeds.push(ref);
-            return [name, symbolicBackend.tensor({ ref, shape: [...shape], dtype })] as const;
+            const attrs = [attr.type('dtype', dtype), attr.shape('shape', [...shape])];
+            const node = graph.node('Placeholder', [], attrs, `in/${name}`);
+            feeds.push(`${node.name}:0`);
+            return [name, symbolicBackend.tensors(node)[0]!] as const;
           });
           const results = presentIn(callBody(current, this.#variables, fn, Object.fromEntries(inputs)));
           const commits = variables.flatMap((variable) => variable.commit());
@@ -167,12 +166,12 @@ function outputNode(graph: Graph, name: string, value: tf.Tensor, commits: strin
   const stored = storageOf(value);
   const dtype = visibleOf(stored);
   const ref = symbolicBackend.ref(cast(value, dtype));
-  return `${graph.node('Identity', [ref, ...commits], [attr.type('T', dtype)], `out/${name}`)}:0`;
+  return `${graph.node('Identity', [ref, ...commits], [attr.type('T', dtype)], `out/${name}`).name}:0`;
 }
 /** A scalar that exists once `after` have run. */
 function doneNode(graph: Graph, name: string, after: string[]): string {
   const zero = { dtype: codeOf('int32'), shape: [], content: new Uint8Array(4) };
-  return `${graph.node('Const', after, [attr.type('dtype', 'int32'), { name: 'value', tensor: zero }], name)}:0`;
+  return `${graph.node('Const', after, [attr.type('dtype', 'int32'), { name: 'value', tensor: zero }], name).name}:0`;
 }
 
 let collect: (() => void) | undefined;
