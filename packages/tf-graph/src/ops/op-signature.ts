@@ -81,19 +81,6 @@ export interface BoundTypes {
   inputs: DType[];
 }
 
-export function parseSignature(text: string): Signature {
-  const side = (part: string) =>
-    part
-      .split(' ')
-      .filter(Boolean)
-      .map((token): Argument => {
-        const [first = '', second] = token.split('*');
-        return second ? { count: first, type: second } : { count: null, type: first };
-      });
-  const [inputs = '', outputs = ''] = text.split('->');
-  return { inputs: side(inputs), outputs: side(outputs) };
-}
-
 /** Finds every type attribute from the tensors given, so that callers name only the types no input shows. */
 export function bindTypes(op: string, signature: Signature, given: Attr[], inputs: InputType[]): BoundTypes {
   const attrs = new Map(given.map((attr) => [attr.name, attr]));
