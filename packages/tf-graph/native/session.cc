@@ -3,13 +3,16 @@
 // entry point, so that this one can call it and add these functions to what it exports:
 //
 //   createSession(): Session
-//   extendSession(session, graphDef: Uint8Array, outside: string[])   outside: inputs ("node:0", "^node") of earlier nodes
+//   addNode(session, op, name, inputs: (string | string[])[], attributes): { dtype, shape }[]
+//                                                                     what TensorFlow infers of the node's outputs
+//   opDefinition(op): Uint8Array                                      an OpDef (op_def.proto)
 //   createFeed(dtype, shape: number[], data: TypedArray): Feed        a tensor with a copy of the data
 //   deleteFeed(feed)                                                  at once, not when it is collected
 //   runSession(session, names: string[], feeds: Feed[], fetches: string[]): { dtype, shape, data: ArrayBuffer }[]
 //   closeSession(session)                                             frees the variables
 //
-// Names are "node:output", dtypes TensorFlow's numbers. Everything runs on the calling thread.
+// Names are "node:output", dtypes TensorFlow's numbers. Of a shape, -1 is an unknown size; the shape is null when not even its
+// rank is known. Everything runs on the calling thread.
 #include <node_api.h>
 
 #include <cstdint>
@@ -33,8 +36,8 @@ struct Session {
 struct Deleter {
   void operator()(TF_Status* status) const { TF_DeleteStatus(status); }
   void operator()(TF_SessionOptions* options) const { TF_DeleteSessionOptions(options); }
-  void operator()(TF_ImportGraphDefOptions* options) const { TF_DeleteImportGraphDefOptions(options); }
   void operator()(TF_Buffer* buffer) const { TF_DeleteBuffer(buffer); }
+  void operator()(TF_Graph* graph) const { TF_DeleteGraph(graph); }
   void operator()(TF_Tensor* tensor) const { TF_DeleteTensor(tensor); }
 };
 template <typename T>
@@ -145,28 +148,158 @@ void Create(napi_env env, napi_callback_info, napi_value* result) {
   Check(napi_create_external(env, new Session{graph, session}, finalize, nullptr, result), "session");
 }
 
-void Extend(napi_env env, napi_callback_info info, napi_value*) {
-  const auto arguments = ArgumentsOf<3>(env, info);
-  Session& session = SessionOf(env, arguments[0]);
-  const Bytes bytes = BytesOf(env, arguments[1]);
+napi_value PropertyOf(napi_env env, napi_value object, const char* name) {
+  napi_value value;
+  Check(napi_get_named_property(env, object, name, &value), name);
+  return value;
+}
+
+std::vector<int64_t> IntegersOf(napi_env env, napi_value list) {
+  std::vector<int64_t> values(LengthOf(env, list));
+  for (uint32_t i = 0; i < values.size(); i++)
+    Check(napi_get_value_int64(env, ElementOf(env, list, i), &values[i]), "list of integers");
+  return values;
+}
+
+int64_t IntegerOf(napi_env env, napi_value value) {
+  int64_t integer = 0;
+  Check(napi_get_value_int64(env, value, &integer), "integer");
+  return integer;
+}
+
+bool IsList(napi_env env, napi_value value) {
+  bool list = false;
+  Check(napi_is_array(env, value, &list), "value");
+  return list;
+}
+
+/** `{ dtype, shape, content: Uint8Array }` */
+Owned<TF_Tensor> ConstantOf(napi_env env, napi_value value) {
+  const auto shape = IntegersOf(env, PropertyOf(env, value, "shape"));
+  const auto dtype = static_cast<TF_DataType>(IntegerOf(env, PropertyOf(env, value, "dtype")));
+  const Bytes bytes = BytesOf(env, PropertyOf(env, value, "content"));
+  Owned<TF_Tensor> tensor(TF_AllocateTensor(dtype, shape.data(), shape.size(), bytes.size));
+  if (bytes.size > 0) std::memcpy(TF_TensorData(tensor.get()), bytes.data, bytes.size);
+  return tensor;
+}
+
+/** `{ name, tensor }`, or `{ name, type, value }` with a TF_AttrType and a value or a list of values. */
+void SetAttribute(napi_env env, TF_OperationDescription* node, napi_value attribute) {
+  const std::string text = StringOf(env, PropertyOf(env, attribute, "name"));
+  const char* name = text.c_str();
+  bool constant = false;
+  Check(napi_has_named_property(env, attribute, "tensor", &constant), "attribute");
+  if (constant) {
+    Owned<TF_Status> status(TF_NewStatus());
+    TF_SetAttrTensor(node, name, ConstantOf(env, PropertyOf(env, attribute, "tensor")).get(), status.get());
+    return Check(status);
+  }
+  const napi_value value = PropertyOf(env, attribute, "value");
+  switch (IntegerOf(env, PropertyOf(env, attribute, "type"))) {
+    case TF_ATTR_STRING: {
+      const std::string string = StringOf(env, value);
+      return TF_SetAttrString(node, name, string.data(), string.size());
+    }
+    case TF_ATTR_INT: {
+      if (!IsList(env, value)) return TF_SetAttrInt(node, name, IntegerOf(env, value));
+      const auto list = IntegersOf(env, value);
+      return TF_SetAttrIntList(node, name, list.data(), list.size());
+    }
+    case TF_ATTR_FLOAT: {
+      double number = 0;
+      Check(napi_get_value_double(env, value, &number), "number");
+      return TF_SetAttrFloat(node, name, number);
+    }
+    case TF_ATTR_BOOL: {
+      bool flag = false;
+      Check(napi_get_value_bool(env, value, &flag), "flag");
+      return TF_SetAttrBool(node, name, flag);
+    }
+    case TF_ATTR_TYPE:
+      return TF_SetAttrType(node, name, static_cast<TF_DataType>(IntegerOf(env, value)));
+    case TF_ATTR_SHAPE: {
+      const auto shape = IntegersOf(env, value);
+      return TF_SetAttrShape(node, name, shape.data(), shape.size());
+    }
+    default:
+      throw Failure{"the attribute " + text + " is of an unknown type"};
+  }
+}
+
+std::vector<TF_Output> OutputsOf(napi_env env, const Session& session, napi_value list) {
+  std::vector<TF_Output> outputs;
+  for (uint32_t i = 0; i < LengthOf(env, list); i++)
+    outputs.push_back(OutputOf(session, StringOf(env, ElementOf(env, list, i))));
+  return outputs;
+}
+
+/** What TensorFlow infers of an output. */
+napi_value InferredOf(napi_env env, TF_Graph* graph, TF_Output output) {
   Owned<TF_Status> status(TF_NewStatus());
-  Owned<TF_ImportGraphDefOptions> options(TF_NewImportGraphDefOptions());
-  for (uint32_t i = 0; i < LengthOf(env, arguments[2]); i++) {
-    const std::string name = StringOf(env, ElementOf(env, arguments[2], i));
-    if (name[0] == '^') {
-      const TF_Output control = OutputOf(session, name.substr(1) + ":0");
-      TF_ImportGraphDefOptionsRemapControlDependency(options.get(), name.c_str() + 1, control.oper);
-    } else {
-      const TF_Output output = OutputOf(session, name);
-      TF_ImportGraphDefOptionsAddInputMapping(
-          options.get(), name.substr(0, name.rfind(':')).c_str(), output.index, output);
+  const int rank = TF_GraphGetTensorNumDims(graph, output, status.get());
+  Check(status);
+  napi_value result, dtype, shape;
+  Check(napi_create_object(env, &result), "result");
+  Check(napi_create_int32(env, TF_OperationOutputType(output), &dtype), "result");
+  if (rank < 0) {
+    Check(napi_get_null(env, &shape), "result");
+  } else {
+    std::vector<int64_t> sizes(rank);
+    TF_GraphGetTensorShape(graph, output, sizes.data(), rank, status.get());
+    Check(status);
+    Check(napi_create_array_with_length(env, rank, &shape), "result");
+    for (int i = 0; i < rank; i++) {
+      napi_value size;
+      Check(napi_create_int64(env, sizes[i], &size), "result");
+      Check(napi_set_element(env, shape, i, size), "result");
     }
   }
-  Owned<TF_Buffer> buffer(TF_NewBuffer());
-  buffer->data = bytes.data;
-  buffer->length = bytes.size;
-  TF_GraphImportGraphDef(session.graph, buffer.get(), options.get(), status.get());
+  Check(napi_set_named_property(env, result, "dtype", dtype), "result");
+  Check(napi_set_named_property(env, result, "shape", shape), "result");
+  return result;
+}
+
+void AddNode(napi_env env, napi_callback_info info, napi_value* result) {
+  const auto arguments = ArgumentsOf<5>(env, info);
+  const Session& session = SessionOf(env, arguments[0]);
+  const std::string op = StringOf(env, arguments[1]);
+  const std::string name = StringOf(env, arguments[2]);
+  TF_OperationDescription* node = TF_NewOperation(session.graph, op.c_str(), name.c_str());
+  for (uint32_t i = 0; i < LengthOf(env, arguments[3]); i++) {
+    const napi_value input = ElementOf(env, arguments[3], i);
+    if (IsList(env, input)) {
+      const auto outputs = OutputsOf(env, session, input);
+      TF_AddInputList(node, outputs.data(), outputs.size());
+      continue;
+    }
+    const std::string reference = StringOf(env, input);
+    if (reference[0] == '^')
+      TF_AddControlInput(node, OutputOf(session, reference.substr(1) + ":0").oper);
+    else
+      TF_AddInput(node, OutputOf(session, reference));
+  }
+  for (uint32_t i = 0; i < LengthOf(env, arguments[4]); i++) SetAttribute(env, node, ElementOf(env, arguments[4], i));
+  Owned<TF_Status> status(TF_NewStatus());
+  TF_Operation* operation = TF_FinishOperation(node, status.get());
   Check(status);
+  const int count = TF_OperationNumOutputs(operation);
+  Check(napi_create_array_with_length(env, count, result), "result");
+  for (int i = 0; i < count; i++)
+    Check(napi_set_element(env, *result, i, InferredOf(env, session.graph, {operation, i})), "result");
+}
+
+void OpDefinition(napi_env env, napi_callback_info info, napi_value* result) {
+  const std::string op = StringOf(env, ArgumentsOf<1>(env, info)[0]);
+  Owned<TF_Status> status(TF_NewStatus());
+  Owned<TF_Graph> graph(TF_NewGraph());
+  Owned<TF_Buffer> buffer(TF_NewBuffer());
+  TF_GraphGetOpDef(graph.get(), op.c_str(), buffer.get(), status.get());
+  Check(status);
+  void* copy = nullptr;
+  napi_value bytes;
+  Check(napi_create_arraybuffer(env, buffer->length, &copy, &bytes), "result");
+  std::memcpy(copy, buffer->data, buffer->length);
+  Check(napi_create_typedarray(env, napi_uint8_array, buffer->length, bytes, 0, result), "result");
 }
 
 /** A tensor that JavaScript holds; null once deleted. */
@@ -180,17 +313,13 @@ Feed& FeedOf(napi_env env, napi_value value) {
 
 void CreateFeed(napi_env env, napi_callback_info info, napi_value* result) {
   const auto arguments = ArgumentsOf<3>(env, info);
-  int32_t dtype = 0;
-  Check(napi_get_value_int32(env, arguments[0], &dtype), "dtype");
-  std::vector<int64_t> shape(LengthOf(env, arguments[1]));
-  size_t size = TF_DataTypeSize(static_cast<TF_DataType>(dtype));
-  for (uint32_t i = 0; i < shape.size(); i++) {
-    Check(napi_get_value_int64(env, ElementOf(env, arguments[1], i), &shape[i]), "shape");
-    size *= shape[i];
-  }
+  const auto dtype = static_cast<TF_DataType>(IntegerOf(env, arguments[0]));
+  const auto shape = IntegersOf(env, arguments[1]);
+  size_t size = TF_DataTypeSize(dtype);
+  for (const int64_t length : shape) size *= length;
   const Bytes bytes = BytesOf(env, arguments[2]);
   if (bytes.size != size) throw Failure{"a fed array has another size than its shape"};
-  Feed tensor(TF_AllocateTensor(static_cast<TF_DataType>(dtype), shape.data(), shape.size(), size));
+  Feed tensor(TF_AllocateTensor(dtype, shape.data(), shape.size(), size));
   if (size > 0) std::memcpy(TF_TensorData(tensor.get()), bytes.data, size);
   auto finalize = [](napi_env, void* data, void*) { delete static_cast<Feed*>(data); };
   Check(napi_create_external(env, new Feed(std::move(tensor)), finalize, nullptr, result), "feed");
@@ -282,7 +411,8 @@ void Export(napi_env env, napi_value exports, const char* name, napi_callback fu
 extern "C" NAPI_MODULE_EXPORT napi_value napi_register_module_v1(napi_env env, napi_value exports) {
   exports = tfjs_register_module(env, exports);
   Export(env, exports, "createSession", Call<Create>);
-  Export(env, exports, "extendSession", Call<Extend>);
+  Export(env, exports, "addNode", Call<AddNode>);
+  Export(env, exports, "opDefinition", Call<OpDefinition>);
   Export(env, exports, "createFeed", Call<CreateFeed>);
   Export(env, exports, "deleteFeed", Call<DeleteFeed>);
   Export(env, exports, "runSession", Call<Run>);

@@ -1,16 +1,27 @@
 // TensorFlow for Node, and tf.function for TensorFlow.js: programs of plain tfjs code, traced once to a graph.
-export { type Attr, attr } from './attributes.ts';
 export type { DType, TypedArray } from './dtypes.ts';
-export { nestedGrads, withNestedGradients } from './nested-gradients.ts';
+export {
+  type CustomGradient,
+  customGradient,
+  type Gradients,
+  type NamedTensors,
+} from './gradients/custom-gradient.ts';
+export { nestedGrads, withNestedGradients } from './gradients/nested-gradients.ts';
+export { type Attr, attr } from './graph/attributes.ts';
+export { cast, isTracing, rawOp, storageOf, withControlDependency } from './ops/raw-op.ts';
 export type {
-  FunctionBody,
   InputSpec,
+  InputSpecs,
+  InputTensors,
+  OutputTensors,
   Program,
+  ProgramFunction,
   ReadOptions,
   RunOutput,
+  RunOutputs,
   Variable,
   VariableSpec,
-} from './program.ts';
-export { ProgramBuilder } from './program-builder.ts';
-export { cast, isTracing, rawOp, storageOf, withControlDependency } from './raw-op.ts';
+} from './program/program.ts';
+export { scalarOf } from './program/program.ts';
+export { ProgramBuilder } from './program/program-builder.ts';
 export { tensorflowVersion, tf } from './tensorflow.ts';

@@ -1,11 +1,18 @@
 // Loads TensorFlow for Node. Importing this module loads the native library (about 0.4 s), so nothing that must
 // stay light may import it. `npm run tensorflow` builds the addon it needs.
-import './node-compatibility.ts';
-import './gradients.ts';
+import './gradients/kernel-gradients.ts';
 import { createRequire } from 'node:module';
+import util from 'node:util';
 import * as tf from '@tensorflow/tfjs-core';
 import type { NodeJSKernelBackend } from '@tensorflow/tfjs-node-gpu/dist/nodejs_kernel_backend.js';
 import type { TensorMetadata, TFJSBinding } from '@tensorflow/tfjs-node-gpu/dist/tfjs_binding.js';
+
+// tfjs-node 4.22 calls util.isNullOrUndefined, which Node 23 removed.
+const legacy = util as unknown as { isNullOrUndefined?: (value: unknown) => boolean };
+legacy.isNullOrUndefined ??= (value) => value === null || value === undefined;
+
+// TensorFlow reports its CPU features and warnings on stderr at level 0 and 1. Errors still arrive as exceptions.
+process.env.TF_CPP_MIN_LOG_LEVEL ??= '2';
 
 const require = createRequire(import.meta.url);
 // tfjs-node's files ask for the whole of tfjs, layers and WebGL included, and use its core alone. Handing them the core
@@ -44,11 +51,24 @@ export type { NodeJSKernelBackend, TensorMetadata };
 export const nativeBackend = tf.findBackend('tensorflow') as unknown as NativeBackend;
 export const binding: TFJSBinding = nativeBackend.binding;
 
+/** What TensorFlow infers of a node's output: its type's number, and its shape with -1 for a size that it does not know. */
+export interface InferredOutput {
+  dtype: number;
+  shape: number[] | null;
+}
+
 /** What native/session.cc adds to tfjs-node's addon. Sessions and feeds are opaque; names are "node:output". */
 interface NativeSessions {
   createSession(): object;
-  /** `outside`: inputs of the new nodes that earlier ones give, "node:output" or "^node". */
-  extendSession(session: object, graphDef: Uint8Array, outside: string[]): void;
+  addNode(
+    session: object,
+    op: string,
+    name: string,
+    inputs: readonly (string | readonly string[])[],
+    attributes: readonly object[],
+  ): InferredOutput[];
+  /** An OpDef message (op_def.proto). */
+  opDefinition(op: string): Uint8Array;
   createFeed(dtype: number, shape: number[], data: ArrayBufferView): object;
   deleteFeed(feed: object): void;
   runSession(

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { nestedGrads } from './nested-gradients.ts';
-import { cast, withControlDependency } from './raw-op.ts';
+import { customGradient } from './gradients/custom-gradient.ts';
+import { nestedGrads } from './gradients/nested-gradients.ts';
+import { cast, withControlDependency } from './ops/raw-op.ts';
 import { tf } from './tensorflow.ts';
 import { checkGradients } from './testing.ts';
 
@@ -16,10 +17,13 @@ test('right gradients pass, and ids are left alone', () => {
 });
 
 test('a wrong gradient is reported with its input and element', () => {
-  const wrong = tf.customGrad((a, b) => ({
-    value: tf.mul(a as tf.Tensor, b as tf.Tensor),
-    gradFunc: (dy: tf.Tensor) => [tf.mul(dy, b as tf.Tensor), tf.mul(tf.mul(dy, a as tf.Tensor), 1.02)],
-  }));
+  const wrong = (a: tf.Tensor, b: tf.Tensor) =>
+    customGradient({
+      inputs: { a, b },
+      keep: { a, b },
+      value: () => tf.mul(a, b),
+      gradient: (dy, { a, b }) => ({ a: tf.mul(dy, b), b: tf.mul(tf.mul(dy, a), 1.02) }),
+    });
   assert.throws(() => checkGradients(wrong, [x, tf.square(x)]), /gradient of input 1, element \d/);
 });
 
@@ -30,29 +34,33 @@ test('the gradient of withControlDependency, and of a cast and back', () => {
   assert.deepEqual([...(dx as tf.Tensor).dataSync()], Array(6).fill(3));
 });
 
-test('gradients may be taken inside a gradient function and inside the forward function', () => {
+test('gradients may be taken inside a gradient function and before it', () => {
   const block = (x: tf.Tensor, w: tf.Tensor) =>
     tf.sigmoid(tf.matMul(tf.tanh(tf.matMul(x, w)), w, false, true));
-  const checkpointed = tf.customGrad((x, w, save) => {
-    (save as tf.GradSaveFunc)([x as tf.Tensor, w as tf.Tensor]);
-    return {
-      value: block(x as tf.Tensor, w as tf.Tensor),
-      gradFunc: (dy: tf.Tensor, saved: tf.Tensor[]) => nestedGrads(block)(saved, dy),
-    };
-  });
-  const early = tf.customGrad((x, save) => {
-    const [gradient] = nestedGrads((x) => tf.square(x))([x as tf.Tensor]);
-    (save as tf.GradSaveFunc)([gradient as tf.Tensor]);
-    return {
-      value: tf.square(x as tf.Tensor),
-      gradFunc: (dy: tf.Tensor, [gradient]: tf.Tensor[]) => tf.mul(dy, gradient as tf.Tensor),
-    };
-  });
+  const checkpointed = (x: tf.Tensor, w: tf.Tensor) =>
+    customGradient({
+      inputs: { x, w },
+      keep: { x, w },
+      value: () => block(x, w),
+      gradient(dy, { x, w }) {
+        const [dx, dw] = nestedGrads(block)([x, w], dy);
+        return { x: dx, w: dw };
+      },
+    });
+  const early = (x: tf.Tensor) => {
+    const [slope] = nestedGrads((x: tf.Tensor) => tf.square(x))([x]);
+    return customGradient({
+      inputs: { x },
+      keep: { slope },
+      value: () => tf.square(x),
+      gradient: (dy, { slope }) => ({ x: tf.mul(dy, slope) }),
+    });
+  };
   assert.ok(checkGradients((x, w) => early(checkpointed(tf.mul(x, 1.5), w)), [x, w]) < 1e-3);
 });
 
 test('a nested gradient of what is not read is zero', () => {
-  const [dx, dw] = nestedGrads((x) => tf.mul(x!, 2))([x, w]);
-  assert.deepEqual([...dx!.dataSync()], Array(x.size).fill(2));
-  assert.deepEqual([...dw!.dataSync()], Array(w.size).fill(0));
+  const [dx, dw] = nestedGrads((x: tf.Tensor, _w: tf.Tensor) => tf.mul(x, 2))([x, w]);
+  assert.deepEqual([...dx.dataSync()], Array(x.size).fill(2));
+  assert.deepEqual([...dw.dataSync()], Array(w.size).fill(0));
 });

@@ -1,5 +1,5 @@
 // For tests of hand-written gradients.
-import { storageOf } from './raw-op.ts';
+import { storageOf } from './ops/raw-op.ts';
 import { tf } from './tensorflow.ts';
 
 export interface GradientCheck {
@@ -16,51 +16,44 @@ export interface GradientCheck {
  * that are not float32 (ids, masks) are passed through. Returns the largest relative error; throws, naming the input and the
  * element, when it exceeds the tolerance. Eager.
  */
-export function checkGradients(
-  f: (...inputs: tf.Tensor[]) => tf.Tensor,
-  inputs: tf.Tensor[],
+export function checkGradients<I extends tf.Tensor[]>(
+  f: (...inputs: I) => tf.Tensor,
+  inputs: [...I],
   { step = 0.01, tolerance = 0.005, samples = 64 }: GradientCheck = {},
 ): number {
   return tf.tidy(() => {
-    const free = inputs.flatMap((input, i) => (storageOf(input) === 'float32' ? [i] : []));
-    const call = (...values: tf.Tensor[]) => {
-      const all = [...inputs];
-      free.forEach((at, k) => {
-        all[at] = values[k] as tf.Tensor;
-      });
-      return f(...all);
-    };
+    const free = inputs.flatMap((input, at) => (storageOf(input) === 'float32' ? [{ input, at }] : []));
     const output = f(...inputs);
     const weights = Float32Array.from({ length: output.size }, (_, i) => Math.cos(1 + 1.7 * i));
-    const gradients = tf.grads(call)(
-      free.map((i) => inputs[i] as tf.Tensor),
+    const { grads: gradients } = tf.engine().gradients(
+      () => f(...inputs),
+      free.map(({ input }) => input),
       tf.tensor(weights, output.shape),
     );
 
     let worst = 0;
-    free.forEach((at, k) => {
-      const input = inputs[at] as tf.Tensor;
-      const gradient = (gradients[k] as tf.Tensor).dataSync();
+    free.forEach(({ input, at }, k) => {
+      const gradient = gradients[k]!.dataSync();
       const values = Float32Array.from(input.dataSync());
       const objective = (element: number, value: number) =>
         tf.tidy(() => {
           const moved = values.slice();
           moved[element] = value;
-          const result = f(
-            ...inputs.map((other, i) => (i === at ? tf.tensor(moved, input.shape) : other)),
-          ).dataSync() as Float32Array;
-          return result.reduce((sum, y, i) => sum + y * (weights[i] as number), 0);
+          const others: [...I] = [...inputs];
+          others[at] = tf.tensor(moved, input.shape);
+          const result = f(...others).dataSync() as Float32Array;
+          return result.reduce((sum, y, i) => sum + y * weights[i]!, 0);
         });
       const elements = spread(values.length, samples);
       // Five points: the error falls with the fourth power of the step.
       const numeric = elements.map((element) => {
-        const x = values[element] as number;
+        const x = values[element]!;
         const at = (steps: number) => objective(element, x + steps * step);
         return (8 * (at(1) - at(-1)) - (at(2) - at(-2))) / (12 * step);
       });
       const scale = Math.max(1e-3, ...numeric.map(Math.abs), ...gradient.map(Math.abs));
       elements.forEach((element, n) => {
-        const [got, expected] = [gradient[element] as number, numeric[n] as number];
+        const [got, expected] = [gradient[element]!, numeric[n]!];
         const error = Math.abs(got - expected) / scale;
         worst = Math.max(worst, Number.isNaN(error) ? Infinity : error);
         if (!(error <= tolerance))

@@ -80,16 +80,22 @@ function answeringModel(
   // Attention costs as much as the window it looks at, so short sequences get a short one.
   const windows = [...new Set([256, 1024].filter((w) => w < context).concat(context))];
   const windowFor = (positions: number) => windows.find((w) => w >= positions)!;
+  const encodeOn = builder.onDemand(program, (tokens) =>
+    declareEncode(builder, `${name}/encode_${tokens}`, model, memory!, tokens),
+  );
+  const primeFor = builder.onDemand(program, () => declarePrime(builder, `${name}/prime`, model, cache));
+  const extendOn = builder.onDemand(program, (stride: number, window: number, inputTokens: number) => {
+    const shape = { stride, window, inputTokens };
+    return declareExtend(
+      builder,
+      `${name}/extend_${Object.values(shape).join('_')}`,
+      model,
+      cache,
+      memory,
+      shape,
+    );
+  });
   let read = { length: 0, tokens: 0 };
-  const traced = new Set<string>();
-  const once = (name: string, declare: () => void): string => {
-    if (!traced.has(name)) {
-      declare();
-      builder.extend(program);
-      traced.add(name);
-    }
-    return name;
-  };
   return {
     model,
     async write(values) {
@@ -97,43 +103,25 @@ function answeringModel(
     },
     read(ids) {
       const tokens = windowFor(ids.length);
-      const encode = once(`${name}/encode_${tokens}`, () =>
-        declareEncode(builder, `${name}/encode_${tokens}`, model, memory!, tokens),
-      );
       const padded = new Int32Array(tokens);
       padded.set(ids);
-      program.run(encode, { ids: padded, segments: new Int32Array(tokens).fill(1, 0, ids.length) });
+      const segments = new Int32Array(tokens).fill(1, 0, ids.length);
+      program.run(encodeOn(tokens), { ids: padded, segments });
       read = { length: ids.length, tokens };
     },
     prime() {
-      if (!model.attachment?.prefix) return;
-      program.run(
-        once(`${name}/prime`, () => declarePrime(builder, `${name}/prime`, model, cache)),
-        {},
-      );
+      if (model.attachment?.prefix) program.run(primeFor(), {});
     },
     extend(stride, ids, start) {
-      const window = windowFor(start + stride);
-      const shape = { stride, window, inputTokens: read.tokens };
-      const extend = once(`${name}/extend_${Object.values(shape).join('_')}`, () =>
-        declareExtend(
-          builder,
-          `${name}/extend_${Object.values(shape).join('_')}`,
-          model,
-          cache,
-          memory,
-          shape,
-        ),
-      );
       const padded = new Int32Array(stride);
       padded.set(ids);
-      const feeds = {
+      const { logits } = program.run(extendOn(stride, windowFor(start + stride), read.tokens), {
         ids: padded,
         start: Int32Array.of(start),
         last: Int32Array.of(ids.length - 1),
-        ...(memory ? { read: Int32Array.of(read.length) } : {}),
-      };
-      return program.run(extend, feeds).logits!.data as Float32Array;
+        read: memory ? Int32Array.of(read.length) : undefined,
+      });
+      return logits.data as Float32Array;
     },
   };
 }
@@ -153,15 +141,15 @@ function declareEncode(
   model: PeftModel,
   memory: LayerCache[],
   tokens: number,
-): void {
+) {
   const { architecture } = model;
   const perToken = { shape: [tokens], dtype: 'int32' } as const;
-  builder.function(name, { ids: perToken, segments: perToken }, ({ ids, segments }) => {
-    const grid = { rows: 1, tokens, segments: segments!, positions: tf.range(0, tokens, 1, 'int32') };
+  return builder.function(name, { ids: perToken, segments: perToken }, ({ ids, segments }) => {
+    const grid = { rows: 1, tokens, segments, positions: tf.range(0, tokens, 1, 'int32') };
     const attend = packedAttention(architecture, grid, { encoder: grid });
     const runtime = model.runtime({ parameters: adapterTensors(model), attend });
     const encoder = architecture.encoder!;
-    const states = encoder.encode(runtime, ids!, grid);
+    const states = encoder.encode(runtime, ids, grid);
     const begin = tf.zeros([3], 'int32');
     for (const [layer, variables] of memory.entries()) {
       const { keys, values } = encoder.keysAndValues(runtime, layer, states, 1);
@@ -180,14 +168,12 @@ function declareExtend(
   cache: LayerCache[],
   memory: LayerCache[] | null,
   { stride, window, inputTokens }: { stride: number; window: number; inputTokens: number },
-): void {
+) {
   const { architecture } = model;
   const scalar = { shape: [], dtype: 'int32' } as const;
-  const own = { ids: { shape: [stride], dtype: 'int32' }, start: scalar, last: scalar } as const;
-  builder.function(name, { ...own, ...(memory ? { read: scalar } : {}) }, (inputs) => {
-    const { ids, start, last, read } = inputs as Record<'ids' | 'start' | 'last', tf.Tensor> & {
-      read?: tf.Tensor;
-    };
+  const ids = { shape: [stride], dtype: 'int32' } as const;
+  const inputs = { ids, start: scalar, last: scalar, read: memory ? scalar : undefined };
+  return builder.function(name, inputs, ({ ids, start, last, read }) => {
     const input = read ? { length: read, tokens: inputTokens } : null;
     const attend = cachedAttention(cache, start, stride, window, input);
     const runtime = model.runtime({ parameters: adapterTensors(model), attend });
@@ -204,15 +190,15 @@ function declareExtend(
       }),
     };
     const hidden = architecture.body(runtime, ids, grid, kept ?? undefined);
-    const wanted = tf.gather(hidden, tf.reshape(last, [1]) as tf.Tensor1D);
+    const wanted = tf.gather(hidden, tf.reshape(last, [1]));
     const logits = architecture.logits!(runtime, architecture.finalNorm(runtime, wanted));
     return { logits: tf.reshape(logits, [architecture.vocabularySize]) };
   });
 }
 
 /** The prefix of every layer goes where the keys and values of the first tokens would be. */
-function declarePrime(builder: ProgramBuilder, name: string, model: PeftModel, cache: LayerCache[]): void {
-  builder.function(name, {}, () => {
+function declarePrime(builder: ProgramBuilder, name: string, model: PeftModel, cache: LayerCache[]) {
+  return builder.function(name, {}, () => {
     const parameters = adapterTensors(model);
     const start = tf.zeros([3], 'int32');
     for (const [layer, { keys, values }] of cache.entries()) {

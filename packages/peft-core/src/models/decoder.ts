@@ -1,6 +1,6 @@
 import { tf } from '@graft/tf-graph';
+import { siluProduct } from '../nn/activations.ts';
 import { type RotaryTable, rotaryTable, rotate } from '../nn/rotary.ts';
-import { siluProduct } from '../nn/silu-product.ts';
 import type { DecoderOutline } from '../outlines/decoder.ts';
 import type { Architecture, ModelRuntime, TokenGrid } from './architecture.ts';
 

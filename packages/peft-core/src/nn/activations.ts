@@ -1,4 +1,4 @@
-import { tf, withControlDependency } from '@graft/tf-graph';
+import { customGradient, tf, withControlDependency } from '@graft/tf-graph';
 import { recomputable } from './recompute.ts';
 
 type Elementwise = (x: tf.Tensor) => tf.Tensor;
@@ -77,15 +77,31 @@ export function activation(name: ActivationName): Elementwise {
   const curve: Curve | null = curves[name];
   if (!curve) return (x) => x;
   return (x) => {
-    const y = tf.customGrad((input, save) => {
-      const x = input as tf.Tensor;
-      (save as tf.GradSaveFunc)([x]);
-      return {
-        value: curve.value(x),
-        gradFunc: (dy, [x]) =>
-          tf.mul(dy as tf.Tensor, curve.slope(withControlDependency(x!, dy as tf.Tensor))),
-      };
-    })(x);
-    return recomputable(y, [x], (x) => curve.value(x!));
+    const y = customGradient({
+      inputs: { x },
+      keep: { x },
+      value: () => curve.value(x),
+      gradient: (dy, { x }) => ({ x: tf.mul(dy, curve.slope(withControlDependency(x, dy))) }),
+    });
+    return recomputable(y, [x], curve.value);
   };
+}
+
+/** `silu(gate) · up`, elementwise: the middle of a gated feed-forward network. Keeps its two inputs, recomputes the sigmoid. */
+export function siluProduct(gate: tf.Tensor, up: tf.Tensor): tf.Tensor {
+  const product = (gate: tf.Tensor, up: tf.Tensor) => tf.mul(tf.mul(gate, tf.sigmoid(gate)), up);
+  const y = customGradient({
+    inputs: { gate, up },
+    keep: { gate, up },
+    value: () => product(gate, up),
+    gradient(dy, kept) {
+      const gate = withControlDependency(kept.gate, dy);
+      const s = tf.sigmoid(gate);
+      const silu = tf.mul(gate, s);
+      // d silu/d gate = s + silu · (1 − s)
+      const slope = tf.add(s, tf.mul(silu, tf.sub(1, s)));
+      return { gate: tf.mul(tf.mul(dy, kept.up), slope), up: tf.mul(dy, silu) };
+    },
+  });
+  return recomputable(y, [gate, up], product);
 }

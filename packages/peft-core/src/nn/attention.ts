@@ -1,13 +1,13 @@
-import { tf, withControlDependency } from '@graft/tf-graph';
+import { customGradient, tf, withControlDependency } from '@graft/tf-graph';
 import { dropoutMask, nextSeed, type RandomState } from './dropout.ts';
 import { matmul } from './matmul.ts';
 
-/** Added to a score where attention is not allowed; large, yet finite so that an all-masked row stays a number. */
+/** Added to a score where attention is not allowed. Finite, so that a row with everything masked does not become NaN. */
 const MASKED = -1e9;
 
 /**
- * Who may attend to whom in packed rows, as an additive mask `(rows, 1, T, T)`: the same segment, not later, and fewer than
- * `window` tokens ago. segments `(rows · T)` int32; 0 is padding, which sees only padding.
+ * Additive mask `(rows, 1, T, T)` of packed rows: a token sees the keys of its own segment that are not later than itself and
+ * fewer than `window` tokens ago. segments `(rows · T)` int32; 0 is padding, which sees only padding.
  */
 export function packedCausalMask(
   segments: tf.Tensor,
@@ -49,8 +49,8 @@ export function lengthMask(length: tf.Tensor, tokens: number): tf.Tensor {
 }
 
 /**
- * Additive mask `(rows, 1, n, length)` over keys at the positions 0…length − 1 before every sequence, which all see but for
- * the window. positions `(rows · n)` int32 count those keys too.
+ * Additive mask `(rows, 1, n, length)` over keys at the positions 0…length − 1 before every sequence. Every token sees them
+ * unless they are outside its window. positions `(rows · n)` int32 count those keys too.
  */
 export function prefixMask(
   positions: tf.Tensor,
@@ -85,8 +85,6 @@ export interface AttentionOptions {
   dropout?: { probability: number; random: RandomState } | undefined;
 }
 
-type AttentionInputs = [q: tf.Tensor, k: tf.Tensor, v: tf.Tensor, bias?: tf.Tensor];
-
 /**
  * Softmax attention with grouped queries. q `(B, heads, n, D)` already scaled, k and v `(B, kvHeads, T, D)`, mask additive,
  * `(B or 1, 1, n, T)`. Returns `(B, heads, n, D)`.
@@ -111,41 +109,32 @@ export function attention(
     return tf.reshape(tf.softmax(tf.add(biased, mask), -1), flatScores);
   };
   const drops = dropout && dropout.probability > 0 ? dropout : null;
-  const seed = drops ? nextSeed(drops.random) : null;
+  const seed = drops ? nextSeed(drops.random) : undefined;
   /** `p`, or a gradient of it, with the dropped ones gone. */
   const drop = (p: tf.Tensor, seed: tf.Tensor | undefined, after: tf.Tensor) =>
-    drops ? tf.mul(p, dropoutMask(flatScores, drops.probability, seed!, after)) : p;
+    drops && seed ? tf.mul(p, dropoutMask(flatScores, drops.probability, seed, after)) : p;
 
-  const attend = tf.customGrad((...args) => {
-    const save = args.pop() as tf.GradSaveFunc;
-    const [q, k, v, bias] = args as AttentionInputs;
-    save([q, k, v, mask, ...(bias ? [bias] : []), ...(seed ? [seed] : [])]);
-    return {
-      value: matmul(drop(probabilities(q, k, mask, bias), seed ?? undefined, q), v),
-      gradFunc: (gradient, saved) => {
-        const dy = gradient as tf.Tensor;
-        const [savedQ, k, v] = saved as AttentionInputs;
-        const [mask, ...rest] = saved.slice(3) as [tf.Tensor, ...tf.Tensor[]];
-        const bias = args.length > 3 ? rest.shift() : undefined;
-        const seed = rest.shift();
-        const q = withControlDependency(savedQ, dy);
-        const p = probabilities(q, k, mask, bias);
-        const dp = tf.mul(p, drop(matmul(dy, v, false, true), seed, dy));
-        const ds = tf.sub(dp, tf.mul(p, tf.sum(dp, -1, true)));
-        const dBias = (bias: tf.Tensor) => {
-          const each = tf.reshape(ds, [batch, heads, n, tokens]);
-          return bias.shape[0] === batch ? each : tf.sum(each, 0, true);
-        };
-        return [
-          matmul(ds, k),
-          matmul(ds, q, true),
-          matmul(drop(p, seed, dy), dy, true),
-          ...(bias ? [dBias(bias)] : []),
-        ];
-      },
-    };
+  const inputs = { q: tf.reshape(q, grouped), k: tf.reshape(k, flatKeys), v: tf.reshape(v, flatKeys), bias };
+  const result = customGradient({
+    inputs,
+    keep: { ...inputs, mask, seed },
+    value: () => matmul(drop(probabilities(inputs.q, inputs.k, mask, bias), seed, inputs.q), inputs.v),
+    gradient(dy, { k, v, bias, mask, seed, ...kept }) {
+      const q = withControlDependency(kept.q, dy);
+      const p = probabilities(q, k, mask, bias); // as the scores
+      const dp = tf.mul(p, drop(matmul(dy, v, false, true), seed, dy));
+      const ds = tf.sub(dp, tf.mul(p, tf.sum(dp, -1, true)));
+      const dBias = (bias: tf.Tensor) => {
+        const each = tf.reshape(ds, [batch, heads, n, tokens]);
+        return bias.shape[0] === batch ? each : tf.sum(each, 0, true);
+      };
+      return {
+        q: matmul(ds, k),
+        k: matmul(ds, q, true),
+        v: matmul(drop(p, seed, dy), dy, true),
+        bias: bias && dBias(bias),
+      };
+    },
   });
-  const inputs = [tf.reshape(q, grouped), tf.reshape(k, flatKeys), tf.reshape(v, flatKeys)];
-  const result = attend(...inputs, ...(bias ? [bias] : []));
   return tf.reshape(result, [batch, heads, n, width]);
 }

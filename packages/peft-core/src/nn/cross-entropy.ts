@@ -1,7 +1,7 @@
-import { attr, rawOp, tf, withControlDependency } from '@graft/tf-graph';
+import { attr, customGradient, rawOp, tf, withControlDependency, withNestedGradients } from '@graft/tf-graph';
 import { rowsGradient } from './linear.ts';
 import { matmul } from './matmul.ts';
-import { type Weight, type WeightSlice, weightValue, withRows } from './weight.ts';
+import { trainedPart, type Weight, type WeightSlice, weightValue } from './weight.ts';
 
 export interface TokenLosses {
   /** `(K)`: −log p of each label. */
@@ -25,22 +25,21 @@ function hits(logits: tf.Tensor, labels: tf.Tensor): tf.Tensor {
 
 /** Losses from logits `(K, V)` that are already there; for a head that is itself adapted. */
 export function lossesOfLogits(logits: tf.Tensor, labels: tf.Tensor): TokenLosses {
-  const losses = tf.customGrad((logits, save) => {
-    const [loss, gradient] = lossAndGradient(logits as tf.Tensor, labels);
-    (save as tf.GradSaveFunc)([gradient]);
-    return {
-      value: loss,
-      gradFunc: (dy, [gradient]) => tf.mul(gradient!, tf.expandDims(dy as tf.Tensor, -1)),
-    };
-  })(logits);
+  const [loss, slope] = lossAndGradient(logits, labels);
+  const losses = customGradient({
+    inputs: { logits },
+    keep: { slope },
+    value: () => loss,
+    gradient: (dy, { slope }) => ({ logits: tf.mul(slope, tf.expandDims(dy, -1)) }),
+  });
   return { losses, correct: hits(logits, labels) };
 }
 
 /**
  * Language-model head and cross entropy in one, in chunks of rows, so that the logits `(K, V)` never exist as a whole.
- * hidden `(K, H)`, weight `(V, H)`, of which all, some rows or nothing is trained, labels `(K)` int32. `scales` `(K)` is the weight of each row in the total loss, whose
- * gradient is taken while a chunk's logits are there (the total is linear in the losses, so the outer gradient is a factor).
- * Returns the scaled total, and each label's loss, without gradient.
+ * hidden `(K, H)`, weight `(V, H)`, of which all, some rows or nothing is trained, labels `(K)` int32. `scales` `(K)` is the
+ * weight of each row in the total loss, whose gradient is taken while a chunk's logits are there (the total is linear in the
+ * losses, so the outer gradient is a factor). Returns the scaled total, and each label's loss, without gradient.
  */
 export function headLoss(
   hidden: tf.Tensor,
@@ -49,68 +48,61 @@ export function headLoss(
   scales: tf.Tensor,
   withGradient: boolean,
 ): { total: tf.Tensor } & TokenLosses {
-  const side: { losses?: tf.Tensor; correct?: tf.Tensor } = {};
-  const run = (hidden: tf.Tensor, head: Head) => {
-    const parts: { losses: tf.Tensor; correct: tf.Tensor; dHidden?: tf.Tensor }[] = [];
-    let dTrained: tf.Tensor | undefined;
-    let previous: tf.Tensor | undefined;
-    for (let start = 0; start < hidden.shape[0]!; start += CHUNK_ROWS) {
-      const rows = Math.min(CHUNK_ROWS, hidden.shape[0]! - start);
-      // One chunk after the other: side by side they would all be in memory at once.
-      const slice = tf.slice(hidden, [start, 0], [rows, hidden.shape[1]!]);
-      const x = previous ? withControlDependency(slice, previous) : slice;
-      const y = tf.slice(labels, [start], [rows]);
-      const logits = head.logits(x);
-      const [losses, dLogits] = lossAndGradient(logits, y);
-      const correct = hits(logits, y);
-      if (withGradient) {
-        const scaled = tf.mul(dLogits, tf.reshape(tf.slice(scales, [start], [rows]), [rows, 1]));
-        const dHidden = head.dHidden(scaled);
-        if (weight.kind !== 'frozen') {
-          const part = weight.kind === 'rows' ? rowsGradient(weight, scaled, x) : matmul(scaled, x, true);
-          dTrained = dTrained ? tf.add(dTrained, part) : part;
-        }
-        parts.push({ losses, correct, dHidden });
-        previous = dHidden;
-      } else {
-        parts.push({ losses, correct });
-        previous = losses;
-      }
-    }
-    const join = (ts: tf.Tensor[]) => (ts.length === 1 ? ts[0]! : tf.concat(ts, 0));
-    side.losses = tf.keep(join(parts.map((p) => p.losses)));
-    side.correct = tf.keep(join(parts.map((p) => p.correct)));
-    const total = tf.sum(tf.mul(side.losses, scales));
-    return { total, dHidden: withGradient ? join(parts.map((p) => p.dHidden!)) : undefined, dTrained };
-  };
-  if (!withGradient) {
-    const { total } = run(hidden, headOf(weight, hidden));
-    return { total, losses: side.losses!, correct: side.correct! };
-  }
-  const total =
-    weight.kind === 'frozen'
-      ? tf.customGrad((hidden, save) => {
-          const { total, dHidden } = run(hidden as tf.Tensor, headOf(weight, hidden as tf.Tensor));
-          (save as tf.GradSaveFunc)([dHidden!]);
-          return { value: total, gradFunc: (dy, [dHidden]) => tf.mul(dHidden!, dy as tf.Tensor) };
-        })(hidden)
-      : tf.customGrad((hidden, trained, save) => {
-          const table =
-            weight.kind === 'rows'
-              ? withRows(weight, trained as tf.Tensor, hidden as tf.Tensor)
-              : (trained as tf.Tensor);
-          const { total, dHidden, dTrained } = run(hidden as tf.Tensor, wholeHead(table));
-          (save as tf.GradSaveFunc)([dHidden!, dTrained!]);
-          return {
-            value: total,
-            gradFunc: (dy, [dHidden, dTrained]) => [
-              tf.mul(dHidden!, dy as tf.Tensor),
-              tf.mul(dTrained!, dy as tf.Tensor),
-            ],
-          };
-        })(hidden, weight.kind === 'rows' ? weight.rows : weight.tensor);
-  return { total, losses: side.losses!, correct: side.correct! };
+  const inputs = { hidden, weight, labels, scales };
+  if (!withGradient) return inChunks(inputs, false).loss;
+  const { loss, dHidden, dTrained } = withNestedGradients(() => inChunks(inputs, true));
+  const total = customGradient({
+    inputs: { hidden, trained: trainedPart(weight) },
+    keep: { dHidden: joined(dHidden), dTrained },
+    value: () => loss.total,
+    gradient: (dy, { dHidden, dTrained }) => ({
+      hidden: tf.mul(dHidden, dy),
+      trained: dTrained && tf.mul(dTrained, dy),
+    }),
+  });
+  return { ...loss, total };
 }
+
+interface HeadInputs {
+  hidden: tf.Tensor;
+  weight: Weight;
+  labels: tf.Tensor;
+  scales: tf.Tensor;
+}
+
+/** The losses, and with `withGradient` the total's gradients: of the hidden states by chunk, and of what is trained of the weight. */
+function inChunks({ hidden, weight, labels, scales }: HeadInputs, withGradient: boolean) {
+  const head = headOf(weight, hidden);
+  const [count, width] = [hidden.shape[0]!, hidden.shape[1]!];
+  const parts: TokenLosses[] = [];
+  const dHidden: tf.Tensor[] = [];
+  let dTrained: tf.Tensor | undefined;
+  let previous: tf.Tensor | undefined;
+  for (let start = 0; start < count; start += CHUNK_ROWS) {
+    const rows = Math.min(CHUNK_ROWS, count - start);
+    // One chunk after the other: side by side they would all be in memory at once.
+    const slice = tf.slice(hidden, [start, 0], [rows, width]);
+    const x = previous ? withControlDependency(slice, previous) : slice; // (rows, H)
+    const y = tf.slice(labels, [start], [rows]);
+    const logits = head.logits(x); // (rows, V)
+    const [losses, dLogits] = lossAndGradient(logits, y);
+    parts.push({ losses, correct: hits(logits, y) });
+    previous = losses;
+    if (!withGradient) continue;
+    const scaled = tf.mul(dLogits, tf.reshape(tf.slice(scales, [start], [rows]), [rows, 1])); // (rows, V)
+    previous = head.dHidden(scaled); // (rows, H)
+    dHidden.push(previous);
+    if (weight.kind === 'frozen') continue;
+    const part = weight.kind === 'rows' ? rowsGradient(weight, scaled, x) : matmul(scaled, x, true);
+    dTrained = dTrained ? tf.add(dTrained, part) : part;
+  }
+  const losses = joined(parts.map((p) => p.losses));
+  const correct = joined(parts.map((p) => p.correct));
+  const total = tf.sum(tf.mul(losses, scales));
+  return { loss: { total, losses, correct }, dHidden, dTrained };
+}
+
+const joined = (parts: tf.Tensor[]): tf.Tensor => (parts.length === 1 ? parts[0]! : tf.concat(parts, 0));
 
 /** The products with a head's weight `(V, H)`. */
 interface Head {

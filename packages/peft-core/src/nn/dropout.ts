@@ -1,11 +1,11 @@
-import { attr, rawOp, tf, withControlDependency } from '@graft/tf-graph';
+import { attr, customGradient, rawOp, tf, withControlDependency } from '@graft/tf-graph';
 import { originOf, recomputable } from './recompute.ts';
 
-/** What a step's random numbers depend on: nothing but the seed, the micro-step, and where in the model they are drawn. */
+/** A step's random numbers depend on the seed, the micro-step and the place in the model where they are drawn, and on nothing else. */
 export interface RandomState {
   /** `(2)` int32: the job's seed and the micro-step. */
   seed: tf.Tensor;
-  /** Number of the next draw in the forward pass; set back when a checkpointed block runs again. */
+  /** Number of the last draw in the forward pass; set back when a checkpointed block runs again. */
   stream: number;
 }
 
@@ -27,16 +27,15 @@ export function dropout(x: tf.Tensor, p: number, random: RandomState): tf.Tensor
   if (p === 0) return x;
   const { shape } = x;
   const seed = nextSeed(random);
-  const dropped = tf.customGrad((x, save) => {
-    (save as tf.GradSaveFunc)([seed]);
-    return {
-      value: tf.mul(x as tf.Tensor, dropoutMask(shape, p, seed, x as tf.Tensor)),
-      gradFunc: (dy, [seed]) => tf.mul(dy as tf.Tensor, dropoutMask(shape, p, seed!, dy as tf.Tensor)),
-    };
-  })(x);
+  const dropped = customGradient({
+    inputs: { x },
+    keep: { seed },
+    value: () => tf.mul(x, dropoutMask(shape, p, seed, x)),
+    gradient: (dy, { seed }) => ({ x: tf.mul(dy, dropoutMask(shape, p, seed, dy)) }),
+  });
   const origin = originOf(x);
   return recomputable(dropped, [seed, ...origin.inputs], (seed, ...inputs) => {
     const x = origin.compute(...inputs);
-    return tf.mul(x, dropoutMask(shape, p, seed!, x));
+    return tf.mul(x, dropoutMask(shape, p, seed, x));
   });
 }

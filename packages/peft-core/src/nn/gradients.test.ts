@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ProgramBuilder, tf, type Variable } from '@graft/tf-graph';
 import { checkGradients } from '@graft/tf-graph/testing';
-import { type ActivationName, activation } from './activations.ts';
+import { type ActivationName, activation, siluProduct } from './activations.ts';
 import { attention, packedCausalMask } from './attention.ts';
 import { headLoss, lossesOfLogits } from './cross-entropy.ts';
 import { dropout } from './dropout.ts';
@@ -12,7 +12,6 @@ import { linear, trainedProduct } from './linear.ts';
 import { rmsNorm } from './rms-norm.ts';
 import { rotaryTable, rotate } from './rotary.ts';
 import { takeRows } from './rows.ts';
-import { siluProduct } from './silu-product.ts';
 import type { FrozenWeight, Weight } from './weight.ts';
 
 const frozen = (variable: Variable): Weight => ({
@@ -30,19 +29,19 @@ test('linear: trained and frozen weights, with bias', () => {
     (x, w, b) => linear(x, { kind: 'trained', tensor: w }, { kind: 'trained', tensor: b }),
     [values([5, 4], 1), values([3, 4], 2), values([3], 3)],
   );
-  checkGradients((x, w) => trainedProduct(x!, w!), [values([5, 4], 4), values([3, 4], 5)]);
+  checkGradients((x, w) => trainedProduct(x, w), [values([5, 4], 4), values([3, 4], 5)]);
 });
 
 test('linear: a frozen weight passes the gradient on to its input', async () => {
   const builder = new ProgramBuilder();
   const variable = builder.variable({ name: 'w', shape: [3, 4] });
-  builder.function('check', {}, () => {
-    checkGradients((x) => linear(x!, frozen(variable)), [values([5, 4], 1)]);
+  const check = builder.function('check', {}, () => {
+    checkGradients((x) => linear(x, frozen(variable)), [values([5, 4], 1)]);
     return { done: tf.scalar(1) };
   });
   const program = builder.buildEager();
   await program.write([['w', values([3, 4], 2).dataSync() as Float32Array]]);
-  program.run('check', {});
+  program.run(check, {});
 });
 
 test('a frozen table of which some rows are trained: embedding, linear, headLoss', async () => {
@@ -58,11 +57,11 @@ test('a frozen table of which some rows are trained: embedding, linear, headLoss
   const labels = tf.keep(tf.tensor1d([5, 3, 2], 'int32'));
   const scales = tf.keep(tf.tensor1d([0.5, 0.2, 0.3]));
   const rows = () => values([2, 4], 1);
-  builder.function('check', {}, () => {
-    checkGradients((rows) => embedding(ids, table(rows!)), [rows()]);
-    checkGradients((x, rows) => linear(x!, table(rows!)), [values([3, 4], 2), rows()]);
+  const check = builder.function('check', {}, () => {
+    checkGradients((rows) => embedding(ids, table(rows)), [rows()]);
+    checkGradients((x, rows) => linear(x, table(rows)), [values([3, 4], 2), rows()]);
     checkGradients(
-      (x, rows) => headLoss(x!, table(rows!), labels, scales, true).total,
+      (x, rows) => headLoss(x, table(rows), labels, scales, true).total,
       [values([3, 4], 2), rows()],
     );
     return { embedded: embedding(ids, table(rows())) };
@@ -70,7 +69,7 @@ test('a frozen table of which some rows are trained: embedding, linear, headLoss
   const program = builder.buildEager();
   const base = values([7, 4], 9).dataSync() as Float32Array;
   await program.write([['table', base]]);
-  const { embedded } = program.run('check', {});
+  const { embedded } = program.run(check, {});
   const trained = rows().dataSync();
   const expected = [
     trained.slice(4, 8),
@@ -80,7 +79,7 @@ test('a frozen table of which some rows are trained: embedding, linear, headLoss
     base.slice(24, 28),
   ];
   assert.deepEqual(
-    [...(embedded!.data as Float32Array)],
+    [...(embedded.data as Float32Array)],
     expected.flatMap((row) => [...row]),
   );
 });
@@ -90,16 +89,13 @@ test('rmsNorm', () => {
 });
 
 test('rmsNorm over heads, layerNorm', () => {
-  checkGradients((x, w) => rmsNorm(x!, w!, 1e-5), [values([3, 2, 5], 1), values([5], 2)]);
-  checkGradients(
-    (x, w, b) => layerNorm(x!, w!, b!, 1e-5),
-    [values([6, 5], 1), values([5], 2), values([5], 3)],
-  );
+  checkGradients((x, w) => rmsNorm(x, w, 1e-5), [values([3, 2, 5], 1), values([5], 2)]);
+  checkGradients((x, w, b) => layerNorm(x, w, b, 1e-5), [values([6, 5], 1), values([5], 2), values([5], 3)]);
 });
 
 test('linear: a transposed weight', () => {
   checkGradients(
-    (x, w) => linear(x!, { kind: 'trained', tensor: w! }, null, true),
+    (x, w) => linear(x, { kind: 'trained', tensor: w }, null, true),
     [values([5, 4], 1), values([4, 3], 2)],
   );
 });
@@ -121,7 +117,7 @@ const activations: ActivationName[] = [
 ];
 for (const name of activations) {
   test(`activation ${name}`, () => {
-    checkGradients((x) => activation(name)(x!), [values([4, 6], 1)]);
+    checkGradients((x) => activation(name)(x), [values([4, 6], 1)]);
   });
 }
 
@@ -140,18 +136,22 @@ test('attention: packed rows, grouped queries', () => {
 test('attention: a bias for each row', () => {
   const mask = packedCausalMask(tf.tensor1d([1, 1, 2, 1, 1, 0], 'int32'), 2, 3);
   checkGradients(
-    (q, k, v, bias) => attention(q!, k!, v!, mask, { bias }),
+    (q, k, v, bias) => attention(q, k, v, mask, { bias }),
     [values([2, 2, 3, 3], 1), values([2, 1, 3, 3], 2), values([2, 1, 3, 3], 3), values([2, 2, 3, 3], 4)],
   );
 });
 
 test('attention: bias, and dropped probabilities', () => {
   const mask = packedCausalMask(tf.tensor1d([1, 1, 2, 2, 2, 0], 'int32'), 1, 6, 2);
-  const qkv = [values([1, 4, 6, 3], 1), values([1, 2, 6, 3], 2), values([1, 2, 6, 3], 3)];
+  const qkv: [tf.Tensor, tf.Tensor, tf.Tensor] = [
+    values([1, 4, 6, 3], 1),
+    values([1, 2, 6, 3], 2),
+    values([1, 2, 6, 3], 3),
+  ];
   const random = () => ({ seed: tf.tensor1d([3, 5], 'int32'), stream: 0 });
-  checkGradients((q, k, v, bias) => attention(q!, k!, v!, mask, { bias }), [...qkv, values([1, 4, 6, 6], 4)]);
+  checkGradients((q, k, v, bias) => attention(q, k, v, mask, { bias }), [...qkv, values([1, 4, 6, 6], 4)]);
   checkGradients(
-    (q, k, v, bias) => attention(q!, k!, v!, mask, { bias, dropout: { probability: 0.4, random: random() } }),
+    (q, k, v, bias) => attention(q, k, v, mask, { bias, dropout: { probability: 0.4, random: random() } }),
     [...qkv, values([1, 4, 6, 6], 4)],
   );
 });

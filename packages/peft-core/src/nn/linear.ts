@@ -1,4 +1,4 @@
-import { tf } from '@graft/tf-graph';
+import { customGradient, tf } from '@graft/tf-graph';
 import { matmul } from './matmul.ts';
 import { originOf, restore } from './recompute.ts';
 import {
@@ -30,43 +30,44 @@ function productWith(x: tf.Tensor, weight: Weight, transposed: boolean): tf.Tens
 }
 
 function frozenProduct(x: tf.Tensor, weight: FrozenWeight, transposed: boolean): tf.Tensor {
-  return tf.customGrad((x) => ({
-    value: matmul(x as tf.Tensor, weightValue(weight, x as tf.Tensor), false, !transposed),
-    gradFunc: (dy) => matmul(dy as tf.Tensor, weightValue(weight, dy as tf.Tensor), false, transposed),
-  }))(x);
+  return customGradient({
+    inputs: { x },
+    keep: {},
+    value: () => matmul(x, weightValue(weight, x), false, !transposed),
+    gradient: (dy) => ({ x: matmul(dy, weightValue(weight, dy), false, transposed) }),
+  });
 }
 
-/** `x (N, in) · Wᵀ → (N, out)` with gradients for both. Keeps x, or what it is cheaply recomputed from. */
-export function trainedProduct(x: tf.Tensor, weight: tf.Tensor, transposed = false): tf.Tensor {
+/** `x (N, in) · Wᵀ → (N, out)` with gradients for both. Keeps x, or what x is recomputed from. */
+export function trainedProduct(x: tf.Tensor, w: tf.Tensor, transposed = false): tf.Tensor {
   const origin = originOf(x);
-  return tf.customGrad((x, w, save) => {
-    (save as tf.GradSaveFunc)([w as tf.Tensor, ...origin.inputs]);
-    return {
-      value: matmul(x as tf.Tensor, w as tf.Tensor, false, !transposed),
-      gradFunc: (dy, [w, ...kept]) => {
-        const x = restore(origin, kept, dy as tf.Tensor);
-        return [
-          matmul(dy as tf.Tensor, w!, false, transposed),
-          transposed ? matmul(x, dy as tf.Tensor, true) : matmul(dy as tf.Tensor, x, true),
-        ];
-      },
-    };
-  })(x, weight);
+  return customGradient({
+    inputs: { x, w },
+    keep: { w, origin: origin.inputs },
+    value: () => matmul(x, w, false, !transposed),
+    gradient(dy, kept) {
+      const x = restore(origin, kept.origin, dy);
+      return {
+        x: matmul(dy, kept.w, false, transposed),
+        w: transposed ? matmul(x, dy, true) : matmul(dy, x, true),
+      };
+    },
+  });
 }
 
-/** `x (N, H) · Tᵀ → (N, V)` with a table T of which only some rows get a gradient: that of the outputs they make. */
+/** `x (N, H) · Tᵀ → (N, V)` with a table T `(V, H)`. Only its trained rows get a gradient, from the outputs that they make. */
 function rowsProduct(x: tf.Tensor, table: TableWithTrainedRows): tf.Tensor {
+  const { rows } = table;
   const origin = originOf(x);
-  return tf.customGrad((x, rows, save) => {
-    (save as tf.GradSaveFunc)([rows as tf.Tensor, ...origin.inputs]);
-    return {
-      value: matmul(x as tf.Tensor, withRows(table, rows as tf.Tensor, x as tf.Tensor), false, true),
-      gradFunc: (gradient, [rows, ...kept]) => {
-        const dy = gradient as tf.Tensor;
-        return [matmul(dy, withRows(table, rows!, dy)), rowsGradient(table, dy, restore(origin, kept, dy))];
-      },
-    };
-  })(x, table.rows);
+  return customGradient({
+    inputs: { x, rows },
+    keep: { rows, origin: origin.inputs },
+    value: () => matmul(x, withRows(table, rows, x), false, true),
+    gradient: (dy, kept) => ({
+      x: matmul(dy, withRows(table, kept.rows, dy)),
+      rows: rowsGradient(table, dy, restore(origin, kept.origin, dy)),
+    }),
+  });
 }
 
 /** Gradient `(n, H)` of a table's trained rows, from that of the outputs `(N, V)` and the inputs `(N, H)`. */

@@ -1,4 +1,4 @@
-import { attr, cast, rawOp, tf } from '@graft/tf-graph';
+import { attr, cast, customGradient, rawOp, tf } from '@graft/tf-graph';
 
 /** PyTorch's parameters of one direction of one layer; the four gates i, f, g, o below each other. */
 export interface LstmWeights {
@@ -37,37 +37,25 @@ export function bidirectionalLstm(x: tf.Tensor, forwards: LstmWeights, backwards
 
 /** TensorFlow's fused kernel over all steps, whose gates stand in PyTorch's order. x `(n, 1, in)`, w `(in + H, 4H)`, b `(4H)`. */
 function blockLstm(x: tf.Tensor, w: tf.Tensor, b: tf.Tensor): tf.Tensor {
-  const H = b.shape[0]! / 4;
   const noPeepholes = attr.bool('use_peephole', false);
-  const fixed = () => {
+  /** The kernel's inputs: its number of steps, x, two states, the weights, three peepholes and the biases. */
+  const inputsOf = (x: tf.Tensor, w: tf.Tensor, b: tf.Tensor) => {
+    const H = b.shape[0]! / 4;
     const peephole = tf.zeros([H]);
-    return {
-      steps: cast(tf.scalar(x.shape[0]!, 'int32'), 'int64'),
-      start: tf.zeros([1, H]),
-      peepholes: [peephole, peephole, peephole],
-    };
+    const start = tf.zeros([1, H]);
+    const steps = cast(tf.scalar(x.shape[0]!, 'int32'), 'int64');
+    return [steps, x, start, start, w, peephole, peephole, peephole, b];
   };
-  return tf.customGrad((x, w, b, save) => {
-    const inputs = [x, w, b] as tf.Tensor[];
-    const { steps, start, peepholes } = fixed();
-    const states = rawOp(
-      'BlockLSTMV2',
-      [attr.float('cell_clip', 0), noPeepholes],
-      [steps, inputs[0]!, start, start, inputs[1]!, ...peepholes, inputs[2]!],
-    );
-    (save as tf.GradSaveFunc)([...inputs, ...states]);
-    return {
-      value: states[6]!,
-      gradFunc: (dy, saved) => {
-        const [x, w, b, ...states] = saved as [tf.Tensor, tf.Tensor, tf.Tensor, ...tf.Tensor[]];
-        const { steps, start, peepholes } = fixed();
-        const gradients = rawOp(
-          'BlockLSTMGradV2',
-          [noPeepholes],
-          [steps, x, start, start, w, ...peepholes, b, ...states, tf.zerosLike(states[1]!), dy as tf.Tensor],
-        );
-        return [gradients[0]!, gradients[3]!, gradients[7]!];
-      },
-    };
-  })(x, w, b);
+  // (n, 1, H) each: input gate, cell, forget gate, output gate, cell input, cell output, hidden.
+  const states = rawOp('BlockLSTMV2', [attr.float('cell_clip', 0), noPeepholes], inputsOf(x, w, b));
+  return customGradient({
+    inputs: { x, w, b },
+    keep: { x, w, b, states },
+    value: () => states[6]!,
+    gradient(dy, { x, w, b, states }) {
+      const inputs = [...inputsOf(x, w, b), ...states, tf.zerosLike(states[1]!), dy];
+      const gradients = rawOp('BlockLSTMGradV2', [noPeepholes], inputs);
+      return { x: gradients[0]!, w: gradients[3]!, b: gradients[7]! };
+    },
+  });
 }

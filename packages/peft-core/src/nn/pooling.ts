@@ -1,27 +1,26 @@
-import { tf } from '@graft/tf-graph';
+import { customGradient, tf } from '@graft/tf-graph';
 import { matmul, withMatmulPrecision } from './matmul.ts';
 
-/** In float32 whatever precision is around: sums over many tokens, and differences of cosines, would feel bfloat16. */
+/** Always in float32: bfloat16 is too coarse for sums over many tokens and for differences of cosines. */
 const exact = (a: tf.Tensor, b: tf.Tensor, transposeA: boolean, transposeB: boolean) =>
   withMatmulPrecision('fp32', () => matmul(a, b, transposeA, transposeB));
 
 /**
- * Vectors `(count, H)` of sequences: weighted sums of their tokens' hidden states `(N, H)`. `vectors` `(N)` int32 says in which
- * vector a token has its share `weights` `(N)`; `count` for those in none. A product, since sums by scattered index come in
- * another order each time on a GPU.
+ * Vectors `(count, H)` of sequences: weighted sums of their tokens' hidden states `(N, H)`. `vectors` `(N)` int32 is the
+ * vector that each token belongs to, `count` for none; `weights` `(N)` is its weight there. Computed as a matrix product: a GPU
+ * adds up scattered rows in another order each time.
  */
 export function pool(hidden: tf.Tensor, vectors: tf.Tensor, weights: tf.Tensor, count: number): tf.Tensor {
   const shares = (vectors: tf.Tensor, weights: tf.Tensor) => {
     const own = tf.equal(tf.reshape(tf.range(0, count, 1, 'int32'), [count, 1]), tf.expandDims(vectors, 0));
     return tf.mul(tf.cast(own, 'float32'), weights); // (count, N)
   };
-  return tf.customGrad((hidden, save) => {
-    (save as tf.GradSaveFunc)([vectors, weights]);
-    return {
-      value: exact(shares(vectors, weights), hidden as tf.Tensor, false, false),
-      gradFunc: (dy, [vectors, weights]) => exact(shares(vectors!, weights!), dy as tf.Tensor, true, false),
-    };
-  })(hidden);
+  return customGradient({
+    inputs: { hidden },
+    keep: { vectors, weights },
+    value: () => exact(shares(vectors, weights), hidden, false, false),
+    gradient: (dy, { vectors, weights }) => ({ hidden: exact(shares(vectors, weights), dy, true, false) }),
+  });
 }
 
 /** Rows of x `(S, H)` divided by their length; a row of zeros stays one. */
@@ -31,14 +30,10 @@ export function unitRows(x: tf.Tensor): tf.Tensor {
 
 /** Every row of a `(A, H)` times every row of b `(B, H)`: `(A, B)`. */
 export function similarities(a: tf.Tensor, b: tf.Tensor): tf.Tensor {
-  return tf.customGrad((a, b, save) => {
-    (save as tf.GradSaveFunc)([a as tf.Tensor, b as tf.Tensor]);
-    return {
-      value: exact(a as tf.Tensor, b as tf.Tensor, false, true),
-      gradFunc: (dy, [a, b]) => [
-        exact(dy as tf.Tensor, b!, false, false),
-        exact(dy as tf.Tensor, a!, true, false),
-      ],
-    };
-  })(a, b);
+  return customGradient({
+    inputs: { a, b },
+    keep: { a, b },
+    value: () => exact(a, b, false, true),
+    gradient: (dy, { a, b }) => ({ a: exact(dy, b, false, false), b: exact(dy, a, true, false) }),
+  });
 }

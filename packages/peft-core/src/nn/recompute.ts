@@ -8,8 +8,15 @@ export interface Origin {
 
 const origins = new WeakMap<tf.Tensor, Origin>();
 
-/** Notes where `value` came from, so that a layer which needs it for its gradient keeps `inputs` instead. `compute` must be cheap. */
-export function recomputable(value: tf.Tensor, inputs: tf.Tensor[], compute: Origin['compute']): tf.Tensor {
+/**
+ * Says how to compute `value` from `inputs`. A layer that needs the value in the backward pass then keeps the inputs instead.
+ * `compute` must be cheap.
+ */
+export function recomputable<I extends tf.Tensor[]>(
+  value: tf.Tensor,
+  inputs: [...I],
+  compute: (...inputs: I) => tf.Tensor,
+): tf.Tensor {
   origins.set(value, { inputs, compute });
   return value;
 }
@@ -19,7 +26,7 @@ export function originOf(x: tf.Tensor): Origin {
   return origins.get(x) ?? { inputs: [x], compute: (kept) => kept! };
 }
 
-/** x again from what was kept, no earlier than `after`. */
-export function restore(origin: Origin, kept: tf.Tensor[], after: tf.Tensor): tf.Tensor {
+/** x computed from what was kept, not before `after`. */
+export function restore(origin: Origin, kept: readonly tf.Tensor[], after: tf.Tensor): tf.Tensor {
   return origin.compute(...kept.map((input) => withControlDependency(input, after)));
 }

@@ -27,7 +27,7 @@ export function relativeBuckets(
   const limit = tf.scalar(maxDistance, 'int32');
   const zero = tf.scalar(0, 'int32');
   const distance = bidirectional ? tf.abs(later) : tf.maximum(tf.neg(later), zero);
-  const bucket = tf.gather(table, tf.minimum(distance, limit) as tf.Tensor1D);
+  const bucket = tf.gather(table, tf.minimum(distance, limit));
   if (!bidirectional) return bucket;
   const side = tf.cast(tf.greater(later, zero), 'int32');
   return tf.add(bucket, tf.mul(side, tf.scalar(perSide, 'int32')));

@@ -1,4 +1,4 @@
-import { tf } from '@graft/tf-graph';
+import { customGradient, tf } from '@graft/tf-graph';
 
 /** Cosine and sine of every position's angles, `(N, 1, D)` each, ready for `rotate`. */
 export interface RotaryTable {
@@ -21,18 +21,16 @@ export function rotaryTable(positions: tf.Tensor, inverseFrequencies: number[], 
 }
 
 /** Rotary position embedding of x `(N, heads, D)`, HF's half-split layout. Source: Su et al. 2021, arXiv:2104.09864. */
-export function rotate(x: tf.Tensor, table: RotaryTable): tf.Tensor {
+export function rotate(x: tf.Tensor, { cos, sin }: RotaryTable): tf.Tensor {
   const swapHalves = (x: tf.Tensor) => {
     const [a, b] = tf.split(x, 2, -1) as [tf.Tensor, tf.Tensor];
     return tf.concat([b, a], -1);
   };
   // The inverse of a rotation is the rotation by the opposite angle, and the scale stays.
-  return tf.customGrad((x, save) => {
-    (save as tf.GradSaveFunc)([table.cos, table.sin]);
-    return {
-      value: tf.add(tf.mul(x as tf.Tensor, table.cos), tf.mul(swapHalves(x as tf.Tensor), table.sin)),
-      gradFunc: (dy, [cos, sin]) =>
-        tf.sub(tf.mul(dy as tf.Tensor, cos!), tf.mul(swapHalves(dy as tf.Tensor), sin!)),
-    };
-  })(x);
+  return customGradient({
+    inputs: { x },
+    keep: { cos, sin },
+    value: () => tf.add(tf.mul(x, cos), tf.mul(swapHalves(x), sin)),
+    gradient: (dy, { cos, sin }) => ({ x: tf.sub(tf.mul(dy, cos), tf.mul(swapHalves(dy), sin)) }),
+  });
 }

@@ -1,25 +1,21 @@
-import { attr, rawOp, tf } from '@graft/tf-graph';
+import { attr, customGradient, rawOp, tf } from '@graft/tf-graph';
 
 /**
  * Rows `(K, H)` of x `(N, H)` at `index` `(K)` int32; the gradient adds each row back to where it came from, but for row
  * `padding`, which gets none.
  */
 export function takeRows(x: tf.Tensor, index: tf.Tensor, padding: number | null = null): tf.Tensor {
-  const shape = x.shape;
-  return tf.customGrad((x, save) => {
-    (save as tf.GradSaveFunc)([index]);
-    return {
-      value: tf.gather(x as tf.Tensor, index as tf.Tensor1D),
-      gradFunc: (dy, [index]) => {
-        const kept = padding === null ? null : tf.cast(tf.notEqual(index!, padding), 'float32');
-        return addRows(
-          kept ? tf.mul(dy as tf.Tensor, tf.expandDims(kept, -1)) : (dy as tf.Tensor),
-          index!,
-          shape,
-        );
-      },
-    };
-  })(x);
+  const { shape } = x;
+  return customGradient({
+    inputs: { x },
+    keep: { index },
+    value: () => tf.gather(x, index),
+    gradient(dy, { index }) {
+      if (padding === null) return { x: addRows(dy, index, shape) };
+      const counted = tf.expandDims(tf.cast(tf.notEqual(index, padding), 'float32'), -1); // (K, 1)
+      return { x: addRows(tf.mul(dy, counted), index, shape) };
+    },
+  });
 }
 
 /** Zeros of `shape` `(N, H)` with the rows of `values` `(K, H)` added at `index` `(K)`. */

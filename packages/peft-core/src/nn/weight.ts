@@ -1,8 +1,8 @@
 import { attr, cast, rawOp, tf } from '@graft/tf-graph';
 
 /**
- * A weight as a layer sees it. A frozen one is read from the session where it is used, so that an unpacked copy lives only as
- * long as its use; a trained one is a tensor on the gradient tape; of a table with trained rows only these are.
+ * A weight as a layer sees it. A frozen weight is read from the session where it is used, so that an unpacked copy lives only
+ * as long as its use. A trained weight is a tensor that gets a gradient. In a table with trained rows only these rows are trained.
  */
 export type Weight = FrozenWeight | TrainedWeight | TableWithTrainedRows;
 
@@ -13,7 +13,7 @@ export interface FrozenWeight {
   read(...after: tf.Tensor[]): tf.Tensor;
   /** Rows `(N, …)` for ids `(N)` int32, in float32, without unpacking the rest. */
   gather(ids: tf.Tensor): tf.Tensor;
-  /** The value as slices of rows, one below the other: for layers that need not have a large weight unpacked as a whole. */
+  /** The value in slices of rows, for layers that can take a large weight slice by slice instead of unpacking all of it. */
   slices?: WeightSlice[];
 }
 
@@ -27,7 +27,7 @@ export interface TrainedWeight {
   tensor: tf.Tensor;
 }
 
-/** A frozen table `(V, H)` whose rows at `ids`, which are distinct, are `rows` `(n, H)` instead. */
+/** A frozen table `(V, H)` in which `rows` `(n, H)` replace the rows at the distinct `ids`. */
 export interface TableWithTrainedRows {
   kind: 'rows';
   base: FrozenWeight;
@@ -47,7 +47,19 @@ export function weightValue(weight: Weight, ...after: tf.Tensor[]): tf.Tensor {
   }
 }
 
-/** The table with `rows` in their places: a whole copy, so for short use. Without a gradient. */
+/** What of the weight is trained. */
+export function trainedPart(weight: Weight): tf.Tensor | undefined {
+  switch (weight.kind) {
+    case 'frozen':
+      return undefined;
+    case 'trained':
+      return weight.tensor;
+    case 'rows':
+      return weight.rows;
+  }
+}
+
+/** The table with `rows` in place. It is a copy of the whole table, so use it for a short time. No gradient flows. */
 export function withRows(
   { base, ids }: TableWithTrainedRows,
   rows: tf.Tensor,

@@ -1,4 +1,4 @@
-import type { Program } from '@graft/tf-graph';
+import type { Program, ProgramFunction, tf } from '@graft/tf-graph';
 import type { PeftConfig } from '../config/index.ts';
 import { GraftError } from '../errors.ts';
 import type { BaseModel } from '../files.ts';
@@ -72,20 +72,22 @@ function resized(key: string, found: number[], wanted: number[]): string {
   return `: it was saved with a resized vocabulary of ${found[0]} tokens (save_embedding_layers), which the base model must have too`;
 }
 
+/** The function that makes the tensors of an adapter's files from what is trained. */
+export type FoldFunction = ProgramFunction<Record<never, never>, Record<string, tf.Tensor>>;
+
 /** The tensors of an adapter's files: what was trained, and what the files copy of the base model. */
 export async function adapterTensorsToSave(
-  model: PeftModel,
-  program: Program,
+  { model, program, fold }: { model: PeftModel; program: Program; fold: FoldFunction | null },
   base: BaseModel,
 ): Promise<Map<string, { shape: number[]; data: Float32Array }>> {
   const { keyPrefix } = tunerFor(model.peft!);
   const flat = program.read(['adapter']).get('adapter') as Float32Array;
   const saved = new Map(model.layout.views(flat));
-  if (model.fold) {
+  if (fold) {
     // What the files hold comes from the encoder; modules saved beside it are kept as they are.
     const kept = new Set(attach(model.peft!, model.architecture, 'folded').parameters.map((p) => p.name));
     for (const name of saved.keys()) if (!kept.has(name)) saved.delete(name);
-    for (const [name, { shape, data }] of Object.entries(program.run('fold', {})))
+    for (const [name, { shape, data }] of Object.entries(program.run(fold, {})))
       saved.set(name, { shape, data: data as Float32Array });
   }
   for (const { name, shape, of } of model.attachment?.copies ?? []) {

@@ -1,4 +1,11 @@
-import { nestedGrads, type ProgramBuilder, tf, type Variable, withControlDependency } from '@graft/tf-graph';
+import {
+  customGradient,
+  nestedGrads,
+  type ProgramBuilder,
+  tf,
+  type Variable,
+  withControlDependency,
+} from '@graft/tf-graph';
 import type { PeftConfig } from '../config/index.ts';
 import type { Architecture, AttentionSite, ModelRuntime } from '../models/architecture.ts';
 import { dropout, type RandomState } from '../nn/dropout.ts';
@@ -164,7 +171,7 @@ export function attachAdapter(
             parameters = outer;
           }
         };
-        return checkpointed(run, [x, ...others, ...names.map((name) => parameters.get(name)!)]);
+        return checkpointed(run, x, [...others, ...names.map((name) => parameters.get(name)!)]);
       },
     };
   }
@@ -196,18 +203,19 @@ export function adapterTensors(model: PeftModel): ParameterTensors {
   return model.adapter ? model.layout.split(model.adapter.read()) : new Map();
 }
 
-/** `run(inputs)`, of which only the inputs are kept: the gradient runs it again, no earlier than its own gradient arrives. */
-function checkpointed(run: (...inputs: tf.Tensor[]) => tf.Tensor, inputs: tf.Tensor[]): tf.Tensor {
-  return tf.customGrad((...args) => {
-    const save = args.pop() as tf.GradSaveFunc;
-    const tensors = args as tf.Tensor[];
-    save(tensors);
-    return {
-      value: run(...tensors),
-      gradFunc: (dy, saved) => {
-        const [x, ...own] = saved as tf.Tensor[];
-        return nestedGrads(run)([withControlDependency(x!, dy as tf.Tensor), ...own], dy as tf.Tensor);
-      },
-    };
-  })(...inputs);
+/** `run(x, ...others)`, of which only the inputs are kept: the backward pass runs it again, once its gradient has arrived. */
+function checkpointed(
+  run: (x: tf.Tensor, ...others: tf.Tensor[]) => tf.Tensor,
+  x: tf.Tensor,
+  others: tf.Tensor[],
+): tf.Tensor {
+  return customGradient({
+    inputs: { x, others },
+    keep: { x, others },
+    value: () => run(x, ...others),
+    gradient(dy, { x, others }) {
+      const [dx, ...rest] = nestedGrads(run)([withControlDependency(x, dy), ...others], dy);
+      return { x: dx, others: rest };
+    },
+  });
 }

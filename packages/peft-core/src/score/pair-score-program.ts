@@ -22,16 +22,11 @@ export function buildPairScoreProgram(
   const builder = new ProgramBuilder();
   const model = declarePeftModel(builder, architecture, peft, 'float32');
   const program = builder.build();
-  const made = new Set<string>();
-
-  function functionFor(inputTokens: number, tokens: number): string {
-    const name = `score_${inputTokens}_${tokens}`;
-    if (made.has(name)) return name;
-    made.add(name);
+  const scoreOn = builder.onDemand(program, (inputTokens: number, tokens: number) => {
     const ints = (length: number) => ({ shape: [length], dtype: 'int32' }) as const;
     const own = { ids: ints(tokens), segments: ints(tokens), labels: ints(tokens) };
     const inputs = { input_ids: ints(inputTokens), input_segments: ints(inputTokens) };
-    builder.function(name, { ...own, ...inputs }, (fed) => {
+    return builder.function(`score_${inputTokens}_${tokens}`, { ...own, ...inputs }, (fed) => {
       const grid = (tokens: number, first: number) => ({
         ...{ rows: 1, tokens, positions: tf.range(first, first + tokens, 1, 'int32') },
       });
@@ -39,15 +34,13 @@ export function buildPairScoreProgram(
       const { hidden, runtime } = packedForward(
         model,
         parameters,
-        { ...grid(tokens, firstPosition), ids: fed.ids!, segments: fed.segments! },
-        { ...grid(inputTokens, 0), ids: fed.input_ids!, segments: fed.input_segments! },
+        { ...grid(tokens, firstPosition), ids: fed.ids, segments: fed.segments },
+        { ...grid(inputTokens, 0), ids: fed.input_ids, segments: fed.input_segments },
       );
       const normed = architecture.finalNorm(runtime, hidden);
-      return { scores: logProbabilities(model, runtime, parameters, normed, fed.labels!) };
+      return { scores: logProbabilities(model, runtime, parameters, normed, fed.labels) };
     });
-    builder.extend(program);
-    return name;
-  }
+  });
 
   const holding = (width: number) => lengths.find((n) => n >= width)!;
   const filled = (length: number, values: number[]) => {
@@ -62,14 +55,14 @@ export function buildPairScoreProgram(
       const width = virtualTokens + input.length;
       const [inputTokens, tokens] = [holding(width), holding(labels.length)];
       const prompt = Array.from({ length: virtualTokens }, (_, i) => architecture.vocabularySize + i);
-      const { scores } = program.run(functionFor(inputTokens, tokens), {
+      const { scores } = program.run(scoreOn(inputTokens, tokens), {
         input_ids: filled(inputTokens, [...prompt, ...input]),
         input_segments: new Int32Array(inputTokens).fill(1, 0, width),
         ids: filled(tokens, [architecture.decoderStart!, ...labels.slice(0, -1)]),
         segments: new Int32Array(tokens).fill(1, 0, labels.length),
         labels: filled(tokens, labels),
       });
-      return [...(scores!.data as Float32Array).subarray(0, labels.length)];
+      return [...(scores.data as Float32Array).subarray(0, labels.length)];
     },
   };
 }

@@ -54,10 +54,10 @@ export function buildScoreProgram(
   const model = declarePeftModel(builder, architecture, peft, 'float32');
   const { task, vocabularySize } = architecture;
   const { virtualTokens, firstPosition, pooling, lengths } = layout;
-  for (const tokens of lengths) {
+  const functions = lengths.map((tokens) => {
     const perToken = { shape: [tokens], dtype: 'int32' } as const;
     const shares = { shape: [tokens], dtype: 'float32' } as const;
-    builder.function(
+    const score = builder.function(
       `score_${tokens}`,
       { ids: perToken, segments: perToken, next: perToken, shares },
       (inputs) => {
@@ -67,14 +67,15 @@ export function buildScoreProgram(
           positions: tf.range(firstPosition, firstPosition + tokens, 1, 'int32'),
         };
         const parameters = adapterTensors(model);
-        const own = { ...grid, ids: inputs.ids!, segments: inputs.segments! };
+        const own = { ...grid, ids: inputs.ids, segments: inputs.segments };
         const { hidden: states, runtime } = packedForward(model, parameters, own, null);
         const hidden = architecture.finalNorm(runtime, states);
-        const forward = { model, runtime, parameters, hidden, next: inputs.next!, shares: inputs.shares! };
+        const forward = { model, runtime, parameters, hidden, next: inputs.next, shares: inputs.shares };
         return { scores: scoresOf(forward, layout) };
       },
     );
-  }
+    return { tokens, score };
+  });
   const program = builder.build();
 
   return {
@@ -82,7 +83,7 @@ export function buildScoreProgram(
     model,
     scoreOne(ids) {
       const width = virtualTokens + ids.length;
-      const tokens = lengths.find((n) => n >= width)!;
+      const { tokens, score } = functions.find(({ tokens }) => tokens >= width)!;
       const padded = Array.from({ length: virtualTokens }, (_, i) => vocabularySize + i).concat(ids);
       const first = pooling === 'last' ? width - 1 : 0;
       const feeds = {
@@ -94,7 +95,7 @@ export function buildScoreProgram(
             ? new Float32Array(tokens).fill(1 / width, 0, width)
             : new Float32Array(tokens).fill(1, first, first + 1),
       };
-      const { shape, data } = program.run(`score_${tokens}`, feeds).scores!;
+      const { shape, data } = program.run(score, feeds).scores;
       const values = data as Float32Array;
       switch (task) {
         case 'SEQ_CLS':

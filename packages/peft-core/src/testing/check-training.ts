@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
+import { scalarOf } from '@graft/tf-graph';
 import { fillBatch, planTraining } from '../examples/index.ts';
 import { Random } from '../random.ts';
 import { feedsOf } from '../train/objectives/objective.ts';
@@ -42,7 +43,8 @@ export async function checkTraining(
     ...{ architecture, objective, peft, form, training },
     ...{ storage: 'float32', precision: 'fp32', grid: plan.shape, evaluationGrid: plan.shape },
   });
-  const { program, model } = built;
+  const { program, model, evaluate, update } = built;
+  if (!evaluate || !('step' in update)) throw new Error('the program lacks a function');
   try {
     await loadWeights(program, base, architecture, 'float32');
     const start = await startValues(model, base, { ...options, seed: training.seed });
@@ -51,7 +53,7 @@ export async function checkTraining(
     const feeds = feedsOf(objective, batch, batch.labelCount);
     const lossAt = async (values: Float32Array) => {
       await program.write([['adapter', values]]);
-      return program.run('evaluate', feeds).loss!.data[0]!;
+      return scalarOf(program.run(evaluate, feeds).loss);
     };
     const step = async (rate: number) => {
       await program.write([
@@ -60,7 +62,7 @@ export async function checkTraining(
         ['exp_avg_sq', zeros],
       ]);
       const seed = Int32Array.of(training.seed, 0);
-      program.run('step', { ...feeds, ...optimizerScalars(training, rate, 1), seed });
+      program.run(update.step, { ...feeds, ...optimizerScalars(training, rate, 1), seed });
     };
 
     await step(0);

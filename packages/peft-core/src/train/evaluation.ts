@@ -1,3 +1,4 @@
+import { scalarOf } from '@graft/tf-graph';
 import {
   type BatchPlan,
   fillBatch,
@@ -7,7 +8,7 @@ import {
 } from '../examples/index.ts';
 import { type Metrics, metricsOf } from './objectives/metrics.ts';
 import { feedsOf } from './objectives/objective.ts';
-import type { TrainProgram } from './train-program.ts';
+import type { EvaluationProgram } from './train-program.ts';
 
 /** Examples that are enough to tell two models apart. */
 const VERIFICATION_EXAMPLES = 32;
@@ -34,11 +35,12 @@ export interface Measurement {
 
 /** Measures a model on every example of the plan, each once. */
 export function evaluate(
-  { program, objective, model }: TrainProgram,
+  { program, objective, model, evaluate }: EvaluationProgram,
   plan: BatchPlan,
   examples: TrainingExample[],
   layout: SequenceLayout,
 ): Measurement {
+  if (!evaluate) throw new Error('the program was built without a grid to measure on');
   let loss = 0;
   let correct = 0;
   let count = 0;
@@ -46,9 +48,9 @@ export function evaluate(
   const predicted: number[] = [];
   for (let step = 0; step < plan.steps; step++) {
     const batch = fillBatch(plan, examples, step, 0, layout);
-    const out = program.run('evaluate', feedsOf(objective, batch, 1));
-    loss += out.loss!.data[0]!;
-    correct += out.correct!.data[0]!;
+    const out = program.run(evaluate, feedsOf(objective, batch, 1));
+    loss += scalarOf(out.loss);
+    correct += scalarOf(out.correct);
     count += batch.labelCount;
     if (!out.predictions) continue;
     const targets = objective === 'cosine' ? batch.scores : batch.labelIds;

@@ -16,7 +16,7 @@ export async function finishRun(run: TrainingRun): Promise<RecordOf<'done'>> {
     peft: built.model.attachment?.written ?? options.peft,
     baseModelNameOrPath: options.baseModelName,
     taskType: options.peft.task_type,
-    tensors: await adapterTensorsToSave(built.model, built.program, options.base),
+    tensors: await adapterTensorsToSave(built, options.base),
     baseConfig: setup.config,
     baseDigest: run.baseDigest,
     labels: setup.data.labels,

@@ -1,3 +1,4 @@
+import { type RunOutput, scalarOf } from '@graft/tf-graph';
 import { GraftError } from '../errors.ts';
 import { fillBatch } from '../examples/index.ts';
 import { feedsOf } from './objectives/objective.ts';
@@ -34,7 +35,7 @@ export function runStep(run: TrainingRun): RecordOf<'step'> {
 }
 
 function takeStep({ built, plan, setup, options: { training }, step }: TrainingRun) {
-  const { program, objective } = built;
+  const { program, objective, update } = built;
   const accumulation = training.gradient_accumulation_steps;
   const batches = Array.from({ length: accumulation }, (_, i) =>
     fillBatch(plan, setup.data.training, step, i, setup.layout),
@@ -45,17 +46,21 @@ function takeStep({ built, plan, setup, options: { training }, step }: TrainingR
   let loss = 0;
   let correct = 0;
   let gradNorm = 0;
+  const count = (out: { loss: RunOutput; correct: RunOutput }) => {
+    loss += scalarOf(out.loss);
+    correct += scalarOf(out.correct);
+  };
   for (const [i, batch] of batches.entries()) {
     if (batch.labelCount === 0) continue;
     const seed = Int32Array.of(training.seed, step * accumulation + i);
     const feeds = { ...feedsOf(objective, batch, labels), seed };
-    const out =
-      accumulation === 1 ? program.run('step', { ...feeds, ...scalars }) : program.run('accumulate', feeds);
-    loss += out.loss!.data[0]!;
-    correct += out.correct!.data[0]!;
-    if (out.norm) gradNorm = out.norm.data[0]!;
+    if ('step' in update) {
+      const out = program.run(update.step, { ...feeds, ...scalars });
+      count(out);
+      gradNorm = scalarOf(out.norm);
+    } else count(program.run(update.accumulate, feeds));
   }
-  if (accumulation > 1) gradNorm = program.run('apply', scalars).norm!.data[0]!;
+  if ('apply' in update) gradNorm = scalarOf(program.run(update.apply, scalars).norm);
   const tokens = batches.reduce((sum, { tokenCount }) => sum + tokenCount, 0);
   // Of scored pairs none is right or wrong.
   const tokenAccuracy = objective === 'cosine' ? null : correct / labels;

@@ -1,9 +1,17 @@
-import { type Program, ProgramBuilder, tf } from '@graft/tf-graph';
+import {
+  type InputSpec,
+  type InputTensors,
+  type Program,
+  ProgramBuilder,
+  type ProgramFunction,
+  tf,
+} from '@graft/tf-graph';
 import type { PeftConfig, ResolvedTraining } from '../config/index.ts';
 import type { GridShape } from '../examples/index.ts';
 import type { Architecture } from '../models/architecture.ts';
 import type { RandomState } from '../nn/dropout.ts';
 import { type MatmulPrecision, withMatmulPrecision } from '../nn/matmul.ts';
+import type { FoldFunction } from '../peft-model/adapter-values.ts';
 import {
   adapterTensors,
   declarePeftModel,
@@ -12,7 +20,7 @@ import {
 } from '../peft-model/peft-model.ts';
 import type { AttachmentForm } from '../tuners/tuner.ts';
 import type { BaseStorage } from '../weights/stored-weights.ts';
-import type { LossContext } from './objectives/loss.ts';
+import type { BatchOf, LossContext } from './objectives/loss.ts';
 import { batchInputs, lossOf, type Objective } from './objectives/objective.ts';
 import { adamW, clipGradients } from './optimizer.ts';
 
@@ -42,11 +50,39 @@ export interface TrainProgramSpec {
   evaluationGrid: GridShape | null;
 }
 
-/** The program that trains: functions `step`, or `accumulate` and `apply`, `evaluate`, and `fold` where the files hold something else than what is trained. */
-export interface TrainProgram {
+type PassInputs = BatchOf<InputSpec> & { seed: InputSpec };
+type StepInputs = Record<'learning_rate' | 'step_size' | 'root_correction', InputSpec>;
+type PassOutputs = { loss: tf.Tensor; correct: tf.Tensor };
+type StepOutputs = { norm: tf.Tensor };
+
+/** The functions of an optimizer step: one, or with gradient accumulation one for each micro-batch and one at its end. */
+export type Update =
+  | { step: ProgramFunction<PassInputs & StepInputs, PassOutputs & StepOutputs> }
+  | {
+      accumulate: ProgramFunction<PassInputs, PassOutputs>;
+      apply: ProgramFunction<StepInputs, StepOutputs>;
+    };
+
+/** Losses of a batch, and what measures are taken of. */
+export type Evaluate = ProgramFunction<
+  BatchOf<InputSpec>,
+  PassOutputs & { predictions: tf.Tensor | undefined }
+>;
+
+/** A program that measures a model. */
+export interface EvaluationProgram {
   program: Program;
   model: PeftModel;
   objective: Objective;
+  /** Null without data to measure on. */
+  evaluate: Evaluate | null;
+}
+
+/** The program that trains. */
+export interface TrainProgram extends EvaluationProgram {
+  update: Update;
+  /** The adapter as its files hold it; null where that is what is trained. */
+  fold: FoldFunction | null;
 }
 
 /** Names of the flat state variables, in the order of a checkpoint. */
@@ -60,17 +96,21 @@ export function buildTrainProgram(spec: TrainProgramSpec, eager = false): TrainP
   const flat = { shape: [model.layout.size] };
   const expAvg = builder.variable({ name: 'exp_avg', ...flat });
   const expAvgSq = builder.variable({ name: 'exp_avg_sq', ...flat });
-  const scalar = { shape: [], dtype: 'float32' } as const;
   const define: ProgramBuilder['function'] = (name, inputs, body) =>
     builder.function(name, inputs, (given) => withMatmulPrecision(spec.precision, () => body(given)));
-  const stepInputs = { learning_rate: scalar, step_size: scalar, root_correction: scalar };
 
-  function update(gradients: tf.Tensor, step: Record<string, tf.Tensor>): tf.Tensor {
+  const scalar = { shape: [], dtype: 'float32' } as const;
+  const stepInputs: StepInputs = { learning_rate: scalar, step_size: scalar, root_correction: scalar };
+  const passInputs: PassInputs = { ...batchInputs(objective, grid), seed: { shape: [2], dtype: 'int32' } };
+  const pass = (inputs: InputTensors<PassInputs>) =>
+    lossAndGradients(objective, { model, grid, inputs }, inputs.seed, training.gradient_checkpointing);
+
+  function applyGradients(gradients: tf.Tensor, step: InputTensors<StepInputs>): tf.Tensor {
     const { clipped, norm } = clipGradients(gradients, training.max_grad_norm);
     const scalars = {
-      learningRate: step.learning_rate!,
-      stepSize: step.step_size!,
-      rootCorrection: step.root_correction!,
+      learningRate: step.learning_rate,
+      stepSize: step.step_size,
+      rootCorrection: step.root_correction,
     };
     const before = { parameters: adapter.read(), expAvg: expAvg.read(), expAvgSq: expAvgSq.read() };
     const after = adamW(before, clipped, scalars, training, model.layout);
@@ -80,50 +120,39 @@ export function buildTrainProgram(spec: TrainProgramSpec, eager = false): TrainP
     return norm;
   }
 
-  if (training.gradient_accumulation_steps === 1) {
-    define(
-      'step',
-      { ...batchInputs(objective, grid), seed: { shape: [2], dtype: 'int32' }, ...stepInputs },
-      (inputs) => {
-        const { loss, correct, gradients } = lossAndGradients(
-          objective,
-          { model, grid, inputs },
-          training.gradient_checkpointing,
-        );
-        return { loss, correct, norm: update(gradients, inputs) };
-      },
-    );
-  } else {
+  function defineUpdate(): Update {
+    if (training.gradient_accumulation_steps === 1) {
+      const step = define('step', { ...passInputs, ...stepInputs }, (inputs) => {
+        const { loss, correct, gradients } = pass(inputs);
+        return { loss, correct, norm: applyGradients(gradients, inputs) };
+      });
+      return { step };
+    }
     const sum = builder.variable({ name: 'gradient_sum', ...flat });
-    define(
-      'accumulate',
-      { ...batchInputs(objective, grid), seed: { shape: [2], dtype: 'int32' } },
-      (inputs) => {
-        const { loss, correct, gradients } = lossAndGradients(
-          objective,
-          { model, grid, inputs },
-          training.gradient_checkpointing,
-        );
-        sum.assign(tf.add(sum.read(), gradients));
-        return { loss, correct };
-      },
-    );
-    define('apply', stepInputs, (inputs) => {
-      const gradients = sum.read();
-      const norm = update(gradients, inputs);
+    const accumulate = define('accumulate', passInputs, (inputs) => {
+      const { loss, correct, gradients } = pass(inputs);
+      sum.assign(tf.add(sum.read(), gradients));
+      return { loss, correct };
+    });
+    const apply = define('apply', stepInputs, (inputs) => {
+      const norm = applyGradients(sum.read(), inputs);
       sum.assign(tf.zeros([model.layout.size]));
       return { norm };
     });
+    return { accumulate, apply };
   }
-  const { fold } = model;
-  if (fold) define('fold', {}, () => Object.fromEntries(fold(adapterTensors(model))));
-  if (spec.evaluationGrid) {
-    const grid = spec.evaluationGrid;
-    define('evaluate', batchInputs(objective, grid), (inputs) =>
-      evaluated(objective, { model, grid, inputs }),
+
+  const update = defineUpdate();
+  const folded = model.fold;
+  const fold = folded && define('fold', {}, () => Object.fromEntries(folded(adapterTensors(model))));
+  const measured = spec.evaluationGrid;
+  const evaluate =
+    measured &&
+    define('evaluate', batchInputs(objective, measured), (inputs) =>
+      evaluated(objective, { model, grid: measured, inputs }),
     );
-  }
-  return { program: eager ? builder.buildEager() : builder.build(), model, objective };
+  const program = eager ? builder.buildEager() : builder.build();
+  return { program, model, objective, update, evaluate, fold };
 }
 
 /** The function `evaluate` alone, over a finished adapter (or the plain base model), in the precision it was trained in. */
@@ -132,34 +161,34 @@ export function buildEvaluationProgram(
     peft: PeftConfig | null;
     form: AttachmentForm;
   },
-): TrainProgram {
+): EvaluationProgram {
   const { objective, grid } = spec;
   const builder = new ProgramBuilder();
   const model = declarePeftModel(builder, spec.architecture, spec.peft, spec.storage, spec.form);
-  builder.function('evaluate', batchInputs(objective, grid), (inputs) =>
+  const evaluate = builder.function('evaluate', batchInputs(objective, grid), (inputs) =>
     withMatmulPrecision(spec.precision, () => evaluated(objective, { model, grid, inputs })),
   );
-  return { program: builder.build(), model, objective };
+  return { program: builder.build(), model, objective, evaluate };
 }
 
 type Batch = Pick<LossContext, 'model' | 'grid' | 'inputs'>;
 
-function evaluated(objective: Objective, batch: Batch): Record<string, tf.Tensor> {
+function evaluated(objective: Objective, batch: Batch) {
   const parameters = adapterTensors(batch.model);
   const { total, correct, predictions } = lossOf(objective, { ...batch, parameters, training: null });
-  return { loss: total, correct, ...(predictions ? { predictions } : {}) };
+  return { loss: total, correct, predictions };
 }
 
 /**
  * Loss of a micro-batch and its flat gradients: zero for a parameter that the model does not read, as a module's may be that
  * target_modules found. The scales that are fed decide what is averaged.
  */
-function lossAndGradients(objective: Objective, batch: Batch, checkpointing: boolean) {
-  const { model, inputs } = batch;
+function lossAndGradients(objective: Objective, batch: Batch, seed: tf.Tensor, checkpointing: boolean) {
+  const { model } = batch;
   let correct: tf.Tensor | undefined;
   const parameters = [...adapterTensors(model).values()];
   const names = model.layout.entries.map((e) => e.name);
-  const random: RandomState = { seed: inputs.seed!, stream: 0 };
+  const random: RandomState = { seed, stream: 0 };
   const constants: tf.Tensor[] = [];
   const forward = () => {
     const byName: ParameterTensors = new Map(names.map((name, i) => [name, parameters[i]!]));

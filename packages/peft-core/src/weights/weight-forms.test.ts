@@ -3,7 +3,14 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
-import { type Program, ProgramBuilder, type TypedArray, tf } from '@graft/tf-graph';
+import {
+  type OutputTensors,
+  ProgramBuilder,
+  type RunOutputs,
+  scalarOf,
+  type TypedArray,
+  tf,
+} from '@graft/tf-graph';
 import { checkGradients } from '@graft/tf-graph/testing';
 import { readSafetensors, type SafetensorsFile, writeSafetensors } from '../files.ts';
 import { headLoss } from '../nn/cross-entropy.ts';
@@ -40,32 +47,32 @@ after(async () => {
   await rm(folder, { recursive: true });
 });
 
-/** A program over the weight `name` in a form, written from the file; `body` sees it as a layer does. */
-async function programOf(
+/** What `body` gives for the weight `name` in a form, written from the file; it sees the weight as a layer does. */
+async function runOn<O extends OutputTensors>(
   name: Name,
   form: WeightForm,
-  body: (weight: Weight) => Record<string, tf.Tensor>,
+  body: (weight: Weight) => O,
   eager = false,
-): Promise<Program> {
+): Promise<RunOutputs<O>> {
   const builder = new ProgramBuilder();
   const table = builder.variable({ name: 'table', shape: [65_536, 4] });
   const parts = form.parts.map(({ suffix, shape, dtype }) =>
     builder.variable({ name: name + suffix, shape, dtype }),
   );
-  builder.function('run', {}, () => body(form.weight(parts, table)));
+  const run = builder.function('run', {}, () => body(form.weight(parts, table)));
   const program = eager ? builder.buildEager() : builder.build();
   const packed = await form.pack(tensors, name);
   await program.write([['table', nf4Table()]]);
   await program.write(parts.map((part, i): [string, TypedArray] => [part.name, packed[i]!]));
-  return program;
+  const outputs = program.run(run, {});
+  program.close();
+  return outputs;
 }
 
 async function read(name: Name, form: WeightForm, eager: boolean): Promise<Float32Array> {
-  const program = await programOf(name, form, (weight) => ({ value: weightValue(weight) }), eager);
-  const { value } = program.run('run', {});
-  program.close();
-  assert.deepEqual(value!.shape, shapes[name]);
-  return value!.data as Float32Array;
+  const { value } = await runOn(name, form, (weight) => ({ value: weightValue(weight) }), eager);
+  assert.deepEqual(value.shape, shapes[name]);
+  return value.data as Float32Array;
 }
 
 for (const name of ['small', 'groups', 'odd', 'turned'] as const) {
@@ -92,14 +99,8 @@ test('rows are gathered as they are read', async () => {
     const whole = await read('small', form, false);
     const rows = ids.flatMap((id) => [...whole.subarray(id * 64, (id + 1) * 64)]);
     for (const eager of [false, true]) {
-      const program = await programOf(
-        'small',
-        form,
-        (weight) => ({ rows: embedding(tf.tensor1d(ids, 'int32'), weight) }),
-        eager,
-      );
-      assert.deepEqual([...program.run('run', {}).rows!.data], rows);
-      program.close();
+      const gathered = (weight: Weight) => ({ rows: embedding(tf.tensor1d(ids, 'int32'), weight) });
+      assert.deepEqual([...(await runOn('small', form, gathered, eager)).rows.data], rows);
     }
   }
 });
@@ -110,17 +111,11 @@ test('a gradient passes through a quantised weight, forward and backward with th
     const width = transposed ? shapes[name][0]! : shapes[name][1]!;
     const x = tf.randomUniform([3, width], -1, 1, 'float32', 5);
     for (const form of [nf4Form(shapes[name]), int8Form(shapes[name], transposed)]) {
-      const program = await programOf(
-        name,
-        form,
-        (weight) => {
-          checkGradients((x) => linear(x!, weight, null, transposed), [x]);
-          return { done: tf.scalar(1) };
-        },
-        true,
-      );
-      program.run('run', {});
-      program.close();
+      const check = (weight: Weight) => {
+        checkGradients((x) => linear(x, weight, null, transposed), [x]);
+        return {};
+      };
+      await runOn(name, form, check, true);
     }
     x.dispose();
   }
@@ -147,10 +142,8 @@ test('a head is taken in slices: the loss and its gradient are those of the whol
       of: plain.grad,
     };
   };
-  const program = await programOf('head', form, body, true);
-  const { value, grad, of } = program.run('run', {});
-  program.close();
-  assert.ok(Math.abs(value!.data[0]!) < 1e-4);
+  const { value, grad, of } = await runOn('head', form, body, true);
+  assert.ok(Math.abs(scalarOf(value)) < 1e-4);
   const largest = (data: ArrayLike<number>) => Math.max(...Array.from(data, Math.abs));
-  assert.ok(largest(grad!.data) < 1e-5 * largest(of!.data));
+  assert.ok(largest(grad.data) < 1e-5 * largest(of.data));
 });

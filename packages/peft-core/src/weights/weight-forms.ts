@@ -108,7 +108,7 @@ export function nf4Form(shape: number[]): WeightForm {
         const parts = { codes: codes!, absmax: absmax!, nestedAbsmax: nestedAbsmax!, offset: offset! };
         return unpackNf4({ ...parts, table: nf4Table!.read() }, shape);
       };
-      return { kind: 'frozen', shape, read, gather: (ids) => tf.gather(read(), ids as tf.Tensor1D) };
+      return { kind: 'frozen', shape, read, gather: (ids) => tf.gather(read(), ids) };
     },
   };
 }

@@ -1,24 +1,26 @@
-import { tf } from '@graft/tf-graph';
+import { type InputSpec, tf } from '@graft/tf-graph';
 import type { GridShape } from '../../examples/index.ts';
 import { headLoss, lossesOfLogits } from '../../nn/cross-entropy.ts';
 import { takeRows } from '../../nn/rows.ts';
-import type { Forward, Loss } from './loss.ts';
+import type { Forward, LabelsOf, Loss } from './loss.ts';
 
-export function labelInputs({ labels }: GridShape) {
+export function labelInputs({ labels }: GridShape): LabelsOf<InputSpec> {
   const perLabel = { shape: [labels], dtype: 'int32' } as const;
   return {
     label_positions: perLabel,
     label_ids: perLabel,
-    label_scales: { shape: [labels], dtype: 'float32' } as const,
+    label_scales: { shape: [labels], dtype: 'float32' },
   };
 }
 
 /** Cross entropy of the positions that carry a label: a token of the vocabulary, or a class. */
-export function labelLoss({ model, inputs, parameters, training, runtime, hidden }: Forward): Loss {
+export function labelLoss(
+  { model, parameters, training, runtime, hidden }: Forward,
+  { label_positions: positions, label_ids: labels, label_scales: scales }: LabelsOf<tf.Tensor>,
+): Loss {
   const { architecture } = model;
   // The head is the widest layer: only positions that carry a label reach it.
-  const labelled = architecture.finalNorm(runtime, takeRows(hidden, inputs.label_positions!));
-  const [labels, scales] = [inputs.label_ids!, inputs.label_scales!];
+  const labelled = architecture.finalNorm(runtime, takeRows(hidden, positions));
   const counted = (correct: tf.Tensor) => tf.sum(tf.mul(correct, tf.cast(tf.greater(scales, 0), 'float32')));
   const { languageHead } = architecture;
   if (languageHead !== null && !model.wraps(languageHead)) {

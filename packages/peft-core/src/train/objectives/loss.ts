@@ -4,17 +4,29 @@ import type { ModelRuntime } from '../../models/architecture.ts';
 import type { TrainingPass } from '../../peft-model/packed-forward.ts';
 import type { ParameterTensors, PeftModel } from '../../peft-model/peft-model.ts';
 
+/** A batch on a grid by the names of a function's inputs: their shapes, their tensors or their arrays. */
+export type BatchOf<T> = TokensOf<T> & (EncoderTokensOf<T> | NoTokens) & (LabelsOf<T> | EmbeddingsOf<T>);
+
+type TokensOf<T> = { ids: T; positions: T; segments: T };
+/** What an encoder-decoder's encoder reads. */
+type EncoderTokensOf<T> = { input_ids: T; input_positions: T; input_segments: T };
+type NoTokens = Record<never, never>;
+/** `label_scales` is the weight of each label's loss in the total. */
+export type LabelsOf<T> = { label_positions: T; label_ids: T; label_scales: T };
+/** `label_scales` is the weight of each example's loss in the total. */
+export type EmbeddingsOf<T> = { pool_vectors: T; pool_weights: T; label_scales: T; scores: T };
+
 /** What a forward pass for a loss is made from. */
 export interface LossContext {
   model: PeftModel;
   grid: GridShape;
-  inputs: Record<string, tf.Tensor>;
+  inputs: BatchOf<tf.Tensor>;
   parameters: ParameterTensors;
   training: TrainingPass | null;
 }
 
 /** The hidden states `(N, H)` that a loss starts from, before the final norm, and the runtime for what follows. */
-export interface Forward extends LossContext {
+export interface Forward extends Omit<LossContext, 'inputs'> {
   runtime: ModelRuntime;
   hidden: tf.Tensor;
 }

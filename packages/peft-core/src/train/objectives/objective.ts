@@ -1,9 +1,9 @@
-import type { InputSpec } from '@graft/tf-graph';
+import type { InputSpec, TypedArray } from '@graft/tf-graph';
 import type { DatasetFormat, FilledBatch, GridShape } from '../../examples/index.ts';
 import { packedForward } from '../../peft-model/packed-forward.ts';
-import { embeddingInputs, embeddingLoss } from './embedding-loss.ts';
+import { contrastiveLoss, cosineLoss, embeddingInputs } from './embedding-loss.ts';
 import { labelInputs, labelLoss } from './label-loss.ts';
-import type { Loss, LossContext } from './loss.ts';
+import type { BatchOf, Loss, LossContext } from './loss.ts';
 
 /**
  * What is learnt. `labels`: the next token, or the class of a token or of a whole sequence. `contrastive`: which of the batch's
@@ -17,7 +17,7 @@ export function objectiveOf(format: DatasetFormat): Objective {
 }
 
 /** Inputs of a function that computes a loss on a grid. */
-export function batchInputs(objective: Objective, grid: GridShape): Record<string, InputSpec> {
+export function batchInputs(objective: Objective, grid: GridShape): BatchOf<InputSpec> {
   const perToken = { shape: [grid.rows * grid.tokens], dtype: 'int32' } as const;
   const perInput = { shape: [grid.rows * grid.inputTokens], dtype: 'int32' } as const;
   return {
@@ -30,7 +30,7 @@ export function batchInputs(objective: Objective, grid: GridShape): Record<strin
 }
 
 /** Feeds of these inputs; losses are summed and divided by `count`. */
-export function feedsOf(objective: Objective, batch: FilledBatch, count: number) {
+export function feedsOf(objective: Objective, batch: FilledBatch, count: number): BatchOf<TypedArray> {
   const { ids, positions, segments, input } = batch;
   const common = {
     ...{ ids, positions, segments },
@@ -50,12 +50,16 @@ export function lossOf(objective: Objective, context: LossContext): Loss {
   const { rows } = grid;
   const own = {
     ...{ rows, tokens: grid.tokens },
-    ...{ ids: inputs.ids!, positions: inputs.positions!, segments: inputs.segments! },
+    ...{ ids: inputs.ids, positions: inputs.positions, segments: inputs.segments },
   };
-  const input = inputs.input_ids && {
-    ...{ rows, tokens: grid.inputTokens },
-    ...{ ids: inputs.input_ids, positions: inputs.input_positions!, segments: inputs.input_segments! },
-  };
-  const forward = { ...context, ...packedForward(model, parameters, own, input ?? null, training) };
-  return objective === 'labels' ? labelLoss(forward) : embeddingLoss(objective, forward);
+  const input =
+    'input_ids' in inputs
+      ? {
+          ...{ rows, tokens: grid.inputTokens },
+          ...{ ids: inputs.input_ids, positions: inputs.input_positions, segments: inputs.input_segments },
+        }
+      : null;
+  const forward = { ...context, ...packedForward(model, parameters, own, input, training) };
+  if ('label_ids' in inputs) return labelLoss(forward, inputs);
+  return objective === 'cosine' ? cosineLoss(forward, inputs) : contrastiveLoss(forward, inputs);
 }

@@ -1,4 +1,4 @@
-import { cast, tf } from '@graft/tf-graph';
+import { cast, customGradient, tf } from '@graft/tf-graph';
 import { matmul, withMatmulPrecision } from '../../nn/matmul.ts';
 import { type Weight, weightValue } from '../../nn/weight.ts';
 import type { LayerContext } from '../tuner.ts';
@@ -26,12 +26,11 @@ export function magnitudeFactors(
       // A channel of zeros, as a padding token has in the head, stays one; PEFT's becomes NaN.
       return tf.add(norm, tf.cast(tf.equal(norm, 0), 'float32'));
     });
-  return tf.customGrad((magnitude, save) => {
-    const norm = normOf();
-    (save as tf.GradSaveFunc)([norm]);
-    return {
-      value: tf.div(magnitude as tf.Tensor, norm),
-      gradFunc: (dy, [norm]) => tf.div(dy as tf.Tensor, norm!),
-    };
-  })(parameter(names.magnitude!));
+  const [magnitude, norm] = [parameter(names.magnitude!), normOf()];
+  return customGradient({
+    inputs: { magnitude },
+    keep: { norm },
+    value: () => tf.div(magnitude, norm),
+    gradient: (dy, { norm }) => ({ magnitude: tf.div(dy, norm) }),
+  });
 }

@@ -1,23 +1,18 @@
 // The eager side: the same ops at once on tfjs-node's backend, with storage types tfjs does not know.
-import type { Attr } from './attributes.ts';
-import { attr } from './attributes.ts';
-import { type DType, dtypeOfCode, type TypedArray, visibleOf } from './dtypes.ts';
-import { createHostTensor } from './host-tensor.ts';
-import { bindTypes } from './op-signature.ts';
-import { opDefinitions } from './shape-functions.ts';
-import { binding, nativeBackend, type TensorMetadata, tf } from './tensorflow.ts';
+import { codeOf, type DType, dtypeOfCode, sizeOf, type TypedArray, visibleOf } from '../dtypes.ts';
+
+import { type Attr, attr } from '../graph/attributes.ts';
+import { binding, nativeBackend, type TensorMetadata, tf } from '../tensorflow.ts';
+import { bindTypes, outputCount, signatureOf } from './op-signature.ts';
 
 export const eagerDtypeOf = (tensor: tf.TensorInfo): DType =>
   dtypeOfCode(nativeBackend.tensorMap.get(tensor.dataId).dtype);
 
-/** Executes one op; an op without a row in shape-functions.ts gets its attributes as given and has one output. */
 export function executeEagerly(op: string, given: Attr[], inputs: tf.TensorInfo[]): tf.Tensor[] {
-  const definition = opDefinitions[op];
-  if (!definition)
-    return binding.executeOp(op, given, nativeBackend.getInputTensorIds(inputs), 1).map(register);
+  const signature = signatureOf(op);
   const types = bindTypes(
     op,
-    definition.signature,
+    signature,
     given,
     inputs.map((input) => ({
       dtype: eagerDtypeOf(input),
@@ -26,7 +21,12 @@ export function executeEagerly(op: string, given: Attr[], inputs: tf.TensorInfo[
   );
   const converted = inputs.map((input, i) => convert(input, types.inputs[i] as DType));
   return binding
-    .executeOp(op, types.attrs, nativeBackend.getInputTensorIds(converted), types.outputs.length)
+    .executeOp(
+      op,
+      types.attrs,
+      nativeBackend.getInputTensorIds(converted),
+      outputCount(signature, types.attrs),
+    )
     .map(register);
 }
 
@@ -58,4 +58,23 @@ function register({ id, shape, dtype }: TensorMetadata): tf.Tensor {
   return tf
     .engine()
     .makeTensorFromTensorInfo({ dataId, shape, dtype: visibleOf(dtypeOfCode(dtype)) }, nativeBackend);
+}
+
+/**
+ * A native tensor with a copy of `data`; returns its id for the binding. TensorFlow must copy: the binding would let it use
+ * JavaScript's memory itself when that happens to be 64-byte aligned, and a tensor would then hold memory that JavaScript
+ * changes and that another thread may free. Four bytes past the start of a buffer, which allocators align to 8 at least,
+ * never is.
+ */
+function createHostTensor(dtype: DType, shape: readonly number[], data: TypedArray): number {
+  if (data.length !== sizeOf(shape)) throw new Error(`${data.length} values for shape [${shape}]`);
+  const aside = data.byteOffset % 8 === 4 ? data : copyAside(data);
+  return binding.createTensor([...shape], codeOf(dtype), aside as tf.TypedArray);
+}
+
+function copyAside<T extends TypedArray>(data: T): T {
+  const type = data.constructor as new (buffer: ArrayBuffer, offset: number, length: number) => T;
+  const copy = new type(new ArrayBuffer(4 + data.byteLength), 4, data.length);
+  copy.set(data);
+  return copy;
 }

@@ -1,16 +1,17 @@
 // TensorFlow ops by name, in both modes: recorded while a function is traced, executed at once otherwise.
-import { type Attr, attr } from './attributes.ts';
-import { fromBfloat16, toBfloat16 } from './bfloat16.ts';
-import type { DType } from './dtypes.ts';
-import { eagerDtypeOf, executeEagerly } from './eager.ts';
+import { fromBfloat16, toBfloat16 } from '../bfloat16.ts';
+import type { DType } from '../dtypes.ts';
+import { customGradient } from '../gradients/custom-gradient.ts';
+import { type Attr, attr } from '../graph/attributes.ts';
+import { tf } from '../tensorflow.ts';
+import { eagerDtypeOf, executeEagerly } from './eager-ops.ts';
 import { symbolicBackend, symbolicBackendName } from './symbolic-backend.ts';
-import { tf } from './tensorflow.ts';
 
 export const isTracing = (): boolean => tf.getBackend() === symbolicBackendName;
 
 /**
  * Runs or records the TensorFlow op `op`. Type attributes of inputs (`T`, `Tidx`, …) are found from the inputs, so only
- * the others need to be given. No gradient flows through it: wrap it in tf.customGrad where one should.
+ * the others need to be given. No gradient flows through it: wrap it in customGradient where one should.
  */
 export function rawOp(op: string, attrs: Attr[], inputs: tf.Tensor[]): tf.Tensor[] {
   return isTracing() ? symbolicBackend.record(op, attrs, inputs) : executeEagerly(op, attrs, inputs);
@@ -24,10 +25,12 @@ export const storageOf = (x: tf.Tensor): DType =>
 export function withControlDependency(x: tf.Tensor, ...after: tf.Tensor[]): tf.Tensor {
   if (!isTracing() || after.length === 0) return x;
   const controls = controlInputs(after);
-  return tf.customGrad((input) => ({
-    value: symbolicBackend.record('Identity', [], [input as tf.Tensor], controls)[0] as tf.Tensor,
-    gradFunc: (dy: tf.Tensor) => dy,
-  }))(x);
+  return customGradient({
+    inputs: { x },
+    keep: {},
+    value: () => symbolicBackend.record('Identity', [], [x], controls)[0]!,
+    gradient: (dy) => ({ x: dy }),
+  });
 }
 
 /** Control inputs on every tensor that is computed; a host constant needs no waiting for. */
@@ -45,10 +48,12 @@ export const nodeOf = (ref: string): string => ref.slice(0, ref.lastIndexOf(':')
 export function cast(x: tf.Tensor, dtype: DType): tf.Tensor {
   const from = storageOf(x);
   if (from === dtype) return x;
-  return tf.customGrad((input) => ({
-    value: castOnly(input as tf.Tensor, dtype),
-    gradFunc: (dy: tf.Tensor) => castOnly(dy, from),
-  }))(x);
+  return customGradient({
+    inputs: { x },
+    keep: {},
+    value: () => castOnly(x, dtype),
+    gradient: (dy) => ({ x: castOnly(dy, from) }),
+  });
 }
 
 function castOnly(x: tf.Tensor, dtype: DType): tf.Tensor {
@@ -57,5 +62,5 @@ function castOnly(x: tf.Tensor, dtype: DType): tf.Tensor {
     return tf.tensor(fromBfloat16(toBfloat16(values)), x.shape, 'float32');
   }
   if (storageOf(x) === dtype) return x.clone();
-  return rawOp('Cast', [attr.type('DstT', dtype), attr.bool('Truncate', false)], [x])[0] as tf.Tensor;
+  return rawOp('Cast', [attr.type('DstT', dtype), attr.bool('Truncate', false)], [x])[0]!;
 }

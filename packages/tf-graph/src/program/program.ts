@@ -1,7 +1,7 @@
 // Terms. A program is a set of named functions over shared variables. A function maps named inputs to named outputs and
 // may assign variables; its shapes are static. A feed is an input's value for one run.
-import type { DType, TypedArray } from './dtypes.ts';
-import type { tf } from './tensorflow.ts';
+import type { DType, TypedArray } from '../dtypes.ts';
+import type { tf } from '../tensorflow.ts';
 
 export type FeedDType = 'float32' | 'int32' | 'bool';
 export interface InputSpec {
@@ -52,12 +52,23 @@ export interface FullVariableSpec {
   dtype: DType;
 }
 
-export type FunctionBody = (inputs: Record<string, tf.Tensor>) => Record<string, tf.Tensor>;
+/** A function's inputs by name; `undefined` for one that it does not have. */
+export type InputSpecs = Readonly<Record<string, InputSpec | undefined>>;
+export type OutputTensors = Readonly<Record<string, tf.Tensor | undefined>>;
 
-export interface FunctionSpec {
-  name: string;
-  inputs: Record<string, InputSpec>;
-  body: FunctionBody;
+/** `Value` for each name; where the name may be missing, so may the value. */
+type ForEach<Names, Present, Value> = {
+  [N in keyof Names]: Names[N] extends Present ? Value : Value | undefined;
+};
+export type InputTensors<I extends InputSpecs> = ForEach<I, InputSpec, tf.Tensor>;
+export type Feeds<I extends InputSpecs> = Readonly<ForEach<I, InputSpec, TypedArray>>;
+export type RunOutputs<O extends OutputTensors> = ForEach<O, tf.Tensor, RunOutput>;
+
+/** A function of a program, as ProgramBuilder.function returns it and Program.run takes it. */
+export interface ProgramFunction<I extends InputSpecs = InputSpecs, O extends OutputTensors = OutputTensors> {
+  readonly name: string;
+  readonly inputs: I;
+  body(inputs: InputTensors<I>): O;
 }
 
 export interface RunOutput {
@@ -66,9 +77,21 @@ export interface RunOutput {
   data: Float32Array | Int32Array | Uint8Array;
 }
 
+/** The number that a scalar output holds. */
+export function scalarOf({ shape, data }: RunOutput): number {
+  const [value] = data;
+  if (value === undefined || data.length > 1)
+    throw new Error(`an output of shape [${shape}] is not a scalar`);
+  return value;
+}
+
+/** The entries that have a value. */
+export const presentIn = <T>(record: Readonly<Record<string, T | undefined>>): [string, T][] =>
+  Object.entries(record).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]]));
+
 export interface Program {
   /** For ProgramBuilder: more variables and functions. Those that are there keep their values. */
-  add(variables: readonly FullVariableSpec[], functions: readonly FunctionSpec[]): void;
+  add(variables: readonly FullVariableSpec[], functions: readonly ProgramFunction[]): void;
   /**
    * Sets variables, streamed: each array is copied into TensorFlow at once and may then be freed. bfloat16 takes bit
    * patterns (Uint16Array) or Float32Array, which is rounded. Throws on an unknown name, a wrong length or array type.
@@ -77,7 +100,30 @@ export interface Program {
   /** Values as stored; bfloat16 as bit patterns. */
   read(names: string[]): Map<string, Float32Array | Int32Array | Uint16Array | Uint8Array | Int8Array>;
   /** Runs a function. Blocks the event loop until it has finished. */
-  run(name: string, feeds: Record<string, TypedArray>): Record<string, RunOutput>;
+  run<I extends InputSpecs, O extends OutputTensors>(
+    fn: ProgramFunction<I, O>,
+    feeds: Feeds<I>,
+  ): RunOutputs<O>;
   /** Frees the variables. */
   close(): void;
+}
+
+/** What the builder's variables stand for while a function's body runs; null otherwise. */
+export interface CurrentRun {
+  variables: ReadonlyMap<string, Variable> | null;
+}
+
+export function callBody(
+  current: CurrentRun,
+  variables: ReadonlyMap<string, Variable>,
+  fn: ProgramFunction,
+  inputs: InputTensors<InputSpecs>,
+) {
+  if (current.variables) throw new Error(`function "${fn.name}" cannot run inside another function's body`);
+  current.variables = variables;
+  try {
+    return fn.body(inputs);
+  } finally {
+    current.variables = null;
+  }
 }

@@ -1,26 +1,37 @@
 // The same program without a graph: bodies run op by op. For small tests, gradient checks and debugging.
-import { attr } from './attributes.ts';
-import { fromBfloat16, toBfloat16 } from './bfloat16.ts';
+import { fromBfloat16, toBfloat16 } from '../bfloat16.ts';
+import { type DType, type TypedArray, visibleOf } from '../dtypes.ts';
+import { attr } from '../graph/attributes.ts';
+import { eagerTensor } from '../ops/eager-ops.ts';
+import { cast, rawOp, storageOf } from '../ops/raw-op.ts';
+import { tf } from '../tensorflow.ts';
 import { checkFeeds, checkValue, lookUp } from './checks.ts';
-import { type CurrentRun, callBody } from './current-run.ts';
-import { type DType, type TypedArray, visibleOf } from './dtypes.ts';
-import { eagerTensor } from './eager.ts';
-import type { FullVariableSpec, FunctionSpec, Program, RunOutput, Variable } from './program.ts';
-import { cast, rawOp, storageOf } from './raw-op.ts';
-import { tf } from './tensorflow.ts';
+import {
+  type CurrentRun,
+  callBody,
+  type Feeds,
+  type FullVariableSpec,
+  type InputSpecs,
+  type OutputTensors,
+  type Program,
+  type ProgramFunction,
+  presentIn,
+  type RunOutputs,
+  type Variable,
+} from './program.ts';
 
 export class EagerProgram implements Program {
   readonly #variables = new Map<string, EagerVariable>();
-  readonly #functions = new Map<string, FunctionSpec>();
+  readonly #functions = new Map<string, ProgramFunction>();
   readonly #current: CurrentRun;
 
   constructor(current: CurrentRun) {
     this.#current = current;
   }
 
-  add(variables: readonly FullVariableSpec[], functions: readonly FunctionSpec[]): void {
+  add(variables: readonly FullVariableSpec[], functions: readonly ProgramFunction[]): void {
     for (const spec of variables) this.#variables.set(spec.name, new EagerVariable(spec));
-    for (const spec of functions) this.#functions.set(spec.name, spec);
+    for (const fn of functions) this.#functions.set(fn.name, fn);
   }
 
   async write(values: Iterable<[string, TypedArray]> | AsyncIterable<[string, TypedArray]>): Promise<void> {
@@ -35,22 +46,26 @@ export class EagerProgram implements Program {
     return new Map(names.map((name) => [name, lookUp(this.#variables, 'variable', name).toHost()]));
   }
 
-  run(name: string, feeds: Record<string, TypedArray>): Record<string, RunOutput> {
-    const spec = lookUp(this.#functions, 'function', name);
-    checkFeeds(spec, feeds);
-    return tf.tidy(() => {
-      const inputs = Object.entries(spec.inputs).map(([input, { shape, dtype }]) => [
-        input,
-        eagerTensor(dtype, shape, feeds[input] as TypedArray),
+  run<I extends InputSpecs, O extends OutputTensors>(
+    { name }: ProgramFunction<I, O>,
+    feeds: Feeds<I>,
+  ): RunOutputs<O> {
+    const fn = lookUp(this.#functions, 'function', name);
+    const given = checkFeeds(fn, feeds);
+    const results = tf.tidy(() => {
+      const inputs = given.map(({ name, input, data }) => [
+        name,
+        eagerTensor(input.dtype, input.shape, data),
       ]);
-      const results = callBody(this.#current, this.#variables, spec, Object.fromEntries(inputs));
-      const outputs = Object.entries(results).map(([output, value]) => {
+      const tensors = callBody(this.#current, this.#variables, fn, Object.fromEntries(inputs));
+      const outputs = presentIn(tensors).map(([output, value]) => {
         const data = cast(value, visibleOf(storageOf(value))).dataSync() as Float32Array;
         return [output, { shape: value.shape, data }];
       });
       for (const variable of this.#variables.values()) variable.commit();
       return Object.fromEntries(outputs);
     });
+    return results as RunOutputs<O>;
   }
 
   close(): void {
@@ -99,7 +114,7 @@ class EagerVariable implements Variable {
   }
 
   gather(ids: tf.Tensor): tf.Tensor {
-    return rawOp('GatherV2', [], [this.#held(), ids, tf.scalar(0, 'int32')])[0] as tf.Tensor;
+    return rawOp('GatherV2', [], [this.#held(), ids, tf.scalar(0, 'int32')])[0]!;
   }
 
   assign(value: tf.Tensor): void {
@@ -120,7 +135,7 @@ class EagerVariable implements Variable {
       [attr.type('Index', 'int32')],
       [this.#held(), begin, end, strides, cast(value, this.dtype)],
     );
-    this.set(updated as tf.Tensor);
+    this.set(updated!);
     return this.read();
   }
 

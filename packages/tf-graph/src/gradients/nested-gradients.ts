@@ -1,5 +1,5 @@
 // Gradients inside a custom gradient (or inside its forward function), as gradient checkpointing needs them.
-import { tf } from './tensorflow.ts';
+import { tf } from '../tensorflow.ts';
 
 /** tfjs's tape: recorded while gradientDepth > 0 and kernelDepth is 0, dropped when a tf.grads at depth 0 ends. */
 interface EngineState {
@@ -24,14 +24,14 @@ export function withNestedGradients<T>(body: () => T): T {
 }
 
 /** tf.grads that may be used inside a custom gradient. An input that `f` does not read has a gradient of zeros. */
-export function nestedGrads(
-  f: (...inputs: tf.Tensor[]) => tf.Tensor,
-): (inputs: tf.Tensor[], dy?: tf.Tensor) => tf.Tensor[] {
+export function nestedGrads<I extends [...tf.Tensor[]]>(
+  f: (...inputs: I) => tf.Tensor,
+): (inputs: I, dy?: tf.Tensor) => { [N in keyof I]: tf.Tensor } {
   return (inputs, dy) =>
     withNestedGradients(() =>
       tf.tidy(() => {
         const { grads } = tf.engine().gradients(() => f(...inputs), inputs, dy, true);
-        return inputs.map((input, i) => grads[i] ?? tf.zeros(input.shape));
+        return inputs.map((input, i) => grads[i] ?? tf.zeros(input.shape)) as { [N in keyof I]: tf.Tensor };
       }),
     );
 }

@@ -1,11 +1,10 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { fromBfloat16, toBfloat16 } from './bfloat16.ts';
-import type { Program } from './program.ts';
+import { fromBfloat16, toBfloat16 } from '../bfloat16.ts';
+import { cast, rawOp, storageOf } from '../ops/raw-op.ts';
+import { binding, tf } from '../tensorflow.ts';
+import type { Program, ProgramFunction } from './program.ts';
 import { ProgramBuilder } from './program-builder.ts';
-import { cast, rawOp, storageOf } from './raw-op.ts';
-import { binding, tf } from './tensorflow.ts';
-import { ToyTrainer } from './toy-trainer.ts';
 
 // What holds of every program, traced or eager.
 const kinds: [string, (builder: ProgramBuilder) => Program][] = [
@@ -22,19 +21,19 @@ for (const [kind, make] of kinds)
       const builder = new ProgramBuilder();
       const count = builder.variable({ name: 'count', shape: [2] });
       const copy = builder.variable({ name: 'copy', shape: [2] });
-      builder.function('step', { by: float() }, ({ by }) => {
+      const step = builder.function('step', { by: float() }, ({ by }) => {
         const before = count.read();
-        count.assign(tf.add(before, by!));
-        copy.assign(count.read({ after: [by!] }));
+        count.assign(tf.add(before, by));
+        copy.assign(count.read({ after: [by] }));
         return { before, again: count.read() };
       });
-      builder.function('look', {}, () => ({ count: count.read(), copy: copy.read() }));
+      const look = builder.function('look', {}, () => ({ count: count.read(), copy: copy.read() }));
       const program = make(builder);
       await program.write([['count', Float32Array.of(1, 2)]]);
-      assert.deepEqual([...program.run('step', { by: Float32Array.of(10) }).again!.data], [1, 2]);
-      assert.deepEqual([...program.run('step', { by: Float32Array.of(100) }).before!.data], [11, 12]);
-      const { count: now, copy: last } = program.run('look', {});
-      assert.deepEqual([now!.shape, [...now!.data], [...last!.data]], [[2], [111, 112], [11, 12]]);
+      assert.deepEqual([...program.run(step, { by: Float32Array.of(10) }).again.data], [1, 2]);
+      assert.deepEqual([...program.run(step, { by: Float32Array.of(100) }).before.data], [11, 12]);
+      const { count: now, copy: last } = program.run(look, {});
+      assert.deepEqual([now.shape, [...now.data], [...last.data]], [[2], [111, 112], [11, 12]]);
       assert.deepEqual(program.read(['copy', 'count']).get('count'), Float32Array.of(111, 112));
       program.close();
     });
@@ -42,19 +41,19 @@ for (const [kind, make] of kinds)
     test('writes a slice in place; reads before it see the old value, reads after it the new one', async () => {
       const builder = new ProgramBuilder();
       const cache = builder.variable({ name: 'cache', shape: [2, 4] });
-      builder.function('put', { at: int(2), value: float(2, 1) }, ({ at, value }) => {
+      const put = builder.function('put', { at: int(2), value: float(2, 1) }, ({ at, value }) => {
         const before = cache.read();
-        const whole = cache.assignSlice(at!, value!);
+        const whole = cache.assignSlice(at, value);
         const second = cache.assignSlice(tf.zeros([2], 'int32'), tf.fill([1, 1], 9));
         return { before, whole, second, after: cache.read() };
       });
       const program = make(builder);
       await program.write([['cache', new Float32Array(8)]]);
-      const out = program.run('put', { at: Int32Array.of(0, 2), value: Float32Array.of(5, 6) });
-      assert.deepEqual([...out.before!.data], [0, 0, 0, 0, 0, 0, 0, 0]);
-      assert.deepEqual([...out.whole!.data], [0, 0, 5, 0, 0, 0, 6, 0]);
-      assert.deepEqual([...out.second!.data], [9, 0, 5, 0, 0, 0, 6, 0]);
-      assert.deepEqual([...out.after!.data], [...out.second!.data]);
+      const out = program.run(put, { at: Int32Array.of(0, 2), value: Float32Array.of(5, 6) });
+      assert.deepEqual([...out.before.data], [0, 0, 0, 0, 0, 0, 0, 0]);
+      assert.deepEqual([...out.whole.data], [0, 0, 5, 0, 0, 0, 6, 0]);
+      assert.deepEqual([...out.second.data], [9, 0, 5, 0, 0, 0, 6, 0]);
+      assert.deepEqual([...out.after.data], [...out.second.data]);
       program.close();
     });
 
@@ -65,7 +64,7 @@ for (const [kind, make] of kinds)
       const small = builder.variable({ name: 'small', shape: [2], dtype: 'int8' });
       const whole = builder.variable({ name: 'whole', shape: [2], dtype: 'int32' });
       const flags = builder.variable({ name: 'flags', shape: [3], dtype: 'bool' });
-      builder.function('unpack', { ids: int(2) }, ({ ids }) => {
+      const unpack = builder.function('unpack', { ids: int(2) }, ({ ids }) => {
         assert.equal(storageOf(bytes.read()), 'uint8');
         assert.equal(storageOf(table.read()), 'float32');
         const stored = table.read({ stored: true });
@@ -76,8 +75,8 @@ for (const [kind, make] of kinds)
         whole.assign(next.whole);
         table.assign(next.table);
         return {
-          rows: table.gather(ids!),
-          doubled: tf.add(stored, table.read({ stored: true, after: [ids!] })),
+          rows: table.gather(ids),
+          doubled: tf.add(stored, table.read({ stored: true, after: [ids] })),
           high,
           high32: cast(high, 'int32'),
           small: small.read(),
@@ -99,12 +98,12 @@ for (const [kind, make] of kinds)
       assert.deepEqual(stored.get('bytes'), Uint8Array.of(0, 255, 17, 32));
       assert.deepEqual(stored.get('whole'), Int32Array.of(-4, 70000));
       const rounded = fromBfloat16(toBfloat16(values));
-      const out = program.run('unpack', { ids: Int32Array.of(2, 0) });
-      assert.deepEqual([...out.rows!.data], [...rounded.slice(10), ...rounded.slice(0, 5)]);
-      for (const name of ['high', 'high32']) assert.deepEqual([...out[name]!.data], [0, 15, 1, 2]);
-      assert.deepEqual([...out.doubled!.data], [...rounded.map((x) => 2 * x)]);
-      assert.deepEqual([...out.small!.data], [-3, 7]);
-      assert.deepEqual(out.flags!.data, Uint8Array.of(1, 0, 1));
+      const out = program.run(unpack, { ids: Int32Array.of(2, 0) });
+      assert.deepEqual([...out.rows.data], [...rounded.slice(10), ...rounded.slice(0, 5)]);
+      for (const name of ['high', 'high32'] as const) assert.deepEqual([...out[name].data], [0, 15, 1, 2]);
+      assert.deepEqual([...out.doubled.data], [...rounded.map((x) => 2 * x)]);
+      assert.deepEqual([...out.small.data], [-3, 7]);
+      assert.deepEqual(out.flags.data, Uint8Array.of(1, 0, 1));
       assert.deepEqual(program.read(['whole']).get('whole'), Int32Array.of(-3, 70001));
       assert.deepEqual(program.read(['table']).get('table'), toBfloat16(rounded.map((x) => 2 * x)));
       await program.write([['table', toBfloat16(values)]]);
@@ -143,31 +142,31 @@ for (const [kind, make] of kinds)
     test('grows while it is used: new functions share the variables, which keep their values', async () => {
       const builder = new ProgramBuilder();
       const w = builder.variable({ name: 'w', shape: [3] });
-      builder.function('double', {}, () => {
+      const double = builder.function('double', {}, () => {
         const doubled = tf.mul(w.read(), tf.tensor1d([2, 2, 2.5]));
         w.assign(doubled);
         return { doubled };
       });
       const program = make(builder);
       await program.write([['w', ramp(3)]]);
-      program.run('double', {});
+      program.run(double, {});
       const held = program.read(['w']).get('w') as Float32Array;
 
       const b = builder.variable({ name: 'b', shape: [3] });
-      builder.function('sum', { x: float(3) }, ({ x }) => {
-        const next = tf.add(tf.mul(w.read({ after: [x!] }), tf.tensor1d([2, 2, 2.5])), tf.add(b.read(), x!));
+      const sum = builder.function('sum', { x: float(3) }, ({ x }) => {
+        const next = tf.add(tf.mul(w.read({ after: [x] }), tf.tensor1d([2, 2, 2.5])), tf.add(b.read(), x));
         b.assign(next);
         return { next };
       });
-      assert.throws(() => program.run('sum', { x: ramp(3) }), /no function "sum"/);
+      assert.throws(() => program.run(sum, { x: ramp(3) }), /no function "sum"/);
       builder.extend(program);
       await program.write([['b', Float32Array.of(1, 2, 3)]]);
-      const { next } = program.run('sum', { x: Float32Array.of(10, 20, 30) });
+      const { next } = program.run(sum, { x: Float32Array.of(10, 20, 30) });
       const expected = [...held].map((x, i) => Math.fround(x * [2, 2, 2.5][i]!) + 11 * (i + 1));
-      for (const [i, x] of next!.data.entries()) assert.ok(Math.abs(x - expected[i]!) < 1e-5);
-      assert.deepEqual(program.read(['b', 'w']).get('b'), next!.data);
+      for (const [i, x] of next.data.entries()) assert.ok(Math.abs(x - expected[i]!) < 1e-5);
+      assert.deepEqual(program.read(['b', 'w']).get('b'), next.data);
       assert.deepEqual(program.read(['w']).get('w'), held);
-      program.run('double', {});
+      program.run(double, {});
       assert.notDeepEqual(program.read(['w']).get('w'), held);
       program.close();
     });
@@ -177,23 +176,24 @@ for (const [kind, make] of kinds)
       const w = builder.variable({ name: 'w', shape: [2, 2] });
       assert.throws(() => builder.variable({ name: 'w', shape: [1] }), /already has a variable "w"/);
       assert.throws(() => w.read(), /variable "w" is only usable inside a function/);
-      builder.function('f', { x: float(2), n: int() }, ({ x }) => ({ y: tf.mul(w.read(), x!) }));
+      const f = builder.function('f', { x: float(2), n: int() }, ({ x }) => ({ y: tf.mul(w.read(), x) }));
       assert.throws(() => builder.function('f', {}, () => ({})), /already has a function "f"/);
       const program = make(builder);
       const feeds = { x: ramp(2), n: Int32Array.of(1) };
-      assert.throws(() => program.run('g', {}), /no function "g"/);
-      assert.throws(() => program.run('f', { x: ramp(2) }), /needs a feed for its input "n"/);
-      assert.throws(() => program.run('f', { ...feeds, z: ramp(1) }), /no input "z"/);
+      const [g, untyped]: ProgramFunction[] = [{ ...f, name: 'g' }, f];
+      assert.throws(() => program.run(g!, feeds), /no function "g"/);
+      assert.throws(() => program.run(untyped!, { x: ramp(2) }), /needs a feed for its input "n"/);
+      assert.throws(() => program.run(untyped!, { ...feeds, z: ramp(1) }), /no input "z"/);
       assert.throws(
-        () => program.run('f', { ...feeds, x: ramp(3) }),
+        () => program.run(f, { ...feeds, x: ramp(3) }),
         /feed "x" of function "f" has 3 elements where shape \[2\]/,
       );
       assert.throws(
-        () => program.run('f', { ...feeds, n: ramp(1) }),
+        () => program.run(f, { ...feeds, n: ramp(1) }),
         /feed "n" .* must be a Int32Array, not a Float32Array/,
       );
       assert.throws(
-        () => program.run('f', feeds),
+        () => program.run(f, feeds),
         /variable "w", which has no value|variable "w" has no value/,
       );
       assert.throws(() => program.read(['w']), /variable "w"/);
@@ -208,22 +208,22 @@ for (const [kind, make] of kinds)
         /must be a Float32Array, not a Int32Array/,
       );
       await program.write([['w', ramp(4)]]);
-      assert.equal(program.run('f', feeds).y!.data.length, 4);
+      assert.equal(program.run(f, feeds).y.data.length, 4);
       program.close();
-      assert.throws(() => program.run('f', feeds), /closed|no value/);
+      assert.throws(() => program.run(f, feeds), /closed|no value/);
     });
 
     test('an assignment of another shape, or a second one, is refused', async () => {
       const run = async (body: (w: ReturnType<ProgramBuilder['variable']>) => void) => {
         const builder = new ProgramBuilder();
         const w = builder.variable({ name: 'w', shape: [2] });
-        builder.function('f', {}, () => {
+        const f = builder.function('f', {}, () => {
           body(w);
           return {};
         });
         const program = make(builder);
         await program.write([['w', ramp(2)]]);
-        program.run('f', {});
+        program.run(f, {});
       };
       await assert.rejects(
         run((w) => w.assign(tf.zeros([3]))),
@@ -237,40 +237,15 @@ for (const [kind, make] of kinds)
     });
   });
 
-test('traced and eager training agree, functions share variables, and the loss falls', async () => {
-  const trainer = new ToyTrainer(6, 8, 4);
-  const [graph, eager] = [trainer.builder.build(), trainer.builder.buildEager()];
-  const [traced, direct] = [await trainer.losses(graph), await trainer.losses(eager)];
-  for (const [i, loss] of traced.entries())
-    assert.ok(Math.abs(loss - direct[i]!) < 1e-5, `loss ${i}: ${loss}, eagerly ${direct[i]}`);
-  assert.ok(traced.at(-1)! < traced[1]!);
-  const [a, b] = [graph.read(['w1', 'w2.moment']), eager.read(['w1', 'w2.moment'])];
-  for (const [name, values] of a)
-    for (const [i, x] of values.entries()) assert.ok(Math.abs(x - b.get(name)![i]!) < 1e-5, name);
-  graph.close();
-  eager.close();
-});
-
-test('a program leaves nothing behind', async () => {
-  const [tensors, native] = [tf.memory().numTensors, binding.getNumOfTensors()];
-  for (const make of [(b: ProgramBuilder) => b.build(), (b: ProgramBuilder) => b.buildEager()]) {
-    const trainer = new ToyTrainer(6, 8, 4);
-    const program = make(trainer.builder);
-    await trainer.losses(program);
-    program.close();
-  }
-  assert.deepEqual([tf.memory().numTensors, binding.getNumOfTensors()], [tensors, native]);
-});
-
-test('an op without a shape function, a symbolic value read on the host, and mixed types are reported', () => {
+test('an unknown op, a value read on the host, mixed types and shapes that are not static are reported', () => {
   const build = (body: (x: tf.Tensor) => tf.Tensor) => {
     const builder = new ProgramBuilder();
-    builder.function('f', { x: float(2) }, ({ x }) => ({ y: body(x!) }));
+    builder.function('f', { x: float(2) }, ({ x }) => ({ y: body(x) }));
     return () => builder.build();
   };
   assert.throws(
-    build((x) => rawOp('Lgamma', [], [x])[0]!),
-    /no shape function for the op "Lgamma"/,
+    build((x) => rawOp('Lgama', [], [x])[0]!),
+    /Op type not registered 'Lgama'/,
   );
   assert.throws(
     build((x) => tf.scalar(x.dataSync()[0]!)),
@@ -281,11 +256,11 @@ test('an op without a shape function, a symbolic value read on the host, and mix
     /Mul: input 1 is float32 where bfloat16 is needed/,
   );
   assert.throws(
-    build((x) => tf.add(x, tf.zeros([3]))),
-    /Incompatible shapes|do not broadcast/i,
+    build((x) => rawOp('Add', [], [x, tf.zeros([3])])[0]!),
+    /Dimensions must be equal, but are 2 and 3/,
   );
   assert.throws(
-    build((x) => rawOp('Fill', [], [tf.cast(x, 'int32'), x])[0]!),
-    /Fill: input 0 decides the shape/,
+    build((x) => rawOp('Fill', [], [tf.cast(x, 'int32'), tf.scalar(1)])[0]!),
+    /f\/Fill_\d+:0 has no static shape/,
   );
 });

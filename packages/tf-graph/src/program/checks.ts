@@ -1,15 +1,20 @@
 // What both kinds of program check before TensorFlow sees it, so that an error names the thing.
-import { type DType, sizeOf, type TypedArray } from './dtypes.ts';
-import type { FunctionSpec, InputSpec, VariableSpec } from './program.ts';
+import { type DType, sizeOf, type TypedArray } from '../dtypes.ts';
+import { type InputSpec, type ProgramFunction, presentIn, type VariableSpec } from './program.ts';
 
-export function checkFeeds(spec: FunctionSpec, feeds: Record<string, TypedArray>): void {
-  for (const name of Object.keys(feeds))
-    if (!spec.inputs[name]) throw new Error(`function "${spec.name}" has no input "${name}"`);
-  for (const [name, input] of Object.entries(spec.inputs)) {
+/** The feeds of a function's inputs, in their order. Throws when one is missing, unknown or unfit. */
+export function checkFeeds(
+  fn: ProgramFunction,
+  feeds: Readonly<Record<string, TypedArray | undefined>>,
+): { name: string; input: InputSpec; data: TypedArray }[] {
+  for (const [name] of presentIn(feeds))
+    if (!fn.inputs[name]) throw new Error(`function "${fn.name}" has no input "${name}"`);
+  return presentIn(fn.inputs).map(([name, input]) => {
     const data = feeds[name];
-    if (!data) throw new Error(`function "${spec.name}" needs a feed for its input "${name}"`);
-    checkArray(`feed "${name}" of function "${spec.name}"`, data, feedArray(input), input.shape);
-  }
+    if (!data) throw new Error(`function "${fn.name}" needs a feed for its input "${name}"`);
+    checkArray(`feed "${name}" of function "${fn.name}"`, data, feedArray(input), input.shape);
+    return { name, input, data };
+  });
 }
 
 const feedArray = ({ dtype }: InputSpec): ArrayConstructors =>

@@ -1,19 +1,32 @@
 // A program as one TensorFlow graph in one session.
-import { attr } from './attributes.ts';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+
+import { bytesOf, codeOf, sizeOf, type TypedArray, visibleOf } from '../dtypes.ts';
+import { attr } from '../graph/attributes.ts';
+import { Graph } from '../graph/graph.ts';
+import { createFeed, deleteFeed, type Feed, GraphSession } from '../graph/graph-session.ts';
+import { cast, storageOf } from '../ops/raw-op.ts';
+import { symbolicBackend } from '../ops/symbolic-backend.ts';
+import { tf } from '../tensorflow.ts';
 import { checkFeeds, checkValue, lookUp } from './checks.ts';
-import { collectGarbage } from './collect-garbage.ts';
-import { type CurrentRun, callBody } from './current-run.ts';
-import { bytesOf, codeOf, sizeOf, type TypedArray, visibleOf } from './dtypes.ts';
-import { Graph } from './graph.ts';
-import { createFeed, deleteFeed, type Feed, GraphSession } from './graph-session.ts';
 import { GraphVariable } from './graph-variable.ts';
-import type { FullVariableSpec, FunctionSpec, Program, RunOutput } from './program.ts';
-import { cast, storageOf } from './raw-op.ts';
-import { symbolicBackend } from './symbolic-backend.ts';
-import { tf } from './tensorflow.ts';
+import {
+  type CurrentRun,
+  callBody,
+  type Feeds,
+  type FullVariableSpec,
+  type InputSpecs,
+  type OutputTensors,
+  type Program,
+  type ProgramFunction,
+  presentIn,
+  type RunOutput,
+  type RunOutputs,
+} from './program.ts';
 
 interface TracedFunction {
-  spec: FunctionSpec;
+  fn: ProgramFunction;
   /** "node:0" each. */
   feeds: string[];
   fetches: string[];
@@ -26,8 +39,8 @@ interface TracedFunction {
 const groupBytes = 64 << 20;
 
 export class GraphProgram implements Program {
-  readonly #graph = new Graph();
   readonly #session = new GraphSession();
+  readonly #graph = new Graph(this.#session);
   readonly #variables = new Map<string, GraphVariable>();
   readonly #functions = new Map<string, TracedFunction>();
   readonly #written = new Set<string>();
@@ -37,38 +50,33 @@ export class GraphProgram implements Program {
     this.#current = current;
   }
 
-  add(variables: readonly FullVariableSpec[], functions: readonly FunctionSpec[]): void {
-    const before = this.#graph.nodes.length;
+  add(variables: readonly FullVariableSpec[], functions: readonly ProgramFunction[]): void {
     for (const spec of variables)
       this.#variables.set(spec.name, new GraphVariable(this.#graph, spec, this.#variables.size));
-    const traced = functions.map(
-      (spec) => [spec.name, this.#trace(this.#graph, spec, this.#current)] as const,
-    );
-    this.#session.extend(this.#graph.nodes.slice(before));
+    const traced = functions.map((fn) => [fn.name, this.#trace(this.#graph, fn, this.#current)] as const);
     for (const [name, one] of traced) this.#functions.set(name, one);
   }
 
-  #trace(graph: Graph, spec: FunctionSpec, current: CurrentRun): TracedFunction {
+  #trace(graph: Graph, fn: ProgramFunction, current: CurrentRun): TracedFunction {
     const variables = [...this.#variables.values()];
     return symbolicBackend.trace(graph, () =>
-      graph.within(spec.name, () => {
-        tf.engine().startScope(spec.name);
+      graph.within(fn.name, () => {
+        tf.engine().startScope(fn.name);
         try {
           for (const variable of variables) variable.begin();
           const feeds: string[] = [];
-          const inputs = Object.entries(spec.inputs).map(([name, { shape, dtype }]) => {
-            const ref = `${graph.node('Placeholder', [], [attr.type('dtype', dtype), attr.shape('shape', [...shape])], `in/${name}`)}:0`;
-            feeds.push(ref);
-            return [name, symbolicBackend.tensor({ ref, shape: [...shape], dtype })] as const;
+          const inputs = presentIn(fn.inputs).map(([name, { shape, dtype }]) => {
+            const attrs = [attr.type('dtype', dtype), attr.shape('shape', [...shape])];
+            const node = graph.node('Placeholder', [], attrs, `in/${name}`);
+            feeds.push(`${node.name}:0`);
+            return [name, symbolicBackend.tensors(node)[0]!] as const;
           });
-          const results = Object.entries(
-            callBody(current, this.#variables, spec, Object.fromEntries(inputs)),
-          );
+          const results = presentIn(callBody(current, this.#variables, fn, Object.fromEntries(inputs)));
           const commits = variables.flatMap((variable) => variable.commit());
           const fetches = results.map(([name, value]) => outputNode(graph, name, value, commits));
           if (fetches.length === 0) fetches.push(doneNode(graph, 'done', commits));
           return {
-            spec,
+            fn,
             feeds,
             fetches,
             outputs: results.map(([name]) => name),
@@ -127,17 +135,20 @@ export class GraphProgram implements Program {
     return new Map(variables.map(({ name }, i) => [name, values[i]!.data]));
   }
 
-  run(name: string, feeds: Record<string, TypedArray>): Record<string, RunOutput> {
+  run<I extends InputSpecs, O extends OutputTensors>(
+    { name }: ProgramFunction<I, O>,
+    feeds: Feeds<I>,
+  ): RunOutputs<O> {
     const traced = lookUp(this.#functions, 'function', name);
-    checkFeeds(traced.spec, feeds);
+    const given = checkFeeds(traced.fn, feeds);
     for (const variable of traced.reads) this.#needValue(variable, `function "${name}"`);
-    const inputs = Object.entries(traced.spec.inputs).map(
-      ([input, { shape, dtype }], i) =>
-        [traced.feeds[i]!, createFeed(dtype, shape, feeds[input] as TypedArray)] as const,
+    const inputs = given.map(
+      ({ input, data }, i) => [traced.feeds[i]!, createFeed(input.dtype, input.shape, data)] as const,
     );
     const outputs = this.#session.run(inputs, traced.fetches);
     for (const variable of traced.assigns) this.#written.add(variable);
-    return Object.fromEntries(traced.outputs.map((output, i) => [output, outputs[i] as RunOutput]));
+    const named = traced.outputs.map((output, i) => [output, outputs[i] as RunOutput]);
+    return Object.fromEntries(named) as RunOutputs<O>;
   }
 
   close(): void {
@@ -155,10 +166,24 @@ function outputNode(graph: Graph, name: string, value: tf.Tensor, commits: strin
   const stored = storageOf(value);
   const dtype = visibleOf(stored);
   const ref = symbolicBackend.ref(cast(value, dtype));
-  return `${graph.node('Identity', [ref, ...commits], [attr.type('T', dtype)], `out/${name}`)}:0`;
+  return `${graph.node('Identity', [ref, ...commits], [attr.type('T', dtype)], `out/${name}`).name}:0`;
 }
 /** A scalar that exists once `after` have run. */
 function doneNode(graph: Graph, name: string, after: string[]): string {
   const zero = { dtype: codeOf('int32'), shape: [], content: new Uint8Array(4) };
-  return `${graph.node('Const', after, [attr.type('dtype', 'int32'), { name: 'value', tensor: zero }], name)}:0`;
+  return `${graph.node('Const', after, [attr.type('dtype', 'int32'), { name: 'value', tensor: zero }], name).name}:0`;
+}
+
+let collect: (() => void) | undefined;
+
+/**
+ * Frees host arrays that nothing refers to any more, which V8 does late because its own heap is small: tens of megabytes
+ * that would count towards a training's peak. Takes about 10 ms.
+ */
+function collectGarbage(): void {
+  if (!collect) {
+    setFlagsFromString('--expose-gc');
+    collect = runInNewContext('gc') as () => void;
+  }
+  collect();
 }

@@ -1,13 +1,14 @@
 import { checkVariable, lookUp } from './checks.ts';
-import type { CurrentRun } from './current-run.ts';
 import { EagerProgram } from './eager-program.ts';
 import { GraphProgram } from './graph-program.ts';
 import type {
+  CurrentRun,
   FullVariableSpec,
-  FunctionBody,
-  FunctionSpec,
-  InputSpec,
+  InputSpecs,
+  InputTensors,
+  OutputTensors,
   Program,
+  ProgramFunction,
   Variable,
   VariableSpec,
 } from './program.ts';
@@ -15,7 +16,7 @@ import type {
 /** Collects variables and functions; build() makes a TensorFlow graph of them, buildEager() runs the bodies as they are. */
 export class ProgramBuilder {
   readonly #variables = new Map<string, FullVariableSpec>();
-  readonly #functions = new Map<string, FunctionSpec>();
+  readonly #functions = new Map<string, ProgramFunction>();
   /** Declared when a program was last made or extended. */
   #done = { variables: 0, functions: 0 };
   readonly #current: CurrentRun = { variables: null };
@@ -40,9 +41,16 @@ export class ProgramBuilder {
     };
   }
 
-  function(name: string, inputs: Record<string, InputSpec>, body: FunctionBody): void {
+  /** Declares a function; `body` gets a tensor for each of `inputs` and returns the outputs by name. */
+  function<I extends InputSpecs, O extends OutputTensors>(
+    name: string,
+    inputs: I,
+    body: (inputs: InputTensors<I>) => O,
+  ): ProgramFunction<I, O> {
     if (this.#functions.has(name)) throw new Error(`the program already has a function "${name}"`);
-    this.#functions.set(name, { name, inputs, body });
+    const declared = { name, inputs, body };
+    this.#functions.set(name, declared);
+    return declared;
   }
 
   /** Traces every function into one graph, in a session of its own. */
@@ -62,6 +70,19 @@ export class ProgramBuilder {
   extend(program: Program): void {
     const { variables, functions } = this.#done;
     this.#fill(program, variables, functions);
+  }
+
+  /** What `declare` makes of each key, made and added to `program` when it is first asked for. */
+  onDemand<K extends number[], F>(program: Program, declare: (...key: K) => F): (...key: K) => F {
+    const made = new Map<string, F>();
+    return (...key) => {
+      const known = made.get(key.join());
+      if (known !== undefined) return known;
+      const declared = declare(...key);
+      this.extend(program);
+      made.set(key.join(), declared);
+      return declared;
+    };
   }
 
   #fill(program: Program, fromVariable = 0, fromFunction = 0): Program {

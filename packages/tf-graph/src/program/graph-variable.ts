@@ -1,19 +1,19 @@
 // A variable of a traced program: a resource that lives in the session, and the nodes that write and read it.
-import { attr } from './attributes.ts';
-import { toBfloat16 } from './bfloat16.ts';
-import { codeOf, type DType, type TypedArray } from './dtypes.ts';
-import type { Graph } from './graph.ts';
-import { createFeed, type Feed } from './graph-session.ts';
+import { toBfloat16 } from '../bfloat16.ts';
+import { codeOf, type DType, type TypedArray } from '../dtypes.ts';
+import { attr } from '../graph/attributes.ts';
+import type { Graph, GraphNode } from '../graph/graph.ts';
+import { createFeed, type Feed } from '../graph/graph-session.ts';
+import { cast, controlInputs } from '../ops/raw-op.ts';
+import { symbolicBackend } from '../ops/symbolic-backend.ts';
+import { tf } from '../tensorflow.ts';
 import type { FullVariableSpec, ReadOptions, Variable } from './program.ts';
-import { cast, controlInputs } from './raw-op.ts';
-import { symbolicBackend } from './symbolic-backend.ts';
-import { tf } from './tensorflow.ts';
 
 export class GraphVariable implements Variable {
   readonly name: string;
   readonly shape: number[];
   readonly dtype: DType;
-  /** "node:0" lists' entries: where Program.write feeds a value, what it fetches, what Program.read fetches. */
+  /** "node:0" each: what Program.write feeds and fetches, and what Program.read fetches. */
   readonly writeFeed: string;
   readonly writeDone: string;
   readonly readFetch: string;
@@ -35,13 +35,18 @@ export class GraphVariable implements Variable {
     this.#graph = graph;
     const scope = `variable/${index}`;
     const typed = attr.type('dtype', dtype);
-    this.#handle = `${graph.node('VarHandleOp', [], [typed, attr.shape('shape', shape), attr.string('shared_name', scope), attr.string('container', '')], scope)}:0`;
+    this.#handle = `${graph.node('VarHandleOp', [], [typed, attr.shape('shape', shape), attr.string('shared_name', scope), attr.string('container', '')], scope).name}:0`;
 
-    this.writeFeed = `${graph.node('Placeholder', [], [typed, attr.shape('shape', shape)], `${scope}/feed`)}:0`;
-    const write = graph.node('AssignVariableOp', [this.#handle, this.writeFeed], [typed], `${scope}/write`);
-    this.writeDone = `${graph.node('Const', [`^${write}`], [attr.type('dtype', 'int32'), { name: 'value', tensor: { dtype: codeOf('int32'), shape: [], content: new Uint8Array(4) } }], `${scope}/written`)}:0`;
+    this.writeFeed = `${graph.node('Placeholder', [], [typed, attr.shape('shape', shape)], `${scope}/feed`).name}:0`;
+    const write = graph.node(
+      'AssignVariableOp',
+      [this.#handle, this.writeFeed],
+      [typed],
+      `${scope}/write`,
+    ).name;
+    this.writeDone = `${graph.node('Const', [`^${write}`], [attr.type('dtype', 'int32'), { name: 'value', tensor: { dtype: codeOf('int32'), shape: [], content: new Uint8Array(4) } }], `${scope}/written`).name}:0`;
 
-    this.readFetch = `${graph.node('ReadVariableOp', [this.#handle], [typed], `${scope}/read`)}:0`;
+    this.readFetch = `${graph.node('ReadVariableOp', [this.#handle], [typed], `${scope}/read`).name}:0`;
   }
 
   /** A copy of `data` in the form `writeFeed` takes. */
@@ -82,12 +87,13 @@ export class GraphVariable implements Variable {
       [this.#handle, ...new Set([...controls, ...this.#sliceWrites])],
       [attr.type('dtype', this.dtype)],
     );
-    this.#reads.push(`^${node}`);
-    return this.#output(node, this.shape);
+    return this.#valueOf(node);
   }
 
-  #output(node: string, shape: number[]): tf.Tensor {
-    return symbolicBackend.tensor({ ref: `${node}:0`, shape, dtype: this.dtype });
+  /** The tensor that a node reads. */
+  #valueOf(node: GraphNode): tf.Tensor {
+    this.#reads.push(`^${node.name}`);
+    return symbolicBackend.tensors(node)[0]!;
   }
 
   #unpacked(value: tf.Tensor): tf.Tensor {
@@ -108,8 +114,7 @@ export class GraphVariable implements Variable {
       [this.#handle, symbolicBackend.ref(ids), ...this.#sliceWrites],
       [attr.type('dtype', this.dtype), attr.type('Tindices', symbolicBackend.dtypeOf(ids))],
     );
-    this.#reads.push(`^${node}`);
-    return this.#unpacked(this.#output(node, [...ids.shape, ...this.shape.slice(1)]));
+    return this.#unpacked(this.#valueOf(node));
   }
 
   assign(value: tf.Tensor): void {
@@ -134,7 +139,7 @@ export class GraphVariable implements Variable {
       [this.#handle, ...inputs, ...this.#reads, ...this.#sliceWrites],
       [attr.type('T', this.dtype), attr.type('Index', 'int32')],
     );
-    this.#sliceWrites = [`^${node}`];
+    this.#sliceWrites = [`^${node.name}`];
     this.#reads = [];
     this.#forgetShared();
     this.wasRead = true; // a part of the old value stays
@@ -150,7 +155,7 @@ export class GraphVariable implements Variable {
     this.#forgetShared();
     if (this.#next === null) return this.#sliceWrites;
     return [
-      `^${this.#graph.node('AssignVariableOp', [this.#handle, this.#next, ...this.#reads], [attr.type('dtype', this.dtype)])}`,
+      `^${this.#graph.node('AssignVariableOp', [this.#handle, this.#next, ...this.#reads], [attr.type('dtype', this.dtype)]).name}`,
     ];
   }
 }

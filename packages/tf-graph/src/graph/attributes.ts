@@ -1,5 +1,5 @@
 // Attributes of TensorFlow ops, in the form tfjs-node's binding takes: { name, type, value }.
-import { codeOf, type DType, isDType } from './dtypes.ts';
+import { codeOf, type DType, isDType } from '../dtypes.ts';
 
 /** TF_AttrType of c_api.h. */
 export const attrType = { string: 0, int: 1, float: 2, bool: 3, type: 4, shape: 5 } as const;
@@ -10,6 +10,14 @@ export interface Attr {
   value: boolean | number | string | number[] | object;
 }
 
+/** A constant's value: little-endian bytes. */
+export interface TensorValue {
+  dtype: number;
+  shape: readonly number[];
+  content: Uint8Array;
+}
+export type NodeAttr = Attr | { name: string; tensor: TensorValue };
+
 const typeCode = (dtype: DType): number => {
   if (!isDType(dtype)) throw new Error(`unknown dtype "${dtype}"`);
   return codeOf(dtype);
@@ -17,12 +25,6 @@ const typeCode = (dtype: DType): number => {
 
 export const attr = {
   type: (name: string, dtype: DType): Attr => ({ name, type: attrType.type, value: typeCode(dtype) }),
-  /** A list of types; only while tracing (the native binding has no such list). */
-  types: (name: string, dtypes: DType[]): Attr => ({
-    name,
-    type: attrType.type,
-    value: dtypes.map(typeCode),
-  }),
   int: (name: string, value: number): Attr => ({ name, type: attrType.int, value }),
   ints: (name: string, value: number[]): Attr => ({ name, type: attrType.int, value }),
   float: (name: string, value: number): Attr => ({ name, type: attrType.float, value }),

@@ -1,10 +1,10 @@
-// The nodes of a graph while it is traced, and its constants.
+// Names the nodes of a session's graph, and shares its constants.
 import { createHash } from 'node:crypto';
-import type { Attr } from './attributes.ts';
-import { attr } from './attributes.ts';
-import { toBfloat16 } from './bfloat16.ts';
-import { codeOf, type DType, sizeOf, type VisibleDType } from './dtypes.ts';
-import type { NodeAttr, NodeDef } from './graph-def.ts';
+import { toBfloat16 } from '../bfloat16.ts';
+import { codeOf, type DType, sizeOf, type VisibleDType } from '../dtypes.ts';
+import type { InferredOutput } from '../tensorflow.ts';
+import { attr, type NodeAttr } from './attributes.ts';
+import type { GraphSession, NodeInput } from './graph-session.ts';
 
 /** A tensor with a value: made on the host while tracing (tf.scalar, tf.tensor, tf.ones). */
 export interface HostValue {
@@ -16,11 +16,22 @@ export interface HostValue {
 /** A uniform constant of more elements than this becomes a Fill, which takes no space in the file. */
 const fillThreshold = 64;
 
+/** A node of the graph, and what TensorFlow infers of its outputs. */
+export interface GraphNode {
+  name: string;
+  outputs: InferredOutput[];
+}
+
 export class Graph {
-  readonly nodes: NodeDef[] = [];
+  readonly #session: GraphSession;
+  #count = 0;
   #constants = new Map<string, string>();
   #scope = '';
   #names = new Set<string>();
+
+  constructor(session: GraphSession) {
+    this.#session = session;
+  }
 
   /** Nodes made inside `body` are named `scope/…`. */
   within<T>(scope: string, body: () => T): T {
@@ -33,12 +44,17 @@ export class Graph {
     }
   }
 
-  /** Adds a node and returns its name, which is `name` if given and free. */
-  node(op: string, inputs: string[], attrs: NodeAttr[], name?: string): string {
-    const base = name === undefined ? `${op}_${this.nodes.length}` : clean(name);
-    const unique = this.#unique(this.#scope ? `${this.#scope}/${base}` : base);
-    this.nodes.push({ name: unique, op, inputs, attrs });
-    return unique;
+  /** Adds a node, called `name` if that is given and free. Inputs as GraphSession.addNode takes them. */
+  node(op: string, inputs: readonly NodeInput[], attrs: readonly NodeAttr[], name?: string): GraphNode {
+    const base = name === undefined ? `${op}_${this.#count}` : clean(name);
+    return this.#add(op, inputs, attrs, this.#scope ? `${this.#scope}/${base}` : base);
+  }
+
+  #add(op: string, inputs: readonly NodeInput[], attrs: readonly NodeAttr[], wanted: string): GraphNode {
+    const name = this.#unique(wanted);
+    const outputs = this.#session.addNode(op, name, inputs, attrs);
+    this.#count++;
+    return { name, outputs };
   }
 
   /** "node:0" of a constant holding `host` as `dtype`; equal constants are one node. */
@@ -69,10 +85,8 @@ export class Graph {
   }
 
   /** A node outside any function's scope, since several may use it. */
-  #unscoped(op: string, inputs: string[], attrs: (Attr | NodeAttr)[]): string {
-    const name = this.#unique(`shared/${op}_${this.nodes.length}`);
-    this.nodes.push({ name, op, inputs, attrs });
-    return name;
+  #unscoped(op: string, inputs: string[], attrs: NodeAttr[]): string {
+    return this.#add(op, inputs, attrs, `shared/${op}_${this.#count}`).name;
   }
 
   #shared(key: string, make: () => string): string {

@@ -1,18 +1,16 @@
 // A tfjs backend that records a TensorFlow graph instead of computing. It takes over tfjs-node's kernels: each op
 // they would execute becomes one node, so models, gradients and optimizers stay plain tfjs code.
-import type { Attr } from './attributes.ts';
-import { type DType, visibleOf } from './dtypes.ts';
-import type { Graph, HostValue } from './graph.ts';
-import { bindTypes } from './op-signature.ts';
-import { opDefinitions } from './shape-functions.ts';
-import { binding, type NodeJSKernelBackend, nativeBackend, tf } from './tensorflow.ts';
+import { type DType, dtypeOfCode, visibleOf } from '../dtypes.ts';
+import type { Attr } from '../graph/attributes.ts';
+import type { Graph, GraphNode, HostValue } from '../graph/graph.ts';
+import { binding, type NodeJSKernelBackend, nativeBackend, tf } from '../tensorflow.ts';
+import { bindTypes, grouped, signatureOf } from './op-signature.ts';
 
 export const symbolicBackendName = 'graft-graph';
 
 /** A node's output: `ref` is "node:output". */
 interface NodeOutput {
   ref: string;
-  shape: number[];
   dtype: DType;
 }
 type Entry = { refCount: number } & ({ output: NodeOutput } | { host: HostValue });
@@ -46,13 +44,18 @@ class SymbolicBackend extends NativeBackend {
     }
   }
 
-  /** The tfjs tensor standing for a node's output. */
-  tensor(output: NodeOutput): tf.Tensor {
-    const dataId = {};
-    this.entries.set(dataId, { output, refCount: 1 });
-    return tf
-      .engine()
-      .makeTensorFromTensorInfo({ dataId, shape: output.shape, dtype: visibleOf(output.dtype) }, this);
+  /** The tfjs tensors standing for a node's outputs. */
+  tensors({ name, outputs }: GraphNode): tf.Tensor[] {
+    return outputs.map(({ dtype: code, shape }, i) => {
+      const ref = `${name}:${i}`;
+      if (!shape || shape.includes(-1))
+        throw new Error(
+          `${ref} has no static shape: an input that decides it must be a host value, not a computed one`,
+        );
+      const [dtype, dataId] = [dtypeOfCode(code), {}];
+      this.entries.set(dataId, { output: { ref, dtype }, refCount: 1 });
+      return tf.engine().makeTensorFromTensorInfo({ dataId, shape, dtype: visibleOf(dtype) }, this);
+    });
   }
 
   dtypeOf(tensor: tf.TensorInfo): DType {
@@ -73,44 +76,20 @@ class SymbolicBackend extends NativeBackend {
   }
 
   record(op: string, given: Attr[], inputs: tf.TensorInfo[], controls: string[] = []): tf.Tensor[] {
-    const definition = opDefinitions[op];
-    if (!definition)
-      throw new Error(`the graph has no shape function for the op "${op}": add it to shape-functions.ts`);
+    const signature = signatureOf(op);
     const types = bindTypes(
       op,
-      definition.signature,
+      signature,
       given,
       inputs.map((input) => ({ dtype: this.dtypeOf(input), constant: this.isConstant(input) })),
     );
-    const shapes = this.#shapes(op, types.attrs, inputs);
     const refs = inputs.map((input, i) => this.ref(input, types.inputs[i]));
-    const name = this.graph.node(op, [...refs, ...controls], types.attrs);
-    return shapes.map((shape, i) =>
-      this.tensor({ ref: `${name}:${i}`, shape: [...shape], dtype: types.outputs[i] as DType }),
-    );
-  }
-
-  #shapes(op: string, attrs: Attr[], inputs: tf.TensorInfo[]): (readonly number[])[] {
-    try {
-      return (opDefinitions[op] as (typeof opDefinitions)[string]).shapes({
-        shapes: inputs.map((input) => input.shape),
-        attr: (name) => attrs.find((attr) => attr.name === name)?.value,
-        constant: (i) => {
-          const at = i < 0 ? i + inputs.length : i;
-          const entry = this.entries.get((inputs[at] as tf.TensorInfo).dataId);
-          if (!('host' in entry))
-            throw new Error(`input ${at} decides the shape, so it must be a host value, not a computed one`);
-          return Array.from(entry.host.values, Number);
-        },
-      });
-    } catch (error) {
-      throw new Error(`${op}: ${(error as Error).message}`, { cause: error });
-    }
+    return this.tensors(this.graph.node(op, [...grouped(signature, refs), ...controls], types.attrs));
   }
 
   // What tfjs-node's kernels call.
   override executeSingleOutput(op: string, attrs: Attr[], inputs: tf.TensorInfo[]): tf.Tensor {
-    return this.record(op, attrs, inputs)[0] as tf.Tensor;
+    return this.record(op, attrs, inputs)[0]!;
   }
   override executeMultipleOutputs(op: string, attrs: Attr[], inputs: tf.TensorInfo[]): tf.Tensor[] {
     return this.record(op, attrs, inputs);
@@ -173,11 +152,10 @@ tf.registerKernel({
   backendName: symbolicBackendName,
   kernelFunc: ({ inputs, attrs }) => {
     const { axis, batchDims } = attrs as unknown as { axis: number; batchDims: number };
-    const [x, indices] = [inputs.x as tf.TensorInfo, inputs.indices as tf.TensorInfo];
     return symbolicBackend.executeSingleOutput(
       'GatherV2',
       [{ name: 'batch_dims', type: binding.TF_ATTR_INT, value: batchDims }],
-      [x, indices, tf.scalar(axis, 'int32')],
+      [inputs.x!, inputs.indices!, tf.scalar(axis, 'int32')],
     );
   },
 });

@@ -1,7 +1,7 @@
 // A native TensorFlow session over a graph that grows: see native/session.cc.
-import { codeOf, type DType, dtypeOfCode, type TypedArray } from './dtypes.ts';
-import { encodeGraph, type NodeDef } from './graph-def.ts';
-import { sessions } from './tensorflow.ts';
+import { codeOf, type DType, dtypeOfCode, type TypedArray } from '../dtypes.ts';
+import { type InferredOutput, sessions } from '../tensorflow.ts';
+import type { NodeAttr } from './attributes.ts';
 
 /** A value on its way into the session: a native copy of an array. */
 export type Feed = object & { readonly feed: unique symbol };
@@ -13,6 +13,8 @@ export function createFeed(dtype: DType, shape: readonly number[], data: TypedAr
 /** For feeds that no run takes. */
 export const deleteFeed = (feed: Feed): void => sessions.deleteFeed(feed);
 
+export type NodeInput = string | readonly string[];
+
 export interface Fetched {
   shape: number[];
   data: Float32Array | Int32Array | Uint16Array | Uint8Array | Int8Array;
@@ -21,13 +23,17 @@ export interface Fetched {
 export class GraphSession {
   #session: object | null = sessions.createSession();
 
-  /** Adds nodes, whose inputs may be nodes added before. */
-  extend(nodes: readonly NodeDef[]): void {
-    const added = new Set(nodes.map(({ name }) => name));
-    const outside = new Set(
-      nodes.flatMap(({ inputs }) => inputs).filter((input) => !added.has(nodeOfInput(input))),
-    );
-    sessions.extendSession(this.#open(), encodeGraph(nodes), [...outside]);
+  /**
+   * Adds a node. An input is "node:output", a list of them, or "^node" for a control input; control inputs come last. Returns
+   * what TensorFlow infers of its outputs; throws what TensorFlow finds wrong.
+   */
+  addNode(
+    op: string,
+    name: string,
+    inputs: readonly NodeInput[],
+    attrs: readonly NodeAttr[],
+  ): InferredOutput[] {
+    return sessions.addNode(this.#open(), op, name, inputs, attrs);
   }
 
   /** One run; deletes the feeds. Names are "node:output". */
@@ -54,10 +60,6 @@ export class GraphSession {
     return this.#session;
   }
 }
-
-/** "node" of "node:1" and "^node". */
-const nodeOfInput = (input: string) =>
-  input.startsWith('^') ? input.slice(1) : input.slice(0, input.lastIndexOf(':'));
 
 function viewOf(dtype: DType, data: ArrayBuffer): Fetched['data'] {
   switch (dtype) {
