@@ -5,11 +5,11 @@ import { readdir, rm, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import type { Job } from '@graft/service';
-import { createInternalServer } from './internal-server.ts';
-import { ServerProcess } from './server-process.ts';
+import { createInternalServer } from './generation/internal-server.ts';
+import { ServerProcess } from './generation/generator-process.ts';
 import { startJob } from './testing/start-job.ts';
 import { openWorkerBench, type WorkerBench } from './testing/worker-bench.ts';
-import { TrainerProcess } from './trainer-process.ts';
+import { TrainerProcess } from './training/trainer-process.ts';
 
 let bench: WorkerBench;
 let trainer: TrainerProcess;
@@ -23,10 +23,10 @@ before(async () => {
     stallMilliseconds: 60_000,
     idleMilliseconds: 60_000,
   };
-  trainer = new TrainerProcess({ ...common, entry: new URL('./trainer.ts', import.meta.url) });
+  trainer = new TrainerProcess({ ...common, entry: new URL('./training/trainer.ts', import.meta.url) });
   server = new ServerProcess({
     ...common,
-    entry: new URL('./server.ts', import.meta.url),
+    entry: new URL('./generation/generator.ts', import.meta.url),
     queueLimit: 1,
     waitMilliseconds: 30_000,
   });

@@ -8,16 +8,16 @@ import {
   type Services,
   startJobLoops,
 } from '@graft/service';
-import { readCodeVersion } from './code-version.ts';
+import { readCodeVersion } from './training/code-version.ts';
 import { findDevices, planSlots } from './devices.ts';
 import type { WorkerEnv } from './env.ts';
-import { siblingEntry } from './forked-process.ts';
-import { createInternalServer } from './internal-server.ts';
-import { startLeaseLoop } from './lease-loop.ts';
+import { siblingEntry } from './processes/forked-process.ts';
+import { createInternalServer } from './generation/internal-server.ts';
+import { startLeaseLoop } from './training/lease-loop.ts';
 import { repeat } from './repeat.ts';
-import { ServerProcess } from './server-process.ts';
+import { ServerProcess } from './generation/generator-process.ts';
 import { type ShutdownStep, shutDown } from './shutdown.ts';
-import { TrainerProcess } from './trainer-process.ts';
+import { TrainerProcess } from './training/trainer-process.ts';
 
 export interface Worker {
   id: string;

@@ -8,7 +8,7 @@ import { DeletedFileSchema, FileParams, FileSchema, ListFilesQuery, toWireFile }
 import { listOf, toWireList } from '../schemas/list.ts';
 import { ref } from '../schemas/schema.ts';
 import type { ApiSettings } from '../settings.ts';
-import { receiveUpload } from './receive-upload.ts';
+import { receiveUpload } from '../uploads/receive-upload.ts';
 
 const tags = ['Files'];
 

@@ -1,7 +1,7 @@
 import { findFineTunedModel, type Services } from '@graft/service';
 import { ApiError } from '../api-error.ts';
 import { modelNotFound } from '../routes/models.ts';
-import type { WorkerRequest } from './generate.ts';
+import type { WorkerRequest } from '../../../../packages/service/src/generation/generate.ts';
 
 /** The model that a `model` in a request stands for, to write text. Throws `model_not_found` (404), `unsupported_task`. */
 export async function findModel(

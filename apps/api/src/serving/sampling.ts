@@ -1,7 +1,7 @@
 import type { Static, TObject } from 'typebox';
 import { ApiError } from '../api-error.ts';
 import type { samplingProperties } from '../schemas/sampling.ts';
-import type { WorkerRequest } from './generate.ts';
+import type { WorkerRequest } from '../../../../packages/service/src/generation/generate.ts';
 
 type Sampling = Static<TObject<typeof samplingProperties>>;
 

@@ -7,9 +7,9 @@ import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync
 import { join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { GraftError } from '@graft/peft-core/config';
-import { faultOf } from '../trainer-fault.ts';
-import type { FromTrainer, ToTrainer, TrainingRequest, VerificationRequest } from '../trainer-protocol.ts';
-import { startWatchdog } from '../watchdog.ts';
+import { faultOf } from '../processes/child-fault.ts';
+import type { FromTrainer, ToTrainer, TrainingRequest, VerificationRequest } from '../training/trainer-protocol.ts';
+import { startWatchdog } from '../processes/watchdog.ts';
 
 export interface Timing {
   steps: number;

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { claimJob, type Lease, staleDispatched } from '@graft/service';
-import { repeat } from './repeat.ts';
+import { repeat } from '../repeat.ts';
 import { type RunOptions, runTrainingJob } from './run-training-job.ts';
 import type { TrainerProcess } from './trainer-process.ts';
 

@@ -3,8 +3,8 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { listMetrics } from '@graft/service';
-import { startJob } from './testing/start-job.ts';
-import { openWorkerBench, type QueueOptions, type WorkerBench } from './testing/worker-bench.ts';
+import { startJob } from '../testing/start-job.ts';
+import { openWorkerBench, type QueueOptions, type WorkerBench } from '../testing/worker-bench.ts';
 import { TrainerProcess } from './trainer-process.ts';
 
 let bench: WorkerBench;

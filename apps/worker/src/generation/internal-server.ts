@@ -3,10 +3,10 @@ import { Readable } from 'node:stream';
 import { GraftError } from '@graft/peft-core/config';
 import { isLastingModelFault, type Services } from '@graft/service';
 import Fastify, { type FastifyInstance } from 'fastify';
-import { type GenerationEvent, ServerBusy, type ServerProcess } from './server-process.ts';
-import type { ServerRequest } from './server-protocol.ts';
-import { faultOf } from './trainer-fault.ts';
-import type { TrainerFault } from './trainer-protocol.ts';
+import { type GenerationEvent, ServerBusy, type ServerProcess } from './generator-process.ts';
+import type { ServerRequest } from './generator-protocol.ts';
+import { faultOf } from '../processes/child-fault.ts';
+import type { TrainerFault } from '../training/trainer-protocol.ts';
 
 /** Body of `POST /internal/generate`. */
 interface GenerateBody {

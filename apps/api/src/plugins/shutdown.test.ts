@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { chatLine, openApiBench } from './testing/open-api-bench.ts';
-import { done, startScriptedWorker, token } from './testing/scripted-worker.ts';
+import { chatLine, openApiBench } from '../testing/open-api-bench.ts';
+import { done, startScriptedWorker, token } from '../testing/scripted-worker.ts';
 
 test('closing ends streams, finishes answers under way, and takes no more', async () => {
   const bench = await openApiBench();

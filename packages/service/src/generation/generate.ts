@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { pickServer, type Services } from '@graft/service';
-import { ApiError } from '../api-error.ts';
-import { errorCodes } from '../error-codes.ts';
+import { ApiError } from '../../../../apps/api/src/api-error.ts';
+import { errorCodes } from '../../../../apps/api/src/error-codes.ts';
 import { readLines } from './read-lines.ts';
 
 /** Body of a worker's `POST /internal/generate`. */

@@ -1,9 +1,9 @@
 import type { AdapterVerification, TrainRecord } from '@graft/peft-core';
 import type { Services } from '@graft/service';
-import { childEnvironment } from './child-environment.ts';
-import type { Device } from './devices.ts';
-import { type ChildExit, type ForkedProcess, forkProcess } from './forked-process.ts';
-import type { Precision } from './precision.ts';
+import { childEnvironment } from '../processes/child-environment.ts';
+import type { Device } from '../devices.ts';
+import { type ChildExit, type ForkedProcess, forkProcess } from '../processes/forked-process.ts';
+import type { Precision } from '../precision.ts';
 import type {
   FromTrainer,
   ToTrainer,

@@ -1,6 +1,6 @@
 import { GraftError } from '@graft/peft-core/config';
 import { baseModelFault, isLastingModelFault } from '@graft/service/base-model-fault';
-import type { TrainerFault } from './trainer-protocol.ts';
+import type { TrainerFault } from '../training/trainer-protocol.ts';
 
 /** What a child process works with, for which no team is to blame and whose paths none shall see. */
 export interface ServerFiles {

@@ -8,11 +8,11 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { TrainRecord } from '@graft/peft-core';
 import { parsePeftConfig, resolveTraining } from '@graft/peft-core/config';
 import { createLogger } from '@graft/service';
-import type { Timing } from './testing/timed-trainer.ts';
+import type { Timing } from '../testing/timed-trainer.ts';
 import { TrainerProcess } from './trainer-process.ts';
 import type { TrainingRequest } from './trainer-protocol.ts';
 
-const entry = new URL('./testing/timed-trainer.ts', import.meta.url);
+const entry = new URL('../testing/timed-trainer.ts', import.meta.url);
 const log = createLogger({ level: 'silent', name: 'test' });
 const peft = parsePeftConfig({ peft_type: 'LORA' });
 let folder: string;

@@ -1,6 +1,6 @@
 import type { ErrorObject } from 'ajv';
-import { ApiError } from './api-error.ts';
-import type { ErrorCode } from './error-codes.ts';
+import { ApiError } from '../api-error.ts';
+import type { ErrorCode } from '../error-codes.ts';
 
 interface Fault {
   code: ErrorCode;

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { GraftError } from '@graft/peft-core/config';
-import { faultOf } from './trainer-fault.ts';
+import { faultOf } from './child-fault.ts';
 
 const files = { base: { id: 'tiny', path: '/srv/models/tiny' }, folders: ['/srv/data/artifacts/ab'] };
 const otherwise = { code: 'training_failed', message: 'Training stopped.' };

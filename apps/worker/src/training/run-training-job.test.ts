@@ -6,8 +6,8 @@ import { join } from 'node:path';
 import { after, afterEach, before, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { cancelJob, type Job, listMetrics, pauseJob, resumeJob } from '@graft/service';
-import { type StartedJob, startJob } from './testing/start-job.ts';
-import { openWorkerBench, type WorkerBench } from './testing/worker-bench.ts';
+import { type StartedJob, startJob } from '../testing/start-job.ts';
+import { openWorkerBench, type WorkerBench } from '../testing/worker-bench.ts';
 import { TrainerProcess } from './trainer-process.ts';
 
 let bench: WorkerBench;
@@ -29,7 +29,7 @@ async function start(
   const { stallMilliseconds = 20_000, ...times } = options;
   await trainer?.close();
   trainer = new TrainerProcess({
-    entry: new URL('./testing/timed-trainer.ts', import.meta.url),
+    entry: new URL('../testing/timed-trainer.ts', import.meta.url),
     device: { kind: 'cpu' },
     log: bench.services.log,
     stallMilliseconds,

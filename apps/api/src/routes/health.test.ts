@@ -6,10 +6,10 @@ import { describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createApiKey, createLogger, createTeam, loadServiceEnv, openServices } from '@graft/service';
 import { createTestDatabase } from '@graft/service/testing';
-import { buildApp } from './app.ts';
-import { assertError } from './testing/assert-error.ts';
-import { openCuttableProxy } from './testing/cuttable-proxy.ts';
-import { answerOf, chatLine, openApiBench } from './testing/open-api-bench.ts';
+import { buildApp } from '../app.ts';
+import { assertError } from '../testing/assert-error.ts';
+import { openCuttableProxy } from '../testing/cuttable-proxy.ts';
+import { answerOf, chatLine, openApiBench } from '../testing/open-api-bench.ts';
 
 describe('readiness', () => {
   for (const kind of ['postgres', 'redis'] as const) {

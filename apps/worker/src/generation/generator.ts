@@ -5,9 +5,9 @@
 
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Generator } from '@graft/peft-core';
-import type { FromServer, ServerRequest, ToServer } from './server-protocol.ts';
-import { faultOf, type ServerFiles } from './trainer-fault.ts';
-import { startWatchdog } from './watchdog.ts';
+import type { FromServer, ServerRequest, ToServer } from './generator-protocol.ts';
+import { faultOf, type ServerFiles } from '../processes/child-fault.ts';
+import { startWatchdog } from '../processes/watchdog.ts';
 
 startWatchdog();
 

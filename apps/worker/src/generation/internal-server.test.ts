@@ -9,8 +9,8 @@ import { parsePeftConfig } from '@graft/peft-core/config';
 import { writeAdapter } from '@graft/peft-core/files';
 import type { FastifyInstance } from 'fastify';
 import { createInternalServer } from './internal-server.ts';
-import { ServerProcess } from './server-process.ts';
-import { openWorkerBench, type WorkerBench } from './testing/worker-bench.ts';
+import { ServerProcess } from './generator-process.ts';
+import { openWorkerBench, type WorkerBench } from '../testing/worker-bench.ts';
 
 let bench: WorkerBench;
 let server: ServerProcess;
@@ -22,7 +22,7 @@ let base_digest: string;
 before(async () => {
   bench = await openWorkerBench();
   server = new ServerProcess({
-    entry: new URL('./server.ts', import.meta.url),
+    entry: new URL('./generator.ts', import.meta.url),
     device: { kind: 'cpu' },
     log: bench.services.log,
     queueLimit: 1,

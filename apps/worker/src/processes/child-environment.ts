@@ -1,6 +1,6 @@
 import { environmentFor } from '@graft/peft-core/precision';
-import type { Device } from './devices.ts';
-import type { Precision } from './precision.ts';
+import type { Device } from '../devices.ts';
+import type { Precision } from '../precision.ts';
 
 /**
  * What a child process may know of its parent's environment. An allow-list, because a trainer runs on users' data

@@ -11,8 +11,8 @@ import {
   releaseJob,
   type Services,
 } from '@graft/service';
-import { checkpointFolder } from './checkpoint-folder.ts';
-import type { ChildExit } from './forked-process.ts';
+import { checkpointFolder } from '../checkpoint-folder.ts';
+import type { ChildExit } from '../processes/forked-process.ts';
 import type { Interruption } from './job-interrupts.ts';
 import type { JobLease, LeaseTimes } from './job-lease.ts';
 import type { TrainerOutcome } from './trainer-process.ts';

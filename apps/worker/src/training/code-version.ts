@@ -12,7 +12,7 @@ export interface CodeVersion {
 
 /** GRAFT_COMMIT, which images are built with, or what git says of the source tree. */
 export async function readCodeVersion(): Promise<CodeVersion> {
-  const manifest = new URL('../package.json', import.meta.url);
+  const manifest = new URL('../../package.json', import.meta.url);
   const { version } = JSON.parse(await readFile(manifest, 'utf8')) as { version: string };
   return {
     version,

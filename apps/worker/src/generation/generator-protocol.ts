@@ -1,6 +1,6 @@
 /** Messages between the worker and its server: a child process that answers requests with a base model or adapter. */
 import type { GenerateRequest } from '@graft/peft-core';
-import type { TrainerFault } from './trainer-protocol.ts';
+import type { TrainerFault } from '../training/trainer-protocol.ts';
 
 /** One generation request, as plain data. All paths are absolute. */
 export interface ServerRequest {

@@ -7,7 +7,7 @@ import { after, before, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { pathToFileURL } from 'node:url';
 import { createLogger } from '@graft/service';
-import { ServerBusy, ServerProcess } from './server-process.ts';
+import { ServerBusy, ServerProcess } from './generator-process.ts';
 
 // Says the prompt's words, one each 100 ms; "hang" blocks for ever, "die" exits.
 const child = `

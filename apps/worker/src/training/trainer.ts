@@ -4,9 +4,9 @@
  */
 import { writeFileSync } from 'node:fs';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { faultOf, type ServerFiles } from './trainer-fault.ts';
+import { faultOf, type ServerFiles } from '../processes/child-fault.ts';
 import type { FromTrainer, ToTrainer, TrainingRequest, VerificationRequest } from './trainer-protocol.ts';
-import { startWatchdog } from './watchdog.ts';
+import { startWatchdog } from '../processes/watchdog.ts';
 
 startWatchdog();
 volunteerForOutOfMemory();

@@ -9,7 +9,7 @@ import { JobRecorder } from './job-recorder.ts';
 import { lineageOf } from './lineage.ts';
 import { type PreparedTraining, prepareTraining } from './prepare-training.ts';
 import { type JobOutcome, JobSettlement, type Publication } from './settle-job.ts';
-import { faultOf } from './trainer-fault.ts';
+import { faultOf } from '../processes/child-fault.ts';
 import type { TrainerOutcome, TrainerProcess } from './trainer-process.ts';
 import type { TrainerFault } from './trainer-protocol.ts';
 import { type VerificationMetrics, verifyEffect } from './verify-effect.ts';

@@ -5,8 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { writeTinyModel } from '@graft/peft-core/testing';
-import { assertError } from './testing/assert-error.ts';
-import { type ApiBench, chatLine, openApiBench } from './testing/open-api-bench.ts';
+import { assertError } from '../testing/assert-error.ts';
+import { type ApiBench, chatLine, openApiBench } from '../testing/open-api-bench.ts';
 
 let folder: string;
 let bench: ApiBench;

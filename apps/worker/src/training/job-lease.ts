@@ -9,7 +9,7 @@ import {
   type Services,
 } from '@graft/service';
 import type { Interruption } from './job-interrupts.ts';
-import { type Repeating, repeat } from './repeat.ts';
+import { type Repeating, repeat } from '../repeat.ts';
 
 /** Thrown by writes of a lease that is no longer held: stop, and write nothing more. */
 export class Fenced extends Error {

@@ -3,7 +3,7 @@ import type { DatasetSummary } from '@graft/peft-core/examples';
 import type { FileStore } from '@graft/service';
 import type { FastifyRequest } from 'fastify';
 import { ApiError } from '../api-error.ts';
-import { createUploadChecker } from '../upload-checker.ts';
+import { createUploadChecker } from './upload-checker.ts';
 
 /** A training file whose bytes are in the store and whose lines are examples; it has no row yet. */
 export interface ReceivedUpload extends DatasetSummary {

@@ -1,9 +1,9 @@
 import type { Services } from '@graft/service';
-import { childEnvironment } from './child-environment.ts';
-import type { Device } from './devices.ts';
-import { type ForkedProcess, forkProcess } from './forked-process.ts';
-import type { FromServer, ServerRequest, ToServer } from './server-protocol.ts';
-import type { TrainerFault } from './trainer-protocol.ts';
+import { childEnvironment } from '../processes/child-environment.ts';
+import type { Device } from '../devices.ts';
+import { type ForkedProcess, forkProcess } from '../processes/forked-process.ts';
+import type { FromServer, ServerRequest, ToServer } from './generator-protocol.ts';
+import type { TrainerFault } from '../training/trainer-protocol.ts';
 
 export type GenerationEvent =
   | { type: 'token'; text: string }
