@@ -27,6 +27,16 @@ export {
   listFiles,
   type NewFile,
 } from './files/file-records.ts';
+export { GenerationError, generate } from './generation/generate.ts';
+export { encodeLine, startReading } from './generation/lines.ts';
+export {
+  type GenerationEvent,
+  type GenerationLine,
+  type GenerationRequest,
+  GenerationRequestSchema,
+  generationPath,
+  type Usage,
+} from './generation/protocol.ts';
 export { type IdKind, newId, randomText } from './ids.ts';
 export { appendEvent } from './jobs/append-event.ts';
 export { attemptLimit } from './jobs/attempt-limit.ts';
@@ -85,7 +95,6 @@ export { ensureBootstrapKey } from './teams/ensure-bootstrap-key.ts';
 export { createTeam, findTeam, listTeams, type Team } from './teams/team-records.ts';
 export {
   heartbeatWorker,
-  pickServer,
   registerWorker,
   removeWorker,
   type WorkerInfo,

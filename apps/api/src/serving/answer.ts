@@ -1,7 +1,7 @@
+import type { GenerationEvent, Usage } from '@graft/service';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { errorBody } from '../api-error.ts';
 import { toApiError } from '../plugins/errors.ts';
-import type { GenerationEvent, Usage } from '../../../../packages/service/src/generation/generate.ts';
 
 /** The whole of a worker's answer. */
 export interface WholeAnswer {

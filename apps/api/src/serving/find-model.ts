@@ -1,14 +1,13 @@
-import { findFineTunedModel, type Services } from '@graft/service';
+import { findFineTunedModel, type GenerationRequest, type Services } from '@graft/service';
 import { ApiError } from '../api-error.ts';
 import { modelNotFound } from '../routes/models.ts';
-import type { WorkerRequest } from '../../../../packages/service/src/generation/generate.ts';
 
 /** The model that a `model` in a request stands for, to write text. Throws `model_not_found` (404), `unsupported_task`. */
 export async function findModel(
   services: Services,
   teamId: string,
   model: string,
-): Promise<Pick<WorkerRequest, 'base_model' | 'adapter'>> {
+): Promise<Pick<GenerationRequest, 'base_model' | 'adapter'>> {
   if (await services.baseModels.has(model)) return { base_model: model, adapter: null };
   const version = await findFineTunedModel(services, teamId, model);
   if (!version) throw modelNotFound(model);

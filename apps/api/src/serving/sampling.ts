@@ -1,7 +1,7 @@
+import type { GenerationRequest } from '@graft/service';
 import type { Static, TObject } from 'typebox';
 import { ApiError } from '../api-error.ts';
 import type { samplingProperties } from '../schemas/sampling.ts';
-import type { WorkerRequest } from '../../../../packages/service/src/generation/generate.ts';
 
 type Sampling = Static<TObject<typeof samplingProperties>>;
 
@@ -9,7 +9,7 @@ type Sampling = Static<TObject<typeof samplingProperties>>;
 export function samplingOf(
   body: Sampling,
   maxTokens: number | null,
-): Pick<WorkerRequest, 'max_tokens' | 'temperature' | 'top_p' | 'stop' | 'seed'> {
+): Pick<GenerationRequest, 'max_tokens' | 'temperature' | 'top_p' | 'stop' | 'seed'> {
   const { stop } = body;
   return {
     max_tokens: maxTokens,

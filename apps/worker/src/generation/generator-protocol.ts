@@ -1,9 +1,8 @@
-/** Messages between the worker and its server: a child process that answers requests with a base model or adapter. */
+/** Messages between the worker and its generator: a child process that answers requests with a base model or adapter. */
 import type { GenerateRequest } from '@graft/peft-core';
-import type { TrainerFault } from '../training/trainer-protocol.ts';
 
-/** One generation request, as plain data. All paths are absolute. */
-export interface ServerRequest {
+/** One request to generate, as plain data. All paths are absolute. */
+export interface GeneratorRequest {
   /** Catalogue id of the base model, and its folder or file. */
   baseModel: string;
   basePath: string;
@@ -14,15 +13,10 @@ export interface ServerRequest {
   options: Omit<GenerateRequest, 'signal'>;
 }
 
-export type ToServer =
-  | { type: 'generate'; request: ServerRequest }
-  /** The client is gone: end the running request. */
-  | { type: 'abort' };
-
-export type FromServer =
-  | { type: 'ready' }
-  | { type: 'token'; text: string }
-  /** The end of a request: exactly one of these three follows each `generate`. */
-  | { type: 'done'; finishReason: 'stop' | 'length'; promptTokens: number; completionTokens: number }
-  | { type: 'aborted' }
-  | { type: 'failed'; fault: TrainerFault };
+export interface GeneratorMessages {
+  question: { type: 'generate'; request: GeneratorRequest };
+  word: { type: 'token'; text: string };
+  ending:
+    | { type: 'done'; finishReason: 'stop' | 'length'; promptTokens: number; completionTokens: number }
+    | { type: 'stopped' };
+}

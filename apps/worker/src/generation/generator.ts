@@ -1,37 +1,30 @@
 /**
- * The server: child process of a worker. It answers one request after another with the base model it holds, plain or
+ * The generator: child process of a worker. It answers one request after another with the base model it holds, plain or
  * with an adapter's values written over it. Asked for another base, it lets go of the one it has.
  */
 
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Generator } from '@graft/peft-core';
-import type { FromServer, ServerRequest, ToServer } from './generator-protocol.ts';
-import { faultOf, type ServerFiles } from '../processes/child-fault.ts';
-import { startWatchdog } from '../processes/watchdog.ts';
+import { faultOf, type OperatorFiles } from '../processes/child-fault.ts';
+import { listenToParent } from '../processes/listen-to-parent.ts';
+import type { GeneratorMessages, GeneratorRequest } from './generator-protocol.ts';
 
-startWatchdog();
-
-// Imported after the watchdog runs: loading TensorFlow takes a second or more.
-const engine = import('@graft/peft-core');
-const models = import('@graft/peft-core/files');
-let aborting = new AbortController();
-let loaded: { basePath: string; generator: Generator; close: () => Promise<void> } | null = null;
-
-process.on('message', (message: ToServer) => {
-  if (message.type === 'abort') aborting.abort();
+const send = listenToParent<GeneratorMessages>((message) => {
+  if (message.type === 'stop') stopping.abort();
   else void answer(message.request);
 });
-// Ctrl-C reaches the whole process group; the worker closes its server in its own order.
-process.on('SIGINT', () => {});
-process.on('SIGTERM', () => {});
+const engine = import('@graft/peft-core');
+const models = import('@graft/peft-core/files');
+let stopping = new AbortController();
+let loaded: { basePath: string; generator: Generator; close: () => Promise<void> } | null = null;
 Promise.all([engine, models]).then(
   () => send({ type: 'ready' }),
   () => {},
 );
 
-async function answer(request: ServerRequest): Promise<void> {
-  aborting = new AbortController();
-  const { signal } = aborting;
+async function answer(request: GeneratorRequest): Promise<void> {
+  stopping = new AbortController();
+  const { signal } = stopping;
   try {
     const generator = await generatorFor(request);
     await generator.useAdapter(request.adapterDir);
@@ -40,17 +33,17 @@ async function answer(request: ServerRequest): Promise<void> {
       const next = await tokens.next();
       if (next.done) return send({ type: 'done', ...next.value });
       if (next.value.text) send({ type: 'token', text: next.value.text });
-      // One turn of the event loop, or an abort would wait until the last token.
+      // One turn of the event loop, or a stop would wait until the last token.
       await nextTurn();
       signal.throwIfAborted();
     }
   } catch (error) {
-    if (signal.aborted) send({ type: 'aborted' });
+    if (signal.aborted) send({ type: 'stopped' });
     else send({ type: 'failed', fault: faultOf(error, unexpected, filesOf(request)) });
   }
 }
 
-function filesOf({ baseModel, basePath, adapterDir }: ServerRequest): ServerFiles {
+function filesOf({ baseModel, basePath, adapterDir }: GeneratorRequest): OperatorFiles {
   return { base: { id: baseModel, path: basePath }, folders: adapterDir === null ? [] : [adapterDir] };
 }
 
@@ -59,7 +52,7 @@ const unexpected = {
   message: 'The model could not answer because of a fault in the service.',
 };
 
-async function generatorFor({ basePath, digestCache }: ServerRequest): Promise<Generator> {
+async function generatorFor({ basePath, digestCache }: GeneratorRequest): Promise<Generator> {
   if (loaded?.basePath === basePath) return loaded.generator;
   await loaded?.close();
   loaded = null;
@@ -76,9 +69,4 @@ async function generatorFor({ basePath, digestCache }: ServerRequest): Promise<G
     },
   };
   return generator;
-}
-
-function send(message: FromServer): void {
-  // Without a callback a worker that has just died would be an uncaught error here; the watchdog knows.
-  process.send?.(message, undefined, undefined, () => {});
 }

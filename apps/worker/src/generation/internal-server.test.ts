@@ -1,4 +1,4 @@
-// The internal HTTP server with a real server process and a tiny but real model.
+// The internal HTTP server with a real generator and a tiny but real model.
 import assert from 'node:assert/strict';
 import { mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -8,12 +8,12 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { parsePeftConfig } from '@graft/peft-core/config';
 import { writeAdapter } from '@graft/peft-core/files';
 import type { FastifyInstance } from 'fastify';
-import { createInternalServer } from './internal-server.ts';
-import { ServerProcess } from './generator-process.ts';
 import { openWorkerBench, type WorkerBench } from '../testing/worker-bench.ts';
+import { GeneratorProcess } from './generator-process.ts';
+import { createInternalServer } from './internal-server.ts';
 
 let bench: WorkerBench;
-let server: ServerProcess;
+let generator: GeneratorProcess;
 let http: FastifyInstance;
 let url: string;
 let digest: string;
@@ -21,7 +21,7 @@ let base_digest: string;
 
 before(async () => {
   bench = await openWorkerBench();
-  server = new ServerProcess({
+  generator = new GeneratorProcess({
     entry: new URL('./generator.ts', import.meta.url),
     device: { kind: 'cpu' },
     log: bench.services.log,
@@ -30,7 +30,7 @@ before(async () => {
     stallMilliseconds: 60_000,
     idleMilliseconds: 60_000,
   });
-  http = createInternalServer(bench.services, server);
+  http = createInternalServer(bench.services, generator);
   url = `${await http.listen({ host: '127.0.0.1', port: 0 })}/internal/generate`;
   const folder = await mkdtemp(join(tmpdir(), 'graft-adapter-'));
   await writeAdapter(folder, tinyAdapter());
@@ -38,7 +38,7 @@ before(async () => {
   base_digest = await (await bench.services.baseModels.get('tiny'))!.digest();
 });
 after(async () => {
-  await server?.close();
+  await generator?.close();
   await http?.close();
   await bench?.close();
 });
@@ -115,7 +115,7 @@ async function answer(change: object = {}): Promise<string> {
 }
 
 async function untilIdle(): Promise<void> {
-  for (let i = 0; server.load > 0; i++) {
+  for (let i = 0; generator.load > 0; i++) {
     assert.ok(i < 100, 'the server is still busy');
     await sleep(100);
   }
@@ -130,7 +130,7 @@ describe('internal server', { timeout: 120_000 }, () => {
     assert.ok(usage.completion_tokens > 0 && usage.completion_tokens <= 12);
     assert.equal(usage.total_tokens, usage.prompt_tokens + usage.completion_tokens);
     assert.ok(events.length > 1);
-    assert.deepEqual(server.bases, ['tiny']);
+    assert.deepEqual(generator.bases, ['tiny']);
   });
 
   it('refuses an adapter of other base weights', async () => {
@@ -142,7 +142,7 @@ describe('internal server', { timeout: 120_000 }, () => {
 
   it('answers with base and adapter in turn, in the same process', async () => {
     const plain = await answer();
-    const pid = server.pid;
+    const pid = generator.pid;
     const adapted = await answer({ adapter: { version_id: 'adptver-1', digest, base_digest } });
     assert.notEqual(adapted, plain);
     assert.equal(await answer(), plain);
@@ -150,7 +150,7 @@ describe('internal server', { timeout: 120_000 }, () => {
       await answer({ messages: undefined, prompt: 'Hello' }).then((text) => text.length > 0),
       true,
     );
-    assert.equal(server.pid, pid);
+    assert.equal(generator.pid, pid);
   });
 
   it('ends before a stop string', async () => {
@@ -209,17 +209,17 @@ describe('internal server', { timeout: 120_000 }, () => {
     assert.deepEqual([missing.type, missing.status, missing.code], ['error', 500, 'artifact_missing']);
     const [long] = await lines(await post({ messages: [{ role: 'user', content: 'x'.repeat(5000) }] }));
     assert.deepEqual([long.type, long.status, long.code], ['error', 400, 'context_length_exceeded']);
-    assert.ok((await answer()).length >= 0, 'the server works on');
+    assert.ok((await answer()).length >= 0, 'the generator works on');
   });
 
   it('ends a generation whose client hangs up', async () => {
-    const pid = server.pid;
+    const pid = generator.pid;
     const leaving = new AbortController();
     const response = await post({ max_tokens: 230, temperature: 1 }, { signal: leaving.signal });
     await response.body!.getReader().read();
     leaving.abort();
     await untilIdle();
-    assert.equal(server.pid, pid, 'without losing the process');
+    assert.equal(generator.pid, pid, 'without losing the process');
   });
 
   it('says 503 with Retry-After when its queue is full, and answers those that wait', async () => {
@@ -236,12 +236,12 @@ describe('internal server', { timeout: 120_000 }, () => {
   });
 
   it('recovers from the death of its process', async () => {
-    process.kill(server.pid!, 'SIGKILL');
+    process.kill(generator.pid!, 'SIGKILL');
     await sleep(200);
     assert.ok((await answer()).length >= 0);
     const dying = post({ max_tokens: 230, temperature: 1 });
     const response = await dying;
-    process.kill(server.pid!, 'SIGKILL');
+    process.kill(generator.pid!, 'SIGKILL');
     const last = (await lines(response)).at(-1);
     assert.ok(last.type === 'done' || last.status === 503, JSON.stringify(last));
     assert.ok((await answer()).length >= 0);

@@ -1,6 +1,5 @@
 import { environmentFor } from '@graft/peft-core/precision';
-import type { Device } from '../devices.ts';
-import type { Precision } from '../precision.ts';
+import type { Device, Precision } from '../devices.ts';
 
 /**
  * What a child process may know of its parent's environment. An allow-list, because a trainer runs on users' data
@@ -24,7 +23,7 @@ export function childEnvironment(
   Object.assign(environment, environmentFor(precision));
   if (device.kind === 'gpu') {
     environment.CUDA_VISIBLE_DEVICES = device.uuid;
-    // Unset, TensorFlow takes the whole card at once, and a server beside the trainer gets none.
+    // Unset, TensorFlow takes the whole card at once, and a generator beside the trainer gets none.
     environment.TF_FORCE_GPU_ALLOW_GROWTH = 'true';
   } else {
     // Empty hides every card; TensorFlow built for GPUs then computes on the CPU.

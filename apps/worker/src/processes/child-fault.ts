@@ -1,9 +1,19 @@
 import { GraftError } from '@graft/peft-core/config';
+import type { Services } from '@graft/service';
 import { baseModelFault, isLastingModelFault } from '@graft/service/base-model-fault';
-import type { TrainerFault } from '../training/trainer-protocol.ts';
 
-/** What a child process works with, for which no team is to blame and whose paths none shall see. */
-export interface ServerFiles {
+/** A fault as it crosses the process boundary. `message` may be shown to the team. */
+export interface ChildFault {
+  code: string;
+  message: string;
+  param: string | null;
+  fault: 'user' | 'system';
+  /** For the operator's log only. */
+  stack?: string;
+}
+
+/** The operator's files that a child process reads: faults in them are no team's, and no team may see their paths. */
+export interface OperatorFiles {
   base: { id: string; path: string };
   /** Folders of adapters and checkpoints. */
   folders: readonly string[];
@@ -16,22 +26,32 @@ export interface ServerFiles {
 export function faultOf(
   error: unknown,
   otherwise: { code: string; message: string },
-  files: ServerFiles | null = null,
-): TrainerFault {
+  files: OperatorFiles | null = null,
+): ChildFault {
   if (!(error instanceof GraftError))
     return { ...otherwise, param: null, fault: 'system', ...stackOf(error) };
   const tells = (place: string) => error.message.includes(place);
   if (files?.folders.some(tells)) return { ...otherwise, param: null, fault: 'system', ...stackOf(error) };
   const { base } = files ?? {};
-  // What says so of a broken model is of fault 'system' once it is worded for teams.
+  // A user fault that a broken model caused becomes a system fault once it is worded for teams.
   const ofBase = base && (tells(base.path) || (error.fault === 'user' && isLastingModelFault(error.code)));
   const { code, message, param, fault } = ofBase ? baseModelFault(error, base.id, [base.path]) : error;
   return { code, message, param, fault, ...stackOf(error) };
 }
 
-/** Of what happened first: the rest only words it. */
+/** The stack of the first cause: later errors only word it. */
 function stackOf(error: unknown): { stack?: string } {
   if (!(error instanceof Error)) return {};
   if (error.cause instanceof Error) return stackOf(error.cause);
   return error.stack ? { stack: error.stack } : {};
+}
+
+/** Logs a user's fault by its code alone, since its message may quote the data or the prompt. */
+export function logFault(
+  what: string,
+  { code, message, stack, fault }: ChildFault,
+  log: Services['log'],
+): void {
+  if (fault === 'user') log.info({ code }, what);
+  else log.warn({ code, err: Object.assign(new Error(message), { stack }) }, what);
 }

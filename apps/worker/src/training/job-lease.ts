@@ -8,8 +8,8 @@ import {
   readJobFlags,
   type Services,
 } from '@graft/service';
-import type { Interruption } from './job-interrupts.ts';
 import { type Repeating, repeat } from '../repeat.ts';
+import type { Interruption } from './job-interrupts.ts';
 
 /** Thrown by writes of a lease that is no longer held: stop, and write nothing more. */
 export class Fenced extends Error {

@@ -1,6 +1,6 @@
 import type { Job } from '@graft/service';
-import type { CodeVersion } from './code-version.ts';
 import type { Device } from '../devices.ts';
+import type { CodeVersion } from './code-version.ts';
 import type { PreparedTraining } from './prepare-training.ts';
 
 /** Everything an adapter version came from: enough to train it again and compare. Shown to clients as it is. */

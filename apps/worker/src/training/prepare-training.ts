@@ -1,8 +1,7 @@
 import { GraftError } from '@graft/peft-core/config';
 import { type FileRecord, getFile, type Job, type LocalBaseModel, type Services } from '@graft/service';
 import { checkpointFolder } from '../checkpoint-folder.ts';
-import type { Device } from '../devices.ts';
-import { resolvePrecision } from '../precision.ts';
+import { type Device, resolvePrecision } from '../devices.ts';
 import type { TrainingRequest } from './trainer-protocol.ts';
 
 /** What a job is made from, on this machine. */

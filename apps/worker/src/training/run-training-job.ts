@@ -2,6 +2,7 @@ import { readdir, rm, rmdir } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import type { TrainRecord } from '@graft/peft-core';
 import type { Job, Services } from '@graft/service';
+import { faultOf, logFault } from '../processes/child-fault.ts';
 import type { CodeVersion } from './code-version.ts';
 import { JobInterrupts } from './job-interrupts.ts';
 import { Fenced, JobLease, type LeaseTimes } from './job-lease.ts';
@@ -9,9 +10,7 @@ import { JobRecorder } from './job-recorder.ts';
 import { lineageOf } from './lineage.ts';
 import { type PreparedTraining, prepareTraining } from './prepare-training.ts';
 import { type JobOutcome, JobSettlement, type Publication } from './settle-job.ts';
-import { faultOf } from '../processes/child-fault.ts';
 import type { TrainerOutcome, TrainerProcess } from './trainer-process.ts';
-import type { TrainerFault } from './trainer-protocol.ts';
 import { type VerificationMetrics, verifyEffect } from './verify-effect.ts';
 
 export interface RunOptions {
@@ -47,10 +46,10 @@ export async function runTrainingJob(job: Job, options: RunOptions): Promise<Job
     await removeLostStaging(staging);
     const { end, publish } = await attempt(job, staging, interrupts, recorder, options);
     if (lease.fenced) throw new Fenced();
-    if (end.kind === 'failed') logFault(end.fault, log);
+    if (end.type === 'failed') logFault('training failed', end.fault, log);
     if (interrupts.why === 'cancel') await recorder.close();
     else await recorder.flush();
-    const publication = end.kind === 'finished' && interrupts.why !== 'cancel' ? await publish() : null;
+    const publication = end.type === 'finished' && interrupts.why !== 'cancel' ? await publish() : null;
     // Before the last write: whoever sees the job over sees no file of it either.
     await removeStaging(staging);
     outcome = await settlement.settle(end, interrupts.why, publication);
@@ -83,10 +82,10 @@ async function attempt(
     prepared = await prepareTraining(job, staging, { services, device, note, signal: interrupts.stop });
   } catch (error) {
     // An interrupted download throws too; what interrupted it decides.
-    if (interrupts.why) return { end: { kind: 'killed' }, publish: none };
+    if (interrupts.why) return { end: { type: 'killed' }, publish: none };
     throw error;
   }
-  if (interrupts.why) return { end: { kind: 'stopped' }, publish: none };
+  if (interrupts.why) return { end: { type: 'stopped' }, publish: none };
 
   let done: Extract<TrainRecord, { type: 'done' }> | undefined;
   let verification: VerificationMetrics | null = null;
@@ -104,7 +103,7 @@ async function attempt(
       recorder.record(record);
     },
   });
-  if (end.kind === 'finished' && done && interrupts.why !== 'cancel') {
+  if (end.type === 'finished' && done && interrupts.why !== 'cancel') {
     const verified = await verifyEffect(trainer, prepared.request, done, interrupts);
     end = verified.end;
     verification = verified.metrics;
@@ -129,12 +128,6 @@ async function attempt(
     };
   };
   return { end, publish };
-}
-
-/** A user's fault by its code alone: its message may quote the data. */
-function logFault({ code, message, stack, fault }: TrainerFault, log: Services['log']): void {
-  if (fault === 'user') log.info({ code }, 'training failed');
-  else log.warn({ code, err: Object.assign(new Error(message), { stack }) }, 'training failed');
 }
 
 async function settleFault(

@@ -44,7 +44,7 @@ export class JobSettlement {
     publication: Publication | null,
   ): Promise<JobOutcome> {
     if (why === 'cancel') return await this.#left(await this.#lease.write(cancelRunningJob));
-    switch (end.kind) {
+    switch (end.type) {
       case 'finished':
         if (!publication) throw new Error('A finished job has something to publish.');
         return await this.#publish(publication);

@@ -91,7 +91,7 @@ describe('TrainerProcess', () => {
   it('reports every record, in order, before the outcome', async (t) => {
     const seen = watch();
     const outcome = await trainerFor(t).run(await requestFor({}), seen.run);
-    assert.deepEqual(outcome, { kind: 'finished' });
+    assert.deepEqual(outcome, { type: 'finished' });
     const told = seen.records.map((record) =>
       'step' in record ? `${record.type} ${record.step}` : record.type,
     );
@@ -137,7 +137,7 @@ describe('TrainerProcess', () => {
     const pid = trainer.pid!;
     const asked = performance.now();
     seen.kill.abort();
-    assert.deepEqual(await running, { kind: 'killed' });
+    assert.deepEqual(await running, { type: 'killed' });
     assert.ok(performance.now() - asked < 500);
     assert.equal(isAlive(pid), false);
   });
@@ -150,17 +150,17 @@ describe('TrainerProcess', () => {
     const running = trainer.run(request, seen.run);
     await reached;
     seen.stop.abort();
-    assert.deepEqual(await running, { kind: 'stopped' });
+    assert.deepEqual(await running, { type: 'stopped' });
     assert.deepEqual(
       seen.records.slice(-2).map((record) => record.type),
       ['checkpoint', 'stopped'],
     );
 
     assert.deepEqual(await trainer.run(request, { ...watch().run, stop: AbortSignal.abort() }), {
-      kind: 'stopped',
+      type: 'stopped',
     });
     const last = watch();
-    assert.deepEqual(await trainer.run(await requestFor({}), last.run), { kind: 'finished' });
+    assert.deepEqual(await trainer.run(await requestFor({}), last.run), { type: 'finished' });
   });
 
   it('tells a user fault from a fault of the service, whose words stay inside', async (t) => {
@@ -169,7 +169,7 @@ describe('TrainerProcess', () => {
       await requestFor({ atStep: { step: 2, does: 'user fault' } }),
       watch().run,
     );
-    assert.ok(user.kind === 'failed');
+    assert.ok(user.type === 'failed');
     const { code, message, param, fault } = user.fault;
     assert.deepEqual(
       { code, message, param, fault },
@@ -181,7 +181,7 @@ describe('TrainerProcess', () => {
       await requestFor({ atStep: { step: 2, does: 'unknown fault' } }),
       watch().run,
     );
-    assert.ok(own.kind === 'failed' && own.fault.fault === 'system');
+    assert.ok(own.type === 'failed' && own.fault.fault === 'system');
     assert.doesNotMatch(own.fault.message, /secret/);
     assert.equal(trainer.pid, null, 'after a fault of its own the child is not reused');
   });
@@ -189,17 +189,17 @@ describe('TrainerProcess', () => {
   it('sees a crash, a kill -9 and a hang, and works again after each', async (t) => {
     const trainer = trainerFor(t, { stallMilliseconds: 6000 });
     const exit = await trainer.run(await requestFor({ atStep: { step: 2, does: 'exit' } }), watch().run);
-    assert.deepEqual(exit, { kind: 'crashed', exit: { code: 7, signal: null } });
+    assert.deepEqual(exit, { type: 'crashed', exit: { code: 7, signal: null } });
 
     const seen = watch();
     const reached = seen.reached(1);
     const killed = trainer.run(await requestFor({ stepMilliseconds: 100, steps: 1000 }), seen.run);
     await reached;
     process.kill(trainer.pid!, 'SIGKILL');
-    assert.deepEqual(await killed, { kind: 'crashed', exit: { code: null, signal: 'SIGKILL' } });
+    assert.deepEqual(await killed, { type: 'crashed', exit: { code: null, signal: 'SIGKILL' } });
 
     const hung = await trainer.run(await requestFor({ atStep: { step: 2, does: 'hang' } }), watch().run);
-    assert.deepEqual(hung, { kind: 'stalled' });
-    assert.deepEqual(await trainer.run(await requestFor({}), watch().run), { kind: 'finished' });
+    assert.deepEqual(hung, { type: 'stalled' });
+    assert.deepEqual(await trainer.run(await requestFor({}), watch().run), { type: 'finished' });
   });
 });

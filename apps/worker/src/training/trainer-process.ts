@@ -1,38 +1,10 @@
 import type { AdapterVerification, TrainRecord } from '@graft/peft-core';
-import type { Services } from '@graft/service';
-import { childEnvironment } from '../processes/child-environment.ts';
-import type { Device } from '../devices.ts';
-import { type ChildExit, type ForkedProcess, forkProcess } from '../processes/forked-process.ts';
-import type { Precision } from '../precision.ts';
-import type {
-  FromTrainer,
-  ToTrainer,
-  TrainerFault,
-  TrainingRequest,
-  VerificationRequest,
-} from './trainer-protocol.ts';
+import type { Device, Precision } from '../devices.ts';
+import { type Failed, ForkedProcess, type Gone, type ProcessOptions } from '../processes/forked-process.ts';
+import type { TrainerMessages, TrainingRequest, VerificationRequest } from './trainer-protocol.ts';
 
-export type TrainerOutcome =
-  | { kind: 'finished' }
-  /** Asked to stop; its last checkpoint record came before. */
-  | { kind: 'stopped' }
-  | { kind: 'failed'; fault: TrainerFault }
-  /** Killed by the caller's signal. */
-  | { kind: 'killed' }
-  /** Ended without a word: out of memory, a crash in native code, `kill -9`. */
-  | { kind: 'crashed'; exit: ChildExit }
-  /** Killed because nothing was heard of it for too long. */
-  | { kind: 'stalled' };
-
-export interface TrainerOptions {
-  entry: URL;
-  device: Device;
-  log: Services['log'];
-  /** A trainer that says nothing for this long is killed. */
-  stallMilliseconds: number;
-  /** An unused trainer, and the base model it holds, is let go after this time. */
-  idleMilliseconds: number;
-}
+/** How a trainer's work on a job ended. */
+export type TrainerOutcome = TrainerMessages['ending'] | Failed | Gone;
 
 export interface TrainerRun {
   precision: Precision;
@@ -44,30 +16,21 @@ export interface TrainerRun {
   kill: AbortSignal;
 }
 
-interface Child {
-  process: ForkedProcess<ToTrainer>;
-  precision: Precision;
-  onMessage: (message: FromTrainer) => void;
-}
-
-/**
- * The worker's side of one trainer slot. The child is started by the first job and kept, with its base model warm,
- * for the next job of the same precision.
- */
+/** The worker's side of one trainer slot: a child process that trains one job at a time. */
 export class TrainerProcess {
   readonly device: Device;
-  #options: TrainerOptions;
-  #child: Child | null = null;
-  #idle: NodeJS.Timeout | undefined;
+  readonly #options: ProcessOptions;
+  readonly #process: ForkedProcess<TrainerMessages>;
 
-  constructor(options: TrainerOptions) {
+  constructor(options: ProcessOptions) {
     this.device = options.device;
     this.#options = options;
+    this.#process = new ForkedProcess('trainer', ['finished', 'stopped'], options);
   }
 
   /** Of the running child, if any: for logs and tests. */
   get pid(): number | null {
-    return this.#child?.process.pid ?? null;
+    return this.#process.pid;
   }
 
   /** Trains one job; one at a time. `onRecord` gets its records in order, all of them before the outcome. */
@@ -85,102 +48,18 @@ export class TrainerProcess {
     }
   }
 
-  async #ask(message: ToTrainer, run: TrainerRun): Promise<TrainerOutcome> {
-    clearTimeout(this.#idle);
-    const child = await this.#childFor(run.precision);
-    const outcome = await this.#converse(child, message, run);
-    const keep = outcome.kind === 'finished' || outcome.kind === 'stopped' || isUserFault(outcome);
-    if (keep) this.#rest();
-    else await this.#end();
-    return outcome;
-  }
-
   async close(): Promise<void> {
-    clearTimeout(this.#idle);
-    await this.#end();
+    await this.#process.close();
   }
 
-  async #childFor(precision: Precision): Promise<Child> {
-    if (this.#child && this.#child.precision !== precision) await this.#end();
-    if (this.#child) return this.#child;
-    const { entry, device, log } = this.#options;
-    const child: Child = {
-      precision,
-      onMessage: () => {},
-      process: forkProcess<ToTrainer, FromTrainer>(entry, childEnvironment(device, precision), (message) =>
-        child.onMessage(message),
-      ),
-    };
-    this.#child = child;
-    log.info({ childPid: child.process.pid }, `trainer started on the ${device.kind} in ${precision}`);
-    void child.process.exited.then(({ code, signal }) => {
-      if (this.#child === child) this.#child = null;
-      log.info({ childPid: child.process.pid, code, signal }, 'trainer ended');
-    });
-    return child;
-  }
-
-  async #converse(child: Child, question: ToTrainer, run: TrainerRun): Promise<TrainerOutcome> {
-    let ending: 'killed' | 'stalled' | null = null;
-    let stall: NodeJS.Timeout | undefined;
-    const end = (because: 'killed' | 'stalled') => {
-      ending ??= because;
-      child.process.kill();
-    };
-    const expectWord = () => {
-      clearTimeout(stall);
-      stall = setTimeout(() => end('stalled'), this.#options.stallMilliseconds);
-    };
-    const onKill = () => end('killed');
-    const onStop = () => child.process.send({ type: 'stop' });
-    try {
-      const said = new Promise<TrainerOutcome>((resolve) => {
-        child.onMessage = (message) => {
-          expectWord();
-          if (ending || message.type === 'ready') return;
-          if (message.type === 'record') run.onRecord?.(message.record);
-          else if (message.type === 'verification') run.onVerification?.(message.verification);
-          else if (message.type === 'failed') resolve({ kind: 'failed', fault: message.fault });
-          else resolve({ kind: message.type });
-        };
-      });
-      const gone = child.process.exited.then(
-        (exit): TrainerOutcome => (ending ? { kind: ending } : { kind: 'crashed', exit }),
-      );
-      expectWord();
-      child.process.send(question);
-      onAbort(run.stop, onStop);
-      onAbort(run.kill, onKill);
-      return await Promise.race([said, gone]);
-    } finally {
-      clearTimeout(stall);
-      run.stop.removeEventListener('abort', onStop);
-      run.kill.removeEventListener('abort', onKill);
-      child.onMessage = () => {};
+  async #ask(question: TrainerMessages['question'], run: TrainerRun): Promise<TrainerOutcome> {
+    const { precision, stop, kill } = run;
+    const answer = this.#process.ask({ question, precision, stop, kill });
+    for (;;) {
+      const { done, value } = await answer.next();
+      if (done) return value;
+      if (value.type === 'record') run.onRecord?.(value.record);
+      else run.onVerification?.(value.verification);
     }
   }
-
-  #rest(): void {
-    this.#idle = setTimeout(() => void this.#end(), this.#options.idleMilliseconds);
-    this.#idle.unref();
-  }
-
-  async #end(): Promise<void> {
-    const child = this.#child;
-    if (!child) return;
-    // At once, so that whoever comes while it dies starts another.
-    this.#child = null;
-    child.process.kill();
-    await child.process.exited;
-  }
-}
-
-function isUserFault(outcome: TrainerOutcome): boolean {
-  return outcome.kind === 'failed' && outcome.fault.fault === 'user';
-}
-
-/** Calls `listener` on abort, at once if that has been. */
-function onAbort(signal: AbortSignal, listener: () => void): void {
-  if (signal.aborted) listener();
-  else signal.addEventListener('abort', listener, { once: true });
 }

@@ -27,29 +27,12 @@ export type VerificationRequest = Omit<TrainingRequest, 'outputDir' | 'checkpoin
   adapterDir: string;
 };
 
-export type ToTrainer =
-  | { type: 'train'; request: TrainingRequest }
-  /** Answered by a `verification`, then `finished`; or `failed`. */
-  | { type: 'verify'; request: VerificationRequest }
-  /** Finish the step, write a checkpoint, answer `stopped`. */
-  | { type: 'stop' };
-
-/** A fault as it crosses the process boundary. `message` may be shown to the team. */
-export interface TrainerFault {
-  code: string;
-  message: string;
-  param: string | null;
-  fault: 'user' | 'system';
-  /** For the operator's log only. */
-  stack?: string;
+export interface TrainerMessages {
+  question:
+    | { type: 'train'; request: TrainingRequest }
+    /** Answered by a `verification`, then `finished`; or `failed`. */
+    | { type: 'verify'; request: VerificationRequest };
+  word: { type: 'record'; record: TrainRecord } | { type: 'verification'; verification: AdapterVerification };
+  /** `stopped`: the step was finished and its checkpoint reported as a record before. */
+  ending: { type: 'finished' } | { type: 'stopped' };
 }
-
-export type FromTrainer =
-  /** The engine is loaded. */
-  | { type: 'ready' }
-  | { type: 'record'; record: TrainRecord }
-  | { type: 'verification'; verification: AdapterVerification }
-  /** The end of a job: exactly one of these three follows each `train` and each `verify`. */
-  | { type: 'finished' }
-  | { type: 'stopped' }
-  | { type: 'failed'; fault: TrainerFault };

@@ -4,47 +4,38 @@
  */
 import { writeFileSync } from 'node:fs';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { faultOf, type ServerFiles } from '../processes/child-fault.ts';
-import type { FromTrainer, ToTrainer, TrainingRequest, VerificationRequest } from './trainer-protocol.ts';
-import { startWatchdog } from '../processes/watchdog.ts';
+import { faultOf, type OperatorFiles } from '../processes/child-fault.ts';
+import { listenToParent } from '../processes/listen-to-parent.ts';
+import type { TrainerMessages, TrainingRequest, VerificationRequest } from './trainer-protocol.ts';
 
-startWatchdog();
-volunteerForOutOfMemory();
-
-// Imported after the watchdog runs: loading TensorFlow takes a second or more.
-const engine = import('@graft/peft-core');
-const models = import('@graft/peft-core/files');
-let stopping = new AbortController();
-let warm: InstanceType<Awaited<typeof engine>['WarmModel']> | undefined;
-
-process.on('message', (message: ToTrainer) => {
+const send = listenToParent<TrainerMessages>((message) => {
   if (message.type === 'stop') stopping.abort();
   else if (message.type === 'train') {
     const { request } = message;
-    void answer((signal) => trainAndReport(request, signal), {
-      base: baseOf(request),
-      folders: [request.outputDir, request.checkpointDir],
-    });
+    const folders = [request.outputDir, request.checkpointDir];
+    void answer((signal) => trainAndReport(request, signal), { base: baseOf(request), folders });
   } else {
     const { request } = message;
     void answer(() => verifyAndReport(request), { base: baseOf(request), folders: [request.adapterDir] });
   }
 });
-// Ctrl-C reaches the whole process group; the worker decides what happens to its trainer.
-process.on('SIGINT', () => {});
-process.on('SIGTERM', () => {});
+volunteerForOutOfMemory();
+const engine = import('@graft/peft-core');
+const models = import('@graft/peft-core/files');
+let stopping = new AbortController();
+let warm: InstanceType<Awaited<typeof engine>['WarmModel']> | undefined;
 engine.then(
   () => send({ type: 'ready' }),
   () => {},
 );
 
-function baseOf({ baseModelName, basePath }: TrainingRequest | VerificationRequest): ServerFiles['base'] {
+function baseOf({ baseModelName, basePath }: TrainingRequest | VerificationRequest): OperatorFiles['base'] {
   return { id: baseModelName, path: basePath };
 }
 
 async function answer(
   job: (stop: AbortSignal) => Promise<'finished' | 'stopped'>,
-  files: ServerFiles,
+  files: OperatorFiles,
 ): Promise<void> {
   stopping = new AbortController();
   try {
@@ -94,11 +85,6 @@ async function verifyAndReport(request: VerificationRequest): Promise<'finished'
   } finally {
     await base.close();
   }
-}
-
-function send(message: FromTrainer): void {
-  // Without a callback a worker that has just died would be an uncaught error here; the watchdog knows.
-  process.send?.(message, undefined, undefined, () => {});
 }
 
 /** When memory runs out, Linux should end this process, whose job resumes, and not Postgres or the worker. */

@@ -1,7 +1,8 @@
 import type { AdapterVerification, TrainRecord } from '@graft/peft-core';
+import type { ChildFault } from '../processes/child-fault.ts';
 import type { JobInterrupts } from './job-interrupts.ts';
 import type { TrainerOutcome, TrainerProcess } from './trainer-process.ts';
-import type { TrainerFault, TrainingRequest } from './trainer-protocol.ts';
+import type { TrainingRequest } from './trainer-protocol.ts';
 
 /** How far the reloaded files' loss may be from the live model's, in nats a token. */
 const TOLERANCE = 1e-4;
@@ -40,7 +41,7 @@ export async function verifyEffect(
       },
     },
   );
-  if (end.kind !== 'finished') return { end, metrics: null };
+  if (end.type !== 'finished') return { end, metrics: null };
   if (!verification || !done.verification) throw new Error('The trainer finished without a verification.');
   const metrics: VerificationMetrics = {
     live_loss: done.verification.loss,
@@ -50,14 +51,14 @@ export async function verifyEffect(
     measured_on: done.verification.measuredOn,
   };
   const fault = faultIn(metrics);
-  return fault ? { end: { kind: 'failed', fault }, metrics: null } : { end, metrics };
+  return fault ? { end: { type: 'failed', fault }, metrics: null } : { end, metrics };
 }
 
 function faultIn({
   live_loss: live,
   reloaded_loss: reloaded,
   base_loss: base,
-}: VerificationMetrics): TrainerFault | null {
+}: VerificationMetrics): ChildFault | null {
   if (!(Math.abs(live - reloaded) <= TOLERANCE)) {
     return {
       code: 'adapter_not_reproduced',

@@ -1,64 +1,51 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { pickServer, type Services } from '@graft/service';
-import { ApiError } from '../../../../apps/api/src/api-error.ts';
-import { errorCodes } from '../../../../apps/api/src/error-codes.ts';
-import { readLines } from './read-lines.ts';
+import type { Services } from '../services.ts';
+import { pickWorker } from '../workers/worker-registry.ts';
+import { decodeLines, startReading } from './lines.ts';
+import { type GenerationEvent, type GenerationRequest, generationPath } from './protocol.ts';
 
-/** Body of a worker's `POST /internal/generate`. */
-export interface WorkerRequest {
-  base_model: string;
-  /** `base_digest`: of the base model's weights when the adapter was trained. */
-  adapter: { version_id: string; digest: string; base_digest: string } | null;
-  messages?: { role: string; content: string }[];
-  prompt?: string;
-  /** Null: as many as fit in the context. */
-  max_tokens: number | null;
-  temperature: number;
-  top_p: number;
-  stop: string[];
-  seed: number | null;
-}
-
-export interface Usage {
-  prompt_tokens: number;
-  completion_tokens: number;
-  total_tokens: number;
-}
-
-/** Lines of a worker's answer. */
-type WorkerLine =
-  | { type: 'token'; text: string }
-  | { type: 'done'; finish_reason: 'stop' | 'length'; usage: Usage }
-  | { type: 'error'; status: number; code: string; message: string; param: string | null };
-
-export type GenerationEvent = Exclude<WorkerLine, { type: 'error' }>;
-
-/** Seconds after which a client may try again when no worker was free. */
-const retryAfterSeconds = 5;
-const pollMs = 200;
+const pollMilliseconds = 200;
 
 /**
- * A worker's answer: resolves with its first event at hand, so that what fails before it is a status of its own.
- * Workers that are gone, busy or leaving are passed over; none within `waitMs` is 503 `no_worker_available`. Later
- * faults are thrown while the events are read. Aborting `signal` makes the worker stop.
+ * Why there is no answer, or no whole one. Statuses: 503 `no_worker_available`; 502 `worker_failed`, which tells nothing
+ * of the worker's fault; below 500 the user's fault with the worker's own code, message and param.
+ */
+export class GenerationError extends Error {
+  readonly code: string;
+  readonly status: number;
+  readonly param: string | null;
+
+  constructor(code: string, status: number, message: string, param: string | null = null, cause?: unknown) {
+    super(message, { cause });
+    this.name = 'GenerationError';
+    this.code = code;
+    this.status = status;
+    this.param = param;
+  }
+}
+
+/**
+ * Has a worker answer; resolves with the first event at hand, so that what fails before it can be a status. Workers that
+ * are gone, busy or leaving are passed over; none within `waitMs` is `no_worker_available`. Later faults are thrown while
+ * the events are read. Aborting `signal` makes the worker stop. Throws GenerationError.
  */
 export async function generate(
-  services: Services,
-  request: WorkerRequest,
+  services: Pick<Services, 'sql' | 'db' | 'secrets' | 'log'>,
+  request: GenerationRequest,
   options: { waitMs: number; signal: AbortSignal },
 ): Promise<AsyncGenerator<GenerationEvent>> {
   const deadline = performance.now() + options.waitMs;
   let refused: string[] = [];
   for (;;) {
-    const server = await pickServer(services, request.base_model, refused);
-    if (server) {
-      const events = await ask(services, server.address, request, options.signal);
+    const worker = await pickWorker(services, request.base_model, refused);
+    if (worker) {
+      const events = await ask(services, worker.address, request, options.signal);
       if (events) return events;
-      refused.push(server.id);
+      refused.push(worker.id);
       continue;
     }
     if (performance.now() >= deadline || options.signal.aborted) throw noWorker();
-    await sleep(pollMs, undefined, { signal: options.signal }).catch(() => {});
+    await sleep(pollMilliseconds, undefined, { signal: options.signal }).catch(() => {});
     // Busy a moment ago need not be busy now.
     refused = [];
   }
@@ -66,14 +53,14 @@ export async function generate(
 
 /** Null: this worker takes no request now. */
 async function ask(
-  services: Services,
+  services: Pick<Services, 'secrets' | 'log'>,
   address: string,
-  request: WorkerRequest,
+  request: GenerationRequest,
   signal: AbortSignal,
 ): Promise<AsyncGenerator<GenerationEvent> | null> {
   let response: Response;
   try {
-    response = await fetch(new URL('/internal/generate', address), {
+    response = await fetch(new URL(generationPath, address), {
       method: 'POST',
       headers: {
         authorization: `Bearer ${services.secrets.internalToken}`,
@@ -97,38 +84,28 @@ async function ask(
     throw workerFailed();
   }
   const events = eventsOf(response.body, services, signal);
-  const first = await events.next().catch((error: unknown) => {
-    if (error instanceof ApiError && error.status === 503) return null;
-    throw error;
-  });
-  return first && prepend(first, events);
-}
-
-async function* prepend<T>(first: IteratorResult<T>, rest: AsyncGenerator<T>): AsyncGenerator<T> {
   try {
-    if (first.done) return;
-    yield first.value;
-    yield* rest;
-  } finally {
-    await rest.return(undefined);
+    return await startReading(events);
+  } catch (error) {
+    if (error instanceof GenerationError && error.status === 503) return null;
+    throw error;
   }
 }
 
 async function* eventsOf(
   body: NonNullable<Response['body']>,
-  services: Services,
+  services: Pick<Services, 'log'>,
   signal: AbortSignal,
 ): AsyncGenerator<GenerationEvent> {
   try {
-    for await (const line of readLines(body)) {
-      const event = JSON.parse(line) as WorkerLine;
-      if (event.type === 'error') throw fromWorker(event);
-      yield event;
-      if (event.type === 'done') return;
+    for await (const line of decodeLines(body)) {
+      if (line.type === 'error') throw reported(line);
+      yield line;
+      if (line.type === 'done') return;
     }
   } catch (error) {
-    if (error instanceof ApiError) throw error;
-    // The client is gone: nobody reads what is thrown.
+    if (error instanceof GenerationError) throw error;
+    // Of a client that is gone nobody reads what is thrown.
     if (!signal.aborted) services.log.error({ err: error }, 'worker broke off');
     throw workerFailed(error);
   }
@@ -136,19 +113,16 @@ async function* eventsOf(
 }
 
 /** A user's fault keeps its code and message; a worker's own says no more than that. */
-function fromWorker({ status, code, message, param }: Extract<WorkerLine, { type: 'error' }>): ApiError {
-  if (status === 503) return noWorker();
-  if (status >= 500) return workerFailed();
-  const known = code in errorCodes ? (code as keyof typeof errorCodes) : 'bad_request';
-  return Object.assign(new ApiError(known, message, { status, param }), { code });
+function reported(line: { status: number; code: string; message: string; param: string | null }) {
+  if (line.status === 503) return noWorker();
+  if (line.status >= 500) return workerFailed();
+  return new GenerationError(line.code, line.status, line.message, line.param);
 }
 
-function noWorker(): ApiError {
-  return new ApiError('no_worker_available', 'No worker is free to answer; try again.', {
-    headers: { 'retry-after': String(retryAfterSeconds) },
-  });
+function noWorker(): GenerationError {
+  return new GenerationError('no_worker_available', 503, 'No worker is free to answer; try again.');
 }
 
-function workerFailed(cause?: unknown): ApiError {
-  return new ApiError('worker_failed', 'The worker that answered broke off.', { cause });
+function workerFailed(cause?: unknown): GenerationError {
+  return new GenerationError('worker_failed', 502, 'The worker that answered broke off.', null, cause);
 }
