@@ -12,7 +12,7 @@ import { type FileRecord, getFile, type Identity, type NewJob, type Services } f
 import type { Static } from 'typebox';
 import { ApiError } from '../api-error.ts';
 import type { CreateJobSchema } from '../schemas/fine-tuning-job.ts';
-import { checkAgainstModel, contextLength } from './check-against-model.ts';
+import { checkAgainstModel, contextLength } from './resolve-options.ts';
 import { openBaseModel } from './open-base-model.ts';
 
 export type CreateJobBody = Static<typeof CreateJobSchema>;

@@ -14,7 +14,7 @@ import {
   type ValidationOutcome,
 } from '@graft/service';
 import { isDatabaseAway } from '../plugins/database-away.ts';
-import { checkAgainstModel, contextLength } from './check-against-model.ts';
+import { checkAgainstModel, contextLength } from './resolve-options.ts';
 import { openBaseModel } from './open-base-model.ts';
 import { createFileValidator, type FileValidator } from './validate-files.ts';
 
