@@ -22,7 +22,7 @@ import { fineTuningJobRoutes } from './routes/fine-tuning-jobs.ts';
 import { healthRoutes } from './routes/health.ts';
 import { jobEventRoutes } from './routes/job-events.ts';
 import { modelRoutes } from './routes/models.ts';
-import { namedSchemas } from './schemas/named-schemas.ts';
+import { namedSchemas } from './schemas/schema.ts';
 import { type ApiSettings, defaultSettings } from './settings.ts';
 
 /**

@@ -5,15 +5,14 @@ import {
   type PeftConfig,
   parsePeftConfig,
   parseTrainingOptions,
-  resolveTraining,
 } from '@graft/peft-core/config';
 import { checkFormat } from '@graft/peft-core/examples';
 import { type FileRecord, getFile, type Identity, type NewJob, type Services } from '@graft/service';
 import type { Static } from 'typebox';
 import { ApiError } from '../api-error.ts';
 import type { CreateJobSchema } from '../schemas/fine-tuning-job.ts';
-import { checkAgainstModel, contextLength } from './resolve-options.ts';
 import { openBaseModel } from './open-base-model.ts';
+import { resolveOptions } from './resolve-options.ts';
 
 export type CreateJobBody = Static<typeof CreateJobSchema>;
 
@@ -54,7 +53,6 @@ export async function checkNewJob(
   const { peft, training } = parseOptions(body);
   if (trainingFile.format) checkFormat(peft.task_type, trainingFile.format, 'training_file');
   if (validationFile?.format) checkFormat(peft.task_type, validationFile.format, 'validation_file');
-  const exampleCount = trainingFile.examples ?? 0;
   const seed = body.seed ?? training.seed ?? null;
   if (training.seed !== undefined && training.seed !== seed) {
     throw new ApiError('invalid_training_option', `training.seed is ${training.seed}, but seed is ${seed}.`, {
@@ -72,11 +70,8 @@ export async function checkNewJob(
   }
 
   const model = await openBaseModel(services, body.model, AbortSignal.timeout(openModelPatience));
-  if (model) checkAgainstModel(peft, model);
-  resolveTraining({
-    ...{ peft, training, hyperparameters, exampleCount },
-    ...(model ? { contextLength: contextLength(model) } : {}),
-  });
+  // For its faults alone: the values are fixed when the files are validated, by when the base model is here.
+  resolveOptions({ peft, training, hyperparameters }, trainingFile.examples ?? 0, model);
 
   return {
     keyId: caller.keyId,

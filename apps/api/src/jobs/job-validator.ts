@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { GraftError, resolveTraining } from '@graft/peft-core/config';
+import { GraftError } from '@graft/peft-core/config';
 import {
   baseModelFault,
   claimValidation,
@@ -14,8 +14,8 @@ import {
   type ValidationOutcome,
 } from '@graft/service';
 import { isDatabaseAway } from '../plugins/database-away.ts';
-import { checkAgainstModel, contextLength } from './resolve-options.ts';
 import { openBaseModel } from './open-base-model.ts';
+import { resolveOptions } from './resolve-options.ts';
 import { createFileValidator, type FileValidator } from './validate-files.ts';
 
 export interface JobValidator {
@@ -97,25 +97,24 @@ async function examine(
   stop.throwIfAborted();
   if (!model)
     throw new GraftError('model_not_found', `The base model ${job.model} is gone.`, { param: 'model' });
-  checkAgainstModel(job.peft, model);
   const trainingFile = await fileOf(services, job, job.trainingFileId, 'training_file');
   const validationFile =
     job.validationFileId && (await fileOf(services, job, job.validationFileId, 'validation_file'));
 
-  const resolvedTraining = resolveTraining({
-    peft: job.peft,
-    training: { ...job.training, seed: job.seed },
-    hyperparameters: job.hyperparameters,
-    exampleCount: trainingFile.examples ?? 0,
-    contextLength: contextLength(model),
-  });
+  const { peft, hyperparameters } = job;
+  const training = { ...job.training, seed: job.seed };
+  const resolvedTraining = resolveOptions(
+    { peft, training, hyperparameters },
+    trainingFile.examples ?? 0,
+    model,
+  );
   const report = await validator.validate(
     {
       trainingFile: await services.files.localPath(trainingFile.path),
       validationFile: validationFile && (await services.files.localPath(validationFile.path)),
       tokenizerFiles: model.tokenizerFiles,
       modelConfig: model.config,
-      peft: job.peft,
+      peft,
       maxSeqLength: resolvedTraining.max_seq_length,
     },
     stop,

@@ -1,17 +1,31 @@
-import { checkAgainstModel as check } from '@graft/peft-core/check';
-import type { PeftConfig } from '@graft/peft-core/config';
+import { checkAgainstModel } from '@graft/peft-core/check';
+import {
+  type Hyperparameters,
+  type PeftConfig,
+  type ResolvedTraining,
+  resolveTraining,
+  type TrainingOptions,
+} from '@graft/peft-core/config';
 import { outlineOf } from '@graft/peft-core/outlines';
 import type { LocalBaseModel } from '@graft/service';
 
-/** Whether a PEFT config fits a base model, from its config and the shapes of its weights. Throws peft-core's GraftErrors, which name the option. */
-export function checkAgainstModel(
-  peft: PeftConfig,
-  { config, tensors }: Pick<LocalBaseModel, 'config' | 'tensors'>,
-): void {
-  check(peft, config, tensors);
+/** Options of a job, parsed. */
+export interface JobOptions {
+  peft: PeftConfig;
+  training: TrainingOptions;
+  hyperparameters: Hyperparameters;
 }
 
-/** Tokens the model can attend to. Throws `unsupported_model`, `invalid_model_config`. */
-export function contextLength({ config }: Pick<LocalBaseModel, 'config'>): number {
-  return outlineOf(config).maxPositions;
+/**
+ * Fixes every training value that a job left to Graft, and checks its options against the base model where that is at
+ * hand. `exampleCount`: lines of the training file. Throws peft-core's GraftErrors, which name the option.
+ */
+export function resolveOptions(
+  options: JobOptions,
+  exampleCount: number,
+  model: Pick<LocalBaseModel, 'config' | 'tensors'> | null,
+): ResolvedTraining {
+  if (!model) return resolveTraining({ ...options, exampleCount });
+  checkAgainstModel(options.peft, model.config, model.tensors);
+  return resolveTraining({ ...options, exampleCount, contextLength: outlineOf(model.config).maxPositions });
 }

@@ -1,5 +1,4 @@
-import type { Worker } from 'node:worker_threads';
-import { startThread } from './start-thread.ts';
+import { Worker, type WorkerOptions } from 'node:worker_threads';
 import type { ValidationReport, ValidationTask } from './validation-thread.ts';
 
 /** Heap of the thread. It holds one batch of examples at a time; the rest is the tokenizer. */
@@ -66,4 +65,18 @@ function open(): Worker {
   worker.on('error', () => {});
   worker.unref();
   return worker;
+}
+
+/**
+ * A thread that runs a TypeScript module. On Node 20 the loader that `node --import tsx` installs does not reach
+ * threads, so the thread installs it itself.
+ */
+function startThread(module: URL, options: WorkerOptions): Worker {
+  const entry = `import(${JSON.stringify(module.href)})`;
+  if (!module.pathname.endsWith('.ts')) return new Worker(entry, { ...options, eval: true });
+  const loader = JSON.stringify(import.meta.resolve('tsx/esm/api'));
+  return new Worker(`import(${loader}).then(({ register }) => { register(); return ${entry}; })`, {
+    ...options,
+    eval: true,
+  });
 }

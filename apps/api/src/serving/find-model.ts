@@ -1,6 +1,5 @@
 import { findFineTunedModel, type GenerationRequest, type Services } from '@graft/service';
 import { ApiError } from '../api-error.ts';
-import { modelNotFound } from '../routes/models.ts';
 
 /** The model that a `model` in a request stands for, to write text. Throws `model_not_found` (404), `unsupported_task`. */
 export async function findModel(
@@ -27,4 +26,8 @@ export async function findModel(
     base_model: version.baseModel,
     adapter: { version_id: version.id, digest: version.digest, base_digest: trainedOn.digest },
   };
+}
+
+export function modelNotFound(id: string): ApiError {
+  return new ApiError('model_not_found', `The model '${id}' does not exist.`, { param: 'model' });
 }

@@ -1,3 +1,5 @@
+import type { ErrorDetail } from '@graft/peft-core/config';
+
 /** Ranges that are kept: some 15 kB of text. Lines after them are counted. */
 const mostRanges = 1000;
 
@@ -32,4 +34,14 @@ export class LineRanges {
     const one = later.length === 1 && later[0]!.first === later[0]!.last && rest === '';
     return `${one ? 'line' : 'lines'} ${listed}${rest}`;
   }
+}
+
+/**
+ * One message for all bad lines of a file: what is wrong with the first ones, which `described` holds, and the numbers of
+ * the others.
+ */
+export function messageOfLines(described: readonly ErrorDetail[], bad: LineRanges): string {
+  const told = described.map(({ line, message }) => `line ${line} ${message}`).join('; ');
+  const others = bad.after(described.at(-1)?.line ?? 0);
+  return others ? `${told}; and ${others}: ${bad.count} bad lines in all` : told;
 }

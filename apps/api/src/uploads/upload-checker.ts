@@ -1,7 +1,6 @@
 import { GraftError } from '@graft/peft-core/config';
 import { createJsonlChecker, type JsonlChecker } from '@graft/peft-core/examples';
-import { LineRanges } from './line-ranges.ts';
-import { messageOfLines } from './message-of-lines.ts';
+import { LineRanges, messageOfLines } from './line-ranges.ts';
 
 /** peft-core's checker, whose error says what is wrong with the first hundred bad lines, and the numbers of all others. */
 export function createUploadChecker(): JsonlChecker {

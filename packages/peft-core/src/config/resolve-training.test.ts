@@ -69,7 +69,13 @@ test("OpenAI's hyperparameters and their ranges", () => {
   });
   assert.equal(training.n_epochs, 5);
   assert.equal(training.learning_rate, 4e-4);
-  for (const bad of [{ n_epochs: 51 }, { batch_size: 257 }, { learning_rate_multiplier: 0 }, { epochs: 1 }, 3])
+  for (const bad of [
+    { n_epochs: 51 },
+    { batch_size: 257 },
+    { learning_rate_multiplier: 0 },
+    { epochs: 1 },
+    3,
+  ])
     assert.ok(!Value.Check(HyperparametersSchema, bad), JSON.stringify(bad));
   rejects({ hyperparameters: { learning_rate_multiplier: 1e6 } }, 'invalid_hyperparameter', /limit is 1/);
   const doubled = { learning_rate_multiplier: 2 };
