@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { effectivePrecision, environmentFor } from '@graft/peft-core/precision';
 
-/** What one trainer computes on. */
+/** What a child process computes on. */
 export type Device =
   | { kind: 'cpu' }
   | {
@@ -14,7 +14,7 @@ export type Device =
       memoryMib: number;
     };
 
-/** Of matrix products; master values are fp32 in both. */
+/** The precision of matrix products. Master values are fp32 in both. */
 export type Precision = 'fp32' | 'bf16';
 
 const queryGpus = ['--query-gpu=index,uuid,name,memory.total', '--format=csv,noheader,nounits'];

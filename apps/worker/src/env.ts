@@ -3,9 +3,9 @@ export interface WorkerEnv {
   /** Trainers at once, at most; undefined: one per GPU, or one on the CPU. 0: this worker only serves. */
   slots: number | undefined;
   tensorflow: 'cpu' | 'gpu' | undefined;
-  /** A child process that says nothing for this long is taken for hung. */
+  /** A child process that sends nothing for this long while it works is killed. */
   stallSeconds: number;
-  /** An unused child process, and the base model in its memory, is let go after this. */
+  /** An unused child process, and the base model in its memory, is ended after this. */
   idleSeconds: number;
   /** How long trainers may take to checkpoint when this worker stops. */
   drainSeconds: number;

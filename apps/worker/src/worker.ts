@@ -22,13 +22,13 @@ export interface Worker {
   id: string;
   /** Where the API reaches it. */
   address: string;
-  /** Stops in order; jobs at hand are checkpointed and released. The services stay open: their opener closes them. */
+  /** Stops in order; running jobs are checkpointed and released. The services stay open, for whoever opened them to close. */
   stop(): Promise<void>;
 }
 
-// A cancel must be over within two seconds; this much of them passes before the worker knows.
+// A cancel must take at most two seconds. The worker learns of it after up to this long.
 const pollMilliseconds = 750;
-// Then the API had better try another worker, or tell its client to come back.
+// By then it is better that the API tries another worker, or tells its client to come back.
 const generatorWaitMilliseconds = 15_000;
 
 /** Starts a worker: devices, child processes, internal server, registration, job loops, and last the leases. */
@@ -87,7 +87,7 @@ export async function startWorker(
   log.info({ workerId: id, address, slots: trainers.length, version: code.version }, 'worker started');
 
   const stop = async () => {
-    // First nothing new comes in, then what is at hand is let go of, then what others rely on goes away.
+    // First no new work is taken, then running work is released, then what others rely on is closed.
     const steps: ShutdownStep[] = [
       {
         name: 'say that no more work is taken',
@@ -109,7 +109,7 @@ export async function startWorker(
   return { id, address, stop };
 }
 
-/** Of a child process: `.ts` in the source tree, `.js` when built. */
+/** The file that a child process runs: `.ts` in the source tree, `.js` when built. */
 function entryOf(path: string): URL {
   const self = import.meta.url;
   return new URL(path + self.slice(self.lastIndexOf('.')), self);

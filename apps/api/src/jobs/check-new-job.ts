@@ -19,7 +19,7 @@ export type CreateJobBody = Static<typeof CreateJobSchema>;
 /** What a job without `peft` asks for. */
 const defaultPeft = { peft_type: 'LORA', r: 8, lora_alpha: 16, target_modules: 'all-linear' };
 
-/** Milliseconds to open a base model. One that must be downloaded first is checked when the files are validated. */
+/** Milliseconds to open a base model. Where that takes longer, the options are checked against it when the files are validated. */
 const openModelPatience = 5_000;
 
 interface Headers {
@@ -29,8 +29,8 @@ interface Headers {
 }
 
 /**
- * Everything about a request for a job that can be known without reading its files: model, files, purpose, PEFT
- * config, training options, target modules. Throws ApiError or GraftError; writes nothing.
+ * Checks all of a request for a job that can be checked without reading its files: model, files, purpose, PEFT config,
+ * training options, target modules. Throws ApiError or GraftError; writes nothing.
  */
 export async function checkNewJob(
   services: Services,
@@ -70,7 +70,7 @@ export async function checkNewJob(
   }
 
   const model = await openBaseModel(services, body.model, AbortSignal.timeout(openModelPatience));
-  // For its faults alone: the values are fixed when the files are validated, by when the base model is here.
+  // Only to find faults: the values are fixed when the files are validated, and then the base model is here.
   resolveOptions({ peft, training, hyperparameters }, trainingFile.examples ?? 0, model);
 
   return {
@@ -142,7 +142,7 @@ async function checkModelExists(services: Services, id: string): Promise<void> {
   });
 }
 
-/** Another team's file is as unknown as one that never was. */
+/** Another team's file is answered like an unknown one. */
 async function checkFile(
   services: Services,
   caller: Identity,

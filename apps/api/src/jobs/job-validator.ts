@@ -21,13 +21,13 @@ import { createFileValidator, type FileValidator } from './validate-files.ts';
 export interface JobValidator {
   /** A job was created: look at once. */
   wake(): void;
-  /** Stops; a validation under way is left to whoever starts next. */
+  /** Stops; the process that starts next repeats a validation under way. */
   close(): Promise<void>;
 }
 
 /**
- * Moves jobs from validating to queued or failed: those that this process creates at once, those that another left
- * behind when it died within a sweep. One at a time: tokenizing takes a whole core.
+ * Moves jobs from validating to queued or failed: this process's own at once, and within a sweep those that a process left
+ * behind when it died. One at a time, because tokenizing takes a whole core.
  */
 export function startJobValidator(services: Services, options: { sweepMs: number }): JobValidator {
   const stop = new AbortController();
@@ -36,7 +36,7 @@ export function startJobValidator(services: Services, options: { sweepMs: number
 
   async function run(): Promise<void> {
     while (!stop.signal.aborted) {
-      // Rings that come from here on count for the next look.
+      // A ring from here on starts the next round.
       const rung = new Promise<void>((resolve) => {
         ring = resolve;
       });
@@ -77,7 +77,7 @@ async function validateJob(
   try {
     outcome = await examine(services, validator, job, stop);
   } catch (error) {
-    // Left as it is: another process, or this one later, claims it when its lease has run out.
+    // The row stays as it is: another process, or this one later, claims it when its lease has run out.
     if (stop.aborted || isDatabaseAway(error)) return;
     services.log.error({ err: error, jobId: job.id }, 'validation failed');
     outcome = { ok: false, error: jobErrorOf(error) };
@@ -86,7 +86,7 @@ async function validateJob(
   services.log.info({ jobId: job.id, state: finished?.state ?? 'fenced' }, 'job validated');
 }
 
-/** Repeats what the request was checked for, since the base model may not have been here then, and reads the files. */
+/** Checks the options again, since the base model may have been missing when the job was created, and reads the files. */
 async function examine(
   services: Services,
   validator: FileValidator,
@@ -121,7 +121,7 @@ async function examine(
   );
   if (report.ok) return { ok: true, resolvedTraining };
   const { code, message, param, fault } = report;
-  // The thread knows files only; its tokenizer is the operator's choice.
+  // The tokenizer is the operator's, so its faults are not the user's.
   if (isLastingModelFault(code)) throw baseModelFault(new GraftError(code, message), job.model, [model.path]);
   return { ok: false, error: { code, message, param, fault } };
 }
@@ -132,7 +132,7 @@ async function fileOf(services: Services, job: Job, id: string, param: string): 
   return file;
 }
 
-/** What the job shows: user faults in full, others without their details, which the log has. */
+/** What the job shows: messages of GraftErrors in full; the details of other errors are in the log alone. */
 function jobErrorOf(error: unknown): JobError {
   if (error instanceof GraftError) {
     const { code, message, param, fault } = error;

@@ -43,7 +43,7 @@ export function createFileValidator(): FileValidator {
         worker.postMessage(task);
       });
     } catch (error) {
-      // Broken, or busy with what nobody wants any more.
+      // The thread is broken, or busy with a task that was given up.
       await close();
       throw error;
     } finally {
@@ -58,10 +58,10 @@ export function createFileValidator(): FileValidator {
 function open(): Worker {
   const worker = startThread(new URL('./validation-thread.ts', import.meta.url), {
     resourceLimits: { maxOldGenerationSizeMb: maxHeapMb },
-    // No key, pepper or database URL belongs in there.
+    // The thread reads users' data and must know no key, pepper or database URL.
     env: {},
   });
-  // While it is idle nobody else listens, and it must not hold the process.
+  // An idle thread has no other listener, and must not keep the process alive.
   worker.on('error', () => {});
   worker.unref();
   return worker;

@@ -50,8 +50,8 @@ function requirement(error: ErrorObject): string {
 }
 
 /**
- * Of a failed union (anyOf), what its branches say about the value given: a branch whose type fitted and that found
- * fault deeper or with a bound speaks alone; otherwise the wanted types are joined by "or".
+ * Replaces the errors of a failed union (anyOf). Where branches accepted the value's type and found a fault deeper or in
+ * a bound, only their errors are kept; otherwise one error joins the types of all branches by "or".
  */
 function resolveUnions(errors: ErrorObject[]): ErrorObject[] {
   let rest = errors;

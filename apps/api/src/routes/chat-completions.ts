@@ -35,7 +35,7 @@ export const chatCompletionRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSett
       refuseUnsupported(body, unsupportedChatParameters);
       const model = await findModel(services, request.caller.teamId, body.model);
       const messages = body.messages.map(({ role, content }) => ({
-        // Templates of open models know only the older name.
+        // The templates of open models know only the older name, `system`.
         role: role === 'developer' ? 'system' : role,
         content: typeof content === 'string' ? content : content.map((part) => part.text).join(''),
       }));

@@ -29,7 +29,7 @@ export interface ChunkFormat {
   usage(usage: Usage): object;
 }
 
-/** Server-sent events: one chunk per token, `[DONE]` at the end. A fault in between is an `error` chunk, and the end. */
+/** Server-sent events: one chunk per token, `[DONE]` at the end. A fault in between becomes an `error` chunk, which is the last. */
 export function streamAnswer(
   request: FastifyRequest,
   reply: FastifyReply,

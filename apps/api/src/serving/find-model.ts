@@ -1,7 +1,7 @@
 import { findFineTunedModel, type GenerationRequest, type Services } from '@graft/service';
 import { ApiError } from '../api-error.ts';
 
-/** The model that a `model` in a request stands for, to write text. Throws `model_not_found` (404), `unsupported_task`. */
+/** The model that a request names, which must write text. Throws `model_not_found` (404), `unsupported_task`. */
 export async function findModel(
   services: Services,
   teamId: string,

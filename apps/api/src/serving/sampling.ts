@@ -5,7 +5,7 @@ import type { samplingProperties } from '../schemas/sampling.ts';
 
 type Sampling = Static<TObject<typeof samplingProperties>>;
 
-/** How tokens are chosen, as the worker takes it; OpenAI's defaults filled in. */
+/** How tokens are chosen, in the form of a request to the worker, with OpenAI's defaults filled in. */
 export function samplingOf(
   body: Sampling,
   maxTokens: number | null,
@@ -20,7 +20,7 @@ export function samplingOf(
   };
 }
 
-/** Throws `unsupported_parameter` for one that is not null and not at a value that changes nothing. */
+/** Throws `unsupported_parameter` for each parameter with a value that would change something. */
 export function refuseUnsupported(
   body: Record<string, unknown>,
   unsupported: Record<string, readonly unknown[]>,

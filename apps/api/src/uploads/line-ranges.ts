@@ -1,6 +1,6 @@
 import type { ErrorDetail } from '@graft/peft-core/config';
 
-/** Ranges that are kept: some 15 kB of text. Lines after them are counted. */
+/** At most this many ranges are kept, some 15 kB of text; later lines are only counted. */
 const mostRanges = 1000;
 
 /** Ascending line numbers as ranges, so that a million neighbours take no more room than one. */

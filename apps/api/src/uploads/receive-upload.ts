@@ -22,8 +22,8 @@ interface UploadLimits {
 const defaultFilename = 'upload.jsonl';
 
 /**
- * Streams a multipart upload (`purpose`, `file`, in any order) into the store, checking every line on the way. What
- * goes wrong, a client that hangs up too, leaves nothing behind. Throws ApiError or GraftError.
+ * Streams a multipart upload (`purpose`, `file`, in any order) into the store and checks every line on the way. A failed
+ * upload, such as one whose client hangs up, leaves nothing behind. Throws ApiError or GraftError.
  */
 export async function receiveUpload(
   request: FastifyRequest,
@@ -52,7 +52,7 @@ export async function receiveUpload(
     }
     if (purpose === null) throw missing('purpose');
     if (received === null) throw missing('file');
-    // Only the client's silence counts: the answer may take its time.
+    // The limit is for the client's silence alone, not for the time until the answer.
     request.raw.setTimeout(0);
     return received;
   } catch (error) {
@@ -64,7 +64,7 @@ export async function receiveUpload(
   }
 }
 
-/** The parts, or an ApiError for what the parser finds. What the caller throws passes by. */
+/** The parts. Throws an ApiError for what the parser finds. */
 async function* partsOf(request: FastifyRequest): AsyncGenerator<Multipart> {
   try {
     yield* request.parts();
@@ -77,7 +77,7 @@ async function* partsOf(request: FastifyRequest): AsyncGenerator<Multipart> {
   }
 }
 
-/** The bytes of a file part, or an ApiError when they break off. */
+/** The bytes of a file part. Throws an ApiError when they break off. */
 async function* bytesOf(part: MultipartFile): AsyncGenerator<Buffer> {
   try {
     yield* part.file as AsyncIterable<Buffer>;
@@ -119,7 +119,7 @@ function missing(name: string): ApiError {
   });
 }
 
-/** The client's name for the file without folders and control characters: it is only ever shown. */
+/** The client's name for the file without folders and control characters. It is only shown, never a path. */
 function cleanName(name: string | undefined): string {
   const last = (name ?? '').split(/[/\\]/).at(-1)!;
   const clean = last.replaceAll(/\p{C}/gu, '').trim().slice(0, 255);

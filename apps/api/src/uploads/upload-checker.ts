@@ -2,7 +2,7 @@ import { GraftError } from '@graft/peft-core/config';
 import { createJsonlChecker, type JsonlChecker } from '@graft/peft-core/examples';
 import { LineRanges, messageOfLines } from './line-ranges.ts';
 
-/** peft-core's checker, whose error says what is wrong with the first hundred bad lines, and the numbers of all others. */
+/** peft-core's checker with an error that describes the first hundred bad lines and numbers all others. */
 export function createUploadChecker(): JsonlChecker {
   const bad = new LineRanges();
   const checker = createJsonlChecker(undefined, (line) => bad.add(line));

@@ -3,8 +3,8 @@ import { type Failed, ForkedProcess, type ProcessOptions } from '../processes/fo
 import type { GeneratorMessages, GeneratorRequest } from './generator-protocol.ts';
 
 export type GeneratorEvent =
-  | GeneratorMessages['word']
-  | Extract<GeneratorMessages['ending'], { type: 'done' }>
+  | GeneratorMessages['event']
+  | Extract<GeneratorMessages['result'], { type: 'done' }>
   | Failed;
 
 export interface GeneratorOptions extends ProcessOptions {
@@ -56,9 +56,9 @@ export class GeneratorProcess {
     try {
       signal.throwIfAborted();
       this.#baseModel = request.baseModel;
-      const end = yield* this.#process.ask({
-        question: { type: 'generate', request },
-        // Answers should not depend on which machine gives them.
+      const end = yield* this.#process.call({
+        message: { type: 'generate', request },
+        // The same on every machine, so that answers do not depend on the machine.
         precision: 'fp32',
         stop: signal,
         stopMilliseconds,
@@ -108,7 +108,7 @@ export class GeneratorProcess {
     if (this.#closed) throw new GeneratorBusy('The generator is closing.');
   }
 
-  /** Hands the turn to the next request, which finds `busy` still set. */
+  /** Gives the turn to the next request; `busy` stays set for it. */
   #next(): void {
     const wake = this.#waiting.shift();
     if (wake) wake();
@@ -116,7 +116,7 @@ export class GeneratorProcess {
   }
 }
 
-// A long prompt blocks the child; after this, starting another is better than waiting.
+// A long prompt blocks the child: by then it is quicker to start another than to wait.
 const stopMilliseconds = 5000;
 const lost: ChildFault = {
   code: 'generator_lost',

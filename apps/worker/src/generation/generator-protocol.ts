@@ -14,9 +14,9 @@ export interface GeneratorRequest {
 }
 
 export interface GeneratorMessages {
-  question: { type: 'generate'; request: GeneratorRequest };
-  word: { type: 'token'; text: string };
-  ending:
+  call: { type: 'generate'; request: GeneratorRequest };
+  event: { type: 'token'; text: string };
+  result:
     | { type: 'done'; finishReason: 'stop' | 'length'; promptTokens: number; completionTokens: number }
     | { type: 'stopped' };
 }

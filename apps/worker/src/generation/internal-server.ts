@@ -16,9 +16,9 @@ import { type ChildFault, faultOf, logFault } from '../processes/child-fault.ts'
 import { GeneratorBusy, type GeneratorEvent, type GeneratorProcess } from './generator-process.ts';
 import type { GeneratorRequest } from './generator-protocol.ts';
 
-// Prompts come in the body; the API has its own, smaller limit.
+// In bytes. The body holds the prompt, which the API limits to less.
 const bodyLimit = 4 * 2 ** 20;
-// A request that waits is tried again by the API about then.
+// The API tries other workers first and comes back about then.
 const retryAfterSeconds = 2;
 
 /**
@@ -52,7 +52,7 @@ export function createInternalServer(
     method: 'POST',
     url: generationPath,
     schema: { body: GenerationRequestSchema },
-    // Before the body is read: a stranger costs nothing.
+    // Before the body is read, so that callers without the token cost nothing.
     onRequest: async (request, reply) => {
       const given = /^Bearer (.+)$/.exec(request.headers.authorization ?? '')?.[1] ?? '';
       if (timingSafeEqual(digestOf(given), token)) return;
@@ -65,7 +65,7 @@ export function createInternalServer(
       reply.raw.once('close', () => gone.abort());
       let lines: AsyncGenerator<string>;
       try {
-        // Nothing is sent before the first line, so that a full queue is a status.
+        // Waits for the first line before it sends anything, so that a full queue can be answered by a status.
         lines = await startReading(answer(services, generator, request.body, gone.signal));
       } catch (error) {
         if (!(error instanceof GeneratorBusy)) throw error;
@@ -81,7 +81,7 @@ export function createInternalServer(
   return app;
 }
 
-/** The lines of one answer. Throws `GeneratorBusy` before the first. */
+/** The lines of one answer. Throws `GeneratorBusy`, only before the first line. */
 async function* answer(
   services: Pick<Services, 'baseModels' | 'artifacts' | 'log'>,
   generator: GeneratorProcess,
@@ -155,13 +155,13 @@ function lineOf(event: GeneratorEvent): GenerationLine {
 
 function statusOf({ code, fault }: ChildFault): number {
   if (code === 'generator_lost' || code === 'generator_closing') return 503;
-  // Clients try a 500 again, which mends no broken file.
+  // Not 500: clients would try again, which mends no broken file.
   if (isLastingModelFault(code)) return 400;
   if (fault === 'system') return 500;
   return code === 'model_not_found' ? 404 : 400;
 }
 
-// Of equal length whatever was sent, which timingSafeEqual demands.
+// timingSafeEqual demands values of equal length, which digests are.
 function digestOf(text: string): Buffer {
   return createHash('sha256').update(text).digest();
 }

@@ -3,7 +3,7 @@ import type { Device, Precision } from '../devices.ts';
 
 /**
  * What a child process may know of its parent's environment. An allow-list, because a trainer runs on users' data
- * and must not know keys, peppers, tokens or database URLs, also those that are added later under new names.
+ * and must not know keys, peppers, tokens or database URLs, nor those that are added later under new names.
  */
 const inherited =
   /^(?:PATH|HOME|USER|LANG|LC_\w+|TZ|TMPDIR|XDG_CACHE_HOME|LD_LIBRARY_PATH|LD_PRELOAD|NODE_ENV|GRAFT_CACHE_DIR|GRAFT_TENSORFLOW|(?:TF|OMP|KMP|DNNL|ONEDNN|MKL|OPENBLAS|CUDA|NVIDIA|NCCL|XLA|MALLOC)_\w+)$/;

@@ -6,14 +6,13 @@ import { childEnvironment } from './child-environment.ts';
 import type { ChildFault } from './child-fault.ts';
 
 /**
- * The messages between a worker and one kind of child process. A conversation is one question and what the child says
- * to it: any number of words, then exactly one ending or `{ type: 'failed', fault }`.
+ * The messages between a worker and one kind of child process. The child answers each call with any number of events,
+ * then exactly one result or `{ type: 'failed', fault }`. `{ type: 'stop' }` asks it to end the running call early.
  */
 export interface Messages {
-  /** What the child is asked; it is also told `stop` in the middle of an answer. */
-  question: { type: string };
-  word: { type: string };
-  ending: { type: string };
+  call: { type: string };
+  event: { type: string };
+  result: { type: string };
 }
 
 /** How a child process ended: by itself with a code, or by a signal. Both null: it could not be started. */
@@ -24,38 +23,39 @@ export interface ChildExit {
 
 export type Failed = { type: 'failed'; fault: ChildFault };
 
-/** The child is gone before it gave an ending. */
+/** The child ended before it gave a result. */
 export type Gone =
-  /** By the caller's signal, or because it did not stop in time. */
+  /** Killed by the caller's signal, or because it did not stop in time. */
   | { type: 'killed' }
-  /** Nothing was heard of it for too long, so it was killed. */
+  /** Killed because it sent nothing for too long. */
   | { type: 'stalled' }
   /** It ended by itself: out of memory, a crash in native code, `kill -9`. */
   | { type: 'crashed'; exit: ChildExit };
 
-/** The last message of a conversation. */
-type Last<M extends Messages> = M['ending'] | Failed | Gone;
+/** How a call ends. */
+type End<M extends Messages> = M['result'] | Failed | Gone;
 
 /** All that a child sends. `ready`: its engine is loaded. */
-export type Said<M extends Messages> = { type: 'ready' } | M['word'] | M['ending'] | Failed;
+export type FromChild<M extends Messages> = { type: 'ready' } | M['event'] | M['result'] | Failed;
+export type ToChild<M extends Messages> = M['call'] | { type: 'stop' };
 
 export interface ProcessOptions {
   /** The file that the child runs, TypeScript or built JavaScript. */
   entry: URL;
   device: Device;
   log: Services['log'];
-  /** A child that says nothing for this long during a conversation is killed. */
+  /** A child that sends nothing for this long during a call is killed. */
   stallMilliseconds: number;
-  /** An unused child, and the base model it holds, is let go after this time. */
+  /** An unused child, and the base model it holds, is ended after this time. */
   idleMilliseconds: number;
 }
 
-export interface Conversation<M extends Messages> {
-  question: M['question'] | { type: 'stop' };
+export interface Call<M extends Messages> {
+  message: M['call'];
   precision: Precision;
-  /** Aborted: the child is told to stop, and gives an ending when it has. */
+  /** Aborted: the child is asked to stop, and then gives its result. */
   stop: AbortSignal;
-  /** A child that has not stopped after this time is killed. */
+  /** A child that has not stopped by this time is killed. */
   stopMilliseconds?: number;
   /** Aborted: the child is killed. */
   kill?: AbortSignal;
@@ -64,30 +64,30 @@ export interface Conversation<M extends Messages> {
 interface Child<M extends Messages> {
   pid: number;
   precision: Precision;
-  /** A child that just died cannot take the message; `exited` tells. */
-  send(message: M['question'] | { type: 'stop' }): void;
-  /** SIGKILL: a child inside a TensorFlow step would notice nothing gentler. */
+  /** Does nothing when the child has just died; `exited` tells that. */
+  send(message: ToChild<M>): void;
+  /** With SIGKILL: a child inside a TensorFlow step handles no other signal. */
   kill(): void;
   exited: Promise<ChildExit>;
-  hear: (message: Said<M>) => void;
+  onMessage: (message: FromChild<M>) => void;
 }
 
 /**
- * The worker's side of a child process, and the only place that starts and ends one. The child is started by the first
- * question and kept, with its base model in memory, for the next question in the same precision; it is ended when it
- * idles, stalls, fails by a fault of its own, or is closed.
+ * The worker's side of a child process, and the only place that starts and ends one. The first call starts the child. It
+ * is kept, with its base model in memory, for later calls in the same precision, and ended when it is unused for a while,
+ * sends nothing for too long, fails by a fault of its own, or is closed.
  */
 export class ForkedProcess<M extends Messages> {
   readonly #name: string;
-  readonly #endings: ReadonlySet<string>;
+  readonly #ends: ReadonlySet<string>;
   readonly #options: ProcessOptions;
   #child: Child<M> | null = null;
   #idle: NodeJS.Timeout | undefined;
 
-  /** `name` is for the log. `endings`: the types of M['ending']. */
-  constructor(name: string, endings: readonly M['ending']['type'][], options: ProcessOptions) {
+  /** `name` is for the log; `results` are the types of M['result']. */
+  constructor(name: string, results: readonly M['result']['type'][], options: ProcessOptions) {
     this.#name = name;
-    this.#endings = new Set([...endings, 'failed', ...goneTypes]);
+    this.#ends = new Set([...results, 'failed', ...goneTypes]);
     this.#options = options;
   }
 
@@ -97,14 +97,14 @@ export class ForkedProcess<M extends Messages> {
   }
 
   /**
-   * Asks one question; one at a time. Yields every word in order and returns how the conversation ended. A caller that
-   * returns early has the child stopped first.
+   * Makes one call; one at a time. Yields the events in order and returns how the call ended. When the caller stops
+   * reading early, the child is stopped first.
    */
-  async *ask(conversation: Conversation<M>): AsyncGenerator<M['word'], Last<M>> {
-    const { question, precision, stop, stopMilliseconds, kill } = conversation;
+  async *call(call: Call<M>): AsyncGenerator<M['event'], End<M>> {
+    const { message: called, precision, stop, stopMilliseconds, kill } = call;
     clearTimeout(this.#idle);
     const child = await this.#childFor(precision);
-    const inbox = new Inbox<M['word'] | Last<M>>();
+    const inbox = new Inbox<M['event'] | End<M>>();
     let silence: NodeJS.Timeout | undefined;
     let patience: NodeJS.Timeout | undefined;
     let gone: 'killed' | 'stalled' | null = null;
@@ -114,7 +114,7 @@ export class ForkedProcess<M extends Messages> {
       gone ??= because;
       child.kill();
     };
-    const expectWord = () => {
+    const expectMessage = () => {
       clearTimeout(silence);
       silence = setTimeout(() => end('stalled'), this.#options.stallMilliseconds);
     };
@@ -123,43 +123,43 @@ export class ForkedProcess<M extends Messages> {
       if (stopMilliseconds !== undefined) patience ??= setTimeout(() => end('killed'), stopMilliseconds);
     };
     const onKill = () => end('killed');
-    child.hear = (message) => {
+    child.onMessage = (message) => {
       if (gone) return;
-      expectWord();
+      expectMessage();
       if (message.type === 'ready') return;
-      over = this.#isLast(message);
+      over = this.#isEnd(message);
       inbox.put(message);
     };
     void child.exited.then((exit) => inbox.put(gone ? { type: gone } : { type: 'crashed', exit }));
-    let last: Last<M> | null = null;
+    let ended: End<M> | null = null;
     try {
-      expectWord();
-      child.send(question);
+      expectMessage();
+      child.send(called);
       onAbort(stop, onStop);
       if (kill) onAbort(kill, onKill);
       for (;;) {
         const message = await inbox.take();
-        if (!this.#isLast(message)) {
+        if (!this.#isEnd(message)) {
           yield message;
           continue;
         }
-        last = message;
-        await this.#rest(last);
-        return last;
+        ended = message;
+        await this.#keepOrClose(ended);
+        return ended;
       }
     } finally {
-      if (!last) {
-        // The child must be silent before the next question.
+      if (!ended) {
+        // Its remaining messages must not be taken for those of the next call.
         onStop();
         let message = await inbox.take();
-        while (!this.#isLast(message)) message = await inbox.take();
-        await this.#rest(message);
+        while (!this.#isEnd(message)) message = await inbox.take();
+        await this.#keepOrClose(message);
       }
       clearTimeout(silence);
       clearTimeout(patience);
       stop.removeEventListener('abort', onStop);
       kill?.removeEventListener('abort', onKill);
-      child.hear = () => {};
+      child.onMessage = () => {};
     }
   }
 
@@ -168,7 +168,7 @@ export class ForkedProcess<M extends Messages> {
     clearTimeout(this.#idle);
     const child = this.#child;
     if (!child) return;
-    // Before it is dead, so that whoever asks meanwhile starts another.
+    // Set before the child is dead, so that a call made meanwhile starts another.
     this.#child = null;
     child.kill();
     await child.exited;
@@ -191,15 +191,14 @@ export class ForkedProcess<M extends Messages> {
     return child;
   }
 
-  #isLast(message: M['word'] | Last<M>): message is Last<M> {
-    return this.#endings.has(message.type);
+  #isEnd(message: M['event'] | End<M>): message is End<M> {
+    return this.#ends.has(message.type);
   }
 
-  /** After the last message the child is kept for a while, or ended. */
-  async #rest(last: Last<M>): Promise<void> {
-    // After a fault of its own nothing is known of the engine's state.
-    const isSpoilt = 'fault' in last && last.fault.fault === 'system';
-    if (isSpoilt || goneTypes.has(last.type)) return await this.close();
+  async #keepOrClose(end: End<M>): Promise<void> {
+    // After a fault of its own the state of its engine is unknown.
+    const isUnsound = 'fault' in end && end.fault.fault === 'system';
+    if (isUnsound || goneTypes.has(end.type)) return await this.close();
     this.#idle = setTimeout(() => void this.close(), this.#options.idleMilliseconds);
     this.#idle.unref();
   }
@@ -207,13 +206,13 @@ export class ForkedProcess<M extends Messages> {
 
 const goneTypes: ReadonlySet<string> = new Set<Gone['type']>(['killed', 'stalled', 'crashed']);
 
-/** Calls `listener` on abort, at once if that has been. */
+/** Calls `listener` on abort, or at once if `signal` is aborted already. */
 function onAbort(signal: AbortSignal, listener: () => void): void {
   if (signal.aborted) listener();
   else signal.addEventListener('abort', listener, { once: true });
 }
 
-/** Structured-clone serialization carries NaN and undefined as they are. */
+/** Forks with structured-clone serialization, which carries NaN and undefined as they are. */
 function start<M extends Messages>(entry: URL, precision: Precision, env: NodeJS.ProcessEnv): Child<M> {
   const forked = fork(fileURLToPath(entry), {
     env,
@@ -228,7 +227,7 @@ function start<M extends Messages>(entry: URL, precision: Precision, env: NodeJS
       resolve({ code, signal });
     };
     forked.once('exit', end);
-    // Could not be started at all.
+    // The child could not be started.
     forked.once('error', () => forked.pid === undefined && end(null, null));
   });
   const child: Child<M> = {
@@ -237,20 +236,20 @@ function start<M extends Messages>(entry: URL, precision: Precision, env: NodeJS
     send: (message) => void (alive && forked.connected && forked.send(message, () => {})),
     kill: () => void (alive && forked.kill('SIGKILL')),
     exited,
-    hear: () => {},
+    onMessage: () => {},
   };
-  forked.on('message', (message) => child.hear(message as Said<M>));
+  forked.on('message', (message) => child.onMessage(message as FromChild<M>));
   return child;
 }
 
-/** This process's own flags, without those of debuggers and test runners, and with tsx where sources run. */
+/** Node's flags of this process without those of debuggers and test runners, and with tsx when the entry is TypeScript. */
 function nodeFlags(entry: URL): string[] {
   const flags = process.execArgv.filter((flag) => !/^--(?:inspect|test|watch|experimental-test)/.test(flag));
   const needsTsx = entry.pathname.endsWith('.ts') && !flags.some((flag) => flag.includes('tsx'));
   return needsTsx ? [...flags, '--import', import.meta.resolve('tsx')] : flags;
 }
 
-/** Messages in order, for one reader that may wait. */
+/** A queue of messages for one reader. */
 class Inbox<T> {
   #messages: T[] = [];
   #arrived = () => {};
@@ -260,6 +259,7 @@ class Inbox<T> {
     this.#arrived();
   }
 
+  /** The oldest message; waits until there is one. */
   async take(): Promise<T> {
     for (;;) {
       const [message] = this.#messages.splice(0, 1);

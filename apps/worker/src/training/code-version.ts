@@ -3,14 +3,14 @@ import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 
-/** Which Graft trained an adapter. */
+/** The version of Graft that trained an adapter. */
 export interface CodeVersion {
   version: string;
   /** Git commit; null for an installation without its repository. */
   commit: string | null;
 }
 
-/** GRAFT_COMMIT, which images are built with, or what git says of the source tree. */
+/** The commit is GRAFT_COMMIT, which images are built with, or the one that git has checked out. */
 export async function readCodeVersion(): Promise<CodeVersion> {
   const manifest = new URL('../../package.json', import.meta.url);
   const { version } = JSON.parse(await readFile(manifest, 'utf8')) as { version: string };

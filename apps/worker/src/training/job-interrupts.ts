@@ -1,13 +1,13 @@
-/** Why a running job must stop. The first in this list that holds decides what becomes of it. */
+/** Why a running job must stop. Where several hold, the first in this list decides what becomes of it. */
 export const interruptions = ['fenced', 'cancel', 'pause', 'shutdown'] as const;
 export type Interruption = (typeof interruptions)[number];
 
 /**
- * Turns the reasons to stop into what the trainer does: killed at once where its work is lost anyway, otherwise asked
+ * Turns reasons to stop into signals for the trainer: it is killed at once when its work is lost anyway, otherwise asked
  * to checkpoint, and killed when that takes longer than `drainMilliseconds`.
  */
 export class JobInterrupts {
-  /** The weightiest reason so far. */
+  /** Of the reasons so far, the one that comes first in the list. */
   why: Interruption | null = null;
   readonly #stop = new AbortController();
   readonly #kill = new AbortController();

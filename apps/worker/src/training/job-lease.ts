@@ -21,16 +21,16 @@ export class Fenced extends Error {
 export interface LeaseTimes {
   leaseSeconds: number;
   heartbeatSeconds: number;
-  /** How often the row is asked for a cancel or pause; a cancel has two seconds in all. */
+  /** How often the row is read for a request to cancel or pause. A cancel may take two seconds in all. */
   pollMilliseconds: number;
 }
 
-// Another worker may have the job once its lease ran out. But while Postgres is away nobody can take it, and after
-// the outage the sweeper gives everyone a lease of grace: giving up at once would throw away good work.
+// Another worker may take the job once its lease has run out, but not while Postgres is away, and after an outage the
+// sweeper waits for one full lease. Giving up after one lease would throw away work that is still valid.
 const leasesUntilLost = 3;
 
 /**
- * A worker's hold on one running job: heartbeats, the requests of users, and the gate that every write goes through.
+ * A worker's lease on one running job: sends heartbeats, reads users' requests to cancel or pause, and makes every write.
  */
 export class JobLease {
   readonly job: Job;

@@ -4,7 +4,7 @@ type Start = Extract<TrainRecord, { type: 'start' }>;
 type Step = Extract<TrainRecord, { type: 'step' }>;
 type Evaluation = Extract<TrainRecord, { type: 'evaluation' }>;
 
-// A job's events are read by people: about this many of them tell of steps, however long the job is.
+// People read a job's events: about this many of them are of steps, however long the job is.
 const stepEvents = 50;
 
 /** Whether this step gets an event: evenly spaced ones, the first and the last. */

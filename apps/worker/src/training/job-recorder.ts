@@ -73,7 +73,7 @@ export class JobRecorder {
     if (this.#fault) throw this.#fault;
   }
 
-  /** Drops what is not written yet; resolves when nothing of this recorder reaches Postgres any more. */
+  /** Drops what is not written yet; resolves when the last write is over. */
   async close(): Promise<void> {
     clearTimeout(this.#timer);
     this.#metrics = [];
@@ -139,7 +139,7 @@ export class JobRecorder {
   #checkpoint(step: number, dir: string): void {
     const train = this.#lastStep?.step === step ? this.#lastStep : null;
     const validation = this.#lastEvaluation?.step === step ? this.#lastEvaluation : null;
-    // A checkpoint's row never precedes the metrics up to its step.
+    // The metrics up to a checkpoint's step are written before its row.
     this.#flushSeries();
     this.#enqueue(async () => {
       const bytes = await folderBytes(dir);
@@ -173,7 +173,7 @@ export class JobRecorder {
     if (progress) this.#enqueue(() => this.#lease.write((db, lease) => recordProgress(db, lease, progress)));
   }
 
-  /** One write after another; after the first that fails, none. */
+  /** Writes one after another, and none after the first that fails. */
   #enqueue(write: () => Promise<unknown>): void {
     this.#written = this.#written.then(async () => {
       if (this.#fault) return;
@@ -210,7 +210,7 @@ function stepData(step: Extract<TrainRecord, { type: 'step' }>): Record<string, 
   };
 }
 
-/** 0 when newer checkpoints have already replaced it. */
+/** 0 when newer checkpoints have replaced the folder already. */
 async function folderBytes(dir: string): Promise<number> {
   try {
     const sizes = (await readdir(dir)).map(async (name) => (await stat(join(dir, name))).size);

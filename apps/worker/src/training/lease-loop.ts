@@ -11,22 +11,22 @@ export interface LeaseLoopOptions extends Omit<RunOptions, 'trainer' | 'shutdown
 }
 
 export interface LeaseLoop {
-  /** Jobs in this worker's hands. */
+  /** Jobs that this worker runs now. */
   readonly running: number;
-  /** Takes no further job, has those at hand checkpointed and released, and resolves when they are. */
+  /** Takes no further job; resolves when the running ones are checkpointed and released. */
   stop(): Promise<void>;
 }
 
-// A dispatched job whose bell did not reach anyone is taken from its row after this long. The reconciler rings again
-// too, but later, and not while the queue is down.
+// A dispatched job that no worker took from the queue is taken from its row after this long. The reconciler puts it into
+// the queue again too, but later, and not while the queue is down.
 const unheardSeconds = 2;
 const pollMilliseconds = 2000;
-// For the last writes of the jobs at hand, after their trainers have stopped.
+// For the last writes of the running jobs, after their trainers have stopped.
 const settleMilliseconds = 10_000;
 
 /**
- * Takes jobs, from the doorbell and from their rows, runs each in a free trainer, and lets go of it. One ring or
- * row too many does no harm: `claimJob` hands a job out once.
+ * Takes jobs from the queue and from their rows, and runs each in a free trainer. Being told of a job twice does no harm:
+ * `claimJob` gives it out once.
  */
 export async function startLeaseLoop(options: LeaseLoopOptions): Promise<LeaseLoop> {
   const { services, workerId, trainers, times, log } = options;
@@ -34,9 +34,9 @@ export async function startLeaseLoop(options: LeaseLoopOptions): Promise<LeaseLo
   const free = [...trainers];
   const running = new Set<Promise<void>>();
 
-  /** Answers once the job is over, or at once when it is not for this worker. */
+  /** Resolves once the job is over, or at once when this worker does not get it. */
   async function take(lease: Lease): Promise<void> {
-    // Without a free slot the row stays dispatched, for whoever polls first.
+    // Without a free slot the row stays dispatched, and the worker that polls first takes it.
     if (shutdown.signal.aborted) return;
     const trainer = free.pop();
     if (!trainer) return;
@@ -77,7 +77,7 @@ export async function startLeaseLoop(options: LeaseLoopOptions): Promise<LeaseLo
     stop: async () => {
       shutdown.abort();
       await poll.stop();
-      // With Postgres away, what could not be written must not hold the process: leases run out.
+      // While Postgres is away the last writes would never end. Without them the leases run out, which is enough.
       const patience = sleep(options.drainMilliseconds + settleMilliseconds, undefined, { ref: false });
       await Promise.race([Promise.allSettled(running), patience]);
       await consumer?.close();

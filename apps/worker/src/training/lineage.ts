@@ -3,7 +3,7 @@ import type { Device } from '../devices.ts';
 import type { CodeVersion } from './code-version.ts';
 import type { PreparedTraining } from './prepare-training.ts';
 
-/** Everything an adapter version came from: enough to train it again and compare. Shown to clients as it is. */
+/** All that an adapter version was made from: enough to train it again and compare. Clients see it as it is. */
 export async function lineageOf(
   job: Job,
   prepared: PreparedTraining,

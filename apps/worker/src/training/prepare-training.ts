@@ -4,7 +4,7 @@ import { checkpointFolder } from '../checkpoint-folder.ts';
 import { type Device, resolvePrecision } from '../devices.ts';
 import type { TrainingRequest } from './trainer-protocol.ts';
 
-/** What a job is made from, on this machine. */
+/** What a job trains on, found on this machine. */
 export interface PreparedTraining {
   request: TrainingRequest;
   base: LocalBaseModel;
@@ -12,7 +12,7 @@ export interface PreparedTraining {
   validationFile: FileRecord | null;
 }
 
-// While a base model is fetched, its progress is told about this often.
+// While a base model is fetched, its progress becomes an event at most this often.
 const noteMilliseconds = 10_000;
 
 /**

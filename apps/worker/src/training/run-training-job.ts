@@ -26,8 +26,8 @@ export interface RunOptions {
 }
 
 /**
- * Runs a job that was just claimed, to whatever end it comes: trains it in the trainer's process, keeps its lease,
- * writes its rows, publishes its adapter. Never throws: a fault of its own fails the attempt.
+ * Runs a job that was just claimed until it is over or released: trains it in the trainer's process, keeps its lease,
+ * writes its rows and publishes its adapter. Never throws: a fault of the worker fails the attempt.
  */
 export async function runTrainingJob(job: Job, options: RunOptions): Promise<JobOutcome> {
   const { services, times } = options;
@@ -50,7 +50,7 @@ export async function runTrainingJob(job: Job, options: RunOptions): Promise<Job
     if (interrupts.why === 'cancel') await recorder.close();
     else await recorder.flush();
     const publication = end.type === 'finished' && interrupts.why !== 'cancel' ? await publish() : null;
-    // Before the last write: whoever sees the job over sees no file of it either.
+    // Before the last write, so that no file is left once the job is seen to be over.
     await removeStaging(staging);
     outcome = await settlement.settle(end, interrupts.why, publication);
   } catch (error) {
@@ -81,7 +81,7 @@ async function attempt(
     const note = (message: string) => recorder.note(message);
     prepared = await prepareTraining(job, staging, { services, device, note, signal: interrupts.stop });
   } catch (error) {
-    // An interrupted download throws too; what interrupted it decides.
+    // An interrupted download throws, too: then the reason of the interruption decides.
     if (interrupts.why) return { end: { type: 'killed' }, publish: none };
     throw error;
   }
@@ -142,12 +142,12 @@ async function settleFault(
     return await settlement.fail(faultOf(error, internal));
   } catch (again) {
     if (!(again instanceof Fenced)) log.error({ err: again }, 'job could not be failed');
-    // Its lease runs out, and the sweeper decides.
+    // Its lease runs out, and the sweeper decides what becomes of it.
     return 'fenced';
   }
 }
 
-/** What attempts before this one left behind when their worker died. */
+/** Removes what earlier attempts left behind when their worker died. */
 async function removeLostStaging(folder: string): Promise<void> {
   const parent = dirname(folder);
   for (const name of await readdir(parent)) {
@@ -155,7 +155,7 @@ async function removeLostStaging(folder: string): Promise<void> {
   }
 }
 
-/** `staging/<job>/<lease epoch>`, and the job's folder when no other attempt has one there. */
+/** Removes `staging/<job>/<lease epoch>`, and `staging/<job>` when it is then empty. */
 async function removeStaging(folder: string): Promise<void> {
   await rm(folder, { recursive: true, force: true });
   await rmdir(dirname(folder)).catch(() => {});

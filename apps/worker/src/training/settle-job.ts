@@ -17,10 +17,10 @@ import type { Interruption } from './job-interrupts.ts';
 import type { JobLease, LeaseTimes } from './job-lease.ts';
 import type { TrainerOutcome } from './trainer-process.ts';
 
-/** What became of a claimed job. `fenced`: another has it, or it is over; this worker wrote nothing more. */
+/** What became of a claimed job. `fenced`: another worker has it, or it is over; this worker wrote nothing more. */
 export type JobOutcome = 'succeeded' | 'failed' | 'requeued' | 'cancelled' | 'paused' | 'fenced';
 
-/** A finished adapter, its files already under their content address. */
+/** A finished adapter, whose files are in the artifact store already. */
 export type Publication = Parameters<typeof publishAdapterVersion>[2];
 
 /**

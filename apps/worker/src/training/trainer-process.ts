@@ -4,7 +4,7 @@ import { type Failed, ForkedProcess, type Gone, type ProcessOptions } from '../p
 import type { TrainerMessages, TrainingRequest, VerificationRequest } from './trainer-protocol.ts';
 
 /** How a trainer's work on a job ended. */
-export type TrainerOutcome = TrainerMessages['ending'] | Failed | Gone;
+export type TrainerOutcome = TrainerMessages['result'] | Failed | Gone;
 
 export interface TrainerRun {
   precision: Precision;
@@ -35,14 +35,14 @@ export class TrainerProcess {
 
   /** Trains one job; one at a time. `onRecord` gets its records in order, all of them before the outcome. */
   async run(request: TrainingRequest, run: TrainerRun): Promise<TrainerOutcome> {
-    return await this.#ask({ type: 'train', request }, run);
+    return await this.#call({ type: 'train', request }, run);
   }
 
   /** Measures a finished job's files in a child of its own, which has seen nothing of the training. */
   async verify(request: VerificationRequest, run: TrainerRun): Promise<TrainerOutcome> {
     const fresh = new TrainerProcess(this.#options);
     try {
-      return await fresh.#ask({ type: 'verify', request }, run);
+      return await fresh.#call({ type: 'verify', request }, run);
     } finally {
       await fresh.close();
     }
@@ -52,9 +52,9 @@ export class TrainerProcess {
     await this.#process.close();
   }
 
-  async #ask(question: TrainerMessages['question'], run: TrainerRun): Promise<TrainerOutcome> {
+  async #call(message: TrainerMessages['call'], run: TrainerRun): Promise<TrainerOutcome> {
     const { precision, stop, kill } = run;
-    const answer = this.#process.ask({ question, precision, stop, kill });
+    const answer = this.#process.call({ message, precision, stop, kill });
     for (;;) {
       const { done, value } = await answer.next();
       if (done) return value;

@@ -22,17 +22,17 @@ export interface TrainingRequest {
   checkpointDir: string;
 }
 
-/** A finished job's files, to be loaded as anybody would and measured on the data that the live model was measured on. */
+/** A finished job's files, which are loaded like any adapter and measured on the same data as the live model. */
 export type VerificationRequest = Omit<TrainingRequest, 'outputDir' | 'checkpointDir'> & {
   adapterDir: string;
 };
 
 export interface TrainerMessages {
-  question:
+  call:
     | { type: 'train'; request: TrainingRequest }
     /** Answered by a `verification`, then `finished`; or `failed`. */
     | { type: 'verify'; request: VerificationRequest };
-  word: { type: 'record'; record: TrainRecord } | { type: 'verification'; verification: AdapterVerification };
-  /** `stopped`: the step was finished and its checkpoint reported as a record before. */
-  ending: { type: 'finished' } | { type: 'stopped' };
+  event: { type: 'record'; record: TrainRecord } | { type: 'verification'; verification: AdapterVerification };
+  /** `stopped`: the last record before it tells of the checkpoint. */
+  result: { type: 'finished' } | { type: 'stopped' };
 }

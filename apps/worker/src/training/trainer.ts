@@ -1,6 +1,6 @@
 /**
  * The trainer: child process of a worker. It trains the jobs it is sent, one at a time, and reports every record.
- * TensorFlow blocks this process during a step, so the worker kills it where it cannot wait.
+ * TensorFlow blocks this process during a step, so the worker kills it when it cannot wait.
  */
 import { writeFileSync } from 'node:fs';
 import { setImmediate as nextTurn } from 'node:timers/promises';
@@ -87,7 +87,7 @@ async function verifyAndReport(request: VerificationRequest): Promise<'finished'
   }
 }
 
-/** When memory runs out, Linux should end this process, whose job resumes, and not Postgres or the worker. */
+/** Makes Linux end this process, whose job can resume, before Postgres or the worker when memory runs out. */
 function volunteerForOutOfMemory(): void {
   try {
     writeFileSync('/proc/self/oom_score_adj', '500');

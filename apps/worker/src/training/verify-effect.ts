@@ -7,7 +7,7 @@ import type { TrainingRequest } from './trainer-protocol.ts';
 /** How far the reloaded files' loss may be from the live model's, in nats a token. */
 const TOLERANCE = 1e-4;
 
-/** What is written on the version; named as on the wire. */
+/** What the adapter version's row holds, named as on the wire. */
 export interface VerificationMetrics {
   /** Loss of the live model at the end of training, of its files in a fresh process, and of the model without them. */
   live_loss: number;
@@ -19,8 +19,8 @@ export interface VerificationMetrics {
 }
 
 /**
- * Loads a finished job's files in a fresh trainer and holds their loss against the live model's, which it must equal, and the
- * base's, from which it must differ. `end` is how that ended; a fault is `adapter_not_reproduced` or `adapter_without_effect`.
+ * Loads a finished job's files in a fresh trainer and measures their loss. It must equal the live model's, or the fault is
+ * `adapter_not_reproduced`; and differ from the base model's, or it is `adapter_without_effect`. `end` is how that ended.
  */
 export async function verifyEffect(
   trainer: TrainerProcess,

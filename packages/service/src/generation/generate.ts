@@ -7,8 +7,8 @@ import { type GenerationEvent, type GenerationRequest, generationPath } from './
 const pollMilliseconds = 200;
 
 /**
- * Why there is no answer, or no whole one. Statuses: 503 `no_worker_available`; 502 `worker_failed`, which tells nothing
- * of the worker's fault; below 500 the user's fault with the worker's own code, message and param.
+ * Why there is no answer, or only a part of one. Statuses: 503 `no_worker_available`; 502 `worker_failed`, without the
+ * worker's reason; below 500 the user's fault, with code, message and param of the worker.
  */
 export class GenerationError extends Error {
   readonly code: string;
@@ -25,9 +25,9 @@ export class GenerationError extends Error {
 }
 
 /**
- * Has a worker answer; resolves with the first event at hand, so that what fails before it can be a status. Workers that
- * are gone, busy or leaving are passed over; none within `waitMs` is `no_worker_available`. Later faults are thrown while
- * the events are read. Aborting `signal` makes the worker stop. Throws GenerationError.
+ * Has a worker answer. Resolves once the first event is there, so that an earlier fault can be answered by a status; later
+ * faults are thrown while the events are read. Workers that are gone, busy or stopping are passed over, for `waitMs` at the
+ * most. Aborting `signal` makes the worker stop. Throws GenerationError.
  */
 export async function generate(
   services: Pick<Services, 'sql' | 'db' | 'secrets' | 'log'>,
@@ -46,7 +46,7 @@ export async function generate(
     }
     if (performance.now() >= deadline || options.signal.aborted) throw noWorker();
     await sleep(pollMilliseconds, undefined, { signal: options.signal }).catch(() => {});
-    // Busy a moment ago need not be busy now.
+    // A worker that was busy a moment ago may be free now.
     refused = [];
   }
 }
@@ -105,14 +105,14 @@ async function* eventsOf(
     }
   } catch (error) {
     if (error instanceof GenerationError) throw error;
-    // Of a client that is gone nobody reads what is thrown.
+    // An aborted request broke off on purpose, and nobody reads what is thrown.
     if (!signal.aborted) services.log.error({ err: error }, 'worker broke off');
     throw workerFailed(error);
   }
   throw workerFailed();
 }
 
-/** A user's fault keeps its code and message; a worker's own says no more than that. */
+/** A user's fault keeps its code and message; a fault of the worker does not tell its reason. */
 function reported(line: { status: number; code: string; message: string; param: string | null }) {
   if (line.status === 503) return noWorker();
   if (line.status >= 500) return workerFailed();

@@ -1,14 +1,14 @@
 import { Value } from 'typebox/value';
 import { type GenerationLine, GenerationLineSchema } from './protocol.ts';
 
-/** Longest line of an answer, in characters: far above one token's. */
+/** Longest line of an answer, in characters. A token takes far less. */
 const maxLine = 1024 * 1024;
 
 export function encodeLine(line: GenerationLine): string {
   return `${JSON.stringify(line)}\n`;
 }
 
-/** The lines of an answer. Throws for what is none. */
+/** The lines of an answer. Throws for a line that is not of the protocol. */
 export async function* decodeLines(body: AsyncIterable<Uint8Array>): AsyncGenerator<GenerationLine> {
   for await (const text of textLines(body)) {
     const line: unknown = JSON.parse(text);
@@ -31,7 +31,7 @@ async function* textLines(body: AsyncIterable<Uint8Array>): AsyncGenerator<strin
   if (rest !== '') yield rest;
 }
 
-/** Resolves once the first of `values` is there, which is the first of what it returns. Throws what comes before it. */
+/** Resolves to `values` once the first of them is there. Throws what is thrown before that. */
 export async function startReading<T>(values: AsyncGenerator<T>): Promise<AsyncGenerator<T>> {
   const first = await values.next();
   async function* all(): AsyncGenerator<T> {
