@@ -90,9 +90,7 @@ async function attempt(
   let done: Extract<TrainRecord, { type: 'done' }> | undefined;
   let verification: VerificationMetrics | null = null;
   let parameters: { trainable: number; total: number } | undefined;
-  const { training } = prepared.request;
   let end = await trainer.run(prepared.request, {
-    precision: training.precision === 'bf16' ? 'bf16' : 'fp32',
     stop: interrupts.stop,
     kill: interrupts.kill,
     onRecord: (record) => {

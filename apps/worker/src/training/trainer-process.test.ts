@@ -8,6 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { TrainRecord } from '@graft/peft-core';
 import { parsePeftConfig, resolveTraining } from '@graft/peft-core/config';
 import { createLogger } from '@graft/service';
+import type { Precision } from '../devices.ts';
 import type { Timing } from '../testing/timed-trainer.ts';
 import { TrainerProcess } from './trainer-process.ts';
 import type { TrainingRequest } from './trainer-protocol.ts';
@@ -36,7 +37,7 @@ function trainerFor(t: { after(end: () => Promise<void>): void }, limits = {}): 
   return trainer;
 }
 
-async function requestFor(timing: Partial<Timing>): Promise<TrainingRequest> {
+async function requestFor(timing: Partial<Timing>, precision: Precision = 'fp32'): Promise<TrainingRequest> {
   const job = join(folder, String(++jobs));
   await writeFile(
     `${job}.json`,
@@ -49,7 +50,7 @@ async function requestFor(timing: Partial<Timing>): Promise<TrainingRequest> {
     trainingFile: `${job}.json`,
     validationFile: null,
     peft,
-    training: resolveTraining({ peft, exampleCount: 8 }),
+    training: { ...resolveTraining({ peft, exampleCount: 8 }), precision },
     outputDir: join(job, 'output'),
     checkpointDir: join(job, 'checkpoints'),
   };
@@ -67,7 +68,6 @@ function watch() {
     /** Resolves when the trainer has reported this step. */
     reached: (step: number) => new Promise<void>((resolve) => (onStep = (at) => at === step && resolve())),
     run: {
-      precision: 'fp32' as 'fp32' | 'bf16',
       stop: stop.signal,
       kill: kill.signal,
       onRecord: (record: TrainRecord) => {
@@ -115,7 +115,7 @@ describe('TrainerProcess', () => {
     await trainer.run(await requestFor({}), watch().run);
     assert.equal(trainer.pid, pid);
     const narrow = watch();
-    await trainer.run(await requestFor({}), { ...narrow.run, precision: 'bf16' });
+    await trainer.run(await requestFor({}, 'bf16'), narrow.run);
     assert.notEqual(trainer.pid, pid);
     assert.equal(isAlive(pid), false);
     assert.ok(narrow.records[0]?.type === 'start' && narrow.records[0].precision === 'bf16');

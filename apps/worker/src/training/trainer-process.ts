@@ -1,5 +1,5 @@
 import type { AdapterVerification, TrainRecord } from '@graft/peft-core';
-import type { Device, Precision } from '../devices.ts';
+import type { Device } from '../devices.ts';
 import { type Failed, ForkedProcess, type Gone, type ProcessOptions } from '../processes/forked-process.ts';
 import type { TrainerMessages, TrainingRequest, VerificationRequest } from './trainer-protocol.ts';
 
@@ -7,7 +7,6 @@ import type { TrainerMessages, TrainingRequest, VerificationRequest } from './tr
 export type TrainerOutcome = TrainerMessages['result'] | Failed | Gone;
 
 export interface TrainerRun {
-  precision: Precision;
   onRecord?: (record: TrainRecord) => void;
   onVerification?: (verification: AdapterVerification) => void;
   /** Aborted: the trainer finishes its step, writes a checkpoint and stops. */
@@ -53,7 +52,8 @@ export class TrainerProcess {
   }
 
   async #call(message: TrainerMessages['call'], run: TrainerRun): Promise<TrainerOutcome> {
-    const { precision, stop, kill } = run;
+    const { stop, kill } = run;
+    const { precision } = message.request.training;
     const answer = this.#process.call({ message, precision, stop, kill });
     for (;;) {
       const { done, value } = await answer.next();

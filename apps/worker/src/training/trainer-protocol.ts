@@ -4,6 +4,7 @@
  */
 import type { AdapterVerification, TrainRecord } from '@graft/peft-core';
 import type { PeftConfig, ResolvedTraining } from '@graft/peft-core/config';
+import type { Precision } from '../devices.ts';
 
 /** One job, as plain data. All paths are absolute. */
 export interface TrainingRequest {
@@ -16,8 +17,8 @@ export interface TrainingRequest {
   trainingFile: string;
   validationFile: string | null;
   peft: PeftConfig;
-  /** `precision` is the one this trainer was started in, never "auto". */
-  training: ResolvedTraining;
+  /** `precision` is what the trainer's process is started in. */
+  training: ResolvedTraining & { precision: Precision };
   outputDir: string;
   checkpointDir: string;
 }
@@ -32,7 +33,9 @@ export interface TrainerMessages {
     | { type: 'train'; request: TrainingRequest }
     /** Answered by a `verification`, then `finished`; or `failed`. */
     | { type: 'verify'; request: VerificationRequest };
-  event: { type: 'record'; record: TrainRecord } | { type: 'verification'; verification: AdapterVerification };
+  event:
+    | { type: 'record'; record: TrainRecord }
+    | { type: 'verification'; verification: AdapterVerification };
   /** `stopped`: the last record before it tells of the checkpoint. */
   result: { type: 'finished' } | { type: 'stopped' };
 }

@@ -33,7 +33,6 @@ export async function verifyEffect(
   const end = await trainer.verify(
     { ...rest, adapterDir: done.adapterDir },
     {
-      precision: request.training.precision === 'bf16' ? 'bf16' : 'fp32',
       stop: interrupts.stop,
       kill: interrupts.kill,
       onVerification: (measured) => {
