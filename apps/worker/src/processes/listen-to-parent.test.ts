@@ -7,10 +7,10 @@ import { join } from 'node:path';
 import { it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-// A parent that forks a child which starts the watchdog and then blocks its thread for ten minutes.
+// A parent that forks a child which listens to it and then blocks its thread for ten minutes.
 const child = `
-  const { startWatchdog } = await import(${JSON.stringify(new URL('./watchdog.ts', import.meta.url).href)});
-  startWatchdog();
+  const { listenToParent } = await import(${JSON.stringify(new URL('./listen-to-parent.ts', import.meta.url).href)});
+  listenToParent(() => {});
   process.send('watched', () => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 600000));
 `;
 const parent = (childFile: string) => `
