@@ -36,6 +36,7 @@ export {
   GenerationRequestSchema,
   generationPath,
   type Usage,
+  UsageSchema,
 } from './generation/protocol.ts';
 export { type IdKind, newId, randomText } from './ids.ts';
 export { appendEvent } from './jobs/append-event.ts';

@@ -1,5 +1,6 @@
+import { UsageSchema } from '@graft/service';
 import { Type } from 'typebox';
-import { FinishReason, samplingProperties, UsageSchema, unsupported } from './sampling.ts';
+import { FinishReason, samplingProperties, unsupported } from './sampling.ts';
 import { closed, named, nullable, Time } from './schema.ts';
 
 const TextPart = Type.Object({ type: Type.Literal('text'), text: Type.String() }, closed);

@@ -1,5 +1,6 @@
+import { UsageSchema } from '@graft/service';
 import { Type } from 'typebox';
-import { FinishReason, samplingProperties, UsageSchema, unsupported } from './sampling.ts';
+import { FinishReason, samplingProperties, unsupported } from './sampling.ts';
 import { closed, named, Time } from './schema.ts';
 
 /** Each with the values that change nothing. */

@@ -45,10 +45,4 @@ export function unsupported<Name extends string>(names: readonly Name[]) {
   return Object.fromEntries(names.map((name) => [name, Unsupported])) as Record<Name, typeof Unsupported>;
 }
 
-export const UsageSchema = Type.Object({
-  prompt_tokens: Type.Integer(),
-  completion_tokens: Type.Integer(),
-  total_tokens: Type.Integer(),
-});
-
 export const FinishReason = Type.Enum(['stop', 'length'], { type: 'string' });

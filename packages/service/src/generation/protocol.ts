@@ -41,7 +41,8 @@ export const GenerationRequestSchema = Type.Union([
 ]);
 export type GenerationRequest = Static<typeof GenerationRequestSchema>;
 
-const UsageSchema = Type.Object({
+/** Tokens, as in OpenAI's answers. */
+export const UsageSchema = Type.Object({
   prompt_tokens: Type.Integer(),
   completion_tokens: Type.Integer(),
   total_tokens: Type.Integer(),
