@@ -2,13 +2,13 @@ import { type ErrorCode, errorCodes } from './error-codes.ts';
 
 interface ApiErrorOptions {
   param?: string | null;
-  /** Where it differs from the code's usual status. */
+  /** Given when it is not the code's usual status. */
   status?: number;
   headers?: Record<string, string>;
   cause?: unknown;
 }
 
-/** An error that the client shall see, as it shall see it. Thrown anywhere below a route. */
+/** An error as the client sees it. Thrown anywhere below a route. */
 export class ApiError extends Error {
   readonly code: string;
   readonly status: number;
@@ -25,7 +25,7 @@ export class ApiError extends Error {
   }
 }
 
-/** OpenAI's `type`, which says whose fault it is. */
+/** OpenAI's `type`, which tells the client's faults from the server's. */
 function errorType(status: number): string {
   if (status === 429) return 'rate_limit_error';
   return status >= 500 ? 'server_error' : 'invalid_request_error';

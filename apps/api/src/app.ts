@@ -12,7 +12,6 @@ import { parseQuery } from './plugins/parse-query.ts';
 import { newRequestId, requestLog } from './plugins/request-log.ts';
 import { schemaCompilers } from './plugins/schema-compilers.ts';
 import { security } from './plugins/security.ts';
-import { services as lendServices } from './plugins/services.ts';
 import { shutdown } from './plugins/shutdown.ts';
 import { adapterRoutes } from './routes/adapters.ts';
 import { chatCompletionRoutes } from './routes/chat-completions.ts';
@@ -22,8 +21,15 @@ import { fineTuningJobRoutes } from './routes/fine-tuning-jobs.ts';
 import { healthRoutes } from './routes/health.ts';
 import { jobEventRoutes } from './routes/job-events.ts';
 import { modelRoutes } from './routes/models.ts';
-import { namedSchemas } from './schemas/named-schemas.ts';
+import { namedSchemas } from './schemas/schema.ts';
 import { type ApiSettings, defaultSettings } from './settings.ts';
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    /** Open for as long as the app is. */
+    services: Services;
+  }
+}
 
 /**
  * The API over open services: the caller listens with it, closes it, then closes the services. Closing stops taking
@@ -44,7 +50,7 @@ export async function buildApp(services: Services, overrides: Partial<ApiSetting
     routerOptions: { querystringParser: parseQuery, maxParamLength: 512 },
   }).withTypeProvider<TypeBoxTypeProvider>();
 
-  await app.register(lendServices, { services });
+  app.decorate('services', services);
   await app.register(errors);
   await app.register(requestLog);
   await app.register(shutdown);

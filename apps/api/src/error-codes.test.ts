@@ -17,9 +17,9 @@ const hidden: Record<string, string> = {
   invalid_token: 'between API and worker',
   invalid_request: 'between API and worker',
   request_failed: 'between API and worker',
-  server_busy: 'between API and worker, then no_worker_available',
-  server_lost: 'between API and worker, then no_worker_available',
-  server_closing: 'between API and worker, then no_worker_available',
+  generator_busy: 'between API and worker, then no_worker_available',
+  generator_lost: 'between API and worker, then no_worker_available',
+  generator_closing: 'between API and worker, then no_worker_available',
   generation_failed: 'between API and worker, then worker_failed',
   task_head_missing: 'graft score',
 };
@@ -37,7 +37,7 @@ const local = /^(packages\/peft-core\/src\/(score\/|peft-model\/merge-adapter\.t
 
 /** A quoted code as `code` of an object, or as first argument of what makes an error: a class, or one of these functions. */
 const uses =
-  /(?:\bcode: (?:[^,;{}()']*\? )?|\b(?:GraftError|ApiError|BadExample|gone|error|badLines)\(\s*)'([a-z]+(?:_[a-z]+)+)'(?: : '([a-z_]+)')?/g;
+  /(?:\bcode: (?:[^,;{}()']*\? )?|\b(?:GraftError|ApiError|GenerationError|BadExample|gone|error|badLines)\(\s*)'([a-z]+(?:_[a-z]+)+)'(?: : '([a-z_]+)')?/g;
 
 async function codesInSources(): Promise<Map<string, string>> {
   const found = new Map<string, string>();

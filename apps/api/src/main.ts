@@ -18,7 +18,7 @@ async function close(signal: NodeJS.Signals | 'disconnect'): Promise<void> {
   // A second signal does not wait.
   if (closing) process.exit(1);
   closing = true;
-  // Whatever is half open is opened first, so that everything is closed by whoever opened it.
+  // When it is still starting, starting is finished first, so that everything opened is closed.
   const { services, app } = await started;
   services.log.info({ signal }, 'closing');
   setTimeout(() => {

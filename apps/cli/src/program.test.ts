@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { join, resolve } from 'node:path';
 import { describe, test } from 'node:test';
-import { parsePeftConfig, resolveTraining } from '@graft/peft-core/config';
+import { parsePeftConfig, parseTrainingOptions, resolveTraining } from '@graft/peft-core/config';
 import type { Command } from 'commander';
 import { createProgram } from './program.ts';
 
@@ -68,7 +68,11 @@ for (const { words, command } of all) {
         if (options.includes('--peft')) parsePeftConfig(JSON.parse(argumentOf('--peft')));
         if (options.includes('--training') && !argumentOf('--training').startsWith('@')) {
           const peft = parsePeftConfig({ peft_type: 'LORA' });
-          resolveTraining({ peft, training: JSON.parse(argumentOf('--training')), exampleCount: 10 });
+          resolveTraining({
+            peft,
+            training: parseTrainingOptions(JSON.parse(argumentOf('--training'))),
+            exampleCount: 10,
+          });
         }
       }
     });

@@ -1,19 +1,19 @@
 // Base models that break after their jobs were queued, and before they are asked to answer: the operator's fault, which no
-// attempt mends. Real trainer and server processes.
+// attempt mends. Real trainer and generator processes.
 import assert from 'node:assert/strict';
 import { readdir, rm, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import type { Job } from '@graft/service';
-import { createInternalServer } from './internal-server.ts';
-import { ServerProcess } from './server-process.ts';
+import type { GenerationRequest, Job } from '@graft/service';
+import { GeneratorProcess } from './generation/generator-process.ts';
+import { createInternalServer } from './generation/internal-server.ts';
 import { startJob } from './testing/start-job.ts';
 import { openWorkerBench, type WorkerBench } from './testing/worker-bench.ts';
-import { TrainerProcess } from './trainer-process.ts';
+import { TrainerProcess } from './training/trainer-process.ts';
 
 let bench: WorkerBench;
 let trainer: TrainerProcess;
-let server: ServerProcess;
+let generator: GeneratorProcess;
 
 before(async () => {
   bench = await openWorkerBench({}, { unseen: {}, seen: {}, shrunk: {}, asked: {}, odd: {} });
@@ -23,17 +23,17 @@ before(async () => {
     stallMilliseconds: 60_000,
     idleMilliseconds: 60_000,
   };
-  trainer = new TrainerProcess({ ...common, entry: new URL('./trainer.ts', import.meta.url) });
-  server = new ServerProcess({
+  trainer = new TrainerProcess({ ...common, entry: new URL('./training/trainer.ts', import.meta.url) });
+  generator = new GeneratorProcess({
     ...common,
-    entry: new URL('./server.ts', import.meta.url),
+    entry: new URL('./generation/generator.ts', import.meta.url),
     queueLimit: 1,
     waitMilliseconds: 30_000,
   });
 });
 after(async () => {
   await trainer?.close();
-  await server?.close();
+  await generator?.close();
   await bench?.close();
 });
 
@@ -84,7 +84,7 @@ describe('a base model that breaks', { timeout: 120_000 }, () => {
   });
 
   it('is told to whoever asks it, as an answer that is not tried again', async () => {
-    const http = createInternalServer(bench.services, server);
+    const http = createInternalServer(bench.services, generator);
     const url = `${await http.listen({ host: '127.0.0.1', port: 0 })}/internal/generate`;
     const ask = async (model: string) => {
       const response = await fetch(url, {
@@ -93,12 +93,15 @@ describe('a base model that breaks', { timeout: 120_000 }, () => {
           authorization: `Bearer ${bench.services.secrets.internalToken}`,
           'content-type': 'application/json',
         },
-        body: JSON.stringify({ base_model: model, adapter: null, prompt: 'Hello', max_tokens: 2 }),
+        body: JSON.stringify({
+          ...{ base_model: model, adapter: null, prompt: 'Hello', max_tokens: 2 },
+          ...{ temperature: 0, top_p: 1, stop: [], seed: null },
+        } satisfies GenerationRequest),
       });
       return JSON.parse((await response.text()).trimEnd().split('\n').at(-1)!);
     };
     try {
-      // Once the worker finds it, once its server process does.
+      // Once the worker finds it, once its generator does.
       await bench.services.baseModels.get('asked');
       await cutWeights('asked');
       await writeFile(join(bench.modelFolder('odd'), 'model.safetensors'), 'no header');

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
-import { findDevices, parseGpus, planSlots } from './devices.ts';
+import { findDevices, parseGpus, planSlots, resolvePrecision } from './devices.ts';
 
 // In the form nvidia-smi prints; written by hand after its manual, as this project's own machines have no GPU.
 const twoCards = `0, GPU-8f3ac5b0-91d5-1c6e-a1f0-0d3b6a1f2c11, NVIDIA H100 80GB HBM3, 81559
@@ -64,15 +65,29 @@ describe('planSlots', () => {
   const gpus = parseGpus(twoCards);
 
   it('gives each GPU a trainer', () => {
-    assert.deepEqual(planSlots(gpus), { trainers: gpus, server: gpus[1] });
+    assert.deepEqual(planSlots(gpus), { trainers: gpus, generator: gpus[1] });
   });
 
-  it('leaves the server a card of its own under a cap', () => {
-    assert.deepEqual(planSlots(gpus, 1), { trainers: [gpus[0]], server: gpus[1] });
+  it('leaves the generator a card of its own under a cap', () => {
+    assert.deepEqual(planSlots(gpus, 1), { trainers: [gpus[0]], generator: gpus[1] });
     assert.deepEqual(planSlots(gpus, 0).trainers, []);
   });
 
   it('never has more trainers than devices', () => {
     assert.deepEqual(planSlots([{ kind: 'cpu' }], 4).trainers, [{ kind: 'cpu' }]);
+  });
+});
+
+describe('resolvePrecision', () => {
+  it('resolves auto by the device and leaves a choice alone', () => {
+    const gpu = { kind: 'gpu', uuid: 'GPU-0', index: 0, name: 'any', memoryMib: 1 } as const;
+    assert.equal(resolvePrecision('auto', gpu), 'bf16');
+    assert.equal(resolvePrecision('fp32', gpu), 'fp32');
+    assert.equal(resolvePrecision('bf16', { kind: 'cpu' }), 'bf16');
+  });
+
+  it('takes bf16 on a CPU that lists the instructions', { skip: process.platform !== 'linux' }, () => {
+    const has = /\b(?:avx512_bf16|amx_bf16)\b/.test(readFileSync('/proc/cpuinfo', 'utf8'));
+    assert.equal(resolvePrecision('auto', { kind: 'cpu' }), has ? 'bf16' : 'fp32');
   });
 });

@@ -1,7 +1,8 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
+import { effectivePrecision, environmentFor } from '@graft/peft-core/precision';
 
-/** What one trainer computes on. */
+/** What a child process computes on. */
 export type Device =
   | { kind: 'cpu' }
   | {
@@ -12,6 +13,9 @@ export type Device =
       name: string;
       memoryMib: number;
     };
+
+/** The precision of matrix products. Master values are fp32 in both. */
+export type Precision = 'fp32' | 'bf16';
 
 const queryGpus = ['--query-gpu=index,uuid,name,memory.total', '--format=csv,noheader,nounits'];
 
@@ -53,10 +57,16 @@ export async function findDevices(wanted?: 'cpu' | 'gpu'): Promise<Device[]> {
 }
 
 /**
- * One trainer slot per device, at most `cap`. The server gets a GPU that no trainer uses where the cap leaves one,
+ * One trainer slot per device, at most `cap`. The generator gets a GPU that no trainer uses where the cap leaves one,
  * and otherwise shares the last device with its trainer.
  */
-export function planSlots(devices: Device[], cap?: number): { trainers: Device[]; server: Device } {
+export function planSlots(devices: Device[], cap?: number): { trainers: Device[]; generator: Device } {
   const trainers = devices.slice(0, cap ?? devices.length);
-  return { trainers, server: devices.at(-1) ?? { kind: 'cpu' } };
+  return { trainers, generator: devices.at(-1) ?? { kind: 'cpu' } };
+}
+
+/** The precision that "auto" means on this device: bf16 on a GPU and on a CPU that has the instructions, fp32 elsewhere. */
+export function resolvePrecision(precision: 'auto' | Precision, device: Device): Precision {
+  if (precision === 'auto' && device.kind === 'gpu') return 'bf16';
+  return effectivePrecision(precision, environmentFor(precision));
 }

@@ -9,7 +9,7 @@ it('has defaults for everything', () => {
     stallSeconds: 900,
     idleSeconds: 600,
     drainSeconds: 30,
-    serverQueue: 16,
+    generatorQueue: 16,
   });
 });
 

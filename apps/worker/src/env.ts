@@ -3,14 +3,14 @@ export interface WorkerEnv {
   /** Trainers at once, at most; undefined: one per GPU, or one on the CPU. 0: this worker only serves. */
   slots: number | undefined;
   tensorflow: 'cpu' | 'gpu' | undefined;
-  /** A trainer or server that says nothing for this long is taken for hung. */
+  /** A child process that sends nothing for this long while it works is killed. */
   stallSeconds: number;
-  /** An unused trainer or server, and the base model in its memory, is let go after this. */
+  /** An unused child process, and the base model in its memory, is ended after this. */
   idleSeconds: number;
   /** How long trainers may take to checkpoint when this worker stops. */
   drainSeconds: number;
-  /** Generation requests that may wait for the server. */
-  serverQueue: number;
+  /** Generation requests that may wait for the generator. */
+  generatorQueue: number;
 }
 
 const variables = {
@@ -39,7 +39,7 @@ export function loadWorkerEnv(env: NodeJS.ProcessEnv = process.env): WorkerEnv {
     stallSeconds: Number(read('GRAFT_STALL_SECONDS')),
     idleSeconds: Number(read('GRAFT_IDLE_SECONDS')),
     drainSeconds: Number(read('GRAFT_DRAIN_SECONDS')),
-    serverQueue: Number(read('GRAFT_SERVER_QUEUE')),
+    generatorQueue: Number(read('GRAFT_SERVER_QUEUE')),
   };
   if (faults.length > 0) throw new Error(`Faulty environment:\n${faults.join('\n')}`);
   return loaded;

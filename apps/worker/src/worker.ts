@@ -9,36 +9,35 @@ import {
   type Services,
   startJobLoops,
 } from '@graft/service';
-import { readCodeVersion } from './code-version.ts';
 import { findDevices, planSlots } from './devices.ts';
 import type { WorkerEnv } from './env.ts';
-import { siblingEntry } from './forked-process.ts';
-import { createInternalServer } from './internal-server.ts';
-import { startLeaseLoop } from './lease-loop.ts';
-import { ServerProcess } from './server-process.ts';
+import { GeneratorProcess } from './generation/generator-process.ts';
+import { createInternalServer } from './generation/internal-server.ts';
 import { type ShutdownStep, shutDown } from './shutdown.ts';
-import { TrainerProcess } from './trainer-process.ts';
+import { readCodeVersion } from './training/code-version.ts';
+import { startLeaseLoop } from './training/lease-loop.ts';
+import { TrainerProcess } from './training/trainer-process.ts';
 
 export interface Worker {
   id: string;
   /** Where the API reaches it. */
   address: string;
-  /** Stops in order; jobs at hand are checkpointed and released. The services stay open: their opener closes them. */
+  /** Stops in order; running jobs are checkpointed and released. The services stay open, for whoever opened them to close. */
   stop(): Promise<void>;
 }
 
-// A cancel must be over within two seconds; this much of them passes before the worker knows.
+// A cancel must take at most two seconds. The worker learns of it after up to this long.
 const pollMilliseconds = 750;
-// Then the API had better try another worker, or tell its client to come back.
-const serverWaitMilliseconds = 15_000;
+// By then it is better that the API tries another worker, or tells its client to come back.
+const generatorWaitMilliseconds = 15_000;
 
-/** Starts a worker: devices, server, registration, job loops, and last the leases. */
+/** Starts a worker: devices, child processes, internal server, registration, job loops, and last the leases. */
 export async function startWorker(
   services: Services,
   env: WorkerEnv,
   entries = {
-    trainer: siblingEntry('trainer', import.meta.url),
-    server: siblingEntry('server', import.meta.url),
+    trainer: entryOf('./training/trainer'),
+    generator: entryOf('./generation/generator'),
   },
 ): Promise<Worker> {
   const { log } = services;
@@ -54,15 +53,15 @@ export async function startWorker(
   const trainers = plan.trainers.map(
     (device) => new TrainerProcess({ entry: entries.trainer, device, ...limits }),
   );
-  const server = new ServerProcess({
-    entry: entries.server,
-    device: plan.server,
-    queueLimit: env.serverQueue,
-    waitMilliseconds: serverWaitMilliseconds,
+  const generator = new GeneratorProcess({
+    entry: entries.generator,
+    device: plan.generator,
+    queueLimit: env.generatorQueue,
+    waitMilliseconds: generatorWaitMilliseconds,
     ...limits,
   });
 
-  const http = createInternalServer(services, server);
+  const http = createInternalServer(services, generator);
   await http.listen({ host: workerHost, port: workerPort });
   const { port } = http.server.address() as AddressInfo;
   const address = workerUrl ?? `http://${workerHost.includes(':') ? `[${workerHost}]` : workerHost}:${port}`;
@@ -81,14 +80,14 @@ export async function startWorker(
   });
   let draining = false;
   const report = async () => {
-    const status = { running: leases.running, bases: server.bases, load: server.load, draining };
+    const status = { running: leases.running, bases: generator.bases, load: generator.load, draining };
     if (!(await heartbeatWorker(services, id, status)) && !draining) await registerWorker(services, info);
   };
   const heartbeat = repeat('worker heartbeat', heartbeatSeconds * 1000, report, log);
   log.info({ workerId: id, address, slots: trainers.length, version: code.version }, 'worker started');
 
   const stop = async () => {
-    // First nothing new comes in, then what is at hand is let go of, then what others rely on goes away.
+    // First no new work is taken, then running work is released, then what others rely on is closed.
     const steps: ShutdownStep[] = [
       {
         name: 'say that no more work is taken',
@@ -101,11 +100,17 @@ export async function startWorker(
       { name: 'checkpoint and release jobs', run: () => leases.stop() },
       { name: 'stop job loops', run: () => loops.close() },
       { name: 'end trainers', run: () => Promise.all(trainers.map((trainer) => trainer.close())) },
-      { name: 'end the server', run: () => server.close() },
+      { name: 'end the generator', run: () => generator.close() },
       { name: 'close the internal server', run: () => http.close() },
       { name: 'deregister', run: () => removeWorker(services, id) },
     ];
     await shutDown(steps, log);
   };
   return { id, address, stop };
+}
+
+/** The file that a child process runs: `.ts` in the source tree, `.js` when built. */
+function entryOf(path: string): URL {
+  const self = import.meta.url;
+  return new URL(path + self.slice(self.lastIndexOf('.')), self);
 }

@@ -24,6 +24,17 @@ export {
   listFiles,
   type NewFile,
 } from './files/file-records.ts';
+export { GenerationError, generate } from './generation/generate.ts';
+export { encodeLine, startReading } from './generation/lines.ts';
+export {
+  type GenerationEvent,
+  type GenerationLine,
+  type GenerationRequest,
+  GenerationRequestSchema,
+  generationPath,
+  type Usage,
+  UsageSchema,
+} from './generation/protocol.ts';
 export { type IdKind, newId, randomText } from './ids.ts';
 export {
   fineTunedModelName,
@@ -74,7 +85,6 @@ export { ensureBootstrapKey } from './teams/ensure-bootstrap-key.ts';
 export { createTeam, findTeam, listTeams, type Team } from './teams/team-records.ts';
 export {
   heartbeatWorker,
-  pickServer,
   registerWorker,
   removeWorker,
   type WorkerInfo,

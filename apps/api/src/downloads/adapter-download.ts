@@ -2,7 +2,7 @@ import type { AdapterVersion, ArtifactStore } from '@graft/service';
 import type { Download } from './download.ts';
 import { createTar, tarDigest } from './tar.ts';
 
-/** Digests of tars made before: an adapter version never changes. About 100 bytes each. */
+/** How many digests of tars are kept, about 100 bytes each. They stay valid, since an adapter version never changes. */
 const rememberedDigests = 10_000;
 
 /** Makes the download of an adapter version: a tar of the files that Hugging Face PEFT loads. */

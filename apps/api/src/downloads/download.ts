@@ -21,7 +21,7 @@ export function sendDownload(request: FastifyRequest, reply: FastifyReply, downl
   reply.headers({
     etag,
     'accept-ranges': 'bytes',
-    // Private: it is the team's. Revalidated by ETag, which costs nothing.
+    // Private, because it is the team's. Revalidation by ETag costs nothing.
     'cache-control': 'private, no-cache',
   });
   if (matches(request.headers['if-none-match'], etag)) return reply.code(304).send();
@@ -40,11 +40,11 @@ export function sendDownload(request: FastifyRequest, reply: FastifyReply, downl
     'content-type': download.contentType,
     'content-length': end - start,
     'content-disposition': `attachment; filename="${asciiName(download.filename)}"; filename*=UTF-8''${encodeName(download.filename)}`,
-    // Of the whole representation, whatever part is sent (RFC 9530), and once more for sha256sum.
+    // The digest of the whole, whatever part is sent (RFC 9530), and again in hexadecimal for sha256sum.
     'repr-digest': `sha-256=:${Buffer.from(sha256, 'hex').toString('base64')}:`,
     'x-content-sha256': sha256,
   });
-  // A stream without bytes: without any, Fastify would answer HEAD with a length of 0.
+  // For HEAD an empty stream: without a stream Fastify would answer a length of 0.
   const body = request.method === 'HEAD' ? [] : download.read(start, end);
   return reply.send(Readable.from(body, { objectMode: false }));
 }
@@ -61,7 +61,7 @@ function asciiName(name: string): string {
   return name.replaceAll(/[^\x20-\x7e]|["\\]/g, '_');
 }
 
-/** RFC 8187. `name` holds no lone surrogates: it came as UTF-8. */
+/** As RFC 8187 has it. `name` holds no lone surrogates, since it came as UTF-8. */
 function encodeName(name: string): string {
   return encodeURIComponent(name).replaceAll(
     /['()*]/g,

@@ -16,8 +16,8 @@ export interface Tar {
 const blockSize = 512;
 
 /**
- * A tar whose bytes follow from its entries alone (sorted by path, no owner, times zero), so that any range of it can
- * be made at any time without making the rest, and always with the same digest.
+ * A tar whose bytes depend on its entries alone (sorted by path, no owner, times zero). Any range of it can be made without
+ * the rest, and its digest is always the same.
  */
 export async function createTar(entries: TarEntry[]): Promise<Tar> {
   const segments: Pick<TarEntry, 'bytes' | 'read'>[] = [];

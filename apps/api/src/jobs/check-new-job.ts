@@ -5,22 +5,21 @@ import {
   type PeftConfig,
   parsePeftConfig,
   parseTrainingOptions,
-  resolveTraining,
 } from '@graft/peft-core/config';
 import { checkFormat } from '@graft/peft-core/examples';
 import { type FileRecord, getFile, type Identity, type NewJob, type Services } from '@graft/service';
 import type { Static } from 'typebox';
 import { ApiError } from '../api-error.ts';
 import type { CreateJobSchema } from '../schemas/fine-tuning-job.ts';
-import { checkAgainstModel, contextLength } from './check-against-model.ts';
 import { openBaseModel } from './open-base-model.ts';
+import { resolveOptions } from './resolve-options.ts';
 
 export type CreateJobBody = Static<typeof CreateJobSchema>;
 
 /** What a job without `peft` asks for. */
 const defaultPeft = { peft_type: 'LORA', r: 8, lora_alpha: 16, target_modules: 'all-linear' };
 
-/** Milliseconds to open a base model. One that must be downloaded first is checked when the files are validated. */
+/** Milliseconds to open a base model. Where that takes longer, the options are checked against it when the files are validated. */
 const openModelPatience = 5_000;
 
 interface Headers {
@@ -30,8 +29,8 @@ interface Headers {
 }
 
 /**
- * Everything about a request for a job that can be known without reading its files: model, files, purpose, PEFT
- * config, training options, target modules. Throws ApiError or GraftError; writes nothing.
+ * Checks all of a request for a job that can be checked without reading its files: model, files, purpose, PEFT config,
+ * training options, target modules. Throws ApiError or GraftError; writes nothing.
  */
 export async function checkNewJob(
   services: Services,
@@ -54,7 +53,6 @@ export async function checkNewJob(
   const { peft, training } = parseOptions(body);
   if (trainingFile.format) checkFormat(peft.task_type, trainingFile.format, 'training_file');
   if (validationFile?.format) checkFormat(peft.task_type, validationFile.format, 'validation_file');
-  const exampleCount = trainingFile.examples ?? 0;
   const seed = body.seed ?? training.seed ?? null;
   if (training.seed !== undefined && training.seed !== seed) {
     throw new ApiError('invalid_training_option', `training.seed is ${training.seed}, but seed is ${seed}.`, {
@@ -72,11 +70,8 @@ export async function checkNewJob(
   }
 
   const model = await openBaseModel(services, body.model, AbortSignal.timeout(openModelPatience));
-  if (model) checkAgainstModel(peft, model);
-  resolveTraining({
-    ...{ peft, training, hyperparameters, exampleCount },
-    ...(model ? { contextLength: contextLength(model) } : {}),
-  });
+  // Only to find faults: the values are fixed when the files are validated, and then the base model is here.
+  resolveOptions({ peft, training, hyperparameters }, trainingFile.examples ?? 0, model);
 
   return {
     keyId: caller.keyId,
@@ -147,7 +142,7 @@ async function checkModelExists(services: Services, id: string): Promise<void> {
   });
 }
 
-/** Another team's file is as unknown as one that never was. */
+/** Another team's file is answered like an unknown one. */
 async function checkFile(
   services: Services,
   caller: Identity,

@@ -1,4 +1,4 @@
-import { GraftError, resolveTraining } from '@graft/peft-core/config';
+import { GraftError } from '@graft/peft-core/config';
 import {
   baseModelFault,
   claimValidation,
@@ -14,20 +14,20 @@ import {
   type Services,
   type ValidationOutcome,
 } from '@graft/service';
-import { checkAgainstModel, contextLength } from './check-against-model.ts';
 import { openBaseModel } from './open-base-model.ts';
+import { resolveOptions } from './resolve-options.ts';
 import { createFileValidator, type FileValidator } from './validate-files.ts';
 
 export interface JobValidator {
   /** A job was created: look at once. */
   wake(): void;
-  /** Stops; a validation under way is left to whoever starts next. */
+  /** Stops; the process that starts next repeats a validation under way. */
   close(): Promise<void>;
 }
 
 /**
- * Moves jobs from validating to queued or failed: those that this process creates at once, those that another left
- * behind when it died within a sweep. One at a time: tokenizing takes a whole core.
+ * Moves jobs from validating to queued or failed: this process's own at once, and within a sweep those that a process left
+ * behind when it died. One at a time, because tokenizing takes a whole core.
  */
 export function startJobValidator(services: Services, options: { sweepMs: number }): JobValidator {
   const files = createFileValidator();
@@ -61,7 +61,7 @@ async function validateJob(
   try {
     outcome = await examine(services, validator, job, stop);
   } catch (error) {
-    // Left as it is: another process, or this one later, claims it when its lease has run out.
+    // The row stays as it is: another process, or this one later, claims it when its lease has run out.
     if (stop.aborted || isDatabaseAway(error)) return;
     services.log.error({ err: error, jobId: job.id }, 'validation failed');
     outcome = { ok: false, error: jobErrorOf(error) };
@@ -70,7 +70,7 @@ async function validateJob(
   services.log.info({ jobId: job.id, state: finished?.state ?? 'fenced' }, 'job validated');
 }
 
-/** Repeats what the request was checked for, since the base model may not have been here then, and reads the files. */
+/** Checks the options again, since the base model may have been missing when the job was created, and reads the files. */
 async function examine(
   services: Services,
   validator: FileValidator,
@@ -81,32 +81,31 @@ async function examine(
   stop.throwIfAborted();
   if (!model)
     throw new GraftError('model_not_found', `The base model ${job.model} is gone.`, { param: 'model' });
-  checkAgainstModel(job.peft, model);
   const trainingFile = await fileOf(services, job, job.trainingFileId, 'training_file');
   const validationFile =
     job.validationFileId && (await fileOf(services, job, job.validationFileId, 'validation_file'));
 
-  const resolvedTraining = resolveTraining({
-    peft: job.peft,
-    training: { ...job.training, seed: job.seed },
-    hyperparameters: job.hyperparameters,
-    exampleCount: trainingFile.examples ?? 0,
-    contextLength: contextLength(model),
-  });
+  const { peft, hyperparameters } = job;
+  const training = { ...job.training, seed: job.seed };
+  const resolvedTraining = resolveOptions(
+    { peft, training, hyperparameters },
+    trainingFile.examples ?? 0,
+    model,
+  );
   const report = await validator.validate(
     {
       trainingFile: await services.files.localPath(trainingFile.path),
       validationFile: validationFile && (await services.files.localPath(validationFile.path)),
       tokenizerFiles: model.tokenizerFiles,
       modelConfig: model.config,
-      peft: job.peft,
+      peft,
       maxSeqLength: resolvedTraining.max_seq_length,
     },
     stop,
   );
   if (report.ok) return { ok: true, resolvedTraining };
   const { code, message, param, fault } = report;
-  // The thread knows files only; its tokenizer is the operator's choice.
+  // The tokenizer is the operator's, so its faults are not the user's.
   if (isLastingModelFault(code)) throw baseModelFault(new GraftError(code, message), job.model, [model.path]);
   return { ok: false, error: { code, message, param, fault } };
 }
@@ -117,7 +116,7 @@ async function fileOf(services: Services, job: Job, id: string, param: string): 
   return file;
 }
 
-/** What the job shows: user faults in full, others without their details, which the log has. */
+/** What the job shows: messages of GraftErrors in full; the details of other errors are in the log alone. */
 function jobErrorOf(error: unknown): JobError {
   if (error instanceof GraftError) {
     const { code, message, param, fault } = error;

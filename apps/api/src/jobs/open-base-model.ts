@@ -2,9 +2,9 @@ import { GraftError } from '@graft/peft-core/config';
 import { isLastingModelFault, type LocalBaseModel, type Services } from '@graft/service';
 
 /**
- * A model of the catalogue. Null: there is none of this id, or `signal` fired while it was downloaded, which goes on.
- * Throws GraftError: what a broken model's files say, or `base_model_unavailable` for what may pass. The operator chose
- * the model, so that it cannot be used is no fault of the user, whose error shall not tell where it lies.
+ * A model of the catalogue. Null: it has no such id, or `signal` fired during the download, which goes on.
+ * Throws GraftError: a lasting fault of the model's files as it is, or `base_model_unavailable` for what may pass. These are
+ * system faults, since the operator chose the model, and their messages hold no path.
  */
 export async function openBaseModel(
   services: Services,

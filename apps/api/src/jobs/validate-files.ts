@@ -1,5 +1,4 @@
-import type { Worker } from 'node:worker_threads';
-import { startThread } from './start-thread.ts';
+import { Worker, type WorkerOptions } from 'node:worker_threads';
 import type { ValidationReport, ValidationTask } from './validation-thread.ts';
 
 /** Heap of the thread. It holds one batch of examples at a time; the rest is the tokenizer. */
@@ -44,7 +43,7 @@ export function createFileValidator(): FileValidator {
         worker.postMessage(task);
       });
     } catch (error) {
-      // Broken, or busy with what nobody wants any more.
+      // The thread is broken, or busy with a task that was given up.
       await close();
       throw error;
     } finally {
@@ -59,11 +58,25 @@ export function createFileValidator(): FileValidator {
 function open(): Worker {
   const worker = startThread(new URL('./validation-thread.ts', import.meta.url), {
     resourceLimits: { maxOldGenerationSizeMb: maxHeapMb },
-    // No key, pepper or database URL belongs in there.
+    // The thread reads users' data and must know no key, pepper or database URL.
     env: {},
   });
-  // While it is idle nobody else listens, and it must not hold the process.
+  // An idle thread has no other listener, and must not keep the process alive.
   worker.on('error', () => {});
   worker.unref();
   return worker;
+}
+
+/**
+ * A thread that runs a TypeScript module. On Node 20 the loader that `node --import tsx` installs does not reach
+ * threads, so the thread installs it itself.
+ */
+function startThread(module: URL, options: WorkerOptions): Worker {
+  const entry = `import(${JSON.stringify(module.href)})`;
+  if (!module.pathname.endsWith('.ts')) return new Worker(entry, { ...options, eval: true });
+  const loader = JSON.stringify(import.meta.resolve('tsx/esm/api'));
+  return new Worker(`import(${loader}).then(({ register }) => { register(); return ${entry}; })`, {
+    ...options,
+    eval: true,
+  });
 }

@@ -4,8 +4,7 @@ import { checkInitialText } from '@graft/peft-core/check';
 import { GraftError, type PeftConfig } from '@graft/peft-core/config';
 import { readExamples } from '@graft/peft-core/examples';
 import { loadTokenizer, type TokenizerFiles } from '@graft/peft-core/text';
-import { LineRanges } from '../line-ranges.ts';
-import { messageOfLines } from '../message-of-lines.ts';
+import { LineRanges, messageOfLines } from '../uploads/line-ranges.ts';
 
 export interface ValidationTask {
   /** Paths. */

@@ -7,7 +7,7 @@ const answers: Record<string, [status: string, code: 'bad_request' | 'request_ti
   HPE_HEADER_OVERFLOW: ['431 Request Header Fields Too Large', 'bad_request', 'The headers are too large.'],
 };
 
-/** What Node cannot read as HTTP never becomes a request: answered on the bare socket, in the form of all errors. */
+/** Answers what Node cannot read as HTTP. It never becomes a request, so the answer is written to the bare socket. */
 export function answerBrokenRequest(error: NodeJS.ErrnoException, socket: Socket): void {
   if (error.code === 'ECONNRESET' || !socket.writable) {
     socket.destroy();

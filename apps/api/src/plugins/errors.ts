@@ -1,11 +1,11 @@
 import { GraftError } from '@graft/peft-core/config';
-import { isDatabaseAway, isLastingModelFault } from '@graft/service';
+import { GenerationError, isDatabaseAway, isLastingModelFault } from '@graft/service';
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
 import fp from 'fastify-plugin';
 import { ApiError, errorBody } from '../api-error.ts';
 import { type ErrorCode, errorCodes } from '../error-codes.ts';
 
-/** Seconds after which a client may try again when Postgres is away. */
+/** Seconds after which a client may try again when Postgres is away or no worker is free. */
 const retryAfterSeconds = 5;
 
 /** Every error, thrown or found by Fastify itself, leaves in OpenAI's form, without stack, path or SQL. */
@@ -40,6 +40,7 @@ export function answerError(
 export function toApiError(error: FastifyError | ApiError | GraftError | Error): ApiError {
   if (error instanceof ApiError) return error;
   if (error instanceof GraftError) return fromGraftError(error);
+  if (error instanceof GenerationError) return fromGenerationError(error);
   if (isDatabaseAway(error)) {
     return new ApiError('service_unavailable', 'The database is away for the moment; try again.', {
       headers: { 'retry-after': String(retryAfterSeconds) },
@@ -59,6 +60,12 @@ function fromGraftError(error: GraftError): ApiError {
   return Object.assign(new ApiError('bad_request', error.message, { param: error.param, status }), {
     code: error.code,
   });
+}
+
+function fromGenerationError(error: GenerationError): ApiError {
+  const { message, status, param, code, cause } = error;
+  const headers = status === 503 ? { 'retry-after': String(retryAfterSeconds) } : {};
+  return Object.assign(new ApiError('bad_request', message, { status, param, headers, cause }), { code });
 }
 
 function fromFastifyError(error: FastifyError): ApiError {

@@ -4,7 +4,7 @@ import fp from 'fastify-plugin';
 import { ApiError } from '../api-error.ts';
 
 export const jsonBodyLimit = 1024 * 1024;
-/** Levels of nesting: the deepest real body, a tool schema in a chat, stays far below. */
+/** Levels of nesting. The deepest real bodies, tool schemas in a chat, have far fewer. */
 const depthLimit = 32;
 
 interface JsonBodyOptions {
@@ -45,7 +45,7 @@ export const jsonBody = fp<JsonBodyOptions>(async (app, { bodyTimeoutMs }) => {
       body.destroy(new ApiError('request_timeout', 'The body did not arrive in time.'));
     }, bodyTimeoutMs);
     body.once('close', () => clearTimeout(timer));
-    // Of a body that is refused unread, nobody listens any more.
+    // When a body is refused unread, nobody else listens for its errors.
     body.on('error', () => {});
     payload.once('error', (error) => body.destroy(error));
     payload.pipe(body);

@@ -19,7 +19,7 @@ export const openApi = fp(async (app) => {
   });
   await app.register(swaggerUi, {
     routePrefix: '/docs',
-    // Instead of the policy of data answers: the page runs its own scripts and asks this server alone.
+    // Other than answers of data, this page may run its own scripts and call this server, and no other.
     staticCSP:
       "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; frame-ancestors 'none'",
   });

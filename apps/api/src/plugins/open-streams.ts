@@ -5,8 +5,8 @@ import fp from 'fastify-plugin';
 declare module 'fastify' {
   interface FastifyReply {
     /**
-     * Sends what `produce` yields as it comes. The signal fires when the client hangs up or the server closes:
-     * `produce` then ends what it waits for and returns.
+     * Sends what `produce` yields as it comes. The signal fires when the client hangs up or the server closes;
+     * `produce` must then return.
      */
     stream(contentType: string, produce: (signal: AbortSignal) => AsyncGenerator<string>): FastifyReply;
   }

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import fp from 'fastify-plugin';
 
-/** Ids are ours alone: what a client sends could not be trusted to be unique, or to be one line. */
+/** A client's own id is not used, since it may be neither unique nor one line. */
 export function newRequestId(): string {
   return `req_${randomBytes(12).toString('hex')}`;
 }
@@ -15,7 +15,7 @@ export const requestLog = fp(async (app) => {
     request.log.info(
       {
         method: request.method,
-        // The pattern, not the URL: ids of models and queries may tell what a team works on.
+        // Not the URL itself: ids of models and queries may tell what a team works on.
         route: request.routeOptions.url ?? null,
         statusCode: reply.statusCode,
         ms: Math.round(reply.elapsedTime),

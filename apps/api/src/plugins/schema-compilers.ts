@@ -2,7 +2,7 @@ import { Ajv2020, type AnySchema, type Options } from 'ajv/dist/2020.js';
 import fp from 'fastify-plugin';
 import type { TSchema } from 'typebox';
 import { parsedElsewhere } from '../schemas/schema.ts';
-import { describeFaults } from '../validation-faults.ts';
+import { describeFaults } from './validation-faults.ts';
 
 interface SchemaCompilersOptions {
   /** Schemas with an `$id`, which others refer to. */

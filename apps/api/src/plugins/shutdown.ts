@@ -4,8 +4,7 @@ import fp from 'fastify-plugin';
 import { ApiError } from '../api-error.ts';
 
 /**
- * What Node leaves open when a server closes. Requests under way are waited for; a connection holds the server no
- * longer than that.
+ * Closes what Node leaves open when a server closes. Requests under way are waited for, and idle connections are not.
  */
 export const shutdown = fp(async (app) => {
   let closing = false;
@@ -21,11 +20,11 @@ export const shutdown = fp(async (app) => {
     closing = true;
     for (const socket of silent) socket.destroy();
   });
-  // The answer has told the client already that its connection stays open.
+  // The answer's headers promised a connection that stays open, so it is ended here.
   app.addHook('onResponse', async (request) => {
     if (closing) request.raw.socket.end();
   });
-  // A request on an open connection is sent elsewhere, or to try again.
+  // A new request on an open connection is told to try again, elsewhere if there is another server.
   app.addHook('onRequest', async () => {
     if (!closing) return;
     throw new ApiError('service_unavailable', 'The server is restarting; try again.', {

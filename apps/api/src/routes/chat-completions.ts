@@ -1,5 +1,5 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
-import { randomText } from '@graft/service';
+import { generate, randomText } from '@graft/service';
 import {
   ChatCompletionSchema,
   CreateChatCompletionSchema,
@@ -9,7 +9,6 @@ import { errorResponses } from '../schemas/error.ts';
 import { ref, unixSeconds } from '../schemas/schema.ts';
 import { type ChunkFormat, hangUp, readWhole, streamAnswer } from '../serving/answer.ts';
 import { findModel } from '../serving/find-model.ts';
-import { generate } from '../serving/generate.ts';
 import { refuseUnsupported, samplingOf } from '../serving/sampling.ts';
 import type { ApiSettings } from '../settings.ts';
 
@@ -36,7 +35,7 @@ export const chatCompletionRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSett
       refuseUnsupported(body, unsupportedChatParameters);
       const model = await findModel(services, request.caller.teamId, body.model);
       const messages = body.messages.map(({ role, content }) => ({
-        // Templates of open models know only the older name.
+        // The templates of open models know only the older name, `system`.
         role: role === 'developer' ? 'system' : role,
         content: typeof content === 'string' ? content : content.map((part) => part.text).join(''),
       }));

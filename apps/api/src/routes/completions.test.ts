@@ -290,13 +290,13 @@ describe('workers that do not answer', () => {
     }
   });
 
-  test("a worker's own fault is 502 without its words; a lost server is passed over", async () => {
+  test("a worker's own fault is 502 without its words; a lost generator is passed over", async () => {
     const secret = { type: 'error', status: 500, code: 'boom', message: '/secret/path', param: null };
     const worker = await start(says(secret));
     const answer = await chat();
     assertError(answer, 502, 'worker_failed');
     assert.ok(!answer.text.includes('secret'));
-    worker.answer = says({ type: 'error', status: 503, code: 'server_lost', message: 'x', param: null });
+    worker.answer = says({ type: 'error', status: 503, code: 'generator_lost', message: 'x', param: null });
     assertError(await chat(), 503, 'no_worker_available');
     worker.answer = (_body, response) => {
       response.writeHead(500).end('oops');
@@ -307,6 +307,8 @@ describe('workers that do not answer', () => {
     worker.answer = (_body, response) => {
       response.writeHead(200).end('not json\n');
     };
+    assertError(await chat(), 502, 'worker_failed');
+    worker.answer = says({ type: 'token', text: 3 });
     assertError(await chat(), 502, 'worker_failed');
   });
 

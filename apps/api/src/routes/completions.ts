@@ -1,5 +1,5 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
-import { randomText } from '@graft/service';
+import { generate, randomText } from '@graft/service';
 import {
   CompletionSchema,
   CreateCompletionSchema,
@@ -9,7 +9,6 @@ import { errorResponses } from '../schemas/error.ts';
 import { ref, unixSeconds } from '../schemas/schema.ts';
 import { type ChunkFormat, hangUp, readWhole, streamAnswer } from '../serving/answer.ts';
 import { findModel } from '../serving/find-model.ts';
-import { generate } from '../serving/generate.ts';
 import { refuseUnsupported, samplingOf } from '../serving/sampling.ts';
 import type { ApiSettings } from '../settings.ts';
 

@@ -8,7 +8,7 @@ import { DeletedFileSchema, FileParams, FileSchema, ListFilesQuery, toWireFile }
 import { listOf, toWireList } from '../schemas/list.ts';
 import { ref } from '../schemas/schema.ts';
 import type { ApiSettings } from '../settings.ts';
-import { receiveUpload } from './receive-upload.ts';
+import { receiveUpload } from '../uploads/receive-upload.ts';
 
 const tags = ['Files'];
 
@@ -16,7 +16,7 @@ const tags = ['Files'];
 export const fileRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSettings }> = async (app, { settings }) => {
   const { services } = app;
   const maxBytes = services.env.maxUploadBytes;
-  // The store counts the file's bytes and refuses past the limit; the parser must not cut it off in silence before.
+  // The store refuses a file over the limit. The parser would cut it off without an error, so it has no limit.
   await app.register(multipart, {
     limits: { files: 1, fields: 8, fieldNameSize: 100, fieldSize: 1024, fileSize: Number.POSITIVE_INFINITY },
   });
@@ -24,7 +24,7 @@ export const fileRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSettings }> = 
   app.post(
     '/files',
     {
-      // Of the parts, the store limits the file and the parser the fields.
+      // The store limits the file, and the parser the other fields.
       bodyLimit: Number.MAX_SAFE_INTEGER,
       schema: {
         tags,

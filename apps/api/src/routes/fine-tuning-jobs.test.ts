@@ -1,43 +1,22 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { parsePeftConfig } from '@graft/peft-core/config';
-import {
-  claimValidation,
-  getJob,
-  leaseOf,
-  recordCheckpoint,
-  recordMetrics,
-  recordProgress,
-} from '@graft/service';
+import { getJob, leaseOf, recordCheckpoint, recordMetrics, recordProgress } from '@graft/service';
 import { assertError } from '../testing/assert-error.ts';
+import { type JobRequests, jobRequests, jobsPath as path } from '../testing/job-requests.ts';
 import { type ApiBench, chatLine, openApiBench } from '../testing/open-api-bench.ts';
 import { runJob } from '../testing/run-job.ts';
 
 let bench: ApiBench;
 let file: string;
+let create: JobRequests['create'];
+let refuses: JobRequests['refuses'];
 before(async () => {
   bench = await openApiBench();
   file = await bench.acme.upload(`${chatLine}\n`.repeat(3));
+  ({ create, refuses } = jobRequests(bench, file));
 });
 after(async () => await bench?.close());
-
-const path = '/v1/fine_tuning/jobs';
-
-async function create(more: object = {}, headers: Record<string, string> = {}) {
-  return await bench.acme.send('POST', path, { model: 'tiny', training_file: file, ...more }, headers);
-}
-
-async function jobCount(): Promise<number> {
-  const { rows } = await bench.services.sql.query<{ n: number }>('SELECT count(*)::int AS n FROM jobs');
-  return rows[0]!.n;
-}
-
-async function refuses(body: object, code: string, param?: string | null): Promise<string> {
-  const before = await jobCount();
-  const message = assertError(await create(body), 400, code, param);
-  assert.equal(await jobCount(), before);
-  return message;
-}
 
 describe('creating jobs', () => {
   const configs: Record<string, unknown>[] = [
@@ -133,91 +112,6 @@ describe('creating jobs', () => {
     await refuses({ method, hyperparameters: { n_epochs: 1 } }, 'invalid_value', 'hyperparameters');
   });
 
-  test('refused before anything is written', async () => {
-    assert.match(await refuses({ model: 'gpt-5' }, 'model_not_found', 'model'), /tiny/);
-    await refuses({ model: 'ft:tiny:acme:x:y' }, 'model_not_found', 'model');
-    await refuses({ model: '../../etc' }, 'model_not_found', 'model');
-    await refuses({ training_file: 'file-none' }, 'file_not_found', 'training_file');
-    await refuses({ validation_file: 'file-none' }, 'file_not_found', 'validation_file');
-    await refuses({ method: { type: 'dpo', dpo: {} } }, 'unsupported_method', 'method.type');
-    await refuses({ integrations: [{ type: 'wandb' }] }, 'unsupported_integration', 'integrations');
-    await refuses({ suffix: '' }, 'invalid_value', 'suffix');
-    await refuses({ suffix: 'x'.repeat(65) }, 'invalid_value', 'suffix');
-    await refuses({ suffix: 'a:b' }, 'invalid_value', 'suffix');
-    await refuses({ seed: -1 }, 'invalid_value', 'seed');
-    await refuses({ seed: 2_147_483_648 }, 'invalid_value', 'seed');
-    await refuses({ seed: '7' }, 'invalid_value', 'seed');
-    await refuses({ metadata: { k: 'v'.repeat(513) } }, 'invalid_value', 'metadata.k');
-    await refuses({ metadata: { ['k'.repeat(65)]: 'v' } }, 'invalid_value');
-    const seventeen = Object.fromEntries(Array.from({ length: 17 }, (_, i) => [`k${i}`, 'v']));
-    await refuses({ metadata: seventeen }, 'invalid_value', 'metadata');
-    await refuses({ training: { seed: 1 }, seed: 2 }, 'invalid_training_option', 'training.seed');
-  });
-
-  test('hyperparameters out of range', async () => {
-    const method = (hyperparameters: object) => ({
-      method: { type: 'supervised', supervised: { hyperparameters } },
-    });
-    const at = 'method.supervised.hyperparameters';
-    const message = await refuses(method({ n_epochs: 0 }), 'invalid_value', `${at}.n_epochs`);
-    assert.match(message, /must be >= 1/);
-    const wrong = await refuses(method({ n_epochs: 'many' }), 'invalid_value', `${at}.n_epochs`);
-    assert.match(wrong, /must be "auto" or integer/);
-    await refuses(method({ batch_size: 257 }), 'invalid_value', `${at}.batch_size`);
-    await refuses(method({ learning_rate_multiplier: 0 }), 'invalid_value', `${at}.learning_rate_multiplier`);
-    await refuses(method({ beta: 1 }), 'unknown_parameter', `${at}.beta`);
-    await refuses(method({ learning_rate_multiplier: 1e6 }), 'invalid_hyperparameter');
-  });
-
-  test('unknown keys are named, all of them', async () => {
-    const message = await refuses({ epochs: 3, peftt: {} }, 'unknown_parameter', 'epochs');
-    assert.match(message, /'epochs'.*'peftt'/);
-    await refuses({ training: { learning_rat: 1 } }, 'unknown_training_option', 'training.learning_rat');
-    const both = await refuses(
-      { peft: { peft_type: 'LORA', rank: 8, use_qalora: true }, training: { epochs: 1 } },
-      'unknown_peft_option',
-      'peft.rank',
-    );
-    assert.match(both, /peft\.rank.*peft\.use_qalora.*training\.epochs/);
-    assertError(await bench.acme.send('POST', path, {}), 400, 'missing_required_parameter', 'model');
-    assertError(await bench.acme.send('POST', path), 400, 'invalid_value', null);
-  });
-
-  test('PEFT options that are unknown, unimplemented or do not fit the model', async () => {
-    const peft = (options: object) => ({ peft: { peft_type: 'LORA', ...options } });
-    await refuses(peft({ use_qalora: true }), 'unimplemented_peft_option', 'peft.use_qalora');
-    await refuses({ peft: { peft_type: 'LOHA' } }, 'unimplemented_peft_type', 'peft.peft_type');
-    await refuses({ peft: { peft_type: 'LORAX' } }, 'unknown_peft_type', 'peft.peft_type');
-    await refuses({ peft: {} }, 'invalid_peft_config', 'peft.peft_type');
-    await refuses(peft({ r: 0 }), 'invalid_peft_config', 'peft.r');
-    const nearest = await refuses(
-      peft({ target_modules: ['q_porj'] }),
-      'target_modules_not_found',
-      'peft.target_modules',
-    );
-    assert.match(nearest, /q_proj/);
-    await refuses(peft({ target_modules: 'layers.9.*' }), 'target_modules_not_found');
-    await refuses(peft({ target_modules: '(' }), 'invalid_peft_config');
-    await refuses(
-      peft({ target_modules: ['input_layernorm'] }),
-      'invalid_peft_config',
-      'peft.target_modules',
-    );
-    const large = await refuses(peft({ r: 17, target_modules: ['k_proj'] }), 'rank_too_large', 'peft.r');
-    assert.match(large, /k_proj.*16 × 32/);
-    await refuses(
-      peft({ target_modules: ['q_proj'], rank_pattern: { 'layers.1.self_attn.q_proj': 33 } }),
-      'rank_too_large',
-      'peft.rank_pattern',
-    );
-    await refuses(
-      peft({ modules_to_save: ['classifier'] }),
-      'target_modules_not_found',
-      'peft.modules_to_save',
-    );
-    await refuses({ training: { max_seq_length: 65 } }, 'invalid_training_option', 'training.max_seq_length');
-  });
-
   test('a file of another team is as unknown as none', async () => {
     const foreign = await bench.other.upload(chatLine);
     const known = await create({ training_file: foreign });
@@ -250,113 +144,6 @@ describe('creating jobs', () => {
     const other = await bench.other.send('POST', path, body, headers);
     assert.equal(other.status, 200, other.text);
     assertError(await create({}, { 'idempotency-key': 'x'.repeat(256) }), 400, 'invalid_value');
-  });
-
-  test('examples that are too long fail the job with every line', async () => {
-    const long = (text: string) => JSON.stringify({ prompt: 'p', completion: text });
-    const lines = [long('fine'), long('x'.repeat(80)), long('fine'), long('y'.repeat(90))].join('\n');
-    const training_file = await bench.acme.upload(lines);
-    const answer = await create({ training_file });
-    assert.equal(answer.json.status, 'validating_files');
-    await bench.untilState(answer.json.id, 'failed');
-    const job = (await bench.acme.send('GET', `${path}/${answer.json.id}`)).json;
-    assert.equal(job.status, 'failed');
-    assert.equal(typeof job.finished_at, 'number');
-    const { error } = job;
-    assert.deepEqual(
-      [error.code, error.param, error.fault],
-      ['invalid_training_file', 'training_file', 'user'],
-    );
-    assert.match(error.message, /line 2 has \d+ tokens.*line 4 has \d+ tokens/);
-    assert.doesNotMatch(error.message, /line [13] /);
-
-    const validation = await create({ validation_file: training_file });
-    await bench.untilState(validation.json.id, 'failed');
-    const failed = (await bench.acme.send('GET', `${path}/${validation.json.id}`)).json;
-    assert.deepEqual([failed.error.code, failed.error.param], ['invalid_validation_file', 'validation_file']);
-  });
-
-  test('of more than a hundred bad examples every line is in the message', async () => {
-    const long = (text: string) => JSON.stringify({ prompt: 'p', completion: text });
-    const bad = Array.from({ length: 130 }, () => long('x'.repeat(80)));
-    const training_file = await bench.acme.upload([...bad, long('fine'), long('x'.repeat(80))].join('\n'));
-    const answer = await create({ training_file });
-    await bench.untilState(answer.json.id, 'failed');
-    const { error } = (await bench.acme.send('GET', `${path}/${answer.json.id}`)).json;
-    assert.equal(error.code, 'invalid_training_file');
-    assert.match(
-      error.message,
-      /line 100 has \d+ tokens[^;]*; [^;]*; and lines 101-130, 132: 131 bad lines in all$/,
-    );
-  });
-
-  test('examples without a token to learn fail the job with every line', async () => {
-    // Text that is all end-of-text: only the model's tokenizer knows that nothing is left.
-    const files = {
-      text: ['{"text":"fine"}', '{"text":"</s>"}', '{"text":"</s>"}'],
-      completion: ['{"prompt":"","completion":"fine"}', '{"prompt":"","completion":"</s>"}'],
-    };
-    for (const lines of Object.values(files)) {
-      const { json } = await create({ training_file: await bench.acme.upload(lines.join('\n')) });
-      await bench.untilState(json.id, 'failed');
-      const { error, fine_tuned_model } = (await bench.acme.send('GET', `${path}/${json.id}`)).json;
-      assert.deepEqual([error.code, error.fault], ['invalid_training_file', 'user']);
-      const bad = lines.slice(1).map((_, i) => `line ${i + 2} has no token to learn`);
-      assert.equal(error.message, bad.join('; '));
-      assert.equal(fine_tuned_model, null);
-    }
-  });
-
-  test('every task takes its own kind of data, and no other', async () => {
-    const lines: Record<string, object[]> = {
-      SEQ_CLS: [
-        { text: 'a', label: 'x' },
-        { text: 'b', label: 'y' },
-      ],
-      TOKEN_CLS: [{ tokens: ['a', 'b'], labels: [0, 1] }],
-      FEATURE_EXTRACTION: [{ anchor: 'a', positive: 'b' }],
-    };
-    for (const [task, examples] of Object.entries(lines)) {
-      const training_file = await bench.acme.upload(examples.map((each) => JSON.stringify(each)).join('\n'));
-      const peft = { peft_type: 'LORA', task_type: task };
-      const answer = await create({ training_file, peft });
-      assert.equal(answer.status, 200, answer.text);
-      await bench.untilState(answer.json.id, 'queued');
-      const message = await refuses({ peft }, 'data_unfit_for_task', 'training_file');
-      assert.match(message, new RegExp(`task_type ${task} learns from .*, but the file has {"messages"}`));
-      await refuses({ training_file }, 'data_unfit_for_task', 'training_file');
-      await refuses({ validation_file: training_file }, 'data_unfit_for_task', 'validation_file');
-    }
-    await refuses({ peft: { peft_type: 'LORA', task_type: 'SEQ_2_SEQ_LM' } }, 'data_unfit_for_task');
-  });
-
-  test("labels that make no classes, or are not the training file's, fail the job", async () => {
-    const upload = async (...labels: (string | number)[]) =>
-      await bench.acme.upload(labels.map((label) => JSON.stringify({ text: 'a', label })).join('\n'));
-    const peft = { peft_type: 'LORA', task_type: 'SEQ_CLS' };
-    const failed = async (body: object) => {
-      const answer = await create({ peft, ...body });
-      await bench.untilState(answer.json.id, 'failed');
-      return (await bench.acme.send('GET', `${path}/${answer.json.id}`)).json.error;
-    };
-    const same = await failed({ training_file: await upload('x', 'x') });
-    assert.deepEqual([same.code, same.fault], ['invalid_labels', 'user']);
-    const training_file = await upload('x', 'y');
-    const unknown = await failed({ training_file, validation_file: await upload('x', 'z') });
-    assert.deepEqual([unknown.code, unknown.param], ['invalid_validation_file', 'validation_file']);
-    assert.match(unknown.message, /line 2 has the label "z"/);
-  });
-
-  test('a job whose validating process died is picked up', async () => {
-    const { json } = await create({ metadata: { unique: 'orphan' } });
-    await bench.untilState(json.id, 'queued');
-    // As the process that died left it: claimed, its lease run out.
-    await bench.services.sql.query(
-      "UPDATE jobs SET state = 'validating', resolved_training = NULL, lease_until = now() - interval '1 s' WHERE id = $1",
-      [json.id],
-    );
-    await bench.untilState(json.id, 'queued');
-    assert.equal(await claimValidation(bench.services), null);
   });
 });
 

@@ -39,7 +39,7 @@ export const jobEventRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSettings }
     },
   );
 
-  /** `seq` of the event that the client saw last; 0 when there is none, or none that this job has. */
+  /** `seq` of the event that the client saw last; 0 for no event, or none of this job. */
   async function positionOf(job: Job, lastEventId: string | string[] | undefined): Promise<number> {
     if (typeof lastEventId !== 'string') return 0;
     const event = await services.db.jobEvent.findFirst({
@@ -75,14 +75,14 @@ export const jobEventRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSettings }
     }
   }
 
-  /** The state is read first: what a finished job wrote is then there to be read. */
+  /** Reads the state before the events, so that a finished job's last events are among them. */
   async function look(job: Job, seq: number) {
     try {
       const now = await getJob(services, job.teamId, job.id);
       const events = await eventsAfter(services, job.teamId, job.id, seq);
       return { finished: now === null || isTerminal(now.state), events };
     } catch (error) {
-      // A stream outlives an outage of Postgres: it is silent meanwhile.
+      // While Postgres is away the stream stays open and silent.
       if (!isDatabaseAway(error)) throw error;
       return { finished: false, events: [] };
     }

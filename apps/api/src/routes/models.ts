@@ -6,6 +6,7 @@ import { errorResponses } from '../schemas/error.ts';
 import { listOf, toWireList } from '../schemas/list.ts';
 import { DeletedModelSchema, ModelSchema, toWireBaseModel, toWireFineTunedModel } from '../schemas/model.ts';
 import { ref } from '../schemas/schema.ts';
+import { modelNotFound } from '../serving/find-model.ts';
 
 const tags = ['Models'];
 // Ids of Hub models hold slashes, and clients do not always escape them: hence the wildcards.
@@ -80,7 +81,3 @@ export const modelRoutes: FastifyPluginAsyncTypebox = async (app) => {
     },
   );
 };
-
-export function modelNotFound(id: string): ApiError {
-  return new ApiError('model_not_found', `The model '${id}' does not exist.`, { param: 'model' });
-}

@@ -2,46 +2,40 @@ import { PeftConfigSchema } from '@graft/peft-core/config';
 import type { Adapter, AdapterVersion } from '@graft/service';
 import { type Static, Type } from 'typebox';
 import { After, limit } from './list.ts';
-import { closed, nullable, ref, Time, unixSeconds } from './schema.ts';
+import { closed, named, nullable, ref, Time, unixSeconds } from './schema.ts';
 
-export const AdapterSchema = Type.Object(
-  {
-    id: Type.String(),
-    object: Type.Literal('adapter'),
-    created_at: Time,
-    name: Type.String({ description: "The jobs' suffix, or a short random name." }),
-    base_model: Type.String(),
-    latest_version: nullable(Type.Integer()),
-  },
-  { $id: 'Adapter' },
-);
+export const AdapterSchema = named('Adapter', {
+  id: Type.String(),
+  object: Type.Literal('adapter'),
+  created_at: Time,
+  name: Type.String({ description: "The jobs' suffix, or a short random name." }),
+  base_model: Type.String(),
+  latest_version: nullable(Type.Integer()),
+});
 
-export const AdapterVersionSchema = Type.Object(
-  {
-    id: Type.String(),
-    object: Type.Literal('adapter.version'),
-    created_at: Time,
-    adapter_id: Type.String(),
-    adapter_name: Type.String(),
-    version: Type.Integer({ minimum: 1 }),
-    model: Type.String({ description: 'What completions take as `model`.' }),
-    base_model: Type.String(),
-    fine_tuning_job_id: Type.String(),
-    digest: Type.String({
-      description: 'SHA-256 over the sorted lines `<sha256> <bytes> <path>` of the files.',
-    }),
-    bytes: Type.Integer(),
-    files: Type.Array(Type.Object({ path: Type.String(), bytes: Type.Integer(), sha256: Type.String() })),
-    peft: ref(PeftConfigSchema),
-    lineage: Type.Unsafe<Record<string, unknown>>({
-      type: 'object',
-      description: 'Digests of base model, data and code; seed; the configuration used.',
-    }),
-    metrics: nullable(Type.Unsafe<Record<string, unknown>>({ type: 'object' })),
-    download_path: Type.String({ description: 'Path of the tar of its files on this server.' }),
-  },
-  { $id: 'AdapterVersion' },
-);
+export const AdapterVersionSchema = named('AdapterVersion', {
+  id: Type.String(),
+  object: Type.Literal('adapter.version'),
+  created_at: Time,
+  adapter_id: Type.String(),
+  adapter_name: Type.String(),
+  version: Type.Integer({ minimum: 1 }),
+  model: Type.String({ description: 'What completions take as `model`.' }),
+  base_model: Type.String(),
+  fine_tuning_job_id: Type.String(),
+  digest: Type.String({
+    description: 'SHA-256 over the sorted lines `<sha256> <bytes> <path>` of the files.',
+  }),
+  bytes: Type.Integer(),
+  files: Type.Array(Type.Object({ path: Type.String(), bytes: Type.Integer(), sha256: Type.String() })),
+  peft: ref(PeftConfigSchema),
+  lineage: Type.Unsafe<Record<string, unknown>>({
+    type: 'object',
+    description: 'Digests of base model, data and code; seed; the configuration used.',
+  }),
+  metrics: nullable(Type.Unsafe<Record<string, unknown>>({ type: 'object' })),
+  download_path: Type.String({ description: 'Path of the tar of its files on this server.' }),
+});
 
 export const ListAdaptersQuery = Type.Object({ after: After, limit: limit(20, 1000) }, closed);
 export const AdapterParams = Type.Object({ adapter_id: Type.String() });

@@ -1,6 +1,7 @@
+import { UsageSchema } from '@graft/service';
 import { Type } from 'typebox';
-import { FinishReason, samplingProperties, UsageSchema, unsupported } from './sampling.ts';
-import { closed, nullable, Time } from './schema.ts';
+import { FinishReason, samplingProperties, unsupported } from './sampling.ts';
+import { closed, named, nullable, Time } from './schema.ts';
 
 const TextPart = Type.Object({ type: Type.Literal('text'), text: Type.String() }, closed);
 
@@ -38,35 +39,33 @@ export const unsupportedChatParameters = {
   top_logprobs: [0],
 } as const;
 
-export const CreateChatCompletionSchema = Type.Object(
+export const CreateChatCompletionSchema = named(
+  'CreateChatCompletion',
   {
     ...samplingProperties,
     messages: Type.Array(MessageSchema, { minItems: 1, maxItems: 4096 }),
     max_completion_tokens: Type.Optional(nullable(Type.Integer({ minimum: 1, maximum: 131_072 }))),
     ...unsupported(Object.keys(unsupportedChatParameters) as (keyof typeof unsupportedChatParameters)[]),
   },
-  { $id: 'CreateChatCompletion', ...closed },
+  closed,
 );
 
-export const ChatCompletionSchema = Type.Object(
-  {
-    id: Type.String(),
-    object: Type.Literal('chat.completion'),
-    created: Time,
-    model: Type.String(),
-    choices: Type.Array(
-      Type.Object({
-        index: Type.Integer(),
-        message: Type.Object({
-          role: Type.Literal('assistant'),
-          content: Type.String(),
-          refusal: Type.Null(),
-        }),
-        logprobs: Type.Null(),
-        finish_reason: FinishReason,
+export const ChatCompletionSchema = named('ChatCompletion', {
+  id: Type.String(),
+  object: Type.Literal('chat.completion'),
+  created: Time,
+  model: Type.String(),
+  choices: Type.Array(
+    Type.Object({
+      index: Type.Integer(),
+      message: Type.Object({
+        role: Type.Literal('assistant'),
+        content: Type.String(),
+        refusal: Type.Null(),
       }),
-    ),
-    usage: UsageSchema,
-  },
-  { $id: 'ChatCompletion' },
-);
+      logprobs: Type.Null(),
+      finish_reason: FinishReason,
+    }),
+  ),
+  usage: UsageSchema,
+});

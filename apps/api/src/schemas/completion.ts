@@ -1,6 +1,7 @@
+import { UsageSchema } from '@graft/service';
 import { Type } from 'typebox';
-import { FinishReason, samplingProperties, UsageSchema, unsupported } from './sampling.ts';
-import { closed, Time } from './schema.ts';
+import { FinishReason, samplingProperties, unsupported } from './sampling.ts';
+import { closed, named, Time } from './schema.ts';
 
 /** Each with the values that change nothing. */
 export const unsupportedCompletionParameters = {
@@ -14,7 +15,8 @@ export const unsupportedCompletionParameters = {
   suffix: [''],
 } as const;
 
-export const CreateCompletionSchema = Type.Object(
+export const CreateCompletionSchema = named(
+  'CreateCompletion',
   {
     ...samplingProperties,
     prompt: Type.Union([Type.String(), Type.Array(Type.String(), { minItems: 1, maxItems: 1 })], {
@@ -24,24 +26,21 @@ export const CreateCompletionSchema = Type.Object(
       Object.keys(unsupportedCompletionParameters) as (keyof typeof unsupportedCompletionParameters)[],
     ),
   },
-  { $id: 'CreateCompletion', ...closed },
+  closed,
 );
 
-export const CompletionSchema = Type.Object(
-  {
-    id: Type.String(),
-    object: Type.Literal('text_completion'),
-    created: Time,
-    model: Type.String(),
-    choices: Type.Array(
-      Type.Object({
-        index: Type.Integer(),
-        text: Type.String(),
-        logprobs: Type.Null(),
-        finish_reason: FinishReason,
-      }),
-    ),
-    usage: UsageSchema,
-  },
-  { $id: 'Completion' },
-);
+export const CompletionSchema = named('Completion', {
+  id: Type.String(),
+  object: Type.Literal('text_completion'),
+  created: Time,
+  model: Type.String(),
+  choices: Type.Array(
+    Type.Object({
+      index: Type.Integer(),
+      text: Type.String(),
+      logprobs: Type.Null(),
+      finish_reason: FinishReason,
+    }),
+  ),
+  usage: UsageSchema,
+});

@@ -1,17 +1,14 @@
 import { Type } from 'typebox';
-import { ref } from './schema.ts';
+import { named, ref } from './schema.ts';
 
-export const ErrorSchema = Type.Object(
-  {
-    error: Type.Object({
-      message: Type.String({ description: 'For people. Lists every fault that was found.' }),
-      type: Type.String({ description: 'invalid_request_error, rate_limit_error or server_error.' }),
-      param: Type.Union([Type.String(), Type.Null()], { description: 'The (first) parameter at fault.' }),
-      code: Type.String({ description: 'One of the stable codes listed in the description of this API.' }),
-    }),
-  },
-  { $id: 'Error' },
-);
+export const ErrorSchema = named('Error', {
+  error: Type.Object({
+    message: Type.String({ description: 'For people. Lists every fault that was found.' }),
+    type: Type.String({ description: 'invalid_request_error, rate_limit_error or server_error.' }),
+    param: Type.Union([Type.String(), Type.Null()], { description: 'The (first) parameter at fault.' }),
+    code: Type.String({ description: 'One of the stable codes listed in the description of this API.' }),
+  }),
+});
 
 /** The error answers of a route, for its `response`. */
 export function errorResponses(...statuses: number[]) {

@@ -2,32 +2,30 @@ import { DATASET_FORMATS } from '@graft/peft-core/examples';
 import type { FileRecord } from '@graft/service';
 import { type Static, Type } from 'typebox';
 import { After, limit } from './list.ts';
-import { closed, Time, unixSeconds } from './schema.ts';
+import { closed, named, Time, unixSeconds } from './schema.ts';
 
-export const FileSchema = Type.Object(
-  {
-    id: Type.String(),
-    object: Type.Literal('file'),
-    bytes: Type.Integer(),
-    created_at: Time,
-    filename: Type.String(),
-    purpose: Type.String({ description: '`fine-tune`, or `fine-tune-results` for what Graft made.' }),
-    status: Type.Enum(['uploaded', 'processed', 'error'], { type: 'string' }),
-    expires_at: Type.Null(),
-    status_details: Type.Null(),
-    sha256: Type.String({ description: 'Hex digest of the content.' }),
-    format: Type.Union([Type.String(), Type.Null()], {
-      description: `The kind of its lines: ${DATASET_FORMATS.join(', ')}.`,
-    }),
-    examples: Type.Union([Type.Integer(), Type.Null()], { description: 'Training examples in the file.' }),
-  },
-  { $id: 'File' },
-);
+export const FileSchema = named('File', {
+  id: Type.String(),
+  object: Type.Literal('file'),
+  bytes: Type.Integer(),
+  created_at: Time,
+  filename: Type.String(),
+  purpose: Type.String({ description: '`fine-tune`, or `fine-tune-results` for what Graft made.' }),
+  status: Type.Enum(['uploaded', 'processed', 'error'], { type: 'string' }),
+  expires_at: Type.Null(),
+  status_details: Type.Null(),
+  sha256: Type.String({ description: 'Hex digest of the content.' }),
+  format: Type.Union([Type.String(), Type.Null()], {
+    description: `The kind of its lines: ${DATASET_FORMATS.join(', ')}.`,
+  }),
+  examples: Type.Union([Type.Integer(), Type.Null()], { description: 'Training examples in the file.' }),
+});
 
-export const DeletedFileSchema = Type.Object(
-  { id: Type.String(), object: Type.Literal('file'), deleted: Type.Boolean() },
-  { $id: 'DeletedFile' },
-);
+export const DeletedFileSchema = named('DeletedFile', {
+  id: Type.String(),
+  object: Type.Literal('file'),
+  deleted: Type.Boolean(),
+});
 
 export const ListFilesQuery = Type.Object(
   {

@@ -1,5 +1,6 @@
 import {
   HyperparametersSchema,
+  methodSchemas,
   PeftConfigSchema,
   PeftRequestSchema,
   ResolvedTrainingSchema,
@@ -8,7 +9,17 @@ import {
 import { type Job, wireStatus } from '@graft/service';
 import { type Static, Type } from 'typebox';
 import { After, limit } from './list.ts';
-import { closed, documented, nullable, ref, Time, unixSeconds } from './schema.ts';
+import { closed, documented, named, namedSchemas, nullable, ref, Time, unixSeconds } from './schema.ts';
+
+// peft-core's own bear their names already.
+namedSchemas.push(
+  HyperparametersSchema,
+  PeftRequestSchema,
+  ...methodSchemas,
+  PeftConfigSchema,
+  TrainingOptionsSchema,
+  ResolvedTrainingSchema,
+);
 
 const MetadataSchema = Type.Unsafe<Record<string, string>>({
   type: 'object',
@@ -32,7 +43,8 @@ const MethodSchema = Type.Object(
   closed,
 );
 
-export const CreateJobSchema = Type.Object(
+export const CreateJobSchema = named(
+  'CreateFineTuningJob',
   {
     model: Type.String({
       minLength: 1,
@@ -62,7 +74,6 @@ export const CreateJobSchema = Type.Object(
     training: Type.Optional(documented(TrainingOptionsSchema)),
   },
   {
-    $id: 'CreateFineTuningJob',
     ...closed,
     description:
       'Without `peft`, LoRA of rank 8 and alpha 16 on all linear layers. Without `training`, everything is chosen automatically and shown in the job.',
@@ -78,50 +89,46 @@ const ProgressSchema = Type.Object({
   seconds_remaining: nullable(Type.Number()),
 });
 
-export const JobSchema = Type.Object(
-  {
-    id: Type.String(),
-    object: Type.Literal('fine_tuning.job'),
-    created_at: Time,
-    model: Type.String(),
-    organization_id: Type.String({ description: 'The team.' }),
-    status: Type.Enum(
-      ['validating_files', 'queued', 'running', 'paused', 'succeeded', 'failed', 'cancelled'],
-      { type: 'string' },
-    ),
-    training_file: Type.String(),
-    validation_file: nullable(Type.String()),
-    fine_tuned_model: nullable(Type.String(), {
-      description: '`ft:{base}:{team}:{suffix}:{id}`: what /v1/chat/completions takes as `model`.',
+export const JobSchema = named('FineTuningJob', {
+  id: Type.String(),
+  object: Type.Literal('fine_tuning.job'),
+  created_at: Time,
+  model: Type.String(),
+  organization_id: Type.String({ description: 'The team.' }),
+  status: Type.Enum(['validating_files', 'queued', 'running', 'paused', 'succeeded', 'failed', 'cancelled'], {
+    type: 'string',
+  }),
+  training_file: Type.String(),
+  validation_file: nullable(Type.String()),
+  fine_tuned_model: nullable(Type.String(), {
+    description: '`ft:{base}:{team}:{suffix}:{id}`: what /v1/chat/completions takes as `model`.',
+  }),
+  finished_at: nullable(Time),
+  trained_tokens: nullable(Type.Integer()),
+  hyperparameters: ref(HyperparametersSchema),
+  result_files: Type.Array(Type.String()),
+  seed: Type.Integer(),
+  error: nullable(
+    Type.Object({
+      code: Type.String(),
+      message: Type.String(),
+      param: nullable(Type.String()),
+      fault: Type.Enum(['user', 'system'], { type: 'string', description: 'Who can mend it.' }),
     }),
-    finished_at: nullable(Time),
-    trained_tokens: nullable(Type.Integer()),
-    hyperparameters: ref(HyperparametersSchema),
-    result_files: Type.Array(Type.String()),
-    seed: Type.Integer(),
-    error: nullable(
-      Type.Object({
-        code: Type.String(),
-        message: Type.String(),
-        param: nullable(Type.String()),
-        fault: Type.Enum(['user', 'system'], { type: 'string', description: 'Who can mend it.' }),
-      }),
-    ),
-    estimated_finish: nullable(Time),
-    integrations: Type.Array(Type.Unknown()),
-    method: MethodSchema,
-    metadata: nullable(MetadataSchema),
-    peft: ref(PeftConfigSchema),
-    training: Type.Union([ref(ResolvedTrainingSchema), ref(TrainingOptionsSchema)], {
-      description: 'The values used; as requested until the files are validated.',
-    }),
-    progress: nullable(ProgressSchema),
-    queue_position: nullable(Type.Integer({ minimum: 1 }), {
-      description: '1 for the next job; null when it does not wait.',
-    }),
-  },
-  { $id: 'FineTuningJob' },
-);
+  ),
+  estimated_finish: nullable(Time),
+  integrations: Type.Array(Type.Unknown()),
+  method: MethodSchema,
+  metadata: nullable(MetadataSchema),
+  peft: ref(PeftConfigSchema),
+  training: Type.Union([ref(ResolvedTrainingSchema), ref(TrainingOptionsSchema)], {
+    description: 'The values used; as requested until the files are validated.',
+  }),
+  progress: nullable(ProgressSchema),
+  queue_position: nullable(Type.Integer({ minimum: 1 }), {
+    description: '1 for the next job; null when it does not wait.',
+  }),
+});
 
 export const ListJobsQuery = Type.Object(
   {

@@ -1,60 +1,51 @@
 import type { Checkpoint, Job, JobEvent, JobMetric } from '@graft/service';
 import { type Static, Type } from 'typebox';
 import { After, limit } from './list.ts';
-import { closed, nullable, ref, Time, unixSeconds } from './schema.ts';
+import { closed, named, nullable, ref, Time, unixSeconds } from './schema.ts';
 
-export const EventSchema = Type.Object(
-  {
-    id: Type.String(),
-    object: Type.Literal('fine_tuning.job.event'),
-    created_at: Time,
-    level: Type.Enum(['info', 'warn', 'error'], { type: 'string' }),
-    message: Type.String(),
-    type: Type.Enum(['message', 'metrics'], { type: 'string' }),
-    data: Type.Unsafe<Record<string, unknown>>({ type: 'object' }),
-  },
-  { $id: 'FineTuningJobEvent' },
-);
+export const EventSchema = named('FineTuningJobEvent', {
+  id: Type.String(),
+  object: Type.Literal('fine_tuning.job.event'),
+  created_at: Time,
+  level: Type.Enum(['info', 'warn', 'error'], { type: 'string' }),
+  message: Type.String(),
+  type: Type.Enum(['message', 'metrics'], { type: 'string' }),
+  data: Type.Unsafe<Record<string, unknown>>({ type: 'object' }),
+});
 
-export const CheckpointSchema = Type.Object(
-  {
-    id: Type.String(),
-    object: Type.Literal('fine_tuning.job.checkpoint'),
-    created_at: Time,
-    fine_tuned_model_checkpoint: Type.String(),
-    step_number: Type.Integer(),
-    fine_tuning_job_id: Type.String(),
-    metrics: Type.Partial(
-      Type.Object({
-        step: Type.Number(),
-        train_loss: Type.Number(),
-        train_mean_token_accuracy: Type.Number(),
-        valid_loss: Type.Number(),
-        valid_mean_token_accuracy: Type.Number(),
-        full_valid_loss: Type.Number(),
-        full_valid_mean_token_accuracy: Type.Number(),
-      }),
-    ),
-  },
-  { $id: 'FineTuningJobCheckpoint' },
-);
+export const CheckpointSchema = named('FineTuningJobCheckpoint', {
+  id: Type.String(),
+  object: Type.Literal('fine_tuning.job.checkpoint'),
+  created_at: Time,
+  fine_tuned_model_checkpoint: Type.String(),
+  step_number: Type.Integer(),
+  fine_tuning_job_id: Type.String(),
+  metrics: Type.Partial(
+    Type.Object({
+      step: Type.Number(),
+      train_loss: Type.Number(),
+      train_mean_token_accuracy: Type.Number(),
+      valid_loss: Type.Number(),
+      valid_mean_token_accuracy: Type.Number(),
+      full_valid_loss: Type.Number(),
+      full_valid_mean_token_accuracy: Type.Number(),
+    }),
+  ),
+});
 
-export const MetricSchema = Type.Object(
-  {
-    object: Type.Literal('fine_tuning.job.metric'),
-    kind: Type.Enum(['train', 'evaluation'], { type: 'string' }),
-    step: Type.Integer(),
-    epoch: nullable(Type.Number()),
-    loss: Type.Number(),
-    token_accuracy: nullable(Type.Number()),
-    learning_rate: nullable(Type.Number()),
-    grad_norm: nullable(Type.Number()),
-    tokens: nullable(Type.Integer({ description: 'Trained so far.' })),
-    tokens_per_second: nullable(Type.Number()),
-    created_at: Time,
-  },
-  { $id: 'FineTuningJobMetric' },
-);
+export const MetricSchema = named('FineTuningJobMetric', {
+  object: Type.Literal('fine_tuning.job.metric'),
+  kind: Type.Enum(['train', 'evaluation'], { type: 'string' }),
+  step: Type.Integer(),
+  epoch: nullable(Type.Number()),
+  loss: Type.Number(),
+  token_accuracy: nullable(Type.Number()),
+  learning_rate: nullable(Type.Number()),
+  grad_norm: nullable(Type.Number()),
+  tokens: nullable(Type.Integer({ description: 'Trained so far.' })),
+  tokens_per_second: nullable(Type.Number()),
+  created_at: Time,
+});
 
 export const ListEventsQuery = Type.Object(
   {

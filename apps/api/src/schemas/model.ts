@@ -1,24 +1,22 @@
 import type { AdapterVersion, BaseModelEntry } from '@graft/service';
 import { type Static, Type } from 'typebox';
-import { nullable, Time, unixSeconds } from './schema.ts';
+import { named, nullable, Time, unixSeconds } from './schema.ts';
 
-export const ModelSchema = Type.Object(
-  {
-    id: Type.String({ description: 'What requests name as `model`.' }),
-    object: Type.Literal('model'),
-    created: Time,
-    owned_by: Type.String({ description: '`graft` for a base model, else the team.' }),
-    base_model: nullable(Type.String(), { description: 'Null for a base model.' }),
-    adapter: nullable(Type.Object({ id: Type.String(), version: Type.Integer() })),
-    job: nullable(Type.String(), { description: 'The fine-tuning job that made it.' }),
-  },
-  { $id: 'Model' },
-);
+export const ModelSchema = named('Model', {
+  id: Type.String({ description: 'What requests name as `model`.' }),
+  object: Type.Literal('model'),
+  created: Time,
+  owned_by: Type.String({ description: '`graft` for a base model, else the team.' }),
+  base_model: nullable(Type.String(), { description: 'Null for a base model.' }),
+  adapter: nullable(Type.Object({ id: Type.String(), version: Type.Integer() })),
+  job: nullable(Type.String(), { description: 'The fine-tuning job that made it.' }),
+});
 
-export const DeletedModelSchema = Type.Object(
-  { id: Type.String(), object: Type.Literal('model'), deleted: Type.Boolean() },
-  { $id: 'DeletedModel' },
-);
+export const DeletedModelSchema = named('DeletedModel', {
+  id: Type.String(),
+  object: Type.Literal('model'),
+  deleted: Type.Boolean(),
+});
 
 type WireModel = Static<typeof ModelSchema>;
 

@@ -1,7 +1,7 @@
 import { Type } from 'typebox';
 import { nullable } from './schema.ts';
 
-/** What both kinds of completion take to choose tokens. */
+/** The parameters that both kinds of completion have. */
 export const samplingProperties = {
   model: Type.String({
     minLength: 1,
@@ -40,15 +40,9 @@ const Unsupported = Type.Optional(
   Type.Unknown({ description: 'Not available; accepted only at the value that changes nothing.' }),
 );
 
-/** Parameters of OpenAI that Graft accepts only at a value that asks for nothing. */
+/** Parameters of OpenAI that Graft accepts only at a value that changes nothing. */
 export function unsupported<Name extends string>(names: readonly Name[]) {
   return Object.fromEntries(names.map((name) => [name, Unsupported])) as Record<Name, typeof Unsupported>;
 }
-
-export const UsageSchema = Type.Object({
-  prompt_tokens: Type.Integer(),
-  completion_tokens: Type.Integer(),
-  total_tokens: Type.Integer(),
-});
 
 export const FinishReason = Type.Enum(['stop', 'length'], { type: 'string' });

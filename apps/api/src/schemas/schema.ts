@@ -1,4 +1,4 @@
-import { type Static, type TSchema, type TSchemaOptions, Type } from 'typebox';
+import { type Static, type TProperties, type TSchema, type TSchemaOptions, Type } from 'typebox';
 
 /** A reference to a schema with an `$id`, so that OpenAPI shows it once, under its name. */
 export function ref<T extends TSchema>(schema: T, more: object = {}) {
@@ -11,7 +11,20 @@ export function idOf(schema: TSchema): string {
   return $id;
 }
 
-/** Keyword of a part that OpenAPI shows but a parser of peft-core checks: it knows the rules between fields and names the nearest key. */
+/** Every schema with a name of its own in OpenAPI. */
+export const namedSchemas: TSchema[] = [];
+
+/** An object that OpenAPI shows once, under this name; `ref` refers to it. */
+export function named<P extends TProperties>($id: string, properties: P, options: TSchemaOptions = {}) {
+  const schema = Type.Object(properties, { $id, ...options });
+  namedSchemas.push(schema);
+  return schema;
+}
+
+/**
+ * Keyword of a part that OpenAPI shows and peft-core's parser checks instead of the schema: the parser knows the rules
+ * between fields and names the nearest key.
+ */
 export const parsedElsewhere = 'x-graft-parsed-elsewhere';
 
 /** `schema` in the documentation, anything in validation. */

@@ -1,7 +1,7 @@
+import type { GenerationEvent, Usage } from '@graft/service';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { errorBody } from '../api-error.ts';
 import { toApiError } from '../plugins/errors.ts';
-import type { GenerationEvent, Usage } from './generate.ts';
 
 /** The whole of a worker's answer. */
 export interface WholeAnswer {
@@ -29,7 +29,7 @@ export interface ChunkFormat {
   usage(usage: Usage): object;
 }
 
-/** Server-sent events: one chunk per token, `[DONE]` at the end. A fault in between is an `error` chunk, and the end. */
+/** Server-sent events: one chunk per token, `[DONE]` at the end. A fault in between becomes an `error` chunk, which is the last. */
 export function streamAnswer(
   request: FastifyRequest,
   reply: FastifyReply,

@@ -1,14 +1,12 @@
-import { findFineTunedModel, type Services } from '@graft/service';
+import { findFineTunedModel, type GenerationRequest, type Services } from '@graft/service';
 import { ApiError } from '../api-error.ts';
-import { modelNotFound } from '../routes/models.ts';
-import type { WorkerRequest } from './generate.ts';
 
-/** The model that a `model` in a request stands for, to write text. Throws `model_not_found` (404), `unsupported_task`. */
+/** The model that a request names, which must write text. Throws `model_not_found` (404), `unsupported_task`. */
 export async function findModel(
   services: Services,
   teamId: string,
   model: string,
-): Promise<Pick<WorkerRequest, 'base_model' | 'adapter'>> {
+): Promise<Pick<GenerationRequest, 'base_model' | 'adapter'>> {
   if (await services.baseModels.has(model)) return { base_model: model, adapter: null };
   const version = await findFineTunedModel(services, teamId, model);
   if (!version) throw modelNotFound(model);
@@ -28,4 +26,8 @@ export async function findModel(
     base_model: version.baseModel,
     adapter: { version_id: version.id, digest: version.digest, base_digest: trainedOn.digest },
   };
+}
+
+export function modelNotFound(id: string): ApiError {
+  return new ApiError('model_not_found', `The model '${id}' does not exist.`, { param: 'model' });
 }

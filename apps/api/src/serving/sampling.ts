@@ -1,15 +1,15 @@
+import type { GenerationRequest } from '@graft/service';
 import type { Static, TObject } from 'typebox';
 import { ApiError } from '../api-error.ts';
 import type { samplingProperties } from '../schemas/sampling.ts';
-import type { WorkerRequest } from './generate.ts';
 
 type Sampling = Static<TObject<typeof samplingProperties>>;
 
-/** How tokens are chosen, as the worker takes it; OpenAI's defaults filled in. */
+/** How tokens are chosen, in the form of a request to the worker, with OpenAI's defaults filled in. */
 export function samplingOf(
   body: Sampling,
   maxTokens: number | null,
-): Pick<WorkerRequest, 'max_tokens' | 'temperature' | 'top_p' | 'stop' | 'seed'> {
+): Pick<GenerationRequest, 'max_tokens' | 'temperature' | 'top_p' | 'stop' | 'seed'> {
   const { stop } = body;
   return {
     max_tokens: maxTokens,
@@ -20,7 +20,7 @@ export function samplingOf(
   };
 }
 
-/** Throws `unsupported_parameter` for one that is not null and not at a value that changes nothing. */
+/** Throws `unsupported_parameter` for each parameter with a value that would change something. */
 export function refuseUnsupported(
   body: Record<string, unknown>,
   unsupported: Record<string, readonly unknown[]>,

@@ -139,7 +139,7 @@ async function settle(
   options: Options,
   base: BaseModel,
 ): Promise<{ peft: PeftConfig; training: ResolvedTraining }> {
-  const { parsePeftConfig, resolveTraining } = await import('@graft/peft-core/config');
+  const { parsePeftConfig, parseTrainingOptions, resolveTraining } = await import('@graft/peft-core/config');
   const { checkFormat, parseJsonl } = await import('@graft/peft-core/examples');
   const { outlineOf } = await import('@graft/peft-core/outlines');
   const peft =
@@ -159,10 +159,10 @@ async function settle(
   ];
   const training = resolveTraining({
     peft,
-    training: {
+    training: parseTrainingOptions({
       ...(options.training === undefined ? {} : jsonObjectArgument('--training', options.training)),
       ...Object.fromEntries(given.filter(([, value]) => value !== undefined)),
-    },
+    }),
     exampleCount: examples.length,
     contextLength: outlineOf(base.config).maxPositions,
   });

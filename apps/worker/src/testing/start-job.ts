@@ -1,7 +1,7 @@
 import { claimJob, dispatchJobs, type Job, registerWorker, type Services } from '@graft/service';
-import { runTrainingJob } from '../run-training-job.ts';
-import type { JobOutcome } from '../settle-job.ts';
-import type { TrainerProcess } from '../trainer-process.ts';
+import { runTrainingJob } from '../training/run-training-job.ts';
+import type { JobOutcome } from '../training/settle-job.ts';
+import type { TrainerProcess } from '../training/trainer-process.ts';
 
 export interface StartedJob {
   claimed: Job;

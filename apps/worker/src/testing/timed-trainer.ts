@@ -7,9 +7,9 @@ import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync
 import { join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { GraftError } from '@graft/peft-core/config';
-import { faultOf } from '../trainer-fault.ts';
-import type { FromTrainer, ToTrainer, TrainingRequest, VerificationRequest } from '../trainer-protocol.ts';
-import { startWatchdog } from '../watchdog.ts';
+import { faultOf } from '../processes/child-fault.ts';
+import { listenToParent } from '../processes/listen-to-parent.ts';
+import type { TrainerMessages, TrainingRequest, VerificationRequest } from '../training/trainer-protocol.ts';
 
 export interface Timing {
   steps: number;
@@ -23,15 +23,12 @@ export interface Timing {
   atStep?: { step: number; does: 'hang' | 'exit' | 'user fault' | 'unknown fault' };
 }
 
-startWatchdog();
 let stopping = false;
-process.on('message', (message: ToTrainer) => {
+const send = listenToParent<TrainerMessages>((message) => {
   if (message.type === 'stop') stopping = true;
   else if (message.type === 'train') void run(message.request);
   else verify(message.request);
 });
-process.on('SIGINT', () => {});
-process.on('SIGTERM', () => {});
 send({ type: 'ready' });
 
 async function run(request: TrainingRequest): Promise<void> {
@@ -151,8 +148,4 @@ function newestCheckpoint(root: string): number | null {
 
 function block(milliseconds: number): void {
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, milliseconds);
-}
-
-function send(message: FromTrainer): void {
-  process.send?.(message);
 }

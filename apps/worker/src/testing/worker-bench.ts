@@ -101,7 +101,7 @@ export async function openWorkerBench(
   };
 
   const queueJob: WorkerBench['queueJob'] = async (lines, options = {}) => {
-    const { format = 'text', validation } = options;
+    const { format = 'text', validation, training = {} } = options;
     const { id: trainingFileId, examples } = await addFile(lines, format);
     const validationFileId = validation ? (await addFile(validation, format)).id : null;
     const peft = parsePeftConfig(
@@ -117,14 +117,14 @@ export async function openWorkerBench(
       method: 'supervised',
       hyperparameters: {},
       peft,
-      training: options.training ?? {},
+      training,
       metadata: null,
       requestHash: randomBytes(16).toString('hex'),
       idempotencyKey: null,
       isRetry: false,
     });
     const claimed = (await claimValidation(services, created.id))!;
-    const resolvedTraining = resolveTraining({ peft, training: options.training, exampleCount: examples });
+    const resolvedTraining = resolveTraining({ peft, training, exampleCount: examples });
     return (await finishValidation(services, leaseOf(claimed), { ok: true, resolvedTraining }))!;
   };
 

@@ -23,7 +23,6 @@ export { resolveTraining, type TrainingRequest, validationCount } from './resolv
 export {
   type Hyperparameters,
   HyperparametersSchema,
-  parseHyperparameters,
   parseTrainingOptions,
   type ResolvedTraining,
   ResolvedTrainingSchema,

@@ -1,7 +1,7 @@
 import { type Fault, throwFaults } from '../schema/check-fields.ts';
 import { leadingPositions } from '../tuners/leading-positions.ts';
 import { methods, type PeftConfig } from '../tuners/methods.ts';
-import { parseHyperparameters, parseTrainingOptions, type ResolvedTraining } from './training-options.ts';
+import type { Hyperparameters, ResolvedTraining, TrainingOptions } from './training-options.ts';
 
 const WARMUP_SHARE = 0.03;
 const EFFECTIVE_BATCH = 8;
@@ -9,21 +9,23 @@ const MAX_SEQ_LENGTH = 2048;
 
 export interface TrainingRequest {
   peft: PeftConfig;
-  /** `training` of the request, checked here. */
-  training?: unknown;
-  /** OpenAI's hyperparameters of the request, checked here. */
-  hyperparameters?: unknown;
+  /** `training` of the request, as parseTrainingOptions returned it. */
+  training?: TrainingOptions;
+  /** OpenAI's hyperparameters of the request, which match HyperparametersSchema. */
+  hyperparameters?: Hyperparameters;
   /** Lines of the training file, before a validation split is taken off. */
   exampleCount: number;
   /** Tokens the base model can attend to, where known. */
   contextLength?: number;
 }
 
-/** Fixes every training value of a job. Throws the codes of parseTrainingOptions and parseHyperparameters. */
+/**
+ * Fixes every training value of a job. Throws `invalid_training_option` and `invalid_hyperparameter` for values that
+ * contradict each other, the PEFT config or the base model.
+ */
 export function resolveTraining(request: TrainingRequest): ResolvedTraining {
-  const { peft, exampleCount, contextLength = Number.POSITIVE_INFINITY } = request;
-  const training = parseTrainingOptions(request.training);
-  const hyperparameters = parseHyperparameters(request.hyperparameters);
+  const { peft, training = {}, hyperparameters = {}, exampleCount } = request;
+  const { contextLength = Number.POSITIVE_INFINITY } = request;
   const faults: Fault[] = [];
   const conflict = (path: string, message: string) =>
     faults.push({ code: 'invalid_training_option', path, message });

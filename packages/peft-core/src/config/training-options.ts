@@ -165,41 +165,23 @@ export const HyperparametersSchema = Type.Object(
 );
 export type Hyperparameters = Static<typeof HyperparametersSchema>;
 
-/** Checks `training` of a request. Codes: unknown_training_option, invalid_training_option. */
+/** Parses `training` of a request; undefined and null ask for nothing. Codes: unknown_training_option, invalid_training_option. */
 export function parseTrainingOptions(value: unknown): TrainingOptions {
-  return parse(value, TrainingOptionsSchema.properties, 'training', 'training_option') as TrainingOptions;
-}
-
-/** Checks `hyperparameters` of a request. Codes: unknown_hyperparameter, invalid_hyperparameter. */
-export function parseHyperparameters(value: unknown): Hyperparameters {
-  return parse(
-    value,
-    HyperparametersSchema.properties,
-    'hyperparameters',
-    'hyperparameter',
-  ) as Hyperparameters;
-}
-
-function parse(
-  value: unknown,
-  properties: Parameters<typeof checkFields>[1],
-  at: string,
-  noun: string,
-): object {
   if (value === undefined || value === null) return {};
-  const invalid = `invalid_${noun}`;
+  const { properties } = TrainingOptionsSchema;
   const faults: Fault[] = [];
   if (isRecord(value)) {
     for (const key of Object.keys(value)) {
       if (Object.hasOwn(properties, key) || value[key] === undefined) continue;
       const [near] = nearest(key, Object.keys(properties));
       const message = `is not known${near ? `; did you mean ${near}?` : ''}`;
-      faults.push({ code: `unknown_${noun}`, path: `${at}.${key}`, message });
+      faults.push({ code: 'unknown_training_option', path: `training.${key}`, message });
     }
-    faults.push(...checkFields(value, properties, at, invalid));
+    faults.push(...checkFields(value, properties, 'training', 'invalid_training_option'));
   } else {
-    faults.push({ code: invalid, path: at, message: `must be an object, got ${show(value)}` });
+    const message = `must be an object, got ${show(value)}`;
+    faults.push({ code: 'invalid_training_option', path: 'training', message });
   }
   throwFaults(faults);
-  return value;
+  return value as TrainingOptions;
 }

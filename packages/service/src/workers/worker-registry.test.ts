@@ -4,7 +4,7 @@ import type { Services } from '../services.ts';
 import { openTestServices } from '../testing/open-test-services.ts';
 import {
   heartbeatWorker,
-  pickServer,
+  pickWorker,
   registerWorker,
   removeDeadWorkers,
   removeWorker,
@@ -26,16 +26,16 @@ async function add(
 }
 
 test('a loaded base comes first, then little load, then idle training', async () => {
-  assert.equal(await pickServer(services, 'base'), null);
+  assert.equal(await pickWorker(services, 'base'), null);
   await add('training', { running: 1 });
-  assert.deepEqual(await pickServer(services, 'base'), { id: 'training', address: 'http://training:1' });
+  assert.deepEqual(await pickWorker(services, 'base'), { id: 'training', address: 'http://training:1' });
   await add('idle');
-  assert.equal((await pickServer(services, 'base'))!.id, 'idle');
+  assert.equal((await pickWorker(services, 'base'))!.id, 'idle');
   await add('busy-with-base', { bases: ['other', 'base'], load: 3 });
   await add('with-base', { bases: ['base'], load: 2 });
-  assert.equal((await pickServer(services, 'base'))!.id, 'with-base');
-  assert.equal((await pickServer(services, 'base', ['with-base']))!.id, 'busy-with-base');
-  assert.equal((await pickServer(services, 'third'))!.id, 'idle');
+  assert.equal((await pickWorker(services, 'base'))!.id, 'with-base');
+  assert.equal((await pickWorker(services, 'base', ['with-base']))!.id, 'busy-with-base');
+  assert.equal((await pickWorker(services, 'third'))!.id, 'idle');
 });
 
 test('workers that drain, are silent or serve nothing are not picked', async () => {
@@ -45,7 +45,7 @@ test('workers that drain, are silent or serve nothing are not picked', async () 
     "UPDATE workers SET heartbeat_at = now() - interval '31 seconds' WHERE id = 'silent'",
   );
   await registerWorker(services, { id: 'trainer', address: null, hostname: 'here', pid: 1, slots: 1 });
-  assert.equal(await pickServer(services, 'base'), null);
+  assert.equal(await pickWorker(services, 'base'), null);
 });
 
 test('a row that was tidied away is noticed by its heartbeat', async () => {

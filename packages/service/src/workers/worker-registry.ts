@@ -57,7 +57,7 @@ export async function removeDeadWorkers(db: Database): Promise<void> {
  * The living worker that should answer a request for a base model: one that has it loaded before one that has not,
  * then the least loaded. `except` names workers that just refused. Null: none.
  */
-export async function pickServer(
+export async function pickWorker(
   db: Database,
   baseModel: string,
   except: string[] = [],

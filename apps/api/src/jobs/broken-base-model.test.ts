@@ -1,0 +1,84 @@
+// Base models whose files are broken, met through the API: the operator's fault, which no retry mends and whose path stays here.
+import assert from 'node:assert/strict';
+import { mkdtemp, rm, truncate, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { writeTinyModel } from '@graft/peft-core/testing';
+import { assertError } from '../testing/assert-error.ts';
+import { type ApiBench, chatLine, openApiBench } from '../testing/open-api-bench.ts';
+
+let folder: string;
+let bench: ApiBench;
+let training_file: string;
+before(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'graft-broken-'));
+  await writeTinyModel(join(folder, 'cut'));
+  await truncate(join(folder, 'cut', 'model.safetensors'), 5000);
+  // A version that GGUF never had.
+  await writeFile(join(folder, 'odd.gguf'), Buffer.concat([Buffer.from('GGUF'), Buffer.alloc(60, 0xff)]));
+  await writeTinyModel(join(folder, 'wordless'));
+  await writeFile(join(folder, 'wordless', 'tokenizer.json'), '{"model": ');
+  await writeTinyModel(join(folder, 'strange'));
+  await writeFile(join(folder, 'strange', 'tokenizer.json'), '{"model": {"type": "None"}}');
+  const models = join(folder, 'base-models.json');
+  const entries = {
+    tiny: { folder: 'tiny' },
+    cut: { folder: 'cut' },
+    odd: { folder: 'odd.gguf' },
+    wordless: { folder: 'wordless' },
+    strange: { folder: 'strange' },
+    gone: { folder: 'gone' },
+  };
+  await writeFile(models, JSON.stringify(entries));
+  bench = await openApiBench({}, { GRAFT_BASE_MODELS: models });
+  training_file = await bench.acme.upload(chatLine);
+});
+after(async () => {
+  await bench?.close();
+  await rm(folder, { recursive: true, force: true });
+});
+
+const path = '/v1/fine_tuning/jobs';
+
+async function rowCounts(): Promise<unknown> {
+  const { rows } = await bench.services.sql.query(
+    'SELECT (SELECT count(*) FROM jobs) AS jobs, (SELECT count(*) FROM job_events) AS events, (SELECT count(*) FROM audit_log) AS audit, (SELECT count(*) FROM idempotency_keys) AS keys',
+  );
+  return rows[0];
+}
+
+describe('a base model that is broken', () => {
+  for (const { model, code, reason } of [
+    { model: 'cut', code: 'invalid_safetensors', reason: /model\.safetensors: .*5000/ },
+    { model: 'odd', code: 'invalid_gguf', reason: /odd\.gguf/ },
+    { model: 'wordless', code: 'invalid_model', reason: /tokenizer\.json is not JSON/ },
+  ]) {
+    test(`${code}: no job, no path, and nothing that a client would try again`, async () => {
+      const before = await rowCounts();
+      const headers = { 'idempotency-key': `broken ${model}` };
+      const answer = await bench.acme.send('POST', path, { model, training_file }, headers);
+      const message = assertError(answer, 400, code, 'model');
+      assert.match(message, new RegExp(`The base model ${model} .*operator`));
+      assert.match(message, reason);
+      assert.ok(!answer.text.includes(folder), answer.text);
+      assert.doesNotMatch(answer.text, /\/\w/);
+      assert.deepEqual(await rowCounts(), before);
+    });
+  }
+
+  test('a missing folder may come back: 500, without its path', async () => {
+    const answer = await bench.acme.send('POST', path, { model: 'gone', training_file });
+    assertError(answer, 500, 'base_model_unavailable', 'model');
+    assert.ok(!answer.text.includes(folder), answer.text);
+  });
+
+  test('a tokenizer found out while files are validated fails the job, which blames no team', async () => {
+    const answer = await bench.acme.send('POST', path, { model: 'strange', training_file });
+    assert.equal(answer.status, 200, answer.text);
+    await bench.untilState(answer.json.id, 'failed');
+    const { error } = (await bench.acme.send('GET', `${path}/${answer.json.id}`)).json;
+    assert.deepEqual([error.code, error.param, error.fault], ['unsupported_tokenizer', 'model', 'system']);
+    assert.ok(!JSON.stringify(error).includes(folder));
+  });
+});

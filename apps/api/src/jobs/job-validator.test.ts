@@ -1,0 +1,122 @@
+// Jobs whose files are read after they were created.
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { claimValidation } from '@graft/service';
+import { type JobRequests, jobRequests, jobsPath as path } from '../testing/job-requests.ts';
+import { type ApiBench, chatLine, openApiBench } from '../testing/open-api-bench.ts';
+
+let bench: ApiBench;
+let create: JobRequests['create'];
+let refuses: JobRequests['refuses'];
+before(async () => {
+  bench = await openApiBench();
+  ({ create, refuses } = jobRequests(bench, await bench.acme.upload(chatLine)));
+});
+after(async () => await bench?.close());
+
+test('examples that are too long fail the job with every line', async () => {
+  const long = (text: string) => JSON.stringify({ prompt: 'p', completion: text });
+  const lines = [long('fine'), long('x'.repeat(80)), long('fine'), long('y'.repeat(90))].join('\n');
+  const training_file = await bench.acme.upload(lines);
+  const answer = await create({ training_file });
+  assert.equal(answer.json.status, 'validating_files');
+  await bench.untilState(answer.json.id, 'failed');
+  const job = (await bench.acme.send('GET', `${path}/${answer.json.id}`)).json;
+  assert.equal(job.status, 'failed');
+  assert.equal(typeof job.finished_at, 'number');
+  const { error } = job;
+  assert.deepEqual(
+    [error.code, error.param, error.fault],
+    ['invalid_training_file', 'training_file', 'user'],
+  );
+  assert.match(error.message, /line 2 has \d+ tokens.*line 4 has \d+ tokens/);
+  assert.doesNotMatch(error.message, /line [13] /);
+
+  const validation = await create({ validation_file: training_file });
+  await bench.untilState(validation.json.id, 'failed');
+  const failed = (await bench.acme.send('GET', `${path}/${validation.json.id}`)).json;
+  assert.deepEqual([failed.error.code, failed.error.param], ['invalid_validation_file', 'validation_file']);
+});
+
+test('of more than a hundred bad examples every line is in the message', async () => {
+  const long = (text: string) => JSON.stringify({ prompt: 'p', completion: text });
+  const bad = Array.from({ length: 130 }, () => long('x'.repeat(80)));
+  const training_file = await bench.acme.upload([...bad, long('fine'), long('x'.repeat(80))].join('\n'));
+  const answer = await create({ training_file });
+  await bench.untilState(answer.json.id, 'failed');
+  const { error } = (await bench.acme.send('GET', `${path}/${answer.json.id}`)).json;
+  assert.equal(error.code, 'invalid_training_file');
+  assert.match(
+    error.message,
+    /line 100 has \d+ tokens[^;]*; [^;]*; and lines 101-130, 132: 131 bad lines in all$/,
+  );
+});
+
+test('examples without a token to learn fail the job with every line', async () => {
+  // Text that is all end-of-text: only the model's tokenizer knows that nothing is left.
+  const files = {
+    text: ['{"text":"fine"}', '{"text":"</s>"}', '{"text":"</s>"}'],
+    completion: ['{"prompt":"","completion":"fine"}', '{"prompt":"","completion":"</s>"}'],
+  };
+  for (const lines of Object.values(files)) {
+    const { json } = await create({ training_file: await bench.acme.upload(lines.join('\n')) });
+    await bench.untilState(json.id, 'failed');
+    const { error, fine_tuned_model } = (await bench.acme.send('GET', `${path}/${json.id}`)).json;
+    assert.deepEqual([error.code, error.fault], ['invalid_training_file', 'user']);
+    const bad = lines.slice(1).map((_, i) => `line ${i + 2} has no token to learn`);
+    assert.equal(error.message, bad.join('; '));
+    assert.equal(fine_tuned_model, null);
+  }
+});
+
+test('every task takes its own kind of data, and no other', async () => {
+  const lines: Record<string, object[]> = {
+    SEQ_CLS: [
+      { text: 'a', label: 'x' },
+      { text: 'b', label: 'y' },
+    ],
+    TOKEN_CLS: [{ tokens: ['a', 'b'], labels: [0, 1] }],
+    FEATURE_EXTRACTION: [{ anchor: 'a', positive: 'b' }],
+  };
+  for (const [task, examples] of Object.entries(lines)) {
+    const training_file = await bench.acme.upload(examples.map((each) => JSON.stringify(each)).join('\n'));
+    const peft = { peft_type: 'LORA', task_type: task };
+    const answer = await create({ training_file, peft });
+    assert.equal(answer.status, 200, answer.text);
+    await bench.untilState(answer.json.id, 'queued');
+    const message = await refuses({ peft }, 'data_unfit_for_task', 'training_file');
+    assert.match(message, new RegExp(`task_type ${task} learns from .*, but the file has {"messages"}`));
+    await refuses({ training_file }, 'data_unfit_for_task', 'training_file');
+    await refuses({ validation_file: training_file }, 'data_unfit_for_task', 'validation_file');
+  }
+  await refuses({ peft: { peft_type: 'LORA', task_type: 'SEQ_2_SEQ_LM' } }, 'data_unfit_for_task');
+});
+
+test("labels that make no classes, or are not the training file's, fail the job", async () => {
+  const upload = async (...labels: (string | number)[]) =>
+    await bench.acme.upload(labels.map((label) => JSON.stringify({ text: 'a', label })).join('\n'));
+  const peft = { peft_type: 'LORA', task_type: 'SEQ_CLS' };
+  const failed = async (body: object) => {
+    const answer = await create({ peft, ...body });
+    await bench.untilState(answer.json.id, 'failed');
+    return (await bench.acme.send('GET', `${path}/${answer.json.id}`)).json.error;
+  };
+  const same = await failed({ training_file: await upload('x', 'x') });
+  assert.deepEqual([same.code, same.fault], ['invalid_labels', 'user']);
+  const training_file = await upload('x', 'y');
+  const unknown = await failed({ training_file, validation_file: await upload('x', 'z') });
+  assert.deepEqual([unknown.code, unknown.param], ['invalid_validation_file', 'validation_file']);
+  assert.match(unknown.message, /line 2 has the label "z"/);
+});
+
+test('a job whose validating process died is picked up', async () => {
+  const { json } = await create({ metadata: { unique: 'orphan' } });
+  await bench.untilState(json.id, 'queued');
+  // As the process that died left it: claimed, its lease run out.
+  await bench.services.sql.query(
+    "UPDATE jobs SET state = 'validating', resolved_training = NULL, lease_until = now() - interval '1 s' WHERE id = $1",
+    [json.id],
+  );
+  await bench.untilState(json.id, 'queued');
+  assert.equal(await claimValidation(bench.services), null);
+});

@@ -1,0 +1,95 @@
+import type { ErrorObject } from 'ajv';
+import { ApiError } from '../api-error.ts';
+import type { ErrorCode } from '../error-codes.ts';
+
+interface Fault {
+  code: ErrorCode;
+  param: string | null;
+  message: string;
+}
+
+/** One error out of all that Ajv found: its message lists every fault, its code and param are the first one's. */
+export function describeFaults(errors: ErrorObject[], body: boolean): ApiError {
+  const faults = dropDuplicates(resolveUnions(errors).map((error) => describe(error, body)));
+  const first = faults[0] ?? { code: 'invalid_value', param: null, message: 'The request is not valid.' };
+  return new ApiError(first.code, faults.map((fault) => fault.message).join(' ') || first.message, {
+    param: first.param,
+  });
+}
+
+function describe(error: ErrorObject, body: boolean): Fault {
+  const path = paramPath(error.instancePath);
+  if (error.keyword === 'additionalProperties' || error.keyword === 'unevaluatedProperties') {
+    const key = String(error.params.additionalProperty ?? error.params.unevaluatedProperty);
+    const param = path ? `${path}.${key}` : key;
+    return { code: 'unknown_parameter', param, message: `Unknown parameter: '${param}'.` };
+  }
+  if (error.keyword === 'required') {
+    const key = String(error.params.missingProperty);
+    const param = path ? `${path}.${key}` : key;
+    return {
+      code: 'missing_required_parameter',
+      param,
+      message: `Missing required parameter: '${param}'.`,
+    };
+  }
+  if (path === '') {
+    const what = body ? 'The body' : 'The request';
+    return { code: 'invalid_value', param: null, message: `${what} ${requirement(error)}.` };
+  }
+  return { code: 'invalid_value', param: path, message: `Invalid '${path}': ${requirement(error)}.` };
+}
+
+function requirement(error: ErrorObject): string {
+  if (error.keyword === 'const') return `must be ${JSON.stringify(error.params.allowedValue)}`;
+  if (error.keyword === 'enum') {
+    return `must be one of ${(error.params.allowedValues as unknown[]).map((v) => JSON.stringify(v)).join(', ')}`;
+  }
+  if (error.keyword === 'propertyNames') return `has a key that is not allowed`;
+  return error.message ?? 'is not valid';
+}
+
+/**
+ * Replaces the errors of a failed union (anyOf). Where branches accepted the value's type and found a fault deeper or in
+ * a bound, only their errors are kept; otherwise one error joins the types of all branches by "or".
+ */
+function resolveUnions(errors: ErrorObject[]): ErrorObject[] {
+  let rest = errors;
+  for (const union of errors.filter((error) => error.keyword === 'anyOf')) {
+    const branches = rest.filter((error) => error.schemaPath.startsWith(`${union.schemaPath}/`));
+    const telling = branches.filter(
+      (error) =>
+        error.instancePath.length > union.instancePath.length ||
+        !['type', 'const', 'enum', 'anyOf'].includes(error.keyword),
+    );
+    const resolved =
+      telling.length > 0
+        ? telling
+        : [
+            {
+              ...union,
+              message: branches
+                .filter((error) => error.keyword !== 'anyOf')
+                .map(requirement)
+                .join(' or ')
+                .replaceAll(' or must be ', ' or '),
+            },
+          ];
+    rest = rest.filter((error) => error !== union && !branches.includes(error));
+    rest.push(...resolved);
+  }
+  return rest;
+}
+
+/** `/method/hyperparameters/0` as `method.hyperparameters[0]`. */
+function paramPath(instancePath: string): string {
+  return instancePath
+    .split('/')
+    .slice(1)
+    .map((part) => part.replaceAll('~1', '/').replaceAll('~0', '~'))
+    .reduce((path, part) => (/^\d+$/.test(part) ? `${path}[${part}]` : path ? `${path}.${part}` : part), '');
+}
+
+function dropDuplicates(faults: Fault[]): Fault[] {
+  return faults.filter((fault, i) => faults.findIndex((other) => other.message === fault.message) === i);
+}

@@ -1,0 +1,88 @@
+import assert from 'node:assert/strict';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { createApiKey, createLogger, createTeam, loadServiceEnv, openServices } from '@graft/service';
+import { createTestDatabase } from '@graft/service/testing';
+import { buildApp } from '../app.ts';
+import { assertError } from '../testing/assert-error.ts';
+import { openCuttableProxy } from '../testing/cuttable-proxy.ts';
+import { answerOf, chatLine, openApiBench } from '../testing/open-api-bench.ts';
+
+describe('readiness', () => {
+  for (const kind of ['postgres', 'redis'] as const) {
+    test(`ready with the queue on ${kind}`, {
+      skip: kind === 'redis' && !process.env.REDIS_URL,
+    }, async () => {
+      const bench = await openApiBench({}, kind === 'postgres' ? { REDIS_URL: '' } : {});
+      try {
+        assert.equal(bench.services.queue.backend, kind);
+        const answer = await answerOf(await fetch(`${bench.url}/readyz`));
+        assert.deepEqual(answer.json, { status: 'ready', checks: { postgres: 'ok', queue: 'ok' } });
+        assert.deepEqual((await answerOf(await fetch(`${bench.url}/healthz`))).json, { status: 'ok' });
+      } finally {
+        await bench.close();
+      }
+    });
+  }
+
+  test('a queue that is down is named, and jobs are taken all the same', async () => {
+    const bench = await openApiBench({}, { REDIS_URL: 'redis://127.0.0.1:1' });
+    try {
+      const answer = await answerOf(await fetch(`${bench.url}/readyz`));
+      assert.equal(answer.status, 503);
+      assert.deepEqual(answer.json.checks, { postgres: 'ok', queue: 'missing' });
+      assert.match(answer.json.error.message, /missing: queue/);
+      assert.ok(answer.headers.has('retry-after'));
+      const training_file = await bench.acme.upload(chatLine);
+      const job = await bench.acme.send('POST', '/v1/fine_tuning/jobs', { model: 'tiny', training_file });
+      await bench.untilState(job.json.id, 'queued');
+    } finally {
+      await bench.close();
+    }
+  });
+});
+
+test('Postgres away: 503 with Retry-After on every route, and well again afterwards', async () => {
+  const database = await createTestDatabase();
+  const proxy = await openCuttableProxy(database.url);
+  const dataDir = await mkdtemp(join(tmpdir(), 'graft-away-'));
+  const services = await openServices({
+    role: 'api',
+    env: loadServiceEnv({ DATABASE_URL: proxy.url, GRAFT_DATA_DIR: dataDir }),
+    log: createLogger({ level: 'silent', name: 'test' }),
+  });
+  const app = await buildApp(services, { checkResponses: true, eventPollMs: 30, streamHeartbeatMs: 100 });
+  try {
+    const url = await app.listen({ host: '127.0.0.1', port: 0 });
+    const team = await createTeam(services, { name: 'acme' });
+    const { key } = await createApiKey(services, team.id, { name: 'x', role: 'member' });
+    const headers = { authorization: `Bearer ${key}` };
+    const get = async (path: string) => await answerOf(await fetch(url + path, { headers }));
+    assert.equal((await get('/v1/files')).status, 200);
+
+    await proxy.cut();
+    for (const path of ['/v1/files', '/v1/fine_tuning/jobs', '/v1/models', '/v1/adapters', '/v1/files/x']) {
+      const answer = await get(path);
+      assertError(answer, 503, 'service_unavailable');
+      assert.match(answer.headers.get('retry-after')!, /^\d+$/);
+      assert.doesNotMatch(answer.text, /127\.0\.0\.1|ECONN/);
+    }
+    const ready = await get('/readyz');
+    assert.deepEqual([ready.status, ready.json.checks.postgres], [503, 'missing']);
+    assert.equal((await get('/healthz')).status, 200);
+
+    await proxy.restore();
+    for (let i = 0; i < 50 && (await get('/v1/files')).status !== 200; i++) await sleep(100);
+    assert.equal((await get('/v1/files')).status, 200);
+    assert.equal((await get('/readyz')).json.checks.postgres, 'ok');
+  } finally {
+    await app.close();
+    await services.close();
+    await proxy.close();
+    await database.drop();
+    await rm(dataDir, { recursive: true });
+  }
+});

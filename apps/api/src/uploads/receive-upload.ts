@@ -1,0 +1,127 @@
+import type { Multipart, MultipartFile } from '@fastify/multipart';
+import type { DatasetSummary } from '@graft/peft-core/examples';
+import type { FileStore } from '@graft/service';
+import type { FastifyRequest } from 'fastify';
+import { ApiError } from '../api-error.ts';
+import { createUploadChecker } from './upload-checker.ts';
+
+/** A training file whose bytes are in the store and whose lines are examples; it has no row yet. */
+export interface ReceivedUpload extends DatasetSummary {
+  filename: string;
+  path: string;
+  bytes: number;
+  sha256: string;
+}
+
+interface UploadLimits {
+  bytes: number;
+  /** Milliseconds without a byte after which the upload is cut off. */
+  idleMs: number;
+}
+
+const defaultFilename = 'upload.jsonl';
+
+/**
+ * Streams a multipart upload (`purpose`, `file`, in any order) into the store and checks every line on the way. A failed
+ * upload, such as one whose client hangs up, leaves nothing behind. Throws ApiError or GraftError.
+ */
+export async function receiveUpload(
+  request: FastifyRequest,
+  files: FileStore,
+  limits: UploadLimits,
+): Promise<ReceivedUpload> {
+  request.raw.setTimeout(limits.idleMs, () => request.raw.destroy());
+  let purpose: string | null = null;
+  let received: ReceivedUpload | null = null;
+  try {
+    for await (const part of partsOf(request)) {
+      if (part.type === 'file') {
+        if (part.fieldname !== 'file') throw unknownParameter(part.fieldname);
+        received = await receiveFile(part, files, limits.bytes);
+      } else if (part.fieldname === 'purpose') {
+        purpose = checkPurpose(part.value);
+      } else if (part.fieldname.startsWith('expires_after')) {
+        throw new ApiError(
+          'unsupported_parameter',
+          "Unsupported parameter: 'expires_after'. Files are kept.",
+          {
+            param: 'expires_after',
+          },
+        );
+      } else throw unknownParameter(part.fieldname);
+    }
+    if (purpose === null) throw missing('purpose');
+    if (received === null) throw missing('file');
+    // The limit is for the client's silence alone, not for the time until the answer.
+    request.raw.setTimeout(0);
+    return received;
+  } catch (error) {
+    if (received) await files.remove(received.path);
+    // The rest of the body is read and dropped, so that a client that sends first and then reads sees the answer.
+    request.raw.unpipe();
+    request.raw.resume();
+    throw error;
+  }
+}
+
+/** The parts. Throws an ApiError for what the parser finds. */
+async function* partsOf(request: FastifyRequest): AsyncGenerator<Multipart> {
+  try {
+    yield* request.parts();
+  } catch (error) {
+    const { code, message } = error as { code?: string; message: string };
+    if (code === 'FST_FILES_LIMIT') {
+      throw new ApiError('invalid_value', "Invalid 'file': send exactly one.", { param: 'file' });
+    }
+    throw brokenUpload(message, error);
+  }
+}
+
+/** The bytes of a file part. Throws an ApiError when they break off. */
+async function* bytesOf(part: MultipartFile): AsyncGenerator<Buffer> {
+  try {
+    yield* part.file as AsyncIterable<Buffer>;
+  } catch (error) {
+    throw brokenUpload((error as Error).message, error);
+  }
+}
+
+function brokenUpload(reason: string, cause: unknown): ApiError {
+  return new ApiError('upload_incomplete', `The upload is broken: ${reason}`, { cause });
+}
+
+async function receiveFile(part: MultipartFile, files: FileStore, limit: number): Promise<ReceivedUpload> {
+  const checker = createUploadChecker();
+  let summary: DatasetSummary | null = null;
+  async function* checked(): AsyncGenerator<Buffer> {
+    for await (const chunk of bytesOf(part)) {
+      checker.write(chunk);
+      yield chunk;
+    }
+    summary = checker.end();
+  }
+  const stored = await files.receive(checked(), { limit });
+  return { filename: cleanName(part.filename), ...stored, ...summary! };
+}
+
+function checkPurpose(purpose: unknown): string {
+  if (purpose === 'fine-tune') return purpose;
+  throw new ApiError('invalid_value', 'Invalid \'purpose\': must be "fine-tune".', { param: 'purpose' });
+}
+
+function unknownParameter(name: string): ApiError {
+  return new ApiError('unknown_parameter', `Unknown parameter: '${name}'.`, { param: name });
+}
+
+function missing(name: string): ApiError {
+  return new ApiError('missing_required_parameter', `Missing required parameter: '${name}'.`, {
+    param: name,
+  });
+}
+
+/** The client's name for the file without folders and control characters. It is only shown, never a path. */
+function cleanName(name: string | undefined): string {
+  const last = (name ?? '').split(/[/\\]/).at(-1)!;
+  const clean = last.replaceAll(/\p{C}/gu, '').trim().slice(0, 255);
+  return clean || defaultFilename;
+}

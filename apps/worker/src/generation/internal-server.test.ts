@@ -1,0 +1,249 @@
+// The internal HTTP server with a real generator and a tiny but real model.
+import assert from 'node:assert/strict';
+import { mkdtemp } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { parsePeftConfig } from '@graft/peft-core/config';
+import { writeAdapter } from '@graft/peft-core/files';
+import type { FastifyInstance } from 'fastify';
+import { openWorkerBench, type WorkerBench } from '../testing/worker-bench.ts';
+import { GeneratorProcess } from './generator-process.ts';
+import { createInternalServer } from './internal-server.ts';
+
+let bench: WorkerBench;
+let generator: GeneratorProcess;
+let http: FastifyInstance;
+let url: string;
+let digest: string;
+let base_digest: string;
+
+before(async () => {
+  bench = await openWorkerBench();
+  generator = new GeneratorProcess({
+    entry: new URL('./generator.ts', import.meta.url),
+    device: { kind: 'cpu' },
+    log: bench.services.log,
+    queueLimit: 1,
+    waitMilliseconds: 30_000,
+    stallMilliseconds: 60_000,
+    idleMilliseconds: 60_000,
+  });
+  http = createInternalServer(bench.services, generator);
+  url = `${await http.listen({ host: '127.0.0.1', port: 0 })}/internal/generate`;
+  const folder = await mkdtemp(join(tmpdir(), 'graft-adapter-'));
+  await writeAdapter(folder, tinyAdapter());
+  digest = (await bench.services.artifacts.publish(folder)).digest;
+  base_digest = await (await bench.services.baseModels.get('tiny'))!.digest();
+});
+after(async () => {
+  await generator?.close();
+  await http?.close();
+  await bench?.close();
+});
+
+/** Every update as large as the weights, so that answers differ from the base model's. */
+function tinyAdapter(): Parameters<typeof writeAdapter>[1] {
+  const peft = parsePeftConfig({
+    peft_type: 'LORA',
+    r: 2,
+    lora_alpha: 64,
+    target_modules: ['q_proj', 'v_proj'],
+  });
+  const tensor = (shape: [number, number], value: (i: number) => number) => ({
+    shape,
+    data: Float32Array.from({ length: shape[0] * shape[1] }, (_, i) => value(i)),
+  });
+  const tensors = new Map(
+    [0, 1].flatMap((layer) =>
+      Object.entries({ q_proj: 32, v_proj: 16 }).flatMap(([module, out]) => {
+        const at = `base_model.model.model.layers.${layer}.self_attn.${module}`;
+        return [
+          [`${at}.lora_A.weight`, tensor([2, 32], Math.sin)],
+          [`${at}.lora_B.weight`, tensor([out, 2], Math.cos)],
+        ] as const;
+      }),
+    ),
+  );
+  const card = { steps: 1, trainedTokens: 1, finalLoss: 1, validationLoss: null };
+  return { peft, baseModelNameOrPath: 'tiny', taskType: 'CAUSAL_LM', tensors, card };
+}
+
+const body = {
+  base_model: 'tiny',
+  adapter: null as { version_id: string; digest: string; base_digest: string } | null,
+  messages: [{ role: 'user', content: 'Hello' }],
+  max_tokens: 12,
+  temperature: 0,
+  top_p: 1,
+  stop: [],
+  seed: 1,
+};
+
+function post(
+  change: object = {},
+  options: { token?: string; signal?: AbortSignal } = {},
+): Promise<Response> {
+  const token = options.token ?? bench.services.secrets.internalToken;
+  return fetch(url, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
+    body: JSON.stringify({ ...body, ...change }),
+    ...(options.signal ? { signal: options.signal } : {}),
+  });
+}
+
+// biome-ignore lint/suspicious/noExplicitAny: the lines are what is tested
+async function lines(response: Response): Promise<any[]> {
+  assert.equal(response.status, 200);
+  assert.match(response.headers.get('content-type')!, /^application\/x-ndjson/);
+  const text = await response.text();
+  return text
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(line));
+}
+
+async function answer(change: object = {}): Promise<string> {
+  const events = await lines(await post(change));
+  assert.equal(events.at(-1).type, 'done', JSON.stringify(events.at(-1)));
+  return events
+    .filter(({ type }) => type === 'token')
+    .map(({ text }) => text)
+    .join('');
+}
+
+async function untilIdle(): Promise<void> {
+  for (let i = 0; generator.load > 0; i++) {
+    assert.ok(i < 100, 'the server is still busy');
+    await sleep(100);
+  }
+}
+
+describe('internal server', { timeout: 120_000 }, () => {
+  it('streams tokens and ends with usage', async () => {
+    const events = await lines(await post());
+    const { type, finish_reason, usage } = events.at(-1);
+    assert.equal(type, 'done');
+    assert.ok(['stop', 'length'].includes(finish_reason));
+    assert.ok(usage.completion_tokens > 0 && usage.completion_tokens <= 12);
+    assert.equal(usage.total_tokens, usage.prompt_tokens + usage.completion_tokens);
+    assert.ok(events.length > 1);
+    assert.deepEqual(generator.bases, ['tiny']);
+  });
+
+  it('refuses an adapter of other base weights', async () => {
+    const adapter = { version_id: 'adptver-1', digest, base_digest: '0'.repeat(64) };
+    const events = await lines(await post({ adapter }));
+    assert.equal(events.at(-1).type, 'error');
+    assert.equal(JSON.stringify(events.at(-1)).includes('base_model_changed'), true);
+  });
+
+  it('answers with base and adapter in turn, in the same process', async () => {
+    const plain = await answer();
+    const pid = generator.pid;
+    const adapted = await answer({ adapter: { version_id: 'adptver-1', digest, base_digest } });
+    assert.notEqual(adapted, plain);
+    assert.equal(await answer(), plain);
+    assert.equal(
+      await answer({ messages: undefined, prompt: 'Hello' }).then((text) => text.length > 0),
+      true,
+    );
+    assert.equal(generator.pid, pid);
+  });
+
+  it('ends before a stop string', async () => {
+    const greedy = await answer();
+    const at = Math.floor(greedy.length / 2);
+    const stop = greedy.slice(at, at + 2);
+    const events = await lines(await post({ stop: [stop] }));
+    const { type, finish_reason, usage } = events.at(-1);
+    assert.deepEqual([type, finish_reason], ['done', 'stop']);
+    const text = events.map((event) => event.text ?? '').join('');
+    assert.equal(text, greedy.slice(0, greedy.indexOf(stop)));
+    assert.ok(usage.completion_tokens < 12, `${usage.completion_tokens} tokens`);
+  });
+
+  it('samples by seed and temperature, and with a tiny top_p takes the likeliest token', async () => {
+    const greedy = await answer({ max_tokens: 24 });
+    const sampled = await answer({ max_tokens: 24, temperature: 1, seed: 7 });
+    assert.notEqual(sampled, greedy);
+    assert.equal(await answer({ max_tokens: 24, temperature: 1, seed: 7 }), sampled);
+    assert.notEqual(await answer({ max_tokens: 24, temperature: 1, seed: 8 }), sampled);
+    assert.equal(await answer({ max_tokens: 24, temperature: 1, seed: 7, top_p: 1e-6 }), greedy);
+  });
+
+  it('knows the API by its token only', async () => {
+    for (const token of ['', 'wrong', `${bench.services.secrets.internalToken}x`]) {
+      const response = await post({}, { token });
+      assert.equal(response.status, 401);
+    }
+    const none = await fetch(url, {
+      method: 'POST',
+      body: '{}',
+      headers: { 'content-type': 'application/json' },
+    });
+    assert.equal(none.status, 401);
+  });
+
+  it('refuses a body it does not know', async () => {
+    for (const change of [
+      { surprise: 1 },
+      { max_tokens: '5' },
+      { prompt: 'both' },
+      { adapter: { digest: '../x' } },
+    ]) {
+      const response = await post(change);
+      assert.equal(response.status, 400, JSON.stringify(change));
+      assert.equal(((await response.json()) as { code: string }).code, 'invalid_request');
+    }
+  });
+
+  it('tells an unknown model, a missing adapter and too long a prompt as errors of the stream', async () => {
+    const [unknown] = await lines(await post({ base_model: 'nobody' }));
+    assert.deepEqual([unknown.type, unknown.status, unknown.code], ['error', 404, 'model_not_found']);
+    const [missing] = await lines(
+      await post({ adapter: { version_id: 'x', digest: '0'.repeat(64), base_digest } }),
+    );
+    assert.deepEqual([missing.type, missing.status, missing.code], ['error', 500, 'artifact_missing']);
+    const [long] = await lines(await post({ messages: [{ role: 'user', content: 'x'.repeat(5000) }] }));
+    assert.deepEqual([long.type, long.status, long.code], ['error', 400, 'context_length_exceeded']);
+    assert.ok((await answer()).length >= 0, 'the generator works on');
+  });
+
+  it('ends a generation whose client hangs up', async () => {
+    const pid = generator.pid;
+    const leaving = new AbortController();
+    const response = await post({ max_tokens: 230, temperature: 1 }, { signal: leaving.signal });
+    await response.body!.getReader().read();
+    leaving.abort();
+    await untilIdle();
+    assert.equal(generator.pid, pid, 'without losing the process');
+  });
+
+  it('says 503 with Retry-After when its queue is full, and answers those that wait', async () => {
+    const running = Array.from({ length: 5 }, () => post({ max_tokens: 100, temperature: 1 }));
+    const responses = await Promise.all(running);
+    const statuses = responses.map(({ status }) => status).sort();
+    assert.equal(statuses[0], 200);
+    assert.equal(statuses.at(-1), 503);
+    const refused = responses.find(({ status }) => status === 503)!;
+    assert.ok(Number(refused.headers.get('retry-after')) > 0);
+    for (const response of responses) {
+      if (response.status === 200) assert.equal((await lines(response)).at(-1).type, 'done');
+    }
+  });
+
+  it('recovers from the death of its process', async () => {
+    process.kill(generator.pid!, 'SIGKILL');
+    await sleep(200);
+    assert.ok((await answer()).length >= 0);
+    const dying = post({ max_tokens: 230, temperature: 1 });
+    const response = await dying;
+    process.kill(generator.pid!, 'SIGKILL');
+    const last = (await lines(response)).at(-1);
+    assert.ok(last.type === 'done' || last.status === 503, JSON.stringify(last));
+    assert.ok((await answer()).length >= 0);
+  });
+});

@@ -1,0 +1,167 @@
+import { createHash, timingSafeEqual } from 'node:crypto';
+import { Readable } from 'node:stream';
+import { GraftError } from '@graft/peft-core/config';
+import {
+  encodeLine,
+  type GenerationLine,
+  type GenerationRequest,
+  GenerationRequestSchema,
+  generationPath,
+  isLastingModelFault,
+  type Services,
+  startReading,
+} from '@graft/service';
+import Fastify, { type FastifyInstance } from 'fastify';
+import { type ChildFault, faultOf, logFault } from '../processes/child-fault.ts';
+import { GeneratorBusy, type GeneratorEvent, type GeneratorProcess } from './generator-process.ts';
+import type { GeneratorRequest } from './generator-protocol.ts';
+
+// In bytes. The body holds the prompt, which the API limits to less.
+const bodyLimit = 4 * 2 ** 20;
+// The API tries other workers first and comes back about then.
+const retryAfterSeconds = 2;
+
+/**
+ * The worker's HTTP server, for the API only. `POST /internal/generate` follows packages/service/src/generation; a client
+ * that hangs up ends its generation. `GET /healthz` answers whoever asks.
+ */
+export function createInternalServer(
+  services: Pick<Services, 'baseModels' | 'artifacts' | 'secrets' | 'log'>,
+  generator: GeneratorProcess,
+): FastifyInstance {
+  const app = Fastify({
+    bodyLimit,
+    requestTimeout: 30_000,
+    forceCloseConnections: true,
+    ajv: { customOptions: { coerceTypes: false, removeAdditional: false, allowUnionTypes: true } },
+  });
+  const token = digestOf(services.secrets.internalToken);
+
+  app.setErrorHandler((error: Error & { statusCode?: number; validation?: unknown }, _request, reply) => {
+    const status = error.statusCode ?? 500;
+    if (status >= 500) services.log.error({ err: error }, 'internal request failed');
+    const message = status >= 500 ? 'The worker had a fault of its own.' : error.message;
+    return reply
+      .code(status)
+      .send({ code: error.validation ? 'invalid_request' : 'request_failed', message, param: null });
+  });
+
+  app.get('/healthz', async () => ({ status: 'ok' }));
+
+  app.route<{ Body: GenerationRequest }>({
+    method: 'POST',
+    url: generationPath,
+    schema: { body: GenerationRequestSchema },
+    // Before the body is read, so that callers without the token cost nothing.
+    onRequest: async (request, reply) => {
+      const given = /^Bearer (.+)$/.exec(request.headers.authorization ?? '')?.[1] ?? '';
+      if (timingSafeEqual(digestOf(given), token)) return;
+      return reply
+        .code(401)
+        .send({ code: 'invalid_token', message: 'The internal token is wrong.', param: null });
+    },
+    handler: async (request, reply) => {
+      const gone = new AbortController();
+      reply.raw.once('close', () => gone.abort());
+      let lines: AsyncGenerator<string>;
+      try {
+        // Waits for the first line before it sends anything, so that a full queue can be answered by a status.
+        lines = await startReading(answer(services, generator, request.body, gone.signal));
+      } catch (error) {
+        if (!(error instanceof GeneratorBusy)) throw error;
+        return reply.code(503).header('retry-after', retryAfterSeconds).send({
+          code: 'generator_busy',
+          message: 'This worker answers as many requests as it can.',
+          param: null,
+        });
+      }
+      return reply.type('application/x-ndjson').send(Readable.from(lines, { objectMode: false }));
+    },
+  });
+  return app;
+}
+
+/** The lines of one answer. Throws `GeneratorBusy`, only before the first line. */
+async function* answer(
+  services: Pick<Services, 'baseModels' | 'artifacts' | 'log'>,
+  generator: GeneratorProcess,
+  body: GenerationRequest,
+  signal: AbortSignal,
+): AsyncGenerator<string, void> {
+  try {
+    const request = await locate(services, body, signal);
+    for await (const event of generator.generate(request, signal)) {
+      if (event.type === 'failed') logFault('generation failed', event.fault, services.log);
+      yield encodeLine(lineOf(event));
+    }
+  } catch (error) {
+    if (error instanceof GeneratorBusy || signal.aborted) throw error;
+    const fault = faultOf(error, {
+      code: 'generation_failed',
+      message: 'The worker had a fault of its own.',
+    });
+    logFault('generation failed', fault, services.log);
+    yield encodeLine(lineOf({ type: 'failed', fault }));
+  }
+}
+
+/** Finds base model and adapter on this machine. Throws GraftError. */
+async function locate(
+  services: Pick<Services, 'baseModels' | 'artifacts'>,
+  body: GenerationRequest,
+  signal: AbortSignal,
+): Promise<GeneratorRequest> {
+  const base = await services.baseModels.get(body.base_model, { signal });
+  if (!base) {
+    throw new GraftError(
+      'model_not_found',
+      `The base model ${body.base_model} is not available on this worker.`,
+      { param: 'model' },
+    );
+  }
+  if (body.adapter && (await base.digest()) !== body.adapter.base_digest) {
+    throw new GraftError(
+      'base_model_changed',
+      `The weights of ${body.base_model} on this worker are not those that the adapter was trained on.`,
+      { param: 'model' },
+    );
+  }
+  const { max_tokens, temperature, top_p, stop, seed } = body;
+  const text = 'messages' in body ? { messages: body.messages } : { prompt: body.prompt };
+  return {
+    baseModel: base.id,
+    basePath: base.path,
+    digestCache: base.digestCache,
+    adapterDir: body.adapter && (await services.artifacts.localFolder(body.adapter.digest)),
+    options: { ...text, max_tokens, temperature, top_p, stop, seed },
+  };
+}
+
+function lineOf(event: GeneratorEvent): GenerationLine {
+  switch (event.type) {
+    case 'token':
+      return event;
+    case 'done': {
+      const { promptTokens: prompt_tokens, completionTokens: completion_tokens } = event;
+      const usage = { prompt_tokens, completion_tokens, total_tokens: prompt_tokens + completion_tokens };
+      return { type: 'done', finish_reason: event.finishReason, usage };
+    }
+    case 'failed': {
+      const { code, message, param } = event.fault;
+      return { type: 'error', status: statusOf(event.fault), code, message, param };
+    }
+  }
+}
+
+function statusOf({ code, fault }: ChildFault): number {
+  if (code === 'generator_lost' || code === 'generator_closing') return 503;
+  // Not 500: clients would try again, which mends no broken file.
+  if (isLastingModelFault(code)) return 400;
+  if (fault === 'system') return 500;
+  return code === 'model_not_found' ? 404 : 400;
+}
+
+// timingSafeEqual demands values of equal length, which digests are.
+function digestOf(text: string): Buffer {
+  return createHash('sha256').update(text).digest();
+}

@@ -1,0 +1,57 @@
+import { GraftError } from '@graft/peft-core/config';
+import type { Services } from '@graft/service';
+import { baseModelFault, isLastingModelFault } from '@graft/service/base-models';
+
+/** A fault as it crosses the process boundary. `message` may be shown to the team. */
+export interface ChildFault {
+  code: string;
+  message: string;
+  param: string | null;
+  fault: 'user' | 'system';
+  /** For the operator's log only. */
+  stack?: string;
+}
+
+/** The operator's files that a child process reads: faults in them are no team's, and no team may see their paths. */
+export interface OperatorFiles {
+  base: { id: string; path: string };
+  /** Folders of adapters and checkpoints. */
+  folders: readonly string[];
+}
+
+/**
+ * What a failure in a child process means to others. Only messages written on purpose (GraftError) reach a team;
+ * any other may hold paths or data.
+ */
+export function faultOf(
+  error: unknown,
+  otherwise: { code: string; message: string },
+  files: OperatorFiles | null = null,
+): ChildFault {
+  if (!(error instanceof GraftError))
+    return { ...otherwise, param: null, fault: 'system', ...stackOf(error) };
+  const tells = (place: string) => error.message.includes(place);
+  if (files?.folders.some(tells)) return { ...otherwise, param: null, fault: 'system', ...stackOf(error) };
+  const { base } = files ?? {};
+  // A user fault that a broken model caused becomes a system fault once it is worded for teams.
+  const ofBase = base && (tells(base.path) || (error.fault === 'user' && isLastingModelFault(error.code)));
+  const { code, message, param, fault } = ofBase ? baseModelFault(error, base.id, [base.path]) : error;
+  return { code, message, param, fault, ...stackOf(error) };
+}
+
+/** The stack of the first cause: later errors only word it. */
+function stackOf(error: unknown): { stack?: string } {
+  if (!(error instanceof Error)) return {};
+  if (error.cause instanceof Error) return stackOf(error.cause);
+  return error.stack ? { stack: error.stack } : {};
+}
+
+/** Logs a user's fault by its code alone, since its message may quote the data or the prompt. */
+export function logFault(
+  what: string,
+  { code, message, stack, fault }: ChildFault,
+  log: Services['log'],
+): void {
+  if (fault === 'user') log.info({ code }, what);
+  else log.warn({ code, err: Object.assign(new Error(message), { stack }) }, what);
+}

@@ -1,0 +1,64 @@
+// What trainer and generator have in common and their own tests do not show: a child that does not stop when it is asked.
+import assert from 'node:assert/strict';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, it } from 'node:test';
+import { pathToFileURL } from 'node:url';
+import { createLogger } from '@graft/service';
+import { ForkedProcess } from './forked-process.ts';
+
+interface TestMessages {
+  call: { type: 'run' };
+  event: { type: 'begun' };
+  result: { type: 'stopped' };
+}
+
+// Answers no `stop`.
+const child = `
+  process.on('message', ({ type }) => type === 'run' && process.send({ type: 'begun' }));
+  process.on('disconnect', () => process.exit());
+`;
+let folder: string;
+let forked: ForkedProcess<TestMessages>;
+
+before(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'graft-forked-'));
+  await writeFile(join(folder, 'child.mjs'), child);
+  forked = new ForkedProcess('child', ['stopped'], {
+    entry: pathToFileURL(join(folder, 'child.mjs')),
+    device: { kind: 'cpu' },
+    log: createLogger({ level: 'silent', name: 'test' }),
+    stallMilliseconds: 60_000,
+    idleMilliseconds: 60_000,
+  });
+});
+after(async () => {
+  await forked.close();
+  await rm(folder, { recursive: true });
+});
+
+const run = (stop: AbortSignal) =>
+  forked.call({ message: { type: 'run' }, precision: 'fp32', stop, stopMilliseconds: 100 });
+
+it('kills a child that is asked to stop and does not', async () => {
+  const stop = new AbortController();
+  const answer = run(stop.signal);
+  assert.deepEqual(await answer.next(), { done: false, value: { type: 'begun' } });
+  stop.abort();
+  assert.deepEqual(await answer.next(), { done: true, value: { type: 'killed' } });
+  assert.equal(forked.pid, null);
+});
+
+it('stops the child of a caller that reads no further, and answers the next call', async () => {
+  for await (const event of run(new AbortController().signal)) {
+    assert.equal(event.type, 'begun');
+    break;
+  }
+  assert.equal(forked.pid, null);
+  const next = run(new AbortController().signal);
+  assert.deepEqual(await next.next(), { done: false, value: { type: 'begun' } });
+  await forked.close();
+  const end = await next.next();
+  assert.ok(end.done && end.value.type === 'crashed');
+});

@@ -1,0 +1,272 @@
+import { fork } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import type { Services } from '@graft/service';
+import type { Device, Precision } from '../devices.ts';
+import { childEnvironment } from './child-environment.ts';
+import type { ChildFault } from './child-fault.ts';
+
+/**
+ * The messages between a worker and one kind of child process. The child answers each call with any number of events,
+ * then exactly one result or `{ type: 'failed', fault }`. `{ type: 'stop' }` asks it to end the running call early.
+ */
+export interface Messages {
+  call: { type: string };
+  event: { type: string };
+  result: { type: string };
+}
+
+/** How a child process ended: by itself with a code, or by a signal. Both null: it could not be started. */
+export interface ChildExit {
+  code: number | null;
+  signal: NodeJS.Signals | null;
+}
+
+export type Failed = { type: 'failed'; fault: ChildFault };
+
+/** The child ended before it gave a result. */
+export type Gone =
+  /** Killed by the caller's signal, or because it did not stop in time. */
+  | { type: 'killed' }
+  /** Killed because it sent nothing for too long. */
+  | { type: 'stalled' }
+  /** It ended by itself: out of memory, a crash in native code, `kill -9`. */
+  | { type: 'crashed'; exit: ChildExit };
+
+/** How a call ends. */
+type End<M extends Messages> = M['result'] | Failed | Gone;
+
+/** All that a child sends. `ready`: its engine is loaded. */
+export type FromChild<M extends Messages> = { type: 'ready' } | M['event'] | M['result'] | Failed;
+export type ToChild<M extends Messages> = M['call'] | { type: 'stop' };
+
+export interface ProcessOptions {
+  /** The file that the child runs, TypeScript or built JavaScript. */
+  entry: URL;
+  device: Device;
+  log: Services['log'];
+  /** A child that sends nothing for this long during a call is killed. */
+  stallMilliseconds: number;
+  /** An unused child, and the base model it holds, is ended after this time. */
+  idleMilliseconds: number;
+}
+
+export interface Call<M extends Messages> {
+  message: M['call'];
+  precision: Precision;
+  /** Aborted: the child is asked to stop, and then gives its result. */
+  stop: AbortSignal;
+  /** A child that has not stopped by this time is killed. */
+  stopMilliseconds?: number;
+  /** Aborted: the child is killed. */
+  kill?: AbortSignal;
+}
+
+interface Child<M extends Messages> {
+  pid: number;
+  precision: Precision;
+  /** Does nothing when the child has just died; `exited` tells that. */
+  send(message: ToChild<M>): void;
+  /** With SIGKILL: a child inside a TensorFlow step handles no other signal. */
+  kill(): void;
+  exited: Promise<ChildExit>;
+  onMessage: (message: FromChild<M>) => void;
+}
+
+/**
+ * The worker's side of a child process, and the only place that starts and ends one. The first call starts the child. It
+ * is kept, with its base model in memory, for later calls in the same precision, and ended when it is unused for a while,
+ * sends nothing for too long, fails by a fault of its own, or is closed.
+ */
+export class ForkedProcess<M extends Messages> {
+  readonly #name: string;
+  readonly #ends: ReadonlySet<string>;
+  readonly #options: ProcessOptions;
+  #child: Child<M> | null = null;
+  #idle: NodeJS.Timeout | undefined;
+
+  /** `name` is for the log; `results` are the types of M['result']. */
+  constructor(name: string, results: readonly M['result']['type'][], options: ProcessOptions) {
+    this.#name = name;
+    this.#ends = new Set([...results, 'failed', ...goneTypes]);
+    this.#options = options;
+  }
+
+  /** Of the running child, if any. */
+  get pid(): number | null {
+    return this.#child?.pid ?? null;
+  }
+
+  /**
+   * Makes one call; one at a time. Yields the events in order and returns how the call ended. When the caller stops
+   * reading early, the child is stopped first.
+   */
+  async *call(call: Call<M>): AsyncGenerator<M['event'], End<M>> {
+    const { message: called, precision, stop, stopMilliseconds, kill } = call;
+    clearTimeout(this.#idle);
+    const child = await this.#childFor(precision);
+    const inbox = new Inbox<M['event'] | End<M>>();
+    let silence: NodeJS.Timeout | undefined;
+    let patience: NodeJS.Timeout | undefined;
+    let gone: 'killed' | 'stalled' | null = null;
+    let over = false;
+    const end = (because: 'killed' | 'stalled') => {
+      if (over) return;
+      gone ??= because;
+      child.kill();
+    };
+    const expectMessage = () => {
+      clearTimeout(silence);
+      silence = setTimeout(() => end('stalled'), this.#options.stallMilliseconds);
+    };
+    const onStop = () => {
+      child.send({ type: 'stop' });
+      if (stopMilliseconds !== undefined) patience ??= setTimeout(() => end('killed'), stopMilliseconds);
+    };
+    const onKill = () => end('killed');
+    child.onMessage = (message) => {
+      if (gone) return;
+      expectMessage();
+      if (message.type === 'ready') return;
+      over = this.#isEnd(message);
+      inbox.put(message);
+    };
+    void child.exited.then((exit) => inbox.put(gone ? { type: gone } : { type: 'crashed', exit }));
+    let ended: End<M> | null = null;
+    try {
+      expectMessage();
+      child.send(called);
+      onAbort(stop, onStop);
+      if (kill) onAbort(kill, onKill);
+      for (;;) {
+        const message = await inbox.take();
+        if (!this.#isEnd(message)) {
+          yield message;
+          continue;
+        }
+        ended = message;
+        await this.#keepOrClose(ended);
+        return ended;
+      }
+    } finally {
+      if (!ended) {
+        // Its remaining messages must not be taken for those of the next call.
+        onStop();
+        let message = await inbox.take();
+        while (!this.#isEnd(message)) message = await inbox.take();
+        await this.#keepOrClose(message);
+      }
+      clearTimeout(silence);
+      clearTimeout(patience);
+      stop.removeEventListener('abort', onStop);
+      kill?.removeEventListener('abort', onKill);
+      child.onMessage = () => {};
+    }
+  }
+
+  /** Ends the child, at once. */
+  async close(): Promise<void> {
+    clearTimeout(this.#idle);
+    const child = this.#child;
+    if (!child) return;
+    // Set before the child is dead, so that a call made meanwhile starts another.
+    this.#child = null;
+    child.kill();
+    await child.exited;
+  }
+
+  async #childFor(precision: Precision): Promise<Child<M>> {
+    if (this.#child && this.#child.precision !== precision) await this.close();
+    this.#child ??= this.#start(precision);
+    return this.#child;
+  }
+
+  #start(precision: Precision): Child<M> {
+    const { entry, device, log } = this.#options;
+    const child = start<M>(entry, precision, childEnvironment(device, precision));
+    log.info({ childPid: child.pid }, `${this.#name} started on the ${device.kind} in ${precision}`);
+    void child.exited.then(({ code, signal }) => {
+      if (this.#child === child) this.#child = null;
+      log.info({ childPid: child.pid, code, signal }, `${this.#name} ended`);
+    });
+    return child;
+  }
+
+  #isEnd(message: M['event'] | End<M>): message is End<M> {
+    return this.#ends.has(message.type);
+  }
+
+  async #keepOrClose(end: End<M>): Promise<void> {
+    // After a fault of its own the state of its engine is unknown.
+    const isUnsound = 'fault' in end && end.fault.fault === 'system';
+    if (isUnsound || goneTypes.has(end.type)) return await this.close();
+    this.#idle = setTimeout(() => void this.close(), this.#options.idleMilliseconds);
+    this.#idle.unref();
+  }
+}
+
+const goneTypes: ReadonlySet<string> = new Set<Gone['type']>(['killed', 'stalled', 'crashed']);
+
+/** Calls `listener` on abort, or at once if `signal` is aborted already. */
+function onAbort(signal: AbortSignal, listener: () => void): void {
+  if (signal.aborted) listener();
+  else signal.addEventListener('abort', listener, { once: true });
+}
+
+/** Forks with structured-clone serialization, which carries NaN and undefined as they are. */
+function start<M extends Messages>(entry: URL, precision: Precision, env: NodeJS.ProcessEnv): Child<M> {
+  const forked = fork(fileURLToPath(entry), {
+    env,
+    execArgv: nodeFlags(entry),
+    serialization: 'advanced',
+    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+  });
+  let alive = true;
+  const exited = new Promise<ChildExit>((resolve) => {
+    const end = (code: number | null, signal: NodeJS.Signals | null) => {
+      alive = false;
+      resolve({ code, signal });
+    };
+    forked.once('exit', end);
+    // The child could not be started.
+    forked.once('error', () => forked.pid === undefined && end(null, null));
+  });
+  const child: Child<M> = {
+    pid: forked.pid ?? -1,
+    precision,
+    send: (message) => void (alive && forked.connected && forked.send(message, () => {})),
+    kill: () => void (alive && forked.kill('SIGKILL')),
+    exited,
+    onMessage: () => {},
+  };
+  forked.on('message', (message) => child.onMessage(message as FromChild<M>));
+  return child;
+}
+
+/** Node's flags of this process without those of debuggers and test runners, and with tsx when the entry is TypeScript. */
+function nodeFlags(entry: URL): string[] {
+  const flags = process.execArgv.filter((flag) => !/^--(?:inspect|test|watch|experimental-test)/.test(flag));
+  const needsTsx = entry.pathname.endsWith('.ts') && !flags.some((flag) => flag.includes('tsx'));
+  return needsTsx ? [...flags, '--import', import.meta.resolve('tsx')] : flags;
+}
+
+/** A queue of messages for one reader. */
+class Inbox<T> {
+  #messages: T[] = [];
+  #arrived = () => {};
+
+  put(message: T): void {
+    this.#messages.push(message);
+    this.#arrived();
+  }
+
+  /** The oldest message; waits until there is one. */
+  async take(): Promise<T> {
+    for (;;) {
+      const [message] = this.#messages.splice(0, 1);
+      if (message !== undefined) return message;
+      await new Promise<void>((resolve) => {
+        this.#arrived = resolve;
+      });
+    }
+  }
+}

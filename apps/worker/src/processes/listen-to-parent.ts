@@ -1,0 +1,36 @@
+import { Worker } from 'node:worker_threads';
+import type { FromChild, Messages, ToChild } from './forked-process.ts';
+
+/**
+ * The child's side of a `ForkedProcess`: passes the worker's messages to `onMessage`, and returns the function that sends
+ * messages to the worker. Called before TensorFlow is loaded, which takes a second or more.
+ */
+export function listenToParent<M extends Messages>(
+  onMessage: (message: ToChild<M>) => void,
+): (message: FromChild<M>) => void {
+  startWatchdog();
+  process.on('message', onMessage);
+  // Ctrl-C reaches the whole process group, but the worker ends its children in its own order.
+  process.on('SIGINT', () => {});
+  process.on('SIGTERM', () => {});
+  // With a callback, a worker that has just died is no uncaught error; the watchdog ends this process.
+  return (message) => void process.send?.(message, undefined, undefined, () => {});
+}
+
+// Plain JavaScript, so that the thread needs no TypeScript loader.
+const watch = (parent: number) => `
+  setInterval(() => { if (process.ppid !== ${parent}) process.kill(process.pid, 'SIGKILL') }, 500)
+`;
+
+/**
+ * Ends this process within a second of its parent's death, however the parent ended. A thread does it, because the main
+ * thread may be in a TensorFlow step for seconds, where neither a timer nor the closed IPC channel is noticed. The parent's
+ * pid comes from the parent itself, since process.ppid names another process when the parent is gone already.
+ */
+function startWatchdog(): void {
+  const parent = Number(process.env.GRAFT_PARENT_PID);
+  if (!Number.isInteger(parent))
+    throw new Error('GRAFT_PARENT_PID is missing: this file is started by a worker.');
+  new Worker(watch(parent), { eval: true, execArgv: [] }).unref();
+  process.once('disconnect', () => process.exit(1));
+}

@@ -1,0 +1,29 @@
+import { execFile } from 'node:child_process';
+import { readFile } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+
+/** The version of Graft that trained an adapter. */
+export interface CodeVersion {
+  version: string;
+  /** Git commit; null for an installation without its repository. */
+  commit: string | null;
+}
+
+/** The commit is GRAFT_COMMIT, which images are built with, or the one that git has checked out. */
+export async function readCodeVersion(): Promise<CodeVersion> {
+  const manifest = new URL('../../package.json', import.meta.url);
+  const { version } = JSON.parse(await readFile(manifest, 'utf8')) as { version: string };
+  return {
+    version,
+    commit: process.env.GRAFT_COMMIT || (await gitCommit(fileURLToPath(new URL('.', manifest)))),
+  };
+}
+
+async function gitCommit(folder: string): Promise<string | null> {
+  const git = promisify(execFile)('git', ['-C', folder, 'rev-parse', 'HEAD'], { timeout: 5000 });
+  return await git.then(
+    ({ stdout }) => stdout.trim() || null,
+    () => null,
+  );
+}

@@ -1,0 +1,26 @@
+import type { Job } from '@graft/service';
+import type { Device } from '../devices.ts';
+import type { CodeVersion } from './code-version.ts';
+import type { PreparedTraining } from './prepare-training.ts';
+
+/** All that an adapter version was made from: enough to train it again and compare. Clients see it as it is. */
+export async function lineageOf(
+  job: Job,
+  prepared: PreparedTraining,
+  made: { code: CodeVersion; device: Device },
+): Promise<Record<string, unknown>> {
+  const { base, trainingFile, validationFile, request } = prepared;
+  const data = (file: typeof trainingFile) => ({ id: file.id, sha256: file.sha256, bytes: file.bytes });
+  return {
+    job_id: job.id,
+    base_model: { id: base.id, digest: await base.digest() },
+    training_file: data(trainingFile),
+    validation_file: validationFile && data(validationFile),
+    seed: request.training.seed,
+    peft: request.peft,
+    training: request.training,
+    hyperparameters: job.hyperparameters,
+    code: made.code,
+    device: made.device.kind === 'gpu' ? made.device.name : 'cpu',
+  };
+}

@@ -1,0 +1,70 @@
+import { GraftError } from '@graft/peft-core/config';
+import {
+  dataFolder,
+  type FileRecord,
+  getFile,
+  type Job,
+  type LocalBaseModel,
+  type Services,
+} from '@graft/service';
+import { type Device, resolvePrecision } from '../devices.ts';
+import type { TrainingRequest } from './trainer-protocol.ts';
+
+/** What a job trains on, found on this machine. */
+export interface PreparedTraining {
+  request: TrainingRequest;
+  base: LocalBaseModel;
+  trainingFile: FileRecord;
+  validationFile: FileRecord | null;
+}
+
+// While a base model is fetched, its progress becomes an event at most this often.
+const noteMilliseconds = 10_000;
+
+/**
+ * Finds the base model (fetching it if it must be) and the files of a job, and fixes what depends on the device.
+ * Throws GraftError; a model or file that was there when the job was accepted and is gone is a system fault.
+ */
+export async function prepareTraining(
+  job: Job,
+  outputDir: string,
+  options: { services: Services; device: Device; note: (message: string) => void; signal: AbortSignal },
+): Promise<PreparedTraining> {
+  const { services, device, note, signal } = options;
+  if (!job.resolvedTraining) throw gone('training_not_resolved', 'The training options were not resolved.');
+  let noted = Number.NEGATIVE_INFINITY;
+  const onProgress = (message: string) => {
+    if (performance.now() - noted < noteMilliseconds) return;
+    noted = performance.now();
+    note(message);
+  };
+  const base = await services.baseModels.get(job.model, { onProgress, signal });
+  if (!base) throw gone('model_not_found', `The base model ${job.model} is not available on this worker.`);
+  const trainingFile = await fileOf(services, job, job.trainingFileId, 'training_file');
+  const validationFile = job.validationFileId
+    ? await fileOf(services, job, job.validationFileId, 'validation_file')
+    : null;
+  const { resolvedTraining: training, peft } = job;
+  const request: TrainingRequest = {
+    basePath: base.path,
+    digestCache: base.digestCache,
+    baseModelName: job.model,
+    trainingFile: await services.files.localPath(trainingFile.path),
+    validationFile: validationFile && (await services.files.localPath(validationFile.path)),
+    peft,
+    training: { ...training, precision: resolvePrecision(training.precision, device) },
+    outputDir,
+    checkpointDir: dataFolder(services.env.dataDir).checkpointsOf(job.id),
+  };
+  return { request, base, trainingFile, validationFile };
+}
+
+async function fileOf(services: Services, job: Job, id: string, param: string): Promise<FileRecord> {
+  const file = await getFile(services, job.teamId, id);
+  if (!file) throw gone('file_not_found', `The file ${id} is gone.`, param);
+  return file;
+}
+
+function gone(code: string, message: string, param: string | null = null): GraftError {
+  return new GraftError(code, message, { param, fault: 'system' });
+}

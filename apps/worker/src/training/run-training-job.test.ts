@@ -1,0 +1,278 @@
+// Leases, interruptions and settlements on real Postgres with a real child process that only waits instead of computing
+// (testing/timed-trainer.ts). Real training is in train-tasks.test.ts and worker.test.ts.
+import assert from 'node:assert/strict';
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { after, afterEach, before, describe, it } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { cancelJob, type Job, listMetrics, pauseJob, resumeJob } from '@graft/service';
+import { type StartedJob, startJob } from '../testing/start-job.ts';
+import { openWorkerBench, type WorkerBench } from '../testing/worker-bench.ts';
+import { TrainerProcess } from './trainer-process.ts';
+
+let bench: WorkerBench;
+let trainer: TrainerProcess;
+const by = { keyId: null };
+const long = { steps: 2000, stepMilliseconds: 20, checkpointSteps: 5 };
+
+before(async () => {
+  bench = await openWorkerBench();
+});
+after(() => bench.close());
+afterEach(() => trainer?.close());
+
+/** Runs a queued job in a trainer of its own. */
+async function start(
+  job: Job,
+  options: { leaseSeconds?: number; stallMilliseconds?: number; pollMilliseconds?: number } = {},
+): Promise<StartedJob> {
+  const { stallMilliseconds = 20_000, ...times } = options;
+  await trainer?.close();
+  trainer = new TrainerProcess({
+    entry: new URL('../testing/timed-trainer.ts', import.meta.url),
+    device: { kind: 'cpu' },
+    log: bench.services.log,
+    stallMilliseconds,
+    idleMilliseconds: 20_000,
+  });
+  return await startJob(bench.services, job, trainer, times);
+}
+
+const atStep = (job: Job, step: number) => bench.until(job.id, (row) => (row.progress?.step ?? 0) >= step);
+
+async function leftovers(job: Job): Promise<string[]> {
+  const names = async (kind: string) =>
+    (await readdir(join(bench.services.env.dataDir, kind)).catch(() => [])).map((name) => `${kind}/${name}`);
+  return [...(await names('staging')), ...(await names('checkpoints'))].filter((name) =>
+    name.endsWith(job.id),
+  );
+}
+
+describe('runTrainingJob', () => {
+  it('publishes one version with lineage, and writes metrics, progress, checkpoints and events', async () => {
+    const job = await bench.queueTimedJob({});
+    const { outcome } = await start(job);
+    assert.equal(await outcome, 'succeeded');
+
+    const row = await bench.job(job.id);
+    assert.equal(row.state, 'succeeded');
+    assert.match(row.fineTunedModel!, /^ft:tiny:acme::\w+$/);
+    assert.equal(row.progress?.step, 6);
+    assert.equal(row.trainedTokens, 600);
+    assert.equal(await bench.versions(job.id), 1);
+    const metrics = await listMetrics(bench.services, bench.teamId, job.id);
+    assert.deepEqual(
+      metrics!.map(({ step }) => step),
+      [1, 2, 3, 4, 5, 6],
+    );
+    const messages = await bench.messages(job.id);
+    assert.ok(messages.includes('Step 6/6: training loss 0.33'), messages.join('\n'));
+    assert.ok(messages.includes('Training 10 of 1,000 parameters (1.0 %) for 6 steps'), messages.join('\n'));
+    assert.ok(messages.includes('Checkpoint created at step 4'));
+
+    const { rows } = await bench.services.sql.query(
+      'SELECT lineage, digest, metrics FROM adapter_versions WHERE job_id = $1',
+      [job.id],
+    );
+    const { lineage, digest, metrics: ofVersion } = rows[0];
+    assert.deepEqual(ofVersion.proof, {
+      live_loss: 2 / 6,
+      reloaded_loss: 2 / 6,
+      base_loss: 2 / 6 + 1,
+      examples: 8,
+      measured_on: 'training',
+    });
+    assert.match(lineage.base_model.digest, /[0-9a-f]{64}/);
+    assert.match(lineage.training_file.sha256, /^[0-9a-f]{64}$/);
+    assert.equal(lineage.peft.r, 4);
+    assert.notEqual(lineage.training.precision, 'auto');
+    assert.deepEqual(await readdir(await bench.services.artifacts.localFolder(digest)), [
+      'adapter_config.json',
+    ]);
+    assert.deepEqual(await leftovers(job), []);
+  });
+
+  it('cancels within two seconds and leaves no file', async () => {
+    const job = await bench.queueTimedJob({ ...long, stepMilliseconds: 1500 });
+    const { outcome } = await start(job);
+    await atStep(job, 1);
+    const asked = performance.now();
+    await cancelJob(bench.services, bench.teamId, job.id, by);
+    assert.equal(await outcome, 'cancelled');
+    const seconds = (performance.now() - asked) / 1000;
+    assert.ok(seconds < 2, `took ${seconds} s`);
+    assert.equal((await bench.job(job.id)).state, 'cancelled');
+    assert.equal(await bench.versions(job.id), 0);
+    assert.deepEqual(await leftovers(job), []);
+  });
+
+  it('pauses with a checkpoint, and goes on from it', async () => {
+    const job = await bench.queueTimedJob({ steps: 60, stepMilliseconds: 100, checkpointSteps: 1000 });
+    const first = await start(job);
+    await atStep(job, 5);
+    await pauseJob(bench.services, bench.teamId, job.id, by);
+    assert.equal(await first.outcome, 'paused');
+    const paused = await bench.job(job.id);
+    assert.equal(paused.state, 'paused');
+    assert.equal(paused.attempts, 0, 'a pause costs no attempt');
+    assert.ok(paused.lastCheckpointStep! >= 5);
+
+    await resumeJob(bench.services, bench.teamId, job.id, by);
+    const second = await start(job);
+    assert.equal(await second.outcome, 'succeeded');
+    const messages = await bench.messages(job.id);
+    const resumed = new RegExp(`resumed from the checkpoint at step ${paused.lastCheckpointStep}$`);
+    assert.ok(messages.some((message) => resumed.test(message)));
+  });
+
+  it('releases with a checkpoint when the worker stops, and refunds the attempt', async () => {
+    const job = await bench.queueTimedJob({ ...long, checkpointSteps: 1000 });
+    const { outcome, stop } = await start(job);
+    await atStep(job, 3);
+    stop.abort();
+    assert.equal(await outcome, 'requeued');
+    const row = await bench.job(job.id);
+    assert.equal(row.state, 'queued');
+    assert.equal(row.attempts, 0);
+    assert.ok(row.lastCheckpointStep! >= 3);
+    await cancelJob(bench.services, bench.teamId, job.id, by);
+  });
+
+  it('kills the trainer and writes nothing once it is fenced', async () => {
+    const job = await bench.queueTimedJob({ ...long, stepMilliseconds: 100 });
+    const { outcome, claimed } = await start(job);
+    await atStep(job, 2);
+    const pid = trainer.pid!;
+    // What the sweeper does to a worker that seemed dead, and then another worker claims.
+    await bench.services.sql.query('UPDATE jobs SET lease_epoch = lease_epoch + 1 WHERE id = $1', [job.id]);
+    assert.equal(await outcome, 'fenced');
+    assert.throws(() => process.kill(pid, 0), 'the trainer is gone');
+    const before = await bench.job(job.id);
+    await sleep(1500);
+    const { progress, leaseUntil, leaseEpoch, state } = await bench.job(job.id);
+    assert.deepEqual(progress, before.progress);
+    assert.deepEqual(leaseUntil, before.leaseUntil);
+    assert.equal(state, 'running');
+    assert.equal(leaseEpoch, claimed.leaseEpoch + 1);
+    assert.equal(await bench.versions(job.id), 0);
+    assert.deepEqual(
+      await leftovers(job),
+      [`checkpoints/${job.id}`],
+      'the checkpoints belong to the next attempt',
+    );
+    await bench.services.sql.query("UPDATE jobs SET state = 'queued' WHERE id = $1", [job.id]);
+    await cancelJob(bench.services, bench.teamId, job.id, by);
+  });
+
+  it('publishes nothing when only the publication itself can notice the fence', async () => {
+    const job = await bench.queueTimedJob({ steps: 2, finishMilliseconds: 2000 });
+    const { outcome } = await start(job, { leaseSeconds: 60, pollMilliseconds: 60_000 });
+    await bench.until(job.id, (row) => row.lastCheckpointStep === 2);
+    await sleep(500);
+    await bench.services.sql.query(
+      "UPDATE jobs SET lease_epoch = lease_epoch + 1, state = 'queued', run_after = now() + interval '1 hour' WHERE id = $1",
+      [job.id],
+    );
+    assert.equal(await outcome, 'fenced');
+    assert.equal(await bench.versions(job.id), 0);
+    assert.equal((await bench.job(job.id)).state, 'queued');
+    await cancelJob(bench.services, bench.teamId, job.id, by);
+  });
+
+  it('lets a cancel win that comes after the last step', async () => {
+    const job = await bench.queueTimedJob({ steps: 2, finishMilliseconds: 2000 });
+    const { outcome } = await start(job, { leaseSeconds: 60, pollMilliseconds: 60_000 });
+    await bench.until(job.id, (row) => row.lastCheckpointStep === 2);
+    await cancelJob(bench.services, bench.teamId, job.id, by);
+    assert.equal(await outcome, 'cancelled');
+    assert.equal(await bench.versions(job.id), 0);
+    assert.deepEqual(await leftovers(job), []);
+  });
+
+  it('fails a job with a user fault at once and never tries it again', async () => {
+    const job = await bench.queueTimedJob({ atStep: { step: 3, does: 'user fault' } });
+    const { outcome } = await start(job);
+    assert.equal(await outcome, 'failed');
+    const row = await bench.job(job.id);
+    assert.equal(row.state, 'failed');
+    assert.deepEqual(row.error, {
+      code: 'example_too_long',
+      message: 'line 3 has 5000 tokens',
+      param: 'training_file',
+      fault: 'user',
+    });
+    assert.deepEqual(await leftovers(job), []);
+  });
+
+  it('fails a job whose adapter changes nothing, and publishes no version', async () => {
+    const job = await bench.queueTimedJob({ verification: 'no effect' });
+    const { outcome } = await start(job);
+    assert.equal(await outcome, 'failed');
+    const { error } = await bench.job(job.id);
+    assert.equal(error?.code, 'adapter_without_effect');
+    assert.equal(error?.param, 'training.learning_rate');
+    assert.equal(await bench.versions(job.id), 0);
+    assert.deepEqual(await leftovers(job), []);
+  });
+
+  it('publishes nothing whose files, loaded again, are not the model that was trained', async () => {
+    const job = await bench.queueTimedJob({ verification: 'other loss' });
+    const { outcome } = await start(job);
+    assert.equal(await outcome, 'requeued');
+    assert.equal(await bench.versions(job.id), 0);
+  });
+
+  it('tries again after a crash, from the checkpoint, and gives up after three without a new one', async () => {
+    const job = await bench.queueTimedJob({ atStep: { step: 4, does: 'exit' } });
+    for (const attempt of [1, 2, 3]) {
+      await bench.until(job.id, (row) => row.runAfter.getTime() <= Date.now());
+      const { outcome } = await start(job);
+      assert.equal(await outcome, attempt === 3 ? 'failed' : 'requeued');
+    }
+    const row = await bench.job(job.id);
+    assert.equal(row.error?.code, 'trainer_crashed');
+    assert.equal(row.error?.fault, 'system');
+    const metrics = await listMetrics(bench.services, bench.teamId, job.id);
+    assert.deepEqual(
+      metrics!.map(({ step }) => step),
+      [1, 2, 3],
+    );
+    assert.deepEqual(await leftovers(job), []);
+  });
+
+  it('kills a trainer that makes no step and tries again', async () => {
+    const job = await bench.queueTimedJob({ atStep: { step: 2, does: 'hang' } });
+    const { outcome } = await start(job, { stallMilliseconds: 2000 });
+    assert.equal(await outcome, 'requeued');
+    const messages = await bench.messages(job.id);
+    assert.ok(messages.some((message) => message.includes('made no progress')));
+    await cancelJob(bench.services, bench.teamId, job.id, by);
+  });
+
+  it('shows nobody what went wrong inside', async () => {
+    const job = await bench.queueTimedJob({ atStep: { step: 2, does: 'unknown fault' } });
+    const { outcome } = await start(job);
+    assert.equal(await outcome, 'requeued');
+    assert.doesNotMatch((await bench.messages(job.id)).join('\n'), /secret/);
+    await cancelJob(bench.services, bench.teamId, job.id, by);
+  });
+
+  it('survives lost connections while it trains', async () => {
+    const job = await bench.queueTimedJob({ steps: 60, stepMilliseconds: 50, checkpointSteps: 10 });
+    const { outcome } = await start(job);
+    await atStep(job, 5);
+    for (let i = 0; i < 3; i++) {
+      await bench.services.sql
+        .query(
+          `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+           WHERE datname = current_database() AND pid <> pg_backend_pid()`,
+        )
+        .catch(() => {});
+      await sleep(300);
+    }
+    assert.equal(await outcome, 'succeeded');
+    const metrics = await listMetrics(bench.services, bench.teamId, job.id);
+    assert.equal(metrics!.length, 60);
+    assert.equal(await bench.versions(job.id), 1);
+  });
+});

@@ -1,0 +1,160 @@
+import { readdir, rm, rmdir } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import type { TrainRecord } from '@graft/peft-core';
+import type { Job, Services } from '@graft/service';
+import { faultOf, logFault } from '../processes/child-fault.ts';
+import type { CodeVersion } from './code-version.ts';
+import { JobInterrupts } from './job-interrupts.ts';
+import { Fenced, JobLease, type LeaseTimes } from './job-lease.ts';
+import { JobRecorder } from './job-recorder.ts';
+import { lineageOf } from './lineage.ts';
+import { type PreparedTraining, prepareTraining } from './prepare-training.ts';
+import { type JobOutcome, JobSettlement, type Publication } from './settle-job.ts';
+import type { TrainerOutcome, TrainerProcess } from './trainer-process.ts';
+import { type VerificationMetrics, verifyEffect } from './verify-effect.ts';
+
+export interface RunOptions {
+  services: Services;
+  trainer: TrainerProcess;
+  times: LeaseTimes;
+  /** How long a trainer may take to checkpoint when it is asked to stop; then it is killed. */
+  drainMilliseconds: number;
+  /** Aborted when this worker stops: the job is checkpointed and released to the others. */
+  shutdown: AbortSignal;
+  code: CodeVersion;
+  log: Services['log'];
+}
+
+/**
+ * Runs a job that was just claimed until it is over or released: trains it in the trainer's process, keeps its lease,
+ * writes its rows and publishes its adapter. Never throws: a fault of the worker fails the attempt.
+ */
+export async function runTrainingJob(job: Job, options: RunOptions): Promise<JobOutcome> {
+  const { services, times } = options;
+  const log = options.log.child({ jobId: job.id });
+  const interrupts = new JobInterrupts(options.drainMilliseconds);
+  const onShutdown = () => interrupts.interrupt('shutdown');
+  options.shutdown.addEventListener('abort', onShutdown);
+  if (options.shutdown.aborted) onShutdown();
+  const lease = new JobLease(services, job, times, log, (reason) => interrupts.interrupt(reason));
+  const recorder = new JobRecorder(lease, services.env.dataDir, () => interrupts.killNow());
+  const settlement = new JobSettlement(services, lease, times);
+  let staging: string | null = null;
+  let outcome: JobOutcome;
+  try {
+    staging = await services.artifacts.stage(job.id, job.leaseEpoch);
+    await removeLostStaging(staging);
+    const { end, publish } = await attempt(job, staging, interrupts, recorder, options);
+    if (lease.fenced) throw new Fenced();
+    if (end.type === 'failed') logFault('training failed', end.fault, log);
+    if (interrupts.why === 'cancel') await recorder.close();
+    else await recorder.flush();
+    const publication = end.type === 'finished' && interrupts.why !== 'cancel' ? await publish() : null;
+    // Before the last write, so that no file is left once the job is seen to be over.
+    await removeStaging(staging);
+    outcome = await settlement.settle(end, interrupts.why, publication);
+  } catch (error) {
+    if (staging) await removeStaging(staging).catch(() => {});
+    outcome = await settleFault(settlement, error, log);
+  } finally {
+    interrupts.close();
+    options.shutdown.removeEventListener('abort', onShutdown);
+    await recorder.close();
+    await lease.stop();
+  }
+  log.info({ reason: interrupts.why, attempt: job.attempts }, `job left: ${outcome}`);
+  return outcome;
+}
+
+async function attempt(
+  job: Job,
+  staging: string,
+  interrupts: JobInterrupts,
+  recorder: JobRecorder,
+  options: RunOptions,
+): Promise<{ end: TrainerOutcome; publish: () => Promise<Publication> }> {
+  const { services, trainer, code } = options;
+  const { device } = trainer;
+  const none = () => Promise.reject(new Error('There is nothing to publish.'));
+  let prepared: PreparedTraining;
+  try {
+    const note = (message: string) => recorder.note(message);
+    prepared = await prepareTraining(job, staging, { services, device, note, signal: interrupts.stop });
+  } catch (error) {
+    // An interrupted download throws, too: then the reason of the interruption decides.
+    if (interrupts.why) return { end: { type: 'killed' }, publish: none };
+    throw error;
+  }
+  if (interrupts.why) return { end: { type: 'stopped' }, publish: none };
+
+  let done: Extract<TrainRecord, { type: 'done' }> | undefined;
+  let verification: VerificationMetrics | null = null;
+  let parameters: { trainable: number; total: number } | undefined;
+  let end = await trainer.run(prepared.request, {
+    stop: interrupts.stop,
+    kill: interrupts.kill,
+    onRecord: (record) => {
+      if (record.type === 'done') done = record;
+      if (record.type === 'start') {
+        parameters = { trainable: record.trainableParameters, total: record.totalParameters };
+      }
+      recorder.record(record);
+    },
+  });
+  if (end.type === 'finished' && done && interrupts.why !== 'cancel') {
+    const verified = await verifyEffect(trainer, prepared.request, done, interrupts);
+    end = verified.end;
+    verification = verified.metrics;
+  }
+  const publish = async (): Promise<Publication> => {
+    if (!done) throw new Error('The trainer finished without a result.');
+    const { steps, trainedTokens, finalLoss, validationLoss, peakMemoryBytes, adapterDir, metrics } = done;
+    return {
+      ...(await services.artifacts.publish(adapterDir)),
+      lineage: await lineageOf(job, prepared, { code, device }),
+      // Shown to clients as they are, so named as on the wire.
+      metrics: {
+        steps,
+        final_loss: finalLoss,
+        validation_loss: validationLoss,
+        validation: metrics,
+        peak_memory_bytes: peakMemoryBytes,
+        parameters,
+        proof: verification,
+      },
+      trainedTokens,
+    };
+  };
+  return { end, publish };
+}
+
+async function settleFault(
+  settlement: JobSettlement,
+  error: unknown,
+  log: Services['log'],
+): Promise<JobOutcome> {
+  if (error instanceof Fenced) return 'fenced';
+  log.error({ err: error }, 'job failed in the worker');
+  try {
+    const internal = { code: 'internal_error', message: 'The service had a fault of its own.' };
+    return await settlement.fail(faultOf(error, internal));
+  } catch (again) {
+    if (!(again instanceof Fenced)) log.error({ err: again }, 'job could not be failed');
+    // Its lease runs out, and the sweeper decides what becomes of it.
+    return 'fenced';
+  }
+}
+
+/** Removes what earlier attempts left behind when their worker died. */
+async function removeLostStaging(folder: string): Promise<void> {
+  const parent = dirname(folder);
+  for (const name of await readdir(parent)) {
+    if (name !== basename(folder)) await rm(join(parent, name), { recursive: true, force: true });
+  }
+}
+
+/** Removes `staging/<job>/<lease epoch>`, and `staging/<job>` when it is then empty. */
+async function removeStaging(folder: string): Promise<void> {
+  await rm(folder, { recursive: true, force: true });
+  await rmdir(dirname(folder)).catch(() => {});
+}

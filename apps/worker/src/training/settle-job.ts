@@ -1,0 +1,109 @@
+import { rm } from 'node:fs/promises';
+import {
+  cancelRunningJob,
+  dataFolder,
+  failJob,
+  heartbeatJob,
+  isTerminal,
+  type Job,
+  type JobError,
+  pauseRunningJob,
+  publishAdapterVersion,
+  releaseJob,
+  type Services,
+} from '@graft/service';
+import type { ChildExit } from '../processes/forked-process.ts';
+import type { Interruption } from './job-interrupts.ts';
+import type { JobLease, LeaseTimes } from './job-lease.ts';
+import type { TrainerOutcome } from './trainer-process.ts';
+
+/** What became of a claimed job. `fenced`: another worker has it, or it is over; this worker wrote nothing more. */
+export type JobOutcome = 'succeeded' | 'failed' | 'requeued' | 'cancelled' | 'paused' | 'fenced';
+
+/** A finished adapter, whose files are in the artifact store already. */
+export type Publication = Parameters<typeof publishAdapterVersion>[2];
+
+/**
+ * The one transition that ends an attempt, chosen by how training ended and by what was asked meanwhile. A finished
+ * job is published even if a pause came; a cancel wins until the commit. Throws `Fenced`.
+ */
+export class JobSettlement {
+  readonly #services: Services;
+  readonly #lease: JobLease;
+  readonly #times: LeaseTimes;
+
+  constructor(services: Services, lease: JobLease, times: LeaseTimes) {
+    this.#services = services;
+    this.#lease = lease;
+    this.#times = times;
+  }
+
+  async settle(
+    end: TrainerOutcome,
+    why: Interruption | null,
+    publication: Publication | null,
+  ): Promise<JobOutcome> {
+    if (why === 'cancel') return await this.#left(await this.#lease.write(cancelRunningJob));
+    switch (end.type) {
+      case 'finished':
+        if (!publication) throw new Error('A finished job has something to publish.');
+        return await this.#publish(publication);
+      case 'stopped':
+      case 'killed':
+        return why === 'pause' ? await this.#pause() : await this.#left(await this.#lease.write(releaseJob));
+      case 'failed':
+        return await this.fail(end.fault);
+      case 'crashed':
+        return await this.fail({ ...systemFault, code: 'trainer_crashed', message: crashMessage(end.exit) });
+      case 'stalled':
+        return await this.fail({ ...systemFault, code: 'trainer_stalled', message: stallMessage });
+    }
+  }
+
+  /** running → failed, or → queued for another attempt, or → cancelled: `failJob` decides. */
+  async fail({ code, message, param, fault }: JobError): Promise<JobOutcome> {
+    return await this.#left(
+      await this.#lease.write((db, lease) => failJob(db, lease, { code, message, param, fault })),
+    );
+  }
+
+  async #publish(publication: Publication): Promise<JobOutcome> {
+    const published = await this.#lease.write(async (db, lease) => {
+      const result = await publishAdapterVersion(db, lease, publication);
+      if (result) return result;
+      // Null means fenced, or that a cancel won the race to the row.
+      const requests = await heartbeatJob(db, lease, this.#times);
+      return requests?.cancelRequested ? 'cancel' : null;
+    });
+    return await this.#left(
+      published === 'cancel' ? await this.#lease.write(cancelRunningJob) : published.job,
+    );
+  }
+
+  async #pause(): Promise<JobOutcome> {
+    // When the request was withdrawn while the trainer stopped, the job goes back to the queue.
+    const job = await this.#lease.write(
+      async (db, lease) => (await pauseRunningJob(db, lease)) ?? (await releaseJob(db, lease)),
+    );
+    return await this.#left(job);
+  }
+
+  async #left(job: Job): Promise<JobOutcome> {
+    if (isTerminal(job.state)) {
+      // No finished job can be resumed, and its checkpoints hold the whole optimizer state.
+      await rm(dataFolder(this.#services.env.dataDir).checkpointsOf(job.id), {
+        recursive: true,
+        force: true,
+      });
+    }
+    return job.state === 'queued' ? 'requeued' : (job.state as JobOutcome);
+  }
+}
+
+const systemFault = { param: null, fault: 'system' } as const;
+const stallMessage = 'Training made no progress for too long and was stopped.';
+
+function crashMessage({ code, signal }: ChildExit): string {
+  if (signal === 'SIGKILL') return 'The trainer was killed, perhaps because memory ran out.';
+  return `The trainer ended unexpectedly (${signal ?? `exit code ${code}`}).`;
+}

@@ -1,0 +1,124 @@
+// Every task and a quantised base through the worker: a real trainer on tiny but real models, from the job's row to the
+// published version, whose proof says that the files are the trained model and not the base.
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+import { listMetrics } from '@graft/service';
+import { startJob } from '../testing/start-job.ts';
+import { openWorkerBench, type QueueOptions, type WorkerBench } from '../testing/worker-bench.ts';
+import { TrainerProcess } from './trainer-process.ts';
+
+let bench: WorkerBench;
+let trainer: TrainerProcess;
+
+before(async () => {
+  bench = await openWorkerBench(
+    {},
+    {
+      encoder: { model_type: 'bert' },
+      translator: {
+        model_type: 't5',
+        ...{ d_model: 32, d_kv: 8, d_ff: 48, num_layers: 2, num_heads: 4, decoder_start_token_id: 258 },
+      },
+    },
+  );
+  trainer = new TrainerProcess({
+    entry: new URL('./trainer.ts', import.meta.url),
+    device: { kind: 'cpu' },
+    log: bench.services.log,
+    stallMilliseconds: 60_000,
+    idleMilliseconds: 60_000,
+  });
+});
+after(async () => {
+  await trainer?.close();
+  await bench?.close();
+});
+
+interface Case extends QueueOptions {
+  example(i: number): object;
+  /** Names of the task's measures of the validation examples. */
+  measures: string[];
+}
+
+const ofTexts = ['perplexity', 'token_accuracy'];
+const ofLabels = ['accuracy', 'macro_f1'];
+const encoder = { model: 'encoder', peft: { r: 4, target_modules: ['query', 'value'] } };
+const pair = (i: number) => ({ anchor: `${i} a`, positive: `${i} is the same` });
+const text = (i: number) => ({ text: `Sentence ${i % 4} is like the others.` });
+
+const cases: Record<string, Case> = {
+  CAUSAL_LM: { example: text, measures: ofTexts },
+  'CAUSAL_LM on a base in nf4': { example: text, training: { base_dtype: 'nf4' }, measures: ofTexts },
+  SEQ_2_SEQ_LM: {
+    model: 'translator',
+    peft: { r: 4, target_modules: ['q', 'v'] },
+    format: 'text_target',
+    example: (i) => ({ text: `${i} a`, target: `a ${i % 3}` }),
+    measures: ofTexts,
+  },
+  SEQ_CLS: {
+    ...encoder,
+    format: 'classification',
+    example: (i) => ({ text: 'ab'[i % 2]!.repeat(2 + (i % 5)), label: i % 2 ? 'odd' : 'even' }),
+    measures: ofLabels,
+  },
+  TOKEN_CLS: {
+    ...encoder,
+    format: 'token_classification',
+    example: (i) => ({ tokens: ['aa', 'bb', `${i}`], labels: ['X', 'Y', 'X'] }),
+    measures: ofLabels,
+  },
+  FEATURE_EXTRACTION: { ...encoder, format: 'pairs', example: pair, measures: ['accuracy'] },
+};
+
+const linesOf = (example: (i: number) => object, count: number) =>
+  Array.from({ length: count }, (_, i) => JSON.stringify(example(i))).join('\n');
+
+describe('from row to version', { timeout: 300_000 }, () => {
+  for (const [name, { example, measures, ...options }] of Object.entries(cases)) {
+    it(`${name}, with a validation file`, async () => {
+      const [task] = name.split(' ');
+      const job = await bench.queueJob(linesOf(example, 16), {
+        ...options,
+        peft: { peft_type: 'LORA', task_type: task, target_modules: ['q_proj', 'v_proj'], ...options.peft },
+        training: {
+          ...{ n_epochs: 2, batch_size: 4, learning_rate: 0.01, max_seq_length: 64, eval_steps: 4 },
+          precision: 'fp32',
+          ...options.training,
+        },
+        validation: linesOf(example, 4),
+      });
+      const { outcome } = await startJob(bench.services, job, trainer, { leaseSeconds: 60 });
+      assert.equal(await outcome, 'succeeded', JSON.stringify((await bench.job(job.id)).error));
+
+      const { rows } = await bench.services.sql.query(
+        'SELECT lineage, metrics FROM adapter_versions WHERE job_id = $1',
+        [job.id],
+      );
+      assert.equal(rows.length, 1);
+      const { lineage, metrics } = rows[0];
+      const { live_loss, reloaded_loss, base_loss, measured_on } = metrics.proof;
+      assert.ok(Math.abs(live_loss - reloaded_loss) <= 1e-4, `${live_loss} and ${reloaded_loss}`);
+      assert.ok(Math.abs(reloaded_loss - base_loss) > 1e-4, `${reloaded_loss} and ${base_loss}`);
+      assert.equal(measured_on, 'validation');
+      assert.equal(lineage.peft.task_type, task);
+      assert.equal(lineage.training.base_dtype, options.training?.base_dtype ?? 'auto');
+      assert.match(lineage.validation_file.sha256, /^[0-9a-f]{64}$/);
+
+      const series = (await listMetrics(bench.services, bench.teamId, job.id))!;
+      const evaluations = series.filter(({ kind }) => kind === 'evaluation');
+      assert.deepEqual(Object.keys(metrics.validation), measures);
+      assert.deepEqual(
+        evaluations.map(({ step }) => step),
+        [4, 8],
+      );
+      assert.equal(evaluations.at(-1)!.loss, metrics.validation_loss);
+      assert.ok(evaluations.every(({ loss }) => Number.isFinite(loss)));
+      const messages = await bench.messages(job.id);
+      assert.ok(
+        messages.some((message) => /^Step 8\/8: validation loss \d/.test(message)),
+        messages.join('\n'),
+      );
+    });
+  }
+});

@@ -1,0 +1,205 @@
+// Protocol tests: the child only waits instead of computing. Real training is tested in run-training-job.test.ts.
+import assert from 'node:assert/strict';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { TrainRecord } from '@graft/peft-core';
+import { parsePeftConfig, resolveTraining } from '@graft/peft-core/config';
+import { createLogger } from '@graft/service';
+import type { Precision } from '../devices.ts';
+import type { Timing } from '../testing/timed-trainer.ts';
+import { TrainerProcess } from './trainer-process.ts';
+import type { TrainingRequest } from './trainer-protocol.ts';
+
+const entry = new URL('../testing/timed-trainer.ts', import.meta.url);
+const log = createLogger({ level: 'silent', name: 'test' });
+const peft = parsePeftConfig({ peft_type: 'LORA' });
+let folder: string;
+let jobs = 0;
+
+before(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'graft-trainer-'));
+});
+after(() => rm(folder, { recursive: true }));
+
+function trainerFor(t: { after(end: () => Promise<void>): void }, limits = {}): TrainerProcess {
+  const trainer = new TrainerProcess({
+    entry,
+    device: { kind: 'cpu' },
+    log,
+    stallMilliseconds: 10_000,
+    idleMilliseconds: 10_000,
+    ...limits,
+  });
+  t.after(() => trainer.close());
+  return trainer;
+}
+
+async function requestFor(timing: Partial<Timing>, precision: Precision = 'fp32'): Promise<TrainingRequest> {
+  const job = join(folder, String(++jobs));
+  await writeFile(
+    `${job}.json`,
+    JSON.stringify({ steps: 4, stepMilliseconds: 10, checkpointSteps: 2, ...timing }),
+  );
+  return {
+    basePath: job,
+    digestCache: job,
+    baseModelName: 'none',
+    trainingFile: `${job}.json`,
+    validationFile: null,
+    peft,
+    training: { ...resolveTraining({ peft, exampleCount: 8 }), precision },
+    outputDir: join(job, 'output'),
+    checkpointDir: join(job, 'checkpoints'),
+  };
+}
+
+function watch() {
+  const records: TrainRecord[] = [];
+  const stop = new AbortController();
+  const kill = new AbortController();
+  let onStep = (_: number) => {};
+  return {
+    records,
+    stop,
+    kill,
+    /** Resolves when the trainer has reported this step. */
+    reached: (step: number) => new Promise<void>((resolve) => (onStep = (at) => at === step && resolve())),
+    run: {
+      stop: stop.signal,
+      kill: kill.signal,
+      onRecord: (record: TrainRecord) => {
+        records.push(record);
+        if (record.type === 'step') onStep(record.step);
+      },
+    },
+  };
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+describe('TrainerProcess', () => {
+  it('reports every record, in order, before the outcome', async (t) => {
+    const seen = watch();
+    const outcome = await trainerFor(t).run(await requestFor({}), seen.run);
+    assert.deepEqual(outcome, { type: 'finished' });
+    const told = seen.records.map((record) =>
+      'step' in record ? `${record.type} ${record.step}` : record.type,
+    );
+    assert.deepEqual(told, [
+      'start',
+      'step 1',
+      'step 2',
+      'checkpoint 2',
+      'step 3',
+      'step 4',
+      'checkpoint 4',
+      'done',
+    ]);
+  });
+
+  it('keeps the child for the next job of the same precision, and only for that', async (t) => {
+    const trainer = trainerFor(t);
+    await trainer.run(await requestFor({}), watch().run);
+    const pid = trainer.pid;
+    assert.ok(pid);
+    await trainer.run(await requestFor({}), watch().run);
+    assert.equal(trainer.pid, pid);
+    const narrow = watch();
+    await trainer.run(await requestFor({}, 'bf16'), narrow.run);
+    assert.notEqual(trainer.pid, pid);
+    assert.equal(isAlive(pid), false);
+    assert.ok(narrow.records[0]?.type === 'start' && narrow.records[0].precision === 'bf16');
+  });
+
+  it('lets an idle child go', async (t) => {
+    const trainer = trainerFor(t, { idleMilliseconds: 50 });
+    await trainer.run(await requestFor({}), watch().run);
+    await sleep(400);
+    assert.equal(trainer.pid, null);
+  });
+
+  it('kills a blocked child at once', async (t) => {
+    const trainer = trainerFor(t);
+    const seen = watch();
+    const reached = seen.reached(1);
+    const running = trainer.run(await requestFor({ atStep: { step: 2, does: 'hang' } }), seen.run);
+    await reached;
+    const pid = trainer.pid!;
+    const asked = performance.now();
+    seen.kill.abort();
+    assert.deepEqual(await running, { type: 'killed' });
+    assert.ok(performance.now() - asked < 500);
+    assert.equal(isAlive(pid), false);
+  });
+
+  it('asks for a checkpoint and stops, also when the request precedes the job', async (t) => {
+    const trainer = trainerFor(t);
+    const seen = watch();
+    const reached = seen.reached(3);
+    const request = await requestFor({ steps: 1000, checkpointSteps: 1000 });
+    const running = trainer.run(request, seen.run);
+    await reached;
+    seen.stop.abort();
+    assert.deepEqual(await running, { type: 'stopped' });
+    assert.deepEqual(
+      seen.records.slice(-2).map((record) => record.type),
+      ['checkpoint', 'stopped'],
+    );
+
+    assert.deepEqual(await trainer.run(request, { ...watch().run, stop: AbortSignal.abort() }), {
+      type: 'stopped',
+    });
+    const last = watch();
+    assert.deepEqual(await trainer.run(await requestFor({}), last.run), { type: 'finished' });
+  });
+
+  it('tells a user fault from a fault of the service, whose words stay inside', async (t) => {
+    const trainer = trainerFor(t);
+    const user = await trainer.run(
+      await requestFor({ atStep: { step: 2, does: 'user fault' } }),
+      watch().run,
+    );
+    assert.ok(user.type === 'failed');
+    const { code, message, param, fault } = user.fault;
+    assert.deepEqual(
+      { code, message, param, fault },
+      { code: 'example_too_long', message: 'line 3 has 5000 tokens', param: 'training_file', fault: 'user' },
+    );
+    const pid = trainer.pid;
+    assert.ok(pid, 'a user fault leaves the child');
+    const own = await trainer.run(
+      await requestFor({ atStep: { step: 2, does: 'unknown fault' } }),
+      watch().run,
+    );
+    assert.ok(own.type === 'failed' && own.fault.fault === 'system');
+    assert.doesNotMatch(own.fault.message, /secret/);
+    assert.equal(trainer.pid, null, 'after a fault of its own the child is not reused');
+  });
+
+  it('sees a crash, a kill -9 and a hang, and works again after each', async (t) => {
+    const trainer = trainerFor(t, { stallMilliseconds: 6000 });
+    const exit = await trainer.run(await requestFor({ atStep: { step: 2, does: 'exit' } }), watch().run);
+    assert.deepEqual(exit, { type: 'crashed', exit: { code: 7, signal: null } });
+
+    const seen = watch();
+    const reached = seen.reached(1);
+    const killed = trainer.run(await requestFor({ stepMilliseconds: 100, steps: 1000 }), seen.run);
+    await reached;
+    process.kill(trainer.pid!, 'SIGKILL');
+    assert.deepEqual(await killed, { type: 'crashed', exit: { code: null, signal: 'SIGKILL' } });
+
+    const hung = await trainer.run(await requestFor({ atStep: { step: 2, does: 'hang' } }), watch().run);
+    assert.deepEqual(hung, { type: 'stalled' });
+    assert.deepEqual(await trainer.run(await requestFor({}), watch().run), { type: 'finished' });
+  });
+});

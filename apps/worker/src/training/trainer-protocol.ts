@@ -1,0 +1,41 @@
+/**
+ * Messages between the worker and its trainer: a child process that computes one job at a time and knows nothing of
+ * Postgres, queues or teams.
+ */
+import type { AdapterVerification, TrainRecord } from '@graft/peft-core';
+import type { PeftConfig, ResolvedTraining } from '@graft/peft-core/config';
+import type { Precision } from '../devices.ts';
+
+/** One job, as plain data. All paths are absolute. */
+export interface TrainingRequest {
+  /** Folder or file of the base model. */
+  basePath: string;
+  /** Folder where its digest is kept: a large model is hashed once, not in every process. */
+  digestCache: string;
+  /** Its catalogue id, as adapter_config.json will name it. */
+  baseModelName: string;
+  trainingFile: string;
+  validationFile: string | null;
+  peft: PeftConfig;
+  /** `precision` is what the trainer's process is started in. */
+  training: ResolvedTraining & { precision: Precision };
+  outputDir: string;
+  checkpointDir: string;
+}
+
+/** A finished job's files, which are loaded like any adapter and measured on the same data as the live model. */
+export type VerificationRequest = Omit<TrainingRequest, 'outputDir' | 'checkpointDir'> & {
+  adapterDir: string;
+};
+
+export interface TrainerMessages {
+  call:
+    | { type: 'train'; request: TrainingRequest }
+    /** Answered by a `verification`, then `finished`; or `failed`. */
+    | { type: 'verify'; request: VerificationRequest };
+  event:
+    | { type: 'record'; record: TrainRecord }
+    | { type: 'verification'; verification: AdapterVerification };
+  /** `stopped`: the last record before it tells of the checkpoint. */
+  result: { type: 'finished' } | { type: 'stopped' };
+}

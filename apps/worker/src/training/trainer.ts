@@ -1,0 +1,97 @@
+/**
+ * The trainer: child process of a worker. It trains the jobs it is sent, one at a time, and reports every record.
+ * TensorFlow blocks this process during a step, so the worker kills it when it cannot wait.
+ */
+import { writeFileSync } from 'node:fs';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { faultOf, type OperatorFiles } from '../processes/child-fault.ts';
+import { listenToParent } from '../processes/listen-to-parent.ts';
+import type { TrainerMessages, TrainingRequest, VerificationRequest } from './trainer-protocol.ts';
+
+const send = listenToParent<TrainerMessages>((message) => {
+  if (message.type === 'stop') stopping.abort();
+  else if (message.type === 'train') {
+    const { request } = message;
+    const folders = [request.outputDir, request.checkpointDir];
+    void answer((signal) => trainAndReport(request, signal), { base: baseOf(request), folders });
+  } else {
+    const { request } = message;
+    void answer(() => verifyAndReport(request), { base: baseOf(request), folders: [request.adapterDir] });
+  }
+});
+volunteerForOutOfMemory();
+const engine = import('@graft/peft-core');
+const models = import('@graft/peft-core/files');
+let stopping = new AbortController();
+let warm: InstanceType<Awaited<typeof engine>['WarmModel']> | undefined;
+engine.then(
+  () => send({ type: 'ready' }),
+  () => {},
+);
+
+function baseOf({ baseModelName, basePath }: TrainingRequest | VerificationRequest): OperatorFiles['base'] {
+  return { id: baseModelName, path: basePath };
+}
+
+async function answer(
+  job: (stop: AbortSignal) => Promise<'finished' | 'stopped'>,
+  files: OperatorFiles,
+): Promise<void> {
+  stopping = new AbortController();
+  try {
+    send({ type: await job(stopping.signal) });
+  } catch (error) {
+    if (stopping.signal.aborted) send({ type: 'stopped' });
+    else send({ type: 'failed', fault: faultOf(error, unexpected, files) });
+  }
+}
+
+const unexpected = {
+  code: 'training_failed',
+  message: 'Training stopped because of a fault in the service.',
+};
+
+async function trainAndReport(
+  request: TrainingRequest,
+  signal: AbortSignal,
+): Promise<'finished' | 'stopped'> {
+  const { train, WarmModel } = await engine;
+  const { openBaseModel } = await models;
+  warm ??= new WarmModel();
+  const { basePath, digestCache, ...rest } = request;
+  const base = await openBaseModel(basePath, { digestCache });
+  try {
+    let done = false;
+    for await (const record of train({ ...rest, base, resume: true, verify: true, signal, warm })) {
+      send({ type: 'record', record });
+      done = record.type === 'done';
+      // One turn of the event loop, or a stop message would wait until the job's end.
+      await nextTurn();
+    }
+    return done ? 'finished' : 'stopped';
+  } finally {
+    await base.close();
+  }
+}
+
+async function verifyAndReport(request: VerificationRequest): Promise<'finished'> {
+  const { verifyAdapter } = await engine;
+  const { openBaseModel } = await models;
+  const { basePath, digestCache, ...rest } = request;
+  const base = await openBaseModel(basePath, { digestCache });
+  try {
+    send({ type: 'verification', verification: await verifyAdapter({ ...rest, base }) });
+    return 'finished';
+  } finally {
+    await base.close();
+  }
+}
+
+/** Makes Linux end this process, whose job can resume, before Postgres or the worker when memory runs out. */
+function volunteerForOutOfMemory(): void {
+  try {
+    writeFileSync('/proc/self/oom_score_adj', '500');
+  } catch {
+    // Not Linux, or not allowed: the kernel chooses.
+  }
+}

@@ -1,0 +1,128 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Services } from '../services.ts';
+import { pickWorker } from '../workers/worker-registry.ts';
+import { decodeLines, startReading } from './lines.ts';
+import { type GenerationEvent, type GenerationRequest, generationPath } from './protocol.ts';
+
+const pollMilliseconds = 200;
+
+/**
+ * Why there is no answer, or only a part of one. Statuses: 503 `no_worker_available`; 502 `worker_failed`, without the
+ * worker's reason; below 500 the user's fault, with code, message and param of the worker.
+ */
+export class GenerationError extends Error {
+  readonly code: string;
+  readonly status: number;
+  readonly param: string | null;
+
+  constructor(code: string, status: number, message: string, param: string | null = null, cause?: unknown) {
+    super(message, { cause });
+    this.name = 'GenerationError';
+    this.code = code;
+    this.status = status;
+    this.param = param;
+  }
+}
+
+/**
+ * Has a worker answer. Resolves once the first event is there, so that an earlier fault can be answered by a status; later
+ * faults are thrown while the events are read. Workers that are gone, busy or stopping are passed over, for `waitMs` at the
+ * most. Aborting `signal` makes the worker stop. Throws GenerationError.
+ */
+export async function generate(
+  services: Pick<Services, 'sql' | 'db' | 'secrets' | 'log'>,
+  request: GenerationRequest,
+  options: { waitMs: number; signal: AbortSignal },
+): Promise<AsyncGenerator<GenerationEvent>> {
+  const deadline = performance.now() + options.waitMs;
+  let refused: string[] = [];
+  for (;;) {
+    const worker = await pickWorker(services, request.base_model, refused);
+    if (worker) {
+      const events = await ask(services, worker.address, request, options.signal);
+      if (events) return events;
+      refused.push(worker.id);
+      continue;
+    }
+    if (performance.now() >= deadline || options.signal.aborted) throw noWorker();
+    await sleep(pollMilliseconds, undefined, { signal: options.signal }).catch(() => {});
+    // A worker that was busy a moment ago may be free now.
+    refused = [];
+  }
+}
+
+/** Null: this worker takes no request now. */
+async function ask(
+  services: Pick<Services, 'secrets' | 'log'>,
+  address: string,
+  request: GenerationRequest,
+  signal: AbortSignal,
+): Promise<AsyncGenerator<GenerationEvent> | null> {
+  let response: Response;
+  try {
+    response = await fetch(new URL(generationPath, address), {
+      method: 'POST',
+      headers: {
+        authorization: `Bearer ${services.secrets.internalToken}`,
+        'content-type': 'application/json',
+      },
+      body: JSON.stringify(request),
+      signal,
+    });
+  } catch (error) {
+    if (signal.aborted) throw noWorker();
+    services.log.warn({ err: error, address }, 'worker unreachable');
+    return null;
+  }
+  if (response.status === 503) {
+    await response.body?.cancel();
+    return null;
+  }
+  if (!response.ok || !response.body) {
+    services.log.error({ address, statusCode: response.status }, 'worker refused a request');
+    await response.body?.cancel();
+    throw workerFailed();
+  }
+  const events = eventsOf(response.body, services, signal);
+  try {
+    return await startReading(events);
+  } catch (error) {
+    if (error instanceof GenerationError && error.status === 503) return null;
+    throw error;
+  }
+}
+
+async function* eventsOf(
+  body: NonNullable<Response['body']>,
+  services: Pick<Services, 'log'>,
+  signal: AbortSignal,
+): AsyncGenerator<GenerationEvent> {
+  try {
+    for await (const line of decodeLines(body)) {
+      if (line.type === 'error') throw reported(line);
+      yield line;
+      if (line.type === 'done') return;
+    }
+  } catch (error) {
+    if (error instanceof GenerationError) throw error;
+    // An aborted request broke off on purpose, and nobody reads what is thrown.
+    if (!signal.aborted) services.log.error({ err: error }, 'worker broke off');
+    throw workerFailed(error);
+  }
+  throw workerFailed();
+}
+
+/** A user's fault keeps its code and message; a fault of the worker does not tell its reason. */
+function reported(line: { status: number; code: string; message: string; param: string | null }) {
+  if (line.status === 503) return noWorker();
+  if (line.status >= 500) return workerFailed();
+  return new GenerationError(line.code, line.status, line.message, line.param);
+}
+
+function noWorker(): GenerationError {
+  return new GenerationError('no_worker_available', 503, 'No worker is free to answer; try again.');
+}
+
+function workerFailed(cause?: unknown): GenerationError {
+  return new GenerationError('worker_failed', 502, 'The worker that answered broke off.', null, cause);
+}

@@ -1,0 +1,47 @@
+import { Value } from 'typebox/value';
+import { type GenerationLine, GenerationLineSchema } from './protocol.ts';
+
+/** Longest line of an answer, in characters. A token takes far less. */
+const maxLine = 1024 * 1024;
+
+export function encodeLine(line: GenerationLine): string {
+  return `${JSON.stringify(line)}\n`;
+}
+
+/** The lines of an answer. Throws for a line that is not of the protocol. */
+export async function* decodeLines(body: AsyncIterable<Uint8Array>): AsyncGenerator<GenerationLine> {
+  for await (const text of textLines(body)) {
+    const line: unknown = JSON.parse(text);
+    if (!Value.Check(GenerationLineSchema, line)) throw new Error('not a line of an answer');
+    yield line;
+  }
+}
+
+/** The lines of a stream of UTF-8, without their ends; empty ones are left out. */
+async function* textLines(body: AsyncIterable<Uint8Array>): AsyncGenerator<string> {
+  const decoder = new TextDecoder();
+  let rest = '';
+  for await (const chunk of body) {
+    const lines = (rest + decoder.decode(chunk, { stream: true })).split('\n');
+    rest = lines.pop() ?? '';
+    if (rest.length > maxLine) throw new Error('a line without end');
+    for (const line of lines) if (line !== '') yield line;
+  }
+  rest += decoder.decode();
+  if (rest !== '') yield rest;
+}
+
+/** Resolves to `values` once the first of them is there. Throws what is thrown before that. */
+export async function startReading<T>(values: AsyncGenerator<T>): Promise<AsyncGenerator<T>> {
+  const first = await values.next();
+  async function* all(): AsyncGenerator<T> {
+    try {
+      if (first.done) return;
+      yield first.value;
+      yield* values;
+    } finally {
+      await values.return(undefined);
+    }
+  }
+  return all();
+}

@@ -1,0 +1,70 @@
+/**
+ * What API and worker say to each other when text is generated: `POST /internal/generate` on the worker's internal
+ * server, with the internal token, a `GenerationRequest` as its body and one `GenerationLine` per line as its answer.
+ */
+import { type Static, type TSchema, Type } from 'typebox';
+
+export const generationPath = '/internal/generate';
+
+const closed = { additionalProperties: false };
+const nullable = <T extends TSchema>(schema: T) => Type.Union([schema, Type.Null()]);
+
+const requestProperties = {
+  /** Catalogue id. */
+  base_model: Type.String(),
+  /** Null: the plain base model. */
+  adapter: nullable(
+    Type.Object(
+      {
+        version_id: Type.String(),
+        /** Of the artifact. */
+        digest: Type.String({ pattern: '^[0-9a-f]{64}$' }),
+        /** Of the base model's weights when the adapter was trained. */
+        base_digest: Type.String(),
+      },
+      closed,
+    ),
+  ),
+  /** Null: as many as fit in the context. */
+  max_tokens: nullable(Type.Integer({ minimum: 1 })),
+  temperature: Type.Number({ minimum: 0 }),
+  top_p: Type.Number({ exclusiveMinimum: 0, maximum: 1 }),
+  stop: Type.Array(Type.String()),
+  seed: nullable(Type.Integer()),
+};
+const Message = Type.Object({ role: Type.String(), content: Type.String() }, closed);
+
+/** A conversation or a text to go on with. */
+export const GenerationRequestSchema = Type.Union([
+  Type.Object({ ...requestProperties, messages: Type.Array(Message, { minItems: 1 }) }, closed),
+  Type.Object({ ...requestProperties, prompt: Type.String() }, closed),
+]);
+export type GenerationRequest = Static<typeof GenerationRequestSchema>;
+
+/** Tokens, as in OpenAI's answers. */
+export const UsageSchema = Type.Object({
+  prompt_tokens: Type.Integer(),
+  completion_tokens: Type.Integer(),
+  total_tokens: Type.Integer(),
+});
+export type Usage = Static<typeof UsageSchema>;
+
+/** The last line is `done` or `error`. */
+export const GenerationLineSchema = Type.Union([
+  Type.Object({ type: Type.Literal('token'), text: Type.String() }),
+  Type.Object({
+    type: Type.Literal('done'),
+    finish_reason: Type.Enum(['stop', 'length']),
+    usage: UsageSchema,
+  }),
+  Type.Object({
+    type: Type.Literal('error'),
+    /** 503: another worker may answer. Below 500: the user's fault, told in full. */
+    status: Type.Integer(),
+    code: Type.String(),
+    message: Type.String(),
+    param: nullable(Type.String()),
+  }),
+]);
+export type GenerationLine = Static<typeof GenerationLineSchema>;
+export type GenerationEvent = Exclude<GenerationLine, { type: 'error' }>;
