@@ -2,7 +2,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { PeftConfig, ResolvedTraining } from '@graft/peft-core/config';
 import { environmentFor } from '@graft/peft-core/precision';
-import { pythonEnvironment } from '../../scripts/golden/environment.ts';
+import { pythonEnvironment } from '../../scripts/golden/environment/python-environment.ts';
 import type { PlannedExample } from '../../scripts/golden/training-plan.ts';
 import { runForResult, runTypeScript } from '../run-for-result.ts';
 

@@ -6,7 +6,7 @@
  * without, they start the embedded ones.
  */
 import { join, relative } from 'node:path';
-import { pythonEnvironment } from '../golden/environment.ts';
+import { pythonEnvironment } from '../golden/environment/python-environment.ts';
 import { checkSources } from './check-sources.ts';
 import { findTestFiles } from './find-test-files.ts';
 import { createRunScratch } from './run-scratch.ts';

@@ -3,7 +3,7 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { openBaseModel, readAdapter, writeAdapter } from '@graft/peft-core/files';
-import { runPythonJson } from '../../scripts/golden/run-python.ts';
+import { runPythonJson } from '../../scripts/golden/environment/run-python.ts';
 import { realModel } from './real-model.ts';
 import { scratchFolder } from './scratch-folder.ts';
 

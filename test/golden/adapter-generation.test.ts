@@ -5,7 +5,7 @@ import { test } from 'node:test';
 import { openGenerator } from '@graft/peft-core';
 import { openBaseModel } from '@graft/peft-core/files';
 import { loadTokenizer } from '@graft/peft-core/text';
-import { runPythonJson } from '../../scripts/golden/run-python.ts';
+import { runPythonJson } from '../../scripts/golden/environment/run-python.ts';
 import { architectures } from './matrix/architectures.ts';
 import { scoreInPython } from './score-in-python.ts';
 import { scratchFolder } from './scratch-folder.ts';

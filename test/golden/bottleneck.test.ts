@@ -7,7 +7,7 @@ import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { type BottleneckConfig, parsePeftConfig } from '@graft/peft-core/config';
-import { runPythonJson } from '../../scripts/golden/run-python.ts';
+import { runPythonJson } from '../../scripts/golden/environment/run-python.ts';
 import { type TrainingPlan, trainingPlan } from '../../scripts/golden/training-plan.ts';
 import { bottleneckRows } from './bottleneck/rows.ts';
 import { largestDifference } from './log-probabilities.ts';

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { openBaseModel } from '@graft/peft-core/files';
 import { loadTokenizer } from '@graft/peft-core/text';
-import { runPythonJson } from '../../scripts/golden/run-python.ts';
+import { runPythonJson } from '../../scripts/golden/environment/run-python.ts';
 import { largestDifference } from './log-probabilities.ts';
 import { graftOutputs } from './matrix/outputs.ts';
 import { scratchFolder } from './scratch-folder.ts';

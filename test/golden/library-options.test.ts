@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { GraftError, parsePeftConfig, peftTypes } from '@graft/peft-core/config';
-import { runPythonJson } from '../../scripts/golden/run-python.ts';
+import { runPythonJson } from '../../scripts/golden/environment/run-python.ts';
 
 interface LibraryOptions {
   methods: Record<string, Record<string, { default?: unknown; words: string[] }>>;

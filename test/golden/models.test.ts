@@ -6,7 +6,7 @@ import { test } from 'node:test';
 import { openGenerator } from '@graft/peft-core';
 import { openBaseModel } from '@graft/peft-core/files';
 import { loadTokenizer } from '@graft/peft-core/text';
-import { runPythonJson } from '../../scripts/golden/run-python.ts';
+import { runPythonJson } from '../../scripts/golden/environment/run-python.ts';
 import { largestDifference } from './log-probabilities.ts';
 import { graftOutputs } from './matrix/outputs.ts';
 import type { Probe } from './matrix/probes.ts';

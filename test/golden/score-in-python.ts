@@ -1,5 +1,5 @@
 import type { TaskType } from '@graft/peft-core/outlines';
-import { runPythonJson } from '../../scripts/golden/run-python.ts';
+import { runPythonJson } from '../../scripts/golden/environment/run-python.ts';
 import type { Probe } from './matrix/probes.ts';
 
 export type PythonScore = {

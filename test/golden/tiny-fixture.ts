@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { mkdtemp, readFile, rename } from 'node:fs/promises';
 import { join } from 'node:path';
-import { runPython } from '../../scripts/golden/run-python.ts';
+import { runPython } from '../../scripts/golden/environment/run-python.ts';
 import { scratchFolder } from './scratch-folder.ts';
 
 /** A base or PEFT model, and what transformers computes with it. */
@@ -19,7 +19,7 @@ export type TinyFixture = {
 };
 
 /**
- * Tiny random llamas and PEFT adapters made by scripts/golden/tiny.py, with reference scores.
+ * Tiny random llamas and PEFT adapters made by scripts/golden/references/tiny.py, with reference scores.
  * The test runner gives all files of a run one scratch folder, so that they are made once.
  */
 export async function tinyFixture(): Promise<TinyFixture> {

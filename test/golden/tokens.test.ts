@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { before, describe, test } from 'node:test';
 import { openBaseModel } from '@graft/peft-core/files';
 import { loadTokenizer, type Tokenizer } from '@graft/peft-core/text';
-import { runPythonJson } from '../../scripts/golden/run-python.ts';
+import { runPythonJson } from '../../scripts/golden/environment/run-python.ts';
 import { realModel } from './real-model.ts';
 import { tinyFixture } from './tiny-fixture.ts';
 

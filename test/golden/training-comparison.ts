@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { train } from '@graft/peft-core';
 import { parsePeftConfig, type ResolvedTraining } from '@graft/peft-core/config';
 import { openBaseModel } from '@graft/peft-core/files';
-import { runPythonJson } from '../../scripts/golden/run-python.ts';
+import { runPythonJson } from '../../scripts/golden/environment/run-python.ts';
 import { type TrainingPlan, trainingPlan } from '../../scripts/golden/training-plan.ts';
 
 /** One training that both sides do from the same initial values, on the same batches. */

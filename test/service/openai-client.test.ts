@@ -10,7 +10,7 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { promisify } from 'node:util';
 import { openTestServices } from '@graft/service/testing';
-import { pythonEnvironment } from '../../scripts/golden/environment.ts';
+import { pythonEnvironment } from '../../scripts/golden/environment/python-environment.ts';
 import { writeExamples } from '../golden/example-data.ts';
 import { largestDifference, logProbabilities } from '../golden/log-probabilities.ts';
 import { scoreInPython } from '../golden/score-in-python.ts';

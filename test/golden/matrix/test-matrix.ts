@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { parsePeftConfig } from '@graft/peft-core/config';
-import { runPythonJson } from '../../../scripts/golden/run-python.ts';
+import { runPythonJson } from '../../../scripts/golden/environment/run-python.ts';
 import { type TrainingPlan, trainingPlan } from '../../../scripts/golden/training-plan.ts';
 import { largestDifference } from '../log-probabilities.ts';
 import type { PythonScore } from '../score-in-python.ts';

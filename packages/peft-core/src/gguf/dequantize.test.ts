@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import { dequantize } from './dequantize.ts';
 import { type GgufType, ggufTypes } from './types.ts';
 
-// From scripts/golden/gguf_dequant.py: the `gguf` Python package's own results.
+// From scripts/golden/testdata/gguf_dequant.py: the `gguf` Python package's own results.
 const cases: Record<string, { raw: string; values: string }> = JSON.parse(
   readFileSync(new URL('testdata/gguf-dequant.json', import.meta.url), 'utf8'),
 );

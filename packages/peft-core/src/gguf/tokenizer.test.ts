@@ -7,7 +7,7 @@ import { openBaseModel } from '../base-model/open-base-model.ts';
 import { ensurePackagedModel } from '../hub/packaged-models.ts';
 import { loadTokenizer } from '../text/index.ts';
 
-// From scripts/golden/gguf_tokenizer.py: ids by Hugging Face's tokenizers, and the same by llama.cpp.
+// From scripts/golden/testdata/gguf_tokenizer.py: ids by Hugging Face's tokenizers, and the same by llama.cpp.
 const cases: { text: string; ids: number[] }[] = JSON.parse(
   readFileSync(new URL('testdata/gguf-tokenizer.json', import.meta.url), 'utf8'),
 );

@@ -16,7 +16,7 @@ after(() => rmSync(root, { recursive: true, force: true }));
 const { GRAFT_CACHE_DIR, XDG_CACHE_HOME } = process.env;
 const cacheDir = GRAFT_CACHE_DIR || path.join(XDG_CACHE_HOME || path.join(homedir(), '.cache'), 'graft');
 
-// From scripts/golden/gguf_weights.py: the model as transformers unpacks it.
+// From scripts/golden/testdata/gguf_weights.py: the model as transformers unpacks it.
 const expected: { config: Record<string, unknown>; weights: Record<string, [number[], string]> } = JSON.parse(
   readFileSync(new URL('../gguf/testdata/smollm2-weights.json', import.meta.url), 'utf8'),
 );

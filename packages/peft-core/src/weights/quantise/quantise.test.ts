@@ -22,7 +22,7 @@ interface Golden {
   int8: { shape: number[]; weights: string; codes: string; absmax: string };
 }
 
-// Written by scripts/golden/quantised_weights.py.
+// Written by scripts/golden/testdata/quantised_weights.py.
 const golden: Golden = JSON.parse(
   readFileSync(new URL('testdata/bitsandbytes.json', import.meta.url), 'utf8'),
 );

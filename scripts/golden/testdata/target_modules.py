@@ -89,7 +89,7 @@ def main():
         cases.append({"options": options, "adapted": adapted, "saved": saved})
     OUT.parent.mkdir(parents=True, exist_ok=True)
     lines = ",\n".join("  " + json.dumps(case) for case in cases)
-    OUT.write_text(f'{{"script": "scripts/golden/target_modules.py", "cases": [\n{lines}\n]}}\n')
+    OUT.write_text(f'{{"script": "scripts/golden/testdata/target_modules.py", "cases": [\n{lines}\n]}}\n')
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { pythonEnvironment, type ReferenceLibrary } from './environment.ts';
+import { pythonEnvironment, type ReferenceLibrary } from './python-environment.ts';
 
 /**
  * Runs a script of scripts/golden in a reference environment and returns its standard output.

@@ -165,7 +165,7 @@ def labelled(tokenizer, template, chat):
 
 
 def write(name, value):
-    value = {"script": "scripts/golden/chat_labels.py", **value}
+    value = {"script": "scripts/golden/testdata/chat_labels.py", **value}
     (OUT / name).write_text(json.dumps(value, ensure_ascii=False, separators=(",", ":")) + "\n")
 
 
