@@ -33,7 +33,7 @@ const cellFolder = (i: number) => join(folder, 'cells', String(i));
 const startOf = (i: number) => join(cellFolder(i), 'start');
 const libraryOf = (i: number) => join(cellFolder(i), 'library');
 const inLibrary = <T>(plan: Record<string, unknown>) =>
-  runPythonJson<T>('bottleneck.py', [], plan, 'adapters');
+  runPythonJson<T>('adapters_library.py', [], plan, { library: 'adapters' });
 /** BnConfig's fields, and `preset`. */
 const libraryConfig = ({ config: { peft_type: _, task_type: __, ...fields } }: Cell) => fields;
 

@@ -12,12 +12,9 @@ interface LibraryOptions {
 }
 
 const [peft] = await runPythonJson<LibraryOptions>('library_options.py', ['peft']);
-const [adapters] = await runPythonJson<LibraryOptions>(
-  'library_options.py',
-  ['adapters'],
-  undefined,
-  'adapters',
-);
+const [adapters] = await runPythonJson<LibraryOptions>('library_options.py', ['adapters'], undefined, {
+  library: 'adapters',
+});
 assert.ok(peft && adapters);
 
 /** What a config of the method cannot be without. */

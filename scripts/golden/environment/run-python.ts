@@ -1,29 +1,50 @@
 import { spawn } from 'node:child_process';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, open, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pythonEnvironment, type ReferenceLibrary } from './python-environment.ts';
+import { isWarm, pythonSettings, runWarm } from './warm-python.ts';
+
+const scripts = join(import.meta.dirname, '../references');
+
+/** `peft` by default. */
+export interface PythonOptions {
+  library?: ReferenceLibrary;
+}
 
 /**
- * Runs a script of scripts/golden in a reference environment and returns its standard output.
- * A plan, if given, is written to a file that becomes the script's first argument.
- * Throws with the end of the script's standard error when it fails.
+ * Runs a script of scripts/golden/references in a reference environment and returns its standard output: in a fork of the warm
+ * Python where a run of tests has one, else in a process of its own. A plan, if given, is written to a file that becomes the
+ * script's first argument. Throws with the end of the script's standard error when it fails.
  */
 export async function runPython(
   script: string,
   args: string[],
   plan?: unknown,
-  library: ReferenceLibrary = 'peft',
+  { library = 'peft' }: PythonOptions = {},
 ): Promise<string> {
-  const python = await pythonEnvironment(undefined, library);
-  if (plan === undefined) return run(python, [join(import.meta.dirname, script), ...args]);
-  const folder = await mkdtemp(join(tmpdir(), 'graft-plan-'));
+  const start = performance.now();
+  const folder = await mkdtemp(join(tmpdir(), 'graft-python-'));
   try {
-    const file = join(folder, 'plan.json');
-    await writeFile(file, JSON.stringify(plan));
-    return await run(python, [join(import.meta.dirname, script), file, ...args]);
+    const planFile = join(folder, 'plan.json');
+    if (plan !== undefined) await writeFile(planFile, JSON.stringify(plan));
+    const request = {
+      arguments: [join(scripts, script), ...(plan === undefined ? [] : [planFile]), ...args],
+      stdout: join(folder, 'stdout'),
+      stderr: join(folder, 'stderr'),
+    };
+    const warm = process.env.GRAFT_TEST_SCRATCH;
+    const code = isWarm(warm, library)
+      ? await runWarm(warm, library, request)
+      : await runFresh(await pythonEnvironment(undefined, library), request);
+    if (code !== 0) {
+      const errors = await readFile(request.stderr, 'utf8').catch(() => '');
+      throw new Error(`python ${request.arguments.join(' ')} failed (${code})\n${errors.slice(-4000)}`);
+    }
+    return await readFile(request.stdout, 'utf8');
   } finally {
     await rm(folder, { recursive: true, force: true });
+    performance.measure('waiting for Python', { start });
   }
 }
 
@@ -32,31 +53,30 @@ export async function runPythonJson<T>(
   script: string,
   args: string[],
   plan?: unknown,
-  library: ReferenceLibrary = 'peft',
+  options?: PythonOptions,
 ): Promise<T[]> {
-  const output = await runPython(script, args, plan, library);
+  const output = await runPython(script, args, plan, options);
   return output
     .split('\n')
     .filter((line) => line.startsWith('{') || line.startsWith('['))
     .map((line) => JSON.parse(line) as T);
 }
 
-async function run(python: string, args: string[]): Promise<string> {
-  const child = spawn(python, args, {
-    stdio: ['ignore', 'pipe', 'pipe'],
-    // Threads that wait give their core to whatever else runs, such as the test's other processes.
-    env: { ...process.env, OMP_WAIT_POLICY: 'PASSIVE' },
-  });
-  const output: string[] = [];
-  const errors: string[] = [];
-  child.stdout.setEncoding('utf8').on('data', (text: string) => output.push(text));
-  child.stderr.setEncoding('utf8').on('data', (text: string) => errors.push(text));
-  const code = await new Promise<number | null>((resolve, reject) => {
-    child.on('error', reject);
-    child.on('close', resolve);
-  });
-  if (code !== 0) {
-    throw new Error(`python ${args.join(' ')} failed (${code})\n${errors.join('').slice(-4000)}`);
+async function runFresh(
+  python: string,
+  request: { arguments: string[]; stdout: string; stderr: string },
+): Promise<number | null> {
+  const [stdout, stderr] = await Promise.all([open(request.stdout, 'w'), open(request.stderr, 'w')]);
+  try {
+    const child = spawn(python, request.arguments, {
+      stdio: ['ignore', stdout.fd, stderr.fd],
+      env: { ...process.env, ...pythonSettings },
+    });
+    return await new Promise((resolve, reject) => {
+      child.on('error', reject);
+      child.on('close', resolve);
+    });
+  } finally {
+    await Promise.all([stdout.close(), stderr.close()]);
   }
-  return output.join('');
 }

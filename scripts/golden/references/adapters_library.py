@@ -1,6 +1,6 @@
 """Bottleneck adapters by the `adapters` library: makes, trains and scores them. Runs in the environment of `adapters`.
 
-usage: bottleneck.py PLAN.json
+usage: adapters_library.py PLAN.json
 
 PLAN.json, each list optional: {
   "models": [{"output": folder, "config": fields of config.json, "task", "seed"}],

@@ -1,8 +1,10 @@
 """Base models of the reference scripts, without any PEFT library: loading and scoring with transformers alone."""
 
+import contextlib
 import json
 import os
 import sys
+import traceback
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
@@ -121,3 +123,16 @@ def write_json(value, file=None):
     else:
         with open(file, "w") as out:
             out.write(text)
+
+
+@contextlib.contextmanager
+def fault_becomes(plan, otherwise):
+    """With "keep_going" in a plan of many runs, one that fails tells its fault on standard error and answers `otherwise` (None: nothing)."""
+    try:
+        yield
+    except Exception:
+        if not plan.get("keep_going"):
+            raise
+        traceback.print_exc()
+        if otherwise is not None:
+            write_json(otherwise)

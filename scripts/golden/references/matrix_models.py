@@ -13,8 +13,7 @@ parameters are random, not at PEFT's start (zeros, ones), so that each one matte
 import json
 import sys
 
-from keep_going import fault_becomes
-from reference import load_base, new_adapter, start_file
+from reference import fault_becomes, load_base, new_adapter, start_file
 from tiny_models import make_model
 
 import torch

@@ -3,7 +3,7 @@
 import json
 import os
 
-from base_models import MODEL_CLASSES, load_base, load_tokenizer, log_probabilities, outputs, write_json  # noqa: F401
+from base_models import fault_becomes, load_base, load_tokenizer, log_probabilities, outputs, write_json  # noqa: F401
 from selective import Selective, attach_selective
 
 import torch

@@ -12,8 +12,7 @@ classifiers "logprobs" holds logits, row after row, and for FEATURE_EXTRACTION t
 import json
 import sys
 
-from keep_going import fault_becomes
-from reference import attach_adapter, load_base, outputs, write_json
+from reference import attach_adapter, fault_becomes, load_base, outputs, write_json
 
 import torch
 

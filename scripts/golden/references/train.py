@@ -17,8 +17,7 @@ Writes to standard output one JSON array per run: [{"loss", "learning_rate", "gr
 import json
 import sys
 
-from keep_going import fault_becomes
-from reference import attach_adapter, load_base, restart_adapter, write_json
+from reference import attach_adapter, fault_becomes, load_base, restart_adapter, write_json
 from training_loop import train_steps
 
 

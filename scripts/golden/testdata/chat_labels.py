@@ -20,11 +20,12 @@ import pathlib
 import re
 import sys
 
+sys.path.append(str(pathlib.Path(__file__).parents[1] / "references"))
 from reference import load_tokenizer
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 
-OUT = pathlib.Path(__file__).parents[2] / "packages/peft-core/src"
+OUT = pathlib.Path(__file__).parents[3] / "packages/peft-core/src"
 
 SPECIAL = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<s>", "</s>", "<|head|>", "<|/head|>", "<|eot|>"]
 CORPUS = [

@@ -3,16 +3,17 @@ vocabulary of SmolLM2's GGUF file (cut as in the model's own tokenizer.json, see
 is installed, every text is also held against llama.cpp, which reads the file by itself.
 
 usage: gguf_tokenizer.py MODEL.gguf
-Writes ../../packages/peft-core/src/gguf/testdata/gguf-tokenizer.json.
+Writes packages/peft-core/src/gguf/testdata/gguf-tokenizer.json.
 """
 
 import json
 import sys
 from pathlib import Path
 
+sys.path.append(str(Path(__file__).parents[1] / "references"))
 from reference import load_tokenizer
 
-OUT = Path(__file__).parents[2] / "packages/peft-core/src/gguf/testdata/gguf-tokenizer.json"
+OUT = Path(__file__).parents[3] / "packages/peft-core/src/gguf/testdata/gguf-tokenizer.json"
 
 TEXTS = [
     "",

@@ -1,8 +1,8 @@
-"""Expected weights of packages/peft-core/src/formats/smollm2.test.ts: digests of every parameter of SmolLM2-135M-Instruct as
+"""Expected weights of packages/peft-core/src/hub/packaged-models.test.ts: digests of every parameter of SmolLM2-135M-Instruct as
 transformers unpacks it from GGUF (names, layout, order of q and k rows), and its config.
 
 usage: gguf_weights.py MODEL.gguf
-Writes ../../packages/peft-core/src/gguf/testdata/smollm2-weights.json.
+Writes packages/peft-core/src/gguf/testdata/smollm2-weights.json.
 """
 
 import hashlib
@@ -10,9 +10,10 @@ import json
 import sys
 from pathlib import Path
 
+sys.path.append(str(Path(__file__).parents[1] / "references"))
 from reference import load_base
 
-OUT = Path(__file__).parents[2] / "packages/peft-core/src/gguf/testdata/smollm2-weights.json"
+OUT = Path(__file__).parents[3] / "packages/peft-core/src/gguf/testdata/smollm2-weights.json"
 CONFIG = (
     "hidden_size intermediate_size num_hidden_layers num_attention_heads num_key_value_heads head_dim vocab_size "
     "max_position_embeddings rms_norm_eps tie_word_embeddings bos_token_id eos_token_id pad_token_id model_type hidden_act "

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from bitsandbytes import functional as F
 
-OUT = Path(__file__).parents[2] / "packages/peft-core/src/weights/quantise/testdata/bitsandbytes.json"
+OUT = Path(__file__).parents[3] / "packages/peft-core/src/weights/quantise/testdata/bitsandbytes.json"
 
 
 def encode(tensor: torch.Tensor, dtype: type) -> str:

@@ -12,7 +12,7 @@ import warnings
 from peft import LoraConfig, get_peft_model
 from transformers import LlamaConfig, LlamaForCausalLM
 
-OUT = pathlib.Path(__file__).parents[2] / "packages/peft-core/src/tuners/testdata/target-modules.json"
+OUT = pathlib.Path(__file__).parents[3] / "packages/peft-core/src/tuners/testdata/target-modules.json"
 
 CASES = [
     {},
