@@ -1,66 +1,93 @@
 /**
- * npm test: types, lint and every test of the repository, then one closing line `N passed, N failed`.
+ * npm test: types, lint and every test of the repository, then the slowest files and one closing line `N passed, N failed`.
  *
- * `npm test -- packages/service apps/api` runs only the test files whose path contains one of the words.
+ * `npm test -- packages/service apps/api` runs only the test files whose path contains one of the words; with `--services`
+ * before them, of those the ones that open Postgres or Redis.
  * With DATABASE_URL and REDIS_URL set, tests use those services (each test its own schema, database or prefix);
  * without, they start the embedded ones.
  */
 import { join, relative } from 'node:path';
-import { pythonEnvironment } from '../golden/environment/python-environment.ts';
+import {
+  pythonEnvironment,
+  type ReferenceLibrary,
+  referenceLibraries,
+} from '../golden/environment/python-environment.ts';
+import { startWarmPython } from '../golden/environment/warm-python.ts';
 import { checkSources } from './check-sources.ts';
 import { findTestFiles } from './find-test-files.ts';
+import { earlierSeconds, keepSeconds, lanesOf } from './lanes.ts';
 import { createRunScratch } from './run-scratch.ts';
 import { runTestFiles } from './run-test-files.ts';
+import { readUsage, slowFiles, usageEnvironment } from './slow-files.ts';
 import { closingLines, type Tally } from './tally.ts';
+import { opensServices, referenceLibrariesOf } from './test-support.ts';
 
 const root = join(import.meta.dirname, '..', '..');
-const words = process.argv.slice(2);
+const words = process.argv.slice(2).filter((word) => word !== '--services');
+const onlyServices = process.argv.includes('--services');
 const tally: Tally = { passed: 0, failed: 0, skipped: 0 };
 const started = performance.now();
 
-const files = (await findTestFiles(root)).filter(
-  (file) => words.length === 0 || words.some((word) => relative(root, file).includes(word)),
+const found = (await findTestFiles(root)).filter(
+  (file) =>
+    (words.length === 0 || words.some((word) => relative(root, file).includes(word))) &&
+    (!onlyServices || opensServices(file)),
 );
-if (files.length === 0) {
+if (found.length === 0) {
   console.log(`no test file ${words.length === 0 ? 'found' : `matches ${words.join(' ')}`}`);
   tally.failed += 1;
 }
-// Tests of the whole system start services and trainers: one at a time, at the end. Golden ones wait for Python in turn.
-const inFolder = (file: string, folder: string) => relative(root, file).startsWith(folder);
-const golden = files.filter((file) => inFolder(file, 'test/golden/'));
-const whole = files.filter((file) => inFolder(file, 'test/') && !golden.includes(file));
-const parts = files.filter((file) => !inFolder(file, 'test/'));
 
 const scratch = await createRunScratch();
 // GRAFT_ENV_FILE: the .env of whoever runs the tests is not for the Grafts that they start.
 Object.assign(process.env, scratch.env, { GRAFT_ENV_FILE: '' });
 process.env.TF_CPP_MIN_LOG_LEVEL ??= '2';
+const held: (() => Promise<void>)[] = [];
 let tables = '';
 try {
   if (words.length === 0) await checkSources(root, tally);
-  const python = await preparePython();
-  await runTestFiles(root, parts, 2, tally);
-  if (python) {
-    await runTestFiles(root, golden, 2, tally);
-    await runTestFiles(root, whole, 1, tally);
-  }
-  tables = scratch.tables();
+  const files = await withReferences(found);
+  if (files.some(opensServices)) await holdPostgres();
+  Object.assign(process.env, usageEnvironment(scratch.usageFile));
+  const seconds = await runTestFiles(root, lanesOf(root, files, earlierSeconds()), tally);
+  keepSeconds(root, seconds);
+  tables = [scratch.tables(), slowFiles(root, seconds, readUsage(scratch.usageFile))].join('\n\n').trim();
 } finally {
+  for (const release of held) await release();
   await scratch.remove();
 }
 console.log(closingLines({ tally, tables, milliseconds: performance.now() - started }));
 process.exitCode = tally.failed > 0 || tally.passed === 0 ? 1 : 0;
 
-/** Makes what the tests below test/ compare with. A fault counts as one failure, instead of one for each of them. */
-async function preparePython(): Promise<boolean> {
-  const report = (line: string) => console.log(line);
+/**
+ * Makes the Python environments that test files name, and keeps a warm Python of each. The files that can be run: without those
+ * of a library that cannot be had, whose fault counts as one failure.
+ */
+async function withReferences(files: string[]): Promise<string[]> {
+  const missing = new Set<ReferenceLibrary>();
+  const needed = new Map(files.map((file) => [file, referenceLibrariesOf(file)]));
+  for (const library of referenceLibraries) {
+    if (![...needed.values()].some((libraries) => libraries.includes(library))) continue;
+    try {
+      await pythonEnvironment((line) => console.log(line), library);
+      const warm = await startWarmPython(scratch.env.GRAFT_TEST_SCRATCH, library);
+      held.push(warm.stop);
+    } catch (error) {
+      tally.failed += 1;
+      missing.add(library);
+      console.log(`✖ the tests that compare with ${library} are left out. ${(error as Error).message}`);
+    }
+  }
+  return files.filter((file) => !needed.get(file)!.some((library) => missing.has(library)));
+}
+
+/** So that the embedded Postgres of the tests starts once, with the migrated database that theirs are copies of. */
+async function holdPostgres(): Promise<void> {
   try {
-    if (golden.length + whole.length > 0) await pythonEnvironment(report);
-    if (golden.some((file) => file.includes('bottleneck'))) await pythonEnvironment(report, 'adapters');
-    return true;
+    const { createTestDatabase } = await import('@graft/service/testing');
+    held.push((await createTestDatabase()).drop);
   } catch (error) {
-    tally.failed += 1;
-    console.log(`✖ the tests of test/ are left out. ${(error as Error).message}`);
-    return false;
+    // The tests that need it say the same.
+    console.log(`no Postgres for the tests: ${(error as Error).message}`);
   }
 }

@@ -7,6 +7,8 @@ import { join } from 'node:path';
 export interface RunScratch {
   /** What they are told about it. */
   env: { GRAFT_TEST_SCRATCH: string; GRAFT_MATRIX_TABLE: string };
+  /** Where each leaves what it took: see slow-files.ts. */
+  usageFile: string;
   /** The tables that golden tests left; empty without any. */
   tables(): string;
   remove(): Promise<void>;
@@ -16,8 +18,9 @@ export async function createRunScratch(): Promise<RunScratch> {
   const folder = await mkdtemp(join(tmpdir(), 'graft-test-'));
   const table = join(folder, 'matrix-tables.txt');
   return {
-    // GRAFT_TEST_SCRATCH: what is made once per run, such as tiny models.
+    // GRAFT_TEST_SCRATCH: what is made once per run, such as tiny models, and the socket of the warm Python.
     env: { GRAFT_TEST_SCRATCH: folder, GRAFT_MATRIX_TABLE: table },
+    usageFile: join(folder, 'usage.jsonl'),
     tables: () => (existsSync(table) ? readFileSync(table, 'utf8').trim() : ''),
     remove: () => rm(folder, { recursive: true, force: true }),
   };

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
@@ -16,12 +16,8 @@ async function resultOf(files: Record<string, string>) {
   for (const [name, text] of Object.entries(files)) await writeFile(join(folder, name), text);
   const tally = { passed: 0, failed: 0, skipped: 0 };
   const names = Object.keys(files).filter((name) => name.endsWith('.test.mjs'));
-  await runTestFiles(
-    folder,
-    names.map((name) => join(folder, name)),
-    2,
-    tally,
-    (text) => printed.push(text),
+  await runTestFiles(folder, [names.map((name) => join(folder, name)), []], tally, (text) =>
+    printed.push(text),
   );
   return { tally, printed: printed.join('\n') };
 }
@@ -38,6 +34,31 @@ test('files whose tests stand in a module of both are counted each', async () =>
   assert.deepEqual(tally, { passed: 2, failed: 1, skipped: 0 });
   assert.match(printed, /b\.test\.mjs: two\n/);
   assert.match(printed, /✔ \[\d\/2\] a\.test\.mjs: 1 passed, 0 failed/);
+});
+
+test('every lane takes its own files in their order, and then those of the others', async () => {
+  const order = join(folder, 'order');
+  await writeFile(order, '');
+  const paths: Record<string, string> = {};
+  for (const name of ['a', 'b', 'c', 'long']) {
+    paths[name] = join(folder, `${name}.test.mjs`);
+    const text = `import { appendFileSync, readFileSync } from 'node:fs';
+      import { test } from 'node:test';
+      test('one', async () => {
+        appendFileSync(${JSON.stringify(order)}, '${name} ');
+        while ('${name}' === 'long' && !readFileSync(${JSON.stringify(order)}, 'utf8').includes('c '))
+          await new Promise((resolve) => setTimeout(resolve, 50));
+      });`;
+    await writeFile(paths[name], text);
+  }
+  const { a, b, c, long } = paths as Record<'a' | 'b' | 'c' | 'long', string>;
+  const tally = { passed: 0, failed: 0, skipped: 0 };
+  const seconds = await runTestFiles(folder, [[a, b, c], [long]], tally, () => {});
+  assert.deepEqual(tally, { passed: 4, failed: 0, skipped: 0 });
+  assert.deepEqual([...seconds.keys()].sort(), [a, b, c, long]);
+  assert.equal((await readFile(order, 'utf8')).replace('long ', ''), 'a b c ');
+  const shared = await runTestFiles(folder, [[], [a, b]], tally, () => {});
+  assert.deepEqual([...shared.keys()].sort(), [a, b]);
 });
 
 test('a file without tests, or that ends with an error, is a failure', async () => {

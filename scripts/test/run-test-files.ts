@@ -7,35 +7,37 @@ import type { Tally } from './tally.ts';
 const fileTimeoutMilliseconds = 20 * 60_000;
 
 /**
- * Runs test files with node:test, each in a process of its own, `concurrency` at a time. When one is done its output, its
- * failures and a line of its counts are printed. A file in which no test ran counts as a failure.
+ * Runs test files with node:test, each in a process of its own, as many at a time as there are lanes: a lane's files in their
+ * order, and then those that other lanes still have. When one is done its output, its failures and a line of its counts are
+ * printed. A file in which no test ran counts as a failure. Returns the seconds that each file took.
  */
 export async function runTestFiles(
   root: string,
-  files: string[],
-  concurrency: number,
+  lanes: readonly (readonly string[])[],
   tally: Tally,
   print: (text: string) => void = console.log,
-): Promise<void> {
-  const waiting = [...files];
-  let done = 0;
-  const work = async () => {
-    for (let file = waiting.shift(); file !== undefined; file = waiting.shift()) {
+): Promise<Map<string, number>> {
+  const waiting = lanes.map((lane) => [...lane]);
+  const count = lanes.flat().length;
+  const seconds = new Map<string, number>();
+  const work = async (own: string[]) => {
+    const next = () => own.shift() ?? waiting.find((lane) => lane.length > 0)?.shift();
+    for (let file = next(); file !== undefined; file = next()) {
       const started = performance.now();
       const { passed, failed, skipped, output } = await runTestFile(root, file);
-      const seconds = ((performance.now() - started) / 1000).toFixed(0);
-      done += 1;
+      seconds.set(file, (performance.now() - started) / 1000);
       if (output !== '') print(output.trimEnd());
       print(
-        `${failed > 0 ? '✖' : '✔'} [${done}/${files.length}] ${relative(root, file)}: ${passed} passed, ` +
-          `${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ''} (${seconds} s)`,
+        `${failed > 0 ? '✖' : '✔'} [${seconds.size}/${count}] ${relative(root, file)}: ${passed} passed, ` +
+          `${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ''} (${seconds.get(file)!.toFixed(0)} s)`,
       );
       tally.passed += passed;
       tally.failed += failed;
       tally.skipped += skipped;
     }
   };
-  await Promise.all(Array.from({ length: concurrency }, work));
+  await Promise.all(waiting.map(work));
+  return seconds;
 }
 
 /**

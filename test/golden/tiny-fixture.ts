@@ -25,6 +25,7 @@ export type TinyFixture = {
 export async function tinyFixture(): Promise<TinyFixture> {
   const parent = process.env.GRAFT_TEST_SCRATCH ?? scratchFolder('tiny');
   const folder = join(parent, 'tiny');
+  const start = performance.now();
   if (!existsSync(folder)) {
     const unfinished = await mkdtemp(`${folder}-`);
     await runPython('tiny.py', [unfinished]);
@@ -33,6 +34,7 @@ export async function tinyFixture(): Promise<TinyFixture> {
       if (error.code !== 'ENOTEMPTY') throw error;
     });
   }
+  performance.measure('waiting for models', { start });
   const { scores } = JSON.parse(await readFile(join(folder, 'expected.json'), 'utf8'));
   return {
     scores,

@@ -67,7 +67,8 @@ type Seen = {
 
 const given = process.env.DATABASE_URL !== undefined;
 const variants = [
-  { name: 'with embedded services', services: false },
+  // The same whatever is given.
+  ...(given ? [] : [{ name: 'with embedded services', services: false }]),
   // Without DATABASE_URL in the environment this is a Postgres of the tests' own, given to Graft by URL.
   { name: `with given services${given ? '' : ' (Postgres only: none is set)'}`, services: true },
 ];

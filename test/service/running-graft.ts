@@ -64,10 +64,14 @@ export function startProcess(entry: string, args: string[], env: NodeJS.ProcessE
 
 /** Waits until `address` answers with success; fails at once when the process has ended. */
 export async function whenReady(running: RunningProcess, address: string, seconds = 120): Promise<void> {
-  const deadline = performance.now() + 1000 * seconds;
+  const start = performance.now();
+  const deadline = start + 1000 * seconds;
   for (;;) {
     const response = await fetch(address).catch(() => null);
-    if (response?.ok) return;
+    if (response?.ok) {
+      performance.measure('waiting for services', { start });
+      return;
+    }
     const ended = !isAlive(running.pid);
     if (ended || performance.now() > deadline) {
       throw new Error(`Graft ${ended ? 'has ended' : 'is not ready'}. Its last lines:\n${running.tail()}`);

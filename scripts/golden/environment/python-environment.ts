@@ -15,6 +15,7 @@ const requirementsFiles = {
   adapters: join(import.meta.dirname, 'requirements-adapters.txt'),
 } as const;
 export type ReferenceLibrary = keyof typeof requirementsFiles;
+export const referenceLibraries = Object.keys(requirementsFiles) as ReferenceLibrary[];
 
 /** Python versions for which the required torch has wheels. */
 const oldestMinor = 10;

@@ -15,6 +15,7 @@ import { createTestDatabase } from './test-database.ts';
 export async function openTestServices(
   options: { role?: OpenOptions['role']; env?: NodeJS.ProcessEnv } = {},
 ): Promise<Services> {
+  const start = performance.now();
   const database = await createTestDatabase();
   const dataDir = await mkdtemp(path.join(tmpdir(), 'graft-test-data-'));
   const env = loadServiceEnv({
@@ -35,6 +36,8 @@ export async function openTestServices(
   });
   const installation = await services.db.installation.findFirstOrThrow();
   const prefix = `graft-${installation.id.slice(0, 8)}`;
+  // The runner of the tests tells it of its slowest files.
+  performance.measure('waiting for services', { start });
   return {
     ...services,
     close: async () => {

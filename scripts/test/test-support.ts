@@ -1,0 +1,29 @@
+import { readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { type ReferenceLibrary, referenceLibraries } from '../golden/environment/python-environment.ts';
+
+/** Whether a test file, by itself or through its test support, uses Postgres or Redis, and so differs on given ones. */
+export function opensServices(file: string): boolean {
+  return textsOf(file).some((text) =>
+    /@graft\/service\/testing|process\.env\.(DATABASE|REDIS)_URL/.test(text),
+  );
+}
+
+/** The Python libraries that a test file compares with: `peft` where it says no other. */
+export function referenceLibrariesOf(file: string): ReferenceLibrary[] {
+  const text = textsOf(file).join('\n');
+  if (!/\b(runPython|runPythonJson|pythonEnvironment)\b/.test(text)) return [];
+  const others = referenceLibraries.filter((library) => text.includes(`library: '${library}'`));
+  return [...new Set<ReferenceLibrary>(['peft', ...others])];
+}
+
+/** A test file and what it imports by path that is there for tests alone: below test/, or in a folder named `testing`. */
+function textsOf(file: string, seen = new Set<string>()): string[] {
+  if (seen.has(file)) return [];
+  seen.add(file);
+  const text = readFileSync(file, 'utf8');
+  const imported = [...text.matchAll(/(?:from|import) '(\.[^']+\.ts)'/g)]
+    .map(([, path]) => join(dirname(file), path!))
+    .filter((path) => /(?<!scripts)\/test\/|\/testing\//.test(path));
+  return [text, ...imported.flatMap((path) => textsOf(path, seen))];
+}
