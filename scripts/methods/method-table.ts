@@ -7,7 +7,7 @@ import { elementCount } from '../../packages/peft-core/src/tensors/tensor-source
 import { sevenBillion } from '../../packages/peft-core/src/testing/seven-billion.ts';
 import { methodFacts } from '../../packages/peft-core/src/tuners/method-facts.ts';
 import { attach } from '../../packages/peft-core/src/tuners/registry.ts';
-import { bottleneckRows } from '../../test/golden/bottleneck/rows.ts';
+import { bottleneckRows } from '../../test/golden/matrix/adapters-methods.ts';
 import { architectures } from '../../test/golden/matrix/architectures.ts';
 import { reasons } from '../../test/golden/matrix/exceptions.ts';
 import { methods } from '../../test/golden/matrix/methods.ts';

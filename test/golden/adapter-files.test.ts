@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { openBaseModel, readAdapter, writeAdapter } from '@graft/peft-core/files';
 import { runPythonJson } from '../../scripts/golden/environment/run-python.ts';
-import { realModel } from './real-model.ts';
-import { scratchFolder } from './scratch-folder.ts';
+import { realModel } from './fixtures/real-model.ts';
+import { scratchFolder } from './fixtures/scratch-folder.ts';
 
 test('adapter files, both ways: PEFT writes and Graft reads, Graft writes and PEFT loads', async () => {
   const folder = scratchFolder('adapter-files');

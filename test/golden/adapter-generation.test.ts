@@ -7,8 +7,8 @@ import { openBaseModel } from '@graft/peft-core/files';
 import { loadTokenizer } from '@graft/peft-core/text';
 import { runPythonJson } from '../../scripts/golden/environment/run-python.ts';
 import { architectures } from './matrix/architectures.ts';
-import { scoreInPython } from './score-in-python.ts';
-import { scratchFolder } from './scratch-folder.ts';
+import { scoreInPython } from './fixtures/score-in-python.ts';
+import { scratchFolder } from './fixtures/scratch-folder.ts';
 
 const folder = scratchFolder('adapter-generation');
 const prompt = 'The tree bears new fruit:';

@@ -7,11 +7,11 @@ import { test } from 'node:test';
 import { promisify } from 'node:util';
 import { openBaseModel } from '@graft/peft-core/files';
 import { loadTokenizer } from '@graft/peft-core/text';
-import { writeExamples } from './example-data.ts';
-import { largestDifference } from './log-probabilities.ts';
-import { scoreInPython } from './score-in-python.ts';
-import { scratchFolder } from './scratch-folder.ts';
-import { tinyFixture } from './tiny-fixture.ts';
+import { writeExamples } from './fixtures/example-data.ts';
+import { largestDifference } from './fixtures/graft-outputs.ts';
+import { scoreInPython } from './fixtures/score-in-python.ts';
+import { scratchFolder } from './fixtures/scratch-folder.ts';
+import { tinyFixture } from './fixtures/tiny-fixture.ts';
 
 const root = join(import.meta.dirname, '..', '..');
 const folder = scratchFolder('command');

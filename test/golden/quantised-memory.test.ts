@@ -4,9 +4,9 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { parsePeftConfig, resolveTraining } from '@graft/peft-core/config';
 import { measureWeights } from '../../bench/quantised-base/measure-weights.ts';
-import { writeExamples } from './example-data.ts';
-import { realModel } from './real-model.ts';
-import { scratchFolder } from './scratch-folder.ts';
+import { writeExamples } from './fixtures/example-data.ts';
+import { realModel } from './fixtures/real-model.ts';
+import { scratchFolder } from './fixtures/scratch-folder.ts';
 
 const folder = scratchFolder('quantised-memory');
 const file = join(folder, 'chat.jsonl');

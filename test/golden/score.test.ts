@@ -1,8 +1,8 @@
 /** Base models and adapters made by transformers and PEFT score the same in Graft. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { largestDifference, logProbabilities } from './log-probabilities.ts';
-import { tinyFixture } from './tiny-fixture.ts';
+import { largestDifference, logProbabilities } from './fixtures/graft-outputs.ts';
+import { tinyFixture } from './fixtures/tiny-fixture.ts';
 
 const tolerance = 1e-4;
 const fixture = await tinyFixture();

@@ -5,12 +5,12 @@ import { test } from 'node:test';
 import { mergeAdapter } from '@graft/peft-core';
 import { openBaseModel } from '@graft/peft-core/files';
 import { loadTokenizer } from '@graft/peft-core/text';
-import { writeExamples } from './example-data.ts';
-import { largestDifference, logProbabilities } from './log-probabilities.ts';
-import { realModel } from './real-model.ts';
-import { scoreInPython } from './score-in-python.ts';
-import { scratchFolder } from './scratch-folder.ts';
-import { compareTrainings } from './training-comparison.ts';
+import { writeExamples } from './fixtures/example-data.ts';
+import { largestDifference, logProbabilities } from './fixtures/graft-outputs.ts';
+import { realModel } from './fixtures/real-model.ts';
+import { scoreInPython } from './fixtures/score-in-python.ts';
+import { scratchFolder } from './fixtures/scratch-folder.ts';
+import { compareTrainings } from './fixtures/training-comparison.ts';
 
 const model = await realModel();
 const folder = scratchFolder('smollm2');

@@ -4,8 +4,8 @@ import { before, describe, test } from 'node:test';
 import { openBaseModel } from '@graft/peft-core/files';
 import { loadTokenizer, type Tokenizer } from '@graft/peft-core/text';
 import { runPythonJson } from '../../scripts/golden/environment/run-python.ts';
-import { realModel } from './real-model.ts';
-import { tinyFixture } from './tiny-fixture.ts';
+import { realModel } from './fixtures/real-model.ts';
+import { tinyFixture } from './fixtures/tiny-fixture.ts';
 
 type Reference = {
   texts: { ids: number[]; decoded: string }[];

@@ -7,12 +7,12 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { mergeAdapter } from '@graft/peft-core';
 import { openBaseModel } from '@graft/peft-core/files';
-import { writeExamples } from './example-data.ts';
-import { largestDifference, logProbabilities } from './log-probabilities.ts';
-import { scoreInPython } from './score-in-python.ts';
-import { scratchFolder } from './scratch-folder.ts';
-import { tinyFixture } from './tiny-fixture.ts';
-import { compareTrainings, type TrainingCase } from './training-comparison.ts';
+import { writeExamples } from './fixtures/example-data.ts';
+import { largestDifference, logProbabilities } from './fixtures/graft-outputs.ts';
+import { scoreInPython } from './fixtures/score-in-python.ts';
+import { scratchFolder } from './fixtures/scratch-folder.ts';
+import { tinyFixture } from './fixtures/tiny-fixture.ts';
+import { compareTrainings, type TrainingCase } from './fixtures/training-comparison.ts';
 
 const steps = 20;
 const lossTolerance = 1e-3;

@@ -4,7 +4,7 @@ import { spawnSync } from 'node:child_process';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { test } from 'node:test';
-import { scratchFolder } from '../golden/scratch-folder.ts';
+import { scratchFolder } from '../golden/fixtures/scratch-folder.ts';
 
 const root = join(import.meta.dirname, '..', '..');
 

@@ -11,11 +11,11 @@ import { after, before, describe, test } from 'node:test';
 import { promisify } from 'node:util';
 import { openTestServices } from '@graft/service/testing';
 import { pythonEnvironment } from '../../scripts/golden/environment/python-environment.ts';
-import { writeExamples } from '../golden/example-data.ts';
-import { largestDifference, logProbabilities } from '../golden/log-probabilities.ts';
-import { scoreInPython } from '../golden/score-in-python.ts';
-import { scratchFolder } from '../golden/scratch-folder.ts';
-import { tinyFixture } from '../golden/tiny-fixture.ts';
+import { writeExamples } from '../golden/fixtures/example-data.ts';
+import { largestDifference, logProbabilities } from '../golden/fixtures/graft-outputs.ts';
+import { scoreInPython } from '../golden/fixtures/score-in-python.ts';
+import { scratchFolder } from '../golden/fixtures/scratch-folder.ts';
+import { tinyFixture } from '../golden/fixtures/tiny-fixture.ts';
 import {
   freePort,
   graftEnvironment,

@@ -10,7 +10,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { type AdapterVersion, type FineTuningJob, GraftApiError, GraftClient } from '@graft/client';
 import { writeTinyModel } from '@graft/peft-core/testing';
 import { runGraft } from '../../apps/cli/src/testing/run-graft.ts';
-import { scratchFolder } from '../golden/scratch-folder.ts';
+import { scratchFolder } from '../golden/fixtures/scratch-folder.ts';
 import {
   freePort,
   graftEnvironment,

@@ -9,9 +9,9 @@ import { after, before, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type AdapterVersion, type FineTuningJob, GraftClient } from '@graft/client';
 import { openTestServices } from '@graft/service/testing';
-import { writeExamples } from '../golden/example-data.ts';
-import { scratchFolder } from '../golden/scratch-folder.ts';
-import { tinyFixture } from '../golden/tiny-fixture.ts';
+import { writeExamples } from '../golden/fixtures/example-data.ts';
+import { scratchFolder } from '../golden/fixtures/scratch-folder.ts';
+import { tinyFixture } from '../golden/fixtures/tiny-fixture.ts';
 import { descendants } from './process-tree.ts';
 import {
   freePort,

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import type { TaskType } from '@graft/peft-core/outlines';
-import { type ExampleFormat, writeExamples } from '../example-data.ts';
+import { type ExampleFormat, writeExamples } from '../fixtures/example-data.ts';
 
 const formats: Record<TaskType, ExampleFormat> = {
   CAUSAL_LM: 'prompt_completion',

@@ -6,7 +6,7 @@ import { writeSafetensors } from '../safetensors/write-safetensors.ts';
 import { tempFolder } from '../testing/temp-folder.ts';
 import { readAdapter, writeAdapter } from './adapter-files.ts';
 
-// That these files are the library's, byte for byte, and load there is held in test/golden/bottleneck.test.ts.
+// That these files are the library's, byte for byte, and load there is held in test/golden/matrix/adapters-library.test.ts.
 const at = tempFolder();
 
 const bert = {

@@ -1,4 +1,4 @@
-import type { MethodRow } from '../matrix/methods.ts';
+import type { MethodRow } from './methods.ts';
 
 const common = { merges: false, start: 'adapter', learningRate: 3e-3 } as const;
 /** These norm the sum of sublayer and stream; the others norm before their sublayers. */

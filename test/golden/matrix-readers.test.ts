@@ -1,4 +1,0 @@
-import { parts } from './matrix/architectures.ts';
-import { testMatrix } from './matrix/test-matrix.ts';
-
-await testMatrix(parts.readers);

@@ -1,0 +1,4 @@
+import { parts } from './architectures.ts';
+import { testMatrix } from './test-matrix.ts';
+
+await testMatrix(parts.encoderDecoders);
