@@ -7,7 +7,7 @@ import { elementCount } from '../../packages/peft-core/src/tensors/tensor-source
 import { sevenBillion } from '../../packages/peft-core/src/testing/seven-billion.ts';
 import { methodFacts } from '../../packages/peft-core/src/tuners/method-facts.ts';
 import { attach } from '../../packages/peft-core/src/tuners/registry.ts';
-import { bottleneckRows } from '../../test/golden/matrix/adapters-methods.ts';
+import { adaptersMethods } from '../../test/golden/matrix/adapters-methods.ts';
 import { architectures } from '../../test/golden/matrix/architectures.ts';
 import { reasons } from '../../test/golden/matrix/exceptions.ts';
 import { methods } from '../../test/golden/matrix/methods.ts';
@@ -51,7 +51,7 @@ export function exceptionTable(): string {
   const cannot = reasons.map(
     ([reason, names, on]) => `- **${names.join(', ')}** on ${on.join(', ')}: ${reason}\n`,
   );
-  const all = [...methods, ...bottleneckRows];
+  const all = [...methods, ...adaptersMethods];
   const untried = rules.map(({ mark, reason }) => `- \`${mark}\` ${reason(all, architectures)}\n`);
   return [...cannot, '\nCells that could be and are not tried:\n\n', ...untried, columnless()].join('');
 }

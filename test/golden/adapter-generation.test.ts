@@ -6,9 +6,9 @@ import { openGenerator } from '@graft/peft-core';
 import { openBaseModel } from '@graft/peft-core/files';
 import { loadTokenizer } from '@graft/peft-core/text';
 import { runPythonJson } from '../../scripts/golden/environment/run-python.ts';
-import { architectures } from './matrix/architectures.ts';
 import { scoreInPython } from './fixtures/score-in-python.ts';
 import { scratchFolder } from './fixtures/scratch-folder.ts';
+import { architectures } from './matrix/architectures.ts';
 
 const folder = scratchFolder('adapter-generation');
 const prompt = 'The tree bears new fruit:';

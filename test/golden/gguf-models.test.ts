@@ -5,8 +5,7 @@ import { test } from 'node:test';
 import { openBaseModel } from '@graft/peft-core/files';
 import { loadTokenizer } from '@graft/peft-core/text';
 import { runPythonJson } from '../../scripts/golden/environment/run-python.ts';
-import { largestDifference } from './fixtures/graft-outputs.ts';
-import { graftOutputs } from './matrix/outputs.ts';
+import { graftOutputs, largestDifference } from './fixtures/graft-outputs.ts';
 import { scratchFolder } from './fixtures/scratch-folder.ts';
 
 const decoder = {

@@ -7,11 +7,10 @@ import { openGenerator } from '@graft/peft-core';
 import { openBaseModel } from '@graft/peft-core/files';
 import { loadTokenizer } from '@graft/peft-core/text';
 import { runPythonJson } from '../../scripts/golden/environment/run-python.ts';
-import { largestDifference } from './fixtures/graft-outputs.ts';
-import { graftOutputs } from './matrix/outputs.ts';
-import type { Probe } from './matrix/probes.ts';
+import { graftOutputs, largestDifference } from './fixtures/graft-outputs.ts';
 import { scoreInPython } from './fixtures/score-in-python.ts';
 import { scratchFolder } from './fixtures/scratch-folder.ts';
+import type { Probe } from './matrix/probes.ts';
 
 /** `bare`: saved by the bare model's class, its names without a prefix, as GPT-2 is on the Hub. */
 type Variant = { bare?: true; config: Record<string, unknown> };

@@ -1,7 +1,7 @@
 /** Base models and adapters made by transformers and PEFT score the same in Graft. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { largestDifference, logProbabilities } from './fixtures/graft-outputs.ts';
+import { graftOutputs, largestDifference } from './fixtures/graft-outputs.ts';
 import { tinyFixture } from './fixtures/tiny-fixture.ts';
 
 const tolerance = 1e-4;
@@ -10,7 +10,7 @@ const fixture = await tinyFixture();
 for (const reference of fixture.scores) {
   test(`${reference.name} scores as in transformers`, async () => {
     const expected = reference.inputs.map((input) => input.logprobs);
-    const actual = await logProbabilities(
+    const actual = await graftOutputs(
       fixture.modelFolder(reference.model),
       reference.adapter && fixture.adapterFolder(reference.adapter),
       reference.inputs.map((input) => input.input_ids),

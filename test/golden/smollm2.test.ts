@@ -6,7 +6,7 @@ import { mergeAdapter } from '@graft/peft-core';
 import { openBaseModel } from '@graft/peft-core/files';
 import { loadTokenizer } from '@graft/peft-core/text';
 import { writeExamples } from './fixtures/example-data.ts';
-import { largestDifference, logProbabilities } from './fixtures/graft-outputs.ts';
+import { graftOutputs, largestDifference } from './fixtures/graft-outputs.ts';
 import { realModel } from './fixtures/real-model.ts';
 import { scoreInPython } from './fixtures/score-in-python.ts';
 import { scratchFolder } from './fixtures/scratch-folder.ts';
@@ -68,9 +68,9 @@ test('base, adapters and merged model score the same in transformers, PEFT and G
   assert.ok(largestDifference(ofBase.logprobs, ofGraft.logprobs) > 0.1, 'the trained adapter moves nothing');
 
   const checks: [string, number[][], number[][]][] = [
-    ['base', ofBase.logprobs, await logProbabilities(model, null, probes)],
-    ['Graft’s adapter in PEFT', ofGraft.logprobs, await logProbabilities(model, graft.adapter, probes)],
-    ['PEFT’s adapter in Graft', ofPeft.logprobs, await logProbabilities(model, peft.adapter, probes)],
+    ['base', ofBase.logprobs, await graftOutputs(model, null, probes)],
+    ['Graft’s adapter in PEFT', ofGraft.logprobs, await graftOutputs(model, graft.adapter, probes)],
+    ['PEFT’s adapter in Graft', ofPeft.logprobs, await graftOutputs(model, peft.adapter, probes)],
     ['merged by Graft, in transformers', ofMerged.logprobs, ofGraft.logprobs],
   ];
   for (const [what, a, b] of checks) {

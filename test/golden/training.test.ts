@@ -8,7 +8,7 @@ import { test } from 'node:test';
 import { mergeAdapter } from '@graft/peft-core';
 import { openBaseModel } from '@graft/peft-core/files';
 import { writeExamples } from './fixtures/example-data.ts';
-import { largestDifference, logProbabilities } from './fixtures/graft-outputs.ts';
+import { graftOutputs, largestDifference } from './fixtures/graft-outputs.ts';
 import { scoreInPython } from './fixtures/score-in-python.ts';
 import { scratchFolder } from './fixtures/scratch-folder.ts';
 import { tinyFixture } from './fixtures/tiny-fixture.ts';
@@ -157,10 +157,10 @@ for (const [i, { name, model, graft, peft }] of comparisons.entries()) {
     assert.ok(moved > 0.01, `the trained adapter moves nothing (${moved})`);
 
     const checks: [string, number[][], number[][]][] = [
-      ['Graft’s adapter in PEFT', ofGraft.logprobs, await logProbabilities(model, graft.adapter, probes)],
-      ['PEFT’s adapter in Graft', ofPeft.logprobs, await logProbabilities(model, peft.adapter, probes)],
+      ['Graft’s adapter in PEFT', ofGraft.logprobs, await graftOutputs(model, graft.adapter, probes)],
+      ['PEFT’s adapter in Graft', ofPeft.logprobs, await graftOutputs(model, peft.adapter, probes)],
       ['merged by Graft, in transformers', ofMerged.logprobs, ofGraft.logprobs],
-      ['merged by Graft, in Graft', await logProbabilities(mergedOf(name), null, probes), ofGraft.logprobs],
+      ['merged by Graft, in Graft', await graftOutputs(mergedOf(name), null, probes), ofGraft.logprobs],
     ];
     for (const [what, a, b] of checks) {
       const difference = largestDifference(a, b);

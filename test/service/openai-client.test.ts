@@ -12,7 +12,7 @@ import { promisify } from 'node:util';
 import { openTestServices } from '@graft/service/testing';
 import { pythonEnvironment } from '../../scripts/golden/environment/python-environment.ts';
 import { writeExamples } from '../golden/fixtures/example-data.ts';
-import { largestDifference, logProbabilities } from '../golden/fixtures/graft-outputs.ts';
+import { graftOutputs, largestDifference } from '../golden/fixtures/graft-outputs.ts';
 import { scoreInPython } from '../golden/fixtures/score-in-python.ts';
 import { scratchFolder } from '../golden/fixtures/scratch-folder.ts';
 import { tinyFixture } from '../golden/fixtures/tiny-fixture.ts';
@@ -219,7 +219,7 @@ for (const variant of variants) {
       assert.ok(inPeft && inBase);
       assert.deepEqual(inPeft.mismatch, { missing: [], unexpected: [], shapes: [], values: [] });
       assert.ok(largestDifference(inPeft.logprobs, inBase.logprobs) > 0.01);
-      const difference = largestDifference(inPeft.logprobs, await logProbabilities(model, adapter, inputs));
+      const difference = largestDifference(inPeft.logprobs, await graftOutputs(model, adapter, inputs));
       assert.ok(difference < 1e-4, `log-probabilities differ by ${difference}`);
     });
   });

@@ -6,7 +6,8 @@ PLAN.json, each list optional: {
   "models": [{"output": folder, "config": fields of config.json, "task", "seed"}],
   "adapters": [{"model": folder, "task", "config": fields of BnConfig, with "preset", "output": folder, "seed"}],
   "trainings": [{"model": folder, "task", "adapter": folder to start from, "steps" and "options" (see training_loop.py), "output": folder}],
-  "scores": [{"model": folder, "task", "adapter": folder or null, "inputs": [[token ids], ...]}]
+  "scores": [{"model": folder, "task", "adapter": folder or null, "inputs": [[token ids], ...]}],
+  "keep_going": see fault_becomes
 }
 Adapters are made with random values, not at the library's start, so that each one matters. Writes one JSON value a line: for
 each training a list of its steps, for each score {"mismatch": how the adapter's files differ from what the library would
@@ -17,7 +18,7 @@ import json
 import os
 import sys
 
-from base_models import load_base, outputs, write_json
+from base_models import fault_becomes, load_base, outputs, write_json
 from tiny_models import make_model
 from training_loop import train_steps
 
@@ -118,6 +119,8 @@ for one in plan.get("models", []):
 for one in plan.get("adapters", []):
     make_adapter(one)
 for one in plan.get("trainings", []):
-    write_json(train(one))
+    with fault_becomes(plan, []):
+        write_json(train(one))
 for one in plan.get("scores", []):
-    write_json(score(one))
+    with fault_becomes(plan, {"mismatch": None, "logprobs": []}):
+        write_json(score(one))

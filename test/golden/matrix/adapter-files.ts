@@ -10,27 +10,27 @@ const configName = 'adapter_config.json';
  * An adapter folder of Graft against one of HF PEFT for the same configuration: adapter_config.json, whole, and both folders
  * read by Graft and written again. The README is a text for people, and each library's own.
  */
-export function testFiles(
+export function checkFiles(
   check: (what: string, body: () => Promise<void>) => void,
   {
     cell,
     model,
     graft,
-    peft,
+    library,
     again,
-  }: { cell: Cell; model: string; graft: string; peft: string; again: string },
+  }: { cell: Cell; model: string; graft: string; library: string; again: string },
 ): void {
   // SELECTIVE is Graft's own: the Python side's folder is no library's.
   const ofLibrary = cell.config.peft_type !== 'SELECTIVE';
   if (ofLibrary)
     check("adapter_config.json is PEFT's, byte for byte", async () => {
       const [written, expected] = await Promise.all(
-        [graft, peft].map((folder) => readFile(join(folder, configName), 'utf8')),
+        [graft, library].map((folder) => readFile(join(folder, configName), 'utf8')),
       );
       assert.equal(inOneOrder(written!), inOneOrder(once(expected!)));
     });
   check('read and written again, the same bytes', async () => {
-    for (const folder of ofLibrary ? [graft, peft] : [graft]) {
+    for (const folder of ofLibrary ? [graft, library] : [graft]) {
       const { config, common, tensors, labels } = await readAdapter(folder);
       await writeAdapter(again, {
         peft: config,

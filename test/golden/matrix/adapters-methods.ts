@@ -5,7 +5,7 @@ const common = { merges: false, start: 'adapter', learningRate: 3e-3 } as const;
 const postNorm = ['bert', 'roberta'];
 
 /** Configurations of BOTTLENECK: presets on every architecture, other options as variants. Fields are BnConfig's, and `preset`. */
-export const bottleneckRows: MethodRow[] = [
+export const adaptersMethods: MethodRow[] = [
   {
     ...common,
     name: 'seq_bn',

@@ -1,4 +1,5 @@
 import { parts } from './architectures.ts';
+import { peftLibrary } from './peft-library.ts';
 import { testMatrix } from './test-matrix.ts';
 
-await testMatrix(parts.decoders);
+await testMatrix(peftLibrary, parts.decoders);

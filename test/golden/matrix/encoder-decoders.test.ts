@@ -1,4 +1,5 @@
 import { parts } from './architectures.ts';
+import { peftLibrary } from './peft-library.ts';
 import { testMatrix } from './test-matrix.ts';
 
-await testMatrix(parts.encoderDecoders);
+await testMatrix(peftLibrary, parts.encoderDecoders);
