@@ -9,15 +9,16 @@ if (isMainThread && output) {
   process.env.NODE_OPTIONS = options;
   if (options === '') delete process.env.NODE_OPTIONS;
   process.on('exit', () => {
-    const usage = { file: process.argv[1], cpuSeconds: cpuSeconds(), waits: waits() };
+    const usage = { file: process.argv[1], cpuSeconds: cpuSeconds(), waits: measured('waiting for ') };
     appendFileSync(output, `${JSON.stringify(usage)}\n`);
   });
 }
 
-/** Of this process and of those it started and saw end; of itself alone where there is no /proc. */
+/** Of this process, and of those it started and saw end where there is a /proc; with `CPU of …` of others that work for it. */
 function cpuSeconds() {
   const { user, system } = process.cpuUsage();
-  let seconds = (user + system) / 1e6;
+  let seconds =
+    (user + system) / 1e6 + Object.values(measured('CPU of ')).reduce((sum, each) => sum + each, 0);
   try {
     const stat = readFileSync('/proc/self/stat', 'latin1');
     // Behind the command's name, which may hold spaces: cutime and cstime are fields 16 and 17, in ticks of 10 ms.
@@ -27,12 +28,12 @@ function cpuSeconds() {
   return seconds;
 }
 
-/** Seconds by what was waited for: `performance.measure('waiting for Python', …)`. */
-function waits() {
+/** Seconds by what stands behind the prefix: of `performance.measure('waiting for Python', …)`. */
+function measured(prefix) {
   const seconds = {};
   for (const { name, duration } of performance.getEntriesByType('measure')) {
-    if (!name.startsWith('waiting for ')) continue;
-    const what = name.slice('waiting for '.length);
+    if (!name.startsWith(prefix)) continue;
+    const what = name.slice(prefix.length);
     seconds[what] = (seconds[what] ?? 0) + duration / 1000;
   }
   return seconds;

@@ -69,9 +69,8 @@ async function withReferences(files: string[]): Promise<string[]> {
   for (const library of referenceLibraries) {
     if (![...needed.values()].some((libraries) => libraries.includes(library))) continue;
     try {
-      await pythonEnvironment((line) => console.log(line), library);
-      const warm = await startWarmPython(scratch.env.GRAFT_TEST_SCRATCH, library);
-      held.push(warm.stop);
+      const python = await pythonEnvironment((line) => console.log(line), library);
+      held.push((await startWarmPython(scratch.env.GRAFT_TEST_SCRATCH, python, library)).stop);
     } catch (error) {
       tally.failed += 1;
       missing.add(library);

@@ -1,10 +1,10 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { pythonEnvironment, type ReferenceLibrary } from './python-environment.ts';
+import type { ReferenceLibrary } from './python-environment.ts';
 
 /** What the scripts of a library import; the first two of each take seconds. */
 const modules: Record<ReferenceLibrary, string[]> = {
@@ -20,28 +20,28 @@ const socketIn = (folder: string, library: ReferenceLibrary) => join(folder, `py
 const longestSocketPath = 100;
 
 /**
- * Starts a Python that has a library's imports behind it, for `runWarm` with the same folder; it ends with this process or by
+ * Starts a Python that has imported a library's modules, for `runWarm` with the same folder; it ends with this process or by
  * `stop`. Only on Linux: elsewhere a process of several threads is not safe to fork.
  */
 export async function startWarmPython(
   folder: string,
+  python: string,
   library: ReferenceLibrary,
+  imports: readonly string[] = modules[library],
 ): Promise<{ stop(): Promise<void> }> {
   const socket = socketIn(folder, library);
   if (process.platform !== 'linux' || socket.length > longestSocketPath) return { stop: async () => {} };
-  const python = await pythonEnvironment(undefined, library);
   const scripts = join(import.meta.dirname, '../references');
-  const script = join(import.meta.dirname, 'warm_python.py');
-  const child: ChildProcess = spawn(python, [script, socket, scripts, ...modules[library]], {
+  const child = spawn(python, [join(import.meta.dirname, 'warm_python.py'), socket, scripts, ...imports], {
     stdio: ['pipe', 'pipe', 'inherit'],
     env: { ...process.env, ...pythonSettings },
   });
   const ended = once(child, 'exit');
-  const [line] = await Promise.race([once(createInterface({ input: child.stdout! }), 'line'), ended]);
+  const [line] = await Promise.race([once(createInterface({ input: child.stdout }), 'line'), ended]);
   if (line !== 'listening') throw new Error(`the warm Python of ${library} ended with ${line}`);
   return {
     stop: async () => {
-      child.stdin!.end();
+      child.stdin.end();
       await ended;
     },
   };
@@ -52,7 +52,10 @@ export function isWarm(folder: string | undefined, library: ReferenceLibrary): f
   return folder !== undefined && existsSync(socketIn(folder, library));
 }
 
-/** Runs a script in a fork of the warm Python; its outputs go to the files. Resolves to its exit code, null when it was killed. */
+/**
+ * Runs a script in a fork of the warm Python; its outputs go to the files. Resolves to its exit code, null when it was killed.
+ * What it took is measured as `CPU of Python`: it is no child of this process.
+ */
 export async function runWarm(
   folder: string,
   library: ReferenceLibrary,
@@ -62,5 +65,8 @@ export async function runWarm(
   socket.write(`${JSON.stringify(request)}\n`);
   let answer = '';
   for await (const chunk of socket.setEncoding('utf8')) answer += chunk;
-  return answer === '' ? null : JSON.parse(answer).code;
+  if (answer === '') return null;
+  const { code, cpu_seconds }: { code: number; cpu_seconds: number } = JSON.parse(answer);
+  performance.measure('CPU of Python', { start: 0, duration: 1000 * cpu_seconds });
+  return code;
 }

@@ -3,13 +3,14 @@
 usage: warm_python.py SOCKET FOLDER MODULE...
 
 Listens on a Unix socket and imports the modules, those in FOLDER among them. A request is a line of JSON, {"arguments": [script,
-...], "stdout": file, "stderr": file}; it is answered by a line {"code": exit code}, or by nothing when the script's process was
-killed. Each request has a process of its own, and they run at once. Ends when standard input does.
+...], "stdout": file, "stderr": file}; it is answered by a line {"code": exit code, "cpu_seconds": of its process}, or by nothing when
+that was killed. Each request has a process of its own, and they run at once. Ends when standard input does.
 """
 
 import importlib
 import json
 import os
+import resource
 import runpy
 import select
 import signal
@@ -46,7 +47,8 @@ def answer(connection):
     os.dup2(null, 0)
     with connection.makefile("rw") as stream:
         code = run(**json.loads(stream.readline()))
-        stream.write(json.dumps({"code": code}) + "\n")
+        used = resource.getrusage(resource.RUSAGE_SELF)
+        stream.write(json.dumps({"code": code, "cpu_seconds": used.ru_utime + used.ru_stime}) + "\n")
         stream.flush()
     os._exit(0)
 
