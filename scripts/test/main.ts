@@ -13,6 +13,7 @@ import {
   referenceLibraries,
 } from '../golden/environment/python-environment.ts';
 import { startWarmPython } from '../golden/environment/warm-python.ts';
+import { bundlePackages } from './bundle-packages.ts';
 import { checkSources } from './check-sources.ts';
 import { findTestFiles } from './find-test-files.ts';
 import { earlierSeconds, keepSeconds, lanesOf } from './lanes.ts';
@@ -48,6 +49,8 @@ try {
   if (words.length === 0) await checkSources(root, tally);
   const files = await withReferences(found);
   if (files.some(opensServices)) await holdPostgres();
+  const bundles = await bundlePackages(join(scratch.env.GRAFT_TEST_SCRATCH, 'bundles'));
+  process.env.NODE_OPTIONS = `${process.env.NODE_OPTIONS ?? ''} ${bundles}`.trim();
   Object.assign(process.env, usageEnvironment(scratch.usageFile));
   const seconds = await runTestFiles(root, lanesOf(root, files, earlierSeconds()), tally);
   keepSeconds(root, seconds);
