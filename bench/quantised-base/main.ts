@@ -13,7 +13,7 @@ import { parseArgs } from 'node:util';
 import { parsePeftConfig, type ResolvedTraining, resolveTraining } from '@graft/peft-core/config';
 import { resolveBaseModel } from '@graft/peft-core/files';
 import { environmentFor } from '@graft/peft-core/precision';
-import { cacheFolder } from '../../scripts/golden/environment/cache-folder.ts';
+import { cacheFolder } from '../../scripts/bootstrap/cache-folder.mjs';
 import { type HeldBytes, measureWeights } from './measure-weights.ts';
 import { type Plan, runTask, type TaskResults } from './run-task.ts';
 

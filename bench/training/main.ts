@@ -13,7 +13,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { parsePeftConfig } from '@graft/peft-core/config';
 import { resolveBaseModel } from '@graft/peft-core/files';
-import { cacheFolder } from '../../scripts/golden/environment/cache-folder.ts';
+import { cacheFolder } from '../../scripts/bootstrap/cache-folder.mjs';
 import { pythonEnvironment } from '../../scripts/golden/environment/python-environment.ts';
 import { runPython } from '../../scripts/golden/environment/run-python.ts';
 import { type PlannedExample, trainingPlan } from '../../scripts/golden/training-plan.ts';

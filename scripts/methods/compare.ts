@@ -12,7 +12,7 @@ import { parseArgs } from 'node:util';
 import { resolveBaseModel } from '@graft/peft-core/files';
 import { environmentFor } from '@graft/peft-core/precision';
 import { runTypeScript } from '../../bench/run-for-result.ts';
-import { cacheFolder } from '../golden/environment/cache-folder.ts';
+import { cacheFolder } from '../bootstrap/cache-folder.mjs';
 import { replaceSection } from './docs-section.ts';
 import type { RunPlan, RunResult } from './one-run.ts';
 import { classifierSettings, methodSettings } from './settings.ts';

@@ -1,6 +1,6 @@
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
-import { cacheFolder } from '../golden/environment/cache-folder.ts';
+import { cacheFolder } from '../bootstrap/cache-folder.mjs';
 
 /** Seconds that test files took in earlier runs of this user, by path from the root. */
 const durationsFile = () => join(cacheFolder(), 'test-seconds.json');

@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import { checkAgainstModel } from '@graft/peft-core/check';
 import { parsePeftConfig, peftTypes, resolveTraining } from '@graft/peft-core/config';
 import { openBaseModel, resolveBaseModel } from '@graft/peft-core/files';
-import { cacheFolder } from '../../scripts/golden/environment/cache-folder.ts';
+import { cacheFolder } from '../../scripts/bootstrap/cache-folder.mjs';
 import { classifierSettings, methodSettings } from '../../scripts/methods/settings.ts';
 import { realModel } from './fixtures/real-model.ts';
 

@@ -8,7 +8,7 @@ import { parsePeftConfig, resolveTraining } from '@graft/peft-core/config';
 import { tokenizeExamples } from '@graft/peft-core/examples';
 import { openBaseModel, resolveBaseModel } from '@graft/peft-core/files';
 import { loadTokenizer } from '@graft/peft-core/text';
-import { cacheFolder } from '../../scripts/golden/environment/cache-folder.ts';
+import { cacheFolder } from '../../scripts/bootstrap/cache-folder.mjs';
 import { runPythonJson } from '../../scripts/golden/environment/run-python.ts';
 import { writeExamples } from './fixtures/example-data.ts';
 import { graftOutputs, largestDifference } from './fixtures/graft-outputs.ts';

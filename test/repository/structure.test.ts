@@ -6,7 +6,7 @@ import assert from 'node:assert/strict';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describe, test } from 'node:test';
-import { scratchFolder } from '../golden/scratch-folder.ts';
+import { scratchFolder } from '../golden/fixtures/scratch-folder.ts';
 import { areas, crowdedFolders, importCircles, longFiles, medianLines, sourceFiles } from './source-tree.ts';
 
 const root = join(import.meta.dirname, '..', '..');
