@@ -22,6 +22,7 @@ test('a test opens services by itself or by its support, not by the product', ()
   assert.equal(opens("import { bench } from './testing/index.ts';"), true);
   assert.equal(opens("import { createTestDatabase } from '@graft/service/testing';"), true);
   assert.equal(opens("import { url } from './env.ts';"), false);
+  assert.equal(opens("import { none } from './testing/none.ts';"), false);
 });
 
 test('a test names the Python libraries that it compares with', () => {
