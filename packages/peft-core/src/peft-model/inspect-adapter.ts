@@ -6,7 +6,7 @@ import { type Adapter, type BaseModel, readAdapter } from '../files.ts';
 import { elementCount } from '../tensors/tensor-source.ts';
 import { leadingPositions } from '../tuners/leading-positions.ts';
 import { methodFacts } from '../tuners/method-facts.ts';
-import { runtimesFor } from '../tuners/runtimes.ts';
+import { runtimesFor } from '../tuners/lora/runtimes.ts';
 import { headWeight } from './adapter-architecture.ts';
 import { adapterFit, readAdapterFor } from './adapter-fit.ts';
 

@@ -1,13 +1,13 @@
 import { type BottleneckConfig, bottleneckMethod } from './bottleneck/config.ts';
-import { type Ia3Config, ia3Method } from './ia3/config.ts';
-import { type LnTuningConfig, lnTuningMethod } from './ln-tuning/config.ts';
+import { type Ia3Config, ia3Method } from './ia3/method.ts';
+import { type LnTuningConfig, lnTuningMethod } from './ln-tuning/method.ts';
 import { type LoraConfig, loraMethod } from './lora/config.ts';
-import type { MethodConfig } from './method-config.ts';
-import { type PTuningConfig, pTuningMethod } from './p-tuning/config.ts';
-import { type PrefixTuningConfig, prefixTuningMethod } from './prefix-tuning/config.ts';
-import { type PromptTuningConfig, promptTuningMethod } from './prompt-tuning/config.ts';
-import { type SelectiveConfig, selectiveMethod } from './selective/config.ts';
-import { type TrainableTokensConfig, trainableTokensMethod } from './trainable-tokens/config.ts';
+import type { MethodConfig } from './method.ts';
+import { type PTuningConfig, pTuningMethod } from './p-tuning/method.ts';
+import { type PrefixTuningConfig, prefixTuningMethod } from './prefix-tuning/method.ts';
+import { type PromptTuningConfig, promptTuningMethod } from './prompt-tuning/method.ts';
+import { type SelectiveConfig, selectiveMethod } from './selective/method.ts';
+import { type TrainableTokensConfig, trainableTokensMethod } from './trainable-tokens/method.ts';
 
 /** A PEFT config with every field filled in, told apart by `peft_type`. */
 export type PeftConfig =

@@ -1,14 +1,14 @@
 import type { PeftConfig } from '../config/index.ts';
 import type { Architecture } from '../models/architecture.ts';
-import { bottleneck } from './bottleneck/index.ts';
-import { ia3 } from './ia3/index.ts';
-import { lnTuning } from './ln-tuning/index.ts';
-import { lora } from './lora/index.ts';
-import { pTuning } from './p-tuning/index.ts';
-import { prefixTuning } from './prefix-tuning/index.ts';
-import { promptTuning } from './prompt-tuning/index.ts';
-import { selective } from './selective/index.ts';
-import { trainableTokens } from './trainable-tokens/index.ts';
+import { bottleneck } from './bottleneck/tuner.ts';
+import { ia3 } from './ia3/tuner.ts';
+import { lnTuning } from './ln-tuning/tuner.ts';
+import { lora } from './lora/tuner.ts';
+import { pTuning } from './p-tuning/tuner.ts';
+import { prefixTuning } from './prefix-tuning/tuner.ts';
+import { promptTuning } from './prompt-tuning/tuner.ts';
+import { selective } from './selective/tuner.ts';
+import { trainableTokens } from './trainable-tokens/tuner.ts';
 import type { Attachment, AttachmentForm, Tuner } from './tuner.ts';
 
 /** Every PEFT method: a folder and a row here. */

@@ -2,7 +2,7 @@ import { type Static, Type } from 'typebox';
 import { configFault, type Fault, show } from '../../schema/check-fields.ts';
 import { patternFault } from '../../schema/module-pattern.ts';
 import { LayerIndex, modulesToSave, taskType } from '../../schema/schema-parts.ts';
-import type { MethodConfig } from '../method-config.ts';
+import type { MethodConfig } from '../method.ts';
 
 /** The adapter's name in its keys; whatever a folder calls it, it is read under this one. */
 export const ADAPTER_NAME = 'graft';

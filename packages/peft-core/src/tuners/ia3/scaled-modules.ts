@@ -2,7 +2,7 @@ import { GraftError } from '../../errors.ts';
 import type { ModelOutline, ModuleDescription } from '../../outlines/outline.ts';
 import { fullMatch } from '../../schema/module-pattern.ts';
 import { resolveTargetModules, writtenTargets } from '../target-modules.ts';
-import type { Ia3Config } from './config.ts';
+import type { Ia3Config } from './method.ts';
 
 /** A linear module with a trained factor for each channel of its output, or of its input. */
 export interface ScaledModule {

@@ -1,7 +1,7 @@
 import { GraftError } from '../../errors.ts';
 import type { ModelOutline } from '../../outlines/outline.ts';
 import { resolveTargetModules } from '../target-modules.ts';
-import type { LnTuningConfig } from './config.ts';
+import type { LnTuningConfig } from './method.ts';
 
 /**
  * The modules that `config` trains, in the model's order: norms, and whatever else target_modules names, as PEFT copies any

@@ -14,7 +14,7 @@ import {
   taskType,
   tokenIndices,
 } from '../../schema/schema-parts.ts';
-import type { MethodConfig } from '../method-config.ts';
+import type { MethodConfig } from '../method.ts';
 
 const Rank = Type.Integer({ minimum: 1, maximum: 4096 });
 const Alpha = Type.Number({ exclusiveMinimum: 0 });

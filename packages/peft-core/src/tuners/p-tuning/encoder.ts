@@ -1,9 +1,9 @@
 import { tf } from '@graft/tf-graph';
 import { dropout } from '../../nn/dropout.ts';
 import { bidirectionalLstm, type LstmWeights } from '../../nn/lstm.ts';
-import { affine, embeddingTable, linearLayer, uniform } from '../encoder-layers.ts';
+import { affine, embeddingTable, linearLayer, uniform } from '../prompt-layers.ts';
 import type { AdapterParameter, LayerContext } from '../tuner.ts';
-import type { PTuningConfig } from './config.ts';
+import type { PTuningConfig } from './method.ts';
 
 export interface EncoderSizes {
   /** Virtual tokens. */

@@ -1,7 +1,7 @@
 import { GraftError } from '../../errors.ts';
 import type { ModelOutline } from '../../outlines/outline.ts';
-import { checkPrompt } from '../prompt-sizes.ts';
-import type { PrefixTuningConfig } from './config.ts';
+import { checkPrompt } from '../soft-prompt.ts';
+import type { PrefixTuningConfig } from './method.ts';
 
 /** Throws `unsupported_task`, `unsupported_model`, `invalid_peft_config`, `target_modules_not_found`. */
 export function checkPrefixTuning(config: PrefixTuningConfig, model: ModelOutline): void {

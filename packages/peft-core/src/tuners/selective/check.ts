@@ -1,5 +1,5 @@
 import type { ModelOutline } from '../../outlines/outline.ts';
-import type { SelectiveConfig } from './config.ts';
+import type { SelectiveConfig } from './method.ts';
 import { selectedParameters } from './selected.ts';
 
 /** Throws `invalid_peft_config`. */

@@ -2,7 +2,7 @@ import { GraftError } from '../../errors.ts';
 import type { ModelOutline } from '../../outlines/outline.ts';
 import { fullMatch } from '../../schema/module-pattern.ts';
 import { nearest } from '../../schema/nearest.ts';
-import type { SelectiveConfig } from './config.ts';
+import type { SelectiveConfig } from './method.ts';
 import { isOfKind, KINDS, type Kind, layerOf } from './kinds.ts';
 
 /**

@@ -2,7 +2,7 @@ import { GraftError } from '../../errors.ts';
 import type { ModelOutline } from '../../outlines/outline.ts';
 import { resolveTargetModules } from '../target-modules.ts';
 import { inputEmbedding, type TokenTarget, tiedModules, tokenTargets } from '../token-targets.ts';
-import type { TrainableTokensConfig } from './config.ts';
+import type { TrainableTokensConfig } from './method.ts';
 
 /** Throws `unsupported_task`, `target_modules_not_found`, `invalid_peft_config`. */
 export function checkTrainableTokens(config: TrainableTokensConfig, model: ModelOutline): void {

@@ -2,7 +2,7 @@ import { type Static, Type } from 'typebox';
 import { configFault } from '../../schema/check-fields.ts';
 import { modulePatternFaults } from '../../schema/module-options.ts';
 import { Pattern, TargetNames, taskType, tokenIndices } from '../../schema/schema-parts.ts';
-import type { MethodConfig } from '../method-config.ts';
+import type { MethodConfig } from '../method.ts';
 
 /** Trainable tokens, with the names and defaults of HF PEFT 0.21's TrainableTokensConfig. */
 export const TrainableTokensConfigSchema = Type.Object(

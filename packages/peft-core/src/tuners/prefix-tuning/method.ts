@@ -1,7 +1,7 @@
 import { type Static, Type } from 'typebox';
 import { configFault } from '../../schema/check-fields.ts';
 import { encoderHiddenSize, promptFields } from '../../schema/prompt-fields.ts';
-import type { MethodConfig } from '../method-config.ts';
+import type { MethodConfig } from '../method.ts';
 
 /** Prefix tuning, with the names and defaults of HF PEFT 0.21's PrefixTuningConfig. */
 export const PrefixTuningConfigSchema = Type.Object(

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { parsePeftConfig } from '../config/peft-config.ts';
+import { parsePeftConfig } from '../../config/peft-config.ts';
 import { runtimesFor } from './runtimes.ts';
 
 const lora = { peft_type: 'LORA', target_modules: ['q_proj', 'v_proj'] };

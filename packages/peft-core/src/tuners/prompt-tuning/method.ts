@@ -2,7 +2,7 @@ import { type Static, Type } from 'typebox';
 import type { Fault } from '../../schema/check-fields.ts';
 import { configFault } from '../../schema/check-fields.ts';
 import { promptFields } from '../../schema/prompt-fields.ts';
-import type { MethodConfig } from '../method-config.ts';
+import type { MethodConfig } from '../method.ts';
 
 /** Prompt tuning, with the names and defaults of HF PEFT 0.21's PromptTuningConfig. */
 export const PromptTuningConfigSchema = Type.Object(

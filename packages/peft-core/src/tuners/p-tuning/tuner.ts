@@ -1,10 +1,10 @@
 import type { Architecture } from '../../models/architecture.ts';
-import { completePrompt, encoderWidth, promptRows } from '../prompt-sizes.ts';
+import { completePrompt, encoderWidth, promptRows } from '../soft-prompt.ts';
 import { savedModules } from '../saved-modules.ts';
 import type { AdapterParameter, Attachment, AttachmentForm, Tuner } from '../tuner.ts';
 import { PROMPT, virtualTokenEmbedding } from '../virtual-tokens.ts';
 import { checkPTuning } from './check.ts';
-import type { PTuningConfig } from './config.ts';
+import type { PTuningConfig } from './method.ts';
 import { promptEncoder } from './encoder.ts';
 
 /** Embeddings before every sequence, trained through an encoder. Options, names and start values as peft's PromptEncoderConfig has them. */

@@ -11,7 +11,7 @@ import {
   targetModules,
   taskType,
 } from '../../schema/schema-parts.ts';
-import type { MethodConfig } from '../method-config.ts';
+import type { MethodConfig } from '../method.ts';
 
 /** (IA)³, with the names and defaults of HF PEFT 0.21's IA3Config. */
 export const Ia3ConfigSchema = Type.Object(

@@ -3,7 +3,7 @@ import type { Fault } from '../../schema/check-fields.ts';
 import { configFault } from '../../schema/check-fields.ts';
 import { usableFault } from '../../schema/module-options.ts';
 import { LayerIndex, Pattern, TargetNames, taskType } from '../../schema/schema-parts.ts';
-import type { MethodConfig } from '../method-config.ts';
+import type { MethodConfig } from '../method.ts';
 import { KINDS, type Kind } from './kinds.ts';
 
 const PRESETS = ['bitfit', 'retrain_embeddings'] as const;

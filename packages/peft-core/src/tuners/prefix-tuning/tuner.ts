@@ -1,8 +1,8 @@
 import { tf } from '@graft/tf-graph';
 import type { Architecture, AttentionSite } from '../../models/architecture.ts';
 import { elementCount } from '../../tensors/tensor-source.ts';
-import { affine, embeddingTable, linearLayer } from '../encoder-layers.ts';
-import { completePrompt, encoderWidth } from '../prompt-sizes.ts';
+import { affine, embeddingTable, linearLayer } from '../prompt-layers.ts';
+import { completePrompt, encoderWidth } from '../soft-prompt.ts';
 import { savedModules } from '../saved-modules.ts';
 import type {
   AdapterParameter,
@@ -14,7 +14,7 @@ import type {
 } from '../tuner.ts';
 import { PROMPT } from '../virtual-tokens.ts';
 import { checkPrefixTuning } from './check.ts';
-import type { PrefixTuningConfig } from './config.ts';
+import type { PrefixTuningConfig } from './method.ts';
 
 /** Trained keys and values before every sequence's. Options, names and start values as peft's PrefixTuningConfig has them. */
 export const prefixTuning: Tuner<PrefixTuningConfig> = {

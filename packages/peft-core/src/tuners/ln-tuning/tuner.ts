@@ -4,7 +4,7 @@ import { addReplacement, savedModules } from '../saved-modules.ts';
 import { isWithin, writtenTargets } from '../target-modules.ts';
 import type { Attachment, Tuner } from '../tuner.ts';
 import { checkLnTuning } from './check.ts';
-import type { LnTuningConfig } from './config.ts';
+import type { LnTuningConfig } from './method.ts';
 import { trainedModules } from './trained-modules.ts';
 
 /** The norms themselves, as trained copies. Options and names as peft's LNTuningConfig has them (tuners/ln_tuning/layer.py). */

@@ -1,10 +1,10 @@
 import type { Architecture } from '../../models/architecture.ts';
-import { completePrompt, promptRows } from '../prompt-sizes.ts';
+import { completePrompt, promptRows } from '../soft-prompt.ts';
 import { savedModules } from '../saved-modules.ts';
 import type { Attachment, ParameterInit, Tuner } from '../tuner.ts';
 import { PROMPT, virtualTokenEmbedding } from '../virtual-tokens.ts';
 import { checkPromptTuning } from './check.ts';
-import type { PromptTuningConfig } from './config.ts';
+import type { PromptTuningConfig } from './method.ts';
 import { textRows } from './text-rows.ts';
 
 /** Trained embeddings before every sequence. Options, names and start values as peft's PromptTuningConfig has them. */

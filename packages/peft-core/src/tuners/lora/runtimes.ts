@@ -1,5 +1,5 @@
-import { methodFacts } from './method-facts.ts';
-import type { PeftConfig } from './methods.ts';
+import { methodFacts } from '../method-facts.ts';
+import type { PeftConfig } from '../methods.ts';
 
 type LoraConfig = Extract<PeftConfig, { peft_type: 'LORA' }>;
 

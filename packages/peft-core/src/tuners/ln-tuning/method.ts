@@ -1,7 +1,7 @@
 import { type Static, Type } from 'typebox';
 import { modulePatternFaults } from '../../schema/module-options.ts';
 import { excludeModules, modulesToSave, targetModules, taskType } from '../../schema/schema-parts.ts';
-import type { MethodConfig } from '../method-config.ts';
+import type { MethodConfig } from '../method.ts';
 
 /** LayerNorm tuning, with the names and defaults of HF PEFT 0.21's LNTuningConfig. */
 export const LnTuningConfigSchema = Type.Object(

@@ -2,7 +2,7 @@ import type { Architecture } from '../../models/architecture.ts';
 import { addReplacement, savedModules } from '../saved-modules.ts';
 import type { Attachment, Tuner } from '../tuner.ts';
 import { checkSelective } from './check.ts';
-import type { SelectiveConfig } from './config.ts';
+import type { SelectiveConfig } from './method.ts';
 import { selectedParameters } from './selected.ts';
 
 /** Chosen parameters of the base model, trained themselves and saved under their own names. */

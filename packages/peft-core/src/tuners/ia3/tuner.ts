@@ -5,7 +5,7 @@ import { savedModules } from '../saved-modules.ts';
 import { isWithin, transposedTargets } from '../target-modules.ts';
 import type { Attachment, LinearWrapper, Merge, Tuner } from '../tuner.ts';
 import { checkIa3 } from './check.ts';
-import type { Ia3Config } from './config.ts';
+import type { Ia3Config } from './method.ts';
 import { completeIa3, type ScaledModule, scaledModules } from './scaled-modules.ts';
 
 /** (IA)³: a trained factor for each channel. Options, names and start values as peft's IA3Config has them. */

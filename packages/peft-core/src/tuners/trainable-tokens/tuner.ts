@@ -4,7 +4,7 @@ import { addTokenRows } from '../token-rows.ts';
 import { inputEmbedding } from '../token-targets.ts';
 import type { Attachment, FileCopy, Tuner } from '../tuner.ts';
 import { checkTrainableTokens, trainedTables } from './check.ts';
-import type { TrainableTokensConfig } from './config.ts';
+import type { TrainableTokensConfig } from './method.ts';
 
 /** Rows of embeddings. Options, names and start values as peft's TrainableTokensConfig has them (tuners/trainable_tokens). */
 export const trainableTokens: Tuner<TrainableTokensConfig> = {

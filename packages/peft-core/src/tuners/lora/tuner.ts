@@ -6,7 +6,7 @@ import { isWithin, transposedTargets, writtenTargets } from '../target-modules.t
 import { addTokenRows } from '../token-rows.ts';
 import type { Attachment, EmbeddingWrapper, LinearWrapper, Tuner } from '../tuner.ts';
 import { addBiases, biasCopies } from './biases.ts';
-import { checkLora, loraTokenTargets } from './check.ts';
+import { checkLora, loraTokenTargets } from './method.ts';
 import { initialA, initialB, initialBias, initialMagnitude } from './init.ts';
 import { doraLinear, loraEmbedding, loraLinear } from './layer.ts';
 import { mergedWeight } from './merge.ts';
