@@ -2,14 +2,15 @@ import { randomBytes } from 'node:crypto';
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
+import { defaultPeft } from '@graft/peft-core/config';
 import { loadServiceEnv } from '@graft/service';
-import { type MethodSetting, methodSettings } from '../methods/settings.ts';
+import { type MethodSetting, methodName, methodSettings } from '../methods/settings.ts';
 
 export interface DemoOptions {
   /** Folder of examples/: job.json, train.jsonl, heldout.jsonl. */
   task: string;
   method: string;
-  setting: MethodSetting;
+  setting: MethodSetting & { margin: number };
   /** Where adapter and picture go. */
   output: string;
   /** Leave Graft running at the end. */
@@ -23,8 +24,10 @@ export interface DemoOptions {
 }
 
 const methods = Object.keys(methodSettings).join(', ');
+/** The method that the task's own job.json has. */
+export const defaultMethod = methodName(defaultPeft.peft_type);
 export const usage = `npm run demo -- [--method METHOD] [--task TASK] [--output FOLDER] [--keep]
-  --method   ${methods} (default: lora)
+  --method   ${methods} (default: ${defaultMethod})
   --task     a folder of examples/ (default: bike-shop)
   --output   where adapter and loss curve go (default: demo-output)
   --keep     leave Graft running at the end
@@ -39,7 +42,7 @@ export function readOptions(root: string, args: string[], env: NodeJS.ProcessEnv
     args,
     options: {
       task: { type: 'string', default: 'bike-shop' },
-      method: { type: 'string', default: 'lora' },
+      method: { type: 'string', default: defaultMethod },
       output: { type: 'string', default: 'demo-output' },
       keep: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },

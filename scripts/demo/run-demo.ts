@@ -5,7 +5,7 @@ import { drawLossCurve } from '../../apps/cli/src/draw/loss-curve.ts';
 import { lossCurveSvg } from '../../apps/cli/src/draw/loss-curve-svg.ts';
 import { curlLines } from './curl-lines.ts';
 import { ask, exactMatch, readHeldOut } from './held-out.ts';
-import { type DemoOptions, outputs } from './options.ts';
+import { type DemoOptions, defaultMethod, outputs } from './options.ts';
 import { heading, percent, score, sideBySide, table } from './print.ts';
 import { runGraft, startGraft } from './service.ts';
 
@@ -115,10 +115,10 @@ export async function runDemo(root: string, options: DemoOptions): Promise<boole
   }
 }
 
-/** The task's own job.json stands as it is for LoRA; another method brings what it needs. */
+/** The task's own job.json stands as it is for the default method; another one brings what it needs. */
 async function readJob({ task, method, setting }: DemoOptions): Promise<JobBody> {
   const job = JSON.parse(await readFile(path.join(task, 'job.json'), 'utf8')) as JobBody;
-  if (method === 'lora') return job;
+  if (method === defaultMethod) return job;
   const hyperparameters = { n_epochs: setting.epochs, batch_size: 8 };
   return {
     ...job,

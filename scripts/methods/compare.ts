@@ -1,5 +1,5 @@
 /**
- * npm run methods -- [--only smollm2,lora,…] [--output data/methods]: trains each method on real models and a real task, one
+ * npm run methods -- [--only smollm2,METHOD,…] [--output data/methods]: trains each method on real models and a real task, one
  * process each, and writes the table of quality, size, time and memory that docs/methods.md shows.
  *
  * SmolLM2-135M answers the bike shop's messages (a language model; exact answers count), MiniLM sorts the same messages into
@@ -27,7 +27,6 @@ const chosen = (name: string, all: string[]) => {
 };
 const folder = await mkdtemp(join(tmpdir(), 'graft-methods-'));
 const examples = join('examples', 'bike-shop');
-const kept = ['lora', 'ia3', 'bottleneck', 'prompt_tuning', 'selective'];
 const cacheDir = cacheFolder();
 const rows: { model: string; method: string; result: RunResult }[] = [];
 try {
@@ -50,11 +49,12 @@ try {
     if (language)
       await measure(model, 'untrained', {
         ...common,
-        ...planOf(methodSettings.lora!, model, 'untrained'),
+        ...planOf(Object.values(settings)[0]!, model, 'untrained'),
         train: false,
       });
     const all = Object.keys(settings);
-    for (const method of all.filter((name) => (words.length > 0 ? chosen(name, all) : kept.includes(name))))
+    const measured = (name: string) => (words.length > 0 ? chosen(name, all) : name in classifierSettings);
+    for (const method of all.filter(measured))
       await measure(model, method, { ...common, ...planOf(settings[method]!, model, method), train: true });
   }
   if (words.length === 0) await replaceSection('docs/methods.md', 'real models', table());

@@ -1,16 +1,15 @@
 /** What docs/methods.md takes from the code. `node --import tsx scripts/methods/method-table.ts` writes it there. */
 
-import { parsePeftConfig, peftTypes } from '../../packages/peft-core/src/config/index.ts';
+import { methods, parsePeftConfig, peftTypes } from '../../packages/peft-core/src/config/index.ts';
 import { architectureFor } from '../../packages/peft-core/src/models/registry.ts';
 import { modelTypes, TASK_TYPES } from '../../packages/peft-core/src/outlines/index.ts';
 import { elementCount } from '../../packages/peft-core/src/tensors/tensor-source.ts';
 import { sevenBillion } from '../../packages/peft-core/src/testing/seven-billion.ts';
-import { methodFacts } from '../../packages/peft-core/src/tuners/method-facts.ts';
 import { attach } from '../../packages/peft-core/src/tuners/registry.ts';
 import { adaptersMethods } from '../../test/golden/matrix/adapters-methods.ts';
 import { architectures } from '../../test/golden/matrix/architectures.ts';
 import { reasons } from '../../test/golden/matrix/exceptions.ts';
-import { methods } from '../../test/golden/matrix/methods.ts';
+import { methods as rows } from '../../test/golden/matrix/methods.ts';
 import { rules } from '../../test/golden/matrix/rules.ts';
 import { replaceSection } from './docs-section.ts';
 
@@ -18,7 +17,7 @@ import { replaceSection } from './docs-section.ts';
 export function methodTable(): string {
   const model = architectureFor(sevenBillion.model_type, sevenBillion);
   const lines = peftTypes.map((type) => {
-    const { title, when, paper, library, servedBy, usual } = methodFacts[type]!;
+    const { title, when, paper, library, servedBy = {}, usual } = methods[type];
     const { parameters, unmergeable } = attach(
       parsePeftConfig({ peft_type: type, ...usual }),
       model,
@@ -30,7 +29,7 @@ export function methodTable(): string {
       `**${title}** \`${type}\``,
       `${trained.toLocaleString('en-US')} (${options})`,
       unmergeable ? 'no' : 'yes',
-      [library, ...servedBy].filter(Boolean).join(', ') || 'after `graft merge`, everywhere',
+      [library, ...Object.keys(servedBy)].filter(Boolean).join(', ') || 'after `graft merge`, everywhere',
       when,
       `[paper](${paper})`,
     ];
@@ -51,7 +50,7 @@ export function exceptionTable(): string {
   const cannot = reasons.map(
     ([reason, names, on]) => `- **${names.join(', ')}** on ${on.join(', ')}: ${reason}\n`,
   );
-  const all = [...methods, ...adaptersMethods];
+  const all = [...rows, ...adaptersMethods];
   const untried = rules.map(({ mark, reason }) => `- \`${mark}\` ${reason(all, architectures)}\n`);
   return [...cannot, '\nCells that could be and are not tried:\n\n', ...untried, columnless()].join('');
 }

@@ -70,7 +70,7 @@ if (plan.train) {
     if (record.type === 'step' && record.step % 10 === 0)
       process.stderr.write(`    step ${record.step}/${record.totalSteps}  loss ${record.loss.toFixed(3)}\n`);
     if (record.type === 'done') {
-      // A classifier's bottleneck adapter keeps its head in a file of its own.
+      // The adapters library keeps a classifier's head in a file of its own.
       const weights = record.files.filter(({ path }) => path.endsWith('.safetensors'));
       result.fileBytes = weights.reduce((sum, { bytes }) => sum + bytes, 0);
       result.peakBytes = record.peakMemoryBytes;

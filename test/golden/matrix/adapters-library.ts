@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type BottleneckConfig, parsePeftConfig } from '@graft/peft-core/config';
+import { type PeftConfig, parsePeftConfig } from '@graft/peft-core/config';
 import { runPythonJson } from '../../../scripts/golden/environment/run-python.ts';
 import { adaptersMethods } from './adapters-methods.ts';
 import { architectures } from './architectures.ts';
@@ -34,7 +34,7 @@ export const adaptersLibrary: Library = {
   score: (scores) => inLibrary({ scores }),
   training: ({ method }) => ({ gradient_checkpointing: method.variant === true }),
   gradientLimit: ({ config }) => {
-    const { non_linearity } = parsePeftConfig(config) as BottleneckConfig;
+    const { non_linearity } = parsePeftConfig(config) as PeftConfig<'BOTTLENECK'>;
     // Finite differences step over the bend of a relu here and there.
     return non_linearity.endsWith('relu') ? 0.1 : 0.01;
   },

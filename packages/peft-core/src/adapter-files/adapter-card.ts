@@ -1,5 +1,5 @@
 import type { PeftConfig } from '../config/index.ts';
-import { methodFacts } from '../tuners/method-facts.ts';
+import { methodOf } from '../tuners/methods.ts';
 
 /** What a model card tells besides the config. Everything is optional; what is unknown is not mentioned. */
 export interface AdapterCard {
@@ -53,7 +53,7 @@ const modelClasses: Record<PeftConfig['task_type'], string> = {
 };
 
 function usage(peft: PeftConfig, base: string, classes: number | null): string {
-  const { library } = methodFacts[peft.peft_type]!;
+  const { library } = methodOf(peft);
   const model = modelClasses[peft.task_type];
   const load = `${model}.from_pretrained(base${classes === null ? '' : `, num_labels=${classes}`})`;
   if (library === 'HF PEFT')
@@ -89,7 +89,7 @@ model.load_adapter(".", use_safetensors=True, set_active=True)  # the folder of 
 }
 
 function filesOf(peft: PeftConfig): string {
-  const { library } = methodFacts[peft.peft_type]!;
+  const { library } = methodOf(peft);
   return library ? ` The files are those of ${library}.` : '';
 }
 
@@ -121,12 +121,12 @@ const pipelines: Record<PeftConfig['task_type'], string> = {
 };
 
 function libraryTag(peft: PeftConfig): string[] {
-  const { library } = methodFacts[peft.peft_type]!;
+  const { library } = methodOf(peft);
   return library ? [`library_name: ${library === 'HF PEFT' ? 'peft' : 'adapter-transformers'}`] : [];
 }
 
 function methodName(peft: PeftConfig): string {
-  return methodFacts[peft.peft_type]!.title;
+  return methodOf(peft).title;
 }
 
 /** The method's own options that say something, under readable names. */

@@ -1,4 +1,4 @@
-import { methods, type PeftConfig } from '../tuners/methods.ts';
+import { methodOf, methods, type PeftConfig, type PeftType } from '../tuners/methods.ts';
 
 /** The version of HF PEFT whose files these are. */
 export const peftVersion = '0.21.2';
@@ -16,13 +16,13 @@ export interface AdapterConfigCommon {
 /** Whether `field` is one that the library of this method knows. */
 export function isKnownField(peftType: unknown, field: string): boolean {
   if (typeof peftType !== 'string' || !Object.hasOwn(methods, peftType)) return true;
-  const { schema, unimplemented } = methods[peftType as PeftConfig['peft_type']];
+  const { schema, unimplemented } = methods[peftType as PeftType];
   return Object.hasOwn(schema.properties, field) || Object.hasOwn(unimplemented, field);
 }
 
 /** The text of adapter_config.json: every field that PEFT writes, keys sorted, two spaces. */
 export function adapterConfigText(peft: PeftConfig, common: Partial<AdapterConfigCommon>): string {
-  const { unimplemented, floats = [], written } = methods[peft.peft_type];
+  const { unimplemented, floats = [], written } = methodOf(peft);
   // PEFT keeps runtime_config out of the file.
   const { runtime_config: _, ...absent } = unimplemented;
   const fields = {

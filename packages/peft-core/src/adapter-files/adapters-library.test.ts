@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { type BottleneckConfig, parsePeftConfig } from '../config/index.ts';
+import { type PeftConfig, parsePeftConfig } from '../config/index.ts';
 import { writeSafetensors } from '../safetensors/write-safetensors.ts';
 import { tempFolder } from '../testing/temp-folder.ts';
 import { readAdapter, writeAdapter } from './adapter-files.ts';
@@ -99,7 +99,7 @@ test("a folder of the library is read under Graft's name for the adapter, and it
     ['model.layers.0.output_adapters.adapters.graft.adapter_down.0.weight', 'lm_head.weight'],
   );
   assert.deepEqual([config.task_type, labels], ['CAUSAL_LM', null]);
-  assert.deepEqual((config as BottleneckConfig).modules_to_save, ['lm_head']);
+  assert.deepEqual((config as PeftConfig<'BOTTLENECK'>).modules_to_save, ['lm_head']);
 });
 
 test('an adapter of a model with flexible heads, saved without one, is one of the bare model', async () => {
@@ -118,7 +118,7 @@ test('an adapter of a model with flexible heads, saved without one, is one of th
 test('options that the library keeps without looking at them mean nothing', async () => {
   const idle = { is_parallel: true, adapter_residual_before_ln: true, residual_before_ln: 'post_add' };
   const folder = await saved('idle', { config: { ...idle, inv_adapter_reduction_factor: 2 } });
-  const config = (await readAdapter(folder)).config as BottleneckConfig;
+  const config = (await readAdapter(folder)).config as PeftConfig<'BOTTLENECK'>;
   assert.deepEqual(
     [config.original_ln_before, config.adapter_residual_before_ln, config.residual_before_ln],
     [false, false, true],

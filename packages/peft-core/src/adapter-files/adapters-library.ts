@@ -1,7 +1,7 @@
 import { readdir } from 'node:fs/promises';
 import path from 'node:path';
 import { readJsonFile } from '../base-model/json-file.ts';
-import { type BottleneckConfig, parsePeftConfig } from '../config/index.ts';
+import { type PeftConfig, parsePeftConfig } from '../config/index.ts';
 import { GraftError } from '../errors.ts';
 import { families } from '../outlines/families.ts';
 import { isClassifier, type ModelOutline, outlineOf } from '../outlines/index.ts';
@@ -147,7 +147,7 @@ export interface AdaptersFolder {
 }
 
 /** The folder of a BOTTLENECK adapter. Throws when `baseConfig` is missing: the library's files tell of the base model. */
-export function adaptersFolder(peft: BottleneckConfig, adapter: AdapterToWrite): AdaptersFolder {
+export function adaptersFolder(peft: PeftConfig<'BOTTLENECK'>, adapter: AdapterToWrite): AdaptersFolder {
   const { baseConfig, baseModelNameOrPath, tensors } = adapter;
   if (!baseConfig) throw new Error("a BOTTLENECK adapter is written with its base model's config.json");
   const outline = outlineOf(baseConfig, peft.task_type);

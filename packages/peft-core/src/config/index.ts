@@ -2,17 +2,16 @@
 
 export { type ErrorDetail, GraftError, type GraftErrorOptions } from '../errors.ts';
 export { nearest } from '../schema/nearest.ts';
-export type { BottleneckConfig } from '../tuners/bottleneck/config.ts';
-export type { Ia3Config } from '../tuners/ia3/method.ts';
-export { type LeadingPositions, leadingPositions } from '../tuners/leading-positions.ts';
-export type { LnTuningConfig } from '../tuners/ln-tuning/method.ts';
-export type { LoraConfig } from '../tuners/lora/config.ts';
-export { type PeftConfig, peftTypes } from '../tuners/methods.ts';
-export type { PTuningConfig } from '../tuners/p-tuning/method.ts';
-export type { PrefixTuningConfig } from '../tuners/prefix-tuning/method.ts';
-export type { PromptTuningConfig } from '../tuners/prompt-tuning/method.ts';
-export type { SelectiveConfig } from '../tuners/selective/method.ts';
-export type { TrainableTokensConfig } from '../tuners/trainable-tokens/method.ts';
+export type { LeadingPositions, Method, Trial } from '../tuners/method.ts';
+export {
+  defaultPeft,
+  leadingPositions,
+  methodOf,
+  methods,
+  type PeftConfig,
+  type PeftType,
+  peftTypes,
+} from '../tuners/methods.ts';
 export {
   methodSchemas,
   PeftConfigSchema,

@@ -4,7 +4,7 @@ import { Value } from 'typebox/value';
 import { TASK_TYPES } from '../outlines/outline.ts';
 import { checkFields, configFault, type Fault, isRecord, show, throwFaults } from '../schema/check-fields.ts';
 import { nearest } from '../schema/nearest.ts';
-import { methods, type PeftConfig, peftTypes } from '../tuners/methods.ts';
+import { methods, type PeftConfig, type PeftType, peftTypes } from '../tuners/methods.ts';
 
 /** Each method's config with every field filled in. */
 export const methodSchemas = Object.values(methods).map(({ schema }) => schema);
@@ -79,7 +79,7 @@ export function parsePeftConfig(value: unknown, options: { saved?: boolean } = {
   }
   const typeFault = peftTypeFault(value.peft_type);
   if (typeFault) throwFaults([typeFault]);
-  const type = value.peft_type as PeftConfig['peft_type'];
+  const type = value.peft_type as PeftType;
   const method = methods[type];
   const { properties } = method.schema;
   const given: Record<string, unknown> = {};
@@ -122,7 +122,7 @@ function peftTypeFault(type: unknown): Fault | null {
   };
 }
 
-function optionFault(type: PeftConfig['peft_type'], key: string, value: unknown): Fault | null {
+function optionFault(type: PeftType, key: string, value: unknown): Fault | null {
   const path = `peft.${key}`;
   const { schema, unimplemented, unimplementedValue } = methods[type];
   const notYet = (message: string): Fault => ({ code: 'unimplemented_peft_option', path, message });

@@ -1,6 +1,5 @@
 import { type Fault, throwFaults } from '../schema/check-fields.ts';
-import { leadingPositions } from '../tuners/leading-positions.ts';
-import { methods, type PeftConfig } from '../tuners/methods.ts';
+import { leadingPositions, methodOf, type PeftConfig } from '../tuners/methods.ts';
 import type { Hyperparameters, ResolvedTraining, TrainingOptions } from './training-options.ts';
 
 const WARMUP_SHARE = 0.03;
@@ -47,7 +46,7 @@ export function resolveTraining(request: TrainingRequest): ResolvedTraining {
       `is ${training.max_seq_length}; the base model's context is ${contextLength}`,
     );
   }
-  const learningRate = learningRateGiven ?? defaultLearningRate(peft) * (multiplier ?? 1);
+  const learningRate = learningRateGiven ?? methodOf(peft).learningRate(peft) * (multiplier ?? 1);
   if (learningRate > 1) {
     faults.push({
       code: 'invalid_hyperparameter',
@@ -99,11 +98,6 @@ export function resolveTraining(request: TrainingRequest): ResolvedTraining {
     seed: training.seed ?? 42,
     max_steps: training.max_steps ?? null,
   };
-}
-
-function defaultLearningRate(peft: PeftConfig): number {
-  const { learningRate } = methods[peft.peft_type];
-  return typeof learningRate === 'number' ? learningRate : learningRate(peft);
 }
 
 /** Examples a validation split takes off: at least one if any is asked for, and never all. */

@@ -25,7 +25,7 @@ export const ResolvedTrainingSchema = Type.Object(
     learning_rate: Type.Number({
       exclusiveMinimum: 0,
       maximum: 1,
-      description: "Peak learning rate. Automatic: the method's (2e-4 for LORA) × learning_rate_multiplier.",
+      description: "Peak learning rate. Automatic: the method's × learning_rate_multiplier.",
     }),
     lr_scheduler_type: Type.Enum(['constant', 'linear', 'cosine'], {
       type: 'string',
@@ -79,7 +79,7 @@ export const ResolvedTrainingSchema = Type.Object(
     base_dtype: Type.Enum(['auto', 'fp32', 'bf16', 'int8', 'nf4'], {
       type: 'string',
       description:
-        'Storage of the frozen weights while training. int8 and nf4 (QLoRA) quantise them: a quarter and an eighth of fp32, and some time to unpack. The adapter is the same kind of file and serves on the original base. Default auto: bf16 where precision is.',
+        'Storage of the frozen weights while training. int8 and nf4 quantise them: a quarter and an eighth of fp32, and some time to unpack. The adapter is the same kind of file and serves on the original base. Default auto: bf16 where precision is.',
     }),
     gradient_checkpointing: Type.Boolean({
       description: 'Recompute activations in the backward pass: less memory, more time. Default false.',

@@ -4,7 +4,7 @@ import type { PeftConfig } from '../config/index.ts';
 import { GraftError } from '../errors.ts';
 import { isClassifier, outlineOf, ownLabels } from '../outlines/index.ts';
 import type { Tokenizer } from '../text/index.ts';
-import { leadingPositions } from '../tuners/leading-positions.ts';
+import { leadingPositions } from '../tuners/methods.ts';
 import { createJsonlChecker, type DatasetSummary } from './jsonl.ts';
 import { classesBy, LabelCollector } from './label-names.ts';
 import type { DatasetFormat, RawExample } from './raw-example.ts';

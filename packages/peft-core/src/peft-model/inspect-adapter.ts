@@ -1,19 +1,22 @@
 import { readdir, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { adaptersVersion } from '../adapter-files/adapters-library.ts';
-import type { PeftConfig } from '../config/index.ts';
 import { type Adapter, type BaseModel, readAdapter } from '../files.ts';
 import { elementCount } from '../tensors/tensor-source.ts';
-import { leadingPositions } from '../tuners/leading-positions.ts';
-import { methodFacts } from '../tuners/method-facts.ts';
-import { runtimesFor } from '../tuners/lora/runtimes.ts';
+import {
+  leadingPositions,
+  methodOf,
+  type PeftConfig,
+  type PeftType,
+  runtimesFor,
+} from '../tuners/methods.ts';
 import { headWeight } from './adapter-architecture.ts';
 import { adapterFit, readAdapterFor } from './adapter-fit.ts';
 
 /** What an adapter folder holds, trains and needs, and which runtimes take it. */
 export interface AdapterReport {
   folder: string;
-  peft_type: PeftConfig['peft_type'];
+  peft_type: PeftType;
   method: string;
   /** Of the files, else of the base model; null when neither is known. */
   task_type: string | null;
@@ -25,7 +28,7 @@ export interface AdapterReport {
   parameters: number;
   bytes: number;
   files: { path: string; bytes: number }[];
-  /** Tensors by the kind of their name: `lora_A.weight`, with layers and modules counted together. */
+  /** Tensors by the kind of their name, with layers and modules counted together. */
   tensors: { kind: string; count: number; parameters: number; shapes: string[] }[];
   /** The options that are set: neither empty nor off. */
   config: Record<string, unknown>;
@@ -56,7 +59,7 @@ export interface AdapterNeeds {
 export async function inspectAdapter(folder: string, base: BaseModel | null = null): Promise<AdapterReport> {
   const adapter = base ? await readAdapterFor(base, folder) : await readAdapter(folder);
   const { config, common, tensors } = adapter;
-  const facts = methodFacts[config.peft_type]!;
+  const { title, tensorNames = [] } = methodOf(config);
   const files: AdapterReport['files'] = [];
   for (const name of (await readdir(folder)).sort()) {
     const { size } = await stat(path.join(folder, name));
@@ -65,7 +68,7 @@ export async function inspectAdapter(folder: string, base: BaseModel | null = nu
   return {
     folder,
     peft_type: config.peft_type,
-    method: facts.title,
+    method: title,
     task_type: common.task_type ?? (base ? config.task_type : null),
     base_model: common.base_model_name_or_path,
     peft_version: common.peft_version,
@@ -73,7 +76,7 @@ export async function inspectAdapter(folder: string, base: BaseModel | null = nu
     parameters: numbersIn(tensors),
     bytes: files.reduce((sum, { bytes }) => sum + bytes, 0),
     files,
-    tensors: kindsOf(tensors),
+    tensors: kindsOf(tensors, tensorNames),
     config: telling(config),
     needs: needsOf(adapter),
     runtimes: runtimesFor(config),
@@ -100,14 +103,9 @@ async function fitOf(adapter: Adapter, base: BaseModel): Promise<AdapterReport['
 }
 
 function needsOf({ config, common, tensors, baseDigest }: Adapter): AdapterNeeds {
-  const { library } = methodFacts[config.peft_type]!;
+  const method = methodOf(config);
+  const { library } = method;
   const versions = { 'HF PEFT': common.peft_version, adapters: adaptersVersion };
-  const rows =
-    'trainable_token_indices' in config
-      ? config.trainable_token_indices
-      : 'token_indices' in config
-        ? config.token_indices
-        : null;
   const { virtualTokens, prefixLength } = leadingPositions(config);
   // A classifier's config names every head that models may have; its files hold one.
   const saved = ('modules_to_save' in config && config.modules_to_save) || [];
@@ -115,20 +113,19 @@ function needsOf({ config, common, tensors, baseDigest }: Adapter): AdapterNeeds
     base_model: common.base_model_name_or_path,
     base_sha256: baseDigest,
     library: library && [library, versions[library]].filter(Boolean).join(' '),
-    tokens: [...new Set(Object.values(rows ?? []).flat())],
+    tokens: [...new Set(method.tokens?.(config))],
     positions: virtualTokens + prefixLength,
     modules: saved.filter((module) => [...tensors.keys()].some((key) => key.includes(`${module}.`))),
     classes: headWeight({ tensors })?.shape[0] ?? null,
   };
 }
 
-/** Names without layer numbers and modules: `model.layers.3.self_attn.q_proj.lora_A.weight` is one more `lora_A.weight`. */
-function kindsOf(tensors: Adapter['tensors']): AdapterReport['tensors'] {
+/** By names without layer numbers and modules: from the method's own part on, else from the last part but one. */
+function kindsOf(tensors: Adapter['tensors'], own: string[]): AdapterReport['tensors'] {
+  const ownPart = own.length === 0 ? null : new RegExp(`([^.]*(?:${own.join('|')})[^.]*(?:\\.\\w+)*)$`);
   const kinds = new Map<string, { count: number; parameters: number; shapes: Set<string> }>();
   for (const [name, { shape, data }] of tensors) {
-    const kind =
-      /([^.]*(?:lora|ia3|ln_tuning|adapter|prompt|trainable)[^.]*(?:\.\w+)*)$/.exec(name)?.[1] ??
-      name.replace(/^.*\.(?=[^.]+\.[^.]+$)/, '');
+    const kind = ownPart?.exec(name)?.[1] ?? name.replace(/^.*\.(?=[^.]+\.[^.]+$)/, '');
     const entry = kinds.get(kind) ?? { count: 0, parameters: 0, shapes: new Set<string>() };
     entry.count++;
     entry.parameters += data.length;

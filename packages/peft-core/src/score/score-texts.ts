@@ -5,7 +5,7 @@ import { readFittingAdapter } from '../peft-model/adapter-fit.ts';
 import { adapterValues } from '../peft-model/adapter-values.ts';
 import { readsBaseHead } from '../peft-model/peft-model.ts';
 import { loadTokenizer, type Tokenizer } from '../text/index.ts';
-import { leadingPositions } from '../tuners/leading-positions.ts';
+import { leadingPositions } from '../tuners/methods.ts';
 import { loadWeights } from '../weights/load-weights.ts';
 import { buildPairScoreProgram, type PairScoreProgram } from './pair-score-program.ts';
 import type { Score } from './score.ts';

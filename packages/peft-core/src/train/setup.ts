@@ -9,7 +9,7 @@ import { adapterLabels } from '../peft-model/adapter-architecture.ts';
 import { readAdapterFor } from '../peft-model/adapter-fit.ts';
 import { loadTokenizer } from '../text/index.ts';
 import { checkAgainstModel, checkFilesAgainstModel } from '../tuners/check.ts';
-import { leadingPositions } from '../tuners/leading-positions.ts';
+import { leadingPositions } from '../tuners/methods.ts';
 import { type Objective, objectiveOf } from './objectives/objective.ts';
 import type { TrainOptions } from './records.ts';
 

@@ -1,39 +1,10 @@
 /** Whether a PEFT config fits a model, from config.json alone: loads no TensorFlow, so the API asks it before a job is taken. */
 
 import { checkShapes, missingWeights, type StoredTensors } from '../base-model/check-model.ts';
-import type { PeftConfig } from '../config/index.ts';
 import { GraftError } from '../errors.ts';
 import { outlineOf } from '../outlines/index.ts';
 import type { ModelOutline } from '../outlines/outline.ts';
-import { checkBottleneck } from './bottleneck/method.ts';
-import { checkIa3 } from './ia3/check.ts';
-import { checkIdleOptions } from './idle-targets.ts';
-import { checkLnTuning } from './ln-tuning/check.ts';
-import { checkLora } from './lora/method.ts';
-import { checkPTuning } from './p-tuning/check.ts';
-import { checkPrefixTuning } from './prefix-tuning/check.ts';
-import { checkPromptTuning } from './prompt-tuning/check.ts';
-import { textRows } from './prompt-tuning/text-rows.ts';
-import { checkSelective } from './selective/check.ts';
-import { checkTrainableTokens } from './trainable-tokens/check.ts';
-
-type Check<Type extends PeftConfig['peft_type']> = (
-  config: Extract<PeftConfig, { peft_type: Type }>,
-  model: ModelOutline,
-) => void;
-
-/** Every method's check, by `peft_type`; `registry.ts` has the same rows. */
-const checks: { [Type in PeftConfig['peft_type']]: Check<Type> } = {
-  LORA: checkLora,
-  IA3: checkIa3,
-  LN_TUNING: checkLnTuning,
-  TRAINABLE_TOKENS: checkTrainableTokens,
-  SELECTIVE: checkSelective,
-  BOTTLENECK: checkBottleneck,
-  PROMPT_TUNING: checkPromptTuning,
-  P_TUNING: checkPTuning,
-  PREFIX_TUNING: checkPrefixTuning,
-};
+import { methodOf, type PeftConfig } from './methods.ts';
 
 /**
  * Checks a request against its base model: config.json, and where they are given the names and shapes of its tensors. Throws
@@ -47,8 +18,9 @@ export function checkAgainstModel(
 ): void {
   const model = outlineOf(modelConfig, peft.task_type);
   if (tensors) checkTaskWeights(model, tensors);
-  checkIdleOptions(peft, model);
-  checkMethod(peft, model);
+  const method = methodOf(peft);
+  method.checkIdle?.(peft, model);
+  method.check(peft, model);
 }
 
 /** The same of a config that was read from an adapter's files, in which options that do nothing are let pass, as in HF PEFT. */
@@ -59,12 +31,7 @@ export function checkFilesAgainstModel(
 ): void {
   const model = outlineOf(modelConfig, peft.task_type);
   checkTaskWeights(model, tensors);
-  checkMethod(peft, model);
-}
-
-function checkMethod(peft: PeftConfig, model: ModelOutline): void {
-  const check = checks[peft.peft_type] as (config: PeftConfig, model: ModelOutline) => void;
-  check(peft, model);
+  methodOf(peft).check(peft, model);
 }
 
 /** A model that opens for what it was saved for may lack what another task reads: an encoder's pooler, a language model's head. */
@@ -79,13 +46,11 @@ function checkTaskWeights(model: ModelOutline, tensors: StoredTensors): void {
   checkShapes('the base model', tensors, model);
 }
 
-/** Throws `invalid_peft_config` where a soft prompt begins as a text that the base model's tokenizer and table do not have. */
+/** Throws `invalid_peft_config` where training would start from a text that the base model's tokenizer and table do not have. */
 export function checkInitialText(
   peft: PeftConfig,
   modelConfig: Record<string, unknown>,
   encode: (text: string) => number[],
 ): void {
-  if (peft.peft_type !== 'PROMPT_TUNING' || peft.prompt_tuning_init !== 'TEXT') return;
-  const { vocabularySize } = outlineOf(modelConfig, peft.task_type);
-  textRows(peft.prompt_tuning_init_text!, encode, { count: 0, vocabularySize });
+  methodOf(peft).checkInitialText?.(peft, outlineOf(modelConfig, peft.task_type), encode);
 }

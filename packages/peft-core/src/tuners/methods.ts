@@ -1,28 +1,16 @@
-import { type BottleneckConfig, bottleneckMethod } from './bottleneck/config.ts';
-import { type Ia3Config, ia3Method } from './ia3/method.ts';
-import { type LnTuningConfig, lnTuningMethod } from './ln-tuning/method.ts';
-import { type LoraConfig, loraMethod } from './lora/config.ts';
-import type { MethodConfig } from './method.ts';
-import { type PTuningConfig, pTuningMethod } from './p-tuning/method.ts';
-import { type PrefixTuningConfig, prefixTuningMethod } from './prefix-tuning/method.ts';
-import { type PromptTuningConfig, promptTuningMethod } from './prompt-tuning/method.ts';
-import { type SelectiveConfig, selectiveMethod } from './selective/method.ts';
-import { type TrainableTokensConfig, trainableTokensMethod } from './trainable-tokens/method.ts';
+import { bottleneckMethod } from './bottleneck/method.ts';
+import { ia3Method } from './ia3/method.ts';
+import { lnTuningMethod } from './ln-tuning/method.ts';
+import { loraMethod } from './lora/method.ts';
+import type { LeadingPositions, Method } from './method.ts';
+import { pTuningMethod } from './p-tuning/method.ts';
+import { prefixTuningMethod } from './prefix-tuning/method.ts';
+import { promptTuningMethod } from './prompt-tuning/method.ts';
+import { selectiveMethod } from './selective/method.ts';
+import { trainableTokensMethod } from './trainable-tokens/method.ts';
 
-/** A PEFT config with every field filled in, told apart by `peft_type`. */
-export type PeftConfig =
-  | BottleneckConfig
-  | Ia3Config
-  | LnTuningConfig
-  | LoraConfig
-  | PromptTuningConfig
-  | PTuningConfig
-  | PrefixTuningConfig
-  | SelectiveConfig
-  | TrainableTokensConfig;
-
-/** Every method's config, by `peft_type`; `tuners/registry.ts` has the same rows. */
-export const methods: Record<PeftConfig['peft_type'], MethodConfig> = {
+/** Every method's description, by `peft_type`; `registry.ts` has the same rows. Loads no TensorFlow. */
+const rows = {
   LORA: loraMethod,
   IA3: ia3Method,
   LN_TUNING: lnTuningMethod,
@@ -34,4 +22,29 @@ export const methods: Record<PeftConfig['peft_type'], MethodConfig> = {
   PREFIX_TUNING: prefixTuningMethod,
 };
 
-export const peftTypes = Object.keys(methods) as PeftConfig['peft_type'][];
+/** What a job trains that names no method. */
+export const defaultPeft = { peft_type: 'LORA', r: 8, lora_alpha: 16, target_modules: 'all-linear' };
+
+export type PeftType = keyof typeof rows;
+type ConfigOf<Row> = Row extends Method<infer Config> ? Config : never;
+
+/** A PEFT config with every field filled in, told apart by `peft_type`: of any method, or of the one that is named. */
+export type PeftConfig<Type extends PeftType = PeftType> = ConfigOf<(typeof rows)[Type]>;
+
+export const methods: { [Type in PeftType]: Method<PeftConfig<Type>> } = rows;
+export const peftTypes = Object.keys(rows) as PeftType[];
+
+export function methodOf({ peft_type }: PeftConfig): Method<PeftConfig> {
+  return methods[peft_type] as Method<PeftConfig>;
+}
+
+export function leadingPositions(peft: PeftConfig): LeadingPositions {
+  return methodOf(peft).leadingPositions?.(peft) ?? { virtualTokens: 0, prefixLength: 0 };
+}
+
+/** The runtimes that take an adapter with this config as it is, Graft and the method's own library first. */
+export function runtimesFor(peft: PeftConfig): string[] {
+  const { library, servedBy = {} } = methodOf(peft);
+  const others = Object.keys(servedBy).filter((runtime) => servedBy[runtime]?.(peft));
+  return ['Graft', ...(library ? [library] : []), ...others];
+}

@@ -1,8 +1,24 @@
-/** Layers of soft prompts' encoders, with PyTorch's names and start values. */
+/** Layers of soft prompts: virtual tokens, and what encoders are made of, with PyTorch's names and start values. */
 import { tf } from '@graft/tf-graph';
 import { trainedProduct } from '../nn/linear.ts';
+import { takeRows } from '../nn/rows.ts';
 import { elementCount } from '../tensors/tensor-source.ts';
-import type { AdapterParameter, LayerContext, ParameterInit } from './tuner.ts';
+import type { AdapterParameter, EmbeddingWrapper, LayerContext, ParameterInit } from './tuner.ts';
+
+/** The key of a soft prompt in adapter_model.safetensors, and the name of what an encoder gives. */
+export const PROMPT = 'prompt_embeddings';
+
+/** Ids from `vocabularySize` on are rows of the prompt; the base model embeds the others. */
+export function virtualTokenEmbedding(vocabularySize: number): EmbeddingWrapper {
+  return ({ parameter }, ids, base) => {
+    const row = tf.sub(ids, tf.scalar(vocabularySize, 'int32'));
+    const virtual = tf.greaterEqual(row, 0);
+    const zeros = tf.zerosLike(ids);
+    const prompt = takeRows(parameter(PROMPT), tf.where(virtual, row, zeros));
+    const words = base(tf.where(virtual, zeros, ids));
+    return tf.where(tf.expandDims(virtual, 1), prompt, words); // (N, H)
+  };
+}
 
 /** torch.nn.Embedding: normal numbers. */
 export function embeddingTable(module: string, rows: number, width: number): AdapterParameter {

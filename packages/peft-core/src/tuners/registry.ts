@@ -1,27 +1,27 @@
-import type { PeftConfig } from '../config/index.ts';
 import type { Architecture } from '../models/architecture.ts';
-import { bottleneck } from './bottleneck/tuner.ts';
-import { ia3 } from './ia3/tuner.ts';
-import { lnTuning } from './ln-tuning/tuner.ts';
-import { lora } from './lora/tuner.ts';
-import { pTuning } from './p-tuning/tuner.ts';
-import { prefixTuning } from './prefix-tuning/tuner.ts';
-import { promptTuning } from './prompt-tuning/tuner.ts';
-import { selective } from './selective/tuner.ts';
-import { trainableTokens } from './trainable-tokens/tuner.ts';
+import { bottleneckTuner } from './bottleneck/tuner.ts';
+import { ia3Tuner } from './ia3/tuner.ts';
+import { lnTuningTuner } from './ln-tuning/tuner.ts';
+import { loraTuner } from './lora/tuner.ts';
+import type { PeftConfig, PeftType } from './methods.ts';
+import { pTuningTuner } from './p-tuning/tuner.ts';
+import { prefixTuningTuner } from './prefix-tuning/tuner.ts';
+import { promptTuningTuner } from './prompt-tuning/tuner.ts';
+import { selectiveTuner } from './selective/tuner.ts';
+import { trainableTokensTuner } from './trainable-tokens/tuner.ts';
 import type { Attachment, AttachmentForm, Tuner } from './tuner.ts';
 
-/** Every PEFT method: a folder and a row here. */
-const tuners: { [Type in PeftConfig['peft_type']]: Tuner<Extract<PeftConfig, { peft_type: Type }>> } = {
-  LORA: lora,
-  IA3: ia3,
-  LN_TUNING: lnTuning,
-  TRAINABLE_TOKENS: trainableTokens,
-  SELECTIVE: selective,
-  BOTTLENECK: bottleneck,
-  PROMPT_TUNING: promptTuning,
-  P_TUNING: pTuning,
-  PREFIX_TUNING: prefixTuning,
+/** Every method's tuner, by `peft_type`; `methods.ts` has the same rows. */
+const tuners: { [Type in PeftType]: Tuner<PeftConfig<Type>> } = {
+  LORA: loraTuner,
+  IA3: ia3Tuner,
+  LN_TUNING: lnTuningTuner,
+  TRAINABLE_TOKENS: trainableTokensTuner,
+  SELECTIVE: selectiveTuner,
+  BOTTLENECK: bottleneckTuner,
+  PROMPT_TUNING: promptTuningTuner,
+  P_TUNING: pTuningTuner,
+  PREFIX_TUNING: prefixTuningTuner,
 };
 
 export function tunerFor(config: PeftConfig): Tuner {

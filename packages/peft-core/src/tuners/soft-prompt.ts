@@ -1,10 +1,36 @@
-/** What soft prompts take from the model, as HF PEFT does. Loads no TensorFlow. */
-import type { PeftConfig } from '../config/index.ts';
+/** What soft prompts share: their options, and what they take from the model, as HF PEFT does. Loads no TensorFlow. */
+import { Type } from 'typebox';
 import { GraftError } from '../errors.ts';
 import type { ModelOutline } from '../outlines/outline.ts';
+import { modulesToSave, taskType } from '../schema/schema-parts.ts';
 import { resolveModulesToSave } from './target-modules.ts';
 
-export type SoftPromptConfig = Extract<PeftConfig, { num_virtual_tokens: number }>;
+const ofTheModel = (description: string) =>
+  Type.Union([Type.Integer({ minimum: 1, maximum: 1_000_000 }), Type.Null()], {
+    default: null,
+    description: `${description} Filled in from the base model; another value is refused.`,
+  });
+
+/** What the configs of all soft prompts share; names as in HF PEFT's PromptLearningConfig. */
+export const promptFields = {
+  task_type: taskType,
+  num_virtual_tokens: Type.Integer({
+    minimum: 1,
+    maximum: 1024,
+    default: 20,
+    description: 'Positions trained before every sequence. HF PEFT has no default.',
+  }),
+  token_dim: ofTheModel('Width of one trained token.'),
+  num_transformer_submodules: ofTheModel('2 for encoder-decoder models, else 1.'),
+  num_attention_heads: ofTheModel('Attention heads; for a prefix those of the keys and values.'),
+  num_layers: ofTheModel('Transformer layers.'),
+  modules_to_save: modulesToSave,
+};
+
+export const encoderHiddenSize = Type.Union([Type.Integer({ minimum: 1, maximum: 65_536 }), Type.Null()], {
+  default: null,
+  description: 'Width of the encoder that the virtual tokens are trained through. Null takes token_dim.',
+});
 
 /** Fields of a config that say how large the model is. Source: peft, utils/other.py (_prepare_prompt_learning_config). */
 export interface PromptSizes {
@@ -14,41 +40,40 @@ export interface PromptSizes {
   num_layers: number;
 }
 
-export function promptSizes(peftType: PeftConfig['peft_type'], model: ModelOutline): PromptSizes {
-  // A prefix is made of keys and values, which are narrower than the stream with grouped-query attention.
-  const cached = peftType === 'PREFIX_TUNING';
+export interface SoftPromptConfig extends Record<keyof PromptSizes, number | null> {
+  num_virtual_tokens: number;
+  modules_to_save: string[] | null;
+}
+
+/** The sizes of a prompt of virtual tokens, which are as wide as the stream. */
+export function virtualTokenSizes(model: ModelOutline): PromptSizes {
   return {
-    token_dim: cached ? model.kvHeads * model.headSize : model.hiddenSize,
+    token_dim: model.hiddenSize,
     num_transformer_submodules: model.task === 'SEQ_2_SEQ_LM' ? 2 : 1,
-    num_attention_heads: cached ? model.kvHeads : model.heads,
+    num_attention_heads: model.heads,
     num_layers: model.layers,
   };
 }
 
 /** The config as PEFT saves it: sizes filled in from the model. */
-export function completePrompt<Config extends SoftPromptConfig>(config: Config, model: ModelOutline): Config {
-  const sizes = promptSizes(config.peft_type, model);
-  const encoder = 'encoder_hidden_size' in config ? { encoder_hidden_size: encoderWidth(config, model) } : {};
-  return { ...config, ...sizes, ...encoder };
+export function completePrompt<Config extends SoftPromptConfig>(config: Config, sizes: PromptSizes): Config {
+  return { ...config, ...sizes };
 }
 
-export function encoderWidth(
-  config: Extract<SoftPromptConfig, { encoder_hidden_size: number | null }>,
-  model: ModelOutline,
-): number {
-  return config.encoder_hidden_size ?? promptSizes(config.peft_type, model).token_dim;
+/** The same for a prompt that is trained through an encoder. */
+export function completeEncodedPrompt<
+  Config extends SoftPromptConfig & { encoder_hidden_size: number | null },
+>(config: Config, sizes: PromptSizes): Config {
+  return { ...config, ...sizes, encoder_hidden_size: config.encoder_hidden_size ?? sizes.token_dim };
 }
 
 /** Rows of `prompt_embeddings` of virtual tokens: PEFT has as many again, unused, for a decoder that has its own encoder. */
 export function promptRows(config: SoftPromptConfig, model: ModelOutline): number {
-  return config.num_virtual_tokens * promptSizes(config.peft_type, model).num_transformer_submodules;
+  return config.num_virtual_tokens * virtualTokenSizes(model).num_transformer_submodules;
 }
 
-/** Throws `invalid_peft_config` for a size that is not the model's or a prompt that fills its context, and `target_modules_not_found`. */
-export function checkPrompt(config: SoftPromptConfig, model: ModelOutline): void {
-  const invalid = (field: string, message: string) =>
-    new GraftError('invalid_peft_config', `${field}: ${message}`, { param: `peft.${field}` });
-  const sizes = promptSizes(config.peft_type, model);
+/** Throws `invalid_peft_config` for a size that is not one of `sizes` or a prompt that fills the context, and `target_modules_not_found`. */
+export function checkPrompt(config: SoftPromptConfig, model: ModelOutline, sizes: PromptSizes): void {
   for (const [field, size] of Object.entries(sizes)) {
     const given = config[field as keyof PromptSizes];
     if (given !== null && given !== size)
@@ -60,11 +85,19 @@ export function checkPrompt(config: SoftPromptConfig, model: ModelOutline): void
       'num_virtual_tokens',
       `${count} leave no room for text: the base model's context is ${model.maxPositions}`,
     );
-  const saved = resolveModulesToSave(config, model.modules);
-  // PEFT embeds words by the table as it was before modules_to_save.
-  if (config.peft_type !== 'PREFIX_TUNING' && saved.includes(model.tokenEmbedding))
+  resolveModulesToSave(config, model.modules);
+}
+
+/** The same of virtual tokens, with which PEFT embeds words by the table as it was before modules_to_save. */
+export function checkVirtualTokens(config: SoftPromptConfig, model: ModelOutline): void {
+  checkPrompt(config, model, virtualTokenSizes(model));
+  if (resolveModulesToSave(config, model.modules).includes(model.tokenEmbedding))
     throw invalid(
       'modules_to_save',
       `${model.tokenEmbedding} cannot be trained beside virtual tokens: HF PEFT goes on using the untrained one`,
     );
+}
+
+function invalid(field: string, message: string): GraftError {
+  return new GraftError('invalid_peft_config', `${field}: ${message}`, { param: `peft.${field}` });
 }

@@ -5,8 +5,8 @@ import { parsePeftConfig } from '../config/peft-config.ts';
 import type { GraftError } from '../errors.ts';
 import { outlineOf } from '../outlines/index.ts';
 import type { LoraConfig } from './lora/config.ts';
+import { rankAndAlphaFor } from './lora/targets.ts';
 import {
-  rankAndAlphaFor,
   resolveModulesToSave,
   resolveTargetModules,
   type TargetableModule,

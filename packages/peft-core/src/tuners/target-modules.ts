@@ -53,22 +53,6 @@ export function transposedTargets(
   return linear.at(-1)?.transposed ?? false;
 }
 
-/** The rank and alpha of one adapted module: rank_pattern and alpha_pattern over r and lora_alpha. */
-export function rankAndAlphaFor(
-  config: {
-    r: number;
-    lora_alpha: number;
-    rank_pattern: Record<string, number>;
-    alpha_pattern: Record<string, number>;
-  },
-  name: string,
-): { rank: number; alpha: number } {
-  return {
-    rank: fromPattern(config.rank_pattern, name) ?? config.r,
-    alpha: fromPattern(config.alpha_pattern, name) ?? config.lora_alpha,
-  };
-}
-
 /** PEFT adds both to modules_to_save of every classifier, whichever its head is called (peft_model.py). */
 const CLASSIFIER_HEADS = ['classifier', 'score'];
 
@@ -217,17 +201,6 @@ function inChosenLayers({ layers_to_transform, layers_pattern }: TargetOptions, 
     if (match) return layers.includes(Number(match.group('idx')));
   }
   return false;
-}
-
-/** The value of the first key that matches `name`. */
-function fromPattern(pattern: Record<string, number>, name: string): number | undefined {
-  const key = Object.keys(pattern).find((each) => matchesPattern(each, name));
-  return key === undefined ? undefined : pattern[key];
-}
-
-/** Whether a key of rank_pattern or alpha_pattern matches the end of `name`, as PEFT's get_pattern_key finds it. */
-export function matchesPattern(key: string, name: string): boolean {
-  return matchStart(`(.*\\.)?(${key})$`, name) !== null;
 }
 
 /** Whether an entry of a list of modules means `name`: as a whole, or as its end. */

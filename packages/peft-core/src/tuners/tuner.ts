@@ -1,9 +1,9 @@
 import type { tf } from '@graft/tf-graph';
-import type { PeftConfig } from '../config/index.ts';
 import type { Architecture, AttentionSite } from '../models/architecture.ts';
 import type { RandomState } from '../nn/dropout.ts';
 import type { Weight } from '../nn/weight.ts';
 import type { Random } from '../random.ts';
+import type { PeftConfig } from './methods.ts';
 
 /** One trained tensor of an adapter. */
 export interface AdapterParameter {
@@ -127,9 +127,8 @@ export interface Attachment {
  */
 export type AttachmentForm = 'trained' | 'folded';
 
-/** One PEFT method. */
+/** Trains one PEFT method: `tuners/<method>/tuner.ts`, with a row in `registry.ts`. */
 export interface Tuner<Config extends PeftConfig = PeftConfig> {
-  peftType: Config['peft_type'];
   /** What every key of the adapter's files begins with. */
   keyPrefix: string;
   /** Throws GraftError when `config` does not fit the model: before a job is taken. */

@@ -27,7 +27,7 @@ export const NF4_TABLE = 'nf4_table';
 
 /**
  * The form of every frozen weight, by name. Linear matrices and embedding tables are quantised; norms, biases and other
- * parameters stay float32. Under nf4 the vocabulary's head and the embeddings are int8; QLoRA leaves them wide.
+ * parameters stay float32. Under nf4 the vocabulary's head and the embeddings are int8; the paper of nf4, arXiv:2305.14314, leaves them wide.
  */
 export function weightForms(
   outline: ModelOutline,

@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type BottleneckConfig, parsePeftConfig } from '../../config/index.ts';
+import { parsePeftConfig } from '../../config/index.ts';
 import type { GraftError } from '../../errors.ts';
 import { architectureFor } from '../../models/registry.ts';
 import { outlineOf } from '../../outlines/index.ts';
 import { Random } from '../../random.ts';
 import { checkAgainstModel } from '../check.ts';
 import { attach } from '../registry.ts';
+import type { BottleneckConfig } from './config.ts';
 import { placesOf } from './places.ts';
 
 const parse = (options: Record<string, unknown> = {}) =>

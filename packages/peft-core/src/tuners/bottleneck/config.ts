@@ -2,7 +2,6 @@ import { type Static, Type } from 'typebox';
 import { configFault, type Fault, show } from '../../schema/check-fields.ts';
 import { patternFault } from '../../schema/module-pattern.ts';
 import { LayerIndex, modulesToSave, taskType } from '../../schema/schema-parts.ts';
-import type { MethodConfig } from '../method.ts';
 
 /** The adapter's name in its keys; whatever a folder calls it, it is read under this one. */
 export const ADAPTER_NAME = 'graft';
@@ -11,7 +10,7 @@ export const ADAPTER_NAME = 'graft';
 const ReductionFactor = Type.Number({ minimum: 1 / 16, maximum: 1_000_000 });
 
 /** The `adapters` library's names: transformers' activations, and its own `leakyrelu`. */
-const NON_LINEARITIES = [
+export const NON_LINEARITIES = [
   'relu',
   'gelu',
   'gelu_new',
@@ -136,66 +135,16 @@ const presets: Record<'seq_bn' | 'double_seq_bn' | 'par_bn', Partial<BottleneckC
   },
 };
 
-/** Options that BnConfig has and Graft has not, with their defaults: at its default one asks for nothing. */
-const UNIMPLEMENTED_OPTIONS: Record<string, unknown> = {
-  init_weights_seed: null,
-  use_gating: false,
-  inv_adapter: null,
-  inv_adapter_reduction_factor: null,
-  phm_layer: false,
-  phm_dim: 4,
-  factorized_phm_W: true,
-  shared_W_phm: false,
-  shared_phm_rule: true,
-  factorized_phm_rule: false,
-  phm_c_init: 'normal',
-  phm_init_range: 0.0001,
-  learn_phm: true,
-  hypercomplex_nonlinearity: 'glorot-uniform',
-  phm_rank: 1,
-  phm_bias: true,
-  stochastic_depth: 0,
-};
+/** A preset's values for the fields that are left out. */
+export function withPreset({
+  preset = 'seq_bn',
+  ...given
+}: Record<string, unknown>): Record<string, unknown> {
+  return preset === null ? given : { ...presets[preset as keyof typeof presets], ...given };
+}
 
-const UNIMPLEMENTED_NON_LINEARITIES =
-  'gelu_10 gelu_fast gelu_python gelu_python_tanh gelu_accurate laplace mish relu2 relu6 prelu xielu'.split(
-    ' ',
-  );
-const UNIMPLEMENTED_PRESETS = (
-  'scaled_par_bn seq_bn_inv double_seq_bn_inv compacter compacter++ adapter_plus pfeiffer houlsby parallel scaled_parallel ' +
-  'pfeiffer+inv houlsby+inv mam unipelt'
-).split(' ');
-
-/** Presets by the names that the library still takes, and how to ask for what Graft has. */
-const renamed: Record<string, string> = {
-  pfeiffer: 'seq_bn',
-  houlsby: 'double_seq_bn',
-  parallel: 'par_bn',
-  scaled_parallel: 'par_bn with scaling "learned"',
-  scaled_par_bn: 'par_bn with scaling "learned"',
-};
-
-export const bottleneckMethod: MethodConfig = {
-  schema: BottleneckConfigSchema,
-  unimplemented: UNIMPLEMENTED_OPTIONS,
-  unimplementedValue(option, value) {
-    if (option === 'non_linearity' && UNIMPLEMENTED_NON_LINEARITIES.includes(value as string))
-      return `${show(value)} is not implemented yet; Graft implements ${NON_LINEARITIES.join(', ')}`;
-    if (option === 'preset' && UNIMPLEMENTED_PRESETS.includes(value as string)) {
-      const instead = renamed[value as string];
-      return `${show(value)} is not implemented; ${instead ? `use ${instead}` : 'Graft implements seq_bn, double_seq_bn, par_bn'}`;
-    }
-    return null;
-  },
-  expand({ preset = 'seq_bn', ...given }) {
-    return preset === null ? given : { ...presets[preset as keyof typeof presets], ...given };
-  },
-  faults: bottleneckFaults,
-  learningRate: 2e-4,
-  floats: ['scaling', 'dropout', 'stochastic_depth'],
-};
-
-function bottleneckFaults(given: Record<string, unknown>): Fault[] {
+/** Rules between fields. */
+export function bottleneckFaults(given: Record<string, unknown>): Fault[] {
   const faults: Fault[] = [];
   const add = (field: string, message: string) => faults.push(configFault(field, message));
   if (given.preset === null) {
@@ -203,7 +152,7 @@ function bottleneckFaults(given: Record<string, unknown>): Fault[] {
       if (given[field] === undefined) add(field, 'is required without a preset');
     if (faults.length > 0) return faults;
   }
-  const config = bottleneckMethod.expand!(given) as Partial<BottleneckConfig>;
+  const config = withPreset(given) as Partial<BottleneckConfig>;
   if (!config.mh_adapter && !config.output_adapter && !config.cross_adapter)
     add(
       'output_adapter',

@@ -1,11 +1,92 @@
 import { GraftError } from '../../errors.ts';
 import type { ModelOutline } from '../../outlines/outline.ts';
+import { show } from '../../schema/check-fields.ts';
+import type { Method } from '../method.ts';
 import { resolveModulesToSave } from '../target-modules.ts';
-import type { BottleneckConfig } from './config.ts';
+import {
+  type BottleneckConfig,
+  BottleneckConfigSchema,
+  bottleneckFaults,
+  NON_LINEARITIES,
+  withPreset,
+} from './config.ts';
 import { placesOf } from './places.ts';
 
+/** Options that BnConfig has and Graft has not, with their defaults: at its default one asks for nothing. */
+const UNIMPLEMENTED_OPTIONS: Record<string, unknown> = {
+  init_weights_seed: null,
+  use_gating: false,
+  inv_adapter: null,
+  inv_adapter_reduction_factor: null,
+  phm_layer: false,
+  phm_dim: 4,
+  factorized_phm_W: true,
+  shared_W_phm: false,
+  shared_phm_rule: true,
+  factorized_phm_rule: false,
+  phm_c_init: 'normal',
+  phm_init_range: 0.0001,
+  learn_phm: true,
+  hypercomplex_nonlinearity: 'glorot-uniform',
+  phm_rank: 1,
+  phm_bias: true,
+  stochastic_depth: 0,
+};
+
+const UNIMPLEMENTED_NON_LINEARITIES =
+  'gelu_10 gelu_fast gelu_python gelu_python_tanh gelu_accurate laplace mish relu2 relu6 prelu xielu'.split(
+    ' ',
+  );
+const UNIMPLEMENTED_PRESETS = (
+  'scaled_par_bn seq_bn_inv double_seq_bn_inv compacter compacter++ adapter_plus pfeiffer houlsby parallel scaled_parallel ' +
+  'pfeiffer+inv houlsby+inv mam unipelt'
+).split(' ');
+
+/** Presets by the names that the library still takes, and how to ask for what Graft has. */
+const renamed: Record<string, string> = {
+  pfeiffer: 'seq_bn',
+  houlsby: 'double_seq_bn',
+  parallel: 'par_bn',
+  scaled_parallel: 'par_bn with scaling "learned"',
+  scaled_par_bn: 'par_bn with scaling "learned"',
+};
+
+export const bottleneckMethod: Method<BottleneckConfig> = {
+  title: 'Bottleneck adapters',
+  when: 'Encoders and long experience with them; a small network after each sublayer. It stays in the model when it answers.',
+  paper: 'https://arxiv.org/abs/1902.00751',
+  library: 'adapters',
+  usual: { preset: 'seq_bn' },
+  trials: {
+    languageModel: {
+      options: { preset: 'double_seq_bn', reduction_factor: 8 },
+      training: { learning_rate: 1e-3 },
+      epochs: 3,
+      margin: 50,
+    },
+    classifier: { options: { preset: 'seq_bn' }, training: { learning_rate: 3e-3 }, epochs: 10 },
+  },
+  schema: BottleneckConfigSchema,
+  unimplemented: UNIMPLEMENTED_OPTIONS,
+  unimplementedValue(option, value) {
+    if (option === 'non_linearity' && UNIMPLEMENTED_NON_LINEARITIES.includes(value as string))
+      return `${show(value)} is not implemented yet; Graft implements ${NON_LINEARITIES.join(', ')}`;
+    if (option === 'preset' && UNIMPLEMENTED_PRESETS.includes(value as string)) {
+      const instead = renamed[value as string];
+      return `${show(value)} is not implemented; ${instead ? `use ${instead}` : 'Graft implements seq_bn, double_seq_bn, par_bn'}`;
+    }
+    return null;
+  },
+  expand: withPreset,
+  faults: bottleneckFaults,
+  learningRate: () => 2e-4,
+  check,
+  tensorNames: ['adapter'],
+  floats: ['scaling', 'dropout', 'stochastic_depth'],
+};
+
 /** Throws `invalid_peft_config`, `unimplemented_peft_option`, `target_modules_not_found`. */
-export function checkBottleneck(config: BottleneckConfig, model: ModelOutline): void {
+function check(config: BottleneckConfig, model: ModelOutline): void {
   const { layers, residualSites } = model;
   const depth = 1 + Math.max(-1, ...residualSites.map(({ layer }) => layer));
   const invalid = (field: string, message: string) =>

@@ -1,10 +1,10 @@
 import { tf } from '@graft/tf-graph';
-import type { BottleneckConfig } from '../../config/index.ts';
 import { activation } from '../../nn/activations.ts';
 import { dropout } from '../../nn/dropout.ts';
 import { layerNorm } from '../../nn/layer-norm.ts';
 import { trainedProduct } from '../../nn/linear.ts';
 import type { LayerContext, ResidualAddWrapper } from '../tuner.ts';
+import type { BottleneckConfig } from './config.ts';
 
 /** torch.nn.LayerNorm's default. */
 const EPSILON = 1e-5;

@@ -1,14 +1,13 @@
-import type { BottleneckConfig } from '../../config/index.ts';
 import type { Architecture } from '../../models/architecture.ts';
 import type { Random } from '../../random.ts';
 import { savedModules } from '../saved-modules.ts';
 import type { AdapterParameter, Attachment, FileCopy, ResidualAddWrapper, Tuner } from '../tuner.ts';
-import { ADAPTER_NAME } from './config.ts';
+import { ADAPTER_NAME, type BottleneckConfig } from './config.ts';
 import { type Place, placesOf } from './places.ts';
 import { bottleneckResidualAdd } from './residual-add.ts';
 
 /** Bottleneck adapters. Options, names and start values as the `adapters` library's BnConfig has them. */
-export const bottleneck: Tuner<BottleneckConfig> = { peftType: 'BOTTLENECK', keyPrefix: '', attach };
+export const bottleneckTuner: Tuner<BottleneckConfig> = { keyPrefix: '', attach };
 
 function attach(config: BottleneckConfig, model: Architecture): Attachment {
   const { parameters, replacements } = savedModules(config, model);

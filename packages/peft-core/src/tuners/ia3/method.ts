@@ -1,7 +1,8 @@
 import { type Static, Type } from 'typebox';
-import type { Fault } from '../../schema/check-fields.ts';
-import { configFault } from '../../schema/check-fields.ts';
+import type { ModelOutline } from '../../outlines/outline.ts';
+import { configFault, type Fault } from '../../schema/check-fields.ts';
 import { modulePatternFaults } from '../../schema/module-options.ts';
+import { fullMatch } from '../../schema/module-pattern.ts';
 import {
   excludeModules,
   fanInFanOut,
@@ -11,10 +12,13 @@ import {
   targetModules,
   taskType,
 } from '../../schema/schema-parts.ts';
-import type { MethodConfig } from '../method.ts';
+import { checkTargetNames, checkTransposed, idleFault, lastParts } from '../idle-targets.ts';
+import type { Method } from '../method.ts';
+import { resolveModulesToSave } from '../target-modules.ts';
+import { completeTargets, scaledModules } from './scaled-modules.ts';
 
 /** (IA)³, with the names and defaults of HF PEFT 0.21's IA3Config. */
-export const Ia3ConfigSchema = Type.Object(
+const Ia3ConfigSchema = Type.Object(
   {
     peft_type: Type.Literal('IA3', { description: 'The PEFT method.' }),
     task_type: taskType,
@@ -40,11 +44,32 @@ export const Ia3ConfigSchema = Type.Object(
 
 export type Ia3Config = Static<typeof Ia3ConfigSchema>;
 
-export const ia3Method: MethodConfig = {
+export const ia3Method: Method<Ia3Config> = {
+  title: '(IA)³',
+  when: 'Many tenants and few examples: the smallest files that merge away, one factor a channel.',
+  paper: 'https://arxiv.org/abs/2205.05638',
+  library: 'HF PEFT',
+  usual: {},
+  trials: {
+    languageModel: { options: {}, training: { learning_rate: 1e-2 }, epochs: 4, margin: 50 },
+    classifier: { options: {}, training: { learning_rate: 2e-2 }, epochs: 10 },
+  },
   schema: Ia3ConfigSchema,
   unimplemented: {},
   faults: ia3Faults,
-  learningRate: 3e-3,
+  learningRate: () => 3e-3,
+  /** Throws `target_modules_not_found`, `target_modules_required`, `invalid_peft_config`. */
+  check(config, model) {
+    resolveModulesToSave(config, model.modules);
+    scaledModules(config, model);
+  },
+  checkIdle(config, model) {
+    checkTargetNames(config, model);
+    const names = scaledModules(config, model).map(({ module }) => module.name);
+    checkFeedForward(config, names, model);
+    checkTransposed(config, names, model);
+  },
+  tensorNames: ['ia3'],
 };
 
 /** Source: IA3Config.__post_init__. */
@@ -57,4 +82,18 @@ function ia3Faults(given: Record<string, unknown>): Fault[] {
       faults.push(configFault('feedforward_modules', `"${stray}" is not one of target_modules`));
   }
   return faults;
+}
+
+/** Refuses entries of feedforward_modules that match none of the scaled modules, which are `names`. */
+function checkFeedForward(config: Ia3Config, names: string[], model: ModelOutline): void {
+  if (config.feedforward_modules === null) return;
+  const { feedforward_modules: inputs } = completeTargets(config, model);
+  const matches = (entry: string, name: string) =>
+    typeof inputs === 'string' ? fullMatch(entry, name) : name.endsWith(entry);
+  for (const entry of [inputs].flat())
+    if (!names.some((name) => matches(entry, name)))
+      throw idleFault(
+        'feedforward_modules',
+        `"${entry}" matches none of the modules of target_modules, which are ${lastParts(names)}`,
+      );
 }

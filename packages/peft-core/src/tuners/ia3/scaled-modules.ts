@@ -1,8 +1,13 @@
 import { GraftError } from '../../errors.ts';
 import type { ModelOutline, ModuleDescription } from '../../outlines/outline.ts';
 import { fullMatch } from '../../schema/module-pattern.ts';
-import { resolveTargetModules, writtenTargets } from '../target-modules.ts';
-import type { Ia3Config } from './method.ts';
+import { resolveTargetModules, type TargetOptions, writtenTargets } from '../target-modules.ts';
+
+/** What of a config says which modules are scaled. */
+interface ScaledOptions extends TargetOptions {
+  peft_type: string;
+  feedforward_modules: string[] | string | null;
+}
 
 /** A linear module with a trained factor for each channel of its output, or of its input. */
 export interface ScaledModule {
@@ -14,11 +19,11 @@ export interface ScaledModule {
  * The modules that `config` scales, in the model's order. Throws `target_modules_not_found`, `target_modules_required`,
  * `invalid_peft_config` for modules that are not linear.
  */
-export function scaledModules(config: Ia3Config, model: ModelOutline): ScaledModule[] {
-  const { feedforward_modules: inputs } = completeIa3(config, model);
+export function scaledModules(config: ScaledOptions, model: ModelOutline): ScaledModule[] {
+  const { feedforward_modules: inputs } = completeTargets(config, model);
   const byName = new Map(model.modules.map((module) => [module.name, module]));
   const isInput = (name: string) =>
-    typeof inputs === 'string' ? fullMatch(inputs, name) : inputs!.some((end) => name.endsWith(end));
+    typeof inputs === 'string' ? fullMatch(inputs, name) : inputs.some((end) => name.endsWith(end));
   const names = resolveTargetModules(config, model);
   const unfit = names.filter((name) => byName.get(name)!.kind !== 'linear');
   if (unfit.length > 0)
@@ -34,8 +39,9 @@ export function scaledModules(config: Ia3Config, model: ModelOutline): ScaledMod
 }
 
 /** The config as PEFT writes it, with the architecture's defaults in the place of nulls. Throws `target_modules_required` where there are none. */
-export function completeIa3(config: Ia3Config, model: ModelOutline): Ia3Config {
-  const feedForward = config.feedforward_modules ?? model.defaultTargets.IA3?.feedforward_modules;
+export function completeTargets<Options extends ScaledOptions>(config: Options, model: ModelOutline) {
+  const feedForward =
+    config.feedforward_modules ?? model.defaultTargets[config.peft_type]?.feedforward_modules;
   if (!feedForward)
     throw new GraftError(
       'target_modules_required',

@@ -4,15 +4,14 @@ import { embeddingCopies } from '../embedding-copies.ts';
 import { savedModules } from '../saved-modules.ts';
 import { isWithin, transposedTargets } from '../target-modules.ts';
 import type { Attachment, LinearWrapper, Merge, Tuner } from '../tuner.ts';
-import { checkIa3 } from './check.ts';
-import type { Ia3Config } from './method.ts';
-import { completeIa3, type ScaledModule, scaledModules } from './scaled-modules.ts';
+import { type Ia3Config, ia3Method } from './method.ts';
+import { completeTargets, type ScaledModule, scaledModules } from './scaled-modules.ts';
 
 /** (IA)³: a trained factor for each channel. Options, names and start values as peft's IA3Config has them. */
-export const ia3: Tuner<Ia3Config> = { peftType: 'IA3', keyPrefix: 'base_model.model.', attach };
+export const ia3Tuner: Tuner<Ia3Config> = { keyPrefix: 'base_model.model.', attach };
 
 function attach(config: Ia3Config, model: Architecture): Attachment {
-  checkIa3(config, model);
+  ia3Method.check(config, model);
   const { modules, parameters, replacements, merges } = savedModules(config, model);
   const isSaved = (name: string) => modules.some((module) => isWithin(name, module));
   const scaled = scaledModules(config, model).filter(({ module }) => !isSaved(module.name));
@@ -43,7 +42,7 @@ function attach(config: Ia3Config, model: Architecture): Attachment {
     replacements,
     merges,
     copies: embeddingCopies(config.target_modules, names, model),
-    written: { ...completeIa3(config, model), fan_in_fan_out: transposedTargets(names, model) },
+    written: { ...completeTargets(config, model), fan_in_fan_out: transposedTargets(names, model) },
   };
 }
 

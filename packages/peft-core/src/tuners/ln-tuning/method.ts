@@ -1,10 +1,14 @@
 import { type Static, Type } from 'typebox';
+import { GraftError } from '../../errors.ts';
+import type { ModelOutline } from '../../outlines/outline.ts';
 import { modulePatternFaults } from '../../schema/module-options.ts';
 import { excludeModules, modulesToSave, targetModules, taskType } from '../../schema/schema-parts.ts';
-import type { MethodConfig } from '../method.ts';
+import { checkTargetNames } from '../idle-targets.ts';
+import type { Method } from '../method.ts';
+import { resolveModulesToSave, resolveTargetModules } from '../target-modules.ts';
 
 /** LayerNorm tuning, with the names and defaults of HF PEFT 0.21's LNTuningConfig. */
-export const LnTuningConfigSchema = Type.Object(
+const LnTuningConfigSchema = Type.Object(
   {
     peft_type: Type.Literal('LN_TUNING', { description: 'The PEFT method.' }),
     task_type: taskType,
@@ -20,9 +24,40 @@ export const LnTuningConfigSchema = Type.Object(
 
 export type LnTuningConfig = Static<typeof LnTuningConfigSchema>;
 
-export const lnTuningMethod: MethodConfig = {
+export const lnTuningMethod: Method<LnTuningConfig> = {
+  title: 'LayerNorm tuning',
+  when: 'Style and domain shifts on a tight budget: the scales of the norms alone. Merges away.',
+  paper: 'https://arxiv.org/abs/2312.11420',
+  library: 'HF PEFT',
+  usual: {},
+  trials: {
+    languageModel: { options: {}, training: { learning_rate: 2e-2 }, epochs: 4, margin: 50 },
+  },
   schema: LnTuningConfigSchema,
   unimplemented: {},
   faults: modulePatternFaults,
-  learningRate: 3e-3,
+  learningRate: () => 3e-3,
+  /** Throws `target_modules_not_found`, `target_modules_required`, `invalid_peft_config`. */
+  check(config, model) {
+    resolveModulesToSave(config, model.modules);
+    trainedModules(config, model);
+  },
+  checkIdle: checkTargetNames,
+  tensorNames: ['ln_tuning'],
 };
+
+/**
+ * The modules that `config` trains, in the model's order: norms, and whatever else target_modules names, as PEFT copies any
+ * module. Throws `target_modules_not_found`, `target_modules_required`, `invalid_peft_config`.
+ */
+export function trainedModules(config: LnTuningConfig, model: ModelOutline): string[] {
+  const names = resolveTargetModules(config, model);
+  const container = model.modules.find(({ name, kind }) => kind === 'other' && names.includes(name));
+  if (container)
+    throw new GraftError(
+      'invalid_peft_config',
+      `target_modules: ${container.name} holds other modules; name those, or put it into modules_to_save`,
+      { param: 'peft.target_modules' },
+    );
+  return names;
+}

@@ -3,19 +3,13 @@ import { embeddingCopies } from '../embedding-copies.ts';
 import { addReplacement, savedModules } from '../saved-modules.ts';
 import { isWithin, writtenTargets } from '../target-modules.ts';
 import type { Attachment, Tuner } from '../tuner.ts';
-import { checkLnTuning } from './check.ts';
-import type { LnTuningConfig } from './method.ts';
-import { trainedModules } from './trained-modules.ts';
+import { type LnTuningConfig, lnTuningMethod, trainedModules } from './method.ts';
 
 /** The norms themselves, as trained copies. Options and names as peft's LNTuningConfig has them (tuners/ln_tuning/layer.py). */
-export const lnTuning: Tuner<LnTuningConfig> = {
-  peftType: 'LN_TUNING',
-  keyPrefix: 'base_model.model.',
-  attach,
-};
+export const lnTuningTuner: Tuner<LnTuningConfig> = { keyPrefix: 'base_model.model.', attach };
 
 function attach(config: LnTuningConfig, model: Architecture): Attachment {
-  checkLnTuning(config, model);
+  lnTuningMethod.check(config, model);
   const { modules, ...saved } = savedModules(config, model);
   const shapes = new Map(model.parameters.map(({ name, shape }) => [name, shape]));
   const trained = trainedModules(config, model).filter(

@@ -1,8 +1,8 @@
-import type { LoraConfig } from '../../config/index.ts';
 import type { Architecture } from '../../models/architecture.ts';
 import { addReplacement, type SavedModules } from '../saved-modules.ts';
 import { isWithin } from '../target-modules.ts';
 import type { FileCopy } from '../tuner.ts';
+import type { LoraConfig } from './config.ts';
 
 /** Trains the biases that `bias` names beside the update; `linears` are the wrapped modules. */
 export function addBiases(

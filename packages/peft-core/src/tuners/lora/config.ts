@@ -1,6 +1,5 @@
 import { type Static, Type } from 'typebox';
-import type { Fault } from '../../schema/check-fields.ts';
-import { configFault, show } from '../../schema/check-fields.ts';
+import { configFault, type Fault } from '../../schema/check-fields.ts';
 import { modulePatternFaults, usableFault } from '../../schema/module-options.ts';
 import { layerNumberPattern } from '../../schema/module-pattern.ts';
 import {
@@ -14,14 +13,13 @@ import {
   taskType,
   tokenIndices,
 } from '../../schema/schema-parts.ts';
-import type { MethodConfig } from '../method.ts';
 
 const Rank = Type.Integer({ minimum: 1, maximum: 4096 });
 const Alpha = Type.Number({ exclusiveMinimum: 0 });
 
 /**
  * LoRA, with the names and defaults of HF PEFT 0.21's LoraConfig. Every field is present once parsed; a request may
- * leave out any of them but `peft_type`. PEFT's other options are in UNIMPLEMENTED_OPTIONS.
+ * leave out any of them but `peft_type`. PEFT's other options are in `method.ts`.
  */
 export const LoraConfigSchema = Type.Object(
   {
@@ -107,48 +105,8 @@ export const LoraConfigSchema = Type.Object(
 
 export type LoraConfig = Static<typeof LoraConfigSchema>;
 
-/** Options that HF PEFT 0.21.2's LoraConfig has and Graft has not, with PEFT's defaults: at its default one asks for nothing. */
-const UNIMPLEMENTED_OPTIONS: Record<string, unknown> = {
-  megatron_config: null,
-  megatron_core: 'megatron.core',
-  loftq_config: {},
-  eva_config: null,
-  corda_config: null,
-  lora_ga_config: null,
-  velora_config: null,
-  alora_invocation_tokens: null,
-  use_qalora: false,
-  qalora_group_size: 16,
-  monteclora_config: null,
-  layer_replication: null,
-  runtime_config: { ephemeral_gpu_offload: false },
-  target_parameters: null,
-  use_bdlora: null,
-  arrow_config: null,
-  kasa_config: null,
-  ensure_weight_tying: false,
-};
-
-/** Values PEFT knows for options that Graft implements in part. `pissa_niter_N` is matched by its prefix. */
-const UNIMPLEMENTED_INIT_LORA_WEIGHTS = ['eva', 'olora', 'pissa', 'corda', 'loftq', 'mica', 'lora_ga'];
-
-export const loraMethod: MethodConfig = {
-  schema: LoraConfigSchema,
-  unimplemented: UNIMPLEMENTED_OPTIONS,
-  unimplementedValue(option, value) {
-    if (option === 'init_lora_weights' && typeof value === 'string') {
-      if (UNIMPLEMENTED_INIT_LORA_WEIGHTS.includes(value) || /^pissa_niter_\d+$/.test(value))
-        return `${show(value)} is not implemented yet; Graft implements true, false, "gaussian" and "orthogonal"`;
-    }
-    return null;
-  },
-  faults: loraFaults,
-  learningRate: 2e-4,
-  floats: ['lora_dropout'],
-};
-
 /** Rules between fields, as LoraConfig.__post_init__ and the layers have them, and regular expressions that cannot be used. */
-function loraFaults(given: Record<string, unknown>): Fault[] {
+export function loraFaults(given: Record<string, unknown>): Fault[] {
   const config = given as Partial<LoraConfig>;
   const faults = modulePatternFaults(given);
   const add = (field: string, message: string) => faults.push(configFault(field, message));

@@ -2,8 +2,7 @@ import { cast, customGradient, tf } from '@graft/tf-graph';
 import { matmul, withMatmulPrecision } from '../../nn/matmul.ts';
 import { type Weight, weightValue } from '../../nn/weight.ts';
 import type { LayerContext } from '../tuner.ts';
-import type { LoraNames } from './names.ts';
-import type { LoraTarget } from './targets.ts';
+import type { LoraNames, LoraTarget } from './targets.ts';
 
 /**
  * The magnitude of each output channel over the norm of its row of `W + scale · B A`, `(out)`. The norm gets no gradient, as

@@ -1,9 +1,8 @@
-import type { LoraConfig } from '../../config/index.ts';
 import type { Random } from '../../random.ts';
 import type { ParameterInit } from '../tuner.ts';
+import type { LoraConfig } from './config.ts';
 import { channelNorms, loraDelta } from './merge.ts';
-import type { LoraNames } from './names.ts';
-import type { LoraTarget } from './targets.ts';
+import type { LoraNames, LoraTarget } from './targets.ts';
 
 // Start values as peft, tuners/lora/layer.py has them: reset_lora_parameters, orthogonal_init, Embedding.update_layer.
 

@@ -5,8 +5,7 @@ import { takeRows } from '../../nn/rows.ts';
 import { weightValue } from '../../nn/weight.ts';
 import type { EmbeddingWrapper, LayerContext, LinearWrapper } from '../tuner.ts';
 import { magnitudeFactors } from './dora.ts';
-import type { LoraNames } from './names.ts';
-import type { LoraTarget } from './targets.ts';
+import type { LoraNames, LoraTarget } from './targets.ts';
 
 /**
  * `base(x) + scale · (dropout(x) Aᵀ) Bᵀ` with A `(r, in)` and B `(out, r)`, and the update's own bias if it has one.

@@ -1,6 +1,5 @@
 import type { Merge } from '../tuner.ts';
-import type { LoraNames } from './names.ts';
-import type { LoraTarget } from './targets.ts';
+import type { LoraNames, LoraTarget } from './targets.ts';
 
 /** The weight, as it is stored, with `scale · B A` added; with magnitudes, each output channel brought to its own. */
 export function mergedWeight(names: LoraNames, target: LoraTarget): Merge {

@@ -1,12 +1,86 @@
-import type { LoraConfig } from '../../config/index.ts';
 import { GraftError } from '../../errors.ts';
 import type { ModelOutline } from '../../outlines/outline.ts';
+import { show } from '../../schema/check-fields.ts';
+import { checkTargetNames, checkTransposed, idleFault, lastParts } from '../idle-targets.ts';
+import type { Method } from '../method.ts';
 import { isWithin, notFoundError, resolveModulesToSave } from '../target-modules.ts';
 import { type TokenTarget, tokenTargets } from '../token-targets.ts';
-import { type LoraTarget, loraTargets, tokensByModule } from './targets.ts';
+import { type LoraConfig, LoraConfigSchema, loraFaults } from './config.ts';
+import { loraRuntimes } from './runtimes.ts';
+import { type LoraTarget, loraTargets, matchesPattern, tokensByModule } from './targets.ts';
+
+/** Options that HF PEFT 0.21.2's LoraConfig has and Graft has not, with PEFT's defaults: at its default one asks for nothing. */
+const UNIMPLEMENTED_OPTIONS: Record<string, unknown> = {
+  megatron_config: null,
+  megatron_core: 'megatron.core',
+  loftq_config: {},
+  eva_config: null,
+  corda_config: null,
+  lora_ga_config: null,
+  velora_config: null,
+  alora_invocation_tokens: null,
+  use_qalora: false,
+  qalora_group_size: 16,
+  monteclora_config: null,
+  layer_replication: null,
+  runtime_config: { ephemeral_gpu_offload: false },
+  target_parameters: null,
+  use_bdlora: null,
+  arrow_config: null,
+  kasa_config: null,
+  ensure_weight_tying: false,
+};
+
+/** Values PEFT knows for options that Graft implements in part. `pissa_niter_N` is matched by its prefix. */
+const UNIMPLEMENTED_INIT_LORA_WEIGHTS = ['eva', 'olora', 'pissa', 'corda', 'loftq', 'mica', 'lora_ga'];
+
+export const loraMethod: Method<LoraConfig> = {
+  title: 'LoRA',
+  when: 'The first choice: close to full fine-tuning at under 1 % of the parameters, merges away, and in its plain form is what other runtimes serve.',
+  paper: 'https://arxiv.org/abs/2106.09685',
+  library: 'HF PEFT',
+  servedBy: loraRuntimes,
+  usual: { r: 16, lora_alpha: 32, target_modules: 'all-linear' },
+  trials: {
+    languageModel: {
+      options: { r: 16, lora_alpha: 32, target_modules: 'all-linear' },
+      training: { learning_rate: 1e-3 },
+      epochs: 3,
+      margin: 50,
+    },
+    classifier: {
+      options: { r: 16, lora_alpha: 32, target_modules: ['query', 'value'] },
+      training: { learning_rate: 3e-3 },
+      epochs: 10,
+    },
+  },
+  schema: LoraConfigSchema,
+  unimplemented: UNIMPLEMENTED_OPTIONS,
+  unimplementedValue(option, value) {
+    if (option === 'init_lora_weights' && typeof value === 'string') {
+      if (UNIMPLEMENTED_INIT_LORA_WEIGHTS.includes(value) || /^pissa_niter_\d+$/.test(value))
+        return `${show(value)} is not implemented yet; Graft implements true, false, "gaussian" and "orthogonal"`;
+    }
+    return null;
+  },
+  faults: loraFaults,
+  learningRate: () => 2e-4,
+  check,
+  checkIdle(config, model) {
+    checkTargetNames(config, model);
+    const { targets } = loraTargets(config, model);
+    const names = targets.map(({ name }) => name);
+    checkPatterns(config, names);
+    checkRanks(targets, config.r);
+    checkTransposed(config, names, model);
+  },
+  tokens: ({ trainable_token_indices: rows }) => Object.values(rows ?? []).flat(),
+  tensorNames: ['lora', 'token_adapter'],
+  floats: ['lora_dropout'],
+};
 
 /** Throws `target_modules_not_found`, `target_modules_required`, `invalid_peft_config`. */
-export function checkLora(config: LoraConfig, model: ModelOutline): void {
+function check(config: LoraConfig, model: ModelOutline): void {
   const saved = resolveModulesToSave(config, model.modules);
   const { targets, unfit } = loraTargets(config, model);
   if (unfit.length > 0) {
@@ -42,6 +116,29 @@ function checkTokens(tokens: TokenTarget[], targets: LoraTarget[], saved: string
     throw invalid(
       'trainable_token_indices',
       `trains rows of ${tie}${module}; modules_to_save trains ${whole === module ? 'it' : whole} in full`,
+    );
+  }
+}
+
+/** Refuses patterns for modules that are not adapted; the adapted ones are `names`. */
+function checkPatterns(config: LoraConfig, names: string[]): void {
+  for (const option of ['rank_pattern', 'alpha_pattern'] as const)
+    for (const key of Object.keys(config[option]))
+      if (!names.some((name) => matchesPattern(key, name)))
+        throw idleFault(
+          option,
+          `"${key}" matches none of the adapted modules, which are ${lastParts(names)}`,
+        );
+}
+
+/** Refuses a rank above what a weight can have: a request's `r`, or one of rank_pattern. */
+function checkRanks(targets: LoraTarget[], r: number): void {
+  for (const { name, width, out, rank } of targets) {
+    if (rank <= Math.min(width, out)) continue;
+    throw new GraftError(
+      'rank_too_large',
+      `rank ${rank} is larger than ${name} allows: its weight is ${out} × ${width}`,
+      { param: rank === r ? 'peft.r' : 'peft.rank_pattern' },
     );
   }
 }

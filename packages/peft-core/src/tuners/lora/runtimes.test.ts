@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { parsePeftConfig } from '../../config/peft-config.ts';
-import { runtimesFor } from './runtimes.ts';
+import { runtimesFor } from '../methods.ts';
 
 const lora = { peft_type: 'LORA', target_modules: ['q_proj', 'v_proj'] };
 const others = (options: object) => {

@@ -1,10 +1,10 @@
-import { methodFacts } from '../method-facts.ts';
-import type { PeftConfig } from '../methods.ts';
+import type { LoraConfig } from './config.ts';
 
-type LoraConfig = Extract<PeftConfig, { peft_type: 'LORA' }>;
-
-/** What each runtime asks of a LoRA adapter, by its name in `methodFacts`. */
-const loraRuntimes: Record<string, (config: LoraConfig) => boolean> = {
+/**
+ * Other runtimes, and what each takes of an adapter as it is: those who serve adapters beside a model serve decoders, and of
+ * LoRA what the plain form has.
+ */
+export const loraRuntimes: Record<string, (config: LoraConfig) => boolean> = {
   // vllm/lora/peft_helper.py: one rank and alpha for all modules; rsLoRA is honoured, rank_pattern and alpha_pattern are not read.
   vLLM: (config) => isPlain(config) && isUniform(config),
   // sglang/srt/lora/lora.py and lora_config.py: scaled by lora_alpha / r in versions before patterns and rsLoRA were read.
@@ -16,18 +16,6 @@ const loraRuntimes: Record<string, (config: LoraConfig) => boolean> = {
   'llama.cpp (converted)': (config) =>
     isPlain(config) && !config.use_rslora && Object.keys(config.alpha_pattern).length === 0,
 };
-
-/**
- * The runtimes that take an adapter with this config as it is, Graft and the method's own library first. Said only where the
- * runtime's source is known to read all that the adapter holds: those who serve adapters beside a model serve decoders, and of
- * LoRA what the plain form has.
- */
-export function runtimesFor(config: PeftConfig): string[] {
-  const { library, servedBy } = methodFacts[config.peft_type]!;
-  const takes = (runtime: string) =>
-    config.peft_type === 'LORA' && (loraRuntimes[runtime]?.(config) ?? false);
-  return ['Graft', ...(library ? [library] : []), ...servedBy.filter(takes)];
-}
 
 /** The modules of token tables: their updates have names of their own (lora_embedding_A), or touch the sampler. */
 const tables = /(^|\.)(embed_tokens|wte|word_embeddings|shared|lm_head)$/;

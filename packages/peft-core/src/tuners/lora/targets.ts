@@ -1,7 +1,8 @@
-import type { LoraConfig } from '../../config/index.ts';
 import type { ModelOutline, ModuleDescription } from '../../outlines/outline.ts';
-import { rankAndAlphaFor, resolveTargetModules } from '../target-modules.ts';
+import { matchStart } from '../../schema/module-pattern.ts';
+import { resolveTargetModules } from '../target-modules.ts';
 import { inputEmbedding } from '../token-targets.ts';
+import type { LoraConfig } from './config.ts';
 
 /** An adapted module: A is `(rank, width)` and B `(out, rank)`, for an embedding with the vocabulary as width. */
 export interface LoraTarget {
@@ -44,6 +45,49 @@ function targetOf(module: ModuleDescription, config: LoraConfig): LoraTarget {
     transposed: embedding || (module.transposed ?? false),
     rank,
     scale: config.use_rslora ? alpha / Math.sqrt(rank) : alpha / rank,
+  };
+}
+
+/** The rank and alpha of one adapted module: rank_pattern and alpha_pattern over r and lora_alpha. */
+export function rankAndAlphaFor(
+  config: Pick<LoraConfig, 'r' | 'lora_alpha' | 'rank_pattern' | 'alpha_pattern'>,
+  name: string,
+): { rank: number; alpha: number } {
+  return {
+    rank: fromPattern(config.rank_pattern, name) ?? config.r,
+    alpha: fromPattern(config.alpha_pattern, name) ?? config.lora_alpha,
+  };
+}
+
+/** The value of the first key that matches `name`. */
+function fromPattern(pattern: Record<string, number>, name: string): number | undefined {
+  const key = Object.keys(pattern).find((each) => matchesPattern(each, name));
+  return key === undefined ? undefined : pattern[key];
+}
+
+/** Whether a key of rank_pattern or alpha_pattern matches the end of `name`, as PEFT's get_pattern_key finds it. */
+export function matchesPattern(key: string, name: string): boolean {
+  return matchStart(`(.*\\.)?(${key})$`, name) !== null;
+}
+
+/** Names of an adapted module's parameters, as in PEFT's files. */
+export interface LoraNames {
+  a: string;
+  b: string;
+  magnitude: string | null;
+  /** The update's own bias. */
+  bias: string | null;
+}
+
+export function loraNames({ name, kind }: LoraTarget, config: LoraConfig): LoraNames {
+  const factors =
+    kind === 'embedding'
+      ? { a: `${name}.lora_embedding_A`, b: `${name}.lora_embedding_B` }
+      : { a: `${name}.lora_A.weight`, b: `${name}.lora_B.weight` };
+  return {
+    ...factors,
+    magnitude: config.use_dora ? `${name}.lora_magnitude_vector` : null,
+    bias: config.lora_bias ? `${name}.lora_B.bias` : null,
   };
 }
 

@@ -1,4 +1,3 @@
-import type { LoraConfig } from '../../config/index.ts';
 import type { Architecture } from '../../models/architecture.ts';
 import { embeddingCopies } from '../embedding-copies.ts';
 import { addMerge, savedModules } from '../saved-modules.ts';
@@ -6,18 +5,18 @@ import { isWithin, transposedTargets, writtenTargets } from '../target-modules.t
 import { addTokenRows } from '../token-rows.ts';
 import type { Attachment, EmbeddingWrapper, LinearWrapper, Tuner } from '../tuner.ts';
 import { addBiases, biasCopies } from './biases.ts';
-import { checkLora, loraTokenTargets } from './method.ts';
+import type { LoraConfig } from './config.ts';
 import { initialA, initialB, initialBias, initialMagnitude } from './init.ts';
 import { doraLinear, loraEmbedding, loraLinear } from './layer.ts';
 import { mergedWeight } from './merge.ts';
-import { loraNames } from './names.ts';
-import { type LoraTarget, loraTargets } from './targets.ts';
+import { loraMethod, loraTokenTargets } from './method.ts';
+import { type LoraTarget, loraNames, loraTargets } from './targets.ts';
 
 /** Low-rank adaptation. Options, names and start values as peft's LoraConfig has them. */
-export const lora: Tuner<LoraConfig> = { peftType: 'LORA', keyPrefix: 'base_model.model.', attach };
+export const loraTuner: Tuner<LoraConfig> = { keyPrefix: 'base_model.model.', attach };
 
 function attach(config: LoraConfig, model: Architecture): Attachment {
-  checkLora(config, model);
+  loraMethod.check(config, model);
   const saved = savedModules(config, model);
   const { parameters, replacements, merges } = saved;
   const linears = new Map<string, LinearWrapper>();

@@ -1,11 +1,10 @@
 import { type Static, Type } from 'typebox';
-import type { Fault } from '../../schema/check-fields.ts';
-import { configFault } from '../../schema/check-fields.ts';
-import { encoderHiddenSize, promptFields } from '../../schema/prompt-fields.ts';
-import type { MethodConfig } from '../method.ts';
+import { configFault, type Fault } from '../../schema/check-fields.ts';
+import type { Method } from '../method.ts';
+import { checkVirtualTokens, encoderHiddenSize, promptFields } from '../soft-prompt.ts';
 
 /** P-tuning, with the names and defaults of HF PEFT 0.21's PromptEncoderConfig. */
-export const PTuningConfigSchema = Type.Object(
+const PTuningConfigSchema = Type.Object(
   {
     peft_type: Type.Literal('P_TUNING', { description: 'The PEFT method.' }),
     ...promptFields,
@@ -38,11 +37,28 @@ export const PTuningConfigSchema = Type.Object(
 
 export type PTuningConfig = Static<typeof PTuningConfigSchema>;
 
-export const pTuningMethod: MethodConfig = {
+export const pTuningMethod: Method<PTuningConfig> = {
+  title: 'P-tuning',
+  when: 'A few virtual tokens before every input, trained through an encoder that makes training steadier and is left behind when the adapter is saved.',
+  paper: 'https://arxiv.org/abs/2103.10385',
+  library: 'HF PEFT',
+  usual: { num_virtual_tokens: 20, encoder_hidden_size: 128 },
+  trials: {
+    languageModel: {
+      options: { num_virtual_tokens: 20, encoder_hidden_size: 128 },
+      training: { learning_rate: 5e-3 },
+      epochs: 6,
+      margin: 30,
+    },
+  },
   schema: PTuningConfigSchema,
   unimplemented: {},
   idle: idleFaults,
-  learningRate: 1e-2,
+  learningRate: () => 1e-2,
+  /** Throws `invalid_peft_config`, `target_modules_not_found`. */
+  check: checkVirtualTokens,
+  leadingPositions: ({ num_virtual_tokens }) => ({ virtualTokens: num_virtual_tokens, prefixLength: 0 }),
+  tensorNames: ['prompt'],
   floats: ['encoder_dropout'],
 };
 

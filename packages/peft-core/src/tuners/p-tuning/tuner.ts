@@ -1,26 +1,21 @@
 import type { Architecture } from '../../models/architecture.ts';
-import { completePrompt, encoderWidth, promptRows } from '../soft-prompt.ts';
+import { PROMPT, virtualTokenEmbedding } from '../prompt-layers.ts';
 import { savedModules } from '../saved-modules.ts';
+import { completeEncodedPrompt, promptRows, virtualTokenSizes } from '../soft-prompt.ts';
 import type { AdapterParameter, Attachment, AttachmentForm, Tuner } from '../tuner.ts';
-import { PROMPT, virtualTokenEmbedding } from '../virtual-tokens.ts';
-import { checkPTuning } from './check.ts';
-import type { PTuningConfig } from './method.ts';
 import { promptEncoder } from './encoder.ts';
+import { type PTuningConfig, pTuningMethod } from './method.ts';
 
 /** Embeddings before every sequence, trained through an encoder. Options, names and start values as peft's PromptEncoderConfig has them. */
-export const pTuning: Tuner<PTuningConfig> = {
-  peftType: 'P_TUNING',
-  keyPrefix: '',
-  attach,
-};
+export const pTuningTuner: Tuner<PTuningConfig> = { keyPrefix: '', attach };
 
 function attach(config: PTuningConfig, model: Architecture, form: AttachmentForm): Attachment {
-  checkPTuning(config, model);
+  pTuningMethod.check(config, model);
   const saved = savedModules(config, model, 'base_model.');
   const sizes = {
     rows: promptRows(config, model),
     width: model.hiddenSize,
-    hidden: encoderWidth(config, model),
+    hidden: config.encoder_hidden_size ?? model.hiddenSize,
   };
   const encoder = promptEncoder(config, sizes);
   const folded: AdapterParameter = {
@@ -35,7 +30,7 @@ function attach(config: PTuningConfig, model: Architecture, form: AttachmentForm
     sharedByBlocks: saved.parameters.map(({ name }) => name),
     embeddings: new Map([[model.tokenEmbedding, virtualTokenEmbedding(model.vocabularySize)]]),
     virtualTokens: config.num_virtual_tokens,
-    written: completePrompt(config, model),
+    written: completeEncodedPrompt(config, virtualTokenSizes(model)),
     unmergeable: 'virtual tokens stand before the text, where no weight of the base model is',
   };
 }

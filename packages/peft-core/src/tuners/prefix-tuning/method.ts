@@ -1,10 +1,18 @@
 import { type Static, Type } from 'typebox';
+import { GraftError } from '../../errors.ts';
+import type { ModelOutline } from '../../outlines/outline.ts';
 import { configFault } from '../../schema/check-fields.ts';
-import { encoderHiddenSize, promptFields } from '../../schema/prompt-fields.ts';
-import type { MethodConfig } from '../method.ts';
+import type { Method } from '../method.ts';
+import {
+  checkPrompt,
+  encoderHiddenSize,
+  type PromptSizes,
+  promptFields,
+  virtualTokenSizes,
+} from '../soft-prompt.ts';
 
 /** Prefix tuning, with the names and defaults of HF PEFT 0.21's PrefixTuningConfig. */
-export const PrefixTuningConfigSchema = Type.Object(
+const PrefixTuningConfigSchema = Type.Object(
   {
     peft_type: Type.Literal('PREFIX_TUNING', { description: 'The PEFT method.' }),
     ...promptFields,
@@ -27,7 +35,20 @@ export const PrefixTuningConfigSchema = Type.Object(
 
 export type PrefixTuningConfig = Static<typeof PrefixTuningConfigSchema>;
 
-export const prefixTuningMethod: MethodConfig = {
+export const prefixTuningMethod: Method<PrefixTuningConfig> = {
+  title: 'Prefix tuning',
+  when: 'Generation tasks where the weights may not be touched at all: trained keys and values before every input, in all layers.',
+  paper: 'https://arxiv.org/abs/2101.00190',
+  library: 'HF PEFT',
+  usual: { num_virtual_tokens: 20 },
+  trials: {
+    languageModel: {
+      options: { num_virtual_tokens: 10 },
+      training: { learning_rate: 2e-2 },
+      epochs: 6,
+      margin: 30,
+    },
+  },
   schema: PrefixTuningConfigSchema,
   unimplemented: {},
   idle: ({ encoder_hidden_size: width = null, prefix_projection: projected }) =>
@@ -39,5 +60,38 @@ export const prefixTuningMethod: MethodConfig = {
             'is the width of the layers of prefix_projection; set that to true, or leave this out',
           ),
         ],
-  learningRate: 1e-2,
+  learningRate: () => 1e-2,
+  check,
+  leadingPositions: ({ num_virtual_tokens }) => ({ virtualTokens: 0, prefixLength: num_virtual_tokens }),
+  tensorNames: ['prompt'],
 };
+
+/** A prefix is made of keys and values, which are narrower than the stream with grouped-query attention. */
+export function prefixSizes(model: ModelOutline): PromptSizes {
+  const { kvHeads, headSize } = model;
+  return { ...virtualTokenSizes(model), token_dim: kvHeads * headSize, num_attention_heads: kvHeads };
+}
+
+/** Throws `unsupported_task`, `unsupported_model`, `invalid_peft_config`, `target_modules_not_found`. */
+function check(config: PrefixTuningConfig, model: ModelOutline): void {
+  if (model.task === 'SEQ_CLS' || model.task === 'TOKEN_CLS')
+    throw new GraftError(
+      'unsupported_task',
+      `PREFIX_TUNING does not go with ${model.task}: transformers' classifiers take no keys and values from outside, so HF PEFT cannot do it either; the methods that put virtual tokens before the text can`,
+      { param: 'peft.task_type' },
+    );
+  const { kvHeads, headSize, hiddenSize, layers, encoderLayers = layers } = model;
+  if (encoderLayers !== layers)
+    throw new GraftError(
+      'unsupported_model',
+      `PREFIX_TUNING: HF PEFT has a prefix for each of the encoder's ${encoderLayers} layers, but the decoder has ${layers}`,
+      { param: 'model' },
+    );
+  if (model.task === 'SEQ_2_SEQ_LM' && kvHeads * headSize !== hiddenSize)
+    throw new GraftError(
+      'unsupported_model',
+      `PREFIX_TUNING: HF PEFT cuts the model's width, ${hiddenSize}, into heads; this model's are ${kvHeads} × ${headSize}`,
+      { param: 'model' },
+    );
+  checkPrompt(config, model, prefixSizes(model));
+}

@@ -1,9 +1,9 @@
 import { tf } from '@graft/tf-graph';
 import type { Architecture, AttentionSite } from '../../models/architecture.ts';
 import { elementCount } from '../../tensors/tensor-source.ts';
-import { affine, embeddingTable, linearLayer } from '../prompt-layers.ts';
-import { completePrompt, encoderWidth } from '../soft-prompt.ts';
+import { affine, embeddingTable, linearLayer, PROMPT } from '../prompt-layers.ts';
 import { savedModules } from '../saved-modules.ts';
+import { completeEncodedPrompt } from '../soft-prompt.ts';
 import type {
   AdapterParameter,
   Attachment,
@@ -12,19 +12,13 @@ import type {
   LayerContext,
   Tuner,
 } from '../tuner.ts';
-import { PROMPT } from '../virtual-tokens.ts';
-import { checkPrefixTuning } from './check.ts';
-import type { PrefixTuningConfig } from './method.ts';
+import { type PrefixTuningConfig, prefixSizes, prefixTuningMethod } from './method.ts';
 
 /** Trained keys and values before every sequence's. Options, names and start values as peft's PrefixTuningConfig has them. */
-export const prefixTuning: Tuner<PrefixTuningConfig> = {
-  peftType: 'PREFIX_TUNING',
-  keyPrefix: '',
-  attach,
-};
+export const prefixTuningTuner: Tuner<PrefixTuningConfig> = { keyPrefix: '', attach };
 
 function attach(config: PrefixTuningConfig, model: Architecture, form: AttachmentForm): Attachment {
-  checkPrefixTuning(config, model);
+  prefixTuningMethod.check(config, model);
   const saved = savedModules(config, model, 'base_model.');
   const encoder = form === 'trained' && config.prefix_projection ? projection(config, model) : null;
   return {
@@ -34,7 +28,7 @@ function attach(config: PrefixTuningConfig, model: Architecture, form: Attachmen
     sharedByBlocks: [PROMPT, ...saved.parameters.map(({ name }) => name)],
     prefix: (context, site) => prefixOf(context, site, config.num_virtual_tokens, model),
     prefixLength: config.num_virtual_tokens,
-    written: completePrompt(config, model),
+    written: completeEncodedPrompt(config, prefixSizes(model)),
     unmergeable: 'its keys and values stand before those of the text, where no weight of the base model is',
   };
 }
@@ -53,7 +47,7 @@ function prefixTable(config: PrefixTuningConfig, model: Architecture): AdapterPa
 /** A narrow table and two layers with a tanh between. Source: peft, tuners/prefix_tuning/model.py. */
 function projection(config: PrefixTuningConfig, model: Architecture) {
   const width = model.kvHeads * model.headSize;
-  const hidden = encoderWidth(config, model);
+  const hidden = config.encoder_hidden_size ?? width;
   const name = (rest: string) => `prompt_encoder.${rest}`;
   const table = embeddingTable(name('embedding'), config.num_virtual_tokens, width);
   const last = linearLayer(name('transform.2'), widthOf(model), hidden);

@@ -1,11 +1,11 @@
 import { type Static, Type } from 'typebox';
-import type { Fault } from '../../schema/check-fields.ts';
-import { configFault } from '../../schema/check-fields.ts';
-import { promptFields } from '../../schema/prompt-fields.ts';
-import type { MethodConfig } from '../method.ts';
+import { GraftError } from '../../errors.ts';
+import { configFault, type Fault, show } from '../../schema/check-fields.ts';
+import type { Method } from '../method.ts';
+import { checkVirtualTokens, promptFields } from '../soft-prompt.ts';
 
 /** Prompt tuning, with the names and defaults of HF PEFT 0.21's PromptTuningConfig. */
-export const PromptTuningConfigSchema = Type.Object(
+const PromptTuningConfigSchema = Type.Object(
   {
     peft_type: Type.Literal('PROMPT_TUNING', { description: 'The PEFT method.' }),
     ...promptFields,
@@ -33,7 +33,26 @@ export const PromptTuningConfigSchema = Type.Object(
 
 export type PromptTuningConfig = Static<typeof PromptTuningConfigSchema>;
 
-export const promptTuningMethod: MethodConfig = {
+export const promptTuningMethod: Method<PromptTuningConfig> = {
+  title: 'Prompt tuning',
+  when: 'The smallest adapter, for large models: a few virtual tokens before every input. Slow to learn on small models.',
+  paper: 'https://arxiv.org/abs/2104.08691',
+  library: 'HF PEFT',
+  usual: { num_virtual_tokens: 20 },
+  trials: {
+    languageModel: {
+      options: {
+        num_virtual_tokens: 20,
+        prompt_tuning_init: 'TEXT',
+        prompt_tuning_init_text:
+          'Sort the message: workshop, sales, rental, billing or delivery; urgent or normal.',
+      },
+      training: { learning_rate: 2e-2 },
+      epochs: 6,
+      margin: 30,
+    },
+    classifier: { options: { num_virtual_tokens: 10 }, training: { learning_rate: 2e-2 }, epochs: 15 },
+  },
   schema: PromptTuningConfigSchema,
   unimplemented: { tokenizer_kwargs: null },
   faults(given): Fault[] {
@@ -57,5 +76,36 @@ export const promptTuningMethod: MethodConfig = {
     config.prompt_tuning_init === 'TEXT'
       ? { ...config, tokenizer_name_or_path: config.tokenizer_name_or_path ?? baseModelName }
       : config,
-  learningRate: 1e-2,
+  learningRate: () => 1e-2,
+  /** Throws `invalid_peft_config`, `target_modules_not_found`. */
+  check: checkVirtualTokens,
+  checkInitialText({ prompt_tuning_init, prompt_tuning_init_text }, { vocabularySize }, encode) {
+    if (prompt_tuning_init === 'TEXT')
+      textRows(prompt_tuning_init_text!, encode, { count: 0, vocabularySize });
+  },
+  leadingPositions: ({ num_virtual_tokens }) => ({ virtualTokens: num_virtual_tokens, prefixLength: 0 }),
+  tensorNames: ['prompt'],
 };
+
+/**
+ * Ids of `count` virtual tokens that begin as `text`: its tokens, repeated or cut, as PEFT has them. Throws `invalid_peft_config`
+ * for a text without tokens, or with one beyond the `vocabularySize` rows of the model's embedding table.
+ */
+export function textRows(
+  text: string,
+  encode: (text: string) => number[],
+  { count, vocabularySize }: { count: number; vocabularySize: number },
+): number[] {
+  const ids = encode(text);
+  const refuse = (message: string) =>
+    new GraftError('invalid_peft_config', `prompt_tuning_init_text: ${message}`, {
+      param: 'peft.prompt_tuning_init_text',
+    });
+  if (ids.length === 0) throw refuse(`${show(text)} has no tokens to start from`);
+  const stray = ids.find((id) => id >= vocabularySize);
+  if (stray !== undefined)
+    throw refuse(
+      `has a token with id ${stray}, which the base model does not know: its embedding table has ${vocabularySize} rows`,
+    );
+  return Array.from({ length: count }, (_, i) => ids[i % ids.length]!);
+}

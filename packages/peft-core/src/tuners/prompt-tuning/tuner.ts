@@ -1,17 +1,15 @@
 import type { Architecture } from '../../models/architecture.ts';
-import { completePrompt, promptRows } from '../soft-prompt.ts';
+import { PROMPT, virtualTokenEmbedding } from '../prompt-layers.ts';
 import { savedModules } from '../saved-modules.ts';
+import { completePrompt, promptRows, virtualTokenSizes } from '../soft-prompt.ts';
 import type { Attachment, ParameterInit, Tuner } from '../tuner.ts';
-import { PROMPT, virtualTokenEmbedding } from '../virtual-tokens.ts';
-import { checkPromptTuning } from './check.ts';
-import type { PromptTuningConfig } from './method.ts';
-import { textRows } from './text-rows.ts';
+import { type PromptTuningConfig, promptTuningMethod, textRows } from './method.ts';
 
 /** Trained embeddings before every sequence. Options, names and start values as peft's PromptTuningConfig has them. */
-export const promptTuning: Tuner<PromptTuningConfig> = { peftType: 'PROMPT_TUNING', keyPrefix: '', attach };
+export const promptTuningTuner: Tuner<PromptTuningConfig> = { keyPrefix: '', attach };
 
 function attach(config: PromptTuningConfig, model: Architecture): Attachment {
-  checkPromptTuning(config, model);
+  promptTuningMethod.check(config, model);
   const { parameters, replacements } = savedModules(config, model, 'base_model.');
   const rows = promptRows(config, model);
   return {
@@ -22,7 +20,7 @@ function attach(config: PromptTuningConfig, model: Architecture): Attachment {
     replacements,
     sharedByBlocks: parameters.map(({ name }) => name),
     embeddings: new Map([[model.tokenEmbedding, virtualTokenEmbedding(model.vocabularySize)]]),
-    written: completePrompt(config, model),
+    written: completePrompt(config, virtualTokenSizes(model)),
     virtualTokens: config.num_virtual_tokens,
     unmergeable: 'virtual tokens stand before the text, where no weight of the base model is',
   };

@@ -1,10 +1,9 @@
 import { type Static, Type } from 'typebox';
-import type { Fault } from '../../schema/check-fields.ts';
-import { configFault } from '../../schema/check-fields.ts';
+import { configFault, type Fault } from '../../schema/check-fields.ts';
 import { usableFault } from '../../schema/module-options.ts';
 import { LayerIndex, Pattern, TargetNames, taskType } from '../../schema/schema-parts.ts';
-import type { MethodConfig } from '../method.ts';
-import { KINDS, type Kind } from './kinds.ts';
+import type { Method } from '../method.ts';
+import { KINDS, type Kind, selectedParameters } from './selected.ts';
 
 const PRESETS = ['bitfit', 'retrain_embeddings'] as const;
 
@@ -12,7 +11,7 @@ const PRESETS = ['bitfit', 'retrain_embeddings'] as const;
  * Selective tuning, Graft's own: chosen parameters of the base model are trained themselves. Every field but `preset`, which
  * stands for kinds, is present once parsed.
  */
-export const SelectiveConfigSchema = Type.Object(
+const SelectiveConfigSchema = Type.Object(
   {
     peft_type: Type.Literal('SELECTIVE', { description: 'The PEFT method.' }),
     task_type: taskType,
@@ -59,7 +58,21 @@ const presetKinds: Record<(typeof PRESETS)[number], Kind[]> = {
   retrain_embeddings: ['head'],
 };
 
-export const selectiveMethod: MethodConfig = {
+export const selectiveMethod: Method<SelectiveConfig> = {
+  title: 'Selective tuning',
+  when: 'You know which weights matter: biases (BitFit), norms, the head, the last layers. They are trained themselves; merges away.',
+  paper: 'https://arxiv.org/abs/2106.10199',
+  library: null,
+  usual: { layers: [30, 31] },
+  trials: {
+    languageModel: {
+      options: { layers: [24, 25, 26, 27, 28, 29], kinds: ['attention', 'mlp'] },
+      training: { learning_rate: 2e-4 },
+      epochs: 3,
+      margin: 50,
+    },
+    classifier: { options: { preset: 'bitfit' }, training: { learning_rate: 5e-3 }, epochs: 10 },
+  },
   schema: SelectiveConfigSchema,
   unimplemented: {},
   expand({ preset, ...given }) {
@@ -68,7 +81,11 @@ export const selectiveMethod: MethodConfig = {
       : { ...given, kinds: presetKinds[preset as keyof typeof presetKinds] };
   },
   faults: selectiveFaults,
-  learningRate: (config) => learningRate(config as SelectiveConfig),
+  learningRate,
+  /** Throws `invalid_peft_config`. */
+  check(config, model) {
+    selectedParameters(config, model);
+  },
 };
 
 function selectiveFaults(given: Record<string, unknown>): Fault[] {

@@ -2,15 +2,24 @@ import { GraftError } from '../../errors.ts';
 import type { ModelOutline } from '../../outlines/outline.ts';
 import { fullMatch } from '../../schema/module-pattern.ts';
 import { nearest } from '../../schema/nearest.ts';
-import type { SelectiveConfig } from './method.ts';
-import { isOfKind, KINDS, type Kind, layerOf } from './kinds.ts';
+
+/** Kinds of parameters that can be chosen. */
+export const KINDS = ['bias', 'norm', 'embedding', 'head', 'attention', 'mlp'] as const;
+export type Kind = (typeof KINDS)[number];
+
+/** What of a config says which parameters are trained. */
+interface Selection {
+  trainable: string[] | string | null;
+  kinds: Kind[] | null;
+  layers: number[] | number | null;
+}
 
 /**
  * Names of the parameters that `config` trains, in the model's order. A tied weight is trained under its own name, apart
  * from what it is tied to, when it is chosen itself: as head, or by a pattern.
  * Throws `invalid_peft_config` for a name, a kind or layers that choose nothing.
  */
-export function selectedParameters(config: SelectiveConfig, model: ModelOutline): string[] {
+export function selectedParameters(config: Selection, model: ModelOutline): string[] {
   const { trainable, kinds } = config;
   const layers = config.layers === null ? null : [config.layers].flat();
   const candidates = candidatesOf(model).filter((name) => !layers || layers.includes(layerOf(name) ?? -1));
@@ -67,4 +76,34 @@ function noneOfKind(kind: Kind, within: string, candidates: string[], model: Mod
 
 function invalid(option: string, message: string): GraftError {
   return new GraftError('invalid_peft_config', `${option}: ${message}`, { param: `peft.${option}` });
+}
+
+/** What holds attention, and what a feed-forward network, in the paths of the supported architectures. */
+const ATTENTION = /(?:^|\.)(?:self_attn|attn|attention|SelfAttention|EncDecAttention)\./;
+const FEED_FORWARD = /(?:^|\.)(?:mlp|DenseReluDense|intermediate|output)\./;
+
+/** The layer that a parameter lies in: the first number of its path; null outside of layers. */
+function layerOf(parameter: string): number | null {
+  const number = /(?:^|\.)(\d+)\./.exec(parameter)?.[1];
+  return number === undefined ? null : Number(number);
+}
+
+/** Whether a parameter is of a kind. Biases and norms of attention are of both kinds. */
+function isOfKind(parameter: string, kind: Kind, model: ModelOutline): boolean {
+  const path = parameter.slice(0, parameter.lastIndexOf('.'));
+  const module = model.modules.find(({ name }) => name === path);
+  switch (kind) {
+    case 'bias':
+      return parameter.endsWith('.bias');
+    case 'norm':
+      return module?.kind === 'norm';
+    case 'embedding':
+      return module?.kind === 'embedding' && layerOf(parameter) === null;
+    case 'head':
+      return [...model.taskHead, 'lm_head'].some((head) => parameter.startsWith(`${head}.`));
+    case 'attention':
+      return ATTENTION.test(parameter);
+    case 'mlp':
+      return layerOf(parameter) !== null && FEED_FORWARD.test(parameter) && !ATTENTION.test(parameter);
+  }
 }

@@ -1,19 +1,13 @@
 import type { Architecture } from '../../models/architecture.ts';
 import { addReplacement, savedModules } from '../saved-modules.ts';
 import type { Attachment, Tuner } from '../tuner.ts';
-import { checkSelective } from './check.ts';
 import type { SelectiveConfig } from './method.ts';
 import { selectedParameters } from './selected.ts';
 
 /** Chosen parameters of the base model, trained themselves and saved under their own names. */
-export const selective: Tuner<SelectiveConfig> = {
-  peftType: 'SELECTIVE',
-  keyPrefix: 'base_model.model.',
-  attach,
-};
+export const selectiveTuner: Tuner<SelectiveConfig> = { keyPrefix: 'base_model.model.', attach };
 
 function attach(config: SelectiveConfig, model: Architecture): Attachment {
-  checkSelective(config, model);
   const saved = savedModules({}, model);
   const { parameters, replacements, merges } = saved;
   const shapes = new Map(model.parameters.map(({ name, shape }) => [name, shape]));

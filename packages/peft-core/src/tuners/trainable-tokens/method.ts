@@ -1,11 +1,16 @@
 import { type Static, Type } from 'typebox';
+import { GraftError } from '../../errors.ts';
+import type { ModelOutline } from '../../outlines/outline.ts';
 import { configFault } from '../../schema/check-fields.ts';
 import { modulePatternFaults } from '../../schema/module-options.ts';
 import { Pattern, TargetNames, taskType, tokenIndices } from '../../schema/schema-parts.ts';
-import type { MethodConfig } from '../method.ts';
+import { checkTargetNames } from '../idle-targets.ts';
+import type { Method } from '../method.ts';
+import { resolveTargetModules } from '../target-modules.ts';
+import { inputEmbedding, type TokenTarget, tiedModules, tokenTargets } from '../token-targets.ts';
 
 /** Trainable tokens, with the names and defaults of HF PEFT 0.21's TrainableTokensConfig. */
-export const TrainableTokensConfigSchema = Type.Object(
+const TrainableTokensConfigSchema = Type.Object(
   {
     peft_type: Type.Literal('TRAINABLE_TOKENS', { description: 'The PEFT method.' }),
     task_type: taskType,
@@ -28,7 +33,25 @@ export const TrainableTokensConfigSchema = Type.Object(
 
 export type TrainableTokensConfig = Static<typeof TrainableTokensConfigSchema>;
 
-export const trainableTokensMethod: MethodConfig = {
+export const trainableTokensMethod: Method<TrainableTokensConfig> = {
+  title: 'Trainable tokens',
+  when: 'New special tokens, or a new meaning for a few old ones: only their embedding rows are trained. Low-rank adaptation takes them as an option, too.',
+  paper: 'https://huggingface.co/docs/peft/package_reference/trainable_tokens',
+  library: 'HF PEFT',
+  usual: { token_indices: [0, 1, 2, 3] },
+  trials: {
+    languageModel: {
+      // The tokens of the ten answers, the end of a turn, and the roles.
+      options: {
+        token_indices: [
+          1, 2, 31, 82, 99, 198, 272, 293, 520, 1160, 2002, 3422, 3552, 3936, 5472, 6994, 9531, 31625,
+        ],
+      },
+      training: { learning_rate: 1e-2 },
+      epochs: 4,
+      margin: 30,
+    },
+  },
   schema: TrainableTokensConfigSchema,
   unimplemented: {},
   faults(given) {
@@ -37,5 +60,40 @@ export const trainableTokensMethod: MethodConfig = {
       faults.push(configFault('token_indices', 'is required: the ids of the tokens to train'));
     return faults;
   },
-  learningRate: 1e-3,
+  learningRate: () => 1e-3,
+  /** Throws `unsupported_task`, `target_modules_not_found`, `invalid_peft_config`. */
+  check(config, model) {
+    // PEFT's TrainableTokensConfig has no modules_to_save: a head would stay at its random start.
+    if (model.taskHead.length > 0)
+      throw new GraftError(
+        'unsupported_task',
+        `TRAINABLE_TOKENS trains no classifier head, which ${config.task_type} needs; use a method with the option trainable_token_indices`,
+        { param: 'peft.task_type' },
+      );
+    trainedTables(config, model);
+  },
+  checkIdle: checkTargetNames,
+  tokens: ({ token_indices }) => token_indices,
+  tensorNames: ['trainable_tokens'],
 };
+
+/** The tables whose rows `config` trains. Throws `target_modules_not_found`, `invalid_peft_config`. */
+export function trainedTables(config: TrainableTokensConfig, model: ModelOutline): TokenTarget[] {
+  const embedding = inputEmbedding(model);
+  const modules = config.target_modules === null ? [embedding] : resolveTargetModules(config, model);
+  const tied = modules.includes(embedding)
+    ? modules.find((name) => tiedModules(model).includes(name))
+    : undefined;
+  if (tied !== undefined)
+    throw new GraftError(
+      'invalid_peft_config',
+      `target_modules: ${tied} is tied to ${embedding} and gets the same rows; name one of them`,
+      { param: 'peft.target_modules' },
+    );
+  const ids = config.token_indices;
+  return tokenTargets(
+    modules.map((module) => ({ module, ids })),
+    model,
+    'token_indices',
+  );
+}

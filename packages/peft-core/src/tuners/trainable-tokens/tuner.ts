@@ -3,18 +3,13 @@ import { savedModules } from '../saved-modules.ts';
 import { addTokenRows } from '../token-rows.ts';
 import { inputEmbedding } from '../token-targets.ts';
 import type { Attachment, FileCopy, Tuner } from '../tuner.ts';
-import { checkTrainableTokens, trainedTables } from './check.ts';
-import type { TrainableTokensConfig } from './method.ts';
+import { type TrainableTokensConfig, trainableTokensMethod, trainedTables } from './method.ts';
 
 /** Rows of embeddings. Options, names and start values as peft's TrainableTokensConfig has them (tuners/trainable_tokens). */
-export const trainableTokens: Tuner<TrainableTokensConfig> = {
-  peftType: 'TRAINABLE_TOKENS',
-  keyPrefix: 'base_model.model.',
-  attach,
-};
+export const trainableTokensTuner: Tuner<TrainableTokensConfig> = { keyPrefix: 'base_model.model.', attach };
 
 function attach(config: TrainableTokensConfig, model: Architecture): Attachment {
-  checkTrainableTokens(config, model);
+  trainableTokensMethod.check(config, model);
   const { parameters, replacements, merges } = savedModules({}, model);
   const copies: FileCopy[] = [];
   for (const target of trainedTables(config, model)) {

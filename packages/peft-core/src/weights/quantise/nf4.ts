@@ -5,7 +5,7 @@ export const BLOCK = 64;
 /** Absolute maxima that share a second, larger one. */
 export const GROUP = 256;
 
-/** 4-bit NormalFloat: quantiles of N(0, 1), scaled to [-1, 1], with an exact zero. Source: QLoRA, arXiv:2305.14314, appendix E. */
+/** 4-bit NormalFloat: quantiles of N(0, 1), scaled to [-1, 1], with an exact zero. Source: Dettmers et al. 2023, arXiv:2305.14314, appendix E. */
 export const NF4 = Float32Array.of(
   -1,
   -0.6961928009986877,
