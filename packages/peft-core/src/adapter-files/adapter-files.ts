@@ -10,7 +10,7 @@ import { sha256 } from '../sha256.ts';
 import type { Adapter, AdapterTensor, AdapterToWrite } from './adapter.ts';
 import { adapterCard, baseDigestIn } from './adapter-card.ts';
 import { adapterConfigText, isKnownField } from './adapter-config.ts';
-import { adaptersFolder, isAdaptersConfig, readAdaptersFolder } from './adapters-library.ts';
+import { adaptersFolder, isAdaptersConfig, readAdaptersFolder } from '../tuners/bottleneck/adapters-library.ts';
 
 const configName = 'adapter_config.json';
 const weightsName = 'adapter_model.safetensors';

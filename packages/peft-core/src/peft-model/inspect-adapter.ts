@@ -1,6 +1,6 @@
 import { readdir, stat } from 'node:fs/promises';
 import path from 'node:path';
-import { adaptersVersion } from '../adapter-files/adapters-library.ts';
+import { adaptersVersion } from '../tuners/bottleneck/adapters-library.ts';
 import { type Adapter, type BaseModel, readAdapter } from '../files.ts';
 import { elementCount } from '../tensors/tensor-source.ts';
 import {

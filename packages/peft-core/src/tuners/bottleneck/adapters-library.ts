@@ -1,18 +1,18 @@
 import { readdir } from 'node:fs/promises';
 import path from 'node:path';
-import { readJsonFile } from '../base-model/json-file.ts';
-import { type PeftConfig, parsePeftConfig } from '../config/index.ts';
-import { GraftError } from '../errors.ts';
-import { families } from '../outlines/families.ts';
-import { isClassifier, type ModelOutline, outlineOf } from '../outlines/index.ts';
-import { unnamedLabels } from '../outlines/label-names.ts';
-import { modelClass, taskOfClass } from '../outlines/model-class.ts';
-import { readSafetensors } from '../safetensors/safetensors.ts';
-import { isRecord } from '../schema/check-fields.ts';
-import { ADAPTER_NAME } from '../tuners/bottleneck/config.ts';
-import { methods } from '../tuners/methods.ts';
-import type { Adapter, AdapterTensor, AdapterToWrite } from './adapter.ts';
-import { pythonJson } from './adapter-config.ts';
+import { readJsonFile } from '../../base-model/json-file.ts';
+import { type PeftConfig, parsePeftConfig } from '../../config/index.ts';
+import { GraftError } from '../../errors.ts';
+import { families } from '../../outlines/families.ts';
+import { isClassifier, type ModelOutline, outlineOf } from '../../outlines/index.ts';
+import { unnamedLabels } from '../../outlines/label-names.ts';
+import { modelClass, taskOfClass } from '../../outlines/model-class.ts';
+import { readSafetensors } from '../../safetensors/safetensors.ts';
+import { isRecord } from '../../schema/check-fields.ts';
+import { ADAPTER_NAME } from './config.ts';
+import { methods } from '../methods.ts';
+import type { Adapter, AdapterTensor, AdapterToWrite } from '../../adapter-files/adapter.ts';
+import { pythonJson } from '../../adapter-files/adapter-config.ts';
 
 // Folders as the `adapters` library 1.3 writes them with use_safetensors (adapters, loading.py): one adapter, and beside it
 // the head that was trained with it, if there is one.
