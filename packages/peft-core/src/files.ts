@@ -1,6 +1,6 @@
 /** Models and adapters on disk: open, read and write. Loads no TensorFlow. */
 
-export type { Adapter, AdapterTensor, AdapterToWrite } from './adapter-files/adapter.ts';
+export type { Adapter, AdapterToWrite } from './adapter-files/adapter.ts';
 export type { AdapterCard } from './adapter-files/adapter-card.ts';
 export { readAdapter, writeAdapter } from './adapter-files/adapter-files.ts';
 export type { BaseModel, TokenizerFiles } from './base-model/base-model.ts';
@@ -18,3 +18,4 @@ export type { ResolveOptions } from './hub/resolve-options.ts';
 export { readSafetensors, type SafetensorsFile } from './safetensors/safetensors.ts';
 export { type TensorToWrite, type WrittenFile, writeSafetensors } from './safetensors/write-safetensors.ts';
 export type { TensorInfo, TensorSource } from './tensors/tensor-source.ts';
+export type { AdapterTensor } from './tuners/method-files.ts';

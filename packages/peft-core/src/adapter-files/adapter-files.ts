@@ -7,10 +7,11 @@ import type { TaskType } from '../outlines/index.ts';
 import { readSafetensors } from '../safetensors/safetensors.ts';
 import { type WrittenFile, writeSafetensors } from '../safetensors/write-safetensors.ts';
 import { sha256 } from '../sha256.ts';
-import type { Adapter, AdapterTensor, AdapterToWrite } from './adapter.ts';
+import type { AdapterTensor, FilesRead } from '../tuners/method-files.ts';
+import { methodOf, methods } from '../tuners/methods.ts';
+import type { Adapter, AdapterToWrite } from './adapter.ts';
 import { adapterCard, baseDigestIn } from './adapter-card.ts';
 import { adapterConfigText, isKnownField } from './adapter-config.ts';
-import { adaptersFolder, isAdaptersConfig, readAdaptersFolder } from '../tuners/bottleneck/adapters-library.ts';
 
 const configName = 'adapter_config.json';
 const weightsName = 'adapter_model.safetensors';
@@ -19,7 +20,7 @@ const cardName = 'README.md';
 const labelsName = 'labels.json';
 
 /**
- * Reads a folder as HF PEFT writes it, or for BOTTLENECK the `adapters` library. `task`, the base model's own, is taken where
+ * Reads a folder as HF PEFT writes it, or the library of a method with files of its own. `task`, the base model's own, is taken where
  * task_type is null, PEFT's default. Throws GraftError: `invalid_adapter` (a file is missing or broken), `invalid_safetensors`, and
  * parsePeftConfig's codes, of which `unimplemented_peft_option` names an option that changes the model and that Graft does not have.
  */
@@ -27,7 +28,9 @@ export async function readAdapter(folder: string, task: TaskType = 'CAUSAL_LM'):
   const baseDigest = await readBaseDigest(folder);
   const raw = await readJsonFile(path.join(folder, configName), 'invalid_adapter');
   if (!raw) throw invalid(`${folder} has no ${configName}`);
-  if (isAdaptersConfig(raw)) return { ...(await readAdaptersFolder(folder, raw)), baseDigest };
+  const own =
+    raw.peft_type === undefined ? Object.values(methods).find(({ files }) => files?.isOwn(raw)) : undefined;
+  if (own?.files) return { ...adapterOf(await own.files.read(folder, raw)), baseDigest };
   const labels = await readLabels(folder);
   const { config, common } = parseAdapterConfig(raw, task);
   const names = await readdir(folder);
@@ -92,14 +95,31 @@ function parseAdapterConfig(
   };
 }
 
+/** An adapter from the files of another library than HF PEFT. */
+function adapterOf({ config, baseModelName, tensors, labels }: FilesRead): Omit<Adapter, 'baseDigest'> {
+  return {
+    config: parsePeftConfig(config, { saved: true }),
+    common: {
+      auto_mapping: null,
+      base_model_name_or_path: baseModelName,
+      inference_mode: true,
+      peft_version: null,
+      revision: null,
+      task_type: config.task_type,
+    },
+    tensors,
+    labels,
+  };
+}
+
 function isOff(value: unknown): boolean {
   if (value === null || value === false) return true;
   return typeof value === 'object' && Object.keys(value).length === 0;
 }
 
 /**
- * Writes adapter_config.json, adapter_model.safetensors and README.md as HF PEFT 0.21 does, or BOTTLENECK's files as the
- * `adapters` library does, each complete and on disk before it has its name. `path` of the result is relative to `folder`.
+ * Writes adapter_config.json, adapter_model.safetensors and README.md as HF PEFT 0.21 does, or the files of the method's own
+ * library, each complete and on disk before it has its name. `path` of the result is relative to `folder`.
  */
 export async function writeAdapter(
   folder: string,
@@ -110,8 +130,17 @@ export async function writeAdapter(
   const { labels = null } = adapter;
   const card = { labels, baseDigest: adapter.baseDigest ?? null, ...adapter.card };
   const writeCard = () => writeText(folder, cardName, adapterCard(peft, baseModelNameOrPath, card));
-  if (peft.peft_type === 'BOTTLENECK') {
-    const { texts, weights } = adaptersFolder(peft, adapter);
+  const own = methodOf(peft).files;
+  if (own) {
+    const { baseConfig } = adapter;
+    if (!baseConfig)
+      throw new Error(`a ${peft.peft_type} adapter is written with its base model's config.json`);
+    const { texts, weights } = own.write(peft, {
+      baseModelName: baseModelNameOrPath,
+      baseConfig,
+      tensors,
+      labels,
+    });
     const files: WrittenFile[] = [];
     for (const [name, text] of texts) files.push(await writeText(folder, name, text));
     for (const [name, tensors] of weights) files.push(await writeWeights(folder, name, tensors, {}));

@@ -1,17 +1,13 @@
 import type { PeftConfig } from '../config/index.ts';
+import type { AdapterTensor } from '../tuners/method-files.ts';
 import type { AdapterCard } from './adapter-card.ts';
 import type { AdapterConfigCommon } from './adapter-config.ts';
-
-export interface AdapterTensor {
-  shape: number[];
-  data: Float32Array;
-}
 
 export interface Adapter {
   /** Complete: PEFT's defaults filled in. */
   config: PeftConfig;
   common: AdapterConfigCommon;
-  /** By key of the file, e.g. `base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight`. */
+  /** By key of the file. */
   tensors: Map<string, AdapterTensor>;
   /** Names of a classifier's classes, in order; null where the folder does not tell. */
   labels: string[] | null;
@@ -29,6 +25,6 @@ export interface AdapterToWrite {
   labels?: readonly string[] | null;
   /** SHA-256 (hex) of the base model's weights, for README.md. */
   baseDigest?: string | null;
-  /** The base model's config.json, of which BOTTLENECK's files tell. */
+  /** The base model's config.json, of which the files of some methods tell. */
   baseConfig?: Record<string, unknown>;
 }

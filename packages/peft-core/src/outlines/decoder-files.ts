@@ -46,7 +46,6 @@ export const wordPattern = (digits: string) =>
 
 /** The `adapters` library's way through a decoder that it has no classes for. Source: adapters, wrappers/interfaces.py. */
 export const decoderInterface: Record<string, unknown> = {
-  adapter_methods: ['bottleneck', 'lora', 'reft', 'invertible'],
   attn_k_proj: 'k_proj',
   attn_o_proj: 'o_proj',
   attn_q_proj: 'q_proj',

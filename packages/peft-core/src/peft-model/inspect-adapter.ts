@@ -1,6 +1,5 @@
 import { readdir, stat } from 'node:fs/promises';
 import path from 'node:path';
-import { adaptersVersion } from '../tuners/bottleneck/adapters-library.ts';
 import { type Adapter, type BaseModel, readAdapter } from '../files.ts';
 import { elementCount } from '../tensors/tensor-source.ts';
 import {
@@ -104,15 +103,14 @@ async function fitOf(adapter: Adapter, base: BaseModel): Promise<AdapterReport['
 
 function needsOf({ config, common, tensors, baseDigest }: Adapter): AdapterNeeds {
   const method = methodOf(config);
-  const { library } = method;
-  const versions = { 'HF PEFT': common.peft_version, adapters: adaptersVersion };
+  const { library, files } = method;
   const { virtualTokens, prefixLength } = leadingPositions(config);
   // A classifier's config names every head that models may have; its files hold one.
   const saved = ('modules_to_save' in config && config.modules_to_save) || [];
   return {
     base_model: common.base_model_name_or_path,
     base_sha256: baseDigest,
-    library: library && [library, versions[library]].filter(Boolean).join(' '),
+    library: library && [library, files?.version ?? common.peft_version].filter(Boolean).join(' '),
     tokens: [...new Set(method.tokens?.(config))],
     positions: virtualTokens + prefixLength,
     modules: saved.filter((module) => [...tensors.keys()].some((key) => key.includes(`${module}.`))),

@@ -1,6 +1,7 @@
 import type { TObject } from 'typebox';
 import type { ModelOutline, TaskType } from '../outlines/outline.ts';
 import type { Fault } from '../schema/check-fields.ts';
+import type { MethodFiles } from './method-files.ts';
 
 /** Fields of every method's config. */
 export interface MethodConfig {
@@ -102,4 +103,6 @@ export interface Method<Config extends MethodConfig = MethodConfig> {
   written?(config: Config, baseModelName: string | null): Record<string, unknown>;
   /** Fields that Python writes as floats: 0.0 and not 0. */
   floats?: string[];
+  /** Reads and writes the files where `library` is not HF PEFT, whose adapter_config.json and adapter_model.safetensors all other methods have. */
+  files?: MethodFiles<Config>;
 }

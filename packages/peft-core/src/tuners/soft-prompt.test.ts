@@ -97,7 +97,9 @@ for (const [task_type, model] of [
   refused(`${task_type} of a ${model.model_type}`, { ...prefix, task_type }, model, {
     code: 'unsupported_task',
     param: 'peft.task_type',
-    message: new RegExp(`PREFIX_TUNING does not go with ${task_type}.*PROMPT_TUNING and P_TUNING can`),
+    message: new RegExp(
+      `PREFIX_TUNING does not go with ${task_type}.*the methods that put virtual tokens before the text can`,
+    ),
   });
 const ofT5 = { ...prefix, task_type: 'SEQ_2_SEQ_LM' };
 test('PREFIX_TUNING: equal halves of a T5', () => check(ofT5, t5));

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { test } from 'node:test';
+import { readAdapter, writeAdapter } from '../../adapter-files/adapter-files.ts';
 import { type PeftConfig, parsePeftConfig } from '../../config/index.ts';
 import { writeSafetensors } from '../../safetensors/write-safetensors.ts';
 import { tempFolder } from '../../testing/temp-folder.ts';
-import { readAdapter, writeAdapter } from '../../adapter-files/adapter-files.ts';
 
 // That these files are the library's, byte for byte, and load there is held in test/golden/matrix/adapters-library.test.ts.
 const at = tempFolder();

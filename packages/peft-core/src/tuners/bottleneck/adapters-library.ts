@@ -1,7 +1,7 @@
 import { readdir } from 'node:fs/promises';
 import path from 'node:path';
+import { pythonJson } from '../../adapter-files/python-json.ts';
 import { readJsonFile } from '../../base-model/json-file.ts';
-import { type PeftConfig, parsePeftConfig } from '../../config/index.ts';
 import { GraftError } from '../../errors.ts';
 import { families } from '../../outlines/families.ts';
 import { isClassifier, type ModelOutline, outlineOf } from '../../outlines/index.ts';
@@ -9,34 +9,35 @@ import { unnamedLabels } from '../../outlines/label-names.ts';
 import { modelClass, taskOfClass } from '../../outlines/model-class.ts';
 import { readSafetensors } from '../../safetensors/safetensors.ts';
 import { isRecord } from '../../schema/check-fields.ts';
-import { ADAPTER_NAME } from './config.ts';
-import { methods } from '../methods.ts';
-import type { Adapter, AdapterTensor, AdapterToWrite } from '../../adapter-files/adapter.ts';
-import { pythonJson } from '../../adapter-files/adapter-config.ts';
+import type { AdapterTensor, FilesRead, FilesToWrite, MethodFiles } from '../method-files.ts';
+import { ADAPTER_NAME, type BottleneckConfig, FLOATS, UNIMPLEMENTED_OPTIONS } from './config.ts';
 
 // Folders as the `adapters` library 1.3 writes them with use_safetensors (adapters, loading.py): one adapter, and beside it
 // the head that was trained with it, if there is one.
-export const adaptersVersion = '1.3.0';
-const libraryVersion = `adapters.${adaptersVersion}`;
+const version = '1.3.0';
+const libraryVersion = `adapters.${version}`;
 const weightsName = 'adapter.safetensors';
 const headConfigName = 'head_config.json';
 const headWeightsName = 'model_head.safetensors';
 const interfaceName = 'adapter_interface.json';
+/** What the library says that its interfaces of models can do (adapters, wrappers/interfaces.py). */
+const libraryMethods = ['bottleneck', 'lora', 'reft', 'invertible'];
 
-/** Whether an adapter_config.json is the `adapters` library's: it has the method in `config` and no peft_type. */
-export function isAdaptersConfig(raw: Record<string, unknown>): boolean {
-  return raw.peft_type === undefined && isRecord(raw.config) && typeof raw.model_class === 'string';
-}
+/** The library's folders, for the description of the method. */
+export const adaptersLibrary: MethodFiles<BottleneckConfig> = {
+  version,
+  /** The library tells the method in `config`. */
+  isOwn: (raw) => isRecord(raw.config) && typeof raw.model_class === 'string',
+  read,
+  write,
+};
 
 /**
  * Reads a folder of the `adapters` library whose adapter_config.json is `raw`. A saved head is read as modules_to_save, and
  * keys as Graft writes them, whatever the adapter's name is. Throws GraftError: `invalid_adapter`, `invalid_safetensors`,
  * `unimplemented_peft_type`, `unimplemented_peft_option`.
  */
-export async function readAdaptersFolder(
-  folder: string,
-  raw: Record<string, unknown>,
-): Promise<Omit<Adapter, 'baseDigest'>> {
+async function read(folder: string, raw: Record<string, unknown>): Promise<FilesRead> {
   const { architecture = null, ...config } = raw.config as Record<string, unknown>;
   if (architecture !== null)
     throw new GraftError(
@@ -65,27 +66,16 @@ export async function readAdaptersFolder(
     : new Map<string, AdapterTensor>();
   const task = taskOfClass(savedFrom);
   if (!task) throw invalid(`${folder}: model_class "${savedFrom}" is for no task that Graft has`);
-  const text = (field: string) => (typeof raw[field] === 'string' ? (raw[field] as string) : null);
   return {
-    config: parsePeftConfig(
-      {
-        ...withoutIdle(config),
-        peft_type: 'BOTTLENECK',
-        preset: null,
-        task_type: task,
-        // A classifier's head is trained anyway.
-        ...(head.has('lm_head.weight') ? { modules_to_save: ['lm_head'] } : {}),
-      },
-      { saved: true },
-    ),
-    common: {
-      auto_mapping: null,
-      base_model_name_or_path: text('model_name'),
-      inference_mode: true,
-      peft_version: null,
-      revision: null,
+    config: {
+      ...withoutIdle(config),
+      peft_type: 'BOTTLENECK',
+      preset: null,
       task_type: task,
+      // A classifier's head is trained anyway.
+      ...(head.has('lm_head.weight') ? { modules_to_save: ['lm_head'] } : {}),
     },
+    baseModelName: typeof raw.model_name === 'string' ? raw.model_name : null,
     tensors: new Map([...tensors, ...head]),
     labels: isClassifier(task) ? await readLabels(folder) : null,
   };
@@ -138,23 +128,16 @@ function renamed(
   return found;
 }
 
-/** What a folder of the library holds besides README.md. */
-export interface AdaptersFolder {
-  /** Name → text. */
-  texts: Map<string, string>;
-  /** Name → tensors by key. */
-  weights: Map<string, Map<string, { shape: readonly number[]; data: Float32Array }>>;
-}
-
-/** The folder of a BOTTLENECK adapter. Throws when `baseConfig` is missing: the library's files tell of the base model. */
-export function adaptersFolder(peft: PeftConfig<'BOTTLENECK'>, adapter: AdapterToWrite): AdaptersFolder {
-  const { baseConfig, baseModelNameOrPath, tensors } = adapter;
-  if (!baseConfig) throw new Error("a BOTTLENECK adapter is written with its base model's config.json");
+function write(
+  peft: BottleneckConfig,
+  adapter: FilesToWrite,
+): ReturnType<MethodFiles<BottleneckConfig>['write']> {
+  const { baseConfig, baseModelName, tensors } = adapter;
   const outline = outlineOf(baseConfig, peft.task_type);
   const common = {
     model_type: outline.modelType,
     hidden_size: outline.hiddenSize,
-    model_name: baseModelNameOrPath,
+    model_name: baseModelName,
     model_class: modelClass(outline.modelType, peft.task_type),
     version: libraryVersion,
   };
@@ -162,11 +145,10 @@ export function adaptersFolder(peft: PeftConfig<'BOTTLENECK'>, adapter: AdapterT
   const own = new Map([...tensors].filter(([key]) => isAdapter(key)));
   const head = new Map([...tensors].filter(([key]) => !isAdapter(key)));
 
-  const { unimplemented, floats } = methods.BOTTLENECK;
   const { peft_type, task_type, modules_to_save, ...options } = peft;
-  const config = { ...unimplemented, ...options };
+  const config = { ...UNIMPLEMENTED_OPTIONS, ...options };
   const texts = new Map([
-    ['adapter_config.json', pythonJson({ ...common, name: ADAPTER_NAME, config }, floats)],
+    ['adapter_config.json', pythonJson({ ...common, name: ADAPTER_NAME, config }, FLOATS)],
   ]);
   const weights = new Map([[weightsName, own]]);
   if (head.size > 0) {
@@ -185,13 +167,17 @@ export function adaptersFolder(peft: PeftConfig<'BOTTLENECK'>, adapter: AdapterT
   if (points)
     texts.set(
       interfaceName,
-      pythonJson({ interface: points, model_type: outline.modelType, version: libraryVersion }),
+      pythonJson({
+        interface: { ...points, adapter_methods: libraryMethods },
+        model_type: outline.modelType,
+        version: libraryVersion,
+      }),
     );
   return { texts, weights };
 }
 
 /** A classifier's classes by name; for other models two without a name, as transformers has it. */
-function labelIds({ labels }: AdapterToWrite, outline: ModelOutline): Record<string, number> {
+function labelIds({ labels }: FilesToWrite, outline: ModelOutline): Record<string, number> {
   const heads = outline.modules.filter(({ name }) =>
     outline.taskHead.some((head) => name === head || name.startsWith(`${head}.`)),
   );

@@ -135,6 +135,30 @@ const presets: Record<'seq_bn' | 'double_seq_bn' | 'par_bn', Partial<BottleneckC
   },
 };
 
+/** Options that BnConfig has and Graft has not, with their defaults: at its default one asks for nothing. */
+export const UNIMPLEMENTED_OPTIONS: Record<string, unknown> = {
+  init_weights_seed: null,
+  use_gating: false,
+  inv_adapter: null,
+  inv_adapter_reduction_factor: null,
+  phm_layer: false,
+  phm_dim: 4,
+  factorized_phm_W: true,
+  shared_W_phm: false,
+  shared_phm_rule: true,
+  factorized_phm_rule: false,
+  phm_c_init: 'normal',
+  phm_init_range: 0.0001,
+  learn_phm: true,
+  hypercomplex_nonlinearity: 'glorot-uniform',
+  phm_rank: 1,
+  phm_bias: true,
+  stochastic_depth: 0,
+};
+
+/** Fields that Python writes as floats. */
+export const FLOATS = ['scaling', 'dropout', 'stochastic_depth'];
+
 /** A preset's values for the fields that are left out. */
 export function withPreset({
   preset = 'seq_bn',

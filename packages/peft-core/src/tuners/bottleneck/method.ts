@@ -3,35 +3,17 @@ import type { ModelOutline } from '../../outlines/outline.ts';
 import { show } from '../../schema/check-fields.ts';
 import type { Method } from '../method.ts';
 import { resolveModulesToSave } from '../target-modules.ts';
+import { adaptersLibrary } from './adapters-library.ts';
 import {
   type BottleneckConfig,
   BottleneckConfigSchema,
   bottleneckFaults,
+  FLOATS,
   NON_LINEARITIES,
+  UNIMPLEMENTED_OPTIONS,
   withPreset,
 } from './config.ts';
 import { placesOf } from './places.ts';
-
-/** Options that BnConfig has and Graft has not, with their defaults: at its default one asks for nothing. */
-const UNIMPLEMENTED_OPTIONS: Record<string, unknown> = {
-  init_weights_seed: null,
-  use_gating: false,
-  inv_adapter: null,
-  inv_adapter_reduction_factor: null,
-  phm_layer: false,
-  phm_dim: 4,
-  factorized_phm_W: true,
-  shared_W_phm: false,
-  shared_phm_rule: true,
-  factorized_phm_rule: false,
-  phm_c_init: 'normal',
-  phm_init_range: 0.0001,
-  learn_phm: true,
-  hypercomplex_nonlinearity: 'glorot-uniform',
-  phm_rank: 1,
-  phm_bias: true,
-  stochastic_depth: 0,
-};
 
 const UNIMPLEMENTED_NON_LINEARITIES =
   'gelu_10 gelu_fast gelu_python gelu_python_tanh gelu_accurate laplace mish relu2 relu6 prelu xielu'.split(
@@ -82,7 +64,8 @@ export const bottleneckMethod: Method<BottleneckConfig> = {
   learningRate: () => 2e-4,
   check,
   tensorNames: ['adapter'],
-  floats: ['scaling', 'dropout', 'stochastic_depth'],
+  floats: FLOATS,
+  files: adaptersLibrary,
 };
 
 /** Throws `invalid_peft_config`, `unimplemented_peft_option`, `target_modules_not_found`. */

@@ -46,7 +46,7 @@ export type Ia3Config = Static<typeof Ia3ConfigSchema>;
 
 export const ia3Method: Method<Ia3Config> = {
   title: '(IA)³',
-  when: 'Many tenants and few examples: the smallest files that merge away, one factor a channel.',
+  when: 'Many tenants and few examples: very small, one trained factor a channel, merges away.',
   paper: 'https://arxiv.org/abs/2205.05638',
   library: 'HF PEFT',
   usual: {},

@@ -1,0 +1,41 @@
+/** A tensor of an adapter's files. */
+export interface AdapterTensor {
+  shape: number[];
+  data: Float32Array;
+}
+
+/** What a folder holds, as it is read. */
+export interface FilesRead {
+  /** The config with its `peft_type` and `task_type`, as `parsePeftConfig` takes it. */
+  config: Record<string, unknown> & { task_type: string };
+  baseModelName: string | null;
+  /** By key, as the tuner names its parameters. */
+  tensors: Map<string, AdapterTensor>;
+  /** Names of a classifier's classes, in order; null where the folder does not tell. */
+  labels: string[] | null;
+}
+
+/** An adapter that is to be written. */
+export interface FilesToWrite {
+  baseModelName: string | null;
+  /** The base model's config.json. */
+  baseConfig: Record<string, unknown>;
+  tensors: ReadonlyMap<string, { shape: readonly number[]; data: Float32Array }>;
+  /** Names of a classifier's classes, in order; null for other tasks. */
+  labels: readonly string[] | null;
+}
+
+/** The files of a method that a library other than HF PEFT reads. README.md is beside them always. */
+export interface MethodFiles<Config> {
+  /** The version of the library whose files these are. */
+  version: string;
+  /** Whether an adapter_config.json that names no `peft_type` is one of these. */
+  isOwn(raw: Record<string, unknown>): boolean;
+  /** Reads a folder whose adapter_config.json is `raw`. Throws GraftErrors as `readAdapter` does. */
+  read(folder: string, raw: Record<string, unknown>): Promise<FilesRead>;
+  /** Text files, and tensors by key of each safetensors file, by the file's name. */
+  write(
+    config: Config,
+    adapter: FilesToWrite,
+  ): { texts: Map<string, string>; weights: Map<string, FilesToWrite['tensors']> };
+}
