@@ -1,8 +1,8 @@
-"""The PyTorch + HF PEFT side of bench/training: a LoRA training loop as the HF Trainer runs it.
+"""The PyTorch + HF PEFT side of bench/training: a training loop as the HF Trainer runs it.
 
 usage: hf_peft.py PLAN.json
 
-PLAN.json: {"model": HF folder, "dtype": "float32" | "bfloat16", "peft": LoraConfig fields, "learning_rate",
+PLAN.json: {"model": HF folder, "dtype": "float32" | "bfloat16", "peft": fields of a PEFT config, "learning_rate",
             "steps": [[{"ids", "labelled"}, ...] per step]}
 Writes {"seconds": [per step], "losses": [per step], "max_rss_bytes"} to standard output.
 """
@@ -18,7 +18,7 @@ os.environ["TRANSFORMERS_VERBOSITY"] = "error"
 
 import torch
 import transformers
-from peft import LoraConfig, get_peft_model
+from peft import get_peft_config, get_peft_model
 from transformers import AutoModelForCausalLM
 
 transformers.utils.logging.disable_progress_bar()
@@ -40,7 +40,7 @@ with open(sys.argv[1]) as source:
     plan = json.load(source)
 torch.manual_seed(0)
 model = AutoModelForCausalLM.from_pretrained(plan["model"], dtype=getattr(torch, plan["dtype"]))
-model = get_peft_model(model, LoraConfig(task_type="CAUSAL_LM", **plan["peft"]))
+model = get_peft_model(model, get_peft_config({"task_type": "CAUSAL_LM", **plan["peft"]}))
 model.train()
 trained = [p for p in model.parameters() if p.requires_grad]
 optimizer = torch.optim.AdamW(trained, lr=plan["learning_rate"], weight_decay=0.0)

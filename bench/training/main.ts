@@ -11,7 +11,7 @@ import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { parsePeftConfig } from '@graft/peft-core/config';
+import { defaultPeft, methodOf, parsePeftConfig } from '@graft/peft-core/config';
 import { resolveBaseModel } from '@graft/peft-core/files';
 import { cacheFolder } from '../../scripts/bootstrap/cache-folder.mjs';
 import { pythonEnvironment } from '../../scripts/golden/environment/python-environment.ts';
@@ -40,7 +40,8 @@ const chosen = <T extends string>(all: T[]): T[] => {
   return named.length > 0 ? named : all;
 };
 
-const lora = { r: 8, lora_alpha: 16, target_modules: ['q_proj', 'v_proj'] };
+const peftOptions = { ...defaultPeft, target_modules: ['q_proj', 'v_proj'] };
+const peft = parsePeftConfig(peftOptions);
 const learningRate = 2e-4;
 const demoFolder = join('examples', 'bike-shop');
 const folder = await mkdtemp(join(tmpdir(), 'graft-bench-'));
@@ -57,7 +58,7 @@ try {
   }
   const comparisons = compare(measurements);
   const machine = describeMachine(python);
-  const title = `Graft and PyTorch + HF PEFT, LoRA r=8 on SmolLM2-135M, ${steps} steps, ${rounds} rounds`;
+  const title = `Graft and PyTorch + HF PEFT, ${methodOf(peft).title} r=${defaultPeft.r} on SmolLM2-135M, ${steps} steps, ${rounds} rounds`;
   const table = markdown(comparisons, machine, title);
   await mkdir(options.output, { recursive: true });
   await writeFile(join(options.output, 'training.md'), table);
@@ -97,7 +98,6 @@ async function measure(round: number, name: WorkloadName, precision: Precision, 
     demoFile: join(demoFolder, 'train.jsonl'),
     demoBatchSize: demoJob.method.supervised.hyperparameters.batch_size,
   });
-  const peft = parsePeftConfig({ peft_type: 'LORA', ...lora });
   const plan = await trainingPlan({
     model,
     trainingFile: workload.trainingFile,
@@ -131,7 +131,10 @@ async function measure(round: number, name: WorkloadName, precision: Precision, 
       ),
     peft: () => {
       const dtype = precision === 'fp32' ? 'float32' : 'bfloat16';
-      return runPeft({ model, dtype, peft: lora, learning_rate: learningRate, steps: batches }, folder);
+      return runPeft(
+        { model, dtype, peft: peftOptions, learning_rate: learningRate, steps: batches },
+        folder,
+      );
     },
   };
   // Which side goes first changes from round to round.

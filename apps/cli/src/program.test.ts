@@ -65,7 +65,8 @@ for (const { words, command } of all) {
         for (const { long, mandatory } of command.options)
           assert.ok(!mandatory || options.includes(long!), `${example}: lacks ${long}`);
         const argumentOf = (option: string) => given[given.indexOf(option) + 1]!;
-        if (options.includes('--peft')) parsePeftConfig(JSON.parse(argumentOf('--peft')));
+        if (options.includes('--peft') && !argumentOf('--peft').startsWith('@'))
+          parsePeftConfig(JSON.parse(argumentOf('--peft')));
         if (options.includes('--training') && !argumentOf('--training').startsWith('@')) {
           const peft = parsePeftConfig({ peft_type: 'LORA' });
           resolveTraining({

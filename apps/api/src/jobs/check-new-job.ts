@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import {
+  defaultPeft,
   GraftError,
   type Hyperparameters,
   type PeftConfig,
@@ -15,9 +16,6 @@ import { openBaseModel } from './open-base-model.ts';
 import { resolveOptions } from './resolve-options.ts';
 
 export type CreateJobBody = Static<typeof CreateJobSchema>;
-
-/** What a job without `peft` asks for. */
-const defaultPeft = { peft_type: 'LORA', r: 8, lora_alpha: 16, target_modules: 'all-linear' };
 
 /** Milliseconds to open a base model. Where that takes longer, the options are checked against it when the files are validated. */
 const openModelPatience = 5_000;

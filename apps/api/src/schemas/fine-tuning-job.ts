@@ -1,4 +1,5 @@
 import {
+  defaultPeft,
   HyperparametersSchema,
   methodSchemas,
   PeftConfigSchema,
@@ -75,8 +76,7 @@ export const CreateJobSchema = named(
   },
   {
     ...closed,
-    description:
-      'Without `peft`, LoRA of rank 8 and alpha 16 on all linear layers. Without `training`, everything is chosen automatically and shown in the job.',
+    description: `Without \`peft\`: ${JSON.stringify(defaultPeft)}. Without \`training\`, everything is chosen automatically and shown in the job.`,
   },
 );
 

@@ -37,9 +37,9 @@ export function addTrainVerb(program: Command): void {
     summary: 'train an adapter here; its folder loads in Hugging Face PEFT',
     examples: [
       'graft train --model smollm2-135m-instruct --data train.jsonl --output my-adapter',
-      `graft train --model ./my-model --data train.jsonl --output my-adapter --peft '{"peft_type":"LORA","r":16}' --training @training.json`,
+      `graft train --model ./my-model --data train.jsonl --output my-adapter --peft @peft.json --training @training.json`,
       `graft train --model ./my-model --data train.jsonl --output my-adapter --training '{"base_dtype":"nf4"}'`,
-      `graft train --model all-minilm-l6-v2 --data labelled.jsonl --output my-classifier --peft '{"peft_type":"LORA","task_type":"SEQ_CLS"}'`,
+      `graft train --model all-minilm-l6-v2 --data labelled.jsonl --output my-classifier --peft @classifier.json`,
     ],
   })
     .requiredOption('--model <model>', 'folder, .gguf file, or id such as smollm2-135m-instruct')
@@ -51,7 +51,7 @@ export function addTrainVerb(program: Command): void {
     .option('--validation <file>', 'validation data, JSONL')
     .option(
       '--peft <json>',
-      "the method's configuration in HF PEFT's names, with the task_type if it is not to write text; or @file (default: LoRA, r = 8)",
+      'the method and its options as docs/methods.md names them, {"peft_type": …}, with the task_type if it is not to write text; or @file (default: r = 8 on all linear layers)',
     )
     .option(
       '--training <json>',
@@ -59,7 +59,7 @@ export function addTrainVerb(program: Command): void {
     )
     .option('--epochs <n>', 'passes over the data (default: chosen by size)', wholeNumber(1))
     .option('--batch-size <n>', 'examples per step (default: 8)', wholeNumber(1))
-    .option('--learning-rate <x>', 'peak learning rate (default: 2e-4 for LoRA)', anyNumber)
+    .option('--learning-rate <x>', "peak learning rate (default: the method's)", anyNumber)
     .option('--max-steps <n>', 'end after this many steps', wholeNumber(1))
     .option('--seed <n>', 'of order, start values and dropout', wholeNumber(0))
     .option(
@@ -72,9 +72,6 @@ export function addTrainVerb(program: Command): void {
     .option('--overwrite', 'write into an output folder that is not empty')
     .action(train);
 }
-
-/** What the API takes when a job names no method. */
-const DEFAULT_PEFT = { peft_type: 'LORA', r: 8, lora_alpha: 16, target_modules: 'all-linear' };
 
 /** With --json every record of the trainer is one line on stdout. */
 async function train(options: Options): Promise<void> {
@@ -139,14 +136,14 @@ async function settle(
   options: Options,
   base: BaseModel,
 ): Promise<{ peft: PeftConfig; training: ResolvedTraining }> {
-  const { parsePeftConfig, parseTrainingOptions, resolveTraining } = await import('@graft/peft-core/config');
+  const { defaultPeft, parsePeftConfig, parseTrainingOptions, resolveTraining } = await import(
+    '@graft/peft-core/config'
+  );
   const { checkFormat, parseJsonl } = await import('@graft/peft-core/examples');
   const { outlineOf } = await import('@graft/peft-core/outlines');
   const peft =
     options.startFrom === undefined
-      ? parsePeftConfig(
-          options.peft === undefined ? DEFAULT_PEFT : jsonObjectArgument('--peft', options.peft),
-        )
+      ? parsePeftConfig(options.peft === undefined ? defaultPeft : jsonObjectArgument('--peft', options.peft))
       : await configOf(options.startFrom, options, base);
   const { examples, format } = parseJsonl(await readFile(options.data));
   checkFormat(peft.task_type, format);

@@ -36,7 +36,7 @@ export function addCreateJobVerb(jobs: Command): void {
     summary: 'start a fine-tuning job; local files are uploaded first',
     examples: [
       'graft jobs create --model smollm2-135m-instruct --data train.jsonl --suffix support --watch',
-      `graft jobs create --model smollm2-135m-instruct --data file-… --peft '{"peft_type":"LORA","r":16}'`,
+      `graft jobs create --model smollm2-135m-instruct --data file-… --peft @peft.json`,
       `graft jobs create --model smollm2-135m-instruct --data train.jsonl --training '{"base_dtype":"nf4"}'`,
     ],
     remote: true,
@@ -50,7 +50,7 @@ export function addCreateJobVerb(jobs: Command): void {
     .option('--learning-rate-multiplier <x>', "multiplies the method's learning rate", anyNumber)
     .option(
       '--peft <json>',
-      "the method's configuration in HF PEFT's names, with the task_type if it is not to write text; or @file (default: LoRA, r = 8)",
+      'the method and its options as docs/methods.md names them, {"peft_type": …}, with the task_type if it is not to write text; or @file (default: r = 8 on all linear layers)',
     )
     .option(
       '--training <json>',

@@ -37,7 +37,7 @@ export interface ModuleDescription {
   padding?: number;
 }
 
-/** Where a sublayer's output is added to the residual: a bottleneck adapter may sit there. */
+/** Where a sublayer's output is added to the residual: an adapter may sit there. */
 export interface ResidualSite {
   /** Counted through the model; a decoder's blocks after its encoder's. */
   layer: number;

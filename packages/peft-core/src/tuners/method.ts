@@ -95,8 +95,8 @@ export interface Method<Config extends MethodConfig = MethodConfig> {
   // The adapter's files.
 
   /**
-   * Parts of names that only the method's own tensors have ("ia3_"): `graft inspect` counts tensors by what begins there.
-   * Leave out when the tensors have the names of the base model's parameters.
+   * Words by which the names of the method's own tensors are told: `graft inspect` counts tensors by the name from the part on
+   * that holds one. Leave out when the tensors have the names of the base model's parameters.
    */
   tensorNames?: string[];
   /** The config as adapter_config.json holds it, where it tells of the base model by its name; null when it has none. */

@@ -1,0 +1,122 @@
+/**
+ * A PEFT method is one thing: outside its folder its name stands in the two lists of methods and in the outlines' default targets
+ * alone. Names of options (`lora_alpha`) are the library's own and may stand anywhere.
+ */
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { methods } from '../../packages/peft-core/src/tuners/methods.ts';
+
+const root = join(import.meta.dirname, '../..');
+const tuners = 'packages/peft-core/src/tuners';
+const lists = [`${tuners}/methods.ts`, `${tuners}/registry.ts`];
+/** Words of the Python libraries that hold a method's name: a method that Graft has not, a tensor's name, a line of a file. */
+const others = [
+  'MULTITASK_PROMPT_TUNING',
+  'trainable_tokens_delta',
+  "bottleneck', 'lora', 'reft', 'invertible",
+];
+
+const options = Object.values(methods).flatMap(({ schema, unimplemented }) => [
+  ...Object.keys(schema.properties),
+  ...Object.keys(unimplemented),
+]);
+const apart = new RegExp(`\\b(${[...options, ...others].join('|')})\\b`, 'g');
+
+interface Named {
+  folder: string;
+  patterns: RegExp[];
+}
+const named: Named[] = Object.entries(methods).map(([type, { title }]) => ({
+  folder: `${tuners}/${type.toLowerCase().replaceAll('_', '-')}/`,
+  patterns: [type, title].map(patternOf),
+}));
+
+/** The words of a name in any case, with a dash, a space or nothing between them, in the singular or the plural. */
+function patternOf(name: string): RegExp {
+  const words = name.normalize('NFKC').match(/[A-Za-z]+|\d+/g) ?? [];
+  return new RegExp(`${words.join('[-_ )]{0,2}').replace(/s$/i, '')}s?`, 'gi');
+}
+
+/** Whether what was found is a word, or a part of a camelCase one, and not letters within a longer word ("explorative"). */
+function isWord(text: string, start: number, found: string): boolean {
+  const before = text[start - 1] ?? ' ';
+  const after = text.slice(start + found.length);
+  const begins =
+    !/[a-z]/i.test(before) || (/^[A-Z]/.test(found) && (/[a-z]/.test(before) || /[a-z]/.test(found)));
+  const ends = !/^[a-z]/i.test(after) || (/[a-z0-9]$/.test(found) ? /^[A-Z]/ : /^[A-Z][a-z]/).test(after);
+  return begins && ends;
+}
+
+/** Names of methods in a file's text that may not stand there. */
+function strayNames(file: string, source: string): string[] {
+  const withoutKeys = file.startsWith('packages/peft-core/src/outlines/')
+    ? source.replaceAll(new RegExp(`\\b(${Object.keys(methods).join('|')}): \\{`, 'g'), '{')
+    : source;
+  // One line: a name may be broken over two lines of a comment.
+  const text = withoutKeys
+    .normalize('NFKC')
+    .replaceAll(/\s*\n[\s*/#]*/g, ' ')
+    .replaceAll(apart, '…');
+  return named
+    .filter(({ folder }) => !file.startsWith(folder))
+    .flatMap(({ patterns }) => patterns.flatMap((pattern) => [...text.matchAll(pattern)]))
+    .filter(({ index, 0: found }) => isWord(text, index, found))
+    .map(({ index, 0: found }) => text.slice(Math.max(0, index - 30), index + found.length + 30));
+}
+
+test('a method is named in its own folder and in the two lists', () => {
+  const tracked = execFileSync(
+    'git',
+    ['ls-files', '--cached', '--others', '--exclude-standard', 'packages', 'apps', 'scripts', 'bench'],
+    { cwd: root, encoding: 'utf8' },
+  );
+  const files = tracked
+    .split('\n')
+    .filter((file) => /\.(ts|mts|js|mjs|py)$/.test(file) && !/\.test\.ts$/.test(file))
+    .filter((file) => !/\/(testing|testdata)\//.test(file) && !file.startsWith('scripts/golden/'))
+    .filter((file) => !lists.includes(file));
+  assert.ok(files.length > 300, `only ${files.length} files were found`);
+  const stray = files.flatMap((file) => {
+    const places = strayNames(file, readFileSync(join(root, file), 'utf8'));
+    return places.map((place) => `${file}: … ${place} …`);
+  });
+  assert.deepEqual(stray, []);
+});
+
+test('names are found however they are written, and other words are not taken for them', () => {
+  const found = (text: string) => strayNames('packages/service/src/x.ts', text).length > 0;
+  for (const text of [
+    ...[
+      "'LORA'",
+      'loraTuner',
+      'isLora',
+      'QLoRA',
+      'LoraConfig',
+      'LORAS',
+      'lora-adapters',
+      'tuners/lora/tuner.ts',
+    ],
+    ...['(IA)³', 'IA3', 'ia3_l', 'prompt tuning', 'PromptTuning', 'prompt-\n * tuning', 'prompt_tuning'],
+    ...['P-tuning', 'pTuning', 'LayerNorm tuning', 'bottlenecks', 'trainable token', 'selectiveMethod'],
+  ])
+    assert.ok(found(text), text);
+  for (const text of [
+    ...[
+      'lora_alpha',
+      'trainable_token_indices',
+      'prompt_tuning_init_text',
+      'ADALORA',
+      'MULTITASK_PROMPT_TUNING',
+    ],
+    ...['exploration', 'floral', 'media3', 'step tuning', 'selectively', 'a prompt, tuning nothing'],
+  ])
+    assert.ok(!found(text), text);
+  const target = "LORA: { target_modules: ['q_proj'] }";
+  assert.ok(!strayNames('packages/peft-core/src/outlines/llama.ts', target).length);
+  assert.ok(found(target));
+  assert.ok(!strayNames(`${tuners}/lora/layer.ts`, 'LoRA').length);
+  assert.ok(strayNames(`${tuners}/lora/layer.ts`, 'IA3').length);
+});
