@@ -19,12 +19,6 @@ const others = [
   "bottleneck', 'lora', 'reft', 'invertible",
 ];
 
-const options = Object.values(methods).flatMap(({ schema, unimplemented }) => [
-  ...Object.keys(schema.properties),
-  ...Object.keys(unimplemented),
-]);
-const apart = new RegExp(`\\b(${[...options, ...others].join('|')})\\b`, 'g');
-
 interface Named {
   folder: string;
   patterns: RegExp[];
@@ -33,6 +27,12 @@ const named: Named[] = Object.entries(methods).map(([type, { title }]) => ({
   folder: `${tuners}/${type.toLowerCase().replaceAll('_', '-')}/`,
   patterns: [type, title].map(patternOf),
 }));
+
+/** Options that have a method's name in theirs. */
+const options = Object.values(methods)
+  .flatMap(({ schema, unimplemented }) => Object.keys({ ...schema.properties, ...unimplemented }))
+  .filter((option) => named.some(({ patterns }) => patterns.some((pattern) => option.search(pattern) >= 0)));
+const apart = new RegExp(`\\b(${[...options, ...others].join('|')})\\b`, 'g');
 
 /** The words of a name in any case, with a dash, a space or nothing between them, in the singular or the plural. */
 function patternOf(name: string): RegExp {
