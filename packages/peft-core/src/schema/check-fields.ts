@@ -15,6 +15,11 @@ export const configFault = (option: string, message: string): Fault => ({
   message,
 });
 
+/** The same, to be thrown where a config is held against a model. */
+export function optionError(option: string, message: string): GraftError {
+  return new GraftError('invalid_peft_config', `${option}: ${message}`, { param: `peft.${option}` });
+}
+
 export function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

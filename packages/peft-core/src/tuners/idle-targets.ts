@@ -1,5 +1,5 @@
-import { GraftError } from '../errors.ts';
 import type { ModelOutline } from '../outlines/outline.ts';
+import { optionError } from '../schema/check-fields.ts';
 import { fullMatch } from '../schema/module-pattern.ts';
 import { isNamed, lastPart, notFoundError, type TargetOptions, transposedTargets } from './target-modules.ts';
 
@@ -17,14 +17,14 @@ export function checkTargetNames(options: TargetOptions, model: ModelOutline): v
   }
   const excluded = options.exclude_modules;
   if (typeof excluded === 'string' && !modules.some(({ name }) => fullMatch(excluded, name)))
-    throw idleFault(
+    throw optionError(
       'exclude_modules',
       `"${excluded}" is a regular expression for whole paths and matches none; names go into a list`,
     );
   const depth = Math.max(layers, encoderLayers);
   const stray = [options.layers_to_transform ?? []].flat().find((layer) => layer >= depth);
   if (stray !== undefined)
-    throw idleFault('layers_to_transform', `there is no layer ${stray}; layers are 0 to ${depth - 1}`);
+    throw optionError('layers_to_transform', `there is no layer ${stray}; layers are 0 to ${depth - 1}`);
 }
 
 /** Refuses a request that says of weights that they are transposed, and those of the modules `names` are not. */
@@ -34,7 +34,7 @@ export function checkTransposed(
   model: ModelOutline,
 ): void {
   if (config.fan_in_fan_out && !transposedTargets(names, model))
-    throw idleFault(
+    throw optionError(
       'fan_in_fan_out',
       'true is for weights that are stored as (in, out), and those of target_modules are not; leave it out',
     );
@@ -44,9 +44,4 @@ export function checkTransposed(
 export function lastParts(names: string[]): string {
   const all = [...new Set(names.map(lastPart))];
   return all.slice(0, 12).join(', ') + (all.length > 12 ? ', …' : '');
-}
-
-/** What to throw of an option that would do nothing. */
-export function idleFault(option: string, message: string): GraftError {
-  return new GraftError('invalid_peft_config', `${option}: ${message}`, { param: `peft.${option}` });
 }

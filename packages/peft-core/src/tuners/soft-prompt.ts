@@ -1,7 +1,8 @@
 /** What soft prompts share: their options, and what they take from the model, as HF PEFT does. Loads no TensorFlow. */
+
 import { Type } from 'typebox';
-import { GraftError } from '../errors.ts';
 import type { ModelOutline } from '../outlines/outline.ts';
+import { optionError } from '../schema/check-fields.ts';
 import { modulesToSave, taskType } from '../schema/schema-parts.ts';
 import { resolveModulesToSave } from './target-modules.ts';
 
@@ -77,11 +78,11 @@ export function checkPrompt(config: SoftPromptConfig, model: ModelOutline, sizes
   for (const [field, size] of Object.entries(sizes)) {
     const given = config[field as keyof PromptSizes];
     if (given !== null && given !== size)
-      throw invalid(field, `is ${given}, but this base model's is ${size}; leave it out`);
+      throw optionError(field, `is ${given}, but this base model's is ${size}; leave it out`);
   }
   const { num_virtual_tokens: count } = config;
   if (count >= model.maxPositions)
-    throw invalid(
+    throw optionError(
       'num_virtual_tokens',
       `${count} leave no room for text: the base model's context is ${model.maxPositions}`,
     );
@@ -92,12 +93,8 @@ export function checkPrompt(config: SoftPromptConfig, model: ModelOutline, sizes
 export function checkVirtualTokens(config: SoftPromptConfig, model: ModelOutline): void {
   checkPrompt(config, model, virtualTokenSizes(model));
   if (resolveModulesToSave(config, model.modules).includes(model.tokenEmbedding))
-    throw invalid(
+    throw optionError(
       'modules_to_save',
       `${model.tokenEmbedding} cannot be trained beside virtual tokens: HF PEFT goes on using the untrained one`,
     );
-}
-
-function invalid(field: string, message: string): GraftError {
-  return new GraftError('invalid_peft_config', `${field}: ${message}`, { param: `peft.${field}` });
 }

@@ -1,5 +1,6 @@
 import { GraftError } from '../errors.ts';
 import type { ModelOutline } from '../outlines/outline.ts';
+import { optionError } from '../schema/check-fields.ts';
 import { fullMatch, layerNumberPattern, matchStart } from '../schema/module-pattern.ts';
 import { nearest } from '../schema/nearest.ts';
 
@@ -76,10 +77,9 @@ export function resolveModulesToSave(
   const matched = paths.filter((path) => wanted.some((end) => path.endsWith(end)));
   const list = matched.find((path) => modules.some(({ name }) => /^\.\d+\./.test(afterPath(name, path))));
   if (list)
-    throw new GraftError(
-      'invalid_peft_config',
-      `modules_to_save: "${list}" is a list of modules; name some of them, or what they hold`,
-      { param: 'peft.modules_to_save' },
+    throw optionError(
+      'modules_to_save',
+      `"${list}" is a list of modules; name some of them, or what they hold`,
     );
   return matched.filter((path) => !matched.some((other) => other !== path && isWithin(path, other)));
 }

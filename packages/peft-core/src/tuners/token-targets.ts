@@ -1,5 +1,5 @@
-import { GraftError } from '../errors.ts';
 import type { ModelOutline, ModuleDescription } from '../outlines/outline.ts';
+import { optionError } from '../schema/check-fields.ts';
 
 /** Rows of one table that are trained, by token id. */
 export interface TokenTarget {
@@ -51,13 +51,15 @@ export function tokenTargets(
 
 function checkRows(name: string, ids: number[], model: ModelOutline, option: string): void {
   const module = model.modules.find((each) => each.name === name)!;
-  const refuse = (message: string) =>
-    new GraftError('invalid_peft_config', `${option}: ${message}`, { param: `peft.${option}` });
-  if (!isTable(module, model)) throw refuse(`${name} is no embedding; rows of tokens are trained of those`);
+  if (!isTable(module, model))
+    throw optionError(option, `${name} is no embedding; rows of tokens are trained of those`);
   const rows = module.out!;
   const stray = ids.find((id) => id >= rows);
   if (stray !== undefined)
-    throw refuse(`there is no token ${stray}: ${name} has ${rows} rows, with ids 0 to ${rows - 1}`);
+    throw optionError(
+      option,
+      `there is no token ${stray}: ${name} has ${rows} rows, with ids 0 to ${rows - 1}`,
+    );
 }
 
 /** An embedding, or the vocabulary's head, whose weight has a row for each token too. */

@@ -1,6 +1,6 @@
 import { GraftError } from '../../errors.ts';
 import type { ModelOutline } from '../../outlines/outline.ts';
-import { show } from '../../schema/check-fields.ts';
+import { optionError, show } from '../../schema/check-fields.ts';
 import type { Method } from '../method.ts';
 import { resolveModulesToSave } from '../target-modules.ts';
 import { adaptersLibrary } from './adapters-library.ts';
@@ -72,28 +72,25 @@ export const bottleneckMethod: Method<BottleneckConfig> = {
 function check(config: BottleneckConfig, model: ModelOutline): void {
   const { layers, residualSites } = model;
   const depth = 1 + Math.max(-1, ...residualSites.map(({ layer }) => layer));
-  const invalid = (field: string, message: string) =>
-    new GraftError('invalid_peft_config', `${field}: ${message}`, { param: `peft.${field}` });
-
   const stray = config.leave_out.find((layer) => layer >= depth);
   if (stray !== undefined)
-    throw invalid('leave_out', `there is no layer ${stray}; layers are 0 to ${depth - 1}`);
+    throw optionError('leave_out', `there is no layer ${stray}; layers are 0 to ${depth - 1}`);
   const given = typeof config.reduction_factor === 'object' ? Object.keys(config.reduction_factor) : [];
   const unknown = given.find((layer) => layer !== 'default' && Number(layer) >= depth);
   if (unknown !== undefined)
-    throw invalid('reduction_factor', `there is no layer ${unknown}; layers are 0 to ${depth - 1}`);
+    throw optionError('reduction_factor', `there is no layer ${unknown}; layers are 0 to ${depth - 1}`);
   if (config.cross_adapter && !residualSites.some(({ sublayer }) => sublayer === 'cross_attention'))
-    throw invalid('cross_adapter', `${model.modelType} has no cross-attention`);
+    throw optionError('cross_adapter', `${model.modelType} has no cross-attention`);
   if (placesOf(config, model).length === 0)
-    throw invalid('leave_out', `no adapter is left: all ${layers} layers are left out`);
+    throw optionError('leave_out', `no adapter is left: all ${layers} layers are left out`);
   if (config.residual_before_ln === 'post_add' && !residualSites.some(({ postNorm }) => postNorm))
-    throw invalid(
+    throw optionError(
       'residual_before_ln',
       `"post_add" needs a model that norms the sum of sublayer and residual; ${model.modelType} norms before its sublayers`,
     );
   // Where the library hooks projections, the residual and the norm are the model's own.
   if (!config.original_ln_after && model.adaptersInterface)
-    throw invalid('original_ln_after', `must be true for ${model.modelType}, as in the adapters library`);
+    throw optionError('original_ln_after', `must be true for ${model.modelType}, as in the adapters library`);
   checkSavedModules(config, model);
 }
 

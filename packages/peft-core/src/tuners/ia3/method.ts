@@ -1,6 +1,6 @@
 import { type Static, Type } from 'typebox';
 import type { ModelOutline } from '../../outlines/outline.ts';
-import { configFault, type Fault } from '../../schema/check-fields.ts';
+import { configFault, type Fault, optionError } from '../../schema/check-fields.ts';
 import { modulePatternFaults } from '../../schema/module-options.ts';
 import { fullMatch } from '../../schema/module-pattern.ts';
 import {
@@ -12,7 +12,7 @@ import {
   targetModules,
   taskType,
 } from '../../schema/schema-parts.ts';
-import { checkTargetNames, checkTransposed, idleFault, lastParts } from '../idle-targets.ts';
+import { checkTargetNames, checkTransposed, lastParts } from '../idle-targets.ts';
 import type { Method } from '../method.ts';
 import { resolveModulesToSave } from '../target-modules.ts';
 import { completeTargets, scaledModules } from './scaled-modules.ts';
@@ -92,7 +92,7 @@ function checkFeedForward(config: Ia3Config, names: string[], model: ModelOutlin
     typeof inputs === 'string' ? fullMatch(entry, name) : name.endsWith(entry);
   for (const entry of [inputs].flat())
     if (!names.some((name) => matches(entry, name)))
-      throw idleFault(
+      throw optionError(
         'feedforward_modules',
         `"${entry}" matches none of the modules of target_modules, which are ${lastParts(names)}`,
       );

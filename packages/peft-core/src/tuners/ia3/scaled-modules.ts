@@ -1,5 +1,6 @@
 import { GraftError } from '../../errors.ts';
 import type { ModelOutline, ModuleDescription } from '../../outlines/outline.ts';
+import { optionError } from '../../schema/check-fields.ts';
 import { fullMatch } from '../../schema/module-pattern.ts';
 import { resolveTargetModules, type TargetOptions, writtenTargets } from '../target-modules.ts';
 
@@ -27,10 +28,9 @@ export function scaledModules(config: ScaledOptions, model: ModelOutline): Scale
   const names = resolveTargetModules(config, model);
   const unfit = names.filter((name) => byName.get(name)!.kind !== 'linear');
   if (unfit.length > 0)
-    throw new GraftError(
-      'invalid_peft_config',
-      `target_modules: IA3 scales linear layers, and ${unfit.slice(0, 4).join(', ')} ${unfit.length > 1 ? 'are' : 'is'} none`,
-      { param: 'peft.target_modules' },
+    throw optionError(
+      'target_modules',
+      `IA3 scales linear layers, and ${unfit.slice(0, 4).join(', ')} ${unfit.length > 1 ? 'are' : 'is'} none`,
     );
   return names.map((name) => ({
     module: byName.get(name)!,

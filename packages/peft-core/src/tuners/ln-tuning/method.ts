@@ -1,6 +1,6 @@
 import { type Static, Type } from 'typebox';
-import { GraftError } from '../../errors.ts';
 import type { ModelOutline } from '../../outlines/outline.ts';
+import { optionError } from '../../schema/check-fields.ts';
 import { modulePatternFaults } from '../../schema/module-options.ts';
 import { excludeModules, modulesToSave, targetModules, taskType } from '../../schema/schema-parts.ts';
 import { checkTargetNames } from '../idle-targets.ts';
@@ -54,10 +54,9 @@ export function trainedModules(config: LnTuningConfig, model: ModelOutline): str
   const names = resolveTargetModules(config, model);
   const container = model.modules.find(({ name, kind }) => kind === 'other' && names.includes(name));
   if (container)
-    throw new GraftError(
-      'invalid_peft_config',
-      `target_modules: ${container.name} holds other modules; name those, or put it into modules_to_save`,
-      { param: 'peft.target_modules' },
+    throw optionError(
+      'target_modules',
+      `${container.name} holds other modules; name those, or put it into modules_to_save`,
     );
   return names;
 }

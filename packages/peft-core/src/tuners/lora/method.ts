@@ -1,7 +1,7 @@
 import { GraftError } from '../../errors.ts';
 import type { ModelOutline } from '../../outlines/outline.ts';
-import { show } from '../../schema/check-fields.ts';
-import { checkTargetNames, checkTransposed, idleFault, lastParts } from '../idle-targets.ts';
+import { optionError, show } from '../../schema/check-fields.ts';
+import { checkTargetNames, checkTransposed, lastParts } from '../idle-targets.ts';
 import type { Method } from '../method.ts';
 import { isWithin, notFoundError, resolveModulesToSave } from '../target-modules.ts';
 import { type TokenTarget, tokenTargets } from '../token-targets.ts';
@@ -85,11 +85,11 @@ function check(config: LoraConfig, model: ModelOutline): void {
   const { targets, unfit } = loraTargets(config, model);
   if (unfit.length > 0) {
     const names = unfit.slice(0, 4).map(({ name, kind }) => `${name} (${kind})`);
-    throw invalid('target_modules', `LORA adapts linear layers and embeddings, not ${names.join(', ')}`);
+    throw optionError('target_modules', `LORA adapts linear layers and embeddings, not ${names.join(', ')}`);
   }
   const table = targets.find(({ kind }) => kind === 'embedding');
   if (table && config.lora_bias)
-    throw invalid('lora_bias', `is not there for embeddings, and target_modules adapts ${table.name}`);
+    throw optionError('lora_bias', `is not there for embeddings, and target_modules adapts ${table.name}`);
   checkTokens(loraTokenTargets(config, model), targets, saved);
 }
 
@@ -109,11 +109,11 @@ export function loraTokenTargets(config: LoraConfig, model: ModelOutline): Token
 function checkTokens(tokens: TokenTarget[], targets: LoraTarget[], saved: string[]): void {
   for (const { module, followers } of tokens) {
     if (targets.some(({ name }) => name === module))
-      throw invalid('trainable_token_indices', `trains rows of ${module}, which target_modules adapts`);
+      throw optionError('trainable_token_indices', `trains rows of ${module}, which target_modules adapts`);
     const whole = [module, ...followers].find((name) => saved.some((each) => isWithin(name, each)));
     if (whole === undefined) continue;
     const tie = whole === module ? '' : `${whole}, which is tied to `;
-    throw invalid(
+    throw optionError(
       'trainable_token_indices',
       `trains rows of ${tie}${module}; modules_to_save trains ${whole === module ? 'it' : whole} in full`,
     );
@@ -125,7 +125,7 @@ function checkPatterns(config: LoraConfig, names: string[]): void {
   for (const option of ['rank_pattern', 'alpha_pattern'] as const)
     for (const key of Object.keys(config[option]))
       if (!names.some((name) => matchesPattern(key, name)))
-        throw idleFault(
+        throw optionError(
           option,
           `"${key}" matches none of the adapted modules, which are ${lastParts(names)}`,
         );
@@ -141,8 +141,4 @@ function checkRanks(targets: LoraTarget[], r: number): void {
       { param: rank === r ? 'peft.r' : 'peft.rank_pattern' },
     );
   }
-}
-
-function invalid(option: string, message: string): GraftError {
-  return new GraftError('invalid_peft_config', `${option}: ${message}`, { param: `peft.${option}` });
 }

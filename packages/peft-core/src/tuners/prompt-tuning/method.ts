@@ -1,6 +1,5 @@
 import { type Static, Type } from 'typebox';
-import { GraftError } from '../../errors.ts';
-import { configFault, type Fault, show } from '../../schema/check-fields.ts';
+import { configFault, type Fault, optionError, show } from '../../schema/check-fields.ts';
 import type { Method } from '../method.ts';
 import { checkVirtualTokens, promptFields } from '../soft-prompt.ts';
 
@@ -97,10 +96,7 @@ export function textRows(
   { count, vocabularySize }: { count: number; vocabularySize: number },
 ): number[] {
   const ids = encode(text);
-  const refuse = (message: string) =>
-    new GraftError('invalid_peft_config', `prompt_tuning_init_text: ${message}`, {
-      param: 'peft.prompt_tuning_init_text',
-    });
+  const refuse = (message: string) => optionError('prompt_tuning_init_text', message);
   if (ids.length === 0) throw refuse(`${show(text)} has no tokens to start from`);
   const stray = ids.find((id) => id >= vocabularySize);
   if (stray !== undefined)

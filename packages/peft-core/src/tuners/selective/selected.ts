@@ -1,5 +1,6 @@
-import { GraftError } from '../../errors.ts';
+import type { GraftError } from '../../errors.ts';
 import type { ModelOutline } from '../../outlines/outline.ts';
+import { optionError } from '../../schema/check-fields.ts';
 import { fullMatch } from '../../schema/module-pattern.ts';
 import { nearest } from '../../schema/nearest.ts';
 
@@ -25,7 +26,7 @@ export function selectedParameters(config: Selection, model: ModelOutline): stri
   const candidates = candidatesOf(model).filter((name) => !layers || layers.includes(layerOf(name) ?? -1));
   for (const layer of layers ?? []) {
     if (candidates.some((name) => layerOf(name) === layer)) continue;
-    throw invalid('layers', `there is no layer ${layer}; layers are 0 to ${model.layers - 1}`);
+    throw optionError('layers', `there is no layer ${layer}; layers are 0 to ${model.layers - 1}`);
   }
   const within = layers ? ` in layers ${layers.join(', ')}` : '';
   const chosen = new Set<string>();
@@ -63,19 +64,15 @@ function notFound(pattern: string, within: string, candidates: string[]): GraftE
   const near = nearest(pattern.slice(pattern.lastIndexOf('.') + 1), parts, 3);
   const hint =
     near.length > 0 ? `; nearest: ${near.join(', ')}` : `; there are ${[...parts].slice(0, 16).join(', ')}`;
-  return invalid('trainable', `"${pattern}" matches no parameter of this model${within}${hint}`);
+  return optionError('trainable', `"${pattern}" matches no parameter of this model${within}${hint}`);
 }
 
 function noneOfKind(kind: Kind, within: string, candidates: string[], model: ModelOutline): GraftError {
   const there = KINDS.filter((each) => candidates.some((name) => isOfKind(name, each, model)));
-  return invalid(
+  return optionError(
     'kinds',
     `this model has no parameter of kind "${kind}"${within}; it has ${there.join(', ')}`,
   );
-}
-
-function invalid(option: string, message: string): GraftError {
-  return new GraftError('invalid_peft_config', `${option}: ${message}`, { param: `peft.${option}` });
 }
 
 /** What holds attention, and what a feed-forward network, in the paths of the supported architectures. */

@@ -1,7 +1,7 @@
 import { type Static, Type } from 'typebox';
 import { GraftError } from '../../errors.ts';
 import type { ModelOutline } from '../../outlines/outline.ts';
-import { configFault } from '../../schema/check-fields.ts';
+import { configFault, optionError } from '../../schema/check-fields.ts';
 import { modulePatternFaults } from '../../schema/module-options.ts';
 import { Pattern, TargetNames, taskType, tokenIndices } from '../../schema/schema-parts.ts';
 import { checkTargetNames } from '../idle-targets.ts';
@@ -85,10 +85,9 @@ export function trainedTables(config: TrainableTokensConfig, model: ModelOutline
     ? modules.find((name) => tiedModules(model).includes(name))
     : undefined;
   if (tied !== undefined)
-    throw new GraftError(
-      'invalid_peft_config',
-      `target_modules: ${tied} is tied to ${embedding} and gets the same rows; name one of them`,
-      { param: 'peft.target_modules' },
+    throw optionError(
+      'target_modules',
+      `${tied} is tied to ${embedding} and gets the same rows; name one of them`,
     );
   const ids = config.token_indices;
   return tokenTargets(
