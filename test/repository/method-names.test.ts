@@ -3,11 +3,10 @@
  * alone. Names of options (`lora_alpha`) are the library's own and may stand anywhere.
  */
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { methods } from '../../packages/peft-core/src/tuners/methods.ts';
+import { sourceFiles } from './source-tree.ts';
 
 const root = join(import.meta.dirname, '../..');
 const tuners = 'packages/peft-core/src/tuners';
@@ -68,21 +67,16 @@ function strayNames(file: string, source: string): string[] {
 }
 
 test('a method is named in its own folder and in the two lists', () => {
-  const tracked = execFileSync(
-    'git',
-    ['ls-files', '--cached', '--others', '--exclude-standard', 'packages', 'apps', 'scripts', 'bench'],
-    { cwd: root, encoding: 'utf8' },
+  const files = sourceFiles(root, ['packages', 'apps', 'scripts', 'bench']).filter(
+    ({ path }) =>
+      !/\.test\.ts$|\/(testing|testdata)\//.test(path) &&
+      !path.startsWith('scripts/golden/') &&
+      !lists.includes(path),
   );
-  const files = tracked
-    .split('\n')
-    .filter((file) => /\.(ts|mts|js|mjs|py)$/.test(file) && !/\.test\.ts$/.test(file))
-    .filter((file) => !/\/(testing|testdata)\//.test(file) && !file.startsWith('scripts/golden/'))
-    .filter((file) => !lists.includes(file));
   assert.ok(files.length > 300, `only ${files.length} files were found`);
-  const stray = files.flatMap((file) => {
-    const places = strayNames(file, readFileSync(join(root, file), 'utf8'));
-    return places.map((place) => `${file}: … ${place} …`);
-  });
+  const stray = files.flatMap(({ path, text }) =>
+    strayNames(path, text).map((place) => `${path}: … ${place} …`),
+  );
   assert.deepEqual(stray, []);
 });
 

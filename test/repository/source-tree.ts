@@ -68,7 +68,7 @@ function importedBy(text: string): string[] {
 }
 
 /** The file behind each `@graft/…` that package.json files export. */
-function packageEntries(root: string): Map<string, string> {
+export function packageEntries(root: string): Map<string, string> {
   const entries = new Map<string, string>();
   for (const area of ['packages', 'apps']) {
     if (!existsSync(join(root, area))) continue;

@@ -1,46 +1,44 @@
 /** Entry points of peft-core that say so load no TensorFlow, whichever way their imports go. Lint sees one import at a time. */
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
-import { dirname, join, relative } from 'node:path';
+import { dirname, join, posix } from 'node:path';
 import { test } from 'node:test';
+import { packageEntries } from './source-tree.ts';
 
-const folder = join(import.meta.dirname, '../../packages/peft-core');
-const { exports } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')) as {
-  exports: Record<string, string>;
-};
-const isEngine = (specifier: string) => /^@(graft\/tf-graph|tensorflow)\b/.test(specifier);
+const root = join(import.meta.dirname, '../..');
+const entries = packageEntries(root);
+const engine = /^@graft\/tf-graph$|^@tensorflow\//;
 
 /** What a file loads when it is loaded: imports and re-exports but those of types alone. */
 function loads(file: string): string[] {
-  const source = readFileSync(file, 'utf8');
+  const source = readFileSync(join(root, file), 'utf8');
   const statements = source.matchAll(/^(?:import|export) (?!type )(?:[^;]*? from )?'([^']+)';/gm);
-  return [...statements].map(([, specifier]) => specifier ?? '');
+  return [...statements].map(([, name]) => name ?? '');
 }
 
 /** The files from `entry` to one that loads TensorFlow; null when none does. */
 function wayToEngine(entry: string): string[] | null {
-  const seen = new Map<string, string | null>([[entry, null]]);
-  for (const file of seen.keys()) {
-    for (const specifier of loads(file)) {
-      if (isEngine(specifier)) {
-        const way = [specifier];
-        for (let at: string | null = file; at !== null; at = seen.get(at) ?? null)
-          way.unshift(relative(folder, at));
+  const cameFrom = new Map<string, string | null>([[entry, null]]);
+  for (const file of cameFrom.keys()) {
+    for (const name of loads(file)) {
+      if (engine.test(name)) {
+        const way = [name];
+        for (let at: string | null = file; at !== null; at = cameFrom.get(at) ?? null) way.unshift(at);
         return way;
       }
-      if (!specifier.startsWith('.')) continue;
-      const target = join(dirname(file), specifier);
-      if (!seen.has(target)) seen.set(target, file);
+      const target = name.startsWith('.') ? posix.join(dirname(file), name) : entries.get(name);
+      if (target !== undefined && !cameFrom.has(target)) cameFrom.set(target, file);
     }
   }
   return null;
 }
 
-for (const [name, file] of Object.entries(exports)) {
-  const loadsEngine = name === '.';
-  test(`@graft/peft-core${name.slice(1)} ${loadsEngine ? 'loads' : 'does not load'} TensorFlow`, () => {
-    const way = wayToEngine(join(folder, file));
-    if (loadsEngine) assert.ok(way);
+for (const [name, file] of entries) {
+  if (!name.startsWith('@graft/peft-core')) continue;
+  const whole = name === '@graft/peft-core';
+  test(`${name} ${whole ? 'loads' : 'does not load'} TensorFlow`, () => {
+    const way = wayToEngine(file);
+    if (whole) assert.ok(way);
     else assert.equal(way, null);
   });
 }
