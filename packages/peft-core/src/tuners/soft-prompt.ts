@@ -46,7 +46,7 @@ export interface SoftPromptConfig extends Record<keyof PromptSizes, number | nul
   modules_to_save: string[] | null;
 }
 
-/** The sizes of a prompt of virtual tokens, which are as wide as the stream. */
+/** The sizes of a prompt of virtual tokens, which are as wide as the stream. PEFT saves them in the config. */
 export function virtualTokenSizes(model: ModelOutline): PromptSizes {
   return {
     token_dim: model.hiddenSize,
@@ -54,18 +54,6 @@ export function virtualTokenSizes(model: ModelOutline): PromptSizes {
     num_attention_heads: model.heads,
     num_layers: model.layers,
   };
-}
-
-/** The config as PEFT saves it: sizes filled in from the model. */
-export function completePrompt<Config extends SoftPromptConfig>(config: Config, sizes: PromptSizes): Config {
-  return { ...config, ...sizes };
-}
-
-/** The same for a prompt that is trained through an encoder. */
-export function completeEncodedPrompt<
-  Config extends SoftPromptConfig & { encoder_hidden_size: number | null },
->(config: Config, sizes: PromptSizes): Config {
-  return { ...config, ...sizes, encoder_hidden_size: config.encoder_hidden_size ?? sizes.token_dim };
 }
 
 /** Rows of `prompt_embeddings` of virtual tokens: PEFT has as many again, unused, for a decoder that has its own encoder. */

@@ -1,7 +1,7 @@
 import type { Architecture } from '../../models/architecture.ts';
 import { PROMPT, virtualTokenEmbedding } from '../prompt-layers.ts';
 import { savedModules } from '../saved-modules.ts';
-import { completeEncodedPrompt, promptRows, virtualTokenSizes } from '../soft-prompt.ts';
+import { promptRows, virtualTokenSizes } from '../soft-prompt.ts';
 import type { AdapterParameter, Attachment, AttachmentForm, Tuner } from '../tuner.ts';
 import { promptEncoder } from './encoder.ts';
 import { type PTuningConfig, pTuningMethod } from './method.ts';
@@ -30,7 +30,7 @@ function attach(config: PTuningConfig, model: Architecture, form: AttachmentForm
     sharedByBlocks: saved.parameters.map(({ name }) => name),
     embeddings: new Map([[model.tokenEmbedding, virtualTokenEmbedding(model.vocabularySize)]]),
     virtualTokens: config.num_virtual_tokens,
-    written: completeEncodedPrompt(config, virtualTokenSizes(model)),
+    written: { ...config, ...virtualTokenSizes(model), encoder_hidden_size: sizes.hidden },
     unmergeable: 'virtual tokens stand before the text, where no weight of the base model is',
   };
 }

@@ -3,7 +3,6 @@ import type { Architecture, AttentionSite } from '../../models/architecture.ts';
 import { elementCount } from '../../tensors/tensor-source.ts';
 import { affine, embeddingTable, linearLayer, PROMPT } from '../prompt-layers.ts';
 import { savedModules } from '../saved-modules.ts';
-import { completeEncodedPrompt } from '../soft-prompt.ts';
 import type {
   AdapterParameter,
   Attachment,
@@ -28,11 +27,18 @@ function attach(config: PrefixTuningConfig, model: Architecture, form: Attachmen
     sharedByBlocks: [PROMPT, ...saved.parameters.map(({ name }) => name)],
     prefix: (context, site) => prefixOf(context, site, config.num_virtual_tokens, model),
     prefixLength: config.num_virtual_tokens,
-    written: completeEncodedPrompt(config, prefixSizes(model)),
+    written: {
+      ...config,
+      ...prefixSizes(model),
+      encoder_hidden_size: hiddenSizeOf(config, model),
+    },
     unmergeable: 'its keys and values stand before those of the text, where no weight of the base model is',
   };
 }
 
+/** Of the projection's encoder. */
+const hiddenSizeOf = (config: PrefixTuningConfig, { kvHeads, headSize }: Architecture) =>
+  config.encoder_hidden_size ?? kvHeads * headSize;
 const widthOf = ({ layers, kvHeads, headSize }: Architecture) => layers * 2 * kvHeads * headSize;
 const zero = (length: number) => ({ kind: 'draw', draw: () => new Float32Array(length) }) as const;
 
@@ -47,7 +53,7 @@ function prefixTable(config: PrefixTuningConfig, model: Architecture): AdapterPa
 /** A narrow table and two layers with a tanh between. Source: peft, tuners/prefix_tuning/model.py. */
 function projection(config: PrefixTuningConfig, model: Architecture) {
   const width = model.kvHeads * model.headSize;
-  const hidden = config.encoder_hidden_size ?? width;
+  const hidden = hiddenSizeOf(config, model);
   const name = (rest: string) => `prompt_encoder.${rest}`;
   const table = embeddingTable(name('embedding'), config.num_virtual_tokens, width);
   const last = linearLayer(name('transform.2'), widthOf(model), hidden);

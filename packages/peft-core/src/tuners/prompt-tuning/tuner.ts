@@ -1,7 +1,7 @@
 import type { Architecture } from '../../models/architecture.ts';
 import { PROMPT, virtualTokenEmbedding } from '../prompt-layers.ts';
 import { savedModules } from '../saved-modules.ts';
-import { completePrompt, promptRows, virtualTokenSizes } from '../soft-prompt.ts';
+import { promptRows, virtualTokenSizes } from '../soft-prompt.ts';
 import type { Attachment, ParameterInit, Tuner } from '../tuner.ts';
 import { type PromptTuningConfig, promptTuningMethod, textRows } from './method.ts';
 
@@ -20,7 +20,7 @@ function attach(config: PromptTuningConfig, model: Architecture): Attachment {
     replacements,
     sharedByBlocks: parameters.map(({ name }) => name),
     embeddings: new Map([[model.tokenEmbedding, virtualTokenEmbedding(model.vocabularySize)]]),
-    written: completePrompt(config, virtualTokenSizes(model)),
+    written: { ...config, ...virtualTokenSizes(model) },
     virtualTokens: config.num_virtual_tokens,
     unmergeable: 'virtual tokens stand before the text, where no weight of the base model is',
   };
