@@ -135,7 +135,10 @@ for (const { name, graft, peft } of await compareTrainings(cases, folder)) {
 }
 
 test('a classifier with named labels learns, scores its classes, and PEFT computes the same logits', async () => {
-  const kinds = { fruit: ['apple', 'pear', 'cherry', 'plum'], tool: ['saw', 'hammer', 'wrench', 'drill'] };
+  const kinds = {
+    fruit: ['apple', 'pear', 'cherry', 'plum', 'orange', 'peach'],
+    tool: ['saw', 'hammer', 'wrench', 'drill', 'screwdriver', 'knife'],
+  };
   const lines = Object.entries(kinds).flatMap(([label, things]) =>
     things.flatMap((thing) => [
       JSON.stringify({ text: `I need a ${thing}.`, label }),

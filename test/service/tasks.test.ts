@@ -48,7 +48,7 @@ const jobs = {
       target_modules: 'all-linear',
     },
     learning_rate: 0.03,
-    line: (i: number) => ({ text: `${i} apples`, target: 'aa' }),
+    line: (i: number) => ({ text: `${i} apples`, target: 'ab' }),
   },
   labels: {
     model: 'encoder',
@@ -105,11 +105,11 @@ test('an encoder-decoder learns from texts and targets, and its adapter complete
   assert.equal(version.peft.task_type, 'SEQ_2_SEQ_LM');
   assertProven(version);
   const answer = await client.completions.create({ model, prompt: '4 apples', temperature: 0 });
-  assert.equal(answer.choices[0]?.text, 'aa');
+  assert.equal(answer.choices[0]?.text, 'ab');
   assert.equal(answer.choices[0]?.finish_reason, 'stop');
   assert.equal(answer.usage?.prompt_tokens, '4 apples'.length);
   const base = await client.completions.create({ model: 'translator', prompt: '4 apples', temperature: 0 });
-  assert.notEqual(base.choices[0]?.text, 'aa');
+  assert.notEqual(base.choices[0]?.text, 'ab');
   assert.deepEqual((await client.completions.create({ model, prompt: '4 apples', temperature: 0 })).choices, [
     answer.choices[0],
   ]);
@@ -123,8 +123,8 @@ test('a classifier is trained, downloaded, inspected and scores; it writes no te
     assert.ok(files.includes(name), `${name} is not among ${files}`);
   }
   for (const refused of [
-    client.chat.completions.create({ model, messages: [{ role: 'user', content: 'aa' }] }),
-    client.completions.create({ model, prompt: 'aa' }),
+    client.chat.completions.create({ model, messages: [{ role: 'user', content: 'ab' }] }),
+    client.completions.create({ model, prompt: 'ab' }),
   ]) {
     await assert.rejects(refused, (error: GraftApiError) => {
       assert.ok(error instanceof GraftApiError);
@@ -192,7 +192,7 @@ async function createJob(name: Name): Promise<FineTuningJob> {
     training_file: file.id,
     suffix: name,
     seed: 5,
-    hyperparameters: { batch_size: 8, n_epochs: 10 },
+    hyperparameters: { batch_size: 8, n_epochs: 20 },
     peft,
     training: { learning_rate, max_seq_length: 48, precision: 'fp32' },
   });
