@@ -28,11 +28,6 @@ export class LabelCollector {
     }
   }
 
-  /** Whether no example had a label. */
-  get empty(): boolean {
-    return this.#largest === -1 && this.#names.size === 0;
-  }
-
   /** Names of the classes: those of the head that is there (`own`), when every label is among them; else those of the data. */
   namesFor(own: readonly string[] | null): readonly string[] {
     return own && this.#fit(own) ? own : this.names();

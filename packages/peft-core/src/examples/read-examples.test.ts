@@ -88,6 +88,16 @@ test('every bad line is told, and the error names the file', async () => {
   );
 });
 
+test('every line of a classifier that is no example is told once', async () => {
+  const training = [{ text: 'x', label: 'a' }, { text: 'x', label: 1.5 }, { label: 'a' }];
+  const bad: number[] = [];
+  await assert.rejects(
+    readExamples(source('SEQ_CLS', { training }), { onBadLine: (line) => bad.push(line) }),
+    { code: 'invalid_jsonl', param: 'training_file' },
+  );
+  assert.deepEqual(bad, [2, 3]);
+});
+
 test('lines of another kind than the task, or than the training file, are refused', async () => {
   const labelled = [{ text: 'x', label: 'a' }];
   await assert.rejects(readExamples(source('CAUSAL_LM', { training: labelled })), {

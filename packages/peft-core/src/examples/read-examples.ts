@@ -53,7 +53,7 @@ export async function readExamples(
   listener: ExampleListener = {},
 ): Promise<ExampleSummary> {
   const { trainingFile, validationFile, peft } = source;
-  const labels = isClassifier(peft.task_type) ? await classNames(source) : null;
+  const labels = isClassifier(peft.task_type) ? await classNames(source, listener.onBadLine) : null;
   const options = tokenizeOptions(source, labels);
   const hash = createHash('sha256');
   const tokenise = async (path: string, file: DataFile): Promise<DatasetFormat> =>
@@ -93,11 +93,14 @@ function tokenizeOptions(
 }
 
 /** A classifier's classes. They must be known before the first label is read, so the training file is read twice. */
-function classNames(source: ExampleSource): Promise<readonly string[]> {
+function classNames(
+  source: ExampleSource,
+  onBadLine: ExampleListener['onBadLine'],
+): Promise<readonly string[]> {
   const { trainingFile, modelConfig, peft, headLabels = null } = source;
   return naming('training_file', async () => {
     const labels = new LabelCollector();
-    await readLines(trainingFile, source, { take: (example) => labels.add(example) });
+    await readLines(trainingFile, source, { take: (example) => labels.add(example), onBadLine });
     return labels.namesFor(headLabels ?? ownLabels(modelConfig, peft.task_type));
   });
 }
