@@ -15,7 +15,6 @@ export {
 export { ensurePackagedModel, type ModelPackage, packagedModels } from './hub/packaged-models.ts';
 export { type BaseModelSpec, resolveBaseModel } from './hub/resolve-base-model.ts';
 export type { ResolveOptions } from './hub/resolve-options.ts';
-export { readSafetensors, type SafetensorsFile } from './safetensors/safetensors.ts';
+export { readAllTensors, readSafetensors, type SafetensorsFile } from './safetensors/safetensors.ts';
 export { type TensorToWrite, type WrittenFile, writeSafetensors } from './safetensors/write-safetensors.ts';
-export type { TensorInfo, TensorSource } from './tensors/tensor-source.ts';
-export type { AdapterTensor } from './tuners/method-files.ts';
+export type { HostTensor, TensorInfo, TensorSource } from './tensors/tensor-source.ts';

@@ -4,10 +4,10 @@ import { readJson, readJsonFile } from '../base-model/json-file.ts';
 import { parsePeftConfig } from '../config/index.ts';
 import { GraftError } from '../errors.ts';
 import type { TaskType } from '../outlines/index.ts';
-import { readSafetensors } from '../safetensors/safetensors.ts';
+import { readAllTensors } from '../safetensors/safetensors.ts';
 import { type WrittenFile, writeSafetensors } from '../safetensors/write-safetensors.ts';
 import { sha256 } from '../sha256.ts';
-import type { AdapterTensor, FilesRead } from '../tuners/method-files.ts';
+import type { FilesRead } from '../tuners/method-files.ts';
 import { methodOf, methods } from '../tuners/methods.ts';
 import type { Adapter, AdapterToWrite } from './adapter.ts';
 import { adapterCard, baseDigestIn } from './adapter-card.ts';
@@ -40,16 +40,8 @@ export async function readAdapter(folder: string, task: TaskType = 'CAUSAL_LM'):
       : '';
     throw invalid(`${folder} has no ${weightsName}${pickle}`);
   }
-  const file = await readSafetensors(path.join(folder, weightsName));
-  try {
-    const tensors = new Map<string, AdapterTensor>();
-    for (const name of file.names()) {
-      tensors.set(name, { shape: file.info(name).shape, data: await file.readFloat32(name) });
-    }
-    return { config, common, tensors, labels, baseDigest };
-  } finally {
-    await file.close();
-  }
+  const tensors = await readAllTensors(path.join(folder, weightsName));
+  return { config, common, tensors, labels, baseDigest };
 }
 
 /** Longest README.md that is looked into, in bytes. */

@@ -1,5 +1,5 @@
 import type { PeftConfig } from '../config/index.ts';
-import type { AdapterTensor } from '../tuners/method-files.ts';
+import type { HostTensor } from '../tensors/tensor-source.ts';
 import type { AdapterCard } from './adapter-card.ts';
 import type { AdapterConfigCommon } from './adapter-config.ts';
 
@@ -8,7 +8,7 @@ export interface Adapter {
   config: PeftConfig;
   common: AdapterConfigCommon;
   /** By key of the file. */
-  tensors: Map<string, AdapterTensor>;
+  tensors: Map<string, HostTensor>;
   /** Names of a classifier's classes, in order; null where the folder does not tell. */
   labels: string[] | null;
   /** SHA-256 (hex) of the weights that it was trained on; null where the folder does not tell, as PEFT's do not. */

@@ -1,11 +1,11 @@
-import type { Adapter, AdapterTensor, BaseModel } from '../files.ts';
+import type { Adapter, BaseModel, HostTensor } from '../files.ts';
 import type { Architecture } from '../models/architecture.ts';
 import { architectureFor } from '../models/registry.ts';
 import { isClassifier } from '../outlines/index.ts';
 import { ownLabels, unnamedLabels, withLabels } from '../outlines/label-names.ts';
 
 /** The weight `(classes, width)` of the last layer of the classifier's head in an adapter's files; null without a head. */
-export function headWeight({ tensors }: Pick<Adapter, 'tensors'>): AdapterTensor | null {
+export function headWeight({ tensors }: Pick<Adapter, 'tensors'>): HostTensor | null {
   const found = [...tensors].find(([key]) => /\b(score|classifier|classifier\.out_proj)\.weight$/.test(key));
   return found?.[1] ?? null;
 }

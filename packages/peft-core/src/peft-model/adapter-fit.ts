@@ -5,7 +5,7 @@ import { defaultTask } from '../outlines/index.ts';
 import { attach } from '../tuners/registry.ts';
 import type { Attachment } from '../tuners/tuner.ts';
 import { adapterArchitecture } from './adapter-architecture.ts';
-import { adapterFaults } from './adapter-values.ts';
+import { adapterFaults, mismatch } from './adapter-values.ts';
 
 /** An adapter on a base model that it was made for. */
 export interface FittingAdapter {
@@ -78,13 +78,4 @@ function attached({ config }: Adapter, architecture: Architecture): Attachment {
 
 function faultsOn({ config, tensors }: Adapter, { parameters, copies }: Attachment): string[] {
   return adapterFaults(config, parameters, tensors, copies);
-}
-
-function mismatch(faults: string[], cause?: unknown): GraftError {
-  const more = faults.length > 5 ? ` (and ${faults.length - 5} more)` : '';
-  return new GraftError(
-    'adapter_mismatch',
-    `the adapter does not fit the base model: ${faults.slice(0, 5).join('; ')}${more}`,
-    { param: 'adapter', ...(cause ? { cause } : {}) },
-  );
 }

@@ -1,5 +1,5 @@
 import { tf } from '@graft/tf-graph';
-import { elementCount } from '../tensors/tensor-source.ts';
+import { elementCount, type HostTensor } from '../tensors/tensor-source.ts';
 import type { AdapterParameter } from '../tuners/tuner.ts';
 
 /**
@@ -35,7 +35,7 @@ export class AdapterLayout {
   }
 
   /** Views of a flat host array, by name. */
-  views(flat: Float32Array): Map<string, { shape: number[]; data: Float32Array }> {
+  views(flat: Float32Array): Map<string, HostTensor> {
     return new Map(
       this.entries.map((e) => [
         e.name,

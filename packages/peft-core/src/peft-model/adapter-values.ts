@@ -1,7 +1,7 @@
 import type { Program, ProgramFunction, tf } from '@graft/tf-graph';
 import type { PeftConfig } from '../config/index.ts';
 import { GraftError } from '../errors.ts';
-import type { BaseModel } from '../files.ts';
+import type { BaseModel, HostTensor } from '../files.ts';
 import { storedName } from '../outlines/outline.ts';
 import { elementCount } from '../tensors/tensor-source.ts';
 import { attach, tunerFor } from '../tuners/registry.ts';
@@ -12,20 +12,10 @@ import type { PeftModel } from './peft-model.ts';
  * An adapter file's tensors as the flat vector of `model`.
  * Throws `adapter_mismatch` naming keys that are missing, of another shape, or not the model's.
  */
-export function adapterValues(
-  model: PeftModel,
-  tensors: Map<string, { shape: number[]; data: Float32Array }>,
-): Float32Array {
+export function adapterValues(model: PeftModel, tensors: Map<string, HostTensor>): Float32Array {
   const { keyPrefix } = tunerFor(model.peft!);
   const faults = adapterFaults(model.peft!, model.layout.entries, tensors, model.attachment?.copies);
-  if (faults.length > 0) {
-    const more = faults.length > 5 ? ` (and ${faults.length - 5} more)` : '';
-    throw new GraftError(
-      'adapter_mismatch',
-      `the adapter does not fit the base model: ${faults.slice(0, 5).join('; ')}${more}`,
-      { param: 'adapter' },
-    );
-  }
+  if (faults.length > 0) throw mismatch(faults);
   return model.layout.flatten((name) => tensors.get(keyPrefix + name)?.data);
 }
 
@@ -62,6 +52,16 @@ export function adapterFaults(
   return faults;
 }
 
+/** `adapter_mismatch`, with the first of the reasons. */
+export function mismatch(faults: string[], cause?: unknown): GraftError {
+  const more = faults.length > 5 ? ` (and ${faults.length - 5} more)` : '';
+  return new GraftError(
+    'adapter_mismatch',
+    `the adapter does not fit the base model: ${faults.slice(0, 5).join('; ')}${more}`,
+    { param: 'adapter', ...(cause ? { cause } : {}) },
+  );
+}
+
 /** Whether a key names a weight with a row for each token: an input or output embedding of any architecture. */
 function isTokenTable(key: string, shape: number[]): boolean {
   return shape.length === 2 && /\b(embed_tokens|wte|word_embeddings|shared|lm_head)\.weight$/.test(key);
@@ -79,7 +79,7 @@ export type FoldFunction = ProgramFunction<Record<never, never>, Record<string, 
 export async function adapterTensorsToSave(
   { model, program, fold }: { model: PeftModel; program: Program; fold: FoldFunction | null },
   base: BaseModel,
-): Promise<Map<string, { shape: number[]; data: Float32Array }>> {
+): Promise<Map<string, HostTensor>> {
   const { keyPrefix } = tunerFor(model.peft!);
   const flat = program.read(['adapter']).get('adapter') as Float32Array;
   const saved = new Map(model.layout.views(flat));

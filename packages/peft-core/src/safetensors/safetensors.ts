@@ -4,6 +4,7 @@ import { float16ToFloat32 } from '../tensors/float16.ts';
 import { RandomAccessFile } from '../tensors/random-access-file.ts';
 import {
   elementCount,
+  type HostTensor,
   roundToBfloat16,
   type TensorInfo,
   type TensorSource,
@@ -148,6 +149,19 @@ export class SafetensorsFile implements TensorSource {
       'unsupported_dtype',
       `${this.path}: tensor "${name}" is stored as ${dtype}; weights may be F64, F32, F16 or BF16`,
     );
+  }
+}
+
+/** Every tensor of a file as float32, by name. Throws what `readSafetensors` throws, and `unsupported_dtype`. */
+export async function readAllTensors(path: string): Promise<Map<string, HostTensor>> {
+  const file = await SafetensorsFile.open(path);
+  try {
+    const tensors = new Map<string, HostTensor>();
+    for (const name of file.names())
+      tensors.set(name, { shape: file.info(name).shape, data: await file.readFloat32(name) });
+    return tensors;
+  } finally {
+    await file.close();
   }
 }
 

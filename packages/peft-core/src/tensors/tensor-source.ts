@@ -1,11 +1,9 @@
 import { toBfloat16 } from '@graft/tf-graph/bfloat16';
 import { GraftError } from '../errors.ts';
 
-/** How a stored tensor is kept: safetensors' names, or GGUF's quantisation types. */
-export type StoredType = string;
-
 export interface TensorInfo {
-  dtype: StoredType;
+  /** How the tensor is stored: safetensors' names, or GGUF's quantisation types. */
+  dtype: string;
   /** Hugging Face layout: linear weights `[out, in]`, row-major. */
   shape: number[];
 }
@@ -19,6 +17,12 @@ export interface TensorSource {
   readFloat32(name: string): Promise<Float32Array>;
   /** Bit patterns; rounded to nearest even when the tensor is stored wider. */
   readBfloat16(name: string): Promise<Uint16Array>;
+}
+
+/** A tensor whose values are in memory, row-major. */
+export interface HostTensor {
+  shape: number[];
+  data: Float32Array;
 }
 
 /** Number of values of a shape; 1 for a scalar. */

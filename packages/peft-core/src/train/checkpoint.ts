@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { mkdir, open, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { hashFile } from '../base-model/model-digest.ts';
-import { readSafetensors, writeSafetensors } from '../files.ts';
+import { readAllTensors, writeSafetensors } from '../files.ts';
 import type { AdapterLayout } from '../peft-model/adapter-layout.ts';
 import { STATE } from './train-program.ts';
 
@@ -112,12 +112,9 @@ async function readCheckpoint(
     for (const [file, digest] of Object.entries(manifest.files)) {
       if ((await hashFile(path.join(folder, file))) !== digest) return DAMAGED;
     }
-    const tensors = await readSafetensors(path.join(folder, STATE_FILE));
-    const values = new Map<string, Float32Array>();
-    for (const name of tensors.names()) values.set(name, await tensors.readFloat32(name));
-    await tensors.close();
+    const tensors = await readAllTensors(path.join(folder, STATE_FILE));
     const { step, trainedTokens } = manifest;
-    const flat = (part: string) => layout.flatten((name) => values.get(`${part}.${name}`));
+    const flat = (part: string) => layout.flatten((name) => tensors.get(`${part}.${name}`)?.data);
     return { step, trainedTokens, state: new Map(STATE.map((part) => [part, flat(part)])) };
   } catch {
     // Cut off while it was written, or changed since.

@@ -1,4 +1,4 @@
-import { type AdapterTensor, type BaseModel, readSafetensors } from '../files.ts';
+import { type BaseModel, type HostTensor, readAllTensors } from '../files.ts';
 import { storedName } from '../outlines/outline.ts';
 import { checkBaseDigest, readAdapterFor } from '../peft-model/adapter-fit.ts';
 import { adapterValues } from '../peft-model/adapter-values.ts';
@@ -69,17 +69,9 @@ function rowsOf(table: Float32Array, width: number, rows: number[]): Float32Arra
 }
 
 /** Tensors of a file that has PyTorch's names for a PEFT model's parameters, under their names in an adapter's files. */
-async function readParameters(path: string): Promise<Map<string, AdapterTensor>> {
-  const file = await readSafetensors(path);
-  try {
-    const tensors = new Map<string, AdapterTensor>();
-    for (const name of file.names()) {
-      // PyTorch's names also hold PEFT's wrapper and the adapter's name.
-      const key = name.replace(/\.modules_to_save(?=\.)/, '').replace(/\.default(?=\.|$)/, '');
-      tensors.set(key, { shape: file.info(name).shape, data: await file.readFloat32(name) });
-    }
-    return tensors;
-  } finally {
-    await file.close();
-  }
+async function readParameters(path: string): Promise<Map<string, HostTensor>> {
+  // PyTorch's names also hold PEFT's wrapper and the adapter's name.
+  const keyOf = (name: string) =>
+    name.replace(/\.modules_to_save(?=\.)/, '').replace(/\.default(?=\.|$)/, '');
+  return new Map([...(await readAllTensors(path))].map(([name, tensor]) => [keyOf(name), tensor]));
 }

@@ -1,8 +1,4 @@
-/** A tensor of an adapter's files. */
-export interface AdapterTensor {
-  shape: number[];
-  data: Float32Array;
-}
+import type { HostTensor } from '../tensors/tensor-source.ts';
 
 /** What a folder holds, as it is read. */
 export interface FilesRead {
@@ -10,7 +6,7 @@ export interface FilesRead {
   config: Record<string, unknown> & { task_type: string };
   baseModelName: string | null;
   /** By key, as the tuner names its parameters. */
-  tensors: Map<string, AdapterTensor>;
+  tensors: Map<string, HostTensor>;
   /** Names of a classifier's classes, in order; null where the folder does not tell. */
   labels: string[] | null;
 }

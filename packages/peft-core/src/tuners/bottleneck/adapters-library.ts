@@ -7,9 +7,10 @@ import { families } from '../../outlines/families.ts';
 import { isClassifier, type ModelOutline, outlineOf } from '../../outlines/index.ts';
 import { unnamedLabels } from '../../outlines/label-names.ts';
 import { modelClass, taskOfClass } from '../../outlines/model-class.ts';
-import { readSafetensors } from '../../safetensors/safetensors.ts';
+import { readAllTensors } from '../../safetensors/safetensors.ts';
 import { isRecord } from '../../schema/check-fields.ts';
-import type { AdapterTensor, FilesRead, FilesToWrite, MethodFiles } from '../method-files.ts';
+import type { HostTensor } from '../../tensors/tensor-source.ts';
+import type { FilesRead, FilesToWrite, MethodFiles } from '../method-files.ts';
 import { ADAPTER_NAME, type BottleneckConfig, FLOATS, UNIMPLEMENTED_OPTIONS } from './config.ts';
 
 // Folders as the `adapters` library 1.3 writes them with use_safetensors (adapters, loading.py): one adapter, and beside it
@@ -60,10 +61,10 @@ async function read(folder: string, raw: Record<string, unknown>): Promise<Files
       `${folder} holds a head of ${savedFrom}, whose layout is its own; save the adapter from the plain …For… class, or without its head`,
       { param: 'adapter' },
     );
-  const tensors = renamed(await readTensors(path.join(folder, weightsName)), raw.name, flexible);
+  const tensors = renamed(await readAllTensors(path.join(folder, weightsName)), raw.name, flexible);
   const head = names.includes(headWeightsName)
-    ? await readTensors(path.join(folder, headWeightsName))
-    : new Map<string, AdapterTensor>();
+    ? await readAllTensors(path.join(folder, headWeightsName))
+    : new Map<string, HostTensor>();
   const task = taskOfClass(savedFrom);
   if (!task) throw invalid(`${folder}: model_class "${savedFrom}" is for no task that Graft has`);
   return {
@@ -100,25 +101,13 @@ function withoutIdle(config: Record<string, unknown>): Record<string, unknown> {
   return { ...config, ...idle };
 }
 
-async function readTensors(file: string): Promise<Map<string, AdapterTensor>> {
-  const source = await readSafetensors(file);
-  try {
-    const tensors = new Map<string, AdapterTensor>();
-    for (const name of source.names())
-      tensors.set(name, { shape: source.info(name).shape, data: await source.readFloat32(name) });
-    return tensors;
-  } finally {
-    await source.close();
-  }
-}
-
 /** Keys under Graft's name for the adapter. */
 function renamed(
-  tensors: Map<string, AdapterTensor>,
+  tensors: Map<string, HostTensor>,
   name: unknown,
   flexible: boolean,
-): Map<string, AdapterTensor> {
-  const found = new Map<string, AdapterTensor>();
+): Map<string, HostTensor> {
+  const found = new Map<string, HostTensor>();
   for (const [key, tensor] of tensors) {
     const own = key.replace(`.adapters.${name}.`, `.adapters.${ADAPTER_NAME}.`);
     const prefix =
