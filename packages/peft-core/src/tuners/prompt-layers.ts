@@ -2,8 +2,8 @@
 import { tf } from '@graft/tf-graph';
 import { trainedProduct } from '../nn/linear.ts';
 import { takeRows } from '../nn/rows.ts';
-import { elementCount } from '../tensors/tensor-source.ts';
-import type { AdapterParameter, EmbeddingWrapper, LayerContext, ParameterInit } from './tuner.ts';
+import { drawn, normal, uniform } from './start-values.ts';
+import type { AdapterParameter, EmbeddingWrapper, LayerContext } from './tuner.ts';
 
 /** The key of a soft prompt in adapter_model.safetensors, and the name of what an encoder gives. */
 export const PROMPT = 'prompt_embeddings';
@@ -20,30 +20,17 @@ export function virtualTokenEmbedding(vocabularySize: number): EmbeddingWrapper 
   };
 }
 
-/** torch.nn.Embedding: normal numbers. */
+/** torch.nn.Embedding: weight `(rows, width)`. */
 export function embeddingTable(module: string, rows: number, width: number): AdapterParameter {
-  const draw: ParameterInit = {
-    kind: 'draw',
-    draw: (random) => Float32Array.from({ length: rows * width }, () => random.normal()),
-  };
-  return { name: `${module}.weight`, shape: [rows, width], init: draw };
+  return { name: `${module}.weight`, shape: [rows, width], init: drawn(rows * width, normal) };
 }
 
-/** torch.nn.Linear: weight `(out, in)` and bias `(out)`, uniform within ±1/√in. */
+/** torch.nn.Linear: weight `(out, width)` and bias `(out)`. */
 export function linearLayer(module: string, out: number, width: number): AdapterParameter[] {
   return [
-    { name: `${module}.weight`, shape: [out, width], init: uniform([out, width], width) },
-    { name: `${module}.bias`, shape: [out], init: uniform([out], width) },
+    { name: `${module}.weight`, shape: [out, width], init: drawn(out * width, uniform(width)) },
+    { name: `${module}.bias`, shape: [out], init: drawn(out, uniform(width)) },
   ];
-}
-
-/** Uniform within ±1/√width. */
-export function uniform(shape: number[], width: number): ParameterInit {
-  const length = elementCount(shape);
-  return {
-    kind: 'draw',
-    draw: (random) => Float32Array.from({ length }, () => (2 * random.uniform() - 1) / Math.sqrt(width)),
-  };
 }
 
 /** x `(n, in)` through the linear layer `module`: `(n, out)`. */

@@ -1,7 +1,7 @@
 import type { Architecture } from '../models/architecture.ts';
 import type { FrozenWeight } from '../nn/weight.ts';
-import type { Random } from '../random.ts';
 import type { SavedModules } from './saved-modules.ts';
+import { drawn, normal } from './start-values.ts';
 import type { TokenTarget } from './token-targets.ts';
 import type { Merge, ParameterInit } from './tuner.ts';
 
@@ -20,7 +20,7 @@ export function addTokenRows(
   const table = model.parameters.find(({ name }) => name === (model.aliases[weight] ?? weight))!;
   const width = table.shape[1]!;
   const init: ParameterInit = random
-    ? { kind: 'draw', draw: (random) => normal(ids.length * width, random) }
+    ? drawn(ids.length * width, normal)
     : { kind: 'rows', parameter: weight, pick: () => ids };
   to.parameters.push({ name: key, shape: [ids.length, width], init });
   const merge: Merge = (weight, adapter) => {
@@ -38,8 +38,4 @@ export function addTokenRows(
     }));
     to.merges.set(name, merge);
   }
-}
-
-function normal(length: number, random: Random): Float32Array {
-  return Float32Array.from({ length }, () => random.normal());
 }

@@ -1,7 +1,14 @@
 import type { Architecture } from '../../models/architecture.ts';
-import type { Random } from '../../random.ts';
 import { savedModules } from '../saved-modules.ts';
-import type { AdapterParameter, Attachment, FileCopy, ResidualAddWrapper, Tuner } from '../tuner.ts';
+import { constant, drawn, uniform } from '../start-values.ts';
+import type {
+  AdapterParameter,
+  Attachment,
+  FileCopy,
+  ParameterInit,
+  ResidualAddWrapper,
+  Tuner,
+} from '../tuner.ts';
 import { ADAPTER_NAME, type BottleneckConfig } from './config.ts';
 import { type Place, placesOf } from './places.ts';
 import { bottleneckResidualAdd } from './residual-add.ts';
@@ -42,45 +49,40 @@ function parametersAt(
   config: BottleneckConfig,
   hiddenSize: number,
 ): AdapterParameter[] {
-  const constant = (name: string, size: number, value: number): AdapterParameter => ({
+  const filled = (name: string, size: number, value: number): AdapterParameter => ({
     name: `${path}.${name}`,
     shape: [size],
-    init: { kind: 'draw', draw: () => new Float32Array(size).fill(value) },
+    init: constant(size, value),
   });
   const norm = (name: string) => [
-    constant(`${name}.weight`, hiddenSize, 1),
-    constant(`${name}.bias`, hiddenSize, 0),
+    filled(`${name}.weight`, hiddenSize, 1),
+    filled(`${name}.bias`, hiddenSize, 0),
   ];
   const matrix = (name: string, out: number, from: number, start: Start): AdapterParameter => ({
     name: `${path}.${name}.weight`,
     shape: [out, from],
-    init: { kind: 'draw', draw: (random) => start(random, out * from, from) },
+    init: start(out * from, from),
   });
   const starts = startValues[config.init_weights];
   const down = config.ln_before ? 'adapter_down.1' : 'adapter_down.0';
   return [
     ...(config.ln_before ? norm('adapter_norm_before') : []),
     matrix(down, width, hiddenSize, starts.down),
-    constant(`${down}.bias`, width, 0),
+    filled(`${down}.bias`, width, 0),
     matrix('adapter_up', hiddenSize, width, starts.up),
-    constant('adapter_up.bias', hiddenSize, 0),
-    ...(config.scaling === 'learned' ? [constant('scaling', 1, 1)] : []),
-    ...(config.scaling === 'channel' ? [constant('scaling', hiddenSize, 1)] : []),
+    filled('adapter_up.bias', hiddenSize, 0),
+    ...(config.scaling === 'learned' ? [filled('scaling', 1, 1)] : []),
+    ...(config.scaling === 'channel' ? [filled('scaling', hiddenSize, 1)] : []),
     ...(config.ln_after ? norm('adapter_norm_after') : []),
   ];
 }
 
-/** `size` values for a weight whose input is `from` wide. */
-type Start = (random: Random, size: number, from: number) => Float32Array;
+/** Start values of a weight of `size` numbers, whose input is `from` wide. */
+type Start = (size: number, from: number) => ParameterInit;
 
-const drawn = (size: number, draw: () => number) => Float32Array.from({ length: size }, draw);
-const normal: Start = (random, size) => drawn(size, () => 0.02 * random.normal());
-/** Kaiming uniform with a = √5: ±1/√from. */
-const kaiming: Start = (random, size, from) =>
-  drawn(size, () => (2 * random.uniform() - 1) / Math.sqrt(from));
-const zeros: Start = (_random, size) => new Float32Array(size);
-const truncatedNormal: Start = (random, size) =>
-  drawn(size, () => {
+const narrow: Start = (size) => drawn(size, (random) => 0.02 * random.normal());
+const truncated: Start = (size) =>
+  drawn(size, (random) => {
     for (;;) {
       const value = random.normal();
       if (Math.abs(value) <= 2) return 0.01 * value;
@@ -88,7 +90,7 @@ const truncatedNormal: Start = (random, size) =>
   });
 
 const startValues: Record<BottleneckConfig['init_weights'], { down: Start; up: Start }> = {
-  bert: { down: normal, up: normal },
-  mam_adapter: { down: kaiming, up: zeros },
-  houlsby: { down: truncatedNormal, up: truncatedNormal },
+  bert: { down: narrow, up: narrow },
+  mam_adapter: { down: (size, from) => drawn(size, uniform(from)), up: (size) => constant(size, 0) },
+  houlsby: { down: truncated, up: truncated },
 };

@@ -1,7 +1,9 @@
 import { tf } from '@graft/tf-graph';
 import type { Architecture } from '../../models/architecture.ts';
+import { elementCount } from '../../tensors/tensor-source.ts';
 import { embeddingCopies } from '../embedding-copies.ts';
 import { savedModules } from '../saved-modules.ts';
+import { constant, drawn, normal } from '../start-values.ts';
 import { isWithin, transposedTargets } from '../target-modules.ts';
 import type { Attachment, LinearWrapper, Merge, Tuner } from '../tuner.ts';
 import { type Ia3Config, ia3Method } from './method.ts';
@@ -21,16 +23,9 @@ function attach(config: Ia3Config, model: Architecture): Attachment {
     const { name, in: width, out } = one.module;
     const key = `${name}.ia3_l`;
     const shape = one.scales === 'input' ? [1, width!] : [out!, 1];
-    const length = shape[0]! * shape[1]!;
-    parameters.push({
-      name: key,
-      shape,
-      init: {
-        kind: 'draw',
-        draw: (random) =>
-          Float32Array.from({ length }, () => (config.init_ia3_weights ? 1 : random.normal())),
-      },
-    });
+    const length = elementCount(shape);
+    const init = config.init_ia3_weights ? constant(length, 1) : drawn(length, normal);
+    parameters.push({ name: key, shape, init });
     linears.set(name, scaling(key, one.scales));
     merges.set(`${name}.weight`, mergedWeight(key, one));
     if (one.scales === 'output' && model.parameters.some((p) => p.name === `${name}.bias`))

@@ -1,4 +1,5 @@
 import type { Random } from '../../random.ts';
+import { constant, drawn, normal, uniform } from '../start-values.ts';
 import type { ParameterInit } from '../tuner.ts';
 import type { LoraConfig } from './config.ts';
 import { channelNorms, loraDelta } from './merge.ts';
@@ -6,27 +7,12 @@ import type { LoraNames, LoraTarget } from './targets.ts';
 
 // Start values as peft, tuners/lora/layer.py has them: reset_lora_parameters, orthogonal_init, Embedding.update_layer.
 
-type Draw = (random: Random) => number;
-
-const normal: Draw = (random) => random.normal();
-/** torch.nn.Linear's own, which is Kaiming uniform with a = √5: within ±1/√width. */
-const uniform =
-  (width: number): Draw =>
-  (random) =>
-    (2 * random.uniform() - 1) / Math.sqrt(width);
-
-const drawn = (size: number, draw: Draw): ParameterInit => ({
-  kind: 'draw',
-  draw: (random) => fill(size, () => draw(random)),
-});
-const zeros = (size: number): ParameterInit => ({ kind: 'draw', draw: () => new Float32Array(size) });
-
 export function initialA(
   { kind, rank, width }: LoraTarget,
   init: LoraConfig['init_lora_weights'],
 ): ParameterInit {
   const size = rank * width;
-  if (kind === 'embedding') return init === false ? drawn(size, normal) : zeros(size);
+  if (kind === 'embedding') return init === false ? drawn(size, normal) : constant(size, 0);
   if (init === 'gaussian') return drawn(size, (random) => random.normal() / rank);
   if (init === 'orthogonal') return { kind: 'draw', draw: (random) => halfRank(rank, width, random) };
   return drawn(size, uniform(width));
@@ -41,7 +27,7 @@ export function initialB(
   const size = out * rank;
   if (kind === 'embedding') return drawn(size, normal);
   if (init === false) return drawn(size, uniform(rank));
-  if (init !== 'orthogonal') return zeros(size);
+  if (init !== 'orthogonal') return constant(size, 0);
   return {
     kind: 'base',
     parameters: [],
@@ -50,7 +36,7 @@ export function initialB(
 }
 
 export function initialBias({ rank, out }: LoraTarget, init: LoraConfig['init_lora_weights']): ParameterInit {
-  return init === false ? drawn(out, uniform(rank)) : zeros(out);
+  return init === false ? drawn(out, uniform(rank)) : constant(out, 0);
 }
 
 /** The norm of each output channel of `W + scale · B A`. */
@@ -121,10 +107,4 @@ function subtractProjection(vector: Float64Array, direction: Float64Array): void
   let share = 0;
   for (let k = 0; k < vector.length; k++) share += vector[k]! * direction[k]!;
   for (let k = 0; k < vector.length; k++) vector[k]! -= share * direction[k]!;
-}
-
-function fill(size: number, draw: () => number): Float32Array {
-  const values = new Float32Array(size);
-  for (let i = 0; i < size; i++) values[i] = draw();
-  return values;
 }

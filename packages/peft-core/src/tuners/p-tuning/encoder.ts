@@ -1,7 +1,9 @@
 import { tf } from '@graft/tf-graph';
 import { dropout } from '../../nn/dropout.ts';
 import { bidirectionalLstm, type LstmWeights } from '../../nn/lstm.ts';
-import { affine, embeddingTable, linearLayer, uniform } from '../prompt-layers.ts';
+import { elementCount } from '../../tensors/tensor-source.ts';
+import { affine, embeddingTable, linearLayer } from '../prompt-layers.ts';
+import { drawn, uniform } from '../start-values.ts';
 import type { AdapterParameter, LayerContext } from '../tuner.ts';
 import type { PTuningConfig } from './method.ts';
 
@@ -65,8 +67,10 @@ function lstm(config: PTuningConfig, { width, hidden }: EncoderSizes): Head {
     const input = layer === 0 ? width : 2 * hidden;
     const shapes = [[4 * hidden, input], [4 * hidden, hidden], [4 * hidden], [4 * hidden]];
     for (const suffix of ['', '_reverse'])
-      for (const [i, part] of parts(layer, suffix).entries())
-        parameters.push({ name: part, shape: shapes[i]!, init: uniform(shapes[i]!, hidden) });
+      for (const [i, part] of parts(layer, suffix).entries()) {
+        const shape = shapes[i]!;
+        parameters.push({ name: part, shape, init: drawn(elementCount(shape), uniform(hidden)) });
+      }
   }
   const weights = ({ parameter }: LayerContext, layer: number, suffix: string): LstmWeights => {
     const [input, hidden, inputBias, hiddenBias] = parts(layer, suffix).map(parameter) as [

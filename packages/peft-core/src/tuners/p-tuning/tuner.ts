@@ -2,6 +2,7 @@ import type { Architecture } from '../../models/architecture.ts';
 import { PROMPT, virtualTokenEmbedding } from '../prompt-layers.ts';
 import { savedModules } from '../saved-modules.ts';
 import { promptRows, virtualTokenSizes } from '../soft-prompt.ts';
+import { constant } from '../start-values.ts';
 import type { AdapterParameter, Attachment, AttachmentForm, Tuner } from '../tuner.ts';
 import { promptEncoder } from './encoder.ts';
 import { type PTuningConfig, pTuningMethod } from './method.ts';
@@ -21,7 +22,7 @@ function attach(config: PTuningConfig, model: Architecture, form: AttachmentForm
   const folded: AdapterParameter = {
     name: PROMPT,
     shape: [sizes.rows, sizes.width],
-    init: { kind: 'draw', draw: () => new Float32Array(sizes.rows * sizes.width) },
+    init: constant(sizes.rows * sizes.width, 0),
   };
   return {
     parameters: [...(form === 'trained' ? encoder.parameters : [folded]), ...saved.parameters],

@@ -3,6 +3,7 @@ import type { Architecture, AttentionSite } from '../../models/architecture.ts';
 import { elementCount } from '../../tensors/tensor-source.ts';
 import { affine, embeddingTable, linearLayer, PROMPT } from '../prompt-layers.ts';
 import { savedModules } from '../saved-modules.ts';
+import { constant } from '../start-values.ts';
 import type {
   AdapterParameter,
   Attachment,
@@ -40,13 +41,12 @@ function attach(config: PrefixTuningConfig, model: Architecture, form: Attachmen
 const hiddenSizeOf = (config: PrefixTuningConfig, { kvHeads, headSize }: Architecture) =>
   config.encoder_hidden_size ?? kvHeads * headSize;
 const widthOf = ({ layers, kvHeads, headSize }: Architecture) => layers * 2 * kvHeads * headSize;
-const zero = (length: number) => ({ kind: 'draw', draw: () => new Float32Array(length) }) as const;
 
 /** `(n, layers · 2 · kvHeads · D)` */
 function prefixTable(config: PrefixTuningConfig, model: Architecture): AdapterParameter {
   const [rows, width] = [config.num_virtual_tokens, widthOf(model)];
   const table = embeddingTable(PROMPT, rows, width);
-  const init = config.init_weights === 'zero' ? zero(rows * width) : table.init;
+  const init = config.init_weights === 'zero' ? constant(rows * width, 0) : table.init;
   return { ...table, name: PROMPT, init };
 }
 
@@ -58,7 +58,7 @@ function projection(config: PrefixTuningConfig, model: Architecture) {
   const table = embeddingTable(name('embedding'), config.num_virtual_tokens, width);
   const last = linearLayer(name('transform.2'), widthOf(model), hidden);
   const start = (p: AdapterParameter) =>
-    config.init_weights === 'zero' ? { ...p, init: zero(elementCount(p.shape)) } : p;
+    config.init_weights === 'zero' ? { ...p, init: constant(elementCount(p.shape), 0) } : p;
   return {
     parameters: [table, ...linearLayer(name('transform.0'), hidden, width), ...last.map(start)],
     encode(context: LayerContext) {

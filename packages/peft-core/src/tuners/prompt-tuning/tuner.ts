@@ -2,6 +2,7 @@ import type { Architecture } from '../../models/architecture.ts';
 import { PROMPT, virtualTokenEmbedding } from '../prompt-layers.ts';
 import { savedModules } from '../saved-modules.ts';
 import { promptRows, virtualTokenSizes } from '../soft-prompt.ts';
+import { drawn, normal } from '../start-values.ts';
 import type { Attachment, ParameterInit, Tuner } from '../tuner.ts';
 import { type PromptTuningConfig, promptTuningMethod, textRows } from './method.ts';
 
@@ -31,10 +32,7 @@ function initOf(config: PromptTuningConfig, rows: number, model: Architecture): 
   const parameter = `${model.tokenEmbedding}.weight`;
   switch (config.prompt_tuning_init) {
     case 'RANDOM':
-      return {
-        kind: 'draw',
-        draw: (random) => Float32Array.from({ length: rows * model.hiddenSize }, () => random.normal()),
-      };
+      return drawn(rows * model.hiddenSize, normal);
     case 'SAMPLE_VOCAB':
       return {
         kind: 'rows',
