@@ -1,10 +1,11 @@
 import { isDeepStrictEqual } from 'node:util';
 import { type TProperties, type TSchema, Type } from 'typebox';
 import { Value } from 'typebox/value';
-import { TASK_TYPES } from '../outlines/outline.ts';
+import { isClassifier, TASK_TYPES } from '../outlines/outline.ts';
 import { checkFields, configFault, type Fault, isRecord, show, throwFaults } from '../schema/check-fields.ts';
 import { nearest } from '../schema/nearest.ts';
 import { methods, type PeftConfig, type PeftType, peftTypes } from '../tuners/methods.ts';
+import { CLASSIFIER_HEADS } from '../tuners/target-modules.ts';
 
 /** Each method's config with every field filled in. */
 export const methodSchemas = Object.values(methods).map(({ schema }) => schema);
@@ -97,14 +98,11 @@ export function parsePeftConfig(value: unknown, options: { saved?: boolean } = {
   return withHeadsToSave(Value.Default(method.schema, complete) as PeftConfig);
 }
 
-/** A classifier's head is trained in full with any method; PEFT says so in modules_to_save, by both names that heads have. */
+/** Every method trains a classifier's head in full. PEFT lists it in modules_to_save, by both names that heads have. */
 function withHeadsToSave(config: PeftConfig): PeftConfig {
-  const classifies = config.task_type === 'SEQ_CLS' || config.task_type === 'TOKEN_CLS';
-  if (!classifies || !('modules_to_save' in config)) return config;
-  return {
-    ...config,
-    modules_to_save: [...new Set([...(config.modules_to_save ?? []), 'classifier', 'score'])],
-  };
+  if (!isClassifier(config.task_type) || !('modules_to_save' in config)) return config;
+  const modules_to_save = [...new Set([...(config.modules_to_save ?? []), ...CLASSIFIER_HEADS])];
+  return { ...config, modules_to_save };
 }
 
 function peftTypeFault(type: unknown): Fault | null {

@@ -143,11 +143,11 @@ function sequenceToSequence(
   target: string,
   options: TokenizeOptions,
 ): Tokenized {
-  const read = textIds(tokenizer, input, options);
+  const inputIds = textIds(tokenizer, input, options);
   const targets = Int32Array.from(tokenizer.withEos(tokenizer.encode(target)));
   checkLength(targets.length, { ...options, leading: 0 });
   const ids = Int32Array.from([options.decoderStart!, ...targets.subarray(0, -1)]);
-  return { sequences: [{ ids, input: read, targets }], tokens: read.length + targets.length };
+  return { sequences: [{ ids, input: inputIds, targets }], tokens: inputIds.length + targets.length };
 }
 
 function taggedExample(

@@ -39,7 +39,7 @@ const labels = Array.from({ length: 15 }, (_, i) => (i * 53 + 48) % 256);
 
 test('every adapter answers as it scores, in any order, on a base that is loaded once', async () => {
   await checkTurns(bench, { input_ids: ids, labels }, 0, (model, sequence, virtual) => {
-    model.read([...virtual, ...ids]);
+    model.encode([...virtual, ...ids]);
     const given = [model.model.architecture.decoderStart!, ...labels.slice(0, -1)];
     return given.map((id, i) => logProbability(sequence.append([id]), labels[i]!));
   });

@@ -10,7 +10,7 @@ import { cachedAttention, type LayerCache } from './cached-attention.ts';
 /** How many tokens one run takes: one while decoding, more while a prompt is read. */
 export const STRIDES = [1, 16, 64, 256] as const;
 
-/** A base model and the key-value cache of one sequence. Adapters join it while it stays loaded, and share both. */
+/** A base model and the key-value cache of one sequence. Adapters are attached while it stays loaded, and share both. */
 export interface GenerationProgram {
   program: Program;
   /** Positions in the cache: prompt and answer together. */
@@ -24,8 +24,8 @@ export interface GenerationProgram {
 /** One model of the program. Functions are traced when they are first needed. */
 export interface AnsweringModel {
   model: PeftModel;
-  /** Encoder-decoders only, once before a sequence: runs the encoder on `ids`, at most the context, for the decoder to read. */
-  read(ids: readonly number[]): void;
+  /** Encoder-decoders only, before each sequence: runs the encoder on `ids`, at most the context. The decoder reads its states. */
+  encode(ids: readonly number[]): void;
   /** Sets the adapter's values. */
   write(values: Float32Array): Promise<void>;
   /** Writes the adapter's prefix into the first positions of the cache: after new values, and after another model's turn. */
@@ -95,19 +95,19 @@ function answeringModel(
       shape,
     );
   });
-  let read = { length: 0, tokens: 0 };
+  let input = { length: 0, tokens: 0 };
   return {
     model,
     async write(values) {
       if (model.adapter) await program.write([[model.adapter.name, values]]);
     },
-    read(ids) {
+    encode(ids) {
       const tokens = windowFor(ids.length);
       const padded = new Int32Array(tokens);
       padded.set(ids);
       const segments = new Int32Array(tokens).fill(1, 0, ids.length);
       program.run(encodeOn(tokens), { ids: padded, segments });
-      read = { length: ids.length, tokens };
+      input = { length: ids.length, tokens };
     },
     prime() {
       if (model.attachment?.prefix) program.run(primeFor(), {});
@@ -115,11 +115,11 @@ function answeringModel(
     extend(stride, ids, start) {
       const padded = new Int32Array(stride);
       padded.set(ids);
-      const { logits } = program.run(extendOn(stride, windowFor(start + stride), read.tokens), {
+      const { logits } = program.run(extendOn(stride, windowFor(start + stride), input.tokens), {
         ids: padded,
         start: Int32Array.of(start),
         last: Int32Array.of(ids.length - 1),
-        read: memory ? Int32Array.of(read.length) : undefined,
+        input: memory ? Int32Array.of(input.length) : undefined,
       });
       return logits.data as Float32Array;
     },
@@ -172,10 +172,10 @@ function declareExtend(
   const { architecture } = model;
   const scalar = { shape: [], dtype: 'int32' } as const;
   const ids = { shape: [stride], dtype: 'int32' } as const;
-  const inputs = { ids, start: scalar, last: scalar, read: memory ? scalar : undefined };
-  return builder.function(name, inputs, ({ ids, start, last, read }) => {
-    const input = read ? { length: read, tokens: inputTokens } : null;
-    const attend = cachedAttention(cache, start, stride, window, input);
+  const inputs = { ids, start: scalar, last: scalar, input: memory ? scalar : undefined };
+  return builder.function(name, inputs, ({ ids, start, last, input: length }) => {
+    const read = length ? { length, tokens: inputTokens } : null;
+    const attend = cachedAttention(cache, start, stride, window, read);
     const runtime = model.runtime({ parameters: adapterTensors(model), attend });
     const grid = {
       ...{ rows: 1, tokens: stride, cached: window },

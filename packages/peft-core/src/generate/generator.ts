@@ -102,7 +102,7 @@ export class Generator {
     let logits: Float32Array;
     if (this.#decoderStart === null) logits = sequence.append([...virtual, ...ids]);
     else {
-      model.read([...virtual, ...ids]);
+      model.encode([...virtual, ...ids]);
       logits = sequence.append([this.#decoderStart]);
     }
     for (let n = 0; n < limit; n++) {

@@ -6,8 +6,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 /** Milliseconds. A builder touches its claim every `heartbeat`. */
 const heartbeat = 5_000;
 const pollEvery = 500;
-/** A claim untouched for so long is void: of another machine, whose processes cannot be seen, and of this one (a process id used again). */
-const abandonedAfter = { elsewhere: 60_000, here: 600_000 };
+/** A claim untouched for so long is void. A remote process cannot be seen; a local process id may be in use again. */
+const abandonedAfter = { remote: 60_000, local: 600_000 };
 
 /** Builds under way in this process, by target. */
 const underWay = new Map<string, Promise<void>>();
@@ -111,8 +111,8 @@ async function isHeld(claim: string): Promise<boolean> {
   const [host = '', pid = ''] = (await readFile(claim, 'utf8').catch(() => '')).split(' ');
   const age = Date.now() - stats.mtimeMs;
   // Not yet written: just created.
-  if (host !== hostname()) return age < abandonedAfter.elsewhere;
-  return age < abandonedAfter.here && isAlive(Number(pid));
+  if (host !== hostname()) return age < abandonedAfter.remote;
+  return age < abandonedAfter.local && isAlive(Number(pid));
 }
 
 function isAlive(pid: number): boolean {

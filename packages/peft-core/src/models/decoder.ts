@@ -40,8 +40,8 @@ export function decoder(outline: DecoderOutline): Architecture {
       byHead(rotate(k, rotary.key)),
       byHead(v),
     ); // (rows, heads, T, D)
-    const joined = tf.reshape(tf.transpose(attended, [0, 2, 1, 3]), [grid.rows * grid.tokens, heads * D]);
-    const attention = runtime.linear(`${path}.self_attn.o_proj`, joined);
+    const merged = tf.reshape(tf.transpose(attended, [0, 2, 1, 3]), [grid.rows * grid.tokens, heads * D]);
+    const attention = runtime.linear(`${path}.self_attn.o_proj`, merged);
     const afterAttention = runtime.residualAdd(
       { layer, sublayer: 'attention', module: `${path}.attention_adapters` },
       attention,

@@ -33,8 +33,8 @@ export function encoder(outline: EncoderOutline): EncoderBody {
       byHead(project('key')),
       byHead(project('value')),
     ); // (rows, heads, T, D)
-    const joined = tf.reshape(tf.transpose(attended, [0, 2, 1, 3]), [grid.rows * grid.tokens, H]);
-    const attention = output(runtime, layer, 'attention', `${path}.attention.output`, joined, x);
+    const merged = tf.reshape(tf.transpose(attended, [0, 2, 1, 3]), [grid.rows * grid.tokens, H]);
+    const attention = output(runtime, layer, 'attention', `${path}.attention.output`, merged, x);
     const inner = act(runtime.linear(`${path}.intermediate.dense`, attention)); // (N, I)
     return output(runtime, layer, 'feed_forward', `${path}.output`, inner, attention);
   }

@@ -30,8 +30,8 @@ export function gpt2(config: Record<string, unknown>, task: TaskType): Architect
       byHead(k),
       byHead(v),
     ); // (rows, heads, T, D)
-    const joined = tf.reshape(tf.transpose(attended, [0, 2, 1, 3]), [grid.rows * grid.tokens, H]);
-    const attention = runtime.dropout(runtime.linear(`${path}.attn.c_proj`, joined), dropout.residual);
+    const merged = tf.reshape(tf.transpose(attended, [0, 2, 1, 3]), [grid.rows * grid.tokens, H]);
+    const attention = runtime.dropout(runtime.linear(`${path}.attn.c_proj`, merged), dropout.residual);
     const afterAttention = runtime.residualAdd(
       { layer, sublayer: 'attention', module: `${path}.attention_adapters` },
       attention,

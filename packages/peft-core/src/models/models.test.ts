@@ -86,7 +86,7 @@ for (const [name, config] of Object.entries({
     const model = attach(null);
     for (const input of inputs) {
       const { logprobs: expected } = (await scores.next()).value as { logprobs: number[] };
-      model.read(input);
+      model.encode(input);
       const read = [architecture.decoderStart!, ...labels.slice(0, -1)];
       const logprobs = read.map((id, t) => logProbability(model.extend(1, [id], t), labels[t]!));
       const differences = logprobs.map((x, t) => Math.abs(x - expected[t]!));

@@ -58,8 +58,8 @@ export function t5(config: Record<string, unknown>, task: TaskType): Architectur
   ): tf.Tensor {
     const queries = byHead(runtime.linear(`${path}.q`, h), keys.shape[0]!);
     const attended = runtime.attend({ ...site, dropout }, queries, keys, values); // (rows, heads, T, D)
-    const joined = tf.reshape(tf.transpose(attended, [0, 2, 1, 3]), [h.shape[0]!, heads * D]);
-    return runtime.dropout(runtime.linear(`${path}.o`, joined), dropout);
+    const merged = tf.reshape(tf.transpose(attended, [0, 2, 1, 3]), [h.shape[0]!, heads * D]);
+    return runtime.dropout(runtime.linear(`${path}.o`, merged), dropout);
   }
 
   function feedForward(runtime: ModelRuntime, site: ResidualSite, x: tf.Tensor): tf.Tensor {

@@ -53,7 +53,7 @@ export function headLoss(
   const { loss, dHidden, dTrained } = withNestedGradients(() => inChunks(inputs, true));
   const total = customGradient({
     inputs: { hidden, trained: trainedPart(weight) },
-    keep: { dHidden: joined(dHidden), dTrained },
+    keep: { dHidden: concatenated(dHidden), dTrained },
     value: () => loss.total,
     gradient: (dy, { dHidden, dTrained }) => ({
       hidden: tf.mul(dHidden, dy),
@@ -96,13 +96,14 @@ function inChunks({ hidden, weight, labels, scales }: HeadInputs, withGradient: 
     const part = weight.kind === 'rows' ? rowsGradient(weight, scaled, x) : matmul(scaled, x, true);
     dTrained = dTrained ? tf.add(dTrained, part) : part;
   }
-  const losses = joined(parts.map((p) => p.losses));
-  const correct = joined(parts.map((p) => p.correct));
+  const losses = concatenated(parts.map((p) => p.losses));
+  const correct = concatenated(parts.map((p) => p.correct));
   const total = tf.sum(tf.mul(losses, scales));
   return { loss: { total, losses, correct }, dHidden, dTrained };
 }
 
-const joined = (parts: tf.Tensor[]): tf.Tensor => (parts.length === 1 ? parts[0]! : tf.concat(parts, 0));
+const concatenated = (parts: tf.Tensor[]): tf.Tensor =>
+  parts.length === 1 ? parts[0]! : tf.concat(parts, 0);
 
 /** The products with a head's weight `(V, H)`. */
 interface Head {

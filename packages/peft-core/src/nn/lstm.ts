@@ -18,9 +18,9 @@ export interface LstmWeights {
 export function lstm(x: tf.Tensor, weights: LstmWeights): tf.Tensor {
   const [steps, width] = x.shape as [number, number];
   const H = weights.hidden.shape[1]!;
-  const joined = tf.transpose(tf.concat([weights.input, weights.hidden], 1)); // (in + H, 4H)
+  const weight = tf.transpose(tf.concat([weights.input, weights.hidden], 1)); // (in + H, 4H)
   const bias = tf.add(weights.inputBias, weights.hiddenBias);
-  const states = blockLstm(tf.reshape(x, [steps, 1, width]), joined, bias);
+  const states = blockLstm(tf.reshape(x, [steps, 1, width]), weight, bias);
   return tf.reshape(states, [steps, H]);
 }
 

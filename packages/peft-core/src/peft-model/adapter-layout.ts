@@ -29,7 +29,7 @@ export class AdapterLayout {
   }
 
   /** One tensor per parameter, in the order of `entries` → flat tensor `(size)`. */
-  join(tensors: tf.Tensor[]): tf.Tensor {
+  concat(tensors: tf.Tensor[]): tf.Tensor {
     const flat = tensors.map((t, i) => tf.reshape(t, [this.entries[i]!.length]));
     return flat.length === 1 ? flat[0]! : tf.concat(flat, 0);
   }

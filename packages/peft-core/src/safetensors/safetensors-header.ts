@@ -1,4 +1,5 @@
 import { GraftError } from '../errors.ts';
+import { elementCount } from '../tensors/tensor-source.ts';
 
 /** Bytes per value of every dtype the format names, widest first: the order in which the reference writer lays tensors out. */
 export const safetensorsTypes = {
@@ -109,7 +110,7 @@ function parseEntry(
   if (start + end > fileSize) throw fail(`ends at byte ${start + end}, but the file has only ${fileSize}`);
   const width = safetensorsTypes[dtype as SafetensorsType];
   // A product too large for a double is infinite or inexact, and then equals no length that fits the file.
-  const expected = shape.reduce((product, size) => product * size, width);
+  const expected = width * elementCount(shape);
   if (expected !== end - begin) {
     throw fail(`has ${end - begin} bytes, but ${dtype} [${shape}] takes ${expected}`);
   }

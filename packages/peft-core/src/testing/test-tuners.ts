@@ -171,17 +171,17 @@ export function testTuners(
       for (const [module, wrap] of [...residualAdds].slice(0, 4)) {
         const own = parameters.filter((p) => p.name.startsWith(`${module}.adapters.`));
         const values = own.map((p, i) => tf.randomUniform(p.shape, -1, 1, 'float32', i + 1));
-        const stream = (seed: number) =>
+        const hidden = (seed: number) =>
           tf.randomUniform([3, architecture.hiddenSize], -1, 1, 'float32', seed);
         // A smooth replacement for the norm of a post-norm model.
         const norm = (x: tf.Tensor) => tf.tanh(x);
         checkGradients(
-          (output, stream, ...tensors) => {
+          (output, residual, ...tensors) => {
             const byName = new Map(own.map((p, i) => [p.name, tensors[i]!]));
             const context = { parameter: (key: string) => byName.get(key)!, weight: () => null };
-            return wrap(context, output!, stream!, norm);
+            return wrap(context, output!, residual!, norm);
           },
-          [stream(7), stream(8), ...values],
+          [hidden(7), hidden(8), ...values],
           { samples: 16 },
         );
       }

@@ -200,5 +200,5 @@ function lossAndGradients(objective: Objective, batch: Batch, seed: tf.Tensor, c
   const { value: loss, grads } = tf.engine().gradients(forward, parameters, undefined, true);
   tf.dispose(constants);
   const all = parameters.map((parameter, i) => grads[i] ?? tf.zeros(parameter.shape));
-  return { loss, correct: correct!, gradients: model.layout.join(all) };
+  return { loss, correct: correct!, gradients: model.layout.concat(all) };
 }

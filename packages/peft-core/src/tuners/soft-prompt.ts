@@ -46,7 +46,7 @@ export interface SoftPromptConfig extends Record<keyof PromptSizes, number | nul
   modules_to_save: string[] | null;
 }
 
-/** The sizes of a prompt of virtual tokens, which are as wide as the stream. PEFT saves them in the config. */
+/** The sizes of a prompt of virtual tokens, which are as wide as the model. PEFT saves them in the config. */
 export function virtualTokenSizes(model: ModelOutline): PromptSizes {
   return {
     token_dim: model.hiddenSize,

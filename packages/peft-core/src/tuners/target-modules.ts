@@ -55,7 +55,7 @@ export function transposedTargets(
 }
 
 /** PEFT adds both to modules_to_save of every classifier, whichever its head is called (peft_model.py). */
-const CLASSIFIER_HEADS = ['classifier', 'score'];
+export const CLASSIFIER_HEADS = ['classifier', 'score'];
 
 /**
  * Paths of the modules that modules_to_save trains in full, also of such as hold others ("mlp"), and none inside another one.

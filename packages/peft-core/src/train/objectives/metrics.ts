@@ -40,7 +40,7 @@ export function macroF1(wanted: number[], predicted: number[]): number {
   return f1.reduce((sum, value) => sum + value, 0) / f1.length;
 }
 
-/** Pearson's r. It is not defined, and 0 here, when all values of a side are equal. */
+/** Pearson's r; 0 where it is not defined, since all values of a side are equal. */
 export function correlation(a: number[], b: number[]): number {
   const [x, y] = [centred(a), centred(b)];
   const product = (u: number[], v: number[]) => u.reduce((sum, value, i) => sum + value * v[i]!, 0);

@@ -21,10 +21,10 @@ const EPSILON = 1e-5;
  */
 export function bottleneckResidualAdd(path: string, config: BottleneckConfig): ResidualAddWrapper {
   return (context, output, residual, norm = (x) => x) => {
-    const joined = config.is_parallel
+    const adapted = config.is_parallel
       ? tf.add(bottleneck(path, config, context, residual), output)
       : sequential(path, config, context, output, residual, norm);
-    return config.original_ln_after ? norm(tf.add(joined, residual)) : joined;
+    return config.original_ln_after ? norm(tf.add(adapted, residual)) : adapted;
   };
 }
 

@@ -1,6 +1,6 @@
 import { type Static, Type } from 'typebox';
 import { GraftError } from '../../errors.ts';
-import type { ModelOutline } from '../../outlines/outline.ts';
+import { isClassifier, type ModelOutline } from '../../outlines/outline.ts';
 import { configFault } from '../../schema/check-fields.ts';
 import type { Method } from '../method.ts';
 import {
@@ -66,7 +66,7 @@ export const prefixTuningMethod: Method<PrefixTuningConfig> = {
   tensorNames: ['prompt'],
 };
 
-/** A prefix is made of keys and values, which are narrower than the stream with grouped-query attention. */
+/** A prefix is made of keys and values. With grouped-query attention they are narrower than the model. */
 export function prefixSizes(model: ModelOutline): PromptSizes {
   const { kvHeads, headSize } = model;
   return { ...virtualTokenSizes(model), token_dim: kvHeads * headSize, num_attention_heads: kvHeads };
@@ -74,7 +74,7 @@ export function prefixSizes(model: ModelOutline): PromptSizes {
 
 /** Throws `unsupported_task`, `unsupported_model`, `invalid_peft_config`, `target_modules_not_found`. */
 function check(config: PrefixTuningConfig, model: ModelOutline): void {
-  if (model.task === 'SEQ_CLS' || model.task === 'TOKEN_CLS')
+  if (isClassifier(model.task))
     throw new GraftError(
       'unsupported_task',
       `PREFIX_TUNING does not go with ${model.task}: transformers' classifiers take no keys and values from outside, so HF PEFT cannot do it either; the methods that put virtual tokens before the text can`,
