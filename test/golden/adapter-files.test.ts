@@ -25,7 +25,6 @@ test('adapter files, both ways: PEFT writes and Graft reads, Graft writes and PE
   await writeAdapter(ours, {
     peft: config,
     baseModelNameOrPath: common.base_model_name_or_path,
-    taskType: common.task_type,
     tensors,
   });
   const arguments_ = ['check', join(folder, 'model'), ours, join(folder, 'adapter')];

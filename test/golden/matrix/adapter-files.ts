@@ -35,7 +35,6 @@ export function checkFiles(
       await writeAdapter(again, {
         peft: config,
         baseModelNameOrPath: common.base_model_name_or_path,
-        taskType: common.task_type,
         tensors,
         labels,
       });

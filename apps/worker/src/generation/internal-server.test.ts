@@ -67,7 +67,7 @@ function tinyAdapter(): Parameters<typeof writeAdapter>[1] {
     ),
   );
   const card = { steps: 1, trainedTokens: 1, finalLoss: 1, validationLoss: null };
-  return { peft, baseModelNameOrPath: 'tiny', taskType: 'CAUSAL_LM', tensors, card };
+  return { peft, baseModelNameOrPath: 'tiny', tensors, card };
 }
 
 const body = {

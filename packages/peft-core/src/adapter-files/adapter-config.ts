@@ -1,8 +1,8 @@
+import { pythonJson } from '../base-model/json-file.ts';
 import { methodOf, methods, type PeftConfig, type PeftType } from '../tuners/methods.ts';
-import { pythonJson } from './python-json.ts';
 
 /** The version of HF PEFT whose files these are. */
-export const peftVersion = '0.21.2';
+const PEFT_VERSION = '0.21.2';
 
 /** Fields of every adapter_config.json besides the method's own. */
 export interface AdapterConfigCommon {
@@ -22,19 +22,18 @@ export function isKnownField(peftType: unknown, field: string): boolean {
 }
 
 /** The text of adapter_config.json: every field that PEFT writes, keys sorted, two spaces. */
-export function adapterConfigText(peft: PeftConfig, common: Partial<AdapterConfigCommon>): string {
+export function adapterConfigText(peft: PeftConfig, baseModelName: string | null): string {
   const { unimplemented, floats = [], written } = methodOf(peft);
   // PEFT keeps runtime_config out of the file.
   const { runtime_config: _, ...absent } = unimplemented;
   const fields = {
     ...absent,
-    ...(written?.(peft, common.base_model_name_or_path ?? null) ?? peft),
+    ...(written?.(peft, baseModelName) ?? peft),
     auto_mapping: null,
-    base_model_name_or_path: common.base_model_name_or_path ?? null,
+    base_model_name_or_path: baseModelName,
     inference_mode: true,
-    peft_version: peftVersion,
-    revision: common.revision ?? null,
-    task_type: common.task_type ?? peft.task_type,
+    peft_version: PEFT_VERSION,
+    revision: null,
   };
   return pythonJson(fields, floats);
 }

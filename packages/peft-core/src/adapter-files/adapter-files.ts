@@ -138,10 +138,7 @@ export async function writeAdapter(
     for (const [name, tensors] of weights) files.push(await writeWeights(folder, name, tensors, {}));
     return { files: [...files, await writeCard()] };
   }
-  const config = adapterConfigText(peft, {
-    base_model_name_or_path: baseModelNameOrPath,
-    task_type: adapter.taskType ?? peft.task_type,
-  });
+  const config = adapterConfigText(peft, baseModelNameOrPath);
   return {
     files: [
       await writeText(folder, configName, config),

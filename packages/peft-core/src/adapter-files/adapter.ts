@@ -18,7 +18,6 @@ export interface Adapter {
 export interface AdapterToWrite {
   peft: PeftConfig;
   baseModelNameOrPath: string | null;
-  taskType?: string | null;
   tensors: ReadonlyMap<string, { shape: readonly number[]; data: Float32Array }>;
   card?: AdapterCard;
   /** Names of a classifier's classes, in order. */

@@ -1,9 +1,6 @@
-import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
 import { mkdir, readFile, rename, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { pipeline } from 'node:stream/promises';
-import { sha256 } from '../sha256.ts';
+import { hashFile, sha256 } from '../sha256.ts';
 
 /** Digests of this process, by file, length and time of change. */
 const known = new Map<string, Promise<string>>();
@@ -42,11 +39,4 @@ async function cachedDigest(file: string, key: string, cacheFolder: string): Pro
   await writeFile(partial, digest);
   await rename(partial, sidecar);
   return digest;
-}
-
-/** SHA-256 (hex) of a file. */
-export async function hashFile(file: string): Promise<string> {
-  const hash = createHash('sha256');
-  await pipeline(createReadStream(file, { highWaterMark: 1 << 20 }), hash);
-  return hash.digest('hex');
 }

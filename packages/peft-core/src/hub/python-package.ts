@@ -2,8 +2,8 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdir, readdir, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
-import { hashFile } from '../base-model/model-digest.ts';
 import { GraftError } from '../errors.ts';
+import { hashFile } from '../sha256.ts';
 import { unavailable } from './hub-connection.ts';
 import { TransferProgress } from './progress.ts';
 

@@ -34,7 +34,7 @@ export function relativeBuckets(
 }
 
 /** Bucket of each distance from 0 to `maxDistance`, in PyTorch's float32 steps: at the bounds of buckets rounding decides. */
-export function bucketsByDistance(buckets: number, maxDistance: number): Int32Array {
+function bucketsByDistance(buckets: number, maxDistance: number): Int32Array {
   const exact = Math.floor(buckets / 2);
   const f = Math.fround;
   const whole = f(Math.log(maxDistance / exact));

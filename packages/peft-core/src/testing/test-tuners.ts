@@ -96,7 +96,6 @@ export function testTuners(
       await writeAdapter(again, {
         peft: config,
         baseModelNameOrPath: 'tiny',
-        taskType: config.task_type,
         tensors,
         card,
         baseConfig: base.config,

@@ -1,9 +1,9 @@
 import { existsSync } from 'node:fs';
 import { mkdir, open, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { hashFile } from '../base-model/model-digest.ts';
 import { readAllTensors, writeSafetensors } from '../files.ts';
 import type { AdapterLayout } from '../peft-model/adapter-layout.ts';
+import { hashFile } from '../sha256.ts';
 import { STATE } from './train-program.ts';
 
 /** Changes when a new version of the training code would not continue an old checkpoint bit for bit. */

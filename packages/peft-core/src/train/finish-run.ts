@@ -15,7 +15,6 @@ export async function finishRun(run: TrainingRun): Promise<RecordOf<'done'>> {
   const { files } = await writeAdapter(options.outputDir, {
     peft: built.model.attachment?.written ?? options.peft,
     baseModelNameOrPath: options.baseModelName,
-    taskType: options.peft.task_type,
     tensors: await adapterTensorsToSave(built, options.base),
     baseConfig: setup.config,
     baseDigest: run.baseDigest,

@@ -1,10 +1,10 @@
 import { type DType, rawOp, type TypedArray, tf, type Variable } from '@graft/tf-graph';
 import type { TensorSource } from '../files.ts';
-import { unpackInt8, unpackNf4 } from '../nn/unpack.ts';
 import type { FrozenWeight, WeightSlice } from '../nn/weight.ts';
 import { elementCount } from '../tensors/tensor-source.ts';
 import { quantiseInt8 } from './quantise/int8.ts';
 import { BLOCK, GROUP, nf4Sizes, quantiseNf4 } from './quantise/nf4.ts';
+import { unpackInt8, unpackNf4 } from './unpack.ts';
 
 /** One variable of a stored weight. Its name is the weight's name and the suffix. */
 interface Part {

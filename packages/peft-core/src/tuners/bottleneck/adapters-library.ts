@@ -1,7 +1,6 @@
 import { readdir } from 'node:fs/promises';
 import path from 'node:path';
-import { pythonJson } from '../../adapter-files/python-json.ts';
-import { readJsonFile } from '../../base-model/json-file.ts';
+import { pythonJson, readJsonFile } from '../../base-model/json-file.ts';
 import { GraftError } from '../../errors.ts';
 import { families } from '../../outlines/families.ts';
 import { isClassifier, type ModelOutline, outlineOf } from '../../outlines/index.ts';

@@ -1,6 +1,7 @@
 import { attr, cast, rawOp, tf } from '@graft/tf-graph';
-import { dynamicMap } from '../weights/quantise/dynamic-map.ts';
-import { BLOCK } from '../weights/quantise/nf4.ts';
+import { elementCount } from '../tensors/tensor-source.ts';
+import { dynamicMap } from './quantise/dynamic-map.ts';
+import { BLOCK } from './quantise/nf4.ts';
 
 /** Float32 values of int8 codes: `codes · scales`, broadcast. No gradient flows. */
 export function unpackInt8(codes: tf.Tensor, scales: tf.Tensor): tf.Tensor {
@@ -30,10 +31,7 @@ export function unpackNf4(
   const values = tf.reshape(lookUp(table, pairs), [blocks, BLOCK]);
   const centred = tf.mul(lookUp(tf.tensor1d(dynamicMap()), absmax), nestedAbsmax);
   const maxima = cut(tf.add(centred, offset), blocks);
-  return tf.reshape(
-    cut(tf.mul(values, tf.reshape(maxima, [blocks, 1])), tf.util.sizeFromShape(shape)),
-    shape,
-  );
+  return tf.reshape(cut(tf.mul(values, tf.reshape(maxima, [blocks, 1])), elementCount(shape)), shape);
 }
 
 function lookUp(table: tf.Tensor, codes: tf.Tensor): tf.Tensor {
