@@ -8,50 +8,40 @@ import type { DefaultTargets, ModelOutline, TaskType } from './outline.ts';
 export interface Family<Outline extends ModelOutline = ModelOutline> {
   /** Hugging Face's `model_type`, and the name of both files. */
   modelType: string;
-  /** What transformers' class names begin with: what stands before `ForCausalLM`. */
+  /** What the names of transformers' classes begin with: the part before `ForCausalLM`. */
   className: string;
-  /** Classes of transformers that are not called `<className>For…`, or `<className>Model` for FEATURE_EXTRACTION. */
+  /** transformers' class for a task, where it is not `<className>For…`, or `<className>Model` for FEATURE_EXTRACTION. */
   classes?: Partial<Record<TaskType, string>>;
-  /** What a base model is for when config.json does not name the class that it was saved from. */
+  /** The task of a base model whose config.json does not name the class that it was saved from. */
   defaultTask: TaskType;
   /**
-   * What the body's names begin with in a model with a head: transformers' base_model_prefix and a dot. A checkpoint may have it
-   * or lack it.
+   * Reads config.json for a task: sizes, weights and modules under transformers' names. The forward pass takes its sizes from here.
+   * Throws `invalid_model_config` naming every field that is missing or unfit, `unsupported_model`, `unsupported_task`.
+   */
+  outline(config: Record<string, unknown>, task: TaskType): Outline;
+  /**
+   * transformers' base_model_prefix and a dot, such as `model.`: names of the body begin with it in a model with a head. A
+   * checkpoint may leave it out.
    */
   optionalPrefix: string;
-  /** How one vector is made of a sequence unless the model's own files say it: of its first token, its last, or the mean of all. */
+  /** Which token's state is the vector of a sequence, or the mean of all; files of sentence-transformers come before this. */
   pooling: 'first' | 'last' | 'mean';
-  /** What each PEFT method adapts when its config does not say; a method that is absent has no default. */
+  /** By `peft_type`: what the method adapts when its config does not say. A method that is absent has no default. */
   defaultTargets: DefaultTargets;
   /**
    * Modules that transformers ties to the input embedding whatever config.json says, except those whose weights the checkpoint
    * holds apart. The config that `outline` gets lists these under UNTIED_WEIGHTS.
    */
   tiedByClass?: string[];
-  /** Fields to write beside `tie_word_embeddings: false` when a head that was tied is stored apart; `config` is the base model's. */
+  /** Fields of config.json beside `tie_word_embeddings: false` when a tied head gets a weight of its own. `config` is the base model's. */
   untiedFields?(config: Record<string, unknown>): Record<string, unknown>;
   /**
-   * Set when the `adapters` library has no classes for the family and reaches its modules by hooks: the content of its
-   * adapter_interface.json.
+   * For a family that the `adapters` library has no classes for and reaches by hooks: `interface` of adapter_interface.json, without
+   * `adapter_methods`.
    */
   adaptersInterface?: Record<string, unknown>;
   /** Absent when Graft reads no GGUF files of the family. */
   gguf?: GgufFamily;
-  /**
-   * Reads config.json for a task: sizes, weights and modules under transformers' names. The forward pass takes its sizes from here.
-   * Throws `invalid_model_config` naming every field that is missing or unfit, `unsupported_model`, `unsupported_task`.
-   */
-  outline(config: Record<string, unknown>, task: TaskType): Outline;
-}
-
-/** The members that a model's outline takes over from its family. */
-export function fromFamily(family: Family) {
-  const { modelType, optionalPrefix, pooling, defaultTargets, tiedByClass, adaptersInterface } = family;
-  return {
-    ...{ modelType, optionalPrefix, pooling, defaultTargets },
-    ...(tiedByClass && { tiedByClass }),
-    ...(adaptersInterface && { adaptersInterface }),
-  };
 }
 
 /**
@@ -107,4 +97,14 @@ export interface PreTokenizer {
   ignoreMerges?: true;
   /** A text begins with the bos token when the file does not say whether. */
   addBos?: true;
+}
+
+/** The members that a model's outline takes over from its family. */
+export function fromFamily(family: Family) {
+  const { modelType, optionalPrefix, pooling, defaultTargets, tiedByClass, adaptersInterface } = family;
+  return {
+    ...{ modelType, optionalPrefix, pooling, defaultTargets },
+    ...(tiedByClass && { tiedByClass }),
+    ...(adaptersInterface && { adaptersInterface }),
+  };
 }

@@ -3,36 +3,13 @@ import type { ModelOutline, TaskType } from '../outlines/outline.ts';
 import type { Fault } from '../schema/check-fields.ts';
 import type { MethodFiles } from './method-files.ts';
 
-/** Fields of every method's config. */
-export interface MethodConfig {
-  peft_type: string;
-  task_type: TaskType;
-}
-
-/** Positions that a method takes before every sequence. */
-export interface LeadingPositions {
-  /** Tokens of the sequence itself, with trained embeddings. */
-  virtualTokens: number;
-  /** Keys and values of attention alone. */
-  prefixLength: number;
-}
-
-/** A configuration with which the method learns the example task. */
-export interface Trial {
-  /** Options of the method, without peft_type and task_type. */
-  options: Record<string, unknown>;
-  training: Record<string, unknown>;
-  /** Passes over the data. */
-  epochs: number;
-}
-
 /**
- * All that is known of one PEFT method without TensorFlow: the API, the command line, file readers and docs read it. It is
- * `tuners/<method>/method.ts`, with a row in `methods.ts`; `tuners/<method>/tuner.ts` trains, with a row in `registry.ts`.
- * Leave out each optional member that says nothing of the method.
+ * All that is known of one PEFT method without TensorFlow. The API, the command line, the readers of files and the docs use it.
+ * A method is a folder and two rows: this object in `tuners/<method>/method.ts` with its row in `tuners/methods.ts`, and what
+ * trains in `tuners/<method>/tuner.ts` with its row in `tuners/registry.ts`. Leave out an optional member that does not apply.
  */
 export interface Method<Config extends MethodConfig = MethodConfig> {
-  // What a user wants to know before choosing it. docs/methods.md and model cards are made from it.
+  // For users who choose a method. docs/methods.md and model cards are made from these.
 
   /** The usual name, as the paper writes it. */
   title: string;
@@ -43,66 +20,90 @@ export interface Method<Config extends MethodConfig = MethodConfig> {
   /** Python library whose files Graft writes for it; null for a method of Graft's own, which is merged to be used elsewhere. */
   library: 'HF PEFT' | 'adapters' | null;
   /**
-   * Other runtimes that serve such an adapter as it is, by their name, and whether one takes a config: say so only where the
-   * runtime's source is known to read all that the adapter holds. Leave out when there are none.
+   * Other runtimes that serve such an adapter without conversion, by name, and whether they take a given config. Name a runtime only
+   * when its source shows that it reads all that the adapter holds.
    */
   servedBy?: Record<string, (config: Config) => boolean>;
-  /** Options of a usual configuration: docs/methods.md counts the parameters that it trains. */
+  /** Options of a usual configuration. docs/methods.md gives the number of parameters that it trains. */
   usual: Record<string, unknown>;
   /**
-   * How it learns examples/bike-shop. `languageModel` is for SmolLM2-135M: `npm run demo -- --method` trains it and asks for
-   * `margin` more held-out points than the untrained model has. `classifier` is for MiniLM with ten classes: give it when the
-   * method is to stand in the table that `npm run methods` writes into docs/methods.md, which then trains both.
+   * Configurations with which the method learns examples/bike-shop. `languageModel` is for SmolLM2-135M: `npm run demo -- --method`
+   * trains it, and expects `margin` more held-out points than the untrained model has. `classifier` is for MiniLM with
+   * ten classes: methods that have it stand in the table that `npm run methods` writes into docs/methods.md.
    */
   trials: { languageModel: Trial & { margin: number }; classifier?: Trial };
 
-  // The config.
+  // The config, before there is a model. `given` holds the fields of a request or a file; fields that it leaves out are absent.
 
-  /** Every option with its default, by the library's names. A field without a default must be asked for in `faults`. */
+  /** Every option with its default, under the library's names. `faults` asks for a field that has no default. */
   schema: TObject;
-  /** Options that the library has for the method and Graft has not, with their defaults: at its default one asks for nothing. */
+  /** Options that only the library has, with their defaults there. Graft accepts them at these values only. */
   unimplemented: Record<string, unknown>;
-  /** Why a value that the library knows for an implemented option is not implemented; null for all other values. */
+  /** For an option in `schema`: why Graft does not have a value that the library has; null for all other values. */
   unimplementedValue?(option: string, value: unknown): string | null;
-  /** A request's shorthand, such as a preset, as the fields it stands for; before defaults are filled in. */
+  /** Replaces a shorthand, such as a preset, by the fields it stands for. Called before defaults are filled in. */
   expand?(given: Record<string, unknown>): Record<string, unknown>;
-  /** Rules between fields, given only fields that fit the schema by themselves. */
+  /** Breaches of rules between fields. Called only when each field fits `schema`. */
   faults?(given: Record<string, unknown>): Fault[];
   /**
-   * Options that say nothing beside the others, given as to `faults`. They are faults of a request. In files they are let
-   * pass, because the library that wrote them passed over them.
+   * Options that have no effect beside the others, given as to `faults`. A request with one is refused. Files with one are read,
+   * since the library that wrote them ignored it.
    */
   idle?(given: Record<string, unknown>): Fault[];
   /** What `learning_rate: "auto"` means. */
   learningRate(config: Config): number;
 
-  // The config on a base model, from config.json alone. All of these throw GraftErrors that name the option.
+  // The config on a base model, of which only config.json is known. What throws, throws a GraftError that names the option.
 
-  /** Refuses a config that does not fit the model: of a request and of files, before anything is trained or read. */
+  /** Throws when the config does not fit the model. Called for requests and for files. */
   check(config: Config, model: ModelOutline): void;
   /**
-   * Refuses options of a request that would do nothing on this model, such as a pattern that matches no module. A method with
+   * Throws when an option of a request would have no effect on this model, such as a pattern that matches no module. A method with
    * target_modules calls `checkTargetNames` of `idle-targets.ts`.
    */
   checkIdle?(config: Config, model: ModelOutline): void;
-  /** Refuses a text to start from that the base model's tokenizer, which `encode` is, makes nothing of. */
+  /** Throws when the text that training starts from cannot be used. `encode` is the base model's tokenizer. */
   checkInitialText?(config: Config, model: ModelOutline, encode: (text: string) => number[]): void;
-  /** Positions that it takes before every sequence; leave out when it takes none. */
+  /** Positions that it takes before every sequence. */
   leadingPositions?(config: Config): LeadingPositions;
-  /** Ids of tokens whose rows the adapter holds: the tokenizer must have the same tokens there. */
+  /** Ids of tokens whose rows the adapter holds. The tokenizer must have the same tokens at these ids. */
   tokens?(config: Config): number[];
 
   // The adapter's files.
 
   /**
-   * Words by which the names of the method's own tensors are told: `graft inspect` counts tensors by the name from the part on
-   * that holds one. Leave out when the tensors have the names of the base model's parameters.
+   * Words in the names of the method's own tensors, such as "prompt". `graft inspect` groups tensors by their name from the part on
+   * that holds one of these words. Leave out when tensors have the names of the base model's parameters.
    */
   tensorNames?: string[];
-  /** The config as adapter_config.json holds it, where it tells of the base model by its name; null when it has none. */
+  /** The config as adapter_config.json holds it, where it differs from `config`. The name is null when the base model has none. */
   written?(config: Config, baseModelName: string | null): Record<string, unknown>;
   /** Fields that Python writes as floats: 0.0 and not 0. */
   floats?: string[];
-  /** Reads and writes the files where `library` is not HF PEFT, whose adapter_config.json and adapter_model.safetensors all other methods have. */
+  /** Reader and writer for a library whose files differ from HF PEFT's adapter_config.json and adapter_model.safetensors. */
   files?: MethodFiles<Config>;
+}
+
+/** Fields of every method's config. */
+export interface MethodConfig {
+  peft_type: string;
+  task_type: TaskType;
+}
+
+/** A configuration with which the method learns the example task. */
+export interface Trial {
+  /** Options of the method, without peft_type and task_type. */
+  options: Record<string, unknown>;
+  /** Training options, as in a request's `training`. */
+  training: Record<string, unknown>;
+  /** Passes over the data. */
+  epochs: number;
+}
+
+/** Positions that a method takes before every sequence. */
+export interface LeadingPositions {
+  /** Tokens of the sequence itself, with trained embeddings. */
+  virtualTokens: number;
+  /** Keys and values of attention alone. */
+  prefixLength: number;
 }

@@ -15,13 +15,13 @@ export interface AdapterParameter {
   decayed?: true;
 }
 
-/** Values before training: drawn, or made from base weights of these names (transposed weights as they are stored). */
+/** Values before training: drawn, or made from base weights. A transposed weight comes as it is stored. */
 export type ParameterInit =
   | { kind: 'draw'; draw: (random: Random) => Float32Array }
   | {
       kind: 'base';
       parameters: string[];
-      /** Absent: the values of the one parameter as they are. `drawn` holds adapter parameters made before this one. */
+      /** Absent: the values of the one base weight. `drawn` gives the adapter parameters that come before this one. */
       make?: (weights: Float32Array[], drawn: (name: string) => Float32Array, random: Random) => Float32Array;
     }
   | {
@@ -31,16 +31,17 @@ export type ParameterInit =
       pick(from: { random: Random; encode(text: string): number[] }): number[];
     };
 
-/** What a tuner's part gets while a forward pass is built. */
+/** What a wrapper or replacement may read while a forward pass is built. */
 export interface LayerContext {
+  /** An adapter parameter, or a tensor of `Attachment.derive`. Throws when there is none of that name. */
   parameter(name: string): tf.Tensor;
   /** A base weight, by parameter name; null when the model has none of that name. */
   weight(parameter: string): Weight | null;
-  /** Present while training; absent when the model only answers. */
+  /** Present while training, for dropout; absent otherwise. */
   random?: RandomState;
 }
 
-/** A linear module without the tuner, in parts: `product(x)` is its output before `bias`. Replacements are in their places. */
+/** The parts of a linear module: `product(x)` is its output before `bias`. Replaced weights are the replacements. */
 export interface LinearParts {
   product(x: tf.Tensor): tf.Tensor;
   weight: Weight;
@@ -65,7 +66,7 @@ export type EmbeddingWrapper = (
 /** The merged values of a base weight, from its values as they are stored and the adapter's parameters by name. */
 export type Merge = (weight: Float32Array, adapter: (name: string) => Float32Array) => Float32Array;
 
-/** A tensor that the files hold besides the trained ones, as PEFT's do: the same values as a base or a trained parameter has. */
+/** A tensor that the files hold besides the trained ones, as PEFT's do: a copy of a base parameter or of a trained one. */
 export interface FileCopy {
   /** Name in the files, without the key prefix of the method. */
   name: string;
@@ -73,7 +74,7 @@ export interface FileCopy {
   of: { base: string } | { adapter: string };
 }
 
-/** Replaces `ModelRuntime.residualAdd`: a sublayer's output is added to the residual, both `(N, H)`. */
+/** Replaces `ModelRuntime.residualAdd`: adds a sublayer's output `(N, H)` to the residual `(N, H)`. Returns the new residual. */
 export type ResidualAddWrapper = (
   context: LayerContext,
   output: tf.Tensor,
@@ -96,34 +97,34 @@ export interface Attachment {
   embeddings?: Map<string, EmbeddingWrapper>;
   /** Base parameters (by state-dict name) that something trained replaces: whole modules, biases, norms. */
   replacements?: Map<string, (context: LayerContext) => Weight>;
-  /** The way a sublayer is added to the residual where it differs from a plain sum, by the residual site's module. */
+  /** Changed residual adds, by the residual site's module. */
   residualAdds?: Map<string, ResidualAddWrapper>;
-  /** Tokens put before every sequence, with ids from the vocabulary's size on; 0 for most methods. */
+  /** Number of virtual tokens before every sequence. Their ids begin at the vocabulary's size. Absent: 0. */
   virtualTokens?: number;
   /** Keys and values put before every sequence's own. */
   prefix?(context: LayerContext, site: AttentionSite): KeyValuePrefix;
-  /** How many positions `prefix` takes: the sequence's own positions count from there. */
+  /** Number of positions that `prefix` takes; a sequence's own positions count from here. Absent: 0. */
   prefixLength?: number;
-  /** How base weights merge, by parameter name. A tied weight stays tied when both names have the same function. */
+  /** How base weights merge, by parameter name. Tied weights stay tied when both names have the same function. */
   merges?: Map<string, Merge>;
   /** Why the adapter cannot be merged into the base's weights; absent when it can. */
   unmergeable?: string;
-  /** Tensors that the files hold without need. They are written as PEFT writes them, and only their shapes are read. */
+  /** Tensors that the files hold for PEFT alone. They are written; of those that are read only the shapes are checked. */
   copies?: FileCopy[];
-  /** The config as the files hold it, when the model decides a part of it. */
+  /** The config to save, when parts of it come from the model. Absent: the config as it was given. */
   written?: PeftConfig;
   /**
-   * Tensors computed from parameters once per pass and then found by name as these are: the output of a soft prompt's encoder.
-   * With it, the files hold these tensors, and the folded form has parameters of these names.
+   * Tensors computed from parameters once per forward pass, then read by name like parameters: the output of a soft prompt's
+   * encoder. With `derive`, the files hold these tensors, and the folded form has parameters of these names.
    */
   derive?(context: LayerContext): Map<string, tf.Tensor>;
-  /** Parameters or derived tensors that every block reads, none of whose names begins with a block's path: a prefix. */
+  /** Names of parameters or derived tensors that blocks read although the names do not begin with the block's path: a prefix. */
   sharedByBlocks?: string[];
 }
 
 /**
- * `trained`: with everything that is trained. `folded`: as it is saved and answers, without the encoder of soft prompts.
- * The same for methods without an encoder.
+ * `trained`: with everything that is trained. `folded`: as it is saved and served, without the encoder of soft prompts. Both are
+ * the same for methods without an encoder.
  */
 export type AttachmentForm = 'trained' | 'folded';
 
@@ -131,6 +132,6 @@ export type AttachmentForm = 'trained' | 'folded';
 export interface Tuner<Config extends PeftConfig = PeftConfig> {
   /** What every key of the adapter's files begins with. */
   keyPrefix: string;
-  /** Throws GraftError when `config` does not fit the model: before a job is taken. */
+  /** Throws GraftError when `config` does not fit the model. */
   attach(config: Config, model: Architecture, form: AttachmentForm): Attachment;
 }
