@@ -1,6 +1,6 @@
 /**
- * Random numbers that are a pure function of (seed, use, part, index). Nothing has to be stored to resume, and any number can be
- * had without those before it.
+ * Random numbers that are a pure function of (seed, use, part, index). So resuming needs no stored state, and any number can be
+ * computed without those before it.
  *
  * Algorithm: Philox4x32-10 (Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3"; TensorFlow's stateless ops use it
  * too). Key = seed (low, high word); counter = (block low, block high, use, part). A block gives two uniforms: words 0 and 1 make

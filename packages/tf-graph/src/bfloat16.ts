@@ -1,4 +1,4 @@
-// bfloat16 is the upper half of a float32. Loads no TensorFlow, and stands for itself as '@graft/tf-graph/bfloat16'.
+// bfloat16 is the upper half of a float32. Loads no TensorFlow, so it is an entry point of its own: '@graft/tf-graph/bfloat16'.
 
 /** Bit patterns of `values` in bfloat16, written to `out`: to nearest, ties to even, as TensorFlow, PyTorch and ggml round. */
 export function toBfloat16(

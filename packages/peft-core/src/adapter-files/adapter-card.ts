@@ -1,7 +1,7 @@
 import type { PeftConfig } from '../config/index.ts';
 import { methodOf } from '../tuners/methods.ts';
 
-/** What a model card tells besides the config. Everything is optional; what is unknown is not mentioned. */
+/** What a model card shows besides the config. All of it is optional; what is unknown is left out. */
 export interface AdapterCard {
   steps?: number | null;
   trainedTokens?: number | null;
@@ -13,10 +13,10 @@ export interface AdapterCard {
   baseDigest?: string | null;
 }
 
-/** Where the front matter tells of the base model's weights. PEFT, adapters and the Hub leave keys alone that they do not know. */
+/** The front matter's field for the digest of the base model's weights. PEFT, adapters and the Hub ignore keys that they do not know. */
 const digestKey = 'base_model_sha256';
 
-/** SHA-256 (hex) of the weights that an adapter was trained on, from its README.md; null where that does not tell. */
+/** SHA-256 (hex) of the weights that an adapter was trained on, from its README.md; null where it has none. */
 export function baseDigestIn(card: string): string | null {
   const [, front = ''] = /^---\r?\n([\s\S]*?)\r?\n---/.exec(card) ?? [];
   return new RegExp(`^${digestKey}: *"?([0-9a-f]{64})"? *\r?$`, 'm').exec(front)?.[1] ?? null;
@@ -129,7 +129,7 @@ function methodName(peft: PeftConfig): string {
   return methodOf(peft).title;
 }
 
-/** The method's own options that say something, under readable names. */
+/** The method's options that are neither null, false nor empty, under readable names. */
 function options(peft: PeftConfig): [string, string | number][] {
   const shared = ['peft_type', 'task_type'];
   return Object.entries(peft).flatMap(([name, value]): [string, string | number][] => {

@@ -9,9 +9,9 @@ export interface Adapter {
   common: AdapterConfigCommon;
   /** By key of the file. */
   tensors: Map<string, HostTensor>;
-  /** Names of a classifier's classes, in order; null where the folder does not tell. */
+  /** Names of a classifier's classes, in order; null where the folder does not have them. */
   labels: string[] | null;
-  /** SHA-256 (hex) of the weights that it was trained on; null where the folder does not tell, as PEFT's do not. */
+  /** SHA-256 (hex) of the weights that it was trained on; null where the folder does not have it. PEFT's never do. */
   baseDigest: string | null;
 }
 
@@ -24,6 +24,6 @@ export interface AdapterToWrite {
   labels?: readonly string[] | null;
   /** SHA-256 (hex) of the base model's weights, for README.md. */
   baseDigest?: string | null;
-  /** The base model's config.json, of which the files of some methods tell. */
+  /** The base model's config.json. Methods with files of their own need it. */
   baseConfig?: Record<string, unknown>;
 }

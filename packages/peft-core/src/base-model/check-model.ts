@@ -32,7 +32,7 @@ export function checkModel({ path, config, tensors }: OpenedModel): string {
   return outline.modelType;
 }
 
-/** What a checkpoint tells of its tensors without reading their values. */
+/** Names, types and shapes of a checkpoint's tensors. */
 export type StoredTensors = Pick<TensorSource, 'has' | 'info'>;
 
 /** Weights that `outline` needs and a checkpoint lacks; a task's head is not among them, since training can begin one. */
@@ -43,8 +43,8 @@ export function missingWeights(tensors: StoredTensors, outline: ModelOutline): s
 }
 
 /**
- * Throws `invalid_model` naming the first tensor whose shape is not what config.json says. A head for other classes than
- * config.json's is none of the model's weights, and may have any shape. `where` begins the message.
+ * Throws `invalid_model` naming the first tensor whose shape is not what config.json says. A head may have any
+ * shape: one for other classes than config.json's is not loaded. `where` begins the message.
  */
 export function checkShapes(where: string, tensors: StoredTensors, outline: ModelOutline): void {
   for (const { name, shape, fresh } of outline.parameters) {

@@ -64,7 +64,7 @@ async function writeSmallFiles(
 ): Promise<void> {
   // transformers ignores an lm_head.weight of a model that is said to be tied.
   const untied = tensors.some(({ name }) => name === 'lm_head.weight');
-  // Floats stay floats, where the base has a file of that name.
+  // Whole numbers that are floats in the base's file keep their `.0`.
   const writeLikeBase = async (name: string, value: unknown) => {
     const file = base.format === 'hf' ? path.join(base.path, name) : null;
     const original = file ? await readFile(file, 'utf8').catch(() => '') : '';
@@ -97,7 +97,7 @@ function writeJson(folder: string, name: string, value: unknown): Promise<void> 
 
 function allTensors({ base, tensors, replaced = [] }: ModelFolder): ModelTensor[] {
   const given = new Set([...tensors.map(({ name }) => name), ...replaced]);
-  // Integers are buffers that transformers makes afresh: an encoder's position_ids.
+  // Integers are buffers that transformers computes itself: an encoder's position_ids.
   const isWeight = (name: string) => !/^(I|U)\d+$|^BOOL$/.test(base.tensors.info(name).dtype);
   const kept = base.tensors.names().filter((name) => !given.has(name) && isWeight(name));
   const copied = kept.map((name) => ({

@@ -29,7 +29,7 @@ export const PeftRequestSchema = Type.Object(
   },
 );
 
-/** Every method's options; one that means different things to several methods is any of them. */
+/** Every method's options. An option whose schema differs between methods may fit any of these schemas. */
 function requestOptions(): TProperties {
   const forms = new Map<string, TSchema[]>();
   for (const { schema } of Object.values(methods)) {
@@ -54,7 +54,7 @@ const UNIMPLEMENTED_PEFT_TYPES = (
 
 const UNIMPLEMENTED_TASK_TYPES = ['QUESTION_ANS'];
 
-/** Fields PEFT writes into every adapter_config.json. They say nothing about how to train. */
+/** Fields that PEFT writes into every adapter_config.json and that do not affect training, with their defaults. */
 const BOOKKEEPING: Record<string, unknown> = {
   auto_mapping: null,
   base_model_name_or_path: null,
@@ -66,7 +66,7 @@ const BOOKKEEPING: Record<string, unknown> = {
 /**
  * A complete PeftConfig from what a user sent, PEFT's defaults filled in; all faults in one GraftError.
  * With `saved`, from an adapter_config.json as HF PEFT writes it: its bookkeeping fields may hold anything and are left out,
- * and options that say nothing beside the others are let pass.
+ * and options that have no effect beside the others are accepted.
  *
  * Codes: unknown_peft_type, unimplemented_peft_type, unknown_peft_option, unimplemented_peft_option, invalid_peft_config.
  */

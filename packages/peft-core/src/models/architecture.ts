@@ -28,8 +28,8 @@ export interface AttentionSite {
 }
 
 /**
- * What a model's forward pass is written against. It names modules by their Hugging Face path; whoever runs the model decides
- * what a module does (a plain layer, or one that a PEFT method has changed) and how attention is computed (packed rows, or a cache).
+ * What a model's forward pass calls. The forward pass names modules by their Hugging Face path. The runtime decides what a module
+ * does (a plain layer, or one that a PEFT method has changed) and how attention is computed (packed rows, or a cache).
  */
 export interface ModelRuntime {
   /** x `(N, in)` → `(N, out)` by the module's weight and its bias, if it has one. */
@@ -52,7 +52,7 @@ export interface ModelRuntime {
     residual: tf.Tensor,
     norm?: (x: tf.Tensor) => tf.Tensor,
   ): tf.Tensor;
-  /** Dropout of the base model's own, at work while training. */
+  /** The base model's own dropout; only while training. */
   dropout(x: tf.Tensor, probability: number): tf.Tensor;
   /** A tensor that all blocks share (angles, a mask), kept for as long as a gradient may need it. */
   constant(x: tf.Tensor): tf.Tensor;

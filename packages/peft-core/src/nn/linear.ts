@@ -10,8 +10,8 @@ import {
 } from './weight.ts';
 
 /**
- * `x (N, in) · Wᵀ + b → (N, out)` with W `(out, in)`, or `(in, out)` when `transposed`. A frozen W gets no gradient, and the
- * backward pass reads it afresh.
+ * `x (N, in) · Wᵀ + b → (N, out)` with W `(out, in)`, or `(in, out)` when `transposed`. A frozen W gets no gradient. The
+ * backward pass reads it again instead of keeping it.
  */
 export function linear(x: tf.Tensor, weight: Weight, bias?: Weight | null, transposed = false): tf.Tensor {
   const product = productWith(x, weight, transposed);

@@ -35,7 +35,7 @@ export function bidirectionalLstm(x: tf.Tensor, forwards: LstmWeights, backwards
   return tf.concat([lstm(x, forwards), reversed(lstm(reversed(x), backwards))], 1);
 }
 
-/** TensorFlow's fused kernel over all steps, whose gates stand in PyTorch's order. x `(n, 1, in)`, w `(in + H, 4H)`, b `(4H)`. */
+/** TensorFlow's fused kernel over all steps, with the gates in PyTorch's order. x `(n, 1, in)`, w `(in + H, 4H)`, b `(4H)`. */
 function blockLstm(x: tf.Tensor, w: tf.Tensor, b: tf.Tensor): tf.Tensor {
   const noPeepholes = attr.bool('use_peephole', false);
   /** The kernel's inputs: its number of steps, x, two states, the weights, three peepholes and the biases. */

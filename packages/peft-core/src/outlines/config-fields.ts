@@ -10,7 +10,7 @@ export class ConfigFields {
     this.#raw = raw;
   }
 
-  /** A positive integer up to `limit`; `fallback` stands for a field that is absent or null. */
+  /** A positive integer up to `limit`; `fallback` is for a field that is absent or null. */
   size(field: string, fallback?: number, limit = 2 ** 31 - 1): number {
     const value = this.#raw[field] ?? fallback;
     if (typeof value === 'number' && Number.isInteger(value) && value > 0 && value <= limit) return value;

@@ -20,7 +20,7 @@ export interface DecoderOutline extends ModelOutline {
   window(layer: number): number | null;
 }
 
-/** A family of such decoders, and what tells it from the others. */
+/** A family of such decoders, and how it differs from the others. */
 export interface DecoderFamily<Outline extends DecoderOutline = DecoderOutline> extends Family<Outline> {
   /** What transformers takes for fields that config.json lacks, where the families differ. */
   defaults?: Record<string, unknown>;

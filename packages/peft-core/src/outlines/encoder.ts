@@ -14,7 +14,7 @@ export interface EncoderOutline extends ModelOutline {
   firstPosition: number;
 }
 
-/** A family of such encoders, and what tells it from the others. */
+/** A family of such encoders, and how it differs from the others. */
 export interface EncoderFamily<Outline extends EncoderOutline = EncoderOutline> extends Family<Outline> {
   /** The id of the padding token where config.json names none. */
   padding: number;

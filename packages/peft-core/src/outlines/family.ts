@@ -29,7 +29,7 @@ export interface Family<Outline extends ModelOutline = ModelOutline> {
   /** By `peft_type`: what the method adapts when its config does not say. A method that is absent has no default. */
   defaultTargets: DefaultTargets;
   /**
-   * Modules that transformers ties to the input embedding whatever config.json says, except those whose weights the checkpoint
+   * Modules that transformers always ties to the input embedding, except those whose weights the checkpoint
    * holds apart. The config that `outline` gets lists these under UNTIED_WEIGHTS.
    */
   tiedByClass?: string[];
@@ -72,7 +72,7 @@ export interface GgufFamily {
   config(header: GgufHeader): Record<string, unknown>;
 }
 
-/** What a GGUF file tells before its weights. Keys lack the architecture's name and its dot. */
+/** The metadata of a GGUF file. Keys lack the architecture's name and its dot. */
 export interface GgufHeader {
   /** A whole number; undefined when the file has no such key. */
   count(key: string): number | undefined;

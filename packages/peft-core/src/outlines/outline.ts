@@ -33,7 +33,7 @@ export interface ModuleDescription {
   in?: number;
   out?: number;
   transposed?: true;
-  /** The row of an embedding that stands for padding: PyTorch's padding_idx, to which no gradient of its outputs goes. */
+  /** The row of an embedding that is padding: PyTorch's padding_idx, which gets no gradient. */
   padding?: number;
 }
 
@@ -56,7 +56,7 @@ export type DefaultTargets = Readonly<
   Record<string, { target_modules: string[]; feedforward_modules?: string[] }>
 >;
 
-/** What config.json says of a model: sizes, weights and modules. No weights are read and no TensorFlow is loaded. */
+/** A model as config.json describes it: sizes, weights and modules. */
 export interface ModelOutline {
   // From the model's family; family.ts says what they are.
   modelType: string;
@@ -79,7 +79,7 @@ export interface ModelOutline {
   modules: ModuleDescription[];
   /** In the order of the forward pass. */
   residualSites: ResidualSite[];
-  /** A parameter that is another one by another name: a tied `lm_head.weight`. */
+  /** Tied parameters, such as `lm_head.weight`, and the names of the parameters that they are tied to. */
   aliases: Record<string, string>;
   /** Path of the input embedding of tokens. */
   tokenEmbedding: string;

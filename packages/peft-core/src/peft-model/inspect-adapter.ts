@@ -76,7 +76,7 @@ export async function inspectAdapter(folder: string, base: BaseModel | null = nu
     bytes: files.reduce((sum, { bytes }) => sum + bytes, 0),
     files,
     tensors: kindsOf(tensors, tensorNames),
-    config: telling(config),
+    config: setOptions(config),
     needs: needsOf(adapter),
     runtimes: runtimesFor(config),
     fits: base ? await fitOf(adapter, base) : null,
@@ -134,7 +134,7 @@ function kindsOf(tensors: Adapter['tensors'], own: string[]): AdapterReport['ten
 }
 
 /** The fields that are neither empty nor off. */
-function telling(config: PeftConfig): Record<string, unknown> {
+function setOptions(config: PeftConfig): Record<string, unknown> {
   const off = (value: unknown) =>
     value === null ||
     value === false ||

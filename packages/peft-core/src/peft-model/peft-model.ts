@@ -117,7 +117,7 @@ export function attachAdapter(
     };
     return {
       attend(site, q, k, v) {
-        // An encoder has no cache, and PEFT's prefixes stand in the cache.
+        // PEFT's prefixes are in the cache, which an encoder does not have.
         const prefix = (site.kind ?? 'self') === 'self' ? attachment?.prefix?.(context, site) : undefined;
         return options.attend(site, q, k, v, prefix);
       },

@@ -25,7 +25,7 @@ const LENGTHS = [32, 128, 512, 2048];
 const LONGEST = 8192;
 
 /**
- * Scores by a base model or a PEFT model, in float32. The task is the adapter's, or what config.json says of the base.
+ * Scores by a base model or a PEFT model, in float32. The task is the adapter's, or the base model's.
  * Throws `context_length_exceeded`, `invalid_token_id`, `empty_prompt`, `target_missing` and `target_unexpected`, naming the input
  * (counted from 1), `task_head_missing` for a classifier without a head, and what `readFittingAdapter` throws.
  */

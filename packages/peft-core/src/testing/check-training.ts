@@ -89,7 +89,7 @@ export async function checkTraining(
           if (agrees()) break;
         }
         if (agrees()) break;
-        // Slopes that differ from each other cross a ReLU's corner, and tell nothing. Another direction may.
+        // Slopes that differ from each other cross a ReLU's corner and show nothing. Another direction may.
         const [wide, narrow] = slopes as [number, number];
         if (Math.abs(wide - narrow) < 0.01 * Math.abs(wide)) break;
       }

@@ -22,7 +22,7 @@ export function trainOptions(given: {
   };
 }
 
-/** What is told of a training until its end, or until a record that `until` is true of. */
+/** The records of a training until its end, or until one for which `until` is true. */
 export async function trainRecords(
   options: TrainOptions,
   until: (record: TrainRecord) => boolean = () => false,
@@ -35,7 +35,7 @@ export async function trainRecords(
   return records;
 }
 
-/** Trains to the end; returns what is told of it. */
+/** Trains to the end; returns the losses of all steps and the last record. */
 export async function trainAdapter(
   options: TrainOptions,
 ): Promise<{ losses: number[]; done: Extract<TrainRecord, { type: 'done' }> }> {

@@ -8,7 +8,7 @@ export interface ChatMessage {
 }
 
 export interface ChatTemplateOptions {
-  /** Ends with the header of an assistant turn, for the model to go on from. */
+  /** Ends with the header of an assistant turn, which the model continues. */
   addGenerationPrompt?: boolean;
   /** What `strftime_now` shows; now by default. */
   now?: Date;

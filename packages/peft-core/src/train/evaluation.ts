@@ -10,7 +10,7 @@ import { type Metrics, metricsOf } from './objectives/metrics.ts';
 import { feedsOf } from './objectives/objective.ts';
 import type { EvaluationProgram } from './train-program.ts';
 
-/** Examples that are enough to tell two models apart. */
+/** This many examples show whether two models differ. */
 const VERIFICATION_EXAMPLES = 32;
 
 /** What a model is measured on. */

@@ -10,8 +10,8 @@ import { STATE } from './train-program.ts';
 import { WarmModel } from './warm-model.ts';
 
 /**
- * Trains an adapter, telling of each step. The same inputs and seed give the same adapter bit for bit, also when the run is
- * ended at any step and resumed from its checkpoint. Each step blocks the calling thread while TensorFlow computes.
+ * Trains an adapter and yields a record of each step. The same inputs and seed give the same adapter bit for bit, also when the
+ * run stops at any step and is resumed from its checkpoint. Each step blocks the calling thread while TensorFlow computes.
  *
  * Throws GraftError: the data's faults (`invalid_jsonl`, `example_too_long`, …), `unsupported_model`,
  * `target_modules_not_found`, `training_diverged` when a loss is not a number.

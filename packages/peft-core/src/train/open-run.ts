@@ -12,12 +12,12 @@ import { StepClock } from './step-clock.ts';
 import { buildTrainProgram, GRAPH_OPTIONS, type TrainProgram } from './train-program.ts';
 import type { WarmModel } from './warm-model.ts';
 
-/** A training run: what is fixed when it opens, and how far it is. */
+/** A training run: what is fixed when it opens, and its progress. */
 export interface TrainingRun {
   readonly options: TrainOptions;
   readonly setup: TrainingSetup;
   readonly plan: BatchPlan;
-  /** What the model is measured on; null when nobody asked. */
+  /** What the model is measured on; null without validation data and `verify`. */
   readonly measuring: (Measured & { plan: BatchPlan }) | null;
   readonly precision: 'fp32' | 'bf16';
   /** SHA-256 of the base model's weights. */
@@ -25,7 +25,7 @@ export interface TrainingRun {
   /** Digest of all inputs: a checkpoint of another identity is not this run's. */
   readonly identity: string;
   readonly built: TrainProgram;
-  /** Step of the checkpoint that the run goes on from; null when it begins anew. */
+  /** Step of the checkpoint that the run continues; null when it starts from the beginning. */
   readonly resumedFrom: number | null;
   readonly passedOver: PassedOver | null;
   readonly clock: StepClock;
@@ -90,7 +90,7 @@ export async function openRun(
   };
 }
 
-/** The program with the base model's weights in it, or the warm one of a job before that had the same base and shapes. */
+/** The program with the base model's weights in it: an earlier job's, if that had the same base and shapes, or a new one. */
 function openProgram(
   { base, peft, training, initialAdapter }: TrainOptions,
   { architecture, objective, data }: TrainingSetup,

@@ -21,7 +21,7 @@ export interface TrainOptions {
   resume?: boolean;
   /** Start from an adapter's files instead of fresh values. A soft prompt is then trained itself, without an encoder. */
   initialAdapter?: string | null;
-  /** Start from a safetensors file that holds every trained parameter, encoders included, by its name in a PEFT model. */
+  /** Start from a safetensors file that holds every trained parameter, encoders included, under its name in a PEFT model. */
   initialParameters?: string | null;
   /** Measure the finished adapter even without validation data, so that `verifyAdapter` can compare its files with it. */
   verify?: boolean;
@@ -32,7 +32,7 @@ export interface TrainOptions {
 }
 
 /**
- * What `train` tells as it goes. Losses are in nats per labelled token, classified text or pair; of scored pairs they are squared
+ * What `train` yields. Losses are in nats per labelled token, classified text or pair; for scored pairs they are squared
  * differences.
  */
 export type TrainRecord =
@@ -44,9 +44,9 @@ export type TrainRecord =
       examples: number;
       tokensPerEpoch: number;
       paddingFraction: number;
-      /** Step of the checkpoint that the run goes on from; null when it begins anew. */
+      /** Step of the checkpoint that the run continues; null when it starts from the beginning. */
       resumedFrom: number | null;
-      /** The newest checkpoint that is there and cannot be continued, if it is newer than that one. */
+      /** The newest checkpoint, if it is newer than `resumedFrom`: it cannot be continued. */
       passedOver: PassedOver | null;
       precision: 'fp32' | 'bf16';
     }

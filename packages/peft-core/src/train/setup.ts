@@ -13,7 +13,7 @@ import { leadingPositions } from '../tuners/methods.ts';
 import { type Objective, objectiveOf } from './objectives/objective.ts';
 import type { TrainOptions } from './records.ts';
 
-/** What a job trains: the model with its head, the data, and how examples become the model's input. */
+/** The model with its head, the data, and how examples become the model's input. */
 export interface TrainingSetup {
   architecture: Architecture;
   /** The base model's config.json, with the data's classes in it. */
@@ -23,7 +23,7 @@ export interface TrainingSetup {
   layout: SequenceLayout;
 }
 
-/** Throws the data's faults, those of `checkAgainstModel`, and those of reading the adapter to go on from. */
+/** Throws the data's faults, those of `checkAgainstModel`, and those of reading the adapter that training starts from. */
 export async function setUpTraining(
   options: Pick<
     TrainOptions,
@@ -60,7 +60,7 @@ export async function setUpTraining(
   return { architecture, config, data, objective: objectiveOf(data.format), layout };
 }
 
-/** Classes of a classifier's adapter that training goes on from, in the order of its head's rows. */
+/** Classes of the classifier's adapter that training starts from, in the order of its head's rows. */
 async function labelsOfStart({
   base,
   peft: { task_type: task },

@@ -9,7 +9,7 @@ import { loadTokenizer } from '../text/index.ts';
 
 export interface StartOptions {
   seed: number;
-  /** Folder of a published adapter to go on from. */
+  /** Folder of an adapter to start from. */
   initialAdapter?: string | null;
   /** Safetensors file with every trained parameter, named as in PyTorch. */
   initialParameters?: string | null;

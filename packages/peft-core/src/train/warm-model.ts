@@ -5,8 +5,8 @@ export class WarmModel {
   #held: { key: string; built: TrainProgram } | null = null;
 
   /**
-   * The held program if it was made for `key`. Otherwise lets go of it first, so that two base models are never in memory at once,
-   * and holds what `make` makes.
+   * The held program if it was made for `key`. Otherwise closes it first, so that two base models are never in memory at once, and
+   * holds what `make` makes.
    */
   async open(key: string, make: () => Promise<TrainProgram>): Promise<TrainProgram> {
     if (this.#held?.key !== key) {

@@ -23,7 +23,7 @@ export function checkAgainstModel(
   method.check(peft, model);
 }
 
-/** The same of a config that was read from an adapter's files, in which options that do nothing are let pass, as in HF PEFT. */
+/** The same for a config from an adapter's files. Options that have no effect are accepted there, as in HF PEFT. */
 export function checkFilesAgainstModel(
   peft: PeftConfig,
   modelConfig: Record<string, unknown>,
@@ -34,7 +34,7 @@ export function checkFilesAgainstModel(
   methodOf(peft).check(peft, model);
 }
 
-/** A model that opens for what it was saved for may lack what another task reads: an encoder's pooler, a language model's head. */
+/** A model may lack weights that only other tasks than its own read: an encoder's pooler, a language model's head. */
 function checkTaskWeights(model: ModelOutline, tensors: StoredTensors): void {
   const missing = missingWeights(tensors, model);
   if (missing.length > 0)
@@ -46,7 +46,7 @@ function checkTaskWeights(model: ModelOutline, tensors: StoredTensors): void {
   checkShapes('the base model', tensors, model);
 }
 
-/** Throws `invalid_peft_config` where training would start from a text that the base model's tokenizer and table do not have. */
+/** Throws `invalid_peft_config` for a text to start from that the base model's tokenizer or embedding table cannot represent. */
 export function checkInitialText(
   peft: PeftConfig,
   modelConfig: Record<string, unknown>,

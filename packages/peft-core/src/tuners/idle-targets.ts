@@ -4,8 +4,8 @@ import { fullMatch } from '../schema/module-pattern.ts';
 import { isNamed, lastPart, notFoundError, type TargetOptions, transposedTargets } from './target-modules.ts';
 
 /**
- * Refuses names of a request that choose nothing on this model, which HF PEFT passes over: a name that is mistyped among others
- * that are not. Throws `target_modules_not_found`, `invalid_peft_config`.
+ * Refuses names of a request that match nothing on this model: one mistyped name among right ones, which HF PEFT
+ * ignores. Throws `target_modules_not_found`, `invalid_peft_config`.
  */
 export function checkTargetNames(options: TargetOptions, model: ModelOutline): void {
   const { modules, layers, encoderLayers = 0 } = model;
@@ -27,7 +27,7 @@ export function checkTargetNames(options: TargetOptions, model: ModelOutline): v
     throw optionError('layers_to_transform', `there is no layer ${stray}; layers are 0 to ${depth - 1}`);
 }
 
-/** Refuses a request that says of weights that they are transposed, and those of the modules `names` are not. */
+/** Refuses `fan_in_fan_out: true` when the weights of the modules `names` are not transposed. */
 export function checkTransposed(
   config: { fan_in_fan_out: boolean },
   names: string[],

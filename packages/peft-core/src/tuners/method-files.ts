@@ -1,13 +1,13 @@
 import type { HostTensor } from '../tensors/tensor-source.ts';
 
-/** What a folder holds, as it is read. */
+/** The content of a folder. */
 export interface FilesRead {
   /** The config with its `peft_type` and `task_type`, as `parsePeftConfig` takes it. */
   config: Record<string, unknown> & { task_type: string };
   baseModelName: string | null;
   /** By key, as the tuner names its parameters. */
   tensors: Map<string, HostTensor>;
-  /** Names of a classifier's classes, in order; null where the folder does not tell. */
+  /** Names of a classifier's classes, in order; null where the folder does not have them. */
   labels: string[] | null;
 }
 
@@ -21,11 +21,11 @@ export interface FilesToWrite {
   labels: readonly string[] | null;
 }
 
-/** The files of a method that a library other than HF PEFT reads. README.md is beside them always. */
+/** The files of a method that a library other than HF PEFT reads. Graft writes README.md beside them. */
 export interface MethodFiles<Config> {
   /** The version of the library whose files these are. */
   version: string;
-  /** Whether an adapter_config.json that names no `peft_type` is one of these. */
+  /** Whether an adapter_config.json without a `peft_type` is one of these files. */
   isOwn(raw: Record<string, unknown>): boolean;
   /** Reads a folder whose adapter_config.json is `raw`. Throws GraftErrors as `readAdapter` does. */
   read(folder: string, raw: Record<string, unknown>): Promise<FilesRead>;

@@ -28,7 +28,7 @@ export const defaultPeft = { peft_type: 'LORA', r: 8, lora_alpha: 16, target_mod
 export type PeftType = keyof typeof rows;
 type ConfigOf<Row> = Row extends Method<infer Config> ? Config : never;
 
-/** A PEFT config with every field filled in, told apart by `peft_type`: of any method, or of the one that is named. */
+/** A PEFT config with every field filled in: of any method, or of the one that is named. */
 export type PeftConfig<Type extends PeftType = PeftType> = ConfigOf<(typeof rows)[Type]>;
 
 export const methods: { [Type in PeftType]: Method<PeftConfig<Type>> } = rows;

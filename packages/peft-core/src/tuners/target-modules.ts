@@ -84,7 +84,7 @@ export function resolveModulesToSave(
   return matched.filter((path) => !matched.some((other) => other !== path && isWithin(path, other)));
 }
 
-/** What to say of an option's entry that finds no module, with the nearest. */
+/** The error of an option's entry that finds no module; its message names the nearest modules. */
 export function notFoundError(option: string, entry: string, modules: TargetableModule[]): GraftError {
   const message = `${option}: "${entry}" matches no module of this model${suggestions([entry], modules)}`;
   return new GraftError('target_modules_not_found', message, { param: `peft.${option}` });

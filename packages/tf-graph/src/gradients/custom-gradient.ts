@@ -1,7 +1,7 @@
 // Operations with a gradient written by hand.
 import { tf } from '../tensorflow.ts';
 
-/** Tensors by name. A list stands for several, `undefined` for none. */
+/** Tensors by name: one, a list of them, or none. */
 export type NamedTensors = Readonly<Record<string, tf.Tensor | readonly tf.Tensor[] | undefined>>;
 
 /** One gradient for each input, in its shape; null where none flows (ids, masks). */

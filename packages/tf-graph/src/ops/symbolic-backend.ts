@@ -44,7 +44,7 @@ class SymbolicBackend extends NativeBackend {
     }
   }
 
-  /** The tfjs tensors standing for a node's outputs. */
+  /** tfjs tensors of a node's outputs. */
   tensors({ name, outputs }: GraphNode): tf.Tensor[] {
     return outputs.map(({ dtype: code, shape }, i) => {
       const ref = `${name}:${i}`;

@@ -93,7 +93,7 @@ export interface Program {
   /** For ProgramBuilder: more variables and functions. Those that are there keep their values. */
   add(variables: readonly FullVariableSpec[], functions: readonly ProgramFunction[]): void;
   /**
-   * Sets variables, streamed: each array is copied into TensorFlow at once and may then be freed. bfloat16 takes bit
+   * Sets variables one after the other: each array is copied into TensorFlow at once and may then be freed. bfloat16 takes bit
    * patterns (Uint16Array) or Float32Array, which is rounded. Throws on an unknown name, a wrong length or array type.
    */
   write(values: Iterable<[string, TypedArray]> | AsyncIterable<[string, TypedArray]>): Promise<void>;
@@ -108,7 +108,7 @@ export interface Program {
   close(): void;
 }
 
-/** What the builder's variables stand for while a function's body runs; null otherwise. */
+/** The program's variables, which the builder's variables use while a function's body runs; null otherwise. */
 export interface CurrentRun {
   variables: ReadonlyMap<string, Variable> | null;
 }

@@ -8,7 +8,7 @@ export interface SequenceLayout {
   vocabularySize: number;
   /** Positions of every sequence count from here. */
   firstPosition: number;
-  /** Which token, or all of them, stands for a whole sequence. */
+  /** Which token's hidden state represents a whole sequence, or the mean of all. */
   pooling: 'first' | 'last' | 'mean';
 }
 

@@ -16,7 +16,7 @@ export class HubServer {
   /** Every request so far; `cdn` those for large files' content. */
   readonly hub: HubRequest[] = [];
   readonly cdn: HubRequest[] = [];
-  /** The token without which nothing is told. */
+  /** Requests without this token are refused. */
   token: string | null = null;
   /** What the Hub answers instead, by X-Error-Code. */
   refusal: { status: number; code: string } | null = null;

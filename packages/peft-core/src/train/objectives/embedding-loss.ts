@@ -25,7 +25,7 @@ export function embeddingInputs({ rows, tokens, labels }: GridShape): Embeddings
 export function contrastiveLoss(forward: Forward, inputs: EmbeddingsOf<tf.Tensor>): Loss {
   const { labels: count } = forward.grid;
   const { anchors, others, pooled } = vectorsOf(forward, inputs);
-  // A vector without a token stands for no text: the batch is smaller, or an example has no negative.
+  // A vector without a token belongs to no text: the batch is smaller, or an example has no negative.
   const present = tf.greater(pooled(tf.ones([forward.hidden.shape[0]!, 1])), 0.5);
   const mask = tf.mul(
     tf.sub(1, tf.cast(tf.slice(present, [count, 0], [others.shape[0]!, 1]), 'float32')),

@@ -20,13 +20,13 @@ const weightsName = 'adapter.safetensors';
 const headConfigName = 'head_config.json';
 const headWeightsName = 'model_head.safetensors';
 const interfaceName = 'adapter_interface.json';
-/** What the library says that its interfaces of models can do (adapters, wrappers/interfaces.py). */
+/** `adapter_methods` of the library's model interfaces (adapters, wrappers/interfaces.py). */
 const libraryMethods = ['bottleneck', 'lora', 'reft', 'invertible'];
 
 /** The library's folders, for the description of the method. */
 export const adaptersLibrary: MethodFiles<BottleneckConfig> = {
   version,
-  /** The library tells the method in `config`. */
+  /** The library writes no peft_type; the method's options are in `config`. */
   isOwn: (raw) => isRecord(raw.config) && typeof raw.model_class === 'string',
   read,
   write,
@@ -34,7 +34,7 @@ export const adaptersLibrary: MethodFiles<BottleneckConfig> = {
 
 /**
  * Reads a folder of the `adapters` library whose adapter_config.json is `raw`. A saved head is read as modules_to_save, and
- * keys as Graft writes them, whatever the adapter's name is. Throws GraftError: `invalid_adapter`, `invalid_safetensors`,
+ * keys under the name that Graft gives the adapter. Throws GraftError: `invalid_adapter`, `invalid_safetensors`,
  * `unimplemented_peft_type`, `unimplemented_peft_option`.
  */
 async function read(folder: string, raw: Record<string, unknown>): Promise<FilesRead> {
@@ -81,7 +81,7 @@ async function read(folder: string, raw: Record<string, unknown>): Promise<Files
   };
 }
 
-/** The classes' names from the head's label2id, in order; null where it tells none. */
+/** The classes' names from the head's label2id, in order; null where there is none. */
 async function readLabels(folder: string): Promise<string[] | null> {
   const { label2id } = (await readJsonFile(path.join(folder, headConfigName), 'invalid_adapter')) ?? {};
   if (!isRecord(label2id)) return null;
@@ -90,7 +90,7 @@ async function readLabels(folder: string): Promise<string[] | null> {
     .map(([name]) => name);
 }
 
-/** The config, with options that the library ignores beside others set to what then holds. */
+/** The config, in which options that the library ignores beside others have the values that take effect. */
 function withoutIdle(config: Record<string, unknown>): Record<string, unknown> {
   const idle: Record<string, unknown> = {};
   if (config.is_parallel === true)

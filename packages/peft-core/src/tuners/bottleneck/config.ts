@@ -3,7 +3,7 @@ import { configFault, type Fault, show } from '../../schema/check-fields.ts';
 import { patternFault } from '../../schema/module-pattern.ts';
 import { LayerIndex, modulesToSave, taskType } from '../../schema/schema-parts.ts';
 
-/** The adapter's name in its keys; whatever a folder calls it, it is read under this one. */
+/** The adapter's name in its keys. An adapter with another name in its files gets this one. */
 export const ADAPTER_NAME = 'graft';
 
 /** Half a layer's width at 2, an eighth at 8; below 1 the bottleneck is wider than the layer. */
@@ -111,7 +111,7 @@ export const BottleneckConfigSchema = Type.Object(
   },
 );
 
-/** Every field filled in: a preset is gone into the others. */
+/** Every field filled in. A preset has become the fields that it stands for. */
 export type BottleneckConfig = Omit<Static<typeof BottleneckConfigSchema>, 'preset'>;
 
 /** Where the presets differ from BnConfig's defaults. Source: adapters, configuration/adapter_config.py. */
@@ -135,7 +135,7 @@ const presets: Record<'seq_bn' | 'double_seq_bn' | 'par_bn', Partial<BottleneckC
   },
 };
 
-/** Options that BnConfig has and Graft has not, with their defaults: at its default one asks for nothing. */
+/** Options that BnConfig has and Graft has not, with their defaults, at which Graft accepts them. */
 export const UNIMPLEMENTED_OPTIONS: Record<string, unknown> = {
   init_weights_seed: null,
   use_gating: false,

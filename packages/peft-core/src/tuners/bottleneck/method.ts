@@ -94,7 +94,7 @@ function check(config: BottleneckConfig, model: ModelOutline): void {
   checkSavedModules(config, model);
 }
 
-/** The library's files hold a head beside the adapters: modules of the base model itself cannot be told there. */
+/** The library's files hold adapters and a head, and no other modules of the base model. */
 function checkSavedModules(config: BottleneckConfig, model: ModelOutline): void {
   for (const module of resolveModulesToSave(config, model.modules)) {
     const refuse = (reason: string) =>

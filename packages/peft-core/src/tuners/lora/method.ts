@@ -9,7 +9,7 @@ import { type LoraConfig, LoraConfigSchema, loraFaults } from './config.ts';
 import { loraRuntimes } from './runtimes.ts';
 import { type LoraTarget, loraTargets, matchesPattern, tokensByModule } from './targets.ts';
 
-/** Options that HF PEFT 0.21.2's LoraConfig has and Graft has not, with PEFT's defaults: at its default one asks for nothing. */
+/** Options that HF PEFT 0.21.2's LoraConfig has and Graft has not, with PEFT's defaults, at which Graft accepts them. */
 const UNIMPLEMENTED_OPTIONS: Record<string, unknown> = {
   megatron_config: null,
   megatron_core: 'megatron.core',
@@ -31,7 +31,7 @@ const UNIMPLEMENTED_OPTIONS: Record<string, unknown> = {
   ensure_weight_tying: false,
 };
 
-/** Values PEFT knows for options that Graft implements in part. `pissa_niter_N` is matched by its prefix. */
+/** PEFT's values of init_lora_weights that Graft does not have. `pissa_niter_N` is matched by its prefix. */
 const UNIMPLEMENTED_INIT_LORA_WEIGHTS = ['eva', 'olora', 'pissa', 'corda', 'loftq', 'mica', 'lora_ga'];
 
 export const loraMethod: Method<LoraConfig> = {

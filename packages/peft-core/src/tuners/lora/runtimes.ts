@@ -23,7 +23,7 @@ const tables = /(^|\.)(embed_tokens|wte|word_embeddings|shared|lm_head)$/;
 /**
  * A language model's low-rank pairs of linear layers and nothing else: no magnitudes (vLLM: "does not yet support DoRA"), no
  * modules saved whole (vLLM: "only supports modules_to_save being None"; llama.cpp: "Not a lora_A or lora_B tensor"), no biases,
- * no rows of tokens. Conv1D layers are adapted by none of the four; `fan_in_fan_out` tells of them.
+ * no rows of tokens. None of the four adapts Conv1D layers, which `fan_in_fan_out` stands for.
  */
 function isPlain(config: LoraConfig): boolean {
   const { target_modules: targets } = config;

@@ -8,8 +8,8 @@ import { KINDS, type Kind, selectedParameters } from './selected.ts';
 const PRESETS = ['bitfit', 'retrain_embeddings'] as const;
 
 /**
- * Selective tuning, Graft's own: chosen parameters of the base model are trained themselves. Every field but `preset`, which
- * stands for kinds, is present once parsed.
+ * Selective tuning, Graft's own: chosen parameters of the base model are trained themselves. Every field is present once parsed,
+ * except `preset`, which has become `kinds`.
  */
 const SelectiveConfigSchema = Type.Object(
   {
