@@ -6,7 +6,7 @@ import { writeGguf } from '../gguf/testing/write-gguf.ts';
 import { writeSafetensors } from '../safetensors/write-safetensors.ts';
 import { tempFolder } from '../testing/temp-folder.ts';
 import { openBaseModel } from './open-base-model.ts';
-import { tinyGguf, tinyWeights, writeTinyFolder } from './testing/tiny-model.ts';
+import { tinyGguf, tinyWeights, writeTinyFolder } from './testing/tiny-folder.ts';
 
 const at = tempFolder();
 

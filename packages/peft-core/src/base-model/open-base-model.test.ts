@@ -9,7 +9,7 @@ import { writeGguf } from '../gguf/testing/write-gguf.ts';
 import { type TensorToWrite, writeSafetensors } from '../safetensors/write-safetensors.ts';
 import { tempFolder } from '../testing/temp-folder.ts';
 import { openBaseModel } from './open-base-model.ts';
-import { tinyConfig, tinyGguf, tinyTokenizer, tinyWeights, writeTinyFolder } from './testing/tiny-model.ts';
+import { tinyConfig, tinyGguf, tinyTokenizer, tinyWeights, writeTinyFolder } from './testing/tiny-folder.ts';
 import { writeModelFolder } from './write-model-folder.ts';
 
 const at = tempFolder();

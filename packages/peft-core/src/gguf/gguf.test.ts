@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync, truncateSync, writeFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { tinyGguf } from '../base-model/testing/tiny-model.ts';
+import { tinyGguf } from '../base-model/testing/tiny-folder.ts';
 import { GraftError } from '../errors.ts';
 import { tempFolder } from '../testing/temp-folder.ts';
 import { openGguf } from './gguf.ts';

@@ -6,7 +6,7 @@ import path from 'node:path';
 import { after, afterEach, beforeEach, test } from 'node:test';
 import { openBaseModel } from '../base-model/open-base-model.ts';
 import { readSentencePooling } from '../base-model/sentence-pooling.ts';
-import { tinyGguf, tinyWeights, writeTinyFolder } from '../base-model/testing/tiny-model.ts';
+import { tinyGguf, tinyWeights, writeTinyFolder } from '../base-model/testing/tiny-folder.ts';
 import { writeGguf } from '../gguf/testing/write-gguf.ts';
 import { writeSafetensors } from '../safetensors/write-safetensors.ts';
 import { type BaseModelSpec, resolveBaseModel } from './resolve-base-model.ts';
