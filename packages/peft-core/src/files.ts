@@ -3,7 +3,7 @@
 export type { Adapter, AdapterToWrite } from './adapter-files/adapter.ts';
 export type { AdapterCard } from './adapter-files/adapter-card.ts';
 export { readAdapter, writeAdapter } from './adapter-files/adapter-files.ts';
-export type { BaseModel, TokenizerFiles } from './base-model/base-model.ts';
+export type { BaseModel } from './base-model/base-model.ts';
 export { openBaseModel } from './base-model/open-base-model.ts';
 export { copySentencePooling, sequencePooling } from './base-model/sentence-pooling.ts';
 export {

@@ -1,12 +1,5 @@
 import type { TensorSource } from '../tensors/tensor-source.ts';
-
-/** What a tokenizer is made from, as Hugging Face names the files. */
-export interface TokenizerFiles {
-  tokenizerJson: Record<string, unknown>;
-  tokenizerConfig: Record<string, unknown> | null;
-  /** Jinja source. */
-  chatTemplate: string | null;
-}
+import type { TokenizerFiles } from '../text/tokenizer.ts';
 
 /** A base model on disk: everything small in memory, weights read one tensor at a time. */
 export interface BaseModel {

@@ -3,7 +3,8 @@ import path from 'node:path';
 import { GraftError } from '../errors.ts';
 import { readSafetensors, type SafetensorsFile } from '../safetensors/safetensors.ts';
 import { type TensorSource, tensorNotFound } from '../tensors/tensor-source.ts';
-import type { OpenedModel, TokenizerFiles } from './base-model.ts';
+import type { TokenizerFiles } from '../text/tokenizer.ts';
+import type { OpenedModel } from './base-model.ts';
 import { readJsonFile } from './json-file.ts';
 
 /** Opens a folder as `save_pretrained` writes it: config.json, safetensors in one file or in shards, tokenizer.json. */

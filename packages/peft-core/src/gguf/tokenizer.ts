@@ -1,6 +1,6 @@
-import type { TokenizerFiles } from '../base-model/base-model.ts';
 import { GraftError } from '../errors.ts';
 import { families } from '../outlines/families.ts';
+import type { TokenizerFiles } from '../text/tokenizer.ts';
 import type { GgufMetadata } from './metadata.ts';
 import { preTokenizerFor, preTokenizerJson } from './pre-tokenizers.ts';
 

@@ -5,11 +5,11 @@ import { type ChatMessage, ChatTemplate, type ChatTemplateOptions } from './chat
 import { withExactSplitting } from './exact-splitting.ts';
 import { StreamDecoder } from './stream-decoder.ts';
 
-/** A model's tokenizer files, parsed. */
+/** A model's tokenizer files, parsed, as Hugging Face names them. */
 export interface TokenizerFiles {
-  tokenizerJson: object;
-  tokenizerConfig: object | null;
-  /** chat_template.jinja, or null when the template is in tokenizerConfig or there is none. */
+  tokenizerJson: Record<string, unknown>;
+  tokenizerConfig: Record<string, unknown> | null;
+  /** chat_template.jinja; null when the template is in tokenizerConfig or there is none. */
   chatTemplate: string | null;
 }
 
@@ -37,7 +37,7 @@ export class Tokenizer {
 
   /** Throws `unsupported_tokenizer` or `invalid_chat_template`. */
   constructor({ tokenizerJson, tokenizerConfig, chatTemplate }: TokenizerFiles) {
-    const config = (tokenizerConfig ?? {}) as Record<string, unknown>;
+    const config = tokenizerConfig ?? {};
     try {
       this.#tokenizer = new HubTokenizer(withExactSplitting(tokenizerJson), config);
     } catch (cause) {

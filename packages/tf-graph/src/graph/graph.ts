@@ -50,6 +50,12 @@ export class Graph {
     return this.#add(op, inputs, attrs, this.#scope ? `${this.#scope}/${base}` : base);
   }
 
+  /** "node:0" of a scalar that exists once the control inputs `after` have run. */
+  done(after: readonly string[], name: string): string {
+    const tensor = { dtype: codeOf('int32'), shape: [], content: new Uint8Array(4) };
+    return `${this.node('Const', after, [attr.type('dtype', 'int32'), { name: 'value', tensor }], name).name}:0`;
+  }
+
   #add(op: string, inputs: readonly NodeInput[], attrs: readonly NodeAttr[], wanted: string): GraphNode {
     const name = this.#unique(wanted);
     const outputs = this.#session.addNode(op, name, inputs, attrs);

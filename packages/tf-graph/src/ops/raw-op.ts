@@ -39,7 +39,7 @@ export const controlInputs = (after: tf.Tensor[]): string[] => [
     after.filter((t) => !symbolicBackend.isConstant(t)).map((t) => `^${nodeOf(symbolicBackend.ref(t))}`),
   ),
 ];
-export const nodeOf = (ref: string): string => ref.slice(0, ref.lastIndexOf(':'));
+const nodeOf = (ref: string): string => ref.slice(0, ref.lastIndexOf(':'));
 
 /**
  * `x` with another storage type; the gradient is cast back. bfloat16 exists while tracing; eagerly the values are

@@ -2,7 +2,7 @@
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 
-import { bytesOf, codeOf, sizeOf, type TypedArray, visibleOf } from '../dtypes.ts';
+import { bytesOf, sizeOf, type TypedArray, visibleOf } from '../dtypes.ts';
 import { attr } from '../graph/attributes.ts';
 import { Graph } from '../graph/graph.ts';
 import { createFeed, deleteFeed, type Feed, GraphSession } from '../graph/graph-session.ts';
@@ -74,7 +74,7 @@ export class GraphProgram implements Program {
           const results = presentIn(callBody(current, this.#variables, fn, Object.fromEntries(inputs)));
           const commits = variables.flatMap((variable) => variable.commit());
           const fetches = results.map(([name, value]) => outputNode(graph, name, value, commits));
-          if (fetches.length === 0) fetches.push(doneNode(graph, 'done', commits));
+          if (fetches.length === 0) fetches.push(graph.done(commits, 'done'));
           return {
             fn,
             feeds,
@@ -167,11 +167,6 @@ function outputNode(graph: Graph, name: string, value: tf.Tensor, commits: strin
   const dtype = visibleOf(stored);
   const ref = symbolicBackend.ref(cast(value, dtype));
   return `${graph.node('Identity', [ref, ...commits], [attr.type('T', dtype)], `out/${name}`).name}:0`;
-}
-/** A scalar that exists once `after` have run. */
-function doneNode(graph: Graph, name: string, after: string[]): string {
-  const zero = { dtype: codeOf('int32'), shape: [], content: new Uint8Array(4) };
-  return `${graph.node('Const', after, [attr.type('dtype', 'int32'), { name: 'value', tensor: zero }], name).name}:0`;
 }
 
 let collect: (() => void) | undefined;

@@ -1,7 +1,7 @@
 // A variable of a traced program: a resource that lives in the session, and the nodes that write and read it.
 import { toBfloat16 } from '../bfloat16.ts';
-import { codeOf, type DType, type TypedArray } from '../dtypes.ts';
-import { attr } from '../graph/attributes.ts';
+import type { DType, TypedArray } from '../dtypes.ts';
+import { type Attr, attr } from '../graph/attributes.ts';
 import type { Graph, GraphNode } from '../graph/graph.ts';
 import { createFeed, type Feed } from '../graph/graph-session.ts';
 import { cast, controlInputs } from '../ops/raw-op.ts';
@@ -34,19 +34,15 @@ export class GraphVariable implements Variable {
     this.dtype = dtype;
     this.#graph = graph;
     const scope = `variable/${index}`;
-    const typed = attr.type('dtype', dtype);
-    this.#handle = `${graph.node('VarHandleOp', [], [typed, attr.shape('shape', shape), attr.string('shared_name', scope), attr.string('container', '')], scope).name}:0`;
-
-    this.writeFeed = `${graph.node('Placeholder', [], [typed, attr.shape('shape', shape)], `${scope}/feed`).name}:0`;
-    const write = graph.node(
-      'AssignVariableOp',
-      [this.#handle, this.writeFeed],
-      [typed],
-      `${scope}/write`,
-    ).name;
-    this.writeDone = `${graph.node('Const', [`^${write}`], [attr.type('dtype', 'int32'), { name: 'value', tensor: { dtype: codeOf('int32'), shape: [], content: new Uint8Array(4) } }], `${scope}/written`).name}:0`;
-
-    this.readFetch = `${graph.node('ReadVariableOp', [this.#handle], [typed], `${scope}/read`).name}:0`;
+    const [typed, shaped] = [attr.type('dtype', dtype), attr.shape('shape', shape)];
+    const named = [attr.string('shared_name', scope), attr.string('container', '')];
+    const add = (op: string, inputs: string[], attrs: Attr[], name: string) =>
+      graph.node(op, inputs, attrs, name).name;
+    this.#handle = `${add('VarHandleOp', [], [typed, shaped, ...named], scope)}:0`;
+    this.writeFeed = `${add('Placeholder', [], [typed, shaped], `${scope}/feed`)}:0`;
+    const write = add('AssignVariableOp', [this.#handle, this.writeFeed], [typed], `${scope}/write`);
+    this.writeDone = graph.done([`^${write}`], `${scope}/written`);
+    this.readFetch = `${add('ReadVariableOp', [this.#handle], [typed], `${scope}/read`)}:0`;
   }
 
   /** A copy of `data` in the form `writeFeed` takes. */
@@ -154,8 +150,7 @@ export class GraphVariable implements Variable {
   commit(): string[] {
     this.#forgetShared();
     if (this.#next === null) return this.#sliceWrites;
-    return [
-      `^${this.#graph.node('AssignVariableOp', [this.#handle, this.#next, ...this.#reads], [attr.type('dtype', this.dtype)]).name}`,
-    ];
+    const inputs = [this.#handle, this.#next, ...this.#reads];
+    return [`^${this.#graph.node('AssignVariableOp', inputs, [attr.type('dtype', this.dtype)]).name}`];
   }
 }

@@ -1,12 +1,11 @@
 // Terms. A program is a set of named functions over shared variables. A function maps named inputs to named outputs and
 // may assign variables; its shapes are static. A feed is an input's value for one run.
-import type { DType, TypedArray } from '../dtypes.ts';
+import type { DType, TypedArray, VisibleDType } from '../dtypes.ts';
 import type { tf } from '../tensorflow.ts';
 
-export type FeedDType = 'float32' | 'int32' | 'bool';
 export interface InputSpec {
   readonly shape: readonly number[];
-  readonly dtype: FeedDType;
+  readonly dtype: VisibleDType;
 }
 export interface VariableSpec {
   name: string;

@@ -24,7 +24,7 @@ export const tinyConfig = {
 };
 
 /** Hugging Face names and shapes of its weights. */
-export function tinyShapes(): [name: string, shape: number[]][] {
+function tinyShapes(): [name: string, shape: number[]][] {
   const layers = [0, 1].flatMap((i): [string, number[]][] => {
     const at = `model.layers.${i}`;
     return [
@@ -51,7 +51,7 @@ export function tinyWeights(): (TensorToWrite & { data: Float32Array })[] {
   }));
 }
 
-export const tinyTokens = ['<s>', '</s>', 'a', 'b', 'Ġ', '1', '2', 'ab', 'c', 'd', '!', '<think>'];
+const tinyTokens = ['<s>', '</s>', 'a', 'b', 'Ġ', '1', '2', 'ab', 'c', 'd', '!', '<think>'];
 
 export const tinyTokenizer = {
   version: '1.0',
