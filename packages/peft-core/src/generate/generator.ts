@@ -85,9 +85,10 @@ export class Generator {
     request: GenerateRequest,
   ): AsyncGenerator<{ text: string; tokenId: number }, GenerateResult> {
     const model = await this.#models.use(this.#adapter);
-    const { virtualTokens = 0, prefixLength = 0 } = model.model.attachment ?? {};
+    const { virtualTokens, attachment } = model.model;
+    const prefixLength = attachment?.prefixLength ?? 0;
     const ids = this.#promptIds(request);
-    const leading = virtualTokens + prefixLength;
+    const leading = virtualTokens.length + prefixLength;
     const left = this.#context - leading - ids.length;
     // An encoder-decoder's answer does not share positions with the prompt.
     const room = this.#decoderStart === null ? left : this.#context - prefixLength - 1;
@@ -106,11 +107,10 @@ export class Generator {
     const decoder = this.#tokenizer.streamDecoder();
     const ends = this.#endTokens();
     const sequence = new CachedSequence(model, this.#context);
-    const virtual = Array.from({ length: virtualTokens }, (_, i) => this.#vocabularySize + i);
     let logits: Float32Array;
-    if (this.#decoderStart === null) logits = sequence.append([...virtual, ...ids]);
+    if (this.#decoderStart === null) logits = sequence.append([...virtualTokens, ...ids]);
     else {
-      model.encode([...virtual, ...ids]);
+      model.encode([...virtualTokens, ...ids]);
       logits = sequence.append([this.#decoderStart]);
     }
     for (let n = 0; n < limit; n++) {

@@ -27,6 +27,8 @@ export interface PeftModel {
   layout: AdapterLayout;
   /** null when there is nothing to train: the plain base model. */
   adapter: Variable | null;
+  /** Ids of the virtual tokens before every sequence, from the vocabulary's size on. */
+  virtualTokens: number[];
   /** The model's own forward pass over `attend`, with adapter parameters taken from `parameters`. */
   runtime(options: RuntimeOptions): ModelRuntime;
   /** A weight as the model uses it: trained replacement, alias or frozen; null when the model has none of that name. */
@@ -182,6 +184,10 @@ export function attachAdapter(
     attachment,
     layout,
     adapter,
+    virtualTokens: Array.from(
+      { length: attachment?.virtualTokens ?? 0 },
+      (_, i) => architecture.vocabularySize + i,
+    ),
     runtime,
     weight: (name, parameters) =>
       weightIn(

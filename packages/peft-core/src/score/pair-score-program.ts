@@ -4,7 +4,7 @@ import type { Architecture } from '../models/architecture.ts';
 import { packedForward } from '../peft-model/packed-forward.ts';
 import { adapterTensors, declarePeftModel, type PeftModel } from '../peft-model/peft-model.ts';
 import { logProbabilities } from './log-probabilities.ts';
-import type { ScoreLayout } from './score-program.ts';
+import { filled, type ScoreLayout } from './score-program.ts';
 
 export interface PairScoreProgram {
   program: Program;
@@ -17,7 +17,7 @@ export interface PairScoreProgram {
 export function buildPairScoreProgram(
   architecture: Architecture,
   peft: PeftConfig | null,
-  { virtualTokens, firstPosition, lengths }: ScoreLayout,
+  { firstPosition, lengths }: ScoreLayout,
 ): PairScoreProgram {
   const builder = new ProgramBuilder();
   const model = declarePeftModel(builder, architecture, peft, 'float32');
@@ -43,21 +43,15 @@ export function buildPairScoreProgram(
   });
 
   const holding = (width: number) => lengths.find((n) => n >= width)!;
-  const filled = (length: number, values: number[]) => {
-    const array = new Int32Array(length);
-    array.set(values);
-    return array;
-  };
   return {
     program,
     model,
     scoreOne(input, labels) {
-      const width = virtualTokens + input.length;
-      const [inputTokens, tokens] = [holding(width), holding(labels.length)];
-      const prompt = Array.from({ length: virtualTokens }, (_, i) => architecture.vocabularySize + i);
+      const ids = [...model.virtualTokens, ...input];
+      const [inputTokens, tokens] = [holding(ids.length), holding(labels.length)];
       const { scores } = program.run(scoreOn(inputTokens, tokens), {
-        input_ids: filled(inputTokens, [...prompt, ...input]),
-        input_segments: new Int32Array(inputTokens).fill(1, 0, width),
+        input_ids: filled(inputTokens, ids),
+        input_segments: new Int32Array(inputTokens).fill(1, 0, ids.length),
         ids: filled(tokens, [architecture.decoderStart!, ...labels.slice(0, -1)]),
         segments: new Int32Array(tokens).fill(1, 0, labels.length),
         labels: filled(tokens, labels),

@@ -13,8 +13,6 @@ import { logProbabilities } from './log-probabilities.ts';
 import type { ClassifierScore, EmbeddingScore, LanguageScore } from './score.ts';
 
 export interface ScoreLayout {
-  /** Put before every input. */
-  virtualTokens: number;
   /** Positions count from here. */
   firstPosition: number;
   /** How one vector is made of an input. */
@@ -52,8 +50,8 @@ export function buildScoreProgram(
 ): ScoreProgram {
   const builder = new ProgramBuilder();
   const model = declarePeftModel(builder, architecture, peft, 'float32');
-  const { task, vocabularySize } = architecture;
-  const { virtualTokens, firstPosition, pooling, lengths } = layout;
+  const { task } = architecture;
+  const { firstPosition, pooling, lengths } = layout;
   const functions = lengths.map((tokens) => {
     const perToken = { shape: [tokens], dtype: 'int32' } as const;
     const shares = { shape: [tokens], dtype: 'float32' } as const;
@@ -82,14 +80,14 @@ export function buildScoreProgram(
     program,
     model,
     scoreOne(ids) {
-      const width = virtualTokens + ids.length;
+      const whole = [...model.virtualTokens, ...ids];
+      const [virtual, width] = [model.virtualTokens.length, whole.length];
       const { tokens, score } = functions.find(({ tokens }) => tokens >= width)!;
-      const padded = Array.from({ length: virtualTokens }, (_, i) => vocabularySize + i).concat(ids);
       const first = pooling === 'last' ? width - 1 : 0;
       const feeds = {
-        ids: filled(tokens, padded),
+        ids: filled(tokens, whole),
         segments: new Int32Array(tokens).fill(1, 0, width),
-        next: filled(tokens, ids.slice(1), virtualTokens),
+        next: filled(tokens, ids.slice(1), virtual),
         shares:
           pooling === 'mean'
             ? new Float32Array(tokens).fill(1 / width, 0, width)
@@ -105,13 +103,13 @@ export function buildScoreProgram(
         case 'TOKEN_CLS': {
           const classes = shape[1]!;
           const logits = ids.map((_, t) => {
-            const start = (virtualTokens + t) * classes;
+            const start = (virtual + t) * classes;
             return [...values.subarray(start, start + classes)];
           });
           return { logits };
         }
         default:
-          return { logprobs: [...values.subarray(virtualTokens, width - 1)] };
+          return { logprobs: [...values.subarray(virtual, width - 1)] };
       }
     },
   };
@@ -135,7 +133,8 @@ function scoresOf(forward: Forward, { normalise }: ScoreLayout): tf.Tensor {
   }
 }
 
-function filled(length: number, values: number[], from = 0): Int32Array {
+/** `values` from index `from` on, between zeros. */
+export function filled(length: number, values: number[], from = 0): Int32Array {
   const array = new Int32Array(length);
   array.set(values, from);
   return array;

@@ -43,7 +43,6 @@ export async function* scoreTexts(options: {
     : { virtualTokens: 0, prefixLength: 0 };
   const longest = Math.min(architecture.maxPositions - prefixLength, LONGEST);
   const layout = {
-    virtualTokens,
     firstPosition: prefixLength,
     ...(await sequencePooling(base.path, architecture)),
     lengths: [...LENGTHS.filter((n) => n < longest), longest],

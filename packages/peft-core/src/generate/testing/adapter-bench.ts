@@ -97,9 +97,7 @@ export async function checkTurns(
   const models = new AdapterSwitch(base, architecture, CONTEXT);
   for (const name of turns) {
     const model = await models.use(folderOf(name));
-    const { virtualTokens = 0 } = model.model.attachment ?? {};
-    const virtual = Array.from({ length: virtualTokens }, (_, i) => architecture.vocabularySize + i);
-    const found = answer(model, new CachedSequence(model, CONTEXT), virtual);
+    const found = answer(model, new CachedSequence(model, CONTEXT), model.model.virtualTokens);
     const wanted = expected.get(name)!.slice(from);
     assert.equal(found.length, wanted.length);
     const largest = Math.max(...found.map((one, i) => Math.abs(one - wanted[i]!)));
