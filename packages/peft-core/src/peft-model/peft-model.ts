@@ -13,7 +13,7 @@ import { embedding } from '../nn/embedding.ts';
 import { layerNorm } from '../nn/layer-norm.ts';
 import { linear } from '../nn/linear.ts';
 import { rmsNorm } from '../nn/rms-norm.ts';
-import { type Weight, weightValue } from '../nn/weight.ts';
+import { type FrozenWeight, type Weight, weightValue } from '../nn/weight.ts';
 import { attach } from '../tuners/registry.ts';
 import type { Attachment, AttachmentForm, KeyValuePrefix, LayerContext } from '../tuners/tuner.ts';
 import { type BaseStorage, declareWeights } from '../weights/stored-weights.ts';
@@ -81,7 +81,7 @@ export function readsBaseHead(architecture: Architecture, peft: PeftConfig | nul
 export function attachAdapter(
   builder: ProgramBuilder,
   architecture: Architecture,
-  frozen: ReadonlyMap<string, Weight>,
+  frozen: ReadonlyMap<string, FrozenWeight>,
   peft: PeftConfig | null,
   { form, name }: { form: AttachmentForm; name: string },
 ): PeftModel {

@@ -164,7 +164,16 @@ export function testTuners(
         for (const { name, value } of still) byName.set(name, value());
         return {
           parameter: (key: string) => byName.get(key)!,
-          weight: (name: string) => ({ kind: 'trained', tensor: tf.ones(fixed(name)!) }) as const,
+          weight(name: string) {
+            const shape = fixed(name)!;
+            const read = () => tf.ones(shape);
+            return {
+              kind: 'frozen',
+              shape,
+              read,
+              gather: (ids: tf.Tensor) => tf.gather(read(), ids),
+            } as const;
+          },
         };
       }
       for (const [module, wrap] of [...residualAdds].slice(0, 4)) {

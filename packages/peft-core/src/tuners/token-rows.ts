@@ -1,5 +1,4 @@
 import type { Architecture } from '../models/architecture.ts';
-import type { FrozenWeight } from '../nn/weight.ts';
 import type { SavedModules } from './saved-modules.ts';
 import { drawn, normal } from './start-values.ts';
 import type { TokenTarget } from './token-targets.ts';
@@ -32,7 +31,7 @@ export function addTokenRows(
   for (const name of [weight, ...followers.map((follower) => `${follower}.weight`)]) {
     to.replacements.set(name, (context) => ({
       kind: 'rows',
-      base: context.weight(name) as FrozenWeight,
+      base: context.weight(name)!,
       ids,
       rows: context.parameter(key),
     }));

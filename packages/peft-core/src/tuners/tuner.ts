@@ -1,7 +1,7 @@
 import type { tf } from '@graft/tf-graph';
 import type { Architecture, AttentionSite } from '../models/architecture.ts';
 import type { RandomState } from '../nn/dropout.ts';
-import type { Weight } from '../nn/weight.ts';
+import type { FrozenWeight, Weight } from '../nn/weight.ts';
 import type { Random } from '../random.ts';
 import type { PeftConfig } from './methods.ts';
 
@@ -36,7 +36,7 @@ export interface LayerContext {
   /** An adapter parameter, or a tensor of `Attachment.derive`. Throws when there is none of that name. */
   parameter(name: string): tf.Tensor;
   /** A base weight, by parameter name; null when the model has none of that name. */
-  weight(parameter: string): Weight | null;
+  weight(parameter: string): FrozenWeight | null;
   /** Present while training, for dropout; absent otherwise. */
   random?: RandomState;
 }

@@ -1,6 +1,6 @@
 import type { ProgramBuilder } from '@graft/tf-graph';
 import type { ResolvedTraining } from '../config/index.ts';
-import type { Weight } from '../nn/weight.ts';
+import type { FrozenWeight } from '../nn/weight.ts';
 import type { ModelOutline, ParameterSpec } from '../outlines/outline.ts';
 import { int8Form, nf4Form, plainForm, type WeightForm } from './weight-forms.ts';
 
@@ -60,10 +60,10 @@ export function declareWeights(
   outline: ModelOutline,
   storage: BaseStorage,
   withHead: boolean,
-): Map<string, Weight> {
+): Map<string, FrozenWeight> {
   const table =
     storage === 'nf4' ? builder.variable({ name: NF4_TABLE, shape: [65_536, 4], dtype: 'float32' }) : null;
-  const weights = new Map<string, Weight>();
+  const weights = new Map<string, FrozenWeight>();
   for (const [name, form] of weightForms(outline, storage, withHead)) {
     const variables = form.parts.map(({ suffix, shape, dtype }) =>
       builder.variable({ name: name + suffix, shape, dtype }),
