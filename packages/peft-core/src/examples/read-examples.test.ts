@@ -109,3 +109,19 @@ test('lines of another kind than the task, or than the training file, are refuse
     message: 'the validation file has prompt_completion examples, the training file text examples',
   });
 });
+
+test("a fault of the base model's chat template is not the file's", async () => {
+  const rewriting = loadTokenizer({
+    tokenizerJson: readJson('tokenizer.json'),
+    tokenizerConfig: readJson('tokenizer_config.json'),
+    chatTemplate: '{{ messages | length }}{{ messages[-1].content }}',
+  });
+  const messages = [
+    { role: 'user', content: 'x' },
+    { role: 'assistant', content: 'y' },
+  ];
+  await assert.rejects(
+    readExamples({ ...source('CAUSAL_LM', { training: [{ messages }] }), tokenizer: rewriting }),
+    { code: 'unsupported_chat_template', param: 'model' },
+  );
+});

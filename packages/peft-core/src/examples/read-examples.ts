@@ -44,7 +44,7 @@ export interface ExampleSummary {
 
 /**
  * Reads, checks and tokenises a job's files line by line, for validation, training and verification alike. A classifier keeps the classes of the head that is there when every label is among them; else it has one class for
- * each label of the training file. Throws GraftError, with `param` naming the file and every bad line of it at once: what
+ * each label of the training file. Throws GraftError, with `param` naming the file (or `model`) and every bad line of it at once: what
  * `createJsonlChecker` and `ExampleTokenizer` throw, `data_unfit_for_task`, `invalid_labels`.
  */
 export async function readExamples(
@@ -128,15 +128,15 @@ async function readLines(
   return reader.end();
 }
 
-/** Runs `body`, whose faults are those of `file`. */
+/** Runs `body`, whose faults are those of `file`, unless they are the base model's. */
 async function naming<T>(file: DataFile, body: () => Promise<T>): Promise<T> {
   try {
     return await body();
   } catch (error) {
     if (!(error instanceof GraftError)) throw error;
-    const { code, message, fault, details } = error;
+    const { code, message, fault, details, param } = error;
     throw new GraftError(code, message, {
-      param: file,
+      param: param === 'model' ? param : file,
       fault,
       cause: error,
       ...(details ? { details } : {}),
