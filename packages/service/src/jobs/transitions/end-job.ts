@@ -40,7 +40,10 @@ export async function endJob(
       break;
   }
   const topic = `fine_tuning.job.${ending.state}`;
-  await tx.outbox.create({ data: { teamId: job.teamId, topic, payload: { id: job.id } }, select: { id: true } });
+  await tx.outbox.create({
+    data: { teamId: job.teamId, topic, payload: { id: job.id } },
+    select: { id: true },
+  });
   return job;
 }
 
