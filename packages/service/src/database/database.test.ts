@@ -49,6 +49,32 @@ test('a connection whose query timed out inside a transaction is not waited for 
   await hasty.sql.end();
 });
 
+test('what Prisma throws is known for an outage', async () => {
+  const { db } = connectDatabase('postgresql://postgres@127.0.0.1:1/none', services.log);
+  await assert.rejects(db.job.count(), isDatabaseAway);
+  await assert.rejects(db.$queryRaw`SELECT 1`, isDatabaseAway);
+  await assert.rejects(
+    inTransaction({ db }, async (tx) => await tx.job.count()),
+    isDatabaseAway,
+  );
+  const outbox = { teamId: 'x', topic: 'x', payload: {} };
+  const killed = inTransaction(services, async (tx) => {
+    await tx.$queryRaw`SELECT pg_terminate_backend(pg_backend_pid())`.catch(() => {});
+    await tx.outbox.create({ data: outbox });
+  });
+  await assert.rejects(killed, isDatabaseAway);
+  const readOnly = inTransaction(services, async (tx) => {
+    await tx.$executeRaw`SET TRANSACTION READ ONLY`;
+    await tx.outbox.create({ data: outbox });
+  });
+  await assert.rejects(readOnly, isDatabaseAway);
+  const twice = inTransaction(services, async (tx) => {
+    await tx.team.create({ data: { id: 'x', name: 'x' } });
+    await tx.team.create({ data: { id: 'x', name: 'x' } });
+  });
+  await assert.rejects(twice, (error) => !isDatabaseAway(error));
+});
+
 test('times are what they are, whatever the time zone of the server', async () => {
   const team = await createTestTeam(services);
   const name = new URL(services.databaseUrl).pathname.slice(1);
