@@ -63,5 +63,5 @@ test('one file ends jobs and tells the outbox', () => {
     files.filter((file) => readFileSync(join(root, file), 'utf8').includes(text));
   const endJob = 'packages/service/src/jobs/transitions/end-job.ts';
   assert.deepEqual(having('finished_at = '), [endJob]);
-  assert.deepEqual(having('await insertOutbox('), [endJob]);
+  assert.deepEqual(having('outbox.create('), [endJob]);
 });

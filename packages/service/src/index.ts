@@ -1,5 +1,5 @@
 /** What API, worker and admin commands agree on. `services.ts` opens everything; `jobs/job.ts` holds the vocabulary. */
-export type { Adapter, AdapterFile, AdapterVersion } from './adapters/adapter.ts';
+export type { Adapter, AdapterVersion } from './adapters/adapter.ts';
 export { deleteFineTunedModel } from './adapters/delete-fine-tuned-model.ts';
 export {
   findFineTunedModel,
@@ -10,7 +10,7 @@ export {
   listFineTunedModels,
 } from './adapters/read-adapters.ts';
 export { baseModelFault, isLastingModelFault } from './base-models/base-model-fault.ts';
-export type { BaseModelCatalogue, BaseModelEntry, LocalBaseModel } from './base-models/catalogue.ts';
+export type { BaseModelEntry, LocalBaseModel } from './base-models/catalogue.ts';
 export { type Database, pingDatabase } from './database/database.ts';
 export { isDatabaseAway } from './database/database-away.ts';
 export { migrateDatabase } from './database/migrate-database.ts';
@@ -22,7 +22,6 @@ export {
   type FileRecord,
   getFile,
   listFiles,
-  type NewFile,
 } from './files/file-records.ts';
 export { GenerationError, generate } from './generation/generate.ts';
 export { encodeLine, startReading } from './generation/lines.ts';
@@ -35,7 +34,7 @@ export {
   type Usage,
   UsageSchema,
 } from './generation/protocol.ts';
-export { type IdKind, newId, randomText } from './ids.ts';
+export { newId, randomText } from './ids.ts';
 export {
   fineTunedModelName,
   isTerminal,
@@ -45,13 +44,12 @@ export {
   type JobState,
   type Lease,
   leaseOf,
-  type WireStatus,
   wireStatus,
 } from './jobs/job.ts';
 export { startJobLoops } from './jobs/job-loops.ts';
 export { heartbeatJob, readJobFlags } from './jobs/leases/heartbeat-job.ts';
 export { type JobMetric, listMetrics, recordMetrics, recordProgress } from './jobs/leases/job-metrics.ts';
-export { type Checkpoint, type NewCheckpoint, recordCheckpoint } from './jobs/leases/record-checkpoint.ts';
+export { type Checkpoint, recordCheckpoint } from './jobs/leases/record-checkpoint.ts';
 export { appendEvent, resumeFromStep } from './jobs/leases/write-under-lease.ts';
 export type { JobEvent, NewJobEvent } from './jobs/records/job-event.ts';
 export { eventsAfter, listCheckpoints, listEvents } from './jobs/records/read-job-history.ts';
@@ -60,7 +58,7 @@ export { claimJob } from './jobs/transitions/claim-job.ts';
 export { createJob, type NewJob } from './jobs/transitions/create-job.ts';
 export { dispatchJobs, queuePosition, staleDispatched } from './jobs/transitions/dispatch-jobs.ts';
 export { failJob } from './jobs/transitions/fail-job.ts';
-export { type NewAdapterVersion, publishAdapterVersion } from './jobs/transitions/publish-adapter-version.ts';
+export { publishAdapterVersion } from './jobs/transitions/publish-adapter-version.ts';
 export { cancelRunningJob, pauseRunningJob, releaseJob } from './jobs/transitions/stop-running-job.ts';
 export { cancelJob, pauseJob, resumeJob } from './jobs/transitions/user-requests.ts';
 export {
@@ -69,15 +67,13 @@ export {
   type ValidationOutcome,
 } from './jobs/transitions/validate-job.ts';
 export { type Role, roles } from './keys/api-key.ts';
-export { createApiKey, type NewApiKey } from './keys/create-api-key.ts';
+export { createApiKey } from './keys/create-api-key.ts';
 export { type ApiKeyRecord, listApiKeys, revokeApiKey } from './keys/manage-api-keys.ts';
 export { type Identity, verifyApiKey } from './keys/verify-api-key.ts';
 export { createLogger } from './logger.ts';
 export { acquirePostgres } from './postgres/acquire-postgres.ts';
-export type { JobQueue } from './queue/job-queue.ts';
 export { type Repeating, repeat } from './repeat.ts';
-export type { Secrets } from './secrets.ts';
-export { type OpenOptions, openServices, type Services } from './services.ts';
+export { openServices, type Services } from './services.ts';
 export type { ArtifactStore } from './storage/artifact-store.ts';
 export { dataFolder } from './storage/data-folder.ts';
 export type { FileStore } from './storage/file-store.ts';
@@ -87,6 +83,4 @@ export {
   heartbeatWorker,
   registerWorker,
   removeWorker,
-  type WorkerInfo,
-  type WorkerStatus,
 } from './workers/worker-registry.ts';

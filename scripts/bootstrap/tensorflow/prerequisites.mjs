@@ -25,7 +25,7 @@ const missing = (what, { debian, fedora, macos }) =>
  * @param {string} name
  * @returns {string | null} the full path of a program on the PATH
  */
-export function findOnPath(name) {
+function findOnPath(name) {
   for (const folder of (process.env.PATH ?? '').split(delimiter).filter(Boolean)) {
     const path = join(folder, name);
     try {

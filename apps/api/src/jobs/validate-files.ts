@@ -3,7 +3,7 @@ import type { ValidationReport, ValidationTask } from './validation-thread.ts';
 
 /** Heap of the thread. It holds one batch of examples at a time; the rest is the tokenizer. */
 const maxHeapMb = 1024;
-/** An unused thread, and its memory, is let go after this time. */
+/** An unused thread, and its memory, is ended after this time. */
 const idleMs = 60_000;
 
 export interface FileValidator {

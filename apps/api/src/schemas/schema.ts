@@ -5,7 +5,7 @@ export function ref<T extends TSchema>(schema: T, more: object = {}) {
   return Type.Unsafe<Static<T>>({ $ref: `${idOf(schema)}#`, ...more });
 }
 
-export function idOf(schema: TSchema): string {
+function idOf(schema: TSchema): string {
   const { $id } = schema as { $id?: string };
   if (!$id) throw new Error('A shared schema needs an $id');
   return $id;

@@ -40,7 +40,7 @@ export function addAdaptersVerbs(program: Command): void {
   verb(adapters, {
     name: 'get <adapter>',
     summary: 'show an adapter and its versions; an id, ft:… or ftjob-…',
-    examples: ['graft adapters get adpt_…'],
+    examples: ['graft adapters get adpt-…'],
     remote: true,
   }).action(async (name: string, options: RemoteOptions) => {
     const output = createOutput(options);

@@ -1,6 +1,6 @@
 /**
  * The generator: child process of a worker. It answers one request after another with the base model it holds, plain or
- * with an adapter's values written over it. Asked for another base, it lets go of the one it has.
+ * with an adapter's values written over it. For a request with another base it closes the one it has.
  */
 
 import { setImmediate as nextTurn } from 'node:timers/promises';

@@ -69,7 +69,9 @@ interface Child<M extends Messages> {
   /** With SIGKILL: a child inside a TensorFlow step handles no other signal. */
   kill(): void;
   exited: Promise<ChildExit>;
+  /** Of the running call. A listener on `exited` would stay, one for each call, for as long as the child lives. */
   onMessage: (message: FromChild<M>) => void;
+  onExit: (exit: ChildExit) => void;
 }
 
 /**
@@ -130,7 +132,7 @@ export class ForkedProcess<M extends Messages> {
       over = this.#isEnd(message);
       inbox.put(message);
     };
-    void child.exited.then((exit) => inbox.put(gone ? { type: gone } : { type: 'crashed', exit }));
+    child.onExit = (exit) => inbox.put(gone ? { type: gone } : { type: 'crashed', exit });
     let ended: End<M> | null = null;
     try {
       expectMessage();
@@ -160,6 +162,7 @@ export class ForkedProcess<M extends Messages> {
       stop.removeEventListener('abort', onStop);
       kill?.removeEventListener('abort', onKill);
       child.onMessage = () => {};
+      child.onExit = () => {};
     }
   }
 
@@ -225,6 +228,7 @@ function start<M extends Messages>(entry: URL, precision: Precision, env: NodeJS
     const end = (code: number | null, signal: NodeJS.Signals | null) => {
       alive = false;
       resolve({ code, signal });
+      child.onExit({ code, signal });
     };
     forked.once('exit', end);
     // The child could not be started.
@@ -237,6 +241,7 @@ function start<M extends Messages>(entry: URL, precision: Precision, env: NodeJS
     kill: () => void (alive && forked.kill('SIGKILL')),
     exited,
     onMessage: () => {},
+    onExit: () => {},
   };
   forked.on('message', (message) => child.onMessage(message as FromChild<M>));
   return child;

@@ -1,5 +1,5 @@
 /** Why a running job must stop. Where several hold, the first in this list decides what becomes of it. */
-export const interruptions = ['fenced', 'cancel', 'pause', 'shutdown'] as const;
+const interruptions = ['fenced', 'cancel', 'pause', 'shutdown'] as const;
 export type Interruption = (typeof interruptions)[number];
 
 /**

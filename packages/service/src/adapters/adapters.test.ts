@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { leaseOf } from '../jobs/job.ts';
 import { publishAdapterVersion } from '../jobs/transitions/publish-adapter-version.ts';
 import type { Services } from '../services.ts';
@@ -67,3 +68,34 @@ test('deleting a model removes its version, and the adapter with the last one', 
   assert.equal(await remove(team.id, first.modelName), true);
   assert.equal(await getAdapter(services, team.id, first.adapterId), null);
 });
+
+test('an adapter stays when a version of it is published while the last other one is deleted', async () => {
+  const publish = async () => {
+    const job = await createTestJob(services, team, 'running', { suffix: 'three' });
+    return (await publishAdapterVersion(services, leaseOf(job), testAdapter))!.version;
+  };
+  const [old, fresh] = [await publish(), await publish()];
+  // `fresh` as its publication has it just before the commit: the adapter locked, the row for nobody to see.
+  const { rows } = await services.sql.query('DELETE FROM adapter_versions WHERE id = $1 RETURNING *', [
+    fresh.id,
+  ]);
+  const publication = await services.sql.connect();
+  await publication.query('BEGIN');
+  await publication.query('UPDATE adapters SET name = name WHERE id = $1', [fresh.adapterId]);
+  await publication.query(
+    'INSERT INTO adapter_versions SELECT * FROM json_populate_record(NULL::adapter_versions, $1)',
+    [JSON.stringify(rows[0])],
+  );
+  const deletion = deleteFineTunedModel(services, team.id, old.modelName, { keyId: null });
+  await waitForLock(services);
+  await publication.query('COMMIT');
+  publication.release();
+  assert.equal(await deletion, true);
+  assert.deepEqual(await listAdapterVersions(services, team.id, fresh.adapterId), [fresh]);
+});
+
+/** Until a connection to this database waits for a lock. */
+async function waitForLock({ sql }: Services): Promise<void> {
+  const waiting = `SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`;
+  while ((await sql.query(waiting)).rowCount === 0) await sleep(10);
+}

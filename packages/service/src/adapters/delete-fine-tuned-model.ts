@@ -18,10 +18,14 @@ export async function deleteFineTunedModel(
       select: { id: true, adapterId: true },
     });
     if (!version) return false;
+    const adapter = { teamId, id: version.adapterId };
+    // An update that changes nothing locks the adapter: a version that is being published is seen below, or makes the
+    // adapter anew.
+    await tx.adapter.updateMany({ where: adapter, data: { id: version.adapterId } });
     // None when another request has deleted it since it was read.
     const { count } = await tx.adapterVersion.deleteMany({ where: { teamId, id: version.id } });
     if (count === 0) return false;
-    await tx.adapter.deleteMany({ where: { teamId, id: version.adapterId, versions: { none: {} } } });
+    await tx.adapter.deleteMany({ where: { ...adapter, versions: { none: {} } } });
     await insertAudit(tx, teamId, { keyId: by.keyId, action: 'model.delete', target: modelName });
     return true;
   });

@@ -18,7 +18,7 @@ const OperatorFileSchema = Type.Record(
   ]),
 );
 
-export interface ListedModel extends BaseModelEntry {
+interface ListedModel extends BaseModelEntry {
   spec: BaseModelSpec;
 }
 

@@ -49,6 +49,50 @@ test('a connection whose query timed out inside a transaction is not waited for 
   await hasty.sql.end();
 });
 
+test('what Prisma throws is known for an outage', async () => {
+  const { db } = connectDatabase('postgresql://postgres@127.0.0.1:1/none', services.log);
+  await assert.rejects(db.job.count(), isDatabaseAway);
+  await assert.rejects(db.$queryRaw`SELECT 1`, isDatabaseAway);
+  await assert.rejects(
+    inTransaction({ db }, async (tx) => await tx.job.count()),
+    isDatabaseAway,
+  );
+  const outbox = { teamId: 'x', topic: 'x', payload: {} };
+  const killed = inTransaction(services, async (tx) => {
+    await tx.$queryRaw`SELECT pg_terminate_backend(pg_backend_pid())`.catch(() => {});
+    await tx.outbox.create({ data: outbox });
+  });
+  await assert.rejects(killed, isDatabaseAway);
+  const readOnly = inTransaction(services, async (tx) => {
+    await tx.$executeRaw`SET TRANSACTION READ ONLY`;
+    await tx.outbox.create({ data: outbox });
+  });
+  await assert.rejects(readOnly, isDatabaseAway);
+  const twice = inTransaction(services, async (tx) => {
+    await tx.team.create({ data: { id: 'x', name: 'x' } });
+    await tx.team.create({ data: { id: 'x', name: 'x' } });
+  });
+  await assert.rejects(twice, (error) => !isDatabaseAway(error));
+});
+
+test('times are what they are, whatever the time zone of the server', async () => {
+  const team = await createTestTeam(services);
+  const name = new URL(services.databaseUrl).pathname.slice(1);
+  await services.sql.query(`ALTER DATABASE ${name} SET timezone = 'Asia/Tokyo'`);
+  const zoned = connectDatabase(services.databaseUrl, services.log);
+  const where = { teamId: team.id };
+  const written = new Date('2026-01-02T03:04:05.678Z');
+  const { createdAt } = await zoned.db.apiKey.findFirstOrThrow({ where });
+  await zoned.db.apiKey.updateMany({ where, data: { revokedAt: written } });
+  const { rows } = await services.sql.query(
+    'SELECT created_at AS "createdAt", revoked_at AS "revokedAt" FROM api_keys WHERE team_id = $1',
+    [team.id],
+  );
+  assert.deepEqual(rows, [{ createdAt, revokedAt: written }]);
+  await zoned.sql.end();
+  await services.sql.query(`ALTER DATABASE ${name} RESET timezone`);
+});
+
 test('of all that ask, one runs at a time; the others are told at once', async () => {
   let running = 0;
   const second = connectDatabase(services.databaseUrl, services.log);

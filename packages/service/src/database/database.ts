@@ -24,6 +24,8 @@ export function connectDatabase(url: string, log: Logger, { queryMs = 30_000 } =
     // A server that hangs must not hang a heartbeat for longer than its lease.
     query_timeout: queryMs,
     application_name: 'graft',
+    // Prisma's adapter takes every timestamptz for UTC and writes it without a zone, whatever zone the server is set to.
+    onConnect: async (connection) => void (await connection.query("SET timezone = 'UTC'")),
   });
   // Without listeners a connection that breaks would end the process: here an idle one, below one that is in use, whose
   // query or next query rejects.

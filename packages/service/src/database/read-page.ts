@@ -8,7 +8,6 @@ export interface Page<T> {
 /** Arguments of Prisma's `findMany` that select one page of an ordered list. */
 interface PageArguments {
   take: number;
-  skip?: number;
   cursor?: { id: string };
 }
 
@@ -16,7 +15,7 @@ interface PageArguments {
  * One page of a team's rows. `has` counts the team's rows of an id, `read` reads in the list's order. Throws GraftError
  * `invalid_cursor` when `after`, the id of the last row of the page before, is not one of the team's rows.
  */
-export async function readPage<Row, T>(
+export async function readPage<Row extends { id: string }, T>(
   { after, limit }: { after?: string | undefined; limit: number },
   table: {
     has(id: string): Promise<number>;
@@ -27,10 +26,11 @@ export async function readPage<Row, T>(
   if (after !== undefined && (await table.has(after)) === 0) {
     throw new GraftError('invalid_cursor', `No such object to list after: ${after}`, { param: 'after' });
   }
-  // One more than asked for tells whether there is another page. The cursor's own row is skipped.
-  const rows = await table.read({
-    take: limit + 1,
-    ...(after === undefined ? {} : { cursor: { id: after }, skip: 1 }),
-  });
+  // One more than asked for tells whether there is another page. The cursor's own row comes first, unless a filter leaves
+  // it out.
+  const found = await table.read(
+    after === undefined ? { take: limit + 1 } : { take: limit + 2, cursor: { id: after } },
+  );
+  const rows = found.filter(({ id }) => id !== after);
   return { data: rows.slice(0, limit).map(table.toRecord), hasMore: rows.length > limit };
 }

@@ -50,6 +50,18 @@ test('lists go either way and by purpose', async () => {
   assert.deepEqual(await list({ order: 'desc' }), ids.toReversed());
   assert.deepEqual(await list({ after: ids[0] }), ids.slice(1));
   assert.deepEqual(await list({ purpose: 'fine-tune-results' }), [ids[2]]);
+  assert.deepEqual(
+    await list({ purpose: 'fine-tune-results', after: ids[1] }),
+    [ids[2]],
+    'after another purpose',
+  );
+  await services.sql.query('UPDATE files SET created_at = now() WHERE team_id = $1', [mine.id]);
+  const page = async (after?: string) => await list({ limit: 1, after });
+  const [first] = await page();
+  const [second] = await page(first);
+  const [third] = await page(second);
+  assert.deepEqual([first, second, third], ids.toSorted(), 'of one moment: by id');
+  assert.deepEqual(await page(third), []);
   assert.equal((await getFile(services, mine.id, ids[2]!))!.bytes, 2 ** 40);
 });
 

@@ -13,7 +13,7 @@ export interface ArtifactStore {
   publish(folder: string): Promise<{ digest: string; files: AdapterFile[]; bytes: number }>;
   /** Throws GraftError `artifact_missing`. `end` is inclusive. */
   open(digest: string, path: string, range?: { start?: number; end?: number }): Promise<Readable>;
-  /** Absolute folder on this machine that holds the files, for the trainer and the server. Throws GraftError `artifact_missing`. */
+  /** Absolute folder on this machine that holds the files, for the trainer and the generator. Throws GraftError `artifact_missing`. */
   localFolder(digest: string): Promise<string>;
   /** Silent when it is gone already. */
   remove(digest: string): Promise<void>;

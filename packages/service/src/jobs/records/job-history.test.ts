@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
+import { inTransaction } from '../../database/in-transaction.ts';
 import type { Services } from '../../services.ts';
 import { createTestJob, createTestTeam, type TestTeam } from '../../testing/job-fixtures.ts';
 import { openTestServices } from '../../testing/open-test-services.ts';
@@ -7,6 +8,7 @@ import { type Job, leaseOf } from '../job.ts';
 import { type JobMetric, listMetrics, recordMetrics, recordProgress } from '../leases/job-metrics.ts';
 import { recordCheckpoint } from '../leases/record-checkpoint.ts';
 import { appendEvent, resumeFromStep } from '../leases/write-under-lease.ts';
+import { insertEvent } from './job-event.ts';
 import { eventsAfter, listCheckpoints, listEvents } from './read-job-history.ts';
 import { getJob, listJobs } from './read-jobs.ts';
 
@@ -97,6 +99,18 @@ test('progress is replaced', async () => {
   };
   assert.ok(await recordProgress(services, leaseOf(job), progress));
   assert.deepEqual((await getJob(services, team.id, job.id))!.progress, progress);
+});
+
+test('an event has the time at which it was written, however long its transaction has lasted', async () => {
+  const job = await createTestJob(services, team, 'running');
+  await inTransaction(services, async (tx) => {
+    await insertEvent(tx, job, { message: 'before' });
+    await tx.$executeRaw`SELECT pg_sleep(0.05)`;
+    await insertEvent(tx, job, { message: 'after' });
+  });
+  const { data } = await listEvents(services, team.id, job.id, { limit: 2 });
+  const [later, earlier] = data.map(({ createdAt }) => createdAt.getTime()) as [number, number];
+  assert.ok(later - earlier >= 49, `${later - earlier} ms apart`);
 });
 
 test('events page newest first, and stream oldest first', async () => {

@@ -1,6 +1,5 @@
 import type { Transaction } from '../../database/database.ts';
 import { Prisma } from '../../generated/client.ts';
-import { insertOutbox } from '../../outbox/insert-outbox.ts';
 import type { Job, JobError } from '../job.ts';
 import { insertEvent } from '../records/job-event.ts';
 import { changeJob } from './change-job.ts';
@@ -40,7 +39,11 @@ export async function endJob(
       await insertEvent(tx, job, { message: 'Fine-tuning job cancelled' });
       break;
   }
-  await insertOutbox(tx, job.teamId, `fine_tuning.job.${ending.state}`, { id: job.id });
+  const topic = `fine_tuning.job.${ending.state}`;
+  await tx.outbox.create({
+    data: { teamId: job.teamId, topic, payload: { id: job.id } },
+    select: { id: true },
+  });
   return job;
 }
 
