@@ -18,7 +18,7 @@ export interface ScoreLayout {
   /** How one vector is made of an input. */
   pooling: 'first' | 'last' | 'mean';
   normalise: boolean;
-  /** Lengths a function is built for, virtual tokens counted, in ascending order. */
+  /** Lengths that inputs are padded to, virtual tokens counted, in ascending order. */
   lengths: number[];
 }
 
@@ -42,7 +42,7 @@ interface Forward {
   shares: tf.Tensor;
 }
 
-/** A program with a function for each length. */
+/** A function is made for each length when it is first needed. */
 export function buildScoreProgram(
   architecture: Architecture,
   peft: PeftConfig | null,
@@ -52,10 +52,11 @@ export function buildScoreProgram(
   const model = declarePeftModel(builder, architecture, peft, 'float32');
   const { task } = architecture;
   const { firstPosition, pooling, lengths } = layout;
-  const functions = lengths.map((tokens) => {
+  const program = builder.build();
+  const scoreOn = builder.onDemand(program, (tokens: number) => {
     const perToken = { shape: [tokens], dtype: 'int32' } as const;
     const shares = { shape: [tokens], dtype: 'float32' } as const;
-    const score = builder.function(
+    return builder.function(
       `score_${tokens}`,
       { ids: perToken, segments: perToken, next: perToken, shares },
       (inputs) => {
@@ -72,9 +73,7 @@ export function buildScoreProgram(
         return { scores: scoresOf(forward, layout) };
       },
     );
-    return { tokens, score };
   });
-  const program = builder.build();
 
   return {
     program,
@@ -82,7 +81,7 @@ export function buildScoreProgram(
     scoreOne(ids) {
       const whole = [...model.virtualTokens, ...ids];
       const [virtual, width] = [model.virtualTokens.length, whole.length];
-      const { tokens, score } = functions.find(({ tokens }) => tokens >= width)!;
+      const tokens = lengths.find((n) => n >= width)!;
       const first = pooling === 'last' ? width - 1 : 0;
       const feeds = {
         ids: filled(tokens, whole),
@@ -93,7 +92,7 @@ export function buildScoreProgram(
             ? new Float32Array(tokens).fill(1 / width, 0, width)
             : new Float32Array(tokens).fill(1, first, first + 1),
       };
-      const { shape, data } = program.run(score, feeds).scores;
+      const { shape, data } = program.run(scoreOn(tokens), feeds).scores;
       const values = data as Float32Array;
       switch (task) {
         case 'SEQ_CLS':
