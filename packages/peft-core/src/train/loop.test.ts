@@ -97,8 +97,14 @@ test('on a warm model, a job of the same shapes reads no weight again', async ()
   const counted = { ...base, digest, close: () => base.close(), tensors };
   await trainRecords(options('warm-1', {}, { base: counted, warm }));
   assert.equal(reads, base.tensors.names().length);
-  await trainRecords(options('warm-2', { learning_rate: 0.003, n_epochs: 2 }, { base: counted, warm }));
+  const records = await trainRecords(
+    options('warm-2', { learning_rate: 0.003, n_epochs: 2 }, { base: counted, warm }),
+  );
   assert.equal(reads, base.tensors.names().length);
+  const done = records.at(-1)!;
+  assert.ok(done.type === 'done');
+  await trainRecords(options('warm-3', {}, { base: counted, warm, initialAdapter: done.adapterDir }));
+  assert.equal(reads, base.tensors.names().length, 'a LoRA goes on in the program that a new one has');
   warm.close();
 });
 

@@ -1,5 +1,6 @@
 import { type BatchPlan, planMeasuring, planTraining } from '../examples/index.ts';
 import { sha256 } from '../sha256.ts';
+import { attach } from '../tuners/registry.ts';
 import { loadWeights } from '../weights/load-weights.ts';
 import { type BaseStorage, baseStorage } from '../weights/stored-weights.ts';
 import { CODE_VERSION, type PassedOver, readNewestCheckpoint } from './checkpoint.ts';
@@ -104,8 +105,9 @@ function openProgram(
   warm: WarmModel,
 ): Promise<TrainProgram> {
   const { baseDigest, storage, precision } = compute;
-  // An adapter's files hold what an encoder gave, not the encoder.
-  const form = initialAdapter ? 'folded' : 'trained';
+  // An adapter's files hold what an encoder gave, not the encoder. Without one the forms are the same, and share a program.
+  const encodes = attach(peft, architecture, 'trained').derive !== undefined;
+  const form = encodes && !initialAdapter ? 'trained' : 'folded';
   const grid = compute.plan.shape;
   const evaluationGrid = compute.evaluation?.shape ?? null;
   const key = digestOf({
