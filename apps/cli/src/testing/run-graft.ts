@@ -25,11 +25,11 @@ export interface RunOptions {
 /** Runs the real command in a process of its own, without the caller's Graft settings. */
 export function runGraft(args: string[], options: RunOptions = {}): Promise<Ran> {
   const inherited = Object.entries(process.env).filter(
-    ([name]) => !/^(GRAFT_|NODE_|DATABASE_URL|REDIS_URL)/.test(name),
+    ([name]) => !/^(GRAFT_|NODE_(?!OPTIONS)|DATABASE_URL|REDIS_URL)/.test(name),
   );
   const child = spawn(process.execPath, [bin, ...args], {
     cwd: options.cwd ?? tmpdir(),
-    // No saved profile and no .env of whoever runs the tests may be read.
+    // No saved profile and no .env of whoever runs the tests may be read. NODE_OPTIONS tell where the run has bundles.
     env: {
       ...Object.fromEntries(inherited),
       XDG_CONFIG_HOME: '/nonexistent',
