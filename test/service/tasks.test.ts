@@ -122,11 +122,11 @@ test('a classifier is trained, downloaded, inspected and scores; it writes no te
   for (const name of ['adapter.safetensors', 'model_head.safetensors', 'head_config.json']) {
     assert.ok(files.includes(name), `${name} is not among ${files}`);
   }
-  for (const refused of [
-    client.chat.completions.create({ model, messages: [{ role: 'user', content: 'ab' }] }),
-    client.completions.create({ model, prompt: 'ab' }),
+  for (const ask of [
+    () => client.chat.completions.create({ model, messages: [{ role: 'user', content: 'ab' }] }),
+    () => client.completions.create({ model, prompt: 'ab' }),
   ]) {
-    await assert.rejects(refused, (error: GraftApiError) => {
+    await assert.rejects(ask, (error: GraftApiError) => {
       assert.ok(error instanceof GraftApiError);
       assert.deepEqual([error.status, error.code, error.param], [400, 'unsupported_task', 'model']);
       assert.match(error.message, /does SEQ_CLS and writes no text\. .*graft score/);
