@@ -7,8 +7,8 @@ import { build } from 'esbuild';
 const packages = ['typebox'];
 
 /**
- * Bundles packages of many files into `folder`. Returns what NODE_OPTIONS needs, so that processes take their modules from there;
- * those are the packages' own, in fewer files.
+ * Bundles packages of many files into `folder`. Returns the flag with which a Node process takes their modules from there; those
+ * are the packages' own, in fewer files. A flag that comes twice does what one does.
  */
 export async function bundlePackages(folder: string): Promise<string> {
   const urls: Record<string, string> = {};
@@ -32,7 +32,9 @@ export const resolve = (name, context, next) =>
   writeFileSync(
     register,
     `import { register } from 'node:module';
-register('./hooks.mjs', { parentURL: import.meta.url, data: ${JSON.stringify(urls)} });`,
+const key = Symbol.for(import.meta.url);
+if (!globalThis[key]) register('./hooks.mjs', { parentURL: import.meta.url, data: ${JSON.stringify(urls)} });
+globalThis[key] = true;`,
   );
   return `--import=${pathToFileURL(register).href}`;
 }

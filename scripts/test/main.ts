@@ -51,6 +51,8 @@ try {
   if (files.some(opensServices)) await holdPostgres();
   const bundles = await bundlePackages(join(scratch.env.GRAFT_TEST_SCRATCH, 'bundles'));
   process.env.NODE_OPTIONS = `${process.env.NODE_OPTIONS ?? ''} ${bundles}`.trim();
+  // node:test hands its own flags on to test files, and a worker its to the trainers that it forks, whose environment is an allow-list.
+  process.execArgv.push(bundles);
   Object.assign(process.env, usageEnvironment(scratch.usageFile));
   const seconds = await runTestFiles(root, lanesOf(root, files, earlierSeconds()), tally);
   keepSeconds(root, seconds);
