@@ -7,10 +7,10 @@ import { earlierSeconds, keepSeconds, lanesOf } from './lanes.ts';
 
 test('what computes and what waits run beside each other, the longest first', () => {
   const files = ['apps/a.test.ts', 'apps/b.test.ts', 'packages/peft-core/c.test.ts', 'test/golden/d.test.ts'];
-  const paths = files.map((file) => join('/root', file));
+  const paths = files.map((file) => join('/repository', file));
   const earlier = { 'apps/a.test.ts': 3, 'packages/peft-core/c.test.ts': 70 };
   const [a, b, c, d] = paths;
-  assert.deepEqual(lanesOf('/root', paths, earlier), [
+  assert.deepEqual(lanesOf('/repository', paths, earlier), [
     [c, d],
     [b, a],
   ]);
@@ -26,7 +26,7 @@ test('what files took is kept for later runs, beside that of files which do not 
     rmSync(cache, { recursive: true, force: true });
   });
   assert.deepEqual(earlierSeconds(), {});
-  keepSeconds('/root', new Map([['/root/a.test.ts', 1.23]]));
-  keepSeconds('/root', new Map([['/root/b.test.ts', 4]]));
+  keepSeconds('/repository', new Map([['/repository/a.test.ts', 1.23]]));
+  keepSeconds('/repository', new Map([['/repository/b.test.ts', 4]]));
   assert.deepEqual(earlierSeconds(), { 'a.test.ts': 1.2, 'b.test.ts': 4 });
 });

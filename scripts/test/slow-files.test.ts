@@ -37,14 +37,17 @@ test('a test file notes what it and its children took, and waited for; its child
 
 test('the slowest files come first, with the sum of all', () => {
   const seconds = new Map([
-    ['/root/a.test.ts', 3.2],
-    ['/root/b.test.ts', 40],
-    ['/root/c.test.ts', 5],
+    ['/repository/a.test.ts', 3.2],
+    ['/repository/b.test.ts', 40],
+    ['/repository/c.test.ts', 5],
   ]);
   const usage = new Map([
-    ['/root/b.test.ts', { file: '/root/b.test.ts', cpuSeconds: 61, waits: { models: 1, Python: 12.34 } }],
+    [
+      '/repository/b.test.ts',
+      { file: '/repository/b.test.ts', cpuSeconds: 61, waits: { models: 1, Python: 12.34 } },
+    ],
   ]);
-  assert.deepEqual(slowFiles('/root', seconds, usage, 2).split('\n').slice(1), [
+  assert.deepEqual(slowFiles('/repository', seconds, usage, 2).split('\n').slice(1), [
     '    40     61  b.test.ts (Python 12.3 s, models 1.0 s)',
     '     5      ?  c.test.ts',
     '    48     61  all 3 files',
