@@ -79,6 +79,8 @@ export const errorCodes = {
   trainer_crashed: [500, 'The trainer ended unexpectedly, perhaps because memory ran out.'],
   trainer_stalled: [500, 'The trainer made no progress for too long.'],
   worker_lost: [500, 'The worker was lost while it trained.'],
+  validator_lost: [500, 'The process that validated the files was lost, again and again at the same place.'],
+  no_fit_worker: [500, 'No worker could run the job: each lacked something, which the message names.'],
   file_missing: [500, 'The bytes of a file are gone from the store.'],
   file_truncated: [500, 'A file of the base model became shorter while it was read.'],
   disk_full: [500, 'The disk has no room for the base model.'],

@@ -89,7 +89,12 @@ export interface FineTuningJob {
   result_files: string[];
   seed: number;
   /** `fault` tells whose it is: the user's (the data, the options) or the system's. */
-  error: { code: string; message: string; param: string | null; fault: 'user' | 'system' } | null;
+  error: {
+    code: string;
+    message: string;
+    param: string | null;
+    fault: 'user' | 'system' | 'environment';
+  } | null;
   estimated_finish?: number | null;
   metadata?: Record<string, string> | null;
   peft: PeftOptions;

@@ -39,11 +39,14 @@ export {
   fineTunedModelName,
   isTerminal,
   type Job,
+  type JobAttempt,
   type JobError,
   type JobProgress,
+  type JobRequirements,
   type JobState,
   type Lease,
   leaseOf,
+  type ValidationProgress,
   wireStatus,
 } from './jobs/job.ts';
 export { startJobLoops } from './jobs/job-loops.ts';
@@ -52,18 +55,21 @@ export { type JobMetric, listMetrics, recordMetrics, recordProgress } from './jo
 export { type Checkpoint, recordCheckpoint } from './jobs/leases/record-checkpoint.ts';
 export { appendEvent, resumeFromStep } from './jobs/leases/write-under-lease.ts';
 export type { JobEvent, NewJobEvent } from './jobs/records/job-event.ts';
-export { eventsAfter, listCheckpoints, listEvents } from './jobs/records/read-job-history.ts';
+export { eventsAfter, listAttempts, listCheckpoints, listEvents } from './jobs/records/read-job-history.ts';
 export { getJob, listJobs } from './jobs/records/read-jobs.ts';
 export { claimJob } from './jobs/transitions/claim-job.ts';
 export { createJob, type NewJob } from './jobs/transitions/create-job.ts';
 export { dispatchJobs, queuePosition, staleDispatched } from './jobs/transitions/dispatch-jobs.ts';
 export { failJob } from './jobs/transitions/fail-job.ts';
 export { publishAdapterVersion } from './jobs/transitions/publish-adapter-version.ts';
+export { returnJob } from './jobs/transitions/return-job.ts';
 export { cancelRunningJob, pauseRunningJob, releaseJob } from './jobs/transitions/stop-running-job.ts';
 export { cancelJob, pauseJob, resumeJob } from './jobs/transitions/user-requests.ts';
 export {
   claimValidation,
   finishValidation,
+  heartbeatValidation,
+  releaseValidation,
   type ValidationOutcome,
 } from './jobs/transitions/validate-job.ts';
 export { type Role, roles } from './keys/api-key.ts';
@@ -80,7 +86,14 @@ export type { FileStore } from './storage/file-store.ts';
 export { ensureBootstrapKey } from './teams/ensure-bootstrap-key.ts';
 export { createTeam, findTeam, listTeams, type Team } from './teams/team-records.ts';
 export {
+  clearWorkerFaults,
+  quarantineWorker,
+  recordWorkerFault,
+  type WorkerHealth,
+} from './workers/worker-quarantine.ts';
+export {
   heartbeatWorker,
   registerWorker,
   removeWorker,
+  type WorkerCapabilities,
 } from './workers/worker-registry.ts';

@@ -118,5 +118,5 @@ test('a job whose validating process died is picked up', async () => {
     [json.id],
   );
   await bench.untilState(json.id, 'queued');
-  assert.equal(await claimValidation(bench.services), null);
+  assert.equal(await claimValidation(bench.services, { workerId: 'test', leaseSeconds: 60 }), null);
 });

@@ -5,11 +5,14 @@ import {
   type FileRecord,
   finishValidation,
   getFile,
+  heartbeatValidation,
   isDatabaseAway,
   isLastingModelFault,
   type Job,
   type JobError,
   leaseOf,
+  randomText,
+  releaseValidation,
   repeat,
   type Services,
   type ValidationOutcome,
@@ -31,11 +34,16 @@ export interface JobValidator {
  */
 export function startJobValidator(services: Services, options: { sweepMs: number }): JobValidator {
   const files = createFileValidator();
+  const claim = { workerId: `validator-${randomText(12)}`, leaseSeconds: services.env.leaseSeconds };
   const loop = repeat(
     'validation',
     options.sweepMs,
     async (stopping) => {
-      for (let job = await claimValidation(services); job; job = await claimValidation(services)) {
+      for (
+        let job = await claimValidation(services, claim);
+        job;
+        job = await claimValidation(services, claim)
+      ) {
         await validateJob(services, files, job, stopping);
         if (stopping.aborted) return;
       }
@@ -51,6 +59,9 @@ export function startJobValidator(services: Services, options: { sweepMs: number
   };
 }
 
+// A cancel must take at most two seconds.
+const heartbeatMilliseconds = 1000;
+
 async function validateJob(
   services: Services,
   validator: FileValidator,
@@ -58,13 +69,28 @@ async function validateJob(
   stop: AbortSignal,
 ): Promise<void> {
   let outcome: ValidationOutcome;
+  const lost = new AbortController();
+  const { leaseSeconds } = services.env;
+  const heartbeat = repeat(
+    `validation of ${job.id}`,
+    heartbeatMilliseconds,
+    async () => {
+      if (!(await heartbeatValidation(services, leaseOf(job), { leaseSeconds }))) lost.abort();
+    },
+    services.log,
+  );
   try {
-    outcome = await examine(services, validator, job, stop);
+    outcome = await examine(services, validator, job, AbortSignal.any([stop, lost.signal]));
   } catch (error) {
+    // Cancelled, or another process has it.
+    if (lost.signal.aborted) return;
+    if (stop.aborted) return void (await releaseValidation(services, leaseOf(job)));
     // The row stays as it is: another process, or this one later, claims it when its lease has run out.
-    if (stop.aborted || isDatabaseAway(error)) return;
+    if (isDatabaseAway(error)) return;
     services.log.error({ err: error, jobId: job.id }, 'validation failed');
     outcome = { ok: false, error: jobErrorOf(error) };
+  } finally {
+    await heartbeat.stop();
   }
   const finished = await finishValidation(services, leaseOf(job), outcome);
   services.log.info({ jobId: job.id, state: finished?.state ?? 'fenced' }, 'job validated');

@@ -113,7 +113,10 @@ export const JobSchema = named('FineTuningJob', {
       code: Type.String(),
       message: Type.String(),
       param: nullable(Type.String()),
-      fault: Type.Enum(['user', 'system'], { type: 'string', description: 'Who can mend it.' }),
+      fault: Type.Enum(['user', 'system', 'environment'], {
+        type: 'string',
+        description: 'Who can mend it.',
+      }),
     }),
   ),
   estimated_finish: nullable(Time),

@@ -123,7 +123,11 @@ export async function openWorkerBench(
       idempotencyKey: null,
       isRetry: false,
     });
-    const claimed = (await claimValidation(services, created.id))!;
+    const claimed = (await claimValidation(services, {
+      workerId: 'validator-test',
+      leaseSeconds: 60,
+      id: created.id,
+    }))!;
     const resolvedTraining = resolveTraining({ peft, training, exampleCount: examples });
     return (await finishValidation(services, leaseOf(claimed), { ok: true, resolvedTraining }))!;
   };

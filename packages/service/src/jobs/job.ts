@@ -3,7 +3,8 @@
  * - job: a request to train one adapter. Its row in Postgres is the truth; the queue only rings a bell.
  * - lease: the right to work on a job, `{id, epoch}`. Every dispatch raises the *lease epoch*; a write that
  *   carries an older epoch changes nothing. Such a writer is *fenced*: it stops and writes nothing more.
- * - attempt: one claim of the job by a worker.
+ * - attempt: one claim of the job by a worker, for validation or training.
+ * - requirements: what the first claim fixed of the machine, so that each attempt computes the same numbers.
  * - progress, metrics, checkpoint: what a worker reports while it holds the lease.
  */
 import type { Hyperparameters, PeftConfig, ResolvedTraining, TrainingOptions } from '@graft/peft-core/config';
@@ -51,8 +52,8 @@ export interface JobError {
   code: string;
   message: string;
   param: string | null;
-  /** A user fault is never retried. */
-  fault: 'user' | 'system';
+  /** A user fault is never retried; one of the system may be this job's doing; one of the environment is a worker's. */
+  fault: 'user' | 'system' | 'environment';
 }
 
 export interface JobProgress {
@@ -65,6 +66,48 @@ export interface JobProgress {
   tokensPerSecond: number;
   secondsRemaining: number | null;
   loss?: number;
+}
+
+/** Of a validation under way. */
+export interface ValidationProgress {
+  /** Read so far, of all files. */
+  bytes: number;
+  totalBytes: number;
+  /** Examples checked so far. */
+  examples: number;
+}
+
+/** What a job needs of every worker that goes on with it. */
+export interface JobRequirements {
+  precision: 'fp32' | 'bf16';
+  threads: number;
+  device: 'cpu' | 'gpu';
+}
+
+export type AttemptKind = 'training' | 'validation';
+export type AttemptOutcome =
+  | 'succeeded'
+  | 'failed'
+  | 'cancelled'
+  | 'paused'
+  | 'released'
+  | 'lost'
+  | 'environment';
+
+/** One lease epoch in which a job was validated or trained. */
+export interface JobAttempt {
+  leaseEpoch: number;
+  kind: AttemptKind;
+  workerId: string;
+  startedAt: Date;
+  /** Null: under way. Of a lost one, its last sign of life. */
+  endedAt: Date | null;
+  /** The checkpoint it could go on from; 0: none. Null for a validation. */
+  fromStep: number | null;
+  /** The last step it reported; null while under way, and for a validation. */
+  lastStep: number | null;
+  outcome: AttemptOutcome | null;
+  reason: string | null;
 }
 
 export interface Job {
@@ -97,6 +140,15 @@ export interface Job {
   attempts: number;
   attemptsSinceCheckpoint: number;
   lastCheckpointStep: number | null;
+  /** The one under way included, since one got further than every other before it. */
+  validationAttempts: number;
+  validationProgress: ValidationProgress | null;
+  /** Null until the first claim. */
+  requirements: JobRequirements | null;
+  /** Attempts that a worker could not run, since one made a new checkpoint. */
+  environmentFaults: number;
+  /** The worker that could not run it: any other that can comes first. */
+  avoidWorker: string | null;
   runAfter: Date;
   cancelRequestedAt: Date | null;
   pauseRequestedAt: Date | null;

@@ -102,7 +102,11 @@ export async function createTestJob(
 ): Promise<Job> {
   const { job } = await createJob(services, team.id, newTestJob(team, changes));
   if (state === 'validating') return job;
-  const claimed = await claimValidation(services, job.id);
+  const claimed = await claimValidation(services, {
+    workerId: 'validator-test',
+    leaseSeconds: 60,
+    id: job.id,
+  });
   await finishValidation(services, leaseOf(claimed!), { ok: true, resolvedTraining });
   const by = { keyId: team.keyId };
   if (state === 'cancelled') await cancelJob(services, team.id, job.id, by);

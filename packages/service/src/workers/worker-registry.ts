@@ -1,4 +1,14 @@
 import type { Database } from '../database/database.ts';
+import type { JobRequirements } from '../jobs/job.ts';
+
+/** What a worker can do for jobs that need the same numbers from every attempt. */
+export interface WorkerCapabilities {
+  device: 'cpu' | 'gpu';
+  /** A job that is first run here computes with so many; one that needs more is not for this worker. */
+  threads: number;
+  /** The first is what "auto" means here. */
+  precisions: [JobRequirements['precision'], ...JobRequirements['precision'][]];
+}
 
 export interface WorkerInfo {
   id: string;
@@ -8,19 +18,28 @@ export interface WorkerInfo {
   pid: number;
   /** Jobs it trains at once. */
   slots: number;
+  /** Absent or null: not known, any job may be tried. */
+  capabilities?: WorkerCapabilities | null;
 }
 
 /** Seconds after its last heartbeat during which a worker is chosen to serve. */
 const servingAliveSeconds = 30;
 
-/** Adds the worker, or replaces its row when it is registered again. */
+/** Adds the worker, or replaces its row when it is registered again; a quarantine stays. */
 export async function registerWorker(db: Database, worker: WorkerInfo): Promise<void> {
   await db.sql.query(
-    `INSERT INTO workers (id, address, hostname, pid, slots) VALUES ($1, $2, $3, $4, $5)
+    `INSERT INTO workers (id, address, hostname, pid, slots, capabilities) VALUES ($1, $2, $3, $4, $5, $6)
      ON CONFLICT (id) DO UPDATE SET address = excluded.address, hostname = excluded.hostname, pid = excluded.pid,
-       slots = excluded.slots, running = 0, bases = '{}', load = 0, draining = false, started_at = now(),
+       slots = excluded.slots, capabilities = excluded.capabilities, running = 0, bases = '{}', load = 0, draining = false, started_at = now(),
        heartbeat_at = now()`,
-    [worker.id, worker.address, worker.hostname, worker.pid, worker.slots],
+    [
+      worker.id,
+      worker.address,
+      worker.hostname,
+      worker.pid,
+      worker.slots,
+      worker.capabilities ? JSON.stringify(worker.capabilities) : null,
+    ],
   );
 }
 
@@ -54,8 +73,8 @@ export async function removeDeadWorkers(db: Database): Promise<void> {
 }
 
 /**
- * The living worker that should answer a request for a base model: one that has it loaded before one that has not,
- * then the least loaded. `except` names workers that just refused. Null: none.
+ * The living worker that should answer a request for a base model: one that is not quarantined before one that is, one
+ * that has it loaded before one that has not, then the least loaded. `except` names workers that just refused. Null: none.
  */
 export async function pickWorker(
   db: Database,
@@ -66,7 +85,7 @@ export async function pickWorker(
     `SELECT id, address FROM workers
      WHERE address IS NOT NULL AND NOT draining AND heartbeat_at > now() - make_interval(secs => $2)
        AND id <> ALL($3)
-     ORDER BY ($1 = ANY(bases)) DESC, load, running, random() LIMIT 1`,
+     ORDER BY (quarantined_at IS NOT NULL), ($1 = ANY(bases)) DESC, load, running, random() LIMIT 1`,
     [baseModel, servingAliveSeconds, except],
   );
   return rows[0] ?? null;

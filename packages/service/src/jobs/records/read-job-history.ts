@@ -1,5 +1,6 @@
 import type { Database } from '../../database/database.ts';
 import { type Page, readPage } from '../../database/read-page.ts';
+import type { JobAttempt } from '../job.ts';
 import { type Checkpoint, checkpointOf } from '../leases/record-checkpoint.ts';
 import { eventOf, type JobEvent } from './job-event.ts';
 
@@ -46,4 +47,14 @@ export async function listCheckpoints(
       await db.checkpoint.findMany({ where: { teamId, jobId }, orderBy: { step: 'desc' }, ...page }),
     toRecord: checkpointOf,
   });
+}
+
+/** Every validation and training attempt of the job, by lease epoch. */
+export async function listAttempts(
+  { db }: Pick<Database, 'db'>,
+  teamId: string,
+  jobId: string,
+): Promise<JobAttempt[]> {
+  const rows = await db.jobAttempt.findMany({ where: { teamId, jobId }, orderBy: { leaseEpoch: 'asc' } });
+  return rows.map(({ teamId: _team, jobId: _job, ...attempt }) => attempt as JobAttempt);
 }

@@ -1,31 +1,48 @@
 import type { Database } from '../../database/database.ts';
 import { inTransaction } from '../../database/in-transaction.ts';
 import { Prisma } from '../../generated/client.ts';
+import type { WorkerCapabilities } from '../../workers/worker-registry.ts';
 import type { Job, Lease } from '../job.ts';
 import { insertEvent } from '../records/job-event.ts';
 import { changeJob, holds } from './change-job.ts';
+import { beginAttempt } from './job-attempts.ts';
+import { mayTake } from './may-take.ts';
 
 /**
- * dispatched → running, attempt + 1, lease taken for `leaseSeconds`. Null: the bell was rung twice, or late; there is
- * nothing to do.
+ * dispatched → running, attempt + 1, lease taken for `leaseSeconds`. The first claim by a worker that says what it can
+ * do fixes the job's requirements. Null: the bell was rung twice, or late, or the job is not for this worker (it cannot
+ * meet the requirements, is quarantined, or could not run it before and another can); there is nothing to do.
  */
 export async function claimJob(
   db: Database,
   lease: Lease,
-  options: { workerId: string; leaseSeconds: number },
+  options: { workerId: string; leaseSeconds: number; capabilities?: WorkerCapabilities | null },
 ): Promise<Job | null> {
+  const { workerId, leaseSeconds, capabilities = null } = options;
   return await inTransaction(db, async (tx) => {
     const job = await changeJob(
       tx,
-      holds(lease, 'dispatched'),
-      Prisma.sql`state = 'running', worker_id = ${options.workerId},
-        lease_until = now() + make_interval(secs => ${options.leaseSeconds}),
+      Prisma.sql`${holds(lease, 'dispatched')} AND ${mayTake({ id: workerId, capabilities })}`,
+      Prisma.sql`state = 'running', worker_id = ${workerId}, avoid_worker = NULL,
+        lease_until = now() + make_interval(secs => ${leaseSeconds}),
         attempts = attempts + 1, attempts_since_checkpoint = attempts_since_checkpoint + 1,
-        started_at = coalesce(started_at, now())`,
+        started_at = coalesce(started_at, now()), requirements = coalesce(requirements, ${requirementsOn(capabilities)}),
+        progress = CASE WHEN (progress->>'step')::int > coalesce(last_checkpoint_step, 0)
+          THEN progress || jsonb_build_object('step', coalesce(last_checkpoint_step, 0), 'secondsRemaining', NULL)
+          ELSE progress END`,
     );
     if (!job) return null;
     const attempt = job.attempts === 1 ? '' : ` (attempt ${job.attempts})`;
     await insertEvent(tx, job, { message: `Fine-tuning job started${attempt}` });
+    await beginAttempt(tx, job, { kind: 'training', workerId });
     return job;
   });
+}
+
+/** SQL: what a job that is first run on such a worker requires from then on. */
+function requirementsOn(capabilities: WorkerCapabilities | null): Prisma.Sql {
+  if (!capabilities) return Prisma.sql`NULL::jsonb`;
+  const { device, threads, precisions } = capabilities;
+  return Prisma.sql`jsonb_build_object('device', ${device}::text, 'threads', ${threads}::int,
+    'precision', coalesce(nullif(resolved_training->>'precision', 'auto'), ${precisions[0]}::text))`;
 }

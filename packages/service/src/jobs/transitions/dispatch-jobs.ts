@@ -1,31 +1,35 @@
 /** Who is next, decided in SQL: teams take turns, those with fewer jobs at work first. */
 import type { Database } from '../../database/database.ts';
+import { Prisma } from '../../generated/client.ts';
+import type { WorkerCapabilities } from '../../workers/worker-registry.ts';
 import type { Lease } from '../job.ts';
-
-/** Seconds after its last heartbeat during which a worker counts as alive. */
-const workerAliveSeconds = 60;
+import { canRun, mayTake, takesJobs } from './may-take.ts';
 
 /**
  * queued → dispatched, lease epoch + 1, for as many jobs as the living workers may have waiting: at most two per
  * slot dispatched or running, so that order is decided here and not by the queue. Next is always the oldest job of
- * the team with the fewest jobs at work that is below its running limit. Run it under `runExclusive('dispatch')`;
- * ring the queue for each lease returned.
+ * the team with the fewest jobs at work that is below its running limit, among those that a living worker can run; of
+ * jobs with the same requirements no more are out than two per slot that meets them. Ring the queue for each lease
+ * returned.
  */
-export async function dispatchJobs({ sql }: Database): Promise<Lease[]> {
+export async function dispatchJobs({ sql }: Pick<Database, 'sql'>): Promise<Lease[]> {
   const leases: Lease[] = [];
   for (;;) {
     const { rows } = await sql.query<Lease>(
-      `WITH at_work AS (
+      Prisma.sql`WITH at_work AS (
          SELECT team_id, count(*)::int AS jobs FROM jobs WHERE state IN ('dispatched', 'running') GROUP BY team_id
        ), room AS (
-         SELECT 2 * (SELECT coalesce(sum(slots), 0) FROM workers
-                     WHERE NOT draining AND heartbeat_at > now() - make_interval(secs => $1))
+         SELECT 2 * (SELECT coalesce(sum(slots), 0) FROM workers WHERE ${takesJobs})
                 - (SELECT coalesce(sum(jobs), 0) FROM at_work) AS jobs
        ), next AS (
          SELECT jobs.id FROM jobs JOIN teams ON teams.id = jobs.team_id
            LEFT JOIN at_work ON at_work.team_id = jobs.team_id
          WHERE jobs.state = 'queued' AND jobs.run_after <= now()
            AND coalesce(at_work.jobs, 0) < teams.running_limit AND (SELECT jobs FROM room) > 0
+           AND 2 * (SELECT sum(slots) FROM workers WHERE ${takesJobs} AND ${canRun})
+               > CASE WHEN jobs.requirements IS NULL THEN 0 ELSE (
+                   SELECT count(*) FROM jobs AS alike WHERE alike.state IN ('dispatched', 'running')
+                     AND alike.requirements = jobs.requirements) END
          ORDER BY coalesce(at_work.jobs, 0), jobs.created_at, jobs.id
          LIMIT 1 FOR UPDATE OF jobs SKIP LOCKED
        )
@@ -33,7 +37,6 @@ export async function dispatchJobs({ sql }: Database): Promise<Lease[]> {
                        dispatched_at = now()
        FROM next WHERE jobs.id = next.id AND jobs.state = 'queued'
        RETURNING jobs.id, jobs.lease_epoch AS epoch`,
-      [workerAliveSeconds],
     );
     const lease = rows[0];
     if (!lease) return leases;
@@ -43,13 +46,16 @@ export async function dispatchJobs({ sql }: Database): Promise<Lease[]> {
 
 /**
  * Dispatched jobs that nobody claimed for `seconds`: their bell may be lost (queue restarted empty, or down when it
- * should have rung). Ringing again is harmless. Run it under `runExclusive('reconcile')`.
+ * should have rung). Ringing again is harmless. With `worker`, only those that it may take.
  */
-export async function staleDispatched({ sql }: Database, options: { seconds: number }): Promise<Lease[]> {
+export async function staleDispatched(
+  { sql }: Pick<Database, 'sql'>,
+  options: { seconds: number; worker?: { id: string; capabilities: WorkerCapabilities | null } },
+): Promise<Lease[]> {
   const { rows } = await sql.query<Lease>(
-    `SELECT id, lease_epoch AS epoch FROM jobs
-     WHERE state = 'dispatched' AND dispatched_at < now() - make_interval(secs => $1) ORDER BY dispatched_at`,
-    [options.seconds],
+    Prisma.sql`SELECT id, lease_epoch AS epoch FROM jobs
+     WHERE state = 'dispatched' AND dispatched_at < now() - make_interval(secs => ${options.seconds})
+       ${options.worker ? Prisma.sql`AND ${mayTake(options.worker)}` : Prisma.empty} ORDER BY dispatched_at`,
   );
   return rows;
 }

@@ -3,6 +3,7 @@ import { Prisma } from '../../generated/client.ts';
 import type { Job, JobError } from '../job.ts';
 import { insertEvent } from '../records/job-event.ts';
 import { changeJob } from './change-job.ts';
+import { endAttempt } from './job-attempts.ts';
 
 /** How a job ends. */
 export type Ending =
@@ -11,7 +12,7 @@ export type Ending =
   | { state: 'cancelled' };
 
 /**
- * The one way in which a job ends: its row, its events and its outbox row, in the caller's transaction. `fence` raises
+ * The one way in which a job ends: its row, its attempt, its events and its outbox row, in the caller's transaction. `fence` raises
  * the lease epoch: the caller does not hold the lease, and whoever does must stop. Null: `guard` holds for no job.
  */
 export async function endJob(
@@ -27,6 +28,8 @@ export async function endJob(
       lease_epoch = lease_epoch + ${options.fence ? 1 : 0}, ${resultOf(ending)}`,
   );
   if (!job) return null;
+  const reason = ending.state === 'failed' ? ending.error.message : null;
+  await endAttempt(tx, job, ending.state, { reason });
   switch (ending.state) {
     case 'succeeded':
       await insertEvent(tx, job, { message: `New fine-tuned model created: ${ending.fineTunedModel}` });

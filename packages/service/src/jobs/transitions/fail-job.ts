@@ -6,6 +6,8 @@ import type { Job, JobError, Lease } from '../job.ts';
 import { insertEvent } from '../records/job-event.ts';
 import { changeJob, holds, lockJob } from './change-job.ts';
 import { endJob } from './end-job.ts';
+import { endAttempt } from './job-attempts.ts';
+import { returnHeld } from './return-job.ts';
 
 /** Attempts that may be lost since the last new checkpoint; the last of them fails the job. */
 export const attemptLimit = 3;
@@ -14,7 +16,7 @@ export const attemptLimit = 3;
 export const retryAfter = Prisma.sql`now() + make_interval(secs => least(power(4, attempts_since_checkpoint - 1), 60))`;
 
 /**
- * The attempt of a running job failed. running → failed for a user's fault or a broken base model, which no other attempt
+ * The attempt of a running job failed. A fault of the environment gives the job back (`returnJob`). running → failed for a user's fault or a broken base model, which no other attempt
  * mends, or when this was the third attempt since the last new checkpoint; else → queued, to run again after a pause. A
  * job that was asked to cancel goes to cancelled. Null: fenced.
  */
@@ -24,6 +26,9 @@ export async function failJob(db: Database, lease: Lease, error: JobError): Prom
     const held = await lockJob(tx, guard);
     if (!held) return null;
     if (held.cancelRequestedAt) return await endJob(tx, guard, { state: 'cancelled' });
+    if (error.fault === 'environment') {
+      return await returnHeld(tx, held, { workerId: held.workerId ?? '', reason: error.message });
+    }
     const isLasting = error.fault === 'user' || isLastingModelFault(error.code);
     if (isLasting || held.attemptsSinceCheckpoint >= attemptLimit) {
       return await endJob(tx, guard, { state: 'failed', error });
@@ -34,6 +39,7 @@ export async function failJob(db: Database, lease: Lease, error: JobError): Prom
       Prisma.sql`state = 'queued', lease_until = NULL, pause_requested_at = NULL, error = NULL,
         run_after = ${retryAfter}`,
     );
+    await endAttempt(tx, held, 'failed', { reason: error.message });
     await insertEvent(tx, held, {
       level: 'warn',
       message: `Attempt ${held.attempts} failed, trying again: ${error.message}`,

@@ -10,7 +10,7 @@ import {
   testAdapter,
 } from '../../testing/job-fixtures.ts';
 import { openTestServices } from '../../testing/open-test-services.ts';
-import { type JobState, jobStates, type Lease, leaseOf } from '../job.ts';
+import { type Job, type JobState, jobStates, type Lease, leaseOf } from '../job.ts';
 import { heartbeatJob, readJobFlags } from '../leases/heartbeat-job.ts';
 import { recordMetrics, recordProgress } from '../leases/job-metrics.ts';
 import { recordCheckpoint } from '../leases/record-checkpoint.ts';
@@ -18,9 +18,10 @@ import { appendEvent, resumeFromStep } from '../leases/write-under-lease.ts';
 import { claimJob } from './claim-job.ts';
 import { failJob } from './fail-job.ts';
 import { publishAdapterVersion } from './publish-adapter-version.ts';
+import { returnJob } from './return-job.ts';
 import { cancelRunningJob, pauseRunningJob, releaseJob } from './stop-running-job.ts';
 import { cancelJob, pauseJob } from './user-requests.ts';
-import { finishValidation } from './validate-job.ts';
+import { claimValidation, finishValidation, heartbeatValidation, releaseValidation } from './validate-job.ts';
 
 let services: Services;
 let team: TestTeam;
@@ -56,6 +57,11 @@ const writes: Record<string, Write> = {
     run: (lease) => finishValidation(services, lease, { ok: false, error: systemFault }),
     legal: ['validating'],
   },
+  heartbeatValidation: {
+    run: (lease) => heartbeatValidation(services, lease, { leaseSeconds: 60 }),
+    legal: ['validating'],
+  },
+  releaseValidation: { run: (lease) => releaseValidation(services, lease), legal: ['validating'] },
   claimJob: {
     run: (lease) => claimJob(services, lease, { workerId: 'w', leaseSeconds: 5 }),
     legal: ['dispatched'],
@@ -74,6 +80,10 @@ const writes: Record<string, Write> = {
     legal: ['running'],
   },
   releaseJob: { run: (lease) => releaseJob(services, lease), legal: ['running'] },
+  returnJob: {
+    run: (lease) => returnJob(services, lease, { workerId: 'w', reason: 'no disk' }),
+    legal: ['running'],
+  },
   failJob: { run: (lease) => failJob(services, lease, systemFault), legal: ['running'] },
   pauseRunningJob: { run: (lease) => pauseRunningJob(services, lease), legal: ['running'], ask: 'pause' },
   cancelRunningJob: { run: (lease) => cancelRunningJob(services, lease), legal: ['running'], ask: 'cancel' },
@@ -91,10 +101,18 @@ async function snapshot(jobId: string): Promise<unknown> {
        (SELECT count(*) FROM job_metrics WHERE job_id = $1) AS metrics,
        (SELECT count(*) FROM checkpoints WHERE job_id = $1) AS checkpoints,
        (SELECT count(*) FROM adapter_versions WHERE job_id = $1) AS versions,
+       (SELECT jsonb_agg(a) FROM job_attempts a WHERE job_id = $1) AS attempts,
        (SELECT count(*) FROM outbox) AS outbox`,
     [jobId],
   );
   return rows[0];
+}
+
+/** A job in this state, claimed where the state is that of a lease. */
+async function jobUnderLease(state: JobState): Promise<Job> {
+  const job = await createTestJob(services, team, state);
+  const claim = { workerId: 'v', leaseSeconds: 60, id: job.id };
+  return state === 'validating' ? (await claimValidation(services, claim))! : job;
 }
 
 for (const [name, { run, legal, ask }] of Object.entries(writes)) {
@@ -102,7 +120,7 @@ for (const [name, { run, legal, ask }] of Object.entries(writes)) {
     for (const state of jobStates) {
       const isLegal = legal.includes(state);
       test(`${state}: ${isLegal ? 'only with the right epoch' : 'never'}`, async () => {
-        const job = await createTestJob(services, team, state);
+        const job = await jobUnderLease(state);
         const lease = leaseOf(job);
         if (isLegal && ask === 'cancel') await cancelJob(services, team.id, job.id, { keyId: null });
         if (isLegal && ask === 'pause') await pauseJob(services, team.id, job.id, { keyId: null });

@@ -6,6 +6,7 @@ import type { Job, Lease } from '../job.ts';
 import { insertEvent } from '../records/job-event.ts';
 import { changeJob, holds, lockJob } from './change-job.ts';
 import { endJob } from './end-job.ts';
+import { endAttempt } from './job-attempts.ts';
 
 /** SQL: gives the lease up; the attempt does not count. */
 const letGo = Prisma.sql`pause_requested_at = NULL, lease_until = NULL, worker_id = NULL,
@@ -27,7 +28,9 @@ export async function pauseRunningJob(db: Database, lease: Lease): Promise<Job |
       Prisma.sql`${holds(lease, 'running')} AND pause_requested_at IS NOT NULL AND cancel_requested_at IS NULL`,
       Prisma.sql`state = 'paused', ${letGo}`,
     );
-    if (job) await insertEvent(tx, job, { message: 'Fine-tuning job paused' });
+    if (!job) return null;
+    await endAttempt(tx, job, 'paused');
+    await insertEvent(tx, job, { message: 'Fine-tuning job paused' });
     return job;
   });
 }
@@ -44,6 +47,7 @@ export async function releaseJob(db: Database, lease: Lease): Promise<Job | null
     if (held.cancelRequestedAt) return await endJob(tx, guard, { state: 'cancelled' });
     const state = held.pauseRequestedAt ? 'paused' : 'queued';
     const job = await changeJob(tx, guard, Prisma.sql`state = ${state}, run_after = now(), ${letGo}`);
+    await endAttempt(tx, held, state === 'paused' ? 'paused' : 'released');
     const message = state === 'paused' ? 'Fine-tuning job paused' : 'Worker is stopping, job requeued';
     await insertEvent(tx, held, { message });
     return job;

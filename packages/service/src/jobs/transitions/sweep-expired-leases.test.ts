@@ -5,7 +5,7 @@ import { createTestJob, createTestTeam, dispatch, type TestTeam } from '../../te
 import { openTestServices } from '../../testing/open-test-services.ts';
 import { type Job, leaseOf } from '../job.ts';
 import { heartbeatJob } from '../leases/heartbeat-job.ts';
-import { listEvents } from '../records/read-job-history.ts';
+import { listAttempts, listEvents } from '../records/read-job-history.ts';
 import { getJob } from '../records/read-jobs.ts';
 import { claimJob } from './claim-job.ts';
 import { staleDispatched } from './dispatch-jobs.ts';
@@ -49,8 +49,36 @@ test('a job whose lease ran out waits again, and the worker that lost it is fenc
   assert.equal(await heartbeatJob(services, leaseOf(lost), { leaseSeconds: 60 }), null);
   assert.deepEqual(await getJob(services, team.id, held.id), held);
   const { data } = await listEvents(services, team.id, lost.id, { limit: 1 });
-  assert.deepEqual([data[0]!.level, data[0]!.message], ['warn', 'The worker was lost, job requeued']);
+  assert.deepEqual(
+    [data[0]!.level, data[0]!.message],
+    ['warn', `Worker ${lost.workerId} lost, job requeued`],
+  );
   assert.deepEqual(await sweepExpiredLeases(services, now), []);
+});
+
+test('the next claim tells how long the job was without a worker, and where it goes on', async () => {
+  const job = await createTestJob(services, team, 'running');
+  await services.sql.query(
+    `UPDATE jobs SET last_checkpoint_step = 1240, lease_until = now() - interval '38 seconds',
+       progress = '{"step": 1310, "totalSteps": 5000}' WHERE id = $1`,
+    [job.id],
+  );
+  await services.sql.query(
+    "UPDATE job_attempts SET started_at = now() - interval '1 hour' WHERE job_id = $1 AND kind = 'training'",
+    [job.id],
+  );
+  await sweepExpiredLeases(services, now);
+  const claimed = await claimJob(services, await dispatch(services, job.id), {
+    workerId: 'w',
+    leaseSeconds: 60,
+  });
+  assert.deepEqual(claimed!.progress!.step, 1240, 'progress goes back with it');
+  const { data } = await listEvents(services, team.id, job.id, { limit: 1 });
+  assert.equal(data[0]!.message, 'Worker worker-test lost, resumed from step 1,240 after 38 s');
+  assert.deepEqual(data[0]!.data, { kind: 'recovery', worker: 'worker-test', step: 1240, seconds: 38 });
+  const [, lost, next] = await listAttempts(services, team.id, job.id);
+  assert.deepEqual([lost!.outcome, lost!.fromStep, lost!.lastStep], ['lost', 0, 1310]);
+  assert.deepEqual([next!.workerId, next!.outcome, next!.fromStep], ['w', null, 1240]);
 });
 
 test('the third worker lost without a new checkpoint fails the job', async () => {

@@ -6,6 +6,8 @@ import { insertEvent } from '../records/job-event.ts';
 import { changeJob, holds, lockFreeJobs } from './change-job.ts';
 import { endJob } from './end-job.ts';
 import { attemptLimit, retryAfter } from './fail-job.ts';
+import { endAttempt } from './job-attempts.ts';
+import { hasExpired, loseValidation } from './validate-job.ts';
 
 const workerLost: JobError = {
   code: 'worker_lost',
@@ -15,28 +17,31 @@ const workerLost: JobError = {
 };
 
 /**
- * running → queued, paused, failed or cancelled for every job whose lease has run out: its worker is gone. Lease epoch
- * + 1, so that a worker that only seemed gone is fenced. Nothing is swept in the first `leaseSeconds` of Postgres's life:
+ * running → queued, paused, failed or cancelled for every job whose lease has run out: its worker is gone. So is that of
+ * a validation, which another process then begins again, or which fails. Lease epoch + 1, so that a worker that only seemed gone is fenced. Nothing is swept in the first `leaseSeconds` of Postgres's life:
  * after an outage the workers get one lease to renew theirs. Run it under `runExclusive('sweep')`.
  */
 export async function sweepExpiredLeases(db: Database, options: { leaseSeconds: number }): Promise<Job[]> {
   return await inTransaction(db, async (tx) => {
     const lost = await lockFreeJobs(
       tx,
-      Prisma.sql`state = 'running' AND lease_until < now()
-        AND now() > pg_postmaster_start_time() + make_interval(secs => ${options.leaseSeconds})`,
+      Prisma.sql`state IN ('running', 'validating') AND ${hasExpired(options.leaseSeconds)}`,
     );
     const swept: Job[] = [];
     for (const job of lost) {
-      const after = await sweep(tx, job);
+      const after =
+        job.state === 'running'
+          ? await sweep(tx, job, options.leaseSeconds)
+          : await loseValidation(tx, job, options.leaseSeconds);
       if (after) swept.push(after);
     }
     return swept;
   });
 }
 
-async function sweep(tx: Transaction, lost: Job): Promise<Job | null> {
+async function sweep(tx: Transaction, lost: Job, leaseSeconds: number): Promise<Job | null> {
   const guard = holds(leaseOf(lost), 'running');
+  await endAttempt(tx, lost, 'lost', { reason: 'The worker was lost.', leaseSeconds });
   if (lost.cancelRequestedAt) return await endJob(tx, guard, { state: 'cancelled' }, { fence: true });
   if (lost.attemptsSinceCheckpoint >= attemptLimit) {
     return await endJob(tx, guard, { state: 'failed', error: workerLost }, { fence: true });
@@ -46,6 +51,10 @@ async function sweep(tx: Transaction, lost: Job): Promise<Job | null> {
     ? Prisma.sql`state = 'paused', ${fenced}`
     : Prisma.sql`state = 'queued', run_after = ${retryAfter}, ${fenced}`;
   const then = lost.pauseRequestedAt ? 'job paused' : 'job requeued';
-  await insertEvent(tx, lost, { level: 'warn', message: `The worker was lost, ${then}` });
+  await insertEvent(tx, lost, {
+    level: 'warn',
+    message: `Worker ${lost.workerId} lost, ${then}`,
+    data: { kind: 'lost', worker: lost.workerId, step: lost.lastCheckpointStep ?? 0 },
+  });
   return await changeJob(tx, guard, next);
 }

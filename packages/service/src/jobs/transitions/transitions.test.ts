@@ -39,6 +39,9 @@ after(async () => await services.close());
 
 const read = async (id: string) => (await getJob(services, team.id, id))!;
 const claim = { workerId: 'worker-1', leaseSeconds: 60 };
+const validator = { workerId: 'validator-1', leaseSeconds: 60 };
+/** No grace: Postgres has been up for longer than nothing. */
+const successor = { workerId: 'validator-2', leaseSeconds: 0 };
 
 async function outboxOf(job: Job): Promise<string[]> {
   const rows = await services.db.outbox.findMany({ where: { payload: { path: ['id'], equals: job.id } } });
@@ -60,14 +63,14 @@ async function startAgain(job: Job): Promise<Lease> {
 describe('validation', () => {
   test('one process at a time validates a job; when it dies another may after a while', async () => {
     const { job } = await createJob(services, team.id, newTestJob(team));
-    const first = await claimValidation(services, job.id);
+    const first = await claimValidation(services, { ...validator, id: job.id });
     assert.equal(first!.leaseEpoch, 1);
-    assert.equal(await claimValidation(services, job.id), null);
+    assert.equal(await claimValidation(services, { ...validator, id: job.id }), null);
     await services.sql.query("UPDATE jobs SET lease_until = now() - interval '1 second' WHERE id = $1", [
       job.id,
     ]);
-    const second = await claimValidation(services);
-    assert.deepEqual([second!.id, second!.leaseEpoch], [job.id, 2]);
+    const second = await claimValidation(services, successor);
+    assert.deepEqual([second!.id, second!.leaseEpoch], [job.id, 3]);
     const outcome = { ok: true, resolvedTraining: { n_epochs: 2 } } as Parameters<typeof finishValidation>[2];
     assert.equal(await finishValidation(services, leaseOf(first!), outcome), null, 'the first is fenced');
     const queued = await finishValidation(services, leaseOf(second!), outcome);
@@ -76,7 +79,7 @@ describe('validation', () => {
 
   test('bad data fail the job with their reason', async () => {
     const { job } = await createJob(services, team.id, newTestJob(team));
-    const claimed = await claimValidation(services, job.id);
+    const claimed = await claimValidation(services, { ...validator, id: job.id });
     const failed = await finishValidation(services, leaseOf(claimed!), { ok: false, error: userFault });
     assert.deepEqual([failed!.state, failed!.error], ['failed', userFault]);
     assert.ok(failed!.finishedAt);

@@ -1,31 +1,96 @@
+/** Validation is leased work as training is: claimed by one process, renewed, fenced, and its attempts counted. */
 import type { ResolvedTraining } from '@graft/peft-core/config';
-import type { Database } from '../../database/database.ts';
+import type { Database, Transaction } from '../../database/database.ts';
 import { inTransaction } from '../../database/in-transaction.ts';
 import { Prisma } from '../../generated/client.ts';
-import type { Job, JobError, Lease } from '../job.ts';
+import { type Job, type JobError, type Lease, leaseOf, type ValidationProgress } from '../job.ts';
 import { insertEvent } from '../records/job-event.ts';
-import { changeJob, holds } from './change-job.ts';
+import { changeJob, holds, lockFreeJobs } from './change-job.ts';
 import { endJob } from './end-job.ts';
+import { beginAttempt, endAttempt } from './job-attempts.ts';
 
-/** Seconds one process may take to validate a job's data before another may try. */
-const validationSeconds = 120;
+/** Validations that may be lost without getting further than an earlier one; the last of them fails the job. */
+const attemptLimit = 3;
+
+const validatorLost: JobError = {
+  code: 'validator_lost',
+  message: `The process that validated the files was lost ${attemptLimit} times without getting any further.`,
+  param: null,
+  fault: 'system',
+};
 
 /**
- * Takes a job in state validating for this process: the one named, or the oldest that nobody works on (its process
- * died). Null: there is none. Answer with `finishValidation(db, leaseOf(job), …)`.
+ * Takes a job in state validating for `leaseSeconds`, lease epoch + 1, validation attempt + 1: the one named, or else
+ * the oldest of the team with the fewest validations under way. `workerId` names any process. Null: there is none.
+ * Renew it with `heartbeatValidation`; end it with `finishValidation` or `releaseValidation`.
  */
-export async function claimValidation(db: Database, id?: string): Promise<Job | null> {
-  const named = id === undefined ? Prisma.empty : Prisma.sql`AND id = ${id}`;
-  return await inTransaction(db, async (tx) => {
-    return await changeJob(
-      tx,
-      Prisma.sql`state = 'validating' AND id = (
-        SELECT id FROM jobs
-        WHERE state = 'validating' ${named} AND (lease_until IS NULL OR lease_until < now())
-        ORDER BY created_at LIMIT 1 FOR UPDATE SKIP LOCKED)`,
-      Prisma.sql`lease_epoch = lease_epoch + 1, lease_until = now() + make_interval(secs => ${validationSeconds})`,
-    );
-  });
+export async function claimValidation(
+  db: Database,
+  options: { workerId: string; leaseSeconds: number; id?: string },
+): Promise<Job | null> {
+  const { workerId, leaseSeconds } = options;
+  for (;;) {
+    const claimed = await inTransaction(db, async (tx) => {
+      const [next] = await lockFreeJobs(tx, Prisma.sql`id = (${nextToValidate(options)})`);
+      if (!next) return null;
+      // Whoever held it is gone, and no sweeper has come by yet.
+      if (next.leaseUntil) {
+        const freed = await loseValidation(tx, next, leaseSeconds);
+        if (freed?.state !== 'validating') return 'failed';
+      }
+      const job = await changeJob(
+        tx,
+        Prisma.sql`id = ${next.id} AND state = 'validating'`,
+        Prisma.sql`lease_epoch = lease_epoch + 1, lease_until = now() + make_interval(secs => ${leaseSeconds}),
+          worker_id = ${workerId}, validation_attempts = validation_attempts + 1`,
+      );
+      if (job) await beginAttempt(tx, job, { kind: 'validation', workerId });
+      return job;
+    });
+    if (claimed !== 'failed') return claimed;
+  }
+}
+
+/** SQL: the id of the job whose validation is next, locked. */
+function nextToValidate({ id, leaseSeconds }: { id?: string; leaseSeconds: number }): Prisma.Sql {
+  const named = id === undefined ? Prisma.empty : Prisma.sql`AND waiting.id = ${id}`;
+  return Prisma.sql`
+    SELECT waiting.id FROM jobs AS waiting LEFT JOIN (
+      SELECT team_id, count(*) AS jobs FROM jobs WHERE state = 'validating' AND lease_until >= now() GROUP BY team_id
+    ) AS under_way ON under_way.team_id = waiting.team_id
+    WHERE waiting.state = 'validating' AND waiting.run_after <= now() ${named}
+      AND (waiting.lease_until IS NULL OR ${hasExpired(leaseSeconds, Prisma.sql`waiting.lease_until`)})
+    ORDER BY coalesce(under_way.jobs, 0), waiting.created_at, waiting.id
+    LIMIT 1 FOR UPDATE OF waiting SKIP LOCKED`;
+}
+
+/** SQL: the lease has run out, and Postgres has been up for long enough that its holder could have renewed it. */
+export function hasExpired(leaseSeconds: number, leaseUntil = Prisma.sql`lease_until`): Prisma.Sql {
+  return Prisma.sql`(${leaseUntil} < now()
+    AND now() > pg_postmaster_start_time() + make_interval(secs => ${leaseSeconds}))`;
+}
+
+/**
+ * Extends the lease, and shows how far validation has come. One that gets further than every earlier one starts the
+ * count of attempts anew. Null: fenced or cancelled; stop, and write nothing.
+ */
+export async function heartbeatValidation(
+  { sql }: Pick<Database, 'sql'>,
+  lease: Lease,
+  options: { leaseSeconds: number; progress?: ValidationProgress | undefined },
+): Promise<Lease | null> {
+  const { rows } = await sql.query<Lease>(
+    `UPDATE jobs SET lease_until = now() + make_interval(secs => $3),
+       validation_attempts = CASE
+         WHEN ($4::jsonb->>'bytes')::float8 > coalesce((validation_progress->>'furthestBytes')::float8, 0)
+         THEN 1 ELSE validation_attempts END,
+       validation_progress = coalesce($4::jsonb || jsonb_build_object('furthestBytes', greatest(
+         ($4::jsonb->>'bytes')::float8, (validation_progress->>'furthestBytes')::float8)), validation_progress)
+     WHERE id = $1 AND lease_epoch = $2 AND state = 'validating' AND lease_until IS NOT NULL
+     RETURNING id, lease_epoch AS epoch`,
+    [lease.id, lease.epoch, options.leaseSeconds, options.progress ? JSON.stringify(options.progress) : null],
+  );
+  return rows[0] ?? null;
 }
 
 export type ValidationOutcome =
@@ -49,9 +114,54 @@ export async function finishValidation(
       tx,
       guard,
       Prisma.sql`state = 'queued', resolved_training = ${JSON.stringify(outcome.resolvedTraining)}::jsonb,
-        lease_until = NULL, run_after = now()`,
+        lease_until = NULL, worker_id = NULL, run_after = now()`,
     );
-    if (job) await insertEvent(tx, job, { message: 'Files validated, moving job to queued state' });
+    if (!job) return null;
+    await endAttempt(tx, job, 'succeeded');
+    await insertEvent(tx, job, { message: 'Files validated, moving job to queued state' });
     return job;
   });
+}
+
+/**
+ * Gives a validation back, lease epoch + 1 and the attempt refunded, because the process stops, or, with a `reason` in
+ * plain words, because it cannot validate (a base model that is away); another may begin after `delaySeconds`. Null:
+ * fenced.
+ */
+export async function releaseValidation(
+  db: Database,
+  lease: Lease,
+  { reason, delaySeconds = 0 }: { reason?: string; delaySeconds?: number } = {},
+): Promise<Job | null> {
+  return await inTransaction(db, async (tx) => {
+    const job = await changeJob(
+      tx,
+      Prisma.sql`${holds(lease, 'validating')} AND lease_until IS NOT NULL`,
+      Prisma.sql`${letGo}, validation_attempts = greatest(validation_attempts - 1, 0),
+        run_after = now() + make_interval(secs => ${delaySeconds})`,
+    );
+    if (!job) return null;
+    await endAttempt(tx, job, reason === undefined ? 'released' : 'environment', { reason: reason ?? null });
+    const message = reason === undefined ? 'Worker is stopping, validation handed on' : reason;
+    await insertEvent(tx, job, { level: reason === undefined ? 'info' : 'warn', message });
+    return job;
+  });
+}
+
+/** SQL: nobody validates the job any more, and who did is fenced. */
+const letGo = Prisma.sql`lease_epoch = lease_epoch + 1, lease_until = NULL, worker_id = NULL`;
+
+/** The lease of this locked job has run out: it waits for validation again, or → failed. */
+export async function loseValidation(tx: Transaction, lost: Job, leaseSeconds: number): Promise<Job | null> {
+  const guard = holds(leaseOf(lost), 'validating');
+  await endAttempt(tx, lost, 'lost', { reason: 'The process was lost.', leaseSeconds });
+  if (lost.validationAttempts >= attemptLimit) {
+    return await endJob(tx, guard, { state: 'failed', error: validatorLost }, { fence: true });
+  }
+  await insertEvent(tx, lost, {
+    level: 'warn',
+    message: `Worker ${lost.workerId} lost while it validated the files`,
+    data: { kind: 'lost', worker: lost.workerId, step: null },
+  });
+  return await changeJob(tx, guard, letGo);
 }

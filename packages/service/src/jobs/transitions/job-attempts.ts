@@ -1,0 +1,57 @@
+/** The history of a job's leases: who worked on it from when to when, how far that came, and how it ended. */
+import type { Transaction } from '../../database/database.ts';
+import { Prisma } from '../../generated/client.ts';
+import type { AttemptKind, AttemptOutcome, Job } from '../job.ts';
+import { insertEvent } from '../records/job-event.ts';
+
+/** Notes that the worker begins, under the epoch that `job` has now; tells the job when the attempt before was lost. */
+export async function beginAttempt(
+  tx: Transaction,
+  job: Job,
+  { kind, workerId }: { kind: AttemptKind; workerId: string },
+): Promise<void> {
+  const { id: jobId, teamId, leaseEpoch } = job;
+  const step = job.lastCheckpointStep ?? 0;
+  const [before] = await tx.$queryRaw<{ workerId: string; outcome: AttemptOutcome; seconds: number }[]>`
+    SELECT worker_id AS "workerId", outcome, extract(epoch FROM now() - ended_at)::float8 AS seconds FROM job_attempts
+    WHERE team_id = ${teamId} AND job_id = ${jobId} AND kind = ${kind} AND ended_at IS NOT NULL
+    ORDER BY lease_epoch DESC LIMIT 1`;
+  await tx.jobAttempt.create({
+    data: { teamId, jobId, leaseEpoch, kind, workerId, fromStep: kind === 'training' ? step : null },
+    select: { leaseEpoch: true },
+  });
+  if (before?.outcome !== 'lost') return;
+  const seconds = Math.max(0, Math.round(before.seconds));
+  const goesOn =
+    kind === 'validation'
+      ? 'validation begun again'
+      : step > 0
+        ? `resumed from step ${step.toLocaleString('en-US')}`
+        : 'begun again';
+  await insertEvent(tx, job, {
+    message: `Worker ${before.workerId} lost, ${goesOn} after ${seconds} s`,
+    data: { kind: 'recovery', worker: before.workerId, step: kind === 'training' ? step : null, seconds },
+  });
+}
+
+/**
+ * Closes the job's attempt that is under way, if there is one. A lost one ended with its last sign of life, which is
+ * `leaseSeconds` before its lease ran out: call this while the row still has that lease.
+ */
+export async function endAttempt(
+  tx: Transaction,
+  job: Pick<Job, 'id' | 'teamId'>,
+  outcome: AttemptOutcome,
+  { reason = null, leaseSeconds }: { reason?: string | null; leaseSeconds?: number } = {},
+): Promise<void> {
+  const endedAt =
+    leaseSeconds === undefined
+      ? Prisma.sql`now()`
+      : Prisma.sql`greatest(job_attempts.started_at, jobs.lease_until - make_interval(secs => ${leaseSeconds}))`;
+  await tx.$executeRaw`
+    UPDATE job_attempts SET outcome = ${outcome}, reason = ${reason}, ended_at = ${endedAt},
+      last_step = CASE WHEN kind = 'training' THEN coalesce((jobs.progress->>'step')::int, from_step) END
+    FROM jobs
+    WHERE jobs.team_id = ${job.teamId} AND jobs.id = ${job.id} AND job_attempts.team_id = jobs.team_id
+      AND job_attempts.job_id = jobs.id AND ended_at IS NULL`;
+}

@@ -1,0 +1,23 @@
+/** Which worker may take which job: by what it can do, and by what came of it before. SQL over `jobs` and `workers`. */
+import { Prisma } from '../../generated/client.ts';
+import type { WorkerCapabilities } from '../../workers/worker-registry.ts';
+
+/** Seconds after its last heartbeat during which a worker counts as alive. */
+const workerAliveSeconds = 60;
+
+/** SQL over a row of `workers`: it lives and takes jobs. */
+export const takesJobs = Prisma.sql`(NOT workers.draining AND workers.quarantined_at IS NULL AND workers.slots > 0
+  AND workers.heartbeat_at > now() - make_interval(secs => ${workerAliveSeconds}))`;
+
+/** SQL over rows of `workers` and `jobs`: the worker can run the job as its requirements say. */
+export const canRun = Prisma.sql`graft_can_run(workers.capabilities, jobs.requirements, jobs.resolved_training)`;
+
+/** SQL over a row of `jobs`: this worker may take it. */
+export function mayTake(worker: { id: string; capabilities: WorkerCapabilities | null }): Prisma.Sql {
+  const { id } = worker;
+  const capabilities = worker.capabilities && JSON.stringify(worker.capabilities);
+  return Prisma.sql`(graft_can_run(${capabilities}::jsonb, jobs.requirements, jobs.resolved_training)
+    AND NOT EXISTS (SELECT 1 FROM workers WHERE workers.id = ${id} AND workers.quarantined_at IS NOT NULL)
+    AND (jobs.avoid_worker IS DISTINCT FROM ${id}
+      OR NOT EXISTS (SELECT 1 FROM workers WHERE workers.id <> ${id} AND ${takesJobs} AND ${canRun})))`;
+}

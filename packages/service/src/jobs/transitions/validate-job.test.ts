@@ -1,0 +1,131 @@
+import assert from 'node:assert/strict';
+import { after, beforeEach, test } from 'node:test';
+import type { Services } from '../../services.ts';
+import { createTestJob, createTestTeam, type TestTeam } from '../../testing/job-fixtures.ts';
+import { openTestServices } from '../../testing/open-test-services.ts';
+import { type Job, leaseOf } from '../job.ts';
+import { listAttempts, listEvents } from '../records/read-job-history.ts';
+import { getJob } from '../records/read-jobs.ts';
+import { sweepExpiredLeases } from './sweep-expired-leases.ts';
+import { cancelJob } from './user-requests.ts';
+import { claimValidation, finishValidation, heartbeatValidation, releaseValidation } from './validate-job.ts';
+
+let services: Services;
+beforeEach(async () => {
+  services ??= await openTestServices();
+  await services.sql.query('DELETE FROM teams');
+});
+after(async () => await services.close());
+
+const first = { workerId: 'v-1', leaseSeconds: 60 };
+/** No grace: Postgres has been up for longer than nothing. */
+const successor = { workerId: 'v-2', leaseSeconds: 0 };
+
+const read = async (job: Job) => (await getJob(services, job.teamId, job.id))!;
+
+async function queue(team: TestTeam, count: number): Promise<Job[]> {
+  const jobs = [];
+  for (let i = 0; i < count; i++) jobs.push(await createTestJob(services, team, 'validating'));
+  return jobs;
+}
+
+/** As when the process that holds it died `seconds` ago. */
+async function expire(job: Job, seconds = 1): Promise<void> {
+  await services.sql.query(
+    'UPDATE jobs SET lease_until = now() - make_interval(secs => $2) WHERE id = $1 AND lease_until IS NOT NULL',
+    [job.id, seconds],
+  );
+}
+
+const outcomesOf = async (job: Job) =>
+  (await listAttempts(services, job.teamId, job.id)).map(({ workerId, outcome }) => [workerId, outcome]);
+
+test('the team with the fewest validations under way is next, then the oldest job', async () => {
+  const [one, two] = [await createTestTeam(services), await createTestTeam(services)];
+  const [a, b] = [await queue(one, 3), await queue(two, 1)];
+  const order = [];
+  for (let i = 0; i < 4; i++) order.push((await claimValidation(services, first))!.id);
+  assert.deepEqual(order, [a[0]!.id, b[0]!.id, a[1]!.id, a[2]!.id]);
+  assert.equal(await claimValidation(services, first), null);
+});
+
+test('processes that claim at the same moment get different jobs', async () => {
+  await queue(await createTestTeam(services), 6);
+  const claimed = await Promise.all(Array.from({ length: 8 }, () => claimValidation(services, first)));
+  const ids = claimed.flatMap((job) => job?.id ?? []);
+  assert.deepEqual([ids.length, new Set(ids).size], [6, 6]);
+});
+
+test('a heartbeat renews the lease and shows progress; a cancel ends it at once', async () => {
+  const team = await createTestTeam(services);
+  const [job] = await queue(team, 1);
+  const lease = leaseOf((await claimValidation(services, { ...first, leaseSeconds: 1 }))!);
+  const progress = { bytes: 500, totalBytes: 1000, examples: 7 };
+  assert.deepEqual(await heartbeatValidation(services, lease, { leaseSeconds: 600, progress }), lease);
+  const renewed = await read(job!);
+  assert.deepEqual(renewed.validationProgress, { ...progress, furthestBytes: 500 });
+  assert.ok(renewed.leaseUntil!.getTime() - renewed.createdAt.getTime() > 500_000);
+  await cancelJob(services, team.id, job!.id, { keyId: null });
+  assert.equal(await heartbeatValidation(services, lease, { leaseSeconds: 600, progress }), null);
+  assert.equal(await finishValidation(services, lease, { ok: true, resolvedTraining: {} as never }), null);
+  assert.deepEqual(await outcomesOf(job!), [['v-1', 'cancelled']]);
+});
+
+test('a process that dies is followed by another, and the third loss without progress fails the job', async () => {
+  const team = await createTestTeam(services);
+  const [job] = await queue(team, 1);
+  const lost = (await claimValidation(services, first))!;
+  await expire(lost, 3);
+  const again = (await claimValidation(services, successor))!;
+  assert.deepEqual([again.leaseEpoch, again.validationAttempts], [lost.leaseEpoch + 2, 2]);
+  assert.equal(await heartbeatValidation(services, leaseOf(lost), first), null, 'fenced');
+  const { data } = await listEvents(services, team.id, job!.id, { limit: 1 });
+  assert.match(data[0]!.message, /^Worker v-1 lost, validation begun again after \d+ s$/);
+  assert.equal(data[0]!.data!.kind, 'recovery');
+  await expire(again);
+  const [swept] = await sweepExpiredLeases(services, { leaseSeconds: 0 });
+  assert.deepEqual([swept!.id, swept!.state, swept!.leaseUntil], [job!.id, 'validating', null]);
+  await expire((await claimValidation(services, successor))!);
+  assert.equal(await claimValidation(services, successor), null, 'whoever claims next finds it failed');
+  const failed = await read(job!);
+  assert.deepEqual([failed.state, failed.error!.code], ['failed', 'validator_lost']);
+  assert.deepEqual(await outcomesOf(job!), [
+    ['v-1', 'lost'],
+    ['v-2', 'lost'],
+    ['v-2', 'lost'],
+  ]);
+});
+
+test('one that gets further than every earlier one starts the count anew', async () => {
+  const [job] = await queue(await createTestTeam(services), 1);
+  for (const [bytes, attempts] of [
+    [10, 1],
+    [10, 2],
+    [20, 1],
+    [20, 2],
+  ] as const) {
+    const claimed = (await claimValidation(services, successor))!;
+    const progress = { bytes, totalBytes: 100, examples: 1 };
+    await heartbeatValidation(services, leaseOf(claimed), { leaseSeconds: 60, progress });
+    assert.equal((await read(job!)).validationAttempts, attempts);
+    await expire(claimed);
+  }
+});
+
+test('a process that stops hands the validation on, and the attempt does not count', async () => {
+  const [job] = await queue(await createTestTeam(services), 1);
+  for (let i = 0; i < 4; i++) {
+    const claimed = (await claimValidation(services, first))!;
+    const released = (await releaseValidation(services, leaseOf(claimed)))!;
+    assert.deepEqual(
+      [released.state, released.validationAttempts, released.workerId],
+      ['validating', 0, null],
+    );
+    assert.equal(await heartbeatValidation(services, leaseOf(claimed), first), null, 'and is fenced');
+  }
+  const lease = leaseOf((await claimValidation(services, first))!);
+  const reason = 'The base model cannot be fetched at the moment.';
+  assert.ok(await releaseValidation(services, lease, { reason, delaySeconds: 60 }));
+  assert.equal(await claimValidation(services, first), null, 'not yet');
+  assert.deepEqual((await outcomesOf(job!)).at(-1), ['v-1', 'environment']);
+});

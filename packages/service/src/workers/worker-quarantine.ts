@@ -1,0 +1,62 @@
+/** A worker that cannot do its work takes no more of it: it would fail job after job as fast as they come. */
+import type { Database } from '../database/database.ts';
+
+/** Faults of its own in a row after which a worker is quarantined. */
+const faultLimit = 3;
+
+export interface WorkerHealth {
+  consecutiveFaults: number;
+  quarantinedAt: Date | null;
+  quarantineReason: string | null;
+}
+
+const health = `consecutive_faults AS "consecutiveFaults", quarantined_at AS "quarantinedAt",
+  quarantine_reason AS "quarantineReason"`;
+
+/**
+ * Counts a fault of the worker's environment; the third in a row quarantines it: it gets no jobs until
+ * `clearWorkerFaults`. `reason` in plain words, for operators. Null: the row is gone; register again.
+ */
+export async function recordWorkerFault(
+  { sql }: Pick<Database, 'sql'>,
+  id: string,
+  reason: string,
+): Promise<WorkerHealth | null> {
+  const { rows } = await sql.query<WorkerHealth>(
+    `UPDATE workers SET consecutive_faults = consecutive_faults + 1,
+       quarantined_at = CASE WHEN consecutive_faults + 1 >= $3 THEN coalesce(quarantined_at, now())
+                             ELSE quarantined_at END,
+       quarantine_reason = CASE WHEN consecutive_faults + 1 >= $3 THEN coalesce(quarantine_reason, $2)
+                                ELSE quarantine_reason END
+     WHERE id = $1 RETURNING ${health}`,
+    [id, reason, faultLimit],
+  );
+  return rows[0] ?? null;
+}
+
+/** Quarantines the worker at once: it knows that it cannot work. Null: the row is gone. */
+export async function quarantineWorker(
+  { sql }: Pick<Database, 'sql'>,
+  id: string,
+  reason: string,
+): Promise<WorkerHealth | null> {
+  const { rows } = await sql.query<WorkerHealth>(
+    `UPDATE workers SET quarantined_at = coalesce(quarantined_at, now()), quarantine_reason = $2
+     WHERE id = $1 RETURNING ${health}`,
+    [id, reason],
+  );
+  return rows[0] ?? null;
+}
+
+/** The worker has proved itself: it counts from none again and gets jobs. Null: the row is gone. */
+export async function clearWorkerFaults(
+  { sql }: Pick<Database, 'sql'>,
+  id: string,
+): Promise<WorkerHealth | null> {
+  const { rows } = await sql.query<WorkerHealth>(
+    `UPDATE workers SET consecutive_faults = 0, quarantined_at = NULL, quarantine_reason = NULL
+     WHERE id = $1 RETURNING ${health}`,
+    [id],
+  );
+  return rows[0] ?? null;
+}
