@@ -16,9 +16,10 @@ export const attemptLimit = 3;
 export const retryAfter = Prisma.sql`now() + make_interval(secs => least(power(4, attempts_since_checkpoint - 1), 60))`;
 
 /**
- * The attempt of a running job failed. A fault of the environment gives the job back (`returnJob`). running → failed for a user's fault or a broken base model, which no other attempt
- * mends, or when this was the third attempt since the last new checkpoint; else → queued, to run again after a pause. A
- * job that was asked to cancel goes to cancelled. Null: fenced.
+ * The attempt of a running job failed. A fault of the environment gives the job back (`returnJob`). running → failed for
+ * a user's fault or a broken base model, which no other attempt mends, or when this was the third attempt since the last
+ * new checkpoint; else → queued, to run again after a while, or → paused when that was asked. A job that was asked to
+ * cancel goes to cancelled. Null: fenced.
  */
 export async function failJob(db: Database, lease: Lease, error: JobError): Promise<Job | null> {
   return await inTransaction(db, async (tx) => {
@@ -33,16 +34,17 @@ export async function failJob(db: Database, lease: Lease, error: JobError): Prom
     if (isLasting || held.attemptsSinceCheckpoint >= attemptLimit) {
       return await endJob(tx, guard, { state: 'failed', error });
     }
+    const state = held.pauseRequestedAt ? 'paused' : 'queued';
     const job = await changeJob(
       tx,
       guard,
-      Prisma.sql`state = 'queued', lease_until = NULL, pause_requested_at = NULL, error = NULL,
+      Prisma.sql`state = ${state}, lease_until = NULL, pause_requested_at = NULL, error = NULL,
         run_after = ${retryAfter}`,
     );
     await endAttempt(tx, held, 'failed', { reason: error.message });
     await insertEvent(tx, held, {
       level: 'warn',
-      message: `Attempt ${held.attempts} failed, trying again: ${error.message}`,
+      message: `Attempt ${held.attempts} failed, ${state === 'paused' ? 'job paused' : 'trying again'}: ${error.message}`,
     });
     return job;
   });

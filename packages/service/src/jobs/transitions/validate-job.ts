@@ -108,7 +108,7 @@ export async function finishValidation(
   outcome: ValidationOutcome,
 ): Promise<Job | null> {
   return await inTransaction(db, async (tx) => {
-    const guard = holds(lease, 'validating');
+    const guard = Prisma.sql`${holds(lease, 'validating')} AND lease_until IS NOT NULL`;
     if (!outcome.ok) return await endJob(tx, guard, { state: 'failed', error: outcome.error });
     const job = await changeJob(
       tx,
