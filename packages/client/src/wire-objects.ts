@@ -120,6 +120,10 @@ export interface JobCheckpoint {
   fine_tuned_model_checkpoint: string;
   step_number: number;
   fine_tuning_job_id: string;
+  /** Of its files. */
+  bytes: number;
+  /** How long writing it took; null of one that an earlier version wrote. */
+  seconds: number | null;
   metrics: Partial<
     Record<
       | 'step'

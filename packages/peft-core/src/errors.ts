@@ -8,8 +8,11 @@ export interface ErrorDetail {
 export interface GraftErrorOptions {
   /** The request field at fault, as in OpenAI's errors: `peft.target_modules`, `training_file`. */
   param?: string | null;
-  /** Who can mend it. A user fault is never retried and its message is shown to the team. */
-  fault?: 'user' | 'system';
+  /**
+   * Who can mend it. A user fault is never retried and its message is shown to the team. One of the environment is this
+   * machine's: the same work may succeed elsewhere, or here later.
+   */
+  fault?: 'user' | 'system' | 'environment';
   cause?: unknown;
   details?: ErrorDetail[];
 }
@@ -18,7 +21,7 @@ export interface GraftErrorOptions {
 export class GraftError extends Error {
   override readonly name = 'GraftError';
   readonly code: string;
-  readonly fault: 'user' | 'system';
+  readonly fault: 'user' | 'system' | 'environment';
   readonly param: string | null;
   readonly details?: ErrorDetail[];
 

@@ -6,7 +6,7 @@ export { mergeAdapter } from './peft-model/merge-adapter.ts';
 export type { Score } from './score/score.ts';
 export { type ScoreInput, scoreTexts } from './score/score-texts.ts';
 export { train } from './train/loop.ts';
-export { effectivePrecision, environmentFor } from './train/precision.ts';
+export { effectivePrecision, environmentFor, type Requirements } from './train/precision.ts';
 export type { TrainOptions, TrainRecord } from './train/records.ts';
 export {
   type AdapterVerification,

@@ -52,8 +52,14 @@ export {
 export { startJobLoops } from './jobs/job-loops.ts';
 export { heartbeatJob, readJobFlags } from './jobs/leases/heartbeat-job.ts';
 export { type JobMetric, listMetrics, recordMetrics, recordProgress } from './jobs/leases/job-metrics.ts';
-export { type Checkpoint, recordCheckpoint } from './jobs/leases/record-checkpoint.ts';
-export { appendEvent, resumeFromStep } from './jobs/leases/write-under-lease.ts';
+export {
+  type Checkpoint,
+  giveUpCheckpoints,
+  listKeptCheckpoints,
+  recordCheckpoint,
+  resumeFromCheckpoint,
+} from './jobs/leases/record-checkpoint.ts';
+export { appendEvent } from './jobs/leases/write-under-lease.ts';
 export type { JobEvent, NewJobEvent } from './jobs/records/job-event.ts';
 export { eventsAfter, listAttempts, listCheckpoints, listEvents } from './jobs/records/read-job-history.ts';
 export { getJob, listJobs } from './jobs/records/read-jobs.ts';

@@ -1,6 +1,7 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { mergeAdapter, type TrainRecord, train, WarmModel } from '@graft/peft-core';
+import { openLocalCheckpoints } from '@graft/peft-core/checkpoints';
 import { type PeftConfig, parsePeftConfig, type ResolvedTraining } from '@graft/peft-core/config';
 import { type BaseModel, openBaseModel } from '@graft/peft-core/files';
 import { checkTraining, type TrainingCheck } from '../../../packages/peft-core/src/testing/check-training.ts';
@@ -73,12 +74,16 @@ async function interrupt(
   await drain(train({ ...common, training, outputDir: whole }));
 
   const resumed = join(folder, 'resumed');
-  const checkpointDir = join(folder, 'checkpoints');
+  const checkpoints = join(folder, 'checkpoints');
   const stop = new AbortController();
-  const run = { ...common, training, outputDir: resumed, checkpointDir };
-  for await (const record of train({ ...run, signal: stop.signal }))
+  const run = { ...common, training, outputDir: resumed };
+  for await (const record of train({
+    ...run,
+    signal: stop.signal,
+    checkpoints: await openLocalCheckpoints(checkpoints),
+  }))
     if (record.type === 'step' && record.step === 3) stop.abort();
-  await drain(train({ ...run, resume: true }));
+  await drain(train({ ...run, checkpoints: await openLocalCheckpoints(checkpoints) }));
   return { whole: await weights(whole), resumed: await weights(resumed) };
 }
 

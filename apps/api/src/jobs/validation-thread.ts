@@ -19,7 +19,7 @@ export interface ValidationTask {
 
 export type ValidationReport =
   | { ok: true }
-  | { ok: false; code: string; message: string; param: string; fault: 'user' | 'system' };
+  | { ok: false; code: string; message: string; param: string; fault: 'user' | 'system' | 'environment' };
 
 async function validate({ tokenizerFiles, ...task }: ValidationTask): Promise<ValidationReport> {
   const bad = new LineRanges();

@@ -231,7 +231,7 @@ describe('reading and steering jobs', () => {
     ]);
     for (const step of [1, 2, 3]) {
       await recordCheckpoint(bench.services, lease, {
-        ...{ step, path: `checkpoints/${job.id}/${step}`, bytes: 10 },
+        ...{ step, path: `checkpoints/${job.id}/${step}`, bytes: 10, digest: 'd', seconds: 0.5, series: [] },
         metrics: { trainLoss: 2.5, trainTokenAccuracy: 0.5, validationLoss: step === 3 ? 2 : null },
       });
     }
@@ -270,6 +270,7 @@ describe('reading and steering jobs', () => {
     );
     const [newest] = checkpoints.data;
     assert.match(newest.id, /^ftckpt_/);
+    assert.deepEqual([newest.bytes, newest.seconds], [10, 0.5]);
     assert.equal(newest.fine_tuned_model_checkpoint, `ft:tiny:acme:Q-1:${job.id.slice(-8)}:ckpt-step-3`);
     assert.deepEqual(newest.metrics, {
       ...{ step: 3, train_loss: 2.5, train_mean_token_accuracy: 0.5, valid_loss: 2, full_valid_loss: 2 },

@@ -20,6 +20,8 @@ export const CheckpointSchema = named('FineTuningJobCheckpoint', {
   fine_tuned_model_checkpoint: Type.String(),
   step_number: Type.Integer(),
   fine_tuning_job_id: Type.String(),
+  bytes: Type.Integer({ description: 'Of its files.' }),
+  seconds: nullable(Type.Number({ description: 'How long writing it took.' })),
   metrics: Type.Partial(
     Type.Object({
       step: Type.Number(),
@@ -112,6 +114,8 @@ export function toWireCheckpoint(job: Job, modelName: string) {
       fine_tuned_model_checkpoint: `${modelName}:ckpt-step-${checkpoint.step}`,
       step_number: checkpoint.step,
       fine_tuning_job_id: job.id,
+      bytes: checkpoint.bytes,
+      seconds: checkpoint.seconds,
       metrics: present({
         step: checkpoint.step,
         train_loss: trainLoss,

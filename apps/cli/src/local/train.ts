@@ -91,6 +91,8 @@ async function train(options: Options): Promise<void> {
     const { TrainingRun } = await import('./training-run.ts');
     const peftCore = await loadPeftCore(training.precision);
     const run = new TrainingRun(options, peft, training, output);
+    const { openLocalCheckpoints, pruneLocalCheckpoints } = await import('@graft/peft-core/checkpoints');
+    const { dir, candidates } = await openLocalCheckpoints(checkpointDir);
     run.say(`Loading ${name} and the data`);
     const records = peftCore.train({
       base,
@@ -100,14 +102,14 @@ async function train(options: Options): Promise<void> {
       peft,
       training,
       outputDir: resolve(options.output),
-      checkpointDir,
-      resume: options.resume === true,
+      checkpoints: { dir, candidates: options.resume ? candidates : [] },
       initialAdapter: options.startFrom === undefined ? null : resolve(options.startFrom),
       signal: interrupts.signal,
     });
     try {
       for await (const record of records) {
         run.take(record);
+        if (record.type === 'checkpoint') await pruneLocalCheckpoints(checkpointDir, record.dir);
         // TensorFlow blocks the event loop for a whole step; here Ctrl-C gets its turn.
         await new Promise((resume) => setImmediate(resume));
       }

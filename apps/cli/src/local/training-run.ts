@@ -27,6 +27,8 @@ export class TrainingRun {
   readonly #began = performance.now();
   #last: TrainRecord | null = null;
   #checkpointStep: number | null = null;
+  /** How many were written, in what time, and how large the last one is. */
+  readonly #checkpoints = { count: 0, seconds: 0, bytes: 0 };
 
   constructor(options: Options, peft: PeftConfig, training: ResolvedTraining, output: Output) {
     this.#options = options;
@@ -56,7 +58,7 @@ export class TrainingRun {
 
   take(record: TrainRecord): void {
     this.#last = record;
-    this.#output.line(record);
+    this.#output.line(record.type === 'start' ? { ...record, series: undefined } : record);
     const state = this.#state;
     switch (record.type) {
       case 'start': {
@@ -65,16 +67,22 @@ export class TrainingRun {
           `${count(record.trainableParameters)} of ${count(record.totalParameters)} parameters are trained (${share} %), in ${record.precision}; ` +
             `${count(record.examples)} examples, ${count(record.tokensPerEpoch)} tokens per epoch`,
         );
-        if (record.passedOver) {
-          const { step, reason } = record.passedOver;
+        for (const { step, reason } of record.passedOver)
           this.say(`The checkpoint of step ${step} is not continued: ${reason}`);
-        }
         if (record.resumedFrom !== null)
           this.say(`Going on from the checkpoint of step ${record.resumedFrom}`);
         else if (this.#options.resume) this.say('No checkpoint of this run is there: beginning anew');
         state.status = 'training';
         state.totalSteps = record.totalSteps;
         state.step = record.resumedFrom ?? 0;
+        // The whole curve is drawn, not only what follows.
+        if (record.series) {
+          const { train, evaluation } = record.series;
+          state.training.push(...Array.from(train.loss, (loss, i) => ({ step: i + 1, loss })));
+          state.evaluation.push(
+            ...Array.from(evaluation.loss, (loss, i) => ({ step: evaluation.step[i]!, loss })),
+          );
+        }
         this.#checkpointStep = record.resumedFrom;
         break;
       }
@@ -92,6 +100,9 @@ export class TrainingRun {
         break;
       case 'checkpoint':
         this.#checkpointStep = record.step;
+        this.#checkpoints.count += 1;
+        this.#checkpoints.seconds += record.seconds;
+        this.#checkpoints.bytes = record.bytes;
         break;
       case 'stopped':
         state.status = 'stopped';
@@ -138,6 +149,7 @@ export class TrainingRun {
           'trained',
           `${count(record.trainedTokens)} tokens in ${record.steps} steps, ${duration((performance.now() - this.#began) / 1_000)}`,
         ],
+        ['checkpoints', this.#ofCheckpoints()],
         ['memory', `${bytes(record.peakMemoryBytes)} at most`],
         ['adapter', `${output} (${record.files.map((file) => file.path).join(', ')})`],
         ['curve', curve ?? null],
@@ -149,6 +161,11 @@ export class TrainingRun {
         `  graft merge --model ${model} --adapter ${output} --output merged-model\n`,
     );
     return true;
+  }
+
+  #ofCheckpoints(): string | null {
+    const { count: written, seconds, bytes: size } = this.#checkpoints;
+    return written === 0 ? null : `${count(written)} of ${bytes(size)}, written in ${seconds.toFixed(1)} s`;
   }
 
   #useOf(models: string): string {

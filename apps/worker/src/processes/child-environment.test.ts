@@ -17,7 +17,7 @@ const secrets = {
 };
 
 it('keeps secrets from a child and passes what computing needs', () => {
-  const environment = childEnvironment({ kind: 'cpu' }, 'fp32', {
+  const environment = childEnvironment({ kind: 'cpu' }, 'fp32', undefined, {
     ...secrets,
     PATH: '/bin',
     GRAFT_CACHE_DIR: '/cache',
@@ -36,9 +36,10 @@ it('keeps secrets from a child and passes what computing needs', () => {
   });
 });
 
-it('sets precision and card', () => {
+it('sets precision, threads and card', () => {
   const gpu = { kind: 'gpu', uuid: 'GPU-1b', index: 1, name: 'any', memoryMib: 1 } as const;
-  const environment = childEnvironment(gpu, 'bf16', {});
+  const environment = childEnvironment(gpu, 'bf16', 3, {});
   assert.equal(environment.TF_SET_ONEDNN_FPMATH_MODE, 'BF16');
+  assert.equal(environment.TF_NUM_INTRAOP_THREADS, '3');
   assert.equal(environment.CUDA_VISIBLE_DEVICES, 'GPU-1b');
 });

@@ -8,10 +8,11 @@ import type { Device, Precision } from '../devices.ts';
 const inherited =
   /^(?:PATH|HOME|USER|LANG|LC_\w+|TZ|TMPDIR|XDG_CACHE_HOME|LD_LIBRARY_PATH|LD_PRELOAD|NODE_ENV|GRAFT_CACHE_DIR|GRAFT_TENSORFLOW|(?:TF|OMP|KMP|DNNL|ONEDNN|MKL|OPENBLAS|CUDA|NVIDIA|NCCL|XLA|MALLOC)_\w+)$/;
 
-/** The environment of a child that computes on `device` in `precision`. It must be complete before TensorFlow loads. */
+/** The environment of a child that computes on `device` in `precision`, and in `threads`, if given. It must be complete before TensorFlow loads. */
 export function childEnvironment(
   device: Device,
   precision: Precision,
+  threads?: number,
   from: NodeJS.ProcessEnv = process.env,
 ): NodeJS.ProcessEnv {
   const environment: NodeJS.ProcessEnv = {
@@ -20,7 +21,7 @@ export function childEnvironment(
     GRAFT_PARENT_PID: String(process.pid),
   };
   delete environment.TF_SET_ONEDNN_FPMATH_MODE;
-  Object.assign(environment, environmentFor(precision));
+  Object.assign(environment, environmentFor(precision, threads));
   if (device.kind === 'gpu') {
     environment.CUDA_VISIBLE_DEVICES = device.uuid;
     // Unset, TensorFlow takes the whole card at once, and a generator beside the trainer gets none.

@@ -7,7 +7,7 @@ export interface ChildFault {
   code: string;
   message: string;
   param: string | null;
-  fault: 'user' | 'system';
+  fault: 'user' | 'system' | 'environment';
   /** For the operator's log only. */
   stack?: string;
 }

@@ -53,6 +53,8 @@ export interface ProcessOptions {
 export interface Call<M extends Messages> {
   message: M['call'];
   precision: Precision;
+  /** That TensorFlow computes in; by default as many as it likes. */
+  threads?: number;
   /** Aborted: the child is asked to stop, and then gives its result. */
   stop: AbortSignal;
   /** A child that has not stopped by this time is killed. */
@@ -64,6 +66,7 @@ export interface Call<M extends Messages> {
 interface Child<M extends Messages> {
   pid: number;
   precision: Precision;
+  threads: number | undefined;
   /** Does nothing when the child has just died; `exited` tells that. */
   send(message: ToChild<M>): void;
   /** With SIGKILL: a child inside a TensorFlow step handles no other signal. */
@@ -103,9 +106,9 @@ export class ForkedProcess<M extends Messages> {
    * reading early, the child is stopped first.
    */
   async *call(call: Call<M>): AsyncGenerator<M['event'], End<M>> {
-    const { message: called, precision, stop, stopMilliseconds, kill } = call;
+    const { message: called, stop, stopMilliseconds, kill } = call;
     clearTimeout(this.#idle);
-    const child = await this.#childFor(precision);
+    const child = await this.#childFor(call);
     const inbox = new Inbox<M['event'] | End<M>>();
     let silence: NodeJS.Timeout | undefined;
     let patience: NodeJS.Timeout | undefined;
@@ -177,15 +180,16 @@ export class ForkedProcess<M extends Messages> {
     await child.exited;
   }
 
-  async #childFor(precision: Precision): Promise<Child<M>> {
-    if (this.#child && this.#child.precision !== precision) await this.close();
-    this.#child ??= this.#start(precision);
+  async #childFor({ precision, threads }: Pick<Call<M>, 'precision' | 'threads'>): Promise<Child<M>> {
+    const held = this.#child;
+    if (held && (held.precision !== precision || held.threads !== threads)) await this.close();
+    this.#child ??= this.#start(precision, threads);
     return this.#child;
   }
 
-  #start(precision: Precision): Child<M> {
+  #start(precision: Precision, threads: number | undefined): Child<M> {
     const { entry, device, log } = this.#options;
-    const child = start<M>(entry, precision, childEnvironment(device, precision));
+    const child = start<M>(entry, childEnvironment(device, precision, threads), { precision, threads });
     log.info({ childPid: child.pid }, `${this.#name} started on the ${device.kind} in ${precision}`);
     void child.exited.then(({ code, signal }) => {
       if (this.#child === child) this.#child = null;
@@ -216,7 +220,11 @@ function onAbort(signal: AbortSignal, listener: () => void): void {
 }
 
 /** Forks with structured-clone serialization, which carries NaN and undefined as they are. */
-function start<M extends Messages>(entry: URL, precision: Precision, env: NodeJS.ProcessEnv): Child<M> {
+function start<M extends Messages>(
+  entry: URL,
+  env: NodeJS.ProcessEnv,
+  { precision, threads }: Pick<Child<M>, 'precision' | 'threads'>,
+): Child<M> {
   const forked = fork(fileURLToPath(entry), {
     env,
     execArgv: nodeFlags(entry),
@@ -237,6 +245,7 @@ function start<M extends Messages>(entry: URL, precision: Precision, env: NodeJS
   const child: Child<M> = {
     pid: forked.pid ?? -1,
     precision,
+    threads,
     send: (message) => void (alive && forked.connected && forked.send(message, () => {})),
     kill: () => void (alive && forked.kill('SIGKILL')),
     exited,

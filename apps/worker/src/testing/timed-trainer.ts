@@ -1,11 +1,12 @@
 /**
- * A trainer for tests of the worker's own protocol: it speaks trainer-protocol.ts and keeps checkpoints as the real one
- * does, but instead of computing it only blocks its thread, as a TensorFlow step would. What it does is written in
+ * A trainer for tests of the worker's own protocol: it speaks trainer-protocol.ts and writes and adopts checkpoints with the
+ * real one's code, but instead of computing it only blocks its thread, as a TensorFlow step would. What it does is written in
  * its training file, as JSON of type `Timing`.
  */
-import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import { adoptCheckpoint, MetricLog, type MetricSeries, writeCheckpoint } from '@graft/peft-core/checkpoints';
 import { GraftError } from '@graft/peft-core/config';
 import { faultOf } from '../processes/child-fault.ts';
 import { listenToParent } from '../processes/listen-to-parent.ts';
@@ -46,7 +47,22 @@ async function run(request: TrainingRequest): Promise<void> {
 async function train(request: TrainingRequest): Promise<'finished' | 'stopped'> {
   const timing = JSON.parse(readFileSync(request.trainingFile, 'utf8')) as Timing;
   const { steps } = timing;
-  const resumedFrom = newestCheckpoint(request.checkpointDir);
+  const { dir, candidates } = request.checkpoints;
+  mkdirSync(dir, { recursive: true });
+  const { checkpoint: adopted, passedOver } = await adoptCheckpoint(
+    candidates,
+    layout,
+    ['adapter'],
+    identity,
+  );
+  const resumedFrom = adopted?.step ?? null;
+  const log = new MetricLog(adopted?.series ?? null);
+  let kept = resumedFrom ?? 0;
+  const checkpoint = async (step: number) => {
+    if (step === kept) return;
+    kept = step;
+    await writeStep(dir, step, log.series);
+  };
   send({
     type: 'record',
     record: {
@@ -58,14 +74,15 @@ async function train(request: TrainingRequest): Promise<'finished' | 'stopped'> 
       tokensPerEpoch: 100,
       paddingFraction: 0,
       resumedFrom,
-      passedOver: null,
+      series: adopted?.series ?? null,
+      passedOver,
       precision: process.env.TF_SET_ONEDNN_FPMATH_MODE === 'BF16' ? 'bf16' : 'fp32',
     },
   });
   for (let step = (resumedFrom ?? 0) + 1; step <= steps; step++) {
     await nextTurn();
     if (stopping) {
-      if (step > 1) checkpoint(request.checkpointDir, step - 1);
+      await checkpoint(step - 1);
       send({ type: 'record', record: { type: 'stopped', step: step - 1 } });
       return 'stopped';
     }
@@ -79,8 +96,9 @@ async function train(request: TrainingRequest): Promise<'finished' | 'stopped'> 
       gradNorm: 1,
     };
     const speed = { tokens: step * 100, tokensPerSecond: 1000, secondsRemaining: steps - step };
+    log.addStep({ ...progress, ...speed });
     send({ type: 'record', record: { type: 'step', step, totalSteps: steps, ...progress, ...speed } });
-    if (step % timing.checkpointSteps === 0 || step === steps) checkpoint(request.checkpointDir, step);
+    if (step % timing.checkpointSteps === 0 || step === steps) await checkpoint(step);
   }
   block(timing.finishMilliseconds ?? 0);
   mkdirSync(request.outputDir, { recursive: true });
@@ -131,19 +149,22 @@ function act(does: NonNullable<Timing['atStep']>['does']): void {
   }
 }
 
-function checkpoint(root: string, step: number): void {
-  const dir = join(root, `step-${String(step).padStart(8, '0')}`);
-  mkdirSync(`${dir}.tmp`, { recursive: true });
-  writeFileSync(join(`${dir}.tmp`, 'manifest.json'), JSON.stringify({ step }));
-  rmSync(dir, { recursive: true, force: true });
-  renameSync(`${dir}.tmp`, dir);
-  send({ type: 'record', record: { type: 'checkpoint', step, dir } });
-}
+const identity = 'of every timed job';
+const layout = {
+  size: 1,
+  entries: [{ name: 'a', shape: [1], offset: 0, length: 1, decayed: true }],
+  views: (flat: Float32Array) => new Map([['a', { shape: [1], data: flat }]]),
+};
 
-function newestCheckpoint(root: string): number | null {
-  mkdirSync(root, { recursive: true });
-  const steps = readdirSync(root).flatMap((name) => (/^step-\d+$/.test(name) ? [Number(name.slice(5))] : []));
-  return steps.length > 0 ? Math.max(...steps) : null;
+async function writeStep(dir: string, step: number, series: MetricSeries): Promise<void> {
+  const state = new Map([['adapter', Float32Array.of(step)]]);
+  const written = await writeCheckpoint(
+    dir,
+    { step, trainedTokens: 100 * step, state, series },
+    layout,
+    identity,
+  );
+  send({ type: 'record', record: { type: 'checkpoint', step, ...written } });
 }
 
 function block(milliseconds: number): void {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
-import { startMessage, stepMessage, tellsOf } from './job-messages.ts';
+import { passedOverMessage, startMessage, stepMessage, tellsOf } from './job-messages.ts';
 
 const step = (at: number, totalSteps: number) => ({
   type: 'step' as const,
@@ -34,17 +34,16 @@ it('says which checkpoint is gone on from, and which is not', () => {
   const start = {
     type: 'start' as const,
     ...{ trainableParameters: 10, totalParameters: 1000, totalSteps: 40, examples: 8, tokensPerEpoch: 100 },
-    ...{ paddingFraction: 0, resumedFrom: null, passedOver: null, precision: 'fp32' as const },
+    ...{ paddingFraction: 0, resumedFrom: null, series: null, passedOver: [], precision: 'fp32' as const },
   };
   const training = 'Training 10 of 1,000 parameters (1.0 %) for 40 steps';
   assert.equal(startMessage(start), training);
-  const passedOver = { step: 500, reason: 'another version of Graft wrote it' };
   assert.equal(
-    startMessage({ ...start, passedOver }),
-    `${training}. The checkpoint at step 500 is not continued: another version of Graft wrote it`,
+    startMessage({ ...start, resumedFrom: 20 }),
+    `${training}, resumed from the checkpoint at step 20`,
   );
   assert.equal(
-    startMessage({ ...start, resumedFrom: 20, passedOver: { step: 30, reason: 'it is damaged' } }),
-    `${training}, resumed from the checkpoint at step 20. The checkpoint at step 30 is not continued: it is damaged`,
+    passedOverMessage({ step: 500, reason: 'another version of Graft wrote it' }),
+    'The checkpoint at step 500 is not continued: another version of Graft wrote it',
   );
 });

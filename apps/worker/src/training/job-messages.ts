@@ -16,9 +16,12 @@ export function startMessage(start: Start): string {
   const share = (100 * start.trainableParameters) / start.totalParameters;
   const training = `Training ${count(start.trainableParameters)} of ${count(start.totalParameters)} parameters (${share.toPrecision(2)} %)`;
   const from = start.resumedFrom === null ? '' : `, resumed from the checkpoint at step ${start.resumedFrom}`;
-  const passed = start.passedOver;
-  const other = passed ? `. The checkpoint at step ${passed.step} is not continued: ${passed.reason}` : '';
-  return `${training} for ${count(start.totalSteps)} steps${from}${other}`;
+  return `${training} for ${count(start.totalSteps)} steps${from}`;
+}
+
+/** Of a checkpoint that a job does not go on from, though it is newer than the one that it does. */
+export function passedOverMessage({ step, reason }: Start['passedOver'][number]): string {
+  return `The checkpoint at step ${step} is not continued: ${reason}`;
 }
 
 export function stepMessage({ step, totalSteps, loss }: Step): string {

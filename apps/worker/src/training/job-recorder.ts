@@ -1,5 +1,4 @@
-import { readdir, stat } from 'node:fs/promises';
-import { join, relative } from 'node:path';
+import { relative } from 'node:path';
 import type { TrainRecord } from '@graft/peft-core';
 import {
   appendEvent,
@@ -9,10 +8,12 @@ import {
   recordCheckpoint,
   recordMetrics,
   recordProgress,
-  resumeFromStep,
+  resumeFromCheckpoint,
 } from '@graft/service';
+import type { CheckpointKeeper } from './checkpoint-keeper.ts';
 import type { JobLease } from './job-lease.ts';
-import { evaluationMessage, startMessage, stepMessage, tellsOf } from './job-messages.ts';
+import { evaluationMessage, passedOverMessage, startMessage, stepMessage, tellsOf } from './job-messages.ts';
+import { evaluationRow, rowsOf, stepRow } from './metric-rows.ts';
 
 /**
  * Writes what a trainer reports into the job's rows, in order. Metrics and progress are gathered and written at most
@@ -20,6 +21,7 @@ import { evaluationMessage, startMessage, stepMessage, tellsOf } from './job-mes
  */
 export class JobRecorder {
   #lease: JobLease;
+  #keeper: CheckpointKeeper;
   #dataDir: string;
   #onFault: () => void;
   #flushMilliseconds: number;
@@ -33,8 +35,15 @@ export class JobRecorder {
   #fault: unknown;
 
   /** `onFault` is called once when a write fails for good; `flush` then throws the reason. */
-  constructor(lease: JobLease, dataDir: string, onFault: () => void, flushMilliseconds = 1000) {
+  constructor(
+    lease: JobLease,
+    keeper: CheckpointKeeper,
+    dataDir: string,
+    onFault: () => void,
+    flushMilliseconds = 1000,
+  ) {
     this.#lease = lease;
+    this.#keeper = keeper;
     this.#dataDir = dataDir;
     this.#onFault = onFault;
     this.#flushMilliseconds = flushMilliseconds;
@@ -43,11 +52,7 @@ export class JobRecorder {
   record(record: TrainRecord): void {
     switch (record.type) {
       case 'start':
-        this.#totalSteps = record.totalSteps;
-        this.#enqueue(() =>
-          this.#lease.write((db, lease) => resumeFromStep(db, lease, record.resumedFrom ?? 0)),
-        );
-        this.#event({ message: startMessage(record), data: startData(record) });
+        this.#start(record);
         break;
       case 'step':
         this.#step(record);
@@ -56,7 +61,7 @@ export class JobRecorder {
         this.#evaluation(record);
         break;
       case 'checkpoint':
-        this.#checkpoint(record.step, record.dir);
+        this.#checkpoint(record);
         break;
       case 'stopped':
       case 'done':
@@ -87,19 +92,22 @@ export class JobRecorder {
     this.#event({ message });
   }
 
+  #start(record: Extract<TrainRecord, { type: 'start' }>): void {
+    const { resumedFrom, series, totalSteps } = record;
+    this.#totalSteps = totalSteps;
+    this.#enqueue(() =>
+      this.#lease.write((db, lease) =>
+        resumeFromCheckpoint(db, lease, resumedFrom ?? 0, series ? rowsOf(series) : []),
+      ),
+    );
+    for (const passed of record.passedOver)
+      this.#event({ level: 'warn', message: passedOverMessage(passed), data: { ...passed } });
+    this.#event({ message: startMessage(record), data: startData(record) });
+  }
+
   #step(step: Extract<TrainRecord, { type: 'step' }>): void {
     this.#lastStep = step;
-    this.#metrics.push({
-      kind: 'train',
-      step: step.step,
-      epoch: step.epoch,
-      loss: step.loss,
-      tokenAccuracy: step.tokenAccuracy,
-      learningRate: step.learningRate,
-      gradNorm: step.gradNorm,
-      tokens: step.tokens,
-      tokensPerSecond: step.tokensPerSecond,
-    });
+    this.#metrics.push(stepRow(step));
     const { totalSteps, epoch, tokens, tokensPerSecond, secondsRemaining, loss } = step;
     this.#progress = { step: step.step, totalSteps, epoch, tokens, tokensPerSecond, secondsRemaining, loss };
     if (tellsOf(step)) this.#event({ type: 'metrics', message: stepMessage(step), data: stepData(step) });
@@ -112,17 +120,9 @@ export class JobRecorder {
   #evaluation(evaluation: Extract<TrainRecord, { type: 'evaluation' }>): void {
     this.#lastEvaluation = evaluation;
     const { step, loss, tokenAccuracy, metrics } = evaluation;
-    this.#metrics.push({
-      kind: 'evaluation',
-      step,
-      epoch: this.#lastStep?.step === step ? this.#lastStep.epoch : null,
-      loss,
-      tokenAccuracy,
-      learningRate: null,
-      gradNorm: null,
-      tokens: null,
-      tokensPerSecond: null,
-    });
+    this.#metrics.push(
+      evaluationRow(evaluation, this.#lastStep?.step === step ? this.#lastStep.epoch : null),
+    );
     this.#event({
       type: 'metrics',
       message: evaluationMessage(evaluation, this.#totalSteps),
@@ -136,18 +136,17 @@ export class JobRecorder {
     });
   }
 
-  #checkpoint(step: number, dir: string): void {
+  #checkpoint({ step, dir, digest, bytes, seconds }: Extract<TrainRecord, { type: 'checkpoint' }>): void {
     const train = this.#lastStep?.step === step ? this.#lastStep : null;
     const validation = this.#lastEvaluation?.step === step ? this.#lastEvaluation : null;
-    // The metrics up to a checkpoint's step are written before its row.
-    this.#flushSeries();
-    this.#enqueue(async () => {
-      const bytes = await folderBytes(dir);
-      await this.#lease.write((db, lease) =>
+    // Writes come one after the other: with these, all up to this step are there.
+    const series = this.#metrics;
+    this.#metrics = [];
+    this.#enqueue(() =>
+      this.#lease.write((db, lease) =>
         recordCheckpoint(db, lease, {
-          step,
+          ...{ step, digest, bytes, seconds, series },
           path: relative(this.#dataDir, dir),
-          bytes,
           metrics: {
             trainLoss: train?.loss ?? null,
             trainTokenAccuracy: train?.tokenAccuracy ?? null,
@@ -155,8 +154,23 @@ export class JobRecorder {
             validationTokenAccuracy: validation?.tokenAccuracy ?? null,
           },
         }),
+      ),
+    );
+    // The last one goes with all others once the job is over.
+    if (step !== this.#totalSteps) this.#enqueue(() => this.#prune(step));
+  }
+
+  async #prune(step: number): Promise<void> {
+    for (const damaged of await this.#keeper.prune(step)) {
+      const message = `The checkpoint at step ${damaged.step} cannot be gone on from and was removed: ${damaged.reason}`;
+      await this.#lease.write((db, lease) =>
+        appendEvent(db, lease, {
+          level: 'warn',
+          message,
+          data: { step: damaged.step, reason: damaged.reason },
+        }),
       );
-    });
+    }
   }
 
   #event(event: NewJobEvent): void {
@@ -208,14 +222,4 @@ function stepData(step: Extract<TrainRecord, { type: 'step' }>): Record<string, 
     learning_rate: step.learningRate,
     tokens_per_second: step.tokensPerSecond,
   };
-}
-
-/** 0 when newer checkpoints have replaced the folder already. */
-async function folderBytes(dir: string): Promise<number> {
-  try {
-    const sizes = (await readdir(dir)).map(async (name) => (await stat(join(dir, name))).size);
-    return (await Promise.all(sizes)).reduce((sum, size) => sum + size, 0);
-  } catch {
-    return 0;
-  }
 }

@@ -1,12 +1,6 @@
-import { GraftError } from '@graft/peft-core/config';
-import {
-  dataFolder,
-  type FileRecord,
-  getFile,
-  type Job,
-  type LocalBaseModel,
-  type Services,
-} from '@graft/service';
+import { GraftError, type ResolvedTraining } from '@graft/peft-core/config';
+import { type Requirements, threadCount } from '@graft/peft-core/precision';
+import { type FileRecord, getFile, type Job, type LocalBaseModel, type Services } from '@graft/service';
 import { type Device, resolvePrecision } from '../devices.ts';
 import type { TrainingRequest } from './trainer-protocol.ts';
 
@@ -28,9 +22,15 @@ const noteMilliseconds = 10_000;
 export async function prepareTraining(
   job: Job,
   outputDir: string,
-  options: { services: Services; device: Device; note: (message: string) => void; signal: AbortSignal },
+  options: {
+    services: Services;
+    device: Device;
+    checkpoints: TrainingRequest['checkpoints'];
+    note: (message: string) => void;
+    signal: AbortSignal;
+  },
 ): Promise<PreparedTraining> {
-  const { services, device, note, signal } = options;
+  const { services, device, checkpoints, note, signal } = options;
   if (!job.resolvedTraining) throw gone('training_not_resolved', 'The training options were not resolved.');
   let noted = Number.NEGATIVE_INFINITY;
   const onProgress = (message: string) => {
@@ -45,6 +45,7 @@ export async function prepareTraining(
     ? await fileOf(services, job, job.validationFileId, 'validation_file')
     : null;
   const { resolvedTraining: training, peft } = job;
+  const requirements = requirementsOf(job, training.precision, device);
   const request: TrainingRequest = {
     basePath: base.path,
     digestCache: base.digestCache,
@@ -52,11 +53,27 @@ export async function prepareTraining(
     trainingFile: await services.files.localPath(trainingFile.path),
     validationFile: validationFile && (await services.files.localPath(validationFile.path)),
     peft,
-    training: { ...training, precision: resolvePrecision(training.precision, device) },
+    training: { ...training, precision: requirements.precision },
+    requirements,
     outputDir,
-    checkpointDir: dataFolder(services.env.dataDir).checkpointsOf(job.id),
+    checkpoints,
   };
   return { request, base, trainingFile, validationFile };
+}
+
+/** As they were fixed at the job's first claim; for a job that has none yet, what this worker gives. */
+function requirementsOf(
+  job: Job & { requirements?: Requirements | null },
+  precision: ResolvedTraining['precision'],
+  device: Device,
+): Requirements {
+  return (
+    job.requirements ?? {
+      precision: resolvePrecision(precision, device),
+      threads: threadCount(),
+      device: device.kind,
+    }
+  );
 }
 
 async function fileOf(services: Services, job: Job, id: string, param: string): Promise<FileRecord> {

@@ -68,7 +68,7 @@ describe('runTrainingJob', () => {
     const messages = await bench.messages(job.id);
     assert.ok(messages.includes('Step 6/6: training loss 0.33'), messages.join('\n'));
     assert.ok(messages.includes('Training 10 of 1,000 parameters (1.0 %) for 6 steps'), messages.join('\n'));
-    assert.ok(messages.includes('Checkpoint created at step 4'));
+    assert.match(messages.join('\n'), /^Checkpoint created at step 4: [\d.]+ kB in \d+\.\d s$/m);
 
     const { rows } = await bench.services.sql.query(
       'SELECT lineage, digest, metrics FROM adapter_versions WHERE job_id = $1',

@@ -3,6 +3,7 @@ import { basename, dirname, join } from 'node:path';
 import type { TrainRecord } from '@graft/peft-core';
 import type { Job, Services } from '@graft/service';
 import { faultOf, logFault } from '../processes/child-fault.ts';
+import { CheckpointKeeper } from './checkpoint-keeper.ts';
 import type { CodeVersion } from './code-version.ts';
 import { JobInterrupts } from './job-interrupts.ts';
 import { Fenced, JobLease, type LeaseTimes } from './job-lease.ts';
@@ -37,14 +38,15 @@ export async function runTrainingJob(job: Job, options: RunOptions): Promise<Job
   options.shutdown.addEventListener('abort', onShutdown);
   if (options.shutdown.aborted) onShutdown();
   const lease = new JobLease(services, job, times, log, (reason) => interrupts.interrupt(reason));
-  const recorder = new JobRecorder(lease, services.env.dataDir, () => interrupts.killNow());
+  const keeper = new CheckpointKeeper(lease, services.env.dataDir, log);
+  const recorder = new JobRecorder(lease, keeper, services.env.dataDir, () => interrupts.killNow());
   const settlement = new JobSettlement(services, lease, times);
   let staging: string | null = null;
   let outcome: JobOutcome;
   try {
     staging = await services.artifacts.stage(job.id, job.leaseEpoch);
     await removeLostStaging(staging);
-    const { end, publish } = await attempt(job, staging, interrupts, recorder, options);
+    const { end, publish } = await attempt(job, staging, { interrupts, recorder, keeper }, options);
     if (lease.fenced) throw new Fenced();
     if (end.type === 'failed') logFault('training failed', end.fault, log);
     if (interrupts.why === 'cancel') await recorder.close();
@@ -69,8 +71,11 @@ export async function runTrainingJob(job: Job, options: RunOptions): Promise<Job
 async function attempt(
   job: Job,
   staging: string,
-  interrupts: JobInterrupts,
-  recorder: JobRecorder,
+  {
+    interrupts,
+    recorder,
+    keeper,
+  }: { interrupts: JobInterrupts; recorder: JobRecorder; keeper: CheckpointKeeper },
   options: RunOptions,
 ): Promise<{ end: TrainerOutcome; publish: () => Promise<Publication> }> {
   const { services, trainer, code } = options;
@@ -79,7 +84,9 @@ async function attempt(
   let prepared: PreparedTraining;
   try {
     const note = (message: string) => recorder.note(message);
-    prepared = await prepareTraining(job, staging, { services, device, note, signal: interrupts.stop });
+    const checkpoints = await keeper.forTrainer();
+    const given = { services, device, checkpoints, note, signal: interrupts.stop };
+    prepared = await prepareTraining(job, staging, given);
   } catch (error) {
     // An interrupted download throws, too: then the reason of the interruption decides.
     if (interrupts.why) return { end: { type: 'killed' }, publish: none };

@@ -37,7 +37,11 @@ function trainerFor(t: { after(end: () => Promise<void>): void }, limits = {}): 
   return trainer;
 }
 
-async function requestFor(timing: Partial<Timing>, precision: Precision = 'fp32'): Promise<TrainingRequest> {
+async function requestFor(
+  timing: Partial<Timing>,
+  precision: Precision = 'fp32',
+  threads = 2,
+): Promise<TrainingRequest> {
   const job = join(folder, String(++jobs));
   await writeFile(
     `${job}.json`,
@@ -51,8 +55,9 @@ async function requestFor(timing: Partial<Timing>, precision: Precision = 'fp32'
     validationFile: null,
     peft,
     training: { ...resolveTraining({ peft, exampleCount: 8 }), precision },
+    requirements: { precision, threads, device: 'cpu' },
     outputDir: join(job, 'output'),
-    checkpointDir: join(job, 'checkpoints'),
+    checkpoints: { dir: join(job, 'checkpoints'), candidates: [] },
   };
 }
 
@@ -107,7 +112,7 @@ describe('TrainerProcess', () => {
     ]);
   });
 
-  it('keeps the child for the next job of the same precision, and only for that', async (t) => {
+  it('keeps the child for the next job of the same precision and threads, and only for that', async (t) => {
     const trainer = trainerFor(t);
     await trainer.run(await requestFor({}), watch().run);
     const pid = trainer.pid;
@@ -119,6 +124,10 @@ describe('TrainerProcess', () => {
     assert.notEqual(trainer.pid, pid);
     assert.equal(isAlive(pid), false);
     assert.ok(narrow.records[0]?.type === 'start' && narrow.records[0].precision === 'bf16');
+    const narrowPid = trainer.pid;
+    // Sums are cut into as many parts as there are threads.
+    await trainer.run(await requestFor({}, 'bf16', 3), watch().run);
+    assert.notEqual(trainer.pid, narrowPid);
   });
 
   it('lets an idle child go', async (t) => {

@@ -53,8 +53,8 @@ export class TrainerProcess {
 
   async #call(message: TrainerMessages['call'], run: TrainerRun): Promise<TrainerOutcome> {
     const { stop, kill } = run;
-    const { precision } = message.request.training;
-    const answer = this.#process.call({ message, precision, stop, kill });
+    const { precision, threads } = message.request.requirements;
+    const answer = this.#process.call({ message, precision, threads, stop, kill });
     for (;;) {
       const { done, value } = await answer.next();
       if (done) return value;

@@ -2,7 +2,8 @@
  * Messages between the worker and its trainer: a child process that computes one job at a time and knows nothing of
  * Postgres, queues or teams.
  */
-import type { AdapterVerification, TrainRecord } from '@graft/peft-core';
+import type { AdapterVerification, Requirements, TrainRecord } from '@graft/peft-core';
+import type { CheckpointCandidate } from '@graft/peft-core/checkpoints';
 import type { PeftConfig, ResolvedTraining } from '@graft/peft-core/config';
 import type { Precision } from '../devices.ts';
 
@@ -19,12 +20,15 @@ export interface TrainingRequest {
   peft: PeftConfig;
   /** `precision` is what the trainer's process is started in. */
   training: ResolvedTraining & { precision: Precision };
+  /** What the job's numbers depend on besides: the same in all its attempts. */
+  requirements: Requirements;
   outputDir: string;
-  checkpointDir: string;
+  /** Where this attempt writes its own, and what it may go on from, newest first. */
+  checkpoints: { dir: string; candidates: CheckpointCandidate[] };
 }
 
 /** A finished job's files, which are loaded like any adapter and measured on the same data as the live model. */
-export type VerificationRequest = Omit<TrainingRequest, 'outputDir' | 'checkpointDir'> & {
+export type VerificationRequest = Omit<TrainingRequest, 'outputDir' | 'checkpoints'> & {
   adapterDir: string;
 };
 

@@ -3,6 +3,7 @@
  * TensorFlow blocks this process during a step, so the worker kills it when it cannot wait.
  */
 import { writeFileSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { faultOf, type OperatorFiles } from '../processes/child-fault.ts';
 import { listenToParent } from '../processes/listen-to-parent.ts';
@@ -12,7 +13,7 @@ const send = listenToParent<TrainerMessages>((message) => {
   if (message.type === 'stop') stopping.abort();
   else if (message.type === 'train') {
     const { request } = message;
-    const folders = [request.outputDir, request.checkpointDir];
+    const folders = [request.outputDir, dirname(request.checkpoints.dir)];
     void answer((signal) => trainAndReport(request, signal), { base: baseOf(request), folders });
   } else {
     const { request } = message;
@@ -62,7 +63,7 @@ async function trainAndReport(
   const base = await openBaseModel(basePath, { digestCache });
   try {
     let done = false;
-    for await (const record of train({ ...rest, base, resume: true, verify: true, signal, warm })) {
+    for await (const record of train({ ...rest, base, verify: true, signal, warm })) {
       send({ type: 'record', record });
       done = record.type === 'done';
       // One turn of the event loop, or a stop message would wait until the job's end.

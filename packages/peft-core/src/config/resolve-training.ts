@@ -95,6 +95,7 @@ export function resolveTraining(request: TrainingRequest): ResolvedTraining {
     validation_split: split,
     eval_steps: training.eval_steps ?? stepsPerEpoch,
     checkpoint_steps: training.checkpoint_steps ?? Math.min(500, Math.max(10, Math.ceil(steps / 10))),
+    checkpoint_seconds: training.checkpoint_seconds ?? 600,
     seed: training.seed ?? 42,
     max_steps: training.max_steps ?? null,
   };

@@ -101,6 +101,12 @@ export const ResolvedTrainingSchema = Type.Object(
       description:
         'Optimizer steps between checkpoints. Automatic: a tenth of the job, at least 10 and at most 500.',
     }),
+    checkpoint_seconds: Type.Integer({
+      minimum: 1,
+      maximum: 86_400,
+      description:
+        'A checkpoint is also written after the step at which this many seconds have passed since the last one. Default 600.',
+    }),
     seed: Type.Integer({
       minimum: 0,
       maximum: 2_147_483_647,

@@ -104,10 +104,23 @@ export class SafetensorsFile implements TensorSource {
   async readFloat32(name: string): Promise<Float32Array> {
     const entry = this.#entry(name);
     const out = new Float32Array(elementCount(entry.shape));
-    for (let start = 0; start < out.length; start += valuesPerChunk) {
+    await this.readFloat32Into(name, out);
+    return out;
+  }
+
+  /** Puts the values into `out`, which has as many. */
+  async readFloat32Into(name: string, out: Float32Array): Promise<void> {
+    const entry = this.#entry(name);
+    const count = elementCount(entry.shape);
+    if (out.length !== count) {
+      throw new GraftError(
+        'invalid_safetensors',
+        `${this.path}: tensor "${name}" has ${count} values; ${out.length} are wanted`,
+      );
+    }
+    for (let start = 0; start < count; start += valuesPerChunk) {
       await this.#fill(name, entry, start, out.subarray(start, start + valuesPerChunk));
     }
-    return out;
   }
 
   async readBfloat16(name: string): Promise<Uint16Array> {

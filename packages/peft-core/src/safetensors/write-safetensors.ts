@@ -18,6 +18,9 @@ export interface WrittenFile {
   sha256: string;
 }
 
+/** Hashed and written at a time: Node does neither with 2^31 bytes or more at once. */
+const BYTES_PER_CHUNK = 1 << 26;
+
 /**
  * Writes a safetensors file byte for byte as the reference implementation does: tensors by descending width of dtype,
  * then by name; header padded with spaces to 8 bytes. Complete and on disk, or absent: it is written beside `path`,
@@ -27,6 +30,7 @@ export async function writeSafetensors(
   path: string,
   tensors: readonly TensorToWrite[],
   metadata: Record<string, string> = { format: 'pt' },
+  bytesPerChunk = BYTES_PER_CHUNK,
 ): Promise<WrittenFile> {
   const sorted = [...tensors].sort(byLayout);
   const header = layOut(sorted, metadata);
@@ -35,10 +39,13 @@ export async function writeSafetensors(
   let bytes = 0;
   const file = await open(partial, 'w');
   try {
-    const append = async (chunk: Uint8Array) => {
-      hash.update(chunk);
-      await file.writeFile(chunk);
-      bytes += chunk.byteLength;
+    const append = async (content: Uint8Array) => {
+      for (let start = 0; start < content.byteLength; start += bytesPerChunk) {
+        const chunk = content.subarray(start, start + bytesPerChunk);
+        hash.update(chunk);
+        await file.writeFile(chunk);
+      }
+      bytes += content.byteLength;
     };
     await append(header);
     for (const tensor of sorted) await append(bytesOf(tensor, await valuesOf(tensor)));

@@ -1,5 +1,6 @@
 import { parsePeftConfig, resolveTraining, type TrainingOptions } from '../config/index.ts';
 import type { BaseModel } from '../files.ts';
+import { openLocalCheckpoints, pruneLocalCheckpoints } from '../train/checkpoints/index.ts';
 import { train } from '../train/loop.ts';
 import type { TrainOptions, TrainRecord } from '../train/records.ts';
 
@@ -22,14 +23,24 @@ export function trainOptions(given: {
   };
 }
 
+export interface TestTrainOptions extends TrainOptions {
+  /** Checkpoints are kept in this folder as `graft train` keeps them. */
+  checkpointDir?: string;
+  /** Go on from the newest of them. */
+  resume?: boolean;
+}
+
 /** The records of a training until its end, or until one for which `until` is true. */
 export async function trainRecords(
-  options: TrainOptions,
+  { checkpointDir, resume, ...options }: TestTrainOptions,
   until: (record: TrainRecord) => boolean = () => false,
 ): Promise<TrainRecord[]> {
   const records: TrainRecord[] = [];
-  for await (const record of train(options)) {
+  const found = checkpointDir ? await openLocalCheckpoints(checkpointDir) : null;
+  const checkpoints = found && { ...found, candidates: resume ? found.candidates : [] };
+  for await (const record of train({ ...options, checkpoints })) {
     records.push(record);
+    if (record.type === 'checkpoint' && checkpointDir) await pruneLocalCheckpoints(checkpointDir, record.dir);
     if (until(record)) break;
   }
   return records;

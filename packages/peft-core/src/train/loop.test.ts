@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict';
-import { mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { parsePeftConfig, type TrainingOptions } from '../config/index.ts';
 import { type BaseModel, openBaseModel } from '../files.ts';
 import { writeTinyModel } from '../testing/tiny-model.ts';
-import { trainOptions, trainRecords } from '../testing/train-adapter.ts';
-import type { TrainOptions, TrainRecord } from './records.ts';
+import { type TestTrainOptions, trainOptions, trainRecords } from '../testing/train-adapter.ts';
+import type { TrainRecord } from './records.ts';
 import { WarmModel } from './warm-model.ts';
 
 let root: string;
@@ -33,8 +33,8 @@ after(async () => {
 function options(
   name: string,
   training: TrainingOptions = {},
-  more: Partial<TrainOptions> = {},
-): TrainOptions {
+  more: Partial<TestTrainOptions> = {},
+): TestTrainOptions {
   return {
     ...trainOptions({
       base,
@@ -139,51 +139,50 @@ test('an aborted job leaves a checkpoint of the step it reached', async () => {
 
 test('a damaged checkpoint is passed over for the one before it', async () => {
   await trainRecords(options('damaged'), (r) => r.type === 'checkpoint' && r.step === 6);
-  const file = path.join(root, 'damaged/checkpoints/step-00000006/state.safetensors');
+  const file = path.join(root, 'damaged/checkpoints/00000001/step-00000006/state.safetensors');
   const bytes = await readFile(file);
   bytes[bytes.length - 3]! ^= 1;
   await writeFile(file, bytes);
   const [start] = await trainRecords(options('damaged', {}, { resume: true }), () => true);
   assert.ok(start?.type === 'start' && start.resumedFrom === 3);
-  assert.deepEqual(start.passedOver, { step: 6, reason: 'it is damaged' });
+  assert.deepEqual(start.passedOver, [{ step: 6, reason: 'it is damaged' }]);
 });
 
 test('a checkpoint of other data or settings is not continued', async () => {
   await trainRecords(options('other'), (r) => r.type === 'checkpoint');
   const [start] = await trainRecords(options('other', { learning_rate: 0.02 }, { resume: true }), () => true);
   assert.ok(start?.type === 'start' && start.resumedFrom === null);
-  assert.match(start.passedOver!.reason, /other data, options or another base model/);
+  assert.match(start.passedOver[0]!.reason, /other data or options, another base model/);
 });
 
 test('a checkpoint of another version is told and left alone, and costs the new run none of its own', async () => {
   const checkpoints = path.join(root, 'version/checkpoints');
-  await trainRecords(options('version'), (r) => r.type === 'checkpoint' && r.step === 6);
+  // As versions before attempts had folders of their own wrote it.
   const old = path.join(checkpoints, 'step-00000500');
-  await rename(path.join(checkpoints, 'step-00000006'), old);
-  await rm(path.join(checkpoints, 'step-00000003'), { recursive: true });
-  const manifest = JSON.parse(await readFile(path.join(old, 'manifest.json'), 'utf8'));
-  // As the first version of the training code wrote it.
-  const { codeVersion: _, ...first } = {
-    ...manifest,
-    ...{ version: 1, step: 500, microStep: 0, identity: 'of train-1' },
+  await mkdir(old, { recursive: true });
+  const manifest = {
+    version: 2,
+    codeVersion: 'train-2',
+    identity: 'of train-2',
+    step: 500,
+    trainedTokens: 9,
+    files: {},
   };
-  await writeFile(path.join(old, 'manifest.json'), JSON.stringify(first));
+  await writeFile(path.join(old, 'manifest.json'), JSON.stringify(manifest));
 
   const resumed = options('version', {}, { resume: true });
-  const [start] = await trainRecords(resumed, (r) => r.type === 'checkpoint' && r.step === 9);
-  assert.ok(start?.type === 'start' && start.resumedFrom === null);
-  assert.deepEqual(start.passedOver, { step: 500, reason: 'another version of Graft wrote it' });
-  assert.deepEqual((await readdir(checkpoints)).sort(), ['step-00000006', 'step-00000009', 'step-00000500']);
+  const records = await trainRecords(resumed, (r) => r.type === 'checkpoint' && r.step === 9);
+  const [start] = records;
+  assert.ok(start?.type === 'start' && start.resumedFrom === null && start.series === null);
+  assert.deepEqual(start.passedOver, [{ step: 500, reason: 'another version of Graft wrote it' }]);
+  assert.deepEqual((await readdir(checkpoints)).sort(), ['00000001', 'step-00000500']);
+  assert.deepEqual(await readdir(path.join(checkpoints, '00000001')), ['step-00000006', 'step-00000009']);
+
   const [again] = await trainRecords(resumed, () => true);
   assert.ok(again?.type === 'start' && again.resumedFrom === 9);
-
-  await writeFile(
-    path.join(old, 'manifest.json'),
-    JSON.stringify({ ...manifest, identity: 'of train-1', codeVersion: 'train-1' }),
-  );
-  const [later] = await trainRecords(resumed, () => true);
-  assert.ok(later?.type === 'start' && later.resumedFrom === 9);
-  assert.equal(later.passedOver?.reason, 'another version of Graft wrote it');
+  assert.equal(again.passedOver[0]?.reason, 'another version of Graft wrote it');
+  const measured = records.flatMap((r) => (r.type === 'step' ? [r.loss] : []));
+  assert.deepEqual([...again.series!.train.loss], measured, 'the losses up to it travel inside');
 });
 
 test('accumulated micro-batches, packed or not, checkpointed or not, take the same steps', async () => {

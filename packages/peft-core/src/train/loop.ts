@@ -1,5 +1,5 @@
 import { elementCount } from '../tensors/tensor-source.ts';
-import { writeCheckpoint } from './checkpoint.ts';
+import { writeCheckpoint } from './checkpoints/write-checkpoint.ts';
 import { evaluate } from './evaluation.ts';
 import { finishRun } from './finish-run.ts';
 import { openRun, type TrainingRun } from './open-run.ts';
@@ -14,10 +14,11 @@ import { WarmModel } from './warm-model.ts';
  * run stops at any step and is resumed from its checkpoint. Each step blocks the calling thread while TensorFlow computes.
  *
  * Throws GraftError: the data's faults (`invalid_jsonl`, `example_too_long`, …), `unsupported_model`,
- * `target_modules_not_found`, `training_diverged` when a loss is not a number.
+ * `target_modules_not_found`, `training_diverged` when a loss is not a number; and faults of the environment:
+ * `checkpoint_unreadable`, `checkpoint_unwritable`, `requirements_not_met`.
  */
 export async function* train(options: TrainOptions): AsyncGenerator<TrainRecord> {
-  const { training, checkpointDir, signal } = options;
+  const { training, signal } = options;
   // A fault of the data leaves the warm model as it is.
   const setup = await setUpTraining(options);
   const warm = options.warm ?? new WarmModel();
@@ -28,19 +29,18 @@ export async function* train(options: TrainOptions): AsyncGenerator<TrainRecord>
 
     while (run.step < plan.steps) {
       if (signal?.aborted) {
-        if (checkpointDir && run.step > 0) yield await checkpoint(run, checkpointDir);
+        yield* checkpoint(run);
         yield { type: 'stopped', step: run.step };
         return;
       }
       yield runStep(run);
       const last = run.step === plan.steps;
       if (last || run.step % training.eval_steps === 0) yield* evaluation(run);
-      if (checkpointDir && !last && run.step % training.checkpoint_steps === 0)
-        yield await checkpoint(run, checkpointDir);
+      if (!last && isCheckpointDue(run)) yield* checkpoint(run);
     }
 
     // The last checkpoint comes before the files: a crash while they are written loses nothing.
-    if (checkpointDir) yield await checkpoint(run, checkpointDir);
+    yield* checkpoint(run);
     yield await finishRun(run);
   } catch (error) {
     // After a fault nothing is known of the session's state: the next job starts from a clean one.
@@ -58,6 +58,7 @@ function startRecord({
   precision,
   resumedFrom,
   passedOver,
+  log,
 }: TrainingRun): RecordOf<'start'> {
   const { architecture, data } = setup;
   const trainableParameters = built.model.layout.size;
@@ -71,6 +72,7 @@ function startRecord({
     tokensPerEpoch: data.training.reduce((sum, { tokens }) => sum + tokens, 0),
     paddingFraction: plan.stats.paddingFraction,
     ...{ resumedFrom, passedOver, precision },
+    series: resumedFrom === null ? null : log.series,
   };
 }
 
@@ -79,12 +81,29 @@ function* evaluation(run: TrainingRun): Generator<RecordOf<'evaluation'>> {
   const { built, setup, measuring, step } = run;
   if (measuring?.measuredOn !== 'validation') return;
   run.measurement = evaluate(built, measuring.plan, measuring.examples, setup.layout);
+  run.log.addEvaluation({ step, ...run.measurement });
   yield { type: 'evaluation', step, ...run.measurement };
 }
 
-async function checkpoint(run: TrainingRun, root: string): Promise<RecordOf<'checkpoint'>> {
-  const { step, trainedTokens, built, identity } = run;
+function isCheckpointDue({ step, kept, options: { training } }: TrainingRun): boolean {
+  // Jobs of versions before it have no checkpoint_seconds: such a comparison is false.
+  return (
+    step % training.checkpoint_steps === 0 ||
+    performance.now() - kept.at >= training.checkpoint_seconds * 1000
+  );
+}
+
+/** Writes a checkpoint, unless there is nothing new since the last one, or since the one that the run goes on from. */
+async function* checkpoint(run: TrainingRun): AsyncGenerator<RecordOf<'checkpoint'>> {
+  const { step, trainedTokens, built, identity, log, options } = run;
+  if (!options.checkpoints || step === run.kept.step) return;
   const state = built.program.read([...STATE]) as Map<string, Float32Array>;
-  const dir = await writeCheckpoint(root, { step, trainedTokens, state }, built.model.layout, identity);
-  return { type: 'checkpoint', step, dir };
+  const written = await writeCheckpoint(
+    options.checkpoints.dir,
+    { step, trainedTokens, state, series: log.series },
+    built.model.layout,
+    identity,
+  );
+  run.kept = { step, at: performance.now() };
+  yield { type: 'checkpoint', step, ...written };
 }

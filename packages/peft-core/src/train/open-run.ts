@@ -1,16 +1,20 @@
+import { GraftError } from '../errors.ts';
 import { type BatchPlan, planMeasuring, planTraining } from '../examples/index.ts';
 import { sha256 } from '../sha256.ts';
 import { attach } from '../tuners/registry.ts';
 import { loadWeights } from '../weights/load-weights.ts';
 import { type BaseStorage, baseStorage } from '../weights/stored-weights.ts';
-import { CODE_VERSION, type PassedOver, readNewestCheckpoint } from './checkpoint.ts';
+import { makeFolder } from './checkpoints/durable-files.ts';
+import { CODE_VERSION } from './checkpoints/manifest.ts';
+import { MetricLog } from './checkpoints/metric-series.ts';
+import { adoptCheckpoint, type PassedOver } from './checkpoints/read-checkpoint.ts';
 import { type Measured, type Measurement, measuredExamples } from './evaluation.ts';
-import { effectivePrecision } from './precision.ts';
+import { effectivePrecision, type Requirements, threadCount } from './precision.ts';
 import type { TrainOptions } from './records.ts';
 import type { TrainingSetup } from './setup.ts';
 import { startValues } from './start-values.ts';
 import { StepClock } from './step-clock.ts';
-import { buildTrainProgram, GRAPH_OPTIONS, type TrainProgram } from './train-program.ts';
+import { buildTrainProgram, GRAPH_OPTIONS, STATE, type TrainProgram } from './train-program.ts';
 import type { WarmModel } from './warm-model.ts';
 
 /** A training run: what is fixed when it opens, and its progress. */
@@ -28,8 +32,12 @@ export interface TrainingRun {
   readonly built: TrainProgram;
   /** Step of the checkpoint that the run continues; null when it starts from the beginning. */
   readonly resumedFrom: number | null;
-  readonly passedOver: PassedOver | null;
+  readonly passedOver: PassedOver[];
   readonly clock: StepClock;
+  /** What was measured so far, also before the run was resumed. */
+  readonly log: MetricLog;
+  /** The last step that a checkpoint holds, if any, and when it was written or the run opened: `performance.now()`. */
+  kept: { step: number; at: number };
   /** Optimizer steps done. */
   step: number;
   trainedTokens: number;
@@ -45,7 +53,7 @@ export async function openRun(
   setup: TrainingSetup,
   warm: WarmModel,
 ): Promise<TrainingRun> {
-  const { base, training, checkpointDir, resume } = options;
+  const { base, training, checkpoints } = options;
   const plan = planTraining(setup.data.training, training, setup.layout);
   const measured = measuredExamples(setup.data, options.verify ?? false);
   const measuring = measured && {
@@ -53,24 +61,20 @@ export async function openRun(
     plan: planMeasuring(measured.examples, training, setup.layout),
   };
   const precision = effectivePrecision(training.precision);
+  checkRequirements(options.requirements, precision);
   const storage = baseStorage(training.base_dtype, precision);
   const baseDigest = await base.digest();
   const compute = { plan, evaluation: measuring?.plan ?? null, precision, storage, baseDigest };
   const built = await openProgram(options, setup, compute, warm);
-  const identity = digestOf({
-    version: CODE_VERSION,
-    base: baseDigest,
-    data: setup.data.digest,
-    tokenizer: base.tokenizerFiles,
-    peft: options.peft,
-    training,
-    initial: options.initialAdapter ?? options.initialParameters ?? null,
-  });
+  const identity = identityOf(options, setup, { baseDigest, precision });
   const { layout } = built.model;
-  const { checkpoint, passedOver } =
-    resume && checkpointDir
-      ? await readNewestCheckpoint(checkpointDir, layout, identity)
-      : { checkpoint: null, passedOver: null };
+  if (checkpoints) await makeFolder(checkpoints.dir);
+  const { checkpoint, passedOver } = await adoptCheckpoint(
+    checkpoints?.candidates ?? [],
+    layout,
+    STATE,
+    identity,
+  );
   const zeros = new Float32Array(layout.size);
   await built.program.write(
     checkpoint?.state ?? [
@@ -84,11 +88,45 @@ export async function openRun(
     ...{ options, setup, plan, measuring, precision, baseDigest, identity, built, passedOver },
     resumedFrom: checkpoint?.step ?? null,
     clock: new StepClock(),
+    log: new MetricLog(checkpoint?.series ?? null),
+    kept: { step: checkpoint?.step ?? 0, at: performance.now() },
     step: checkpoint?.step ?? 0,
     trainedTokens: checkpoint?.trainedTokens ?? 0,
-    finalLoss: Number.NaN,
+    finalLoss: checkpoint?.series.train.loss.at(-1) ?? Number.NaN,
     measurement: null,
   };
+}
+
+/** Throws when this process computes otherwise than the run must: it was started for another job, or on another machine. */
+function checkRequirements(wanted: Requirements | undefined, precision: Requirements['precision']): void {
+  if (!wanted) return;
+  const threads = threadCount();
+  if (wanted.threads === threads && wanted.precision === precision) return;
+  throw new GraftError(
+    'requirements_not_met',
+    `the job is computed in ${wanted.precision} by ${wanted.threads} threads, and this worker's trainer in ${precision} by ${threads}`,
+    { fault: 'environment' },
+  );
+}
+
+/** A checkpoint is another run's unless all of this is equal: then it would end with other bits. */
+function identityOf(
+  { base, training, peft, requirements, initialAdapter, initialParameters }: TrainOptions,
+  setup: TrainingSetup,
+  { baseDigest, precision }: { baseDigest: string; precision: Requirements['precision'] },
+): string {
+  // When checkpoints are written changes none of them.
+  const { checkpoint_steps: _, checkpoint_seconds: __, ...options } = training;
+  return digestOf({
+    version: CODE_VERSION,
+    base: baseDigest,
+    data: setup.data.digest,
+    tokenizer: base.tokenizerFiles,
+    peft,
+    training: options,
+    initial: initialAdapter ?? initialParameters ?? null,
+    computed: requirements ?? { precision, threads: threadCount(), device: null },
+  });
 }
 
 /** The program with the base model's weights in it: an earlier job's, if that had the same base and shapes, or a new one. */

@@ -1,5 +1,14 @@
 import { readFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import type { ResolvedTraining } from '../config/index.ts';
+
+/** What a run's numbers depend on besides its inputs: a run that is resumed needs the same again to repeat the same bits. */
+export interface Requirements {
+  precision: 'fp32' | 'bf16';
+  /** That TensorFlow computes in: sums are cut into as many parts. */
+  threads: number;
+  device: 'cpu' | 'gpu';
+}
 
 /**
  * "auto" is bf16 when this process computes matrix products in bf16. Whoever starts the process decides (see `environmentFor`),
@@ -13,13 +22,25 @@ export function effectivePrecision(
   return env.TF_SET_ONEDNN_FPMATH_MODE === 'BF16' ? 'bf16' : 'fp32';
 }
 
-/** Environment for a process that is to compute in `precision`; "auto" takes bf16 where the processor has instructions for it. */
-export function environmentFor(precision: ResolvedTraining['precision']): Record<string, string> {
+/** Threads that TensorFlow computes in, in this process: read once, when it loads. */
+export function threadCount(env = process.env): number {
+  return Number(env.TF_NUM_INTRAOP_THREADS) || availableParallelism();
+}
+
+/**
+ * Environment for a process that is to compute in `precision` and, where given, in so many threads; "auto" takes bf16 where
+ * the processor has instructions for it.
+ */
+export function environmentFor(
+  precision: ResolvedTraining['precision'],
+  threads?: number,
+): Record<string, string> {
   const narrow = precision === 'bf16' || (precision === 'auto' && processorHasBfloat16());
   return {
     // Tracing a graph makes much short-lived garbage. V8 would keep 40 MB for it that no step needs.
     NODE_OPTIONS: '--max-semi-space-size=2',
     ...(narrow ? { TF_SET_ONEDNN_FPMATH_MODE: 'BF16' } : {}),
+    ...(threads ? { TF_NUM_INTRAOP_THREADS: `${threads}`, TF_NUM_INTEROP_THREADS: `${threads}` } : {}),
   };
 }
 

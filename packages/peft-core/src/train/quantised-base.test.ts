@@ -8,8 +8,8 @@ import { type BaseModel, openBaseModel, readSafetensors } from '../files.ts';
 import { mergeAdapter } from '../peft-model/merge-adapter.ts';
 import { scoreTexts } from '../score/score-texts.ts';
 import { writeTinyModel } from '../testing/tiny-model.ts';
-import { trainOptions, trainRecords } from '../testing/train-adapter.ts';
-import type { TrainOptions, TrainRecord } from './records.ts';
+import { type TestTrainOptions, trainOptions, trainRecords } from '../testing/train-adapter.ts';
+import type { TrainRecord } from './records.ts';
 import { WarmModel } from './warm-model.ts';
 
 let root: string;
@@ -32,9 +32,9 @@ after(async () => {
 function options(
   name: string,
   training: TrainingOptions,
-  more: Partial<TrainOptions> = {},
+  more: Partial<TestTrainOptions> = {},
   lora_dropout = 0.1,
-): TrainOptions {
+): TestTrainOptions {
   return {
     ...trainOptions({
       base,

@@ -1,8 +1,12 @@
 import type { PeftConfig, ResolvedTraining } from '../config/index.ts';
 import type { BaseModel } from '../files.ts';
-import type { PassedOver } from './checkpoint.ts';
+import type { CheckpointCandidate } from './checkpoints/manifest.ts';
+import type { MetricSeries } from './checkpoints/metric-series.ts';
+import type { PassedOver } from './checkpoints/read-checkpoint.ts';
+import type { WrittenCheckpoint } from './checkpoints/write-checkpoint.ts';
 import type { Measurement } from './evaluation.ts';
 import type { Metrics } from './objectives/metrics.ts';
+import type { Requirements } from './precision.ts';
 import type { WarmModel } from './warm-model.ts';
 
 export interface TrainOptions {
@@ -15,10 +19,13 @@ export interface TrainOptions {
   training: ResolvedTraining;
   /** Where the adapter's files go; made when it is not there. */
   outputDir: string;
-  /** Where checkpoints go; none are written without it. */
-  checkpointDir?: string | null;
-  /** Continue from the newest valid checkpoint in checkpointDir. */
-  resume?: boolean;
+  /**
+   * `dir` is where this run writes checkpoints, it alone; none are written without it. It goes on from the first candidate
+   * that is whole and its own: they come newest first.
+   */
+  checkpoints?: { dir: string; candidates: readonly CheckpointCandidate[] } | null;
+  /** What must be so in this process; else `requirements_not_met`, a fault of the environment. */
+  requirements?: Requirements;
   /** Start from an adapter's files instead of fresh values. A soft prompt is then trained itself, without an encoder. */
   initialAdapter?: string | null;
   /** Start from a safetensors file that holds every trained parameter, encoders included, under its name in a PEFT model. */
@@ -46,8 +53,10 @@ export type TrainRecord =
       paddingFraction: number;
       /** Step of the checkpoint that the run continues; null when it starts from the beginning. */
       resumedFrom: number | null;
-      /** The newest checkpoint, if it is newer than `resumedFrom`: it cannot be continued. */
-      passedOver: PassedOver | null;
+      /** What was measured up to there; null with `resumedFrom`. */
+      series: MetricSeries | null;
+      /** Candidates before that one: they cannot be continued. */
+      passedOver: PassedOver[];
       precision: 'fp32' | 'bf16';
     }
   | {
@@ -66,7 +75,7 @@ export type TrainRecord =
       secondsRemaining: number;
     }
   | ({ type: 'evaluation'; step: number } & Measurement)
-  | { type: 'checkpoint'; step: number; dir: string }
+  | ({ type: 'checkpoint'; step: number } & WrittenCheckpoint)
   | { type: 'stopped'; step: number }
   | {
       type: 'done';

@@ -23,13 +23,17 @@ export function runStep(run: TrainingRun): RecordOf<'step'> {
       { param: 'training.learning_rate' },
     );
   }
+  const measured = {
+    ...{ epoch, loss, tokenAccuracy, learningRate, gradNorm },
+    tokens: run.trainedTokens,
+    tokensPerSecond: clock.tokensPerSecond(),
+  };
+  run.log.addStep(measured);
   return {
     type: 'step',
     step: run.step,
     totalSteps: plan.steps,
-    ...{ epoch, loss, tokenAccuracy, learningRate, gradNorm },
-    tokens: run.trainedTokens,
-    tokensPerSecond: clock.tokensPerSecond(),
+    ...measured,
     secondsRemaining: clock.secondsPerStep() * (plan.steps - run.step),
   };
 }

@@ -9,7 +9,7 @@ import { type BaseModel, openBaseModel, readAdapter } from '../files.ts';
 import type { Score } from '../score/score.ts';
 import { scoreTexts } from '../score/score-texts.ts';
 import { writeTinyModel } from '../testing/tiny-model.ts';
-import { train } from './loop.ts';
+import { type TestTrainOptions, trainRecords } from '../testing/train-adapter.ts';
 import type { TrainOptions, TrainRecord } from './records.ts';
 import { verifyAdapter } from './verification/verify-adapter.ts';
 
@@ -87,11 +87,7 @@ async function optionsOf(
   };
 }
 
-async function run(options: TrainOptions): Promise<TrainRecord[]> {
-  const records: TrainRecord[] = [];
-  for await (const record of train(options)) records.push(record);
-  return records;
-}
+const run = (options: TestTrainOptions) => trainRecords(options);
 
 const lossesOf = (records: TrainRecord[]) => records.flatMap((r) => (r.type === 'step' ? [r.loss] : []));
 const doneOf = (records: TrainRecord[]) => records.at(-1) as Extract<TrainRecord, { type: 'done' }>;
@@ -143,8 +139,10 @@ test('the base model drops while training, not when measured, and a resumed run 
   const stop = new AbortController();
   const checkpointDir = at('dropping-checkpoints');
   const cut = { ...(await optionsOf(base, 'SEQ_CLS', 'dropping-resumed')), checkpointDir };
-  for await (const record of train({ ...cut, signal: stop.signal }))
+  await trainRecords({ ...cut, signal: stop.signal }, (record) => {
     if (record.type === 'step' && record.step === 3) stop.abort();
+    return false;
+  });
   await run({ ...cut, resume: true });
   const whole = await optionsOf(base, 'SEQ_CLS', 'dropping-uncut');
   await run(whole);

@@ -1,5 +1,5 @@
 /** The series that a running job reports, up to once a second, and that is read whole: SQL, past Prisma. */
-import type { Database } from '../../database/database.ts';
+import type { Database, Transaction } from '../../database/database.ts';
 import type { JobProgress, Lease } from '../job.ts';
 
 export interface JobMetric {
@@ -29,6 +29,22 @@ export async function recordProgress(
   return rowCount === 1;
 }
 
+/** SQL: metrics that are a parameter, as JSON, into the table; one that is there already is overwritten if it differs. */
+const upsert = (teamId: string, jobId: string, json: string, from = '') => `
+  INSERT INTO job_metrics AS old (team_id, job_id, kind, step, epoch, loss, token_accuracy, learning_rate, grad_norm,
+                                  tokens, tokens_per_second)
+  SELECT ${teamId}, ${jobId}, m.kind, m.step, m.epoch, m.loss, m."tokenAccuracy", m."learningRate",
+         m."gradNorm", m.tokens, m."tokensPerSecond"
+  FROM ${from} jsonb_to_recordset(${json}::jsonb) AS m(kind text, step int, epoch float8, loss float8,
+    "tokenAccuracy" float8, "learningRate" float8, "gradNorm" float8, tokens bigint, "tokensPerSecond" float8)
+  ON CONFLICT (team_id, job_id, kind, step) DO UPDATE SET
+    epoch = excluded.epoch, loss = excluded.loss, token_accuracy = excluded.token_accuracy,
+    learning_rate = excluded.learning_rate, grad_norm = excluded.grad_norm, tokens = excluded.tokens,
+    tokens_per_second = excluded.tokens_per_second, created_at = excluded.created_at
+  WHERE (old.epoch, old.loss, old.token_accuracy, old.learning_rate, old.grad_norm, old.tokens, old.tokens_per_second)
+    IS DISTINCT FROM (excluded.epoch, excluded.loss, excluded.token_accuracy, excluded.learning_rate,
+      excluded.grad_norm, excluded.tokens, excluded.tokens_per_second)`;
+
 /**
  * Adds the metrics of some steps of a running job; a step written before (by a lost attempt) is overwritten.
  * False: fenced.
@@ -37,22 +53,21 @@ export async function recordMetrics({ sql }: Database, lease: Lease, metrics: Jo
   const { rows } = await sql.query<{ held: boolean }>(
     `WITH lease AS (
        SELECT team_id, id FROM jobs WHERE id = $1 AND lease_epoch = $2 AND state = 'running' FOR SHARE
-     ), written AS (
-       INSERT INTO job_metrics (team_id, job_id, kind, step, epoch, loss, token_accuracy, learning_rate, grad_norm,
-                                tokens, tokens_per_second)
-       SELECT lease.team_id, lease.id, m.kind, m.step, m.epoch, m.loss, m."tokenAccuracy", m."learningRate",
-              m."gradNorm", m.tokens, m."tokensPerSecond"
-       FROM lease, jsonb_to_recordset($3::jsonb) AS m(kind text, step int, epoch float8, loss float8,
-         "tokenAccuracy" float8, "learningRate" float8, "gradNorm" float8, tokens bigint, "tokensPerSecond" float8)
-       ON CONFLICT (team_id, job_id, kind, step) DO UPDATE SET
-         epoch = excluded.epoch, loss = excluded.loss, token_accuracy = excluded.token_accuracy,
-         learning_rate = excluded.learning_rate, grad_norm = excluded.grad_norm, tokens = excluded.tokens,
-         tokens_per_second = excluded.tokens_per_second, created_at = excluded.created_at
-     )
+     ), written AS (${upsert('lease.team_id', 'lease.id', '$3', 'lease,')})
      SELECT EXISTS (SELECT 1 FROM lease) AS held`,
     [lease.id, lease.epoch, JSON.stringify(metrics)],
   );
   return rows[0]?.held ?? false;
+}
+
+/** As `recordMetrics`, in a transaction that holds the lease. */
+export async function upsertMetrics(
+  tx: Transaction,
+  job: { id: string; teamId: string },
+  metrics: readonly JobMetric[],
+): Promise<void> {
+  if (metrics.length === 0) return;
+  await tx.$executeRawUnsafe(upsert('$1', '$2', '$3'), job.teamId, job.id, JSON.stringify(metrics));
 }
 
 /** The whole series by step, or what follows `afterStep`. */

@@ -5,6 +5,8 @@ import { newId } from '../../ids.ts';
 import type { Lease } from '../job.ts';
 import { insertEvent } from '../records/job-event.ts';
 import { changeJob, holds } from '../transitions/change-job.ts';
+import { type JobMetric, upsertMetrics } from './job-metrics.ts';
+import { underLease } from './write-under-lease.ts';
 
 export interface Checkpoint {
   id: string;
@@ -16,30 +18,35 @@ export interface Checkpoint {
     validationLoss?: number | null;
     validationTokenAccuracy?: number | null;
   };
-  /** Relative to the data folder; only the newest two folders of a job are kept. */
-  path: string;
-  bytes: number;
-  createdAt: Date;
-}
-
-export interface NewCheckpoint {
-  step: number;
-  metrics: Checkpoint['metrics'];
   /** Relative to the data folder. */
   path: string;
   bytes: number;
+  /** SHA-256 of its manifest; null of one that an earlier version wrote. */
+  digest: string | null;
+  /** How long writing it took; null of one that an earlier version wrote. */
+  seconds: number | null;
+  /** When its folder was given up for newer ones; null while it is kept. */
+  removedAt: Date | null;
+  createdAt: Date;
 }
 
+export type NewCheckpoint = Pick<Checkpoint, 'step' | 'metrics' | 'path' | 'bytes'> & {
+  digest: string;
+  seconds: number;
+  /** Of steps up to this one, what is not written yet. */
+  series: readonly JobMetric[];
+};
+
 /**
- * Notes a checkpoint that is complete and durable on disk. A step beyond every earlier one starts the count of
- * attempts anew. Null: fenced.
+ * Makes a checkpoint that is complete and durable on disk one to go on from: its row and all metrics up to its step, in one
+ * transaction. A step beyond every earlier one starts the count of attempts anew. Safe to repeat. Null: fenced.
  */
 export async function recordCheckpoint(
   db: Database,
   lease: Lease,
   checkpoint: NewCheckpoint,
 ): Promise<Checkpoint | null> {
-  const { step, metrics, path, bytes } = checkpoint;
+  const { step, metrics, path, bytes, digest, seconds, series } = checkpoint;
   return await inTransaction(db, async (tx) => {
     const job = await changeJob(
       tx,
@@ -50,18 +57,92 @@ export async function recordCheckpoint(
                                          THEN 1 ELSE attempts_since_checkpoint END`,
     );
     if (!job) return null;
-    const key = { teamId: job.teamId, jobId: job.id, step };
-    const values = { metrics: json(metrics), path, bytes };
+    await upsertMetrics(tx, job, series);
+    const where = { teamId_jobId_step: { teamId: job.teamId, jobId: job.id, step } };
+    const before = await tx.checkpoint.findUnique({ where });
+    const values = { metrics: json(metrics), path, bytes, digest, seconds, removedAt: null };
     const row = await tx.checkpoint.upsert({
-      where: { teamId_jobId_step: key },
-      create: { id: newId('checkpoint'), ...key, ...values },
+      where,
+      create: { id: newId('checkpoint'), ...where.teamId_jobId_step, ...values },
       update: values,
     });
-    await insertEvent(tx, job, { message: `Checkpoint created at step ${step}`, data: { step } });
+    // A commit whose answer was lost is made again.
+    if (before?.path !== path || before.digest !== digest) {
+      await insertEvent(tx, job, {
+        message: `Checkpoint created at step ${step}: ${sizeOf(bytes)} in ${seconds.toFixed(1)} s`,
+        data: { step, bytes, seconds },
+      });
+    }
     return checkpointOf(row);
+  });
+}
+
+/** Those that a new attempt may go on from, newest first. */
+export async function listKeptCheckpoints(
+  { db }: Database,
+  teamId: string,
+  jobId: string,
+): Promise<Checkpoint[]> {
+  const rows = await db.checkpoint.findMany({
+    where: { teamId, jobId, removedAt: null },
+    orderBy: { step: 'desc' },
+  });
+  return rows.map(checkpointOf);
+}
+
+/** Says that the folders of these steps' checkpoints are about to be removed. False: fenced; remove nothing. */
+export async function giveUpCheckpoints(
+  db: Database,
+  lease: Lease,
+  steps: readonly number[],
+): Promise<boolean> {
+  return await underLease(db, lease, ['running'], async (tx, job) => {
+    await tx.$executeRaw`
+      UPDATE checkpoints SET removed_at = now()
+      WHERE team_id = ${job.teamId} AND job_id = ${job.id} AND step = ANY (${[...steps]})`;
+  });
+}
+
+/** Rows a statement takes: some megabytes as JSON. */
+const rowsAtOnce = 10_000;
+
+/**
+ * A new attempt goes on from the checkpoint at `step` (0: from the beginning), which holds `series`: the job's metrics are
+ * made exactly that, and the rows of later checkpoints, which the lost attempt wrote, are removed. False: fenced.
+ */
+export async function resumeFromCheckpoint(
+  db: Database,
+  lease: Lease,
+  step: number,
+  series: Iterable<JobMetric>,
+): Promise<boolean> {
+  return await underLease(db, lease, ['running'], async (tx, job) => {
+    const ofJob = { teamId: job.teamId, jobId: job.id };
+    await tx.jobMetric.deleteMany({ where: { ...ofJob, step: { gt: step } } });
+    await tx.checkpoint.deleteMany({ where: { ...ofJob, step: { gt: step } } });
+    const evaluated: number[] = [];
+    let rows: JobMetric[] = [];
+    for (const metric of series) {
+      if (metric.kind === 'evaluation') evaluated.push(metric.step);
+      rows.push(metric);
+      if (rows.length < rowsAtOnce) continue;
+      await upsertMetrics(tx, job, rows);
+      rows = [];
+    }
+    await upsertMetrics(tx, job, rows);
+    // Every step up to there is in the series, but not every one was evaluated.
+    await tx.$executeRaw`
+      DELETE FROM job_metrics WHERE team_id = ${job.teamId} AND job_id = ${job.id}
+        AND kind = 'evaluation' AND NOT step = ANY (${evaluated})`;
   });
 }
 
 export function checkpointOf({ teamId: _, metrics, bytes, ...columns }: CheckpointRow): Checkpoint {
   return { ...columns, metrics: metrics as Checkpoint['metrics'], bytes: Number(bytes) };
+}
+
+function sizeOf(bytes: number): string {
+  const units = ['B', 'kB', 'MB', 'GB', 'TB'];
+  const unit = Math.min(Math.floor(Math.log10(Math.max(bytes, 1)) / 3), units.length - 1);
+  return `${(bytes / 1000 ** unit).toPrecision(3)} ${units[unit]}`;
 }

@@ -9,7 +9,7 @@ import { insertEvent, type NewJobEvent } from '../records/job-event.ts';
  * Runs `write` in a transaction during which the lease cannot be lost. False: it is not held, or the job is in none of
  * the states; nothing was written.
  */
-async function underLease(
+export async function underLease(
   db: Database,
   lease: Lease,
   states: JobState[],
@@ -33,16 +33,4 @@ export async function appendEvent(db: Database, lease: Lease, event: NewJobEvent
     ['validating', 'running'],
     async (tx, job) => await insertEvent(tx, job, event),
   );
-}
-
-/**
- * A new attempt goes on from the checkpoint at `step` (0: from the beginning): metrics and checkpoints past it,
- * which the lost attempt wrote, are removed. False: fenced.
- */
-export async function resumeFromStep(db: Database, lease: Lease, step: number): Promise<boolean> {
-  return await underLease(db, lease, ['running'], async (tx, job) => {
-    const where = { teamId: job.teamId, jobId: job.id, step: { gt: step } };
-    await tx.jobMetric.deleteMany({ where });
-    await tx.checkpoint.deleteMany({ where });
-  });
 }

@@ -6,8 +6,13 @@ import { createTestJob, createTestTeam, type TestTeam } from '../../testing/job-
 import { openTestServices } from '../../testing/open-test-services.ts';
 import { type Job, leaseOf } from '../job.ts';
 import { type JobMetric, listMetrics, recordMetrics, recordProgress } from '../leases/job-metrics.ts';
-import { recordCheckpoint } from '../leases/record-checkpoint.ts';
-import { appendEvent, resumeFromStep } from '../leases/write-under-lease.ts';
+import {
+  giveUpCheckpoints,
+  listKeptCheckpoints,
+  recordCheckpoint,
+  resumeFromCheckpoint,
+} from '../leases/record-checkpoint.ts';
+import { appendEvent } from '../leases/write-under-lease.ts';
 import { insertEvent } from './job-event.ts';
 import { eventsAfter, listCheckpoints, listEvents } from './read-job-history.ts';
 import { getJob, listJobs } from './read-jobs.ts';
@@ -59,32 +64,90 @@ test('metrics come back as they were written; an attempt that repeats a step ove
   assert.deepEqual(await listMetrics(services, other.id, job.id), []);
 });
 
-test('a new attempt takes back what the lost one wrote past its checkpoint', async () => {
+const checkpoint = (step: number, series: JobMetric[] = []) => ({
+  ...{ step, metrics: { trainLoss: 1 }, path: `c/${step}`, bytes: 2_345_678, digest: `digest ${step}` },
+  ...{ seconds: 0.25, series },
+});
+const evaluation = (step: number): JobMetric => ({
+  ...train(step),
+  ...{ kind: 'evaluation', learningRate: null, gradNorm: null, tokens: null, tokensPerSecond: null },
+});
+const seriesOf = async (job: Job) =>
+  (await listMetrics(services, team.id, job.id)).map(({ createdAt: _, ...metric }) => metric);
+
+test('a checkpoint comes with the metrics up to it, and made again after a lost answer it is one', async () => {
   const job = await createTestJob(services, team, 'running');
   const lease = leaseOf(job);
-  await recordMetrics(
-    services,
-    lease,
-    [1, 2, 3, 4].map((step) => train(step)),
-  );
-  for (const step of [2, 4])
-    await recordCheckpoint(services, lease, { step, metrics: { trainLoss: 1 }, path: `c/${step}`, bytes: 9 });
-  assert.ok(await resumeFromStep(services, lease, 2));
+  await recordMetrics(services, lease, [train(1)]);
+  for (let i = 0; i < 2; i++) {
+    const row = await recordCheckpoint(services, lease, checkpoint(2, [train(2), evaluation(2)]));
+    assert.deepEqual([row!.digest, row!.seconds, row!.removedAt], ['digest 2', 0.25, null]);
+  }
+  assert.deepEqual(await seriesOf(job), [train(1), evaluation(2), train(2)]);
+  const { data } = await listEvents(services, team.id, job.id, { limit: 100 });
+  const told = data.filter(({ message }) => message.startsWith('Checkpoint'));
   assert.deepEqual(
-    (await listMetrics(services, team.id, job.id)).map(({ step }) => step),
-    [1, 2],
+    told.map(({ message, data }) => [message, data]),
+    [['Checkpoint created at step 2: 2.35 MB in 0.3 s', { step: 2, bytes: 2_345_678, seconds: 0.25 }]],
   );
+});
+
+test('a new attempt makes the metrics those of its checkpoint, whatever lost attempts left', async () => {
+  const job = await createTestJob(services, team, 'running');
+  const lease = leaseOf(job);
+  // A hole at 2, another value at 1, an evaluation that was none, and what is past the checkpoint.
+  await recordMetrics(services, lease, [
+    train(1, 9),
+    evaluation(1),
+    train(3),
+    train(4),
+    train(5),
+    evaluation(5),
+  ]);
+  for (const step of [2, 3, 5]) await recordCheckpoint(services, lease, checkpoint(step));
+  const series = [train(1), train(2), evaluation(2), train(3)];
+  for (let i = 0; i < 2; i++) {
+    assert.ok(await resumeFromCheckpoint(services, lease, 3, series));
+    assert.deepEqual(await seriesOf(job), [train(1), evaluation(2), train(2), train(3)]);
+  }
   const { data } = await listCheckpoints(services, team.id, job.id, { limit: 10 });
   assert.deepEqual(
     data.map(({ step, path, bytes, metrics }) => ({ step, path, bytes, metrics })),
-    [{ step: 2, path: 'c/2', bytes: 9, metrics: { trainLoss: 1 } }],
+    [3, 2].map((step) => ({ step, path: `c/${step}`, bytes: 2_345_678, metrics: { trainLoss: 1 } })),
   );
   assert.match(data[0]!.id, /^ftckpt_/);
   assert.equal(
     (await getJob(services, team.id, job.id))!.lastCheckpointStep,
-    4,
+    5,
     'the highest there ever was',
   );
+  assert.ok(await resumeFromCheckpoint(services, lease, 0, []));
+  assert.deepEqual(await seriesOf(job), []);
+});
+
+test('a checkpoint whose folder is given up stays in the history, and is none to go on from', async () => {
+  const job = await createTestJob(services, team, 'running');
+  const lease = leaseOf(job);
+  for (const step of [2, 4, 6]) await recordCheckpoint(services, lease, checkpoint(step));
+  assert.ok(await giveUpCheckpoints(services, lease, [2]));
+  const kept = await listKeptCheckpoints(services, team.id, job.id);
+  assert.deepEqual(
+    kept.map(({ step }) => step),
+    [6, 4],
+  );
+  const { data } = await listCheckpoints(services, team.id, job.id, { limit: 10 });
+  assert.deepEqual(
+    data.map(({ step, removedAt }) => [step, removedAt !== null]),
+    [
+      [6, false],
+      [4, false],
+      [2, true],
+    ],
+  );
+  assert.deepEqual(await listKeptCheckpoints(services, other.id, job.id), []);
+  // A later attempt that went back makes it anew.
+  await recordCheckpoint(services, lease, { ...checkpoint(2), path: 'd/2' });
+  assert.equal((await listKeptCheckpoints(services, team.id, job.id)).length, 3);
 });
 
 test('progress is replaced', async () => {

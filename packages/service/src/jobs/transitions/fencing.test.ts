@@ -13,8 +13,8 @@ import { openTestServices } from '../../testing/open-test-services.ts';
 import { type Job, type JobState, jobStates, type Lease, leaseOf } from '../job.ts';
 import { heartbeatJob, readJobFlags } from '../leases/heartbeat-job.ts';
 import { recordMetrics, recordProgress } from '../leases/job-metrics.ts';
-import { recordCheckpoint } from '../leases/record-checkpoint.ts';
-import { appendEvent, resumeFromStep } from '../leases/write-under-lease.ts';
+import { giveUpCheckpoints, recordCheckpoint, resumeFromCheckpoint } from '../leases/record-checkpoint.ts';
+import { appendEvent } from '../leases/write-under-lease.ts';
 import { claimJob } from './claim-job.ts';
 import { failJob } from './fail-job.ts';
 import { publishAdapterVersion } from './publish-adapter-version.ts';
@@ -71,10 +71,17 @@ const writes: Record<string, Write> = {
   recordProgress: { run: (lease) => recordProgress(services, lease, progress), legal: ['running'] },
   recordMetrics: { run: (lease) => recordMetrics(services, lease, [metric]), legal: ['running'] },
   recordCheckpoint: {
-    run: (lease) => recordCheckpoint(services, lease, { step: 1, metrics: {}, path: 'p', bytes: 1 }),
+    run: (lease) =>
+      recordCheckpoint(services, lease, {
+        ...{ step: 1, metrics: {}, path: 'p', bytes: 1, digest: 'd', seconds: 1, series: [metric] },
+      }),
     legal: ['running'],
   },
-  resumeFromStep: { run: (lease) => resumeFromStep(services, lease, 0), legal: ['running'] },
+  giveUpCheckpoints: { run: (lease) => giveUpCheckpoints(services, lease, [1]), legal: ['running'] },
+  resumeFromCheckpoint: {
+    run: (lease) => resumeFromCheckpoint(services, lease, 1, [metric]),
+    legal: ['running'],
+  },
   publishAdapterVersion: {
     run: (lease) => publishAdapterVersion(services, lease, testAdapter),
     legal: ['running'],

@@ -1,0 +1,76 @@
+import { join } from 'node:path';
+import {
+  type CheckpointCandidate,
+  chooseKeepers,
+  epochFolder,
+  removeOtherCheckpoints,
+} from '@graft/peft-core/checkpoints';
+import {
+  type Checkpoint,
+  dataFolder,
+  giveUpCheckpoints,
+  type Job,
+  listKeptCheckpoints,
+  type Services,
+} from '@graft/service';
+import { Fenced, type JobLease } from './job-lease.ts';
+
+/**
+ * The checkpoints of one job, for the holder of its lease. One exists once its row does; its trainer only adds folders, in
+ * that of its lease epoch, and this alone removes any.
+ */
+export class CheckpointKeeper {
+  readonly #lease: JobLease;
+  readonly #dataDir: string;
+  readonly #log: Services['log'];
+
+  constructor(lease: JobLease, dataDir: string, log: Services['log']) {
+    this.#lease = lease;
+    this.#dataDir = dataDir;
+    this.#log = log;
+  }
+
+  /** Where the trainer writes its own, and what it may go on from, newest first. */
+  async forTrainer(): Promise<{ dir: string; candidates: CheckpointCandidate[] }> {
+    const dir = join(this.#folder, epochFolder(this.#job.leaseEpoch));
+    return { dir, candidates: await this.#recorded() };
+  }
+
+  /**
+   * After the checkpoint at `step` was recorded: removes all but the two newest that verify, of this and earlier attempts.
+   * Answers those that were found damaged. A fault of the storage leaves all of them. Throws `Fenced`.
+   */
+  async prune(step: number): Promise<{ step: number; reason: string }[]> {
+    try {
+      const { kept, damaged, older } = await chooseKeepers(await this.#recorded());
+      // With none to rely on, even one that seems damaged is left.
+      if (kept.length === 0) return [];
+      const steps = [...damaged, ...older].map((candidate) => candidate.step);
+      // Whoever has lost the lease since learns it here, before anything is removed.
+      await this.#lease.write((db, lease) => giveUpCheckpoints(db, lease, steps));
+      await removeOtherCheckpoints(this.#folder, this.#job.leaseEpoch, step, kept);
+      return damaged;
+    } catch (error) {
+      if (error instanceof Fenced) throw error;
+      this.#log.warn({ err: error, step }, 'old checkpoints could not be removed');
+      return [];
+    }
+  }
+
+  get #job(): Job {
+    return this.#lease.job;
+  }
+
+  get #folder(): string {
+    return dataFolder(this.#dataDir).checkpointsOf(this.#job.id);
+  }
+
+  async #recorded(): Promise<CheckpointCandidate[]> {
+    const { teamId, id } = this.#job;
+    const rows = await this.#lease.write((db) => listKeptCheckpoints(db, teamId, id));
+    return rows.map(({ path, step, digest }: Checkpoint) => ({
+      dir: join(this.#dataDir, path),
+      ...{ step, digest },
+    }));
+  }
+}

@@ -1,0 +1,13 @@
+/** A job's checkpoints as whoever keeps them sees them. Loads no TensorFlow. */
+
+export {
+  chooseKeepers,
+  epochFolder,
+  openLocalCheckpoints,
+  pruneLocalCheckpoints,
+  removeOtherCheckpoints,
+} from './keep-checkpoints.ts';
+export type { CheckpointCandidate } from './manifest.ts';
+export { MetricLog, type MetricSeries } from './metric-series.ts';
+export { adoptCheckpoint } from './read-checkpoint.ts';
+export { writeCheckpoint } from './write-checkpoint.ts';

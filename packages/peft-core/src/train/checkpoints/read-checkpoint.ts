@@ -1,0 +1,85 @@
+import path from 'node:path';
+import { GraftError } from '../../errors.ts';
+import { readSafetensors } from '../../files.ts';
+import type { AdapterLayout } from '../../peft-model/adapter-layout.ts';
+import { readPatiently, systemCode } from './durable-files.ts';
+import {
+  type CheckpointCandidate,
+  METRICS_FILE,
+  reasonOf,
+  STATE_FILE,
+  Unusable,
+  verifyCheckpoint,
+} from './manifest.ts';
+import { readSeries } from './metric-series.ts';
+import type { CheckpointState } from './write-checkpoint.ts';
+
+/** A checkpoint that a run cannot be continued from. */
+export interface PassedOver {
+  step: number;
+  /** Goes on after "not continued: ". */
+  reason: string;
+}
+
+/**
+ * The first candidate that is whole and belongs to `identity`; null when none is. `parts` are the names of the flat vectors.
+ * What the storage fails to give is read again for some seconds; then it throws `checkpoint_unreadable`, a fault of the
+ * environment: a checkpoint that cannot be read here is no reason to go back to one before it.
+ */
+export async function adoptCheckpoint(
+  candidates: readonly CheckpointCandidate[],
+  layout: Pick<AdapterLayout, 'entries' | 'size'>,
+  parts: readonly string[],
+  identity: string,
+  waits?: readonly number[],
+): Promise<{ checkpoint: CheckpointState | null; passedOver: PassedOver[] }> {
+  const passedOver: PassedOver[] = [];
+  for (const candidate of candidates) {
+    const { step } = candidate;
+    try {
+      const read = () => readCheckpoint(candidate, layout, parts, identity);
+      return { checkpoint: await readPatiently(read, waits), passedOver };
+    } catch (error) {
+      const reason = reasonOf(error);
+      if (reason !== null) {
+        passedOver.push({ step, reason });
+        continue;
+      }
+      const code = systemCode(error);
+      if (code === null) throw error;
+      throw new GraftError(
+        'checkpoint_unreadable',
+        `the checkpoint of step ${step} is there but cannot be read (${code}); the storage of this worker is at fault`,
+        { fault: 'environment', cause: error },
+      );
+    }
+  }
+  return { checkpoint: null, passedOver };
+}
+
+async function readCheckpoint(
+  candidate: CheckpointCandidate,
+  layout: Pick<AdapterLayout, 'entries' | 'size'>,
+  parts: readonly string[],
+  identity: string,
+): Promise<CheckpointState> {
+  const manifest = await verifyCheckpoint(candidate);
+  if (manifest.identity !== identity)
+    throw new Unusable('it is of other data or options, another base model, or was computed otherwise');
+  const { step, trainedTokens } = manifest;
+  const metrics = await readSafetensors(path.join(candidate.dir, METRICS_FILE));
+  const series = await readSeries(metrics).finally(() => metrics.close());
+  const file = await readSafetensors(path.join(candidate.dir, STATE_FILE));
+  try {
+    const state = new Map<string, Float32Array>();
+    for (const part of parts) {
+      const flat = new Float32Array(layout.size);
+      for (const { name, offset, length } of layout.entries)
+        await file.readFloat32Into(`${part}.${name}`, flat.subarray(offset, offset + length));
+      state.set(part, flat);
+    }
+    return { step, trainedTokens, state, series };
+  } finally {
+    await file.close();
+  }
+}
