@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { GraftError } from '../errors.ts';
@@ -88,6 +89,32 @@ test('tensors longer than a chunk are read whole', async () => {
   assert.deepEqual(await tensors.readBfloat16('b'), bits);
   assert.equal((await tensors.readBfloat16('a'))[2 ** 20 + 1], 0x4980);
   await tensors.close();
+});
+
+test('a file is the same whatever is written and hashed at a time, and is read into arrays that are there', async () => {
+  const data = Float32Array.from({ length: 40 }, (_, i) => i / 3);
+  const tensors = [
+    { name: 'a', shape: [8, 5], data },
+    { name: 'none', shape: [0], data: new Float32Array(0) },
+  ];
+  const whole = await writeSafetensors(at('whole.safetensors'), tensors);
+  const bytes = readFileSync(whole.path);
+  assert.equal(createHash('sha256').update(bytes).digest('hex'), whole.sha256);
+  // 160 bytes of values: less, as much, a divisor, and none of these.
+  for (const chunk of [159, 160, 161, 80, 7, 1]) {
+    const written = await writeSafetensors(at('cut-up.safetensors'), tensors, { format: 'pt' }, chunk);
+    assert.deepEqual([written.sha256, written.bytes], [whole.sha256, whole.bytes], `${chunk}`);
+    assert.deepEqual(readFileSync(written.path), bytes, `${chunk}`);
+  }
+  const file = await readSafetensors(whole.path);
+  const flat = new Float32Array(50);
+  await file.readFloat32Into('a', flat.subarray(5, 45));
+  assert.deepEqual([...flat], [0, 0, 0, 0, 0, ...data, 0, 0, 0, 0, 0]);
+  await assert.rejects(file.readFloat32Into('a', flat), {
+    code: 'invalid_safetensors',
+    message: /40 values; 50/,
+  });
+  await file.close();
 });
 
 test('a write that fails leaves nothing', async () => {

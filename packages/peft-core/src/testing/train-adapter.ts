@@ -37,8 +37,8 @@ export async function trainRecords(
 ): Promise<TrainRecord[]> {
   const records: TrainRecord[] = [];
   const found = checkpointDir ? await openLocalCheckpoints(checkpointDir) : null;
-  const checkpoints = found && { ...found, candidates: resume ? found.candidates : [] };
-  for await (const record of train({ ...options, checkpoints })) {
+  const checkpoints = found ? { ...found, candidates: resume ? found.candidates : [] } : options.checkpoints;
+  for await (const record of train({ ...options, checkpoints: checkpoints ?? null })) {
     records.push(record);
     if (record.type === 'checkpoint' && checkpointDir) await pruneLocalCheckpoints(checkpointDir, record.dir);
     if (until(record)) break;

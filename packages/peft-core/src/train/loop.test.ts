@@ -7,6 +7,7 @@ import { parsePeftConfig, type TrainingOptions } from '../config/index.ts';
 import { type BaseModel, openBaseModel } from '../files.ts';
 import { writeTinyModel } from '../testing/tiny-model.ts';
 import { type TestTrainOptions, trainOptions, trainRecords } from '../testing/train-adapter.ts';
+import { effectivePrecision, threadCount } from './precision.ts';
 import type { TrainRecord } from './records.ts';
 import { WarmModel } from './warm-model.ts';
 
@@ -135,6 +136,44 @@ test('an aborted job leaves a checkpoint of the step it reached', async () => {
   );
   const rest = await trainRecords(options('aborted', {}, { resume: true }));
   assert.ok(rest[0]!.type === 'start' && rest[0]!.resumedFrom === 5);
+});
+
+test('a checkpoint is also written once its seconds have passed, and tells what it took', async () => {
+  const slow = options('seconds', { checkpoint_steps: 1000, checkpoint_seconds: 1 });
+  const records = await trainRecords(slow, (record) => {
+    // A long step.
+    if (record.type === 'step' && record.step === 3)
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1100);
+    return record.type === 'checkpoint' && record.step > 3;
+  });
+  const written = records.at(-1);
+  assert.ok(written?.type === 'checkpoint' && written.step === 4, JSON.stringify(written));
+  assert.ok(written.seconds > 0 && written.bytes > 1000);
+  // How often checkpoints are written is no part of what a run computes.
+  const [start] = await trainRecords(options('seconds', {}, { resume: true }), () => true);
+  assert.ok(start?.type === 'start' && start.resumedFrom === 4);
+});
+
+test('a run is computed in the threads and precision that it needs, or not at all', async () => {
+  const { training } = options('requirements');
+  const precision = effectivePrecision(training.precision);
+  const fits = { precision, threads: threadCount(), device: 'cpu' } as const;
+  await trainRecords(options('requirements', {}, { requirements: fits }), (r) => r.type === 'checkpoint');
+  for (const other of [
+    { threads: fits.threads + 1 },
+    { precision: precision === 'fp32' ? 'bf16' : 'fp32' } as const,
+  ]) {
+    const requirements = { ...fits, ...other };
+    await assert.rejects(trainRecords(options('requirements', {}, { requirements })), {
+      code: 'requirements_not_met',
+      fault: 'environment',
+    });
+  }
+  const onGpu = { ...fits, device: 'gpu' } as const;
+  const resumed = options('requirements', {}, { requirements: onGpu, resume: true });
+  const [start] = await trainRecords(resumed, () => true);
+  assert.ok(start?.type === 'start' && start.resumedFrom === null);
+  assert.match(start.passedOver[0]!.reason, /was computed otherwise/);
 });
 
 test('a damaged checkpoint is passed over for the one before it', async () => {

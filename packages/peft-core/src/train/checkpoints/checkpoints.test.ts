@@ -1,0 +1,283 @@
+import assert from 'node:assert/strict';
+import { existsSync, readdirSync, readFileSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
+import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { GraftError } from '../../errors.ts';
+import { Random } from '../../random.ts';
+import { tempFolder } from '../../testing/temp-folder.ts';
+import { makeFolder } from './durable-files.ts';
+import { chooseKeepers, epochFolder, removeOtherCheckpoints } from './keep-checkpoints.ts';
+import type { CheckpointCandidate } from './manifest.ts';
+import { MetricLog, type MetricSeries } from './metric-series.ts';
+import { adoptCheckpoint } from './read-checkpoint.ts';
+import { writeCheckpoint } from './write-checkpoint.ts';
+
+const at = tempFolder();
+const parts = ['adapter', 'exp_avg', 'exp_avg_sq'];
+const identity = 'of this run';
+const entries = [
+  { name: 'a.weight', shape: [3, 5], offset: 0, length: 15, decayed: true },
+  { name: 'b.bias', shape: [7], offset: 15, length: 7, decayed: false },
+];
+const layout = {
+  entries,
+  size: 22,
+  views: (flat: Float32Array) =>
+    new Map(
+      entries.map(({ name, shape, offset, length }) => [
+        name,
+        { shape, data: flat.subarray(offset, offset + length) },
+      ]),
+    ),
+};
+
+/** What a run has measured after `step` steps; every third was evaluated. */
+function seriesAt(step: number): MetricSeries {
+  const log = new MetricLog(null);
+  for (let i = 1; i <= step; i++) {
+    const measured = {
+      epoch: i / 10,
+      loss: 1 / i,
+      tokenAccuracy: i % 2 ? null : 0.25,
+      learningRate: 1e-4 / i,
+    };
+    log.addStep({ ...measured, gradNorm: Math.sqrt(i), tokens: 2 ** 40 + i, tokensPerSecond: 100 / i });
+    if (i % 3 === 0) log.addEvaluation({ step: i, loss: 2 / i, tokenAccuracy: null });
+  }
+  return log.series;
+}
+
+const stateAt = (step: number) =>
+  new Map(
+    parts.map((part, i) => [
+      part,
+      Float32Array.from({ length: 22 }, (_, k) => Math.fround(Math.sin(step + i + k))),
+    ]),
+  );
+
+async function write(job: string, epoch: number, step: number, of = identity): Promise<CheckpointCandidate> {
+  const folder = at(job, epochFolder(epoch));
+  await makeFolder(folder);
+  const checkpoint = { step, trainedTokens: 10 * step, state: stateAt(step), series: seriesAt(step) };
+  const { dir, digest, bytes, seconds } = await writeCheckpoint(folder, checkpoint, layout, of);
+  assert.equal(
+    bytes,
+    readdirSync(dir).reduce((sum, name) => sum + readFileSync(path.join(dir, name)).length, 0),
+  );
+  assert.ok(seconds > 0);
+  return { dir, step, digest };
+}
+
+const adopt = (candidates: CheckpointCandidate[], waits: number[] = []) =>
+  adoptCheckpoint(candidates, layout, parts, identity, waits);
+
+/** The candidate that is adopted is exactly what was written at `step`. */
+async function adopts(
+  candidates: CheckpointCandidate[],
+  step: number,
+): Promise<{ step: number; reason: string }[]> {
+  const { checkpoint, passedOver } = await adopt(candidates);
+  assert.deepEqual(checkpoint, {
+    step,
+    trainedTokens: 10 * step,
+    state: stateAt(step),
+    series: seriesAt(step),
+  });
+  return passedOver;
+}
+
+test('what is written is read back, bit for bit, with all that was measured', async () => {
+  const old = await write('round', 1, 4);
+  const newest = await write('round', 3, 7);
+  assert.deepEqual(await adopts([newest, old], 7), []);
+  assert.deepEqual(readdirSync(at('round', epochFolder(3))), ['step-00000007'], 'nothing half-written stays');
+});
+
+test('a series grows on from the one it began with', () => {
+  const log = new MetricLog(seriesAt(1024));
+  const more = {
+    epoch: 1,
+    loss: 2,
+    tokenAccuracy: 0.5,
+    learningRate: 0,
+    gradNorm: 3,
+    tokens: 4,
+    tokensPerSecond: 5,
+  };
+  log.addStep(more);
+  const { train } = log.series;
+  assert.equal(train.loss.length, 1025);
+  assert.deepEqual([train.loss[1023], train.loss[1024], train.tokens[1024]], [1 / 1024, 2, 4]);
+});
+
+test('after any of 200 truncations and flipped bits, the checkpoint before is used', async () => {
+  const before = await write('damage', 1, 4);
+  const newest = await write('damage', 1, 5);
+  const random = new Random(7, 'test', 0);
+  const files = readdirSync(newest.dir);
+  assert.equal(files.length, 3);
+  for (let i = 0; i < 200; i++) {
+    const file = path.join(newest.dir, files[i % files.length]!);
+    const whole = readFileSync(file);
+    const place = Math.floor(random.uniform() * whole.length);
+    if (i % 5 === 0) truncateSync(file, place);
+    else {
+      const flipped = Buffer.from(whole);
+      flipped[place]! ^= 1 << Math.floor(random.uniform() * 8);
+      writeFileSync(file, flipped);
+    }
+    const what = `${files[i % files.length]}, byte ${place}, case ${i}`;
+    assert.deepEqual(await adopts([newest, before], 4), [{ step: 5, reason: 'it is damaged' }], what);
+    // Without a record of its digest, as on a developer's machine, white space of the manifest is of no consequence.
+    const unrecorded = [newest, before].map((candidate) => ({ ...candidate, digest: null }));
+    const used = (await adopt(unrecorded)).checkpoint!.step;
+    assert.ok(used === 4 || path.basename(file) === 'manifest.json', what);
+    await adopts(unrecorded, used);
+    writeFileSync(file, whole);
+  }
+  assert.deepEqual(await adopts([newest, before], 5), []);
+});
+
+test('each checkpoint that is passed over has its reason', async () => {
+  const good = await write('reasons', 1, 2);
+  const other = await write('reasons', 1, 3, 'of another run');
+  const gone = await write('reasons', 1, 4);
+  await rm(gone.dir, { recursive: true });
+  const partly = await write('reasons', 1, 5);
+  await rm(path.join(partly.dir, 'metrics.safetensors'));
+  const replaced = await write('reasons', 1, 6);
+  const unlike = { ...replaced, digest: 'ab'.repeat(32) };
+  const misnamed = { ...(await write('reasons', 1, 7)), step: 8 };
+  const old = { dir: at('reasons', 'step-00000009'), step: 9, digest: null };
+  await mkdir(old.dir);
+  await writeFile(
+    path.join(old.dir, 'manifest.json'),
+    JSON.stringify({ version: 2, codeVersion: 'train-2', step: 9 }),
+  );
+  const folder = { dir: at('reasons', 'step-00000010'), step: 10, digest: 'x' };
+  await mkdir(path.join(folder.dir, 'manifest.json'), { recursive: true });
+  const passedOver = await adopts([folder, old, misnamed, unlike, partly, gone, other, good], 2);
+  assert.deepEqual(
+    passedOver.map(({ step, reason }) => `${step}: ${reason}`),
+    [
+      '10: it is damaged',
+      '9: another version of Graft wrote it',
+      '8: it is damaged',
+      '6: it is damaged',
+      '5: its files are gone',
+      '4: its files are gone',
+      '3: it is of other data or options, another base model, or was computed otherwise',
+    ],
+  );
+  assert.deepEqual((await adopt([gone])).checkpoint, null);
+});
+
+// Reading the first page of this file is an input/output error: EIO from the kernel, as of a failing disk.
+const unreadable = '/proc/self/mem';
+
+test('what the storage fails to give is read again, and is then a fault of the environment, never none', {
+  skip: !existsSync(unreadable),
+}, async () => {
+  const before = await write('unreadable', 1, 4);
+  const newest = await write('unreadable', 1, 5);
+  for (const name of ['manifest.json', 'state.safetensors', 'metrics.safetensors']) {
+    const file = path.join(newest.dir, name);
+    await rename(file, `${file}.away`);
+    symlinkSync(unreadable, file);
+    // A file's size is asked for first, and of another one it is damaged, whatever it holds.
+    if (name !== 'manifest.json') {
+      assert.deepEqual(await adopts([newest, before], 4), [{ step: 5, reason: 'it is damaged' }]);
+    } else {
+      await assert.rejects(adopt([newest, before], [1, 1]), (error: GraftError) => {
+        assert.ok(error instanceof GraftError);
+        assert.deepEqual([error.code, error.fault], ['checkpoint_unreadable', 'environment']);
+        assert.match(error.message, /step 5 .*EIO/);
+        assert.ok(!error.message.includes(at()), 'a team may read it');
+        return true;
+      });
+      await assert.rejects(chooseKeepers([newest, before]), /EIO/);
+      const reading = adopt([newest, before], [200, 200, 200, 200, 200, 2000]);
+      await sleep(100);
+      await rm(file);
+      await rename(`${file}.away`, file);
+      assert.equal((await reading).checkpoint?.step, 5, 'it was read again');
+      continue;
+    }
+    await rm(file);
+    await rename(`${file}.away`, file);
+  }
+});
+
+test('a folder that cannot be written to is a fault of the environment', async () => {
+  const none = writeCheckpoint(
+    at('no', 'such', 'folder'),
+    { step: 1, trainedTokens: 1, state: stateAt(1), series: seriesAt(1) },
+    layout,
+    identity,
+  );
+  await assert.rejects(none, {
+    code: 'checkpoint_unwritable',
+    fault: 'environment',
+    message: /step 1 .*ENOENT/,
+  });
+  assert.ok(!existsSync(at('no')), 'a run that lost its folder does not make it again');
+});
+
+test('the two newest that verify are kept; no unusable one takes the place of a good one', async () => {
+  const all: CheckpointCandidate[] = [];
+  for (const [epoch, step] of [
+    [1, 2],
+    [1, 4],
+    [2, 6],
+    [2, 8],
+    [2, 10],
+  ] as const)
+    all.unshift(await write('kept', epoch, step));
+  const [ten, eight] = all;
+  writeFileSync(path.join(ten!.dir, 'state.safetensors'), 'torn');
+  const { kept, damaged, older } = await chooseKeepers(all);
+  const steps = (list: CheckpointCandidate[]) => list.map(({ step }) => step);
+  assert.deepEqual([steps(kept), steps(damaged), steps(older)], [[8, 6], [10], [4, 2]]);
+
+  // Others' folders, and what the trainer is writing just now.
+  const making = await write('kept', 2, 12);
+  await mkdir(at('kept', epochFolder(2), 'step-00000014.tmp-0123'));
+  await mkdir(at('kept', epochFolder(1), 'step-00000006.tmp-0123'));
+  await mkdir(at('kept', 'step-00000500'));
+  const successor = await write('kept', 3, 9);
+  await removeOtherCheckpoints(at('kept'), 2, 10, kept);
+  assert.deepEqual(readdirSync(at('kept')), [epochFolder(2), epochFolder(3)]);
+  assert.deepEqual(readdirSync(at('kept', epochFolder(2))), [
+    'step-00000006',
+    'step-00000008',
+    'step-00000012',
+    'step-00000014.tmp-0123',
+  ]);
+  assert.deepEqual(await adopts([making], 12), []);
+  assert.deepEqual(await adopts([successor, eight!], 9), []);
+});
+
+test('a zombie of a lower epoch harms none of a higher one, nor what that goes on from', async () => {
+  const adopted = await write('zombie', 1, 4);
+  await write('zombie', 1, 2);
+  const mine = await write('zombie', 2, 6);
+  // It wakes up, writes on in its own folder, and removes by what it knew.
+  await write('zombie', 1, 6);
+  await removeOtherCheckpoints(at('zombie'), 1, 4, (await chooseKeepers([adopted])).kept);
+  assert.deepEqual(await adopts([mine, adopted], 6), []);
+  assert.deepEqual(await adopts([adopted], 4), []);
+  // The successor removes it with all that it holds; then it writes no more.
+  const next = await write('zombie', 2, 8);
+  await removeOtherCheckpoints(at('zombie'), 2, 8, [next, mine]);
+  assert.deepEqual(readdirSync(at('zombie')), [epochFolder(2)]);
+  const late = writeCheckpoint(
+    at('zombie', epochFolder(1)),
+    { step: 8, trainedTokens: 1, state: stateAt(8), series: seriesAt(8) },
+    layout,
+    identity,
+  );
+  await assert.rejects(late, { code: 'checkpoint_unwritable' });
+  assert.deepEqual(readdirSync(at('zombie')), [epochFolder(2)]);
+});
