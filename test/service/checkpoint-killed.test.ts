@@ -31,7 +31,7 @@ const strace = (inject: string[]) => [
   `trace=${calls}`,
   ...inject,
 ];
-const [tracer, ...probe] = [...strace([]), 'true'] as [string, ...string[]];
+const [tracer = '', ...probe] = [...strace([]), 'true'];
 const hasStrace = spawnSync(tracer, probe).status === 0;
 
 /** Writes the checkpoint of a step whose values are all that step. */

@@ -163,7 +163,7 @@ const losses = (records: TrainRecord[]) => records.flatMap((r) => (r.type === 's
 
 /** Steps and evaluations without what depends on the clock. */
 const measured = (records: TrainRecord[]) =>
-  records.flatMap((record) => {
+  records.flatMap((record): { step: number }[] => {
     if (record.type === 'evaluation') return [record];
     if (record.type !== 'step') return [];
     const { tokensPerSecond: _, secondsRemaining: __, ...rest } = record;
