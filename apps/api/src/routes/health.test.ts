@@ -5,10 +5,10 @@ import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createApiKey, createLogger, createTeam, loadServiceEnv, openServices } from '@graft/service';
-import { createTestDatabase } from '@graft/service/testing';
+import { createTestDatabase, openCuttableProxy } from '@graft/service/testing';
 import { buildApp } from '../app.ts';
 import { assertError } from '../testing/assert-error.ts';
-import { openCuttableProxy } from '../testing/cuttable-proxy.ts';
+
 import { answerOf, chatLine, openApiBench } from '../testing/open-api-bench.ts';
 
 describe('readiness', () => {

@@ -1,0 +1,112 @@
+// A worker that is cut off from Postgres but not from the storage trains on and writes checkpoints that nobody knows of,
+// while its successor goes on from the last one that is recorded. Real training, on real Postgres through a proxy.
+import assert from 'node:assert/strict';
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { after, before, it } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type Job, listMetrics, openServices, type Services } from '@graft/service';
+import { type CuttableProxy, openCuttableProxy } from '@graft/service/testing';
+import { startJob } from '../testing/start-job.ts';
+import { openWorkerBench, type WorkerBench } from '../testing/worker-bench.ts';
+import { TrainerProcess } from './trainer-process.ts';
+
+let bench: WorkerBench;
+let proxy: CuttableProxy;
+/** Of the worker that is cut off. */
+let services: Services;
+const trainers: TrainerProcess[] = [];
+const [steps, checkpointSteps] = [240, 10];
+
+before(async () => {
+  bench = await openWorkerBench();
+  proxy = await openCuttableProxy(bench.services.databaseUrl);
+  const env = { ...bench.services.env, databaseUrl: proxy.url };
+  services = await openServices({ role: 'worker', env, log: bench.services.log });
+});
+after(async () => {
+  for (const trainer of trainers) await trainer.close();
+  await services.close();
+  await proxy.close();
+  await bench.close();
+});
+
+function newTrainer(): TrainerProcess {
+  const trainer = new TrainerProcess({
+    entry: new URL('./trainer.ts', import.meta.url),
+    device: { kind: 'cpu' },
+    log: bench.services.log,
+    stallMilliseconds: 120_000,
+    idleMilliseconds: 120_000,
+  });
+  trainers.push(trainer);
+  return trainer;
+}
+
+const lines = Array.from({ length: 40 }, (_, i) =>
+  JSON.stringify({ text: `Sentence ${i} tells that ${i} and ${i + 1} follow each other.` }),
+).join('\n');
+
+async function queueJob(): Promise<Job> {
+  return await bench.queueJob(lines, {
+    peft: { peft_type: 'LORA', r: 4, target_modules: ['q_proj', 'v_proj'], lora_dropout: 0.1 },
+    training: {
+      ...{ n_epochs: 50, max_steps: steps, batch_size: 4, precision: 'fp32', validation_split: 0.2 },
+      ...{ eval_steps: 15, checkpoint_steps: checkpointSteps },
+    },
+  });
+}
+
+/** Without what depends on the clock. */
+async function seriesOf(job: Job) {
+  const metrics = await listMetrics(bench.services, bench.teamId, job.id);
+  return metrics.map(({ createdAt: _, tokensPerSecond: __, ...metric }) => metric);
+}
+
+async function digestOf(job: Job): Promise<string[]> {
+  const { rows } = await bench.services.sql.query<{ digest: string }>(
+    'SELECT digest FROM adapter_versions WHERE job_id = $1',
+    [job.id],
+  );
+  return rows.map(({ digest }) => digest);
+}
+
+it('leaves no hole in the losses when it is cut off, and its successor ends as if nothing had happened', async () => {
+  const successor = newTrainer();
+  const control = await queueJob();
+  assert.equal(await (await startJob(bench.services, control, successor)).outcome, 'succeeded');
+  const expected = await seriesOf(control);
+  assert.equal(expected.filter(({ kind }) => kind === 'train').length, steps);
+
+  const job = await queueJob();
+  const lost = await startJob(services, job, newTrainer(), { leaseSeconds: 300 });
+  await bench.until(job.id, (row) => (row.lastCheckpointStep ?? 0) >= 2 * checkpointSteps, 90);
+  await proxy.cut();
+  const recorded = (await bench.job(job.id)).lastCheckpointStep!;
+  const folder = join(bench.services.env.dataDir, 'checkpoints', job.id);
+  const written = async () => {
+    const [own = ''] = (await readdir(folder)).sort();
+    return Math.max(
+      ...(await readdir(join(folder, own))).map((name) => Number(/^step-(\d+)$/.exec(name)?.[1] ?? 0)),
+    );
+  };
+  while ((await written()) < recorded + 3 * checkpointSteps) await sleep(20);
+
+  // What the sweeper does once its lease has run out. It trains on meanwhile.
+  await bench.services.sql.query(
+    "UPDATE jobs SET state = 'queued', lease_epoch = lease_epoch + 1, lease_until = NULL WHERE id = $1",
+    [job.id],
+  );
+  const { outcome } = await startJob(bench.services, job, successor);
+  assert.equal(await outcome, 'succeeded');
+  await proxy.restore();
+  assert.equal(await lost.outcome, 'fenced');
+
+  const messages = await bench.messages(job.id);
+  const from = messages.flatMap(
+    (message) => /resumed from the checkpoint at step (\d+)$/.exec(message)?.[1] ?? [],
+  );
+  assert.deepEqual(from.map(Number), [recorded], messages.join('\n'));
+  assert.deepEqual(await seriesOf(job), expected, 'every step has its loss, bit for bit');
+  assert.deepEqual(await digestOf(job), await digestOf(control), 'one version, of the same files');
+});
