@@ -97,7 +97,7 @@ export class JobRecorder {
     this.#totalSteps = totalSteps;
     this.#enqueue(() =>
       this.#lease.write((db, lease) =>
-        resumeFromCheckpoint(db, lease, resumedFrom ?? 0, series ? rowsOf(series) : []),
+        resumeFromCheckpoint(db, lease, resumedFrom ?? 0, () => (series ? rowsOf(series) : [])),
       ),
     );
     for (const passed of record.passedOver)

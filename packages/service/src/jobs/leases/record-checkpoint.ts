@@ -5,7 +5,7 @@ import { newId } from '../../ids.ts';
 import type { Lease } from '../job.ts';
 import { insertEvent } from '../records/job-event.ts';
 import { changeJob, holds } from '../transitions/change-job.ts';
-import { type JobMetric, upsertMetrics } from './job-metrics.ts';
+import { type JobMetric, lackingMetrics, recordMetrics, rowsAtOnce, upsertMetrics } from './job-metrics.ts';
 import { underLease } from './write-under-lease.ts';
 
 export interface Checkpoint {
@@ -103,37 +103,31 @@ export async function giveUpCheckpoints(
   });
 }
 
-/** Rows a statement takes: some megabytes as JSON. */
-const rowsAtOnce = 10_000;
-
 /**
  * A new attempt goes on from the checkpoint at `step` (0: from the beginning), which holds `series`: the job's metrics are
- * made exactly that, and the rows of later checkpoints, which the lost attempt wrote, are removed. False: fenced.
+ * made exactly that, and the rows of later checkpoints, which the lost attempt wrote, are removed. Only what is lacking is
+ * written, and only the last part of that, as a rule all, in the transaction. Safe to repeat. False: fenced.
  */
 export async function resumeFromCheckpoint(
   db: Database,
   lease: Lease,
   step: number,
-  series: Iterable<JobMetric>,
+  series: () => Iterable<JobMetric>,
 ): Promise<boolean> {
+  const lacking = await lackingMetrics(db, lease.id, step, series());
+  while (lacking.length > rowsAtOnce)
+    if (!(await recordMetrics(db, lease, lacking.splice(0, rowsAtOnce)))) return false;
+  const evaluated: number[] = [];
+  for (const { kind, step } of series()) if (kind === 'evaluation') evaluated.push(step);
   return await underLease(db, lease, ['running'], async (tx, job) => {
-    const ofJob = { teamId: job.teamId, jobId: job.id };
-    await tx.jobMetric.deleteMany({ where: { ...ofJob, step: { gt: step } } });
-    await tx.checkpoint.deleteMany({ where: { ...ofJob, step: { gt: step } } });
-    const evaluated: number[] = [];
-    let rows: JobMetric[] = [];
-    for (const metric of series) {
-      if (metric.kind === 'evaluation') evaluated.push(metric.step);
-      rows.push(metric);
-      if (rows.length < rowsAtOnce) continue;
-      await upsertMetrics(tx, job, rows);
-      rows = [];
-    }
-    await upsertMetrics(tx, job, rows);
+    const past = { teamId: job.teamId, jobId: job.id, step: { gt: step } };
+    await tx.jobMetric.deleteMany({ where: past });
+    await tx.checkpoint.deleteMany({ where: past });
     // Every step up to there is in the series, but not every one was evaluated.
     await tx.$executeRaw`
       DELETE FROM job_metrics WHERE team_id = ${job.teamId} AND job_id = ${job.id}
         AND kind = 'evaluation' AND NOT step = ANY (${evaluated})`;
+    await upsertMetrics(tx, job, lacking);
   });
 }
 

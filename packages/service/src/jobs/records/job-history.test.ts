@@ -107,7 +107,7 @@ test('a new attempt makes the metrics those of its checkpoint, whatever lost att
   for (const step of [2, 3, 5]) await recordCheckpoint(services, lease, checkpoint(step));
   const series = [train(1), train(2), evaluation(2), train(3)];
   for (let i = 0; i < 2; i++) {
-    assert.ok(await resumeFromCheckpoint(services, lease, 3, series));
+    assert.ok(await resumeFromCheckpoint(services, lease, 3, () => series));
     assert.deepEqual(await seriesOf(job), [train(1), evaluation(2), train(2), train(3)]);
   }
   const { data } = await listCheckpoints(services, team.id, job.id, { limit: 10 });
@@ -121,7 +121,7 @@ test('a new attempt makes the metrics those of its checkpoint, whatever lost att
     5,
     'the highest there ever was',
   );
-  assert.ok(await resumeFromCheckpoint(services, lease, 0, []));
+  assert.ok(await resumeFromCheckpoint(services, lease, 0, () => []));
   assert.deepEqual(await seriesOf(job), []);
 });
 

@@ -79,7 +79,7 @@ const writes: Record<string, Write> = {
   },
   giveUpCheckpoints: { run: (lease) => giveUpCheckpoints(services, lease, [1]), legal: ['running'] },
   resumeFromCheckpoint: {
-    run: (lease) => resumeFromCheckpoint(services, lease, 1, [metric]),
+    run: (lease) => resumeFromCheckpoint(services, lease, 1, () => [metric]),
     legal: ['running'],
   },
   publishAdapterVersion: {
