@@ -69,7 +69,11 @@ export async function runOperation(subject: Subject, operation: Operation): Prom
       return held(await heartbeatJob(services, lease, { leaseSeconds }));
     case 'checkpoint': {
       const { step } = operation;
-      return held(await recordCheckpoint(services, lease, { step, metrics: {}, path: `${step}`, bytes: 1 }));
+      return held(
+        await recordCheckpoint(services, lease, {
+          ...{ step, metrics: {}, path: `${step}`, bytes: 1, digest: 'd', seconds: 1, series: [] },
+        }),
+      );
     }
     case 'publish':
       return held(await publishAdapterVersion(services, lease, testAdapter));

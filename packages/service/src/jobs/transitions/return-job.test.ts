@@ -96,7 +96,9 @@ describe('a job that a worker cannot run', () => {
     assert.equal((await returnJob(services, leaseOf(job), why))!.environmentFaults, 19);
     let lease = await dispatch(services, job.id);
     await take(lease, 'broken');
-    await recordCheckpoint(services, lease, { step: 5, metrics: {}, path: 'p', bytes: 1 });
+    await recordCheckpoint(services, lease, {
+      ...{ step: 5, metrics: {}, path: 'p', bytes: 1, digest: 'd', seconds: 1, series: [] },
+    });
     assert.equal((await returnJob(services, lease, why))!.environmentFaults, 1);
     await services.sql.query('UPDATE jobs SET environment_faults = 19 WHERE id = $1', [job.id]);
     lease = await dispatch(services, job.id);
