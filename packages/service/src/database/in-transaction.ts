@@ -6,7 +6,7 @@ import { isDatabaseAway } from './database-away.ts';
 const limits = { maxWait: 5_000, timeout: 30_000 };
 
 /** Milliseconds during which Postgres is asked again what became of a COMMIT. */
-const patience = 10_000;
+const patience = 5_000;
 
 /**
  * Runs `work` in one transaction on one connection: committed when it resolves, rolled back when it throws. No queue,
