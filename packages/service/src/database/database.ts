@@ -36,6 +36,15 @@ export function connectDatabase(url: string, log: Logger, options: { queryMs?: n
   return { sql, db: new PrismaClient({ adapter: new PrismaPg(sql), errorFormat: 'minimal' }) };
 }
 
+/** For `sql.query`: a statement that is given up after so many milliseconds, and its connection, which may hang, with it. */
+export function statementWithin(
+  milliseconds: number,
+  text: string,
+  values: unknown[],
+): pg.QueryConfig & { query_timeout: number } {
+  return { text, values, query_timeout: milliseconds };
+}
+
 /** Rejects when Postgres does not answer. */
 export async function pingDatabase({ sql }: Pick<Database, 'sql'>): Promise<void> {
   await sql.query('SELECT 1');

@@ -1,10 +1,11 @@
 /** Validation is leased work as training is: claimed by one process, renewed, fenced, and its attempts counted. */
 import type { ResolvedTraining } from '@graft/peft-core/config';
-import type { Database, Transaction } from '../../database/database.ts';
+import { type Database, statementWithin, type Transaction } from '../../database/database.ts';
 import { isDatabaseAway } from '../../database/database-away.ts';
 import { inTransaction } from '../../database/in-transaction.ts';
 import { Prisma } from '../../generated/client.ts';
 import { type Job, type JobError, type Lease, leaseOf, type ValidationProgress } from '../job.ts';
+import { renewalMs } from '../leases/heartbeat-job.ts';
 import { insertEvent } from '../records/job-event.ts';
 import { changeJob, holds, lockFreeJobs } from './change-job.ts';
 import { endJob } from './end-job.ts';
@@ -98,7 +99,9 @@ export async function heartbeatValidation(
   options: { leaseSeconds: number; progress?: ValidationProgress | undefined },
 ): Promise<Lease | null> {
   const { rows } = await sql.query<Lease>(
-    `UPDATE jobs SET lease_until = now() + make_interval(secs => $3),
+    statementWithin(
+      renewalMs(options.leaseSeconds),
+      `UPDATE jobs SET lease_until = now() + make_interval(secs => $3),
        validation_attempts = CASE
          WHEN ($4::jsonb->>'bytes')::float8 > coalesce((validation_progress->>'furthestBytes')::float8, 0)
          THEN 1 ELSE validation_attempts END,
@@ -106,7 +109,13 @@ export async function heartbeatValidation(
          ($4::jsonb->>'bytes')::float8, (validation_progress->>'furthestBytes')::float8)), validation_progress)
      WHERE id = $1 AND lease_epoch = $2 AND state = 'validating' AND lease_until IS NOT NULL
      RETURNING id, lease_epoch AS epoch`,
-    [lease.id, lease.epoch, options.leaseSeconds, options.progress ? JSON.stringify(options.progress) : null],
+      [
+        lease.id,
+        lease.epoch,
+        options.leaseSeconds,
+        options.progress ? JSON.stringify(options.progress) : null,
+      ],
+    ),
   );
   return rows[0] ?? null;
 }
