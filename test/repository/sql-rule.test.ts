@@ -8,10 +8,11 @@ const root = join(import.meta.dirname, '..', '..');
 
 /** Folders and files, each with what it needs SQL for. */
 const places: Record<string, string> = {
-  'packages/service/src/database/': 'the pool, migrations, advisory locks, the name of the team',
+  'packages/service/src/database/': 'the pool, migrations, turns of loops, what became of a COMMIT',
   'packages/service/src/jobs/transitions/': 'guarded transitions, locks, fair picking',
   'packages/service/src/jobs/leases/': 'heartbeats, metrics, writes that hold the lease',
   'packages/service/src/workers/': "heartbeats and picking by Postgres's clock",
+  'packages/service/src/keys/manage-api-keys.ts': "revoked by Postgres's clock",
   'packages/service/src/keys/verify-api-key.ts': 'once a request',
   'packages/service/src/postgres/cluster.ts': 'making the database itself',
   'scripts/schema-engine/migration-adapter.ts': "what Prisma's schema engine sends",

@@ -23,6 +23,10 @@ export const errorCodes = {
   idempotency_key_reused: [422, 'The Idempotency-Key was used before, with another body.'],
   internal_error: [500, 'A fault of the server; its log has the details under the x-request-id.'],
   service_unavailable: [503, 'The database is away; retry after the seconds of Retry-After.'],
+  resource_busy: [
+    503,
+    'Another request holds what this one would change; retry after the seconds of Retry-After.',
+  ],
   // Files
   file_not_found: [404, 'No such file. In the body of a new job: 400.'],
   invalid_jsonl: [400, 'Lines of the file are not training examples; the message lists all of them.'],

@@ -12,7 +12,7 @@ export {
 export { baseModelFault, isLastingModelFault } from './base-models/base-model-fault.ts';
 export type { BaseModelEntry, LocalBaseModel } from './base-models/catalogue.ts';
 export { type Database, pingDatabase } from './database/database.ts';
-export { isDatabaseAway } from './database/database-away.ts';
+export { isDatabaseAway, isRowLocked } from './database/database-away.ts';
 export { migrateDatabase } from './database/migrate-database.ts';
 export type { Page } from './database/read-page.ts';
 export { loadServiceEnv, type ServiceEnv } from './env.ts';
@@ -65,9 +65,10 @@ export { eventsAfter, listAttempts, listCheckpoints, listEvents } from './jobs/r
 export { getJob, listJobs } from './jobs/records/read-jobs.ts';
 export { claimJob } from './jobs/transitions/claim-job.ts';
 export { createJob, type NewJob } from './jobs/transitions/create-job.ts';
-export { dispatchJobs, queuePosition, staleDispatched } from './jobs/transitions/dispatch-jobs.ts';
+export { dispatchJobs, staleDispatched } from './jobs/transitions/dispatch-jobs.ts';
 export { failJob } from './jobs/transitions/fail-job.ts';
 export { publishAdapterVersion } from './jobs/transitions/publish-adapter-version.ts';
+export { createQueuePositions } from './jobs/transitions/queue-positions.ts';
 export { returnJob } from './jobs/transitions/return-job.ts';
 export { cancelRunningJob, pauseRunningJob, releaseJob } from './jobs/transitions/stop-running-job.ts';
 export { cancelJob, pauseJob, resumeJob } from './jobs/transitions/user-requests.ts';

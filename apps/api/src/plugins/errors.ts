@@ -1,5 +1,5 @@
 import { GraftError } from '@graft/peft-core/config';
-import { GenerationError, isDatabaseAway, isLastingModelFault } from '@graft/service';
+import { GenerationError, isDatabaseAway, isLastingModelFault, isRowLocked } from '@graft/service';
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
 import fp from 'fastify-plugin';
 import { ApiError, errorBody } from '../api-error.ts';
@@ -7,6 +7,8 @@ import { type ErrorCode, errorCodes } from '../error-codes.ts';
 
 /** Seconds after which a client may try again when Postgres is away or no worker is free. */
 const retryAfterSeconds = 5;
+/** The same when the row that a request would change is locked. */
+const rowRetryAfterSeconds = 2;
 
 /** Every error, thrown or found by Fastify itself, leaves in OpenAI's form, without stack, path or SQL. */
 export const errors = fp(async (app) => {
@@ -41,6 +43,11 @@ export function toApiError(error: FastifyError | ApiError | GraftError | Error):
   if (error instanceof ApiError) return error;
   if (error instanceof GraftError) return fromGraftError(error);
   if (error instanceof GenerationError) return fromGenerationError(error);
+  if (isRowLocked(error)) {
+    return new ApiError('resource_busy', 'Another request holds what this one would change; try again.', {
+      headers: { 'retry-after': String(rowRetryAfterSeconds) },
+    });
+  }
   if (isDatabaseAway(error)) {
     return new ApiError('service_unavailable', 'The database is away for the moment; try again.', {
       headers: { 'retry-after': String(retryAfterSeconds) },

@@ -2,6 +2,7 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import {
   cancelJob,
   createJob,
+  createQueuePositions,
   fineTunedModelName,
   getJob,
   type Identity,
@@ -10,7 +11,6 @@ import {
   listJobs,
   listMetrics,
   pauseJob,
-  queuePosition,
   resumeJob,
 } from '@graft/service';
 import type { Static } from 'typebox';
@@ -46,9 +46,16 @@ export const fineTuningJobRoutes: FastifyPluginAsyncTypebox<{ validator: JobVali
 ) => {
   const { services } = app;
 
+  const queuePositions = createQueuePositions(services);
+
+  async function wireAll(jobs: Job[]): Promise<Static<typeof JobSchema>[]> {
+    const queued = jobs.filter(({ state }) => state === 'queued');
+    const positions = await queuePositions(queued.map(({ id }) => id));
+    return jobs.map((job) => toWireJob(job, positions.get(job.id) ?? null));
+  }
+
   async function wire(job: Job): Promise<Static<typeof JobSchema>> {
-    const waits = job.state === 'queued' || job.state === 'dispatched';
-    return toWireJob(job, waits ? await queuePosition(services, job.teamId, job.id) : null);
+    return (await wireAll([job]))[0]!;
   }
 
   app.post(
@@ -90,8 +97,7 @@ export const fineTuningJobRoutes: FastifyPluginAsyncTypebox<{ validator: JobVali
     },
     async (request) => {
       const page = await listJobs(services, request.caller.teamId, request.query);
-      const data = await Promise.all(page.data.map(wire));
-      return toWireList({ ...page, data }, (job) => job);
+      return toWireList({ ...page, data: await wireAll(page.data) }, (job) => job);
     },
   );
 

@@ -129,7 +129,7 @@ export const JobSchema = named('FineTuningJob', {
   }),
   progress: nullable(ProgressSchema),
   queue_position: nullable(Type.Integer({ minimum: 1 }), {
-    description: '1 for the next job; null when it does not wait.',
+    description: '1 for the next job; null when it does not wait. Up to a second old.',
   }),
 });
 

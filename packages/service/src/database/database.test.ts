@@ -7,7 +7,6 @@ import { connectDatabase } from './database.ts';
 import { isDatabaseAway } from './database-away.ts';
 import { inTransaction, withTeam } from './in-transaction.ts';
 import { type Migration, migrateDatabase, readMigrations } from './migrate-database.ts';
-import { runExclusive } from './run-exclusive.ts';
 
 let services: Services;
 before(async () => {
@@ -91,35 +90,6 @@ test('times are what they are, whatever the time zone of the server', async () =
   assert.deepEqual(rows, [{ createdAt, revokedAt: written }]);
   await zoned.sql.end();
   await services.sql.query(`ALTER DATABASE ${name} RESET timezone`);
-});
-
-test('of all that ask, one runs at a time; the others are told at once', async () => {
-  let running = 0;
-  const second = connectDatabase(services.databaseUrl, services.log);
-  const attempt = (db: { sql: Services['sql'] }) =>
-    runExclusive(db, 'test', async () => {
-      running += 1;
-      assert.equal(running, 1);
-      await new Promise((resolve) => setTimeout(resolve, 300));
-      running -= 1;
-      return 'done';
-    });
-  const outcomes = await Promise.all([services, second, services, second].map(attempt));
-  assert.deepEqual(
-    outcomes.filter(({ ran }) => ran),
-    [{ ran: true, result: 'done' }],
-  );
-  assert.ok((await attempt(second)).ran, 'free again');
-  await assert.rejects(
-    runExclusive(services, 'test', () => Promise.reject(new Error('no'))),
-    /no/,
-  );
-  assert.ok((await attempt(second)).ran, 'free again after a fault');
-  assert.ok(
-    (await runExclusive(services, 'other', async () => (await attempt(services)).ran)).ran,
-    'names are apart',
-  );
-  await second.sql.end();
 });
 
 test('withTeam names the team for its transaction only', async () => {

@@ -2,31 +2,26 @@ import { PrismaPg } from '@prisma/adapter-pg';
 import pg from 'pg';
 import type { Logger } from 'pino';
 import { type Prisma, PrismaClient } from '../generated/client.ts';
+import { connectionOptions } from './connection-options.ts';
 
 /** The two ways to Postgres, over one pool of connections: docs/decisions/0008-prisma-and-sql.md says which is for what. */
 export interface Database {
   /** Plain reads and writes, and every transaction. */
   db: PrismaClient;
-  /** Single statements on hot paths, and locks that live as long as a connection. */
+  /** Single statements on hot paths. */
   sql: pg.Pool;
 }
 
 /** What `inTransaction` hands out: typed reads and writes, and `$queryRaw` for guarded updates, on one connection. */
 export type Transaction = Prisma.TransactionClient;
 
-/** One pool of at most 10 connections. Connects when first used. `queryMs`: milliseconds that a query may take. */
-export function connectDatabase(url: string, log: Logger, { queryMs = 30_000 } = {}): Database {
-  const sql = new pg.Pool({
-    connectionString: url,
-    max: 10,
-    keepAlive: true,
-    connectionTimeoutMillis: 5_000,
-    // A server that hangs must not hang a heartbeat for longer than its lease.
-    query_timeout: queryMs,
-    application_name: 'graft',
-    // Prisma's adapter takes every timestamptz for UTC and writes it without a zone, whatever zone the server is set to.
-    onConnect: async (connection) => void (await connection.query("SET timezone = 'UTC'")),
-  });
+/**
+ * One pool of at most 10 connections, each with the limits of `connectionOptions`. Connects when first used. `queryMs`:
+ * milliseconds until a query is given up whose server hangs.
+ */
+export function connectDatabase(url: string, log: Logger, options: { queryMs?: number } = {}): Database {
+  const defaults = connectionOptions(url, 'graft');
+  const sql = new pg.Pool({ ...defaults, query_timeout: options.queryMs ?? defaults.query_timeout, max: 10 });
   // Without listeners a connection that breaks would end the process: here an idle one, below one that is in use, whose
   // query or next query rejects.
   sql.on('error', (error) => log.warn({ err: error }, 'lost a Postgres connection'));
@@ -39,6 +34,15 @@ export function connectDatabase(url: string, log: Logger, { queryMs = 30_000 } =
   });
   // Its other formats quote the source code around a failed call in the error's message.
   return { sql, db: new PrismaClient({ adapter: new PrismaPg(sql), errorFormat: 'minimal' }) };
+}
+
+/** For `sql.query`: a statement that is given up after so many milliseconds, and its connection, which may hang, with it. */
+export function statementWithin(
+  milliseconds: number,
+  text: string,
+  values: unknown[],
+): pg.QueryConfig & { query_timeout: number } {
+  return { text, values, query_timeout: milliseconds };
 }
 
 /** Rejects when Postgres does not answer. */

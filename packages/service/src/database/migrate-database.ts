@@ -1,13 +1,15 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import type pg from 'pg';
 import type { Database } from './database.ts';
+import { isRowLocked } from './database-away.ts';
 
 const migrationsFolder = fileURLToPath(new URL('../../../../prisma/migrations', import.meta.url));
 
-/** The advisory lock that Prisma's own `migrate` takes, so that it and this never run at once. */
+/** The advisory lock that Prisma's own `migrate` takes, so that it and this never run at once. Ours ends with a transaction. */
 const prismaLock = 72707369;
 
 export interface Migration {
@@ -29,29 +31,39 @@ export async function readMigrations(folder: string = migrationsFolder): Promise
   );
 }
 
+/** Milliseconds that a process waits for others that migrate, or that hold locks which a migration needs. */
+const patience = 60_000;
+/** Milliseconds that one migration may take. */
+const migrationMs = 3_600_000;
+
 /**
  * Applies the migrations that the database lacks, as `prisma migrate deploy` would and in its bookkeeping table, so
- * that either may be used. Each is one transaction with its bookkeeping row. Processes that start together wait for
- * one another. Answers the names applied. Throws when the database holds a migration that was changed, has failed, or
- * is unknown here (a newer Graft has been at work).
+ * that either may be used. Each is one transaction with its bookkeeping row, and holds its locks for no longer: a
+ * process that is frozen in the middle is thrown out by Postgres. Processes that start together wait for one another.
+ * Answers the names applied. Throws when the database holds a migration that was changed, has failed, or is unknown
+ * here (a newer Graft has been at work).
  */
 export async function migrateDatabase(
   { sql }: Pick<Database, 'sql'>,
   migrations?: Migration[],
 ): Promise<string[]> {
   const known = migrations ?? (await readMigrations());
-  const connection = await sql.connect();
-  try {
-    await connection.query("SET lock_timeout = '60s'");
-    await connection.query('SELECT pg_advisory_lock($1)', [prismaLock]);
-    const applied = await readApplied(connection);
-    checkHistory(known, applied);
-    const missing = known.filter(({ name }) => !applied.some((row) => row.name === name));
-    for (const migration of missing) await apply(connection, migration);
-    return missing.map(({ name }) => name);
-  } finally {
-    // Ends the session, and with it lock and lock_timeout, however far this got.
-    connection.release(true);
+  const applied: string[] = [];
+  for (const end = performance.now() + patience; ; ) {
+    const connection = await sql.connect();
+    // Ends the session, and with it whatever it holds, if this goes wrong.
+    let fault: Error | undefined;
+    try {
+      const next = firstMissing(known, await readApplied(connection));
+      if (!next) return applied;
+      if (await apply(connection, next, known)) applied.push(next.name);
+    } catch (error) {
+      fault = error as Error;
+      if (!isRowLocked(error) || performance.now() > end) throw error;
+      await sleep(100);
+    } finally {
+      connection.release(fault);
+    }
   }
 }
 
@@ -61,16 +73,22 @@ interface AppliedRow {
   finished: boolean;
 }
 
+/** None, where the table is still to be made. */
 async function readApplied(connection: pg.PoolClient): Promise<AppliedRow[]> {
-  await connection.query(`CREATE TABLE IF NOT EXISTS _prisma_migrations (
-    id VARCHAR(36) PRIMARY KEY NOT NULL, checksum VARCHAR(64) NOT NULL, finished_at TIMESTAMPTZ,
-    migration_name VARCHAR(255) NOT NULL, logs TEXT, rolled_back_at TIMESTAMPTZ,
-    started_at TIMESTAMPTZ NOT NULL DEFAULT now(), applied_steps_count INTEGER NOT NULL DEFAULT 0)`);
+  const { rows: found } = await connection.query<{ exists: boolean }>(
+    "SELECT to_regclass('_prisma_migrations') IS NOT NULL AS exists",
+  );
+  if (!found[0]?.exists) return [];
   const { rows } = await connection.query<AppliedRow>(
     `SELECT migration_name AS name, checksum, finished_at IS NOT NULL AS finished FROM _prisma_migrations
      WHERE rolled_back_at IS NULL ORDER BY started_at`,
   );
   return rows;
+}
+
+function firstMissing(known: Migration[], applied: AppliedRow[]): Migration | undefined {
+  checkHistory(known, applied);
+  return known.find(({ name }) => !applied.some((row) => row.name === name));
 }
 
 function checkHistory(known: Migration[], applied: AppliedRow[]): void {
@@ -89,16 +107,29 @@ function checkHistory(known: Migration[], applied: AppliedRow[]): void {
   }
 }
 
-async function apply(connection: pg.PoolClient, migration: Migration): Promise<void> {
+/** False: another process has applied it meanwhile. */
+async function apply(connection: pg.PoolClient, migration: Migration, known: Migration[]): Promise<boolean> {
   try {
     await connection.query('BEGIN');
-    await connection.query(migration.sql);
-    await connection.query(
-      `INSERT INTO _prisma_migrations (id, checksum, migration_name, finished_at, applied_steps_count)
-       VALUES ($1, $2, $3, clock_timestamp(), 1)`,
-      [randomUUID(), migration.checksum, migration.name],
-    );
+    // It may take long on big tables. Waiting for a lock never does: whoever came later would wait behind it.
+    await connection.query('SET LOCAL statement_timeout = 0');
+    await connection.query('SELECT pg_advisory_xact_lock($1)', [prismaLock]);
+    await connection.query(`CREATE TABLE IF NOT EXISTS _prisma_migrations (
+      id VARCHAR(36) PRIMARY KEY NOT NULL, checksum VARCHAR(64) NOT NULL, finished_at TIMESTAMPTZ,
+      migration_name VARCHAR(255) NOT NULL, logs TEXT, rolled_back_at TIMESTAMPTZ,
+      started_at TIMESTAMPTZ NOT NULL DEFAULT now(), applied_steps_count INTEGER NOT NULL DEFAULT 0)`);
+    const isNext = firstMissing(known, await readApplied(connection))?.name === migration.name;
+    if (isNext) {
+      const statement = { text: migration.sql, query_timeout: migrationMs };
+      await connection.query(statement);
+      await connection.query(
+        `INSERT INTO _prisma_migrations (id, checksum, migration_name, finished_at, applied_steps_count)
+         VALUES ($1, $2, $3, clock_timestamp(), 1)`,
+        [randomUUID(), migration.checksum, migration.name],
+      );
+    }
     await connection.query('COMMIT');
+    return isNext;
   } catch (error) {
     throw new Error(`The migration ${migration.name} failed: ${(error as Error).message}`, { cause: error });
   }

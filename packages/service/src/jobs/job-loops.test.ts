@@ -5,8 +5,9 @@ import type { Services } from '../services.ts';
 import { createTestJob, createTestTeam, type TestTeam } from '../testing/job-fixtures.ts';
 import { openTestServices } from '../testing/open-test-services.ts';
 import { registerWorker } from '../workers/worker-registry.ts';
-import type { Lease } from './job.ts';
+import { type Lease, leaseOf } from './job.ts';
 import { startJobLoops } from './job-loops.ts';
+import { heartbeatJob } from './leases/heartbeat-job.ts';
 import { getJob } from './records/read-jobs.ts';
 import { claimJob } from './transitions/claim-job.ts';
 
@@ -56,5 +57,30 @@ test('two workers run the loops: a queued job rings once, a lost one runs again,
   } finally {
     await consumer.close();
     await Promise.all(loops.map((loop) => loop.close()));
+  }
+});
+
+test('after an outage that nobody swept through, holders of leases get one more to renew them, whoever sweeps', async () => {
+  const [renewed, lost] = [
+    await createTestJob(services, team, 'running'),
+    await createTestJob(services, team, 'running'),
+  ];
+  await services.sql.query(
+    "UPDATE jobs SET lease_until = now() - interval '1 minute' WHERE state = 'running'",
+  );
+  await services.sql.query("UPDATE loop_turns SET until = now() - interval '1 minute' WHERE name = 'sweep'");
+  // As a process does that has only just started: it has seen nothing of the outage.
+  const loops = startJobLoops(services);
+  try {
+    const graceful = "SELECT 1 FROM loop_turns WHERE name = 'grace' AND until > now()";
+    await until(async () => (await services.sql.query(graceful)).rowCount === 1);
+    assert.equal(await stateOf(lost.id), 'running');
+    assert.ok(await heartbeatJob(services, leaseOf(renewed), { leaseSeconds: 60 }));
+    await until(async () => (await stateOf(lost.id)) !== 'running');
+    assert.equal((await services.sql.query(graceful)).rowCount, 0);
+    const after = await getJob(services, team.id, renewed.id);
+    assert.deepEqual([after!.state, after!.attempts, after!.leaseEpoch], ['running', 1, renewed.leaseEpoch]);
+  } finally {
+    await loops.close();
   }
 });

@@ -1,19 +1,21 @@
-import { pingDatabase } from '../database/database.ts';
-import { runExclusive } from '../database/run-exclusive.ts';
+import { runExclusive, type Turn } from '../database/run-exclusive.ts';
 import { repeat } from '../repeat.ts';
 import type { Services } from '../services.ts';
 import { collectGarbage } from '../storage/collect-garbage.ts';
 import { removeDeadWorkers } from '../workers/worker-registry.ts';
+import type { Lease } from './job.ts';
+import type { JobFaultListener } from './transitions/change-job.ts';
 import { dispatchJobs, staleDispatched } from './transitions/dispatch-jobs.ts';
+import { giveGrace } from './transitions/lease-expiry.ts';
 import { sweepExpiredLeases } from './transitions/sweep-expired-leases.ts';
 
 /** Seconds until a ring that nobody answered is rung again. */
 const ringAgainSeconds = 15;
 
 /**
- * Dispatcher, sweeper, reconciler and collector: every worker's parent process runs these loops, and an advisory lock
- * lets one process run each at a time. A pass that fails (Postgres or the queue away) is tried again. `close` waits for
- * the passes under way.
+ * Dispatcher, sweeper, reconciler and collector: every worker's parent process runs these loops, and takes turns with
+ * the others (`runExclusive`). A pass that fails (Postgres or the queue away) is tried again; a job that fails stops no
+ * other. `close` waits for the passes under way.
  */
 export function startJobLoops(
   services: Pick<Services, 'db' | 'sql' | 'queue' | 'log' | 'env' | 'artifacts'>,
@@ -21,18 +23,25 @@ export function startJobLoops(
   close(): Promise<void>;
 } {
   const { queue, env, log } = services;
-  const loop = (name: string, seconds: number, pass: () => Promise<void>) =>
+  const loop = (name: string, seconds: number, pass: (turn: Turn) => Promise<void>) =>
     repeat(name, seconds * 1000, async () => void (await runExclusive(services, name, pass)), log);
+  const onFault = (what: string): JobFaultListener => {
+    const known = new Set<string>();
+    return ({ id, error }) => {
+      // Its next pass will fail alike.
+      if (!known.has(id)) log.error({ err: error, jobId: id }, `${what} a job failed`);
+      known.add(id);
+    };
+  };
+  const ring = async (lease: Lease) =>
+    // A ring that fails is made up for by the reconciler.
+    await queue.ring(lease).catch((error: unknown) => {
+      log.warn({ err: error, jobId: lease.id }, 'ringing for a job failed');
+    });
+  const dispatching = { onLease: ring, onFault: onFault('dispatching') };
   const loops = [
-    loop('dispatch', 0.5, async () => {
-      for (const lease of await dispatchJobs(services)) {
-        // A ring that fails is made up for by the reconciler.
-        await queue.ring(lease).catch((error: unknown) => {
-          log.warn({ err: error, jobId: lease.id }, 'ringing for a job failed');
-        });
-      }
-    }),
-    loop('sweep', env.sweepSeconds, graceAfterOutage(services)),
+    loop('dispatch', 0.5, async () => void (await dispatchJobs(services, dispatching))),
+    loop('sweep', env.sweepSeconds, sweeper(services, onFault('sweeping'))),
     loop('reconcile', Math.min(5, env.sweepSeconds), async () => {
       for (const lease of await staleDispatched(services, { seconds: ringAgainSeconds }))
         await queue.ring(lease);
@@ -50,20 +59,21 @@ export function startJobLoops(
 }
 
 /**
- * The sweeper. When Postgres did not answer this process for half a lease, other workers could not reach it either:
- * after that, nothing is swept until they had one full lease to renew theirs.
+ * When no process has swept for half a lease, Postgres was away, or cut off from all of them, and the holders of leases
+ * could not renew them either: they get one full lease to do so. That is read from Postgres, so that a process that has
+ * only just started knows it too.
  */
-function graceAfterOutage(services: Pick<Services, 'db' | 'sql' | 'log' | 'env'>): () => Promise<void> {
-  const leaseMs = services.env.leaseSeconds * 1000;
-  let lastContact = performance.now();
-  let sweepFrom = 0;
-  return async () => {
-    await pingDatabase(services);
-    const now = performance.now();
-    if (now - lastContact > leaseMs / 2 + services.env.sweepSeconds * 1000) sweepFrom = now + leaseMs;
-    lastContact = now;
-    if (now < sweepFrom) return;
-    for (const job of await sweepExpiredLeases(services, { leaseSeconds: services.env.leaseSeconds })) {
+function sweeper(
+  services: Pick<Services, 'db' | 'sql' | 'log' | 'env'>,
+  onFault: JobFaultListener,
+): (turn: Turn) => Promise<void> {
+  const { leaseSeconds, sweepSeconds } = services.env;
+  return async ({ idleSeconds }) => {
+    if (idleSeconds !== null && idleSeconds > leaseSeconds / 2 + sweepSeconds) {
+      services.log.warn({ seconds: Math.round(idleSeconds) }, 'nobody swept for long: leases get one more');
+      await giveGrace(services, leaseSeconds);
+    }
+    for (const job of await sweepExpiredLeases(services, { leaseSeconds, onFault })) {
       services.log.warn(
         { jobId: job.id, state: job.state, leaseEpoch: job.leaseEpoch },
         "swept a lost worker's job",

@@ -31,10 +31,8 @@ export async function revokeApiKey(
   by: { keyId: string | null } = { keyId: null },
 ): Promise<boolean> {
   return await inTransaction(db, async (tx) => {
-    const { count } = await tx.apiKey.updateMany({
-      where: { teamId, id: keyId, revokedAt: null },
-      data: { revokedAt: new Date() },
-    });
+    const count = await tx.$executeRaw`
+      UPDATE api_keys SET revoked_at = now() WHERE team_id = ${teamId} AND id = ${keyId} AND revoked_at IS NULL`;
     if (count === 0) return false;
     await insertAudit(tx, teamId, { keyId: by.keyId, action: 'api_key.revoke', target: keyId });
     return true;

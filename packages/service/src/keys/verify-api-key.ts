@@ -33,9 +33,12 @@ export async function verifyApiKey(
   const stored = row?.hmac ?? Buffer.alloc(32);
   const matches = timingSafeEqual(stored, hashSecret(db.secrets.pepper, parsed.secret));
   if (!row || !matches) return null;
+  // No request waits for it.
   await db.sql.query(
-    `UPDATE api_keys SET last_used_at = now()
-     WHERE id = $1 AND (last_used_at IS NULL OR last_used_at < now() - interval '1 minute')`,
+    `UPDATE api_keys SET last_used_at = now() WHERE id = (
+       SELECT id FROM api_keys
+       WHERE id = $1 AND (last_used_at IS NULL OR last_used_at < now() - interval '1 minute')
+       FOR NO KEY UPDATE SKIP LOCKED)`,
     [row.keyId],
   );
   return { teamId: row.teamId, teamName: row.teamName, keyId: row.keyId, role: row.role };

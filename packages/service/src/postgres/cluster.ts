@@ -17,6 +17,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import pg from 'pg';
 import type { Logger } from 'pino';
+import { connectionOptions } from '../database/connection-options.ts';
 import { locatePostgresBinaries } from './postgres-binaries.ts';
 import { commandName, processIdentity } from './process-identity.ts';
 import { chooseUser, placeBinaries, placeCluster, type RunAs } from './run-as.ts';
@@ -221,7 +222,7 @@ async function start(cluster: Cluster): Promise<Postmaster | string> {
 
 async function answers(cluster: Cluster): Promise<boolean> {
   const client = new pg.Client({
-    connectionString: clusterUrl(cluster, 'postgres'),
+    ...connectionOptions(clusterUrl(cluster, 'postgres'), 'graft'),
     connectionTimeoutMillis: 2_000,
   });
   client.on('error', () => {});
@@ -243,7 +244,7 @@ async function answers(cluster: Cluster): Promise<boolean> {
 
 /** Makes the database unless it exists. */
 export async function ensureDatabase(cluster: Cluster, name: string): Promise<void> {
-  const client = new pg.Client({ connectionString: clusterUrl(cluster, 'postgres') });
+  const client = new pg.Client(connectionOptions(clusterUrl(cluster, 'postgres'), 'graft'));
   await client.connect();
   try {
     const { rowCount } = await client.query('SELECT 1 FROM pg_database WHERE datname = $1', [name]);

@@ -1,6 +1,9 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { createPostgresBackend, Queue, Worker } from 'bullmq';
 import { Redis } from 'ioredis';
 import type { Logger } from 'pino';
+import { connectionOptions } from '../database/connection-options.ts';
+import { isRowLocked } from '../database/database-away.ts';
 import type { PrismaClient } from '../generated/client.ts';
 import type { Lease } from '../jobs/job.ts';
 import type { JobQueue } from './job-queue.ts';
@@ -30,18 +33,17 @@ async function openOnPostgres(
   { databaseUrl, log }: QueueSettings,
   warn: (error: Error) => void,
 ): Promise<JobQueue> {
-  const connection = (max: number) => ({
-    connectionString: databaseUrl,
-    migrate: true,
-    max,
-    keepAlive: true,
+  const connection = (max: number, migrate: boolean) => ({
+    ...connectionOptions(databaseUrl, 'graft-queue'),
     connectionTimeoutMillis: 2_000,
-    query_timeout: 10_000,
-    application_name: 'graft-queue',
+    migrate,
+    max,
   });
-  const queue = new Queue(queueName, { connection: connection(2) }, createPostgresBackend);
-  queue.on('error', warn);
-  await queue.waitUntilReady();
+  const queue = await openMigrated(() => {
+    const opened = new Queue(queueName, { connection: connection(2, true) }, createPostgresBackend);
+    opened.on('error', warn);
+    return opened;
+  });
   return assemble(log, warn, {
     backend: 'postgres',
     queue,
@@ -49,13 +51,29 @@ async function openOnPostgres(
       worker: new Worker(
         queueName,
         processor,
-        { connection: connection(4), concurrency },
+        { connection: connection(4, false), concurrency },
         createPostgresBackend,
       ),
       isReachable: () => true,
     }),
     closeConnections: () => {},
   });
+}
+
+/** BullMQ takes a lock on its tables whenever it looks for migrations: who waited for it too long asks again. */
+async function openMigrated<T extends { waitUntilReady(): Promise<unknown>; close(): Promise<void> }>(
+  open: () => T,
+): Promise<T> {
+  for (const end = performance.now() + 30_000; ; await sleep(200)) {
+    const queue = open();
+    try {
+      await queue.waitUntilReady();
+      return queue;
+    } catch (error) {
+      await queue.close().catch(() => {});
+      if (!isRowLocked(error) || performance.now() > end) throw error;
+    }
+  }
 }
 
 async function openOnRedis(

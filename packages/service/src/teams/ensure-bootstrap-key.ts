@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Database } from '../database/database.ts';
 import { runExclusive } from '../database/run-exclusive.ts';
 import type { ServiceEnv } from '../env.ts';
@@ -16,7 +17,7 @@ const firstTeam = 'default';
 export async function ensureBootstrapKey(
   services: Database & { secrets: Secrets; env: ServiceEnv },
 ): Promise<string | null> {
-  const outcome = await runExclusive(services, 'bootstrap-key', async () => {
+  const ensure = async () => {
     const given = services.env.bootstrapKey;
     // Its id is the middle part of `graft_<keyid>_<secret>`.
     const id = given?.split('_')[1];
@@ -25,6 +26,11 @@ export async function ensureBootstrapKey(
     const team = (await findTeam(services, firstTeam)) ?? (await createTeam(services, { name: firstTeam }));
     const { key } = await createApiKey(services, team.id, { name: 'bootstrap', role: 'admin', key: given });
     return given ? null : key;
-  });
-  return outcome.ran ? outcome.result : null;
+  };
+  for (;;) {
+    const outcome = await runExclusive(services, 'bootstrap-key', ensure);
+    if (outcome.ran) return outcome.result;
+    // Whose turn it is may have died in it.
+    await sleep(100);
+  }
 }

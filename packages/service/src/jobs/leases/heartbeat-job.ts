@@ -1,5 +1,5 @@
 /** What a worker asks of its running job every second: single statements, past Prisma. */
-import type { Database } from '../../database/database.ts';
+import { type Database, statementWithin } from '../../database/database.ts';
 import type { Lease } from '../job.ts';
 
 /** What a user has asked of a running job. */
@@ -11,6 +11,11 @@ interface JobFlags {
 const flags =
   'cancel_requested_at IS NOT NULL AS "cancelRequested", pause_requested_at IS NOT NULL AS "pauseRequested"';
 
+/** Milliseconds until a renewal is given up, so that another, on another connection, still comes in time. */
+export function renewalMs(leaseSeconds: number): number {
+  return Math.max(2_500, leaseSeconds * 250);
+}
+
 /** Extends the lease. Null: fenced; kill the trainer and write nothing. */
 export async function heartbeatJob(
   { sql }: Database,
@@ -18,9 +23,12 @@ export async function heartbeatJob(
   options: { leaseSeconds: number },
 ): Promise<JobFlags | null> {
   const { rows } = await sql.query<JobFlags>(
-    `UPDATE jobs SET lease_until = now() + make_interval(secs => $3)
-     WHERE id = $1 AND lease_epoch = $2 AND state = 'running' RETURNING ${flags}`,
-    [lease.id, lease.epoch, options.leaseSeconds],
+    statementWithin(
+      renewalMs(options.leaseSeconds),
+      `UPDATE jobs SET lease_until = now() + make_interval(secs => $3)
+       WHERE id = $1 AND lease_epoch = $2 AND state = 'running' RETURNING ${flags}`,
+      [lease.id, lease.epoch, options.leaseSeconds],
+    ),
   );
   return rows[0] ?? null;
 }

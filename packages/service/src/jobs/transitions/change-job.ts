@@ -2,6 +2,9 @@ import type { Transaction } from '../../database/database.ts';
 import { Prisma } from '../../generated/client.ts';
 import { type Job, type JobState, jobOf, type Lease } from '../job.ts';
 
+/** Hears of a job that a loop could not change, and left aside so that the others come on. */
+export type JobFaultListener = (fault: { id: string; error: unknown }) => void;
+
 /** SQL: the job of this lease, while that is held and the job is in this state. */
 export function holds(lease: Lease, state: JobState): Prisma.Sql {
   return Prisma.sql`id = ${lease.id} AND lease_epoch = ${lease.epoch} AND state = ${state}`;
@@ -19,9 +22,19 @@ export async function changeJob(
   return job ?? null;
 }
 
-/** Locks the job until the transaction ends, so that it cannot change under a decision. Null: there is none. */
-export async function lockJob(tx: Transaction, guard: Prisma.Sql): Promise<Job | null> {
-  const locked = await tx.$queryRaw<{ id: string }[]>`SELECT id FROM jobs WHERE ${guard} FOR UPDATE`;
+/**
+ * Locks the job until the transaction ends, so that it cannot change under a decision. Null: there is none. `noWait`:
+ * rejects at once when another transaction has locked it (`isRowLocked`).
+ */
+export async function lockJob(
+  tx: Transaction,
+  guard: Prisma.Sql,
+  options: { noWait?: boolean } = {},
+): Promise<Job | null> {
+  const noWait = options.noWait ? Prisma.sql`NOWAIT` : Prisma.empty;
+  const locked = await tx.$queryRaw<
+    { id: string }[]
+  >`SELECT id FROM jobs WHERE ${guard} FOR UPDATE ${noWait}`;
   const [job] = await readRows(tx, locked);
   return job ?? null;
 }

@@ -8,6 +8,7 @@ import {
 import { insertAudit } from '../../audit/insert-audit.ts';
 import { type Database, json, type Transaction } from '../../database/database.ts';
 import { inTransaction } from '../../database/in-transaction.ts';
+import { RowBusy, waitForRow } from '../../database/wait-for-row.ts';
 import { Prisma } from '../../generated/client.ts';
 import { newId } from '../../ids.ts';
 import { type Job, jobOf } from '../job.ts';
@@ -43,55 +44,81 @@ export interface NewJob {
  * an earlier identical request is answered.
  *
  * Throws GraftError `file_not_found` (the file is unknown or another team's), `idempotency_key_reused` (same key,
- * other body).
+ * other body); what `isRowLocked` knows when another transaction holds the file, or an identical request, for two seconds.
  */
 export async function createJob(
   db: Database,
   teamId: string,
   input: NewJob,
 ): Promise<{ job: Job; created: boolean }> {
-  return await inTransaction(db, async (tx) => {
-    const earlier = await findEarlier(tx, teamId, input);
-    if (earlier) return { job: earlier, created: false };
-    await checkFile(tx, teamId, input.trainingFileId, 'training_file');
-    if (input.validationFileId) await checkFile(tx, teamId, input.validationFileId, 'validation_file');
-
-    const row = await tx.job.create({
-      data: {
-        id: newId('job'),
-        teamId,
-        keyId: input.keyId,
-        state: 'validating',
-        model: input.model,
-        suffix: input.suffix,
-        seed: input.seed ?? randomInt(2 ** 31),
-        trainingFileId: input.trainingFileId,
-        validationFileId: input.validationFileId,
-        method: input.method,
-        hyperparameters: json(input.hyperparameters),
-        peft: json(input.peft),
-        training: json(input.training),
-        metadata: input.metadata ?? Prisma.DbNull,
-        requestHash: input.requestHash,
-      },
-    });
-    const job = jobOf(row);
-    if (input.idempotencyKey) {
-      const { idempotencyKey: key, requestHash } = input;
-      await tx.idempotencyKey.create({ data: { teamId, key, requestHash, jobId: job.id } });
-    }
-    await insertAudit(tx, teamId, { keyId: input.keyId, action: 'job.create', target: job.id });
-    await insertEvent(tx, job, { message: `Created fine-tuning job: ${job.id}` });
-    return { job, created: true };
-  });
+  const token = repetitionOf(teamId, input);
+  // Those that nothing ties together never wait for one another.
+  const id = newId('job');
+  return await waitForRow(
+    token ?? id,
+    async () => await inTransaction(db, async (tx) => await create(tx, teamId, input, { id, token })),
+  );
 }
 
-async function findEarlier(tx: Transaction, teamId: string, input: NewJob): Promise<Job | null> {
+async function create(
+  tx: Transaction,
+  teamId: string,
+  input: NewJob,
+  { id, token }: { id: string; token: string | null },
+): Promise<{ job: Job; created: boolean }> {
+  const earlier = token && (await findEarlier(tx, teamId, input, token));
+  if (earlier) return { job: earlier, created: false };
+  await checkFile(tx, teamId, input.trainingFileId, 'training_file');
+  if (input.validationFileId) await checkFile(tx, teamId, input.validationFileId, 'validation_file');
+
+  const row = await tx.job.create({
+    data: {
+      id,
+      teamId,
+      keyId: input.keyId,
+      state: 'validating',
+      model: input.model,
+      suffix: input.suffix,
+      seed: input.seed ?? randomInt(2 ** 31),
+      trainingFileId: input.trainingFileId,
+      validationFileId: input.validationFileId,
+      method: input.method,
+      hyperparameters: json(input.hyperparameters),
+      peft: json(input.peft),
+      training: json(input.training),
+      metadata: input.metadata ?? Prisma.DbNull,
+      requestHash: input.requestHash,
+    },
+  });
+  const job = jobOf(row);
+  if (input.idempotencyKey) {
+    const { idempotencyKey: key, requestHash } = input;
+    await tx.idempotencyKey.create({ data: { teamId, key, requestHash, jobId: job.id } });
+  }
+  await insertAudit(tx, teamId, { keyId: input.keyId, action: 'job.create', target: job.id });
+  await insertEvent(tx, job, { message: `Created fine-tuning job: ${job.id}` });
+  return { job, created: true };
+}
+
+/** What requests have in common that may be one request sent twice. Null: this one says nothing of the kind. */
+function repetitionOf(
+  teamId: string,
+  { idempotencyKey: key, isRetry, keyId, requestHash }: NewJob,
+): string | null {
+  return key || isRetry ? `graft:create:${teamId}:${key ?? `${keyId}:${requestHash}`}` : null;
+}
+
+async function findEarlier(
+  tx: Transaction,
+  teamId: string,
+  input: NewJob,
+  token: string,
+): Promise<Job | null> {
   const { idempotencyKey: key, requestHash, keyId } = input;
-  if (!key && !input.isRetry) return null;
-  // Two identical requests at once: the second waits here and then finds the first one's rows.
-  const token = `graft:create:${teamId}:${key ?? `${keyId}:${requestHash}`}`;
-  await tx.$executeRaw`SELECT pg_advisory_xact_lock(hashtextextended(${token}, 0))`;
+  // Two identical requests at once: the second waits for the first, and then finds its rows.
+  const [lock] = await tx.$queryRaw<{ held: boolean }[]>`
+    SELECT pg_try_advisory_xact_lock(hashtextextended(${token}, 0)) AS held`;
+  if (!lock?.held) throw new RowBusy();
 
   if (key) {
     const found = await tx.idempotencyKey.findUnique({ where: { teamId_key: { teamId, key } } });
@@ -115,6 +142,6 @@ async function findEarlier(tx: Transaction, teamId: string, input: NewJob): Prom
 async function checkFile(tx: Transaction, teamId: string, fileId: string, param: string): Promise<void> {
   // The share lock makes a deletion at the same moment wait until the job that uses the file exists.
   const found = await tx.$queryRaw<object[]>`
-    SELECT 1 FROM files WHERE team_id = ${teamId} AND id = ${fileId} FOR KEY SHARE`;
+    SELECT 1 FROM files WHERE team_id = ${teamId} AND id = ${fileId} FOR KEY SHARE NOWAIT`;
   if (found.length === 0) throw new GraftError('file_not_found', `No such file: ${fileId}`, { param });
 }

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, beforeEach, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Services } from '../../services.ts';
 import { createTestJob, createTestTeam, type TestTeam } from '../../testing/job-fixtures.ts';
 import { openTestServices } from '../../testing/open-test-services.ts';
@@ -7,7 +8,8 @@ import { heartbeatWorker, registerWorker } from '../../workers/worker-registry.t
 import type { Job } from '../job.ts';
 import { getJob } from '../records/read-jobs.ts';
 import { claimJob } from './claim-job.ts';
-import { dispatchJobs, queuePosition } from './dispatch-jobs.ts';
+import { dispatchJobs } from './dispatch-jobs.ts';
+import { createQueuePositions } from './queue-positions.ts';
 import { releaseJob } from './stop-running-job.ts';
 
 let services: Services;
@@ -35,18 +37,19 @@ test('the teams take turns, each in the order of its jobs, until two are out per
   const [a, b] = [await queue(one, 4), await queue(two, 2)];
   await addWorker('w1', 2);
   const expected = [a[0], b[0], a[1], b[1]] as Job[];
-  for (const [i, job] of expected.entries()) {
-    assert.equal(await queuePosition(services, job.teamId, job.id), i + 1);
-  }
+  const before = await createQueuePositions(services)(ids([...a, ...b]));
+  assert.deepEqual(
+    expected.map(({ id }) => before.get(id)),
+    [1, 2, 3, 4],
+  );
   const leases = await dispatchJobs(services);
   assert.deepEqual(ids(leases), ids(expected));
   assert.deepEqual(await dispatchJobs(services), [], 'no more than that');
   const dispatched = await getJob(services, one.id, a[0]!.id);
   assert.deepEqual([dispatched!.state, dispatched!.leaseEpoch], ['dispatched', a[0]!.leaseEpoch + 1]);
   assert.deepEqual([leases[0]!.epoch, dispatched!.workerId], [a[0]!.leaseEpoch + 1, null]);
-  assert.equal(await queuePosition(services, one.id, a[0]!.id), null, 'it waits no more');
-  assert.equal(await queuePosition(services, one.id, a[2]!.id), 1);
-  assert.equal(await queuePosition(services, two.id, a[2]!.id), null, "another team's is unknown");
+  const after = await createQueuePositions(services)(ids([a[0]!, a[2]!]));
+  assert.deepEqual([...after], [[a[2]!.id, 1]], 'the first waits no more');
 });
 
 test('a team that has jobs at work waits for one that has none, however late it came', async () => {
@@ -106,4 +109,22 @@ test('dispatchers at the same moment never give out one job twice', async () => 
   const all = ids(rounds.flat());
   assert.equal(new Set(all).size, all.length);
   assert.equal(all.length, 12);
+});
+
+test('positions are read once a second, and at once for a job that has begun to wait since', async () => {
+  const team = await createTestTeam(services);
+  const positions = createQueuePositions(services);
+  const [first] = await queue(team, 1);
+  assert.deepEqual([...(await positions([first!.id]))], [[first!.id, 1]]);
+  await services.sql.query("UPDATE jobs SET created_at = created_at - interval '1 hour' WHERE id <> $1", [
+    first!.id,
+  ]);
+  const [second] = await queue(team, 1);
+  await services.sql.query("UPDATE jobs SET created_at = created_at - interval '1 hour' WHERE id = $1", [
+    second!.id,
+  ]);
+  assert.deepEqual([...(await positions([first!.id]))], [[first!.id, 1]], 'as it was');
+  await sleep(300);
+  const both = await positions([first!.id, second!.id]);
+  assert.deepEqual([both.get(first!.id), both.get(second!.id)], [2, 1]);
 });

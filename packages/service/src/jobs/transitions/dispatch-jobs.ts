@@ -1,47 +1,73 @@
 /** Who is next, decided in SQL: teams take turns, those with fewer jobs at work first. */
 import type { Database } from '../../database/database.ts';
+import { isDatabaseAway } from '../../database/database-away.ts';
 import { Prisma } from '../../generated/client.ts';
 import type { WorkerCapabilities } from '../../workers/worker-registry.ts';
 import type { Lease } from '../job.ts';
+import type { JobFaultListener } from './change-job.ts';
 import { canRun, mayTake, takesJobs } from './may-take.ts';
 
 /**
  * queued → dispatched, lease epoch + 1, for as many jobs as the living workers may have waiting: at most two per
  * slot dispatched or running, so that order is decided here and not by the queue. Next is always the oldest job of
  * the team with the fewest jobs at work that is below its running limit, among those that a living worker can run; of
- * jobs with the same requirements no more are out than two per slot that meets them. Ring the queue for each lease
- * returned.
+ * jobs with the same requirements no more are out than two per slot that meets them. A job that another transaction has
+ * locked is left for the next pass, and so is one that cannot be changed, which `onFault` hears of. `onLease` is told of
+ * each at once: ring the queue for it.
  */
-export async function dispatchJobs({ sql }: Pick<Database, 'sql'>): Promise<Lease[]> {
+export async function dispatchJobs(
+  { sql }: Pick<Database, 'sql'>,
+  options: { onLease?(lease: Lease): Promise<void>; onFault?: JobFaultListener } = {},
+): Promise<Lease[]> {
   const leases: Lease[] = [];
-  for (;;) {
-    const { rows } = await sql.query<Lease>(
-      Prisma.sql`WITH at_work AS (
-         SELECT team_id, count(*)::int AS jobs FROM jobs WHERE state IN ('dispatched', 'running') GROUP BY team_id
-       ), room AS (
-         SELECT 2 * (SELECT coalesce(sum(slots), 0) FROM workers WHERE ${takesJobs})
-                - (SELECT coalesce(sum(jobs), 0) FROM at_work) AS jobs
-       ), next AS (
-         SELECT jobs.id FROM jobs JOIN teams ON teams.id = jobs.team_id
-           LEFT JOIN at_work ON at_work.team_id = jobs.team_id
-         WHERE jobs.state = 'queued' AND jobs.run_after <= now()
-           AND coalesce(at_work.jobs, 0) < teams.running_limit AND (SELECT jobs FROM room) > 0
-           AND 2 * (SELECT sum(slots) FROM workers WHERE ${takesJobs} AND ${canRun})
-               > CASE WHEN jobs.requirements IS NULL THEN 0 ELSE (
-                   SELECT count(*) FROM jobs AS alike WHERE alike.state IN ('dispatched', 'running')
-                     AND alike.requirements = jobs.requirements) END
-         ORDER BY coalesce(at_work.jobs, 0), jobs.created_at, jobs.id
-         LIMIT 1 FOR UPDATE OF jobs SKIP LOCKED
-       )
-       UPDATE jobs SET state = 'dispatched', lease_epoch = lease_epoch + 1, lease_until = NULL, worker_id = NULL,
-                       dispatched_at = now()
-       FROM next WHERE jobs.id = next.id AND jobs.state = 'queued'
-       RETURNING jobs.id, jobs.lease_epoch AS epoch`,
-    );
-    const lease = rows[0];
-    if (!lease) return leases;
-    leases.push(lease);
+  const passedOver: string[] = [];
+  for (let id = await nextToRun(sql, passedOver); id !== null; id = await nextToRun(sql, passedOver)) {
+    const lease = await dispatchJob(sql, id).catch((error: unknown) => {
+      if (isDatabaseAway(error)) throw error;
+      options.onFault?.({ id, error });
+      return null;
+    });
+    if (lease) leases.push(lease);
+    else passedOver.push(id);
+    if (lease) await options.onLease?.(lease);
   }
+  return leases;
+}
+
+async function nextToRun(sql: Database['sql'], passedOver: string[]): Promise<string | null> {
+  const { rows } = await sql.query<{ id: string }>(
+    Prisma.sql`WITH at_work AS MATERIALIZED (
+       SELECT team_id, count(*)::int AS jobs FROM jobs WHERE state IN ('dispatched', 'running') GROUP BY team_id
+     ), room AS MATERIALIZED (
+       SELECT 2 * (SELECT coalesce(sum(slots), 0) FROM workers WHERE ${takesJobs})
+              - (SELECT coalesce(sum(jobs), 0) FROM at_work) AS jobs
+     )
+     SELECT next.id FROM teams LEFT JOIN at_work ON at_work.team_id = teams.id CROSS JOIN LATERAL (
+       SELECT jobs.id, jobs.created_at FROM jobs
+       WHERE jobs.team_id = teams.id AND jobs.state = 'queued' AND jobs.run_after <= now()
+         AND jobs.id <> ALL(${passedOver})
+         AND 2 * (SELECT sum(slots) FROM workers WHERE ${takesJobs} AND ${canRun})
+             > CASE WHEN jobs.requirements IS NULL THEN 0 ELSE (
+                 SELECT count(*) FROM jobs AS alike WHERE alike.state IN ('dispatched', 'running')
+                   AND alike.requirements = jobs.requirements) END
+       ORDER BY jobs.created_at, jobs.id LIMIT 1
+     ) AS next
+     WHERE coalesce(at_work.jobs, 0) < teams.running_limit AND (SELECT jobs FROM room) > 0
+     ORDER BY coalesce(at_work.jobs, 0), next.created_at, next.id LIMIT 1`,
+  );
+  return rows[0]?.id ?? null;
+}
+
+/** Null: it is locked, or queued no more. */
+async function dispatchJob(sql: Database['sql'], id: string): Promise<Lease | null> {
+  const { rows } = await sql.query<Lease>(
+    `UPDATE jobs SET state = 'dispatched', lease_epoch = lease_epoch + 1, lease_until = NULL, worker_id = NULL,
+       dispatched_at = now()
+     WHERE id = (SELECT id FROM jobs WHERE id = $1 AND state = 'queued' AND run_after <= now() FOR UPDATE SKIP LOCKED)
+     RETURNING id, lease_epoch AS epoch`,
+    [id],
+  );
+  return rows[0] ?? null;
 }
 
 /**
@@ -58,25 +84,4 @@ export async function staleDispatched(
        ${options.worker ? Prisma.sql`AND ${mayTake(options.worker)}` : Prisma.empty} ORDER BY dispatched_at`,
   );
   return rows;
-}
-
-/**
- * Where a queued job stands if nothing changes until its turn: 1 is next in the dispatcher's order. Null for a job that
- * is not queued.
- */
-export async function queuePosition({ sql }: Database, teamId: string, id: string): Promise<number | null> {
-  const { rows } = await sql.query<{ position: number }>(
-    `WITH at_work AS (
-       SELECT team_id, count(*) AS jobs FROM jobs WHERE state IN ('dispatched', 'running') GROUP BY team_id
-     ), turns AS (
-       SELECT jobs.team_id, jobs.id, jobs.created_at, coalesce(at_work.jobs, 0)
-              + row_number() OVER (PARTITION BY jobs.team_id ORDER BY jobs.created_at, jobs.id) AS turn
-       FROM jobs LEFT JOIN at_work ON at_work.team_id = jobs.team_id WHERE jobs.state = 'queued'
-     ), places AS (
-       SELECT team_id, id, row_number() OVER (ORDER BY turn, created_at, id)::int AS position FROM turns
-     )
-     SELECT position FROM places WHERE team_id = $1 AND id = $2`,
-    [teamId, id],
-  );
-  return rows[0]?.position ?? null;
 }

@@ -3,7 +3,7 @@ import { type Database, json, type Transaction } from '../../database/database.t
 import { inTransaction } from '../../database/in-transaction.ts';
 import { Prisma } from '../../generated/client.ts';
 import { newId } from '../../ids.ts';
-import { fineTunedModelName, type Job, type Lease } from '../job.ts';
+import { fineTunedModelName, type Job, jobOf, type Lease } from '../job.ts';
 import { holds, lockJob } from './change-job.ts';
 import { endJob } from './end-job.ts';
 
@@ -20,7 +20,8 @@ export interface NewAdapterVersion {
 
 /**
  * running → succeeded, with the adapter, its version and the outbox row, in one transaction: the only way anything
- * is ever published. Null: fenced, or a cancel was asked before the commit (`heartbeatJob` tells which).
+ * is ever published. Who asks again under the same lease, because it could not know, is answered what was published.
+ * Null: fenced, or a cancel was asked before the commit (`heartbeatJob` tells which).
  */
 export async function publishAdapterVersion(
   db: Database,
@@ -31,7 +32,7 @@ export async function publishAdapterVersion(
     // The lock holds back a cancel from here to the commit.
     const guard = Prisma.sql`${holds(lease, 'running')} AND cancel_requested_at IS NULL`;
     const running = await lockJob(tx, guard);
-    if (!running) return null;
+    if (!running) return await readPublished(tx, lease);
     const version = await insertVersion(tx, running, input);
     const job = await endJob(tx, guard, {
       state: 'succeeded',
@@ -40,6 +41,15 @@ export async function publishAdapterVersion(
     });
     return job && { job, version };
   });
+}
+
+async function readPublished(
+  tx: Transaction,
+  { id, epoch }: Lease,
+): Promise<{ job: Job; version: AdapterVersion } | null> {
+  const job = await tx.job.findUnique({ where: { id, leaseEpoch: epoch, state: 'succeeded' } });
+  const version = job && (await tx.adapterVersion.findUnique({ where: { jobId: id }, ...withAdapter }));
+  return version && { job: jobOf(job), version: versionOf(version) };
 }
 
 async function insertVersion(tx: Transaction, job: Job, input: NewAdapterVersion): Promise<AdapterVersion> {

@@ -1,13 +1,15 @@
 import type { Database, Transaction } from '../../database/database.ts';
+import { isDatabaseAway, isRowLocked } from '../../database/database-away.ts';
 import { inTransaction } from '../../database/in-transaction.ts';
 import { Prisma } from '../../generated/client.ts';
 import { type Job, type JobError, leaseOf } from '../job.ts';
 import { insertEvent } from '../records/job-event.ts';
-import { changeJob, holds, lockFreeJobs } from './change-job.ts';
+import { changeJob, holds, type JobFaultListener, lockFreeJobs } from './change-job.ts';
 import { endJob } from './end-job.ts';
 import { attemptLimit, retryAfter } from './fail-job.ts';
 import { endAttempt } from './job-attempts.ts';
-import { hasExpired, loseValidation } from './validate-job.ts';
+import { hasExpired } from './lease-expiry.ts';
+import { loseValidation } from './validate-job.ts';
 
 const workerLost: JobError = {
   code: 'worker_lost',
@@ -18,25 +20,34 @@ const workerLost: JobError = {
 
 /**
  * running → queued, paused, failed or cancelled for every job whose lease has run out: its worker is gone. So is that of
- * a validation, which another process then begins again, or which fails. Lease epoch + 1, so that a worker that only seemed gone is fenced. Nothing is swept in the first `leaseSeconds` of Postgres's life:
- * after an outage the workers get one lease to renew theirs. Run it under `runExclusive('sweep')`.
+ * a validation, which another process then begins again, or which fails. Lease epoch + 1, so that a worker that only
+ * seemed gone is fenced. Nothing is swept while `hasExpired` says that the holders could not have renewed. Each job is a
+ * transaction of its own: one that is locked is left for the next pass, and so is one that cannot be changed, which
+ * `onFault` hears of.
  */
-export async function sweepExpiredLeases(db: Database, options: { leaseSeconds: number }): Promise<Job[]> {
-  return await inTransaction(db, async (tx) => {
-    const lost = await lockFreeJobs(
-      tx,
-      Prisma.sql`state IN ('running', 'validating') AND ${hasExpired(options.leaseSeconds)}`,
-    );
-    const swept: Job[] = [];
-    for (const job of lost) {
-      const after =
-        job.state === 'running'
-          ? await sweep(tx, job, options.leaseSeconds)
-          : await loseValidation(tx, job, options.leaseSeconds);
-      if (after) swept.push(after);
+export async function sweepExpiredLeases(
+  db: Database,
+  { leaseSeconds, onFault }: { leaseSeconds: number; onFault?: JobFaultListener },
+): Promise<Job[]> {
+  const expired = Prisma.sql`state IN ('running', 'validating') AND ${hasExpired(leaseSeconds)}`;
+  const { rows } = await db.sql.query<{ id: string }>(Prisma.sql`SELECT id FROM jobs WHERE ${expired}`);
+  const swept: Job[] = [];
+  for (const { id } of rows) {
+    try {
+      const job = await inTransaction(db, async (tx) => {
+        const [lost] = await lockFreeJobs(tx, Prisma.sql`id = ${id} AND ${expired}`);
+        if (!lost) return null;
+        return lost.state === 'running'
+          ? await sweep(tx, lost, leaseSeconds)
+          : await loseValidation(tx, lost, leaseSeconds);
+      });
+      if (job) swept.push(job);
+    } catch (error) {
+      if (isDatabaseAway(error) && !isRowLocked(error)) throw error;
+      onFault?.({ id, error });
     }
-    return swept;
-  });
+  }
+  return swept;
 }
 
 async function sweep(tx: Transaction, lost: Job, leaseSeconds: number): Promise<Job | null> {

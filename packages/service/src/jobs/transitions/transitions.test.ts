@@ -144,7 +144,8 @@ describe('publication', () => {
     );
     assert.deepEqual([number, adapterName, peft.peft_type], [1, 'pub', 'LORA']);
     assert.deepEqual(await outboxOf(job), ['fine_tuning.job.succeeded']);
-    assert.equal(await publishAdapterVersion(services, leaseOf(job), testAdapter), null, 'once');
+    const again = await publishAdapterVersion(services, leaseOf(job), testAdapter);
+    assert.deepEqual(again!.version, version, 'once');
     assert.equal((await listAdapterVersions(services, team.id, version!.adapterId)).length, 1);
   });
 

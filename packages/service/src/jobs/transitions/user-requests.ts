@@ -3,13 +3,17 @@ import { GraftError } from '@graft/peft-core/config';
 import { insertAudit } from '../../audit/insert-audit.ts';
 import type { Database, Transaction } from '../../database/database.ts';
 import { inTransaction } from '../../database/in-transaction.ts';
+import { waitForRow } from '../../database/wait-for-row.ts';
 import { Prisma } from '../../generated/client.ts';
 import { isTerminal, type Job, type JobState, leaseOf, wireStatus } from '../job.ts';
 import { insertEvent } from '../records/job-event.ts';
 import { changeJob, holds, lockJob } from './change-job.ts';
 import { endJob } from './end-job.ts';
 
-/** Null: no such job in this team. Throws GraftError `invalid_job_state` where the job's state forbids it. */
+/**
+ * Null: no such job in this team. Throws GraftError `invalid_job_state` where the job's state forbids it, and what
+ * `isRowLocked` knows when another transaction holds the job for two seconds.
+ */
 type UserRequest = (
   db: Database,
   teamId: string,
@@ -63,13 +67,15 @@ function request(
   { allows, act }: { allows(job: Job): boolean; act: Action },
 ): UserRequest {
   return async (db, teamId, id, by) =>
-    await inTransaction(db, async (tx) => {
-      const job = await lockJob(tx, Prisma.sql`team_id = ${teamId} AND id = ${id}`);
-      if (!job) return null;
-      if (!allows(job)) throw invalidState(verb, job.state);
-      await insertAudit(tx, teamId, { keyId: by.keyId, action: `job.${verb}`, target: id });
-      return await act(tx, job, holds(leaseOf(job), job.state));
-    });
+    await waitForRow(`job ${teamId} ${id}`, async () =>
+      inTransaction(db, async (tx) => {
+        const job = await lockJob(tx, Prisma.sql`team_id = ${teamId} AND id = ${id}`, { noWait: true });
+        if (!job) return null;
+        if (!allows(job)) throw invalidState(verb, job.state);
+        await insertAudit(tx, teamId, { keyId: by.keyId, action: `job.${verb}`, target: id });
+        return await act(tx, job, holds(leaseOf(job), job.state));
+      }),
+    );
 }
 
 /** Acts on the locked job, in whose state the request is allowed. */

@@ -1,13 +1,16 @@
 /** Validation is leased work as training is: claimed by one process, renewed, fenced, and its attempts counted. */
 import type { ResolvedTraining } from '@graft/peft-core/config';
-import type { Database, Transaction } from '../../database/database.ts';
+import { type Database, statementWithin, type Transaction } from '../../database/database.ts';
+import { isDatabaseAway } from '../../database/database-away.ts';
 import { inTransaction } from '../../database/in-transaction.ts';
 import { Prisma } from '../../generated/client.ts';
 import { type Job, type JobError, type Lease, leaseOf, type ValidationProgress } from '../job.ts';
+import { renewalMs } from '../leases/heartbeat-job.ts';
 import { insertEvent } from '../records/job-event.ts';
 import { changeJob, holds, lockFreeJobs } from './change-job.ts';
 import { endJob } from './end-job.ts';
 import { beginAttempt, endAttempt } from './job-attempts.ts';
+import { hasExpired } from './lease-expiry.ts';
 
 /** Validations that may be lost without getting further than an earlier one; the last of them fails the job. */
 const attemptLimit = 3;
@@ -22,52 +25,68 @@ const validatorLost: JobError = {
 /**
  * Takes a job in state validating for `leaseSeconds`, lease epoch + 1, validation attempt + 1: the one named, or else
  * the oldest of the team with the fewest validations under way. `workerId` names any process. Null: there is none.
- * Renew it with `heartbeatValidation`; end it with `finishValidation` or `releaseValidation`.
+ * One that cannot be claimed is passed over; this rejects with its fault when there is no other. Renew it with `heartbeatValidation`; end it with `finishValidation` or `releaseValidation`.
  */
 export async function claimValidation(
   db: Database,
   options: { workerId: string; leaseSeconds: number; id?: string },
 ): Promise<Job | null> {
-  const { workerId, leaseSeconds } = options;
+  const passedOver: string[] = [];
+  let fault: unknown;
   for (;;) {
-    const claimed = await inTransaction(db, async (tx) => {
-      const [next] = await lockFreeJobs(tx, Prisma.sql`id = (${nextToValidate(options)})`);
-      if (!next) return null;
-      // Whoever held it is gone, and no sweeper has come by yet.
-      if (next.leaseUntil) {
-        const freed = await loseValidation(tx, next, leaseSeconds);
-        if (freed?.state !== 'validating') return 'failed';
-      }
-      const job = await changeJob(
-        tx,
-        Prisma.sql`id = ${next.id} AND state = 'validating'`,
-        Prisma.sql`lease_epoch = lease_epoch + 1, lease_until = now() + make_interval(secs => ${leaseSeconds}),
-          worker_id = ${workerId}, validation_attempts = validation_attempts + 1`,
-      );
-      if (job) await beginAttempt(tx, job, { kind: 'validation', workerId });
-      return job;
-    });
-    if (claimed !== 'failed') return claimed;
+    let id: string | undefined;
+    try {
+      const claimed = await inTransaction(db, async (tx) => {
+        const [next] = await lockFreeJobs(tx, Prisma.sql`id = (${nextToValidate(options, passedOver)})`);
+        id = next?.id;
+        return next ? await claim(tx, next, options) : null;
+      });
+      if (!claimed && fault !== undefined) throw fault;
+      if (claimed !== 'failed') return claimed;
+    } catch (error) {
+      if (id === undefined || isDatabaseAway(error)) throw error;
+      // One that cannot be claimed holds up no other.
+      fault = error;
+      passedOver.push(id);
+    }
   }
 }
 
+async function claim(
+  tx: Transaction,
+  next: Job,
+  { workerId, leaseSeconds }: { workerId: string; leaseSeconds: number },
+): Promise<Job | 'failed' | null> {
+  // Whoever held it is gone, and no sweeper has come by yet.
+  if (next.leaseUntil) {
+    const freed = await loseValidation(tx, next, leaseSeconds);
+    if (freed?.state !== 'validating') return 'failed';
+  }
+  const job = await changeJob(
+    tx,
+    Prisma.sql`id = ${next.id} AND state = 'validating'`,
+    Prisma.sql`lease_epoch = lease_epoch + 1, lease_until = now() + make_interval(secs => ${leaseSeconds}),
+      worker_id = ${workerId}, validation_attempts = validation_attempts + 1`,
+  );
+  if (job) await beginAttempt(tx, job, { kind: 'validation', workerId });
+  return job;
+}
+
 /** SQL: the id of the job whose validation is next, locked. */
-function nextToValidate({ id, leaseSeconds }: { id?: string; leaseSeconds: number }): Prisma.Sql {
+function nextToValidate(
+  { id, leaseSeconds }: { id?: string; leaseSeconds: number },
+  passedOver: string[],
+): Prisma.Sql {
   const named = id === undefined ? Prisma.empty : Prisma.sql`AND waiting.id = ${id}`;
   return Prisma.sql`
     SELECT waiting.id FROM jobs AS waiting LEFT JOIN (
       SELECT team_id, count(*) AS jobs FROM jobs WHERE state = 'validating' AND lease_until >= now() GROUP BY team_id
     ) AS under_way ON under_way.team_id = waiting.team_id
     WHERE waiting.state = 'validating' AND waiting.run_after <= now() ${named}
+      AND waiting.id <> ALL(${passedOver})
       AND (waiting.lease_until IS NULL OR ${hasExpired(leaseSeconds, Prisma.sql`waiting.lease_until`)})
     ORDER BY coalesce(under_way.jobs, 0), waiting.created_at, waiting.id
     LIMIT 1 FOR UPDATE OF waiting SKIP LOCKED`;
-}
-
-/** SQL: the lease has run out, and Postgres has been up for long enough that its holder could have renewed it. */
-export function hasExpired(leaseSeconds: number, leaseUntil = Prisma.sql`lease_until`): Prisma.Sql {
-  return Prisma.sql`(${leaseUntil} < now()
-    AND now() > pg_postmaster_start_time() + make_interval(secs => ${leaseSeconds}))`;
 }
 
 /**
@@ -80,7 +99,9 @@ export async function heartbeatValidation(
   options: { leaseSeconds: number; progress?: ValidationProgress | undefined },
 ): Promise<Lease | null> {
   const { rows } = await sql.query<Lease>(
-    `UPDATE jobs SET lease_until = now() + make_interval(secs => $3),
+    statementWithin(
+      renewalMs(options.leaseSeconds),
+      `UPDATE jobs SET lease_until = now() + make_interval(secs => $3),
        validation_attempts = CASE
          WHEN ($4::jsonb->>'bytes')::float8 > coalesce((validation_progress->>'furthestBytes')::float8, 0)
          THEN 1 ELSE validation_attempts END,
@@ -88,7 +109,13 @@ export async function heartbeatValidation(
          ($4::jsonb->>'bytes')::float8, (validation_progress->>'furthestBytes')::float8)), validation_progress)
      WHERE id = $1 AND lease_epoch = $2 AND state = 'validating' AND lease_until IS NOT NULL
      RETURNING id, lease_epoch AS epoch`,
-    [lease.id, lease.epoch, options.leaseSeconds, options.progress ? JSON.stringify(options.progress) : null],
+      [
+        lease.id,
+        lease.epoch,
+        options.leaseSeconds,
+        options.progress ? JSON.stringify(options.progress) : null,
+      ],
+    ),
   );
   return rows[0] ?? null;
 }

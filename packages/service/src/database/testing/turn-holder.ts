@@ -1,0 +1,11 @@
+/** Takes the turn `held` on the database of its argument, says so, and keeps it until it is killed. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { pino } from 'pino';
+import { connectDatabase } from '../database.ts';
+import { runExclusive } from '../run-exclusive.ts';
+
+const database = connectDatabase(process.argv[2]!, pino({ level: 'silent' }));
+await runExclusive(database, 'held', async () => {
+  process.send!('held');
+  await sleep(3_600_000);
+});

@@ -1,0 +1,184 @@
+/** The connection breaks at the COMMIT of each transition: it is done once or not at all, and its caller is told which. */
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import { connectDatabase, type Database } from '../../database/database.ts';
+import { isDatabaseAway } from '../../database/database-away.ts';
+import type { Services } from '../../services.ts';
+import { type CommitProxy, openCommitProxy } from '../../testing/commit-proxy.ts';
+import {
+  createTestJob,
+  createTestTeam,
+  newTestJob,
+  systemFault,
+  type TestTeam,
+  testAdapter,
+  userFault,
+} from '../../testing/job-fixtures.ts';
+import { openTestServices } from '../../testing/open-test-services.ts';
+import { type Job, type JobState, leaseOf } from '../job.ts';
+import { recordCheckpoint } from '../leases/record-checkpoint.ts';
+import { claimJob } from './claim-job.ts';
+import { createJob } from './create-job.ts';
+import { failJob } from './fail-job.ts';
+import { publishAdapterVersion } from './publish-adapter-version.ts';
+import { returnJob } from './return-job.ts';
+import { cancelRunningJob, pauseRunningJob, releaseJob } from './stop-running-job.ts';
+import { sweepExpiredLeases } from './sweep-expired-leases.ts';
+import { cancelJob, pauseJob, resumeJob } from './user-requests.ts';
+import { claimValidation, finishValidation, releaseValidation } from './validate-job.ts';
+
+let services: Services;
+let proxy: CommitProxy;
+let cuttable: Database;
+before(async () => {
+  services = await openTestServices();
+  proxy = await openCommitProxy(services.databaseUrl);
+  cuttable = connectDatabase(proxy.url, services.log);
+});
+after(async () => {
+  await cuttable.sql.end();
+  await proxy.close();
+  await services.close();
+});
+
+type Act = (db: Database, job: Job, team: TestTeam) => Promise<unknown>;
+const by = { keyId: null };
+const claim = { workerId: 'w', leaseSeconds: 60 };
+const request = { requestHash: 'same', idempotencyKey: 'once' };
+const checkpoint = { step: 5, metrics: {}, path: 'x', bytes: 1 };
+
+/** From a job in this state. */
+const transitions: [name: string, from: JobState, act: Act][] = [
+  ['create', 'validating', (db, _, team) => createJob(db, team.id, newTestJob(team, request))],
+  ['claim a validation', 'validating', (db, { id }) => claimValidation(db, { ...claim, id })],
+  ['dispatched → running', 'dispatched', (db, job) => claimJob(db, leaseOf(job), claim)],
+  ['checkpoint', 'running', (db, job) => recordCheckpoint(db, leaseOf(job), checkpoint)],
+  ['publish', 'running', (db, job) => publishAdapterVersion(db, leaseOf(job), testAdapter)],
+  ['fail', 'running', (db, job) => failJob(db, leaseOf(job), userFault)],
+  ['try again', 'running', (db, job) => failJob(db, leaseOf(job), systemFault)],
+  ['return', 'running', (db, job) => returnJob(db, leaseOf(job), { workerId: 'w', reason: 'x' })],
+  ['release', 'running', (db, job) => releaseJob(db, leaseOf(job))],
+  ['cancel', 'queued', (db, { id }, team) => cancelJob(db, team.id, id, by)],
+  ['ask to cancel', 'running', (db, { id }, team) => cancelJob(db, team.id, id, by)],
+  ['pause', 'queued', (db, { id }, team) => pauseJob(db, team.id, id, by)],
+  ['resume', 'paused', (db, { id }, team) => resumeJob(db, team.id, id, by)],
+];
+
+/** Those that need something to have been asked, claimed or lost before. */
+const prepared: [name: string, from: JobState, prepare: Act, act: Act][] = [
+  [
+    'cancel as asked',
+    'running',
+    (db, { id }, team) => cancelJob(db, team.id, id, by),
+    (db, job) => cancelRunningJob(db, leaseOf(job)),
+  ],
+  [
+    'pause as asked',
+    'running',
+    (db, { id }, team) => pauseJob(db, team.id, id, by),
+    (db, job) => pauseRunningJob(db, leaseOf(job)),
+  ],
+  [
+    'sweep',
+    'running',
+    (db, { id }) => db.sql.query("UPDATE jobs SET lease_until = now() - interval '1 s' WHERE id = $1", [id]),
+    async (db) => (await sweepExpiredLeases(db, { leaseSeconds: 0 }))[0],
+  ],
+  ...(
+    [
+      ['validated', (db, lease) => finishValidation(db, lease, { ok: true, resolvedTraining: {} as never })],
+      ['not valid', (db, lease) => finishValidation(db, lease, { ok: false, error: userFault })],
+      ['hand a validation on', (db, lease) => releaseValidation(db, lease)],
+    ] satisfies [string, (db: Database, lease: { id: string; epoch: number }) => Promise<unknown>][]
+  ).map(([name, act]): [string, JobState, Act, Act] => [
+    name,
+    'validating',
+    (db, { id }) => claimValidation(db, { ...claim, id }),
+    (db, { id, leaseEpoch }) => act(db, { id, epoch: leaseEpoch + 1 }),
+  ]),
+];
+
+/** All that Postgres holds of a team, but for ids and times. */
+async function truthOf(team: TestTeam): Promise<object> {
+  const { db } = services;
+  const where = { teamId: team.id };
+  const jobs = await db.job.findMany({ where, orderBy: { createdAt: 'asc' } });
+  const events = await db.jobEvent.findMany({ where, orderBy: { seq: 'asc' } });
+  const attempts = await db.jobAttempt.findMany({ where, orderBy: { leaseEpoch: 'asc' } });
+  return {
+    jobs: jobs.map(({ state, leaseEpoch, attempts, environmentFaults, validationAttempts, error }) => {
+      return { state, leaseEpoch, attempts, environmentFaults, validationAttempts, error };
+    }),
+    events: events.map(({ message }) => message.replace(/(job-|ft:)\S+/, '')),
+    attempts: attempts.map(({ leaseEpoch, kind, outcome }) => ({ leaseEpoch, kind, outcome })),
+    rows: [
+      await db.auditEntry.count({ where }),
+      await db.outbox.count({ where }),
+      await db.adapterVersion.count({ where }),
+      await db.checkpoint.count({ where }),
+      await db.idempotencyKey.count({ where }),
+    ],
+  };
+}
+
+async function start(from: JobState, prepare: Act | undefined): Promise<{ team: TestTeam; job: Job }> {
+  const team = await createTestTeam(services);
+  const job = await createTestJob(services, team, from);
+  await prepare?.(services, job, team);
+  return { team, job };
+}
+
+describe('a connection that breaks at the COMMIT', () => {
+  const all = [...transitions.map(([name, from, act]) => [name, from, undefined, act] as const), ...prepared];
+  for (const [name, from, prepare, act] of all) {
+    test(`${name}, from ${from}`, async () => {
+      const control = await start(from, prepare);
+      const untouched = await truthOf(control.team);
+      assert.ok(await act(services, control.job, control.team));
+      const done = await truthOf(control.team);
+
+      const answered = await start(from, prepare);
+      const { cuts } = proxy;
+      proxy.cutNextCommit('answer');
+      assert.ok(await act(cuttable, answered.job, answered.team), 'it was committed, and the caller knows');
+      assert.deepEqual(await truthOf(answered.team), done);
+
+      const lost = await start(from, prepare);
+      proxy.cutNextCommit('request');
+      await assert.rejects(act(cuttable, lost.job, lost.team), isDatabaseAway);
+      assert.deepEqual(await truthOf(lost.team), untouched);
+      assert.ok(await act(cuttable, lost.job, lost.team), 'it may be repeated');
+      assert.deepEqual(await truthOf(lost.team), done);
+      assert.equal(proxy.cuts, cuts + 2);
+    });
+  }
+});
+
+test('a publication that Postgres took with it for longer is found by whoever asks again', async () => {
+  const { team, job } = await start('running', undefined);
+  const publish = async () => await publishAdapterVersion(cuttable, leaseOf(job), testAdapter);
+  const first = (await publish())!;
+  const again = (await publish())!;
+  assert.deepEqual([again.job.state, again.version], ['succeeded', first.version]);
+  const fenced = await publishAdapterVersion(
+    services,
+    { id: job.id, epoch: job.leaseEpoch - 1 },
+    testAdapter,
+  );
+  assert.equal(fenced, null);
+  assert.equal(await services.db.adapterVersion.count({ where: { teamId: team.id } }), 1);
+});
+
+test('while Postgres stays away nobody knows of the COMMIT; the request is answered its job when it is repeated', async () => {
+  const team = await createTestTeam(services);
+  const create = async (db: Database) => await createJob(db, team.id, newTestJob(team, request));
+  proxy.cutNextCommit('answer', 'away');
+  await assert.rejects(
+    create(cuttable),
+    (error: Error) => isDatabaseAway(error) && /whether it was done is not known/.test(error.message),
+  );
+  proxy.away = false;
+  const { created } = await create(services);
+  assert.ok(!created);
+  assert.equal(await services.db.job.count({ where: { teamId: team.id } }), 1);
+});

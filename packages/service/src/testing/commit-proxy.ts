@@ -1,0 +1,73 @@
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
+
+export interface CommitProxy {
+  /** The given URL, through the proxy. */
+  url: string;
+  /**
+   * The next COMMIT loses its connection: `answer`, after Postgres has committed and before the client hears of it;
+   * `request`, before Postgres does. `then`: `away` refuses every connection from then on.
+   */
+  cutNextCommit(what: 'answer' | 'request', then?: 'away'): void;
+  /** COMMITs cut so far. */
+  readonly cuts: number;
+  /** While true every connection is refused. */
+  away: boolean;
+  close(): Promise<void>;
+}
+
+/** Stands between a test and Postgres, and loses the one message after which a client cannot know. */
+export async function openCommitProxy(target: string): Promise<CommitProxy> {
+  const { hostname, port } = new URL(target);
+  const sockets = new Set<Socket>();
+  let next: 'answer' | 'request' | null = null;
+  let goesAway = false;
+  const proxy = { cuts: 0, away: false };
+  const server = createServer((near) => {
+    if (proxy.away) return void near.destroy();
+    const far = connect(Number(port), hostname);
+    let loses = false;
+    const cut = () => {
+      proxy.cuts += 1;
+      if (goesAway) proxy.away = true;
+      for (const socket of goesAway ? sockets : [near]) socket.destroy();
+    };
+    for (const [socket, other] of [
+      [near, far],
+      [far, near],
+    ] as const) {
+      sockets.add(socket);
+      socket.on('error', () => {});
+      socket.on('close', () => {
+        sockets.delete(socket);
+        other.destroy();
+      });
+    }
+    near.on('data', (bytes) => {
+      const isCommit = bytes.includes('COMMIT\0');
+      const what = isCommit ? next : null;
+      if (isCommit) next = null;
+      if (what === 'request') return cut();
+      loses ||= what === 'answer';
+      far.write(bytes);
+    });
+    far.on('data', (bytes) => {
+      if (loses) cut();
+      else near.write(bytes);
+    });
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const url = new URL(target);
+  url.host = `127.0.0.1:${(server.address() as AddressInfo).port}`;
+  return Object.assign(proxy, {
+    url: url.href,
+    cutNextCommit: (what: 'answer' | 'request', then?: 'away') => {
+      next = what;
+      goesAway = then === 'away';
+    },
+    close: async () => {
+      const closed = new Promise((resolve) => server.close(resolve));
+      for (const socket of sockets) socket.destroy();
+      await closed;
+    },
+  });
+}

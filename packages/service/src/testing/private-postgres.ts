@@ -1,0 +1,42 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { pino } from 'pino';
+import {
+  clusterUrl,
+  ensureDatabase,
+  ensurePostmaster,
+  openCluster,
+  stopPostmaster,
+} from '../postgres/cluster.ts';
+
+export interface PrivatePostgres {
+  url: string;
+  /** `immediate` is a crash: sessions are cut off, nothing is written. */
+  stop(how: 'fast' | 'immediate'): Promise<void>;
+  start(): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** A Postgres server that one test alone uses, and may do anything to. Making it takes some two seconds. */
+export async function startPrivatePostgres(): Promise<PrivatePostgres> {
+  const folder = await mkdtemp(path.join(tmpdir(), 'graft-private-postgres-'));
+  const cluster = await openCluster(folder, pino({ level: 'silent' }));
+  let postmaster = await ensurePostmaster(cluster);
+  await ensureDatabase(cluster, 'graft');
+  return {
+    url: clusterUrl(cluster, 'graft'),
+    stop: async (how) => {
+      if (how === 'immediate') process.kill(postmaster.pid, 'SIGQUIT');
+      await stopPostmaster(postmaster);
+    },
+    start: async () => {
+      postmaster = await ensurePostmaster(cluster);
+    },
+    close: async () => {
+      await stopPostmaster(postmaster);
+      await rm(cluster.dataFolder, { recursive: true, force: true });
+      await rm(folder, { recursive: true, force: true });
+    },
+  };
+}
