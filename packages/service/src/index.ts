@@ -15,6 +15,7 @@ export { type Database, pingDatabase } from './database/database.ts';
 export { isDatabaseAway, isRowLocked } from './database/database-away.ts';
 export { migrateDatabase } from './database/migrate-database.ts';
 export type { Page } from './database/read-page.ts';
+export { waitForRow } from './database/wait-for-row.ts';
 export { loadServiceEnv, type ServiceEnv } from './env.ts';
 export {
   createFile,

@@ -1,6 +1,6 @@
 import multipart from '@fastify/multipart';
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
-import { createFile, deleteFile, type FileRecord, getFile, listFiles } from '@graft/service';
+import { createFile, deleteFile, type FileRecord, getFile, listFiles, waitForRow } from '@graft/service';
 import { ApiError } from '../api-error.ts';
 import { sendDownload } from '../downloads/download.ts';
 import { errorResponses } from '../schemas/error.ts';
@@ -106,7 +106,8 @@ export const fileRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSettings }> = 
     async (request) => {
       const { teamId, keyId } = request.caller;
       const id = request.params.file_id;
-      if (!(await deleteFile(services, teamId, id, { keyId }))) throw fileNotFound(id);
+      const remove = async () => await deleteFile(services, teamId, id, { keyId });
+      if (!(await waitForRow(`file ${teamId} ${id}`, remove))) throw fileNotFound(id);
       return { id, object: 'file' as const, deleted: true };
     },
   );

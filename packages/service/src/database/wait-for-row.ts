@@ -18,9 +18,9 @@ export class RowBusy extends Error {
 }
 
 /**
- * Runs `attempt`, a transaction that takes its locks without waiting (`NOWAIT`), again until they are free, and rejects
- * with what it threw after two seconds. Nobody waits on a connection of the pool: of all in this process that want `row`
- * one looks at a time, the others wait in memory. So one stuck row slows nobody who wants another.
+ * Runs `attempt`, a transaction that best takes its locks without waiting (`NOWAIT`), again until they are free, and
+ * rejects with what it threw after two seconds. Of all in this process that want `row` one looks at a time, and the
+ * others wait in memory, not on connections of the pool. So one stuck row slows nobody who wants another.
  */
 export async function waitForRow<T>(row: string, attempt: () => Promise<T>): Promise<T> {
   const end = performance.now() + patience;

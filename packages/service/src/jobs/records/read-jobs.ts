@@ -1,11 +1,27 @@
-import type { Database, Transaction } from '../../database/database.ts';
+import type { Database } from '../../database/database.ts';
 import { type Page, readPage } from '../../database/read-page.ts';
+import type { Job as JobRow } from '../../generated/client.ts';
 import { type Job, jobOf } from '../job.ts';
 
-/** Null: no such job in this team. */
-export async function getJob({ db }: { db: Transaction }, teamId: string, id: string): Promise<Job | null> {
-  const row = await db.job.findUnique({ where: { teamId_id: { teamId, id } } });
-  return row && jobOf(row);
+/** Null: no such job in this team. Clients poll it, so past Prisma, which takes four times as long. */
+export async function getJob(
+  { sql }: Pick<Database, 'sql'>,
+  teamId: string,
+  id: string,
+): Promise<Job | null> {
+  const { rows } = await sql.query<Record<string, unknown>>(
+    'SELECT * FROM jobs WHERE team_id = $1 AND id = $2',
+    [teamId, id],
+  );
+  if (!rows[0]) return null;
+  const row = Object.fromEntries(
+    Object.entries(rows[0]).map(([column, value]) => [camelCase(column), value]),
+  );
+  return jobOf(row as unknown as JobRow);
+}
+
+function camelCase(column: string): string {
+  return column.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase());
 }
 
 /** Newest first. `metadata` keeps jobs that carry all its pairs. Throws GraftError `invalid_cursor`. */

@@ -45,7 +45,7 @@ type Act = (db: Database, job: Job, team: TestTeam) => Promise<unknown>;
 const by = { keyId: null };
 const claim = { workerId: 'w', leaseSeconds: 60 };
 const request = { requestHash: 'same', idempotencyKey: 'once' };
-const checkpoint = { step: 5, metrics: {}, path: 'x', bytes: 1, digest: '', seconds: 0, series: [] };
+const checkpoint = { step: 5, metrics: {}, path: 'x', bytes: 1, digest: 'd', seconds: 1, series: [] };
 
 /** From a job in this state. */
 const transitions: [name: string, from: JobState, act: Act][] = [

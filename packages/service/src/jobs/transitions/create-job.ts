@@ -13,7 +13,6 @@ import { Prisma } from '../../generated/client.ts';
 import { newId } from '../../ids.ts';
 import { type Job, jobOf } from '../job.ts';
 import { insertEvent } from '../records/job-event.ts';
-import { getJob } from '../records/read-jobs.ts';
 
 export interface NewJob {
   /** The API key that asks. */
@@ -130,13 +129,18 @@ async function findEarlier(
         { param: null },
       );
     }
-    return await getJob({ db: tx }, teamId, found.jobId);
+    return await readJob(tx, teamId, found.jobId);
   }
   const [latest] = await tx.$queryRaw<{ id: string }[]>`
     SELECT id FROM jobs
     WHERE team_id = ${teamId} AND key_id IS NOT DISTINCT FROM ${keyId} AND request_hash = ${requestHash}
       AND created_at > now() - interval '2 minutes' ORDER BY created_at DESC LIMIT 1`;
-  return latest ? await getJob({ db: tx }, teamId, latest.id) : null;
+  return latest ? await readJob(tx, teamId, latest.id) : null;
+}
+
+async function readJob(tx: Transaction, teamId: string, id: string): Promise<Job | null> {
+  const row = await tx.job.findUnique({ where: { teamId_id: { teamId, id } } });
+  return row && jobOf(row);
 }
 
 async function checkFile(tx: Transaction, teamId: string, fileId: string, param: string): Promise<void> {

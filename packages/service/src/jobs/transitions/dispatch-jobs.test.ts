@@ -128,3 +128,11 @@ test('positions are read once a second, and at once for a job that has begun to 
   const both = await positions([first!.id, second!.id]);
   assert.deepEqual([both.get(first!.id), both.get(second!.id)], [2, 1]);
 });
+
+test('dispatchers at the same moment keep to the limit of a team', async () => {
+  const team = await createTestTeam(services, 3);
+  await queue(team, 8);
+  await addWorker('w1', 8);
+  const rounds = await Promise.all([1, 2, 3, 4, 5, 6].map(() => dispatchJobs(services)));
+  assert.equal(rounds.flat().length, 3);
+});

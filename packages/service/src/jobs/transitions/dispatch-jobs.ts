@@ -1,6 +1,7 @@
 /** Who is next, decided in SQL: teams take turns, those with fewer jobs at work first. */
 import type { Database } from '../../database/database.ts';
 import { isDatabaseAway } from '../../database/database-away.ts';
+import { inTransaction } from '../../database/in-transaction.ts';
 import { Prisma } from '../../generated/client.ts';
 import type { WorkerCapabilities } from '../../workers/worker-registry.ts';
 import type { Lease } from '../job.ts';
@@ -16,13 +17,13 @@ import { canRun, mayTake, takesJobs } from './may-take.ts';
  * each at once: ring the queue for it.
  */
 export async function dispatchJobs(
-  { sql }: Pick<Database, 'sql'>,
+  db: Database,
   options: { onLease?(lease: Lease): Promise<void>; onFault?: JobFaultListener } = {},
 ): Promise<Lease[]> {
   const leases: Lease[] = [];
   const passedOver: string[] = [];
-  for (let id = await nextToRun(sql, passedOver); id !== null; id = await nextToRun(sql, passedOver)) {
-    const lease = await dispatchJob(sql, id).catch((error: unknown) => {
+  for (let id = await nextToRun(db, passedOver); id !== null; id = await nextToRun(db, passedOver)) {
+    const lease = await dispatchJob(db, id).catch((error: unknown) => {
       if (isDatabaseAway(error)) throw error;
       options.onFault?.({ id, error });
       return null;
@@ -34,7 +35,7 @@ export async function dispatchJobs(
   return leases;
 }
 
-async function nextToRun(sql: Database['sql'], passedOver: string[]): Promise<string | null> {
+async function nextToRun({ sql }: Database, passedOver: string[]): Promise<string | null> {
   const { rows } = await sql.query<{ id: string }>(
     Prisma.sql`WITH at_work AS MATERIALIZED (
        SELECT team_id, count(*)::int AS jobs FROM jobs WHERE state IN ('dispatched', 'running') GROUP BY team_id
@@ -58,16 +59,25 @@ async function nextToRun(sql: Database['sql'], passedOver: string[]): Promise<st
   return rows[0]?.id ?? null;
 }
 
-/** Null: it is locked, or queued no more. */
-async function dispatchJob(sql: Database['sql'], id: string): Promise<Lease | null> {
-  const { rows } = await sql.query<Lease>(
-    `UPDATE jobs SET state = 'dispatched', lease_epoch = lease_epoch + 1, lease_until = NULL, worker_id = NULL,
-       dispatched_at = now()
-     WHERE id = (SELECT id FROM jobs WHERE id = $1 AND state = 'queued' AND run_after <= now() FOR UPDATE SKIP LOCKED)
-     RETURNING id, lease_epoch AS epoch`,
-    [id],
-  );
-  return rows[0] ?? null;
+/**
+ * Null: it or its team is locked, it is queued no more, or its team is at its limit. One at a time for each team: two
+ * dispatchers that counted at the same moment would go beyond the limit.
+ */
+async function dispatchJob(db: Database, id: string): Promise<Lease | null> {
+  return await inTransaction(db, async (tx) => {
+    const teams = await tx.$queryRaw<object[]>`
+      SELECT 1 FROM teams WHERE id = (SELECT team_id FROM jobs WHERE id = ${id}) FOR NO KEY UPDATE SKIP LOCKED`;
+    if (teams.length === 0) return null;
+    const [lease] = await tx.$queryRaw<Lease[]>`
+      UPDATE jobs SET state = 'dispatched', lease_epoch = lease_epoch + 1, lease_until = NULL, worker_id = NULL,
+        dispatched_at = now()
+      WHERE id = (SELECT id FROM jobs WHERE id = ${id} AND state = 'queued' AND run_after <= now() FOR UPDATE SKIP LOCKED)
+        AND (SELECT count(*) FROM jobs AS others WHERE others.team_id = jobs.team_id
+               AND others.state IN ('dispatched', 'running'))
+            < (SELECT running_limit FROM teams WHERE teams.id = jobs.team_id)
+      RETURNING id, lease_epoch AS epoch`;
+    return lease ?? null;
+  });
 }
 
 /**
