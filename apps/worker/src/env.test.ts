@@ -8,7 +8,11 @@ it('has defaults for everything', () => {
     tensorflow: undefined,
     stallSeconds: 900,
     idleSeconds: 600,
-    drainSeconds: 30,
+    drainSeconds: 10,
+    trainerThreads: undefined,
+    trainerPrecisions: undefined,
+    trainerUser: undefined,
+    proofSeconds: 60,
     generatorQueue: 16,
   });
 });

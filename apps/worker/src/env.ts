@@ -1,3 +1,5 @@
+import type { Precision } from './devices.ts';
+
 /** Settings of the worker alone; those it shares with the API are in packages/service (`loadServiceEnv`). */
 export interface WorkerEnv {
   /** Trainers at once, at most; undefined: one per GPU, or one on the CPU. 0: this worker only serves. */
@@ -7,8 +9,16 @@ export interface WorkerEnv {
   stallSeconds: number;
   /** An unused child process, and the base model in its memory, is ended after this. */
   idleSeconds: number;
-  /** How long trainers may take to checkpoint when this worker stops. */
+  /** From SIGTERM until this worker has ended: most of it is for the trainers' checkpoints. */
   drainSeconds: number;
+  /** What jobs that are first run here compute with from then on; undefined: what this machine has. */
+  trainerThreads: number | undefined;
+  /** Precisions that jobs may compute in here, the one for "auto" first; undefined: both, by the device. */
+  trainerPrecisions: Precision[] | undefined;
+  /** Whom trainers and generator run as, where this worker is root: a name, or `uid:gid`. */
+  trainerUser: string | undefined;
+  /** How often this worker proves that it can work. */
+  proofSeconds: number;
   /** Generation requests that may wait for the generator. */
   generatorQueue: number;
 }
@@ -18,7 +28,23 @@ const variables = {
   GRAFT_TENSORFLOW: { pattern: /^(?:cpu|gpu)$/, form: 'cpu or gpu', fallback: undefined },
   GRAFT_STALL_SECONDS: { pattern: /^[1-9]\d{0,5}$/, form: 'a number of seconds above 0', fallback: '900' },
   GRAFT_IDLE_SECONDS: { pattern: /^\d{1,6}$/, form: 'a number of seconds', fallback: '600' },
-  GRAFT_DRAIN_SECONDS: { pattern: /^\d{1,4}$/, form: 'a number of seconds', fallback: '30' },
+  GRAFT_DRAIN_SECONDS: { pattern: /^[1-9]\d{0,3}$/, form: 'a number of seconds above 0', fallback: '10' },
+  GRAFT_TRAINER_THREADS: {
+    pattern: /^[1-9]\d{0,3}$/,
+    form: 'a whole number from 1 to 9999',
+    fallback: undefined,
+  },
+  GRAFT_TRAINER_PRECISIONS: {
+    pattern: /^(?:fp32|bf16|fp32,bf16|bf16,fp32)$/,
+    form: 'fp32, bf16, or both with a comma, the one for "auto" first',
+    fallback: undefined,
+  },
+  GRAFT_TRAINER_USER: {
+    pattern: /^(?:[a-z_][\w-]{0,31}|\d{1,10}:\d{1,10})$/,
+    form: 'a user, or uid:gid',
+    fallback: undefined,
+  },
+  GRAFT_PROOF_SECONDS: { pattern: /^[1-9]\d{0,4}$/, form: 'a number of seconds above 0', fallback: '60' },
   GRAFT_SERVER_QUEUE: { pattern: /^[1-9]\d{0,3}$/, form: 'a whole number from 1 to 9999', fallback: '16' },
 } as const;
 
@@ -33,12 +59,17 @@ export function loadWorkerEnv(env: NodeJS.ProcessEnv = process.env): WorkerEnv {
     return fallback;
   };
   const slots = read('GRAFT_WORKER_SLOTS');
+  const threads = read('GRAFT_TRAINER_THREADS');
   const loaded: WorkerEnv = {
     slots: slots === undefined ? undefined : Number(slots),
     tensorflow: read('GRAFT_TENSORFLOW') as 'cpu' | 'gpu' | undefined,
     stallSeconds: Number(read('GRAFT_STALL_SECONDS')),
     idleSeconds: Number(read('GRAFT_IDLE_SECONDS')),
     drainSeconds: Number(read('GRAFT_DRAIN_SECONDS')),
+    trainerThreads: threads === undefined ? undefined : Number(threads),
+    trainerPrecisions: read('GRAFT_TRAINER_PRECISIONS')?.split(',') as Precision[] | undefined,
+    trainerUser: read('GRAFT_TRAINER_USER'),
+    proofSeconds: Number(read('GRAFT_PROOF_SECONDS')),
     generatorQueue: Number(read('GRAFT_SERVER_QUEUE')),
   };
   if (faults.length > 0) throw new Error(`Faulty environment:\n${faults.join('\n')}`);

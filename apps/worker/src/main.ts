@@ -12,18 +12,24 @@ const worker = await startWorker(services, env).catch(async (error) => {
 // The supervisor of `npm start` waits for this.
 process.send?.({ type: 'ready', address: worker.address });
 
-// Ctrl-C may reach this process twice, from the terminal and from a supervisor: only a later signal means "at once".
+// Ctrl-C may reach this process twice, from the terminal and from a supervisor: only a later signal means "faster".
 const patienceMilliseconds = 2000;
+// After the time to drain: connections that do not close are dropped.
+const closeMilliseconds = 2000;
 let stoppingSince: number | null = null;
+let hurried = false;
 
 async function stop(signal: NodeJS.Signals | 'disconnect'): Promise<void> {
   if (stoppingSince !== null) {
-    // Leases then run out, and other workers take over.
-    if (performance.now() - stoppingSince > patienceMilliseconds) process.exit(1);
-    return;
+    if (performance.now() - stoppingSince < patienceMilliseconds) return;
+    // Twice: leases then run out, and other workers take over.
+    if (hurried) process.exit(1);
+    hurried = true;
+    return worker.hurry();
   }
   stoppingSince = performance.now();
   services.log.info({ signal }, 'worker stopping');
+  setTimeout(() => process.exit(1), env.drainSeconds * 1000 + closeMilliseconds).unref();
   await worker.stop();
   await services.close();
   process.exit(0);

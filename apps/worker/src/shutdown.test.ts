@@ -19,6 +19,17 @@ it('runs steps in order, one after another, past one that fails', async () => {
       { name: 'last', run: () => seen.push('last') },
     ],
     createLogger({ level: 'silent', name: 'test' }),
+    60_000,
   );
   assert.deepEqual(seen, ['slow', 'last']);
+});
+
+it('waits for no step longer than it may take, and runs the later ones all the same', async () => {
+  const seen: string[] = [];
+  const steps = [
+    { name: 'endless', run: () => new Promise(() => {}) },
+    { name: 'last', run: () => seen.push('last') },
+  ];
+  await shutDown(steps, createLogger({ level: 'silent', name: 'test' }), 30);
+  assert.deepEqual(seen, ['last']);
 });

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Services } from '@graft/service';
 
 /** One step of an ordered shutdown. */
@@ -7,17 +8,30 @@ export interface ShutdownStep {
 }
 
 /**
- * Runs the steps one after another, in their order. A step that fails is logged and does not keep the later ones
- * from running: the last ones release what other processes wait for.
+ * Runs the steps one after another, in their order. A step that fails or is not done `milliseconds` after the first began is
+ * logged and does not keep the later ones from running: the last ones release what other processes wait for.
  */
-export async function shutDown(steps: ShutdownStep[], log: Services['log']): Promise<void> {
+export async function shutDown(
+  steps: ShutdownStep[],
+  log: Services['log'],
+  milliseconds: number,
+): Promise<void> {
+  const end = performance.now() + milliseconds;
   for (const { name, run } of steps) {
     const started = performance.now();
+    // Past the end the steps that take no time still run.
+    const timeout = new AbortController();
+    const late = sleep(Math.max(end - started, 50), 'late' as const, { signal: timeout.signal });
     try {
-      await run();
-      log.debug({ component: name, ms: Math.round(performance.now() - started) }, 'shutdown step done');
+      const outcome = await Promise.race([Promise.resolve(run()).then(() => 'done' as const), late]);
+      const ms = Math.round(performance.now() - started);
+      if (outcome === 'late') log.warn({ component: name, ms }, 'shutdown step not done in time');
+      else log.debug({ component: name, ms }, 'shutdown step done');
     } catch (error) {
       log.error({ component: name, err: error }, 'shutdown step failed');
+    } finally {
+      late.catch(() => {});
+      timeout.abort();
     }
   }
 }

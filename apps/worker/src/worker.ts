@@ -1,18 +1,24 @@
 import type { AddressInfo } from 'node:net';
 import { hostname } from 'node:os';
 import {
+  dataFolder,
   heartbeatWorker,
   newId,
   registerWorker,
   removeWorker,
   repeat,
   type Services,
+  secureDataFolder,
   startJobLoops,
 } from '@graft/service';
 import { findDevices, planSlots } from './devices.ts';
 import type { WorkerEnv } from './env.ts';
 import { GeneratorProcess } from './generation/generator-process.ts';
 import { createInternalServer } from './generation/internal-server.ts';
+import { capabilitiesOf } from './health/capabilities.ts';
+import { accessProof, dataFolderProof, deviceProof, engineProof } from './health/proofs.ts';
+import { WorkerHealth } from './health/worker-health.ts';
+import { findChildUser } from './processes/child-user.ts';
 import { type ShutdownStep, shutDown } from './shutdown.ts';
 import { readCodeVersion } from './training/code-version.ts';
 import { startLeaseLoop } from './training/lease-loop.ts';
@@ -22,14 +28,21 @@ export interface Worker {
   id: string;
   /** Where the API reaches it. */
   address: string;
-  /** Stops in order; running jobs are checkpointed and released. The services stay open, for whoever opened them to close. */
+  /**
+   * Stops in order, within the time to drain; running jobs are checkpointed and released. The services stay open, for
+   * whoever opened them to close.
+   */
   stop(): Promise<void>;
+  /** While it stops: running jobs are released without a new checkpoint. */
+  hurry(): void;
 }
 
 // A cancel must take at most two seconds. The worker learns of it after up to this long.
 const pollMilliseconds = 750;
 // By then it is better that the API tries another worker, or tells its client to come back.
 const generatorWaitMilliseconds = 15_000;
+// Of the time to drain: a trainer that has not written its checkpoint by then is ended, and its job released without.
+const checkpointShare = 0.7;
 
 /** Starts a worker: devices, child processes, internal server, registration, job loops, and last the leases. */
 export async function startWorker(
@@ -45,7 +58,10 @@ export async function startWorker(
   const id = newId('worker');
   const code = await readCodeVersion();
   const plan = planSlots(await findDevices(env.tensorflow), env.slots);
+  const user = await findChildUser(env.trainerUser, dataFolder(services.env.dataDir).childDigests);
+  if (user) await secureDataFolder(services.env.dataDir, log, { passable: 'folders' });
   const limits = {
+    user,
     stallMilliseconds: env.stallSeconds * 1000,
     idleMilliseconds: env.idleSeconds * 1000,
     log,
@@ -64,49 +80,63 @@ export async function startWorker(
   const http = createInternalServer(services, generator);
   await http.listen({ host: workerHost, port: workerPort });
   const { port } = http.server.address() as AddressInfo;
-  const address = workerUrl ?? `http://${workerHost.includes(':') ? `[${workerHost}]` : workerHost}:${port}`;
+  const scheme = services.secrets.internalTls ? 'https' : 'http';
+  const host = workerHost.includes(':') ? `[${workerHost}]` : workerHost;
+  const address = workerUrl ?? `${scheme}://${host}:${port}`;
 
-  const info = { id, address, hostname: hostname(), pid: process.pid, slots: trainers.length };
+  const capabilities = capabilitiesOf(plan.trainers[0] ?? plan.generator, {
+    precisions: env.trainerPrecisions,
+    threads: env.trainerThreads,
+  });
+  const info = { id, address, hostname: hostname(), pid: process.pid, slots: trainers.length, capabilities };
   await registerWorker(services, info);
-  const loops = startJobLoops(services);
-  const leases = await startLeaseLoop({
+  const computing = { precision: capabilities.precisions[0], threads: capabilities.threads };
+  const health = new WorkerHealth({
     services,
     workerId: id,
+    cheap: [dataFolderProof(services, id), deviceProof(plan.trainers), accessProof(services, user)],
+    thorough: [engineProof(trainers, computing)],
+    proofSeconds: env.proofSeconds,
+  });
+  const loops = startJobLoops(services);
+  const leases = startLeaseLoop({
+    services,
+    workerId: id,
+    capabilities,
+    health,
     trainers,
     times: { leaseSeconds, heartbeatSeconds, pollMilliseconds },
-    drainMilliseconds: env.drainSeconds * 1000,
+    drainMilliseconds: env.drainSeconds * 1000 * checkpointShare,
     code,
     log,
   });
   let draining = false;
   const report = async () => {
     const status = { running: leases.running, bases: generator.bases, load: generator.load, draining };
-    if (!(await heartbeatWorker(services, id, status)) && !draining) await registerWorker(services, info);
+    if ((await heartbeatWorker(services, id, status)) || draining) return;
+    await registerWorker(services, info);
+    health.registeredAgain();
   };
   const heartbeat = repeat('worker heartbeat', heartbeatSeconds * 1000, report, log);
   log.info({ workerId: id, address, slots: trainers.length, version: code.version }, 'worker started');
 
   const stop = async () => {
-    // First no new work is taken, then running work is released, then what others rely on is closed.
+    // First no new work is taken and running work is released, then what others rely on is closed.
+    draining = true;
     const steps: ShutdownStep[] = [
       {
-        name: 'say that no more work is taken',
-        run: async () => {
-          draining = true;
-          await heartbeat.stop();
-          await report();
-        },
+        name: 'say that no more work is taken, checkpoint and release jobs',
+        run: () => Promise.all([leases.stop(), health.stop(), heartbeat.stop().then(report)]),
       },
-      { name: 'checkpoint and release jobs', run: () => leases.stop() },
-      { name: 'stop job loops', run: () => loops.close() },
       { name: 'end trainers', run: () => Promise.all(trainers.map((trainer) => trainer.close())) },
       { name: 'end the generator', run: () => generator.close() },
       { name: 'close the internal server', run: () => http.close() },
+      { name: 'stop job loops', run: () => loops.close() },
       { name: 'deregister', run: () => removeWorker(services, id) },
     ];
-    await shutDown(steps, log);
+    await shutDown(steps, log, env.drainSeconds * 1000);
   };
-  return { id, address, stop };
+  return { id, address, stop, hurry: () => leases.hurry() };
 }
 
 /** The file that a child process runs: `.ts` in the source tree, `.js` when built. */

@@ -8,6 +8,7 @@ export { type ScoreInput, scoreTexts } from './score/score-texts.ts';
 export { train } from './train/loop.ts';
 export { effectivePrecision, environmentFor, type Requirements } from './train/precision.ts';
 export type { TrainOptions, TrainRecord } from './train/records.ts';
+export { proveEngine } from './train/verification/prove-engine.ts';
 export {
   type AdapterVerification,
   type VerificationOptions,

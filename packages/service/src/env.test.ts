@@ -21,6 +21,7 @@ test('everything has a default, and an empty variable counts as unset', () => {
     bootstrapKey: undefined,
     pepper: undefined,
     internalToken: undefined,
+    internalTls: undefined,
     workerHost: '127.0.0.1',
     workerPort: 0,
     workerUrl: undefined,
@@ -31,6 +32,7 @@ test('everything has a default, and an empty variable counts as unset', () => {
     hubAllow: [],
     hfEndpoint: undefined,
     hfToken: undefined,
+    minFreeBytes: 1_073_741_824,
     maxUploadBytes: 536_870_912,
     logLevel: 'info',
   });

@@ -16,6 +16,9 @@ const EnvSchema = Type.Object({
   GRAFT_BOOTSTRAP_KEY: Type.Optional(Type.String()),
   GRAFT_PEPPER: Type.Optional(Type.String({ minLength: 16 })),
   GRAFT_INTERNAL_TOKEN: Type.Optional(Type.String({ minLength: 16 })),
+  GRAFT_INTERNAL_TLS_CERT: Type.Optional(Type.String()),
+  GRAFT_INTERNAL_TLS_KEY: Type.Optional(Type.String()),
+  GRAFT_INTERNAL_TLS_CA: Type.Optional(Type.String()),
   GRAFT_WORKER_HOST: Type.String({ default: '127.0.0.1' }),
   GRAFT_WORKER_PORT: Type.String({ pattern: '^[0-9]{1,5}$', default: '0' }),
   GRAFT_WORKER_URL: Type.Optional(Type.String({ pattern: '^https?://' })),
@@ -26,6 +29,7 @@ const EnvSchema = Type.Object({
   GRAFT_HUB_ALLOW: Type.String({ default: '' }),
   HF_ENDPOINT: Type.Optional(Type.String({ pattern: '^https?://' })),
   HF_TOKEN: Type.Optional(Type.String()),
+  GRAFT_MIN_FREE_BYTES: Type.String({ pattern: '^[0-9]{1,15}$', default: String(2 ** 30) }),
   GRAFT_MAX_UPLOAD_BYTES: Type.String({ pattern: '^[0-9]{1,15}$', default: String(512 * 2 ** 20) }),
   LOG_LEVEL: Type.Enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'], { default: 'info' }),
 });
@@ -45,6 +49,8 @@ export interface ServiceEnv {
   bootstrapKey: string | undefined;
   pepper: string | undefined;
   internalToken: string | undefined;
+  /** PEM files of the channel between API and workers; absent: it is not encrypted. */
+  internalTls: { cert: string; key: string; ca: string } | undefined;
   /** Where a worker's internal server listens. */
   workerHost: string;
   /** 0: any free port. */
@@ -60,6 +66,8 @@ export interface ServiceEnv {
   hubAllow: string[];
   hfEndpoint: string | undefined;
   hfToken: string | undefined;
+  /** A worker whose data folder has less free space takes no jobs. */
+  minFreeBytes: number;
   maxUploadBytes: number;
   logLevel: Static<typeof EnvSchema>['LOG_LEVEL'];
 }
@@ -82,6 +90,19 @@ export function loadServiceEnv(env: NodeJS.ProcessEnv = process.env): ServiceEnv
   for (const name of ['PORT', 'GRAFT_WORKER_PORT'] as const) {
     if (Number(filled[name]) > 65_535) faults.add(`${name} must be at most 65535`);
   }
+  const tls = [
+    filled.GRAFT_INTERNAL_TLS_CERT,
+    filled.GRAFT_INTERNAL_TLS_KEY,
+    filled.GRAFT_INTERNAL_TLS_CA,
+  ] as const;
+  const [cert, key, ca] = tls;
+  const internalTls = cert && key && ca ? { cert, key, ca } : undefined;
+  if (!internalTls && tls.some(Boolean))
+    faults.add(
+      'GRAFT_INTERNAL_TLS_CERT, GRAFT_INTERNAL_TLS_KEY and GRAFT_INTERNAL_TLS_CA must be set together',
+    );
+  if (internalTls && filled.GRAFT_WORKER_URL?.startsWith('http:'))
+    faults.add('GRAFT_WORKER_URL must begin with https:// where GRAFT_INTERNAL_TLS_CERT is set');
   const lease = Number(filled.GRAFT_LEASE_SECONDS);
   const heartbeat = Number(filled.GRAFT_HEARTBEAT_SECONDS);
   if (heartbeat <= 0) faults.add('GRAFT_HEARTBEAT_SECONDS must be greater than 0');
@@ -101,6 +122,7 @@ export function loadServiceEnv(env: NodeJS.ProcessEnv = process.env): ServiceEnv
     bootstrapKey: filled.GRAFT_BOOTSTRAP_KEY,
     pepper: filled.GRAFT_PEPPER,
     internalToken: filled.GRAFT_INTERNAL_TOKEN,
+    internalTls,
     workerHost: filled.GRAFT_WORKER_HOST,
     workerPort: Number(filled.GRAFT_WORKER_PORT),
     workerUrl: filled.GRAFT_WORKER_URL,
@@ -114,6 +136,7 @@ export function loadServiceEnv(env: NodeJS.ProcessEnv = process.env): ServiceEnv
       .filter(Boolean),
     hfEndpoint: filled.HF_ENDPOINT,
     hfToken: filled.HF_TOKEN,
+    minFreeBytes: Number(filled.GRAFT_MIN_FREE_BYTES),
     maxUploadBytes: Number(filled.GRAFT_MAX_UPLOAD_BYTES),
     logLevel: filled.LOG_LEVEL,
   };

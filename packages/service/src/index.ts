@@ -86,11 +86,15 @@ export { type ApiKeyRecord, listApiKeys, revokeApiKey } from './keys/manage-api-
 export { type Identity, verifyApiKey } from './keys/verify-api-key.ts';
 export { createLogger } from './logger.ts';
 export { acquirePostgres } from './postgres/acquire-postgres.ts';
+export { findUser } from './postgres/run-as.ts';
 export { type Repeating, repeat } from './repeat.ts';
+export type { Secrets } from './secrets.ts';
 export { openServices, type Services } from './services.ts';
 export type { ArtifactStore } from './storage/artifact-store.ts';
 export { dataFolder } from './storage/data-folder.ts';
 export type { FileStore } from './storage/file-store.ts';
+export { checkDataFolderMark, probeDataFolder } from './storage/prove-data-folder.ts';
+export { secureDataFolder } from './storage/secure-data-folder.ts';
 export { ensureBootstrapKey } from './teams/ensure-bootstrap-key.ts';
 export { createTeam, findTeam, listTeams, type Team } from './teams/team-records.ts';
 export {

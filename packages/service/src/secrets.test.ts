@@ -35,6 +35,6 @@ test('the environment wins and leaves the files alone', async () => {
     GRAFT_PEPPER: pepper,
     GRAFT_INTERNAL_TOKEN: internalToken,
   });
-  assert.deepEqual(await loadSecrets(env), { pepper, internalToken });
+  assert.deepEqual(await loadSecrets(env), { pepper, internalToken, internalTls: null });
   assert.equal(await readFile(path.join(dataDir, 'secrets/pepper'), 'utf8'), before);
 });

@@ -13,6 +13,8 @@ import type { ArtifactStore } from './storage/artifact-store.ts';
 import { createDiskArtifactStore } from './storage/disk-artifact-store.ts';
 import { createDiskFileStore } from './storage/disk-file-store.ts';
 import type { FileStore } from './storage/file-store.ts';
+import { checkDataFolderMark } from './storage/prove-data-folder.ts';
+import { secureDataFolder } from './storage/secure-data-folder.ts';
 
 /** Everything API, worker and admin commands share. Whoever opens it closes it. */
 export interface Services extends Database {
@@ -54,6 +56,14 @@ export async function openServices(options: OpenOptions): Promise<Services> {
     for (const closer of closers.splice(0).reverse()) await closer();
   };
   try {
+    // As root the embedded Postgres is another user's, with a folder of its own in there.
+    const isAlone = env.databaseUrl !== undefined || process.getuid?.() !== 0;
+    const passable = isAlone ? 'nothing' : 'data folder';
+    await secureDataFolder(env.dataDir, log, { passable }).catch((error: unknown) => {
+      // A worker says what is wrong, takes no jobs and waits for it to be mended.
+      if (options.role !== 'worker') throw error;
+      log.error({ err: error }, 'the data folder cannot be used');
+    });
     const postgres = await acquirePostgres(env, log);
     closers.push(postgres.release);
     const { sql, db } = connectDatabase(postgres.url, log);
@@ -62,6 +72,8 @@ export async function openServices(options: OpenOptions): Promise<Services> {
       await sql.end();
     });
     await migrateDatabase({ sql });
+    // An API would take files that no worker finds. A worker looks for itself, again and again.
+    if (options.role === 'api') await checkDataFolderMark({ db }, env.dataDir);
     const queue = await openJobQueue({ db, databaseUrl: postgres.url, redisUrl: env.redisUrl, log });
     closers.push(() => queue.close());
     return {

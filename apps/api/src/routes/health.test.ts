@@ -8,7 +8,6 @@ import { createApiKey, createLogger, createTeam, loadServiceEnv, openServices } 
 import { createTestDatabase, openCuttableProxy } from '@graft/service/testing';
 import { buildApp } from '../app.ts';
 import { assertError } from '../testing/assert-error.ts';
-
 import { answerOf, chatLine, openApiBench } from '../testing/open-api-bench.ts';
 
 describe('readiness', () => {

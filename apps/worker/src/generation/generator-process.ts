@@ -56,8 +56,9 @@ export class GeneratorProcess {
     try {
       signal.throwIfAborted();
       this.#baseModel = request.baseModel;
+      const { digestCache = request.digestCache } = this.#options.user ?? {};
       const end = yield* this.#process.call({
-        message: { type: 'generate', request },
+        message: { type: 'generate', request: { ...request, digestCache } },
         // The same on every machine, so that answers do not depend on the machine.
         precision: 'fp32',
         stop: signal,

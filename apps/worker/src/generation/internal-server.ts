@@ -1,5 +1,8 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
+import { createServer, type RequestListener, type Server } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
 import { Readable } from 'node:stream';
+import type { TLSSocket } from 'node:tls';
 import { GraftError } from '@graft/peft-core/config';
 import {
   encodeLine,
@@ -18,6 +21,15 @@ import type { GeneratorRequest } from './generator-protocol.ts';
 
 // In bytes. The body holds the prompt, which the API limits to less.
 const bodyLimit = 4 * 2 ** 20;
+/** Milliseconds, and connections: whoever gets as far as this port costs no more. */
+const limits = {
+  headersTimeout: 10_000,
+  requestTimeout: 30_000,
+  keepAliveTimeout: 10_000,
+  maxConnections: 512,
+  maxHeadersCount: 64,
+} as const;
+const readMilliseconds = 30_000;
 // The API tries other workers first and comes back about then.
 const retryAfterSeconds = 2;
 
@@ -29,9 +41,10 @@ export function createInternalServer(
   services: Pick<Services, 'baseModels' | 'artifacts' | 'secrets' | 'log'>,
   generator: GeneratorProcess,
 ): FastifyInstance {
+  const { internalTls } = services.secrets;
   const app = Fastify({
     bodyLimit,
-    requestTimeout: 30_000,
+    serverFactory: (handler) => listenerOf(internalTls, handler),
     forceCloseConnections: true,
     ajv: { customOptions: { coerceTypes: false, removeAdditional: false, allowUnionTypes: true } },
   });
@@ -55,10 +68,13 @@ export function createInternalServer(
     // Before the body is read, so that callers without the token cost nothing.
     onRequest: async (request, reply) => {
       const given = /^Bearer (.+)$/.exec(request.headers.authorization ?? '')?.[1] ?? '';
-      if (timingSafeEqual(digestOf(given), token)) return;
-      return reply
-        .code(401)
-        .send({ code: 'invalid_token', message: 'The internal token is wrong.', param: null });
+      const isProved = internalTls === null || (request.raw.socket as TLSSocket).authorized;
+      if (timingSafeEqual(digestOf(given), token) && isProved) return;
+      return reply.code(401).send({
+        code: 'invalid_token',
+        message: 'The internal token or the certificate is wrong.',
+        param: null,
+      });
     },
     handler: async (request, reply) => {
       const gone = new AbortController();
@@ -75,10 +91,34 @@ export function createInternalServer(
           param: null,
         });
       }
-      return reply.type('application/x-ndjson').send(Readable.from(lines, { objectMode: false }));
+      const read = readInTime(lines, () => reply.raw.destroy());
+      return reply.type('application/x-ndjson').send(Readable.from(read, { objectMode: false }));
     },
   });
   return app;
+}
+
+/** HTTP, or TLS, for which a client needs no certificate only to ask for health. */
+function listenerOf(tls: Services['secrets']['internalTls'], handler: RequestListener): Server {
+  const server = tls
+    ? createTlsServer(
+        { ...tls, requestCert: true, rejectUnauthorized: false, minVersion: 'TLSv1.3' },
+        handler,
+      )
+    : createServer(handler);
+  return Object.assign(server, limits);
+}
+
+/** Calls `giveUp` when a line is not taken for too long: an API that is frozen must not keep the generator from others. */
+async function* readInTime(lines: AsyncGenerator<string>, giveUp: () => void): AsyncGenerator<string> {
+  for await (const line of lines) {
+    const late = setTimeout(giveUp, readMilliseconds);
+    try {
+      yield line;
+    } finally {
+      clearTimeout(late);
+    }
+  }
 }
 
 /** The lines of one answer. Throws `GeneratorBusy`, only before the first line. */

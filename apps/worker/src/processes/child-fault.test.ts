@@ -46,3 +46,24 @@ test("the server's own files, and what nobody worded, are not told at all", () =
   assert.deepEqual(told(adapter), expected);
   assert.deepEqual(told(new Error('ENOENT: /secret/path')), expected);
 });
+
+test('a fault of this machine is told from one that the job may have caused', () => {
+  const faultOfError = (message: string, code?: string) =>
+    told(Object.assign(new Error(message), { code })).fault;
+  for (const code of ['EIO', 'ENOSPC', 'EACCES', 'EROFS', 'ESTALE', 'EMFILE'])
+    assert.equal(faultOfError(code, code), 'environment');
+  for (const message of [
+    'CUDA_ERROR_NO_DEVICE: no CUDA-capable device is detected',
+    'failed call to cuInit: UNKNOWN ERROR (303)',
+    'CUDNN_STATUS_EXECUTION_FAILED',
+  ]) {
+    assert.equal(faultOfError(message), 'environment');
+  }
+  assert.equal(faultOfError('CUDA_ERROR_OUT_OF_MEMORY: out of memory'), 'system');
+  assert.equal(faultOfError('ENOENT: no such file', 'ENOENT'), 'system');
+  const cause = Object.assign(new Error('EIO: i/o error, read'), { code: 'EIO' });
+  assert.equal(told(new GraftError('checkpoint_unreadable', 'not read', { cause })).fault, 'environment');
+  assert.doesNotMatch(told(cause).message, /EIO|\//);
+  const away = new GraftError('base_model_unavailable', 'It cannot be opened.', { fault: 'system' });
+  assert.equal(told(away).fault, 'environment', 'a model of the catalogue that is not there');
+});

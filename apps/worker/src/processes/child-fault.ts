@@ -1,6 +1,7 @@
 import { GraftError } from '@graft/peft-core/config';
 import type { Services } from '@graft/service';
 import { baseModelFault, isLastingModelFault } from '@graft/service/base-models';
+import { isMachineFault } from './machine-fault.ts';
 
 /** A fault as it crosses the process boundary. `message` may be shown to the team. */
 export interface ChildFault {
@@ -28,16 +29,29 @@ export function faultOf(
   otherwise: { code: string; message: string },
   files: OperatorFiles | null = null,
 ): ChildFault {
+  const isWorded = error instanceof GraftError && error.fault === 'environment';
+  if (!isWorded && isMachineFault(error)) return { ...machineFault, ...stackOf(error) };
   if (!(error instanceof GraftError))
     return { ...otherwise, param: null, fault: 'system', ...stackOf(error) };
   const tells = (place: string) => error.message.includes(place);
-  if (files?.folders.some(tells)) return { ...otherwise, param: null, fault: 'system', ...stackOf(error) };
+  if (files?.folders.some(tells)) {
+    return { ...otherwise, param: null, fault: isWorded ? 'environment' : 'system', ...stackOf(error) };
+  }
   const { base } = files ?? {};
   // A user fault that a broken model caused becomes a system fault once it is worded for teams.
   const ofBase = base && (tells(base.path) || (error.fault === 'user' && isLastingModelFault(error.code)));
   const { code, message, param, fault } = ofBase ? baseModelFault(error, base.id, [base.path]) : error;
-  return { code, message, param, fault, ...stackOf(error) };
+  // The catalogue has it: it may be here again later, and is elsewhere.
+  const isAway = code === 'base_model_unavailable';
+  return { code, message, param, fault: isAway ? 'environment' : fault, ...stackOf(error) };
 }
+
+const machineFault = {
+  code: 'worker_unfit',
+  message: 'The worker cannot read or write its files, or use its device.',
+  param: null,
+  fault: 'environment',
+} as const;
 
 /** The stack of the first cause: later errors only word it. */
 function stackOf(error: unknown): { stack?: string } {

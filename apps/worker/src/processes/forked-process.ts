@@ -1,9 +1,11 @@
 import { fork } from 'node:child_process';
+import type { Writable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import type { Services } from '@graft/service';
 import type { Device, Precision } from '../devices.ts';
 import { childEnvironment } from './child-environment.ts';
 import type { ChildFault } from './child-fault.ts';
+import type { ChildUser } from './child-user.ts';
 
 /**
  * The messages between a worker and one kind of child process. The child answers each call with any number of events,
@@ -29,8 +31,8 @@ export type Gone =
   | { type: 'killed' }
   /** Killed because it sent nothing for too long. */
   | { type: 'stalled' }
-  /** It ended by itself: out of memory, a crash in native code, `kill -9`. */
-  | { type: 'crashed'; exit: ChildExit };
+  /** It ended by itself: out of memory, a crash in native code, `kill -9`. `ready`: its engine was loaded before. */
+  | { type: 'crashed'; exit: ChildExit; ready: boolean };
 
 /** How a call ends. */
 type End<M extends Messages> = M['result'] | Failed | Gone;
@@ -44,6 +46,8 @@ export interface ProcessOptions {
   entry: URL;
   device: Device;
   log: Services['log'];
+  /** Null or absent: the child runs as this process does. */
+  user?: ChildUser | null;
   /** A child that sends nothing for this long during a call is killed. */
   stallMilliseconds: number;
   /** An unused child, and the base model it holds, is ended after this time. */
@@ -67,9 +71,13 @@ interface Child<M extends Messages> {
   pid: number;
   precision: Precision;
   threads: number | undefined;
+  /** Its engine is loaded. */
+  ready: boolean;
   /** Does nothing when the child has just died; `exited` tells that. */
   send(message: ToChild<M>): void;
-  /** With SIGKILL: a child inside a TensorFlow step handles no other signal. */
+  /** Milliseconds of the machine's monotonic clock after which the child ends itself. */
+  holdUntil(deadline: number): void;
+  /** With SIGKILL: a child inside a TensorFlow step handles no other signal, and a stopped one none at all. */
   kill(): void;
   exited: Promise<ChildExit>;
   /** Of the running call. A listener on `exited` would stay, one for each call, for as long as the child lives. */
@@ -88,6 +96,7 @@ export class ForkedProcess<M extends Messages> {
   readonly #options: ProcessOptions;
   #child: Child<M> | null = null;
   #idle: NodeJS.Timeout | undefined;
+  #deadline = Number.POSITIVE_INFINITY;
 
   /** `name` is for the log; `results` are the types of M['result']. */
   constructor(name: string, results: readonly M['result']['type'][], options: ProcessOptions) {
@@ -99,6 +108,15 @@ export class ForkedProcess<M extends Messages> {
   /** Of the running child, if any. */
   get pid(): number | null {
     return this.#child?.pid ?? null;
+  }
+
+  /**
+   * The child ends itself after this time of `performance.now()`, during this call and those after it: also when this
+   * process is frozen then and cannot end it. Infinity: it does not.
+   */
+  holdUntil(time: number): void {
+    this.#deadline = time;
+    this.#child?.holdUntil(onMachineClock(time));
   }
 
   /**
@@ -121,7 +139,9 @@ export class ForkedProcess<M extends Messages> {
     };
     const expectMessage = () => {
       clearTimeout(silence);
-      silence = setTimeout(() => end('stalled'), this.#options.stallMilliseconds);
+      const { stallMilliseconds } = this.#options;
+      const limit = child.ready ? stallMilliseconds : Math.max(stallMilliseconds, startMilliseconds);
+      silence = setTimeout(() => end('stalled'), limit);
     };
     const onStop = () => {
       child.send({ type: 'stop' });
@@ -132,10 +152,11 @@ export class ForkedProcess<M extends Messages> {
       if (gone) return;
       expectMessage();
       if (message.type === 'ready') return;
+      if (!child.ready) blameMachine(message);
       over = this.#isEnd(message);
       inbox.put(message);
     };
-    child.onExit = (exit) => inbox.put(gone ? { type: gone } : { type: 'crashed', exit });
+    child.onExit = (exit) => inbox.put(gone ? { type: gone } : { type: 'crashed', exit, ready: child.ready });
     let ended: End<M> | null = null;
     try {
       expectMessage();
@@ -188,8 +209,14 @@ export class ForkedProcess<M extends Messages> {
   }
 
   #start(precision: Precision, threads: number | undefined): Child<M> {
-    const { entry, device, log } = this.#options;
-    const child = start<M>(entry, childEnvironment(device, precision, threads), { precision, threads });
+    const { entry, device, log, user } = this.#options;
+    const child = start<M>(
+      entry,
+      childEnvironment(device, precision, threads),
+      { precision, threads },
+      user ?? null,
+    );
+    child.holdUntil(onMachineClock(this.#deadline));
     log.info({ childPid: child.pid }, `${this.#name} started on the ${device.kind} in ${precision}`);
     void child.exited.then(({ code, signal }) => {
       if (this.#child === child) this.#child = null;
@@ -204,14 +231,21 @@ export class ForkedProcess<M extends Messages> {
 
   async #keepOrClose(end: End<M>): Promise<void> {
     // After a fault of its own the state of its engine is unknown.
-    const isUnsound = 'fault' in end && end.fault.fault === 'system';
+    const isUnsound = 'fault' in end && end.fault.fault !== 'user';
     if (isUnsound || goneTypes.has(end.type)) return await this.close();
     this.#idle = setTimeout(() => void this.close(), this.#options.idleMilliseconds);
     this.#idle.unref();
   }
 }
 
+// Until its engine is loaded a child may take at least this long, on a machine that is busy.
+const startMilliseconds = 60_000;
 const goneTypes: ReadonlySet<string> = new Set<Gone['type']>(['killed', 'stalled', 'crashed']);
+
+/** A child that fails before its engine is loaded could do no better at any other work. */
+function blameMachine(message: { type: string; fault?: ChildFault }): void {
+  if (message.fault?.fault === 'system') message.fault.fault = 'environment';
+}
 
 /** Calls `listener` on abort, or at once if `signal` is aborted already. */
 function onAbort(signal: AbortSignal, listener: () => void): void {
@@ -224,13 +258,23 @@ function start<M extends Messages>(
   entry: URL,
   env: NodeJS.ProcessEnv,
   { precision, threads }: Pick<Child<M>, 'precision' | 'threads'>,
+  user: ChildUser | null,
 ): Child<M> {
   const forked = fork(fileURLToPath(entry), {
-    env,
+    ...(user ? { uid: user.uid, gid: user.gid } : {}),
+    // The home folder of this process's user is not another user's.
+    env: {
+      ...env,
+      ...(user ? { HOME: '/', USER: String(user.uid) } : {}),
+      GRAFT_LEASE_FD: '4',
+    },
     execArgv: nodeFlags(entry),
     serialization: 'advanced',
-    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+    stdio: ['ignore', 'inherit', 'inherit', 'ipc', 'pipe'],
   });
+  const lease = forked.stdio[4] as Writable | undefined;
+  // Of a child that has just died.
+  lease?.on('error', () => {});
   let alive = true;
   const exited = new Promise<ChildExit>((resolve) => {
     const end = (code: number | null, signal: NodeJS.Signals | null) => {
@@ -246,14 +290,25 @@ function start<M extends Messages>(
     pid: forked.pid ?? -1,
     precision,
     threads,
+    ready: false,
     send: (message) => void (alive && forked.connected && forked.send(message, () => {})),
+    holdUntil: (deadline) => void (alive && lease?.write(`${deadline}\n`)),
     kill: () => void (alive && forked.kill('SIGKILL')),
     exited,
     onMessage: () => {},
     onExit: () => {},
   };
-  forked.on('message', (message) => child.onMessage(message as FromChild<M>));
+  forked.on('message', (received) => {
+    const message = received as FromChild<M>;
+    if (message.type === 'ready') child.ready = true;
+    child.onMessage(message);
+  });
   return child;
+}
+
+/** A time of `performance.now()` in milliseconds of the monotonic clock, which all processes of this machine share. */
+function onMachineClock(time: number): number {
+  return Number(process.hrtime.bigint()) / 1e6 + (time - performance.now());
 }
 
 /** Node's flags of this process without those of debuggers and test runners, and with tsx when the entry is TypeScript. */

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -21,6 +22,63 @@ const parent = (childFile: string) => `
   });
   child.on('message', () => process.send(child.pid));
 `;
+
+// A parent that grants its child a lease of a second and a half and renews it for ever, as long as it runs.
+const grantor = (childFile: string) => `
+  import { pathToFileURL } from 'node:url';
+  const { ForkedProcess } = await import(${JSON.stringify(new URL('./forked-process.ts', import.meta.url).href)});
+  const forked = new ForkedProcess('child', ['stopped'], {
+    entry: pathToFileURL(${JSON.stringify(childFile)}),
+    device: { kind: 'cpu' },
+    log: { info() {} },
+    stallMilliseconds: 60000,
+    idleMilliseconds: 60000,
+  });
+  setInterval(() => forked.holdUntil(performance.now() + 1500), 100);
+  const answer = forked.call({ message: { type: 'run' }, precision: 'fp32', stop: new AbortController().signal });
+  await answer.next();
+  process.send(forked.pid);
+  const end = await answer.next();
+  process.send(end.value.type);
+`;
+
+async function untilGone(pid: number): Promise<boolean> {
+  for (let i = 0; i < 100; i++) {
+    await sleep(100);
+    try {
+      process.kill(pid, 0);
+    } catch {
+      return true;
+    }
+    // Its parent, which is frozen, has not taken notice.
+    if (/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'))) return true;
+  }
+  process.kill(pid, 'SIGKILL');
+  return false;
+}
+
+it('ends a child when its lease is over, however deep in computation, while its parent is frozen', async (t) => {
+  if (process.platform !== 'linux') return t.skip('reads /proc');
+  const folder = await mkdtemp(join(tmpdir(), 'graft-lease-'));
+  try {
+    await writeFile(join(folder, 'child.mjs'), child.replace("'watched'", "{ type: 'begun' }"));
+    await writeFile(join(folder, 'parent.mjs'), grantor(join(folder, 'child.mjs')));
+    const holder = fork(join(folder, 'parent.mjs'), {
+      execArgv: ['--import', import.meta.resolve('tsx')],
+    });
+    const [pid] = (await once(holder, 'message')) as [number];
+    await sleep(2500);
+    assert.doesNotThrow(() => process.kill(pid, 0), 'it lives while its lease is renewed');
+    holder.kill('SIGSTOP');
+    assert.ok(await untilGone(pid), 'the child computes on without a lease');
+    const told = once(holder, 'message');
+    holder.kill('SIGCONT');
+    assert.deepEqual((await told)[0], 'crashed');
+    holder.kill('SIGKILL');
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+});
 
 it('ends a child that is deep in computation when its parent is killed', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'graft-watchdog-'));

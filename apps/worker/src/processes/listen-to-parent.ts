@@ -17,20 +17,33 @@ export function listenToParent<M extends Messages>(
   return (message) => void process.send?.(message, undefined, undefined, () => {});
 }
 
-// Plain JavaScript, so that the thread needs no TypeScript loader.
-const watch = (parent: number) => `
-  setInterval(() => { if (process.ppid !== ${parent}) process.kill(process.pid, 'SIGKILL') }, 500)
+// Plain JavaScript, so that the thread needs no TypeScript loader. `until`: milliseconds of the machine's monotonic clock.
+const watch = (parent: number, leaseFd: number | null) => `
+  let until = Infinity, rest = '';
+  if (${leaseFd} !== null) {
+    const lease = new (require('node:net').Socket)({ fd: ${leaseFd} });
+    lease.setEncoding('utf8').on('error', () => {}).on('data', (text) => {
+      const lines = (rest + text).split('\\n');
+      rest = lines.pop();
+      if (lines.length > 0) until = Number(lines.at(-1));
+    });
+  }
+  const now = () => Number(process.hrtime.bigint() / 1000000n);
+  setInterval(() => { if (process.ppid !== ${parent} || now() > until) process.kill(process.pid, 'SIGKILL') }, 500)
 `;
 
 /**
- * Ends this process within a second of its parent's death, however the parent ended. A thread does it, because the main
- * thread may be in a TensorFlow step for seconds, where neither a timer nor the closed IPC channel is noticed. The parent's
- * pid comes from the parent itself, since process.ppid names another process when the parent is gone already.
+ * Ends this process within a second of its parent's death, however the parent ended, and of the end of the lease that it
+ * works under: a parent that is frozen renews none. A thread does it, because the main thread may be in a TensorFlow step
+ * for seconds, where neither a timer nor the closed IPC channel is noticed. The parent's pid comes from the parent itself,
+ * since process.ppid names another process when the parent is gone already.
  */
 function startWatchdog(): void {
   const parent = Number(process.env.GRAFT_PARENT_PID);
   if (!Number.isInteger(parent))
     throw new Error('GRAFT_PARENT_PID is missing: this file is started by a worker.');
-  new Worker(watch(parent), { eval: true, execArgv: [] }).unref();
+  // Where the parent tells how long the lease lasts.
+  const fd = process.env.GRAFT_LEASE_FD;
+  new Worker(watch(parent, fd ? Number(fd) : null), { eval: true, execArgv: [] }).unref();
   process.once('disconnect', () => process.exit(1));
 }

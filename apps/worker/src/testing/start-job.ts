@@ -1,4 +1,14 @@
-import { claimJob, dispatchJobs, type Job, registerWorker, type Services } from '@graft/service';
+import { setTimeout as sleep } from 'node:timers/promises';
+import {
+  claimJob,
+  dispatchJobs,
+  type Job,
+  registerWorker,
+  type Services,
+  type WorkerCapabilities,
+} from '@graft/service';
+import { dataFolderProof } from '../health/proofs.ts';
+import { WorkerHealth } from '../health/worker-health.ts';
 import { runTrainingJob } from '../training/run-training-job.ts';
 import type { JobOutcome } from '../training/settle-job.ts';
 import type { TrainerProcess } from '../training/trainer-process.ts';
@@ -8,6 +18,8 @@ export interface StartedJob {
   outcome: Promise<JobOutcome>;
   /** The shutdown of the worker that runs it. */
   stop: AbortController;
+  /** What a second signal does. */
+  hurry: AbortController;
 }
 
 /** Dispatches and claims a queued job and runs it in `trainer`, as a worker does. */
@@ -17,21 +29,35 @@ export async function startJob(
   trainer: TrainerProcess,
   { leaseSeconds = 5, pollMilliseconds = 200 }: { leaseSeconds?: number; pollMilliseconds?: number } = {},
 ): Promise<StartedJob> {
-  // Only jobs for living workers are dispatched.
+  // Only jobs for living workers are dispatched, and taken by those that have proved themselves.
+  const capabilities: WorkerCapabilities = { device: 'cpu', threads: 1, precisions: ['fp32', 'bf16'] };
   const worker = { id: 'worker-test', address: null, hostname: 'test', pid: process.pid, slots: 50 };
-  await registerWorker(services, worker);
+  await registerWorker(services, { ...worker, capabilities });
+  const health = new WorkerHealth({
+    services,
+    workerId: worker.id,
+    cheap: [dataFolderProof(services, worker.id)],
+    thorough: [],
+    proofSeconds: 60,
+  });
+  while (!health.takesJobs) await sleep(20);
   const lease = (await dispatchJobs(services)).find(({ id }) => id === job.id);
   if (!lease) throw new Error(`${job.id} was not dispatched`);
-  const claimed = (await claimJob(services, lease, { workerId: worker.id, leaseSeconds }))!;
+  const claimedAt = performance.now();
+  const claimed = (await claimJob(services, lease, { workerId: worker.id, leaseSeconds, capabilities }))!;
   const stop = new AbortController();
+  const hurry = new AbortController();
   const outcome = runTrainingJob(claimed, {
     services,
     trainer,
+    claimedAt,
     times: { leaseSeconds, heartbeatSeconds: 1, pollMilliseconds },
     drainMilliseconds: 5000,
     shutdown: stop.signal,
+    hurry: hurry.signal,
+    health,
     code: { version: '0.0.0', commit: null },
     log: services.log,
-  });
-  return { claimed, outcome, stop };
+  }).finally(() => health.stop());
+  return { claimed, outcome, stop, hurry };
 }

@@ -21,13 +21,14 @@ export interface Timing {
   /** What is found when the files are loaded again, unless all is well. */
   verification?: 'other loss' | 'no effect';
   /** What happens instead of a step, each time this step is reached. */
-  atStep?: { step: number; does: 'hang' | 'exit' | 'user fault' | 'unknown fault' };
+  atStep?: { step: number; does: 'hang' | 'exit' | 'user fault' | 'unknown fault' | 'disk fault' };
 }
 
 let stopping = false;
 const send = listenToParent<TrainerMessages>((message) => {
   if (message.type === 'stop') stopping = true;
   else if (message.type === 'train') void run(message.request);
+  else if (message.type === 'prove') send({ type: 'finished' });
   else verify(message.request);
 });
 send({ type: 'ready' });
@@ -144,6 +145,8 @@ function act(does: NonNullable<Timing['atStep']>['does']): void {
       break;
     case 'user fault':
       throw new GraftError('example_too_long', 'line 3 has 5000 tokens', { param: 'training_file' });
+    case 'disk fault':
+      throw Object.assign(new Error('EIO: i/o error, write'), { code: 'EIO' });
     case 'unknown fault':
       throw new Error('ENOENT: /secret/path');
   }

@@ -1,5 +1,8 @@
-/** Why a running job must stop. Where several hold, the first in this list decides what becomes of it. */
-const interruptions = ['fenced', 'cancel', 'pause', 'shutdown'] as const;
+/**
+ * Why a running job must stop. Where several hold, the first in this list decides what becomes of it. `expired`: the lease
+ * has run out before it could be renewed, and nobody is known to have the job.
+ */
+const interruptions = ['fenced', 'cancel', 'expired', 'pause', 'shutdown'] as const;
 export type Interruption = (typeof interruptions)[number];
 
 /**
@@ -32,7 +35,7 @@ export class JobInterrupts {
     if (this.why && interruptions.indexOf(this.why) <= interruptions.indexOf(reason)) return;
     this.why = reason;
     this.#stop.abort();
-    if (reason === 'fenced' || reason === 'cancel') this.killNow();
+    if (reason === 'fenced' || reason === 'cancel' || reason === 'expired') this.killNow();
     else this.#drain ??= setTimeout(() => this.killNow(), this.#drainMilliseconds);
   }
 

@@ -27,12 +27,12 @@ export interface LeaseTimes {
   pollMilliseconds: number;
 }
 
-// Another worker may take the job once its lease has run out, but not while Postgres is away, and after an outage the
-// sweeper waits for one full lease. Giving up after one lease would throw away work that is still valid.
-const leasesUntilLost = 3;
-
 /**
  * A worker's lease on one running job: sends heartbeats, reads users' requests to cancel or pause, and makes every write.
+ *
+ * A lease that could not be renewed ends by this process's own monotonic clock, counted from before it was asked for: never
+ * later than in Postgres. Then the trainer is stopped. Until another worker has the job, the lease may still be renewed:
+ * every write does that first, so that what was finished when Postgres went away is not lost.
  */
 export class JobLease {
   readonly job: Job;
@@ -40,43 +40,56 @@ export class JobLease {
   #db: Database;
   #times: LeaseTimes;
   #onInterrupt: (why: Interruption) => void;
+  #onRenewed: (deadline: number) => void;
   #lost = new AbortController();
-  #lostTimer: NodeJS.Timeout | undefined;
+  #endsAt = 0;
+  #lapsed = false;
+  #endTimer: NodeJS.Timeout | undefined;
   #loop: Repeating;
   #nextHeartbeat = 0;
 
+  /** `askedAt`: `performance.now()` before the job was claimed. `onRenewed` gets the end of each renewed lease. */
   constructor(
     db: Database,
     job: Job,
     times: LeaseTimes,
     log: Services['log'],
-    onInterrupt: (why: Interruption) => void,
+    on: { interrupt: (why: Interruption) => void; renewed: (deadline: number) => void; askedAt: number },
   ) {
     this.job = job;
     this.id = leaseOf(job);
     this.#db = db;
     this.#times = times;
-    this.#onInterrupt = onInterrupt;
-    this.#renewed();
+    this.#onInterrupt = on.interrupt;
+    this.#onRenewed = on.renewed;
+    this.#renewed(on.askedAt);
     this.#loop = repeat(`lease of ${job.id}`, times.pollMilliseconds, () => this.#poll(), log);
   }
 
-  /** Whether this lease is known to be lost. */
+  /** Whether this lease is known to be lost: another has the job, or it is over. */
   get fenced(): boolean {
     return this.#lost.signal.aborted;
   }
 
+  /** Whether this lease has ever run out before it was renewed: its trainer was stopped, or has ended itself. */
+  get lapsed(): boolean {
+    return this.#hasEnded() || this.#lapsed;
+  }
+
   /**
    * Runs one write of packages/service/jobs. Its `null` or `false` means fenced. While Postgres cannot be reached it
-   * is tried again until the lease is lost; every such write is safe to repeat. Throws `Fenced`.
+   * is tried again; every such write is safe to repeat. Under a lease that has run out it is renewed first. Throws `Fenced`.
    */
   async write<T>(operation: (db: Database, lease: Lease) => Promise<T | null | false>): Promise<T> {
     for (let attempt = 0; ; attempt++) {
       if (this.fenced) throw new Fenced();
       try {
-        const result = await operation(this.#db, this.id);
-        if (result !== null && result !== false) return result;
-        this.#lose();
+        if (this.#hasEnded()) await this.#renew();
+        else {
+          const result = await operation(this.#db, this.id);
+          if (result !== null && result !== false) return result;
+          this.#lose();
+        }
       } catch (error) {
         if (!isDatabaseAway(error)) throw error;
         await sleep(Math.min(100 * 2 ** attempt, 2000), undefined, { signal: this.#lost.signal }).catch(
@@ -87,28 +100,48 @@ export class JobLease {
   }
 
   async stop(): Promise<void> {
-    clearTimeout(this.#lostTimer);
     await this.#loop.stop();
+    clearTimeout(this.#endTimer);
   }
 
   async #poll(): Promise<void> {
+    if (this.#hasEnded() || performance.now() >= this.#nextHeartbeat) return await this.#renew();
+    this.#obey(await readJobFlags(this.#db, this.id));
+  }
+
+  async #renew(): Promise<void> {
     const asked = performance.now();
-    const due = asked >= this.#nextHeartbeat;
-    const requests = due
-      ? await heartbeatJob(this.#db, this.id, this.#times)
-      : await readJobFlags(this.#db, this.id);
-    if (!requests) return this.#lose();
-    if (due) {
+    const requests = await heartbeatJob(this.#db, this.id, this.#times);
+    if (requests) {
       this.#nextHeartbeat = asked + this.#times.heartbeatSeconds * 1000;
-      this.#renewed();
+      this.#renewed(asked);
     }
-    if (requests.cancelRequested) this.#onInterrupt('cancel');
+    this.#obey(requests);
+  }
+
+  #obey(requests: Awaited<ReturnType<typeof readJobFlags>>): void {
+    if (!requests) this.#lose();
+    else if (requests.cancelRequested) this.#onInterrupt('cancel');
     else if (requests.pauseRequested) this.#onInterrupt('pause');
   }
 
-  #renewed(): void {
-    clearTimeout(this.#lostTimer);
-    this.#lostTimer = setTimeout(() => this.#lose(), this.#times.leaseSeconds * leasesUntilLost * 1000);
+  #renewed(asked: number): void {
+    this.#endsAt = asked + this.#times.leaseSeconds * 1000;
+    this.#onRenewed(this.#endsAt);
+    clearTimeout(this.#endTimer);
+    this.#endTimer = setTimeout(() => this.#lapse(), this.#endsAt - performance.now());
+  }
+
+  /** After this process was frozen, this may be asked before the timer has fired: so it stops the trainer, too. */
+  #hasEnded(): boolean {
+    if (performance.now() < this.#endsAt) return false;
+    this.#lapse();
+    return true;
+  }
+
+  #lapse(): void {
+    this.#lapsed = true;
+    this.#onInterrupt('expired');
   }
 
   #lose(): void {

@@ -1,10 +1,13 @@
-import { setTimeout as sleep } from 'node:timers/promises';
-import { claimJob, type Lease, repeat, staleDispatched } from '@graft/service';
+import { claimJob, type Lease, repeat, staleDispatched, type WorkerCapabilities } from '@graft/service';
+import type { WorkerHealth } from '../health/worker-health.ts';
 import { type RunOptions, runTrainingJob } from './run-training-job.ts';
 import type { TrainerProcess } from './trainer-process.ts';
 
-export interface LeaseLoopOptions extends Omit<RunOptions, 'trainer' | 'shutdown'> {
+export interface LeaseLoopOptions extends Omit<RunOptions, 'trainer' | 'shutdown' | 'hurry' | 'claimedAt'> {
   workerId: string;
+  /** What its jobs may require of it. */
+  capabilities: WorkerCapabilities;
+  health: WorkerHealth;
   /** One slot each. */
   trainers: TrainerProcess[];
 }
@@ -14,29 +17,30 @@ export interface LeaseLoop {
   readonly running: number;
   /** Takes no further job; resolves when the running ones are checkpointed and released. */
   stop(): Promise<void>;
+  /** Releases the running ones now: what they did since their last checkpoints is done again. */
+  hurry(): void;
 }
 
 // A dispatched job that no worker took from the queue is taken from its row after this long. The reconciler puts it into
 // the queue again too, but later, and not while the queue is down.
 const unheardSeconds = 2;
 const pollMilliseconds = 2000;
-// For the last writes of the running jobs, after their trainers have stopped.
-const settleMilliseconds = 10_000;
 
 /**
  * Takes jobs from the queue and from their rows, and runs each in a free trainer. Being told of a job twice does no harm:
  * `claimJob` gives it out once.
  */
-export async function startLeaseLoop(options: LeaseLoopOptions): Promise<LeaseLoop> {
-  const { services, workerId, trainers, times, log } = options;
+export function startLeaseLoop(options: LeaseLoopOptions): LeaseLoop {
+  const { services, workerId, capabilities, health, trainers, times, log } = options;
   const shutdown = new AbortController();
+  const hurry = new AbortController();
   const free = [...trainers];
   const running = new Set<Promise<void>>();
 
   /** Resolves once the job is over, or at once when this worker does not get it. */
   async function take(lease: Lease): Promise<void> {
     // Without a free slot the row stays dispatched, and the worker that polls first takes it.
-    if (shutdown.signal.aborted) return;
+    if (shutdown.signal.aborted || !health.takesJobs) return;
     const trainer = free.pop();
     if (!trainer) return;
     const work = claimAndRun(lease, trainer).finally(() => {
@@ -48,14 +52,26 @@ export async function startLeaseLoop(options: LeaseLoopOptions): Promise<LeaseLo
   }
 
   async function claimAndRun(lease: Lease, trainer: TrainerProcess): Promise<void> {
-    const job = await claimJob(services, lease, { workerId, leaseSeconds: times.leaseSeconds });
+    const claimedAt = performance.now();
+    const job = await claimJob(services, lease, {
+      workerId,
+      leaseSeconds: times.leaseSeconds,
+      capabilities,
+    });
     if (!job) return;
     log.info({ jobId: job.id, leaseEpoch: job.leaseEpoch, attempt: job.attempts }, 'job claimed');
-    await runTrainingJob(job, { ...options, trainer, shutdown: shutdown.signal });
+    const outcome = await runTrainingJob(job, {
+      ...options,
+      trainer,
+      claimedAt,
+      shutdown: shutdown.signal,
+      hurry: hurry.signal,
+    });
+    if (!shutdown.signal.aborted) await health.jobLeft(outcome === 'succeeded');
   }
 
   async function pollRows(): Promise<void> {
-    if (free.length === 0) return;
+    if (free.length === 0 || !health.takesJobs) return;
     for (const lease of (await staleDispatched(services, { seconds: unheardSeconds })).slice(
       0,
       free.length,
@@ -66,8 +82,25 @@ export async function startLeaseLoop(options: LeaseLoopOptions): Promise<LeaseLo
     }
   }
 
-  const consumer =
-    trainers.length > 0 ? await services.queue.consume(take, { concurrency: trainers.length }) : null;
+  // While this worker takes no jobs it hears no bells: they are for the others. One change after the other.
+  let consumer: Awaited<ReturnType<typeof services.queue.consume>> | null = null;
+  let listening = Promise.resolve();
+  const listen = () => {
+    listening = listening
+      .then(async () => {
+        const wanted = health.takesJobs && !shutdown.signal.aborted && trainers.length > 0;
+        if (wanted) consumer ??= await services.queue.consume(take, { concurrency: trainers.length });
+        else if (consumer) {
+          const closing = consumer;
+          consumer = null;
+          // It waits for the jobs under way.
+          void closing.close().catch((error) => log.warn({ err: error }, 'a consumer did not close'));
+        }
+      })
+      .catch((error) => log.error({ err: error }, 'the queue cannot be heard'));
+  };
+  health.onChange(listen);
+  listen();
   const poll = repeat('poll of dispatched jobs', pollMilliseconds, pollRows, log);
   return {
     get running() {
@@ -75,11 +108,11 @@ export async function startLeaseLoop(options: LeaseLoopOptions): Promise<LeaseLo
     },
     stop: async () => {
       shutdown.abort();
-      await poll.stop();
-      // While Postgres is away the last writes would never end. Without them the leases run out, which is enough.
-      const patience = sleep(options.drainMilliseconds + settleMilliseconds, undefined, { ref: false });
-      await Promise.race([Promise.allSettled(running), patience]);
+      // While Postgres is away the last writes would never end. Whoever stops this stops waiting then: the leases run out.
+      await Promise.all([poll.stop(), Promise.allSettled(running)]);
+      await listening;
       await consumer?.close();
     },
+    hurry: () => hurry.abort(),
   };
 }

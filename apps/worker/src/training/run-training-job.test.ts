@@ -138,6 +138,25 @@ describe('runTrainingJob', () => {
     await cancelJob(bench.services, bench.teamId, job.id, by);
   });
 
+  it('releases without a checkpoint when there is no time for one, and the next goes on from the last', async () => {
+    const job = await bench.queueTimedJob({ ...long, atStep: { step: 8, does: 'hang' } });
+    const { outcome, stop, hurry } = await start(job);
+    await bench.until(job.id, (row) => row.lastCheckpointStep === 5);
+    stop.abort();
+    hurry.abort();
+    assert.equal(await outcome, 'requeued');
+    const { state, attempts, attemptsSinceCheckpoint, lastCheckpointStep } = await bench.job(job.id);
+    assert.deepEqual([state, attempts, attemptsSinceCheckpoint, lastCheckpointStep], ['queued', 0, 0, 5]);
+    const again = await start(job);
+    const isResumed = async () =>
+      /resumed from the checkpoint at step 5/.test(String(await bench.messages(job.id)));
+    for (let i = 0; i < 600 && !(await isResumed()); i++) await sleep(100);
+    assert.ok(await isResumed());
+    again.hurry.abort();
+    assert.equal(await again.outcome, 'requeued');
+    await cancelJob(bench.services, bench.teamId, job.id, by);
+  });
+
   it('kills the trainer and writes nothing once it is fenced', async () => {
     const job = await bench.queueTimedJob({ ...long, stepMilliseconds: 100 });
     const { outcome, claimed } = await start(job);
@@ -306,6 +325,16 @@ describe('runTrainingJob', () => {
     assert.equal(await outcome, 'requeued');
     const messages = await bench.messages(job.id);
     assert.ok(messages.some((message) => message.includes('made no progress')));
+    await cancelJob(bench.services, bench.teamId, job.id, by);
+  });
+
+  it('gives a job back uncharged when the machine is at fault', async () => {
+    const job = await bench.queueTimedJob({ atStep: { step: 3, does: 'disk fault' } });
+    const { outcome } = await start(job);
+    assert.equal(await outcome, 'requeued');
+    const row = await bench.job(job.id);
+    assert.deepEqual([row.state, row.attempts, row.environmentFaults], ['queued', 0, 1]);
+    assert.match((await bench.messages(job.id)).at(-1)!, /cannot read or write its files/);
     await cancelJob(bench.services, bench.teamId, job.id, by);
   });
 

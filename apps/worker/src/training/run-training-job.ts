@@ -1,7 +1,8 @@
 import { readdir, rm, rmdir } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import type { TrainRecord } from '@graft/peft-core';
-import type { Job, Services } from '@graft/service';
+import { isDatabaseAway, type Job, type Services } from '@graft/service';
+import type { WorkerHealth } from '../health/worker-health.ts';
 import { faultOf, logFault } from '../processes/child-fault.ts';
 import { CheckpointKeeper } from './checkpoint-keeper.ts';
 import type { CodeVersion } from './code-version.ts';
@@ -20,9 +21,15 @@ export interface RunOptions {
   times: LeaseTimes;
   /** How long a trainer may take to checkpoint when it is asked to stop; then it is killed. */
   drainMilliseconds: number;
+  /** `performance.now()` before the job was claimed: its lease counts from then. */
+  claimedAt: number;
   /** Aborted when this worker stops: the job is checkpointed and released to the others. */
   shutdown: AbortSignal;
+  /** Aborted when it has no time for checkpoints any more. */
+  hurry: AbortSignal;
   code: CodeVersion;
+  /** Says of each fault whether this worker is to blame. */
+  health: Pick<WorkerHealth, 'judge'>;
   log: Services['log'];
 }
 
@@ -37,10 +44,16 @@ export async function runTrainingJob(job: Job, options: RunOptions): Promise<Job
   const onShutdown = () => interrupts.interrupt('shutdown');
   options.shutdown.addEventListener('abort', onShutdown);
   if (options.shutdown.aborted) onShutdown();
-  const lease = new JobLease(services, job, times, log, (reason) => interrupts.interrupt(reason));
+  const onHurry = () => interrupts.killNow();
+  options.hurry.addEventListener('abort', onHurry);
+  const lease = new JobLease(services, job, times, log, {
+    askedAt: options.claimedAt,
+    interrupt: (reason) => interrupts.interrupt(reason),
+    renewed: (deadline) => options.trainer.holdUntil(deadline),
+  });
   const keeper = new CheckpointKeeper(lease, services.env.dataDir, log);
   const recorder = new JobRecorder(lease, keeper, services.env.dataDir, () => interrupts.killNow());
-  const settlement = new JobSettlement(services, lease, times);
+  const settlement = new JobSettlement(services, lease, times, options.health);
   let staging: string | null = null;
   let outcome: JobOutcome;
   try {
@@ -61,8 +74,10 @@ export async function runTrainingJob(job: Job, options: RunOptions): Promise<Job
   } finally {
     interrupts.close();
     options.shutdown.removeEventListener('abort', onShutdown);
+    options.hurry.removeEventListener('abort', onHurry);
     await recorder.close();
     await lease.stop();
+    options.trainer.holdUntil(Number.POSITIVE_INFINITY);
   }
   log.info({ reason: interrupts.why, attempt: job.attempts }, `job left: ${outcome}`);
   return outcome;
@@ -141,6 +156,9 @@ async function settleFault(
   log: Services['log'],
 ): Promise<JobOutcome> {
   if (error instanceof Fenced) return 'fenced';
+  // A read that no lease repeats: nobody's fault.
+  if (isDatabaseAway(error))
+    return await settlement.release('The database was away').catch(() => 'fenced' as const);
   log.error({ err: error }, 'job failed in the worker');
   try {
     const internal = { code: 'internal_error', message: 'The service had a fault of its own.' };

@@ -1,5 +1,6 @@
 import { rm } from 'node:fs/promises';
 import {
+  appendEvent,
   cancelRunningJob,
   dataFolder,
   failJob,
@@ -12,6 +13,7 @@ import {
   releaseJob,
   type Services,
 } from '@graft/service';
+import type { WorkerHealth } from '../health/worker-health.ts';
 import type { ChildExit } from '../processes/forked-process.ts';
 import type { Interruption } from './job-interrupts.ts';
 import type { JobLease, LeaseTimes } from './job-lease.ts';
@@ -31,11 +33,13 @@ export class JobSettlement {
   readonly #services: Services;
   readonly #lease: JobLease;
   readonly #times: LeaseTimes;
+  readonly #health: Pick<WorkerHealth, 'judge'>;
 
-  constructor(services: Services, lease: JobLease, times: LeaseTimes) {
+  constructor(services: Services, lease: JobLease, times: LeaseTimes, health: Pick<WorkerHealth, 'judge'>) {
     this.#services = services;
     this.#lease = lease;
     this.#times = times;
+    this.#health = health;
   }
 
   async settle(
@@ -44,27 +48,48 @@ export class JobSettlement {
     publication: Publication | null,
   ): Promise<JobOutcome> {
     if (why === 'cancel') return await this.#left(await this.#lease.write(cancelRunningJob));
+    // Nothing that befell the trainer after the end of its lease was the job's doing.
+    if (this.#lease.lapsed && end.type !== 'finished' && end.type !== 'failed')
+      return await this.release(leaseEnded);
     switch (end.type) {
       case 'finished':
         if (!publication) throw new Error('A finished job has something to publish.');
         return await this.#publish(publication);
       case 'stopped':
       case 'killed':
-        return why === 'pause' ? await this.#pause() : await this.#left(await this.#lease.write(releaseJob));
+        return why === 'pause' ? await this.#pause() : await this.release();
       case 'failed':
         return await this.fail(end.fault);
       case 'crashed':
+        if (!end.ready) return await this.fail(notStarted);
         return await this.fail({ ...systemFault, code: 'trainer_crashed', message: crashMessage(end.exit) });
       case 'stalled':
         return await this.fail({ ...systemFault, code: 'trainer_stalled', message: stallMessage });
     }
   }
 
-  /** running → failed, or → queued for another attempt, or → cancelled: `failJob` decides. */
+  /**
+   * running → failed, or → queued for another attempt here or elsewhere, or → cancelled: `failJob` decides, once it is known
+   * whether this worker is to blame.
+   */
   async fail({ code, message, param, fault }: JobError): Promise<JobOutcome> {
-    return await this.#left(
-      await this.#lease.write((db, lease) => failJob(db, lease, { code, message, param, fault })),
-    );
+    const judged = await this.#health.judge({ code, message, param, fault });
+    if (judged.quarantined) {
+      const worker = this.#lease.job.workerId;
+      const event = {
+        level: 'warn',
+        message: `Worker ${worker} takes no more jobs until it has proved itself`,
+      } as const;
+      await this.#lease.write((db, lease) =>
+        appendEvent(db, lease, { ...event, data: { kind: 'quarantine', worker } }),
+      );
+    }
+    return await this.#left(await this.#lease.write((db, lease) => failJob(db, lease, judged.fault)));
+  }
+
+  /** running → queued with the attempt refunded, or → paused or cancelled where that was asked for. */
+  async release(reason?: string): Promise<JobOutcome> {
+    return await this.#left(await this.#lease.write((db, lease) => releaseJob(db, lease, reason)));
   }
 
   async #publish(publication: Publication): Promise<JobOutcome> {
@@ -101,6 +126,13 @@ export class JobSettlement {
 }
 
 const systemFault = { param: null, fault: 'system' } as const;
+const notStarted: JobError = {
+  code: 'trainer_not_started',
+  message: 'The trainer cannot start on this worker.',
+  param: null,
+  fault: 'environment',
+};
+const leaseEnded = 'The worker could not renew its lease in time';
 const stallMessage = 'Training made no progress for too long and was stopped.';
 
 function crashMessage({ code, signal }: ChildExit): string {

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { pathToFileURL } from 'node:url';
 import type { TrainRecord } from '@graft/peft-core';
 import { parsePeftConfig, resolveTraining } from '@graft/peft-core/config';
 import { createLogger } from '@graft/service';
@@ -29,8 +30,8 @@ function trainerFor(t: { after(end: () => Promise<void>): void }, limits = {}): 
     entry,
     device: { kind: 'cpu' },
     log,
-    stallMilliseconds: 10_000,
-    idleMilliseconds: 10_000,
+    stallMilliseconds: 60_000,
+    idleMilliseconds: 60_000,
     ...limits,
   });
   t.after(() => trainer.close());
@@ -133,7 +134,7 @@ describe('TrainerProcess', () => {
   it('lets an idle child go', async (t) => {
     const trainer = trainerFor(t, { idleMilliseconds: 50 });
     await trainer.run(await requestFor({}), watch().run);
-    await sleep(400);
+    for (let i = 0; i < 300 && trainer.pid !== null; i++) await sleep(100);
     assert.equal(trainer.pid, null);
   });
 
@@ -144,10 +145,9 @@ describe('TrainerProcess', () => {
     const running = trainer.run(await requestFor({ atStep: { step: 2, does: 'hang' } }), seen.run);
     await reached;
     const pid = trainer.pid!;
-    const asked = performance.now();
     seen.kill.abort();
+    // It would block for ten minutes.
     assert.deepEqual(await running, { type: 'killed' });
-    assert.ok(performance.now() - asked < 500);
     assert.equal(isAlive(pid), false);
   });
 
@@ -195,20 +195,36 @@ describe('TrainerProcess', () => {
     assert.equal(trainer.pid, null, 'after a fault of its own the child is not reused');
   });
 
-  it('sees a crash, a kill -9 and a hang, and works again after each', async (t) => {
-    const trainer = trainerFor(t, { stallMilliseconds: 6000 });
+  it('sees a crash and a kill -9, and works again after each', async (t) => {
+    const trainer = trainerFor(t);
     const exit = await trainer.run(await requestFor({ atStep: { step: 2, does: 'exit' } }), watch().run);
-    assert.deepEqual(exit, { type: 'crashed', exit: { code: 7, signal: null } });
+    assert.deepEqual(exit, { type: 'crashed', exit: { code: 7, signal: null }, ready: true });
 
     const seen = watch();
     const reached = seen.reached(1);
     const killed = trainer.run(await requestFor({ stepMilliseconds: 100, steps: 1000 }), seen.run);
     await reached;
     process.kill(trainer.pid!, 'SIGKILL');
-    assert.deepEqual(await killed, { type: 'crashed', exit: { code: null, signal: 'SIGKILL' } });
+    const exitOfKilled = { code: null, signal: 'SIGKILL' };
+    assert.deepEqual(await killed, { type: 'crashed', exit: exitOfKilled, ready: true });
+    assert.deepEqual(await trainer.run(await requestFor({}), watch().run), { type: 'finished' });
+  });
 
+  it('kills a child that hangs, and starts another for the next job', async (t) => {
+    const trainer = trainerFor(t, { stallMilliseconds: 5000 });
     const hung = await trainer.run(await requestFor({ atStep: { step: 2, does: 'hang' } }), watch().run);
     assert.deepEqual(hung, { type: 'stalled' });
+    assert.equal(trainer.pid, null);
     assert.deepEqual(await trainer.run(await requestFor({}), watch().run), { type: 'finished' });
+  });
+
+  it('proves that a child computes, and tells one that cannot even start', async (t) => {
+    const { signal } = new AbortController();
+    const computing = { precision: 'fp32', threads: 1 } as const;
+    assert.deepEqual(await trainerFor(t).prove(computing, signal), { type: 'finished' });
+    await writeFile(join(folder, 'broken.mjs'), 'process.exit(3)');
+    const broken = trainerFor(t, { entry: pathToFileURL(join(folder, 'broken.mjs')) });
+    const outcome = await broken.prove(computing, signal);
+    assert.ok(outcome?.type === 'crashed' && !outcome.ready);
   });
 });

@@ -36,7 +36,9 @@ export interface TrainerMessages {
   call:
     | { type: 'train'; request: TrainingRequest }
     /** Answered by a `verification`, then `finished`; or `failed`. */
-    | { type: 'verify'; request: VerificationRequest };
+    | { type: 'verify'; request: VerificationRequest }
+    /** Computes something whose result is known: answered by `finished` or `failed`. */
+    | { type: 'prove'; precision: Precision };
   event:
     | { type: 'record'; record: TrainRecord }
     | { type: 'verification'; verification: AdapterVerification };

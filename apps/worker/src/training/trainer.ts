@@ -15,6 +15,11 @@ const send = listenToParent<TrainerMessages>((message) => {
     const { request } = message;
     const folders = [request.outputDir, dirname(request.checkpoints.dir)];
     void answer((signal) => trainAndReport(request, signal), { base: baseOf(request), folders });
+  } else if (message.type === 'prove') {
+    void answer(async () => {
+      (await engine).proveEngine(message.precision);
+      return 'finished';
+    }, null);
   } else {
     const { request } = message;
     void answer(() => verifyAndReport(request), { base: baseOf(request), folders: [request.adapterDir] });
@@ -36,7 +41,7 @@ function baseOf({ baseModelName, basePath }: TrainingRequest | VerificationReque
 
 async function answer(
   job: (stop: AbortSignal) => Promise<'finished' | 'stopped'>,
-  files: OperatorFiles,
+  files: OperatorFiles | null,
 ): Promise<void> {
   stopping = new AbortController();
   try {

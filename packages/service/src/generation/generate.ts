@@ -1,8 +1,10 @@
+import type { IncomingMessage } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Services } from '../services.ts';
 import { pickWorker } from '../workers/worker-registry.ts';
 import { decodeLines, startReading } from './lines.ts';
-import { type GenerationEvent, type GenerationRequest, generationPath } from './protocol.ts';
+import { postToWorker } from './post-to-worker.ts';
+import type { GenerationEvent, GenerationRequest } from './protocol.ts';
 
 const pollMilliseconds = 200;
 
@@ -58,32 +60,21 @@ async function ask(
   request: GenerationRequest,
   signal: AbortSignal,
 ): Promise<AsyncGenerator<GenerationEvent> | null> {
-  let response: Response;
+  let response: IncomingMessage;
   try {
-    response = await fetch(new URL(generationPath, address), {
-      method: 'POST',
-      headers: {
-        authorization: `Bearer ${services.secrets.internalToken}`,
-        'content-type': 'application/json',
-      },
-      body: JSON.stringify(request),
-      signal,
-    });
+    response = await postToWorker(address, request, { secrets: services.secrets, signal });
   } catch (error) {
     if (signal.aborted) throw noWorker();
     services.log.warn({ err: error, address }, 'worker unreachable');
     return null;
   }
-  if (response.status === 503) {
-    await response.body?.cancel();
-    return null;
-  }
-  if (!response.ok || !response.body) {
-    services.log.error({ address, statusCode: response.status }, 'worker refused a request');
-    await response.body?.cancel();
+  if (response.statusCode !== 200) {
+    response.destroy();
+    if (response.statusCode === 503) return null;
+    services.log.error({ address, statusCode: response.statusCode }, 'worker refused a request');
     throw workerFailed();
   }
-  const events = eventsOf(response.body, services, signal);
+  const events = eventsOf(response, services, signal);
   try {
     return await startReading(events);
   } catch (error) {
@@ -93,7 +84,7 @@ async function ask(
 }
 
 async function* eventsOf(
-  body: NonNullable<Response['body']>,
+  body: IncomingMessage,
   services: Pick<Services, 'log'>,
   signal: AbortSignal,
 ): AsyncGenerator<GenerationEvent> {

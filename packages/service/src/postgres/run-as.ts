@@ -14,13 +14,19 @@ const sharedFolder = '/var/lib/graft';
 /** Postgres refuses to run as root: then it runs as the user `postgres`, or `nobody`. */
 export async function chooseUser(): Promise<RunAs> {
   if (process.getuid?.() !== 0) return {};
-  const lines = (await readFile('/etc/passwd', 'utf8')).split('\n').map((line) => line.split(':'));
   for (const name of ['postgres', 'nobody']) {
-    const entry = lines.find((fields) => fields[0] === name);
-    if (entry) return { uid: Number(entry[2]), gid: Number(entry[3]) };
+    const user = await findUser(name);
+    if (user) return user;
   }
   const id = (flag: string) => Number(execFileSync('id', [flag, 'nobody'], { encoding: 'utf8' }));
   return { uid: id('-u'), gid: id('-g') };
+}
+
+/** A user of this machine by its name; null: there is none. */
+export async function findUser(name: string): Promise<Required<RunAs> | null> {
+  const lines = (await readFile('/etc/passwd', 'utf8')).split('\n').map((line) => line.split(':'));
+  const entry = lines.find((fields) => fields[0] === name);
+  return entry ? { uid: Number(entry[2]), gid: Number(entry[3]) } : null;
 }
 
 function canReach(file: string, user: RunAs): boolean {

@@ -11,6 +11,12 @@ export function dataFolder(root: string) {
     postgres: path.join(root, 'postgres'),
     /** Pepper and internal token, where the environment gives none. */
     secrets: path.join(root, 'secrets'),
+    /** Says which installation's folder it is. */
+    mark: path.join(root, 'data-folder-id'),
+    /** What processes write to see whether they can. */
+    probes: path.join(root, 'probes'),
+    /** Digests of base models that children of another user have computed. */
+    childDigests: path.join(root, 'child-digests'),
     files,
     /** Uploads that are not complete. */
     incoming: path.join(files, 'incoming'),

@@ -36,10 +36,15 @@ export async function pauseRunningJob(db: Database, lease: Lease): Promise<Job |
 }
 
 /**
- * running → queued, for a worker that stops in good order (SIGTERM: checkpointed): the attempt is refunded. A job
- * that was asked to cancel or pause goes to cancelled or paused instead. Null: fenced.
+ * running → queued, for a worker that stops in good order (SIGTERM: checkpointed), or was cut off from Postgres and still has
+ * the lease: the attempt is refunded. `reason` is for the job's events. A job that was asked to cancel or pause goes to
+ * cancelled or paused instead. Null: fenced.
  */
-export async function releaseJob(db: Database, lease: Lease): Promise<Job | null> {
+export async function releaseJob(
+  db: Database,
+  lease: Lease,
+  reason = 'Worker is stopping',
+): Promise<Job | null> {
   return await inTransaction(db, async (tx) => {
     const guard = holds(lease, 'running');
     const held = await lockJob(tx, guard);
@@ -47,8 +52,8 @@ export async function releaseJob(db: Database, lease: Lease): Promise<Job | null
     if (held.cancelRequestedAt) return await endJob(tx, guard, { state: 'cancelled' });
     const state = held.pauseRequestedAt ? 'paused' : 'queued';
     const job = await changeJob(tx, guard, Prisma.sql`state = ${state}, run_after = now(), ${letGo}`);
-    await endAttempt(tx, held, state === 'paused' ? 'paused' : 'released');
-    const message = state === 'paused' ? 'Fine-tuning job paused' : 'Worker is stopping, job requeued';
+    await endAttempt(tx, held, state === 'paused' ? 'paused' : 'released', { reason });
+    const message = state === 'paused' ? 'Fine-tuning job paused' : `${reason}, job requeued`;
     await insertEvent(tx, held, { message });
     return job;
   });

@@ -1,0 +1,90 @@
+// Broken workers beside a healthy one: none of the jobs may suffer. Real services and processes; the trainers only wait.
+import assert from 'node:assert/strict';
+import { mkdtemp, rename, rm, symlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, afterEach, before, describe, it } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { pathToFileURL } from 'node:url';
+import { startTimedWorker, type WorkerChange } from '../testing/start-timed-worker.ts';
+import { openWorkerBench, type WorkerBench } from '../testing/worker-bench.ts';
+import type { Worker } from '../worker.ts';
+
+let bench: WorkerBench;
+let folder: string;
+const workers: Worker[] = [];
+
+before(async () => {
+  bench = await openWorkerBench();
+  folder = await mkdtemp(join(tmpdir(), 'graft-broken-'));
+});
+after(async () => {
+  await bench.close();
+  await rm(folder, { recursive: true });
+});
+afterEach(async () => {
+  for (const worker of workers.splice(0)) await worker.stop();
+});
+
+async function start(change: WorkerChange = {}): Promise<Worker> {
+  const worker = await startTimedWorker(bench, change);
+  workers.push(worker);
+  return worker;
+}
+
+const row = async ({ id }: Worker) => await bench.services.db.worker.findUniqueOrThrow({ where: { id } });
+
+async function untilRow(worker: Worker, holds: (reason: string | null) => boolean): Promise<void> {
+  for (let i = 0; i < 600; i++) {
+    if (holds((await row(worker)).quarantineReason)) return;
+    await sleep(100);
+  }
+  assert.fail(`quarantine: ${(await row(worker)).quarantineReason}`);
+}
+
+async function trainHere(worker: Worker, count: number): Promise<void> {
+  const jobs = await Promise.all(Array.from({ length: count }, () => bench.queueTimedJob({ steps: 2 })));
+  for (const { id } of jobs) await bench.untilState(id, 'succeeded', 120);
+  const attempts = await bench.services.db.jobAttempt.findMany({
+    where: { jobId: { in: jobs.map(({ id }) => id) }, kind: 'training' },
+  });
+  assert.deepEqual(
+    attempts.map(({ workerId, outcome }) => [workerId, outcome]),
+    jobs.map(() => [worker.id, 'succeeded']),
+  );
+}
+
+describe('broken workers beside a healthy one', { timeout: 300_000 }, () => {
+  it('take no job, say why, and none of the jobs notices', async () => {
+    // The healthy one is the first to open the folder that all should share.
+    const healthy = await start();
+    await untilRow(healthy, (reason) => reason === null);
+    await writeFile(join(folder, 'a-file'), '');
+    await writeFile(join(folder, 'trainer.mjs'), 'process.exit(3)');
+    const broken: [Worker, RegExp][] = [
+      [await start({ dataDir: join(folder, 'own') }), /is not the data folder of this installation/],
+      [await start({ dataDir: join(folder, 'a-file', 'below') }), /ENOTDIR/],
+      [await start({ minFreeBytes: 2 ** 60 }), /GRAFT_MIN_FREE_BYTES/],
+      [await start({ trainer: pathToFileURL(join(folder, 'trainer.mjs')) }), /TensorFlow does not compute/],
+    ];
+    await trainHere(healthy, 4);
+    for (const [worker, reason] of broken) {
+      await untilRow(worker, (found) => reason.test(found ?? ''));
+      assert.ok((await row(worker)).quarantinedAt);
+    }
+  });
+
+  it('come back by themselves when they are mended', async () => {
+    const right = await start();
+    await untilRow(right, (reason) => reason === null);
+    await workers.pop()!.stop();
+    const link = join(folder, 'mount');
+    await symlink(join(folder, 'own'), link);
+    const worker = await start({ dataDir: link });
+    await untilRow(worker, (reason) => /not the data folder/.test(reason ?? ''));
+    await symlink(bench.services.env.dataDir, `${link}.new`);
+    await rename(`${link}.new`, link);
+    await trainHere(worker, 1);
+    assert.equal((await row(worker)).quarantineReason, null);
+  });
+});

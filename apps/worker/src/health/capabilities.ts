@@ -1,0 +1,17 @@
+import { threadCount } from '@graft/peft-core/precision';
+import type { WorkerCapabilities } from '@graft/service';
+import { type Device, type Precision, resolvePrecision } from '../devices.ts';
+
+/**
+ * What jobs may require of this worker. Each computes in either precision; `precisions` are the operator's, where set, and the
+ * first is what "auto" comes to. `threads` is what a job that is first run here has from then on, so several machines that are
+ * to take over from one another agree on it.
+ */
+export function capabilitiesOf(
+  device: Device,
+  { precisions, threads }: { precisions: Precision[] | undefined; threads: number | undefined },
+): WorkerCapabilities {
+  const auto = resolvePrecision('auto', device);
+  const [first = auto, ...others] = precisions ?? [auto, auto === 'bf16' ? 'fp32' : 'bf16'];
+  return { device: device.kind, threads: threads ?? threadCount(), precisions: [first, ...others] };
+}

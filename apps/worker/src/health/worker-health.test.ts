@@ -1,0 +1,94 @@
+import assert from 'node:assert/strict';
+import { after, afterEach, before, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { registerWorker, type Services } from '@graft/service';
+import { openTestServices } from '@graft/service/testing';
+import { Unfit } from './proofs.ts';
+import { WorkerHealth } from './worker-health.ts';
+
+let services: Services;
+let health: WorkerHealth;
+/** What is wrong with this worker. */
+let wrong: Unfit | null;
+let thorough: number;
+const workerId = 'worker-of-this-test';
+
+before(async () => {
+  services = await openTestServices({ role: 'worker' });
+});
+after(() => services.close());
+afterEach(() => health.stop());
+
+async function open(): Promise<void> {
+  thorough = 0;
+  await services.sql.query('DELETE FROM workers');
+  await registerWorker(services, { id: workerId, address: null, hostname: 'here', pid: 1, slots: 1 });
+  const cheap = async () => {
+    if (wrong) throw wrong;
+  };
+  const count = async () => void thorough++;
+  health = new WorkerHealth({ services, workerId, cheap: [cheap], thorough: [count], proofSeconds: 1 });
+}
+
+const row = async () => await services.db.worker.findUniqueOrThrow({ where: { id: workerId } });
+
+async function until(holds: () => boolean | Promise<boolean>): Promise<void> {
+  for (let i = 0; i < 600; i++) {
+    if (await holds()) return;
+    await sleep(50);
+  }
+  assert.fail(`waited in vain: ${JSON.stringify(await row())}`);
+}
+
+const fault = { code: 'trainer_crashed', message: 'It crashed.', param: null, fault: 'system' } as const;
+
+test('a worker takes jobs once it has proved itself, and none while a proof fails', async () => {
+  wrong = new Unfit('its disk is full', 'The disk /x is full.');
+  await open();
+  await until(async () => (await row()).quarantineReason === 'The disk /x is full.');
+  assert.equal(health.takesJobs, false);
+  const changes: boolean[] = [];
+  health.onChange(() => changes.push(health.takesJobs));
+  wrong = null;
+  await until(() => health.takesJobs);
+  assert.equal((await row()).quarantineReason, null);
+  assert.ok(thorough > 0);
+
+  wrong = new Unfit('its disk is full', 'The disk /x is full again.');
+  await until(() => !health.takesJobs);
+  await until(async () => (await row()).quarantineReason === 'The disk /x is full again.');
+  assert.ok((await row()).quarantinedAt);
+  wrong = null;
+  await until(() => health.takesJobs);
+  assert.deepEqual(changes, [true, false, true]);
+});
+
+test("a fault is the machine's when a proof fails, and tells teams no path", async () => {
+  wrong = null;
+  await open();
+  await until(() => health.takesJobs);
+  assert.deepEqual(await health.judge(fault), { fault, quarantined: false });
+  const ofUser = { ...fault, fault: 'user' } as const;
+  wrong = new Unfit('its disk is full', 'The disk /x is full.');
+  assert.deepEqual((await health.judge(ofUser)).fault, ofUser);
+  const judged = await health.judge(fault);
+  assert.deepEqual([judged.fault.fault, judged.quarantined], ['environment', true]);
+  assert.equal(judged.fault.message, 'The worker cannot go on: its disk is full.');
+  assert.equal(health.takesJobs, false);
+});
+
+test('three faults in a row put it in quarantine, a success between clears the count, and it comes back', async () => {
+  wrong = null;
+  await open();
+  await until(() => health.takesJobs);
+  const judge = async () => (await health.judge(fault)).quarantined;
+  assert.deepEqual([await judge(), await judge()], [false, false]);
+  assert.equal((await row()).consecutiveFaults, 2);
+  await health.jobLeft(true);
+  assert.equal((await row()).consecutiveFaults, 0);
+  assert.deepEqual([await judge(), await judge(), await judge()], [false, false, true]);
+  assert.equal(health.takesJobs, false);
+  await until(async () => /3 jobs failed here in a row/.test((await row()).quarantineReason ?? ''));
+  await until(() => health.takesJobs);
+  assert.deepEqual([(await row()).quarantinedAt, (await row()).consecutiveFaults], [null, 0]);
+});

@@ -1,0 +1,168 @@
+import {
+  clearWorkerFaults,
+  isDatabaseAway,
+  type JobError,
+  quarantineWorker,
+  type Repeating,
+  recordWorkerFault,
+  repeat,
+  type Services,
+} from '@graft/service';
+import { type Proof, Unfit } from './proofs.ts';
+
+export interface HealthOptions {
+  services: Services;
+  workerId: string;
+  /** Looked at again and again, and after each fault. */
+  cheap: Proof[];
+  /** At the start, after a fault, and while in quarantine. */
+  thorough: Proof[];
+  proofSeconds: number;
+}
+
+// So many faults of the system or the environment in a row, whatever the jobs.
+const faultLimit = 3;
+
+/**
+ * Whether this worker may take jobs. It starts in quarantine, proves itself, and goes back there when a proof fails or when
+ * faults come in a row: it would fail job after job as fast as they come. There it tries again after ever longer pauses, and
+ * comes back by itself. What it finds stands in its row and in the log.
+ */
+export class WorkerHealth {
+  readonly #options: HealthOptions;
+  readonly #loop: Repeating;
+  /** Why it takes no jobs; null: it does. */
+  #unfit: Unfit | null = new Unfit('it has not proved itself yet', 'It has not proved itself yet.');
+  /** Whether its row says so. */
+  #told = false;
+  #faults = 0;
+  #suspect = false;
+  #failures = 0;
+  #nextProof = 0;
+  #onChange = () => {};
+
+  constructor(options: HealthOptions) {
+    this.#options = options;
+    const { proofSeconds, services } = options;
+    const tick = Math.min(1000, (proofSeconds * 1000) / 10);
+    this.#loop = repeat('proof of this worker', tick, () => this.#tick(), services.log);
+  }
+
+  get takesJobs(): boolean {
+    return this.#unfit === null;
+  }
+
+  /** Calls `listener` when `takesJobs` has changed. */
+  onChange(listener: () => void): void {
+    this.#onChange = listener;
+  }
+
+  /** Its row is a new one. */
+  registeredAgain(): void {
+    this.#told = false;
+  }
+
+  /**
+   * Looks for what may be behind a fault that seems a job's: the same fault as one of the environment when a proof fails.
+   * Counts it, unless it is the user's; `quarantined` when it was one too many.
+   */
+  async judge(fault: JobError): Promise<{ fault: JobError; quarantined: boolean }> {
+    if (fault.fault === 'user') return { fault, quarantined: false };
+    const unfit = await this.#findUnfit(this.#options.cheap);
+    const judged = unfit
+      ? {
+          code: 'worker_unfit',
+          message: `The worker cannot go on: ${unfit.plain}.`,
+          param: null,
+          fault: 'environment' as const,
+        }
+      : fault;
+    this.#faults += 1;
+    this.#suspect = true;
+    const { services, workerId } = this.#options;
+    await recordWorkerFault(services, workerId, judged.message).catch(ignoreAway);
+    const isTooMany = this.#faults >= faultLimit;
+    if (unfit) this.#quarantine(unfit);
+    else if (isTooMany) {
+      const message = `${this.#faults} jobs failed here in a row by no fault of their users, the last with: ${judged.message}`;
+      this.#quarantine(new Unfit('jobs failed on it one after the other', message));
+    }
+    return { fault: judged, quarantined: unfit !== null || isTooMany };
+  }
+
+  /** Between two jobs of a slot, which is held until then: after a fault everything is proved before another is taken. */
+  async jobLeft(succeeded: boolean): Promise<void> {
+    if (this.#suspect) {
+      this.#suspect = false;
+      const unfit = await this.#findUnfit([...this.#options.cheap, ...this.#options.thorough]);
+      if (unfit) this.#quarantine(unfit);
+    }
+    if (!succeeded) return;
+    this.#failures = 0;
+    if (this.#faults === 0 || !this.takesJobs) return;
+    this.#faults = 0;
+    const { services, workerId } = this.#options;
+    await clearWorkerFaults(services, workerId).catch(ignoreAway);
+  }
+
+  async stop(): Promise<void> {
+    await this.#loop.stop();
+  }
+
+  async #tick(): Promise<void> {
+    const { services, workerId, cheap, thorough, proofSeconds } = this.#options;
+    if (!this.#told) {
+      if (this.#unfit) await quarantineWorker(services, workerId, this.#unfit.message);
+      this.#told = true;
+    }
+    if (performance.now() < this.#nextProof) return;
+    if (this.takesJobs) {
+      const unfit = await this.#findUnfit(cheap);
+      if (unfit) return this.#quarantine(unfit);
+      this.#nextProof = performance.now() + proofSeconds * 1000;
+      return;
+    }
+    const unfit = await this.#findUnfit([...cheap, ...thorough], { strict: true });
+    if (unfit) return this.#quarantine(unfit);
+    // The row first: it decides whether this worker may claim.
+    await clearWorkerFaults(services, workerId);
+    this.#faults = 0;
+    this.#unfit = null;
+    this.#nextProof = performance.now() + proofSeconds * 1000;
+    services.log.info({ workerId }, 'this worker has proved itself and takes jobs');
+    this.#onChange();
+  }
+
+  #quarantine(unfit: Unfit): void {
+    const { services, workerId, proofSeconds } = this.#options;
+    const wasFit = this.takesJobs;
+    const isNews = this.#unfit?.message !== unfit.message;
+    this.#unfit = unfit;
+    if (isNews) {
+      this.#told = false;
+      services.log.error({ workerId, reason: unfit.message }, 'this worker takes no jobs');
+    }
+    const seconds = Math.min((proofSeconds / 10) * 2 ** this.#failures, proofSeconds * 5);
+    this.#failures += 1;
+    this.#nextProof = performance.now() + seconds * 1000;
+    this.#loop.wake();
+    if (wasFit) this.#onChange();
+  }
+
+  /** Null: all hold; unless `strict`, as far as can be said while Postgres is away. */
+  async #findUnfit(proofs: Proof[], { strict = false } = {}): Promise<Unfit | null> {
+    for (const proof of proofs) {
+      try {
+        await proof();
+      } catch (error) {
+        if (error instanceof Unfit) return error;
+        if (strict || !isDatabaseAway(error)) throw error;
+      }
+    }
+    return null;
+  }
+}
+
+function ignoreAway(error: unknown): void {
+  if (!isDatabaseAway(error)) throw error;
+}

@@ -1,0 +1,35 @@
+import { openServices } from '@graft/service';
+import { loadWorkerEnv } from '../env.ts';
+import { startWorker, type Worker } from '../worker.ts';
+import type { WorkerBench } from './worker-bench.ts';
+
+export interface WorkerChange {
+  /** Another than all should share. */
+  dataDir?: string;
+  minFreeBytes?: number;
+  /** Instead of timed-trainer.ts. */
+  trainer?: URL;
+}
+
+const env = loadWorkerEnv({ GRAFT_TENSORFLOW: 'cpu', GRAFT_PROOF_SECONDS: '1' });
+
+/** A whole worker in this process, with services of its own as on another machine, whose trainers only wait. */
+export async function startTimedWorker(
+  { services: { env: shared, secrets, databaseUrl, log } }: WorkerBench,
+  change: WorkerChange = {},
+): Promise<Worker> {
+  const { trainer = new URL('./timed-trainer.ts', import.meta.url), ...settings } = change;
+  const { pepper, internalToken } = secrets;
+  const services = await openServices({
+    role: 'worker',
+    env: { ...shared, pepper, internalToken, databaseUrl, ...settings },
+    log,
+  });
+  const generator = new URL('../generation/generator.ts', import.meta.url);
+  const worker = await startWorker(services, env, { trainer, generator });
+  const stop = async () => {
+    await worker.stop();
+    await services.close();
+  };
+  return { ...worker, stop };
+}

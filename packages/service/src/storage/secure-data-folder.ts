@@ -1,0 +1,39 @@
+import { chmod, mkdir, stat } from 'node:fs/promises';
+import type { Logger } from 'pino';
+import { dataFolder } from './data-folder.ts';
+
+/**
+ * Makes the data folder and the folders in it, or narrows those that are there: no other user may look into them. What a process
+ * of another user must get through on its way to what is its own, whose path it knows, it may pass and not list: `passable` is
+ * the data folder (the embedded Postgres of root is in there), or `folders` in it besides (trainers of another user). Folders of
+ * another owner are left as they are, with a line in the log.
+ */
+export async function secureDataFolder(
+  root: string,
+  log: Logger,
+  { passable }: { passable: 'nothing' | 'data folder' | 'folders' },
+): Promise<void> {
+  const { files, artifacts, staging, checkpoints, secrets, probes } = dataFolder(root);
+  await secure(root, passable !== 'nothing', log);
+  for (const folder of [files, artifacts, staging, checkpoints]) {
+    await secure(folder, passable === 'folders', log);
+  }
+  for (const folder of [secrets, probes]) await secure(folder, false, log);
+}
+
+async function secure(folder: string, passable: boolean, log: Logger): Promise<void> {
+  await mkdir(folder, { recursive: true, mode: passable ? 0o711 : 0o700 });
+  const { mode, uid } = await stat(folder);
+  const isWide = (mode & 0o066) !== 0;
+  if (!isWide && (!passable || (mode & 0o011) === 0o011)) return;
+  const was = (mode & 0o777).toString(8);
+  if (uid !== process.getuid?.()) {
+    log.warn(
+      `${folder} belongs to another user (mode ${was}): whoever that lets in can read what teams keep in it`,
+    );
+    return;
+  }
+  const wanted = passable ? 0o711 : 0o700;
+  await chmod(folder, wanted);
+  log.info(`${folder} had mode ${was}: it has ${wanted.toString(8)} now`);
+}
