@@ -62,11 +62,7 @@ export async function prepareTraining(
 }
 
 /** As they were fixed at the job's first claim; for a job that has none yet, what this worker gives. */
-function requirementsOf(
-  job: Job,
-  precision: ResolvedTraining['precision'],
-  device: Device,
-): Requirements {
+function requirementsOf(job: Job, precision: ResolvedTraining['precision'], device: Device): Requirements {
   return (
     job.requirements ?? {
       precision: resolvePrecision(precision, device),
