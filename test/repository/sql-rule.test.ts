@@ -12,6 +12,8 @@ const places: Record<string, string> = {
   'packages/service/src/jobs/transitions/': 'guarded transitions, locks, fair picking',
   'packages/service/src/jobs/leases/': 'heartbeats, metrics, writes that hold the lease',
   'packages/service/src/jobs/records/read-jobs.ts': 'a job that clients poll',
+  'packages/service/src/jobs/records/read-metrics.ts': 'series of a million steps, summed up by Postgres',
+  'packages/service/src/jobs/records/watch-jobs.ts': 'what all event streams wait for, in one statement',
   'packages/service/src/workers/': "heartbeats and picking by Postgres's clock",
   'packages/service/src/keys/manage-api-keys.ts': "revoked by Postgres's clock",
   'packages/service/src/keys/verify-api-key.ts': 'once a request',

@@ -5,11 +5,11 @@ import { after, before, describe, test } from 'node:test';
 import { createApiKey, revokeApiKey } from '@graft/service';
 import { errorCodes } from './error-codes.ts';
 import { assertError } from './testing/assert-error.ts';
-import { type ApiBench, answerOf, openApiBench } from './testing/open-api-bench.ts';
+import { type ApiBench, answerOf, chatLine, openApiBench, uploadForm } from './testing/open-api-bench.ts';
 
 let bench: ApiBench;
 before(async () => {
-  bench = await openApiBench({ bodyTimeoutMs: 300 });
+  bench = await openApiBench({ bodyTimeoutMs: 300, headersTimeoutMs: 300 });
 });
 after(async () => await bench?.close());
 
@@ -70,7 +70,11 @@ describe('errors', () => {
     for (const path of ['/', '/v1', '/v1/none', '/v2/files', '/v1/files/a/b/c']) {
       assertError(await get(path), 404, 'unknown_url', null);
     }
-    assertError(await bench.acme.send('PUT', '/v1/files'), 404, 'unknown_url');
+    const put = await bench.acme.send('PUT', '/v1/files', uploadForm(chatLine));
+    assertError(put, 405, 'method_not_allowed', null);
+    assert.equal(put.headers.get('allow'), 'POST, GET, HEAD, OPTIONS');
+    const options = await fetch(`${bench.url}/v1/models/a/b`, { method: 'OPTIONS' });
+    assert.deepEqual([options.status, options.headers.get('allow')], [204, 'GET, HEAD, DELETE, OPTIONS']);
     assertError(await get('/v1/%zz'), 404, 'unknown_url');
   });
 
@@ -100,12 +104,22 @@ describe('errors', () => {
     assertError(await bench.acme.send('POST', path, deep), 400, 'json_too_deep');
   });
 
-  test('a body that never comes is given up', async () => {
-    const answer = await raw(
-      `POST /v1/completions HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${bench.acme.key}\r\n` +
-        'Connection: close\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{"model":',
-    );
-    assertError(answer, 408, 'request_timeout');
+  for (const type of ['application/json', 'Application/JSON', 'APPLICATION/JSON; charset=utf-8'])
+    test(`a body that never comes is given up, also as ${type}`, async () => {
+      const answer = await raw(
+        `POST /v1/completions HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${bench.acme.key}\r\n` +
+          `Connection: close\r\nContent-Type: ${type}\r\nContent-Length: 100\r\n\r\n{"model":`,
+      );
+      assertError(answer, 408, 'request_timeout');
+    });
+
+  test('a body that nobody waits for has its connection closed', async () => {
+    const answer = await raw('GET /healthz HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{');
+    assert.deepEqual([answer.status, answer.json], [200, { status: 'ok' }]);
+  });
+
+  test('headers that never come are given up', async () => {
+    assertError(await raw('GET /healthz HTTP/1.1\r\nHost: x\r\nX-Slow: '), 408, 'request_timeout');
   });
 
   test('what is not HTTP', async () => {
@@ -190,6 +204,25 @@ describe('docs', () => {
     const { peft } = api.components.schemas.CreateFineTuningJob.properties;
     assert.equal(peft.$ref, '#/components/schemas/PeftRequest');
     for (const code of Object.keys(errorCodes)) assert.ok(api.info.description.includes(`\`${code}\``), code);
+  });
+
+  test('every other method of a path is 405 with Allow, and OPTIONS tells the methods', async () => {
+    for (const [template, routes] of Object.entries(api.paths as Record<string, object>)) {
+      const declared = Object.keys(routes).map((method) => method.toUpperCase());
+      const url = bench.url + template.replaceAll(/\{\w+\}/g, '1');
+      const options = await fetch(url, { method: 'OPTIONS' });
+      assert.equal(options.status, 204, template);
+      const allowed = options.headers.get('allow')!.split(', ');
+      for (const method of declared) assert.ok(allowed.includes(method), `${method} ${template}`);
+      for (const method of ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'].filter(
+        (each) => !declared.includes(each),
+      )) {
+        const answer = await answerOf(await fetch(url, { method }));
+        assertError(answer, 405, 'method_not_allowed', null);
+        assert.equal(answer.headers.get('allow'), options.headers.get('allow'));
+      }
+      assert.ok('405' in (Object.values(routes)[0] as { responses: object }).responses, template);
+    }
   });
 
   test('every $ref leads somewhere', () => {

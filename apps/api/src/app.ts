@@ -2,17 +2,22 @@ import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import type { Services } from '@graft/service';
 import Fastify, { LogController } from 'fastify';
 import { startJobValidator } from './jobs/job-validator.ts';
+import { createOptionChecker } from './jobs/option-checker.ts';
 import { auth } from './plugins/auth.ts';
 import { answerBrokenRequest } from './plugins/broken-request.ts';
 import { answerError, errors } from './plugins/errors.ts';
 import { jsonBody, jsonBodyLimit } from './plugins/json-body.ts';
+import { knownPaths } from './plugins/known-paths.ts';
 import { openApi } from './plugins/open-api.ts';
+import { openLimits } from './plugins/open-limits.ts';
 import { openStreams } from './plugins/open-streams.ts';
 import { parseQuery } from './plugins/parse-query.ts';
 import { newRequestId, requestLog } from './plugins/request-log.ts';
 import { schemaCompilers } from './plugins/schema-compilers.ts';
 import { security } from './plugins/security.ts';
 import { shutdown } from './plugins/shutdown.ts';
+import { timeouts } from './plugins/timeouts.ts';
+import { wireValues } from './plugins/wire-values.ts';
 import { adapterRoutes } from './routes/adapters.ts';
 import { chatCompletionRoutes } from './routes/chat-completions.ts';
 import { completionRoutes } from './routes/completions.ts';
@@ -22,7 +27,7 @@ import { healthRoutes } from './routes/health.ts';
 import { jobEventRoutes } from './routes/job-events.ts';
 import { modelRoutes } from './routes/models.ts';
 import { namedSchemas } from './schemas/schema.ts';
-import { type ApiSettings, defaultSettings } from './settings.ts';
+import { type ApiSettings, loadApiSettings } from './settings.ts';
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -36,7 +41,7 @@ declare module 'fastify' {
  * requests, ends streams, and waits for the requests under way.
  */
 export async function buildApp(services: Services, overrides: Partial<ApiSettings> = {}) {
-  const settings = { ...defaultSettings, ...overrides };
+  const settings = { ...loadApiSettings(), ...overrides };
   const app = Fastify({
     loggerInstance: services.log,
     // requestLog writes one line per request instead.
@@ -44,34 +49,49 @@ export async function buildApp(services: Services, overrides: Partial<ApiSetting
     genReqId: newRequestId,
     bodyLimit: jsonBodyLimit,
     requestTimeout: settings.requestTimeoutMs,
+    http: {
+      headersTimeout: settings.headersTimeoutMs,
+      connectionsCheckingInterval: Math.min(5_000, settings.headersTimeoutMs),
+    },
+    maxRequestsPerSocket: 10_000,
+    ...(settings.trustProxy.length > 0 ? { trustProxy: settings.trustProxy } : {}),
     return503OnClosing: false,
     frameworkErrors: answerError,
     clientErrorHandler: answerBrokenRequest,
     routerOptions: { querystringParser: parseQuery, maxParamLength: 512 },
   }).withTypeProvider<TypeBoxTypeProvider>();
 
+  app.server.maxConnections = settings.maxConnections;
   app.decorate('services', services);
   await app.register(errors);
   await app.register(requestLog);
   await app.register(shutdown);
   await app.register(security);
+  await app.register(knownPaths);
+  await app.register(openLimits, { limits: settings.openLimits });
+  await app.register(timeouts, settings);
   await app.register(openStreams);
-  await app.register(jsonBody, { bodyTimeoutMs: settings.bodyTimeoutMs });
+  await app.register(jsonBody);
+  await app.register(wireValues);
   await app.register(schemaCompilers, {
     shared: namedSchemas,
     checkResponses: settings.checkResponses,
   });
   await app.register(openApi);
 
-  const validator = startJobValidator(services, { sweepMs: settings.validationSweepMs });
-  app.addHook('onClose', async () => await validator.close());
+  const checker = createOptionChecker(settings.checkTimeoutMs);
+  const validator = startJobValidator(services, checker, { sweepMs: settings.validationSweepMs });
+  app.addHook('onClose', async () => {
+    await validator.close();
+    await checker.close();
+  });
 
   await app.register(healthRoutes);
   await app.register(
     async (v1) => {
       await v1.register(auth);
       await v1.register(fileRoutes, { settings });
-      await v1.register(fineTuningJobRoutes, { validator });
+      await v1.register(fineTuningJobRoutes, { validator, checker });
       await v1.register(jobEventRoutes, { settings });
       await v1.register(adapterRoutes);
       await v1.register(modelRoutes);

@@ -70,6 +70,6 @@ test('no code that a retry cannot mend has a status that clients retry', () => {
   const retried = Object.entries(errorCodes).filter(([, [status]]) => mended.includes(status));
   assert.deepEqual(
     retried.map(([code]) => code),
-    ['request_timeout'],
+    ['request_timeout', 'too_many_requests'],
   );
 });

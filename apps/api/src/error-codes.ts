@@ -6,6 +6,7 @@ export const errorCodes = {
   // Requests
   invalid_json: [400, 'The body is not valid JSON in UTF-8.'],
   json_too_deep: [400, 'The body nests objects and arrays too deeply.'],
+  json_too_large: [400, 'The body holds too many values.'],
   unknown_parameter: [400, 'The request holds a parameter that does not exist; `param` names the first one.'],
   missing_required_parameter: [400, 'A required parameter is absent; `param` names the first one.'],
   invalid_value: [400, 'A parameter has the wrong type or is out of range.'],
@@ -15,12 +16,17 @@ export const errorCodes = {
   missing_api_key: [401, 'No `Authorization: Bearer` header.'],
   invalid_api_key: [401, 'The API key is wrong or revoked.'],
   insufficient_role: [403, 'The role of the API key does not allow this.'],
-  unknown_url: [404, 'No such method and path.'],
-  request_timeout: [408, 'The body did not arrive in time.'],
+  unknown_url: [404, 'No such path.'],
+  method_not_allowed: [405, 'The path has no such method; the header Allow lists those that it has.'],
+  request_timeout: [408, 'The request did not arrive in time.'],
   body_too_large: [413, 'A JSON body is larger than 1 MB.'],
   unsupported_media_type: [415, 'The Content-Type is not one that this route reads.'],
   range_not_satisfiable: [416, 'The asked range lies outside the resource.'],
   idempotency_key_reused: [422, 'The Idempotency-Key was used before, with another body.'],
+  too_many_requests: [
+    429,
+    'The key or the address has too many requests, uploads or streams open; the message names the limit.',
+  ],
   internal_error: [500, 'A fault of the server; its log has the details under the x-request-id.'],
   service_unavailable: [503, 'The database is away; retry after the seconds of Retry-After.'],
   resource_busy: [

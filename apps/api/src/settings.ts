@@ -1,12 +1,25 @@
+import { type Static, Type } from 'typebox';
+import { Value } from 'typebox/value';
+import type { OpenLimits } from './plugins/open-limits.ts';
+
 /** Limits and rhythms of the API process. The defaults are for production; tests shorten them. */
 export interface ApiSettings {
-  /** A JSON body that takes longer to arrive is given up with 408. */
+  /** Headers that take longer to arrive are given up with 408. */
+  headersTimeoutMs: number;
+  /** A body that takes longer to arrive, but for an upload's, is given up with 408. */
   bodyTimeoutMs: number;
   /** An upload without a byte for this long is cut off. */
   uploadIdleMs: number;
   /** The longest any request, a slow upload too, may take to arrive. */
   requestTimeoutMs: number;
-  /** How often an event stream looks for new events. */
+  /** A connection on which nothing moves for this long is closed: between requests, or when its client does not read. */
+  stallMs: number;
+  /** Connections of all clients together. */
+  maxConnections: number;
+  openLimits: OpenLimits;
+  /** Addresses of proxies whose X-Forwarded-For is believed. */
+  trustProxy: string[];
+  /** How often new events are looked for, for all event streams at once. */
   eventPollMs: number;
   /** A silent event stream sends a comment this often, so that proxies keep it open. */
   streamHeartbeatMs: number;
@@ -14,17 +27,65 @@ export interface ApiSettings {
   workerWaitMs: number;
   /** How often jobs whose validation was abandoned are looked for. */
   validationSweepMs: number;
+  /** How long checking a job's regular expressions against its model may take. */
+  checkTimeoutMs: number;
   /** Answers that do not match their schema fail: tests. */
   checkResponses: boolean;
 }
 
-export const defaultSettings: ApiSettings = {
-  bodyTimeoutMs: 30_000,
-  uploadIdleMs: 60_000,
-  requestTimeoutMs: 60 * 60_000,
-  eventPollMs: 1_000,
-  streamHeartbeatMs: 15_000,
-  workerWaitMs: 3_000,
-  validationSweepMs: 10_000,
-  checkResponses: false,
-};
+const count = (fallback: number) => Type.String({ pattern: '^[1-9][0-9]{0,6}$', default: String(fallback) });
+
+/** Every variable that only the API reads, as text. An empty one counts as unset. */
+const EnvSchema = Type.Object({
+  GRAFT_MAX_CONNECTIONS: count(8192),
+  GRAFT_MAX_CONNECTIONS_PER_ADDRESS: count(2048),
+  GRAFT_MAX_REQUESTS_PER_KEY: count(512),
+  GRAFT_MAX_REQUESTS_PER_ADDRESS: count(1024),
+  GRAFT_MAX_UPLOADS_PER_KEY: count(16),
+  GRAFT_MAX_UPLOADS_PER_ADDRESS: count(64),
+  GRAFT_MAX_STREAMS_PER_KEY: count(256),
+  GRAFT_MAX_STREAMS_PER_ADDRESS: count(512),
+  GRAFT_TRUST_PROXY: Type.String({ default: '' }),
+});
+
+/** The settings that `env` asks for, by default the process's. Throws one Error that names every faulty variable. */
+export function loadApiSettings(env: NodeJS.ProcessEnv = process.env): ApiSettings {
+  const given = Object.fromEntries(
+    Object.keys(EnvSchema.properties).map((name) => [name, env[name] || undefined]),
+  );
+  const filled = Value.Default(EnvSchema, given) as Static<typeof EnvSchema>;
+  const faults = Value.Errors(EnvSchema, filled).map(
+    (error) => `  ${error.instancePath.slice(1)} ${error.message}`,
+  );
+  if (faults.length > 0) throw new Error(`Faulty environment:\n${faults.join('\n')}`);
+  return {
+    headersTimeoutMs: 20_000,
+    bodyTimeoutMs: 30_000,
+    uploadIdleMs: 60_000,
+    requestTimeoutMs: 60 * 60_000,
+    stallMs: 75_000,
+    maxConnections: Number(filled.GRAFT_MAX_CONNECTIONS),
+    openLimits: {
+      perKey: {
+        requests: Number(filled.GRAFT_MAX_REQUESTS_PER_KEY),
+        uploads: Number(filled.GRAFT_MAX_UPLOADS_PER_KEY),
+        streams: Number(filled.GRAFT_MAX_STREAMS_PER_KEY),
+      },
+      perAddress: {
+        connections: Number(filled.GRAFT_MAX_CONNECTIONS_PER_ADDRESS),
+        requests: Number(filled.GRAFT_MAX_REQUESTS_PER_ADDRESS),
+        uploads: Number(filled.GRAFT_MAX_UPLOADS_PER_ADDRESS),
+        streams: Number(filled.GRAFT_MAX_STREAMS_PER_ADDRESS),
+      },
+    },
+    trustProxy: filled.GRAFT_TRUST_PROXY.split(',')
+      .map((address) => address.trim())
+      .filter(Boolean),
+    eventPollMs: 1_000,
+    streamHeartbeatMs: 15_000,
+    workerWaitMs: 3_000,
+    validationSweepMs: 10_000,
+    checkTimeoutMs: 3_000,
+    checkResponses: false,
+  };
+}

@@ -4,7 +4,7 @@ import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, afterEach, before, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { cancelJob, type Job, listMetrics } from '@graft/service';
+import { cancelJob, type Job, readMetrics } from '@graft/service';
 import { type ForkedWorker, forkWorker } from './testing/forked-worker.ts';
 import { openWorkerBench, type WorkerBench } from './testing/worker-bench.ts';
 
@@ -43,7 +43,7 @@ const atStep = (job: Job, step: number) =>
 
 async function assertWhole(job: Job): Promise<void> {
   assert.equal(await bench.versions(job.id), 1);
-  const metrics = await listMetrics(bench.services, bench.teamId, job.id);
+  const { data: metrics } = await readMetrics(bench.services, bench.teamId, job.id, { limit: 1000 });
   const steps = metrics.filter(({ kind }) => kind === 'train').map(({ step }) => step);
   assert.deepEqual(
     steps,

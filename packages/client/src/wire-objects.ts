@@ -226,6 +226,15 @@ export interface JobMetric {
   tokens: number | null;
   tokens_per_second: number | null;
   created_at: number;
+  /** With `resolution`: the steps that this one, the last of them, stands for. */
+  stretch?: {
+    first_step: number;
+    last_step: number;
+    count: number;
+    loss_min: number;
+    loss_max: number;
+    loss_mean: number;
+  };
 }
 
 export interface Adapter {

@@ -2,6 +2,7 @@
 export type { Adapter, AdapterVersion } from './adapters/adapter.ts';
 export { deleteFineTunedModel } from './adapters/delete-fine-tuned-model.ts';
 export {
+  type FineTunedModel,
   findFineTunedModel,
   getAdapter,
   getAdapterVersion,
@@ -11,9 +12,10 @@ export {
 } from './adapters/read-adapters.ts';
 export { baseModelFault, isLastingModelFault } from './base-models/base-model-fault.ts';
 export type { BaseModelEntry, LocalBaseModel } from './base-models/catalogue.ts';
-export { type Database, pingDatabase } from './database/database.ts';
+export type { Database } from './database/database.ts';
 export { isDatabaseAway, isRowLocked } from './database/database-away.ts';
 export { migrateDatabase } from './database/migrate-database.ts';
+export { probeWrite } from './database/probe-write.ts';
 export type { Page } from './database/read-page.ts';
 export { waitForRow } from './database/wait-for-row.ts';
 export { loadServiceEnv, type ServiceEnv } from './env.ts';
@@ -52,7 +54,7 @@ export {
 } from './jobs/job.ts';
 export { startJobLoops } from './jobs/job-loops.ts';
 export { heartbeatJob, readJobFlags } from './jobs/leases/heartbeat-job.ts';
-export { type JobMetric, listMetrics, recordMetrics, recordProgress } from './jobs/leases/job-metrics.ts';
+export { type JobMetric, recordMetrics, recordProgress } from './jobs/leases/job-metrics.ts';
 export {
   type Checkpoint,
   giveUpCheckpoints,
@@ -62,8 +64,15 @@ export {
 } from './jobs/leases/record-checkpoint.ts';
 export { appendEvent } from './jobs/leases/write-under-lease.ts';
 export type { JobEvent, NewJobEvent } from './jobs/records/job-event.ts';
-export { eventsAfter, listAttempts, listCheckpoints, listEvents } from './jobs/records/read-job-history.ts';
+export { listAttempts, listCheckpoints, listEvents } from './jobs/records/read-job-history.ts';
 export { getJob, listJobs } from './jobs/records/read-jobs.ts';
+export {
+  type MetricStretch,
+  readMetricStretches,
+  readMetrics,
+  type StoredMetric,
+} from './jobs/records/read-metrics.ts';
+export { type JobNews, readJobNews, type WatchedJob } from './jobs/records/watch-jobs.ts';
 export { claimJob } from './jobs/transitions/claim-job.ts';
 export { createJob, type NewJob } from './jobs/transitions/create-job.ts';
 export { dispatchJobs, staleDispatched } from './jobs/transitions/dispatch-jobs.ts';

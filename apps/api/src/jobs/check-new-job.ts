@@ -13,6 +13,7 @@ import type { Static } from 'typebox';
 import { ApiError } from '../api-error.ts';
 import type { CreateJobSchema } from '../schemas/fine-tuning-job.ts';
 import { openBaseModel } from './open-base-model.ts';
+import type { OptionChecker } from './option-checker.ts';
 import { resolveOptions } from './resolve-options.ts';
 
 export type CreateJobBody = Static<typeof CreateJobSchema>;
@@ -32,12 +33,13 @@ interface Headers {
  */
 export async function checkNewJob(
   services: Services,
+  checker: OptionChecker,
   caller: Identity,
   body: CreateJobBody,
   headers: Headers,
 ): Promise<NewJob> {
   const hyperparameters = checkMethod(body);
-  if (body.integrations?.length) {
+  if (!isEmptyList(body.integrations ?? [])) {
     throw new ApiError('unsupported_integration', 'Integrations are not available.', {
       param: 'integrations',
     });
@@ -69,7 +71,8 @@ export async function checkNewJob(
 
   const model = await openBaseModel(services, body.model, AbortSignal.timeout(openModelPatience));
   // Only to find faults: the values are fixed when the files are validated, and then the base model is here.
-  resolveOptions({ peft, training, hyperparameters }, trainingFile.examples ?? 0, model);
+  const options = { peft, training, hyperparameters };
+  await resolveOptions(checker, caller.teamId, options, trainingFile.examples ?? 0, model);
 
   return {
     keyId: caller.keyId,
@@ -88,11 +91,15 @@ export async function checkNewJob(
   };
 }
 
+function isEmptyList(value: unknown): boolean {
+  return Array.isArray(value) && value.length === 0;
+}
+
 /** `method` says how to train; the top-level hyperparameters of old clients are its short form. */
 function checkMethod(body: CreateJobBody): Hyperparameters {
   const { method } = body;
-  if (method && (method.type !== 'supervised' || method.dpo !== undefined)) {
-    throw new ApiError('unsupported_method', 'Only the method "supervised" is available, not "dpo".', {
+  if (method && (method.type !== 'supervised' || (method.dpo ?? null) !== null)) {
+    throw new ApiError('unsupported_method', 'Only the method "supervised" is available.', {
       param: 'method.type',
     });
   }

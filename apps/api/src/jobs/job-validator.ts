@@ -18,6 +18,7 @@ import {
   type ValidationOutcome,
 } from '@graft/service';
 import { openBaseModel } from './open-base-model.ts';
+import type { OptionChecker } from './option-checker.ts';
 import { resolveOptions } from './resolve-options.ts';
 import { createFileValidator, type FileValidator } from './validate-files.ts';
 
@@ -32,7 +33,11 @@ export interface JobValidator {
  * Moves jobs from validating to queued or failed: this process's own at once, and within a sweep those that a process left
  * behind when it died. One at a time, because tokenizing takes a whole core.
  */
-export function startJobValidator(services: Services, options: { sweepMs: number }): JobValidator {
+export function startJobValidator(
+  services: Services,
+  checker: OptionChecker,
+  options: { sweepMs: number },
+): JobValidator {
   const files = createFileValidator();
   const claim = { workerId: `validator-${randomText(12)}`, leaseSeconds: services.env.leaseSeconds };
   const loop = repeat(
@@ -44,7 +49,7 @@ export function startJobValidator(services: Services, options: { sweepMs: number
         job;
         job = await claimValidation(services, claim)
       ) {
-        await validateJob(services, files, job, stopping);
+        await validateJob(services, checker, files, job, stopping);
         if (stopping.aborted) return;
       }
     },
@@ -64,6 +69,7 @@ const heartbeatMilliseconds = 1000;
 
 async function validateJob(
   services: Services,
+  checker: OptionChecker,
   validator: FileValidator,
   job: Job,
   stop: AbortSignal,
@@ -80,7 +86,7 @@ async function validateJob(
     services.log,
   );
   try {
-    outcome = await examine(services, validator, job, AbortSignal.any([stop, lost.signal]));
+    outcome = await examine(services, checker, validator, job, AbortSignal.any([stop, lost.signal]));
   } catch (error) {
     // Cancelled, or another process has it.
     if (lost.signal.aborted) return;
@@ -99,6 +105,7 @@ async function validateJob(
 /** Checks the options again, since the base model may have been missing when the job was created, and reads the files. */
 async function examine(
   services: Services,
+  checker: OptionChecker,
   validator: FileValidator,
   job: Job,
   stop: AbortSignal,
@@ -113,7 +120,9 @@ async function examine(
 
   const { peft, hyperparameters } = job;
   const training = { ...job.training, seed: job.seed };
-  const resolvedTraining = resolveOptions(
+  const resolvedTraining = await resolveOptions(
+    checker,
+    job.teamId,
     { peft, training, hyperparameters },
     trainingFile.examples ?? 0,
     model,

@@ -1,4 +1,3 @@
-import { checkAgainstModel } from '@graft/peft-core/check';
 import {
   type Hyperparameters,
   type PeftConfig,
@@ -8,6 +7,7 @@ import {
 } from '@graft/peft-core/config';
 import { outlineOf } from '@graft/peft-core/outlines';
 import type { LocalBaseModel } from '@graft/service';
+import type { OptionChecker } from './option-checker.ts';
 
 /** Options of a job, parsed. */
 export interface JobOptions {
@@ -18,14 +18,17 @@ export interface JobOptions {
 
 /**
  * Fixes every training value that a job left to Graft, and checks its options against the base model where that is at
- * hand. `exampleCount`: lines of the training file. Throws peft-core's GraftErrors, which name the option.
+ * hand. `exampleCount`: lines of the training file. Throws peft-core's GraftErrors, which name the option, and what the
+ * checker throws.
  */
-export function resolveOptions(
+export async function resolveOptions(
+  checker: OptionChecker,
+  teamId: string,
   options: JobOptions,
   exampleCount: number,
   model: Pick<LocalBaseModel, 'config' | 'tensors'> | null,
-): ResolvedTraining {
+): Promise<ResolvedTraining> {
   if (!model) return resolveTraining({ ...options, exampleCount });
-  checkAgainstModel(options.peft, model.config, model.tensors);
+  await checker.check(teamId, options.peft, model);
   return resolveTraining({ ...options, exampleCount, contextLength: outlineOf(model.config).maxPositions });
 }

@@ -13,7 +13,7 @@ declare module 'fastify' {
 /** Demands a valid `Authorization: Bearer` key of every route in the scope that it is registered in. */
 export const auth = fp(async (app) => {
   app.decorateRequest('caller', null as unknown as Identity);
-  app.addHook('onRequest', async (request) => {
+  app.addHook('onRequest', async (request, reply) => {
     const header = request.headers.authorization;
     if (!header) {
       throw new ApiError('missing_api_key', 'Send your API key as "Authorization: Bearer graft_…".', {
@@ -25,6 +25,7 @@ export const auth = fp(async (app) => {
       throw new ApiError('invalid_api_key', 'The API key is wrong or was revoked.', { headers: challenge });
     }
     request.caller = caller;
+    reply.hold('requests');
     if (!isReading(request) && caller.role === 'viewer') {
       throw new ApiError('insufficient_role', 'This API key may only read.');
     }

@@ -13,13 +13,6 @@ const rowRetryAfterSeconds = 2;
 /** Every error, thrown or found by Fastify itself, leaves in OpenAI's form, without stack, path or SQL. */
 export const errors = fp(async (app) => {
   app.setErrorHandler(answerError);
-  app.setNotFoundHandler((request, reply) => {
-    answerError(
-      new ApiError('unknown_url', `Unknown request URL: ${request.method} ${request.url.split('?')[0]}.`),
-      request,
-      reply,
-    );
-  });
 });
 
 export function answerError(

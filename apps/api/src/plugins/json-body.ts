@@ -1,4 +1,4 @@
-import { PassThrough } from 'node:stream';
+import { jsonExtent } from '@graft/peft-core/config';
 import type { FastifyRequest } from 'fastify';
 import fp from 'fastify-plugin';
 import { ApiError } from '../api-error.ts';
@@ -6,17 +6,14 @@ import { ApiError } from '../api-error.ts';
 export const jsonBodyLimit = 1024 * 1024;
 /** Levels of nesting. The deepest real bodies, tool schemas in a chat, have far fewer. */
 const depthLimit = 32;
-
-interface JsonBodyOptions {
-  /** A JSON body that takes longer than this to arrive is given up. */
-  bodyTimeoutMs: number;
-}
+/** Values in a body. A chat of 4,096 messages has half as many; all that is done with a body costs time for each. */
+const valueLimit = 24_000;
 
 /**
  * Reads application/json: UTF-8 only, 1 MB, bounded nesting, no `__proto__` keys. An empty body is no body: clients
  * send the header with `POST …/cancel`, too.
  */
-export const jsonBody = fp<JsonBodyOptions>(async (app, { bodyTimeoutMs }) => {
+export const jsonBody = fp(async (app) => {
   const parse = app.getDefaultJsonParser('error', 'error');
   app.removeContentTypeParser(['application/json', 'text/plain']);
   app.addContentTypeParser(
@@ -25,8 +22,12 @@ export const jsonBody = fp<JsonBodyOptions>(async (app, { bodyTimeoutMs }) => {
     async (request: FastifyRequest, body: Buffer) => {
       if (body.length === 0) return undefined;
       const text = decode(body);
-      if (depth(text) > depthLimit) {
+      const { depth, values } = jsonExtent(text);
+      if (depth > depthLimit) {
         throw new ApiError('json_too_deep', `The body nests deeper than ${depthLimit} levels.`);
+      }
+      if (values > valueLimit) {
+        throw new ApiError('json_too_large', `The body holds more than ${valueLimit} values.`);
       }
       return await new Promise<unknown>((resolve, reject) => {
         parse(request, text, (error, value) => {
@@ -36,28 +37,6 @@ export const jsonBody = fp<JsonBodyOptions>(async (app, { bodyTimeoutMs }) => {
       });
     },
   );
-
-  app.addHook('preParsing', async (request, reply, payload) => {
-    if (!request.headers['content-type']?.startsWith('application/json')) return payload;
-    // Through a stream of its own: ending the request itself would close the socket before the 408 is written.
-    const body = new PassThrough();
-    const timer = setTimeout(() => {
-      body.destroy(new ApiError('request_timeout', 'The body did not arrive in time.'));
-    }, bodyTimeoutMs);
-    body.once('close', () => clearTimeout(timer));
-    // When a body is refused unread, nobody else listens for its errors.
-    body.on('error', () => {});
-    payload.once('error', (error) => body.destroy(error));
-    payload.pipe(body);
-    reply.raw.once('close', () => body.destroy());
-    reply.raw.once('finish', () => {
-      // What was not read is dropped, so that the connection can carry the next request.
-      payload.unpipe(body);
-      payload.resume();
-      body.destroy();
-    });
-    return body;
-  });
 });
 
 function decode(body: Buffer): string {
@@ -66,21 +45,4 @@ function decode(body: Buffer): string {
   } catch {
     throw new ApiError('invalid_json', 'The body is not valid UTF-8.');
   }
-}
-
-/** Deepest nesting of objects and arrays, found without parsing. */
-export function depth(json: string): number {
-  let level = 0;
-  let deepest = 0;
-  let inText = false;
-  for (let i = 0; i < json.length; i++) {
-    const c = json[i];
-    if (inText) {
-      if (c === '\\') i++;
-      else if (c === '"') inText = false;
-    } else if (c === '"') inText = true;
-    else if (c === '{' || c === '[') deepest = Math.max(deepest, ++level);
-    else if (c === '}' || c === ']') level--;
-  }
-  return deepest;
 }

@@ -3,6 +3,19 @@ import swaggerUi from '@fastify/swagger-ui';
 import type { FastifySchema } from 'fastify';
 import fp from 'fastify-plugin';
 import { errorCodes } from '../error-codes.ts';
+import { ErrorSchema, errorResponses } from '../schemas/error.ts';
+import { ref } from '../schemas/schema.ts';
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** What OpenAPI says of a body that the route reads itself. */
+    documentedBody?: object;
+  }
+}
+
+interface OpenApiDocument {
+  paths: Record<string, Record<string, { parameters?: { schema?: { type?: string } }[] }>>;
+}
 
 /** OpenAPI 3.1, from the schemas that validate: a page at /docs, JSON at /docs/json. Registered before the routes. */
 export const openApi = fp(async (app) => {
@@ -14,7 +27,21 @@ export const openApi = fp(async (app) => {
       security: [{ apiKey: [] }],
       components: { securitySchemes: { apiKey: { type: 'http', scheme: 'bearer' } } },
     },
-    transform: ({ schema, url }) => nameWildcard(schema, url),
+    transform: ({ schema, url, route }) => {
+      const named = nameWildcard(schema, url);
+      const { documentedBody: body } = route.config ?? {};
+      return { ...named, schema: { ...withEdgeAnswers(named.schema, url), ...(body && { body }) } };
+    },
+    transformObject: (document) => {
+      const { openapiObject } = document as { openapiObject: OpenApiDocument };
+      for (const route of Object.values(openapiObject.paths).flatMap(Object.values)) {
+        for (const parameter of route.parameters ?? []) {
+          if (parameter.schema?.type === 'object')
+            Object.assign(parameter, { style: 'deepObject', explode: true });
+        }
+      }
+      return openapiObject;
+    },
     refResolver: { buildLocalReference: (schema) => String(schema.$id) },
   });
   await app.register(swaggerUi, {
@@ -24,6 +51,26 @@ export const openApi = fp(async (app) => {
       "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; frame-ancestors 'none'",
   });
 });
+
+/** What the edge may answer before any route of the team's is asked. */
+const edgeAnswers = [400, 401, 405, 408, 429, 503];
+
+function withEdgeAnswers(schema: FastifySchema, url: string): FastifySchema {
+  const own = schema.response as Record<string, object> | undefined;
+  // Downloads document no JSON of their own.
+  // Left to the plugin, `produces` would be the type of errors, too.
+  const { produces: [type = 'application/octet-stream'] = [], ...rest } = schema;
+  const bytes = { description: 'The bytes.', content: { [type]: { schema: { type: 'string' } } } };
+  const answers = own ?? {
+    200: bytes,
+    206: bytes,
+    304: { description: 'Unchanged.', type: 'null' },
+    404: ref(ErrorSchema),
+    416: ref(ErrorSchema),
+  };
+  const edge = url.startsWith('/v1/') ? edgeAnswers : [405];
+  return { ...rest, response: { ...errorResponses(...edge), ...answers } };
+}
 
 /** A path ends in a wildcard where an id may hold slashes; OpenAPI knows only names. */
 function nameWildcard(

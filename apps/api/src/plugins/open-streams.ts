@@ -17,6 +17,7 @@ export const openStreams = fp(async (app) => {
   const open = new Set<AbortController>();
 
   app.decorateReply('stream', function (this: FastifyReply, contentType, produce) {
+    this.hold('streams');
     const controller = new AbortController();
     open.add(controller);
     this.raw.once('close', () => {

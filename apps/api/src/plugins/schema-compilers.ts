@@ -1,6 +1,7 @@
 import { Ajv2020, type AnySchema, type Options } from 'ajv/dist/2020.js';
 import fp from 'fastify-plugin';
 import type { TSchema } from 'typebox';
+import { ApiError } from '../api-error.ts';
 import { parsedElsewhere } from '../schemas/schema.ts';
 import { describeFaults } from './validation-faults.ts';
 
@@ -11,9 +12,10 @@ interface SchemaCompilersOptions {
   checkResponses: boolean;
 }
 
+/** Values in a body up to which all its faults are told together. */
+const manyValues = 1000;
+
 const options: Options = {
-  // Every fault is reported together. The body limit bounds how many there can be.
-  allErrors: true,
   // Unknown keys are faults, never dropped in silence.
   removeAdditional: false,
   useDefaults: true,
@@ -29,15 +31,26 @@ export const schemaCompilers = fp<SchemaCompilersOptions>(async (app, { shared, 
     for (const schema of shared) ajv.addSchema(validated(schema) as AnySchema);
     return ajv;
   };
-  const strict = withShared({ coerceTypes: false });
-  const coercing = withShared({ coerceTypes: true });
+  const [strict, strictAll] = firstAndAll(withShared, { coerceTypes: false });
+  const [coercing, coercingAll] = firstAndAll(withShared, { coerceTypes: true });
   const answers = withShared({ coerceTypes: false, useDefaults: false });
 
   app.setValidatorCompiler(({ schema, httpPart }) => {
-    const validate = (httpPart === 'body' ? strict : coercing).compile(validated(schema) as AnySchema);
+    const body = httpPart === 'body';
+    const checked = validated(schema) as AnySchema;
+    const validate = (body ? strict : coercing).compile(checked);
+    const findAll = (body ? strictAll : coercingAll).compile(checked);
+    const numbers = body ? [] : numbersOf(schema);
     return (data: unknown) => {
+      const odd = numbers.find((name) => isOddNumber((data as Record<string, unknown>)[name]));
+      if (odd !== undefined) {
+        return { error: new ApiError('invalid_value', `Invalid '${odd}': must be integer.`, { param: odd }) };
+      }
       if (validate(data)) return { value: data };
-      return { error: describeFaults(validate.errors ?? [], httpPart === 'body') };
+      // Looking for all faults of a large body would take seconds: of that, the first one is told.
+      const first = validate.errors ?? [];
+      const all = !hasMoreValues(data, manyValues) && !findAll(data) && findAll.errors;
+      return { error: describeFaults(all || first, body) };
     };
   });
 
@@ -54,6 +67,39 @@ export const schemaCompilers = fp<SchemaCompilersOptions>(async (app, { shared, 
     };
   });
 });
+
+/** Names of the parts of a query or a path that are whole numbers. */
+function numbersOf(schema: unknown): string[] {
+  const { properties = {} } = schema as { properties?: Record<string, { type?: string }> };
+  return Object.entries(properties)
+    .filter(([, { type }]) => type === 'integer')
+    .map(([name]) => name);
+}
+
+/** Text that Ajv would take for a number, and then not hold against its bounds: 1e400 is infinite, 0x10 is not decimal. */
+function isOddNumber(value: unknown): boolean {
+  return typeof value === 'string' && !/^-?\d{1,15}$/.test(value);
+}
+
+/** A validator that stops at the first fault, and one that finds all. */
+function firstAndAll(withShared: (more: Options) => Ajv2020, more: Options): [Ajv2020, Ajv2020] {
+  return [withShared(more), withShared({ ...more, allErrors: true })];
+}
+
+/** Whether `data` holds more than `most` values, counted no further. */
+function hasMoreValues(data: unknown, most: number): boolean {
+  const open = [data];
+  for (let count = 0; open.length > 0; count++) {
+    const value = open.pop();
+    if (typeof value === 'object' && value !== null) {
+      for (const key in value) {
+        open.push(value[key as keyof typeof value]);
+        if (count + open.length > most) return true;
+      }
+    }
+  }
+  return false;
+}
 
 /** The schema without the parts that are only documented. */
 function validated(schema: unknown): unknown {

@@ -1,8 +1,7 @@
-import cors from '@fastify/cors';
 import helmet from '@fastify/helmet';
 import fp from 'fastify-plugin';
 
-/** Response headers that browsers obey. No other origin may call the API from a page. */
+/** Response headers that browsers obey. Without headers of CORS no other origin may call the API from a page. */
 export const security = fp(async (app) => {
   await app.register(helmet, {
     // Answers are data. The one page, /docs, sets its own policy.
@@ -11,5 +10,4 @@ export const security = fp(async (app) => {
     // Set by whatever ends TLS in front of Graft.
     strictTransportSecurity: false,
   });
-  await app.register(cors, { origin: false });
 });

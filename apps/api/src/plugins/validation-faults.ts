@@ -8,20 +8,27 @@ interface Fault {
   message: string;
 }
 
-/** One error out of all that Ajv found: its message lists every fault, its code and param are the first one's. */
+/** Faults that are told. */
+const mostFaults = 20;
+/** Ajv's errors that are looked at: a fault in a union is several of them. */
+const mostErrors = 200;
+
+/** One error out of those that Ajv found: its message lists the first faults, its code and param are the first one's. */
 export function describeFaults(errors: ErrorObject[], body: boolean): ApiError {
-  const faults = dropDuplicates(resolveUnions(errors).map((error) => describe(error, body)));
+  const faults = dropDuplicates(
+    resolveUnions(errors.slice(0, mostErrors)).map((error) => describe(error, body)),
+  );
   const first = faults[0] ?? { code: 'invalid_value', param: null, message: 'The request is not valid.' };
-  return new ApiError(first.code, faults.map((fault) => fault.message).join(' ') || first.message, {
-    param: first.param,
-  });
+  const messages = faults.slice(0, mostFaults).map((fault) => fault.message);
+  if (faults.length > mostFaults || errors.length > mostErrors) messages.push('There are more faults.');
+  return new ApiError(first.code, messages.join(' ') || first.message, { param: first.param });
 }
 
 function describe(error: ErrorObject, body: boolean): Fault {
-  const path = paramPath(error.instancePath);
+  const path = shortened(paramPath(error.instancePath));
   if (error.keyword === 'additionalProperties' || error.keyword === 'unevaluatedProperties') {
     const key = String(error.params.additionalProperty ?? error.params.unevaluatedProperty);
-    const param = path ? `${path}.${key}` : key;
+    const param = shortened(path ? `${path}.${key}` : key);
     return { code: 'unknown_parameter', param, message: `Unknown parameter: '${param}'.` };
   }
   if (error.keyword === 'required') {
@@ -40,6 +47,11 @@ function describe(error: ErrorObject, body: boolean): Fault {
   return { code: 'invalid_value', param: path, message: `Invalid '${path}': ${requirement(error)}.` };
 }
 
+/** Keys are the client's, and may be as long as the body. */
+function shortened(path: string): string {
+  return path.length > 200 ? `${path.slice(0, 200)}…` : path;
+}
+
 function requirement(error: ErrorObject): string {
   if (error.keyword === 'const') return `must be ${JSON.stringify(error.params.allowedValue)}`;
   if (error.keyword === 'enum') {
@@ -56,7 +68,11 @@ function requirement(error: ErrorObject): string {
 function resolveUnions(errors: ErrorObject[]): ErrorObject[] {
   let rest = errors;
   for (const union of errors.filter((error) => error.keyword === 'anyOf')) {
-    const branches = rest.filter((error) => error.schemaPath.startsWith(`${union.schemaPath}/`));
+    const branches = rest.filter(
+      (error) =>
+        error.schemaPath.startsWith(`${union.schemaPath}/`) &&
+        isWithin(error.instancePath, union.instancePath),
+    );
     const telling = branches.filter(
       (error) =>
         error.instancePath.length > union.instancePath.length ||
@@ -81,6 +97,11 @@ function resolveUnions(errors: ErrorObject[]): ErrorObject[] {
   return rest;
 }
 
+/** Whether one value, by its path, is another one or lies in it. */
+function isWithin(path: string, other: string): boolean {
+  return path === other || path.startsWith(`${other}/`);
+}
+
 /** `/method/hyperparameters/0` as `method.hyperparameters[0]`. */
 function paramPath(instancePath: string): string {
   return instancePath
@@ -91,5 +112,5 @@ function paramPath(instancePath: string): string {
 }
 
 function dropDuplicates(faults: Fault[]): Fault[] {
-  return faults.filter((fault, i) => faults.findIndex((other) => other.message === fault.message) === i);
+  return [...new Map(faults.toReversed().map((fault) => [fault.message, fault])).values()].toReversed();
 }

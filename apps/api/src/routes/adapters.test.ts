@@ -179,6 +179,19 @@ describe('models', () => {
     assert.ok(ids.includes('tiny'));
     for (const { modelName } of versions) assert.ok(ids.includes(modelName));
     const { modelName, adapterId, jobId } = versions[1]!;
+    const paged: string[] = [];
+    for (let more = true; more; ) {
+      const after = paged.length > 0 ? `&after=${encodeURIComponent(paged.at(-1)!)}` : '';
+      const page = (await acme.send('GET', `/v1/models?limit=2${after}`)).json;
+      assert.ok(page.data.length > 0 && page.data.length <= 2);
+      paged.push(...page.data.map(({ id }: { id: string }) => id));
+      more = page.has_more;
+    }
+    assert.deepEqual(
+      paged,
+      list.data.map(({ id }: { id: string }) => id),
+    );
+    assertError(await acme.send('GET', '/v1/models?after=none'), 400, 'invalid_cursor', 'after');
     const model = (await acme.send('GET', `/v1/models/${modelName}`)).json;
     assert.deepEqual(
       [model.object, model.owned_by, model.base_model, model.adapter, model.job],

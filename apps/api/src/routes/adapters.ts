@@ -15,6 +15,7 @@ import {
   AdapterVersionParams,
   AdapterVersionSchema,
   ListAdaptersQuery,
+  ListAdapterVersionsQuery,
   toWireAdapter,
   toWireAdapterVersion,
 } from '../schemas/adapter.ts';
@@ -67,17 +68,18 @@ export const adapterRoutes: FastifyPluginAsyncTypebox = async (app) => {
       schema: {
         tags,
         summary: 'List the versions of an adapter',
-        description: 'All of them, newest first.',
+        description: 'Newest first.',
         params: AdapterParams,
-        response: { 200: listOf(AdapterVersionSchema), ...errorResponses(401, 404) },
+        querystring: ListAdapterVersionsQuery,
+        response: { 200: listOf(AdapterVersionSchema), ...errorResponses(400, 401, 404) },
       },
     },
     async (request) => {
       const { teamId } = request.caller;
       const { adapter_id } = request.params;
       if (!(await getAdapter(services, teamId, adapter_id))) throw adapterNotFound(adapter_id);
-      const data = await listAdapterVersions(services, teamId, adapter_id);
-      return toWireList({ data, hasMore: false }, toWireAdapterVersion);
+      const page = await listAdapterVersions(services, teamId, adapter_id, request.query);
+      return toWireList(page, toWireAdapterVersion);
     },
   );
 
@@ -114,6 +116,7 @@ export const adapterRoutes: FastifyPluginAsyncTypebox = async (app) => {
         summary: 'Download a version of an adapter',
         description:
           'A tar of the files that Hugging Face PEFT loads. Always the same bytes: Range, If-Range, ETag, If-None-Match; `Repr-Digest` and `X-Content-SHA256` hold the SHA-256 of the whole tar.',
+        produces: ['application/x-tar'],
         params: AdapterVersionParams,
       },
     },

@@ -4,11 +4,20 @@ import { createFile, deleteFile, type FileRecord, getFile, listFiles, waitForRow
 import { ApiError } from '../api-error.ts';
 import { sendDownload } from '../downloads/download.ts';
 import { errorResponses } from '../schemas/error.ts';
-import { DeletedFileSchema, FileParams, FileSchema, ListFilesQuery, toWireFile } from '../schemas/file.ts';
+import {
+  DeletedFileSchema,
+  FileParams,
+  FileSchema,
+  ListFilesQuery,
+  mostFiles,
+  toWireFile,
+  UploadSchema,
+} from '../schemas/file.ts';
 import { listOf, toWireList } from '../schemas/list.ts';
 import { ref } from '../schemas/schema.ts';
 import type { ApiSettings } from '../settings.ts';
 import { receiveUpload } from '../uploads/receive-upload.ts';
+import { createUploadChecks } from '../uploads/upload-checks.ts';
 
 const tags = ['Files'];
 
@@ -16,6 +25,8 @@ const tags = ['Files'];
 export const fileRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSettings }> = async (app, { settings }) => {
   const { services } = app;
   const maxBytes = services.env.maxUploadBytes;
+  const checks = createUploadChecks();
+  app.addHook('onClose', checks.close);
   // The store refuses a file over the limit. The parser would cut it off without an error, so it has no limit.
   await app.register(multipart, {
     limits: { files: 1, fields: 8, fieldNameSize: 100, fieldSize: 1024, fileSize: Number.POSITIVE_INFINITY },
@@ -26,6 +37,7 @@ export const fileRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSettings }> = 
     {
       // The store limits the file, and the parser the other fields.
       bodyLimit: Number.MAX_SAFE_INTEGER,
+      config: { longBody: true, documentedBody: UploadSchema },
       schema: {
         tags,
         summary: 'Upload training data',
@@ -35,11 +47,12 @@ export const fileRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSettings }> = 
         response: { 200: ref(FileSchema), ...errorResponses(400, 401, 403, 413, 415) },
       },
     },
-    async (request) => {
+    async (request, reply) => {
+      reply.hold('uploads');
       if (!request.isMultipart()) {
         throw new ApiError('unsupported_media_type', 'Send the file as multipart/form-data.');
       }
-      const upload = await receiveUpload(request, services.files, {
+      const upload = await receiveUpload(request, services.files, checks, {
         bytes: maxBytes,
         idleMs: settings.uploadIdleMs,
       });
@@ -70,7 +83,9 @@ export const fileRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSettings }> = 
       },
     },
     async (request) => {
-      return toWireList(await listFiles(services, request.caller.teamId, request.query), toWireFile);
+      const limit = Math.min(request.query.limit, mostFiles);
+      const page = await listFiles(services, request.caller.teamId, { ...request.query, limit });
+      return toWireList(page, toWireFile);
     },
   );
 
@@ -119,6 +134,7 @@ export const fileRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSettings }> = 
         tags,
         summary: 'Download a file',
         description: 'The bytes as they were uploaded; Range, ETag and digest as for adapters.',
+        produces: ['application/octet-stream'],
         params: FileParams,
       },
     },

@@ -258,6 +258,17 @@ describe('reading and steering jobs', () => {
         ['train', 2, 2.25],
       ],
     );
+    const page = (await bench.acme.send('GET', `${path}/${job.id}/metrics?limit=1`)).json;
+    assert.equal(page.has_more, true);
+    assert.deepEqual(page.data, metrics.data.slice(0, page.data.length));
+    const sums = (await bench.acme.send('GET', `${path}/${job.id}/metrics?resolution=1`)).json;
+    assert.equal(sums.has_more, false);
+    const train = sums.data.find(({ kind }: { kind: string }) => kind === 'train');
+    const all = metrics.data.filter(({ kind }: { kind: string }) => kind === 'train');
+    assert.deepEqual(
+      [train.step, train.stretch.first_step, train.stretch.count],
+      [all.at(-1).step, all[0].step, all.length],
+    );
     const rest = (await bench.acme.send('GET', `${path}/${job.id}/metrics?after_step=1`)).json;
     assert.equal(rest.data.length, 2);
 

@@ -9,14 +9,16 @@ import {
   type Job,
   listCheckpoints,
   listJobs,
-  listMetrics,
   pauseJob,
+  readMetricStretches,
+  readMetrics,
   resumeJob,
 } from '@graft/service';
 import type { Static } from 'typebox';
 import { ApiError } from '../api-error.ts';
 import { checkNewJob } from '../jobs/check-new-job.ts';
 import type { JobValidator } from '../jobs/job-validator.ts';
+import type { OptionChecker } from '../jobs/option-checker.ts';
 import { errorResponses } from '../schemas/error.ts';
 import {
   CreateJobHeaders,
@@ -40,10 +42,10 @@ import { ref } from '../schemas/schema.ts';
 const tags = ['Fine-tuning'];
 
 /** /fine_tuning/jobs: from request to adapter. */
-export const fineTuningJobRoutes: FastifyPluginAsyncTypebox<{ validator: JobValidator }> = async (
-  app,
-  { validator },
-) => {
+export const fineTuningJobRoutes: FastifyPluginAsyncTypebox<{
+  validator: JobValidator;
+  checker: OptionChecker;
+}> = async (app, { validator, checker }) => {
   const { services } = app;
 
   const queuePositions = createQueuePositions(services);
@@ -72,7 +74,7 @@ export const fineTuningJobRoutes: FastifyPluginAsyncTypebox<{ validator: JobVali
       },
     },
     async (request, reply) => {
-      const input = await checkNewJob(services, request.caller, request.body, {
+      const input = await checkNewJob(services, checker, request.caller, request.body, {
         idempotencyKey: request.headers['idempotency-key'] ?? null,
         // OpenAI's clients say so; they send no idempotency key.
         isRetry: Number(request.headers['x-stainless-retry-count'] ?? 0) > 0,
@@ -185,7 +187,8 @@ export const fineTuningJobRoutes: FastifyPluginAsyncTypebox<{ validator: JobVali
       schema: {
         tags,
         summary: 'Get the metrics of a job',
-        description: 'The whole series, steps ascending, or what follows `after_step`.',
+        description:
+          'Steps ascending, by the page, or with `resolution` the whole series summed up, as a plot shows it.',
         params: JobParams,
         querystring: ListMetricsQuery,
         response: { 200: MetricListSchema, ...errorResponses(400, 401, 404) },
@@ -193,10 +196,14 @@ export const fineTuningJobRoutes: FastifyPluginAsyncTypebox<{ validator: JobVali
     },
     async (request) => {
       const job = await find(request.caller, request.params.fine_tuning_job_id);
-      const metrics = await listMetrics(services, job.teamId, job.id, {
-        afterStep: request.query.after_step,
-      });
-      return { object: 'list' as const, data: metrics.map(toWireMetric), has_more: false };
+      const { after_step: afterStep, limit, resolution } = request.query;
+      const { data, hasMore } = resolution
+        ? {
+            data: await readMetricStretches(services, job.teamId, job.id, { afterStep, resolution }),
+            hasMore: false,
+          }
+        : await readMetrics(services, job.teamId, job.id, { afterStep, limit });
+      return { object: 'list' as const, data: data.map(toWireMetric), has_more: hasMore };
     },
   );
 };

@@ -8,7 +8,7 @@ import { createApiKey, createLogger, createTeam, loadServiceEnv, openServices } 
 import { createTestDatabase, openCuttableProxy } from '@graft/service/testing';
 import { buildApp } from '../app.ts';
 import { assertError } from '../testing/assert-error.ts';
-import { answerOf, chatLine, openApiBench } from '../testing/open-api-bench.ts';
+import { answerOf, chatLine, openApiBench, uploadForm } from '../testing/open-api-bench.ts';
 
 describe('readiness', () => {
   for (const kind of ['postgres', 'redis'] as const) {
@@ -27,14 +27,12 @@ describe('readiness', () => {
     });
   }
 
-  test('a queue that is down is named, and jobs are taken all the same', async () => {
+  test('without its queue the API is ready but degraded, and takes jobs all the same', async () => {
     const bench = await openApiBench({}, { REDIS_URL: 'redis://127.0.0.1:1' });
     try {
       const answer = await answerOf(await fetch(`${bench.url}/readyz`));
-      assert.equal(answer.status, 503);
-      assert.deepEqual(answer.json.checks, { postgres: 'ok', queue: 'missing' });
-      assert.match(answer.json.error.message, /missing: queue/);
-      assert.ok(answer.headers.has('retry-after'));
+      assert.equal(answer.status, 200);
+      assert.deepEqual(answer.json, { status: 'degraded', checks: { postgres: 'ok', queue: 'missing' } });
       const training_file = await bench.acme.upload(chatLine);
       const job = await bench.acme.send('POST', '/v1/fine_tuning/jobs', { model: 'tiny', training_file });
       await bench.untilState(job.json.id, 'queued');
@@ -77,6 +75,24 @@ test('Postgres away: 503 with Retry-After on every route, and well again afterwa
     for (let i = 0; i < 50 && (await get('/v1/files')).status !== 200; i++) await sleep(100);
     assert.equal((await get('/v1/files')).status, 200);
     assert.equal((await get('/readyz')).json.checks.postgres, 'ok');
+
+    // A standby, as it looks from here.
+    const { pathname } = new URL(database.url);
+    await services.sql.query(`ALTER DATABASE "${pathname.slice(1)}" SET default_transaction_read_only = on`);
+    await proxy.cut();
+    await proxy.restore();
+    const upload = async () =>
+      await answerOf(
+        await fetch(`${url}/v1/files`, { method: 'POST', headers, body: uploadForm(chatLine) }).catch(
+          () => new Response(null, { status: 599 }),
+        ),
+      );
+    for (let i = 0; i < 50 && (await get('/readyz')).status !== 503; i++) await sleep(100);
+    const readOnly = await get('/readyz');
+    assert.deepEqual([readOnly.status, readOnly.json.status], [503, 'not_ready']);
+    const refused = await upload();
+    assertError(refused, 503, 'service_unavailable');
+    assert.ok(refused.headers.has('retry-after'));
   } finally {
     await app.close();
     await services.close();

@@ -1,5 +1,5 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
-import { pingDatabase } from '@graft/service';
+import { probeWrite } from '@graft/service';
 import { Type } from 'typebox';
 import { errorBody } from '../api-error.ts';
 import { ErrorSchema } from '../schemas/error.ts';
@@ -21,6 +21,7 @@ export const healthRoutes: FastifyPluginAsyncTypebox = async (app) => {
   app.get(
     '/healthz',
     {
+      config: { unlimited: true },
       schema: {
         tags,
         summary: 'The process lives',
@@ -34,12 +35,15 @@ export const healthRoutes: FastifyPluginAsyncTypebox = async (app) => {
   app.get(
     '/readyz',
     {
+      config: { unlimited: true },
       schema: {
         tags,
-        summary: 'Postgres and the queue answer',
+        summary: 'Postgres takes writes',
+        description:
+          'Without the queue the server is ready, but `degraded`: jobs are taken, and wait for the next sweep of a worker rather than for a bell.',
         security: [],
         response: {
-          200: Type.Object({ status: Type.Literal('ready'), checks: Checks }),
+          200: Type.Object({ status: Type.Enum(['ready', 'degraded'], { type: 'string' }), checks: Checks }),
           503: Type.Object({
             status: Type.Literal('not_ready'),
             checks: Checks,
@@ -50,14 +54,17 @@ export const healthRoutes: FastifyPluginAsyncTypebox = async (app) => {
     },
     async (request, reply) => {
       const [postgres, queue] = await Promise.all([
-        answers(pingDatabase(services)),
+        answers(probeWrite(services)),
         answers(services.queue.depth()),
       ]);
       const checks = { postgres: postgres.state, queue: queue.state };
-      if (postgres.state === 'ok' && queue.state === 'ok') return { status: 'ready' as const, checks };
-      request.log.warn({ err: postgres.error ?? queue.error }, 'not ready');
-      const missing = Object.entries(checks).filter(([, state]) => state === 'missing');
-      const message = `Not ready, missing: ${missing.map(([name]) => name).join(', ')}.`;
+      if (postgres.state === 'ok') {
+        if (queue.state === 'ok') return { status: 'ready' as const, checks };
+        request.log.warn({ err: queue.error }, 'degraded');
+        return { status: 'degraded' as const, checks };
+      }
+      request.log.warn({ err: postgres.error }, 'not ready');
+      const message = 'Not ready: Postgres does not answer, or takes no writes.';
       return reply
         .code(503)
         .header('retry-after', '5')

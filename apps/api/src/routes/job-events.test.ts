@@ -131,3 +131,41 @@ describe('job events', () => {
     await sleep(100);
   });
 });
+
+test('all open streams share one statement a look, and each has its events', async () => {
+  const { services } = bench;
+  const { query } = services.sql;
+  const looks: number[] = [];
+  // biome-ignore-start lint/suspicious/noExplicitAny: pg's overloads
+  services.sql.query = ((text: any, values: any) => {
+    if (typeof text === 'string' && text.includes('WITH ORDINALITY')) looks.push(values[0].length);
+    return (query as any).call(services.sql, text, values);
+  }) as any;
+  // biome-ignore-end lint/suspicious/noExplicitAny: pg's overloads
+  const hangUp = new AbortController();
+  try {
+    const training_file = await bench.acme.upload(chatLine);
+    const { json: job } = await bench.acme.send('POST', '/v1/fine_tuning/jobs', {
+      model: 'tiny',
+      training_file,
+    });
+    await bench.untilState(job.id, 'queued');
+    const headers = { authorization: `Bearer ${bench.acme.key}` };
+    const path = `${bench.url}/v1/fine_tuning/jobs/${job.id}/events?stream=true`;
+    const streams = await Promise.all(
+      Array.from({ length: 20 }, async () => await fetch(path, { headers, signal: hangUp.signal })),
+    );
+    const texts = streams.map(() => '');
+    const reading = streams.map(async (stream, i) => {
+      for await (const chunk of stream.body!.pipeThrough(new TextDecoderStream())) texts[i] += chunk;
+    });
+    while (!texts.every((text) => text.includes('queued state'))) await sleep(10);
+    while (looks.at(-1) !== 20) await sleep(10);
+    await bench.acme.send('POST', `/v1/fine_tuning/jobs/${job.id}/cancel`);
+    await Promise.all(reading);
+    for (const text of texts) assert.match(text, /cancelled[\s\S]*\[DONE\]/);
+  } finally {
+    hangUp.abort();
+    services.sql.query = query;
+  }
+});

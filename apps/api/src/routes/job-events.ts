@@ -1,6 +1,6 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
-import { eventsAfter, getJob, isDatabaseAway, isTerminal, type Job, listEvents } from '@graft/service';
+import { getJob, type Job, listEvents } from '@graft/service';
+import { createEventFeed } from '../jobs/event-feed.ts';
 import { errorResponses } from '../schemas/error.ts';
 import { JobParams } from '../schemas/fine-tuning-job.ts';
 import { EventSchema, ListEventsQuery, toWireEvent } from '../schemas/job-records.ts';
@@ -14,6 +14,8 @@ export const jobEventRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSettings }
   { settings },
 ) => {
   const { services } = app;
+  const feed = createEventFeed(services, settings.eventPollMs);
+  app.addHook('preClose', async () => feed.close());
 
   app.get(
     '/fine_tuning/jobs/:fine_tuning_job_id/events',
@@ -49,42 +51,24 @@ export const jobEventRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSettings }
     return Number(event?.seq ?? 0);
   }
 
-  async function* follow(job: Job, from: number, signal: AbortSignal): AsyncGenerator<string> {
-    let seq = from;
-    let quietMs = 0;
+  async function* follow({ teamId, id }: Job, from: number, signal: AbortSignal): AsyncGenerator<string> {
+    const job = { teamId, jobId: id, seq: from };
+    let behind = true;
     // At once, so that the client has its headers before the first event.
     yield ': stream of events\n\n';
     while (!signal.aborted) {
-      const { finished, events } = await look(job, seq);
-      for (const event of events) {
+      const news = await feed.next(job, { behind, ms: settings.streamHeartbeatMs, signal });
+      behind = news?.more ?? false;
+      if (signal.aborted) return;
+      if (!news) yield ': heartbeat\n\n';
+      for (const event of news?.events ?? []) {
         yield `id: ${event.id}\nevent: ${toWireEvent(event).object}\ndata: ${JSON.stringify(toWireEvent(event))}\n\n`;
-        seq = event.seq;
+        job.seq = event.seq;
       }
-      if (events.length > 0) quietMs = 0;
-      else if (finished) {
+      if (news?.finished) {
         yield 'data: [DONE]\n\n';
         return;
-      } else {
-        await sleep(settings.eventPollMs, undefined, { signal }).catch(() => {});
-        quietMs += settings.eventPollMs;
       }
-      if (quietMs >= settings.streamHeartbeatMs) {
-        yield ': heartbeat\n\n';
-        quietMs = 0;
-      }
-    }
-  }
-
-  /** Reads the state before the events, so that a finished job's last events are among them. */
-  async function look(job: Job, seq: number) {
-    try {
-      const now = await getJob(services, job.teamId, job.id);
-      const events = await eventsAfter(services, job.teamId, job.id, seq);
-      return { finished: now === null || isTerminal(now.state), events };
-    } catch (error) {
-      // While Postgres is away the stream stays open and silent.
-      if (!isDatabaseAway(error)) throw error;
-      return { finished: false, events: [] };
     }
   }
 };

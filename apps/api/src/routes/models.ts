@@ -4,7 +4,13 @@ import { Type } from 'typebox';
 import { ApiError } from '../api-error.ts';
 import { errorResponses } from '../schemas/error.ts';
 import { listOf, toWireList } from '../schemas/list.ts';
-import { DeletedModelSchema, ModelSchema, toWireBaseModel, toWireFineTunedModel } from '../schemas/model.ts';
+import {
+  DeletedModelSchema,
+  ListModelsQuery,
+  ModelSchema,
+  toWireBaseModel,
+  toWireFineTunedModel,
+} from '../schemas/model.ts';
 import { ref } from '../schemas/schema.ts';
 import { modelNotFound } from '../serving/find-model.ts';
 
@@ -23,13 +29,26 @@ export const modelRoutes: FastifyPluginAsyncTypebox = async (app) => {
         tags,
         summary: 'List models',
         description: 'Base models, then the fine-tuned ones, newest first.',
-        response: { 200: listOf(ModelSchema), ...errorResponses(401) },
+        querystring: ListModelsQuery,
+        response: { 200: listOf(ModelSchema), ...errorResponses(400, 401) },
       },
     },
     async (request) => {
-      const base = (await services.baseModels.list()).map(toWireBaseModel);
-      const tuned = (await listFineTunedModels(services, request.caller.teamId)).map(toWireFineTunedModel);
-      return toWireList({ data: [...base, ...tuned], hasMore: false }, (model) => model);
+      const { after, limit } = request.query;
+      const models = await services.baseModels.list();
+      const last = models.findIndex(({ id }) => id === after);
+      // Behind a fine-tuned model there are no base models.
+      const left = after === undefined || last !== -1 ? models.slice(last + 1) : [];
+      const base = left.slice(0, limit).map(toWireBaseModel);
+      if (left.length > limit) return toWireList({ data: base, hasMore: true }, (model) => model);
+      // One fine-tuned model more tells whether there is another page, even where base models fill this one.
+      const page = await listFineTunedModels(services, request.caller.teamId, {
+        after: last === -1 ? after : undefined,
+        limit: Math.max(limit - base.length, 1),
+      });
+      const tuned = page.data.slice(0, limit - base.length).map(toWireFineTunedModel);
+      const hasMore = page.hasMore || tuned.length < page.data.length;
+      return toWireList({ data: [...base, ...tuned], hasMore }, (model) => model);
     },
   );
 

@@ -38,6 +38,7 @@ export const AdapterVersionSchema = named('AdapterVersion', {
 });
 
 export const ListAdaptersQuery = Type.Object({ after: After, limit: limit(20, 1000) }, closed);
+export const ListAdapterVersionsQuery = Type.Object({ after: After, limit: limit(20, 1000) }, closed);
 export const AdapterParams = Type.Object({ adapter_id: Type.String() });
 export const AdapterVersionParams = Type.Object({
   adapter_id: Type.String(),

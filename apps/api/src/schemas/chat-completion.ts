@@ -45,7 +45,7 @@ export const CreateChatCompletionSchema = named(
     ...samplingProperties,
     messages: Type.Array(MessageSchema, { minItems: 1, maxItems: 4096 }),
     max_completion_tokens: Type.Optional(nullable(Type.Integer({ minimum: 1, maximum: 131_072 }))),
-    ...unsupported(Object.keys(unsupportedChatParameters) as (keyof typeof unsupportedChatParameters)[]),
+    ...unsupported(unsupportedChatParameters),
   },
   closed,
 );

@@ -22,9 +22,7 @@ export const CreateCompletionSchema = named(
     prompt: Type.Union([Type.String(), Type.Array(Type.String(), { minItems: 1, maxItems: 1 })], {
       description: 'One text.',
     }),
-    ...unsupported(
-      Object.keys(unsupportedCompletionParameters) as (keyof typeof unsupportedCompletionParameters)[],
-    ),
+    ...unsupported(unsupportedCompletionParameters),
   },
   closed,
 );

@@ -1,7 +1,7 @@
 import { DATASET_FORMATS } from '@graft/peft-core/examples';
 import type { FileRecord } from '@graft/service';
 import { type Static, Type } from 'typebox';
-import { After, limit } from './list.ts';
+import { After } from './list.ts';
 import { closed, named, Time, unixSeconds } from './schema.ts';
 
 export const FileSchema = named('File', {
@@ -21,18 +21,35 @@ export const FileSchema = named('File', {
   examples: Type.Union([Type.Integer(), Type.Null()], { description: 'Training examples in the file.' }),
 });
 
+/** The parts of an upload, which is read as it comes and not as a whole. */
+export const UploadSchema = Type.Object(
+  {
+    purpose: Type.Literal('fine-tune'),
+    file: Type.Unsafe<unknown>({ type: 'string', format: 'binary', description: 'JSON lines.' }),
+  },
+  closed,
+);
+
 export const DeletedFileSchema = named('DeletedFile', {
   id: Type.String(),
   object: Type.Literal('file'),
   deleted: Type.Boolean(),
 });
 
+/** Files of one page. OpenAI's clients may ask for 10,000. */
+export const mostFiles = 1000;
+
 export const ListFilesQuery = Type.Object(
   {
     purpose: Type.Optional(Type.String({ maxLength: 64 })),
     order: Type.Enum(['asc', 'desc'], { type: 'string', default: 'desc' }),
     after: After,
-    limit: limit(10_000, 10_000),
+    limit: Type.Integer({
+      minimum: 1,
+      maximum: 10_000,
+      default: mostFiles,
+      description: `A page has ${mostFiles} at most, whatever more is asked for.`,
+    }),
   },
   closed,
 );

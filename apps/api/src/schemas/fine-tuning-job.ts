@@ -10,7 +10,17 @@ import {
 import { type Job, wireStatus } from '@graft/service';
 import { type Static, Type } from 'typebox';
 import { After, limit } from './list.ts';
-import { closed, documented, named, namedSchemas, nullable, ref, Time, unixSeconds } from './schema.ts';
+import {
+  closed,
+  documented,
+  named,
+  namedSchemas,
+  nullable,
+  parsedElsewhere,
+  ref,
+  Time,
+  unixSeconds,
+} from './schema.ts';
 
 // peft-core's own bear their names already.
 namedSchemas.push(
@@ -32,14 +42,17 @@ const MetadataSchema = Type.Unsafe<Record<string, string>>({
 
 const MethodSchema = Type.Object(
   {
-    type: Type.Enum(['supervised', 'dpo'], {
-      type: 'string',
+    type: Type.Unsafe<string>({
+      const: 'supervised',
+      [parsedElsewhere]: true,
       description: 'Only `supervised` is available.',
     }),
     supervised: Type.Optional(
       Type.Object({ hyperparameters: Type.Optional(ref(HyperparametersSchema)) }, closed),
     ),
-    dpo: Type.Optional(Type.Unknown({ description: 'Not available: answers 400.' })),
+    dpo: Type.Optional(
+      Type.Unsafe<unknown>({ type: 'null', [parsedElsewhere]: true, description: 'Not available.' }),
+    ),
   },
   closed,
 );
@@ -69,7 +82,11 @@ export const CreateJobSchema = named(
     method: Type.Optional(MethodSchema),
     hyperparameters: Type.Optional(ref(HyperparametersSchema, { deprecated: true })),
     integrations: Type.Optional(
-      nullable(Type.Array(Type.Unknown()), { description: 'Accepted only when empty or null.' }),
+      Type.Unsafe<unknown>({
+        enum: [[], null],
+        [parsedElsewhere]: true,
+        description: 'Accepted only when empty or null.',
+      }),
     ),
     peft: Type.Optional(documented(PeftRequestSchema)),
     training: Type.Optional(documented(TrainingOptionsSchema)),

@@ -1,4 +1,4 @@
-import type { Checkpoint, Job, JobEvent, JobMetric } from '@graft/service';
+import type { Checkpoint, Job, JobEvent, MetricStretch, StoredMetric } from '@graft/service';
 import { type Static, Type } from 'typebox';
 import { After, limit } from './list.ts';
 import { closed, named, nullable, ref, Time, unixSeconds } from './schema.ts';
@@ -47,6 +47,22 @@ export const MetricSchema = named('FineTuningJobMetric', {
   tokens: nullable(Type.Integer({ description: 'Trained so far.' })),
   tokens_per_second: nullable(Type.Number()),
   created_at: Time,
+  stretch: Type.Optional(
+    Type.Object(
+      {
+        first_step: Type.Integer(),
+        last_step: Type.Integer(),
+        count: Type.Integer({ description: 'Metrics in it.' }),
+        loss_min: Type.Number(),
+        loss_max: Type.Number(),
+        loss_mean: Type.Number(),
+      },
+      {
+        description:
+          'With `resolution`: the steps that this one, the last of them, stands for, and their losses.',
+      },
+    ),
+  ),
 });
 
 export const ListEventsQuery = Type.Object(
@@ -65,7 +81,29 @@ export const ListEventsQuery = Type.Object(
 export const ListCheckpointsQuery = Type.Object({ after: After, limit: limit(10, 1000) }, closed);
 
 export const ListMetricsQuery = Type.Object(
-  { after_step: Type.Optional(Type.Integer({ minimum: 0, description: 'Only what follows this step.' })) },
+  {
+    after_step: Type.Optional(
+      Type.Integer({
+        minimum: 0,
+        maximum: 2_147_483_647,
+        description: 'Only what follows this step. Page on with the last step of the page before.',
+      }),
+    ),
+    limit: Type.Integer({
+      minimum: 1,
+      maximum: 5000,
+      default: 1000,
+      description: 'Steps of one page. A step that was evaluated has two metrics.',
+    }),
+    resolution: Type.Optional(
+      Type.Integer({
+        minimum: 1,
+        maximum: 2000,
+        description:
+          'Instead of a page the whole series in at most so many stretches of equal width, each told by its last step and its `stretch`; `limit` does not apply.',
+      }),
+    ),
+  },
   closed,
 );
 
@@ -76,7 +114,8 @@ export const MetricListSchema = Type.Object({
   has_more: Type.Boolean(),
 });
 
-export function toWireMetric(metric: JobMetric & { createdAt: Date }): Static<typeof MetricSchema> {
+export function toWireMetric(metric: StoredMetric | MetricStretch): Static<typeof MetricSchema> {
+  const stretch = 'stretch' in metric ? metric.stretch : null;
   return {
     object: 'fine_tuning.job.metric',
     kind: metric.kind,
@@ -89,6 +128,16 @@ export function toWireMetric(metric: JobMetric & { createdAt: Date }): Static<ty
     tokens: metric.tokens ?? null,
     tokens_per_second: metric.tokensPerSecond ?? null,
     created_at: unixSeconds(metric.createdAt),
+    ...(stretch && {
+      stretch: {
+        first_step: stretch.firstStep,
+        last_step: stretch.lastStep,
+        count: stretch.count,
+        loss_min: stretch.lossMin,
+        loss_max: stretch.lossMax,
+        loss_mean: stretch.lossMean,
+      },
+    }),
   };
 }
 

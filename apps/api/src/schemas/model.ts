@@ -1,6 +1,7 @@
-import type { AdapterVersion, BaseModelEntry } from '@graft/service';
+import type { BaseModelEntry, FineTunedModel } from '@graft/service';
 import { type Static, Type } from 'typebox';
-import { named, nullable, Time, unixSeconds } from './schema.ts';
+import { limit } from './list.ts';
+import { closed, named, nullable, Time, unixSeconds } from './schema.ts';
 
 export const ModelSchema = named('Model', {
   id: Type.String({ description: 'What requests name as `model`.' }),
@@ -11,6 +12,16 @@ export const ModelSchema = named('Model', {
   adapter: nullable(Type.Object({ id: Type.String(), version: Type.Integer() })),
   job: nullable(Type.String(), { description: 'The fine-tuning job that made it.' }),
 });
+
+export const ListModelsQuery = Type.Object(
+  {
+    after: Type.Optional(
+      Type.String({ minLength: 1, maxLength: 512, description: 'Id of the last model of the page before.' }),
+    ),
+    limit: limit(1000, 1000),
+  },
+  closed,
+);
 
 export const DeletedModelSchema = named('DeletedModel', {
   id: Type.String(),
@@ -32,7 +43,7 @@ export function toWireBaseModel(model: BaseModelEntry): WireModel {
   };
 }
 
-export function toWireFineTunedModel(version: AdapterVersion): WireModel {
+export function toWireFineTunedModel(version: FineTunedModel): WireModel {
   return {
     id: version.modelName,
     object: 'model',

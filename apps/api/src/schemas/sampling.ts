@@ -1,5 +1,5 @@
 import { Type } from 'typebox';
-import { nullable } from './schema.ts';
+import { nullable, parsedElsewhere } from './schema.ts';
 
 /** The parameters that both kinds of completion have. */
 export const samplingProperties = {
@@ -36,13 +36,19 @@ export const samplingProperties = {
   user: Type.Optional(nullable(Type.String({ description: 'Accepted and not used.' }))),
 };
 
-const Unsupported = Type.Optional(
-  Type.Unknown({ description: 'Not available; accepted only at the value that changes nothing.' }),
-);
-
-/** Parameters of OpenAI that Graft accepts only at a value that changes nothing. */
-export function unsupported<Name extends string>(names: readonly Name[]) {
-  return Object.fromEntries(names.map((name) => [name, Unsupported])) as Record<Name, typeof Unsupported>;
+/** Parameters of OpenAI that Graft accepts only at a value that changes nothing: one of these, null, or an empty one. */
+export function unsupported<Name extends string>(parameters: Record<Name, readonly unknown[]>) {
+  const schema = (harmless: readonly unknown[]) =>
+    Type.Optional(
+      Type.Unsafe<unknown>({
+        enum: [...harmless, null, [], {}],
+        [parsedElsewhere]: true,
+        description: 'Not available; accepted only at a value that changes nothing.',
+      }),
+    );
+  return Object.fromEntries(
+    Object.entries<readonly unknown[]>(parameters).map(([name, harmless]) => [name, schema(harmless)]),
+  ) as Record<Name, ReturnType<typeof schema>>;
 }
 
 export const FinishReason = Type.Enum(['stop', 'length'], { type: 'string' });

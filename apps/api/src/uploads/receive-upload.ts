@@ -3,7 +3,7 @@ import type { DatasetSummary } from '@graft/peft-core/examples';
 import type { FileStore } from '@graft/service';
 import type { FastifyRequest } from 'fastify';
 import { ApiError } from '../api-error.ts';
-import { createUploadChecker } from './upload-checker.ts';
+import type { UploadChecks } from './upload-checks.ts';
 
 /** A training file whose bytes are in the store and whose lines are examples; it has no row yet. */
 export interface ReceivedUpload extends DatasetSummary {
@@ -28,6 +28,7 @@ const defaultFilename = 'upload.jsonl';
 export async function receiveUpload(
   request: FastifyRequest,
   files: FileStore,
+  checks: UploadChecks,
   limits: UploadLimits,
 ): Promise<ReceivedUpload> {
   request.raw.setTimeout(limits.idleMs, () => request.raw.destroy());
@@ -37,7 +38,7 @@ export async function receiveUpload(
     for await (const part of partsOf(request)) {
       if (part.type === 'file') {
         if (part.fieldname !== 'file') throw unknownParameter(part.fieldname);
-        received = await receiveFile(part, files, limits.bytes);
+        received = await receiveFile(part, files, checks, limits.bytes);
       } else if (part.fieldname === 'purpose') {
         purpose = checkPurpose(part.value);
       } else if (part.fieldname.startsWith('expires_after')) {
@@ -90,15 +91,24 @@ function brokenUpload(reason: string, cause: unknown): ApiError {
   return new ApiError('upload_incomplete', `The upload is broken: ${reason}`, { cause });
 }
 
-async function receiveFile(part: MultipartFile, files: FileStore, limit: number): Promise<ReceivedUpload> {
-  const checker = createUploadChecker();
+async function receiveFile(
+  part: MultipartFile,
+  files: FileStore,
+  checks: UploadChecks,
+  limit: number,
+): Promise<ReceivedUpload> {
+  const check = checks.open();
   let summary: DatasetSummary | null = null;
   async function* checked(): AsyncGenerator<Buffer> {
-    for await (const chunk of bytesOf(part)) {
-      checker.write(chunk);
-      yield chunk;
+    try {
+      for await (const chunk of bytesOf(part)) {
+        await check.write(chunk);
+        yield chunk;
+      }
+      summary = await check.end();
+    } finally {
+      if (!summary) check.drop();
     }
-    summary = checker.end();
   }
   const stored = await files.receive(checked(), { limit });
   return { filename: cleanName(part.filename), ...stored, ...summary! };

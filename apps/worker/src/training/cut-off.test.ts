@@ -5,7 +5,7 @@ import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type Job, listMetrics, openServices, type Services } from '@graft/service';
+import { type Job, openServices, readMetrics, type Services } from '@graft/service';
 import { type CuttableProxy, openCuttableProxy } from '@graft/service/testing';
 import { startJob } from '../testing/start-job.ts';
 import { openWorkerBench, type WorkerBench } from '../testing/worker-bench.ts';
@@ -59,7 +59,7 @@ async function queueJob(): Promise<Job> {
 
 /** Without what depends on the clock. */
 async function seriesOf(job: Job) {
-  const metrics = await listMetrics(bench.services, bench.teamId, job.id);
+  const { data: metrics } = await readMetrics(bench.services, bench.teamId, job.id, { limit: 10_000 });
   return metrics.map(({ createdAt: _, tokensPerSecond: __, ...metric }) => metric);
 }
 

@@ -5,7 +5,7 @@ import { appendFile, readdir, rename, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, afterEach, before, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { cancelJob, type Job, listCheckpoints, listMetrics, pauseJob, resumeJob } from '@graft/service';
+import { cancelJob, type Job, listCheckpoints, pauseJob, readMetrics, resumeJob } from '@graft/service';
 import { type StartedJob, startJob } from '../testing/start-job.ts';
 import { openWorkerBench, type WorkerBench } from '../testing/worker-bench.ts';
 import { TrainerProcess } from './trainer-process.ts';
@@ -60,9 +60,9 @@ describe('runTrainingJob', () => {
     assert.equal(row.progress?.step, 6);
     assert.equal(row.trainedTokens, 600);
     assert.equal(await bench.versions(job.id), 1);
-    const metrics = await listMetrics(bench.services, bench.teamId, job.id);
+    const { data: metrics } = await readMetrics(bench.services, bench.teamId, job.id, { limit: 1000 });
     assert.deepEqual(
-      metrics!.map(({ step }) => step),
+      metrics.map(({ step }) => step),
       [1, 2, 3, 4, 5, 6],
     );
     const messages = await bench.messages(job.id);
@@ -251,9 +251,9 @@ describe('runTrainingJob', () => {
     const row = await bench.job(job.id);
     assert.equal(row.error?.code, 'trainer_crashed');
     assert.equal(row.error?.fault, 'system');
-    const metrics = await listMetrics(bench.services, bench.teamId, job.id);
+    const { data: metrics } = await readMetrics(bench.services, bench.teamId, job.id, { limit: 1000 });
     assert.deepEqual(
-      metrics!.map(({ step }) => step),
+      metrics.map(({ step }) => step),
       [1, 2, 3],
     );
     assert.deepEqual(await leftovers(job), []);
@@ -313,7 +313,7 @@ describe('runTrainingJob', () => {
       messages.join('\n'),
     );
     assert.ok(!messages.some((message) => /resumed from|not continued/.test(message)));
-    const metrics = await listMetrics(bench.services, bench.teamId, job.id);
+    const { data: metrics } = await readMetrics(bench.services, bench.teamId, job.id, { limit: 10_000 });
     assert.equal(metrics.length, 12, 'nothing was taken back');
     await rename(`${newest}.away`, newest);
     await cancelJob(bench.services, bench.teamId, job.id, by);
@@ -360,8 +360,8 @@ describe('runTrainingJob', () => {
       await sleep(300);
     }
     assert.equal(await outcome, 'succeeded');
-    const metrics = await listMetrics(bench.services, bench.teamId, job.id);
-    assert.equal(metrics!.length, 60);
+    const { data: metrics } = await readMetrics(bench.services, bench.teamId, job.id, { limit: 1000 });
+    assert.equal(metrics.length, 60);
     assert.equal(await bench.versions(job.id), 1);
   });
 });

@@ -2,7 +2,7 @@
 // published version, whose proof says that the files are the trained model and not the base.
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { listMetrics } from '@graft/service';
+import { readMetrics } from '@graft/service';
 import { startJob } from '../testing/start-job.ts';
 import { openWorkerBench, type QueueOptions, type WorkerBench } from '../testing/worker-bench.ts';
 import { TrainerProcess } from './trainer-process.ts';
@@ -105,7 +105,7 @@ describe('from row to version', { timeout: 300_000 }, () => {
       assert.equal(lineage.training.base_dtype, options.training?.base_dtype ?? 'auto');
       assert.match(lineage.validation_file.sha256, /^[0-9a-f]{64}$/);
 
-      const series = (await listMetrics(bench.services, bench.teamId, job.id))!;
+      const series = (await readMetrics(bench.services, bench.teamId, job.id, { limit: 1000 })).data;
       const evaluations = series.filter(({ kind }) => kind === 'evaluation');
       assert.deepEqual(Object.keys(metrics.validation), measures);
       assert.deepEqual(

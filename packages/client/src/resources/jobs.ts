@@ -50,18 +50,28 @@ export class Jobs {
     return this.#transport.json({ method: 'POST', path: `${jobPath(id)}/resume` });
   }
 
-  /** The loss series, oldest first; only what lies behind `afterStep`, where given. */
+  /**
+   * The loss series, oldest first, fetched page after page; only what lies behind `afterStep`, where given. `resolution`
+   * lets the server sum it up in at most so many stretches, which of a long series is far less to fetch.
+   */
   async metrics(
     id: string,
-    options: { afterStep?: number; signal?: AbortSignal } = {},
+    options: { afterStep?: number; resolution?: number; signal?: AbortSignal } = {},
   ): Promise<JobMetric[]> {
-    const list = await this.#transport.json<{ data: JobMetric[] }>({
-      method: 'GET',
-      path: `${jobPath(id)}/metrics`,
-      query: { after_step: options.afterStep },
-      signal: options.signal,
-    });
-    return list.data;
+    const series: JobMetric[] = [];
+    for (let { afterStep } = options; ; ) {
+      const page = await this.#transport.json<{ data: JobMetric[]; has_more: boolean }>({
+        method: 'GET',
+        path: `${jobPath(id)}/metrics`,
+        query: { after_step: afterStep, resolution: options.resolution },
+        signal: options.signal,
+      });
+      series.push(...page.data);
+      const last = page.data.at(-1)?.step;
+      // A page that does not move on would be asked for again and again.
+      if (!page.has_more || last === undefined || last === afterStep) return series;
+      afterStep = last;
+    }
   }
 }
 

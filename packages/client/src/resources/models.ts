@@ -1,3 +1,4 @@
+import { PageList } from '../page-list.ts';
 import type { Transport } from '../transport.ts';
 import type { Deleted, Model } from '../wire-objects.ts';
 
@@ -8,10 +9,9 @@ export class Models {
     this.#transport = transport;
   }
 
-  /** Base models and the team's fine-tuned ones; the API sends them all at once. */
+  /** Base models, then the team's fine-tuned ones, newest first; fetched page after page. */
   async list(): Promise<Model[]> {
-    const list = await this.#transport.json<{ data: Model[] }>({ method: 'GET', path: '/models' });
-    return list.data;
+    return await new PageList<Model>(this.#transport, '/models', {}).toArray();
   }
 
   retrieve(id: string): Promise<Model> {

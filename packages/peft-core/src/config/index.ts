@@ -1,6 +1,7 @@
 /** Schemas and parsing of what a job may ask for. Loads no TensorFlow. */
 
 export { type ErrorDetail, GraftError, type GraftErrorOptions } from '../errors.ts';
+export { jsonExtent } from '../schema/json-extent.ts';
 export { nearest } from '../schema/nearest.ts';
 export type { LeadingPositions, Method, Trial } from '../tuners/method.ts';
 export {

@@ -171,7 +171,17 @@ test('regular expressions are bounded and linear', () => {
   assert.match(withTarget('(unclosed').message, /not a usable regular expression/);
   assert.match(withTarget('(?=.*q_proj).*').message, /look-around/);
   assert.equal(withTarget('a'.repeat(513)).code, 'invalid_peft_config');
-  assert.match(withTarget('((a{1000}){1000}){1000}').message, /not a usable/);
+  for (const large of ['((a{1000}){1000}){1000}', '.{1000}'.repeat(41), '(.?){1000}'.repeat(50)])
+    assert.match(withTarget(large).message, /more than 4096 states/);
+  const ranks = Object.fromEntries(Array.from({ length: 1000 }, (_, i) => [`k${i}.*x`, 4]));
+  assert.match(
+    failure({ peft_type: 'LORA', rank_pattern: ranks }).message,
+    /regular expressions of more than/,
+  );
+  assert.match(
+    failure({ peft_type: 'LORA', modules_to_save: Object.keys(ranks) }).message,
+    /regular expressions of more than/,
+  );
   const clash = { peft_type: 'LORA', layers_to_transform: 0, layers_pattern: '(?P<idx>h)' };
   assert.match(failure(clash).message, /not a usable/);
   assert.equal(failure({ peft_type: 'LORA', rank_pattern: { '(': 4 } }).param, 'peft.rank_pattern');

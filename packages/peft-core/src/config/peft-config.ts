@@ -2,7 +2,16 @@ import { isDeepStrictEqual } from 'node:util';
 import { type TProperties, type TSchema, Type } from 'typebox';
 import { Value } from 'typebox/value';
 import { isClassifier, TASK_TYPES } from '../outlines/outline.ts';
-import { checkFields, configFault, type Fault, isRecord, show, throwFaults } from '../schema/check-fields.ts';
+import {
+  checkFields,
+  configFault,
+  cut,
+  type Fault,
+  isRecord,
+  MAX_FAULTS,
+  show,
+  throwFaults,
+} from '../schema/check-fields.ts';
 import { nearest } from '../schema/nearest.ts';
 import { methods, type PeftConfig, type PeftType, peftTypes } from '../tuners/methods.ts';
 import { CLASSIFIER_HEADS } from '../tuners/target-modules.ts';
@@ -86,6 +95,7 @@ export function parsePeftConfig(value: unknown, options: { saved?: boolean } = {
   const given: Record<string, unknown> = {};
   for (const [key, option] of Object.entries(value)) {
     if (option === undefined || (options.saved && Object.hasOwn(BOOKKEEPING, key))) continue;
+    if (faults.length >= MAX_FAULTS) break;
     const fault = optionFault(type, key, option);
     if (fault) faults.push(fault);
     else if (Object.hasOwn(properties, key) && !(key === 'task_type' && option === null)) given[key] = option;
@@ -121,7 +131,7 @@ function peftTypeFault(type: unknown): Fault | null {
 }
 
 function optionFault(type: PeftType, key: string, value: unknown): Fault | null {
-  const path = `peft.${key}`;
+  const path = `peft.${cut(key, 100)}`;
   const { schema, unimplemented, unimplementedValue } = methods[type];
   const notYet = (message: string): Fault => ({ code: 'unimplemented_peft_option', path, message });
   if (Object.hasOwn(BOOKKEEPING, key)) {

@@ -1,5 +1,13 @@
 import { type Static, Type } from 'typebox';
-import { checkFields, type Fault, isRecord, show, throwFaults } from '../schema/check-fields.ts';
+import {
+  checkFields,
+  cut,
+  type Fault,
+  isRecord,
+  MAX_FAULTS,
+  show,
+  throwFaults,
+} from '../schema/check-fields.ts';
 import { nearest } from '../schema/nearest.ts';
 
 /** How a job trains, every value fixed: what `training` of a job object shows and what the trainer follows. */
@@ -179,9 +187,10 @@ export function parseTrainingOptions(value: unknown): TrainingOptions {
   if (isRecord(value)) {
     for (const key of Object.keys(value)) {
       if (Object.hasOwn(properties, key) || value[key] === undefined) continue;
+      if (faults.length >= MAX_FAULTS) break;
       const [near] = nearest(key, Object.keys(properties));
       const message = `is not known${near ? `; did you mean ${near}?` : ''}`;
-      faults.push({ code: 'unknown_training_option', path: `training.${key}`, message });
+      faults.push({ code: 'unknown_training_option', path: `training.${cut(key, 100)}`, message });
     }
     faults.push(...checkFields(value, properties, 'training', 'invalid_training_option'));
   } else {

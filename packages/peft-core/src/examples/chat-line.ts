@@ -8,6 +8,9 @@ export interface TrainingMessage extends ChatMessage {
   weight?: 0 | 1;
 }
 
+/** Faults of one line that are told; what looks for them stops there. */
+const MAX_LINE_FAULTS = 5;
+
 const ROLES = ['system', 'user', 'assistant'];
 const MESSAGE_KEYS = ['role', 'content', 'name', 'weight'];
 const UNSUPPORTED_MESSAGE_KEYS = [
@@ -23,10 +26,11 @@ const UNSUPPORTED_MESSAGE_KEYS = [
 export function chatMessages(messages: unknown): TrainingMessage[] | string {
   if (!Array.isArray(messages) || messages.length === 0)
     return '"messages" must be a list of at least one message';
-  const faults = messages.flatMap((message, i) =>
-    messageFaults(message).map((fault) => `messages[${i}] ${fault}`),
-  );
-  if (faults.length > 0) return faults.slice(0, 5).join('; ') + (faults.length > 5 ? '; …' : '');
+  const faults: string[] = [];
+  for (let i = 0; i < messages.length && faults.length <= MAX_LINE_FAULTS; i++)
+    faults.push(...messageFaults(messages[i]).map((fault) => `messages[${i}] ${fault}`));
+  if (faults.length > 0)
+    return faults.slice(0, MAX_LINE_FAULTS).join('; ') + (faults.length > MAX_LINE_FAULTS ? '; …' : '');
   const checked = messages as TrainingMessage[];
   if (!checked.some(({ role, weight }) => role === 'assistant' && weight !== 0)) {
     return 'has no assistant message to learn from';
@@ -39,10 +43,11 @@ function messageFaults(message: unknown): string[] {
   const faults: string[] = [];
   for (const key of Object.keys(message)) {
     if (MESSAGE_KEYS.includes(key)) continue;
+    if (faults.length > MAX_LINE_FAULTS) return faults;
     if (UNSUPPORTED_MESSAGE_KEYS.includes(key)) faults.push(`has "${key}", which is not supported`);
     else {
       const [near] = nearest(key, MESSAGE_KEYS);
-      faults.push(`has an unknown field "${key}"${near ? `; did you mean "${near}"?` : ''}`);
+      faults.push(`has an unknown field ${show(key)}${near ? `; did you mean "${near}"?` : ''}`);
     }
   }
   const { role, content, name, weight } = message;

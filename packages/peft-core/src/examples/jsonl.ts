@@ -1,10 +1,15 @@
 import { type ErrorDetail, GraftError } from '../errors.ts';
-import { type DatasetFormat, parseExample, type RawExample } from './raw-example.ts';
+import { jsonExtent } from '../schema/json-extent.ts';
+import { type DatasetFormat, parseExample, type RawExample, unstorableText } from './raw-example.ts';
 
 /** Bad lines that are listed; the rest are counted. */
 export const MAX_LISTED_LINES = 100;
 /** Longest line, in bytes: more than the longest context in bytes, and what the checker may hold at once. */
 const MAX_LINE_BYTES = 4 * 1024 * 1024;
+/** Levels of nesting in a line. What examples are read from has three. */
+const MAX_LINE_DEPTH = 64;
+/** Shorter lines cannot nest deeply enough to cost anything. */
+const DEEP_LINE_BYTES = 16 * 1024;
 const NEWLINE = 0x0a;
 
 export interface DatasetSummary {
@@ -62,6 +67,8 @@ export function createJsonlChecker(
       return 'is not valid UTF-8';
     }
     if (text.trim() === '') return null;
+    if (bytes.length > DEEP_LINE_BYTES && jsonExtent(text).depth > MAX_LINE_DEPTH)
+      return `nests deeper than ${MAX_LINE_DEPTH} levels`;
     let value: unknown;
     try {
       value = JSON.parse(text);
@@ -70,6 +77,11 @@ export function createJsonlChecker(
     }
     const example = parseExample(value, line);
     if (typeof example === 'string') return example;
+    // Only an escape can spell what UTF-8 has not.
+    if (text.includes('\\u')) {
+      const fault = unstorableText(example);
+      if (fault) return fault;
+    }
     format ??= { name: example.format, line };
     if (example.format !== format.name) {
       return `is a ${example.format} example, but line ${format.line} is a ${format.name} example`;

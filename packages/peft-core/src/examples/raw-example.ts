@@ -124,6 +124,19 @@ function scoredPair(value: Line, line: number): RawExample | string {
   return { format: 'scored_pairs', line, texts: [sentence1 as string, sentence2 as string], score };
 }
 
+/** What is wrong with an example's texts: half of a pair of surrogates is no character, and no label can hold U+0000. */
+export function unstorableText({ line: _, format, ...fields }: RawExample): string | null {
+  for (const [field, value] of Object.entries(fields)) {
+    const texts = [value].flat().map((part) => (typeof part === 'object' && part ? part.content : part));
+    for (const text of texts) {
+      if (typeof text !== 'string') continue;
+      if (/\p{Surrogate}/u.test(text)) return `"${field}" holds a lone surrogate, which no UTF-8 can hold`;
+      if (field.startsWith('label') && text.includes('\0')) return `"${field}" holds U+0000`;
+    }
+  }
+  return null;
+}
+
 function textFault(value: Line, key: string): string | null {
   if (typeof value[key] !== 'string') return `"${key}" must be a string, got ${show(value[key])}`;
   return value[key] === '' ? `"${key}" is empty` : null;

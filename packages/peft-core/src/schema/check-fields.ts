@@ -2,6 +2,9 @@ import type { TProperties, TSchema } from 'typebox';
 import { Value } from 'typebox/value';
 import { GraftError } from '../errors.ts';
 
+/** Faults of one request that are told; what looks for them stops here. */
+export const MAX_FAULTS = 20;
+
 export interface Fault {
   code: string;
   path: string;
@@ -40,13 +43,15 @@ export function checkFields(
   return faults;
 }
 
-/** Throws one GraftError that carries every fault; its code and param are those of the first. */
+/** Throws one GraftError that carries the faults, at most `MAX_FAULTS` of them; its code and param are those of the first. */
 export function throwFaults(faults: Fault[]): void {
   const [first] = faults;
   if (!first) return;
-  throw new GraftError(first.code, faults.map((fault) => `${fault.path}: ${fault.message}`).join('; '), {
+  const told = faults.slice(0, MAX_FAULTS);
+  const more = faults.length >= MAX_FAULTS ? '; and perhaps more' : '';
+  throw new GraftError(first.code, told.map((fault) => `${fault.path}: ${fault.message}`).join('; ') + more, {
     param: first.path,
-    details: faults.map(({ path, message }) => ({ path, message })),
+    details: told.map(({ path, message }) => ({ path, message })),
   });
 }
 
@@ -110,10 +115,15 @@ function range(s: JsonSchema): string {
 export function show(value: unknown): string {
   let text: string;
   try {
-    text = JSON.stringify(value) ?? String(value);
+    text = JSON.stringify(typeof value === 'string' ? value.slice(0, 100) : value) ?? String(value);
   } catch {
     // JSON.parse nests deeper than JSON.stringify can follow.
     return 'a deeply nested value';
   }
-  return text.length > 80 ? `${text.slice(0, 77)}…` : text;
+  return text.length > 80 ? `${cut(text, 77)}…` : text;
+}
+
+/** The first `length` characters of a text, without half of a pair of surrogates at its end. */
+export function cut(text: string, length: number): string {
+  return text.slice(0, length).replace(/[\uD800-\uDBFF]$/, '');
 }

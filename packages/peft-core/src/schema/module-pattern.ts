@@ -1,9 +1,12 @@
 import { type Matcher, RE2JS } from 're2js';
+import { expandedSize } from './pattern-size.ts';
 
-/** Longest regular expression a user may send; matching is linear in it, compiling is not free. */
+/** Longest regular expression a user may send. */
 export const MAX_PATTERN_LENGTH = 512;
+/** States that the regular expressions of one option may have together: compiling them takes some 10 ms. */
+export const MAX_PATTERN_SIZE = 4096;
 
-const CACHED_PROGRAMS = 256;
+const CACHED_PROGRAMS = 512;
 const programs = new Map<string, RE2JS>();
 
 /**
@@ -11,6 +14,7 @@ const programs = new Map<string, RE2JS>();
  * Throws on syntax RE2 does not have (look-around, back-references).
  */
 export function fullMatch(pattern: string, text: string): boolean {
+  if (isPlain(pattern)) return pathMatcher(pattern)(text, 'whole');
   return compile(pattern).testExact(text);
 }
 
@@ -20,24 +24,96 @@ export function matchStart(pattern: string, text: string): Matcher | null {
   return matcher.lookingAt() ? matcher : null;
 }
 
-/** Why `pattern` cannot be used, or null. `within` is the expression it becomes a part of. */
-export function patternFault(pattern: string, within = pattern): string | null {
-  if (pattern.length > MAX_PATTERN_LENGTH) {
-    return `is a regular expression of ${pattern.length} characters; the limit is ${MAX_PATTERN_LENGTH}`;
+/** Whether `pattern` matches the end of a module's path, from the start or from behind a dot. */
+export function matchesEnd(pattern: string, path: string): boolean {
+  if (isPlain(pattern)) return pathMatcher(pattern)(path, 'end');
+  return matchStart(`(.*\\.)?(${pattern})$`, path) !== null;
+}
+
+/** Whether `pattern` matches whole parts of a module's path, anywhere in it. It stands in PEFT's expression as it is. */
+export function matchesParts(pattern: string, path: string): boolean {
+  if (isPlain(pattern)) return pathMatcher(pattern)(path, 'parts');
+  return matchStart(`(^|.*\\.)${pattern}($|\\..*)`, path) !== null;
+}
+
+/**
+ * Why the regular expressions of an option cannot be used, at most `MAX_FAULTS` of them; none is compiled that is too
+ * large. `within` makes the expression that one becomes a part of.
+ */
+export function* patternFaults(
+  patterns: string[],
+  within: (pattern: string) => string = (pattern) => pattern,
+): Generator<{ pattern: string; reason: string }> {
+  let size = 0;
+  for (const pattern of patterns) {
+    if (pattern.length > MAX_PATTERN_LENGTH) {
+      const reason = `is a regular expression of ${pattern.length} characters; the limit is ${MAX_PATTERN_LENGTH}`;
+      yield { pattern, reason };
+      continue;
+    }
+    if (isPlain(pattern)) continue;
+    size += expandedSize(pattern);
+    if (size > MAX_PATTERN_SIZE) {
+      const whose = patterns.length === 1 ? 'is a regular expression' : 'is one of regular expressions';
+      const reason = `${whose} of more than ${MAX_PATTERN_SIZE} states, counted repetitions written out; that is the limit`;
+      yield { pattern, reason };
+      return;
+    }
+    try {
+      compile(pattern);
+      compile(within(pattern));
+    } catch (error) {
+      const why = error instanceof Error ? error.message : String(error);
+      const reason = `is not a usable regular expression (${why}); look-around and back-references are not supported`;
+      yield { pattern, reason };
+    }
   }
-  try {
-    compile(pattern);
-    compile(within);
-    return null;
-  } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    return `is not a usable regular expression (${reason}); look-around and back-references are not supported`;
-  }
+}
+
+/** Steps that matching `pattern` against texts of `characters` in all may take: 0 for a plain name. */
+export function matchingSteps(pattern: string, characters: number): number {
+  return isPlain(pattern) ? 0 : expandedSize(pattern) * characters;
 }
 
 /** Finds the number of a layer in a module's path as group `idx`; `list` names what holds the layers. */
 export function layerNumberPattern(list: string): string {
   return `(?:^|.*?\\.)${list}\\.(?P<idx>\\d+)\\.`;
+}
+
+/** A name or path, whose only signs of a regular expression are dots: any character, or escaped, a dot. */
+function isPlain(pattern: string): boolean {
+  return /^(?:[\w.-]|\\\.)*$/.test(pattern);
+}
+
+/** Compares a plain pattern without an engine: a config may give a rank to each of a thousand modules by its path. */
+function pathMatcher(pattern: string): (path: string, where: 'whole' | 'end' | 'parts') => boolean {
+  const wanted = pattern.replaceAll('\\.', '/');
+  const matchesAt = (path: string, at: number) => {
+    if (at + wanted.length > path.length) return false;
+    for (let i = 0; i < wanted.length; i++) {
+      const sign = wanted[i];
+      if (sign === '.') {
+        if (path[at + i] === '\n') return false;
+      } else if (path[at + i] !== (sign === '/' ? '.' : sign)) return false;
+    }
+    return true;
+  };
+  return (path, where) => {
+    const last = path.length - wanted.length;
+    if (where === 'whole') return last === 0 && matchesAt(path, 0);
+    if (where === 'end') return (last === 0 || path[last - 1] === '.') && matchesAt(path, last);
+    for (let at = 0; at !== -1 && at <= last; at = nextPart(path, at)) {
+      const end = at + wanted.length;
+      if ((end === path.length || path[end] === '.') && matchesAt(path, at)) return true;
+    }
+    return false;
+  };
+}
+
+/** Where the part of a path behind the one at `at` begins; -1: there is none. */
+function nextPart(path: string, at: number): number {
+  const dot = path.indexOf('.', at);
+  return dot === -1 ? -1 : dot + 1;
 }
 
 function compile(pattern: string): RE2JS {

@@ -4,6 +4,8 @@ import { checkShapes, missingWeights, type StoredTensors } from '../base-model/c
 import { GraftError } from '../errors.ts';
 import { outlineOf } from '../outlines/index.ts';
 import type { ModelOutline } from '../outlines/outline.ts';
+import { optionError } from '../schema/check-fields.ts';
+import { patternSteps } from '../schema/module-options.ts';
 import { methodOf, type PeftConfig } from './methods.ts';
 
 /**
@@ -18,9 +20,35 @@ export function checkAgainstModel(
 ): void {
   const model = outlineOf(modelConfig, peft.task_type);
   if (tensors) checkTaskWeights(model, tensors);
+  checkPatternSteps(peft, model);
   const method = methodOf(peft);
   method.checkIdle?.(peft, model);
   method.check(peft, model);
+}
+
+/** Steps of matching regular expressions that one check may take: some seconds at the very worst. */
+const MAX_STEPS = 8_000_000;
+
+/** What `checkAgainstModel` costs at most, in steps of matching regular expressions: some 10⁶ a second. */
+export function stepsOfCheck(peft: PeftConfig, modelConfig: Record<string, unknown>): number {
+  return stepsOf(peft, outlineOf(modelConfig, peft.task_type)).steps;
+}
+
+/** Throws `invalid_peft_config` for regular expressions that are too large for the number of the model's modules. */
+function checkPatternSteps(peft: PeftConfig, model: ModelOutline): void {
+  const { option, steps } = stepsOf(peft, model);
+  if (steps > MAX_STEPS)
+    throw optionError(
+      option,
+      `its regular expressions take up to ${steps} steps to match with the modules of this model; the limit is ${MAX_STEPS}. Shorten them, repeat less, or list names`,
+    );
+}
+
+/** Parameters have longer paths than modules, and the method that chooses parameters matches those. */
+function stepsOf(peft: PeftConfig, { modules, parameters }: ModelOutline) {
+  const named = 'trainable' in peft ? parameters : modules;
+  const characters = named.reduce((sum, { name }) => sum + name.length, 0);
+  return patternSteps(peft, characters);
 }
 
 /** The same for a config from an adapter's files. Options that have no effect are accepted there, as in HF PEFT. */
@@ -32,6 +60,15 @@ export function checkFilesAgainstModel(
   const model = outlineOf(modelConfig, peft.task_type);
   checkTaskWeights(model, tensors);
   methodOf(peft).check(peft, model);
+}
+
+/** The part of `checkAgainstModel` that reads the names and shapes of the model's tensors. */
+export function checkStoredWeights(
+  peft: PeftConfig,
+  modelConfig: Record<string, unknown>,
+  tensors: StoredTensors,
+): void {
+  checkTaskWeights(outlineOf(modelConfig, peft.task_type), tensors);
 }
 
 /** A model may lack weights that only other tasks than its own read: an encoder's pooler, a language model's head. */

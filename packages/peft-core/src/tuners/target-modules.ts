@@ -1,7 +1,7 @@
 import { GraftError } from '../errors.ts';
 import type { ModelOutline } from '../outlines/outline.ts';
 import { optionError } from '../schema/check-fields.ts';
-import { fullMatch, layerNumberPattern, matchStart } from '../schema/module-pattern.ts';
+import { fullMatch, layerNumberPattern, matchesParts, matchStart } from '../schema/module-pattern.ts';
 import { nearest } from '../schema/nearest.ts';
 
 /** What matching needs to know of a module; `name` is its Hugging Face path. */
@@ -186,7 +186,7 @@ function isExcluded({ exclude_modules, modules_to_save }: TargetOptions, name: s
   } else if (exclude_modules?.some((each) => isNamed(name, each))) {
     return true;
   }
-  return (modules_to_save ?? []).some((each) => matchStart(`(^|.*\\.)${each}($|\\..*)`, name) !== null);
+  return (modules_to_save ?? []).some((each) => matchesParts(each, name));
 }
 
 function inChosenLayers({ layers_to_transform, layers_pattern }: TargetOptions, name: string): boolean {

@@ -44,17 +44,40 @@ test('a team reads its adapters and versions, and no other does', async () => {
     ],
   );
   assert.deepEqual(await getAdapter(services, team.id, third.adapterId), data[0]);
-  assert.deepEqual(await listAdapterVersions(services, team.id, first.adapterId), [second, first]);
+  const all = { limit: 10 };
+  assert.deepEqual(await listAdapterVersions(services, team.id, first.adapterId, all), {
+    data: [second, first],
+    hasMore: false,
+  });
+  const page = await listAdapterVersions(services, team.id, first.adapterId, { limit: 1 });
+  assert.deepEqual(page, { data: [second], hasMore: true });
+  const rest = await listAdapterVersions(services, team.id, first.adapterId, { limit: 1, after: second.id });
+  assert.deepEqual(rest, { data: [first], hasMore: false });
+  await assert.rejects(
+    listAdapterVersions(services, team.id, first.adapterId, { limit: 1, after: third.id }),
+    { code: 'invalid_cursor' },
+    'a version of another adapter',
+  );
   assert.deepEqual(await getAdapterVersion(services, team.id, first.adapterId, 1), first);
   assert.equal(await getAdapterVersion(services, team.id, first.adapterId, 3), null);
-  assert.deepEqual(await listFineTunedModels(services, team.id), [third, second, first]);
+  const models = await listFineTunedModels(services, team.id, { limit: 2 });
+  assert.deepEqual(
+    models.data.map(({ modelName, baseModel, number }) => [modelName, baseModel, number]),
+    [third, second].map(({ modelName, baseModel, number }) => [modelName, baseModel, number]),
+  );
+  assert.equal(models.hasMore, true);
+  const next = await listFineTunedModels(services, team.id, { limit: 2, after: second.modelName });
+  assert.deepEqual([next.data.map(({ jobId }) => jobId), next.hasMore], [[first.jobId], false]);
 
   assert.deepEqual((await listAdapters(services, other.id, { limit: 10 })).data, []);
   assert.equal(await getAdapter(services, other.id, first.adapterId), null);
-  assert.deepEqual(await listAdapterVersions(services, other.id, first.adapterId), []);
+  assert.deepEqual((await listAdapterVersions(services, other.id, first.adapterId, all)).data, []);
   assert.equal(await getAdapterVersion(services, other.id, first.adapterId, 1), null);
   assert.equal(await findFineTunedModel(services, other.id, first.modelName), null);
-  assert.deepEqual(await listFineTunedModels(services, other.id), []);
+  assert.deepEqual((await listFineTunedModels(services, other.id, all)).data, []);
+  await assert.rejects(listFineTunedModels(services, other.id, { limit: 2, after: second.modelName }), {
+    code: 'invalid_cursor',
+  });
 });
 
 test('deleting a model removes its version, and the adapter with the last one', async () => {
@@ -91,7 +114,8 @@ test('an adapter stays when a version of it is published while the last other on
   await publication.query('COMMIT');
   publication.release();
   assert.equal(await deletion, true);
-  assert.deepEqual(await listAdapterVersions(services, team.id, fresh.adapterId), [fresh]);
+  const { data } = await listAdapterVersions(services, team.id, fresh.adapterId, { limit: 10 });
+  assert.deepEqual(data, [fresh]);
 });
 
 /** Until a connection to this database waits for a lock. */

@@ -45,25 +45,39 @@ async function withLatestVersions(
   return rows.map((row) => ({ ...row, latestVersion: numbers.get(row.id) ?? null }));
 }
 
-async function readVersions(
+/** Newest first. */
+const newestFirst: Prisma.AdapterVersionOrderByWithRelationInput[] = [
+  { createdAt: 'desc' },
+  { number: 'desc' },
+  { id: 'desc' },
+];
+
+async function findVersion(
   { db }: Database,
-  where: Prisma.AdapterVersionWhereInput & { teamId: string },
-): Promise<AdapterVersion[]> {
-  const orderBy: Prisma.AdapterVersionOrderByWithRelationInput[] = [
-    { createdAt: 'desc' },
-    { number: 'desc' },
-  ];
-  const rows = await db.adapterVersion.findMany({ where, orderBy, ...withAdapter });
-  return rows.map(versionOf);
+  where: Prisma.AdapterVersionWhereUniqueInput & { teamId: string },
+): Promise<AdapterVersion | null> {
+  const row = await db.adapterVersion.findUnique({ where, ...withAdapter });
+  return row && versionOf(row);
 }
 
-/** Every version of one adapter, newest first. */
+/** Versions of one adapter, newest first. Throws GraftError `invalid_cursor`. */
 export async function listAdapterVersions(
-  db: Database,
+  { db }: Database,
   teamId: string,
   adapterId: string,
-): Promise<AdapterVersion[]> {
-  return await readVersions(db, { teamId, adapterId });
+  options: { after?: string | undefined; limit: number },
+): Promise<Page<AdapterVersion>> {
+  return await readPage(options, {
+    has: async (id) => await db.adapterVersion.count({ where: { teamId, adapterId, id } }),
+    read: async (page) =>
+      await db.adapterVersion.findMany({
+        where: { teamId, adapterId },
+        orderBy: newestFirst,
+        ...page,
+        ...withAdapter,
+      }),
+    toRecord: versionOf,
+  });
 }
 
 /** Null: no such version in this team. */
@@ -73,13 +87,45 @@ export async function getAdapterVersion(
   adapterId: string,
   number: number,
 ): Promise<AdapterVersion | null> {
-  const [version] = await readVersions(db, { teamId, adapterId, number });
-  return version ?? null;
+  return await findVersion(db, { teamId, teamId_adapterId_number: { teamId, adapterId, number } });
 }
 
-/** Every fine-tuned model of a team, newest first. */
-export async function listFineTunedModels(db: Database, teamId: string): Promise<AdapterVersion[]> {
-  return await readVersions(db, { teamId });
+/** What a list of models says of a fine-tuned one. */
+export type FineTunedModel = Pick<
+  AdapterVersion,
+  'modelName' | 'teamId' | 'baseModel' | 'adapterId' | 'number' | 'jobId' | 'createdAt'
+>;
+
+const ofModel = {
+  select: {
+    ...{ id: true, modelName: true, teamId: true, adapterId: true, number: true, jobId: true },
+    ...{ createdAt: true, adapter: { select: { baseModel: true } } },
+  },
+} as const;
+
+/** Fine-tuned models of a team, newest first; `after` is the name of one. Throws GraftError `invalid_cursor`. */
+export async function listFineTunedModels(
+  { db }: Database,
+  teamId: string,
+  { after: modelName, limit }: { after?: string | undefined; limit: number },
+): Promise<Page<FineTunedModel>> {
+  const last =
+    modelName === undefined
+      ? null
+      : await db.adapterVersion.findUnique({
+          where: { teamId_modelName: { teamId, modelName } },
+          select: { id: true },
+        });
+  // A name that is unknown is passed on: no id is like it, so the page refuses it.
+  return await readPage(
+    { limit, after: last?.id ?? modelName },
+    {
+      has: async () => (last ? 1 : 0),
+      read: async (page) =>
+        await db.adapterVersion.findMany({ where: { teamId }, orderBy: newestFirst, ...page, ...ofModel }),
+      toRecord: ({ id: _, adapter, ...row }) => ({ ...row, baseModel: adapter.baseModel }),
+    },
+  );
 }
 
 /** The version behind a model name `ft:…`. Null: no such model in this team. */
@@ -88,6 +134,5 @@ export async function findFineTunedModel(
   teamId: string,
   modelName: string,
 ): Promise<AdapterVersion | null> {
-  const [version] = await readVersions(db, { teamId, modelName });
-  return version ?? null;
+  return await findVersion(db, { teamId, teamId_modelName: { teamId, modelName } });
 }

@@ -45,11 +45,6 @@ export function statementWithin(
   return { text, values, query_timeout: milliseconds };
 }
 
-/** Rejects when Postgres does not answer. */
-export async function pingDatabase({ sql }: Pick<Database, 'sql'>): Promise<void> {
-  await sql.query('SELECT 1');
-}
-
 /** A value for a JSON column. Prisma's type of one excludes interfaces and `unknown`; its value is written as JSON all the same. */
 export function json(value: object): Prisma.InputJsonValue {
   return value as Prisma.InputJsonValue;

@@ -1,6 +1,6 @@
 import { type Static, Type } from 'typebox';
 import { configFault, type Fault, show } from '../../schema/check-fields.ts';
-import { patternFault } from '../../schema/module-pattern.ts';
+import { usableFaults } from '../../schema/module-options.ts';
 import { LayerIndex, modulesToSave, taskType } from '../../schema/schema-parts.ts';
 
 /** The adapter's name in its keys. An adapter with another name in its files gets this one. */
@@ -201,9 +201,6 @@ export function bottleneckFaults(given: Record<string, unknown>): Fault[] {
       if (!/^(default|\d+)$/.test(layer))
         add('reduction_factor', `${show(layer)} is neither a layer nor "default"`);
   }
-  for (const name of config.modules_to_save ?? []) {
-    const fault = patternFault(name, name);
-    if (fault) add('modules_to_save', `${show(name)} ${fault}`);
-  }
+  faults.push(...usableFaults('modules_to_save', config.modules_to_save ?? []));
   return faults;
 }

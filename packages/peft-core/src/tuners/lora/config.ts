@@ -1,6 +1,6 @@
 import { type Static, Type } from 'typebox';
 import { configFault, type Fault } from '../../schema/check-fields.ts';
-import { modulePatternFaults, usableFault } from '../../schema/module-options.ts';
+import { modulePatternFaults, usableFaults } from '../../schema/module-options.ts';
 import { layerNumberPattern } from '../../schema/module-pattern.ts';
 import {
   excludeModules,
@@ -117,9 +117,9 @@ export function loraFaults(given: Record<string, unknown>): Fault[] {
     if ((config.layers_pattern ?? null) !== null) add('layers_pattern', 'needs target_modules to be a list');
   }
   if (patterns.length > 0 && layers === null) add('layers_pattern', 'needs layers_to_transform');
-  for (const each of patterns) faults.push(...usableFault('layers_pattern', each, layerNumberPattern(each)));
+  faults.push(...usableFaults('layers_pattern', patterns, layerNumberPattern));
   for (const field of ['rank_pattern', 'alpha_pattern'] as const)
-    for (const each of Object.keys(config[field] ?? {})) faults.push(...usableFault(field, each));
+    faults.push(...usableFaults(field, Object.keys(config[field] ?? {})));
 
   const init = config.init_lora_weights ?? true;
   if (config.lora_bias && config.use_dora) add('lora_bias', 'does not go with use_dora');

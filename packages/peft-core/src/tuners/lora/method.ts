@@ -1,13 +1,14 @@
 import { GraftError } from '../../errors.ts';
 import type { ModelOutline } from '../../outlines/outline.ts';
 import { optionError, show } from '../../schema/check-fields.ts';
+import { matchesEnd } from '../../schema/module-pattern.ts';
 import { checkTargetNames, checkTransposed, lastParts } from '../idle-targets.ts';
 import type { Method } from '../method.ts';
 import { isWithin, notFoundError, resolveModulesToSave } from '../target-modules.ts';
 import { type TokenTarget, tokenTargets } from '../token-targets.ts';
 import { type LoraConfig, LoraConfigSchema, loraFaults } from './config.ts';
 import { loraRuntimes } from './runtimes.ts';
-import { type LoraTarget, loraTargets, matchesPattern, tokensByModule } from './targets.ts';
+import { type LoraTarget, loraTargets, tokensByModule } from './targets.ts';
 
 /** Options that HF PEFT 0.21.2's LoraConfig has and Graft has not, with PEFT's defaults, at which Graft accepts them. */
 const UNIMPLEMENTED_OPTIONS: Record<string, unknown> = {
@@ -124,7 +125,7 @@ function checkTokens(tokens: TokenTarget[], targets: LoraTarget[], saved: string
 function checkPatterns(config: LoraConfig, names: string[]): void {
   for (const option of ['rank_pattern', 'alpha_pattern'] as const)
     for (const key of Object.keys(config[option]))
-      if (!names.some((name) => matchesPattern(key, name)))
+      if (!names.some((name) => matchesEnd(key, name)))
         throw optionError(
           option,
           `"${key}" matches none of the adapted modules, which are ${lastParts(names)}`,

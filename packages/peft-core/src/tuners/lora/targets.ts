@@ -1,5 +1,5 @@
 import type { ModelOutline, ModuleDescription } from '../../outlines/outline.ts';
-import { matchStart } from '../../schema/module-pattern.ts';
+import { matchesEnd } from '../../schema/module-pattern.ts';
 import { resolveTargetModules } from '../target-modules.ts';
 import { inputEmbedding } from '../token-targets.ts';
 import type { LoraConfig } from './config.ts';
@@ -59,15 +59,10 @@ export function rankAndAlphaFor(
   };
 }
 
-/** The value of the first key that matches `name`. */
+/** The value of the first key that matches the end of `name`, as PEFT's get_pattern_key finds it. */
 function fromPattern(pattern: Record<string, number>, name: string): number | undefined {
-  const key = Object.keys(pattern).find((each) => matchesPattern(each, name));
+  const key = Object.keys(pattern).find((each) => matchesEnd(each, name));
   return key === undefined ? undefined : pattern[key];
-}
-
-/** Whether a key of rank_pattern or alpha_pattern matches the end of `name`, as PEFT's get_pattern_key finds it. */
-export function matchesPattern(key: string, name: string): boolean {
-  return matchStart(`(.*\\.)?(${key})$`, name) !== null;
 }
 
 /** Names of an adapted module's parameters, as in PEFT's files. */

@@ -1,6 +1,6 @@
 import { type Static, Type } from 'typebox';
 import { configFault, type Fault } from '../../schema/check-fields.ts';
-import { usableFault } from '../../schema/module-options.ts';
+import { usableFaults } from '../../schema/module-options.ts';
 import { LayerIndex, Pattern, TargetNames, taskType } from '../../schema/schema-parts.ts';
 import type { Method } from '../method.ts';
 import { KINDS, type Kind, selectedParameters } from './selected.ts';
@@ -94,7 +94,7 @@ function selectiveFaults(given: Record<string, unknown>): Fault[] {
     return [configFault('kinds', `are what preset "${given.preset}" sets; leave one of them out`)];
   if (given.preset === undefined && trainable === null && kinds === null && layers === null)
     return [configFault('trainable', 'nothing would be trained: give trainable, kinds, layers or a preset')];
-  return typeof trainable === 'string' ? usableFault('trainable', trainable) : [];
+  return typeof trainable === 'string' ? usableFaults('trainable', [trainable]) : [];
 }
 
 /** Few numbers bear large steps: biases and norms, then tables of tokens; whole layers are tuned as a model is. */

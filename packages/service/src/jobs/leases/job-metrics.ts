@@ -1,4 +1,4 @@
-/** The series that a running job reports, up to once a second, and that is read whole: SQL, past Prisma. */
+/** The series that a running job reports, up to once a second, read by `read-metrics.ts`: SQL, past Prisma. */
 import { createHash } from 'node:crypto';
 import type { Database, Transaction } from '../../database/database.ts';
 import type { JobProgress, Lease } from '../job.ts';
@@ -126,21 +126,4 @@ function digestOf(metrics: readonly JobMetric[]): string {
       at = bytes.writeDoubleBE(value ?? Number.NaN, at);
   }
   return createHash('md5').update(bytes).digest('hex');
-}
-
-/** The whole series by step, or what follows `afterStep`. */
-export async function listMetrics(
-  { sql }: Database,
-  teamId: string,
-  jobId: string,
-  options: { afterStep?: number | undefined } = {},
-): Promise<(JobMetric & { createdAt: Date })[]> {
-  const { rows } = await sql.query<JobMetric & { createdAt: Date }>(
-    `SELECT kind, step, epoch, loss, token_accuracy AS "tokenAccuracy", learning_rate AS "learningRate",
-            grad_norm AS "gradNorm", tokens::float8 AS tokens, tokens_per_second AS "tokensPerSecond",
-            created_at AS "createdAt"
-     FROM job_metrics WHERE team_id = $1 AND job_id = $2 AND step > $3 ORDER BY step, kind`,
-    [teamId, jobId, options.afterStep ?? -1],
-  );
-  return rows;
 }

@@ -4,7 +4,7 @@ import { newId } from '../../ids.ts';
 
 export interface JobEvent {
   id: string;
-  /** Grows with every event of the installation: read on with `eventsAfter(seq)`. */
+  /** Grows with every event of the installation: read on with `readJobNews`. */
   seq: number;
   jobId: string;
   level: 'info' | 'warn' | 'error';

@@ -5,7 +5,7 @@ import type { Services } from '../../services.ts';
 import { createTestJob, createTestTeam, type TestTeam } from '../../testing/job-fixtures.ts';
 import { openTestServices } from '../../testing/open-test-services.ts';
 import { type Job, leaseOf } from '../job.ts';
-import { type JobMetric, listMetrics, recordMetrics, recordProgress } from '../leases/job-metrics.ts';
+import { type JobMetric, recordMetrics, recordProgress } from '../leases/job-metrics.ts';
 import {
   giveUpCheckpoints,
   listKeptCheckpoints,
@@ -14,8 +14,10 @@ import {
 } from '../leases/record-checkpoint.ts';
 import { appendEvent } from '../leases/write-under-lease.ts';
 import { insertEvent } from './job-event.ts';
-import { eventsAfter, listCheckpoints, listEvents } from './read-job-history.ts';
+import { listCheckpoints, listEvents } from './read-job-history.ts';
 import { getJob, listJobs } from './read-jobs.ts';
+import { readMetricStretches, readMetrics } from './read-metrics.ts';
+import { readJobNews } from './watch-jobs.ts';
 
 let services: Services;
 let team: TestTeam;
@@ -52,16 +54,47 @@ test('metrics come back as they were written; an attempt that repeats a step ove
   };
   assert.ok(await recordMetrics(services, lease, [train(1), train(2), evaluation]));
   assert.ok(await recordMetrics(services, lease, [train(2, 0.125), train(3)]));
-  const series = await listMetrics(services, team.id, job.id);
+  const { data: series } = await readMetrics(services, team.id, job.id, { limit: 10 });
   assert.deepEqual(
     series.map(({ createdAt: _, ...metric }) => metric),
     [train(1), evaluation, train(2, 0.125), train(3)],
   );
   assert.deepEqual(
-    (await listMetrics(services, team.id, job.id, { afterStep: 2 })).map(({ step }) => step),
+    (await readMetrics(services, team.id, job.id, { afterStep: 2, limit: 10 })).data.map(({ step }) => step),
     [3],
   );
-  assert.deepEqual(await listMetrics(services, other.id, job.id), []);
+  assert.deepEqual((await readMetrics(services, other.id, job.id, { limit: 10 })).data, []);
+  const pages: number[][] = [];
+  for (let afterStep = 0, hasMore = true; hasMore; afterStep = pages.at(-1)!.at(-1)!) {
+    const page = await readMetrics(services, team.id, job.id, { afterStep, limit: 1 });
+    hasMore = page.hasMore;
+    pages.push(page.data.map(({ step }) => step));
+  }
+  assert.deepEqual(pages, [[1], [2, 2], [3]], 'no page tears the metrics of a step apart');
+});
+
+test('a long series is summed up in stretches of equal width, the extremes of the loss kept', async () => {
+  const job = await createTestJob(services, team, 'running');
+  const losses = Array.from({ length: 1000 }, (_, i) => (i === 499 ? 100 : i === 700 ? -3 : 1));
+  await recordMetrics(
+    services,
+    leaseOf(job),
+    losses.map((loss, i) => train(i + 1, loss)),
+  );
+  const series = await readMetricStretches(services, team.id, job.id, { resolution: 10 });
+  assert.deepEqual(
+    series.map(({ step, stretch }) => [stretch.firstStep, step, stretch.count]),
+    Array.from({ length: 10 }, (_, i) => [100 * i + 1, 100 * (i + 1), 100]),
+  );
+  assert.equal(series[4]!.stretch.lossMax, 100);
+  assert.equal(series[4]!.stretch.lossMean, 1.99);
+  assert.equal(series[7]!.stretch.lossMin, -3);
+  const rest = await readMetricStretches(services, team.id, job.id, { resolution: 2000, afterStep: 990 });
+  assert.deepEqual(
+    rest.map(({ step, stretch }) => [step, stretch.count]),
+    Array.from({ length: 10 }, (_, i) => [991 + i, 1]),
+  );
+  assert.deepEqual(await readMetricStretches(services, other.id, job.id, { resolution: 10 }), []);
 });
 
 const checkpoint = (step: number, series: JobMetric[] = []) => ({
@@ -73,7 +106,9 @@ const evaluation = (step: number): JobMetric => ({
   ...{ kind: 'evaluation', learningRate: null, gradNorm: null, tokens: null, tokensPerSecond: null },
 });
 const seriesOf = async (job: Job) =>
-  (await listMetrics(services, team.id, job.id)).map(({ createdAt: _, ...metric }) => metric);
+  (await readMetrics(services, team.id, job.id, { limit: 1000 })).data.map(
+    ({ createdAt: _, ...metric }) => metric,
+  );
 
 test('a checkpoint comes with the metrics up to it, and made again after a lost answer it is one', async () => {
   const job = await createTestJob(services, team, 'running');
@@ -178,7 +213,9 @@ test('an event has the time at which it was written, however long its transactio
 
 test('events page newest first, and stream oldest first', async () => {
   const job = await createTestJob(services, team, 'running');
-  const start = (await eventsAfter(services, team.id, job.id, 0)).at(-1)!.seq;
+  const watch = async (seq: number, teamId = team.id) =>
+    (await readJobNews(services, [{ teamId, jobId: job.id, seq }]))[0]!;
+  const start = (await watch(0)).events.at(-1)!.seq;
   for (let i = 1; i <= 5; i++) {
     const data = { step: i };
     assert.ok(
@@ -204,12 +241,13 @@ test('events page newest first, and stream oldest first', async () => {
   );
   const all = await listEvents(services, team.id, job.id, { limit: 100 });
   assert.equal(all.hasMore, false);
-  const streamed = await eventsAfter(services, team.id, job.id, start);
+  const streamed = await watch(start);
+  assert.equal(streamed.finished, false);
   assert.deepEqual(
-    streamed.map(({ message }) => message),
+    streamed.events.map(({ message }) => message),
     [1, 2, 3, 4, 5].map((i) => `event ${i}`),
   );
-  assert.deepEqual(await eventsAfter(services, other.id, job.id, 0), []);
+  assert.deepEqual(await watch(0, other.id), { events: [], more: false, finished: true });
   await assert.rejects(listEvents(services, team.id, job.id, { limit: 2, after: 'ftevent-nope' }), {
     code: 'invalid_cursor',
     param: 'after',

@@ -19,21 +19,6 @@ export async function listEvents(
   });
 }
 
-/** Oldest first, those with `seq` greater than the given one: what an event stream reads on with. 0: from the start. */
-export async function eventsAfter(
-  { db }: Database,
-  teamId: string,
-  jobId: string,
-  seq: number,
-): Promise<JobEvent[]> {
-  const rows = await db.jobEvent.findMany({
-    where: { teamId, jobId, seq: { gt: seq } },
-    orderBy: { seq: 'asc' },
-    take: 1000,
-  });
-  return rows.map(eventOf);
-}
-
 /** By descending step. Throws GraftError `invalid_cursor`. */
 export async function listCheckpoints(
   { db }: Database,

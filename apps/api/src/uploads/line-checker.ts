@@ -3,7 +3,7 @@ import { createJsonlChecker, type JsonlChecker } from '@graft/peft-core/examples
 import { LineRanges, messageOfLines } from './line-ranges.ts';
 
 /** peft-core's checker with an error that describes the first hundred bad lines and numbers all others. */
-export function createUploadChecker(): JsonlChecker {
+export function createLineChecker(): JsonlChecker {
   const bad = new LineRanges();
   const checker = createJsonlChecker(undefined, (line) => bad.add(line));
   return {

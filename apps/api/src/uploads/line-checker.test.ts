@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { GraftError } from '@graft/peft-core/config';
-import { createUploadChecker } from './upload-checker.ts';
+import { createLineChecker } from './line-checker.ts';
 
 function messageOf(file: Buffer, size: number): string {
-  const checker = createUploadChecker();
+  const checker = createLineChecker();
   for (let at = 0; at < file.length; at += size) checker.write(file.subarray(at, at + size));
   try {
     checker.end();
@@ -29,7 +29,7 @@ test('every bad line is numbered, however the bytes are cut: of another kind, br
 });
 
 test('a good file is summed up', () => {
-  const checker = createUploadChecker();
+  const checker = createLineChecker();
   checker.write(Buffer.from('\n{"text":"a"}\n\n{"text":"b"}'));
   assert.deepEqual(checker.end(), { format: 'text', examples: 2 });
 });

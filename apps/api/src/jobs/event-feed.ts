@@ -1,0 +1,89 @@
+import { isDatabaseAway, type JobNews, readJobNews, type Services, type WatchedJob } from '@graft/service';
+
+/** Where event streams wait, all at once. */
+export interface EventFeed {
+  /**
+   * The events behind the last one seen, as soon as there are some, or the end of the job; null after `ms`, or when `signal`
+   * fires. `behind`: there may be some already, so it does not wait for the next look.
+   */
+  next(
+    job: WatchedJob,
+    options: { behind: boolean; ms: number; signal: AbortSignal },
+  ): Promise<JobNews | null>;
+  close(): void;
+}
+
+interface Waiting {
+  job: WatchedJob;
+  behind: boolean;
+  /** Gives the news, or null. */
+  answer(news: JobNews | null): void;
+}
+
+/** Streams that one statement serves; more take several, one after another. */
+const mostAtOnce = 200;
+/** Milliseconds in which streams that begin together gather. */
+const gatherMs = 20;
+
+/**
+ * Looks for the events of all waiting streams together, every `pollMs`: a thousand streams cost as many statements a second
+ * as one does. A stream whose client does not read does not wait, so nothing is held for it. While Postgres is away streams
+ * wait on, and then go on behind the last event they saw.
+ */
+export function createEventFeed(services: Services, pollMs: number): EventFeed {
+  const waiting = new Set<Waiting>();
+  const timers: Record<'soon' | 'regular', NodeJS.Timeout | null> = { soon: null, regular: null };
+
+  async function look(which: 'soon' | 'regular'): Promise<void> {
+    const all = [...waiting].filter(({ behind }) => which === 'regular' || behind);
+    try {
+      for (let from = 0; from < all.length; from += mostAtOnce) {
+        const some = all.slice(from, from + mostAtOnce);
+        const news = await readJobNews(
+          services,
+          some.map(({ job }) => job),
+        );
+        for (const [i, each] of some.entries()) {
+          each.behind = false;
+          const { events, finished } = news[i]!;
+          if (events.length > 0 || finished) each.answer(news[i]!);
+        }
+      }
+    } catch (error) {
+      for (const each of all) each.behind = false;
+      if (!isDatabaseAway(error)) services.log.error({ err: error }, 'events could not be read');
+    }
+    timers[which] = null;
+    schedule();
+  }
+
+  /** A look that is due or under way is the only one of its kind. */
+  function schedule(): void {
+    if (waiting.size === 0) return;
+    timers.regular ??= setTimeout(look, pollMs, 'regular');
+    if ([...waiting].some(({ behind }) => behind)) timers.soon ??= setTimeout(look, gatherMs, 'soon');
+  }
+
+  return {
+    next: async (job, { behind, ms, signal }) =>
+      await new Promise((resolve) => {
+        if (signal.aborted) return resolve(null);
+        const answer = (news: JobNews | null) => {
+          clearTimeout(late);
+          signal.removeEventListener('abort', giveUp);
+          waiting.delete(each);
+          resolve(news);
+        };
+        const giveUp = () => answer(null);
+        const each: Waiting = { job, behind, answer };
+        const late = setTimeout(giveUp, ms);
+        signal.addEventListener('abort', giveUp, { once: true });
+        waiting.add(each);
+        schedule();
+      }),
+    close() {
+      for (const timer of Object.values(timers)) if (timer) clearTimeout(timer);
+      for (const each of [...waiting]) each.answer(null);
+    },
+  };
+}

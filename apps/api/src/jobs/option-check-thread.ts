@@ -1,0 +1,27 @@
+/** Thread: matches a job's regular expressions with the modules of its base model. */
+import { parentPort } from 'node:worker_threads';
+import { checkAgainstModel } from '@graft/peft-core/check';
+import { GraftError, type PeftConfig } from '@graft/peft-core/config';
+import { answerCalls } from '../threads/thread.ts';
+
+export interface OptionCheck {
+  peft: PeftConfig;
+  /** The base model's config.json. */
+  modelConfig: Record<string, unknown>;
+}
+
+/** A GraftError's parts, since errors of a class do not cross threads as such. */
+export type OptionFault = Pick<GraftError, 'code' | 'message' | 'param' | 'fault'>;
+
+answerCalls<OptionCheck | null, OptionFault | null>(parentPort!, (check) => {
+  // The first call only waits until this module is loaded.
+  if (!check) return null;
+  try {
+    checkAgainstModel(check.peft, check.modelConfig);
+    return null;
+  } catch (error) {
+    if (!(error instanceof GraftError)) throw error;
+    const { code, message, param, fault } = error;
+    return { code, message, param, fault };
+  }
+});

@@ -1,0 +1,68 @@
+import assert from 'node:assert/strict';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { parsePeftConfig } from '@graft/peft-core/config';
+import { writeTinyModel } from '@graft/peft-core/testing';
+import { createOptionChecker } from './option-checker.ts';
+
+let folder: string;
+let config: Record<string, unknown>;
+before(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'graft-options-'));
+  await writeTinyModel(folder, { num_hidden_layers: 24 });
+  config = JSON.parse(await readFile(join(folder, 'config.json'), 'utf8'));
+});
+after(async () => await rm(folder, { recursive: true }));
+
+/** Only names are matched here. */
+const tensors = null;
+const lora = (target_modules: string) => parsePeftConfig({ peft_type: 'LORA', target_modules });
+/** A hundred states and more, of which most are alive at every character. */
+const dear = '(?:.?){100}.*';
+
+test('an expression that takes long is matched apart while the event loop goes on, and its fault comes back', async () => {
+  const checker = createOptionChecker(60_000);
+  try {
+    let turns = 0;
+    const timer = setInterval(() => turns++, 1);
+    await assert.rejects(checker.check('team', lora(`${dear}nothing_here`), { config, tensors } as never), {
+      code: 'target_modules_not_found',
+      param: 'peft.target_modules',
+      fault: 'user',
+    });
+    clearInterval(timer);
+    assert.ok(turns >= 10, `${turns} turns`);
+  } finally {
+    await checker.close();
+  }
+});
+
+test('a check that takes longer than it may is given up, and the next one is done', async () => {
+  const checker = createOptionChecker(20);
+  try {
+    const model = { config, tensors } as never;
+    await assert.rejects(checker.check('team', lora(`${dear}nothing_here`), model), {
+      code: 'invalid_peft_config',
+      param: 'peft',
+      message: /took more than 0.02 s/,
+    });
+    await assert.rejects(checker.check('team', lora('nothing_here'), model), {
+      code: 'target_modules_not_found',
+    });
+  } finally {
+    await checker.close();
+  }
+});
+
+test('what would take too many steps is refused before it is tried', async () => {
+  const checker = createOptionChecker(60_000);
+  const large = { ...config, num_hidden_layers: 200 };
+  await assert.rejects(checker.check('team', lora(dear), { config: large, tensors } as never), {
+    code: 'invalid_peft_config',
+    param: 'peft.target_modules',
+    message: /steps to match with the modules of this model; the limit is 8000000/,
+  });
+  await checker.close();
+});

@@ -1,0 +1,78 @@
+import type { Socket } from 'node:net';
+import type { FastifyReply } from 'fastify';
+import fp from 'fastify-plugin';
+import { ApiError } from '../api-error.ts';
+
+/** What a client keeps open, and is counted while it does. */
+type Held = 'requests' | 'uploads' | 'streams';
+
+/** How many of each may be open at once. */
+export interface OpenLimits {
+  perKey: Record<Held, number>;
+  /** An address may be a proxy's, with many keys behind it. */
+  perAddress: Record<Held, number> & { connections: number };
+}
+
+declare module 'fastify' {
+  interface FastifyReply {
+    /** Counts this request as one more of these until it is answered. Throws `too_many_requests` past a limit. */
+    hold(kind: Held): void;
+  }
+  interface FastifyContextConfig {
+    /** Answered however much its address has open: what an orchestrator probes. */
+    unlimited?: boolean;
+  }
+}
+
+/** Seconds after which a client may try again: something it has open itself must end first. */
+const retryAfter = { 'retry-after': '5' };
+
+/**
+ * Caps what one key and one address may have open, so that no client takes the memory, the sockets and the turns of all
+ * others. Requests are counted by address here and by key in `auth`; routes hold uploads, and `stream` holds streams.
+ */
+export const openLimits = fp<{ limits: OpenLimits }>(async (app, { limits }) => {
+  const open = new Map<string, number>();
+
+  function take(reply: FastifyReply, kind: Held, holder: 'key' | 'address', id: string): void {
+    const most = limits[holder === 'key' ? 'perKey' : 'perAddress'][kind];
+    const name = `${kind} ${holder} ${id}`;
+    const count = open.get(name) ?? 0;
+    if (count >= most) {
+      const message = `This ${holder} has ${count} ${kind} open, and ${most} is the limit; try again when one has ended.`;
+      throw new ApiError('too_many_requests', message, { headers: retryAfter });
+    }
+    add(open, name, 1);
+    reply.raw.once('close', () => add(open, name, -1));
+  }
+
+  app.decorateReply('hold', function (this: FastifyReply, kind) {
+    // A closed answer will never be closed again.
+    if (this.raw.destroyed) return;
+    const { caller, ip } = this.request;
+    if (caller) take(this, kind, 'key', caller.keyId);
+    // The request itself was counted by address when it came.
+    if (kind !== 'requests') take(this, kind, 'address', ip);
+  });
+
+  app.addHook('onRequest', async (request, reply) => {
+    if (!request.routeOptions.config.unlimited) take(reply, 'requests', 'address', request.ip);
+  });
+
+  const connections = new Map<string, number>();
+  app.server.on('connection', (socket: Socket) => {
+    const address = socket.remoteAddress ?? '';
+    if ((connections.get(address) ?? 0) >= limits.perAddress.connections) {
+      socket.destroy();
+      return;
+    }
+    add(connections, address, 1);
+    socket.once('close', () => add(connections, address, -1));
+  });
+});
+
+function add(counts: Map<string, number>, name: string, change: 1 | -1): void {
+  const count = (counts.get(name) ?? 0) + change;
+  if (count > 0) counts.set(name, count);
+  else counts.delete(name);
+}

@@ -1,0 +1,51 @@
+import fp from 'fastify-plugin';
+import { ApiError } from '../api-error.ts';
+
+/**
+ * Refuses, once for all routes, values that JSON or a URL can spell and nothing behind the edge can hold: U+0000 and lone
+ * surrogates, which Postgres has no place for, and numbers beyond a double's range, which JSON.parse reads as infinity.
+ */
+export const wireValues = fp(async (app) => {
+  app.addHook('preValidation', async (request) => {
+    for (const part of [request.params, request.query, request.body]) {
+      const fault = findFault(part, '');
+      if (fault)
+        throw new ApiError('invalid_value', `Invalid '${fault.path}': ${fault.message}.`, {
+          param: fault.path,
+        });
+    }
+  });
+});
+
+interface WireFault {
+  path: string;
+  message: string;
+}
+
+/** The first fault in a parsed value; the body's limits bound depth and number of values. */
+function findFault(value: unknown, path: string): WireFault | null {
+  if (typeof value === 'string') return textFault(value, path);
+  if (typeof value === 'number') {
+    return Number.isFinite(value) ? null : { path, message: 'is a number out of range' };
+  }
+  if (typeof value !== 'object' || value === null || Buffer.isBuffer(value)) return null;
+  if (Array.isArray(value)) {
+    for (let i = 0; i < value.length; i++) {
+      const fault = findFault(value[i], `${path}[${i}]`);
+      if (fault) return fault;
+    }
+    return null;
+  }
+  for (const [key, part] of Object.entries(value)) {
+    const fault = textFault(key, path || 'body') ?? findFault(part, path ? `${path}.${key}` : key);
+    if (fault) return fault;
+  }
+  return null;
+}
+
+function textFault(text: string, path: string): WireFault | null {
+  if (text.includes('\0')) return { path, message: 'holds U+0000' };
+  // With the flag u, halves of pairs are found and pairs are not.
+  if (/\p{Surrogate}/u.test(text)) return { path, message: 'holds a lone surrogate' };
+  return null;
+}

@@ -1,0 +1,35 @@
+/** Thread: checks the lines of uploads, each its own, a few at a time. */
+import { parentPort } from 'node:worker_threads';
+import { GraftError } from '@graft/peft-core/config';
+import type { DatasetSummary, JsonlChecker } from '@graft/peft-core/examples';
+import { answerCalls } from '../threads/thread.ts';
+import { createLineChecker } from './line-checker.ts';
+
+export type LineCall =
+  | { kind: 'write'; upload: number; chunk: Uint8Array }
+  | { kind: 'end'; upload: number }
+  /** The upload broke off. */
+  | { kind: 'drop'; upload: number };
+
+export type LineAnswer = DatasetSummary | { code: string; message: string } | null;
+
+// A bad line costs an error of JSON.parse, and its stack more than all else.
+Error.stackTraceLimit = 0;
+const checkers = new Map<number, JsonlChecker>();
+
+answerCalls<LineCall, LineAnswer>(parentPort!, (call) => {
+  const checker = checkers.get(call.upload) ?? createLineChecker();
+  if (call.kind === 'write') {
+    checkers.set(call.upload, checker);
+    checker.write(call.chunk);
+    return null;
+  }
+  checkers.delete(call.upload);
+  if (call.kind === 'drop') return null;
+  try {
+    return checker.end();
+  } catch (error) {
+    if (!(error instanceof GraftError)) throw error;
+    return { code: error.code, message: error.message };
+  }
+});

@@ -1,0 +1,84 @@
+/** The series that a job reports, which may have a million steps: read by the page, or summed up. SQL, past Prisma. */
+import type { Database } from '../../database/database.ts';
+import type { JobMetric } from '../leases/job-metrics.ts';
+
+export type StoredMetric = JobMetric & { createdAt: Date };
+
+/** One point for a stretch of steps: the metrics of its last step, and its losses. */
+export interface MetricStretch extends StoredMetric {
+  stretch: {
+    firstStep: number;
+    lastStep: number;
+    /** Metrics in it. */
+    count: number;
+    lossMin: number;
+    lossMax: number;
+    lossMean: number;
+  };
+}
+
+const columns = `m.kind, m.step, m.epoch, m.loss, m.token_accuracy AS "tokenAccuracy", m.learning_rate AS "learningRate",
+  m.grad_norm AS "gradNorm", m.tokens::float8 AS tokens, m.tokens_per_second AS "tokensPerSecond",
+  m.created_at AS "createdAt"`;
+
+/**
+ * The metrics of the next `limit` steps behind `afterStep`, ascending. A step may have two, of training and of evaluation,
+ * which no page tears apart.
+ */
+export async function readMetrics(
+  { sql }: Database,
+  teamId: string,
+  jobId: string,
+  { afterStep = -1, limit }: { afterStep?: number | undefined; limit: number },
+): Promise<{ data: StoredMetric[]; hasMore: boolean }> {
+  const { rows } = await sql.query<StoredMetric>(
+    // Each kind by itself is read in the order of the primary key, and no further than the page.
+    `SELECT ${columns}
+     FROM unnest(ARRAY['evaluation', 'train']) AS kinds(kind)
+     CROSS JOIN LATERAL (
+       SELECT * FROM job_metrics
+       WHERE team_id = $1 AND job_id = $2 AND kind = kinds.kind AND step > $3 ORDER BY step LIMIT $4
+     ) m
+     ORDER BY m.step, m.kind`,
+    [teamId, jobId, afterStep, limit + 1],
+  );
+  let steps = 0;
+  for (const [i, { step }] of rows.entries()) {
+    if (step === rows[i - 1]?.step) continue;
+    if (steps === limit) return { data: rows.slice(0, i), hasMore: true };
+    steps++;
+  }
+  return { data: rows, hasMore: false };
+}
+
+/**
+ * The series behind `afterStep` in at most `resolution` stretches of equal width for each kind of metric, ascending. Postgres
+ * sums up, so that a million steps are no more to read than a thousand.
+ */
+export async function readMetricStretches(
+  { sql }: Database,
+  teamId: string,
+  jobId: string,
+  { afterStep = -1, resolution }: { afterStep?: number | undefined; resolution: number },
+): Promise<MetricStretch[]> {
+  const { rows } = await sql.query<StoredMetric & MetricStretch['stretch']>(
+    `WITH series AS (
+       SELECT kind, step, loss FROM job_metrics WHERE team_id = $1 AND job_id = $2 AND step > $3
+     ), range AS (
+       SELECT min(step)::bigint AS low, (max(step)::bigint - min(step)) / $4 + 1 AS width FROM series
+     ), stretches AS (
+       SELECT kind, min(step) AS "firstStep", max(step) AS "lastStep", count(*)::int AS count,
+              min(loss) AS "lossMin", max(loss) AS "lossMax", avg(loss) AS "lossMean"
+       FROM series, range GROUP BY kind, (step - low) / width
+     )
+     SELECT ${columns}, s."firstStep", s."lastStep", s.count, s."lossMin", s."lossMax", s."lossMean"
+     FROM stretches s
+     JOIN job_metrics m ON m.team_id = $1 AND m.job_id = $2 AND m.kind = s.kind AND m.step = s."lastStep"
+     ORDER BY m.step, m.kind`,
+    [teamId, jobId, afterStep, resolution],
+  );
+  return rows.map(({ firstStep, lastStep, count, lossMin, lossMax, lossMean, ...metric }) => ({
+    ...metric,
+    stretch: { firstStep, lastStep, count, lossMin, lossMax, lossMean },
+  }));
+}

@@ -1,0 +1,58 @@
+/** What every open event stream waits for, in one statement: SQL, past Prisma. */
+import type { Database } from '../../database/database.ts';
+import { isTerminal, type JobState } from '../job.ts';
+import type { JobEvent } from './job-event.ts';
+
+/** A job, and the `seq` of the last of its events that a reader has seen; 0 for none. */
+export interface WatchedJob {
+  teamId: string;
+  jobId: string;
+  seq: number;
+}
+
+export interface JobNews {
+  /** Oldest first. */
+  events: JobEvent[];
+  /** There are further ones already. */
+  more: boolean;
+  /** The job has ended, or is gone, and there are no further events. */
+  finished: boolean;
+}
+
+/** Events of one job that one look brings. */
+const mostEvents = 100;
+
+type Row = { place: number; state: JobState | null } & (
+  | { id: null }
+  | (Omit<JobEvent, 'seq'> & { id: string; seq: string })
+);
+
+/**
+ * The events of each job behind the last one seen, and whether it has ended: in the order of `watched`. One snapshot for
+ * all, so that a finished job's last events are there with the news of its end.
+ */
+export async function readJobNews({ sql }: Database, watched: WatchedJob[]): Promise<JobNews[]> {
+  const { rows } = await sql.query<Row>(
+    `SELECT w.place::int AS place, j.state, e.id, e.seq, e.job_id AS "jobId", e.level, e.type, e.message, e.data,
+            e.created_at AS "createdAt"
+     FROM unnest($1::text[], $2::text[], $3::bigint[]) WITH ORDINALITY AS w(team_id, job_id, seq, place)
+     LEFT JOIN jobs j ON j.team_id = w.team_id AND j.id = w.job_id
+     LEFT JOIN LATERAL (
+       SELECT * FROM job_events
+       WHERE team_id = w.team_id AND job_id = w.job_id AND seq > w.seq ORDER BY seq LIMIT ${mostEvents}
+     ) e ON true
+     ORDER BY w.place, e.seq`,
+    [watched.map(({ teamId }) => teamId), watched.map(({ jobId }) => jobId), watched.map(({ seq }) => seq)],
+  );
+  const news: JobNews[] = watched.map(() => ({ events: [], more: false, finished: true }));
+  for (const { place, state, ...event } of rows) {
+    const of = news[place - 1]!;
+    of.finished = state === null || isTerminal(state);
+    if (event.id !== null) of.events.push({ ...event, seq: Number(event.seq) });
+  }
+  for (const each of news) {
+    each.more = each.events.length === mostEvents;
+    if (each.more) each.finished = false;
+  }
+  return news;
+}

@@ -1,0 +1,265 @@
+import type { HostileContext, HostileRequest } from './request.ts';
+
+const jobs = '/v1/fine_tuning/jobs';
+const chat = '/v1/chat/completions';
+const completions = '/v1/completions';
+
+/** JSON of its own, for what JSON.stringify does not write. */
+const raw = (json: string) => ({ toJSON: () => `\u0001${json}\u0001` });
+const unquoted = (text: string) =>
+  text.replaceAll(/"\\u0001(.*?)\\u0001"/gs, (_, json: string) => JSON.parse(`"${json}"`) as string);
+
+const huge = raw('1e400');
+const nothings: unknown[] = [true, {}, []];
+const notTexts: unknown[] = [7, ...nothings, 'a\0b', '\ud800', 'x\udfff', huge];
+const notNumbers: unknown[] = ['7', ...nothings, huge, raw('-1e400'), -1e300];
+const notWholes: unknown[] = [...notNumbers, 1.5, 1e30, raw('9223372036854775808')];
+const notFlags: unknown[] = [0, 'true', {}, [], huge];
+const notLists: unknown[] = [7, 'x', true, { 0: 1 }, huge];
+
+type Fields = Record<string, unknown[]>;
+
+const sampling: Fields = {
+  model: [null, '', 'x'.repeat(513), ...notTexts],
+  max_tokens: [0, -1, ...notWholes],
+  temperature: [-1, 3, ...notNumbers],
+  top_p: [0, 2, ...notNumbers],
+  stop: ['', 7, true, {}, ['a', 'b', 'c', 'd', 'e'], [7], 'a\0', ['\ud800']],
+  seed: [-1, 2 ** 31, ...notWholes],
+  stream: ['yes', 1, {}],
+  stream_options: [7, 'x', { x: 1 }, { include_usage: 'x' }],
+  user: [7, {}, '\0'],
+  n: [2, 'x'],
+  logit_bias: [{ 5: 1 }],
+};
+
+const jobFields: Fields = {
+  model: [null, '', ...notTexts],
+  training_file: [null, '', 'file-none', '../../etc/passwd', ...notTexts],
+  validation_file: ['file-none', ...notTexts],
+  suffix: ['', 'a b', '-a', 'x'.repeat(65), 'ä', ...notTexts],
+  seed: [-1, 2 ** 31, ...notWholes],
+  metadata: [
+    ...[
+      7,
+      'x',
+      [],
+      true,
+      { k: 7 },
+      { k: null },
+      { k: 'a\0' },
+      { '\ud800': 'v' },
+      { 'a\0': 'v' },
+      { '': 'v' },
+    ],
+    ...[{ k: 'v'.repeat(513) }, { ['k'.repeat(65)]: 'v' }],
+    Object.fromEntries(Array.from({ length: 17 }, (_, i) => [`k${i}`, 'v'])),
+  ],
+  method: [
+    7,
+    'supervised',
+    {},
+    { type: 'ppo' },
+    { type: 'supervised', supervised: 7 },
+    { type: 'dpo', dpo: {} },
+  ],
+  hyperparameters: [
+    ...[7, 'x', [], { x: 1 }, { n_epochs: 0 }, { n_epochs: 51 }, { n_epochs: 'x' }, { batch_size: 1.5 }],
+    ...[
+      { learning_rate_multiplier: 0 },
+      { learning_rate_multiplier: huge },
+      { learning_rate_multiplier: '1' },
+    ],
+  ],
+  integrations: [7, 'x', {}, [{ type: 'wandb' }]],
+  peft: [7, 'LORA', [], {}, { peft_type: 7 }, { peft_type: 'LORAA' }, { peft_type: '__proto__' }],
+  training: [7, 'x', [], { x: 1 }, { constructor: 1 }],
+};
+
+const peftFields: Fields = {
+  r: [0, 4097, ...notWholes],
+  lora_alpha: [0, ...notNumbers],
+  lora_dropout: [-0.1, 1, ...notNumbers],
+  target_modules: [
+    ...[[], 7, true, {}, [7], [''], ['a\0'], ['\ud800'], '', '(', '(?=x)', '(a)\\1', 'x'.repeat(513)],
+    ...['.{1000}'.repeat(41), '(.?){1000}'.repeat(50), '((a{100}){100}){100}', ['none_of_these']],
+    Array.from({ length: 1025 }, (_, i) => `m${i}`),
+  ],
+  exclude_modules: [7, {}, '(', [7], ['none_of_these']],
+  bias: ['some', ...notTexts],
+  use_dora: notFlags,
+  use_rslora: notFlags,
+  layers_to_transform: [-1, 10_001, 'x', {}, [1.5], 99],
+  layers_pattern: ['h', 7, {}, ['(']],
+  rank_pattern: [
+    ...[7, 'x', [], { q_proj: 0 }, { q_proj: 'x' }, { '(': 4 }, { 'a\0': 4 }, { none_of_these: 4 }],
+    Object.fromEntries(Array.from({ length: 1000 }, (_, i) => [`k${i}.*x`, 4])),
+    Object.fromEntries(Array.from({ length: 1100 }, (_, i) => [`k${i}`, 4])),
+  ],
+  alpha_pattern: [{ q_proj: 0 }, { q_proj: huge }, { '[': 1 }],
+  modules_to_save: [7, 'x', [7], ['('], ['none'], Array.from({ length: 1000 }, (_, i) => `k${i}.*x`)],
+  trainable_token_indices: [7, 'x', [-1], [1.5], [1, 1], [10 ** 9], [2 ** 31], { none: [1] }],
+  init_lora_weights: ['pissa', 'x', 7, {}],
+  task_type: ['NONE', 7, 'QUESTION_ANS'],
+  loftq_config: [{ bits: 4 }],
+  inference_mode: [true],
+  loraa: [1],
+};
+
+const trainingFields: Fields = {
+  n_epochs: [0, 51, ...notWholes],
+  batch_size: [0, 257, ...notWholes],
+  learning_rate: [0, 2, ...notNumbers],
+  lr_scheduler_type: ['square', ...notTexts],
+  max_seq_length: [7, 131_073, ...notWholes],
+  weight_decay: [-1, 2, ...notNumbers],
+  max_grad_norm: [-1, ...notNumbers],
+  packing: notFlags,
+  precision: ['fp8', ...notTexts],
+  validation_split: [-1, 0.6, ...notNumbers],
+  max_steps: [0, 10_000_001, ...notWholes],
+};
+
+const messageFields: Fields = {
+  role: [null, 'tool', '', ...notTexts],
+  content: [null, 7, true, {}, [], [7], [{ type: 'image' }], [{ type: 'text', text: 7 }], 'a\0', '\udc00'],
+  name: ['x'.repeat(65), ...notTexts],
+  tool_calls: [[]],
+};
+
+function fieldsOf(route: string, path: string, base: object, fields: Fields, wrap: (body: object) => object) {
+  return Object.entries(fields).flatMap(([name, values]) =>
+    values.map((value, i) =>
+      request(`${route} ${path}${name} #${i}`, route, wrap({ ...base, [name]: value }), path + name),
+    ),
+  );
+}
+
+function request(name: string, path: string, body: unknown, field: string | null): HostileRequest {
+  const text = typeof body === 'string' ? body : unquoted(JSON.stringify(body));
+  return { name, method: 'POST', path, headers: { 'content-type': 'application/json' }, body: text, field };
+}
+
+export function hostileBodies({ model, fileId }: HostileContext, draw: () => number): HostileRequest[] {
+  const job = { model, training_file: fileId };
+  const message = { role: 'user', content: 'Hi' };
+  const talk = { model, messages: [message] };
+  const lora = { peft_type: 'LORA' };
+  return [
+    ...fieldsOf(jobs, '', job, jobFields, (body) => body),
+    ...fieldsOf(jobs, 'peft.', lora, peftFields, (peft) => ({ ...job, peft })),
+    ...fieldsOf(jobs, 'training.', {}, trainingFields, (training) => ({ ...job, training })),
+    ...fieldsOf(
+      chat,
+      '',
+      talk,
+      { ...sampling, messages: [null, [], ...notLists, [7], [message, {}]] },
+      (body) => body,
+    ),
+    ...fieldsOf(chat, 'messages[0].', message, messageFields, (first) => ({ model, messages: [first] })),
+    ...fieldsOf(
+      completions,
+      '',
+      { model, prompt: 'a' },
+      { ...sampling, prompt: [null, 7, [], [7], ['a', 'b'], '\0'] },
+      (body) => body,
+    ),
+    ...broken(JSON.stringify(job), draw),
+    ...large(job, model),
+  ];
+}
+
+/** What is no JSON, or not what it seems. */
+function broken(valid: string, draw: () => number): HostileRequest[] {
+  const texts = [
+    ...[
+      '{',
+      '}',
+      '[',
+      '"',
+      '{"a":1,}',
+      '{"a" 1}',
+      "{'a':1}",
+      'null x',
+      'NaN',
+      '{"a":NaN}',
+      '{"a":01}',
+      '\u0000',
+      ' ',
+    ],
+    ...[
+      '{"a":"\u0000"}',
+      '{"a":"\\x"}',
+      '{"__proto__":{"model":"x"}}',
+      '{"constructor":{"prototype":{"x":1}}}',
+    ],
+    ...['[]', '"x"', '3', 'null', 'true', '-1e400', '\ufeff{}', '{"a":1}{"b":2}', '//{}', '{"a":undefined}'],
+    `{"model":"m","model":7,"training_file":"f"}`,
+    ...[33, 100, 10_000, 250_000].map((depth) => `{"model":${'['.repeat(depth)}${']'.repeat(depth)}}`),
+    '{"a":'.repeat(20_000),
+  ];
+  const cuts = Array.from({ length: 20 }, () => valid.slice(0, 1 + Math.floor(draw() * (valid.length - 1))));
+  const flips = Array.from({ length: 20 }, () => {
+    const bytes = Buffer.from(valid);
+    // No longer UTF-8.
+    bytes[Math.floor(draw() * bytes.length)] = 0xff;
+    return new Uint8Array(bytes);
+  });
+  return [
+    ...[...texts, ...cuts].map((text, i) => request(`broken #${i}`, jobs, text, null)),
+    ...flips.map((body, i) => ({ ...request(`not UTF-8 #${i}`, jobs, '', null), body })),
+    ...[
+      'application/xml',
+      'text/plain',
+      'application/json; charset=utf-16',
+      'multipart/form-data',
+      'x',
+      'application/json-seq',
+    ].map((type) => ({ ...request(`as ${type}`, jobs, '{}', null), headers: { 'content-type': type } })),
+  ];
+}
+
+/** What costs seconds where faults, patterns and values are not bounded. */
+function large(job: object, model: string): HostileRequest[] {
+  const keys = (count: number) => Object.fromEntries(Array.from({ length: count }, (_, i) => [`k${i}`, 4]));
+  const many = (item: string, count: number) =>
+    `{"model":"${model}","messages":[${`${item},`.repeat(count)}${item}]}`;
+  return [
+    request('4,000 bad messages', chat, many('{"role":"x","content":1}', 4000), 'messages'),
+    request('4,000 empty messages', chat, many('{}', 4000), 'messages'),
+    request('half a million zeros', chat, many('0', 450_000), null),
+    request('300,000 objects', chat, many('{}', 300_000), null),
+    request(
+      '300,000 tools',
+      chat,
+      `{"model":"${model}","messages":[],"tools":[${'{},'.repeat(300_000)}{}]}`,
+      null,
+    ),
+    request('90,000 unknown keys', jobs, { ...job, ...keys(60_000) }, null),
+    request('11,000 unknown keys', jobs, { ...job, ...keys(11_000) }, 'k0'),
+    request(
+      '11,000 unknown options',
+      jobs,
+      { ...job, peft: { peft_type: 'LORA', ...keys(11_000) } },
+      'peft.k0',
+    ),
+    request('11,000 unknown training options', jobs, { ...job, training: keys(11_000) }, 'training.k0'),
+    request('a key of 900 kB', jobs, { ...job, ['k'.repeat(900_000)]: 1 }, 'k'),
+    request('a model of 900 kB', chat, { model: 'm'.repeat(900_000), messages: [] }, 'm'),
+    request(
+      'a body of 2 MB',
+      chat,
+      { model, messages: [{ role: 'user', content: 'x'.repeat(2_000_000) }] },
+      null,
+    ),
+    request(
+      '11,000 tokens',
+      jobs,
+      {
+        ...job,
+        peft: { peft_type: 'LORA', trainable_token_indices: Array.from({ length: 11_000 }, (_, i) => i) },
+      },
+      'peft.trainable_token_indices',
+    ),
+  ];
+}
