@@ -1,7 +1,7 @@
 // Workers are stopped one after the other while they train, as in a rolling update: nothing is lost, charged or done twice.
 import assert from 'node:assert/strict';
 import { after, before, it } from 'node:test';
-import { listMetrics } from '@graft/service';
+import { readMetrics } from '@graft/service';
 import { startTimedWorker } from './testing/start-timed-worker.ts';
 import { openWorkerBench, type WorkerBench } from './testing/worker-bench.ts';
 import type { Worker } from './worker.ts';
@@ -39,9 +39,9 @@ it('loses nothing when every worker is replaced under load', { timeout: 300_000 
     const { attempts } = await bench.untilState(id, 'succeeded', 120);
     assert.equal(attempts, 1, 'a restart costs no attempt');
     assert.equal(await bench.versions(id), 1);
-    const metrics = await listMetrics(bench.services, bench.teamId, id);
+    const { data: metrics } = await readMetrics(bench.services, bench.teamId, id, { limit: 1000 });
     assert.deepEqual(
-      metrics!.filter(({ kind }) => kind === 'train').map(({ step }) => step),
+      metrics.filter(({ kind }) => kind === 'train').map(({ step }) => step),
       Array.from({ length: steps }, (_, i) => i + 1),
     );
   }

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, afterEach, before, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { cancelJob, type Job, listMetrics, openServices, type Services } from '@graft/service';
+import { cancelJob, type Job, openServices, readMetrics, type Services } from '@graft/service';
 import { type CuttableProxy, openCuttableProxy } from '@graft/service/testing';
 import { startJob } from '../testing/start-job.ts';
 import { openWorkerBench, type WorkerBench } from '../testing/worker-bench.ts';
@@ -61,8 +61,8 @@ describe('a worker that cannot reach Postgres', () => {
     await sleep(1500);
     await proxy.restore();
     assert.equal(await outcome, 'succeeded');
-    const metrics = await listMetrics(bench.services, bench.teamId, job.id);
-    assert.equal(metrics!.length, 60);
+    const { data: metrics } = await readMetrics(bench.services, bench.teamId, job.id, { limit: 1000 });
+    assert.equal(metrics.length, 60);
     const row = await bench.job(job.id);
     assert.equal(row.attempts, 1);
   });
@@ -87,7 +87,7 @@ describe('a worker that cannot reach Postgres', () => {
     );
     admin.release(true);
     assert.equal(await outcome, 'succeeded');
-    assert.equal((await listMetrics(bench.services, bench.teamId, job.id))!.length, 60);
+    assert.equal((await readMetrics(bench.services, bench.teamId, job.id, { limit: 1000 })).data.length, 60);
     assert.equal((await bench.job(job.id)).attempts, 1);
   });
 
