@@ -23,13 +23,45 @@ interface SplitStep {
   pretokenizers?: SplitStep[];
 }
 
-/** Token ids of a text, and where its added tokens end: there a text may be cut without changing the tokens of either part. */
-export interface EncodedText {
-  ids: number[];
-  /** Ends of added tokens in the text, in UTF-16 units, ascending. */
-  ends: number[];
-  /** How many of `ids` lie before each end. */
-  counts: number[];
+const CUT_EVERY = 256;
+
+/** Token ids of a text, and places where it may be cut without changing the tokens of either part. */
+export class EncodedText {
+  readonly ids: number[] = [];
+  /** Ends of added tokens and, every CUT_EVERY or so, of words. In UTF-16 units, ascending. */
+  readonly cuts: number[] = [];
+  /** How many of `ids` lie before each cut. */
+  readonly counts: number[] = [];
+  /** A beginning of the text has the same tokens before the cut when it ends after this. */
+  readonly safeAfter: number[] = [];
+  #word: { end: number; count: number } | null = null;
+
+  addedTokenEnds(end: number): void {
+    this.#word = null;
+    this.#cut(end, this.ids.length, end);
+  }
+
+  /** Where a word ends may depend on the word after it: of several spaces, the last belongs to a letter that follows. */
+  wordEnds(end: number): void {
+    if (this.#word) {
+      this.#cut(this.#word.end, this.#word.count, end);
+      this.#word = null;
+    } else if (end - (this.cuts.at(-1) ?? 0) >= CUT_EVERY) {
+      this.#word = { end, count: this.ids.length };
+    }
+  }
+
+  #cut(end: number, count: number, safeAfter: number): void {
+    this.cuts.push(end);
+    this.counts.push(count);
+    this.safeAfter.push(safeAfter);
+  }
+}
+
+/** Whether no word depends on more than the word after it and a character. */
+function looksNoFurther({ source }: RegExp): boolean {
+  const plain = source.replaceAll('(?!\\P{White_Space})', '');
+  return !/\(\?(?:[=!]|<[=!])|\$|\\[bBAzZG]|(?:^|[|(])\^/.test(plain);
 }
 
 /**
@@ -46,6 +78,7 @@ export class ByteLevelBpe {
   readonly #added: ReadonlyMap<string, number>;
   readonly #addedText: RegExp | null;
   readonly #normalize: boolean;
+  readonly #cutsAtWords: boolean;
   #recent = new Map<string, readonly number[]>();
   #older = new Map<string, readonly number[]>();
 
@@ -65,6 +98,7 @@ export class ByteLevelBpe {
     this.#splits = parts.splits;
     this.#added = new Map(parts.added.map(({ content, id }) => [content, id]));
     this.#normalize = parts.normalize;
+    this.#cutsAtWords = !parts.normalize && parts.splits.every(looksNoFurther);
     const texts = [...this.#added.keys()].filter(Boolean).sort((a, b) => b.length - a.length);
     const escaped = texts.map((text) => text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&'));
     this.#addedText = escaped.length === 0 ? null : new RegExp(escaped.join('|'), 'g');
@@ -104,31 +138,31 @@ export class ByteLevelBpe {
   }
 
   encode(text: string): EncodedText {
-    const encoded: EncodedText = { ids: [], ends: [], counts: [] };
-    const { ids, ends, counts } = encoded;
+    const encoded = new EncodedText();
+    const { ids } = encoded;
     let from = 0;
     if (this.#addedText) {
       for (const { 0: token, index } of text.matchAll(this.#addedText)) {
-        if (index > from) this.#section(text.slice(from, index), ids);
+        if (index > from) this.#section(text.slice(from, index), from, encoded);
         ids.push(this.#added.get(token)!);
         from = index + token.length;
-        ends.push(from);
-        counts.push(ids.length);
+        encoded.addedTokenEnds(from);
       }
     }
-    if (from < text.length) this.#section(from === 0 ? text : text.slice(from), ids);
+    if (from < text.length) this.#section(from === 0 ? text : text.slice(from), from, encoded);
     return encoded;
   }
 
-  #section(text: string, ids: number[]): void {
-    this.#split(this.#normalize ? text.normalize('NFC') : text, 0, ids);
+  #section(text: string, at: number, encoded: EncodedText): void {
+    this.#split(this.#normalize ? text.normalize('NFC') : text, at, 0, encoded);
   }
 
-  /** Matches of each pattern, and what lies between them, are split by the next one; what is left is a word. */
-  #split(text: string, step: number, ids: number[]): void {
+  /** Matches of each pattern, and what lies between them, are split by the next one; what is left is a word. `at`: of `text`. */
+  #split(text: string, at: number, step: number, encoded: EncodedText): void {
     const pattern = this.#splits[step];
     if (!pattern) {
-      this.#word(text, ids);
+      this.#word(text, encoded.ids);
+      if (this.#cutsAtWords) encoded.wordEnds(at + text.length);
       return;
     }
     let from = 0;
@@ -139,12 +173,11 @@ export class ByteLevelBpe {
         pattern.lastIndex += 1;
         continue;
       }
-      if (index > from) this.#split(text.slice(from, index), step + 1, ids);
-      const after = index + part.length;
-      this.#split(part, step + 1, ids);
-      from = after;
+      if (index > from) this.#split(text.slice(from, index), at + from, step + 1, encoded);
+      this.#split(part, at + index, step + 1, encoded);
+      from = index + part.length;
     }
-    if (from < text.length) this.#split(from === 0 ? text : text.slice(from), step + 1, ids);
+    if (from < text.length) this.#split(from === 0 ? text : text.slice(from), at + from, step + 1, encoded);
   }
 
   #word(word: string, ids: number[]): void {

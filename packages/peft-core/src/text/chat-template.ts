@@ -1,12 +1,7 @@
 import { Environment, Interpreter, parse, tokenize } from '@huggingface/jinja';
 import { GraftError } from '../errors.ts';
+import type { ChatMessage } from './plain-expressions.ts';
 import { PlainTemplate, type RenderedTurns } from './plain-template.ts';
-
-export interface ChatMessage {
-  role: string;
-  content: string;
-  name?: string;
-}
 
 export interface ChatTemplateOptions {
   /** Ends with the header of an assistant turn, which the model continues. */
@@ -82,8 +77,7 @@ export class ChatTemplate {
           { param: 'model' },
         );
       }
-      const through =
-        turn + 1 === messages.length ? text : this.render(messages.slice(0, turn + 1), { now });
+      const through = turn + 1 === messages.length ? text : this.render(messages.slice(0, turn + 1), { now });
       return { prompt: prompt.length, through: text.startsWith(through) ? through.length : text.length };
     });
     return { text, turns: places };

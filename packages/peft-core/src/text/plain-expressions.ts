@@ -1,4 +1,8 @@
-import type { ChatMessage } from './chat-template.ts';
+export interface ChatMessage {
+  role: string;
+  content: string;
+  name?: string;
+}
 
 /** Thrown where a template leaves the plain part of Jinja; the interpreter renders the conversation instead. */
 export const NOT_PLAIN = new Error('not plain');

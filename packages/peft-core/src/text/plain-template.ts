@@ -1,5 +1,5 @@
-import type { ChatMessage } from './chat-template.ts';
 import {
+  type ChatMessage,
   compileExpression,
   type Evaluate,
   isTrue,
@@ -7,8 +7,8 @@ import {
   MessageList,
   MessageValue,
   Namespace,
-  type Node,
   NOT_PLAIN,
+  type Node,
   type Reads,
   Scope,
   type Value,
@@ -116,12 +116,7 @@ class Run implements Reads {
   #position = -1;
   #inBeginning = false;
 
-  constructor(
-    input: PlainInput,
-    turns: readonly number[],
-    statements: readonly Execute[],
-    variables: Scope,
-  ) {
+  constructor(input: PlainInput, turns: readonly number[], statements: readonly Execute[], variables: Scope) {
     this.#input = input;
     this.#turns = new Set(turns);
     this.#statements = statements;
@@ -245,7 +240,8 @@ function compileSet(node: Node): Execute {
     const name = assignee.value as string;
     return (scope, run) => scope.set(name, value(scope, run));
   }
-  if (assignee.type !== 'MemberExpression' || (assignee.property as Node).type !== 'Identifier') return notPlain;
+  if (assignee.type !== 'MemberExpression' || (assignee.property as Node).type !== 'Identifier')
+    return notPlain;
   const object = compileExpression(assignee.object as Node);
   const name = (assignee.property as Node).value as string;
   return (scope, run) => {

@@ -2,8 +2,9 @@ import { Tokenizer as HubTokenizer } from '@huggingface/tokenizers';
 import { GraftError } from '../errors.ts';
 import { show } from '../schema/check-fields.ts';
 import { ByteLevelBpe, type EncodedText } from './byte-level-bpe.ts';
-import { type ChatMessage, ChatTemplate, type ChatTemplateOptions } from './chat-template.ts';
+import { ChatTemplate, type ChatTemplateOptions } from './chat-template.ts';
 import { withExactSplitting } from './exact-splitting.ts';
+import type { ChatMessage } from './plain-expressions.ts';
 import type { RenderedTurns } from './plain-template.ts';
 import { StreamDecoder } from './stream-decoder.ts';
 
@@ -46,7 +47,9 @@ export class Tokenizer {
     try {
       const exact = withExactSplitting(tokenizerJson);
       this.#tokenizer = new HubTokenizer(exact, config);
-      this.#fast = cleansText(config) ? null : ByteLevelBpe.of(exact, splitPatterns(this.#tokenizer.pre_tokenizer));
+      this.#fast = cleansText(config)
+        ? null
+        : ByteLevelBpe.of(exact, splitPatterns(this.#tokenizer.pre_tokenizer));
     } catch (cause) {
       const reason = cause instanceof Error ? cause.message : String(cause);
       throw new GraftError('unsupported_tokenizer', `tokenizer.json cannot be used: ${reason}`, {
@@ -103,8 +106,8 @@ export class Tokenizer {
   /** A text that is already as the model reads it, for questions about its beginnings. No special tokens are added. */
   encodeWhole(text: string): WholeText {
     const encode = (part: string) => this.encode(part, { addSpecialTokens: false });
-    const encoded = this.#fast ? this.#fast.encode(text) : { ids: encode(text), ends: [], counts: [] };
-    return new WholeText(text, encoded, encode);
+    if (this.#fast) return new WholeText(text, this.#fast.encode(text), encode);
+    return new WholeText(text, { ids: encode(text), cuts: [], counts: [], safeAfter: [] }, encode);
   }
 
   /** What the tokenizer puts before and after a text. */
@@ -171,14 +174,16 @@ export class Tokenizer {
   }
 }
 
+type Encoded = Pick<EncodedText, 'ids' | 'cuts' | 'counts' | 'safeAfter'>;
+
 /** A text, its tokens, and how many of them its beginnings share. */
 export class WholeText {
   readonly ids: readonly number[];
   readonly #text: string;
-  readonly #encoded: EncodedText;
+  readonly #encoded: Encoded;
   readonly #encode: (part: string) => number[];
 
-  constructor(text: string, encoded: EncodedText, encode: (part: string) => number[]) {
+  constructor(text: string, encoded: Encoded, encode: (part: string) => number[]) {
     this.#text = text;
     this.#encoded = encoded;
     this.#encode = encode;
@@ -190,23 +195,23 @@ export class WholeText {
    * first on, are those of the whole text.
    */
   beginning(end: number): { tokens: number; common: number } {
-    const { ids, ends, counts } = this.#encoded;
-    const before = lastAtMost(ends, end);
+    const { ids, cuts, counts, safeAfter } = this.#encoded;
+    const before = lastBelow(safeAfter, end);
     const count = before === -1 ? 0 : counts[before]!;
-    const rest = this.#encode(this.#text.slice(before === -1 ? 0 : ends[before]!, end));
+    const rest = this.#encode(this.#text.slice(before === -1 ? 0 : cuts[before]!, end));
     let common = 0;
     while (common < rest.length && rest[common] === ids[count + common]) common++;
     return { tokens: count + rest.length, common: count + common };
   }
 }
 
-/** Index of the last of ascending `values` that is at most `limit`; −1 for none. */
-function lastAtMost(values: readonly number[], limit: number): number {
+/** Index of the last of ascending `values` that is below `limit`; −1 for none. */
+function lastBelow(values: readonly number[], limit: number): number {
   let low = 0;
   let high = values.length;
   while (low < high) {
     const middle = (low + high) >> 1;
-    if (values[middle]! <= limit) low = middle + 1;
+    if (values[middle]! < limit) low = middle + 1;
     else high = middle;
   }
   return low - 1;
