@@ -32,7 +32,7 @@ export class Tokenizer {
   readonly #tokenizer: HubTokenizer;
   /** For most tokenizers a fast way to the same ids. */
   readonly #fast: ByteLevelBpe | null;
-  readonly #around: { before: number[]; after: number[] };
+  #around: { before: number[]; after: number[] } | null = null;
   readonly #template: ChatTemplate | null;
   readonly #specialIds: ReadonlySet<number>;
   /** Any special token's text, longer ones first as in the tokenizer. */
@@ -76,7 +76,6 @@ export class Tokenizer {
     texts.sort((a, b) => b.length - a.length);
     const escaped = texts.map((text) => text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&'));
     this.#specialText = escaped.length === 0 ? null : new RegExp(escaped.join('|'), 'g');
-    this.#around = this.#findSpecialTokensAround();
     const source = chatTemplate ?? defaultTemplate(config.chat_template);
     this.#template = source === null ? null : new ChatTemplate(source, special);
   }
@@ -85,8 +84,9 @@ export class Tokenizer {
   encode(text: string, { addSpecialTokens = true }: { addSpecialTokens?: boolean } = {}): number[] {
     if (!this.#fast) return this.#encodeByHub(text, addSpecialTokens);
     const { ids } = this.#fast.encode(text);
-    const { before, after } = this.#around;
-    if (!addSpecialTokens || before.length + after.length === 0) return ids;
+    if (!addSpecialTokens) return ids;
+    const { before, after } = this.specialTokensAround();
+    if (before.length + after.length === 0) return ids;
     return [...before, ...ids, ...after];
   }
 
@@ -112,6 +112,7 @@ export class Tokenizer {
 
   /** What the tokenizer puts before and after a text. */
   specialTokensAround(): { before: number[]; after: number[] } {
+    this.#around ??= this.#findSpecialTokensAround();
     return this.#around;
   }
 
