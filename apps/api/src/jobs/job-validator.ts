@@ -169,21 +169,23 @@ async function examine(validation: Validation): Promise<ValidationOutcome> {
     training.examples ?? 0,
     model,
   );
-  const task = {
-    trainingFile: await services.files.localPath(training.path),
-    validationFile: other && (await services.files.localPath(other.path)),
+  const what = {
     tokenizerKey: tokenizerKeyOf(model),
     tokenizerFiles: model.tokenizerFiles,
     modelConfig: model.config,
     peft: job.peft,
     maxSeqLength: resolvedTraining.max_seq_length,
   };
-  const key = validationKey({ training, validation: other }, task);
+  const key = validationKey({ training, validation: other }, what);
   const known = await whenBack(signal, () => findValidationResult(services, job.teamId, key));
   if (known) return known.error ? { ok: false, error: known.error } : { ok: true, resolvedTraining };
 
   onProgress({ bytes: 0, totalBytes: training.bytes + (other?.bytes ?? 0), examples: 0 });
-  const report = await files.validate(task, { signal, onProgress });
+  const paths = {
+    trainingFile: await services.files.localPath(training.path),
+    validationFile: other && (await services.files.localPath(other.path)),
+  };
+  const report = await files.validate({ ...what, ...paths }, { signal, onProgress });
   // The tokenizer is the operator's, so its faults are not the user's.
   if (!report.ok && isLastingModelFault(report.code))
     throw baseModelFault(new GraftError(report.code, report.message), job.model, [model.path]);

@@ -20,7 +20,7 @@ export function tokenizerKeyOf({ tokenizerFiles }: Pick<LocalBaseModel, 'tokeniz
 /** SHA-256 of all that a validation's result depends on, so that one result serves every job that is alike. */
 export function validationKey(
   files: { training: FileRecord; validation: FileRecord | null },
-  { tokenizerKey, modelConfig, peft, maxSeqLength }: ValidationTask,
+  { tokenizerKey, modelConfig, peft, maxSeqLength }: Omit<ValidationTask, 'trainingFile' | 'validationFile'>,
 ): string {
   return sha256({
     ...{ validationVersion, node: process.version, tokenizerKey, modelConfig, peft, maxSeqLength },

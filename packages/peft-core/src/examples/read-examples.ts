@@ -182,7 +182,7 @@ async function readLines(
     checkFormat(peft.task_type, example.format);
     take(example);
   }, onBadLine);
-  for await (const chunk of createReadStream(path, { highWaterMark: 256 * 1024 })) {
+  for await (const chunk of createReadStream(path, { highWaterMark: 64 * 1024 })) {
     reader.write(chunk);
     onBytes(chunk);
   }
