@@ -9,7 +9,6 @@ import { after, before, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { writeTinyModel } from '@graft/peft-core/testing';
 import { openServices } from '@graft/service';
-import { pino } from 'pino';
 import { openCuttableProxy } from '../testing/cuttable-proxy.ts';
 import { jobsPath as path } from '../testing/job-requests.ts';
 import { type ApiBench, type Caller, chatLine, openApiBench } from '../testing/open-api-bench.ts';
@@ -79,7 +78,8 @@ async function until(what: string, holds: () => Promise<boolean>, seconds = 60):
   }
 }
 
-const isUnderWay = (job: string) => async () => (await attemptsOf(job)).some(({ outcome }) => outcome === null);
+const isUnderWay = (job: string) => async () =>
+  (await attemptsOf(job)).some(({ outcome }) => outcome === null);
 
 async function show(job: string, team = bench.acme) {
   return (await team.send('GET', `${path}/${job}`)).json;
@@ -166,7 +166,10 @@ test('a second job on the same data is validated without reading the file, in it
   const own = await bench.services.sql.query('SELECT 1 FROM validation_results WHERE team_id = $1', [
     bench.other.teamId,
   ]);
-  assert.equal(own.rows.length, (rows.find(({ team_id }) => team_id === bench.other.teamId)?.results ?? 0) + 1);
+  assert.equal(
+    own.rows.length,
+    (rows.find(({ team_id }) => team_id === bench.other.teamId)?.results ?? 0) + 1,
+  );
 });
 
 test('a process that is killed while it validates is followed by another after one lease', async () => {
@@ -213,7 +216,7 @@ test('Postgres away while a file is read is a pause, not a fault', async () => {
   const services = await openServices({
     role: 'api',
     env: { ...bench.services.env, databaseUrl: proxy.url },
-    log: pino({ level: 'silent' }),
+    log: bench.services.log,
   });
   // The bench's own validator is busy with another file of this team.
   const busy = await create(bench.acme, 'slow', await bench.acme.upload(lines(4000)));

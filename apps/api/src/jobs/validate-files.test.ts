@@ -38,7 +38,10 @@ test('several files are read at once; a thread keeps its tokenizer; one that was
   const files = createFileValidator();
   try {
     const ok = { ok: true };
-    assert.deepEqual(await Promise.all([files.validate(task, quiet()), files.validate(task, quiet())]), [ok, ok]);
+    assert.deepEqual(await Promise.all([files.validate(task, quiet()), files.validate(task, quiet())]), [
+      ok,
+      ok,
+    ]);
     assert.deepEqual(await files.validate(task, quiet()), ok);
     const stop = new AbortController();
     // In the midst of a line that would take for ever.

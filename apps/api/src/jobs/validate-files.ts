@@ -99,7 +99,8 @@ async function ask(
         else reject(new Error(message.broken));
       };
       const onError = (cause: Error) => reject(new ThreadDied(reasonOf(cause), { cause }));
-      const onExit = (code: number) => reject(new ThreadDied(`The thread that read the files ended with ${code}.`));
+      const onExit = (code: number) =>
+        reject(new ThreadDied(`The thread that read the files ended with ${code}.`));
       const onAbort = () => reject(signal.reason);
       worker.on('message', onMessage).once('error', onError).once('exit', onExit);
       signal.addEventListener('abort', onAbort, { once: true });

@@ -74,7 +74,7 @@ export class ByteLevelBpe {
   readonly #byteIds: Int32Array;
   readonly #words: ReadonlyMap<string, number>;
   readonly #ignoreMerges: boolean;
-  readonly #splits: readonly RegExp[];
+  readonly #splits: readonly SplitPattern[];
   readonly #added: ReadonlyMap<string, number>;
   readonly #addedText: RegExp | null;
   readonly #normalize: boolean;
@@ -95,7 +95,7 @@ export class ByteLevelBpe {
     this.#byteIds = parts.byteIds;
     this.#words = parts.words;
     this.#ignoreMerges = parts.ignoreMerges;
-    this.#splits = parts.splits;
+    this.#splits = parts.splits.map((next) => ({ next, here: new RegExp(next.source, `${next.flags}y`) }));
     this.#added = new Map(parts.added.map(({ content, id }) => [content, id]));
     this.#normalize = parts.normalize;
     this.#cutsAtWords = !parts.normalize && parts.splits.every(looksNoFurther);
@@ -165,19 +165,11 @@ export class ByteLevelBpe {
       if (this.#cutsAtWords) encoded.wordEnds(at + text.length);
       return;
     }
-    let from = 0;
-    pattern.lastIndex = 0;
-    for (let match = pattern.exec(text); match !== null; match = pattern.exec(text)) {
-      const { 0: part, index } = match;
-      if (part.length === 0) {
-        pattern.lastIndex += 1;
-        continue;
-      }
-      if (index > from) this.#split(text.slice(from, index), at + from, step + 1, encoded);
-      this.#split(part, at + index, step + 1, encoded);
-      from = index + part.length;
+    for (let from = 0; from < text.length; ) {
+      const end = endOfPart(text, from, pattern);
+      this.#split(end - from === text.length ? text : text.slice(from, end), at + from, step + 1, encoded);
+      from = end;
     }
-    if (from < text.length) this.#split(from === 0 ? text : text.slice(from), at + from, step + 1, encoded);
   }
 
   #word(word: string, ids: number[]): void {
@@ -207,6 +199,25 @@ export class ByteLevelBpe {
     // As the Rust crate does, bytes that the vocabulary lacks are left out first: those around them are neighbours.
     return mergePairs(ids.includes(-1) ? ids.filter((id) => id !== -1) : ids, this.#ranks);
   }
+}
+
+interface SplitPattern {
+  /** Finds the next match. */
+  next: RegExp;
+  /** Matches where it looks, or not at all: without the array that a search makes for each word. */
+  here: RegExp;
+}
+
+/** The end of the match at `from`, or of what lies before the next match. */
+function endOfPart(text: string, from: number, { next, here }: SplitPattern): number {
+  here.lastIndex = from;
+  if (here.test(text) && here.lastIndex > from) return here.lastIndex;
+  next.lastIndex = from;
+  for (let match = next.exec(text); match !== null; match = next.exec(text)) {
+    if (match[0] !== '') return match.index > from ? match.index : match.index + match[0].length;
+    next.lastIndex++;
+  }
+  return text.length;
 }
 
 interface TokenizerJson {

@@ -208,7 +208,12 @@ export async function loseValidation(
     const message = reason
       ? `Validation broke ${attemptLimit} times without getting any further. ${reason}`
       : validatorLost.message;
-    return await endJob(tx, guard, { state: 'failed', error: { ...validatorLost, message } }, { fence: true });
+    return await endJob(
+      tx,
+      guard,
+      { state: 'failed', error: { ...validatorLost, message } },
+      { fence: true },
+    );
   }
   await insertEvent(tx, lost, {
     level: 'warn',
