@@ -14,10 +14,10 @@ import { jobsPath as path } from '../testing/job-requests.ts';
 import { type ApiBench, type Caller, chatLine, openApiBench } from '../testing/open-api-bench.ts';
 import { startJobValidator } from './job-validator.ts';
 
-/** Each line takes the thread some 50 ms, as if it were of a much larger file. */
+/** Each line takes the thread some 60 ms, as if it were of a much larger file. */
 const slowTemplate =
   '{% for i in range(12000) %}{% endfor %}{% for m in messages %}<{{ m.role }}>{{ m.content }}{% endfor %}';
-const leaseSeconds = 1.2;
+const leaseSeconds = 1;
 
 let folder: string;
 let bench: ApiBench;
@@ -32,7 +32,7 @@ before(async () => {
   env = {
     GRAFT_BASE_MODELS: models,
     GRAFT_LEASE_SECONDS: String(leaseSeconds),
-    GRAFT_HEARTBEAT_SECONDS: '0.3',
+    GRAFT_HEARTBEAT_SECONDS: '0.25',
     GRAFT_VALIDATION_THREADS: '2',
   };
   bench = await openApiBench({}, env);
@@ -70,7 +70,7 @@ async function attemptsOf(job: string): Promise<Attempt[]> {
   return rows;
 }
 
-async function until(what: string, holds: () => Promise<boolean>, seconds = 60): Promise<void> {
+async function until(what: string, holds: () => Promise<boolean>, seconds = 120): Promise<void> {
   const end = performance.now() + seconds * 1000;
   while (!(await holds())) {
     if (performance.now() > end) throw new Error(`waited in vain: ${what}`);
@@ -88,7 +88,7 @@ async function show(job: string, team = bench.acme) {
 test('a file that takes longer than three leases is validated once, whoever else looks for work, and shows how far it is', async () => {
   const second = startJobValidator(bench.services, { sweepMs: 50 });
   try {
-    const job = await create(bench.acme, 'slow', await bench.acme.upload(lines(120)));
+    const job = await create(bench.acme, 'slow', await bench.acme.upload(lines(64)));
     const shown = new Set<number>();
     await until('the end', async () => {
       const { status, validation } = await show(job);
@@ -185,7 +185,7 @@ test('a process that is killed while it validates is followed by another after o
     },
   });
   const [{ address }] = await once(child, 'message');
-  const file = await bench.acme.upload(lines(60));
+  const file = await bench.acme.upload(lines(24));
   const answer = await fetch(`${address}${path}`, {
     method: 'POST',
     headers: { authorization: `Bearer ${bench.acme.key}`, 'content-type': 'application/json' },
@@ -223,7 +223,7 @@ test('Postgres away while a file is read is a pause, not a fault', async () => {
   await until('the large file', isUnderWay(busy));
   const validator = startJobValidator(services, { sweepMs: 50 });
   try {
-    const file = await bench.acme.upload(lines(40));
+    const file = await bench.acme.upload(lines(24));
     const job = await create(bench.acme, 'slow', file);
     await until('it is read', isUnderWay(job));
     await proxy.cut();

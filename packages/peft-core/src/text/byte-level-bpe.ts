@@ -268,7 +268,7 @@ function pairRanks(merges: unknown[], vocabulary: ReadonlyMap<string, number>): 
   return ranks;
 }
 
-/** GPT-2's characters for the 256 bytes: printable ones stand for themselves, the others for those from U+0100 on. */
+/** The byte-level alphabet, a character for each of the 256 bytes: printable ones stand for themselves, the others for those from U+0100 on. */
 function byteAlphabet(): string[] {
   let next = 0x100;
   return Array.from({ length: 256 }, (_, byte) => {

@@ -8,7 +8,7 @@ import { loadTokenizer, type Tokenizer } from './tokenizer.ts';
 const read = (name: string) => JSON.parse(readFileSync(new URL(name, import.meta.url), 'utf8'));
 const tokenizerJson = read('./testdata/tiny-tokenizer.json');
 const { templates, tokens } = read('../examples/testdata/chat-labels.json');
-/** The patterns of GPT-2, and those of newer models. */
+/** The pattern of the first byte-level tokenizers, and one as newer models have it. */
 const PATTERNS: Record<string, object> = {
   'byte level': tokenizerJson.pre_tokenizer,
   'groups of three digits': {
