@@ -48,8 +48,9 @@ export class ExampleTokenizer {
       checkIds(this.#tokenizer, raw, tokenized, this.#options);
       return { ...tokenized, line };
     } catch (error) {
-      if (!(error instanceof BadExample)) throw error;
-      this.#firstCode ??= error.code;
+      const tooLong = error instanceof GraftError && error.code === 'text_too_long';
+      if (!(error instanceof BadExample || tooLong)) throw error;
+      this.#firstCode ??= tooLong ? 'example_too_long' : error.code;
       this.#badLines++;
       this.#onBadLine(line);
       if (this.#faults.length < MAX_LISTED_LINES) this.#faults.push({ line, message: error.message });

@@ -92,9 +92,18 @@ export class Tokenizer {
 
   #encodeByHub(text: string, addSpecialTokens: boolean): number[] {
     if (text === '' && !addSpecialTokens) return [];
-    const ids: (number | undefined)[] = this.#tokenizer.encode(text, {
-      add_special_tokens: addSpecialTokens,
-    }).ids;
+    let ids: (number | undefined)[];
+    try {
+      ids = this.#tokenizer.encode(text, { add_special_tokens: addSpecialTokens }).ids;
+    } catch (cause) {
+      // The library's Unigram hands its tokens on as arguments, some 120,000 of which exceed the stack.
+      if (!(cause instanceof RangeError)) throw cause;
+      throw new GraftError(
+        'text_too_long',
+        `has a text of ${text.length} characters, more than the tokenizer takes at once`,
+        { cause },
+      );
+    }
     if (ids.includes(undefined)) {
       throw new GraftError('unsupported_tokenizer', 'the tokenizer has no token for a part of the text', {
         param: 'model',

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { labelledTokens } from '../examples/labelled-tokens.ts';
+import { tokenizeExamples } from '../examples/tokenize-examples.ts';
 import { loadTokenizer, type Tokenizer } from './tokenizer.ts';
 
 const read = (name: string) => JSON.parse(readFileSync(new URL(name, import.meta.url), 'utf8'));
@@ -80,6 +81,23 @@ for (const [kind, pre_tokenizer] of Object.entries(PATTERNS)) {
     });
   }
 }
+
+test('what a tokenizer of another kind cannot take is the fault of its line', () => {
+  const unigram = loadTokenizer({
+    tokenizerJson: {
+      ...{ added_tokens: [], normalizer: null, post_processor: null, decoder: null },
+      pre_tokenizer: { type: 'Metaspace' },
+      model: { type: 'Unigram', unk_id: 0, vocab: ['<unk>', '▁', 'a'].map((token, i) => [token, -i]) },
+    },
+    tokenizerConfig: null,
+    chatTemplate: null,
+  });
+  const text = (line: number, length: number) => ({ format: 'text' as const, line, text: 'a'.repeat(length) });
+  assert.throws(() => tokenizeExamples(unigram, [text(1, 10), text(2, LONG)], { maxSeqLength: 100 }), {
+    code: 'example_too_long',
+    message: `line 2 has a text of ${LONG} characters, more than the tokenizer takes at once`,
+  });
+});
 
 const chat = (turns: number) => ({
   format: 'chat' as const,
