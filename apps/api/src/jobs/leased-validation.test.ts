@@ -9,7 +9,7 @@ import { after, before, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { writeTinyModel } from '@graft/peft-core/testing';
 import { openServices } from '@graft/service';
-import { openCuttableProxy } from '../testing/cuttable-proxy.ts';
+import { openCuttableProxy } from '@graft/service/testing';
 import { jobsPath as path } from '../testing/job-requests.ts';
 import { type ApiBench, type Caller, chatLine, openApiBench } from '../testing/open-api-bench.ts';
 import { startJobValidator } from './job-validator.ts';

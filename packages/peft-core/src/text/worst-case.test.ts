@@ -92,7 +92,11 @@ test('what a tokenizer of another kind cannot take is the fault of its line', ()
     tokenizerConfig: null,
     chatTemplate: null,
   });
-  const text = (line: number, length: number) => ({ format: 'text' as const, line, text: 'a'.repeat(length) });
+  const text = (line: number, length: number) => ({
+    format: 'text' as const,
+    line,
+    text: 'a'.repeat(length),
+  });
   assert.throws(() => tokenizeExamples(unigram, [text(1, 10), text(2, LONG)], { maxSeqLength: 100 }), {
     code: 'example_too_long',
     message: `line 2 has a text of ${LONG} characters, more than the tokenizer takes at once`,
