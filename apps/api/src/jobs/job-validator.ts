@@ -23,6 +23,7 @@ import {
   type ValidationProgress,
 } from '@graft/service';
 import { openBaseModel } from './open-base-model.ts';
+import type { OptionChecker } from './option-checker.ts';
 import { resolveOptions } from './resolve-options.ts';
 import { createFileValidator, type FileValidator, ThreadDied } from './validate-files.ts';
 import { tokenizerKeyOf, validationKey } from './validation-key.ts';
@@ -37,6 +38,7 @@ export interface JobValidator {
 /** A validation under way. */
 interface Validation {
   services: Services;
+  checker: OptionChecker;
   files: FileValidator;
   job: Job;
   /** Fires when the process stops, and when the job was cancelled or taken over. */
@@ -48,7 +50,11 @@ interface Validation {
  * Moves jobs from validating to queued or failed: this process's own at once, and within a sweep those that a process left
  * behind when it died. Several at a time; the last thread takes only jobs of a team that has none under way anywhere.
  */
-export function startJobValidator(services: Services, options: { sweepMs: number }): JobValidator {
+export function startJobValidator(
+  services: Services,
+  checker: OptionChecker,
+  options: { sweepMs: number },
+): JobValidator {
   const files = createFileValidator();
   const { leaseSeconds, validationThreads } = services.env;
   const claim = { workerId: `validator-${randomText(12)}`, leaseSeconds };
@@ -62,7 +68,7 @@ export function startJobValidator(services: Services, options: { sweepMs: number
         const onlyIdleTeams = validationThreads > 1 && underWay.size === validationThreads - 1;
         const job = await claimValidation(services, { ...claim, onlyIdleTeams });
         if (!job) return;
-        const work = validateJob(services, files, job, stopping)
+        const work = validateJob(services, checker, files, job, stopping)
           .catch((err) => services.log.error({ err, jobId: job.id }, 'validation was not finished'))
           .finally(() => {
             underWay.delete(work);
@@ -88,6 +94,7 @@ const heartbeatMs = 1000;
 
 async function validateJob(
   services: Services,
+  checker: OptionChecker,
   files: FileValidator,
   job: Job,
   stop: AbortSignal,
@@ -109,7 +116,7 @@ async function validateJob(
     const onProgress = (news: ValidationProgress) => {
       progress = news;
     };
-    const end = await outcomeOf({ services, files, job, signal, onProgress });
+    const end = await outcomeOf({ services, checker, files, job, signal, onProgress });
     if (end instanceof ThreadDied) {
       const left = await whenBack(signal, () =>
         breakValidation(services, lease, { reason: end.message, leaseSeconds }),
@@ -155,7 +162,7 @@ async function whenBack<T>(signal: AbortSignal, query: () => Promise<T>): Promis
 
 /** Checks the options again, since the base model may have been missing when the job was created, and reads the files. */
 async function examine(validation: Validation): Promise<ValidationOutcome> {
-  const { services, files, job, signal, onProgress } = validation;
+  const { services, checker, files, job, signal, onProgress } = validation;
   const model = await openBaseModel(services, job.model, signal);
   signal.throwIfAborted();
   if (!model)
@@ -164,7 +171,9 @@ async function examine(validation: Validation): Promise<ValidationOutcome> {
   const other =
     job.validationFileId === null ? null : await fileOf(validation, job.validationFileId, 'validation_file');
 
-  const resolvedTraining = resolveOptions(
+  const resolvedTraining = await resolveOptions(
+    checker,
+    job.teamId,
     { peft: job.peft, training: { ...job.training, seed: job.seed }, hyperparameters: job.hyperparameters },
     training.examples ?? 0,
     model,

@@ -13,6 +13,7 @@ import { openCuttableProxy } from '@graft/service/testing';
 import { jobsPath as path } from '../testing/job-requests.ts';
 import { type ApiBench, type Caller, chatLine, openApiBench } from '../testing/open-api-bench.ts';
 import { startJobValidator } from './job-validator.ts';
+import { createOptionChecker } from './option-checker.ts';
 
 /** Each line takes the thread some 60 ms, as if it were of a much larger file. */
 const slowTemplate =
@@ -22,6 +23,7 @@ const leaseSeconds = 1;
 let folder: string;
 let bench: ApiBench;
 let env: NodeJS.ProcessEnv;
+const checker = createOptionChecker(60_000);
 before(async () => {
   folder = await mkdtemp(join(tmpdir(), 'graft-leased-'));
   await writeTinyModel(join(folder, 'tiny'));
@@ -39,6 +41,7 @@ before(async () => {
 });
 after(async () => {
   await bench?.close();
+  await checker.close();
   await rm(folder, { recursive: true, force: true });
 });
 
@@ -86,7 +89,7 @@ async function show(job: string, team = bench.acme) {
 }
 
 test('a file that takes longer than three leases is validated once, whoever else looks for work, and shows how far it is', async () => {
-  const second = startJobValidator(bench.services, { sweepMs: 50 });
+  const second = startJobValidator(bench.services, checker, { sweepMs: 50 });
   try {
     const job = await create(bench.acme, 'slow', await bench.acme.upload(lines(64)));
     const shown = new Set<number>();
@@ -195,7 +198,7 @@ test('a process that is killed while it validates is followed by another after o
   await until('the child validates', isUnderWay(id));
   child.kill('SIGKILL');
   const killed = performance.now();
-  const other = startJobValidator(bench.services, { sweepMs: 50 });
+  const other = startJobValidator(bench.services, checker, { sweepMs: 50 });
   try {
     await until('another attempt', async () => (await attemptsOf(id)).length === 2);
     const seconds = (performance.now() - killed) / 1000;
@@ -221,7 +224,7 @@ test('Postgres away while a file is read is a pause, not a fault', async () => {
   // The bench's own validator is busy with another file of this team.
   const busy = await create(bench.acme, 'slow', await bench.acme.upload(lines(4000)));
   await until('the large file', isUnderWay(busy));
-  const validator = startJobValidator(services, { sweepMs: 50 });
+  const validator = startJobValidator(services, checker, { sweepMs: 50 });
   try {
     const file = await bench.acme.upload(lines(24));
     const job = await create(bench.acme, 'slow', file);
