@@ -18,6 +18,7 @@ const texts = [
   'numbers 0 12 345 6789  10, prices 3.50€ and a  1',
   "don't, we'll, I'm; naïve Straße café",
   '東京 🙂 👩‍🌾 héllo Ωμέγα ½ Ⅻ ٣',
+  'bytes that the vocabulary lacks: a\u0004b, =\u0004=, !\u0006\u0013!',
   'def f(x):\n        return x ** 2',
   'chat marks <|im_start|>user\nhello<|im_end|> inside text',
   'a',

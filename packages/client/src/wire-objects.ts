@@ -72,6 +72,14 @@ export interface JobProgress {
   seconds_remaining: number | null;
 }
 
+/** How far a job's files are read while they are validated. */
+export interface JobValidation {
+  /** Of both files. */
+  bytes: number;
+  total_bytes: number;
+  examples: number;
+}
+
 export interface FineTuningJob {
   id: string;
   object: 'fine_tuning.job';
@@ -99,6 +107,8 @@ export interface FineTuningJob {
   metadata?: Record<string, string> | null;
   peft: PeftOptions;
   training: TrainingOptions;
+  /** While the status is `validating_files`. */
+  validation: JobValidation | null;
   progress: JobProgress | null;
   queue_position: number | null;
 }

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { availableParallelism } from 'node:os';
 import path from 'node:path';
 import { test } from 'node:test';
 import { loadServiceEnv } from './env.ts';
@@ -28,6 +29,7 @@ test('everything has a default, and an empty variable counts as unset', () => {
     leaseSeconds: 60,
     heartbeatSeconds: 10,
     sweepSeconds: 10,
+    validationThreads: Math.max(2, availableParallelism() - 1),
     baseModelsFile: undefined,
     hubAllow: [],
     hfEndpoint: undefined,

@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import path from 'node:path';
 import { type Static, Type } from 'typebox';
 import { Value } from 'typebox/value';
@@ -25,6 +26,7 @@ const EnvSchema = Type.Object({
   GRAFT_LEASE_SECONDS: seconds('60'),
   GRAFT_HEARTBEAT_SECONDS: seconds('10'),
   GRAFT_SWEEP_SECONDS: seconds('10'),
+  GRAFT_VALIDATION_THREADS: Type.Optional(Type.String({ pattern: '^[1-9][0-9]{0,2}$' })),
   GRAFT_BASE_MODELS: Type.Optional(Type.String()),
   GRAFT_HUB_ALLOW: Type.String({ default: '' }),
   HF_ENDPOINT: Type.Optional(Type.String({ pattern: '^https?://' })),
@@ -60,6 +62,8 @@ export interface ServiceEnv {
   leaseSeconds: number;
   heartbeatSeconds: number;
   sweepSeconds: number;
+  /** Files that one API process reads at once. */
+  validationThreads: number;
   /** The operator's JSON file of further base models. Absolute. */
   baseModelsFile: string | undefined;
   /** Globs of Hub ids that may be used as base models. */
@@ -129,6 +133,8 @@ export function loadServiceEnv(env: NodeJS.ProcessEnv = process.env): ServiceEnv
     leaseSeconds: lease,
     heartbeatSeconds: heartbeat,
     sweepSeconds: Number(filled.GRAFT_SWEEP_SECONDS),
+    // Two even on one core: the last one is for a team that has no other, so that no team waits for another's large files.
+    validationThreads: Number(filled.GRAFT_VALIDATION_THREADS ?? Math.max(2, availableParallelism() - 1)),
     baseModelsFile:
       filled.GRAFT_BASE_MODELS === undefined ? undefined : path.resolve(filled.GRAFT_BASE_MODELS),
     hubAllow: filled.GRAFT_HUB_ALLOW.split(',')

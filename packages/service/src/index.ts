@@ -72,6 +72,7 @@ export {
   readMetrics,
   type StoredMetric,
 } from './jobs/records/read-metrics.ts';
+export { findValidationResult, keepValidationResult } from './jobs/records/validation-results.ts';
 export { type JobNews, readJobNews, type WatchedJob } from './jobs/records/watch-jobs.ts';
 export { claimJob } from './jobs/transitions/claim-job.ts';
 export { createJob, type NewJob } from './jobs/transitions/create-job.ts';
@@ -83,6 +84,7 @@ export { returnJob } from './jobs/transitions/return-job.ts';
 export { cancelRunningJob, pauseRunningJob, releaseJob } from './jobs/transitions/stop-running-job.ts';
 export { cancelJob, pauseJob, resumeJob } from './jobs/transitions/user-requests.ts';
 export {
+  breakValidation,
   claimValidation,
   finishValidation,
   heartbeatValidation,

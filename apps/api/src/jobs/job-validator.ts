@@ -1,8 +1,11 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { GraftError } from '@graft/peft-core/config';
 import {
   baseModelFault,
+  breakValidation,
   claimValidation,
   type FileRecord,
+  findValidationResult,
   finishValidation,
   getFile,
   heartbeatValidation,
@@ -10,28 +13,42 @@ import {
   isLastingModelFault,
   type Job,
   type JobError,
+  keepValidationResult,
   leaseOf,
   randomText,
   releaseValidation,
   repeat,
   type Services,
   type ValidationOutcome,
+  type ValidationProgress,
 } from '@graft/service';
 import { openBaseModel } from './open-base-model.ts';
 import type { OptionChecker } from './option-checker.ts';
 import { resolveOptions } from './resolve-options.ts';
-import { createFileValidator, type FileValidator } from './validate-files.ts';
+import { createFileValidator, type FileValidator, ThreadDied } from './validate-files.ts';
+import { tokenizerKeyOf, validationKey } from './validation-key.ts';
 
 export interface JobValidator {
   /** A job was created: look at once. */
   wake(): void;
-  /** Stops; the process that starts next repeats a validation under way. */
+  /** Stops; the process that starts next repeats the validations under way. */
   close(): Promise<void>;
+}
+
+/** A validation under way. */
+interface Validation {
+  services: Services;
+  checker: OptionChecker;
+  files: FileValidator;
+  job: Job;
+  /** Fires when the process stops, and when the job was cancelled or taken over. */
+  signal: AbortSignal;
+  onProgress(progress: ValidationProgress): void;
 }
 
 /**
  * Moves jobs from validating to queued or failed: this process's own at once, and within a sweep those that a process left
- * behind when it died. One at a time, because tokenizing takes a whole core.
+ * behind when it died. Several at a time; the last thread takes only jobs of a team that has none under way anywhere.
  */
 export function startJobValidator(
   services: Services,
@@ -39,18 +56,25 @@ export function startJobValidator(
   options: { sweepMs: number },
 ): JobValidator {
   const files = createFileValidator();
-  const claim = { workerId: `validator-${randomText(12)}`, leaseSeconds: services.env.leaseSeconds };
+  const { leaseSeconds, validationThreads } = services.env;
+  const claim = { workerId: `validator-${randomText(12)}`, leaseSeconds };
+  const underWay = new Set<Promise<void>>();
+
   const loop = repeat(
     'validation',
     options.sweepMs,
     async (stopping) => {
-      for (
-        let job = await claimValidation(services, claim);
-        job;
-        job = await claimValidation(services, claim)
-      ) {
-        await validateJob(services, checker, files, job, stopping);
-        if (stopping.aborted) return;
+      while (underWay.size < validationThreads && !stopping.aborted) {
+        const onlyIdleTeams = validationThreads > 1 && underWay.size === validationThreads - 1;
+        const job = await claimValidation(services, { ...claim, onlyIdleTeams });
+        if (!job) return;
+        const work = validateJob(services, checker, files, job, stopping)
+          .catch((err) => services.log.error({ err, jobId: job.id }, 'validation was not finished'))
+          .finally(() => {
+            underWay.delete(work);
+            loop.wake();
+          });
+        underWay.add(work);
       }
     },
     services.log,
@@ -59,104 +83,141 @@ export function startJobValidator(
     wake: loop.wake,
     close: async () => {
       await loop.stop();
+      await Promise.all(underWay);
       await files.close();
     },
   };
 }
 
-// A cancel must take at most two seconds.
-const heartbeatMilliseconds = 1000;
+/** Between heartbeats at most: a cancel must take at most two seconds. */
+const heartbeatMs = 1000;
 
 async function validateJob(
   services: Services,
   checker: OptionChecker,
-  validator: FileValidator,
+  files: FileValidator,
   job: Job,
   stop: AbortSignal,
 ): Promise<void> {
-  let outcome: ValidationOutcome;
-  const lost = new AbortController();
+  const lease = leaseOf(job);
   const { leaseSeconds } = services.env;
+  const lost = new AbortController();
+  let progress: ValidationProgress | undefined;
   const heartbeat = repeat(
     `validation of ${job.id}`,
-    heartbeatMilliseconds,
+    Math.min(heartbeatMs, (leaseSeconds * 1000) / 4),
     async () => {
-      if (!(await heartbeatValidation(services, leaseOf(job), { leaseSeconds }))) lost.abort();
+      if (!(await heartbeatValidation(services, lease, { leaseSeconds, progress }))) lost.abort();
     },
     services.log,
   );
+  const signal = AbortSignal.any([stop, lost.signal]);
   try {
-    outcome = await examine(services, checker, validator, job, AbortSignal.any([stop, lost.signal]));
+    const onProgress = (news: ValidationProgress) => {
+      progress = news;
+    };
+    const end = await outcomeOf({ services, checker, files, job, signal, onProgress });
+    if (end instanceof ThreadDied) {
+      const left = await whenBack(signal, () =>
+        breakValidation(services, lease, { reason: end.message, leaseSeconds }),
+      );
+      services.log.error({ err: end, jobId: job.id, state: left?.state ?? 'fenced' }, 'validation broke');
+      return;
+    }
+    const finished = await whenBack(signal, () => finishValidation(services, lease, end));
+    services.log.info({ jobId: job.id, state: finished?.state ?? 'fenced' }, 'job validated');
   } catch (error) {
     // Cancelled, or another process has it.
     if (lost.signal.aborted) return;
-    if (stop.aborted) return void (await releaseValidation(services, leaseOf(job)));
-    // The row stays as it is: another process, or this one later, claims it when its lease has run out.
-    if (isDatabaseAway(error)) return;
-    services.log.error({ err: error, jobId: job.id }, 'validation failed');
-    outcome = { ok: false, error: jobErrorOf(error) };
+    if (!stop.aborted) throw error;
+    await releaseValidation(services, lease);
   } finally {
     await heartbeat.stop();
   }
-  const finished = await finishValidation(services, leaseOf(job), outcome);
-  services.log.info({ jobId: job.id, state: finished?.state ?? 'fenced' }, 'job validated');
+}
+
+/** How a validation ends, faults of the program included. Throws when it was given up. */
+async function outcomeOf(validation: Validation): Promise<ValidationOutcome | ThreadDied> {
+  try {
+    return await examine(validation);
+  } catch (error) {
+    if (validation.signal.aborted) throw error;
+    if (error instanceof ThreadDied) return error;
+    validation.services.log.error({ err: error, jobId: validation.job.id }, 'validation failed');
+    return { ok: false, error: jobErrorOf(error) };
+  }
+}
+
+/** What Postgres answers, once it answers: that it is away is nobody's fault. Throws when `signal` fires. */
+async function whenBack<T>(signal: AbortSignal, query: () => Promise<T>): Promise<T> {
+  for (;;) {
+    try {
+      return await query();
+    } catch (error) {
+      if (!isDatabaseAway(error)) throw error;
+      await sleep(500, undefined, { signal });
+    }
+  }
 }
 
 /** Checks the options again, since the base model may have been missing when the job was created, and reads the files. */
-async function examine(
-  services: Services,
-  checker: OptionChecker,
-  validator: FileValidator,
-  job: Job,
-  stop: AbortSignal,
-): Promise<ValidationOutcome> {
-  const model = await openBaseModel(services, job.model, stop);
-  stop.throwIfAborted();
+async function examine(validation: Validation): Promise<ValidationOutcome> {
+  const { services, checker, files, job, signal, onProgress } = validation;
+  const model = await openBaseModel(services, job.model, signal);
+  signal.throwIfAborted();
   if (!model)
     throw new GraftError('model_not_found', `The base model ${job.model} is gone.`, { param: 'model' });
-  const trainingFile = await fileOf(services, job, job.trainingFileId, 'training_file');
-  const validationFile =
-    job.validationFileId && (await fileOf(services, job, job.validationFileId, 'validation_file'));
+  const training = await fileOf(validation, job.trainingFileId, 'training_file');
+  const other =
+    job.validationFileId === null ? null : await fileOf(validation, job.validationFileId, 'validation_file');
 
-  const { peft, hyperparameters } = job;
-  const training = { ...job.training, seed: job.seed };
   const resolvedTraining = await resolveOptions(
     checker,
     job.teamId,
-    { peft, training, hyperparameters },
-    trainingFile.examples ?? 0,
+    { peft: job.peft, training: { ...job.training, seed: job.seed }, hyperparameters: job.hyperparameters },
+    training.examples ?? 0,
     model,
   );
-  const report = await validator.validate(
-    {
-      trainingFile: await services.files.localPath(trainingFile.path),
-      validationFile: validationFile && (await services.files.localPath(validationFile.path)),
-      tokenizerFiles: model.tokenizerFiles,
-      modelConfig: model.config,
-      peft,
-      maxSeqLength: resolvedTraining.max_seq_length,
-    },
-    stop,
-  );
-  if (report.ok) return { ok: true, resolvedTraining };
-  const { code, message, param, fault } = report;
+  const what = {
+    tokenizerKey: tokenizerKeyOf(model),
+    tokenizerFiles: model.tokenizerFiles,
+    modelConfig: model.config,
+    peft: job.peft,
+    maxSeqLength: resolvedTraining.max_seq_length,
+  };
+  const key = validationKey({ training, validation: other }, what);
+  const known = await whenBack(signal, () => findValidationResult(services, job.teamId, key));
+  if (known) return known.error ? { ok: false, error: known.error } : { ok: true, resolvedTraining };
+
+  onProgress({ bytes: 0, totalBytes: training.bytes + (other?.bytes ?? 0), examples: 0 });
+  const paths = {
+    trainingFile: await services.files.localPath(training.path),
+    validationFile: other && (await services.files.localPath(other.path)),
+  };
+  const report = await files.validate({ ...what, ...paths }, { signal, onProgress });
   // The tokenizer is the operator's, so its faults are not the user's.
-  if (isLastingModelFault(code)) throw baseModelFault(new GraftError(code, message), job.model, [model.path]);
-  return { ok: false, error: { code, message, param, fault } };
+  if (!report.ok && isLastingModelFault(report.code))
+    throw baseModelFault(new GraftError(report.code, report.message), job.model, [model.path]);
+  const error = report.ok ? null : errorOf(report);
+  await keepValidationResult(services, job.teamId, key, error).catch((err) =>
+    services.log.warn({ err, jobId: job.id }, 'the result of a validation was not kept'),
+  );
+  return error ? { ok: false, error } : { ok: true, resolvedTraining };
 }
 
-async function fileOf(services: Services, job: Job, id: string, param: string): Promise<FileRecord> {
-  const file = await getFile(services, job.teamId, id);
+async function fileOf({ services, job, signal }: Validation, id: string, param: string): Promise<FileRecord> {
+  const file = await whenBack(signal, () => getFile(services, job.teamId, id));
   if (!file) throw new GraftError('file_not_found', `The file ${id} is gone.`, { param });
   return file;
 }
 
+function errorOf({ code, message, param, fault }: Pick<JobError, keyof JobError>): JobError {
+  return { code, message, param, fault };
+}
+
 /** What the job shows: messages of GraftErrors in full; the details of other errors are in the log alone. */
 function jobErrorOf(error: unknown): JobError {
-  if (error instanceof GraftError) {
-    const { code, message, param, fault } = error;
-    return { code, message, param, fault };
-  }
+  if (error instanceof GraftError) return errorOf(error);
   return {
     code: 'internal_error',
     message: 'The files could not be validated because of a fault of the server.',

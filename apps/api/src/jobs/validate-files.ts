@@ -1,63 +1,129 @@
 import { Worker, type WorkerOptions } from 'node:worker_threads';
-import type { ValidationReport, ValidationTask } from './validation-thread.ts';
+import type { ValidationProgress } from '@graft/service';
+import type { ValidationMessage, ValidationReport, ValidationTask } from './validation-thread.ts';
 
-/** Heap of the thread. It holds one batch of examples at a time; the rest is the tokenizer. */
-const maxHeapMb = 1024;
+/** Heap of a thread. It holds one line at a time, at most 4 MiB; the rest is the tokenizer. */
+const defaultHeapMb = 1024;
 /** An unused thread, and its memory, is ended after this time. */
 const idleMs = 60_000;
 
 export interface FileValidator {
-  /** One task at a time. Rejects when the thread breaks (a system fault) or `signal` fires. */
-  validate(task: ValidationTask, signal: AbortSignal): Promise<ValidationReport>;
+  /**
+   * Each task has a thread of its own. `task.tokenizerFiles` go to a thread that has others. Rejects with ThreadDied when the thread
+   * ends by itself, and when `signal` fires, which stops it at once, in the midst of a line too.
+   */
+  validate(
+    task: ValidationTask,
+    options: { signal: AbortSignal; onProgress(progress: ValidationProgress): void },
+  ): Promise<ValidationReport>;
   close(): Promise<void>;
 }
 
-/** Validates in a thread of its own, so that the event loop stays free; the thread serves one task after another. */
-export function createFileValidator(): FileValidator {
-  let thread: Worker | null = null;
-  let idle: NodeJS.Timeout | undefined;
+/** A thread ended before it reported: a fault of the system, which may strike again on the same file. */
+export class ThreadDied extends Error {}
 
-  async function close(): Promise<void> {
-    clearTimeout(idle);
-    const ending = thread;
-    thread = null;
-    await ending?.terminate();
-  }
-
-  async function validate(task: ValidationTask, signal: AbortSignal): Promise<ValidationReport> {
-    signal.throwIfAborted();
-    clearTimeout(idle);
-    const worker = thread ?? open();
-    thread = worker;
-    let stopListening = () => {};
-    try {
-      return await new Promise<ValidationReport>((resolve, reject) => {
-        const onExit = (code: number) => reject(new Error(`The validation thread ended with ${code}`));
-        const onAbort = () => reject(signal.reason);
-        worker.once('message', resolve).once('error', reject).once('exit', onExit);
-        signal.addEventListener('abort', onAbort, { once: true });
-        stopListening = () => {
-          worker.off('message', resolve).off('error', reject).off('exit', onExit);
-          signal.removeEventListener('abort', onAbort);
-        };
-        worker.postMessage(task);
-      });
-    } catch (error) {
-      // The thread is broken, or busy with a task that was given up.
-      await close();
-      throw error;
-    } finally {
-      stopListening();
-      idle = setTimeout(() => void close(), idleMs).unref();
-    }
-  }
-
-  return { validate, close };
+interface Thread {
+  worker: Worker;
+  tokenizerKey: string | null;
+  idle: NodeJS.Timeout | undefined;
 }
 
-function open(): Worker {
+/** Validates in threads, so that the event loop stays free; a thread serves one task after another. */
+export function createFileValidator({ heapMb = defaultHeapMb } = {}): FileValidator {
+  const free: Thread[] = [];
+  const all = new Set<Thread>();
+
+  async function end(thread: Thread): Promise<void> {
+    clearTimeout(thread.idle);
+    all.delete(thread);
+    const at = free.indexOf(thread);
+    if (at !== -1) free.splice(at, 1);
+    await thread.worker.terminate();
+  }
+
+  function take(tokenizerKey: string): Thread {
+    const same = free.findIndex((thread) => thread.tokenizerKey === tokenizerKey);
+    const [thread] = free.splice(same === -1 ? 0 : same, 1);
+    if (thread) {
+      clearTimeout(thread.idle);
+      return thread;
+    }
+    const opened: Thread = { worker: open(heapMb), tokenizerKey: null, idle: undefined };
+    all.add(opened);
+    opened.worker.once('exit', () => void end(opened));
+    return opened;
+  }
+
+  function giveBack(thread: Thread): void {
+    if (!all.has(thread)) return;
+    free.push(thread);
+    thread.idle = setTimeout(() => void end(thread), idleMs).unref();
+  }
+
+  const validate: FileValidator['validate'] = async (task, { signal, onProgress }) => {
+    signal.throwIfAborted();
+    const thread = take(task.tokenizerKey);
+    const known = thread.tokenizerKey === task.tokenizerKey;
+    thread.tokenizerKey = task.tokenizerKey;
+    try {
+      return await ask(thread.worker, known ? { ...task, tokenizerFiles: null } : task, signal, onProgress);
+    } catch (error) {
+      // The thread is broken, or busy with a task that was given up.
+      await end(thread);
+      throw error;
+    } finally {
+      giveBack(thread);
+    }
+  };
+
+  return {
+    validate,
+    close: async () => {
+      await Promise.all([...all].map(end));
+    },
+  };
+}
+
+async function ask(
+  worker: Worker,
+  task: ValidationTask,
+  signal: AbortSignal,
+  onProgress: (progress: ValidationProgress) => void,
+): Promise<ValidationReport> {
+  let stopListening = () => {};
+  try {
+    return await new Promise<ValidationReport>((resolve, reject) => {
+      const onMessage = (message: ValidationMessage) => {
+        if ('progress' in message) onProgress(message.progress);
+        else if ('report' in message) resolve(message.report);
+        else reject(new Error(message.broken));
+      };
+      const onError = (cause: Error) => reject(new ThreadDied(reasonOf(cause), { cause }));
+      const onExit = (code: number) =>
+        reject(new ThreadDied(`The thread that read the files ended with ${code}.`));
+      const onAbort = () => reject(signal.reason);
+      worker.on('message', onMessage).once('error', onError).once('exit', onExit);
+      signal.addEventListener('abort', onAbort, { once: true });
+      stopListening = () => {
+        worker.off('message', onMessage).off('error', onError).off('exit', onExit);
+        signal.removeEventListener('abort', onAbort);
+      };
+      worker.postMessage(task);
+    });
+  } finally {
+    stopListening();
+  }
+}
+
+function reasonOf(cause: Error & { code?: string }): string {
+  return cause.code === 'ERR_WORKER_OUT_OF_MEMORY'
+    ? 'The thread that read the files ran out of memory.'
+    : 'The thread that read the files broke.';
+}
+
+function open(heapMb: number): Worker {
   const worker = startThread(new URL('./validation-thread.ts', import.meta.url), {
-    resourceLimits: { maxOldGenerationSizeMb: maxHeapMb },
+    resourceLimits: { maxOldGenerationSizeMb: heapMb },
     // The thread reads users' data and must know no key, pepper or database URL.
     env: {},
   });

@@ -3,14 +3,17 @@ import { parentPort } from 'node:worker_threads';
 import { checkInitialText } from '@graft/peft-core/check';
 import { GraftError, type PeftConfig } from '@graft/peft-core/config';
 import { readExamples } from '@graft/peft-core/examples';
-import { loadTokenizer, type TokenizerFiles } from '@graft/peft-core/text';
+import { loadTokenizer, type Tokenizer, type TokenizerFiles } from '@graft/peft-core/text';
+import type { ValidationProgress } from '@graft/service';
 import { LineRanges, messageOfLines } from '../uploads/line-ranges.ts';
 
 export interface ValidationTask {
   /** Paths. */
   trainingFile: string;
   validationFile: string | null;
-  tokenizerFiles: TokenizerFiles;
+  /** Names the tokenizer; its files come along unless the thread's task before had the same. */
+  tokenizerKey: string;
+  tokenizerFiles: TokenizerFiles | null;
   /** The base model's config.json. */
   modelConfig: Record<string, unknown>;
   peft: PeftConfig;
@@ -21,28 +24,76 @@ export type ValidationReport =
   | { ok: true }
   | { ok: false; code: string; message: string; param: string; fault: 'user' | 'system' | 'environment' };
 
-async function validate({ tokenizerFiles, ...task }: ValidationTask): Promise<ValidationReport> {
+/** What the thread says: how far it is, then how it ended. A fault of the program comes as text. */
+export type ValidationMessage =
+  | { progress: ValidationProgress }
+  | { report: ValidationReport }
+  | { broken: string };
+
+const progressMilliseconds = 200;
+
+let held: { key: string; tokenizer: Tokenizer } | null = null;
+
+function tokenizerOf({ tokenizerKey, tokenizerFiles }: ValidationTask): Tokenizer {
+  if (tokenizerFiles) held = { key: tokenizerKey, tokenizer: loadTokenizer(tokenizerFiles) };
+  if (held?.key !== tokenizerKey) throw new Error(`the thread has no tokenizer ${tokenizerKey}`);
+  return held.tokenizer;
+}
+
+async function validate(
+  task: ValidationTask,
+  tell: (progress: ValidationProgress) => void,
+): Promise<ValidationReport> {
   const bad = new LineRanges();
+  let examples = 0;
+  let told = 0;
   try {
-    const tokenizer = loadTokenizer(tokenizerFiles);
+    const tokenizer = tokenizerOf(task);
     checkInitialText(task.peft, task.modelConfig, (text) => tokenizer.encode(text));
-    await readExamples({ ...task, tokenizer }, { onBadLine: (line) => bad.add(line) });
+    await readExamples(
+      { ...task, tokenizer },
+      {
+        onBadLine: (line) => bad.add(line),
+        onExample: () => examples++,
+        onBytes: (bytes, totalBytes) => {
+          const now = performance.now();
+          if (now - told < progressMilliseconds) return;
+          told = now;
+          tell({ bytes, totalBytes, examples });
+        },
+      },
+    );
     return { ok: true };
   } catch (error) {
     if (!(error instanceof GraftError)) throw error;
     const { code, message, fault, details } = error;
     const param = error.param ?? 'training_file';
-    if (!details) return { ok: false, code, message, param, fault };
+    if (!details) return { ok: false, code, message: storable(message), param, fault: faultOf(fault) };
     return {
       ok: false,
       code: `invalid_${param}`,
-      message: messageOfLines(details, bad),
+      message: storable(messageOfLines(details, bad)),
       param,
       fault: 'user',
     };
   }
 }
 
-parentPort!.on('message', async (task: ValidationTask) => {
-  parentPort!.postMessage(await validate(task));
+function faultOf(fault: string): 'user' | 'system' {
+  return fault === 'user' ? 'user' : 'system';
+}
+
+/** Messages quote users' text, and Postgres keeps no U+0000 and no halves of characters. */
+function storable(message: string): string {
+  return Buffer.from(message.replaceAll('\u0000', '\\u0000')).toString();
+}
+
+const port = parentPort!;
+port.on('message', async (task: ValidationTask) => {
+  const tell = (message: ValidationMessage) => port.postMessage(message);
+  try {
+    tell({ report: await validate(task, (progress) => tell({ progress })) });
+  } catch (error) {
+    tell({ broken: error instanceof Error ? (error.stack ?? error.message) : String(error) });
+  }
 });

@@ -63,6 +63,7 @@ describe('creating jobs', () => {
       'finished_at',
       'trained_tokens',
       'error',
+      'validation',
       'progress',
       'estimated_finish',
     ];

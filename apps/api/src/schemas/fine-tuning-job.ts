@@ -106,6 +106,12 @@ const ProgressSchema = Type.Object({
   seconds_remaining: nullable(Type.Number()),
 });
 
+const ValidationSchema = Type.Object({
+  bytes: Type.Integer({ description: 'Read so far, of both files.' }),
+  total_bytes: Type.Integer(),
+  examples: Type.Integer({ description: 'Checked so far.' }),
+});
+
 export const JobSchema = named('FineTuningJob', {
   id: Type.String(),
   object: Type.Literal('fine_tuning.job'),
@@ -144,6 +150,9 @@ export const JobSchema = named('FineTuningJob', {
   training: Type.Union([ref(ResolvedTrainingSchema), ref(TrainingOptionsSchema)], {
     description: 'The values used; as requested until the files are validated.',
   }),
+  validation: nullable(ValidationSchema, {
+    description: 'How far the files are read while the status is validating_files.',
+  }),
   progress: nullable(ProgressSchema),
   queue_position: nullable(Type.Integer({ minimum: 1 }), {
     description: '1 for the next job; null when it does not wait. Up to a second old.',
@@ -179,6 +188,7 @@ export const CreateJobHeaders = Type.Object({
 
 export function toWireJob(job: Job, queuePosition: number | null): Static<typeof JobSchema> {
   const { progress, resolvedTraining } = job;
+  const validation = job.state === 'validating' ? job.validationProgress : null;
   const secondsRemaining = job.state === 'running' ? (progress?.secondsRemaining ?? null) : null;
   const hyperparameters = {
     n_epochs: resolvedTraining?.n_epochs ?? job.hyperparameters.n_epochs ?? 'auto',
@@ -210,6 +220,11 @@ export function toWireJob(job: Job, queuePosition: number | null): Static<typeof
     metadata: job.metadata,
     peft: job.peft,
     training: resolvedTraining ?? job.training,
+    validation: validation && {
+      bytes: validation.bytes,
+      total_bytes: validation.totalBytes,
+      examples: validation.examples,
+    },
     progress: progress && {
       step: progress.step,
       total_steps: progress.totalSteps,

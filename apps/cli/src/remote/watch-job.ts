@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { FineTuningJob, GraftClient, JobEvent, JobMetric } from '@graft/client';
 import { printable } from '../draw/printable.ts';
-import { duration } from '../draw/quantities.ts';
+import { bytes, duration } from '../draw/quantities.ts';
 import { TrainingDisplay } from '../draw/training-display.ts';
 import type { TrainingState } from '../draw/training-view.ts';
 import { catchInterrupts, INTERRUPTED } from '../interrupts.ts';
@@ -128,7 +128,7 @@ function stateOf(job: FineTuningJob, series: MetricSeries): TrainingState {
   const running = job.status === 'running';
   return {
     title: `${job.id}  ${job.model}`,
-    status: job.queue_position === null ? job.status : `${job.status}, number ${job.queue_position}`,
+    status: statusOf(job),
     step: job.progress?.step ?? 0,
     totalSteps: job.progress?.total_steps ?? null,
     epoch: job.progress?.epoch ?? null,
@@ -139,6 +139,13 @@ function stateOf(job: FineTuningJob, series: MetricSeries): TrainingState {
     training: series.training,
     evaluation: series.evaluation,
   };
+}
+
+function statusOf({ status, queue_position, validation }: FineTuningJob): string {
+  if (queue_position !== null) return `${status}, number ${queue_position}`;
+  if (!validation || validation.total_bytes === 0) return status;
+  const percent = Math.floor((100 * validation.bytes) / validation.total_bytes);
+  return `${status}, ${percent} % of ${bytes(validation.total_bytes)}`;
 }
 
 function eventLine(event: JobEvent): string {

@@ -221,6 +221,7 @@ export async function wireServer(t: TestContext): Promise<WireServer> {
       error: status === 'failed' ? error : null,
       peft: { peft_type: 'LORA' },
       training: {},
+      validation: null,
       progress:
         step === 0
           ? null

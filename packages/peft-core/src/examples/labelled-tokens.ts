@@ -1,5 +1,4 @@
-import { GraftError } from '../errors.ts';
-import type { Tokenizer } from '../text/tokenizer.ts';
+import type { Tokenizer, WholeText } from '../text/tokenizer.ts';
 import type { TrainingMessage } from './chat-line.ts';
 import type { RawExample } from './raw-example.ts';
 
@@ -36,36 +35,23 @@ export function labelledTokens(
 function chatTokens(tokenizer: Tokenizer, turns: TrainingMessage[]): LabelledTokens {
   // `weight` is not part of a chat.
   const messages = turns.map(({ weight: _, ...message }) => message);
-  const render = (count: number, addGenerationPrompt: boolean) =>
-    tokenizer.applyChatTemplate(messages.slice(0, count), { addGenerationPrompt, now: TRAINING_DATE });
-  const encode = (text: string) => tokenizer.encode(text, { addSpecialTokens: false });
-  const whole = render(messages.length, false);
-  const ids = encode(whole);
+  const learnt = turns.flatMap(({ role, weight }, i) => (role === 'assistant' && weight !== 0 ? [i] : []));
+  const { text, turns: places } = tokenizer.renderTurns(messages, learnt, TRAINING_DATE);
+  const whole = tokenizer.encodeWhole(text);
   const spans: [from: number, to: number][] = [];
 
-  for (const [i, { role, content, weight }] of turns.entries()) {
-    if (role !== 'assistant' || weight === 0) continue;
-    const prompt = render(i, true);
-    if (!whole.startsWith(prompt)) {
-      throw new GraftError(
-        'unsupported_chat_template',
-        "the model's chat template rewrites earlier turns; its assistant turns cannot be told apart",
-        { param: 'model' },
-      );
-    }
-    const from = commonLength(encode(prompt), ids);
-    const through = i + 1 === turns.length ? whole : render(i + 1, false);
-    const limit = whole.startsWith(through) ? through.length : whole.length;
-    const contentStart = whole.indexOf(content.trim(), prompt.length);
-    const contentEnd = contentStart === -1 ? limit : Math.min(limit, contentStart + content.trim().length);
-    const specials = tokenizer.specialTokensIn(whole.slice(prompt.length, limit));
+  for (const [n, { prompt, through }] of places.entries()) {
+    const from = whole.beginning(prompt).common;
+    const turn = text.slice(prompt, through);
+    const content = turns[learnt[n]!]!.content.trim();
+    const start = turn.indexOf(content);
+    const contentEnd = start === -1 ? turn.length : start + content.length;
     // The turn ends with the first special token after its content; a template may have none.
-    const last = specials.findIndex((start) => prompt.length + start >= contentEnd);
-    const end = last === -1 ? -1 : nthSpecial(tokenizer, ids, from, last);
-    const to = end === -1 ? coveredTokens(encode(whole.slice(0, contentEnd)), ids) : end + 1;
-    spans.push([from, to]);
+    const last = tokenizer.specialTokensIn(turn).findIndex((at) => at >= contentEnd);
+    const end = last === -1 ? -1 : nthSpecial(tokenizer, whole.ids, from, last);
+    spans.push([from, end === -1 ? coveredTokens(whole, prompt + contentEnd) : end + 1]);
   }
-  return withLabels(ids, spans);
+  return withLabels(whole.ids, spans);
 }
 
 /**
@@ -86,25 +72,26 @@ function joinedIds(
   };
 }
 
-function withLabels(ids: number[], spans: [from: number, to: number][]): LabelledTokens {
+function withLabels(ids: readonly number[], spans: [from: number, to: number][]): LabelledTokens {
   const labelled = new Uint8Array(ids.length);
   for (const [from, to] of spans) labelled.fill(1, Math.max(1, from), Math.min(to, ids.length));
   return { ids: Int32Array.from(ids), labelled };
 }
 
 /** Index of special token number `n` (from 0) at or after `from`, or -1. */
-function nthSpecial(tokenizer: Tokenizer, ids: number[], from: number, n: number): number {
+function nthSpecial(tokenizer: Tokenizer, ids: readonly number[], from: number, n: number): number {
   let left = n;
-  return ids.findIndex((id, j) => j >= from && tokenizer.isSpecial(id) && left-- === 0);
+  for (let at = from; at < ids.length; at++) if (tokenizer.isSpecial(ids[at]!) && left-- === 0) return at;
+  return -1;
 }
 
-/** How many tokens of `ids` hold the text whose own tokens are `prefix`. The last may hold more than that text. */
-function coveredTokens(prefix: number[], ids: number[]): number {
-  const common = commonLength(prefix, ids);
-  return common === prefix.length ? common : common + 1;
+/** How many tokens of the whole hold the text that ends at `end`. The last may hold more than that text. */
+function coveredTokens(whole: WholeText, end: number): number {
+  const { tokens, common } = whole.beginning(end);
+  return common === tokens ? common : common + 1;
 }
 
-function commonLength(a: number[], b: number[]): number {
+function commonLength(a: readonly number[], b: readonly number[]): number {
   let n = 0;
   while (n < a.length && n < b.length && a[n] === b[n]) n++;
   return n;

@@ -98,6 +98,44 @@ test('every line of a classifier that is no example is told once', async () => {
   assert.deepEqual(bad, [2, 3]);
 });
 
+test('lines that are no examples and lines that are too long are told together, in order', async () => {
+  const long = 'x'.repeat(100);
+  for (const [task, more] of [
+    ['CAUSAL_LM', {}],
+    ['SEQ_CLS', { label: 'a' }],
+  ] as const) {
+    const line = (fields: object) => ({ ...more, ...fields });
+    const training = ['fine', long, null, long, 'fine', null].map((text) => line({ text }));
+    const from = source(task, { training });
+    const bad: number[] = [];
+    await assert.rejects(readExamples(from, { onBadLine: (line) => bad.push(line) }), (error: GraftError) => {
+      assert.deepEqual([error.code, error.param], ['invalid_jsonl', 'training_file']);
+      const told = error.details?.map(
+        ({ line, message }) => `${line}${/ tokens; /.test(message) ? ' long' : ''}`,
+      );
+      assert.deepEqual(told, ['2 long', '3', '4 long', '6']);
+      assert.deepEqual(bad, [2, 3, 4, 6]);
+      return true;
+    });
+  }
+});
+
+test('progress counts each byte once, though the file of a classifier is read twice', async () => {
+  const label = (name: string) => ({ text: name, label: name });
+  for (const [task, files] of [
+    ['SEQ_CLS', { training: [label('a'), label('b')], validation: [label('a')] }],
+    ['CAUSAL_LM', { training: [{ text: 'one' }], validation: [{ text: 'two' }] }],
+  ] as const) {
+    const steps: [number, number][] = [];
+    const from = source(task, { training: [...files.training], validation: [...files.validation] });
+    await readExamples(from, { onBytes: (bytes, total) => steps.push([bytes, total]) });
+    const total = [...files.training, ...files.validation].map((each) => JSON.stringify(each).length + 1);
+    const all = total.reduce((sum, bytes) => sum + bytes, 0);
+    assert.deepEqual(steps.at(-1), [all, all]);
+    assert.ok(steps.every(([bytes], i) => i === 0 || bytes > steps[i - 1]![0]));
+  }
+});
+
 test('lines of another kind than the task, or than the training file, are refused', async () => {
   const labelled = [{ text: 'x', label: 'a' }];
   await assert.rejects(readExamples(source('CAUSAL_LM', { training: labelled })), {

@@ -21,7 +21,7 @@ export interface TokenizeOptions {
 }
 
 /**
- * Makes training examples of checked lines, one by one, and keeps what is wrong with lines until `end`. Language models learn what
+ * Makes training examples of checked lines, one by one, and keeps what is wrong with lines for `fault`. Language models learn what
  * `labelledTokens` says; encoder-decoders the second text from the first; classifiers the class of a text, or of each word, which
  * its first token carries.
  */
@@ -48,8 +48,9 @@ export class ExampleTokenizer {
       checkIds(this.#tokenizer, raw, tokenized, this.#options);
       return { ...tokenized, line };
     } catch (error) {
-      if (!(error instanceof BadExample)) throw error;
-      this.#firstCode ??= error.code;
+      const tooLong = error instanceof GraftError && error.code === 'text_too_long';
+      if (!(error instanceof BadExample || tooLong)) throw error;
+      this.#firstCode ??= tooLong ? 'example_too_long' : error.code;
       this.#badLines++;
       this.#onBadLine(line);
       if (this.#faults.length < MAX_LISTED_LINES) this.#faults.push({ line, message: error.message });
@@ -58,15 +59,15 @@ export class ExampleTokenizer {
   }
 
   /**
-   * Throws GraftError with every bad line: `example_too_long` (nothing is ever cut), `example_empty` (nothing to learn),
-   * `unknown_label`, `invalid_token_id`, or `chat_template_error`.
+   * The error with every bad line: `example_too_long` (nothing is ever cut), `example_empty` (nothing to learn), `unknown_label`,
+   * `invalid_token_id`, or `chat_template_error`; null without one.
    */
-  end(): void {
-    if (this.#firstCode !== null) throw badLines(this.#firstCode, this.#faults, this.#badLines);
+  fault(): GraftError | null {
+    return this.#firstCode === null ? null : badLines(this.#firstCode, this.#faults, this.#badLines);
   }
 }
 
-/** All of `examples`. Throws what `ExampleTokenizer` throws. */
+/** All of `examples`. Throws what `ExampleTokenizer` throws, and its fault. */
 export function tokenizeExamples(
   tokenizer: Tokenizer,
   examples: Iterable<RawExample>,
@@ -74,7 +75,8 @@ export function tokenizeExamples(
 ): TrainingExample[] {
   const all = new ExampleTokenizer(tokenizer, options);
   const done = Array.from(examples, (raw) => all.tokenize(raw)).filter((example) => example !== null);
-  all.end();
+  const fault = all.fault();
+  if (fault) throw fault;
   return done;
 }
 

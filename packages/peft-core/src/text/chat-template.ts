@@ -1,11 +1,7 @@
 import { Environment, Interpreter, parse, tokenize } from '@huggingface/jinja';
 import { GraftError } from '../errors.ts';
-
-export interface ChatMessage {
-  role: string;
-  content: string;
-  name?: string;
-}
+import type { ChatMessage } from './plain-expressions.ts';
+import { PlainTemplate, type RenderedTurns } from './plain-template.ts';
 
 export interface ChatTemplateOptions {
   /** Ends with the header of an assistant turn, which the model continues. */
@@ -15,12 +11,19 @@ export interface ChatTemplateOptions {
 }
 
 /**
+ * Turns to learn times messages of a conversation whose beginnings must each be rendered alone: what that costs grows with both.
+ * 256 messages, half of them to learn, are a quarter of it.
+ */
+const MOST_APART = 1 << 17;
+
+/**
  * A chat template as transformers runs it: Jinja with trim_blocks and lstrip_blocks, the special tokens by name
  * (`bos_token`, …), `raise_exception` and `strftime_now`. Templates are the model's, not a user's.
  */
 export class ChatTemplate {
   readonly #program: ReturnType<typeof parse>;
-  readonly #specialTokens: Record<string, string>;
+  readonly #variables: Readonly<Record<string, string | boolean | null>>;
+  readonly #plain: PlainTemplate;
 
   /** Throws `invalid_chat_template` for Jinja that does not parse. */
   constructor(source: string, specialTokens: Record<string, string>) {
@@ -30,25 +33,66 @@ export class ChatTemplate {
       const message = `the chat template does not parse: ${reason(cause)}`;
       throw new GraftError('invalid_chat_template', message, { param: 'model', cause });
     }
-    this.#specialTokens = specialTokens;
+    this.#variables = { ...CONSTANTS, ...specialTokens, tools: null, documents: null };
+    this.#plain = new PlainTemplate(this.#program.body, this.#variables);
   }
 
   /** Throws `chat_template_error` with the template's own words when it refuses the conversation. */
   render(
-    messages: ChatMessage[],
+    messages: readonly ChatMessage[],
     { addGenerationPrompt = false, now = new Date() }: ChatTemplateOptions = {},
   ): string {
+    const input = { messages, addGenerationPrompt, strftime: (format: string) => strftime(now, format) };
+    return this.#plain.render(input) ?? this.#interpret(messages, addGenerationPrompt, now);
+  }
+
+  /**
+   * The conversation's text, and where the turns of the messages numbered `turns` (ascending) lie in it. Throws
+   * `unsupported_chat_template` when the text does not begin with a turn's prompt, and what `render` throws.
+   */
+  renderTurns(messages: readonly ChatMessage[], turns: readonly number[], now: Date): RenderedTurns {
+    const input = {
+      messages,
+      addGenerationPrompt: false,
+      strftime: (format: string) => strftime(now, format),
+    };
+    return this.#plain.renderTurns(input, turns) ?? this.#renderApart(messages, turns, now);
+  }
+
+  #renderApart(messages: readonly ChatMessage[], turns: readonly number[], now: Date): RenderedTurns {
+    if (turns.length * messages.length > MOST_APART) {
+      const most = Math.floor(MOST_APART / messages.length);
+      const message =
+        `the conversation has ${messages.length} messages and ${turns.length} of them to learn; ` +
+        `with this model's chat template, which looks ahead, ${most} of so many can be learnt`;
+      throw new GraftError('chat_template_error', message, { param: 'messages' });
+    }
+    const text = this.render(messages, { now });
+    const places = turns.map((turn) => {
+      const prompt = this.render(messages.slice(0, turn), { addGenerationPrompt: true, now });
+      if (!text.startsWith(prompt)) {
+        throw new GraftError(
+          'unsupported_chat_template',
+          "the model's chat template rewrites earlier turns; its assistant turns cannot be told apart",
+          { param: 'model' },
+        );
+      }
+      const through = turn + 1 === messages.length ? text : this.render(messages.slice(0, turn + 1), { now });
+      return { prompt: prompt.length, through: text.startsWith(through) ? through.length : text.length };
+    });
+    return { text, turns: places };
+  }
+
+  /** Any Jinja, slowly: 20 times as long. */
+  #interpret(messages: readonly ChatMessage[], addGenerationPrompt: boolean, now: Date): string {
     const variables = {
-      ...CONSTANTS,
-      ...this.#specialTokens,
+      ...this.#variables,
       range,
       raise_exception(message: string) {
         throw new Error(message);
       },
       strftime_now: (format: string) => strftime(now, format),
       messages,
-      tools: null,
-      documents: null,
       add_generation_prompt: addGenerationPrompt,
     };
     try {

@@ -1,8 +1,11 @@
 import { Tokenizer as HubTokenizer } from '@huggingface/tokenizers';
 import { GraftError } from '../errors.ts';
 import { show } from '../schema/check-fields.ts';
-import { type ChatMessage, ChatTemplate, type ChatTemplateOptions } from './chat-template.ts';
+import { ByteLevelBpe, type EncodedText } from './byte-level-bpe.ts';
+import { ChatTemplate, type ChatTemplateOptions } from './chat-template.ts';
 import { withExactSplitting } from './exact-splitting.ts';
+import type { ChatMessage } from './plain-expressions.ts';
+import type { RenderedTurns } from './plain-template.ts';
 import { StreamDecoder } from './stream-decoder.ts';
 
 /** A model's tokenizer files, parsed, as Hugging Face names them. */
@@ -27,6 +30,9 @@ const SPECIAL_TOKEN_NAMES = [
 /** Text to token ids and back, as the model's tokenizer.json says, and the model's chat template. */
 export class Tokenizer {
   readonly #tokenizer: HubTokenizer;
+  /** For most tokenizers a fast way to the same ids. */
+  readonly #fast: ByteLevelBpe | null;
+  #around: { before: number[]; after: number[] } | null = null;
   readonly #template: ChatTemplate | null;
   readonly #specialIds: ReadonlySet<number>;
   /** Any special token's text, longer ones first as in the tokenizer. */
@@ -39,7 +45,11 @@ export class Tokenizer {
   constructor({ tokenizerJson, tokenizerConfig, chatTemplate }: TokenizerFiles) {
     const config = tokenizerConfig ?? {};
     try {
-      this.#tokenizer = new HubTokenizer(withExactSplitting(tokenizerJson), config);
+      const exact = withExactSplitting(tokenizerJson);
+      this.#tokenizer = new HubTokenizer(exact, config);
+      this.#fast = cleansText(config)
+        ? null
+        : ByteLevelBpe.of(exact, splitPatterns(this.#tokenizer.pre_tokenizer));
     } catch (cause) {
       const reason = cause instanceof Error ? cause.message : String(cause);
       throw new GraftError('unsupported_tokenizer', `tokenizer.json cannot be used: ${reason}`, {
@@ -72,10 +82,28 @@ export class Tokenizer {
 
   /** addSpecialTokens (default true) also adds what the tokenizer puts around a text, such as a leading bos. */
   encode(text: string, { addSpecialTokens = true }: { addSpecialTokens?: boolean } = {}): number[] {
+    if (!this.#fast) return this.#encodeByHub(text, addSpecialTokens);
+    const { ids } = this.#fast.encode(text);
+    if (!addSpecialTokens) return ids;
+    const { before, after } = this.specialTokensAround();
+    if (before.length + after.length === 0) return ids;
+    return [...before, ...ids, ...after];
+  }
+
+  #encodeByHub(text: string, addSpecialTokens: boolean): number[] {
     if (text === '' && !addSpecialTokens) return [];
-    const ids: (number | undefined)[] = this.#tokenizer.encode(text, {
-      add_special_tokens: addSpecialTokens,
-    }).ids;
+    let ids: (number | undefined)[];
+    try {
+      ids = this.#tokenizer.encode(text, { add_special_tokens: addSpecialTokens }).ids;
+    } catch (cause) {
+      // The library's Unigram hands its tokens on as arguments, some 120,000 of which exceed the stack.
+      if (!(cause instanceof RangeError)) throw cause;
+      throw new GraftError(
+        'text_too_long',
+        `has a text of ${text.length} characters, more than the tokenizer takes at once`,
+        { cause },
+      );
+    }
     if (ids.includes(undefined)) {
       throw new GraftError('unsupported_tokenizer', 'the tokenizer has no token for a part of the text', {
         param: 'model',
@@ -84,12 +112,17 @@ export class Tokenizer {
     return ids as number[];
   }
 
+  /** A text that is already as the model reads it, for questions about its beginnings. No special tokens are added. */
+  encodeWhole(text: string): WholeText {
+    const encode = (part: string) => this.encode(part, { addSpecialTokens: false });
+    if (this.#fast) return new WholeText(text, this.#fast.encode(text), encode);
+    return new WholeText(text, { ids: encode(text), cuts: [], counts: [], safeAfter: [] }, encode);
+  }
+
   /** What the tokenizer puts before and after a text. */
   specialTokensAround(): { before: number[]; after: number[] } {
-    const bare = this.encode('a', { addSpecialTokens: false });
-    const whole = this.encode('a');
-    const start = whole.findIndex((_, i) => bare.every((id, j) => whole[i + j] === id));
-    return { before: whole.slice(0, start), after: whole.slice(start + bare.length) };
+    this.#around ??= this.#findSpecialTokensAround();
+    return this.#around;
   }
 
   decode(ids: Iterable<number>, { skipSpecialTokens = false }: { skipSpecialTokens?: boolean } = {}): string {
@@ -111,6 +144,13 @@ export class Tokenizer {
     return this.eosId !== null && ids.at(-1) === this.eosId ? ids.slice(0, -1) : ids;
   }
 
+  #findSpecialTokensAround(): { before: number[]; after: number[] } {
+    const bare = this.#encodeByHub('a', false);
+    const whole = this.#encodeByHub('a', true);
+    const start = whole.findIndex((_, i) => bare.every((id, j) => whole[i + j] === id));
+    return { before: whole.slice(0, start), after: whole.slice(start + bare.length) };
+  }
+
   isSpecial(id: number): boolean {
     return this.#specialIds.has(id);
   }
@@ -124,7 +164,16 @@ export class Tokenizer {
 
   /** The conversation as the model's prompt. Throws `no_chat_template` and ChatTemplate.render's errors. */
   applyChatTemplate(messages: ChatMessage[], options: ChatTemplateOptions = {}): string {
-    if (this.#template) return this.#template.render(messages, options);
+    return this.#chatTemplate().render(messages, options);
+  }
+
+  /** As ChatTemplate.renderTurns. Throws `no_chat_template` besides. */
+  renderTurns(messages: ChatMessage[], turns: readonly number[], now: Date): RenderedTurns {
+    return this.#chatTemplate().renderTurns(messages, turns, now);
+  }
+
+  #chatTemplate(): ChatTemplate {
+    if (this.#template) return this.#template;
     throw new GraftError(
       'no_chat_template',
       'this model has no chat template; send prompts or texts, not messages',
@@ -133,6 +182,68 @@ export class Tokenizer {
       },
     );
   }
+}
+
+type Encoded = Pick<EncodedText, 'ids' | 'cuts' | 'counts' | 'safeAfter'>;
+
+/** A text, its tokens, and how many of them its beginnings share. */
+export class WholeText {
+  readonly ids: readonly number[];
+  readonly #text: string;
+  readonly #encoded: Encoded;
+  readonly #encode: (part: string) => number[];
+
+  constructor(text: string, encoded: Encoded, encode: (part: string) => number[]) {
+    this.#text = text;
+    this.#encoded = encoded;
+    this.#encode = encode;
+    this.ids = encoded.ids;
+  }
+
+  /**
+   * How many tokens the beginning that ends at `end` (UTF-16 units) has when it is encoded alone, and how many of them, from the
+   * first on, are those of the whole text.
+   */
+  beginning(end: number): { tokens: number; common: number } {
+    const { ids, cuts, counts, safeAfter } = this.#encoded;
+    const before = lastBelow(safeAfter, end);
+    const count = before === -1 ? 0 : counts[before]!;
+    const rest = this.#encode(this.#text.slice(before === -1 ? 0 : cuts[before]!, end));
+    let common = 0;
+    while (common < rest.length && rest[common] === ids[count + common]) common++;
+    return { tokens: count + rest.length, common: count + common };
+  }
+}
+
+/** Index of the last of ascending `values` that is below `limit`; −1 for none. */
+function lastBelow(values: readonly number[], limit: number): number {
+  let low = 0;
+  let high = values.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (values[middle]! < limit) low = middle + 1;
+    else high = middle;
+  }
+  return low - 1;
+}
+
+/** Old tokenizers that change the text before all else. */
+function cleansText(config: Record<string, unknown>): boolean {
+  return Boolean(config.remove_space || config.do_lowercase_and_remove_accent);
+}
+
+interface HubPreTokenizer {
+  config?: { type?: string };
+  pattern?: RegExp | null;
+  /** Of a Sequence. */
+  tokenizers?: HubPreTokenizer[];
+}
+
+/** The patterns of every Split, in order. They are Oniguruma's; the library has translated them. */
+function splitPatterns(preTokenizer: HubPreTokenizer | null): RegExp[] {
+  if (preTokenizer?.tokenizers) return preTokenizer.tokenizers.flatMap(splitPatterns);
+  const { config, pattern } = preTokenizer ?? {};
+  return config?.type === 'Split' && pattern ? [pattern] : [];
 }
 
 export function loadTokenizer(files: TokenizerFiles): Tokenizer {

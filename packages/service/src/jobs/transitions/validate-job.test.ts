@@ -8,7 +8,13 @@ import { listAttempts, listEvents } from '../records/read-job-history.ts';
 import { getJob } from '../records/read-jobs.ts';
 import { sweepExpiredLeases } from './sweep-expired-leases.ts';
 import { cancelJob } from './user-requests.ts';
-import { claimValidation, finishValidation, heartbeatValidation, releaseValidation } from './validate-job.ts';
+import {
+  breakValidation,
+  claimValidation,
+  finishValidation,
+  heartbeatValidation,
+  releaseValidation,
+} from './validate-job.ts';
 
 let services: Services;
 beforeEach(async () => {
@@ -47,6 +53,31 @@ test('the team with the fewest validations under way is next, then the oldest jo
   for (let i = 0; i < 4; i++) order.push((await claimValidation(services, first))!.id);
   assert.deepEqual(order, [a[0]!.id, b[0]!.id, a[1]!.id, a[2]!.id]);
   assert.equal(await claimValidation(services, first), null);
+});
+
+test('a place that is kept for idle teams takes no second job of a team', async () => {
+  const [one, two] = [await createTestTeam(services), await createTestTeam(services)];
+  const [a, b] = [await queue(one, 2), await queue(two, 1)];
+  const kept = { ...first, onlyIdleTeams: true };
+  assert.equal((await claimValidation(services, kept))?.id, a[0]!.id);
+  assert.equal((await claimValidation(services, kept))?.id, b[0]!.id);
+  assert.equal(await claimValidation(services, kept), null);
+  assert.equal((await claimValidation(services, first))?.id, a[1]!.id);
+});
+
+test('a validation that breaks is tried again at once, and fails with the reason at the third time', async () => {
+  const [job] = await queue(await createTestTeam(services), 1);
+  const broken = { reason: 'It ran out of memory.', leaseSeconds: 60 };
+  for (let i = 0; i < 3; i++) {
+    const claimed = (await claimValidation(services, first))!;
+    assert.equal(claimed.id, job!.id);
+    await breakValidation(services, leaseOf(claimed), broken);
+    assert.equal(await breakValidation(services, leaseOf(claimed), broken), null);
+  }
+  const { state, error } = await read(job!);
+  assert.deepEqual([state, error?.code, error?.fault], ['failed', 'validator_lost', 'system']);
+  assert.match(error!.message, /broke 3 times without getting any further\. It ran out of memory\./);
+  assert.deepEqual(await outcomesOf(job!), Array(3).fill(['v-1', 'lost']));
 });
 
 test('processes that claim at the same moment get different jobs', async () => {

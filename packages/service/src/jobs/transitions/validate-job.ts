@@ -7,7 +7,7 @@ import { Prisma } from '../../generated/client.ts';
 import { type Job, type JobError, type Lease, leaseOf, type ValidationProgress } from '../job.ts';
 import { renewalMs } from '../leases/heartbeat-job.ts';
 import { insertEvent } from '../records/job-event.ts';
-import { changeJob, holds, lockFreeJobs } from './change-job.ts';
+import { changeJob, holds, lockFreeJobs, lockJob } from './change-job.ts';
 import { endJob } from './end-job.ts';
 import { beginAttempt, endAttempt } from './job-attempts.ts';
 import { hasExpired } from './lease-expiry.ts';
@@ -24,12 +24,13 @@ const validatorLost: JobError = {
 
 /**
  * Takes a job in state validating for `leaseSeconds`, lease epoch + 1, validation attempt + 1: the one named, or else
- * the oldest of the team with the fewest validations under way. `workerId` names any process. Null: there is none.
- * One that cannot be claimed is passed over; this rejects with its fault when there is no other. Renew it with `heartbeatValidation`; end it with `finishValidation` or `releaseValidation`.
+ * the oldest of the team with the fewest validations under way; with `onlyIdleTeams` of a team with none. `workerId`
+ * names any process. Null: there is none. One that cannot be claimed is passed over; this rejects with its fault when
+ * there is no other. Renew it with `heartbeatValidation`; end it with `finishValidation` or `releaseValidation`.
  */
 export async function claimValidation(
   db: Database,
-  options: { workerId: string; leaseSeconds: number; id?: string },
+  options: { workerId: string; leaseSeconds: number; id?: string; onlyIdleTeams?: boolean },
 ): Promise<Job | null> {
   const passedOver: string[] = [];
   let fault: unknown;
@@ -74,15 +75,16 @@ async function claim(
 
 /** SQL: the id of the job whose validation is next, locked. */
 function nextToValidate(
-  { id, leaseSeconds }: { id?: string; leaseSeconds: number },
+  { id, leaseSeconds, onlyIdleTeams = false }: { id?: string; leaseSeconds: number; onlyIdleTeams?: boolean },
   passedOver: string[],
 ): Prisma.Sql {
   const named = id === undefined ? Prisma.empty : Prisma.sql`AND waiting.id = ${id}`;
+  const idle = onlyIdleTeams ? Prisma.sql`AND under_way.jobs IS NULL` : Prisma.empty;
   return Prisma.sql`
     SELECT waiting.id FROM jobs AS waiting LEFT JOIN (
       SELECT team_id, count(*) AS jobs FROM jobs WHERE state = 'validating' AND lease_until >= now() GROUP BY team_id
     ) AS under_way ON under_way.team_id = waiting.team_id
-    WHERE waiting.state = 'validating' AND waiting.run_after <= now() ${named}
+    WHERE waiting.state = 'validating' AND waiting.run_after <= now() ${named} ${idle}
       AND waiting.id <> ALL(${passedOver})
       AND (waiting.lease_until IS NULL OR ${hasExpired(leaseSeconds, Prisma.sql`waiting.lease_until`)})
     ORDER BY coalesce(under_way.jobs, 0), waiting.created_at, waiting.id
@@ -178,16 +180,44 @@ export async function releaseValidation(
 /** SQL: nobody validates the job any more, and who did is fenced. */
 const letGo = Prisma.sql`lease_epoch = lease_epoch + 1, lease_until = NULL, worker_id = NULL`;
 
-/** The lease of this locked job has run out: it waits for validation again, or → failed. */
-export async function loseValidation(tx: Transaction, lost: Job, leaseSeconds: number): Promise<Job | null> {
+/**
+ * The holder's own attempt broke, but it lives on to say so (its thread ran out of memory): counted as a lost process is. The
+ * job waits for another attempt at once, or → failed. Null: fenced.
+ */
+export async function breakValidation(
+  db: Database,
+  lease: Lease,
+  { reason, leaseSeconds }: { reason: string; leaseSeconds: number },
+): Promise<Job | null> {
+  return await inTransaction(db, async (tx) => {
+    const job = await lockJob(tx, holds(lease, 'validating'));
+    return job && (await loseValidation(tx, job, leaseSeconds, reason));
+  });
+}
+
+/** The lease of this locked job has run out, or its holder broke: it waits for validation again, or → failed. */
+export async function loseValidation(
+  tx: Transaction,
+  lost: Job,
+  leaseSeconds: number,
+  reason?: string,
+): Promise<Job | null> {
   const guard = holds(leaseOf(lost), 'validating');
-  await endAttempt(tx, lost, 'lost', { reason: 'The process was lost.', leaseSeconds });
+  await endAttempt(tx, lost, 'lost', { reason: reason ?? 'The process was lost.', leaseSeconds });
   if (lost.validationAttempts >= attemptLimit) {
-    return await endJob(tx, guard, { state: 'failed', error: validatorLost }, { fence: true });
+    const message = reason
+      ? `Validation broke ${attemptLimit} times without getting any further. ${reason}`
+      : validatorLost.message;
+    return await endJob(
+      tx,
+      guard,
+      { state: 'failed', error: { ...validatorLost, message } },
+      { fence: true },
+    );
   }
   await insertEvent(tx, lost, {
     level: 'warn',
-    message: `Worker ${lost.workerId} lost while it validated the files`,
+    message: reason ?? `Worker ${lost.workerId} lost while it validated the files`,
     data: { kind: 'lost', worker: lost.workerId, step: null },
   });
   return await changeJob(tx, guard, letGo);

@@ -1,0 +1,248 @@
+// Validations that take longer than a lease, of teams that do not wait for each other, by processes that die.
+import assert from 'node:assert/strict';
+import { fork } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { writeTinyModel } from '@graft/peft-core/testing';
+import { openServices } from '@graft/service';
+import { openCuttableProxy } from '@graft/service/testing';
+import { jobsPath as path } from '../testing/job-requests.ts';
+import { type ApiBench, type Caller, chatLine, openApiBench } from '../testing/open-api-bench.ts';
+import { startJobValidator } from './job-validator.ts';
+import { createOptionChecker } from './option-checker.ts';
+
+/** Each line takes the thread some 60 ms, as if it were of a much larger file. */
+const slowTemplate =
+  '{% for i in range(12000) %}{% endfor %}{% for m in messages %}<{{ m.role }}>{{ m.content }}{% endfor %}';
+const leaseSeconds = 1;
+
+let folder: string;
+let bench: ApiBench;
+let env: NodeJS.ProcessEnv;
+const checker = createOptionChecker(60_000);
+before(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'graft-leased-'));
+  await writeTinyModel(join(folder, 'tiny'));
+  await writeTinyModel(join(folder, 'slow'));
+  await writeFile(join(folder, 'slow', 'chat_template.jinja'), slowTemplate);
+  const models = join(folder, 'base-models.json');
+  await writeFile(models, JSON.stringify({ tiny: { folder: 'tiny' }, slow: { folder: 'slow' } }));
+  env = {
+    GRAFT_BASE_MODELS: models,
+    GRAFT_LEASE_SECONDS: String(leaseSeconds),
+    GRAFT_HEARTBEAT_SECONDS: '0.25',
+    GRAFT_VALIDATION_THREADS: '2',
+  };
+  bench = await openApiBench({}, env);
+});
+after(async () => {
+  await bench?.close();
+  await checker.close();
+  await rm(folder, { recursive: true, force: true });
+});
+
+let written = 0;
+/** A file like no other, so that no result of another is known. Of 2 kB a line, so that it comes in several pieces. */
+const lines = (count: number) =>
+  Array.from({ length: count }, () =>
+    JSON.stringify({ ...JSON.parse(chatLine), number: written++, more: 'x'.repeat(2000) }),
+  ).join('\n');
+
+async function create(team: Caller, model: string, file: string): Promise<string> {
+  const answer = await team.send('POST', path, { model, training_file: file });
+  assert.equal(answer.status, 200, answer.text);
+  return answer.json.id;
+}
+
+interface Attempt {
+  outcome: string | null;
+  reason: string | null;
+  seconds: number;
+}
+
+async function attemptsOf(job: string): Promise<Attempt[]> {
+  const { rows } = await bench.services.sql.query<Attempt>(
+    `SELECT outcome, reason, extract(epoch FROM ended_at - started_at)::float8 AS seconds FROM job_attempts
+     WHERE job_id = $1 AND kind = 'validation' ORDER BY lease_epoch`,
+    [job],
+  );
+  return rows;
+}
+
+async function until(what: string, holds: () => Promise<boolean>, seconds = 120): Promise<void> {
+  const end = performance.now() + seconds * 1000;
+  while (!(await holds())) {
+    if (performance.now() > end) throw new Error(`waited in vain: ${what}`);
+    await sleep(40);
+  }
+}
+
+const isUnderWay = (job: string) => async () =>
+  (await attemptsOf(job)).some(({ outcome }) => outcome === null);
+
+async function show(job: string, team = bench.acme) {
+  return (await team.send('GET', `${path}/${job}`)).json;
+}
+
+test('a file that takes longer than three leases is validated once, whoever else looks for work, and shows how far it is', async () => {
+  const second = startJobValidator(bench.services, checker, { sweepMs: 50 });
+  try {
+    const job = await create(bench.acme, 'slow', await bench.acme.upload(lines(64)));
+    const shown = new Set<number>();
+    await until('the end', async () => {
+      const { status, validation } = await show(job);
+      if (status !== 'validating_files') return status === 'queued' && validation === null;
+      if (validation) shown.add(validation.bytes / validation.total_bytes);
+      return false;
+    });
+    const attempts = await attemptsOf(job);
+    assert.deepEqual(
+      attempts.map(({ outcome }) => outcome),
+      ['succeeded'],
+    );
+    assert.ok(attempts[0]!.seconds > 3 * leaseSeconds, `took ${attempts[0]!.seconds} s`);
+    const between = [...shown].filter((part) => part > 0 && part < 1);
+    assert.ok(between.length >= 2, `showed ${[...shown]}`);
+  } finally {
+    await second.close();
+  }
+});
+
+test("a team's large files do not hold back another's small one; cancelled ones stop at once", async () => {
+  const giants: string[] = [];
+  for (let i = 0; i < 4; i++)
+    giants.push(await create(bench.acme, 'slow', await bench.acme.upload(lines(4000))));
+  await until('the first large file', isUnderWay(giants[0]!));
+  const small = await create(bench.other, 'tiny', await bench.other.upload(lines(1)));
+  await bench.untilState(small, 'queued');
+  const states = await Promise.all(giants.map(async (job) => (await attemptsOf(job)).length));
+  assert.deepEqual(states, [1, 0, 0, 0]);
+
+  const start = performance.now();
+  for (const job of giants)
+    assert.equal((await bench.acme.send('POST', `${path}/${job}/cancel`)).json.status, 'cancelled');
+  // Its thread is free, or the next file of the team would wait for minutes.
+  const next = await create(bench.acme, 'tiny', await bench.acme.upload(lines(1)));
+  await bench.untilState(next, 'queued');
+  assert.ok(performance.now() - start < 20_000);
+  assert.deepEqual(
+    (await attemptsOf(giants[0]!)).map(({ outcome }) => outcome),
+    ['cancelled'],
+  );
+});
+
+test('a second job on the same data is validated without reading the file, in its team alone', async () => {
+  const content = lines(2);
+  const bad = `${content}\n{"messages":[{"role":"user","content":"a"},{"role":"assistant","content":"${'b '.repeat(400)}"}]}`;
+  for (const [text, state] of [
+    [content, 'queued'],
+    [bad, 'failed'],
+  ] as const) {
+    const file = await bench.acme.upload(text);
+    const [first, again] = [await create(bench.acme, 'tiny', file), await bench.acme.upload(text)];
+    await bench.untilState(first, state);
+    // Without its bytes the file cannot be read any more.
+    const { rows } = await bench.services.sql.query('SELECT path FROM files WHERE id = $1', [again]);
+    await rm(await bench.services.files.localPath(rows[0].path));
+    const second = await create(bench.acme, 'tiny', again);
+    await bench.untilState(second, state);
+    const [one, two] = [await show(first), await show(second)];
+    assert.deepEqual(two.error, one.error);
+    assert.deepEqual(two.training.max_seq_length, one.training.max_seq_length);
+    // Other options are another question.
+    const shorter = await bench.acme.send('POST', path, {
+      ...{ model: 'tiny', training_file: again, training: { max_seq_length: 32 } },
+    });
+    await bench.untilState(shorter.json.id, 'failed');
+    assert.equal((await show(shorter.json.id)).error.fault, 'system');
+  }
+  const { rows } = await bench.services.sql.query(
+    'SELECT team_id, count(*)::int AS results FROM validation_results GROUP BY 1',
+  );
+  assert.ok(rows.every(({ team_id }) => team_id === bench.acme.teamId || team_id === bench.other.teamId));
+  const foreign = await create(bench.other, 'tiny', await bench.other.upload(content));
+  await bench.untilState(foreign, 'queued');
+  const own = await bench.services.sql.query('SELECT 1 FROM validation_results WHERE team_id = $1', [
+    bench.other.teamId,
+  ]);
+  assert.equal(
+    own.rows.length,
+    (rows.find(({ team_id }) => team_id === bench.other.teamId)?.results ?? 0) + 1,
+  );
+});
+
+test('a process that is killed while it validates is followed by another after one lease', async () => {
+  const { databaseUrl, dataDir, cacheDir, redisUrl } = bench.services.env;
+  const child = fork(new URL('../main.ts', import.meta.url), {
+    execArgv: process.execArgv,
+    stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
+    env: {
+      ...process.env,
+      ...env,
+      ...{ PORT: '0', DATABASE_URL: databaseUrl, GRAFT_DATA_DIR: dataDir, GRAFT_CACHE_DIR: cacheDir },
+      ...(redisUrl ? { REDIS_URL: redisUrl } : {}),
+    },
+  });
+  const [{ address }] = await once(child, 'message');
+  const file = await bench.acme.upload(lines(24));
+  const answer = await fetch(`${address}${path}`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${bench.acme.key}`, 'content-type': 'application/json' },
+    body: JSON.stringify({ model: 'slow', training_file: file }),
+  });
+  const { id } = (await answer.json()) as { id: string };
+  await until('the child validates', isUnderWay(id));
+  child.kill('SIGKILL');
+  const killed = performance.now();
+  const other = startJobValidator(bench.services, checker, { sweepMs: 50 });
+  try {
+    await until('another attempt', async () => (await attemptsOf(id)).length === 2);
+    const seconds = (performance.now() - killed) / 1000;
+    assert.ok(seconds < 20, `taken over after ${seconds} s`);
+    await bench.untilState(id, 'queued');
+  } finally {
+    await other.close();
+  }
+  const attempts = await attemptsOf(id);
+  assert.deepEqual(
+    attempts.map(({ outcome }) => outcome),
+    ['lost', 'succeeded'],
+  );
+});
+
+test('Postgres away while a file is read is a pause, not a fault', async () => {
+  const proxy = await openCuttableProxy(bench.services.env.databaseUrl!);
+  const services = await openServices({
+    role: 'api',
+    env: { ...bench.services.env, databaseUrl: proxy.url },
+    log: bench.services.log,
+  });
+  // The bench's own validator is busy with another file of this team.
+  const busy = await create(bench.acme, 'slow', await bench.acme.upload(lines(4000)));
+  await until('the large file', isUnderWay(busy));
+  const validator = startJobValidator(services, checker, { sweepMs: 50 });
+  try {
+    const file = await bench.acme.upload(lines(24));
+    const job = await create(bench.acme, 'slow', file);
+    await until('it is read', isUnderWay(job));
+    await proxy.cut();
+    await sleep(500);
+    await proxy.restore();
+    await bench.untilState(job, 'queued');
+    const faults = await bench.services.sql.query(
+      "SELECT message FROM job_events WHERE job_id = $1 AND level = 'error'",
+      [job],
+    );
+    assert.deepEqual(faults.rows, []);
+    assert.equal((await attemptsOf(busy))[0]?.outcome, null);
+  } finally {
+    await bench.acme.send('POST', `${path}/${busy}/cancel`);
+    await validator.close();
+    await services.close();
+    await proxy.close();
+  }
+});

@@ -1,0 +1,75 @@
+import assert from 'node:assert/strict';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { defaultPeft, parsePeftConfig } from '@graft/peft-core/config';
+import { writeTinyModel } from '@graft/peft-core/testing';
+import { createFileValidator, ThreadDied } from './validate-files.ts';
+import type { ValidationTask } from './validation-thread.ts';
+
+let folder: string;
+let task: ValidationTask;
+before(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'graft-validate-'));
+  await writeTinyModel(folder);
+  const json = async (name: string) => JSON.parse(await readFile(join(folder, name), 'utf8'));
+  const line = '{"messages":[{"role":"user","content":"a"},{"role":"assistant","content":"b"}]}\n';
+  await writeFile(join(folder, 'train.jsonl'), line.repeat(5000));
+  task = {
+    trainingFile: join(folder, 'train.jsonl'),
+    validationFile: null,
+    tokenizerKey: 'tiny',
+    tokenizerFiles: {
+      tokenizerJson: await json('tokenizer.json'),
+      tokenizerConfig: await json('tokenizer_config.json'),
+      chatTemplate: '{% for m in messages %}<{{ m.role }}>{{ m.content }}{% endfor %}',
+    },
+    modelConfig: await json('config.json'),
+    peft: parsePeftConfig(defaultPeft),
+    maxSeqLength: 64,
+  };
+});
+after(async () => await rm(folder, { recursive: true, force: true }));
+
+const quiet = () => ({ signal: new AbortController().signal, onProgress: () => {} });
+
+test('several files are read at once; a thread keeps its tokenizer; one that was stopped is replaced', async () => {
+  const files = createFileValidator();
+  try {
+    const ok = { ok: true };
+    assert.deepEqual(await Promise.all([files.validate(task, quiet()), files.validate(task, quiet())]), [
+      ok,
+      ok,
+    ]);
+    assert.deepEqual(await files.validate(task, quiet()), ok);
+    const stop = new AbortController();
+    // In the midst of a line that would take for ever.
+    const template = '{% for i in range(1000000000) %}{% endfor %}{{ messages[0].content }}';
+    const endless = { ...task, tokenizerKey: 'endless' };
+    endless.tokenizerFiles = { ...task.tokenizerFiles!, chatTemplate: template };
+    const stopped = files.validate(endless, { signal: stop.signal, onProgress: () => {} });
+    setTimeout(() => stop.abort(new Error('enough')), 500);
+    await assert.rejects(stopped, { message: 'enough' });
+    assert.deepEqual(await files.validate(task, quiet()), ok);
+  } finally {
+    await files.close();
+  }
+});
+
+test('a thread without memory is a fault that says so, and the process lives', async () => {
+  const files = createFileValidator({ heapMb: 8 });
+  // A thread keeps no process alive.
+  const alive = setInterval(() => {}, 1000);
+  try {
+    for (let i = 0; i < 2; i++)
+      await assert.rejects(files.validate(task, quiet()), (error: Error) => {
+        assert.ok(error instanceof ThreadDied);
+        assert.match(error.message, /ran out of memory/);
+        return true;
+      });
+  } finally {
+    clearInterval(alive);
+    await files.close();
+  }
+});

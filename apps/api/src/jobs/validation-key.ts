@@ -1,0 +1,34 @@
+import { createHash } from 'node:crypto';
+import type { TokenizerFiles } from '@graft/peft-core/text';
+import type { FileRecord, LocalBaseModel } from '@graft/service';
+import type { ValidationTask } from './validation-thread.ts';
+
+/** Raised by whoever changes what validation accepts or says: results that were kept before count no more. */
+const validationVersion = 1;
+
+const tokenizerKeys = new WeakMap<TokenizerFiles, string>();
+
+/** SHA-256 of a model's tokenizer files, some megabytes; computed once while the model is in memory. */
+export function tokenizerKeyOf({ tokenizerFiles }: Pick<LocalBaseModel, 'tokenizerFiles'>): string {
+  const known = tokenizerKeys.get(tokenizerFiles);
+  if (known !== undefined) return known;
+  const key = sha256(tokenizerFiles);
+  tokenizerKeys.set(tokenizerFiles, key);
+  return key;
+}
+
+/** SHA-256 of all that a validation's result depends on, so that one result serves every job that is alike. */
+export function validationKey(
+  files: { training: FileRecord; validation: FileRecord | null },
+  { tokenizerKey, modelConfig, peft, maxSeqLength }: Omit<ValidationTask, 'trainingFile' | 'validationFile'>,
+): string {
+  return sha256({
+    ...{ validationVersion, node: process.version, tokenizerKey, modelConfig, peft, maxSeqLength },
+    training: files.training.sha256,
+    validation: files.validation?.sha256 ?? null,
+  });
+}
+
+function sha256(value: object): string {
+  return createHash('sha256').update(JSON.stringify(value)).digest('hex');
+}

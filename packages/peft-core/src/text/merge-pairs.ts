@@ -1,0 +1,128 @@
+/** Ids stay below this, so that a pair of them is one exact number. */
+export const PAIR_BASE = 2 ** 26;
+
+/** Which pairs of tokens merge: earlier ones first. */
+export interface PairRanks {
+  /** Rank by `left * PAIR_BASE + right`. */
+  byPair: Map<number, number>;
+  /** The token that the pair of each rank becomes. */
+  merged: Int32Array;
+}
+
+/**
+ * Merges neighbours of `ids` until no pair is known: always the pair of the lowest rank, of equal ones the leftmost. O(n log n);
+ * `ids` is overwritten.
+ */
+export function mergePairs(ids: Int32Array, ranks: PairRanks): number[] {
+  const { length } = ids;
+  if (length < 2) return [...ids];
+  const next = new Int32Array(length);
+  const previous = new Int32Array(length);
+  const heap = new PairHeap(length * 2);
+  const rankAt = (at: number): number => {
+    const after = next[at]!;
+    return after === length ? -1 : (ranks.byPair.get(ids[at]! * PAIR_BASE + ids[after]!) ?? -1);
+  };
+  const offer = (at: number): void => {
+    const rank = rankAt(at);
+    if (rank !== -1) heap.push(rank, at);
+  };
+  for (let i = 0; i < length; i++) {
+    next[i] = i + 1;
+    previous[i] = i - 1;
+  }
+  for (let i = 0; i + 1 < length; i++) offer(i);
+
+  while (heap.size > 0) {
+    const rank = heap.topRank;
+    const at = heap.pop();
+    // A pair that was offered may be gone, or be another by now.
+    if (ids[at] === GONE || rankAt(at) !== rank) continue;
+    const gone = next[at]!;
+    ids[at] = ranks.merged[rank]!;
+    ids[gone] = GONE;
+    const after = next[gone]!;
+    next[at] = after;
+    if (after !== length) previous[after] = at;
+    offer(at);
+    if (previous[at] !== -1) offer(previous[at]!);
+  }
+  const left: number[] = [];
+  for (let at = 0; at < length; at = next[at]!) left.push(ids[at]!);
+  return left;
+}
+
+const GONE = -1;
+
+/** A binary heap of pairs, the lowest rank first, of equal ones the leftmost. */
+class PairHeap {
+  size = 0;
+  #ranks: Int32Array;
+  #places: Int32Array;
+
+  constructor(capacity: number) {
+    this.#ranks = new Int32Array(capacity);
+    this.#places = new Int32Array(capacity);
+  }
+
+  get topRank(): number {
+    return this.#ranks[0]!;
+  }
+
+  push(rank: number, place: number): void {
+    if (this.size === this.#ranks.length) this.#grow();
+    const ranks = this.#ranks;
+    const places = this.#places;
+    let at = this.size++;
+    while (at > 0) {
+      const parent = (at - 1) >> 1;
+      const above = ranks[parent]!;
+      if (above < rank || (above === rank && places[parent]! <= place)) break;
+      ranks[at] = above;
+      places[at] = places[parent]!;
+      at = parent;
+    }
+    ranks[at] = rank;
+    places[at] = place;
+  }
+
+  /** The place of the first pair. */
+  pop(): number {
+    const ranks = this.#ranks;
+    const places = this.#places;
+    const top = places[0]!;
+    const size = --this.size;
+    const rank = ranks[size]!;
+    const place = places[size]!;
+    let at = 0;
+    for (;;) {
+      let child = 2 * at + 1;
+      if (child >= size) break;
+      const right = child + 1;
+      if (
+        right < size &&
+        (ranks[right]! < ranks[child]! || (ranks[right] === ranks[child] && places[right]! < places[child]!))
+      )
+        child = right;
+      const below = ranks[child]!;
+      if (below > rank || (below === rank && places[child]! >= place)) break;
+      ranks[at] = below;
+      places[at] = places[child]!;
+      at = child;
+    }
+    ranks[at] = rank;
+    places[at] = place;
+    return top;
+  }
+
+  #grow(): void {
+    const capacity = this.#ranks.length * 2;
+    const grown = (old: Int32Array) => {
+      const wide = new Int32Array(capacity);
+      wide.set(old);
+      return wide;
+    };
+    this.#ranks = grown(this.#ranks);
+    this.#places = grown(this.#places);
+  }
+}

@@ -1,0 +1,394 @@
+export interface ChatMessage {
+  role: string;
+  content: string;
+  name?: string;
+}
+
+/** Thrown where a template leaves the plain part of Jinja; the interpreter renders the conversation instead. */
+export const NOT_PLAIN = new Error('not plain');
+
+/** A list of a conversation's messages: all from number `start` on. */
+export class MessageList {
+  readonly all: readonly ChatMessage[];
+  readonly start: number;
+
+  constructor(all: readonly ChatMessage[], start: number) {
+    this.all = all;
+    this.start = start;
+  }
+}
+
+export class Namespace {
+  readonly values = new Map<string, Value>();
+}
+
+/** What `loop` is within a loop. */
+export class LoopState {
+  index0 = 0;
+  readonly length: number;
+  /** Whether the loop goes over messages, so that its length is not known from a conversation's beginning. */
+  readonly overMessages: boolean;
+
+  constructor(length: number, overMessages: boolean) {
+    this.length = length;
+    this.overMessages = overMessages;
+  }
+}
+
+export class MessageValue {
+  readonly fields: Readonly<Record<string, unknown>>;
+
+  constructor(message: ChatMessage) {
+    this.fields = message as unknown as Record<string, unknown>;
+  }
+}
+
+export type Value =
+  | string
+  | number
+  | boolean
+  | null
+  | undefined
+  | MessageList
+  | MessageValue
+  | Namespace
+  | LoopState
+  | readonly Value[];
+
+/** Variables of the template, or of one of its loops. */
+export class Scope {
+  readonly #values = new Map<string, Value>();
+  readonly #parent: Scope | null;
+
+  constructor(parent: Scope | null) {
+    this.#parent = parent;
+  }
+
+  get(name: string): Value {
+    return this.#values.has(name) ? this.#values.get(name) : this.#parent?.get(name);
+  }
+
+  set(name: string, value: Value): void {
+    this.#values.set(name, value);
+  }
+}
+
+/** What expressions ask of, and tell to, the rendering that they are part of. */
+export interface Reads {
+  /** Message `index`, from 0 of the whole conversation, was read; negative: counted from the end. */
+  message(index: number): void;
+  /** Something was read that depends on how the conversation goes on. */
+  ahead(): void;
+  generationPrompt(): void;
+  strftime(format: string): string;
+}
+
+export type Evaluate = (scope: Scope, reads: Reads) => Value;
+
+/** A node of the parsed template, as @huggingface/jinja's parser makes it. */
+export interface Node {
+  readonly type: string;
+  readonly [field: string]: unknown;
+}
+
+const notPlain: Evaluate = () => {
+  throw NOT_PLAIN;
+};
+
+/** An expression as a function. What is not plain throws NOT_PLAIN when it is evaluated, not before. */
+export function compileExpression(node: Node): Evaluate {
+  switch (node.type) {
+    case 'StringLiteral':
+    case 'IntegerLiteral': {
+      const value = node.value as string | number;
+      return () => value;
+    }
+    case 'ArrayLiteral': {
+      const items = (node.value as Node[]).map(compileExpression);
+      return (scope, reads) => items.map((item) => item(scope, reads));
+    }
+    case 'Identifier':
+      return variable(node.value as string);
+    case 'MemberExpression':
+      return member(node);
+    case 'BinaryExpression':
+      return binary(node);
+    case 'UnaryExpression': {
+      if ((node.operator as Node).value !== 'not') return notPlain;
+      const argument = compileExpression(node.argument as Node);
+      return (scope, reads) => !isTrue(argument(scope, reads), reads);
+    }
+    case 'Ternary':
+      return choice(node.condition as Node, node.trueExpr as Node, node.falseExpr as Node);
+    case 'SelectExpression':
+      return choice(node.test as Node, node.lhs as Node, null);
+    case 'TestExpression':
+      return test(node);
+    case 'FilterExpression':
+      return filter(node);
+    case 'CallExpression':
+      return call(node);
+    default:
+      return notPlain;
+  }
+}
+
+function variable(name: string): Evaluate {
+  if (name !== 'add_generation_prompt') return (scope) => scope.get(name);
+  return (scope, reads) => {
+    reads.generationPrompt();
+    return scope.get(name);
+  };
+}
+
+/** As Jinja sees truth: empty text, empty lists and 0 are false. */
+export function isTrue(value: Value, reads: Reads): boolean {
+  if (value === null || value === undefined) return false;
+  if (typeof value !== 'object') return Boolean(value);
+  if (value instanceof MessageList) {
+    reads.ahead();
+    return value.all.length > value.start;
+  }
+  if (Array.isArray(value)) return value.length > 0;
+  if (value instanceof MessageValue) return true;
+  throw NOT_PLAIN;
+}
+
+function choice(condition: Node, whenTrue: Node, whenFalse: Node | null): Evaluate {
+  const test = compileExpression(condition);
+  const yes = compileExpression(whenTrue);
+  const no: Evaluate = whenFalse ? compileExpression(whenFalse) : () => undefined;
+  return (scope, reads) => (isTrue(test(scope, reads), reads) ? yes(scope, reads) : no(scope, reads));
+}
+
+/** Methods that every object of Jinja's has beside its fields. */
+const METHODS = new Set(['get', 'items', 'keys', 'values', 'dictsort']);
+
+function member(node: Node): Evaluate {
+  const object = compileExpression(node.object as Node);
+  const property = node.property as Node;
+  if (node.computed && property.type === 'SliceExpression') return slice(object, property);
+  const key: Evaluate =
+    node.computed || property.type === 'IntegerLiteral'
+      ? compileExpression(property)
+      : () => property.value as string;
+  return (scope, reads) => {
+    const of = object(scope, reads);
+    const name = key(scope, reads);
+    if (typeof name === 'string') return fieldOf(of, name, reads);
+    if (typeof name !== 'number') throw NOT_PLAIN;
+    if (of instanceof MessageList) {
+      const index = name < 0 ? name : of.start + name;
+      reads.message(index);
+      const message = name < 0 ? of.all.slice(of.start).at(name) : of.all[index];
+      return message && new MessageValue(message);
+    }
+    if (Array.isArray(of)) return of.at(name) as Value;
+    throw NOT_PLAIN;
+  };
+}
+
+function fieldOf(of: Value, name: string, reads: Reads): Value {
+  if (of instanceof MessageValue) {
+    if (Object.hasOwn(of.fields, name)) {
+      const value = of.fields[name];
+      if (typeof value !== 'string') throw NOT_PLAIN;
+      return value;
+    }
+    if (METHODS.has(name)) throw NOT_PLAIN;
+    return undefined;
+  }
+  if (of instanceof Namespace) return of.values.get(name);
+  if (!(of instanceof LoopState)) throw NOT_PLAIN;
+  switch (name) {
+    case 'index0':
+      return of.index0;
+    case 'index':
+      return of.index0 + 1;
+    case 'first':
+      return of.index0 === 0;
+    case 'last':
+      if (of.overMessages) reads.ahead();
+      return of.index0 === of.length - 1;
+    case 'length':
+      if (of.overMessages) reads.ahead();
+      return of.length;
+    default:
+      throw NOT_PLAIN;
+  }
+}
+
+/** `messages[1:]`; other slices are not plain. */
+function slice(object: Evaluate, { start, stop, step }: Node): Evaluate {
+  if (stop !== undefined || step !== undefined) return notPlain;
+  const from: Evaluate = start ? compileExpression(start as Node) : () => 0;
+  return (scope, reads) => {
+    const of = object(scope, reads);
+    const skipped = from(scope, reads);
+    if (!(of instanceof MessageList) || typeof skipped !== 'number' || skipped < 0) throw NOT_PLAIN;
+    if (skipped > 0) reads.message(of.start + skipped - 1);
+    return new MessageList(of.all, Math.min(of.all.length, of.start + skipped));
+  };
+}
+
+function binary(node: Node): Evaluate {
+  const left = compileExpression(node.left as Node);
+  const right = compileExpression(node.right as Node);
+  const operator = (node.operator as Node).value as string;
+  switch (operator) {
+    case 'and':
+    case 'or': {
+      const and = operator === 'and';
+      return (scope, reads) => {
+        const value = left(scope, reads);
+        return isTrue(value, reads) === and ? right(scope, reads) : value;
+      };
+    }
+    case '==':
+      return (scope, reads) => areEqual(left(scope, reads), right(scope, reads));
+    case '!=':
+      return (scope, reads) => !areEqual(left(scope, reads), right(scope, reads));
+    case 'in':
+      return (scope, reads) => isIn(left(scope, reads), right(scope, reads));
+    case 'not in':
+      return (scope, reads) => !isIn(left(scope, reads), right(scope, reads));
+    case '+':
+    case '~':
+      return (scope, reads) => {
+        const a = left(scope, reads);
+        const b = right(scope, reads);
+        if (typeof a === 'string' && typeof b === 'string') return a + b;
+        if (typeof a === 'number' && typeof b === 'number' && operator === '+') return a + b;
+        throw NOT_PLAIN;
+      };
+    default: {
+      const compute = ARITHMETIC[operator];
+      if (!compute) return notPlain;
+      return (scope, reads) => {
+        const a = left(scope, reads);
+        const b = right(scope, reads);
+        if (typeof a !== 'number' || typeof b !== 'number') throw NOT_PLAIN;
+        return compute(a, b);
+      };
+    }
+  }
+}
+
+const ARITHMETIC: Record<string, (a: number, b: number) => number | boolean> = {
+  '-': (a, b) => a - b,
+  '*': (a, b) => a * b,
+  '%': (a, b) => a % b,
+  '<': (a, b) => a < b,
+  '>': (a, b) => a > b,
+  '<=': (a, b) => a <= b,
+  '>=': (a, b) => a >= b,
+};
+
+function isObject(value: Value): boolean {
+  return typeof value === 'object' && value !== null;
+}
+
+/** undefined and none are equal, as in the interpreter. */
+function areEqual(a: Value, b: Value): boolean {
+  if (isObject(a) || isObject(b)) throw NOT_PLAIN;
+  if (a === undefined || a === null) return b === undefined || b === null;
+  if (b !== undefined && b !== null && typeof a !== typeof b) throw NOT_PLAIN;
+  return a === b;
+}
+
+function isIn(value: Value, container: Value): boolean {
+  if (container === undefined) return false;
+  if (typeof value !== 'string') throw NOT_PLAIN;
+  if (typeof container === 'string') return container.includes(value);
+  if (Array.isArray(container)) return container.includes(value);
+  if (container instanceof MessageValue) return Object.hasOwn(container.fields, value);
+  throw NOT_PLAIN;
+}
+
+function test(node: Node): Evaluate {
+  const operand = compileExpression(node.operand as Node);
+  const passes = TESTS[(node.test as Node).value as string];
+  const negate = node.negate as boolean;
+  if (!passes) return notPlain;
+  return (scope, reads) => passes(operand(scope, reads)) !== negate;
+}
+
+const TESTS: Record<string, (value: Value) => boolean> = {
+  defined: (value) => value !== undefined,
+  undefined: (value) => value === undefined,
+  none: (value) => value === null,
+  string: (value) => typeof value === 'string',
+  true: (value) => value === true,
+  false: (value) => value === false,
+};
+
+function filter(node: Node): Evaluate {
+  const operand = compileExpression(node.operand as Node);
+  const { type, value: name } = node.filter as Node;
+  if (type !== 'Identifier') return notPlain;
+  return (scope, reads) => {
+    const value = operand(scope, reads);
+    if (name === 'length' && value instanceof MessageList) {
+      reads.ahead();
+      return value.all.length - value.start;
+    }
+    if (typeof value !== 'string') throw NOT_PLAIN;
+    if (name === 'trim') return value.trim();
+    if (name === 'length') return value.length;
+    if (name === 'safe' || name === 'string') return value;
+    if (name === 'upper') return value.toUpperCase();
+    if (name === 'lower') return value.toLowerCase();
+    throw NOT_PLAIN;
+  };
+}
+
+function call(node: Node): Evaluate {
+  const callee = node.callee as Node;
+  const given = node.args as Node[];
+  if (callee.type === 'MemberExpression' && !callee.computed) return method(callee, given);
+  if (callee.type !== 'Identifier') return notPlain;
+  if (callee.value === 'namespace' && given.every(({ type }) => type === 'KeywordArgumentExpression')) {
+    const values = given.map(
+      ({ key, value }) => [(key as Node).value as string, compileExpression(value as Node)] as const,
+    );
+    return (scope, reads) => {
+      const namespace = new Namespace();
+      for (const [name, value] of values) namespace.values.set(name, value(scope, reads));
+      return namespace;
+    };
+  }
+  if (callee.value === 'strftime_now' && given.length === 1) {
+    const format = compileExpression(given[0]!);
+    return (scope, reads) => {
+      const value = format(scope, reads);
+      if (typeof value !== 'string') throw NOT_PLAIN;
+      return reads.strftime(value);
+    };
+  }
+  // raise_exception among others: the interpreter says it in its own words.
+  return notPlain;
+}
+
+/** Methods of text. */
+function method(callee: Node, given: Node[]): Evaluate {
+  const object = compileExpression(callee.object as Node);
+  const name = (callee.property as Node).value as string;
+  const args = given.map(compileExpression);
+  return (scope, reads) => {
+    const text = object(scope, reads);
+    const values = args.map((arg) => arg(scope, reads));
+    if (typeof text !== 'string' || !values.every((each) => typeof each === 'string')) throw NOT_PLAIN;
+    const [first, ...more] = values as string[];
+    if (more.length > 0) throw NOT_PLAIN;
+    if (first === undefined) {
+      if (name === 'strip') return text.trim();
+      if (name === 'lstrip') return text.trimStart();
+      if (name === 'rstrip') return text.trimEnd();
+    } else {
+      if (name === 'startswith') return text.startsWith(first);
+      if (name === 'endswith') return text.endsWith(first);
+      if (name === 'split' && first !== '') return text.split(first);
+    }
+    throw NOT_PLAIN;
+  };
+}

@@ -1,0 +1,290 @@
+import {
+  type ChatMessage,
+  compileExpression,
+  type Evaluate,
+  isTrue,
+  LoopState,
+  MessageList,
+  MessageValue,
+  Namespace,
+  NOT_PLAIN,
+  type Node,
+  type Reads,
+  Scope,
+  type Value,
+} from './plain-expressions.ts';
+
+/** A conversation's text, and where turns lie in it. */
+export interface RenderedTurns {
+  text: string;
+  turns: TurnPlace[];
+}
+
+/** Ends, in UTF-16 units of the whole text, of the conversation's beginnings. */
+interface TurnPlace {
+  /** Of the messages before the turn, with its generation prompt. */
+  prompt: number;
+  /** Of the messages through the turn; of the whole text where the beginning does not render to its beginning. */
+  through: number;
+}
+
+interface PlainInput {
+  messages: readonly ChatMessage[];
+  addGenerationPrompt: boolean;
+  strftime(format: string): string;
+}
+
+type Execute = (scope: Scope, run: Run) => void;
+
+/**
+ * A template compiled to functions: the part of Jinja that nearly all chat templates keep to. It follows what a rendering reads:
+ * where nothing depends on how the conversation goes on, the beginnings of the conversation are rendered with the whole.
+ */
+export class PlainTemplate {
+  readonly #statements: readonly Execute[];
+  readonly #variables = new Scope(null);
+
+  /** `body`: of the program that @huggingface/jinja parses. `variables`: constants and special tokens. */
+  constructor(body: readonly unknown[], variables: Readonly<Record<string, string | boolean | null>>) {
+    for (const [name, value] of Object.entries(variables)) this.#variables.set(name, value);
+    this.#statements = (body as Node[]).map((node) =>
+      node.type === 'For' ? compileFor(node, true) : compileStatement(node),
+    );
+  }
+
+  /** Null: the template or the conversation is not plain, or the template refuses it; the interpreter knows. */
+  render(input: PlainInput): string | null {
+    return this.#run(input, [])?.out ?? null;
+  }
+
+  /** `turns`: numbers of messages, ascending. Null as in `render`, and where a beginning must be rendered for itself. */
+  renderTurns(input: PlainInput, turns: readonly number[]): RenderedTurns | null {
+    const run = this.#run(input, turns);
+    if (!run || run.dependsOnLater) return null;
+    const text = run.out;
+    const places: TurnPlace[] = [];
+    for (const turn of turns) {
+      const prompt = run.prompts.get(turn);
+      if (turn < run.firstMessages || !prompt || !text.startsWith(prompt.tail, prompt.at)) return null;
+      const through = run.beginnings.get(turn + 1);
+      const isWhole = turn + 1 === input.messages.length;
+      if (!through && !isWhole) return null;
+      places.push({
+        prompt: prompt.at + prompt.tail.length,
+        through:
+          through && !isWhole && text.startsWith(through.tail, through.at)
+            ? through.at + through.tail.length
+            : text.length,
+      });
+    }
+    return { text, turns: places };
+  }
+
+  #run(input: PlainInput, turns: readonly number[]): Run | null {
+    const run = new Run(input, turns, this.#statements, this.#variables);
+    try {
+      run.start();
+      return run;
+    } catch (error) {
+      if (error === NOT_PLAIN) return null;
+      throw error;
+    }
+  }
+}
+
+/** What follows the messages of a beginning, and where it begins. */
+interface Ending {
+  at: number;
+  tail: string;
+}
+
+/** One rendering. */
+class Run implements Reads {
+  out = '';
+  dependsOnLater = false;
+  /** Beginnings with fewer messages may render in another way. */
+  firstMessages = 0;
+  readonly prompts = new Map<number, Ending>();
+  readonly beginnings = new Map<number, Ending>();
+  readonly #input: PlainInput;
+  readonly #turns: ReadonlySet<number>;
+  readonly #statements: readonly Execute[];
+  readonly #top: Scope;
+  /** Number of the statement that runs. */
+  #statement = 0;
+  /** The message whose loop body runs; −1 before the loop over messages, their number after it. */
+  #position = -1;
+  #inBeginning = false;
+
+  constructor(input: PlainInput, turns: readonly number[], statements: readonly Execute[], variables: Scope) {
+    this.#input = input;
+    this.#turns = new Set(turns);
+    this.#statements = statements;
+    this.#top = new Scope(variables);
+    this.#top.set('messages', new MessageList(input.messages, 0));
+    this.#top.set('add_generation_prompt', input.addGenerationPrompt);
+  }
+
+  start(): void {
+    for (; this.#statement < this.#statements.length; this.#statement++)
+      this.#statements[this.#statement]!(this.#top, this);
+  }
+
+  message(index: number): void {
+    if (index < 0 || this.#inBeginning) this.dependsOnLater = true;
+    else if (this.#position === -1) this.firstMessages = Math.max(this.firstMessages, index + 1);
+    else if (index > this.#position) this.dependsOnLater = true;
+  }
+
+  ahead(): void {
+    if (this.#inBeginning || !this.#isAfterMessages) this.dependsOnLater = true;
+  }
+
+  generationPrompt(): void {
+    if (!this.#inBeginning && !this.#isAfterMessages) this.dependsOnLater = true;
+  }
+
+  strftime(format: string): string {
+    return this.#input.strftime(format);
+  }
+
+  get #isAfterMessages(): boolean {
+    return this.#position === this.#input.messages.length;
+  }
+
+  /** Whether a loop over messages that begins now is the one that renders them; only one does. */
+  isMainLoop(isTopLevel: boolean): boolean {
+    if (isTopLevel && this.#position === -1) return true;
+    this.ahead();
+    return false;
+  }
+
+  /** Message `index` of the conversation is rendered next; their number: all are. */
+  arrive(index: number): void {
+    this.#position = index;
+    if (this.#turns.has(index)) this.prompts.set(index, this.#ending(true));
+    if (this.#turns.has(index - 1)) this.beginnings.set(index, this.#ending(false));
+  }
+
+  setIn(namespace: Namespace, name: string, value: Value): void {
+    // What the end of a beginning changes would be seen by the messages that follow.
+    if (this.#inBeginning) throw NOT_PLAIN;
+    namespace.values.set(name, value);
+  }
+
+  #ending(addGenerationPrompt: boolean): Ending {
+    const before = this.out;
+    const scope = new Scope(this.#top);
+    scope.set('add_generation_prompt', addGenerationPrompt);
+    this.#inBeginning = true;
+    this.out = '';
+    for (let i = this.#statement + 1; i < this.#statements.length; i++) this.#statements[i]!(scope, this);
+    const tail = this.out;
+    this.out = before;
+    this.#inBeginning = false;
+    return { at: before.length, tail };
+  }
+}
+
+function compileStatement(node: Node): Execute {
+  switch (node.type) {
+    case 'Comment':
+      return () => {};
+    case 'If': {
+      const test = compileExpression(node.test as Node);
+      const yes = compileBlock(node.body as Node[]);
+      const no = compileBlock(node.alternate as Node[]);
+      return (scope, run) => (isTrue(test(scope, run), run) ? yes : no)(scope, run);
+    }
+    case 'For':
+      return compileFor(node, false);
+    case 'Set':
+      return compileSet(node);
+    case 'Program':
+    case 'Macro':
+    case 'CallStatement':
+    case 'FilterStatement':
+    case 'Break':
+    case 'Continue':
+      return notPlain;
+    default:
+      return compileOutput(compileExpression(node));
+  }
+}
+
+const notPlain: Execute = () => {
+  throw NOT_PLAIN;
+};
+
+function compileBlock(nodes: readonly Node[]): Execute {
+  const statements = nodes.map(compileStatement);
+  return (scope, run) => {
+    for (const statement of statements) statement(scope, run);
+  };
+}
+
+function compileOutput(expression: Evaluate): Execute {
+  return (scope, run) => {
+    const value = expression(scope, run);
+    if (typeof value === 'string') run.out += value;
+    else if (typeof value === 'number') run.out += String(value);
+    else if (value !== null && value !== undefined) throw NOT_PLAIN;
+  };
+}
+
+function compileSet(node: Node): Execute {
+  if (!node.value) return notPlain;
+  const value = compileExpression(node.value as Node);
+  const assignee = node.assignee as Node;
+  if (assignee.type === 'Identifier') {
+    const name = assignee.value as string;
+    return (scope, run) => scope.set(name, value(scope, run));
+  }
+  if (assignee.type !== 'MemberExpression' || (assignee.property as Node).type !== 'Identifier')
+    return notPlain;
+  const object = compileExpression(assignee.object as Node);
+  const name = (assignee.property as Node).value as string;
+  return (scope, run) => {
+    const assigned = value(scope, run);
+    const namespace = object(scope, run);
+    if (!(namespace instanceof Namespace)) throw NOT_PLAIN;
+    run.setIn(namespace, name, assigned);
+  };
+}
+
+function compileFor(node: Node, isTopLevel: boolean): Execute {
+  const loopvar = node.loopvar as Node;
+  const defaultBlock = node.defaultBlock as Node[];
+  const iterable = node.iterable as Node;
+  if (loopvar.type !== 'Identifier' || iterable.type === 'SelectExpression' || defaultBlock.length > 0)
+    return notPlain;
+  const name = loopvar.value as string;
+  const items = compileExpression(iterable);
+  const body = compileBlock(node.body as Node[]);
+  return (outer, run) => {
+    const list = items(outer, run);
+    const scope = new Scope(outer);
+    if (list instanceof MessageList) {
+      const { all, start } = list;
+      const isMain = run.isMainLoop(isTopLevel);
+      const loop = new LoopState(all.length - start, true);
+      scope.set('loop', loop);
+      for (let i = start; i < all.length; i++) {
+        if (isMain) run.arrive(i);
+        loop.index0 = i - start;
+        scope.set(name, new MessageValue(all[i]!));
+        body(scope, run);
+      }
+      if (isMain) run.arrive(all.length);
+    } else {
+      if (!Array.isArray(list)) throw NOT_PLAIN;
+      const loop = new LoopState(list.length, false);
+      scope.set('loop', loop);
+      for (const [i, item] of (list as readonly Value[]).entries()) {
+        loop.index0 = i;
+        scope.set(name, item);
+        body(scope, run);
+      }
+    }
+  };
+}

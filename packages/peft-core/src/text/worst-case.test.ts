@@ -1,0 +1,129 @@
+// The longest lines that a file may have, of what is slow to split, to merge or to render: time grows with their length, not its square.
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { test } from 'node:test';
+import { labelledTokens } from '../examples/labelled-tokens.ts';
+import { tokenizeExamples } from '../examples/tokenize-examples.ts';
+import { loadTokenizer, type Tokenizer } from './tokenizer.ts';
+
+const read = (name: string) => JSON.parse(readFileSync(new URL(name, import.meta.url), 'utf8'));
+const tokenizerJson = read('./testdata/tiny-tokenizer.json');
+const { templates, tokens } = read('../examples/testdata/chat-labels.json');
+/** The pattern of the first byte-level tokenizers, and one as newer models have it. */
+const PATTERNS: Record<string, object> = {
+  'byte level': tokenizerJson.pre_tokenizer,
+  'groups of three digits': {
+    type: 'Sequence',
+    pretokenizers: [
+      {
+        type: 'Split',
+        pattern: {
+          Regex:
+            "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+",
+        },
+        behavior: 'Isolated',
+        invert: false,
+      },
+      { type: 'ByteLevel', add_prefix_space: false, trim_offsets: true, use_regex: false },
+    ],
+  },
+};
+
+const LONG = 1 << 18;
+const TEXTS: Record<string, (length: number) => string> = {
+  'one letter': (length) => 'a'.repeat(length),
+  spaces: (length) => ' '.repeat(length),
+  'spaces and letters': (length) => ' a'.repeat(length / 2),
+  'line ends': (length) => '\n'.repeat(length),
+  'spaces and line ends': (length) => `${' '.repeat(length / 2)}${'\n'.repeat(length / 2)}`,
+  digits: (length) => '1234567890'.repeat(length / 10),
+  'combining marks': (length) => `e${'\u0301'.repeat(length)}`,
+  emoji: (length) => '👩‍🔧'.repeat(length / 8),
+  // Lone surrogates among them. The multiplier is MMIX's, cut to 31 bits.
+  'random characters': (length) => {
+    const codes = new Uint16Array(length);
+    for (let i = 0, state = 7; i < length; i++) {
+      state = (Math.imul(state, 1_284_865_837) + 12_345) & 0x7fff_ffff;
+      codes[i] = state >> 12;
+    }
+    return Buffer.from(codes.buffer).toString('utf16le');
+  },
+  'special tokens': (length) => '<|im_start|>'.repeat(length / 12),
+};
+
+/** Milliseconds of the processor, so that what else runs does not count. */
+function timeOf(run: () => void): number {
+  const start = process.cpuUsage();
+  run();
+  const { user, system } = process.cpuUsage(start);
+  return (user + system) / 1000;
+}
+
+/** 16 times the input may take some 16 times as long; 256 times, were it quadratic. */
+function assertLinear(ofShort: number, ofLong: number): void {
+  assert.ok(ofLong < 100 * Math.max(ofShort, 4), `${ofShort.toFixed(1)} ms, then ${ofLong.toFixed(1)} ms`);
+}
+
+for (const [kind, pre_tokenizer] of Object.entries(PATTERNS)) {
+  const tokenizer = loadTokenizer({
+    tokenizerJson: { ...tokenizerJson, pre_tokenizer },
+    tokenizerConfig: null,
+    chatTemplate: null,
+  });
+  for (const [name, make] of Object.entries(TEXTS)) {
+    test(`${name}, split by ${kind}`, () => {
+      const long = make(LONG);
+      const short = make(LONG / 16);
+      assertLinear(
+        timeOf(() => tokenizer.encode(short)),
+        timeOf(() => tokenizer.encode(long)),
+      );
+    });
+  }
+}
+
+test('what a tokenizer of another kind cannot take is the fault of its line', () => {
+  const unigram = loadTokenizer({
+    tokenizerJson: {
+      ...{ added_tokens: [], normalizer: null, post_processor: null, decoder: null },
+      pre_tokenizer: { type: 'Metaspace' },
+      model: { type: 'Unigram', unk_id: 0, vocab: ['<unk>', '▁', 'a'].map((token, i) => [token, -i]) },
+    },
+    tokenizerConfig: null,
+    chatTemplate: null,
+  });
+  const text = (line: number, length: number) => ({
+    format: 'text' as const,
+    line,
+    text: 'a'.repeat(length),
+  });
+  assert.throws(() => tokenizeExamples(unigram, [text(1, 10), text(2, LONG)], { maxSeqLength: 100 }), {
+    code: 'example_too_long',
+    message: `line 2 has a text of ${LONG} characters, more than the tokenizer takes at once`,
+  });
+});
+
+const chat = (turns: number) => ({
+  format: 'chat' as const,
+  line: 1,
+  messages: Array.from({ length: turns }, (_, i) =>
+    i % 2 ? { role: 'assistant' as const, content: 'b' } : { role: 'user' as const, content: 'a' },
+  ),
+});
+
+for (const [name, template] of Object.entries(templates as Record<string, string>)) {
+  test(`a conversation of 16,384 messages, rendered by ${name}`, () => {
+    const tokenizer: Tokenizer = loadTokenizer({
+      tokenizerJson,
+      tokenizerConfig: tokens,
+      chatTemplate: template,
+    });
+    const [short, long] = [chat(1024), chat(16_384)];
+    const { labelled } = labelledTokens(tokenizer, short);
+    assert.ok(labelled.filter((each) => each === 1).length >= 512);
+    assertLinear(
+      timeOf(() => labelledTokens(tokenizer, short)),
+      timeOf(() => labelledTokens(tokenizer, long)),
+    );
+  });
+}

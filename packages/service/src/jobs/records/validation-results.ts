@@ -1,0 +1,49 @@
+import type { Database } from '../../database/database.ts';
+import { Prisma } from '../../generated/client.ts';
+import type { JobError } from '../job.ts';
+
+/** Results are forgotten after this time, so that a fault of an old Graft does not live on. */
+const keptDays = 7;
+/** Results of one team; the oldest go first. */
+const keptResults = 1000;
+/** A longer message is not worth its room: such a file is read again. */
+const longestMessage = 64 * 1024;
+
+/**
+ * What an earlier validation of the team's said about the same files, model and options, all of which `key` is a digest of:
+ * `{error}`, null for files that are fine. Null: none is known.
+ */
+export async function findValidationResult(
+  { db }: Database,
+  teamId: string,
+  key: string,
+): Promise<{ error: JobError | null } | null> {
+  const since = new Date(Date.now() - keptDays * 24 * 3600 * 1000);
+  const row = await db.validationResult.findFirst({ where: { teamId, key, createdAt: { gt: since } } });
+  return row && { error: row.error as JobError | null };
+}
+
+/** Keeps a result: files that are fine, or a user's fault. A system's may pass, and is not kept. */
+export async function keepValidationResult(
+  { db }: Database,
+  teamId: string,
+  key: string,
+  error: JobError | null,
+): Promise<void> {
+  if (error && (error.fault !== 'user' || error.message.length > longestMessage)) return;
+  const value = error === null ? Prisma.DbNull : { ...error };
+  await db.validationResult.upsert({
+    where: { teamId_key: { teamId, key } },
+    create: { teamId, key, error: value },
+    update: { error: value, createdAt: new Date() },
+  });
+  const surplus = await db.validationResult.findMany({
+    where: { teamId },
+    orderBy: { createdAt: 'desc' },
+    skip: keptResults,
+    take: 100,
+    select: { key: true },
+  });
+  if (surplus.length > 0)
+    await db.validationResult.deleteMany({ where: { teamId, key: { in: surplus.map((row) => row.key) } } });
+}
