@@ -10,6 +10,8 @@ declare module 'fastify' {
   interface FastifyContextConfig {
     /** What OpenAPI says of a body that the route reads itself. */
     documentedBody?: object;
+    /** The answer may also be server-sent events. */
+    streams?: boolean;
   }
 }
 
@@ -29,8 +31,9 @@ export const openApi = fp(async (app) => {
     },
     transform: ({ schema, url, route }) => {
       const named = nameWildcard(schema, url);
-      const { documentedBody: body } = route.config ?? {};
-      return { ...named, schema: { ...withEdgeAnswers(named.schema, url), ...(body && { body }) } };
+      const { documentedBody: body, streams } = route.config ?? {};
+      const told = withEdgeAnswers(streams ? withStream(named.schema) : named.schema, url);
+      return { ...named, schema: { ...told, ...(body && { body }) } };
     },
     transformObject: (document) => {
       const { openapiObject } = document as { openapiObject: OpenApiDocument };
@@ -51,6 +54,15 @@ export const openApi = fp(async (app) => {
       "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; frame-ancestors 'none'",
   });
 });
+
+function withStream(schema: FastifySchema): FastifySchema {
+  const { 200: whole, ...others } = schema.response as Record<string, object>;
+  const content = {
+    'application/json': { schema: whole },
+    'text/event-stream': { schema: { type: 'string' } },
+  };
+  return { ...schema, response: { ...others, 200: { description: 'Whole, or as events.', content } } };
+}
 
 /** What the edge may answer before any route of the team's is asked. */
 const edgeAnswers = [400, 401, 405, 408, 429, 503];

@@ -22,6 +22,7 @@ export const chatCompletionRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSett
   app.post(
     '/chat/completions',
     {
+      config: { streams: true },
       schema: {
         tags: ['Completions'],
         summary: 'Continue a conversation',

@@ -25,6 +25,7 @@ export const completionRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSettings
   app.post(
     '/completions',
     {
+      config: { streams: true },
       schema: {
         tags: ['Completions'],
         summary: 'Continue a text',
