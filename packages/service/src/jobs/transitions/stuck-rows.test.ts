@@ -30,6 +30,8 @@ after(async () => await services.close());
 beforeEach(async () => {
   team = await createTestTeam(services);
   frozen = await services.sql.connect();
+  // Longer than Postgres would let it: the machine may be slow.
+  await frozen.query('SET idle_in_transaction_session_timeout = 0');
   await frozen.query('BEGIN');
 });
 afterEach(async () => {
@@ -59,14 +61,12 @@ test('the dispatcher and the sweeper pass such a job over, and tell of a broken 
     const [, broken, well] = await jobs(state);
     const faults: string[] = [];
     const onFault = ({ id }: { id: string }) => void faults.push(id);
-    const start = performance.now();
     const changed =
       state === 'queued'
         ? await dispatchJobs(services, { onFault })
         : await sweepExpiredLeases(services, { leaseSeconds: 0, onFault });
     assert.deepEqual(ids(changed), [well.id], state);
     assert.deepEqual(faults, [broken.id], state);
-    assert.ok(performance.now() - start < 1500, 'nobody waits for a lock');
     await frozen.query('ROLLBACK');
     await services.sql.query('DELETE FROM jobs');
     await frozen.query('BEGIN');
@@ -85,16 +85,18 @@ test('a request for a locked job is told so after two seconds, and takes no conn
   const by = { keyId: null };
   const start = performance.now();
   const requests = Array.from({ length: 50 }, () => cancelJob(services, team.id, locked.id, by));
-  const outcomes = Promise.allSettled(requests);
+  let over = false;
+  const outcomes = Promise.allSettled(requests).finally(() => {
+    over = true;
+  });
   const cancelled = await cancelJob(services, team.id, well.id, by);
   assert.equal(cancelled!.state, 'cancelled');
-  assert.ok(performance.now() - start < 1500, 'another job is not held up');
+  assert.ok(!over, 'another job is not held up');
   assert.ok(services.sql.waitingCount === 0);
   for (const outcome of await outcomes) {
     assert.ok(outcome.status === 'rejected' && isRowLocked(outcome.reason));
   }
-  const took = performance.now() - start;
-  assert.ok(took > 1900 && took < 5000, `${took} ms`);
+  assert.ok(performance.now() - start > 1900, 'the lock might have been let go');
   await frozen.query('ROLLBACK');
   assert.equal((await cancelJob(services, team.id, locked.id, by))!.state, 'cancelled');
 });
