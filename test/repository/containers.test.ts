@@ -88,7 +88,7 @@ test('.env.example lists every setting that the sources read, and no other', () 
     for (const entry of readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })) {
       if (!/\.(ts|mjs)$/.test(entry) || /node_modules|generated|testing|\.test\.ts$/.test(entry)) continue;
       const source = read(join(folder, entry));
-      const own = source.matchAll(/\b(?:GRAFT|HF)_[A-Z_]*[A-Z]\b/g);
+      const own = source.matchAll(/\b(?:(?:GRAFT|HF)_[A-Z_]*[A-Z]|OTEL_EXPORTER_OTLP_ENDPOINT)\b/g);
       const others = source.matchAll(/\benv\.((?:CXX|PORT|HOST|LOG_LEVEL|DATABASE_URL|REDIS_URL))\b/g);
       for (const [name] of own) if (!inner.test(name)) settings.add(name);
       for (const [, name] of others) settings.add(name!);

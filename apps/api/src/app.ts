@@ -8,6 +8,7 @@ import { answerBrokenRequest } from './plugins/broken-request.ts';
 import { answerError, errors } from './plugins/errors.ts';
 import { jsonBody, jsonBodyLimit } from './plugins/json-body.ts';
 import { knownPaths } from './plugins/known-paths.ts';
+import { observe } from './plugins/observe.ts';
 import { openApi } from './plugins/open-api.ts';
 import { openLimits } from './plugins/open-limits.ts';
 import { openStreams } from './plugins/open-streams.ts';
@@ -65,6 +66,7 @@ export async function buildApp(services: Services, overrides: Partial<ApiSetting
   app.decorate('services', services);
   await app.register(errors);
   await app.register(requestLog);
+  await app.register(observe);
   await app.register(shutdown);
   await app.register(security);
   await app.register(knownPaths);

@@ -96,6 +96,18 @@ export { createApiKey } from './keys/create-api-key.ts';
 export { type ApiKeyRecord, listApiKeys, revokeApiKey } from './keys/manage-api-keys.ts';
 export { type Identity, verifyApiKey } from './keys/verify-api-key.ts';
 export { createLogger } from './logger.ts';
+export { instruments } from './observe/instruments.ts';
+export { mayReadMetrics, renderMetrics } from './observe/serve-metrics.ts';
+export {
+  contextOf,
+  currentTraceparent,
+  endSpan,
+  inSpan,
+  type Span,
+  SpanKind,
+  startSpan,
+  under,
+} from './observe/tracing.ts';
 export { acquirePostgres } from './postgres/acquire-postgres.ts';
 export { findUser } from './postgres/run-as.ts';
 export { type Repeating, repeat } from './repeat.ts';
