@@ -25,6 +25,7 @@ import { completionRoutes } from './routes/completions.ts';
 import { fileRoutes } from './routes/files.ts';
 import { fineTuningJobRoutes } from './routes/fine-tuning-jobs.ts';
 import { healthRoutes } from './routes/health.ts';
+import { jobAttemptRoutes } from './routes/job-attempts.ts';
 import { jobEventRoutes } from './routes/job-events.ts';
 import { modelRoutes } from './routes/models.ts';
 import { namedSchemas } from './schemas/schema.ts';
@@ -95,6 +96,7 @@ export async function buildApp(services: Services, overrides: Partial<ApiSetting
       await v1.register(fileRoutes, { settings });
       await v1.register(fineTuningJobRoutes, { validator, checker });
       await v1.register(jobEventRoutes, { settings });
+      await v1.register(jobAttemptRoutes);
       await v1.register(adapterRoutes);
       await v1.register(modelRoutes);
       await v1.register(chatCompletionRoutes, { settings });

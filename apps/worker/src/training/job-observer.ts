@@ -8,7 +8,6 @@ import type { JobOutcome } from './settle-job.ts';
  * to the next is a span of its own, in which the steps that people are told of are events.
  */
 export class JobObserver {
-  readonly #job: Job;
   readonly #attempt: Span;
   readonly #began = performance.now();
   #stretch: Span | null = null;
@@ -18,7 +17,6 @@ export class JobObserver {
 
   /** Of a job that was just claimed for `leaseSeconds`. */
   constructor(job: Job, { leaseSeconds }: { leaseSeconds: number }) {
-    this.#job = job;
     // By Postgres's clock alone: at the claim it wrote leaseUntil.
     const claimed = job.leaseUntil ? job.leaseUntil.getTime() - leaseSeconds * 1000 : Date.now();
     const waited = Math.max(0, (claimed - job.runAfter.getTime()) / 1000);
@@ -40,7 +38,6 @@ export class JobObserver {
   record(record: TrainRecord): void {
     switch (record.type) {
       case 'start':
-        if (this.#job.attempts > 1) instruments.recoveries.inc();
         this.#attempt.addEvent('start', {
           resumed_from: record.resumedFrom ?? 0,
           total_steps: record.totalSteps,

@@ -64,18 +64,20 @@ export const instruments = {
     shortSeconds,
   ),
   checkpointBytes: counter('graft_checkpoint_bytes_total', 'Bytes of the checkpoints written.'),
-  recoveries: counter('graft_job_recoveries_total', 'Jobs that went on after an attempt that was lost.'),
+  recoveries: counter(
+    'graft_job_recoveries_total',
+    'Trainings and validations that went on after an attempt that was lost.',
+  ),
   recoverySeconds: histogram(
     'graft_job_recovery_seconds',
-    "From a lost attempt's last sign of life to the next attempt's first step.",
+    "From a lost attempt's last sign of life to the next attempt's claim.",
     jobSeconds,
   ),
   lostLeases: counter('graft_leases_lost_total', 'Leases that ran out and were swept.', ['state']),
   fencedWrites: counter('graft_leases_fenced_total', 'Attempts of this worker that found their lease lost.'),
   environmentFaults: counter(
     'graft_environment_faults_total',
-    'Faults of the machine that sent a job elsewhere or kept this worker from taking one.',
-    ['code'],
+    'Faults of its own machine that this worker has found; three in a row quarantine it.',
   ),
   corruptions: counter(
     'graft_storage_corruptions_total',

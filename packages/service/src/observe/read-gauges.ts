@@ -121,6 +121,7 @@ async function readDatabase({ sql, env }: Sources) {
   );
   const found = await sql.query<{ state: string; count: number; slots: number; running: number }>(
     `SELECT CASE WHEN heartbeat_at < now() - interval '60 seconds' THEN 'silent'
+                 WHEN quarantined_at IS NOT NULL THEN 'quarantined'
                  WHEN draining THEN 'draining' ELSE 'ready' END AS state,
             count(*)::int AS count, sum(slots)::int AS slots, sum(running)::int AS running
      FROM workers GROUP BY 1`,
