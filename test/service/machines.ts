@@ -9,7 +9,8 @@ const root = join(import.meta.dirname, '..', '..');
 
 /** Why there can be none here; null where there can. */
 export function whyNoMachines(): string | null {
-  if (process.platform !== 'linux' || process.getuid?.() !== 0) return 'network namespaces need root on Linux';
+  if (process.platform !== 'linux' || process.getuid?.() !== 0)
+    return 'network namespaces need root on Linux';
   const ran = spawnSync('ip', ['netns', 'list'], { encoding: 'utf8' });
   if (ran.error) return 'network namespaces need iproute2: apt-get install iproute2';
   return ran.status === 0 ? null : `no network namespaces: ${ran.stderr.trim()}`;
@@ -29,8 +30,6 @@ export interface Machines {
   add(name: string): Machine;
   /** What listens on this machine's loopback, under an address that the others reach. Resolves to `host:port`. */
   publish(port: number, host?: string): Promise<string>;
-  /** Cuts a machine off from all others, or connects it again. */
-  setConnected(machine: Machine, connected: boolean): void;
   close(): Promise<void>;
 }
 
@@ -45,7 +44,6 @@ export function createMachines(): Machines {
   ip('addr', 'add', `${network}.254/24`, 'dev', bridge);
   ip('link', 'set', bridge, 'up');
 
-  const outer = (machine: Pick<Machine, 'name'>) => `${machine.name}-o`;
   return {
     hostIp: `${network}.254`,
     add: (short) => {
@@ -53,8 +51,8 @@ export function createMachines(): Machines {
       const address = `${network}.${names.length + 1}`;
       ip('netns', 'add', name);
       names.push(name);
-      ip('link', 'add', outer({ name }), 'type', 'veth', 'peer', 'name', 'eth0', 'netns', name);
-      ip('link', 'set', outer({ name }), 'master', bridge, 'up');
+      ip('link', 'add', `${name}-o`, 'type', 'veth', 'peer', 'name', 'eth0', 'netns', name);
+      ip('link', 'set', `${name}-o`, 'master', bridge, 'up');
       ip('-n', name, 'addr', 'add', `${address}/24`, 'dev', 'eth0');
       ip('-n', name, 'link', 'set', 'eth0', 'up');
       ip('-n', name, 'link', 'set', 'lo', 'up');
@@ -62,7 +60,7 @@ export function createMachines(): Machines {
         name,
         ip: address,
         start: (command, args, env) => {
-          // Without a copy of /sys of its own: a mount namespace is not always allowed.
+          // Not `ip netns exec`, which mounts a /sys: that is not allowed in every container.
           const child = spawn('nsenter', [`--net=/var/run/netns/${name}`, command, ...args], {
             cwd: root,
             env,
@@ -82,14 +80,18 @@ export function createMachines(): Machines {
       const server = createServer((from) => {
         const to = connect(port, host);
         from.pipe(to).pipe(from);
-        for (const socket of [from, to]) socket.on('error', () => [from, to].forEach((each) => each.destroy()));
+        for (const socket of [from, to]) {
+          socket.on('error', () => {
+            from.destroy();
+            to.destroy();
+          });
+        }
       });
       servers.push(server);
       server.listen(0, `${network}.254`);
       await once(server, 'listening');
       return `${network}.254:${(server.address() as { port: number }).port}`;
     },
-    setConnected: (machine, connected) => ip('link', 'set', outer(machine), connected ? 'up' : 'down'),
     close: async () => {
       for (const child of children) {
         if (child.exitCode !== null || child.signalCode !== null) continue;
