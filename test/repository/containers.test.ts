@@ -116,11 +116,11 @@ test('operators of containers have base models of their own: folders, and ids of
 
 /** Settings that .env.example explains. */
 const explained = new Set(
-  [...read('.env.example').matchAll(/^# ([A-Z][A-Z_]+)=/gm)].map(([, name]) => name!),
+  [...read('.env.example').matchAll(/^# ([A-Z][A-Z_0-9]+)=/gm)].map(([, name]) => name!),
 );
 
 test('every variable that docker-compose.yml sets or reads is explained in .env.example', () => {
-  const used = [...read('docker-compose.yml').matchAll(/\$\{([A-Z_]+)/g)].map(([, name]) => name!);
+  const used = [...read('docker-compose.yml').matchAll(/\$\{([A-Z_0-9]+)/g)].map(([, name]) => name!);
   const set = [compose.services.api, compose.services.worker].flatMap((service) =>
     Object.keys(service?.environment ?? {}),
   );
@@ -139,7 +139,7 @@ test('.env.example lists every setting that the sources read, and no other', () 
     for (const entry of readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })) {
       if (!/\.(ts|mjs)$/.test(entry) || /node_modules|generated|testing|\.test\.ts$/.test(entry)) continue;
       const source = read(join(folder, entry));
-      const own = source.matchAll(/\b(?:(?:GRAFT|HF)_[A-Z_]*[A-Z]|OTEL_EXPORTER_OTLP_ENDPOINT)\b/g);
+      const own = source.matchAll(/\b(?:(?:GRAFT|HF)_[A-Z_0-9]*[A-Z]|OTEL_EXPORTER_OTLP_ENDPOINT)\b/g);
       const others = source.matchAll(/\benv\.((?:CXX|PORT|HOST|LOG_LEVEL|DATABASE_URL|REDIS_URL))\b/g);
       for (const [name] of own) if (!inner.test(name)) settings.add(name);
       for (const [, name] of others) settings.add(name!);

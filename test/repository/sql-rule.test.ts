@@ -19,6 +19,7 @@ const places: Record<string, string> = {
   'packages/service/src/observe/read-gauges.ts': 'counts, at every scrape',
   'packages/service/src/keys/verify-api-key.ts': 'once a request',
   'packages/service/src/postgres/cluster.ts': 'making the database itself',
+  'scripts/backup/restore.ts': 'whether a database is empty, without a schema',
   'scripts/schema-engine/migration-adapter.ts': "what Prisma's schema engine sends",
 };
 
