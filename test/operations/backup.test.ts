@@ -24,9 +24,9 @@ import {
   type RunningProcess,
   startProcess,
   whenReady,
-} from './running-graft.ts';
+} from '../service/running-graft.ts';
 
-const steps = 400;
+const steps = 250;
 const fixture = await tinyFixture();
 const folder = scratchFolder('backup');
 const services = await openTestServices({ role: 'admin' });

@@ -11,7 +11,6 @@ import { openTestServices } from '@graft/service/testing';
 import { writeExamples } from '../golden/fixtures/example-data.ts';
 import { scratchFolder } from '../golden/fixtures/scratch-folder.ts';
 import { tinyFixture } from '../golden/fixtures/tiny-fixture.ts';
-import { openOtlpReceiver, type ReceivedSpan } from './otlp-receiver.ts';
 import {
   freePort,
   graftEnvironment,
@@ -19,7 +18,8 @@ import {
   type RunningProcess,
   startProcess,
   whenReady,
-} from './running-graft.ts';
+} from '../service/running-graft.ts';
+import { openOtlpReceiver, type ReceivedSpan } from './otlp-receiver.ts';
 
 const steps = 12;
 const metricsToken = 'a-metrics-token-for-tests';

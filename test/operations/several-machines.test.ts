@@ -3,6 +3,7 @@
  * settings that stand there. One job and one completion go through.
  */
 import assert from 'node:assert/strict';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
@@ -14,8 +15,8 @@ import { createTestDatabase } from '@graft/service/testing';
 import { writeExamples } from '../golden/fixtures/example-data.ts';
 import { scratchFolder } from '../golden/fixtures/scratch-folder.ts';
 import { tinyFixture } from '../golden/fixtures/tiny-fixture.ts';
+import { freePort, graftEnvironment, newBootstrapKey } from '../service/running-graft.ts';
 import { createMachines, type Machine, type Machines, whyNoMachines } from './machines.ts';
-import { graftEnvironment, newBootstrapKey } from './running-graft.ts';
 
 const skip = whyNoMachines() ?? false;
 const [apiPort, workerPort] = [8000, 8001];
@@ -26,6 +27,7 @@ describe('API and worker on machines of their own', { skip }, () => {
   let folder: string;
   let databaseUrl: string;
   let redisUrl: string | undefined;
+  let redis: ChildProcess | undefined;
 
   before(async () => {
     const fixture = await tinyFixture();
@@ -39,12 +41,24 @@ describe('API and worker on machines of their own', { skip }, () => {
     // Postgres and Redis are this machine's, which the two others reach by its address on the bridge.
     database = await createTestDatabase();
     databaseUrl = await moved(database.url, 5432);
-    redisUrl = process.env.REDIS_URL && (await moved(process.env.REDIS_URL, 6379));
+    redisUrl = await ownRedis();
   });
   after(async () => {
     await machines?.close();
+    redis?.kill();
     await database?.drop();
   });
+
+  /** A Redis of this test's own, where there is a redis-server; else the queue is in Postgres. */
+  async function ownRedis(): Promise<string | undefined> {
+    const port = await freePort();
+    const args = ['--port', String(port), '--save', '', '--appendonly', 'no', '--bind', '127.0.0.1'];
+    redis = spawn('redis-server', args, { stdio: 'ignore' });
+    const isThere = await new Promise((resolve) => {
+      redis?.once('spawn', () => resolve(true)).once('error', () => resolve(false));
+    });
+    return isThere ? `redis://${await machines.publish(port)}` : undefined;
+  }
 
   async function moved(address: string, byDefault: number): Promise<string> {
     const url = new URL(address);
