@@ -47,7 +47,7 @@ export function createMachines(): Machines {
   return {
     hostIp: `${network}.254`,
     add: (short) => {
-      const name = `g${id}${short}`;
+      const name = `g${id}${short}${names.length}`;
       const address = `${network}.${names.length + 1}`;
       ip('netns', 'add', name);
       names.push(name);
