@@ -174,6 +174,8 @@ test('API and worker tell their metrics to who has the token, and to nobody else
   assert.match(ofWorker, /^graft_job_queue_wait_seconds_count 1$/m);
   assert.ok(Number(/^graft_training_tokens_total (\d+)$/m.exec(ofWorker)?.[1]) > steps);
   assert.ok(Number(/^graft_checkpoints_total (\d+)$/m.exec(ofWorker)?.[1]) >= 2);
+  assert.match(ofWorker, /^graft_checkpoint_seconds_count [1-9]/m);
+  assert.ok(Number(/^graft_checkpoint_bytes_total (\d+)$/m.exec(ofWorker)?.[1]) > 1000);
   assert.match(ofWorker, /^nodejs_eventloop_lag_p99_seconds \S+$/m);
   assert.doesNotMatch(ofApi + ofWorker, /="(?:ftjob|file|team)[-_]/);
 });

@@ -13,7 +13,6 @@ export class JobObserver {
   #stretch: Span | null = null;
   #stretchBegan = 0;
   #tokens: number | null = null;
-  #lastStepAt = 0;
 
   /** Of a job that was just claimed for `leaseSeconds`. */
   constructor(job: Job, { leaseSeconds }: { leaseSeconds: number }) {
@@ -51,10 +50,14 @@ export class JobObserver {
         this.#attempt.addEvent('evaluation', { step: record.step, loss: record.loss });
         break;
       case 'checkpoint':
-        // The trainer writes it between its last step's record and this one.
         instruments.checkpoints.inc();
-        instruments.checkpointSeconds.observe((performance.now() - this.#lastStepAt) / 1000);
-        this.#stretch?.addEvent('checkpoint', { step: record.step });
+        instruments.checkpointSeconds.observe(record.seconds);
+        instruments.checkpointBytes.inc(record.bytes);
+        this.#stretch?.addEvent('checkpoint', {
+          step: record.step,
+          seconds: record.seconds,
+          bytes: record.bytes,
+        });
         this.#endStretch(record.step);
         break;
       case 'stopped':
@@ -74,7 +77,6 @@ export class JobObserver {
   }
 
   #step(record: Extract<TrainRecord, { type: 'step' }>): void {
-    this.#lastStepAt = performance.now();
     instruments.steps.inc();
     // Cumulative over all attempts: the first record of a resumed job tells no difference.
     if (this.#tokens !== null || record.step === 1)

@@ -60,7 +60,7 @@ export const instruments = {
   checkpoints: counter('graft_checkpoints_total', 'Checkpoints written.'),
   checkpointSeconds: histogram(
     'graft_checkpoint_seconds',
-    'From the end of a step to its checkpoint, durable and recorded.',
+    'Writing one checkpoint until it is durable.',
     shortSeconds,
   ),
   checkpointBytes: counter('graft_checkpoint_bytes_total', 'Bytes of the checkpoints written.'),
