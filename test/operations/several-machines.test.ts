@@ -3,9 +3,9 @@
  * settings that stand there. One job and one completion go through.
  */
 import assert from 'node:assert/strict';
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { readFileSync } from 'node:fs';
+import { mkdirSync, readFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
@@ -66,14 +66,21 @@ describe('API and worker on machines of their own', { skip }, () => {
     return address.replace(/(@|\/\/)[^/@]+(\/|$)/, `$1${place}$2`);
   }
 
-  test('with a shared folder', async () => {
+  test('with a shared folder, and TLS between them', async () => {
     const dataDir = join(folder, 'shared');
-    await runThrough({ api: { GRAFT_DATA_DIR: dataDir }, worker: { GRAFT_DATA_DIR: dataDir } }, 'http');
+    const certificates = makeCertificates(join(folder, 'tls'));
+    await runThrough(
+      {
+        api: { GRAFT_DATA_DIR: dataDir, ...certificates.of('api', '127.0.0.1') },
+        worker: (ip) => ({ GRAFT_DATA_DIR: dataDir, ...certificates.of('worker', ip) }),
+      },
+      'https',
+    );
   });
 
   /** Starts both with the settings of README.md and sends one job and one completion through them. */
   async function runThrough(
-    own: { api: Record<string, string>; worker: Record<string, string> },
+    own: { api: Record<string, string>; worker(ip: string): Record<string, string> },
     scheme: 'http' | 'https',
   ): Promise<void> {
     const [forApi, forWorker] = [machines.add('a'), machines.add('w')];
@@ -92,7 +99,7 @@ describe('API and worker on machines of their own', { skip }, () => {
       GRAFT_WORKER_HOST: '0.0.0.0',
       GRAFT_WORKER_PORT: String(workerPort),
       GRAFT_WORKER_URL: `${scheme}://${forWorker.ip}:${workerPort}`,
-      ...own.worker,
+      ...own.worker(forWorker.ip),
     };
     assertNamed(Object.keys({ ...ofApi, ...ofWorker }));
     const api = start(forApi, 'api', ofApi);
@@ -140,6 +147,27 @@ describe('API and worker on machines of their own', { skip }, () => {
     return machine.start(process.execPath, args, graftEnvironment(settings));
   }
 });
+
+/** An authority of this test's own, and certificates of it. */
+function makeCertificates(place: string) {
+  mkdirSync(place, { recursive: true });
+  const at = (name: string) => join(place, name);
+  const openssl = (...args: string[]) => execFileSync('openssl', args, { stdio: 'pipe' });
+  const newKey = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '2'];
+  openssl('req', '-x509', ...newKey, '-subj', '/CN=authority', '-keyout', at('ca.key'), '-out', at('ca.pem'));
+  return {
+    of: (name: string, ip: string) => {
+      const signed = ['-CA', at('ca.pem'), '-CAkey', at('ca.key'), '-addext', `subjectAltName=IP:${ip}`];
+      const out = ['-keyout', at(`${name}.key`), '-out', at(`${name}.pem`)];
+      openssl('req', '-x509', ...newKey, '-subj', `/CN=${name}`, ...signed, ...out);
+      return {
+        GRAFT_INTERNAL_TLS_CERT: at(`${name}.pem`),
+        GRAFT_INTERNAL_TLS_KEY: at(`${name}.key`),
+        GRAFT_INTERNAL_TLS_CA: at('ca.pem'),
+      };
+    },
+  };
+}
 
 /** Each setting that this test needs stands in README.md's section. */
 function assertNamed(names: string[]): void {
