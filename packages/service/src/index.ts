@@ -74,14 +74,7 @@ export {
 } from './jobs/records/read-metrics.ts';
 export { type JobOutlook, readOutlook } from './jobs/records/read-outlook.ts';
 export { findValidationResult, keepValidationResult } from './jobs/records/validation-results.ts';
-export {
-  type JobNews,
-  type JobNews,
-  readJobNews,
-  readJobNews,
-  type WatchedJob,
-  type WatchedJob,
-} from './jobs/records/watch-jobs.ts';
+export { type JobNews, readJobNews, type WatchedJob } from './jobs/records/watch-jobs.ts';
 export { claimJob } from './jobs/transitions/claim-job.ts';
 export { createJob, type NewJob } from './jobs/transitions/create-job.ts';
 export { dispatchJobs, staleDispatched } from './jobs/transitions/dispatch-jobs.ts';
