@@ -1,10 +1,11 @@
 /** What can be held of the container files without a container engine: they parse, and what they name is there. */
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { pythonEnvironment } from '../../scripts/golden/environment/python-environment.ts';
+import { dockerCompose } from '../../scripts/tools/fetch-tool.ts';
 
 const root = join(import.meta.dirname, '..', '..');
 const read = (path: string) => readFileSync(join(root, path), 'utf8');
@@ -16,7 +17,7 @@ type Service = {
   healthcheck?: { test: string[] };
   depends_on?: Record<string, { condition: string }>;
   profiles?: string[];
-  volumes: string[];
+  volumes?: string[];
 };
 
 const toJson = 'import json, sys, yaml; print(json.dumps(yaml.safe_load(open(sys.argv[1]))))';
@@ -26,18 +27,25 @@ const compose: { services: Record<string, Service>; volumes: Record<string, unkn
   }),
 );
 
-test('docker-compose.yml has Postgres, Redis, API, worker and a GPU worker, each with a health check', () => {
+test('docker-compose.yml has all that Graft needs and may have, each with a health check', () => {
   assert.deepEqual(Object.keys(compose.services).sort(), [
     'api',
+    'grafana',
     'postgres',
+    'prometheus',
     'redis',
+    's3',
     'worker',
     'worker-gpu',
   ]);
   for (const [name, service] of Object.entries(compose.services)) {
     assert.ok(service.healthcheck, `${name} has no health check`);
-    for (const volume of service.volumes) {
+    for (const volume of service.volumes ?? []) {
       if (volume.includes(':/models:')) continue; // a folder of the machine
+      if (volume.startsWith('./')) {
+        assert.ok(existsSync(join(root, volume.split(':')[0]!)), `${name}: ${volume} is not there`);
+        continue;
+      }
       assert.ok(volume.split(':')[0]! in compose.volumes, `${name}: ${volume} is not declared`);
     }
     for (const needed of Object.keys(service.depends_on ?? {})) {
@@ -53,11 +61,54 @@ test('docker-compose.yml has Postgres, Redis, API, worker and a GPU worker, each
   }
   assert.deepEqual(compose.services['worker-gpu']?.profiles, ['gpu']);
   assert.equal(compose.services.worker?.profiles, undefined);
+  for (const name of ['prometheus', 'grafana']) assert.deepEqual(compose.services[name]?.profiles, ['seen']);
+  assert.deepEqual(compose.services.s3?.profiles, ['s3']);
+});
+
+/** What docker compose itself makes of the file. */
+function resolved(env: Record<string, string>): { code: number | null; stderr: string; json: string } {
+  const ran = spawnSync(
+    dockerCompose(),
+    ['-f', join(root, 'docker-compose.yml'), '--profile', '*', 'config', '--format', 'json'],
+    {
+      encoding: 'utf8',
+      env: { PATH: process.env.PATH, HOME: process.env.HOME, COMPOSE_DISABLE_ENV_FILE: '1', ...env },
+    },
+  );
+  return { code: ran.status, stderr: ran.stderr, json: ran.stdout };
+}
+
+test('docker compose takes the file, with every profile, and asks for the secrets that it needs', () => {
+  const secrets = {
+    POSTGRES_PASSWORD: 'p',
+    GRAFT_PEPPER: 'q'.repeat(16),
+    GRAFT_INTERNAL_TOKEN: 'r'.repeat(16),
+  };
+  const whole = resolved({ ...secrets, GRAFT_METRICS_TOKEN: 's'.repeat(16), PORT: '8123' });
+  assert.equal(whole.code, 0, whole.stderr);
+  const { services } = JSON.parse(whole.json);
+  assert.equal(services.api.ports[0].published, '8123');
+  assert.equal(services.worker.environment.GRAFT_METRICS_TOKEN, 's'.repeat(16));
+  assert.equal(services['worker-gpu'].build.args.TENSORFLOW, 'gpu');
+  assert.deepEqual(services.prometheus.secrets, [
+    { source: 'graft_metrics_token', target: '/run/secrets/graft_metrics_token' },
+  ]);
+  // A worker drains in GRAFT_DRAIN_SECONDS and the time for its last writes.
+  assert.ok(Number(/^(\d+)m?/.exec(services.worker.stop_grace_period)![1]) > 0);
+  for (const name of Object.keys(secrets)) {
+    const without = resolved({ ...secrets, [name]: '' });
+    assert.notEqual(without.code, 0, name);
+    assert.match(without.stderr, new RegExp(`set ${name}`));
+  }
+});
+
+test('images are built on the newest Node with long support', () => {
+  assert.match(read('docker/Dockerfile'), /^ARG NODE=24$/m);
 });
 
 test('operators of containers have base models of their own: folders, and ids of the Hub', () => {
   for (const service of [compose.services.api, compose.services.worker, compose.services['worker-gpu']]) {
-    assert.ok(service?.volumes.some((volume) => /^\$\{GRAFT_MODELS_DIR:-[^}]+\}:\/models:ro$/.test(volume)));
+    assert.ok(service?.volumes?.some((volume) => /^\$\{GRAFT_MODELS_DIR:-[^}]+\}:\/models:ro$/.test(volume)));
     for (const name of ['GRAFT_BASE_MODELS', 'GRAFT_HUB_ALLOW', 'HF_ENDPOINT', 'HF_TOKEN'])
       assert.equal(service?.environment[name], `\${${name}:-}`);
   }
@@ -65,11 +116,11 @@ test('operators of containers have base models of their own: folders, and ids of
 
 /** Settings that .env.example explains. */
 const explained = new Set(
-  [...read('.env.example').matchAll(/^# ([A-Z][A-Z_]+)=/gm)].map(([, name]) => name!),
+  [...read('.env.example').matchAll(/^# ([A-Z][A-Z_0-9]+)=/gm)].map(([, name]) => name!),
 );
 
 test('every variable that docker-compose.yml sets or reads is explained in .env.example', () => {
-  const used = [...read('docker-compose.yml').matchAll(/\$\{([A-Z_]+)/g)].map(([, name]) => name!);
+  const used = [...read('docker-compose.yml').matchAll(/\$\{([A-Z_0-9]+)/g)].map(([, name]) => name!);
   const set = [compose.services.api, compose.services.worker].flatMap((service) =>
     Object.keys(service?.environment ?? {}),
   );
@@ -88,7 +139,7 @@ test('.env.example lists every setting that the sources read, and no other', () 
     for (const entry of readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })) {
       if (!/\.(ts|mjs)$/.test(entry) || /node_modules|generated|testing|\.test\.ts$/.test(entry)) continue;
       const source = read(join(folder, entry));
-      const own = source.matchAll(/\b(?:GRAFT|HF)_[A-Z_]*[A-Z]\b/g);
+      const own = source.matchAll(/\b(?:(?:GRAFT|HF)_[A-Z_0-9]*[A-Z]|OTEL_EXPORTER_OTLP_ENDPOINT)\b/g);
       const others = source.matchAll(/\benv\.((?:CXX|PORT|HOST|LOG_LEVEL|DATABASE_URL|REDIS_URL))\b/g);
       for (const [name] of own) if (!inner.test(name)) settings.add(name);
       for (const [, name] of others) settings.add(name!);

@@ -16,8 +16,10 @@ const places: Record<string, string> = {
   'packages/service/src/jobs/records/watch-jobs.ts': 'what all event streams wait for, in one statement',
   'packages/service/src/workers/': "heartbeats and picking by Postgres's clock",
   'packages/service/src/keys/manage-api-keys.ts': "revoked by Postgres's clock",
+  'packages/service/src/observe/read-gauges.ts': 'counts, at every scrape',
   'packages/service/src/keys/verify-api-key.ts': 'once a request',
   'packages/service/src/postgres/cluster.ts': 'making the database itself',
+  'scripts/backup/restore.ts': 'whether a database is empty, without a schema',
   'scripts/schema-engine/migration-adapter.ts': "what Prisma's schema engine sends",
 };
 

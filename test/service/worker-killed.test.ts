@@ -3,10 +3,12 @@
  * its checkpoint, and the one version that is published is, bit for bit, what an undisturbed job gives.
  */
 import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { promisify } from 'node:util';
 import { type AdapterVersion, type FineTuningJob, GraftClient } from '@graft/client';
 import { openTestServices } from '@graft/service/testing';
 import { writeExamples } from '../golden/fixtures/example-data.ts';
@@ -101,6 +103,22 @@ test('a job whose worker is killed resumes and publishes one version', async () 
   for await (const event of client.fineTuning.jobs.events.list(id)) told.push(event.message);
   const resumedFrom = /resumed from the checkpoint at step (\d+)/.exec(told.join('\n'))?.[1];
   assert.ok(Number(resumedFrom) >= 2 * checkpointSteps, `resumed from ${resumedFrom}:\n${told.join('\n')}`);
+
+  // People are told: by an event, and by the attempts in plain words.
+  assert.match(told.join('\n'), /^Worker \S+ lost, resumed from step [\d,]+ after \d+ s$/m);
+  const { data: attempts } = await client.fineTuning.jobs.attempts(id);
+  assert.deepEqual(
+    attempts.map(({ kind, outcome }) => [kind, outcome]),
+    [
+      ['validation', 'succeeded'],
+      ['training', 'lost'],
+      ['training', 'succeeded'],
+    ],
+  );
+  const explained = await graft('jobs', 'explain', id);
+  assert.match(explained, /trained it from the beginning to step \d+ for .+ Then it was lost: /);
+  assert.match(explained, /went on after \d+s\.$/m);
+  assert.match(explained, /^Now: it succeeded: ft:tiny-llama:/m);
 });
 
 function createJob(): Promise<FineTuningJob> {
@@ -112,6 +130,15 @@ function createJob(): Promise<FineTuningJob> {
     peft: { peft_type: 'LORA', r: 4, lora_dropout: 0.1, target_modules: ['q_proj', 'v_proj'] },
     training: { max_steps: steps, checkpoint_steps: checkpointSteps, precision: 'fp32' },
   });
+}
+
+async function graft(...args: string[]): Promise<string> {
+  const command = join(import.meta.dirname, '../../apps/cli/bin/graft.mjs');
+  const GRAFT_BASE_URL = `http://127.0.0.1:${port}/v1`;
+  const { stdout } = await promisify(execFile)(process.execPath, [command, ...args], {
+    env: { ...env, GRAFT_BASE_URL, GRAFT_API_KEY: key },
+  });
+  return stdout;
 }
 
 function isOver(job: FineTuningJob): boolean {

@@ -182,6 +182,7 @@ describe('docs', () => {
       'POST /v1/fine_tuning/jobs/{fine_tuning_job_id}/pause',
       'POST /v1/fine_tuning/jobs/{fine_tuning_job_id}/resume',
       'GET /v1/fine_tuning/jobs/{fine_tuning_job_id}/events',
+      'GET /v1/fine_tuning/jobs/{fine_tuning_job_id}/attempts',
       'GET /v1/fine_tuning/jobs/{fine_tuning_job_id}/checkpoints',
       'GET /v1/fine_tuning/jobs/{fine_tuning_job_id}/metrics',
       'GET /v1/models',

@@ -123,6 +123,39 @@ export interface JobEvent {
   data: Record<string, unknown>;
 }
 
+/** One lease of a job: a validation or a training attempt. */
+export interface JobAttempt {
+  id: string;
+  object: 'fine_tuning.job.attempt';
+  kind: 'training' | 'validation';
+  worker: string;
+  started_at: number;
+  /** Null while it is under way. Of a lost one, its last sign of life. */
+  ended_at: number | null;
+  /** The checkpoint that it went on from; 0: none. */
+  from_step: number | null;
+  last_step: number | null;
+  outcome: 'succeeded' | 'failed' | 'cancelled' | 'paused' | 'released' | 'lost' | 'environment' | null;
+  reason: string | null;
+}
+
+/** What a job that is not over waits for. */
+export interface JobOutlook {
+  run_after: number | null;
+  avoids_worker: string | null;
+  quarantined_workers: string[];
+  attempts_left: number;
+}
+
+export interface AttemptPage {
+  object: 'list';
+  data: JobAttempt[];
+  has_more: boolean;
+  last_id: string | null;
+  /** Null for a job that is over. */
+  outlook: JobOutlook | null;
+}
+
 export interface JobCheckpoint {
   id: string;
   object: 'fine_tuning.job.checkpoint';

@@ -36,6 +36,8 @@ test('everything has a default, and an empty variable counts as unset', () => {
     hfToken: undefined,
     minFreeBytes: 1_073_741_824,
     maxUploadBytes: 536_870_912,
+    metricsToken: undefined,
+    metricsByTeam: false,
     logLevel: 'info',
   });
 });

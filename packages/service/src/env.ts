@@ -33,6 +33,8 @@ const EnvSchema = Type.Object({
   HF_TOKEN: Type.Optional(Type.String()),
   GRAFT_MIN_FREE_BYTES: Type.String({ pattern: '^[0-9]{1,15}$', default: String(2 ** 30) }),
   GRAFT_MAX_UPLOAD_BYTES: Type.String({ pattern: '^[0-9]{1,15}$', default: String(512 * 2 ** 20) }),
+  GRAFT_METRICS_TOKEN: Type.Optional(Type.String({ minLength: 16 })),
+  GRAFT_METRICS_BY_TEAM: Type.Enum(['true', 'false'], { default: 'false' }),
   LOG_LEVEL: Type.Enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'], { default: 'info' }),
 });
 
@@ -73,6 +75,10 @@ export interface ServiceEnv {
   /** A worker whose data folder has less free space takes no jobs. */
   minFreeBytes: number;
   maxUploadBytes: number;
+  /** Whoever has it reads /metrics. Absent: only this machine does. */
+  metricsToken: string | undefined;
+  /** Metrics may name teams. */
+  metricsByTeam: boolean;
   logLevel: Static<typeof EnvSchema>['LOG_LEVEL'];
 }
 
@@ -144,6 +150,8 @@ export function loadServiceEnv(env: NodeJS.ProcessEnv = process.env): ServiceEnv
     hfToken: filled.HF_TOKEN,
     minFreeBytes: Number(filled.GRAFT_MIN_FREE_BYTES),
     maxUploadBytes: Number(filled.GRAFT_MAX_UPLOAD_BYTES),
+    metricsToken: filled.GRAFT_METRICS_TOKEN,
+    metricsByTeam: filled.GRAFT_METRICS_BY_TEAM === 'true',
     logLevel: filled.LOG_LEVEL,
   };
 }

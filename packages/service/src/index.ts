@@ -72,6 +72,7 @@ export {
   readMetrics,
   type StoredMetric,
 } from './jobs/records/read-metrics.ts';
+export { type JobOutlook, readOutlook } from './jobs/records/read-outlook.ts';
 export { findValidationResult, keepValidationResult } from './jobs/records/validation-results.ts';
 export { type JobNews, readJobNews, type WatchedJob } from './jobs/records/watch-jobs.ts';
 export { claimJob } from './jobs/transitions/claim-job.ts';
@@ -96,6 +97,18 @@ export { createApiKey } from './keys/create-api-key.ts';
 export { type ApiKeyRecord, listApiKeys, revokeApiKey } from './keys/manage-api-keys.ts';
 export { type Identity, verifyApiKey } from './keys/verify-api-key.ts';
 export { createLogger } from './logger.ts';
+export { instruments } from './observe/instruments.ts';
+export { mayReadMetrics, renderMetrics } from './observe/serve-metrics.ts';
+export {
+  contextOf,
+  currentTraceparent,
+  endSpan,
+  inSpan,
+  type Span,
+  SpanKind,
+  startSpan,
+  under,
+} from './observe/tracing.ts';
 export { acquirePostgres } from './postgres/acquire-postgres.ts';
 export { findUser } from './postgres/run-as.ts';
 export { type Repeating, repeat } from './repeat.ts';

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { isDatabaseAway } from './database/database-away.ts';
+import { instruments } from './observe/instruments.ts';
 
 /** A loop in the background. */
 export interface Repeating {
@@ -37,6 +38,8 @@ export function repeat(
         if (!failing && !stopping.signal.aborted) {
           log[level]({ component: name, err: error }, 'loop round failed');
         }
+        // Names may end in an id, which is no label.
+        instruments.loopFailures.inc({ loop: name.split(' ', 1)[0]! });
         failing = true;
       }
       const woken = AbortSignal.any([pause.signal, stopping.signal]);

@@ -5,6 +5,8 @@ import { connectDatabase, type Database } from './database/database.ts';
 import { migrateDatabase } from './database/migrate-database.ts';
 import { loadServiceEnv, type ServiceEnv } from './env.ts';
 import { createLogger } from './logger.ts';
+import { observeProcess } from './observe/instruments.ts';
+import { startTracing } from './observe/tracing.ts';
 import { acquirePostgres } from './postgres/acquire-postgres.ts';
 import type { JobQueue } from './queue/job-queue.ts';
 import { openJobQueue } from './queue/open-job-queue.ts';
@@ -64,6 +66,11 @@ export async function openServices(options: OpenOptions): Promise<Services> {
       if (options.role !== 'worker') throw error;
       log.error({ err: error }, 'the data folder cannot be used');
     });
+    if (options.role !== 'admin') {
+      observeProcess();
+      const endTracing = await startTracing(options.role);
+      if (endTracing) closers.push(endTracing);
+    }
     const postgres = await acquirePostgres(env, log);
     closers.push(postgres.release);
     const { sql, db } = connectDatabase(postgres.url, log);

@@ -22,6 +22,7 @@ import {
   type ValidationOutcome,
   type ValidationProgress,
 } from '@graft/service';
+import { observeValidation } from './observe-validation.ts';
 import { openBaseModel } from './open-base-model.ts';
 import type { OptionChecker } from './option-checker.ts';
 import { resolveOptions } from './resolve-options.ts';
@@ -68,7 +69,8 @@ export function startJobValidator(
         const onlyIdleTeams = validationThreads > 1 && underWay.size === validationThreads - 1;
         const job = await claimValidation(services, { ...claim, onlyIdleTeams });
         if (!job) return;
-        const work = validateJob(services, checker, files, job, stopping)
+        const validate = () => validateJob(services, checker, files, job, stopping);
+        const work = observeValidation(job, validate)
           .catch((err) => services.log.error({ err, jobId: job.id }, 'validation was not finished'))
           .finally(() => {
             underWay.delete(work);
@@ -92,13 +94,14 @@ export function startJobValidator(
 /** Between heartbeats at most: a cancel must take at most two seconds. */
 const heartbeatMs = 1000;
 
+/** Answers the state that the job is in afterwards, or `broken`, `fenced` or `released` where it goes on elsewhere. */
 async function validateJob(
   services: Services,
   checker: OptionChecker,
   files: FileValidator,
   job: Job,
   stop: AbortSignal,
-): Promise<void> {
+): Promise<string> {
   const lease = leaseOf(job);
   const { leaseSeconds } = services.env;
   const lost = new AbortController();
@@ -122,15 +125,18 @@ async function validateJob(
         breakValidation(services, lease, { reason: end.message, leaseSeconds }),
       );
       services.log.error({ err: end, jobId: job.id, state: left?.state ?? 'fenced' }, 'validation broke');
-      return;
+      return 'broken';
     }
     const finished = await whenBack(signal, () => finishValidation(services, lease, end));
-    services.log.info({ jobId: job.id, state: finished?.state ?? 'fenced' }, 'job validated');
+    const state = finished?.state ?? 'fenced';
+    services.log.info({ jobId: job.id, state }, 'job validated');
+    return state;
   } catch (error) {
     // Cancelled, or another process has it.
-    if (lost.signal.aborted) return;
+    if (lost.signal.aborted) return 'fenced';
     if (!stop.aborted) throw error;
     await releaseValidation(services, lease);
+    return 'released';
   } finally {
     await heartbeat.stop();
   }

@@ -1,4 +1,12 @@
-import type { Checkpoint, Job, JobEvent, MetricStretch, StoredMetric } from '@graft/service';
+import type {
+  Checkpoint,
+  Job,
+  JobAttempt,
+  JobEvent,
+  JobOutlook,
+  MetricStretch,
+  StoredMetric,
+} from '@graft/service';
 import { type Static, Type } from 'typebox';
 import { After, limit } from './list.ts';
 import { closed, named, nullable, ref, Time, unixSeconds } from './schema.ts';
@@ -64,6 +72,63 @@ export const MetricSchema = named('FineTuningJobMetric', {
     ),
   ),
 });
+
+export const AttemptSchema = named('FineTuningJobAttempt', {
+  id: Type.String({ description: 'What `after` takes.' }),
+  object: Type.Literal('fine_tuning.job.attempt'),
+  kind: Type.Enum(['training', 'validation'], { type: 'string' }),
+  worker: Type.String({ description: 'The process that had the job.' }),
+  started_at: Time,
+  ended_at: nullable(
+    Type.Integer({ description: 'Null while it is under way. Of a lost one, its last sign of life.' }),
+  ),
+  from_step: nullable(Type.Integer({ description: 'The checkpoint that it went on from; 0: none.' })),
+  last_step: nullable(Type.Integer({ description: 'The last step that it reported.' })),
+  outcome: nullable(
+    Type.Enum(['succeeded', 'failed', 'cancelled', 'paused', 'released', 'lost', 'environment'], {
+      type: 'string',
+      description:
+        'released: the worker stopped in good order; lost: it died or was cut off; environment: it could not run the job.',
+    }),
+  ),
+  reason: nullable(Type.String()),
+});
+
+export const OutlookSchema = named('FineTuningJobOutlook', {
+  run_after: nullable(
+    Type.Integer({ description: 'Unix seconds: it waits until then. Null: it may run now.' }),
+  ),
+  avoids_worker: nullable(Type.String({ description: 'Any other worker that can run it comes first.' })),
+  quarantined_workers: Type.Array(Type.String(), {
+    description: 'Of those that had it: they take no jobs for now.',
+  }),
+  attempts_left: Type.Integer({
+    description: 'Attempts that may be lost before a new checkpoint, the one under way included.',
+  }),
+});
+
+/** A page like any other, and what happens next. */
+export const AttemptListSchema = Type.Object({
+  object: Type.Literal('list'),
+  data: Type.Array(ref(AttemptSchema)),
+  has_more: Type.Boolean(),
+  first_id: nullable(Type.String()),
+  last_id: nullable(Type.String()),
+  outlook: nullable(ref(OutlookSchema), { description: 'Null for a job that is over.' }),
+});
+
+export const ListAttemptsQuery = Type.Object(
+  {
+    after: Type.Optional(
+      Type.String({
+        pattern: '^attempt-[0-9]{1,9}$',
+        description: 'Id of the last object of the page before.',
+      }),
+    ),
+    limit: limit(100, 1000),
+  },
+  closed,
+);
 
 export const ListEventsQuery = Type.Object(
   {
@@ -176,6 +241,31 @@ export function toWireCheckpoint(job: Job, modelName: string) {
         full_valid_mean_token_accuracy: validationTokenAccuracy,
       }),
     };
+  };
+}
+
+/** Attempts are numbered by their job's lease epochs. */
+export function toWireAttempt(attempt: JobAttempt): Static<typeof AttemptSchema> {
+  return {
+    id: `attempt-${attempt.leaseEpoch}`,
+    object: 'fine_tuning.job.attempt',
+    kind: attempt.kind,
+    worker: attempt.workerId,
+    started_at: unixSeconds(attempt.startedAt),
+    ended_at: attempt.endedAt && unixSeconds(attempt.endedAt),
+    from_step: attempt.fromStep,
+    last_step: attempt.lastStep,
+    outcome: attempt.outcome,
+    reason: attempt.reason,
+  };
+}
+
+export function toWireOutlook(outlook: JobOutlook): Static<typeof OutlookSchema> {
+  return {
+    run_after: outlook.runAfter && unixSeconds(outlook.runAfter),
+    avoids_worker: outlook.avoidsWorker,
+    quarantined_workers: outlook.quarantined,
+    attempts_left: outlook.attemptsLeft,
   };
 }
 

@@ -10,7 +10,11 @@ import { connect } from './connect.ts';
 import { addCreateJobVerb } from './create-job.ts';
 
 export function addJobsVerbs(program: Command): void {
-  const jobs = noun(program, 'jobs', 'fine-tuning: create, list, get, watch, cancel, pause, resume, events');
+  const jobs = noun(
+    program,
+    'jobs',
+    'fine-tuning: create, list, get, watch, cancel, pause, resume, events, explain',
+  );
   addCreateJobVerb(jobs);
 
   verb(jobs, {
@@ -109,6 +113,17 @@ export function addJobsVerbs(program: Command): void {
       const data = (await list.toArray(options.limit)).reverse();
       output.result({ object: 'list', data }, () => data.map(line).join('\n') || 'No events yet.');
     });
+
+  verb(jobs, {
+    name: 'explain <id>',
+    summary: 'tell in plain words what happened to a job: attempts, recoveries, what happens next',
+    examples: ['graft jobs explain ftjob-…'],
+    remote: true,
+  }).action(async (id: string, options: RemoteOptions) => {
+    const { explainJob } = await import('./explain-job.ts');
+    const explanation = await explainJob(await connect(options), id);
+    createOutput(options).result(explanation, () => explanation.paragraphs.map(printable).join('\n'));
+  });
 }
 
 function describeJob(job: FineTuningJob, { paint }: Output): string {

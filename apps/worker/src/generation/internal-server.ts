@@ -11,6 +11,8 @@ import {
   GenerationRequestSchema,
   generationPath,
   isLastingModelFault,
+  mayReadMetrics,
+  renderMetrics,
   type Services,
   startReading,
 } from '@graft/service';
@@ -35,10 +37,10 @@ const retryAfterSeconds = 2;
 
 /**
  * The worker's HTTP server, for the API only. `POST /internal/generate` follows packages/service/src/generation; a client
- * that hangs up ends its generation. `GET /healthz` answers whoever asks.
+ * that hangs up ends its generation. `GET /healthz` answers whoever asks, `GET /metrics` those who may read it.
  */
 export function createInternalServer(
-  services: Pick<Services, 'baseModels' | 'artifacts' | 'secrets' | 'log'>,
+  services: Pick<Services, 'baseModels' | 'artifacts' | 'secrets' | 'log' | 'sql' | 'queue' | 'env'>,
   generator: GeneratorProcess,
 ): FastifyInstance {
   const { internalTls } = services.secrets;
@@ -60,6 +62,13 @@ export function createInternalServer(
   });
 
   app.get('/healthz', async () => ({ status: 'ok' }));
+
+  app.get('/metrics', async (request, reply) => {
+    const reader = { headers: request.headers, remoteAddress: request.raw.socket.remoteAddress };
+    if (!mayReadMetrics(reader, services.env)) return reply.callNotFound();
+    const { contentType, body } = await renderMetrics(services, 'worker');
+    return reply.type(contentType).send(body);
+  });
 
   app.route<{ Body: GenerationRequest }>({
     method: 'POST',

@@ -8,6 +8,7 @@ import { CheckpointKeeper } from './checkpoint-keeper.ts';
 import type { CodeVersion } from './code-version.ts';
 import { JobInterrupts } from './job-interrupts.ts';
 import { Fenced, JobLease, type LeaseTimes } from './job-lease.ts';
+import { JobObserver } from './job-observer.ts';
 import { JobRecorder } from './job-recorder.ts';
 import { lineageOf } from './lineage.ts';
 import { type PreparedTraining, prepareTraining } from './prepare-training.ts';
@@ -53,13 +54,14 @@ export async function runTrainingJob(job: Job, options: RunOptions): Promise<Job
   });
   const keeper = new CheckpointKeeper(lease, services.env.dataDir, log);
   const recorder = new JobRecorder(lease, keeper, services.env.dataDir, () => interrupts.killNow());
+  const observer = new JobObserver(job, times);
   const settlement = new JobSettlement(services, lease, times, options.health);
   let staging: string | null = null;
   let outcome: JobOutcome;
   try {
     staging = await services.artifacts.stage(job.id, job.leaseEpoch);
     await removeLostStaging(staging);
-    const { end, publish } = await attempt(job, staging, { interrupts, recorder, keeper }, options);
+    const { end, publish } = await attempt(job, staging, { interrupts, recorder, keeper, observer }, options);
     if (lease.fenced) throw new Fenced();
     if (end.type === 'failed') logFault('training failed', end.fault, log);
     if (interrupts.why === 'cancel') await recorder.close();
@@ -79,6 +81,7 @@ export async function runTrainingJob(job: Job, options: RunOptions): Promise<Job
     await lease.stop();
     options.trainer.holdUntil(Number.POSITIVE_INFINITY);
   }
+  observer.end(outcome);
   log.info({ reason: interrupts.why, attempt: job.attempts }, `job left: ${outcome}`);
   return outcome;
 }
@@ -90,7 +93,8 @@ async function attempt(
     interrupts,
     recorder,
     keeper,
-  }: { interrupts: JobInterrupts; recorder: JobRecorder; keeper: CheckpointKeeper },
+    observer,
+  }: { interrupts: JobInterrupts; recorder: JobRecorder; keeper: CheckpointKeeper; observer: JobObserver },
   options: RunOptions,
 ): Promise<{ end: TrainerOutcome; publish: () => Promise<Publication> }> {
   const { services, trainer, code } = options;
@@ -121,6 +125,7 @@ async function attempt(
         parameters = { trainable: record.trainableParameters, total: record.totalParameters };
       }
       recorder.record(record);
+      observer.record(record);
     },
   });
   if (end.type === 'finished' && done && interrupts.why !== 'cancel') {

@@ -1,6 +1,13 @@
 import { PageList } from '../page-list.ts';
 import type { Query, Transport } from '../transport.ts';
-import type { FineTuningJob, JobCheckpoint, JobCreateParams, JobEvent, JobMetric } from '../wire-objects.ts';
+import type {
+  AttemptPage,
+  FineTuningJob,
+  JobCheckpoint,
+  JobCreateParams,
+  JobEvent,
+  JobMetric,
+} from '../wire-objects.ts';
 import { type EventStreamOptions, streamJobEvents } from './job-event-stream.ts';
 
 export class Jobs {
@@ -48,6 +55,11 @@ export class Jobs {
 
   resume(id: string): Promise<FineTuningJob> {
     return this.#transport.json({ method: 'POST', path: `${jobPath(id)}/resume` });
+  }
+
+  /** Who worked on the job from when to when, oldest first, and what happens next: one page. */
+  attempts(id: string, params: { limit?: number; after?: string } = {}): Promise<AttemptPage> {
+    return this.#transport.json({ method: 'GET', path: `${jobPath(id)}/attempts`, query: params });
   }
 
   /**

@@ -96,7 +96,8 @@ function checkHistory(known: Migration[], applied: AppliedRow[]): void {
     const migration = known.find(({ name }) => name === row.name);
     if (!migration) {
       throw new Error(
-        `The database has the migration ${row.name}, which this version of Graft does not know.`,
+        `The database has the migration ${row.name}, which this version of Graft does not know: a newer one has been at work. ` +
+          'Start that version, or restore the backup from before the upgrade.',
       );
     }
     if (!row.finished)

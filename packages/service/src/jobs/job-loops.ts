@@ -1,4 +1,5 @@
 import { runExclusive, type Turn } from '../database/run-exclusive.ts';
+import { instruments } from '../observe/instruments.ts';
 import { repeat } from '../repeat.ts';
 import type { Services } from '../services.ts';
 import { collectGarbage } from '../storage/collect-garbage.ts';
@@ -74,6 +75,7 @@ function sweeper(
       await giveGrace(services, leaseSeconds);
     }
     for (const job of await sweepExpiredLeases(services, { leaseSeconds, onFault })) {
+      instruments.lostLeases.inc({ state: job.state });
       services.log.warn(
         { jobId: job.id, state: job.state, leaseEpoch: job.leaseEpoch },
         "swept a lost worker's job",

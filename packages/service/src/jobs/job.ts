@@ -134,6 +134,8 @@ export interface Job {
   /** Set with the state succeeded. */
   fineTunedModel: string | null;
   trainedTokens: number | null;
+  /** W3C's `traceparent` of the request that created it. */
+  traceContext: string | null;
   leaseEpoch: number;
   leaseUntil: Date | null;
   workerId: string | null;

@@ -1,5 +1,6 @@
 /** A worker that cannot do its work takes no more of it: it would fail job after job as fast as they come. */
 import type { Database } from '../database/database.ts';
+import { instruments } from '../observe/instruments.ts';
 
 /** Faults of its own in a row after which a worker is quarantined. */
 const faultLimit = 3;
@@ -31,6 +32,7 @@ export async function recordWorkerFault(
      WHERE id = $1 RETURNING ${health}`,
     [id, reason, faultLimit],
   );
+  instruments.environmentFaults.inc();
   return rows[0] ?? null;
 }
 

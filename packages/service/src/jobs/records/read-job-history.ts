@@ -34,12 +34,17 @@ export async function listCheckpoints(
   });
 }
 
-/** Every validation and training attempt of the job, by lease epoch. */
+/** Validations and training attempts of the job, by lease epoch: those beyond `after`, at most `limit`. */
 export async function listAttempts(
   { db }: Pick<Database, 'db'>,
   teamId: string,
   jobId: string,
+  { after = 0, limit = 1000 }: { after?: number | undefined; limit?: number } = {},
 ): Promise<JobAttempt[]> {
-  const rows = await db.jobAttempt.findMany({ where: { teamId, jobId }, orderBy: { leaseEpoch: 'asc' } });
+  const rows = await db.jobAttempt.findMany({
+    where: { teamId, jobId, leaseEpoch: { gt: after } },
+    orderBy: { leaseEpoch: 'asc' },
+    take: limit,
+  });
   return rows.map(({ teamId: _team, jobId: _job, ...attempt }) => attempt as JobAttempt);
 }

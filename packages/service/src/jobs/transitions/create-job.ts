@@ -11,6 +11,7 @@ import { inTransaction } from '../../database/in-transaction.ts';
 import { RowBusy, waitForRow } from '../../database/wait-for-row.ts';
 import { Prisma } from '../../generated/client.ts';
 import { newId } from '../../ids.ts';
+import { currentTraceparent } from '../../observe/tracing.ts';
 import { type Job, jobOf } from '../job.ts';
 import { insertEvent } from '../records/job-event.ts';
 
@@ -87,6 +88,7 @@ async function create(
       training: json(input.training),
       metadata: input.metadata ?? Prisma.DbNull,
       requestHash: input.requestHash,
+      traceContext: currentTraceparent(),
     },
   });
   const job = jobOf(row);

@@ -1,6 +1,7 @@
 /** The history of a job's leases: who worked on it from when to when, how far that came, and how it ended. */
 import type { Transaction } from '../../database/database.ts';
 import { Prisma } from '../../generated/client.ts';
+import { instruments } from '../../observe/instruments.ts';
 import type { AttemptKind, AttemptOutcome, Job } from '../job.ts';
 import { insertEvent } from '../records/job-event.ts';
 
@@ -22,6 +23,9 @@ export async function beginAttempt(
   });
   if (before?.outcome !== 'lost') return;
   const seconds = Math.max(0, Math.round(before.seconds));
+  // Before the commit: one that fails, which is rare, counts once too often.
+  instruments.recoveries.inc();
+  instruments.recoverySeconds.observe(Math.max(0, before.seconds));
   const goesOn =
     kind === 'validation'
       ? 'validation begun again'

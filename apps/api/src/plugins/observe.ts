@@ -1,0 +1,73 @@
+import type { Span } from '@graft/service';
+import {
+  contextOf,
+  endSpan,
+  inSpan,
+  instruments,
+  mayReadMetrics,
+  renderMetrics,
+  SpanKind,
+  startSpan,
+} from '@graft/service';
+import type { FastifyRequest } from 'fastify';
+import fp from 'fastify-plugin';
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** Of this request; it does nothing where tracing is off. */
+    span: Span | null;
+  }
+}
+
+/** Not a tenant's business, nor what they do: no span, and no time in the histogram. */
+const unobserved = new Set(['/metrics', '/healthz', '/readyz']);
+
+/**
+ * Times every request by route and status, opens its span (below the `traceparent` that it came with), and serves GET /metrics
+ * to those who may read it. To others that path does not exist.
+ */
+export const observe = fp(async (app) => {
+  const { services } = app;
+  app.decorateRequest('span', null);
+
+  app.addHook('onRequest', (request, _reply, done) => {
+    if (unobserved.has(routeOf(request))) return done();
+    const { traceparent } = request.headers;
+    const span = startSpan(`${request.method} ${routeOf(request)}`, {
+      parent: contextOf(typeof traceparent === 'string' ? traceparent : null),
+      kind: SpanKind.SERVER,
+      attributes: {
+        'http.request.method': request.method,
+        'http.route': routeOf(request),
+        'graft.request_id': request.id,
+      },
+    });
+    request.span = span;
+    inSpan(span, done);
+  });
+
+  app.addHook('onResponse', async (request, reply) => {
+    const route = routeOf(request);
+    if (unobserved.has(route)) return;
+    const { statusCode } = reply;
+    // An unknown path may come with any method: one series for all of those.
+    const method = route === 'unknown' ? 'any' : request.method;
+    instruments.httpSeconds.observe({ method, route, status: String(statusCode) }, reply.elapsedTime / 1000);
+    if (!request.span) return;
+    request.span.setAttribute('http.response.status_code', statusCode);
+    if (request.caller) request.span.setAttribute('graft.team_id', request.caller.teamId);
+    endSpan(request.span, statusCode >= 500 ? `answered ${statusCode}` : undefined);
+  });
+
+  app.get('/metrics', { schema: { hide: true } }, async (request, reply) => {
+    const reader = { headers: request.headers, remoteAddress: request.raw.socket.remoteAddress };
+    if (!mayReadMetrics(reader, services.env)) return reply.callNotFound();
+    const { contentType, body } = await renderMetrics(services, 'api');
+    return reply.type(contentType).header('cache-control', 'no-store').send(body);
+  });
+});
+
+/** Its pattern, never its URL: ids in there are without number. */
+function routeOf(request: FastifyRequest): string {
+  return request.routeOptions.url ?? 'unknown';
+}

@@ -1,0 +1,45 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
+import { getJob, isTerminal, listAttempts, readOutlook } from '@graft/service';
+import { errorResponses } from '../schemas/error.ts';
+import { JobParams } from '../schemas/fine-tuning-job.ts';
+import {
+  AttemptListSchema,
+  ListAttemptsQuery,
+  toWireAttempt,
+  toWireOutlook,
+} from '../schemas/job-records.ts';
+import { toWireList } from '../schemas/list.ts';
+import { jobNotFound } from './fine-tuning-jobs.ts';
+
+/** /fine_tuning/jobs/{id}/attempts: who worked on a job from when to when, how that ended, and what happens next. */
+export const jobAttemptRoutes: FastifyPluginAsyncTypebox = async (app) => {
+  const { services } = app;
+
+  app.get(
+    '/fine_tuning/jobs/:fine_tuning_job_id/attempts',
+    {
+      schema: {
+        tags: ['Fine-tuning'],
+        summary: 'List the attempts of a job',
+        description:
+          'Oldest first: each time that a process validated or trained the job, and what the job waits for now.',
+        params: JobParams,
+        querystring: ListAttemptsQuery,
+        response: { 200: AttemptListSchema, ...errorResponses(400, 401, 404) },
+      },
+    },
+    async (request) => {
+      const { teamId } = request.caller;
+      const job = await getJob(services, teamId, request.params.fine_tuning_job_id);
+      if (!job) throw jobNotFound(request.params.fine_tuning_job_id);
+      const { after, limit } = request.query;
+      const found = await listAttempts(services, teamId, job.id, {
+        limit: limit + 1,
+        after: after === undefined ? undefined : Number(after.slice('attempt-'.length)),
+      });
+      const page = { data: found.slice(0, limit), hasMore: found.length > limit };
+      const outlook = isTerminal(job.state) ? null : toWireOutlook(await readOutlook(services, job));
+      return { ...toWireList(page, toWireAttempt), outlook };
+    },
+  );
+};

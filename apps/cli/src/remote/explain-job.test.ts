@@ -1,0 +1,136 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { FineTuningJob, JobAttempt, JobOutlook } from '@graft/client';
+import { tell } from './explain-job.ts';
+
+const t0 = 1_800_000_000;
+const jobOf = (changes: Partial<FineTuningJob>): FineTuningJob =>
+  ({
+    id: 'ftjob-1',
+    status: 'running',
+    created_at: t0,
+    error: null,
+    fine_tuned_model: null,
+    queue_position: null,
+    progress: {
+      step: 1302,
+      total_steps: 5000,
+      epoch: 1,
+      tokens: 1,
+      tokens_per_second: 9,
+      seconds_remaining: 720,
+    },
+    ...changes,
+  }) as FineTuningJob;
+
+const attempt = (changes: Partial<JobAttempt>): JobAttempt => ({
+  id: 'attempt-1',
+  object: 'fine_tuning.job.attempt',
+  kind: 'training',
+  worker: 'worker-3',
+  started_at: t0 + 10,
+  ended_at: t0 + 610,
+  from_step: 0,
+  last_step: 1272,
+  outcome: 'lost',
+  reason: 'The worker was lost.',
+  ...changes,
+});
+
+const outlook: JobOutlook = {
+  run_after: null,
+  avoids_worker: null,
+  quarantined_workers: [],
+  attempts_left: 3,
+};
+
+/** Without the times at the beginning, which are of this machine's zone. */
+const told = (...args: Parameters<typeof tell>) =>
+  tell(...args).map((line) => line.replace(/^\d{4}-\d\d-\d\d \d\d:\d\d {2}/, ''));
+
+test('a lost worker: who, from which step to which, what was repeated, how long it took', () => {
+  const validation = { kind: 'validation', from_step: null, last_step: null } as const;
+  const lines = told(
+    jobOf({}),
+    [
+      attempt({
+        ...validation,
+        worker: 'validator-1',
+        ended_at: t0 + 12,
+        outcome: 'succeeded',
+        reason: null,
+      }),
+      attempt({}),
+      attempt({
+        worker: 'worker-5',
+        started_at: t0 + 648,
+        from_step: 1240,
+        ended_at: null,
+        last_step: null,
+        outcome: null,
+        reason: null,
+      }),
+    ],
+    outlook,
+  );
+  assert.deepEqual(lines, [
+    'The job was created.',
+    'validator-1 validated the files for 2s. They are in order.',
+    'worker-3 trained it from the beginning to step 1,272 for 10m 00s. Then it was lost: it died, froze or was cut off, and its lease ran out. Steps 1,241 to 1,272 were computed again, with the same result. worker-5 went on after 38s.',
+    'worker-5 is training it from the checkpoint at step 1,240.',
+    'Now: worker-5 is at step 1,302 of 5,000, about 12m 00s left. If it is lost, another worker goes on from the last checkpoint; that may happen 2 times without a new checkpoint before the job fails.',
+  ]);
+});
+
+test('a machine that cannot: the reason, until when the job waits, whom it avoids, and quarantine', () => {
+  const lines = told(
+    jobOf({ status: 'queued', queue_position: 4, progress: null }),
+    [attempt({ outcome: 'environment', reason: 'Its disk is full.', last_step: 0 })],
+    { ...outlook, run_after: t0 + 700, avoids_worker: 'worker-3', quarantined_workers: ['worker-3'] },
+  );
+  assert.equal(
+    lines[1],
+    'worker-3 trained it from the beginning to step 0 for 10m 00s. That machine could not run it. Its disk is full. The attempt does not count.',
+  );
+  assert.match(
+    lines[2]!,
+    /^Now: it waits until 20\d\d-.*, number 4 in the queue\. Any worker but worker-3 comes first, which could not run it\. worker-3 takes no jobs for now/,
+  );
+});
+
+test('stopped in good order, nothing was lost; the last attempt that may be lost says so', () => {
+  const released = attempt({ outcome: 'released', last_step: 300, reason: null });
+  const next = attempt({
+    worker: 'worker-4',
+    started_at: t0 + 611,
+    from_step: 300,
+    ended_at: null,
+    outcome: null,
+  });
+  const lines = told(jobOf({}), [released, next], { ...outlook, attempts_left: 1 });
+  assert.match(
+    lines[1]!,
+    /gave the job back\. The attempt does not count\. No step was lost\. worker-4 went on after 1s\.$/,
+  );
+  assert.match(lines.at(-1)!, /but lost once more without a new checkpoint, the job fails\.$/);
+});
+
+test('how it ended, and what to do', () => {
+  const of = (changes: Partial<FineTuningJob>) =>
+    told(jobOf(changes), [attempt({ outcome: 'failed', reason: null })], null);
+  const error = { code: 'invalid_training_file', message: 'Line 3 is empty', param: null };
+  const failed = of({ status: 'failed', error: { ...error, fault: 'user' } });
+  assert.match(failed[1]!, /That failed\. Line 3 is empty\.$/);
+  assert.equal(
+    failed[2],
+    'Now: it failed (invalid_training_file). Mend the data or the options, and create the job again.',
+  );
+  assert.match(
+    of({ status: 'failed', error: { ...error, fault: 'system' } })[2]!,
+    /tell its operator about ftjob-1/,
+  );
+  assert.equal(of({ status: 'succeeded', fine_tuned_model: 'ft:x' })[2], 'Now: it succeeded: ft:x');
+  assert.match(of({ status: 'paused' })[2]!, /graft jobs resume ftjob-1$/);
+  assert.equal(of({ status: 'cancelled' })[2], 'Now: it was cancelled.');
+  assert.equal(of({ status: 'validating_files' })[2], 'Now: its files wait to be validated.');
+});

@@ -1,0 +1,141 @@
+import type { FineTuningJob, GraftClient, JobAttempt, JobOutlook } from '@graft/client';
+import { count, duration, timestamp } from '../draw/quantities.ts';
+
+/** What became of a job so far, for whoever wonders: every attempt in order, and what happens next. */
+export interface Explanation {
+  job: FineTuningJob;
+  attempts: JobAttempt[];
+  outlook: JobOutlook | null;
+  /** In plain words, one paragraph each. */
+  paragraphs: string[];
+}
+
+export async function explainJob(client: GraftClient, id: string): Promise<Explanation> {
+  const attempts: JobAttempt[] = [];
+  const { jobs } = client.fineTuning;
+  let page = await jobs.attempts(id, { limit: 1000 });
+  attempts.push(...page.data);
+  while (page.has_more && page.last_id !== null) {
+    page = await jobs.attempts(id, { limit: 1000, after: page.last_id });
+    attempts.push(...page.data);
+  }
+  // After the attempts: what it tells of is then not older than they are.
+  const job = await jobs.retrieve(id);
+  const { outlook } = page;
+  return { job, attempts, outlook, paragraphs: tell(job, attempts, outlook) };
+}
+
+export function tell(job: FineTuningJob, attempts: JobAttempt[], outlook: JobOutlook | null): string[] {
+  const told = attempts.map((attempt, i) => {
+    const next = attempts.slice(i + 1).find(({ kind }) => kind === attempt.kind);
+    return `${timestamp(attempt.started_at)}  ${tellAttempt(attempt, next, job)}`;
+  });
+  const created = `${timestamp(job.created_at)}  The job was created.`;
+  return [created, ...told, `Now: ${tellNow(job, attempts, outlook)}`];
+}
+
+function tellAttempt(attempt: JobAttempt, next: JobAttempt | undefined, job: FineTuningJob): string {
+  const { worker, started_at, ended_at } = attempt;
+  const took = ended_at === null ? '' : ` for ${duration(ended_at - started_at)}`;
+  const doing =
+    attempt.kind === 'validation'
+      ? `${worker} ${ended_at === null ? 'is validating' : 'validated'} the files${took}.`
+      : `${worker} ${ended_at === null ? 'is training' : 'trained'} it ${range(attempt)}${took}.`;
+  return [doing, endOf(attempt, job), sequel(attempt, next)].filter(Boolean).join(' ');
+}
+
+function range({ from_step, last_step, ended_at }: JobAttempt): string {
+  const from = from_step ? `from the checkpoint at step ${count(from_step)}` : 'from the beginning';
+  return ended_at === null || last_step === null ? from : `${from} to step ${count(last_step)}`;
+}
+
+function endOf({ outcome, reason, kind }: JobAttempt, job: FineTuningJob): string {
+  const because = reason === null ? '' : ` ${sentence(reason)}`;
+  switch (outcome) {
+    case null:
+      return '';
+    case 'succeeded':
+      return kind === 'validation' ? 'They are in order.' : 'It finished and published the adapter.';
+    case 'failed':
+      return `That failed.${because || (job.error === null ? '' : ` ${sentence(job.error.message)}`)}`;
+    case 'cancelled':
+      return 'Then the job was cancelled.';
+    case 'paused':
+      return 'Then the job was paused, with a checkpoint. The attempt does not count.';
+    case 'released':
+      return 'Then that process was stopped in good order and gave the job back. The attempt does not count.';
+    case 'lost':
+      return 'Then it was lost: it died, froze or was cut off, and its lease ran out.';
+    case 'environment':
+      return `That machine could not run it.${because} The attempt does not count.`;
+  }
+}
+
+/** What was repeated, and how long it took until someone went on. */
+function sequel({ outcome, last_step, ended_at, kind }: JobAttempt, next: JobAttempt | undefined): string {
+  if (next === undefined || ended_at === null || outcome === 'succeeded') return '';
+  const parts: string[] = [];
+  const repeated = kind === 'training' ? (last_step ?? 0) - (next.from_step ?? 0) : 0;
+  if (repeated > 0) {
+    const first = count((next.from_step ?? 0) + 1);
+    const steps = repeated === 1 ? `Step ${first} was` : `Steps ${first} to ${count(last_step ?? 0)} were`;
+    parts.push(`${steps} computed again, with the same result.`);
+  } else if (kind === 'training' && outcome !== 'failed') parts.push('No step was lost.');
+  parts.push(`${next.worker} went on after ${duration(next.started_at - ended_at)}.`);
+  return parts.join(' ');
+}
+
+function tellNow(job: FineTuningJob, attempts: JobAttempt[], outlook: JobOutlook | null): string {
+  return [tellState(job, attempts.at(-1), outlook), ...tellQuarantine(outlook)].join(' ');
+}
+
+function tellState(job: FineTuningJob, last: JobAttempt | undefined, outlook: JobOutlook | null): string {
+  switch (job.status) {
+    case 'validating_files':
+      return last?.outcome === null ? 'its files are being validated.' : 'its files wait to be validated.';
+    case 'queued':
+      return tellQueued(job, outlook);
+    case 'running': {
+      const { progress } = job;
+      const at = progress ? ` at step ${count(progress.step)} of ${count(progress.total_steps)}` : '';
+      const left = progress?.seconds_remaining ? `, about ${duration(progress.seconds_remaining)} left` : '';
+      const spare = outlook === null ? '' : `; ${tellSpare(outlook.attempts_left - 1)}`;
+      return `${last?.worker ?? 'a worker'} is${at}${left}. If it is lost, another worker goes on from the last checkpoint${spare}.`;
+    }
+    case 'paused':
+      return `it is paused and keeps its checkpoint. Go on with: graft jobs resume ${job.id}`;
+    case 'succeeded':
+      return `it succeeded: ${job.fine_tuned_model}`;
+    case 'cancelled':
+      return 'it was cancelled.';
+    case 'failed': {
+      const mend =
+        job.error?.fault === 'user'
+          ? 'Mend the data or the options, and create the job again.'
+          : `The service is at fault; tell its operator about ${job.id}.`;
+      return `it failed (${job.error?.code ?? 'unknown'}). ${mend}`;
+    }
+  }
+}
+
+function tellQueued(job: FineTuningJob, outlook: JobOutlook | null): string {
+  const until = outlook?.run_after ? ` until ${timestamp(outlook.run_after)}` : ' for a free slot';
+  const place = job.queue_position === null ? '' : `, number ${job.queue_position} in the queue`;
+  const avoids = outlook?.avoids_worker
+    ? ` Any worker but ${outlook.avoids_worker} comes first, which could not run it.`
+    : '';
+  return `it waits${until}${place}.${avoids}`;
+}
+
+function tellSpare(attempts: number): string {
+  if (attempts <= 0) return 'but lost once more without a new checkpoint, the job fails';
+  return `that may happen ${attempts === 1 ? 'once' : `${attempts} times`} without a new checkpoint before the job fails`;
+}
+
+function tellQuarantine(outlook: JobOutlook | null): string[] {
+  return (outlook?.quarantined_workers ?? []).map(
+    (worker) => `${worker} takes no jobs for now: its machine failed several in a row.`,
+  );
+}
+
+const sentence = (text: string): string => (/[.!?]$/.test(text) ? text : `${text}.`);

@@ -1,0 +1,97 @@
+/**
+ * What Graft counts and measures, in the one registry of this process. Names and units follow Prometheus' conventions:
+ * seconds, bytes, `_total` for what only grows. A label has a few known values, never an id: what one team or one job does is
+ * told by `graft jobs explain`, events and traces.
+ */
+import { Counter, collectDefaultMetrics, Histogram, Registry } from 'prom-client';
+
+export const registry = new Registry();
+
+const registers = [registry];
+
+/** 1 s to about 9 h, four times as long each: how long a job waits, runs or recovers. */
+const jobSeconds = [1, 4, 15, 60, 240, 900, 3600, 14_400, 32_400];
+const shortSeconds = [0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60, 240];
+
+function counter<L extends string = never>(name: string, help: string, labelNames: L[] = []): Counter<L> {
+  const made = new Counter({ name, help, labelNames, registers });
+  // A series that begins at its first event has no rate there: what has no labels is 0 from the start.
+  if (labelNames.length === 0) made.inc(0);
+  return made;
+}
+
+function histogram<L extends string = never>(
+  name: string,
+  help: string,
+  buckets: number[],
+  labelNames: L[] = [],
+): Histogram<L> {
+  return new Histogram({ name, help, buckets, labelNames, registers });
+}
+
+export const instruments = {
+  httpSeconds: histogram(
+    'graft_http_request_duration_seconds',
+    'Requests of the API from their headers to the last byte of the answer.',
+    [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30],
+    ['method', 'route', 'status'],
+  ),
+  queueWaitSeconds: histogram(
+    'graft_job_queue_wait_seconds',
+    'From when a job could run to when a worker claimed it.',
+    jobSeconds,
+  ),
+  validationSeconds: histogram(
+    'graft_job_validation_seconds',
+    'Reading and checking the files of one job.',
+    shortSeconds,
+    ['outcome'],
+  ),
+  attempts: counter(
+    'graft_job_attempts_total',
+    'Attempts to train a job that this worker has ended, by what became of the job.',
+    ['outcome'],
+  ),
+  attemptSeconds: histogram('graft_job_attempt_seconds', 'From claim to end of an attempt.', jobSeconds, [
+    'outcome',
+  ]),
+  steps: counter('graft_training_steps_total', 'Training steps done.'),
+  tokens: counter('graft_training_tokens_total', 'Tokens trained on.'),
+  checkpoints: counter('graft_checkpoints_total', 'Checkpoints written.'),
+  checkpointSeconds: histogram(
+    'graft_checkpoint_seconds',
+    'Writing one checkpoint until it is durable.',
+    shortSeconds,
+  ),
+  checkpointBytes: counter('graft_checkpoint_bytes_total', 'Bytes of the checkpoints written.'),
+  recoveries: counter(
+    'graft_job_recoveries_total',
+    'Trainings and validations that went on after an attempt that was lost.',
+  ),
+  recoverySeconds: histogram(
+    'graft_job_recovery_seconds',
+    "From a lost attempt's last sign of life to the next attempt's claim.",
+    jobSeconds,
+  ),
+  lostLeases: counter('graft_leases_lost_total', 'Leases that ran out and were swept.', ['state']),
+  fencedWrites: counter('graft_leases_fenced_total', 'Attempts of this worker that found their lease lost.'),
+  environmentFaults: counter(
+    'graft_environment_faults_total',
+    'Faults of its own machine that this worker has found; three in a row quarantine it.',
+  ),
+  corruptions: counter(
+    'graft_storage_corruptions_total',
+    'Stored objects that did not match their digest and were refused.',
+    ['kind'],
+  ),
+  loopFailures: counter('graft_loop_failures_total', 'Rounds of background loops that failed.', ['loop']),
+};
+
+let collecting = false;
+
+/** Event-loop lag, heap, CPU and handles of this process. Once a process. */
+export function observeProcess(): void {
+  if (collecting) return;
+  collecting = true;
+  collectDefaultMetrics({ register: registry });
+}

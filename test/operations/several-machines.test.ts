@@ -1,0 +1,187 @@
+/**
+ * "Several machines" of README.md, tried: API, worker, and the services that both use, each on a machine of its own, with the
+ * settings that stand there. One job and one completion go through.
+ */
+import assert from 'node:assert/strict';
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { mkdirSync, readFileSync } from 'node:fs';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { GraftClient } from '@graft/client';
+import { createTestDatabase } from '@graft/service/testing';
+import { writeExamples } from '../golden/fixtures/example-data.ts';
+import { scratchFolder } from '../golden/fixtures/scratch-folder.ts';
+import { tinyFixture } from '../golden/fixtures/tiny-fixture.ts';
+import { freePort, graftEnvironment, newBootstrapKey } from '../service/running-graft.ts';
+import { createMachines, type Machine, type Machines, whyNoMachines } from './machines.ts';
+
+const skip = whyNoMachines() ?? false;
+const [apiPort, workerPort] = [8000, 8001];
+
+describe('API and worker on machines of their own', { skip }, () => {
+  let machines: Machines;
+  let database: Awaited<ReturnType<typeof createTestDatabase>>;
+  let folder: string;
+  let databaseUrl: string;
+  let redisUrl: string | undefined;
+  let redis: ChildProcess | undefined;
+
+  before(async () => {
+    const fixture = await tinyFixture();
+    folder = scratchFolder('machines');
+    await writeFile(
+      join(folder, 'base-models.json'),
+      JSON.stringify({ 'tiny-llama': { folder: fixture.modelFolder('tied') } }),
+    );
+    await writeExamples(join(folder, 'train.jsonl'), 'chat', 16);
+    machines = createMachines();
+    // Postgres and Redis are this machine's, which the two others reach by its address on the bridge.
+    database = await createTestDatabase();
+    databaseUrl = await moved(database.url, 5432);
+    redisUrl = await ownRedis();
+  });
+  after(async () => {
+    await machines?.close();
+    redis?.kill();
+    await database?.drop();
+  });
+
+  /** A Redis of this test's own, where there is a redis-server; else the queue is in Postgres. */
+  async function ownRedis(): Promise<string | undefined> {
+    const port = await freePort();
+    const args = ['--port', String(port), '--save', '', '--appendonly', 'no', '--bind', '127.0.0.1'];
+    redis = spawn('redis-server', args, { stdio: 'ignore' });
+    const isThere = await new Promise((resolve) => {
+      redis?.once('spawn', () => resolve(true)).once('error', () => resolve(false));
+    });
+    return isThere ? `redis://${await machines.publish(port)}` : undefined;
+  }
+
+  async function moved(address: string, byDefault: number): Promise<string> {
+    const url = new URL(address);
+    const place = await machines.publish(Number(url.port || byDefault), url.hostname);
+    return address.replace(/(@|\/\/)[^/@]+(\/|$)/, `$1${place}$2`);
+  }
+
+  test('with a shared folder, and TLS between them', async () => {
+    const dataDir = join(folder, 'shared');
+    const certificates = makeCertificates(join(folder, 'tls'));
+    await runThrough(
+      {
+        api: { GRAFT_DATA_DIR: dataDir, ...certificates.of('api', '127.0.0.1') },
+        worker: (ip) => ({ GRAFT_DATA_DIR: dataDir, ...certificates.of('worker', ip) }),
+      },
+      'https',
+    );
+  });
+
+  /** Starts both with the settings of README.md and sends one job and one completion through them. */
+  async function runThrough(
+    own: { api: Record<string, string>; worker(ip: string): Record<string, string> },
+    scheme: 'http' | 'https',
+  ): Promise<void> {
+    const [forApi, forWorker] = [machines.add('a'), machines.add('w')];
+    const key = newBootstrapKey();
+    const secret = () => randomBytes(24).toString('hex');
+    const both = {
+      DATABASE_URL: databaseUrl,
+      REDIS_URL: redisUrl,
+      GRAFT_PEPPER: secret(),
+      GRAFT_INTERNAL_TOKEN: secret(),
+      GRAFT_BASE_MODELS: join(folder, 'base-models.json'),
+    };
+    const ofApi = { ...both, HOST: '0.0.0.0', PORT: String(apiPort), GRAFT_BOOTSTRAP_KEY: key, ...own.api };
+    const ofWorker = {
+      ...both,
+      GRAFT_WORKER_HOST: '0.0.0.0',
+      GRAFT_WORKER_PORT: String(workerPort),
+      GRAFT_WORKER_URL: `${scheme}://${forWorker.ip}:${workerPort}`,
+      ...own.worker(forWorker.ip),
+    };
+    assertNamed(Object.keys({ ...ofApi, ...ofWorker }));
+    const api = start(forApi, 'api', ofApi);
+    const client = new GraftClient({ baseUrl: `http://${forApi.ip}:${apiPort}/v1`, apiKey: key });
+    await answering(`http://${forApi.ip}:${apiPort}/readyz`, api.tail);
+    const worker = start(forWorker, 'worker', ofWorker);
+
+    const { id: training_file } = await client.files.upload({ file: join(folder, 'train.jsonl') });
+    const { id } = await client.fineTuning.jobs.create({
+      model: 'tiny-llama',
+      training_file,
+      peft: { peft_type: 'LORA', r: 2, target_modules: ['q_proj', 'v_proj'] },
+      training: { max_steps: 4, checkpoint_steps: 2, precision: 'fp32' },
+    });
+    const deadline = performance.now() + 120_000;
+    let job = await client.fineTuning.jobs.retrieve(id);
+    while (job.status !== 'succeeded') {
+      const waits = job.status !== 'failed' && performance.now() < deadline;
+      assert.ok(waits, `${JSON.stringify(job)}\n${api.tail()}\n${worker.tail()}`);
+      await sleep(200);
+      job = await client.fineTuning.jobs.retrieve(id);
+    }
+    const model = String(job.fine_tuned_model);
+    const version = (await client.adapters.retrieveVersionOf(model))!;
+    let bytes = 0;
+    for await (const chunk of client.adapters.download(version.adapter_id, version.version).bytes())
+      bytes += chunk.byteLength;
+    assert.ok(bytes > 1000);
+    const answer = await client.chat.completions.create({
+      model,
+      messages: [{ role: 'user', content: 'Hello' }],
+      max_tokens: 4,
+    });
+    assert.ok(answer.usage.completion_tokens > 0, JSON.stringify(answer));
+
+    for (const child of [worker, api]) {
+      child.kill('SIGTERM');
+      const code = await new Promise((resolve) => child.once('exit', resolve));
+      assert.equal(code, 0, child.tail());
+    }
+  }
+
+  function start(machine: Machine, program: 'api' | 'worker', settings: Record<string, string | undefined>) {
+    const args = ['--import', 'tsx', 'scripts/start/main.ts', program];
+    return machine.start(process.execPath, args, graftEnvironment(settings));
+  }
+});
+
+/** An authority of this test's own, and certificates of it. */
+function makeCertificates(place: string) {
+  mkdirSync(place, { recursive: true });
+  const at = (name: string) => join(place, name);
+  const openssl = (...args: string[]) => execFileSync('openssl', args, { stdio: 'pipe' });
+  const newKey = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '2'];
+  openssl('req', '-x509', ...newKey, '-subj', '/CN=authority', '-keyout', at('ca.key'), '-out', at('ca.pem'));
+  return {
+    of: (name: string, ip: string) => {
+      const signed = ['-CA', at('ca.pem'), '-CAkey', at('ca.key'), '-addext', `subjectAltName=IP:${ip}`];
+      const out = ['-keyout', at(`${name}.key`), '-out', at(`${name}.pem`)];
+      openssl('req', '-x509', ...newKey, '-subj', `/CN=${name}`, ...signed, ...out);
+      return {
+        GRAFT_INTERNAL_TLS_CERT: at(`${name}.pem`),
+        GRAFT_INTERNAL_TLS_KEY: at(`${name}.key`),
+        GRAFT_INTERNAL_TLS_CA: at('ca.pem'),
+      };
+    },
+  };
+}
+
+/** Each setting that this test needs stands in README.md's section. */
+function assertNamed(names: string[]): void {
+  const readme = readFileSync(join(import.meta.dirname, '../../README.md'), 'utf8');
+  const section = readme.slice(readme.indexOf('**Several machines.**'), readme.indexOf('**As root**'));
+  for (const name of names) assert.ok(section.includes(`\`${name}\``), name);
+}
+
+async function answering(address: string, tail: () => string): Promise<void> {
+  const deadline = performance.now() + 120_000;
+  for (;;) {
+    const response = await fetch(address).catch(() => null);
+    if (response?.ok) return;
+    assert.ok(performance.now() < deadline, tail());
+    await sleep(200);
+  }
+}

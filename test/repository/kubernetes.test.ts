@@ -1,0 +1,247 @@
+/** The manifests of deploy/kubernetes: kustomize builds every overlay, Kubernetes' schemas take it, and it holds what it promises. */
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, test } from 'node:test';
+import { createTestDatabase } from '@graft/service/testing';
+import pg from 'pg';
+import { kubernetesValidatePython, kustomize } from '../../scripts/tools/fetch-tool.ts';
+
+const root = join(import.meta.dirname, '..', '..');
+const folder = join(root, 'deploy/kubernetes');
+const read = (path: string) => readFileSync(join(root, path), 'utf8');
+const python = await kubernetesValidatePython();
+/** The oldest and the newest release that the manifests are held against. */
+const releases = ['1.30', '1.36'];
+
+interface Container {
+  name: string;
+  image: string;
+  command?: string[];
+  env?: { name: string; value?: string }[];
+  envFrom?: object[];
+  ports?: { name: string; containerPort: number }[];
+  volumeMounts: { name: string; mountPath: string }[];
+  securityContext: object;
+  resources: { requests: Record<string, string>; limits: Record<string, string> };
+  startupProbe?: object;
+  livenessProbe?: { httpGet: { path: string } };
+  readinessProbe?: { httpGet: { path: string } };
+  lifecycle?: { preStop: { exec: { command: string[] } } };
+}
+interface PodSpec {
+  containers: Container[];
+  initContainers: Container[];
+  volumes: Record<string, unknown>[];
+  securityContext: Record<string, unknown>;
+  automountServiceAccountToken: boolean;
+  terminationGracePeriodSeconds: number;
+  nodeSelector?: Record<string, string>;
+  tolerations?: object[];
+}
+interface Manifest {
+  apiVersion: string;
+  kind: string;
+  metadata: { name: string; namespace?: string };
+  data?: Record<string, string>;
+  stringData?: Record<string, string>;
+  // biome-ignore lint/suspicious/noExplicitAny: each kind has its own, checked by the schemas
+  spec: any;
+}
+
+interface Validated {
+  documents: Manifest[];
+  faults: object[];
+}
+
+/** All in one Python: it takes seconds to start. */
+function validate(given: [yaml: string, release: string][]): Validated[] {
+  const script = join(root, 'scripts/tools/validate_manifests.py');
+  const input = JSON.stringify(given.map(([yaml_text, version]) => ({ yaml_text, version })));
+  const ran = spawnSync(python, [script], { input, encoding: 'utf8', maxBuffer: 2 ** 26 });
+  assert.equal(ran.status, 0, ran.stderr);
+  return JSON.parse(ran.stdout);
+}
+
+function build(overlay: string): string {
+  const ran = spawnSync(kustomize(), ['build', join(folder, 'overlays', overlay)], { encoding: 'utf8' });
+  assert.equal(ran.status, 0, ran.stderr);
+  return ran.stdout;
+}
+
+const overlays = readdirSync(join(folder, 'overlays')).sort();
+const built = overlays.map(build);
+/** [what is right, what is wrong]: each a change of the overlay `cpu`. */
+const mistakes = [
+  ['terminationGracePeriodSeconds: 40', 'terminationGraceSeconds: 40'],
+  ['replicas: 2', 'replicas: two'],
+  ['maxReplicaCount: 8', 'maxReplicas: 8'],
+  ['pollingInterval: 15', 'pollingInterval: often'],
+] as const;
+const cpu = built[overlays.indexOf('cpu')]!;
+const validated = validate([
+  ...built.map((yaml): [string, string] => [yaml, releases[0]!]),
+  ...built.map((yaml): [string, string] => [yaml, releases[1]!]),
+  [read('deploy/kubernetes/secret.example.yaml'), releases[0]!],
+  ...mistakes.map(([right, wrong]): [string, string] => [cpu.replace(right, wrong), releases[0]!]),
+]);
+const documents = new Map(overlays.map((overlay, i) => [overlay, validated[i]!]));
+const secret = validated[2 * overlays.length]!.documents[0]!;
+const manifests = (overlay: string) => documents.get(overlay)!.documents;
+const find = (overlay: string, kind: string, name: string) =>
+  manifests(overlay).find((manifest) => manifest.kind === kind && manifest.metadata.name === name)!;
+const pod = (overlay: string, name: string): PodSpec => find(overlay, 'Deployment', name).spec.template.spec;
+
+test('there are overlays for CPU, GPU and a shared folder, and each is valid, also in a newer release', () => {
+  assert.deepEqual(overlays, ['cpu', 'gpu', 'shared-folder']);
+  for (const { documents, faults } of validated.slice(0, 2 * overlays.length)) {
+    assert.deepEqual(faults, []);
+    assert.ok(documents.length >= 12);
+  }
+  assert.deepEqual(validated[2 * overlays.length]!.faults, []);
+});
+
+test('what is wrong is found: a field that does not exist, a wrong type, in Kubernetes and in KEDA', () => {
+  for (const [i, [right, wrong]] of mistakes.entries()) {
+    assert.ok(cpu.includes(right), right);
+    assert.equal(validated[2 * overlays.length + 1 + i]!.faults.length, 1, wrong);
+  }
+});
+
+describe('every overlay', () => {
+  for (const overlay of overlays) {
+    test(`${overlay}: pods without rights, on a file system that cannot be written`, () => {
+      for (const name of ['graft-api', 'graft-worker']) {
+        const spec = pod(overlay, name);
+        assert.equal(spec.automountServiceAccountToken, false);
+        assert.equal(spec.securityContext.runAsNonRoot, true);
+        for (const container of [...spec.containers, ...spec.initContainers]) {
+          assert.deepEqual(container.securityContext, {
+            allowPrivilegeEscalation: false,
+            capabilities: { drop: ['ALL'] },
+            readOnlyRootFilesystem: true,
+          });
+          assert.ok(container.resources.requests.cpu && container.resources.limits.memory, container.name);
+          for (const { name: mount } of container.volumeMounts)
+            assert.ok(
+              spec.volumes.some((volume) => volume.name === mount),
+              mount,
+            );
+        }
+        // What Graft writes to: data, models that it fetches, their digests, and tsx's cache.
+        const mounted = spec.containers[0]!.volumeMounts.map(({ mountPath }) => mountPath).sort();
+        assert.deepEqual(mounted, ['/data', '/graft-cache/digests', '/graft-cache/models', '/tmp']);
+      }
+    });
+
+    test(`${overlay}: probes of paths that exist, and time to drain`, () => {
+      const api = pod(overlay, 'graft-api');
+      const [server] = api.containers;
+      assert.deepEqual(
+        [server!.livenessProbe?.httpGet.path, server!.readinessProbe?.httpGet.path],
+        ['/healthz', '/readyz'],
+      );
+      const drain =
+        Number(/drainMs = ([\d_]+)/.exec(read('apps/api/src/main.ts'))![1]!.replace('_', '')) / 1000;
+      const pause = Number(server!.lifecycle!.preStop.exec.command[1]);
+      assert.ok(api.terminationGracePeriodSeconds >= pause + drain + 5);
+      const worker = pod(overlay, 'graft-worker');
+      const seconds = worker.containers[0]!.env!.find(({ name }) => name === 'GRAFT_DRAIN_SECONDS')!.value;
+      assert.ok(worker.terminationGracePeriodSeconds >= Number(seconds) + 15);
+      assert.ok(worker.containers[0]!.startupProbe && worker.containers[0]!.livenessProbe);
+    });
+
+    test(`${overlay}: selectors find pods, and everything that runs has a budget and a network policy`, () => {
+      const labels = manifests(overlay)
+        .filter(({ kind }) => kind === 'Deployment')
+        .map(({ spec }) => spec.template.metadata.labels as Record<string, string>);
+      const selects = (wanted: Record<string, string>) =>
+        labels.filter((each) => Object.entries(wanted).every(([key, value]) => each[key] === value)).length;
+      for (const kind of ['PodDisruptionBudget', 'NetworkPolicy', 'Service']) {
+        const selectors = manifests(overlay)
+          .filter((manifest) => manifest.kind === kind)
+          .map(
+            ({ spec }) => spec.selector?.matchLabels ?? spec.podSelector?.matchLabels ?? spec.selector ?? {},
+          );
+        assert.ok(selectors.length > 0, kind);
+        for (const selector of selectors)
+          assert.ok(selects(selector) >= 1, `${kind}: ${JSON.stringify(selector)}`);
+        if (kind !== 'Service')
+          assert.ok(
+            selectors.some((s) => s.app === 'graft-worker') && selectors.some((s) => s.app === 'graft-api'),
+          );
+      }
+      const closed = find(overlay, 'NetworkPolicy', 'graft-default').spec;
+      assert.deepEqual([closed.podSelector, closed.policyTypes], [{}, ['Ingress', 'Egress']]);
+      const fromApi = find(overlay, 'NetworkPolicy', 'graft-worker').spec.ingress[0];
+      assert.equal(
+        fromApi.ports[0].port,
+        pod(overlay, 'graft-worker').containers[0]!.ports![0]!.containerPort,
+      );
+    });
+
+    test(`${overlay}: every setting is one that .env.example explains`, () => {
+      const explained = new Set(
+        [...read('.env.example').matchAll(/^# ([A-Z][A-Z_0-9]+)=/gm)].map(([, name]) => name!),
+      );
+      const set = [
+        ...Object.keys(find(overlay, 'ConfigMap', 'graft-config').data!),
+        ...Object.keys(secret.stringData!),
+        ...['graft-api', 'graft-worker'].flatMap((name) =>
+          pod(overlay, name).containers[0]!.env!.map((entry) => entry.name),
+        ),
+      ];
+      const own = set.filter((name) => name !== 'POD_IP');
+      assert.deepEqual(
+        own.filter((name) => !explained.has(name)),
+        [],
+      );
+    });
+  }
+});
+
+test('GPU workers go to nodes with a GPU and take one', () => {
+  const worker = pod('gpu', 'graft-worker');
+  assert.deepEqual(worker.nodeSelector, { 'nvidia.com/gpu.present': 'true' });
+  assert.deepEqual(worker.tolerations, [{ key: 'nvidia.com/gpu', operator: 'Exists', effect: 'NoSchedule' }]);
+  const [container] = worker.containers;
+  assert.equal(container!.resources.limits['nvidia.com/gpu'], '1');
+  assert.match(container!.image, /graft-worker-gpu:/);
+  assert.equal(pod('gpu', 'graft-api').nodeSelector, undefined);
+  assert.equal(pod('cpu', 'graft-worker').nodeSelector, undefined);
+});
+
+test('files lie in a bucket or in a folder that all pods share', () => {
+  assert.match(find('cpu', 'ConfigMap', 'graft-config').data!.ARTIFACTS_URL!, /^s3:\/\//);
+  const claim = find('shared-folder', 'PersistentVolumeClaim', 'graft-data');
+  assert.deepEqual(claim.spec.accessModes, ['ReadWriteMany']);
+  for (const name of ['graft-api', 'graft-worker'])
+    assert.deepEqual(pod('shared-folder', name).volumes[0], {
+      name: 'data',
+      persistentVolumeClaim: { claimName: 'graft-data' },
+    });
+});
+
+test("KEDA's query counts the jobs that want a slot, on the real schema", async () => {
+  const scaled = find('cpu', 'ScaledObject', 'graft-worker').spec;
+  assert.equal(scaled.scaleTargetRef.name, 'graft-worker');
+  const database = await createTestDatabase();
+  const client = new pg.Client({ connectionString: database.url });
+  await client.connect();
+  try {
+    await client.query(`INSERT INTO teams (id, name) VALUES ('team-1', 'acme');
+      INSERT INTO files (id, team_id, filename, purpose, bytes, sha256, path, status)
+        VALUES ('file-1', 'team-1', 'a', 'fine-tune', 1, 'x', 'y', 'processed');
+      INSERT INTO jobs (id, team_id, state, model, seed, training_file_id, hyperparameters, peft, training, run_after, lease_until)
+        SELECT 'job-' || i, 'team-1', state, 'm', 1, 'file-1', '{}', '{}', '{}', now() + wait, now()
+        FROM (VALUES (1, 'queued', interval '0'), (2, 'queued', interval '5 minutes'), (3, 'running', interval '0'),
+                     (4, 'succeeded', interval '0'), (5, 'dispatched', interval '0')) AS v(i, state, wait)`);
+    const { rows } = await client.query({ text: scaled.triggers[0].metadata.query, rowMode: 'array' });
+    // The one that waits after a fault wants none yet.
+    assert.deepEqual(rows, [['3']]);
+  } finally {
+    await client.end();
+    await database.drop();
+  }
+});
