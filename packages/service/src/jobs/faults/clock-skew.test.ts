@@ -10,10 +10,10 @@ import { openTestServices } from '../../testing/open-test-services.ts';
 import { pickWorker, registerWorker, removeDeadWorkers } from '../../workers/worker-registry.ts';
 import { leaseOf } from '../job.ts';
 import { heartbeatJob } from '../leases/heartbeat-job.ts';
-import { dispatchJobs, staleDispatched } from './dispatch-jobs.ts';
-import { failJob } from './fail-job.ts';
-import { sweepExpiredLeases } from './sweep-expired-leases.ts';
-import { claimValidation } from './validate-job.ts';
+import { dispatchJobs, staleDispatched } from '../transitions/dispatch-jobs.ts';
+import { failJob } from '../transitions/fail-job.ts';
+import { sweepExpiredLeases } from '../transitions/sweep-expired-leases.ts';
+import { claimValidation } from '../transitions/validate-job.ts';
 
 let services: Services;
 before(async () => {

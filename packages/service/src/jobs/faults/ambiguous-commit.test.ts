@@ -17,15 +17,15 @@ import {
 import { openTestServices } from '../../testing/open-test-services.ts';
 import { type Job, type JobState, leaseOf } from '../job.ts';
 import { recordCheckpoint } from '../leases/record-checkpoint.ts';
-import { claimJob } from './claim-job.ts';
-import { createJob } from './create-job.ts';
-import { failJob } from './fail-job.ts';
-import { publishAdapterVersion } from './publish-adapter-version.ts';
-import { returnJob } from './return-job.ts';
-import { cancelRunningJob, pauseRunningJob, releaseJob } from './stop-running-job.ts';
-import { sweepExpiredLeases } from './sweep-expired-leases.ts';
-import { cancelJob, pauseJob, resumeJob } from './user-requests.ts';
-import { claimValidation, finishValidation, releaseValidation } from './validate-job.ts';
+import { claimJob } from '../transitions/claim-job.ts';
+import { createJob } from '../transitions/create-job.ts';
+import { failJob } from '../transitions/fail-job.ts';
+import { publishAdapterVersion } from '../transitions/publish-adapter-version.ts';
+import { returnJob } from '../transitions/return-job.ts';
+import { cancelRunningJob, pauseRunningJob, releaseJob } from '../transitions/stop-running-job.ts';
+import { sweepExpiredLeases } from '../transitions/sweep-expired-leases.ts';
+import { cancelJob, pauseJob, resumeJob } from '../transitions/user-requests.ts';
+import { claimValidation, finishValidation, releaseValidation } from '../transitions/validate-job.ts';
 
 let services: Services;
 let proxy: CommitProxy;

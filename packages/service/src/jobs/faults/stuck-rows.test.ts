@@ -8,11 +8,11 @@ import { createTestJob, createTestTeam, newTestJob, type TestTeam } from '../../
 import { openTestServices } from '../../testing/open-test-services.ts';
 import { registerWorker } from '../../workers/worker-registry.ts';
 import type { Job, JobState } from '../job.ts';
-import { createJob } from './create-job.ts';
-import { dispatchJobs } from './dispatch-jobs.ts';
-import { sweepExpiredLeases } from './sweep-expired-leases.ts';
-import { cancelJob } from './user-requests.ts';
-import { claimValidation } from './validate-job.ts';
+import { createJob } from '../transitions/create-job.ts';
+import { dispatchJobs } from '../transitions/dispatch-jobs.ts';
+import { sweepExpiredLeases } from '../transitions/sweep-expired-leases.ts';
+import { cancelJob } from '../transitions/user-requests.ts';
+import { claimValidation } from '../transitions/validate-job.ts';
 
 let services: Services;
 let team: TestTeam;
