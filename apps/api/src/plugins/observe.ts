@@ -11,6 +11,7 @@ import {
 } from '@graft/service';
 import type { FastifyRequest } from 'fastify';
 import fp from 'fastify-plugin';
+import { ApiError } from '../api-error.ts';
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -61,7 +62,9 @@ export const observe = fp(async (app) => {
 
   app.get('/metrics', { schema: { hide: true } }, async (request, reply) => {
     const reader = { headers: request.headers, remoteAddress: request.raw.socket.remoteAddress };
-    if (!mayReadMetrics(reader, services.env)) return reply.callNotFound();
+    if (!mayReadMetrics(reader, services.env)) {
+      throw new ApiError('unknown_url', 'Unknown request URL: GET /metrics.');
+    }
     const { contentType, body } = await renderMetrics(services, 'api');
     return reply.type(contentType).header('cache-control', 'no-store').send(body);
   });
