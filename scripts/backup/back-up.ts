@@ -1,6 +1,6 @@
 import { constants } from 'node:fs';
 import { copyFile, mkdir, open, opendir, readdir, readFile, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { dataFolder } from '@graft/service';
 import { runPostgresTool } from './postgres-tools.ts';
 
@@ -45,7 +45,10 @@ export async function backUp(
     source.databaseUrl,
   );
   const count = { files: 0, bytes: 0 };
-  const { incoming } = dataFolder(source.dataDir);
+  const { incoming, mark } = dataFolder(source.dataDir);
+  await mkdir(join(output, folderName), { mode: 0o700 });
+  // Without it a restored folder would not be that of the restored installation.
+  await copyOne(mark, join(output, folderName, basename(mark)), count);
   for (const name of copied)
     await copyFolder(join(source.dataDir, name), join(output, folderName, name), incoming, count);
   const manifest: BackupManifest = {
