@@ -6,11 +6,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { type Job, listCheckpoints, loadServiceEnv, openServices, type Services } from '@graft/service';
-import { openHaltingProxy } from '../../../../packages/service/src/storage/testing/halting-proxy.ts';
-import { openS3Server } from '../../../../packages/service/src/storage/testing/s3-server.ts';
-import { startJob } from '../testing/start-job.ts';
-import { openWorkerBench, type WorkerBench } from '../testing/worker-bench.ts';
-import { TrainerProcess } from './trainer-process.ts';
+import { startJob } from '../../apps/worker/src/testing/start-job.ts';
+import { openWorkerBench, type WorkerBench } from '../../apps/worker/src/testing/worker-bench.ts';
+import { TrainerProcess } from '../../apps/worker/src/training/trainer-process.ts';
+import { openHaltingProxy } from '../../packages/service/src/storage/testing/halting-proxy.ts';
+import { openS3Server } from '../../packages/service/src/storage/testing/s3-server.ts';
 
 let server: Awaited<ReturnType<typeof openS3Server>>;
 let proxy: Awaited<ReturnType<typeof openHaltingProxy>>;
@@ -47,7 +47,7 @@ after(async () => {
 
 function newTrainer(): TrainerProcess {
   const trainer = new TrainerProcess({
-    entry: new URL('../testing/timed-trainer.ts', import.meta.url),
+    entry: new URL('../../apps/worker/src/testing/timed-trainer.ts', import.meta.url),
     device: { kind: 'cpu' },
     log: bench.services.log,
     stallMilliseconds: 60_000,
