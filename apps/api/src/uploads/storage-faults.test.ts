@@ -1,6 +1,6 @@
 /** What clients see of a store and a database that fail in the middle of an upload or a download. */
 import assert from 'node:assert/strict';
-import { readdir, readFile, writeFile } from 'node:fs/promises';
+import { copyFile, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import {
@@ -167,6 +167,7 @@ test('a full disk is a 507 that leaves nothing; what was there is served', {
   skip: disk === null && 'only root may mount a disk',
 }, async () => {
   const { folder, fill, free } = disk!;
+  await copyFile(dataFolder(bench.services.env.dataDir).mark, dataFolder(folder).mark);
   const upload = (lines: number) => uploadForm(`${chatLine}\n`.repeat(lines));
   const work = async (send: Parameters<Parameters<typeof withApi>[1]>[0]) => {
     const { id } = (await send('POST', '/v1/files', upload(10))).json;
