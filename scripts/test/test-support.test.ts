@@ -30,5 +30,6 @@ test('a test names the Python libraries that it compares with', () => {
   const of = (text: string) => referenceLibrariesOf(write('test/one.test.ts', text));
   assert.deepEqual(of("import { side } from './side.ts';"), ['peft', 'adapters']);
   assert.deepEqual(of("await runPython('a.py', []);"), ['peft']);
+  assert.deepEqual(of("await pythonEnvironment(undefined, 'moto');"), ['moto']);
   assert.deepEqual(of("test('adapters', () => {});"), []);
 });

@@ -9,11 +9,13 @@ export function opensServices(file: string): boolean {
   );
 }
 
-/** The Python libraries that a test file compares with: `peft` where it says no other. */
+/** The Python libraries that a test file compares with or runs: `peft` where it says no other. */
 export function referenceLibrariesOf(file: string): ReferenceLibrary[] {
   const text = textsOf(file).join('\n');
   if (!/\b(runPython|runPythonJson|pythonEnvironment)\b/.test(text)) return [];
   const others = referenceLibraries.filter((library) => text.includes(`library: '${library}'`));
+  // A server is no library to compare with.
+  if (text.includes("pythonEnvironment(undefined, 'moto')")) return ['moto'];
   return [...new Set<ReferenceLibrary>(['peft', ...others])];
 }
 

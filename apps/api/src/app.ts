@@ -1,5 +1,5 @@
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
-import type { Services } from '@graft/service';
+import { collectLocal, repeat, type Services } from '@graft/service';
 import Fastify, { LogController } from 'fastify';
 import { startJobValidator } from './jobs/job-validator.ts';
 import { createOptionChecker } from './jobs/option-checker.ts';
@@ -88,6 +88,13 @@ export async function buildApp(services: Services, overrides: Partial<ApiSetting
     await validator.close();
     await checker.close();
   });
+  const collector = repeat(
+    'collect local',
+    3600_000,
+    async () => void (await collectLocal(services)),
+    app.log,
+  );
+  app.addHook('onClose', async () => await collector.stop());
 
   await app.register(healthRoutes);
   await app.register(

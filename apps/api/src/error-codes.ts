@@ -28,6 +28,8 @@ export const errorCodes = {
     'The key or the address has too many requests, uploads or streams open; the message names the limit.',
   ],
   internal_error: [500, 'A fault of the server; its log has the details under the x-request-id.'],
+  storage_away: [503, 'The store of files and adapters is away; retry after the seconds of Retry-After.'],
+  storage_full: [507, 'The store has no room left; nothing was stored. Its operator must make room.'],
   service_unavailable: [503, 'The database is away; retry after the seconds of Retry-After.'],
   resource_busy: [
     503,
@@ -39,6 +41,7 @@ export const errorCodes = {
   empty_file: [400, 'The file holds no example.'],
   file_too_large: [413, 'The file is larger than this server accepts.'],
   file_in_use: [400, 'A job that has not finished reads the file.'],
+  file_corrupt: [410, 'The stored bytes are no longer those of the upload, and are not served.'],
   upload_incomplete: [400, 'The upload broke off or its multipart encoding is broken.'],
   // Jobs
   job_not_found: [404, 'No such fine-tuning job.'],
@@ -120,6 +123,10 @@ export const errorCodes = {
   model_not_deletable: [400, 'Only fine-tuned models can be deleted.'],
   adapter_not_found: [404, 'No such adapter.'],
   adapter_version_not_found: [404, 'No such version of the adapter.'],
+  artifact_corrupt: [
+    410,
+    'The stored files of the adapter are no longer those published, and are not served.',
+  ],
   artifact_missing: [500, 'The files of the adapter are gone from the store.'],
   invalid_adapter: [500, 'The files of the adapter are broken.'],
   // Completions

@@ -1,4 +1,5 @@
 import { Command } from 'commander';
+import { addBaseModelVerbs } from './admin/base-models.ts';
 import { addKeyVerbs } from './admin/keys.ts';
 import { addTeamVerbs } from './admin/teams.ts';
 import { addGenerateVerb } from './local/generate.ts';
@@ -57,5 +58,6 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted. Every verb has --h
   );
   addTeamVerbs(admin);
   addKeyVerbs(admin);
+  addBaseModelVerbs(admin);
   return program;
 }

@@ -4,6 +4,7 @@ export type { Adapter, AdapterToWrite } from './adapter-files/adapter.ts';
 export type { AdapterCard } from './adapter-files/adapter-card.ts';
 export { readAdapter, writeAdapter } from './adapter-files/adapter-files.ts';
 export type { BaseModel } from './base-model/base-model.ts';
+export { rehashWeights } from './base-model/model-digest.ts';
 export { openBaseModel } from './base-model/open-base-model.ts';
 export { copySentencePooling, sequencePooling } from './base-model/sentence-pooling.ts';
 export {

@@ -1,15 +1,22 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { pipeline } from 'node:stream/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
 
 /** SHA-256 of a text in UTF-8, or of bytes, in hexadecimal. */
 export function sha256(content: string | Uint8Array): string {
   return createHash('sha256').update(content).digest('hex');
 }
 
-/** SHA-256 of a file in hexadecimal. The file is never in memory as a whole. */
-export async function hashFile(file: string): Promise<string> {
+/** SHA-256 of a file in hexadecimal, read at most `bytesPerSecond`. The file is never in memory as a whole. */
+export async function hashFile(
+  file: string,
+  options: { bytesPerSecond?: number; signal?: AbortSignal } = {},
+): Promise<string> {
+  const { bytesPerSecond, signal } = options;
   const hash = createHash('sha256');
-  await pipeline(createReadStream(file, { highWaterMark: 1 << 20 }), hash);
+  for await (const chunk of createReadStream(file, { highWaterMark: 1 << 20 })) {
+    hash.update(chunk);
+    if (bytesPerSecond) await sleep((1000 * chunk.length) / bytesPerSecond, undefined, signal && { signal });
+  }
   return hash.digest('hex');
 }

@@ -32,6 +32,11 @@ const EnvSchema = Type.Object({
   HF_ENDPOINT: Type.Optional(Type.String({ pattern: '^https?://' })),
   HF_TOKEN: Type.Optional(Type.String()),
   GRAFT_MIN_FREE_BYTES: Type.String({ pattern: '^[0-9]{1,15}$', default: String(2 ** 30) }),
+  ARTIFACTS_URL: Type.Optional(
+    Type.String({ pattern: '^s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](?:/[A-Za-z0-9._-]+)*/?$' }),
+  ),
+  GRAFT_S3_ENDPOINT: Type.Optional(Type.String({ pattern: '^https?://' })),
+  GRAFT_STORAGE_CACHE_BYTES: Type.String({ pattern: '^[0-9]{1,15}$', default: String(20 * 2 ** 30) }),
   GRAFT_MAX_UPLOAD_BYTES: Type.String({ pattern: '^[0-9]{1,15}$', default: String(512 * 2 ** 20) }),
   GRAFT_METRICS_TOKEN: Type.Optional(Type.String({ minLength: 16 })),
   GRAFT_METRICS_BY_TEAM: Type.Enum(['true', 'false'], { default: 'false' }),
@@ -79,6 +84,12 @@ export interface ServiceEnv {
   metricsToken: string | undefined;
   /** Metrics may name teams. */
   metricsByTeam: boolean;
+  /** `s3://bucket/prefix`: where files, artifacts and checkpoints lie. Absent: under `dataDir`. */
+  artifactsUrl: string | undefined;
+  /** A server of the S3 protocol that is not AWS. */
+  s3Endpoint: string | undefined;
+  /** What may be kept under `dataDir` of a store that lies elsewhere. */
+  storageCacheBytes: number;
   logLevel: Static<typeof EnvSchema>['LOG_LEVEL'];
 }
 
@@ -152,6 +163,9 @@ export function loadServiceEnv(env: NodeJS.ProcessEnv = process.env): ServiceEnv
     maxUploadBytes: Number(filled.GRAFT_MAX_UPLOAD_BYTES),
     metricsToken: filled.GRAFT_METRICS_TOKEN,
     metricsByTeam: filled.GRAFT_METRICS_BY_TEAM === 'true',
+    artifactsUrl: filled.ARTIFACTS_URL,
+    s3Endpoint: filled.GRAFT_S3_ENDPOINT,
+    storageCacheBytes: Number(filled.GRAFT_STORAGE_CACHE_BYTES),
     logLevel: filled.LOG_LEVEL,
   };
 }

@@ -10,6 +10,7 @@ export {
   listAdapterVersions,
   listFineTunedModels,
 } from './adapters/read-adapters.ts';
+export { admitBaseModel, forgetBaseModel, listRecordedBaseModels } from './base-models/admit-base-model.ts';
 export { baseModelFault, isLastingModelFault } from './base-models/base-model-fault.ts';
 export type { BaseModelEntry, LocalBaseModel } from './base-models/catalogue.ts';
 export type { Database } from './database/database.ts';
@@ -115,10 +116,14 @@ export { type Repeating, repeat } from './repeat.ts';
 export type { Secrets } from './secrets.ts';
 export { openServices, type Services } from './services.ts';
 export type { ArtifactStore } from './storage/artifact-store.ts';
+export type { CheckpointStore } from './storage/checkpoint-store.ts';
+export { collectLocal } from './storage/collect-local.ts';
 export { dataFolder } from './storage/data-folder.ts';
 export type { FileStore } from './storage/file-store.ts';
 export { checkDataFolderMark, probeDataFolder } from './storage/prove-data-folder.ts';
+export { isDamage, reportCorruption } from './storage/report-corruption.ts';
 export { secureDataFolder } from './storage/secure-data-folder.ts';
+export { isStorageAway, whenStorageIsBack } from './storage/storage-fault.ts';
 export { ensureBootstrapKey } from './teams/ensure-bootstrap-key.ts';
 export { createTeam, findTeam, listTeams, type Team } from './teams/team-records.ts';
 export {

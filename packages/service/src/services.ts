@@ -11,22 +11,18 @@ import { acquirePostgres } from './postgres/acquire-postgres.ts';
 import type { JobQueue } from './queue/job-queue.ts';
 import { openJobQueue } from './queue/open-job-queue.ts';
 import { loadSecrets, type Secrets } from './secrets.ts';
-import type { ArtifactStore } from './storage/artifact-store.ts';
-import { createDiskArtifactStore } from './storage/disk-artifact-store.ts';
-import { createDiskFileStore } from './storage/disk-file-store.ts';
-import type { FileStore } from './storage/file-store.ts';
+import { openStores } from './storage/open-stores.ts';
 import { checkDataFolderMark } from './storage/prove-data-folder.ts';
 import { secureDataFolder } from './storage/secure-data-folder.ts';
+import type { Stores } from './storage/stores.ts';
 
 /** Everything API, worker and admin commands share. Whoever opens it closes it. */
-export interface Services extends Database {
+export interface Services extends Database, Omit<Stores, 'close'> {
   env: ServiceEnv;
   log: Logger;
   /** The database in use, with its password: for child processes, never for logs. */
   databaseUrl: string;
   queue: JobQueue;
-  artifacts: ArtifactStore;
-  files: FileStore;
   baseModels: BaseModelCatalogue;
   secrets: Secrets;
   /** Queue, then connections, then this process's hold on the embedded Postgres. */
@@ -80,9 +76,13 @@ export async function openServices(options: OpenOptions): Promise<Services> {
     });
     await migrateDatabase({ sql });
     // An API would take files that no worker finds. A worker looks for itself, again and again.
-    if (options.role === 'api') await checkDataFolderMark({ db }, env.dataDir);
+    // With a bucket each machine has a folder of its own.
+    if (options.role === 'api' && env.artifactsUrl === undefined)
+      await checkDataFolderMark({ db }, env.dataDir);
     const queue = await openJobQueue({ db, databaseUrl: postgres.url, redisUrl: env.redisUrl, log });
     closers.push(() => queue.close());
+    const { close: closeStores, ...stores } = await openStores(env);
+    closers.push(async () => closeStores());
     return {
       env,
       log,
@@ -90,8 +90,7 @@ export async function openServices(options: OpenOptions): Promise<Services> {
       sql,
       databaseUrl: postgres.url,
       queue,
-      artifacts: createDiskArtifactStore(env.dataDir),
-      files: createDiskFileStore(env.dataDir),
+      ...stores,
       baseModels: await createBaseModelCatalogue(env),
       secrets: await loadSecrets(env),
       close,

@@ -7,7 +7,7 @@ import { createInterface } from 'node:readline';
 import type { ReferenceLibrary } from './python-environment.ts';
 
 /** What the scripts of a library import; the first two of each take seconds. */
-const modules: Record<ReferenceLibrary, string[]> = {
+const modules: Partial<Record<ReferenceLibrary, string[]>> = {
   peft: ['reference', 'training_loop', 'tiny_models'],
   adapters: ['adapters', 'base_models', 'training_loop', 'tiny_models'],
 };
@@ -27,10 +27,12 @@ export async function startWarmPython(
   folder: string,
   python: string,
   library: ReferenceLibrary,
-  imports: readonly string[] = modules[library],
+  imports: readonly string[] = modules[library] ?? [],
 ): Promise<{ stop(): Promise<void> }> {
   const socket = socketIn(folder, library);
-  if (process.platform !== 'linux' || socket.length > longestSocketPath) return { stop: async () => {} };
+  if (process.platform !== 'linux' || socket.length > longestSocketPath || imports.length === 0) {
+    return { stop: async () => {} };
+  }
   const scripts = join(import.meta.dirname, '../references');
   const child = spawn(python, [join(import.meta.dirname, 'warm_python.py'), socket, scripts, ...imports], {
     stdio: ['pipe', 'pipe', 'inherit'],

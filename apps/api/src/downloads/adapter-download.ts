@@ -1,23 +1,36 @@
-import type { AdapterVersion, ArtifactStore } from '@graft/service';
+import { type AdapterVersion, isDamage, reportCorruption, type Services } from '@graft/service';
 import type { Download } from './download.ts';
 import { createTar, tarDigest } from './tar.ts';
 
 /** How many digests of tars are kept, about 100 bytes each. They stay valid, since an adapter version never changes. */
 const rememberedDigests = 10_000;
 
-/** Makes the download of an adapter version: a tar of the files that Hugging Face PEFT loads. */
+/**
+ * Makes the download of an adapter version: a tar of the files that Hugging Face PEFT loads. Throws GraftError
+ * `artifact_missing`, `artifact_corrupt`: bytes that are not those of the version's row are never digested for the client.
+ */
 export function createAdapterDownloads(
-  artifacts: ArtifactStore,
+  services: Pick<Services, 'artifacts' | 'db' | 'log'>,
 ): (version: AdapterVersion) => Promise<Download> {
+  const { artifacts } = services;
   const digests = new Map<string, Promise<string>>();
 
   return async (version) => {
+    const { artifact, files, teamId, id, jobId, modelName, corruptAt } = version;
+    try {
+      await artifacts.localFolder(artifact, { afresh: corruptAt !== null });
+    } catch (error) {
+      if (isDamage(error)) {
+        await reportCorruption(services, { kind: 'artifact', teamId, id, jobId, modelName }, error);
+      }
+      throw error;
+    }
     const tar = await createTar(
-      version.files.map((file) => ({
+      files.map((file) => ({
         path: file.path,
         bytes: file.bytes,
         async *read(start, end) {
-          yield* await artifacts.open(version.digest, file.path, { start, end: end - 1 });
+          yield* await artifacts.open(artifact, file.path, { start, end: end - 1 });
         },
       })),
     );
@@ -34,7 +47,7 @@ export function createAdapterDownloads(
       contentType: 'application/x-tar',
       bytes: tar.bytes,
       sha256: await digest,
-      read: tar.read,
+      read: async (start, end) => tar.read(start, end),
     };
   };
 }

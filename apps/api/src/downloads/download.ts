@@ -10,21 +10,25 @@ export interface Download {
   bytes: number;
   /** Hexadecimal SHA-256 of the whole. */
   sha256: string;
-  /** The bytes from `start` up to, without, `end`. */
-  read(start: number, end: number): AsyncIterable<Buffer>;
+  /** The bytes from `start` up to, without, `end`. Rejects, before any byte, when they are not those of `sha256`. */
+  read(start: number, end: number): Promise<AsyncIterable<Buffer>>;
 }
 
 /** Answers GET and HEAD: digest, length, ETag (If-None-Match → 304), one Range (If-Range) → 206 or 416. */
-export function sendDownload(request: FastifyRequest, reply: FastifyReply, download: Download): FastifyReply {
+export async function sendDownload(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  download: Download,
+): Promise<FastifyReply> {
   const { bytes, sha256 } = download;
   const etag = `"sha256-${sha256}"`;
-  reply.headers({
+  const headers = {
     etag,
     'accept-ranges': 'bytes',
     // Private, because it is the team's. Revalidation by ETag costs nothing.
     'cache-control': 'private, no-cache',
-  });
-  if (matches(request.headers['if-none-match'], etag)) return reply.code(304).send();
+  };
+  if (matches(request.headers['if-none-match'], etag)) return reply.code(304).headers(headers).send();
 
   const ifRange = request.headers['if-range'];
   const asked = ifRange === undefined || ifRange === etag ? request.headers.range : undefined;
@@ -35,8 +39,11 @@ export function sendDownload(request: FastifyRequest, reply: FastifyReply, downl
     });
   }
   const { start, end } = range ?? { start: 0, end: bytes };
+  // For HEAD an empty stream: without a stream Fastify would answer a length of 0.
+  const body = request.method === 'HEAD' || start === end ? [] : await download.read(start, end);
   if (range) reply.code(206).header('content-range', `bytes ${start}-${end - 1}/${bytes}`);
   reply.headers({
+    ...headers,
     'content-type': download.contentType,
     'content-length': end - start,
     'content-disposition': `attachment; filename="${asciiName(download.filename)}"; filename*=UTF-8''${encodeName(download.filename)}`,
@@ -44,8 +51,6 @@ export function sendDownload(request: FastifyRequest, reply: FastifyReply, downl
     'repr-digest': `sha-256=:${Buffer.from(sha256, 'hex').toString('base64')}:`,
     'x-content-sha256': sha256,
   });
-  // For HEAD an empty stream: without a stream Fastify would answer a length of 0.
-  const body = request.method === 'HEAD' ? [] : download.read(start, end);
   return reply.send(Readable.from(body, { objectMode: false }));
 }
 

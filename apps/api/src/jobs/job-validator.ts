@@ -21,6 +21,7 @@ import {
   type Services,
   type ValidationOutcome,
   type ValidationProgress,
+  whenStorageIsBack,
 } from '@graft/service';
 import { observeValidation } from './observe-validation.ts';
 import { openBaseModel } from './open-base-model.ts';
@@ -196,9 +197,11 @@ async function examine(validation: Validation): Promise<ValidationOutcome> {
   if (known) return known.error ? { ok: false, error: known.error } : { ok: true, resolvedTraining };
 
   onProgress({ bytes: 0, totalBytes: training.bytes + (other?.bytes ?? 0), examples: 0 });
+  const localPath = async (file: FileRecord) =>
+    await whenStorageIsBack(signal, () => services.files.localPath(file, job.id));
   const paths = {
-    trainingFile: await services.files.localPath(training.path),
-    validationFile: other && (await services.files.localPath(other.path)),
+    trainingFile: await localPath(training),
+    validationFile: other && (await localPath(other)),
   };
   const report = await files.validate({ ...what, ...paths }, { signal, onProgress });
   // The tokenizer is the operator's, so its faults are not the user's.

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { writeTinyModel } from '@graft/peft-core/testing';
-import { openServices } from '@graft/service';
+import { getFile, openServices } from '@graft/service';
 import { openCuttableProxy } from '@graft/service/testing';
 import { jobsPath as path } from '../testing/job-requests.ts';
 import { type ApiBench, type Caller, chatLine, openApiBench } from '../testing/open-api-bench.ts';
@@ -146,8 +146,8 @@ test('a second job on the same data is validated without reading the file, in it
     const [first, again] = [await create(bench.acme, 'tiny', file), await bench.acme.upload(text)];
     await bench.untilState(first, state);
     // Without its bytes the file cannot be read any more.
-    const { rows } = await bench.services.sql.query('SELECT path FROM files WHERE id = $1', [again]);
-    await rm(await bench.services.files.localPath(rows[0].path));
+    const stored = await getFile(bench.services, bench.acme.teamId, again);
+    await rm(await bench.services.files.localPath(stored!, first));
     const second = await create(bench.acme, 'tiny', again);
     await bench.untilState(second, state);
     const [one, two] = [await show(first), await show(second)];

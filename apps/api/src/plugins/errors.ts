@@ -10,6 +10,9 @@ const retryAfterSeconds = 5;
 /** The same when the row that a request would change is locked. */
 const rowRetryAfterSeconds = 2;
 
+/** Faults of the storage that a client may know of. */
+const ofStorage = new Set(['storage_away', 'storage_full', 'file_corrupt', 'artifact_corrupt']);
+
 /** Every error, thrown or found by Fastify itself, leaves in OpenAI's form, without stack, path or SQL. */
 export const errors = fp(async (app) => {
   app.setErrorHandler(answerError);
@@ -50,14 +53,15 @@ export function toApiError(error: FastifyError | ApiError | GraftError | Error):
 }
 
 /**
- * User faults keep code, message and param, and so do faults of base models, which are worded for clients; other system
- * faults tell the client nothing.
+ * User faults keep code, message and param, and so do faults of base models and of the storage, which are worded for clients;
+ * other system faults tell the client nothing.
  */
 function fromGraftError(error: GraftError): ApiError {
   const ofModel = error.code === 'base_model_unavailable' || isLastingModelFault(error.code);
-  if (error.fault === 'system' && !ofModel) return internalError();
+  if (error.fault !== 'user' && !ofModel && !ofStorage.has(error.code)) return internalError();
   const status = error.code in errorCodes ? errorCodes[error.code as ErrorCode][0] : 400;
-  return Object.assign(new ApiError('bad_request', error.message, { param: error.param, status }), {
+  const headers = status === 503 ? { 'retry-after': String(retryAfterSeconds) } : {};
+  return Object.assign(new ApiError('bad_request', error.message, { param: error.param, status, headers }), {
     code: error.code,
   });
 }

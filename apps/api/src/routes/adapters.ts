@@ -28,7 +28,7 @@ const tags = ['Adapters'];
 /** /adapters: what succeeded jobs made, version by version, and their files. */
 export const adapterRoutes: FastifyPluginAsyncTypebox = async (app) => {
   const { services } = app;
-  const downloadOf = createAdapterDownloads(services.artifacts);
+  const downloadOf = createAdapterDownloads(services);
 
   app.get(
     '/adapters',
@@ -122,7 +122,7 @@ export const adapterRoutes: FastifyPluginAsyncTypebox = async (app) => {
     },
     async (request, reply) => {
       const version = await findVersion(request.caller.teamId, request.params);
-      return sendDownload(request, reply, await downloadOf(version));
+      return await sendDownload(request, reply, await downloadOf(version));
     },
   );
 };

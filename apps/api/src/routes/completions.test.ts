@@ -158,7 +158,15 @@ describe('chat completions', () => {
     assert.equal(answer.json.model, version.modelName);
     assert.deepEqual(
       [worker.requests[0].base_model, worker.requests[0].adapter],
-      ['tiny', { version_id: version.id, digest: version.digest, base_digest: 'b'.repeat(64) }],
+      [
+        'tiny',
+        {
+          version_id: version.id,
+          artifact: version.artifact,
+          suspect: false,
+          base_digest: 'b'.repeat(64),
+        },
+      ],
     );
     const body = { model: version.modelName, messages };
     assertError(

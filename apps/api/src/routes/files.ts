@@ -1,6 +1,16 @@
 import multipart from '@fastify/multipart';
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
-import { createFile, deleteFile, type FileRecord, getFile, listFiles, waitForRow } from '@graft/service';
+import {
+  createFile,
+  deleteFile,
+  type FileRecord,
+  getFile,
+  isDamage,
+  isDatabaseAway,
+  listFiles,
+  reportCorruption,
+  waitForRow,
+} from '@graft/service';
 import { ApiError } from '../api-error.ts';
 import { sendDownload } from '../downloads/download.ts';
 import { errorResponses } from '../schemas/error.ts';
@@ -66,7 +76,8 @@ export const fileRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSettings }> = 
         });
         return toWireFile(file);
       } catch (error) {
-        await services.files.remove(path);
+        // Whether there is a row is not known then. Without one the bytes are collected a day later.
+        if (!isDatabaseAway(error)) await services.files.remove(path).catch(() => {});
         throw error;
       }
     },
@@ -140,14 +151,17 @@ export const fileRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSettings }> = 
     },
     async (request, reply) => {
       const file = await find(request.caller.teamId, request.params.file_id);
-      return sendDownload(request, reply, {
+      return await sendDownload(request, reply, {
         filename: file.filename,
         contentType: 'application/octet-stream',
         bytes: file.bytes,
         sha256: file.sha256,
-        async *read(start, end) {
-          yield* await services.files.open(file.path, { start, end: end - 1 });
-        },
+        read: async (start, end) =>
+          await services.files.open(file, { start, end: end - 1 }).catch(async (error: unknown) => {
+            const { teamId, id } = file;
+            if (isDamage(error)) await reportCorruption(services, { kind: 'file', teamId, id }, error);
+            throw error;
+          }),
       });
     },
   );

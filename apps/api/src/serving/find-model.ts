@@ -24,7 +24,12 @@ export async function findModel(
   }
   return {
     base_model: version.baseModel,
-    adapter: { version_id: version.id, digest: version.digest, base_digest: trainedOn.digest },
+    adapter: {
+      version_id: version.id,
+      artifact: version.artifact,
+      suspect: version.corruptAt !== null,
+      base_digest: trainedOn.digest,
+    },
   };
 }
 

@@ -57,7 +57,7 @@ export async function receiveUpload(
     request.raw.setTimeout(0);
     return received;
   } catch (error) {
-    if (received) await files.remove(received.path);
+    if (received) await files.remove(received.path).catch(() => {});
     // The rest of the body is read and dropped, so that a client that sends first and then reads sees the answer.
     request.raw.unpipe();
     request.raw.resume();

@@ -16,7 +16,7 @@ let bench: WorkerBench;
 let generator: GeneratorProcess;
 let http: FastifyInstance;
 let url: string;
-let digest: string;
+let artifact: string;
 let base_digest: string;
 
 before(async () => {
@@ -34,7 +34,7 @@ before(async () => {
   url = `${await http.listen({ host: '127.0.0.1', port: 0 })}/internal/generate`;
   const folder = await mkdtemp(join(tmpdir(), 'graft-adapter-'));
   await writeAdapter(folder, tinyAdapter());
-  digest = (await bench.services.artifacts.publish(folder)).digest;
+  artifact = (await bench.services.artifacts.publish(folder)).artifact;
   base_digest = await (await bench.services.baseModels.get('tiny'))!.digest();
 });
 after(async () => {
@@ -72,7 +72,7 @@ function tinyAdapter(): Parameters<typeof writeAdapter>[1] {
 
 const body = {
   base_model: 'tiny',
-  adapter: null as { version_id: string; digest: string; base_digest: string } | null,
+  adapter: null as { version_id: string; artifact: string; suspect: boolean; base_digest: string } | null,
   messages: [{ role: 'user', content: 'Hello' }],
   max_tokens: 12,
   temperature: 0,
@@ -134,7 +134,7 @@ describe('internal server', { timeout: 120_000 }, () => {
   });
 
   it('refuses an adapter of other base weights', async () => {
-    const adapter = { version_id: 'adptver-1', digest, base_digest: '0'.repeat(64) };
+    const adapter = { version_id: 'adptver-1', artifact, suspect: false, base_digest: '0'.repeat(64) };
     const events = await lines(await post({ adapter }));
     assert.equal(events.at(-1).type, 'error');
     assert.equal(JSON.stringify(events.at(-1)).includes('base_model_changed'), true);
@@ -143,7 +143,9 @@ describe('internal server', { timeout: 120_000 }, () => {
   it('answers with base and adapter in turn, in the same process', async () => {
     const plain = await answer();
     const pid = generator.pid;
-    const adapted = await answer({ adapter: { version_id: 'adptver-1', digest, base_digest } });
+    const adapted = await answer({
+      adapter: { version_id: 'adptver-1', artifact, suspect: false, base_digest },
+    });
     assert.notEqual(adapted, plain);
     assert.equal(await answer(), plain);
     assert.equal(
@@ -192,7 +194,7 @@ describe('internal server', { timeout: 120_000 }, () => {
       { surprise: 1 },
       { max_tokens: '5' },
       { prompt: 'both' },
-      { adapter: { digest: '../x' } },
+      { adapter: { version_id: 'x', artifact: '../x', suspect: false, base_digest } },
     ]) {
       const response = await post(change);
       assert.equal(response.status, 400, JSON.stringify(change));
@@ -204,7 +206,7 @@ describe('internal server', { timeout: 120_000 }, () => {
     const [unknown] = await lines(await post({ base_model: 'nobody' }));
     assert.deepEqual([unknown.type, unknown.status, unknown.code], ['error', 404, 'model_not_found']);
     const [missing] = await lines(
-      await post({ adapter: { version_id: 'x', digest: '0'.repeat(64), base_digest } }),
+      await post({ adapter: { version_id: 'x', artifact: '0'.repeat(64), suspect: false, base_digest } }),
     );
     assert.deepEqual([missing.type, missing.status, missing.code], ['error', 500, 'artifact_missing']);
     const [long] = await lines(await post({ messages: [{ role: 'user', content: 'x'.repeat(5000) }] }));

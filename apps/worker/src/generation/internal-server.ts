@@ -5,6 +5,7 @@ import { Readable } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
 import { GraftError } from '@graft/peft-core/config';
 import {
+  admitBaseModel,
   encodeLine,
   type GenerationLine,
   type GenerationRequest,
@@ -40,7 +41,7 @@ const retryAfterSeconds = 2;
  * that hangs up ends its generation. `GET /healthz` answers whoever asks, `GET /metrics` those who may read it.
  */
 export function createInternalServer(
-  services: Pick<Services, 'baseModels' | 'artifacts' | 'secrets' | 'log' | 'sql' | 'queue' | 'env'>,
+  services: Pick<Services, 'baseModels' | 'artifacts' | 'db' | 'secrets' | 'log' | 'sql' | 'queue' | 'env'>,
   generator: GeneratorProcess,
 ): FastifyInstance {
   const { internalTls } = services.secrets;
@@ -132,7 +133,7 @@ async function* readInTime(lines: AsyncGenerator<string>, giveUp: () => void): A
 
 /** The lines of one answer. Throws `GeneratorBusy`, only before the first line. */
 async function* answer(
-  services: Pick<Services, 'baseModels' | 'artifacts' | 'log'>,
+  services: Pick<Services, 'baseModels' | 'artifacts' | 'db' | 'log'>,
   generator: GeneratorProcess,
   body: GenerationRequest,
   signal: AbortSignal,
@@ -156,7 +157,7 @@ async function* answer(
 
 /** Finds base model and adapter on this machine. Throws GraftError. */
 async function locate(
-  services: Pick<Services, 'baseModels' | 'artifacts'>,
+  services: Pick<Services, 'baseModels' | 'artifacts' | 'db' | 'log'>,
   body: GenerationRequest,
   signal: AbortSignal,
 ): Promise<GeneratorRequest> {
@@ -168,7 +169,8 @@ async function locate(
       { param: 'model' },
     );
   }
-  if (body.adapter && (await base.digest()) !== body.adapter.base_digest) {
+  const digest = await admitBaseModel(services, base);
+  if (body.adapter && digest !== body.adapter.base_digest) {
     throw new GraftError(
       'base_model_changed',
       `The weights of ${body.base_model} on this worker are not those that the adapter was trained on.`,
@@ -181,7 +183,9 @@ async function locate(
     baseModel: base.id,
     basePath: base.path,
     digestCache: base.digestCache,
-    adapterDir: body.adapter && (await services.artifacts.localFolder(body.adapter.digest)),
+    adapterDir:
+      body.adapter &&
+      (await services.artifacts.localFolder(body.adapter.artifact, { afresh: body.adapter.suspect })),
     options: { ...text, max_tokens, temperature, top_p, stop, seed },
   };
 }
@@ -204,6 +208,10 @@ function lineOf(event: GeneratorEvent): GenerationLine {
 
 function statusOf({ code, fault }: ChildFault): number {
   if (code === 'generator_lost' || code === 'generator_closing') return 503;
+  // The bytes are nowhere: the API answers that they are gone.
+  if (code === 'artifact_corrupt') return 410;
+  // This worker's copy of the model is damaged; another's may be whole.
+  if (code === 'base_model_changed' && fault !== 'user') return 503;
   // Not 500: clients would try again, which mends no broken file.
   if (isLastingModelFault(code)) return 400;
   if (fault === 'system') return 500;

@@ -33,7 +33,8 @@ export function dataFolderProof(services: Services, workerId: string): Proof {
   const plain = 'its data folder cannot be used';
   let underWay: Promise<void> | null = null;
   const look = async () => {
-    await checkDataFolderMark(services, dataDir);
+    // With a bucket each machine has a folder of its own.
+    if (services.env.artifactsUrl === undefined) await checkDataFolderMark(services, dataDir);
     await probeDataFolder(dataDir, { name: workerId, minFreeBytes });
   };
   return async () => {

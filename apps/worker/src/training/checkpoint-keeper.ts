@@ -1,4 +1,4 @@
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import {
   type CheckpointCandidate,
   chooseKeepers,
@@ -7,8 +7,10 @@ import {
 } from '@graft/peft-core/checkpoints';
 import {
   type Checkpoint,
+  type CheckpointStore,
   dataFolder,
   giveUpCheckpoints,
+  isStorageAway,
   type Job,
   listKeptCheckpoints,
   type Services,
@@ -21,19 +23,50 @@ import { Fenced, type JobLease } from './job-lease.ts';
  */
 export class CheckpointKeeper {
   readonly #lease: JobLease;
+  readonly #store: CheckpointStore;
   readonly #dataDir: string;
   readonly #log: Services['log'];
 
-  constructor(lease: JobLease, dataDir: string, log: Services['log']) {
+  constructor(
+    lease: JobLease,
+    { checkpoints, env }: Pick<Services, 'checkpoints' | 'env'>,
+    log: Services['log'],
+  ) {
     this.#lease = lease;
-    this.#dataDir = dataDir;
+    this.#store = checkpoints;
+    this.#dataDir = env.dataDir;
     this.#log = log;
   }
 
-  /** Where the trainer writes its own, and what it may go on from, newest first. */
+  /**
+   * Where the trainer writes its own, and what it may go on from, newest first. The newest that the store has is then on this
+   * machine. Throws GraftError `storage_away`, `storage_full`.
+   */
   async forTrainer(): Promise<{ dir: string; candidates: CheckpointCandidate[] }> {
     const dir = join(this.#folder, epochFolder(this.#job.leaseEpoch));
-    return { dir, candidates: await this.#recorded() };
+    const candidates = await this.#recorded();
+    for (const candidate of candidates) if (await this.#store.fetch(this.keyOf(candidate.dir))) break;
+    return { dir, candidates };
+  }
+
+  /** What the store and the checkpoint's row call a folder of this machine. */
+  keyOf(dir: string): string {
+    return relative(this.#dataDir, dir);
+  }
+
+  /**
+   * Puts a finished checkpoint where every worker finds it. False: the store is away or full; training may go on without
+   * it. Throws the signal's reason at once when that fires.
+   */
+  async store(dir: string, signal: AbortSignal): Promise<boolean> {
+    try {
+      await this.#store.put(this.keyOf(dir), signal);
+      return true;
+    } catch (error) {
+      if (!isStorageAway(error)) throw error;
+      this.#log.warn({ err: error, event: 'checkpoint_not_stored' }, 'a checkpoint could not be stored');
+      return false;
+    }
   }
 
   /**
@@ -49,6 +82,7 @@ export class CheckpointKeeper {
       // Whoever has lost the lease since learns it here, before anything is removed.
       await this.#lease.write((db, lease) => giveUpCheckpoints(db, lease, steps));
       await removeOtherCheckpoints(this.#folder, this.#job.leaseEpoch, step, kept);
+      for (const { dir } of [...damaged, ...older]) await this.#store.remove(this.keyOf(dir));
       return damaged;
     } catch (error) {
       if (error instanceof Fenced) throw error;

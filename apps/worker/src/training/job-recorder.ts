@@ -1,4 +1,3 @@
-import { relative } from 'node:path';
 import type { TrainRecord } from '@graft/peft-core';
 import {
   appendEvent,
@@ -22,7 +21,8 @@ import { evaluationRow, rowsOf, stepRow } from './metric-rows.ts';
 export class JobRecorder {
   #lease: JobLease;
   #keeper: CheckpointKeeper;
-  #dataDir: string;
+  /** Aborted when nothing more is to be written. */
+  readonly #closing = new AbortController();
   #onFault: () => void;
   #flushMilliseconds: number;
   #metrics: JobMetric[] = [];
@@ -35,16 +35,9 @@ export class JobRecorder {
   #fault: unknown;
 
   /** `onFault` is called once when a write fails for good; `flush` then throws the reason. */
-  constructor(
-    lease: JobLease,
-    keeper: CheckpointKeeper,
-    dataDir: string,
-    onFault: () => void,
-    flushMilliseconds = 1000,
-  ) {
+  constructor(lease: JobLease, keeper: CheckpointKeeper, onFault: () => void, flushMilliseconds = 1000) {
     this.#lease = lease;
     this.#keeper = keeper;
-    this.#dataDir = dataDir;
     this.#onFault = onFault;
     this.#flushMilliseconds = flushMilliseconds;
   }
@@ -84,6 +77,7 @@ export class JobRecorder {
     this.#metrics = [];
     this.#progress = null;
     this.#fault ??= new Error('The recorder is closed.');
+    this.#closing.abort(this.#fault);
     await this.#written;
   }
 
@@ -142,11 +136,13 @@ export class JobRecorder {
     // Writes come one after the other: with these, all up to this step are there.
     const series = this.#metrics;
     this.#metrics = [];
-    this.#enqueue(() =>
-      this.#lease.write((db, lease) =>
+    this.#enqueue(async () => {
+      if (!(await this.#keeper.store(dir, this.#closing.signal)))
+        return await this.#withoutCheckpoint(step, series);
+      await this.#lease.write((db, lease) =>
         recordCheckpoint(db, lease, {
           ...{ step, digest, bytes, seconds, series },
-          path: relative(this.#dataDir, dir),
+          path: this.#keeper.keyOf(dir),
           metrics: {
             trainLoss: train?.loss ?? null,
             trainTokenAccuracy: train?.tokenAccuracy ?? null,
@@ -154,10 +150,19 @@ export class JobRecorder {
             validationTokenAccuracy: validation?.tokenAccuracy ?? null,
           },
         }),
-      ),
+      );
+      // The last one goes with all others once the job is over.
+      if (step !== this.#totalSteps) await this.#prune(step);
+    });
+  }
+
+  /** Another worker would go on from the checkpoint before. */
+  async #withoutCheckpoint(step: number, series: readonly JobMetric[]): Promise<void> {
+    const message = `The checkpoint at step ${step} could not be stored; training goes on without it.`;
+    await this.#lease.write((db, lease) => recordMetrics(db, lease, [...series]));
+    await this.#lease.write((db, lease) =>
+      appendEvent(db, lease, { level: 'warn', message, data: { step } }),
     );
-    // The last one goes with all others once the job is over.
-    if (step !== this.#totalSteps) this.#enqueue(() => this.#prune(step));
   }
 
   async #prune(step: number): Promise<void> {

@@ -1,6 +1,13 @@
 import { GraftError, type ResolvedTraining } from '@graft/peft-core/config';
 import { type Requirements, threadCount } from '@graft/peft-core/precision';
-import { type FileRecord, getFile, type Job, type LocalBaseModel, type Services } from '@graft/service';
+import {
+  admitBaseModel,
+  type FileRecord,
+  getFile,
+  type Job,
+  type LocalBaseModel,
+  type Services,
+} from '@graft/service';
 import { type Device, resolvePrecision } from '../devices.ts';
 import type { TrainingRequest } from './trainer-protocol.ts';
 
@@ -40,6 +47,7 @@ export async function prepareTraining(
   };
   const base = await services.baseModels.get(job.model, { onProgress, signal });
   if (!base) throw gone('model_not_found', `The base model ${job.model} is not available on this worker.`);
+  await admitBaseModel(services, base);
   const trainingFile = await fileOf(services, job, job.trainingFileId, 'training_file');
   const validationFile = job.validationFileId
     ? await fileOf(services, job, job.validationFileId, 'validation_file')
@@ -50,8 +58,8 @@ export async function prepareTraining(
     basePath: base.path,
     digestCache: base.digestCache,
     baseModelName: job.model,
-    trainingFile: await services.files.localPath(trainingFile.path),
-    validationFile: validationFile && (await services.files.localPath(validationFile.path)),
+    trainingFile: await services.files.localPath(trainingFile, job.id),
+    validationFile: validationFile && (await services.files.localPath(validationFile, job.id)),
     peft,
     training: { ...training, precision: requirements.precision },
     requirements,

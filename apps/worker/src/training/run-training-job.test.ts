@@ -71,10 +71,10 @@ describe('runTrainingJob', () => {
     assert.match(messages.join('\n'), /^Checkpoint created at step 4: [\d.]+ kB in \d+\.\d s$/m);
 
     const { rows } = await bench.services.sql.query(
-      'SELECT lineage, digest, metrics FROM adapter_versions WHERE job_id = $1',
+      'SELECT lineage, artifact, metrics FROM adapter_versions WHERE job_id = $1',
       [job.id],
     );
-    const { lineage, digest, metrics: ofVersion } = rows[0];
+    const { lineage, artifact, metrics: ofVersion } = rows[0];
     assert.deepEqual(ofVersion.proof, {
       live_loss: 2 / 6,
       reloaded_loss: 2 / 6,
@@ -86,7 +86,7 @@ describe('runTrainingJob', () => {
     assert.match(lineage.training_file.sha256, /^[0-9a-f]{64}$/);
     assert.equal(lineage.peft.r, 4);
     assert.notEqual(lineage.training.precision, 'auto');
-    assert.deepEqual(await readdir(await bench.services.artifacts.localFolder(digest)), [
+    assert.deepEqual(await readdir(await bench.services.artifacts.localFolder(artifact)), [
       'adapter_config.json',
     ]);
     assert.deepEqual(await leftovers(job), []);

@@ -52,8 +52,8 @@ export async function runTrainingJob(job: Job, options: RunOptions): Promise<Job
     interrupt: (reason) => interrupts.interrupt(reason),
     renewed: (deadline) => options.trainer.holdUntil(deadline),
   });
-  const keeper = new CheckpointKeeper(lease, services.env.dataDir, log);
-  const recorder = new JobRecorder(lease, keeper, services.env.dataDir, () => interrupts.killNow());
+  const keeper = new CheckpointKeeper(lease, services, log);
+  const recorder = new JobRecorder(lease, keeper, () => interrupts.killNow());
   const observer = new JobObserver(job, times);
   const settlement = new JobSettlement(services, lease, times, options.health);
   let staging: string | null = null;

@@ -1,8 +1,6 @@
-import { rm } from 'node:fs/promises';
 import {
   appendEvent,
   cancelRunningJob,
-  dataFolder,
   failJob,
   heartbeatJob,
   isTerminal,
@@ -115,11 +113,9 @@ export class JobSettlement {
 
   async #left(job: Job): Promise<JobOutcome> {
     if (isTerminal(job.state)) {
-      // No finished job can be resumed, and its checkpoints hold the whole optimizer state.
-      await rm(dataFolder(this.#services.env.dataDir).checkpointsOf(job.id), {
-        recursive: true,
-        force: true,
-      });
+      // No finished job can be resumed, and its checkpoints hold the whole optimizer state. What cannot be removed now is
+      // collected later.
+      await this.#services.checkpoints.remove(`checkpoints/${job.id}`).catch(() => {});
     }
     return job.state === 'queued' ? 'requeued' : (job.state as JobOutcome);
   }

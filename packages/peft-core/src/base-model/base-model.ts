@@ -13,7 +13,9 @@ export interface BaseModel {
   generationConfig: Record<string, unknown> | null;
   tokenizerFiles: TokenizerFiles;
   tensors: TensorSource;
-  /** SHA-256 (hex) of the weights: of the file, or of the list of shards' digests. Hashed once per (path, size, mtime). */
+  /** Files that hold weights, in a fixed order. */
+  weightFiles: readonly string[];
+  /** SHA-256 (hex) of the weights: of the file, or of the list of shards' digests. Hashed once per state of a file. */
   digest(): Promise<string>;
   close(): Promise<void>;
 }

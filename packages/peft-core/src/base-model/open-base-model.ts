@@ -32,6 +32,7 @@ export async function openBaseModel(
       generationConfig: model.generationConfig,
       tokenizerFiles: model.tokenizerFiles,
       tensors: model.tensors,
+      weightFiles: model.weightFiles,
       digest: () => modelDigest(model.weightFiles, options.digestCache ?? null),
       close: () => model.close(),
     };

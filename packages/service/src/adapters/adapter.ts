@@ -32,13 +32,19 @@ export interface AdapterVersion {
   jobId: string;
   /** `ft:{base}:{team}:{suffix}:{id}`, what requests name as `model`. */
   modelName: string;
-  /** Content address in the artifact store. */
+  /** Digest of the files' digests. */
   digest: string;
+  /** Name in the artifact store. */
+  artifact: string;
   bytes: number;
   files: AdapterFile[];
   peft: PeftConfig;
   lineage: Record<string, unknown>;
   metrics: Record<string, unknown> | null;
+  /** When its stored files were last read through; null: never. */
+  verifiedAt: Date | null;
+  /** When they were found not to have this digest; null: they have it, as far as anybody knows. */
+  corruptAt: Date | null;
   createdAt: Date;
 }
 

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
@@ -155,4 +155,19 @@ test('a faulty file of the operator stops the start, with every fault', async ()
     return true;
   });
   await assert.rejects(catalogue({ GRAFT_BASE_MODELS: path.join(folder, 'none.json') }), /ENOENT/);
+});
+
+test('weights that change under a running process have another digest at once', async () => {
+  const models = await catalogue({}, { tiny: { folder: 'changing' } });
+  const file = path.join(folder, 'changing', 'model.safetensors');
+  await writeTinyModel(path.join(folder, 'changing'));
+  const model = (await models.get('tiny'))!;
+  const digest = await model.digest();
+  const { atime, mtime } = await stat(file);
+  const bytes = await readFile(file);
+  bytes[bytes.length - 1]! ^= 1;
+  await writeFile(file, bytes);
+  await utimes(file, atime, mtime);
+  assert.notEqual(await model.digest(), digest);
+  assert.deepEqual(await models.scrub(), []);
 });

@@ -21,7 +21,9 @@ export interface LocalBaseModel {
   tensors: Pick<BaseModel['tensors'], 'has' | 'info'>;
   /** Folder where `digest` is kept, for a process that opens the model at `path` itself. */
   digestCache: string;
-  /** SHA-256 over the weights; computed once and cached. */
+  /** Files that hold its weights. */
+  weightFiles: readonly string[];
+  /** SHA-256 over the weights, of the files as they are now; computed once for each state of them and cached. */
   digest(): Promise<string>;
 }
 
@@ -39,4 +41,9 @@ export interface BaseModelCatalogue {
     id: string,
     options?: { onProgress?: (message: string) => void; signal?: AbortSignal },
   ): Promise<LocalBaseModel | null>;
+  /**
+   * Reads the weights of the models that were opened here through, slowly, each once a week. Answers the ids of those whose bytes
+   * have changed without a trace; `digest` tells of it from then on.
+   */
+  scrub(signal?: AbortSignal): Promise<string[]>;
 }

@@ -1,9 +1,12 @@
-import { type BaseModelSpec, openBaseModel, resolveBaseModel } from '@graft/peft-core/files';
+import { type BaseModelSpec, openBaseModel, rehashWeights, resolveBaseModel } from '@graft/peft-core/files';
 import type { ServiceEnv } from '../env.ts';
 import { baseModelFault } from './base-model-fault.ts';
 import { digestFolder } from './cache-folder.ts';
 import type { BaseModelCatalogue, LocalBaseModel } from './catalogue.ts';
 import { listBaseModels } from './list-base-models.ts';
+
+/** How weights are read that nobody waits for. */
+const slowly = { olderThanMs: 7 * 24 * 3600 * 1000, bytesPerSecond: 16 * 2 ** 20 };
 
 type CatalogueEnv = Pick<ServiceEnv, 'cacheDir' | 'baseModelsFile' | 'hubAllow' | 'hfEndpoint' | 'hfToken'>;
 
@@ -27,6 +30,19 @@ export async function createBaseModelCatalogue(env: CatalogueEnv): Promise<BaseM
       }
       return await abortable(model, options.signal);
     },
+    scrub: async (signal) => {
+      const changed: string[] = [];
+      for (const opening of opened.values()) {
+        const model = await opening.catch(() => null);
+        if (!model) continue;
+        const files = await rehashWeights(model.weightFiles, model.digestCache, {
+          ...slowly,
+          ...(signal ? { signal } : {}),
+        });
+        if (files.length > 0) changed.push(model.id);
+      }
+      return changed;
+    },
   };
 }
 
@@ -49,17 +65,8 @@ async function open(
   places.push(location);
   const digestCache = digestFolder(cacheDir);
   const model = await openBaseModel(location, { digestCache }).catch(asFault);
-  let digest: Promise<string> | undefined;
-  const readDigest = async () => {
-    const again = await openBaseModel(location, { digestCache });
-    try {
-      return await again.digest();
-    } finally {
-      await again.close();
-    }
-  };
   try {
-    const { modelType, config, generationConfig, tokenizerFiles, tensors } = model;
+    const { modelType, config, generationConfig, tokenizerFiles, tensors, weightFiles } = model;
     return {
       id,
       path: location,
@@ -68,15 +75,16 @@ async function open(
       generationConfig,
       tokenizerFiles,
       tensors,
+      weightFiles,
       digestCache,
-      digest: async () => {
-        digest ??= readDigest().catch((error: unknown) => {
-          // What may pass is looked at again.
-          digest = undefined;
+      // Of the files alone, so also after the model is closed.
+      digest: async () =>
+        await model.digest().catch(async (error: unknown) => {
+          // Opening them says best what is wrong with files that are gone.
+          const again = await openBaseModel(location, { digestCache }).catch(asFault);
+          await again.close();
           return asFault(error);
-        });
-        return await digest;
-      },
+        }),
     };
   } finally {
     await model.close();

@@ -45,6 +45,12 @@ export function statementWithin(
   return { text, values, query_timeout: milliseconds };
 }
 
+/** Postgres's clock: the only one that times of several processes are compared by. */
+export async function databaseTime({ sql }: Pick<Database, 'sql'>): Promise<Date> {
+  const { rows } = await sql.query<{ now: Date }>('SELECT now()');
+  return rows[0]!.now;
+}
+
 /** A value for a JSON column. Prisma's type of one excludes interfaces and `unknown`; its value is written as JSON all the same. */
 export function json(value: object): Prisma.InputJsonValue {
   return value as Prisma.InputJsonValue;

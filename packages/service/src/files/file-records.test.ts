@@ -69,10 +69,10 @@ test('a file goes with its bytes, unless a job still needs it', async () => {
   const job = await createTestJob(services, team, 'queued');
   const file = (await getFile(services, team.id, team.fileId))!;
   await assert.rejects(deleteFile(services, team.id, file.id, { keyId: null }), { code: 'file_in_use' });
-  await services.files.localPath(file.path);
+  await services.files.localPath(file, 'ftjob-1');
   await cancelJob(services, team.id, job.id, { keyId: null });
   assert.equal(await deleteFile(services, team.id, file.id, { keyId: team.keyId }), true);
-  await assert.rejects(services.files.localPath(file.path), { code: 'file_missing' });
+  await assert.rejects(services.files.localPath(file, 'ftjob-1'), { code: 'file_missing' });
   assert.equal(await deleteFile(services, team.id, file.id, { keyId: null }), false);
   assert.equal(await services.db.auditEntry.count({ where: { target: file.id, action: 'file.delete' } }), 1);
 });

@@ -1,7 +1,9 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { GraftError } from '@graft/peft-core/config';
 import type { DatasetFormat } from '@graft/peft-core/examples';
 import { insertAudit } from '../audit/insert-audit.ts';
 import type { Database } from '../database/database.ts';
+import { isDatabaseAway } from '../database/database-away.ts';
 import { inTransaction } from '../database/in-transaction.ts';
 import { type Page, readPage } from '../database/read-page.ts';
 import type { File as FileRow } from '../generated/client.ts';
@@ -22,6 +24,10 @@ export interface FileRecord {
   /** Lines that hold an example. */
   examples: number | null;
   createdAt: Date;
+  /** When its stored bytes were last read through; null: never. */
+  verifiedAt: Date | null;
+  /** When they were found not to have this digest; null: they have it, as far as anybody knows. */
+  corruptAt: Date | null;
 }
 
 export type NewFile = Pick<
@@ -34,14 +40,34 @@ function fileOf({ bytes, ...columns }: FileRow): FileRecord {
   return { ...(columns as Omit<FileRecord, 'bytes'>), bytes: Number(bytes) };
 }
 
-/** The row of an upload that `FileStore.receive` has finished. */
+/** Pauses, in milliseconds, between tries to make a row whose COMMIT was not answered. */
+const retryPauses = [100, 1000];
+
+/**
+ * The row of an upload that `FileStore.receive` has finished. When Postgres goes away in the middle, the same row is tried again:
+ * a try that was committed after all is found. An error for which `isDatabaseAway` holds leaves open whether there is a
+ * row; any other says that there is none.
+ */
 export async function createFile(db: Database, teamId: string, file: NewFile): Promise<FileRecord> {
   const { keyId, ...columns } = file;
-  return await inTransaction(db, async (tx) => {
-    const row = await tx.file.create({ data: { id: newId('file'), teamId, ...columns } });
-    await insertAudit(tx, teamId, { keyId, action: 'file.create', target: row.id });
-    return fileOf(row);
-  });
+  const id = newId('file');
+  for (let attempt = 0; ; attempt++) {
+    try {
+      return await inTransaction(db, async (tx) => {
+        const row = await tx.file.create({ data: { id, teamId, ...columns } });
+        await insertAudit(tx, teamId, { keyId, action: 'file.create', target: row.id });
+        return fileOf(row);
+      });
+    } catch (error) {
+      // While an earlier try is still being committed, this one waited for it.
+      if (attempt > 0 && (error as { code?: unknown }).code === 'P2002') {
+        const made = await getFile(db, teamId, id);
+        if (made) return made;
+      }
+      if (!isDatabaseAway(error) || attempt === retryPauses.length) throw error;
+      await sleep(retryPauses[attempt]);
+    }
+  }
 }
 
 /** Null: no such file in this team. */
@@ -101,6 +127,7 @@ export async function deleteFile(
     return file.path;
   });
   if (path === null) return false;
-  await db.files.remove(path);
+  // What cannot be removed now is collected a day later.
+  await db.files.remove(path).catch(() => {});
   return true;
 }

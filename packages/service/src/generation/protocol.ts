@@ -17,8 +17,10 @@ const requestProperties = {
     Type.Object(
       {
         version_id: Type.String(),
-        /** Of the artifact. */
-        digest: Type.String({ pattern: '^[0-9a-f]{64}$' }),
+        /** Name in the artifact store. */
+        artifact: Type.String({ pattern: '^[0-9a-f]{64}(?:-[0-9A-Za-z]{8}-[0-9a-f]{8})?$' }),
+        /** Whether its files were found damaged, and are to be read through before they are used. */
+        suspect: Type.Boolean(),
         /** Of the base model's weights when the adapter was trained. */
         base_digest: Type.String(),
       },

@@ -1,8 +1,11 @@
+import { scrubBaseModels } from '../base-models/admit-base-model.ts';
 import { runExclusive, type Turn } from '../database/run-exclusive.ts';
 import { instruments } from '../observe/instruments.ts';
 import { repeat } from '../repeat.ts';
 import type { Services } from '../services.ts';
 import { collectGarbage } from '../storage/collect-garbage.ts';
+import { collectLocal } from '../storage/collect-local.ts';
+import { scrubObjects, slowScrub } from '../storage/scrub-objects.ts';
 import { removeDeadWorkers } from '../workers/worker-registry.ts';
 import type { Lease } from './job.ts';
 import type { JobFaultListener } from './transitions/change-job.ts';
@@ -18,14 +21,17 @@ const ringAgainSeconds = 15;
  * the others (`runExclusive`). A pass that fails (Postgres or the queue away) is tried again; a job that fails stops no
  * other. `close` waits for the passes under way.
  */
-export function startJobLoops(
-  services: Pick<Services, 'db' | 'sql' | 'queue' | 'log' | 'env' | 'artifacts'>,
-): {
+export function startJobLoops(services: Services): {
   close(): Promise<void>;
 } {
   const { queue, env, log } = services;
-  const loop = (name: string, seconds: number, pass: (turn: Turn) => Promise<void>) =>
-    repeat(name, seconds * 1000, async () => void (await runExclusive(services, name, pass)), log);
+  const loop = (name: string, seconds: number, pass: (turn: Turn, stopping: AbortSignal) => Promise<void>) =>
+    repeat(
+      name,
+      seconds * 1000,
+      async (stopping) => void (await runExclusive(services, name, (turn) => pass(turn, stopping))),
+      log,
+    );
   const onFault = (what: string): JobFaultListener => {
     const known = new Set<string>();
     return ({ id, error }) => {
@@ -51,6 +57,10 @@ export function startJobLoops(
       await removeDeadWorkers(services);
       await collectGarbage(services);
     }),
+    loop('scrub', 60, async (_, signal) => void (await scrubObjects(services, { ...slowScrub, signal }))),
+    // Of this machine's own folders, so on each.
+    repeat('collect local', 3600 * 1000, async () => void (await collectLocal(services)), log),
+    repeat('scrub base models', 3600 * 1000, (signal) => scrubBaseModels(services, signal), log),
   ];
   return {
     close: async () => {

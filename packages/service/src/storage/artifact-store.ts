@@ -1,22 +1,40 @@
 import type { Readable } from 'node:stream';
 import type { AdapterFile } from '../adapters/adapter.ts';
+import type { ByteSpan } from './file-store.ts';
 
-/** Trained adapters, content-addressed. Only a row in Postgres publishes one; others are collected after a day. */
+/** What `publish` answers, and the version's row says of it. */
+export interface StoredArtifact {
+  /** Name in the store; it begins with `digest`. */
+  artifact: string;
+  /** SHA-256 of the sorted lines `<sha256> <bytes> <path>\n` of the files. */
+  digest: string;
+  files: AdapterFile[];
+  bytes: number;
+}
+
+/**
+ * Trained adapters, addressed by their content and never changed. Only a row in Postgres publishes one; others are
+ * collected after a day. All methods throw GraftError `storage_away`, `storage_full`.
+ */
 export interface ArtifactStore {
-  /** An empty folder for one attempt, named by its lease epoch, to write its output into. */
+  /** An empty folder of this machine for one attempt, named by its lease epoch, to write its output into. */
   stage(jobId: string, epoch: number): Promise<string>;
+  /** Stores a folder's files under a new name, whole and durable or not at all. The folder is gone afterwards. */
+  publish(folder: string): Promise<StoredArtifact>;
   /**
-   * Moves a folder's files under their content address: every file fsynced, then one rename. The same content twice
-   * is stored once. The staged folder is gone afterwards. Digest: SHA-256 of the sorted lines
-   * `<sha256> <bytes> <path>\n`.
+   * One file's bytes, once all files are known to have the artifact's digest. A stream of the whole file is digested once
+   * more on its way and breaks before its end when it differs. Throws GraftError `artifact_missing`, `artifact_corrupt`.
    */
-  publish(folder: string): Promise<{ digest: string; files: AdapterFile[]; bytes: number }>;
-  /** Throws GraftError `artifact_missing`. `end` is inclusive. */
-  open(digest: string, path: string, range?: { start?: number; end?: number }): Promise<Readable>;
-  /** Absolute folder on this machine that holds the files, for the trainer and the generator. Throws GraftError `artifact_missing`. */
-  localFolder(digest: string): Promise<string>;
+  open(artifact: string, path: string, range?: ByteSpan): Promise<Readable>;
+  /**
+   * Absolute folder on this machine that holds the files, verified, for a child process that reads them at once. `afresh`:
+   * read through whatever was known. Throws GraftError `artifact_missing`, `artifact_corrupt`.
+   */
+  localFolder(artifact: string, options?: { afresh?: boolean }): Promise<string>;
+  /** Reads the stored bytes afresh, at most `bytesPerSecond`. Throws as `localFolder`. */
+  verify(artifact: string, options: { bytesPerSecond: number; signal?: AbortSignal }): Promise<void>;
   /** Silent when it is gone already. */
-  remove(digest: string): Promise<void>;
-  /** Content addresses stored, with the time each was written. */
-  list(): AsyncIterable<{ digest: string; storedAt: Date }>;
+  remove(artifact: string): Promise<void>;
+  /** Names stored, with the time each was made. */
+  list(): AsyncIterable<{ artifact: string; storedAt: Date }>;
 }

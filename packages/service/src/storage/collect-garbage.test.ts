@@ -1,57 +1,161 @@
 import assert from 'node:assert/strict';
-import { mkdir, readdir, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, rename, utimes, writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import { Readable } from 'node:stream';
 import { after, before, test } from 'node:test';
 import { deleteFineTunedModel } from '../adapters/delete-fine-tuned-model.ts';
+import { createFile } from '../files/file-records.ts';
+import { randomText } from '../ids.ts';
 import { leaseOf } from '../jobs/job.ts';
 import { publishAdapterVersion } from '../jobs/transitions/publish-adapter-version.ts';
 import type { Services } from '../services.ts';
 import { createTestJob, createTestTeam, testAdapter } from '../testing/job-fixtures.ts';
 import { openTestServices } from '../testing/open-test-services.ts';
 import { collectGarbage } from './collect-garbage.ts';
+import { collectLocal } from './collect-local.ts';
+import { dataFolder } from './data-folder.ts';
 
 let services: Services;
 before(async () => {
   services = await openTestServices();
 });
-after(async () => await services.close());
+after(async () => await services?.close());
 
-const day = 24 * 3600 * 1000;
+const nothing = { files: 0, artifacts: 0, checkpoints: 0 };
+const tomorrow = () => new Date(Date.now() + 24 * 3600 * 1000 + 60_000);
+const list = async (folder: string) => (await readdir(path.join(services.env.dataDir, folder))).sort();
 
-async function publishFile(name: string) {
-  const folder = await services.artifacts.stage(`ftjob-${name}`, 1);
-  await writeFile(path.join(folder, name), name);
+async function publish(content: string) {
+  const folder = await services.artifacts.stage(`ftjob-${randomText(6)}`, 1);
+  await writeFile(path.join(folder, 'a.txt'), content);
   return await services.artifacts.publish(folder);
 }
+async function upload(content = 'x') {
+  return await services.files.receive(Readable.from([Buffer.from(content)]), { limit: 1000 });
+}
+const newFile = {
+  filename: 'f',
+  purpose: 'fine-tune',
+  status: 'processed',
+  format: 'text',
+  examples: 1,
+  keyId: null,
+} as const;
 
 test('what no row needs goes after a day; what one needs stays', async () => {
   const team = await createTestTeam(services);
   const running = await createTestJob(services, team, 'running');
   const finished = await createTestJob(services, team, 'cancelled');
+  const live = await createTestJob(services, team, 'running');
   for (const folder of [
     `staging/${running.id}/1`,
-    `checkpoints/${running.id}`,
-    `checkpoints/${finished.id}`,
+    `staging/${live.id}/1`,
+    `checkpoints/${live.id}/00000001`,
+    `checkpoints/${finished.id}/00000001`,
+    'checkpoints/ftjob-gone/00000001',
     'staging/ftjob-gone',
+    `cache/held/${live.id}`,
+    `cache/held/${finished.id}`,
+    'files/incoming',
+    'cache/incoming',
   ]) {
     await mkdir(path.join(services.env.dataDir, folder), { recursive: true });
   }
-  await writeFile(path.join(services.env.dataDir, 'files/incoming/cut-off'), 'x');
-  const used = await publishFile('used');
-  const unused = await publishFile('unused');
+  for (const draft of ['files/incoming/cut-off', 'cache/incoming/cut-off']) {
+    await writeFile(path.join(services.env.dataDir, draft), 'x');
+  }
+  const used = await publish('used');
+  const unused = await publish('unused');
   const { version } = (await publishAdapterVersion(services, leaseOf(running), { ...testAdapter, ...used }))!;
-  const live = await createTestJob(services, team, 'running');
-  await mkdir(path.join(services.env.dataDir, `checkpoints/${live.id}`), { recursive: true });
+  const known = await createFile(services, team.id, { ...newFile, ...(await upload()) });
+  const orphan = await upload();
 
-  assert.deepEqual(await collectGarbage(services), { artifacts: 0, folders: 0 }, 'not yet');
-  const { artifacts } = await collectGarbage(services, Date.now() + day + 1000);
-  assert.equal(artifacts, 1);
-  await services.artifacts.localFolder(used.digest);
-  await assert.rejects(services.artifacts.localFolder(unused.digest), { code: 'artifact_missing' });
-  const list = async (folder: string) => await readdir(path.join(services.env.dataDir, folder));
+  assert.deepEqual(await collectGarbage(services), { ...nothing, checkpoints: 1 }, 'only what has no job');
+  assert.equal(await collectLocal(services), 0);
+  assert.deepEqual(await collectGarbage(services, tomorrow()), { files: 1, artifacts: 1, checkpoints: 1 });
+  await services.artifacts.localFolder(used.artifact);
+  await assert.rejects(services.artifacts.localFolder(unused.artifact), { code: 'artifact_missing' });
+  await services.files.localPath(known, live.id);
+  await assert.rejects(services.files.localPath(orphan, live.id), { code: 'file_missing' });
+
+  await collectLocal(services, tomorrow());
   assert.deepEqual(await list('checkpoints'), [live.id]);
-  assert.deepEqual([await list('staging'), await list('files/incoming')], [[], []]);
+  assert.deepEqual(await list('staging'), [live.id]);
+  assert.deepEqual(await list('cache/held'), [live.id]);
+  assert.deepEqual([await list('files/incoming'), await list('cache/incoming')], [[], []]);
 
   await deleteFineTunedModel(services, team.id, version.modelName, { keyId: null });
-  assert.equal((await collectGarbage(services, Date.now() + day + 1000)).artifacts, 1);
+  assert.deepEqual(await collectGarbage(services, tomorrow()), { ...nothing, artifacts: 1 });
+});
+
+/** Stands for a collector that is frozen, at the moment when it has found an object without a row, until `meanwhile` is done. */
+function frozenBeforeRemoving(meanwhile: () => Promise<void>): Services {
+  let done = false;
+  const remove = async (name: string) => {
+    if (!done) {
+      done = true;
+      await meanwhile();
+    }
+    await services.artifacts.remove(name);
+  };
+  return { ...services, artifacts: { ...services.artifacts, remove } };
+}
+
+test('content that is published again while the collector removes it stays', async () => {
+  const team = await createTestTeam(services);
+  const job = await createTestJob(services, team, 'running');
+  const old = await publish('the same');
+  let published: Awaited<ReturnType<typeof publishAdapterVersion>> = null;
+  let again: Awaited<ReturnType<typeof publish>> | undefined;
+  const collector = frozenBeforeRemoving(async () => {
+    again = await publish('the same');
+    published = await publishAdapterVersion(services, leaseOf(job), { ...testAdapter, ...again });
+  });
+  // As seen a day after the first was written; the second is then not yet of today, but has a row.
+  assert.equal((await collectGarbage(collector, tomorrow())).artifacts, 1);
+  assert.equal(again!.digest, old.digest);
+  await assert.rejects(services.artifacts.localFolder(old.artifact), { code: 'artifact_missing' });
+  await services.artifacts.localFolder(published!.version.artifact);
+  assert.deepEqual(await collectGarbage(services, tomorrow()), nothing);
+});
+
+/** The name that the object would have if it had been made this many hours ago. */
+const aged = (name: string, hours: number) =>
+  name.replace(/[0-9a-f]{8}$/, (made) =>
+    (Number.parseInt(made, 16) - hours * 3600).toString(16).padStart(8, '0'),
+  );
+
+test('an object that the collector may remove can be given no row, however late that is asked', async () => {
+  const team = await createTestTeam(services);
+  const job = await createTestJob(services, team, 'running');
+  const folders = dataFolder(services.env.dataDir);
+  const made = await publish('frozen publisher');
+  const late = { ...made, artifact: aged(made.artifact, 13) };
+  await rename(folders.artifact(made.artifact), folders.artifact(late.artifact));
+  await assert.rejects(
+    publishAdapterVersion(services, leaseOf(job), { ...testAdapter, ...late }),
+    /stored too long ago/,
+  );
+  const soon = { ...made, artifact: aged(made.artifact, 11) };
+  await rename(folders.artifact(late.artifact), folders.artifact(soon.artifact));
+  assert.ok(await publishAdapterVersion(services, leaseOf(job), { ...testAdapter, ...soon }));
+
+  const file = await upload();
+  const path = aged(file.path, 13);
+  await assert.rejects(createFile(services, team.id, { ...newFile, ...file, path }), /stored too long ago/);
+  const known = await createFile(services, team.id, { ...newFile, ...file });
+  await assert.rejects(
+    services.db.file.update({ where: { id: known.id }, data: { path } }),
+    /stored too long ago/,
+  );
+});
+
+test('clocks of machines decide nothing: the time in the name and that of Postgres do', async () => {
+  const { artifact } = await publish('touched');
+  const folder = dataFolder(services.env.dataDir).artifact(artifact);
+  await utimes(folder, new Date(0), new Date(0));
+  assert.equal((await collectGarbage(services)).artifacts, 0);
+  const future = new Date(Date.now() + 48 * 3600 * 1000);
+  await utimes(folder, future, future);
+  assert.equal((await collectGarbage(services, tomorrow())).artifacts, 1);
 });

@@ -1,42 +1,84 @@
-import { readdir, rm, stat } from 'node:fs/promises';
-import path from 'node:path';
+import { databaseTime } from '../database/database.ts';
 import { isTerminal, type JobState } from '../jobs/job.ts';
 import type { Services } from '../services.ts';
-import { dataFolder } from './data-folder.ts';
 
-/** What no row needs is kept this long: an attempt may still be about to publish it. */
+/** What no row needs is kept this long: somebody may still be about to make the row. See `object-name.ts`. */
 const graceMs = 24 * 3600 * 1000;
+/** Names asked for at once. */
+const batch = 500;
 
 /**
- * Removes, a day after they were written: artifacts that no adapter version refers to, and uploads, staged outputs
- * and checkpoints that nobody will go on with. Run it under `runExclusive('collect')`. Answers what was removed.
+ * Removes from the stores: files and artifacts that were made more than a day ago and that no row names, checkpoints of jobs that
+ * were over a day ago, and what unfinished uploads hold. Safe beside itself and beside any publication, since what it finds
+ * without a row stays without one. `now` is Postgres's. Answers how many objects were removed.
  */
 export async function collectGarbage(
-  services: Pick<Services, 'db' | 'artifacts' | 'env'>,
-  now: number = Date.now(),
-): Promise<{ artifacts: number; folders: number }> {
-  const { db, artifacts, env } = services;
-  const { staging, checkpoints, incoming } = dataFolder(env.dataDir);
-  const removed = { artifacts: 0, folders: 0 };
-  for await (const { digest, storedAt } of artifacts.list()) {
-    if (now - storedAt.getTime() < graceMs) continue;
-    if (await db.adapterVersion.findFirst({ where: { digest }, select: { id: true } })) continue;
-    await artifacts.remove(digest);
-    removed.artifacts += 1;
-  }
+  services: Pick<Services, 'db' | 'sql' | 'files' | 'artifacts' | 'checkpoints' | 'abandonUploads'>,
+  now?: Date,
+): Promise<{ files: number; artifacts: number; checkpoints: number }> {
+  const { db, files, artifacts, checkpoints } = services;
+  const before = new Date((now ?? (await databaseTime(services))).getTime() - graceMs);
+  const removed = { files: 0, artifacts: 0, checkpoints: 0 };
 
-  const isLive = async (id: string) => {
-    const job = await db.job.findUnique({ where: { id }, select: { state: true } });
-    return job !== null && !isTerminal(job.state as JobState);
-  };
-  for (const folder of [staging, checkpoints, incoming]) {
-    for (const name of await readdir(folder).catch(() => [])) {
-      const entry = path.join(folder, name);
-      const { mtimeMs } = await stat(entry);
-      if (now - mtimeMs < graceMs || (await isLive(name))) continue;
-      await rm(entry, { recursive: true, force: true });
-      removed.folders += 1;
+  for await (const batch of inBatches(files.list())) {
+    const old = batch.filter(({ storedAt }) => storedAt < before).map(({ path }) => path);
+    const rows = await db.file.findMany({ where: { path: { in: old } }, select: { path: true } });
+    const named = new Set(rows.map(({ path }) => path));
+    for (const path of old) {
+      if (named.has(path)) continue;
+      await files.remove(path);
+      removed.files += 1;
     }
   }
+  for await (const batch of inBatches(artifacts.list())) {
+    const old = batch.filter(({ storedAt }) => storedAt < before).map(({ artifact }) => artifact);
+    const rows = await db.adapterVersion.findMany({
+      where: { artifact: { in: old } },
+      select: { artifact: true },
+    });
+    const named = new Set(rows.map(({ artifact }) => artifact));
+    for (const artifact of old) {
+      if (named.has(artifact)) continue;
+      await artifacts.remove(artifact);
+      removed.artifacts += 1;
+    }
+  }
+  for await (const ids of inBatches(checkpoints.jobs())) {
+    const needed = await unfinishedJobs(services, ids, before);
+    for (const id of ids) {
+      if (needed.has(id)) continue;
+      await checkpoints.remove(`checkpoints/${id}`);
+      removed.checkpoints += 1;
+    }
+  }
+  await services.abandonUploads(before);
   return removed;
+}
+
+/** Which of these jobs were not over at `time`. A job that is over, or has no row, never goes on. */
+export async function unfinishedJobs(
+  { db }: Pick<Services, 'db'>,
+  ids: readonly string[],
+  time: Date,
+): Promise<Set<string>> {
+  const jobs = await db.job.findMany({
+    where: { id: { in: [...ids] } },
+    select: { id: true, state: true, finishedAt: true },
+  });
+  const unfinished = jobs.filter(
+    ({ state, finishedAt }) => !isTerminal(state as JobState) || finishedAt === null || finishedAt >= time,
+  );
+  return new Set(unfinished.map(({ id }) => id));
+}
+
+async function* inBatches<T>(items: AsyncIterable<T>): AsyncGenerator<T[]> {
+  let waiting: T[] = [];
+  for await (const item of items) {
+    waiting.push(item);
+    if (waiting.length === batch) {
+      yield waiting;
+      waiting = [];
+    }
+  }
+  if (waiting.length > 0) yield waiting;
 }

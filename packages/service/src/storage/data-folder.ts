@@ -23,8 +23,8 @@ export function dataFolder(root: string) {
     /** An upload, by its key in the file store. A folder for each first two letters, so that none grows too large. */
     file: (key: string) => path.join(files, key.slice(0, 2), key),
     artifacts,
-    /** The files of an adapter version, by their content address. */
-    artifact: (digest: string) => path.join(artifacts, digest.slice(0, 2), digest),
+    /** The files of an adapter version, by its name in the artifact store, which begins with its digest. */
+    artifact: (name: string) => path.join(artifacts, name.slice(0, 2), name),
     /** A folder for each job. */
     staging,
     /** What one attempt has trained and not published. */
@@ -33,5 +33,13 @@ export function dataFolder(root: string) {
     checkpoints,
     /** The checkpoints of a job, across its attempts. */
     checkpointsOf: (jobId: string) => path.join(checkpoints, jobId),
+    /** What this machine has fetched of a store that lies elsewhere. */
+    cache: path.join(root, 'cache'),
   };
+}
+
+/** Absolute folder of a checkpoint's key, `checkpoints/<jobId>`, `checkpoints/<jobId>/<epoch>` or one below. */
+export function checkpointFolder(root: string, key: string): string {
+  if (!/^checkpoints(?:\/[\w-]+){1,4}$/.test(key)) throw new Error('not the key of a checkpoint');
+  return path.join(root, key);
 }

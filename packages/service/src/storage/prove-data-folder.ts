@@ -3,7 +3,7 @@ import { mkdir, open, readFile, rename, rm, statfs } from 'node:fs/promises';
 import path from 'node:path';
 import type { Database } from '../database/database.ts';
 import { dataFolder } from './data-folder.ts';
-import { fsyncFolder } from './fsync-folder.ts';
+import { fsyncFolder } from './disk/fsync-folder.ts';
 import { readOrMake, readText } from './write-once.ts';
 
 /**

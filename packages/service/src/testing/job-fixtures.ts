@@ -70,6 +70,7 @@ export function newTestJob(team: TestTeam, changes: Partial<NewJob> = {}): NewJo
 
 export const testAdapter: NewAdapterVersion = {
   digest: 'ab'.repeat(32),
+  artifact: 'ab'.repeat(32),
   files: [{ path: 'adapter_config.json', bytes: 2, sha256: 'cd'.repeat(32) }],
   bytes: 2,
   lineage: { seed: 7, base_model: { id: 'tiny', digest: 'b'.repeat(64) } },

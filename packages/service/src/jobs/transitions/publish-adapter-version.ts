@@ -8,7 +8,8 @@ import { holds, lockJob } from './change-job.ts';
 import { endJob } from './end-job.ts';
 
 export interface NewAdapterVersion {
-  /** As `ArtifactStore.publish` answered: the files are already in place under this content address. */
+  /** As `ArtifactStore.publish` answered, less than half a day ago: the files are already in place under this name. */
+  artifact: string;
   digest: string;
   files: AdapterFile[];
   bytes: number;
@@ -75,6 +76,7 @@ async function insertVersion(tx: Transaction, job: Job, input: NewAdapterVersion
       jobId,
       modelName: fineTunedModelName(job, team.name),
       digest: input.digest,
+      artifact: input.artifact,
       bytes: input.bytes,
       files: json(input.files),
       peft: json(job.peft),

@@ -1,0 +1,56 @@
+import assert from 'node:assert/strict';
+import { readdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { test } from 'node:test';
+import { writeSafetensors } from '../safetensors/write-safetensors.ts';
+import { tempFolder } from '../testing/temp-folder.ts';
+import { rehashWeights } from './model-digest.ts';
+import { openBaseModel } from './open-base-model.ts';
+import { tinyWeights, writeTinyFolder } from './testing/tiny-folder.ts';
+
+const at = tempFolder();
+const weights = tinyWeights();
+
+async function folder(name: string): Promise<string> {
+  await writeTinyFolder(at(name), {});
+  await writeSafetensors(at(name, 'model.safetensors'), weights);
+  return at(name);
+}
+
+test('a digest is kept beside, and made anew when the file changes', async () => {
+  const dir = await folder('digest');
+  const file = path.join(dir, 'model.safetensors');
+  const digest = async () => {
+    const model = await openBaseModel(dir, { digestCache: at('digests') });
+    await model.close();
+    return model.digest();
+  };
+  const first = await digest();
+  const [sidecar] = readdirSync(at('digests'));
+  assert.equal(readFileSync(at('digests', sidecar!), 'utf8'), first);
+  // Another process would trust the sidecar: this one reads it when the time of change is new to it.
+  utimesSync(file, 1e9, 1e9);
+  assert.equal(await digest(), first);
+  await writeSafetensors(
+    file,
+    weights.map((tensor) => ({ ...tensor, data: tensor.data.map((x) => x + 1) })),
+  );
+  assert.notEqual(await digest(), first);
+});
+
+test('a bit that flips unseen in the weights is found by reading them again, at a rate', async () => {
+  const dir = await folder('flipped');
+  const file = path.join(dir, 'model.safetensors');
+  const model = await openBaseModel(dir, { digestCache: at('flipped-digests') });
+  await model.close();
+  const first = await model.digest();
+  const again = async (olderThanMs: number) =>
+    await rehashWeights(model.weightFiles, at('flipped-digests'), { olderThanMs, bytesPerSecond: 1e9 });
+  assert.deepEqual(await again(-1), []);
+  // What the disk does unseen: the kept digest is of other bytes than the file of the same state has.
+  const [sidecar] = readdirSync(at('flipped-digests'));
+  writeFileSync(at('flipped-digests', sidecar!), '0'.repeat(64));
+  assert.deepEqual(await again(60_000), [], 'read not long ago');
+  assert.deepEqual(await again(-1), [file]);
+  assert.equal(await model.digest(), first);
+});

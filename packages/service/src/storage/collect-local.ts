@@ -1,0 +1,45 @@
+import { readdir, rm, stat } from 'node:fs/promises';
+import path from 'node:path';
+import { databaseTime } from '../database/database.ts';
+import type { Services } from '../services.ts';
+import { unfinishedJobs } from './collect-garbage.ts';
+import { dataFolder } from './data-folder.ts';
+
+const graceMs = 24 * 3600 * 1000;
+
+/**
+ * Removes from this machine's data folder, a day after they were last written: what jobs that are over have staged, held of the
+ * cache or left as checkpoints, and drafts that nobody finished. Every process with a data folder runs it; two at once do
+ * no harm. Answers how many entries were removed.
+ */
+export async function collectLocal(
+  services: Pick<Services, 'db' | 'sql' | 'env'>,
+  now?: Date,
+): Promise<number> {
+  const { staging, checkpoints, incoming, cache } = dataFolder(services.env.dataDir);
+  const before = new Date((now ?? (await databaseTime(services))).getTime() - graceMs);
+  let removed = 0;
+  const remove = async (entry: string) => {
+    await rm(entry, { recursive: true, force: true });
+    removed += 1;
+  };
+  for (const folder of [staging, checkpoints, path.join(cache, 'held')]) {
+    const ids = await writtenBefore(folder, before);
+    const needed = await unfinishedJobs(services, ids, before);
+    for (const id of ids) if (!needed.has(id)) await remove(path.join(folder, id));
+  }
+  for (const folder of [incoming, path.join(cache, 'incoming')]) {
+    for (const name of await writtenBefore(folder, before)) await remove(path.join(folder, name));
+  }
+  return removed;
+}
+
+/** Names in a folder whose time of writing is before `time`. */
+async function writtenBefore(folder: string, time: Date): Promise<string[]> {
+  const names: string[] = [];
+  for (const name of await readdir(folder).catch(() => [])) {
+    const about = await stat(path.join(folder, name)).catch(() => null);
+    if (about && about.mtime < time) names.push(name);
+  }
+  return names;
+}

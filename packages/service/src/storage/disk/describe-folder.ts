@@ -1,0 +1,42 @@
+import { createHash } from 'node:crypto';
+import { readdir } from 'node:fs/promises';
+import path from 'node:path';
+import type { AdapterFile } from '../../adapters/adapter.ts';
+
+/** Path, length and digest of every file of a folder, in the order of their paths. Throws for anything but plain files. */
+export async function describeFolder(
+  folder: string,
+  digestOf: (file: string) => Promise<Omit<AdapterFile, 'path'>>,
+): Promise<AdapterFile[]> {
+  const files: AdapterFile[] = [];
+  for (const entry of await readdir(folder, { recursive: true, withFileTypes: true })) {
+    if (entry.isDirectory()) continue;
+    if (!entry.isFile()) throw new Error('an artifact holds plain files only');
+    const absolute = path.join(entry.parentPath, entry.name);
+    const name = path.relative(folder, absolute).replaceAll(path.sep, '/');
+    const { bytes, sha256 } = await digestOf(absolute);
+    files.push({ path: name, bytes, sha256 });
+  }
+  return files.sort((a, b) => (a.path < b.path ? -1 : 1));
+}
+
+/** What an artifact's digest is the SHA-256 of. */
+export function listingOf(files: readonly AdapterFile[]): string {
+  return files.map((file) => `${file.sha256} ${file.bytes} ${file.path}\n`).join('');
+}
+
+export function digestOfListing(listing: string): string {
+  return createHash('sha256').update(listing).digest('hex');
+}
+
+/** The files of a listing. Throws when it is none. */
+export function filesOfListing(listing: string): AdapterFile[] {
+  return listing
+    .trimEnd()
+    .split('\n')
+    .map((line) => {
+      const [, sha256, bytes, name] = /^([0-9a-f]{64}) (\d+) (.+)$/.exec(line) ?? [];
+      if (!sha256 || !bytes || !name) throw new Error('not a listing of files');
+      return { path: name, bytes: Number(bytes), sha256 };
+    });
+}

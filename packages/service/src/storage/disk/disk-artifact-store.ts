@@ -1,0 +1,108 @@
+import { access, opendir, readdir, rename, rm, stat } from 'node:fs/promises';
+import path from 'node:path';
+import type { AdapterFile } from '../../adapters/adapter.ts';
+import type { ArtifactStore } from '../artifact-store.ts';
+import { dataFolder } from '../data-folder.ts';
+import { digestOfArtifact, madeAt, newArtifactName } from '../object-name.ts';
+import { artifactCorrupt, artifactMissing, onStorage } from '../storage-fault.ts';
+import { describeFolder, digestOfListing, listingOf } from './describe-folder.ts';
+import { digestFile, FileDigests, readDigested } from './file-digests.ts';
+import { fsyncFolder, fsyncUpTo, makeFolder } from './fsync-folder.ts';
+
+/** Artifacts as folders of the data folder. */
+export function createDiskArtifactStore(dataDir: string): ArtifactStore {
+  const { artifacts, artifact: pathOf } = dataFolder(dataDir);
+  const digests = new FileDigests();
+
+  const verified = async (artifact: string, digestOf = (file: string) => digests.of(file)) => {
+    const digest = digestOfArtifact(artifact);
+    const folder = pathOf(artifact);
+    return { folder, files: await verifyFolder(folder, digest, digestOf) };
+  };
+
+  return {
+    stage: async (jobId, epoch) => await stageOn(dataDir, jobId, epoch),
+    publish: async (folder) =>
+      await onStorage(async () => {
+        const files = await describeFolder(folder, (file) => digestFile(file, { sync: true }));
+        if (files.length === 0) throw new Error('an artifact holds at least one file');
+        await fsyncFolders(folder);
+        const digest = digestOfListing(listingOf(files));
+        const artifact = newArtifactName(digest);
+        const target = pathOf(artifact);
+        await makeFolder(path.dirname(target), dataDir);
+        await rename(folder, target);
+        await fsyncUpTo(path.dirname(target), dataDir);
+        return { artifact, digest, files, bytes: files.reduce((sum, file) => sum + file.bytes, 0) };
+      }),
+    open: async (artifact, name, range) => {
+      const { folder, files } = await verified(artifact);
+      return await openFile(folder, files, name, range);
+    },
+    localFolder: async (artifact, { afresh = false } = {}) =>
+      (await verified(artifact, afresh ? (file) => digestFile(file) : undefined)).folder,
+    verify: async (artifact, options) => {
+      await verified(artifact, (file) => digestFile(file, options));
+    },
+    remove: async (artifact) => {
+      digestOfArtifact(artifact);
+      await onStorage(() => rm(pathOf(artifact), { recursive: true, force: true }));
+    },
+    list: async function* () {
+      for (const prefix of await readdir(artifacts).catch(() => [])) {
+        for await (const { name } of await opendir(path.join(artifacts, prefix))) {
+          if (!/^[0-9a-f]{64}/.test(name)) continue;
+          const made = madeAt(name) ?? (await stat(path.join(artifacts, prefix, name))).mtime;
+          yield { artifact: name, storedAt: made };
+        }
+      }
+    },
+  };
+}
+
+/** An empty `staging/<jobId>/<epoch>` of the data folder. */
+export async function stageOn(dataDir: string, jobId: string, epoch: number): Promise<string> {
+  const folder = dataFolder(dataDir).staged(jobId, epoch);
+  return await onStorage(async () => {
+    await rm(folder, { recursive: true, force: true });
+    await makeFolder(folder, dataDir);
+    return folder;
+  });
+}
+
+/** The files of a folder that has this digest. Throws GraftError `artifact_missing`, `artifact_corrupt`. */
+export async function verifyFolder(
+  folder: string,
+  digest: string,
+  digestOf: (file: string) => Promise<Omit<AdapterFile, 'path'>>,
+): Promise<AdapterFile[]> {
+  return await onStorage(async () => {
+    await access(folder).catch((cause: unknown) => {
+      throw artifactMissing(cause);
+    });
+    const files = await describeFolder(folder, digestOf).catch((error: NodeJS.ErrnoException) => {
+      throw error.code === 'ENOENT' ? artifactMissing(error) : error;
+    });
+    if (digestOfListing(listingOf(files)) !== digest) throw artifactCorrupt();
+    return files;
+  });
+}
+
+/** A stream of one of a folder's verified files. */
+export async function openFile(
+  folder: string,
+  files: readonly AdapterFile[],
+  name: string,
+  range: Parameters<ArtifactStore['open']>[2],
+) {
+  const file = files.find((each) => each.path === name);
+  if (!file) throw artifactMissing();
+  return await onStorage(() => readDigested(path.join(folder, name), file, range, artifactCorrupt));
+}
+
+async function fsyncFolders(folder: string): Promise<void> {
+  for (const entry of await readdir(folder, { recursive: true, withFileTypes: true })) {
+    if (entry.isDirectory()) await fsyncFolder(path.join(entry.parentPath, entry.name));
+  }
+  await fsyncFolder(folder);
+}

@@ -1,0 +1,31 @@
+import { access, opendir, rm } from 'node:fs/promises';
+import path from 'node:path';
+import type { CheckpointStore } from '../checkpoint-store.ts';
+import { checkpointFolder, dataFolder } from '../data-folder.ts';
+import { onStorage } from '../storage-fault.ts';
+
+/** The folders of the data folder are the store: every machine sees what a trainer has written there. */
+export function createDiskCheckpointStore(dataDir: string): CheckpointStore {
+  const folderOf = (key: string) => checkpointFolder(dataDir, key);
+  return {
+    put: async (key) => await onStorage(() => access(folderOf(key))),
+    fetch: async (key) => {
+      const folder = folderOf(key);
+      return await access(folder).then(
+        () => folder,
+        () => null,
+      );
+    },
+    remove: async (key) => await onStorage(() => rm(folderOf(key), { recursive: true, force: true })),
+    jobs: () => namesIn(dataFolder(dataDir).checkpoints),
+  };
+}
+
+/** None when there is no such folder. */
+export async function* namesIn(folder: string): AsyncGenerator<string> {
+  const entries = await opendir(folder).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'ENOENT') throw error;
+    return [];
+  });
+  for await (const { name } of entries) yield path.basename(name);
+}

@@ -1,0 +1,112 @@
+import { createHash } from 'node:crypto';
+import { access, open, opendir, readdir, rename, rm, stat } from 'node:fs/promises';
+import path from 'node:path';
+import { GraftError } from '@graft/peft-core/config';
+import { dataFolder } from '../data-folder.ts';
+import type { FileStore, StoredFile } from '../file-store.ts';
+import { checkFileName, madeAt, newFileName } from '../object-name.ts';
+import { fileCorrupt, fileMissing, onStorage } from '../storage-fault.ts';
+import { digestFile, FileDigests, readDigested } from './file-digests.ts';
+import { fsyncUpTo, makeFolder } from './fsync-folder.ts';
+
+/** Files of the data folder. */
+export function createDiskFileStore(dataDir: string): FileStore {
+  const folder = dataFolder(dataDir);
+  const digests = new FileDigests();
+  // Keys come from rows that `receive` named, never from a request; `checkFileName` holds even if that is ever broken.
+  const locate = (key: string) => folder.file(checkFileName(key));
+
+  async function verified(file: StoredFile): Promise<string> {
+    const local = locate(file.path);
+    return await onStorage(async () => {
+      await access(local).catch((cause: unknown) => {
+        throw fileMissing(cause);
+      });
+      const { sha256 } = await (file.corruptAt ? digestFile(local) : digests.of(local));
+      if (sha256 !== file.sha256) throw fileCorrupt();
+      return local;
+    });
+  }
+
+  return {
+    localPath: verified,
+    open: async (file, range) => {
+      const local = await verified(file);
+      return await onStorage(() => readDigested(local, file, range, fileCorrupt));
+    },
+    verify: async (file, options) => {
+      const local = locate(file.path);
+      await access(local).catch((cause: unknown) => {
+        throw fileMissing(cause);
+      });
+      const { sha256 } = await onStorage(() => digestFile(local, options));
+      if (sha256 !== file.sha256) throw fileCorrupt();
+    },
+    remove: async (key) => await onStorage(() => rm(locate(key), { force: true })),
+    receive: async (stream, options) =>
+      await onStorage(async () => {
+        const key = newFileName();
+        const target = locate(key);
+        const draft = path.join(folder.incoming, key);
+        await makeFolder(folder.incoming, dataDir);
+        await makeFolder(path.dirname(target), dataDir);
+        try {
+          const written = await writeDraft(draft, stream, options);
+          await rename(draft, target);
+          await fsyncUpTo(path.dirname(target), dataDir);
+          return { path: key, ...written };
+        } catch (error) {
+          await rm(draft, { force: true });
+          await rm(target, { force: true });
+          throw error;
+        }
+      }),
+    list: async function* () {
+      for (const prefix of await readdir(folder.files).catch(() => [])) {
+        if (prefix.length !== 2) continue;
+        for await (const { name } of await opendir(path.join(folder.files, prefix))) {
+          const made = madeAt(name) ?? (await stat(path.join(folder.files, prefix, name))).mtime;
+          yield { path: name, storedAt: made };
+        }
+      }
+    },
+  };
+}
+
+async function writeDraft(
+  draft: string,
+  stream: AsyncIterable<Buffer | string>,
+  { limit, inspect }: Parameters<FileStore['receive']>[1],
+): Promise<{ bytes: number; sha256: string }> {
+  const digest = createHash('sha256');
+  let bytes = 0;
+  const handle = await open(draft, 'wx', 0o600);
+  try {
+    for await (const chunk of limited(stream, limit)) {
+      inspect?.(chunk);
+      digest.update(chunk);
+      bytes += chunk.length;
+      await handle.writeFile(chunk);
+    }
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+  return { bytes, sha256: digest.digest('hex') };
+}
+
+/** Throws GraftError `file_too_large` in place of the chunk that passes `limit` bytes. */
+export async function* limited(
+  stream: AsyncIterable<Buffer | string>,
+  limit: number,
+): AsyncGenerator<Buffer> {
+  let bytes = 0;
+  for await (const piece of stream) {
+    const chunk = Buffer.isBuffer(piece) ? piece : Buffer.from(piece);
+    bytes += chunk.length;
+    if (bytes > limit) {
+      throw new GraftError('file_too_large', `A file has at most ${limit} bytes.`, { param: 'file' });
+    }
+    yield chunk;
+  }
+}

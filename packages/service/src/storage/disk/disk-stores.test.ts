@@ -1,0 +1,76 @@
+import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
+import { mkdtemp, readdir, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { buffer } from 'node:stream/consumers';
+import { test } from 'node:test';
+import { openStores } from '../open-stores.ts';
+import { testStores } from '../testing/store-conformance.ts';
+import { readDigested } from './file-digests.ts';
+
+async function openOn(dataDir: string) {
+  const env = { artifactsUrl: undefined, s3Endpoint: undefined, storageCacheBytes: 0, dataDir };
+  return { stores: await openStores(env), dataDir };
+}
+
+async function filesUnder(dataDir: string): Promise<string[]> {
+  const found: string[] = [];
+  for (const folder of ['files', 'artifacts']) {
+    const entries = await readdir(path.join(dataDir, folder), { recursive: true, withFileTypes: true }).catch(
+      () => [],
+    );
+    const files = entries.filter((entry) => entry.isFile());
+    found.push(...files.map((entry) => path.relative(dataDir, path.join(entry.parentPath, entry.name))));
+  }
+  return found.sort();
+}
+
+/** Changes one bit in the middle, and sets the time of writing back. */
+async function flipBit(file: string): Promise<void> {
+  const { atime, mtime } = await stat(file);
+  const content = await readFile(file);
+  content[content.length >> 1]! ^= 1;
+  await writeFile(file, content);
+  await utimes(file, atime, mtime);
+}
+
+testStores('disk', async () => {
+  const dataDir = await mkdtemp(path.join(tmpdir(), 'graft-disk-'));
+  return {
+    ...(await openOn(dataDir)),
+    elsewhere: async () => await openOn(dataDir),
+    keys: async () => await filesUnder(dataDir),
+    flip: async (part) => {
+      const name = (await filesUnder(dataDir)).find((each) => each.includes(part));
+      await flipBit(path.join(dataDir, name!));
+    },
+    close: async () => await rm(dataDir, { recursive: true, force: true }),
+  };
+});
+
+test('a stream of a whole file breaks before its end when its bytes are not those of its digest', async () => {
+  const folder = await mkdtemp(path.join(tmpdir(), 'graft-digested-'));
+  try {
+    const file = path.join(folder, 'file');
+    const content = Buffer.alloc(300_000, 'x');
+    await writeFile(file, content);
+    const sha256 = createHash('sha256').update(content).digest('hex');
+    const read = async (expected: { sha256: string; bytes: number }) =>
+      await readDigested(file, expected, undefined, () => new Error('corrupt'));
+    assert.deepEqual(await buffer(await read({ sha256, bytes: content.length })), content);
+    for (const wrong of [
+      { sha256: '0'.repeat(64), bytes: content.length },
+      { sha256, bytes: content.length - 1 },
+    ]) {
+      let seen = 0;
+      const stream = await read(wrong);
+      await assert.rejects(async () => {
+        for await (const chunk of stream) seen += chunk.length;
+      }, /corrupt/);
+      assert.ok(seen < content.length, `${seen}`);
+    }
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+});

@@ -1,0 +1,96 @@
+import { createHash } from 'node:crypto';
+import { open, stat } from 'node:fs/promises';
+import { Readable } from 'node:stream';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { ByteSpan } from '../file-store.ts';
+
+interface FileDigest {
+  sha256: string;
+  bytes: number;
+}
+
+const remembered = 100_000;
+const tickMs = 50;
+const chunkBytes = 2 ** 20;
+
+/**
+ * Digests of this machine's files. One is read again only when its inode, length, time of writing or time of change differ;
+ * the last cannot be set back.
+ */
+export class FileDigests {
+  readonly #known = new Map<string, Promise<FileDigest>>();
+
+  /** Throws Node's error when there is no such file. */
+  async of(file: string): Promise<FileDigest> {
+    const { dev, ino, size, mtimeNs, ctimeNs, ctimeMs } = await stat(file, { bigint: true });
+    // Within one tick of the file system's clock a second change would look like the first.
+    if (Date.now() - Number(ctimeMs) < tickMs) return await digestFile(file);
+    const key = [dev, ino, size, mtimeNs, ctimeNs, file].join(' ');
+    let digest = this.#known.get(key);
+    if (!digest) {
+      digest = digestFile(file);
+      this.#known.set(key, digest);
+      digest.catch(() => this.#known.delete(key));
+      if (this.#known.size > remembered) this.#known.delete(this.#known.keys().next().value!);
+    }
+    return await digest;
+  }
+}
+
+/** Reads a file whole, in pieces of 1 MiB; durable afterwards if `sync` says so. */
+export async function digestFile(
+  file: string,
+  options: { sync?: boolean; bytesPerSecond?: number; signal?: AbortSignal } = {},
+): Promise<FileDigest> {
+  const { sync = false, bytesPerSecond = Number.POSITIVE_INFINITY, signal } = options;
+  const digest = createHash('sha256');
+  let bytes = 0;
+  const handle = await open(file, 'r');
+  try {
+    for await (const chunk of handle.createReadStream({ autoClose: false, highWaterMark: chunkBytes })) {
+      signal?.throwIfAborted();
+      digest.update(chunk);
+      bytes += chunk.length;
+      if (bytesPerSecond < Number.POSITIVE_INFINITY) {
+        await sleep((1000 * chunk.length) / bytesPerSecond, undefined, signal ? { signal } : {});
+      }
+    }
+    if (sync) await handle.sync();
+  } finally {
+    await handle.close();
+  }
+  return { sha256: digest.digest('hex'), bytes };
+}
+
+/** A stream of `file`. One of the whole of it throws `corrupt()` in place of its last piece when its digest is another. */
+export async function readDigested(
+  file: string,
+  expected: FileDigest,
+  range: ByteSpan | undefined,
+  corrupt: () => Error,
+): Promise<Readable> {
+  const { start = 0, end = Number.POSITIVE_INFINITY } = range ?? {};
+  const handle = await open(file, 'r');
+  const source = handle.createReadStream(range ?? {});
+  if (start > 0 || end < expected.bytes - 1) return source;
+  return Readable.from(digested(source, expected, corrupt), { objectMode: false });
+}
+
+/** What `source` yields, its last piece only when all of it has the expected digest and length. Else throws `corrupt()`. */
+export async function* digested(
+  source: AsyncIterable<Buffer>,
+  expected: FileDigest,
+  corrupt: () => Error,
+): AsyncGenerator<Buffer> {
+  const digest = createHash('sha256');
+  let bytes = 0;
+  let last: Buffer | null = null;
+  for await (const chunk of source) {
+    digest.update(chunk);
+    bytes += chunk.length;
+    if (last) yield last;
+    last = chunk;
+  }
+  if (bytes !== expected.bytes || digest.digest('hex') !== expected.sha256) throw corrupt();
+  if (last) yield last;
+}

@@ -1,0 +1,78 @@
+import { access, rename, rm } from 'node:fs/promises';
+import path from 'node:path';
+import type { CheckpointStore } from '../checkpoint-store.ts';
+import { checkpointFolder } from '../data-folder.ts';
+import { describeFolder } from '../disk/describe-folder.ts';
+import { digestFile } from '../disk/file-digests.ts';
+import { fsyncUpTo, makeFolder } from '../disk/fsync-folder.ts';
+import { onStorage } from '../storage-fault.ts';
+import type { LocalCache } from './local-cache.ts';
+import type { S3Objects } from './s3-objects.ts';
+import { fetchFolder, putFolder, readListing, removeFolder } from './transfer.ts';
+
+/** Does not wait for a server that says nothing. */
+async function untilAborted(work: Promise<void>, signal: AbortSignal | undefined): Promise<void> {
+  if (!signal) return await work;
+  let stop = () => {};
+  const aborted = new Promise<never>((_, reject) => {
+    stop = () => reject(signal.reason);
+    if (signal.aborted) stop();
+    else signal.addEventListener('abort', stop, { once: true });
+  });
+  try {
+    await Promise.race([work, aborted]);
+  } finally {
+    signal.removeEventListener('abort', stop);
+  }
+}
+
+class Damaged extends Error {}
+const damaged = () => new Damaged('The stored checkpoint is damaged.');
+
+/** Checkpoints as objects, beside the local folders that trainers write and read. */
+export function createS3CheckpointStore(
+  objects: S3Objects,
+  cache: LocalCache,
+  dataDir: string,
+): CheckpointStore {
+  return {
+    put: async (key, signal) => {
+      const folder = checkpointFolder(dataDir, key);
+      const files = await onStorage(() =>
+        describeFolder(folder, (file) => digestFile(file, { ...(signal && { signal }) })),
+      );
+      await untilAborted(putFolder(objects, key, folder, files, signal), signal);
+    },
+    fetch: async (key) => {
+      const folder = checkpointFolder(dataDir, key);
+      const isHere = await access(folder).then(
+        () => true,
+        () => false,
+      );
+      if (isHere) return folder;
+      return await onStorage(async () => {
+        const draft = await cache.draft();
+        try {
+          const listing = await readListing(objects, key, damaged);
+          if (!listing) return null;
+          await fetchFolder(objects, key, listing.files, draft, { corrupt: damaged, missing: damaged });
+          await makeFolder(path.dirname(folder), dataDir);
+          await rename(draft, folder);
+          await fsyncUpTo(path.dirname(folder), dataDir);
+          return folder;
+        } catch (error) {
+          if (error instanceof Damaged) return null;
+          throw error;
+        } finally {
+          await rm(draft, { recursive: true, force: true });
+        }
+      });
+    },
+    remove: async (key) => {
+      const folder = checkpointFolder(dataDir, key);
+      await removeFolder(objects, key);
+      await onStorage(() => rm(folder, { recursive: true, force: true }));
+    },
+    jobs: () => objects.folders('checkpoints/'),
+  };
+}

@@ -1,0 +1,73 @@
+import { createHash } from 'node:crypto';
+import { limited } from '../disk/disk-file-store.ts';
+import { digested, FileDigests, readDigested } from '../disk/file-digests.ts';
+import type { FileStore, StoredFile } from '../file-store.ts';
+import { checkFileName, madeAt, newFileName } from '../object-name.ts';
+import { fileCorrupt, fileMissing, onStorage } from '../storage-fault.ts';
+import type { LocalCache } from './local-cache.ts';
+import type { S3Objects } from './s3-objects.ts';
+import { throttled } from './throttled.ts';
+import { fetchFile } from './transfer.ts';
+
+const root = 'files/';
+const faults = { corrupt: fileCorrupt, missing: fileMissing };
+
+/** Files as objects; they are read through the cache, and so are verified before their first byte is given out. */
+export function createS3FileStore(objects: S3Objects, cache: LocalCache): FileStore {
+  const digests = new FileDigests();
+  const keyOf = (name: string) => `${root}${checkFileName(name).slice(0, 2)}/${name}`;
+
+  async function entryOf(file: StoredFile): Promise<string> {
+    const { path: name, sha256, bytes } = file;
+    const fetched = async () =>
+      await cache.get('files', sha256, bytes, (draft) =>
+        fetchFile(objects, keyOf(name), file, draft, faults),
+      );
+    const entry = await fetched();
+    if ((await onStorage(() => digests.of(entry))).sha256 === sha256) return entry;
+    // This machine's copy is damaged, not the object.
+    await cache.drop(entry);
+    return await fetched();
+  }
+
+  return {
+    open: async (file, range) => {
+      const entry = await entryOf(file);
+      return await onStorage(() => readDigested(entry, file, range, fileCorrupt));
+    },
+    localPath: async (file, jobId) => await cache.hold(await entryOf(file), jobId),
+    verify: async (file, options) => {
+      const stream = await objects.get(keyOf(file.path));
+      if (!stream) throw fileMissing();
+      for await (const _ of digested(throttled(stream, options), file, fileCorrupt));
+    },
+    remove: async (name) => await objects.remove(keyOf(name)),
+    receive: async (stream, { limit, inspect }) => {
+      const name = newFileName();
+      const digest = createHash('sha256');
+      let bytes = 0;
+      async function* inspected(): AsyncGenerator<Buffer> {
+        for await (const chunk of limited(stream, limit)) {
+          inspect?.(chunk);
+          digest.update(chunk);
+          bytes += chunk.length;
+          yield chunk;
+        }
+      }
+      try {
+        await objects.put(keyOf(name), inspected());
+      } catch (error) {
+        // An answer that was lost may have been a yes.
+        await objects.remove(keyOf(name)).catch(() => {});
+        throw error;
+      }
+      return { path: name, bytes, sha256: digest.digest('hex') };
+    },
+    list: async function* () {
+      for await (const { key, storedAt } of objects.list(root)) {
+        const name = key.slice(key.lastIndexOf('/') + 1);
+        yield { path: name, storedAt: madeAt(name) ?? storedAt };
+      }
+    },
+  };
+}

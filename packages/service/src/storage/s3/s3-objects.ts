@@ -1,0 +1,196 @@
+import { Readable } from 'node:stream';
+import {
+  AbortMultipartUploadCommand,
+  DeleteObjectCommand,
+  GetObjectCommand,
+  HeadBucketCommand,
+  ListMultipartUploadsCommand,
+  ListObjectsV2Command,
+  S3Client,
+} from '@aws-sdk/client-s3';
+import { Upload } from '@aws-sdk/lib-storage';
+import { GraftError } from '@graft/peft-core/config';
+import { storageAway, storageFull } from '../storage-fault.ts';
+
+/** Where the objects are: `s3://bucket/prefix`, on AWS or behind `endpoint`. Credentials come by the usual AWS variables. */
+export interface S3Place {
+  bucket: string;
+  /** Empty, or ends with `/`. */
+  prefix: string;
+  endpoint: string | undefined;
+}
+
+/** At most this many parts of this size are in memory, an upload. */
+const partBytes = 8 * 2 ** 20;
+const partsAtOnce = 2;
+const connectMs = 5_000;
+/** Without a byte from the server. */
+const silenceMs = 60_000;
+
+const fullNames = new Set([
+  'InsufficientStorage',
+  'InsufficientCapacity',
+  'QuotaExceeded',
+  'XMinioStorageFull',
+]);
+const missingNames = new Set(['NoSuchKey', 'NotFound', 'NoSuchUpload']);
+
+/** The objects under a prefix of a bucket. An object is there whole or not at all. Throws GraftError `storage_away`, `storage_full`. */
+export class S3Objects {
+  readonly #client: S3Client;
+  readonly #bucket: string;
+  readonly #prefix: string;
+
+  constructor({ bucket, prefix, endpoint }: S3Place, { silence = silenceMs } = {}) {
+    this.#bucket = bucket;
+    this.#prefix = prefix;
+    this.#client = new S3Client({
+      region: process.env.AWS_REGION || process.env.AWS_DEFAULT_REGION || 'us-east-1',
+      // Servers of one's own seldom have a DNS name for each bucket.
+      ...(endpoint === undefined ? {} : { endpoint, forcePathStyle: true }),
+      maxAttempts: 3,
+      requestHandler: {
+        connectionTimeout: connectMs,
+        requestTimeout: silence,
+        throwOnRequestTimeout: true,
+        socketTimeout: silence,
+      },
+    });
+  }
+
+  /** Rejects when the bucket cannot be reached. */
+  async ping(): Promise<void> {
+    await this.#ask(() => this.#client.send(new HeadBucketCommand({ Bucket: this.#bucket })));
+  }
+
+  /** Stores what `source` yields, in parts when it is long. What `source` throws is thrown, and nothing is stored. */
+  async put(key: string, source: AsyncIterable<Buffer>): Promise<void> {
+    let fault: { reason: unknown } | undefined;
+    async function* watched(): AsyncGenerator<Buffer> {
+      try {
+        yield* source;
+      } catch (reason) {
+        fault = { reason };
+        throw reason;
+      }
+    }
+    const upload = new Upload({
+      client: this.#client,
+      params: { ...this.#at(key), Body: Readable.from(watched(), { objectMode: false }) },
+      partSize: partBytes,
+      queueSize: partsAtOnce,
+    });
+    try {
+      await upload.done();
+    } catch (error) {
+      throw fault ? fault.reason : asS3Fault(error);
+    }
+  }
+
+  /** The object's bytes. Null: there is none. An answer that breaks off throws `storage_away`. */
+  async get(key: string): Promise<AsyncIterable<Buffer> | null> {
+    const answer = await this.#unlessMissing(() => this.#client.send(new GetObjectCommand(this.#at(key))));
+    if (!answer) return null;
+    const body = answer.Body as Readable;
+    return (async function* () {
+      try {
+        yield* body as AsyncIterable<Buffer>;
+      } catch (error) {
+        throw asS3Fault(error);
+      } finally {
+        body.destroy();
+      }
+    })();
+  }
+
+  /** Silent when it is gone already. */
+  async remove(key: string): Promise<void> {
+    await this.#unlessMissing(() => this.#client.send(new DeleteObjectCommand(this.#at(key))));
+  }
+
+  async removeUnder(prefix: string): Promise<void> {
+    for await (const { key } of this.list(prefix)) await this.remove(key);
+  }
+
+  /** In the order of their keys. */
+  async *list(prefix: string): AsyncGenerator<{ key: string; storedAt: Date }> {
+    for await (const { Contents } of this.#pages(prefix)) {
+      for (const { Key, LastModified } of Contents ?? []) {
+        if (Key) yield { key: Key.slice(this.#prefix.length), storedAt: LastModified ?? new Date() };
+      }
+    }
+  }
+
+  /** The names right under `prefix` that others are under, as folders are. */
+  async *folders(prefix: string): AsyncGenerator<string> {
+    for await (const { CommonPrefixes } of this.#pages(prefix, '/')) {
+      for (const { Prefix } of CommonPrefixes ?? []) {
+        if (Prefix) yield Prefix.slice(this.#prefix.length + prefix.length, -1);
+      }
+    }
+  }
+
+  /** Gives up uploads in parts that began before `before`: whoever sent them is gone. Answers how many. */
+  async abandonUploads(before: Date): Promise<number> {
+    const { Uploads } = await this.#ask(() =>
+      this.#client.send(new ListMultipartUploadsCommand({ Bucket: this.#bucket, Prefix: this.#prefix })),
+    );
+    const old = (Uploads ?? []).filter(({ Initiated }) => Initiated && Initiated < before);
+    for (const { Key, UploadId } of old) {
+      await this.#unlessMissing(() =>
+        this.#client.send(new AbortMultipartUploadCommand({ Bucket: this.#bucket, Key, UploadId })),
+      );
+    }
+    return old.length;
+  }
+
+  close(): void {
+    this.#client.destroy();
+  }
+
+  #at(key: string): { Bucket: string; Key: string } {
+    return { Bucket: this.#bucket, Key: this.#prefix + key };
+  }
+
+  async *#pages(prefix: string, delimiter?: string) {
+    let token: string | undefined;
+    do {
+      const page = await this.#ask(() =>
+        this.#client.send(
+          new ListObjectsV2Command({
+            Bucket: this.#bucket,
+            Prefix: this.#prefix + prefix,
+            Delimiter: delimiter,
+            ContinuationToken: token,
+          }),
+        ),
+      );
+      yield page;
+      token = page.IsTruncated ? page.NextContinuationToken : undefined;
+    } while (token !== undefined);
+  }
+
+  async #ask<T>(work: () => Promise<T>): Promise<T> {
+    try {
+      return await work();
+    } catch (error) {
+      throw asS3Fault(error);
+    }
+  }
+
+  async #unlessMissing<T>(work: () => Promise<T>): Promise<T | null> {
+    try {
+      return await work();
+    } catch (error) {
+      if (missingNames.has((error as Error).name)) return null;
+      throw asS3Fault(error);
+    }
+  }
+}
+
+/** Whatever a server of objects refuses is its operator's to mend: it is away, or full. */
+function asS3Fault(error: unknown): unknown {
+  if (error instanceof GraftError) return error;
+  const { name, $metadata } = error as Error & { $metadata?: { httpStatusCode?: number } };
+  return fullNames.has(name) || $metadata?.httpStatusCode === 507 ? storageFull(error) : storageAway(error);
+}

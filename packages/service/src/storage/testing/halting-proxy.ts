@@ -1,0 +1,56 @@
+import { once } from 'node:events';
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
+
+/** A connection to a server that a test can cut or silence. */
+export interface HaltingProxy {
+  endpoint: string;
+  /** After `afterBytes` more in either direction: `cut`: connections are reset and refused; `silent`: nothing is passed on. */
+  behave(how: 'well' | 'cut' | 'silent', afterBytes?: number): void;
+  close(): Promise<void>;
+}
+
+/** Stands between a client and the HTTP server at `target`. */
+export async function openHaltingProxy(target: string): Promise<HaltingProxy> {
+  const { port } = new URL(target);
+  const sockets = new Set<Socket>();
+  let how = 'well';
+  let allowance = 0;
+  const server = createServer((near) => {
+    if (how === 'cut' && allowance <= 0) return void near.resetAndDestroy();
+    const far = connect(Number(port), '127.0.0.1');
+    for (const socket of [near, far]) {
+      sockets.add(socket);
+      socket.on('error', () => {});
+      socket.on('close', () => {
+        sockets.delete(socket);
+        near.destroy();
+        far.destroy();
+      });
+    }
+    for (const [from, to] of [
+      [near, far],
+      [far, near],
+    ] as const) {
+      from.on('data', (chunk: Buffer) => {
+        if (how !== 'well') allowance -= chunk.length;
+        if (how === 'well' || allowance > 0) to.write(chunk);
+        else if (how === 'cut') near.resetAndDestroy();
+      });
+    }
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return {
+    endpoint: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    behave: (next, afterBytes = 0) => {
+      how = next;
+      allowance = afterBytes;
+      if (how === 'cut' && afterBytes === 0) for (const socket of sockets) socket.resetAndDestroy();
+    },
+    close: async () => {
+      for (const socket of sockets) socket.destroy();
+      server.close();
+      await once(server, 'close');
+    },
+  };
+}

@@ -1,0 +1,78 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { type AddressInfo, createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { CreateBucketCommand, S3Client } from '@aws-sdk/client-s3';
+import { pythonEnvironment } from '../../../../../scripts/golden/environment/python-environment.ts';
+import { randomText } from '../../ids.ts';
+
+export interface S3Server {
+  endpoint: string;
+  bucket: string;
+  close(): Promise<void>;
+}
+
+/**
+ * A server of the S3 protocol with an empty bucket: moto's, of its own, or the one at `GRAFT_TEST_S3`, for which the environment has
+ * keys. Sets the AWS variables of this process for moto's.
+ */
+export async function openS3Server(): Promise<S3Server> {
+  const given = process.env.GRAFT_TEST_S3;
+  const moto = given ? null : await startMoto();
+  const endpoint = given || moto!.endpoint;
+  const bucket = `graft-${randomText(12).toLowerCase()}`;
+  try {
+    const client = new S3Client({ endpoint, forcePathStyle: true, region: 'us-east-1' });
+    await client.send(new CreateBucketCommand({ Bucket: bucket }));
+    client.destroy();
+  } catch (error) {
+    await moto?.close();
+    throw error;
+  }
+  return { endpoint, bucket, close: async () => await moto?.close() };
+}
+
+async function startMoto(): Promise<{ endpoint: string; close(): Promise<void> }> {
+  const python = await pythonEnvironment(undefined, 'moto');
+  Object.assign(process.env, { AWS_ACCESS_KEY_ID: 'test', AWS_SECRET_ACCESS_KEY: 'test' });
+  const port = await freePort();
+  const endpoint = `http://127.0.0.1:${port}`;
+  const options = ['-m', 'moto.server', '-H', '127.0.0.1', '-p', String(port)];
+  const child = spawn(python, options, { cwd: tmpdir(), stdio: 'ignore' });
+  const close = async () => {
+    const exited = child.exitCode === null ? once(child, 'exit') : null;
+    child.kill('SIGKILL');
+    await exited;
+  };
+  try {
+    await untilUp(endpoint, child);
+  } catch (error) {
+    await close();
+    throw error;
+  }
+  return { endpoint, close };
+}
+
+async function untilUp(endpoint: string, child: ChildProcess): Promise<void> {
+  const end = performance.now() + 60_000;
+  for (;;) {
+    if (child.exitCode !== null) throw new Error(`the S3 server ended with ${child.exitCode}`);
+    const isUp = await fetch(endpoint).then(
+      () => true,
+      () => false,
+    );
+    if (isUp) return;
+    if (performance.now() > end) throw new Error('the S3 server did not start');
+    await sleep(100);
+  }
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, 'close');
+  return port;
+}
