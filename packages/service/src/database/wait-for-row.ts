@@ -3,7 +3,7 @@ import { isRowLocked } from './database-away.ts';
 
 /** Milliseconds that a request waits for a row that another transaction has locked, and between two looks at it. */
 const patience = 2_000;
-const pauseMs = 50;
+const pauseMs = 25;
 
 /** The last of those in this process that wait for a row, by its name. */
 const queues = new Map<string, Promise<unknown>>();
