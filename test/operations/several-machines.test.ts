@@ -6,12 +6,13 @@ import assert from 'node:assert/strict';
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { mkdirSync, readFileSync } from 'node:fs';
-import { writeFile } from 'node:fs/promises';
+import { readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { GraftClient } from '@graft/client';
 import { createTestDatabase } from '@graft/service/testing';
+import { openS3Server } from '../../packages/service/src/storage/testing/s3-server.ts';
 import { writeExamples } from '../golden/fixtures/example-data.ts';
 import { scratchFolder } from '../golden/fixtures/scratch-folder.ts';
 import { tinyFixture } from '../golden/fixtures/tiny-fixture.ts';
@@ -66,21 +67,47 @@ describe('API and worker on machines of their own', { skip }, () => {
     return address.replace(/(@|\/\/)[^/@]+(\/|$)/, `$1${place}$2`);
   }
 
-  test('with a shared folder, and TLS between them', async () => {
+  test('with a shared folder', async () => {
     const dataDir = join(folder, 'shared');
-    const certificates = makeCertificates(join(folder, 'tls'));
-    await runThrough(
-      {
-        api: { GRAFT_DATA_DIR: dataDir, ...certificates.of('api', '127.0.0.1') },
-        worker: (ip) => ({ GRAFT_DATA_DIR: dataDir, ...certificates.of('worker', ip) }),
-      },
-      'https',
-    );
+    await runThrough({ api: { GRAFT_DATA_DIR: dataDir }, worker: { GRAFT_DATA_DIR: dataDir } }, 'http');
+  });
+
+  test('without one: a bucket, and TLS between them', async () => {
+    const s3 = await openS3Server();
+    try {
+      const bucket = {
+        ARTIFACTS_URL: `s3://${s3.bucket}/several`,
+        GRAFT_S3_ENDPOINT: `http://${await machines.publish(Number(new URL(s3.endpoint).port))}`,
+        AWS_REGION: process.env.AWS_REGION!,
+        AWS_ACCESS_KEY_ID: process.env.AWS_ACCESS_KEY_ID!,
+        AWS_SECRET_ACCESS_KEY: process.env.AWS_SECRET_ACCESS_KEY!,
+      };
+      const own = (name: string, tls: Record<string, string>) => ({
+        ...bucket,
+        ...tls,
+        GRAFT_DATA_DIR: join(folder, name),
+      });
+      const certificates = makeCertificates(join(folder, 'tls'));
+      await runThrough(
+        {
+          api: own('of-api', certificates.of('api', '127.0.0.1')),
+          worker: (ip) => own('of-worker', certificates.of('worker', ip)),
+        },
+        'https',
+      );
+      // Nothing of the teams is in the folder of the one that the other would have needed.
+      assert.deepEqual(await filesOf(join(folder, 'of-api', 'artifacts')), []);
+    } finally {
+      await s3.close();
+    }
   });
 
   /** Starts both with the settings of README.md and sends one job and one completion through them. */
   async function runThrough(
-    own: { api: Record<string, string>; worker(ip: string): Record<string, string> },
+    own: {
+      api: Record<string, string>;
+      worker: Record<string, string> | ((ip: string) => Record<string, string>);
+    },
     scheme: 'http' | 'https',
   ): Promise<void> {
     const [forApi, forWorker] = [machines.add('a'), machines.add('w')];
@@ -99,7 +126,7 @@ describe('API and worker on machines of their own', { skip }, () => {
       GRAFT_WORKER_HOST: '0.0.0.0',
       GRAFT_WORKER_PORT: String(workerPort),
       GRAFT_WORKER_URL: `${scheme}://${forWorker.ip}:${workerPort}`,
-      ...own.worker(forWorker.ip),
+      ...(typeof own.worker === 'function' ? own.worker(forWorker.ip) : own.worker),
     };
     assertNamed(Object.keys({ ...ofApi, ...ofWorker }));
     const api = start(forApi, 'api', ofApi);
@@ -167,6 +194,11 @@ function makeCertificates(place: string) {
       };
     },
   };
+}
+
+async function filesOf(place: string): Promise<string[]> {
+  const entries = await readdir(place, { recursive: true, withFileTypes: true }).catch(() => []);
+  return entries.filter((entry) => entry.isFile()).map(({ name }) => name);
 }
 
 /** Each setting that this test needs stands in README.md's section. */

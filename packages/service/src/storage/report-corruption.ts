@@ -2,6 +2,7 @@ import { GraftError } from '@graft/peft-core/config';
 import { insertAudit } from '../audit/insert-audit.ts';
 import { inTransaction } from '../database/in-transaction.ts';
 import { insertEvent } from '../jobs/records/job-event.ts';
+import { instruments } from '../observe/instruments.ts';
 import type { Services } from '../services.ts';
 
 /** A stored object by its row. */
@@ -39,6 +40,7 @@ export async function reportCorruption(
     }
     return true;
   });
-  if (first)
-    services.log.error({ event: 'object_corrupt', kind, teamId, id, code }, 'stored bytes are damaged');
+  if (!first) return;
+  instruments.corruptions.inc({ kind });
+  services.log.error({ event: 'object_corrupt', kind, teamId, id, code }, 'stored bytes are damaged');
 }
