@@ -24,6 +24,7 @@ case "$*" in *"${fail}"*) code=1;; *) code=0;; esac
 case "$*" in
   test*) echo "3 passed, $code failed, 2 skipped";;
   *smoke) echo "6 passed, $code failed";;
+  'run chaos'*) echo "4 passed, $code failed";;
 esac
 exit $code
 `,
@@ -54,22 +55,25 @@ test('one of Postgres and Redis is enough for the run on given services', () => 
   const none = ciRun({ DATABASE_URL: '', REDIS_URL: '' });
   assert.deepEqual(
     none.calls.map((call) => call.split(' ')[0]),
-    ['test', 'run', 'run'],
+    ['test', 'run', 'run', 'run'],
   );
 });
 
-test('the demo is the last step, on services of its own, and one test in the sum', () => {
+test('faults and demo are the last steps, on services of their own; the demo is one test in the sum', () => {
   const given = { DATABASE_URL: 'postgresql://one', REDIS_URL: 'redis://two' };
   const passed = ciRun(given);
   assert.equal(passed.calls[2], 'run --silent smoke | postgresql://one | unset');
-  assert.match(passed.calls[3]!, /^run demo -- --output \S+ \| unset \| unset$/);
-  assert.deepEqual([passed.code, passed.last], [0, '13 passed, 0 failed']);
+  assert.equal(passed.calls[3], 'run chaos -- --profile short | unset | unset');
+  assert.match(passed.calls[4]!, /^run demo -- --output \S+ \| unset \| unset$/);
+  assert.deepEqual([passed.code, passed.last], [0, '17 passed, 0 failed']);
   const failed = ciRun(given, 'run demo');
-  assert.deepEqual([failed.code, failed.last], [1, '12 passed, 1 failed']);
+  assert.deepEqual([failed.code, failed.last], [1, '16 passed, 1 failed']);
+  const lost = ciRun(given, 'run chaos');
+  assert.deepEqual([lost.code, lost.last], [1, '17 passed, 1 failed']);
 });
 
 test('a failure of one part does not keep the others from running', () => {
   const ran = ciRun({ DATABASE_URL: 'postgresql://one', REDIS_URL: '' }, services);
-  assert.equal(ran.calls.length, 4);
-  assert.deepEqual([ran.code, ran.last], [1, '13 passed, 1 failed']);
+  assert.equal(ran.calls.length, 5);
+  assert.deepEqual([ran.code, ran.last], [1, '17 passed, 1 failed']);
 });

@@ -1,7 +1,7 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 
-const roots = ['packages', 'apps', 'scripts', 'bench', 'examples', 'test'];
+const roots = ['packages', 'apps', 'scripts', 'bench', 'chaos', 'examples', 'test'];
 
 /** Every *.test.ts of the repository, as absolute paths in a fixed order. */
 export async function findTestFiles(root: string): Promise<string[]> {

@@ -2,7 +2,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, posix } from 'node:path';
 
 /** Where the sources are. */
-export const areas = ['packages', 'apps', 'scripts', 'bench', 'test'];
+export const areas = ['packages', 'apps', 'scripts', 'bench', 'chaos', 'test'];
 
 const source = /\.(ts|mts|mjs|js|py|cc|h)$/;
 const skipped = new Set(['node_modules', 'generated', 'dist', '__pycache__', 'testdata']);

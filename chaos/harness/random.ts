@@ -1,0 +1,43 @@
+import { createHash } from 'node:crypto';
+
+/** Seeded random numbers. Two of different names draw different ones, so that scenarios do not depend on their order. */
+export class Random {
+  readonly #seed: number;
+  readonly #name: string;
+  #state: number;
+
+  constructor(seed: number, name: string) {
+    this.#seed = seed;
+    this.#name = name;
+    this.#state = createHash('sha256').update(`${seed} ${name}`).digest().readUInt32LE();
+  }
+
+  /** Those of one round, however many were drawn before. */
+  ofRound(round: number): Random {
+    return new Random(this.#seed, `${this.#name} ${round}`);
+  }
+
+  /** In [0, 1): mulberry32. */
+  next(): number {
+    this.#state = (this.#state + 0x6d2b79f5) | 0;
+    let t = Math.imul(this.#state ^ (this.#state >>> 15), 1 | this.#state);
+    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
+    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
+  }
+
+  /** In [low, high). */
+  between(low: number, high: number): number {
+    return low + this.next() * (high - low);
+  }
+
+  /** A whole number from 0 to below `count`. */
+  below(count: number): number {
+    return Math.floor(this.next() * count);
+  }
+
+  pick<T>(values: readonly T[]): T {
+    const value = values[this.below(values.length)];
+    if (value === undefined) throw new Error('there is nothing to pick from');
+    return value;
+  }
+}

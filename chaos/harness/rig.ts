@@ -1,0 +1,215 @@
+import { execFile } from 'node:child_process';
+import { mkdirSync } from 'node:fs';
+import path from 'node:path';
+import { promisify } from 'node:util';
+import { GraftClient } from '@graft/client';
+import { freePort, graftEnvironment } from '../../test/service/running-graft.ts';
+import { Member } from './services/member.ts';
+import { PrivatePostgres } from './services/private-postgres.ts';
+import { PrivateRedis } from './services/private-redis.ts';
+import { TcpProxy } from './services/tcp-proxy.ts';
+import { mountTmpfs } from './services/tmpfs.ts';
+import type { Timings } from './timings.ts';
+import { type WorkloadFiles, writeWorkload } from './workload.ts';
+
+const root = path.resolve(import.meta.dirname, '../..');
+
+export interface RigOptions {
+  /** Logs, data, Postgres and Redis of this run. */
+  folder: string;
+  queue: 'postgres' | 'redis';
+  timings: Timings;
+  workers: number;
+  /** The data folder is a file system of its own, of this size. */
+  dataFolderMib: number | undefined;
+}
+
+/** A process with its own way to each server, so that it can be cut off alone. */
+export interface WiredMember extends Member {
+  postgres: TcpProxy;
+  redis: TcpProxy | null;
+}
+
+export interface WorkerOptions {
+  env?: Record<string, string>;
+  flags?: string[];
+  wrapper?: string[];
+  /** Where it finds this machine. Default 127.0.0.1. */
+  host?: string;
+  /** False: it is not waited for, as it may never be ready. */
+  ready?: boolean;
+}
+
+export interface Team {
+  id: string;
+  key: string;
+  client: GraftClient;
+}
+
+/** A whole Graft of this run's own: servers, API and workers, two teams. Whoever opens it closes it. */
+export class Rig {
+  readonly options: RigOptions;
+  readonly postgres: PrivatePostgres;
+  readonly redis: PrivateRedis | null;
+  readonly dataFolder: string;
+  readonly files: WorkloadFiles;
+  readonly apiPort: number;
+  api!: WiredMember;
+  /** The teams' members of every kind: `team` works, `other` is the neighbour. */
+  team!: Team;
+  other!: Team;
+  workers: WiredMember[] = [];
+  /** Members that were here: their crashes count too. */
+  readonly #left: Member[] = [];
+  #started = 0;
+  #unmount = () => {};
+
+  static async open(options: RigOptions): Promise<Rig> {
+    mkdirSync(options.folder, { recursive: true });
+    const at = (name: string) => path.join(options.folder, name);
+    const postgres = await PrivatePostgres.start(at('postgres'));
+    const redis = options.queue === 'redis' ? await PrivateRedis.start(at('redis')) : null;
+    const rig = new Rig(options, postgres, redis, await writeWorkload(at('workload')), await freePort());
+    await rig.#openGraft();
+    return rig;
+  }
+
+  private constructor(
+    options: RigOptions,
+    postgres: PrivatePostgres,
+    redis: PrivateRedis | null,
+    files: WorkloadFiles,
+    apiPort: number,
+  ) {
+    this.options = options;
+    this.postgres = postgres;
+    this.redis = redis;
+    this.files = files;
+    this.apiPort = apiPort;
+    this.dataFolder = path.join(options.folder, 'data');
+    if (options.dataFolderMib !== undefined)
+      this.#unmount = mountTmpfs(this.dataFolder, options.dataFolderMib);
+  }
+
+  get url(): string {
+    return `http://127.0.0.1:${this.apiPort}/v1`;
+  }
+
+  get timings(): Timings {
+    return this.options.timings;
+  }
+
+  /** Everyone's ways, for faults of the network as a whole. */
+  get postgresProxies(): TcpProxy[] {
+    return [this.api, ...this.workers].map(({ postgres }) => postgres);
+  }
+
+  async startWorker(options: WorkerOptions = {}): Promise<WiredMember> {
+    const worker = await this.#member('worker', 'apps/worker/src/main.ts', options);
+    this.workers.push(worker);
+    if (options.ready !== false) await worker.ready();
+    return worker;
+  }
+
+  /** Takes a worker out: SIGTERM, or at once. */
+  async removeWorker(worker: WiredMember, how: 'drain' | 'kill' = 'drain'): Promise<void> {
+    this.workers = this.workers.filter((other) => other !== worker);
+    this.#left.push(worker);
+    if (how === 'drain') await worker.stop();
+    else worker.kill();
+    await worker.postgres.close();
+    await worker.redis?.close();
+  }
+
+  /** All faults undone: every server up, every way open, as many plain workers as at first, all ready. */
+  async heal(): Promise<void> {
+    await this.postgres.start();
+    await this.postgres.setReadOnly(false);
+    if (this.redis && !(await this.redis.answers())) await this.redis.start();
+    for (const { postgres, redis } of [this.api, ...this.workers]) {
+      postgres.restore();
+      redis?.restore();
+    }
+    for (const member of [this.api, ...this.workers]) member.signalAll('SIGCONT');
+    while (this.workers.length < this.options.workers) await this.startWorker();
+    for (const worker of this.workers.slice(this.options.workers)) await this.removeWorker(worker);
+    await Promise.all([this.api, ...this.workers].map((member) => member.ready()));
+  }
+
+  /** Ends of processes that nobody asked for, since the last call. */
+  takeCrashes(): string[] {
+    return [this.api, ...this.workers, ...this.#left].flatMap((member) => member.crashes.splice(0));
+  }
+
+  async close(): Promise<void> {
+    for (const member of [this.api, ...this.workers]) member?.kill();
+    for (const { postgres, redis } of [this.api, ...this.workers].filter(Boolean)) {
+      await postgres.close();
+      await redis?.close();
+    }
+    await this.redis?.close();
+    await this.postgres.close();
+    this.#unmount();
+  }
+
+  async #openGraft(): Promise<void> {
+    const worker = this.#environment({ DATABASE_URL: this.postgres.url });
+    const team = async (name: string): Promise<Team> => {
+      const { id } = await graft(worker, ['admin', 'teams', 'create', name, '--running-limit', '64']);
+      const { key } = await graft(worker, ['admin', 'keys', 'create', '--team', name]);
+      return { id, key, client: new GraftClient({ baseUrl: this.url, apiKey: key, timeout: 20_000 }) };
+    };
+    // The first one makes the schema.
+    this.team = await team('acme');
+    this.api = await this.#member('api', 'apps/api/src/main.ts', { env: { PORT: String(this.apiPort) } });
+    const workers = Array.from({ length: this.options.workers }, () => this.startWorker());
+    const [other] = await Promise.all([team('neighbour'), this.api.ready(), ...workers]);
+    this.other = other;
+  }
+
+  async #member(kind: 'api' | 'worker', entry: string, options: WorkerOptions): Promise<WiredMember> {
+    const { host = '127.0.0.1', env = {}, flags, wrapper } = options;
+    const postgres = await TcpProxy.open({ host: '127.0.0.1', port: this.postgres.port }, host);
+    const redis = this.redis && (await TcpProxy.open({ host: '127.0.0.1', port: this.redis.port }, host));
+    const database = new URL(this.postgres.url);
+    database.host = `${host}:${postgres.port}`;
+    const name = kind === 'api' ? 'api' : `worker-${++this.#started}`;
+    const member = new Member({
+      name,
+      entry,
+      log: path.join(this.options.folder, `${name}.log`),
+      env: this.#environment({
+        DATABASE_URL: database.href,
+        REDIS_URL: redis ? `redis://${host}:${redis.port}` : undefined,
+        ...env,
+      }),
+      ...(flags && { flags }),
+      ...(wrapper && { wrapper }),
+    });
+    return Object.assign(member, { postgres, redis });
+  }
+
+  #environment(settings: Record<string, string | undefined>): NodeJS.ProcessEnv {
+    const { lease, heartbeat, sweep } = this.timings;
+    return graftEnvironment({
+      GRAFT_DATA_DIR: this.dataFolder,
+      GRAFT_BASE_MODELS: this.files.baseModels,
+      GRAFT_TENSORFLOW: 'cpu',
+      GRAFT_LEASE_SECONDS: String(lease),
+      GRAFT_HEARTBEAT_SECONDS: String(heartbeat),
+      GRAFT_SWEEP_SECONDS: String(sweep),
+      LOG_LEVEL: 'info',
+      ...settings,
+    });
+  }
+}
+
+/** Runs a verb of the command on the rig's database. Resolves to what it prints as JSON. */
+async function graft(env: NodeJS.ProcessEnv, args: string[]): Promise<{ id: string; key: string }> {
+  const bin = path.join(root, 'apps/cli/bin/graft.mjs');
+  const { stdout } = await promisify(execFile)(process.execPath, [bin, ...args, '--json'], {
+    env,
+    cwd: root,
+  });
+  return JSON.parse(stdout);
+}

@@ -1,0 +1,81 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { holderOf } from './holder.ts';
+import type { AcceptedJob, JobRow } from './jobs.ts';
+import { Load, type LoadOptions } from './load.ts';
+import { type RecoversBy, recoveryOf, spread } from './recovery.ts';
+import type { WiredMember } from './rig.ts';
+import type { Run } from './scenario.ts';
+
+/** Where a fault hits: a job that computes, and the worker that holds it. */
+export interface Target {
+  job: AcceptedJob;
+  row: JobRow;
+  worker: WiredMember;
+}
+
+export interface StrikeOptions extends Partial<LoadOptions> {
+  /** Whether the fault may cost the job an attempt. */
+  charges: boolean;
+  /** `claim`: the lease is lost for certain, and steps that are told afterwards were done before. Default `claim or step`. */
+  by?: RecoversBy;
+  /** Seconds after the fault within which the job must go on. Default: three leases and a minute. */
+  patience?: number;
+  /** Does the fault and undoes it. `struck` is called at its instant: recovery counts from there. */
+  strike(target: Target, run: Run): Promise<void>;
+}
+
+/**
+ * A steady load of jobs, and one fault after another, each at a random moment of a job that computes. In the end every job must be as if
+ * nothing had happened.
+ */
+export async function strikes(run: Run, options: StrikeOptions): Promise<void> {
+  const { rig, report, rounds } = run;
+  const {
+    inFlight = rig.workers.length,
+    patience = 60 + 3 * run.timings.lease,
+    by = 'claim or step',
+  } = options;
+  const load = await Load.start(run, { ...options, inFlight });
+  for (let round = 1; round <= rounds; round++) {
+    const random = run.random.ofRound(round);
+    const { job } = await load.running(random);
+    await sleep(random.between(0, 600));
+    const target = await targetOf(run, load, job);
+    if (!target) {
+      round -= 1;
+      continue;
+    }
+    report.progress(`fault ${round} of ${rounds}, at step ${target.row.step} of ${target.job.id}`);
+    if (options.charges) for (const { job } of await holders(load, target)) job.strikes += 1;
+    report.fault();
+    const since = performance.now();
+    await options.strike(target, { ...run, random });
+    const recovery = await recoveryOf(rig, target.job, target.row, since, patience, by);
+    report.recovered(recovery);
+    if (recovery === null)
+      report.broken('the job goes on', [`${job.id} did not within ${patience} s of fault ${round}`]);
+    await sleep(random.between(0, 400));
+  }
+  await rig.heal();
+  await load.finish();
+  if (by === 'claim')
+    report.figure('recovery p99', (spread(report.recoveries)?.p99 ?? 0) / 1000, 's', lostLease(run));
+}
+
+/** Seconds in which a job must go on whose worker is lost. */
+function lostLease({ timings }: Run): number {
+  return timings.name === 'production' ? 80 : timings.lease;
+}
+
+/** The job as it is now, and its worker; null when it has ended meanwhile or is between two. */
+async function targetOf(run: Run, load: Load, job: AcceptedJob): Promise<Target | null> {
+  const current = (await load.unfinished()).find((other) => other.job === job);
+  if (current?.row.state !== 'running' || current.row.attempts_since_checkpoint >= 2) return null;
+  const worker = await holderOf(run.rig, current.row);
+  return worker ? { ...current, worker } : null;
+}
+
+/** Every job of the struck worker may lose an attempt. */
+async function holders(load: Load, target: Target): Promise<{ job: AcceptedJob }[]> {
+  return (await load.unfinished()).filter(({ row }) => row.worker_id === target.row.worker_id);
+}

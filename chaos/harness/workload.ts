@@ -1,0 +1,104 @@
+import { mkdir, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { writeTinyModel } from '@graft/peft-core/testing';
+import { writeExamples } from '../../test/golden/fixtures/example-data.ts';
+
+/** A kind of training whose every step must come out the same, however often it is broken off. */
+export interface Variant {
+  name: string;
+  /** Train on the second file and evaluate on it. */
+  evaluated: boolean;
+  peft: Record<string, unknown>;
+  hyperparameters: Record<string, unknown>;
+  training: Record<string, unknown>;
+}
+
+const steps = 120;
+export const checkpointSteps = 6;
+
+const common = { max_steps: steps, checkpoint_steps: checkpointSteps, precision: 'fp32' };
+const lora = { peft_type: 'LORA', r: 4, lora_dropout: 0.1, target_modules: ['q_proj', 'v_proj'] };
+
+export const variants: readonly Variant[] = [
+  {
+    name: 'LoRA with dropout',
+    evaluated: false,
+    peft: lora,
+    hyperparameters: { batch_size: 4, n_epochs: 50 },
+    training: common,
+  },
+  {
+    name: 'LoRA, accumulation, cosine schedule, evaluation',
+    evaluated: true,
+    peft: { ...lora, use_dora: true },
+    hyperparameters: { batch_size: 4, n_epochs: 50 },
+    training: {
+      ...common,
+      gradient_accumulation_steps: 2,
+      lr_scheduler_type: 'cosine',
+      warmup_steps: 16,
+      eval_steps: 20,
+    },
+  },
+  {
+    name: 'P-tuning with its encoder',
+    evaluated: false,
+    peft: { peft_type: 'P_TUNING', num_virtual_tokens: 8, encoder_hidden_size: 32 },
+    hyperparameters: { batch_size: 4, n_epochs: 50 },
+    training: common,
+  },
+];
+
+/** In the precision that the worker chooses, and as one that chose fp32 or bf16 trains it. */
+export const automatic: Variant = {
+  ...variants[0]!,
+  name: 'automatic precision',
+  training: { ...common, precision: 'auto' },
+};
+export const inFp32 = variants[0]!;
+export const inBf16: Variant = {
+  ...inFp32,
+  name: 'LoRA in bf16',
+  training: { ...common, precision: 'bf16' },
+};
+
+/** For counts of jobs, not of steps. */
+export const quick: Variant = {
+  name: 'a few steps',
+  evaluated: false,
+  peft: lora,
+  hyperparameters: { batch_size: 4, n_epochs: 1 },
+  training: { ...common, max_steps: 4 },
+};
+
+/** With a few checkpoints. */
+export const brief: Variant = {
+  ...quick,
+  name: 'a dozen steps',
+  training: { ...common, max_steps: 12, checkpoint_steps: 3 },
+};
+
+export const baseModel = 'tiny-llama';
+
+export interface WorkloadFiles {
+  /** For GRAFT_BASE_MODELS. */
+  baseModels: string;
+  training: string;
+  validation: string;
+}
+
+/** A tiny llama of random weights, slow enough (some ms a step) that faults hit steps, and data for it. */
+export async function writeWorkload(folder: string): Promise<WorkloadFiles> {
+  await mkdir(folder, { recursive: true });
+  const model = path.join(folder, 'model');
+  await writeTinyModel(model, { num_hidden_layers: 3 });
+  const files: WorkloadFiles = {
+    baseModels: path.join(folder, 'base-models.json'),
+    training: path.join(folder, 'training.jsonl'),
+    validation: path.join(folder, 'validation.jsonl'),
+  };
+  await writeFile(files.baseModels, JSON.stringify({ [baseModel]: { folder: model } }));
+  await writeExamples(files.training, 'prompt_completion', 60);
+  await writeExamples(files.validation, 'prompt_completion', 12);
+  return files;
+}

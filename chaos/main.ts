@@ -1,0 +1,108 @@
+/**
+ * `npm run chaos`: breaks a real Graft of its own in every way that its scenarios know, and checks that every job that was accepted
+ * ended once, with the losses and the adapter of an undisturbed run. `--help` tells the options.
+ */
+import { chmodSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import type { Queue, Scenario } from './harness/scenario.ts';
+import { installCommand } from './harness/tools.ts';
+import { type Options, parseOptions, UsageError, usage } from './options.ts';
+import { writeReliabilityDoc } from './report/reliability-doc.ts';
+import { isLost, type Result } from './report/result.ts';
+import { summary } from './report/table.ts';
+import { machine, Runner } from './run-scenarios.ts';
+import { scenarios } from './scenarios/index.ts';
+
+let options: Options;
+try {
+  options = parseOptions(process.argv.slice(2));
+} catch (error) {
+  if (!(error instanceof UsageError)) throw error;
+  console.error(error.message === '' ? usage : `${error.message}\n\n${usage}`);
+  process.exit(error.message === '' ? 0 : 2);
+}
+const unknown = options.only.filter((name) => !scenarios.some((scenario) => scenario.name === name));
+if (unknown.length > 0) {
+  console.error(`There is no scenario ${unknown.join(', ')}. --list names them.`);
+  process.exit(2);
+}
+if (options.list) {
+  for (const { name, about } of scenarios) console.log(`${name.padEnd(24)} ${about}`);
+  process.exit(0);
+}
+
+const say = options.json ? console.error : console.log;
+const started = performance.now();
+let last = '';
+const folder = options.logs ? path.resolve(options.logs) : mkdtempSync(path.join(tmpdir(), 'graft-chaos-'));
+mkdirSync(folder, { recursive: true });
+// Its Postgres may run as another user, who must reach its place in there.
+chmodSync(folder, 0o755);
+const results: Result[] = [];
+// What was started ends at process.exit, see harness/services/started.ts.
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+  process.on(signal, () => {
+    say(`\nstopped by ${signal}, logs in ${folder}\n\n${summary(results)}`);
+    process.exit(130);
+  });
+}
+
+for (const [queue, chosen] of plan()) {
+  const runner = new Runner(options, folder, progress);
+  for (const scenario of chosen) {
+    say(`${clock()} ${scenario.title} (queue in ${queue})`);
+    const result = await runner.run(scenario, queue, inTime(queue));
+    results.push(result);
+    // After each, so that a run of hours that is broken off has not measured for nothing.
+    if (options.writeDocs) writeReliabilityDoc(results, scenarios, machine());
+    const outcome =
+      result.missing.length > 0
+        ? `left out, no ${result.missing.join(', ')}`
+        : `${result.survived} of ${result.tried} survived`;
+    say(
+      `${clock()} ${isLost(result) ? '✖' : result.missing.length > 0 ? '–' : '✔'} ${scenario.title}: ${outcome} (${result.seconds.toFixed(0)} s)`,
+    );
+  }
+  await runner.close();
+}
+
+const lost = results.filter(isLost).length;
+const missing = [...new Set(results.flatMap((result) => result.missing))].filter((what) => what !== 'time');
+say(`\n${summary(results)}\n`);
+if (missing.length > 0) say(`Left out for want of ${missing.join(', ')}: ${installCommand} installs them.`);
+if (lost > 0) say(`All logs: ${folder}`);
+else if (!options.logs) rmSync(folder, { recursive: true, force: true });
+if (options.json) console.log(JSON.stringify({ machine: machine(), results }));
+const leftOut = results.filter((result) => result.missing.length > 0).length;
+say(`${results.length - lost - leftOut} passed, ${lost} failed${leftOut > 0 ? `, ${leftOut} skipped` : ''}`);
+process.exit(lost > 0 ? 1 : 0);
+
+/** Scenarios by queue backend, so that those of one share a rig. */
+function plan(): [Queue, Scenario[]][] {
+  const chosen = scenarios.filter(({ name, rounds }) =>
+    options.only.length > 0 ? options.only.includes(name) : rounds[options.profile] > 0,
+  );
+  return (['postgres', 'redis'] as const).map((queue): [Queue, Scenario[]] => [
+    queue,
+    chosen.filter(({ queues = ['postgres'] }) => queues.includes(queue)),
+  ]);
+}
+
+/** The first backend takes two thirds of the time at most. */
+function inTime(queue: Queue): boolean {
+  if (options.minutes === null) return true;
+  const minutes = (performance.now() - started) / 60_000;
+  return minutes < (queue === 'postgres' ? (2 / 3) * options.minutes : options.minutes);
+}
+
+function progress(text: string): void {
+  if (text === last) return;
+  last = text;
+  say(`${clock()}   ${text}`);
+}
+
+function clock(): string {
+  const seconds = Math.round((performance.now() - started) / 1000);
+  return `${String(Math.floor(seconds / 60)).padStart(3)}:${String(seconds % 60).padStart(2, '0')}`;
+}

@@ -1,0 +1,17 @@
+import type { Scenario } from '../../harness/scenario.ts';
+import { strikes } from '../../harness/strikes.ts';
+
+export const workerKilled: Scenario = {
+  name: 'worker-killed',
+  title: 'kill -9 of a worker',
+  about:
+    'the worker that holds a job gets SIGKILL at a random moment and is started again half a second later.',
+  rounds: { short: 1, long: 100 },
+  queues: ['postgres', 'redis'],
+  run: async (run) =>
+    await strikes(run, {
+      charges: true,
+      by: 'claim',
+      strike: async ({ worker }) => worker.signal('SIGKILL'),
+    }),
+};

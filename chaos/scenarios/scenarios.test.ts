@@ -1,0 +1,52 @@
+import assert from 'node:assert/strict';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { parseOptions, UsageError } from '../options.ts';
+import { scenarios } from './index.ts';
+
+test('every scenario has a name of its own and is in the long profile; every file of them is used', () => {
+  const names = scenarios.map(({ name }) => name);
+  assert.equal(new Set(names).size, names.length);
+  for (const { name, rounds } of scenarios) assert.ok(rounds.long > 0, name);
+  const index = readFileSync(join(import.meta.dirname, 'index.ts'), 'utf8');
+  const files = readdirSync(import.meta.dirname, { recursive: true, encoding: 'utf8' });
+  const rooms = files.filter((file) => file.includes('/') && file.endsWith('.ts'));
+  assert.ok(rooms.length > 0);
+  for (const file of rooms) assert.ok(index.includes(`'./${file}'`), file);
+});
+
+test('the five standard queue faults are tried on both queue backends', () => {
+  for (const name of [
+    'postgres-restarted',
+    'backends-killed',
+    'connections-exhausted',
+    'worker-killed',
+    'repeated-kills',
+  ]) {
+    const scenario = scenarios.find((other) => other.name === name);
+    assert.deepEqual(scenario?.queues, ['postgres', 'redis'], name);
+    assert.ok(scenario.rounds.short > 0, name);
+  }
+});
+
+test('options are read, and refused with what is wrong', () => {
+  const options = parseOptions([
+    '--only',
+    'a,b',
+    '--seed',
+    '7',
+    '--rounds',
+    '3',
+    '--profile',
+    'long',
+    '--json',
+  ]);
+  assert.deepEqual(
+    [options.only, options.seed, options.rounds, options.profile, options.json],
+    [['a', 'b'], 7, 3, 'long', true],
+  );
+  for (const args of [['--profile', 'huge'], ['--seed', 'x'], ['--nonsense'], ['--timings', 'slow']]) {
+    assert.throws(() => parseOptions(args), UsageError, args.join(' '));
+  }
+});
