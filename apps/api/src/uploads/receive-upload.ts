@@ -31,14 +31,15 @@ export async function receiveUpload(
   checks: UploadChecks,
   limits: UploadLimits,
 ): Promise<ReceivedUpload> {
-  request.raw.setTimeout(limits.idleMs, () => request.raw.destroy());
+  const whileSent = <T>(pieces: AsyncIterable<T>) =>
+    promptly(pieces, limits.idleMs, () => request.raw.destroy());
   let purpose: string | null = null;
   let received: ReceivedUpload | null = null;
   try {
-    for await (const part of partsOf(request)) {
+    for await (const part of whileSent(partsOf(request))) {
       if (part.type === 'file') {
         if (part.fieldname !== 'file') throw unknownParameter(part.fieldname);
-        received = await receiveFile(part, files, checks, limits.bytes);
+        received = await receiveFile(part, whileSent(bytesOf(part)), files, checks, limits.bytes);
       } else if (part.fieldname === 'purpose') {
         purpose = checkPurpose(part.value);
       } else if (part.fieldname.startsWith('expires_after')) {
@@ -53,8 +54,6 @@ export async function receiveUpload(
     }
     if (purpose === null) throw missing('purpose');
     if (received === null) throw missing('file');
-    // The limit is for the client's silence alone, not for the time until the answer.
-    request.raw.setTimeout(0);
     return received;
   } catch (error) {
     if (received) await files.remove(received.path).catch(() => {});
@@ -62,6 +61,24 @@ export async function receiveUpload(
     request.raw.unpipe();
     request.raw.resume();
     throw error;
+  }
+}
+
+/**
+ * The pieces as they come. `onSilence` is called when the next one takes longer than `ms`: the sender's silence, since the
+ * time that a piece is worked on does not count.
+ */
+async function* promptly<T>(pieces: AsyncIterable<T>, ms: number, onSilence: () => void): AsyncGenerator<T> {
+  const iterator = pieces[Symbol.asyncIterator]();
+  try {
+    for (;;) {
+      const timer = setTimeout(onSilence, ms);
+      const next = await iterator.next().finally(() => clearTimeout(timer));
+      if (next.done) return;
+      yield next.value;
+    }
+  } finally {
+    await iterator.return?.();
   }
 }
 
@@ -93,6 +110,7 @@ function brokenUpload(reason: string, cause: unknown): ApiError {
 
 async function receiveFile(
   part: MultipartFile,
+  bytes: AsyncIterable<Buffer>,
   files: FileStore,
   checks: UploadChecks,
   limit: number,
@@ -101,7 +119,7 @@ async function receiveFile(
   let summary: DatasetSummary | null = null;
   async function* checked(): AsyncGenerator<Buffer> {
     try {
-      for await (const chunk of bytesOf(part)) {
+      for await (const chunk of bytes) {
         await check.write(chunk);
         yield chunk;
       }
