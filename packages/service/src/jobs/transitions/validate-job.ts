@@ -217,7 +217,7 @@ export async function loseValidation(
   }
   await insertEvent(tx, lost, {
     level: 'warn',
-    message: reason ?? `Worker ${lost.workerId} lost while it validated the files`,
+    message: reason ?? `Worker ${lost.workerId ?? 'of an earlier version'} lost while it validated the files`,
     data: { kind: 'lost', worker: lost.workerId, step: null },
   });
   return await changeJob(tx, guard, letGo);

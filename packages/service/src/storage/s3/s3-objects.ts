@@ -74,9 +74,10 @@ export class S3Objects {
         throw reason;
       }
     }
+    const body = Readable.from(watched(), { objectMode: false });
     const upload = new Upload({
       client: this.#client,
-      params: { ...this.#at(key), Body: Readable.from(watched(), { objectMode: false }) },
+      params: { ...this.#at(key), Body: body },
       partSize: partBytes,
       queueSize: partsAtOnce,
     });
@@ -84,6 +85,9 @@ export class S3Objects {
       await upload.done();
     } catch (error) {
       throw fault ? fault.reason : asS3Fault(error);
+    } finally {
+      // An upload that failed has not read it to its end.
+      body.destroy();
     }
   }
 
