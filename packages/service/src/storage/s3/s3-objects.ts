@@ -3,7 +3,6 @@ import {
   AbortMultipartUploadCommand,
   DeleteObjectCommand,
   GetObjectCommand,
-  HeadBucketCommand,
   ListMultipartUploadsCommand,
   ListObjectsV2Command,
   S3Client,
@@ -56,11 +55,6 @@ export class S3Objects {
         socketTimeout: silence,
       },
     });
-  }
-
-  /** Rejects when the bucket cannot be reached. */
-  async ping(): Promise<void> {
-    await this.#ask(() => this.#client.send(new HeadBucketCommand({ Bucket: this.#bucket })));
   }
 
   /** Stores what `source` yields, in parts when it is long. What `source` throws is thrown, and nothing is stored. */
