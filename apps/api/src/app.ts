@@ -89,7 +89,7 @@ export async function buildApp(services: Services, overrides: Partial<ApiSetting
     await checker.close();
   });
   const collector = repeat(
-    'collect local',
+    'collect-local',
     3600_000,
     async () => void (await collectLocal(services)),
     app.log,

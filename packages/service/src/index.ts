@@ -91,6 +91,7 @@ export {
   finishValidation,
   heartbeatValidation,
   releaseValidation,
+  returnValidation,
   type ValidationOutcome,
 } from './jobs/transitions/validate-job.ts';
 export { type Role, roles } from './keys/api-key.ts';

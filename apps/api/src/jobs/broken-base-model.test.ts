@@ -4,6 +4,7 @@ import { mkdtemp, rm, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { writeTinyModel } from '@graft/peft-core/testing';
 import { assertError } from '../testing/assert-error.ts';
 import { type ApiBench, chatLine, openApiBench } from '../testing/open-api-bench.ts';
@@ -80,5 +81,21 @@ describe('a base model that is broken', () => {
     const { error } = (await bench.acme.send('GET', `${path}/${answer.json.id}`)).json;
     assert.deepEqual([error.code, error.param, error.fault], ['unsupported_tokenizer', 'model', 'system']);
     assert.ok(!JSON.stringify(error).includes(folder));
+  });
+
+  test('a model that is away while files are validated puts the validation off', async () => {
+    const { sql } = bench.services;
+    await sql.query(`INSERT INTO jobs (id, team_id, state, model, seed, training_file_id, hyperparameters, peft, training)
+      SELECT 'ftjob-gone', team_id, 'validating', 'gone', seed, training_file_id, hyperparameters, peft, training
+      FROM jobs WHERE model = 'strange' LIMIT 1`);
+    const look = async () =>
+      (
+        await sql.query(`SELECT state, outcome, validation_attempts AS attempts, run_after > now() AS later
+          FROM jobs JOIN job_attempts ON job_id = id WHERE id = 'ftjob-gone' AND outcome IS NOT NULL`)
+      ).rows;
+    for (let tries = 0; tries < 200 && (await look()).length === 0; tries++) await sleep(100);
+    assert.deepEqual(await look(), [
+      { state: 'validating', outcome: 'environment', attempts: 0, later: true },
+    ]);
   });
 });

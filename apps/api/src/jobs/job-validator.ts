@@ -18,6 +18,7 @@ import {
   randomText,
   releaseValidation,
   repeat,
+  returnValidation,
   type Services,
   type ValidationOutcome,
   type ValidationProgress,
@@ -95,7 +96,7 @@ export function startJobValidator(
 /** Between heartbeats at most: a cancel must take at most two seconds. */
 const heartbeatMs = 1000;
 
-/** Answers the state that the job is in afterwards, or `broken`, `fenced` or `released` where it goes on elsewhere. */
+/** Answers the state that the job is in afterwards, or `broken`, `fenced`, `returned` or `released` where it goes on elsewhere. */
 async function validateJob(
   services: Services,
   checker: OptionChecker,
@@ -128,6 +129,11 @@ async function validateJob(
       services.log.error({ err: end, jobId: job.id, state: left?.state ?? 'fenced' }, 'validation broke');
       return 'broken';
     }
+    if (end instanceof GraftError) {
+      const error = { ...errorOf(end), fault: 'environment' } as const;
+      const left = await whenBack(signal, () => returnValidation(services, lease, error));
+      return left?.state === 'validating' ? 'returned' : (left?.state ?? 'fenced');
+    }
     const finished = await whenBack(signal, () => finishValidation(services, lease, end));
     const state = finished?.state ?? 'fenced';
     services.log.info({ jobId: job.id, state }, 'job validated');
@@ -143,13 +149,15 @@ async function validateJob(
   }
 }
 
-/** How a validation ends, faults of the program included. Throws when it was given up. */
-async function outcomeOf(validation: Validation): Promise<ValidationOutcome | ThreadDied> {
+/** How a validation ends, faults of the program included; a GraftError: not at all here and now. Throws when it was given up. */
+async function outcomeOf(validation: Validation): Promise<ValidationOutcome | ThreadDied | GraftError> {
   try {
     return await examine(validation);
   } catch (error) {
     if (validation.signal.aborted) throw error;
     if (error instanceof ThreadDied) return error;
+    // The catalogue has the model: it may be here again later, and is elsewhere.
+    if (error instanceof GraftError && error.code === 'base_model_unavailable') return error;
     validation.services.log.error({ err: error, jobId: validation.job.id }, 'validation failed');
     return { ok: false, error: jobErrorOf(error) };
   }

@@ -2,7 +2,7 @@ import { contextOf, endSpan, inSpan, instruments, type Job, startSpan } from '@g
 
 /**
  * Times a validation, and shows it in the trace of the request that created the job. `validate` answers the state that the job
- * is in afterwards, or `fenced` or `released`.
+ * is in afterwards, or what else became of the validation.
  */
 export async function observeValidation(job: Job, validate: () => Promise<string>): Promise<void> {
   const began = performance.now();

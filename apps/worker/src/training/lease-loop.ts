@@ -72,10 +72,10 @@ export function startLeaseLoop(options: LeaseLoopOptions): LeaseLoop {
 
   async function pollRows(): Promise<void> {
     if (free.length === 0 || !health.takesJobs) return;
-    for (const lease of (await staleDispatched(services, { seconds: unheardSeconds })).slice(
-      0,
-      free.length,
-    )) {
+    // Those that are for others would else stand before its own.
+    const worker = { id: workerId, capabilities };
+    const leases = await staleDispatched(services, { seconds: unheardSeconds, worker });
+    for (const lease of leases.slice(0, free.length)) {
       void take(lease).catch((error) =>
         log.error({ jobId: lease.id, err: error }, 'job could not be claimed'),
       );

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { GraftError } from '@graft/peft-core/config';
 import { isDatabaseAway } from './database-away.ts';
 
 test('faults of the connection, also as causes and in aggregates', () => {
@@ -16,6 +17,10 @@ test('other faults are none', () => {
   assert.ok(!isDatabaseAway(Object.assign(new Error('no file'), { code: 'ENOENT', syscall: 'open' })));
   assert.ok(!isDatabaseAway(new Error('x')));
   assert.ok(!isDatabaseAway(null));
+  const refused = Object.assign(new Error('connect'), { code: 'ECONNREFUSED' });
+  const store = new GraftError('storage_away', 'away', { fault: 'environment', cause: refused });
+  assert.ok(!isDatabaseAway(store), 'another server is away');
+  assert.ok(!isDatabaseAway(new Error('outer', { cause: store })));
 });
 
 test('Prisma, whose errors carry what its adapter for pg caught', () => {

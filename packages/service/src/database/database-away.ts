@@ -1,7 +1,9 @@
+import { GraftError } from '@graft/peft-core/config';
+
 /**
  * Whether `error` says that Postgres cannot be reached, is starting, stopping, full or read-only, took too long, or gave
  * up on a transaction that may be repeated: nobody's fault, and worth trying again. As pg, Node and Prisma put it, also
- * as a cause or in an aggregate.
+ * as a cause or in an aggregate. A GraftError is never one: what it has as its cause is a fault of a store or of the Hub.
  */
 export function isDatabaseAway(error: unknown): boolean {
   return says(error, ({ code, originalCode, kind, syscall, message }) => {
@@ -25,6 +27,7 @@ const lockNotAvailable = '55P03';
 /** Whether the error, one of its causes or one of an aggregate says so. */
 function says(error: unknown, so: (fault: Record<string, unknown>) => boolean): boolean {
   for (let cause: unknown = error, depth = 0; isObject(cause) && depth < 5; cause = cause.cause, depth++) {
+    if (cause instanceof GraftError) return false;
     if (so(cause)) return true;
     const { errors, meta } = cause;
     if (Array.isArray(errors) && errors.some((one) => says(one, so))) return true;

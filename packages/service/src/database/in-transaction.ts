@@ -5,8 +5,11 @@ import { isDatabaseAway } from './database-away.ts';
 /** Milliseconds: as long as the pool waits for a connection, and as long as one transaction may take. */
 const limits = { maxWait: 5_000, timeout: 30_000 };
 
-/** Milliseconds during which Postgres is asked again what became of a COMMIT. */
-const patience = 5_000;
+/**
+ * Milliseconds during which Postgres is asked again what became of a COMMIT: longer than it keeps the transaction of a client
+ * that it has not seen go.
+ */
+const patience = 6_500;
 
 /**
  * Runs `work` in one transaction on one connection: committed when it resolves, rolled back when it throws. No queue,

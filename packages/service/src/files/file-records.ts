@@ -2,10 +2,11 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { GraftError } from '@graft/peft-core/config';
 import type { DatasetFormat } from '@graft/peft-core/examples';
 import { insertAudit } from '../audit/insert-audit.ts';
-import type { Database } from '../database/database.ts';
+import type { Database, Transaction } from '../database/database.ts';
 import { isDatabaseAway } from '../database/database-away.ts';
 import { inTransaction } from '../database/in-transaction.ts';
 import { type Page, readPage } from '../database/read-page.ts';
+import { waitForRow } from '../database/wait-for-row.ts';
 import type { File as FileRow } from '../generated/client.ts';
 import { newId } from '../ids.ts';
 import type { FileStore } from '../storage/file-store.ts';
@@ -97,7 +98,7 @@ export async function listFiles(
 
 /**
  * Removes the row, then the bytes. False: no such file in this team. Throws GraftError `file_in_use` while a job that
- * is not finished needs it.
+ * is not finished needs it; what `isRowLocked` knows when another transaction holds the file for two seconds.
  */
 export async function deleteFile(
   db: Database & { files: FileStore },
@@ -105,29 +106,39 @@ export async function deleteFile(
   id: string,
   by: { keyId: string | null },
 ): Promise<boolean> {
-  const path = await inTransaction(db, async (tx) => {
-    const file = await tx.file.findUnique({ where: { teamId_id: { teamId, id } }, select: { path: true } });
-    // Deletes before it looks for jobs: a job that is being made with the file holds this back until it can be seen.
-    const { count } = await tx.file.deleteMany({ where: { teamId, id } });
-    if (!file || count === 0) return null;
-    const user = await tx.job.findFirst({
-      where: {
-        teamId,
-        OR: [{ trainingFileId: id }, { validationFileId: id }],
-        state: { notIn: ['succeeded', 'failed', 'cancelled'] },
-      },
-      select: { id: true },
-    });
-    if (user) {
-      throw new GraftError('file_in_use', `The file is needed by ${user.id}; cancel that job first.`, {
-        param: null,
-      });
-    }
-    await insertAudit(tx, teamId, { keyId: by.keyId, action: 'file.delete', target: id });
-    return file.path;
-  });
+  const path = await waitForRow(`file ${teamId} ${id}`, async () =>
+    inTransaction(db, async (tx) => await deleteRow(tx, teamId, id, by)),
+  );
   if (path === null) return false;
   // What cannot be removed now is collected a day later.
   await db.files.remove(path).catch(() => {});
   return true;
+}
+
+/** Answers where its bytes are. */
+async function deleteRow(
+  tx: Transaction,
+  teamId: string,
+  id: string,
+  by: { keyId: string | null },
+): Promise<string | null> {
+  const file = await tx.file.findUnique({ where: { teamId_id: { teamId, id } }, select: { path: true } });
+  // Deletes before it looks for jobs: a job that is being made with the file holds this back until it can be seen.
+  const { count } = await tx.file.deleteMany({ where: { teamId, id } });
+  if (!file || count === 0) return null;
+  const user = await tx.job.findFirst({
+    where: {
+      teamId,
+      OR: [{ trainingFileId: id }, { validationFileId: id }],
+      state: { notIn: ['succeeded', 'failed', 'cancelled'] },
+    },
+    select: { id: true },
+  });
+  if (user) {
+    throw new GraftError('file_in_use', `The file is needed by ${user.id}; cancel that job first.`, {
+      param: null,
+    });
+  }
+  await insertAudit(tx, teamId, { keyId: by.keyId, action: 'file.delete', target: id });
+  return file.path;
 }

@@ -9,7 +9,7 @@ import { scrubObjects, slowScrub } from '../storage/scrub-objects.ts';
 import { removeDeadWorkers } from '../workers/worker-registry.ts';
 import type { Lease } from './job.ts';
 import type { JobFaultListener } from './transitions/change-job.ts';
-import { dispatchJobs, staleDispatched } from './transitions/dispatch-jobs.ts';
+import { dispatchJobs, staleDispatched, takeBackDispatched } from './transitions/dispatch-jobs.ts';
 import { giveGrace } from './transitions/lease-expiry.ts';
 import { sweepExpiredLeases } from './transitions/sweep-expired-leases.ts';
 
@@ -50,6 +50,9 @@ export function startJobLoops(services: Services): {
     loop('dispatch', 0.5, async () => void (await dispatchJobs(services, dispatching))),
     loop('sweep', env.sweepSeconds, sweeper(services, onFault('sweeping'))),
     loop('reconcile', Math.min(5, env.sweepSeconds), async () => {
+      const back = await takeBackDispatched(services, { seconds: ringAgainSeconds });
+      if (back.length > 0)
+        log.warn({ jobIds: back }, 'no living worker can run dispatched jobs: queued again');
       for (const lease of await staleDispatched(services, { seconds: ringAgainSeconds }))
         await queue.ring(lease);
     }),
@@ -59,8 +62,8 @@ export function startJobLoops(services: Services): {
     }),
     loop('scrub', 60, async (_, signal) => void (await scrubObjects(services, { ...slowScrub, signal }))),
     // Of this machine's own folders, so on each.
-    repeat('collect local', 3600 * 1000, async () => void (await collectLocal(services)), log),
-    repeat('scrub base models', 3600 * 1000, (signal) => scrubBaseModels(services, signal), log),
+    repeat('collect-local', 3600 * 1000, async () => void (await collectLocal(services)), log),
+    repeat('scrub-base-models', 3600 * 1000, (signal) => scrubBaseModels(services, signal), log),
   ];
   return {
     close: async () => {

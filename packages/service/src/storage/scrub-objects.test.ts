@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readFile, rm, writeFile } from 'node:fs/promises';
+import { readFile, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { findFineTunedModel } from '../adapters/read-adapters.ts';
@@ -80,6 +80,22 @@ test('damage is told once, remembered, and forgotten when it is mended', async (
   await services.db.file.updateMany({ data: { verifiedAt: new Date(0) } });
   assert.deepEqual(await scrubObjects(services, weekly), { read: 4, damaged: 0 });
   assert.deepEqual(await damaged(), [false, false]);
+});
+
+test('what cannot be read is neither damaged nor in the way of the others', async () => {
+  const [first, second] = [await publish('cannot be read'), await publish('can be read')];
+  const folder = dataFolder(services.env.dataDir).artifact(first.artifact);
+  await rename(folder, `${folder}.aside`);
+  // A link to itself: an error of the file system that root meets too.
+  await symlink(folder, folder);
+  await assert.rejects(scrubObjects(services, weekly), { code: 'ELOOP' });
+  const read = async ({ modelName }: { modelName: string }) =>
+    (await findFineTunedModel(services, team.id, modelName))!;
+  assert.ok((await read(second)).verifiedAt);
+  assert.deepEqual([(await read(first)).verifiedAt, (await read(first)).corruptAt], [null, null]);
+  await rm(folder);
+  await rename(`${folder}.aside`, folder);
+  assert.deepEqual(await scrubObjects(services, weekly), { read: 1, damaged: 0 });
 });
 
 test('the rate bounds the reading, and a signal ends a pass', async () => {

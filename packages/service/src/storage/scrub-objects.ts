@@ -13,6 +13,9 @@ export interface ScrubOptions {
   signal?: AbortSignal;
 }
 
+/** So many that cannot be read end a pass: the store is away. */
+const mostFaults = 10;
+
 export const slowScrub: ScrubOptions = {
   bytesPerSecond: 8 * 2 ** 20,
   passMs: 30_000,
@@ -21,7 +24,8 @@ export const slowScrub: ScrubOptions = {
 
 /**
  * Reads stored files and artifacts through, the longest unread first, and compares them with their rows' digests. What differs is
- * reported, and refused from then on; what is right again is served again. Throws when the store or Postgres is away.
+ * reported, and refused from then on; what is right again is served again. What cannot be read, of which nothing is known, is
+ * left for the next pass, and the fault is thrown at the end: one bad sector stops no scrub. Throws when Postgres is away.
  * Answers how many were read and how many of them are damaged.
  */
 export async function scrubObjects(
@@ -30,24 +34,33 @@ export async function scrubObjects(
 ): Promise<{ read: number; damaged: number }> {
   const until = performance.now() + options.passMs;
   const done = { read: 0, damaged: 0 };
+  const faults: { id: string; error: unknown }[] = [];
   for (const next of [nextFile, nextArtifact]) {
-    while (performance.now() < until && !options.signal?.aborted) {
+    while (performance.now() < until && !options.signal?.aborted && faults.length < mostFaults) {
       const now = await databaseTime(services);
-      const object = await next(services, new Date(now.getTime() - options.againMs), options);
-      if (!object) break;
-      const damage = await object.read().then(
-        () => null,
-        (error: unknown) => {
-          if (isDamage(error)) return error;
-          throw error;
-        },
+      const due = dues(
+        new Date(now.getTime() - options.againMs),
+        faults.map(({ id }) => id),
       );
+      const object = await next(services, due, options);
+      if (!object) break;
+      const error: unknown = await object.read().then(
+        () => null,
+        (fault) => fault,
+      );
+      const damage = isDamage(error) ? error : null;
+      if (error !== null && !damage) {
+        if (options.signal?.aborted) throw error;
+        faults.push({ id: object.row.id, error });
+        continue;
+      }
       if (damage) await reportCorruption(services, object.row, damage);
       await object.mark({ verifiedAt: now, ...(damage ? {} : { corruptAt: null }) });
       done.read += 1;
       done.damaged += damage ? 1 : 0;
     }
   }
+  if (faults[0]) throw faults[0].error;
   return done;
 }
 
@@ -58,15 +71,22 @@ interface ScrubObject {
   mark(data: { verifiedAt: Date; corruptAt?: null }): Promise<unknown>;
 }
 
-/** Never read, or else the one that was read longest ago, before `before`. */
-const dues = (before: Date) => [{ verifiedAt: null }, { verifiedAt: { lt: before } }];
+/** Never read, or else the one that was read longest ago, before `before`; none of `passedOver`. */
+const dues = (before: Date, passedOver: string[]) => {
+  const id = { notIn: passedOver };
+  return [
+    { id, verifiedAt: null },
+    { id, verifiedAt: { lt: before } },
+  ];
+};
+type Due = ReturnType<typeof dues>;
 
 async function nextFile(
   { db, files }: ScrubServices,
-  before: Date,
+  due: Due,
   options: ScrubOptions,
 ): Promise<ScrubObject | null> {
-  for (const where of dues(before)) {
+  for (const where of due) {
     const file = await db.file.findFirst({ where, orderBy: { verifiedAt: 'asc' } });
     if (!file) continue;
     const { teamId, id } = file;
@@ -81,10 +101,10 @@ async function nextFile(
 
 async function nextArtifact(
   { db, artifacts }: ScrubServices,
-  before: Date,
+  due: Due,
   options: ScrubOptions,
 ): Promise<ScrubObject | null> {
-  for (const where of dues(before)) {
+  for (const where of due) {
     const version = await db.adapterVersion.findFirst({ where, orderBy: { verifiedAt: 'asc' } });
     if (!version) continue;
     const { teamId, id, jobId, modelName } = version;

@@ -61,6 +61,11 @@ export function artifactMissing(cause?: unknown): GraftError {
   return new GraftError('artifact_missing', message, { fault: 'system', cause });
 }
 
+/** Throws `missing` where `error` says that there is no such file; any other fault of the storage says nothing of the kind. */
+export function throwIfMissing(error: NodeJS.ErrnoException, missing: (cause: unknown) => GraftError): never {
+  throw error.code === 'ENOENT' || error.code === 'ENOTDIR' ? missing(error) : error;
+}
+
 /** Runs `work`; what the storage does wrong in it is thrown as a GraftError. */
 export async function onStorage<T>(work: () => Promise<T>): Promise<T> {
   try {

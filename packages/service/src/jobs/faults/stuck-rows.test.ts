@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { after, afterEach, before, beforeEach, test } from 'node:test';
 import type pg from 'pg';
 import { isRowLocked } from '../../database/database-away.ts';
+import { deleteFile } from '../../files/file-records.ts';
 import type { Services } from '../../services.ts';
 import { createTestJob, createTestTeam, newTestJob, type TestTeam } from '../../testing/job-fixtures.ts';
 import { openTestServices } from '../../testing/open-test-services.ts';
@@ -113,4 +114,17 @@ test('a job is created all the same, and a repeated request waits for its twin',
   assert.equal(twins.filter(({ created }) => created).length, 1);
   assert.equal(new Set(twins.map(({ job }) => job.id)).size, 1);
   for (const outcome of await stuck) assert.ok(outcome.status === 'rejected' && isRowLocked(outcome.reason));
+});
+
+test('a file that another transaction holds is deleted by one request at a time, and holds up no other', async () => {
+  await frozen.query('SELECT 1 FROM files WHERE id = $1 FOR UPDATE', [team.fileId]);
+  const by = { keyId: null };
+  const requests = Array.from({ length: 20 }, () => deleteFile(services, team.id, team.fileId, by));
+  const outcomes = Promise.allSettled(requests);
+  await services.sql.query('SELECT 1');
+  assert.ok(services.sql.totalCount - services.sql.idleCount <= 3, 'connections in use');
+  for (const outcome of await outcomes)
+    assert.ok(outcome.status === 'rejected' && isRowLocked(outcome.reason));
+  await frozen.query('ROLLBACK');
+  assert.ok(await deleteFile(services, team.id, team.fileId, by));
 });

@@ -8,7 +8,7 @@ import { heartbeatWorker, registerWorker } from '../../workers/worker-registry.t
 import type { Job } from '../job.ts';
 import { getJob } from '../records/read-jobs.ts';
 import { claimJob } from './claim-job.ts';
-import { dispatchJobs } from './dispatch-jobs.ts';
+import { dispatchJobs, takeBackDispatched } from './dispatch-jobs.ts';
 import { createQueuePositions } from './queue-positions.ts';
 import { releaseJob } from './stop-running-job.ts';
 
@@ -139,9 +139,39 @@ test('dispatchers at the same moment keep to the limit of a team: one at a time 
   const dispatcher = await services.sql.connect();
   await dispatcher.query('BEGIN');
   await dispatcher.query('SELECT 1 FROM teams WHERE id = $1 FOR NO KEY UPDATE', [team.id]);
+  let queries = 0;
+  const count = () => void queries++;
+  services.sql.on('acquire', count);
   assert.deepEqual(ids(await dispatchJobs(services)), [theirs!.id]);
+  services.sql.off('acquire', count);
+  assert.ok(queries <= 5, `its ${queries} queries try the locked team once, not for each of its jobs`);
   await dispatcher.query('ROLLBACK');
   dispatcher.release();
   const rounds = await Promise.all([1, 2, 3, 4].map(() => dispatchJobs(services)));
   assert.equal([...rounds.flat(), ...(await dispatchJobs(services))].length, 3);
+});
+
+test('jobs whose only worker is gone before it claimed them leave their room to others', async () => {
+  const [theirs, ours] = [await createTestTeam(services), await createTestTeam(services)];
+  const big = { device: 'cpu', threads: 64, precisions: ['fp32'] } as const;
+  const small = { ...big, threads: 2, precisions: ['fp32'] as ['fp32'] } as const;
+  const here = { address: null, hostname: 'here', pid: 1, slots: 1 };
+  await registerWorker(services, { ...here, id: 'big', capabilities: { ...big, precisions: ['fp32'] } });
+  const large = await queue(theirs, 2);
+  await services.sql.query(
+    `UPDATE jobs SET requirements = '{"device":"cpu","threads":64,"precision":"fp32"}' WHERE team_id = $1`,
+    [theirs.id],
+  );
+  assert.equal((await dispatchJobs(services)).length, 2);
+  await services.sql.query("UPDATE jobs SET dispatched_at = now() - interval '1 minute'");
+  assert.deepEqual(await takeBackDispatched(services, { seconds: 15 }), [], 'the worker lives');
+
+  await services.sql.query('DELETE FROM workers');
+  await registerWorker(services, { ...here, id: 'small', capabilities: small });
+  const [other] = await queue(ours, 1);
+  assert.deepEqual(await dispatchJobs(services), [], 'no room');
+  assert.deepEqual(await takeBackDispatched(services, { seconds: 120 }), [], 'it may come back yet');
+  const back = await takeBackDispatched(services, { seconds: 15 });
+  assert.deepEqual(back.sort(), ids(large).sort());
+  assert.deepEqual(ids(await dispatchJobs(services)), [other!.id]);
 });

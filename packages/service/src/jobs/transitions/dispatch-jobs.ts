@@ -13,61 +13,76 @@ import { canRun, mayTake, takesJobs } from './may-take.ts';
  * slot dispatched or running, so that order is decided here and not by the queue. Next is always the oldest job of
  * the team with the fewest jobs at work that is below its running limit, among those that a living worker can run; of
  * jobs with the same requirements no more are out than two per slot that meets them. A job that another transaction has
- * locked is left for the next pass, and so is one that cannot be changed, which `onFault` hears of. `onLease` is told of
- * each at once: ring the queue for it.
+ * locked is left for the next pass, and so are all of a team that is locked, and one that cannot be changed, which `onFault`
+ * hears of. `onLease` is told of each at once: ring the queue for it.
  */
 export async function dispatchJobs(
   db: Database,
   options: { onLease?(lease: Lease): Promise<void>; onFault?: JobFaultListener } = {},
 ): Promise<Lease[]> {
   const leases: Lease[] = [];
-  const passedOver: string[] = [];
-  for (let id = await nextToRun(db, passedOver); id !== null; id = await nextToRun(db, passedOver)) {
-    const lease = await dispatchJob(db, id).catch((error: unknown) => {
+  const passedOver: PassedOver = { jobs: [], teams: [] };
+  for (let next = await nextToRun(db, passedOver); next; next = await nextToRun(db, passedOver)) {
+    const { id, teamId } = next;
+    const lease = await dispatchJob(db, next).catch((error: unknown) => {
       if (isDatabaseAway(error)) throw error;
       options.onFault?.({ id, error });
       return null;
     });
-    if (lease) leases.push(lease);
-    else passedOver.push(id);
-    if (lease) await options.onLease?.(lease);
+    if (lease === 'team locked') passedOver.teams.push(teamId);
+    else if (lease === null) passedOver.jobs.push(id);
+    else {
+      leases.push(lease);
+      await options.onLease?.(lease);
+    }
   }
   return leases;
 }
 
-async function nextToRun({ sql }: Database, passedOver: string[]): Promise<string | null> {
-  const { rows } = await sql.query<{ id: string }>(
+interface PassedOver {
+  jobs: string[];
+  teams: string[];
+}
+
+async function nextToRun(
+  { sql }: Database,
+  passedOver: PassedOver,
+): Promise<{ id: string; teamId: string } | null> {
+  const { rows } = await sql.query<{ id: string; teamId: string }>(
     Prisma.sql`WITH at_work AS MATERIALIZED (
        SELECT team_id, count(*)::int AS jobs FROM jobs WHERE state IN ('dispatched', 'running') GROUP BY team_id
      ), room AS MATERIALIZED (
        SELECT 2 * (SELECT coalesce(sum(slots), 0) FROM workers WHERE ${takesJobs})
               - (SELECT coalesce(sum(jobs), 0) FROM at_work) AS jobs
      )
-     SELECT next.id FROM teams LEFT JOIN at_work ON at_work.team_id = teams.id CROSS JOIN LATERAL (
+     SELECT next.id, teams.id AS "teamId" FROM teams LEFT JOIN at_work ON at_work.team_id = teams.id CROSS JOIN LATERAL (
        SELECT jobs.id, jobs.created_at FROM jobs
        WHERE jobs.team_id = teams.id AND jobs.state = 'queued' AND jobs.run_after <= now()
-         AND jobs.id <> ALL(${passedOver})
+         AND jobs.id <> ALL(${passedOver.jobs})
          AND 2 * (SELECT sum(slots) FROM workers WHERE ${takesJobs} AND ${canRun})
              > CASE WHEN jobs.requirements IS NULL THEN 0 ELSE (
                  SELECT count(*) FROM jobs AS alike WHERE alike.state IN ('dispatched', 'running')
                    AND alike.requirements = jobs.requirements) END
        ORDER BY jobs.created_at, jobs.id LIMIT 1
      ) AS next
-     WHERE coalesce(at_work.jobs, 0) < teams.running_limit AND (SELECT jobs FROM room) > 0
+     WHERE teams.id <> ALL(${passedOver.teams}) AND coalesce(at_work.jobs, 0) < teams.running_limit AND (SELECT jobs FROM room) > 0
      ORDER BY coalesce(at_work.jobs, 0), next.created_at, next.id LIMIT 1`,
   );
-  return rows[0]?.id ?? null;
+  return rows[0] ?? null;
 }
 
 /**
- * Null: it or its team is locked, it is queued no more, or its team is at its limit. One at a time for each team: two
- * dispatchers that counted at the same moment would go beyond the limit.
+ * Null: it is locked or queued no more, or its team is at its limit. One at a time for each team: two dispatchers that
+ * counted at the same moment would go beyond the limit.
  */
-async function dispatchJob(db: Database, id: string): Promise<Lease | null> {
+async function dispatchJob(
+  db: Database,
+  { id, teamId }: { id: string; teamId: string },
+): Promise<Lease | 'team locked' | null> {
   return await inTransaction(db, async (tx) => {
     const teams = await tx.$queryRaw<object[]>`
-      SELECT 1 FROM teams WHERE id = (SELECT team_id FROM jobs WHERE id = ${id}) FOR NO KEY UPDATE SKIP LOCKED`;
-    if (teams.length === 0) return null;
+      SELECT 1 FROM teams WHERE id = ${teamId} FOR NO KEY UPDATE SKIP LOCKED`;
+    if (teams.length === 0) return 'team locked';
     const [lease] = await tx.$queryRaw<Lease[]>`
       UPDATE jobs SET state = 'dispatched', lease_epoch = lease_epoch + 1, lease_until = NULL, worker_id = NULL,
         dispatched_at = now()
@@ -94,4 +109,22 @@ export async function staleDispatched(
        ${options.worker ? Prisma.sql`AND ${mayTake(options.worker)}` : Prisma.empty} ORDER BY dispatched_at`,
   );
   return rows;
+}
+
+/**
+ * dispatched → queued for those that nobody claimed for `seconds` and that no living worker can run: the one that could is
+ * gone, and they would keep the room of jobs that others can run. Answers their ids.
+ */
+export async function takeBackDispatched(
+  { sql }: Pick<Database, 'sql'>,
+  options: { seconds: number },
+): Promise<string[]> {
+  const { rows } = await sql.query<{ id: string }>(
+    Prisma.sql`UPDATE jobs SET state = 'queued' WHERE state = 'dispatched' AND id IN (
+       SELECT id FROM jobs
+       WHERE state = 'dispatched' AND dispatched_at < now() - make_interval(secs => ${options.seconds})
+         AND NOT EXISTS (SELECT 1 FROM workers WHERE ${takesJobs} AND ${canRun})
+       FOR UPDATE SKIP LOCKED) RETURNING id`,
+  );
+  return rows.map(({ id }) => id);
 }

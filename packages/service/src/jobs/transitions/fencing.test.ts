@@ -21,7 +21,13 @@ import { publishAdapterVersion } from './publish-adapter-version.ts';
 import { returnJob } from './return-job.ts';
 import { cancelRunningJob, pauseRunningJob, releaseJob } from './stop-running-job.ts';
 import { cancelJob, pauseJob } from './user-requests.ts';
-import { claimValidation, finishValidation, heartbeatValidation, releaseValidation } from './validate-job.ts';
+import {
+  claimValidation,
+  finishValidation,
+  heartbeatValidation,
+  releaseValidation,
+  returnValidation,
+} from './validate-job.ts';
 
 let services: Services;
 let team: TestTeam;
@@ -63,6 +69,10 @@ const writes: Record<string, Write> = {
     legal: ['validating'],
   },
   releaseValidation: { run: (lease) => releaseValidation(services, lease), legal: ['validating'] },
+  returnValidation: {
+    run: (lease) => returnValidation(services, lease, systemFault),
+    legal: ['validating'],
+  },
   claimJob: {
     run: (lease) => claimJob(services, lease, { workerId: 'w', leaseSeconds: 5 }),
     legal: ['dispatched'],

@@ -7,11 +7,15 @@ import { changeJob, holds, lockJob } from './change-job.ts';
 import { endJob } from './end-job.ts';
 import { endAttempt } from './job-attempts.ts';
 
-/** Minutes until a job that a worker could not run is tried again: after the first time, the second, … */
 const backoffMinutes = [1, 2, 5, 10];
 
 /** So many times may workers give a job back without a new checkpoint between; the last of them fails it. */
-const returnLimit = 20;
+export const returnLimit = 20;
+
+/** Minutes until a job that could not be run is tried again, after so many times in all. */
+export function returnMinutes(times: number): number {
+  return backoffMinutes[Math.min(times, backoffMinutes.length) - 1]!;
+}
 
 /** A fault of the environment: this worker cannot run the job, whose fault it is not. */
 export interface Return {
@@ -45,7 +49,7 @@ export async function returnHeld(
   if (faults >= returnLimit) {
     return await endJob(tx, guard, { state: 'failed', error: tooOften(reason) });
   }
-  const minutes = backoffMinutes[Math.min(faults, backoffMinutes.length) - 1]!;
+  const minutes = returnMinutes(faults);
   const state = held.pauseRequestedAt ? 'paused' : 'queued';
   const job = await changeJob(
     tx,

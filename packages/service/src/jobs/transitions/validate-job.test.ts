@@ -14,6 +14,7 @@ import {
   finishValidation,
   heartbeatValidation,
   releaseValidation,
+  returnValidation,
 } from './validate-job.ts';
 
 let services: Services;
@@ -154,9 +155,25 @@ test('a process that stops hands the validation on, and the attempt does not cou
     );
     assert.equal(await heartbeatValidation(services, leaseOf(claimed), first), null, 'and is fenced');
   }
-  const lease = leaseOf((await claimValidation(services, first))!);
-  const reason = 'The base model cannot be fetched at the moment.';
-  assert.ok(await releaseValidation(services, lease, { reason, delaySeconds: 60 }));
-  assert.equal(await claimValidation(services, first), null, 'not yet');
+  assert.deepEqual((await outcomesOf(job!)).at(-1), ['v-1', 'released']);
+});
+
+test('one that no process can do now waits for minutes, and fails after twenty times', async () => {
+  const [job] = await queue(await createTestTeam(services), 1);
+  const error = {
+    ...{ code: 'base_model_unavailable', message: 'It is away.', param: 'model' },
+    fault: 'environment',
+  } as const;
+  for (let times = 1; times <= 20; times++) {
+    const lease = leaseOf((await claimValidation(services, first))!);
+    const after = (await returnValidation(services, lease, error))!;
+    assert.deepEqual(
+      [after.state, after.validationAttempts],
+      [times < 20 ? 'validating' : 'failed', times < 20 ? 0 : 1],
+    );
+    assert.equal(await claimValidation(services, first), null, 'not yet');
+    if (times < 20) await services.sql.query('UPDATE jobs SET run_after = now() WHERE id = $1', [job!.id]);
+  }
+  assert.deepEqual((await read(job!)).error, error);
   assert.deepEqual((await outcomesOf(job!)).at(-1), ['v-1', 'environment']);
 });

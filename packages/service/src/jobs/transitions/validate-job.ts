@@ -11,6 +11,7 @@ import { changeJob, holds, lockFreeJobs, lockJob } from './change-job.ts';
 import { endJob } from './end-job.ts';
 import { beginAttempt, endAttempt } from './job-attempts.ts';
 import { hasExpired } from './lease-expiry.ts';
+import { returnLimit, returnMinutes } from './return-job.ts';
 
 /** Validations that may be lost without getting further than an earlier one; the last of them fails the job. */
 const attemptLimit = 3;
@@ -26,7 +27,8 @@ const validatorLost: JobError = {
  * Takes a job in state validating for `leaseSeconds`, lease epoch + 1, validation attempt + 1: the one named, or else
  * the oldest of the team with the fewest validations under way; with `onlyIdleTeams` of a team with none. `workerId`
  * names any process. Null: there is none. One that cannot be claimed is passed over; this rejects with its fault when
- * there is no other. Renew it with `heartbeatValidation`; end it with `finishValidation` or `releaseValidation`.
+ * there is no other. Renew it with `heartbeatValidation`; end it with `finishValidation`, `returnValidation` or
+ * `releaseValidation`.
  */
 export async function claimValidation(
   db: Database,
@@ -152,33 +154,49 @@ export async function finishValidation(
   });
 }
 
-/**
- * Gives a validation back, lease epoch + 1 and the attempt refunded, because the process stops, or, with a `reason` in
- * plain words, because it cannot validate (a base model that is away); another may begin after `delaySeconds`. Null:
- * fenced.
- */
-export async function releaseValidation(
-  db: Database,
-  lease: Lease,
-  { reason, delaySeconds = 0 }: { reason?: string; delaySeconds?: number } = {},
-): Promise<Job | null> {
+/** Gives a validation back, lease epoch + 1 and the attempt refunded, because the process stops. Null: fenced. */
+export async function releaseValidation(db: Database, lease: Lease): Promise<Job | null> {
   return await inTransaction(db, async (tx) => {
-    const job = await changeJob(
-      tx,
-      Prisma.sql`${holds(lease, 'validating')} AND lease_until IS NOT NULL`,
-      Prisma.sql`${letGo}, validation_attempts = greatest(validation_attempts - 1, 0),
-        run_after = now() + make_interval(secs => ${delaySeconds})`,
-    );
+    const guard = Prisma.sql`${holds(lease, 'validating')} AND lease_until IS NOT NULL`;
+    const job = await changeJob(tx, guard, Prisma.sql`${letGo}, ${refunded}`);
     if (!job) return null;
-    await endAttempt(tx, job, reason === undefined ? 'released' : 'environment', { reason: reason ?? null });
-    const message = reason === undefined ? 'Worker is stopping, validation handed on' : reason;
-    await insertEvent(tx, job, { level: reason === undefined ? 'info' : 'warn', message });
+    await endAttempt(tx, job, 'released');
+    await insertEvent(tx, job, { message: 'Worker is stopping, validation handed on' });
     return job;
+  });
+}
+
+/**
+ * As `returnJob`: this process cannot validate (its base model is away), which is not the job's fault. Gives the validation
+ * back as `releaseValidation` does, to be tried again after some minutes, or → failed with `error` when that has happened too
+ * often. Null: fenced.
+ */
+export async function returnValidation(db: Database, lease: Lease, error: JobError): Promise<Job | null> {
+  return await inTransaction(db, async (tx) => {
+    const guard = Prisma.sql`${holds(lease, 'validating')} AND lease_until IS NOT NULL`;
+    const held = await lockJob(tx, guard);
+    if (!held) return null;
+    await endAttempt(tx, held, 'environment', { reason: error.message });
+    const { teamId, id: jobId, workerId: worker } = held;
+    const times = await tx.jobAttempt.count({
+      where: { teamId, jobId, kind: 'validation', outcome: 'environment' },
+    });
+    if (times >= returnLimit) return await endJob(tx, guard, { state: 'failed', error });
+    const minutes = returnMinutes(times);
+    await insertEvent(tx, held, {
+      level: 'warn',
+      message: `The files cannot be validated now, trying again in ${minutes} min: ${error.message}`,
+      data: { kind: 'environment', worker, step: null, seconds: minutes * 60 },
+    });
+    const later = Prisma.sql`run_after = now() + make_interval(mins => ${minutes})`;
+    return await changeJob(tx, guard, Prisma.sql`${letGo}, ${refunded}, ${later}`);
   });
 }
 
 /** SQL: nobody validates the job any more, and who did is fenced. */
 const letGo = Prisma.sql`lease_epoch = lease_epoch + 1, lease_until = NULL, worker_id = NULL`;
+/** SQL: the attempt does not count. */
+const refunded = Prisma.sql`validation_attempts = greatest(validation_attempts - 1, 0)`;
 
 /**
  * The holder's own attempt broke, but it lives on to say so (its thread ran out of memory): counted as a lost process is. The
@@ -217,7 +235,7 @@ export async function loseValidation(
   }
   await insertEvent(tx, lost, {
     level: 'warn',
-    message: reason ?? `Worker ${lost.workerId} lost while it validated the files`,
+    message: reason ?? `Worker ${lost.workerId ?? 'of an earlier version'} lost while it validated the files`,
     data: { kind: 'lost', worker: lost.workerId, step: null },
   });
   return await changeJob(tx, guard, letGo);

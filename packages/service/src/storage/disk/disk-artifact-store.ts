@@ -1,10 +1,10 @@
-import { access, opendir, readdir, rename, rm, stat } from 'node:fs/promises';
+import { opendir, readdir, rename, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import type { AdapterFile } from '../../adapters/adapter.ts';
 import type { ArtifactStore } from '../artifact-store.ts';
 import { dataFolder } from '../data-folder.ts';
 import { digestOfArtifact, madeAt, newArtifactName } from '../object-name.ts';
-import { artifactCorrupt, artifactMissing, onStorage } from '../storage-fault.ts';
+import { artifactCorrupt, artifactMissing, onStorage, throwIfMissing } from '../storage-fault.ts';
 import { describeFolder, digestOfListing, listingOf } from './describe-folder.ts';
 import { digestFile, FileDigests, readDigested } from './file-digests.ts';
 import { fsyncFolder, fsyncUpTo, makeFolder } from './fsync-folder.ts';
@@ -77,12 +77,9 @@ export async function verifyFolder(
   digestOf: (file: string) => Promise<Omit<AdapterFile, 'path'>>,
 ): Promise<AdapterFile[]> {
   return await onStorage(async () => {
-    await access(folder).catch((cause: unknown) => {
-      throw artifactMissing(cause);
-    });
-    const files = await describeFolder(folder, digestOf).catch((error: NodeJS.ErrnoException) => {
-      throw error.code === 'ENOENT' ? artifactMissing(error) : error;
-    });
+    const files = await describeFolder(folder, digestOf).catch((error) =>
+      throwIfMissing(error, artifactMissing),
+    );
     if (digestOfListing(listingOf(files)) !== digest) throw artifactCorrupt();
     return files;
   });

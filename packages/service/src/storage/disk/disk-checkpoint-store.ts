@@ -11,9 +11,12 @@ export function createDiskCheckpointStore(dataDir: string): CheckpointStore {
     put: async (key) => await onStorage(() => access(folderOf(key))),
     fetch: async (key) => {
       const folder = folderOf(key);
-      return await access(folder).then(
+      return await onStorage(() => access(folder)).then(
         () => folder,
-        () => null,
+        (error: NodeJS.ErrnoException) => {
+          if (error.code === 'ENOENT') return null;
+          throw error;
+        },
       );
     },
     remove: async (key) => await onStorage(() => rm(folderOf(key), { recursive: true, force: true })),

@@ -5,7 +5,7 @@ import { GraftError } from '@graft/peft-core/config';
 import { dataFolder } from '../data-folder.ts';
 import type { FileStore, StoredFile } from '../file-store.ts';
 import { checkFileName, madeAt, newFileName } from '../object-name.ts';
-import { fileCorrupt, fileMissing, onStorage } from '../storage-fault.ts';
+import { fileCorrupt, fileMissing, onStorage, throwIfMissing } from '../storage-fault.ts';
 import { digestFile, FileDigests, readDigested } from './file-digests.ts';
 import { fsyncUpTo, makeFolder } from './fsync-folder.ts';
 
@@ -19,9 +19,7 @@ export function createDiskFileStore(dataDir: string): FileStore {
   async function verified(file: StoredFile): Promise<string> {
     const local = locate(file.path);
     return await onStorage(async () => {
-      await access(local).catch((cause: unknown) => {
-        throw fileMissing(cause);
-      });
+      await access(local).catch((error) => throwIfMissing(error, fileMissing));
       const { sha256 } = await (file.corruptAt ? digestFile(local) : digests.of(local));
       if (sha256 !== file.sha256) throw fileCorrupt();
       return local;
@@ -36,10 +34,9 @@ export function createDiskFileStore(dataDir: string): FileStore {
     },
     verify: async (file, options) => {
       const local = locate(file.path);
-      await access(local).catch((cause: unknown) => {
-        throw fileMissing(cause);
-      });
-      const { sha256 } = await onStorage(() => digestFile(local, options));
+      const { sha256 } = await onStorage(() => digestFile(local, options)).catch((error) =>
+        throwIfMissing(error, fileMissing),
+      );
       if (sha256 !== file.sha256) throw fileCorrupt();
     },
     remove: async (key) => await onStorage(() => rm(locate(key), { force: true })),

@@ -1,10 +1,24 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { mkdtemp, readdir, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises';
+import {
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  readlink,
+  rm,
+  stat,
+  symlink,
+  utimes,
+  writeFile,
+} from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { dataFolder } from '../data-folder.ts';
 import { openStores } from '../open-stores.ts';
 import { testStores } from '../testing/store-conformance.ts';
 import { readDigested } from './file-digests.ts';
@@ -70,6 +84,56 @@ test('a stream of a whole file breaks before its end when its bytes are not thos
       }, /corrupt/);
       assert.ok(seen < content.length, `${seen}`);
     }
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+});
+
+test('a disk that fails at a file does not say that it is gone', async () => {
+  const dataDir = await mkdtemp(path.join(tmpdir(), 'graft-disk-'));
+  try {
+    const { files, artifacts, checkpoints } = (await openOn(dataDir)).stores;
+    const file = await files.receive(Readable.from([Buffer.from('x')]), { limit: 1 });
+    const folder = await artifacts.stage('ftjob-1', 1);
+    await writeFile(path.join(folder, 'a.txt'), 'x');
+    const { artifact } = await artifacts.publish(folder);
+    const key = 'checkpoints/ftjob-1/00000001/step-00000001';
+    await mkdir(path.join(dataDir, path.dirname(key)), { recursive: true });
+    const paths = [
+      dataFolder(dataDir).file(file.path),
+      dataFolder(dataDir).artifact(artifact),
+      path.join(dataDir, key),
+    ];
+    for (const each of paths) {
+      await rm(each, { recursive: true, force: true });
+      // A link to itself: an error of the file system that root meets too.
+      await symlink(each, each);
+    }
+    const failed = { code: 'ELOOP' };
+    await assert.rejects(files.open(file), failed);
+    await assert.rejects(files.verify(file, { bytesPerSecond: 1e6 }), failed);
+    await assert.rejects(artifacts.localFolder(artifact), failed);
+    await assert.rejects(checkpoints.fetch(key), failed);
+  } finally {
+    await rm(dataDir, { recursive: true, force: true });
+  }
+});
+
+test('a stream that is given up before it was read leaves no file open', async () => {
+  const folder = await mkdtemp(path.join(tmpdir(), 'graft-digested-'));
+  try {
+    const file = path.join(folder, 'file');
+    await writeFile(file, 'x');
+    const isOpen = async () => {
+      const links = await readdir('/proc/self/fd');
+      const targets = links.map((fd) => readlink(`/proc/self/fd/${fd}`).catch(() => ''));
+      return (await Promise.all(targets)).includes(file);
+    };
+    const stream = await readDigested(file, { sha256: '', bytes: 1 }, undefined, () => new Error('corrupt'));
+    assert.ok(await isOpen());
+    stream.destroy();
+    for (let look = 0; look < 100 && (await isOpen()); look++) await sleep(20);
+    assert.ok(!(await isOpen()));
   } finally {
     await rm(folder, { recursive: true, force: true });
   }

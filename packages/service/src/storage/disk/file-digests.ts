@@ -73,7 +73,9 @@ export async function readDigested(
   const handle = await open(file, 'r');
   const source = handle.createReadStream(range ?? {});
   if (start > 0 || end < expected.bytes - 1) return source;
-  return Readable.from(digested(source, expected, corrupt), { objectMode: false });
+  const stream = Readable.from(digested(source, expected, corrupt), { objectMode: false });
+  // A generator that was never begun cleans nothing up.
+  return stream.once('close', () => source.destroy());
 }
 
 /** What `source` yields, its last piece only when all of it has the expected digest and length. Else throws `corrupt()`. */

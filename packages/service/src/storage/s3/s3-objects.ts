@@ -3,7 +3,6 @@ import {
   AbortMultipartUploadCommand,
   DeleteObjectCommand,
   GetObjectCommand,
-  HeadBucketCommand,
   ListMultipartUploadsCommand,
   ListObjectsV2Command,
   S3Client,
@@ -58,11 +57,6 @@ export class S3Objects {
     });
   }
 
-  /** Rejects when the bucket cannot be reached. */
-  async ping(): Promise<void> {
-    await this.#ask(() => this.#client.send(new HeadBucketCommand({ Bucket: this.#bucket })));
-  }
-
   /** Stores what `source` yields, in parts when it is long. What `source` throws is thrown, and nothing is stored. */
   async put(key: string, source: AsyncIterable<Buffer>): Promise<void> {
     let fault: { reason: unknown } | undefined;
@@ -74,9 +68,10 @@ export class S3Objects {
         throw reason;
       }
     }
+    const body = Readable.from(watched(), { objectMode: false });
     const upload = new Upload({
       client: this.#client,
-      params: { ...this.#at(key), Body: Readable.from(watched(), { objectMode: false }) },
+      params: { ...this.#at(key), Body: body },
       partSize: partBytes,
       queueSize: partsAtOnce,
     });
@@ -84,6 +79,9 @@ export class S3Objects {
       await upload.done();
     } catch (error) {
       throw fault ? fault.reason : asS3Fault(error);
+    } finally {
+      // An upload that failed has not read it to its end.
+      body.destroy();
     }
   }
 

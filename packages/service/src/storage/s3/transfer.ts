@@ -81,10 +81,11 @@ export async function fetchFile(
   target: string,
   { corrupt, missing }: { corrupt: () => Error; missing: () => Error },
 ): Promise<void> {
-  const stream = await objects.get(key);
-  if (!stream) throw missing();
+  // Before the object: an answer that nobody reads would hold its connection.
   const handle = await open(target, 'wx', 0o644);
   try {
+    const stream = await objects.get(key);
+    if (!stream) throw missing();
     for await (const chunk of digested(stream, expected, corrupt)) await handle.writeFile(chunk);
     await handle.sync();
   } finally {
