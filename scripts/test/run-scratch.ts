@@ -1,5 +1,5 @@
 import { existsSync, readFileSync } from 'node:fs';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { chmod, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -16,6 +16,8 @@ export interface RunScratch {
 
 export async function createRunScratch(): Promise<RunScratch> {
   const folder = await mkdtemp(join(tmpdir(), 'graft-test-'));
+  // Processes that a test starts as another user load their modules from here.
+  await chmod(folder, 0o755);
   const table = join(folder, 'matrix-tables.txt');
   return {
     // GRAFT_TEST_SCRATCH: what is made once per run, such as tiny models, and the socket of the warm Python.

@@ -62,16 +62,19 @@ describe('broken workers beside a healthy one', { timeout: 300_000 }, () => {
     await untilRow(healthy, (reason) => reason === null);
     await writeFile(join(folder, 'a-file'), '');
     await writeFile(join(folder, 'trainer.mjs'), 'process.exit(3)');
-    const broken: [Worker, RegExp][] = [
-      [await start({ dataDir: join(folder, 'own') }), /is not the data folder of this installation/],
-      [await start({ dataDir: join(folder, 'a-file', 'below') }), /ENOTDIR/],
-      [await start({ minFreeBytes: 2 ** 60 }), /GRAFT_MIN_FREE_BYTES/],
-      [await start({ trainer: pathToFileURL(join(folder, 'trainer.mjs')) }), /TensorFlow does not compute/],
+    const broken: [WorkerChange, RegExp][] = [
+      [{ dataDir: join(folder, 'own') }, /is not the data folder of this installation/],
+      [{ dataDir: join(folder, 'a-file', 'below') }, /ENOTDIR/],
+      [{ minFreeBytes: 2 ** 60 }, /GRAFT_MIN_FREE_BYTES/],
+      [{ trainer: pathToFileURL(join(folder, 'trainer.mjs')) }, /TensorFlow does not compute/],
     ];
-    await trainHere(healthy, 4);
-    for (const [worker, reason] of broken) {
+    // One after the other: each has connections of its own, of which a Postgres has a hundred.
+    for (const [change, reason] of broken) {
+      const worker = await start(change);
+      await trainHere(healthy, 2);
       await untilRow(worker, (found) => reason.test(found ?? ''));
       assert.ok((await row(worker)).quarantinedAt);
+      await workers.pop()!.stop();
     }
   });
 

@@ -193,7 +193,7 @@ async function start(cluster: Cluster): Promise<Postmaster | string> {
   const settings = [
     'listen_addresses=127.0.0.1',
     'unix_socket_directories=',
-    'max_connections=100',
+    'max_connections=200',
     'shared_buffers=64MB',
   ];
   const child = spawn(
