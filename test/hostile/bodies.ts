@@ -227,6 +227,7 @@ function large(job: object, model: string): HostileRequest[] {
   return [
     request('4,000 bad messages', chat, many('{"role":"x","content":1}', 4000), 'messages'),
     request('4,000 empty messages', chat, many('{}', 4000), 'messages'),
+    request('a fault under a long key', jobs, { ['k'.repeat(500_000)]: '\0' }, 'kkk'),
     request('half a million zeros', chat, many('0', 450_000), null),
     request('300,000 objects', chat, many('{}', 300_000), null),
     request(

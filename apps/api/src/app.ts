@@ -18,6 +18,7 @@ import { schemaCompilers } from './plugins/schema-compilers.ts';
 import { security } from './plugins/security.ts';
 import { shutdown } from './plugins/shutdown.ts';
 import { timeouts } from './plugins/timeouts.ts';
+import { turns } from './plugins/turns.ts';
 import { wireValues } from './plugins/wire-values.ts';
 import { adapterRoutes } from './routes/adapters.ts';
 import { chatCompletionRoutes } from './routes/chat-completions.ts';
@@ -99,6 +100,7 @@ export async function buildApp(services: Services, overrides: Partial<ApiSetting
   await app.register(healthRoutes);
   await app.register(
     async (v1) => {
+      await v1.register(turns);
       await v1.register(auth);
       await v1.register(fileRoutes, { settings });
       await v1.register(fineTuningJobRoutes, { validator, checker });

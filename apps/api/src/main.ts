@@ -8,7 +8,7 @@ const drainMs = 25_000;
 async function start() {
   const services = await openServices({ role: 'api' });
   const app = await buildApp(services);
-  const address = await app.listen({ host: services.env.host, port: services.env.port });
+  const address = await app.listen({ host: services.env.host, port: services.env.port, backlog: 4096 });
   process.send?.({ type: 'ready', address });
   return { services, app };
 }

@@ -31,7 +31,15 @@ export async function pythonEnvironment(
   report: (line: string) => void = toStandardError,
   library: ReferenceLibrary = 'peft',
 ): Promise<string> {
-  const requirementsFile = requirementsFiles[library];
+  return await environmentOf(requirementsFiles[library], library, report);
+}
+
+/** The same of any requirements file; `name` is what is told of it. */
+export async function environmentOf(
+  requirementsFile: string,
+  name: string,
+  report: (line: string) => void = toStandardError,
+): Promise<string> {
   const requirements = await readFile(requirementsFile, 'utf8');
   const pythons: Python[] = [];
   for (const python of findPythons()) {
@@ -41,23 +49,23 @@ export async function pythonEnvironment(
   }
   if (pythons.length === 0) {
     throw new Error(
-      `Python 3.${oldestMinor} to 3.${newestMinor} is needed for the reference tests. Install it with: ` +
+      `Python 3.${oldestMinor} to 3.${newestMinor} is needed. Install it with: ` +
         'sudo apt install python3 python3-pip (Debian, Ubuntu), sudo dnf install python3 python3-pip (Fedora), brew install python (macOS)',
     );
   }
   const python = pythons.find(({ command }) => canImport(command, 'pip') || canImport(command, 'ensurepip'));
   if (!python) {
     throw new Error(
-      `pip is missing for ${pythons[0]?.command} (the reference libraries are installed with it). Install it with: ` +
+      `pip is missing for ${pythons[0]?.command} (${name} is installed with it). Install it with: ` +
         'sudo apt install python3-pip (Debian, Ubuntu), sudo dnf install python3-pip (Fedora), python3 -m ensurepip (macOS)',
     );
   }
   const folder = folderOf(requirements, python.version);
-  report(`making the Python environment of ${library} (Python ${python.version}; once, some minutes)`);
+  report(`making the Python environment of ${name} (Python ${python.version}; once, some minutes)`);
   await removeAbandoned(folder, report);
   await makeEnvironment({ python: python.command, requirementsFile, folder, report });
   await writeFile(join(folder, 'requirements.txt'), requirements);
-  report(`the Python environment of ${library} is ready: ${folder}`);
+  report(`the Python environment of ${name} is ready: ${folder}`);
   return join(folder, 'bin', 'python');
 }
 

@@ -27,7 +27,10 @@ export function createOptionChecker(checkTimeoutMs: number): OptionChecker {
     new URL('./option-check-thread.ts', import.meta.url),
     heapMb,
   );
-  const queue = createFairQueue({ perOwner: 16, all: 256 });
+  const queue = createFairQueue({
+    running: { perOwner: 1, all: 1 },
+    waiting: { perOwner: 16, all: 256 },
+  });
 
   async function checkApart(teamId: string, check: OptionCheck): Promise<OptionFault | null> {
     try {

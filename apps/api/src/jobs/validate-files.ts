@@ -1,5 +1,6 @@
-import { Worker, type WorkerOptions } from 'node:worker_threads';
+import type { Worker } from 'node:worker_threads';
 import type { ValidationProgress } from '@graft/service';
+import { startWorker } from '../threads/thread.ts';
 import type { ValidationMessage, ValidationReport, ValidationTask } from './validation-thread.ts';
 
 /** Heap of a thread. It holds one line at a time, at most 4 MiB; the rest is the tokenizer. */
@@ -122,27 +123,9 @@ function reasonOf(cause: Error & { code?: string }): string {
 }
 
 function open(heapMb: number): Worker {
-  const worker = startThread(new URL('./validation-thread.ts', import.meta.url), {
-    resourceLimits: { maxOldGenerationSizeMb: heapMb },
-    // The thread reads users' data and must know no key, pepper or database URL.
-    env: {},
-  });
+  const worker = startWorker(new URL('./validation-thread.ts', import.meta.url), heapMb);
   // An idle thread has no other listener, and must not keep the process alive.
   worker.on('error', () => {});
   worker.unref();
   return worker;
-}
-
-/**
- * A thread that runs a TypeScript module. On Node 20 the loader that `node --import tsx` installs does not reach
- * threads, so the thread installs it itself.
- */
-function startThread(module: URL, options: WorkerOptions): Worker {
-  const entry = `import(${JSON.stringify(module.href)})`;
-  if (!module.pathname.endsWith('.ts')) return new Worker(entry, { ...options, eval: true });
-  const loader = JSON.stringify(import.meta.resolve('tsx/esm/api'));
-  return new Worker(`import(${loader}).then(({ register }) => { register(); return ${entry}; })`, {
-    ...options,
-    eval: true,
-  });
 }

@@ -20,7 +20,8 @@ export const auth = fp(async (app) => {
         headers: challenge,
       });
     }
-    const caller = await verifyApiKey(app.services, header);
+    // Who it is, is not known yet; a header is its sender's.
+    const caller = await app.turns.run(header, () => verifyApiKey(app.services, header));
     if (!caller) {
       throw new ApiError('invalid_api_key', 'The API key is wrong or was revoked.', { headers: challenge });
     }

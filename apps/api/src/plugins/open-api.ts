@@ -47,8 +47,17 @@ export const openApi = fp(async (app) => {
     },
     refResolver: { buildLocalReference: (schema) => String(schema.$id) },
   });
+  let document: Buffer | null = null;
   await app.register(swaggerUi, {
     routePrefix: '/docs',
+    uiHooks: {
+      // One copy for everyone who asks, however many leave it unread.
+      preHandler: (request, reply, next) => {
+        if (request.routeOptions.url !== '/docs/json') return next();
+        document ??= Buffer.from(JSON.stringify(app.swagger()));
+        reply.type('application/json; charset=utf-8').send(document);
+      },
+    },
     // Other than answers of data, this page may run its own scripts and call this server, and no other.
     staticCSP:
       "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; frame-ancestors 'none'",
@@ -59,7 +68,8 @@ function withStream(schema: FastifySchema): FastifySchema {
   const { 200: whole, ...others } = schema.response as Record<string, object>;
   const content = {
     'application/json': { schema: whole },
-    'text/event-stream': { schema: { type: 'string' } },
+    // A stream is many events; OpenAPI 3.1 has no schema of one.
+    'text/event-stream': {},
   };
   return { ...schema, response: { ...others, 200: { description: 'Whole, or as events.', content } } };
 }

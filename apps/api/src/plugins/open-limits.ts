@@ -33,6 +33,8 @@ const retryAfter = { 'retry-after': '5' };
  */
 export const openLimits = fp<{ limits: OpenLimits }>(async (app, { limits }) => {
   const open = new Map<string, number>();
+  /** What each answer is counted as. */
+  const held = new WeakMap<FastifyReply, string[]>();
 
   function take(reply: FastifyReply, kind: Held, holder: 'key' | 'address', id: string): void {
     const most = limits[holder === 'key' ? 'perKey' : 'perAddress'][kind];
@@ -43,7 +45,17 @@ export const openLimits = fp<{ limits: OpenLimits }>(async (app, { limits }) => 
       throw new ApiError('too_many_requests', message, { headers: retryAfter });
     }
     add(open, name, 1);
-    reply.raw.once('close', () => add(open, name, -1));
+    const names = held.get(reply);
+    if (names) names.push(name);
+    else holdFirst(reply, name);
+  }
+
+  function holdFirst(reply: FastifyReply, name: string): void {
+    const names = [name];
+    held.set(reply, names);
+    reply.raw.once('close', () => {
+      for (const each of names) add(open, each, -1);
+    });
   }
 
   app.decorateReply('hold', function (this: FastifyReply, kind) {

@@ -48,7 +48,7 @@ function describe(error: ErrorObject, body: boolean): Fault {
 }
 
 /** Keys are the client's, and may be as long as the body. */
-function shortened(path: string): string {
+export function shortened(path: string): string {
   return path.length > 200 ? `${path.slice(0, 200)}…` : path;
 }
 

@@ -1,5 +1,6 @@
 import fp from 'fastify-plugin';
 import { ApiError } from '../api-error.ts';
+import { shortened } from './validation-faults.ts';
 
 /**
  * Refuses, once for all routes, values that JSON or a URL can spell and nothing behind the edge can hold: U+0000 and lone
@@ -9,10 +10,9 @@ export const wireValues = fp(async (app) => {
   app.addHook('preValidation', async (request) => {
     for (const part of [request.params, request.query, request.body]) {
       const fault = findFault(part, '');
-      if (fault)
-        throw new ApiError('invalid_value', `Invalid '${fault.path}': ${fault.message}.`, {
-          param: fault.path,
-        });
+      if (!fault) continue;
+      const param = shortened(fault.path);
+      throw new ApiError('invalid_value', `Invalid '${param}': ${fault.message}.`, { param });
     }
   });
 });

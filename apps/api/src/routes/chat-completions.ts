@@ -41,6 +41,7 @@ export const chatCompletionRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSett
         content: typeof content === 'string' ? content : content.map((part) => part.text).join(''),
       }));
       const maxTokens = body.max_completion_tokens ?? body.max_tokens ?? null;
+      reply.endTurn();
       const events = await generate(
         services,
         { ...model, messages, ...samplingOf(body, maxTokens) },

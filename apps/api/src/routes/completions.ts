@@ -39,6 +39,7 @@ export const completionRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSettings
       refuseUnsupported(body, unsupportedCompletionParameters);
       const model = await findModel(services, request.caller.teamId, body.model);
       const prompt = typeof body.prompt === 'string' ? body.prompt : body.prompt[0]!;
+      reply.endTurn();
       const events = await generate(
         services,
         { ...model, prompt, ...samplingOf(body, body.max_tokens ?? defaultMaxTokens) },

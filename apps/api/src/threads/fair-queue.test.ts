@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { createFairQueue, QueueFull } from './fair-queue.ts';
 
 test('one at a time, turn by turn, and nobody fills it for others', async () => {
-  const queue = createFairQueue({ perOwner: 3, all: 5 });
+  const queue = createFairQueue({ running: { perOwner: 1, all: 1 }, waiting: { perOwner: 3, all: 5 } });
   const ran: string[] = [];
   let busy = 0;
   const work = (name: string) => async () => {
@@ -21,11 +21,34 @@ test('one at a time, turn by turn, and nobody fills it for others', async () => 
 });
 
 test('work that fails rejects its own run alone', async () => {
-  const queue = createFairQueue({ perOwner: 3, all: 5 });
+  const queue = createFairQueue({ running: { perOwner: 1, all: 1 }, waiting: { perOwner: 3, all: 5 } });
   const failed = queue.run('a', async () => {
     throw new Error('broken');
   });
   const fine = queue.run('a', async () => 7);
   await assert.rejects(failed, /broken/);
   assert.equal(await fine, 7);
+});
+
+test('several at a time, of one owner fewer, and none is held up by an owner with all of its own under way', async () => {
+  const queue = createFairQueue({ running: { perOwner: 2, all: 3 }, waiting: { perOwner: 9, all: 9 } });
+  const started: string[] = [];
+  const take = async (owner: string, name: string) => {
+    const end = await queue.turn(owner);
+    started.push(name);
+    return end;
+  };
+  const greedy = ['a1', 'a2', 'a3', 'a4'].map((name) => take('a', name));
+  const other = take('b', 'b1');
+  const late = take('c', 'c1');
+  await new Promise(setImmediate);
+  assert.deepEqual(started, ['a1', 'a2', 'b1']);
+  const end = await greedy[0]!;
+  end();
+  end();
+  await new Promise(setImmediate);
+  assert.deepEqual(started, ['a1', 'a2', 'b1', 'a3'], 'an end counts once');
+  (await other)();
+  await late;
+  assert.deepEqual(started, ['a1', 'a2', 'b1', 'a3', 'c1']);
 });

@@ -1,46 +1,76 @@
-/** Runs one piece of work at a time, turn by turn for those who wait. */
+/** Runs work, some of it at a time, turn by turn for those who wait. */
 export interface FairQueue {
   /** Runs `work` when it is `owner`'s turn. Rejects with QueueFull when too much waits already. */
   run<T>(owner: string, work: () => Promise<T>): Promise<T>;
+  /** The same for work that ends elsewhere: resolves when it may begin, to what must be called at its end. */
+  turn(owner: string): Promise<() => void>;
 }
 
 export class QueueFull extends Error {}
 
-/** What may wait: of one owner, so that nobody fills the queue for others, and of all. */
-export function createFairQueue(limits: { perOwner: number; all: number }): FairQueue {
-  /** In the order of their turns. */
-  const owners = new Map<string, (() => Promise<void>)[]>();
-  let waiting = 0;
-  let running = false;
+interface Limits {
+  /** What may run at once: of one owner, and of all. */
+  running: { perOwner: number; all: number };
+  /** What may wait, so that nobody fills the queue for others. */
+  waiting: { perOwner: number; all: number };
+}
 
-  async function runAll(): Promise<void> {
-    running = true;
-    for (let next = take(); next; next = take()) await next();
-    running = false;
+export function createFairQueue({ running, waiting }: Limits): FairQueue {
+  /** Those who wait, in the order of their turns; each starts one piece of work. */
+  const owners = new Map<string, (() => void)[]>();
+  const underWay = new Map<string, number>();
+  let allUnderWay = 0;
+  let allWaiting = 0;
+
+  function startNext(): void {
+    for (const [owner, works] of owners) {
+      if (allUnderWay >= running.all) return;
+      const count = underWay.get(owner) ?? 0;
+      if (count >= running.perOwner) continue;
+      underWay.set(owner, count + 1);
+      allUnderWay++;
+      allWaiting--;
+      const start = works.shift()!;
+      // Behind all others until its next turn.
+      owners.delete(owner);
+      if (works.length > 0) owners.set(owner, works);
+      start();
+    }
   }
 
-  function take(): (() => Promise<void>) | null {
-    const [first] = owners;
-    if (!first) return null;
-    const [owner, works] = first;
-    const work = works.shift()!;
-    waiting--;
-    // Behind all others until its next turn.
-    owners.delete(owner);
-    if (works.length > 0) owners.set(owner, works);
-    return work;
+  function end(owner: string): void {
+    const count = underWay.get(owner)! - 1;
+    if (count > 0) underWay.set(owner, count);
+    else underWay.delete(owner);
+    allUnderWay--;
+    startNext();
+  }
+
+  async function turn(owner: string): Promise<() => void> {
+    const own = owners.get(owner) ?? [];
+    if (own.length >= waiting.perOwner || allWaiting >= waiting.all) throw new QueueFull();
+    await new Promise<void>((resolve) => {
+      own.push(resolve);
+      owners.set(owner, own);
+      allWaiting++;
+      startNext();
+    });
+    let ended = false;
+    return () => {
+      if (!ended) end(owner);
+      ended = true;
+    };
   }
 
   return {
+    turn,
     run: async (owner, work) => {
-      const own = owners.get(owner) ?? [];
-      if (own.length >= limits.perOwner || waiting >= limits.all) throw new QueueFull();
-      return await new Promise((resolve, reject) => {
-        own.push(async () => await work().then(resolve, reject));
-        owners.set(owner, own);
-        waiting++;
-        if (!running) void runAll();
-      });
+      const done = await turn(owner);
+      try {
+        return await work();
+      } finally {
+        done();
+      }
     },
   };
 }

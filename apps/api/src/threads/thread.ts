@@ -88,7 +88,7 @@ export function answerCalls<Call, Answer>(port: MessagePort, answer: (call: Call
 }
 
 /** Without keys, peppers and database URLs, since it reads users' data. On Node 20 it must install the loader itself. */
-function startWorker(module: URL, heapMb: number): Worker {
+export function startWorker(module: URL, heapMb: number): Worker {
   const options = { eval: true, env: {}, resourceLimits: { maxOldGenerationSizeMb: heapMb } };
   const entry = `import(${JSON.stringify(module.href)})`;
   if (!module.pathname.endsWith('.ts')) return new Worker(entry, options);

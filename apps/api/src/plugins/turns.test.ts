@@ -1,0 +1,79 @@
+import assert from 'node:assert/strict';
+import { after, before, beforeEach, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Identity } from '@graft/service';
+import Fastify from 'fastify';
+import { turns } from './turns.ts';
+
+const app = Fastify({ forceCloseConnections: true });
+let url: string;
+/** Teams whose requests have been begun, in order. */
+const begun: string[] = [];
+let answer: () => void;
+let answered: Promise<void>;
+
+before(async () => {
+  app.decorateRequest('caller', null as unknown as Identity);
+  app.addHook('onRequest', async (request) => {
+    request.caller = { teamId: String(request.headers.team) } as Identity;
+  });
+  await app.register(turns);
+  app.get('/work', async (request) => {
+    begun.push(request.caller.teamId);
+    await answered;
+    return {};
+  });
+  app.get('/broken', async () => {
+    throw new Error('broken');
+  });
+  app.get('/long', async (_request, reply) => {
+    reply.endTurn();
+    await answered;
+    return {};
+  });
+  url = await app.listen({ host: '127.0.0.1', port: 0 });
+});
+beforeEach(() => {
+  begun.length = 0;
+  answered = new Promise((resolve) => {
+    answer = resolve;
+  });
+});
+after(async () => await app.close());
+
+async function ask(team: string, path = '/work', signal?: AbortSignal): Promise<number> {
+  const { status } = await fetch(url + path, { headers: { team }, ...(signal && { signal }) });
+  return status;
+}
+
+async function untilBegun(count: number): Promise<void> {
+  for (let i = 0; i < 400 && begun.length < count; i++) await sleep(10);
+  assert.equal(begun.length, count);
+}
+
+test("a team's many requests take turns with another's few, and with none that waits for a worker", async () => {
+  const waiting = Array.from({ length: 10 }, () => ask('greedy', '/long'));
+  const greedy = Array.from({ length: 40 }, () => ask('greedy'));
+  await untilBegun(8);
+  const other = ask('other');
+  await untilBegun(9);
+  assert.deepEqual(begun, [...Array(8).fill('greedy'), 'other']);
+  answer();
+  assert.deepEqual(new Set(await Promise.all([...waiting, ...greedy, other])), new Set([200]));
+  await untilBegun(41);
+});
+
+test('a turn ends with an error, and one of a client that has hung up is not taken', async () => {
+  for (let i = 0; i < 20; i++) assert.equal(await ask('one', '/broken'), 500);
+  const first = Array.from({ length: 8 }, () => ask('one'));
+  await untilBegun(8);
+  const gone = new AbortController();
+  const left = Array.from({ length: 5 }, () => ask('one', '/work', gone.signal).catch(() => 0));
+  await sleep(200);
+  gone.abort();
+  await Promise.all(left);
+  await sleep(200);
+  answer();
+  await Promise.all([...first, ask('one')]);
+  assert.equal(begun.length, 9);
+});

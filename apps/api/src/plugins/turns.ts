@@ -1,0 +1,45 @@
+import type { FastifyReply } from 'fastify';
+import fp from 'fastify-plugin';
+import { ApiError } from '../api-error.ts';
+import { createFairQueue, type FairQueue } from '../threads/fair-queue.ts';
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    /** Whose request is worked on next. */
+    turns: FairQueue;
+  }
+  interface FastifyReply {
+    /** Lets others go on: what follows waits for the client or a worker, not for Postgres. */
+    endTurn(): void;
+  }
+}
+
+/**
+ * Requests worked on at once: somewhat more than there are connections to Postgres, which are handed out in the order in
+ * which they are asked for, and of one team fewer than those, so that its requests wait for each other and not others for them.
+ */
+const running = { perOwner: 8, all: 24 };
+/** Requests that wait are bounded by those that may be open. */
+const waiting = { perOwner: Number.POSITIVE_INFINITY, all: Number.POSITIVE_INFINITY };
+
+/** A team that sends a thousand requests at once takes turns with all others. From a body's arrival to its answer's first byte. */
+export const turns = fp(async (app) => {
+  const queue = createFairQueue({ running, waiting });
+  const ends = new WeakMap<FastifyReply, () => void>();
+  app.decorate('turns', queue);
+  app.decorateReply('endTurn', function (this: FastifyReply) {
+    ends.get(this)?.();
+  });
+  app.addHook('preHandler', async (request, reply) => {
+    // An upload's body is read by its route, which waits for the client most of the time.
+    if (request.routeOptions.config.longBody) return;
+    const end = await queue.turn(request.caller.teamId);
+    if (reply.raw.destroyed) {
+      end();
+      throw new ApiError('bad_request', 'The client hung up before its turn.');
+    }
+    ends.set(reply, end);
+    reply.raw.once('close', end);
+  });
+  app.addHook('onSend', async (_request, reply) => reply.endTurn());
+});
