@@ -26,12 +26,16 @@ export class CheckpointKeeper {
   readonly #store: CheckpointStore;
   readonly #dataDir: string;
   readonly #log: Services['log'];
+  readonly #leaving: AbortSignal;
 
+  /** `leaving`: aborted when this worker ends before a store that is slow may have answered. */
   constructor(
     lease: JobLease,
     { checkpoints, env }: Pick<Services, 'checkpoints' | 'env'>,
     log: Services['log'],
+    leaving: AbortSignal,
   ) {
+    this.#leaving = leaving;
     this.#lease = lease;
     this.#store = checkpoints;
     this.#dataDir = env.dataDir;
@@ -55,15 +59,16 @@ export class CheckpointKeeper {
   }
 
   /**
-   * Puts a finished checkpoint where every worker finds it. False: the store is away or full; training may go on without
-   * it. Throws the signal's reason at once when that fires.
+   * Puts a finished checkpoint where every worker finds it. False: the store is away, full, or too slow for a worker that
+   * leaves; training may go on without it. Throws the signal's reason at once when that fires.
    */
   async store(dir: string, signal: AbortSignal): Promise<boolean> {
     try {
-      await this.#store.put(this.keyOf(dir), signal);
+      await this.#store.put(this.keyOf(dir), AbortSignal.any([signal, this.#leaving]));
       return true;
     } catch (error) {
-      if (!isStorageAway(error)) throw error;
+      const isLeaving = this.#leaving.aborted && !signal.aborted;
+      if (!isLeaving && !isStorageAway(error)) throw error;
       this.#log.warn({ err: error, event: 'checkpoint_not_stored' }, 'a checkpoint could not be stored');
       return false;
     }

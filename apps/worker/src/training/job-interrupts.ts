@@ -14,6 +14,7 @@ export class JobInterrupts {
   why: Interruption | null = null;
   readonly #stop = new AbortController();
   readonly #kill = new AbortController();
+  readonly #leaving = new AbortController();
   readonly #drainMilliseconds: number;
   #drain: NodeJS.Timeout | undefined;
 
@@ -31,6 +32,11 @@ export class JobInterrupts {
     return this.#kill.signal;
   }
 
+  /** Aborted: this worker is stopping, and its time for checkpoints is over. */
+  get leaving(): AbortSignal {
+    return this.#leaving.signal;
+  }
+
   interrupt(reason: Interruption): void {
     if (this.why && interruptions.indexOf(this.why) <= interruptions.indexOf(reason)) return;
     this.why = reason;
@@ -41,6 +47,7 @@ export class JobInterrupts {
 
   killNow(): void {
     this.#kill.abort();
+    if (this.why === 'shutdown') this.#leaving.abort();
   }
 
   close(): void {

@@ -158,7 +158,7 @@ export class JobRecorder {
 
   /** Another worker would go on from the checkpoint before. */
   async #withoutCheckpoint(step: number, series: readonly JobMetric[]): Promise<void> {
-    const message = `The checkpoint at step ${step} could not be stored; training goes on without it.`;
+    const message = `The checkpoint at step ${step} could not be stored; the job goes on without it.`;
     await this.#lease.write((db, lease) => recordMetrics(db, lease, [...series]));
     await this.#lease.write((db, lease) =>
       appendEvent(db, lease, { level: 'warn', message, data: { step } }),

@@ -24,7 +24,7 @@ const noteMilliseconds = 10_000;
 
 /**
  * Finds the base model (fetching it if it must be) and the files of a job, and fixes what depends on the device.
- * Throws GraftError; a model or file that was there when the job was accepted and is gone is a system fault.
+ * Throws GraftError: a model that is not on this machine is a fault of the environment, a file that is gone one of the system.
  */
 export async function prepareTraining(
   job: Job,
@@ -46,7 +46,11 @@ export async function prepareTraining(
     note(message);
   };
   const base = await services.baseModels.get(job.model, { onProgress, signal });
-  if (!base) throw gone('model_not_found', `The base model ${job.model} is not available on this worker.`);
+  if (!base) {
+    // It was accepted, so another machine's catalogue has it.
+    const message = `The base model ${job.model} is not available on this worker.`;
+    throw new GraftError('model_not_found', message, { param: 'model', fault: 'environment' });
+  }
   await admitBaseModel(services, base);
   const trainingFile = await fileOf(services, job, job.trainingFileId, 'training_file');
   const validationFile = job.validationFileId

@@ -1,6 +1,7 @@
 import { readdir, rm, rmdir } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import type { TrainRecord } from '@graft/peft-core';
+import { GraftError } from '@graft/peft-core/config';
 import { isDatabaseAway, type Job, type Services } from '@graft/service';
 import type { WorkerHealth } from '../health/worker-health.ts';
 import { faultOf, logFault } from '../processes/child-fault.ts';
@@ -52,7 +53,7 @@ export async function runTrainingJob(job: Job, options: RunOptions): Promise<Job
     interrupt: (reason) => interrupts.interrupt(reason),
     renewed: (deadline) => options.trainer.holdUntil(deadline),
   });
-  const keeper = new CheckpointKeeper(lease, services, log);
+  const keeper = new CheckpointKeeper(lease, services, log, interrupts.leaving);
   const recorder = new JobRecorder(lease, keeper, () => interrupts.killNow());
   const observer = new JobObserver(job, times);
   const settlement = new JobSettlement(services, lease, times, options.health);
@@ -161,8 +162,9 @@ async function settleFault(
   log: Services['log'],
 ): Promise<JobOutcome> {
   if (error instanceof Fenced) return 'fenced';
-  // A read that no lease repeats: nobody's fault.
-  if (isDatabaseAway(error))
+  // A read that no lease repeats: nobody's fault. A GraftError's cause may say the same of a bucket or a Hub, and the job would
+  // come back at once, for ever.
+  if (!(error instanceof GraftError) && isDatabaseAway(error))
     return await settlement.release('The database was away').catch(() => 'fenced' as const);
   log.error({ err: error }, 'job failed in the worker');
   try {
@@ -175,11 +177,12 @@ async function settleFault(
   }
 }
 
-/** Removes what earlier attempts left behind when their worker died. */
+/** Removes what earlier attempts left behind when their worker died. This one may have been frozen, and others be at work since. */
 async function removeLostStaging(folder: string): Promise<void> {
   const parent = dirname(folder);
   for (const name of await readdir(parent)) {
-    if (name !== basename(folder)) await rm(join(parent, name), { recursive: true, force: true });
+    if (Number(name) < Number(basename(folder)))
+      await rm(join(parent, name), { recursive: true, force: true });
   }
 }
 

@@ -1,0 +1,65 @@
+import assert from 'node:assert/strict';
+import { type AddressInfo, createServer, type Socket } from 'node:net';
+import { after, before, test } from 'node:test';
+import { openServices, type Services } from '@graft/service';
+import { startJob } from './testing/start-job.ts';
+import { openWorkerBench, type WorkerBench } from './testing/worker-bench.ts';
+import { TrainerProcess } from './training/trainer-process.ts';
+
+let bench: WorkerBench;
+let withBucket: Services;
+const sockets = new Set<Socket>();
+/** Takes whatever is sent, and never answers. */
+const silent = createServer((socket) => {
+  sockets.add(socket.on('error', () => {}));
+  socket.resume();
+});
+
+before(async () => {
+  bench = await openWorkerBench();
+  await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve));
+  Object.assign(process.env, { AWS_ACCESS_KEY_ID: 'a', AWS_SECRET_ACCESS_KEY: 'b', AWS_REGION: 'us-east-1' });
+  const { env, secrets, databaseUrl, log } = bench.services;
+  const s3Endpoint = `http://127.0.0.1:${(silent.address() as AddressInfo).port}`;
+  const bucket = { artifactsUrl: 's3://bucket', s3Endpoint };
+  const { pepper, internalToken } = secrets;
+  withBucket = await openServices({
+    ...{ role: 'worker', log },
+    env: { ...env, ...bucket, pepper, internalToken, databaseUrl },
+  });
+});
+after(async () => {
+  for (const socket of sockets) socket.destroy();
+  silent.close();
+  await withBucket.close();
+  await bench.close();
+});
+
+test('a worker that stops gives its job back in time, though the bucket does not take the checkpoint', {
+  timeout: 100_000,
+}, async (t) => {
+  const trainer = new TrainerProcess({
+    entry: new URL('./testing/timed-trainer.ts', import.meta.url),
+    device: { kind: 'cpu' },
+    log: bench.services.log,
+    stallMilliseconds: 60_000,
+    idleMilliseconds: 60_000,
+  });
+  t.after(() => trainer.close());
+  const job = await bench.queueTimedJob({ steps: 2000, checkpointSteps: 1000 });
+  const services = { ...bench.services, checkpoints: withBucket.checkpoints };
+  const { outcome, stop, hurry } = await startJob(services, job, trainer, { leaseSeconds: 60 });
+  await bench.until(job.id, (row) => (row.progress?.step ?? 0) >= 2);
+  stop.abort();
+  // Its checkpoint is on the way.
+  while (sockets.size === 0) await new Promise((resolve) => setTimeout(resolve, 50));
+  hurry.abort();
+  assert.equal(await outcome, 'requeued');
+  const { attempts, lastCheckpointStep } = await bench.job(job.id);
+  assert.deepEqual([attempts, lastCheckpointStep], [0, null]);
+  assert.match((await bench.messages(job.id)).join('\n'), /could not be stored; the job goes on without it/);
+  assert.ok(
+    [...sockets].some((socket) => !socket.destroyed),
+    'it did not wait for the bucket',
+  );
+});
