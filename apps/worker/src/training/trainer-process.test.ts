@@ -227,4 +227,26 @@ describe('TrainerProcess', () => {
     const outcome = await broken.prove(computing, signal);
     assert.ok(outcome?.type === 'crashed' && !outcome.ready);
   });
+
+  it('a job that comes while the child proves itself waits for that, and not once it is cancelled', async (t) => {
+    const { signal } = new AbortController();
+    const computing = { precision: 'fp32', threads: 2 } as const;
+    const trainer = trainerFor(t);
+    const seen = watch();
+    const request = await requestFor({});
+    const [proof, outcome] = await Promise.all([
+      trainer.prove(computing, signal),
+      trainer.run(request, seen.run),
+      trainer.prove(computing, signal).then((second) => assert.equal(second, null)),
+    ]);
+    assert.deepEqual([proof, outcome], [{ type: 'finished' }, { type: 'finished' }]);
+    assert.equal(seen.records.at(-1)?.type, 'done');
+
+    process.kill(trainer.pid!, 'SIGSTOP');
+    const frozen = trainer.prove(computing, signal);
+    const cancelled = watch();
+    const ended = trainer.run(await requestFor({}), cancelled.run);
+    cancelled.kill.abort();
+    assert.deepEqual([await frozen, await ended], [null, { type: 'killed' }]);
+  });
 });

@@ -21,7 +21,10 @@ export class TrainerProcess {
   readonly device: Device;
   readonly #options: ProcessOptions;
   readonly #process: ForkedProcess<TrainerMessages>;
-  #busy = false;
+  /** Under way, or waiting for the proof under way. */
+  #calls = 0;
+  /** A job may come while it lasts. */
+  #proof: { over: Promise<unknown>; end(): void } | null = null;
   #verifier: TrainerProcess | null = null;
   #deadline = Number.POSITIVE_INFINITY;
 
@@ -75,14 +78,23 @@ export class TrainerProcess {
     }
   }
 
-  /** Has the child compute something whose result is known. Null: it is at work, which proves as much. */
+  /** Has the child compute something whose result is known. Null: it is at work, which proves as much, or was wanted for it. */
   async prove(
     computing: { precision: Precision; threads: number },
     kill: AbortSignal,
   ): Promise<TrainerOutcome | null> {
-    if (this.#busy) return null;
+    if (this.#calls > 0) return null;
+    const wanted = new AbortController();
+    const end = AbortSignal.any([kill, wanted.signal]);
     const message = { type: 'prove', precision: computing.precision } as const;
-    return await this.#call(message, computing, { stop: kill, kill });
+    const outcome = this.#call(message, computing, { stop: end, kill: end });
+    this.#proof = { over: outcome.catch(() => {}), end: () => wanted.abort() };
+    try {
+      const { type } = await outcome;
+      return wanted.signal.aborted && type === 'killed' ? null : await outcome;
+    } finally {
+      this.#proof = null;
+    }
   }
 
   async close(): Promise<void> {
@@ -95,8 +107,9 @@ export class TrainerProcess {
     run: TrainerRun,
   ): Promise<TrainerOutcome> {
     const { stop, kill } = run;
-    this.#busy = true;
+    this.#calls += 1;
     try {
+      await this.#afterProof(kill);
       const answer = this.#process.call({ message, precision, threads, stop, kill });
       for (;;) {
         const { done, value } = await answer.next();
@@ -105,8 +118,18 @@ export class TrainerProcess {
         else run.onVerification?.(value.verification);
       }
     } finally {
-      this.#busy = false;
+      this.#calls -= 1;
     }
+  }
+
+  /** A child makes one call at a time. Who need not go on any more does not wait for the proof. */
+  async #afterProof(kill: AbortSignal): Promise<void> {
+    const proof = this.#proof;
+    if (!proof) return;
+    if (kill.aborted) proof.end();
+    kill.addEventListener('abort', proof.end);
+    await proof.over;
+    kill.removeEventListener('abort', proof.end);
   }
 }
 
