@@ -67,11 +67,11 @@ test("a fault is the machine's when a proof fails, and tells teams no path", asy
   wrong = null;
   await open();
   await until(() => health.takesJobs);
-  assert.deepEqual(await health.judge(fault), { fault, quarantined: false });
+  assert.deepEqual(await health.judge(fault, 'team-a'), { fault, quarantined: false });
   const ofUser = { ...fault, fault: 'user' } as const;
   wrong = new Unfit('its disk is full', 'The disk /x is full.');
-  assert.deepEqual((await health.judge(ofUser)).fault, ofUser);
-  const judged = await health.judge(fault);
+  assert.deepEqual((await health.judge(ofUser, 'team-a')).fault, ofUser);
+  const judged = await health.judge(fault, 'team-a');
   assert.deepEqual([judged.fault.fault, judged.quarantined], ['environment', true]);
   assert.equal(judged.fault.message, 'The worker cannot go on: its disk is full.');
   assert.equal(health.takesJobs, false);
@@ -81,7 +81,7 @@ test('three faults in a row put it in quarantine, a success between clears the c
   wrong = null;
   await open();
   await until(() => health.takesJobs);
-  const judge = async () => (await health.judge(fault)).quarantined;
+  const judge = async () => (await health.judge(fault, 'team-a')).quarantined;
   assert.deepEqual([await judge(), await judge()], [false, false]);
   assert.equal((await row()).consecutiveFaults, 2);
   await health.jobLeft(true);
@@ -91,4 +91,38 @@ test('three faults in a row put it in quarantine, a success between clears the c
   await until(async () => /3 jobs failed here in a row/.test((await row()).quarantineReason ?? ''));
   await until(() => health.takesJobs);
   assert.deepEqual([(await row()).quarantinedAt, (await row()).consecutiveFaults], [null, 0]);
+});
+
+test('a broken base model is no sign of a broken worker; faults that only its row knows of count', async () => {
+  wrong = null;
+  await open();
+  await until(() => health.takesJobs);
+  const ofModel = { ...fault, code: 'invalid_safetensors', param: 'model' };
+  for (let i = 0; i < 4; i++) await health.judge(ofModel, 'team-a');
+  assert.deepEqual([health.takesJobs, (await row()).consecutiveFaults], [true, 0]);
+  // As when the answer to a clearing was lost.
+  await services.sql.query('UPDATE workers SET consecutive_faults = 2');
+  assert.equal((await health.judge(fault, 'team-a')).quarantined, true);
+  assert.equal(health.takesJobs, false);
+  await until(() => health.takesJobs);
+  assert.equal((await row()).quarantinedAt, null);
+});
+
+test("one team's jobs, however many kill trainers, keep a worker that proves itself from the others only for a moment", async () => {
+  wrong = null;
+  await open();
+  const pause = async (teams: string[]) => {
+    await until(() => health.takesJobs);
+    for (const team of teams) await health.judge(fault, team);
+    const began = performance.now();
+    await until(() => health.takesJobs);
+    return (performance.now() - began) / 1000;
+  };
+  // proofSeconds is 1: from 0.1 s doubled each time, at most 1 s, or 5 s.
+  for (let i = 0; i < 5; i++) await pause(['a', 'a', 'a']);
+  const ofTwo = await pause(['a', 'b', 'a']);
+  assert.ok(ofTwo > 3, `after faults of two teams' jobs: ${ofTwo} s`);
+  // On a machine that is busy it may take longer once.
+  for (let i = 0; i < 4; i++) if ((await pause(['a', 'a', 'a'])) < ofTwo / 2) return;
+  assert.fail("after faults of one team's jobs it takes as long");
 });

@@ -1,6 +1,7 @@
 import {
   clearWorkerFaults,
   isDatabaseAway,
+  isLastingModelFault,
   type JobError,
   quarantineWorker,
   type Repeating,
@@ -35,7 +36,8 @@ export class WorkerHealth {
   #unfit: Unfit | null = new Unfit('it has not proved itself yet', 'It has not proved itself yet.');
   /** Whether its row says so. */
   #told = false;
-  #faults = 0;
+  /** In a row: the teams whose jobs they befell. */
+  #faults: string[] = [];
   #suspect = false;
   #failures = 0;
   #nextProof = 0;
@@ -64,10 +66,10 @@ export class WorkerHealth {
 
   /**
    * Looks for what may be behind a fault that seems a job's: the same fault as one of the environment when a proof fails.
-   * Counts it, unless it is the user's; `quarantined` when it was one too many.
+   * Counts it, unless the user's or the base model's files are to blame; `quarantined` when it was one too many.
    */
-  async judge(fault: JobError): Promise<{ fault: JobError; quarantined: boolean }> {
-    if (fault.fault === 'user') return { fault, quarantined: false };
+  async judge(fault: JobError, teamId: string): Promise<{ fault: JobError; quarantined: boolean }> {
+    if (fault.fault === 'user' || isLastingModelFault(fault.code)) return { fault, quarantined: false };
     const unfit = await this.#findUnfit(this.#options.cheap);
     const judged = unfit
       ? {
@@ -77,14 +79,16 @@ export class WorkerHealth {
           fault: 'environment' as const,
         }
       : fault;
-    this.#faults += 1;
+    this.#faults.push(teamId);
     this.#suspect = true;
     const { services, workerId } = this.#options;
-    await recordWorkerFault(services, workerId, judged.message).catch(ignoreAway);
-    const isTooMany = this.#faults >= faultLimit;
+    const row = await recordWorkerFault(services, workerId, judged.message).catch(ignoreAway);
+    // The row counts, too, and may know of more: this worker would wait for jobs that it is not given.
+    const count = Math.max(this.#faults.length, row?.consecutiveFaults ?? 0);
+    const isTooMany = this.takesJobs && (count >= faultLimit || Boolean(row?.quarantinedAt));
     if (unfit) this.#quarantine(unfit);
     else if (isTooMany) {
-      const message = `${this.#faults} jobs failed here in a row by no fault of their users, the last with: ${judged.message}`;
+      const message = `${count} jobs failed here in a row by no fault of their users, the last with: ${judged.message}`;
       this.#quarantine(new Unfit('jobs failed on it one after the other', message));
     }
     return { fault: judged, quarantined: unfit !== null || isTooMany };
@@ -99,8 +103,8 @@ export class WorkerHealth {
     }
     if (!succeeded) return;
     this.#failures = 0;
-    if (this.#faults === 0 || !this.takesJobs) return;
-    this.#faults = 0;
+    if (this.#faults.length === 0 || !this.takesJobs) return;
+    this.#faults = [];
     const { services, workerId } = this.#options;
     await clearWorkerFaults(services, workerId).catch(ignoreAway);
   }
@@ -126,7 +130,7 @@ export class WorkerHealth {
     if (unfit) return this.#quarantine(unfit);
     // The row first: it decides whether this worker may claim.
     await clearWorkerFaults(services, workerId);
-    this.#faults = 0;
+    this.#faults = [];
     this.#unfit = null;
     this.#nextProof = performance.now() + proofSeconds * 1000;
     services.log.info({ workerId }, 'this worker has proved itself and takes jobs');
@@ -142,7 +146,9 @@ export class WorkerHealth {
       this.#told = false;
       services.log.error({ workerId, reason: unfit.message }, 'this worker takes no jobs');
     }
-    const seconds = Math.min((proofSeconds / 10) * 2 ** this.#failures, proofSeconds * 5);
+    // One team's jobs alone may be what kills trainers: then the others do not wait for long.
+    const longest = new Set(this.#faults).size === 1 ? proofSeconds : proofSeconds * 5;
+    const seconds = Math.min((proofSeconds / 10) * 2 ** this.#failures, longest);
     this.#failures += 1;
     this.#nextProof = performance.now() + seconds * 1000;
     this.#loop.wake();
@@ -163,6 +169,7 @@ export class WorkerHealth {
   }
 }
 
-function ignoreAway(error: unknown): void {
+function ignoreAway(error: unknown): null {
   if (!isDatabaseAway(error)) throw error;
+  return null;
 }

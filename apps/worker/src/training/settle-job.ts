@@ -71,7 +71,7 @@ export class JobSettlement {
    * whether this worker is to blame.
    */
   async fail({ code, message, param, fault }: JobError): Promise<JobOutcome> {
-    const judged = await this.#health.judge({ code, message, param, fault });
+    const judged = await this.#health.judge({ code, message, param, fault }, this.#lease.job.teamId);
     if (judged.quarantined) {
       const worker = this.#lease.job.workerId;
       const event = {
