@@ -16,7 +16,7 @@ let trainer: TrainerProcess;
 let generator: GeneratorProcess;
 
 before(async () => {
-  bench = await openWorkerBench({}, { unseen: {}, seen: {}, shrunk: {}, asked: {}, odd: {} });
+  bench = await openWorkerBench({}, { unseen: {}, seen: {}, shrunk: {}, asked: {}, odd: {}, gone: {} });
   const common = {
     device: { kind: 'cpu' } as const,
     log: bench.services.log,
@@ -111,6 +111,10 @@ describe('a base model that breaks', { timeout: 120_000 }, () => {
         assert.match(message, new RegExp(`^The base model ${model} .*: model\\.safetensors: `));
         assert.ok(!message.includes(bench.modelFolder(model)), message);
       }
+      // Another worker may have it.
+      await rm(bench.modelFolder('gone'), { recursive: true });
+      const { status, code } = await ask('gone');
+      assert.deepEqual([status, code], [503, 'base_model_unavailable']);
       assert.equal((await ask('tiny')).type, 'done');
     } finally {
       await http.close();

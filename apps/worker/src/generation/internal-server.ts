@@ -210,10 +210,10 @@ function statusOf({ code, fault }: ChildFault): number {
   if (code === 'generator_lost' || code === 'generator_closing') return 503;
   // The bytes are nowhere: the API answers that they are gone.
   if (code === 'artifact_corrupt') return 410;
-  // This worker's copy of the model is damaged; another's may be whole.
-  if (code === 'base_model_changed' && fault !== 'user') return 503;
   // Not 500: clients would try again, which mends no broken file.
   if (isLastingModelFault(code)) return 400;
+  // This machine cannot: its copy of the model, its disk, its device or its way to the store is at fault. Another may.
+  if (fault === 'environment') return 503;
   if (fault === 'system') return 500;
   return code === 'model_not_found' ? 404 : 400;
 }
