@@ -38,9 +38,7 @@ export async function runPrograms({ root, programs, env, log, stopping }: Option
   const postgres = await acquirePostgres(env, log);
   const children: Supervised[] = [];
   try {
-    const services = await openServices({ role: 'admin', env, log });
-    const key = selected.includes('api') ? await ensureBootstrapKey(services) : null;
-    await services.close();
+    const key = selected.includes('api') ? await firstKey(env, log) : null;
 
     let gaveUp: (reason: string) => void = () => {};
     const failure = new Promise<string>((resolve) => {
@@ -61,5 +59,14 @@ export async function runPrograms({ root, programs, env, log, stopping }: Option
   } finally {
     for (const child of children) await child.stop();
     await postgres.release();
+  }
+}
+
+async function firstKey(env: ServiceEnv, log: Options['log']): Promise<string | null> {
+  const services = await openServices({ role: 'admin', env, log });
+  try {
+    return await ensureBootstrapKey(services);
+  } finally {
+    await services.close();
   }
 }

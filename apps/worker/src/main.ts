@@ -3,6 +3,11 @@ import { openServices } from '@graft/service';
 import { loadWorkerEnv } from './env.ts';
 import { startWorker } from './worker.ts';
 
+// Until it works there is nothing to give back. As process 1 of a container no signal would end it by itself.
+const leave = () => process.exit(0);
+const signals = ['SIGTERM', 'SIGINT'] as const;
+for (const event of [...signals, 'disconnect']) process.on(event, leave);
+
 const env = loadWorkerEnv();
 const services = await openServices({ role: 'worker' });
 const worker = await startWorker(services, env).catch(async (error) => {
@@ -36,5 +41,5 @@ async function stop(signal: NodeJS.Signals | 'disconnect'): Promise<void> {
 }
 // The supervisor was killed: without it nobody would stop this process any more.
 process.on('disconnect', () => void stop('disconnect'));
-process.on('SIGTERM', (signal) => void stop(signal));
-process.on('SIGINT', (signal) => void stop(signal));
+for (const signal of signals) process.on(signal, () => void stop(signal));
+for (const event of [...signals, 'disconnect']) process.off(event, leave);

@@ -3,6 +3,7 @@ import { hostname } from 'node:os';
 import {
   dataFolder,
   heartbeatWorker,
+  isDatabaseAway,
   newId,
   registerWorker,
   removeWorker,
@@ -89,7 +90,10 @@ export async function startWorker(
     threads: env.trainerThreads,
   });
   const info = { id, address, hostname: hostname(), pid: process.pid, slots: trainers.length, capabilities };
-  await registerWorker(services, info);
+  // While Postgres is away its first heartbeat waits, and then registers it.
+  await registerWorker(services, info).catch((error: unknown) => {
+    if (!isDatabaseAway(error)) throw error;
+  });
   const computing = { precision: capabilities.precisions[0], threads: capabilities.threads };
   const health = new WorkerHealth({
     services,
@@ -126,7 +130,12 @@ export async function startWorker(
     const steps: ShutdownStep[] = [
       {
         name: 'say that no more work is taken, checkpoint and release jobs',
-        run: () => Promise.all([leases.stop(), health.stop(), heartbeat.stop().then(report)]),
+        run: async () => {
+          // Whatever becomes of the row, jobs get their time for a checkpoint.
+          const told = heartbeat.stop().then(report);
+          for (const ended of await Promise.allSettled([leases.stop(), health.stop(), told]))
+            if (ended.status === 'rejected') throw ended.reason;
+        },
       },
       { name: 'end trainers', run: () => Promise.all(trainers.map((trainer) => trainer.close())) },
       { name: 'end the generator', run: () => generator.close() },

@@ -1,7 +1,9 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import type { BaseModelCatalogue } from './base-models/catalogue.ts';
 import { createBaseModelCatalogue } from './base-models/create-base-model-catalogue.ts';
 import { connectDatabase, type Database } from './database/database.ts';
+import { isDatabaseAway } from './database/database-away.ts';
 import { migrateDatabase } from './database/migrate-database.ts';
 import { loadServiceEnv, type ServiceEnv } from './env.ts';
 import { createLogger } from './logger.ts';
@@ -39,7 +41,8 @@ export interface OpenOptions {
 
 /**
  * Opens Postgres (the embedded one, started or adopted, without DATABASE_URL), brings its schema up to date, and opens
- * queue (Redis, or Postgres without REDIS_URL), stores and catalogue. A Redis that is down does not fail this.
+ * queue (Redis, or Postgres without REDIS_URL), stores and catalogue. A Redis that is down does not fail this; nor, of a worker,
+ * a Postgres that is away: it waits, as it does later on.
  */
 export async function openServices(options: OpenOptions): Promise<Services> {
   const env = options.env ?? loadServiceEnv();
@@ -74,7 +77,8 @@ export async function openServices(options: OpenOptions): Promise<Services> {
       await db.$disconnect();
       await sql.end();
     });
-    await migrateDatabase({ sql });
+    const migrate = async () => void (await migrateDatabase({ sql }));
+    await (options.role === 'worker' ? whenDatabaseIsThere(migrate, log) : migrate());
     // An API would take files that no worker finds. A worker looks for itself, again and again.
     // With a bucket each machine has a folder of its own.
     if (options.role === 'api' && env.artifactsUrl === undefined)
@@ -98,5 +102,17 @@ export async function openServices(options: OpenOptions): Promise<Services> {
   } catch (error) {
     await close();
     throw error;
+  }
+}
+
+async function whenDatabaseIsThere(work: () => Promise<void>, log: Logger): Promise<void> {
+  for (let told = false; ; told = true) {
+    try {
+      return await work();
+    } catch (error) {
+      if (!isDatabaseAway(error)) throw error;
+      if (!told) log.warn({ err: error }, 'Postgres is away: waiting for it');
+      await sleep(1000);
+    }
   }
 }
