@@ -145,6 +145,10 @@ export interface JobOutlook {
   avoids_worker: string | null;
   quarantined_workers: string[];
   attempts_left: number;
+  /** What its first worker had, and every other needs. Null before it was run. */
+  requirements: { precision: 'fp32' | 'bf16'; threads: number; device: 'cpu' | 'gpu' } | null;
+  /** Whether a worker that takes jobs now can run it. */
+  has_worker: boolean;
 }
 
 export interface AttemptPage {

@@ -41,6 +41,8 @@ test('who had the job, from when to when, and what happens next; page by page', 
     avoids_worker: null,
     quarantined_workers: [],
     attempts_left: 3,
+    requirements: null,
+    has_worker: false,
   });
 
   await claim(id, 'worker-1');

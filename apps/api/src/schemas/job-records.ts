@@ -105,6 +105,15 @@ export const OutlookSchema = named('FineTuningJobOutlook', {
   attempts_left: Type.Integer({
     description: 'Attempts that may be lost before a new checkpoint, the one under way included.',
   }),
+  requirements: nullable(
+    Type.Object({
+      precision: Type.Enum(['fp32', 'bf16'], { type: 'string' }),
+      threads: Type.Integer(),
+      device: Type.Enum(['cpu', 'gpu'], { type: 'string' }),
+    }),
+    { description: 'What its first worker had, and every other needs. Null before it was run.' },
+  ),
+  has_worker: Type.Boolean({ description: 'Whether a worker that takes jobs now can run it.' }),
 });
 
 /** A page like any other, and what happens next. */
@@ -266,6 +275,8 @@ export function toWireOutlook(outlook: JobOutlook): Static<typeof OutlookSchema>
     avoids_worker: outlook.avoidsWorker,
     quarantined_workers: outlook.quarantined,
     attempts_left: outlook.attemptsLeft,
+    requirements: outlook.requirements,
+    has_worker: outlook.hasWorker,
   };
 }
 

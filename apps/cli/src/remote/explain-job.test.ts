@@ -42,6 +42,8 @@ const outlook: JobOutlook = {
   avoids_worker: null,
   quarantined_workers: [],
   attempts_left: 3,
+  requirements: null,
+  has_worker: true,
 };
 
 /** Without the times at the beginning, which are of this machine's zone. */
@@ -96,6 +98,18 @@ test('a machine that cannot: the reason, until when the job waits, whom it avoid
     lines[2]!,
     /^Now: it waits until 20\d\d-.*, number 4 in the queue\. Any worker but worker-3 comes first, which could not run it\. worker-3 takes no jobs for now/,
   );
+});
+
+test('no worker can go on with it: what it was begun in, and whom to ask', () => {
+  const waiting = jobOf({ status: 'queued', progress: null });
+  const requirements = { precision: 'bf16', threads: 16, device: 'cpu' } as const;
+  const [, now] = told(waiting, [], { ...outlook, requirements, has_worker: false });
+  assert.equal(
+    now,
+    'Now: it waits for a free slot. No worker that takes jobs now can go on with it: it was begun in bf16 with 16 threads on a CPU, and is finished so. Ask the operator for such a worker.',
+  );
+  const [, fresh] = told(waiting, [], { ...outlook, has_worker: false });
+  assert.match(fresh!, /No worker that takes jobs now can run it\.$/);
 });
 
 test('stopped in good order, nothing was lost; the last attempt that may be lost says so', () => {

@@ -124,7 +124,15 @@ function tellQueued(job: FineTuningJob, outlook: JobOutlook | null): string {
   const avoids = outlook?.avoids_worker
     ? ` Any worker but ${outlook.avoids_worker} comes first, which could not run it.`
     : '';
-  return `it waits${until}${place}.${avoids}`;
+  return `it waits${until}${place}.${avoids}${tellUnmet(outlook)}`;
+}
+
+function tellUnmet(outlook: JobOutlook | null): string {
+  if (outlook === null || outlook.has_worker) return '';
+  if (outlook.requirements === null) return ' No worker that takes jobs now can run it.';
+  const { precision, threads, device } = outlook.requirements;
+  const had = `${precision} with ${count(threads)} ${threads === 1 ? 'thread' : 'threads'} on a ${device.toUpperCase()}`;
+  return ` No worker that takes jobs now can go on with it: it was begun in ${had}, and is finished so. Ask the operator for such a worker.`;
 }
 
 function tellSpare(attempts: number): string {

@@ -1,6 +1,7 @@
 import type { Database } from '../../database/database.ts';
-import type { Job } from '../job.ts';
+import type { Job, JobRequirements } from '../job.ts';
 import { attemptLimit } from '../transitions/fail-job.ts';
+import { hasWorker } from '../transitions/may-take.ts';
 
 /** What a job waits for, beyond its state. */
 export interface JobOutlook {
@@ -12,10 +13,15 @@ export interface JobOutlook {
   quarantined: string[];
   /** Training attempts that may still be lost before a new checkpoint, the one under way included. */
   attemptsLeft: number;
+  /** What its first attempt fixed; null before it. */
+  requirements: JobRequirements | null;
+  /** Whether a worker that lives and takes jobs can run it. */
+  hasWorker: boolean;
 }
 
 /** What happens next to a job that is not over. */
-export async function readOutlook({ db }: Pick<Database, 'db'>, job: Job): Promise<JobOutlook> {
+export async function readOutlook(database: Pick<Database, 'db' | 'sql'>, job: Job): Promise<JobOutlook> {
+  const { db } = database;
   const had = await db.jobAttempt.findMany({
     where: { teamId: job.teamId, jobId: job.id },
     select: { workerId: true },
@@ -32,5 +38,7 @@ export async function readOutlook({ db }: Pick<Database, 'db'>, job: Job): Promi
     avoidsWorker: job.avoidWorker,
     quarantined: quarantined.map(({ id }) => id),
     attemptsLeft: Math.max(0, attemptLimit - job.attemptsSinceCheckpoint + (job.state === 'running' ? 1 : 0)),
+    requirements: job.requirements,
+    hasWorker: await hasWorker(database, job.id),
   };
 }

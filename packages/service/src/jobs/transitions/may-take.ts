@@ -1,4 +1,5 @@
 /** Which worker may take which job: by what it can do, and by what came of it before. SQL over `jobs` and `workers`. */
+import type { Database } from '../../database/database.ts';
 import { Prisma } from '../../generated/client.ts';
 import type { WorkerCapabilities } from '../../workers/worker-registry.ts';
 
@@ -20,4 +21,13 @@ export function mayTake(worker: { id: string; capabilities: WorkerCapabilities |
     AND NOT EXISTS (SELECT 1 FROM workers WHERE workers.id = ${id} AND workers.quarantined_at IS NOT NULL)
     AND (jobs.avoid_worker IS DISTINCT FROM ${id}
       OR NOT EXISTS (SELECT 1 FROM workers WHERE workers.id <> ${id} AND ${takesJobs} AND ${canRun})))`;
+}
+
+/** Whether a living worker that takes jobs can run this one. */
+export async function hasWorker({ sql }: Pick<Database, 'sql'>, id: string): Promise<boolean> {
+  const { rows } = await sql.query<{ has: boolean }>(
+    Prisma.sql`SELECT EXISTS (
+      SELECT 1 FROM workers JOIN jobs ON jobs.id = ${id} WHERE ${takesJobs} AND ${canRun}) AS has`,
+  );
+  return rows[0]?.has ?? false;
 }
