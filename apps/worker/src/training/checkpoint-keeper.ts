@@ -43,13 +43,13 @@ export class CheckpointKeeper {
   }
 
   /**
-   * Where the trainer writes its own, and what it may go on from, newest first. The newest that the store has is then on this
-   * machine. Throws GraftError `storage_away`, `storage_full`.
+   * Where the trainer writes its own, and what it may go on from, newest first. Those that the store has are then on this
+   * machine, the older ones too: the newest may turn out damaged. Throws GraftError `storage_away`, `storage_full`.
    */
   async forTrainer(): Promise<{ dir: string; candidates: CheckpointCandidate[] }> {
     const dir = join(this.#folder, epochFolder(this.#job.leaseEpoch));
     const candidates = await this.#recorded();
-    for (const candidate of candidates) if (await this.#store.fetch(this.keyOf(candidate.dir))) break;
+    for (const candidate of candidates) await this.#store.fetch(this.keyOf(candidate.dir));
     return { dir, candidates };
   }
 

@@ -13,6 +13,9 @@ export const takesJobs = Prisma.sql`(NOT workers.draining AND workers.quarantine
 /** SQL over rows of `workers` and `jobs`: the worker can run the job as its requirements say. */
 export const canRun = Prisma.sql`graft_can_run(workers.capabilities, jobs.requirements, jobs.resolved_training)`;
 
+/** So long a job waits for another worker than the one that could not run it; then the others are busy. */
+const preferOthersSeconds = 60;
+
 /** SQL over a row of `jobs`: this worker may take it. */
 export function mayTake(worker: { id: string; capabilities: WorkerCapabilities | null }): Prisma.Sql {
   const { id } = worker;
@@ -20,6 +23,7 @@ export function mayTake(worker: { id: string; capabilities: WorkerCapabilities |
   return Prisma.sql`(graft_can_run(${capabilities}::jsonb, jobs.requirements, jobs.resolved_training)
     AND NOT EXISTS (SELECT 1 FROM workers WHERE workers.id = ${id} AND workers.quarantined_at IS NOT NULL)
     AND (jobs.avoid_worker IS DISTINCT FROM ${id}
+      OR jobs.dispatched_at < now() - make_interval(secs => ${preferOthersSeconds})
       OR NOT EXISTS (SELECT 1 FROM workers WHERE workers.id <> ${id} AND ${takesJobs} AND ${canRun})))`;
 }
 

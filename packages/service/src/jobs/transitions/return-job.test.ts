@@ -135,6 +135,19 @@ describe('a job that a worker cannot run', () => {
     );
     assert.equal((await take(lease, 'broken'))!.avoidWorker, null);
   });
+
+  test('waits a minute for others that are busy, not longer', async () => {
+    await addWorker('broken');
+    await addWorker('busy');
+    const job = await createTestJob(services, team, 'running');
+    await returnJob(services, leaseOf(job), why);
+    const lease = await dispatch(services, job.id);
+    assert.equal(await take(lease, 'broken'), null);
+    await services.sql.query("UPDATE jobs SET dispatched_at = now() - interval '61 seconds' WHERE id = $1", [
+      job.id,
+    ]);
+    assert.equal((await take(lease, 'broken'))!.state, 'running');
+  });
 });
 
 describe('what a job requires', () => {
