@@ -18,7 +18,6 @@ export { isDatabaseAway, isRowLocked } from './database/database-away.ts';
 export { migrateDatabase } from './database/migrate-database.ts';
 export { probeWrite } from './database/probe-write.ts';
 export type { Page } from './database/read-page.ts';
-export { waitForRow } from './database/wait-for-row.ts';
 export { loadServiceEnv, type ServiceEnv } from './env.ts';
 export {
   createFile,

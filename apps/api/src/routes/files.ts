@@ -9,7 +9,6 @@ import {
   isDatabaseAway,
   listFiles,
   reportCorruption,
-  waitForRow,
 } from '@graft/service';
 import { ApiError } from '../api-error.ts';
 import { sendDownload } from '../downloads/download.ts';
@@ -132,8 +131,7 @@ export const fileRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSettings }> = 
     async (request) => {
       const { teamId, keyId } = request.caller;
       const id = request.params.file_id;
-      const remove = async () => await deleteFile(services, teamId, id, { keyId });
-      if (!(await waitForRow(`file ${teamId} ${id}`, remove))) throw fileNotFound(id);
+      if (!(await deleteFile(services, teamId, id, { keyId }))) throw fileNotFound(id);
       return { id, object: 'file' as const, deleted: true };
     },
   );
