@@ -29,6 +29,8 @@ export const timeouts = fp<TimeoutOptions>(async (app, { bodyTimeoutMs, stallMs 
   app.addHook('onRequest', async (request, reply) => {
     const { socket } = request.raw;
     answering.set(socket, reply.raw);
+    // Fastify, its streams and several plugins wait for the end of each answer: that is no leak.
+    reply.raw.setMaxListeners(20);
     reply.raw.once('close', () => {
       if (answering.get(socket) === reply.raw) answering.delete(socket);
       dropRest(request.raw, bodyTimeoutMs);
