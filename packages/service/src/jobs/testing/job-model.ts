@@ -147,6 +147,8 @@ export function apply(job: ModelJob, operation: Operation): Outcome {
       });
     }
     case 'publish':
+      // Whoever published, and lost the answer, is told again.
+      if (holds('succeeded')) return refuse('done');
       if (!holds('running') || job.cancelAsked) return refuse('fenced');
       return end('succeeded', { versions: job.versions + 1 });
     case 'fail': {

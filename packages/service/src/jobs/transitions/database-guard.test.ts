@@ -49,8 +49,8 @@ describe('the database itself', () => {
     const job = await createTestJob(services, team, 'succeeded');
     await assert.rejects(
       services.sql.query(
-        `INSERT INTO adapter_versions (id, team_id, adapter_id, number, job_id, model_name, digest, bytes, files, peft, lineage)
-         SELECT 'adptver-x', team_id, adapter_id, 99, job_id, 'another', digest, bytes, files, peft, lineage
+        `INSERT INTO adapter_versions (id, team_id, adapter_id, number, job_id, model_name, artifact, digest, bytes, files, peft, lineage)
+         SELECT 'adptver-x', team_id, adapter_id, 99, job_id, 'another', artifact, digest, bytes, files, peft, lineage
          FROM adapter_versions WHERE job_id = $1`,
         [job.id],
       ),
