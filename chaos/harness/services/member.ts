@@ -66,9 +66,11 @@ export class Member {
     signalProcess(this.pid, signal);
   }
 
-  /** Tells that the process is about to be ended by other means than `signal`. */
-  expectEnd(): void {
-    if (this.pid !== null) this.#expected.add(this.pid);
+  /** Tells that the process may be ended by other means than `signal`. The answer takes that back. */
+  expectEnd(): () => void {
+    const { pid } = this;
+    if (pid !== null) this.#expected.add(pid);
+    return () => void (pid !== null && this.#expected.delete(pid));
   }
 
   /** To the process and all its children. */

@@ -73,13 +73,15 @@ async function killAt(run: Run, point: Point, worker: WiredMember): Promise<bool
     point.nth,
     path.join(rig.options.folder, `${worker.name}.log`),
   );
+  // Before it is hit: its end is seen at once.
+  const isSpared = point.process === 'worker' ? worker.expectEnd() : () => {};
   const job = await createJob(rig, brief);
   try {
     for (let over = false; !over && !kill.hit; await sleep(30)) {
       const row = (await readJobs(rig, [job.id])).get(job.id);
       over = row !== undefined && isOver(row);
     }
-    if (kill.hit && point.process === 'worker') worker.expectEnd();
+    if (!kill.hit) isSpared();
   } finally {
     await kill.release();
   }
