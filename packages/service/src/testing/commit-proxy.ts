@@ -1,4 +1,5 @@
-import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
+import { type AddressInfo, createServer, type Socket } from 'node:net';
+import { connectThrough } from './connect-through.ts';
 
 export interface CommitProxy {
   /** The given URL, through the proxy. */
@@ -17,31 +18,19 @@ export interface CommitProxy {
 
 /** Stands between a test and Postgres, and loses the one message after which a client cannot know. */
 export async function openCommitProxy(target: string): Promise<CommitProxy> {
-  const { hostname, port } = new URL(target);
   const sockets = new Set<Socket>();
   let next: 'answer' | 'request' | null = null;
   let goesAway = false;
   const proxy = { cuts: 0, away: false };
   const server = createServer((near) => {
     if (proxy.away) return void near.destroy();
-    const far = connect(Number(port), hostname);
+    const far = connectThrough(near, new URL(target), sockets);
     let loses = false;
     const cut = () => {
       proxy.cuts += 1;
       if (goesAway) proxy.away = true;
       for (const socket of goesAway ? sockets : [near]) socket.destroy();
     };
-    for (const [socket, other] of [
-      [near, far],
-      [far, near],
-    ] as const) {
-      sockets.add(socket);
-      socket.on('error', () => {});
-      socket.on('close', () => {
-        sockets.delete(socket);
-        other.destroy();
-      });
-    }
     near.on('data', (bytes) => {
       const isCommit = bytes.includes('COMMIT\0');
       const what = isCommit ? next : null;

@@ -1,4 +1,5 @@
-import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
+import { type AddressInfo, createServer, type Socket } from 'node:net';
+import { connectThrough } from './connect-through.ts';
 
 export interface CuttableProxy {
   /** The given URL, through the proxy. */
@@ -11,22 +12,11 @@ export interface CuttableProxy {
 
 /** Stands between a test and a real server, so that the server can be away without being stopped for others. */
 export async function openCuttableProxy(target: string): Promise<CuttableProxy> {
-  const { hostname, port } = new URL(target);
   const sockets = new Set<Socket>();
   const server = createServer((near) => {
-    const far = connect(Number(port), hostname);
-    for (const [socket, other] of [
-      [near, far],
-      [far, near],
-    ] as const) {
-      sockets.add(socket);
-      socket.on('error', () => {});
-      socket.on('close', () => {
-        sockets.delete(socket);
-        other.destroy();
-      });
-      socket.pipe(other);
-    }
+    const far = connectThrough(near, new URL(target), sockets);
+    near.pipe(far);
+    far.pipe(near);
   });
   const listen = async (at: number) =>
     await new Promise<void>((resolve) => server.listen(at, '127.0.0.1', resolve));

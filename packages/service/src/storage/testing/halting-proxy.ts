@@ -1,5 +1,6 @@
 import { once } from 'node:events';
-import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
+import { type AddressInfo, createServer, type Socket } from 'node:net';
+import { connectThrough } from '../../testing/connect-through.ts';
 
 /** A connection to a server that a test can cut or silence. */
 export interface HaltingProxy {
@@ -11,22 +12,12 @@ export interface HaltingProxy {
 
 /** Stands between a client and the HTTP server at `target`. */
 export async function openHaltingProxy(target: string): Promise<HaltingProxy> {
-  const { port } = new URL(target);
   const sockets = new Set<Socket>();
   let how = 'well';
   let allowance = 0;
   const server = createServer((near) => {
     if (how === 'cut' && allowance <= 0) return void near.resetAndDestroy();
-    const far = connect(Number(port), '127.0.0.1');
-    for (const socket of [near, far]) {
-      sockets.add(socket);
-      socket.on('error', () => {});
-      socket.on('close', () => {
-        sockets.delete(socket);
-        near.destroy();
-        far.destroy();
-      });
-    }
+    const far = connectThrough(near, new URL(target), sockets);
     for (const [from, to] of [
       [near, far],
       [far, near],

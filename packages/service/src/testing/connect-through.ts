@@ -1,0 +1,21 @@
+import { connect, type Socket } from 'node:net';
+
+/**
+ * A proxy's connection to the server at `target` for a client at `near`: when either closes, so does the other. Both are
+ * in `open` for as long as they live. What passes between them is the caller's.
+ */
+export function connectThrough(near: Socket, target: URL, open: Set<Socket>): Socket {
+  const far = connect(Number(target.port), target.hostname);
+  for (const [socket, other] of [
+    [near, far],
+    [far, near],
+  ] as const) {
+    open.add(socket);
+    socket.on('error', () => {});
+    socket.on('close', () => {
+      open.delete(socket);
+      other.destroy();
+    });
+  }
+  return far;
+}
