@@ -11,6 +11,7 @@ import {
   type Services,
   secureDataFolder,
   startJobLoops,
+  thisProcess,
 } from '@graft/service';
 import { findDevices, planSlots } from './devices.ts';
 import type { WorkerEnv } from './env.ts';
@@ -89,7 +90,15 @@ export async function startWorker(
     precisions: env.trainerPrecisions,
     threads: env.trainerThreads,
   });
-  const info = { id, address, hostname: hostname(), pid: process.pid, slots: trainers.length, capabilities };
+  const info = {
+    id,
+    address,
+    hostname: hostname(),
+    pid: process.pid,
+    process: thisProcess(),
+    slots: trainers.length,
+    capabilities,
+  };
   // While Postgres is away its first heartbeat waits, and then registers it.
   await registerWorker(services, info).catch((error: unknown) => {
     if (!isDatabaseAway(error)) throw error;

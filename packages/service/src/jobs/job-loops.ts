@@ -6,8 +6,9 @@ import type { Services } from '../services.ts';
 import { collectGarbage } from '../storage/collect-garbage.ts';
 import { collectLocal } from '../storage/collect-local.ts';
 import { scrubObjects, slowScrub } from '../storage/scrub-objects.ts';
-import { removeDeadWorkers } from '../workers/worker-registry.ts';
-import type { Lease } from './job.ts';
+import { thisProcess } from '../workers/process-identity.ts';
+import { findDeadNeighbours, removeDeadNeighbours, removeDeadWorkers } from '../workers/worker-registry.ts';
+import type { Job, Lease } from './job.ts';
 import type { JobFaultListener } from './transitions/change-job.ts';
 import { dispatchJobs, staleDispatched, takeBackDispatched } from './transitions/dispatch-jobs.ts';
 import { giveGrace } from './transitions/lease-expiry.ts';
@@ -61,7 +62,8 @@ export function startJobLoops(services: Services): {
       await collectGarbage(services);
     }),
     loop('scrub', 60, async (_, signal) => void (await scrubObjects(services, { ...slowScrub, signal }))),
-    // Of this machine's own folders, so on each.
+    // Of this machine's own processes and folders, so on each.
+    repeat('sweep-neighbours', 1000, neighbourSweeper(services, onFault('sweeping')), log),
     repeat('collect-local', 3600 * 1000, async () => void (await collectLocal(services)), log),
     repeat('scrub-base-models', 3600 * 1000, (signal) => scrubBaseModels(services, signal), log),
   ];
@@ -87,12 +89,25 @@ function sweeper(
       services.log.warn({ seconds: Math.round(idleSeconds) }, 'nobody swept for long: leases get one more');
       await giveGrace(services, leaseSeconds);
     }
-    for (const job of await sweepExpiredLeases(services, { leaseSeconds, onFault })) {
-      instruments.lostLeases.inc({ state: job.state });
-      services.log.warn(
-        { jobId: job.id, state: job.state, leaseEpoch: job.leaseEpoch },
-        "swept a lost worker's job",
-      );
-    }
+    tellSwept(services, await sweepExpiredLeases(services, { leaseSeconds, onFault }));
   };
+}
+
+/** Takes jobs from workers of this machine that are dead, long before their leases run out. */
+function neighbourSweeper(services: Services, onFault: JobFaultListener): () => Promise<void> {
+  const { leaseSeconds } = services.env;
+  const machine = thisProcess()?.machine;
+  return async () => {
+    const dead = machine ? await findDeadNeighbours(services, machine) : [];
+    if (dead.length === 0) return;
+    tellSwept(services, await sweepExpiredLeases(services, { leaseSeconds, dead, onFault }));
+    await removeDeadNeighbours(services, dead);
+  };
+}
+
+function tellSwept({ log }: Pick<Services, 'log'>, jobs: Job[]): void {
+  for (const { id, state, leaseEpoch } of jobs) {
+    instruments.lostLeases.inc({ state });
+    log.warn({ jobId: id, state, leaseEpoch }, "swept a lost worker's job");
+  }
 }

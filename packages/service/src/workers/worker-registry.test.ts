@@ -1,11 +1,14 @@
 import assert from 'node:assert/strict';
 import { after, beforeEach, test } from 'node:test';
 import type { Services } from '../services.ts';
+import { createTestJob, createTestTeam } from '../testing/job-fixtures.ts';
 import { openTestServices } from '../testing/open-test-services.ts';
 import {
+  findDeadNeighbours,
   heartbeatWorker,
   pickWorker,
   registerWorker,
+  removeDeadNeighbours,
   removeDeadWorkers,
   removeWorker,
 } from './worker-registry.ts';
@@ -59,4 +62,21 @@ test('a row that was tidied away is noticed by its heartbeat', async () => {
   await add('w1');
   await removeWorker(services, 'w1');
   assert.equal(await heartbeatWorker(services, 'w1', status), false);
+});
+
+test('the dead of the own machine are found, and their rows removed once they hold no job', async () => {
+  const info = { address: null, hostname: 'here', pid: process.pid, slots: 1 };
+  const now = { machine: 'mine', pid: process.pid, start: 'long ago' };
+  await registerWorker(services, { ...info, id: 'ended', process: now });
+  await registerWorker(services, { ...info, id: 'elsewhere', process: { ...now, machine: 'other' } });
+  await registerWorker(services, { ...info, id: 'untold', process: null });
+  assert.deepEqual(await findDeadNeighbours(services, 'mine'), ['ended']);
+
+  const job = await createTestJob(services, await createTestTeam(services), 'running');
+  await services.sql.query("UPDATE jobs SET worker_id = 'ended' WHERE id = $1", [job.id]);
+  await removeDeadNeighbours(services, ['ended']);
+  assert.deepEqual(await findDeadNeighbours(services, 'mine'), ['ended']);
+  await services.sql.query("UPDATE jobs SET worker_id = 'another' WHERE id = $1", [job.id]);
+  await removeDeadNeighbours(services, ['ended']);
+  assert.deepEqual(await findDeadNeighbours(services, 'mine'), []);
 });

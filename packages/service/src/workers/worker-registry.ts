@@ -1,5 +1,6 @@
 import type { Database } from '../database/database.ts';
 import type { JobRequirements } from '../jobs/job.ts';
+import { hasEnded, type ProcessIdentity } from './process-identity.ts';
 
 /** What a worker can do for jobs that need the same numbers from every attempt. */
 export interface WorkerCapabilities {
@@ -16,6 +17,8 @@ export interface WorkerInfo {
   address: string | null;
   hostname: string;
   pid: number;
+  /** So that workers of its machine see when it is dead. Absent or null: only its leases tell. */
+  process?: ProcessIdentity | null;
   /** Jobs it trains at once. */
   slots: number;
   /** Absent or null: not known, any job may be tried. */
@@ -28,9 +31,11 @@ const servingAliveSeconds = 30;
 /** Adds the worker, or replaces its row when it is registered again; a quarantine stays. */
 export async function registerWorker(db: Database, worker: WorkerInfo): Promise<void> {
   await db.sql.query(
-    `INSERT INTO workers (id, address, hostname, pid, slots, capabilities) VALUES ($1, $2, $3, $4, $5, $6)
+    `INSERT INTO workers (id, address, hostname, pid, slots, capabilities, machine, process_start)
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
      ON CONFLICT (id) DO UPDATE SET address = excluded.address, hostname = excluded.hostname, pid = excluded.pid,
-       slots = excluded.slots, capabilities = excluded.capabilities, running = 0, bases = '{}', load = 0, draining = false, started_at = now(),
+       slots = excluded.slots, capabilities = excluded.capabilities, machine = excluded.machine,
+       process_start = excluded.process_start, running = 0, bases = '{}', load = 0, draining = false, started_at = now(),
        heartbeat_at = now()`,
     [
       worker.id,
@@ -39,6 +44,8 @@ export async function registerWorker(db: Database, worker: WorkerInfo): Promise<
       worker.pid,
       worker.slots,
       worker.capabilities ? JSON.stringify(worker.capabilities) : null,
+      worker.process?.machine ?? null,
+      worker.process?.start ?? null,
     ],
   );
 }
@@ -70,6 +77,24 @@ export async function removeWorker(db: Database, id: string): Promise<void> {
 /** Removes workers that have been silent for an hour. */
 export async function removeDeadWorkers(db: Database): Promise<void> {
   await db.sql.query("DELETE FROM workers WHERE heartbeat_at < now() - interval '1 hour'");
+}
+
+/** Workers of this machine whose processes have ended without a word: nobody need wait until their leases run out. */
+export async function findDeadNeighbours(db: Database, machine: string): Promise<string[]> {
+  const { rows } = await db.sql.query<{ id: string; pid: number; start: string }>(
+    `SELECT id, pid, process_start AS start FROM workers WHERE machine = $1 AND process_start IS NOT NULL`,
+    [machine],
+  );
+  return rows.filter((row) => hasEnded({ machine, pid: row.pid, start: row.start })).map((row) => row.id);
+}
+
+/** Removes the dead that hold no job any more: they are not asked to serve either. */
+export async function removeDeadNeighbours(db: Database, ids: string[]): Promise<void> {
+  await db.sql.query(
+    `DELETE FROM workers WHERE id = ANY($1)
+       AND NOT EXISTS (SELECT 1 FROM jobs WHERE worker_id = workers.id AND state IN ('running', 'validating'))`,
+    [ids],
+  );
 }
 
 /**

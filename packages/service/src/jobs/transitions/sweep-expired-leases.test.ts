@@ -56,6 +56,22 @@ test('a job whose lease ran out waits again, and the worker that lost it is fenc
   assert.deepEqual(await sweepExpiredLeases(services, now), []);
 });
 
+test('what a worker held that is known to be dead needs no lease to run out, nor the grace after an outage', async () => {
+  const [lost, held] = [
+    await createTestJob(services, team, 'running'),
+    await createTestJob(services, team, 'running'),
+  ];
+  await services.sql.query("UPDATE jobs SET worker_id = 'dead' WHERE id = $1", [lost.id]);
+  const century = { leaseSeconds: 100 * 365 * 86_400 };
+  assert.deepEqual(await sweepExpiredLeases(services, { ...century, dead: ['other'] }), []);
+  const swept = await sweepExpiredLeases(services, { ...century, dead: ['other', 'dead'] });
+  assert.deepEqual(
+    swept.map(({ id, state, leaseEpoch }) => [id, state, leaseEpoch]),
+    [[lost.id, 'queued', lost.leaseEpoch + 1]],
+  );
+  assert.equal((await getJob(services, team.id, held.id))!.state, 'running');
+});
+
 test('the next claim tells how long the job was without a worker, and where it goes on', async () => {
   const job = await createTestJob(services, team, 'running');
   await services.sql.query(

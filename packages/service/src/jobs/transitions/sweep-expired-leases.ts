@@ -21,15 +21,16 @@ const workerLost: JobError = {
 /**
  * running → queued, paused, failed or cancelled for every job whose lease has run out: its worker is gone. So is that of
  * a validation, which another process then begins again, or which fails. Lease epoch + 1, so that a worker that only
- * seemed gone is fenced. Nothing is swept while `hasExpired` says that the holders could not have renewed. Each job is a
- * transaction of its own: one that is locked is left for the next pass, and so is one that cannot be changed, which
+ * seemed gone is fenced. Nothing is swept while `hasExpired` says that the holders could not have renewed, but what `dead`
+ * workers held: their processes are known to have ended, and their leases need not run out. Each job is a transaction of its own: one that is locked is left for the next pass, and so is one that cannot be changed, which
  * `onFault` hears of.
  */
 export async function sweepExpiredLeases(
   db: Database,
-  { leaseSeconds, onFault }: { leaseSeconds: number; onFault?: JobFaultListener },
+  { leaseSeconds, dead = [], onFault }: { leaseSeconds: number; dead?: string[]; onFault?: JobFaultListener },
 ): Promise<Job[]> {
-  const expired = Prisma.sql`state IN ('running', 'validating') AND ${hasExpired(leaseSeconds)}`;
+  const expired = Prisma.sql`state IN ('running', 'validating')
+    AND (${hasExpired(leaseSeconds)} OR worker_id = ANY(${dead}))`;
   const { rows } = await db.sql.query<{ id: string }>(Prisma.sql`SELECT id FROM jobs WHERE ${expired}`);
   const swept: Job[] = [];
   for (const { id } of rows) {
