@@ -29,7 +29,7 @@ Breaks a real Graft of its own, on private ports, and checks that no accepted jo
   --minutes N            begin no scenario after N minutes (short: 6; long: no limit)
   --logs FOLDER          keep all logs there (default: a temporary folder, kept when something failed)
   --json                 one JSON object on standard output at the end; progress goes to standard error
-  --write-docs           write docs/reliability.md from this run
+  --write-docs           add this run to docs/reliability.json and docs/reliability.md
   --list                 the scenarios
 Exit codes: 0 nothing lost, 1 something was, 2 wrong usage.`;
 

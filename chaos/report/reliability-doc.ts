@@ -1,25 +1,94 @@
-import { writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { spread } from '../harness/recovery.ts';
 import type { Scenario } from '../harness/scenario.ts';
 import { isLost, type Result, replay } from './result.ts';
 import { figureText } from './table.ts';
 
-const target = path.resolve(import.meta.dirname, '../../docs/reliability.md');
+const docs = path.resolve(import.meta.dirname, '../../docs');
 
-/** Writes docs/reliability.md: what was tried, what came of it, on what machine, and how to do it again. */
+/** The newest result of a scenario on a queue backend with one kind of leases, as docs/reliability.json keeps it. */
+export interface Entry
+  extends Pick<
+    Result,
+    | 'scenario'
+    | 'title'
+    | 'queue'
+    | 'timings'
+    | 'profile'
+    | 'seed'
+    | 'tried'
+    | 'survived'
+    | 'figures'
+    | 'failures'
+  > {
+  /** Milliseconds; null: nothing had to recover. */
+  recovery: { p50: number; p99: number; worst: number } | null;
+  minutes: number;
+  /** Day, commit and machine of the run. */
+  on: string;
+  commit: string;
+  machine: string;
+}
+
+/**
+ * Adds results to docs/reliability.json and writes docs/reliability.md from it: what was tried, what came of it, when and
+ * on what machine, and how to do it again. The whole takes many hours, so it may be tried in several runs.
+ */
 export function writeReliabilityDoc(
   results: Result[],
   scenarios: readonly Scenario[],
   machine: string,
 ): void {
-  writeFileSync(target, reliabilityDoc(results, scenarios, machine));
+  const kept = path.join(docs, 'reliability.json');
+  const before = existsSync(kept) ? (JSON.parse(readFileSync(kept, 'utf8')) as Entry[]) : [];
+  const on = new Date().toISOString().slice(0, 10);
+  const commit = execFileSync('git', ['rev-parse', '--short', 'HEAD'], {
+    cwd: docs,
+    encoding: 'utf8',
+  }).trim();
+  const entries = merged(before, results.filter(({ missing }) => missing.length === 0).map(entry), scenarios);
+  writeFileSync(kept, `${JSON.stringify(entries, null, 2)}\n`);
+  writeFileSync(path.join(docs, 'reliability.md'), reliabilityDoc(entries, scenarios));
+
+  function entry(result: Result): Entry {
+    const { scenario, title, queue, timings, profile, seed, tried, survived, figures, failures } = result;
+    return {
+      ...{ scenario, title, queue, timings, profile, seed, tried, survived, figures },
+      failures: failures.slice(0, 3),
+      recovery: spread(result.recoveries),
+      minutes: Math.round(result.seconds / 6) / 10,
+      ...{ on, commit, machine },
+    };
+  }
 }
 
-export function reliabilityDoc(results: Result[], scenarios: readonly Scenario[], machine: string): string {
-  const [first] = results;
+/** A new entry takes the place of the one before, but not of one that tried more, unless something was lost. */
+export function merged(before: Entry[], added: Entry[], scenarios: readonly Scenario[]): Entry[] {
+  const key = ({ scenario, queue, timings }: Entry) => [scenario, queue, timings].join(' ');
+  const entries = new Map(before.map((entry) => [key(entry), entry]));
+  for (const entry of added) {
+    const old = entries.get(key(entry));
+    if (!old || isLost(entry) || isLost(old) || entry.tried >= old.tried) entries.set(key(entry), entry);
+  }
+  const order = scenarios.map(({ name }) => name);
+  return [...entries.values()]
+    .filter(({ scenario }) => order.includes(scenario))
+    .sort(
+      (a, b) =>
+        order.indexOf(a.scenario) - order.indexOf(b.scenario) ||
+        a.queue.localeCompare(b.queue) ||
+        b.timings.localeCompare(a.timings),
+    );
+}
+
+export function reliabilityDoc(entries: readonly Entry[], scenarios: readonly Scenario[]): string {
   const about = new Map(scenarios.map((scenario) => [scenario.name, scenario.about]));
-  const failed = results.filter(isLost);
+  const failed = entries.filter(isLost);
+  const tried = new Set(entries.map(({ scenario }) => scenario));
+  const untried = scenarios.filter(({ name }) => !tried.has(name)).map(({ title }) => title);
+  const total = (of: 'tried' | 'survived') => entries.reduce((sum, entry) => sum + entry[of], 0);
   return `# Reliability
 
 Every job that was accepted ends once, with a whole loss series and the adapter that an undisturbed run gives, bit for bit,
@@ -35,24 +104,29 @@ after its end; and no attempt was charged that no fault took. No process may end
 
 ## What was tried
 
-Profile \`${first?.profile}\`, seed ${first?.seed}, on ${machine}. Leases: test 5 s (heartbeat and sweep 1 s), production 60 s (10 s).
+${total('tried').toLocaleString('en-US')} faults, ${total('survived').toLocaleString('en-US')} of them survived. Leases: test 5 s (heartbeat and sweep 1 s), production 60 s (10 s).
 
-| fault | queue | leases | tried | survived | recovery p50 | p99 | worst |
-| --- | --- | --- | ---: | ---: | ---: | ---: | ---: |
-${results.map(row).join('\n')}
+| fault | queue | leases | tried | survived | recovery p50 | p99 | worst | run |
+| --- | --- | --- | ---: | ---: | ---: | ---: | ---: | --- |
+${entries.map(row).join('\n')}
+
+Run on ${[...new Set(entries.map(({ machine }) => machine))].join('; ')}.${untried.length === 0 ? '' : ` Not run yet: ${untried.join('; ')}.`}
 
 ${failed.length === 0 ? 'Nothing was lost.' : `Not survived:\n\n${failed.map(failure).join('\n')}`}
 
 ## What was measured
 
-${results
+${entries
   .filter(({ figures }) => figures.length > 0)
-  .map(({ title, queue, figures }) => `- ${title} (${queue}): ${figures.map(figureText).join(', ')}.`)
+  .map(
+    ({ title, queue, timings, figures }) =>
+      `- ${title} (${queue}, ${timings} leases): ${figures.map(figureText).join(', ')}.`,
+  )
   .join('\n')}
 
 ## What each fault is
 
-${[...new Set(results.map(({ scenario }) => scenario))].map((name) => `- **${name}**: ${about.get(name)}`).join('\n')}
+${[...tried].map((name) => `- **${name}**: ${about.get(name)}`).join('\n')}
 
 ## Do it again
 
@@ -60,7 +134,7 @@ ${[...new Set(results.map(({ scenario }) => scenario))].map((name) => `- **${nam
 npm run chaos                         # a few minutes; runs in CI
 npm run chaos -- --profile long       # the full counts, with leases as in production
 npm run chaos -- --only worker-killed --rounds 200 --seed 7
-npm run chaos -- --profile long --write-docs   # writes this page
+npm run chaos -- --profile long --write-docs   # adds to this page (docs/reliability.json keeps what it tells)
 sudo sh chaos/install-tools.sh        # strace, iproute2, redis-server: what they are needed for is left out without them
 \`\`\`
 
@@ -69,18 +143,13 @@ the folder of all logs.
 `;
 }
 
-function row(result: Result): string {
-  const times = spread(result.recoveries);
+function row(entry: Entry): string {
   const shown = (value: number | undefined) => (value === undefined ? '' : `${(value / 1000).toFixed(1)} s`);
-  const outcome =
-    result.missing.length > 0
-      ? `left out: no ${result.missing.join(', ')} | `
-      : `${result.tried} | ${result.survived}`;
-  const { title, queue, timings } = result;
-  return `| ${title} | ${queue} | ${timings} | ${outcome} | ${shown(times?.p50)} | ${shown(times?.p99)} | ${shown(times?.worst)} |`;
+  const { title, queue, timings, tried, survived, recovery, on, commit, seed } = entry;
+  return `| ${title} | ${queue} | ${timings} | ${tried} | ${survived} | ${shown(recovery?.p50)} | ${shown(recovery?.p99)} | ${shown(recovery?.worst)} | ${on}, ${commit}, seed ${seed} |`;
 }
 
-function failure(result: Result): string {
-  const [first] = result.failures;
-  return `- ${result.title} (${result.queue}): ${first?.oracle}: ${first?.detail.split('\n')[0]}. \`${replay(result)}\``;
+function failure(entry: Entry): string {
+  const [first] = entry.failures;
+  return `- ${entry.title} (${entry.queue}): ${first?.oracle}: ${first?.detail.split('\n')[0]}. \`${replay(entry)}\``;
 }

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { spread } from '../harness/recovery.ts';
 import { scenarios } from '../scenarios/index.ts';
-import { reliabilityDoc } from './reliability-doc.ts';
+import { type Entry, merged, reliabilityDoc } from './reliability-doc.ts';
 import type { Result } from './result.ts';
 import { summary } from './table.ts';
 
@@ -37,15 +37,49 @@ test('the table tells what was tried and survived; a failure is told with the co
   );
 });
 
+const entry: Entry = {
+  ...result,
+  recovery: spread(result.recoveries),
+  minutes: 1.5,
+  on: '2026-11-26',
+  commit: 'abc1234',
+  machine: 'a machine',
+};
+const passed: Entry = { ...entry, survived: 3, failures: [] };
+
 test('the page tells the same, and never that nothing was lost when something was', () => {
-  const page = reliabilityDoc([result], scenarios, 'a machine');
+  const page = reliabilityDoc([entry], scenarios);
   assert.match(
     page,
-    /\| kill -9 of a worker \| redis \| production \| 3 \| 2 \| 2\.0 s \| 66\.0 s \| 66\.0 s \|/,
+    /\| kill -9 of a worker \| redis \| production \| 3 \| 2 \| 2\.0 s \| 66\.0 s \| 66\.0 s \| 2026-11-26, abc1234, seed 7 \|/,
   );
   assert.ok(!page.includes('Nothing was lost.'));
+  assert.match(page, /3 faults, 2 of them survived/);
   assert.match(page, /- \*\*worker-killed\*\*: /);
-  assert.match(reliabilityDoc([{ ...result, failures: [] }], scenarios, 'a machine'), /Nothing was lost\./);
+  assert.match(page, /Not run yet: repeated kills; /);
+  assert.match(reliabilityDoc([passed], scenarios), /Nothing was lost\./);
+});
+
+test('runs add up: the newest of each scenario counts, a shorter one only where something was lost', () => {
+  const shorter = { ...passed, tried: 1, survived: 1 };
+  assert.deepEqual(merged([passed], [shorter], scenarios), [passed]);
+  assert.deepEqual(merged([passed], [{ ...shorter, failures: entry.failures }], scenarios)[0]!.tried, 1);
+  assert.deepEqual(merged([entry], [shorter], scenarios), [shorter]);
+  const others: Entry[] = [
+    { ...passed, scenario: 'disk-full' },
+    { ...passed, timings: 'test' },
+    { ...passed, queue: 'postgres' },
+    { ...passed, scenario: 'gone' },
+  ];
+  assert.deepEqual(
+    merged(others, [passed], scenarios).map(({ scenario, queue, timings }) => [scenario, queue, timings]),
+    [
+      ['worker-killed', 'postgres', 'production'],
+      ['worker-killed', 'redis', 'test'],
+      ['worker-killed', 'redis', 'production'],
+      ['disk-full', 'redis', 'production'],
+    ],
+  );
 });
 
 test('percentiles are of the values that were seen', () => {

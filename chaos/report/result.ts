@@ -21,9 +21,9 @@ export interface Result {
   logs: string;
 }
 
-export const isLost = (result: Result): boolean => result.failures.length > 0;
+export const isLost = ({ failures }: Pick<Result, 'failures'>): boolean => failures.length > 0;
 
 /** The command that does it again. */
-export function replay({ scenario, seed, profile }: Result): string {
+export function replay({ scenario, seed, profile }: Pick<Result, 'scenario' | 'seed' | 'profile'>): string {
   return `npm run chaos -- --profile ${profile} --only ${scenario} --seed ${seed}`;
 }

@@ -21,6 +21,7 @@ function ciRun(env: NodeJS.ProcessEnv, fail = 'none') {
     `#!/bin/sh
 echo "$* | \${DATABASE_URL-unset} | \${REDIS_URL-unset}" >> ${calls}
 case "$*" in *"${fail}"*) code=1;; *) code=0;; esac
+[ $code = 0 ] || echo "✖ $1 $2: a test"
 case "$*" in
   test*) echo "3 passed, $code failed, 2 skipped";;
   *smoke) echo "6 passed, $code failed";;
@@ -70,6 +71,13 @@ test('faults and demo are the last steps, on services of their own; the demo is 
   assert.deepEqual([failed.code, failed.last], [1, '16 passed, 1 failed']);
   const lost = ciRun(given, 'run chaos');
   assert.deepEqual([lost.code, lost.last], [1, '17 passed, 1 failed']);
+});
+
+test('what failed is told at the end, and nothing is when nothing did', () => {
+  const given = { DATABASE_URL: 'postgresql://one', REDIS_URL: '' };
+  const { output } = ciRun(given, services);
+  assert.match(output, /\n== what failed\n✖ test --: a test\n17 passed, 1 failed\n$/);
+  assert.doesNotMatch(ciRun(given).output, /what failed/);
 });
 
 test('a failure of one part does not keep the others from running', () => {
