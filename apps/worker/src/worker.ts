@@ -11,7 +11,6 @@ import {
   type Services,
   secureDataFolder,
   startJobLoops,
-  thisProcess,
 } from '@graft/service';
 import { findDevices, planSlots } from './devices.ts';
 import type { WorkerEnv } from './env.ts';
@@ -95,7 +94,6 @@ export async function startWorker(
     address,
     hostname: hostname(),
     pid: process.pid,
-    process: thisProcess(),
     slots: trainers.length,
     capabilities,
   };

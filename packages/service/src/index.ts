@@ -132,7 +132,7 @@ export {
   recordWorkerFault,
   type WorkerHealth,
 } from './workers/worker-quarantine.ts';
-export { thisProcess } from './workers/process-identity.ts';
+
 export {
   heartbeatWorker,
   registerWorker,

@@ -1,3 +1,3 @@
 -- AlterTable
-ALTER TABLE "workers" ADD COLUMN     "machine" TEXT,
-ADD COLUMN     "process_start" TEXT;
+ALTER TABLE "workers" ADD COLUMN     "process" TEXT,
+ADD COLUMN     "process_namespace" TEXT;

@@ -6,7 +6,6 @@ import type { Services } from '../services.ts';
 import { collectGarbage } from '../storage/collect-garbage.ts';
 import { collectLocal } from '../storage/collect-local.ts';
 import { scrubObjects, slowScrub } from '../storage/scrub-objects.ts';
-import { thisProcess } from '../workers/process-identity.ts';
 import { findDeadNeighbours, removeDeadNeighbours, removeDeadWorkers } from '../workers/worker-registry.ts';
 import type { Job, Lease } from './job.ts';
 import type { JobFaultListener } from './transitions/change-job.ts';
@@ -96,9 +95,8 @@ function sweeper(
 /** Takes jobs from workers of this machine that are dead, long before their leases run out. */
 function neighbourSweeper(services: Services, onFault: JobFaultListener): () => Promise<void> {
   const { leaseSeconds } = services.env;
-  const machine = thisProcess()?.machine;
   return async () => {
-    const dead = machine ? await findDeadNeighbours(services, machine) : [];
+    const dead = await findDeadNeighbours(services);
     if (dead.length === 0) return;
     tellSwept(services, await sweepExpiredLeases(services, { leaseSeconds, dead, onFault }));
     await removeDeadNeighbours(services, dead);

@@ -18,8 +18,8 @@ import { promisify } from 'node:util';
 import pg from 'pg';
 import type { Logger } from 'pino';
 import { connectionOptions } from '../database/connection-options.ts';
+import { commandName, processIdentity } from '../process-identity.ts';
 import { locatePostgresBinaries } from './postgres-binaries.ts';
-import { commandName, processIdentity } from './process-identity.ts';
 import { chooseUser, placeBinaries, placeCluster, type RunAs } from './run-as.ts';
 import { isFresh, setAside } from './set-aside.ts';
 

@@ -10,9 +10,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import pg from 'pg';
 import { pino } from 'pino';
+import { isRunning, processIdentity } from '../process-identity.ts';
 import { type EmbeddedPostgres, holdEmbeddedPostgres } from './hold-embedded-postgres.ts';
 import { locatePostgresBinaries } from './postgres-binaries.ts';
-import { isRunning, processIdentity } from './process-identity.ts';
 
 const log = pino({ level: 'silent' });
 const available = await locatePostgresBinaries().then(

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { link, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { isRunning, processIdentity } from './process-identity.ts';
+import { isRunning, processIdentity } from '../process-identity.ts';
 
 /**
  * Runs `work` while this process alone holds `<folder>/lock`. The lock of a process that died is broken. For the

@@ -2,9 +2,9 @@ import { randomBytes } from 'node:crypto';
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import type { Logger } from 'pino';
+import { isRunning, processIdentity } from '../process-identity.ts';
 import { clusterUrl, ensureDatabase, ensurePostmaster, openCluster, stopPostmaster } from './cluster.ts';
 import { withFolderLock } from './folder-lock.ts';
-import { isRunning, processIdentity } from './process-identity.ts';
 
 export interface EmbeddedPostgres {
   /** With the password: never for logs. */

@@ -8,8 +8,8 @@ import { after, before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import pg from 'pg';
 import { pino } from 'pino';
+import { processIdentity } from '../process-identity.ts';
 import { holdEmbeddedPostgres } from './hold-embedded-postgres.ts';
-import { processIdentity } from './process-identity.ts';
 
 const lines: string[] = [];
 const log = pino({ level: 'warn' }, { write: (line: string) => void lines.push(line) });

@@ -66,17 +66,21 @@ test('a row that was tidied away is noticed by its heartbeat', async () => {
 
 test('the dead of the own machine are found, and their rows removed once they hold no job', async () => {
   const info = { address: null, hostname: 'here', pid: process.pid, slots: 1 };
-  const now = { machine: 'mine', pid: process.pid, start: 'long ago' };
-  await registerWorker(services, { ...info, id: 'ended', process: now });
-  await registerWorker(services, { ...info, id: 'elsewhere', process: { ...now, machine: 'other' } });
-  await registerWorker(services, { ...info, id: 'untold', process: null });
-  assert.deepEqual(await findDeadNeighbours(services, 'mine'), ['ended']);
+  for (const id of ['living', 'ended', 'elsewhere', 'untold'])
+    await registerWorker(services, { ...info, id });
+  const change = async (id: string, set: string) =>
+    await services.sql.query(`UPDATE workers SET ${set} WHERE id = $1`, [id]);
+  const earlier = `process = '${process.pid} 1'`;
+  await change('ended', earlier);
+  await change('elsewhere', `${earlier}, process_namespace = 'another machine'`);
+  await change('untold', 'process = NULL');
+  assert.deepEqual(await findDeadNeighbours(services), ['ended']);
 
   const job = await createTestJob(services, await createTestTeam(services), 'running');
   await services.sql.query("UPDATE jobs SET worker_id = 'ended' WHERE id = $1", [job.id]);
   await removeDeadNeighbours(services, ['ended']);
-  assert.deepEqual(await findDeadNeighbours(services, 'mine'), ['ended']);
+  assert.deepEqual(await findDeadNeighbours(services), ['ended']);
   await services.sql.query("UPDATE jobs SET worker_id = 'another' WHERE id = $1", [job.id]);
   await removeDeadNeighbours(services, ['ended']);
-  assert.deepEqual(await findDeadNeighbours(services, 'mine'), []);
+  assert.deepEqual(await findDeadNeighbours(services), []);
 });

@@ -1,6 +1,6 @@
 import type { Database } from '../database/database.ts';
 import type { JobRequirements } from '../jobs/job.ts';
-import { hasEnded, type ProcessIdentity } from './process-identity.ts';
+import { hasEnded, processIdentity, processNamespace } from '../process-identity.ts';
 
 /** What a worker can do for jobs that need the same numbers from every attempt. */
 export interface WorkerCapabilities {
@@ -17,8 +17,6 @@ export interface WorkerInfo {
   address: string | null;
   hostname: string;
   pid: number;
-  /** So that workers of its machine see when it is dead. Absent or null: only its leases tell. */
-  process?: ProcessIdentity | null;
   /** Jobs it trains at once. */
   slots: number;
   /** Absent or null: not known, any job may be tried. */
@@ -28,14 +26,17 @@ export interface WorkerInfo {
 /** Seconds after its last heartbeat during which a worker is chosen to serve. */
 const servingAliveSeconds = 30;
 
-/** Adds the worker, or replaces its row when it is registered again; a quarantine stays. */
+/**
+ * Adds the worker, or replaces its row when it is registered again; a quarantine stays. Its process is told so that
+ * workers of the same machine see when it is dead.
+ */
 export async function registerWorker(db: Database, worker: WorkerInfo): Promise<void> {
   await db.sql.query(
-    `INSERT INTO workers (id, address, hostname, pid, slots, capabilities, machine, process_start)
+    `INSERT INTO workers (id, address, hostname, pid, slots, capabilities, process, process_namespace)
      VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
      ON CONFLICT (id) DO UPDATE SET address = excluded.address, hostname = excluded.hostname, pid = excluded.pid,
-       slots = excluded.slots, capabilities = excluded.capabilities, machine = excluded.machine,
-       process_start = excluded.process_start, running = 0, bases = '{}', load = 0, draining = false, started_at = now(),
+       slots = excluded.slots, capabilities = excluded.capabilities, process = excluded.process,
+       process_namespace = excluded.process_namespace, running = 0, bases = '{}', load = 0, draining = false, started_at = now(),
        heartbeat_at = now()`,
     [
       worker.id,
@@ -44,8 +45,8 @@ export async function registerWorker(db: Database, worker: WorkerInfo): Promise<
       worker.pid,
       worker.slots,
       worker.capabilities ? JSON.stringify(worker.capabilities) : null,
-      worker.process?.machine ?? null,
-      worker.process?.start ?? null,
+      processIdentity(worker.pid),
+      processNamespace(),
     ],
   );
 }
@@ -80,12 +81,12 @@ export async function removeDeadWorkers(db: Database): Promise<void> {
 }
 
 /** Workers of this machine whose processes have ended without a word: nobody need wait until their leases run out. */
-export async function findDeadNeighbours(db: Database, machine: string): Promise<string[]> {
-  const { rows } = await db.sql.query<{ id: string; pid: number; start: string }>(
-    `SELECT id, pid, process_start AS start FROM workers WHERE machine = $1 AND process_start IS NOT NULL`,
-    [machine],
+export async function findDeadNeighbours(db: Database): Promise<string[]> {
+  const { rows } = await db.sql.query<{ id: string; process: string }>(
+    'SELECT id, process FROM workers WHERE process_namespace = $1 AND process IS NOT NULL',
+    [processNamespace()],
   );
-  return rows.filter((row) => hasEnded({ machine, pid: row.pid, start: row.start })).map((row) => row.id);
+  return rows.filter(({ process }) => hasEnded(process)).map(({ id }) => id);
 }
 
 /** Removes the dead that hold no job any more: they are not asked to serve either. */
