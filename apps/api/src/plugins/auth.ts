@@ -1,14 +1,27 @@
-import { type Identity, verifyApiKey } from '@graft/service';
+import { type Identity, type Role, verifyApiKey } from '@graft/service';
 import type { FastifyRequest } from 'fastify';
 import fp from 'fastify-plugin';
 import { ApiError } from '../api-error.ts';
 
 declare module 'fastify' {
+  interface FastifyContextConfig {
+    access?: Access;
+  }
   interface FastifyRequest {
     /** Who asks. The team comes from the key, never from the request. */
     caller: Identity;
   }
 }
+
+/** What a route asks of its caller. Default: any role for reading, member for the rest. */
+export interface Access {
+  /** The kind of thing that it reads or writes, as scopes of keys name it: `webhooks:write`. */
+  scope: `${string}:${'read' | 'write'}`;
+  /** The least role. */
+  role?: Role;
+}
+
+const ranks: readonly Role[] = ['viewer', 'member', 'admin'];
 
 /** Demands a valid `Authorization: Bearer` key of every route in the scope that it is registered in. */
 export const auth = fp(async (app) => {
@@ -27,8 +40,11 @@ export const auth = fp(async (app) => {
     }
     request.caller = caller;
     reply.hold('requests');
-    if (!isReading(request) && caller.role === 'viewer') {
-      throw new ApiError('insufficient_role', 'This API key may only read.');
+    const { role = isReading(request) ? 'viewer' : 'member' } = request.routeOptions.config.access ?? {};
+    if (ranks.indexOf(caller.role) < ranks.indexOf(role)) {
+      const may =
+        caller.role === 'viewer' ? 'may only read' : `has the role ${caller.role}, this takes ${role}`;
+      throw new ApiError('insufficient_role', `This API key ${may}.`);
     }
   });
 });
