@@ -6,8 +6,9 @@ import type { JobState, Lease } from '../job.ts';
 import { insertEvent, type NewJobEvent } from '../records/job-event.ts';
 
 /**
- * Runs `write` in a transaction during which the lease cannot be lost. False: it is not held, or the job is in none of
- * the states; nothing was written.
+ * Runs `write` in a transaction during which the lease cannot be lost. One at a time for each job: its events are committed in
+ * the order of their `seq`, so whoever reads on behind one misses none. False: the lease is not held, or the job is in none
+ * of the states; nothing was written.
  */
 export async function underLease(
   db: Database,
@@ -18,7 +19,7 @@ export async function underLease(
   return await inTransaction(db, async (tx) => {
     const [job] = await tx.$queryRaw<{ id: string; teamId: string }[]>`
       SELECT id, team_id AS "teamId" FROM jobs
-      WHERE id = ${lease.id} AND lease_epoch = ${lease.epoch} AND state IN (${Prisma.join(states)}) FOR SHARE`;
+      WHERE id = ${lease.id} AND lease_epoch = ${lease.epoch} AND state IN (${Prisma.join(states)}) FOR NO KEY UPDATE`;
     if (!job) return false;
     await write(tx, job);
     return true;

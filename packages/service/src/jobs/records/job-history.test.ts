@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { inTransaction } from '../../database/in-transaction.ts';
 import type { Services } from '../../services.ts';
 import { createTestJob, createTestTeam, type TestTeam } from '../../testing/job-fixtures.ts';
@@ -12,7 +13,7 @@ import {
   recordCheckpoint,
   resumeFromCheckpoint,
 } from '../leases/record-checkpoint.ts';
-import { appendEvent } from '../leases/write-under-lease.ts';
+import { appendEvent, underLease } from '../leases/write-under-lease.ts';
 import { insertEvent } from './job-event.ts';
 import { listCheckpoints, listEvents } from './read-job-history.ts';
 import { getJob, listJobs } from './read-jobs.ts';
@@ -39,6 +40,38 @@ const train = (step: number, loss = 1 / step): JobMetric => ({
   gradNorm: 1.5,
   tokens: 3_000_000_000 + step,
   tokensPerSecond: 123.5,
+});
+
+test('who reads events on behind the last one misses none that was written at the same time', async () => {
+  const job = await createTestJob(services, team, 'running');
+  const lease = leaseOf(job);
+  let goOn = () => {};
+  let first: Promise<boolean> | undefined;
+  await new Promise<void>((written) => {
+    first = underLease(services, lease, ['running'], async (tx) => {
+      await insertEvent(tx, job, { message: 'first' });
+      const held = new Promise<void>((resolve) => {
+        goOn = resolve;
+      });
+      written();
+      await held;
+    });
+  });
+  const second = appendEvent(services, lease, { message: 'second' });
+  const watched = { teamId: team.id, jobId: job.id, seq: 0 };
+  const look = async () => {
+    const [news] = await readJobNews(services, [watched]);
+    watched.seq = Math.max(watched.seq, ...news!.events.map(({ seq }) => seq));
+    return news!.events.map(({ message }) => message).filter((message) => /^(first|second)$/.test(message));
+  };
+  const seen = await look();
+  // Time enough for the second, were it free to overtake.
+  await Promise.race([second, sleep(300)]);
+  seen.push(...(await look()));
+  goOn();
+  assert.deepEqual(await Promise.all([first, second]), [true, true]);
+  seen.push(...(await look()));
+  assert.deepEqual(seen, ['first', 'second']);
 });
 
 test('metrics come back as they were written; an attempt that repeats a step overwrites it', async () => {
