@@ -77,8 +77,8 @@ export class Runner {
   }
 
   #timingsOf(scenario: Scenario): Timings {
-    const wanted = this.#options.timings ?? (this.#options.profile === 'long' ? 'production' : 'test');
-    return wanted === 'test' || scenario.testTimingsOnly ? testTimings : productionTimings;
+    const ofProfile = this.#options.profile === 'long' && !scenario.testTimings ? 'production' : 'test';
+    return (this.#options.timings ?? ofProfile) === 'test' ? testTimings : productionTimings;
   }
 
   async #rigOf(queue: Queue, timings: Timings, dataFolderMib?: number): Promise<Rig> {

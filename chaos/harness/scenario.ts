@@ -21,8 +21,8 @@ export interface Scenario {
   queues?: readonly Queue[];
   /** What the machine must have; without one of them it is left out, and the table says so. */
   needs?: readonly Tool[];
-  /** In the long profile too: the fault is of another kind than waiting for leases. */
-  testTimingsOnly?: boolean;
+  /** Short leases in the long profile too: what is tried does not depend on them, or would take a minute a round and more. */
+  testTimings?: boolean;
   /** Its own rig, whose data folder is a file system of this size. */
   dataFolderMib?: number;
   run(run: Run): Promise<void>;

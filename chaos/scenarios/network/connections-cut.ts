@@ -7,7 +7,8 @@ export const connectionsCut: Scenario = {
   title: 'connections cut, delayed, half-open',
   about:
     "the holder's connections, or everyone's, are reset, refused, slowed down by up to 300 ms a packet, or go silent without an end (half-open), for up to two thirds of a lease.",
-  rounds: { short: 1, long: 60 },
+  rounds: { short: 1, long: 30 },
+  testTimings: true,
   queues: ['postgres', 'redis'],
   run: async (run) =>
     await strikes(run, {

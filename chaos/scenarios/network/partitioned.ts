@@ -14,6 +14,7 @@ export const partitioned: Scenario = {
   about:
     'a worker in a network namespace of its own loses its network for half a lease to two and a half while it trains, and keeps the shared data folder. Another takes over; when the network is back, the first has written nothing and left no hole.',
   rounds: { short: 1, long: 30 },
+  testTimings: true,
   queues: ['postgres', 'redis'],
   needs: ['network namespaces'],
   run: async (run) => {

@@ -19,7 +19,7 @@ export const frozenAtStatement: Scenario = {
   about:
     'first every statement is learnt that a worker sends while it runs a job; then, for each, the worker is stopped (SIGSTOP) as it sends it, before it arrives or once it is executed, with whatever locks and transactions it holds. Others go on within one lease.',
   rounds: { short: 2, long: 1000 },
-  testTimingsOnly: true,
+  testTimings: true,
   run: async (run) => {
     const { report, rounds, timings } = run;
     await run.control(quick);

@@ -12,6 +12,7 @@ export const holderFrozen: Scenario = {
   about:
     'the worker that holds a job is stopped in its place (SIGSTOP), with its trainer or without; another takes over and finishes; then SIGCONT. Others go on within one lease, and the awakened one writes nothing.',
   rounds: { short: 1, long: 50 },
+  testTimings: true,
   run: async (run) => {
     for (let round = 1; round <= run.rounds; round++) await freeze(run, round);
   },

@@ -24,7 +24,7 @@ export const killedAtSyscall: Scenario = {
     'strace kills trainer or worker as it enters its n-th openat, write, fsync, rename, mkdir, unlink or rmdir of a job, for every n until the job ends first: in checkpoints and in publication. A reader finds nothing, or a version that verifies.',
   rounds: { short: 2, long: 400 },
   needs: ['strace'],
-  testTimingsOnly: true,
+  testTimings: true,
   run: async (run) => {
     const { rig, report, rounds } = run;
     await run.control(brief);

@@ -7,7 +7,7 @@ export const trainerKilled: Scenario = {
   name: 'trainer-killed',
   title: 'kill -9 of a trainer',
   about: 'the process that computes gets SIGKILL at a random moment, its worker goes on.',
-  rounds: { short: 1, long: 100 },
+  rounds: { short: 1, long: 80 },
   run: async (run) =>
     await strikes(run, {
       charges: true,

@@ -6,7 +6,7 @@ export const workerKilled: Scenario = {
   title: 'kill -9 of a worker',
   about:
     'the worker that holds a job gets SIGKILL at a random moment and is started again half a second later.',
-  rounds: { short: 1, long: 100 },
+  rounds: { short: 1, long: 60 },
   queues: ['postgres', 'redis'],
   run: async (run) =>
     await strikes(run, {

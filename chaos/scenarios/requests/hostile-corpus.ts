@@ -19,7 +19,7 @@ export const hostileCorpus: Scenario = {
   about:
     "one team sends the corpus of test/hostile (broken, deep, endless and expensive bodies, files and addresses), four at once. Each is answered in time and none with a 500; the event loop, memory and another team's requests are as in calm.",
   rounds: { short: 60, long: 2000 },
-  testTimingsOnly: true,
+  testTimings: true,
   run: async (run) => {
     const { rig, report } = run;
     const requests = await corpusFor(run);

@@ -14,7 +14,7 @@ export const longQueue: Scenario = {
   about:
     'as many jobs as rounds wait while nobody works: creating one, listing a hundred and three hundred pollers of one stay fast, and memory flat; then workers come, and each free slot is filled at once.',
   rounds: { short: 0, long: 10_000 },
-  testTimingsOnly: true,
+  testTimings: true,
   run: async (run) => {
     const { rig, report, rounds } = run;
     for (const worker of [...rig.workers]) await rig.removeWorker(worker);

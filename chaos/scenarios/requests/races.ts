@@ -10,7 +10,7 @@ export const races: Scenario = {
   about:
     'cancel or pause (then resume) is asked around the moment in which the job completes. One terminal state, told the same by every answer, and no version of a cancelled job.',
   rounds: { short: 4, long: 500 },
-  testTimingsOnly: true,
+  testTimings: true,
   run: async (run) => {
     const { rounds, rig } = run;
     await run.control(quick);

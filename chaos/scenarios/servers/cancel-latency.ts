@@ -11,7 +11,7 @@ export const cancelLatency: Scenario = {
     'the queue is down (Redis killed) and running jobs are cancelled: each is cancelled within two seconds.',
   rounds: { short: 1, long: 50 },
   queues: ['redis'],
-  testTimingsOnly: true,
+  testTimings: true,
   run: async ({ rig, rounds, random, report }) => {
     const milliseconds: number[] = [];
     for (let round = 1; round <= rounds; round++) {

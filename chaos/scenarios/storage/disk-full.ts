@@ -13,7 +13,7 @@ export const diskFull: Scenario = {
   rounds: { short: 0, long: 30 },
   needs: ['mounts'],
   dataFolderMib: 64,
-  testTimingsOnly: true,
+  testTimings: true,
   run: async (run) =>
     await strikes(run, {
       charges: false,
