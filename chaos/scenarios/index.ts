@@ -14,6 +14,7 @@ import { impatientRestarts, rollingRestarts } from './processes/rolling-restarts
 import { trainerKilled } from './processes/trainer-killed.ts';
 import { workerKilled } from './processes/worker-killed.ts';
 import { hostileCorpus } from './requests/hostile-corpus.ts';
+import { interleavings } from './requests/interleavings.ts';
 import { longQueue } from './requests/long-queue.ts';
 import { races } from './requests/races.ts';
 import { backendsKilled } from './servers/backends-killed.ts';
@@ -50,6 +51,7 @@ export const scenarios: readonly Scenario[] = [
   brokenWorker,
   mixedPrecisions,
   races,
+  interleavings,
   clockSkew,
   hostileCorpus,
   longQueue,
