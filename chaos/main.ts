@@ -6,6 +6,7 @@ import { chmodSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import type { Queue, Scenario } from './harness/scenario.ts';
+import { bundleModules } from './harness/services/module-flags.ts';
 import { installCommand } from './harness/tools.ts';
 import { type Options, parseOptions, UsageError, usage } from './options.ts';
 import { writeReliabilityDoc } from './report/reliability-doc.ts';
@@ -39,6 +40,7 @@ const folder = options.logs ? path.resolve(options.logs) : mkdtempSync(path.join
 mkdirSync(folder, { recursive: true });
 // Its Postgres may run as another user, who must reach its place in there.
 chmodSync(folder, 0o755);
+await bundleModules(path.join(folder, 'modules'));
 const results: Result[] = [];
 // What was started ends at process.exit, see harness/services/started.ts.
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {

@@ -1,4 +1,4 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { build } from 'esbuild';
@@ -23,6 +23,7 @@ export async function bundlePackages(folder: string): Promise<string> {
     for (const { specifier, entry } of entriesOf(name))
       urls[specifier] = pathToFileURL(join(folder, `${name}/${entry}.mjs`)).href;
   }
+  mkdirSync(folder, { recursive: true });
   const hooks = `let urls;
 export const initialize = (given) => { urls = given; };
 export const resolve = (name, context, next) =>

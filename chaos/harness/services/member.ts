@@ -1,6 +1,7 @@
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { descendants } from '../../../test/service/process-tree.ts';
+import { moduleFlags } from './module-flags.ts';
 import { type Spawned, signalGroup, signalProcess, spawnInGroup } from './started.ts';
 
 const root = path.resolve(import.meta.dirname, '../../..');
@@ -99,7 +100,7 @@ export class Member {
 
   #start(): void {
     const { entry, env, log, flags = [], wrapper = [] } = this.#options;
-    const command = [...wrapper, process.execPath, '--import', 'tsx', ...flags, path.join(root, entry)];
+    const command = [...wrapper, process.execPath, ...moduleFlags, ...flags, path.join(root, entry)];
     const spawned = spawnInGroup(command[0]!, command.slice(1), { log, env, cwd: root, ipc: true });
     this.#spawned = spawned;
     this.#ready = new Promise((resolve) => {
