@@ -2,7 +2,7 @@
  * `npm run chaos`: breaks a real Graft of its own in every way that its scenarios know, and checks that every job that was accepted
  * ended once, with the losses and the adapter of an undisturbed run. `--help` tells the options.
  */
-import { chmodSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import type { Queue, Scenario } from './harness/scenario.ts';
@@ -38,6 +38,10 @@ const started = performance.now();
 let last = '';
 const folder = options.logs ? path.resolve(options.logs) : mkdtempSync(path.join(tmpdir(), 'graft-chaos-'));
 mkdirSync(folder, { recursive: true });
+if (readdirSync(folder).length > 0) {
+  console.error(`${folder} holds files: --logs takes a new or empty folder.`);
+  process.exit(2);
+}
 // Its Postgres may run as another user, who must reach its place in there.
 chmodSync(folder, 0o755);
 await bundleModules(path.join(folder, 'modules'));

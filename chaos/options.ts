@@ -27,7 +27,7 @@ Breaks a real Graft of its own, on private ports, and checks that no accepted jo
   --seed N               repeats a run: the same moments, targets and kinds of fault (default 1)
   --timings test|production   leases of 5 s or of 60 s, instead of the profile's
   --minutes N            begin no scenario after N minutes (short: 6; long: no limit)
-  --logs FOLDER          keep all logs there (default: a temporary folder, kept when something failed)
+  --logs FOLDER          keep all logs there, a new or empty folder (default: a temporary one, kept when something failed)
   --json                 one JSON object on standard output at the end; progress goes to standard error
   --write-docs           add this run to docs/reliability.json and docs/reliability.md
   --list                 the scenarios
