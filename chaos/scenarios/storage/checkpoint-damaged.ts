@@ -2,7 +2,7 @@ import { closeSync, ftruncateSync, openSync, readdirSync, readSync, statSync, wr
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { holderOf } from '../../harness/holder.ts';
-import { createJob, isOver, untilJob } from '../../harness/jobs.ts';
+import { createJob, isOver, readJobs, untilJob } from '../../harness/jobs.ts';
 import { faultsOf } from '../../harness/oracles/job-outcome.ts';
 import type { Random } from '../../harness/random.ts';
 import { recoveryOf } from '../../harness/recovery.ts';
@@ -18,38 +18,59 @@ export const checkpointDamaged: Scenario = {
     'the trainer is killed, and a file of its newest checkpoint is cut short, has one bit turned, or is emptied. The one before is used, and the final bits are the same.',
   rounds: { short: 1, long: 200 },
   run: async (run) => {
-    for (let round = 1; round <= run.rounds; round++) await damageOne(run, round);
+    let round = 0;
+    // As many jobs at once as there are workers.
+    const spoiler = async () => {
+      while (round < run.rounds) await spoil(run, () => (round < run.rounds ? ++round : null));
+    };
+    await Promise.all(run.rig.workers.map(spoiler));
   },
 };
 
-async function damageOne(run: Run, round: number): Promise<void> {
+/** One job, whose checkpoints are damaged again and again until it ends. `next` gives the number of a round; null: no more. */
+async function spoil(run: Run, next: () => number | null): Promise<void> {
   const { rig, report } = run;
-  const random = run.random.ofRound(round);
+  const first = next();
+  if (first === null) return;
+  let random = run.random.ofRound(first);
   const variant = random.pick(variants);
-  const control = await run.control(variant);
   const job = await createJob(rig, variant);
-  const wanted = 20 + random.below(80);
-  const row = await untilJob(
-    rig,
-    job,
-    (now) => isOver(now) || (now.state === 'running' && now.step >= wanted),
-  );
-  const holder = await holderOf(rig, row);
-  if (!holder) return;
-  const since = performance.now();
-  // Stopped first, so that it adds no newer one while this one is damaged.
-  const trainers = trainersOf(holder);
-  for (const pid of trainers) signalProcess(pid, 'SIGSTOP');
-  await sleep(20);
-  const file = random.pick(filesOfNewest(path.join(rig.dataFolder, 'checkpoints', job.id)));
-  const how = damage(file, random);
-  for (const pid of trainers) signalProcess(pid, 'SIGKILL');
-  report.fault();
-  report.progress(`round ${round} of ${run.rounds}: ${path.basename(file)} ${how}`);
-  job.strikes += 1;
-  report.recovered(await recoveryOf(rig, job, row, since, 120, 'claim'));
+  const damages: string[] = [];
+  for (let round: number | null = first, reached = 12; round !== null; round = next()) {
+    random = run.random.ofRound(round);
+    const wanted = reached + random.below(20);
+    // A second loss at once would be counted against the job: by then it has made a new checkpoint.
+    const row = await untilJob(
+      rig,
+      job,
+      (now) =>
+        isOver(now) || (now.state === 'running' && now.step >= wanted && now.attempts_since_checkpoint <= 1),
+    );
+    const holder = isOver(row) ? null : await holderOf(rig, row);
+    if (!holder) break;
+    const since = performance.now();
+    const trainers = trainersOf(holder);
+    // Stopped first, so that it adds no newer one while this one is damaged.
+    for (const pid of trainers) signalProcess(pid, 'SIGSTOP');
+    await sleep(20);
+    const now = (await readJobs(rig, [job.id])).get(job.id);
+    if (now?.state !== 'running' || now.lease_epoch !== row.lease_epoch) {
+      // It has ended meanwhile: the trainer may already be at work on the other job.
+      for (const pid of trainers) signalProcess(pid, 'SIGCONT');
+      break;
+    }
+    const file = random.pick(filesOfNewest(path.join(rig.dataFolder, 'checkpoints', job.id)));
+    damages.push(`${path.basename(file)} ${damage(file, random)} at step ${row.step}`);
+    for (const pid of trainers) signalProcess(pid, 'SIGKILL');
+    report.fault();
+    report.progress(`round ${round} of ${run.rounds}: ${damages.at(-1)}`);
+    job.strikes += 1;
+    report.recovered(await recoveryOf(rig, job, row, since, 120, 'claim'));
+    // Past the next checkpoint.
+    reached = row.step + 8;
+  }
   await untilJob(rig, job, isOver);
-  report.broken(`job ${job.id}, ${path.basename(file)} ${how}`, await faultsOf(rig, job, control));
+  report.broken(`job ${job.id}, ${damages.join(', ')}`, await faultsOf(rig, job, await run.control(variant)));
 }
 
 /** Files of the checkpoint folder of the highest step, whatever folders lie between. */
