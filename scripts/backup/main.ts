@@ -22,7 +22,7 @@ try {
     const place = path.resolve(process.env.INIT_CWD ?? '.', folder);
     const { dataDir } = env;
     const artifactsUrl = process.env.ARTIFACTS_URL || null;
-    const run = { databaseUrl: postgres.url, dataDir, artifactsUrl };
+    const run = { databaseUrl: postgres.ownerUrl, dataDir, artifactsUrl };
     const { files, bytes, createdAt, ...rest } =
       verb === 'backup' ? await backUp(run, place) : await restore(place, run);
     const what = `the database and ${files} files (${(bytes / 1e6).toFixed(1)} MB)`;

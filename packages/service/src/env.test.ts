@@ -18,6 +18,7 @@ test('everything has a default, and an empty variable counts as unset', () => {
     dataDir: path.resolve('data'),
     cacheDir: '/cache/graft',
     databaseUrl: undefined,
+    migrationDatabaseUrl: undefined,
     redisUrl: undefined,
     bootstrapKey: undefined,
     pepper: undefined,

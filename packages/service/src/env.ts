@@ -13,6 +13,7 @@ const EnvSchema = Type.Object({
   HOST: Type.String({ default: '127.0.0.1' }),
   GRAFT_DATA_DIR: Type.String({ default: 'data' }),
   DATABASE_URL: Type.Optional(Type.String({ pattern: '^postgres(ql)?://' })),
+  GRAFT_MIGRATION_DATABASE_URL: Type.Optional(Type.String({ pattern: '^postgres(ql)?://' })),
   REDIS_URL: Type.Optional(Type.String({ pattern: '^rediss?://' })),
   GRAFT_BOOTSTRAP_KEY: Type.Optional(Type.String()),
   GRAFT_PEPPER: Type.Optional(Type.String({ minLength: 16 })),
@@ -53,6 +54,8 @@ export interface ServiceEnv {
   cacheDir: string;
   /** Absent: the embedded Postgres under `dataDir`. */
   databaseUrl: string | undefined;
+  /** The same database by a login that owns its tables. Absent: `databaseUrl` is one. */
+  migrationDatabaseUrl: string | undefined;
   /** Absent: the queue lives in Postgres. */
   redisUrl: string | undefined;
   bootstrapKey: string | undefined;
@@ -103,6 +106,8 @@ export function loadServiceEnv(env: NodeJS.ProcessEnv = process.env): ServiceEnv
   for (const error of Value.Errors(EnvSchema, filled)) {
     faults.add(`${error.instancePath.slice(1)} ${error.message}`);
   }
+  if (filled.GRAFT_MIGRATION_DATABASE_URL !== undefined && filled.DATABASE_URL === undefined)
+    faults.add('GRAFT_MIGRATION_DATABASE_URL needs DATABASE_URL: the embedded Postgres has logins of its own');
   if (filled.GRAFT_BOOTSTRAP_KEY !== undefined && !parseApiKey(filled.GRAFT_BOOTSTRAP_KEY)) {
     faults.add(
       'GRAFT_BOOTSTRAP_KEY must have the form graft_<keyid>_<secret>: letters and digits, 8 to 32 and 24 to 64',
@@ -139,6 +144,7 @@ export function loadServiceEnv(env: NodeJS.ProcessEnv = process.env): ServiceEnv
     dataDir: path.resolve(filled.GRAFT_DATA_DIR),
     cacheDir: cacheFolder(env),
     databaseUrl: filled.DATABASE_URL,
+    migrationDatabaseUrl: filled.GRAFT_MIGRATION_DATABASE_URL,
     redisUrl: filled.REDIS_URL,
     bootstrapKey: filled.GRAFT_BOOTSTRAP_KEY,
     pepper: filled.GRAFT_PEPPER,

@@ -16,6 +16,7 @@ export type { BaseModelEntry, LocalBaseModel } from './base-models/catalogue.ts'
 export type { Database } from './database/database.ts';
 export { isDatabaseAway, isRowLocked } from './database/database-away.ts';
 export { migrateDatabase } from './database/migrate-database.ts';
+export { asSystem, asTeam, onBehalfOf } from './database/on-behalf-of.ts';
 export { probeWrite } from './database/probe-write.ts';
 export type { Page } from './database/read-page.ts';
 export { loadServiceEnv, type ServiceEnv } from './env.ts';

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { isDatabaseAway } from './database/database-away.ts';
+import { asSystem } from './database/on-behalf-of.ts';
 import { instruments } from './observe/instruments.ts';
 
 /** A loop in the background. */
@@ -13,7 +14,8 @@ export interface Repeating {
 
 /**
  * Runs `work` again and again with a pause of `milliseconds` between rounds; its signal is aborted by `stop`. A round
- * that fails is logged, the first of a series only: while Postgres is away every round fails alike.
+ * that fails is logged, the first of a series only: while Postgres is away every round fails alike. It is no request's: it sees all
+ * teams.
  */
 export function repeat(
   name: string,
@@ -30,7 +32,7 @@ export function repeat(
       // A call of `wake` from here on ends the pause after this round.
       pause = new AbortController();
       try {
-        await work(stopping.signal);
+        await asSystem(() => work(stopping.signal));
         if (failing) log.info({ component: name }, 'loop works again');
         failing = false;
       } catch (error) {

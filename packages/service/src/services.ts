@@ -2,9 +2,11 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import type { BaseModelCatalogue } from './base-models/catalogue.ts';
 import { createBaseModelCatalogue } from './base-models/create-base-model-catalogue.ts';
-import { connectDatabase, type Database } from './database/database.ts';
+import { connectDatabase, connectOwner, type Database } from './database/database.ts';
 import { isDatabaseAway } from './database/database-away.ts';
+import { grantAccess } from './database/grant-access.ts';
 import { migrateDatabase } from './database/migrate-database.ts';
+import { asSystem, type Behalf } from './database/on-behalf-of.ts';
 import { loadServiceEnv, type ServiceEnv } from './env.ts';
 import { createLogger } from './logger.ts';
 import { observeProcess } from './observe/instruments.ts';
@@ -37,6 +39,8 @@ export interface OpenOptions {
   env?: ServiceEnv | undefined;
   /** Default: JSON lines on stdout; admin commands, whose stdout is theirs, on stderr. */
   log?: Logger | undefined;
+  /** For whom runs what says nothing. Default: of the API nobody, whose requests say it; of the others all teams. */
+  unsaid?: Behalf | undefined;
 }
 
 /**
@@ -72,18 +76,28 @@ export async function openServices(options: OpenOptions): Promise<Services> {
     }
     const postgres = await acquirePostgres(env, log);
     closers.push(postgres.release);
-    const { sql, db } = connectDatabase(postgres.url, log);
+    const migrate = async () => {
+      const owner = connectOwner(postgres.ownerUrl, log);
+      try {
+        await migrateDatabase(owner);
+        await grantAccess(owner);
+      } finally {
+        await owner.sql.end();
+      }
+    };
+    await (options.role === 'worker' ? whenDatabaseIsThere(migrate, log) : migrate());
+    const unsaid = options.unsaid ?? (options.role === 'api' ? 'nobody' : 'system');
+    const { sql, db } = connectDatabase(postgres.url, log, { unsaid });
     closers.push(async () => {
       await db.$disconnect();
       await sql.end();
     });
-    const migrate = async () => void (await migrateDatabase({ sql }));
-    await (options.role === 'worker' ? whenDatabaseIsThere(migrate, log) : migrate());
     // An API would take files that no worker finds. A worker looks for itself, again and again.
     // With a bucket each machine has a folder of its own.
     if (options.role === 'api' && env.artifactsUrl === undefined)
-      await checkDataFolderMark({ db }, env.dataDir);
-    const queue = await openJobQueue({ db, databaseUrl: postgres.url, redisUrl: env.redisUrl, log });
+      await asSystem(async () => await checkDataFolderMark({ db }, env.dataDir));
+    const { url: databaseUrl, ownerUrl } = postgres;
+    const queue = await openJobQueue({ db, databaseUrl, ownerUrl, redisUrl: env.redisUrl, log });
     closers.push(() => queue.close());
     const { close: closeStores, ...stores } = await openStores(env);
     closers.push(async () => closeStores());
@@ -92,7 +106,7 @@ export async function openServices(options: OpenOptions): Promise<Services> {
       log,
       db,
       sql,
-      databaseUrl: postgres.url,
+      databaseUrl,
       queue,
       ...stores,
       baseModels: await createBaseModelCatalogue(env),

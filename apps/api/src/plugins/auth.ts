@@ -1,5 +1,5 @@
-import { type Identity, type Role, verifyApiKey } from '@graft/service';
-import type { FastifyRequest } from 'fastify';
+import { asTeam, type Identity, type Role, verifyApiKey } from '@graft/service';
+import type { FastifyReply, FastifyRequest } from 'fastify';
 import fp from 'fastify-plugin';
 import { ApiError } from '../api-error.ts';
 
@@ -23,7 +23,10 @@ export interface Access {
 
 const ranks: readonly Role[] = ['viewer', 'member', 'admin'];
 
-/** Demands a valid `Authorization: Bearer` key of every route in the scope that it is registered in. */
+/**
+ * Demands a valid `Authorization: Bearer` key of every route in the scope that it is registered in. What follows runs for the
+ * caller's team, so that Postgres shows it no other's rows.
+ */
 export const auth = fp(async (app) => {
   app.decorateRequest('caller', null as unknown as Identity);
   app.addHook('onRequest', async (request, reply) => {
@@ -47,6 +50,11 @@ export const auth = fp(async (app) => {
       throw new ApiError('insufficient_role', `This API key ${may}.`);
     }
   });
+  // Hooks that call back, since what an async one says ends with it. The second: a body arrives in the socket's turn, not the request's.
+  const forItsTeam = (request: FastifyRequest, _reply: FastifyReply, done: () => void) =>
+    void asTeam(request.caller.teamId, done);
+  app.addHook('onRequest', forItsTeam);
+  app.addHook('preValidation', forItsTeam);
 });
 
 const challenge = { 'www-authenticate': 'Bearer realm="graft"' };

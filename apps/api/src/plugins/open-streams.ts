@@ -1,3 +1,4 @@
+import { AsyncResource } from 'node:async_hooks';
 import { Readable } from 'node:stream';
 import type { FastifyReply } from 'fastify';
 import fp from 'fastify-plugin';
@@ -26,10 +27,17 @@ export const openStreams = fp(async (app) => {
     });
     // A proxy that buffers would hold events back.
     this.headers({ 'content-type': contentType, 'cache-control': 'no-store', 'x-accel-buffering': 'no' });
-    return this.send(Readable.from(produce(controller.signal), { objectMode: false }));
+    return this.send(Readable.from(inThisContext(produce(controller.signal)), { objectMode: false }));
   });
 
   app.addHook('preClose', async () => {
     for (const controller of open) controller.abort();
   });
 });
+
+/** The same, each step run for whom this runs: a stream asks for the next piece whenever its client has read. */
+function inThisContext(pieces: AsyncGenerator<string>): AsyncIterable<string> {
+  const resource = new AsyncResource('stream');
+  const next = () => resource.runInAsyncScope(() => pieces.next());
+  return { [Symbol.asyncIterator]: () => ({ next, return: () => pieces.return(undefined) }) };
+}

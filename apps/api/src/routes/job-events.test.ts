@@ -133,7 +133,7 @@ describe('job events', () => {
 });
 
 test('all open streams share one statement a look, and each has its events', async () => {
-  const { services } = bench;
+  const { services } = bench.app;
   const { query } = services.sql;
   const looks: number[] = [];
   // biome-ignore-start lint/suspicious/noExplicitAny: pg's overloads

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { writeTinyModel } from '@graft/peft-core/testing';
 import { createApiKey, createTeam, type JobState, type Role, type Services } from '@graft/service';
-import { openTestServices } from '@graft/service/testing';
+import { openFenced, openTestServices } from '@graft/service/testing';
 import { buildApp } from '../app.ts';
 import type { ApiSettings } from '../settings.ts';
 
@@ -28,6 +28,7 @@ export interface Answer {
 }
 
 export interface ApiBench {
+  /** The owner's view of the app's database: what a test looks at is not fenced. */
   services: Services;
   app: Awaited<ReturnType<typeof buildApp>>;
   /** `http://127.0.0.1:<port>` */
@@ -53,7 +54,8 @@ export async function openApiBench(
   const baseModels = join(folder, 'base-models.json');
   await writeFile(baseModels, JSON.stringify({ tiny: { folder: 'tiny' } }));
   const services = await openTestServices({ role: 'api', env: { GRAFT_BASE_MODELS: baseModels, ...env } });
-  const app = await buildApp(services, {
+  const fenced = openFenced(services);
+  const app = await buildApp({ ...services, ...fenced.database }, {
     checkResponses: true,
     eventPollMs: 30,
     streamHeartbeatMs: 200,
@@ -109,6 +111,7 @@ export async function openApiBench(
     },
     close: async () => {
       await app.close();
+      await fenced.close();
       await services.close();
       await rm(folder, { recursive: true });
     },

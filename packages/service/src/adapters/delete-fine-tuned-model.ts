@@ -15,8 +15,8 @@ export async function deleteFineTunedModel(
 ): Promise<boolean> {
   return await waitForRow(`model ${teamId} ${modelName}`, async () =>
     inTransaction(db, async (tx) => {
-      const version = await tx.adapterVersion.findUnique({
-        where: { teamId_modelName: { teamId, modelName } },
+      const version = await tx.adapterVersion.findFirst({
+        where: { teamId, modelName },
         select: { id: true, adapterId: true },
       });
       if (!version) return false;

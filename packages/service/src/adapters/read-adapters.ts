@@ -24,7 +24,7 @@ export async function listAdapters(
 
 /** Null: no such adapter in this team. */
 export async function getAdapter({ db }: Database, teamId: string, id: string): Promise<Adapter | null> {
-  const row = await db.adapter.findUnique({ where: { teamId_id: { teamId, id } } });
+  const row = await db.adapter.findFirst({ where: { teamId, id } });
   const [adapter] = await withLatestVersions(db, teamId, row ? [row] : []);
   return adapter ?? null;
 }
@@ -54,9 +54,9 @@ const newestFirst: Prisma.AdapterVersionOrderByWithRelationInput[] = [
 
 async function findVersion(
   { db }: Database,
-  where: Prisma.AdapterVersionWhereUniqueInput & { teamId: string },
+  where: { teamId: string } & ({ adapterId: string; number: number } | { modelName: string }),
 ): Promise<AdapterVersion | null> {
-  const row = await db.adapterVersion.findUnique({ where, ...withAdapter });
+  const row = await db.adapterVersion.findFirst({ where, ...withAdapter });
   return row && versionOf(row);
 }
 
@@ -87,7 +87,7 @@ export async function getAdapterVersion(
   adapterId: string,
   number: number,
 ): Promise<AdapterVersion | null> {
-  return await findVersion(db, { teamId, teamId_adapterId_number: { teamId, adapterId, number } });
+  return await findVersion(db, { teamId, adapterId, number });
 }
 
 /** What a list of models says of a fine-tuned one. */
@@ -112,8 +112,8 @@ export async function listFineTunedModels(
   const last =
     modelName === undefined
       ? null
-      : await db.adapterVersion.findUnique({
-          where: { teamId_modelName: { teamId, modelName } },
+      : await db.adapterVersion.findFirst({
+          where: { teamId, modelName },
           select: { id: true },
         });
   // A name that is unknown is passed on: no id is like it, so the page refuses it.
@@ -134,5 +134,5 @@ export async function findFineTunedModel(
   teamId: string,
   modelName: string,
 ): Promise<AdapterVersion | null> {
-  return await findVersion(db, { teamId, teamId_modelName: { teamId, modelName } });
+  return await findVersion(db, { teamId, modelName });
 }

@@ -22,7 +22,7 @@ export async function admitBaseModel(
   const before = known.get(id);
   if (before?.digest === digest && performance.now() < before.until) return digest;
   await db.baseModel.createMany({ data: [{ id, digest }], skipDuplicates: true });
-  const recorded = await db.baseModel.findUnique({ where: { id } });
+  const recorded = await db.baseModel.findFirst({ where: { id } });
   if (recorded && recorded.digest !== digest) {
     log.error(
       { event: 'base_model_changed', baseModel: id, digest, recorded: recorded.digest },

@@ -5,7 +5,7 @@ import { createTestTeam } from '../testing/job-fixtures.ts';
 import { openTestServices } from '../testing/open-test-services.ts';
 import { connectDatabase } from './database.ts';
 import { isDatabaseAway } from './database-away.ts';
-import { inTransaction, withTeam } from './in-transaction.ts';
+import { inTransaction } from './in-transaction.ts';
 import { type Migration, migrateDatabase, readMigrations } from './migrate-database.ts';
 
 let services: Services;
@@ -40,7 +40,7 @@ test('a connection that broke inside a transaction is thrown away', async () => 
 });
 
 test('a connection whose query timed out inside a transaction is not waited for by the next caller', async () => {
-  const hasty = connectDatabase(services.databaseUrl, services.log, { queryMs: 400 });
+  const hasty = connectDatabase(services.databaseUrl, services.log, { queryMs: 400, unsaid: 'owner' });
   const sleep = inTransaction(hasty, async (tx) => void (await tx.$executeRaw`SELECT pg_sleep(5)`));
   await assert.rejects(sleep, isDatabaseAway);
   assert.equal(hasty.sql.totalCount, 0);
@@ -78,7 +78,7 @@ test('times are what they are, whatever the time zone of the server', async () =
   const team = await createTestTeam(services);
   const name = new URL(services.databaseUrl).pathname.slice(1);
   await services.sql.query(`ALTER DATABASE ${name} SET timezone = 'Asia/Tokyo'`);
-  const zoned = connectDatabase(services.databaseUrl, services.log);
+  const zoned = connectDatabase(services.databaseUrl, services.log, { unsaid: 'owner' });
   const where = { teamId: team.id };
   const written = new Date('2026-01-02T03:04:05.678Z');
   const { createdAt } = await zoned.db.apiKey.findFirstOrThrow({ where });
@@ -90,18 +90,6 @@ test('times are what they are, whatever the time zone of the server', async () =
   assert.deepEqual(rows, [{ createdAt, revokedAt: written }]);
   await zoned.sql.end();
   await services.sql.query(`ALTER DATABASE ${name} RESET timezone`);
-});
-
-test('withTeam names the team for its transaction only', async () => {
-  const team = await createTestTeam(services);
-  const current = async (db: Pick<Services['db'], '$queryRaw'>) => {
-    const rows = await db.$queryRaw<
-      { team: string | null }[]
-    >`SELECT current_setting('graft.team_id', true) AS team`;
-    return rows[0]!.team;
-  };
-  assert.equal(await withTeam(services, team.id, current), team.id);
-  assert.ok(!(await current(services.db)));
 });
 
 describe('migrations', () => {

@@ -58,18 +58,3 @@ async function hasCommitted({ db }: Pick<Database, 'db'>, xid: string, fault: un
   }
   throw new Error('Postgres went away at a COMMIT; whether it was done is not known', { cause: fault });
 }
-
-/**
- * A transaction that names the team it acts for (`graft.team_id`, gone at its end), for row-level security to read.
- * Queries inside still take teamId themselves.
- */
-export async function withTeam<T>(
-  db: Pick<Database, 'db'>,
-  teamId: string,
-  work: (tx: Transaction) => Promise<T>,
-): Promise<T> {
-  return await inTransaction(db, async (tx) => {
-    await tx.$queryRaw`SELECT set_config('graft.team_id', ${teamId}, true)`;
-    return await work(tx);
-  });
-}

@@ -73,7 +73,7 @@ export async function createFile(db: Database, teamId: string, file: NewFile): P
 
 /** Null: no such file in this team. */
 export async function getFile({ db }: Database, teamId: string, id: string): Promise<FileRecord | null> {
-  const row = await db.file.findUnique({ where: { teamId_id: { teamId, id } } });
+  const row = await db.file.findFirst({ where: { teamId, id } });
   return row && fileOf(row);
 }
 
@@ -122,7 +122,7 @@ async function deleteRow(
   id: string,
   by: { keyId: string | null },
 ): Promise<string | null> {
-  const file = await tx.file.findUnique({ where: { teamId_id: { teamId, id } }, select: { path: true } });
+  const file = await tx.file.findFirst({ where: { teamId, id }, select: { path: true } });
   // Deletes before it looks for jobs: a job that is being made with the file holds this back until it can be seen.
   const { count } = await tx.file.deleteMany({ where: { teamId, id } });
   if (!file || count === 0) return null;

@@ -28,7 +28,7 @@ export async function createApiKey(
     throw new GraftError('invalid_api_key', 'A key has the form graft_<keyid>_<secret>.', { param: 'key' });
   }
   await inTransaction(db, async (tx) => {
-    const team = await tx.team.findUnique({ where: { id: teamId } });
+    const team = await tx.team.findFirst({ where: { id: teamId } });
     if (!team) throw new GraftError('team_not_found', `No such team: ${teamId}`, { param: 'team' });
     const { count } = await tx.apiKey.createMany({
       data: {

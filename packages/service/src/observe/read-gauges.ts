@@ -1,6 +1,7 @@
 /** What is so at the moment of a scrape, and only Postgres and the queue know. */
 import { Gauge } from 'prom-client';
 import type { Database } from '../database/database.ts';
+import { asSystem } from '../database/on-behalf-of.ts';
 import type { JobQueue } from '../queue/job-queue.ts';
 import { registry } from './instruments.ts';
 
@@ -82,7 +83,7 @@ export function readPoolGauges({ sql }: Pick<Database, 'sql'>): void {
 /** Never throws: what does not answer within two seconds is down, and what it would have told is absent. */
 export async function readServiceGauges(services: Sources): Promise<void> {
   const [database, queue] = await Promise.all([
-    inTime(readDatabase(services)),
+    inTime(asSystem(() => readDatabase(services))),
     inTime(services.queue.depth()),
   ]);
   databaseUp.set(database === null ? 0 : 1);

@@ -5,15 +5,17 @@ import { holdEmbeddedPostgres } from './hold-embedded-postgres.ts';
 
 /**
  * The Postgres to use: DATABASE_URL when set, else the embedded one of the data folder, started unless another
- * process of this Graft already runs it. `release` gives up this process's hold; the last one out stops it.
+ * process of this Graft already runs it. `ownerUrl` is for migrations and back-ups. `release` gives up this process's hold; the last
+ * one out stops it.
  */
 export async function acquirePostgres(
-  env: Pick<ServiceEnv, 'databaseUrl' | 'dataDir'>,
+  env: Pick<ServiceEnv, 'databaseUrl' | 'migrationDatabaseUrl' | 'dataDir'>,
   log: Logger,
-): Promise<{ url: string; embedded: boolean; release(): Promise<void> }> {
+): Promise<{ url: string; ownerUrl: string; embedded: boolean; release(): Promise<void> }> {
   if (env.databaseUrl !== undefined) {
-    return { url: env.databaseUrl, embedded: false, release: async () => {} };
+    const ownerUrl = env.migrationDatabaseUrl ?? env.databaseUrl;
+    return { url: env.databaseUrl, ownerUrl, embedded: false, release: async () => {} };
   }
   const held = await holdEmbeddedPostgres(dataFolder(env.dataDir).postgres, log);
-  return { url: held.url('graft'), embedded: true, release: held.release };
+  return { url: held.appUrl('graft'), ownerUrl: held.url('graft'), embedded: true, release: held.release };
 }

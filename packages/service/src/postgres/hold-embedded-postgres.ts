@@ -3,12 +3,15 @@ import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'nod
 import path from 'node:path';
 import type { Logger } from 'pino';
 import { isRunning, processIdentity } from '../process-identity.ts';
+import { appUrl, ensureAppLogin } from './app-login.ts';
 import { clusterUrl, ensureDatabase, ensurePostmaster, openCluster, stopPostmaster } from './cluster.ts';
 import { withFolderLock } from './folder-lock.ts';
 
 export interface EmbeddedPostgres {
-  /** With the password: never for logs. */
+  /** As the owner of everything, with the password: never for logs. */
   url(database: string): string;
+  /** As Graft's own login, which row-level security holds. */
+  appUrl(database: string): string;
   port: number;
   pid: number;
   /** The server ran already. */
@@ -34,6 +37,7 @@ export async function holdEmbeddedPostgres(folder: string, log: Logger): Promise
     const cluster = await openCluster(folder, log);
     const first = await ensurePostmaster(cluster);
     await ensureDatabase(cluster, 'graft');
+    await ensureAppLogin(cluster);
     writeFileSync(own, processIdentity(process.pid) ?? '', { mode: 0o600 });
     return { cluster, first };
   });
@@ -56,6 +60,7 @@ export async function holdEmbeddedPostgres(folder: string, log: Logger): Promise
 
   return {
     url: (database) => clusterUrl(cluster, database),
+    appUrl: (database) => appUrl(cluster, database),
     port: cluster.port,
     pid: first.pid,
     adopted: first.adopted,

@@ -1,9 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { createPostgresBackend, Queue, Worker } from 'bullmq';
+import { createPostgresBackend, type PostgresConnectionOptions, Queue, Worker } from 'bullmq';
 import { Redis } from 'ioredis';
 import type { Logger } from 'pino';
 import { connectionOptions } from '../database/connection-options.ts';
+import { connectOwner } from '../database/database.ts';
 import { isRowLocked } from '../database/database-away.ts';
+import { grantSchema } from '../database/grant-access.ts';
+import { asSystem } from '../database/on-behalf-of.ts';
 import type { PrismaClient } from '../generated/client.ts';
 import type { Lease } from '../jobs/job.ts';
 import type { JobQueue } from './job-queue.ts';
@@ -11,6 +14,8 @@ import type { JobQueue } from './job-queue.ts';
 interface QueueSettings {
   db: PrismaClient;
   databaseUrl: string;
+  /** The same database, by a login that may make BullMQ's tables. */
+  ownerUrl: string;
   /** Absent: BullMQ's Postgres backend in the schema `bullmq` of the same database. */
   redisUrl: string | undefined;
   log: Logger;
@@ -30,20 +35,24 @@ export async function openJobQueue(settings: QueueSettings): Promise<JobQueue> {
 }
 
 async function openOnPostgres(
-  { databaseUrl, log }: QueueSettings,
+  { databaseUrl, ownerUrl, log }: QueueSettings,
   warn: (error: Error) => void,
 ): Promise<JobQueue> {
-  const connection = (max: number, migrate: boolean) => ({
-    ...connectionOptions(databaseUrl, 'graft-queue'),
+  const open = (connection: PostgresConnectionOptions) => {
+    const queue = new Queue(queueName, { connection }, createPostgresBackend);
+    queue.on('error', warn);
+    return queue;
+  };
+  await migrateQueue(ownerUrl, log, open);
+  const defaults = connectionOptions(databaseUrl, 'graft-queue');
+  const connection = (max: number) => ({
+    ...defaults,
+    options: `${defaults.options} -c role=graft_system`,
     connectionTimeoutMillis: 2_000,
-    migrate,
     max,
   });
-  const queue = await openMigrated(() => {
-    const opened = new Queue(queueName, { connection: connection(2, true) }, createPostgresBackend);
-    opened.on('error', warn);
-    return opened;
-  });
+  const queue = open(connection(2));
+  await queue.waitUntilReady();
   return assemble(log, warn, {
     backend: 'postgres',
     queue,
@@ -51,7 +60,7 @@ async function openOnPostgres(
       worker: new Worker(
         queueName,
         processor,
-        { connection: connection(4, false), concurrency },
+        { connection: connection(4), concurrency },
         createPostgresBackend,
       ),
       isReachable: () => true,
@@ -60,19 +69,33 @@ async function openOnPostgres(
   });
 }
 
-/** BullMQ takes a lock on its tables whenever it looks for migrations: who waited for it too long asks again. */
-async function openMigrated<T extends { waitUntilReady(): Promise<unknown>; close(): Promise<void> }>(
-  open: () => T,
-): Promise<T> {
+/**
+ * Brings BullMQ's tables up to date. It takes a lock on them whenever it looks: who waited for it too long asks again. A login that
+ * may not make any leaves that to others; whether they have is seen when the queue is opened.
+ */
+async function migrateQueue(
+  ownerUrl: string,
+  log: Logger,
+  open: (connection: PostgresConnectionOptions) => { waitUntilReady(): Promise<unknown>; close(): Promise<void> },
+): Promise<void> {
+  const settings = { ...connectionOptions(ownerUrl, 'graft-queue'), connectionTimeoutMillis: 2_000 };
   for (const end = performance.now() + 30_000; ; await sleep(200)) {
-    const queue = open();
+    const queue = open({ ...settings, migrate: true, max: 1 });
     try {
       await queue.waitUntilReady();
-      return queue;
+      break;
     } catch (error) {
-      await queue.close().catch(() => {});
+      if ((error as { code?: string }).code === '42501') return;
       if (!isRowLocked(error) || performance.now() > end) throw error;
+    } finally {
+      await queue.close().catch(() => {});
     }
+  }
+  const owner = connectOwner(ownerUrl, log);
+  try {
+    await grantSchema(owner, 'bullmq');
+  } finally {
+    await owner.sql.end();
   }
 }
 
@@ -81,7 +104,7 @@ async function openOnRedis(
   warn: (error: Error) => void,
 ): Promise<JobQueue> {
   // Two Grafts on one Redis stay apart by the id that each one's Postgres holds.
-  const installation = await db.installation.findFirstOrThrow();
+  const installation = await asSystem(() => db.installation.findFirstOrThrow());
   const prefix = `graft-${installation.id.slice(0, 8)}`;
   // Never wait for a Redis that is away or hangs: a ring that fails is rung again by the reconciler.
   const producer = new Redis(redisUrl!, {

@@ -2,6 +2,6 @@
 
 export { openCommitProxy } from './commit-proxy.ts';
 export { type CuttableProxy, openCuttableProxy } from './cuttable-proxy.ts';
-export { openTestServices } from './open-test-services.ts';
+export { openFenced, openTestServices } from './open-test-services.ts';
 export { mountSmallDisk } from './small-disk.ts';
 export { createTestDatabase, type TestDatabase } from './test-database.ts';

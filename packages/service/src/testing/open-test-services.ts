@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { Redis } from 'ioredis';
 import { pino } from 'pino';
+import { connectDatabase, type Database } from '../database/database.ts';
 import { loadServiceEnv } from '../env.ts';
 import { type OpenOptions, openServices, type Services } from '../services.ts';
 import { createTestDatabase } from './test-database.ts';
@@ -10,10 +11,11 @@ import { createTestDatabase } from './test-database.ts';
 /**
  * Real services for one test file: an own migrated database, an own temporary data folder, the queue on REDIS_URL
  * when that is set and on Postgres otherwise, leases of 5 s with heartbeats and sweeps of 1 s. `close` removes all of
- * it. `env` overrides variables.
+ * it. `env` overrides variables. What a test does without saying for whom, it does as the owner of the tables, unless `unsaid` says
+ * otherwise.
  */
 export async function openTestServices(
-  options: { role?: OpenOptions['role']; env?: NodeJS.ProcessEnv } = {},
+  options: Pick<OpenOptions, 'unsaid'> & { role?: OpenOptions['role']; env?: NodeJS.ProcessEnv } = {},
 ): Promise<Services> {
   const start = performance.now();
   const database = await createTestDatabase();
@@ -31,6 +33,7 @@ export async function openTestServices(
   });
   const services = await openServices({
     role: options.role ?? 'api',
+    unsaid: options.unsaid ?? 'owner',
     env,
     log: pino({ level: process.env.TEST_LOG_LEVEL ?? 'silent' }),
   });
@@ -45,6 +48,21 @@ export async function openTestServices(
       if (env.redisUrl) await removeRedisKeys(env.redisUrl, prefix);
       await database.drop();
       await rm(dataDir, { recursive: true, force: true });
+    },
+  };
+}
+
+/** Another pool on the database of services, which fences as an API's does: who says nothing sees nothing of any team. */
+export function openFenced({ databaseUrl, log }: Pick<Services, 'databaseUrl' | 'log'>): {
+  database: Database;
+  close(): Promise<void>;
+} {
+  const database = connectDatabase(databaseUrl, log);
+  return {
+    database,
+    close: async () => {
+      await database.db.$disconnect();
+      await database.sql.end();
     },
   };
 }

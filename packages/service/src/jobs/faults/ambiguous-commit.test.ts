@@ -33,7 +33,7 @@ let cuttable: Database;
 before(async () => {
   services = await openTestServices();
   proxy = await openCommitProxy(services.databaseUrl);
-  cuttable = connectDatabase(proxy.url, services.log);
+  cuttable = connectDatabase(proxy.url, services.log, { unsaid: 'system' });
 });
 after(async () => {
   await cuttable.sql.end();

@@ -59,7 +59,7 @@ export async function recordCheckpoint(
     if (!job) return null;
     await upsertMetrics(tx, job, series);
     const where = { teamId_jobId_step: { teamId: job.teamId, jobId: job.id, step } };
-    const before = await tx.checkpoint.findUnique({ where });
+    const before = await tx.checkpoint.findFirst({ where: where.teamId_jobId_step });
     const values = { metrics: json(metrics), path, bytes, digest, seconds, removedAt: null };
     const row = await tx.checkpoint.upsert({
       where,

@@ -1,5 +1,6 @@
 /** What every open event stream waits for, in one statement: SQL, past Prisma. */
 import type { Database } from '../../database/database.ts';
+import { asSystem } from '../../database/on-behalf-of.ts';
 import { isTerminal, type JobState } from '../job.ts';
 import type { JobEvent } from './job-event.ts';
 
@@ -29,10 +30,10 @@ type Row = { place: number; state: JobState | null } & (
 
 /**
  * The events of each job behind the last one seen, and whether it has ended: in the order of `watched`. One snapshot for
- * all, so that a finished job's last events are there with the news of its end.
+ * all, so that a finished job's last events are there with the news of its end. They may be of many teams.
  */
 export async function readJobNews({ sql }: Database, watched: WatchedJob[]): Promise<JobNews[]> {
-  const { rows } = await sql.query<Row>(
+  const { rows } = await asSystem(() => sql.query<Row>(
     `SELECT w.place::int AS place, j.state, e.id, e.seq, e.job_id AS "jobId", e.level, e.type, e.message, e.data,
             e.created_at AS "createdAt"
      FROM unnest($1::text[], $2::text[], $3::bigint[]) WITH ORDINALITY AS w(team_id, job_id, seq, place)
@@ -43,7 +44,7 @@ export async function readJobNews({ sql }: Database, watched: WatchedJob[]): Pro
      ) e ON true
      ORDER BY w.place, e.seq`,
     [watched.map(({ teamId }) => teamId), watched.map(({ jobId }) => jobId), watched.map(({ seq }) => seq)],
-  );
+  ));
   const news: JobNews[] = watched.map(() => ({ events: [], more: false, finished: true }));
   for (const { place, state, ...event } of rows) {
     const of = news[place - 1]!;

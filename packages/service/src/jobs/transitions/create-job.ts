@@ -122,7 +122,7 @@ async function findEarlier(
   if (!lock?.held) throw new RowBusy();
 
   if (key) {
-    const found = await tx.idempotencyKey.findUnique({ where: { teamId_key: { teamId, key } } });
+    const found = await tx.idempotencyKey.findFirst({ where: { teamId, key } });
     if (!found) return null;
     if (found.requestHash !== requestHash) {
       throw new GraftError(
@@ -141,7 +141,7 @@ async function findEarlier(
 }
 
 async function readJob(tx: Transaction, teamId: string, id: string): Promise<Job | null> {
-  const row = await tx.job.findUnique({ where: { teamId_id: { teamId, id } } });
+  const row = await tx.job.findFirst({ where: { teamId, id } });
   return row && jobOf(row);
 }
 

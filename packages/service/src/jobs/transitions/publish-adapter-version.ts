@@ -48,14 +48,14 @@ async function readPublished(
   tx: Transaction,
   { id, epoch }: Lease,
 ): Promise<{ job: Job; version: AdapterVersion } | null> {
-  const job = await tx.job.findUnique({ where: { id, leaseEpoch: epoch, state: 'succeeded' } });
-  const version = job && (await tx.adapterVersion.findUnique({ where: { jobId: id }, ...withAdapter }));
+  const job = await tx.job.findFirst({ where: { id, leaseEpoch: epoch, state: 'succeeded' } });
+  const version = job && (await tx.adapterVersion.findFirst({ where: { jobId: id }, ...withAdapter }));
   return version && { job: jobOf(job), version: versionOf(version) };
 }
 
 async function insertVersion(tx: Transaction, job: Job, input: NewAdapterVersion): Promise<AdapterVersion> {
   const { teamId, id: jobId, model: baseModel } = job;
-  const team = await tx.team.findUniqueOrThrow({ where: { id: teamId } });
+  const team = await tx.team.findFirstOrThrow({ where: { id: teamId } });
   const name = job.suffix ?? jobId.slice(-8);
   // An update that changes nothing locks the adapter's row: versions are numbered one after another, without gaps.
   const adapter = await tx.adapter.upsert({

@@ -1,4 +1,5 @@
 import type { Database } from '../../database/database.ts';
+import { asSystem } from '../../database/on-behalf-of.ts';
 
 /** Milliseconds for which positions count as new, and for those of a job that has begun to wait since. */
 const freshMs = 1_000;
@@ -18,7 +19,8 @@ export function createQueuePositions({ sql }: Pick<Database, 'sql'>): QueuePosit
   async function read(maxAgeMs: number): Promise<Map<string, number>> {
     if (performance.now() - readAt > maxAgeMs) {
       readAt = performance.now();
-      numbered = numberAll(sql);
+      // A place in the order of all teams, told to those whose jobs they are.
+      numbered = asSystem(() => numberAll(sql));
       numbered.catch(() => {
         readAt = Number.NEGATIVE_INFINITY;
       });

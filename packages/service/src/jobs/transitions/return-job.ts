@@ -78,8 +78,8 @@ async function madeCheckpoint(
   tx: Transaction,
   { teamId, id, leaseEpoch, lastCheckpointStep }: Job,
 ): Promise<boolean> {
-  const attempt = await tx.jobAttempt.findUnique({
-    where: { teamId_jobId_leaseEpoch: { teamId, jobId: id, leaseEpoch } },
+  const attempt = await tx.jobAttempt.findFirst({
+    where: { teamId, jobId: id, leaseEpoch },
     select: { fromStep: true },
   });
   return (lastCheckpointStep ?? 0) > (attempt?.fromStep ?? 0);

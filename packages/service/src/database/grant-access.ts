@@ -1,0 +1,97 @@
+import type pg from 'pg';
+import type { Database } from './database.ts';
+
+interface Lack {
+  /** Fenced tables that the two roles have no privileges on, as after a restore. */
+  tables: string[];
+  /** The role that has logged in may not become them. */
+  membership: boolean;
+  /** Those of the two that no policy would hold. */
+  unbound: string[];
+  login: string;
+}
+
+/**
+ * Gives the roles of row-level security what they need on a migrated database, as far as it is missing, and the login the right to
+ * become them. Throws when one of them could bypass policies, and, saying what an administrator has to do, when the login may
+ * not give what is missing.
+ */
+export async function grantAccess({ sql }: Pick<Database, 'sql'>): Promise<void> {
+  if (isComplete(await readLack(sql))) return;
+  const connection = await sql.connect();
+  let fault: Error | undefined;
+  try {
+    await connection.query('BEGIN');
+    // Those who start together change the same rows of the catalogue. Roles are the cluster's, so one of another database may too.
+    await connection.query("SELECT pg_advisory_xact_lock(hashtextextended('graft:access', 0))");
+    const lack = await readLack(connection);
+    await connection.query('SELECT graft_grant(name::regclass) FROM unnest($1::text[]) AS name', [lack.tables]);
+    if (lack.membership) await connection.query('GRANT graft_team, graft_system TO CURRENT_USER');
+    await connection.query('COMMIT');
+  } catch (error) {
+    fault = error as Error;
+    throw explained(fault);
+  } finally {
+    connection.release(fault);
+  }
+}
+
+/**
+ * The same for a schema that holds nothing of any team and whose tables others make: BullMQ's. `sql` is its owner's.
+ */
+export async function grantSchema({ sql }: Pick<Database, 'sql'>, schema: string): Promise<void> {
+  const { rows } = await sql.query(
+    `SELECT 1 FROM pg_namespace WHERE nspname = $1 AND (NOT has_schema_privilege('graft_system', oid, 'USAGE')
+       OR EXISTS (SELECT 1 FROM pg_class WHERE relnamespace = pg_namespace.oid
+                  AND NOT CASE WHEN relkind IN ('r', 'p', 'v') THEN has_table_privilege('graft_system', pg_class.oid, 'DELETE')
+                               WHEN relkind = 'S' THEN has_sequence_privilege('graft_system', pg_class.oid, 'USAGE')
+                               ELSE true END))`,
+    [schema],
+  );
+  if (rows.length === 0) return;
+  const connection = await sql.connect();
+  let fault: Error | undefined;
+  try {
+    await connection.query(`BEGIN; SELECT pg_advisory_xact_lock(hashtextextended('graft:access', 0));
+      GRANT USAGE ON SCHEMA ${schema} TO graft_system;
+      GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA ${schema} TO graft_system;
+      GRANT USAGE, SELECT, UPDATE ON ALL SEQUENCES IN SCHEMA ${schema} TO graft_system; COMMIT`);
+  } catch (error) {
+    fault = error as Error;
+    throw explained(fault);
+  } finally {
+    connection.release(fault);
+  }
+}
+
+async function readLack(sql: Pick<pg.ClientBase, 'query'> | Database['sql']): Promise<Lack> {
+  const { rows } = await (sql as pg.ClientBase).query<Lack>(
+    `SELECT current_user::text AS login,
+       ARRAY(SELECT oid::regclass::text FROM pg_class
+             WHERE relrowsecurity AND relkind IN ('r', 'p') AND relnamespace = current_schema()::regnamespace
+               AND NOT has_table_privilege('graft_system', oid, 'SELECT')) AS tables,
+       NOT (pg_has_role('graft_team', 'MEMBER') AND pg_has_role('graft_system', 'MEMBER')) AS membership,
+       ARRAY(SELECT rolname::text FROM pg_roles
+             WHERE rolname IN ('graft_team', 'graft_system') AND (rolsuper OR rolbypassrls)) AS unbound`,
+  );
+  return rows[0]!;
+}
+
+function isComplete({ tables, membership, unbound }: Lack): boolean {
+  if (unbound.length > 0) {
+    throw new Error(
+      `Row-level security does not hold for ${unbound.join(' and ')}: ` +
+        `${unbound.map((role) => `ALTER ROLE ${role} NOSUPERUSER NOBYPASSRLS;`).join(' ')}`,
+    );
+  }
+  return tables.length === 0 && !membership;
+}
+
+function explained(fault: Error & { code?: string }): Error {
+  if (fault.code !== '42501') return fault;
+  return new Error(
+    `The roles of row-level security lack rights that this login may not give (${fault.message}). Set GRAFT_MIGRATION_DATABASE_URL ` +
+      'to a login that owns the tables, or as a superuser: GRANT graft_team, graft_system TO <the login of DATABASE_URL>;',
+    { cause: fault },
+  );
+}
