@@ -1,5 +1,6 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { ensureRoles } from '@graft/service';
 import pg from 'pg';
 import { type BackupManifest, copyFolder, dumpName, folderName, readManifest } from './back-up.ts';
 import { runPostgresTool } from './postgres-tools.ts';
@@ -16,7 +17,7 @@ export async function restore(
   pgRestore = 'pg_restore',
 ): Promise<BackupManifest> {
   const manifest = await readManifest(folder);
-  await checkEmptyDatabase(target.databaseUrl);
+  await prepareDatabase(target.databaseUrl);
   const present = await readdir(target.dataDir).catch(() => []);
   // The embedded Postgres of the target may be there already: it is running.
   const inTheWay = present.filter((name) => ['files', 'artifacts', 'checkpoints', 'secrets'].includes(name));
@@ -35,7 +36,8 @@ export async function restore(
   return manifest;
 }
 
-async function checkEmptyDatabase(databaseUrl: string): Promise<void> {
+/** The roles that its policies name are the server's, and not in the dump: they are made where they are missing. */
+async function prepareDatabase(databaseUrl: string): Promise<void> {
   const client = new pg.Client({ connectionString: databaseUrl });
   await client.connect();
   try {
@@ -46,6 +48,7 @@ async function checkEmptyDatabase(databaseUrl: string): Promise<void> {
       throw new Error(
         'The database is not empty: restore into a new one, before any Graft has started on it.',
       );
+    await ensureRoles(client);
   } finally {
     await client.end();
   }

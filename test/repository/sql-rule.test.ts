@@ -18,7 +18,7 @@ const places: Record<string, string> = {
   'packages/service/src/keys/manage-api-keys.ts': "revoked by Postgres's clock",
   'packages/service/src/observe/read-gauges.ts': 'counts, at every scrape',
   'packages/service/src/keys/verify-api-key.ts': 'once a request',
-  'packages/service/src/postgres/cluster.ts': 'making the database itself',
+  'packages/service/src/postgres/': 'making the embedded server, its database, logins and roles',
   'scripts/backup/restore.ts': 'whether a database is empty, without a schema',
   'scripts/schema-engine/migration-adapter.ts': "what Prisma's schema engine sends",
 };
@@ -40,6 +40,22 @@ test('raw SQL stands only in these places', () => {
   assert.deepEqual(
     withSql.filter((file) => !isAllowed(file)),
     [],
+  );
+});
+
+test('no row is looked up by findUnique', () => {
+  // Prisma gathers those that several requests ask for at once into one query, which runs as the team of the first.
+  assert.deepEqual(
+    files.filter((file) => readFileSync(join(root, file), 'utf8').includes('.findUnique')),
+    [],
+  );
+});
+
+test('who may see what is said by asTeam and asSystem alone', () => {
+  const says = /SET\s+(?:LOCAL\s+|SESSION\s+)?ROLE|RESET\s+(?:ROLE|ALL)|DISCARD|set_config/i;
+  assert.deepEqual(
+    files.filter((file) => says.test(readFileSync(join(root, file), 'utf8'))),
+    ['packages/service/src/database/fenced-pool.ts'],
   );
 });
 

@@ -112,6 +112,7 @@ export {
   under,
 } from './observe/tracing.ts';
 export { acquirePostgres } from './postgres/acquire-postgres.ts';
+export { ensureRoles } from './postgres/ensure-roles.ts';
 export { findUser } from './postgres/run-as.ts';
 export { type Repeating, repeat } from './repeat.ts';
 export type { Secrets } from './secrets.ts';

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { GraftError } from '@graft/peft-core/config';
 import {
+  asTeam,
   baseModelFault,
   breakValidation,
   claimValidation,
@@ -72,7 +73,7 @@ export function startJobValidator(
         const job = await claimValidation(services, { ...claim, onlyIdleTeams });
         if (!job) return;
         const validate = () => validateJob(services, checker, files, job, stopping);
-        const work = observeValidation(job, validate)
+        const work = asTeam(job.teamId, () => observeValidation(job, validate))
           .catch((err) => services.log.error({ err, jobId: job.id }, 'validation was not finished'))
           .finally(() => {
             underWay.delete(work);

@@ -1,4 +1,4 @@
-import { claimJob, type Lease, repeat, staleDispatched, type WorkerCapabilities } from '@graft/service';
+import { asTeam, claimJob, type Lease, repeat, staleDispatched, type WorkerCapabilities } from '@graft/service';
 import type { WorkerHealth } from '../health/worker-health.ts';
 import { type RunOptions, runTrainingJob } from './run-training-job.ts';
 import type { TrainerProcess } from './trainer-process.ts';
@@ -60,13 +60,8 @@ export function startLeaseLoop(options: LeaseLoopOptions): LeaseLoop {
     });
     if (!job) return;
     log.info({ jobId: job.id, leaseEpoch: job.leaseEpoch, attempt: job.attempts }, 'job claimed');
-    const outcome = await runTrainingJob(job, {
-      ...options,
-      trainer,
-      claimedAt,
-      shutdown: shutdown.signal,
-      hurry: hurry.signal,
-    });
+    const run = { ...options, trainer, claimedAt, shutdown: shutdown.signal, hurry: hurry.signal };
+    const outcome = await asTeam(job.teamId, () => runTrainingJob(job, run));
     if (!shutdown.signal.aborted) await health.jobLeft(outcome === 'succeeded');
   }
 

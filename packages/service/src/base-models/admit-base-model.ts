@@ -1,5 +1,6 @@
 import { GraftError } from '@graft/peft-core/config';
 import type { Database } from '../database/database.ts';
+import { asSystem } from '../database/on-behalf-of.ts';
 import type { Services } from '../services.ts';
 import type { LocalBaseModel } from './catalogue.ts';
 
@@ -21,8 +22,11 @@ export async function admitBaseModel(
   admitted.set(db, known);
   const before = known.get(id);
   if (before?.digest === digest && performance.now() < before.until) return digest;
-  await db.baseModel.createMany({ data: [{ id, digest }], skipDuplicates: true });
-  const recorded = await db.baseModel.findFirst({ where: { id } });
+  // Which weights a model has is the installation's, whoever's job is the first to use it.
+  const recorded = await asSystem(async () => {
+    await db.baseModel.createMany({ data: [{ id, digest }], skipDuplicates: true });
+    return await db.baseModel.findFirst({ where: { id } });
+  });
   if (recorded && recorded.digest !== digest) {
     log.error(
       { event: 'base_model_changed', baseModel: id, digest, recorded: recorded.digest },

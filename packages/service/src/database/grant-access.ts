@@ -4,6 +4,8 @@ import type { Database } from './database.ts';
 interface Lack {
   /** Fenced tables that the two roles have no privileges on, as after a restore. */
   tables: string[];
+  /** So is the list of migrations, which a login that only is one of them looks at. */
+  ledger: boolean;
   /** The role that has logged in may not become them. */
   membership: boolean;
   /** Those of the two that no policy would hold. */
@@ -26,6 +28,7 @@ export async function grantAccess({ sql }: Pick<Database, 'sql'>): Promise<void>
     await connection.query("SELECT pg_advisory_xact_lock(hashtextextended('graft:access', 0))");
     const lack = await readLack(connection);
     await connection.query('SELECT graft_grant(name::regclass) FROM unnest($1::text[]) AS name', [lack.tables]);
+    if (lack.ledger) await connection.query('GRANT SELECT ON _prisma_migrations TO graft_system');
     if (lack.membership) await connection.query('GRANT graft_team, graft_system TO CURRENT_USER');
     await connection.query('COMMIT');
   } catch (error) {
@@ -70,6 +73,7 @@ async function readLack(sql: Pick<pg.ClientBase, 'query'> | Database['sql']): Pr
        ARRAY(SELECT oid::regclass::text FROM pg_class
              WHERE relrowsecurity AND relkind IN ('r', 'p') AND relnamespace = current_schema()::regnamespace
                AND NOT has_table_privilege('graft_system', oid, 'SELECT')) AS tables,
+       NOT has_table_privilege('graft_system', '_prisma_migrations', 'SELECT') AS ledger,
        NOT (pg_has_role('graft_team', 'MEMBER') AND pg_has_role('graft_system', 'MEMBER')) AS membership,
        ARRAY(SELECT rolname::text FROM pg_roles
              WHERE rolname IN ('graft_team', 'graft_system') AND (rolsuper OR rolbypassrls)) AS unbound`,
@@ -77,14 +81,14 @@ async function readLack(sql: Pick<pg.ClientBase, 'query'> | Database['sql']): Pr
   return rows[0]!;
 }
 
-function isComplete({ tables, membership, unbound }: Lack): boolean {
+function isComplete({ tables, ledger, membership, unbound }: Lack): boolean {
   if (unbound.length > 0) {
     throw new Error(
       `Row-level security does not hold for ${unbound.join(' and ')}: ` +
         `${unbound.map((role) => `ALTER ROLE ${role} NOSUPERUSER NOBYPASSRLS;`).join(' ')}`,
     );
   }
-  return tables.length === 0 && !membership;
+  return tables.length === 0 && !ledger && !membership;
 }
 
 function explained(fault: Error & { code?: string }): Error {

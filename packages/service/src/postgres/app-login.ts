@@ -2,6 +2,7 @@ import { createHmac } from 'node:crypto';
 import pg from 'pg';
 import { connectionOptions } from '../database/connection-options.ts';
 import { type Cluster, clusterUrl } from './cluster.ts';
+import { ensureRoles } from './ensure-roles.ts';
 
 /** Graft's own login in its embedded Postgres: it owns nothing, and is nobody until it becomes one of the roles of row-level security. */
 const login = 'graft_app';
@@ -19,28 +20,16 @@ export async function ensureAppLogin(cluster: Cluster): Promise<void> {
   const client = new pg.Client(connectionOptions(clusterUrl(cluster, 'postgres'), 'graft'));
   await client.connect();
   try {
-    const names = ['graft_team', 'graft_system', login];
-    const { rows } = await client.query<{ rolname: string }>(
-      'SELECT rolname FROM pg_roles WHERE rolname = ANY($1)',
-      [names],
+    await ensureRoles(client);
+    const { rowCount } = await client.query('SELECT 1 FROM pg_roles WHERE rolname = $1', [login]);
+    if (rowCount) return;
+    const password = pg.escapeLiteral(passwordOf(cluster));
+    await client.query(
+      `CREATE ROLE ${login} LOGIN NOINHERIT PASSWORD ${password} IN ROLE graft_team, graft_system`,
     );
-    const [team, system, app] = names.map((name) => rows.some(({ rolname }) => rolname === name));
-    if (!team) await client.query('CREATE ROLE graft_team NOLOGIN').catch(unlessThere);
-    if (!system) await client.query('CREATE ROLE graft_system NOLOGIN').catch(unlessThere);
-    if (!app) {
-      const password = pg.escapeLiteral(passwordOf(cluster));
-      await client.query(
-        `CREATE ROLE ${login} LOGIN NOINHERIT PASSWORD ${password} IN ROLE graft_team, graft_system`,
-      );
-    }
   } finally {
     await client.end();
   }
-}
-
-/** A migration may make the same role at the same moment. */
-function unlessThere(error: { code?: string }): void {
-  if (error.code !== '42710' && error.code !== '23505') throw error;
 }
 
 function passwordOf({ password }: Pick<Cluster, 'password'>): string {

@@ -1,5 +1,6 @@
 /** A worker that cannot do its work takes no more of it: it would fail job after job as fast as they come. */
 import type { Database } from '../database/database.ts';
+import { asSystem } from '../database/on-behalf-of.ts';
 import { instruments } from '../observe/instruments.ts';
 
 /** Faults of its own in a row after which a worker is quarantined. */
@@ -23,14 +24,17 @@ export async function recordWorkerFault(
   id: string,
   reason: string,
 ): Promise<WorkerHealth | null> {
-  const { rows } = await sql.query<WorkerHealth>(
-    `UPDATE workers SET consecutive_faults = consecutive_faults + 1,
-       quarantined_at = CASE WHEN consecutive_faults + 1 >= $3 THEN coalesce(quarantined_at, now())
-                             ELSE quarantined_at END,
-       quarantine_reason = CASE WHEN consecutive_faults + 1 >= $3 THEN coalesce(quarantine_reason, $2)
-                                ELSE quarantine_reason END
-     WHERE id = $1 RETURNING ${health}`,
-    [id, reason, faultLimit],
+  // It comes to light in the middle of a team's job.
+  const { rows } = await asSystem(() =>
+    sql.query<WorkerHealth>(
+      `UPDATE workers SET consecutive_faults = consecutive_faults + 1,
+         quarantined_at = CASE WHEN consecutive_faults + 1 >= $3 THEN coalesce(quarantined_at, now())
+                               ELSE quarantined_at END,
+         quarantine_reason = CASE WHEN consecutive_faults + 1 >= $3 THEN coalesce(quarantine_reason, $2)
+                                  ELSE quarantine_reason END
+       WHERE id = $1 RETURNING ${health}`,
+      [id, reason, faultLimit],
+    ),
   );
   instruments.environmentFaults.inc();
   return rows[0] ?? null;
