@@ -107,6 +107,19 @@ describe('embedded Postgres', { skip: available }, () => {
     assert.ok(!runs(postgres.pid), 'the last one out stops it');
   });
 
+  test('Graft itself logs in as one that owns nothing and is nobody until it becomes a role', async () => {
+    const postgres = await hold();
+    const url = postgres.appUrl('graft');
+    const roles = 'SELECT session_user::text AS login, rolsuper, rolinherit FROM pg_roles WHERE rolname = current_user';
+    assert.deepEqual(await query(url, roles), [{ login: 'graft_app', rolsuper: false, rolinherit: false }]);
+    await assert.rejects(query(url, 'SELECT n FROM kept'), { code: '42501' });
+    await assert.rejects(query(url, 'CREATE TABLE mine (n INT)'), { code: '42501' });
+    await assert.rejects(query(url, 'SET ROLE graft'), { code: '42501' });
+    for (const role of ['graft_team', 'graft_system'])
+      assert.deepEqual(await query(url, `SET ROLE ${role}`).then(() => 'may'), 'may');
+    assert.notEqual(new URL(url).password, new URL(postgres.url('graft')).password);
+  });
+
   test('second start: same data, same port, same password', async () => {
     const settings = readFileSync(path.join(folder, 'server.json'), 'utf8');
     const postgres = await hold();
