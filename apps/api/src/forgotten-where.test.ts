@@ -54,8 +54,11 @@ async function rowsOf(team: string): Promise<unknown[]> {
   return await Promise.all(
     tables.map(
       async (table) =>
-        (await bench.services.sql.query(`SELECT * FROM ${table} WHERE team_id = $1 ORDER BY 1, 2, 3, 4`, [team]))
-          .rows,
+        (
+          await bench.services.sql.query(`SELECT * FROM ${table} WHERE team_id = $1 ORDER BY 1, 2, 3, 4`, [
+            team,
+          ])
+        ).rows,
     ),
   );
 }
@@ -113,7 +116,9 @@ test('lists hold the caller’s own', async () => {
   for (const [path, ids] of Object.entries(own)) {
     const list = await acme.send('GET', path);
     assert.deepEqual(
-      list.json.data.map(({ id }: { id: string }) => id).filter((id: string) => path !== '/v1/models' || id.startsWith('ft:')),
+      list.json.data
+        .map(({ id }: { id: string }) => id)
+        .filter((id: string) => path !== '/v1/models' || id.startsWith('ft:')),
       ids,
       path,
     );

@@ -107,7 +107,9 @@ export function loadServiceEnv(env: NodeJS.ProcessEnv = process.env): ServiceEnv
     faults.add(`${error.instancePath.slice(1)} ${error.message}`);
   }
   if (filled.GRAFT_MIGRATION_DATABASE_URL !== undefined && filled.DATABASE_URL === undefined)
-    faults.add('GRAFT_MIGRATION_DATABASE_URL needs DATABASE_URL: the embedded Postgres has logins of its own');
+    faults.add(
+      'GRAFT_MIGRATION_DATABASE_URL needs DATABASE_URL: the embedded Postgres has logins of its own',
+    );
   if (filled.GRAFT_BOOTSTRAP_KEY !== undefined && !parseApiKey(filled.GRAFT_BOOTSTRAP_KEY)) {
     faults.add(
       'GRAFT_BOOTSTRAP_KEY must have the form graft_<keyid>_<secret>: letters and digits, 8 to 32 and 24 to 64',

@@ -55,14 +55,17 @@ export async function openApiBench(
   await writeFile(baseModels, JSON.stringify({ tiny: { folder: 'tiny' } }));
   const services = await openTestServices({ role: 'api', env: { GRAFT_BASE_MODELS: baseModels, ...env } });
   const fenced = openFenced(services);
-  const app = await buildApp({ ...services, ...fenced.database }, {
-    checkResponses: true,
-    eventPollMs: 30,
-    streamHeartbeatMs: 200,
-    workerWaitMs: 300,
-    validationSweepMs: 200,
-    ...settings,
-  });
+  const app = await buildApp(
+    { ...services, ...fenced.database },
+    {
+      checkResponses: true,
+      eventPollMs: 30,
+      streamHeartbeatMs: 200,
+      workerWaitMs: 300,
+      validationSweepMs: 200,
+      ...settings,
+    },
+  );
   const url = await app.listen({ host: '127.0.0.1', port: 0 });
 
   const callerOf = async (teamId: string, teamName: string, role: Role): Promise<Caller> => {

@@ -1,4 +1,11 @@
-import { asTeam, claimJob, type Lease, repeat, staleDispatched, type WorkerCapabilities } from '@graft/service';
+import {
+  asTeam,
+  claimJob,
+  type Lease,
+  repeat,
+  staleDispatched,
+  type WorkerCapabilities,
+} from '@graft/service';
 import type { WorkerHealth } from '../health/worker-health.ts';
 import { type RunOptions, runTrainingJob } from './run-training-job.ts';
 import type { TrainerProcess } from './trainer-process.ts';

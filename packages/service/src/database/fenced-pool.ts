@@ -12,6 +12,14 @@ interface Limited {
   query_timeout?: number;
 }
 
+/** What this uses of pg's pool beyond its types: those that are free, the last of which is taken next. */
+interface Inner {
+  _idle: { client: pg.PoolClient }[];
+}
+
+/** One switch in so many opens a connection instead, while there may be more: busy pools soon have the right ones. */
+const switchesPerOpening = 16;
+
 /**
  * A pool whose connections are handed out under the role and the team for whom the caller runs; where nobody has said for whom,
  * `unsaid`. A connection remembers what was last set on it, so that only a change costs a round trip, and an idle one that is right
@@ -23,6 +31,7 @@ export class FencedPool extends pg.Pool {
   readonly #set = new WeakMap<pg.PoolClient, string>();
   /** The statement that `query` is about to ask a connection for. */
   #statement: Limited | undefined;
+  #switches = 0;
 
   constructor(config: pg.PoolConfig, unsaid: Behalf) {
     super(config);
@@ -32,13 +41,13 @@ export class FencedPool extends pg.Pool {
   override connect(): Promise<pg.PoolClient>;
   override connect(callback: Checkout): void;
   override connect(callback?: Checkout): Promise<pg.PoolClient> | undefined {
-    const behalf = currentBehalf() ?? this.#unsaid;
+    const wanted = settingsOf(currentBehalf() ?? this.#unsaid);
     if (callback) {
-      this.#connectAs(behalf, callback);
+      this.#connectAs(wanted, callback);
       return undefined;
     }
     return new Promise((resolve, reject) => {
-      this.#connectAs(behalf, (error, client) => (client ? resolve(client) : reject(error)));
+      this.#connectAs(wanted, (error, client) => (client ? resolve(client) : reject(error)));
     });
   }
 
@@ -55,46 +64,76 @@ export class FencedPool extends pg.Pool {
     }
   }
 
-  #connectAs(behalf: Behalf, callback: Checkout): void {
-    const wanted = settingsOf(behalf);
-    const key = wanted.join(' ');
+  #connectAs(wanted: string, callback: Checkout): void {
     const statement = this.#statement;
-    this.#prefer(key);
-    super.connect((error, client, done) => {
-      if (error || !client || this.#set.get(client) === key) return callback(error, client, done);
-      this.#set.delete(client);
-      const start = performance.now();
-      const limit = statement?.query_timeout;
-      const switching = {
-        name: 'graft_behalf',
-        text: "SELECT set_config('role', $1, false), set_config('graft.team_id', $2, false)",
-        values: wanted,
-        ...(limit === undefined ? {} : { query_timeout: limit }),
-      };
-      client.query(switching, (fault: Error | null) => {
-        if (fault) {
-          client.release(fault);
-          return callback(fault, undefined, () => {});
-        }
-        this.#set.set(client, key);
-        if (statement && limit !== undefined)
-          statement.query_timeout = Math.max(1, limit - (performance.now() - start));
-        callback(undefined, client, done);
+    const use: Checkout = (error, client, done) => {
+      if (error || !client || this.#set.get(client) === wanted) return callback(error, client, done);
+      this.#switch(client, wanted, statement, (fault) => {
+        if (!fault) return callback(undefined, client, done);
+        client.release(fault);
+        callback(fault, undefined, () => {});
       });
+    };
+    if (!this.#prefer(wanted)) {
+      super.connect(use);
+      return;
+    }
+    const inner = this as unknown as Inner;
+    const idle = inner._idle;
+    inner._idle = [];
+    super.connect((error, client, done) => {
+      // The server has no more: one of ours will do.
+      if ((error as { code?: string } | undefined)?.code === '53300') super.connect(use);
+      else use(error, client, done);
+    });
+    inner._idle = idle;
+  }
+
+  /** Simple queries, the cheapest there are; both are done or neither. */
+  #switch(
+    client: pg.PoolClient,
+    wanted: string,
+    statement: Limited | undefined,
+    callback: (fault?: Error) => void,
+  ): void {
+    this.#set.delete(client);
+    const start = performance.now();
+    const limit = statement?.query_timeout;
+    const switching = { text: wanted, ...(limit === undefined ? {} : { query_timeout: limit }) };
+    client.query(switching, (fault: Error | null) => {
+      if (fault) return callback(fault);
+      this.#set.set(client, wanted);
+      if (statement && limit !== undefined)
+        statement.query_timeout = Math.max(1, limit - (performance.now() - start));
+      callback();
     });
   }
 
-  /** Puts an idle connection where the pool takes the next one from. Another may be taken all the same: it is switched then. */
-  #prefer(key: string): void {
-    const { _idle: idle } = this as unknown as { _idle: { client: pg.PoolClient }[] };
+  /**
+   * Puts the best of the idle connections where the pool takes the next one from; another may be taken all the same, and is switched
+   * then. True: better open one.
+   */
+  #prefer(wanted: string): boolean {
+    const { _idle: idle } = this as unknown as Inner;
     const last = idle.length - 1;
-    const found = idle.findLastIndex(({ client }) => this.#set.get(client) === key);
+    let found = idle.findLastIndex(({ client }) => this.#set.get(client) === wanted);
+    if (found === -1 && last >= 0) {
+      const mayGrow = this.totalCount < (this.options.max ?? 10);
+      if (mayGrow && ++this.#switches % switchesPerOpening === 0) return true;
+      // A key is checked for every request: those that do that stay.
+      found = idle.findIndex(({ client }) => this.#set.get(client) !== system);
+    }
     if (found !== -1 && found !== last) idle.push(...idle.splice(found, 1));
+    return false;
   }
 }
 
-/** The role, and `graft.team_id`, which policies of graft_team compare with. No team has the empty id. */
-function settingsOf(behalf: Behalf): [role: string, team: string] {
-  if (typeof behalf === 'object') return ['graft_team', behalf.team];
-  return [{ system: 'graft_system', nobody: 'graft_team', owner: 'none' }[behalf], ''];
+/** SQL that sets the role, and `graft.team_id`, which policies of graft_team compare with. No team has the empty id. */
+function settingsOf(behalf: Behalf): string {
+  if (typeof behalf === 'object')
+    return `SET ROLE graft_team; SET graft.team_id = ${pg.escapeLiteral(behalf.team)}`;
+  const role = { system: 'graft_system', nobody: 'graft_team', owner: 'NONE' }[behalf];
+  return `SET ROLE ${role}; SET graft.team_id = ''`;
 }
+
+const system = settingsOf('system');

@@ -10,10 +10,10 @@ import { loadServiceEnv } from '../env.ts';
 import { openServices } from '../services.ts';
 import { createTeam } from '../teams/team-records.ts';
 import { type PrivatePostgres, startPrivatePostgres } from '../testing/private-postgres.ts';
-import { connectOwner } from './database.ts';
+import { connectDatabase, connectOwner } from './database.ts';
 import { grantAccess } from './grant-access.ts';
 import { migrateDatabase } from './migrate-database.ts';
-import { asTeam } from './on-behalf-of.ts';
+import { asSystem, asTeam } from './on-behalf-of.ts';
 
 const log = pino({ level: 'silent' });
 const databases = ['one', 'two', 'three', 'four'];
@@ -47,7 +47,11 @@ async function query(database: string, sql: string, login?: string): Promise<Rec
   }
 }
 
-async function asOwner(database: string, login: string | undefined, work: typeof migrateDatabase): Promise<unknown> {
+async function asOwner(
+  database: string,
+  login: string | undefined,
+  work: typeof migrateDatabase,
+): Promise<unknown> {
   const owner = connectOwner(urlOf(database, login), log);
   return await work(owner).finally(() => owner.sql.end());
 }
@@ -77,7 +81,10 @@ test('where the roles are, an owner that is no superuser migrates; and what it l
   await assert.rejects(migrate('modest', 'modest'), /GRANT graft_team, graft_system TO/);
   await query('graft', 'GRANT graft_team, graft_system TO modest');
   await migrate('modest', 'modest');
-  assert.deepEqual(await query('modest', 'SET ROLE graft_system; SELECT 1', 'modest').then(() => 'may'), 'may');
+  assert.deepEqual(
+    await query('modest', 'SET ROLE graft_system; SELECT 1', 'modest').then(() => 'may'),
+    'may',
+  );
 });
 
 test('a database that was restored, without its privileges, gets them again', async () => {
@@ -102,10 +109,7 @@ test('a role that could bypass policies stops the start', async () => {
 });
 
 test('Graft runs as a login that is a member of the two roles and nothing else', async () => {
-  await query(
-    'graft',
-    "CREATE ROLE app LOGIN PASSWORD 'secret' IN ROLE graft_team, graft_system",
-  );
+  await query('graft', "CREATE ROLE app LOGIN PASSWORD 'secret' IN ROLE graft_team, graft_system");
   const open = async (migrating: NodeJS.ProcessEnv) =>
     await openServices({
       role: 'api',
@@ -120,7 +124,9 @@ test('Graft runs as a login that is a member of the two roles and nothing else',
   // Those that are migrated already need no owner.
   for (const migrating of [{ GRAFT_MIGRATION_DATABASE_URL: urlOf('three') }, {}]) {
     const services = await open(migrating);
-    const { rows } = await services.sql.query('SELECT session_user::text AS login, current_user::text AS role');
+    const { rows } = await services.sql.query(
+      'SELECT session_user::text AS login, current_user::text AS role',
+    );
     assert.deepEqual(rows, [{ login: 'app', role: 'graft_team' }]);
     let rung: string | undefined;
     const consumer = await services.queue.consume(
@@ -136,7 +142,9 @@ test('Graft runs as a login that is a member of the two roles and nothing else',
     await consumer.close();
     await services.close();
   }
-  await assert.rejects(query('three', 'ALTER TABLE jobs DISABLE ROW LEVEL SECURITY', 'app'), { code: '42501' });
+  await assert.rejects(query('three', 'ALTER TABLE jobs DISABLE ROW LEVEL SECURITY', 'app'), {
+    code: '42501',
+  });
 
   const operator = await openServices({
     role: 'admin',
@@ -148,6 +156,24 @@ test('Graft runs as a login that is a member of the two roles and nothing else',
   assert.equal(await asTeam('other', () => operator.db.team.count()), 0);
   assert.equal(await asTeam(team.id, () => operator.db.team.count()), 1);
   await operator.close();
+});
+
+test('a connection that cannot be switched is closed, and nothing is asked on it', async () => {
+  await query('graft', "CREATE ROLE half LOGIN PASSWORD 'secret' IN ROLE graft_team");
+  const { sql, db } = connectDatabase(urlOf('three', 'half'), log);
+  assert.deepEqual((await asTeam('x', () => sql.query('SELECT id FROM teams'))).rows, []);
+  await assert.rejects(
+    asSystem(() => sql.query('SELECT id FROM teams')),
+    { code: '42501', message: /set role/ },
+  );
+  assert.equal(sql.totalCount, 0);
+  await assert.rejects(
+    asSystem(() => db.team.count()),
+    /set role/,
+  );
+  assert.equal(sql.totalCount, 0);
+  assert.equal(await asTeam('x', () => db.team.count()), 0);
+  await sql.end();
 });
 
 test('a database of a newer Graft is not migrated by a login that may not', async () => {

@@ -27,7 +27,9 @@ export async function grantAccess({ sql }: Pick<Database, 'sql'>): Promise<void>
     // Those who start together change the same rows of the catalogue. Roles are the cluster's, so one of another database may too.
     await connection.query("SELECT pg_advisory_xact_lock(hashtextextended('graft:access', 0))");
     const lack = await readLack(connection);
-    await connection.query('SELECT graft_grant(name::regclass) FROM unnest($1::text[]) AS name', [lack.tables]);
+    await connection.query('SELECT graft_grant(name::regclass) FROM unnest($1::text[]) AS name', [
+      lack.tables,
+    ]);
     if (lack.ledger) await connection.query('GRANT SELECT ON _prisma_migrations TO graft_system');
     if (lack.membership) await connection.query('GRANT graft_team, graft_system TO CURRENT_USER');
     await connection.query('COMMIT');

@@ -18,7 +18,7 @@ export function currentBehalf(): Behalf | undefined {
  * `WHERE team_id`. Where work is handed to a queue, a stream or a timer that others run, it is theirs: say it again there.
  */
 export async function asTeam<T>(teamId: string, work: () => T | PromiseLike<T>): Promise<T> {
-  if (!teamId) throw new Error('asTeam needs the id of a team');
+  if (!/^[\w-]{1,100}$/.test(teamId)) throw new Error('asTeam needs the id of a team');
   return await onBehalfOf({ team: teamId }, work);
 }
 

@@ -64,7 +64,11 @@ const own = "(team_id = current_setting('graft.team_id'::text, true))";
 
 /** What is wrong with the fence of a table, by its name. */
 async function holesOf(): Promise<string[]> {
-  const { rows } = await services.sql.query<{ name: string; on: boolean; policies: Record<string, string>[] }>(
+  const { rows } = await services.sql.query<{
+    name: string;
+    on: boolean;
+    policies: Record<string, string>[];
+  }>(
     `SELECT relname::text AS name, relrowsecurity AS on,
        (SELECT coalesce(jsonb_agg(jsonb_build_object('roles', roles, 'cmd', cmd, 'permissive', permissive,
           'condition', coalesce(qual, with_check), 'same', qual IS NULL OR with_check IS NULL OR qual = with_check)), '[]')
@@ -78,10 +82,15 @@ async function holesOf(): Promise<string[]> {
     const hint = `${name}: its migration lacks SELECT graft_fence('${name}'${isTeams ? '' : ", 'system'"})`;
     const of = (role: string) => policies.filter(({ roles }) => String(roles) === role);
     if (!on || of('graft_system').length !== 1) return [hint];
-    const wrong = (isTeams && of('graft_team').length === 0) || of('graft_team').some((policy) => {
-      const expected = name === 'teams' ? own.replace('team_id =', 'id =') : own;
-      return !policy.same || (policy.condition !== expected && (isTeams || name === 'teams' || policy.cmd !== 'SELECT'));
-    });
+    const wrong =
+      (isTeams && of('graft_team').length === 0) ||
+      of('graft_team').some((policy) => {
+        const expected = name === 'teams' ? own.replace('team_id =', 'id =') : own;
+        return (
+          !policy.same ||
+          (policy.condition !== expected && (isTeams || name === 'teams' || policy.cmd !== 'SELECT'))
+        );
+      });
     const strangers = policies.length - of('graft_system').length - of('graft_team').length;
     return wrong || strangers > 0 ? [`${name}: a policy lets more through than a team's own rows`] : [];
   });
@@ -94,7 +103,9 @@ describe('every table', () => {
 
   test('and one that is not is named', async () => {
     await services.sql.query('CREATE TABLE forgotten (team_id TEXT); CREATE TABLE lax (team_id TEXT)');
-    await services.sql.query("SELECT graft_fence('lax'); CREATE POLICY all_rows ON lax TO graft_team USING (true)");
+    await services.sql.query(
+      "SELECT graft_fence('lax'); CREATE POLICY all_rows ON lax TO graft_team USING (true)",
+    );
     try {
       assert.deepEqual(await holesOf(), [
         "forgotten: its migration lacks SELECT graft_fence('forgotten')",
@@ -133,7 +144,7 @@ describe('every table', () => {
       'CREATE TABLE mine (team_id TEXT)',
       'TRUNCATE jobs CASCADE',
       'SELECT * FROM loop_turns',
-      "UPDATE workers SET draining = true",
+      'UPDATE workers SET draining = true',
     ]) {
       await assert.rejects(
         asTeam(ours.id, () => fenced.sql.query(statement)),
@@ -247,7 +258,10 @@ test('code that has the wrong team in its WHERE finds nothing', async () => {
 test('whose key it is, is found out before anybody is somebody', async () => {
   const caller = await verifyApiKey(fenced, `Bearer ${theirs.key}`);
   assert.equal(caller?.teamId, theirs.id);
-  assert.equal((await asTeam(ours.id, () => verifyApiKey(fenced, `Bearer ${theirs.key}`)))?.teamId, theirs.id);
+  assert.equal(
+    (await asTeam(ours.id, () => verifyApiKey(fenced, `Bearer ${theirs.key}`)))?.teamId,
+    theirs.id,
+  );
 });
 
 test('twenty at once on ten connections, by every way, each for its own team', async () => {
@@ -256,7 +270,8 @@ test('twenty at once on ten connections, by every way, each for its own team', a
   const asks: Record<string, () => Promise<{ id: string }[]>> = {
     pool: async () => (await fenced.sql.query<{ id: string }>('SELECT id FROM files')).rows,
     prisma: async () => await fenced.db.file.findMany({ select: { id: true } }),
-    first: async () => [await fenced.db.file.findFirst({ select: { id: true } })].filter((row) => row !== null),
+    first: async () =>
+      [await fenced.db.file.findFirst({ select: { id: true } })].filter((row) => row !== null),
     count: async () => Array.from({ length: await fenced.db.file.count() }, () => ({ id: '' })),
     transaction: async () => await inTransaction(fenced, who),
   };
@@ -290,13 +305,12 @@ describe('a connection', () => {
       const { query } = client;
       // biome-ignore lint/suspicious/noExplicitAny: pg's overloads
       client.query = ((...all: any[]) => {
-        statements.push(all[0].name ?? 'own');
+        statements.push(String(all[0].text ?? all[0]).startsWith('SET ROLE') ? 'set' : 'own');
         return (query as (...all: unknown[]) => unknown).apply(client, all);
       }) as typeof client.query;
     });
     for (const team of [ours, ours, theirs, ours]) await asTeam(team.id, () => sql.query('SELECT 1'));
-    const set = 'graft_behalf';
-    assert.deepEqual(statements, [set, 'own', 'own', set, 'own', set, 'own']);
+    assert.deepEqual(statements, ['set', 'own', 'own', 'set', 'own', 'set', 'own']);
     // Where there are several, the one that is right already is taken.
     const [a, b] = await Promise.all(
       [ours, theirs].map((team) => asTeam(team.id, async () => await sql.connect())),
@@ -309,14 +323,19 @@ describe('a connection', () => {
     await pool.close();
   });
 
-  test('that cannot be switched is closed', async () => {
+  test('is opened rather than switched again and again', async () => {
+    const pool = openFenced(services);
+    const { sql } = pool.database;
+    for (let i = 0; i < 30; i++)
+      for (const team of [ours, theirs]) await asTeam(team.id, () => sql.query('SELECT 1'));
+    assert.equal(sql.totalCount, 2);
+    await pool.close();
+  });
+
+  test('that was lost meanwhile is not switched; no id but a team’s is set', async () => {
     const pid = await backend();
-    // Postgres takes no such text.
-    await assert.rejects(
-      asTeam('a\0b', () => fenced.sql.query('SELECT 1')),
-      { code: '22021' },
-    );
-    await assert.rejects(asTeam('a\0b', () => fenced.db.file.count()));
+    for (const id of ["a'b", 'a\0b', 'a b', ''])
+      await assert.rejects(asTeam(id, backend), /needs the id of a team/);
     await services.sql.query('SELECT pg_terminate_backend($1)', [pid]);
     assert.deepEqual(await asTeam(ours.id, ways['the pool']!.bind(null, 'SELECT id FROM files')), [
       { id: ours.fileId },

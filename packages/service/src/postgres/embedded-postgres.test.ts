@@ -110,7 +110,8 @@ describe('embedded Postgres', { skip: available }, () => {
   test('Graft itself logs in as one that owns nothing and is nobody until it becomes a role', async () => {
     const postgres = await hold();
     const url = postgres.appUrl('graft');
-    const roles = 'SELECT session_user::text AS login, rolsuper, rolinherit FROM pg_roles WHERE rolname = current_user';
+    const roles =
+      'SELECT session_user::text AS login, rolsuper, rolinherit FROM pg_roles WHERE rolname = current_user';
     assert.deepEqual(await query(url, roles), [{ login: 'graft_app', rolsuper: false, rolinherit: false }]);
     await assert.rejects(query(url, 'SELECT n FROM kept'), { code: '42501' });
     await assert.rejects(query(url, 'CREATE TABLE mine (n INT)'), { code: '42501' });

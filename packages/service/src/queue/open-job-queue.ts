@@ -76,7 +76,10 @@ async function openOnPostgres(
 async function migrateQueue(
   ownerUrl: string,
   log: Logger,
-  open: (connection: PostgresConnectionOptions) => { waitUntilReady(): Promise<unknown>; close(): Promise<void> },
+  open: (connection: PostgresConnectionOptions) => {
+    waitUntilReady(): Promise<unknown>;
+    close(): Promise<void>;
+  },
 ): Promise<void> {
   const settings = { ...connectionOptions(ownerUrl, 'graft-queue'), connectionTimeoutMillis: 2_000 };
   for (const end = performance.now() + 30_000; ; await sleep(200)) {

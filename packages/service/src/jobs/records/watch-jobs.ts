@@ -33,8 +33,9 @@ type Row = { place: number; state: JobState | null } & (
  * all, so that a finished job's last events are there with the news of its end. They may be of many teams.
  */
 export async function readJobNews({ sql }: Database, watched: WatchedJob[]): Promise<JobNews[]> {
-  const { rows } = await asSystem(() => sql.query<Row>(
-    `SELECT w.place::int AS place, j.state, e.id, e.seq, e.job_id AS "jobId", e.level, e.type, e.message, e.data,
+  const { rows } = await asSystem(() =>
+    sql.query<Row>(
+      `SELECT w.place::int AS place, j.state, e.id, e.seq, e.job_id AS "jobId", e.level, e.type, e.message, e.data,
             e.created_at AS "createdAt"
      FROM unnest($1::text[], $2::text[], $3::bigint[]) WITH ORDINALITY AS w(team_id, job_id, seq, place)
      LEFT JOIN jobs j ON j.team_id = w.team_id AND j.id = w.job_id
@@ -43,8 +44,9 @@ export async function readJobNews({ sql }: Database, watched: WatchedJob[]): Pro
        WHERE team_id = w.team_id AND job_id = w.job_id AND seq > w.seq ORDER BY seq LIMIT ${mostEvents}
      ) e ON true
      ORDER BY w.place, e.seq`,
-    [watched.map(({ teamId }) => teamId), watched.map(({ jobId }) => jobId), watched.map(({ seq }) => seq)],
-  ));
+      [watched.map(({ teamId }) => teamId), watched.map(({ jobId }) => jobId), watched.map(({ seq }) => seq)],
+    ),
+  );
   const news: JobNews[] = watched.map(() => ({ events: [], more: false, finished: true }));
   for (const { place, state, ...event } of rows) {
     const of = news[place - 1]!;
