@@ -107,6 +107,7 @@ export { overlapSeconds, rotateApiKey } from './keys/rotate-api-key.ts';
 export { allowsModel, allowsScope, type Scope, scopes } from './keys/scopes.ts';
 export {
   type Actor,
+  findDeadKeys,
   type Identity,
   type Operator,
   type Verified,

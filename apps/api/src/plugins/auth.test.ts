@@ -150,6 +150,29 @@ describe('models', () => {
   });
 });
 
+test('an open stream ends within a second when its key does, and only that', async () => {
+  const { url, acme, services } = bench;
+  const training_file = await acme.upload(chatLine);
+  const { json: job } = await acme.send('POST', '/v1/fine_tuning/jobs', { model: 'tiny', training_file });
+  const open = async () => {
+    const { key, keyId } = await createApiKey(services, acme.teamId, { name: 'x', role: 'viewer' });
+    const path = `${url}/v1/fine_tuning/jobs/${job.id}/events?stream=true`;
+    const response = await fetch(path, { headers: { authorization: `Bearer ${key}` } });
+    assert.equal(response.status, 200);
+    const stream = { keyId, endedAt: null as number | null, ended: Promise.resolve() };
+    stream.ended = response.text().then(() => void (stream.endedAt = performance.now()));
+    return stream;
+  };
+  const [revoked, living] = [await open(), await open()];
+  const start = performance.now();
+  await revokeApiKey(services, acme.teamId, revoked.keyId);
+  await revoked.ended;
+  assert.ok(revoked.endedAt! - start < 5_000, `${revoked.endedAt! - start} ms`);
+  assert.equal(living.endedAt, null);
+  await revokeApiKey(services, acme.teamId, living.keyId);
+  await living.ended;
+});
+
 test('a revocation is effective on another process with its commit', async () => {
   const second = await buildApp(bench.services);
   try {

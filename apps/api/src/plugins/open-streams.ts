@@ -1,4 +1,5 @@
 import { Readable } from 'node:stream';
+import { findDeadKeys, repeat, type Services } from '@graft/service';
 import type { FastifyReply } from 'fastify';
 import fp from 'fastify-plugin';
 
@@ -12,14 +13,21 @@ declare module 'fastify' {
   }
 }
 
-/** Long answers (server-sent events), which a closing server must end rather than wait for. */
+/** Milliseconds between two looks whether the keys of open streams are still let in. */
+const keyCheckMs = 500;
+
+/**
+ * Long answers (server-sent events), which a closing server must end rather than wait for. They end within a second when
+ * their key does: its next request, which every other route sees, may never come.
+ */
 export const openStreams = fp(async (app) => {
-  const open = new Set<AbortController>();
+  /** Each with the key that asked for it; null: none did. */
+  const open = new Map<AbortController, string | null>();
 
   app.decorateReply('stream', function (this: FastifyReply, contentType, produce) {
     this.hold('streams');
     const controller = new AbortController();
-    open.add(controller);
+    open.set(controller, this.request.caller?.keyId ?? null);
     this.raw.once('close', () => {
       controller.abort();
       open.delete(controller);
@@ -30,6 +38,18 @@ export const openStreams = fp(async (app) => {
   });
 
   app.addHook('preClose', async () => {
-    for (const controller of open) controller.abort();
+    for (const controller of open.keys()) controller.abort();
   });
+
+  const { services } = app;
+  const keyChecks = repeat('stream-keys', keyCheckMs, async () => endDead(services, open), services.log);
+  app.addHook('onClose', async () => await keyChecks.stop());
 });
+
+/** Ends the streams whose keys were revoked, ran out, or went with a membership. While Postgres is away they go on. */
+async function endDead(services: Services, open: Map<AbortController, string | null>): Promise<void> {
+  const keys = new Set([...open.values()].filter((key) => key !== null));
+  if (keys.size === 0) return;
+  const dead = new Set(await findDeadKeys(services, [...keys]));
+  for (const [controller, key] of open) if (key !== null && dead.has(key)) controller.abort();
+}

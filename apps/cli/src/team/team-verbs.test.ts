@@ -85,8 +85,10 @@ test('a team from its first admin to its end', async (t) => {
   await ok(['admin', 'people', 'disable', 'ada@example.com']);
   assert.equal((await graft(['whoami'], asAda)).code, 1);
   await ok(['admin', 'people', 'enable', 'ada@example.com']);
-  assert.equal((await json(['whoami'], asAda)).role, 'viewer');
-  const operator = { GRAFT_API_KEY: (await ok(['admin', 'operator-keys', 'create', '--name', 'x'])).stdout.trim() };
+  assert.equal((await json(['whoami'], asAda)).role, 'member');
+  const operator = {
+    GRAFT_API_KEY: (await ok(['admin', 'operator-keys', 'create', '--name', 'x'])).stdout.trim(),
+  };
   assert.match((await ok(['whoami'], operator)).stdout, /^you are +the operator of the service$/m);
   assert.match((await graft(['files', 'list'], operator)).stderr, /reads no data of a team/);
   assert.deepEqual((await json(['admin', 'workers', 'list'])).data, []);

@@ -45,6 +45,21 @@ export interface Operator {
 /** What an `Authorization` header turned out to be. */
 export type Verified = { kind: 'team'; identity: Identity } | { kind: 'operator'; operator: Operator };
 
+/** The keys of teams that are let in at this moment. */
+const livingKeys = `FROM api_keys k
+  JOIN teams t ON t.id = k.team_id AND t.deleted_at IS NULL
+  LEFT JOIN people p ON p.id = k.person_id AND p.disabled_at IS NULL
+  LEFT JOIN memberships m ON m.team_id = k.team_id AND m.person_id = p.id
+  WHERE k.revoked_at IS NULL AND (k.expires_at IS NULL OR k.expires_at > now())
+    AND (k.person_id IS NULL OR m.person_id IS NOT NULL)`;
+
+/** Which of these keys of teams are let in no more: one statement, however many they are. */
+export async function findDeadKeys({ sql }: Database, ids: string[]): Promise<string[]> {
+  const { rows } = await sql.query<{ id: string }>(`SELECT k.id ${livingKeys} AND k.id = ANY($1)`, [ids]);
+  const living = new Set(rows.map(({ id }) => id));
+  return ids.filter((id) => !living.has(id));
+}
+
 type Verifying = Database & { secrets: Secrets };
 
 /**
@@ -90,12 +105,7 @@ async function verifyTeamKey(db: Verifying, key: string): Promise<Identity | nul
     `SELECT k.team_id AS "teamId", t.name AS "teamName", k.id AS "keyId", k.role, k.scopes, k.models,
        k.person_id AS "personId", m.role AS "personsRole", k.expires_at AS "expiresAt", k.secret_hmac AS hmac,
        coalesce(k.last_used_at < now() - interval '1 minute', true) AS "isStale"
-     FROM api_keys k
-     JOIN teams t ON t.id = k.team_id AND t.deleted_at IS NULL
-     LEFT JOIN people p ON p.id = k.person_id AND p.disabled_at IS NULL
-     LEFT JOIN memberships m ON m.team_id = k.team_id AND m.person_id = p.id
-     WHERE k.id = $1 AND k.revoked_at IS NULL AND (k.expires_at IS NULL OR k.expires_at > now())
-       AND (k.person_id IS NULL OR m.person_id IS NOT NULL)`,
+     ${livingKeys} AND k.id = $1`,
     [parsed.keyId],
   );
   const row = rows[0];

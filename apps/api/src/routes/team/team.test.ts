@@ -66,11 +66,17 @@ describe('members', () => {
     const path = `/v1/team/members/${second.personId}`;
     const promoted = await first.send('POST', path, { role: 'admin' });
     assert.deepEqual([promoted.status, promoted.json.role], [200, 'admin']);
-    // The key was made for a viewer.
-    assertError(await second.send('GET', '/v1/team/invitations'), 403, 'insufficient_role');
-    const more = await second.send('POST', '/v1/team/keys', { name: 'more', role: 'admin' });
-    assertError(more, 403, 'exceeds_maker', 'role');
+    // The key of an invitation follows the person's role.
+    assert.equal((await second.send('GET', '/v1/team/invitations')).status, 200);
     assert.equal((await first.send('POST', path, { role: 'viewer' })).json.role, 'viewer');
+    assertError(await second.send('GET', '/v1/team/invitations'), 403, 'insufficient_role');
+    const { id: keyId } = (await second.send('GET', '/v1/me')).json.key;
+    const rotated = await second.send('POST', `/v1/team/keys/${keyId}/rotate`, {});
+    assert.equal(rotated.status, 200, rotated.text);
+    assert.equal(
+      (await bench.withKey(bench.acme, rotated.json.key).send('GET', '/v1/me')).json.role,
+      'viewer',
+    );
 
     assert.equal((await first.send('DELETE', path)).json.deleted, true);
     assertError(await second.send('GET', '/v1/me'), 401, 'invalid_api_key');
