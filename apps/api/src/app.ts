@@ -21,6 +21,9 @@ import { timeouts } from './plugins/timeouts.ts';
 import { turns } from './plugins/turns.ts';
 import { wireValues } from './plugins/wire-values.ts';
 import { adapterRoutes } from './routes/adapters.ts';
+import { adminPeopleRoutes } from './routes/admin/people.ts';
+import { adminTeamRoutes } from './routes/admin/teams.ts';
+import { adminWorkerRoutes } from './routes/admin/workers.ts';
 import { chatCompletionRoutes } from './routes/chat-completions.ts';
 import { completionRoutes } from './routes/completions.ts';
 import { fileRoutes } from './routes/files.ts';
@@ -29,6 +32,10 @@ import { healthRoutes } from './routes/health.ts';
 import { jobAttemptRoutes } from './routes/job-attempts.ts';
 import { jobEventRoutes } from './routes/job-events.ts';
 import { modelRoutes } from './routes/models.ts';
+import { invitationRoutes } from './routes/team/invitations.ts';
+import { teamKeyRoutes } from './routes/team/keys.ts';
+import { memberRoutes } from './routes/team/members.ts';
+import { teamRoutes } from './routes/team/team.ts';
 import { namedSchemas } from './schemas/schema.ts';
 import { type ApiSettings, loadApiSettings } from './settings.ts';
 
@@ -110,6 +117,13 @@ export async function buildApp(services: Services, overrides: Partial<ApiSetting
       await v1.register(modelRoutes);
       await v1.register(chatCompletionRoutes, { settings });
       await v1.register(completionRoutes, { settings });
+      await v1.register(teamRoutes);
+      await v1.register(memberRoutes);
+      await v1.register(invitationRoutes);
+      await v1.register(teamKeyRoutes);
+      await v1.register(adminTeamRoutes);
+      await v1.register(adminPeopleRoutes);
+      await v1.register(adminWorkerRoutes);
     },
     { prefix: '/v1' },
   );

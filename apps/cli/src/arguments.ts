@@ -13,6 +13,22 @@ export const wholeNumber =
     return value;
   };
 
+const units = { s: 1, m: 60, h: 3600, d: 24 * 3600 } as const;
+
+/** For commander: a time such as 90s, 30m, 12h or 30d, in seconds. */
+export function timeSpan(text: string): number {
+  const match = /^(\d{1,9})([smhd])$/.exec(text);
+  if (!match) throw new InvalidArgumentError('It must be a time such as 90s, 30m, 12h or 30d.');
+  return Number(match[1]) * units[match[2] as keyof typeof units];
+}
+
+/** For commander: words with commas between. */
+export const words = (text: string): string[] =>
+  text
+    .split(',')
+    .map((word) => word.trim())
+    .filter((word) => word !== '');
+
 /** For commander: any finite number. */
 export function anyNumber(text: string): number {
   const value = Number(text);

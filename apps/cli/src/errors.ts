@@ -48,7 +48,7 @@ interface ApiError extends Error {
 function explainApiError(error: ApiError): string {
   const message = sentence(error.message);
   if (error.status === 401) {
-    return `${message} Set GRAFT_API_KEY, or save a key with \`graft login\`. The operator makes keys with \`graft admin keys create\`.`;
+    return `${message} Set GRAFT_API_KEY, or save a key with \`graft login\`. An admin of your team makes keys with \`graft team keys create\`.`;
   }
   if (error.code === 'model_not_found') return `${message} \`graft models list\` shows what there is.`;
   if (error.code === 'job_not_found') return `${message} \`graft jobs list\` shows the jobs there are.`;

@@ -1,7 +1,9 @@
 import { Command } from 'commander';
 import { addBaseModelVerbs } from './admin/base-models.ts';
 import { addKeyVerbs } from './admin/keys.ts';
-import { addTeamVerbs } from './admin/teams.ts';
+import { addPeopleVerbs } from './admin/people.ts';
+import { addTeamVerbs as addAdminTeamVerbs } from './admin/teams.ts';
+import { addOperatorKeyVerbs, addWorkerVerbs } from './admin/workers.ts';
 import { addGenerateVerb } from './local/generate.ts';
 import { addInspectVerb } from './local/inspect.ts';
 import { addMergeVerb } from './local/merge.ts';
@@ -11,8 +13,11 @@ import { addAdaptersVerbs } from './remote/adapters.ts';
 import { addChatVerb } from './remote/chat.ts';
 import { addFilesVerbs } from './remote/files.ts';
 import { addJobsVerbs } from './remote/jobs.ts';
+import { addJoinVerb } from './remote/join.ts';
 import { addLoginVerbs } from './remote/login.ts';
 import { addModelsVerbs } from './remote/models.ts';
+import { addWhoamiVerb } from './remote/whoami.ts';
+import { addTeamVerbs } from './team/team.ts';
 import { noun } from './verb.ts';
 
 /** Every verb of `graft`, in the order of its help. What a verb needs is loaded when it runs. */
@@ -39,11 +44,14 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted. Every verb has --h
     );
   program.commandsGroup('On a service:');
   addLoginVerbs(program);
+  addJoinVerb(program);
+  addWhoamiVerb(program);
   addFilesVerbs(program);
   addJobsVerbs(program);
   addAdaptersVerbs(program);
   addModelsVerbs(program);
   addChatVerb(program);
+  addTeamVerbs(program);
   program.commandsGroup('On this machine, without a service:');
   addTrainVerb(program);
   addScoreVerb(program);
@@ -54,10 +62,13 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted. Every verb has --h
   const admin = noun(
     program,
     'admin',
-    'teams and API keys, straight in the database (DATABASE_URL, GRAFT_DATA_DIR)',
+    'teams, people, keys and workers, straight in the database (DATABASE_URL, GRAFT_DATA_DIR)',
   );
-  addTeamVerbs(admin);
+  addAdminTeamVerbs(admin);
+  addPeopleVerbs(admin);
   addKeyVerbs(admin);
+  addOperatorKeyVerbs(admin);
+  addWorkerVerbs(admin);
   addBaseModelVerbs(admin);
   return program;
 }

@@ -1,8 +1,11 @@
 import { Adapters } from './resources/adapters.ts';
+import { Admin } from './resources/admin.ts';
 import { Completions } from './resources/completions.ts';
 import { Files } from './resources/files.ts';
 import { Jobs } from './resources/jobs.ts';
 import { Models } from './resources/models.ts';
+import { Invitations, Team } from './resources/team.ts';
+import type { Me } from './team-objects.ts';
 import { Transport } from './transport.ts';
 import type {
   ChatCompletion,
@@ -34,6 +37,12 @@ export class GraftClient {
   readonly fineTuning: { readonly jobs: Jobs };
   readonly models: Models;
   readonly adapters: Adapters;
+  /** The key's team: its members, invitations and keys. */
+  readonly team: Team;
+  readonly invitations: Invitations;
+  /** With a key of the operator. */
+  readonly admin: Admin;
+  readonly #transport: Transport;
   readonly chat: {
     readonly completions: Completions<ChatCompletionParams, ChatCompletion, ChatCompletionChunk>;
   };
@@ -55,12 +64,21 @@ export class GraftClient {
       timeout: options.timeout ?? 600_000,
       headers: options.headers ?? {},
     });
+    this.#transport = transport;
+    this.team = new Team(transport);
+    this.invitations = new Invitations(transport);
+    this.admin = new Admin(transport);
     this.files = new Files(transport);
     this.fineTuning = { jobs: new Jobs(transport) };
     this.models = new Models(transport);
     this.adapters = new Adapters(transport);
     this.chat = { completions: new Completions(transport, '/chat/completions') };
     this.completions = new Completions(transport, '/completions');
+  }
+
+  /** What the key is, whose, and what it may do. */
+  me(): Promise<Me> {
+    return this.#transport.json({ method: 'GET', path: '/me' });
   }
 }
 

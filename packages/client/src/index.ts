@@ -5,4 +5,5 @@ export type { Page, PageList } from './page-list.ts';
 export type { AdapterDownload, DownloadOptions } from './resources/adapter-download.ts';
 export type { UploadParams } from './resources/files.ts';
 export type { EventStreamOptions } from './resources/job-event-stream.ts';
+export type * from './team-objects.ts';
 export type * from './wire-objects.ts';

@@ -94,10 +94,27 @@ export {
   returnValidation,
   type ValidationOutcome,
 } from './jobs/transitions/validate-job.ts';
-export { type Role, roles } from './keys/api-key.ts';
-export { createApiKey } from './keys/create-api-key.ts';
-export { type ApiKeyRecord, listApiKeys, revokeApiKey } from './keys/manage-api-keys.ts';
-export { type Identity, verifyApiKey } from './keys/verify-api-key.ts';
+export { hasRole, type Role, roles } from './keys/api-key.ts';
+export { createApiKey, type NewApiKey } from './keys/create-api-key.ts';
+export { mostKeySeconds } from './keys/limits-of-maker.ts';
+export { type ApiKeyRecord, getApiKey, listApiKeys, revokeApiKey } from './keys/manage-api-keys.ts';
+export {
+  createOperatorKey,
+  listOperatorKeys,
+  type OperatorKeyRecord,
+  revokeOperatorKey,
+} from './keys/operator-keys.ts';
+export { overlapSeconds, rotateApiKey } from './keys/rotate-api-key.ts';
+export { allowsModel, allowsScope, type Scope, scopes } from './keys/scopes.ts';
+export {
+  type Actor,
+  findDeadKeys,
+  type Identity,
+  type Operator,
+  type Verified,
+  verifyApiKey,
+  verifyKey,
+} from './keys/verify-api-key.ts';
 export { createLogger } from './logger.ts';
 export { instruments } from './observe/instruments.ts';
 export { mayReadMetrics, renderMetrics } from './observe/serve-metrics.ts';
@@ -111,6 +128,29 @@ export {
   startSpan,
   under,
 } from './observe/tracing.ts';
+export {
+  acceptInvitation,
+  createInvitation,
+  type InvitationRecord,
+  invitationSeconds,
+  listInvitations,
+  revokeInvitation,
+} from './people/invitations.ts';
+export {
+  getMember,
+  listMembers,
+  type Member,
+  putMember,
+  removeMember,
+  setMemberRole,
+} from './people/memberships.ts';
+export {
+  createPerson,
+  findPerson,
+  listPeople,
+  type PersonRecord,
+  updatePerson,
+} from './people/person-records.ts';
 export { acquirePostgres } from './postgres/acquire-postgres.ts';
 export { ensureRoles } from './postgres/ensure-roles.ts';
 export { findUser } from './postgres/run-as.ts';
@@ -126,8 +166,18 @@ export { checkDataFolderMark, probeDataFolder } from './storage/prove-data-folde
 export { isDamage, reportCorruption } from './storage/report-corruption.ts';
 export { secureDataFolder } from './storage/secure-data-folder.ts';
 export { isStorageAway, whenStorageIsBack } from './storage/storage-fault.ts';
+export { deleteTeam, purgeDeletedTeams } from './teams/delete-team.ts';
 export { ensureBootstrapKey } from './teams/ensure-bootstrap-key.ts';
-export { createTeam, findTeam, listTeams, type Team } from './teams/team-records.ts';
+export {
+  createTeam,
+  findTeam,
+  listTeams,
+  mostRunning,
+  readTeams,
+  type Team,
+  updateTeam,
+} from './teams/team-records.ts';
+export { listWorkers, setWorkerService, type WorkerRecord } from './workers/manage-workers.ts';
 export {
   clearWorkerFaults,
   quarantineWorker,

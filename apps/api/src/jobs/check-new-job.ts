@@ -12,6 +12,7 @@ import { type FileRecord, getFile, type Identity, type NewJob, type Services } f
 import type { Static } from 'typebox';
 import { ApiError } from '../api-error.ts';
 import type { CreateJobSchema } from '../schemas/fine-tuning-job.ts';
+import { checkModelAllowed } from '../serving/check-model.ts';
 import { openBaseModel } from './open-base-model.ts';
 import type { OptionChecker } from './option-checker.ts';
 import { resolveOptions } from './resolve-options.ts';
@@ -44,6 +45,7 @@ export async function checkNewJob(
       param: 'integrations',
     });
   }
+  checkModelAllowed(caller, body.model);
   await checkModelExists(services, body.model);
   const trainingFile = await checkFile(services, caller, 'training_file', body.training_file);
   const validationFile = body.validation_file
@@ -76,6 +78,7 @@ export async function checkNewJob(
 
   return {
     keyId: caller.keyId,
+    personId: caller.personId,
     model: body.model,
     suffix: body.suffix ?? null,
     seed,

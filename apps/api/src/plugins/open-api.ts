@@ -31,9 +31,11 @@ export const openApi = fp(async (app) => {
     },
     transform: ({ schema, url, route }) => {
       const named = nameWildcard(schema, url);
-      const { documentedBody: body, streams } = route.config ?? {};
+      const { documentedBody: body, streams, access } = route.config ?? {};
       const told = withEdgeAnswers(streams ? withStream(named.schema) : named.schema, url);
-      return { ...named, schema: { ...told, ...(body && { body }) } };
+      // Which key a route takes, for people and for the tests that try every route.
+      const tellAccess = access && { 'x-graft-access': access };
+      return { ...named, schema: { ...told, ...(body && { body }), ...tellAccess } };
     },
     transformObject: (document) => {
       const { openapiObject } = document as { openapiObject: OpenApiDocument };

@@ -20,7 +20,7 @@ export const requestLog = fp(async (app) => {
         statusCode: reply.statusCode,
         ms: Math.round(reply.elapsedTime),
         teamId: request.caller?.teamId,
-        keyId: request.caller?.keyId,
+        keyId: request.caller?.keyId ?? request.operator?.keyId,
       },
       'request',
     );

@@ -33,7 +33,8 @@ export const turns = fp(async (app) => {
   app.addHook('preHandler', async (request, reply) => {
     // An upload's body is read by its route, which waits for the client most of the time.
     if (request.routeOptions.config.longBody) return;
-    const end = await queue.turn(request.caller.teamId);
+    // Without a key, everybody who has none takes one turn after the other.
+    const end = await queue.turn(request.caller?.teamId ?? request.operator?.keyId ?? 'nobody');
     if (reply.raw.destroyed) {
       end();
       throw new ApiError('bad_request', 'The client hung up before its turn.');

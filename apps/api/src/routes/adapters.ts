@@ -22,6 +22,7 @@ import {
 import { errorResponses } from '../schemas/error.ts';
 import { listOf, toWireList } from '../schemas/list.ts';
 import { ref } from '../schemas/schema.ts';
+import { checkModelAllowed } from '../serving/check-model.ts';
 
 const tags = ['Adapters'];
 
@@ -33,6 +34,7 @@ export const adapterRoutes: FastifyPluginAsyncTypebox = async (app) => {
   app.get(
     '/adapters',
     {
+      config: { access: { scope: 'adapters:read' } },
       schema: {
         tags,
         summary: 'List adapters',
@@ -48,6 +50,7 @@ export const adapterRoutes: FastifyPluginAsyncTypebox = async (app) => {
   app.get(
     '/adapters/:adapter_id',
     {
+      config: { access: { scope: 'adapters:read' } },
       schema: {
         tags,
         summary: 'Get an adapter',
@@ -65,6 +68,7 @@ export const adapterRoutes: FastifyPluginAsyncTypebox = async (app) => {
   app.get(
     '/adapters/:adapter_id/versions',
     {
+      config: { access: { scope: 'adapters:read' } },
       schema: {
         tags,
         summary: 'List the versions of an adapter',
@@ -98,6 +102,7 @@ export const adapterRoutes: FastifyPluginAsyncTypebox = async (app) => {
   app.get(
     '/adapters/:adapter_id/versions/:version',
     {
+      config: { access: { scope: 'adapters:read' } },
       schema: {
         tags,
         summary: 'Get a version of an adapter',
@@ -111,6 +116,7 @@ export const adapterRoutes: FastifyPluginAsyncTypebox = async (app) => {
   app.get(
     '/adapters/:adapter_id/versions/:version/download',
     {
+      config: { access: { scope: 'adapters:read' } },
       schema: {
         tags,
         summary: 'Download a version of an adapter',
@@ -122,6 +128,7 @@ export const adapterRoutes: FastifyPluginAsyncTypebox = async (app) => {
     },
     async (request, reply) => {
       const version = await findVersion(request.caller.teamId, request.params);
+      checkModelAllowed(request.caller, version.modelName);
       return await sendDownload(request, reply, await downloadOf(version));
     },
   );

@@ -22,7 +22,7 @@ export const chatCompletionRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSett
   app.post(
     '/chat/completions',
     {
-      config: { streams: true },
+      config: { streams: true, access: { scope: 'completions:write' } },
       schema: {
         tags: ['Completions'],
         summary: 'Continue a conversation',
@@ -34,7 +34,7 @@ export const chatCompletionRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSett
     async (request, reply) => {
       const { body } = request;
       refuseUnsupported(body, unsupportedChatParameters);
-      const model = await findModel(services, request.caller.teamId, body.model);
+      const model = await findModel(services, request.caller, body.model);
       const messages = body.messages.map(({ role, content }) => ({
         // The templates of open models know only the older name, `system`.
         role: role === 'developer' ? 'system' : role,

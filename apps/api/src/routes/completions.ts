@@ -25,7 +25,7 @@ export const completionRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSettings
   app.post(
     '/completions',
     {
-      config: { streams: true },
+      config: { streams: true, access: { scope: 'completions:write' } },
       schema: {
         tags: ['Completions'],
         summary: 'Continue a text',
@@ -37,7 +37,7 @@ export const completionRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSettings
     async (request, reply) => {
       const { body } = request;
       refuseUnsupported(body, unsupportedCompletionParameters);
-      const model = await findModel(services, request.caller.teamId, body.model);
+      const model = await findModel(services, request.caller, body.model);
       const prompt = typeof body.prompt === 'string' ? body.prompt : body.prompt[0]!;
       reply.endTurn();
       const events = await generate(

@@ -46,7 +46,7 @@ export const fileRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSettings }> = 
     {
       // The store limits the file, and the parser the other fields.
       bodyLimit: Number.MAX_SAFE_INTEGER,
-      config: { longBody: true, documentedBody: UploadSchema },
+      config: { access: { scope: 'files:write' }, longBody: true, documentedBody: UploadSchema },
       schema: {
         tags,
         summary: 'Upload training data',
@@ -72,6 +72,7 @@ export const fileRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSettings }> = 
           purpose: 'fine-tune',
           status: 'processed',
           keyId: request.caller.keyId,
+          personId: request.caller.personId,
         });
         return toWireFile(file);
       } catch (error) {
@@ -85,6 +86,7 @@ export const fileRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSettings }> = 
   app.get(
     '/files',
     {
+      config: { access: { scope: 'files:read' } },
       schema: {
         tags,
         summary: 'List files',
@@ -108,6 +110,7 @@ export const fileRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSettings }> = 
   app.get(
     '/files/:file_id',
     {
+      config: { access: { scope: 'files:read' } },
       schema: {
         tags,
         summary: 'Get a file',
@@ -121,6 +124,7 @@ export const fileRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSettings }> = 
   app.delete(
     '/files/:file_id',
     {
+      config: { access: { scope: 'files:write' } },
       schema: {
         tags,
         summary: 'Delete a file',
@@ -129,9 +133,9 @@ export const fileRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSettings }> = 
       },
     },
     async (request) => {
-      const { teamId, keyId } = request.caller;
+      const { caller } = request;
       const id = request.params.file_id;
-      if (!(await deleteFile(services, teamId, id, { keyId }))) throw fileNotFound(id);
+      if (!(await deleteFile(services, caller.teamId, id, caller))) throw fileNotFound(id);
       return { id, object: 'file' as const, deleted: true };
     },
   );
@@ -139,6 +143,7 @@ export const fileRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSettings }> = 
   app.get(
     '/files/:file_id/content',
     {
+      config: { access: { scope: 'files:read' } },
       schema: {
         tags,
         summary: 'Download a file',

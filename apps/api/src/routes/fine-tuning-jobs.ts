@@ -63,6 +63,7 @@ export const fineTuningJobRoutes: FastifyPluginAsyncTypebox<{
   app.post(
     '/fine_tuning/jobs',
     {
+      config: { access: { scope: 'jobs:write' } },
       schema: {
         tags,
         summary: 'Create a fine-tuning job',
@@ -89,6 +90,7 @@ export const fineTuningJobRoutes: FastifyPluginAsyncTypebox<{
   app.get(
     '/fine_tuning/jobs',
     {
+      config: { access: { scope: 'jobs:read' } },
       schema: {
         tags,
         summary: 'List fine-tuning jobs',
@@ -112,6 +114,7 @@ export const fineTuningJobRoutes: FastifyPluginAsyncTypebox<{
   app.get(
     '/fine_tuning/jobs/:fine_tuning_job_id',
     {
+      config: { access: { scope: 'jobs:read' } },
       schema: {
         tags,
         summary: 'Get a fine-tuning job',
@@ -143,6 +146,7 @@ export const fineTuningJobRoutes: FastifyPluginAsyncTypebox<{
     app.post(
       `/fine_tuning/jobs/:fine_tuning_job_id/${verb}`,
       {
+        config: { access: { scope: 'jobs:write' } },
         schema: {
           tags,
           summary,
@@ -152,9 +156,9 @@ export const fineTuningJobRoutes: FastifyPluginAsyncTypebox<{
         },
       },
       async (request) => {
-        const { teamId, keyId } = request.caller;
+        const { caller } = request;
         const id = (request.params as Static<typeof JobParams>).fine_tuning_job_id;
-        const job = await change(services, teamId, id, { keyId });
+        const job = await change(services, caller.teamId, id, caller);
         if (!job) throw jobNotFound(id);
         return await wire(job);
       },
@@ -164,6 +168,7 @@ export const fineTuningJobRoutes: FastifyPluginAsyncTypebox<{
   app.get(
     '/fine_tuning/jobs/:fine_tuning_job_id/checkpoints',
     {
+      config: { access: { scope: 'jobs:read' } },
       schema: {
         tags,
         summary: 'List the checkpoints of a job',
@@ -184,6 +189,7 @@ export const fineTuningJobRoutes: FastifyPluginAsyncTypebox<{
   app.get(
     '/fine_tuning/jobs/:fine_tuning_job_id/metrics',
     {
+      config: { access: { scope: 'jobs:read' } },
       schema: {
         tags,
         summary: 'Get the metrics of a job',

@@ -18,6 +18,7 @@ export const jobAttemptRoutes: FastifyPluginAsyncTypebox = async (app) => {
   app.get(
     '/fine_tuning/jobs/:fine_tuning_job_id/attempts',
     {
+      config: { access: { scope: 'jobs:read' } },
       schema: {
         tags: ['Fine-tuning'],
         summary: 'List the attempts of a job',

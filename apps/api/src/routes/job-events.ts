@@ -20,7 +20,7 @@ export const jobEventRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSettings }
   app.get(
     '/fine_tuning/jobs/:fine_tuning_job_id/events',
     {
-      config: { streams: true },
+      config: { access: { scope: 'jobs:read' }, streams: true },
       schema: {
         tags: ['Fine-tuning'],
         summary: 'List or stream the events of a job',

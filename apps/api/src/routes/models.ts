@@ -12,6 +12,7 @@ import {
   toWireFineTunedModel,
 } from '../schemas/model.ts';
 import { ref } from '../schemas/schema.ts';
+import { checkModelAllowed } from '../serving/check-model.ts';
 import { modelNotFound } from '../serving/find-model.ts';
 
 const tags = ['Models'];
@@ -25,6 +26,7 @@ export const modelRoutes: FastifyPluginAsyncTypebox = async (app) => {
   app.get(
     '/models',
     {
+      config: { access: { scope: 'models:read' } },
       schema: {
         tags,
         summary: 'List models',
@@ -55,6 +57,7 @@ export const modelRoutes: FastifyPluginAsyncTypebox = async (app) => {
   app.get(
     '/models/*',
     {
+      config: { access: { scope: 'models:read' } },
       schema: {
         tags,
         summary: 'Get a model',
@@ -75,6 +78,7 @@ export const modelRoutes: FastifyPluginAsyncTypebox = async (app) => {
   app.delete(
     '/models/*',
     {
+      config: { access: { scope: 'models:write' } },
       schema: {
         tags,
         summary: 'Delete a fine-tuned model',
@@ -85,7 +89,8 @@ export const modelRoutes: FastifyPluginAsyncTypebox = async (app) => {
     },
     async (request) => {
       const id = request.params['*'];
-      const { teamId, keyId } = request.caller;
+      const { caller } = request;
+      checkModelAllowed(caller, id);
       if (await services.baseModels.has(id)) {
         throw new ApiError(
           'model_not_deletable',
@@ -95,7 +100,7 @@ export const modelRoutes: FastifyPluginAsyncTypebox = async (app) => {
           },
         );
       }
-      if (!(await deleteFineTunedModel(services, teamId, id, { keyId }))) throw modelNotFound(id);
+      if (!(await deleteFineTunedModel(services, caller.teamId, id, caller))) throw modelNotFound(id);
       return { id, object: 'model' as const, deleted: true };
     },
   );

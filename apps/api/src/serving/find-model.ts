@@ -1,14 +1,16 @@
-import { findFineTunedModel, type GenerationRequest, type Services } from '@graft/service';
+import { findFineTunedModel, type GenerationRequest, type Identity, type Services } from '@graft/service';
 import { ApiError } from '../api-error.ts';
+import { checkModelAllowed } from './check-model.ts';
 
-/** The model that a request names, which must write text. Throws `model_not_found` (404), `unsupported_task`. */
+/** The model that a request names, which must write text. Throws `model_not_allowed`, `model_not_found` (404), `unsupported_task`. */
 export async function findModel(
   services: Services,
-  teamId: string,
+  caller: Identity,
   model: string,
 ): Promise<Pick<GenerationRequest, 'base_model' | 'adapter'>> {
+  checkModelAllowed(caller, model);
   if (await services.baseModels.has(model)) return { base_model: model, adapter: null };
-  const version = await findFineTunedModel(services, teamId, model);
+  const version = await findFineTunedModel(services, caller.teamId, model);
   if (!version) throw modelNotFound(model);
   const { base_model: trainedOn, peft } = version.lineage as {
     base_model: { digest: string };

@@ -3,7 +3,15 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { writeTinyModel } from '@graft/peft-core/testing';
-import { createApiKey, createTeam, type JobState, type Role, type Services } from '@graft/service';
+import {
+  createApiKey,
+  createOperatorKey,
+  createTeam,
+  type JobState,
+  type NewApiKey,
+  type Role,
+  type Services,
+} from '@graft/service';
 import { openFenced, openTestServices } from '@graft/service/testing';
 import { buildApp } from '../app.ts';
 import type { ApiSettings } from '../settings.ts';
@@ -36,8 +44,12 @@ export interface ApiBench {
   /** Two teams; the model `tiny` is known to both. */
   acme: Caller;
   other: Caller;
-  /** A caller of a team with another role. */
-  caller(team: Caller, role: Role): Promise<Caller>;
+  /** A caller of a team with another role, and perhaps limits. */
+  caller(team: Caller, role: Role, limits?: Partial<NewApiKey>): Promise<Caller>;
+  /** The operator: of no team, its ids are empty. */
+  operator(): Promise<Caller>;
+  /** Whoever sends this key. */
+  withKey(team: Pick<Caller, 'teamId' | 'teamName'>, key: string): Caller;
   untilState(jobId: string, state: JobState): Promise<void>;
   close(): Promise<void>;
 }
@@ -68,8 +80,16 @@ export async function openApiBench(
   );
   const url = await app.listen({ host: '127.0.0.1', port: 0 });
 
-  const callerOf = async (teamId: string, teamName: string, role: Role): Promise<Caller> => {
-    const { key } = await createApiKey(services, teamId, { name: role, role });
+  const callerOf = async (
+    teamId: string,
+    teamName: string,
+    role: Role,
+    limits: Partial<NewApiKey> = {},
+  ): Promise<Caller> => {
+    const { key } = await createApiKey(services, teamId, { name: role, role, ...limits });
+    return withKey(teamId, teamName, key);
+  };
+  const withKey = (teamId: string, teamName: string, key: string): Caller => {
     const send: Caller['send'] = async (method, path, body, headers = {}) => {
       const isJson = body !== undefined && !(body instanceof FormData) && typeof body !== 'string';
       const response = await fetch(url + path, {
@@ -101,7 +121,9 @@ export async function openApiBench(
     url,
     acme: await team('acme'),
     other: await team('other'),
-    caller: async ({ teamId, teamName }, role) => await callerOf(teamId, teamName, role),
+    caller: async ({ teamId, teamName }, role, limits) => await callerOf(teamId, teamName, role, limits),
+    operator: async () => withKey('', '', (await createOperatorKey(services, { name: 'test' })).key),
+    withKey: ({ teamId, teamName }, key) => withKey(teamId, teamName, key),
     untilState: async (jobId, state) => {
       const end = performance.now() + 60_000;
       for (;;) {

@@ -1,13 +1,15 @@
-import type { ApiKeyRecord, Role, Services } from '@graft/service';
+import type { ApiKeyRecord, Role } from '@graft/service';
 import { type Command, Option } from 'commander';
+import { timeSpan, words } from '../arguments.ts';
 import { timestamp } from '../draw/quantities.ts';
 import { table } from '../draw/table.ts';
 import { CommandError } from '../errors.ts';
 import { createOutput } from '../output.ts';
+import { idOf, roles, stateOf } from '../team/keys.ts';
 import { noun, type VerbOptions, verb } from '../verb.ts';
-import { type Service, unixSeconds, withServices } from './with-services.ts';
-
-const roles: Role[] = ['admin', 'member', 'viewer'];
+import { existingTeam } from './existing-team.ts';
+import { everyPage, existingPerson } from './people.ts';
+import { unixSeconds, withServices } from './with-services.ts';
 
 type TeamKey = ApiKeyRecord & { team: string };
 
@@ -22,11 +24,24 @@ export function addKeyVerbs(admin: Command): void {
     .requiredOption('--team <team>', 'id or name of the team')
     .option('--name <name>', 'what it is for', 'key')
     .addOption(new Option('--role <role>', 'what it may do').choices(roles).default('member'))
-    .action(async (options: VerbOptions & { team: string; name: string; role: Role }) => {
+    .option('--person <person>', "id or email of the member whose key it is (default: the team's own)")
+    .option('--scopes <scopes>', 'only these, with commas between (default: all that the role may)', words)
+    .option('--models <models>', 'only these models: names, or beginnings with * behind', words)
+    .option('--expires <time>', 'it ends after 12h, 90d, …', timeSpan)
+    .action(async (options: CreateOptions) => {
       const output = createOutput(options);
       const made = await withServices(async (services, service) => {
         const team = await existingTeam(services, service, options.team);
-        const { keyId, key } = await service.createApiKey(services, team.id, options);
+        const person =
+          options.person === undefined ? null : await existingPerson(services, service, options.person);
+        const { keyId, key } = await service.createApiKey(services, team.id, {
+          name: options.name,
+          role: options.role,
+          scopes: options.scopes ?? null,
+          models: options.models ?? null,
+          personId: person?.id,
+          expiresIn: options.expires,
+        });
         return {
           key_id: keyId,
           key,
@@ -57,8 +72,8 @@ export function addKeyVerbs(admin: Command): void {
             : [await existingTeam(services, service, options.team)];
         const found: TeamKey[] = [];
         for (const team of all) {
-          for (const key of await service.listApiKeys(services, team.id))
-            found.push({ ...key, team: team.name });
+          const keys = await everyPage((page) => service.listApiKeys(services, team.id, page));
+          found.push(...keys.map((key) => ({ ...key, team: team.name })));
         }
         return found;
       });
@@ -72,7 +87,7 @@ export function addKeyVerbs(admin: Command): void {
             key.role,
             timestamp(unixSeconds(key.createdAt)),
             key.lastUsedAt === null ? 'never' : timestamp(unixSeconds(key.lastUsedAt)),
-            key.revokedAt === null ? 'valid' : 'revoked',
+            stateOf(wireKey(key)),
           ]),
           output.paint,
           'No keys yet. Make one with: graft admin keys create --team TEAM',
@@ -85,7 +100,7 @@ export function addKeyVerbs(admin: Command): void {
     summary: 'end a key, given by its id or whole; it stops working at once',
     examples: ['graft admin keys revoke Zb3kQ9wLx0aT'],
   }).action(async (key: string, options: VerbOptions) => {
-    const id = /^graft_([^_]+)_/.exec(key)?.[1] ?? key;
+    const id = idOf(key);
     const teamName = await withServices(async (services, service) => {
       for (const team of await service.listTeams(services)) {
         if (await service.revokeApiKey(services, team.id, id)) return team.name;
@@ -111,11 +126,19 @@ const wireKey = (key: TeamKey) => ({
   created_at: unixSeconds(key.createdAt),
   last_used_at: key.lastUsedAt && unixSeconds(key.lastUsedAt),
   revoked_at: key.revokedAt && unixSeconds(key.revokedAt),
+  expires_at: key.expiresAt && unixSeconds(key.expiresAt),
+  scopes: key.scopes,
+  models: key.models,
+  person_id: key.personId,
+  replaced_by: key.replacedBy,
 });
 
-async function existingTeam(services: Services, service: Service, idOrName: string) {
-  const team = await service.findTeam(services, idOrName);
-  if (team === null)
-    throw new CommandError(`There is no team ${idOrName}. \`graft admin teams list\` shows them.`);
-  return team;
+interface CreateOptions extends VerbOptions {
+  team: string;
+  name: string;
+  role: Role;
+  person?: string;
+  scopes?: string[];
+  models?: string[];
+  expires?: number;
 }

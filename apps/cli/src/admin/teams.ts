@@ -1,14 +1,18 @@
-import type { Team } from '@graft/service';
-import type { Command } from 'commander';
+import type { Role, Team } from '@graft/service';
+import { type Command, Option } from 'commander';
 import { wholeNumber } from '../arguments.ts';
 import { timestamp } from '../draw/quantities.ts';
 import { table } from '../draw/table.ts';
 import { createOutput } from '../output.ts';
+import { DEFAULT_BASE_URL } from '../remote/connect.ts';
+import { linkOf } from '../team/invitations.ts';
+import { roles } from '../team/keys.ts';
 import { noun, type VerbOptions, verb } from '../verb.ts';
+import { existingTeam } from './existing-team.ts';
 import { unixSeconds, withServices } from './with-services.ts';
 
 export function addTeamVerbs(admin: Command): void {
-  const teams = noun(admin, 'teams', 'create, list');
+  const teams = noun(admin, 'teams', 'create, list, limit, invite, delete');
 
   verb(teams, {
     name: 'create <name>',
@@ -48,6 +52,59 @@ export function addTeamVerbs(admin: Command): void {
       ),
     );
   });
+  addTeamChanges(teams);
+}
+
+function addTeamChanges(teams: Command): void {
+  verb(teams, {
+    name: 'limit <team> <n>',
+    summary: 'change how many jobs of a team may run at once',
+    examples: ['graft admin teams limit research 4'],
+  }).action(async (name: string, n: string, options: VerbOptions) => {
+    const runningLimit = wholeNumber(1)(n);
+    const team = await withServices(async (services, service) => {
+      const { id } = await existingTeam(services, service, name);
+      return await service.updateTeam(services, id, { runningLimit });
+    });
+    createOutput(options).result(wireTeam(team!), () => `${team!.name} may run ${runningLimit} at once.`);
+  });
+
+  verb(teams, {
+    name: 'invite <team>',
+    summary: 'make a link by which one person joins a team, its first admin as a rule',
+    examples: ['graft admin teams invite research --email lead@example.com'],
+  })
+    .option('--email <email>', 'whom it is for (default: whoever has the link)')
+    .addOption(new Option('--role <role>', 'what they may do').choices(roles).default('admin'))
+    .option('--base-url <url>', 'of the service as that person reaches it (default: GRAFT_BASE_URL)')
+    .action(async (name: string, options: VerbOptions & { email?: string; role: Role; baseUrl?: string }) => {
+      const output = createOutput(options);
+      const { invitation, token } = await withServices(async (services, service) => {
+        const { id } = await existingTeam(services, service, name);
+        const { email = null, role } = options;
+        return await service.createInvitation(services, id, { email, role }, null);
+      });
+      const link = linkOf(options.baseUrl ?? (process.env.GRAFT_BASE_URL || DEFAULT_BASE_URL), { token });
+      const expires_at = unixSeconds(invitation.expiresAt);
+      output.result({ id: invitation.id, token, link, expires_at }, () => link);
+      output.note(`For \`graft join\`, once, until ${timestamp(expires_at)}. It is shown this once.`);
+    });
+
+  verb(teams, {
+    name: 'delete <team>',
+    summary: 'delete a team for good, with its files, jobs, adapters and keys, when its jobs have ended',
+    examples: ['graft admin teams delete research --name research'],
+  })
+    .requiredOption('--name <name>', 'the name of the team once more, to be sure')
+    .action(async (name: string, options: VerbOptions & { name: string }) => {
+      const id = await withServices(async (services, service) => {
+        const team = await existingTeam(services, service, name);
+        await service.deleteTeam(services, team.id, options.name, null);
+        await service.purgeDeletedTeams(services);
+        return team.id;
+      });
+      createOutput(options).result({ id, deleted: true }, () => `Deleted the team ${options.name}.`);
+    });
 }
 
 /** Field names and times as the API has them. */

@@ -8,6 +8,7 @@ import { createOutput } from '../output.ts';
 import { deleteProfile, profilePath, readProfile, writeProfile } from '../profile.ts';
 import { type RemoteOptions, verb } from '../verb.ts';
 import { DEFAULT_BASE_URL } from './connect.ts';
+import { whoIs } from './whoami.ts';
 
 export function addLoginVerbs(program: Command): void {
   verb(program, {
@@ -35,13 +36,13 @@ export function addLoginVerbs(program: Command): void {
     } catch (error) {
       throw error instanceof TypeError ? new UsageError(error.message) : error;
     }
-    const models = await client.models.list();
+    const me = await client.me();
     writeProfile({ baseUrl, apiKey });
     const path = profilePath();
-    output.result({ base_url: baseUrl, profile: path, models: models.length }, () => {
-      const seen = models.length === 1 ? '1 model is' : `${models.length} models are`;
-      return `The key works: ${seen} there. Saved in ${path}, readable by you alone.`;
-    });
+    output.result(
+      { base_url: baseUrl, profile: path, me },
+      () => `The key works: you are ${whoIs(me)}. Saved in ${path}, readable by you alone.`,
+    );
   });
 
   verb(program, {

@@ -11,6 +11,7 @@ import type {
   FineTuningJob,
   JobEvent,
   JobMetric,
+  Me,
   Model,
 } from '@graft/client';
 import { type Header, pack } from 'tar-stream';
@@ -77,6 +78,8 @@ export async function wireServer(t: TestContext): Promise<WireServer> {
     body: string,
   ): Promise<void> {
     switch (route) {
+      case 'GET /me':
+        return send(response, me);
       case 'POST /files':
         if (body.includes('not json')) {
           return fail(response, 400, 'invalid_jsonl', 'line 2 is not valid JSON; line 5 is not valid JSON');
@@ -239,6 +242,16 @@ export async function wireServer(t: TestContext): Promise<WireServer> {
   return state;
 }
 
+const me: Me = {
+  object: 'me',
+  kind: 'team',
+  team: { id: 'team_1', name: 'team' },
+  role: 'member',
+  scopes: null,
+  models: null,
+  key: { id: 'testkey12345', expires_at: null },
+  person: null,
+};
 const file: FileObject = {
   id: 'file-1',
   object: 'file',

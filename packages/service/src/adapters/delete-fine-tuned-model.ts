@@ -2,6 +2,7 @@ import { insertAudit } from '../audit/insert-audit.ts';
 import type { Database } from '../database/database.ts';
 import { inTransaction } from '../database/in-transaction.ts';
 import { waitForRow } from '../database/wait-for-row.ts';
+import { type Actor, actorOf } from '../keys/verify-api-key.ts';
 
 /**
  * Removes the version behind a model name, and its adapter with the last one. Its files are collected a day later
@@ -11,7 +12,7 @@ export async function deleteFineTunedModel(
   db: Database,
   teamId: string,
   modelName: string,
-  by: { keyId: string | null },
+  by: Actor,
 ): Promise<boolean> {
   return await waitForRow(`model ${teamId} ${modelName}`, async () =>
     inTransaction(db, async (tx) => {
@@ -28,7 +29,7 @@ export async function deleteFineTunedModel(
       const { count } = await tx.adapterVersion.deleteMany({ where: { teamId, id: version.id } });
       if (count === 0) return false;
       await tx.adapter.deleteMany({ where: { ...adapter, versions: { none: {} } } });
-      await insertAudit(tx, teamId, { keyId: by.keyId, action: 'model.delete', target: modelName });
+      await insertAudit(tx, teamId, { ...actorOf(by), action: 'model.delete', target: modelName });
       return true;
     }),
   );

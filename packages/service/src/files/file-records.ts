@@ -9,6 +9,7 @@ import { type Page, readPage } from '../database/read-page.ts';
 import { waitForRow } from '../database/wait-for-row.ts';
 import type { File as FileRow } from '../generated/client.ts';
 import { newId } from '../ids.ts';
+import { type Actor, actorOf } from '../keys/verify-api-key.ts';
 import type { FileStore } from '../storage/file-store.ts';
 
 export interface FileRecord {
@@ -34,7 +35,8 @@ export interface FileRecord {
 export type NewFile = Pick<
   FileRecord,
   'filename' | 'purpose' | 'bytes' | 'sha256' | 'path' | 'status' | 'format' | 'examples'
-> & { keyId: string | null };
+> &
+  Actor;
 
 function fileOf({ bytes, ...columns }: FileRow): FileRecord {
   // Prisma reads int8 as bigint; no upload comes near 2^53 bytes.
@@ -50,13 +52,17 @@ const retryPauses = [100, 1000];
  * row; any other says that there is none.
  */
 export async function createFile(db: Database, teamId: string, file: NewFile): Promise<FileRecord> {
-  const { keyId, ...columns } = file;
+  const { keyId, personId, ...columns } = file;
   const id = newId('file');
   for (let attempt = 0; ; attempt++) {
     try {
       return await inTransaction(db, async (tx) => {
         const row = await tx.file.create({ data: { id, teamId, ...columns } });
-        await insertAudit(tx, teamId, { keyId, action: 'file.create', target: row.id });
+        await insertAudit(tx, teamId, {
+          ...actorOf({ keyId, personId }),
+          action: 'file.create',
+          target: row.id,
+        });
         return fileOf(row);
       });
     } catch (error) {
@@ -104,7 +110,7 @@ export async function deleteFile(
   db: Database & { files: FileStore },
   teamId: string,
   id: string,
-  by: { keyId: string | null },
+  by: Actor,
 ): Promise<boolean> {
   const path = await waitForRow(`file ${teamId} ${id}`, async () =>
     inTransaction(db, async (tx) => await deleteRow(tx, teamId, id, by)),
@@ -116,12 +122,7 @@ export async function deleteFile(
 }
 
 /** Answers where its bytes are. */
-async function deleteRow(
-  tx: Transaction,
-  teamId: string,
-  id: string,
-  by: { keyId: string | null },
-): Promise<string | null> {
+async function deleteRow(tx: Transaction, teamId: string, id: string, by: Actor): Promise<string | null> {
   const file = await tx.file.findFirst({ where: { teamId, id }, select: { path: true } });
   // Deletes before it looks for jobs: a job that is being made with the file holds this back until it can be seen.
   const { count } = await tx.file.deleteMany({ where: { teamId, id } });
@@ -139,6 +140,6 @@ async function deleteRow(
       param: null,
     });
   }
-  await insertAudit(tx, teamId, { keyId: by.keyId, action: 'file.delete', target: id });
+  await insertAudit(tx, teamId, { ...actorOf(by), action: 'file.delete', target: id });
   return file.path;
 }

@@ -1,30 +1,61 @@
-import { createHmac } from 'node:crypto';
+import { createHmac, timingSafeEqual } from 'node:crypto';
 import { randomText } from '../ids.ts';
 
-/** admin: keys and members too; member: everything else; viewer: reads only. */
-export const roles = ['admin', 'member', 'viewer'] as const;
+/** From least to most. viewer: reads; member: everything else; admin: keys and members too. */
+export const roles = ['viewer', 'member', 'admin'] as const;
 export type Role = (typeof roles)[number];
 
-/** The parts of `graft_<keyid>_<secret>`. */
+/** Whether `role` may do what takes `least`. */
+export function hasRole(role: Role, least: Role): boolean {
+  return roles.indexOf(role) >= roles.indexOf(least);
+}
+
+export function smallerRole(a: Role, b: Role): Role {
+  return hasRole(a, b) ? b : a;
+}
+
+/** The parts of a key: `graft_<keyid>_<secret>` of a team, `graft_op_<id>_<secret>` of the operator. */
 export interface ParsedKey {
   keyId: string;
   secret: string;
 }
 
-const pattern = /^graft_([0-9A-Za-z]{8,32})_([0-9A-Za-z]{24,64})$/;
+const patterns = {
+  team: /^graft_([0-9A-Za-z]{8,32})_([0-9A-Za-z]{24,64})$/,
+  operator: /^graft_(op_[0-9A-Za-z]{8,32})_([0-9A-Za-z]{24,64})$/,
+  // Its id is as that of a row, behind another prefix: leaked, it tells what it is.
+  invitation: /^graft_(invite_[0-9A-Za-z]{8,32})_([0-9A-Za-z]{24,64})$/,
+};
 
-/** Null unless the text has the shape of a key. */
-export function parseApiKey(text: string): ParsedKey | null {
-  const match = pattern.exec(text);
+function parse(kind: keyof typeof patterns, text: string): ParsedKey | null {
+  const match = patterns[kind].exec(text);
   return match ? { keyId: match[1]!, secret: match[2]! } : null;
 }
 
-/** A fresh key: 12 characters to look it up by, and a secret of 40 (238 bits). */
-export function generateApiKey(): ParsedKey {
-  return { keyId: randomText(12), secret: randomText(40) };
+/** Null unless the text has the shape of a team's key. */
+export const parseApiKey = (text: string) => parse('team', text);
+/** The same of an operator's key; `keyId` begins with `op_`. */
+export const parseOperatorKey = (text: string) => parse('operator', text);
+/** The same of an invitation's token; `keyId` begins with `invite_`. */
+export const parseInvitationToken = (text: string) => parse('invitation', text);
+
+/** A fresh key: 12 characters to look it up by, behind `prefix`, and a secret of 40 (238 bits). */
+export function generateApiKey(prefix: '' | 'op_' | 'invite_' = ''): ParsedKey {
+  return { keyId: prefix + randomText(12), secret: randomText(40) };
+}
+
+/** The whole text of a key, or of an invitation's token. */
+export function wholeKey({ keyId, secret }: ParsedKey): string {
+  return `graft_${keyId}_${secret}`;
 }
 
 /** HMAC-SHA256(pepper, secret), 32 bytes: all that is stored of a secret. */
 export function hashSecret(pepper: string, secret: string): Buffer {
   return createHmac('sha256', pepper).update(secret).digest();
+}
+
+/** Whether a secret is the stored one. Without a stored one it is not, and finding that out takes as long. */
+export function isSecret(pepper: string, secret: string, stored: Uint8Array | undefined): boolean {
+  const matches = timingSafeEqual(stored ?? Buffer.alloc(32), hashSecret(pepper, secret));
+  return matches && stored !== undefined;
 }

@@ -1,22 +1,37 @@
 import { GraftError } from '@graft/peft-core/config';
 import { insertAudit } from '../audit/insert-audit.ts';
-import type { Database } from '../database/database.ts';
+import type { Database, Transaction } from '../database/database.ts';
 import { inTransaction } from '../database/in-transaction.ts';
 import type { Secrets } from '../secrets.ts';
-import { generateApiKey, hashSecret, parseApiKey, type Role } from './api-key.ts';
+import { generateApiKey, hashSecret, type ParsedKey, parseApiKey, wholeKey } from './api-key.ts';
+import { checkRights, endOfKey, type Rights } from './limits-of-maker.ts';
+import { storedLimit } from './scopes.ts';
+import { type Actor, actorOf, type Identity } from './verify-api-key.ts';
 
-export interface NewApiKey {
+export interface NewApiKey extends Partial<Rights> {
   name: string;
-  role: Role;
+  role: Rights['role'];
   /** A whole key to store instead of a fresh one (automation sets `GRAFT_BOOTSTRAP_KEY`). */
   key?: string | undefined;
-  /** The API key that makes it; absent for the operator. */
-  byKeyId?: string | undefined;
+  /** The member whose key it is. Absent or null: the team's own. */
+  personId?: string | null | undefined;
+  /** Seconds until it ends; absent or null: never by itself. */
+  expiresIn?: number | null | undefined;
+  /** Who makes it; absent for the operator. */
+  by?: Identity | undefined;
+}
+
+/** A row to be, of a key that is not yet there. */
+export interface KeyRow extends Rights {
+  name: string;
+  personId: string | null;
+  expiresAt: Date | null;
 }
 
 /**
  * Makes a key for a team. The answer holds the whole key, the only time it can be shown. Throws GraftError
- * `invalid_api_key` for a given key of the wrong shape, `team_not_found`, `api_key_exists`.
+ * `invalid_api_key` for a given key of the wrong shape, `team_not_found`, `api_key_exists`, `member_not_found`, and
+ * what `checkRights` and `endOfKey` throw.
  */
 export async function createApiKey(
   db: Database & { secrets: Secrets },
@@ -27,26 +42,54 @@ export async function createApiKey(
   if (!parsed) {
     throw new GraftError('invalid_api_key', 'A key has the form graft_<keyid>_<secret>.', { param: 'key' });
   }
+  const { name, role, scopes = null, models = null, personId = null, by } = input;
+  checkRights({ role, scopes, models }, by ?? null);
+  const expiresAt = await endOfKey(db, input.expiresIn ?? null, by ?? null);
   await inTransaction(db, async (tx) => {
-    const team = await tx.team.findFirst({ where: { id: teamId } });
+    const team = await tx.team.findFirst({ where: { id: teamId, deletedAt: null } });
     if (!team) throw new GraftError('team_not_found', `No such team: ${teamId}`, { param: 'team' });
-    const { count } = await tx.apiKey.createMany({
-      data: {
-        id: parsed.keyId,
-        teamId,
-        name: input.name,
-        role: input.role,
-        secretHmac: new Uint8Array(hashSecret(db.secrets.pepper, parsed.secret)),
-      },
-      skipDuplicates: true,
-    });
-    if (count === 0) throw new GraftError('api_key_exists', 'A key of this id exists.', { param: 'key' });
-    await insertAudit(tx, teamId, {
-      keyId: input.byKeyId ?? null,
-      action: 'api_key.create',
-      target: parsed.keyId,
-      detail: { role: input.role },
-    });
+    const row = { name, role, scopes, models, personId, expiresAt };
+    await insertApiKey(tx, db.secrets, teamId, parsed, row, by ?? null);
   });
-  return { keyId: parsed.keyId, key: `graft_${parsed.keyId}_${parsed.secret}` };
+  return { keyId: parsed.keyId, key: wholeKey(parsed) };
+}
+
+/** The row of a new key, and its audit row. Throws GraftError `api_key_exists`, `member_not_found`. */
+export async function insertApiKey(
+  tx: Transaction,
+  { pepper }: Secrets,
+  teamId: string,
+  { keyId, secret }: ParsedKey,
+  { scopes, models, ...row }: KeyRow,
+  by: Actor | null,
+): Promise<void> {
+  if (row.personId !== null) await holdMembership(tx, teamId, row.personId);
+  const { count } = await tx.apiKey.createMany({
+    data: {
+      id: keyId,
+      teamId,
+      ...row,
+      scopes: storedLimit(scopes),
+      models: storedLimit(models),
+      secretHmac: new Uint8Array(hashSecret(pepper, secret)),
+      createdBy: by?.personId ?? by?.keyId ?? null,
+    },
+    skipDuplicates: true,
+  });
+  if (count === 0) throw new GraftError('api_key_exists', 'A key of this id exists.', { param: 'key' });
+  const { role, personId, expiresAt } = row;
+  await insertAudit(tx, teamId, {
+    ...actorOf(by),
+    action: 'api_key.create',
+    target: keyId,
+    detail: { role, scopes, models, person_id: personId, expires_at: expiresAt?.toISOString() ?? null },
+  });
+}
+
+/** Whoever removes the member at this moment waits until the key exists, and then revokes it with the others. */
+async function holdMembership(tx: Transaction, teamId: string, personId: string): Promise<void> {
+  const found = await tx.$queryRaw<object[]>`
+    SELECT 1 FROM memberships WHERE team_id = ${teamId} AND person_id = ${personId} FOR KEY SHARE`;
+  if (found.length > 0) return;
+  throw new GraftError('member_not_found', `No such member of the team: ${personId}`, { param: 'person_id' });
 }

@@ -1,40 +1,89 @@
 import { insertAudit } from '../audit/insert-audit.ts';
 import type { Database } from '../database/database.ts';
 import { inTransaction } from '../database/in-transaction.ts';
+import { type Page, readPage } from '../database/read-page.ts';
+import type { ApiKey } from '../generated/client.ts';
 import type { Role } from './api-key.ts';
+import { revokeInvitationsOf } from './revoke-invitations.ts';
+import { readLimit } from './scopes.ts';
+import { type Actor, actorOf, type Identity } from './verify-api-key.ts';
 
 export interface ApiKeyRecord {
   id: string;
   teamId: string;
   name: string;
   role: Role;
+  /** Null: all that the role may. */
+  scopes: string[] | null;
+  /** Null: all models. */
+  models: string[] | null;
+  /** Null: the team's own. */
+  personId: string | null;
+  /** A key or a person; null: the operator. */
+  createdBy: string | null;
   createdAt: Date;
   lastUsedAt: Date | null;
+  expiresAt: Date | null;
+  /** The key that took its place, since `rotatedAt`. */
+  replacedBy: string | null;
+  rotatedAt: Date | null;
   revokedAt: Date | null;
 }
 
-/** A team's keys, oldest first, without their secrets, which nobody has. */
-export async function listApiKeys({ db }: Database, teamId: string): Promise<ApiKeyRecord[]> {
-  const rows = await db.apiKey.findMany({
-    where: { teamId },
-    omit: { secretHmac: true },
-    orderBy: [{ createdAt: 'asc' }, { id: 'asc' }],
-  });
-  return rows.map(({ role, ...row }) => ({ ...row, role: role as Role }));
+export function apiKeyOf({ role, scopes, models, ...row }: Omit<ApiKey, 'secretHmac'>): ApiKeyRecord {
+  return { ...row, role: role as Role, scopes: readLimit(scopes), models: readLimit(models) };
 }
 
-/** The key stops working at once. False: no such living key in this team. */
+const withoutSecret = { omit: { secretHmac: true } } as const;
+
+/** Which of a team's keys somebody may see and end: an admin all, others their own. */
+export function keysWithinReach({ role, keyId, personId }: Identity): { OR?: object[] } {
+  if (role === 'admin') return {};
+  return { OR: [{ id: keyId ?? '' }, ...(personId === null ? [] : [{ personId }])] };
+}
+
+/**
+ * A team's keys, newest first, without their secrets, which nobody has. `reader`: only those within reach. Throws
+ * GraftError `invalid_cursor`.
+ */
+export async function listApiKeys(
+  { db }: Database,
+  teamId: string,
+  options: { after?: string | undefined; limit: number; reader?: Identity },
+): Promise<Page<ApiKeyRecord>> {
+  const where = { teamId, ...(options.reader ? keysWithinReach(options.reader) : {}) };
+  return await readPage(options, {
+    has: async (id) => await db.apiKey.count({ where: { AND: [where, { id }] } }),
+    read: async (page) =>
+      await db.apiKey.findMany({
+        where,
+        ...withoutSecret,
+        orderBy: [{ createdAt: 'desc' }, { id: 'desc' }],
+        ...page,
+      }),
+    toRecord: apiKeyOf,
+  });
+}
+
+/** Null: no such key in this team. */
+export async function getApiKey({ db }: Database, teamId: string, id: string): Promise<ApiKeyRecord | null> {
+  const row = await db.apiKey.findFirst({ where: { id, teamId }, ...withoutSecret });
+  return row && apiKeyOf(row);
+}
+
+/** The key stops working at once, and so do invitations that it made. False: no such living key in this team. */
 export async function revokeApiKey(
   db: Database,
   teamId: string,
   keyId: string,
-  by: { keyId: string | null } = { keyId: null },
+  by: Actor | null = null,
 ): Promise<boolean> {
   return await inTransaction(db, async (tx) => {
     const count = await tx.$executeRaw`
       UPDATE api_keys SET revoked_at = now() WHERE team_id = ${teamId} AND id = ${keyId} AND revoked_at IS NULL`;
     if (count === 0) return false;
-    await insertAudit(tx, teamId, { keyId: by.keyId, action: 'api_key.revoke', target: keyId });
+    await revokeInvitationsOf(tx, teamId, keyId);
+    await insertAudit(tx, teamId, { ...actorOf(by), action: 'api_key.revoke', target: keyId });
     return true;
   });
 }

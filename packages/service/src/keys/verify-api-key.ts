@@ -1,55 +1,155 @@
-import { timingSafeEqual } from 'node:crypto';
 import type { Database } from '../database/database.ts';
 import { asSystem } from '../database/on-behalf-of.ts';
 import type { Secrets } from '../secrets.ts';
-import { hashSecret, parseApiKey, type Role } from './api-key.ts';
+import { isSecret, parseApiKey, parseOperatorKey, type Role, smallerRole } from './api-key.ts';
+import { readLimit } from './scopes.ts';
 
+/** Who asks, in one team: a key, or a person who is signed in. */
 export interface Identity {
   teamId: string;
   /** The team's name. */
   teamName: string;
-  keyId: string;
+  /** Of a person's key: the smaller of its role and the person's. */
   role: Role;
+  /** Null: all that the role may. */
+  scopes: readonly string[] | null;
+  /** Names and beginnings of models; null: all of them. */
+  models: readonly string[] | null;
+  /** Null: a person without a key. */
+  keyId: string | null;
+  /** Null: a key of the team's own. */
+  personId: string | null;
+  /** When the key ends; null: never by itself. */
+  expiresAt: Date | null;
 }
+
+/** Who acts, as audit rows name it. Both null: the operator, by `graft admin`. */
+export interface Actor {
+  keyId: string | null;
+  personId?: string | null | undefined;
+}
+
+/** What an audit row says of whoever acts; null: the operator, by `graft admin`. */
+export function actorOf(by: Actor | null | undefined): { keyId: string | null; personId: string | null } {
+  return { keyId: by?.keyId ?? null, personId: by?.personId ?? null };
+}
+
+/** Somebody who operates the service. Of no team. */
+export interface Operator {
+  keyId: string;
+  /** Null: a key of the service's own. */
+  personId: string | null;
+  /** When the key ends; null: never by itself. */
+  expiresAt: Date | null;
+}
+
+/** What an `Authorization` header turned out to be. */
+export type Verified = { kind: 'team'; identity: Identity } | { kind: 'operator'; operator: Operator };
+
+/** The keys of teams that are let in at this moment. */
+const livingKeys = `FROM api_keys k
+  JOIN teams t ON t.id = k.team_id AND t.deleted_at IS NULL
+  LEFT JOIN people p ON p.id = k.person_id AND p.disabled_at IS NULL
+  LEFT JOIN memberships m ON m.team_id = k.team_id AND m.person_id = p.id
+  WHERE k.revoked_at IS NULL AND (k.expires_at IS NULL OR k.expires_at > now())
+    AND (k.person_id IS NULL OR m.person_id IS NOT NULL)`;
+
+/** Which of these keys of teams are let in no more: one statement, however many they are. */
+export async function findDeadKeys({ sql }: Database, ids: string[]): Promise<string[]> {
+  const { rows } = await sql.query<{ id: string }>(`SELECT k.id ${livingKeys} AND k.id = ANY($1)`, [ids]);
+  const living = new Set(rows.map(({ id }) => id));
+  return ids.filter((id) => !living.has(id));
+}
+
+type Verifying = Database & { secrets: Secrets };
 
 /**
  * Who sends this `Authorization` header. Null for whatever is not a living key: no header, another scheme, unknown,
- * wrong, revoked; the caller cannot tell which.
+ * wrong, revoked, expired, of a team that was deleted, of a person who left the team or is disabled; the caller cannot
+ * tell which.
  */
-export async function verifyApiKey(
-  db: Database & { secrets: Secrets },
-  authorization: string | undefined,
-): Promise<Identity | null> {
-  const bearer = /^Bearer +(\S+)$/i.exec(authorization ?? '');
-  const parsed = bearer && parseApiKey(bearer[1]!);
-  if (!parsed) return null;
-  return await asSystem(async () => await identify(db, parsed));
+export async function verifyKey(db: Verifying, authorization: string | undefined): Promise<Verified | null> {
+  const key = bearerOf(authorization);
+  if (key === undefined) return null;
+  // Of no team yet: who asks is what this finds out.
+  return await asSystem(async () => {
+    const operator = await verifyOperatorKey(db, key);
+    if (operator) return { kind: 'operator', operator };
+    const identity = await verifyTeamKey(db, key);
+    return identity && { kind: 'team', identity };
+  });
 }
 
-/** Of no team yet: who asks is what this finds out. */
-async function identify(
-  db: Database & { secrets: Secrets },
-  parsed: { keyId: string; secret: string },
+/** The same for teams' keys alone. */
+export async function verifyApiKey(
+  db: Verifying,
+  authorization: string | undefined,
 ): Promise<Identity | null> {
-  // Once a request, so past Prisma, which takes two queries and five times as long.
-  const { rows } = await db.sql.query<Identity & { hmac: Buffer; isStale: boolean }>(
-    `SELECT k.team_id AS "teamId", t.name AS "teamName", k.id AS "keyId", k.role, k.secret_hmac AS hmac,
+  const key = bearerOf(authorization);
+  return key === undefined ? null : await asSystem(async () => await verifyTeamKey(db, key));
+}
+
+function bearerOf(authorization: string | undefined): string | undefined {
+  return /^Bearer +(\S+)$/i.exec(authorization ?? '')?.[1];
+}
+
+async function verifyTeamKey(db: Verifying, key: string): Promise<Identity | null> {
+  const parsed = parseApiKey(key);
+  if (!parsed) return null;
+  // Once a request, so past Prisma, which takes several queries and five times as long.
+  const { rows } = await db.sql.query<
+    Identity & {
+      scopes: string[];
+      models: string[];
+      hmac: Buffer;
+      isStale: boolean;
+      personsRole: Role | null;
+    }
+  >(
+    `SELECT k.team_id AS "teamId", t.name AS "teamName", k.id AS "keyId", k.role, k.scopes, k.models,
+       k.person_id AS "personId", m.role AS "personsRole", k.expires_at AS "expiresAt", k.secret_hmac AS hmac,
        coalesce(k.last_used_at < now() - interval '1 minute', true) AS "isStale"
-     FROM api_keys k JOIN teams t ON t.id = k.team_id WHERE k.id = $1 AND k.revoked_at IS NULL`,
+     ${livingKeys} AND k.id = $1`,
     [parsed.keyId],
   );
   const row = rows[0];
   // An unknown id costs the same comparison as a known one.
-  const stored = row?.hmac ?? Buffer.alloc(32);
-  const matches = timingSafeEqual(stored, hashSecret(db.secrets.pepper, parsed.secret));
-  if (!row || !matches) return null;
-  if (row.isStale) {
-    // No request waits for another one, or for whoever revokes the key.
-    await db.sql.query(
-      `UPDATE api_keys SET last_used_at = now()
-       WHERE id = (SELECT id FROM api_keys WHERE id = $1 FOR NO KEY UPDATE SKIP LOCKED)`,
-      [row.keyId],
-    );
-  }
-  return { teamId: row.teamId, teamName: row.teamName, keyId: row.keyId, role: row.role };
+  if (!isSecret(db.secrets.pepper, parsed.secret, row?.hmac) || !row) return null;
+  if (row.isStale) await touch(db, 'api_keys', parsed.keyId);
+  return {
+    teamId: row.teamId,
+    teamName: row.teamName,
+    role: row.personsRole === null ? row.role : smallerRole(row.role, row.personsRole),
+    scopes: readLimit(row.scopes),
+    models: readLimit(row.models),
+    keyId: row.keyId,
+    personId: row.personId,
+    expiresAt: row.expiresAt,
+  };
+}
+
+async function verifyOperatorKey(db: Verifying, key: string): Promise<Operator | null> {
+  const parsed = parseOperatorKey(key);
+  if (!parsed) return null;
+  const { rows } = await db.sql.query<Operator & { hmac: Buffer; isStale: boolean }>(
+    `SELECT k.id AS "keyId", k.person_id AS "personId", k.expires_at AS "expiresAt", k.secret_hmac AS hmac,
+       coalesce(k.last_used_at < now() - interval '1 minute', true) AS "isStale"
+     FROM operator_keys k LEFT JOIN people p ON p.id = k.person_id
+     WHERE k.id = $1 AND k.revoked_at IS NULL AND (k.expires_at IS NULL OR k.expires_at > now())
+       AND (k.person_id IS NULL OR (p.is_operator AND p.disabled_at IS NULL))`,
+    [parsed.keyId],
+  );
+  const row = rows[0];
+  if (!isSecret(db.secrets.pepper, parsed.secret, row?.hmac) || !row) return null;
+  if (row.isStale) await touch(db, 'operator_keys', parsed.keyId);
+  return { keyId: row.keyId, personId: row.personId, expiresAt: row.expiresAt };
+}
+
+/** Notes the use. No request waits for another one, or for whoever revokes the key. */
+async function touch({ sql }: Database, table: 'api_keys' | 'operator_keys', id: string): Promise<void> {
+  await sql.query(
+    `UPDATE ${table} SET last_used_at = now()
+     WHERE id = (SELECT id FROM ${table} WHERE id = $1 FOR NO KEY UPDATE SKIP LOCKED)`,
+    [id],
+  );
 }

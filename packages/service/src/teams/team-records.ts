@@ -2,7 +2,10 @@ import { GraftError } from '@graft/peft-core/config';
 import { insertAudit } from '../audit/insert-audit.ts';
 import type { Database } from '../database/database.ts';
 import { inTransaction } from '../database/in-transaction.ts';
+import { type Page, readPage } from '../database/read-page.ts';
+import type { Team as TeamRow } from '../generated/client.ts';
 import { newId } from '../ids.ts';
+import { type Actor, actorOf } from '../keys/verify-api-key.ts';
 
 export interface Team {
   id: string;
@@ -17,6 +20,7 @@ export interface Team {
 export async function createTeam(
   db: Database,
   input: { name: string; runningLimit?: number | undefined },
+  by: Actor | null = null,
 ): Promise<Team> {
   // Part of model names `ft:{base}:{team}:…`, so no colon and nothing that needs escaping in a URL.
   if (!/^[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?$/.test(input.name)) {
@@ -33,16 +37,55 @@ export async function createTeam(
       skipDuplicates: true,
     });
     if (!team) throw new GraftError('team_exists', `There is a team named ${name}.`, { param: 'name' });
-    await insertAudit(tx, team.id, { keyId: null, action: 'team.create', target: team.id });
-    return team;
+    await insertAudit(tx, team.id, { ...actorOf(by), action: 'team.create', target: team.id });
+    return teamOf(team);
   });
 }
 
+/** Jobs that one team may have dispatched or running at once; more is a mistake. */
+export const mostRunning = 10_000;
+
+/** Null: no such team. */
+export async function updateTeam(
+  db: Database,
+  id: string,
+  change: { runningLimit: number },
+  by: Actor | null = null,
+): Promise<Team | null> {
+  return await inTransaction(db, async (tx) => {
+    const { count } = await tx.team.updateMany({ where: { id, deletedAt: null }, data: change });
+    if (count === 0) return null;
+    const detail = { running_limit: change.runningLimit };
+    await insertAudit(tx, id, { ...actorOf(by), action: 'team.update', target: id, detail });
+    return teamOf(await tx.team.findFirstOrThrow({ where: { id } }));
+  });
+}
+
+const teamOf = ({ deletedAt: _, ...team }: TeamRow): Team => team;
+
+const living = { deletedAt: null };
+
+/** All of them, oldest first: for the operator's commands, who has as many as there are. */
 export async function listTeams({ db }: Database): Promise<Team[]> {
-  return await db.team.findMany({ orderBy: [{ createdAt: 'asc' }, { id: 'asc' }] });
+  const rows = await db.team.findMany({ where: living, orderBy: [{ createdAt: 'asc' }, { id: 'asc' }] });
+  return rows.map(teamOf);
+}
+
+/** Newest first, by the page. Throws GraftError `invalid_cursor`. */
+export async function readTeams(
+  { db }: Database,
+  options: { after?: string | undefined; limit: number },
+): Promise<Page<Team>> {
+  return await readPage(options, {
+    has: async (id) => await db.team.count({ where: { ...living, id } }),
+    read: async (page) =>
+      await db.team.findMany({ where: living, orderBy: [{ createdAt: 'desc' }, { id: 'desc' }], ...page }),
+    toRecord: teamOf,
+  });
 }
 
 /** By id or by name. */
 export async function findTeam({ db }: Database, idOrName: string): Promise<Team | null> {
-  return await db.team.findFirst({ where: { OR: [{ id: idOrName }, { name: idOrName }] } });
+  const row = await db.team.findFirst({ where: { ...living, OR: [{ id: idOrName }, { name: idOrName }] } });
+  return row && teamOf(row);
 }

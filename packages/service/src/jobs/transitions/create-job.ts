@@ -11,6 +11,7 @@ import { inTransaction } from '../../database/in-transaction.ts';
 import { RowBusy, waitForRow } from '../../database/wait-for-row.ts';
 import { Prisma } from '../../generated/client.ts';
 import { newId } from '../../ids.ts';
+import { actorOf } from '../../keys/verify-api-key.ts';
 import { currentTraceparent } from '../../observe/tracing.ts';
 import { type Job, jobOf } from '../job.ts';
 import { insertEvent } from '../records/job-event.ts';
@@ -18,6 +19,8 @@ import { insertEvent } from '../records/job-event.ts';
 export interface NewJob {
   /** The API key that asks. */
   keyId: string | null;
+  /** The person who asks, by a key or signed in. */
+  personId?: string | null | undefined;
   /** Catalogue id of the base model; the caller has checked that it exists. */
   model: string;
   suffix: string | null;
@@ -96,7 +99,7 @@ async function create(
     const { idempotencyKey: key, requestHash } = input;
     await tx.idempotencyKey.create({ data: { teamId, key, requestHash, jobId: job.id } });
   }
-  await insertAudit(tx, teamId, { keyId: input.keyId, action: 'job.create', target: job.id });
+  await insertAudit(tx, teamId, { ...actorOf(input), action: 'job.create', target: job.id });
   await insertEvent(tx, job, { message: `Created fine-tuning job: ${job.id}` });
   return { job, created: true };
 }

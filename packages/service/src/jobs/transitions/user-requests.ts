@@ -5,6 +5,7 @@ import type { Database, Transaction } from '../../database/database.ts';
 import { inTransaction } from '../../database/in-transaction.ts';
 import { waitForRow } from '../../database/wait-for-row.ts';
 import { Prisma } from '../../generated/client.ts';
+import { type Actor, actorOf } from '../../keys/verify-api-key.ts';
 import { isTerminal, type Job, type JobState, leaseOf, wireStatus } from '../job.ts';
 import { insertEvent } from '../records/job-event.ts';
 import { changeJob, holds, lockJob } from './change-job.ts';
@@ -14,12 +15,7 @@ import { endJob } from './end-job.ts';
  * Null: no such job in this team. Throws GraftError `invalid_job_state` where the job's state forbids it, and what
  * `isRowLocked` knows when another transaction holds the job for two seconds.
  */
-type UserRequest = (
-  db: Database,
-  teamId: string,
-  id: string,
-  by: { keyId: string | null },
-) => Promise<Job | null>;
+type UserRequest = (db: Database, teamId: string, id: string, by: Actor) => Promise<Job | null>;
 
 /**
  * validating, queued, dispatched, paused → cancelled at once, lease epoch + 1; a running job is asked
@@ -72,7 +68,7 @@ function request(
         const job = await lockJob(tx, Prisma.sql`team_id = ${teamId} AND id = ${id}`, { noWait: true });
         if (!job) return null;
         if (!allows(job)) throw invalidState(verb, job.state);
-        await insertAudit(tx, teamId, { keyId: by.keyId, action: `job.${verb}`, target: id });
+        await insertAudit(tx, teamId, { ...actorOf(by), action: `job.${verb}`, target: id });
         return await act(tx, job, holds(leaseOf(job), job.state));
       }),
     );

@@ -1,0 +1,91 @@
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { registerWorker } from '@graft/service';
+import { assertError } from '../../testing/assert-error.ts';
+import { type ApiBench, type Caller, openApiBench } from '../../testing/open-api-bench.ts';
+
+let bench: ApiBench;
+let operator: Caller;
+before(async () => {
+  bench = await openApiBench();
+  operator = await bench.operator();
+});
+after(async () => await bench?.close());
+
+test('the operator makes a team and invites its first admin, who sees who it was', async () => {
+  const made = await operator.send('POST', '/v1/admin/teams', { name: 'research', running_limit: 3 });
+  assert.equal(made.status, 200, made.text);
+  const team = made.json;
+  assert.deepEqual((await operator.send('GET', `/v1/admin/teams/${team.id}`)).json, team);
+  assertError(await operator.send('GET', '/v1/admin/teams/research'), 404, 'team_not_found');
+  assertError(await operator.send('POST', '/v1/admin/teams', { name: 'research' }), 400, 'team_exists');
+  assertError(await operator.send('POST', '/v1/admin/teams', { name: 'Re' }), 400, 'invalid_team_name');
+  const changed = await operator.send('POST', `/v1/admin/teams/${team.id}`, { running_limit: 5 });
+  assert.equal(changed.json.running_limit, 5);
+  const newest = (await operator.send('GET', '/v1/admin/teams?limit=1')).json;
+  assert.deepEqual([newest.data[0].name, newest.has_more], ['research', true]);
+
+  const path = `/v1/admin/teams/${team.id}/invitations`;
+  const { token, role } = (await operator.send('POST', path, { email: 'lead@example.com' })).json;
+  assert.equal(role, 'admin');
+  const accepted = await operator.send('POST', '/v1/invitations/accept', { token });
+  const lead = bench.withKey({ teamId: team.id, teamName: 'research' }, accepted.json.key);
+  const { data } = (await lead.send('GET', '/v1/team/invitations')).json;
+  assert.equal(data[0].created_by, operator.key.split('_').slice(1, 3).join('_'));
+  const none = await operator.send('POST', '/v1/admin/teams/team-none/invitations', {});
+  assertError(none, 404, 'team_not_found');
+
+  assertError(await operator.send('DELETE', `/v1/admin/teams/${team.id}?name=x`), 400, 'wrong_team_name');
+  assert.equal((await operator.send('DELETE', `/v1/admin/teams/${team.id}?name=research`)).status, 200);
+  assertError(await lead.send('GET', '/v1/me'), 401, 'invalid_api_key');
+  assertError(await operator.send('GET', `/v1/admin/teams/${team.id}`), 404, 'team_not_found');
+});
+
+test('people: made, listed, disabled with all their keys, enabled', async () => {
+  const input = { email: 'Ada@example.com', name: 'Ada', is_operator: true };
+  const { json: ada } = await operator.send('POST', '/v1/admin/people', input);
+  assert.deepEqual([ada.email, ada.is_operator, ada.disabled_at], ['ada@example.com', true, null]);
+  assertError(await operator.send('POST', '/v1/admin/people', input), 400, 'person_exists', 'email');
+  assert.equal((await operator.send('GET', '/v1/admin/people?limit=1')).json.data[0].id, ada.id);
+  const path = `/v1/admin/people/${ada.id}`;
+  assert.deepEqual((await operator.send('GET', path)).json, ada);
+  assertError(await operator.send('GET', '/v1/admin/people/ada@example.com'), 404, 'person_not_found');
+  assertError(await operator.send('POST', path, {}), 400, 'invalid_value');
+
+  const body = { name: 'laptop', person_id: ada.id };
+  const { key, id } = (await operator.send('POST', '/v1/admin/keys', body)).json;
+  const asAda = bench.withKey({ teamId: '', teamName: '' }, key);
+  assert.equal((await asAda.send('GET', '/v1/me')).json.person.email, 'ada@example.com');
+  assert.ok((await operator.send('POST', path, { disabled: true })).json.disabled_at);
+  assertError(await asAda.send('GET', '/v1/me'), 401, 'invalid_api_key');
+  await operator.send('POST', path, { disabled: false });
+  assert.equal((await asAda.send('GET', '/v1/me')).status, 200);
+  assert.equal((await operator.send('GET', '/v1/admin/keys?limit=1')).json.data[0].id, id);
+  assert.equal((await operator.send('DELETE', `/v1/admin/keys/${id}`)).status, 200);
+  assertError(await operator.send('DELETE', `/v1/admin/keys/${id}`), 404, 'api_key_not_found');
+  assertError(await asAda.send('GET', '/v1/me'), 401, 'invalid_api_key');
+  const lone = { name: 'x', person_id: 'user-none' };
+  assertError(await operator.send('POST', '/v1/admin/keys', lone), 400, 'not_an_operator', 'person_id');
+});
+
+test('workers: listed, taken out of service and back, with an audit row for each', async () => {
+  await registerWorker(bench.services, {
+    ...{ id: 'w1', address: null, hostname: 'here', pid: 1, slots: 2 },
+    capabilities: { device: 'cpu', threads: 4, precisions: ['fp32'] },
+  });
+  const { data } = (await operator.send('GET', '/v1/admin/workers')).json;
+  assert.deepEqual([data[0].id, data[0].device, data[0].threads, data[0].slots], ['w1', 'cpu', 4, 2]);
+  const out = await operator.send('POST', '/v1/admin/workers/w1/quarantine', { reason: 'new disk' });
+  assert.equal(out.json.quarantine_reason, 'new disk');
+  const back = await operator.send('POST', '/v1/admin/workers/w1/release');
+  assert.deepEqual([back.json.quarantined_at, back.json.consecutive_faults], [null, 0]);
+  assertError(await operator.send('POST', '/v1/admin/workers/w2/release'), 404, 'worker_not_found');
+  const audit = await bench.services.db.auditEntry.findMany({ where: { target: 'w1' } });
+  assert.deepEqual(
+    audit.map(({ action, teamId }) => [action, teamId]),
+    [
+      ['worker.quarantine', null],
+      ['worker.release', null],
+    ],
+  );
+});

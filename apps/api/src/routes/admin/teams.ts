@@ -1,0 +1,148 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
+import {
+  createInvitation,
+  createTeam,
+  deleteTeam,
+  findTeam,
+  readTeams,
+  type Team,
+  updateTeam,
+} from '@graft/service';
+import { errorResponses } from '../../schemas/error.ts';
+import { listOf, toWireList } from '../../schemas/list.ts';
+import { ref } from '../../schemas/schema.ts';
+import {
+  CreatedInvitationSchema,
+  CreateInvitationSchema,
+  CreateTeamSchema,
+  DeletedTeamSchema,
+  DeleteTeamQuery,
+  ListQuery,
+  TeamParams,
+  TeamSchema,
+  toWireInvitation,
+  toWireTeam,
+  UpdateTeamSchema,
+} from '../../schemas/team.ts';
+import { teamNotFound } from '../team/team.ts';
+
+const tags = ['Operator'];
+const config = { access: 'operator' } as const;
+
+/** /admin/teams: the operator's. What a team has, its operator does not see. */
+export const adminTeamRoutes: FastifyPluginAsyncTypebox = async (app) => {
+  const { services } = app;
+
+  async function find(id: string): Promise<Team> {
+    const team = await findTeam(services, id);
+    // By its id alone: a name could be another team's tomorrow.
+    if (team?.id !== id) throw teamNotFound(id);
+    return team;
+  }
+
+  app.get(
+    '/admin/teams',
+    {
+      config,
+      schema: {
+        tags,
+        summary: 'List teams',
+        description: 'Newest first.',
+        querystring: ListQuery,
+        response: { 200: listOf(TeamSchema), ...errorResponses(400, 401, 403) },
+      },
+    },
+    async ({ query }) => toWireList(await readTeams(services, query), toWireTeam),
+  );
+
+  app.post(
+    '/admin/teams',
+    {
+      config,
+      schema: {
+        tags,
+        summary: 'Make a team',
+        body: ref(CreateTeamSchema),
+        response: { 200: ref(TeamSchema), ...errorResponses(400, 401, 403) },
+      },
+    },
+    async ({ operator, body: { name, running_limit: runningLimit } }) =>
+      toWireTeam(await createTeam(services, { name, runningLimit }, operator)),
+  );
+
+  app.get(
+    '/admin/teams/:team_id',
+    {
+      config,
+      schema: {
+        tags,
+        summary: 'Get a team',
+        params: TeamParams,
+        response: { 200: ref(TeamSchema), ...errorResponses(401, 403, 404) },
+      },
+    },
+    async ({ params }) => toWireTeam(await find(params.team_id)),
+  );
+
+  app.post(
+    '/admin/teams/:team_id',
+    {
+      config,
+      schema: {
+        tags,
+        summary: 'Change a team',
+        params: TeamParams,
+        body: ref(UpdateTeamSchema),
+        response: { 200: ref(TeamSchema), ...errorResponses(400, 401, 403, 404) },
+      },
+    },
+    async ({ operator, params: { team_id }, body: { running_limit: runningLimit } }) => {
+      const team = await updateTeam(services, team_id, { runningLimit }, operator);
+      if (!team) throw teamNotFound(team_id);
+      return toWireTeam(team);
+    },
+  );
+
+  app.delete(
+    '/admin/teams/:team_id',
+    {
+      config,
+      schema: {
+        tags,
+        summary: 'Delete a team',
+        description: 'Takes its name, and is refused while a job has not ended.',
+        params: TeamParams,
+        querystring: DeleteTeamQuery,
+        response: { 200: ref(DeletedTeamSchema), ...errorResponses(400, 401, 403, 404) },
+      },
+    },
+    async ({ operator, params: { team_id: id }, query }) => {
+      if (!(await deleteTeam(services, id, query.name, operator))) throw teamNotFound(id);
+      return { id, object: 'team' as const, deleted: true as const };
+    },
+  );
+
+  app.post(
+    '/admin/teams/:team_id/invitations',
+    {
+      config,
+      schema: {
+        tags,
+        summary: 'Invite somebody into a team',
+        description: "Its first admin, as a rule. It stands in the team's audit log.",
+        params: TeamParams,
+        body: ref(CreateInvitationSchema),
+        response: { 200: ref(CreatedInvitationSchema), ...errorResponses(400, 401, 403, 404) },
+      },
+    },
+    async ({ operator, params, body }) => {
+      const { invitation, token } = await createInvitation(
+        services,
+        params.team_id,
+        { email: body.email ?? null, role: body.role ?? 'admin', expiresIn: body.expires_in },
+        operator,
+      );
+      return { ...toWireInvitation(invitation), token };
+    },
+  );
+};

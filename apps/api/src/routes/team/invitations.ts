@@ -1,0 +1,116 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
+import { acceptInvitation, createInvitation, listInvitations, revokeInvitation } from '@graft/service';
+import { ApiError } from '../../api-error.ts';
+import { errorResponses } from '../../schemas/error.ts';
+import { listOf, toWireList } from '../../schemas/list.ts';
+import { ref } from '../../schemas/schema.ts';
+import {
+  AcceptedInvitationSchema,
+  AcceptInvitationSchema,
+  CreatedInvitationSchema,
+  CreateInvitationSchema,
+  InvitationParams,
+  InvitationSchema,
+  ListQuery,
+  RevokedInvitationSchema,
+  toWireInvitation,
+} from '../../schemas/team.ts';
+
+const tags = ['Team'];
+
+/** /team/invitations, and /invitations/accept for who has the link and no key yet. */
+export const invitationRoutes: FastifyPluginAsyncTypebox = async (app) => {
+  const { services } = app;
+
+  app.get(
+    '/team/invitations',
+    {
+      config: { access: { scope: 'team:read', role: 'admin' } },
+      schema: {
+        tags,
+        summary: 'List invitations',
+        description: 'Newest first, without their tokens.',
+        querystring: ListQuery,
+        response: { 200: listOf(InvitationSchema), ...errorResponses(400, 401, 403) },
+      },
+    },
+    async ({ caller, query }) =>
+      toWireList(await listInvitations(services, caller.teamId, query), toWireInvitation),
+  );
+
+  app.post(
+    '/team/invitations',
+    {
+      config: { access: { scope: 'team:write', role: 'admin' } },
+      schema: {
+        tags,
+        summary: 'Invite somebody',
+        description:
+          'The answer holds the token of the link, the only time it is shown; it works once. A key that is limited in scopes or models cannot invite.',
+        body: ref(CreateInvitationSchema),
+        response: { 200: ref(CreatedInvitationSchema), ...errorResponses(400, 401, 403) },
+      },
+    },
+    async ({ caller, body }) => {
+      const { invitation, token } = await createInvitation(
+        services,
+        caller.teamId,
+        { email: body.email ?? null, role: body.role ?? 'member', expiresIn: body.expires_in },
+        caller,
+      );
+      return { ...toWireInvitation(invitation), token };
+    },
+  );
+
+  app.delete(
+    '/team/invitations/:invitation_id',
+    {
+      config: { access: { scope: 'team:write', role: 'admin' } },
+      schema: {
+        tags,
+        summary: 'Revoke an invitation',
+        description: 'Its link stops working at once. One that was accepted is not found: remove the member.',
+        params: InvitationParams,
+        response: { 200: ref(RevokedInvitationSchema), ...errorResponses(401, 403, 404) },
+      },
+    },
+    async ({ caller, params: { invitation_id: id } }) => {
+      if (!(await revokeInvitation(services, caller.teamId, id, caller))) {
+        throw new ApiError('invitation_not_found', `No such open invitation: ${id}`, {
+          param: 'invitation_id',
+        });
+      }
+      return { id, object: 'team.invitation' as const, deleted: true as const };
+    },
+  );
+
+  app.post(
+    '/invitations/accept',
+    {
+      // Nobody is known yet: what a stranger may send is small.
+      bodyLimit: 8 * 1024,
+      config: { access: 'public' },
+      schema: {
+        tags,
+        summary: 'Accept an invitation',
+        description:
+          'Takes the token of the link instead of a key, once, and answers a key of the person for the team, the only time it is shown. `email` where the invitation names none.',
+        security: [],
+        body: ref(AcceptInvitationSchema),
+        response: { 200: ref(AcceptedInvitationSchema), ...errorResponses(400, 403) },
+      },
+    },
+    async ({ body: { token, email, name } }) => {
+      const accepted = await acceptInvitation(services, token, { email, name });
+      const { person } = accepted;
+      return {
+        object: 'invitation.accepted' as const,
+        team: { id: accepted.teamId, name: accepted.teamName },
+        role: accepted.role,
+        person: { id: person.id, email: person.email, name: person.name },
+        key_id: accepted.keyId,
+        key: accepted.key,
+      };
+    },
+  );
+};

@@ -1,0 +1,176 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
+import {
+  type ApiKeyRecord,
+  createApiKey,
+  getApiKey,
+  hasRole,
+  type Identity,
+  listApiKeys,
+  overlapSeconds,
+  revokeApiKey,
+  rotateApiKey,
+} from '@graft/service';
+import { ApiError } from '../../api-error.ts';
+import {
+  ApiKeyParams,
+  ApiKeySchema,
+  CreateApiKeySchema,
+  CreatedApiKeySchema,
+  DeletedApiKeySchema,
+  ListApiKeysQuery,
+  RotateApiKeySchema,
+  toWireApiKey,
+} from '../../schemas/api-key.ts';
+import { errorResponses } from '../../schemas/error.ts';
+import { listOf, toWireList } from '../../schemas/list.ts';
+import { ref } from '../../schemas/schema.ts';
+
+const tags = ['Team'];
+/** Whatever the role: everybody may have keys of their own. What is beyond that is checked below. */
+const reading = { access: { scope: 'keys:read', role: 'viewer' } } as const;
+const writing = { access: { scope: 'keys:write', role: 'viewer' } } as const;
+
+/** /team/keys: an admin's are all keys of the team, anybody else's their own. */
+export const teamKeyRoutes: FastifyPluginAsyncTypebox = async (app) => {
+  const { services } = app;
+
+  async function find(caller: Identity, id: string): Promise<ApiKeyRecord> {
+    const key = await getApiKey(services, caller.teamId, id);
+    if (!key) throw new ApiError('api_key_not_found', `No such API key: ${id}`, { param: 'key_id' });
+    const isOwn = key.id === caller.keyId || (key.personId !== null && key.personId === caller.personId);
+    if (caller.role !== 'admin' && !isOwn) throw adminsOnly(caller, 'Keys of others are an admin’s to see');
+    return key;
+  }
+
+  app.get(
+    '/team/keys',
+    {
+      config: reading,
+      schema: {
+        tags,
+        summary: 'List API keys',
+        description:
+          "Newest first, without their secrets: an admin sees all of the team's, others their own.",
+        querystring: ListApiKeysQuery,
+        response: { 200: listOf(ApiKeySchema), ...errorResponses(400, 401, 403) },
+      },
+    },
+    async ({ caller, query }) =>
+      toWireList(await listApiKeys(services, caller.teamId, { ...query, reader: caller }), toWireApiKey),
+  );
+
+  app.post(
+    '/team/keys',
+    {
+      config: writing,
+      schema: {
+        tags,
+        summary: 'Make an API key',
+        description:
+          'It never has more than the caller: not in role, scopes or models, and it ends no later. The answer holds the key, the only time it is shown.',
+        body: ref(CreateApiKeySchema),
+        response: { 200: ref(CreatedApiKeySchema), ...errorResponses(400, 401, 403) },
+      },
+    },
+    async ({ caller, body }) => {
+      const { keyId, key } = await createApiKey(services, caller.teamId, {
+        name: body.name,
+        role: body.role ?? (hasRole(caller.role, 'member') ? 'member' : 'viewer'),
+        scopes: body.scopes === undefined ? asStored(caller.scopes) : body.scopes,
+        models: body.models === undefined ? asStored(caller.models) : body.models,
+        expiresIn: body.expires_in,
+        personId: ownerOf(caller, body.owner),
+        by: caller,
+      });
+      const made = await getApiKey(services, caller.teamId, keyId);
+      return { ...toWireApiKey(made!), key };
+    },
+  );
+
+  app.get(
+    '/team/keys/:key_id',
+    {
+      config: reading,
+      schema: {
+        tags,
+        summary: 'Get an API key',
+        params: ApiKeyParams,
+        response: { 200: ref(ApiKeySchema), ...errorResponses(401, 403, 404) },
+      },
+    },
+    async ({ caller, params }) => toWireApiKey(await find(caller, params.key_id)),
+  );
+
+  app.post(
+    '/team/keys/:key_id/rotate',
+    {
+      config: writing,
+      schema: {
+        tags,
+        summary: 'Rotate an API key',
+        description:
+          'Makes its successor, with the same rights; the old key ends after `overlap`. A person’s key is rotated by that person alone.',
+        params: ApiKeyParams,
+        body: ref(RotateApiKeySchema),
+        response: { 200: ref(CreatedApiKeySchema), ...errorResponses(400, 401, 403, 404) },
+      },
+    },
+    async ({ caller, params, body }) => {
+      const old = await find(caller, params.key_id);
+      if (old.personId !== null && old.personId !== caller.personId) {
+        throw new ApiError(
+          'not_your_key',
+          'Whoever rotates a key gets to know its successor: only the person whose key it is may. You may revoke it.',
+        );
+      }
+      const rotated = await rotateApiKey(services, caller.teamId, old.id, {
+        overlap: body.overlap ?? overlapSeconds.byDefault,
+        expiresIn: body.expires_in,
+        by: caller,
+      });
+      const made = rotated && (await getApiKey(services, caller.teamId, rotated.keyId));
+      return { ...toWireApiKey(made!), key: rotated!.key };
+    },
+  );
+
+  app.delete(
+    '/team/keys/:key_id',
+    {
+      config: writing,
+      schema: {
+        tags,
+        summary: 'Revoke an API key',
+        description: 'It stops working at once, on every process. It stays in the list.',
+        params: ApiKeyParams,
+        response: { 200: ref(DeletedApiKeySchema), ...errorResponses(401, 403, 404) },
+      },
+    },
+    async ({ caller, params }) => {
+      const { id } = await find(caller, params.key_id);
+      // One that was revoked already is as good as revoked.
+      await revokeApiKey(services, caller.teamId, id, caller);
+      return { id, object: 'api_key' as const, deleted: true as const };
+    },
+  );
+};
+
+const asStored = (limit: readonly string[] | null) => (limit ? [...limit] : null);
+
+/** Null: the team. */
+function ownerOf(caller: Identity, owner: 'person' | 'team' | undefined): string | null {
+  if (owner !== 'team' && caller.personId !== null) return caller.personId;
+  if (owner === 'person') {
+    throw new ApiError('no_person', 'Your key is the team’s own, so it makes keys of the team only.', {
+      param: 'owner',
+    });
+  }
+  if (caller.role !== 'admin') throw adminsOnly(caller, 'Only an admin makes keys of the team');
+  return null;
+}
+
+function adminsOnly({ role, teamName }: Identity, what: string): ApiError {
+  return new ApiError(
+    'insufficient_role',
+    `${what}; you have the role ${role} in team ${teamName}. An admin of the team gives it: to a person with \`graft team members role\`, to a key with \`graft team keys create --role admin\`.`,
+  );
+}

@@ -1,0 +1,118 @@
+import { type ApiKeyRecord, mostKeySeconds, overlapSeconds, type Role, roles } from '@graft/service';
+import { type Static, Type } from 'typebox';
+import { After, limit } from './list.ts';
+import { closed, named, nullable, Time, unixSeconds } from './schema.ts';
+
+export const RoleSchema = Type.Unsafe<Role>({
+  type: 'string',
+  enum: [...roles],
+  description: 'viewer: reads; member: everything else; admin: people and keys too.',
+});
+
+const key = {
+  id: Type.String({ description: 'The middle part of `graft_<id>_<secret>`.' }),
+  object: Type.Literal('api_key'),
+  created_at: Time,
+  name: Type.String(),
+  role: RoleSchema,
+  scopes: nullable(Type.Array(Type.String()), { description: 'Null: all that the role may.' }),
+  models: nullable(Type.Array(Type.String()), {
+    description: 'Names of models, or their beginnings with a `*` behind. Null: all.',
+  }),
+  person_id: nullable(Type.String(), { description: "Whose key it is. Null: the team's own." }),
+  created_by: nullable(Type.String(), { description: 'A person or a key. Null: the operator.' }),
+  last_used_at: nullable(Time, { description: 'To the minute.' }),
+  expires_at: nullable(Time, { description: 'Null: it does not end by itself.' }),
+  replaced_by: nullable(Type.String(), { description: 'The key that was made from it by rotation.' }),
+  rotated_at: nullable(Time),
+  revoked_at: nullable(Time),
+};
+
+export const ApiKeySchema = named('ApiKey', key);
+export const CreatedApiKeySchema = named('CreatedApiKey', {
+  ...key,
+  key: Type.String({ description: 'The whole key. It is shown this once.' }),
+});
+
+const limits = {
+  scopes: Type.Optional(
+    nullable(Type.Array(Type.String(), { maxItems: 64 }), {
+      description: "`<resource>:read|write`. Null: all that the role may. Absent: the caller's.",
+    }),
+  ),
+  models: Type.Optional(
+    nullable(Type.Array(Type.String(), { maxItems: 64 }), {
+      description:
+        "Models that it may train on and call: names, or beginnings with a `*` behind (`ft:tiny:*`). Null: all. Absent: the caller's.",
+    }),
+  ),
+};
+
+export const ExpiresIn = Type.Integer({ minimum: 1, maximum: mostKeySeconds, description: 'Seconds.' });
+
+export const KeyName = Type.String({ minLength: 1, maxLength: 100, description: 'What it is for.' });
+
+export const CreateApiKeySchema = named(
+  'CreateApiKey',
+  {
+    name: KeyName,
+    role: Type.Optional(RoleSchema),
+    ...limits,
+    expires_in: Type.Optional(nullable(ExpiresIn)),
+    owner: Type.Optional(
+      Type.Enum(['person', 'team'], {
+        type: 'string',
+        description:
+          "`person`: the caller's own, which ends with their membership. `team`: stays when people go; only admins make them. Default: person, for a caller who is one.",
+      }),
+    ),
+  },
+  closed,
+);
+
+export const RotateApiKeySchema = named(
+  'RotateApiKey',
+  {
+    overlap: Type.Optional(
+      Type.Integer({
+        minimum: 0,
+        maximum: overlapSeconds.most,
+        default: overlapSeconds.byDefault,
+        description: 'Seconds until the old key ends.',
+      }),
+    ),
+    expires_in: Type.Optional(ExpiresIn),
+  },
+  closed,
+);
+
+export const DeletedApiKeySchema = named('DeletedApiKey', {
+  id: Type.String(),
+  object: Type.Literal('api_key'),
+  deleted: Type.Literal(true),
+});
+
+export const ListApiKeysQuery = Type.Object({ after: After, limit: limit(20, 1000) }, closed);
+export const ApiKeyParams = Type.Object({ key_id: Type.String() });
+
+/** Unix seconds of a time that may not have come. */
+export const secondsOrNull = (date: Date | null): number | null => (date ? unixSeconds(date) : null);
+
+export function toWireApiKey(record: ApiKeyRecord): Static<typeof ApiKeySchema> {
+  return {
+    id: record.id,
+    object: 'api_key',
+    created_at: unixSeconds(record.createdAt),
+    name: record.name,
+    role: record.role,
+    scopes: record.scopes,
+    models: record.models,
+    person_id: record.personId,
+    created_by: record.createdBy,
+    last_used_at: secondsOrNull(record.lastUsedAt),
+    expires_at: secondsOrNull(record.expiresAt),
+    replaced_by: record.replacedBy,
+    rotated_at: secondsOrNull(record.rotatedAt),
+    revoked_at: secondsOrNull(record.revokedAt),
+  };
+}

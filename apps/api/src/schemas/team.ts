@@ -1,0 +1,211 @@
+import {
+  type InvitationRecord,
+  invitationSeconds,
+  type Member,
+  mostRunning,
+  type PersonRecord,
+  type Team,
+} from '@graft/service';
+import { type Static, Type } from 'typebox';
+import { RoleSchema, secondsOrNull } from './api-key.ts';
+import { After, limit } from './list.ts';
+import { closed, named, nullable, Time, unixSeconds } from './schema.ts';
+
+export const TeamSchema = named('Team', {
+  id: Type.String(),
+  object: Type.Literal('team'),
+  created_at: Time,
+  name: Type.String({ description: 'Unique; stands in the names of its models.' }),
+  running_limit: Type.Integer({ description: 'Jobs that may run at once.' }),
+});
+
+export const MemberSchema = named('TeamMember', {
+  id: Type.String({ description: "The person's." }),
+  object: Type.Literal('team.member'),
+  created_at: Time,
+  email: Type.String(),
+  name: Type.String(),
+  role: RoleSchema,
+  source: Type.Enum(['manual', 'oidc'], { type: 'string', description: 'Who decides over it.' }),
+  disabled: Type.Boolean({ description: 'By the operator: no key of the person works.' }),
+});
+
+const invitation = {
+  id: Type.String(),
+  object: Type.Literal('team.invitation'),
+  created_at: Time,
+  email: nullable(Type.String(), { description: 'Null: for whoever has the link.' }),
+  role: RoleSchema,
+  created_by: nullable(Type.String(), { description: 'A person or a key. Null: the operator.' }),
+  expires_at: Time,
+  accepted_at: nullable(Time),
+  accepted_by: nullable(Type.String()),
+  revoked_at: nullable(Time),
+};
+export const InvitationSchema = named('Invitation', invitation);
+export const CreatedInvitationSchema = named('CreatedInvitation', {
+  ...invitation,
+  token: Type.String({ description: 'For the link, `graft join`. It is shown this once.' }),
+});
+
+export const PersonSchema = named('Person', {
+  id: Type.String(),
+  object: Type.Literal('person'),
+  created_at: Time,
+  email: Type.String(),
+  name: Type.String(),
+  is_operator: Type.Boolean({ description: 'May hold keys of the operator.' }),
+  disabled_at: nullable(Time, { description: 'Since then none of their keys works.' }),
+});
+
+const PersonName = Type.String({ minLength: 1, maxLength: 100 });
+const Email = Type.String({ minLength: 3, maxLength: 254 });
+
+export const CreateInvitationSchema = named(
+  'CreateInvitation',
+  {
+    email: Type.Optional(nullable(Email, { description: 'Whom it is for. Null: whoever has the link.' })),
+    role: Type.Optional(RoleSchema),
+    expires_in: Type.Optional(
+      Type.Integer({
+        minimum: 1,
+        maximum: invitationSeconds.most,
+        default: invitationSeconds.byDefault,
+        description: 'Seconds.',
+      }),
+    ),
+  },
+  closed,
+);
+
+export const AcceptInvitationSchema = named(
+  'AcceptInvitation',
+  {
+    token: Type.String({ minLength: 1, maxLength: 256 }),
+    email: Type.Optional(Email),
+    name: Type.Optional(PersonName),
+  },
+  closed,
+);
+
+const TeamName = Type.Object({ id: Type.String(), name: Type.String() });
+
+export const AcceptedInvitationSchema = named('AcceptedInvitation', {
+  object: Type.Literal('invitation.accepted'),
+  team: TeamName,
+  role: RoleSchema,
+  person: Type.Object({ id: Type.String(), email: Type.String(), name: Type.String() }),
+  key_id: Type.String(),
+  key: Type.String({ description: "The person's key for this team. It is shown this once." }),
+});
+
+export const MeSchema = named('Me', {
+  object: Type.Literal('me'),
+  kind: Type.Enum(['team', 'operator'], { type: 'string' }),
+  team: nullable(TeamName),
+  role: nullable(RoleSchema),
+  scopes: nullable(Type.Array(Type.String()), { description: 'Null: all that the role may.' }),
+  models: nullable(Type.Array(Type.String()), { description: 'Null: all.' }),
+  key: nullable(Type.Object({ id: Type.String(), expires_at: nullable(Time) })),
+  person: nullable(Type.Object({ id: Type.String(), email: Type.String(), name: Type.String() })),
+});
+
+export const SetRoleSchema = named('SetRole', { role: RoleSchema }, closed);
+export const CreateTeamSchema = named(
+  'CreateTeam',
+  {
+    name: Type.String({ minLength: 1, maxLength: 40 }),
+    running_limit: Type.Optional(Type.Integer({ minimum: 1, maximum: mostRunning, default: 8 })),
+  },
+  closed,
+);
+export const UpdateTeamSchema = named(
+  'UpdateTeam',
+  { running_limit: Type.Integer({ minimum: 1, maximum: mostRunning }) },
+  closed,
+);
+export const CreatePersonSchema = named(
+  'CreatePerson',
+  { email: Email, name: PersonName, is_operator: Type.Optional(Type.Boolean({ default: false })) },
+  closed,
+);
+export const UpdatePersonSchema = named(
+  'UpdatePerson',
+  {
+    name: Type.Optional(PersonName),
+    is_operator: Type.Optional(Type.Boolean()),
+    disabled: Type.Optional(Type.Boolean()),
+  },
+  { ...closed, minProperties: 1 },
+);
+
+export const DeletedTeamSchema = named('DeletedTeam', {
+  id: Type.String(),
+  object: Type.Literal('team'),
+  deleted: Type.Literal(true),
+});
+export const RemovedMemberSchema = named('RemovedMember', {
+  id: Type.String(),
+  object: Type.Literal('team.member'),
+  deleted: Type.Literal(true),
+});
+export const RevokedInvitationSchema = named('RevokedInvitation', {
+  id: Type.String(),
+  object: Type.Literal('team.invitation'),
+  deleted: Type.Literal(true),
+});
+
+/** For every list of people, teams, invitations and workers. */
+export const ListQuery = Type.Object({ after: After, limit: limit(20, 1000) }, closed);
+export const DeleteTeamQuery = Type.Object(
+  { name: Type.String({ maxLength: 64, description: 'The name of the team, to be sure.' }) },
+  closed,
+);
+export const MemberParams = Type.Object({ person_id: Type.String() });
+export const InvitationParams = Type.Object({ invitation_id: Type.String() });
+export const TeamParams = Type.Object({ team_id: Type.String() });
+
+export function toWireTeam(team: Team): Static<typeof TeamSchema> {
+  const { id, name, runningLimit: running_limit } = team;
+  return { id, object: 'team', created_at: unixSeconds(team.createdAt), name, running_limit };
+}
+
+export function toWireMember(member: Member): Static<typeof MemberSchema> {
+  return {
+    id: member.personId,
+    object: 'team.member',
+    created_at: unixSeconds(member.createdAt),
+    email: member.email,
+    name: member.name,
+    role: member.role,
+    source: member.source,
+    disabled: member.disabledAt !== null,
+  };
+}
+
+export function toWireInvitation(record: InvitationRecord): Static<typeof InvitationSchema> {
+  return {
+    id: record.id,
+    object: 'team.invitation',
+    created_at: unixSeconds(record.createdAt),
+    email: record.email,
+    role: record.role,
+    created_by: record.createdBy,
+    expires_at: unixSeconds(record.expiresAt),
+    accepted_at: secondsOrNull(record.acceptedAt),
+    accepted_by: record.acceptedBy,
+    revoked_at: secondsOrNull(record.revokedAt),
+  };
+}
+
+export function toWirePerson(person: PersonRecord): Static<typeof PersonSchema> {
+  return {
+    id: person.id,
+    object: 'person',
+    created_at: unixSeconds(person.createdAt),
+    email: person.email,
+    name: person.name,
+    is_operator: person.isOperator,
+    disabled_at: secondsOrNull(person.disabledAt),
+  };
+}

@@ -1,0 +1,94 @@
+import type { OperatorKeyRecord, WorkerRecord } from '@graft/service';
+import { type Static, Type } from 'typebox';
+import { ExpiresIn, KeyName, secondsOrNull } from './api-key.ts';
+import { closed, named, nullable, Time, unixSeconds } from './schema.ts';
+
+export const WorkerSchema = named('Worker', {
+  id: Type.String(),
+  object: Type.Literal('worker'),
+  hostname: Type.String(),
+  slots: Type.Integer({ description: 'Jobs it trains at once.' }),
+  running: Type.Integer(),
+  load: Type.Integer({ description: 'Completions being answered.' }),
+  base_models: Type.Array(Type.String(), { description: 'Loaded for serving.' }),
+  draining: Type.Boolean({ description: 'It takes no more work.' }),
+  device: nullable(Type.String()),
+  threads: nullable(Type.Integer()),
+  started_at: Time,
+  heartbeat_at: Time,
+  consecutive_faults: Type.Integer({ description: 'Of its own, one after the other.' }),
+  quarantined_at: nullable(Time, { description: 'Since then it gets no jobs.' }),
+  quarantine_reason: nullable(Type.String()),
+});
+
+export const QuarantineSchema = named(
+  'QuarantineWorker',
+  { reason: Type.String({ minLength: 1, maxLength: 500 }) },
+  closed,
+);
+export const WorkerParams = Type.Object({ worker_id: Type.String() });
+
+const operatorKey = {
+  id: Type.String({ description: 'The middle part of `graft_<id>_<secret>`.' }),
+  object: Type.Literal('operator_key'),
+  created_at: Time,
+  name: Type.String(),
+  person_id: nullable(Type.String(), { description: "Null: the service's own." }),
+  created_by: nullable(Type.String()),
+  last_used_at: nullable(Time),
+  expires_at: nullable(Time),
+  revoked_at: nullable(Time),
+};
+export const OperatorKeySchema = named('OperatorKey', operatorKey);
+export const CreatedOperatorKeySchema = named('CreatedOperatorKey', {
+  ...operatorKey,
+  key: Type.String({ description: 'The whole key. It is shown this once.' }),
+});
+export const CreateOperatorKeySchema = named(
+  'CreateOperatorKey',
+  {
+    name: KeyName,
+    person_id: Type.Optional(nullable(Type.String({ maxLength: 64 }))),
+    expires_in: Type.Optional(nullable(ExpiresIn)),
+  },
+  closed,
+);
+export const DeletedOperatorKeySchema = named('DeletedOperatorKey', {
+  id: Type.String(),
+  object: Type.Literal('operator_key'),
+  deleted: Type.Literal(true),
+});
+
+export function toWireWorker(worker: WorkerRecord): Static<typeof WorkerSchema> {
+  return {
+    id: worker.id,
+    object: 'worker',
+    hostname: worker.hostname,
+    slots: worker.slots,
+    running: worker.running,
+    load: worker.load,
+    base_models: worker.bases,
+    draining: worker.draining,
+    device: worker.capabilities?.device ?? null,
+    threads: worker.capabilities?.threads ?? null,
+    started_at: unixSeconds(worker.startedAt),
+    heartbeat_at: unixSeconds(worker.heartbeatAt),
+    consecutive_faults: worker.consecutiveFaults,
+    quarantined_at: secondsOrNull(worker.quarantinedAt),
+    quarantine_reason: worker.quarantineReason,
+  };
+}
+
+export function toWireOperatorKey(record: OperatorKeyRecord): Static<typeof OperatorKeySchema> {
+  return {
+    id: record.id,
+    object: 'operator_key',
+    created_at: unixSeconds(record.createdAt),
+    name: record.name,
+    person_id: record.personId,
+    created_by: record.createdBy,
+    last_used_at: secondsOrNull(record.lastUsedAt),
+    expires_at: secondsOrNull(record.expiresAt),
+    revoked_at: secondsOrNull(record.revokedAt),
+  };
+}

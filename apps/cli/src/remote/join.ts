@@ -1,0 +1,71 @@
+import type { Command } from 'commander';
+import { UsageError } from '../errors.ts';
+import { createOutput } from '../output.ts';
+import { profilePath, readProfile, writeProfile } from '../profile.ts';
+import { type RemoteOptions, verb } from '../verb.ts';
+import { DEFAULT_BASE_URL } from './connect.ts';
+
+export function addJoinVerb(program: Command): void {
+  verb(program, {
+    name: 'join <link>',
+    summary: 'accept an invitation: join the team, and save your key for the other verbs',
+    examples: ['graft join "https://graft.example.com/v1/invitations/accept#graft_invite_…"'],
+  })
+    .option('--email <email>', 'yours, where the invitation names none')
+    .option('--name <name>', 'what people call you')
+    .option(
+      '--base-url <url>',
+      'the service, for a link that is only its last part (default: GRAFT_BASE_URL)',
+    )
+    .action(async (link: string, options: RemoteOptions & { email?: string; name?: string }) => {
+      const output = createOutput(options);
+      const { baseUrl, token } = parseLink(
+        link,
+        options.baseUrl ?? (process.env.GRAFT_BASE_URL || DEFAULT_BASE_URL),
+      );
+      const { GraftClient } = await import('@graft/client');
+      const accepted = await new GraftClient({ baseUrl, apiKey: null }).invitations.accept({
+        token,
+        ...(options.email === undefined ? {} : { email: options.email }),
+        ...(options.name === undefined ? {} : { name: options.name }),
+      });
+      const { key, ...told } = accepted;
+      const joined = `You are ${told.role} of team ${told.team.name} as ${told.person.email}.`;
+      // It is told this once: a key that was saved before must not cost this one, nor this one that.
+      if (hasProfile()) {
+        output.result({ ...accepted, base_url: baseUrl, profile: null }, () => key);
+        output.note(
+          `${joined} Your key is above, shown this once: another one is saved in ${profilePath()}.`,
+        );
+        return;
+      }
+      writeProfile({ baseUrl, apiKey: key });
+      output.result(
+        { ...told, base_url: baseUrl, profile: profilePath() },
+        () => `${joined} Your key is saved in ${profilePath()}, readable by you alone.`,
+      );
+    });
+}
+
+/** A damaged one is one: what it holds is not thrown away. */
+function hasProfile(): boolean {
+  try {
+    return readProfile() !== null;
+  } catch {
+    return true;
+  }
+}
+
+/** `https://…/v1/invitations/accept#graft_invite_…`, or the part behind the #. */
+function parseLink(link: string, baseUrl: string): { baseUrl: string; token: string } {
+  const [address = '', token] = link.split('#', 2);
+  if (token === undefined && address.startsWith('graft_invite_')) return { baseUrl, token: address };
+  const url = URL.canParse(address) ? new URL(address) : null;
+  const path = '/invitations/accept';
+  if (!token || !url || !['http:', 'https:'].includes(url.protocol) || !url.pathname.endsWith(path)) {
+    throw new UsageError(
+      'That is no link of an invitation. It looks like https://…/v1/invitations/accept#graft_invite_…; quote it for your shell.',
+    );
+  }
+  return { baseUrl: `${url.origin}${url.pathname.slice(0, -path.length)}`, token };
+}

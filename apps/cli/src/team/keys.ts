@@ -1,0 +1,134 @@
+import type { ApiKey, CreatedApiKey, Role } from '@graft/client';
+import { type Command, Option } from 'commander';
+import { timeSpan, wholeNumber, words } from '../arguments.ts';
+import { timestamp } from '../draw/quantities.ts';
+import { table } from '../draw/table.ts';
+import { createOutput, type Output } from '../output.ts';
+import { connect } from '../remote/connect.ts';
+import { noun, type RemoteOptions, verb } from '../verb.ts';
+
+export const roles: Role[] = ['viewer', 'member', 'admin'];
+
+export function addTeamKeyVerbs(team: Command): void {
+  const keys = noun(team, 'keys', 'create, list, rotate, revoke');
+
+  verb(keys, {
+    name: 'create',
+    summary: 'make an API key and print it, the only time it can be seen',
+    examples: [
+      'graft team keys create --name laptop',
+      'graft team keys create --name ci --role member --scopes files:write,jobs:write,jobs:read --expires 90d --of-team',
+    ],
+    remote: true,
+  })
+    .requiredOption('--name <name>', 'what it is for')
+    .addOption(new Option('--role <role>', 'what it may do (default: member, if you may)').choices(roles))
+    .option('--scopes <scopes>', 'only these, with commas between (default: what yours has)', words)
+    .option('--models <models>', 'only these models: names, or beginnings with * behind', words)
+    .option('--expires <time>', 'it ends after 12h, 90d, …', timeSpan)
+    .option('--of-team', "the team's own, which stays when you go; for admins")
+    .action(async (options: CreateOptions) => {
+      const output = createOutput(options);
+      const made = await (await connect(options)).team.keys.create({
+        name: options.name,
+        ...(options.role ? { role: options.role } : {}),
+        ...(options.scopes ? { scopes: options.scopes } : {}),
+        ...(options.models ? { models: options.models } : {}),
+        ...(options.expires === undefined ? {} : { expires_in: options.expires }),
+        ...(options.ofTeam ? { owner: 'team' as const } : {}),
+      });
+      tellKey(output, made);
+    });
+
+  verb(keys, {
+    name: 'list',
+    summary: "list keys, newest first: an admin's are all of the team, others' their own",
+    examples: ['graft team keys list'],
+    remote: true,
+  })
+    .option('--limit <n>', 'at most this many', wholeNumber(1), 100)
+    .action(async (options: RemoteOptions & { limit: number }) => {
+      const output = createOutput(options);
+      const list = (await connect(options)).team.keys.list({ limit: Math.min(options.limit, 1_000) });
+      const data = await list.toArray(options.limit);
+      output.result({ object: 'list', data }, () =>
+        table(
+          ['KEY', 'NAME', 'ROLE', 'OF', 'LIMITS', 'LAST USED', 'STATE'],
+          data.map((key) => [
+            key.id,
+            key.name,
+            key.role,
+            key.person_id ?? 'team',
+            limitsOf(key),
+            key.last_used_at === null ? 'never' : timestamp(key.last_used_at),
+            stateOf(key),
+          ]),
+          output.paint,
+          'No keys.',
+        ),
+      );
+    });
+
+  verb(keys, {
+    name: 'rotate <key>',
+    summary: 'make the successor of a key and print it; the old one ends after the overlap',
+    examples: ['graft team keys rotate Zb3kQ9wLx0aT --overlap 2d'],
+    remote: true,
+  })
+    .option('--overlap <time>', 'how long the old one goes on working (default: 1h)', timeSpan)
+    .option('--expires <time>', 'the new one ends after 12h, 90d, …', timeSpan)
+    .action(async (key: string, options: RemoteOptions & { overlap?: number; expires?: number }) => {
+      const output = createOutput(options);
+      const made = await (await connect(options)).team.keys.rotate(idOf(key), {
+        ...(options.overlap === undefined ? {} : { overlap: options.overlap }),
+        ...(options.expires === undefined ? {} : { expires_in: options.expires }),
+      });
+      tellKey(output, made);
+    });
+
+  verb(keys, {
+    name: 'revoke <key>',
+    summary: 'end a key, given by its id or whole; it stops working at once',
+    examples: ['graft team keys revoke Zb3kQ9wLx0aT'],
+    remote: true,
+  }).action(async (key: string, options: RemoteOptions) => {
+    const revoked = await (await connect(options)).team.keys.revoke(idOf(key));
+    createOutput(options).result(revoked, () => `Revoked ${revoked.id}`);
+  });
+}
+
+interface CreateOptions extends RemoteOptions {
+  name: string;
+  role?: Role;
+  scopes?: string[];
+  models?: string[];
+  expires?: number;
+  ofTeam?: boolean;
+}
+
+/** The id in a whole key, so that whoever has one need not take it apart. */
+export const idOf = (key: string): string => /^graft_((?:op_)?[^_]+)_/.exec(key)?.[1] ?? key;
+
+function tellKey(output: Output, made: CreatedApiKey): void {
+  output.result(made, () => made.key);
+  const end = made.expires_at === null ? '' : ` It ends on ${timestamp(made.expires_at)}.`;
+  output.note(`A key with the role ${made.role}, ${limitsOf(made)}.${end} It is shown this once.`);
+}
+
+function limitsOf({ scopes, models }: Pick<ApiKey, 'scopes' | 'models'>): string {
+  if (scopes === null && models === null) return 'no limits';
+  return [
+    ...(scopes === null ? [] : [scopes.join(' ') || 'no scopes']),
+    ...(models === null ? [] : [`models: ${models.join(' ') || 'none'}`]),
+  ].join('; ');
+}
+
+export function stateOf(
+  key: Pick<ApiKey, 'revoked_at' | 'expires_at'> & { replaced_by?: string | null },
+): string {
+  if (key.revoked_at !== null) return 'revoked';
+  const until = key.expires_at === null ? '' : timestamp(key.expires_at);
+  if (key.expires_at !== null && key.expires_at * 1000 <= Date.now()) return `ended ${until}`;
+  if (key.replaced_by) return `rotated, until ${until}`;
+  return until === '' ? 'valid' : `valid until ${until}`;
+}

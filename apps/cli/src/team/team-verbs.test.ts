@@ -1,0 +1,104 @@
+/** Teams, people and keys by the command, against a real API: from the operator's first team to its end. */
+import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import { createTestDatabase } from '@graft/service/testing';
+import { freePort, startProcess, whenReady } from '../../../../test/service/running-graft.ts';
+import { type Ran, runGraft, temporaryFolder } from '../testing/run-graft.ts';
+
+async function startApi(t: TestContext, folder: string): Promise<Record<string, string>> {
+  const database = await createTestDatabase();
+  t.after(() => database.drop());
+  const port = await freePort();
+  const env = { DATABASE_URL: database.url, GRAFT_DATA_DIR: join(folder, 'data') };
+  const more = { GRAFT_ENV_FILE: '', REDIS_URL: '', HOST: '127.0.0.1', LOG_LEVEL: 'warn' };
+  const running = startProcess('apps/api/src/main.ts', [], {
+    ...process.env,
+    ...env,
+    ...more,
+    PORT: String(port),
+  });
+  t.after(() => running.end('SIGTERM'));
+  await whenReady(running, `http://127.0.0.1:${port}/readyz`);
+  return { ...env, GRAFT_BASE_URL: `http://127.0.0.1:${port}/v1` };
+}
+
+test('a team from its first admin to its end', async (t) => {
+  const folder = temporaryFolder(t);
+  const service = await startApi(t, folder);
+  const graft = (args: string[], more: Record<string, string> = {}) =>
+    runGraft(args, { cwd: folder, env: { ...service, ...more } });
+  const ok = async (args: string[], more?: Record<string, string>): Promise<Ran> => {
+    const ran = await graft(args, more);
+    assert.equal(ran.code, 0, `${args.join(' ')}: ${ran.stderr}`);
+    return ran;
+  };
+  const json = async (args: string[], more?: Record<string, string>) =>
+    JSON.parse((await ok([...args, '--json'], more)).stdout);
+
+  // The operator makes a team and invites its first admin, who joins and has the key saved.
+  await ok(['admin', 'teams', 'create', 'research']);
+  const invite = ['admin', 'teams', 'invite', 'research', '--email', 'lead@example.com'];
+  const link = (await ok(invite)).stdout.trim();
+  assert.match(link, /^http:\/\/127\.0\.0\.1:\d+\/v1\/invitations\/accept#graft_invite_\w+_\w+$/);
+  const lead = { XDG_CONFIG_HOME: join(folder, 'lead') };
+  const joined = await ok(['join', link, '--name', 'Lead'], lead);
+  assert.match(joined.stdout, /^You are admin of team research as lead@example\.com\. Your key is saved in /);
+  const profile = JSON.parse(await readFile(join(folder, 'lead/graft/profile.json'), 'utf8'));
+  assert.equal(joined.stdout.includes(profile.apiKey), false);
+  const used = await graft(['join', link], { XDG_CONFIG_HOME: join(folder, 'nobody') });
+  assert.deepEqual([used.code, /was used or revoked/.test(used.stderr)], [1, true], used.stderr);
+  const who = (await ok(['whoami'], lead)).stdout;
+  assert.match(who, /^you are +admin of team research$/m);
+  assert.match(who, /^person +Lead <lead@example\.com> \(user-\w+\)$/m);
+  assert.match((await ok(['team', 'show'], lead)).stdout, /^team +research$/m);
+
+  // The lead invites somebody who has a key of another team saved already: it is not lost.
+  const { link: second } = await json(['team', 'invitations', 'create', '--role', 'viewer'], lead);
+  const ada = await ok(['join', second, '--email', 'Ada@example.com'], lead);
+  assert.match(ada.stdout, /^graft_\w+_\w+\n$/);
+  assert.match(ada.stderr, /another one is saved in/);
+  assert.equal((await json(['whoami'], lead)).person.email, 'lead@example.com');
+  const asAda = { GRAFT_API_KEY: ada.stdout.trim() };
+  const denied = await graft(['team', 'invitations', 'list'], asAda);
+  assert.equal(denied.code, 1);
+  assert.match(denied.stderr, /role viewer in team research, and this takes admin/);
+
+  // Roles and keys.
+  const role = await ok(['team', 'members', 'role', 'ada@example.com', 'member'], lead);
+  assert.equal(role.stdout, 'ada@example.com is member now.\n');
+  const make = ['team', 'keys', 'create', '--name', 'ci', '--of-team', '--expires', '90d'];
+  const made = await ok([...make, '--scopes', 'files:read,keys:write'], lead);
+  assert.match(made.stderr, /role member, files:read keys:write\. It ends on 20\d\d-/);
+  const ci = { GRAFT_API_KEY: made.stdout.trim() };
+  assert.equal((await graft(['models', 'list'], ci)).code, 1);
+  const rotate = ['team', 'keys', 'rotate', made.stdout.trim(), '--overlap', '2d'];
+  const rotated = (await ok(rotate, ci)).stdout.trim();
+  assert.equal((await json(['files', 'list'], { GRAFT_API_KEY: rotated })).data.length, 0);
+  const keys = (await ok(['team', 'keys', 'list'], lead)).stdout;
+  assert.match(keys, /ci +member +team +files:read keys:write .* rotated, until 20\d\d-/);
+  await ok(['team', 'keys', 'revoke', rotated], lead);
+  assert.equal((await graft(['files', 'list'], { GRAFT_API_KEY: rotated })).code, 1);
+
+  // The operator stops a person, and reads nothing with a key of their own.
+  await ok(['admin', 'people', 'disable', 'ada@example.com']);
+  assert.equal((await graft(['whoami'], asAda)).code, 1);
+  await ok(['admin', 'people', 'enable', 'ada@example.com']);
+  assert.equal((await json(['whoami'], asAda)).role, 'member');
+  const operator = {
+    GRAFT_API_KEY: (await ok(['admin', 'operator-keys', 'create', '--name', 'x'])).stdout.trim(),
+  };
+  assert.match((await ok(['whoami'], operator)).stdout, /^you are +the operator of the service$/m);
+  assert.match((await graft(['files', 'list'], operator)).stderr, /reads no data of a team/);
+  assert.deepEqual((await json(['admin', 'workers', 'list'])).data, []);
+
+  await ok(['team', 'members', 'remove', 'ada@example.com'], lead);
+  assert.equal((await graft(['whoami'], asAda)).code, 1);
+  const last = await graft(['team', 'members', 'leave'], lead);
+  assert.match(last.stderr, /last admin/);
+  assert.equal((await graft(['team', 'delete', '--name', 'other'], lead)).code, 1);
+  await ok(['team', 'delete', '--name', 'research'], lead);
+  assert.equal((await graft(['whoami'], lead)).code, 1);
+  assert.deepEqual((await json(['admin', 'teams', 'list'])).data, []);
+});

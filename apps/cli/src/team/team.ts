@@ -1,0 +1,50 @@
+import type { Command } from 'commander';
+import { timestamp } from '../draw/quantities.ts';
+import { fields } from '../draw/table.ts';
+import { createOutput } from '../output.ts';
+import { connect } from '../remote/connect.ts';
+import { noun, type RemoteOptions, verb } from '../verb.ts';
+import { addInvitationVerbs } from './invitations.ts';
+import { addTeamKeyVerbs } from './keys.ts';
+import { addMemberVerbs } from './members.ts';
+
+/** `graft team …`, for whoever runs a team. */
+export function addTeamVerbs(program: Command): void {
+  const team = noun(program, 'team', 'your team: show, members, invitations, keys, delete');
+
+  verb(team, {
+    name: 'show',
+    summary: 'show your team',
+    examples: ['graft team show'],
+    remote: true,
+  }).action(async (options: RemoteOptions) => {
+    const output = createOutput(options);
+    const shown = await (await connect(options)).team.retrieve();
+    output.result(shown, () =>
+      fields(
+        [
+          ['team', shown.name],
+          ['id', shown.id],
+          ['running limit', String(shown.running_limit)],
+          ['created', timestamp(shown.created_at)],
+        ],
+        output.paint,
+      ),
+    );
+  });
+  addMemberVerbs(team);
+  addInvitationVerbs(team);
+  addTeamKeyVerbs(team);
+
+  verb(team, {
+    name: 'delete',
+    summary: 'delete your team for good, with its files, jobs, adapters and keys, when its jobs have ended',
+    examples: ['graft team delete --name research'],
+    remote: true,
+  })
+    .requiredOption('--name <name>', 'the name of the team, to be sure')
+    .action(async (options: RemoteOptions & { name: string }) => {
+      const deleted = await (await connect(options)).team.delete(options.name);
+      createOutput(options).result(deleted, () => `Deleted the team ${options.name}.`);
+    });
+}

@@ -1,0 +1,135 @@
+import { PageList } from '../page-list.ts';
+import type {
+  CreatedInvitation,
+  InvitationParams,
+  OperatorKey,
+  Person,
+  TeamObject,
+  WorkerObject,
+} from '../team-objects.ts';
+import type { Transport } from '../transport.ts';
+import type { Deleted } from '../wire-objects.ts';
+
+type PageParams = { limit?: number; after?: string };
+
+/** What the operator of the service does, with a key of theirs (`graft_op_…`). */
+export class Admin {
+  readonly #transport: Transport;
+  readonly teams: AdminTeams;
+  readonly people: AdminPeople;
+  readonly workers: AdminWorkers;
+
+  constructor(transport: Transport) {
+    this.#transport = transport;
+    this.teams = new AdminTeams(transport);
+    this.people = new AdminPeople(transport);
+    this.workers = new AdminWorkers(transport);
+  }
+
+  /** The operator's keys. */
+  listKeys(params: PageParams = {}): PageList<OperatorKey> {
+    return new PageList(this.#transport, '/admin/keys', params);
+  }
+
+  /** Sent once: a key whose answer was lost is known to nobody. `expires_in` in seconds. */
+  createKey(params: {
+    name: string;
+    person_id?: string | null;
+    expires_in?: number | null;
+  }): Promise<OperatorKey & { key: string }> {
+    return this.#transport.json({ method: 'POST', path: '/admin/keys', json: params, maxRetries: 0 });
+  }
+
+  revokeKey(id: string): Promise<Deleted> {
+    return this.#transport.json({ method: 'DELETE', path: `/admin/keys/${encodeURIComponent(id)}` });
+  }
+}
+
+class AdminTeams {
+  readonly #transport: Transport;
+
+  constructor(transport: Transport) {
+    this.#transport = transport;
+  }
+
+  list(params: PageParams = {}): PageList<TeamObject> {
+    return new PageList(this.#transport, '/admin/teams', params);
+  }
+
+  create(params: { name: string; running_limit?: number }): Promise<TeamObject> {
+    return this.#transport.json({ method: 'POST', path: '/admin/teams', json: params });
+  }
+
+  retrieve(id: string): Promise<TeamObject> {
+    return this.#transport.json({ method: 'GET', path: teamPath(id) });
+  }
+
+  update(id: string, params: { running_limit: number }): Promise<TeamObject> {
+    return this.#transport.json({ method: 'POST', path: teamPath(id), json: params });
+  }
+
+  /** With all it has, for good. `name` must be the team's. */
+  delete(id: string, name: string): Promise<Deleted> {
+    return this.#transport.json({ method: 'DELETE', path: teamPath(id), query: { name } });
+  }
+
+  /** Its first admin, as a rule. Sent once. */
+  invite(id: string, params: InvitationParams = {}): Promise<CreatedInvitation> {
+    return this.#transport.json({
+      method: 'POST',
+      path: `${teamPath(id)}/invitations`,
+      json: params,
+      maxRetries: 0,
+    });
+  }
+}
+
+class AdminPeople {
+  readonly #transport: Transport;
+
+  constructor(transport: Transport) {
+    this.#transport = transport;
+  }
+
+  list(params: PageParams = {}): PageList<Person> {
+    return new PageList(this.#transport, '/admin/people', params);
+  }
+
+  create(params: { email: string; name: string; is_operator?: boolean }): Promise<Person> {
+    return this.#transport.json({ method: 'POST', path: '/admin/people', json: params });
+  }
+
+  retrieve(id: string): Promise<Person> {
+    return this.#transport.json({ method: 'GET', path: `/admin/people/${encodeURIComponent(id)}` });
+  }
+
+  update(id: string, params: { name?: string; is_operator?: boolean; disabled?: boolean }): Promise<Person> {
+    const path = `/admin/people/${encodeURIComponent(id)}`;
+    return this.#transport.json({ method: 'POST', path, json: params });
+  }
+}
+
+class AdminWorkers {
+  readonly #transport: Transport;
+
+  constructor(transport: Transport) {
+    this.#transport = transport;
+  }
+
+  list(params: PageParams = {}): PageList<WorkerObject> {
+    return new PageList(this.#transport, '/admin/workers', params);
+  }
+
+  /** It finishes what it runs and gets no other jobs. */
+  quarantine(id: string, reason: string): Promise<WorkerObject> {
+    const path = `/admin/workers/${encodeURIComponent(id)}/quarantine`;
+    return this.#transport.json({ method: 'POST', path, json: { reason } });
+  }
+
+  release(id: string): Promise<WorkerObject> {
+    const path = `/admin/workers/${encodeURIComponent(id)}/release`;
+    return this.#transport.json({ method: 'POST', path });
+  }
+}
+
+const teamPath = (id: string): string => `/admin/teams/${encodeURIComponent(id)}`;

@@ -1,0 +1,140 @@
+import { PageList } from '../page-list.ts';
+import type {
+  AcceptedInvitation,
+  ApiKey,
+  ApiKeyParams,
+  CreatedApiKey,
+  CreatedInvitation,
+  Invitation,
+  InvitationParams,
+  Role,
+  TeamMember,
+  TeamObject,
+} from '../team-objects.ts';
+import type { Transport } from '../transport.ts';
+import type { Deleted } from '../wire-objects.ts';
+
+type PageParams = { limit?: number; after?: string };
+
+/** The team of the key. */
+export class Team {
+  readonly #transport: Transport;
+  readonly members: TeamMembers;
+  readonly invitations: TeamInvitations;
+  readonly keys: TeamKeys;
+
+  constructor(transport: Transport) {
+    this.#transport = transport;
+    this.members = new TeamMembers(transport);
+    this.invitations = new TeamInvitations(transport);
+    this.keys = new TeamKeys(transport);
+  }
+
+  retrieve(): Promise<TeamObject> {
+    return this.#transport.json({ method: 'GET', path: '/team' });
+  }
+
+  /** With all it has, for good. `name` must be the team's. */
+  delete(name: string): Promise<Deleted> {
+    return this.#transport.json({ method: 'DELETE', path: '/team', query: { name } });
+  }
+}
+
+class TeamMembers {
+  readonly #transport: Transport;
+
+  constructor(transport: Transport) {
+    this.#transport = transport;
+  }
+
+  list(params: PageParams = {}): PageList<TeamMember> {
+    return new PageList(this.#transport, '/team/members', params);
+  }
+
+  setRole(personId: string, role: Role): Promise<TeamMember> {
+    return this.#transport.json({ method: 'POST', path: memberPath(personId), json: { role } });
+  }
+
+  remove(personId: string): Promise<Deleted> {
+    return this.#transport.json({ method: 'DELETE', path: memberPath(personId) });
+  }
+
+  /** Takes the caller out of the team. */
+  leave(): Promise<Deleted> {
+    return this.#transport.json({ method: 'DELETE', path: '/team/members/me' });
+  }
+}
+
+class TeamInvitations {
+  readonly #transport: Transport;
+
+  constructor(transport: Transport) {
+    this.#transport = transport;
+  }
+
+  list(params: PageParams = {}): PageList<Invitation> {
+    return new PageList(this.#transport, '/team/invitations', params);
+  }
+
+  /** Sent once: a second try would make a second invitation. */
+  create(params: InvitationParams = {}): Promise<CreatedInvitation> {
+    return this.#transport.json({ method: 'POST', path: '/team/invitations', json: params, maxRetries: 0 });
+  }
+
+  revoke(id: string): Promise<Deleted> {
+    return this.#transport.json({ method: 'DELETE', path: `/team/invitations/${encodeURIComponent(id)}` });
+  }
+}
+
+class TeamKeys {
+  readonly #transport: Transport;
+
+  constructor(transport: Transport) {
+    this.#transport = transport;
+  }
+
+  /** An admin's: all of the team's. Anybody else's: their own. */
+  list(params: PageParams = {}): PageList<ApiKey> {
+    return new PageList(this.#transport, '/team/keys', params);
+  }
+
+  retrieve(id: string): Promise<ApiKey> {
+    return this.#transport.json({ method: 'GET', path: keyPath(id) });
+  }
+
+  /** Sent once: a key whose answer was lost is known to nobody. Revoke it, and make another. */
+  create(params: ApiKeyParams): Promise<CreatedApiKey> {
+    return this.#transport.json({ method: 'POST', path: '/team/keys', json: params, maxRetries: 0 });
+  }
+
+  /** Seconds. */
+  rotate(id: string, params: { overlap?: number; expires_in?: number } = {}): Promise<CreatedApiKey> {
+    return this.#transport.json({
+      method: 'POST',
+      path: `${keyPath(id)}/rotate`,
+      json: params,
+      maxRetries: 0,
+    });
+  }
+
+  revoke(id: string): Promise<Deleted> {
+    return this.#transport.json({ method: 'DELETE', path: keyPath(id) });
+  }
+}
+
+/** For whoever has a link and no key yet. */
+export class Invitations {
+  readonly #transport: Transport;
+
+  constructor(transport: Transport) {
+    this.#transport = transport;
+  }
+
+  /** Works once, so it is sent once. */
+  accept(params: { token: string; email?: string; name?: string }): Promise<AcceptedInvitation> {
+    return this.#transport.json({ method: 'POST', path: '/invitations/accept', json: params, maxRetries: 0 });
+  }
+}
+
+const memberPath = (id: string): string => `/team/members/${encodeURIComponent(id)}`;
+const keyPath = (id: string): string => `/team/keys/${encodeURIComponent(id)}`;

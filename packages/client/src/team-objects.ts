@@ -1,0 +1,143 @@
+/** Teams, people, keys and workers as they travel, with the wire's own field names. Times are Unix seconds. */
+
+export type Role = 'viewer' | 'member' | 'admin';
+
+/** Who asks. */
+export interface Me {
+  object: 'me';
+  kind: 'team' | 'operator';
+  /** Null for the operator, as is the role. */
+  team: { id: string; name: string } | null;
+  role: Role | null;
+  /** Null: all that the role may. */
+  scopes: string[] | null;
+  /** Null: all. */
+  models: string[] | null;
+  key: { id: string; expires_at: number | null } | null;
+  person: { id: string; email: string; name: string } | null;
+}
+
+export interface TeamObject {
+  id: string;
+  object: 'team';
+  created_at: number;
+  name: string;
+  running_limit: number;
+}
+
+export interface TeamMember {
+  /** The person's. */
+  id: string;
+  object: 'team.member';
+  created_at: number;
+  email: string;
+  name: string;
+  role: Role;
+  source: 'manual' | 'oidc';
+  disabled: boolean;
+}
+
+export interface Invitation {
+  id: string;
+  object: 'team.invitation';
+  created_at: number;
+  /** Null: for whoever has the link. */
+  email: string | null;
+  role: Role;
+  created_by: string | null;
+  expires_at: number;
+  accepted_at: number | null;
+  accepted_by: string | null;
+  revoked_at: number | null;
+}
+
+/** `token` is shown this once. */
+export type CreatedInvitation = Invitation & { token: string };
+
+export interface InvitationParams {
+  email?: string | null;
+  role?: Role;
+  /** Seconds. */
+  expires_in?: number;
+}
+
+export interface AcceptedInvitation {
+  object: 'invitation.accepted';
+  team: { id: string; name: string };
+  role: Role;
+  person: { id: string; email: string; name: string };
+  key_id: string;
+  /** Shown this once. */
+  key: string;
+}
+
+export interface ApiKey {
+  id: string;
+  object: 'api_key';
+  created_at: number;
+  name: string;
+  role: Role;
+  scopes: string[] | null;
+  models: string[] | null;
+  /** Null: the team's own. */
+  person_id: string | null;
+  created_by: string | null;
+  last_used_at: number | null;
+  expires_at: number | null;
+  replaced_by: string | null;
+  rotated_at: number | null;
+  revoked_at: number | null;
+}
+
+/** `key` is shown this once. */
+export type CreatedApiKey = ApiKey & { key: string };
+
+export interface ApiKeyParams {
+  name: string;
+  role?: Role;
+  scopes?: string[] | null;
+  models?: string[] | null;
+  /** Seconds. */
+  expires_in?: number | null;
+  owner?: 'person' | 'team';
+}
+
+export interface Person {
+  id: string;
+  object: 'person';
+  created_at: number;
+  email: string;
+  name: string;
+  is_operator: boolean;
+  disabled_at: number | null;
+}
+
+export interface WorkerObject {
+  id: string;
+  object: 'worker';
+  hostname: string;
+  slots: number;
+  running: number;
+  load: number;
+  base_models: string[];
+  draining: boolean;
+  device: string | null;
+  threads: number | null;
+  started_at: number;
+  heartbeat_at: number;
+  consecutive_faults: number;
+  quarantined_at: number | null;
+  quarantine_reason: string | null;
+}
+
+export interface OperatorKey {
+  id: string;
+  object: 'operator_key';
+  created_at: number;
+  name: string;
+  person_id: string | null;
+  created_by: string | null;
+  last_used_at: number | null;
+  expires_at: number | null;
+  revoked_at: number | null;
+}

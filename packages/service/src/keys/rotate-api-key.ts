@@ -1,0 +1,94 @@
+import { GraftError } from '@graft/peft-core/config';
+import { insertAudit } from '../audit/insert-audit.ts';
+import type { Database, Transaction } from '../database/database.ts';
+import { inTransaction } from '../database/in-transaction.ts';
+import type { Secrets } from '../secrets.ts';
+import { generateApiKey, wholeKey } from './api-key.ts';
+import { insertApiKey } from './create-api-key.ts';
+import { checkRights, endOfKey } from './limits-of-maker.ts';
+import { type ApiKeyRecord, apiKeyOf } from './manage-api-keys.ts';
+import { actorOf, type Identity } from './verify-api-key.ts';
+
+/** Seconds that a rotated key goes on working: an hour, and 30 days at most. */
+export const overlapSeconds = { byDefault: 3600, most: 30 * 24 * 3600 };
+
+interface Rotation {
+  /** Seconds until the old key ends. */
+  overlap: number;
+  /** Seconds until the new one does. Absent: as long as the old one was made for. */
+  expiresIn?: number | undefined;
+  /** Who asks. Null: the operator. */
+  by: Identity | null;
+}
+
+/**
+ * Makes a key's successor, with the same rights, name and person, and gives the old one an end. The answer holds the
+ * whole new key, the only time it can be shown. Null: no such key in this team. Throws GraftError `key_not_rotatable`
+ * when it was rotated already or works no more, and what `checkRights` and `endOfKey` throw: who rotates a key gets to
+ * know its successor, and so must have its rights.
+ */
+export async function rotateApiKey(
+  db: Database & { secrets: Secrets },
+  teamId: string,
+  id: string,
+  { overlap, expiresIn, by }: Rotation,
+): Promise<{ keyId: string; key: string; old: ApiKeyRecord } | null> {
+  const found = await db.db.apiKey.findFirst({ where: { id, teamId }, omit: { secretHmac: true } });
+  if (!found) return null;
+  const old = apiKeyOf(found);
+  if (!isItsOwn(old, by)) checkRights(old, by);
+  const lifetime = old.expiresAt && (old.expiresAt.getTime() - old.createdAt.getTime()) / 1000;
+  const expiresAt =
+    expiresIn === undefined ? await sameLifetime(db, lifetime, by) : await endOfKey(db, expiresIn, by);
+  const made = generateApiKey();
+  await inTransaction(db, async (tx) => {
+    await endOld(tx, teamId, id, made.keyId, overlap);
+    await insertApiKey(tx, db.secrets, teamId, made, { ...rightsOf(old), expiresAt }, by);
+    await insertAudit(tx, teamId, {
+      ...actorOf(by),
+      action: 'api_key.rotate',
+      target: id,
+      detail: { replaced_by: made.keyId, overlap_seconds: overlap },
+    });
+  });
+  return { keyId: made.keyId, key: wholeKey(made), old };
+}
+
+/** A key knows itself, and a person without a key may do what any of theirs may. */
+function isItsOwn(old: ApiKeyRecord, by: Identity | null): boolean {
+  if (!by) return false;
+  return by.keyId === old.id || (by.keyId === null && by.personId !== null && by.personId === old.personId);
+}
+
+const rightsOf = ({ name, role, scopes, models, personId }: ApiKeyRecord) => ({
+  ...{ name, role, scopes, models, personId },
+});
+
+/** Not asked for, so cut off where the one that rotates ends, instead of refused. */
+async function sameLifetime(db: Database, seconds: number | null, by: Identity | null): Promise<Date | null> {
+  const last = by?.expiresAt ?? null;
+  if (seconds === null) return last;
+  const end = await endOfKey(db, seconds, null);
+  return last && end && end > last ? last : end;
+}
+
+/** Of two rotations at once the second waits for the first, and then finds nothing to end. */
+async function endOld(
+  tx: Transaction,
+  teamId: string,
+  id: string,
+  successor: string,
+  overlap: number,
+): Promise<void> {
+  const count = await tx.$executeRaw`
+    UPDATE api_keys SET replaced_by = ${successor}, rotated_at = now(),
+      expires_at = least(expires_at, now() + make_interval(secs => ${overlap}::int))
+    WHERE team_id = ${teamId} AND id = ${id} AND revoked_at IS NULL AND replaced_by IS NULL
+      AND (expires_at IS NULL OR expires_at > now())`;
+  if (count === 1) return;
+  throw new GraftError(
+    'key_not_rotatable',
+    'The key was revoked, has ended or was rotated already: make a new one.',
+    { param: 'key_id' },
+  );
+}

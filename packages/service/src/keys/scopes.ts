@@ -1,0 +1,99 @@
+import { GraftError } from '@graft/peft-core/config';
+
+/**
+ * What keys can be limited to, as docs/teams.md lists it. Every route names one of them, and every one of them is some
+ * route's. Writing does not include reading: a key may be one that only uploads.
+ */
+export const scopes = {
+  'files:read': 'list, read and download files',
+  'files:write': 'upload and delete files',
+  'jobs:read': 'list jobs, their events, metrics, checkpoints and attempts',
+  'jobs:write': 'create, cancel, pause and resume jobs',
+  'models:read': 'list models',
+  'models:write': 'delete fine-tuned models',
+  'adapters:read': 'list and download adapters',
+  'completions:write': 'call models: completions and chat completions',
+  'team:read': 'read the team, its members and invitations',
+  'team:write': 'invite, remove and change members; delete the team',
+  'keys:read': 'list API keys',
+  'keys:write': 'make, rotate and revoke API keys',
+} as const;
+
+export type Scope = keyof typeof scopes;
+
+/** Models that a key names, and scopes; more would be checked at every request. */
+const mostEntries = 64;
+
+/** Stands for all scopes, or all models. */
+const all = '*';
+
+/** As they are stored; null, which is no limit, as `*`. */
+export const storedLimit = (limit: readonly string[] | null): string[] => (limit ? [...limit] : [all]);
+/** Null: no limit. */
+export const readLimit = (stored: readonly string[]): string[] | null =>
+  stored.includes(all) ? null : [...stored];
+
+export function allowsScope(limit: readonly string[] | null, scope: Scope): boolean {
+  return limit === null || limit.includes(scope);
+}
+
+/** An entry is a model's id or name, or the beginning of some, with a `*` behind. */
+export function allowsModel(limit: readonly string[] | null, model: string): boolean {
+  return limit === null || limit.some((entry) => matches(entry, model));
+}
+
+function matches(entry: string, model: string): boolean {
+  return entry.endsWith('*') ? model.startsWith(entry.slice(0, -1)) : entry === model;
+}
+
+/**
+ * Checks limits of a new key, and that they are within `maker`'s: null is no limit. Throws GraftError `invalid_scope`,
+ * `invalid_model_limit`, `exceeds_maker`, with `param`.
+ */
+export function checkLimits(
+  wanted: { scopes: readonly string[] | null; models: readonly string[] | null },
+  maker: { scopes: readonly string[] | null; models: readonly string[] | null },
+): void {
+  checkEntries('scopes', wanted.scopes);
+  checkEntries('models', wanted.models);
+  const unknown = wanted.scopes?.find((scope) => !Object.hasOwn(scopes, scope));
+  if (unknown !== undefined) {
+    const known = Object.keys(scopes).join(', ');
+    throw new GraftError('invalid_scope', `There is no scope '${unknown}'. Scopes: ${known}.`, {
+      param: 'scopes',
+    });
+  }
+  const odd = wanted.models?.find((model) => model === all || model.slice(0, -1).includes('*'));
+  if (odd !== undefined) {
+    throw new GraftError(
+      'invalid_model_limit',
+      `'${odd}': a model is named by its id or its beginning with one * behind (ft:tiny:*); null stands for all models.`,
+      { param: 'models' },
+    );
+  }
+  for (const param of ['scopes', 'models'] as const) {
+    const [limit, most] = [wanted[param], maker[param]];
+    if (most === null) continue;
+    // The beginning `ft:a*` allows the one of `ft:ab*`, as it does that model.
+    const beyond =
+      limit === null ? 'all' : limit.find((entry) => !most.some((other) => matches(other, entry)));
+    if (beyond !== undefined) {
+      throw new GraftError(
+        'exceeds_maker',
+        `A key cannot have more than whoever makes it: of ${param} '${beyond}' is none of yours (${most.join(', ') || 'none'}).`,
+        { param },
+      );
+    }
+  }
+}
+
+function checkEntries(param: 'scopes' | 'models', limit: readonly string[] | null): void {
+  const isFine =
+    limit === null || (limit.length <= mostEntries && limit.every((entry) => /^\S{1,256}$/.test(entry)));
+  if (isFine) return;
+  throw new GraftError(
+    param === 'scopes' ? 'invalid_scope' : 'invalid_model_limit',
+    `${param} has at most ${mostEntries} entries of 1 to 256 characters without spaces.`,
+    { param },
+  );
+}

@@ -1,0 +1,210 @@
+import { GraftError } from '@graft/peft-core/config';
+import { insertAudit } from '../audit/insert-audit.ts';
+import { type Database, databaseTime, type Transaction } from '../database/database.ts';
+import { inTransaction } from '../database/in-transaction.ts';
+import { type Page, readPage } from '../database/read-page.ts';
+import type { Invitation } from '../generated/client.ts';
+import {
+  generateApiKey,
+  hashSecret,
+  isSecret,
+  parseInvitationToken,
+  type Role,
+  wholeKey,
+} from '../keys/api-key.ts';
+import { insertApiKey } from '../keys/create-api-key.ts';
+import { checkIsUnlimited } from '../keys/limits-of-maker.ts';
+import { type Actor, actorOf, type Identity } from '../keys/verify-api-key.ts';
+import type { Secrets } from '../secrets.ts';
+import { insertMembership } from './memberships.ts';
+import { ensurePerson, type PersonRecord, parseEmail, parsePersonName } from './person-records.ts';
+
+/** Seconds that an invitation can be accepted: a week, and 30 days at most. */
+export const invitationSeconds = { byDefault: 7 * 24 * 3600, most: 30 * 24 * 3600 };
+
+/** Invitations of a team that can be accepted at one time. */
+const mostOpen = 500;
+
+export type InvitationRecord = Omit<Invitation, 'tokenHmac' | 'role'> & { role: Role };
+
+const withoutToken = { omit: { tokenHmac: true } } as const;
+const invitationOf = ({ role, ...row }: Omit<Invitation, 'tokenHmac'>): InvitationRecord => ({
+  ...row,
+  role: role as Role,
+});
+
+/**
+ * Invites somebody into a team. The answer holds the token of the link, the only time it can be shown. Throws GraftError
+ * `invalid_email`, `exceeds_maker`, `too_many_invitations`, `team_not_found`.
+ */
+export async function createInvitation(
+  db: Database & { secrets: Secrets },
+  teamId: string,
+  input: { email: string | null; role: Role; expiresIn?: number | undefined },
+  by: (Actor & Partial<Pick<Identity, 'scopes' | 'models'>>) | null,
+): Promise<{ invitation: InvitationRecord; token: string }> {
+  checkIsUnlimited(by);
+  const email = input.email === null ? null : parseEmail(input.email);
+  const made = generateApiKey('invite_');
+  const now = await databaseTime(db);
+  const seconds = input.expiresIn ?? invitationSeconds.byDefault;
+  const row = await inTransaction(db, async (tx) => {
+    if ((await tx.team.count({ where: { id: teamId, deletedAt: null } })) === 0) {
+      throw new GraftError('team_not_found', `No such team: ${teamId}`, { param: 'team_id' });
+    }
+    const open = { teamId, acceptedAt: null, revokedAt: null, expiresAt: { gt: now } };
+    if ((await tx.invitation.count({ where: open, take: mostOpen })) >= mostOpen) {
+      throw new GraftError(
+        'too_many_invitations',
+        `The team has ${mostOpen} open invitations: revoke some, or wait until they end.`,
+        { param: null },
+      );
+    }
+    const invitation = await tx.invitation.create({
+      data: {
+        id: made.keyId,
+        teamId,
+        email,
+        role: input.role,
+        tokenHmac: new Uint8Array(hashSecret(db.secrets.pepper, made.secret)),
+        createdBy: by?.personId ?? by?.keyId ?? null,
+        expiresAt: new Date(now.getTime() + seconds * 1000),
+      },
+      ...withoutToken,
+    });
+    const detail = { email, role: input.role };
+    await insertAudit(tx, teamId, {
+      ...{ ...actorOf(by), action: 'invitation.create', target: made.keyId, detail },
+    });
+    return invitation;
+  });
+  return { invitation: invitationOf(row), token: wholeKey(made) };
+}
+
+/** Newest first, without their tokens, which nobody has. Throws GraftError `invalid_cursor`. */
+export async function listInvitations(
+  { db }: Database,
+  teamId: string,
+  options: { after?: string | undefined; limit: number },
+): Promise<Page<InvitationRecord>> {
+  return await readPage(options, {
+    has: async (id) => await db.invitation.count({ where: { teamId, id } }),
+    read: async (page) =>
+      await db.invitation.findMany({
+        where: { teamId },
+        ...withoutToken,
+        orderBy: [{ createdAt: 'desc' }, { id: 'desc' }],
+        ...page,
+      }),
+    toRecord: invitationOf,
+  });
+}
+
+/** Its link stops working at once. False: no such invitation in this team that could still be accepted. */
+export async function revokeInvitation(
+  db: Database,
+  teamId: string,
+  id: string,
+  by: Actor | null,
+): Promise<boolean> {
+  return await inTransaction(db, async (tx) => {
+    const count = await tx.$executeRaw`
+      UPDATE invitations SET revoked_at = now()
+      WHERE team_id = ${teamId} AND id = ${id} AND revoked_at IS NULL AND accepted_at IS NULL`;
+    if (count === 0) return false;
+    await insertAudit(tx, teamId, { ...actorOf(by), action: 'invitation.revoke', target: id });
+    return true;
+  });
+}
+
+export interface Accepted {
+  person: PersonRecord;
+  teamId: string;
+  teamName: string;
+  role: Role;
+  keyId: string;
+  /** The person's key for this team, the only time it can be shown. */
+  key: string;
+}
+
+/**
+ * Makes whoever has the token a member of the team, and a key for them; of two at once one. The person is the one of the
+ * invitation's email, or else of the given one, made if there is none. Throws GraftError `invalid_invitation` for a
+ * token that is wrong, used, revoked or too old; `missing_required_parameter`, `wrong_invitation_email`,
+ * `invalid_email`, `invalid_person_name`, `person_disabled`, `already_member`.
+ */
+export async function acceptInvitation(
+  db: Database & { secrets: Secrets },
+  token: string,
+  given: { email?: string | undefined; name?: string | undefined },
+): Promise<Accepted> {
+  const parsed = parseInvitationToken(token);
+  const found = parsed && (await db.db.invitation.findFirst({ where: { id: parsed.keyId } }));
+  if (!parsed || !isSecret(db.secrets.pepper, parsed.secret, found?.tokenHmac) || !found) {
+    throw invalidInvitation();
+  }
+  const email = emailOf(found, given.email);
+  const name = parsePersonName(given.name ?? email.slice(0, email.indexOf('@')));
+  const { teamId } = found;
+  const role = found.role as Role;
+  const made = generateApiKey();
+  return await inTransaction(db, async (tx) => {
+    const { person, isNew } = await ensurePerson(tx, { email, name, isOperator: false });
+    if (person.disabledAt) {
+      throw new GraftError('person_disabled', 'This person is disabled: ask the operator of the service.', {
+        param: 'email',
+      });
+    }
+    await useUp(tx, found.id, person.id);
+    const by = { keyId: null, personId: person.id };
+    if (isNew) {
+      const detail = { email, is_operator: false };
+      await insertAudit(tx, null, { ...by, action: 'person.create', target: person.id, detail });
+    }
+    await insertAudit(tx, teamId, { ...by, action: 'invitation.accept', target: found.id });
+    const membership = { personId: person.id, role, source: 'manual' as const };
+    if (!(await insertMembership(tx, teamId, membership, by))) {
+      throw new GraftError('already_member', `${email} is a member of the team already.`, { param: 'email' });
+    }
+    // The largest: it acts with the person's own, also when that grows.
+    const rights = { role: 'admin' as const, scopes: null, models: null };
+    const row = { name: 'from the invitation', ...rights, expiresAt: null };
+    await insertApiKey(tx, db.secrets, teamId, made, { ...row, personId: person.id }, by);
+    const team = await tx.team.findFirstOrThrow({ where: { id: teamId } });
+    return { person, teamId, teamName: team.name, role, keyId: made.keyId, key: wholeKey(made) };
+  });
+}
+
+function emailOf(invitation: Invitation, given: string | undefined): string {
+  const email = given === undefined ? null : parseEmail(given);
+  if (invitation.email !== null && email !== null && email !== invitation.email) {
+    throw new GraftError('wrong_invitation_email', 'The invitation is for another email.', {
+      param: 'email',
+    });
+  }
+  const known = invitation.email ?? email;
+  if (known !== null) return known;
+  throw new GraftError(
+    'missing_required_parameter',
+    "Missing required parameter: 'email'. The invitation names none.",
+    { param: 'email' },
+  );
+}
+
+/** Throws `invalid_invitation` unless it can be accepted: by Postgres's clock, in a living team, from somebody not disabled. */
+async function useUp(tx: Transaction, id: string, personId: string): Promise<void> {
+  const count = await tx.$executeRaw`
+    UPDATE invitations SET accepted_at = now(), accepted_by = ${personId}
+    WHERE id = ${id} AND accepted_at IS NULL AND revoked_at IS NULL AND expires_at > now()
+      AND EXISTS (SELECT 1 FROM teams WHERE id = team_id AND deleted_at IS NULL)
+      AND NOT EXISTS (SELECT 1 FROM people WHERE id = created_by AND disabled_at IS NOT NULL)`;
+  if (count === 0) throw invalidInvitation();
+}
+
+function invalidInvitation(): GraftError {
+  return new GraftError(
+    'invalid_invitation',
+    'The invitation is wrong, was used or revoked, or is too old: ask for another one.',
+    { param: 'token' },
+  );
+}

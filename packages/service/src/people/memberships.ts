@@ -1,0 +1,176 @@
+import { GraftError } from '@graft/peft-core/config';
+import { insertAudit } from '../audit/insert-audit.ts';
+import type { Database, Transaction } from '../database/database.ts';
+import { type Page, readPage } from '../database/read-page.ts';
+import { hasRole, type Role } from '../keys/api-key.ts';
+import { checkIsUnlimited } from '../keys/limits-of-maker.ts';
+import { revokeInvitationsOf } from '../keys/revoke-invitations.ts';
+import { type Actor, actorOf, type Identity } from '../keys/verify-api-key.ts';
+import { withTeamLocked } from '../teams/lock-team.ts';
+
+/** Who decides over a membership: people, or the groups of a sign-in. */
+export type MembershipSource = 'manual' | 'oidc';
+
+/** A person in a team. */
+export interface Member {
+  personId: string;
+  email: string;
+  name: string;
+  role: Role;
+  source: MembershipSource;
+  /** When they joined. */
+  createdAt: Date;
+  /** Not null: none of their keys works. */
+  disabledAt: Date | null;
+}
+
+const withPerson = {
+  include: { person: { select: { email: true, name: true, disabledAt: true } } },
+} as const;
+
+interface Row {
+  personId: string;
+  role: string;
+  source: string;
+  createdAt: Date;
+  person: Pick<Member, 'email' | 'name' | 'disabledAt'>;
+}
+
+function memberOf({ personId, role, source, createdAt, person }: Row): Member {
+  return { personId, role: role as Role, source: source as MembershipSource, createdAt, ...person };
+}
+
+/** Oldest first; `after` is a person's id. Throws GraftError `invalid_cursor`. */
+export async function listMembers(
+  { db }: Database,
+  teamId: string,
+  options: { after?: string | undefined; limit: number },
+): Promise<Page<Member>> {
+  return await readPage<Row & { id: string }, Member>(options, {
+    has: async (personId) => await db.membership.count({ where: { teamId, personId } }),
+    read: async ({ take, cursor }) => {
+      const rows = await db.membership.findMany({
+        where: { teamId },
+        orderBy: [{ createdAt: 'asc' }, { personId: 'asc' }],
+        take,
+        ...(cursor ? { cursor: { teamId_personId: { teamId, personId: cursor.id } } } : {}),
+        ...withPerson,
+      });
+      return rows.map((row) => ({ ...row, id: row.personId }));
+    },
+    toRecord: memberOf,
+  });
+}
+
+/** Null: no such member of this team. */
+export async function getMember({ db }: Database, teamId: string, personId: string): Promise<Member | null> {
+  const row = await db.membership.findFirst({
+    where: { teamId, personId },
+    ...withPerson,
+  });
+  return row && memberOf(row);
+}
+
+/** Makes a person a member. False: they are one already, and stay what they are. */
+export async function insertMembership(
+  tx: Transaction,
+  teamId: string,
+  membership: { personId: string; role: Role; source: MembershipSource },
+  by: Actor | null,
+): Promise<boolean> {
+  const { count } = await tx.membership.createMany({
+    data: { teamId, ...membership },
+    skipDuplicates: true,
+  });
+  if (count === 0) return false;
+  const { personId: target, role, source } = membership;
+  await insertAudit(tx, teamId, { ...actorOf(by), action: 'member.add', target, detail: { role, source } });
+  return true;
+}
+
+/** The operator makes a person a member, or changes what they are. Null: no such team. Throws GraftError `last_admin`. */
+export async function putMember(
+  db: Database,
+  teamId: string,
+  personId: string,
+  role: Role,
+): Promise<Member | null> {
+  const added = await withTeamLocked(
+    db,
+    teamId,
+    { alone: false },
+    async (tx) => await insertMembership(tx, teamId, { personId, role, source: 'manual' }, null),
+  );
+  if (added === null) return null;
+  return added
+    ? await getMember(db, teamId, personId)
+    : await setMemberRole(db, teamId, personId, role, null);
+}
+
+/** Effective at once for all keys of the person in the team. Null: no such member. Throws GraftError `last_admin`, `exceeds_maker`. */
+export async function setMemberRole(
+  db: Database,
+  teamId: string,
+  personId: string,
+  role: Role,
+  by: Identity | null,
+): Promise<Member | null> {
+  await withTeamLocked(db, teamId, { alone: false }, async (tx) => {
+    const found = await tx.membership.findFirst({ where: { teamId, personId } });
+    if (!found || found.role === role) return;
+    if (!hasRole(found.role as Role, role)) checkIsUnlimited(by);
+    await checkNotLastAdmin(tx, teamId, personId, 'demoted');
+    await tx.membership.updateMany({ where: { teamId, personId }, data: { role } });
+    if (role !== 'admin') await revokeInvitationsOf(tx, teamId, personId);
+    const detail = { role, before: found.role };
+    await insertAudit(tx, teamId, { ...actorOf(by), action: 'member.role', target: personId, detail });
+  });
+  return await getMember(db, teamId, personId);
+}
+
+/**
+ * Takes a person out of a team, and revokes their keys there for good, coming back does not wake them, and the
+ * invitations that they left open. False: no such
+ * member. Throws GraftError `last_admin`.
+ */
+export async function removeMember(
+  db: Database,
+  teamId: string,
+  personId: string,
+  by: Actor | null,
+): Promise<boolean> {
+  const removed = await withTeamLocked(db, teamId, { alone: false }, async (tx) => {
+    await checkNotLastAdmin(tx, teamId, personId, 'removed');
+    // Waits for whoever makes a key of this person, whose row is seen below.
+    const { count } = await tx.membership.deleteMany({ where: { teamId, personId } });
+    if (count === 0) return false;
+    const keys = await tx.$executeRaw`
+      UPDATE api_keys SET revoked_at = now()
+      WHERE team_id = ${teamId} AND person_id = ${personId} AND revoked_at IS NULL`;
+    await revokeInvitationsOf(tx, teamId, personId);
+    const detail = { revoked_keys: keys };
+    await insertAudit(tx, teamId, { ...actorOf(by), action: 'member.remove', target: personId, detail });
+    return true;
+  });
+  return removed ?? false;
+}
+
+/** Under the team's lock. Somebody disabled does not count: nobody could act for the team. */
+async function checkNotLastAdmin(
+  tx: Transaction,
+  teamId: string,
+  personId: string,
+  verb: string,
+): Promise<void> {
+  const found = await tx.membership.findFirst({ where: { teamId, personId } });
+  if (found?.role !== 'admin') return;
+  const others = await tx.membership.count({
+    where: { teamId, role: 'admin', personId: { not: personId }, person: { disabledAt: null } },
+  });
+  if (others > 0) return;
+  throw new GraftError(
+    'last_admin',
+    `The last admin of a team cannot be ${verb}: make somebody else an admin first.`,
+    { param: 'person_id' },
+  );
+}

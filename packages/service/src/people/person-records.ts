@@ -1,0 +1,127 @@
+import { GraftError } from '@graft/peft-core/config';
+import { insertAudit } from '../audit/insert-audit.ts';
+import type { Database, Transaction } from '../database/database.ts';
+import { inTransaction } from '../database/in-transaction.ts';
+import { type Page, readPage } from '../database/read-page.ts';
+import type { Person } from '../generated/client.ts';
+import { newId } from '../ids.ts';
+import { type Actor, actorOf } from '../keys/verify-api-key.ts';
+
+/** Somebody, in any number of teams. */
+export type PersonRecord = Person;
+
+const mostNameLength = 100;
+
+/** An email as it is stored and compared: in small letters. Throws GraftError `invalid_email`. */
+export function parseEmail(text: string, param = 'email'): string {
+  const email = text.trim().toLowerCase();
+  if (
+    email.length <= 254 &&
+    /^[!#$%&'*+\-/=?^_`{|}~.a-z0-9]{1,64}@[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?$/.test(email)
+  ) {
+    return email;
+  }
+  throw new GraftError(
+    'invalid_email',
+    `Invalid '${param}': an email address of letters, digits and the usual signs, such as ada@example.com.`,
+    { param },
+  );
+}
+
+/** What people call somebody. Throws GraftError `invalid_person_name`. */
+export function parsePersonName(text: string): string {
+  const name = text.trim();
+  // Line breaks and other signs that move a cursor would forge lines of a list.
+  if (name.length >= 1 && name.length <= mostNameLength && !/\p{C}/u.test(name)) return name;
+  throw new GraftError(
+    'invalid_person_name',
+    `Invalid 'name': 1 to ${mostNameLength} characters, none of them invisible.`,
+    { param: 'name' },
+  );
+}
+
+/** Throws GraftError `invalid_email`, `invalid_person_name`, `person_exists`. */
+export async function createPerson(
+  db: Database,
+  input: { email: string; name: string; isOperator?: boolean | undefined },
+  by: Actor | null = null,
+): Promise<PersonRecord> {
+  const email = parseEmail(input.email);
+  const name = parsePersonName(input.name);
+  return await inTransaction(db, async (tx) => {
+    const { person, isNew } = await ensurePerson(tx, { email, name, isOperator: input.isOperator ?? false });
+    if (!isNew) {
+      throw new GraftError('person_exists', `There is a person of the email ${email}: ${person.id}.`, {
+        param: 'email',
+      });
+    }
+    const detail = { email, is_operator: person.isOperator };
+    await insertAudit(tx, null, { ...actorOf(by), action: 'person.create', target: person.id, detail });
+    return person;
+  });
+}
+
+/** The person of this email, in small letters, made if there is none. Of two at once one makes it. */
+export async function ensurePerson(
+  tx: Transaction,
+  { email, ...more }: { email: string; name: string; isOperator: boolean },
+): Promise<{ person: PersonRecord; isNew: boolean }> {
+  const { count } = await tx.person.createMany({
+    data: { id: newId('user'), email, ...more },
+    skipDuplicates: true,
+  });
+  return { person: await tx.person.findFirstOrThrow({ where: { email } }), isNew: count === 1 };
+}
+
+/** Newest first. Throws GraftError `invalid_cursor`. */
+export async function listPeople(
+  { db }: Database,
+  options: { after?: string | undefined; limit: number },
+): Promise<Page<PersonRecord>> {
+  return await readPage(options, {
+    has: async (id) => await db.person.count({ where: { id } }),
+    read: async (page) =>
+      await db.person.findMany({ orderBy: [{ createdAt: 'desc' }, { id: 'desc' }], ...page }),
+    toRecord: (row) => row,
+  });
+}
+
+/** By id or by email. */
+export async function findPerson({ db }: Database, idOrEmail: string): Promise<PersonRecord | null> {
+  return await db.person.findFirst({
+    where: { OR: [{ id: idOrEmail }, { email: idOrEmail.toLowerCase() }] },
+  });
+}
+
+export interface PersonChange {
+  name?: string | undefined;
+  isOperator?: boolean | undefined;
+  /** Disabled, none of their keys works; enabled again, those work that were not revoked meanwhile. */
+  isDisabled?: boolean | undefined;
+}
+
+/** Null: no such person. Throws GraftError `invalid_person_name`. */
+export async function updatePerson(
+  db: Database,
+  id: string,
+  change: PersonChange,
+  by: Actor | null = null,
+): Promise<PersonRecord | null> {
+  const name = change.name === undefined ? {} : { name: parsePersonName(change.name) };
+  const isOperator = change.isOperator === undefined ? {} : { isOperator: change.isOperator };
+  return await inTransaction(db, async (tx) => {
+    const { count } = await tx.person.updateMany({ where: { id }, data: { id, ...name, ...isOperator } });
+    if (count === 0) return null;
+    if (change.isDisabled === true)
+      await tx.$executeRaw`UPDATE people SET disabled_at = coalesce(disabled_at, now()) WHERE id = ${id}`;
+    if (change.isDisabled === false)
+      await tx.person.updateMany({ where: { id }, data: { disabledAt: null } });
+    await insertAudit(tx, null, {
+      ...actorOf(by),
+      action: 'person.update',
+      target: id,
+      detail: { ...name, is_operator: change.isOperator, disabled: change.isDisabled },
+    });
+    return await tx.person.findFirstOrThrow({ where: { id } });
+  });
+}

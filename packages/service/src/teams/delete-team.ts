@@ -1,0 +1,95 @@
+import { GraftError } from '@graft/peft-core/config';
+import { insertAudit } from '../audit/insert-audit.ts';
+import type { Database } from '../database/database.ts';
+import { runExclusive } from '../database/run-exclusive.ts';
+import { type Actor, actorOf } from '../keys/verify-api-key.ts';
+import { withTeamLocked } from './lock-team.ts';
+
+/**
+ * Deletes a team, whose name must be given: at once nobody gets in, and its name is free. Its rows are removed by
+ * `purgeDeletedTeams`, their bytes by the collector a day later; its audit rows stay. False: no such team. Throws GraftError
+ * `wrong_team_name`, `team_has_jobs` while a job has not ended.
+ */
+export async function deleteTeam(
+  db: Database,
+  teamId: string,
+  name: string,
+  by: Actor | null,
+): Promise<boolean> {
+  const done = await withTeamLocked(db, teamId, { alone: true }, async (tx) => {
+    const team = await tx.team.findFirstOrThrow({ where: { id: teamId } });
+    if (team.name !== name) {
+      throw new GraftError('wrong_team_name', `The team is not named '${name}': nothing was deleted.`, {
+        param: 'name',
+      });
+    }
+    const live = await tx.job.count({
+      where: { teamId, state: { notIn: ['succeeded', 'failed', 'cancelled'] } },
+    });
+    if (live > 0) {
+      throw new GraftError(
+        'team_has_jobs',
+        `${live === 1 ? 'A job' : `${live} jobs`} of the team ${live === 1 ? 'has' : 'have'} not ended: cancel or await them first.`,
+        { param: null },
+      );
+    }
+    await tx.$executeRaw`
+      UPDATE teams SET deleted_at = now(), name = name || ' deleted ' || id WHERE id = ${teamId}`;
+    await tx.$executeRaw`
+      UPDATE api_keys SET revoked_at = now() WHERE team_id = ${teamId} AND revoked_at IS NULL`;
+    await insertAudit(tx, teamId, {
+      ...actorOf(by),
+      action: 'team.delete',
+      target: teamId,
+      detail: { name },
+    });
+    return true;
+  });
+  return done ?? false;
+}
+
+/** Rows that one statement removes: some hundred milliseconds. */
+const batch = 5_000;
+
+/** What a team's rows are in that can be many, those first that others do not refer to. The rest goes with the team's own. */
+const large = [
+  'job_metrics',
+  'job_events',
+  'job_attempts',
+  'checkpoints',
+  'adapter_versions',
+  'adapters',
+  'idempotency_keys',
+  'validation_results',
+  'jobs',
+  'files',
+];
+
+/** Removes the rows of deleted teams, batch after batch. Every process may call it; one at a time does it. Answers how many teams. */
+export async function purgeDeletedTeams(db: Database, stopping?: AbortSignal): Promise<number> {
+  const turn = await runExclusive(db, 'purge-teams', async () => {
+    const teams = await db.db.team.findMany({
+      where: { deletedAt: { not: null } },
+      select: { id: true },
+      orderBy: { deletedAt: 'asc' },
+      take: 100,
+    });
+    let purged = 0;
+    for (const { id } of teams) {
+      for (const table of large) {
+        for (let count = batch; count === batch; ) {
+          if (stopping?.aborted) return purged;
+          const { rowCount } = await db.sql.query(
+            `DELETE FROM ${table} WHERE ctid = ANY(ARRAY(SELECT ctid FROM ${table} WHERE team_id = $1 LIMIT ${batch}))`,
+            [id],
+          );
+          count = rowCount ?? 0;
+        }
+      }
+      await db.db.team.deleteMany({ where: { id } });
+      purged += 1;
+    }
+    return purged;
+  });
+  return turn.ran ? turn.result : 0;
+}
