@@ -2,6 +2,7 @@ import { GraftError } from '@graft/peft-core/config';
 import { insertAudit } from '../audit/insert-audit.ts';
 import { type Database, databaseTime, type Transaction } from '../database/database.ts';
 import { inTransaction } from '../database/in-transaction.ts';
+import { asSystem } from '../database/on-behalf-of.ts';
 import { type Page, readPage } from '../database/read-page.ts';
 import type { Invitation } from '../generated/client.ts';
 import {
@@ -134,6 +135,15 @@ export interface Accepted {
  * `invalid_email`, `invalid_person_name`, `person_disabled`, `already_member`.
  */
 export async function acceptInvitation(
+  db: Database & { secrets: Secrets },
+  token: string,
+  given: { email?: string | undefined; name?: string | undefined },
+): Promise<Accepted> {
+  // Whoever has the link is of no team yet.
+  return await asSystem(async () => await accept(db, token, given));
+}
+
+async function accept(
   db: Database & { secrets: Secrets },
   token: string,
   given: { email?: string | undefined; name?: string | undefined },
