@@ -15,6 +15,8 @@ const places: Record<string, string> = {
   'packages/service/src/jobs/records/read-metrics.ts': 'series of a million steps, summed up by Postgres',
   'packages/service/src/jobs/records/watch-jobs.ts': 'what all event streams wait for, in one statement',
   'packages/service/src/workers/': "heartbeats and picking by Postgres's clock",
+  'packages/service/src/webhooks/deliver/': "spreading, claiming and pruning by Postgres's clock",
+  'packages/service/src/webhooks/manage-endpoints.ts': 'one create of a team at a time, locks',
   'packages/service/src/keys/manage-api-keys.ts': "revoked by Postgres's clock",
   'packages/service/src/observe/read-gauges.ts': 'counts, at every scrape',
   'packages/service/src/keys/verify-api-key.ts': 'once a request',
@@ -69,5 +71,5 @@ test('one file ends jobs and tells the outbox', () => {
     files.filter((file) => readFileSync(join(root, file), 'utf8').includes(text));
   const endJob = 'packages/service/src/jobs/transitions/end-job.ts';
   assert.deepEqual(having('finished_at = '), [endJob]);
-  assert.deepEqual(having('outbox.create('), [endJob]);
+  assert.deepEqual(having('outbox.create('), ['packages/service/src/webhooks/tell-outbox.ts']);
 });

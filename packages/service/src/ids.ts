@@ -1,7 +1,17 @@
 import { randomBytes } from 'node:crypto';
 
 /** What an id names. OpenAI's objects keep OpenAI's prefixes and separators. */
-export type IdKind = 'job' | 'file' | 'event' | 'checkpoint' | 'adapter' | 'version' | 'team' | 'worker';
+export type IdKind =
+  | 'job'
+  | 'file'
+  | 'event'
+  | 'checkpoint'
+  | 'adapter'
+  | 'version'
+  | 'team'
+  | 'worker'
+  | 'webhook'
+  | 'webhookSecret';
 
 const prefixes: Record<IdKind, string> = {
   job: 'ftjob-',
@@ -12,6 +22,8 @@ const prefixes: Record<IdKind, string> = {
   version: 'adptver-',
   team: 'team-',
   worker: 'worker-',
+  webhook: 'whep-',
+  webhookSecret: 'whsk-',
 };
 
 const alphabet = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz';

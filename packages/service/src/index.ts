@@ -126,13 +126,32 @@ export { secureDataFolder } from './storage/secure-data-folder.ts';
 export { isStorageAway, whenStorageIsBack } from './storage/storage-fault.ts';
 export { ensureBootstrapKey } from './teams/ensure-bootstrap-key.ts';
 export { createTeam, findTeam, listTeams, type Team } from './teams/team-records.ts';
+export { startWebhookSender, type WebhookSettings } from './webhooks/deliver/webhook-sender.ts';
+export { listDeliveries, resendDelivery, testWebhook } from './webhooks/deliveries.ts';
+export {
+  createWebhook,
+  deleteWebhook,
+  getWebhook,
+  listWebhooks,
+  rotateWebhookSecret,
+  updateWebhook,
+  type WithSecret,
+} from './webhooks/manage-endpoints.ts';
+export {
+  defaultWebhookEvents,
+  deliveryStatuses,
+  mostEndpoints,
+  type WebhookDelivery,
+  type WebhookEndpoint,
+  type WebhookEvent,
+  webhookEvents,
+} from './webhooks/webhook.ts';
 export {
   clearWorkerFaults,
   quarantineWorker,
   recordWorkerFault,
   type WorkerHealth,
 } from './workers/worker-quarantine.ts';
-
 export {
   heartbeatWorker,
   registerWorker,
