@@ -1,5 +1,5 @@
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
-import { collectLocal, repeat, type Services } from '@graft/service';
+import { collectLocal, repeat, type Services, startWebhookSender } from '@graft/service';
 import Fastify, { LogController } from 'fastify';
 import { startJobValidator } from './jobs/job-validator.ts';
 import { createOptionChecker } from './jobs/option-checker.ts';
@@ -29,6 +29,7 @@ import { healthRoutes } from './routes/health.ts';
 import { jobAttemptRoutes } from './routes/job-attempts.ts';
 import { jobEventRoutes } from './routes/job-events.ts';
 import { modelRoutes } from './routes/models.ts';
+import { webhookRoutes } from './routes/webhooks.ts';
 import { namedSchemas } from './schemas/schema.ts';
 import { type ApiSettings, loadApiSettings } from './settings.ts';
 
@@ -96,6 +97,9 @@ export async function buildApp(services: Services, overrides: Partial<ApiSetting
     app.log,
   );
   app.addHook('onClose', async () => await collector.stop());
+  // Here and not in workers: of these there may be none, and a job that is cancelled in the queue is told of all the same.
+  const sender = startWebhookSender(services, settings.webhooks);
+  app.addHook('onClose', async () => await sender.close());
 
   await app.register(healthRoutes);
   await app.register(
@@ -110,6 +114,7 @@ export async function buildApp(services: Services, overrides: Partial<ApiSetting
       await v1.register(modelRoutes);
       await v1.register(chatCompletionRoutes, { settings });
       await v1.register(completionRoutes, { settings });
+      await v1.register(webhookRoutes);
     },
     { prefix: '/v1' },
   );
