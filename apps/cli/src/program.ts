@@ -13,6 +13,7 @@ import { addFilesVerbs } from './remote/files.ts';
 import { addJobsVerbs } from './remote/jobs.ts';
 import { addLoginVerbs } from './remote/login.ts';
 import { addModelsVerbs } from './remote/models.ts';
+import { addWebhooksVerbs } from './remote/webhooks.ts';
 import { noun } from './verb.ts';
 
 /** Every verb of `graft`, in the order of its help. What a verb needs is loaded when it runs. */
@@ -44,6 +45,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted. Every verb has --h
   addAdaptersVerbs(program);
   addModelsVerbs(program);
   addChatVerb(program);
+  addWebhooksVerbs(program);
   program.commandsGroup('On this machine, without a service:');
   addTrainVerb(program);
   addScoreVerb(program);

@@ -3,6 +3,7 @@ import { Completions } from './resources/completions.ts';
 import { Files } from './resources/files.ts';
 import { Jobs } from './resources/jobs.ts';
 import { Models } from './resources/models.ts';
+import { Webhooks } from './resources/webhooks.ts';
 import { Transport } from './transport.ts';
 import type {
   ChatCompletion,
@@ -34,6 +35,7 @@ export class GraftClient {
   readonly fineTuning: { readonly jobs: Jobs };
   readonly models: Models;
   readonly adapters: Adapters;
+  readonly webhooks: Webhooks;
   readonly chat: {
     readonly completions: Completions<ChatCompletionParams, ChatCompletion, ChatCompletionChunk>;
   };
@@ -59,6 +61,7 @@ export class GraftClient {
     this.fineTuning = { jobs: new Jobs(transport) };
     this.models = new Models(transport);
     this.adapters = new Adapters(transport);
+    this.webhooks = new Webhooks(transport);
     this.chat = { completions: new Completions(transport, '/chat/completions') };
     this.completions = new Completions(transport, '/completions');
   }
