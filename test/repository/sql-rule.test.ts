@@ -18,6 +18,8 @@ const places: Record<string, string> = {
   'packages/service/src/keys/': "once a request; revoked, rotated and ended by Postgres's clock",
   'packages/service/src/people/': "invited, removed and disabled by Postgres's clock",
   'packages/service/src/teams/': 'the lock of a team, and its rows removed by the batch',
+  'packages/service/src/webhooks/deliver/': "spreading, claiming and pruning by Postgres's clock",
+  'packages/service/src/webhooks/manage-endpoints.ts': 'one create of a team at a time, locks',
   'packages/service/src/observe/read-gauges.ts': 'counts, at every scrape',
   'packages/service/src/postgres/': 'making the embedded server, its database, logins and roles',
   'scripts/backup/restore.ts': 'whether a database is empty, without a schema',
@@ -86,5 +88,5 @@ test('one file ends jobs and tells the outbox', () => {
     files.filter((file) => readFileSync(join(root, file), 'utf8').includes(text));
   const endJob = 'packages/service/src/jobs/transitions/end-job.ts';
   assert.deepEqual(having('finished_at = '), [endJob]);
-  assert.deepEqual(having('outbox.create('), [endJob]);
+  assert.deepEqual(having('outbox.create('), ['packages/service/src/webhooks/tell-outbox.ts']);
 });

@@ -1,5 +1,5 @@
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
-import { collectLocal, repeat, type Services } from '@graft/service';
+import { collectLocal, repeat, type Services, startWebhookSender } from '@graft/service';
 import Fastify, { LogController } from 'fastify';
 import { startJobValidator } from './jobs/job-validator.ts';
 import { createOptionChecker } from './jobs/option-checker.ts';
@@ -36,6 +36,7 @@ import { invitationRoutes } from './routes/team/invitations.ts';
 import { teamKeyRoutes } from './routes/team/keys.ts';
 import { memberRoutes } from './routes/team/members.ts';
 import { teamRoutes } from './routes/team/team.ts';
+import { webhookRoutes } from './routes/webhooks.ts';
 import { namedSchemas } from './schemas/schema.ts';
 import { type ApiSettings, loadApiSettings } from './settings.ts';
 
@@ -103,6 +104,9 @@ export async function buildApp(services: Services, overrides: Partial<ApiSetting
     app.log,
   );
   app.addHook('onClose', async () => await collector.stop());
+  // Here and not in workers: of these there may be none, and a job that is cancelled in the queue is told of all the same.
+  const sender = startWebhookSender(services, settings.webhooks);
+  app.addHook('onClose', async () => await sender.close());
 
   await app.register(healthRoutes);
   await app.register(
@@ -124,6 +128,7 @@ export async function buildApp(services: Services, overrides: Partial<ApiSetting
       await v1.register(adminTeamRoutes);
       await v1.register(adminPeopleRoutes);
       await v1.register(adminWorkerRoutes);
+      await v1.register(webhookRoutes);
     },
     { prefix: '/v1' },
   );

@@ -163,6 +163,16 @@ export const errorCodes = {
   ],
   artifact_missing: [500, 'The files of the adapter are gone from the store.'],
   invalid_adapter: [500, 'The files of the adapter are broken.'],
+  // Webhooks
+  webhook_not_found: [404, 'No such webhook endpoint.'],
+  webhook_delivery_not_found: [404, 'No such delivery of the webhook endpoint.'],
+  invalid_webhook_url: [400, 'Webhooks cannot be sent to this URL; the message says why.'],
+  too_many_webhooks: [400, 'The team has as many webhook endpoints as it may have.'],
+  too_many_webhook_secrets: [
+    400,
+    'As many secrets of the endpoint sign as may; the message says until when.',
+  ],
+  webhook_disabled: [400, 'The webhook endpoint is disabled.'],
   // Completions
   empty_prompt: [400, 'The prompt has no tokens.'],
   invalid_token_id: [400, 'The prompt holds a token that the model has no embedding for.'],

@@ -1,3 +1,4 @@
+import type { WebhookSettings } from '@graft/service';
 import { type Static, Type } from 'typebox';
 import { Value } from 'typebox/value';
 import type { OpenLimits } from './plugins/open-limits.ts';
@@ -29,6 +30,8 @@ export interface ApiSettings {
   validationSweepMs: number;
   /** How long checking a job's regular expressions against its model may take. */
   checkTimeoutMs: number;
+  /** Where sending webhooks differs from its defaults: tests. */
+  webhooks: Partial<WebhookSettings>;
   /** Answers that do not match their schema fail: tests. */
   checkResponses: boolean;
 }
@@ -86,6 +89,7 @@ export function loadApiSettings(env: NodeJS.ProcessEnv = process.env): ApiSettin
     workerWaitMs: 3_000,
     validationSweepMs: 10_000,
     checkTimeoutMs: 3_000,
+    webhooks: {},
     checkResponses: false,
   };
 }

@@ -16,6 +16,7 @@ import { addJobsVerbs } from './remote/jobs.ts';
 import { addJoinVerb } from './remote/join.ts';
 import { addLoginVerbs } from './remote/login.ts';
 import { addModelsVerbs } from './remote/models.ts';
+import { addWebhooksVerbs } from './remote/webhooks.ts';
 import { addWhoamiVerb } from './remote/whoami.ts';
 import { addTeamVerbs } from './team/team.ts';
 import { noun } from './verb.ts';
@@ -52,6 +53,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted. Every verb has --h
   addModelsVerbs(program);
   addChatVerb(program);
   addTeamVerbs(program);
+  addWebhooksVerbs(program);
   program.commandsGroup('On this machine, without a service:');
   addTrainVerb(program);
   addScoreVerb(program);

@@ -75,7 +75,7 @@ async function onceFaults(rig: Rig, job: AcceptedJob): Promise<string[]> {
   const [counts] = await rig.postgres.query<Record<string, number>>(
     `SELECT (SELECT count(*)::int FROM jobs WHERE metadata->>'chaos' = $2) AS jobs,
             (SELECT count(*)::int FROM adapter_versions WHERE job_id = $1) AS versions,
-            (SELECT count(*)::int FROM outbox WHERE payload->>'id' = $1) AS outbox,
+            (SELECT count(*)::int FROM outbox WHERE payload->>'id' = $1 AND topic ~ 'succeeded|failed|cancelled') AS outbox,
             (SELECT count(*)::int FROM job_events WHERE job_id = $1 AND message = 'The job has successfully completed') AS ends`,
     [job.id, job.key],
   );

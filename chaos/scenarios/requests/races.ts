@@ -54,7 +54,7 @@ async function race(run: Run, round: number): Promise<void> {
 async function cancelledFaults({ rig }: Run, job: AcceptedJob): Promise<string[]> {
   const [counts] = await rig.postgres.query<{ versions: number; outbox: number }>(
     `SELECT (SELECT count(*)::int FROM adapter_versions WHERE job_id = $1) AS versions,
-            (SELECT count(*)::int FROM outbox WHERE payload->>'id' = $1) AS outbox`,
+            (SELECT count(*)::int FROM outbox WHERE payload->>'id' = $1 AND topic ~ 'succeeded|failed|cancelled') AS outbox`,
     [job.id],
   );
   return [

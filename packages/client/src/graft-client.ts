@@ -5,6 +5,7 @@ import { Files } from './resources/files.ts';
 import { Jobs } from './resources/jobs.ts';
 import { Models } from './resources/models.ts';
 import { Invitations, Team } from './resources/team.ts';
+import { Webhooks } from './resources/webhooks.ts';
 import type { Me } from './team-objects.ts';
 import { Transport } from './transport.ts';
 import type {
@@ -43,6 +44,7 @@ export class GraftClient {
   /** With a key of the operator. */
   readonly admin: Admin;
   readonly #transport: Transport;
+  readonly webhooks: Webhooks;
   readonly chat: {
     readonly completions: Completions<ChatCompletionParams, ChatCompletion, ChatCompletionChunk>;
   };
@@ -72,6 +74,7 @@ export class GraftClient {
     this.fineTuning = { jobs: new Jobs(transport) };
     this.models = new Models(transport);
     this.adapters = new Adapters(transport);
+    this.webhooks = new Webhooks(transport);
     this.chat = { completions: new Completions(transport, '/chat/completions') };
     this.completions = new Completions(transport, '/completions');
   }

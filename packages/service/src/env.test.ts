@@ -36,6 +36,7 @@ test('everything has a default, and an empty variable counts as unset', () => {
     validationThreads: Math.max(2, availableParallelism() - 1),
     baseModelsFile: undefined,
     hubAllow: [],
+    webhookAllow: [],
     hfEndpoint: undefined,
     hfToken: undefined,
     minFreeBytes: 1_073_741_824,
@@ -98,4 +99,31 @@ test('every fault is named, by its variable, and no value is shown', () => {
       return true;
     },
   );
+});
+
+test('what webhooks may reach inside is addresses, ranges and names, and nothing like them', () => {
+  const load = (text: string) => loadServiceEnv({ GRAFT_WEBHOOK_ALLOW: text }).webhookAllow;
+  const fine = [
+    '10.20.0.0/16',
+    '127.0.0.1',
+    'fd12::/16',
+    '::1',
+    'hooks.internal',
+    'receiver',
+    '64:ff9b::/96',
+  ];
+  assert.deepEqual(load(` ${fine.join(' , ')},`), fine);
+  for (const bad of [
+    '10.0.0.0/33',
+    '10.0.0/8',
+    '300.1.1.1',
+    '::1/129',
+    'https://x',
+    'a b',
+    '*.internal',
+    '/8',
+    'x:80',
+  ]) {
+    assert.throws(() => load(`10.0.0.1,${bad}`), /GRAFT_WEBHOOK_ALLOW must list/, bad);
+  }
 });

@@ -4,6 +4,7 @@ import { type Static, Type } from 'typebox';
 import { Value } from 'typebox/value';
 import { cacheFolder } from './base-models/cache-folder.ts';
 import { parseApiKey } from './keys/api-key.ts';
+import { isAllowEntry } from './webhooks/egress/address-rules.ts';
 
 const seconds = (fallback: string) => Type.String({ pattern: '^[0-9]{1,5}(\\.[0-9]+)?$', default: fallback });
 
@@ -30,6 +31,7 @@ const EnvSchema = Type.Object({
   GRAFT_VALIDATION_THREADS: Type.Optional(Type.String({ pattern: '^[1-9][0-9]{0,2}$' })),
   GRAFT_BASE_MODELS: Type.Optional(Type.String()),
   GRAFT_HUB_ALLOW: Type.String({ default: '' }),
+  GRAFT_WEBHOOK_ALLOW: Type.String({ default: '' }),
   HF_ENDPOINT: Type.Optional(Type.String({ pattern: '^https?://' })),
   HF_TOKEN: Type.Optional(Type.String()),
   GRAFT_MIN_FREE_BYTES: Type.String({ pattern: '^[0-9]{1,15}$', default: String(2 ** 30) }),
@@ -78,6 +80,8 @@ export interface ServiceEnv {
   baseModelsFile: string | undefined;
   /** Globs of Hub ids that may be used as base models. */
   hubAllow: string[];
+  /** Addresses, ranges and host names inside that webhooks may be sent to. */
+  webhookAllow: string[];
   hfEndpoint: string | undefined;
   hfToken: string | undefined;
   /** A worker whose data folder has less free space takes no jobs. */
@@ -118,6 +122,9 @@ export function loadServiceEnv(env: NodeJS.ProcessEnv = process.env): ServiceEnv
   for (const name of ['PORT', 'GRAFT_WORKER_PORT'] as const) {
     if (Number(filled[name]) > 65_535) faults.add(`${name} must be at most 65535`);
   }
+  const webhookAllow = listIn(filled.GRAFT_WEBHOOK_ALLOW);
+  if (!webhookAllow.every(isAllowEntry))
+    faults.add('GRAFT_WEBHOOK_ALLOW must list addresses, ranges such as 10.1.0.0/16, and host names');
   const tls = [
     filled.GRAFT_INTERNAL_TLS_CERT,
     filled.GRAFT_INTERNAL_TLS_KEY,
@@ -162,9 +169,8 @@ export function loadServiceEnv(env: NodeJS.ProcessEnv = process.env): ServiceEnv
     validationThreads: Number(filled.GRAFT_VALIDATION_THREADS ?? Math.max(2, availableParallelism() - 1)),
     baseModelsFile:
       filled.GRAFT_BASE_MODELS === undefined ? undefined : path.resolve(filled.GRAFT_BASE_MODELS),
-    hubAllow: filled.GRAFT_HUB_ALLOW.split(',')
-      .map((glob) => glob.trim())
-      .filter(Boolean),
+    hubAllow: listIn(filled.GRAFT_HUB_ALLOW),
+    webhookAllow,
     hfEndpoint: filled.HF_ENDPOINT,
     hfToken: filled.HF_TOKEN,
     minFreeBytes: Number(filled.GRAFT_MIN_FREE_BYTES),
@@ -176,4 +182,11 @@ export function loadServiceEnv(env: NodeJS.ProcessEnv = process.env): ServiceEnv
     storageCacheBytes: Number(filled.GRAFT_STORAGE_CACHE_BYTES),
     logLevel: filled.LOG_LEVEL,
   };
+}
+
+function listIn(text: string): string[] {
+  return text
+    .split(',')
+    .map((entry) => entry.trim())
+    .filter(Boolean);
 }

@@ -10,7 +10,9 @@ export type IdKind =
   | 'version'
   | 'team'
   | 'worker'
-  | 'user';
+  | 'user'
+  | 'webhook'
+  | 'webhookSecret';
 
 const prefixes: Record<IdKind, string> = {
   job: 'ftjob-',
@@ -22,6 +24,8 @@ const prefixes: Record<IdKind, string> = {
   team: 'team-',
   worker: 'worker-',
   user: 'user-',
+  webhook: 'whep-',
+  webhookSecret: 'whsk-',
 };
 
 const alphabet = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz';

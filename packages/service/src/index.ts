@@ -177,6 +177,26 @@ export {
   type Team,
   updateTeam,
 } from './teams/team-records.ts';
+export { startWebhookSender, type WebhookSettings } from './webhooks/deliver/webhook-sender.ts';
+export { listDeliveries, resendDelivery, testWebhook } from './webhooks/deliveries.ts';
+export {
+  createWebhook,
+  deleteWebhook,
+  getWebhook,
+  listWebhooks,
+  rotateWebhookSecret,
+  updateWebhook,
+  type WithSecret,
+} from './webhooks/manage-endpoints.ts';
+export {
+  defaultWebhookEvents,
+  deliveryStatuses,
+  mostEndpoints,
+  type WebhookDelivery,
+  type WebhookEndpoint,
+  type WebhookEvent,
+  webhookEvents,
+} from './webhooks/webhook.ts';
 export { listWorkers, setWorkerService, type WorkerRecord } from './workers/manage-workers.ts';
 export {
   clearWorkerFaults,
@@ -184,7 +204,6 @@ export {
   recordWorkerFault,
   type WorkerHealth,
 } from './workers/worker-quarantine.ts';
-
 export {
   heartbeatWorker,
   registerWorker,

@@ -84,6 +84,11 @@ export const instruments = {
     'Stored objects that did not match their digest and were refused.',
     ['kind'],
   ),
+  webhookAttempts: counter(
+    'graft_webhook_attempts_total',
+    'Webhooks sent, by whether the receiver took them.',
+    ['outcome'],
+  ),
   loopFailures: counter('graft_loop_failures_total', 'Rounds of background loops that failed.', ['loop']),
 };
 

@@ -1,6 +1,7 @@
 import type { Database } from '../../database/database.ts';
 import { inTransaction } from '../../database/in-transaction.ts';
 import { Prisma } from '../../generated/client.ts';
+import { tellOutbox } from '../../webhooks/tell-outbox.ts';
 import type { WorkerCapabilities } from '../../workers/worker-registry.ts';
 import type { Job, Lease } from '../job.ts';
 import { insertEvent } from '../records/job-event.ts';
@@ -35,6 +36,7 @@ export async function claimJob(
     const attempt = job.attempts === 1 ? '' : ` (attempt ${job.attempts})`;
     await insertEvent(tx, job, { message: `Fine-tuning job started${attempt}` });
     await beginAttempt(tx, job, { kind: 'training', workerId });
+    await tellOutbox(tx, job, 'fine_tuning.job.running');
     return job;
   });
 }

@@ -1,5 +1,6 @@
 import type { Transaction } from '../../database/database.ts';
 import { Prisma } from '../../generated/client.ts';
+import { tellOutbox } from '../../webhooks/tell-outbox.ts';
 import type { Job, JobError } from '../job.ts';
 import { insertEvent } from '../records/job-event.ts';
 import { changeJob } from './change-job.ts';
@@ -42,11 +43,7 @@ export async function endJob(
       await insertEvent(tx, job, { message: 'Fine-tuning job cancelled' });
       break;
   }
-  const topic = `fine_tuning.job.${ending.state}`;
-  await tx.outbox.create({
-    data: { teamId: job.teamId, topic, payload: { id: job.id } },
-    select: { id: true },
-  });
+  await tellOutbox(tx, job, `fine_tuning.job.${ending.state}`);
   return job;
 }
 

@@ -1,6 +1,7 @@
 import type { Database, Transaction } from '../../database/database.ts';
 import { inTransaction } from '../../database/in-transaction.ts';
 import { Prisma } from '../../generated/client.ts';
+import { tellOutbox } from '../../webhooks/tell-outbox.ts';
 import type { Job, JobError, Lease } from '../job.ts';
 import { insertEvent } from '../records/job-event.ts';
 import { changeJob, holds, lockJob } from './change-job.ts';
@@ -70,6 +71,7 @@ export async function returnHeld(
       seconds: minutes * 60,
     },
   });
+  if (state === 'paused') await tellOutbox(tx, held, 'fine_tuning.job.paused');
   return job;
 }
 

@@ -2,6 +2,7 @@
 import type { Database } from '../../database/database.ts';
 import { inTransaction } from '../../database/in-transaction.ts';
 import { Prisma } from '../../generated/client.ts';
+import { tellOutbox } from '../../webhooks/tell-outbox.ts';
 import type { Job, Lease } from '../job.ts';
 import { insertEvent } from '../records/job-event.ts';
 import { changeJob, holds, lockJob } from './change-job.ts';
@@ -31,6 +32,7 @@ export async function pauseRunningJob(db: Database, lease: Lease): Promise<Job |
     if (!job) return null;
     await endAttempt(tx, job, 'paused');
     await insertEvent(tx, job, { message: 'Fine-tuning job paused' });
+    await tellOutbox(tx, job, 'fine_tuning.job.paused');
     return job;
   });
 }
@@ -55,6 +57,7 @@ export async function releaseJob(
     await endAttempt(tx, held, state === 'paused' ? 'paused' : 'released', { reason });
     const message = state === 'paused' ? 'Fine-tuning job paused' : `${reason}, job requeued`;
     await insertEvent(tx, held, { message });
+    if (state === 'paused') await tellOutbox(tx, held, 'fine_tuning.job.paused');
     return job;
   });
 }

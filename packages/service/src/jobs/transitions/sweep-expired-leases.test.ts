@@ -124,8 +124,13 @@ test('what was asked before the worker was lost is done', async () => {
   const swept = await sweepExpiredLeases(services, now);
   const states = new Map(swept.map((job) => [job.id, job.state]));
   assert.deepEqual([states.get(cancelled.id), states.get(paused.id)], ['cancelled', 'paused']);
-  const outbox = { payload: { path: ['id'], equals: cancelled.id } };
-  assert.equal((await services.db.outbox.findFirst({ where: outbox }))!.topic, 'fine_tuning.job.cancelled');
+  const told = async ({ id }: Job) => {
+    const where = { payload: { path: ['id'], equals: id } };
+    const rows = await services.db.outbox.findMany({ where, orderBy: { id: 'asc' } });
+    return rows.map(({ topic }) => topic.replace('fine_tuning.job.', ''));
+  };
+  assert.deepEqual(await told(cancelled), ['running', 'cancelled']);
+  assert.deepEqual(await told(paused), ['running', 'paused']);
 });
 
 test('after Postgres has started, workers have one lease to renew theirs', async () => {

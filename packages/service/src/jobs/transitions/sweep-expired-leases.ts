@@ -2,6 +2,7 @@ import type { Database, Transaction } from '../../database/database.ts';
 import { isDatabaseAway, isRowLocked } from '../../database/database-away.ts';
 import { inTransaction } from '../../database/in-transaction.ts';
 import { Prisma } from '../../generated/client.ts';
+import { tellOutbox } from '../../webhooks/tell-outbox.ts';
 import { type Job, type JobError, leaseOf } from '../job.ts';
 import { insertEvent } from '../records/job-event.ts';
 import { changeJob, holds, type JobFaultListener, lockFreeJobs } from './change-job.ts';
@@ -68,5 +69,6 @@ async function sweep(tx: Transaction, lost: Job, leaseSeconds: number): Promise<
     message: `Worker ${lost.workerId} lost, ${then}`,
     data: { kind: 'lost', worker: lost.workerId, step: lost.lastCheckpointStep ?? 0 },
   });
+  if (lost.pauseRequestedAt) await tellOutbox(tx, lost, 'fine_tuning.job.paused');
   return await changeJob(tx, guard, next);
 }

@@ -6,6 +6,7 @@ import { inTransaction } from '../../database/in-transaction.ts';
 import { waitForRow } from '../../database/wait-for-row.ts';
 import { Prisma } from '../../generated/client.ts';
 import { type Actor, actorOf } from '../../keys/verify-api-key.ts';
+import { tellOutbox } from '../../webhooks/tell-outbox.ts';
 import { isTerminal, type Job, type JobState, leaseOf, wireStatus } from '../job.ts';
 import { insertEvent } from '../records/job-event.ts';
 import { changeJob, holds, lockJob } from './change-job.ts';
@@ -42,6 +43,7 @@ export const pauseJob = request('pause', {
     const paused = Prisma.sql`state = 'paused', lease_epoch = lease_epoch + 1, lease_until = NULL`;
     const after = await changeJob(tx, guard, paused);
     await insertEvent(tx, job, { message: 'Fine-tuning job paused' });
+    await tellOutbox(tx, job, 'fine_tuning.job.paused');
     return after;
   },
 });

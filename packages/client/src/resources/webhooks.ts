@@ -1,0 +1,81 @@
+import { PageList } from '../page-list.ts';
+import type { Transport } from '../transport.ts';
+import type {
+  Deleted,
+  Webhook,
+  WebhookDelivery,
+  WebhookParams,
+  WebhookTest,
+  WebhookWithSecret,
+} from '../wire-objects.ts';
+
+/** Where a team is told of its jobs; for keys of the role admin. */
+export class Webhooks {
+  readonly #transport: Transport;
+  readonly deliveries: WebhookDeliveries;
+
+  constructor(transport: Transport) {
+    this.#transport = transport;
+    this.deliveries = new WebhookDeliveries(transport);
+  }
+
+  /** The answer has the secret, the only time. Never tried again: a second endpoint would be told everything twice. */
+  create(params: WebhookParams & { url: string }): Promise<WebhookWithSecret> {
+    return this.#transport.json({ method: 'POST', path: '/webhooks', json: params, maxRetries: 0 });
+  }
+
+  list(params: { limit?: number; after?: string } = {}): PageList<Webhook> {
+    return new PageList(this.#transport, '/webhooks', params);
+  }
+
+  retrieve(id: string): Promise<Webhook> {
+    return this.#transport.json({ method: 'GET', path: webhookPath(id) });
+  }
+
+  /** What is absent stays as it is. */
+  update(id: string, params: WebhookParams & { enabled?: boolean }): Promise<Webhook> {
+    return this.#transport.json({ method: 'POST', path: webhookPath(id), json: params });
+  }
+
+  delete(id: string): Promise<Deleted> {
+    return this.#transport.json({ method: 'DELETE', path: webhookPath(id) });
+  }
+
+  /** A new secret. For `overlap_seconds`, a day unless given, those before it sign, too. Never tried again. */
+  rotateSecret(id: string, params: { overlap_seconds?: number } = {}): Promise<WebhookWithSecret> {
+    return this.#transport.json({
+      method: 'POST',
+      path: `${webhookPath(id)}/rotate_secret`,
+      json: params,
+      maxRetries: 0,
+    });
+  }
+
+  /** Sends a `webhook.test`. */
+  test(id: string): Promise<WebhookTest> {
+    return this.#transport.json({ method: 'POST', path: `${webhookPath(id)}/test` });
+  }
+}
+
+class WebhookDeliveries {
+  readonly #transport: Transport;
+
+  constructor(transport: Transport) {
+    this.#transport = transport;
+  }
+
+  /** Newest first. */
+  list(
+    webhookId: string,
+    params: { status?: WebhookDelivery['status']; limit?: number; after?: string } = {},
+  ): PageList<WebhookDelivery> {
+    return new PageList(this.#transport, `${webhookPath(webhookId)}/deliveries`, params);
+  }
+
+  resend(webhookId: string, id: string): Promise<WebhookDelivery> {
+    const path = `${webhookPath(webhookId)}/deliveries/${encodeURIComponent(id)}/resend`;
+    return this.#transport.json({ method: 'POST', path });
+  }
+}
+
+const webhookPath = (id: string): string => `/webhooks/${encodeURIComponent(id)}`;

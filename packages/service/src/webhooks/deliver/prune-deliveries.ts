@@ -1,0 +1,39 @@
+import type { Database } from '../../database/database.ts';
+
+/** Days that told events, and deliveries that are over, are kept. */
+export const keptDays = { outbox: 7, deliveries: 30 };
+
+export interface PruneLimits {
+  /** Rows of one statement, so that none holds locks for long. */
+  batch: number;
+  /** Statements of one pass and table: the next pass goes on. */
+  batches: number;
+}
+
+/** Removes what has been over for long. Events that were not told yet stay. Answers how many rows went. */
+export async function pruneDeliveries(
+  { sql }: Pick<Database, 'sql'>,
+  { batch, batches }: PruneLimits = { batch: 1_000, batches: 50 },
+  signal?: AbortSignal,
+): Promise<{ outbox: number; deliveries: number; secrets: number }> {
+  const prune = async (table: string, condition: string): Promise<number> => {
+    let removed = 0;
+    for (let round = 0; round < batches && !signal?.aborted; round += 1) {
+      const { rowCount } = await sql.query(
+        `DELETE FROM ${table} WHERE id IN (SELECT id FROM ${table} WHERE ${condition} LIMIT ${batch} FOR UPDATE SKIP LOCKED)`,
+      );
+      removed += rowCount ?? 0;
+      if ((rowCount ?? 0) < batch) break;
+    }
+    return removed;
+  };
+  const olderThan = (column: string, days: number) => `${column} < now() - interval '${days} days'`;
+  return {
+    outbox: await prune('outbox', olderThan('delivered_at', keptDays.outbox)),
+    deliveries: await prune(
+      'webhook_deliveries',
+      `${olderThan('ended_at', keptDays.deliveries)} AND status <> 'pending'`,
+    ),
+    secrets: await prune('webhook_secrets', 'expires_at < now()'),
+  };
+}

@@ -1,0 +1,201 @@
+import { Webhook } from 'standardwebhooks';
+import { runExclusive } from '../../database/run-exclusive.ts';
+import { instruments } from '../../observe/instruments.ts';
+import { repeat } from '../../repeat.ts';
+import type { Services } from '../../services.ts';
+import { retrySeconds } from '../deliveries.ts';
+import { createEgressRules } from '../egress/address-rules.ts';
+import { createResolve, type Egress, EgressError, postPinned, type Resolve } from '../egress/post-pinned.ts';
+import { openSecret } from '../seal-secret.ts';
+import { type ClaimedDelivery, type ClaimLimits, claimDeliveries } from './claim-deliveries.ts';
+import { pruneDeliveries } from './prune-deliveries.ts';
+import {
+  type AttemptFailure,
+  disableEndpoint,
+  disableFailing,
+  giveUpExpired,
+  type RetryPauses,
+  recordDelivered,
+  recordFailure,
+} from './record-attempt.ts';
+import { spreadEvents } from './spread-events.ts';
+
+/** Limits and rhythms of sending. The defaults are for production; tests shorten them. */
+export interface WebhookSettings extends RetryPauses, Omit<ClaimLimits, 'count'> {
+  /** How often new events and due deliveries are looked for, where nothing is known to wait. */
+  pollMs: number;
+  /** Deliveries that this process sends at once. */
+  concurrency: number;
+  connectMs: number;
+  wholeMs: number;
+  /** A delivery is given up, and an endpoint disabled, that fails for so long. */
+  retrySeconds: number;
+  sweepMs: number;
+  /** Default: DNS, as the machine is set up. */
+  resolve?: Resolve;
+}
+
+const defaults: WebhookSettings = {
+  pollMs: 1_000,
+  concurrency: 32,
+  perEndpoint: 4,
+  perTeam: 8,
+  leaseSeconds: 60,
+  connectMs: 5_000,
+  wholeMs: 15_000,
+  firstSeconds: 5,
+  longestSeconds: 3_600,
+  endpointSeconds: 60,
+  retrySeconds,
+  sweepMs: 10_000,
+};
+
+/**
+ * Sends what the outbox holds to the endpoints of its teams, at least once. Any number of processes may: a delivery is one's by an
+ * expiring row. `close` takes nothing more and waits for what is under way.
+ */
+export function startWebhookSender(
+  services: Services,
+  overrides: Partial<WebhookSettings> = {},
+): { close(): Promise<void> } {
+  const settings = { ...defaults, ...overrides };
+  const { log } = services;
+  const rules = createEgressRules(services.env.webhookAllow);
+  const resolve = settings.resolve ?? createResolve(rules, { timeoutMs: Math.ceil(settings.connectMs / 4) });
+  const egress: Egress = { rules, resolve, connectMs: settings.connectMs, wholeMs: settings.wholeMs };
+  const sending = new Set<Promise<void>>();
+
+  const send = (delivery: ClaimedDelivery, claimedAt: number) => {
+    const sent = attempt(services, delivery, { settings, egress, claimedAt })
+      // Postgres is away: its lease runs out, and somebody sends it again.
+      .catch((error: unknown) =>
+        log.warn({ err: error, teamId: delivery.teamId }, 'recording a webhook failed'),
+      )
+      .finally(() => {
+        sending.delete(sent);
+        rounds.wake();
+      });
+    sending.add(sent);
+  };
+  const rounds = repeat(
+    'webhooks',
+    settings.pollMs,
+    async (stopping) => {
+      while ((await spreadEvents(services, settings)) > 0 && !stopping.aborted);
+      const count = settings.concurrency - sending.size;
+      if (count <= 0 || stopping.aborted) return;
+      const claimedAt = performance.now();
+      for (const delivery of await claimDeliveries(services, { ...settings, count }))
+        send(delivery, claimedAt);
+    },
+    log,
+  );
+  const alone = (name: string, milliseconds: number, work: (stopping: AbortSignal) => Promise<unknown>) =>
+    repeat(
+      name,
+      milliseconds,
+      async (stopping) => void (await runExclusive(services, name, async () => await work(stopping))),
+      log,
+    );
+  const loops = [
+    rounds,
+    alone('webhooks-sweep', settings.sweepMs, async () => {
+      await giveUpExpired(services);
+      for (const id of await disableFailing(services, settings))
+        log.warn({ reason: id }, 'disabled a webhook');
+    }),
+    alone(
+      'webhooks-prune',
+      3600_000,
+      async (stopping) => await pruneDeliveries(services, undefined, stopping),
+    ),
+  ];
+  return {
+    close: async () => {
+      await Promise.all(loops.map((loop) => loop.stop()));
+      await Promise.all(sending);
+    },
+  };
+}
+
+async function attempt(
+  services: Services,
+  delivery: ClaimedDelivery,
+  { settings, egress, claimedAt }: { settings: WebhookSettings; egress: Egress; claimedAt: number },
+): Promise<void> {
+  const failure = await post(services, delivery, egress, () => {
+    // A process that was frozen no longer has what it claimed.
+    const held = (performance.now() - claimedAt) / 1000 < settings.leaseSeconds / 2;
+    if (!held) throw new EgressError('The sender was held up.');
+  });
+  if (typeof failure === 'number') {
+    instruments.webhookAttempts.inc({ outcome: 'delivered' });
+    return await recordDelivered(services, delivery, failure);
+  }
+  instruments.webhookAttempts.inc({ outcome: 'failed' });
+  if (failure.status === 410) {
+    // What the specification says of this status.
+    const { teamId, endpointId: id } = delivery;
+    await disableEndpoint(services, { teamId, id, reason: 'The receiver answered 410 Gone.' });
+  }
+  await recordFailure(services, delivery, failure, settings);
+}
+
+/** The status of the answer that took it, or why nobody did. */
+async function post(
+  { secrets }: Services,
+  delivery: ClaimedDelivery,
+  egress: Egress,
+  checkHeld: () => void,
+): Promise<number | AttemptFailure> {
+  const message = signedMessage(delivery, secrets.pepper);
+  if (!message) {
+    const reason = 'No secret of the endpoint can be read any more: rotate it.';
+    return { status: null, reason, retryAfter: null };
+  }
+  try {
+    checkHeld();
+    const { status, retryAfter } = await postPinned(new URL(delivery.url), message, egress);
+    if (status >= 200 && status < 300) return status;
+    const redirect = status >= 300 && status < 400 ? ': redirects are not followed' : '';
+    const seconds = /^\d{1,6}$/.test(retryAfter ?? '') ? Number(retryAfter) : null;
+    return { status, reason: `The receiver answered ${status}${redirect}.`, retryAfter: seconds };
+  } catch (error) {
+    const reason = error instanceof EgressError ? error.message : 'Sending failed.';
+    return { status: null, reason, retryAfter: null };
+  }
+}
+
+/** OpenAI's body, with the headers of the Standard Webhooks specification. Null: every secret was sealed under another pepper. */
+function signedMessage(
+  { teamId, endpointId, eventId, type, subject, eventAt, secrets }: ClaimedDelivery,
+  pepper: string,
+): { headers: Record<string, string>; body: string } | null {
+  const body = JSON.stringify({
+    id: eventId,
+    object: 'event',
+    created_at: Math.floor(eventAt.getTime() / 1000),
+    type,
+    data: { id: subject },
+  });
+  const now = new Date();
+  const signatures = secrets.flatMap(({ id, sealed }) => {
+    try {
+      const secret = openSecret(pepper, { teamId, endpointId, id }, sealed);
+      return [new Webhook(secret).sign(eventId, now, body)];
+    } catch {
+      return [];
+    }
+  });
+  if (signatures.length === 0) return null;
+  return {
+    body,
+    headers: {
+      'content-type': 'application/json',
+      'user-agent': 'Graft-Webhooks/1',
+      'webhook-id': eventId,
+      'webhook-timestamp': String(Math.floor(now.getTime() / 1000)),
+      'webhook-signature': signatures.join(' '),
+    },
+  };
+}

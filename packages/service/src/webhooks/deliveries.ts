@@ -1,0 +1,90 @@
+import { GraftError } from '@graft/peft-core/config';
+import { insertAudit } from '../audit/insert-audit.ts';
+import { type Database, databaseTime } from '../database/database.ts';
+import { inTransaction } from '../database/in-transaction.ts';
+import { type Page, readPage } from '../database/read-page.ts';
+import { tellOutbox } from './tell-outbox.ts';
+import { type DeliveryStatus, deliveryOf, testEvent, type WebhookDelivery } from './webhook.ts';
+
+/** Seconds from an event, or from its resending, until it is given up. */
+export const retrySeconds = 24 * 3600;
+
+/** Of one endpoint, newest first. Throws GraftError `invalid_cursor`. */
+export async function listDeliveries(
+  { db }: Database,
+  teamId: string,
+  endpointId: string,
+  options: { status?: DeliveryStatus | undefined; after?: string | undefined; limit: number },
+): Promise<Page<WebhookDelivery>> {
+  const { status } = options;
+  return await readPage(options, {
+    has: async (id) => await db.webhookDelivery.count({ where: { teamId, endpointId, id } }),
+    read: async (page) =>
+      await db.webhookDelivery.findMany({
+        where: { teamId, endpointId, ...(status && { status }) },
+        orderBy: [{ createdAt: 'desc' }, { id: 'desc' }],
+        ...page,
+      }),
+    toRecord: deliveryOf,
+  });
+}
+
+/**
+ * Sends it again, delivered or not, under the same webhook-id, and for another day. One that is being sent already is left as it is.
+ * Null: no such delivery of this endpoint in this team.
+ */
+export async function resendDelivery(
+  db: Database,
+  teamId: string,
+  endpointId: string,
+  id: string,
+  by: { keyId: string | null },
+): Promise<WebhookDelivery | null> {
+  const now = await databaseTime(db);
+  return await inTransaction(db, async (tx) => {
+    const where = { teamId, endpointId, id };
+    const { count } = await tx.webhookDelivery.updateMany({
+      where: { ...where, OR: [{ leaseUntil: null }, { leaseUntil: { lt: now } }] },
+      data: {
+        status: 'pending',
+        failures: 0,
+        nextAttemptAt: now,
+        expiresAt: new Date(now.getTime() + retrySeconds * 1000),
+        endedAt: null,
+      },
+    });
+    if (count > 0) {
+      const detail = { delivery: id };
+      await insertAudit(tx, teamId, {
+        keyId: by.keyId,
+        action: 'webhook.resend',
+        target: endpointId,
+        detail,
+      });
+    }
+    const row = await tx.webhookDelivery.findFirst({ where });
+    return row && deliveryOf(row);
+  });
+}
+
+/**
+ * Sends a `webhook.test` to this endpoint alone. Answers the event's id; null: no such endpoint in this team. Throws GraftError
+ * `webhook_disabled`.
+ */
+export async function testWebhook(
+  db: Database,
+  teamId: string,
+  id: string,
+  by: { keyId: string | null },
+): Promise<string | null> {
+  return await inTransaction(db, async (tx) => {
+    const endpoint = await tx.webhookEndpoint.findFirst({ where: { teamId, id } });
+    if (!endpoint) return null;
+    if (endpoint.disabledAt) {
+      throw new GraftError('webhook_disabled', 'The endpoint is disabled: enable it first.', { param: null });
+    }
+    const { eventId } = await tellOutbox(tx, { teamId, id }, testEvent);
+    await insertAudit(tx, teamId, { keyId: by.keyId, action: 'webhook.test', target: id });
+    return eventId;
+  });
+}

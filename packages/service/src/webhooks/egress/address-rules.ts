@@ -1,0 +1,142 @@
+/** Which addresses a webhook may be sent to: public ones, and those inside that the operator opens. */
+import { BlockList, isIP } from 'node:net';
+
+/** What GRAFT_WEBHOOK_ALLOW opens. */
+export interface EgressRules {
+  /** Nothing inside is open. */
+  isEmpty: boolean;
+  /** A name that may lead inside. */
+  opensHost(hostname: string): boolean;
+  /** An address inside that is open, by itself or for a host that is. */
+  opens(address: string, hostname: string): boolean;
+  /** Public, or opened. */
+  allows(address: string, hostname: string): boolean;
+}
+
+/** IPv4 that is not the internet's: IANA's special-purpose registry, multicast, and Azure's host. */
+const insideV4 = listOf([
+  '0.0.0.0/8',
+  '10.0.0.0/8',
+  '100.64.0.0/10',
+  '127.0.0.0/8',
+  '168.63.129.16/32',
+  '169.254.0.0/16',
+  '172.16.0.0/12',
+  '192.0.0.0/24',
+  '192.0.2.0/24',
+  '192.88.99.0/24',
+  '192.168.0.0/16',
+  '198.18.0.0/15',
+  '198.51.100.0/24',
+  '203.0.113.0/24',
+  '224.0.0.0/4',
+  '240.0.0.0/4',
+]);
+
+/**
+ * Of IPv6 only the block that is given out is the internet's. So ::1, v4-mapped and -compatible, NAT64, unique local, link-local and
+ * multicast addresses are not, nor those of it that are for protocols, Teredo, documentation, or carry an IPv4 one (6to4).
+ */
+const givenOutV6 = listOf(['2000::/3']);
+const insideV6 = listOf(['2001::/23', '2001:db8::/32', '2002::/16', '3fff::/20']);
+
+/**
+ * Never opened, whatever range the operator names: what clouds tell their machines' secrets at, and what is no host's. A name of
+ * a team's must not lead there because 10.0.0.0/8 or everything was opened.
+ */
+const never = listOf([
+  '0.0.0.0/8',
+  '100.100.100.200/32',
+  '168.63.129.16/32',
+  '169.254.0.0/16',
+  '192.0.0.192/32',
+  '224.0.0.0/4',
+  '240.0.0.0/4',
+  '::/128',
+  'fd00:ec2::254/128',
+  'fd20:ce::254/128',
+  'fe80::/10',
+  'ff00::/8',
+]);
+
+/** From entries that `isAllowEntry` takes: addresses, ranges (10.1.0.0/16) and host names. */
+export function createEgressRules(entries: readonly string[]): EgressRules {
+  const hosts = new Set(entries.filter((entry) => !isRange(entry)).map((entry) => entry.toLowerCase()));
+  const open = listOf(entries.filter(isRange));
+  const opens = (address: string, hostname: string): boolean => {
+    if (contains(never, address)) return false;
+    const carried = carriedV4(address);
+    if (carried !== null && !opens(carried, hostname) && !isPublic(carried)) return false;
+    return hosts.has(hostname) || contains(open, address);
+  };
+  return {
+    isEmpty: entries.length === 0,
+    opensHost: (hostname) => hosts.has(hostname),
+    opens,
+    allows: (address, hostname) => isPublic(address) || opens(address, hostname),
+  };
+}
+
+/** Whether an entry of GRAFT_WEBHOOK_ALLOW has a form that `createEgressRules` reads. */
+export function isAllowEntry(entry: string): boolean {
+  if (isRange(entry)) return true;
+  // What looks like an address and is none was meant as one.
+  return !/^[\d.]+$/.test(entry) && /^(?=.{1,253}$)[a-z0-9_]([a-z0-9_.-]*[a-z0-9])?$/i.test(entry);
+}
+
+export function isPublic(address: string): boolean {
+  const version = isIP(address);
+  if (version === 4) return !insideV4.check(address);
+  return version === 6 && givenOutV6.check(address, 'ipv6') && !insideV6.check(address, 'ipv6');
+}
+
+function isRange(entry: string): boolean {
+  const [address = '', bits, ...more] = entry.split('/');
+  const version = isIP(address);
+  if (version === 0 || more.length > 0) return false;
+  return bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= (version === 4 ? 32 : 128));
+}
+
+function listOf(ranges: readonly string[]): BlockList {
+  const list = new BlockList();
+  for (const range of ranges) {
+    const [address = '', bits] = range.split('/');
+    const type = isIP(address) === 4 ? 'ipv4' : 'ipv6';
+    list.addSubnet(address, Number(bits ?? (type === 'ipv4' ? 32 : 128)), type);
+  }
+  return list;
+}
+
+function contains(list: BlockList, address: string): boolean {
+  const version = isIP(address);
+  return version !== 0 && list.check(address, version === 4 ? 'ipv4' : 'ipv6');
+}
+
+/** The IPv4 address that a v4-mapped, NAT64 or 6to4 one leads to; null for all others. */
+function carriedV4(address: string): string | null {
+  if (isIP(address) !== 6) return null;
+  const words = wordsOf(address);
+  const [a, b] = words;
+  const low = [words[6]!, words[7]!] as const;
+  const zeros = (from: number, to: number) => words.slice(from, to).every((word) => word === 0);
+  if (zeros(0, 5) && (words[5] === 0xffff || (words[5] === 0 && low[0] !== 0))) return dotted(...low);
+  if (a === 0x64 && b === 0xff9b) return dotted(...low);
+  if (a === 0x2002) return dotted(b!, words[2]!);
+  return null;
+}
+
+/** The eight 16-bit words of an IPv6 address. */
+function wordsOf(address: string): number[] {
+  // The URL parser writes every form, dotted ends too, in hexadecimal words.
+  const text = new URL(`http://[${address.split('%', 1)[0]}]`).hostname.slice(1, -1);
+  const [head = '', tail] = text.split('::');
+  const parse = (part: string) =>
+    part === '' ? [] : part.split(':').map((word) => Number.parseInt(word, 16));
+  const first = parse(head);
+  const last = tail === undefined ? [] : parse(tail);
+  return [...first, ...Array<number>(8 - first.length - last.length).fill(0), ...last];
+}
+
+function dotted(high: number, low: number): string {
+  return [high >> 8, high & 255, low >> 8, low & 255].join('.');
+}

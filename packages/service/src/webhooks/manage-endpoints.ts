@@ -1,0 +1,216 @@
+import { GraftError } from '@graft/peft-core/config';
+import { insertAudit } from '../audit/insert-audit.ts';
+import type { Database, Transaction } from '../database/database.ts';
+import { inTransaction } from '../database/in-transaction.ts';
+import { type Page, readPage } from '../database/read-page.ts';
+import { RowBusy, waitForRow } from '../database/wait-for-row.ts';
+import { newId } from '../ids.ts';
+import type { Secrets } from '../secrets.ts';
+import { createEgressRules } from './egress/address-rules.ts';
+import { parseWebhookUrl } from './egress/webhook-url.ts';
+import { newWebhookSecret, sealSecret } from './seal-secret.ts';
+import {
+  endpointOf,
+  mostEndpoints,
+  mostSecrets,
+  type WebhookEndpoint,
+  type WebhookEvent,
+} from './webhook.ts';
+
+type Context = Database & { secrets: Pick<Secrets, 'pepper'>; env: { webhookAllow: string[] } };
+type By = { keyId: string | null };
+
+/** The endpoint with its new secret: the only time that it can be shown. */
+export interface WithSecret {
+  endpoint: WebhookEndpoint;
+  secret: string;
+}
+
+/** Throws GraftError `invalid_webhook_url`, `too_many_webhooks`. */
+export async function createWebhook(
+  context: Context,
+  teamId: string,
+  input: { url: string; description: string | null; events: WebhookEvent[] } & By,
+): Promise<WithSecret> {
+  const url = parseWebhookUrl(input.url, createEgressRules(context.env.webhookAllow)).href;
+  return await waitForRow(`webhooks of ${teamId}`, async () =>
+    inTransaction(context, async (tx) => {
+      // Of two at once the second counts the first.
+      const [lock] = await tx.$queryRaw<{ held: boolean }[]>`
+        SELECT pg_try_advisory_xact_lock(hashtextextended(${`graft:webhooks:${teamId}`}, 0)) AS held`;
+      if (!lock?.held) throw new RowBusy();
+      if ((await tx.webhookEndpoint.count({ where: { teamId } })) >= mostEndpoints) {
+        throw new GraftError(
+          'too_many_webhooks',
+          `A team has at most ${mostEndpoints} webhook endpoints: delete one first.`,
+          { param: null },
+        );
+      }
+      const events = [...new Set(input.events)];
+      const row = await tx.webhookEndpoint.create({
+        data: { id: newId('webhook'), teamId, url, description: input.description, events },
+      });
+      const secret = await addSecret(tx, context, row);
+      await insertAudit(tx, teamId, {
+        keyId: input.keyId,
+        action: 'webhook.create',
+        target: row.id,
+        detail: { host: new URL(url).host, events },
+      });
+      return { endpoint: endpointOf(row), secret };
+    }),
+  );
+}
+
+async function addSecret(
+  tx: Transaction,
+  { secrets }: Context,
+  { teamId, id: endpointId }: { teamId: string; id: string },
+): Promise<string> {
+  const owner = { teamId, endpointId, id: newId('webhookSecret') };
+  const secret = newWebhookSecret();
+  await tx.webhookSecret.create({
+    data: { ...owner, sealed: sealSecret(secrets.pepper, owner, secret) },
+    select: { id: true },
+  });
+  return secret;
+}
+
+/** Newest first. Throws GraftError `invalid_cursor`. */
+export async function listWebhooks(
+  { db }: Database,
+  teamId: string,
+  options: { after?: string | undefined; limit: number },
+): Promise<Page<WebhookEndpoint>> {
+  return await readPage(options, {
+    has: async (id) => await db.webhookEndpoint.count({ where: { teamId, id } }),
+    read: async (page) =>
+      await db.webhookEndpoint.findMany({
+        where: { teamId },
+        orderBy: [{ createdAt: 'desc' }, { id: 'desc' }],
+        ...page,
+      }),
+    toRecord: endpointOf,
+  });
+}
+
+/** Null: no such endpoint in this team. */
+export async function getWebhook(
+  { db }: Database,
+  teamId: string,
+  id: string,
+): Promise<WebhookEndpoint | null> {
+  const row = await db.webhookEndpoint.findFirst({ where: { teamId, id } });
+  return row && endpointOf(row);
+}
+
+/**
+ * Absent fields stay. Enabling it, or another URL, forgets its failures, and what is still pending is sent at once. Null: no
+ * such endpoint in this team. Throws GraftError `invalid_webhook_url`.
+ */
+export async function updateWebhook(
+  context: Context,
+  teamId: string,
+  id: string,
+  changes: {
+    url?: string | undefined;
+    description?: string | null | undefined;
+    events?: WebhookEvent[] | undefined;
+    enabled?: boolean | undefined;
+  } & By,
+): Promise<WebhookEndpoint | null> {
+  const { keyId, enabled, ...fields } = changes;
+  const url =
+    fields.url === undefined
+      ? undefined
+      : parseWebhookUrl(fields.url, createEgressRules(context.env.webhookAllow)).href;
+  return await inTransaction(context, async (tx) => {
+    const before = await lockEndpoint(tx, teamId, id);
+    if (!before) return null;
+    const isFresh = (url !== undefined && url !== before.url) || (enabled === true && before.disabledAt);
+    const row = await tx.webhookEndpoint.update({
+      where: { teamId_id: { teamId, id } },
+      data: {
+        ...(url !== undefined && { url }),
+        ...(fields.description !== undefined && { description: fields.description }),
+        ...(fields.events && { events: [...new Set(fields.events)] }),
+        ...(enabled === true && { disabledAt: null, disabledReason: null }),
+        ...(enabled === false &&
+          !before.disabledAt && { disabledAt: before.now, disabledReason: 'Disabled by the team.' }),
+        ...(isFresh && { failures: 0, failingSince: null, notBefore: null }),
+      },
+    });
+    if (isFresh) {
+      await tx.webhookDelivery.updateMany({
+        where: { teamId, endpointId: id, status: 'pending' },
+        data: { nextAttemptAt: before.now, failures: 0 },
+      });
+    }
+    const detail = {
+      ...(url !== undefined && { host: new URL(url).host }),
+      ...(fields.events && { events: row.events }),
+      ...(enabled !== undefined && { enabled }),
+    };
+    await insertAudit(tx, teamId, { keyId, action: 'webhook.update', target: id, detail });
+    return endpointOf(row);
+  });
+}
+
+/** With its secrets and deliveries. False: no such endpoint in this team. */
+export async function deleteWebhook(db: Database, teamId: string, id: string, by: By): Promise<boolean> {
+  return await inTransaction(db, async (tx) => {
+    const { count } = await tx.webhookEndpoint.deleteMany({ where: { teamId, id } });
+    if (count === 0) return false;
+    await insertAudit(tx, teamId, { keyId: by.keyId, action: 'webhook.delete', target: id });
+    return true;
+  });
+}
+
+/**
+ * A new secret, beside which those before go on signing for `overlapSeconds` at most. Null: no such endpoint in this team. Throws
+ * GraftError `too_many_webhook_secrets`.
+ */
+export async function rotateWebhookSecret(
+  context: Context,
+  teamId: string,
+  id: string,
+  { overlapSeconds, keyId }: { overlapSeconds: number } & By,
+): Promise<WithSecret | null> {
+  return await inTransaction(context, async (tx) => {
+    const locked = await lockEndpoint(tx, teamId, id);
+    if (!locked) return null;
+    const { now, ...row } = locked;
+    const owned = { teamId, endpointId: id };
+    const expiresAt = new Date(now.getTime() + overlapSeconds * 1000);
+    await tx.webhookSecret.updateMany({
+      where: { ...owned, OR: [{ expiresAt: null }, { expiresAt: { gt: expiresAt } }] },
+      data: { expiresAt },
+    });
+    await tx.webhookSecret.deleteMany({ where: { ...owned, expiresAt: { lte: now } } });
+    // A client that repeats a rotation whose answer was lost must not take the secret away that its receiver has.
+    const old = await tx.webhookSecret.findMany({
+      where: owned,
+      orderBy: { expiresAt: 'asc' },
+      take: mostSecrets,
+    });
+    if (old.length >= mostSecrets) {
+      throw new GraftError(
+        'too_many_webhook_secrets',
+        `${mostSecrets} secrets sign already: rotate with overlap_seconds 0, or after ${old[0]!.expiresAt?.toISOString()}.`,
+        { param: 'overlap_seconds' },
+      );
+    }
+    const secret = await addSecret(tx, context, row);
+    const detail = { overlap_seconds: overlapSeconds };
+    await insertAudit(tx, teamId, { keyId, action: 'webhook.rotate_secret', target: id, detail });
+    return { endpoint: endpointOf(row), secret };
+  });
+}
+
+/** The row, which no other transaction changes until this one ends, and Postgres's clock. */
+async function lockEndpoint(tx: Transaction, teamId: string, id: string) {
+  const [locked] = await tx.$queryRaw<{ now: Date }[]>`
+    SELECT now() AS now FROM webhook_endpoints WHERE team_id = ${teamId} AND id = ${id} FOR UPDATE`;
+  const row = locked && (await tx.webhookEndpoint.findFirst({ where: { teamId, id } }));
+  return row ? { ...row, now: locked.now } : null;
+}

@@ -1,0 +1,14 @@
+import type { Transaction } from '../database/database.ts';
+import type { testEvent, WebhookEvent } from './webhook.ts';
+
+/** Writes an event to be told outside, in the transaction that makes it true. `id` is that of what it is of. */
+export async function tellOutbox(
+  tx: Transaction,
+  { teamId, id }: { teamId: string; id: string },
+  topic: WebhookEvent | typeof testEvent,
+): Promise<{ eventId: string }> {
+  return await tx.outbox.create({
+    data: { teamId, topic, payload: { id } },
+    select: { eventId: true },
+  });
+}
