@@ -194,12 +194,88 @@ describe('chat completions', () => {
     assert.equal(worker.requests.length, 0);
   });
 
+  test('several answers to one prompt, each with a seed of its own', async () => {
+    const worker = await start((body, response, request) =>
+      says(token(`seed ${body.seed}`), token('.'), done(body.seed === 9 ? 'length' : 'stop'))(
+        body,
+        response,
+        request,
+      ),
+    );
+    const whole = (await chat({ n: 3, seed: 8 })).json;
+    assert.deepEqual(
+      whole.choices.map((choice: { index: number; message: { content: string }; finish_reason: string }) => [
+        choice.index,
+        choice.message.content,
+        choice.finish_reason,
+      ]),
+      [
+        [0, 'seed 8.', 'stop'],
+        [1, 'seed 9.', 'length'],
+        [2, 'seed 10.', 'stop'],
+      ],
+    );
+    assert.deepEqual(whole.usage, { prompt_tokens: 5, completion_tokens: 6, total_tokens: 11 });
+    const wrapped = (await complete({ n: 2, seed: 2_147_483_647 })).json;
+    assert.deepEqual(
+      wrapped.choices.map((choice: { text: string }) => choice.text),
+      ['seed 2147483647.', 'seed 0.'],
+    );
+    const include = { stream: true, stream_options: { include_usage: true } };
+    const chunks = eventsOf((await chat({ n: 2, seed: 8, ...include })).text);
+    assert.equal(chunks.pop(), '[DONE]');
+    assert.deepEqual(chunks.pop().usage, { prompt_tokens: 5, completion_tokens: 4, total_tokens: 9 });
+    assert.deepEqual(
+      chunks.map(({ choices: [{ index, delta, finish_reason }] }) => [
+        index,
+        delta.role ?? delta.content ?? finish_reason,
+      ]),
+      [
+        [0, 'assistant'],
+        [0, 'seed 8'],
+        [0, '.'],
+        [0, 'stop'],
+        [1, 'assistant'],
+        [1, 'seed 9'],
+        [1, '.'],
+        [1, 'length'],
+      ],
+    );
+    assert.equal(worker.requests.length, 7);
+  });
+
+  test('a fault in a later answer is told, and no answer is half of one', async () => {
+    await start((body, response, request) =>
+      body.seed === 8
+        ? says(token('a'), done())(body, response, request)
+        : says({ type: 'error', status: 400, code: 'empty_prompt', message: 'No tokens.', param: null })(
+            body,
+            response,
+            request,
+          ),
+    );
+    assertError(await chat({ n: 2, seed: 8 }), 400, 'empty_prompt');
+    const chunks = eventsOf((await chat({ n: 2, seed: 8, stream: true })).text);
+    assert.equal(chunks.at(-1).error.code, 'empty_prompt');
+  });
+
+  test("a client's own message is taken back with its empty fields, and refused with full ones", async () => {
+    const worker = await start(hello);
+    const empty = { refusal: null, annotations: [], audio: null, function_call: null, tool_calls: null };
+    const own = { role: 'assistant', content: 'Hello', ...empty };
+    assert.equal((await chat({ messages: [...messages, own, ...messages] })).status, 200);
+    assert.deepEqual(worker.requests[0].messages[1], { role: 'assistant', content: 'Hello' });
+    const called = { ...own, tool_calls: [{ id: '1', type: 'function' }] };
+    assertError(await chat({ messages: [called] }), 400, 'invalid_value', 'messages[0].tool_calls');
+  });
+
   test('what Graft cannot do is refused, named, and never ignored', async () => {
     const worker = await start(hello);
-    assertError(await chat({ n: 2 }), 400, 'unsupported_parameter', 'n');
+    assertError(await chat({ n: 9 }), 400, 'invalid_value', 'n');
     assertError(await chat({ tools: [{ type: 'function' }] }), 400, 'unsupported_parameter', 'tools');
     assertError(await chat({ logprobs: true }), 400, 'unsupported_parameter', 'logprobs');
     assertError(await chat({ response_format: { type: 'json_object' } }), 400, 'unsupported_parameter');
+    assertError(await chat({ web_search_options: { a: 1 } }), 400, 'unsupported_parameter');
     assertError(await chat({ top_k: 5 }), 400, 'unknown_parameter', 'top_k');
     assertError(await chat({ messages: [] }), 400, 'invalid_value', 'messages');
     assertError(
