@@ -336,27 +336,35 @@ def what_graft_does_not_have_is_refused_by_name():
         "response_format": {"response_format": {"type": "json_object"}},
         "logit_bias": {"logit_bias": {"50256": -100}},
         "store": {"store": True},
+        "frequency_penalty": {"frequency_penalty": 1},
+        "presence_penalty": {"presence_penalty": 1},
+        "audio": {"audio": {"voice": "alloy", "format": "wav"}},
         "web_search_options": {"web_search_options": {"search_context_size": "low"}},
     }
     for param, option in refused.items():
         error = raises(openai.BadRequestError, lambda: ask(**option))
         assert (error.code, error.param) == ("unsupported_parameter", param), error
+    for param, value in {"logprobs": 1, "echo": True, "best_of": 2, "suffix": "x", "logit_bias": {"1": 1}}.items():
+        error = raises(openai.BadRequestError, lambda: client.completions.create(model=model, prompt="a", **{param: value}))
+        assert (error.code, error.param) == ("unsupported_parameter", param), error
     # And what changes nothing is taken.
     harmless = {"user": "u", "safety_identifier": "s", "prompt_cache_key": "k", "parallel_tool_calls": False, "tools": []}
     assert ask(max_tokens=2, **harmless).choices
-    error = raises(
-        openai.BadRequestError,
-        lambda: client.fine_tuning.jobs.create(
-            model=model,
-            training_file=seen["file"].id,
-            method={"type": "reinforcement", "reinforcement": {"grader": {"type": "multi", "name": "g", "graders": {}}}},
-        ),
-    )
-    assert error.code == "unsupported_method", error
+    graded = {"type": "reinforcement", "reinforcement": {"grader": {"type": "multi", "name": "g", "graders": {}}}}
+    for method in (graded, {"type": "dpo", "dpo": {"hyperparameters": {"beta": 0.1}}}):
+        with_method = {"model": model, "training_file": seen["file"].id, "method": method}
+        error = raises(openai.BadRequestError, lambda: client.fine_tuning.jobs.create(**with_method))
+        assert error.code == "unsupported_method", error
+    for purpose in ("batch", "user_data"):
+        raises(openai.BadRequestError, lambda: client.files.create(file=("a.jsonl", b"{}"), purpose=purpose))
     for call in (
         lambda: client.embeddings.create(model=model, input="a"),
         lambda: client.responses.create(model=model, input="a"),
         lambda: client.batches.list(),
+        lambda: client.moderations.create(input="a"),
+        lambda: client.images.generate(prompt="a"),
+        lambda: client.evals.list(),
+        lambda: client.fine_tuning.alpha.graders.validate(grader=graded["reinforcement"]["grader"]),
     ):
         assert raises(openai.NotFoundError, call).code == "unknown_url"
 

@@ -2,6 +2,8 @@ import { Command } from 'commander';
 import { addBaseModelVerbs } from './admin/base-models.ts';
 import { addKeyVerbs } from './admin/keys.ts';
 import { addTeamVerbs } from './admin/teams.ts';
+import { addCompletionVerb } from './completion.ts';
+import { addImportVerbs } from './import/import-openai.ts';
 import { addGenerateVerb } from './local/generate.ts';
 import { addInspectVerb } from './local/inspect.ts';
 import { addMergeVerb } from './local/merge.ts';
@@ -44,12 +46,14 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted. Every verb has --h
   addAdaptersVerbs(program);
   addModelsVerbs(program);
   addChatVerb(program);
+  addImportVerbs(program);
   program.commandsGroup('On this machine, without a service:');
   addTrainVerb(program);
   addScoreVerb(program);
   addGenerateVerb(program);
   addMergeVerb(program);
   addInspectVerb(program);
+  addCompletionVerb(program);
   program.commandsGroup("For the service's operator:");
   const admin = noun(
     program,
