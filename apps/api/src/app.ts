@@ -28,6 +28,7 @@ import { fineTuningJobRoutes } from './routes/fine-tuning-jobs.ts';
 import { healthRoutes } from './routes/health.ts';
 import { jobAttemptRoutes } from './routes/job-attempts.ts';
 import { jobEventRoutes } from './routes/job-events.ts';
+import { llmsTextRoutes } from './routes/llms-text.ts';
 import { modelRoutes } from './routes/models.ts';
 import { namedSchemas } from './schemas/schema.ts';
 import { type ApiSettings, loadApiSettings } from './settings.ts';
@@ -98,6 +99,7 @@ export async function buildApp(services: Services, overrides: Partial<ApiSetting
   app.addHook('onClose', async () => await collector.stop());
 
   await app.register(healthRoutes);
+  await app.register(llmsTextRoutes);
   await app.register(
     async (v1) => {
       await v1.register(turns);

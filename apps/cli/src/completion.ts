@@ -67,7 +67,7 @@ function bash(places: Place[]): string {
   );
   return `# Tab completion of graft for bash.
 _graft() {
-${findPlace(places, '"${COMP_WORDS[@]:1:COMP_CWORD-1}"')}
+${findPlace(places, `"\${COMP_WORDS[@]:1:COMP_CWORD-1}"`)}
   local words=''
   case "$place" in
 ${cases.join('\n')}
@@ -86,7 +86,7 @@ function zsh(places: Place[]): string {
   return `#compdef graft
 # Tab completion of graft for zsh.
 _graft() {
-${findPlace(places, '"${(@)words[2,CURRENT-1]}"')}
+${findPlace(places, `"\${(@)words[2,CURRENT-1]}"`)}
   local -a next
   case "$place" in
 ${cases.join('\n')}

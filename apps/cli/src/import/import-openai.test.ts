@@ -9,7 +9,12 @@ import { GraftClient } from '@graft/client';
 import { writeTinyModel } from '@graft/peft-core/testing';
 import { createApiKey, createTeam } from '@graft/service';
 import { openTestServices } from '@graft/service/testing';
-import { freePort, graftEnvironment, startProcess, whenReady } from '../../../../test/service/running-graft.ts';
+import {
+  freePort,
+  graftEnvironment,
+  startProcess,
+  whenReady,
+} from '../../../../test/service/running-graft.ts';
 import { OPENAI_KEY, type OpenAiServer, openAiJob, openAiServer } from '../testing/openai-server.ts';
 import { runGraft, temporaryFolder } from '../testing/run-graft.ts';
 import type { ImportReport } from './import-report.ts';
@@ -254,7 +259,10 @@ test('a damaged download is fetched again; one that is never whole fails, and no
     server.files.set('file-wrong', { filename: 'b.jsonl', content: chat('b'), bytes });
     const wrong = await run(model, 1);
     assert.equal(outcomes(wrong.files)['file-wrong'], 'failed');
-    assert.match(wrong.files.find(({ openai_id }) => openai_id === 'file-wrong')?.why ?? '', /longer than|ended after/);
+    assert.match(
+      wrong.files.find(({ openai_id }) => openai_id === 'file-wrong')?.why ?? '',
+      /longer than|ended after/,
+    );
     assert.deepEqual(await readdir(join(folder, 'openai-import/files')), ['file-train.jsonl']);
   }
 });
@@ -270,7 +278,10 @@ test('what cannot be read at all is told once, without the key', async (t) => {
   assert.equal((await raw(model, { OPENAI_API_KEY: '' })).code, 2);
   assert.equal((await raw([...model, '--openai-base-url', 'file:///etc'])).code, 2);
   assert.equal((await raw(['--model', 'gpt-4o-mini'])).code, 2);
-  assert.match((await raw([...model, '--job', 'ftjob-none'])).stderr, /Cannot read the fine-tuning job ftjob-none/);
+  assert.match(
+    (await raw([...model, '--job', 'ftjob-none'])).stderr,
+    /Cannot read the fine-tuning job ftjob-none/,
+  );
   server.pagesGoRound = true;
   assert.match((await raw(model)).stderr, /its pages go round/);
   server.pagesGoRound = false;

@@ -58,10 +58,11 @@ export function addImportVerbs(program: Command): void {
       'the base model that stands in for one of OpenAI (* for any); may be given again',
       modelMapping,
     )
-    .option('--job <id>', 'only this job and its files; may be given again', (id: string, ids: string[] = []) => [
-      ...ids,
-      id,
-    ])
+    .option(
+      '--job <id>',
+      'only this job and its files; may be given again',
+      (id: string, ids: string[] = []) => [...ids, id],
+    )
     .option('--limit <n>', 'look at this many jobs, the newest', wholeNumber(1), 1000)
     .addOption(
       new Option('--hyperparameters <which>', 'those of the job, or chosen by Graft')
@@ -84,7 +85,12 @@ async function importOpenAi(options: Options): Promise<void> {
   const source = await openSource(options.openaiBaseUrl);
   const client = await connect(options);
   const earlier = readReport(options.folder);
-  const report: ImportReport = { object: 'openai_import', dry_run: options.dryRun === true, files: [], jobs: [] };
+  const report: ImportReport = {
+    object: 'openai_import',
+    dry_run: options.dryRun === true,
+    files: [],
+    jobs: [],
+  };
   const { jobs, files } = await readSource(source, options, report.files);
 
   const known = new Map(
@@ -206,7 +212,8 @@ async function takeJob(
   };
   const before = imported.get(job.id);
   if (before !== undefined) return { ...row, outcome: 'there', graft_id: before };
-  if (ended.includes(job.status)) return { ...row, why: `it ${job.status === 'failed' ? 'failed' : 'was cancelled'}` };
+  if (ended.includes(job.status))
+    return { ...row, why: `it ${job.status === 'failed' ? 'failed' : 'was cancelled'}` };
   const models = options.model ?? new Map<string, string>();
   const mapped = mapJob(job, { models, hyperparameters: options.hyperparameters });
   if (!mapped.create) return { ...row, why: mapped.why };

@@ -93,9 +93,12 @@ describe('a job of OpenAI', () => {
 });
 
 test('--model wants theirs=ours', () => {
-  assert.deepEqual([...modelMapping('b=y', modelMapping('a=x'))], [
-    ['a', 'x'],
-    ['b', 'y'],
-  ]);
+  assert.deepEqual(
+    [...modelMapping('b=y', modelMapping('a=x'))],
+    [
+      ['a', 'x'],
+      ['b', 'y'],
+    ],
+  );
   for (const wrong of ['a', '=x', 'a=', 'a=b=c', '']) assert.throws(() => modelMapping(wrong), /theirs=ours/);
 });

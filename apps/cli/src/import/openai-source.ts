@@ -136,7 +136,9 @@ const isId = (id: unknown): id is string => typeof id === 'string' && /^[A-Za-z0
 function checkedFile(file: OpenAI.FileObject): OpenAiFile {
   const { id, filename, bytes } = file;
   if (!isId(id) || !Number.isSafeInteger(bytes) || bytes < 0) {
-    throw new CommandError(`The server's answer is no file of OpenAI: ${JSON.stringify(file)?.slice(0, 200)}`);
+    throw new CommandError(
+      `The server's answer is no file of OpenAI: ${JSON.stringify(file)?.slice(0, 200)}`,
+    );
   }
   return { id, bytes, filename: typeof filename === 'string' && filename !== '' ? filename : `${id}.jsonl` };
 }

@@ -122,12 +122,17 @@ export async function openAiServer(t: TestContext): Promise<OpenAiServer> {
 
   function page(all: { id: string }[], query: URLSearchParams) {
     const after = query.get('after');
-    const start =
-      after === null || state.pagesGoRound ? 0 : all.findIndex(({ id }) => id === after) + 1;
+    const start = after === null || state.pagesGoRound ? 0 : all.findIndex(({ id }) => id === after) + 1;
     const size = Math.min(state.pageSize, Number(query.get('limit') ?? 20));
     const data = all.slice(start, start + size);
     const has_more = state.pagesGoRound || start + size < all.length;
-    return { object: 'list', data, has_more, first_id: data[0]?.id ?? null, last_id: data.at(-1)?.id ?? null };
+    return {
+      object: 'list',
+      data,
+      has_more,
+      first_id: data[0]?.id ?? null,
+      last_id: data.at(-1)?.id ?? null,
+    };
   }
   return state;
 }
