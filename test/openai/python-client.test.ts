@@ -24,6 +24,7 @@ test('every check of openai_suite.py', async (t) => {
   await writeFile(settings, JSON.stringify(graft.settings));
   const suite = spawn(await pythonEnvironment(), [join(import.meta.dirname, 'openai_suite.py'), settings], {
     stdio: ['ignore', 'pipe', 'pipe'],
+    env: { ...process.env, PYTHONDONTWRITEBYTECODE: '1' },
   });
   let stdout = '';
   let stderr = '';

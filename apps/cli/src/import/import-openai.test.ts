@@ -242,6 +242,20 @@ test('jobs are prepared first and created later, and a file of ones own stands i
   assert.deepEqual(outcomes(then.files), { 'file-secret': 'copied', 'file-same': 'there' });
 });
 
+test('two runs at once make every job once', async (t) => {
+  const server = await openAiServer(t);
+  server.files.set('file-train', { filename: 'a.jsonl', content: chat('a') });
+  server.jobs.push(openAiJob('ftjob-1'), openAiJob('ftjob-2'));
+  const { raw, client } = await importer(t, server);
+  const runs = await Promise.all(
+    ['one', 'two'].map((folder) => raw([...model, '--create-jobs', '--folder', folder])),
+  );
+  // The slower one says so where it came with a copy of the file of its own.
+  for (const { stderr } of runs) assert.doesNotMatch(stderr, /^graft: /m);
+  const jobs = await client.fineTuning.jobs.list().toArray();
+  assert.deepEqual(jobs.map(({ metadata }) => metadata?.openai_job).sort(), ['ftjob-1', 'ftjob-2']);
+});
+
 test('a damaged download is fetched again; one that is never whole fails, and nothing of it stays', async (t) => {
   const server = await openAiServer(t);
   server.files.set('file-train', { filename: 'a.jsonl', content: chat('a') });

@@ -233,10 +233,16 @@ async function takeJob(
   const inGraft = withGraftFiles(create, files);
   if (!options.createJobs) return { ...row, differs, create: inGraft, outcome: 'prepared' };
   try {
-    const { id } = await client.fineTuning.jobs.create(inGraft);
+    // Two runs at once make one job of it.
+    const { id } = await client.fineTuning.jobs.create(inGraft, {
+      idempotencyKey: `openai-import-${job.id}`,
+    });
     return { ...row, differs, create: inGraft, outcome: 'created', graft_id: id };
   } catch (error) {
     const { name, status, message } = error as GraftApiError;
+    if (name === 'GraftApiError' && status === 422) {
+      return { ...row, differs, create: inGraft, outcome: 'failed', why: 'another run has just created it' };
+    }
     if (name !== 'GraftApiError' || status !== 400) throw error;
     return { ...row, differs, create: inGraft, why: `Graft refuses it: ${message.slice(0, 300)}` };
   }
