@@ -31,6 +31,7 @@ import { fineTuningJobRoutes } from './routes/fine-tuning-jobs.ts';
 import { healthRoutes } from './routes/health.ts';
 import { jobAttemptRoutes } from './routes/job-attempts.ts';
 import { jobEventRoutes } from './routes/job-events.ts';
+import { llmsTextRoutes } from './routes/llms-text.ts';
 import { modelRoutes } from './routes/models.ts';
 import { invitationRoutes } from './routes/team/invitations.ts';
 import { teamKeyRoutes } from './routes/team/keys.ts';
@@ -109,6 +110,7 @@ export async function buildApp(services: Services, overrides: Partial<ApiSetting
   app.addHook('onClose', async () => await sender.close());
 
   await app.register(healthRoutes);
+  await app.register(llmsTextRoutes);
   await app.register(
     async (v1) => {
       await v1.register(turns);

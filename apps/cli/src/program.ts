@@ -4,6 +4,8 @@ import { addKeyVerbs } from './admin/keys.ts';
 import { addPeopleVerbs } from './admin/people.ts';
 import { addTeamVerbs as addAdminTeamVerbs } from './admin/teams.ts';
 import { addOperatorKeyVerbs, addWorkerVerbs } from './admin/workers.ts';
+import { addCompletionVerb } from './completion.ts';
+import { addImportVerbs } from './import/import-openai.ts';
 import { addGenerateVerb } from './local/generate.ts';
 import { addInspectVerb } from './local/inspect.ts';
 import { addMergeVerb } from './local/merge.ts';
@@ -54,12 +56,14 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted. Every verb has --h
   addChatVerb(program);
   addTeamVerbs(program);
   addWebhooksVerbs(program);
+  addImportVerbs(program);
   program.commandsGroup('On this machine, without a service:');
   addTrainVerb(program);
   addScoreVerb(program);
   addGenerateVerb(program);
   addMergeVerb(program);
   addInspectVerb(program);
+  addCompletionVerb(program);
   program.commandsGroup("For the service's operator:");
   const admin = noun(
     program,

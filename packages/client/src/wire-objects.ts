@@ -210,6 +210,8 @@ export interface SamplingParams {
   top_p?: number;
   stop?: string | string[];
   seed?: number;
+  /** Answers, at most 8; with a seed each has one of its own. */
+  n?: number;
   stream_options?: { include_usage?: boolean };
 }
 

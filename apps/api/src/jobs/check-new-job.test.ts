@@ -20,6 +20,8 @@ test('refused before anything is written', async () => {
   await refuses({ training_file: 'file-none' }, 'file_not_found', 'training_file');
   await refuses({ validation_file: 'file-none' }, 'file_not_found', 'validation_file');
   await refuses({ method: { type: 'dpo', dpo: {} } }, 'unsupported_method', 'method.type');
+  const reinforcement = { grader: { type: 'string_check' } };
+  await refuses({ method: { type: 'reinforcement', reinforcement } }, 'unsupported_method', 'method.type');
   await refuses({ integrations: [{ type: 'wandb' }] }, 'unsupported_integration', 'integrations');
   await refuses({ suffix: '' }, 'invalid_value', 'suffix');
   await refuses({ suffix: 'x'.repeat(65) }, 'invalid_value', 'suffix');

@@ -101,7 +101,7 @@ function isEmptyList(value: unknown): boolean {
 /** `method` says how to train; the top-level hyperparameters of old clients are its short form. */
 function checkMethod(body: CreateJobBody): Hyperparameters {
   const { method } = body;
-  if (method && (method.type !== 'supervised' || (method.dpo ?? null) !== null)) {
+  if (method && (method.type !== 'supervised' || (method.dpo ?? method.reinforcement ?? null) !== null)) {
     throw new ApiError('unsupported_method', 'Only the method "supervised" is available.', {
       param: 'method.type',
     });

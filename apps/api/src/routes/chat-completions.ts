@@ -1,5 +1,5 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
-import { generate, randomText } from '@graft/service';
+import { randomText } from '@graft/service';
 import {
   ChatCompletionSchema,
   CreateChatCompletionSchema,
@@ -8,6 +8,7 @@ import {
 import { errorResponses } from '../schemas/error.ts';
 import { ref, unixSeconds } from '../schemas/schema.ts';
 import { type ChunkFormat, hangUp, readWhole, streamAnswer } from '../serving/answer.ts';
+import { generateChoices } from '../serving/choices.ts';
 import { findModel } from '../serving/find-model.ts';
 import { refuseUnsupported, samplingOf } from '../serving/sampling.ts';
 import type { ApiSettings } from '../settings.ts';
@@ -42,9 +43,10 @@ export const chatCompletionRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSett
       }));
       const maxTokens = body.max_completion_tokens ?? body.max_tokens ?? null;
       reply.endTurn();
-      const events = await generate(
+      const events = await generateChoices(
         services,
         { ...model, messages, ...samplingOf(body, maxTokens) },
+        body.n ?? 1,
         { waitMs: settings.workerWaitMs, signal: hangUp(reply) },
       );
       const head = {
@@ -60,14 +62,12 @@ export const chatCompletionRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSett
       return {
         ...head,
         object: 'chat.completion' as const,
-        choices: [
-          {
-            index: 0,
-            message: { role: 'assistant' as const, content: answer.text, refusal: null },
-            logprobs: null,
-            finish_reason: answer.finishReason,
-          },
-        ],
+        choices: answer.choices.map(({ text, finishReason }, index) => ({
+          index,
+          message: { role: 'assistant' as const, content: text, refusal: null },
+          logprobs: null,
+          finish_reason: finishReason,
+        })),
         usage: answer.usage,
       };
     },
@@ -75,16 +75,16 @@ export const chatCompletionRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSett
 };
 
 function chunksOf(head: object, includeUsage: boolean): ChunkFormat {
-  const chunk = (delta: object, finish_reason: string | null) => ({
+  const chunk = (index: number, delta: object, finish_reason: string | null) => ({
     ...head,
     object: 'chat.completion.chunk',
-    choices: [{ index: 0, delta, logprobs: null, finish_reason }],
+    choices: [{ index, delta, logprobs: null, finish_reason }],
     ...(includeUsage ? { usage: null } : {}),
   });
   return {
-    opening: () => chunk({ role: 'assistant', content: '', refusal: null }, null),
-    token: (content) => chunk({ content }, null),
-    closing: (finishReason) => chunk({}, finishReason),
+    opening: (index) => chunk(index, { role: 'assistant', content: '', refusal: null }, null),
+    token: (content, index) => chunk(index, { content }, null),
+    closing: (finishReason, index) => chunk(index, {}, finishReason),
     usage: (usage) => ({ ...head, object: 'chat.completion.chunk', choices: [], usage }),
   };
 }

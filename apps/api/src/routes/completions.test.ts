@@ -196,10 +196,11 @@ describe('chat completions', () => {
 
   test('what Graft cannot do is refused, named, and never ignored', async () => {
     const worker = await start(hello);
-    assertError(await chat({ n: 2 }), 400, 'unsupported_parameter', 'n');
+    assertError(await chat({ n: 9 }), 400, 'invalid_value', 'n');
     assertError(await chat({ tools: [{ type: 'function' }] }), 400, 'unsupported_parameter', 'tools');
     assertError(await chat({ logprobs: true }), 400, 'unsupported_parameter', 'logprobs');
     assertError(await chat({ response_format: { type: 'json_object' } }), 400, 'unsupported_parameter');
+    assertError(await chat({ web_search_options: { a: 1 } }), 400, 'unsupported_parameter');
     assertError(await chat({ top_k: 5 }), 400, 'unknown_parameter', 'top_k');
     assertError(await chat({ messages: [] }), 400, 'invalid_value', 'messages');
     assertError(

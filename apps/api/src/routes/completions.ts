@@ -1,5 +1,5 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
-import { generate, randomText } from '@graft/service';
+import { randomText } from '@graft/service';
 import {
   CompletionSchema,
   CreateCompletionSchema,
@@ -8,6 +8,7 @@ import {
 import { errorResponses } from '../schemas/error.ts';
 import { ref, unixSeconds } from '../schemas/schema.ts';
 import { type ChunkFormat, hangUp, readWhole, streamAnswer } from '../serving/answer.ts';
+import { generateChoices } from '../serving/choices.ts';
 import { findModel } from '../serving/find-model.ts';
 import { refuseUnsupported, samplingOf } from '../serving/sampling.ts';
 import type { ApiSettings } from '../settings.ts';
@@ -40,9 +41,10 @@ export const completionRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSettings
       const model = await findModel(services, request.caller, body.model);
       const prompt = typeof body.prompt === 'string' ? body.prompt : body.prompt[0]!;
       reply.endTurn();
-      const events = await generate(
+      const events = await generateChoices(
         services,
         { ...model, prompt, ...samplingOf(body, body.max_tokens ?? defaultMaxTokens) },
+        body.n ?? 1,
         { waitMs: settings.workerWaitMs, signal: hangUp(reply) },
       );
       const head = {
@@ -58,7 +60,12 @@ export const completionRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSettings
       const answer = await readWhole(events);
       return {
         ...head,
-        choices: [{ index: 0, text: answer.text, logprobs: null, finish_reason: answer.finishReason }],
+        choices: answer.choices.map(({ text, finishReason }, index) => ({
+          index,
+          text,
+          logprobs: null,
+          finish_reason: finishReason,
+        })),
         usage: answer.usage,
       };
     },
@@ -66,15 +73,15 @@ export const completionRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSettings
 };
 
 function chunksOf(head: object, includeUsage: boolean): ChunkFormat {
-  const chunk = (text: string, finish_reason: string | null) => ({
+  const chunk = (index: number, text: string, finish_reason: string | null) => ({
     ...head,
-    choices: [{ index: 0, text, logprobs: null, finish_reason }],
+    choices: [{ index, text, logprobs: null, finish_reason }],
     ...(includeUsage ? { usage: null } : {}),
   });
   return {
     opening: () => null,
-    token: (text) => chunk(text, null),
-    closing: (finishReason) => chunk('', finishReason),
+    token: (text, index) => chunk(index, text, null),
+    closing: (finishReason, index) => chunk(index, '', finishReason),
     usage: (usage) => ({ ...head, choices: [], usage }),
   };
 }

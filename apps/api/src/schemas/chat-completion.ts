@@ -5,6 +5,13 @@ import { closed, named, nullable, Time } from './schema.ts';
 
 const TextPart = Type.Object({ type: Type.Literal('text'), text: Type.String() }, closed);
 
+/** Clients send an answer back as it came, with all the fields that a message of theirs has. */
+const EmptyPart = Type.Optional(
+  nullable(Type.Array(Type.Unknown(), { maxItems: 0 }), {
+    description: 'Accepted only when null or empty.',
+  }),
+);
+
 const MessageSchema = Type.Object(
   {
     role: Type.Enum(['system', 'developer', 'user', 'assistant'], { type: 'string' }),
@@ -12,6 +19,11 @@ const MessageSchema = Type.Object(
       description: 'Text, or parts of text that are joined.',
     }),
     name: Type.Optional(Type.String({ maxLength: 64, description: 'Accepted and not used.' })),
+    annotations: EmptyPart,
+    audio: EmptyPart,
+    function_call: EmptyPart,
+    refusal: EmptyPart,
+    tool_calls: EmptyPart,
   },
   closed,
 );
@@ -26,10 +38,11 @@ export const unsupportedChatParameters = {
   logprobs: [false],
   metadata: [],
   modalities: [],
-  n: [1],
+  moderation: [],
   parallel_tool_calls: [true, false],
   prediction: [],
   presence_penalty: [0],
+  prompt_cache_options: [],
   reasoning_effort: [],
   response_format: [],
   service_tier: ['auto', 'default'],
@@ -37,13 +50,20 @@ export const unsupportedChatParameters = {
   tool_choice: ['none', 'auto'],
   tools: [],
   top_logprobs: [0],
+  verbosity: ['medium'],
+  web_search_options: [],
 } as const;
+
+const Unused = Type.Optional(nullable(Type.String(), { description: 'Accepted and not used.' }));
 
 export const CreateChatCompletionSchema = named(
   'CreateChatCompletion',
   {
     ...samplingProperties,
     messages: Type.Array(MessageSchema, { minItems: 1, maxItems: 4096 }),
+    prompt_cache_key: Unused,
+    prompt_cache_retention: Unused,
+    safety_identifier: Unused,
     max_completion_tokens: Type.Optional(nullable(Type.Integer({ minimum: 1, maximum: 131_072 }))),
     ...unsupported(unsupportedChatParameters),
   },

@@ -10,7 +10,6 @@ export const unsupportedCompletionParameters = {
   frequency_penalty: [0],
   logit_bias: [],
   logprobs: [],
-  n: [1],
   presence_penalty: [0],
   suffix: [''],
 } as const;

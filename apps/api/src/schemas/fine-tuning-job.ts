@@ -40,6 +40,10 @@ const MetadataSchema = Type.Unsafe<Record<string, string>>({
   description: 'Up to 16 pairs of text: keys of at most 64 characters, values of at most 512.',
 });
 
+const NotAvailable = Type.Optional(
+  Type.Unsafe<unknown>({ type: 'null', [parsedElsewhere]: true, description: 'Not available.' }),
+);
+
 const MethodSchema = Type.Object(
   {
     type: Type.Unsafe<string>({
@@ -50,9 +54,8 @@ const MethodSchema = Type.Object(
     supervised: Type.Optional(
       Type.Object({ hyperparameters: Type.Optional(ref(HyperparametersSchema)) }, closed),
     ),
-    dpo: Type.Optional(
-      Type.Unsafe<unknown>({ type: 'null', [parsedElsewhere]: true, description: 'Not available.' }),
-    ),
+    dpo: NotAvailable,
+    reinforcement: NotAvailable,
   },
   closed,
 );

@@ -1,4 +1,5 @@
 import { Type } from 'typebox';
+import { mostChoices } from '../serving/choices.ts';
 import { nullable, parsedElsewhere } from './schema.ts';
 
 /** The parameters that both kinds of completion have. */
@@ -24,6 +25,9 @@ export const samplingProperties = {
     ),
   ),
   seed: Type.Optional(nullable(Type.Integer({ minimum: 0, maximum: 2_147_483_647 }))),
+  n: Type.Optional(
+    nullable(Type.Integer({ minimum: 1, maximum: mostChoices }), { description: 'Answers. Default 1.' }),
+  ),
   stream: Type.Optional(nullable(Type.Boolean(), { description: 'Answer with server-sent events.' })),
   stream_options: Type.Optional(
     nullable(

@@ -1,30 +1,34 @@
-import type { GenerationEvent, Usage } from '@graft/service';
+import type { Usage } from '@graft/service';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { errorBody } from '../api-error.ts';
 import { toApiError } from '../plugins/errors.ts';
+import type { ChoiceEvent } from './choices.ts';
 
-/** The whole of a worker's answer. */
+/** The whole of an answer: as many choices as were asked for. */
 export interface WholeAnswer {
-  text: string;
-  finishReason: 'stop' | 'length';
+  choices: { text: string; finishReason: 'stop' | 'length' }[];
   usage: Usage;
 }
 
-export async function readWhole(events: AsyncGenerator<GenerationEvent>): Promise<WholeAnswer> {
+export async function readWhole(events: AsyncGenerator<ChoiceEvent>): Promise<WholeAnswer> {
+  const choices: WholeAnswer['choices'] = [];
   let text = '';
   for await (const event of events) {
     if (event.type === 'token') text += event.text;
-    else return { text, finishReason: event.finish_reason, usage: event.usage };
+    else if (event.type === 'done') {
+      choices.push({ text, finishReason: event.finish_reason });
+      text = '';
+    } else return { choices, usage: event.usage };
   }
-  throw new Error('generate() ends with done or throws');
+  throw new Error('generateChoices() ends with usage or throws');
 }
 
 /** What makes the chunks of one kind of completion. */
 export interface ChunkFormat {
-  /** Before the first token; null for none. */
-  opening(): object | null;
-  token(text: string): object;
-  closing(finishReason: 'stop' | 'length'): object;
+  /** Before the first token of a choice; null for none. */
+  opening(index: number): object | null;
+  token(text: string, index: number): object;
+  closing(finishReason: 'stop' | 'length', index: number): object;
   /** With `stream_options.include_usage`. */
   usage(usage: Usage): object;
 }
@@ -33,21 +37,27 @@ export interface ChunkFormat {
 export function streamAnswer(
   request: FastifyRequest,
   reply: FastifyReply,
-  events: AsyncGenerator<GenerationEvent>,
+  events: AsyncGenerator<ChoiceEvent>,
   format: ChunkFormat,
   includeUsage: boolean,
 ): FastifyReply {
   return reply.stream('text/event-stream', async function* (signal) {
     try {
-      const opening = format.opening();
-      if (opening) yield dataOf(opening);
+      let opened = -1;
       for await (const event of events) {
         if (signal.aborted) return;
-        if (event.type === 'token') yield dataOf(format.token(event.text));
-        else {
-          yield dataOf(format.closing(event.finish_reason));
+        if (event.type === 'usage') {
           if (includeUsage) yield dataOf(format.usage(event.usage));
+          continue;
         }
+        const { index } = event;
+        if (index > opened) {
+          opened = index;
+          const opening = format.opening(index);
+          if (opening) yield dataOf(opening);
+        }
+        if (event.type === 'token') yield dataOf(format.token(event.text, index));
+        else yield dataOf(format.closing(event.finish_reason, index));
       }
       yield 'data: [DONE]\n\n';
     } catch (error) {

@@ -21,12 +21,18 @@ export class Jobs {
     this.checkpoints = new JobCheckpoints(transport);
   }
 
-  create(params: JobCreateParams, options: { signal?: AbortSignal } = {}): Promise<FineTuningJob> {
+  /** A second call with the same `idempotencyKey` and params answers the job of the first; without one every call has its own. */
+  create(
+    params: JobCreateParams,
+    options: { signal?: AbortSignal; idempotencyKey?: string } = {},
+  ): Promise<FineTuningJob> {
+    const { idempotencyKey } = options;
     return this.#transport.json({
       method: 'POST',
       path: '/fine_tuning/jobs',
       json: params,
       idempotent: true,
+      headers: idempotencyKey === undefined ? {} : { 'idempotency-key': idempotencyKey },
       signal: options.signal,
     });
   }

@@ -1,0 +1,45 @@
+import type { FastifyPluginAsync } from 'fastify';
+
+interface Documented {
+  paths?: Record<string, Record<string, { summary?: string }>>;
+}
+
+/** /llms.txt, as llmstxt.org has it: what a language model needs to use this API, and where the rest is. No key is needed. */
+export const llmsTextRoutes: FastifyPluginAsync = async (app) => {
+  // Written once, from the same document as /docs, so that it knows every route.
+  let text: string | null = null;
+  app.get('/llms.txt', { schema: { hide: true } }, async (_request, reply) => {
+    text ??= llmsText(app.swagger() as Documented);
+    return await reply.type('text/plain; charset=utf-8').send(text);
+  });
+};
+
+function llmsText({ paths = {} }: Documented): string {
+  const endpoints = Object.entries(paths).flatMap(([path, operations]) =>
+    Object.entries(operations).map(
+      ([method, { summary }]) => `- \`${method.toUpperCase()} ${path}\`: ${summary ?? 'no summary'}`,
+    ),
+  );
+  return `# Graft
+
+> Fine-tunes language models with small adapters (PEFT) on its owner's machines, and answers with them. The API is that of OpenAI for
+> files, fine-tuning jobs, models and completions, so the official \`openai\` clients work with this server's /v1 as base URL.
+
+- Every request under /v1 carries \`Authorization: Bearer graft_…\`.
+- To train: \`POST /v1/files\` (multipart: purpose=fine-tune, file=JSONL of \`{"messages": […]}\`), then \`POST /v1/fine_tuning/jobs\` with
+  \`model\` (a base model of \`GET /v1/models\`), \`training_file\`, and if wanted \`peft\` and \`training\`. Poll the job until its status is
+  succeeded, failed or cancelled; a failed one says why in \`error\`.
+- To use it: \`POST /v1/chat/completions\` with the job's \`fine_tuned_model\` as \`model\`.
+- Lists go on with \`after\` = \`last_id\` while \`has_more\` is true. Errors are \`{"error": {message, type, param, code}}\`; wait as
+  \`Retry-After\` says on 429 and 503.
+
+## Documentation
+
+- [OpenAPI 3.1](/docs/json): every route, parameter, answer and error code
+- [The same for people](/docs)
+
+## Endpoints
+
+${endpoints.join('\n')}
+`;
+}

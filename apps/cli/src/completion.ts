@@ -1,0 +1,124 @@
+import { Argument, type Command } from 'commander';
+import { createOutput } from './output.ts';
+import { type VerbOptions, verb } from './verb.ts';
+
+/** A command by the words that lead to it, and what may be typed next, each with what it does. */
+interface Place {
+  words: string;
+  next: [word: string, summary: string][];
+}
+
+const shells = ['bash', 'zsh', 'fish'] as const;
+type Shell = (typeof shells)[number];
+
+export function addCompletionVerb(program: Command): void {
+  verb(program, {
+    name: 'completion',
+    summary: 'print what makes the Tab key complete verbs and options',
+    examples: [
+      'graft completion bash > ~/.local/share/bash-completion/completions/graft',
+      'graft completion zsh > ~/.zfunc/_graft',
+      'graft completion fish > ~/.config/fish/completions/graft.fish',
+    ],
+  })
+    .addArgument(new Argument('<shell>', 'the shell that reads it').choices([...shells]))
+    .action((shell: Shell, options: VerbOptions) => {
+      const script = completionScript(program, shell);
+      createOutput(options).result({ shell, script }, () => script);
+    });
+}
+
+/** Made of the program itself, so that it knows every verb. Where an option wants a value, the shell offers files. */
+export function completionScript(program: Command, shell: Shell): string {
+  const places = placesOf(program, program.name());
+  return { bash, zsh, fish }[shell](places);
+}
+
+function placesOf(command: Command, words: string): Place[] {
+  const verbs = command.commands.map((child): [string, string] => [child.name(), child.description()]);
+  const options = command.options.flatMap(({ long, description }): [string, string][] =>
+    long ? [[long, description]] : [],
+  );
+  const choices = command.registeredArguments.flatMap(({ argChoices }) => argChoices ?? []);
+  const next: Place['next'] = [
+    ...verbs,
+    ...choices.map((choice): [string, string] => [choice, '']),
+    ...options,
+    ['--help', 'how it is used'],
+  ];
+  const below = command.commands.flatMap((child) => placesOf(child, `${words} ${child.name()}`));
+  return [{ words, next }, ...below];
+}
+
+/** The path of verbs that was typed, in `place`: bash and zsh share what finds it. */
+function findPlace(places: Place[], typed: string): string {
+  const known = places.slice(1).map(({ words }) => `'${words}'`);
+  return `  local place=graft word
+  for word in ${typed}; do
+    case "$place $word" in
+      ${known.join('|')}) place="$place $word" ;;
+    esac
+  done`;
+}
+
+function bash(places: Place[]): string {
+  const cases = places.map(
+    ({ words, next }) => `    '${words}') words='${next.map(([word]) => word).join(' ')}' ;;`,
+  );
+  return `# Tab completion of graft for bash.
+_graft() {
+${findPlace(places, `"\${COMP_WORDS[@]:1:COMP_CWORD-1}"`)}
+  local words=''
+  case "$place" in
+${cases.join('\n')}
+  esac
+  COMPREPLY=($(compgen -W "$words" -- "\${COMP_WORDS[COMP_CWORD]}"))
+}
+complete -o default -F _graft graft
+`;
+}
+
+function zsh(places: Place[]): string {
+  const cases = places.map(({ words, next }) => {
+    const described = next.map(([word, summary]) => quoted(`${word}:${plain(summary)}`));
+    return `    '${words}') next=(${described.join(' ')}) ;;`;
+  });
+  return `#compdef graft
+# Tab completion of graft for zsh.
+_graft() {
+${findPlace(places, `"\${(@)words[2,CURRENT-1]}"`)}
+  local -a next
+  case "$place" in
+${cases.join('\n')}
+  esac
+  _describe 'graft' next || _files
+}
+compdef _graft graft
+`;
+}
+
+function fish(places: Place[]): string {
+  const known = places.slice(1).map(({ words }) => `'${words}'`);
+  const lines = places.flatMap(({ words, next }) =>
+    next.map(([word, summary]) => {
+      const what = word.startsWith('--') ? `-l ${word.slice(2)}` : `-a ${word}`;
+      return `complete -c graft -n "__graft_at '${words}'" ${what} -d ${quoted(plain(summary))}`;
+    }),
+  );
+  return `# Tab completion of graft for fish.
+function __graft_at
+    set -l place graft
+    for word in (commandline -opc)[2..-1]
+        if contains -- "$place $word" ${known.join(' ')}
+            set place "$place $word"
+        end
+    end
+    test "$place" = "$argv[1]"
+end
+${lines.join('\n')}
+`;
+}
+
+/** One line without what shells and their menus read as more than text. */
+const plain = (text: string): string => text.replaceAll(/[\n:\\`$]/g, ' ');
+const quoted = (text: string): string => `'${text.replaceAll("'", '’')}'`;

@@ -1,0 +1,150 @@
+import { createHash } from 'node:crypto';
+import { createReadStream, mkdirSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { GraftApiError, GraftClient } from '@graft/client';
+import { bytes } from '../draw/quantities.ts';
+import { CommandError } from '../errors.ts';
+import type { Output } from '../output.ts';
+import { saveStream } from '../save-stream.ts';
+import type { FileRow } from './import-report.ts';
+import { NotTaken, type OpenAiFile, type OpenAiSource } from './openai-source.ts';
+
+/** Files of Graft that are looked through for one of the same content. */
+const mostGraftFiles = 100_000;
+const tries = 3;
+
+export interface Copier {
+  /** What would be done, by what is known without reading contents. */
+  preview(file: OpenAiFile): FileRow;
+  /** Downloads what is not here, uploads what is not in Graft. */
+  copy(file: OpenAiFile): Promise<FileRow>;
+}
+
+interface CopierOptions {
+  source: OpenAiSource;
+  client: GraftClient;
+  folder: string;
+  /** The largest file that is taken. */
+  maxBytes: number;
+  /** SHA-256 by OpenAI's id, of earlier runs. */
+  known: Map<string, string>;
+  output: Output;
+}
+
+/** Copies files by way of a folder. The same content is neither downloaded nor uploaded again, by this run or a later one. */
+export async function createCopier(options: CopierOptions): Promise<Copier> {
+  const { source, client, folder, maxBytes, known, output } = options;
+  const inGraft = new Map<string, string>();
+  const list = client.files.list({ purpose: 'fine-tune', limit: 1000 });
+  for (const file of await list.toArray(mostGraftFiles)) inGraft.set(file.sha256, file.id);
+
+  const rowOf = (file: OpenAiFile, more: Partial<FileRow>): FileRow => ({
+    openai_id: file.id,
+    filename: file.filename,
+    bytes: file.bytes,
+    outcome: 'copied',
+    sha256: null,
+    graft_id: null,
+    why: null,
+    ...more,
+  });
+  const tooLarge = (file: OpenAiFile): FileRow =>
+    rowOf(file, {
+      outcome: 'left',
+      why: `larger than ${bytes(maxBytes)}: raise --max-file-bytes to take it`,
+    });
+
+  /** The row of a file that Graft has, by a digest of an earlier run; null when it is not known to. */
+  const there = (file: OpenAiFile): FileRow | null => {
+    const sha256 = known.get(file.id);
+    const graft_id = sha256 === undefined ? undefined : inGraft.get(sha256);
+    return sha256 === undefined || graft_id === undefined
+      ? null
+      : rowOf(file, { outcome: 'there', sha256, graft_id });
+  };
+
+  async function upload(file: OpenAiFile, path: string, sha256: string): Promise<FileRow> {
+    const same = inGraft.get(sha256);
+    if (same !== undefined) return rowOf(file, { outcome: 'there', sha256, graft_id: same });
+    try {
+      const uploaded = await client.files.upload({ file: path, filename: file.filename });
+      // What Graft read is what OpenAI sent, or it is not the file.
+      if (uploaded.sha256 !== sha256) throw new CommandError(`${uploaded.id} arrived in Graft changed.`);
+      inGraft.set(sha256, uploaded.id);
+      return rowOf(file, { sha256, graft_id: uploaded.id });
+    } catch (error) {
+      const { name, status, message } = error as GraftApiError;
+      if (name !== 'GraftApiError' || ![400, 413].includes(status)) throw error;
+      return rowOf(file, { outcome: 'left', sha256, why: `Graft refuses it: ${message.slice(0, 300)}` });
+    }
+  }
+
+  return {
+    preview: (file) =>
+      there(file) ?? (file.bytes > maxBytes ? tooLarge(file) : rowOf(file, { outcome: 'would copy' })),
+    async copy(file) {
+      const already = there(file);
+      if (already) return already;
+      if (file.bytes > maxBytes) return tooLarge(file);
+      const path = join(folder, 'files', `${file.id}.jsonl`);
+      try {
+        const kept = await digestOf(path, file.bytes);
+        const wanted = known.get(file.id);
+        const sha256 =
+          kept !== null && (wanted === undefined || wanted === kept)
+            ? kept
+            : await downloadPatiently(source, file, path, output);
+        return await upload(file, path, sha256);
+      } catch (error) {
+        if (!(error instanceof NotTaken)) throw error;
+        const hint = error.again ? '' : ` (or put your own copy at ${path} and run this again)`;
+        return rowOf(file, { outcome: error.again ? 'failed' : 'left', why: `${error.message}${hint}` });
+      }
+    },
+  };
+}
+
+/** SHA-256 of a file of just this length; null when there is none. */
+async function digestOf(path: string, length: number): Promise<string | null> {
+  const size = statSync(path, { throwIfNoEntry: false })?.size;
+  if (size !== length) return null;
+  const hash = createHash('sha256');
+  for await (const chunk of createReadStream(path)) hash.update(chunk as Buffer);
+  return hash.digest('hex');
+}
+
+async function downloadPatiently(
+  source: OpenAiSource,
+  file: OpenAiFile,
+  path: string,
+  output: Output,
+): Promise<string> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await download(source, file, path);
+    } catch (error) {
+      if (!(error instanceof NotTaken) || !error.again || attempt === tries) throw error;
+      output.note(`${file.id} broke off (${error.message}); trying again.`);
+      await sleep(1000 * 2 ** (attempt - 1));
+    }
+  }
+}
+
+/** Answers the SHA-256. The file appears only whole, and never longer than it was said to be. */
+async function download(source: OpenAiSource, file: OpenAiFile, path: string): Promise<string> {
+  mkdirSync(join(path, '..'), { recursive: true });
+  const hash = createHash('sha256');
+  let size = 0;
+  async function* checked() {
+    for await (const chunk of source.content(file.id)) {
+      size += chunk.byteLength;
+      if (size > file.bytes) throw new NotTaken(`longer than the ${file.bytes} bytes that it has`, true);
+      hash.update(chunk);
+      yield chunk;
+    }
+    if (size < file.bytes) throw new NotTaken(`ended after ${size} of ${file.bytes} bytes`, true);
+  }
+  await saveStream(checked(), path);
+  return hash.digest('hex');
+}

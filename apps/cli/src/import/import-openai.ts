@@ -1,0 +1,278 @@
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import type { GraftApiError, GraftClient, JobCreateParams } from '@graft/client';
+import { type Command, Option } from 'commander';
+import { wholeNumber } from '../arguments.ts';
+import { table } from '../draw/table.ts';
+import { UsageError } from '../errors.ts';
+import { createOutput, type Output } from '../output.ts';
+import { connect } from '../remote/connect.ts';
+import { noun, type RemoteOptions, verb } from '../verb.ts';
+import { type Copier, createCopier } from './copy-file.ts';
+import {
+  differences,
+  type FileRow,
+  fileCells,
+  fileHeadings,
+  type ImportReport,
+  type JobRow,
+  jobCells,
+  jobHeadings,
+  readReport,
+  writeReport,
+} from './import-report.ts';
+import { type MapOptions, mapJob, methodOf, modelMapping, type OpenAiJob, originKey } from './map-job.ts';
+import { NotTaken, type OpenAiFile, type OpenAiSource, openSource } from './openai-source.ts';
+
+interface Options extends RemoteOptions {
+  model?: Map<string, string>;
+  job?: string[];
+  openaiBaseUrl?: string;
+  folder: string;
+  hyperparameters: MapOptions['hyperparameters'];
+  limit: number;
+  maxFileBytes: number;
+  createJobs?: boolean;
+  dryRun?: boolean;
+}
+
+const mostFiles = 10_000;
+/** Jobs of Graft that are looked through for those imported before. */
+const mostGraftJobs = 100_000;
+/** Of these there is nothing worth training again. */
+const ended = ['failed', 'cancelled'];
+
+export function addImportVerbs(program: Command): void {
+  const imports = noun(program, 'import', 'take over files and jobs from elsewhere');
+  verb(imports, {
+    name: 'openai',
+    summary: 'copy fine-tuning files from OpenAI, and make its jobs ready for Graft; only reads there',
+    examples: [
+      'graft import openai --model gpt-4o-mini=smollm2-135m-instruct --dry-run',
+      'graft import openai --model gpt-4o-mini=smollm2-135m-instruct --job ftjob-… --create-jobs',
+    ],
+    remote: true,
+  })
+    .option(
+      '--model <theirs=ours>',
+      'the base model that stands in for one of OpenAI (* for any); may be given again',
+      modelMapping,
+    )
+    .option(
+      '--job <id>',
+      'only this job and its files; may be given again',
+      (id: string, ids: string[] = []) => [...ids, id],
+    )
+    .option('--limit <n>', 'look at this many jobs, the newest', wholeNumber(1), 1000)
+    .addOption(
+      new Option('--hyperparameters <which>', 'those of the job, or chosen by Graft')
+        .choices(['keep', 'auto'])
+        .default('keep'),
+    )
+    .option('--folder <path>', 'downloads, the report, and what creates each job', 'openai-import')
+    .option('--max-file-bytes <n>', 'leave larger files', wholeNumber(1), 2 ** 30)
+    .option('--create-jobs', 'start the jobs too; without it they are only prepared, one JSON file each')
+    .option('--dry-run', 'show what would be done; nothing is copied, written or started')
+    .option(
+      '--openai-base-url <url>',
+      'a server that speaks the API of OpenAI (default: OPENAI_BASE_URL, else OpenAI); OPENAI_API_KEY is its key',
+    )
+    .action(importOpenAi);
+}
+
+async function importOpenAi(options: Options): Promise<void> {
+  const output = createOutput(options);
+  const source = await openSource(options.openaiBaseUrl);
+  const client = await connect(options);
+  const earlier = readReport(options.folder);
+  const report: ImportReport = {
+    object: 'openai_import',
+    dry_run: options.dryRun === true,
+    files: [],
+    jobs: [],
+  };
+  const { jobs, files } = await readSource(source, options, report.files);
+
+  const known = new Map(
+    (earlier?.files ?? []).flatMap(({ openai_id, sha256 }) => (sha256 ? [[openai_id, sha256]] : [])) as [
+      string,
+      string,
+    ][],
+  );
+  const { folder, maxFileBytes: maxBytes } = options;
+  const copier = await createCopier({ source, client, folder, maxBytes, known, output });
+  const imported = await importedBefore(client, earlier);
+  if (!report.dry_run) mkdirSync(join(folder, 'files'), { recursive: true });
+  try {
+    await takeFiles(files, copier, report, output);
+    // The oldest first, so that versions of one adapter follow each other as they did.
+    for (const job of jobs.toReversed()) {
+      report.jobs.push(await takeJob(job, imported, client, options, report.files));
+    }
+  } finally {
+    if (!report.dry_run) writeReport(folder, report, earlier);
+  }
+  if ([...report.files, ...report.jobs].some(({ outcome }) => outcome === 'failed')) process.exitCode = 1;
+  output.result(report, () => describe(report, options, output));
+}
+
+/** The jobs that are asked for, newest first, and the files to copy. Files that are gone become rows at once. */
+async function readSource(
+  source: OpenAiSource,
+  options: Options,
+  rows: FileRow[],
+): Promise<{ jobs: OpenAiJob[]; files: OpenAiFile[] }> {
+  const jobs: OpenAiJob[] = [];
+  const files = new Map<string, OpenAiFile>();
+  if (options.job) {
+    for (const id of new Set(options.job)) {
+      if (!/^[\w-]+$/.test(id)) throw new UsageError(`--job ${id} is no id of a job.`);
+      jobs.push(await source.job(id));
+    }
+    jobs.sort((a, b) => createdAt(b) - createdAt(a));
+  } else {
+    jobs.push(...(await source.jobs(options.limit)));
+    for (const file of await source.files(mostFiles)) files.set(file.id, file);
+  }
+  const used = jobs
+    .filter(({ status }) => !ended.includes(status))
+    .flatMap((job) => [job.training_file, ...(job.validation_file ? [job.validation_file] : [])]);
+  for (const id of new Set(used)) {
+    if (files.has(id)) continue;
+    try {
+      files.set(id, await source.file(id));
+    } catch (error) {
+      if (!(error instanceof NotTaken)) throw error;
+      rows.push({
+        openai_id: id,
+        filename: '',
+        bytes: null,
+        outcome: error.again ? 'failed' : 'left',
+        sha256: null,
+        graft_id: null,
+        why: error.message,
+      });
+    }
+  }
+  return { jobs, files: [...files.values()] };
+}
+
+const createdAt = (job: OpenAiJob): number => Number((job as { created_at?: unknown }).created_at) || 0;
+
+async function takeFiles(
+  files: OpenAiFile[],
+  copier: Copier,
+  report: ImportReport,
+  output: Output,
+): Promise<void> {
+  for (const [i, file] of files.entries()) {
+    if (report.dry_run) {
+      report.files.push(copier.preview(file));
+      continue;
+    }
+    output.note(`${i + 1}/${files.length} ${file.id}`);
+    report.files.push(await copier.copy(file));
+  }
+}
+
+/** Graft's jobs by the id that they had at OpenAI. */
+async function importedBefore(
+  client: GraftClient,
+  earlier: ImportReport | null,
+): Promise<Map<string, string>> {
+  const jobs = await client.fineTuning.jobs.list({ limit: 1000 }).toArray(mostGraftJobs);
+  const ids = new Set(jobs.map(({ id }) => id));
+  const found = new Map<string, string>();
+  for (const { openai_id, graft_id } of earlier?.jobs ?? []) {
+    if (graft_id !== null && ids.has(graft_id)) found.set(openai_id, graft_id);
+  }
+  for (const { id, metadata } of jobs) {
+    const origin = metadata?.[originKey];
+    if (origin !== undefined) found.set(origin, id);
+  }
+  return found;
+}
+
+async function takeJob(
+  job: OpenAiJob,
+  imported: Map<string, string>,
+  client: GraftClient,
+  options: Options,
+  files: FileRow[],
+): Promise<JobRow> {
+  const row: JobRow = {
+    openai_id: job.id,
+    openai_model: job.model,
+    method: methodOf(job),
+    outcome: 'left',
+    graft_id: null,
+    create: null,
+    differs: [],
+    why: null,
+  };
+  const before = imported.get(job.id);
+  if (before !== undefined) return { ...row, outcome: 'there', graft_id: before };
+  if (ended.includes(job.status))
+    return { ...row, why: `it ${job.status === 'failed' ? 'failed' : 'was cancelled'}` };
+  const models = options.model ?? new Map<string, string>();
+  const mapped = mapJob(job, { models, hyperparameters: options.hyperparameters });
+  if (!mapped.create) return { ...row, why: mapped.why };
+  const { create, differs } = mapped;
+  const missing = [create.training_file, create.validation_file].flatMap((id) => {
+    const file = files.find(({ openai_id }) => openai_id === id);
+    return file && (file.outcome === 'left' || file.outcome === 'failed') ? [file] : [];
+  });
+  if (missing.length > 0) {
+    const outcome = missing.some((file) => file.outcome === 'failed') ? 'failed' : 'left';
+    const why = missing.map((file) => `${file.openai_id} is not here: ${file.why}`).join('; ');
+    return { ...row, outcome, differs, why };
+  }
+  if (options.dryRun) {
+    return { ...row, differs, create, outcome: options.createJobs ? 'would create' : 'would prepare' };
+  }
+  const inGraft = withGraftFiles(create, files);
+  if (!options.createJobs) return { ...row, differs, create: inGraft, outcome: 'prepared' };
+  try {
+    // Two runs at once make one job of it.
+    const { id } = await client.fineTuning.jobs.create(inGraft, {
+      idempotencyKey: `openai-import-${job.id}`,
+    });
+    return { ...row, differs, create: inGraft, outcome: 'created', graft_id: id };
+  } catch (error) {
+    const { name, status, message } = error as GraftApiError;
+    if (name === 'GraftApiError' && status === 422) {
+      return { ...row, differs, create: inGraft, outcome: 'failed', why: 'another run has just created it' };
+    }
+    if (name !== 'GraftApiError' || status !== 400) throw error;
+    return { ...row, differs, create: inGraft, why: `Graft refuses it: ${message.slice(0, 300)}` };
+  }
+}
+
+function withGraftFiles(create: JobCreateParams, files: FileRow[]): JobCreateParams {
+  const graftId = (id: string) => files.find(({ openai_id }) => openai_id === id)?.graft_id ?? id;
+  const { training_file: training, validation_file: validation } = create;
+  return {
+    ...create,
+    training_file: graftId(training),
+    ...(validation ? { validation_file: graftId(validation) } : {}),
+  };
+}
+
+function describe(report: ImportReport, options: Options, { paint }: Output): string {
+  const { files, jobs } = report;
+  const differing = differences(jobs).map(([text, ids]) => `  ${text} (${jobsOf(ids)})`);
+  const prepared = jobs.filter(({ outcome }) => outcome === 'prepared').length;
+  return [
+    table(fileHeadings, files.map(fileCells), paint, 'No files of the purpose fine-tune.'),
+    '',
+    table(jobHeadings, jobs.map(jobCells), paint, 'No fine-tuning jobs.'),
+    ...(differing.length > 0 ? ['', 'What differs:', ...differing] : []),
+    '',
+    report.dry_run
+      ? 'Nothing was done: run it again without --dry-run.'
+      : `The report is in ${join(options.folder, 'report.md')}.`,
+    ...(prepared > 0 ? ['Start the jobs with --create-jobs: nothing is copied again.'] : []),
+  ].join('\n');
+}
+
+const jobsOf = (ids: string[]): string => (ids.length > 3 ? `${ids.length} jobs` : ids.join(', '));

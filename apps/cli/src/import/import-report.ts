@@ -1,0 +1,138 @@
+import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { JobCreateParams } from '@graft/client';
+import { bytes } from '../draw/quantities.ts';
+import { CommandError } from '../errors.ts';
+
+/**
+ * What became of a file or a job. `left`: another run would not change it, and `why` says what would; `failed`: another run may
+ * succeed.
+ */
+type Outcome = 'there' | 'left' | 'failed';
+
+export interface FileRow {
+  openai_id: string;
+  filename: string;
+  bytes: number | null;
+  outcome: Outcome | 'would copy' | 'copied';
+  sha256: string | null;
+  graft_id: string | null;
+  why: string | null;
+}
+
+export interface JobRow {
+  openai_id: string;
+  openai_model: string;
+  method: string;
+  outcome: Outcome | 'would prepare' | 'would create' | 'prepared' | 'created';
+  graft_id: string | null;
+  /** What creates the job in Graft; its files are OpenAI's ids until they are copied. */
+  create: JobCreateParams | null;
+  /** What is not as it was at OpenAI, a sentence each. */
+  differs: string[];
+  why: string | null;
+}
+
+export interface ImportReport {
+  object: 'openai_import';
+  dry_run: boolean;
+  files: FileRow[];
+  jobs: JobRow[];
+}
+
+const reportFile = 'report.json';
+
+/** What earlier runs into this folder know; null for none. Throws CommandError for a file that is no report. */
+export function readReport(folder: string): ImportReport | null {
+  const path = join(folder, reportFile);
+  let text: string;
+  try {
+    text = readFileSync(path, 'utf8');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
+    throw error;
+  }
+  try {
+    const report = JSON.parse(text) as ImportReport;
+    if (report.object === 'openai_import' && Array.isArray(report.files) && Array.isArray(report.jobs)) {
+      return report;
+    }
+  } catch {
+    // Told below.
+  }
+  throw new CommandError(
+    `${path} is not a report of an import: delete it, and files are compared by content again.`,
+  );
+}
+
+/** report.json for the next run, report.md for people, and of every job what creates it. Rows of earlier runs stay. */
+export function writeReport(folder: string, report: ImportReport, earlier: ImportReport | null): void {
+  const merged: ImportReport = {
+    ...report,
+    files: merge(earlier?.files ?? [], report.files),
+    jobs: merge(earlier?.jobs ?? [], report.jobs),
+  };
+  mkdirSync(join(folder, 'jobs'), { recursive: true });
+  for (const { openai_id, create } of report.jobs) {
+    if (create) writeWhole(join(folder, 'jobs', `${openai_id}.json`), `${JSON.stringify(create, null, 2)}\n`);
+  }
+  writeWhole(join(folder, 'report.md'), markdown(merged));
+  writeWhole(join(folder, reportFile), `${JSON.stringify(merged, null, 2)}\n`);
+}
+
+function merge<Row extends { openai_id: string }>(old: Row[], now: Row[]): Row[] {
+  return [...new Map([...old, ...now].map((row) => [row.openai_id, row])).values()];
+}
+
+function writeWhole(path: string, content: string): void {
+  writeFileSync(`${path}.partial`, content);
+  renameSync(`${path}.partial`, path);
+}
+
+export const fileHeadings = ['OPENAI FILE', 'NAME', 'SIZE', 'OUTCOME', 'GRAFT FILE', 'WHY'];
+export const fileCells = (row: FileRow): string[] => [
+  row.openai_id,
+  row.filename,
+  row.bytes === null ? '' : bytes(row.bytes),
+  row.outcome,
+  row.graft_id ?? '',
+  row.why ?? '',
+];
+
+export const jobHeadings = ['OPENAI JOB', 'MODEL', 'METHOD', 'OUTCOME', 'GRAFT JOB', 'BASE MODEL', 'WHY'];
+export const jobCells = (row: JobRow): string[] => [
+  row.openai_id,
+  row.openai_model,
+  row.method,
+  row.outcome,
+  row.graft_id ?? '',
+  row.create?.model ?? '',
+  row.why ?? '',
+];
+
+/** Every difference once, with the jobs that it is of. */
+export function differences(jobs: JobRow[]): [difference: string, jobs: string[]][] {
+  const found = new Map<string, string[]>();
+  for (const { openai_id, differs } of jobs) {
+    for (const difference of differs) found.set(difference, [...(found.get(difference) ?? []), openai_id]);
+  }
+  return [...found];
+}
+
+function markdown({ files, jobs }: ImportReport): string {
+  const cell = (text: string) => text.replaceAll(/[\n\r|]/g, ' ');
+  const rows = (headings: string[], content: string[][]) =>
+    [headings, headings.map(() => '---'), ...content].map((row) => `| ${row.map(cell).join(' | ')} |`);
+  return [
+    '# Imported from OpenAI',
+    '',
+    ...rows(fileHeadings, files.map(fileCells)),
+    '',
+    ...rows(jobHeadings, jobs.map(jobCells)),
+    '',
+    '## What differs',
+    '',
+    ...differences(jobs).map(([difference, ids]) => `- ${cell(difference)} (${ids.join(', ')})`),
+    '',
+  ].join('\n');
+}

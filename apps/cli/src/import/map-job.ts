@@ -1,0 +1,169 @@
+import type { Hyperparameters, JobCreateParams } from '@graft/client';
+import { UsageError } from '../errors.ts';
+
+/** A job as OpenAI's API tells it; only what is looked at, and all of it unproved. */
+export interface OpenAiJob {
+  id: string;
+  model: string;
+  status: string;
+  training_file: string;
+  validation_file?: string | null;
+  fine_tuned_model?: string | null;
+  seed?: unknown;
+  hyperparameters?: unknown;
+  integrations?: unknown;
+  metadata?: unknown;
+  method?: unknown;
+  user_provided_suffix?: unknown;
+}
+
+/** Either what creates the job in Graft, with OpenAI's ids of its files, or why it cannot be taken. */
+export type MappedJob =
+  | { create: JobCreateParams; differs: string[]; why: null }
+  | { create: null; differs: []; why: string };
+
+export interface MapOptions {
+  /** OpenAI's model, `*` for any, to Graft's base model. */
+  models: Map<string, string>;
+  /** `auto`: Graft chooses all of them. */
+  hyperparameters: 'keep' | 'auto';
+}
+
+/** For commander: `theirs=ours`, collected. */
+export function modelMapping(text: string, mapping: Map<string, string> = new Map()): Map<string, string> {
+  const [theirs, ours, ...more] = text.split('=');
+  if (!theirs || !ours || more.length > 0) {
+    throw new UsageError(
+      `--model must be theirs=ours, such as gpt-4o-mini=smollm2-135m-instruct, not ${text}.`,
+    );
+  }
+  return new Map([...mapping, [theirs, ours]]);
+}
+
+export function methodOf(job: OpenAiJob): string {
+  const type = record(job.method).type;
+  return typeof type === 'string' ? type : 'supervised';
+}
+
+/** Metadata that finds an imported job again. */
+export const originKey = 'openai_job';
+const mostMetadata = 16;
+
+export function mapJob(job: OpenAiJob, options: MapOptions): MappedJob {
+  const left = (why: string): MappedJob => ({ create: null, differs: [], why });
+  const method = methodOf(job);
+  if (method === 'reinforcement') {
+    return left('reinforcement fine-tuning: Graft learns from examples and has no graders');
+  }
+  if (method !== 'supervised' && method !== 'dpo') return left(`the method ${method} is not known`);
+  if (job.model.startsWith('ft:')) {
+    return left(
+      `it went on from the fine-tuned model ${job.model}, whose weights stay at OpenAI: train on all the data in one job`,
+    );
+  }
+  const model = mappedModel(job.model, options.models);
+  if (model === null) return left(`no base model is chosen for it: --model ${job.model}=…`);
+
+  const differs = [`${job.model} is replaced by ${model}, an open model: its answers will differ`];
+  const hyperparameters = hyperparametersOf(job, method, options, differs);
+  const suffix = suffixOf(job, differs);
+  const seed = seedOf(job.seed);
+  if (method === 'dpo') {
+    differs.push('DPO: a Graft that does not offer the method refuses the job when it is created');
+  } else {
+    differs.push('a LoRA adapter with the defaults of Graft is trained; OpenAI does not tell what it trains');
+  }
+  const integrations = Array.isArray(job.integrations) ? job.integrations.length : 0;
+  if (integrations > 0) differs.push('integrations are left out: Graft serves the metrics itself');
+  return {
+    create: {
+      model,
+      training_file: job.training_file,
+      ...(job.validation_file ? { validation_file: job.validation_file } : {}),
+      ...(suffix === null ? {} : { suffix }),
+      ...(seed === null ? {} : { seed }),
+      method: { type: method, [method]: { hyperparameters } } as NonNullable<JobCreateParams['method']>,
+      metadata: metadataOf(job, differs),
+    },
+    differs,
+    why: null,
+  };
+}
+
+/** By its full name, by its name without the date of a snapshot, or by `*`. */
+function mappedModel(model: string, models: Map<string, string>): string | null {
+  const undated = model.replace(/-\d{4}-\d{2}-\d{2}$/, '');
+  return models.get(model) ?? models.get(undated) ?? models.get('*') ?? null;
+}
+
+const limits: Record<string, { least: number; most: number; whole: boolean }> = {
+  n_epochs: { least: 1, most: 50, whole: true },
+  batch_size: { least: 1, most: 256, whole: true },
+  learning_rate_multiplier: { least: 0, most: Number.POSITIVE_INFINITY, whole: false },
+  beta: { least: 0, most: 2, whole: false },
+};
+
+function hyperparametersOf(
+  job: OpenAiJob,
+  method: 'supervised' | 'dpo',
+  options: MapOptions,
+  differs: string[],
+): Hyperparameters {
+  const given = record(record(record(job.method)[method]).hyperparameters ?? job.hyperparameters);
+  const names = Object.keys(limits).filter((name) => method === 'dpo' || name !== 'beta');
+  const kept: Record<string, number> = {};
+  for (const name of names) {
+    const value = given[name];
+    if (value === undefined || value === null || value === 'auto' || options.hyperparameters === 'auto')
+      continue;
+    const { least, most, whole } = limits[name]!;
+    if (typeof value !== 'number' || value < least || value === 0 || (whole && !Number.isInteger(value))) {
+      differs.push(`${name} is ${JSON.stringify(value)}, which is no value here: Graft chooses it`);
+    } else if (value > most) {
+      kept[name] = most;
+      differs.push(`${name} is ${value}, and ${most} is the most here`);
+    } else kept[name] = value;
+  }
+  if (kept.learning_rate_multiplier !== undefined) {
+    differs.push(
+      'learning_rate_multiplier multiplies the learning rate of the method: at OpenAI one that is not told, here that of LoRA, which the job shows; --hyperparameters auto leaves it at 1',
+    );
+  }
+  return kept as Hyperparameters;
+}
+
+/** The name that its user gave it, where a suffix of Graft may be like that. */
+function suffixOf(job: OpenAiJob, differs: string[]): string | null {
+  const given = job.user_provided_suffix ?? job.fine_tuned_model?.split(':')[3];
+  if (typeof given !== 'string' || given === '') return null;
+  const clean = given
+    .replaceAll(/[^A-Za-z0-9._-]+/g, '-')
+    .replace(/^[^A-Za-z0-9]+/, '')
+    .slice(0, 64);
+  if (clean === given) return given;
+  differs.push(`the suffix ${JSON.stringify(given.slice(0, 64))} becomes ${clean || 'none'}`);
+  return clean || null;
+}
+
+function seedOf(seed: unknown): number | null {
+  return typeof seed === 'number' && Number.isInteger(seed) && seed >= 0 && seed <= 2_147_483_647
+    ? seed
+    : null;
+}
+
+function metadataOf(job: OpenAiJob, differs: string[]): Record<string, string> {
+  const own = Object.entries(record(job.metadata)).filter(
+    (pair): pair is [string, string] =>
+      typeof pair[1] === 'string' && pair[0].length <= 64 && pair[1].length <= 512,
+  );
+  if (own.length > mostMetadata - 1) {
+    differs.push(
+      `metadata holds ${mostMetadata - 1} pairs and ${originKey}, which says where the job comes from`,
+    );
+  }
+  return { ...Object.fromEntries(own.slice(0, mostMetadata - 1)), [originKey]: job.id };
+}
+
+function record(value: unknown): Record<string, unknown> {
+  return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {};
+}

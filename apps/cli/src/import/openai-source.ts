@@ -1,0 +1,170 @@
+import type OpenAI from 'openai';
+import { CommandError, UsageError } from '../errors.ts';
+import type { OpenAiJob } from './map-job.ts';
+
+/** A file as OpenAI's API tells it; only what is looked at. */
+export interface OpenAiFile {
+  id: string;
+  filename: string;
+  bytes: number;
+}
+
+/** Why one file or job cannot be taken; the others may be. `again`: another run may succeed. */
+export class NotTaken extends Error {
+  override readonly name = 'NotTaken';
+  readonly again: boolean;
+
+  constructor(message: string, again: boolean) {
+    super(message);
+    this.again = again;
+  }
+}
+
+export interface OpenAiSource {
+  /** Files of the purpose fine-tune, newest first. Throws CommandError past `most`. */
+  files(most: number): Promise<OpenAiFile[]>;
+  /** Throws NotTaken. */
+  file(id: string): Promise<OpenAiFile>;
+  /** The newest `most`. */
+  jobs(most: number): Promise<OpenAiJob[]>;
+  job(id: string): Promise<OpenAiJob>;
+  /** The bytes of a file, as they come. Throws NotTaken, also in between. */
+  content(id: string): AsyncGenerator<Uint8Array, void, void>;
+}
+
+/** Milliseconds without a byte after which a download is given up. */
+const idleMs = 60_000;
+
+/**
+ * OpenAI, or a server that speaks its wire, through its official client, which waits and tries again as the server says. Only
+ * reads. The key comes from the environment, where other users of the machine cannot see it, and is in no message.
+ */
+export async function openSource(baseUrl: string | undefined): Promise<OpenAiSource> {
+  const apiKey = process.env.OPENAI_API_KEY?.trim();
+  if (!apiKey) throw new UsageError('Set OPENAI_API_KEY to a key of OpenAI that may read files and jobs.');
+  if (!/^[\x21-\x7e]+$/.test(apiKey)) {
+    throw new UsageError('OPENAI_API_KEY holds spaces or characters that no key has.');
+  }
+  if (baseUrl !== undefined && !/^https?:$/.test(URL.canParse(baseUrl) ? new URL(baseUrl).protocol : '')) {
+    throw new UsageError(`--openai-base-url is not an http(s) URL: ${baseUrl}.`);
+  }
+  const { default: Client } = await import('openai');
+  // Its log would tell requests, whatever OPENAI_LOG says.
+  const settings = { apiKey, maxRetries: 5, timeout: 60_000, logLevel: 'off' as const };
+  const client = new Client({ ...settings, ...(baseUrl === undefined ? {} : { baseURL: baseUrl }) });
+
+  const told = (error: unknown): string =>
+    (error instanceof Error ? error.message : String(error)).replaceAll(apiKey, '…').slice(0, 300);
+
+  /** A fault that lets nothing be read at all. */
+  const asCommandError = (error: unknown, what: string): Error => {
+    if (error instanceof CommandError) return error;
+    const status = (error as { status?: number }).status;
+    if (status === 401) return new CommandError(`OpenAI refuses OPENAI_API_KEY: ${told(error)}`);
+    if (status === 403) {
+      return new CommandError(`OPENAI_API_KEY may not read ${what}: ${told(error)} Give it that permission.`);
+    }
+    return new CommandError(`Cannot read ${what} of ${client.baseURL}: ${told(error)}`);
+  };
+
+  /** A fault of one file or job. */
+  const asNotTaken = (error: unknown): Error => {
+    if (error instanceof NotTaken) return error;
+    const status = (error as { status?: number }).status;
+    if (status === 404) return new NotTaken('deleted at OpenAI', false);
+    if (status === 400 || status === 403) return new NotTaken(`OpenAI refuses it: ${told(error)}`, false);
+    return new NotTaken(told(error), true);
+  };
+
+  return {
+    files: (most) =>
+      collect(() => client.files.list({ purpose: 'fine-tune', limit: 1000 }), checkedFile, most, true).catch(
+        (error: unknown) => {
+          throw asCommandError(error, 'files');
+        },
+      ),
+    file: (id) =>
+      client.files.retrieve(id).then(checkedFile, (error: unknown) => {
+        throw asNotTaken(error);
+      }),
+    jobs: (most) =>
+      collect(() => client.fineTuning.jobs.list({ limit: 100 }), checkedJob, most, false).catch(
+        (error: unknown) => {
+          throw asCommandError(error, 'fine-tuning jobs');
+        },
+      ),
+    job: (id) =>
+      client.fineTuning.jobs.retrieve(id).then(checkedJob, (error: unknown) => {
+        throw asCommandError(error, `the fine-tuning job ${id}`);
+      }),
+    async *content(id) {
+      try {
+        const response = await client.files.content(id);
+        if (response.body) yield* piecesOf(response.body as ReadableStream<Uint8Array>);
+      } catch (error) {
+        throw asNotTaken(error);
+      }
+    },
+  };
+}
+
+/** All pages. A server whose pages go round, or on for ever, is found out. */
+async function collect<Item, Row extends { id: string }>(
+  list: () => AsyncIterable<Item>,
+  check: (item: Item) => Row,
+  most: number,
+  all: boolean,
+): Promise<Row[]> {
+  const rows = new Map<string, Row>();
+  for await (const item of list()) {
+    const row = check(item);
+    if (rows.has(row.id)) throw new CommandError(`OpenAI lists ${row.id} twice: its pages go round.`);
+    if (rows.size >= most) {
+      if (all) {
+        throw new CommandError(`There are more than ${most} files: choose jobs, and so files, with --job.`);
+      }
+      break;
+    }
+    rows.set(row.id, row);
+  }
+  return [...rows.values()];
+}
+
+/** Ids become names of files, so nothing but an id may pass. */
+const isId = (id: unknown): id is string => typeof id === 'string' && /^[A-Za-z0-9][\w-]{0,127}$/.test(id);
+
+function checkedFile(file: OpenAI.FileObject): OpenAiFile {
+  const { id, filename, bytes } = file;
+  if (!isId(id) || !Number.isSafeInteger(bytes) || bytes < 0) {
+    throw new CommandError(
+      `The server's answer is no file of OpenAI: ${JSON.stringify(file)?.slice(0, 200)}`,
+    );
+  }
+  return { id, bytes, filename: typeof filename === 'string' && filename !== '' ? filename : `${id}.jsonl` };
+}
+
+function checkedJob(job: OpenAI.FineTuning.FineTuningJob): OpenAiJob {
+  const { id, model, status, training_file: training, validation_file: validation } = job;
+  const whole = isId(id) && isId(training) && (!validation || isId(validation));
+  if (!whole || typeof model !== 'string' || typeof status !== 'string') {
+    throw new CommandError(`The server's answer is no job of OpenAI: ${JSON.stringify(job)?.slice(0, 200)}`);
+  }
+  return job;
+}
+
+async function* piecesOf(body: ReadableStream<Uint8Array>): AsyncGenerator<Uint8Array, void, void> {
+  const reader = body.getReader();
+  try {
+    for (;;) {
+      let timer: NodeJS.Timeout | undefined;
+      const silence = new Promise<never>((_, reject) => {
+        timer = setTimeout(() => reject(new NotTaken(`no byte for ${idleMs / 1000} s`, true)), idleMs);
+      });
+      const next = await Promise.race([reader.read(), silence]).finally(() => clearTimeout(timer));
+      if (next.done) return;
+      yield next.value;
+    }
+  } finally {
+    await reader.cancel().catch(() => {});
+  }
+}

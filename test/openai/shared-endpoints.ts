@@ -1,0 +1,47 @@
+/** What OpenAI's specification has of the resources that Graft takes after; Graft need not have all of it. */
+const ofOpenAi = [
+  'POST /v1/files',
+  'GET /v1/files',
+  'GET /v1/files/{id}',
+  'DELETE /v1/files/{id}',
+  'GET /v1/files/{id}/content',
+  'POST /v1/uploads',
+  'POST /v1/uploads/{id}/parts',
+  'POST /v1/uploads/{id}/complete',
+  'POST /v1/uploads/{id}/cancel',
+  'POST /v1/fine_tuning/jobs',
+  'GET /v1/fine_tuning/jobs',
+  'GET /v1/fine_tuning/jobs/{id}',
+  'POST /v1/fine_tuning/jobs/{id}/cancel',
+  'POST /v1/fine_tuning/jobs/{id}/pause',
+  'POST /v1/fine_tuning/jobs/{id}/resume',
+  'GET /v1/fine_tuning/jobs/{id}/events',
+  'GET /v1/fine_tuning/jobs/{id}/checkpoints',
+  'GET /v1/models',
+  'GET /v1/models/{id}',
+  'DELETE /v1/models/{id}',
+  'POST /v1/chat/completions',
+  'POST /v1/completions',
+  'POST /v1/embeddings',
+  'POST /v1/responses',
+  'POST /v1/moderations',
+  'POST /v1/batches',
+  'GET /v1/batches',
+];
+
+/** `METHOD /path` with every parameter named alike. */
+const alike = (route: string): string => route.replaceAll(/\{\w+\}/g, '{id}');
+
+/** The endpoints that this Graft shares with OpenAI, by the routes of its OpenAPI document. */
+export function sharedEndpoints(routes: string[]): string[] {
+  const had = new Set(routes.map(alike));
+  return ofOpenAi.filter((endpoint) => had.has(endpoint));
+}
+
+/** Those of the endpoints that no request went to. */
+export function neverCalled(endpoints: string[], requests: [method: string, path: string][]): string[] {
+  return endpoints.filter((endpoint) => {
+    const pattern = new RegExp(`^${endpoint.replaceAll('{id}', '[^/]+')}$`);
+    return !requests.some(([method, path]) => pattern.test(`${method} ${path}`));
+  });
+}
