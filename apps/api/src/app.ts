@@ -20,7 +20,8 @@ import { shutdown } from './plugins/shutdown.ts';
 import { timeouts } from './plugins/timeouts.ts';
 import { turns } from './plugins/turns.ts';
 import { wireValues } from './plugins/wire-values.ts';
-import { adapterRoutes } from './routes/adapters.ts';
+import { adapterRoutes } from './routes/adapters/adapters.ts';
+import { adapterUploadRoutes } from './routes/adapters/upload.ts';
 import { chatCompletionRoutes } from './routes/chat-completions.ts';
 import { completionRoutes } from './routes/completions.ts';
 import { fileRoutes } from './routes/files.ts';
@@ -107,6 +108,7 @@ export async function buildApp(services: Services, overrides: Partial<ApiSetting
       await v1.register(jobEventRoutes, { settings });
       await v1.register(jobAttemptRoutes);
       await v1.register(adapterRoutes);
+      await v1.register(adapterUploadRoutes, { settings });
       await v1.register(modelRoutes);
       await v1.register(chatCompletionRoutes, { settings });
       await v1.register(completionRoutes, { settings });

@@ -29,6 +29,8 @@ export interface ApiSettings {
   validationSweepMs: number;
   /** How long checking a job's regular expressions against its model may take. */
   checkTimeoutMs: number;
+  /** How long checking the files of an uploaded adapter may take. */
+  adapterCheckTimeoutMs: number;
   /** Answers that do not match their schema fail: tests. */
   checkResponses: boolean;
 }
@@ -86,6 +88,7 @@ export function loadApiSettings(env: NodeJS.ProcessEnv = process.env): ApiSettin
     workerWaitMs: 3_000,
     validationSweepMs: 10_000,
     checkTimeoutMs: 3_000,
+    adapterCheckTimeoutMs: 60_000,
     checkResponses: false,
   };
 }

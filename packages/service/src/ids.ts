@@ -1,7 +1,16 @@
 import { randomBytes } from 'node:crypto';
 
 /** What an id names. OpenAI's objects keep OpenAI's prefixes and separators. */
-export type IdKind = 'job' | 'file' | 'event' | 'checkpoint' | 'adapter' | 'version' | 'team' | 'worker';
+export type IdKind =
+  | 'job'
+  | 'file'
+  | 'event'
+  | 'checkpoint'
+  | 'adapter'
+  | 'version'
+  | 'tag'
+  | 'team'
+  | 'worker';
 
 const prefixes: Record<IdKind, string> = {
   job: 'ftjob-',
@@ -10,6 +19,7 @@ const prefixes: Record<IdKind, string> = {
   checkpoint: 'ftckpt_',
   adapter: 'adpt-',
   version: 'adptver-',
+  tag: 'adpttag-',
   team: 'team-',
   worker: 'worker-',
 };

@@ -3,7 +3,7 @@ import { mkdir, readdir, rename, utimes, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { Readable } from 'node:stream';
 import { after, before, test } from 'node:test';
-import { deleteFineTunedModel } from '../adapters/delete-fine-tuned-model.ts';
+import { deleteFineTunedModel } from '../adapters/delete-adapters.ts';
 import { createFile } from '../files/file-records.ts';
 import { randomText } from '../ids.ts';
 import { leaseOf } from '../jobs/job.ts';

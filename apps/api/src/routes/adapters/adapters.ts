@@ -6,9 +6,9 @@ import {
   listAdapters,
   listAdapterVersions,
 } from '@graft/service';
-import { ApiError } from '../api-error.ts';
-import { createAdapterDownloads } from '../downloads/adapter-download.ts';
-import { sendDownload } from '../downloads/download.ts';
+import { ApiError } from '../../api-error.ts';
+import { createAdapterDownloads } from '../../downloads/adapter-download.ts';
+import { sendDownload } from '../../downloads/download.ts';
 import {
   AdapterParams,
   AdapterSchema,
@@ -18,10 +18,10 @@ import {
   ListAdapterVersionsQuery,
   toWireAdapter,
   toWireAdapterVersion,
-} from '../schemas/adapter.ts';
-import { errorResponses } from '../schemas/error.ts';
-import { listOf, toWireList } from '../schemas/list.ts';
-import { ref } from '../schemas/schema.ts';
+} from '../../schemas/adapter.ts';
+import { errorResponses } from '../../schemas/error.ts';
+import { listOf, toWireList } from '../../schemas/list.ts';
+import { ref } from '../../schemas/schema.ts';
 
 const tags = ['Adapters'];
 
