@@ -172,7 +172,7 @@ function checkWeights(file: string, expected: FileTensor[]): { tensors: number; 
       if (found)
         throw invalid(
           weightsName,
-          `: tensor "${key}" holds ${found.value} at position ${found.position}; numbers must be finite in float32`,
+          `holds ${found.value} at position ${found.position} of tensor "${key}"; numbers must be finite in float32`,
         );
     }
     const parameters = [...tensors.values()].reduce((sum, { shape }) => sum + elementCount(shape), 0);

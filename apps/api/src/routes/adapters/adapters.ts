@@ -1,12 +1,5 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
-import {
-  type AdapterVersion,
-  getAdapter,
-  getAdapterVersion,
-  listAdapters,
-  listAdapterVersions,
-} from '@graft/service';
-import { ApiError } from '../../api-error.ts';
+import { listAdapters, listAdapterVersions } from '@graft/service';
 import { createAdapterDownloads } from '../../downloads/adapter-download.ts';
 import { sendDownload } from '../../downloads/download.ts';
 import {
@@ -23,9 +16,12 @@ import { errorResponses } from '../../schemas/error.ts';
 import { listOf, toWireList } from '../../schemas/list.ts';
 import { ref } from '../../schemas/schema.ts';
 
-const tags = ['Adapters'];
+import { findAdapter, findVersion } from './find-adapter.ts';
 
-/** /adapters: what succeeded jobs made, version by version, and their files. */
+const tags = ['Adapters'];
+const config = { access: { scope: 'adapters:read' } } as const;
+
+/** /adapters: what jobs made and what was uploaded, version by version, and their files. */
 export const adapterRoutes: FastifyPluginAsyncTypebox = async (app) => {
   const { services } = app;
   const downloadOf = createAdapterDownloads(services);
@@ -33,6 +29,7 @@ export const adapterRoutes: FastifyPluginAsyncTypebox = async (app) => {
   app.get(
     '/adapters',
     {
+      config,
       schema: {
         tags,
         summary: 'List adapters',
@@ -48,6 +45,7 @@ export const adapterRoutes: FastifyPluginAsyncTypebox = async (app) => {
   app.get(
     '/adapters/:adapter_id',
     {
+      config,
       schema: {
         tags,
         summary: 'Get an adapter',
@@ -56,15 +54,14 @@ export const adapterRoutes: FastifyPluginAsyncTypebox = async (app) => {
       },
     },
     async (request) => {
-      const adapter = await getAdapter(services, request.caller.teamId, request.params.adapter_id);
-      if (!adapter) throw adapterNotFound(request.params.adapter_id);
-      return toWireAdapter(adapter);
+      return toWireAdapter(await findAdapter(services, request.caller.teamId, request.params.adapter_id));
     },
   );
 
   app.get(
     '/adapters/:adapter_id/versions',
     {
+      config,
       schema: {
         tags,
         summary: 'List the versions of an adapter',
@@ -77,27 +74,16 @@ export const adapterRoutes: FastifyPluginAsyncTypebox = async (app) => {
     async (request) => {
       const { teamId } = request.caller;
       const { adapter_id } = request.params;
-      if (!(await getAdapter(services, teamId, adapter_id))) throw adapterNotFound(adapter_id);
+      await findAdapter(services, teamId, adapter_id);
       const page = await listAdapterVersions(services, teamId, adapter_id, request.query);
       return toWireList(page, toWireAdapterVersion);
     },
   );
 
-  async function findVersion(
-    teamId: string,
-    { adapter_id, version: number }: { adapter_id: string; version: number },
-  ): Promise<AdapterVersion> {
-    const version = await getAdapterVersion(services, teamId, adapter_id, number);
-    if (version) return version;
-    if (!(await getAdapter(services, teamId, adapter_id))) throw adapterNotFound(adapter_id);
-    throw new ApiError('adapter_version_not_found', `The adapter has no version ${number}.`, {
-      param: 'version',
-    });
-  }
-
   app.get(
     '/adapters/:adapter_id/versions/:version',
     {
+      config,
       schema: {
         tags,
         summary: 'Get a version of an adapter',
@@ -105,12 +91,14 @@ export const adapterRoutes: FastifyPluginAsyncTypebox = async (app) => {
         response: { 200: ref(AdapterVersionSchema), ...errorResponses(400, 401, 404) },
       },
     },
-    async (request) => toWireAdapterVersion(await findVersion(request.caller.teamId, request.params)),
+    async (request) =>
+      toWireAdapterVersion(await findVersion(services, request.caller.teamId, request.params)),
   );
 
   app.get(
     '/adapters/:adapter_id/versions/:version/download',
     {
+      config,
       schema: {
         tags,
         summary: 'Download a version of an adapter',
@@ -121,12 +109,8 @@ export const adapterRoutes: FastifyPluginAsyncTypebox = async (app) => {
       },
     },
     async (request, reply) => {
-      const version = await findVersion(request.caller.teamId, request.params);
+      const version = await findVersion(services, request.caller.teamId, request.params);
       return await sendDownload(request, reply, await downloadOf(version));
     },
   );
 };
-
-function adapterNotFound(id: string): ApiError {
-  return new ApiError('adapter_not_found', `No such adapter: ${id}`, { param: 'adapter_id' });
-}
