@@ -32,7 +32,7 @@ test('adapter files, both ways: PEFT writes and Graft reads, Graft writes and PE
   assert.deepEqual(checked, { warnings: [], unused: [], same: true, identical: true, differing: [] });
 });
 
-test("what PEFT saves, by each of its methods, passes the check of uploads; on another model it does not", async () => {
+test('what PEFT saves, by each of its methods, passes the check of uploads; on another model it does not', async () => {
   const folder = scratchFolder('adapter-uploads');
   const [made] = await runPythonJson<{ names: string[] }>('adapter_files.py', ['methods', folder]);
   assert.equal(made!.names.length, 20);

@@ -5,7 +5,7 @@ import { createFairQueue, QueueFull } from '../threads/fair-queue.ts';
 import { createThread, ThreadTimeout } from '../threads/thread.ts';
 import type { AdapterCheck, AdapterFault } from './adapter-check-thread.ts';
 
-export interface AdapterChecker {
+interface AdapterChecker {
   /**
    * Checks a folder that was received. Throws GraftErrors that name file, key or option; ApiError `service_unavailable` when too
    * many checks wait.

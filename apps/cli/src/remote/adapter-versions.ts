@@ -122,7 +122,10 @@ function addNoteVerb(adapters: Command): void {
   verb(adapters, {
     name: 'note <adapter> [text]',
     summary: 'write the note of a version, or of the adapter itself; without a text show it',
-    examples: ['graft adapters note ft:… "Passed the review."', 'graft adapters note adpt-… --whole "The poet."'],
+    examples: [
+      'graft adapters note ft:… "Passed the review."',
+      'graft adapters note adpt-… --whole "The poet."',
+    ],
     remote: true,
   })
     .option(...ofVersion, wholeNumber(1))
@@ -270,7 +273,9 @@ function treeOf({ nodes, edges, truncated }: AdapterLineage): string {
     if (told.has(id)) continue;
     told.add(id);
     lines.push('  '.repeat(depth) + labels.get(id));
-    waiting.unshift(...edges.filter(({ from }) => from === id).map(({ to }) => ({ id: to, depth: depth + 1 })));
+    waiting.unshift(
+      ...edges.filter(({ from }) => from === id).map(({ to }) => ({ id: to, depth: depth + 1 })),
+    );
   }
   return [...lines, ...(truncated ? ['… and more'] : [])].join('\n');
 }

@@ -72,7 +72,12 @@ export function addAdaptersVerbs(program: Command): void {
         bytes(version.bytes),
         timestamp(version.created_at),
       ]);
-      const list = table(['VERSION', 'MODEL', 'JOB', 'TAGS', 'SIZE', 'CREATED'], rows, output.paint, 'No versions.');
+      const list = table(
+        ['VERSION', 'MODEL', 'JOB', 'TAGS', 'SIZE', 'CREATED'],
+        rows,
+        output.paint,
+        'No versions.',
+      );
       return `${head}\n\n${list}`;
     });
   });

@@ -77,12 +77,22 @@ test('the verbs against a real service: from the first key to an adapter that an
   assert.equal(there.choices[0].message.content, here.text);
 
   // Uploaded, it is another adapter that answers the same, also under a tag that is moved to it.
-  const upload = ['adapters', 'upload', 'adapter', '--base-model', 'tiny', '--name', 'again', '--parent', model];
+  const upload = [
+    'adapters',
+    'upload',
+    'adapter',
+    '--base-model',
+    'tiny',
+    '--name',
+    'again',
+    '--parent',
+    model,
+  ];
   const uploaded = await json([...upload, '--note', 'Back again.'], ada);
   assert.deepEqual([uploaded.version, uploaded.fine_tuning_job_id], [1, null]);
   const ask = async (name: string) =>
-    (await json(['chat', '--model', name, '-m', '2+1=', '--max-tokens', '4', '--temperature', '0'], ada)).choices[0]
-      .message.content;
+    (await json(['chat', '--model', name, '-m', '2+1=', '--max-tokens', '4', '--temperature', '0'], ada))
+      .choices[0].message.content;
   assert.equal(await ask(uploaded.model), here.text);
   const tagged = await ok(['adapters', 'tag', uploaded.model, 'production', '--expect', '0'], ada);
   assert.equal(tagged.stdout, 'ft:tiny:research:again:production points at version 1\n');
@@ -94,7 +104,13 @@ test('the verbs against a real service: from the first key to an adapter that an
   assert.match(compared.stdout, /option: the same/);
   assert.match(compared.stdout, /^adapter_model\.safetensors +same/m);
   const lineage = await ok(['adapters', 'lineage', uploaded.adapter_id], ada);
-  assert.match(lineage.stdout, new RegExp(`^base_model tiny\n.*\n {4}adapter_version ${model}\n {6}adapter_version ${uploaded.model}$`, 'm'));
+  assert.match(
+    lineage.stdout,
+    new RegExp(
+      `^base_model tiny\n.*\n {4}adapter_version ${model}\n {6}adapter_version ${uploaded.model}$`,
+      'm',
+    ),
+  );
   assert.equal((await ok(['adapters', 'note', uploaded.model], ada)).stdout, 'Back again.\n');
   assert.equal((await ok(['adapters', 'note', uploaded.model, '--clear'], ada)).stdout, 'No note.\n');
   const held = await graft(['adapters', 'delete', uploaded.model], ada);

@@ -13,7 +13,9 @@ test("a folder's three files are streamed, whatever else lies in it, and sent on
   await writeFile(join(folder, 'adapter_config.json'), '{"r": 8}');
   await writeFile(join(folder, 'adapter_model.safetensors'), weights);
   await writeFile(join(folder, 'optimizer.pt'), 'secret');
-  const { baseUrl, requests } = await localServer(t, (_request, response) => sendError(response, 503, 'later'));
+  const { baseUrl, requests } = await localServer(t, (_request, response) =>
+    sendError(response, 503, 'later'),
+  );
   const client = new GraftClient({ baseUrl, apiKey: 'k' });
   let last = { sent: 0, total: 0 };
   const upload = client.adapters.upload({
@@ -30,7 +32,10 @@ test("a folder's three files are streamed, whatever else lies in it, and sent on
   const form = await new Response(new Uint8Array(request!.body), {
     headers: { 'content-type': request!.headers['content-type'] as string },
   }).formData();
-  assert.deepEqual([form.get('base_model'), form.get('name'), form.get('note'), form.get('parent')], ['tiny', 'poet', 'é', null]);
+  assert.deepEqual(
+    [form.get('base_model'), form.get('name'), form.get('note'), form.get('parent')],
+    ['tiny', 'poet', 'é', null],
+  );
   const files = form.getAll('file') as File[];
   assert.deepEqual(
     files.map(({ name, size }) => [name, size]),

@@ -176,7 +176,8 @@ async function folderSources(folder: string): Promise<UploadSource[]> {
   const { join } = requireNodeModule('node:path', 'Uploading from a folder');
   const present = new Set(await readdir(folder));
   const sources: UploadSource[] = [];
-  for (const name of fileNames) if (present.has(name)) sources.push(await pathSource(join(folder, name), name));
+  for (const name of fileNames)
+    if (present.has(name)) sources.push(await pathSource(join(folder, name), name));
   return sources;
 }
 

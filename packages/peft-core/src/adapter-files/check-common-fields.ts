@@ -54,6 +54,7 @@ function checkNumbers(key: string, value: unknown): void {
     if (typeof part === 'number' && !(Math.abs(part) <= largestNumber))
       throw fault(key, `holds ${part}; the largest number is ${largestNumber}`);
     // One by one: an argument list has a limit, and a list in the file may be longer.
-    if (typeof part === 'object' && part !== null) for (const inner of Object.values(part)) waiting.push(inner);
+    if (typeof part === 'object' && part !== null)
+      for (const inner of Object.values(part)) waiting.push(inner);
   }
 }

@@ -15,7 +15,7 @@ export interface FileTensor {
 }
 
 /** What HF PEFT puts before the path of a module, but for soft prompts. */
-export const MODEL_PREFIX = 'base_model.model.';
+const MODEL_PREFIX = 'base_model.model.';
 
 /** A parameter of a module that is trained whole. */
 interface SavedTensor {

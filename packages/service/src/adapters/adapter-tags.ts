@@ -19,7 +19,7 @@ export interface AdapterTag {
   movedAt: Date;
 }
 
-export interface TagMove {
+interface TagMove {
   adapterId: string;
   name: string;
   /** Number of the version that it shall point at. */
@@ -29,7 +29,7 @@ export interface TagMove {
 }
 
 /** Why a word cannot be a tag; null: it can. Names of versions end in eight letters or digits, which no tag may look like. */
-export function tagFault(name: string): string | null {
+function tagFault(name: string): string | null {
   if (!/^[a-z][a-z0-9._-]{0,31}$/.test(name))
     return 'must be 1 to 32 of the characters a-z, 0-9, ".", "_" and "-", and begin with a letter';
   if (/^[0-9A-Za-z]{8}$/.test(name))

@@ -1,13 +1,13 @@
 import type { AdapterFile, AdapterVersion } from './adapter.ts';
 
 /** A value that differs: the path to it, and both values; undefined where a side has none. */
-export interface Difference {
+interface Difference {
   field: string;
   a?: unknown;
   b?: unknown;
 }
 
-export interface MetricPair {
+interface MetricPair {
   name: string;
   a: number | null;
   b: number | null;
@@ -15,7 +15,7 @@ export interface MetricPair {
   difference: number | null;
 }
 
-export interface FilePair {
+interface FilePair {
   path: string;
   status: 'same' | 'changed' | 'only_a' | 'only_b';
   a: Omit<AdapterFile, 'path'> | null;

@@ -7,7 +7,7 @@ import type { StoredArtifact } from '../storage/artifact-store.ts';
 import type { AdapterVersion } from './adapter.ts';
 import { insertVersion } from './insert-version.ts';
 
-export interface UploadedAdapter extends StoredArtifact {
+interface UploadedAdapter extends StoredArtifact {
   name: string;
   /** Catalogue id, and the digest of the weights that the files were held against. */
   base: { id: string; digest: string };

@@ -1,7 +1,7 @@
 import type { Database } from '../database/database.ts';
 
 /** A thing that an adapter version came from, or that came from it. */
-export interface LineageNode {
+interface LineageNode {
   /** Its id; of a base model the catalogue's. */
   id: string;
   type: 'base_model' | 'adapter_version' | 'job' | 'file' | 'checkpoint';
@@ -10,7 +10,7 @@ export interface LineageNode {
   createdAt: Date | null;
 }
 
-export interface LineageEdge {
+interface LineageEdge {
   from: string;
   to: string;
   /** `starts`: training or an upload went on from it. `feeds`: it was read. `makes`: it came out of it. */

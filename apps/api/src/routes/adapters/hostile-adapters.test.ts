@@ -3,8 +3,15 @@ import assert from 'node:assert/strict';
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { type AdapterParts, filesOf, safetensorsOf, sendAdapter, soundAdapter } from '../../testing/adapter-parts.ts';
-import { type HostileAdapter, hostileAdapters } from '../../testing/hostile-adapters.ts';
+import {
+  type AdapterParts,
+  filesOf,
+  safetensorsOf,
+  sendAdapter,
+  soundAdapter,
+} from '../../testing/adapter-parts.ts';
+import { hostileAdapters } from '../../testing/hostile-adapters.ts';
+import type { HostileAdapter } from '../../testing/hostile-parts.ts';
 import { type ApiBench, openApiBench } from '../../testing/open-api-bench.ts';
 
 let bench: ApiBench;
