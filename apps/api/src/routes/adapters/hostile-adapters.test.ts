@@ -7,7 +7,6 @@ import { after, before, test } from 'node:test';
 import {
   type AdapterParts,
   filesOf,
-  safetensorsOf,
   sendAdapter,
   soundAdapter,
 } from '../../testing/adapter-parts.ts';
