@@ -4,12 +4,7 @@ import { mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import {
-  type AdapterParts,
-  filesOf,
-  sendAdapter,
-  soundAdapter,
-} from '../../testing/adapter-parts.ts';
+import { type AdapterParts, filesOf, sendAdapter, soundAdapter } from '../../testing/adapter-parts.ts';
 import { hostileAdapters } from '../../testing/hostile-adapters.ts';
 import type { HostileAdapter } from '../../testing/hostile-parts.ts';
 import { type ApiBench, openApiBench } from '../../testing/open-api-bench.ts';
