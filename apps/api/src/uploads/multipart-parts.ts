@@ -12,24 +12,40 @@ export async function* unlessSilent<T>(
   pieces: AsyncIterable<T>,
   ms: number,
 ): AsyncGenerator<T> {
+  const { raw } = request;
   const iterator = pieces[Symbol.asyncIterator]();
+  let lost = false;
+  let onClose = () => {};
+  // The parser may have begun too late to hear of it, and would wait for ever.
+  const gone = new Promise<never>((_, reject) => {
+    onClose = () => {
+      if (raw.complete) return;
+      lost = true;
+      reject(brokenUpload('the client hung up', null));
+    };
+  });
+  gone.catch(() => {});
+  if (raw.destroyed) onClose();
+  else raw.once('close', onClose);
   try {
     for (;;) {
-      const timer = setTimeout(() => request.raw.destroy(), ms);
-      const next = await iterator.next().finally(() => clearTimeout(timer));
+      const timer = setTimeout(() => raw.destroy(), ms);
+      const next = await Promise.race([iterator.next(), gone]).finally(() => clearTimeout(timer));
       if (next.done) return;
       yield next.value;
     }
   } finally {
-    await iterator.return?.();
+    raw.off('close', onClose);
+    // What waits for a piece that never comes would not return.
+    const returned = iterator.return?.();
+    if (lost) returned?.catch(() => {});
+    else await returned;
   }
 }
 
 /** The parts, of which `mostFiles` may be files. Throws an ApiError for what the parser finds. */
 export async function* partsOf(request: FastifyRequest, mostFiles: number): AsyncGenerator<Multipart> {
   try {
-    // The parser hears of a client that hangs up from now on; of one that has already, never.
-    if (request.raw.destroyed) throw new Error('the client hung up');
     // Names are taken as they are sent: whoever looks at one sees what it tries.
     yield* request.parts({ preservePath: true });
   } catch (error) {
