@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { openBaseModel, readAdapter, writeAdapter } from '@graft/peft-core/files';
+import { checkAdapterFiles, openBaseModel, readAdapter, writeAdapter } from '@graft/peft-core/files';
 import { runPythonJson } from '../../scripts/golden/environment/run-python.ts';
 import { realModel } from './fixtures/real-model.ts';
 import { scratchFolder } from './fixtures/scratch-folder.ts';
@@ -30,6 +30,22 @@ test('adapter files, both ways: PEFT writes and Graft reads, Graft writes and PE
   const arguments_ = ['check', join(folder, 'model'), ours, join(folder, 'adapter')];
   const [checked] = await runPythonJson('adapter_files.py', arguments_);
   assert.deepEqual(checked, { warnings: [], unused: [], same: true, identical: true, differing: [] });
+});
+
+test('what PEFT saves, by each of its methods, passes the check of uploads; on another model it does not', async () => {
+  const folder = scratchFolder('adapter-uploads');
+  const [made] = await runPythonJson<{ names: string[] }>('adapter_files.py', ['methods', folder]);
+  assert.equal(made!.names.length, 20);
+  const config = JSON.parse(await readFile(join(folder, 'model/config.json'), 'utf8'));
+  const digest = 'a'.repeat(64);
+  for (const name of made!.names) {
+    const adapter = join(folder, 'adapters', name);
+    const { peft, tensors } = checkAdapterFiles(adapter, { config, digest });
+    const read = await readAdapter(adapter);
+    assert.deepEqual([peft, tensors], [read.config, read.tensors.size], name);
+    const wider = { ...config, hidden_size: 40, head_dim: 10, vocab_size: 4 };
+    assert.throws(() => checkAdapterFiles(adapter, { config: wider, digest }), name);
+  }
 });
 
 test("the tokenizer files made from SmolLM2's GGUF are read by transformers, to the same ids", async () => {

@@ -145,7 +145,10 @@ export const errorCodes = {
   base_model_access_denied: [400, 'The Hub does not let the server read the base model.'],
   invalid_model: [400, 'Files of the base model are absent or broken; the operator must mend them.'],
   invalid_model_config: [400, 'The config.json of the base model is broken; the operator must mend it.'],
-  invalid_safetensors: [400, 'A safetensors file of the base model is broken; the operator must mend it.'],
+  invalid_safetensors: [
+    400,
+    'A safetensors file is broken: of an uploaded adapter, or of the base model, which the operator must mend.',
+  ],
   invalid_gguf: [400, 'The GGUF file of the base model is broken; the operator must mend it.'],
   invalid_chat_template: [
     400,
@@ -157,6 +160,18 @@ export const errorCodes = {
   model_not_deletable: [400, 'Only fine-tuned models can be deleted.'],
   adapter_not_found: [404, 'No such adapter.'],
   adapter_version_not_found: [404, 'No such version of the adapter.'],
+  invalid_adapter_file: [
+    400,
+    'A file of an uploaded adapter is broken or not one; the message names the place.',
+  ],
+  adapter_does_not_fit: [
+    400,
+    'Tensors of an uploaded adapter are not those of its config on the base model.',
+  ],
+  adapter_tag_not_found: [404, 'The adapter has no such tag.'],
+  adapter_tag_moved: [412, 'The tag does not point at `expected_version`; nothing was changed.'],
+  adapter_tagged: [400, 'A tag points at what should be deleted: move or remove it first.'],
+  adapter_not_deleted: [404, 'No version with this number was deleted so lately that it can be restored.'],
   artifact_corrupt: [
     410,
     'The stored files of the adapter are no longer those published, and are not served.',

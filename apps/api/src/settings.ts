@@ -32,6 +32,8 @@ export interface ApiSettings {
   checkTimeoutMs: number;
   /** Where sending webhooks differs from its defaults: tests. */
   webhooks: Partial<WebhookSettings>;
+  /** How long checking the files of an uploaded adapter may take. */
+  adapterCheckTimeoutMs: number;
   /** Answers that do not match their schema fail: tests. */
   checkResponses: boolean;
 }
@@ -90,6 +92,7 @@ export function loadApiSettings(env: NodeJS.ProcessEnv = process.env): ApiSettin
     validationSweepMs: 10_000,
     checkTimeoutMs: 3_000,
     webhooks: {},
+    adapterCheckTimeoutMs: 60_000,
     checkResponses: false,
   };
 }

@@ -2,6 +2,8 @@ import { streamOf } from './platform.ts';
 import type { RepeatableBody } from './transport.ts';
 
 export interface UploadSource {
+  /** Name of the form's field; `file` when left out. */
+  field?: string;
   filename: string;
   bytes: number;
   /** Opened anew for every try. */
@@ -11,39 +13,44 @@ export interface UploadSource {
 export type UploadProgress = (progress: { sent: number; total: number }) => void;
 
 /**
- * A multipart/form-data body that is sent as it is read, with its length announced beforehand. FormData would
+ * A multipart/form-data body, fields before files, that is sent as it is read, with its length announced beforehand. FormData would
  * do the same without a way to see progress.
  */
 export function multipartUpload(
   fields: Record<string, string>,
-  source: UploadSource,
+  sources: UploadSource | readonly UploadSource[],
   onProgress?: UploadProgress | undefined,
 ): RepeatableBody {
   const boundary = `graft-${Array.from(globalThis.crypto.getRandomValues(new Uint8Array(12)), (byte) => byte.toString(36)).join('')}`;
   const encoder = new TextEncoder();
-  const head = encoder.encode(
-    Object.entries(fields)
-      .map(
-        ([name, value]) =>
-          `--${boundary}\r\ncontent-disposition: form-data; name="${name}"\r\n\r\n${value}\r\n`,
-      )
-      .concat(
-        `--${boundary}\r\ncontent-disposition: form-data; name="file"; filename="${quotable(source.filename)}"\r\n` +
-          'content-type: application/octet-stream\r\n\r\n',
-      )
-      .join(''),
+  const files = [sources].flat();
+  const head = Object.entries(fields)
+    .map(
+      ([name, value]) =>
+        `--${boundary}\r\ncontent-disposition: form-data; name="${name}"\r\n\r\n${value}\r\n`,
+    )
+    .join('');
+  /** What stands before each file, and after the last. */
+  const between = files.map(({ field = 'file', filename }, i) =>
+    encoder.encode(
+      `${i === 0 ? head : '\r\n'}--${boundary}\r\ncontent-disposition: form-data; name="${field}"; filename="${quotable(filename)}"\r\n` +
+        'content-type: application/octet-stream\r\n\r\n',
+    ),
   );
   const tail = encoder.encode(`\r\n--${boundary}--\r\n`);
+  const total = files.reduce((sum, { bytes }) => sum + bytes, 0);
 
   async function* parts(onChunk: () => void): AsyncGenerator<Uint8Array, void, void> {
-    yield head;
     let sent = 0;
-    for await (const chunk of source.open()) {
-      yield chunk;
-      // This line runs after the chunk was taken, because the generator waits for its reader.
-      onChunk();
-      sent += chunk.byteLength;
-      onProgress?.({ sent, total: source.bytes });
+    for (const [i, file] of files.entries()) {
+      yield between[i]!;
+      for await (const chunk of file.open()) {
+        yield chunk;
+        // This line runs after the chunk was taken, because the generator waits for its reader.
+        onChunk();
+        sent += chunk.byteLength;
+        onProgress?.({ sent, total });
+      }
     }
     yield tail;
   }
@@ -51,7 +58,9 @@ export function multipartUpload(
   return {
     headers: {
       'content-type': `multipart/form-data; boundary=${boundary}`,
-      'content-length': String(head.byteLength + source.bytes + tail.byteLength),
+      'content-length': String(
+        total + [...between, tail].reduce((sum, { byteLength }) => sum + byteLength, 0),
+      ),
     },
     open: (onChunk) => streamOf(parts(onChunk)),
   };

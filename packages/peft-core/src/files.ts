@@ -3,6 +3,11 @@
 export type { Adapter, AdapterToWrite } from './adapter-files/adapter.ts';
 export type { AdapterCard } from './adapter-files/adapter-card.ts';
 export { readAdapter, writeAdapter } from './adapter-files/adapter-files.ts';
+export {
+  adapterFileLimits,
+  type CheckedAdapter,
+  checkAdapterFiles,
+} from './adapter-files/check-adapter-files.ts';
 export type { BaseModel } from './base-model/base-model.ts';
 export { rehashWeights } from './base-model/model-digest.ts';
 export { openBaseModel } from './base-model/open-base-model.ts';

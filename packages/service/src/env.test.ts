@@ -27,6 +27,7 @@ test('everything has a default, and an empty variable counts as unset', () => {
     artifactsUrl: undefined,
     s3Endpoint: undefined,
     storageCacheBytes: 20 * 2 ** 30,
+    adapterRetentionDays: 30,
     workerHost: '127.0.0.1',
     workerPort: 0,
     workerUrl: undefined,

@@ -41,6 +41,7 @@ const EnvSchema = Type.Object({
   GRAFT_S3_ENDPOINT: Type.Optional(Type.String({ pattern: '^https?://' })),
   GRAFT_STORAGE_CACHE_BYTES: Type.String({ pattern: '^[0-9]{1,15}$', default: String(20 * 2 ** 30) }),
   GRAFT_MAX_UPLOAD_BYTES: Type.String({ pattern: '^[0-9]{1,15}$', default: String(512 * 2 ** 20) }),
+  GRAFT_ADAPTER_RETENTION_DAYS: Type.String({ pattern: '^[0-9]{1,4}$', default: '30' }),
   GRAFT_METRICS_TOKEN: Type.Optional(Type.String({ minLength: 16 })),
   GRAFT_METRICS_BY_TEAM: Type.Enum(['true', 'false'], { default: 'false' }),
   LOG_LEVEL: Type.Enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'], { default: 'info' }),
@@ -87,6 +88,8 @@ export interface ServiceEnv {
   /** A worker whose data folder has less free space takes no jobs. */
   minFreeBytes: number;
   maxUploadBytes: number;
+  /** How long a deleted adapter version can be restored. */
+  adapterRetentionDays: number;
   /** Whoever has it reads /metrics. Absent: only this machine does. */
   metricsToken: string | undefined;
   /** Metrics may name teams. */
@@ -179,6 +182,7 @@ export function loadServiceEnv(env: NodeJS.ProcessEnv = process.env): ServiceEnv
     metricsByTeam: filled.GRAFT_METRICS_BY_TEAM === 'true',
     artifactsUrl: filled.ARTIFACTS_URL,
     s3Endpoint: filled.GRAFT_S3_ENDPOINT,
+    adapterRetentionDays: Number(filled.GRAFT_ADAPTER_RETENTION_DAYS),
     storageCacheBytes: Number(filled.GRAFT_STORAGE_CACHE_BYTES),
     logLevel: filled.LOG_LEVEL,
   };

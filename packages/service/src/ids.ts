@@ -8,6 +8,7 @@ export type IdKind =
   | 'checkpoint'
   | 'adapter'
   | 'version'
+  | 'tag'
   | 'team'
   | 'worker'
   | 'user'
@@ -21,6 +22,7 @@ const prefixes: Record<IdKind, string> = {
   checkpoint: 'ftckpt_',
   adapter: 'adpt-',
   version: 'adptver-',
+  tag: 'adpttag-',
   team: 'team-',
   worker: 'worker-',
   user: 'user-',

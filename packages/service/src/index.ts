@@ -1,6 +1,16 @@
 /** What API, worker and admin commands agree on. `services.ts` opens everything; `jobs/job.ts` holds the vocabulary. */
 export type { Adapter, AdapterVersion } from './adapters/adapter.ts';
-export { deleteFineTunedModel } from './adapters/delete-fine-tuned-model.ts';
+export { type AdapterTag, isTag, listTags, moveTag, removeTag } from './adapters/adapter-tags.ts';
+export { type Comparison, compareVersions } from './adapters/compare-versions.ts';
+export {
+  deleteFineTunedModel,
+  deleteVersions,
+  listDeletedVersions,
+  restorableUntil,
+  restoreVersion,
+} from './adapters/delete-adapters.ts';
+export { longestNote, setNote } from './adapters/notes.ts';
+export { publishUpload } from './adapters/publish-upload.ts';
 export {
   type FineTunedModel,
   findFineTunedModel,
@@ -10,6 +20,7 @@ export {
   listAdapterVersions,
   listFineTunedModels,
 } from './adapters/read-adapters.ts';
+export { type Lineage, readLineage } from './adapters/read-lineage.ts';
 export { admitBaseModel, forgetBaseModel, listRecordedBaseModels } from './base-models/admit-base-model.ts';
 export { baseModelFault, isLastingModelFault } from './base-models/base-model-fault.ts';
 export type { BaseModelEntry, LocalBaseModel } from './base-models/catalogue.ts';
@@ -161,6 +172,7 @@ export type { ArtifactStore } from './storage/artifact-store.ts';
 export type { CheckpointStore } from './storage/checkpoint-store.ts';
 export { collectLocal } from './storage/collect-local.ts';
 export { dataFolder } from './storage/data-folder.ts';
+export { receiveStaged } from './storage/disk/receive-staged.ts';
 export type { FileStore } from './storage/file-store.ts';
 export { checkDataFolderMark, probeDataFolder } from './storage/prove-data-folder.ts';
 export { isDamage, reportCorruption } from './storage/report-corruption.ts';

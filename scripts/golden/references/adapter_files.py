@@ -4,6 +4,8 @@ usage: adapter_files.py configs                     writes ../../packages/peft-c
                                                     adapter_config.json as PEFT writes it
        adapter_files.py write FOLDER                a tiny random model and a LoRA adapter of it, by PEFT: FOLDER/{model,adapter},
                                                     and on standard output {"keys": {key: [shape, sum]}}
+       adapter_files.py methods FOLDER              a tiny random model and an adapter of it by each of PEFT's methods that Graft
+                                                    takes as uploads: FOLDER/{model,adapters/NAME}, and {"names"}
        adapter_files.py check MODEL ADAPTER OTHER   loads ADAPTER (by Graft) with PEFT; on standard output {"warnings", "same":
                                                     tensors equal to OTHER's bit for bit, "identical": the safetensors files
                                                     are, "differing": keys of the configs}
@@ -15,6 +17,7 @@ import tempfile
 import warnings
 from pathlib import Path
 
+import peft
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
 from reference import load_base, write_json
@@ -77,6 +80,38 @@ def write(folder: Path) -> None:
     write_json({"keys": {key: [list(value.shape), value.double().sum().item()] for key, value in tensors.items()}})
 
 
+METHODS = {
+    "lora": lambda peft: peft.LoraConfig(r=4, target_modules=["q_proj", "down_proj"], init_lora_weights=False),
+    "lora, all linear": lambda peft: peft.LoraConfig(r=2, target_modules="all-linear", lora_bias=True),
+    "lora, dora of everything": lambda peft: peft.LoraConfig(r=2, target_modules=["embed_tokens", "lm_head", "v_proj"], use_dora=True),
+    "lora, tokens and whole modules": lambda peft: peft.LoraConfig(
+        r=2, target_modules=["k_proj"], trainable_token_indices=[1, 5], modules_to_save=["norm"]
+    ),
+    "ia3": lambda peft: peft.IA3Config(target_modules=["k_proj", "v_proj", "down_proj"], feedforward_modules=["down_proj"]),
+    "norms": lambda peft: peft.LNTuningConfig(target_modules=["input_layernorm"]),
+    "tokens": lambda peft: peft.TrainableTokensConfig(token_indices=[1, 2, 3], target_modules=["embed_tokens"]),
+    "prompt": lambda peft: peft.PromptTuningConfig(num_virtual_tokens=3),
+    "p-tuning": lambda peft: peft.PromptEncoderConfig(num_virtual_tokens=3, encoder_hidden_size=8),
+    "prefix": lambda peft: peft.PrefixTuningConfig(num_virtual_tokens=3),
+}
+
+
+def methods(folder: Path) -> None:
+    config = LlamaConfig(
+        hidden_size=32, intermediate_size=48, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2,
+        vocab_size=64, tie_word_embeddings=False,
+    )  # fmt: skip
+    LlamaForCausalLM(config).save_pretrained(folder / "model")
+    for name, make in METHODS.items():
+        for dtype in (torch.float32, torch.bfloat16):
+            torch.manual_seed(0)
+            adapter = make(peft)
+            adapter.task_type = "CAUSAL_LM"
+            made = get_peft_model(LlamaForCausalLM(config), adapter).to(dtype)
+            made.save_pretrained(folder / "adapters" / f"{name} {str(dtype).removeprefix('torch.')}")
+    write_json({"names": sorted(path.name for path in (folder / "adapters").iterdir())})
+
+
 def check(model: str, adapter: Path, other: Path) -> None:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
@@ -107,6 +142,8 @@ if __name__ == "__main__":
     command, *paths = sys.argv[1:]
     if command == "configs":
         write_configs()
+    elif command == "methods":
+        methods(Path(paths[0]))
     elif command == "write":
         write(Path(paths[0]))
     else:

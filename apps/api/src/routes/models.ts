@@ -1,5 +1,5 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
-import { deleteFineTunedModel, findFineTunedModel, listFineTunedModels } from '@graft/service';
+import { deleteFineTunedModel, findFineTunedModel, isTag, listFineTunedModels } from '@graft/service';
 import { Type } from 'typebox';
 import { ApiError } from '../api-error.ts';
 import { errorResponses } from '../schemas/error.ts';
@@ -19,7 +19,7 @@ const tags = ['Models'];
 // Ids of Hub models hold slashes, and clients do not always escape them: hence the wildcards.
 const ModelParams = Type.Object({ '*': Type.String({ description: 'Id of the model.' }) });
 
-/** /models: base models, and what the team's jobs made of them. */
+/** /models: base models, and what the team's jobs and uploads made of them. */
 export const modelRoutes: FastifyPluginAsyncTypebox = async (app) => {
   const { services } = app;
 
@@ -71,7 +71,8 @@ export const modelRoutes: FastifyPluginAsyncTypebox = async (app) => {
       if (base) return toWireBaseModel(base);
       const tuned = await findFineTunedModel(services, request.caller.teamId, id);
       if (!tuned) throw modelNotFound(id);
-      return toWireFineTunedModel(tuned);
+      // Under the name that was asked for, which may be a tag's.
+      return { ...toWireFineTunedModel(tuned), id };
     },
   );
 
@@ -82,7 +83,8 @@ export const modelRoutes: FastifyPluginAsyncTypebox = async (app) => {
       schema: {
         tags,
         summary: 'Delete a fine-tuned model',
-        description: 'Removes its adapter version; its job stays.',
+        description:
+          'Its adapter version, which can be restored for some days; its job stays. A tag goes by DELETE /v1/adapters/{id}/tags/{tag}.',
         params: ModelParams,
         response: { 200: ref(DeletedModelSchema), ...errorResponses(400, 401, 403, 404) },
       },
@@ -100,7 +102,12 @@ export const modelRoutes: FastifyPluginAsyncTypebox = async (app) => {
           },
         );
       }
-      if (!(await deleteFineTunedModel(services, caller.teamId, id, caller))) throw modelNotFound(id);
+      if (!(await deleteFineTunedModel(services, caller.teamId, id, caller))) {
+        if (!(await isTag(services, caller.teamId, id))) throw modelNotFound(id);
+        throw new ApiError('model_not_deletable', `${id} is a tag: remove it from its adapter.`, {
+          param: 'model',
+        });
+      }
       return { id, object: 'model' as const, deleted: true };
     },
   );

@@ -8,9 +8,10 @@ export const AdapterSchema = named('Adapter', {
   id: Type.String(),
   object: Type.Literal('adapter'),
   created_at: Time,
-  name: Type.String({ description: "The jobs' suffix, or a short random name." }),
+  name: Type.String({ description: "The jobs' suffix, the name of an upload, or a short random one." }),
   base_model: Type.String(),
   latest_version: nullable(Type.Integer()),
+  note: nullable(Type.String()),
 });
 
 export const AdapterVersionSchema = named('AdapterVersion', {
@@ -22,7 +23,12 @@ export const AdapterVersionSchema = named('AdapterVersion', {
   version: Type.Integer({ minimum: 1 }),
   model: Type.String({ description: 'What completions take as `model`.' }),
   base_model: Type.String(),
-  fine_tuning_job_id: Type.String(),
+  fine_tuning_job_id: nullable(Type.String(), { description: 'Null: it was made elsewhere and uploaded.' }),
+  parent_id: nullable(Type.String(), {
+    description: 'Id of the version that its training went on from; null: of the base model.',
+  }),
+  tags: Type.Array(Type.String(), { description: 'Names of the tags that point at it.' }),
+  note: nullable(Type.String()),
   digest: Type.String({
     description: 'SHA-256 over the sorted lines `<sha256> <bytes> <path>` of the files.',
   }),
@@ -53,6 +59,7 @@ export function toWireAdapter(adapter: Adapter): Static<typeof AdapterSchema> {
     name: adapter.name,
     base_model: adapter.baseModel,
     latest_version: adapter.latestVersion,
+    note: adapter.note,
   };
 }
 
@@ -67,6 +74,9 @@ export function toWireAdapterVersion(version: AdapterVersion): Static<typeof Ada
     model: version.modelName,
     base_model: version.baseModel,
     fine_tuning_job_id: version.jobId,
+    parent_id: version.parentId,
+    tags: version.tags,
+    note: version.note,
     digest: version.digest,
     bytes: version.bytes,
     files: version.files,

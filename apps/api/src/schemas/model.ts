@@ -10,7 +10,7 @@ export const ModelSchema = named('Model', {
   owned_by: Type.String({ description: '`graft` for a base model, else the team.' }),
   base_model: nullable(Type.String(), { description: 'Null for a base model.' }),
   adapter: nullable(Type.Object({ id: Type.String(), version: Type.Integer() })),
-  job: nullable(Type.String(), { description: 'The fine-tuning job that made it.' }),
+  job: nullable(Type.String(), { description: 'The fine-tuning job that made it; null: it was uploaded.' }),
 });
 
 export const ListModelsQuery = Type.Object(

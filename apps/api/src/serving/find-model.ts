@@ -17,7 +17,7 @@ export async function findModel(
     peft: { task_type: string };
   };
   const task = peft.task_type;
-  if (task !== 'CAUSAL_LM' && task !== 'SEQ_2_SEQ_LM') {
+  if (!writesText(task)) {
     throw new ApiError(
       'unsupported_task',
       `'${model}' does ${task} and writes no text. Download it, and use it with \`graft score\` or HF PEFT.`,
@@ -33,6 +33,11 @@ export async function findModel(
       base_digest: trainedOn.digest,
     },
   };
+}
+
+/** Whether a model of this task can answer completions. */
+export function writesText(task: string): boolean {
+  return task === 'CAUSAL_LM' || task === 'SEQ_2_SEQ_LM';
 }
 
 export function modelNotFound(id: string): ApiError {

@@ -1,8 +1,9 @@
-import type { Multipart, MultipartFile } from '@fastify/multipart';
+import type { MultipartFile } from '@fastify/multipart';
 import type { DatasetSummary } from '@graft/peft-core/examples';
 import type { FileStore } from '@graft/service';
 import type { FastifyRequest } from 'fastify';
 import { ApiError } from '../api-error.ts';
+import { bytesOf, dropBody, missing, partsOf, unknownParameter, unlessSilent } from './multipart-parts.ts';
 import type { UploadChecks } from './upload-checks.ts';
 
 /** A training file whose bytes are in the store and whose lines are examples; it has no row yet. */
@@ -31,12 +32,11 @@ export async function receiveUpload(
   checks: UploadChecks,
   limits: UploadLimits,
 ): Promise<ReceivedUpload> {
-  const whileSent = <T>(pieces: AsyncIterable<T>) =>
-    promptly(pieces, limits.idleMs, () => request.raw.destroy());
+  const whileSent = <T>(pieces: AsyncIterable<T>) => unlessSilent(request, pieces, limits.idleMs);
   let purpose: string | null = null;
   let received: ReceivedUpload | null = null;
   try {
-    for await (const part of whileSent(partsOf(request))) {
+    for await (const part of whileSent(partsOf(request, 1))) {
       if (part.type === 'file') {
         if (part.fieldname !== 'file') throw unknownParameter(part.fieldname);
         received = await receiveFile(part, whileSent(bytesOf(part)), files, checks, limits.bytes);
@@ -57,55 +57,9 @@ export async function receiveUpload(
     return received;
   } catch (error) {
     if (received) await files.remove(received.path).catch(() => {});
-    // The rest of the body is read and dropped, so that a client that sends first and then reads sees the answer.
-    request.raw.unpipe();
-    request.raw.resume();
+    dropBody(request);
     throw error;
   }
-}
-
-/**
- * The pieces as they come. `onSilence` is called when the next one takes longer than `ms`: the sender's silence, since the
- * time that a piece is worked on does not count.
- */
-async function* promptly<T>(pieces: AsyncIterable<T>, ms: number, onSilence: () => void): AsyncGenerator<T> {
-  const iterator = pieces[Symbol.asyncIterator]();
-  try {
-    for (;;) {
-      const timer = setTimeout(onSilence, ms);
-      const next = await iterator.next().finally(() => clearTimeout(timer));
-      if (next.done) return;
-      yield next.value;
-    }
-  } finally {
-    await iterator.return?.();
-  }
-}
-
-/** The parts. Throws an ApiError for what the parser finds. */
-async function* partsOf(request: FastifyRequest): AsyncGenerator<Multipart> {
-  try {
-    yield* request.parts();
-  } catch (error) {
-    const { code, message } = error as { code?: string; message: string };
-    if (code === 'FST_FILES_LIMIT') {
-      throw new ApiError('invalid_value', "Invalid 'file': send exactly one.", { param: 'file' });
-    }
-    throw brokenUpload(message, error);
-  }
-}
-
-/** The bytes of a file part. Throws an ApiError when they break off. */
-async function* bytesOf(part: MultipartFile): AsyncGenerator<Buffer> {
-  try {
-    yield* part.file as AsyncIterable<Buffer>;
-  } catch (error) {
-    throw brokenUpload((error as Error).message, error);
-  }
-}
-
-function brokenUpload(reason: string, cause: unknown): ApiError {
-  return new ApiError('upload_incomplete', `The upload is broken: ${reason}`, { cause });
 }
 
 async function receiveFile(
@@ -135,16 +89,6 @@ async function receiveFile(
 function checkPurpose(purpose: unknown): string {
   if (purpose === 'fine-tune') return purpose;
   throw new ApiError('invalid_value', 'Invalid \'purpose\': must be "fine-tune".', { param: 'purpose' });
-}
-
-function unknownParameter(name: string): ApiError {
-  return new ApiError('unknown_parameter', `Unknown parameter: '${name}'.`, { param: name });
-}
-
-function missing(name: string): ApiError {
-  return new ApiError('missing_required_parameter', `Missing required parameter: '${name}'.`, {
-    param: name,
-  });
 }
 
 /** The client's name for the file without folders and control characters. It is only shown, never a path. */

@@ -4,11 +4,16 @@ import { bytes, timestamp } from '../draw/quantities.ts';
 import { fields, table } from '../draw/table.ts';
 import { createOutput } from '../output.ts';
 import { noun, type RemoteOptions, verb } from '../verb.ts';
+import { addAdapterVersionVerbs } from './adapter-versions.ts';
 import { connect } from './connect.ts';
 import { findAdapterVersion } from './find-adapter-version.ts';
 
 export function addAdaptersVerbs(program: Command): void {
-  const adapters = noun(program, 'adapters', 'what jobs made: list, get, download');
+  const adapters = noun(
+    program,
+    'adapters',
+    'what jobs made and what you upload: list, get, download, tag, compare, delete …',
+  );
 
   verb(adapters, {
     name: 'list',
@@ -32,7 +37,7 @@ export function addAdaptersVerbs(program: Command): void {
             timestamp(adapter.created_at),
           ]),
           output.paint,
-          'No adapters yet: a job that succeeds makes one.',
+          'No adapters yet: a job that succeeds makes one, and so does: graft adapters upload',
         ),
       );
     });
@@ -55,17 +60,24 @@ export function addAdaptersVerbs(program: Command): void {
           ['name', adapter.name],
           ['base model', adapter.base_model],
           ['created', timestamp(adapter.created_at)],
+          ['note', adapter.note],
         ],
         output.paint,
       );
       const rows = versions.map((version) => [
         String(version.version),
         version.model,
-        version.fine_tuning_job_id,
+        version.fine_tuning_job_id ?? '(uploaded)',
+        version.tags.join(', '),
         bytes(version.bytes),
         timestamp(version.created_at),
       ]);
-      const list = table(['VERSION', 'MODEL', 'JOB', 'SIZE', 'CREATED'], rows, output.paint, 'No versions.');
+      const list = table(
+        ['VERSION', 'MODEL', 'JOB', 'TAGS', 'SIZE', 'CREATED'],
+        rows,
+        output.paint,
+        'No versions.',
+      );
       return `${head}\n\n${list}`;
     });
   });
@@ -97,6 +109,8 @@ export function addAdaptersVerbs(program: Command): void {
         ].join('\n');
       });
     });
+
+  addAdapterVersionVerbs(adapters);
 }
 
 interface DownloadOptions extends RemoteOptions {

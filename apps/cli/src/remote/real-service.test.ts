@@ -76,6 +76,57 @@ test('the verbs against a real service: from the first key to an adapter that an
   const here = await json(generate);
   assert.equal(there.choices[0].message.content, here.text);
 
+  // Uploaded, it is another adapter that answers the same, also under a tag that is moved to it.
+  const upload = [
+    'adapters',
+    'upload',
+    'adapter',
+    '--base-model',
+    'tiny',
+    '--name',
+    'again',
+    '--parent',
+    model,
+  ];
+  const uploaded = await json([...upload, '--note', 'Back again.'], ada);
+  assert.deepEqual([uploaded.version, uploaded.fine_tuning_job_id], [1, null]);
+  const ask = async (name: string) =>
+    (await json(['chat', '--model', name, '-m', '2+1=', '--max-tokens', '4', '--temperature', '0'], ada))
+      .choices[0].message.content;
+  assert.equal(await ask(uploaded.model), here.text);
+  const tagged = await ok(['adapters', 'tag', uploaded.model, 'production', '--expect', '0'], ada);
+  assert.equal(tagged.stdout, 'ft:tiny:research:again:production points at version 1\n');
+  assert.equal(await ask('ft:tiny:research:again:production'), here.text);
+  const moved = await graft(['adapters', 'tag', uploaded.adapter_id, 'production', '--expect', '0'], ada);
+  assert.equal(moved.code, 1);
+  assert.match(moved.stderr, /points at version 1; nothing was changed/);
+  const compared = await ok(['adapters', 'compare', model, 'ft:tiny:research:again:production'], ada);
+  assert.match(compared.stdout, /option: the same/);
+  assert.match(compared.stdout, /^adapter_model\.safetensors +same/m);
+  const lineage = await ok(['adapters', 'lineage', uploaded.adapter_id], ada);
+  assert.match(
+    lineage.stdout,
+    new RegExp(
+      `^base_model tiny\n.*\n {4}adapter_version ${model}\n {6}adapter_version ${uploaded.model}$`,
+      'm',
+    ),
+  );
+  assert.equal((await ok(['adapters', 'note', uploaded.model], ada)).stdout, 'Back again.\n');
+  assert.equal((await ok(['adapters', 'note', uploaded.model, '--clear'], ada)).stdout, 'No note.\n');
+  const held = await graft(['adapters', 'delete', uploaded.model], ada);
+  assert.equal(held.code, 1);
+  assert.match(held.stderr, /move the tag "production" to another version or remove it first/);
+  await ok(['adapters', 'untag', uploaded.adapter_id, 'production'], ada);
+  await ok(['adapters', 'delete', uploaded.adapter_id, '--all'], ada);
+  assert.equal((await graft(['adapters', 'get', uploaded.adapter_id], ada)).code, 1);
+  assert.match((await ok(['adapters', 'restore'], ada)).stdout, new RegExp(uploaded.model));
+  await ok(['adapters', 'restore', uploaded.adapter_id, '--version-number', '1'], ada);
+  assert.equal(await ask(uploaded.model), here.text);
+  await writeFile(join(folder, 'adapter/adapter_model.safetensors'), 'PK\x03\x04');
+  const bad = await graft(upload, ada);
+  assert.equal(bad.code, 1);
+  assert.match(bad.stderr, /adapter_model\.safetensors is only 4 bytes long/);
+
   // .env alone leads the operator to the same database, from any folder.
   const settings = Object.entries(env).filter(([name]) => /^(DATABASE_URL|GRAFT_DATA_DIR)$/.test(name));
   await writeFile(join(folder, 'settings'), settings.map(([name, value]) => `${name}=${value}\n`).join(''));

@@ -288,6 +288,7 @@ const adapter: Adapter = {
   name: 'demo',
   base_model: 'base',
   latest_version: 1,
+  note: null,
 };
 const version: AdapterVersion = {
   id: 'adptv_1',
@@ -299,6 +300,9 @@ const version: AdapterVersion = {
   model: tunedModel.id,
   base_model: 'base',
   fine_tuning_job_id: 'ftjob-1',
+  parent_id: null,
+  tags: [],
+  note: null,
   digest: sha256('digest').toString('hex'),
   bytes: Object.values(adapterFiles).reduce((sum, content) => sum + content.length, 0),
   files: Object.entries(adapterFiles).map(([path, content]) => ({

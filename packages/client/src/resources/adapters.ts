@@ -1,15 +1,44 @@
+import { multipartUpload, type UploadProgress, type UploadSource } from '../multipart-upload.ts';
 import { PageList } from '../page-list.ts';
+import { requireNodeModule } from '../platform.ts';
 import type { Transport } from '../transport.ts';
-import type { Adapter, AdapterVersion, Model } from '../wire-objects.ts';
+import { chunksOf, pathSource } from '../upload-sources.ts';
+import type {
+  Adapter,
+  AdapterComparison,
+  AdapterLineage,
+  AdapterTag,
+  AdapterVersion,
+  DeletedAdapter,
+  DeletedAdapterVersion,
+  Model,
+  MovedAdapterTag,
+} from '../wire-objects.ts';
 import { AdapterDownload, type DownloadOptions } from './adapter-download.ts';
+
+export interface UploadAdapterParams {
+  /** Id of the base model that it was trained on. */
+  baseModel: string;
+  /** Uploads and jobs of one name make versions of one adapter. */
+  name: string;
+  /** A folder as HF PEFT saves it (Node), or its files by name; both are streamed. */
+  files: string | Record<string, Blob>;
+  /** Name of the model that its training went on from. */
+  parent?: string | undefined;
+  note?: string | undefined;
+  onProgress?: UploadProgress;
+  signal?: AbortSignal;
+}
 
 export class Adapters {
   readonly #transport: Transport;
   readonly versions: AdapterVersions;
+  readonly tags: AdapterTags;
 
   constructor(transport: Transport) {
     this.#transport = transport;
     this.versions = new AdapterVersions(transport);
+    this.tags = new AdapterTags(transport);
   }
 
   list(params: { limit?: number; after?: string } = {}): PageList<Adapter> {
@@ -20,16 +49,51 @@ export class Adapters {
     return this.#transport.json({ method: 'GET', path: adapterPath(id) });
   }
 
-  /** The version behind a fine-tuned model's name (`ft:…`); null for a base model. */
+  /** Publishes an adapter that was made elsewhere. Of a folder only adapter_config.json, adapter_model.safetensors and README.md are sent. */
+  async upload(params: UploadAdapterParams): Promise<AdapterVersion> {
+    const { baseModel: base_model, name, parent, note, files, onProgress, signal } = params;
+    const fields = {
+      base_model,
+      name,
+      ...(parent === undefined ? {} : { parent }),
+      ...(note === undefined ? {} : { note }),
+    };
+    const sources = typeof files === 'string' ? await folderSources(files) : blobSources(files);
+    const body = multipartUpload(fields, sources, onProgress);
+    // A version that is there twice does no harm, but nobody wants it: no second try once it was sent.
+    return this.#transport.json({ method: 'POST', path: '/adapters', body, maxRetries: 0, signal });
+  }
+
+  /** The version behind a fine-tuned model's name (`ft:…`) or a tag's; null for a base model. */
   async retrieveVersionOf(model: string): Promise<AdapterVersion | null> {
     const path = `/models/${encodeURIComponent(model)}`;
     const { adapter } = await this.#transport.json<Model>({ method: 'GET', path });
     return adapter === null ? null : this.versions.retrieve(adapter.id, adapter.version);
   }
 
+  /** What is different between the versions behind two names. */
+  compare(a: string, b: string): Promise<AdapterComparison> {
+    return this.#transport.json({ method: 'GET', path: '/adapters/compare', query: { a, b } });
+  }
+
+  /** Writes the note of an adapter; null removes it. */
+  setNote(id: string, note: string | null): Promise<Adapter> {
+    return this.#transport.json({ method: 'POST', path: `${adapterPath(id)}/note`, json: { note } });
+  }
+
+  /** Deletes all versions of an adapter. They can be restored for some days. */
+  delete(id: string): Promise<DeletedAdapter> {
+    return this.#transport.json({ method: 'DELETE', path: adapterPath(id) });
+  }
+
+  /** Deleted versions that can be restored, the newest deletion first. */
+  listDeleted(params: { limit?: number; after?: string } = {}): PageList<DeletedAdapterVersion> {
+    return new PageList(this.#transport, '/adapters/deleted', params);
+  }
+
   /** A tar of the version's files, as Hugging Face PEFT reads them. */
   download(id: string, version: number, options: DownloadOptions = {}): AdapterDownload {
-    return new AdapterDownload(this.#transport, `${adapterPath(id)}/versions/${version}/download`, options);
+    return new AdapterDownload(this.#transport, `${versionPath(id, version)}/download`, options);
   }
 }
 
@@ -45,8 +109,82 @@ class AdapterVersions {
   }
 
   retrieve(id: string, version: number): Promise<AdapterVersion> {
-    return this.#transport.json({ method: 'GET', path: `${adapterPath(id)}/versions/${version}` });
+    return this.#transport.json({ method: 'GET', path: versionPath(id, version) });
+  }
+
+  /** What it came from, and what came from it. */
+  lineage(id: string, version: number): Promise<AdapterLineage> {
+    return this.#transport.json({ method: 'GET', path: `${versionPath(id, version)}/lineage` });
+  }
+
+  /** Writes the note of a version; null removes it. */
+  setNote(id: string, version: number, note: string | null): Promise<AdapterVersion> {
+    return this.#transport.json({ method: 'POST', path: `${versionPath(id, version)}/note`, json: { note } });
+  }
+
+  /** It can be restored for some days. */
+  delete(id: string, version: number): Promise<DeletedAdapter> {
+    return this.#transport.json({ method: 'DELETE', path: versionPath(id, version) });
+  }
+
+  restore(id: string, version: number): Promise<AdapterVersion> {
+    return this.#transport.json({ method: 'POST', path: `${versionPath(id, version)}/restore` });
+  }
+}
+
+class AdapterTags {
+  readonly #transport: Transport;
+
+  constructor(transport: Transport) {
+    this.#transport = transport;
+  }
+
+  /** All tags of an adapter, by name. */
+  list(id: string): PageList<AdapterTag> {
+    return new PageList(this.#transport, `${adapterPath(id)}/tags`, {});
+  }
+
+  /**
+   * Makes a tag, or moves it. With `expected`, only if it points at that version, or with null, only if it is not there;
+   * else `adapter_tag_moved`.
+   */
+  move(
+    id: string,
+    tag: string,
+    version: number,
+    options: { expected?: number | null | undefined } = {},
+  ): Promise<MovedAdapterTag> {
+    const { expected } = options;
+    const json = { tag, version, ...(expected === undefined ? {} : { expected_version: expected }) };
+    return this.#transport.json({ method: 'POST', path: `${adapterPath(id)}/tags`, json });
+  }
+
+  remove(id: string, tag: string): Promise<{ adapter_id: string; tag: string; deleted: true }> {
+    const path = `${adapterPath(id)}/tags/${encodeURIComponent(tag)}`;
+    return this.#transport.json({ method: 'DELETE', path });
   }
 }
 
 const adapterPath = (id: string): string => `/adapters/${encodeURIComponent(id)}`;
+const versionPath = (id: string, version: number): string => `${adapterPath(id)}/versions/${version}`;
+
+/** The files of an adapter that are sent; the last may be missing. */
+const fileNames = ['adapter_config.json', 'adapter_model.safetensors', 'README.md'];
+
+async function folderSources(folder: string): Promise<UploadSource[]> {
+  const { readdir } = requireNodeModule('node:fs', 'Uploading from a folder').promises;
+  const { join } = requireNodeModule('node:path', 'Uploading from a folder');
+  const present = new Set(await readdir(folder));
+  const sources: UploadSource[] = [];
+  for (const name of fileNames)
+    if (present.has(name)) sources.push(await pathSource(join(folder, name), name));
+  return sources;
+}
+
+function blobSources(files: Record<string, Blob>): UploadSource[] {
+  return Object.entries(files).map(([filename, blob]) => ({
+    filename,
+    bytes: blob.size,
+    open: () => chunksOf(blob),
+  }));
+}

@@ -1,7 +1,8 @@
-import { multipartUpload, type UploadProgress, type UploadSource } from '../multipart-upload.ts';
+import { multipartUpload, type UploadProgress } from '../multipart-upload.ts';
 import { PageList } from '../page-list.ts';
-import { nodeModule, requireNodeModule } from '../platform.ts';
+import { nodeModule } from '../platform.ts';
 import type { OpenResponse, RepeatableBody, Transport } from '../transport.ts';
+import { chunksOf, pathSource } from '../upload-sources.ts';
 import type { Deleted, FileObject } from '../wire-objects.ts';
 
 export interface UploadParams {
@@ -62,20 +63,6 @@ export class Files {
   }
 }
 
-async function pathSource(path: string, filename: string | undefined): Promise<UploadSource> {
-  const fs = requireNodeModule('node:fs', 'Uploading from a path');
-  const { basename } = requireNodeModule('node:path', 'Uploading from a path');
-  const stats = await fs.promises.stat(path);
-  if (!stats.isFile()) throw new TypeError(`${path} is not a file.`);
-  return {
-    filename: filename ?? basename(path),
-    bytes: stats.size,
-    // Exactly the announced length, even where the file grows meanwhile.
-    open: () =>
-      stats.size === 0 ? fs.createReadStream(path) : fs.createReadStream(path, { end: stats.size - 1 }),
-  };
-}
-
 function blobUpload(fields: Record<string, string>, blob: Blob, params: UploadParams): RepeatableBody {
   const ownName = 'name' in blob && typeof blob.name === 'string' ? blob.name : 'upload.jsonl';
   const filename = params.filename ?? ownName;
@@ -93,13 +80,4 @@ function blobUpload(fields: Record<string, string>, blob: Blob, params: UploadPa
       return form;
     },
   };
-}
-
-async function* chunksOf(blob: Blob): AsyncGenerator<Uint8Array, void, void> {
-  const reader = blob.stream().getReader();
-  for (;;) {
-    const { done, value } = await reader.read();
-    if (done) return;
-    yield value;
-  }
 }

@@ -13,9 +13,9 @@ import type { Adapter, AdapterToWrite } from './adapter.ts';
 import { adapterCard, baseDigestIn } from './adapter-card.ts';
 import { adapterConfigText, isKnownField } from './adapter-config.ts';
 
-const configName = 'adapter_config.json';
-const weightsName = 'adapter_model.safetensors';
-const cardName = 'README.md';
+export const configName = 'adapter_config.json';
+export const weightsName = 'adapter_model.safetensors';
+export const cardName = 'README.md';
 /** A list of the classes' names: PEFT does not keep them, and config.json would make it a whole model. */
 const labelsName = 'labels.json';
 
@@ -63,7 +63,8 @@ async function readLabels(folder: string): Promise<string[] | null> {
   throw invalid(`${folder}/${labelsName} is not a list of names`);
 }
 
-function parseAdapterConfig(
+/** The config of an adapter_config.json, and what it says besides. Throws what parsePeftConfig throws. */
+export function parseAdapterConfig(
   raw: Record<string, unknown>,
   task: TaskType,
 ): Pick<Adapter, 'config' | 'common'> {

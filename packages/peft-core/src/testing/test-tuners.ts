@@ -9,7 +9,9 @@ import { parsePeftConfig, resolveTraining } from '../config/index.ts';
 import { type BaseModel, openBaseModel, readAdapter, writeAdapter } from '../files.ts';
 import { mergeAdapter, type ScoreInput, scoreTexts, train } from '../index.ts';
 import { architectureFor } from '../models/registry.ts';
-import { attach } from '../tuners/registry.ts';
+import { outlineOf } from '../outlines/index.ts';
+import { methodOf } from '../tuners/methods.ts';
+import { attach, tunerFor } from '../tuners/registry.ts';
 import { writeTinyModel } from './tiny-model.ts';
 
 /** A tiny model, and data of a task that it is for. */
@@ -109,6 +111,24 @@ export function testTuners(
           file,
         );
       }
+    });
+
+    test(`${name}: what its files hold is known without TensorFlow`, () => {
+      const peft = parsePeftConfig(options);
+      const { fileTensors } = methodOf(peft);
+      if (!fileTensors) return assert.equal(methodOf(peft).library, 'adapters');
+      const architecture = architectureFor(base.modelType, base.config, peft.task_type);
+      const { parameters, copies = [] } = attach(peft, architecture, 'folded');
+      const { keyPrefix } = tunerFor(peft);
+      const listed = (tensors: { name: string; shape: number[] }[]) =>
+        tensors.map(({ name, shape }) => `${keyPrefix}${name} ${shape}`).sort();
+      const known = fileTensors(peft, outlineOf(base.config, peft.task_type));
+      const keys = (needless: boolean) =>
+        known
+          .filter((each) => (each.needless ?? false) === needless)
+          .map(({ key, shape }) => `${key} ${shape}`);
+      assert.deepEqual(keys(false).sort(), listed(parameters));
+      assert.deepEqual(keys(true).sort(), listed(copies));
     });
 
     test(`${name}: gradients agree with finite differences`, () => {

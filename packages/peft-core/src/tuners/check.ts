@@ -6,6 +6,7 @@ import { outlineOf } from '../outlines/index.ts';
 import type { ModelOutline } from '../outlines/outline.ts';
 import { optionError } from '../schema/check-fields.ts';
 import { patternSteps } from '../schema/module-options.ts';
+import type { FileTensor } from './file-tensors.ts';
 import { methodOf, type PeftConfig } from './methods.ts';
 
 /**
@@ -60,6 +61,23 @@ export function checkFilesAgainstModel(
   const model = outlineOf(modelConfig, peft.task_type);
   checkTaskWeights(model, tensors);
   methodOf(peft).check(peft, model);
+}
+
+/**
+ * The tensors that files with this config must hold for a model, and no others, once the config fits it. Throws as
+ * `checkAgainstModel` does, and `unimplemented_peft_type` for methods whose files are made by Graft alone.
+ */
+export function fileTensorsFor(peft: PeftConfig, modelConfig: Record<string, unknown>): FileTensor[] {
+  const model = outlineOf(modelConfig, peft.task_type);
+  checkPatternSteps(peft, model);
+  const method = methodOf(peft);
+  method.check(peft, model);
+  if (method.fileTensors) return method.fileTensors(peft, model);
+  throw new GraftError(
+    'unimplemented_peft_type',
+    `peft.peft_type: files of ${peft.peft_type} that were made elsewhere are not taken`,
+    { param: 'peft.peft_type' },
+  );
 }
 
 /** The part of `checkAgainstModel` that reads the names and shapes of the model's tensors. */

@@ -1,6 +1,7 @@
 import type { TObject } from 'typebox';
 import type { ModelOutline, TaskType } from '../outlines/outline.ts';
 import type { Fault } from '../schema/check-fields.ts';
+import type { FileTensor } from './file-tensors.ts';
 import type { MethodFiles } from './method-files.ts';
 
 /**
@@ -70,6 +71,12 @@ export interface Method<Config extends MethodConfig = MethodConfig> {
   tokens?(config: Config): number[];
 
   // The adapter's files.
+
+  /**
+   * The tensors that adapter_model.safetensors must hold for this model, and no others. Called after `check`. Absent: files made
+   * elsewhere are not taken.
+   */
+  fileTensors?(config: Config, model: ModelOutline): FileTensor[];
 
   /**
    * Words in the names of the method's own tensors, such as "prompt". `graft inspect` groups tensors by their name from the part on

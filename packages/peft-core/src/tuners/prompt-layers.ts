@@ -2,11 +2,9 @@
 import { tf } from '@graft/tf-graph';
 import { trainedProduct } from '../nn/linear.ts';
 import { takeRows } from '../nn/rows.ts';
+import { PROMPT } from './file-tensors.ts';
 import { drawn, normal, uniform } from './start-values.ts';
 import type { AdapterParameter, EmbeddingWrapper, LayerContext } from './tuner.ts';
-
-/** The key of a soft prompt in adapter_model.safetensors, and the name of what an encoder gives. */
-export const PROMPT = 'prompt_embeddings';
 
 /** Ids from `vocabularySize` on are rows of the prompt; the base model embeds the others. */
 export function virtualTokenEmbedding(vocabularySize: number): EmbeddingWrapper {

@@ -1,6 +1,6 @@
 import type { Weight } from '../nn/weight.ts';
 import type { ModelOutline } from '../outlines/outline.ts';
-import { resolveModulesToSave } from './target-modules.ts';
+import { savedTensors } from './file-tensors.ts';
 import type { AdapterParameter, LayerContext, Merge } from './tuner.ts';
 
 /** Modules trained in full beside a method's own parameters. */
@@ -21,16 +21,12 @@ export function savedModules(
   model: ModelOutline,
   keyPrefix = '',
 ): SavedModules {
-  const wanted = [...new Set([...(config.modules_to_save ?? []), ...model.taskHead])];
-  const modules = resolveModulesToSave({ modules_to_save: wanted }, model.modules);
+  const { modules, tensors } = savedTensors(config, model);
   const saved: SavedModules = { modules, parameters: [], replacements: new Map(), merges: new Map() };
-  const shapes = new Map(model.parameters.map(({ name, shape }) => [name, shape]));
-  for (const name of [...shapes.keys(), ...Object.keys(model.aliases)]) {
-    if (!modules.some((module) => name.startsWith(`${module}.`))) continue;
-    const source = model.aliases[name] ?? name;
+  for (const { name, shape, source } of tensors) {
     addReplacement(saved, name, {
       name: keyPrefix + name,
-      shape: shapes.get(source)!,
+      shape,
       init: { kind: 'base', parameters: [source] },
     });
   }

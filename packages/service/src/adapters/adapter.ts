@@ -9,6 +9,8 @@ export interface Adapter {
   baseModel: string;
   /** Number of the newest version. */
   latestVersion: number | null;
+  /** What people write of it. */
+  note: string | null;
   createdAt: Date;
 }
 
@@ -29,7 +31,10 @@ export interface AdapterVersion {
   baseModel: string;
   /** 1, 2, … within the adapter. */
   number: number;
-  jobId: string;
+  /** Null: it was made elsewhere and uploaded. */
+  jobId: string | null;
+  /** The version that its training went on from; it may be gone by now. */
+  parentId: string | null;
   /** `ft:{base}:{team}:{suffix}:{id}`, what requests name as `model`. */
   modelName: string;
   /** Digest of the files' digests. */
@@ -41,6 +46,12 @@ export interface AdapterVersion {
   peft: PeftConfig;
   lineage: Record<string, unknown>;
   metrics: Record<string, unknown> | null;
+  /** What people write of it. */
+  note: string | null;
+  /** Names of the tags that point at it. */
+  tags: string[];
+  /** Null: it is there for all to use. */
+  deletedAt: Date | null;
   /** When its stored files were last read through; null: never. */
   verifiedAt: Date | null;
   /** When they were found not to have this digest; null: they have it, as far as anybody knows. */
@@ -48,15 +59,24 @@ export interface AdapterVersion {
   createdAt: Date;
 }
 
-/** What `versionOf` needs of Prisma: the version's row with those columns of its adapter that it shows. */
-export const withAdapter = { include: { adapter: { select: { name: true, baseModel: true } } } } as const;
+/** Tags of one adapter: more are refused, so that a version is always read with all of its own. */
+export const mostTags = 100;
+
+/** What `versionOf` needs of Prisma: the version's row with its tags and those columns of its adapter that it shows. */
+export const withAdapter = {
+  include: {
+    adapter: { select: { name: true, baseModel: true } },
+    tags: { select: { name: true }, orderBy: { name: 'asc' }, take: mostTags },
+  },
+} as const;
 
 export function versionOf(row: Prisma.AdapterVersionGetPayload<typeof withAdapter>): AdapterVersion {
-  const { adapter, bytes, files, peft, lineage, metrics, ...columns } = row;
+  const { adapter, tags, bytes, files, peft, lineage, metrics, ...columns } = row;
   return {
     ...columns,
     adapterName: adapter.name,
     baseModel: adapter.baseModel,
+    tags: tags.map(({ name }) => name),
     bytes: Number(bytes),
     // In the types that publishing writes.
     files: files as unknown as AdapterFile[],

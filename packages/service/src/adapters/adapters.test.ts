@@ -7,7 +7,7 @@ import type { Services } from '../services.ts';
 import { createTestJob, createTestTeam, type TestTeam, testAdapter } from '../testing/job-fixtures.ts';
 import { openTestServices } from '../testing/open-test-services.ts';
 import type { AdapterVersion } from './adapter.ts';
-import { deleteFineTunedModel } from './delete-fine-tuned-model.ts';
+import { deleteFineTunedModel } from './delete-adapters.ts';
 import {
   findFineTunedModel,
   getAdapter,

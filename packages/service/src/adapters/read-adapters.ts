@@ -3,17 +3,21 @@ import { type Page, readPage } from '../database/read-page.ts';
 import type { Adapter as AdapterRow, Prisma } from '../generated/client.ts';
 import { type Adapter, type AdapterVersion, versionOf, withAdapter } from './adapter.ts';
 
-/** Newest first. Throws GraftError `invalid_cursor`. */
+/** What was deleted is nobody's to read but those who restore it. */
+const live = { deletedAt: null } as const;
+const withLiveVersion = { versions: { some: live } } as const;
+
+/** Those that have versions, newest first. Throws GraftError `invalid_cursor`. */
 export async function listAdapters(
   { db }: Database,
   teamId: string,
   options: { after?: string | undefined; limit: number },
 ): Promise<Page<Adapter>> {
   const page = await readPage(options, {
-    has: async (id) => await db.adapter.count({ where: { teamId, id } }),
+    has: async (id) => await db.adapter.count({ where: { teamId, id, ...withLiveVersion } }),
     read: async (page) =>
       await db.adapter.findMany({
-        where: { teamId },
+        where: { teamId, ...withLiveVersion },
         orderBy: [{ createdAt: 'desc' }, { id: 'desc' }],
         ...page,
       }),
@@ -24,7 +28,7 @@ export async function listAdapters(
 
 /** Null: no such adapter in this team. */
 export async function getAdapter({ db }: Database, teamId: string, id: string): Promise<Adapter | null> {
-  const row = await db.adapter.findFirst({ where: { teamId, id } });
+  const row = await db.adapter.findFirst({ where: { teamId, id, ...withLiveVersion } });
   const [adapter] = await withLatestVersions(db, teamId, row ? [row] : []);
   return adapter ?? null;
 }
@@ -38,7 +42,7 @@ async function withLatestVersions(
   if (rows.length === 0) return [];
   const newest = await db.adapterVersion.groupBy({
     by: ['adapterId'],
-    where: { teamId, adapterId: { in: rows.map(({ id }) => id) } },
+    where: { teamId, adapterId: { in: rows.map(({ id }) => id) }, ...live },
     _max: { number: true },
   });
   const numbers = new Map(newest.map(({ adapterId, _max }) => [adapterId, _max.number]));
@@ -54,7 +58,7 @@ const newestFirst: Prisma.AdapterVersionOrderByWithRelationInput[] = [
 
 async function findVersion(
   { db }: Database,
-  where: { teamId: string } & ({ adapterId: string; number: number } | { modelName: string }),
+  where: { teamId: string } & ({ adapterId: string; number: number } | { modelName: string }) & typeof live,
 ): Promise<AdapterVersion | null> {
   const row = await db.adapterVersion.findFirst({ where, ...withAdapter });
   return row && versionOf(row);
@@ -68,10 +72,10 @@ export async function listAdapterVersions(
   options: { after?: string | undefined; limit: number },
 ): Promise<Page<AdapterVersion>> {
   return await readPage(options, {
-    has: async (id) => await db.adapterVersion.count({ where: { teamId, adapterId, id } }),
+    has: async (id) => await db.adapterVersion.count({ where: { teamId, adapterId, id, ...live } }),
     read: async (page) =>
       await db.adapterVersion.findMany({
-        where: { teamId, adapterId },
+        where: { teamId, adapterId, ...live },
         orderBy: newestFirst,
         ...page,
         ...withAdapter,
@@ -87,7 +91,7 @@ export async function getAdapterVersion(
   adapterId: string,
   number: number,
 ): Promise<AdapterVersion | null> {
-  return await findVersion(db, { teamId, adapterId, number });
+  return await findVersion(db, { teamId, adapterId, number, ...live });
 }
 
 /** What a list of models says of a fine-tuned one. */
@@ -113,7 +117,7 @@ export async function listFineTunedModels(
     modelName === undefined
       ? null
       : await db.adapterVersion.findFirst({
-          where: { teamId, modelName },
+          where: { teamId, modelName, ...live },
           select: { id: true },
         });
   // A name that is unknown is passed on: no id is like it, so the page refuses it.
@@ -122,17 +126,28 @@ export async function listFineTunedModels(
     {
       has: async () => (last ? 1 : 0),
       read: async (page) =>
-        await db.adapterVersion.findMany({ where: { teamId }, orderBy: newestFirst, ...page, ...ofModel }),
+        await db.adapterVersion.findMany({
+          where: { teamId, ...live },
+          orderBy: newestFirst,
+          ...page,
+          ...ofModel,
+        }),
       toRecord: ({ id: _, adapter, ...row }) => ({ ...row, baseModel: adapter.baseModel }),
     },
   );
 }
 
-/** The version behind a model name `ft:…`. Null: no such model in this team. */
+/** The version behind a model name `ft:…`, its own or a tag's. Null: no such model in this team. */
 export async function findFineTunedModel(
   db: Database,
   teamId: string,
   modelName: string,
 ): Promise<AdapterVersion | null> {
-  return await findVersion(db, { teamId, modelName });
+  const version = await findVersion(db, { teamId, modelName, ...live });
+  if (version) return version;
+  const tag = await db.db.adapterTag.findFirst({
+    where: { teamId, modelName, version: live },
+    select: { version: withAdapter },
+  });
+  return tag && versionOf(tag.version);
 }

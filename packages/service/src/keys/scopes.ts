@@ -12,6 +12,7 @@ export const scopes = {
   'models:read': 'list models',
   'models:write': 'delete fine-tuned models',
   'adapters:read': 'list, compare and download adapters',
+  'adapters:write': 'upload, tag, note, delete and restore adapters',
   'completions:write': 'call models: completions and chat completions',
   'webhooks:read': 'list webhook endpoints and their deliveries',
   'webhooks:write': 'make, change, test and delete webhook endpoints; send again',

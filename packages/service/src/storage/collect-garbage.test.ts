@@ -3,7 +3,7 @@ import { mkdir, readdir, rename, utimes, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { Readable } from 'node:stream';
 import { after, before, test } from 'node:test';
-import { deleteFineTunedModel } from '../adapters/delete-fine-tuned-model.ts';
+import { deleteFineTunedModel } from '../adapters/delete-adapters.ts';
 import { createFile } from '../files/file-records.ts';
 import { randomText } from '../ids.ts';
 import { leaseOf } from '../jobs/job.ts';
@@ -85,7 +85,38 @@ test('what no row needs goes after a day; what one needs stays', async () => {
   assert.deepEqual([await list('files/incoming'), await list('cache/incoming')], [[], []]);
 
   await deleteFineTunedModel(services, team.id, version.modelName, { keyId: null });
-  assert.deepEqual(await collectGarbage(services, tomorrow()), { ...nothing, artifacts: 1 });
+  assert.deepEqual(await collectGarbage(services, tomorrow()), nothing, 'it can still be restored');
+  await services.artifacts.localFolder(used.artifact);
+  const inDays = (days: number) => new Date(Date.now() + days * 24 * 3600 * 1000 + 60_000);
+  assert.deepEqual(await collectGarbage(services, inDays(29)), nothing);
+  assert.deepEqual(await collectGarbage(services, inDays(30)), { ...nothing, artifacts: 1 });
+  assert.equal(await services.db.adapterVersion.count({ where: { teamId: team.id } }), 0);
+  assert.equal(
+    await services.db.adapter.count({ where: { teamId: team.id } }),
+    0,
+    'the adapter goes with its last',
+  );
+});
+
+test('of an adapter the deleted versions go and the others stay, whoever has the same files', async () => {
+  const team = await createTestTeam(services);
+  const stored = await publish('shared');
+  const versions = [];
+  for (const state of ['running', 'running'] as const) {
+    const job = await createTestJob(services, team, state, { suffix: 'kept' });
+    versions.push(
+      (await publishAdapterVersion(services, leaseOf(job), { ...testAdapter, ...stored }))!.version,
+    );
+  }
+  const [first, second] = versions;
+  await deleteFineTunedModel(services, team.id, first!.modelName, { keyId: null });
+  await collectGarbage(services, new Date(Date.now() + 40 * 24 * 3600 * 1000));
+  const left = await services.db.adapterVersion.findMany({ where: { teamId: team.id } });
+  assert.deepEqual(
+    left.map(({ id }) => id),
+    [second!.id],
+  );
+  await services.artifacts.localFolder(stored.artifact);
 });
 
 /** Stands for a collector that is frozen, at the moment when it has found an object without a row, until `meanwhile` is done. */

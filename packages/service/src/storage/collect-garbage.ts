@@ -1,3 +1,4 @@
+import { purgeDeletedVersions } from '../adapters/delete-adapters.ts';
 import { databaseTime } from '../database/database.ts';
 import { isTerminal, type JobState } from '../jobs/job.ts';
 import type { Services } from '../services.ts';
@@ -8,16 +9,18 @@ const graceMs = 24 * 3600 * 1000;
 const batch = 500;
 
 /**
- * Removes from the stores: files and artifacts that were made more than a day ago and that no row names, checkpoints of jobs that
+ * Removes the rows of adapter versions that were deleted longer ago than they are kept, and from the stores: files and artifacts that were made more than a day ago and that no row names, checkpoints of jobs that
  * were over a day ago, and what unfinished uploads hold. Safe beside itself and beside any publication, since what it finds
  * without a row stays without one. `now` is Postgres's. Answers how many objects were removed.
  */
 export async function collectGarbage(
-  services: Pick<Services, 'db' | 'sql' | 'files' | 'artifacts' | 'checkpoints' | 'abandonUploads'>,
+  services: Pick<Services, 'db' | 'sql' | 'env' | 'files' | 'artifacts' | 'checkpoints' | 'abandonUploads'>,
   now?: Date,
 ): Promise<{ files: number; artifacts: number; checkpoints: number }> {
   const { db, files, artifacts, checkpoints } = services;
-  const before = new Date((now ?? (await databaseTime(services))).getTime() - graceMs);
+  const time = now ?? (await databaseTime(services));
+  const before = new Date(time.getTime() - graceMs);
+  await purgeDeletedVersions(services, time);
   const removed = { files: 0, artifacts: 0, checkpoints: 0 };
 
   for await (const batch of inBatches(files.list())) {

@@ -8,7 +8,7 @@ import type { Services } from '../services.ts';
 /** A stored object by its row. */
 export type ObjectRow =
   | { kind: 'file'; teamId: string; id: string }
-  | { kind: 'artifact'; teamId: string; id: string; jobId: string; modelName: string };
+  | { kind: 'artifact'; teamId: string; id: string; jobId: string | null; modelName: string };
 
 const damages = new Set(['file_corrupt', 'file_missing', 'artifact_corrupt', 'artifact_missing']);
 
@@ -34,7 +34,7 @@ export async function reportCorruption(
       : tx.adapterVersion.updateMany(change));
     if (count === 0) return false;
     await insertAudit(tx, teamId, { keyId: null, action: `${kind}.corrupt`, target: id, detail: { code } });
-    if (object.kind === 'artifact') {
+    if (object.kind === 'artifact' && object.jobId !== null) {
       const message = `The stored files of ${object.modelName} are damaged (${code}); they are no longer served.`;
       await insertEvent(tx, { id: object.jobId, teamId }, { level: 'error', message, data: { code } });
     }

@@ -60,7 +60,7 @@ test('damage is told once, remembered, and forgotten when it is mended', async (
       ({ target, detail }) => [target, (detail as { code: string }).code],
     );
   const events = async () =>
-    (await listEvents(services, team.id, version.jobId, { limit: 100 })).data.filter(({ message }) =>
+    (await listEvents(services, team.id, version.jobId!, { limit: 100 })).data.filter(({ message }) =>
       message.includes('damaged'),
     );
   assert.deepEqual(await damaged(), [true, true]);

@@ -12,9 +12,10 @@ import {
   targetModules,
   taskType,
 } from '../../schema/schema-parts.ts';
+import { copiedEmbeddings, savedTensors, underModel } from '../file-tensors.ts';
 import { checkTargetNames, checkTransposed, lastParts } from '../idle-targets.ts';
 import type { Method } from '../method.ts';
-import { resolveModulesToSave } from '../target-modules.ts';
+import { isWithin, resolveModulesToSave } from '../target-modules.ts';
 import { completeTargets, scaledModules } from './scaled-modules.ts';
 
 /** (IA)³, with the names and defaults of HF PEFT 0.21's IA3Config. */
@@ -68,6 +69,18 @@ export const ia3Method: Method<Ia3Config> = {
     const names = scaledModules(config, model).map(({ module }) => module.name);
     checkFeedForward(config, names, model);
     checkTransposed(config, names, model);
+  },
+  fileTensors(config, model) {
+    const { modules, tensors } = savedTensors(config, model);
+    const scaled = scaledModules(config, model).filter(
+      ({ module }) => !modules.some((each) => isWithin(module.name, each)),
+    );
+    const factors = scaled.map(({ module: { name, in: width, out }, scales }) => ({
+      name: `${name}.ia3_l`,
+      shape: scales === 'input' ? [1, width!] : [out!, 1],
+    }));
+    const names = scaled.map(({ module }) => module.name);
+    return underModel([...tensors, ...factors], copiedEmbeddings(config.target_modules, names, model));
   },
   tensorNames: ['ia3'],
 };

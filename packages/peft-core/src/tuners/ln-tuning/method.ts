@@ -3,9 +3,10 @@ import type { ModelOutline } from '../../outlines/outline.ts';
 import { optionError } from '../../schema/check-fields.ts';
 import { modulePatternFaults } from '../../schema/module-options.ts';
 import { excludeModules, modulesToSave, targetModules, taskType } from '../../schema/schema-parts.ts';
+import { copiedEmbeddings, savedTensors, shapesOf, underModel } from '../file-tensors.ts';
 import { checkTargetNames } from '../idle-targets.ts';
 import type { Method } from '../method.ts';
-import { resolveModulesToSave, resolveTargetModules } from '../target-modules.ts';
+import { isWithin, resolveModulesToSave, resolveTargetModules, writtenTargets } from '../target-modules.ts';
 
 /** LayerNorm tuning, with the names and defaults of HF PEFT 0.21's LNTuningConfig. */
 const LnTuningConfigSchema = Type.Object(
@@ -43,6 +44,24 @@ export const lnTuningMethod: Method<LnTuningConfig> = {
     trainedModules(config, model);
   },
   checkIdle: checkTargetNames,
+  fileTensors(config, model) {
+    const { modules, tensors } = savedTensors(config, model);
+    const shapes = shapesOf(model);
+    const trained = trainedModules(config, model).filter(
+      (name) => !modules.some((module) => isWithin(name, module)),
+    );
+    const parts = trained.flatMap((module) =>
+      ['weight', 'bias'].flatMap((part) => {
+        const name = `${module}.${part}`;
+        const shape = shapes.get(model.aliases[name] ?? name);
+        return shape ? [{ name: `${module}.ln_tuning_layers.${part}`, shape }] : [];
+      }),
+    );
+    return underModel(
+      [...tensors, ...parts],
+      copiedEmbeddings(writtenTargets(config, model), trained, model),
+    );
+  },
   tensorNames: ['ln_tuning'],
 };
 

@@ -4,11 +4,12 @@ import { optionError, show } from '../../schema/check-fields.ts';
 import { matchesEnd } from '../../schema/module-pattern.ts';
 import { checkTargetNames, checkTransposed, lastParts } from '../idle-targets.ts';
 import type { Method } from '../method.ts';
-import { isWithin, notFoundError, resolveModulesToSave } from '../target-modules.ts';
-import { type TokenTarget, tokenTargets } from '../token-targets.ts';
+import { isWithin, resolveModulesToSave } from '../target-modules.ts';
+import type { TokenTarget } from '../token-targets.ts';
 import { type LoraConfig, LoraConfigSchema, loraFaults } from './config.ts';
+import { loraFileTensors } from './file-tensors.ts';
 import { loraRuntimes } from './runtimes.ts';
-import { type LoraTarget, loraTargets, tokensByModule } from './targets.ts';
+import { type LoraTarget, loraTargets, loraTokenTargets } from './targets.ts';
 
 /** Options that HF PEFT 0.21.2's LoraConfig has and Graft has not, with PEFT's defaults, at which Graft accepts them. */
 const UNIMPLEMENTED_OPTIONS: Record<string, unknown> = {
@@ -76,6 +77,7 @@ export const loraMethod: Method<LoraConfig> = {
     checkTransposed(config, names, model);
   },
   tokens: ({ trainable_token_indices: rows }) => Object.values(rows ?? []).flat(),
+  fileTensors: loraFileTensors,
   tensorNames: ['lora', 'token_adapter'],
   floats: ['lora_dropout'],
 };
@@ -92,18 +94,6 @@ function check(config: LoraConfig, model: ModelOutline): void {
   if (table && config.lora_bias)
     throw optionError('lora_bias', `is not there for embeddings, and target_modules adapts ${table.name}`);
   checkTokens(loraTokenTargets(config, model), targets, saved);
-}
-
-/**
- * The rows of trainable_token_indices. Throws `target_modules_not_found` for a name that finds no module, and
- * `invalid_peft_config` for ids that are none.
- */
-export function loraTokenTargets(config: LoraConfig, model: ModelOutline): TokenTarget[] {
-  const wanted = tokensByModule(config, model);
-  for (const { entry, modules } of wanted)
-    if (modules.length === 0) throw notFoundError('trainable_token_indices', entry, model.modules);
-  const byModule = wanted.flatMap(({ modules, ids }) => modules.map((module) => ({ module, ids })));
-  return tokenTargets(byModule, model, 'trainable_token_indices');
 }
 
 /** A table whose rows are trained can be neither adapted nor trained in full; a head tied to it can be adapted besides. */

@@ -1,7 +1,7 @@
 import type { ModelOutline, ModuleDescription } from '../../outlines/outline.ts';
 import { matchesEnd } from '../../schema/module-pattern.ts';
-import { resolveTargetModules } from '../target-modules.ts';
-import { inputEmbedding } from '../token-targets.ts';
+import { notFoundError, resolveTargetModules } from '../target-modules.ts';
+import { inputEmbedding, type TokenTarget, tokenTargets } from '../token-targets.ts';
 import type { LoraConfig } from './config.ts';
 
 /** An adapted module: A is `(rank, width)` and B `(out, rank)`, for an embedding with the vocabulary as width. */
@@ -86,8 +86,20 @@ export function loraNames({ name, kind }: LoraTarget, config: LoraConfig): LoraN
   };
 }
 
+/**
+ * The rows of trainable_token_indices. Throws `target_modules_not_found` for a name that finds no module, and
+ * `invalid_peft_config` for ids that are none.
+ */
+export function loraTokenTargets(config: LoraConfig, model: ModelOutline): TokenTarget[] {
+  const wanted = tokensByModule(config, model);
+  for (const { entry, modules } of wanted)
+    if (modules.length === 0) throw notFoundError('trainable_token_indices', entry, model.modules);
+  const byModule = wanted.flatMap(({ modules, ids }) => modules.map((module) => ({ module, ids })));
+  return tokenTargets(byModule, model, 'trainable_token_indices');
+}
+
 /** trainable_token_indices by the full names of the modules it means. */
-export function tokensByModule(
+function tokensByModule(
   { trainable_token_indices: given }: LoraConfig,
   model: ModelOutline,
 ): { entry: string; modules: string[]; ids: number[] }[] {

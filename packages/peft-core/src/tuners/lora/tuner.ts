@@ -9,8 +9,8 @@ import type { LoraConfig } from './config.ts';
 import { initialA, initialB, initialBias, initialMagnitude } from './init.ts';
 import { doraLinear, loraEmbedding, loraLinear } from './layer.ts';
 import { mergedWeight } from './merge.ts';
-import { loraMethod, loraTokenTargets } from './method.ts';
-import { type LoraTarget, loraNames, loraTargets } from './targets.ts';
+import { loraMethod } from './method.ts';
+import { type LoraTarget, loraNames, loraTargets, loraTokenTargets } from './targets.ts';
 
 /** Low-rank adaptation. Options, names and start values as peft's LoraConfig has them. */
 export const loraTuner: Tuner<LoraConfig> = { keyPrefix: 'base_model.model.', attach };

@@ -1,7 +1,8 @@
 import { type Static, Type } from 'typebox';
 import { configFault, type Fault } from '../../schema/check-fields.ts';
+import { promptTensors } from '../file-tensors.ts';
 import type { Method } from '../method.ts';
-import { checkVirtualTokens, encoderHiddenSize, promptFields } from '../soft-prompt.ts';
+import { checkVirtualTokens, encoderHiddenSize, promptFields, promptRows } from '../soft-prompt.ts';
 
 /** P-tuning, with the names and defaults of HF PEFT 0.21's PromptEncoderConfig. */
 const PTuningConfigSchema = Type.Object(
@@ -58,6 +59,7 @@ export const pTuningMethod: Method<PTuningConfig> = {
   /** Throws `invalid_peft_config`, `target_modules_not_found`. */
   check: checkVirtualTokens,
   leadingPositions: ({ num_virtual_tokens }) => ({ virtualTokens: num_virtual_tokens, prefixLength: 0 }),
+  fileTensors: (config, model) => promptTensors([promptRows(config, model), model.hiddenSize], config, model),
   tensorNames: ['prompt'],
   floats: ['encoder_dropout'],
 };

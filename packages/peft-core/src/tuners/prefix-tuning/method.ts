@@ -2,6 +2,7 @@ import { type Static, Type } from 'typebox';
 import { GraftError } from '../../errors.ts';
 import { isClassifier, type ModelOutline } from '../../outlines/outline.ts';
 import { configFault } from '../../schema/check-fields.ts';
+import { promptTensors } from '../file-tensors.ts';
 import type { Method } from '../method.ts';
 import {
   checkPrompt,
@@ -63,8 +64,13 @@ export const prefixTuningMethod: Method<PrefixTuningConfig> = {
   learningRate: () => 1e-2,
   check,
   leadingPositions: ({ num_virtual_tokens }) => ({ virtualTokens: 0, prefixLength: num_virtual_tokens }),
+  fileTensors: (config, model) =>
+    promptTensors([config.num_virtual_tokens, prefixWidth(model)], config, model),
   tensorNames: ['prompt'],
 };
+
+/** Numbers of one row: a key and a value of every layer. */
+export const prefixWidth = ({ layers, kvHeads, headSize }: ModelOutline) => layers * 2 * kvHeads * headSize;
 
 /** A prefix is made of keys and values. With grouped-query attention they are narrower than the model. */
 export function prefixSizes(model: ModelOutline): PromptSizes {

@@ -1,7 +1,8 @@
 import { tf } from '@graft/tf-graph';
 import type { Architecture, AttentionSite } from '../../models/architecture.ts';
 import { elementCount } from '../../tensors/tensor-source.ts';
-import { affine, embeddingTable, linearLayer, PROMPT } from '../prompt-layers.ts';
+import { PROMPT } from '../file-tensors.ts';
+import { affine, embeddingTable, linearLayer } from '../prompt-layers.ts';
 import { savedModules } from '../saved-modules.ts';
 import { constant } from '../start-values.ts';
 import type {
@@ -12,7 +13,7 @@ import type {
   LayerContext,
   Tuner,
 } from '../tuner.ts';
-import { type PrefixTuningConfig, prefixSizes, prefixTuningMethod } from './method.ts';
+import { type PrefixTuningConfig, prefixSizes, prefixTuningMethod, prefixWidth } from './method.ts';
 
 /** Trained keys and values before every sequence's. Options, names and start values as peft's PrefixTuningConfig has them. */
 export const prefixTuningTuner: Tuner<PrefixTuningConfig> = { keyPrefix: '', attach };
@@ -40,11 +41,10 @@ function attach(config: PrefixTuningConfig, model: Architecture, form: Attachmen
 /** Of the projection's encoder. */
 const hiddenSizeOf = (config: PrefixTuningConfig, { kvHeads, headSize }: Architecture) =>
   config.encoder_hidden_size ?? kvHeads * headSize;
-const widthOf = ({ layers, kvHeads, headSize }: Architecture) => layers * 2 * kvHeads * headSize;
 
 /** `(n, layers · 2 · kvHeads · D)` */
 function prefixTable(config: PrefixTuningConfig, model: Architecture): AdapterParameter {
-  const [rows, width] = [config.num_virtual_tokens, widthOf(model)];
+  const [rows, width] = [config.num_virtual_tokens, prefixWidth(model)];
   const table = embeddingTable(PROMPT, rows, width);
   const init = config.init_weights === 'zero' ? constant(rows * width, 0) : table.init;
   return { ...table, name: PROMPT, init };
@@ -56,7 +56,7 @@ function projection(config: PrefixTuningConfig, model: Architecture) {
   const hidden = hiddenSizeOf(config, model);
   const name = (rest: string) => `prompt_encoder.${rest}`;
   const table = embeddingTable(name('embedding'), config.num_virtual_tokens, width);
-  const last = linearLayer(name('transform.2'), widthOf(model), hidden);
+  const last = linearLayer(name('transform.2'), prefixWidth(model), hidden);
   const start = (p: AdapterParameter) =>
     config.init_weights === 'zero' ? { ...p, init: constant(elementCount(p.shape), 0) } : p;
   return {

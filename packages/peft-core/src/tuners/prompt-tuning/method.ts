@@ -1,7 +1,8 @@
 import { type Static, Type } from 'typebox';
 import { configFault, type Fault, optionError, show } from '../../schema/check-fields.ts';
+import { promptTensors } from '../file-tensors.ts';
 import type { Method } from '../method.ts';
-import { checkVirtualTokens, promptFields } from '../soft-prompt.ts';
+import { checkVirtualTokens, promptFields, promptRows } from '../soft-prompt.ts';
 
 /** Prompt tuning, with the names and defaults of HF PEFT 0.21's PromptTuningConfig. */
 const PromptTuningConfigSchema = Type.Object(
@@ -83,6 +84,7 @@ export const promptTuningMethod: Method<PromptTuningConfig> = {
       textRows(prompt_tuning_init_text!, encode, { count: 0, vocabularySize });
   },
   leadingPositions: ({ num_virtual_tokens }) => ({ virtualTokens: num_virtual_tokens, prefixLength: 0 }),
+  fileTensors: (config, model) => promptTensors([promptRows(config, model), model.hiddenSize], config, model),
   tensorNames: ['prompt'],
 };
 

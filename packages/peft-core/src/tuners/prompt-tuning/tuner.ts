@@ -1,5 +1,6 @@
 import type { Architecture } from '../../models/architecture.ts';
-import { PROMPT, virtualTokenEmbedding } from '../prompt-layers.ts';
+import { PROMPT } from '../file-tensors.ts';
+import { virtualTokenEmbedding } from '../prompt-layers.ts';
 import { savedModules } from '../saved-modules.ts';
 import { promptRows, virtualTokenSizes } from '../soft-prompt.ts';
 import { drawn, normal } from '../start-values.ts';

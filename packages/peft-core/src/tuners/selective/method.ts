@@ -2,6 +2,7 @@ import { type Static, Type } from 'typebox';
 import { configFault, type Fault } from '../../schema/check-fields.ts';
 import { usableFaults } from '../../schema/module-options.ts';
 import { LayerIndex, Pattern, TargetNames, taskType } from '../../schema/schema-parts.ts';
+import { savedTensors, shapesOf, underModel } from '../file-tensors.ts';
 import type { Method } from '../method.ts';
 import { KINDS, type Kind, selectedParameters } from './selected.ts';
 
@@ -85,6 +86,16 @@ export const selectiveMethod: Method<SelectiveConfig> = {
   /** Throws `invalid_peft_config`. */
   check(config, model) {
     selectedParameters(config, model);
+  },
+  fileTensors(config, model) {
+    const { tensors } = savedTensors({}, model);
+    const heads = new Set(tensors.map(({ name }) => name));
+    const shapes = shapesOf(model);
+    const selected = selectedParameters(config, model).filter((name) => !heads.has(name));
+    return underModel([
+      ...tensors,
+      ...selected.map((name) => ({ name, shape: shapes.get(model.aliases[name] ?? name)! })),
+    ]);
   },
 };
 

@@ -4,6 +4,7 @@ import type { ModelOutline } from '../../outlines/outline.ts';
 import { configFault, optionError } from '../../schema/check-fields.ts';
 import { modulePatternFaults } from '../../schema/module-options.ts';
 import { Pattern, TargetNames, taskType, tokenIndices } from '../../schema/schema-parts.ts';
+import { rowsShape, underModel } from '../file-tensors.ts';
 import { checkTargetNames } from '../idle-targets.ts';
 import type { Method } from '../method.ts';
 import { resolveTargetModules } from '../target-modules.ts';
@@ -74,6 +75,19 @@ export const trainableTokensMethod: Method<TrainableTokensConfig> = {
   },
   checkIdle: checkTargetNames,
   tokens: ({ token_indices }) => token_indices,
+  fileTensors(config, model) {
+    const tables = trainedTables(config, model).flatMap((target) =>
+      [target.module, ...target.followers].map((module) => ({
+        name: `${module}.trainable_tokens_delta`,
+        shape: rowsShape(target, model),
+        copy: module !== target.module,
+      })),
+    );
+    return underModel(
+      tables.filter(({ copy }) => !copy),
+      tables.filter(({ copy }) => copy),
+    );
+  },
   tensorNames: ['trainable_tokens'],
 };
 

@@ -6,9 +6,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import type { AdapterVersion } from '@graft/service';
-import { assertError } from '../testing/assert-error.ts';
-import { type ApiBench, openApiBench } from '../testing/open-api-bench.ts';
-import { publishAdapter } from '../testing/publish-adapter.ts';
+import { assertError } from '../../testing/assert-error.ts';
+import { type ApiBench, openApiBench } from '../../testing/open-api-bench.ts';
+import { publishAdapter } from '../../testing/publish-adapter.ts';
 
 let bench: ApiBench;
 let versions: AdapterVersion[];

@@ -1,14 +1,7 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
-import {
-  type AdapterVersion,
-  getAdapter,
-  getAdapterVersion,
-  listAdapters,
-  listAdapterVersions,
-} from '@graft/service';
-import { ApiError } from '../api-error.ts';
-import { createAdapterDownloads } from '../downloads/adapter-download.ts';
-import { sendDownload } from '../downloads/download.ts';
+import { listAdapters, listAdapterVersions } from '@graft/service';
+import { createAdapterDownloads } from '../../downloads/adapter-download.ts';
+import { sendDownload } from '../../downloads/download.ts';
 import {
   AdapterParams,
   AdapterSchema,
@@ -18,15 +11,18 @@ import {
   ListAdapterVersionsQuery,
   toWireAdapter,
   toWireAdapterVersion,
-} from '../schemas/adapter.ts';
-import { errorResponses } from '../schemas/error.ts';
-import { listOf, toWireList } from '../schemas/list.ts';
-import { ref } from '../schemas/schema.ts';
-import { checkModelAllowed } from '../serving/check-model.ts';
+} from '../../schemas/adapter.ts';
+import { errorResponses } from '../../schemas/error.ts';
+import { listOf, toWireList } from '../../schemas/list.ts';
+import { ref } from '../../schemas/schema.ts';
+import { checkModelAllowed } from '../../serving/check-model.ts';
+
+import { findAdapter, findVersion } from './find-adapter.ts';
 
 const tags = ['Adapters'];
+const config = { access: { scope: 'adapters:read' } } as const;
 
-/** /adapters: what succeeded jobs made, version by version, and their files. */
+/** /adapters: what jobs made and what was uploaded, version by version, and their files. */
 export const adapterRoutes: FastifyPluginAsyncTypebox = async (app) => {
   const { services } = app;
   const downloadOf = createAdapterDownloads(services);
@@ -34,7 +30,7 @@ export const adapterRoutes: FastifyPluginAsyncTypebox = async (app) => {
   app.get(
     '/adapters',
     {
-      config: { access: { scope: 'adapters:read' } },
+      config,
       schema: {
         tags,
         summary: 'List adapters',
@@ -50,7 +46,7 @@ export const adapterRoutes: FastifyPluginAsyncTypebox = async (app) => {
   app.get(
     '/adapters/:adapter_id',
     {
-      config: { access: { scope: 'adapters:read' } },
+      config,
       schema: {
         tags,
         summary: 'Get an adapter',
@@ -59,16 +55,14 @@ export const adapterRoutes: FastifyPluginAsyncTypebox = async (app) => {
       },
     },
     async (request) => {
-      const adapter = await getAdapter(services, request.caller.teamId, request.params.adapter_id);
-      if (!adapter) throw adapterNotFound(request.params.adapter_id);
-      return toWireAdapter(adapter);
+      return toWireAdapter(await findAdapter(services, request.caller.teamId, request.params.adapter_id));
     },
   );
 
   app.get(
     '/adapters/:adapter_id/versions',
     {
-      config: { access: { scope: 'adapters:read' } },
+      config,
       schema: {
         tags,
         summary: 'List the versions of an adapter',
@@ -81,28 +75,16 @@ export const adapterRoutes: FastifyPluginAsyncTypebox = async (app) => {
     async (request) => {
       const { teamId } = request.caller;
       const { adapter_id } = request.params;
-      if (!(await getAdapter(services, teamId, adapter_id))) throw adapterNotFound(adapter_id);
+      await findAdapter(services, teamId, adapter_id);
       const page = await listAdapterVersions(services, teamId, adapter_id, request.query);
       return toWireList(page, toWireAdapterVersion);
     },
   );
 
-  async function findVersion(
-    teamId: string,
-    { adapter_id, version: number }: { adapter_id: string; version: number },
-  ): Promise<AdapterVersion> {
-    const version = await getAdapterVersion(services, teamId, adapter_id, number);
-    if (version) return version;
-    if (!(await getAdapter(services, teamId, adapter_id))) throw adapterNotFound(adapter_id);
-    throw new ApiError('adapter_version_not_found', `The adapter has no version ${number}.`, {
-      param: 'version',
-    });
-  }
-
   app.get(
     '/adapters/:adapter_id/versions/:version',
     {
-      config: { access: { scope: 'adapters:read' } },
+      config,
       schema: {
         tags,
         summary: 'Get a version of an adapter',
@@ -110,13 +92,14 @@ export const adapterRoutes: FastifyPluginAsyncTypebox = async (app) => {
         response: { 200: ref(AdapterVersionSchema), ...errorResponses(400, 401, 404) },
       },
     },
-    async (request) => toWireAdapterVersion(await findVersion(request.caller.teamId, request.params)),
+    async (request) =>
+      toWireAdapterVersion(await findVersion(services, request.caller.teamId, request.params)),
   );
 
   app.get(
     '/adapters/:adapter_id/versions/:version/download',
     {
-      config: { access: { scope: 'adapters:read' } },
+      config,
       schema: {
         tags,
         summary: 'Download a version of an adapter',
@@ -127,13 +110,9 @@ export const adapterRoutes: FastifyPluginAsyncTypebox = async (app) => {
       },
     },
     async (request, reply) => {
-      const version = await findVersion(request.caller.teamId, request.params);
+      const version = await findVersion(services, request.caller.teamId, request.params);
       checkModelAllowed(request.caller, version.modelName);
       return await sendDownload(request, reply, await downloadOf(version));
     },
   );
 };
-
-function adapterNotFound(id: string): ApiError {
-  return new ApiError('adapter_not_found', `No such adapter: ${id}`, { param: 'adapter_id' });
-}

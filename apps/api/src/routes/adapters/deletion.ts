@@ -1,0 +1,117 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
+import { deleteVersions, listDeletedVersions, restorableUntil, restoreVersion } from '@graft/service';
+import { ApiError } from '../../api-error.ts';
+import {
+  AdapterParams,
+  AdapterVersionParams,
+  AdapterVersionSchema,
+  toWireAdapterVersion,
+} from '../../schemas/adapter.ts';
+import {
+  DeletedAdapterSchema,
+  DeletedVersionSchema,
+  ListDeletedQuery,
+} from '../../schemas/adapter-requests.ts';
+import { errorResponses } from '../../schemas/error.ts';
+import { listOf, toWireList } from '../../schemas/list.ts';
+import { ref, unixSeconds } from '../../schemas/schema.ts';
+import { findAdapter, findVersion } from './find-adapter.ts';
+
+const tags = ['Adapters'];
+const reads = { access: { scope: 'adapters:read' } } as const;
+const writes = { access: { scope: 'adapters:write' } } as const;
+const kept =
+  'It can be restored for some days (the operator says how many), and is then removed with its files.';
+
+/** Deleting adapters and their versions, and giving them back. */
+export const adapterDeletionRoutes: FastifyPluginAsyncTypebox = async (app) => {
+  const { services } = app;
+
+  app.get(
+    '/adapters/deleted',
+    {
+      config: reads,
+      schema: {
+        tags,
+        summary: 'List deleted versions that can be restored',
+        description: 'The newest deletion first.',
+        querystring: ListDeletedQuery,
+        response: { 200: listOf(DeletedVersionSchema), ...errorResponses(400, 401) },
+      },
+    },
+    async (request) => {
+      const page = await listDeletedVersions(services, request.caller.teamId, request.query);
+      return toWireList(page, (version) => ({
+        ...toWireAdapterVersion(version),
+        deleted_at: unixSeconds(version.deletedAt!),
+        restorable_until: unixSeconds(restorableUntil(services.env, version.deletedAt!)),
+      }));
+    },
+  );
+
+  app.delete(
+    '/adapters/:adapter_id',
+    {
+      config: writes,
+      schema: {
+        tags,
+        summary: 'Delete an adapter',
+        description: `All of its versions; none may have a tag. ${kept}`,
+        params: AdapterParams,
+        response: { 200: ref(DeletedAdapterSchema), ...errorResponses(400, 401, 403, 404) },
+      },
+    },
+    async (request) => {
+      const { teamId, keyId } = request.caller;
+      const { id: adapterId } = await findAdapter(services, teamId, request.params.adapter_id);
+      const versions = await deleteVersions(services, teamId, { adapterId, number: null }, { keyId });
+      return { id: adapterId, object: 'adapter' as const, deleted: true as const, versions };
+    },
+  );
+
+  app.delete(
+    '/adapters/:adapter_id/versions/:version',
+    {
+      config: writes,
+      schema: {
+        tags,
+        summary: 'Delete a version of an adapter',
+        description: `It must have no tag. ${kept}`,
+        params: AdapterVersionParams,
+        response: { 200: ref(DeletedAdapterSchema), ...errorResponses(400, 401, 403, 404) },
+      },
+    },
+    async (request) => {
+      const { teamId, keyId } = request.caller;
+      const { adapterId, number } = await findVersion(services, teamId, request.params);
+      const versions = await deleteVersions(services, teamId, { adapterId, number }, { keyId });
+      return { id: adapterId, object: 'adapter' as const, deleted: true as const, versions };
+    },
+  );
+
+  app.post(
+    '/adapters/:adapter_id/versions/:version/restore',
+    {
+      config: writes,
+      schema: {
+        tags,
+        summary: 'Restore a deleted version',
+        params: AdapterVersionParams,
+        response: { 200: ref(AdapterVersionSchema), ...errorResponses(400, 401, 403, 404) },
+      },
+    },
+    async (request) => {
+      const { teamId, keyId } = request.caller;
+      const { adapter_id: adapterId, version: number } = request.params;
+      const version = await restoreVersion(services, teamId, { adapterId, number }, { keyId });
+      if (version) return toWireAdapterVersion(version);
+      throw new ApiError(
+        'adapter_not_deleted',
+        'No such deleted version; GET /v1/adapters/deleted lists them.',
+        {
+          param: 'version',
+        },
+      );
+    },
+  );
+};

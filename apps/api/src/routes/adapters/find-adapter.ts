@@ -1,0 +1,37 @@
+import {
+  type Adapter,
+  type AdapterVersion,
+  getAdapter,
+  getAdapterVersion,
+  type Services,
+} from '@graft/service';
+import { ApiError } from '../../api-error.ts';
+
+/** Throws `adapter_not_found`, of another team's as of none. */
+export async function findAdapter(
+  services: Pick<Services, 'db' | 'sql'>,
+  teamId: string,
+  id: string,
+): Promise<Adapter> {
+  const adapter = await getAdapter(services, teamId, id);
+  if (!adapter) throw new ApiError('adapter_not_found', `No such adapter: ${id}`, { param: 'adapter_id' });
+  return adapter;
+}
+
+/** Throws `adapter_not_found`, `adapter_version_not_found`. */
+export async function findVersion(
+  services: Pick<Services, 'db' | 'sql'>,
+  teamId: string,
+  { adapter_id, version: number }: { adapter_id: string; version: number },
+): Promise<AdapterVersion> {
+  const version = await getAdapterVersion(services, teamId, adapter_id, number);
+  if (version) return version;
+  await findAdapter(services, teamId, adapter_id);
+  throw versionNotFound(number);
+}
+
+export function versionNotFound(number: number): ApiError {
+  return new ApiError('adapter_version_not_found', `The adapter has no version ${number}.`, {
+    param: 'version',
+  });
+}

@@ -1,0 +1,125 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
+import {
+  type AdapterVersion,
+  compareVersions,
+  findFineTunedModel,
+  readLineage,
+  setNote,
+} from '@graft/service';
+import { ApiError } from '../../api-error.ts';
+import {
+  AdapterParams,
+  AdapterSchema,
+  AdapterVersionParams,
+  AdapterVersionSchema,
+  toWireAdapter,
+  toWireAdapterVersion,
+} from '../../schemas/adapter.ts';
+import {
+  CompareQuery,
+  ComparisonSchema,
+  LineageSchema,
+  SetNoteSchema,
+  toWireComparison,
+  toWireLineage,
+} from '../../schemas/adapter-requests.ts';
+import { errorResponses } from '../../schemas/error.ts';
+import { ref } from '../../schemas/schema.ts';
+import { findAdapter, findVersion } from './find-adapter.ts';
+
+const tags = ['Adapters'];
+const reads = { access: { scope: 'adapters:read' } } as const;
+const writes = { access: { scope: 'adapters:write' } } as const;
+
+/** What adapters came from, how they differ, and what people write of them. */
+export const adapterHistoryRoutes: FastifyPluginAsyncTypebox = async (app) => {
+  const { services } = app;
+
+  async function byName(teamId: string, param: 'a' | 'b', name: string): Promise<AdapterVersion> {
+    const version = await findFineTunedModel(services, teamId, name);
+    if (!version) throw new ApiError('model_not_found', `The model '${name}' does not exist.`, { param });
+    return version;
+  }
+
+  app.get(
+    '/adapters/compare',
+    {
+      config: reads,
+      schema: {
+        tags,
+        summary: 'Compare two versions',
+        description:
+          'Configuration, lineage, metrics, and files by their digests. Of any two fine-tuned models of the team.',
+        querystring: CompareQuery,
+        response: { 200: ref(ComparisonSchema), ...errorResponses(400, 401, 404) },
+      },
+    },
+    async (request) => {
+      const { teamId } = request.caller;
+      const a = await byName(teamId, 'a', request.query.a);
+      const b = await byName(teamId, 'b', request.query.b);
+      return toWireComparison(compareVersions(a, b), toWireAdapterVersion(a), toWireAdapterVersion(b));
+    },
+  );
+
+  app.get(
+    '/adapters/:adapter_id/versions/:version/lineage',
+    {
+      config: reads,
+      schema: {
+        tags,
+        summary: 'Get what a version came from, and what came from it',
+        description:
+          'A graph: base model, versions that it was started from, versions that were started from it, and their jobs, files and checkpoints.',
+        params: AdapterVersionParams,
+        response: { 200: ref(LineageSchema), ...errorResponses(400, 401, 404) },
+      },
+    },
+    async (request) => {
+      const { teamId } = request.caller;
+      const { id } = await findVersion(services, teamId, request.params);
+      return toWireLineage(await readLineage(services, teamId, id));
+    },
+  );
+
+  app.post(
+    '/adapters/:adapter_id/note',
+    {
+      config: writes,
+      schema: {
+        tags,
+        summary: 'Write the note of an adapter',
+        params: AdapterParams,
+        body: ref(SetNoteSchema),
+        response: { 200: ref(AdapterSchema), ...errorResponses(400, 401, 403, 404) },
+      },
+    },
+    async (request) => {
+      const { teamId, keyId } = request.caller;
+      const { adapter_id: adapterId } = request.params;
+      await setNote(services, teamId, { adapterId, number: null }, request.body.note, { keyId });
+      // Of one that is not there nothing was written, and this says so.
+      return toWireAdapter(await findAdapter(services, teamId, adapterId));
+    },
+  );
+
+  app.post(
+    '/adapters/:adapter_id/versions/:version/note',
+    {
+      config: writes,
+      schema: {
+        tags,
+        summary: 'Write the note of a version',
+        params: AdapterVersionParams,
+        body: ref(SetNoteSchema),
+        response: { 200: ref(AdapterVersionSchema), ...errorResponses(400, 401, 403, 404) },
+      },
+    },
+    async (request) => {
+      const { teamId, keyId } = request.caller;
+      const { adapter_id: adapterId, version: number } = request.params;
+      await setNote(services, teamId, { adapterId, number }, request.body.note, { keyId });
+      return toWireAdapterVersion(await findVersion(services, teamId, request.params));
+    },
+  );
+};

@@ -1,0 +1,90 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
+import { listTags, moveTag, removeTag } from '@graft/service';
+import { ApiError } from '../../api-error.ts';
+import { AdapterParams } from '../../schemas/adapter.ts';
+import {
+  AdapterTagParams,
+  AdapterTagSchema,
+  DeletedAdapterTagSchema,
+  MoveAdapterTagSchema,
+  MovedAdapterTagSchema,
+  toWireTag,
+} from '../../schemas/adapter-requests.ts';
+import { errorResponses } from '../../schemas/error.ts';
+import { listOf, toWireList } from '../../schemas/list.ts';
+import { ref } from '../../schemas/schema.ts';
+import { findAdapter, versionNotFound } from './find-adapter.ts';
+
+const tags = ['Adapters'];
+const reads = { access: { scope: 'adapters:read' } } as const;
+const writes = { access: { scope: 'adapters:write' } } as const;
+
+/** /adapters/{id}/tags: names that completions take, and that are moved from version to version. */
+export const adapterTagRoutes: FastifyPluginAsyncTypebox = async (app) => {
+  const { services } = app;
+
+  app.get(
+    '/adapters/:adapter_id/tags',
+    {
+      config: reads,
+      schema: {
+        tags,
+        summary: 'List the tags of an adapter',
+        description: 'By name, all on one page: an adapter has 100 at most.',
+        params: AdapterParams,
+        response: { 200: listOf(AdapterTagSchema), ...errorResponses(401, 404) },
+      },
+    },
+    async (request) => {
+      const { teamId } = request.caller;
+      const { id } = await findAdapter(services, teamId, request.params.adapter_id);
+      return toWireList({ data: await listTags(services, teamId, id), hasMore: false }, toWireTag);
+    },
+  );
+
+  app.post(
+    '/adapters/:adapter_id/tags',
+    {
+      config: writes,
+      schema: {
+        tags,
+        summary: 'Point a tag at a version',
+        description:
+          'Makes the tag, or moves it at once for everybody: a completion that names it is answered by the old version or by the new one. With `expected_version` only if nobody else has moved it meanwhile.',
+        params: AdapterParams,
+        body: ref(MoveAdapterTagSchema),
+        response: { 200: ref(MovedAdapterTagSchema), ...errorResponses(400, 401, 403, 404, 412) },
+      },
+    },
+    async (request) => {
+      const { teamId, keyId } = request.caller;
+      const { tag: name, version, expected_version: expected } = request.body;
+      const { id: adapterId } = await findAdapter(services, teamId, request.params.adapter_id);
+      const moved = await moveTag(services, teamId, { adapterId, name, version, expected }, { keyId });
+      if (!moved) throw versionNotFound(version);
+      return { ...toWireTag(moved.tag), previous_version: moved.previous };
+    },
+  );
+
+  app.delete(
+    '/adapters/:adapter_id/tags/:tag',
+    {
+      config: writes,
+      schema: {
+        tags,
+        summary: 'Remove a tag',
+        description: 'The version stays.',
+        params: AdapterTagParams,
+        response: { 200: ref(DeletedAdapterTagSchema), ...errorResponses(400, 401, 403, 404) },
+      },
+    },
+    async (request) => {
+      const { teamId, keyId } = request.caller;
+      const { tag: name } = request.params;
+      const { id: adapterId } = await findAdapter(services, teamId, request.params.adapter_id);
+      if (!(await removeTag(services, teamId, { adapterId, name }, { keyId })))
+        throw new ApiError('adapter_tag_not_found', `The adapter has no tag ${name}.`, { param: 'tag' });
+      return { adapter_id: adapterId, object: 'adapter.tag' as const, tag: name, deleted: true as const };
+    },
+  );
+};

@@ -1,0 +1,131 @@
+import { rm } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import multipart from '@fastify/multipart';
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
+import { checkStoredWeights } from '@graft/peft-core/check';
+import type { PeftConfig } from '@graft/peft-core/config';
+import { admitBaseModel, findFineTunedModel, isDatabaseAway, newId, publishUpload } from '@graft/service';
+import { ApiError } from '../../api-error.ts';
+import { openBaseModel } from '../../jobs/open-base-model.ts';
+import { AdapterVersionSchema, toWireAdapterVersion } from '../../schemas/adapter.ts';
+import { UploadAdapterSchema } from '../../schemas/adapter-requests.ts';
+import { errorResponses } from '../../schemas/error.ts';
+import { ref } from '../../schemas/schema.ts';
+import { modelNotFound, writesText } from '../../serving/find-model.ts';
+import type { ApiSettings } from '../../settings.ts';
+import { createAdapterChecker } from '../../uploads/adapter-checker.ts';
+import { multipartLimits, receiveAdapter } from '../../uploads/receive-adapter.ts';
+
+/** Milliseconds to open a base model, which may have to be fetched first. */
+const openModelPatience = 30_000;
+
+/** POST /adapters: an adapter that was made elsewhere, checked as if it were hostile. */
+export const adapterUploadRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSettings }> = async (
+  app,
+  { settings },
+) => {
+  const { services } = app;
+  const checker = createAdapterChecker(settings.adapterCheckTimeoutMs);
+  app.addHook('onClose', checker.close);
+  await app.register(multipart, { limits: multipartLimits });
+
+  app.post(
+    '/adapters',
+    {
+      // Each part has a limit of its own.
+      bodyLimit: Number.MAX_SAFE_INTEGER,
+      config: {
+        longBody: true,
+        documentedBody: UploadAdapterSchema,
+        access: { scope: 'adapters:write' },
+      },
+      schema: {
+        tags: ['Adapters'],
+        summary: 'Upload an adapter made elsewhere',
+        description:
+          'multipart/form-data with `base_model`, `name` and `file` two or three times: Hugging Face PEFT’s adapter_config.json and adapter_model.safetensors, and perhaps README.md. Every key, shape and number is held against the base model. It becomes the next version of the adapter of this name, and can be called at once.',
+        consumes: ['multipart/form-data'],
+        response: { 200: ref(AdapterVersionSchema), ...errorResponses(400, 401, 403, 404, 413, 415) },
+      },
+    },
+    async (request, reply) => {
+      reply.hold('uploads');
+      if (!request.isMultipart())
+        throw new ApiError('unsupported_media_type', 'Send the files as multipart/form-data.');
+      const { teamId, keyId } = request.caller;
+      const folder = await services.artifacts.stage(newId('version'), 0);
+      try {
+        const fields = await receiveAdapter(
+          request,
+          folder,
+          { bytes: services.env.maxUploadBytes, idleMs: settings.uploadIdleMs },
+          async (name, value) => {
+            // Known before gigabytes are sent for nothing, where the field comes before the files.
+            if (name === 'base_model' && !(await services.baseModels.has(value))) throw unknownBase(value);
+          },
+        );
+        const base = await baseOf(fields.base_model);
+        const parentId = fields.parent === null ? null : await parentOf(teamId, fields.parent, base.id);
+        const { peft } = await checker.check(teamId, { folder, base });
+        refuseOtherTasks(peft);
+        checkStoredWeights(peft, base.config, base.tensors);
+        const stored = await services.artifacts.publish(folder);
+        try {
+          const { id, digest } = base;
+          const upload = {
+            ...stored,
+            name: fields.name,
+            base: { id, digest },
+            peft,
+            parentId,
+            note: fields.note,
+          };
+          return toWireAdapterVersion(await publishUpload(services, teamId, upload, { keyId }));
+        } catch (error) {
+          // Whether there is a row is not known then. Without one the files are collected a day later.
+          if (!isDatabaseAway(error)) await services.artifacts.remove(stored.artifact).catch(() => {});
+          throw error;
+        }
+      } finally {
+        await rm(dirname(folder), { recursive: true, force: true }).catch(() => {});
+      }
+    },
+  );
+
+  async function baseOf(id: string) {
+    const model = await openBaseModel(services, id, AbortSignal.timeout(openModelPatience));
+    if (!model) {
+      if (!(await services.baseModels.has(id))) throw unknownBase(id);
+      throw new ApiError('service_unavailable', `${id} is still being fetched; try again.`, {
+        headers: { 'retry-after': '30' },
+      });
+    }
+    const { config, tensors } = model;
+    return { id, config, tensors, digest: await admitBaseModel(services, model) };
+  }
+
+  async function parentOf(teamId: string, name: string, baseModel: string): Promise<string> {
+    const parent = await findFineTunedModel(services, teamId, name);
+    if (!parent) throw modelNotFound(name);
+    if (parent.baseModel === baseModel) return parent.id;
+    throw new ApiError('invalid_value', `Invalid 'parent': its base model is ${parent.baseModel}.`, {
+      param: 'parent',
+    });
+  }
+};
+
+function unknownBase(id: string): ApiError {
+  return new ApiError('model_not_found', `No such base model: ${id}; GET /v1/models lists them.`, {
+    status: 400,
+    param: 'base_model',
+  });
+}
+
+function refuseOtherTasks({ task_type: task }: PeftConfig): void {
+  if (writesText(task)) return;
+  throw new ApiError(
+    'unsupported_task',
+    `adapter_config.json: task_type is ${task}; adapters that were made elsewhere must write text, CAUSAL_LM or SEQ_2_SEQ_LM.`,
+    { param: 'peft.task_type' },
+  );
+}

@@ -1,0 +1,27 @@
+import type { UploadSource } from './multipart-upload.ts';
+import { requireNodeModule } from './platform.ts';
+
+/** A file of this machine, read anew for every try (Node). */
+export async function pathSource(path: string, filename: string | undefined): Promise<UploadSource> {
+  const fs = requireNodeModule('node:fs', 'Uploading from a path');
+  const { basename } = requireNodeModule('node:path', 'Uploading from a path');
+  const stats = await fs.promises.stat(path);
+  if (!stats.isFile()) throw new TypeError(`${path} is not a file.`);
+  return {
+    filename: filename ?? basename(path),
+    bytes: stats.size,
+    // Exactly the announced length, even where the file grows meanwhile.
+    open: () =>
+      stats.size === 0 ? fs.createReadStream(path) : fs.createReadStream(path, { end: stats.size - 1 }),
+  };
+}
+
+/** The bytes of a Blob, read as they are sent. */
+export async function* chunksOf(blob: Blob): AsyncGenerator<Uint8Array, void, void> {
+  const reader = blob.stream().getReader();
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) return;
+    yield value;
+  }
+}

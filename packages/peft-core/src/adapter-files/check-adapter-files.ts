@@ -1,0 +1,220 @@
+/** Holds an adapter's files, made who knows where, against a base model. Synchronous: for a thread with a deadline. */
+import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+import path from 'node:path';
+import type { PeftConfig } from '../config/index.ts';
+import { GraftError } from '../errors.ts';
+import { defaultTask } from '../outlines/index.ts';
+import { headerLength, parseHeader, type SafetensorsEntry } from '../safetensors/safetensors-header.ts';
+import { elementCount } from '../tensors/tensor-source.ts';
+import { fileTensorsFor } from '../tuners/check.ts';
+import type { FileTensor } from '../tuners/file-tensors.ts';
+import { baseDigestIn } from './adapter-card.ts';
+import { cardName, configName, parseAdapterConfig, weightsName } from './adapter-files.ts';
+import { checkCommonFields } from './check-common-fields.ts';
+import { findNonFinite, isWeightType, weightTypes } from './find-non-finite.ts';
+
+/** What files may have at most, in bytes. A header of this length describes 20,000 tensors; the weights' limit is the caller's. */
+export const adapterFileLimits = {
+  [configName]: 256 * 1024,
+  [cardName]: 1024 * 1024,
+  header: 4 * 1024 * 1024,
+} as const;
+
+export interface CheckedAdapter {
+  /** Complete: PEFT's defaults filled in. */
+  peft: PeftConfig;
+  /** Tensors in the file, and numbers in them. */
+  tensors: number;
+  parameters: number;
+}
+
+/** What is told of one fault, in characters, whatever the files hold. */
+const longestMessage = 1000;
+
+/**
+ * Checks the three files of `folder` (README.md may be missing) as if they were hostile: sizes before anything is read, the header's
+ * dtypes, shapes and offsets, each tensor against config and model, each number, and that nothing names other weights of the base
+ * than `base.digest`. Throws GraftErrors that name file and key; `param` is the option of the config or the file.
+ */
+export function checkAdapterFiles(
+  folder: string,
+  base: { config: Record<string, unknown>; digest: string },
+): CheckedAdapter {
+  return withFileNames(folder, () => {
+    const raw = readConfig(path.join(folder, configName));
+    checkCommonFields(raw);
+    const { config: peft } = parseAdapterConfig(raw, defaultTask(base.config));
+    const expected = fileTensorsFor(peft, base.config);
+    checkCard(path.join(folder, cardName), base.digest);
+    const { tensors, parameters } = checkWeights(path.join(folder, weightsName), expected);
+    return { peft, tensors, parameters };
+  });
+}
+
+/** Messages name files as the sender does, and are cut: they may quote what the files hold. */
+function withFileNames<T>(folder: string, work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    if (!(error instanceof GraftError)) throw error;
+    const text = error.message.replaceAll(folder + path.sep, '');
+    const message = text.length > longestMessage ? `${text.slice(0, longestMessage)}…` : text;
+    const ofConfig = error.param?.startsWith('peft.') ?? false;
+    throw new GraftError(error.code, ofConfig ? `${configName}: ${message}` : message, {
+      param: error.param ?? weightsName,
+      cause: error,
+    });
+  }
+}
+
+function invalid(file: string, what: string): GraftError {
+  return new GraftError('invalid_adapter_file', `${file} ${what}`, { param: file });
+}
+
+/** A small text file, whole. Throws for one that is too long or no UTF-8; null when there is none. */
+function readText(file: string): string | null {
+  const name = path.basename(file) as typeof configName | typeof cardName;
+  let handle: number;
+  try {
+    handle = openSync(file, 'r');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
+    throw error;
+  }
+  try {
+    const { size } = fstatSync(handle);
+    if (size > adapterFileLimits[name])
+      throw invalid(name, `has ${size} bytes; at most ${adapterFileLimits[name]} are taken`);
+    const bytes = new Uint8Array(size);
+    readFully(handle, bytes, 0);
+    refuseOtherFormats(name, bytes);
+    const text = new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+    if (text.includes('\0')) throw invalid(name, 'holds U+0000');
+    return text;
+  } catch (error) {
+    if (error instanceof TypeError) throw invalid(name, 'is not UTF-8 text');
+    throw error;
+  } finally {
+    closeSync(handle);
+  }
+}
+
+function readConfig(file: string): Record<string, unknown> {
+  const text = readText(file);
+  if (text === null) throw invalid(configName, 'is missing');
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    throw invalid(configName, 'is not JSON');
+  }
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
+    throw invalid(configName, 'is not a JSON object');
+  return value as Record<string, unknown>;
+}
+
+/** An adapter that says which weights it was trained on, as Graft's do, must have been trained on these. */
+function checkCard(file: string, digest: string): void {
+  const text = readText(file);
+  const named = text === null ? null : baseDigestIn(text);
+  if (named === null || named === digest) return;
+  throw new GraftError(
+    'base_model_changed',
+    `${cardName} says that the adapter was trained on weights with the SHA-256 ${named}; those of this base model have ${digest}`,
+    { param: cardName },
+  );
+}
+
+/** Formats that are taken for safetensors, by their first bytes. None of them is ever opened. */
+const otherFormats: [name: string, bytes: number[]][] = [
+  ['a zip archive, as torch.save makes them', [0x50, 0x4b, 0x03, 0x04]],
+  ['an empty zip archive', [0x50, 0x4b, 0x05, 0x06]],
+  ['a gzip archive', [0x1f, 0x8b]],
+  ['a GGUF file', [0x47, 0x47, 0x55, 0x46]],
+  ['an HDF5 file', [0x89, 0x48, 0x44, 0x46]],
+  ['a numpy array', [0x93, 0x4e, 0x55, 0x4d]],
+  ...[2, 3, 4, 5].map((protocol): [string, number[]] => ['a pickle', [0x80, protocol]]),
+];
+
+function refuseOtherFormats(name: string, start: Uint8Array): void {
+  // A safetensors file may begin with any of the short ones, which are lengths there: what follows them tells.
+  const isSafetensors = start.length > 8 && start[8] === 0x7b && start[6] === 0 && start[7] === 0;
+  const found = otherFormats.find(([, bytes]) => bytes.every((byte, i) => start[i] === byte));
+  if (found && !isSafetensors) throw invalid(name, `is ${found[0]}; only safetensors and JSON are read`);
+}
+
+function checkWeights(file: string, expected: FileTensor[]): { tensors: number; parameters: number } {
+  let handle: number;
+  try {
+    handle = openSync(file, 'r');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') throw invalid(weightsName, 'is missing');
+    throw error;
+  }
+  try {
+    const { size } = fstatSync(handle);
+    if (size < 8) throw invalid(weightsName, `is only ${size} bytes long`);
+    const start = new Uint8Array(Math.min(size, 16));
+    readFully(handle, start, 0);
+    refuseOtherFormats(weightsName, start);
+    const length = headerLength(weightsName, start.subarray(0, 8), size);
+    if (length > adapterFileLimits.header)
+      throw invalid(
+        weightsName,
+        `has a header of ${length} bytes; at most ${adapterFileLimits.header} are taken`,
+      );
+    const header = new Uint8Array(length);
+    readFully(handle, header, 8);
+    const { tensors } = parseHeader(weightsName, header, size);
+    checkTensors(tensors, expected);
+    for (const [key, entry] of tensors) {
+      const found = findNonFinite(handle, entry);
+      if (found)
+        throw invalid(
+          weightsName,
+          `holds ${found.value} at position ${found.position} of tensor "${key}"; numbers must be finite in float32`,
+        );
+    }
+    const parameters = [...tensors.values()].reduce((sum, { shape }) => sum + elementCount(shape), 0);
+    return { tensors: tensors.size, parameters };
+  } finally {
+    closeSync(handle);
+  }
+}
+
+/** Faults that are told; looking stops there. */
+const mostFaults = 5;
+
+/** Throws `adapter_mismatch` for keys that are missing, unknown, of another shape or of a type that weights do not have. */
+function checkTensors(found: ReadonlyMap<string, SafetensorsEntry>, expected: FileTensor[]): void {
+  const wanted = new Map(expected.map((tensor) => [tensor.key, tensor]));
+  const faults: string[] = [];
+  for (const [key, { dtype, shape }] of found) {
+    if (faults.length >= mostFaults) break;
+    const tensor = wanted.get(key);
+    const shown = JSON.stringify(key.slice(0, 200));
+    if (!tensor) faults.push(`${shown} is none of this config on this base model`);
+    else if (tensor.shape.join() !== shape.join())
+      faults.push(
+        `${shown} has shape [${shape}], and this config on this base model needs [${tensor.shape}]`,
+      );
+    else if (!isWeightType(dtype))
+      faults.push(`${shown} is stored as ${dtype}; weights may be ${weightTypes.join(', ')}`);
+  }
+  for (const { key, needless } of expected) {
+    if (faults.length >= mostFaults) break;
+    if (!needless && !found.has(key)) faults.push(`"${key}" is missing`);
+  }
+  if (faults.length === 0) return;
+  throw new GraftError('adapter_does_not_fit', `${weightsName}: ${faults.join('; ')}`, {
+    param: weightsName,
+  });
+}
+
+function readFully(handle: number, target: Uint8Array, position: number): void {
+  for (let done = 0; done < target.length; ) {
+    const count = readSync(handle, target, done, target.length - done, position + done);
+    if (count === 0) throw new Error('the file became shorter while it was read');
+    done += count;
+  }
+}

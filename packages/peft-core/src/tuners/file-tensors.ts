@@ -1,0 +1,111 @@
+/** Names and shapes of the tensors in an adapter's files, from its config and the model's config.json. Loads no TensorFlow. */
+
+import type { ModelOutline } from '../outlines/outline.ts';
+import { fullMatch } from '../schema/module-pattern.ts';
+import { resolveModulesToSave } from './target-modules.ts';
+import { inputEmbedding, type TokenTarget } from './token-targets.ts';
+
+/** A tensor of adapter_model.safetensors. */
+export interface FileTensor {
+  /** Its whole key in the file. */
+  key: string;
+  shape: number[];
+  /** Set for a copy that HF PEFT writes and nobody needs: it may be missing. */
+  needless?: true;
+}
+
+/** What HF PEFT puts before the path of a module, but for soft prompts. */
+const MODEL_PREFIX = 'base_model.model.';
+
+/** A parameter of a module that is trained whole. */
+interface SavedTensor {
+  /** State-dict name. */
+  name: string;
+  shape: number[];
+  /** The parameter that it is tied to, or itself. */
+  source: string;
+}
+
+/** The modules of `modules_to_save` and of the task's head, with the parameters that they hold. */
+export function savedTensors(
+  config: { modules_to_save?: string[] | null },
+  model: ModelOutline,
+): { modules: string[]; tensors: SavedTensor[] } {
+  const wanted = [...new Set([...(config.modules_to_save ?? []), ...model.taskHead])];
+  const modules = resolveModulesToSave({ modules_to_save: wanted }, model.modules);
+  const shapes = shapesOf(model);
+  const tensors: SavedTensor[] = [];
+  for (const name of [...shapes.keys(), ...Object.keys(model.aliases)]) {
+    if (!modules.some((module) => name.startsWith(`${module}.`))) continue;
+    const source = model.aliases[name] ?? name;
+    tensors.push({ name, shape: shapes.get(source)!, source });
+  }
+  return { modules, tensors };
+}
+
+export function shapesOf({ parameters }: Pick<ModelOutline, 'parameters'>): Map<string, number[]> {
+  return new Map(parameters.map(({ name, shape }) => [name, shape]));
+}
+
+/** Trained rows of a table: one for each id. */
+export function rowsShape({ module, ids }: TokenTarget, model: ModelOutline): number[] {
+  const weight = `${module}.weight`;
+  const table = shapesOf(model).get(model.aliases[weight] ?? weight)!;
+  return [ids.length, table[1]!];
+}
+
+/** Names by which PEFT knows embedding layers (peft/utils/constants.py, EMBEDDING_LAYER_NAMES). */
+const EMBEDDING_NAMES = ['embed_tokens', 'lm_head'];
+
+/**
+ * The frozen weights of wrapped input and output embeddings, which PEFT writes into the files when target_modules names
+ * an embedding layer (peft, utils/save_and_load.py, `save_embedding_layers`). `base`: the parameter that is copied.
+ */
+export function copiedEmbeddings(
+  targets: string[] | string | null,
+  wrapped: string[],
+  model: ModelOutline,
+): { name: string; shape: number[]; base: string }[] {
+  const { modules, aliases } = model;
+  const isEmbeddingName = (name: string) => EMBEDDING_NAMES.includes(name.slice(name.lastIndexOf('.') + 1));
+  const named =
+    typeof targets === 'string'
+      ? targets.toLowerCase() !== 'all-linear' &&
+        modules.some(({ name }) => isEmbeddingName(name) && fullMatch(targets, name))
+      : EMBEDDING_NAMES.some((name) => targets?.includes(name));
+  if (!named) return [];
+  const shapes = shapesOf(model);
+  return [inputEmbedding(model), 'lm_head']
+    .filter((module) => wrapped.includes(module))
+    .map((module) => {
+      const base = `${module}.weight`;
+      return { name: `${module}.base_layer.weight`, shape: shapes.get(aliases[base] ?? base)!, base };
+    });
+}
+
+/** Tensors of a method that keeps the model's own paths, with the copies that PEFT writes beside them. */
+export function underModel(
+  tensors: readonly { name: string; shape: number[] }[],
+  copies: readonly { name: string; shape: number[] }[] = [],
+): FileTensor[] {
+  return [
+    ...tensors.map(({ name, shape }) => ({ key: MODEL_PREFIX + name, shape })),
+    ...copies.map(({ name, shape }) => ({ key: MODEL_PREFIX + name, shape, needless: true as const })),
+  ];
+}
+
+/** The key of a soft prompt in adapter_model.safetensors, and the name of what an encoder gives. */
+export const PROMPT = 'prompt_embeddings';
+
+/** A soft prompt of this shape, and the modules that are trained beside it. */
+export function promptTensors(
+  shape: number[],
+  config: { modules_to_save?: string[] | null },
+  model: ModelOutline,
+): FileTensor[] {
+  const { tensors } = savedTensors(config, model);
+  return [
+    { key: PROMPT, shape },
+    ...tensors.map((tensor) => ({ key: `base_model.${tensor.name}`, shape: tensor.shape })),
+  ];
+}

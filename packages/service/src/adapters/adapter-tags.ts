@@ -1,0 +1,158 @@
+import { GraftError } from '@graft/peft-core/config';
+import { insertAudit } from '../audit/insert-audit.ts';
+import type { Database, Transaction } from '../database/database.ts';
+import { inTransaction } from '../database/in-transaction.ts';
+import { waitForRow } from '../database/wait-for-row.ts';
+import { newId } from '../ids.ts';
+import { type Actor, actorOf } from '../keys/verify-api-key.ts';
+import { mostTags } from './adapter.ts';
+
+export interface AdapterTag {
+  id: string;
+  adapterId: string;
+  /** The last part of `modelName`. */
+  name: string;
+  /** `ft:{base}:{team}:{adapter}:{name}`: requests may use it as `model`. */
+  modelName: string;
+  /** Number of the version that it points at. */
+  version: number;
+  createdAt: Date;
+  movedAt: Date;
+}
+
+interface TagMove {
+  adapterId: string;
+  name: string;
+  /** Number of the version that it shall point at. */
+  version: number;
+  /** Moves only what points at this version; null: only makes a tag that is not there yet. */
+  expected?: number | null | undefined;
+}
+
+/** Why a word cannot be a tag; null: it can. Names of versions end in eight letters or digits, which no tag may look like. */
+function tagFault(name: string): string | null {
+  if (!/^[a-z][a-z0-9._-]{0,31}$/.test(name))
+    return 'must be 1 to 32 of the characters a-z, 0-9, ".", "_" and "-", and begin with a letter';
+  if (/^[0-9A-Za-z]{8}$/.test(name))
+    return 'could be the end of the name of a version, which is 8 letters or digits: add a "-", or choose another length';
+  return null;
+}
+
+const ofTag = { include: { version: { select: { number: true } } } } as const;
+
+/**
+ * Points a tag at a version, atomically: who asks for the model meanwhile gets the old or the new one. Answers the tag and the number
+ * of the version that it pointed at; null: the team has no such version. Throws GraftError `invalid_value` for a name that
+ * none may have or one tag too many, `adapter_tag_moved` when `expected` does not hold.
+ */
+export async function moveTag(
+  db: Database,
+  teamId: string,
+  { adapterId, name, version: number, expected }: TagMove,
+  by: Actor,
+): Promise<{ tag: AdapterTag; previous: number | null } | null> {
+  const fault = tagFault(name);
+  if (fault) throw new GraftError('invalid_value', `Invalid 'tag': ${fault}.`, { param: 'tag' });
+  return await withAdapterLocked(db, teamId, adapterId, async (tx) => {
+    const key = { teamId_adapterId_name: { teamId, adapterId, name } };
+    const version = await tx.adapterVersion.findFirst({
+      where: { teamId, adapterId, number, deletedAt: null },
+      select: {
+        id: true,
+        adapter: { select: { name: true, baseModel: true, team: { select: { name: true } } } },
+      },
+    });
+    if (!version) return null;
+    const before = await tx.adapterTag.findFirst({ where: { teamId, adapterId, name }, ...ofTag });
+    const previous = before?.version.number ?? null;
+    if (expected !== undefined && expected !== previous) {
+      const now = previous === null ? 'is not there' : `points at version ${previous}`;
+      throw new GraftError('adapter_tag_moved', `The tag ${name} ${now}; nothing was changed.`, {
+        param: 'expected_version',
+      });
+    }
+    if (!before && (await tx.adapterTag.count({ where: { teamId, adapterId } })) >= mostTags)
+      throw new GraftError('invalid_value', `The adapter has ${mostTags} tags, the most that it may have.`, {
+        param: 'tag',
+      });
+    const { adapter } = version;
+    const tag = await tx.adapterTag.upsert({
+      where: key,
+      create: {
+        id: newId('tag'),
+        ...{ teamId, adapterId, name, versionId: version.id },
+        modelName: `ft:${adapter.baseModel}:${adapter.team.name}:${adapter.name}:${name}`,
+      },
+      update: previous === number ? {} : { versionId: version.id, movedAt: new Date() },
+      ...ofTag,
+    });
+    const detail = { version: number, previous };
+    await insertAudit(tx, teamId, { ...actorOf(by), action: 'adapter.tag', target: tag.modelName, detail });
+    return { tag: tagOf(tag), previous };
+  });
+}
+
+/** False: the adapter has no such tag. */
+export async function removeTag(
+  db: Database,
+  teamId: string,
+  { adapterId, name }: { adapterId: string; name: string },
+  by: Actor,
+): Promise<boolean> {
+  const removed = await withAdapterLocked(db, teamId, adapterId, async (tx) => {
+    const where = { teamId, adapterId, name };
+    const tag = await tx.adapterTag.findFirst({ where, ...ofTag });
+    if (!tag) return null;
+    await tx.adapterTag.delete({ where: { teamId_adapterId_name: where } });
+    const detail = { version: tag.version.number };
+    await insertAudit(tx, teamId, {
+      ...actorOf(by),
+      action: 'adapter.untag',
+      target: tag.modelName,
+      detail,
+    });
+    return tag;
+  });
+  return removed !== null;
+}
+
+/** All tags of an adapter by name: there are `mostTags` at most. */
+export async function listTags({ db }: Database, teamId: string, adapterId: string): Promise<AdapterTag[]> {
+  const rows = await db.adapterTag.findMany({
+    where: { teamId, adapterId },
+    orderBy: { name: 'asc' },
+    take: mostTags,
+    ...ofTag,
+  });
+  return rows.map(tagOf);
+}
+
+/** Whether a team has a tag of this model name. */
+export async function isTag({ db }: Database, teamId: string, modelName: string): Promise<boolean> {
+  return (await db.adapterTag.count({ where: { teamId, modelName } })) > 0;
+}
+
+function tagOf({
+  version,
+  ...tag
+}: Omit<AdapterTag, 'version'> & { version: { number: number } }): AdapterTag {
+  const { id, adapterId, name, modelName, createdAt, movedAt } = tag;
+  return { id, adapterId, name, modelName, version: version.number, createdAt, movedAt };
+}
+
+/** Runs `work` in a transaction that holds the adapter: one move, removal or publication after the other. Null: there is none. */
+export async function withAdapterLocked<T>(
+  db: Database,
+  teamId: string,
+  adapterId: string,
+  work: (tx: Transaction) => Promise<T | null>,
+): Promise<T | null> {
+  return await waitForRow(`adapter ${teamId} ${adapterId}`, async () =>
+    inTransaction(db, async (tx) => {
+      // An update that changes nothing locks the row.
+      const adapter = { teamId, id: adapterId };
+      const { count } = await tx.adapter.updateMany({ where: adapter, data: { id: adapterId } });
+      return count === 0 ? null : await work(tx);
+    }),
+  );
+}

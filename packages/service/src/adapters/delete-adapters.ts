@@ -1,0 +1,150 @@
+import { GraftError } from '@graft/peft-core/config';
+import { insertAudit } from '../audit/insert-audit.ts';
+import type { Database, Transaction } from '../database/database.ts';
+import { inTransaction } from '../database/in-transaction.ts';
+import { type Page, readPage } from '../database/read-page.ts';
+import type { ServiceEnv } from '../env.ts';
+import { type Actor, actorOf } from '../keys/verify-api-key.ts';
+import { type AdapterVersion, versionOf, withAdapter } from './adapter.ts';
+import { withAdapterLocked } from './adapter-tags.ts';
+
+type Retention = Pick<ServiceEnv, 'adapterRetentionDays'>;
+
+/** What was deleted before this time is not given back. */
+function retentionStart({ adapterRetentionDays }: Retention, now = new Date()): Date {
+  return new Date(now.getTime() - adapterRetentionDays * 24 * 3600 * 1000);
+}
+
+/** Until when a deleted version can be restored. */
+export function restorableUntil({ adapterRetentionDays }: Retention, deletedAt: Date): Date {
+  return new Date(deletedAt.getTime() + adapterRetentionDays * 24 * 3600 * 1000);
+}
+
+/**
+ * Hides one version of an adapter, or with `number` null all of them, from everybody: completions, lists, downloads. It can be
+ * restored until the collector removes it. Answers how many were hidden; 0: the team has no such version. Throws GraftError
+ * `adapter_tagged` while a tag points at one.
+ */
+export async function deleteVersions(
+  db: Database,
+  teamId: string,
+  { adapterId, number }: { adapterId: string; number: number | null },
+  by: Actor,
+): Promise<number> {
+  const hidden = await withAdapterLocked(db, teamId, adapterId, async (tx) => {
+    const where = { teamId, adapterId, deletedAt: null, ...(number === null ? {} : { number }) };
+    await refuseTagged(tx, teamId, where);
+    const { count } = await tx.adapterVersion.updateMany({ where, data: { deletedAt: new Date() } });
+    if (count === 0) return 0;
+    const detail = number === null ? { versions: count } : { version: number };
+    await insertAudit(tx, teamId, { ...actorOf(by), action: 'adapter.delete', target: adapterId, detail });
+    return count;
+  });
+  return hidden ?? 0;
+}
+
+async function refuseTagged(tx: Transaction, teamId: string, where: object): Promise<void> {
+  const tag = await tx.adapterTag.findFirst({ where: { teamId, version: where }, orderBy: { name: 'asc' } });
+  if (!tag) return;
+  throw new GraftError(
+    'adapter_tagged',
+    `${tag.modelName} points at it: move the tag "${tag.name}" to another version or remove it first.`,
+    { param: 'version' },
+  );
+}
+
+/** The same of the version behind a model's own name. False: no such model in this team. */
+export async function deleteFineTunedModel(
+  db: Database,
+  teamId: string,
+  modelName: string,
+  by: Actor,
+): Promise<boolean> {
+  const version = await db.db.adapterVersion.findFirst({
+    where: { teamId, modelName, deletedAt: null },
+    select: { adapterId: true, number: true },
+  });
+  return version !== null && (await deleteVersions(db, teamId, version, by)) > 0;
+}
+
+/** Gives a deleted version back as it was. Null: the team has none that was deleted so lately. */
+export async function restoreVersion(
+  db: Database & { env: Retention },
+  teamId: string,
+  { adapterId, number }: { adapterId: string; number: number },
+  by: Actor,
+): Promise<AdapterVersion | null> {
+  return await withAdapterLocked(db, teamId, adapterId, async (tx) => {
+    const deletedAt = { gt: retentionStart(db.env) };
+    const { count } = await tx.adapterVersion.updateMany({
+      where: { teamId, adapterId, number, deletedAt },
+      data: { deletedAt: null },
+    });
+    if (count === 0) return null;
+    await insertAudit(tx, teamId, {
+      ...actorOf(by),
+      action: 'adapter.restore',
+      target: adapterId,
+      detail: { version: number },
+    });
+    const row = await tx.adapterVersion.findFirstOrThrow({
+      where: { teamId, adapterId, number },
+      ...withAdapter,
+    });
+    return versionOf(row);
+  });
+}
+
+/** What can be restored, the newest deletion first. Throws GraftError `invalid_cursor`. */
+export async function listDeletedVersions(
+  { db, env }: Database & { env: Retention },
+  teamId: string,
+  options: { after?: string | undefined; limit: number },
+): Promise<Page<AdapterVersion>> {
+  const where = { teamId, deletedAt: { gt: retentionStart(env) } };
+  return await readPage(options, {
+    has: async (id) => await db.adapterVersion.count({ where: { ...where, id } }),
+    read: async (page) =>
+      await db.adapterVersion.findMany({
+        where,
+        orderBy: [{ deletedAt: 'desc' }, { id: 'desc' }],
+        ...page,
+        ...withAdapter,
+      }),
+    toRecord: versionOf,
+  });
+}
+
+/** Adapters looked at by one transaction after the other. */
+const batch = 500;
+
+/**
+ * Removes the rows of versions that were deleted longer ago than they are kept, and adapters with their last one, of all teams; their
+ * files are collected next, unless another version has the same. Answers how many versions were removed.
+ */
+export async function purgeDeletedVersions(
+  db: Pick<Database, 'db'> & { env: Retention },
+  now: Date,
+): Promise<number> {
+  const expired = { deletedAt: { lte: retentionStart(db.env, now) } };
+  let removed = 0;
+  for (;;) {
+    const due = await db.db.adapterVersion.findMany({
+      where: expired,
+      distinct: ['adapterId'],
+      select: { teamId: true, adapterId: true },
+      take: batch,
+    });
+    for (const { teamId, adapterId } of due) {
+      removed += await inTransaction(db, async (tx) => {
+        const adapter = { teamId, id: adapterId };
+        // The lock lets a version that is being published be seen below.
+        await tx.adapter.updateMany({ where: adapter, data: { id: adapterId } });
+        const { count } = await tx.adapterVersion.deleteMany({ where: { teamId, adapterId, ...expired } });
+        await tx.adapter.deleteMany({ where: { ...adapter, versions: { none: {} } } });
+        return count;
+      });
+    }
+    if (due.length < batch) return removed;
+  }
+}

@@ -1,0 +1,36 @@
+import { insertAudit } from '../audit/insert-audit.ts';
+import type { Database } from '../database/database.ts';
+import { type Actor, actorOf } from '../keys/verify-api-key.ts';
+import { withAdapterLocked } from './adapter-tags.ts';
+
+/** Characters of a note. */
+export const longestNote = 10_000;
+
+/** Writes, or with null removes, the note of an adapter, or of its version `number`. False: the team has no such thing. */
+export async function setNote(
+  db: Database,
+  teamId: string,
+  { adapterId, number }: { adapterId: string; number: number | null },
+  note: string | null,
+  by: Actor,
+): Promise<boolean> {
+  const written = await withAdapterLocked(db, teamId, adapterId, async (tx) => {
+    const live = { deletedAt: null };
+    const { count } =
+      number === null
+        ? await tx.adapter.updateMany({
+            where: { teamId, id: adapterId, versions: { some: live } },
+            data: { note },
+          })
+        : await tx.adapterVersion.updateMany({
+            where: { teamId, adapterId, number, ...live },
+            data: { note },
+          });
+    if (count === 0) return null;
+    // What is written stays out of the log: it may be long, and the row has it.
+    const detail = { version: number, characters: note?.length ?? 0 };
+    await insertAudit(tx, teamId, { ...actorOf(by), action: 'adapter.note', target: adapterId, detail });
+    return count;
+  });
+  return written !== null;
+}

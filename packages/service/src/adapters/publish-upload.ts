@@ -1,0 +1,52 @@
+import type { PeftConfig } from '@graft/peft-core/config';
+import { insertAudit } from '../audit/insert-audit.ts';
+import type { Database } from '../database/database.ts';
+import { inTransaction } from '../database/in-transaction.ts';
+import { newId } from '../ids.ts';
+import { type Actor, actorOf } from '../keys/verify-api-key.ts';
+import type { StoredArtifact } from '../storage/artifact-store.ts';
+import type { AdapterVersion } from './adapter.ts';
+import { insertVersion } from './insert-version.ts';
+
+interface UploadedAdapter extends StoredArtifact {
+  name: string;
+  /** Catalogue id, and the digest of the weights that the files were held against. */
+  base: { id: string; digest: string };
+  peft: PeftConfig;
+  /** The version that it was trained further from, elsewhere. */
+  parentId: string | null;
+  note: string | null;
+}
+
+/** Publishes checked files as the next version of an adapter of this name, with its audit row, in one transaction. */
+export async function publishUpload(
+  db: Database,
+  teamId: string,
+  upload: UploadedAdapter,
+  by: Actor,
+): Promise<AdapterVersion> {
+  const { name, base, peft, parentId, note, ...stored } = upload;
+  return await inTransaction(db, async (tx) => {
+    const team = await tx.team.findFirstOrThrow({ where: { id: teamId } });
+    const id = newId('version');
+    const version = await insertVersion(
+      tx,
+      { teamId, baseModel: base.id, name },
+      {
+        ...stored,
+        id,
+        jobId: null,
+        parentId,
+        note,
+        modelName: `ft:${base.id}:${team.name}:${name}:${id.slice(-8)}`,
+        peft,
+        lineage: { source: 'upload', base_model: base, peft },
+        metrics: null,
+      },
+    );
+    const { modelName, digest, bytes } = version;
+    const detail = { model: modelName, digest, bytes };
+    await insertAudit(tx, teamId, { ...actorOf(by), action: 'adapter.upload', target: id, detail });
+    return version;
+  });
+}

@@ -1,0 +1,129 @@
+import type { Database } from '../database/database.ts';
+
+/** A thing that an adapter version came from, or that came from it. */
+interface LineageNode {
+  /** Its id; of a base model the catalogue's. */
+  id: string;
+  type: 'base_model' | 'adapter_version' | 'job' | 'file' | 'checkpoint';
+  /** What people call it; null: it was deleted, and nothing more is told of it. */
+  label: string | null;
+  createdAt: Date | null;
+}
+
+interface LineageEdge {
+  from: string;
+  to: string;
+  /** `starts`: training or an upload went on from it. `feeds`: it was read. `makes`: it came out of it. */
+  kind: 'starts' | 'feeds' | 'makes';
+}
+
+export interface Lineage {
+  nodes: LineageNode[];
+  edges: LineageEdge[];
+  /** There is more than the most that is told. */
+  truncated: boolean;
+}
+
+/** Versions in one graph; checkpoints in one graph; versions before the one asked for. */
+const most = { versions: 200, checkpoints: 500, ancestors: 50 };
+
+const columns = {
+  select: {
+    ...{ id: true, modelName: true, jobId: true, parentId: true, createdAt: true, deletedAt: true },
+    adapter: { select: { baseModel: true } },
+  },
+} as const;
+type Row = NonNullable<Awaited<ReturnType<typeof readVersion>>>;
+
+async function readVersion({ db }: Database, teamId: string, id: string) {
+  return await db.adapterVersion.findFirst({ where: { teamId, id }, ...columns });
+}
+
+/**
+ * Base model, versions that it was started from, the version itself, what was started from it and so on, and the jobs with their
+ * files and checkpoints that are still there. One query for each generation. Of versions that were deleted only the id is told.
+ */
+export async function readLineage(db: Database, teamId: string, versionId: string): Promise<Lineage> {
+  const versions = new Map<string, Row | null>();
+  let truncated = false;
+  for (let id: string | null = versionId; id !== null && !versions.has(id); ) {
+    if (versions.size > most.ancestors) {
+      truncated = true;
+      break;
+    }
+    const row: Row | null = await readVersion(db, teamId, id);
+    versions.set(id, row);
+    id = row?.parentId ?? null;
+  }
+  for (let generation = [versionId]; generation.length > 0; ) {
+    const room = most.versions - versions.size;
+    const children = await db.db.adapterVersion.findMany({
+      where: { teamId, parentId: { in: generation } },
+      orderBy: [{ createdAt: 'asc' }, { id: 'asc' }],
+      take: room + 1,
+      ...columns,
+    });
+    truncated ||= children.length > room;
+    const fresh = children.slice(0, room).filter(({ id }) => !versions.has(id));
+    for (const child of fresh) versions.set(child.id, child);
+    generation = fresh.map(({ id }) => id);
+  }
+  const live = [...versions.values()].filter((row): row is Row => row !== null && row.deletedAt === null);
+  const jobs = await readJobs(db, teamId, live);
+  return { ...graphOf(versions, jobs), truncated: truncated || jobs.truncated };
+}
+
+async function readJobs({ db }: Database, teamId: string, versions: Row[]) {
+  const ids = versions.flatMap(({ jobId }) => jobId ?? []);
+  if (ids.length === 0) return { jobs: [], checkpoints: [], truncated: false };
+  const jobs = await db.job.findMany({
+    where: { teamId, id: { in: ids } },
+    select: { id: true, trainingFileId: true, validationFileId: true, createdAt: true },
+  });
+  const checkpoints = await db.checkpoint.findMany({
+    where: { teamId, jobId: { in: ids }, removedAt: null },
+    select: { id: true, jobId: true, step: true, createdAt: true },
+    orderBy: [{ jobId: 'asc' }, { step: 'asc' }],
+    take: most.checkpoints + 1,
+  });
+  const told = checkpoints.slice(0, most.checkpoints);
+  return { jobs, checkpoints: told, truncated: checkpoints.length > most.checkpoints };
+}
+
+function graphOf(
+  versions: ReadonlyMap<string, Row | null>,
+  { jobs, checkpoints }: Omit<Awaited<ReturnType<typeof readJobs>>, 'truncated'>,
+): Pick<Lineage, 'nodes' | 'edges'> {
+  const nodes = new Map<string, LineageNode>();
+  const edges: LineageEdge[] = [];
+  const add = (type: LineageNode['type'], id: string, label: string | null, createdAt: Date | null = null) =>
+    void (nodes.has(id) || nodes.set(id, { id, type, label, createdAt }));
+
+  const told = (row: Row | null): row is Row => row?.deletedAt === null;
+  for (const [id, row] of versions) {
+    if (told(row)) add('adapter_version', id, row.modelName, row.createdAt);
+    else add('adapter_version', id, null);
+  }
+  for (const [id, row] of versions) {
+    if (!row) continue;
+    const source = row.parentId ?? row.adapter.baseModel;
+    if (row.parentId === null) add('base_model', source, source);
+    else add('adapter_version', source, null);
+    const job = told(row) ? jobs.find((each) => each.id === row.jobId) : undefined;
+    edges.push({ from: source, to: job?.id ?? id, kind: 'starts' });
+    if (job) edges.push({ from: job.id, to: id, kind: 'makes' });
+  }
+  for (const { id, trainingFileId, validationFileId, createdAt } of jobs) {
+    add('job', id, id, createdAt);
+    for (const file of [trainingFileId, validationFileId]) {
+      if (file === null) continue;
+      add('file', file, file);
+      edges.push({ from: file, to: id, kind: 'feeds' });
+    }
+  }
+  for (const { id, jobId, step, createdAt } of checkpoints) {
+    add('checkpoint', id, `step ${step}`, createdAt);
+    edges.push({ from: jobId, to: id, kind: 'makes' });
+  }
+  return { nodes: [...nodes.values()], edges };
+}
