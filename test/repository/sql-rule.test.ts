@@ -15,6 +15,8 @@ const places: Record<string, string> = {
   'packages/service/src/jobs/records/read-metrics.ts': 'series of a million steps, summed up by Postgres',
   'packages/service/src/jobs/records/watch-jobs.ts': 'what all event streams wait for, in one statement',
   'packages/service/src/workers/': "heartbeats and picking by Postgres's clock",
+  'packages/service/src/uploads/': "limits, claims and expiry by Postgres's clock, locks",
+  'packages/service/src/reports/': 'fair picking, leases',
   'packages/service/src/keys/manage-api-keys.ts': "revoked by Postgres's clock",
   'packages/service/src/observe/read-gauges.ts': 'counts, at every scrape',
   'packages/service/src/keys/verify-api-key.ts': 'once a request',

@@ -1,11 +1,23 @@
 import { randomBytes } from 'node:crypto';
 
 /** What an id names. OpenAI's objects keep OpenAI's prefixes and separators. */
-export type IdKind = 'job' | 'file' | 'event' | 'checkpoint' | 'adapter' | 'version' | 'team' | 'worker';
+export type IdKind =
+  | 'job'
+  | 'file'
+  | 'upload'
+  | 'part'
+  | 'event'
+  | 'checkpoint'
+  | 'adapter'
+  | 'version'
+  | 'team'
+  | 'worker';
 
 const prefixes: Record<IdKind, string> = {
   job: 'ftjob-',
   file: 'file-',
+  upload: 'upload_',
+  part: 'part_',
   event: 'ftevent-',
   checkpoint: 'ftckpt_',
   adapter: 'adpt-',

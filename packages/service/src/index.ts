@@ -125,7 +125,34 @@ export { isDamage, reportCorruption } from './storage/report-corruption.ts';
 export { secureDataFolder } from './storage/secure-data-folder.ts';
 export { isStorageAway, whenStorageIsBack } from './storage/storage-fault.ts';
 export { ensureBootstrapKey } from './teams/ensure-bootstrap-key.ts';
+export {
+  claimFileReport,
+  type FileReport,
+  finishFileReport,
+  heartbeatFileReport,
+  type ReportLease,
+  releaseFileReport,
+  requestFileReport,
+} from './reports/file-reports.ts';
 export { createTeam, findTeam, listTeams, type Team } from './teams/team-records.ts';
+export {
+  claimSeconds,
+  claimUpload,
+  finishUpload,
+  releaseClaim,
+  renewClaim,
+  type UploadClaim,
+} from './uploads/complete-upload.ts';
+export { expireUploads } from './uploads/expire-uploads.ts';
+export { mostPartBytes, mostParts, type Upload, type UploadPart } from './uploads/upload.ts';
+export {
+  addPart,
+  cancelUpload,
+  createUpload,
+  getUpload,
+  listParts,
+  listUploads,
+} from './uploads/upload-records.ts';
 export {
   clearWorkerFaults,
   quarantineWorker,

@@ -50,15 +50,10 @@ const retryPauses = [100, 1000];
  * row; any other says that there is none.
  */
 export async function createFile(db: Database, teamId: string, file: NewFile): Promise<FileRecord> {
-  const { keyId, ...columns } = file;
   const id = newId('file');
   for (let attempt = 0; ; attempt++) {
     try {
-      return await inTransaction(db, async (tx) => {
-        const row = await tx.file.create({ data: { id, teamId, ...columns } });
-        await insertAudit(tx, teamId, { keyId, action: 'file.create', target: row.id });
-        return fileOf(row);
-      });
+      return await inTransaction(db, async (tx) => await insertFile(tx, teamId, id, file));
     } catch (error) {
       // While an earlier try is still being committed, this one waited for it.
       if (attempt > 0 && (error as { code?: unknown }).code === 'P2002') {
@@ -69,6 +64,18 @@ export async function createFile(db: Database, teamId: string, file: NewFile): P
       await sleep(retryPauses[attempt]);
     }
   }
+}
+
+/** The row and its audit, in a transaction of the caller's. */
+export async function insertFile(
+  tx: Transaction,
+  teamId: string,
+  id: string,
+  { keyId, ...columns }: NewFile,
+): Promise<FileRecord> {
+  const row = await tx.file.create({ data: { id, teamId, ...columns } });
+  await insertAudit(tx, teamId, { keyId, action: 'file.create', target: row.id });
+  return fileOf(row);
 }
 
 /** Null: no such file in this team. */
@@ -122,7 +129,10 @@ async function deleteRow(
   id: string,
   by: { keyId: string | null },
 ): Promise<string | null> {
-  const file = await tx.file.findUnique({ where: { teamId_id: { teamId, id } }, select: { path: true } });
+  const file = await tx.file.findUnique({
+    where: { teamId_id: { teamId, id } },
+    select: { path: true, sha256: true },
+  });
   // Deletes before it looks for jobs: a job that is being made with the file holds this back until it can be seen.
   const { count } = await tx.file.deleteMany({ where: { teamId, id } });
   if (!file || count === 0) return null;
@@ -139,6 +149,10 @@ async function deleteRow(
       param: null,
     });
   }
+  // Reports quote the file, and go with the last one of these bytes.
+  const { sha256 } = file;
+  if ((await tx.file.count({ where: { teamId, sha256 } })) === 0)
+    await tx.fileReport.deleteMany({ where: { teamId, sha256 } });
   await insertAudit(tx, teamId, { keyId: by.keyId, action: 'file.delete', target: id });
   return file.path;
 }

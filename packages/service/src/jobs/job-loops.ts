@@ -6,6 +6,7 @@ import type { Services } from '../services.ts';
 import { collectGarbage } from '../storage/collect-garbage.ts';
 import { collectLocal } from '../storage/collect-local.ts';
 import { scrubObjects, slowScrub } from '../storage/scrub-objects.ts';
+import { expireUploads } from '../uploads/expire-uploads.ts';
 import { findDeadNeighbours, removeDeadNeighbours, removeDeadWorkers } from '../workers/worker-registry.ts';
 import type { Job, Lease } from './job.ts';
 import type { JobFaultListener } from './transitions/change-job.ts';
@@ -60,6 +61,7 @@ export function startJobLoops(services: Services): {
       await removeDeadWorkers(services);
       await collectGarbage(services);
     }),
+    loop('expire-uploads', 60, async () => void (await expireUploads(services))),
     loop('scrub', 60, async (_, signal) => void (await scrubObjects(services, { ...slowScrub, signal }))),
     // Of this machine's own processes and folders, so on each.
     repeat('sweep-neighbours', 1000, neighbourSweeper(services, onFault('sweeping')), log),
