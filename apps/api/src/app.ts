@@ -20,15 +20,18 @@ import { shutdown } from './plugins/shutdown.ts';
 import { timeouts } from './plugins/timeouts.ts';
 import { turns } from './plugins/turns.ts';
 import { wireValues } from './plugins/wire-values.ts';
+import { startFileReporter } from './reports/file-reporter.ts';
 import { adapterRoutes } from './routes/adapters.ts';
 import { chatCompletionRoutes } from './routes/chat-completions.ts';
 import { completionRoutes } from './routes/completions.ts';
+import { fileReportRoutes } from './routes/file-reports.ts';
 import { fileRoutes } from './routes/files.ts';
 import { fineTuningJobRoutes } from './routes/fine-tuning-jobs.ts';
 import { healthRoutes } from './routes/health.ts';
 import { jobAttemptRoutes } from './routes/job-attempts.ts';
 import { jobEventRoutes } from './routes/job-events.ts';
 import { modelRoutes } from './routes/models.ts';
+import { uploadRoutes } from './routes/uploads.ts';
 import { namedSchemas } from './schemas/schema.ts';
 import { type ApiSettings, loadApiSettings } from './settings.ts';
 
@@ -85,7 +88,12 @@ export async function buildApp(services: Services, overrides: Partial<ApiSetting
 
   const checker = createOptionChecker(settings.checkTimeoutMs);
   const validator = startJobValidator(services, checker, { sweepMs: settings.validationSweepMs });
+  const reporter = startFileReporter(services, {
+    sweepMs: settings.reportSweepMs,
+    timeoutMs: settings.reportTimeoutMs,
+  });
   app.addHook('onClose', async () => {
+    await reporter.close();
     await validator.close();
     await checker.close();
   });
@@ -103,6 +111,8 @@ export async function buildApp(services: Services, overrides: Partial<ApiSetting
       await v1.register(turns);
       await v1.register(auth);
       await v1.register(fileRoutes, { settings });
+      await v1.register(fileReportRoutes, { reporter });
+      await v1.register(uploadRoutes, { settings });
       await v1.register(fineTuningJobRoutes, { validator, checker });
       await v1.register(jobEventRoutes, { settings });
       await v1.register(jobAttemptRoutes);

@@ -23,6 +23,7 @@ export {
   createFile,
   deleteFile,
   type FileRecord,
+  findFileByDigest,
   getFile,
   listFiles,
 } from './files/file-records.ts';

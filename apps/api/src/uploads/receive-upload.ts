@@ -1,8 +1,8 @@
-import type { Multipart, MultipartFile } from '@fastify/multipart';
 import type { DatasetSummary } from '@graft/peft-core/examples';
 import type { FileStore } from '@graft/service';
 import type { FastifyRequest } from 'fastify';
 import { ApiError } from '../api-error.ts';
+import { missingParameter, readMultipart, unknownParameter } from './read-multipart.ts';
 import type { UploadChecks } from './upload-checks.ts';
 
 /** A training file whose bytes are in the store and whose lines are examples; it has no row yet. */
@@ -31,90 +31,38 @@ export async function receiveUpload(
   checks: UploadChecks,
   limits: UploadLimits,
 ): Promise<ReceivedUpload> {
-  const whileSent = <T>(pieces: AsyncIterable<T>) =>
-    promptly(pieces, limits.idleMs, () => request.raw.destroy());
-  let purpose: string | null = null;
-  let received: ReceivedUpload | null = null;
-  try {
-    for await (const part of whileSent(partsOf(request))) {
-      if (part.type === 'file') {
-        if (part.fieldname !== 'file') throw unknownParameter(part.fieldname);
-        received = await receiveFile(part, whileSent(bytesOf(part)), files, checks, limits.bytes);
-      } else if (part.fieldname === 'purpose') {
-        purpose = checkPurpose(part.value);
-      } else if (part.fieldname.startsWith('expires_after')) {
-        throw new ApiError(
-          'unsupported_parameter',
-          "Unsupported parameter: 'expires_after'. Files are kept.",
-          {
-            param: 'expires_after',
-          },
-        );
-      } else throw unknownParameter(part.fieldname);
+  return await readMultipart(request, { idleMs: limits.idleMs, file: 'file' }, async (body) => {
+    let purpose: string | null = null;
+    let received: ReceivedUpload | null = null;
+    try {
+      for await (const part of body.parts()) {
+        if (part.type === 'file') {
+          if (part.fieldname !== 'file') throw unknownParameter(part.fieldname);
+          const stored = await storeChecked(body.bytes(part), files, checks, limits.bytes);
+          received = { filename: cleanName(part.filename), ...stored };
+        } else if (part.fieldname === 'purpose') {
+          purpose = checkPurpose(part.value);
+        } else if (part.fieldname.startsWith('expires_after')) {
+          throw filesAreKept();
+        } else throw unknownParameter(part.fieldname);
+      }
+      if (purpose === null) throw missingParameter('purpose');
+      if (received === null) throw missingParameter('file');
+      return received;
+    } catch (error) {
+      if (received) await files.remove(received.path).catch(() => {});
+      throw error;
     }
-    if (purpose === null) throw missing('purpose');
-    if (received === null) throw missing('file');
-    return received;
-  } catch (error) {
-    if (received) await files.remove(received.path).catch(() => {});
-    // The rest of the body is read and dropped, so that a client that sends first and then reads sees the answer.
-    request.raw.unpipe();
-    request.raw.resume();
-    throw error;
-  }
+  });
 }
 
-/**
- * The pieces as they come. `onSilence` is called when the next one takes longer than `ms`: the sender's silence, since the
- * time that a piece is worked on does not count.
- */
-async function* promptly<T>(pieces: AsyncIterable<T>, ms: number, onSilence: () => void): AsyncGenerator<T> {
-  const iterator = pieces[Symbol.asyncIterator]();
-  try {
-    for (;;) {
-      const timer = setTimeout(onSilence, ms);
-      const next = await iterator.next().finally(() => clearTimeout(timer));
-      if (next.done) return;
-      yield next.value;
-    }
-  } finally {
-    await iterator.return?.();
-  }
-}
-
-/** The parts. Throws an ApiError for what the parser finds. */
-async function* partsOf(request: FastifyRequest): AsyncGenerator<Multipart> {
-  try {
-    yield* request.parts();
-  } catch (error) {
-    const { code, message } = error as { code?: string; message: string };
-    if (code === 'FST_FILES_LIMIT') {
-      throw new ApiError('invalid_value', "Invalid 'file': send exactly one.", { param: 'file' });
-    }
-    throw brokenUpload(message, error);
-  }
-}
-
-/** The bytes of a file part. Throws an ApiError when they break off. */
-async function* bytesOf(part: MultipartFile): AsyncGenerator<Buffer> {
-  try {
-    yield* part.file as AsyncIterable<Buffer>;
-  } catch (error) {
-    throw brokenUpload((error as Error).message, error);
-  }
-}
-
-function brokenUpload(reason: string, cause: unknown): ApiError {
-  return new ApiError('upload_incomplete', `The upload is broken: ${reason}`, { cause });
-}
-
-async function receiveFile(
-  part: MultipartFile,
+/** Stores the bytes of a training file under a new key while its lines are checked. Throws GraftError. */
+export async function storeChecked(
   bytes: AsyncIterable<Buffer>,
   files: FileStore,
   checks: UploadChecks,
   limit: number,
-): Promise<ReceivedUpload> {
+): Promise<Omit<ReceivedUpload, 'filename'>> {
   const check = checks.open();
   let summary: DatasetSummary | null = null;
   async function* checked(): AsyncGenerator<Buffer> {
@@ -129,7 +77,7 @@ async function receiveFile(
     }
   }
   const stored = await files.receive(checked(), { limit });
-  return { filename: cleanName(part.filename), ...stored, ...summary! };
+  return { ...stored, ...summary! };
 }
 
 function checkPurpose(purpose: unknown): string {
@@ -137,18 +85,13 @@ function checkPurpose(purpose: unknown): string {
   throw new ApiError('invalid_value', 'Invalid \'purpose\': must be "fine-tune".', { param: 'purpose' });
 }
 
-function unknownParameter(name: string): ApiError {
-  return new ApiError('unknown_parameter', `Unknown parameter: '${name}'.`, { param: name });
-}
-
-function missing(name: string): ApiError {
-  return new ApiError('missing_required_parameter', `Missing required parameter: '${name}'.`, {
-    param: name,
-  });
+export function filesAreKept(): ApiError {
+  const message = "Unsupported parameter: 'expires_after'. Files are kept.";
+  return new ApiError('unsupported_parameter', message, { param: 'expires_after' });
 }
 
 /** The client's name for the file without folders and control characters. It is only shown, never a path. */
-function cleanName(name: string | undefined): string {
+export function cleanName(name: string | undefined): string {
   const last = (name ?? '').split(/[/\\]/).at(-1)!;
   const clean = last.replaceAll(/\p{C}/gu, '').trim().slice(0, 255);
   return clean || defaultFilename;

@@ -84,6 +84,16 @@ export async function getFile({ db }: Database, teamId: string, id: string): Pro
   return row && fileOf(row);
 }
 
+/** Any of the team's files that has these bytes. */
+export async function findFileByDigest(
+  { db }: Database,
+  teamId: string,
+  sha256: string,
+): Promise<FileRecord | null> {
+  const row = await db.file.findFirst({ where: { teamId, sha256, purpose: 'fine-tune' } });
+  return row && fileOf(row);
+}
+
 /** Throws GraftError `invalid_cursor`. */
 export async function listFiles(
   { db }: Database,
