@@ -3,6 +3,7 @@ import { Completions } from './resources/completions.ts';
 import { Files } from './resources/files.ts';
 import { Jobs } from './resources/jobs.ts';
 import { Models } from './resources/models.ts';
+import { Uploads } from './resources/uploads.ts';
 import { Transport } from './transport.ts';
 import type {
   ChatCompletion,
@@ -31,6 +32,7 @@ export interface GraftClientOptions {
 export class GraftClient {
   readonly baseUrl: string;
   readonly files: Files;
+  readonly uploads: Uploads;
   readonly fineTuning: { readonly jobs: Jobs };
   readonly models: Models;
   readonly adapters: Adapters;
@@ -56,6 +58,7 @@ export class GraftClient {
       headers: options.headers ?? {},
     });
     this.files = new Files(transport);
+    this.uploads = new Uploads(transport);
     this.fineTuning = { jobs: new Jobs(transport) };
     this.models = new Models(transport);
     this.adapters = new Adapters(transport);

@@ -12,12 +12,13 @@ export type UploadProgress = (progress: { sent: number; total: number }) => void
 
 /**
  * A multipart/form-data body that is sent as it is read, with its length announced beforehand. FormData would
- * do the same without a way to see progress.
+ * do the same without a way to see progress. `field`: the name of the file's part.
  */
 export function multipartUpload(
   fields: Record<string, string>,
   source: UploadSource,
   onProgress?: UploadProgress | undefined,
+  field = 'file',
 ): RepeatableBody {
   const boundary = `graft-${Array.from(globalThis.crypto.getRandomValues(new Uint8Array(12)), (byte) => byte.toString(36)).join('')}`;
   const encoder = new TextEncoder();
@@ -28,7 +29,7 @@ export function multipartUpload(
           `--${boundary}\r\ncontent-disposition: form-data; name="${name}"\r\n\r\n${value}\r\n`,
       )
       .concat(
-        `--${boundary}\r\ncontent-disposition: form-data; name="file"; filename="${quotable(source.filename)}"\r\n` +
+        `--${boundary}\r\ncontent-disposition: form-data; name="${field}"; filename="${quotable(source.filename)}"\r\n` +
           'content-type: application/octet-stream\r\n\r\n',
       )
       .join(''),
