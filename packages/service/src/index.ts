@@ -130,6 +130,7 @@ export {
   claimFileReport,
   type FileReport,
   finishFileReport,
+  forgetFileReports,
   heartbeatFileReport,
   type ReportLease,
   releaseFileReport,

@@ -1,7 +1,13 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { claimFileReport, finishFileReport, heartbeatFileReport, requestFileReport } from '@graft/service';
+import {
+  claimFileReport,
+  finishFileReport,
+  forgetFileReports,
+  heartbeatFileReport,
+  requestFileReport,
+} from '@graft/service';
 import { assertError } from '../testing/assert-error.ts';
 import { type Answer, type ApiBench, type Caller, chatLine, openApiBench } from '../testing/open-api-bench.ts';
 
@@ -182,6 +188,21 @@ describe('reports as leased work', () => {
     await requestFileReport(services, teamId, about('d'));
     assert.ok((await services.db.fileReport.count({ where: { teamId } })) <= 52);
   });
+});
+
+test('what is a week old or has lost its file is forgotten', async () => {
+  const { acme, services } = bench;
+  const { teamId } = acme;
+  const [old, kept] = [await acme.upload(line('old')), await acme.upload(line('new'))];
+  for (const id of [old, kept]) await reportOf(acme, id);
+  const digestOf = async (id: string) => (await acme.send('GET', `/v1/files/${id}`)).json.sha256;
+  const sha256 = await digestOf(old);
+  const finishedAt = new Date(Date.now() - 8 * 24 * 3600 * 1000);
+  await services.db.fileReport.updateMany({ where: { teamId, sha256 }, data: { finishedAt } });
+  // Left by a deletion that another one of the same bytes crossed.
+  await services.db.fileReport.create({ data: { teamId, key: 'lost', sha256: 'none', status: 'ready' } });
+  assert.equal(await forgetFileReports(services), 2);
+  assert.equal(await services.db.fileReport.count({ where: { teamId, sha256: await digestOf(kept) } }), 1);
 });
 
 test('a process that is closed in the midst of a report leaves it to the next one', async () => {

@@ -20,7 +20,7 @@ export const UploadObjectSchema = named('Upload', {
     description: 'Of a completed upload, unless it was deleted since.',
   }),
   mime_type: Type.String(),
-  received_bytes: Type.Integer({ description: 'In the parts so far.' }),
+  received_bytes: Type.Integer({ description: 'In the different parts so far.' }),
   parts: Type.Integer({ description: 'How many parts there are so far.' }),
 });
 

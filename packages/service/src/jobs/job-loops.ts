@@ -2,6 +2,7 @@ import { scrubBaseModels } from '../base-models/admit-base-model.ts';
 import { runExclusive, type Turn } from '../database/run-exclusive.ts';
 import { instruments } from '../observe/instruments.ts';
 import { repeat } from '../repeat.ts';
+import { forgetFileReports } from '../reports/file-reports.ts';
 import type { Services } from '../services.ts';
 import { collectGarbage } from '../storage/collect-garbage.ts';
 import { collectLocal } from '../storage/collect-local.ts';
@@ -60,6 +61,7 @@ export function startJobLoops(services: Services): {
     loop('collect', 3600, async () => {
       await removeDeadWorkers(services);
       await collectGarbage(services);
+      await forgetFileReports(services);
     }),
     loop('expire-uploads', 60, async () => void (await expireUploads(services))),
     loop('scrub', 60, async (_, signal) => void (await scrubObjects(services, { ...slowScrub, signal }))),

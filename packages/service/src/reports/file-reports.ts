@@ -182,6 +182,16 @@ export async function releaseFileReport({ db }: Database, { teamId, key, holder 
   });
 }
 
+/** Removes reports that are too old, and those whose file is gone, which they quote. Answers how many. */
+export async function forgetFileReports({ sql }: Database): Promise<number> {
+  const { rowCount } = await sql.query(
+    `DELETE FROM file_reports AS report WHERE report.finished_at < now() - make_interval(days => $1)
+       OR NOT EXISTS (SELECT 1 FROM files WHERE files.team_id = report.team_id AND files.sha256 = report.sha256)`,
+    [keptDays],
+  );
+  return rowCount ?? 0;
+}
+
 async function lock(tx: Transaction, name: string): Promise<void> {
   await tx.$queryRaw`SELECT pg_advisory_xact_lock(hashtextextended(${name}, 0))::text`;
 }
