@@ -54,7 +54,9 @@ test('the command is killed between parts, the API while it puts them together',
     Number((await sql.query<{ n: string }>(`SELECT count(*) AS n FROM ${query}`)).rows[0]!.n);
   const env = { GRAFT_BASE_URL: `${address}/v1`, GRAFT_API_KEY: key };
 
-  const lines = Array.from({ length: 20_000 }, (_, i) => JSON.stringify({ text: `${i} ${'word '.repeat(380)}` }));
+  const lines = Array.from({ length: 20_000 }, (_, i) =>
+    JSON.stringify({ text: `${i} ${'word '.repeat(380)}` }),
+  );
   const content = `${lines.join('\n')}\n`;
   assert.ok(content.length > 34 * 2 ** 20, 'long enough for three parts');
   const file = join(folder, 'train.jsonl');
@@ -78,7 +80,8 @@ test('the command is killed between parts, the API while it puts them together',
 
   // The claim of the API that was killed is over before long; until then completion is 503, which the client tries again.
   let last = await runGraft(['files', 'upload', file, '--json'], { env });
-  for (let i = 0; last.code !== 0 && i < 5; i++) last = await runGraft(['files', 'upload', file, '--json'], { env });
+  for (let i = 0; last.code !== 0 && i < 5; i++)
+    last = await runGraft(['files', 'upload', file, '--json'], { env });
   assert.equal(last.code, 0, last.stderr);
   assert.match(last.stderr, /^Going on with an upload that has 3\d\.\d MB of 3\d\.\d MB\.$/m);
   const uploaded = JSON.parse(last.stdout);
@@ -89,7 +92,10 @@ test('the command is killed between parts, the API while it puts them together',
   const whole = stored.filter((entry) => entry.isFile() && !entry.parentPath.endsWith('incoming'));
   assert.equal(whole.length, 1);
 
-  const report = await runGraft(['files', 'report', uploaded.id, '--model', 'tiny', '--max-seq-length', '1906'], { env });
+  const report = await runGraft(
+    ['files', 'report', uploaded.id, '--model', 'tiny', '--max-seq-length', '1906'],
+    { env },
+  );
   assert.equal(report.code, 0, report.stderr);
   assert.match(report.stdout, /^examples +20,000$/m);
   assert.match(report.stdout, /^too long +10,000 over 1,906 tokens$/m);

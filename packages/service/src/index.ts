@@ -114,6 +114,16 @@ export {
 export { acquirePostgres } from './postgres/acquire-postgres.ts';
 export { findUser } from './postgres/run-as.ts';
 export { type Repeating, repeat } from './repeat.ts';
+export {
+  claimFileReport,
+  type FileReport,
+  finishFileReport,
+  forgetFileReports,
+  heartbeatFileReport,
+  type ReportLease,
+  releaseFileReport,
+  requestFileReport,
+} from './reports/file-reports.ts';
 export type { Secrets } from './secrets.ts';
 export { openServices, type Services } from './services.ts';
 export type { ArtifactStore } from './storage/artifact-store.ts';
@@ -126,16 +136,6 @@ export { isDamage, reportCorruption } from './storage/report-corruption.ts';
 export { secureDataFolder } from './storage/secure-data-folder.ts';
 export { isStorageAway, whenStorageIsBack } from './storage/storage-fault.ts';
 export { ensureBootstrapKey } from './teams/ensure-bootstrap-key.ts';
-export {
-  claimFileReport,
-  type FileReport,
-  finishFileReport,
-  forgetFileReports,
-  heartbeatFileReport,
-  type ReportLease,
-  releaseFileReport,
-  requestFileReport,
-} from './reports/file-reports.ts';
 export { createTeam, findTeam, listTeams, type Team } from './teams/team-records.ts';
 export {
   claimSeconds,

@@ -47,7 +47,9 @@ export function startFileReporter(
         if (!next) return;
         const thread = free.pop()!;
         const done = work(services, thread, next, options.timeoutMs, stopping)
-          .catch((err) => services.log.error({ err, teamId: next.teamId }, 'a report on a file was not finished'))
+          .catch((err) =>
+            services.log.error({ err, teamId: next.teamId }, 'a report on a file was not finished'),
+          )
           .finally(() => {
             free.push(thread);
             underWay.delete(done);

@@ -15,9 +15,7 @@ export interface ReportModel {
 
 export type ReportCall =
   /** Forgets what was begun before. */
-  | { kind: 'begin'; model: ReportModel | null }
-  | { kind: 'write'; chunk: Uint8Array }
-  | { kind: 'end' };
+  { kind: 'begin'; model: ReportModel | null } | { kind: 'write'; chunk: Uint8Array } | { kind: 'end' };
 
 export type ReportAnswer = { examples: number } | { report: ExampleReport } | { error: JobError };
 
@@ -49,6 +47,8 @@ answerCalls<ReportCall, ReportAnswer>(parentPort!, (call) => {
   } catch (error) {
     if (!(error instanceof GraftError)) throw error;
     const { code, message, param, fault } = error;
-    return { error: { code, message: Buffer.from(message.replaceAll('\0', '\\u0000')).toString(), param, fault } };
+    return {
+      error: { code, message: Buffer.from(message.replaceAll('\0', '\\u0000')).toString(), param, fault },
+    };
   }
 });

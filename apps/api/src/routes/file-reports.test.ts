@@ -9,7 +9,13 @@ import {
   requestFileReport,
 } from '@graft/service';
 import { assertError } from '../testing/assert-error.ts';
-import { type Answer, type ApiBench, type Caller, chatLine, openApiBench } from '../testing/open-api-bench.ts';
+import {
+  type Answer,
+  type ApiBench,
+  type Caller,
+  chatLine,
+  openApiBench,
+} from '../testing/open-api-bench.ts';
 
 let bench: ApiBench;
 before(async () => {
@@ -55,7 +61,9 @@ describe('the report on a file', () => {
     assert.deepEqual(tokens.too_long, { count: 1, listed: [{ line: 4, tokens: 23 }] });
     const [first] = tokens.preview[0].sequences;
     assert.equal(
-      first.tokens.map(({ text, learnt }: { text: string; learnt: boolean }) => (learnt ? `[${text}]` : text)).join(''),
+      first.tokens
+        .map(({ text, learnt }: { text: string; learnt: boolean }) => (learnt ? `[${text}]` : text))
+        .join(''),
       'user: a</s>assistant: [b][</s>]',
     );
     assert.equal((await reportOf(acme, id, '?model=tiny')).json.report.tokens.max_seq_length, 64);
@@ -136,7 +144,8 @@ describe('reports as leased work', () => {
     const claimed = await Promise.all(Array.from({ length: 6 }, (_, i) => claim(`holder ${i}`)));
     const teams = claimed.flatMap((report) => report?.teamId ?? []);
     assert.deepEqual(teams.sort(), [acme.teamId, other.teamId].sort());
-    for (const report of claimed) if (report) await finishFileReport(services, report.lease, { result: {} as never });
+    for (const report of claimed)
+      if (report) await finishFileReport(services, report.lease, { result: {} as never });
     await requestFileReport(services, other.teamId, about('b2'));
     const order: string[] = [];
     for (let next = await claim('one'); next; next = await claim('one')) {

@@ -36,9 +36,13 @@ export const fileReportRoutes: FastifyPluginAsyncTypebox<{ reporter: FileReporte
         throw new ApiError('file_not_found', `No such file: ${request.params.file_id}`, { param: 'file_id' });
       }
       if (file.purpose !== 'fine-tune') {
-        throw new ApiError('invalid_file_purpose', `${file.id} has purpose "${file.purpose}", and no examples.`, {
-          param: 'file_id',
-        });
+        throw new ApiError(
+          'invalid_file_purpose',
+          `${file.id} has purpose "${file.purpose}", and no examples.`,
+          {
+            param: 'file_id',
+          },
+        );
       }
       if (model === null && maxSeqLength !== null) {
         throw new ApiError('missing_required_parameter', "max_seq_length counts tokens: give 'model', too.", {

@@ -19,7 +19,8 @@ before(async () => {
 after(async () => await bench?.close());
 
 const lineOf = (i: number) => chatLine.replace('"a"', `"question ${i}"`);
-const linesOf = (count: number) => Buffer.from(Array.from({ length: count }, (_, i) => `${lineOf(i)}\n`).join(''));
+const linesOf = (count: number) =>
+  Buffer.from(Array.from({ length: count }, (_, i) => `${lineOf(i)}\n`).join(''));
 const content = linesOf(200);
 const about = { filename: '../a/train.jsonl', purpose: 'fine-tune', mime_type: 'text/jsonl' };
 
@@ -91,7 +92,9 @@ describe('an upload in parts', () => {
     assert.equal(await storedFiles(), before + 1);
     assert.deepEqual((await acme.send('GET', `/v1/uploads/${id}/parts`)).json.data, []);
     assert.deepEqual((await acme.send('GET', `/v1/uploads/${id}`)).json, done.json);
-    const told = await bench.services.db.auditEntry.count({ where: { target: fileId, action: 'file.create' } });
+    const told = await bench.services.db.auditEntry.count({
+      where: { target: fileId, action: 'file.create' },
+    });
     assert.equal(told, 1);
 
     // The same completion again is answered as the first was; another one is not.
@@ -131,7 +134,10 @@ describe('an upload in parts', () => {
     const answers = await Promise.all(parts.map((bytes) => send(acme, id, bytes)));
     assert.equal(answers.filter(({ status }) => status === 200).length, 3);
     for (const refused of answers.filter(({ status }) => status !== 200))
-      assert.match(assertError(refused, 413, 'part_too_large'), /of the 1000 that were announced only 100 are left/);
+      assert.match(
+        assertError(refused, 413, 'part_too_large'),
+        /of the 1000 that were announced only 100 are left/,
+      );
     assert.equal(await storedFiles(), before + 3);
     const kept = answers.filter(({ status }) => status === 200).map(({ json }) => json.id);
     assertError(await complete(acme, id, kept), 400, 'parts_incomplete', 'part_ids');
@@ -254,13 +260,19 @@ describe('an upload in parts', () => {
     const before = await storedFiles();
     assertError(await acme.send('POST', path, two), 400, 'invalid_value', 'data');
     assert.equal(await storedFiles(), before);
-    const create = async (change: object) => await acme.send('POST', '/v1/uploads', { ...about, bytes: 9, ...change });
+    const create = async (change: object) =>
+      await acme.send('POST', '/v1/uploads', { ...about, bytes: 9, ...change });
     assertError(await create({ bytes: 0 }), 400, 'invalid_value', 'bytes');
     assertError(await create({ bytes: 3_000_001 }), 413, 'file_too_large', 'bytes');
     assertError(await create({ bytes: '9' }), 400, 'invalid_value', 'bytes');
     assertError(await create({ purpose: 'batch' }), 400, 'invalid_value', 'purpose');
     assertError(await create({ mime_type: 'text' }), 400, 'invalid_value', 'mime_type');
-    assertError(await create({ expires_after: { seconds: 1 } }), 400, 'unsupported_parameter', 'expires_after');
+    assertError(
+      await create({ expires_after: { seconds: 1 } }),
+      400,
+      'unsupported_parameter',
+      'expires_after',
+    );
     await acme.send('POST', `/v1/uploads/${id}/cancel`);
   });
 });
@@ -338,7 +350,9 @@ describe('uploads of a team', () => {
     await services.sql.query('UPDATE uploads SET claim_until = now() WHERE id = $1', [claimed]);
     assert.equal(await expireUploads(services), 1);
     assert.equal(await storedFiles(), before);
-    await services.sql.query("UPDATE uploads SET finished_at = now() - interval '31 days' WHERE id = $1", [id]);
+    await services.sql.query("UPDATE uploads SET finished_at = now() - interval '31 days' WHERE id = $1", [
+      id,
+    ]);
     await expireUploads(services);
     assertError(await acme.send('GET', `/v1/uploads/${id}`), 404, 'upload_not_found');
   });

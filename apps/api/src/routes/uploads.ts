@@ -115,7 +115,10 @@ export const uploadRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSettings }> 
     async (request) => {
       const { teamId } = request.caller;
       const upload = await find(teamId, request.params.upload_id);
-      return toWireUpload(upload, upload.fileId === null ? null : await getFile(services, teamId, upload.fileId));
+      return toWireUpload(
+        upload,
+        upload.fileId === null ? null : await getFile(services, teamId, upload.fileId),
+      );
     },
   );
 

@@ -61,7 +61,9 @@ const Result = Type.Object(
     bad_lines: BadLines,
     duplicates: Type.Object({
       count: count(),
-      exact: Type.Boolean({ description: 'False when there are too many different examples to tell one by one.' }),
+      exact: Type.Boolean({
+        description: 'False when there are too many different examples to tell one by one.',
+      }),
       listed: Type.Array(Type.Object({ line: count(), first_line: count() })),
     }),
     tokens: nullable(Tokens, { description: 'Null when no model was named.' }),
@@ -122,4 +124,3 @@ export function toWireFileReport(file: FileRecord, report: FileReport): Static<t
     finished_at: report.finishedAt && unixSeconds(report.finishedAt),
   };
 }
-

@@ -30,7 +30,9 @@ export const UploadPartSchema = named('UploadPart', {
   created_at: Time,
   upload_id: Type.String(),
   bytes: Type.Integer(),
-  sha256: Type.String({ description: 'Hex digest of the part, for finding out which need not be sent again.' }),
+  sha256: Type.String({
+    description: 'Hex digest of the part, for finding out which need not be sent again.',
+  }),
 });
 
 export const CreateUploadSchema = Type.Object(

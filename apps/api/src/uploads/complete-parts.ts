@@ -90,7 +90,13 @@ async function assemble(
         services,
         claim,
         parts.map(({ id }) => id),
-        { ...stored, filename: upload.filename, purpose: 'fine-tune', status: 'processed', keyId: caller.keyId },
+        {
+          ...stored,
+          filename: upload.filename,
+          purpose: 'fine-tune',
+          status: 'processed',
+          keyId: caller.keyId,
+        },
       );
       if (finished) return finished;
       throw takenAway();
@@ -127,9 +133,13 @@ async function* bytesOf(
 
 function checkMd5(found: string, given: string | undefined): void {
   if (given === undefined || given.toLowerCase() === found) return;
-  throw new ApiError('md5_mismatch', `The file's MD5 is ${found}, not ${given}; check the order of the parts.`, {
-    param: 'md5',
-  });
+  throw new ApiError(
+    'md5_mismatch',
+    `The file's MD5 is ${found}, not ${given}; check the order of the parts.`,
+    {
+      param: 'md5',
+    },
+  );
 }
 
 function takenAway(): GraftError {

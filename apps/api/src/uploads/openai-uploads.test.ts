@@ -27,7 +27,9 @@ test('an upload in parts becomes a file', async () => {
   const cut = 10_000;
   const pieces = [content.subarray(0, cut), content.subarray(cut)];
   const parts = await Promise.all(
-    pieces.map(async (data) => await client.uploads.parts.create(upload.id, { data: await toFile(data, 'part') })),
+    pieces.map(
+      async (data) => await client.uploads.parts.create(upload.id, { data: await toFile(data, 'part') }),
+    ),
   );
   for (const part of parts) assert.deepEqual([part.object, part.upload_id], ['upload.part', upload.id]);
   const part_ids = parts.map(({ id }) => id);
@@ -63,13 +65,21 @@ test('files are made, awaited, listed page by page and deleted', async () => {
   const ready = await client.files.waitForProcessing(made[0]!.id);
   assert.equal(ready.status, 'processed');
   const seen: string[] = [];
-  for await (const file of client.files.list({ limit: 2, order: 'asc', purpose: 'fine-tune' })) seen.push(file.id);
+  for await (const file of client.files.list({ limit: 2, order: 'asc', purpose: 'fine-tune' }))
+    seen.push(file.id);
   assert.deepEqual(
     seen.slice(-3),
     made.map(({ id }) => id),
   );
-  for (const { id } of made) assert.deepEqual(await client.files.delete(id), { id, object: 'file', deleted: true });
+  for (const { id } of made)
+    assert.deepEqual(await client.files.delete(id), { id, object: 'file', deleted: true });
   await assert.rejects(client.files.retrieve(made[0]!.id), OpenAI.NotFoundError);
-  const bad = client.files.create({ file: await toFile(Buffer.from('{}\n'), 'bad.jsonl'), purpose: 'fine-tune' });
-  await assert.rejects(bad, (error) => error instanceof OpenAI.BadRequestError && error.code === 'invalid_jsonl');
+  const bad = client.files.create({
+    file: await toFile(Buffer.from('{}\n'), 'bad.jsonl'),
+    purpose: 'fine-tune',
+  });
+  await assert.rejects(
+    bad,
+    (error) => error instanceof OpenAI.BadRequestError && error.code === 'invalid_jsonl',
+  );
 });

@@ -15,12 +15,20 @@ export function fileReportView({ model, report }: FileReport, paint: Paint): str
   const sections = [summary(report, model, paint)];
   sections.push(
     listed('Bad lines', report.bad_lines, paint, ({ line, message }) => `line ${line} ${message}`),
-    listed('Duplicates', report.duplicates, paint, (each) => `line ${each.line} repeats line ${each.first_line}`),
+    listed(
+      'Duplicates',
+      report.duplicates,
+      paint,
+      (each) => `line ${each.line} repeats line ${each.first_line}`,
+    ),
   );
   if (tokens) {
     sections.push(
-      listed(`Over ${count(tokens.max_seq_length)} tokens, which a job refuses`, tokens.too_long, paint, (each) =>
-        `line ${each.line} has ${count(each.tokens)}`,
+      listed(
+        `Over ${count(tokens.max_seq_length)} tokens, which a job refuses`,
+        tokens.too_long,
+        paint,
+        (each) => `line ${each.line} has ${count(each.tokens)}`,
       ),
       histogram(tokens, paint),
       preview(tokens, paint),
@@ -40,13 +48,14 @@ function summary(report: ReportResult, model: string | null, paint: Paint): stri
       ['bad lines', count(report.bad_lines.count)],
       ['duplicates', `${duplicates.exact ? '' : 'about '}${count(duplicates.count)}`],
       ['model', model],
-      ['task', tokens && tokens.task],
+      ['task', tokens?.task ?? null],
       ['tokens', tokens && count(tokens.total)],
       [
         'learnt',
-        tokens && (tokens.learnt === null
-          ? 'one label or score an example'
-          : `${count(tokens.learnt)} tokens${part(tokens.learnt, tokens.total)}`),
+        tokens &&
+          (tokens.learnt === null
+            ? 'one label or score an example'
+            : `${count(tokens.learnt)} tokens${part(tokens.learnt, tokens.total)}`),
       ],
       ['too long', tokens && `${count(tokens.too_long.count)} over ${count(tokens.max_seq_length)} tokens`],
     ],
@@ -63,7 +72,9 @@ function listed<T>(
   if (all === 0) return '';
   const lines = some.slice(0, mostListed).map((each) => `  ${printable(tell(each))}`);
   const more = all - lines.length;
-  return [paint.bold(title), ...lines, ...(more > 0 ? [paint.dim(`  and ${count(more)} more`)] : [])].join('\n');
+  return [paint.bold(title), ...lines, ...(more > 0 ? [paint.dim(`  and ${count(more)} more`)] : [])].join(
+    '\n',
+  );
 }
 
 function histogram({ lengths, max_seq_length: limit }: ReportTokens, paint: Paint): string {
@@ -74,7 +85,8 @@ function histogram({ lengths, max_seq_length: limit }: ReportTokens, paint: Pain
     bin.from === bin.to ? count(bin.from) : `${count(bin.from)}–${count(bin.to)}`;
   const width = Math.max(...bins.map((bin) => label(bin).length));
   const rows = bins.map((bin) => {
-    const bar = bin.examples === 0 ? '' : '█'.repeat(Math.max(1, Math.round((barWidth * bin.examples) / most)));
+    const bar =
+      bin.examples === 0 ? '' : '█'.repeat(Math.max(1, Math.round((barWidth * bin.examples) / most)));
     const painted = bin.from > limit ? paint.bad(bar) : paint.line(bar);
     return `  ${label(bin).padStart(width)}  ${painted}${bar === '' ? '' : ' '}${count(bin.examples)}`;
   });

@@ -15,7 +15,8 @@ interface ReportVerbOptions extends RemoteOptions {
 export function addReportVerb(files: Command): void {
   verb(files, {
     name: 'report <id>',
-    summary: 'what a file holds: bad lines, duplicates, lengths in tokens, and what a model would learn from it',
+    summary:
+      'what a file holds: bad lines, duplicates, lengths in tokens, and what a model would learn from it',
     examples: ['graft files report file-… --model smollm2-135m-instruct'],
     remote: true,
   })

@@ -14,7 +14,8 @@ export function addFilesVerbs(program: Command): void {
 
   verb(files, {
     name: 'upload <path>',
-    summary: 'upload a JSONL file; every bad line is reported. A large one goes on after a cut when it is run again',
+    summary:
+      'upload a JSONL file; every bad line is reported. A large one goes on after a cut when it is run again',
     examples: ['graft files upload train.jsonl'],
     remote: true,
   })

@@ -1,8 +1,8 @@
 import { multipartUpload, type UploadProgress, type UploadSource } from '../multipart-upload.ts';
 import { PageList } from '../page-list.ts';
 import { nodeModule, requireNodeModule } from '../platform.ts';
-import type { OpenResponse, RepeatableBody, Transport } from '../transport.ts';
 import { pause } from '../retry.ts';
+import type { OpenResponse, RepeatableBody, Transport } from '../transport.ts';
 import type { Deleted, FileObject } from '../wire-objects.ts';
 import type { FileReport } from '../wire-reports.ts';
 

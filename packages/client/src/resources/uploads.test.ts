@@ -9,7 +9,13 @@ import { localServer, type SeenRequest, sendError, sendJson } from '../testing/l
 
 /** Uploads as a server keeps them; `cutAt` breaks the connection of that request of a part, counted from 0. */
 async function uploadServer(t: TestContext, { cutAt = -1 } = {}) {
-  const uploads: { id: string; filename: string; bytes: number; parts: Map<string, Buffer>; done: boolean }[] = [];
+  const uploads: {
+    id: string;
+    filename: string;
+    bytes: number;
+    parts: Map<string, Buffer>;
+    done: boolean;
+  }[] = [];
   let partRequests = 0;
   const wire = ({ id, filename, bytes, parts, done }: (typeof uploads)[0]) => ({
     ...{ id, object: 'upload', filename, bytes, parts: parts.size },
@@ -18,7 +24,13 @@ async function uploadServer(t: TestContext, { cutAt = -1 } = {}) {
   });
   const idOf = (data: Buffer) => createHash('sha256').update(data).digest('hex');
   const partOf = (data: Buffer) => ({ id: `part_${idOf(data)}`, sha256: idOf(data), bytes: data.length });
-  const list = (data: unknown[]) => ({ object: 'list', data, has_more: false, first_id: null, last_id: null });
+  const list = (data: unknown[]) => ({
+    object: 'list',
+    data,
+    has_more: false,
+    first_id: null,
+    last_id: null,
+  });
   const { baseUrl, requests } = await localServer(t, async (request, response) => {
     const [, , , id, verb] = new URL(request.url, 'http://x').pathname.split('/');
     const upload = uploads.find((each) => each.id === id);
@@ -44,7 +56,8 @@ async function uploadServer(t: TestContext, { cutAt = -1 } = {}) {
     upload!.done = true;
     sendJson(response, 200, { ...wire(upload!), file: { id: 'file-1', sha256: idOf(all) } });
   });
-  const sentParts = () => requests.filter(({ method, url }) => method === 'POST' && url.endsWith('/parts')).length;
+  const sentParts = () =>
+    requests.filter(({ method, url }) => method === 'POST' && url.endsWith('/parts')).length;
   return { client: new GraftClient({ baseUrl, apiKey: 'k', maxRetries: 0 }), sentParts, uploads };
 }
 
@@ -76,14 +89,19 @@ test('a file is sent in parts that make it again, a path as well as a Blob, with
     assert.equal(done.file!.sha256, createHash('sha256').update(content).digest('hex'));
     assert.equal(sentParts(), Math.ceil(content.length / 20_000));
     assert.equal(sent.at(-1), content.length);
-    assert.deepEqual(sent, sent.toSorted((a, b) => a - b));
+    assert.deepEqual(
+      sent,
+      sent.toSorted((a, b) => a - b),
+    );
   }
 });
 
 test('a try that broke off is gone on with: no part is sent twice', async (t) => {
   const file = await fileOf(t);
   const { client, sentParts, uploads } = await uploadServer(t, { cutAt: 2 });
-  await assert.rejects(client.uploads.sendFile({ file, partBytes: 20_000 }), { name: 'GraftConnectionError' });
+  await assert.rejects(client.uploads.sendFile({ file, partBytes: 20_000 }), {
+    name: 'GraftConnectionError',
+  });
   let resumed = 0;
   await client.uploads.sendFile({ file, partBytes: 20_000, onResume: ({ sent }) => (resumed = sent) });
   assert.equal(resumed, 40_000);

@@ -45,7 +45,9 @@ export class Uploads {
   }
 
   /** Newest first. */
-  list(params: { status?: UploadObject['status']; limit?: number; after?: string } = {}): PageList<UploadObject> {
+  list(
+    params: { status?: UploadObject['status']; limit?: number; after?: string } = {},
+  ): PageList<UploadObject> {
     return new PageList(this.#transport, '/uploads', params);
   }
 

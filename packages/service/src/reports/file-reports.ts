@@ -175,7 +175,10 @@ export async function finishFileReport(
 }
 
 /** It waits for its turn again, and this attempt does not count. */
-export async function releaseFileReport({ db }: Database, { teamId, key, holder }: ReportLease): Promise<void> {
+export async function releaseFileReport(
+  { db }: Database,
+  { teamId, key, holder }: ReportLease,
+): Promise<void> {
   await db.fileReport.updateMany({
     where: { teamId, key, holder, status: 'running' },
     data: { holder: null, leaseUntil: null, attempts: { decrement: 1 } },

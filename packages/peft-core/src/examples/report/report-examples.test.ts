@@ -44,7 +44,9 @@ test('a chat shows the assistant turns with their end as learnt, and nothing of 
     { role: 'assistant', content: 'ok' },
   ];
   const told = report(JSON.stringify({ messages }));
-  assert.deepEqual(shown(told), ['user: hi</s>assistant: no</s>user: \ufffd\ufffd</s>assistant: [o][k][</s>]']);
+  assert.deepEqual(shown(told), [
+    'user: hi</s>assistant: no</s>user: \ufffd\ufffd</s>assistant: [o][k][</s>]',
+  ]);
   assert.equal(told.tokens!.learnt, 3);
   assert.equal(told.tokens!.total, told.tokens!.preview[0]!.sequences[0]!.tokens.length);
   assert.equal(told.tokens!.task, 'CAUSAL_LM');
@@ -57,7 +59,9 @@ test('prompts are not learnt, completions and texts are, but for the first token
 
 test('lines, lengths, what is too long and what repeats are counted, however the bytes are cut', () => {
   const line = (text: string) => JSON.stringify({ text });
-  const file = [line('abc'), '', line('x'.repeat(30)), line('abc'), line('abcd'), line('x'.repeat(19))].join('\n');
+  const file = [line('abc'), '', line('x'.repeat(30)), line('abc'), line('abcd'), line('x'.repeat(19))].join(
+    '\n',
+  );
   const whole = report(file);
   assert.deepEqual([whole.lines, whole.examples, whole.format], [6, 5, 'text']);
   assert.deepEqual(whole.duplicates, { count: 1, exact: true, listed: [{ line: 4, first_line: 1 }] });
@@ -82,7 +86,10 @@ test('bad lines of every kind are listed by number, a hundred of them, and all a
     told.bad_lines.listed.map(({ line }) => line),
     [1, 2, 3, 4],
   );
-  assert.match(told.bad_lines.listed[2]!.message, /has the token "z" with id 122, which the base model does not/);
+  assert.match(
+    told.bad_lines.listed[2]!.message,
+    /has the token "z" with id 122, which the base model does not/,
+  );
   assert.match(told.bad_lines.listed[3]!.message, /"completion" must be a string/);
   const many = report('{}\n'.repeat(1234));
   assert.deepEqual([many.bad_lines.count, many.bad_lines.listed.length], [1234, 100]);
@@ -121,7 +128,8 @@ test('a preview shows three examples and the first 512 tokens of each', () => {
 describe('what is counted takes bounded room', () => {
   test('different texts are counted exactly up to a bound, and closely beyond it', () => {
     const exact = new DistinctCounter({ mostSlots: 2 ** 12 });
-    for (let i = 0; i < 2000; i++) for (let time = 0; time < 2; time++) exact.add(`text ${i}`, 2 * i + time + 1);
+    for (let i = 0; i < 2000; i++)
+      for (let time = 0; time < 2; time++) exact.add(`text ${i}`, 2 * i + time + 1);
     assert.deepEqual([exact.count, exact.isExact], [2000, true]);
     assert.equal(exact.add('text 7', 9999), 15);
 

@@ -1,6 +1,6 @@
+import { defaultMaxSeqLength } from '../../config/index.ts';
 import { GraftError } from '../../errors.ts';
 import { outlineOf, type TaskType } from '../../outlines/index.ts';
-import { defaultMaxSeqLength } from '../../config/index.ts';
 import type { Tokenizer } from '../../text/index.ts';
 import { createJsonlChecker, MAX_LISTED_LINES } from '../jsonl.ts';
 import type { DatasetFormat, RawExample } from '../raw-example.ts';
@@ -123,7 +123,11 @@ class TokenCounter {
   #total = 0;
   #learnt = 0;
 
-  constructor({ tokenizer, config, maxSeqLength }: ReportedModel, format: DatasetFormat, onBadLine: () => void) {
+  constructor(
+    { tokenizer, config, maxSeqLength }: ReportedModel,
+    format: DatasetFormat,
+    onBadLine: () => void,
+  ) {
     const outline = outlineFor(config, format);
     this.#tokenizer = tokenizer;
     this.#task = outline.task;
