@@ -16,9 +16,9 @@ import { freePort, graftEnvironment, newBootstrapKey, startProcess, whenReady } 
 
 const graft = join(import.meta.dirname, '../../apps/cli/bin/graft.mjs');
 
-async function until(what: string, holds: () => Promise<boolean>): Promise<void> {
-  for (const end = performance.now() + 120_000; !(await holds()); await sleep(2))
-    assert.ok(performance.now() < end, `waited in vain until ${what}`);
+async function until(what: string, holds: () => Promise<boolean>, tail: () => string): Promise<void> {
+  for (const end = performance.now() + 300_000; !(await holds()); await sleep(2))
+    assert.ok(performance.now() < end, `waited in vain until ${what}: ${tail()}`);
 }
 
 test('the command is killed between parts, the API while it puts them together', async (t) => {
@@ -64,15 +64,22 @@ test('the command is killed between parts, the API while it puts them together',
 
   const command = spawn(process.execPath, [graft, 'files', 'upload', file], {
     env: { ...process.env, ...env, GRAFT_ENV_FILE: '', XDG_CONFIG_HOME: '/nonexistent' },
-    stdio: 'ignore',
+    stdio: ['ignore', 'ignore', 'pipe'],
   });
-  await until('the first part is there', async () => (await count('upload_parts')) > 0);
+  let said = '';
+  command.stderr.setEncoding('utf8').on('data', (text: string) => {
+    said += text;
+  });
+  const isThere = async () => (await count('upload_parts')) > 0 || command.exitCode !== null;
+  await until('the first part is there', isThere, () => said);
+  assert.equal(command.exitCode, null, said);
   command.kill('SIGKILL');
   await once(command, 'exit');
   assert.equal(await count("uploads WHERE status = 'pending'"), 1);
 
   const resumed = runGraft(['files', 'upload', file, '--json'], { env });
-  await until('the parts are put together', async () => (await count('uploads WHERE claim IS NOT NULL')) > 0);
+  const isClaimed = async () => (await count('uploads WHERE claim IS NOT NULL')) > 0;
+  await until('the parts are put together', isClaimed, api.tail);
   await api.end('SIGKILL');
   await resumed;
   assert.equal(await count('files'), 0);

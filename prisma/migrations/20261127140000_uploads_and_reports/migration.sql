@@ -17,7 +17,7 @@ CREATE TABLE "uploads" (
     "file_id" TEXT,
     "created_at" TIMESTAMPTZ(6) NOT NULL DEFAULT CURRENT_TIMESTAMP,
     "expires_at" TIMESTAMPTZ(6) NOT NULL,
-    "finished_at" TIMESTAMPTZ(6),
+    "ended_at" TIMESTAMPTZ(6),
 
     CONSTRAINT "uploads_pkey" PRIMARY KEY ("id"),
     CONSTRAINT "uploads_status_check" CHECK ("status" IN ('pending', 'completed', 'cancelled', 'expired')),
@@ -53,7 +53,7 @@ CREATE TABLE "file_reports" (
     "lease_until" TIMESTAMPTZ(6),
     "created_at" TIMESTAMPTZ(6) NOT NULL DEFAULT CURRENT_TIMESTAMP,
     "started_at" TIMESTAMPTZ(6),
-    "finished_at" TIMESTAMPTZ(6),
+    "ended_at" TIMESTAMPTZ(6),
 
     CONSTRAINT "file_reports_pkey" PRIMARY KEY ("team_id","key"),
     CONSTRAINT "file_reports_status_check" CHECK ("status" IN ('running', 'ready', 'failed'))

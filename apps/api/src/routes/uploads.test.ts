@@ -350,7 +350,7 @@ describe('uploads of a team', () => {
     await services.sql.query('UPDATE uploads SET claim_until = now() WHERE id = $1', [claimed]);
     assert.equal(await expireUploads(services), 1);
     assert.equal(await storedFiles(), before);
-    await services.sql.query("UPDATE uploads SET finished_at = now() - interval '31 days' WHERE id = $1", [
+    await services.sql.query("UPDATE uploads SET ended_at = now() - interval '31 days' WHERE id = $1", [
       id,
     ]);
     await expireUploads(services);

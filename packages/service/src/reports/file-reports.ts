@@ -123,7 +123,7 @@ export async function claimFileReport(
       fault: 'system',
     };
     await tx.$executeRaw`
-      UPDATE file_reports SET status = 'failed', error = ${JSON.stringify(lost)}::jsonb, finished_at = now(), holder = NULL
+      UPDATE file_reports SET status = 'failed', error = ${JSON.stringify(lost)}::jsonb, ended_at = now(), holder = NULL
       WHERE status = 'running' AND lease_until < now() AND attempts >= ${attemptLimit}`;
     const [next] = await tx.$queryRaw<{ teamId: string; key: string }[]>`
       UPDATE file_reports SET holder = ${holder}, lease_until = now() + make_interval(secs => ${leaseSeconds}),
@@ -188,7 +188,7 @@ export async function releaseFileReport(
 /** Removes reports that are too old, and those whose file is gone, which they quote. Answers how many. */
 export async function forgetFileReports({ sql }: Database): Promise<number> {
   const { rowCount } = await sql.query(
-    `DELETE FROM file_reports AS report WHERE report.finished_at < now() - make_interval(days => $1)
+    `DELETE FROM file_reports AS report WHERE report.ended_at < now() - make_interval(days => $1)
        OR NOT EXISTS (SELECT 1 FROM files WHERE files.team_id = report.team_id AND files.sha256 = report.sha256)`,
     [keptDays],
   );

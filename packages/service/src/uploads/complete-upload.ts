@@ -95,7 +95,7 @@ export async function finishUpload(
   const done = await inTransaction(db, async (tx) => {
     const count = await tx.$executeRaw`
       UPDATE uploads SET status = 'completed', file_id = ${fileId}, completed_with = ${digestOfParts(partIds)},
-        claim = NULL, claim_until = NULL, finished_at = now()
+        claim = NULL, claim_until = NULL, ended_at = now()
       WHERE team_id = ${teamId} AND id = ${uploadId} AND claim = ${holder} AND status = 'pending'`;
     if (count === 0) return null;
     const created = await insertFile(tx, teamId, fileId, file);

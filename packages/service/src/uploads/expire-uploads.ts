@@ -40,7 +40,7 @@ export async function expireUploads(
   }
   await sql.query(
     `DELETE FROM uploads WHERE id IN (SELECT id FROM uploads WHERE status <> 'pending'
-       AND finished_at < now() - make_interval(days => $1) LIMIT $2)`,
+       AND ended_at < now() - make_interval(days => $1) LIMIT $2)`,
     [keptDays, batch],
   );
   return expired;
