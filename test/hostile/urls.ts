@@ -37,6 +37,7 @@ export function hostileUrls({ jobId }: HostileContext): HostileRequest[] {
   });
   const lists = [
     '/v1/files',
+    '/v1/uploads',
     '/v1/fine_tuning/jobs',
     `${job}/events`,
     `${job}/checkpoints`,
@@ -46,6 +47,9 @@ export function hostileUrls({ jobId }: HostileContext): HostileRequest[] {
   const places = [
     '/v1/files/ID',
     '/v1/files/ID/content',
+    '/v1/files/ID/report',
+    '/v1/uploads/ID',
+    '/v1/uploads/ID/parts',
     '/v1/fine_tuning/jobs/ID',
     '/v1/fine_tuning/jobs/ID/events',
     '/v1/models/ID',

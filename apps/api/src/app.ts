@@ -20,6 +20,7 @@ import { shutdown } from './plugins/shutdown.ts';
 import { timeouts } from './plugins/timeouts.ts';
 import { turns } from './plugins/turns.ts';
 import { wireValues } from './plugins/wire-values.ts';
+import { startFileReporter } from './reports/file-reporter.ts';
 import { adapterRoutes } from './routes/adapters/adapters.ts';
 import { adapterDeletionRoutes } from './routes/adapters/deletion.ts';
 import { adapterHistoryRoutes } from './routes/adapters/history.ts';
@@ -30,6 +31,7 @@ import { adminTeamRoutes } from './routes/admin/teams.ts';
 import { adminWorkerRoutes } from './routes/admin/workers.ts';
 import { chatCompletionRoutes } from './routes/chat-completions.ts';
 import { completionRoutes } from './routes/completions.ts';
+import { fileReportRoutes } from './routes/file-reports.ts';
 import { fileRoutes } from './routes/files.ts';
 import { fineTuningJobRoutes } from './routes/fine-tuning-jobs.ts';
 import { healthRoutes } from './routes/health.ts';
@@ -41,6 +43,7 @@ import { invitationRoutes } from './routes/team/invitations.ts';
 import { teamKeyRoutes } from './routes/team/keys.ts';
 import { memberRoutes } from './routes/team/members.ts';
 import { teamRoutes } from './routes/team/team.ts';
+import { uploadRoutes } from './routes/uploads.ts';
 import { webhookRoutes } from './routes/webhooks.ts';
 import { namedSchemas } from './schemas/schema.ts';
 import { type ApiSettings, loadApiSettings } from './settings.ts';
@@ -98,7 +101,12 @@ export async function buildApp(services: Services, overrides: Partial<ApiSetting
 
   const checker = createOptionChecker(settings.checkTimeoutMs);
   const validator = startJobValidator(services, checker, { sweepMs: settings.validationSweepMs });
+  const reporter = startFileReporter(services, {
+    sweepMs: settings.reportSweepMs,
+    timeoutMs: settings.reportTimeoutMs,
+  });
   app.addHook('onClose', async () => {
+    await reporter.close();
     await validator.close();
     await checker.close();
   });
@@ -120,6 +128,8 @@ export async function buildApp(services: Services, overrides: Partial<ApiSetting
       await v1.register(turns);
       await v1.register(auth);
       await v1.register(fileRoutes, { settings });
+      await v1.register(fileReportRoutes, { reporter });
+      await v1.register(uploadRoutes, { settings });
       await v1.register(fineTuningJobRoutes, { validator, checker });
       await v1.register(jobEventRoutes, { settings });
       await v1.register(jobAttemptRoutes);

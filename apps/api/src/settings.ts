@@ -11,6 +11,16 @@ export interface ApiSettings {
   bodyTimeoutMs: number;
   /** An upload without a byte for this long is cut off. */
   uploadIdleMs: number;
+  /** Seconds until an upload in parts that nobody has completed is given up. */
+  uploadExpirySeconds: number;
+  /** Uploads in parts that a team may have pending. */
+  openUploads: number;
+  /** How long a completion waits for another one of the same upload before 503. */
+  completionWaitMs: number;
+  /** How often reports on files that no process of this machine was told of are looked for. */
+  reportSweepMs: number;
+  /** How long one report may take. */
+  reportTimeoutMs: number;
   /** The longest any request, a slow upload too, may take to arrive. */
   requestTimeoutMs: number;
   /** A connection on which nothing moves for this long is closed: between requests, or when its client does not read. */
@@ -48,6 +58,8 @@ const EnvSchema = Type.Object({
   GRAFT_MAX_REQUESTS_PER_ADDRESS: count(1024),
   GRAFT_MAX_UPLOADS_PER_KEY: count(16),
   GRAFT_MAX_UPLOADS_PER_ADDRESS: count(64),
+  GRAFT_UPLOAD_EXPIRY_SECONDS: count(3600),
+  GRAFT_MAX_OPEN_UPLOADS: count(16),
   GRAFT_MAX_STREAMS_PER_KEY: count(256),
   GRAFT_MAX_STREAMS_PER_ADDRESS: count(512),
   GRAFT_TRUST_PROXY: Type.String({ default: '' }),
@@ -67,6 +79,11 @@ export function loadApiSettings(env: NodeJS.ProcessEnv = process.env): ApiSettin
     headersTimeoutMs: 20_000,
     bodyTimeoutMs: 30_000,
     uploadIdleMs: 60_000,
+    uploadExpirySeconds: Number(filled.GRAFT_UPLOAD_EXPIRY_SECONDS),
+    openUploads: Number(filled.GRAFT_MAX_OPEN_UPLOADS),
+    completionWaitMs: 20_000,
+    reportSweepMs: 5_000,
+    reportTimeoutMs: 15 * 60_000,
     requestTimeoutMs: 60 * 60_000,
     stallMs: 75_000,
     maxConnections: Number(filled.GRAFT_MAX_CONNECTIONS),

@@ -5,6 +5,7 @@ import { Files } from './resources/files.ts';
 import { Jobs } from './resources/jobs.ts';
 import { Models } from './resources/models.ts';
 import { Invitations, Team } from './resources/team.ts';
+import { Uploads } from './resources/uploads.ts';
 import { Webhooks } from './resources/webhooks.ts';
 import type { Me } from './team-objects.ts';
 import { Transport } from './transport.ts';
@@ -35,6 +36,7 @@ export interface GraftClientOptions {
 export class GraftClient {
   readonly baseUrl: string;
   readonly files: Files;
+  readonly uploads: Uploads;
   readonly fineTuning: { readonly jobs: Jobs };
   readonly models: Models;
   readonly adapters: Adapters;
@@ -71,6 +73,7 @@ export class GraftClient {
     this.invitations = new Invitations(transport);
     this.admin = new Admin(transport);
     this.files = new Files(transport);
+    this.uploads = new Uploads(transport);
     this.fineTuning = { jobs: new Jobs(transport) };
     this.models = new Models(transport);
     this.adapters = new Adapters(transport);

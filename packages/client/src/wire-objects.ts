@@ -30,6 +30,36 @@ export interface FileObject {
   examples: number | null;
 }
 
+/** A file that is sent in parts. */
+export interface UploadObject {
+  id: string;
+  object: 'upload';
+  /** Of the whole file. */
+  bytes: number;
+  created_at: number;
+  expires_at: number;
+  filename: string;
+  purpose: string;
+  status: 'pending' | 'completed' | 'cancelled' | 'expired';
+  /** Of a completed one, unless it was deleted since. Null in lists. */
+  file: FileObject | null;
+  mime_type: string;
+  /** In its different parts so far. */
+  received_bytes: number;
+  /** How many there are so far. */
+  parts: number;
+}
+
+export interface UploadPart {
+  id: string;
+  object: 'upload.part';
+  created_at: number;
+  upload_id: string;
+  bytes: number;
+  /** Hexadecimal. */
+  sha256: string;
+}
+
 export interface Deleted {
   id: string;
   object: string;

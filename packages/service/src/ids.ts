@@ -4,6 +4,8 @@ import { randomBytes } from 'node:crypto';
 export type IdKind =
   | 'job'
   | 'file'
+  | 'upload'
+  | 'part'
   | 'event'
   | 'checkpoint'
   | 'adapter'
@@ -18,6 +20,8 @@ export type IdKind =
 const prefixes: Record<IdKind, string> = {
   job: 'ftjob-',
   file: 'file-',
+  upload: 'upload_',
+  part: 'part_',
   event: 'ftevent-',
   checkpoint: 'ftckpt_',
   adapter: 'adpt-',

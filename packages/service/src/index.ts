@@ -35,6 +35,7 @@ export {
   createFile,
   deleteFile,
   type FileRecord,
+  findFileByDigest,
   getFile,
   listFiles,
 } from './files/file-records.ts';
@@ -166,6 +167,16 @@ export { acquirePostgres } from './postgres/acquire-postgres.ts';
 export { ensureRoles } from './postgres/ensure-roles.ts';
 export { findUser } from './postgres/run-as.ts';
 export { type Repeating, repeat } from './repeat.ts';
+export {
+  claimFileReport,
+  type FileReport,
+  finishFileReport,
+  forgetFileReports,
+  heartbeatFileReport,
+  type ReportLease,
+  releaseFileReport,
+  requestFileReport,
+} from './reports/file-reports.ts';
 export type { Secrets } from './secrets.ts';
 export { openServices, type Services } from './services.ts';
 export type { ArtifactStore } from './storage/artifact-store.ts';
@@ -189,6 +200,24 @@ export {
   type Team,
   updateTeam,
 } from './teams/team-records.ts';
+export {
+  claimSeconds,
+  claimUpload,
+  finishUpload,
+  releaseClaim,
+  renewClaim,
+  type UploadClaim,
+} from './uploads/complete-upload.ts';
+export { expireUploads } from './uploads/expire-uploads.ts';
+export { mostPartBytes, mostParts, type Upload, type UploadPart } from './uploads/upload.ts';
+export {
+  addPart,
+  cancelUpload,
+  createUpload,
+  getUpload,
+  listParts,
+  listUploads,
+} from './uploads/upload-records.ts';
 export { startWebhookSender, type WebhookSettings } from './webhooks/deliver/webhook-sender.ts';
 export { listDeliveries, resendDelivery, testWebhook } from './webhooks/deliveries.ts';
 export {

@@ -60,7 +60,8 @@ function fromGraftError(error: GraftError): ApiError {
   const ofModel = error.code === 'base_model_unavailable' || isLastingModelFault(error.code);
   if (error.fault !== 'user' && !ofModel && !ofStorage.has(error.code)) return internalError();
   const status = error.code in errorCodes ? errorCodes[error.code as ErrorCode][0] : 400;
-  const headers = status === 503 ? { 'retry-after': String(retryAfterSeconds) } : {};
+  const isPassing = status === 503 || status === 429;
+  const headers = isPassing ? { 'retry-after': String(retryAfterSeconds) } : {};
   return Object.assign(new ApiError('bad_request', error.message, { param: error.param, status, headers }), {
     code: error.code,
   });

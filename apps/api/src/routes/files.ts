@@ -58,9 +58,6 @@ export const fileRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSettings }> = 
     },
     async (request, reply) => {
       reply.hold('uploads');
-      if (!request.isMultipart()) {
-        throw new ApiError('unsupported_media_type', 'Send the file as multipart/form-data.');
-      }
       const upload = await receiveUpload(request, services.files, checks, {
         bytes: maxBytes,
         idleMs: settings.uploadIdleMs,

@@ -1,9 +1,8 @@
-import type { MultipartFile } from '@fastify/multipart';
 import type { DatasetSummary } from '@graft/peft-core/examples';
 import type { FileStore } from '@graft/service';
 import type { FastifyRequest } from 'fastify';
 import { ApiError } from '../api-error.ts';
-import { bytesOf, dropBody, missing, partsOf, unknownParameter, unlessSilent } from './multipart-parts.ts';
+import { missingParameter, readMultipart, unknownParameter } from './read-multipart.ts';
 import type { UploadChecks } from './upload-checks.ts';
 
 /** A training file whose bytes are in the store and whose lines are examples; it has no row yet. */
@@ -32,43 +31,38 @@ export async function receiveUpload(
   checks: UploadChecks,
   limits: UploadLimits,
 ): Promise<ReceivedUpload> {
-  const whileSent = <T>(pieces: AsyncIterable<T>) => unlessSilent(request, pieces, limits.idleMs);
-  let purpose: string | null = null;
-  let received: ReceivedUpload | null = null;
-  try {
-    for await (const part of whileSent(partsOf(request, 1))) {
-      if (part.type === 'file') {
-        if (part.fieldname !== 'file') throw unknownParameter(part.fieldname);
-        received = await receiveFile(part, whileSent(bytesOf(part)), files, checks, limits.bytes);
-      } else if (part.fieldname === 'purpose') {
-        purpose = checkPurpose(part.value);
-      } else if (part.fieldname.startsWith('expires_after')) {
-        throw new ApiError(
-          'unsupported_parameter',
-          "Unsupported parameter: 'expires_after'. Files are kept.",
-          {
-            param: 'expires_after',
-          },
-        );
-      } else throw unknownParameter(part.fieldname);
+  return await readMultipart(request, { idleMs: limits.idleMs, file: 'file' }, async (body) => {
+    let purpose: string | null = null;
+    let received: ReceivedUpload | null = null;
+    try {
+      for await (const part of body.parts()) {
+        if (part.type === 'file') {
+          if (part.fieldname !== 'file') throw unknownParameter(part.fieldname);
+          const stored = await storeChecked(body.bytes(part), files, checks, limits.bytes);
+          received = { filename: cleanName(part.filename), ...stored };
+        } else if (part.fieldname === 'purpose') {
+          purpose = checkPurpose(part.value);
+        } else if (part.fieldname.startsWith('expires_after')) {
+          throw filesAreKept();
+        } else throw unknownParameter(part.fieldname);
+      }
+      if (purpose === null) throw missingParameter('purpose');
+      if (received === null) throw missingParameter('file');
+      return received;
+    } catch (error) {
+      if (received) await files.remove(received.path).catch(() => {});
+      throw error;
     }
-    if (purpose === null) throw missing('purpose');
-    if (received === null) throw missing('file');
-    return received;
-  } catch (error) {
-    if (received) await files.remove(received.path).catch(() => {});
-    dropBody(request);
-    throw error;
-  }
+  });
 }
 
-async function receiveFile(
-  part: MultipartFile,
+/** Stores the bytes of a training file under a new key while its lines are checked. Throws GraftError. */
+export async function storeChecked(
   bytes: AsyncIterable<Buffer>,
   files: FileStore,
   checks: UploadChecks,
   limit: number,
-): Promise<ReceivedUpload> {
+): Promise<Omit<ReceivedUpload, 'filename'>> {
   const check = checks.open();
   let summary: DatasetSummary | null = null;
   async function* checked(): AsyncGenerator<Buffer> {
@@ -83,7 +77,7 @@ async function receiveFile(
     }
   }
   const stored = await files.receive(checked(), { limit });
-  return { filename: cleanName(part.filename), ...stored, ...summary! };
+  return { ...stored, ...summary! };
 }
 
 function checkPurpose(purpose: unknown): string {
@@ -91,8 +85,13 @@ function checkPurpose(purpose: unknown): string {
   throw new ApiError('invalid_value', 'Invalid \'purpose\': must be "fine-tune".', { param: 'purpose' });
 }
 
+export function filesAreKept(): ApiError {
+  const message = "Unsupported parameter: 'expires_after'. Files are kept.";
+  return new ApiError('unsupported_parameter', message, { param: 'expires_after' });
+}
+
 /** The client's name for the file without folders and control characters. It is only shown, never a path. */
-function cleanName(name: string | undefined): string {
+export function cleanName(name: string | undefined): string {
   const last = (name ?? '').split(/[/\\]/).at(-1)!;
   const clean = last.replaceAll(/\p{C}/gu, '').trim().slice(0, 255);
   return clean || defaultFilename;

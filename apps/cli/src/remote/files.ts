@@ -6,14 +6,16 @@ import { fields, table } from '../draw/table.ts';
 import { createOutput, type Output } from '../output.ts';
 import { noun, type RemoteOptions, verb } from '../verb.ts';
 import { connect } from './connect.ts';
+import { addReportVerb } from './file-report.ts';
 import { uploadFile } from './upload-file.ts';
 
 export function addFilesVerbs(program: Command): void {
-  const files = noun(program, 'files', 'training data: upload, list, get, delete');
+  const files = noun(program, 'files', 'training data: upload, report, list, get, delete');
 
   verb(files, {
     name: 'upload <path>',
-    summary: 'upload a JSONL file; every bad line is reported',
+    summary:
+      'upload a JSONL file; every bad line is reported. A large one goes on after a cut when it is run again',
     examples: ['graft files upload train.jsonl'],
     remote: true,
   })
@@ -23,6 +25,8 @@ export function addFilesVerbs(program: Command): void {
       const file = await uploadFile(await connect(options), path, options.purpose);
       output.result(file, () => describe(file, output));
     });
+
+  addReportVerb(files);
 
   verb(files, {
     name: 'list',

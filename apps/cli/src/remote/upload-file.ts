@@ -1,20 +1,31 @@
+import { stat } from 'node:fs/promises';
 import { basename } from 'node:path';
 import type { FileObject, GraftClient } from '@graft/client';
+import { bytes } from '../draw/quantities.ts';
 import { TransferDisplay } from '../draw/transfer-display.ts';
+import { CommandError } from '../errors.ts';
 
-/** Uploads with progress on stderr. */
+/** Larger files go in parts, so that a connection that breaks costs one part and not the whole. */
+const wholeBytes = 32 * 2 ** 20;
+
+/** Uploads with progress on stderr. Run again after a cut, it goes on where it was. */
 export async function uploadFile(
   client: GraftClient,
   path: string,
   purpose = 'fine-tune',
 ): Promise<FileObject> {
   const display = new TransferDisplay(process.stderr, `Uploading ${basename(path)}`);
+  const onProgress = ({ sent, total }: { sent: number; total: number }) => display.update(sent, total);
   try {
-    return await client.files.upload({
-      file: path,
-      purpose,
-      onProgress: ({ sent, total }) => display.update(sent, total),
+    if (purpose !== 'fine-tune' || (await stat(path)).size <= wholeBytes)
+      return await client.files.upload({ file: path, purpose, onProgress });
+    const upload = await client.uploads.sendFile({
+      ...{ file: path, onProgress },
+      onResume: ({ sent, total }) =>
+        void process.stderr.write(`Going on with an upload that has ${bytes(sent)} of ${bytes(total)}.\n`),
     });
+    if (upload.file) return upload.file;
+    throw new CommandError(`${path} was uploaded and deleted again by somebody else.`);
   } finally {
     display.close();
   }

@@ -1,9 +1,11 @@
 import { multipartUpload, type UploadProgress } from '../multipart-upload.ts';
 import { PageList } from '../page-list.ts';
 import { nodeModule } from '../platform.ts';
+import { pause } from '../retry.ts';
 import type { OpenResponse, RepeatableBody, Transport } from '../transport.ts';
 import { chunksOf, pathSource } from '../upload-sources.ts';
 import type { Deleted, FileObject } from '../wire-objects.ts';
+import type { FileReport } from '../wire-reports.ts';
 
 export interface UploadParams {
   /** A path (Node) or a Blob or File; both are streamed. */
@@ -13,6 +15,13 @@ export interface UploadParams {
   purpose?: string;
   /** Not called in browsers, which do not tell. */
   onProgress?: UploadProgress;
+  signal?: AbortSignal;
+}
+
+export interface ReportOptions {
+  /** A base model whose tokens are counted. */
+  model?: string;
+  maxSeqLength?: number;
   signal?: AbortSignal;
 }
 
@@ -50,6 +59,31 @@ export class Files {
 
   delete(id: string): Promise<Deleted> {
     return this.#transport.json({ method: 'DELETE', path: `/files/${encodeURIComponent(id)}` });
+  }
+
+  /** The report as it is now; the first request begins it. */
+  report(id: string, options: ReportOptions = {}): Promise<FileReport> {
+    const { model, maxSeqLength, signal } = options;
+    return this.#transport.json({
+      method: 'GET',
+      path: `/files/${encodeURIComponent(id)}/report`,
+      query: { model, max_seq_length: maxSeqLength },
+      signal,
+    });
+  }
+
+  /** The report once it is ready or failed. `onProgress` is told of it as it runs. */
+  async waitForReport(
+    id: string,
+    options: ReportOptions & { onProgress?: (report: FileReport) => void; pollMs?: number } = {},
+  ): Promise<FileReport> {
+    // A small file takes less than a moment, a large one a minute.
+    for (let wait = 50; ; wait = Math.min(2 * wait, options.pollMs ?? 1000)) {
+      const report = await this.report(id, options);
+      if (report.status !== 'running') return report;
+      options.onProgress?.(report);
+      await pause(wait, options.signal);
+    }
   }
 
   /** The file's bytes, as they were uploaded. */

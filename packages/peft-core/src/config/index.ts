@@ -19,7 +19,12 @@ export {
   PeftRequestSchema,
   parsePeftConfig,
 } from './peft-config.ts';
-export { resolveTraining, type TrainingRequest, validationCount } from './resolve-training.ts';
+export {
+  defaultMaxSeqLength,
+  resolveTraining,
+  type TrainingRequest,
+  validationCount,
+} from './resolve-training.ts';
 export {
   type Hyperparameters,
   HyperparametersSchema,

@@ -6,6 +6,11 @@ const WARMUP_SHARE = 0.03;
 const EFFECTIVE_BATCH = 8;
 const MAX_SEQ_LENGTH = 2048;
 
+/** What `max_seq_length` is for a job that does not say. */
+export function defaultMaxSeqLength(contextLength: number): number {
+  return Math.min(MAX_SEQ_LENGTH, contextLength);
+}
+
 export interface TrainingRequest {
   peft: PeftConfig;
   /** `training` of the request, as parseTrainingOptions returned it. */
@@ -54,7 +59,7 @@ export function resolveTraining(request: TrainingRequest): ResolvedTraining {
       message: `makes the learning rate ${learningRate}; the limit is 1`,
     });
   }
-  const maxSeqLength = training.max_seq_length ?? Math.min(MAX_SEQ_LENGTH, contextLength);
+  const maxSeqLength = training.max_seq_length ?? defaultMaxSeqLength(contextLength);
   const { virtualTokens, prefixLength } = leadingPositions(peft);
   if (virtualTokens + prefixLength >= maxSeqLength) {
     conflict(

@@ -12,6 +12,14 @@ export {
 } from './jsonl.ts';
 export type { DatasetFormat, RawExample } from './raw-example.ts';
 export { readExamples } from './read-examples.ts';
+export type { LengthSummary } from './report/length-counts.ts';
+export type { ExamplePreview } from './report/preview.ts';
+export {
+  createExampleReporter,
+  type ExampleReport,
+  type ExampleReporter,
+  type ReportedModel,
+} from './report/report-examples.ts';
 export { checkFormat, DATASET_FORMATS } from './task-formats.ts';
 export { tokenizeExamples } from './tokenize-examples.ts';
 export { readTrainingData, type TrainingData } from './training-data.ts';

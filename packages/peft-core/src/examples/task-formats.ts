@@ -26,6 +26,12 @@ const FIELDS: Record<DatasetFormat, string> = {
 /** Every kind of data. */
 export const DATASET_FORMATS = Object.keys(FIELDS) as DatasetFormat[];
 
+/** The tasks that learn from data of this kind. */
+export function tasksOf(format: DatasetFormat): TaskType[] {
+  const tasks = Object.keys(TASK_FORMATS) as TaskType[];
+  return tasks.filter((task) => TASK_FORMATS[task].includes(format));
+}
+
 /** Throws `data_unfit_for_task`, naming both, when a task does not learn from data of this kind. */
 export function checkFormat(task: TaskType, format: DatasetFormat, param = 'training_file'): void {
   const fit = TASK_FORMATS[task];

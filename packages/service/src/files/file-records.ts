@@ -52,19 +52,10 @@ const retryPauses = [100, 1000];
  * row; any other says that there is none.
  */
 export async function createFile(db: Database, teamId: string, file: NewFile): Promise<FileRecord> {
-  const { keyId, personId, ...columns } = file;
   const id = newId('file');
   for (let attempt = 0; ; attempt++) {
     try {
-      return await inTransaction(db, async (tx) => {
-        const row = await tx.file.create({ data: { id, teamId, ...columns } });
-        await insertAudit(tx, teamId, {
-          ...actorOf({ keyId, personId }),
-          action: 'file.create',
-          target: row.id,
-        });
-        return fileOf(row);
-      });
+      return await inTransaction(db, async (tx) => await insertFile(tx, teamId, id, file));
     } catch (error) {
       // While an earlier try is still being committed, this one waited for it.
       if (attempt > 0 && (error as { code?: unknown }).code === 'P2002') {
@@ -77,9 +68,31 @@ export async function createFile(db: Database, teamId: string, file: NewFile): P
   }
 }
 
+/** The row and its audit, in a transaction of the caller's. */
+export async function insertFile(
+  tx: Transaction,
+  teamId: string,
+  id: string,
+  { keyId, personId, ...columns }: NewFile,
+): Promise<FileRecord> {
+  const row = await tx.file.create({ data: { id, teamId, ...columns } });
+  await insertAudit(tx, teamId, { ...actorOf({ keyId, personId }), action: 'file.create', target: row.id });
+  return fileOf(row);
+}
+
 /** Null: no such file in this team. */
 export async function getFile({ db }: Database, teamId: string, id: string): Promise<FileRecord | null> {
   const row = await db.file.findFirst({ where: { teamId, id } });
+  return row && fileOf(row);
+}
+
+/** Any of the team's files that has these bytes. */
+export async function findFileByDigest(
+  { db }: Database,
+  teamId: string,
+  sha256: string,
+): Promise<FileRecord | null> {
+  const row = await db.file.findFirst({ where: { teamId, sha256, purpose: 'fine-tune' } });
   return row && fileOf(row);
 }
 
@@ -123,7 +136,7 @@ export async function deleteFile(
 
 /** Answers where its bytes are. */
 async function deleteRow(tx: Transaction, teamId: string, id: string, by: Actor): Promise<string | null> {
-  const file = await tx.file.findFirst({ where: { teamId, id }, select: { path: true } });
+  const file = await tx.file.findFirst({ where: { teamId, id }, select: { path: true, sha256: true } });
   // Deletes before it looks for jobs: a job that is being made with the file holds this back until it can be seen.
   const { count } = await tx.file.deleteMany({ where: { teamId, id } });
   if (!file || count === 0) return null;
@@ -140,6 +153,10 @@ async function deleteRow(tx: Transaction, teamId: string, id: string, by: Actor)
       param: null,
     });
   }
+  // Reports quote the file, and go with the last one of these bytes.
+  const { sha256 } = file;
+  if ((await tx.file.count({ where: { teamId, sha256 } })) === 0)
+    await tx.fileReport.deleteMany({ where: { teamId, sha256 } });
   await insertAudit(tx, teamId, { ...actorOf(by), action: 'file.delete', target: id });
   return file.path;
 }

@@ -2,10 +2,12 @@ import { scrubBaseModels } from '../base-models/admit-base-model.ts';
 import { runExclusive, type Turn } from '../database/run-exclusive.ts';
 import { instruments } from '../observe/instruments.ts';
 import { repeat } from '../repeat.ts';
+import { forgetFileReports } from '../reports/file-reports.ts';
 import type { Services } from '../services.ts';
 import { collectGarbage } from '../storage/collect-garbage.ts';
 import { collectLocal } from '../storage/collect-local.ts';
 import { scrubObjects, slowScrub } from '../storage/scrub-objects.ts';
+import { expireUploads } from '../uploads/expire-uploads.ts';
 import { findDeadNeighbours, removeDeadNeighbours, removeDeadWorkers } from '../workers/worker-registry.ts';
 import type { Job, Lease } from './job.ts';
 import type { JobFaultListener } from './transitions/change-job.ts';
@@ -59,7 +61,9 @@ export function startJobLoops(services: Services): {
     loop('collect', 3600, async () => {
       await removeDeadWorkers(services);
       await collectGarbage(services);
+      await forgetFileReports(services);
     }),
+    loop('expire-uploads', 60, async () => void (await expireUploads(services))),
     loop('scrub', 60, async (_, signal) => void (await scrubObjects(services, { ...slowScrub, signal }))),
     // Of this machine's own processes and folders, so on each.
     repeat('sweep-neighbours', 1000, neighbourSweeper(services, onFault('sweeping')), log),

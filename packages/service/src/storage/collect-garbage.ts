@@ -9,7 +9,8 @@ const graceMs = 24 * 3600 * 1000;
 const batch = 500;
 
 /**
- * Removes the rows of adapter versions that were deleted longer ago than they are kept, and from the stores: files and artifacts that were made more than a day ago and that no row names, checkpoints of jobs that
+ * Removes the rows of adapter versions that were deleted longer ago than they are kept, and from the stores:
+ * files, parts of uploads and artifacts that were made more than a day ago and that no row names, checkpoints of jobs that
  * were over a day ago, and what unfinished uploads hold. Safe beside itself and beside any publication, since what it finds
  * without a row stays without one. `now` is Postgres's. Answers how many objects were removed.
  */
@@ -25,7 +26,8 @@ export async function collectGarbage(
 
   for await (const batch of inBatches(files.list())) {
     const old = batch.filter(({ storedAt }) => storedAt < before).map(({ path }) => path);
-    const rows = await db.file.findMany({ where: { path: { in: old } }, select: { path: true } });
+    const naming = { where: { path: { in: old } }, select: { path: true } };
+    const rows = [...(await db.file.findMany(naming)), ...(await db.uploadPart.findMany(naming))];
     const named = new Set(rows.map(({ path }) => path));
     for (const path of old) {
       if (named.has(path)) continue;

@@ -1,0 +1,132 @@
+import { GraftError } from '@graft/peft-core/config';
+import type { ExampleReport } from '@graft/peft-core/examples';
+import {
+  baseModelFault,
+  type FileRecord,
+  type FileReport,
+  type FileStore,
+  isDamage,
+  isLastingModelFault,
+  reportCorruption,
+  type Services,
+  type ValidationProgress,
+} from '@graft/service';
+import { openBaseModel } from '../jobs/open-base-model.ts';
+import { createThread, type Thread, ThreadTimeout } from '../threads/thread.ts';
+import type { ReportAnswer, ReportCall, ReportModel } from './report-thread.ts';
+
+export type ReportThread = Thread<ReportCall, ReportAnswer>;
+
+/** Heap of the thread. It holds one line at a time, at most 4 MiB; the rest is the tokenizer. Counts are outside, 200 MiB at most. */
+const heapMb = 1024;
+/** Bytes that the thread is sent at once: few enough that a heavy line shows in time. */
+const chunkBytes = 256 * 1024;
+
+export function createReportThread(): ReportThread {
+  return createThread<ReportCall, ReportAnswer>(new URL('./report-thread.ts', import.meta.url), heapMb);
+}
+
+/**
+ * Streams a file through the thread, which computes what the report asks for. Throws GraftError for what is wrong with model or
+ * bytes, `report_timeout` after `timeoutMs`, another error when the thread broke, and the signal's reason.
+ */
+export async function computeReport(
+  services: Services,
+  thread: ReportThread,
+  { model: id, maxSeqLength }: Pick<FileReport, 'model' | 'maxSeqLength'>,
+  file: FileRecord,
+  options: { timeoutMs: number; signal: AbortSignal; onProgress(progress: ValidationProgress): void },
+): Promise<ExampleReport> {
+  const { signal, onProgress } = options;
+  const opened = id === null ? null : await openModel(services, id, signal);
+  const model: ReportModel | null = opened && {
+    tokenizerFiles: opened.tokenizerFiles,
+    config: opened.config,
+    maxSeqLength,
+  };
+  const end = performance.now() + options.timeoutMs;
+  const ask = async (call: ReportCall, transfer: ArrayBuffer[] = []): Promise<ReportAnswer> => {
+    const answer = await asked(thread, call, { ms: Math.max(1, end - performance.now()), transfer }, signal);
+    if (!('error' in answer)) return answer;
+    const { code, message, param, fault } = answer.error;
+    const error = new GraftError(code, message, { param, fault });
+    // The tokenizer is the operator's, so its faults are not the user's.
+    throw opened && isLastingModelFault(code) ? baseModelFault(error, opened.id, [opened.path]) : error;
+  };
+
+  await ask({ kind: 'begin', model });
+  let bytes = 0;
+  for await (const chunk of inPieces(await openFile(services, services.files, file))) {
+    // It has no length any more once it was handed over.
+    bytes += chunk.length;
+    const answer = await ask({ kind: 'write', chunk }, [chunk.buffer]);
+    if ('examples' in answer) onProgress({ bytes, totalBytes: file.bytes, examples: answer.examples });
+  }
+  const last = await ask({ kind: 'end' });
+  if ('report' in last) return last.report;
+  throw new Error('the thread answered something else than a report');
+}
+
+async function openModel(services: Services, id: string, signal: AbortSignal) {
+  const model = await openBaseModel(services, id, signal);
+  signal.throwIfAborted();
+  if (model) return model;
+  throw new GraftError('model_not_found', `The base model ${id} is gone.`, { param: 'model' });
+}
+
+async function openFile(services: Services, files: FileStore, file: FileRecord) {
+  return await files.open(file).catch(async (error: unknown) => {
+    const { teamId, id } = file;
+    if (isDamage(error)) await reportCorruption(services, { kind: 'file', teamId, id }, error);
+    throw error;
+  });
+}
+
+/** The thread's answer, or the signal's reason as soon as that fires. */
+async function asked(
+  thread: ReportThread,
+  call: ReportCall,
+  options: { ms: number; transfer: ArrayBuffer[] },
+  signal: AbortSignal,
+): Promise<ReportAnswer> {
+  signal.throwIfAborted();
+  let stopListening = () => {};
+  const aborted = new Promise<never>((_, reject) => {
+    const onAbort = () => reject(signal.reason);
+    signal.addEventListener('abort', onAbort, { once: true });
+    stopListening = () => signal.removeEventListener('abort', onAbort);
+  });
+  try {
+    return await Promise.race([thread.call(call, options), aborted]);
+  } catch (error) {
+    if (!(error instanceof ThreadTimeout)) throw error;
+    throw new GraftError('report_timeout', 'The report took too long; split the file.', { param: null });
+  } finally {
+    stopListening();
+  }
+}
+
+/** The same bytes in larger pieces, each with memory of its own that can be handed over. */
+async function* inPieces(source: AsyncIterable<Buffer>): AsyncGenerator<Uint8Array<ArrayBuffer>> {
+  let held: Buffer[] = [];
+  let bytes = 0;
+  for await (const chunk of source) {
+    held.push(chunk);
+    bytes += chunk.length;
+    if (bytes < chunkBytes) continue;
+    yield joined(held, bytes);
+    held = [];
+    bytes = 0;
+  }
+  if (bytes > 0) yield joined(held, bytes);
+}
+
+function joined(chunks: readonly Buffer[], bytes: number): Uint8Array<ArrayBuffer> {
+  const whole = new Uint8Array(new ArrayBuffer(bytes));
+  let at = 0;
+  for (const chunk of chunks) {
+    whole.set(chunk, at);
+    at += chunk.length;
+  }
+  return whole;
+}

@@ -1,0 +1,126 @@
+import { GraftError } from '@graft/peft-core/config';
+import {
+  claimFileReport,
+  type FileReport,
+  findFileByDigest,
+  finishFileReport,
+  heartbeatFileReport,
+  isStorageAway,
+  type JobError,
+  type ReportLease,
+  randomText,
+  releaseFileReport,
+  repeat,
+  type Services,
+  type ValidationProgress,
+} from '@graft/service';
+import { computeReport, createReportThread, type ReportThread } from './compute-report.ts';
+
+export interface FileReporter {
+  /** A report was asked for: look at once. */
+  wake(): void;
+  /** Stops; a process that starts later computes the report under way anew. */
+  close(): Promise<void>;
+}
+
+const heartbeatMs = 1000;
+/** Reports that one process computes at once, of different teams: one team's large file holds up no other's small one. */
+const threads = 2;
+
+/**
+ * Computes the reports that teams ask for: of one team one at a time, whatever process has it, teams by turns. What a process
+ * leaves behind when it dies is found within a lease.
+ */
+export function startFileReporter(
+  services: Services,
+  options: { sweepMs: number; timeoutMs: number },
+): FileReporter {
+  const { leaseSeconds } = services.env;
+  const free = Array.from({ length: threads }, createReportThread);
+  const underWay = new Set<Promise<void>>();
+  const loop = repeat(
+    'file-reports',
+    options.sweepMs,
+    async (stopping) => {
+      while (free.length > 0 && !stopping.aborted) {
+        const next = await claimFileReport(services, { holder: randomText(16), leaseSeconds });
+        if (!next) return;
+        const thread = free.pop()!;
+        const done = work(services, thread, next, options.timeoutMs, stopping)
+          .catch((err) =>
+            services.log.error({ err, teamId: next.teamId }, 'a report on a file was not finished'),
+          )
+          .finally(() => {
+            free.push(thread);
+            underWay.delete(done);
+            loop.wake();
+          });
+        underWay.add(done);
+      }
+    },
+    services.log,
+  );
+  return {
+    wake: loop.wake,
+    close: async () => {
+      await loop.stop();
+      await Promise.all(underWay);
+      await Promise.all(free.map((thread) => thread.close()));
+    },
+  };
+}
+
+async function work(
+  services: Services,
+  thread: ReportThread,
+  report: FileReport & { lease: ReportLease },
+  timeoutMs: number,
+  stop: AbortSignal,
+): Promise<void> {
+  const { lease, teamId } = report;
+  const { leaseSeconds } = services.env;
+  const lost = new AbortController();
+  let progress: ValidationProgress | null = null;
+  const heartbeat = repeat(
+    `report ${lease.key}`,
+    Math.min(heartbeatMs, (leaseSeconds * 1000) / 4),
+    async () => {
+      if (!(await heartbeatFileReport(services, lease, { leaseSeconds, progress }))) lost.abort();
+    },
+    services.log,
+  );
+  const signal = AbortSignal.any([stop, lost.signal]);
+  try {
+    const file = await findFileByDigest(services, teamId, report.sha256);
+    if (!file) throw new GraftError('file_not_found', 'The file was deleted.', { param: 'file_id' });
+    const onProgress = (news: ValidationProgress) => {
+      progress = news;
+    };
+    const result = await computeReport(services, thread, report, file, { timeoutMs, signal, onProgress });
+    await finishFileReport(services, lease, { result });
+  } catch (error) {
+    // The thread may be in the midst of a line that takes for ever.
+    if (signal.aborted) await thread.close();
+    if (lost.signal.aborted) return;
+    if (stop.aborted) return await releaseFileReport(services, lease);
+    if (!(error instanceof GraftError) || error.fault !== 'user' || isStorageAway(error))
+      services.log.error({ err: error, teamId, sha256: report.sha256 }, 'a report on a file failed');
+    await finishFileReport(services, lease, { error: errorOf(error) });
+  } finally {
+    await heartbeat.stop();
+  }
+}
+
+/** What the team sees: messages of GraftErrors in full; the details of other errors are in the log alone. */
+function errorOf(error: unknown): JobError {
+  if (error instanceof GraftError) {
+    const { code, message, param, fault } = error;
+    return { code, message, param, fault };
+  }
+  return {
+    code: 'report_failed',
+    message: 'The report could not be computed because of a fault of the server.',
+    param: null,
+    fault: 'system',
+  };
+}

@@ -1,0 +1,54 @@
+/** Thread: reports on one file at a time, whose bytes it is sent. */
+import { parentPort } from 'node:worker_threads';
+import { GraftError } from '@graft/peft-core/config';
+import { createExampleReporter, type ExampleReport, type ExampleReporter } from '@graft/peft-core/examples';
+import { loadTokenizer, type TokenizerFiles } from '@graft/peft-core/text';
+import type { JobError } from '@graft/service';
+import { answerCalls } from '../threads/thread.ts';
+
+export interface ReportModel {
+  tokenizerFiles: TokenizerFiles;
+  /** The base model's config.json. */
+  config: Record<string, unknown>;
+  maxSeqLength: number | null;
+}
+
+export type ReportCall =
+  /** Forgets what was begun before. */
+  { kind: 'begin'; model: ReportModel | null } | { kind: 'write'; chunk: Uint8Array } | { kind: 'end' };
+
+export type ReportAnswer = { examples: number } | { report: ExampleReport } | { error: JobError };
+
+// A bad line costs an error of JSON.parse, and its stack more than all else.
+Error.stackTraceLimit = 0;
+let reporter: ExampleReporter = createExampleReporter(null);
+
+function answer(call: ReportCall): ReportAnswer {
+  switch (call.kind) {
+    case 'begin': {
+      const { model } = call;
+      reporter = createExampleReporter(model && { ...model, tokenizer: loadTokenizer(model.tokenizerFiles) });
+      return { examples: 0 };
+    }
+    case 'write':
+      reporter.write(call.chunk);
+      return { examples: reporter.examples() };
+    case 'end': {
+      const report = reporter.end();
+      reporter = createExampleReporter(null);
+      return { report };
+    }
+  }
+}
+
+answerCalls<ReportCall, ReportAnswer>(parentPort!, (call) => {
+  try {
+    return answer(call);
+  } catch (error) {
+    if (!(error instanceof GraftError)) throw error;
+    const { code, message, param, fault } = error;
+    return {
+      error: { code, message: Buffer.from(message.replaceAll('\0', '\\u0000')).toString(), param, fault },
+    };
+  }
+});

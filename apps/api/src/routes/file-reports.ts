@@ -1,0 +1,64 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
+import { getFile, requestFileReport } from '@graft/service';
+import { ApiError } from '../api-error.ts';
+import type { FileReporter } from '../reports/file-reporter.ts';
+import { errorResponses } from '../schemas/error.ts';
+import { FileParams } from '../schemas/file.ts';
+import { FileReportQuery, FileReportSchema, toWireFileReport } from '../schemas/file-report.ts';
+import { ref } from '../schemas/schema.ts';
+
+/** /files/…/report: what a file holds, and what a model would learn from it. */
+export const fileReportRoutes: FastifyPluginAsyncTypebox<{ reporter: FileReporter }> = async (
+  app,
+  { reporter },
+) => {
+  const { services } = app;
+
+  app.get(
+    '/files/:file_id/report',
+    {
+      config: { access: { scope: 'files:read' } },
+      schema: {
+        tags: ['Files'],
+        summary: 'Report on a file',
+        description:
+          'The first request begins it: ask again, after the seconds of Retry-After, until `status` is no longer `running`. A report is kept for a week, and goes with its file.',
+        params: FileParams,
+        querystring: FileReportQuery,
+        response: { 200: ref(FileReportSchema), ...errorResponses(400, 401, 404, 429) },
+      },
+    },
+    async (request, reply) => {
+      const { teamId } = request.caller;
+      const { model = null, max_seq_length: maxSeqLength = null } = request.query;
+      const file = await getFile(services, teamId, request.params.file_id);
+      if (!file) {
+        throw new ApiError('file_not_found', `No such file: ${request.params.file_id}`, { param: 'file_id' });
+      }
+      if (file.purpose !== 'fine-tune') {
+        throw new ApiError(
+          'invalid_file_purpose',
+          `${file.id} has purpose "${file.purpose}", and no examples.`,
+          {
+            param: 'file_id',
+          },
+        );
+      }
+      if (model === null && maxSeqLength !== null) {
+        throw new ApiError('missing_required_parameter', "max_seq_length counts tokens: give 'model', too.", {
+          param: 'model',
+        });
+      }
+      if (model !== null && !(await services.baseModels.has(model))) {
+        throw new ApiError('model_not_found', `There is no base model '${model}'.`, { param: 'model' });
+      }
+      const { sha256 } = file;
+      const report = await requestFileReport(services, teamId, { sha256, model, maxSeqLength });
+      if (report.status === 'running') {
+        reporter.wake();
+        reply.header('retry-after', '1');
+      }
+      return toWireFileReport(file, report);
+    },
+  );
+};

@@ -1,0 +1,240 @@
+import multipart from '@fastify/multipart';
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
+import {
+  addPart,
+  cancelUpload,
+  createUpload,
+  getFile,
+  getUpload,
+  isDatabaseAway,
+  listParts,
+  listUploads,
+  type Upload,
+} from '@graft/service';
+import { ApiError } from '../api-error.ts';
+import { errorResponses } from '../schemas/error.ts';
+import { listOf, toWireList } from '../schemas/list.ts';
+import { ref } from '../schemas/schema.ts';
+import {
+  CompleteUploadSchema,
+  CreateUploadSchema,
+  ListPartsQuery,
+  ListUploadsQuery,
+  PartBodySchema,
+  toWirePart,
+  toWireUpload,
+  UploadObjectSchema,
+  UploadParams,
+  UploadPartSchema,
+} from '../schemas/upload.ts';
+import type { ApiSettings } from '../settings.ts';
+import { completeParts } from '../uploads/complete-parts.ts';
+import { receivePart } from '../uploads/receive-part.ts';
+import { cleanName, filesAreKept } from '../uploads/receive-upload.ts';
+import { createUploadChecks } from '../uploads/upload-checks.ts';
+
+const tags = ['Uploads'];
+const reading = { access: { scope: 'files:read' } } as const;
+const writing = { access: { scope: 'files:write' } } as const;
+
+/** /uploads: training data sent in parts, which survive a connection that breaks. */
+export const uploadRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSettings }> = async (
+  app,
+  { settings },
+) => {
+  const { services } = app;
+  const maxBytes = services.env.maxUploadBytes;
+  const checks = createUploadChecks();
+  app.addHook('onClose', checks.close);
+  // The store refuses a part over the limit. The parser would cut it off without an error, so it has no limit.
+  await app.register(multipart, {
+    limits: { files: 1, fields: 2, fieldNameSize: 100, fieldSize: 1024, fileSize: Number.POSITIVE_INFINITY },
+  });
+
+  async function find(teamId: string, id: string): Promise<Upload> {
+    const upload = await getUpload(services, teamId, id);
+    if (!upload) throw uploadNotFound(id);
+    return upload;
+  }
+
+  app.post(
+    '/uploads',
+    {
+      config: writing,
+      schema: {
+        tags,
+        summary: 'Begin an upload in parts',
+        description:
+          'Then send parts in any order and any number at once, and complete. What is not completed is given up at `expires_at`.',
+        body: CreateUploadSchema,
+        response: { 200: ref(UploadObjectSchema), ...errorResponses(400, 401, 403, 413, 429) },
+      },
+    },
+    async (request) => {
+      const { filename, bytes, mime_type: mimeType, expires_after } = request.body;
+      if (expires_after !== undefined && expires_after !== null) throw filesAreKept();
+      if (bytes > maxBytes) {
+        throw new ApiError('file_too_large', `A file has at most ${maxBytes} bytes.`, { param: 'bytes' });
+      }
+      const { teamId, keyId } = request.caller;
+      const seconds = settings.uploadExpirySeconds;
+      const about = { filename: cleanName(filename), bytes, mimeType, keyId, seconds };
+      return toWireUpload(await createUpload(services, teamId, about, { most: settings.openUploads }));
+    },
+  );
+
+  app.get(
+    '/uploads',
+    {
+      config: reading,
+      schema: {
+        tags,
+        summary: 'List uploads in parts',
+        description: 'Newest first. `file` is told by the upload alone.',
+        querystring: ListUploadsQuery,
+        response: { 200: listOf(UploadObjectSchema), ...errorResponses(400, 401) },
+      },
+    },
+    async (request) =>
+      toWireList(await listUploads(services, request.caller.teamId, request.query), (upload) =>
+        toWireUpload(upload),
+      ),
+  );
+
+  app.get(
+    '/uploads/:upload_id',
+    {
+      config: reading,
+      schema: {
+        tags,
+        summary: 'Get an upload',
+        params: UploadParams,
+        response: { 200: ref(UploadObjectSchema), ...errorResponses(401, 404) },
+      },
+    },
+    async (request) => {
+      const { teamId } = request.caller;
+      const upload = await find(teamId, request.params.upload_id);
+      return toWireUpload(
+        upload,
+        upload.fileId === null ? null : await getFile(services, teamId, upload.fileId),
+      );
+    },
+  );
+
+  app.get(
+    '/uploads/:upload_id/parts',
+    {
+      config: reading,
+      schema: {
+        tags,
+        summary: 'List the parts of an upload',
+        description: 'In the order in which they came. An upload that is over has none.',
+        params: UploadParams,
+        querystring: ListPartsQuery,
+        response: { 200: listOf(UploadPartSchema), ...errorResponses(400, 401, 404) },
+      },
+    },
+    async (request) => {
+      const { teamId } = request.caller;
+      const { id } = await find(teamId, request.params.upload_id);
+      return toWireList(await listParts(services, teamId, id, request.query), toWirePart);
+    },
+  );
+
+  app.post(
+    '/uploads/:upload_id/parts',
+    {
+      // The store limits the part.
+      bodyLimit: Number.MAX_SAFE_INTEGER,
+      config: { ...writing, longBody: true, documentedBody: PartBodySchema },
+      schema: {
+        tags,
+        summary: 'Send a part',
+        description:
+          'multipart/form-data with `data`, at most 64 MiB. The same bytes sent again are the same part, so a part whose answer was lost is simply sent again.',
+        consumes: ['multipart/form-data'],
+        params: UploadParams,
+        response: { 200: ref(UploadPartSchema), ...errorResponses(400, 401, 403, 404, 413, 415) },
+      },
+    },
+    async (request, reply) => {
+      reply.hold('uploads');
+      const { teamId } = request.caller;
+      const upload = await find(teamId, request.params.upload_id);
+      if (upload.status !== 'pending') throw uploadOver(upload);
+      const received = await receivePart(request, services.files, upload, { idleMs: settings.uploadIdleMs });
+      try {
+        const part = await addPart(services, teamId, upload.id, received);
+        if (!part) throw uploadNotFound(upload.id);
+        if (part.path !== received.path) await services.files.remove(received.path).catch(() => {});
+        return toWirePart(part);
+      } catch (error) {
+        // Whether there is a row is not known then. Without one the bytes are collected a day later.
+        if (!isDatabaseAway(error)) await services.files.remove(received.path).catch(() => {});
+        throw error;
+      }
+    },
+  );
+
+  app.post(
+    '/uploads/:upload_id/complete',
+    {
+      config: writing,
+      schema: {
+        tags,
+        summary: 'Make a file of the parts',
+        description:
+          'The parts in this order must have the bytes that were announced, and every line must be an example. The same completion again answers the same file.',
+        params: UploadParams,
+        body: CompleteUploadSchema,
+        response: { 200: ref(UploadObjectSchema), ...errorResponses(400, 401, 403, 404) },
+      },
+    },
+    async (request, reply) => {
+      reply.hold('uploads');
+      // The parts are read and written meanwhile, which is no work for Postgres.
+      reply.endTurn();
+      const { part_ids: partIds, md5 } = request.body;
+      const uploadId = request.params.upload_id;
+      const waitMs = settings.completionWaitMs;
+      const done = await completeParts(
+        services,
+        checks,
+        request.caller,
+        { uploadId, partIds, md5 },
+        { waitMs },
+      );
+      if (!done) throw uploadNotFound(uploadId);
+      return toWireUpload(done.upload, done.file);
+    },
+  );
+
+  app.post(
+    '/uploads/:upload_id/cancel',
+    {
+      config: writing,
+      schema: {
+        tags,
+        summary: 'Give an upload up',
+        description: 'Its parts are removed. An upload that is being completed ends without a file.',
+        params: UploadParams,
+        response: { 200: ref(UploadObjectSchema), ...errorResponses(400, 401, 403, 404) },
+      },
+    },
+    async (request) => {
+      const { caller } = request;
+      const upload = await cancelUpload(services, caller.teamId, request.params.upload_id, caller);
+      if (!upload) throw uploadNotFound(request.params.upload_id);
+      return toWireUpload(upload);
+    },
+  );
+};
+
+function uploadNotFound(id: string): ApiError {
+  return new ApiError('upload_not_found', `No such upload: ${id}`, { param: 'upload_id' });
+}
+
+function uploadOver({ status }: Upload): ApiError {
+  return new ApiError('invalid_upload_state', `The upload is ${status}; create another one.`);
+}

@@ -1,0 +1,126 @@
+import type { FileRecord, FileReport } from '@graft/service';
+import { type Static, Type } from 'typebox';
+import { closed, named, nullable, Time, unixSeconds } from './schema.ts';
+
+const count = (description?: string) => Type.Integer({ minimum: 0, ...(description ? { description } : {}) });
+
+const BadLines = Type.Object({
+  count: count(),
+  listed: Type.Array(Type.Object({ line: count(), message: Type.String() })),
+});
+
+const Lengths = Type.Object({
+  min: count(),
+  max: count(),
+  mean: Type.Number(),
+  p50: count(),
+  p90: count(),
+  p99: count(),
+  histogram: Type.Array(Type.Object({ from: count(), to: count('Included.'), examples: count() })),
+});
+
+const Preview = Type.Object({
+  line: count(),
+  label: nullable(Type.String()),
+  sequences: Type.Array(
+    Type.Object({
+      role: Type.Enum(['text', 'input', 'target'], { type: 'string' }),
+      tokens: Type.Array(
+        Type.Object({
+          id: count(),
+          text: Type.String({ description: 'U+FFFD where it is part of a character.' }),
+          learnt: Type.Boolean({ description: 'Whether the loss is computed on it.' }),
+        }),
+      ),
+      left_out: count('Tokens that are not shown: of each sequence the first 512 are.'),
+    }),
+  ),
+});
+
+const Tokens = Type.Object({
+  task: Type.String({ description: 'What the model would be trained for: CAUSAL_LM and so on.' }),
+  total: count('Of all examples, as one epoch counts them.'),
+  learnt: nullable(count(), { description: 'That the loss is computed on; null where it is not on tokens.' }),
+  lengths: nullable(Lengths, { description: 'Of examples, in tokens.' }),
+  max_seq_length: count(),
+  too_long: Type.Object(
+    {
+      count: count(),
+      listed: Type.Array(Type.Object({ line: count(), tokens: count() })),
+    },
+    { description: 'Examples over `max_seq_length`. A job would refuse them: nothing is ever cut.' },
+  ),
+  preview: Type.Array(Preview, { description: 'Three examples as the model sees them.' }),
+});
+
+const Result = Type.Object(
+  {
+    format: nullable(Type.String()),
+    lines: count(),
+    examples: count(),
+    bad_lines: BadLines,
+    duplicates: Type.Object({
+      count: count(),
+      exact: Type.Boolean({
+        description: 'False when there are too many different examples to tell one by one.',
+      }),
+      listed: Type.Array(Type.Object({ line: count(), first_line: count() })),
+    }),
+    tokens: nullable(Tokens, { description: 'Null when no model was named.' }),
+  },
+  { description: 'Lists have a hundred lines at most; counts are of all.' },
+);
+
+const Fault = Type.Object({
+  code: Type.String(),
+  message: Type.String(),
+  param: nullable(Type.String()),
+});
+
+export const FileReportSchema = named('FileReport', {
+  object: Type.Literal('file.report'),
+  file_id: Type.String(),
+  model: nullable(Type.String()),
+  max_seq_length: nullable(Type.Integer(), { description: 'As asked for.' }),
+  status: Type.Enum(['running', 'ready', 'failed'], { type: 'string' }),
+  progress: nullable(Type.Object({ bytes: count(), total_bytes: count(), examples: count() })),
+  report: nullable(Result, { description: 'Once it is ready.' }),
+  error: nullable(Fault),
+  created_at: Time,
+  finished_at: nullable(Time),
+});
+
+export const FileReportQuery = Type.Object(
+  {
+    model: Type.Optional(
+      Type.String({ minLength: 1, maxLength: 256, description: 'A base model whose tokens are counted.' }),
+    ),
+    max_seq_length: Type.Optional(
+      Type.Integer({
+        minimum: 1,
+        maximum: 1_048_576,
+        description: 'By default what training takes: 2,048, or the context of the model if that is shorter.',
+      }),
+    ),
+  },
+  closed,
+);
+
+export function toWireFileReport(file: FileRecord, report: FileReport): Static<typeof FileReportSchema> {
+  const { model, status, progress, result, error } = report;
+  return {
+    object: 'file.report',
+    file_id: file.id,
+    model,
+    max_seq_length: report.maxSeqLength,
+    status,
+    progress:
+      status === 'running' && progress
+        ? { bytes: progress.bytes, total_bytes: progress.totalBytes, examples: progress.examples }
+        : null,
+    report: result,
+    error: error && { code: error.code, message: error.message, param: error.param },
+    created_at: unixSeconds(report.createdAt),
+    finished_at: report.finishedAt && unixSeconds(report.finishedAt),
+  };
+}

@@ -1,0 +1,117 @@
+import type { FileRecord, Upload, UploadPart } from '@graft/service';
+import { mostPartBytes, mostParts } from '@graft/service';
+import { type Static, Type } from 'typebox';
+import { FileSchema, toWireFile } from './file.ts';
+import { After, limit } from './list.ts';
+import { closed, named, nullable, ref, Time, unixSeconds } from './schema.ts';
+
+const statuses = ['pending', 'completed', 'cancelled', 'expired'] as const;
+
+export const UploadObjectSchema = named('Upload', {
+  id: Type.String(),
+  object: Type.Literal('upload'),
+  bytes: Type.Integer({ description: 'Of the whole file, as announced.' }),
+  created_at: Time,
+  expires_at: Time,
+  filename: Type.String(),
+  purpose: Type.String(),
+  status: Type.Enum([...statuses], { type: 'string' }),
+  file: nullable(ref(FileSchema), {
+    description: 'Of a completed upload, unless it was deleted since.',
+  }),
+  mime_type: Type.String(),
+  received_bytes: Type.Integer({ description: 'In the different parts so far.' }),
+  parts: Type.Integer({ description: 'How many parts there are so far.' }),
+});
+
+export const UploadPartSchema = named('UploadPart', {
+  id: Type.String(),
+  object: Type.Literal('upload.part'),
+  created_at: Time,
+  upload_id: Type.String(),
+  bytes: Type.Integer(),
+  sha256: Type.String({
+    description: 'Hex digest of the part, for finding out which need not be sent again.',
+  }),
+});
+
+export const CreateUploadSchema = Type.Object(
+  {
+    filename: Type.String({ minLength: 1, maxLength: 1024 }),
+    purpose: Type.Literal('fine-tune'),
+    bytes: Type.Integer({ minimum: 1, maximum: Number.MAX_SAFE_INTEGER }),
+    mime_type: Type.String({
+      maxLength: 127,
+      pattern: '^[A-Za-z0-9!#$&^_.+-]+/[A-Za-z0-9!#$&^_.+-]+$',
+      description: '`text/jsonl`, say. What counts is whether the lines are examples.',
+    }),
+    expires_after: Type.Optional(Type.Unsafe<unknown>({ description: 'Not available: files are kept.' })),
+  },
+  closed,
+);
+
+/** The body of a part, which is read as it comes. */
+export const PartBodySchema = Type.Object(
+  {
+    data: Type.Unsafe<unknown>({
+      type: 'string',
+      format: 'binary',
+      description: `At most ${mostPartBytes} bytes.`,
+    }),
+  },
+  closed,
+);
+
+export const CompleteUploadSchema = Type.Object(
+  {
+    part_ids: Type.Array(Type.String({ minLength: 1, maxLength: 64 }), {
+      minItems: 1,
+      maxItems: mostParts,
+      description: 'In the order in which the parts make the file.',
+    }),
+    md5: Type.Optional(
+      Type.String({ pattern: '^[0-9A-Fa-f]{32}$', description: 'Of the whole file, hexadecimal.' }),
+    ),
+  },
+  closed,
+);
+
+export const UploadParams = Type.Object({ upload_id: Type.String() });
+
+export const ListUploadsQuery = Type.Object(
+  {
+    after: After,
+    limit: limit(20, 100),
+    status: Type.Optional(Type.Enum([...statuses], { type: 'string' })),
+  },
+  closed,
+);
+
+export const ListPartsQuery = Type.Object({ after: After, limit: limit(100, mostParts) }, closed);
+
+export function toWireUpload(
+  upload: Upload,
+  file: FileRecord | null = null,
+): Static<typeof UploadObjectSchema> {
+  const { id, bytes, filename, purpose, status } = upload;
+  return {
+    ...{ id, bytes, filename, purpose, status },
+    object: 'upload',
+    created_at: unixSeconds(upload.createdAt),
+    expires_at: unixSeconds(upload.expiresAt),
+    file: file && toWireFile(file),
+    mime_type: upload.mimeType,
+    received_bytes: upload.receivedBytes,
+    parts: upload.partCount,
+  };
+}
+
+export function toWirePart(part: UploadPart): Static<typeof UploadPartSchema> {
+  const { id, bytes, sha256 } = part;
+  return {
+    ...{ id, bytes, sha256 },
+    object: 'upload.part',
+    created_at: unixSeconds(part.createdAt),
+    upload_id: part.uploadId,
+  };
+}

@@ -1,0 +1,148 @@
+import { createHash } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { GraftError } from '@graft/peft-core/config';
+import {
+  claimSeconds,
+  claimUpload,
+  type FileRecord,
+  finishUpload,
+  getFile,
+  type Identity,
+  isDatabaseAway,
+  randomText,
+  releaseClaim,
+  renewClaim,
+  repeat,
+  type Services,
+  type Upload,
+  type UploadClaim,
+  type UploadPart,
+} from '@graft/service';
+import { ApiError } from '../api-error.ts';
+import { storeChecked } from './receive-upload.ts';
+import type { UploadChecks } from './upload-checks.ts';
+
+interface Completion {
+  uploadId: string;
+  /** In the file's order. */
+  partIds: readonly string[];
+  /** Of the whole, hexadecimal. */
+  md5: string | undefined;
+}
+
+/** Between looks at an upload that somebody else puts together. */
+const lookMs = 250;
+
+/**
+ * Makes a file of an upload's parts: streams them through the check of lines into the store, then writes its row. Of several
+ * completions at once one does it, and the others answer what it made; the same completion later does so, too. Whatever goes
+ * wrong, no bytes are left and the upload stays pending. Null: no such upload in this team. Throws what `claimUpload` throws,
+ * GraftError for lines that are no examples, ApiError `md5_mismatch`, `resource_busy`.
+ */
+export async function completeParts(
+  services: Services,
+  checks: UploadChecks,
+  caller: Identity,
+  { uploadId, partIds, md5 }: Completion,
+  { waitMs }: { waitMs: number },
+): Promise<{ upload: Upload; file: FileRecord | null } | null> {
+  const { teamId } = caller;
+  const claim = { teamId, uploadId, holder: randomText(16) };
+  for (const end = performance.now() + waitMs; ; await sleep(lookMs)) {
+    const answer = await claimUpload(services, claim, partIds);
+    if (answer === null) return null;
+    if (answer.kind === 'claimed') return await assemble(services, checks, caller, { ...answer, claim, md5 });
+    if (answer.kind === 'completed') {
+      const { upload } = answer;
+      return { upload, file: await getFile(services, teamId, upload.fileId!) };
+    }
+    if (performance.now() > end) {
+      throw new ApiError('resource_busy', 'The upload is being completed by another request; try again.', {
+        headers: { 'retry-after': '5' },
+      });
+    }
+  }
+}
+
+async function assemble(
+  services: Services,
+  checks: UploadChecks,
+  caller: Identity,
+  work: { upload: Upload; parts: UploadPart[]; claim: UploadClaim; md5: string | undefined },
+): Promise<{ upload: Upload; file: FileRecord }> {
+  const { upload, parts, claim } = work;
+  const lost = new AbortController();
+  const renewal = repeat(
+    `completion of ${upload.id}`,
+    (claimSeconds * 1000) / 6,
+    async () => {
+      if (!(await renewClaim(services, claim))) lost.abort();
+    },
+    services.log,
+  );
+  try {
+    const digest = createHash('md5');
+    const bytes = bytesOf(services, parts, lost.signal, (chunk) => digest.update(chunk));
+    const stored = await storeChecked(bytes, services.files, checks, upload.bytes);
+    try {
+      checkMd5(digest.digest('hex'), work.md5);
+      const finished = await finishUpload(
+        services,
+        claim,
+        parts.map(({ id }) => id),
+        {
+          ...stored,
+          filename: upload.filename,
+          purpose: 'fine-tune',
+          status: 'processed',
+          keyId: caller.keyId,
+        },
+      );
+      if (finished) return finished;
+      throw takenAway();
+    } catch (error) {
+      // Whether there is a row is not known then. Without one the bytes are collected a day later.
+      if (!isDatabaseAway(error)) await services.files.remove(stored.path).catch(() => {});
+      throw error;
+    }
+  } catch (error) {
+    // A cancelled upload's parts are removed while they are read.
+    const isLost = lost.signal.aborted || !(await renewClaim(services, claim).catch(() => true));
+    if (!isLost) await releaseClaim(services, claim).catch(() => {});
+    throw isLost && !isDatabaseAway(error) ? takenAway() : error;
+  } finally {
+    await renewal.stop();
+  }
+}
+
+/** The bytes of parts, one part at a time. Throws GraftError `file_corrupt` for one that is not what was sent. */
+async function* bytesOf(
+  { files }: Services,
+  parts: readonly UploadPart[],
+  signal: AbortSignal,
+  see: (chunk: Buffer) => void,
+): AsyncGenerator<Buffer> {
+  for (const part of parts) {
+    for await (const chunk of await files.open(part)) {
+      signal.throwIfAborted();
+      see(chunk);
+      yield chunk;
+    }
+  }
+}
+
+function checkMd5(found: string, given: string | undefined): void {
+  if (given === undefined || given.toLowerCase() === found) return;
+  throw new ApiError(
+    'md5_mismatch',
+    `The file's MD5 is ${found}, not ${given}; check the order of the parts.`,
+    {
+      param: 'md5',
+    },
+  );
+}
+
+function takenAway(): GraftError {
+  const message = 'The upload was cancelled, or completed by another request, meanwhile.';
+  return new GraftError('invalid_upload_state', message, { param: null });
+}

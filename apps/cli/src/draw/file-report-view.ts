@@ -1,0 +1,122 @@
+import type { FileReport, ReportResult, ReportTokens } from '@graft/client';
+import type { Paint } from './paint.ts';
+import { printable } from './printable.ts';
+import { count } from './quantities.ts';
+import { fields } from './table.ts';
+
+/** Lines of a list that are shown; --json has more. */
+const mostListed = 10;
+const barWidth = 40;
+
+/** A report for people: counts, what is wrong, lengths as bars, and examples with what is learnt made visible. */
+export function fileReportView({ model, report }: FileReport, paint: Paint): string {
+  if (report === null) return '';
+  const { tokens } = report;
+  const sections = [summary(report, model, paint)];
+  sections.push(
+    listed('Bad lines', report.bad_lines, paint, ({ line, message }) => `line ${line} ${message}`),
+    listed(
+      'Duplicates',
+      report.duplicates,
+      paint,
+      (each) => `line ${each.line} repeats line ${each.first_line}`,
+    ),
+  );
+  if (tokens) {
+    sections.push(
+      listed(
+        `Over ${count(tokens.max_seq_length)} tokens, which a job refuses`,
+        tokens.too_long,
+        paint,
+        (each) => `line ${each.line} has ${count(each.tokens)}`,
+      ),
+      histogram(tokens, paint),
+      preview(tokens, paint),
+    );
+  }
+  return sections.filter((section) => section !== '').join('\n\n');
+}
+
+function summary(report: ReportResult, model: string | null, paint: Paint): string {
+  const { duplicates, tokens } = report;
+  const part = (some: number, all: number) => (all === 0 ? '' : ` (${((100 * some) / all).toFixed(1)} %)`);
+  return fields(
+    [
+      ['format', report.format],
+      ['lines', count(report.lines)],
+      ['examples', count(report.examples)],
+      ['bad lines', count(report.bad_lines.count)],
+      ['duplicates', `${duplicates.exact ? '' : 'about '}${count(duplicates.count)}`],
+      ['model', model],
+      ['task', tokens?.task ?? null],
+      ['tokens', tokens && count(tokens.total)],
+      [
+        'learnt',
+        tokens &&
+          (tokens.learnt === null
+            ? 'one label or score an example'
+            : `${count(tokens.learnt)} tokens${part(tokens.learnt, tokens.total)}`),
+      ],
+      ['too long', tokens && `${count(tokens.too_long.count)} over ${count(tokens.max_seq_length)} tokens`],
+    ],
+    paint,
+  );
+}
+
+function listed<T>(
+  title: string,
+  { count: all, listed: some }: { count: number; listed: T[] },
+  paint: Paint,
+  tell: (each: T) => string,
+): string {
+  if (all === 0) return '';
+  const lines = some.slice(0, mostListed).map((each) => `  ${printable(tell(each))}`);
+  const more = all - lines.length;
+  return [paint.bold(title), ...lines, ...(more > 0 ? [paint.dim(`  and ${count(more)} more`)] : [])].join(
+    '\n',
+  );
+}
+
+function histogram({ lengths, max_seq_length: limit }: ReportTokens, paint: Paint): string {
+  if (lengths === null) return '';
+  const { histogram: bins, min, max, mean, p50, p90, p99 } = lengths;
+  const most = Math.max(...bins.map(({ examples }) => examples));
+  const label = (bin: { from: number; to: number }) =>
+    bin.from === bin.to ? count(bin.from) : `${count(bin.from)}–${count(bin.to)}`;
+  const width = Math.max(...bins.map((bin) => label(bin).length));
+  const rows = bins.map((bin) => {
+    const bar =
+      bin.examples === 0 ? '' : '█'.repeat(Math.max(1, Math.round((barWidth * bin.examples) / most)));
+    const painted = bin.from > limit ? paint.bad(bar) : paint.line(bar);
+    return `  ${label(bin).padStart(width)}  ${painted}${bar === '' ? '' : ' '}${count(bin.examples)}`;
+  });
+  const numbers = `shortest ${count(min)}, median ${count(p50)}, mean ${mean.toFixed(1)}, 90 % ≤ ${count(p90)}, 99 % ≤ ${count(p99)}, longest ${count(max)}`;
+  return [`${paint.bold('Tokens of an example')}  ${paint.dim(numbers)}`, ...rows].join('\n');
+}
+
+/** What is learnt is green; without colours it stands in brackets. */
+function preview({ preview: examples }: ReportTokens, paint: Paint): string {
+  if (examples.length === 0) return '';
+  const hasColours = paint.good('x') !== 'x';
+  const learnt = (text: string) => (hasColours ? paint.good(text) : `[${text}]`);
+  const lines = examples.flatMap(({ line, sequences, label }) => [
+    paint.dim(`line ${line}${label === null ? '' : `, learnt: ${printable(label)}`}`),
+    ...sequences.map(({ role, tokens, left_out: rest }) => {
+      // Runs of tokens alike are painted at once.
+      const runs: { learnt: boolean; text: string }[] = [];
+      for (const token of tokens) {
+        const last = runs.at(-1);
+        if (last?.learnt === token.learnt) last.text += token.text;
+        else runs.push({ learnt: token.learnt, text: token.text });
+      }
+      const shown = runs.map((run) => {
+        const text = printable(run.text).replaceAll('\n', '⏎').replaceAll('\t', '⇥');
+        return run.learnt ? learnt(text) : text;
+      });
+      const name = role === 'text' ? '' : `${role}: `;
+      return `  ${paint.dim(name)}${shown.join('')}${rest > 0 ? paint.dim(` … ${count(rest)} more tokens`) : ''}`;
+    }),
+  ]);
+  const title = `What is learnt ${hasColours ? `(${paint.good('green')})` : '(in brackets)'}`;
+  return [paint.bold(title), ...lines].join('\n');
+}

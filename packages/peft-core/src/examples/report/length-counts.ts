@@ -1,0 +1,82 @@
+/** A line has 4 MiB at most, and no token is shorter than a byte but those around it. */
+const MOST_LENGTH = 2 ** 22 + 2 ** 10;
+/** Bars of a histogram. */
+const MOST_BINS = 24;
+
+export interface LengthSummary {
+  min: number;
+  max: number;
+  mean: number;
+  p50: number;
+  p90: number;
+  p99: number;
+  /** Lengths from `from` to `to`, both included, next to each other and equally wide. */
+  histogram: { from: number; to: number; examples: number }[];
+}
+
+/** How often each length occurs: at most 16 MiB, whatever is counted. */
+export class LengthCounts {
+  #counts = new Uint32Array(2 ** 10);
+  #max = 0;
+  #examples = 0;
+  #sum = 0;
+
+  add(length: number): void {
+    const at = Math.min(length, MOST_LENGTH);
+    if (at >= this.#counts.length) {
+      const larger = new Uint32Array(2 ** Math.ceil(Math.log2(at + 1)));
+      larger.set(this.#counts);
+      this.#counts = larger;
+    }
+    this.#counts[at]!++;
+    this.#max = Math.max(this.#max, at);
+    this.#examples++;
+    this.#sum += length;
+  }
+
+  /** Examples longer than `limit`. */
+  over(limit: number): number {
+    let examples = 0;
+    for (let length = limit + 1; length <= this.#max; length++) examples += this.#counts[length]!;
+    return examples;
+  }
+
+  /** Null: nothing was counted. */
+  summary(): LengthSummary | null {
+    if (this.#examples === 0) return null;
+    const min = this.#counts.findIndex((count) => count > 0);
+    const width = niceWidth(this.#max - min + 1);
+    const first = Math.floor(min / width) * width;
+    const histogram: LengthSummary['histogram'] = [];
+    for (let from = first; from <= this.#max; from += width) {
+      const examples = this.#counts.subarray(from, from + width).reduce((sum, count) => sum + count, 0);
+      histogram.push({ from, to: from + width - 1, examples });
+    }
+    return {
+      ...{ min, max: this.#max, mean: this.#sum / this.#examples },
+      ...{ p50: this.#quantile(0.5), p90: this.#quantile(0.9), p99: this.#quantile(0.99) },
+      histogram,
+    };
+  }
+
+  /** The shortest length that so many of the examples do not exceed. */
+  #quantile(part: number): number {
+    const wanted = Math.ceil(part * this.#examples);
+    let seen = 0;
+    for (let length = 0; length <= this.#max; length++) {
+      seen += this.#counts[length]!;
+      if (seen >= wanted) return length;
+    }
+    return this.#max;
+  }
+}
+
+/** 1, 2 or 5 times a power of ten, so that `span` lengths need at most MOST_BINS bins. */
+function niceWidth(span: number): number {
+  for (let power = 1; ; power *= 10) {
+    for (const step of [1, 2, 5]) {
+      // A span that begins in the middle of a bin needs one more.
+      if (Math.ceil(span / (power * step)) < MOST_BINS) return power * step;
+    }
+  }
+}

@@ -1,0 +1,70 @@
+import type { Tokenizer } from '../../text/index.ts';
+import type { RawExample } from '../raw-example.ts';
+import { NO_TARGET, type TrainingExample } from '../training-example.ts';
+
+/** Tokens of one sequence that are shown. */
+const MOST_TOKENS = 512;
+/** Characters of one token, and of a label. */
+const MOST_CHARACTERS = 200;
+
+export interface PreviewToken {
+  id: number;
+  text: string;
+  /** Whether the loss is computed on it: the model learns to say it, or for word labels, to label it. */
+  learnt: boolean;
+}
+
+/** One sequence of an example as the model sees it. */
+export interface PreviewSequence {
+  /** `input` and `target` are an encoder-decoder's; everything else is `text`. */
+  role: 'text' | 'input' | 'target';
+  tokens: PreviewToken[];
+  /** Tokens that are not shown. */
+  left_out: number;
+}
+
+export interface ExamplePreview {
+  line: number;
+  sequences: PreviewSequence[];
+  /** Of a whole text; null for examples that have none. */
+  label: string | null;
+}
+
+/** An example as its tokens with the mask of the loss, at most 512 tokens a sequence. */
+export function previewOf(tokenizer: Tokenizer, raw: RawExample, example: TrainingExample): ExamplePreview {
+  const shown = (role: PreviewSequence['role'], ids: readonly number[], learnt: (at: number) => boolean) => {
+    const texts = tokenTexts(tokenizer, ids.slice(0, MOST_TOKENS));
+    const tokens = texts.map((text, at) => ({ id: ids[at]!, text, learnt: learnt(at) }));
+    return { role, tokens, left_out: ids.length - tokens.length };
+  };
+  const sequences = example.sequences.flatMap(({ ids, input, targets }): PreviewSequence[] => {
+    if (!targets) return [shown('text', [...ids], () => false)];
+    const isTarget = (at: number) => targets[at] !== undefined && targets[at] !== NO_TARGET;
+    if (input) return [shown('input', [...input], () => false), shown('target', [...targets], isTarget)];
+    // A word's target is the class of its own token.
+    if (raw.format === 'token_classification') return [shown('text', [...ids], isTarget)];
+    // Position t predicts token t + 1, and the last token is a target only.
+    return [shown('text', [...ids, targets.at(-1)!], (at) => at > 0 && isTarget(at - 1))];
+  });
+  const label = raw.format === 'classification' ? String(raw.label).slice(0, MOST_CHARACTERS) : null;
+  return { line: raw.line, sequences, label };
+}
+
+/**
+ * What each token adds to the text. Several tokenizers drop the space before a text's first token, so each is read after the one
+ * before; a token that is only part of a character is shown as U+FFFD.
+ */
+function tokenTexts(tokenizer: Tokenizer, ids: readonly number[]): string[] {
+  return ids.map((id, at) => {
+    const alone = tokenizer.decode([id]);
+    if (at === 0) return cut(alone);
+    const before = tokenizer.decode([ids[at - 1]!]);
+    const both = tokenizer.decode([ids[at - 1]!, id]);
+    return cut(both.startsWith(before) ? both.slice(before.length) : alone);
+  });
+}
+
+/** Postgres keeps no U+0000 and no halves of characters. */
+function cut(text: string): string {
+  return Buffer.from(text.slice(0, MOST_CHARACTERS).replaceAll('\0', '\ufffd')).toString();
+}

@@ -1,0 +1,200 @@
+/** Reports on files: asked for by a team, computed by one process at a time, which leases them, and kept for a while. */
+import { createHash } from 'node:crypto';
+import { GraftError } from '@graft/peft-core/config';
+import type { ExampleReport } from '@graft/peft-core/examples';
+import { type Database, json, type Transaction } from '../database/database.ts';
+import { inTransaction } from '../database/in-transaction.ts';
+import type { FileReport as ReportRow } from '../generated/client.ts';
+import type { JobError, ValidationProgress } from '../jobs/job.ts';
+
+export interface FileReport {
+  teamId: string;
+  key: string;
+  /** Of the file's bytes. */
+  sha256: string;
+  /** Catalogue id of the base model whose tokens are counted; null: none are. */
+  model: string | null;
+  /** Null: the longest that training takes by default. */
+  maxSeqLength: number | null;
+  status: 'running' | 'ready' | 'failed';
+  progress: ValidationProgress | null;
+  result: ExampleReport | null;
+  error: JobError | null;
+  createdAt: Date;
+  finishedAt: Date | null;
+}
+
+/** The right to compute a report, which is lost unless it is renewed. */
+export interface ReportLease {
+  teamId: string;
+  key: string;
+  /** Unique. */
+  holder: string;
+}
+
+/** Raised by whoever changes what a report says: those that were kept before count no more. */
+const reportVersion = 1;
+/** Days after which a report is computed anew, since a base model may have changed. */
+const keptDays = 7;
+/** Reports of one team; the oldest go first. Each takes some 200 kB at most. */
+const keptReports = 50;
+/** Reports of one team that wait or are computed. */
+const mostRunning = 16;
+/** Seconds after which a report that failed for a fault of the system may be tried again. */
+const retrySeconds = 30;
+/** Processes that may be lost over one report. */
+const attemptLimit = 3;
+
+function reportOf(row: ReportRow): FileReport {
+  const { teamId, key, sha256, model, maxSeqLength, createdAt, finishedAt } = row;
+  return {
+    ...{ teamId, key, sha256, model, maxSeqLength, createdAt, finishedAt },
+    status: row.status as FileReport['status'],
+    progress: row.progress as ValidationProgress | null,
+    result: row.result as ExampleReport | null,
+    error: row.error as JobError | null,
+  };
+}
+
+/** The report as it is; when there is none that counts, a new one that is running. Throws GraftError `too_many_reports`. */
+export async function requestFileReport(
+  db: Database,
+  teamId: string,
+  about: Pick<FileReport, 'sha256' | 'model' | 'maxSeqLength'>,
+): Promise<FileReport> {
+  const { sha256, model, maxSeqLength } = about;
+  const parts = [reportVersion, sha256, model, maxSeqLength];
+  const key = createHash('sha256').update(JSON.stringify(parts)).digest('hex');
+  const known = await db.db.fileReport.findFirst({ where: { teamId, key } });
+  if (known && counts(known)) return reportOf(known);
+  return await inTransaction(db, async (tx) => {
+    await lock(tx, `graft:reports:${teamId}`);
+    const row = await tx.fileReport.findFirst({ where: { teamId, key } });
+    if (row && counts(row)) return reportOf(row);
+    const running = await tx.fileReport.count({ where: { teamId, status: 'running' } });
+    if (running >= mostRunning) {
+      throw new GraftError(
+        'too_many_reports',
+        `This team has ${running} reports under way, and ${mostRunning} is the limit; try again when one is ready.`,
+        { param: null },
+      );
+    }
+    await tx.fileReport.deleteMany({ where: { teamId, key } });
+    await removeSurplus(tx, teamId);
+    return reportOf(await tx.fileReport.create({ data: { teamId, key, ...about } }));
+  });
+}
+
+function counts({ status, createdAt, finishedAt, error }: ReportRow): boolean {
+  const age = Date.now() - (finishedAt ?? createdAt).getTime();
+  if (status === 'running') return true;
+  const isUsers = status === 'ready' || (error as JobError | null)?.fault === 'user';
+  return age < (isUsers ? keptDays * 24 * 3600 : retrySeconds) * 1000;
+}
+
+async function removeSurplus(tx: Transaction, teamId: string): Promise<void> {
+  const surplus = await tx.fileReport.findMany({
+    where: { teamId, status: { not: 'running' } },
+    orderBy: { finishedAt: 'desc' },
+    skip: keptReports,
+    take: 100,
+    select: { key: true },
+  });
+  if (surplus.length > 0)
+    await tx.fileReport.deleteMany({ where: { teamId, key: { in: surplus.map(({ key }) => key) } } });
+}
+
+/**
+ * Leases the report that is next for `leaseSeconds`: the oldest of the team whose turn was longest ago, among the teams of whose
+ * reports none is computed now. One whose process was lost three times fails. Null: there is none. Renew it with
+ * `heartbeatFileReport`, end it with `finishFileReport` or `releaseFileReport`.
+ */
+export async function claimFileReport(
+  db: Database,
+  { holder, leaseSeconds }: { holder: string; leaseSeconds: number },
+): Promise<(FileReport & { lease: ReportLease }) | null> {
+  return await inTransaction(db, async (tx) => {
+    // Two claims at once would both see a team at rest.
+    await lock(tx, 'graft:reports:claim');
+    const lost: JobError = {
+      code: 'report_failed',
+      message: `The process that computed the report was lost ${attemptLimit} times.`,
+      param: null,
+      fault: 'system',
+    };
+    await tx.$executeRaw`
+      UPDATE file_reports SET status = 'failed', error = ${JSON.stringify(lost)}::jsonb, ended_at = now(), holder = NULL
+      WHERE status = 'running' AND lease_until < now() AND attempts >= ${attemptLimit}`;
+    const [next] = await tx.$queryRaw<{ teamId: string; key: string }[]>`
+      UPDATE file_reports SET holder = ${holder}, lease_until = now() + make_interval(secs => ${leaseSeconds}),
+        started_at = now(), attempts = attempts + 1
+      WHERE (team_id, key) = (
+        SELECT waiting.team_id, waiting.key FROM file_reports AS waiting LEFT JOIN (
+          SELECT team_id, max(started_at) AS last, bool_or(status = 'running' AND lease_until >= now()) AS busy
+          FROM file_reports WHERE started_at IS NOT NULL GROUP BY team_id
+        ) AS turns ON turns.team_id = waiting.team_id
+        WHERE waiting.status = 'running' AND (waiting.lease_until IS NULL OR waiting.lease_until < now())
+          AND turns.busy IS NOT TRUE
+        ORDER BY turns.last NULLS FIRST, waiting.created_at, waiting.key LIMIT 1
+      ) RETURNING team_id AS "teamId", key`;
+    if (!next) return null;
+    const row = await tx.fileReport.findFirstOrThrow({ where: next });
+    return { ...reportOf(row), lease: { ...next, holder } };
+  });
+}
+
+/** False: the file is deleted, or another process has the report. */
+export async function heartbeatFileReport(
+  { sql }: Database,
+  { teamId, key, holder }: ReportLease,
+  { leaseSeconds, progress }: { leaseSeconds: number; progress: ValidationProgress | null },
+): Promise<boolean> {
+  const { rowCount } = await sql.query(
+    `UPDATE file_reports SET lease_until = now() + make_interval(secs => $4), progress = $5
+     WHERE team_id = $1 AND key = $2 AND holder = $3 AND status = 'running'`,
+    [teamId, key, holder, leaseSeconds, progress && JSON.stringify(progress)],
+  );
+  return rowCount === 1;
+}
+
+/** running → ready or failed. False: the lease is lost. */
+export async function finishFileReport(
+  { db }: Database,
+  { teamId, key, holder }: ReportLease,
+  end: { result: ExampleReport } | { error: JobError },
+): Promise<boolean> {
+  const done =
+    'result' in end
+      ? { status: 'ready', result: json(end.result) }
+      : { status: 'failed', error: json(end.error) };
+  const { count } = await db.fileReport.updateMany({
+    where: { teamId, key, holder, status: 'running' },
+    data: { ...done, holder: null, leaseUntil: null, finishedAt: new Date() },
+  });
+  return count === 1;
+}
+
+/** It waits for its turn again, and this attempt does not count. */
+export async function releaseFileReport(
+  { db }: Database,
+  { teamId, key, holder }: ReportLease,
+): Promise<void> {
+  await db.fileReport.updateMany({
+    where: { teamId, key, holder, status: 'running' },
+    data: { holder: null, leaseUntil: null, attempts: { decrement: 1 } },
+  });
+}
+
+/** Removes reports that are too old, and those whose file is gone, which they quote. Answers how many. */
+export async function forgetFileReports({ sql }: Database): Promise<number> {
+  const { rowCount } = await sql.query(
+    `DELETE FROM file_reports AS report WHERE report.ended_at < now() - make_interval(days => $1)
+       OR NOT EXISTS (SELECT 1 FROM files WHERE files.team_id = report.team_id AND files.sha256 = report.sha256)`,
+    [keptDays],
+  );
+  return rowCount ?? 0;
+}
+
+async function lock(tx: Transaction, name: string): Promise<void> {
+  await tx.$queryRaw`SELECT pg_advisory_xact_lock(hashtextextended(${name}, 0))::text`;
+}

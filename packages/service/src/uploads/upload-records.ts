@@ -1,0 +1,196 @@
+import { GraftError } from '@graft/peft-core/config';
+import { insertAudit } from '../audit/insert-audit.ts';
+import type { Database, Transaction } from '../database/database.ts';
+import { inTransaction } from '../database/in-transaction.ts';
+import { type Page, readPage } from '../database/read-page.ts';
+import { waitForRow } from '../database/wait-for-row.ts';
+import type { Upload as UploadRow } from '../generated/client.ts';
+import { newId } from '../ids.ts';
+import { type Actor, actorOf } from '../keys/verify-api-key.ts';
+import type { FileStore } from '../storage/file-store.ts';
+import { mostParts, partOf, type Upload, type UploadPart, uploadOf, uploadOver } from './upload.ts';
+
+export type NewUpload = Pick<Upload, 'filename' | 'mimeType' | 'bytes'> & {
+  keyId: string | null;
+  /** Seconds until it expires. */
+  seconds: number;
+};
+
+/** Throws GraftError `too_many_uploads` when the team has `most` of them pending, exact however many are made at once. */
+export async function createUpload(
+  db: Database,
+  teamId: string,
+  { seconds, keyId, filename, mimeType, bytes }: NewUpload,
+  { most }: { most: number },
+): Promise<Upload> {
+  return await inTransaction(db, async (tx) => {
+    await tx.$queryRaw`SELECT pg_advisory_xact_lock(hashtextextended(${`graft:uploads:${teamId}`}, 0))::text`;
+    const [open] = await tx.$queryRaw<{ count: number; minutes: number | null }[]>`
+      SELECT count(*)::int AS count, ceil(extract(epoch FROM min(expires_at) - now()) / 60)::int AS minutes
+      FROM uploads WHERE team_id = ${teamId} AND status = 'pending' AND expires_at > now()`;
+    if (open!.count >= most) {
+      throw new GraftError(
+        'too_many_uploads',
+        `This team has ${open!.count} uploads open, and ${most} is the limit: complete or cancel one; the oldest expires in ${open!.minutes} min.`,
+        { param: null },
+      );
+    }
+    const id = newId('upload');
+    await tx.$executeRaw`
+      INSERT INTO uploads (id, team_id, key_id, filename, purpose, mime_type, bytes, remaining_bytes, expires_at)
+      VALUES (${id}, ${teamId}, ${keyId}, ${filename}, 'fine-tune', ${mimeType}, ${bytes}, ${bytes},
+        now() + make_interval(secs => ${seconds}))`;
+    return uploadOf(await tx.upload.findFirstOrThrow({ where: { teamId, id } }));
+  });
+}
+
+/** Null: no such upload in this team. */
+export async function getUpload({ db }: Database, teamId: string, id: string): Promise<Upload | null> {
+  const row = await db.upload.findFirst({ where: { teamId, id } });
+  return row && uploadOf(row);
+}
+
+/** Newest first. Throws GraftError `invalid_cursor`. */
+export async function listUploads(
+  { db }: Database,
+  teamId: string,
+  options: { after?: string | undefined; limit: number; status?: Upload['status'] | undefined },
+): Promise<Page<Upload>> {
+  const { status } = options;
+  const expiresAt = status === 'pending' ? { expiresAt: { gt: new Date() } } : {};
+  return await readPage(options, {
+    has: async (id) => await db.upload.count({ where: { teamId, id } }),
+    read: async (page) =>
+      await db.upload.findMany({
+        where: { teamId, ...(status === undefined ? {} : { status, ...expiresAt }) },
+        orderBy: [{ createdAt: 'desc' }, { id: 'desc' }],
+        ...page,
+      }),
+    toRecord: uploadOf,
+  });
+}
+
+/** In the order in which they came. Throws GraftError `invalid_cursor`. */
+export async function listParts(
+  { db }: Database,
+  teamId: string,
+  uploadId: string,
+  options: { after?: string | undefined; limit: number },
+): Promise<Page<UploadPart>> {
+  return await readPage(options, {
+    has: async (id) => await db.uploadPart.count({ where: { teamId, uploadId, id } }),
+    read: async (page) =>
+      await db.uploadPart.findMany({
+        where: { teamId, uploadId },
+        orderBy: [{ createdAt: 'asc' }, { id: 'asc' }],
+        ...page,
+      }),
+    toRecord: partOf,
+  });
+}
+
+/**
+ * The row of a part whose bytes `FileStore.receive` has stored. The same bytes sent again are the same part, which is answered with
+ * the path that it has: whoever asked removes what he stored. Null: no such upload in this team. Throws GraftError
+ * `invalid_upload_state`, `part_too_large`, `too_many_parts`.
+ */
+export async function addPart(
+  db: Database,
+  teamId: string,
+  uploadId: string,
+  { path, bytes, sha256 }: Pick<UploadPart, 'path' | 'bytes' | 'sha256'>,
+): Promise<UploadPart | null> {
+  return await changeUpload(db, teamId, uploadId, async (tx, upload) => {
+    const where = { teamId, uploadId, sha256, bytes };
+    const same = await tx.uploadPart.findFirst({
+      where,
+    });
+    const { status } = uploadOf(upload);
+    if (status !== 'pending') throw uploadOver(status);
+    if (same) return partOf(same);
+    if (bytes > upload.remainingBytes) {
+      throw new GraftError(
+        'part_too_large',
+        `The part has ${bytes} bytes, but of the ${upload.bytes} that were announced only ${upload.remainingBytes} are left.`,
+        { param: 'data' },
+      );
+    }
+    if (upload.partCount >= mostParts) {
+      throw new GraftError(
+        'too_many_parts',
+        `An upload has at most ${mostParts} parts; create another one and send larger parts.`,
+        { param: 'data' },
+      );
+    }
+    await tx.upload.update({
+      where: { teamId, id: uploadId },
+      data: { remainingBytes: { decrement: bytes }, partCount: { increment: 1 } },
+    });
+    return partOf(await tx.uploadPart.create({ data: { id: newId('part'), ...where, path } }));
+  });
+}
+
+/**
+ * pending → cancelled, also while it is put together, which then ends without a file; cancelled already: as it is. Null: no such
+ * upload in this team. Throws GraftError `invalid_upload_state`.
+ */
+export async function cancelUpload(
+  db: Database & { files: FileStore },
+  teamId: string,
+  id: string,
+  by: Actor,
+): Promise<Upload | null> {
+  const cancelled = await changeUpload(db, teamId, id, async (tx, upload) => {
+    const { status } = uploadOf(upload);
+    if (status === 'cancelled') return { upload: uploadOf(upload), paths: [] };
+    if (status !== 'pending') throw uploadOver(status);
+    const paths = await endUpload(tx, teamId, id, 'cancelled');
+    await insertAudit(tx, teamId, { ...actorOf(by), action: 'upload.cancel', target: id });
+    return { upload: uploadOf({ ...upload, status: 'cancelled' }), paths };
+  });
+  if (!cancelled) return null;
+  await removeParts(db, cancelled.paths);
+  return cancelled.upload;
+}
+
+/** Runs `work` while it holds the upload's row. Null: no such upload in this team. */
+export async function changeUpload<T>(
+  db: Pick<Database, 'db'>,
+  teamId: string,
+  id: string,
+  work: (tx: Transaction, upload: UploadRow) => Promise<T>,
+): Promise<T | null> {
+  return await waitForRow(`upload ${teamId} ${id}`, async () =>
+    inTransaction(db, async (tx) => {
+      const found = await tx.$queryRaw<object[]>`
+        SELECT 1 FROM uploads WHERE team_id = ${teamId} AND id = ${id} FOR UPDATE NOWAIT`;
+      if (found.length === 0) return null;
+      return await work(tx, await tx.upload.findFirstOrThrow({ where: { teamId, id } }));
+    }),
+  );
+}
+
+/** The end of an upload without a file; answers where the bytes of its parts are, whose rows are gone. */
+export async function endUpload(
+  tx: Transaction,
+  teamId: string,
+  id: string,
+  status: 'cancelled' | 'expired',
+): Promise<string[]> {
+  const finished = { status, claim: null, claimUntil: null, finishedAt: new Date() };
+  await tx.upload.update({ where: { teamId, id }, data: finished });
+  return await takeParts(tx, teamId, id);
+}
+
+/** Removes the rows of an upload's parts and answers where their bytes are. */
+export async function takeParts(tx: Transaction, teamId: string, uploadId: string): Promise<string[]> {
+  const where = { teamId, uploadId };
+  const parts = await tx.uploadPart.findMany({ where, select: { path: true } });
+  await tx.uploadPart.deleteMany({ where });
+  return parts.map(({ path }) => path);
+}
+
+/** What cannot be removed now is collected a day later. */
+export async function removeParts({ files }: { files: FileStore }, paths: readonly string[]): Promise<void> {
+  for (const path of paths) await files.remove(path).catch(() => {});
+}

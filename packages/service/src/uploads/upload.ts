@@ -1,0 +1,77 @@
+import { createHash } from 'node:crypto';
+import { GraftError } from '@graft/peft-core/config';
+import type { Upload as UploadRow } from '../generated/client.ts';
+
+/**
+ * A file that is sent in parts. Part: bytes of it, an object of the file store with a row. Claim: the right to put the parts
+ * together, which one process has at a time and loses unless it renews it.
+ */
+export interface Upload {
+  id: string;
+  teamId: string;
+  filename: string;
+  purpose: 'fine-tune';
+  mimeType: string;
+  /** Of the whole file. */
+  bytes: number;
+  /** In its parts so far. */
+  receivedBytes: number;
+  partCount: number;
+  status: 'pending' | 'completed' | 'cancelled' | 'expired';
+  /** The file that it became, perhaps deleted since. */
+  fileId: string | null;
+  createdAt: Date;
+  expiresAt: Date;
+}
+
+export interface UploadPart {
+  id: string;
+  teamId: string;
+  uploadId: string;
+  bytes: number;
+  /** Hexadecimal. */
+  sha256: string;
+  /** Key in the file store. */
+  path: string;
+  createdAt: Date;
+}
+
+/** As OpenAI has it. */
+export const mostPartBytes = 64 * 2 ** 20;
+/** 512 MiB in parts of half a megabyte. */
+export const mostParts = 1000;
+
+type Row = Omit<UploadRow, 'keyId' | 'completedWith' | 'finishedAt'>;
+
+export function uploadOf(row: Row): Upload {
+  const { id, teamId, filename, mimeType, partCount, fileId, createdAt, expiresAt } = row;
+  const bytes = Number(row.bytes);
+  return {
+    ...{ id, teamId, filename, purpose: 'fine-tune', mimeType, bytes, partCount, fileId },
+    receivedBytes: bytes - Number(row.remainingBytes),
+    status: statusOf(row),
+    ...{ createdAt, expiresAt },
+  };
+}
+
+/** One whose time is over counts as expired at once, whenever the sweeper comes by; not while it is put together. */
+function statusOf({ status, expiresAt, claimUntil }: Row): Upload['status'] {
+  const now = new Date();
+  const isOver = status === 'pending' && expiresAt <= now && !(claimUntil && claimUntil > now);
+  return isOver ? 'expired' : (status as Upload['status']);
+}
+
+export function partOf<Row extends { bytes: bigint }>(row: Row): Omit<Row, 'bytes'> & { bytes: number } {
+  return { ...row, bytes: Number(row.bytes) };
+}
+
+export function uploadOver(status: Upload['status']): GraftError {
+  return new GraftError('invalid_upload_state', `The upload is ${status}; create another one.`, {
+    param: null,
+  });
+}
+
+/** What tells two completions of one upload apart. */
+export function digestOfParts(partIds: readonly string[]): string {
+  return createHash('sha256').update(JSON.stringify(partIds)).digest('hex');
+}
