@@ -15,12 +15,12 @@ import { addAdaptersVerbs } from './remote/adapters.ts';
 import { addChatVerb } from './remote/chat.ts';
 import { addFilesVerbs } from './remote/files.ts';
 import { addJobsVerbs } from './remote/jobs.ts';
-import { addJoinVerb } from './remote/join.ts';
 import { addLoginVerbs } from './remote/login.ts';
 import { addModelsVerbs } from './remote/models.ts';
-import { addWebhooksVerbs } from './remote/webhooks.ts';
-import { addWhoamiVerb } from './remote/whoami.ts';
+import { addJoinVerb } from './team/join.ts';
 import { addTeamVerbs } from './team/team.ts';
+import { addWebhooksVerbs } from './team/webhooks.ts';
+import { addWhoamiVerb } from './team/whoami.ts';
 import { noun } from './verb.ts';
 
 /** Every verb of `graft`, in the order of its help. What a verb needs is loaded when it runs. */

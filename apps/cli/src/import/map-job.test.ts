@@ -26,8 +26,8 @@ describe('a job of OpenAI', () => {
       metadata: { team: 'support', openai_job: 'ftjob-1' },
     });
     assert.match(differs.join('\n'), /gpt-4o-mini-2024-07-18 is replaced by smollm2/);
-    assert.match(differs.join('\n'), /learning_rate_multiplier multiplies .*LoRA/);
-    assert.match(differs.join('\n'), /LoRA adapter with the defaults/);
+    assert.match(differs.join('\n'), /learning_rate_multiplier multiplies .*default method/);
+    assert.match(differs.join('\n'), /default method and settings/);
   });
 
   test('of old clients has its hyperparameters at the top; auto is left to Graft', () => {

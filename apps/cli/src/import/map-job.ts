@@ -71,7 +71,9 @@ export function mapJob(job: OpenAiJob, options: MapOptions): MappedJob {
   if (method === 'dpo') {
     differs.push('DPO: a Graft that does not offer the method refuses the job when it is created');
   } else {
-    differs.push('a LoRA adapter with the defaults of Graft is trained; OpenAI does not tell what it trains');
+    differs.push(
+      "an adapter of Graft's default method and settings is trained; OpenAI does not tell what it trains",
+    );
   }
   const integrations = Array.isArray(job.integrations) ? job.integrations.length : 0;
   if (integrations > 0) differs.push('integrations are left out: Graft serves the metrics itself');
@@ -126,7 +128,7 @@ function hyperparametersOf(
   }
   if (kept.learning_rate_multiplier !== undefined) {
     differs.push(
-      'learning_rate_multiplier multiplies the learning rate of the method: at OpenAI one that is not told, here that of LoRA, which the job shows; --hyperparameters auto leaves it at 1',
+      "learning_rate_multiplier multiplies the learning rate of the method: at OpenAI one that is not told, here that of Graft's default method, which the job shows; --hyperparameters auto leaves it at 1",
     );
   }
   return kept as Hyperparameters;

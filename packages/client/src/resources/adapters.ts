@@ -11,9 +11,9 @@ import type {
   AdapterVersion,
   DeletedAdapter,
   DeletedAdapterVersion,
-  Model,
   MovedAdapterTag,
-} from '../wire-objects.ts';
+} from '../wire-adapters.ts';
+import type { Model } from '../wire-objects.ts';
 import { AdapterDownload, type DownloadOptions } from './adapter-download.ts';
 
 export interface UploadAdapterParams {

@@ -1,13 +1,13 @@
 import { PageList } from '../page-list.ts';
 import type { Transport } from '../transport.ts';
+import type { Deleted } from '../wire-objects.ts';
 import type {
-  Deleted,
   Webhook,
   WebhookDelivery,
   WebhookParams,
   WebhookTest,
   WebhookWithSecret,
-} from '../wire-objects.ts';
+} from '../wire-webhooks.ts';
 
 /** Where a team is told of its jobs; for keys of the role admin. */
 export class Webhooks {

@@ -5,8 +5,8 @@ import { timestamp } from '../draw/quantities.ts';
 import { fields, table } from '../draw/table.ts';
 import { UsageError } from '../errors.ts';
 import { createOutput, type Output } from '../output.ts';
+import { connect } from '../remote/connect.ts';
 import { noun, type RemoteOptions, verb } from '../verb.ts';
-import { connect } from './connect.ts';
 
 const statuses = ['pending', 'delivered', 'failed'] as const;
 

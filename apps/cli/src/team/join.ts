@@ -2,8 +2,8 @@ import type { Command } from 'commander';
 import { UsageError } from '../errors.ts';
 import { createOutput } from '../output.ts';
 import { profilePath, readProfile, writeProfile } from '../profile.ts';
+import { DEFAULT_BASE_URL } from '../remote/connect.ts';
 import { type RemoteOptions, verb } from '../verb.ts';
-import { DEFAULT_BASE_URL } from './connect.ts';
 
 export function addJoinVerb(program: Command): void {
   verb(program, {
