@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { after, afterEach, before, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { cancelJob, type Job, listCheckpoints, pauseJob, readMetrics, resumeJob } from '@graft/service';
+import { killedBefore, timedTrainer } from '../testing/killed-trainer.ts';
 import { type StartedJob, startJob } from '../testing/start-job.ts';
 import { openWorkerBench, type WorkerBench } from '../testing/worker-bench.ts';
 import { TrainerProcess } from './trainer-process.ts';
@@ -24,12 +25,12 @@ afterEach(() => trainer?.close());
 /** Runs a queued job in a trainer of its own. */
 async function start(
   job: Job,
-  options: { leaseSeconds?: number; stallMilliseconds?: number; pollMilliseconds?: number } = {},
+  options: { entry?: URL; leaseSeconds?: number; stallMilliseconds?: number; pollMilliseconds?: number } = {},
 ): Promise<StartedJob> {
-  const { stallMilliseconds = 20_000, ...times } = options;
+  const { entry = timedTrainer, stallMilliseconds = 20_000, ...times } = options;
   await trainer?.close();
   trainer = new TrainerProcess({
-    entry: new URL('../testing/timed-trainer.ts', import.meta.url),
+    entry,
     device: { kind: 'cpu' },
     log: bench.services.log,
     stallMilliseconds,
@@ -49,6 +50,19 @@ async function leftovers(job: Job): Promise<string[]> {
 }
 
 describe('runTrainingJob', () => {
+  it('starts a trainer again at once that was killed before it began; a second time the job goes elsewhere', async () => {
+    const job = await bench.queueTimedJob({});
+    const first = await (await start(job, { entry: await killedBefore(1) })).outcome;
+    assert.equal(first, 'succeeded');
+    assert.equal((await bench.job(job.id)).attempts, 1);
+
+    const other = await bench.queueTimedJob({});
+    assert.equal(await (await start(other, { entry: await killedBefore(2) })).outcome, 'requeued');
+    const row = await bench.job(other.id);
+    assert.deepEqual([row.attempts, row.environmentFaults, row.avoidWorker], [0, 1, 'worker-test']);
+    await cancelJob(bench.services, bench.teamId, other.id, by);
+  });
+
   it('publishes one version with lineage, and writes metrics, progress, checkpoints and events', async () => {
     const job = await bench.queueTimedJob({});
     const { outcome } = await start(job);

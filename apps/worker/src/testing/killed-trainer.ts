@@ -1,0 +1,26 @@
+import { mkdtemp, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+
+/** A trainer that waits instead of computing. */
+export const timedTrainer = new URL('./timed-trainer.ts', import.meta.url);
+
+/** A trainer that is killed so many times before it has begun. */
+export async function killedBefore(times: number): Promise<URL> {
+  const folder = await mkdtemp(join(tmpdir(), 'graft-killed-'));
+  const entry = join(folder, 'trainer.ts');
+  await writeFile(join(folder, 'package.json'), '{"type": "module"}');
+  const lines = [
+    "import { existsSync, writeFileSync } from 'node:fs';",
+    `for (let time = 1; time <= ${times}; time++) {`,
+    `  const mark = ${JSON.stringify(folder)} + '/killed-' + time;`,
+    '  if (existsSync(mark)) continue;',
+    "  writeFileSync(mark, '');",
+    "  process.kill(process.pid, 'SIGKILL');",
+    '}',
+    `await import(${JSON.stringify(timedTrainer.href)});`,
+  ];
+  await writeFile(entry, lines.join('\n'));
+  return pathToFileURL(entry);
+}
