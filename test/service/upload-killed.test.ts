@@ -3,16 +3,16 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdir, readdir, writeFile } from 'node:fs/promises';
+import { readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { writeTinyModel } from '@graft/peft-core/testing';
-import { createTestDatabase } from '@graft/service/testing';
-import pg from 'pg';
+import { createApiKey, createTeam } from '@graft/service';
+import { openTestServices } from '@graft/service/testing';
 import { runGraft } from '../../apps/cli/src/testing/run-graft.ts';
 import { scratchFolder } from '../golden/fixtures/scratch-folder.ts';
-import { freePort, graftEnvironment, newBootstrapKey, startProcess, whenReady } from './running-graft.ts';
+import { freePort, graftEnvironment, startProcess, whenReady } from './running-graft.ts';
 
 const graft = join(import.meta.dirname, '../../apps/cli/bin/graft.mjs');
 
@@ -23,21 +23,23 @@ async function until(what: string, holds: () => Promise<boolean>, tail: () => st
 
 test('the command is killed between parts, the API while it puts them together', async (t) => {
   const folder = scratchFolder('upload-killed');
-  const data = join(folder, 'data');
-  await mkdir(data, { recursive: true });
   await writeTinyModel(join(folder, 'tiny'));
   await writeFile(join(folder, 'models.json'), '{"tiny":{"folder":"tiny"}}');
-  const database = await createTestDatabase();
-  const sql = new pg.Pool({ connectionString: database.url });
-  const [port, key] = [await freePort(), newBootstrapKey()];
+  // The API's own database and folder, whose pepper the key is made with.
+  const services = await openTestServices({ role: 'admin' });
+  const { sql } = services;
+  const data = services.env.dataDir;
+  const { id: teamId } = await createTeam(services, { name: 'acme' });
+  const { key } = await createApiKey(services, teamId, { name: 'laptop', role: 'member' });
+  const port = await freePort();
   const address = `http://127.0.0.1:${port}`;
   const startApi = async () => {
     const env = graftEnvironment({
       PORT: String(port),
       GRAFT_DATA_DIR: data,
       GRAFT_BASE_MODELS: join(folder, 'models.json'),
-      GRAFT_BOOTSTRAP_KEY: key,
-      DATABASE_URL: database.url,
+      DATABASE_URL: services.databaseUrl,
+      REDIS_URL: services.env.redisUrl,
       GRAFT_CACHE_DIR: folder,
     });
     const api = startProcess('apps/api/src/main.ts', [], env);
@@ -47,8 +49,7 @@ test('the command is killed between parts, the API while it puts them together',
   let api = await startApi();
   t.after(async () => {
     await api.end('SIGKILL');
-    await sql.end();
-    await database.drop();
+    await services.close();
   });
   const count = async (query: string) =>
     Number((await sql.query<{ n: string }>(`SELECT count(*) AS n FROM ${query}`)).rows[0]!.n);
