@@ -89,7 +89,8 @@ function plan(): [Queue, Scenario[]][] {
   const chosen = scenarios.filter(({ name, rounds }) =>
     options.only.length > 0 ? options.only.includes(name) : rounds[options.profile] > 0,
   );
-  return (['postgres', 'redis'] as const).map((queue): [Queue, Scenario[]] => [
+  const queues = options.queue ? [options.queue] : (['postgres', 'redis'] as const);
+  return queues.map((queue): [Queue, Scenario[]] => [
     queue,
     chosen.filter(({ queues = ['postgres'] }) => queues.includes(queue)),
   ]);

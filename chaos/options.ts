@@ -5,6 +5,8 @@ export interface Options {
   seed: number;
   /** Names of scenarios; all when empty. */
   only: string[];
+  /** One queue backend alone; null: each scenario's. */
+  queue: 'postgres' | 'redis' | null;
   /** Instead of the profile's. */
   rounds: number | null;
   timings: 'test' | 'production' | null;
@@ -23,6 +25,7 @@ Breaks a real Graft of its own, on private ports, and checks that no accepted jo
 
   --profile short|long   short (default): a few minutes, short leases. long: the full counts, leases as in production
   --only NAME,…          these scenarios alone (--list names them)
+  --queue postgres|redis with the queue in this one alone
   --rounds N             so many faults in each, instead of the profile's
   --seed N               repeats a run: the same moments, targets and kinds of fault (default 1)
   --timings test|production   leases of 5 s or of 60 s, instead of the profile's
@@ -44,6 +47,7 @@ export function parseOptions(args: string[]): Options {
         profile: { type: 'string', default: 'short' },
         seed: { type: 'string', default: '1' },
         only: { type: 'string' },
+        queue: { type: 'string' },
         rounds: { type: 'string' },
         timings: { type: 'string' },
         minutes: { type: 'string' },
@@ -67,6 +71,7 @@ export function parseOptions(args: string[]): Options {
     only,
     minutes:
       wholeNumber('--minutes', text('minutes')) ?? (profile === 'short' && only.length === 0 ? 6 : null),
+    queue: oneOf('--queue', text('queue'), ['postgres', 'redis']),
     rounds: wholeNumber('--rounds', text('rounds')),
     timings: oneOf('--timings', text('timings'), ['test', 'production']),
     list: values.list === true,
