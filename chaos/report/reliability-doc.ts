@@ -8,6 +8,10 @@ import { figureText } from './table.ts';
 
 const docs = path.resolve(import.meta.dirname, '../../docs');
 
+/** Of this run, as it began: others may commit meanwhile. */
+const on = new Date().toISOString().slice(0, 10);
+const commit = execFileSync('git', ['rev-parse', '--short', 'HEAD'], { cwd: docs, encoding: 'utf8' }).trim();
+
 /** The newest result of a scenario on a queue backend with one kind of leases, as docs/reliability.json keeps it. */
 export interface Entry
   extends Pick<
@@ -43,11 +47,6 @@ export function writeReliabilityDoc(
 ): void {
   const kept = path.join(docs, 'reliability.json');
   const before = existsSync(kept) ? (JSON.parse(readFileSync(kept, 'utf8')) as Entry[]) : [];
-  const on = new Date().toISOString().slice(0, 10);
-  const commit = execFileSync('git', ['rev-parse', '--short', 'HEAD'], {
-    cwd: docs,
-    encoding: 'utf8',
-  }).trim();
   const entries = merged(before, results.filter(({ missing }) => missing.length === 0).map(entry), scenarios);
   writeFileSync(kept, `${JSON.stringify(entries, null, 2)}\n`);
   writeFileSync(path.join(docs, 'reliability.md'), reliabilityDoc(entries, scenarios));
