@@ -61,7 +61,7 @@ class TeamMembers {
 
   /** Takes the caller out of the team. */
   leave(): Promise<Deleted> {
-    return this.#transport.json({ method: 'DELETE', path: '/team/members/me' });
+    return this.#transport.json({ method: 'POST', path: '/team/leave' });
   }
 }
 

@@ -73,8 +73,8 @@ export const memberRoutes: FastifyPluginAsyncTypebox = async (app) => {
     },
   );
 
-  app.delete(
-    '/team/members/me',
+  app.post(
+    '/team/leave',
     {
       config: { access: { scope: 'team:write', role: 'viewer' } },
       schema: {

@@ -81,13 +81,13 @@ describe('members', () => {
     assert.equal((await first.send('DELETE', path)).json.deleted, true);
     assertError(await second.send('GET', '/v1/me'), 401, 'invalid_api_key');
     assertError(await first.send('DELETE', path), 404, 'member_not_found');
-    assertError(await first.send('DELETE', '/v1/team/members/me'), 400, 'last_admin');
+    assertError(await first.send('POST', '/v1/team/leave'), 400, 'last_admin');
     const last = await first.send('POST', `/v1/team/members/${first.personId}`, { role: 'member' });
     assertError(last, 400, 'last_admin');
     const third = await join('third@example.com', 'viewer');
-    assert.equal((await third.send('DELETE', '/v1/team/members/me')).json.id, third.personId);
+    assert.equal((await third.send('POST', '/v1/team/leave')).json.id, third.personId);
     assertError(await third.send('GET', '/v1/me'), 401, 'invalid_api_key');
-    assertError(await admin.send('DELETE', '/v1/team/members/me'), 400, 'no_person');
+    assertError(await admin.send('POST', '/v1/team/leave'), 400, 'no_person');
   });
 
   test("another team's are as unknown as none", async () => {
