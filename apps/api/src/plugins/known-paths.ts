@@ -7,18 +7,23 @@ import { ApiError } from '../api-error.ts';
  */
 export const knownPaths = fp(async (app) => {
   const routes: { parts: string[]; methods: string[] }[] = [];
+  /** Methods of the paths without parameters. */
+  const written = new Map<string, string[]>();
 
   app.addHook('onRoute', ({ url, method }) => {
     const known = routes.find((route) => route.parts.join('/') === url);
     if (known) known.methods.push(...[method].flat());
     else routes.push({ parts: url.split('/'), methods: [method].flat() });
+    if (!/[:*]/.test(url)) written.set(url, [...(written.get(url) ?? []), ...[method].flat()]);
   });
 
   app.addHook('onRequest', async (request, reply) => {
-    if (!request.is404) return;
     const path = request.url.split('?', 1)[0]!;
+    // `/adapters/compare` is no adapter, whatever the method: the route that says so stands for the path.
+    const own = written.get(path);
+    if (own ? own.includes(request.method) : !request.is404) return;
     const methods = new Set(
-      routes.filter(({ parts }) => fits(parts, path)).flatMap((route) => route.methods),
+      own ?? routes.filter(({ parts }) => fits(parts, path)).flatMap((route) => route.methods),
     );
     if (methods.size === 0) {
       throw new ApiError('unknown_url', `Unknown request URL: ${request.method} ${path}.`);
