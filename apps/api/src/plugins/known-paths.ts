@@ -20,7 +20,7 @@ export const knownPaths = fp(async (app) => {
   app.addHook('onRequest', async (request, reply) => {
     const path = request.url.split('?', 1)[0]!;
     // `/adapters/compare` is no adapter, whatever the method: the route that says so stands for the path.
-    const own = request.routeOptions.url?.includes(':') ? written.get(path) : undefined;
+    const own = request.is404 || request.routeOptions.url?.includes(':') ? written.get(path) : undefined;
     if (own ? own.includes(request.method) : !request.is404) return;
     const methods = new Set(
       own ?? routes.filter(({ parts }) => fits(parts, path)).flatMap((route) => route.methods),
