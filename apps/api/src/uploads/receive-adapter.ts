@@ -4,7 +4,7 @@ import { adapterFileLimits } from '@graft/peft-core/files';
 import { receiveStaged } from '@graft/service';
 import type { FastifyRequest } from 'fastify';
 import { ApiError } from '../api-error.ts';
-import { bytesOf, dropBody, missing, partsOf, unknownParameter, unlessSilent } from './multipart-parts.ts';
+import { missingParameter, readMultipart, unknownParameter } from './read-multipart.ts';
 
 /** What stands beside the files. */
 export interface AdapterFields {
@@ -61,13 +61,12 @@ export async function receiveAdapter(
   };
   const fields = new Map<string, string>();
   const files = new Set<string>();
-  try {
-    for await (const part of unlessSilent(request, partsOf(request, 3), limits.idleMs)) {
+  await readMultipart(request, { idleMs: limits.idleMs, file: 'file', mostFiles: 3 }, async (body) => {
+    for await (const part of body.parts()) {
       if (part.type === 'file') {
         const name = fileNameOf(part, sizes, files);
         files.add(name);
-        const bytes = unlessSilent(request, bytesOf(part), limits.idleMs);
-        await receiveStaged(folder, name, bytes, sizes[name]!).catch((error) =>
+        await receiveStaged(folder, name, body.bytes(part), sizes[name]!).catch((error) =>
           asTooLarge(error, name, sizes),
         );
         continue;
@@ -81,16 +80,13 @@ export async function receiveAdapter(
       fields.set(name, part.value);
       await onField(name as keyof AdapterFields, part.value);
     }
-    for (const name of ['base_model', 'name']) if (!fields.has(name)) throw missing(name);
+    for (const name of ['base_model', 'name']) if (!fields.has(name)) throw missingParameter(name);
     for (const name of ['adapter_config.json', 'adapter_model.safetensors'])
       if (!files.has(name))
         throw new ApiError('missing_required_parameter', `The upload has no file ${name}.`, {
           param: 'file',
         });
-  } catch (error) {
-    dropBody(request);
-    throw error;
-  }
+  });
   return {
     base_model: fields.get('base_model')!,
     name: fields.get('name')!,
