@@ -4,6 +4,7 @@ import { copyFile, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import {
+  asSystem,
   createApiKey,
   createLogger,
   dataFolder,
@@ -43,7 +44,9 @@ async function withApi(
   const app = await buildApp(services, { checkResponses: true });
   try {
     const url = await app.listen({ host: '127.0.0.1', port: 0 });
-    const { key } = await createApiKey(opened, bench.acme.teamId, { name: 'x', role: 'member' });
+    const { key } = await asSystem(
+      async () => await createApiKey(opened, bench.acme.teamId, { name: 'x', role: 'member' }),
+    );
     await work(async (method, path, body) => {
       const headers = { authorization: `Bearer ${key}` };
       return await answerOf(await fetch(url + path, { method, headers, ...(body ? { body } : {}) }));
