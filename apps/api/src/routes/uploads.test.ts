@@ -350,9 +350,7 @@ describe('uploads of a team', () => {
     await services.sql.query('UPDATE uploads SET claim_until = now() WHERE id = $1', [claimed]);
     assert.equal(await expireUploads(services), 1);
     assert.equal(await storedFiles(), before);
-    await services.sql.query("UPDATE uploads SET ended_at = now() - interval '31 days' WHERE id = $1", [
-      id,
-    ]);
+    await services.sql.query("UPDATE uploads SET ended_at = now() - interval '31 days' WHERE id = $1", [id]);
     await expireUploads(services);
     assertError(await acme.send('GET', `/v1/uploads/${id}`), 404, 'upload_not_found');
   });
