@@ -29,7 +29,7 @@ const sampling: Fields = {
   stream: ['yes', 1, {}],
   stream_options: [7, 'x', { x: 1 }, { include_usage: 'x' }],
   user: [7, {}, '\0'],
-  n: [2, 'x'],
+  n: [9, 'x'],
   logit_bias: [{ 5: 1 }],
 };
 
@@ -124,7 +124,7 @@ const messageFields: Fields = {
   role: [null, 'tool', '', ...notTexts],
   content: [null, 7, true, {}, [], [7], [{ type: 'image' }], [{ type: 'text', text: 7 }], 'a\0', '\udc00'],
   name: ['x'.repeat(65), ...notTexts],
-  tool_calls: [[]],
+  tool_calls: [[{}]],
 };
 
 function fieldsOf(route: string, path: string, base: object, fields: Fields, wrap: (body: object) => object) {

@@ -15,7 +15,7 @@ function offered(...typed: string[]): string[] {
 }
 
 test('bash completes verbs, options and choices, also behind options with values', () => {
-  assert.deepEqual(offered('jo'), ['jobs']);
+  assert.deepEqual(offered('jo'), ['join', 'jobs']);
   assert.deepEqual(offered('jobs', 'wa'), ['watch']);
   assert.ok(offered('').includes('files') && offered('').includes('import'));
   assert.deepEqual(offered('jobs', 'create', '--mod'), ['--model']);
