@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { after, afterEach, before, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { registerWorker, type Services } from '@graft/service';
-import { openTestServices } from '@graft/service/testing';
-import { Unfit } from './proofs.ts';
+import { asTeam, registerWorker, type Services } from '@graft/service';
+import { openFenced, openTestServices } from '@graft/service/testing';
+import { dataFolderProof, Unfit } from './proofs.ts';
 import { WorkerHealth } from './worker-health.ts';
 
 let services: Services;
@@ -125,4 +125,22 @@ test("one team's jobs, however many kill trainers, keep a worker that proves its
   // On a machine that is busy it may take longer once.
   for (let i = 0; i < 4; i++) if ((await pause(['a', 'a', 'a'])) < ofTwo / 2) return;
   assert.fail("after faults of one team's jobs it takes as long");
+});
+
+test("a fault of a team's job is judged although the team sees no installation and writes no worker", async () => {
+  await open();
+  await health.stop();
+  const { database, close } = openFenced(services);
+  try {
+    const fenced = { ...services, ...database };
+    const cheap = dataFolderProof(fenced, workerId);
+    health = new WorkerHealth({ services: fenced, workerId, cheap: [cheap], thorough: [], proofSeconds: 60 });
+    await until(() => health.takesJobs);
+    const judged = await asTeam('team-a', async () => await health.judge(fault, 'team-a'));
+    assert.deepEqual(judged, { fault, quarantined: false });
+    assert.equal((await row()).consecutiveFaults, 1);
+  } finally {
+    await health.stop();
+    await close();
+  }
 });

@@ -1,4 +1,5 @@
 import {
+  asSystem,
   clearWorkerFaults,
   isDatabaseAway,
   isLastingModelFault,
@@ -69,6 +70,11 @@ export class WorkerHealth {
    * Counts it, unless the user's or the base model's files are to blame; `quarantined` when it was one too many.
    */
   async judge(fault: JobError, teamId: string): Promise<{ fault: JobError; quarantined: boolean }> {
+    // It is asked on behalf of the job's team, which sees neither the installation nor may write a worker's row.
+    return await asSystem(async () => await this.#judge(fault, teamId));
+  }
+
+  async #judge(fault: JobError, teamId: string): Promise<{ fault: JobError; quarantined: boolean }> {
     if (fault.fault === 'user' || isLastingModelFault(fault.code)) return { fault, quarantined: false };
     const unfit = await this.#findUnfit(this.#options.cheap);
     const judged = unfit
