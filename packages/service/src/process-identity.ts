@@ -34,6 +34,14 @@ export function hasEnded(identity: string): boolean {
  * Null where the system does not tell; Linux does.
  */
 export function processNamespace(): string | null {
+  namespace ??= readNamespace();
+  return namespace;
+}
+
+/** It stays the same as long as this process lives, and loops ask for it every second. */
+let namespace: string | null = null;
+
+function readNamespace(): string | null {
   try {
     const boot = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
     // The name besides: sandboxes may give the same boot and namespace on several machines.

@@ -5,20 +5,12 @@ import { type TestContext, test } from 'node:test';
 import { writeTinyModel } from '@graft/peft-core/testing';
 import { createTestDatabase } from '@graft/service/testing';
 import { freePort, startProcess, whenReady } from '../../../../test/service/running-graft.ts';
-import { type Ran, runGraft, temporaryFolder } from '../testing/run-graft.ts';
+import { graftIn, runGraft, temporaryFolder } from '../testing/run-graft.ts';
 
 test('the verbs against a real service: from the first key to an adapter that answers', async (t) => {
   const folder = temporaryFolder(t);
   const env = await startGraft(t, folder);
-  const graft = (args: string[], more: Record<string, string> = {}) =>
-    runGraft(args, { cwd: folder, env: { ...env, ...more } });
-  const ok = async (args: string[], more?: Record<string, string>): Promise<Ran> => {
-    const ran = await graft(args, more);
-    assert.equal(ran.code, 0, `${args.join(' ')}: ${ran.stderr}`);
-    return ran;
-  };
-  const json = async (args: string[], more?: Record<string, string>) =>
-    JSON.parse((await ok([...args, '--json'], more)).stdout);
+  const { graft, ok, json } = graftIn(folder, env);
 
   // The operator makes a team and a key in the same database.
   assert.match((await ok(['admin', 'teams', 'create', 'research'])).stdout, /^Team research is team-/);

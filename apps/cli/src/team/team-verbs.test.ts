@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { createTestDatabase } from '@graft/service/testing';
 import { freePort, startProcess, whenReady } from '../../../../test/service/running-graft.ts';
-import { type Ran, runGraft, temporaryFolder } from '../testing/run-graft.ts';
+import { graftIn, temporaryFolder } from '../testing/run-graft.ts';
 
 async function startApi(t: TestContext, folder: string): Promise<Record<string, string>> {
   const database = await createTestDatabase();
@@ -27,15 +27,7 @@ async function startApi(t: TestContext, folder: string): Promise<Record<string, 
 test('a team from its first admin to its end', async (t) => {
   const folder = temporaryFolder(t);
   const service = await startApi(t, folder);
-  const graft = (args: string[], more: Record<string, string> = {}) =>
-    runGraft(args, { cwd: folder, env: { ...service, ...more } });
-  const ok = async (args: string[], more?: Record<string, string>): Promise<Ran> => {
-    const ran = await graft(args, more);
-    assert.equal(ran.code, 0, `${args.join(' ')}: ${ran.stderr}`);
-    return ran;
-  };
-  const json = async (args: string[], more?: Record<string, string>) =>
-    JSON.parse((await ok([...args, '--json'], more)).stdout);
+  const { graft, ok, json } = graftIn(folder, service);
 
   // The operator makes a team and invites its first admin, who joins and has the key saved.
   await ok(['admin', 'teams', 'create', 'research']);

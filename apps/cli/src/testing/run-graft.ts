@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { mkdtempSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
@@ -59,4 +60,18 @@ export function temporaryFolder(t: TestContext): string {
   const folder = mkdtempSync(join(tmpdir(), 'graft-cli-'));
   t.after(() => rm(folder, { recursive: true, force: true }));
   return folder;
+}
+
+/** The command in one folder and environment: what it came to; the same where it must succeed; and its `--json`. */
+export function graftIn(folder: string, env: Record<string, string>) {
+  const graft = (args: string[], more: Record<string, string> = {}): Promise<Ran> =>
+    runGraft(args, { cwd: folder, env: { ...env, ...more } });
+  const ok = async (args: string[], more?: Record<string, string>): Promise<Ran> => {
+    const ran = await graft(args, more);
+    assert.equal(ran.code, 0, `${args.join(' ')}: ${ran.stderr}`);
+    return ran;
+  };
+  const json = async (args: string[], more?: Record<string, string>) =>
+    JSON.parse((await ok([...args, '--json'], more)).stdout);
+  return { graft, ok, json };
 }
