@@ -38,6 +38,7 @@ import { healthRoutes } from './routes/health.ts';
 import { jobAttemptRoutes } from './routes/job-attempts.ts';
 import { jobEventRoutes } from './routes/job-events.ts';
 import { llmsTextRoutes } from './routes/llms-text.ts';
+import { mcpRoutes } from './routes/mcp.ts';
 import { modelRoutes } from './routes/models.ts';
 import { invitationRoutes } from './routes/team/invitations.ts';
 import { teamKeyRoutes } from './routes/team/keys.ts';
@@ -127,6 +128,7 @@ export async function buildApp(services: Services, overrides: Partial<ApiSetting
     async (v1) => {
       await v1.register(turns);
       await v1.register(auth);
+      await v1.register(mcpRoutes);
       await v1.register(fileRoutes, { settings });
       await v1.register(fileReportRoutes, { reporter });
       await v1.register(uploadRoutes, { settings });
