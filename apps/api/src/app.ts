@@ -5,6 +5,7 @@ import { startJobValidator } from './jobs/job-validator.ts';
 import { createOptionChecker } from './jobs/option-checker.ts';
 import { auth } from './plugins/auth.ts';
 import { answerBrokenRequest } from './plugins/broken-request.ts';
+import { entityTags } from './plugins/entity-tags.ts';
 import { answerError, errors } from './plugins/errors.ts';
 import { jsonBody, jsonBodyLimit } from './plugins/json-body.ts';
 import { knownPaths } from './plugins/known-paths.ts';
@@ -99,6 +100,7 @@ export async function buildApp(services: Services, overrides: Partial<ApiSetting
     checkResponses: settings.checkResponses,
   });
   await app.register(openApi);
+  await app.register(entityTags);
 
   const checker = createOptionChecker(settings.checkTimeoutMs);
   const validator = startJobValidator(services, checker, { sweepMs: settings.validationSweepMs });
