@@ -1,10 +1,12 @@
+import type { JSONObject } from '@modelcontextprotocol/server';
+
 /** JSON Schema as tools show it: whole in itself, and no deeper than a model needs to read. */
-export interface ToolSchema {
+export type ToolSchema = {
   type: 'object';
-  properties: Record<string, object>;
+  properties: Record<string, JSONObject>;
   required: string[];
   additionalProperties: false;
-}
+};
 
 interface Schema {
   $ref?: string;
@@ -62,13 +64,13 @@ function resolved(schema: Schema, resolve: (id: string) => unknown): Schema {
   return { ...(resolve($ref.replace(/#$/, '')) as Schema), ...own };
 }
 
-function shown(given: Schema, resolve: (id: string) => unknown, depth: number): object {
+function shown(given: Schema, resolve: (id: string) => unknown, depth: number): JSONObject {
   const schema = resolved(given, resolve);
   const { description } = schema;
   const isObject = schema.properties !== undefined;
   if (isObject && depth === 0) return { type: 'object', ...(description ? { description } : {}) };
   const own = Object.fromEntries(
-    kept.filter((name) => schema[name] !== undefined).map((name) => [name, schema[name]]),
+    kept.filter((name) => schema[name] !== undefined).map((name) => [name, schema[name] as JSONObject]),
   );
   const inner = isObject ? depth - 1 : depth;
   return {

@@ -21,7 +21,8 @@ async function connect(caller: Pick<Caller, 'key'>): Promise<Client> {
 /** Answers what the tool said, as JSON where it is that. */
 async function call(client: Client, name: string, args: Record<string, unknown> = {}) {
   const { content, isError } = await client.callTool({ name, arguments: args });
-  const [{ text }] = content as [{ text: string }];
+  const [first] = content;
+  const text = first?.type === 'text' ? first.text : '';
   const isJson = text.startsWith('{');
   return { isError: isError === true, text, json: isJson ? JSON.parse(text) : null };
 }

@@ -68,7 +68,7 @@ export const mcpRoutes = fp(async (app) => {
         authInfo: { token: '', clientId: '', scopes: [], extra: { caller } },
       });
       for (const [name, value] of answer.headers) if (name === 'content-type') reply.header(name, value);
-      return await reply.code(answer.status).send(await answer.text());
+      return await reply.code(answer.status as 200).send(await answer.text());
     },
   );
 
