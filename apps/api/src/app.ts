@@ -4,6 +4,7 @@ import Fastify, { LogController } from 'fastify';
 import { startJobValidator } from './jobs/job-validator.ts';
 import { createOptionChecker } from './jobs/option-checker.ts';
 import { auth } from './plugins/auth.ts';
+import { budgets } from './usage/budgets.ts';
 import { answerBrokenRequest } from './plugins/broken-request.ts';
 import { answerError, errors } from './plugins/errors.ts';
 import { jsonBody, jsonBodyLimit } from './plugins/json-body.ts';
@@ -28,6 +29,7 @@ import { adapterTagRoutes } from './routes/adapters/tags.ts';
 import { adapterUploadRoutes } from './routes/adapters/upload.ts';
 import { adminPeopleRoutes } from './routes/admin/people.ts';
 import { adminTeamRoutes } from './routes/admin/teams.ts';
+import { adminUsageRoutes } from './routes/admin/usage.ts';
 import { adminWorkerRoutes } from './routes/admin/workers.ts';
 import { chatCompletionRoutes } from './routes/chat-completions.ts';
 import { completionRoutes } from './routes/completions.ts';
@@ -44,6 +46,7 @@ import { teamKeyRoutes } from './routes/team/keys.ts';
 import { memberRoutes } from './routes/team/members.ts';
 import { teamRoutes } from './routes/team/team.ts';
 import { uploadRoutes } from './routes/uploads.ts';
+import { usageRoutes } from './routes/usage/usage.ts';
 import { webhookRoutes } from './routes/webhooks.ts';
 import { namedSchemas } from './schemas/schema.ts';
 import { type ApiSettings, loadApiSettings } from './settings.ts';
@@ -98,6 +101,7 @@ export async function buildApp(services: Services, overrides: Partial<ApiSetting
     checkResponses: settings.checkResponses,
   });
   await app.register(openApi);
+  await app.register(budgets);
 
   const checker = createOptionChecker(settings.checkTimeoutMs);
   const validator = startJobValidator(services, checker, { sweepMs: settings.validationSweepMs });
@@ -148,7 +152,9 @@ export async function buildApp(services: Services, overrides: Partial<ApiSetting
       await v1.register(adminTeamRoutes);
       await v1.register(adminPeopleRoutes);
       await v1.register(adminWorkerRoutes);
+      await v1.register(adminUsageRoutes);
       await v1.register(webhookRoutes);
+      await v1.register(usageRoutes);
     },
     { prefix: '/v1' },
   );
