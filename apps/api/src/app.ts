@@ -4,7 +4,6 @@ import Fastify, { LogController } from 'fastify';
 import { startJobValidator } from './jobs/job-validator.ts';
 import { createOptionChecker } from './jobs/option-checker.ts';
 import { auth } from './plugins/auth.ts';
-import { budgets } from './usage/budgets.ts';
 import { answerBrokenRequest } from './plugins/broken-request.ts';
 import { answerError, errors } from './plugins/errors.ts';
 import { jsonBody, jsonBodyLimit } from './plugins/json-body.ts';
@@ -50,6 +49,7 @@ import { usageRoutes } from './routes/usage/usage.ts';
 import { webhookRoutes } from './routes/webhooks.ts';
 import { namedSchemas } from './schemas/schema.ts';
 import { type ApiSettings, loadApiSettings } from './settings.ts';
+import { budgets } from './usage/budgets.ts';
 
 declare module 'fastify' {
   interface FastifyInstance {

@@ -1,6 +1,11 @@
 /** Usage, prices and budgets as they travel, with the wire's own field names. Times are Unix seconds. */
 
-export type UsageKind = 'trained_tokens' | 'device_seconds' | 'stored_bytes' | 'input_tokens' | 'output_tokens';
+export type UsageKind =
+  | 'trained_tokens'
+  | 'device_seconds'
+  | 'stored_bytes'
+  | 'input_tokens'
+  | 'output_tokens';
 
 export interface UsageParams {
   /** The day that it lies in is the first. */

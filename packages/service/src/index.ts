@@ -218,10 +218,25 @@ export {
   listParts,
   listUploads,
 } from './uploads/upload-records.ts';
-export { type Budget, type BudgetSettings, defaultBudget, readBudget, removeBudget, setBudget, watchBudgets } from './usage/budgets.ts';
+export {
+  type Budget,
+  type BudgetSettings,
+  defaultBudget,
+  readBudget,
+  removeBudget,
+  setBudget,
+  watchBudgets,
+} from './usage/budgets.ts';
 export { checkUsage, mostDifferences, type UsageDifference } from './usage/check-usage.ts';
 export { type CompletionUse, enterCompletion } from './usage/enter-usage.ts';
-export { listPrices, mostPrices, type NewPrice, removePrice, setPrice, type UsagePrice } from './usage/prices.ts';
+export {
+  listPrices,
+  mostPrices,
+  type NewPrice,
+  removePrice,
+  setPrice,
+  type UsagePrice,
+} from './usage/prices.ts';
 export {
   type DayUse,
   mostPageDays,

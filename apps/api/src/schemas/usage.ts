@@ -26,12 +26,16 @@ const UsageResultSchema = named('UsageResult', {
   }),
   job_id: nullable(Type.String(), { description: 'With `group_by=job_id`; null also of what is no job’s.' }),
   kind: nullable(Kind, { description: 'With `group_by=kind`.' }),
-  trained_tokens: Type.Integer({ description: 'By jobs, each step once, as it was checkpointed or the job ended.' }),
+  trained_tokens: Type.Integer({
+    description: 'By jobs, each step once, as it was checkpointed or the job ended.',
+  }),
   device_seconds: Type.Number({ description: 'Of attempts to train, lost ones too.' }),
   input_tokens: Type.Integer({ description: 'Of prompts.' }),
   output_tokens: Type.Integer({ description: 'Of answers, also those that were cut off.' }),
   num_model_requests: Type.Integer({ description: 'Completions.' }),
-  stored_bytes: Type.Integer({ description: 'Of files, uploads and adapters at the end of the day, or now.' }),
+  stored_bytes: Type.Integer({
+    description: 'Of files, uploads and adapters at the end of the day, or now.',
+  }),
   stored_gib_days: Type.Number({ description: 'GiB times the days that they were stored.' }),
   cost: Money("By the prices of its time, in the operator's money."),
 });
@@ -45,7 +49,10 @@ export const UsagePageSchema = named('UsagePage', {
       end_time: Time,
       results: Type.Array(ref(UsageResultSchema)),
     }),
-    { description: 'A bucket for each day of UTC, the earliest first. A day with very many results goes on in the next page.' },
+    {
+      description:
+        'A bucket for each day of UTC, the earliest first. A day with very many results goes on in the next page.',
+    },
   ),
   has_more: Type.Boolean(),
   next_page: nullable(Type.String({ description: 'For `page`.' })),
@@ -64,26 +71,38 @@ const groupBy = (names: Record<string, UsageGroup>, description: string) =>
 const second = (description: string) => Type.Integer({ minimum: 0, maximum: 253_402_300_799, description });
 
 const query = {
-  start_time: second(`Unix seconds; the day that it lies in is the first. At most ${mostUsageDays} days before end_time.`),
+  start_time: second(
+    `Unix seconds; the day that it lies in is the first. At most ${mostUsageDays} days before end_time.`,
+  ),
   end_time: Type.Optional(second('Unix seconds, exclusive; default now.')),
-  bucket_width: Type.Optional(Type.Enum(['1d'], { type: 'string', description: 'A day, as OpenAI names it.' })),
+  bucket_width: Type.Optional(
+    Type.Enum(['1d'], { type: 'string', description: 'A day, as OpenAI names it.' }),
+  ),
   limit: Type.Integer({ minimum: 1, maximum: mostPageDays, default: 7, description: 'Days of a page.' }),
-  page: Type.Optional(Type.String({ minLength: 1, maxLength: 4096, description: 'next_page of the page before.' })),
+  page: Type.Optional(
+    Type.String({ minLength: 1, maxLength: 4096, description: 'next_page of the page before.' }),
+  ),
   format: Type.Optional(
     Type.Enum(['json', 'csv'], {
       type: 'string',
-      description: 'csv: the same as a table, with the header x-next-page. `Accept: text/csv` asks for it, too.',
+      description:
+        'csv: the same as a table, with the header x-next-page. `Accept: text/csv` asks for it, too.',
     }),
   ),
 };
 export const UsageQuery = Type.Object(
-  { ...query, group_by: groupBy(groups, 'One or several of model, api_key_id, job_id, kind, with commas between.') },
+  {
+    ...query,
+    group_by: groupBy(groups, 'One or several of model, api_key_id, job_id, kind, with commas between.'),
+  },
   closed,
 );
 export const AdminUsageQuery = Type.Object(
   {
     ...query,
-    team_id: Type.Optional(Type.String({ minLength: 1, maxLength: 256, description: 'Of this team alone; default all.' })),
+    team_id: Type.Optional(
+      Type.String({ minLength: 1, maxLength: 256, description: 'Of this team alone; default all.' }),
+    ),
     group_by: groupBy(
       groupsOfOperator,
       'One or several of model, api_key_id, kind, with commas between. Teams are always told apart, and models are base models.',
@@ -202,7 +221,9 @@ export const SetPriceSchema = named(
       description: 'Of a million tokens, an hour of a device, or a GiB stored for a day.',
     }),
     valid_from: Type.Optional(
-      second('Default now. A price of stored bytes begins at midnight, in UTC. Until the next price of the same kind and model.'),
+      second(
+        'Default now. A price of stored bytes begins at midnight, in UTC. Until the next price of the same kind and model.',
+      ),
     ),
   },
   closed,
@@ -217,7 +238,14 @@ export const DeletedPriceSchema = named('DeletedUsagePrice', {
 export const PriceParams = Type.Object({ price_id: Type.String() });
 export const ListPricesQuery = Type.Object({ after: After, limit: limit(20, 100) }, closed);
 
-export function toWirePrice({ id, createdAt, kind, model, price, validFrom }: UsagePrice): Static<typeof PriceSchema> {
+export function toWirePrice({
+  id,
+  createdAt,
+  kind,
+  model,
+  price,
+  validFrom,
+}: UsagePrice): Static<typeof PriceSchema> {
   return {
     ...{ id, object: 'usage.price', created_at: unixSeconds(createdAt), kind, model, price },
     ...{ unit: priceUnits[kind], valid_from: unixSeconds(validFrom) },

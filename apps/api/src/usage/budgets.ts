@@ -41,13 +41,18 @@ export const budgets = fp(async (app) => {
       throw error;
     }
   });
-  const watch = repeat('watch-budgets', watchMs, async (stopping) => void (await watchBudgets(services, stopping)), app.log);
+  const watch = repeat(
+    'watch-budgets',
+    watchMs,
+    async (stopping) => void (await watchBudgets(services, stopping)),
+    app.log,
+  );
   app.addHook('onClose', async () => await watch.stop());
 });
 
 async function findRefusal(services: FastifyInstance['services'], teamId: string): Promise<ApiError | null> {
   const budget = await readBudget(services, teamId);
-  if (!budget || !budget.stops || budget.state !== 'exceeded') return null;
+  if (!budget?.stops || budget.state !== 'exceeded') return null;
   const { monthly, spent, resetsAt } = budget;
   const seconds = Math.max(1, Math.ceil((resetsAt.getTime() - Date.now()) / 1000));
   return new ApiError(

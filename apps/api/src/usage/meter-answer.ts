@@ -46,6 +46,7 @@ export async function* meterAnswer(
     }
   } finally {
     const isCut = !isEntered && inputTokens + whole + underWay > 0;
-    if (isCut) await enter().catch((error) => services.log.error({ err: error }, 'a completion was not metered'));
+    if (isCut)
+      await enter().catch((error) => services.log.error({ err: error }, 'a completion was not metered'));
   }
 }

@@ -35,7 +35,8 @@ export function addUsageVerbs(admin: Command): void {
         for (let page: string | null | undefined; page !== null; ) {
           const query = { start, end, groupBy, days: service.mostPageDays, onlyTeam, page };
           const answer: UsagePage = await service.readUsage(services, null, query);
-          for (const { start: day, results } of answer.buckets) all.push(...results.map((use) => wireUse(day, use)));
+          for (const { start: day, results } of answer.buckets)
+            all.push(...results.map((use) => wireUse(day, use)));
           page = answer.next;
         }
         return all;
@@ -93,7 +94,13 @@ const wireUse = (day: Date, use: DayUse) => ({
   cost: use.cost,
 });
 
-const kinds: UsageKind[] = ['trained_tokens', 'device_seconds', 'stored_bytes', 'input_tokens', 'output_tokens'];
+const kinds: UsageKind[] = [
+  'trained_tokens',
+  'device_seconds',
+  'stored_bytes',
+  'input_tokens',
+  'output_tokens',
+];
 
 export function addPriceVerbs(admin: Command): void {
   const prices = noun(admin, 'prices', 'list, set, remove what units cost');
@@ -129,7 +136,11 @@ export function addPriceVerbs(admin: Command): void {
     ],
   })
     .option('--model <id>', 'a base model that has a price of its own (default: all that have none)')
-    .option('--from <time>', 'since when, such as 2027-01-01T00:00:00Z (default: now; of stored_bytes today)', moment)
+    .option(
+      '--from <time>',
+      'since when, such as 2027-01-01T00:00:00Z (default: now; of stored_bytes today)',
+      moment,
+    )
     .action(async (kind: string, price: string, options: VerbOptions & { model?: string; from?: Date }) => {
       if (!kinds.includes(kind as UsageKind)) throw new CommandError(`Kinds are ${kinds.join(', ')}.`);
       const { model, from: validFrom } = options;
@@ -147,14 +158,16 @@ export function addPriceVerbs(admin: Command): void {
     examples: ['graft admin prices remove price-…'],
   }).action(async (id: string, options: VerbOptions) => {
     const isRemoved = await withServices((services, { removePrice }) => removePrice(services, id, null));
-    if (!isRemoved) throw new CommandError(`There is no price ${id}. \`graft admin prices list\` shows them.`);
+    if (!isRemoved)
+      throw new CommandError(`There is no price ${id}. \`graft admin prices list\` shows them.`);
     createOutput(options).result({ id, deleted: true }, () => `Removed ${id}.`);
   });
 }
 
 function moment(text: string): Date {
   const date = new Date(text);
-  if (Number.isNaN(date.getTime())) throw new InvalidArgumentError('It must be a time such as 2027-01-01T00:00:00Z.');
+  if (Number.isNaN(date.getTime()))
+    throw new InvalidArgumentError('It must be a time such as 2027-01-01T00:00:00Z.');
   return date;
 }
 
@@ -168,7 +181,10 @@ export function addBudgetVerb(teams: Command): void {
   verb(teams, {
     name: 'budget <team> [monthly]',
     summary: 'show, set or remove what a team may spend in a month',
-    examples: ['graft admin teams budget research 500 --warn-at 0.9', 'graft admin teams budget research --remove'],
+    examples: [
+      'graft admin teams budget research 500 --warn-at 0.9',
+      'graft admin teams budget research --remove',
+    ],
   })
     .option('--warn-at <share>', 'share of it at which the team is warned (default: 0.8)', anyNumber)
     .option('--warn-only', 'let the team go on once it is spent')
@@ -192,7 +208,13 @@ export function addBudgetVerb(teams: Command): void {
           return { id, budget: await service.setBudget(services, id, settings, null) };
         });
         const wire = budget && {
-          ...{ object: 'budget', team_id: id, monthly: budget.monthly, spent: budget.spent, state: budget.state },
+          ...{
+            object: 'budget',
+            team_id: id,
+            monthly: budget.monthly,
+            spent: budget.spent,
+            state: budget.state,
+          },
           ...{ warn_at: budget.warnAt, stops: budget.stops },
           ...{ start_time: unixSeconds(budget.start), resets_at: unixSeconds(budget.resetsAt) },
         };

@@ -50,7 +50,9 @@ export function addUsageVerb(program: Command): void {
       );
       if (budget) {
         const until = new Date(budget.resets_at * 1000).toISOString().slice(0, 10);
-        output.note(`Budget: ${budget.spent.toFixed(2)} of ${budget.monthly} are spent this month, until ${until}.`);
+        output.note(
+          `Budget: ${budget.spent.toFixed(2)} of ${budget.monthly} are spent this month, until ${until}.`,
+        );
       }
     });
 }

@@ -32,7 +32,12 @@ export class Usage {
     for (let page: string | null | undefined; page !== null; ) {
       const query = { ...params, format: 'csv', ...(page === undefined ? {} : { page }) };
       const headers = { accept: 'text/csv' };
-      const answer: OpenResponse = await this.#transport.open({ method: 'GET', path: this.#path, query, headers });
+      const answer: OpenResponse = await this.#transport.open({
+        method: 'GET',
+        path: this.#path,
+        query,
+        headers,
+      });
       const text = await answer.text();
       yield page === undefined ? text : text.slice(text.indexOf('\n') + 1);
       page = answer.headers.get('x-next-page');

@@ -89,9 +89,7 @@ export class Generator {
    * are left out. Throws `context_length_exceeded`, `empty_prompt`, `invalid_token_id`, what the chat template throws, and the reason
    * of `signal`.
    */
-  async *generate(
-    request: GenerateRequest,
-  ): AsyncGenerator<GeneratedText, GenerateResult> {
+  async *generate(request: GenerateRequest): AsyncGenerator<GeneratedText, GenerateResult> {
     const model = await this.#models.use(this.#adapter);
     const { virtualTokens, attachment } = model.model;
     const prefixLength = attachment?.prefixLength ?? 0;

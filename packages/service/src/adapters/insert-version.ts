@@ -47,8 +47,21 @@ export async function insertVersion(
     where: { teamId, adapterId: adapter.id },
     _max: { number: true },
   });
-  const { id, jobId, keyId, parentId, note, modelName, digest, artifact, bytes, files, peft, lineage, metrics } =
-    version;
+  const {
+    id,
+    jobId,
+    keyId,
+    parentId,
+    note,
+    modelName,
+    digest,
+    artifact,
+    bytes,
+    files,
+    peft,
+    lineage,
+    metrics,
+  } = version;
   const row = await tx.adapterVersion.create({
     data: {
       id: id ?? newId('version'),

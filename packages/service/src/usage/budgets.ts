@@ -50,10 +50,14 @@ export async function setBudget(
   by: Actor | null,
 ): Promise<Budget | null> {
   if (!Number.isFinite(monthly) || monthly < 0 || monthly >= 1e12) {
-    throw new GraftError('invalid_budget', 'A budget is at least 0 and below 1,000,000,000,000.', { param: 'monthly' });
+    throw new GraftError('invalid_budget', 'A budget is at least 0 and below 1,000,000,000,000.', {
+      param: 'monthly',
+    });
   }
   if (!(warnAt > 0 && warnAt <= 1)) {
-    throw new GraftError('invalid_budget', 'warn_at is a share of the budget, above 0 and at most 1.', { param: 'warn_at' });
+    throw new GraftError('invalid_budget', 'warn_at is a share of the budget, above 0 and at most 1.', {
+      param: 'warn_at',
+    });
   }
   const isSet = await inTransaction(db, async (tx) => {
     if ((await tx.team.count({ where: { id: teamId, deletedAt: null } })) === 0) return false;
@@ -102,7 +106,12 @@ export async function watchBudgets(db: Database, stopping?: AbortSignal): Promis
   return turn.ran ? turn.result : 0;
 }
 
-async function tell(db: Database, teamId: string, budget: Budget, level: 'warning' | 'exceeded'): Promise<boolean> {
+async function tell(
+  db: Database,
+  teamId: string,
+  budget: Budget,
+  level: 'warning' | 'exceeded',
+): Promise<boolean> {
   return await inTransaction(db, async (tx) => {
     const { count } = await tx.budgetNotice.createMany({
       data: { teamId, month: budget.start, level },

@@ -9,16 +9,23 @@ import { recordMetrics } from '../jobs/leases/job-metrics.ts';
 import { recordCheckpoint, resumeFromCheckpoint } from '../jobs/leases/record-checkpoint.ts';
 import { getJob } from '../jobs/records/read-jobs.ts';
 import { claimJob } from '../jobs/transitions/claim-job.ts';
+import { failJob } from '../jobs/transitions/fail-job.ts';
 import { publishAdapterVersion } from '../jobs/transitions/publish-adapter-version.ts';
 import { cancelRunningJob } from '../jobs/transitions/stop-running-job.ts';
 import { sweepExpiredLeases } from '../jobs/transitions/sweep-expired-leases.ts';
 import { cancelJob } from '../jobs/transitions/user-requests.ts';
 import type { Services } from '../services.ts';
-import { createTestJob, createTestTeam, dispatch, systemFault, testAdapter, type TestTeam } from '../testing/job-fixtures.ts';
+import {
+  createTestJob,
+  createTestTeam,
+  dispatch,
+  systemFault,
+  type TestTeam,
+  testAdapter,
+} from '../testing/job-fixtures.ts';
 import { openFenced, openTestServices } from '../testing/open-test-services.ts';
-import { addPart, cancelUpload, createUpload } from '../uploads/upload-records.ts';
 import { claimUpload, finishUpload } from '../uploads/complete-upload.ts';
-import { failJob } from '../jobs/transitions/fail-job.ts';
+import { addPart, cancelUpload, createUpload } from '../uploads/upload-records.ts';
 import { checkUsage } from './check-usage.ts';
 
 let services: Services;
@@ -52,7 +59,8 @@ const metricAt = (step: number) => ({
   ...{ kind: 'train' as const, step, epoch: 1, loss: 1, tokenAccuracy: 1, learningRate: 1, gradNorm: 1 },
   ...{ tokens: 100 * step, tokensPerSecond: 1 },
 });
-const series = (from: number, to: number) => Array.from({ length: to - from + 1 }, (_, i) => metricAt(from + i));
+const series = (from: number, to: number) =>
+  Array.from({ length: to - from + 1 }, (_, i) => metricAt(from + i));
 
 async function checkpoint(lease: Lease, step: number, from: number): Promise<void> {
   const name = `checkpoints/${lease.id}/${lease.epoch}/step-${step}`;
@@ -67,7 +75,10 @@ async function lose({ id }: Job): Promise<void> {
     [id],
   );
   const swept = await sweepExpiredLeases(services, { leaseSeconds: 60, dead: ['gone'] });
-  assert.deepEqual(swept.map((job) => job.id), [id]);
+  assert.deepEqual(
+    swept.map((job) => job.id),
+    [id],
+  );
 }
 
 async function begin(job: Job): Promise<Lease> {
@@ -141,7 +152,11 @@ describe('a job', () => {
     await failJob(services, leaseOf(failed), { ...systemFault, fault: 'user' });
     const queued = await createTestJob(services, team, 'cancelled');
     const tokens = await sums('trained_tokens');
-    for (const [job, expected] of [[cancelled, 300], [failed, 500], [queued, null]] as const) {
+    for (const [job, expected] of [
+      [cancelled, 300],
+      [failed, 500],
+      [queued, null],
+    ] as const) {
       assert.equal((await getJob(services, team.id, job.id))!.trainedTokens, expected);
       assert.equal(tokens[job.id] ?? null, expected);
     }
@@ -175,11 +190,24 @@ describe('stored bytes', () => {
         'SELECT quantity::int AS n, key_id FROM usage_ledger WHERE subject = $1 ORDER BY id',
         [file.id],
       );
-      assert.deepEqual(rows, [{ n: 1000, key_id: team.keyId }, { n: -1000, key_id: team.keyId }]);
+      assert.deepEqual(rows, [
+        { n: 1000, key_id: team.keyId },
+        { n: -1000, key_id: team.keyId },
+      ]);
 
-      const upload = { filename: 'parts', mimeType: 'application/jsonl', bytes: 30, keyId: team.keyId, seconds: 60 };
+      const upload = {
+        filename: 'parts',
+        mimeType: 'application/jsonl',
+        bytes: 30,
+        keyId: team.keyId,
+        seconds: 60,
+      };
       const whole = await createUpload(fenced, team.id, upload, { most: 9 });
-      const part = (await addPart(fenced, team.id, whole.id, { path: 'p1', bytes: 30, sha256: 'b'.repeat(64) }))!;
+      const part = (await addPart(fenced, team.id, whole.id, {
+        path: 'p1',
+        bytes: 30,
+        sha256: 'b'.repeat(64),
+      }))!;
       assert.equal((await sums('stored_bytes'))[part.id], 30);
       const claim = { teamId: team.id, uploadId: whole.id, holder: 'h' };
       await claimUpload(fenced, claim, [part.id]);
@@ -188,7 +216,11 @@ describe('stored bytes', () => {
       assert.deepEqual([now[part.id], now[made!.file.id]], [undefined, 30]);
 
       const given = await createUpload(fenced, team.id, upload, { most: 9 });
-      const lost = (await addPart(fenced, team.id, given.id, { path: 'p2', bytes: 7, sha256: 'c'.repeat(64) }))!;
+      const lost = (await addPart(fenced, team.id, given.id, {
+        path: 'p2',
+        bytes: 7,
+        sha256: 'c'.repeat(64),
+      }))!;
       await cancelUpload(fenced, team.id, given.id, { keyId: null });
       assert.equal((await sums('stored_bytes'))[lost.id], undefined);
 
@@ -197,7 +229,14 @@ describe('stored bytes', () => {
         fenced,
         team.id,
         {
-          ...{ ...stored, bytes: 77, name: 'mine', base: { id: 'tiny', digest: 'b' }, parentId: null, note: null },
+          ...{
+            ...stored,
+            bytes: 77,
+            name: 'mine',
+            base: { id: 'tiny', digest: 'b' },
+            parentId: null,
+            note: null,
+          },
           peft: (await getJob(fenced, team.id, (await fenced.db.job.findFirstOrThrow()).id))!.peft,
         },
         { keyId: team.keyId },
@@ -210,7 +249,11 @@ describe('stored bytes', () => {
 
 describe('the ledger', () => {
   test('is changed by nobody, and a team sees and adds to its own alone', async () => {
-    for (const text of ['UPDATE usage_ledger SET quantity = 0', 'DELETE FROM usage_ledger', 'TRUNCATE usage_ledger'])
+    for (const text of [
+      'UPDATE usage_ledger SET quantity = 0',
+      'DELETE FROM usage_ledger',
+      'TRUNCATE usage_ledger',
+    ])
       await assert.rejects(services.sql.query(text), { code: 'GU001' }, text);
     const stranger = await createTestTeam(services);
     await asTeam(stranger.id, async () => {

@@ -46,21 +46,31 @@ export async function setPrice(db: Database, input: NewPrice, by: Actor | null):
   const now = new Date();
   const validFrom = input.validFrom ?? (kind === 'stored_bytes' ? dayOf(now) : now);
   if (!Number.isFinite(price) || price < 0 || price >= 1e9) {
-    throw new GraftError('invalid_price', 'A price is at least 0 and below 1,000,000,000.', { param: 'price' });
+    throw new GraftError('invalid_price', 'A price is at least 0 and below 1,000,000,000.', {
+      param: 'price',
+    });
   }
   if (kind === 'stored_bytes' && validFrom.getTime() !== dayOf(validFrom).getTime()) {
-    throw new GraftError('invalid_price', 'Storage is priced by the day: such a price begins at midnight, in UTC.', {
-      param: 'valid_from',
-    });
+    throw new GraftError(
+      'invalid_price',
+      'Storage is priced by the day: such a price begins at midnight, in UTC.',
+      {
+        param: 'valid_from',
+      },
+    );
   }
   return await inTransaction(db, async (tx) => {
     const of = { kind, model, validFrom };
     const { count } = await tx.usagePrice.updateMany({ where: of, data: { price } });
     if (count === 0) {
       if ((await tx.usagePrice.count()) >= mostPrices) {
-        throw new GraftError('invalid_price', `There are ${mostPrices} prices, and no more are kept: remove old ones.`, {
-          param: null,
-        });
+        throw new GraftError(
+          'invalid_price',
+          `There are ${mostPrices} prices, and no more are kept: remove old ones.`,
+          {
+            param: null,
+          },
+        );
       }
       await tx.usagePrice.create({ data: { id: newId('price'), ...of, price } });
     }
@@ -78,7 +88,8 @@ export async function listPrices(
 ): Promise<Page<UsagePrice>> {
   return await readPage(options, {
     has: async (id) => await db.usagePrice.count({ where: { id } }),
-    read: async (page) => await db.usagePrice.findMany({ orderBy: [{ createdAt: 'desc' }, { id: 'desc' }], ...page }),
+    read: async (page) =>
+      await db.usagePrice.findMany({ orderBy: [{ createdAt: 'desc' }, { id: 'desc' }], ...page }),
     toRecord: priceOf,
   });
 }

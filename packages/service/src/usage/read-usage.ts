@@ -1,6 +1,6 @@
 import { GraftError } from '@graft/peft-core/config';
 import type { Database } from '../database/database.ts';
-import { daySeconds, dayOf, priceOfOne, type UsageKind } from './usage.ts';
+import { dayOf, daySeconds, priceOfOne, type UsageKind } from './usage.ts';
 
 /** What a day's use may be told apart by. */
 export const usageGroups = ['team', 'model', 'key', 'job', 'kind'] as const;
@@ -73,7 +73,10 @@ export async function readUsage(
   const from = cursor?.day ?? first;
   if (from < first || from > end) throw badPage();
   const until = new Date(Math.min(end.getTime(), from.getTime() + query.days * daySeconds * 1000));
-  const rows = from < until ? await readRows(sql, teamId, { groups, from, until, after: cursor?.after, onlyTeam: query.onlyTeam }) : [];
+  const rows =
+    from < until
+      ? await readRows(sql, teamId, { groups, from, until, after: cursor?.after, onlyTeam: query.onlyTeam })
+      : [];
   const shown = rows.slice(0, mostPageResults);
   const isCut = rows.length > shown.length;
   const last = shown.at(-1);
@@ -103,11 +106,16 @@ export async function readCost(
 
 function rangeOf({ start, end }: Pick<UsageQuery, 'start' | 'end'>): { first: Date; end: Date } {
   const first = dayOf(start);
-  if (end <= start) throw new GraftError('invalid_value', 'end_time lies before start_time.', { param: 'end_time' });
+  if (end <= start)
+    throw new GraftError('invalid_value', 'end_time lies before start_time.', { param: 'end_time' });
   if (end.getTime() - first.getTime() > mostUsageDays * daySeconds * 1000) {
-    throw new GraftError('invalid_value', `One query reads ${mostUsageDays} days at the most; ask for a shorter range.`, {
-      param: 'start_time',
-    });
+    throw new GraftError(
+      'invalid_value',
+      `One query reads ${mostUsageDays} days at the most; ask for a shorter range.`,
+      {
+        param: 'start_time',
+      },
+    );
   }
   // Nothing is used tomorrow.
   const tomorrow = dayOf(new Date(Date.now() + daySeconds * 1000));
@@ -130,15 +138,21 @@ function parsePage(text: string, parts: number): { day: Date; after: string[] | 
   const isDay = Number.isSafeInteger(day) && day % daySeconds === 0 && Math.abs(day) < 1e11;
   const isAfter =
     after === null ||
-    (Array.isArray(after) && after.length === parts && after.every((part) => typeof part === 'string' && !part.includes('\0')));
+    (Array.isArray(after) &&
+      after.length === parts &&
+      after.every((part) => typeof part === 'string' && !part.includes('\0')));
   if (!isDay || !isAfter || more.length > 0) throw badPage();
   return { day: new Date(day * 1000), after: after ?? undefined };
 }
 
 function badPage(): GraftError {
-  return new GraftError('invalid_cursor', 'page is not the next_page of a page before, of the same range and groups.', {
-    param: 'page',
-  });
+  return new GraftError(
+    'invalid_cursor',
+    'page is not the next_page of a page before, of the same range and groups.',
+    {
+      param: 'page',
+    },
+  );
 }
 
 interface Row {
@@ -151,16 +165,32 @@ interface Row {
 
 function useOf({ parts, use }: Row, groups: readonly UsageGroup[]): DayUse {
   const part = (group: UsageGroup) => (groups.includes(group) ? parts[groups.indexOf(group)]! || null : null);
-  const [trainedTokens, deviceSeconds, inputTokens, outputTokens, requests, storedBytes, storedGibDays, cost] = use as [
-    number, number, number, number, number, number, number, number,
-  ];
+  const [
+    trainedTokens,
+    deviceSeconds,
+    inputTokens,
+    outputTokens,
+    requests,
+    storedBytes,
+    storedGibDays,
+    cost,
+  ] = use as [number, number, number, number, number, number, number, number];
   return {
     teamId: part('team'),
     model: part('model'),
     keyId: part('key'),
     jobId: part('job'),
     kind: part('kind') as UsageKind | null,
-    ...{ trainedTokens, deviceSeconds, inputTokens, outputTokens, requests, storedBytes, storedGibDays, cost },
+    ...{
+      trainedTokens,
+      deviceSeconds,
+      inputTokens,
+      outputTokens,
+      requests,
+      storedBytes,
+      storedGibDays,
+      cost,
+    },
   };
 }
 
@@ -174,7 +204,13 @@ async function readRows(
     until,
     after,
     onlyTeam,
-  }: { groups: UsageGroup[]; from: Date; until: Date; after: string[] | undefined; onlyTeam: string | undefined },
+  }: {
+    groups: UsageGroup[];
+    from: Date;
+    until: Date;
+    after: string[] | undefined;
+    onlyTeam: string | undefined;
+  },
 ): Promise<Row[]> {
   const values: unknown[] = [from, until];
   const given = (value: unknown) => `$${values.push(value)}`;
@@ -236,7 +272,7 @@ async function readRows(
          greatest(least(day + interval '1 day', now() AT TIME ZONE 'UTC') - day, interval '0')) / ${daySeconds} + of_changes AS byte_days
        FROM level WHERE held <> 0 OR changed <> 0 OR of_changes <> 0
      ), used AS (
-       SELECT day${by}${groups.includes('kind') ? '' : ", kind AS by_kind"}, quantity, entries, 0 AS held, 0 AS byte_days, cost FROM flow
+       SELECT day${by}${groups.includes('kind') ? '' : ', kind AS by_kind'}, quantity, entries, 0 AS held, 0 AS byte_days, cost FROM flow
        UNION ALL
        SELECT day${by}${groups.includes('kind') ? '' : ", 'stored_bytes'"}, 0, 0, held, byte_days, byte_days * coalesce(own.one, common.one, 0)
        FROM stored ${priced("'stored_bytes'", 'base', "day AT TIME ZONE 'UTC'")}

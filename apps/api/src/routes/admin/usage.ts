@@ -83,7 +83,8 @@ export const adminUsageRoutes: FastifyPluginAsyncTypebox = async (app) => {
       schema: {
         tags,
         summary: 'Set what a unit costs from a time on',
-        description: 'One of the same kind, model and time is replaced. What was used before costs what it did.',
+        description:
+          'One of the same kind, model and time is replaced. What was used before costs what it did.',
         body: ref(SetPriceSchema),
         response: { 200: ref(PriceSchema), ...errorResponses(400, 401, 403) },
       },
@@ -107,7 +108,8 @@ export const adminUsageRoutes: FastifyPluginAsyncTypebox = async (app) => {
       },
     },
     async ({ operator, params: { price_id: id } }) => {
-      if (await removePrice(services, id, operator)) return { id, object: 'usage.price' as const, deleted: true as const };
+      if (await removePrice(services, id, operator))
+        return { id, object: 'usage.price' as const, deleted: true as const };
       throw new ApiError('price_not_found', `No such price: ${id}`, { param: 'price_id' });
     },
   );
@@ -151,7 +153,11 @@ export const adminUsageRoutes: FastifyPluginAsyncTypebox = async (app) => {
       },
     },
     async ({ operator, params: { team_id }, body: { monthly, warn_at, stops } }) => {
-      const settings = { monthly, warnAt: warn_at ?? defaultBudget.warnAt, stops: stops ?? defaultBudget.stops };
+      const settings = {
+        monthly,
+        warnAt: warn_at ?? defaultBudget.warnAt,
+        stops: stops ?? defaultBudget.stops,
+      };
       const budget = await setBudget(services, team_id, settings, operator);
       if (!budget) throw teamNotFound(team_id);
       return toWireBudget(team_id, budget);

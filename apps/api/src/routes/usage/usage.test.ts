@@ -24,8 +24,19 @@ const day = 24 * 3600;
 const today = Math.floor(Date.now() / 1000 / day) * day;
 
 /** Entries of earlier days, as transitions wrote them then. */
-async function enter(team: string, daysAgo: number, kind: string, quantity: number, more: object = {}): Promise<void> {
-  const { key_id = null, model = null, base_model = model, job_id = null } = more as Record<string, string | null>;
+async function enter(
+  team: string,
+  daysAgo: number,
+  kind: string,
+  quantity: number,
+  more: object = {},
+): Promise<void> {
+  const {
+    key_id = null,
+    model = null,
+    base_model = model,
+    job_id = null,
+  } = more as Record<string, string | null>;
   await bench.services.sql.query(
     `INSERT INTO usage_ledger (team_id, at, kind, quantity, subject, key_id, model, base_model, job_id)
      VALUES ($1, to_timestamp($2), $3, $4, 'x', $5, $6, $7, $8)`,
@@ -68,10 +79,12 @@ describe('usage', () => {
     const plain = await acme.send('GET', `/v1/usage?${range}`);
     assert.equal(plain.status, 200, plain.text);
     assert.deepEqual(
-      plain.json.data.map((bucket: { start_time: number; results: { trained_tokens: number; cost: number }[] }) => [
-        (bucket.start_time - today) / day,
-        ...bucket.results.map(({ trained_tokens, cost }) => [trained_tokens, cost]),
-      ]),
+      plain.json.data.map(
+        (bucket: { start_time: number; results: { trained_tokens: number; cost: number }[] }) => [
+          (bucket.start_time - today) / day,
+          ...bucket.results.map(({ trained_tokens, cost }) => [trained_tokens, cost]),
+        ],
+      ),
       [
         [-3, [1_500_000, 3]],
         [-2, [500_000, 2]],
@@ -79,9 +92,17 @@ describe('usage', () => {
       ],
     );
     assert.equal(plain.json.has_more, false);
-    const byModel = await acme.send('GET', `/v1/usage?start_time=${today - day}&end_time=${today}&group_by=model,kind`);
+    const byModel = await acme.send(
+      'GET',
+      `/v1/usage?start_time=${today - day}&end_time=${today}&group_by=model,kind`,
+    );
     assert.deepEqual(
-      byModel.json.data[0].results.map((r: Record<string, unknown>) => [r.model, r.kind, r.trained_tokens, r.device_seconds]),
+      byModel.json.data[0].results.map((r: Record<string, unknown>) => [
+        r.model,
+        r.kind,
+        r.trained_tokens,
+        r.device_seconds,
+      ]),
       [
         ['big', 'device_seconds', 0, 1.5],
         ['big', 'trained_tokens', 100_000, 0],
@@ -92,8 +113,14 @@ describe('usage', () => {
       ['api_key_id', 'api_key_id', [null, 'k2']],
       ['job_id', 'job_id', ['j2', 'j3']],
     ] as const) {
-      const answer = await acme.send('GET', `/v1/usage?start_time=${today - day}&end_time=${today}&group_by=${group}`);
-      assert.deepEqual(answer.json.data[0].results.map((r: Record<string, unknown>) => r[field]), values);
+      const answer = await acme.send(
+        'GET',
+        `/v1/usage?start_time=${today - day}&end_time=${today}&group_by=${group}`,
+      );
+      assert.deepEqual(
+        answer.json.data[0].results.map((r: Record<string, unknown>) => r[field]),
+        values,
+      );
     }
 
     // Page after page the same.
@@ -106,13 +133,20 @@ describe('usage', () => {
     }
     assert.deepEqual(days, plain.json.data);
 
-    const csv = await acme.send('GET', `/v1/usage?${range}&group_by=model`, undefined, { accept: 'text/csv' });
+    const csv = await acme.send('GET', `/v1/usage?${range}&group_by=model`, undefined, {
+      accept: 'text/csv',
+    });
     assert.match(csv.headers.get('content-type')!, /^text\/csv/);
     const lines = csv.text.trimEnd().split('\r\n');
     assert.match(lines[0]!, /^date,team_id,model,api_key_id,job_id,kind,trained_tokens,/);
     assert.deepEqual(
       lines.slice(1).map((line) => line.split(',').filter((_, i) => i === 2 || i === 6)),
-      [['tiny', '1500000'], ['tiny', '500000'], ['big', '100000'], ['tiny', '100000']],
+      [
+        ['tiny', '1500000'],
+        ['tiny', '500000'],
+        ['big', '100000'],
+        ['tiny', '100000'],
+      ],
     );
     const theirs = await other.send('GET', `/v1/usage?${range}&format=csv`);
     assert.match(theirs.text, /,7,0,/);
@@ -121,7 +155,10 @@ describe('usage', () => {
     const all = await operator.send('GET', `/v1/admin/usage?start_time=${today - day}&end_time=${today}`);
     assert.deepEqual(
       new Map(all.json.data[0].results.map((r: Record<string, unknown>) => [r.team_id, r.trained_tokens])),
-      new Map([[acme.teamId, 200_000], [other.teamId, 7]]),
+      new Map([
+        [acme.teamId, 200_000],
+        [other.teamId, 7],
+      ]),
     );
     const one = await operator.send('GET', `/v1/admin/usage?${range}&team_id=${other.teamId}&group_by=model`);
     assert.equal(one.json.data.flatMap(({ results }: { results: [] }) => results).length, 1);
@@ -136,8 +173,16 @@ describe('usage', () => {
       [`start_time=${today}&group_by=team`, 'invalid_value', 'group_by'],
       [`start_time=${today}&limit=32`, 'invalid_value', 'limit'],
       [`start_time=${today}&page=xyz`, 'invalid_cursor', 'page'],
-      [`start_time=${today}&page=${Buffer.from(JSON.stringify([0, null])).toString('base64url')}`, 'invalid_cursor', 'page'],
-      [`start_time=${today}&group_by=model&page=${Buffer.from(`[${today},["a","b"]]`).toString('base64url')}`, 'invalid_cursor', 'page'],
+      [
+        `start_time=${today}&page=${Buffer.from(JSON.stringify([0, null])).toString('base64url')}`,
+        'invalid_cursor',
+        'page',
+      ],
+      [
+        `start_time=${today}&group_by=model&page=${Buffer.from(`[${today},["a","b"]]`).toString('base64url')}`,
+        'invalid_cursor',
+        'page',
+      ],
     ];
     for (const [query, code, param] of bad)
       assertError(await acme.send('GET', `/v1/usage?${query}`), 400, code, param);
@@ -154,25 +199,51 @@ describe('usage', () => {
       assertError(await acme.send(method, path), 403, 'operator_required');
     const operator = await bench.operator();
     assertError(await operator.send('GET', `/v1/usage?start_time=${today}`), 403, 'team_key_required');
-    assertError(await operator.send('GET', `/v1/admin/usage?start_time=${today}&group_by=job_id`), 400, 'invalid_value');
+    assertError(
+      await operator.send('GET', `/v1/admin/usage?start_time=${today}&group_by=job_id`),
+      400,
+      'invalid_value',
+    );
   });
 
   test('prices are set, replaced, listed and removed by the operator, with an audit', async () => {
     const operator = await bench.operator();
     const at = today + 5 * day;
-    const first = await operator.send('POST', '/v1/admin/prices', { kind: 'stored_bytes', price: 1, valid_from: at });
-    const again = await operator.send('POST', '/v1/admin/prices', { kind: 'stored_bytes', price: 0.25, valid_from: at });
-    assert.deepEqual([again.json.id, again.json.price, again.json.unit], [first.json.id, 0.25, '1 GiB for 1 day']);
+    const first = await operator.send('POST', '/v1/admin/prices', {
+      kind: 'stored_bytes',
+      price: 1,
+      valid_from: at,
+    });
+    const again = await operator.send('POST', '/v1/admin/prices', {
+      kind: 'stored_bytes',
+      price: 0.25,
+      valid_from: at,
+    });
+    assert.deepEqual(
+      [again.json.id, again.json.price, again.json.unit],
+      [first.json.id, 0.25, '1 GiB for 1 day'],
+    );
     const odd = { kind: 'stored_bytes', price: 1, valid_from: at + 1 };
     assertError(await operator.send('POST', '/v1/admin/prices', odd), 400, 'invalid_price', 'valid_from');
-    assertError(await operator.send('POST', '/v1/admin/prices', { kind: 'x', price: 1 }), 400, 'invalid_value', 'kind');
+    assertError(
+      await operator.send('POST', '/v1/admin/prices', { kind: 'x', price: 1 }),
+      400,
+      'invalid_value',
+      'kind',
+    );
     const listed = await operator.send('GET', '/v1/admin/prices?limit=1');
     assert.deepEqual([listed.json.data[0].id, listed.json.has_more], [first.json.id, true]);
     const path = `/v1/admin/prices/${first.json.id}`;
     assert.equal((await operator.send('DELETE', path)).json.deleted, true);
     assertError(await operator.send('DELETE', path), 404, 'price_not_found', 'price_id');
-    const audit = await bench.services.db.auditEntry.findMany({ where: { target: first.json.id }, orderBy: { id: 'asc' } });
-    assert.deepEqual(audit.map(({ action }) => action), ['price.set', 'price.set', 'price.remove']);
+    const audit = await bench.services.db.auditEntry.findMany({
+      where: { target: first.json.id },
+      orderBy: { id: 'asc' },
+    });
+    assert.deepEqual(
+      audit.map(({ action }) => action),
+      ['price.set', 'price.set', 'price.remove'],
+    );
   });
 });
 
@@ -194,7 +265,10 @@ describe('completions', () => {
       [answer.json.id],
     );
     const of = { subject: answer.json.id, model: 'tiny', base_model: 'tiny', has_key: true };
-    assert.deepEqual(rows, [{ kind: 'input_tokens', ...of }, { kind: 'output_tokens', ...of }]);
+    assert.deepEqual(rows, [
+      { kind: 'input_tokens', ...of },
+      { kind: 'output_tokens', ...of },
+    ]);
     const streamed = await complete({ stream: true });
     assert.match(streamed.text, /\[DONE\]/);
     assert.deepEqual(await sums(), [input! + 10, output! + 6]);
@@ -233,7 +307,13 @@ describe('completions', () => {
 
   test('that no worker began are not entered', async () => {
     const before = await sums();
-    worker.answer = says({ type: 'error', status: 400, code: 'empty_prompt', message: 'Empty.', param: 'prompt' });
+    worker.answer = says({
+      type: 'error',
+      status: 400,
+      code: 'empty_prompt',
+      message: 'Empty.',
+      param: 'prompt',
+    });
     assert.equal((await complete()).status, 400);
     assert.deepEqual(await sums(), before);
   });
@@ -245,17 +325,27 @@ describe('a budget', () => {
     const operator = await bench.operator();
     const path = `/v1/admin/teams/${other.teamId}/budget`;
     assertError(await other.send('GET', '/v1/usage/budget'), 404, 'budget_not_found');
-    assertError(await operator.send('POST', '/v1/admin/teams/team-none/budget', { monthly: 1 }), 404, 'team_not_found');
+    assertError(
+      await operator.send('POST', '/v1/admin/teams/team-none/budget', { monthly: 1 }),
+      404,
+      'team_not_found',
+    );
     assertError(await operator.send('POST', path, { monthly: -1 }), 400, 'invalid_value', 'monthly');
     const file = await other.upload(chatLine);
     const create = () => other.send('POST', '/v1/fine_tuning/jobs', { model: 'tiny', training_file: file });
     const job = await create();
     assert.equal(job.status, 200, job.text);
-    await operator.send('POST', '/v1/admin/prices', { kind: 'input_tokens', price: 1, valid_from: today - 40 * day });
+    await operator.send('POST', '/v1/admin/prices', {
+      kind: 'input_tokens',
+      price: 1,
+      valid_from: today - 40 * day,
+    });
     await operator.send('POST', path, { monthly: 10 });
     const told = async () => {
       await watchBudgets(services);
-      const rows = await services.db.outbox.findMany({ where: { teamId: other.teamId, topic: { startsWith: 'budget.' } } });
+      const rows = await services.db.outbox.findMany({
+        where: { teamId: other.teamId, topic: { startsWith: 'budget.' } },
+      });
       return rows.map(({ topic }) => topic).sort();
     };
     assert.deepEqual(await told(), []);
@@ -272,7 +362,10 @@ describe('a budget', () => {
     await sleep(2_100);
     const refused = await create();
     assertError(refused, 429, 'budget_exceeded');
-    assert.match(refused.json.error.message, /budget is 10 a month, and 10\.5\d* is spent: nothing new begins until 20\d\d-/);
+    assert.match(
+      refused.json.error.message,
+      /budget is 10 a month, and 10\.5\d* is spent: nothing new begins until 20\d\d-/,
+    );
     assert.equal(refused.headers.get('x-should-retry'), 'false');
     assert.ok(Number(refused.headers.get('retry-after')) > 0);
     for (const [route, body] of [
@@ -282,7 +375,10 @@ describe('a budget', () => {
     ] as const)
       assertError(await other.send('POST', `/v1/${route}`, body), 429, 'budget_exceeded');
     assert.equal((await other.send('POST', `/v1/fine_tuning/jobs/${job.json.id}/cancel`)).status, 200);
-    assert.equal((await bench.acme.send('POST', '/v1/completions', { model: 'tiny', prompt: 'x' })).status, 200);
+    assert.equal(
+      (await bench.acme.send('POST', '/v1/completions', { model: 'tiny', prompt: 'x' })).status,
+      200,
+    );
 
     await operator.send('POST', path, { monthly: 10, stops: false });
     await sleep(2_100);
@@ -307,5 +403,8 @@ test('what the API stored and removed agrees with the ledger', async () => {
   await bench.acme.upload(`${chatLine}\n${chatLine}`);
   assert.equal((await bench.acme.send('DELETE', `/v1/files/${id}`)).status, 200);
   // What `enter` made up counts nothing that there is.
-  assert.deepEqual((await checkUsage(bench.services)).filter(({ subject }) => subject !== 'x'), []);
+  assert.deepEqual(
+    (await checkUsage(bench.services)).filter(({ subject }) => subject !== 'x'),
+    [],
+  );
 });

@@ -29,7 +29,8 @@ export const usageRoutes: FastifyPluginAsyncTypebox = async (app) => {
       schema: {
         tags,
         summary: 'What your team used, by the day',
-        description: 'Trained tokens, device seconds, tokens of completions and stored bytes, with what they cost; JSON or CSV.',
+        description:
+          'Trained tokens, device seconds, tokens of completions and stored bytes, with what they cost; JSON or CSV.',
         querystring: UsageQuery,
         response: { 200: ref(UsagePageSchema), ...errorResponses(400, 401, 403) },
       },
@@ -79,7 +80,8 @@ export async function answerUsage(
     }),
   );
   reply.header('vary', 'accept');
-  const wantsCsv = query.format === undefined ? /\btext\/csv\b/i.test(request.headers.accept ?? '') : query.format === 'csv';
+  const wantsCsv =
+    query.format === undefined ? /\btext\/csv\b/i.test(request.headers.accept ?? '') : query.format === 'csv';
   if (!wantsCsv) return page;
   if (page.next_page !== null) reply.header('x-next-page', page.next_page);
   // A text is sent as it is, whatever the schema of the JSON.
