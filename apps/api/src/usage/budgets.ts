@@ -45,7 +45,7 @@ export const budgets = fp(async (app) => {
     'watch-budgets',
     watchMs,
     async (stopping) => void (await watchBudgets(services, stopping)),
-    app.log,
+    services.log,
   );
   app.addHook('onClose', async () => await watch.stop());
 });
