@@ -1,5 +1,5 @@
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
-import { collectLocal, repeat, type Services, startWebhookSender } from '@graft/service';
+import { collectLocal, repeat, type Services, startModelFetcher, startWebhookSender } from '@graft/service';
 import Fastify, { LogController } from 'fastify';
 import { startJobValidator } from './jobs/job-validator.ts';
 import { createOptionChecker } from './jobs/option-checker.ts';
@@ -27,6 +27,7 @@ import { adapterDeletionRoutes } from './routes/adapters/deletion.ts';
 import { adapterHistoryRoutes } from './routes/adapters/history.ts';
 import { adapterTagRoutes } from './routes/adapters/tags.ts';
 import { adapterUploadRoutes } from './routes/adapters/upload.ts';
+import { adminBaseModelRoutes } from './routes/admin/base-models.ts';
 import { adminPeopleRoutes } from './routes/admin/people.ts';
 import { adminTeamRoutes } from './routes/admin/teams.ts';
 import { adminWorkerRoutes } from './routes/admin/workers.ts';
@@ -123,6 +124,9 @@ export async function buildApp(services: Services, overrides: Partial<ApiSetting
   // Here and not in workers: of these there may be none, and a job that is cancelled in the queue is told of all the same.
   const sender = startWebhookSender(services, settings.webhooks);
   app.addHook('onClose', async () => await sender.close());
+  // A model is added before any worker needs it, and validation needs it first.
+  const fetcher = startModelFetcher(services);
+  app.addHook('onClose', async () => await fetcher.stop());
 
   await app.register(healthRoutes);
   await app.register(llmsTextRoutes);
@@ -152,6 +156,7 @@ export async function buildApp(services: Services, overrides: Partial<ApiSetting
       await v1.register(adminTeamRoutes);
       await v1.register(adminPeopleRoutes);
       await v1.register(adminWorkerRoutes);
+      await v1.register(adminBaseModelRoutes, { fetcher });
       await v1.register(webhookRoutes);
     },
     { prefix: '/v1' },

@@ -1,7 +1,9 @@
 import { PageList } from '../page-list.ts';
 import type {
+  BaseModelObject,
   CreatedInvitation,
   InvitationParams,
+  NewBaseModel,
   OperatorKey,
   Person,
   TeamObject,
@@ -18,12 +20,14 @@ export class Admin {
   readonly teams: AdminTeams;
   readonly people: AdminPeople;
   readonly workers: AdminWorkers;
+  readonly baseModels: AdminBaseModels;
 
   constructor(transport: Transport) {
     this.#transport = transport;
     this.teams = new AdminTeams(transport);
     this.people = new AdminPeople(transport);
     this.workers = new AdminWorkers(transport);
+    this.baseModels = new AdminBaseModels(transport);
   }
 
   /** The operator's keys. */
@@ -132,4 +136,45 @@ class AdminWorkers {
   }
 }
 
+class AdminBaseModels {
+  readonly #transport: Transport;
+
+  constructor(transport: Transport) {
+    this.#transport = transport;
+  }
+
+  /** Those of the configuration, then those that were added, newest first. */
+  list(params: PageParams = {}): PageList<BaseModelObject> {
+    return new PageList(this.#transport, '/admin/base-models', params);
+  }
+
+  /** It is fetched in the background: `retrieve` tells how far it is. */
+  add(params: NewBaseModel): Promise<BaseModelObject> {
+    return this.#transport.json({ method: 'POST', path: '/admin/base-models', json: params });
+  }
+
+  retrieve(id: string): Promise<BaseModelObject> {
+    return this.#transport.json({ method: 'GET', path: baseModelPath(id) });
+  }
+
+  /** No team finds a hidden one; what uses it goes on. */
+  update(id: string, params: { hidden: boolean }): Promise<BaseModelObject> {
+    return this.#transport.json({ method: 'POST', path: baseModelPath(id), json: params });
+  }
+
+  /** Only these teams, by their ids, and those allowed before; null: every team. */
+  allow(id: string, teams: string[] | null): Promise<BaseModelObject> {
+    return this.#transport.json({ method: 'POST', path: `${baseModelPath(id)}/allow`, json: { teams } });
+  }
+
+  deny(id: string, teams: string[]): Promise<BaseModelObject> {
+    return this.#transport.json({ method: 'POST', path: `${baseModelPath(id)}/deny`, json: { teams } });
+  }
+
+  delete(id: string): Promise<Deleted> {
+    return this.#transport.json({ method: 'DELETE', path: baseModelPath(id) });
+  }
+}
+
+const baseModelPath = (id: string): string => `/admin/base-models/${encodeURIComponent(id)}`;
 const teamPath = (id: string): string => `/admin/teams/${encodeURIComponent(id)}`;
