@@ -20,6 +20,8 @@ const places: Record<string, string> = {
   'packages/service/src/teams/': 'the lock of a team, and its rows removed by the batch',
   'packages/service/src/webhooks/deliver/': "spreading, claiming and pruning by Postgres's clock",
   'packages/service/src/webhooks/manage-endpoints.ts': 'one create of a team at a time, locks',
+  'packages/service/src/base-models/added/':
+    "leases by Postgres's clock, what a team may use, in one statement",
   'packages/service/src/uploads/': "limits, claims and expiry by Postgres's clock, locks",
   'packages/service/src/usage/': 'entries by what is entered already, and their sums',
   'packages/service/src/reports/': 'fair picking, leases',

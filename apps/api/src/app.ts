@@ -1,5 +1,5 @@
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
-import { collectLocal, repeat, type Services, startWebhookSender } from '@graft/service';
+import { collectLocal, repeat, type Services, startModelFetcher, startWebhookSender } from '@graft/service';
 import Fastify, { LogController } from 'fastify';
 import { mcpRoutes } from './agents/mcp-route.ts';
 import { entityTags } from './downloads/entity-tags.ts';
@@ -28,6 +28,7 @@ import { adapterDeletionRoutes } from './routes/adapters/deletion.ts';
 import { adapterHistoryRoutes } from './routes/adapters/history.ts';
 import { adapterTagRoutes } from './routes/adapters/tags.ts';
 import { adapterUploadRoutes } from './routes/adapters/upload.ts';
+import { adminBaseModelRoutes } from './routes/admin/base-models.ts';
 import { adminPeopleRoutes } from './routes/admin/people.ts';
 import { adminTeamRoutes } from './routes/admin/teams.ts';
 import { adminUsageRoutes } from './routes/admin/usage.ts';
@@ -127,6 +128,9 @@ export async function buildApp(services: Services, overrides: Partial<ApiSetting
   // Here and not in workers: of these there may be none, and a job that is cancelled in the queue is told of all the same.
   const sender = startWebhookSender(services, settings.webhooks);
   app.addHook('onClose', async () => await sender.close());
+  // A model is added before any worker needs it, and validation needs it first.
+  const fetcher = startModelFetcher(services);
+  app.addHook('onClose', async () => await fetcher.stop());
 
   await app.register(healthRoutes);
   await app.register(llmsTextRoutes);
@@ -157,6 +161,7 @@ export async function buildApp(services: Services, overrides: Partial<ApiSetting
       await v1.register(adminPeopleRoutes);
       await v1.register(adminWorkerRoutes);
       await v1.register(adminUsageRoutes);
+      await v1.register(adminBaseModelRoutes, { fetcher });
       await v1.register(webhookRoutes);
       await v1.register(usageRoutes);
     },

@@ -141,3 +141,45 @@ export interface OperatorKey {
   expires_at: number | null;
   revoked_at: number | null;
 }
+
+/** A base model as the operator sees it. */
+export interface BaseModelObject {
+  id: string;
+  object: 'base_model';
+  source: 'bundled' | 'operator' | 'folder' | 'hub' | 's3';
+  location: string | null;
+  revision: string | null;
+  commit: string | null;
+  file: string | null;
+  /** `configured`: not added, but of the configuration. */
+  state: 'configured' | 'queued' | 'fetching' | 'ready' | 'failed';
+  model_type: string | null;
+  bytes_done: number;
+  bytes_total: number | null;
+  files: { path: string; bytes: number; sha256: string }[] | null;
+  weights_sha256: string | null;
+  error: { code: string; message: string } | null;
+  hidden: boolean;
+  /** Only the allowed teams find it. */
+  limited: boolean;
+  allowed_teams: string[];
+  denied_teams: string[];
+  added_by: string | null;
+  created_at: number | null;
+  started_at: number | null;
+  finished_at: number | null;
+}
+
+/** From one of `folder`, `hub` and `s3`. */
+export interface NewBaseModel {
+  id: string;
+  folder?: string;
+  hub?: string;
+  s3?: string;
+  /** Of the Hub. */
+  revision?: string;
+  /** The GGUF file to take, where there are several. */
+  file?: string;
+  /** Ids of the only teams that find it; absent: all do. */
+  teams?: string[];
+}

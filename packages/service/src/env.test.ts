@@ -37,6 +37,7 @@ test('everything has a default, and an empty variable counts as unset', () => {
     validationThreads: Math.max(2, availableParallelism() - 1),
     baseModelsFile: undefined,
     hubAllow: [],
+    baseModelSources: [],
     webhookAllow: [],
     hfEndpoint: undefined,
     hfToken: undefined,
@@ -100,6 +101,14 @@ test('every fault is named, by its variable, and no value is shown', () => {
       return true;
     },
   );
+});
+
+test('base models are added from Hub globs, folders and prefixes of S3, and from nothing like them', () => {
+  const load = (text: string) => loadServiceEnv({ GRAFT_BASE_MODEL_SOURCES: text }).baseModelSources;
+  const fine = ['hub:org/*', '/models', 's3://bucket/prefix'];
+  assert.deepEqual(load(fine.join(', ')), fine);
+  for (const bad of ['org/*', 'models', '/', 's3://', 'hub:org'])
+    assert.throws(() => load(bad), /GRAFT_BASE_MODEL_SOURCES must list/, bad);
 });
 
 test('what webhooks may reach inside is addresses, ranges and names, and nothing like them', () => {

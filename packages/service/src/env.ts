@@ -2,6 +2,7 @@ import { availableParallelism } from 'node:os';
 import path from 'node:path';
 import { type Static, Type } from 'typebox';
 import { Value } from 'typebox/value';
+import { isSourceEntry } from './base-models/added/model-source.ts';
 import { cacheFolder } from './base-models/cache-folder.ts';
 import { parseApiKey } from './keys/api-key.ts';
 import { isAllowEntry } from './webhooks/egress/address-rules.ts';
@@ -31,6 +32,7 @@ const EnvSchema = Type.Object({
   GRAFT_VALIDATION_THREADS: Type.Optional(Type.String({ pattern: '^[1-9][0-9]{0,2}$' })),
   GRAFT_BASE_MODELS: Type.Optional(Type.String()),
   GRAFT_HUB_ALLOW: Type.String({ default: '' }),
+  GRAFT_BASE_MODEL_SOURCES: Type.String({ default: '' }),
   GRAFT_WEBHOOK_ALLOW: Type.String({ default: '' }),
   HF_ENDPOINT: Type.Optional(Type.String({ pattern: '^https?://' })),
   HF_TOKEN: Type.Optional(Type.String()),
@@ -81,6 +83,8 @@ export interface ServiceEnv {
   baseModelsFile: string | undefined;
   /** Globs of Hub ids that may be used as base models. */
   hubAllow: string[];
+  /** Where the operator's keys may add base models from: `hub:` globs, folders, `s3://` prefixes. */
+  baseModelSources: string[];
   /** Addresses, ranges and host names inside that webhooks may be sent to. */
   webhookAllow: string[];
   hfEndpoint: string | undefined;
@@ -128,6 +132,11 @@ export function loadServiceEnv(env: NodeJS.ProcessEnv = process.env): ServiceEnv
   const webhookAllow = listIn(filled.GRAFT_WEBHOOK_ALLOW);
   if (!webhookAllow.every(isAllowEntry))
     faults.add('GRAFT_WEBHOOK_ALLOW must list addresses, ranges such as 10.1.0.0/16, and host names');
+  const baseModelSources = listIn(filled.GRAFT_BASE_MODEL_SOURCES);
+  if (!baseModelSources.every(isSourceEntry))
+    faults.add(
+      'GRAFT_BASE_MODEL_SOURCES must list hub:organisation/glob, absolute folders and s3://bucket/prefix',
+    );
   const tls = [
     filled.GRAFT_INTERNAL_TLS_CERT,
     filled.GRAFT_INTERNAL_TLS_KEY,
@@ -173,6 +182,7 @@ export function loadServiceEnv(env: NodeJS.ProcessEnv = process.env): ServiceEnv
     baseModelsFile:
       filled.GRAFT_BASE_MODELS === undefined ? undefined : path.resolve(filled.GRAFT_BASE_MODELS),
     hubAllow: listIn(filled.GRAFT_HUB_ALLOW),
+    baseModelSources,
     webhookAllow,
     hfEndpoint: filled.HF_ENDPOINT,
     hfToken: filled.HF_TOKEN,

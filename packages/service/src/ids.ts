@@ -13,6 +13,7 @@ export type IdKind =
   | 'tag'
   | 'team'
   | 'worker'
+  | 'baseModel'
   | 'user'
   | 'webhook'
   | 'webhookSecret'
@@ -30,6 +31,7 @@ const prefixes: Record<IdKind, string> = {
   tag: 'adpttag-',
   team: 'team-',
   worker: 'worker-',
+  baseModel: 'base-',
   user: 'user-',
   webhook: 'whep-',
   webhookSecret: 'whsk-',

@@ -21,9 +21,24 @@ export {
   listFineTunedModels,
 } from './adapters/read-adapters.ts';
 export { type Lineage, readLineage } from './adapters/read-lineage.ts';
+export type { AddedModel, ModelFile } from './base-models/added/added-model.ts';
+export {
+  addBaseModel,
+  findAddedModel,
+  hideBaseModel,
+  listAddedModels,
+  removeBaseModel,
+} from './base-models/added/manage-added-models.ts';
+export { startModelFetcher } from './base-models/added/model-fetcher.ts';
+export {
+  type AccessChange,
+  changeModelAccess,
+  type ModelAccess,
+  readAccess,
+} from './base-models/added/model-permissions.ts';
 export { admitBaseModel, forgetBaseModel, listRecordedBaseModels } from './base-models/admit-base-model.ts';
 export { baseModelFault, isLastingModelFault } from './base-models/base-model-fault.ts';
-export type { BaseModelEntry, LocalBaseModel } from './base-models/catalogue.ts';
+export type { BaseModelEntry, ConfiguredEntry, LocalBaseModel } from './base-models/catalogue.ts';
 export type { Database } from './database/database.ts';
 export { isDatabaseAway, isRowLocked } from './database/database-away.ts';
 export { migrateDatabase } from './database/migrate-database.ts';

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
+import { createTeamCatalogue } from './base-models/added/team-catalogue.ts';
 import type { BaseModelCatalogue } from './base-models/catalogue.ts';
 import { createBaseModelCatalogue } from './base-models/create-base-model-catalogue.ts';
 import { connectDatabase, connectOwner, type Database } from './database/database.ts';
@@ -107,7 +108,7 @@ export async function openServices(options: OpenOptions): Promise<Services> {
       databaseUrl,
       queue,
       ...stores,
-      baseModels: await createBaseModelCatalogue(env),
+      baseModels: createTeamCatalogue(await createBaseModelCatalogue(env), { sql, db }, env),
       secrets: await loadSecrets(env),
       close,
     };

@@ -46,7 +46,7 @@ export async function checkNewJob(
     });
   }
   checkModelAllowed(caller, body.model);
-  await checkModelExists(services, body.model);
+  await checkModelExists(services, caller, body.model);
   const trainingFile = await checkFile(services, caller, 'training_file', body.training_file);
   const validationFile = body.validation_file
     ? await checkFile(services, caller, 'validation_file', body.validation_file)
@@ -138,9 +138,9 @@ function parseOptions(body: CreateJobBody) {
   return { peft: peft!, training: training! };
 }
 
-async function checkModelExists(services: Services, id: string): Promise<void> {
-  if (await services.baseModels.has(id)) return;
-  const known = (await services.baseModels.list()).map((model) => model.id);
+async function checkModelExists(services: Services, { teamId }: Identity, id: string): Promise<void> {
+  if (await services.baseModels.has(id, teamId)) return;
+  const known = (await services.baseModels.list(teamId)).map((model) => model.id);
   const message = id.startsWith('ft:')
     ? `Training goes on from a base model, not yet from a fine-tuned one: '${id}'.`
     : `The model '${id}' does not exist.`;

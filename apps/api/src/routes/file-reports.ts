@@ -49,7 +49,7 @@ export const fileReportRoutes: FastifyPluginAsyncTypebox<{ reporter: FileReporte
           param: 'model',
         });
       }
-      if (model !== null && !(await services.baseModels.has(model))) {
+      if (model !== null && !(await services.baseModels.has(model, teamId))) {
         throw new ApiError('model_not_found', `There is no base model '${model}'.`, { param: 'model' });
       }
       const { sha256 } = file;

@@ -37,7 +37,7 @@ export const modelRoutes: FastifyPluginAsyncTypebox = async (app) => {
     },
     async (request) => {
       const { after, limit } = request.query;
-      const models = await services.baseModels.list();
+      const models = await services.baseModels.list(request.caller.teamId);
       const last = models.findIndex(({ id }) => id === after);
       // Behind a fine-tuned model there are no base models.
       const left = after === undefined || last !== -1 ? models.slice(last + 1) : [];
@@ -67,7 +67,7 @@ export const modelRoutes: FastifyPluginAsyncTypebox = async (app) => {
     },
     async (request) => {
       const id = request.params['*'];
-      const base = (await services.baseModels.list()).find((model) => model.id === id);
+      const base = (await services.baseModels.list(request.caller.teamId)).find((model) => model.id === id);
       if (base) return toWireBaseModel(base);
       const tuned = await findFineTunedModel(services, request.caller.teamId, id);
       if (!tuned) throw modelNotFound(id);
@@ -93,7 +93,7 @@ export const modelRoutes: FastifyPluginAsyncTypebox = async (app) => {
       const id = request.params['*'];
       const { caller } = request;
       checkModelAllowed(caller, id);
-      if (await services.baseModels.has(id)) {
+      if (await services.baseModels.has(id, caller.teamId)) {
         throw new ApiError(
           'model_not_deletable',
           `${id} is a base model; only fine-tuned models can be deleted.`,

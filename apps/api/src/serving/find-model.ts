@@ -11,9 +11,12 @@ export async function findModel(
   model: string,
 ): Promise<Pick<GenerationRequest, 'base_model' | 'adapter'> & { name: string }> {
   checkModelAllowed(caller, model);
-  if (await services.baseModels.has(model)) return { name: model, base_model: model, adapter: null };
+  if (await services.baseModels.has(model, caller.teamId))
+    return { name: model, base_model: model, adapter: null };
   const version = await findFineTunedModel(services, caller.teamId, model);
   if (!version) throw modelNotFound(model);
+  // What was trained on a base model is of no use without it.
+  if (!(await services.baseModels.permits(version.baseModel, caller.teamId))) throw modelNotFound(model);
   const { base_model: trainedOn, peft } = version.lineage as {
     base_model: { digest: string };
     peft: { task_type: string };

@@ -1,7 +1,9 @@
 import { PageList } from '../page-list.ts';
 import type {
+  BaseModelObject,
   CreatedInvitation,
   InvitationParams,
+  NewBaseModel,
   OperatorKey,
   Person,
   TeamObject,
@@ -23,6 +25,7 @@ export class Admin {
   readonly usage: Usage;
   readonly prices: AdminPrices;
   readonly budgets: AdminBudgets;
+  readonly baseModels: AdminBaseModels;
 
   constructor(transport: Transport) {
     this.#transport = transport;
@@ -32,6 +35,7 @@ export class Admin {
     this.usage = new Usage(transport, '/admin/usage');
     this.prices = new AdminPrices(transport);
     this.budgets = new AdminBudgets(transport);
+    this.baseModels = new AdminBaseModels(transport);
   }
 
   /** The operator's keys. */
@@ -140,4 +144,45 @@ class AdminWorkers {
   }
 }
 
+class AdminBaseModels {
+  readonly #transport: Transport;
+
+  constructor(transport: Transport) {
+    this.#transport = transport;
+  }
+
+  /** Those of the configuration, then those that were added, newest first. */
+  list(params: PageParams = {}): PageList<BaseModelObject> {
+    return new PageList(this.#transport, '/admin/base-models', params);
+  }
+
+  /** It is fetched in the background: `retrieve` tells how far it is. */
+  add(params: NewBaseModel): Promise<BaseModelObject> {
+    return this.#transport.json({ method: 'POST', path: '/admin/base-models', json: params });
+  }
+
+  retrieve(id: string): Promise<BaseModelObject> {
+    return this.#transport.json({ method: 'GET', path: baseModelPath(id) });
+  }
+
+  /** No team finds a hidden one; what uses it goes on. */
+  update(id: string, params: { hidden: boolean }): Promise<BaseModelObject> {
+    return this.#transport.json({ method: 'POST', path: baseModelPath(id), json: params });
+  }
+
+  /** Only these teams, by their ids, and those allowed before; null: every team. */
+  allow(id: string, teams: string[] | null): Promise<BaseModelObject> {
+    return this.#transport.json({ method: 'POST', path: `${baseModelPath(id)}/allow`, json: { teams } });
+  }
+
+  deny(id: string, teams: string[]): Promise<BaseModelObject> {
+    return this.#transport.json({ method: 'POST', path: `${baseModelPath(id)}/deny`, json: { teams } });
+  }
+
+  delete(id: string): Promise<Deleted> {
+    return this.#transport.json({ method: 'DELETE', path: baseModelPath(id) });
+  }
+}
+
+const baseModelPath = (id: string): string => `/admin/base-models/${encodeURIComponent(id)}`;
 const teamPath = (id: string): string => `/admin/teams/${encodeURIComponent(id)}`;

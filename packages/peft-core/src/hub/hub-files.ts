@@ -25,12 +25,19 @@ const poolingPattern = /^\d+_Pooling\/config\.json$/;
 const indexName = 'model.safetensors.index.json';
 const shardPattern = /^model-\d{5}-of-\d{5}\.safetensors$/;
 
+/** A file of a repository, on the Hub or elsewhere, as far as choosing it goes. */
+export type ListedFile = Pick<HubFile, 'path' | 'size'>;
+
 /**
  * The files to fetch of a repository's: config, tokenizer and safetensors, or one GGUF file, which holds everything. Never
  * pickle. `ggufFile` names the GGUF file where a repository has several.
  * Throws GraftError `unsupported_model` or `base_model_not_found`.
  */
-export function chooseFiles(model: string, files: readonly HubFile[], ggufFile: string | null): HubFile[] {
+export function chooseFiles<File extends ListedFile>(
+  model: string,
+  files: readonly File[],
+  ggufFile: string | null,
+): File[] {
   // Only at the top, but for poolings: other folders hold other formats.
   const top = new Map(files.filter(({ path }) => /^[\w.-]+$/.test(path)).map((file) => [file.path, file]));
   if (ggufFile !== null) {
@@ -48,14 +55,14 @@ export function chooseFiles(model: string, files: readonly HubFile[], ggufFile: 
   throw new GraftError('unsupported_model', `${model} ${whyNot(top, ggufs)}`, { param: 'model' });
 }
 
-function safetensorsOf(top: Map<string, HubFile>): HubFile[] {
+function safetensorsOf<File extends ListedFile>(top: Map<string, File>): File[] {
   const single = top.get('model.safetensors');
   const index = top.get(indexName);
   if (index) return [index, ...[...top.values()].filter(({ path }) => shardPattern.test(path))];
   return single ? [single] : [];
 }
 
-function whyNot(top: Map<string, HubFile>, ggufs: HubFile[]): string {
+function whyNot(top: Map<string, ListedFile>, ggufs: ListedFile[]): string {
   if (ggufs.length > 1)
     return `has several GGUF files; name one of ${ggufs.map(({ path }) => path).join(', ')}`;
   const pickles = [...top.keys()].filter((name) => /\.(bin|pt|pth|ckpt|pkl)$/.test(name));

@@ -1,12 +1,13 @@
 import { randomUUID } from 'node:crypto';
-import { mkdir, readFile, rename, stat, statfs, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rename, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { GraftError } from '../errors.ts';
 import { buildOnce } from './build-once.ts';
+import { checkSpace } from './check-space.ts';
 import { downloadFile } from './download-file.ts';
 import { connectToHub, type HubConnection, unavailable } from './hub-connection.ts';
 import { chooseFiles, type HubFile } from './hub-files.ts';
-import { megabytes, TransferProgress } from './progress.ts';
+import { TransferProgress } from './progress.ts';
 import type { ResolveOptions } from './resolve-options.ts';
 
 export interface HubSpec {
@@ -26,15 +27,9 @@ const commitPattern = /^[0-9a-f]{40}$/;
  * not there. A revision that has been fetched is used without the network when the Hub cannot be reached, a commit always.
  */
 export async function fetchHubModel(spec: HubSpec, options: ResolveOptions): Promise<string> {
-  const { hub: name, revision = 'main', file = null } = spec;
-  if (!namePattern.test(name) || name.includes('..')) {
-    throw new GraftError('invalid_model', `"${name}" is not a Hub id of the form organisation/name`, {
-      param: 'model',
-    });
-  }
-  const cache = path.join(options.cacheDir, 'models', 'hub', name.replace('/', '--'));
-  const hub = connectToHub(name, options.env);
-  const commit = await resolveRevision(hub, name, revision, cache);
+  const { hub: name, file = null } = spec;
+  const { hub, cache } = placeOf(name, options);
+  const commit = await resolveRevision(hub, name, spec.revision ?? 'main', cache);
   // Another GGUF file of the same repository is another model.
   const folder = path.join(cache, file === null ? commit : `${commit}-${file}`);
   await buildOnce(
@@ -43,6 +38,22 @@ export async function fetchHubModel(spec: HubSpec, options: ResolveOptions): Pro
     () => options.onProgress?.(`waiting for another process that fetches ${name}`),
   );
   return file === null ? folder : path.join(folder, file);
+}
+
+/** The commit that a revision of a Hub model means now; with it, `fetchHubModel` brings the same files whenever it is called. */
+export async function findHubCommit(spec: HubSpec, options: ResolveOptions): Promise<string> {
+  const { hub, cache } = placeOf(spec.hub, options);
+  return await resolveRevision(hub, spec.hub, spec.revision ?? 'main', cache);
+}
+
+function placeOf(name: string, options: ResolveOptions): { hub: HubConnection; cache: string } {
+  if (!namePattern.test(name) || name.includes('..')) {
+    throw new GraftError('invalid_model', `"${name}" is not a Hub id of the form organisation/name`, {
+      param: 'model',
+    });
+  }
+  const cache = path.join(options.cacheDir, 'models', 'hub', name.replace('/', '--'));
+  return { hub: connectToHub(name, options.env), cache };
 }
 
 /** The commit that a revision means now, or meant when it was last looked up. */
@@ -83,13 +94,15 @@ async function fetchFiles(
 ): Promise<void> {
   const files = chooseFiles(name, await listFiles(hub, name, commit), ggufFile);
   const total = files.reduce((sum, { size }) => sum + size, 0);
-  await checkSpace(folder, name, total);
+  options.onFiles?.(files);
+  await checkSpace(folder, name, files, options.minFreeBytes);
   const progress = new TransferProgress(`fetching ${name}`, total, options.onProgress ?? (() => {}));
   // Small files first: a model that cannot be read is found out before its weights are fetched.
   for (const file of files) {
     const target = path.join(folder, file.path);
     if ((await stat(target).catch(() => null))?.size === file.size) {
       progress.resume(file.size);
+      options.onBytes?.(file.size);
       continue;
     }
     let begun = false;
@@ -105,6 +118,7 @@ async function fetchFiles(
         if (begun) progress.add(bytes);
         else progress.resume(bytes);
         begun = true;
+        options.onBytes?.(bytes);
       },
     });
   }
@@ -127,15 +141,4 @@ async function listFiles(hub: HubConnection, name: string, commit: string): Prom
     else if (oid) files.push({ path: file, size, digest: { kind: 'git', hex: oid } });
   }
   return files;
-}
-
-async function checkSpace(folder: string, name: string, bytes: number): Promise<void> {
-  const { bavail, bsize } = await statfs(folder);
-  const free = bavail * bsize;
-  if (bytes <= free) return;
-  throw new GraftError(
-    'disk_full',
-    `${name} takes ${megabytes(bytes)}, but the disk of the cache folder has ${megabytes(free)} left`,
-    { fault: 'system', param: 'model' },
-  );
 }

@@ -4,7 +4,8 @@ import { type BaseModelSpec, packagedModels } from '@graft/peft-core/files';
 import { type Static, Type } from 'typebox';
 import { Value } from 'typebox/value';
 import type { ServiceEnv } from '../env.ts';
-import type { BaseModelEntry } from './catalogue.ts';
+import type { ConfiguredEntry } from './catalogue.ts';
+import { globToRegExp } from './hub-glob.ts';
 
 /** The operator's file: `{"my-model": {"folder": "/models/my-model"}, "other": {"hub": "org/name", "revision": "main"}}`. */
 const OperatorFileSchema = Type.Record(
@@ -18,7 +19,7 @@ const OperatorFileSchema = Type.Record(
   ]),
 );
 
-interface ListedModel extends BaseModelEntry {
+interface ListedModel extends ConfiguredEntry {
   spec: BaseModelSpec;
 }
 
@@ -58,12 +59,6 @@ export async function listBaseModels(
       return isHubId && allowed.some((pattern) => pattern.test(id)) ? { hub: id } : null;
     },
   };
-}
-
-/** `*` stands for any characters of one part of `org/name`. The globs are the operator's. */
-function globToRegExp(glob: string): RegExp {
-  const parts = glob.split('*').map((part) => part.replace(/[.*+?^${}()|[\]\\]/g, '\\$&'));
-  return new RegExp(`^${parts.join('[^/]*')}$`);
 }
 
 async function readOperatorFile(file: string): Promise<ListedModel[]> {

@@ -1,5 +1,6 @@
 import { readdir, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
+import { removeForgotten } from '../base-models/added/model-fetcher.ts';
 import { databaseTime } from '../database/database.ts';
 import type { Services } from '../services.ts';
 import { unfinishedJobs } from './collect-garbage.ts';
@@ -10,8 +11,9 @@ const graceMs = 24 * 3600 * 1000;
 
 /**
  * Removes from this machine's data folder, a day after they were last written: what jobs that are over have staged, held of the
- * cache or left as checkpoints, and drafts that nobody finished. Every process with a data folder runs it; two at once do
- * no harm. Answers how many entries were removed. Throws when the data folder is not this installation's.
+ * cache or left as checkpoints, and drafts that nobody finished; at once, base models that are added no more. Every process
+ * with a data folder runs it; two at once do no harm. Answers how many entries were removed. Throws when the data folder is not
+ * this installation's.
  */
 export async function collectLocal(
   services: Pick<Services, 'db' | 'sql' | 'env'>,
@@ -33,7 +35,7 @@ export async function collectLocal(
   for (const folder of [incoming, path.join(cache, 'incoming')]) {
     for (const name of await writtenBefore(folder, before)) await remove(path.join(folder, name));
   }
-  return removed;
+  return removed + (await removeForgotten(services));
 }
 
 /** Names in a folder whose time of writing is before `time`. */

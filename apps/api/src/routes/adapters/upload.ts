@@ -61,10 +61,11 @@ export const adapterUploadRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSetti
           { bytes: services.env.maxUploadBytes, idleMs: settings.uploadIdleMs },
           async (name, value) => {
             // Known before gigabytes are sent for nothing, where the field comes before the files.
-            if (name === 'base_model' && !(await services.baseModels.has(value))) throw unknownBase(value);
+            if (name === 'base_model' && !(await services.baseModels.has(value, teamId)))
+              throw unknownBase(value);
           },
         );
-        const base = await baseOf(fields.base_model);
+        const base = await baseOf(fields.base_model, teamId);
         const parentId = fields.parent === null ? null : await parentOf(teamId, fields.parent, base.id);
         const { peft } = await checker.check(teamId, { folder, base });
         refuseOtherTasks(peft);
@@ -92,10 +93,10 @@ export const adapterUploadRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSetti
     },
   );
 
-  async function baseOf(id: string) {
+  async function baseOf(id: string, teamId: string) {
+    if (!(await services.baseModels.has(id, teamId))) throw unknownBase(id);
     const model = await openBaseModel(services, id, AbortSignal.timeout(openModelPatience));
     if (!model) {
-      if (!(await services.baseModels.has(id))) throw unknownBase(id);
       throw new ApiError('service_unavailable', `${id} is still being fetched; try again.`, {
         headers: { 'retry-after': '30' },
       });

@@ -19,6 +19,14 @@ export interface S3Place {
   endpoint: string | undefined;
 }
 
+export interface StoredObject {
+  key: string;
+  storedAt: Date;
+  bytes: number;
+  /** Another for other bytes. */
+  etag: string;
+}
+
 /** At most this many parts of this size are in memory, an upload. */
 const partBytes = 8 * 2 ** 20;
 const partsAtOnce = 2;
@@ -85,9 +93,15 @@ export class S3Objects {
     }
   }
 
-  /** The object's bytes. Null: there is none. An answer that breaks off throws `storage_away`. */
-  async get(key: string): Promise<AsyncIterable<Buffer> | null> {
-    const answer = await this.#unlessMissing(() => this.#client.send(new GetObjectCommand(this.#at(key))));
+  /**
+   * The object's bytes. Null: there is none. An answer that breaks off throws `storage_away`, as does an object that is not the
+   * one of `rest.etag` any more, of which the bytes from `rest.from` on are wanted.
+   */
+  async get(key: string, rest?: { from: number; etag: string }): Promise<AsyncIterable<Buffer> | null> {
+    const range = rest && { Range: `bytes=${rest.from}-`, IfMatch: rest.etag };
+    const answer = await this.#unlessMissing(() =>
+      this.#client.send(new GetObjectCommand({ ...this.#at(key), ...range })),
+    );
     if (!answer) return null;
     const body = answer.Body as Readable;
     return (async function* () {
@@ -111,10 +125,12 @@ export class S3Objects {
   }
 
   /** In the order of their keys. */
-  async *list(prefix: string): AsyncGenerator<{ key: string; storedAt: Date }> {
+  async *list(prefix: string): AsyncGenerator<StoredObject> {
     for await (const { Contents } of this.#pages(prefix)) {
-      for (const { Key, LastModified } of Contents ?? []) {
-        if (Key) yield { key: Key.slice(this.#prefix.length), storedAt: LastModified ?? new Date() };
+      for (const { Key, LastModified, Size, ETag } of Contents ?? []) {
+        if (!Key) continue;
+        const key = Key.slice(this.#prefix.length);
+        yield { key, storedAt: LastModified ?? new Date(), bytes: Size ?? 0, etag: ETag ?? '' };
       }
     }
   }

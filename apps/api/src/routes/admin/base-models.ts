@@ -1,0 +1,207 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
+import {
+  type AccessChange,
+  addBaseModel,
+  changeModelAccess,
+  findAddedModel,
+  hideBaseModel,
+  listAddedModels,
+  type Operator,
+  readAccess,
+  removeBaseModel,
+} from '@graft/service';
+import { ApiError } from '../../api-error.ts';
+import {
+  AddBaseModelSchema,
+  AllowBaseModelSchema,
+  BaseModelParams,
+  BaseModelSchema,
+  DeletedBaseModelSchema,
+  DenyBaseModelSchema,
+  ListBaseModelsQuery,
+  toWireAdded,
+  toWireConfigured,
+  UpdateBaseModelSchema,
+} from '../../schemas/base-model.ts';
+import { errorResponses } from '../../schemas/error.ts';
+import { listOf, toWireList } from '../../schemas/list.ts';
+import { ref } from '../../schemas/schema.ts';
+
+const tags = ['Operator'];
+const config = { access: 'operator' } as const;
+
+/** /admin/base-models: what the operator adds while Graft runs, and which teams see which model. `fetcher` is told of new ones. */
+export const adminBaseModelRoutes: FastifyPluginAsyncTypebox<{ fetcher: { wake(): void } }> = async (
+  app,
+  { fetcher },
+) => {
+  const { services } = app;
+  const { db, env } = services;
+  const sources = [...env.baseModelSources, ...env.hubAllow.map((glob) => `hub:${glob}`)];
+
+  /** Null: there is no such model. */
+  async function read(id: string) {
+    const access = async () => (await readAccess(db, [id])).get(id)!;
+    const entry = (await services.baseModels.configured()).find((model) => model.id === id);
+    if (entry) return toWireConfigured(entry, await access());
+    if (services.baseModels.isConfigured(id)) return toWireConfigured({ id, source: 'hub' }, await access());
+    const added = await findAddedModel(services, id);
+    return added && toWireAdded(added, await access());
+  }
+
+  const unknown = (id: string) =>
+    new ApiError('unknown_base_model', `No such base model: ${id}`, { param: 'base_model_id' });
+
+  async function existing(id: string) {
+    const model = await read(id);
+    if (!model) throw unknown(id);
+    return model;
+  }
+
+  app.get(
+    '/admin/base-models',
+    {
+      config,
+      schema: {
+        tags,
+        summary: 'List base models for the operator',
+        description: 'Those of the configuration, then those that were added, newest first.',
+        querystring: ListBaseModelsQuery,
+        response: { 200: listOf(BaseModelSchema), ...errorResponses(400, 401, 403) },
+      },
+    },
+    async ({ query: { after, limit } }) => {
+      const configured = await services.baseModels.configured();
+      const added = await listAddedModels(services);
+      const ids = [...configured.map(({ id }) => id), ...added.map(({ modelId }) => modelId)];
+      const start = after === undefined ? 0 : ids.indexOf(after) + 1;
+      if (after !== undefined && start === 0)
+        throw new ApiError('invalid_cursor', `No such object to list after: ${after}`, { param: 'after' });
+      const access = await readAccess(db, ids.slice(start, start + limit));
+      const data = [
+        ...configured.map((entry) => ({
+          id: entry.id,
+          wire: () => toWireConfigured(entry, access.get(entry.id)!),
+        })),
+        ...added.map((model) => ({
+          id: model.modelId,
+          wire: () => toWireAdded(model, access.get(model.modelId)!),
+        })),
+      ].slice(start, start + limit);
+      return toWireList({ data, hasMore: ids.length > start + limit }, ({ wire }) => wire());
+    },
+  );
+
+  app.post(
+    '/admin/base-models',
+    {
+      config,
+      schema: {
+        tags,
+        summary: 'Add a base model',
+        description:
+          'By a folder, a Hub id or a prefix of S3 that GRAFT_BASE_MODEL_SOURCES (or, of the Hub, GRAFT_HUB_ALLOW) names. It is fetched and verified in the background: `state` tells when teams find it.',
+        body: ref(AddBaseModelSchema),
+        response: { 200: ref(BaseModelSchema), ...errorResponses(400, 401, 403, 404) },
+      },
+    },
+    async ({ operator, body }) => {
+      const added = await addBaseModel(services, body, sources, operator);
+      fetcher.wake();
+      return await existing(added.modelId);
+    },
+  );
+
+  app.get(
+    '/admin/base-models/:base_model_id',
+    {
+      config,
+      schema: {
+        tags,
+        summary: 'Get a base model for the operator',
+        params: BaseModelParams,
+        response: { 200: ref(BaseModelSchema), ...errorResponses(401, 403, 404) },
+      },
+    },
+    async ({ params }) => await existing(params.base_model_id),
+  );
+
+  app.post(
+    '/admin/base-models/:base_model_id',
+    {
+      config,
+      schema: {
+        tags,
+        summary: 'Hide an added base model, or show it again',
+        description: 'No team finds a hidden one; jobs that were accepted and adapters go on with it.',
+        params: BaseModelParams,
+        body: ref(UpdateBaseModelSchema),
+        response: { 200: ref(BaseModelSchema), ...errorResponses(400, 401, 403, 404) },
+      },
+    },
+    async ({ operator, params: { base_model_id: id }, body }) => {
+      if (!(await hideBaseModel(services, id, body.hidden, operator))) throw unknown(id);
+      return await existing(id);
+    },
+  );
+
+  app.delete(
+    '/admin/base-models/:base_model_id',
+    {
+      config,
+      schema: {
+        tags,
+        summary: 'Remove an added base model',
+        description: 'Refused while jobs under way or adapters use it: hide it then.',
+        params: BaseModelParams,
+        response: { 200: ref(DeletedBaseModelSchema), ...errorResponses(400, 401, 403, 404) },
+      },
+    },
+    async ({ operator, params: { base_model_id: id } }) => {
+      if (!(await removeBaseModel(services, id, operator))) throw unknown(id);
+      fetcher.wake();
+      return { id, object: 'base_model' as const, deleted: true as const };
+    },
+  );
+
+  async function change(id: string, access: AccessChange, operator: Operator) {
+    await existing(id);
+    await changeModelAccess(services, id, access, operator);
+    return await existing(id);
+  }
+
+  app.post(
+    '/admin/base-models/:base_model_id/allow',
+    {
+      config,
+      schema: {
+        tags,
+        summary: 'Allow teams a base model',
+        description:
+          'From then on only allowed teams find it, of the configuration or added. Without the permission it is as a model that does not exist, also under the fine-tuned ones made of it.',
+        params: BaseModelParams,
+        body: ref(AllowBaseModelSchema),
+        response: { 200: ref(BaseModelSchema), ...errorResponses(400, 401, 403, 404) },
+      },
+    },
+    async ({ operator, params, body: { teams } }) =>
+      await change(params.base_model_id, teams === null ? 'everyone' : { allow: teams }, operator),
+  );
+
+  app.post(
+    '/admin/base-models/:base_model_id/deny',
+    {
+      config,
+      schema: {
+        tags,
+        summary: 'Deny teams a base model',
+        description: 'These teams find it no more; jobs that were accepted go on.',
+        params: BaseModelParams,
+        body: ref(DenyBaseModelSchema),
+        response: { 200: ref(BaseModelSchema), ...errorResponses(400, 401, 403, 404) },
+      },
+    },
+    async ({ operator, params, body: { teams } }) =>
+      await change(params.base_model_id, { deny: teams }, operator),
+  );
+};

@@ -1,0 +1,36 @@
+import { stat, statfs } from 'node:fs/promises';
+import path from 'node:path';
+import { GraftError } from '../errors.ts';
+import type { ListedFile } from './hub-files.ts';
+import { megabytes } from './progress.ts';
+
+/**
+ * Throws GraftError `disk_full` where the disk of `folder` has no room for what is missing of `files` there, `.part`s counted, with
+ * `minFree` bytes left over.
+ */
+export async function checkSpace(
+  folder: string,
+  model: string,
+  files: readonly ListedFile[],
+  minFree = 0,
+): Promise<void> {
+  let missing = 0;
+  for (const file of files) {
+    const target = path.join(folder, file.path);
+    const there = (await sizeOf(target)) ?? (await sizeOf(`${target}.part`)) ?? 0;
+    missing += Math.max(0, file.size - there);
+  }
+  const { bavail, bsize } = await statfs(folder);
+  const free = Math.max(0, bavail * bsize - minFree);
+  if (missing <= free) return;
+  const kept = minFree > 0 ? `, ${megabytes(minFree)} that are kept free not counted` : '';
+  throw new GraftError(
+    'disk_full',
+    `${model} takes ${megabytes(missing)}, but the disk of the cache folder has ${megabytes(free)} left${kept}`,
+    { fault: 'system', param: 'model' },
+  );
+}
+
+async function sizeOf(file: string): Promise<number | null> {
+  return (await stat(file).catch(() => null))?.size ?? null;
+}

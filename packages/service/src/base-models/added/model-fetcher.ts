@@ -1,0 +1,143 @@
+import { readdir, rm } from 'node:fs/promises';
+import path from 'node:path';
+import { GraftError } from '@graft/peft-core/config';
+import { findHubCommit } from '@graft/peft-core/files';
+import { isDatabaseAway } from '../../database/database-away.ts';
+import { type Repeating, repeat } from '../../repeat.ts';
+import type { Services } from '../../services.ts';
+import { admitBaseModel } from '../admit-base-model.ts';
+import { baseModelFault, isLastingModelFault } from '../base-model-fault.ts';
+import { digestFolder } from '../cache-folder.ts';
+import { openLocalModel } from '../open-local-model.ts';
+import type { AddedModel } from './added-model.ts';
+import { addedModelsFolder, bringModel, describeModel, hubOptions } from './bring-model.ts';
+import {
+  claimFetch,
+  type FetchLease,
+  failFetch,
+  finishFetch,
+  keepFetch,
+  releaseFetch,
+} from './fetch-lease.ts';
+
+type FetchServices = Pick<Services, 'db' | 'sql' | 'env' | 'log'>;
+
+/** What may pass: a Hub or a server of S3 that is away, or a fault of this machine. */
+const passing = new Set(['base_model_unavailable', 'storage_away', 'internal_error']);
+const unforeseen = { code: 'internal_error', message: 'A fault of the server; its log has the details.' };
+
+/**
+ * Fetches the models that the operator adds, one after the other, in the background: verified, then opened and digested as a job
+ * would; until then no team finds it. Of all processes one has a model at a time; where one has stopped, another of the same
+ * disk goes on. `wake`: there is a new one.
+ */
+export function startModelFetcher(services: FetchServices, { sweepMs = 5_000 } = {}): Repeating {
+  const round = async (stopping: AbortSignal) => {
+    await removeForgotten(services);
+    while (!stopping.aborted) {
+      const claimed = await claimFetch(services);
+      if (!claimed) return;
+      await fetchModel(services, claimed.model, claimed.lease, stopping);
+    }
+  };
+  return repeat('base-model-fetcher', sweepMs, round, services.log);
+}
+
+async function fetchModel(
+  services: FetchServices,
+  model: AddedModel,
+  lease: FetchLease,
+  stopping: AbortSignal,
+): Promise<void> {
+  const { log } = services;
+  const lost = new AbortController();
+  const signal = AbortSignal.any([stopping, lost.signal]);
+  const at: Pick<AddedModel, 'bytesDone' | 'bytesTotal' | 'commit'> = {
+    bytesDone: 0,
+    bytesTotal: null,
+    commit: model.commit,
+  };
+  const told = { baseModel: model.modelId };
+  const beat = setInterval(() => {
+    keepFetch(services, lease, at).then(
+      (held) => {
+        if (!held) lost.abort(new Error('another process fetches the model, or it was removed'));
+      },
+      // With Postgres away the lease ends, and the next beat tells.
+      () => {},
+    );
+  }, 1000);
+  try {
+    const fetched = await bringAndOpen(services, model, at, lease, signal);
+    signal.throwIfAborted();
+    if (await finishFetch(services, lease, fetched))
+      log.info({ event: 'base_model_ready', ...told }, 'ready');
+  } catch (error) {
+    if (lost.signal.aborted) return;
+    if (stopping.aborted) return await releaseFetch(services, lease);
+    if (isDatabaseAway(error)) throw error;
+    const { code, message } = error instanceof GraftError ? error : unforeseen;
+    const state = await failFetch(services, lease, { code, message }, passing.has(code));
+    log.warn({ event: 'base_model_not_fetched', ...told, state, err: error }, 'not fetched');
+  } finally {
+    clearInterval(beat);
+  }
+}
+
+async function bringAndOpen(
+  services: FetchServices,
+  model: AddedModel,
+  at: Pick<AddedModel, 'bytesDone' | 'bytesTotal' | 'commit'>,
+  lease: FetchLease,
+  signal: AbortSignal,
+) {
+  const { db, env } = services;
+  const { id: installation } = await db.installation.findFirstOrThrow();
+  const folder = path.join(addedModelsFolder(env, installation), model.id);
+  if (model.source === 'hub' && at.commit === null) {
+    const spec = { hub: model.location, revision: model.revision ?? undefined };
+    at.commit = await findHubCommit(spec, hubOptions(env, folder));
+    // Before the first byte: whoever goes on after this process fetches the same commit.
+    if (!(await keepFetch(services, lease, at))) throw new Error('the lease was lost');
+  }
+  const location = await bringModel({ ...model, commit: at.commit }, folder, env, {
+    onFiles: (files) => {
+      at.bytesTotal = files.reduce((sum, { size }) => sum + size, 0);
+    },
+    onBytes: (bytes) => {
+      at.bytesDone += bytes;
+    },
+    signal,
+  }).catch((error: unknown): never => {
+    throw forOperator(error, model, env.cacheDir);
+  });
+  const opened = await openLocalModel(model.modelId, location, [env.cacheDir], digestFolder(env.cacheDir));
+  const files = await describeModel(location, opened.weightFiles, signal);
+  const digest = await admitBaseModel(services, opened);
+  return { files, modelType: opened.modelType, digest };
+}
+
+/** For the operator: of broken files what a team would be told, of all else what happened. */
+function forOperator(error: unknown, { modelId, source, location }: AddedModel, cacheDir: string): unknown {
+  if (!(error instanceof GraftError)) return error;
+  if (error.code === 'file_not_found') {
+    const message = `there is nothing at ${location} on the machine that has looked`;
+    return new GraftError('base_model_not_found', message, { param: 'model', cause: error });
+  }
+  const isOfHub = error.code === 'base_model_not_found' || error.code === 'base_model_access_denied';
+  if (isOfHub || !isLastingModelFault(error.code)) return error;
+  return baseModelFault(error, modelId, source === 'folder' ? [location] : [cacheDir]);
+}
+
+/** Removes from this machine what belongs to models that are added no more. */
+export async function removeForgotten({ db, env }: Pick<Services, 'db' | 'env'>): Promise<number> {
+  const { id: installation } = await db.installation.findFirstOrThrow();
+  const root = addedModelsFolder(env, installation);
+  const ids = await readdir(root).catch(() => [] as string[]);
+  if (ids.length === 0) return 0;
+  const rows = await db.addedBaseModel.findMany({ where: { id: { in: ids } }, select: { id: true } });
+  const known = new Set(rows.map(({ id }) => id));
+  const forgotten = ids.filter((id) => !known.has(id));
+  for (const id of forgotten) await rm(path.join(root, id), { recursive: true, force: true });
+  return forgotten.length;
+}
