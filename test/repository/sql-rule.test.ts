@@ -93,6 +93,8 @@ test('one file ends jobs and tells the outbox', () => {
   const having = (text: string) =>
     files.filter((file) => readFileSync(join(root, file), 'utf8').includes(text));
   const endJob = 'packages/service/src/jobs/transitions/end-job.ts';
-  assert.deepEqual(having('finished_at = '), [endJob]);
+  // A fetch of a base model ends, too.
+  const fetches = 'packages/service/src/base-models/added/fetch-lease.ts';
+  assert.deepEqual(having('finished_at = '), [fetches, endJob]);
   assert.deepEqual(having('outbox.create('), ['packages/service/src/webhooks/tell-outbox.ts']);
 });
