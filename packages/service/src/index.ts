@@ -47,6 +47,7 @@ export {
   type GenerationRequest,
   GenerationRequestSchema,
   generationPath,
+  teamHeader,
   type Usage,
   UsageSchema,
 } from './generation/protocol.ts';
@@ -62,6 +63,9 @@ export {
   type JobState,
   type Lease,
   leaseOf,
+  type Priority,
+  priorities,
+  priorityOf,
   type ValidationProgress,
   wireStatus,
 } from './jobs/job.ts';
@@ -90,13 +94,13 @@ export { findValidationResult, keepValidationResult } from './jobs/records/valid
 export { type JobNews, readJobNews, type WatchedJob } from './jobs/records/watch-jobs.ts';
 export { claimJob } from './jobs/transitions/claim-job.ts';
 export { createJob, type NewJob } from './jobs/transitions/create-job.ts';
-export { dispatchJobs, staleDispatched } from './jobs/transitions/dispatch-jobs.ts';
+export { dispatchJobs, firstDispatched, staleDispatched } from './jobs/transitions/dispatch-jobs.ts';
 export { failJob } from './jobs/transitions/fail-job.ts';
 export { publishAdapterVersion } from './jobs/transitions/publish-adapter-version.ts';
-export { createQueuePositions } from './jobs/transitions/queue-positions.ts';
+export { createQueuePlaces, type QueuePlace } from './jobs/transitions/queue-positions.ts';
 export { returnJob } from './jobs/transitions/return-job.ts';
 export { cancelRunningJob, pauseRunningJob, releaseJob } from './jobs/transitions/stop-running-job.ts';
-export { cancelJob, pauseJob, resumeJob } from './jobs/transitions/user-requests.ts';
+export { cancelJob, pauseJob, resumeJob, setJobPriority } from './jobs/transitions/user-requests.ts';
 export {
   breakValidation,
   claimValidation,
@@ -196,6 +200,7 @@ export {
   findTeam,
   listTeams,
   mostRunning,
+  mostWeight,
   readTeams,
   type Team,
   updateTeam,

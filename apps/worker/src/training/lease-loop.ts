@@ -1,7 +1,8 @@
 import {
   asTeam,
   claimJob,
-  type Lease,
+  firstDispatched,
+  type Job,
   repeat,
   staleDispatched,
   type WorkerCapabilities,
@@ -45,12 +46,12 @@ export function startLeaseLoop(options: LeaseLoopOptions): LeaseLoop {
   const running = new Set<Promise<void>>();
 
   /** Resolves once the job is over, or at once when this worker does not get it. */
-  async function take(lease: Lease): Promise<void> {
+  async function take(): Promise<void> {
     // Without a free slot the row stays dispatched, and the worker that polls first takes it.
     if (shutdown.signal.aborted || !health.takesJobs) return;
     const trainer = free.pop();
     if (!trainer) return;
-    const work = claimAndRun(lease, trainer).finally(() => {
+    const work = claimAndRun(trainer).finally(() => {
       free.push(trainer);
       running.delete(work);
     });
@@ -58,13 +59,20 @@ export function startLeaseLoop(options: LeaseLoopOptions): LeaseLoop {
     await work;
   }
 
-  async function claimAndRun(lease: Lease, trainer: TrainerProcess): Promise<void> {
-    const claimedAt = performance.now();
-    const job = await claimJob(services, lease, {
-      workerId,
-      leaseSeconds: times.leaseSeconds,
-      capabilities,
-    });
+  /** The bell says that there is a job; whose turn it is now, the rows say. */
+  async function claimFirst(): Promise<{ job: Job | null; claimedAt: number }> {
+    const claim = { workerId, leaseSeconds: times.leaseSeconds, capabilities };
+    for (;;) {
+      const claimedAt = performance.now();
+      const next = await firstDispatched(services, { id: workerId, capabilities });
+      const job = next && (await claimJob(services, next, claim));
+      // Another slot was quicker: then the one behind.
+      if (job || !next) return { job, claimedAt };
+    }
+  }
+
+  async function claimAndRun(trainer: TrainerProcess): Promise<void> {
+    const { job, claimedAt } = await claimFirst();
     if (!job) return;
     log.info({ jobId: job.id, leaseEpoch: job.leaseEpoch, attempt: job.attempts }, 'job claimed');
     const run = { ...options, trainer, claimedAt, shutdown: shutdown.signal, hurry: hurry.signal };
@@ -78,7 +86,7 @@ export function startLeaseLoop(options: LeaseLoopOptions): LeaseLoop {
     const worker = { id: workerId, capabilities };
     const leases = await staleDispatched(services, { seconds: unheardSeconds, worker });
     for (const lease of leases.slice(0, free.length)) {
-      void take(lease).catch((error) =>
+      void take().catch((error) =>
         log.error({ jobId: lease.id, err: error }, 'job could not be claimed'),
       );
     }

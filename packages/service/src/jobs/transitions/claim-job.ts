@@ -24,7 +24,7 @@ export async function claimJob(
     const job = await changeJob(
       tx,
       Prisma.sql`${holds(lease, 'dispatched')} AND ${mayTake({ id: workerId, capabilities })}`,
-      Prisma.sql`state = 'running', worker_id = ${workerId}, avoid_worker = NULL,
+      Prisma.sql`state = 'running', worker_id = ${workerId}, avoid_worker = NULL, preempt_requested_at = NULL,
         lease_until = now() + make_interval(secs => ${leaseSeconds}),
         attempts = attempts + 1, attempts_since_checkpoint = attempts_since_checkpoint + 1,
         started_at = coalesce(started_at, now()), requirements = coalesce(requirements, ${requirementsOn(capabilities)}),

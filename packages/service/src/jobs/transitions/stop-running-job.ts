@@ -10,7 +10,7 @@ import { endJob } from './end-job.ts';
 import { endAttempt } from './job-attempts.ts';
 
 /** SQL: gives the lease up; the attempt does not count. */
-const letGo = Prisma.sql`pause_requested_at = NULL, lease_until = NULL, worker_id = NULL,
+const letGo = Prisma.sql`pause_requested_at = NULL, preempt_requested_at = NULL, lease_until = NULL, worker_id = NULL,
   attempts = attempts - 1, attempts_since_checkpoint = greatest(attempts_since_checkpoint - 1, 0)`;
 
 /** running → cancelled, by the worker that was asked to and has stopped its trainer. Null: fenced. */
@@ -38,7 +38,7 @@ export async function pauseRunningJob(db: Database, lease: Lease): Promise<Job |
 }
 
 /**
- * running → queued, for a worker that stops in good order (SIGTERM: checkpointed), or was cut off from Postgres and still has
+ * running → queued, for a worker that stops in good order (SIGTERM: checkpointed), makes room for another team, or was cut off from Postgres and still has
  * the lease: the attempt is refunded. `reason` is for the job's events. A job that was asked to cancel or pause goes to
  * cancelled or paused instead. Null: fenced.
  */
