@@ -1,6 +1,6 @@
 /** Who is next, decided in SQL: teams take turns by their weights (turns.ts), and each team's jobs by priority and age. */
 import type { Database } from '../../database/database.ts';
-import { isDatabaseAway } from '../../database/database-away.ts';
+import { isDatabaseAway, isRowLocked } from '../../database/database-away.ts';
 import { inTransaction } from '../../database/in-transaction.ts';
 import { Prisma } from '../../generated/client.ts';
 import type { WorkerCapabilities } from '../../workers/worker-registry.ts';
@@ -26,6 +26,8 @@ export async function dispatchJobs(
   for (let next = await nextToRun(db, passedOver); next; next = await nextToRun(db, passedOver)) {
     const { id, teamId } = next;
     const lease = await dispatchJob(db, next).catch((error: unknown) => {
+      // An attempt of the team's is ending, and its process is frozen.
+      if (isRowLocked(error)) return 'team locked' as const;
       if (isDatabaseAway(error)) throw error;
       options.onFault?.({ id, error });
       return null;

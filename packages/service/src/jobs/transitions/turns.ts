@@ -7,6 +7,7 @@
  *   and charged when it ends.
  */
 import type { Database, Transaction } from '../../database/database.ts';
+import { isDatabaseAway } from '../../database/database-away.ts';
 import { Prisma } from '../../generated/client.ts';
 import type { AttemptKind, Job } from '../job.ts';
 
@@ -68,16 +69,23 @@ export async function takeTurn(tx: Transaction, teamId: string, kind: AttemptKin
   return turn?.start ?? 0;
 }
 
-/** After the turn's transaction, in a statement of its own: a lock of the one clock must not wait for whoever is frozen. */
+/**
+ * After the turn's transaction, in a statement of its own: a lock of the one clock must not wait for whoever is frozen. The next turn
+ * makes up for one that Postgres, away at this moment, has not heard of.
+ */
 export async function advanceClock(
   { sql }: Pick<Database, 'sql'>,
   kind: AttemptKind,
   start: number,
 ): Promise<void> {
-  await sql.query('UPDATE turn_clocks SET virtual_time = $2 WHERE kind = $1 AND virtual_time < $2', [
-    kind,
-    start,
-  ]);
+  try {
+    await sql.query('UPDATE turn_clocks SET virtual_time = $2 WHERE kind = $1 AND virtual_time < $2', [
+      kind,
+      start,
+    ]);
+  } catch (error) {
+    if (!isDatabaseAway(error)) throw error;
+  }
 }
 
 /**

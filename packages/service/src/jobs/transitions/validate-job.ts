@@ -1,7 +1,7 @@
 /** Validation is leased work as training is: claimed by one process, renewed, fenced, and its attempts counted. */
 import type { ResolvedTraining } from '@graft/peft-core/config';
 import { type Database, statementWithin, type Transaction } from '../../database/database.ts';
-import { isDatabaseAway } from '../../database/database-away.ts';
+import { isDatabaseAway, isRowLocked } from '../../database/database-away.ts';
 import { inTransaction } from '../../database/in-transaction.ts';
 import { Prisma } from '../../generated/client.ts';
 import { type Job, type JobError, type Lease, leaseOf, type ValidationProgress } from '../job.ts';
@@ -48,7 +48,7 @@ export async function claimValidation(db: Database, options: ClaimOptions): Prom
         await advanceClock(db, 'validation', claimed.start);
         return claimed.job;
       } catch (error) {
-        if (isDatabaseAway(error)) throw error;
+        if (isDatabaseAway(error) && !isRowLocked(error)) throw error;
         // One that cannot be claimed holds up no other.
         fault = error;
       }
