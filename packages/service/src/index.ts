@@ -97,7 +97,7 @@ export { createJob, type NewJob } from './jobs/transitions/create-job.ts';
 export { dispatchJobs, firstDispatched, staleDispatched } from './jobs/transitions/dispatch-jobs.ts';
 export { failJob } from './jobs/transitions/fail-job.ts';
 export { publishAdapterVersion } from './jobs/transitions/publish-adapter-version.ts';
-export { createQueuePlaces, type QueuePlace } from './jobs/transitions/queue-positions.ts';
+export { createQueuePlaces, type QueuePlace } from './jobs/turns/queue-positions.ts';
 export { returnJob } from './jobs/transitions/return-job.ts';
 export { cancelRunningJob, pauseRunningJob, releaseJob } from './jobs/transitions/stop-running-job.ts';
 export { cancelJob, pauseJob, resumeJob, setJobPriority } from './jobs/transitions/user-requests.ts';

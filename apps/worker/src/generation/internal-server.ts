@@ -160,15 +160,16 @@ async function* answer(
 }
 
 /** By the weight that the team has now. Without a team, or one that is gone: as if all such were one. */
-async function shareOf(
-  { db }: Pick<Services, 'db'>,
-  header: string | string[] | undefined,
-): Promise<Share> {
-  const id = typeof header === 'string' ? header : '';
-  const asked = id ? db.team.findFirst({ where: { id }, select: { weight: true } }) : Promise.resolve(null);
-  // While Postgres is away the answer is tried all the same, which says so better.
-  const team = await asked.catch(() => null);
-  return team ? { team: id, weight: team.weight } : { team: '', weight: 1 };
+async function shareOf({ db }: Pick<Services, 'db'>, header: string | string[] | undefined): Promise<Share> {
+  const nobodys = { team: '', weight: 1 };
+  if (typeof header !== 'string' || header === '') return nobodys;
+  try {
+    const team = await db.team.findFirst({ where: { id: header }, select: { weight: true } });
+    return team ? { team: header, weight: team.weight } : nobodys;
+  } catch {
+    // While Postgres is away the answer is tried all the same, which says so better.
+    return nobodys;
+  }
 }
 
 /** Finds base model and adapter on this machine. Throws GraftError. */

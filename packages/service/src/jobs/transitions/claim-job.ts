@@ -5,9 +5,9 @@ import { tellOutbox } from '../../webhooks/tell-outbox.ts';
 import type { WorkerCapabilities } from '../../workers/worker-registry.ts';
 import type { Job, Lease } from '../job.ts';
 import { insertEvent } from '../records/job-event.ts';
+import { mayTake } from '../turns/may-take.ts';
 import { changeJob, holds } from './change-job.ts';
 import { beginAttempt } from './job-attempts.ts';
-import { mayTake } from './may-take.ts';
 
 /**
  * dispatched → running, attempt + 1, lease taken for `leaseSeconds`. The first claim by a worker that says what it can

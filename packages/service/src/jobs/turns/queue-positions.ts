@@ -3,7 +3,7 @@ import { asSystem } from '../../database/on-behalf-of.ts';
 import { Prisma } from '../../generated/client.ts';
 import { estimateStarts, type StartEstimate } from './estimate-starts.ts';
 import { takesJobs } from './may-take.ts';
-import { atWork, rank, turnsOf } from './turns.ts';
+import { atWork, rank, turnsOf } from './team-turns.ts';
 
 /** Milliseconds for which positions count as new, and for those of a job that has begun to wait since. */
 const freshMs = 1_000;

@@ -9,12 +9,12 @@ import { openTestServices } from '../../testing/open-test-services.ts';
 import { registerWorker } from '../../workers/worker-registry.ts';
 import { type Job, type JobState, type Lease, leaseOf } from '../job.ts';
 import { getJob } from '../records/read-jobs.ts';
-import { claimJob } from './claim-job.ts';
-import { dispatchJobs, firstDispatched } from './dispatch-jobs.ts';
-import { failJob } from './fail-job.ts';
+import { claimJob } from '../transitions/claim-job.ts';
+import { dispatchJobs, firstDispatched } from '../transitions/dispatch-jobs.ts';
+import { failJob } from '../transitions/fail-job.ts';
 import { createQueuePlaces } from './queue-positions.ts';
-import { setJobPriority } from './user-requests.ts';
-import { claimValidation, finishValidation } from './validate-job.ts';
+import { setJobPriority } from '../transitions/user-requests.ts';
+import { claimValidation, finishValidation } from '../transitions/validate-job.ts';
 
 let services: Services;
 before(async () => {
