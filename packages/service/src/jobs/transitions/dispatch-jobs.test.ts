@@ -7,9 +7,9 @@ import { openTestServices } from '../../testing/open-test-services.ts';
 import { heartbeatWorker, registerWorker } from '../../workers/worker-registry.ts';
 import type { Job } from '../job.ts';
 import { getJob } from '../records/read-jobs.ts';
+import { createQueuePlaces } from '../turns/queue-positions.ts';
 import { claimJob } from './claim-job.ts';
 import { dispatchJobs, takeBackDispatched } from './dispatch-jobs.ts';
-import { createQueuePlaces } from '../turns/queue-positions.ts';
 import { releaseJob } from './stop-running-job.ts';
 
 let services: Services;

@@ -5,9 +5,9 @@ import { inTransaction } from '../../database/in-transaction.ts';
 import { Prisma } from '../../generated/client.ts';
 import type { WorkerCapabilities } from '../../workers/worker-registry.ts';
 import type { Lease } from '../job.ts';
-import type { JobFaultListener } from './change-job.ts';
 import { canRun, mayTake, takesJobs } from '../turns/may-take.ts';
 import { advanceClock, atWork, rank, takeTurn, turnsOf } from '../turns/team-turns.ts';
+import type { JobFaultListener } from './change-job.ts';
 
 /**
  * queued → dispatched, lease epoch + 1, for as many jobs as the living workers may have waiting: at most two per

@@ -3,8 +3,8 @@ import { inTransaction } from '../../database/in-transaction.ts';
 import { Prisma } from '../../generated/client.ts';
 import type { Job } from '../job.ts';
 import { insertEvent } from '../records/job-event.ts';
-import { changeJob } from './change-job.ts';
 import { canRun, takesJobs } from '../turns/may-take.ts';
+import { changeJob } from './change-job.ts';
 
 /**
  * Asks one running job to make room (`preemptRequestedAt`) when a team has waited for `seconds` and has none running: the job that

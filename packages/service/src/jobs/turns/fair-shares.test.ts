@@ -12,9 +12,9 @@ import { getJob } from '../records/read-jobs.ts';
 import { claimJob } from '../transitions/claim-job.ts';
 import { dispatchJobs, firstDispatched } from '../transitions/dispatch-jobs.ts';
 import { failJob } from '../transitions/fail-job.ts';
-import { createQueuePlaces } from './queue-positions.ts';
 import { setJobPriority } from '../transitions/user-requests.ts';
 import { claimValidation, finishValidation } from '../transitions/validate-job.ts';
+import { createQueuePlaces } from './queue-positions.ts';
 
 let services: Services;
 before(async () => {
