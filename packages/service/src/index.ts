@@ -97,9 +97,13 @@ export { createJob, type NewJob } from './jobs/transitions/create-job.ts';
 export { dispatchJobs, firstDispatched, staleDispatched } from './jobs/transitions/dispatch-jobs.ts';
 export { failJob } from './jobs/transitions/fail-job.ts';
 export { publishAdapterVersion } from './jobs/transitions/publish-adapter-version.ts';
-export { createQueuePlaces, type QueuePlace } from './jobs/turns/queue-positions.ts';
 export { returnJob } from './jobs/transitions/return-job.ts';
-export { cancelRunningJob, pauseRunningJob, releaseJob } from './jobs/transitions/stop-running-job.ts';
+export {
+  cancelRunningJob,
+  pauseRunningJob,
+  type Release,
+  releaseJob,
+} from './jobs/transitions/stop-running-job.ts';
 export { cancelJob, pauseJob, resumeJob, setJobPriority } from './jobs/transitions/user-requests.ts';
 export {
   breakValidation,
@@ -110,6 +114,7 @@ export {
   returnValidation,
   type ValidationOutcome,
 } from './jobs/transitions/validate-job.ts';
+export { createQueuePlaces, type QueuePlace } from './jobs/turns/queue-positions.ts';
 export { hasRole, type Role, roles } from './keys/api-key.ts';
 export { createApiKey, type NewApiKey } from './keys/create-api-key.ts';
 export { mostKeySeconds } from './keys/limits-of-maker.ts';

@@ -39,8 +39,13 @@ test('a job of high priority is before the others of its team, and another prior
   const changed = await bench.acme.send('POST', `${path}/${ids[3]}`, { priority: 'high' });
   assert.deepEqual([changed.status, changed.json.priority], [200, 'high'], changed.text);
   assert.equal(changed.json.estimated_start, null, 'nothing has run yet');
-  assert.deepEqual((await order()).map(([index]: [number]) => index), [2, 3, 0, 1]);
-  const audit = await bench.services.db.auditEntry.findMany({ where: { target: ids[3]!, action: 'job.priority' } });
+  assert.deepEqual(
+    (await order()).map(([index]: [number]) => index),
+    [2, 3, 0, 1],
+  );
+  const audit = await bench.services.db.auditEntry.findMany({
+    where: { target: ids[3]!, action: 'job.priority' },
+  });
   assert.deepEqual(
     audit.map(({ teamId, keyId, detail }) => [teamId, keyId, detail]),
     [[bench.acme.teamId, bench.acme.key.split('_')[1], { priority: 'high' }]],

@@ -173,7 +173,7 @@ export const JobSchema = named('FineTuningJob', {
     description: 'How far the files are read while the status is validating_files.',
   }),
   progress: nullable(ProgressSchema),
-  priority: priority("Among the jobs of the team."),
+  priority: priority('Among the jobs of the team.'),
   estimated_start: nullable(Time, {
     description:
       'When a job that waits should start: in half of the cases by then, going by how long the latest jobs ran. Null while none has run, or no worker takes jobs.',

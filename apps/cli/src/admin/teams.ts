@@ -79,8 +79,7 @@ function addTeamChanges(teams: Command): void {
   }).action(async (name: string, n: string, options: VerbOptions) => {
     const weight = wholeNumber(1)(n);
     const team = await withServices(async (services, service) => {
-      if (weight > service.mostWeight)
-        throw new UsageError(`A weight is at most ${service.mostWeight}.`);
+      if (weight > service.mostWeight) throw new UsageError(`A weight is at most ${service.mostWeight}.`);
       const { id } = await existingTeam(services, service, name);
       return await service.updateTeam(services, id, { weight });
     });

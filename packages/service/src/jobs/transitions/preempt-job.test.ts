@@ -37,7 +37,9 @@ async function claimNext(): Promise<Job> {
 
 /** As if all that waits or runs had done so for this many minutes. */
 async function letPass(minutes: number): Promise<void> {
-  await services.sql.query("UPDATE job_attempts SET started_at = started_at - $1 * interval '1 minute'", [minutes]);
+  await services.sql.query("UPDATE job_attempts SET started_at = started_at - $1 * interval '1 minute'", [
+    minutes,
+  ]);
   await services.sql.query(
     "UPDATE jobs SET run_after = run_after - $1 * interval '1 minute' WHERE finished_at IS NULL",
     [minutes],
@@ -64,11 +66,18 @@ test('a long job makes room for a team that waited, which is next, and costs no 
   const flags = await heartbeatJob(services, leaseOf(held), { leaseSeconds: 600 });
   assert.deepEqual(flags, { cancelRequested: false, pauseRequested: false, preemptRequested: true });
   await dispatchJobs(services);
-  const released = await releaseJob(services, leaseOf(held), 'Made room for another team');
+  const released = await releaseJob(services, leaseOf(held), { reason: 'Made room for another team' });
   assert.deepEqual([released!.state, released!.attempts, released!.preemptRequestedAt], ['queued', 0, null]);
-  const events = await services.db.jobEvent.findMany({ where: { jobId: held.id }, orderBy: { seq: 'desc' }, take: 2 });
+  const events = await services.db.jobEvent.findMany({
+    where: { jobId: held.id },
+    orderBy: { seq: 'desc' },
+    take: 2,
+  });
   assert.equal(events[0]!.message, 'Made room for another team, job requeued');
-  assert.match(events[1]!.message, /^Asked to make room at a checkpoint: another team has waited for 11 min without a slot\./);
+  assert.match(
+    events[1]!.message,
+    /^Asked to make room at a checkpoint: another team has waited for 11 min without a slot\./,
+  );
   assert.equal((await claimNext()).id, waits.id);
   assert.equal((await getJob(services, holder.id, held.id))!.state, 'queued');
 });

@@ -7,7 +7,15 @@ import { waitForRow } from '../../database/wait-for-row.ts';
 import { Prisma } from '../../generated/client.ts';
 import { type Actor, actorOf } from '../../keys/verify-api-key.ts';
 import { tellOutbox } from '../../webhooks/tell-outbox.ts';
-import { isTerminal, type Job, type JobState, leaseOf, type Priority, priorities, wireStatus } from '../job.ts';
+import {
+  isTerminal,
+  type Job,
+  type JobState,
+  leaseOf,
+  type Priority,
+  priorities,
+  wireStatus,
+} from '../job.ts';
 import { insertEvent } from '../records/job-event.ts';
 import { changeJob, holds, lockJob } from './change-job.ts';
 import { endJob } from './end-job.ts';
@@ -72,7 +80,8 @@ export async function setJobPriority(
     action: 'priority',
     detail: { priority },
     allows: (job) => !isTerminal(job.state),
-    act: async (tx, _job, guard) => await changeJob(tx, guard, Prisma.sql`priority = ${priorities[priority]}`),
+    act: async (tx, _job, guard) =>
+      await changeJob(tx, guard, Prisma.sql`priority = ${priorities[priority]}`),
   });
   return await change(db, teamId, id, by);
 }
@@ -92,7 +101,12 @@ function request(
         const job = await lockJob(tx, Prisma.sql`team_id = ${teamId} AND id = ${id}`, { noWait: true });
         if (!job) return null;
         if (!allows(job)) throw invalidState(verb, job.state);
-        await insertAudit(tx, teamId, { ...actorOf(by), action: `job.${action}`, target: id, ...(detail ? { detail } : {}) });
+        await insertAudit(tx, teamId, {
+          ...actorOf(by),
+          action: `job.${action}`,
+          target: id,
+          ...(detail ? { detail } : {}),
+        });
         return await act(tx, job, holds(leaseOf(job), job.state));
       }),
     );

@@ -12,11 +12,17 @@ test('nothing ran, or no worker lives: nothing is known', () => {
 test('jobs that are all alike begin one after the other, behind those that run and those that are dispatched', () => {
   const running = [{ held: 20, left: null }];
   const estimate = estimateStarts({ ...nothing, running, dispatched: 1 });
-  assert.deepEqual([1, 2, 3].map((place) => estimate(place)!.median), [100, 160, 220]);
+  assert.deepEqual(
+    [1, 2, 3].map((place) => estimate(place)!.median),
+    [100, 160, 220],
+  );
   const told = estimateStarts({ ...nothing, running: [{ held: 20, left: 5 }] });
   assert.deepEqual(told(2), { median: 65, late: 65 });
   const two = estimateStarts({ ...nothing, slots: 2 });
-  assert.deepEqual([1, 2, 3].map((place) => two(place)!.median), [0, 0, 60]);
+  assert.deepEqual(
+    [1, 2, 3].map((place) => two(place)!.median),
+    [0, 0, 60],
+  );
 });
 
 test('what varied is told as it varied, and the same each time', () => {

@@ -223,7 +223,11 @@ test('within a team high goes before normal and low behind, and a job rises as i
   const by = { keyId: team.keyId };
   assert.equal(await setJobPriority(services, (await createTestTeam(services)).id, low, 'high', by), null);
   await setJobPriority(services, team.id, low, 'high', by);
-  assert.deepEqual(await order(), ['low, two days old', 'low', 'high', 'normal'], 'as it was created before it');
+  assert.deepEqual(
+    await order(),
+    ['low, two days old', 'low', 'high', 'normal'],
+    'as it was created before it',
+  );
   await addWorker(2);
   const dispatched = await dispatchJobs(services);
   assert.deepEqual(
@@ -239,10 +243,16 @@ test('a team pays for the time that its jobs hold slots, up to half an hour afte
   const running = new Slots();
   await dispatchJobs(services);
   await running.fill(1);
-  await services.sql.query("UPDATE job_attempts SET started_at = now() - interval '5 minutes' WHERE ended_at IS NULL");
+  await services.sql.query(
+    "UPDATE job_attempts SET started_at = now() - interval '5 minutes' WHERE ended_at IS NULL",
+  );
   await fill(short, 10, 'queued');
   const places = await createQueuePlaces(services)((await queuedIds(short.id)).slice(0, 5));
-  assert.deepEqual([...places.values()].map(({ position }) => position).sort(), [1, 2, 3, 4, 5], 'while it runs');
+  assert.deepEqual(
+    [...places.values()].map(({ position }) => position).sort(),
+    [1, 2, 3, 4, 5],
+    'while it runs',
+  );
   await running.release();
   const { virtualTime } = await services.db.teamTurn.findFirstOrThrow({ where: { teamId: long.id } });
   const clock = await services.db.turnClock.findFirstOrThrow({ where: { kind: 'training' } });
@@ -251,7 +261,11 @@ test('a team pays for the time that its jobs hold slots, up to half an hour afte
 });
 
 async function queuedIds(teamId: string): Promise<string[]> {
-  const rows = await services.db.job.findMany({ where: { teamId, state: 'queued' }, select: { id: true }, orderBy: { createdAt: 'asc' } });
+  const rows = await services.db.job.findMany({
+    where: { teamId, state: 'queued' },
+    select: { id: true },
+    orderBy: { createdAt: 'asc' },
+  });
   return rows.map(({ id }) => id);
 }
 
@@ -268,7 +282,10 @@ test('the expected start goes by what ran, and is null before', async () => {
   );
   assert.deepEqual(await start(), { median: 0, late: 0 }, 'the slot is free');
   const busy = await createTestJob(services, team, 'running');
-  await services.sql.query("UPDATE job_attempts SET started_at = now() - interval '4 minutes' WHERE job_id = $1 AND kind = 'training'", [busy.id]);
+  await services.sql.query(
+    "UPDATE job_attempts SET started_at = now() - interval '4 minutes' WHERE job_id = $1 AND kind = 'training'",
+    [busy.id],
+  );
   const { median } = (await start())!;
   assert.ok(median > 350 && median <= 360, `${median}`);
   assert.equal((await getJob(services, team.id, busy.id))!.state, 'running');
