@@ -92,9 +92,9 @@ export {
 export { type JobOutlook, readOutlook } from './jobs/records/read-outlook.ts';
 export { findValidationResult, keepValidationResult } from './jobs/records/validation-results.ts';
 export { type JobNews, readJobNews, type WatchedJob } from './jobs/records/watch-jobs.ts';
-export { claimJob } from './jobs/transitions/claim-job.ts';
+export { claimJob, claimNextJob } from './jobs/transitions/claim-job.ts';
 export { createJob, type NewJob } from './jobs/transitions/create-job.ts';
-export { dispatchJobs, firstDispatched, staleDispatched } from './jobs/transitions/dispatch-jobs.ts';
+export { dispatchJobs, staleDispatched } from './jobs/transitions/dispatch-jobs.ts';
 export { failJob } from './jobs/transitions/fail-job.ts';
 export { publishAdapterVersion } from './jobs/transitions/publish-adapter-version.ts';
 export { returnJob } from './jobs/transitions/return-job.ts';

@@ -1,12 +1,4 @@
-import {
-  asTeam,
-  claimJob,
-  firstDispatched,
-  type Job,
-  repeat,
-  staleDispatched,
-  type WorkerCapabilities,
-} from '@graft/service';
+import { asTeam, claimNextJob, repeat, staleDispatched, type WorkerCapabilities } from '@graft/service';
 import type { WorkerHealth } from '../health/worker-health.ts';
 import { type RunOptions, runTrainingJob } from './run-training-job.ts';
 import type { TrainerProcess } from './trainer-process.ts';
@@ -36,7 +28,7 @@ const pollMilliseconds = 2000;
 
 /**
  * Takes jobs from the queue and from their rows, and runs each in a free trainer. Being told of a job twice does no harm:
- * `claimJob` gives it out once.
+ * each is claimed once.
  */
 export function startLeaseLoop(options: LeaseLoopOptions): LeaseLoop {
   const { services, workerId, capabilities, health, trainers, times, log } = options;
@@ -59,21 +51,15 @@ export function startLeaseLoop(options: LeaseLoopOptions): LeaseLoop {
     await work;
   }
 
-  /** The bell says that there is a job; whose turn it is now, the rows say. */
-  async function claimFirst(): Promise<{ job: Job | null; claimedAt: number }> {
-    const claim = { workerId, leaseSeconds: times.leaseSeconds, capabilities };
-    for (;;) {
-      const claimedAt = performance.now();
-      const next = await firstDispatched(services, { id: workerId, capabilities });
-      const job = next && (await claimJob(services, next, claim));
-      // Another slot was quicker: then the one behind.
-      if (job || !next) return { job, claimedAt };
-    }
-  }
-
   async function claimAndRun(trainer: TrainerProcess): Promise<void> {
-    const { job, claimedAt } = await claimFirst();
-    if (!job) return;
+    // The bell says that there is a job; whose turn it is now, the rows say.
+    const claimed = await claimNextJob(services, {
+      workerId,
+      leaseSeconds: times.leaseSeconds,
+      capabilities,
+    });
+    if (!claimed) return;
+    const { job, claimedAt } = claimed;
     log.info({ jobId: job.id, leaseEpoch: job.leaseEpoch, attempt: job.attempts }, 'job claimed');
     const run = { ...options, trainer, claimedAt, shutdown: shutdown.signal, hurry: hurry.signal };
     const outcome = await asTeam(job.teamId, () => runTrainingJob(job, run));
@@ -86,9 +72,7 @@ export function startLeaseLoop(options: LeaseLoopOptions): LeaseLoop {
     const worker = { id: workerId, capabilities };
     const leases = await staleDispatched(services, { seconds: unheardSeconds, worker });
     for (const lease of leases.slice(0, free.length)) {
-      void take().catch((error) =>
-        log.error({ jobId: lease.id, err: error }, 'job could not be claimed'),
-      );
+      void take().catch((error) => log.error({ jobId: lease.id, err: error }, 'job could not be claimed'));
     }
   }
 

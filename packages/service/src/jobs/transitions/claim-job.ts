@@ -1,4 +1,5 @@
 import type { Database } from '../../database/database.ts';
+import { isDatabaseAway, isRowLocked } from '../../database/database-away.ts';
 import { inTransaction } from '../../database/in-transaction.ts';
 import { Prisma } from '../../generated/client.ts';
 import { tellOutbox } from '../../webhooks/tell-outbox.ts';
@@ -7,6 +8,7 @@ import type { Job, Lease } from '../job.ts';
 import { insertEvent } from '../records/job-event.ts';
 import { mayTake } from '../turns/may-take.ts';
 import { changeJob, holds } from './change-job.ts';
+import { firstDispatched } from './dispatch-jobs.ts';
 import { beginAttempt } from './job-attempts.ts';
 
 /**
@@ -39,6 +41,37 @@ export async function claimJob(
     await tellOutbox(tx, job, 'fine_tuning.job.running');
     return job;
   });
+}
+
+/**
+ * `claimJob` of the one that this worker should have (`firstDispatched`), and when that was asked for, by `performance.now()`. A
+ * job that cannot be claimed, because a frozen process holds its row or it is broken, is passed over: no slot stays empty
+ * for it. This rejects with its fault when there is no other. Null: there is none.
+ */
+export async function claimNextJob(
+  db: Database,
+  options: { workerId: string; leaseSeconds: number; capabilities?: WorkerCapabilities | null },
+): Promise<{ job: Job; claimedAt: number } | null> {
+  const worker = { id: options.workerId, capabilities: options.capabilities ?? null };
+  const passedOver: string[] = [];
+  let fault: unknown;
+  for (;;) {
+    const next = await firstDispatched(db, worker, passedOver);
+    if (!next) {
+      if (fault !== undefined) throw fault;
+      return null;
+    }
+    const claimedAt = performance.now();
+    try {
+      const job = await claimJob(db, next, options);
+      if (job) return { job, claimedAt };
+      // Another slot was quicker: then the one behind.
+    } catch (error) {
+      if (isDatabaseAway(error) && !isRowLocked(error)) throw error;
+      fault = error;
+    }
+    passedOver.push(next.id);
+  }
 }
 
 /** SQL: what a job that is first run on such a worker requires from then on. */

@@ -106,15 +106,16 @@ async function dispatchJob(
 /**
  * The dispatched job that a worker with a free slot should claim, whichever it was rung for: one of the team that has the fewest
  * running for its weight, of these the one dispatched first. So a team that has just come need not wait until all that was
- * dispatched before has begun. Null: there is none for it.
+ * dispatched before has begun. Null: there is none for it, besides those that it passes over.
  */
 export async function firstDispatched(
   { sql }: Pick<Database, 'sql'>,
   worker: { id: string; capabilities: WorkerCapabilities | null },
+  passedOver: string[] = [],
 ): Promise<Lease | null> {
   const { rows } = await sql.query<Lease>(
     Prisma.sql`SELECT jobs.id, jobs.lease_epoch AS epoch FROM jobs JOIN teams ON teams.id = jobs.team_id
-     WHERE jobs.state = 'dispatched' AND ${mayTake(worker)}
+     WHERE jobs.state = 'dispatched' AND jobs.id <> ALL(${passedOver}) AND ${mayTake(worker)}
      ORDER BY (SELECT count(*) FROM jobs AS running WHERE running.state = 'running' AND running.team_id = jobs.team_id)::float8
        / teams.weight, jobs.dispatched_at, jobs.id LIMIT 1`,
   );
