@@ -60,8 +60,9 @@ class Slots {
     }
   }
 
-  /** The one that began first ends. */
+  /** The one that began first ends; and the worker lives on, however slow this machine is. */
   async release(): Promise<void> {
+    await services.sql.query('UPDATE workers SET heartbeat_at = now()');
     await failJob(services, leaseOf(this.running.shift()!), userFault);
   }
 }
@@ -90,7 +91,7 @@ function jain(shares: number[]): number {
 }
 
 for (const slots of [1, 3]) {
-  test(`five teams share ${slots} slots alike, whoever came first and however many jobs each has`, async () => {
+  test(`five teams share ${slots} slots alike, whoever came first and however many jobs each has`, async (t) => {
     const teams = [];
     for (let i = 0; i < 5; i++) {
       const team = await createTestTeam(services);
@@ -100,11 +101,12 @@ for (const slots of [1, 3]) {
     await addWorker(slots);
     const dispatched = await runQueue(slots, 200);
     const shares = teams.map(({ id }) => countOf(dispatched, id));
+    t.diagnostic(`Jain's index ${jain(shares).toFixed(4)} of ${shares}`);
     assert.ok(jain(shares) >= 0.95, `Jain's index ${jain(shares)} of ${shares}`);
     assert.ok(Math.min(...shares) >= 39, `${shares}`);
   });
 
-  test(`weights of 1 and 3 on ${slots} slots are a quarter and three quarters`, async () => {
+  test(`weights of 1 and 3 on ${slots} slots are a quarter and three quarters`, async (t) => {
     const [one, three] = [await createTestTeam(services), await createTestTeam(services)];
     await updateTeam(services, three.id, { weight: 3 });
     await fill(one, 200, 'queued');
@@ -112,11 +114,12 @@ for (const slots of [1, 3]) {
     await addWorker(slots);
     const dispatched = await runQueue(slots, 200);
     const share = countOf(dispatched, three.id) / dispatched.length;
+    t.diagnostic(`${share} of 200 to weight 3`);
     assert.ok(Math.abs(share - 0.75) <= 0.05 * 0.75, `${share}`);
   });
 }
 
-test('behind 5,000 files of another team the first is validated within five seconds', async () => {
+test('behind 5,000 files of another team the first is validated within five seconds', async (t) => {
   const [big, small] = [await createTestTeam(services), await createTestTeam(services)];
   await fill(big, 5000, 'validating');
   const claim = async () => {
@@ -138,6 +141,7 @@ test('behind 5,000 files of another team the first is validated within five seco
     order.push(job.teamId);
     if (job.teamId === small.id && countOf(order, small.id) === 1) {
       assert.equal(order.length, 1, 'it is the very next');
+      t.diagnostic(`${(performance.now() - came).toFixed()} ms`);
       assert.ok(performance.now() - came < 5000, `${performance.now() - came} ms`);
     }
   }
@@ -145,7 +149,7 @@ test('behind 5,000 files of another team the first is validated within five seco
 });
 
 for (const slots of [1, 4]) {
-  test(`behind 5,000 jobs of another team the first starts within two releases of ${slots} slots`, async () => {
+  test(`behind 5,000 jobs of another team the first starts within two releases of ${slots} slots`, async (t) => {
     const [big, small] = [await createTestTeam(services, 1000), await createTestTeam(services)];
     await fill(big, 5000, 'queued');
     await addWorker(slots);
@@ -155,17 +159,23 @@ for (const slots of [1, 4]) {
     await dispatchJobs(services);
     await fill(small, 10, 'queued');
     await dispatchJobs(services);
-    for (let release = 0; release < 2; release++) {
+    const before = running.begun.length;
+    for (let release = 0; release < 20; release++) {
       await running.release();
       // A worker claims at once, and the dispatcher comes by afterwards.
       await running.fill(slots);
       await dispatchJobs(services);
     }
-    assert.ok(running.begun.some(({ teamId }) => teamId === small.id));
+    const after = running.begun
+      .slice(before)
+      .flatMap(({ teamId }, i) => (teamId === small.id ? [i + 1] : []));
+    t.diagnostic(`the small team's ten began after releases ${after}`);
+    assert.ok(after[0]! <= 2, `${after}`);
+    assert.ok(after.length >= 9, `half of twenty: ${after}`);
   });
 }
 
-test('a free slot is filled well within a second, and by the index, with 10,000 jobs waiting', async () => {
+test('a free slot is filled well within a second, and by the index, with 10,000 jobs waiting', async (t) => {
   const teams = [];
   for (let i = 0; i < 5; i++) {
     const team = await createTestTeam(services, 1000);
@@ -185,6 +195,7 @@ test('a free slot is filled well within a second, and by the index, with 10,000 
     took.push(performance.now() - from);
   }
   took.sort((a, b) => a - b);
+  t.diagnostic(`p50 ${took[49]!.toFixed()} ms, p99 ${took[98]!.toFixed()} ms`);
   assert.ok(took[98]! < 1000, `p99 ${took[98]} ms`);
   const { rows } = await services.sql.query<{ 'QUERY PLAN': string }>(
     `EXPLAIN SELECT id FROM jobs WHERE team_id = $1 AND state = 'queued' AND run_after <= now()
