@@ -152,6 +152,7 @@ function adapterForm(parent: string): FormData {
 const bodies: Record<string, () => unknown> = {
   'POST /v1/uploads/{upload_id}/parts': () => formOf('{}\n'),
   'POST /v1/uploads/{upload_id}/complete': () => ({ part_ids: [ids.part_id!.theirs] }),
+  'POST /v1/fine_tuning/jobs/{fine_tuning_job_id}': () => ({ priority: 'low' }),
   'POST /v1/adapters/{adapter_id}/tags': () => ({ tag: 'x', version: 1 }),
   'POST /v1/adapters/{adapter_id}/note': () => ({ note: 'x' }),
   'POST /v1/adapters/{adapter_id}/versions/{version}/note': () => ({ note: 'x' }),

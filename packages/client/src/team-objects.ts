@@ -23,6 +23,8 @@ export interface TeamObject {
   created_at: number;
   name: string;
   running_limit: number;
+  /** Its share of the machines, next to the weights of the other teams that have work. */
+  weight: number;
 }
 
 export interface TeamMember {

@@ -76,6 +76,8 @@ export interface Hyperparameters {
   learning_rate_multiplier?: number | 'auto';
 }
 
+export type JobPriority = 'low' | 'normal' | 'high';
+
 export interface JobCreateParams {
   /** A base model's id. */
   model: string;
@@ -87,6 +89,8 @@ export interface JobCreateParams {
   method?: { type: 'supervised'; supervised?: { hyperparameters?: Hyperparameters } };
   hyperparameters?: Hyperparameters;
   metadata?: Record<string, string> | null;
+  /** Among the team's own jobs. */
+  priority?: JobPriority | null;
   peft?: PeftOptions;
   training?: TrainingOptions;
 }
@@ -140,6 +144,10 @@ export interface FineTuningJob {
   /** While the status is `validating_files`. */
   validation: JobValidation | null;
   progress: JobProgress | null;
+  priority: JobPriority;
+  /** When it should start, in half of the cases and in nine of ten; null where nothing tells. */
+  estimated_start: number | null;
+  estimated_start_latest: number | null;
   queue_position: number | null;
 }
 

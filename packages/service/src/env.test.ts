@@ -34,6 +34,7 @@ test('everything has a default, and an empty variable counts as unset', () => {
     leaseSeconds: 60,
     heartbeatSeconds: 10,
     sweepSeconds: 10,
+    preemptSeconds: 0,
     validationThreads: Math.max(2, availableParallelism() - 1),
     baseModelsFile: undefined,
     hubAllow: [],

@@ -29,6 +29,7 @@ const EnvSchema = Type.Object({
   GRAFT_LEASE_SECONDS: seconds('60'),
   GRAFT_HEARTBEAT_SECONDS: seconds('10'),
   GRAFT_SWEEP_SECONDS: seconds('10'),
+  GRAFT_PREEMPT_SECONDS: seconds('0'),
   GRAFT_VALIDATION_THREADS: Type.Optional(Type.String({ pattern: '^[1-9][0-9]{0,2}$' })),
   GRAFT_BASE_MODELS: Type.Optional(Type.String()),
   GRAFT_HUB_ALLOW: Type.String({ default: '' }),
@@ -77,6 +78,8 @@ export interface ServiceEnv {
   leaseSeconds: number;
   heartbeatSeconds: number;
   sweepSeconds: number;
+  /** How long a team waits without a running job until a longer job of another team gives way; 0: that never does. */
+  preemptSeconds: number;
   /** Files that one API process reads at once. */
   validationThreads: number;
   /** The operator's JSON file of further base models. Absolute. */
@@ -177,6 +180,7 @@ export function loadServiceEnv(env: NodeJS.ProcessEnv = process.env): ServiceEnv
     leaseSeconds: lease,
     heartbeatSeconds: heartbeat,
     sweepSeconds: Number(filled.GRAFT_SWEEP_SECONDS),
+    preemptSeconds: Number(filled.GRAFT_PREEMPT_SECONDS),
     // Two even on one core: the last one is for a team that has no other, so that no team waits for another's large files.
     validationThreads: Number(filled.GRAFT_VALIDATION_THREADS ?? Math.max(2, availableParallelism() - 1)),
     baseModelsFile:

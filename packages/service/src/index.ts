@@ -62,6 +62,7 @@ export {
   type GenerationRequest,
   GenerationRequestSchema,
   generationPath,
+  teamHeader,
   type Usage,
   UsageSchema,
 } from './generation/protocol.ts';
@@ -77,6 +78,9 @@ export {
   type JobState,
   type Lease,
   leaseOf,
+  type Priority,
+  priorities,
+  priorityOf,
   type ValidationProgress,
   wireStatus,
 } from './jobs/job.ts';
@@ -103,12 +107,11 @@ export {
 export { type JobOutlook, readOutlook } from './jobs/records/read-outlook.ts';
 export { findValidationResult, keepValidationResult } from './jobs/records/validation-results.ts';
 export { type JobNews, readJobNews, type WatchedJob } from './jobs/records/watch-jobs.ts';
-export { claimJob } from './jobs/transitions/claim-job.ts';
+export { claimJob, claimNextJob } from './jobs/transitions/claim-job.ts';
 export { createJob, type NewJob } from './jobs/transitions/create-job.ts';
 export { dispatchJobs, staleDispatched } from './jobs/transitions/dispatch-jobs.ts';
 export { failJob } from './jobs/transitions/fail-job.ts';
 export { publishAdapterVersion } from './jobs/transitions/publish-adapter-version.ts';
-export { createQueuePositions } from './jobs/transitions/queue-positions.ts';
 export { returnJob } from './jobs/transitions/return-job.ts';
 export {
   cancelRunningJob,
@@ -116,7 +119,7 @@ export {
   type Release,
   releaseJob,
 } from './jobs/transitions/stop-running-job.ts';
-export { cancelJob, pauseJob, resumeJob } from './jobs/transitions/user-requests.ts';
+export { cancelJob, pauseJob, resumeJob, setJobPriority } from './jobs/transitions/user-requests.ts';
 export {
   breakValidation,
   claimValidation,
@@ -126,6 +129,7 @@ export {
   returnValidation,
   type ValidationOutcome,
 } from './jobs/transitions/validate-job.ts';
+export { createQueuePlaces, type QueuePlace } from './jobs/turns/queue-positions.ts';
 export { hasRole, type Role, roles } from './keys/api-key.ts';
 export { createApiKey, type NewApiKey } from './keys/create-api-key.ts';
 export { mostKeySeconds } from './keys/limits-of-maker.ts';
@@ -216,6 +220,7 @@ export {
   findTeam,
   listTeams,
   mostRunning,
+  mostWeight,
   readTeams,
   type Team,
   updateTeam,

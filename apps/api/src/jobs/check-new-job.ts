@@ -89,6 +89,7 @@ export async function checkNewJob(
     peft,
     training,
     metadata: body.metadata ?? null,
+    priority: body.priority ?? undefined,
     requestHash: createHash('sha256').update(canonicalJson(body)).digest('hex'),
     ...headers,
   };

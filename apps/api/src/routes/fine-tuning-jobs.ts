@@ -2,7 +2,7 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import {
   cancelJob,
   createJob,
-  createQueuePositions,
+  createQueuePlaces,
   fineTunedModelName,
   getJob,
   type Identity,
@@ -13,6 +13,7 @@ import {
   readMetricStretches,
   readMetrics,
   resumeJob,
+  setJobPriority,
 } from '@graft/service';
 import type { Static } from 'typebox';
 import { ApiError } from '../api-error.ts';
@@ -27,6 +28,7 @@ import {
   JobSchema,
   ListJobsQuery,
   toWireJob,
+  UpdateJobSchema,
 } from '../schemas/fine-tuning-job.ts';
 import {
   CheckpointSchema,
@@ -48,12 +50,12 @@ export const fineTuningJobRoutes: FastifyPluginAsyncTypebox<{
 }> = async (app, { validator, checker }) => {
   const { services } = app;
 
-  const queuePositions = createQueuePositions(services);
+  const queuePlaces = createQueuePlaces(services);
 
   async function wireAll(jobs: Job[]): Promise<Static<typeof JobSchema>[]> {
     const queued = jobs.filter(({ state }) => state === 'queued');
-    const positions = await queuePositions(queued.map(({ id }) => id));
-    return jobs.map((job) => toWireJob(job, positions.get(job.id) ?? null));
+    const places = await queuePlaces(queued.map(({ id }) => id));
+    return jobs.map((job) => toWireJob(job, places.get(job.id) ?? null));
   }
 
   async function wire(job: Job): Promise<Static<typeof JobSchema>> {
@@ -124,6 +126,26 @@ export const fineTuningJobRoutes: FastifyPluginAsyncTypebox<{
       },
     },
     async (request) => await wire(await find(request.caller, request.params.fine_tuning_job_id)),
+  );
+
+  app.post(
+    '/fine_tuning/jobs/:fine_tuning_job_id',
+    {
+      config: { access: { scope: 'jobs:write' } },
+      schema: {
+        tags,
+        summary: 'Change the priority of a job',
+        description: 'Any that is not over.',
+        params: JobParams,
+        body: ref(UpdateJobSchema),
+        response: { 200: ref(JobSchema), ...errorResponses(400, 401, 403, 404) },
+      },
+    },
+    async ({ caller, params: { fine_tuning_job_id: id }, body: { priority } }) => {
+      const job = await setJobPriority(services, caller.teamId, id, priority, caller);
+      if (!job) throw jobNotFound(id);
+      return await wire(job);
+    },
   );
 
   const transitions = {

@@ -7,7 +7,7 @@ import {
   ResolvedTrainingSchema,
   TrainingOptionsSchema,
 } from '@graft/peft-core/config';
-import { type Job, wireStatus } from '@graft/service';
+import { type Job, type Priority, priorityOf, type QueuePlace, wireStatus } from '@graft/service';
 import { type Static, Type } from 'typebox';
 import { After, limit } from './list.ts';
 import {
@@ -60,6 +60,9 @@ const MethodSchema = Type.Object(
   closed,
 );
 
+const priority = (description: string) =>
+  Type.Unsafe<Priority>({ type: 'string', enum: ['low', 'normal', 'high'], description });
+
 export const CreateJobSchema = named(
   'CreateFineTuningJob',
   {
@@ -82,6 +85,13 @@ export const CreateJobSchema = named(
     ),
     seed: Type.Optional(nullable(Type.Integer({ minimum: 0, maximum: 2_147_483_647 }))),
     metadata: Type.Optional(nullable(MetadataSchema)),
+    priority: Type.Optional(
+      nullable(
+        priority(
+          "Among your team's own jobs: `high` goes before those of normal priority created up to a day before it, and so `normal` before `low`. Other teams never wait longer for it.",
+        ),
+      ),
+    ),
     method: Type.Optional(MethodSchema),
     hyperparameters: Type.Optional(ref(HyperparametersSchema, { deprecated: true })),
     integrations: Type.Optional(
@@ -98,6 +108,12 @@ export const CreateJobSchema = named(
     ...closed,
     description: `Without \`peft\`: ${JSON.stringify(defaultPeft)}. Without \`training\`, everything is chosen automatically and shown in the job.`,
   },
+);
+
+export const UpdateJobSchema = named(
+  'UpdateFineTuningJob',
+  { priority: priority('Of a job that runs: once it waits again.') },
+  closed,
 );
 
 const ProgressSchema = Type.Object({
@@ -159,6 +175,12 @@ export const JobSchema = named('FineTuningJob', {
     description: 'How far the files are read while the status is validating_files.',
   }),
   progress: nullable(ProgressSchema),
+  priority: priority('Among the jobs of the team.'),
+  estimated_start: nullable(Time, {
+    description:
+      'When a job that waits should start: in half of the cases by then, going by how long the latest jobs ran. Null while none has run, or no worker takes jobs.',
+  }),
+  estimated_start_latest: nullable(Time, { description: 'The same, in nine of ten cases.' }),
   queue_position: nullable(Type.Integer({ minimum: 1 }), {
     description: '1 for the next job; null when it does not wait. Up to a second old.',
   }),
@@ -191,7 +213,7 @@ export const CreateJobHeaders = Type.Object({
   ),
 });
 
-export function toWireJob(job: Job, queuePosition: number | null): Static<typeof JobSchema> {
+export function toWireJob(job: Job, place: QueuePlace | null): Static<typeof JobSchema> {
   const { progress, resolvedTraining } = job;
   const validation = job.state === 'validating' ? job.validationProgress : null;
   const secondsRemaining = job.state === 'running' ? (progress?.secondsRemaining ?? null) : null;
@@ -219,7 +241,7 @@ export function toWireJob(job: Job, queuePosition: number | null): Static<typeof
     result_files: [],
     seed: job.seed,
     error: job.error,
-    estimated_finish: secondsRemaining === null ? null : Math.ceil(Date.now() / 1000 + secondsRemaining),
+    estimated_finish: fromNow(secondsRemaining),
     integrations: [],
     method: { type: 'supervised', supervised: { hyperparameters } },
     metadata: job.metadata,
@@ -238,6 +260,14 @@ export function toWireJob(job: Job, queuePosition: number | null): Static<typeof
       tokens_per_second: progress.tokensPerSecond,
       seconds_remaining: progress.secondsRemaining,
     },
-    queue_position: queuePosition,
+    priority: priorityOf(job),
+    estimated_start: fromNow(place?.start?.median),
+    estimated_start_latest: fromNow(place?.start?.late),
+    queue_position: place?.position ?? null,
   };
+}
+
+/** Unix seconds. */
+function fromNow(seconds: number | null | undefined): number | null {
+  return seconds === null || seconds === undefined ? null : Math.ceil(Date.now() / 1000 + seconds);
 }

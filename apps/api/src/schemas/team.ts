@@ -3,6 +3,7 @@ import {
   invitationSeconds,
   type Member,
   mostRunning,
+  mostWeight,
   type PersonRecord,
   type Team,
 } from '@graft/service';
@@ -17,6 +18,9 @@ export const TeamSchema = named('Team', {
   created_at: Time,
   name: Type.String({ description: 'Unique; stands in the names of its models.' }),
   running_limit: Type.Integer({ description: 'Jobs that may run at once.' }),
+  weight: Type.Integer({
+    description: 'Its share of the machines, next to the weights of the other teams that have work.',
+  }),
 });
 
 export const MemberSchema = named('TeamMember', {
@@ -116,13 +120,19 @@ export const CreateTeamSchema = named(
   {
     name: Type.String({ minLength: 1, maxLength: 40 }),
     running_limit: Type.Optional(Type.Integer({ minimum: 1, maximum: mostRunning, default: 8 })),
+    weight: Type.Optional(Type.Integer({ minimum: 1, maximum: mostWeight, default: 1 })),
   },
   closed,
 );
 export const UpdateTeamSchema = named(
   'UpdateTeam',
-  { running_limit: Type.Integer({ minimum: 1, maximum: mostRunning }) },
-  closed,
+  {
+    running_limit: Type.Optional(Type.Integer({ minimum: 1, maximum: mostRunning })),
+    weight: Type.Optional(
+      Type.Integer({ minimum: 1, maximum: mostWeight, description: 'Counts from the next turn on.' }),
+    ),
+  },
+  { ...closed, minProperties: 1 },
 );
 export const CreatePersonSchema = named(
   'CreatePerson',
@@ -166,8 +176,8 @@ export const InvitationParams = Type.Object({ invitation_id: Type.String() });
 export const TeamParams = Type.Object({ team_id: Type.String() });
 
 export function toWireTeam(team: Team): Static<typeof TeamSchema> {
-  const { id, name, runningLimit: running_limit } = team;
-  return { id, object: 'team', created_at: unixSeconds(team.createdAt), name, running_limit };
+  const { id, name, runningLimit: running_limit, weight } = team;
+  return { id, object: 'team', created_at: unixSeconds(team.createdAt), name, running_limit, weight };
 }
 
 export function toWireMember(member: Member): Static<typeof MemberSchema> {

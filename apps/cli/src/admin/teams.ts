@@ -3,6 +3,7 @@ import { type Command, Option } from 'commander';
 import { wholeNumber } from '../arguments.ts';
 import { timestamp } from '../draw/quantities.ts';
 import { table } from '../draw/table.ts';
+import { UsageError } from '../errors.ts';
 import { createOutput } from '../output.ts';
 import { DEFAULT_BASE_URL } from '../remote/connect.ts';
 import { linkOf } from '../team/invitations.ts';
@@ -13,7 +14,7 @@ import { addBudgetVerb } from './usage.ts';
 import { unixSeconds, withServices } from './with-services.ts';
 
 export function addTeamVerbs(admin: Command): void {
-  const teams = noun(admin, 'teams', 'create, list, limit, budget, invite, delete');
+  const teams = noun(admin, 'teams', 'create, list, limit, weight, budget, invite, delete');
 
   verb(teams, {
     name: 'create <name>',
@@ -21,10 +22,11 @@ export function addTeamVerbs(admin: Command): void {
     examples: ['graft admin teams create research --running-limit 4'],
   })
     .option('--running-limit <n>', 'jobs that may run at once (default: 8)', wholeNumber(1))
-    .action(async (name: string, options: VerbOptions & { runningLimit?: number }) => {
+    .option('--weight <n>', 'its share of the machines, next to those of others (default: 1)', wholeNumber(1))
+    .action(async (name: string, options: VerbOptions & { runningLimit?: number; weight?: number }) => {
       const output = createOutput(options);
       const team = await withServices(async (services, { createTeam }) =>
-        createTeam(services, { name, runningLimit: options.runningLimit }),
+        createTeam(services, { name, runningLimit: options.runningLimit, weight: options.weight }),
       );
       output.result(
         wireTeam(team),
@@ -41,11 +43,12 @@ export function addTeamVerbs(admin: Command): void {
     const data = await withServices((services, { listTeams }) => listTeams(services));
     output.result({ object: 'list', data: data.map(wireTeam) }, () =>
       table(
-        ['ID', 'NAME', 'RUNNING LIMIT', 'CREATED'],
+        ['ID', 'NAME', 'RUNNING LIMIT', 'WEIGHT', 'CREATED'],
         data.map((team) => [
           team.id,
           team.name,
           String(team.runningLimit),
+          String(team.weight),
           timestamp(unixSeconds(team.createdAt)),
         ]),
         output.paint,
@@ -69,6 +72,20 @@ function addTeamChanges(teams: Command): void {
       return await service.updateTeam(services, id, { runningLimit });
     });
     createOutput(options).result(wireTeam(team!), () => `${team!.name} may run ${runningLimit} at once.`);
+  });
+
+  verb(teams, {
+    name: 'weight <team> <n>',
+    summary: 'change the share of a team, next to the weights of the others that have work',
+    examples: ['graft admin teams weight research 3'],
+  }).action(async (name: string, n: string, options: VerbOptions) => {
+    const weight = wholeNumber(1)(n);
+    const team = await withServices(async (services, service) => {
+      if (weight > service.mostWeight) throw new UsageError(`A weight is at most ${service.mostWeight}.`);
+      const { id } = await existingTeam(services, service, name);
+      return await service.updateTeam(services, id, { weight });
+    });
+    createOutput(options).result(wireTeam(team!), () => `${team!.name} has the weight ${weight}.`);
   });
 
   verb(teams, {
@@ -114,5 +131,6 @@ const wireTeam = (team: Team) => ({
   id: team.id,
   name: team.name,
   running_limit: team.runningLimit,
+  weight: team.weight,
   created_at: unixSeconds(team.createdAt),
 });

@@ -5,9 +5,10 @@ import type {
   GraftClient,
   Hyperparameters,
   JobCreateParams,
+  JobPriority,
   PeftOptions,
 } from '@graft/client';
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import { anyNumber, jsonObjectArgument, wholeNumber } from '../arguments.ts';
 import { UsageError } from '../errors.ts';
 import { createOutput, type Output } from '../output.ts';
@@ -27,8 +28,11 @@ interface Options extends RemoteOptions {
   peft?: string;
   training?: string;
   metadata?: Record<string, string>;
+  priority?: JobPriority;
   watch?: boolean;
 }
+
+export const jobPriorities: JobPriority[] = ['low', 'normal', 'high'];
 
 export function addCreateJobVerb(jobs: Command): void {
   verb(jobs, {
@@ -58,6 +62,9 @@ export function addCreateJobVerb(jobs: Command): void {
     )
     .option('--seed <n>', 'of order, start values and dropout', wholeNumber(0))
     .option('--metadata <key=value>', 'a note to find the job by; may be given again', addPair)
+    .addOption(
+      new Option('--priority <priority>', "among your team's jobs (default: normal)").choices(jobPriorities),
+    )
     .option('--watch', 'then follow it, as `graft jobs watch` does')
     .action(create);
 }
@@ -119,11 +126,12 @@ async function createJob(client: GraftClient, options: Options, output: Output):
 }
 
 function optionalParams(options: Options): Partial<JobCreateParams> {
-  const { suffix, seed, metadata, peft, training } = options;
+  const { suffix, seed, metadata, priority, peft, training } = options;
   return {
     ...(suffix === undefined ? {} : { suffix }),
     ...(seed === undefined ? {} : { seed }),
     ...(metadata === undefined ? {} : { metadata }),
+    ...(priority === undefined ? {} : { priority }),
     ...hyperparametersOf(options),
     ...(peft === undefined ? {} : { peft: jsonObjectArgument('--peft', peft) as PeftOptions }),
     ...(training === undefined ? {} : { training: jsonObjectArgument('--training', training) }),

@@ -1,5 +1,5 @@
-import type { FineTuningJob } from '@graft/client';
-import type { Command } from 'commander';
+import type { FineTuningJob, JobPriority } from '@graft/client';
+import { Argument, type Command } from 'commander';
 import { wholeNumber } from '../arguments.ts';
 import { printable } from '../draw/printable.ts';
 import { count, duration, timestamp } from '../draw/quantities.ts';
@@ -7,13 +7,13 @@ import { fields, table } from '../draw/table.ts';
 import { createOutput, type Output } from '../output.ts';
 import { noun, type RemoteOptions, verb } from '../verb.ts';
 import { connect } from './connect.ts';
-import { addCreateJobVerb } from './create-job.ts';
+import { addCreateJobVerb, jobPriorities } from './create-job.ts';
 
 export function addJobsVerbs(program: Command): void {
   const jobs = noun(
     program,
     'jobs',
-    'fine-tuning: create, list, get, watch, cancel, pause, resume, events, explain',
+    'fine-tuning: create, list, get, watch, cancel, pause, resume, priority, events, explain',
   );
   addCreateJobVerb(jobs);
 
@@ -90,6 +90,18 @@ export function addJobsVerbs(program: Command): void {
   }
 
   verb(jobs, {
+    name: 'priority <id>',
+    summary: "let a job go before or after others of your team's",
+    examples: ['graft jobs priority ftjob-… high'],
+    remote: true,
+  })
+    .addArgument(new Argument('<priority>', 'low, normal or high').choices(jobPriorities))
+    .action(async (id: string, priority: JobPriority, options: RemoteOptions) => {
+      const job = await (await connect(options)).fineTuning.jobs.update(id, { priority });
+      createOutput(options).result(job, () => `${job.id} is of ${job.priority} priority now.`);
+    });
+
+  verb(jobs, {
     name: 'events <id>',
     summary: 'list what happened to a job, oldest first',
     examples: ['graft jobs events ftjob-… --follow'],
@@ -134,6 +146,13 @@ function describeJob(job: FineTuningJob, { paint }: Output): string {
       [
         'status',
         job.status + (job.queue_position === null ? '' : `, number ${job.queue_position} in the queue`),
+      ],
+      ['priority', job.priority === 'normal' ? null : job.priority],
+      [
+        'starts',
+        job.estimated_start == null || job.estimated_start_latest == null
+          ? null
+          : `about ${timestamp(job.estimated_start)}, likely by ${timestamp(job.estimated_start_latest)}`,
       ],
       ['model', job.model],
       ['result', job.fine_tuned_model],

@@ -54,6 +54,10 @@ test('jobs: list, get, cancel, events', async (t) => {
   assert.match(list.text, /ftjob-1 +queued/);
   const get = await bothWays(t, ['jobs', 'get', 'ftjob-1']);
   assert.match(get.text, /^status +queued, number 2 in the queue$/m);
+  assert.match(get.text, /^starts +about 20\d\d-.* likely by 20\d\d-/m);
+  const priority = await bothWays(t, ['jobs', 'priority', 'ftjob-1', 'high']);
+  assert.equal(priority.text, 'ftjob-1 is of high priority now.\n');
+  assert.equal(priority.server.requests[0]?.body, '{"priority":"high"}');
   const cancel = await bothWays(t, ['jobs', 'cancel', 'ftjob-1']);
   assert.equal(cancel.text, 'Cancelled ftjob-1; it is cancelled now.\n');
   const events = await bothWays(t, ['jobs', 'events', 'ftjob-1']);

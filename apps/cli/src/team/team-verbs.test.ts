@@ -31,6 +31,8 @@ test('a team from its first admin to its end', async (t) => {
 
   // The operator makes a team and invites its first admin, who joins and has the key saved.
   await ok(['admin', 'teams', 'create', 'research']);
+  const weighed = await ok(['admin', 'teams', 'weight', 'research', '3']);
+  assert.equal(weighed.stdout, 'research has the weight 3.\n');
   const invite = ['admin', 'teams', 'invite', 'research', '--email', 'lead@example.com'];
   const link = (await ok(invite)).stdout.trim();
   assert.match(link, /^http:\/\/127\.0\.0\.1:\d+\/v1\/invitations\/accept#graft_invite_\w+_\w+$/);

@@ -26,6 +26,7 @@ export function addTeamVerbs(program: Command): void {
           ['team', shown.name],
           ['id', shown.id],
           ['running limit', String(shown.running_limit)],
+          ['weight', String(shown.weight)],
           ['created', timestamp(shown.created_at)],
         ],
         output.paint,

@@ -109,6 +109,8 @@ export async function wireServer(t: TestContext): Promise<WireServer> {
         step++;
         return send(response, current);
       }
+      case 'POST /fine_tuning/jobs/ftjob-1':
+        return send(response, { ...job(), ...JSON.parse(body) });
       case 'POST /fine_tuning/jobs/ftjob-1/cancel':
         return send(response, { ...job(), status: 'cancelled' });
       case 'POST /fine_tuning/jobs/ftjob-1/pause':
@@ -236,6 +238,9 @@ export async function wireServer(t: TestContext): Promise<WireServer> {
               tokens_per_second: 1_532,
               seconds_remaining: 61,
             },
+      priority: 'normal',
+      estimated_start: step === 0 ? 1_700_000_600 : null,
+      estimated_start_latest: step === 0 ? 1_700_001_200 : null,
       queue_position: step === 0 ? 2 : null,
     };
   }

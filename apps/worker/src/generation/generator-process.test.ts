@@ -50,15 +50,21 @@ function generatorFor(t: { after(end: () => Promise<void>): void }, limits = {})
 }
 
 const never = new AbortController().signal;
-const ask = (generator: GeneratorProcess, prompt: string, signal = never) =>
+const ask = (generator: GeneratorProcess, prompt: string, signal = never, team = '') =>
   generator.generate(
     { baseModel: 'b', basePath: '/b', digestCache: '/d', adapterDir: null, options: { prompt } },
     signal,
+    { team, weight: 1 },
   );
 
-async function say(generator: GeneratorProcess, prompt: string, signal = never): Promise<string> {
+async function say(
+  generator: GeneratorProcess,
+  prompt: string,
+  signal = never,
+  team?: string,
+): Promise<string> {
   let said = '';
-  for await (const event of ask(generator, prompt, signal)) {
+  for await (const event of ask(generator, prompt, signal, team)) {
     said +=
       event.type === 'token' ? event.text : `|${event.type === 'failed' ? event.fault.code : event.type}`;
   }
@@ -75,6 +81,20 @@ describe('GeneratorProcess', () => {
     assert.deepEqual(ended, ['ab|done', 'cd|done', 'ef|done']);
     assert.equal(generator.load, 0);
     assert.deepEqual(generator.bases, ['b']);
+  });
+
+  it('lets teams take turns, and gives a place in a full queue to whoever has fewer there', async (t) => {
+    const generator = generatorFor(t, { queueLimit: 3 });
+    const ended: string[] = [];
+    const from = async (team: string, prompt: string) => {
+      ended.push(await say(generator, prompt, never, team));
+    };
+    const [first, second, third, fourth] = ['a1', 'a2', 'a3', 'a4'].map((prompt) => from('a', prompt));
+    await assert.rejects(from('a', 'a5'), GeneratorBusy);
+    const theirs = from('b', 'b1');
+    await assert.rejects(fourth!, GeneratorBusy);
+    await Promise.all([first, second, third, theirs]);
+    assert.deepEqual(ended, ['a1|done', 'b1|done', 'a2|done', 'a3|done']);
   });
 
   it('refuses what the queue cannot hold and what waits too long', async (t) => {

@@ -1,11 +1,21 @@
 import type { ChildFault } from '../processes/child-fault.ts';
 import { type Failed, ForkedProcess, type ProcessOptions } from '../processes/forked-process.ts';
+import { FairOrder, type Share } from './fair-order.ts';
 import type { GeneratorMessages, GeneratorRequest } from './generator-protocol.ts';
 
 export type GeneratorEvent =
   | GeneratorMessages['event']
   | Extract<GeneratorMessages['result'], { type: 'done' }>
   | Failed;
+
+interface Waiting {
+  /** It has the turn. */
+  wake(): void;
+  leave(reason: unknown): void;
+}
+
+/** What every answer costs its team at least. */
+const unitMilliseconds = 1000;
 
 export interface GeneratorOptions extends ProcessOptions {
   /** Requests that may wait behind the one being answered, and how long each of them may. */
@@ -17,12 +27,12 @@ export interface GeneratorOptions extends ProcessOptions {
 export class GeneratorBusy extends Error {}
 
 /**
- * The worker's side of the generator: a child process that answers one request at a time; the others wait in order.
+ * The worker's side of the generator: a child process that answers one request at a time; the others wait, and teams take turns.
  */
 export class GeneratorProcess {
   readonly #options: GeneratorOptions;
   readonly #process: ForkedProcess<GeneratorMessages>;
-  #waiting: (() => void)[] = [];
+  readonly #waiting = new FairOrder<Waiting>();
   #busy = false;
   #closed = false;
   #baseModel: string | null = null;
@@ -49,10 +59,16 @@ export class GeneratorProcess {
 
   /**
    * Answers one request; its last event is `done` or `failed`. Aborting `signal`, or returning early, ends it.
-   * Throws `GeneratorBusy` when the queue is full or its turn does not come in time.
+   * Throws `GeneratorBusy` when the queue is full, its turn does not come in time, or its place in a full queue goes to a team
+   * that has fewer waiting.
    */
-  async *generate(request: GeneratorRequest, signal: AbortSignal): AsyncGenerator<GeneratorEvent, void> {
-    await this.#turn(signal);
+  async *generate(
+    request: GeneratorRequest,
+    signal: AbortSignal,
+    share: Share = { team: '', weight: 1 },
+  ): AsyncGenerator<GeneratorEvent, void> {
+    await this.#turn(signal, share);
+    const began = performance.now();
     try {
       signal.throwIfAborted();
       this.#baseModel = request.baseModel;
@@ -70,6 +86,7 @@ export class GeneratorProcess {
         yield { type: 'failed', fault: this.#closed ? closing : lost };
       }
     } finally {
+      this.#waiting.charge(share, Math.max(0, (performance.now() - began) / unitMilliseconds - 1));
       this.#next();
     }
   }
@@ -78,16 +95,21 @@ export class GeneratorProcess {
   async close(): Promise<void> {
     this.#closed = true;
     await this.#process.close();
-    for (const wake of this.#waiting.splice(0)) wake();
+    for (let next = this.#waiting.shift(); next; next = this.#waiting.shift()) next.wake();
   }
 
-  async #turn(signal: AbortSignal): Promise<void> {
+  async #turn(signal: AbortSignal, share: Share): Promise<void> {
     if (this.#closed) throw new GeneratorBusy('The generator is closing.');
     if (!this.#busy) {
       this.#busy = true;
+      this.#waiting.begin(share);
       return;
     }
-    if (this.#waiting.length >= this.#options.queueLimit) throw new GeneratorBusy('The queue is full.');
+    if (this.#waiting.length >= this.#options.queueLimit) {
+      const surplus = this.#waiting.surplusOver(share);
+      if (!surplus) throw new GeneratorBusy('The queue is full.');
+      surplus.item.leave(new GeneratorBusy('Another team has fewer requests in the queue.'));
+    }
     await new Promise<void>((resolve, reject) => {
       const wake = () => {
         clearTimeout(timer);
@@ -97,22 +119,23 @@ export class GeneratorProcess {
       const leave = (reason: unknown) => {
         clearTimeout(timer);
         signal.removeEventListener('abort', onAbort);
-        this.#waiting = this.#waiting.filter((other) => other !== wake);
+        this.#waiting.remove(share.team, waiting);
         reject(reason);
       };
+      const waiting = { wake, leave };
       const onAbort = () => leave(signal.reason);
       const late = () => leave(new GeneratorBusy('The request waited too long.'));
       const timer = setTimeout(late, this.#options.waitMilliseconds);
       signal.addEventListener('abort', onAbort, { once: true });
-      this.#waiting.push(wake);
+      this.#waiting.push(share, waiting);
     });
     if (this.#closed) throw new GeneratorBusy('The generator is closing.');
   }
 
   /** Gives the turn to the next request; `busy` stays set for it. */
   #next(): void {
-    const wake = this.#waiting.shift();
-    if (wake) wake();
+    const next = this.#waiting.shift();
+    if (next) next.wake();
     else this.#busy = false;
   }
 }

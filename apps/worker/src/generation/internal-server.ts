@@ -16,9 +16,11 @@ import {
   renderMetrics,
   type Services,
   startReading,
+  teamHeader,
 } from '@graft/service';
 import Fastify, { type FastifyInstance } from 'fastify';
 import { type ChildFault, faultOf, logFault } from '../processes/child-fault.ts';
+import type { Share } from './fair-order.ts';
 import { GeneratorBusy, type GeneratorEvent, type GeneratorProcess } from './generator-process.ts';
 import type { GeneratorRequest } from './generator-protocol.ts';
 
@@ -92,7 +94,8 @@ export function createInternalServer(
       let lines: AsyncGenerator<string>;
       try {
         // Waits for the first line before it sends anything, so that a full queue can be answered by a status.
-        lines = await startReading(answer(services, generator, request.body, gone.signal));
+        const share = await shareOf(services, request.headers[teamHeader]);
+        lines = await startReading(answer(services, generator, request.body, gone.signal, share));
       } catch (error) {
         if (!(error instanceof GeneratorBusy)) throw error;
         return reply.code(503).header('retry-after', retryAfterSeconds).send({
@@ -137,10 +140,11 @@ async function* answer(
   generator: GeneratorProcess,
   body: GenerationRequest,
   signal: AbortSignal,
+  share: Share,
 ): AsyncGenerator<string, void> {
   try {
     const request = await locate(services, body, signal);
-    for await (const event of generator.generate(request, signal)) {
+    for await (const event of generator.generate(request, signal, share)) {
       if (event.type === 'failed') logFault('generation failed', event.fault, services.log);
       yield encodeLine(lineOf(event));
     }
@@ -152,6 +156,19 @@ async function* answer(
     });
     logFault('generation failed', fault, services.log);
     yield encodeLine(lineOf({ type: 'failed', fault }));
+  }
+}
+
+/** By the weight that the team has now. Without a team, or one that is gone: as if all such were one. */
+async function shareOf({ db }: Pick<Services, 'db'>, header: string | string[] | undefined): Promise<Share> {
+  const nobodys = { team: '', weight: 1 };
+  if (typeof header !== 'string' || header === '') return nobodys;
+  try {
+    const team = await db.team.findFirst({ where: { id: header }, select: { weight: true } });
+    return team ? { team: header, weight: team.weight } : nobodys;
+  } catch {
+    // While Postgres is away the answer is tried all the same, which says so better.
+    return nobodys;
   }
 }
 

@@ -2,7 +2,7 @@
  * Why a running job must stop. Where several hold, the first in this list decides what becomes of it. `expired`: the lease
  * has run out before it could be renewed, and nobody is known to have the job.
  */
-const interruptions = ['fenced', 'cancel', 'expired', 'pause', 'shutdown'] as const;
+const interruptions = ['fenced', 'cancel', 'expired', 'pause', 'preempt', 'shutdown'] as const;
 export type Interruption = (typeof interruptions)[number];
 
 /**

@@ -28,7 +28,7 @@ export interface LeaseTimes {
 }
 
 /**
- * A worker's lease on one running job: sends heartbeats, reads users' requests to cancel or pause, and makes every write.
+ * A worker's lease on one running job: sends heartbeats, reads requests to cancel, pause or make room, and makes every write.
  *
  * A lease that could not be renewed ends by this process's own monotonic clock, counted from before it was asked for: never
  * later than in Postgres. Then the trainer is stopped. Until another worker has the job, the lease may still be renewed:
@@ -123,6 +123,7 @@ export class JobLease {
     if (!requests) this.#lose();
     else if (requests.cancelRequested) this.#onInterrupt('cancel');
     else if (requests.pauseRequested) this.#onInterrupt('pause');
+    else if (requests.preemptRequested) this.#onInterrupt('preempt');
   }
 
   #renewed(asked: number): void {

@@ -1,11 +1,4 @@
-import {
-  asTeam,
-  claimJob,
-  type Lease,
-  repeat,
-  staleDispatched,
-  type WorkerCapabilities,
-} from '@graft/service';
+import { asTeam, claimNextJob, repeat, staleDispatched, type WorkerCapabilities } from '@graft/service';
 import type { WorkerHealth } from '../health/worker-health.ts';
 import { type RunOptions, runTrainingJob } from './run-training-job.ts';
 import type { TrainerProcess } from './trainer-process.ts';
@@ -35,7 +28,7 @@ const pollMilliseconds = 2000;
 
 /**
  * Takes jobs from the queue and from their rows, and runs each in a free trainer. Being told of a job twice does no harm:
- * `claimJob` gives it out once.
+ * each is claimed once.
  */
 export function startLeaseLoop(options: LeaseLoopOptions): LeaseLoop {
   const { services, workerId, capabilities, health, trainers, times, log } = options;
@@ -45,12 +38,12 @@ export function startLeaseLoop(options: LeaseLoopOptions): LeaseLoop {
   const running = new Set<Promise<void>>();
 
   /** Resolves once the job is over, or at once when this worker does not get it. */
-  async function take(lease: Lease): Promise<void> {
+  async function take(): Promise<void> {
     // Without a free slot the row stays dispatched, and the worker that polls first takes it.
     if (shutdown.signal.aborted || !health.takesJobs) return;
     const trainer = free.pop();
     if (!trainer) return;
-    const work = claimAndRun(lease, trainer).finally(() => {
+    const work = claimAndRun(trainer).finally(() => {
       free.push(trainer);
       running.delete(work);
     });
@@ -58,14 +51,15 @@ export function startLeaseLoop(options: LeaseLoopOptions): LeaseLoop {
     await work;
   }
 
-  async function claimAndRun(lease: Lease, trainer: TrainerProcess): Promise<void> {
-    const claimedAt = performance.now();
-    const job = await claimJob(services, lease, {
+  async function claimAndRun(trainer: TrainerProcess): Promise<void> {
+    // The bell says that there is a job; whose turn it is now, the rows say.
+    const claimed = await claimNextJob(services, {
       workerId,
       leaseSeconds: times.leaseSeconds,
       capabilities,
     });
-    if (!job) return;
+    if (!claimed) return;
+    const { job, claimedAt } = claimed;
     log.info({ jobId: job.id, leaseEpoch: job.leaseEpoch, attempt: job.attempts }, 'job claimed');
     const run = { ...options, trainer, claimedAt, shutdown: shutdown.signal, hurry: hurry.signal };
     const outcome = await asTeam(job.teamId, () => runTrainingJob(job, run));
@@ -78,9 +72,7 @@ export function startLeaseLoop(options: LeaseLoopOptions): LeaseLoop {
     const worker = { id: workerId, capabilities };
     const leases = await staleDispatched(services, { seconds: unheardSeconds, worker });
     for (const lease of leases.slice(0, free.length)) {
-      void take(lease).catch((error) =>
-        log.error({ jobId: lease.id, err: error }, 'job could not be claimed'),
-      );
+      void take().catch((error) => log.error({ jobId: lease.id, err: error }, 'job could not be claimed'));
     }
   }
 

@@ -157,6 +157,19 @@ describe('runTrainingJob', () => {
     await cancelJob(bench.services, bench.teamId, job.id, by);
   });
 
+  it('makes room for another team with a checkpoint, and says so', async () => {
+    const job = await bench.queueTimedJob({ ...long, checkpointSteps: 1000 });
+    const { outcome } = await start(job);
+    await atStep(job, 3);
+    await bench.services.db.job.update({ where: { id: job.id }, data: { preemptRequestedAt: new Date() } });
+    assert.equal(await outcome, 'requeued');
+    const row = await bench.job(job.id);
+    assert.deepEqual([row.state, row.attempts, row.preemptRequestedAt], ['queued', 0, null]);
+    assert.ok(row.lastCheckpointStep! >= 3);
+    assert.ok((await bench.messages(job.id)).includes('Made room for another team, job requeued'));
+    await cancelJob(bench.services, bench.teamId, job.id, by);
+  });
+
   it('releases without a checkpoint when there is no time for one, and the next goes on from the last', async () => {
     const job = await bench.queueTimedJob({ ...long, atStep: { step: 8, does: 'hang' } });
     const { outcome, stop, hurry } = await start(job);

@@ -56,7 +56,8 @@ export class JobSettlement {
         return await this.#publish(publication);
       case 'stopped':
       case 'killed':
-        return why === 'pause' ? await this.#pause() : await this.release();
+        if (why === 'pause') return await this.#pause();
+        return await this.release(why === 'preempt' ? madeRoom : undefined);
       case 'failed':
         return await this.fail(end.fault);
       case 'crashed':
@@ -129,6 +130,7 @@ const notStarted: JobError = {
   param: null,
   fault: 'environment',
 };
+const madeRoom: Release = { reason: 'Made room for another team' };
 const stallMessage = 'Training made no progress for too long and was stopped.';
 
 function crashMessage({ code, signal }: ChildExit): string {

@@ -68,7 +68,7 @@ class AdminTeams {
     return new PageList(this.#transport, '/admin/teams', params);
   }
 
-  create(params: { name: string; running_limit?: number }): Promise<TeamObject> {
+  create(params: { name: string; running_limit?: number; weight?: number }): Promise<TeamObject> {
     return this.#transport.json({ method: 'POST', path: '/admin/teams', json: params });
   }
 
@@ -76,7 +76,7 @@ class AdminTeams {
     return this.#transport.json({ method: 'GET', path: teamPath(id) });
   }
 
-  update(id: string, params: { running_limit: number }): Promise<TeamObject> {
+  update(id: string, params: { running_limit?: number; weight?: number }): Promise<TeamObject> {
     return this.#transport.json({ method: 'POST', path: teamPath(id), json: params });
   }
 

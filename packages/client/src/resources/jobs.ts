@@ -7,6 +7,7 @@ import type {
   JobCreateParams,
   JobEvent,
   JobMetric,
+  JobPriority,
 } from '../wire-objects.ts';
 import { type EventStreamOptions, streamJobEvents } from './job-event-stream.ts';
 
@@ -49,6 +50,11 @@ export class Jobs {
 
   retrieve(id: string, options: { signal?: AbortSignal } = {}): Promise<FineTuningJob> {
     return this.#transport.json({ method: 'GET', path: jobPath(id), signal: options.signal });
+  }
+
+  /** Changes its priority among the team's jobs. */
+  update(id: string, params: { priority: JobPriority }): Promise<FineTuningJob> {
+    return this.#transport.json({ method: 'POST', path: jobPath(id), json: params });
   }
 
   cancel(id: string): Promise<FineTuningJob> {

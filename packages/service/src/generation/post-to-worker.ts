@@ -1,8 +1,9 @@
 import { once } from 'node:events';
 import http, { type IncomingMessage } from 'node:http';
 import https from 'node:https';
+import { currentBehalf } from '../database/on-behalf-of.ts';
 import type { Secrets } from '../secrets.ts';
-import { type GenerationRequest, generationPath } from './protocol.ts';
+import { type GenerationRequest, generationPath, teamHeader } from './protocol.ts';
 
 // Until a worker is connected to, TLS included; a packet that is dropped is otherwise waited for for minutes.
 const connectMilliseconds = 5_000;
@@ -10,7 +11,7 @@ const connectMilliseconds = 5_000;
 const idleMilliseconds = 300_000;
 
 /**
- * Sends one request to a worker's internal server, on a connection of its own, and resolves to its answer. Where TLS is
+ * Sends one request, of the team that this runs for, to a worker's internal server, on a connection of its own, and resolves to its answer. Where TLS is
  * set, both sides show a certificate, and a worker that offers none is told nothing, the token least of all. Rejects when the
  * worker cannot be reached or proved; aborting `signal` breaks the connection.
  */
@@ -28,6 +29,7 @@ export async function postToWorker(
     );
   }
   const body = Buffer.from(JSON.stringify(request));
+  const behalf = currentBehalf();
   const sent = (isEncrypted ? https : http).request(url, {
     method: 'POST',
     agent: false,
@@ -35,6 +37,7 @@ export async function postToWorker(
       authorization: `Bearer ${internalToken}`,
       'content-type': 'application/json',
       'content-length': body.length,
+      ...(typeof behalf === 'object' ? { [teamHeader]: behalf.team } : {}),
     },
     signal: options.signal,
     timeout: idleMilliseconds,

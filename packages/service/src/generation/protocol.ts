@@ -6,6 +6,9 @@ import { type Static, type TSchema, Type } from 'typebox';
 
 export const generationPath = '/internal/generate';
 
+/** Names the team that asks, so that teams take turns. A worker of an earlier version passes over it. */
+export const teamHeader = 'x-graft-team';
+
 const closed = { additionalProperties: false };
 const nullable = <T extends TSchema>(schema: T) => Type.Union([schema, Type.Null()]);
 

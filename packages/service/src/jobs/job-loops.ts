@@ -13,13 +13,14 @@ import type { Job, Lease } from './job.ts';
 import type { JobFaultListener } from './transitions/change-job.ts';
 import { dispatchJobs, staleDispatched, takeBackDispatched } from './transitions/dispatch-jobs.ts';
 import { giveGrace } from './transitions/lease-expiry.ts';
+import { preemptForStarved } from './transitions/preempt-job.ts';
 import { sweepExpiredLeases } from './transitions/sweep-expired-leases.ts';
 
 /** Seconds until a ring that nobody answered is rung again. */
 const ringAgainSeconds = 15;
 
 /**
- * Dispatcher, sweeper, reconciler and collector: every worker's parent process runs these loops, and takes turns with
+ * Dispatcher, preemption where the operator wants it, sweeper, reconciler and collector: every worker's parent process runs these loops, and takes turns with
  * the others (`runExclusive`). A pass that fails (Postgres or the queue away) is tried again; a job that fails stops no
  * other. `close` waits for the passes under way.
  */
@@ -50,6 +51,14 @@ export function startJobLoops(services: Services): {
   const dispatching = { onLease: ring, onFault: onFault('dispatching') };
   const loops = [
     loop('dispatch', 0.5, async () => void (await dispatchJobs(services, dispatching))),
+    ...(env.preemptSeconds > 0
+      ? [
+          loop('preempt', Math.min(5, env.preemptSeconds), async () => {
+            const job = await preemptForStarved(services, { seconds: env.preemptSeconds });
+            if (job) log.info({ jobId: job.id }, 'job asked to make room for a team that waits');
+          }),
+        ]
+      : []),
     loop('sweep', env.sweepSeconds, sweeper(services, onFault('sweeping'))),
     loop('reconcile', Math.min(5, env.sweepSeconds), async () => {
       const back = await takeBackDispatched(services, { seconds: ringAgainSeconds });

@@ -42,6 +42,14 @@ export function wireStatus(state: JobState): WireStatus {
   return state;
 }
 
+/** How a job's priority is told. */
+export const priorities = { low: -1, normal: 0, high: 1 } as const;
+export type Priority = keyof typeof priorities;
+
+export function priorityOf(job: Pick<Job, 'priority'>): Priority {
+  return job.priority < 0 ? 'low' : job.priority > 0 ? 'high' : 'normal';
+}
+
 export interface Lease {
   id: string;
   /** The lease epoch. */
@@ -129,6 +137,8 @@ export interface Job {
   /** Every number fixed; null until the data were validated. */
   resolvedTraining: ResolvedTraining | null;
   metadata: Record<string, string> | null;
+  /** Among the jobs of its team: -1 low, 0 normal, 1 high. */
+  priority: number;
   progress: JobProgress | null;
   error: JobError | null;
   /** Set with the state succeeded. */
@@ -155,6 +165,8 @@ export interface Job {
   runAfter: Date;
   cancelRequestedAt: Date | null;
   pauseRequestedAt: Date | null;
+  /** Since then its worker is to let it go at a checkpoint, for another team. */
+  preemptRequestedAt: Date | null;
   createdAt: Date;
   dispatchedAt: Date | null;
   startedAt: Date | null;

@@ -8,7 +8,7 @@ export const scopes = {
   'files:read': 'list, read and download files',
   'files:write': 'upload and delete files',
   'jobs:read': 'list jobs, their events, metrics, checkpoints and attempts',
-  'jobs:write': 'create, cancel, pause and resume jobs',
+  'jobs:write': 'create, cancel, pause and resume jobs, and change their priority',
   'models:read': 'list models',
   'models:write': 'delete fine-tuned models',
   'adapters:read': 'list, compare and download adapters',

@@ -13,13 +13,15 @@ export interface Team {
   name: string;
   /** Jobs that may be dispatched or running at once. */
   runningLimit: number;
+  /** Its share of the machines, next to the weights of the others that have work: 1 to `mostWeight`. */
+  weight: number;
   createdAt: Date;
 }
 
 /** Throws GraftError `invalid_team_name`, `team_exists`. */
 export async function createTeam(
   db: Database,
-  input: { name: string; runningLimit?: number | undefined },
+  input: { name: string; runningLimit?: number | undefined; weight?: number | undefined },
   by: Actor | null = null,
 ): Promise<Team> {
   // Part of model names `ft:{base}:{team}:…`, so no colon and nothing that needs escaping in a URL.
@@ -31,9 +33,14 @@ export async function createTeam(
     );
   }
   return await inTransaction(db, async (tx) => {
-    const { name, runningLimit } = input;
+    const { name, runningLimit, weight } = input;
     const [team] = await tx.team.createManyAndReturn({
-      data: { id: newId('team'), name, ...(runningLimit === undefined ? {} : { runningLimit }) },
+      data: {
+        id: newId('team'),
+        name,
+        ...(runningLimit === undefined ? {} : { runningLimit }),
+        ...(weight === undefined ? {} : { weight }),
+      },
       skipDuplicates: true,
     });
     if (!team) throw new GraftError('team_exists', `There is a team named ${name}.`, { param: 'name' });
@@ -44,18 +51,24 @@ export async function createTeam(
 
 /** Jobs that one team may have dispatched or running at once; more is a mistake. */
 export const mostRunning = 10_000;
+export const mostWeight = 1000;
 
 /** Null: no such team. */
 export async function updateTeam(
   db: Database,
   id: string,
-  change: { runningLimit: number },
+  change: { runningLimit?: number | undefined; weight?: number | undefined },
   by: Actor | null = null,
 ): Promise<Team | null> {
   return await inTransaction(db, async (tx) => {
-    const { count } = await tx.team.updateMany({ where: { id, deletedAt: null }, data: change });
+    const data = Object.fromEntries(Object.entries(change).filter(([, value]) => value !== undefined));
+    const { count } = await tx.team.updateMany({ where: { id, deletedAt: null }, data });
     if (count === 0) return null;
-    const detail = { running_limit: change.runningLimit };
+    const { runningLimit, weight } = change;
+    const detail = {
+      ...(runningLimit === undefined ? {} : { running_limit: runningLimit }),
+      ...(weight === undefined ? {} : { weight }),
+    };
     await insertAudit(tx, id, { ...actorOf(by), action: 'team.update', target: id, detail });
     return teamOf(await tx.team.findFirstOrThrow({ where: { id } }));
   });

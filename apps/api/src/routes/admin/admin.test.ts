@@ -22,6 +22,24 @@ test('the operator makes a team and invites its first admin, who sees who it was
   assertError(await operator.send('POST', '/v1/admin/teams', { name: 'Re' }), 400, 'invalid_team_name');
   const changed = await operator.send('POST', `/v1/admin/teams/${team.id}`, { running_limit: 5 });
   assert.equal(changed.json.running_limit, 5);
+  assert.equal(changed.json.weight, 1);
+  const weighed = await operator.send('POST', `/v1/admin/teams/${team.id}`, { weight: 3 });
+  assert.deepEqual([weighed.json.weight, weighed.json.running_limit], [3, 5]);
+  for (const body of [{ weight: 0 }, { weight: 1.5 }, { weight: 1001 }])
+    assertError(
+      await operator.send('POST', `/v1/admin/teams/${team.id}`, body),
+      400,
+      'invalid_value',
+      'weight',
+    );
+  assertError(await operator.send('POST', `/v1/admin/teams/${team.id}`, {}), 400, 'invalid_value');
+  const told = await bench.services.db.auditEntry.findMany({
+    where: { teamId: team.id, action: 'team.update' },
+  });
+  assert.deepEqual(
+    told.map(({ detail }) => detail),
+    [{ running_limit: 5 }, { weight: 3 }],
+  );
   const newest = (await operator.send('GET', '/v1/admin/teams?limit=1')).json;
   assert.deepEqual([newest.data[0].name, newest.has_more], ['research', true]);
 

@@ -66,8 +66,8 @@ export const adminTeamRoutes: FastifyPluginAsyncTypebox = async (app) => {
         response: { 200: ref(TeamSchema), ...errorResponses(400, 401, 403) },
       },
     },
-    async ({ operator, body: { name, running_limit: runningLimit } }) =>
-      toWireTeam(await createTeam(services, { name, runningLimit }, operator)),
+    async ({ operator, body: { name, running_limit: runningLimit, weight } }) =>
+      toWireTeam(await createTeam(services, { name, runningLimit, weight }, operator)),
   );
 
   app.get(
@@ -96,8 +96,8 @@ export const adminTeamRoutes: FastifyPluginAsyncTypebox = async (app) => {
         response: { 200: ref(TeamSchema), ...errorResponses(400, 401, 403, 404) },
       },
     },
-    async ({ operator, params: { team_id }, body: { running_limit: runningLimit } }) => {
-      const team = await updateTeam(services, team_id, { runningLimit }, operator);
+    async ({ operator, params: { team_id }, body: { running_limit: runningLimit, weight } }) => {
+      const team = await updateTeam(services, team_id, { runningLimit, weight }, operator);
       if (!team) throw teamNotFound(team_id);
       return toWireTeam(team);
     },

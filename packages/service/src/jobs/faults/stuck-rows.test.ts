@@ -9,6 +9,7 @@ import { createTestJob, createTestTeam, newTestJob, type TestTeam } from '../../
 import { openTestServices } from '../../testing/open-test-services.ts';
 import { registerWorker } from '../../workers/worker-registry.ts';
 import type { Job, JobState } from '../job.ts';
+import { claimNextJob } from '../transitions/claim-job.ts';
 import { createJob } from '../transitions/create-job.ts';
 import { dispatchJobs } from '../transitions/dispatch-jobs.ts';
 import { sweepExpiredLeases } from '../transitions/sweep-expired-leases.ts';
@@ -79,6 +80,13 @@ test('so do those who look for a job to validate', async () => {
   const claim = { workerId: 'v1', leaseSeconds: 60 };
   assert.equal((await claimValidation(services, claim))!.id, well.id);
   await assert.rejects(claimValidation(services, claim), /broken/, 'the last one left is broken');
+});
+
+test('so do workers with a free slot', async () => {
+  const [, , well] = await jobs('dispatched');
+  const claim = { workerId: 'w1', leaseSeconds: 60 };
+  assert.equal((await claimNextJob(services, claim))!.job.id, well.id);
+  await assert.rejects(claimNextJob(services, claim), /broken/, 'the last one left is broken');
 });
 
 test('a request for a locked job is told so after two seconds, and takes no connection for as long', async () => {

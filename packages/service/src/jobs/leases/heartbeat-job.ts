@@ -2,14 +2,15 @@
 import { type Database, statementWithin } from '../../database/database.ts';
 import type { Lease } from '../job.ts';
 
-/** What a user has asked of a running job. */
+/** What a user, or the operator's rule of preemption, has asked of a running job. */
 interface JobFlags {
   cancelRequested: boolean;
   pauseRequested: boolean;
+  preemptRequested: boolean;
 }
 
-const flags =
-  'cancel_requested_at IS NOT NULL AS "cancelRequested", pause_requested_at IS NOT NULL AS "pauseRequested"';
+const flags = `cancel_requested_at IS NOT NULL AS "cancelRequested", pause_requested_at IS NOT NULL AS "pauseRequested",
+  preempt_requested_at IS NOT NULL AS "preemptRequested"`;
 
 /** Milliseconds until a renewal is given up, so that another, on another connection, still comes in time. */
 export function renewalMs(leaseSeconds: number): number {

@@ -1,7 +1,7 @@
 import type { Database } from '../../database/database.ts';
 import type { Job, JobRequirements } from '../job.ts';
 import { attemptLimit } from '../transitions/fail-job.ts';
-import { hasWorker } from '../transitions/may-take.ts';
+import { hasWorker } from '../turns/may-take.ts';
 
 /** What a job waits for, beyond its state. */
 export interface JobOutlook {

@@ -1,13 +1,15 @@
 import type { Database } from '../../database/database.ts';
+import { isDatabaseAway, isRowLocked } from '../../database/database-away.ts';
 import { inTransaction } from '../../database/in-transaction.ts';
 import { Prisma } from '../../generated/client.ts';
 import { tellOutbox } from '../../webhooks/tell-outbox.ts';
 import type { WorkerCapabilities } from '../../workers/worker-registry.ts';
 import type { Job, Lease } from '../job.ts';
 import { insertEvent } from '../records/job-event.ts';
+import { mayTake } from '../turns/may-take.ts';
 import { changeJob, holds } from './change-job.ts';
+import { firstDispatched } from './dispatch-jobs.ts';
 import { beginAttempt } from './job-attempts.ts';
-import { mayTake } from './may-take.ts';
 
 /**
  * dispatched → running, attempt + 1, lease taken for `leaseSeconds`. The first claim by a worker that says what it can
@@ -24,7 +26,7 @@ export async function claimJob(
     const job = await changeJob(
       tx,
       Prisma.sql`${holds(lease, 'dispatched')} AND ${mayTake({ id: workerId, capabilities })}`,
-      Prisma.sql`state = 'running', worker_id = ${workerId}, avoid_worker = NULL,
+      Prisma.sql`state = 'running', worker_id = ${workerId}, avoid_worker = NULL, preempt_requested_at = NULL,
         lease_until = now() + make_interval(secs => ${leaseSeconds}),
         attempts = attempts + 1, attempts_since_checkpoint = attempts_since_checkpoint + 1,
         started_at = coalesce(started_at, now()), requirements = coalesce(requirements, ${requirementsOn(capabilities)}),
@@ -39,6 +41,37 @@ export async function claimJob(
     await tellOutbox(tx, job, 'fine_tuning.job.running');
     return job;
   });
+}
+
+/**
+ * `claimJob` of the one that this worker should have (`firstDispatched`), and when that was asked for, by `performance.now()`. A
+ * job that cannot be claimed, because a frozen process holds its row or it is broken, is passed over: no slot stays empty
+ * for it. This rejects with its fault when there is no other. Null: there is none.
+ */
+export async function claimNextJob(
+  db: Database,
+  options: { workerId: string; leaseSeconds: number; capabilities?: WorkerCapabilities | null },
+): Promise<{ job: Job; claimedAt: number } | null> {
+  const worker = { id: options.workerId, capabilities: options.capabilities ?? null };
+  const passedOver: string[] = [];
+  let fault: unknown;
+  for (;;) {
+    const next = await firstDispatched(db, worker, passedOver);
+    if (!next) {
+      if (fault !== undefined) throw fault;
+      return null;
+    }
+    const claimedAt = performance.now();
+    try {
+      const job = await claimJob(db, next, options);
+      if (job) return { job, claimedAt };
+      // Another slot was quicker: then the one behind.
+    } catch (error) {
+      if (isDatabaseAway(error) && !isRowLocked(error)) throw error;
+      fault = error;
+    }
+    passedOver.push(next.id);
+  }
 }
 
 /** SQL: what a job that is first run on such a worker requires from then on. */

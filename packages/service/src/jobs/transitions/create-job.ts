@@ -13,7 +13,7 @@ import { Prisma } from '../../generated/client.ts';
 import { newId } from '../../ids.ts';
 import { actorOf } from '../../keys/verify-api-key.ts';
 import { currentTraceparent } from '../../observe/tracing.ts';
-import { type Job, jobOf } from '../job.ts';
+import { type Job, jobOf, type Priority, priorities } from '../job.ts';
 import { insertEvent } from '../records/job-event.ts';
 
 export interface NewJob {
@@ -33,6 +33,8 @@ export interface NewJob {
   peft: PeftConfig;
   training: TrainingOptions;
   metadata: Record<string, string> | null;
+  /** Default: normal. */
+  priority?: Priority | undefined;
   /** SHA-256 of the canonical request body. */
   requestHash: string;
   /** From the `Idempotency-Key` header. */
@@ -90,6 +92,7 @@ async function create(
       peft: json(input.peft),
       training: json(input.training),
       metadata: input.metadata ?? Prisma.DbNull,
+      priority: priorities[input.priority ?? 'normal'],
       requestHash: input.requestHash,
       traceContext: currentTraceparent(),
     },

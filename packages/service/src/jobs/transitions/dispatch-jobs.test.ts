@@ -7,9 +7,9 @@ import { openTestServices } from '../../testing/open-test-services.ts';
 import { heartbeatWorker, registerWorker } from '../../workers/worker-registry.ts';
 import type { Job } from '../job.ts';
 import { getJob } from '../records/read-jobs.ts';
+import { createQueuePlaces } from '../turns/queue-positions.ts';
 import { claimJob } from './claim-job.ts';
 import { dispatchJobs, takeBackDispatched } from './dispatch-jobs.ts';
-import { createQueuePositions } from './queue-positions.ts';
 import { releaseJob } from './stop-running-job.ts';
 
 let services: Services;
@@ -37,9 +37,9 @@ test('the teams take turns, each in the order of its jobs, until two are out per
   const [a, b] = [await queue(one, 4), await queue(two, 2)];
   await addWorker('w1', 2);
   const expected = [a[0], b[0], a[1], b[1]] as Job[];
-  const before = await createQueuePositions(services)(ids([...a, ...b]));
+  const before = await createQueuePlaces(services)(ids([...a, ...b]));
   assert.deepEqual(
-    expected.map(({ id }) => before.get(id)),
+    expected.map(({ id }) => before.get(id)?.position),
     [1, 2, 3, 4],
   );
   const leases = await dispatchJobs(services);
@@ -48,8 +48,8 @@ test('the teams take turns, each in the order of its jobs, until two are out per
   const dispatched = await getJob(services, one.id, a[0]!.id);
   assert.deepEqual([dispatched!.state, dispatched!.leaseEpoch], ['dispatched', a[0]!.leaseEpoch + 1]);
   assert.deepEqual([leases[0]!.epoch, dispatched!.workerId], [a[0]!.leaseEpoch + 1, null]);
-  const after = await createQueuePositions(services)(ids([a[0]!, a[2]!]));
-  assert.deepEqual([...after], [[a[2]!.id, 1]], 'the first waits no more');
+  const after = await createQueuePlaces(services)(ids([a[0]!, a[2]!]));
+  assert.deepEqual([...after], [[a[2]!.id, { position: 1, start: null }]], 'the first waits no more');
 });
 
 test('a team that has jobs at work waits for one that has none, however late it came', async () => {
@@ -114,9 +114,10 @@ test('dispatchers at the same moment never give out one job twice', async () => 
 
 test('positions are read once a second, and at once for a job that has begun to wait since', async () => {
   const team = await createTestTeam(services);
-  const positions = createQueuePositions(services);
+  const positions = createQueuePlaces(services);
   const [first] = await queue(team, 1);
-  assert.deepEqual([...(await positions([first!.id]))], [[first!.id, 1]]);
+  const alone = [[first!.id, { position: 1, start: null }]];
+  assert.deepEqual([...(await positions([first!.id]))], alone);
   await services.sql.query("UPDATE jobs SET created_at = created_at - interval '1 hour' WHERE id <> $1", [
     first!.id,
   ]);
@@ -124,10 +125,10 @@ test('positions are read once a second, and at once for a job that has begun to 
   await services.sql.query("UPDATE jobs SET created_at = created_at - interval '1 hour' WHERE id = $1", [
     second!.id,
   ]);
-  assert.deepEqual([...(await positions([first!.id]))], [[first!.id, 1]], 'as it was');
+  assert.deepEqual([...(await positions([first!.id]))], alone, 'as it was');
   await sleep(300);
   const both = await positions([first!.id, second!.id]);
-  assert.deepEqual([both.get(first!.id), both.get(second!.id)], [2, 1]);
+  assert.deepEqual([both.get(first!.id)?.position, both.get(second!.id)?.position], [2, 1]);
 });
 
 test('dispatchers at the same moment keep to the limit of a team: one at a time is at each', async () => {
@@ -144,7 +145,7 @@ test('dispatchers at the same moment keep to the limit of a team: one at a time 
   services.sql.on('acquire', count);
   assert.deepEqual(ids(await dispatchJobs(services)), [theirs!.id]);
   services.sql.off('acquire', count);
-  assert.ok(queries <= 5, `its ${queries} queries try the locked team once, not for each of its jobs`);
+  assert.ok(queries <= 6, `its ${queries} queries try the locked team once, not for each of its jobs`);
   await dispatcher.query('ROLLBACK');
   dispatcher.release();
   const rounds = await Promise.all([1, 2, 3, 4].map(() => dispatchJobs(services)));

@@ -11,7 +11,7 @@ import { endAttempt } from './job-attempts.ts';
 import { countReturn, failReturned, returnLimit } from './return-job.ts';
 
 /** SQL: gives the lease up; the attempt does not count. */
-const letGo = Prisma.sql`pause_requested_at = NULL, lease_until = NULL, worker_id = NULL,
+const letGo = Prisma.sql`pause_requested_at = NULL, preempt_requested_at = NULL, lease_until = NULL, worker_id = NULL,
   attempts = attempts - 1, attempts_since_checkpoint = greatest(attempts_since_checkpoint - 1, 0)`;
 
 /** running → cancelled, by the worker that was asked to and has stopped its trainer. Null: fenced. */
@@ -49,8 +49,9 @@ export interface Release {
 }
 
 /**
- * running → queued, for a worker that stops in good order (SIGTERM: checkpointed), or was cut off from Postgres and still has
- * the lease: the attempt is refunded. A job that was asked to cancel or pause goes to cancelled or paused instead. Null: fenced.
+ * running → queued, for a worker that stops in good order (SIGTERM: checkpointed), makes room for another team, or was cut off
+ * from Postgres and still has the lease: the attempt is refunded. A job that was asked to cancel or pause goes to cancelled or
+ * paused instead. Null: fenced.
  */
 export async function releaseJob(
   db: Database,

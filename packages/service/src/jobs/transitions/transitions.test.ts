@@ -111,13 +111,14 @@ test('claim: an attempt begins, with a lease', async () => {
 test('heartbeat: the lease moves on, and tells what was asked', async () => {
   const job = await createTestJob(services, team, 'running');
   const lease = leaseOf(job);
-  const flags = { cancelRequested: false, pauseRequested: false };
+  const flags = { cancelRequested: false, pauseRequested: false, preemptRequested: false };
   assert.deepEqual(await heartbeatJob(services, lease, { leaseSeconds: 600 }), flags);
   assert.ok((await read(job.id)).leaseUntil!.getTime() - job.leaseUntil!.getTime() > 500_000);
   await pauseJob(services, team.id, job.id, by);
   assert.deepEqual(await readJobFlags(services, lease), { ...flags, pauseRequested: true });
   await cancelJob(services, team.id, job.id, by);
   assert.deepEqual(await heartbeatJob(services, lease, { leaseSeconds: 600 }), {
+    ...flags,
     cancelRequested: true,
     pauseRequested: true,
   });

@@ -1,4 +1,4 @@
-/** What a user may ask of a job: to cancel, pause or resume. */
+/** What a user may ask of a job: to cancel, pause or resume, or another priority. */
 import { GraftError } from '@graft/peft-core/config';
 import { insertAudit } from '../../audit/insert-audit.ts';
 import type { Database, Transaction } from '../../database/database.ts';
@@ -7,7 +7,15 @@ import { waitForRow } from '../../database/wait-for-row.ts';
 import { Prisma } from '../../generated/client.ts';
 import { type Actor, actorOf } from '../../keys/verify-api-key.ts';
 import { tellOutbox } from '../../webhooks/tell-outbox.ts';
-import { isTerminal, type Job, type JobState, leaseOf, wireStatus } from '../job.ts';
+import {
+  isTerminal,
+  type Job,
+  type JobState,
+  leaseOf,
+  type Priority,
+  priorities,
+  wireStatus,
+} from '../job.ts';
 import { insertEvent } from '../records/job-event.ts';
 import { changeJob, holds, lockJob } from './change-job.ts';
 import { endJob } from './end-job.ts';
@@ -60,9 +68,32 @@ export const resumeJob = request('resume', {
   },
 });
 
+/** Another priority for a job that is not over; one that runs has it when it waits again. */
+export async function setJobPriority(
+  db: Database,
+  teamId: string,
+  id: string,
+  priority: Priority,
+  by: Actor,
+): Promise<Job | null> {
+  const change = request('change its priority', {
+    action: 'priority',
+    detail: { priority },
+    allows: (job) => !isTerminal(job.state),
+    act: async (tx, _job, guard) =>
+      await changeJob(tx, guard, Prisma.sql`priority = ${priorities[priority]}`),
+  });
+  return await change(db, teamId, id, by);
+}
+
 function request(
-  verb: 'cancel' | 'pause' | 'resume',
-  { allows, act }: { allows(job: Job): boolean; act: Action },
+  verb: string,
+  {
+    action = verb,
+    detail,
+    allows,
+    act,
+  }: { action?: string; detail?: Record<string, string>; allows(job: Job): boolean; act: Action },
 ): UserRequest {
   return async (db, teamId, id, by) =>
     await waitForRow(`job ${teamId} ${id}`, async () =>
@@ -70,7 +101,12 @@ function request(
         const job = await lockJob(tx, Prisma.sql`team_id = ${teamId} AND id = ${id}`, { noWait: true });
         if (!job) return null;
         if (!allows(job)) throw invalidState(verb, job.state);
-        await insertAudit(tx, teamId, { ...actorOf(by), action: `job.${verb}`, target: id });
+        await insertAudit(tx, teamId, {
+          ...actorOf(by),
+          action: `job.${action}`,
+          target: id,
+          ...(detail ? { detail } : {}),
+        });
         return await act(tx, job, holds(leaseOf(job), job.state));
       }),
     );

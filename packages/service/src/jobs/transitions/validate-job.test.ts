@@ -47,7 +47,7 @@ async function expire(job: Job, seconds = 1): Promise<void> {
 const outcomesOf = async (job: Job) =>
   (await listAttempts(services, job.teamId, job.id)).map(({ workerId, outcome }) => [workerId, outcome]);
 
-test('the team with the fewest validations under way is next, then the oldest job', async () => {
+test('teams take turns, each with its oldest job', async () => {
   const [one, two] = [await createTestTeam(services), await createTestTeam(services)];
   const [a, b] = [await queue(one, 3), await queue(two, 1)];
   const order = [];

@@ -1,12 +1,13 @@
 /** Validation is leased work as training is: claimed by one process, renewed, fenced, and its attempts counted. */
 import type { ResolvedTraining } from '@graft/peft-core/config';
 import { type Database, statementWithin, type Transaction } from '../../database/database.ts';
-import { isDatabaseAway } from '../../database/database-away.ts';
+import { isDatabaseAway, isRowLocked } from '../../database/database-away.ts';
 import { inTransaction } from '../../database/in-transaction.ts';
 import { Prisma } from '../../generated/client.ts';
 import { type Job, type JobError, type Lease, leaseOf, type ValidationProgress } from '../job.ts';
 import { renewalMs } from '../leases/heartbeat-job.ts';
 import { insertEvent } from '../records/job-event.ts';
+import { advanceClock, atWork, rank, takeTurn, turnsOf } from '../turns/team-turns.ts';
 import { changeJob, holds, lockFreeJobs, lockJob } from './change-job.ts';
 import { endJob } from './end-job.ts';
 import { beginAttempt, endAttempt } from './job-attempts.ts';
@@ -25,72 +26,97 @@ const validatorLost: JobError = {
 
 /**
  * Takes a job in state validating for `leaseSeconds`, lease epoch + 1, validation attempt + 1: the one named, or else
- * the oldest of the team with the fewest validations under way; with `onlyIdleTeams` of a team with none. `workerId`
+ * the first of the team whose turn it is (team-turns.ts); with `onlyIdleTeams` of a team with none under way. `workerId`
  * names any process. Null: there is none. One that cannot be claimed is passed over; this rejects with its fault when
  * there is no other. Renew it with `heartbeatValidation`; end it with `finishValidation`, `returnValidation` or
  * `releaseValidation`.
  */
-export async function claimValidation(
-  db: Database,
-  options: { workerId: string; leaseSeconds: number; id?: string; onlyIdleTeams?: boolean },
-): Promise<Job | null> {
+export async function claimValidation(db: Database, options: ClaimOptions): Promise<Job | null> {
   const passedOver: string[] = [];
   let fault: unknown;
   for (;;) {
-    let id: string | undefined;
-    try {
-      const claimed = await inTransaction(db, async (tx) => {
-        const [next] = await lockFreeJobs(tx, Prisma.sql`id = (${nextToValidate(options, passedOver)})`);
-        id = next?.id;
-        return next ? await claim(tx, next, options) : null;
-      });
-      if (!claimed && fault !== undefined) throw fault;
-      if (claimed !== 'failed') return claimed;
-    } catch (error) {
-      if (id === undefined || isDatabaseAway(error)) throw error;
-      // One that cannot be claimed holds up no other.
-      fault = error;
+    const candidates = await nextToValidate(db, options, passedOver);
+    if (candidates.length === 0) {
+      if (fault !== undefined) throw fault;
+      return null;
+    }
+    for (const id of candidates) {
       passedOver.push(id);
+      try {
+        const claimed = await claim(db, id, options);
+        if (claimed === null) continue;
+        await advanceClock(db, 'validation', claimed.start);
+        return claimed.job;
+      } catch (error) {
+        if (isDatabaseAway(error) && !isRowLocked(error)) throw error;
+        // One that cannot be claimed holds up no other.
+        fault = error;
+      }
     }
   }
 }
 
-async function claim(
-  tx: Transaction,
-  next: Job,
-  { workerId, leaseSeconds }: { workerId: string; leaseSeconds: number },
-): Promise<Job | 'failed' | null> {
-  // Whoever held it is gone, and no sweeper has come by yet.
-  if (next.leaseUntil) {
-    const freed = await loseValidation(tx, next, leaseSeconds);
-    if (freed?.state !== 'validating') return 'failed';
-  }
-  const job = await changeJob(
-    tx,
-    Prisma.sql`id = ${next.id} AND state = 'validating'`,
-    Prisma.sql`lease_epoch = lease_epoch + 1, lease_until = now() + make_interval(secs => ${leaseSeconds}),
-      worker_id = ${workerId}, validation_attempts = validation_attempts + 1`,
-  );
-  if (job) await beginAttempt(tx, job, { kind: 'validation', workerId });
-  return job;
+interface ClaimOptions {
+  workerId: string;
+  leaseSeconds: number;
+  id?: string;
+  onlyIdleTeams?: boolean;
 }
 
-/** SQL: the id of the job whose validation is next, locked. */
-function nextToValidate(
-  { id, leaseSeconds, onlyIdleTeams = false }: { id?: string; leaseSeconds: number; onlyIdleTeams?: boolean },
+/** Null: another has it, or it is over. */
+async function claim(
+  db: Database,
+  id: string,
+  { workerId, leaseSeconds }: ClaimOptions,
+): Promise<{ job: Job; start: number } | null> {
+  return await inTransaction(db, async (tx) => {
+    const [next] = await lockFreeJobs(tx, Prisma.sql`id = ${id} AND ${mayBeValidated(leaseSeconds)}`);
+    if (!next) return null;
+    // Whoever held it is gone, and no sweeper has come by yet.
+    if (next.leaseUntil) {
+      const freed = await loseValidation(tx, next, leaseSeconds);
+      if (freed?.state !== 'validating') return null;
+    }
+    const job = await changeJob(
+      tx,
+      Prisma.sql`id = ${next.id} AND state = 'validating'`,
+      Prisma.sql`lease_epoch = lease_epoch + 1, lease_until = now() + make_interval(secs => ${leaseSeconds}),
+        worker_id = ${workerId}, validation_attempts = validation_attempts + 1`,
+    );
+    if (!job) return null;
+    const start = await takeTurn(tx, job.teamId, 'validation');
+    await beginAttempt(tx, job, { kind: 'validation', workerId });
+    return { job, start };
+  });
+}
+
+/** SQL over a row of `jobs`: it waits for validation, and nobody is at it. */
+const mayBeValidated = (leaseSeconds: number): Prisma.Sql =>
+  Prisma.sql`(jobs.state = 'validating' AND jobs.run_after <= now() AND (jobs.lease_until IS NULL OR ${hasExpired(leaseSeconds, Prisma.sql`jobs.lease_until`)}))`;
+
+/** Candidates of one look: as many of a team as others may be at in the same moment, and of all teams. */
+const mostOfTeam = 8;
+const mostOfAll = 32;
+
+/** Ids of the jobs whose validation is next, in the order of their turns. Another process may be about to take some of them. */
+async function nextToValidate(
+  { sql }: Database,
+  { id, leaseSeconds, onlyIdleTeams = false }: ClaimOptions,
   passedOver: string[],
-): Prisma.Sql {
-  const named = id === undefined ? Prisma.empty : Prisma.sql`AND waiting.id = ${id}`;
-  const idle = onlyIdleTeams ? Prisma.sql`AND under_way.jobs IS NULL` : Prisma.empty;
-  return Prisma.sql`
-    SELECT waiting.id FROM jobs AS waiting LEFT JOIN (
-      SELECT team_id, count(*) AS jobs FROM jobs WHERE state = 'validating' AND lease_until >= now() GROUP BY team_id
-    ) AS under_way ON under_way.team_id = waiting.team_id
-    WHERE waiting.state = 'validating' AND waiting.run_after <= now() ${named} ${idle}
-      AND waiting.id <> ALL(${passedOver})
-      AND (waiting.lease_until IS NULL OR ${hasExpired(leaseSeconds, Prisma.sql`waiting.lease_until`)})
-    ORDER BY coalesce(under_way.jobs, 0), waiting.created_at, waiting.id
-    LIMIT 1 FOR UPDATE OF waiting SKIP LOCKED`;
+): Promise<string[]> {
+  const named = id === undefined ? Prisma.empty : Prisma.sql`AND jobs.id = ${id}`;
+  const idle = onlyIdleTeams ? Prisma.sql`WHERE at_work.jobs IS NULL` : Prisma.empty;
+  const { rows } = await sql.query<{ id: string }>(Prisma.sql`
+    WITH at_work AS MATERIALIZED (${atWork('validation')})
+    SELECT next.id FROM teams LEFT JOIN at_work ON at_work.team_id = teams.id ${turnsOf('validation')} CROSS JOIN LATERAL (
+      SELECT jobs.id, jobs.created_at, row_number() OVER (ORDER BY ${rank}, jobs.id) - 1 AS before FROM jobs
+      WHERE jobs.team_id = teams.id AND ${mayBeValidated(leaseSeconds)} ${named} AND jobs.id <> ALL(${passedOver})
+      ORDER BY ${rank}, jobs.id LIMIT ${mostOfTeam}
+    ) AS next ${idle}
+    ORDER BY turns.start + next.before::float8 / teams.weight,
+      (coalesce(at_work.jobs, 0) + next.before)::float8 / teams.weight, next.created_at, next.id
+    LIMIT ${mostOfAll}`);
+  return rows.map((row) => row.id);
 }
 
 /**

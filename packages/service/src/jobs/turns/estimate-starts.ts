@@ -1,0 +1,99 @@
+/** When a waiting job should start: what the jobs that ran tell, played through many times. */
+
+/** Seconds from now. */
+export interface StartEstimate {
+  /** In half of the cases the job has started by then. */
+  median: number;
+  /** In nine of ten. */
+  late: number;
+}
+
+/** Playing through takes the API's event loop a few milliseconds; places beyond go on at the same pace. */
+const rounds = 40;
+const mostPlaces = 500;
+
+export interface SlotHistory {
+  slots: number;
+  /** Jobs before the first of those that wait. */
+  dispatched: number;
+  /** How many are asked for. */
+  queued: number;
+  /** Seconds: for how long each running job has held its slot, and what it says is left, if it says so. */
+  running: { held: number; left: number | null }[];
+  /** Seconds for which jobs held their slots. */
+  ran: number[];
+}
+
+/**
+ * For places in the queue, from 1: draws what each job before takes from those that ran, and gives each slot that is free to the
+ * next. What is left of a running one is what it says, or else drawn from those that took longer than it has. Null: nothing
+ * is known. The draws are the same at each call, so that an estimate does not flicker.
+ */
+export function estimateStarts(history: SlotHistory): (place: number) => StartEstimate | null {
+  const { slots, dispatched, queued, ran } = history;
+  if (ran.length === 0 || slots === 0) return () => null;
+  const sorted = ran.toSorted((a, b) => a - b);
+  const places = Math.min(queued, mostPlaces);
+  const starts: number[][] = Array.from({ length: places }, () => []);
+  for (let round = 0; round < rounds; round++) {
+    const draw = createDraw(round);
+    const free = freeTimes(history, sorted, draw);
+    for (let place = 1 - dispatched; place <= places; place++) {
+      // The slot that is free first takes it.
+      const at = free.shift()!;
+      insert(free, at + pick(sorted, draw()));
+      if (place >= 1) starts[place - 1]!.push(at);
+    }
+  }
+  const estimates = starts.map((times) => {
+    times.sort((a, b) => a - b);
+    return { median: pick(times, 0.5), late: pick(times, 0.9) };
+  });
+  const pace = sorted.reduce((sum, seconds) => sum + seconds, 0) / sorted.length / slots;
+  return (place) => {
+    const known = estimates[Math.min(place, places) - 1];
+    if (!known) return null;
+    const beyond = Math.max(0, place - places) * pace;
+    return { median: known.median + beyond, late: known.late + beyond };
+  };
+}
+
+/** When each slot is free for another job, ascending. */
+function freeTimes({ slots, running }: SlotHistory, sorted: number[], draw: () => number): number[] {
+  const free: number[] = [];
+  for (const { held, left } of running.slice(0, slots)) {
+    const longer = sorted.filter((seconds) => seconds > held);
+    // One that has taken longer than all before may take as long again.
+    const rest = longer.length > 0 ? pick(longer, draw()) - held : held * draw();
+    insert(free, left ?? rest);
+  }
+  while (free.length < slots) free.unshift(0);
+  return free;
+}
+
+/** Puts `time` into the ascending `times`. */
+function insert(times: number[], time: number): void {
+  let low = 0;
+  for (let high = times.length; low < high; ) {
+    const middle = (low + high) >> 1;
+    if (times[middle]! <= time) low = middle + 1;
+    else high = middle;
+  }
+  times.splice(low, 0, time);
+}
+
+/** The value that the share `q` of the ascending `values` is at or below. */
+function pick(values: number[], q: number): number {
+  return values[Math.min(values.length - 1, Math.floor(q * values.length))]!;
+}
+
+/** Numbers in [0, 1) by mulberry32. */
+function createDraw(seed: number): () => number {
+  let state = (seed + 1) * 0x9e3779b9;
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4294967296;
+  };
+}
