@@ -6,6 +6,7 @@ import { Jobs } from './resources/jobs.ts';
 import { Models } from './resources/models.ts';
 import { Invitations, Team } from './resources/team.ts';
 import { Uploads } from './resources/uploads.ts';
+import { TeamUsage } from './resources/usage.ts';
 import { Webhooks } from './resources/webhooks.ts';
 import type { Me } from './team-objects.ts';
 import { Transport } from './transport.ts';
@@ -47,6 +48,8 @@ export class GraftClient {
   readonly admin: Admin;
   readonly #transport: Transport;
   readonly webhooks: Webhooks;
+  /** What the key's team used. */
+  readonly usage: TeamUsage;
   readonly chat: {
     readonly completions: Completions<ChatCompletionParams, ChatCompletion, ChatCompletionChunk>;
   };
@@ -78,6 +81,7 @@ export class GraftClient {
     this.models = new Models(transport);
     this.adapters = new Adapters(transport);
     this.webhooks = new Webhooks(transport);
+    this.usage = new TeamUsage(transport);
     this.chat = { completions: new Completions(transport, '/chat/completions') };
     this.completions = new Completions(transport, '/completions');
   }

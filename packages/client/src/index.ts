@@ -11,4 +11,5 @@ export type * from './team-objects.ts';
 export type * from './wire-adapters.ts';
 export type * from './wire-objects.ts';
 export type * from './wire-reports.ts';
+export type * from './wire-usage.ts';
 export type * from './wire-webhooks.ts';

@@ -15,7 +15,8 @@ export type IdKind =
   | 'worker'
   | 'user'
   | 'webhook'
-  | 'webhookSecret';
+  | 'webhookSecret'
+  | 'price';
 
 const prefixes: Record<IdKind, string> = {
   job: 'ftjob-',
@@ -32,6 +33,7 @@ const prefixes: Record<IdKind, string> = {
   user: 'user-',
   webhook: 'whep-',
   webhookSecret: 'whsk-',
+  price: 'price-',
 };
 
 const alphabet = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz';

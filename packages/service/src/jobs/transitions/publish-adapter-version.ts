@@ -46,9 +46,9 @@ async function readPublished(
 }
 
 async function insertTrained(tx: Transaction, job: Job, input: NewAdapterVersion): Promise<AdapterVersion> {
-  const { teamId, id: jobId, model: baseModel, peft } = job;
+  const { teamId, id: jobId, keyId, model: baseModel, peft } = job;
   const team = await tx.team.findFirstOrThrow({ where: { id: teamId } });
   const modelName = fineTunedModelName(job, team.name);
   const name = job.suffix ?? jobId.slice(-8);
-  return await insertVersion(tx, { teamId, baseModel, name }, { ...input, jobId, modelName, peft });
+  return await insertVersion(tx, { teamId, baseModel, name }, { ...input, jobId, keyId, modelName, peft });
 }
