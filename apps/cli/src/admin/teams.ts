@@ -25,9 +25,11 @@ export function addTeamVerbs(admin: Command): void {
     .option('--weight <n>', 'its share of the machines, next to those of others (default: 1)', wholeNumber(1))
     .action(async (name: string, options: VerbOptions & { runningLimit?: number; weight?: number }) => {
       const output = createOutput(options);
-      const team = await withServices(async (services, { createTeam }) =>
-        createTeam(services, { name, runningLimit: options.runningLimit, weight: options.weight }),
-      );
+      const { runningLimit, weight } = options;
+      const team = await withServices(async (services, { createTeam, mostWeight }) => {
+        if (weight !== undefined && weight > mostWeight) throw tooHeavy(mostWeight);
+        return await createTeam(services, { name, runningLimit, weight });
+      });
       output.result(
         wireTeam(team),
         () => `Team ${team.name} is ${team.id}.\nNext: graft admin keys create --team ${team.name}`,
@@ -81,7 +83,7 @@ function addTeamChanges(teams: Command): void {
   }).action(async (name: string, n: string, options: VerbOptions) => {
     const weight = wholeNumber(1)(n);
     const team = await withServices(async (services, service) => {
-      if (weight > service.mostWeight) throw new UsageError(`A weight is at most ${service.mostWeight}.`);
+      if (weight > service.mostWeight) throw tooHeavy(service.mostWeight);
       const { id } = await existingTeam(services, service, name);
       return await service.updateTeam(services, id, { weight });
     });
@@ -125,6 +127,8 @@ function addTeamChanges(teams: Command): void {
       createOutput(options).result({ id, deleted: true }, () => `Deleted the team ${options.name}.`);
     });
 }
+
+const tooHeavy = (mostWeight: number) => new UsageError(`A weight is at most ${mostWeight}.`);
 
 /** Field names and times as the API has them. */
 const wireTeam = (team: Team) => ({
