@@ -35,6 +35,7 @@ import { fileReportRoutes } from './routes/file-reports.ts';
 import { fileRoutes } from './routes/files.ts';
 import { fineTuningJobRoutes } from './routes/fine-tuning-jobs.ts';
 import { healthRoutes } from './routes/health.ts';
+import { integrationRoutes } from './routes/integrations.ts';
 import { jobAttemptRoutes } from './routes/job-attempts.ts';
 import { jobEventRoutes } from './routes/job-events.ts';
 import { llmsTextRoutes } from './routes/llms-text.ts';
@@ -149,6 +150,7 @@ export async function buildApp(services: Services, overrides: Partial<ApiSetting
       await v1.register(adminPeopleRoutes);
       await v1.register(adminWorkerRoutes);
       await v1.register(webhookRoutes);
+      await v1.register(integrationRoutes);
     },
     { prefix: '/v1' },
   );

@@ -17,6 +17,7 @@ import { addFilesVerbs } from './remote/files.ts';
 import { addJobsVerbs } from './remote/jobs.ts';
 import { addLoginVerbs } from './remote/login.ts';
 import { addModelsVerbs } from './remote/models.ts';
+import { addIntegrationsVerbs } from './team/integrations.ts';
 import { addJoinVerb } from './team/join.ts';
 import { addTeamVerbs } from './team/team.ts';
 import { addWebhooksVerbs } from './team/webhooks.ts';
@@ -56,6 +57,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted. Every verb has --h
   addChatVerb(program);
   addTeamVerbs(program);
   addWebhooksVerbs(program);
+  addIntegrationsVerbs(program);
   addImportVerbs(program);
   program.commandsGroup('On this machine, without a service:');
   addTrainVerb(program);

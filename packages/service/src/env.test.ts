@@ -38,6 +38,7 @@ test('everything has a default, and an empty variable counts as unset', () => {
     baseModelsFile: undefined,
     hubAllow: [],
     webhookAllow: [],
+    integrationAllow: [],
     hfEndpoint: undefined,
     hfToken: undefined,
     minFreeBytes: 1_073_741_824,

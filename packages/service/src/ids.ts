@@ -14,6 +14,7 @@ export type IdKind =
   | 'team'
   | 'worker'
   | 'user'
+  | 'integration'
   | 'webhook'
   | 'webhookSecret';
 
@@ -30,6 +31,7 @@ const prefixes: Record<IdKind, string> = {
   team: 'team-',
   worker: 'worker-',
   user: 'user-',
+  integration: 'intg-',
   webhook: 'whep-',
   webhookSecret: 'whsk-',
 };

@@ -109,6 +109,8 @@ export async function wireServer(t: TestContext): Promise<WireServer> {
         step++;
         return send(response, current);
       }
+      case 'POST /fine_tuning/jobs/ftjob-1/clone':
+        return send(response, { ...job(), id: 'ftjob-2' });
       case 'POST /fine_tuning/jobs/ftjob-1/cancel':
         return send(response, { ...job(), status: 'cancelled' });
       case 'POST /fine_tuning/jobs/ftjob-1/pause':
@@ -236,6 +238,8 @@ export async function wireServer(t: TestContext): Promise<WireServer> {
               tokens_per_second: 1_532,
               seconds_remaining: 61,
             },
+      start_from: null,
+      integrations: [],
       queue_position: step === 0 ? 2 : null,
     };
   }
