@@ -44,7 +44,7 @@ export function addCloneJobVerb(jobs: Command): void {
 }
 
 /** `a.b=1` → {a: {b: 1}}. */
-export function addChange(text: string, before: JobCloneParams = {}): JobCloneParams {
+function addChange(text: string, before: JobCloneParams = {}): JobCloneParams {
   const equals = text.indexOf('=');
   const names = text.slice(0, equals).split('.');
   if (equals < 1 || names.includes('')) throw new UsageError(`--set must be key=value, not ${text}.`);

@@ -25,8 +25,9 @@ export function integrationRules({ integrationAllow }: { integrationAllow: strin
   return createEgressRules(integrationAllow, 'GRAFT_INTEGRATION_ALLOW');
 }
 
-export function sealedForIntegration({ teamId, id }: { teamId: string; id: string }): SealedFor {
-  return { purpose: 'secrets of integrations, 1', row: [teamId, id] };
+/** By team and type, which name a row as its id does: of two that make it at once either's secret opens. */
+export function sealedForIntegration({ teamId, type }: { teamId: string; type: string }): SealedFor {
+  return { purpose: 'secrets of integrations, 1', row: [teamId, type] };
 }
 
 /**
@@ -55,7 +56,7 @@ export async function putIntegration(
           ? (before?.sealed ?? null)
           : secret === null
             ? null
-            : seal(context.secrets.pepper, sealedForIntegration({ teamId, id }), secret);
+            : seal(context.secrets.pepper, sealedForIntegration({ teamId, type }), secret);
       const user = username === undefined ? (before?.username ?? null) : username;
       checkSecret(type, user, sealed !== null);
       const values = { url, username: user, sealed, updatedAt: new Date() };

@@ -28,16 +28,9 @@ export function createAsk(
 ): AskService {
   return async ({ method, path, body }) => {
     const text = body === undefined ? '' : JSON.stringify(body);
-    const message = {
-      method,
-      headers: {
-        ...headers,
-        accept: 'application/json',
-        'user-agent': 'Graft/1',
-        ...(method === 'POST' && { 'content-type': 'application/json' }),
-      },
-      body: text,
-    };
+    const sent = { ...headers, accept: 'application/json', 'user-agent': 'Graft/1' };
+    const typed = { ...sent, 'content-type': 'application/json' };
+    const message = { method, headers: method === 'POST' ? typed : sent, body: text };
     const limits = { mostBytes, bodyMs, signal };
     try {
       const answer = await requestPinned(new URL(url + path), message, egress, limits);
@@ -54,17 +47,29 @@ export function createAsk(
   };
 }
 
-/** Throws TrackerError `refused` unless the answer is a success, and has a body. `code`: a word that the service says beside. */
-export function bodyOf<T>(what: string, { status, body }: Answered, code?: unknown): T {
-  if (status >= 200 && status < 300 && body !== null) return body as T;
-  throw refusedBy(what, status, code);
+/** Throws TrackerError `refused` unless the answer is a success. `code`: a word that the service says beside. */
+export function checkSuccess(what: string, { status }: Answered, code?: unknown): void {
+  if (status < 200 || status >= 300) throw refusedBy(what, status, code);
 }
 
-export function refusedBy(what: string, status: number, code?: unknown): TrackerError {
+/** The same, and it has a body. */
+export function bodyOf<T>(what: string, answer: Answered, code?: unknown): T {
+  checkSuccess(what, answer, code);
+  if (answer.body !== null) return answer.body as T;
+  throw new TrackerError('refused', `It did not answer ${what} with JSON: this is the URL of another server.`);
+}
+
+function refusedBy(what: string, status: number, code?: unknown): TrackerError {
   if (status === 401 || status === 403)
-    return new TrackerError('refused', `It answered ${status} to ${what}: the secret is not, or no longer, one that may do that.`);
+    return new TrackerError(
+      'refused',
+      `It answered ${status} to ${what}: the secret is not, or no longer, one that may do that.`,
+    );
   if (status >= 300 && status < 400)
-    return new TrackerError('refused', `It answered ${status} to ${what}: redirects are not followed.`);
+    return new TrackerError(
+      'refused',
+      `It answered ${status} to ${what}: redirects are not followed.`,
+    );
   // What else it says may quote anything.
   const word = typeof code === 'string' && /^[A-Z_]{1,64}$/.test(code) ? ` ${code}` : '';
   return new TrackerError('refused', `It answered ${status}${word} to ${what}.`);

@@ -1,6 +1,6 @@
 /** The HTTP API of trackio's server, `POST /api/bulk_log`, as its own client uses it. */
 import type { TrackioSettings } from '../integration.ts';
-import { type AskService, refusedBy } from './service-http.ts';
+import { type AskService, bodyOf } from './service-http.ts';
 import { type Tracker, TrackerError, valuesOf } from './tracker.ts';
 
 export function createTrackioTracker(
@@ -29,16 +29,17 @@ export function createTrackioTracker(
         log_id: `${jobId}:${point.kind}:${point.step}`,
         config: sent === 0 && i === 0 ? { ...config, ...(group !== null && { _Group: group }) } : null,
       }));
-      const { status, body } = await ask({
+      const answer = await ask({
         method: 'POST',
         path: '/api/bulk_log',
         body: { args: [], kwargs: { logs, hf_token: hubToken } },
       });
+      const { status, body } = answer;
       const { error = null } = (body ?? {}) as { error?: unknown };
       if (status === 404) throw new TrackerError('refused', 'It answered 404: there is no trackio server at this URL.');
       if (status === 400 || (status === 200 && error !== null))
         throw new TrackerError('refused', 'It takes no metrics: the write token is not, or no longer, the right one.');
-      if (status < 200 || status >= 300 || body === null) throw refusedBy('bulk_log', status);
+      bodyOf('bulk_log', answer);
       return kept;
     },
     // It knows no end of a run.

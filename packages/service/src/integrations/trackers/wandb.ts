@@ -4,7 +4,7 @@
  */
 import type { StoredMetric } from '../../jobs/records/read-metrics.ts';
 import type { WandbSettings } from '../integration.ts';
-import { type AskService, bodyOf } from './service-http.ts';
+import { type AskService, bodyOf, checkSuccess } from './service-http.ts';
 import { type Tracker, TrackerError, type TrackerRun, valuesOf } from './tracker.ts';
 
 const stepMetric = 'train/global_step';
@@ -98,13 +98,14 @@ export function createWandbTracker(
           dropped: 0,
         },
       });
-      bodyOf('file_stream', answer);
+      checkSuccess('file_stream', answer);
       return { ...run, summary };
     },
     async finish(run, { state }) {
       const exitcode = state === 'succeeded' ? 0 : state === 'cancelled' ? 255 : 1;
       const body = { files: {}, complete: true, exitcode, dropped: 0 };
-      bodyOf('file_stream', await ask({ method: 'POST', path: streamOf(run as WandbRun), body }));
+      const answer = await ask({ method: 'POST', path: streamOf(run as WandbRun), body });
+      checkSuccess('file_stream', answer);
     },
   };
 }

@@ -7,17 +7,17 @@ import {
   listIntegrations,
   putIntegration,
 } from '@graft/service';
-import { ApiError } from '../api-error.ts';
-import { errorResponses } from '../schemas/error.ts';
+import { ApiError } from '../../api-error.ts';
+import { errorResponses } from '../../schemas/error.ts';
 import {
   DeletedIntegrationSchema,
   IntegrationParams,
   IntegrationSchema,
   PutIntegrationSchema,
   toWireIntegration,
-} from '../schemas/integration.ts';
-import { listOf, toWireList } from '../schemas/list.ts';
-import { ref } from '../schemas/schema.ts';
+} from '../../schemas/integration.ts';
+import { listOf, toWireList } from '../../schemas/list.ts';
+import { ref } from '../../schemas/schema.ts';
 
 const tags = ['Integrations'];
 const reading = { access: { scope: 'integrations:read' } } as const;

@@ -2,9 +2,9 @@
 import assert from 'node:assert/strict';
 import { after, before, it } from 'node:test';
 import { findVersionById, readLineage, readMetrics } from '@graft/service';
-import { startJob } from '../testing/start-job.ts';
-import { openWorkerBench, type QueueOptions, type WorkerBench } from '../testing/worker-bench.ts';
-import { TrainerProcess } from './trainer-process.ts';
+import { startJob } from './testing/start-job.ts';
+import { openWorkerBench, type QueueOptions, type WorkerBench } from './testing/worker-bench.ts';
+import { TrainerProcess } from './training/trainer-process.ts';
 
 let bench: WorkerBench;
 let trainer: TrainerProcess;
@@ -12,7 +12,7 @@ let trainer: TrainerProcess;
 before(async () => {
   bench = await openWorkerBench();
   trainer = new TrainerProcess({
-    entry: new URL('./trainer.ts', import.meta.url),
+    entry: new URL('./training/trainer.ts', import.meta.url),
     device: { kind: 'cpu' },
     log: bench.services.log,
     stallMilliseconds: 600_000,
