@@ -24,7 +24,9 @@ after(async () => {
   await bench?.close();
 });
 
-const lines = Array.from({ length: 8 }, (_, i) => JSON.stringify({ text: `Sentence ${i % 2} is alike.` })).join('\n');
+const lines = Array.from({ length: 8 }, (_, i) =>
+  JSON.stringify({ text: `Sentence ${i % 2} is alike.` }),
+).join('\n');
 const training = { n_epochs: 6, batch_size: 4, learning_rate: 0.02 };
 
 async function train(options: QueueOptions) {
@@ -33,7 +35,11 @@ async function train(options: QueueOptions) {
   assert.equal(await outcome, 'succeeded', JSON.stringify((await bench.job(job.id)).error));
   const { data } = await readMetrics(bench.services, bench.teamId, job.id, { limit: 1000 });
   const row = await bench.services.db.adapterVersion.findFirst({ where: { jobId: job.id } });
-  return { job, version: (await findVersionById(bench.services, bench.teamId, row!.id))!, losses: data.map(({ loss }) => loss) };
+  return {
+    job,
+    version: (await findVersionById(bench.services, bench.teamId, row!.id))!,
+    losses: data.map(({ loss }) => loss),
+  };
 }
 
 it('begins where the adapter ended, and stands in the lineage as its child', async () => {

@@ -21,7 +21,9 @@ export async function checkIntegrations(
     const odd = Object.keys(integration).find((name) => name !== 'type' && name !== type);
     if (odd !== undefined) {
       const param = `integrations[${i}].${odd}`;
-      throw new ApiError('unknown_parameter', `Unknown parameter: '${param}': the type is ${type}.`, { param });
+      throw new ApiError('unknown_parameter', `Unknown parameter: '${param}': the type is ${type}.`, {
+        param,
+      });
     }
   }
   const twice = types.find((type, i) => types.indexOf(type) < i);

@@ -38,7 +38,8 @@ export async function findStart(
       param: 'start_from',
     });
   }
-  if (!(await services.baseModels.has(version.baseModel))) throw await modelNotFound(services, version.baseModel);
+  if (!(await services.baseModels.has(version.baseModel)))
+    throw await modelNotFound(services, version.baseModel);
   return { baseModel: version.baseModel, startFrom: version };
 }
 
@@ -61,10 +62,14 @@ async function findVersion(services: Services, caller: Identity, text: string): 
 
 async function modelNotFound(services: Services, id: string): Promise<ApiError> {
   const known = (await services.baseModels.list()).map((model) => model.id);
-  return new ApiError('model_not_found', `The model '${id}' does not exist. Base models: ${known.join(', ')}.`, {
-    status: 400,
-    param: 'model',
-  });
+  return new ApiError(
+    'model_not_found',
+    `The model '${id}' does not exist. Base models: ${known.join(', ')}.`,
+    {
+      status: 400,
+      param: 'model',
+    },
+  );
 }
 
 /**
@@ -75,10 +80,13 @@ export function checkPeftOfStart(given: unknown, ofStart: PeftConfig): PeftConfi
   if (given === undefined) return ofStart;
   const isObject = typeof given === 'object' && given !== null && !Array.isArray(given);
   const wanted = isObject ? (given as Record<string, unknown>) : null;
-  const { peft_type: type = ofStart.peft_type } = wanted ?? {};
+  const type = wanted?.peft_type ?? ofStart.peft_type;
   // Of another method its options mean nothing here, but its name says enough.
   if (wanted && type !== ofStart.peft_type) throw differs('peft_type', ofStart);
-  const parsed = parsePeftConfig(wanted ? { ...ofStart, ...wanted } : given) as unknown as Record<string, unknown>;
+  const parsed = parsePeftConfig(wanted ? { ...ofStart, ...wanted } : given) as unknown as Record<
+    string,
+    unknown
+  >;
   for (const [name, value] of Object.entries(ofStart)) {
     if (!isDeepStrictEqual(parsed[name], value)) throw differs(name, ofStart);
   }

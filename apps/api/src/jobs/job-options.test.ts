@@ -24,7 +24,8 @@ const idsOf = async (query: string, caller = bench.acme): Promise<string[]> => {
 };
 
 test('metadata has OpenAI’s limits', async () => {
-  const pairs = (count: number) => Object.fromEntries(Array.from({ length: count }, (_, i) => [`k${i}`, 'v']));
+  const pairs = (count: number) =>
+    Object.fromEntries(Array.from({ length: count }, (_, i) => [`k${i}`, 'v']));
   const largest = { ...pairs(14), ['k'.repeat(64)]: 'v'.repeat(512), empty: '' };
   const answer = await create({ metadata: largest });
   assert.equal(answer.status, 200, answer.text);
@@ -48,7 +49,10 @@ test('lists of jobs are filtered by status, model, metadata and time, and paged'
   );
   const key = encodeURIComponent('it’s "x"');
   assert.deepEqual(await idsOf('metadata[run]=two'), [third, second]);
-  assert.deepEqual(await idsOf(`metadata[run]=two&metadata[${key}]=${encodeURIComponent('%_')}`), [third, second]);
+  assert.deepEqual(await idsOf(`metadata[run]=two&metadata[${key}]=${encodeURIComponent('%_')}`), [
+    third,
+    second,
+  ]);
   assert.deepEqual(await idsOf('metadata[run]=t%25'), []);
   assert.deepEqual(await idsOf('metadata[run]=two', bench.other), []);
   assert.equal((await bench.acme.send('POST', `${path}/${second}/cancel`)).json.status, 'cancelled');
@@ -119,7 +123,10 @@ test('a clone is asked for as the job was, but for what is given', async () => {
     training: { lr_scheduler_type: 'linear' },
   });
   assert.deepEqual([changed.seed, changed.training.seed, changed.metadata], [8, 8, { b: '2' }]);
-  assert.deepEqual([changed.peft.r, changed.peft.lora_alpha, changed.peft.target_modules], [8, 8, ['q_proj']]);
+  assert.deepEqual(
+    [changed.peft.r, changed.peft.lora_alpha, changed.peft.target_modules],
+    [8, 8, ['q_proj']],
+  );
   assert.deepEqual([changed.hyperparameters.n_epochs, changed.hyperparameters.batch_size], [3, 3]);
   assert.deepEqual([changed.training.lr_scheduler_type, changed.training.max_seq_length], ['linear', 32]);
   assert.equal((await settled({ training: { seed: 9 } })).seed, 9);
@@ -206,7 +213,11 @@ test('a job goes on from an adapter version, by name, tag or id, and keeps it fr
     ids.push(job.id);
   }
   await refuses({ start_from: version.modelName, peft: { r: 64 } }, 'invalid_start', 'peft.r');
-  await refuses({ start_from: version.modelName, peft: { peft_type: 'IA3' } }, 'invalid_start', 'peft.peft_type');
+  await refuses(
+    { start_from: version.modelName, peft: { peft_type: 'IA3' } },
+    'invalid_start',
+    'peft.peft_type',
+  );
   await refuses({ start_from: 'ft:tiny:acme:none:12345678' }, 'model_not_found', 'start_from');
   await refuses({ model: 'ft:tiny:acme:none:12345678' }, 'model_not_found', 'model');
   const second = await publishAdapter(bench, acme, 'second');
@@ -215,10 +226,17 @@ test('a job goes on from an adapter version, by name, tag or id, and keeps it fr
     'invalid_start',
     'start_from',
   );
-  const theirs = { model: 'tiny', training_file: await other.upload(chatLine), start_from: version.modelName };
+  const theirs = {
+    model: 'tiny',
+    training_file: await other.upload(chatLine),
+    start_from: version.modelName,
+  };
   const foreign = assertError(await other.send('POST', path, theirs), 400, 'model_not_found', 'start_from');
   const unknown = await other.send('POST', path, { ...theirs, start_from: 'ft:tiny:acme:start:00000000' });
-  assert.equal(foreign.replace(version.modelName, ''), assertError(unknown, 400, 'model_not_found').replace('ft:tiny:acme:start:00000000', ''));
+  assert.equal(
+    foreign.replace(version.modelName, ''),
+    assertError(unknown, 400, 'model_not_found').replace('ft:tiny:acme:start:00000000', ''),
+  );
   const limited = await bench.caller(acme, 'member', { models: ['tiny'] });
   const mine = { model: 'tiny', training_file: file, start_from: version.modelName };
   assertError(await limited.send('POST', path, mine), 403, 'model_not_allowed');

@@ -67,7 +67,8 @@ export const CreateJobSchema = named(
     model: Type.String({
       minLength: 1,
       maxLength: 256,
-      description: 'Id of a base model, see GET /v1/models; or a fine-tuned model to go on from, as `start_from`.',
+      description:
+        'Id of a base model, see GET /v1/models; or a fine-tuned model to go on from, as `start_from`.',
     }),
     start_from: Type.Optional(
       nullable(
@@ -97,7 +98,8 @@ export const CreateJobSchema = named(
     hyperparameters: Type.Optional(ref(HyperparametersSchema, { deprecated: true })),
     integrations: Type.Optional(
       nullable(Type.Array(ref(JobIntegrationSchema), { maxItems: 3 }), {
-        description: 'Where metrics are sent while the job runs: one of each type, which an admin has set up.',
+        description:
+          'Where metrics are sent while the job runs: one of each type, which an admin has set up.',
       }),
     ),
     peft: Type.Optional(documented(PeftRequestSchema)),

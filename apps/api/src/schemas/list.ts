@@ -46,10 +46,18 @@ export function limit(byDefault: number, maximum: number) {
 /** Query parameters of lists of what was made at some time. */
 export const createdBetween = {
   created_after: Type.Optional(
-    Type.Integer({ minimum: 0, maximum: latest, description: 'Unix seconds: only what was created then or later.' }),
+    Type.Integer({
+      minimum: 0,
+      maximum: latest,
+      description: 'Unix seconds: only what was created then or later.',
+    }),
   ),
   created_before: Type.Optional(
-    Type.Integer({ minimum: 0, maximum: latest, description: 'Unix seconds: only what was created earlier.' }),
+    Type.Integer({
+      minimum: 0,
+      maximum: latest,
+      description: 'Unix seconds: only what was created earlier.',
+    }),
   ),
 };
 
@@ -58,6 +66,7 @@ export function createdSpan(query: {
   created_after?: number | undefined;
   created_before?: number | undefined;
 }): TimeSpan {
-  const time = (seconds: number | undefined) => (seconds === undefined ? undefined : new Date(seconds * 1000));
+  const time = (seconds: number | undefined) =>
+    seconds === undefined ? undefined : new Date(seconds * 1000);
   return { from: time(query.created_after), before: time(query.created_before) };
 }

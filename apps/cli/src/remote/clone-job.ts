@@ -38,7 +38,8 @@ export function addCloneJobVerb(jobs: Command): void {
       }
       output.result(
         job,
-        () => `Created ${job.id} like ${id}; it is ${job.status}.\nFollow it with: graft jobs watch ${job.id}`,
+        () =>
+          `Created ${job.id} like ${id}; it is ${job.status}.\nFollow it with: graft jobs watch ${job.id}`,
       );
     });
 }

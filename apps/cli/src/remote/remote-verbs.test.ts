@@ -66,7 +66,11 @@ test('jobs: list, get, cancel, events', async (t) => {
     training: { learning_rate: 1e-4, x: 'a=b' },
     seed: null,
   });
-  for (const bad of [['--set', 'seed'], ['--set', '.a=1'], ['--set', 'a=1', '--set', 'a.b=2']]) {
+  for (const bad of [
+    ['--set', 'seed'],
+    ['--set', '.a=1'],
+    ['--set', 'a=1', '--set', 'a.b=2'],
+  ]) {
     const ran = await runGraft(['jobs', 'clone', 'ftjob-1', ...bad], { env: clone.server.env });
     assert.equal(ran.code, 2, bad.join(' '));
   }

@@ -82,7 +82,11 @@ function parseUrl(text: string, type: IntegrationType, rules: EgressRules): stri
     code: 'invalid_integration',
     noPassword: 'give them as username and secret',
   });
-  if (url.search) throw refusal('url', `must hold no query (?…); ${type === 'trackio' ? 'give its write_token as secret' : 'give a token as secret'}`);
+  if (url.search)
+    throw refusal(
+      'url',
+      `must hold no query (?…); ${type === 'trackio' ? 'give its write_token as secret' : 'give a token as secret'}`,
+    );
   return url.href.replace(/\/+$/, '');
 }
 

@@ -77,7 +77,10 @@ test('every step and evaluation arrives once, over restarts of the sender, and h
   assert.deepEqual([run.summary['train/loss'], run.summary['eval/loss']], [2 / 43, 3 / 40]);
   assert.equal(run.exitcode, 0);
   assert.equal(run.upserts, 1, 'the run was resumed, not made again');
-  assert.deepEqual([run.variables.project, run.variables.displayName, run.variables.tags], ['p', 'first', ['t']]);
+  assert.deepEqual(
+    [run.variables.project, run.variables.displayName, run.variables.tags],
+    ['p', 'first', ['t']],
+  );
   const config = JSON.parse(run.variables.config as string);
   assert.equal(config['peft.r'].value, 4);
   assert.equal(config.base_model.value, 'smollm2-135m-instruct');
@@ -96,7 +99,10 @@ test('a server that is away, slow or loses its answers costs no step and is told
   assert.equal(wandb.runs.get(job.id)!.history.length, 12);
   const messages = (await messagesOf(services, job)).filter((message) => /do not reach/.test(message));
   assert.equal(messages.length, 1, messages.join('\n'));
-  assert.match(messages[0]!, /^Metrics do not reach wandb at the moment\. It answered 503\. Sending is tried/);
+  assert.match(
+    messages[0]!,
+    /^Metrics do not reach wandb at the moment\. It answered 503\. Sending is tried/,
+  );
   await cancelJob(services, team.id, job.id, by);
   await cancelRunningJob(services, leaseOf(job));
   await untilSent(services, job, ({ status }) => status === 'finished');

@@ -119,7 +119,10 @@ async function sendMetrics(services: Services, first: ClaimedIntegration, sendin
     if (signal.aborted) return await recordIdle(services, first, 0);
     const outcome = await recordFailure(services, first, error, times);
     const { teamId, jobId, type } = first;
-    services.log.warn({ teamId, jobId, reason: `${type}: ${error.kind}` }, `sending metrics failed: ${outcome}`);
+    services.log.warn(
+      { teamId, jobId, reason: `${type}: ${error.kind}` },
+      `sending metrics failed: ${outcome}`,
+    );
   }
 }
 

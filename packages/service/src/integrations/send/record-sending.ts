@@ -20,7 +20,11 @@ const held = ({ teamId, jobId, type, token }: ClaimedIntegration) => ({
 });
 
 /** Keeps the run that a service has made, and tells people of it. False: another process sends by now. */
-export async function recordRun(db: Database, claimed: ClaimedIntegration, run: TrackerRun): Promise<boolean> {
+export async function recordRun(
+  db: Database,
+  claimed: ClaimedIntegration,
+  run: TrackerRun,
+): Promise<boolean> {
   return await inTransaction(db, async (tx) => {
     await lockJob(tx, claimed);
     const { count } = await tx.jobIntegration.updateMany({ where: held(claimed), data: { run: json(run) } });
@@ -140,5 +144,9 @@ async function tell(
   { teamId, jobId, type }: ClaimedIntegration,
   event: NewJobEvent,
 ): Promise<void> {
-  await insertEvent(tx, { teamId, id: jobId }, { ...event, data: { kind: 'integration', integration: type } });
+  await insertEvent(
+    tx,
+    { teamId, id: jobId },
+    { ...event, data: { kind: 'integration', integration: type } },
+  );
 }

@@ -1,6 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Job } from '../../jobs/job.ts';
-import { leaseOf } from '../../jobs/job.ts';
+import { type Job, leaseOf } from '../../jobs/job.ts';
 import { type JobMetric, recordMetrics } from '../../jobs/leases/job-metrics.ts';
 import { listEvents } from '../../jobs/records/read-job-history.ts';
 import type { Services } from '../../services.ts';
@@ -28,9 +27,8 @@ export async function trainSteps(services: Services, job: Job, from: number, to:
   const evaluations: JobMetric[] = [];
   for (let step = from; step <= to; step++) {
     const of = { step, epoch: step / 10, loss: 2 / step, tokenAccuracy: 0.5 };
-    train.push({
-      ...{ kind: 'train', ...of, learningRate: 1e-4, gradNorm: 1, tokens: step * 100, tokensPerSecond: 1000 },
-    });
+    const measured = { learningRate: 1e-4, gradNorm: 1, tokens: step * 100, tokensPerSecond: 1000 };
+    train.push({ kind: 'train', ...of, ...measured });
     const none = { learningRate: null, gradNorm: null, tokens: null, tokensPerSecond: null };
     if (step % 5 === 0) evaluations.push({ kind: 'evaluation', ...of, loss: 3 / step, ...none });
   }
@@ -47,7 +45,9 @@ export async function untilSent(
 ): Promise<void> {
   const end = performance.now() + 60_000;
   for (;;) {
-    const report = await services.db.jobIntegration.findFirst({ where: { teamId: job.teamId, jobId: job.id } });
+    const report = await services.db.jobIntegration.findFirst({
+      where: { teamId: job.teamId, jobId: job.id },
+    });
     if (report && holds(report)) return;
     if (performance.now() > end) throw new Error(`waited in vain: ${JSON.stringify(report)}`);
     await sleep(20);

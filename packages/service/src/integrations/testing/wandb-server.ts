@@ -27,7 +27,11 @@ export interface WandbServer {
 export async function openWandbServer(port = 0): Promise<WandbServer> {
   const runs: WandbServer['runs'] = new Map();
   const recorded: WandbServer = {
-    ...{ url: '', runs, requests: 0, next: [], authorizations: new Set() },
+    url: '',
+    runs,
+    requests: 0,
+    next: [],
+    authorizations: new Set(),
     close: async () => {
       http.closeAllConnections();
       http.close();
@@ -62,7 +66,8 @@ interface Upsert {
 function upsert(runs: WandbServer['runs'], { query, variables }: Upsert): object {
   if (!/^mutation UpsertBucket\(/.test(query)) return { errors: [{ message: 'unknown query' }] };
   const { name, project, entity } = variables;
-  if (entity === 'somebody-else') return { data: { upsertBucket: null }, errors: [{ message: 'permission denied' }] };
+  if (entity === 'somebody-else')
+    return { data: { upsertBucket: null }, errors: [{ message: 'permission denied' }] };
   const before = runs.get(name);
   if (before) before.upserts++;
   else runs.set(name, { variables, upserts: 1, history: [], summary: {}, exitcode: null });
@@ -76,12 +81,17 @@ interface Stream {
   exitcode?: number;
 }
 
-function stream(runs: WandbServer['runs'], path: string, { files, complete, exitcode }: Stream): object | null {
+function stream(
+  runs: WandbServer['runs'],
+  path: string,
+  { files, complete, exitcode }: Stream,
+): object | null {
   const [, , , , name = ''] = path.split('/').map(decodeURIComponent);
   const run = path.startsWith('/files/') && path.endsWith('/file_stream') ? runs.get(name) : undefined;
   if (!run) return null;
   const history = files['wandb-history.jsonl'];
-  for (const [i, line] of (history?.content ?? []).entries()) run.history[history!.offset + i] = JSON.parse(line);
+  for (const [i, line] of (history?.content ?? []).entries())
+    run.history[history!.offset + i] = JSON.parse(line);
   const summary = files['wandb-summary.json'];
   if (summary) run.summary = JSON.parse(summary.content[0]!);
   if (complete) run.exitcode = exitcode ?? null;

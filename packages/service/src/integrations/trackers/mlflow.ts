@@ -61,7 +61,12 @@ export function createMlflowTracker(
   }
 
   async function makeRun(experimentId: string): Promise<string> {
-    const tags = { ...settings.tags, [jobTag]: jobId, 'mlflow.source.name': 'graft', 'mlflow.source.type': 'JOB' };
+    const tags = {
+      ...settings.tags,
+      [jobTag]: jobId,
+      'mlflow.source.name': 'graft',
+      'mlflow.source.type': 'JOB',
+    };
     const { run } = await post<{ run: RunAnswer }>('runs/create', {
       experiment_id: experimentId,
       run_name: settings.name ?? jobId,
@@ -80,7 +85,8 @@ export function createMlflowTracker(
         value: String(value).slice(0, most.paramCharacters),
       }));
       // The same value again is no change.
-      for (const part of parts(params, most.params)) await post('runs/log-batch', { run_id: id, params: part });
+      for (const part of parts(params, most.params))
+        await post('runs/log-batch', { run_id: id, params: part });
       return { id, url: `${url}/#/experiments/${experimentId}/runs/${id}` };
     },
     async send(run, points) {

@@ -82,10 +82,16 @@ test('mlflow: one run of the experiment has every step, its options, and its end
     return metrics as { step: number | string; value: number }[];
   };
   const loss = await history('train/loss');
-  assert.deepEqual(loss.map(({ step }) => Number(step)).toSorted((a, b) => a - b), range(20));
+  assert.deepEqual(
+    loss.map(({ step }) => Number(step)).toSorted((a, b) => a - b),
+    range(20),
+  );
   assert.equal(loss.find(({ step }) => Number(step) === 8)?.value, 2 / 8);
   const evaluation = await history('eval/loss');
-  assert.deepEqual(evaluation.map(({ step }) => Number(step)).toSorted((a, b) => a - b), range(4, 5));
+  assert.deepEqual(
+    evaluation.map(({ step }) => Number(step)).toSorted((a, b) => a - b),
+    range(4, 5),
+  );
   assert.equal((await history('train/learning_rate')).length, 20);
   const place = `${mlflow.url}/#/experiments/${experiment.experiment_id}/runs/${info.run_id}`;
   assert.ok((await messagesOf(services, job)).includes(`Metrics are sent to mlflow: ${place}`));
@@ -133,5 +139,8 @@ test('trackio: a wrong token is a refusal', async () => {
   const sender = startIntegrationSender(services, times);
   await untilSent(services, job, ({ status }) => status === 'given_up');
   await sender.close();
-  assert.match((await messagesOf(services, job)).at(-1)!, /the write token is not, or no longer, the right one/);
+  assert.match(
+    (await messagesOf(services, job)).at(-1)!,
+    /the write token is not, or no longer, the right one/,
+  );
 });

@@ -56,7 +56,10 @@ export function checkSuccess(what: string, { status }: Answered, code?: unknown)
 export function bodyOf<T>(what: string, answer: Answered, code?: unknown): T {
   checkSuccess(what, answer, code);
   if (answer.body !== null) return answer.body as T;
-  throw new TrackerError('refused', `It did not answer ${what} with JSON: this is the URL of another server.`);
+  throw new TrackerError(
+    'refused',
+    `It did not answer ${what} with JSON: this is the URL of another server.`,
+  );
 }
 
 function refusedBy(what: string, status: number, code?: unknown): TrackerError {
@@ -66,10 +69,7 @@ function refusedBy(what: string, status: number, code?: unknown): TrackerError {
       `It answered ${status} to ${what}: the secret is not, or no longer, one that may do that.`,
     );
   if (status >= 300 && status < 400)
-    return new TrackerError(
-      'refused',
-      `It answered ${status} to ${what}: redirects are not followed.`,
-    );
+    return new TrackerError('refused', `It answered ${status} to ${what}: redirects are not followed.`);
   // What else it says may quote anything.
   const word = typeof code === 'string' && /^[A-Z_]{1,64}$/.test(code) ? ` ${code}` : '';
   return new TrackerError('refused', `It answered ${status}${word} to ${what}.`);

@@ -47,7 +47,9 @@ export function valuesOf(point: StoredMetric): Record<string, number> {
           'train/epoch': epoch,
         }
       : { 'eval/loss': loss, 'eval/token_accuracy': tokenAccuracy };
-  const numbers = Object.entries(named).filter((entry): entry is [string, number] => Number.isFinite(entry[1]));
+  const numbers = Object.entries(named).filter((entry): entry is [string, number] =>
+    Number.isFinite(entry[1]),
+  );
   return Object.fromEntries(numbers);
 }
 
@@ -66,6 +68,7 @@ export function configOf(job: Job): Record<string, string | number | boolean> {
   add('validation_file', job.validationFileId);
   add('seed', job.seed);
   for (const [name, value] of Object.entries(job.peft)) add(`peft.${name}`, value);
-  for (const [name, value] of Object.entries(job.resolvedTraining ?? job.training)) add(`training.${name}`, value);
+  for (const [name, value] of Object.entries(job.resolvedTraining ?? job.training))
+    add(`training.${name}`, value);
   return config;
 }

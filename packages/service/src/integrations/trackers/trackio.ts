@@ -36,9 +36,13 @@ export function createTrackioTracker(
       });
       const { status, body } = answer;
       const { error = null } = (body ?? {}) as { error?: unknown };
-      if (status === 404) throw new TrackerError('refused', 'It answered 404: there is no trackio server at this URL.');
+      if (status === 404)
+        throw new TrackerError('refused', 'It answered 404: there is no trackio server at this URL.');
       if (status === 400 || (status === 200 && error !== null))
-        throw new TrackerError('refused', 'It takes no metrics: the write token is not, or no longer, the right one.');
+        throw new TrackerError(
+          'refused',
+          'It takes no metrics: the write token is not, or no longer, the right one.',
+        );
       bodyOf('bulk_log', answer);
       return kept;
     },

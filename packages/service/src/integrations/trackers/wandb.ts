@@ -67,7 +67,9 @@ export function createWandbTracker(
       const { data, errors } = bodyOf<UpsertAnswer>('upsertBucket', answer);
       const bucket = data?.upsertBucket?.bucket;
       if (!bucket) {
-        const why = errors?.length ? 'it says that this key may not, or that there is no such entity' : 'without a run';
+        const why = errors?.length
+          ? 'it says that this key may not, or that there is no such entity'
+          : 'without a run';
         throw new TrackerError('refused', `It did not make a run: ${why}.`);
       }
       const { name: project, entity } = bucket.project;

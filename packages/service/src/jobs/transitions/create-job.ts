@@ -201,5 +201,7 @@ async function holdVersion(
   const found = await tx.$queryRaw<object[]>`
     SELECT 1 FROM adapter_versions WHERE team_id = ${teamId} AND id = ${id} AND deleted_at IS NULL FOR SHARE NOWAIT`;
   if (found.length > 0) return;
-  throw new GraftError('model_not_found', `The model '${modelName}' does not exist.`, { param: 'start_from' });
+  throw new GraftError('model_not_found', `The model '${modelName}' does not exist.`, {
+    param: 'start_from',
+  });
 }

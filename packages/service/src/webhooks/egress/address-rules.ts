@@ -62,10 +62,7 @@ const never = listOf([
 ]);
 
 /** From entries that `isAllowEntry` takes: addresses, ranges (10.1.0.0/16) and host names. */
-export function createEgressRules(
-  entries: readonly string[],
-  setting = 'GRAFT_WEBHOOK_ALLOW',
-): EgressRules {
+export function createEgressRules(entries: readonly string[], setting = 'GRAFT_WEBHOOK_ALLOW'): EgressRules {
   const hosts = new Set(entries.filter((entry) => !isRange(entry)).map((entry) => entry.toLowerCase()));
   const open = listOf(entries.filter(isRange));
   const opens = (address: string, hostname: string): boolean => {
