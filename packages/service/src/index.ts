@@ -110,7 +110,12 @@ export { failJob } from './jobs/transitions/fail-job.ts';
 export { publishAdapterVersion } from './jobs/transitions/publish-adapter-version.ts';
 export { createQueuePositions } from './jobs/transitions/queue-positions.ts';
 export { returnJob } from './jobs/transitions/return-job.ts';
-export { cancelRunningJob, pauseRunningJob, releaseJob } from './jobs/transitions/stop-running-job.ts';
+export {
+  cancelRunningJob,
+  pauseRunningJob,
+  type Release,
+  releaseJob,
+} from './jobs/transitions/stop-running-job.ts';
 export { cancelJob, pauseJob, resumeJob } from './jobs/transitions/user-requests.ts';
 export {
   breakValidation,

@@ -171,7 +171,7 @@ async function settleFault(
   // A read that no lease repeats: nobody's fault. A GraftError's cause may say the same of a bucket or a Hub, and the job would
   // come back at once, for ever.
   if (!(error instanceof GraftError) && isDatabaseAway(error))
-    return await settlement.release('The database was away').catch(() => 'fenced' as const);
+    return await settlement.release({ reason: 'The database was away' }).catch(() => 'fenced' as const);
   log.error({ err: error }, 'job failed in the worker');
   try {
     const internal = { code: 'internal_error', message: 'The service had a fault of its own.' };
