@@ -58,7 +58,7 @@ function addChange(text: string, before: JobCloneParams = {}): JobCloneParams {
     define(place, name, inner);
     place = inner as Record<string, unknown>;
   }
-  define(place, names.at(-1)!, valueOf(text.slice(equals + 1)));
+  define(place, names.at(-1)!, jsonOrText(text.slice(equals + 1)));
   return changes as JobCloneParams;
 }
 
@@ -67,7 +67,7 @@ function define(place: object, name: string, value: unknown): void {
   Object.defineProperty(place, name, { value, enumerable: true, writable: true, configurable: true });
 }
 
-function valueOf(text: string): unknown {
+function jsonOrText(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch {

@@ -6,8 +6,8 @@ import { count, duration, timestamp } from '../draw/quantities.ts';
 import { fields, table } from '../draw/table.ts';
 import { createOutput, type Output } from '../output.ts';
 import { noun, type RemoteOptions, verb } from '../verb.ts';
-import { connect } from './connect.ts';
 import { addCloneJobVerb } from './clone-job.ts';
+import { connect } from './connect.ts';
 import { addCreateJobVerb } from './create-job.ts';
 
 const statuses = [

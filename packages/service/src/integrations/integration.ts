@@ -29,28 +29,28 @@ export type JobIntegrationRequest =
   | { type: 'mlflow'; mlflow: MlflowSettings }
   | { type: 'trackio'; trackio: TrackioSettings };
 
-export interface WandbSettings {
+export type WandbSettings = {
   project: string;
   /** Default: the job's id. */
   name?: string | null;
   /** Whose project; default: that of the key. */
   entity?: string | null;
   tags?: string[];
-}
+};
 
-export interface MlflowSettings {
+export type MlflowSettings = {
   experiment: string;
   /** Default: the job's id. */
   name?: string | null;
   tags?: Record<string, string>;
-}
+};
 
-export interface TrackioSettings {
+export type TrackioSettings = {
   project: string;
   /** Default: the job's id. */
   name?: string | null;
   group?: string | null;
-}
+};
 
 /** Where each of them is unless the team says otherwise; null: everybody runs their own. */
 export const defaultUrls: Record<IntegrationType, string | null> = {

@@ -32,16 +32,19 @@ after(async () => {
 });
 
 // biome-ignore lint/suspicious/noExplicitAny: answers are what is tested
-async function post(url: string, body: object): Promise<any> {
-  const response = await fetch(url, {
-    method: 'POST',
-    headers: { 'content-type': 'application/json' },
-    body: JSON.stringify(body),
-  });
+async function ask(url: string, init: RequestInit = {}): Promise<any> {
+  const response = await fetch(url, init);
   const text = await response.text();
   assert.equal(response.status, 200, text);
   return JSON.parse(text);
 }
+
+const post = (url: string, body: object) =>
+  ask(url, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify(body),
+  });
 
 const range = (length: number, by = 1) => Array.from({ length }, (_, i) => (i + 1) * by);
 
@@ -66,7 +69,7 @@ test('mlflow: one run of the experiment has every step, its options, and its end
 
   const api = `${mlflow.url}/api/2.0/mlflow`;
   const name = encodeURIComponent(settings.experiment);
-  const { experiment } = await (await fetch(`${api}/experiments/get-by-name?experiment_name=${name}`)).json();
+  const { experiment } = await ask(`${api}/experiments/get-by-name?experiment_name=${name}`);
   const { runs } = await post(`${api}/runs/search`, { experiment_ids: [experiment.experiment_id] });
   assert.equal(runs.length, 1, 'the run was found again, not made again');
   const [{ info, data }] = runs;
@@ -78,7 +81,7 @@ test('mlflow: one run of the experiment has every step, its options, and its end
   assert.deepEqual([pairs(data.tags).owner, pairs(data.tags)['graft.job_id']], ['ada', job.id]);
   const history = async (key: string) => {
     const query = `run_id=${info.run_id}&metric_key=${encodeURIComponent(key)}&max_results=1000`;
-    const { metrics } = await (await fetch(`${api}/metrics/get-history?${query}`)).json();
+    const { metrics } = await ask(`${api}/metrics/get-history?${query}`);
     return metrics as { step: number | string; value: number }[];
   };
   const loss = await history('train/loss');
@@ -114,15 +117,15 @@ test('trackio: one run of the project has every step and the options', async () 
   await untilSent(services, job, ({ status }) => status === 'finished');
   await second.close();
 
-  const ask = async (name: string, kwargs: object) =>
+  const call = async (name: string, kwargs: object) =>
     (await post(`${trackio.url}/api/${name}`, { args: [], kwargs })).data;
   const { project } = settings;
-  const runs = await ask('get_runs_for_project', { project });
+  const runs = await call('get_runs_for_project', { project });
   assert.deepEqual(
     runs.map((run: string | { name: string; id: string }) => (typeof run === 'string' ? run : run.name)),
     ['a run'],
   );
-  const logs: Record<string, number>[] = await ask('get_logs', { project, run: 'a run', run_id: job.id });
+  const logs: Record<string, number>[] = await call('get_logs', { project, run: 'a run', run_id: job.id });
   const steps = (name: string) =>
     logs
       .filter((log) => name in log)

@@ -171,13 +171,14 @@ async function findEarlier(
 /** Forgets the keys of earlier days, a batch at a time; called every hour. */
 export async function forgetIdempotencyKeys({ sql }: Pick<Database, 'sql'>): Promise<void> {
   const batch = 5_000;
-  for (let count: number | null = batch; count === batch; ) {
+  let forgotten: number | null;
+  do {
     const { rowCount } = await sql.query(
       `DELETE FROM idempotency_keys WHERE ctid = ANY(ARRAY(SELECT ctid FROM idempotency_keys
          WHERE created_at < now() - make_interval(hours => ${keptHours}) LIMIT ${batch}))`,
     );
-    count = rowCount;
-  }
+    forgotten = rowCount;
+  } while (forgotten === batch);
 }
 
 async function readJob(tx: Transaction, teamId: string, id: string): Promise<Job | null> {
