@@ -110,10 +110,17 @@ test('a server that is away, slow or loses its answers costs no step and is told
 });
 
 test('what is refused again and again is given up, in words, and the job goes on', async () => {
+  const bucket = (name: unknown, project: object) => ({
+    data: { upsertBucket: { bucket: { name, project } } },
+  });
+  const odd = [bucket('r', {}), [1], bucket(7, { name: 'p', entity: { name: 'e' } })];
+  const long = bucket('r', { name: 'p'.repeat(9_000), entity: { name: 'e' } });
   const refusals: [JobIntegrationRequest, WandbServer['next'], RegExp][] = [
     [project, [401, 401, 401], /It answered 401 to upsertBucket: the secret is not/],
     [project, [302, 302, 302], /It answered 302 to upsertBucket: redirects are not followed\./],
     [{ type: 'wandb', wandb: { project: 'p', entity: 'somebody-else' } }, [], /this key may not/],
+    [project, odd, /Its answer is not one of a wandb server/],
+    [project, [long, long, long], /Its answer is not one of a wandb server/],
   ];
   for (const [request, next, why] of refusals) {
     const job = await startMetricJob(services, team, request);

@@ -18,8 +18,8 @@ export interface WandbServer {
   /** `Authorization` of every request. */
   authorizations: Set<string>;
   requests: number;
-  /** What becomes of the next requests: a status instead of an answer, or `lost`: it is done, and not answered. */
-  next: (number | 'lost' | 'answered')[];
+  /** What becomes of the next requests: a status or a body instead of an answer, or `lost`: it is done, and not answered. */
+  next: (number | object | 'lost' | 'answered')[];
   close(): Promise<void>;
 }
 
@@ -45,6 +45,10 @@ export async function openWandbServer(port = 0): Promise<WandbServer> {
     const fate = recorded.next.shift();
     if (typeof fate === 'number') {
       response.writeHead(fate, { location: 'http://127.0.0.1:1/' }).end('{}');
+      return;
+    }
+    if (typeof fate === 'object') {
+      response.end(JSON.stringify(fate));
       return;
     }
     const answer = request.url === '/graphql' ? upsert(runs, body) : stream(runs, request.url ?? '', body);
