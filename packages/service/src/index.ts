@@ -205,7 +205,7 @@ export { collectLocal } from './storage/collect-local.ts';
 export { dataFolder } from './storage/data-folder.ts';
 export { receiveStaged } from './storage/disk/receive-staged.ts';
 export type { FileStore } from './storage/file-store.ts';
-export { checkDataFolderMark, probeDataFolder } from './storage/prove-data-folder.ts';
+export { checkOwnDataFolder, probeDataFolder } from './storage/prove-data-folder.ts';
 export { isDamage, reportCorruption } from './storage/report-corruption.ts';
 export { secureDataFolder } from './storage/secure-data-folder.ts';
 export { isStorageAway, whenStorageIsBack } from './storage/storage-fault.ts';

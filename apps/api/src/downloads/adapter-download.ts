@@ -10,7 +10,7 @@ const rememberedDigests = 10_000;
  * `artifact_missing`, `artifact_corrupt`: bytes that are not those of the version's row are never digested for the client.
  */
 export function createAdapterDownloads(
-  services: Pick<Services, 'artifacts' | 'db' | 'log'>,
+  services: Pick<Services, 'artifacts' | 'db' | 'log' | 'env'>,
 ): (version: AdapterVersion) => Promise<Download> {
   const { artifacts } = services;
   const digests = new Map<string, Promise<string>>();
