@@ -21,9 +21,13 @@ trackio.show(open_browser=False, block_thread=False, host="127.0.0.1", server_po
 time.sleep(10**6)
 `;
 
+/** Two at once would install it twice. */
+let environment: Promise<string> | undefined;
+
 /** The server from the Python registry, on a port and a folder of its own. Starting takes seconds, installing the first time minutes. */
 export async function openTrackingServer(kind: 'mlflow' | 'trackio'): Promise<TrackingServer> {
-  const python = await pythonEnvironment(undefined, 'tracking');
+  environment ??= pythonEnvironment(undefined, 'tracking');
+  const python = await environment;
   const folder = await mkdtemp(join(tmpdir(), `graft-${kind}-`));
   const port = await freePort();
   const url = `http://127.0.0.1:${port}`;
