@@ -22,6 +22,7 @@ const places: Record<string, string> = {
   'packages/service/src/webhooks/manage-endpoints.ts': 'one create of a team at a time, locks',
   'packages/service/src/integrations/send/': "claims and retries by Postgres's clock, series of many steps",
   'packages/service/src/uploads/': "limits, claims and expiry by Postgres's clock, locks",
+  'packages/service/src/usage/': 'entries by what is entered already, and their sums',
   'packages/service/src/reports/': 'fair picking, leases',
   'packages/service/src/keys/manage-api-keys.ts': "revoked by Postgres's clock",
   'packages/service/src/observe/read-gauges.ts': 'counts, at every scrape',

@@ -1,11 +1,12 @@
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import { collectLocal, repeat, type Services, startWebhookSender } from '@graft/service';
 import Fastify, { LogController } from 'fastify';
+import { mcpRoutes } from './agents/mcp-route.ts';
+import { entityTags } from './downloads/entity-tags.ts';
 import { startJobValidator } from './jobs/job-validator.ts';
 import { createOptionChecker } from './jobs/option-checker.ts';
 import { auth } from './plugins/auth.ts';
 import { answerBrokenRequest } from './plugins/broken-request.ts';
-import { entityTags } from './plugins/entity-tags.ts';
 import { answerError, errors } from './plugins/errors.ts';
 import { jsonBody, jsonBodyLimit } from './plugins/json-body.ts';
 import { knownPaths } from './plugins/known-paths.ts';
@@ -29,6 +30,7 @@ import { adapterTagRoutes } from './routes/adapters/tags.ts';
 import { adapterUploadRoutes } from './routes/adapters/upload.ts';
 import { adminPeopleRoutes } from './routes/admin/people.ts';
 import { adminTeamRoutes } from './routes/admin/teams.ts';
+import { adminUsageRoutes } from './routes/admin/usage.ts';
 import { adminWorkerRoutes } from './routes/admin/workers.ts';
 import { chatCompletionRoutes } from './routes/chat-completions.ts';
 import { completionRoutes } from './routes/completions.ts';
@@ -39,7 +41,6 @@ import { healthRoutes } from './routes/health.ts';
 import { jobAttemptRoutes } from './routes/job-attempts.ts';
 import { jobEventRoutes } from './routes/job-events.ts';
 import { llmsTextRoutes } from './routes/llms-text.ts';
-import { mcpRoutes } from './routes/mcp.ts';
 import { modelRoutes } from './routes/models.ts';
 import { integrationRoutes } from './routes/team/integrations.ts';
 import { invitationRoutes } from './routes/team/invitations.ts';
@@ -47,9 +48,11 @@ import { teamKeyRoutes } from './routes/team/keys.ts';
 import { memberRoutes } from './routes/team/members.ts';
 import { teamRoutes } from './routes/team/team.ts';
 import { uploadRoutes } from './routes/uploads.ts';
+import { usageRoutes } from './routes/usage/usage.ts';
 import { webhookRoutes } from './routes/webhooks.ts';
 import { namedSchemas } from './schemas/schema.ts';
 import { type ApiSettings, loadApiSettings } from './settings.ts';
+import { budgets } from './usage/budgets.ts';
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -102,6 +105,7 @@ export async function buildApp(services: Services, overrides: Partial<ApiSetting
   });
   await app.register(openApi);
   await app.register(entityTags);
+  await app.register(budgets);
 
   const checker = createOptionChecker(settings.checkTimeoutMs);
   const validator = startJobValidator(services, checker, { sweepMs: settings.validationSweepMs });
@@ -153,8 +157,10 @@ export async function buildApp(services: Services, overrides: Partial<ApiSetting
       await v1.register(adminTeamRoutes);
       await v1.register(adminPeopleRoutes);
       await v1.register(adminWorkerRoutes);
+      await v1.register(adminUsageRoutes);
       await v1.register(webhookRoutes);
       await v1.register(integrationRoutes);
+      await v1.register(usageRoutes);
     },
     { prefix: '/v1' },
   );

@@ -76,7 +76,8 @@ test('no code that a retry cannot mend has a status that clients retry', () => {
   const retried = Object.entries(errorCodes).filter(([, [status]]) => mended.includes(status));
   assert.deepEqual(
     retried.map(([code]) => code),
-    // The last two: a team is below its limit again when an upload or a report of its is over.
-    ['request_timeout', 'too_many_requests', 'too_many_uploads', 'too_many_reports'],
+    // A budget frees with the month, which the answer tells clients not to wait for. The last two: a team is below its limit again
+    // when an upload or a report of its is over.
+    ['request_timeout', 'too_many_requests', 'budget_exceeded', 'too_many_uploads', 'too_many_reports'],
   );
 });

@@ -31,6 +31,10 @@ export const errorCodes = {
     429,
     'The key or the address has too many requests, uploads or streams open; the message names the limit.',
   ],
+  budget_exceeded: [
+    429,
+    'The budget of the team for this month is spent; the message names it, what was used, and when it is free again.',
+  ],
   internal_error: [500, 'A fault of the server; its log has the details under the x-request-id.'],
   storage_away: [503, 'The store of files and adapters is away; retry after the seconds of Retry-After.'],
   storage_full: [507, 'The store has no room left; nothing was stored. Its operator must make room.'],
@@ -69,6 +73,11 @@ export const errorCodes = {
   team_exists: [400, 'There is a team of this name.'],
   wrong_team_name: [400, 'The name given is not the name of the team that is to be deleted.'],
   team_has_jobs: [400, 'Jobs of the team have not ended.'],
+  // Usage
+  budget_not_found: [404, 'The team has no budget.'],
+  price_not_found: [404, 'No such price.'],
+  invalid_price: [400, 'A price is out of range, begins at another time than it may, or is one too many.'],
+  invalid_budget: [400, 'A budget is out of range.'],
   // Files
   file_not_found: [404, 'No such file. In the body of a new job: 400.'],
   invalid_jsonl: [400, 'Lines of the file are not training examples; the message lists all of them.'],

@@ -3,6 +3,7 @@ import { addBaseModelVerbs } from './admin/base-models.ts';
 import { addKeyVerbs } from './admin/keys.ts';
 import { addPeopleVerbs } from './admin/people.ts';
 import { addTeamVerbs as addAdminTeamVerbs } from './admin/teams.ts';
+import { addPriceVerbs, addUsageVerbs } from './admin/usage.ts';
 import { addOperatorKeyVerbs, addWorkerVerbs } from './admin/workers.ts';
 import { addCompletionVerb } from './completion.ts';
 import { addImportVerbs } from './import/import-openai.ts';
@@ -20,6 +21,7 @@ import { addModelsVerbs } from './remote/models.ts';
 import { addIntegrationsVerbs } from './team/integrations.ts';
 import { addJoinVerb } from './team/join.ts';
 import { addTeamVerbs } from './team/team.ts';
+import { addUsageVerb } from './team/usage.ts';
 import { addWebhooksVerbs } from './team/webhooks.ts';
 import { addWhoamiVerb } from './team/whoami.ts';
 import { noun } from './verb.ts';
@@ -58,6 +60,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted. Every verb has --h
   addTeamVerbs(program);
   addWebhooksVerbs(program);
   addIntegrationsVerbs(program);
+  addUsageVerb(program);
   addImportVerbs(program);
   program.commandsGroup('On this machine, without a service:');
   addTrainVerb(program);
@@ -78,5 +81,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted. Every verb has --h
   addOperatorKeyVerbs(admin);
   addWorkerVerbs(admin);
   addBaseModelVerbs(admin);
+  addUsageVerbs(admin);
+  addPriceVerbs(admin);
   return program;
 }

@@ -7,6 +7,7 @@ import { Jobs } from './resources/jobs.ts';
 import { Models } from './resources/models.ts';
 import { Invitations, Team } from './resources/team.ts';
 import { Uploads } from './resources/uploads.ts';
+import { TeamUsage } from './resources/usage.ts';
 import { Webhooks } from './resources/webhooks.ts';
 import type { Me } from './team-objects.ts';
 import { Transport } from './transport.ts';
@@ -49,6 +50,8 @@ export class GraftClient {
   readonly #transport: Transport;
   readonly webhooks: Webhooks;
   readonly integrations: Integrations;
+  /** What the key's team used. */
+  readonly usage: TeamUsage;
   readonly chat: {
     readonly completions: Completions<ChatCompletionParams, ChatCompletion, ChatCompletionChunk>;
   };
@@ -81,6 +84,7 @@ export class GraftClient {
     this.adapters = new Adapters(transport);
     this.webhooks = new Webhooks(transport);
     this.integrations = new Integrations(transport);
+    this.usage = new TeamUsage(transport);
     this.chat = { completions: new Completions(transport, '/chat/completions') };
     this.completions = new Completions(transport, '/completions');
   }

@@ -12,4 +12,5 @@ export type * from './wire-adapters.ts';
 export type * from './wire-integrations.ts';
 export type * from './wire-objects.ts';
 export type * from './wire-reports.ts';
+export type * from './wire-usage.ts';
 export type * from './wire-webhooks.ts';

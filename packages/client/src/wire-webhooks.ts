@@ -5,7 +5,9 @@ export type WebhookEventType =
   | 'fine_tuning.job.failed'
   | 'fine_tuning.job.cancelled'
   | 'fine_tuning.job.running'
-  | 'fine_tuning.job.paused';
+  | 'fine_tuning.job.paused'
+  | 'budget.warning'
+  | 'budget.exceeded';
 
 export interface WebhookParams {
   url?: string;

@@ -16,7 +16,8 @@ export type IdKind =
   | 'user'
   | 'integration'
   | 'webhook'
-  | 'webhookSecret';
+  | 'webhookSecret'
+  | 'price';
 
 const prefixes: Record<IdKind, string> = {
   job: 'ftjob-',
@@ -34,6 +35,7 @@ const prefixes: Record<IdKind, string> = {
   integration: 'intg-',
   webhook: 'whep-',
   webhookSecret: 'whsk-',
+  price: 'price-',
 };
 
 const alphabet = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz';

@@ -238,6 +238,36 @@ export {
   listParts,
   listUploads,
 } from './uploads/upload-records.ts';
+export {
+  type Budget,
+  type BudgetSettings,
+  defaultBudget,
+  readBudget,
+  removeBudget,
+  setBudget,
+  watchBudgets,
+} from './usage/budgets.ts';
+export { checkUsage, mostDifferences, type UsageDifference } from './usage/check-usage.ts';
+export { type CompletionUse, enterCompletion } from './usage/enter-usage.ts';
+export {
+  listPrices,
+  mostPrices,
+  type NewPrice,
+  removePrice,
+  setPrice,
+  type UsagePrice,
+} from './usage/prices.ts';
+export {
+  type DayUse,
+  mostPageDays,
+  mostUsageDays,
+  readUsage,
+  type UsageBucket,
+  type UsageGroup,
+  type UsagePage,
+  type UsageQuery,
+} from './usage/read-usage.ts';
+export { priceUnits, type UsageKind, usageKinds } from './usage/usage.ts';
 export { startWebhookSender, type WebhookSettings } from './webhooks/deliver/webhook-sender.ts';
 export { listDeliveries, resendDelivery, testWebhook } from './webhooks/deliveries.ts';
 export {

@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { ApiError } from '../api-error.ts';
-import { matchesTag } from '../plugins/entity-tags.ts';
+import { matchesTag } from './entity-tags.ts';
 import { parseRange } from './parse-range.ts';
 
 /** Bytes that never change, ready to be sent whole or in part. */

@@ -12,6 +12,7 @@ import { generateChoices } from '../serving/choices.ts';
 import { findModel } from '../serving/find-model.ts';
 import { refuseUnsupported, samplingOf } from '../serving/sampling.ts';
 import type { ApiSettings } from '../settings.ts';
+import { meterAnswer } from '../usage/meter-answer.ts';
 
 /** /chat/completions: a conversation continued by a base or fine-tuned model, on a worker. */
 export const chatCompletionRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSettings }> = async (
@@ -29,13 +30,14 @@ export const chatCompletionRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSett
         summary: 'Continue a conversation',
         description: 'With `stream`, server-sent events of `chat.completion.chunk`, ended by `data: [DONE]`.',
         body: ref(CreateChatCompletionSchema),
-        response: { 200: ref(ChatCompletionSchema), ...errorResponses(400, 401, 403, 404, 502, 503) },
+        response: { 200: ref(ChatCompletionSchema), ...errorResponses(400, 401, 403, 404, 429, 502, 503) },
       },
     },
     async (request, reply) => {
       const { body } = request;
       refuseUnsupported(body, unsupportedChatParameters);
-      const model = await findModel(services, request.caller, body.model);
+      await app.checkBudget(request.caller.teamId);
+      const { name, ...model } = await findModel(services, request.caller, body.model);
       const messages = body.messages.map(({ role, content }) => ({
         // The templates of open models know only the older name, `system`.
         role: role === 'developer' ? 'system' : role,
@@ -43,7 +45,7 @@ export const chatCompletionRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSett
       }));
       const maxTokens = body.max_completion_tokens ?? body.max_tokens ?? null;
       reply.endTurn();
-      const events = await generateChoices(
+      const choices = await generateChoices(
         services,
         { ...model, messages, ...samplingOf(body, maxTokens) },
         body.n ?? 1,
@@ -54,6 +56,11 @@ export const chatCompletionRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSett
         created: unixSeconds(new Date()),
         model: body.model,
       };
+      const events = meterAnswer(
+        services,
+        { id: head.id, caller: request.caller, model: name, baseModel: model.base_model },
+        choices,
+      );
       if (body.stream) {
         const includeUsage = body.stream_options?.include_usage === true;
         return streamAnswer(request, reply, events, chunksOf(head, includeUsage), includeUsage);

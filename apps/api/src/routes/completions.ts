@@ -12,6 +12,7 @@ import { generateChoices } from '../serving/choices.ts';
 import { findModel } from '../serving/find-model.ts';
 import { refuseUnsupported, samplingOf } from '../serving/sampling.ts';
 import type { ApiSettings } from '../settings.ts';
+import { meterAnswer } from '../usage/meter-answer.ts';
 
 /** OpenAI's default for this route. */
 const defaultMaxTokens = 16;
@@ -32,16 +33,17 @@ export const completionRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSettings
         summary: 'Continue a text',
         description: 'With `stream`, server-sent events of `text_completion`, ended by `data: [DONE]`.',
         body: ref(CreateCompletionSchema),
-        response: { 200: ref(CompletionSchema), ...errorResponses(400, 401, 403, 404, 502, 503) },
+        response: { 200: ref(CompletionSchema), ...errorResponses(400, 401, 403, 404, 429, 502, 503) },
       },
     },
     async (request, reply) => {
       const { body } = request;
       refuseUnsupported(body, unsupportedCompletionParameters);
-      const model = await findModel(services, request.caller, body.model);
+      await app.checkBudget(request.caller.teamId);
+      const { name, ...model } = await findModel(services, request.caller, body.model);
       const prompt = typeof body.prompt === 'string' ? body.prompt : body.prompt[0]!;
       reply.endTurn();
-      const events = await generateChoices(
+      const choices = await generateChoices(
         services,
         { ...model, prompt, ...samplingOf(body, body.max_tokens ?? defaultMaxTokens) },
         body.n ?? 1,
@@ -53,6 +55,11 @@ export const completionRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSettings
         created: unixSeconds(new Date()),
         model: body.model,
       };
+      const events = meterAnswer(
+        services,
+        { id: head.id, caller: request.caller, model: name, baseModel: model.base_model },
+        choices,
+      );
       if (body.stream) {
         const includeUsage = body.stream_options?.include_usage === true;
         return streamAnswer(request, reply, events, chunksOf(head, includeUsage), includeUsage);

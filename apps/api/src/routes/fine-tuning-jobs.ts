@@ -74,7 +74,7 @@ export const fineTuningJobRoutes: FastifyPluginAsyncTypebox<{
           'Checks everything but the lengths of the examples before the job exists; those are checked while its status is `validating_files`.',
         headers: CreateJobHeaders,
         body: ref(CreateJobSchema),
-        response: { 200: ref(JobSchema), ...errorResponses(400, 401, 403, 422) },
+        response: { 200: ref(JobSchema), ...errorResponses(400, 401, 403, 422, 429) },
       },
     },
     async (request, reply) => {
@@ -92,6 +92,7 @@ export const fineTuningJobRoutes: FastifyPluginAsyncTypebox<{
       // OpenAI's clients say so; they send no idempotency key.
       isRetry: Number(headers['x-stainless-retry-count'] ?? 0) > 0,
     });
+    await app.checkBudget(caller.teamId);
     const { job, created } = await createJob(services, caller.teamId, input);
     if (created) validator.wake();
     else reply.header('idempotent-replayed', 'true');
@@ -110,7 +111,7 @@ export const fineTuningJobRoutes: FastifyPluginAsyncTypebox<{
         params: JobParams,
         headers: CreateJobHeaders,
         body: ref(CloneJobSchema),
-        response: { 200: ref(JobSchema), ...errorResponses(400, 401, 403, 404, 422) },
+        response: { 200: ref(JobSchema), ...errorResponses(400, 401, 403, 404, 422, 429) },
       },
     },
     async (request, reply) => {
@@ -181,6 +182,7 @@ export const fineTuningJobRoutes: FastifyPluginAsyncTypebox<{
     },
   };
   for (const [verb, { change, summary, description }] of Object.entries(transitions)) {
+    const refusals = verb === 'resume' ? [429] : [];
     app.post(
       `/fine_tuning/jobs/:fine_tuning_job_id/${verb}`,
       {
@@ -190,12 +192,13 @@ export const fineTuningJobRoutes: FastifyPluginAsyncTypebox<{
           summary,
           description,
           params: JobParams,
-          response: { 200: ref(JobSchema), ...errorResponses(400, 401, 403, 404) },
+          response: { 200: ref(JobSchema), ...errorResponses(400, 401, 403, 404, ...refusals) },
         },
       },
       async (request) => {
         const { caller } = request;
         const id = (request.params as Static<typeof JobParams>).fine_tuning_job_id;
+        if (verb === 'resume') await app.checkBudget(caller.teamId);
         const job = await change(services, caller.teamId, id, caller);
         if (!job) throw jobNotFound(id);
         return await wire(job);

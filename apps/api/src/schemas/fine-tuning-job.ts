@@ -152,7 +152,9 @@ export const JobSchema = named('FineTuningJob', {
     description: '`ft:{base}:{team}:{suffix}:{id}`: what /v1/chat/completions takes as `model`.',
   }),
   finished_at: nullable(Time),
-  trained_tokens: nullable(Type.Integer()),
+  trained_tokens: nullable(Type.Integer(), {
+    description: 'Set when it ends, however it does: each step once. Null: none was trained.',
+  }),
   hyperparameters: ref(HyperparametersSchema),
   result_files: Type.Array(Type.String()),
   seed: Type.Integer(),

@@ -2,14 +2,16 @@ import { findFineTunedModel, type GenerationRequest, type Identity, type Service
 import { ApiError } from '../api-error.ts';
 import { checkModelAllowed } from './check-model.ts';
 
-/** The model that a request names, which must write text. Throws `model_not_allowed`, `model_not_found` (404), `unsupported_task`. */
+/**
+ * The model that a request names, which must write text; `name` is its own, where the request has a tag's. Throws `model_not_allowed`, `model_not_found` (404), `unsupported_task`.
+ */
 export async function findModel(
   services: Services,
   caller: Identity,
   model: string,
-): Promise<Pick<GenerationRequest, 'base_model' | 'adapter'>> {
+): Promise<Pick<GenerationRequest, 'base_model' | 'adapter'> & { name: string }> {
   checkModelAllowed(caller, model);
-  if (await services.baseModels.has(model)) return { base_model: model, adapter: null };
+  if (await services.baseModels.has(model)) return { name: model, base_model: model, adapter: null };
   const version = await findFineTunedModel(services, caller.teamId, model);
   if (!version) throw modelNotFound(model);
   const { base_model: trainedOn, peft } = version.lineage as {
@@ -25,6 +27,7 @@ export async function findModel(
     );
   }
   return {
+    name: version.modelName,
     base_model: version.baseModel,
     adapter: {
       version_id: version.id,

@@ -14,7 +14,8 @@ export function assertError(
   const { error } = answer.json;
   assert.deepEqual(Object.keys(error).sort(), ['code', 'message', 'param', 'type'], shown);
   assert.equal(error.code, code, shown);
-  assert.equal(error.type, status >= 500 ? 'server_error' : 'invalid_request_error');
+  const ofClient = status === 429 ? 'rate_limit_error' : 'invalid_request_error';
+  assert.equal(error.type, status >= 500 ? 'server_error' : ofClient);
   if (param !== undefined) assert.equal(error.param, param, shown);
   assert.equal(typeof error.message, 'string');
   assert.match(answer.headers.get('x-request-id') ?? '', /^req_[0-9a-f]{24}$/);

@@ -15,7 +15,8 @@ export interface GeneratorRequest {
 
 export interface GeneratorMessages {
   call: { type: 'generate'; request: GeneratorRequest };
-  event: { type: 'token'; text: string };
+  /** Tokens as far as this one. */
+  event: { type: 'token'; text: string; promptTokens: number; completionTokens: number };
   result:
     | { type: 'done'; finishReason: 'stop' | 'length'; promptTokens: number; completionTokens: number }
     | { type: 'stopped' };

@@ -32,7 +32,8 @@ async function answer(request: GeneratorRequest): Promise<void> {
     for (;;) {
       const next = await tokens.next();
       if (next.done) return send({ type: 'done', ...next.value });
-      if (next.value.text) send({ type: 'token', text: next.value.text });
+      const { text, promptTokens, completionTokens } = next.value;
+      if (text) send({ type: 'token', text, promptTokens, completionTokens });
       // One turn of the event loop, or a stop would wait until the last token.
       await nextTurn();
       signal.throwIfAborted();

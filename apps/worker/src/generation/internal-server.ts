@@ -192,8 +192,10 @@ async function locate(
 
 function lineOf(event: GeneratorEvent): GenerationLine {
   switch (event.type) {
-    case 'token':
-      return event;
+    case 'token': {
+      const { text, promptTokens: prompt_tokens, completionTokens: completion_tokens } = event;
+      return { type: 'token', text, prompt_tokens, completion_tokens };
+    }
     case 'done': {
       const { promptTokens: prompt_tokens, completionTokens: completion_tokens } = event;
       const usage = { prompt_tokens, completion_tokens, total_tokens: prompt_tokens + completion_tokens };

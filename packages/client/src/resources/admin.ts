@@ -9,6 +9,7 @@ import type {
 } from '../team-objects.ts';
 import type { Transport } from '../transport.ts';
 import type { Deleted } from '../wire-objects.ts';
+import { AdminBudgets, AdminPrices, Usage } from './usage.ts';
 
 type PageParams = { limit?: number; after?: string };
 
@@ -18,12 +19,19 @@ export class Admin {
   readonly teams: AdminTeams;
   readonly people: AdminPeople;
   readonly workers: AdminWorkers;
+  /** Of every team. */
+  readonly usage: Usage;
+  readonly prices: AdminPrices;
+  readonly budgets: AdminBudgets;
 
   constructor(transport: Transport) {
     this.#transport = transport;
     this.teams = new AdminTeams(transport);
     this.people = new AdminPeople(transport);
     this.workers = new AdminWorkers(transport);
+    this.usage = new Usage(transport, '/admin/usage');
+    this.prices = new AdminPrices(transport);
+    this.budgets = new AdminBudgets(transport);
   }
 
   /** The operator's keys. */

@@ -25,6 +25,14 @@ export interface GenerateRequest {
   signal?: AbortSignal;
 }
 
+/** What one more token has made sure of the text, and the tokens as far as it. */
+export interface GeneratedText {
+  text: string;
+  tokenId: number;
+  promptTokens: number;
+  completionTokens: number;
+}
+
 export interface GenerateResult {
   finishReason: 'stop' | 'length';
   promptTokens: number;
@@ -81,9 +89,7 @@ export class Generator {
    * are left out. Throws `context_length_exceeded`, `empty_prompt`, `invalid_token_id`, what the chat template throws, and the reason
    * of `signal`.
    */
-  async *generate(
-    request: GenerateRequest,
-  ): AsyncGenerator<{ text: string; tokenId: number }, GenerateResult> {
+  async *generate(request: GenerateRequest): AsyncGenerator<GeneratedText, GenerateResult> {
     const model = await this.#models.use(this.#adapter);
     const { virtualTokens, attachment } = model.model;
     const prefixLength = attachment?.prefixLength ?? 0;
@@ -117,11 +123,12 @@ export class Generator {
       const token = sampleToken(logits, options, random.uniform());
       if (ends.has(token)) {
         const rest = stops.push(decoder.end()) + stops.end();
-        if (rest) yield { text: rest, tokenId: token };
+        if (rest) yield { text: rest, tokenId: token, promptTokens: ids.length, completionTokens: n };
         return { finishReason: 'stop', promptTokens: ids.length, completionTokens: n };
       }
       const text = stops.push(decoder.push(token));
-      if (text || !stops.matched) yield { text, tokenId: token };
+      if (text || !stops.matched)
+        yield { text, tokenId: token, promptTokens: ids.length, completionTokens: n + 1 };
       if (stops.matched) return { finishReason: 'stop', promptTokens: ids.length, completionTokens: n + 1 };
       // The run below blocks this thread: let messages and cancellation in first.
       await new Promise((resolve) => setImmediate(resolve));
@@ -129,7 +136,7 @@ export class Generator {
       if (n + 1 < limit) logits = sequence.append([token]);
     }
     const rest = stops.push(decoder.end()) + stops.end();
-    if (rest) yield { text: rest, tokenId: -1 };
+    if (rest) yield { text: rest, tokenId: -1, promptTokens: ids.length, completionTokens: limit };
     return { finishReason: 'length', promptTokens: ids.length, completionTokens: limit };
   }
 

@@ -71,7 +71,7 @@ export const withAdapter = {
 } as const;
 
 export function versionOf(row: Prisma.AdapterVersionGetPayload<typeof withAdapter>): AdapterVersion {
-  const { adapter, tags, bytes, files, peft, lineage, metrics, ...columns } = row;
+  const { adapter, tags, keyId: _, bytes, files, peft, lineage, metrics, ...columns } = row;
   return {
     ...columns,
     adapterName: adapter.name,

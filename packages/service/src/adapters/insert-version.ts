@@ -21,6 +21,8 @@ export interface MadeVersion extends StoredArtifact {
 interface NewVersion extends MadeVersion {
   id?: string;
   jobId: string | null;
+  /** Whose bytes they are. */
+  keyId: string | null;
   modelName: string;
   peft: PeftConfig;
 }
@@ -45,8 +47,21 @@ export async function insertVersion(
     where: { teamId, adapterId: adapter.id },
     _max: { number: true },
   });
-  const { id, jobId, parentId, note, modelName, digest, artifact, bytes, files, peft, lineage, metrics } =
-    version;
+  const {
+    id,
+    jobId,
+    keyId,
+    parentId,
+    note,
+    modelName,
+    digest,
+    artifact,
+    bytes,
+    files,
+    peft,
+    lineage,
+    metrics,
+  } = version;
   const row = await tx.adapterVersion.create({
     data: {
       id: id ?? newId('version'),
@@ -54,6 +69,7 @@ export async function insertVersion(
       adapterId: adapter.id,
       number: 1 + (newest._max.number ?? 0),
       jobId,
+      keyId,
       parentId: parentId ?? null,
       note: note ?? null,
       modelName,

@@ -36,6 +36,7 @@ export async function publishUpload(
         ...stored,
         id,
         jobId: null,
+        keyId: by.keyId,
         parentId,
         note,
         modelName: `ft:${base.id}:${team.name}:${name}:${id.slice(-8)}`,

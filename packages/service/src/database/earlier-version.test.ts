@@ -23,6 +23,7 @@ import { checkpointFolder, dataFolder } from '../storage/data-folder.ts';
 import { scrubObjects } from '../storage/scrub-objects.ts';
 import { testAdapter } from '../testing/job-fixtures.ts';
 import { openTestServices } from '../testing/open-test-services.ts';
+import { checkUsage } from '../usage/check-usage.ts';
 import { registerWorker } from '../workers/worker-registry.ts';
 import { migrateDatabase, readMigrations } from './migrate-database.ts';
 
@@ -74,8 +75,9 @@ async function addRows(): Promise<void> {
     const under = state === 'running' || state === 'validating';
     await sql.query(
       `INSERT INTO jobs (id, team_id, state, model, seed, training_file_id, hyperparameters, peft, training, resolved_training,
-         progress, lease_epoch, lease_until, attempts, attempts_since_checkpoint, last_checkpoint_step, dispatched_at, finished_at)
-       VALUES ($1, $2, $3, 'tiny', 7, 'file-1', '{}', '{"peft_type":"LORA"}', '{}', $4, $5, 2, $6, $7, $7, $8, now(), $9)`,
+         progress, lease_epoch, lease_until, attempts, attempts_since_checkpoint, last_checkpoint_step, dispatched_at, finished_at,
+         trained_tokens)
+       VALUES ($1, $2, $3, 'tiny', 7, 'file-1', '{}', '{"peft_type":"LORA"}', '{}', $4, $5, 2, $6, $7, $7, $8, now(), $9, $10)`,
       [
         ...[state, teamId, state, state === 'validating' ? null : '{"precision":"auto"}'],
         state === 'running' ? '{"step":45}' : null,
@@ -83,6 +85,7 @@ async function addRows(): Promise<void> {
         state === 'running' || state === 'paused' ? 1 : 0,
         state === 'running' || state === 'paused' ? 40 : null,
         ['succeeded', 'failed'].includes(state) ? new Date() : null,
+        state === 'succeeded' ? 321 : null,
       ],
     );
   }
@@ -122,6 +125,18 @@ test('its files and adapters are served, verified, and not collected', async () 
   const inTwoDays = new Date(Date.now() + 2 * 24 * 3600 * 1000);
   assert.deepEqual(await collectGarbage(services, inTwoDays), { files: 0, artifacts: 0, checkpoints: 0 });
   assert.equal(await text(await open()), 'weights');
+});
+
+test('what it had stored and counted stands in the ledger', async () => {
+  const { rows } = await services.sql.query(
+    'SELECT kind, subject, quantity::int AS quantity FROM usage_ledger ORDER BY kind, subject',
+  );
+  assert.deepEqual(rows, [
+    { kind: 'stored_bytes', subject: 'file-1', quantity: content.length },
+    { kind: 'stored_bytes', subject: 'v1', quantity: 7 },
+    { kind: 'trained_tokens', subject: 'succeeded', quantity: 321 },
+  ]);
+  assert.deepEqual(await checkUsage(services), []);
 });
 
 test('its jobs are read, and the newest of their checkpoints is told', async () => {
@@ -165,6 +180,7 @@ test('its jobs go on from whatever state they were in', async () => {
     assert.ok(await publishAdapterVersion(services, lease, testAdapter), lease.id);
     assert.equal(await stateOf(lease.id), 'succeeded');
   }
+  assert.deepEqual(await checkUsage(services), []);
   await assert.rejects(pauseJob(services, teamId, 'failed', { keyId: null }), { code: 'invalid_job_state' });
   const { rows } = await services.sql.query<{ message: string }>(
     `SELECT message FROM job_events WHERE job_id = 'validating' ORDER BY seq`,

@@ -38,7 +38,7 @@ export type NewFile = Pick<
 > &
   Actor;
 
-function fileOf({ bytes, ...columns }: FileRow): FileRecord {
+function fileOf({ bytes, keyId: _, ...columns }: FileRow): FileRecord {
   // Prisma reads int8 as bigint; no upload comes near 2^53 bytes.
   return { ...(columns as Omit<FileRecord, 'bytes'>), bytes: Number(bytes) };
 }
@@ -75,7 +75,7 @@ export async function insertFile(
   id: string,
   { keyId, personId, ...columns }: NewFile,
 ): Promise<FileRecord> {
-  const row = await tx.file.create({ data: { id, teamId, ...columns } });
+  const row = await tx.file.create({ data: { id, teamId, keyId, ...columns } });
   await insertAudit(tx, teamId, { ...actorOf({ keyId, personId }), action: 'file.create', target: row.id });
   return fileOf(row);
 }

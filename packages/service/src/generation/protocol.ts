@@ -53,7 +53,13 @@ export type Usage = Static<typeof UsageSchema>;
 
 /** The last line is `done` or `error`. */
 export const GenerationLineSchema = Type.Union([
-  Type.Object({ type: Type.Literal('token'), text: Type.String() }),
+  Type.Object({
+    type: Type.Literal('token'),
+    text: Type.String(),
+    /** So far, as in `usage`: what is counted of an answer that is cut off. Workers of an earlier version do not say it. */
+    prompt_tokens: Type.Optional(Type.Integer()),
+    completion_tokens: Type.Optional(Type.Integer()),
+  }),
   Type.Object({
     type: Type.Literal('done'),
     finish_reason: Type.Enum(['stop', 'length']),

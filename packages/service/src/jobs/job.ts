@@ -140,6 +140,7 @@ export interface Job {
   error: JobError | null;
   /** Set with the state succeeded. */
   fineTunedModel: string | null;
+  /** Set when it ends, however it does: each step once. Null: none was trained. */
   trainedTokens: number | null;
   /** W3C's `traceparent` of the request that created it. */
   traceContext: string | null;

@@ -18,6 +18,7 @@ export const scopes = {
   'integrations:write': 'set up and delete where metrics are sent, with their secrets',
   'webhooks:read': 'list webhook endpoints and their deliveries',
   'webhooks:write': 'make, change, test and delete webhook endpoints; send again',
+  'usage:read': 'read what the team used, and its budget',
   'team:read': 'read the team, its members and invitations',
   'team:write': 'invite, remove and change members; delete the team',
   'keys:read': 'list API keys',

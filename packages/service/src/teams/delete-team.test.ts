@@ -19,11 +19,11 @@ after(async () => await services.close());
 
 const by = { keyId: null };
 
-/** Every table that has rows of a team, the audit log apart, by how many. */
+/** Every table that has rows of a team, the audit log and the ledger apart, by how many. */
 async function rowsOf(teamId: string): Promise<Record<string, number>> {
   const { rows: tables } = await services.sql.query<{ name: string }>(
     `SELECT table_name AS name FROM information_schema.columns
-     WHERE table_schema = 'public' AND column_name = 'team_id' AND table_name NOT IN ('audit_log', 'outbox')`,
+     WHERE table_schema = 'public' AND column_name = 'team_id' AND table_name NOT IN ('audit_log', 'outbox', 'usage_ledger')`,
   );
   const counts: Record<string, number> = {};
   for (const { name } of tables) {
@@ -68,6 +68,12 @@ test('a team is deleted by its name, at once for everybody, and row by row after
   assert.ok((await rowsOf(team.id)).job_metrics === 12_000);
   assert.equal(await purgeDeletedTeams(services), 1);
   assert.deepEqual(await rowsOf(team.id), {});
+  const stored = await services.db.usageEntry.aggregate({
+    where: { teamId: team.id, kind: 'stored_bytes' },
+    _sum: { quantity: true },
+    _count: true,
+  });
+  assert.deepEqual([Number(stored._sum.quantity), stored._count], [0, 4]);
   assert.equal(await services.db.team.count({ where: { id: team.id } }), 0);
   assert.equal(await services.db.team.count({ where: { id: again.id } }), 1);
   const audit = await services.db.auditEntry.findMany({ where: { teamId: team.id } });

@@ -15,6 +15,8 @@ export const webhookEvents = [
   'fine_tuning.job.cancelled',
   'fine_tuning.job.running',
   'fine_tuning.job.paused',
+  'budget.warning',
+  'budget.exceeded',
 ] as const;
 export type WebhookEvent = (typeof webhookEvents)[number];
 

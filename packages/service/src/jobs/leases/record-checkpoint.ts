@@ -2,6 +2,7 @@ import { type Database, json } from '../../database/database.ts';
 import { inTransaction } from '../../database/in-transaction.ts';
 import { type Checkpoint as CheckpointRow, Prisma } from '../../generated/client.ts';
 import { newId } from '../../ids.ts';
+import { enterCheckpoint, enterDeviceSeconds } from '../../usage/enter-usage.ts';
 import type { Lease } from '../job.ts';
 import { insertEvent } from '../records/job-event.ts';
 import { changeJob, holds } from '../transitions/change-job.ts';
@@ -38,8 +39,9 @@ export type NewCheckpoint = Pick<Checkpoint, 'step' | 'metrics' | 'path' | 'byte
 };
 
 /**
- * Makes a checkpoint that is complete and durable on disk one to go on from: its row and all metrics up to its step, in one
- * transaction. A step beyond every earlier one starts the count of attempts anew. Safe to repeat. Null: fenced.
+ * Makes a checkpoint that is complete and durable on disk one to go on from: its row, all metrics up to its step, and what the job
+ * has used so far, in one transaction. A step beyond every earlier one starts the count of attempts anew. Safe to repeat. Null:
+ * fenced.
  */
 export async function recordCheckpoint(
   db: Database,
@@ -58,6 +60,8 @@ export async function recordCheckpoint(
     );
     if (!job) return null;
     await upsertMetrics(tx, job, series);
+    await enterCheckpoint(tx, job, step);
+    await enterDeviceSeconds(tx, job, lease.epoch);
     const where = { teamId_jobId_step: { teamId: job.teamId, jobId: job.id, step } };
     const before = await tx.checkpoint.findFirst({ where: where.teamId_jobId_step });
     const values = { metrics: json(metrics), path, bytes, digest, seconds, removedAt: null };

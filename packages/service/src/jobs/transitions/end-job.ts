@@ -1,6 +1,7 @@
 import type { Transaction } from '../../database/database.ts';
 import { Prisma } from '../../generated/client.ts';
 import { wakeIntegrations } from '../../integrations/send/wake-integrations.ts';
+import { enterTrainedTokens, tokensOfJob } from '../../usage/enter-usage.ts';
 import { tellOutbox } from '../../webhooks/tell-outbox.ts';
 import type { Job, JobError } from '../job.ts';
 import { insertEvent } from '../records/job-event.ts';
@@ -14,8 +15,8 @@ export type Ending =
   | { state: 'cancelled' };
 
 /**
- * The one way in which a job ends: its row, its attempt, its events and its outbox row, in the caller's transaction. `fence` raises
- * the lease epoch: the caller does not hold the lease, and whoever does must stop. Null: `guard` holds for no job.
+ * The one way in which a job ends: its row, its attempt, what it used, its events and its outbox row, in the caller's transaction.
+ * `fence` raises the lease epoch: the caller does not hold the lease, and whoever does must stop. Null: `guard` holds for no job.
  */
 export async function endJob(
   tx: Transaction,
@@ -32,6 +33,7 @@ export async function endJob(
   if (!job) return null;
   const reason = ending.state === 'failed' ? ending.error.message : null;
   await endAttempt(tx, job, ending.state, { reason });
+  await enterTrainedTokens(tx, job);
   switch (ending.state) {
     case 'succeeded':
       await insertEvent(tx, job, { message: `New fine-tuned model created: ${ending.fineTunedModel}` });
@@ -54,8 +56,8 @@ function resultOf(ending: Ending): Prisma.Sql {
     case 'succeeded':
       return Prisma.sql`fine_tuned_model = ${ending.fineTunedModel}, trained_tokens = ${ending.trainedTokens}`;
     case 'failed':
-      return Prisma.sql`error = ${JSON.stringify(ending.error)}::jsonb`;
+      return Prisma.sql`error = ${JSON.stringify(ending.error)}::jsonb, trained_tokens = ${tokensOfJob}`;
     case 'cancelled':
-      return Prisma.sql`error = NULL`;
+      return Prisma.sql`error = NULL, trained_tokens = ${tokensOfJob}`;
   }
 }

@@ -2,6 +2,7 @@
 import type { Transaction } from '../../database/database.ts';
 import { Prisma } from '../../generated/client.ts';
 import { instruments } from '../../observe/instruments.ts';
+import { enterDeviceSeconds } from '../../usage/enter-usage.ts';
 import type { AttemptKind, AttemptOutcome, Job } from '../job.ts';
 import { insertEvent } from '../records/job-event.ts';
 
@@ -39,8 +40,8 @@ export async function beginAttempt(
 }
 
 /**
- * Closes the job's attempt that is under way, if there is one. A lost one ended with its last sign of life, which is
- * `leaseSeconds` before its lease ran out: call this while the row still has that lease.
+ * Closes the job's attempt that is under way, if there is one, and enters how long it had the device. A lost one ended with its last
+ * sign of life, which is `leaseSeconds` before its lease ran out: call this while the row still has that lease.
  */
 export async function endAttempt(
   tx: Transaction,
@@ -52,10 +53,12 @@ export async function endAttempt(
     leaseSeconds === undefined
       ? Prisma.sql`now()`
       : Prisma.sql`greatest(job_attempts.started_at, jobs.lease_until - make_interval(secs => ${leaseSeconds}))`;
-  await tx.$executeRaw`
+  const ended = await tx.$queryRaw<{ leaseEpoch: number }[]>`
     UPDATE job_attempts SET outcome = ${outcome}, reason = ${reason}, ended_at = ${endedAt},
       last_step = CASE WHEN kind = 'training' THEN coalesce((jobs.progress->>'step')::int, from_step) END
     FROM jobs
     WHERE jobs.team_id = ${job.teamId} AND jobs.id = ${job.id} AND job_attempts.team_id = jobs.team_id
-      AND job_attempts.job_id = jobs.id AND ended_at IS NULL`;
+      AND job_attempts.job_id = jobs.id AND ended_at IS NULL
+    RETURNING job_attempts.lease_epoch AS "leaseEpoch"`;
+  for (const { leaseEpoch } of ended) await enterDeviceSeconds(tx, job, leaseEpoch);
 }

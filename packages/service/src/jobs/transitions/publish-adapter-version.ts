@@ -46,13 +46,13 @@ async function readPublished(
 }
 
 async function insertTrained(tx: Transaction, job: Job, input: NewAdapterVersion): Promise<AdapterVersion> {
-  const { teamId, id: jobId, model: baseModel, peft } = job;
+  const { teamId, id: jobId, keyId, model: baseModel, peft } = job;
   const team = await tx.team.findFirstOrThrow({ where: { id: teamId } });
   const modelName = fineTunedModelName(job, team.name);
   const name = job.suffix ?? jobId.slice(-8);
   return await insertVersion(
     tx,
     { teamId, baseModel, name },
-    { ...input, jobId, parentId: job.startFromId, modelName, peft },
+    { ...input, jobId, keyId, parentId: job.startFromId, modelName, peft },
   );
 }

@@ -1,8 +1,8 @@
 import { createMcpHandler } from '@modelcontextprotocol/server';
 import type { FastifyRequest, InjectOptions } from 'fastify';
 import fp from 'fastify-plugin';
-import { createMcpServer, type McpCaller } from '../agents/mcp-server.ts';
-import { type Ask, createTools, type Tool, type ToolRoute } from '../agents/tools.ts';
+import { createMcpServer, type McpCaller } from './mcp-server.ts';
+import { type Ask, createTools, type Tool, type ToolRoute } from './tools.ts';
 
 const message = (description: string) => ({ type: 'object', additionalProperties: true, description });
 

@@ -8,16 +8,10 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { after, before, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import {
-  type Answer,
-  type ApiBench,
-  type Caller,
-  chatLine,
-  openApiBench,
-} from '../testing/open-api-bench.ts';
-import { publishAdapter } from '../testing/publish-adapter.ts';
-import { runJob } from '../testing/run-job.ts';
-import type { Access } from './auth.ts';
+import type { Access } from './plugins/auth.ts';
+import { type Answer, type ApiBench, type Caller, chatLine, openApiBench } from './testing/open-api-bench.ts';
+import { publishAdapter } from './testing/publish-adapter.ts';
+import { runJob } from './testing/run-job.ts';
 
 interface Property {
   $ref?: string;

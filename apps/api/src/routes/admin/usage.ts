@@ -1,0 +1,184 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
+import {
+  defaultBudget,
+  findTeam,
+  listPrices,
+  readBudget,
+  readUsage,
+  removeBudget,
+  removePrice,
+  setBudget,
+  setPrice,
+} from '@graft/service';
+import { ApiError } from '../../api-error.ts';
+import { errorResponses } from '../../schemas/error.ts';
+import { listOf, toWireList } from '../../schemas/list.ts';
+import { ref } from '../../schemas/schema.ts';
+import { TeamParams } from '../../schemas/team.ts';
+import {
+  AdminUsageQuery,
+  BudgetSchema,
+  DeletedBudgetSchema,
+  DeletedPriceSchema,
+  ListPricesQuery,
+  PriceParams,
+  PriceSchema,
+  SetBudgetSchema,
+  SetPriceSchema,
+  toWireBudget,
+  toWirePrice,
+  UsagePageSchema,
+} from '../../schemas/usage.ts';
+import { teamNotFound } from '../team/team.ts';
+import { answerUsage, budgetNotFound } from '../usage/usage.ts';
+
+const tags = ['Operator'];
+const config = { access: 'operator' } as const;
+
+/** /admin/usage, /admin/prices and the budgets of teams: who used what, and what it costs. Nothing else of a team. */
+export const adminUsageRoutes: FastifyPluginAsyncTypebox = async (app) => {
+  const { services } = app;
+
+  app.get(
+    '/admin/usage',
+    {
+      config,
+      schema: {
+        tags,
+        summary: 'What each team used, by the day',
+        description: 'Teams that were deleted, too. JSON or CSV.',
+        querystring: AdminUsageQuery,
+        response: { 200: ref(UsagePageSchema), ...errorResponses(400, 401, 403) },
+      },
+    },
+    async (request, reply) =>
+      await answerUsage(
+        request,
+        reply,
+        request.query,
+        (query) => readUsage(services, null, { ...query, onlyTeam: request.query.team_id }),
+        ['team'],
+      ),
+  );
+
+  app.get(
+    '/admin/prices',
+    {
+      config,
+      schema: {
+        tags,
+        summary: 'List prices',
+        description: 'Newest first.',
+        querystring: ListPricesQuery,
+        response: { 200: listOf(PriceSchema), ...errorResponses(400, 401, 403) },
+      },
+    },
+    async ({ query }) => toWireList(await listPrices(services, query), toWirePrice),
+  );
+
+  app.post(
+    '/admin/prices',
+    {
+      config,
+      schema: {
+        tags,
+        summary: 'Set what a unit costs from a time on',
+        description:
+          'One of the same kind, model and time is replaced. What was used before costs what it did.',
+        body: ref(SetPriceSchema),
+        response: { 200: ref(PriceSchema), ...errorResponses(400, 401, 403) },
+      },
+    },
+    async ({ operator, body: { kind, model, price, valid_from } }) => {
+      const validFrom = valid_from === undefined ? undefined : new Date(valid_from * 1000);
+      return toWirePrice(await setPrice(services, { kind, model, price, validFrom }, operator));
+    },
+  );
+
+  app.delete(
+    '/admin/prices/:price_id',
+    {
+      config,
+      schema: {
+        tags,
+        summary: 'Remove a price',
+        description: 'For its time the one before it is valid again.',
+        params: PriceParams,
+        response: { 200: ref(DeletedPriceSchema), ...errorResponses(401, 403, 404) },
+      },
+    },
+    async ({ operator, params: { price_id: id } }) => {
+      if (await removePrice(services, id, operator))
+        return { id, object: 'usage.price' as const, deleted: true as const };
+      throw new ApiError('price_not_found', `No such price: ${id}`, { param: 'price_id' });
+    },
+  );
+
+  /** Throws `team_not_found`. */
+  async function known(id: string): Promise<string> {
+    if ((await findTeam(services, id))?.id !== id) throw teamNotFound(id);
+    return id;
+  }
+
+  app.get(
+    '/admin/teams/:team_id/budget',
+    {
+      config,
+      schema: {
+        tags,
+        summary: "Get a team's budget",
+        params: TeamParams,
+        response: { 200: ref(BudgetSchema), ...errorResponses(401, 403, 404) },
+      },
+    },
+    async ({ params }) => {
+      const id = await known(params.team_id);
+      const budget = await readBudget(services, id);
+      if (!budget) throw budgetNotFound();
+      return toWireBudget(id, budget);
+    },
+  );
+
+  app.post(
+    '/admin/teams/:team_id/budget',
+    {
+      config,
+      schema: {
+        tags,
+        summary: "Set a team's budget",
+        description: 'It takes effect within seconds, and for the month under way.',
+        params: TeamParams,
+        body: ref(SetBudgetSchema),
+        response: { 200: ref(BudgetSchema), ...errorResponses(400, 401, 403, 404) },
+      },
+    },
+    async ({ operator, params: { team_id }, body: { monthly, warn_at, stops } }) => {
+      const settings = {
+        monthly,
+        warnAt: warn_at ?? defaultBudget.warnAt,
+        stops: stops ?? defaultBudget.stops,
+      };
+      const budget = await setBudget(services, team_id, settings, operator);
+      if (!budget) throw teamNotFound(team_id);
+      return toWireBudget(team_id, budget);
+    },
+  );
+
+  app.delete(
+    '/admin/teams/:team_id/budget',
+    {
+      config,
+      schema: {
+        tags,
+        summary: "Remove a team's budget",
+        params: TeamParams,
+        response: { 200: ref(DeletedBudgetSchema), ...errorResponses(401, 403, 404) },
+      },
+    },
+    async ({ operator, params }) => {
+      const team_id = await known(params.team_id);
+      if (!(await removeBudget(services, team_id, operator))) throw budgetNotFound();
+      return { team_id, object: 'budget' as const, deleted: true as const };
+    },
+  );
+};

@@ -1,0 +1,94 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
+import { readBudget, readUsage, type UsageGroup } from '@graft/service';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { Static } from 'typebox';
+import { ApiError } from '../../api-error.ts';
+import { errorResponses } from '../../schemas/error.ts';
+import { ref } from '../../schemas/schema.ts';
+import {
+  BudgetSchema,
+  groupsOf,
+  toCsv,
+  toWireBudget,
+  toWireUsage,
+  UsagePageSchema,
+  UsageQuery,
+} from '../../schemas/usage.ts';
+
+const tags = ['Usage'];
+const config = { access: { scope: 'usage:read' } } as const;
+
+/** /usage: what a team used by the day, in the form of OpenAI's usage. docs/usage.md says what is counted when. */
+export const usageRoutes: FastifyPluginAsyncTypebox = async (app) => {
+  const { services } = app;
+
+  app.get(
+    '/usage',
+    {
+      config,
+      schema: {
+        tags,
+        summary: 'What your team used, by the day',
+        description:
+          'Trained tokens, device seconds, tokens of completions and stored bytes, with what they cost; JSON or CSV.',
+        querystring: UsageQuery,
+        response: { 200: ref(UsagePageSchema), ...errorResponses(400, 401, 403) },
+      },
+    },
+    async (request, reply) =>
+      await answerUsage(request, reply, request.query, (query) =>
+        readUsage(services, request.caller.teamId, query),
+      ),
+  );
+
+  app.get(
+    '/usage/budget',
+    {
+      config,
+      schema: {
+        tags,
+        summary: 'What your team may spend this month, and has spent',
+        description: '404 `budget_not_found` when the operator has set none.',
+        response: { 200: ref(BudgetSchema), ...errorResponses(401, 403, 404) },
+      },
+    },
+    async ({ caller: { teamId } }) => {
+      const budget = await readBudget(services, teamId);
+      if (!budget) throw budgetNotFound();
+      return toWireBudget(teamId, budget);
+    },
+  );
+};
+
+type Query = Omit<Static<typeof UsageQuery>, 'group_by'> & { group_by?: string };
+
+/** One page as it is asked for. `always`: groups that need not be asked for. */
+export async function answerUsage(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  query: Query,
+  read: (query: Parameters<typeof readUsage>[2]) => ReturnType<typeof readUsage>,
+  always: readonly UsageGroup[] = [],
+): Promise<Static<typeof UsagePageSchema>> {
+  const page = toWireUsage(
+    await read({
+      start: new Date(query.start_time * 1000),
+      end: query.end_time === undefined ? new Date() : new Date(query.end_time * 1000),
+      groupBy: [...always, ...groupsOf(query.group_by)],
+      days: query.limit,
+      page: query.page,
+    }),
+  );
+  reply.header('vary', 'accept');
+  const wantsCsv =
+    query.format === undefined ? /\btext\/csv\b/i.test(request.headers.accept ?? '') : query.format === 'csv';
+  if (!wantsCsv) return page;
+  if (page.next_page !== null) reply.header('x-next-page', page.next_page);
+  // A text is sent as it is, whatever the schema of the JSON.
+  reply.type('text/csv; charset=utf-8').header('content-disposition', 'attachment; filename="usage.csv"');
+  return toCsv(page) as unknown as Static<typeof UsagePageSchema>;
+}
+
+export function budgetNotFound(): ApiError {
+  return new ApiError('budget_not_found', 'The team has no budget: it spends without a limit.');
+}

@@ -1,0 +1,63 @@
+/** Usage, prices and budgets by the command, against a real API. */
+import assert from 'node:assert/strict';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { createTestDatabase } from '@graft/service/testing';
+import { freePort, startProcess, whenReady } from '../../../../test/service/running-graft.ts';
+import { graftIn, temporaryFolder } from '../testing/run-graft.ts';
+
+test('what is stored is told, priced, budgeted and checked', async (t) => {
+  const folder = temporaryFolder(t);
+  const database = await createTestDatabase();
+  t.after(() => database.drop());
+  const port = await freePort();
+  const env = { DATABASE_URL: database.url, GRAFT_DATA_DIR: join(folder, 'data') };
+  const running = startProcess('apps/api/src/main.ts', [], {
+    ...process.env,
+    ...env,
+    ...{ GRAFT_ENV_FILE: '', REDIS_URL: '', HOST: '127.0.0.1', LOG_LEVEL: 'warn', PORT: String(port) },
+  });
+  t.after(() => running.end('SIGTERM'));
+  await whenReady(running, `http://127.0.0.1:${port}/readyz`);
+  const { graft, ok, json } = graftIn(folder, { ...env, GRAFT_BASE_URL: `http://127.0.0.1:${port}/v1` });
+  await ok(['admin', 'teams', 'create', 'research']);
+  const key = (await json(['admin', 'keys', 'create', '--team', 'research', '--role', 'member'])).key;
+  const asTeam = { GRAFT_API_KEY: key };
+  const line = '{"messages":[{"role":"user","content":"a"},{"role":"assistant","content":"b"}]}\n';
+  await writeFile(join(folder, 'train.jsonl'), line);
+  await ok(['files', 'upload', join(folder, 'train.jsonl')], asTeam);
+
+  const used = await json(['usage', '--days', '2', '--by', 'kind'], asTeam);
+  assert.equal(used.data.length, 2);
+  assert.equal(used.budget, null);
+  assert.deepEqual(
+    used.data[1].results.map((result: Record<string, unknown>) => [result.kind, result.stored_bytes]),
+    [['stored_bytes', line.length]],
+  );
+  const csv = (await ok(['usage', '--csv'], asTeam)).stdout.trimEnd().split('\r\n');
+  assert.equal(csv.length, 2);
+  assert.match(csv[0]!, /^date,team_id,/);
+
+  assert.match((await ok(['admin', 'prices', 'list'])).stdout, /^No prices/);
+  const price = await json(['admin', 'prices', 'set', 'stored_bytes', '3']);
+  assert.match((await ok(['admin', 'prices', 'list'])).stdout, /stored_bytes +\* +3 +1 GiB for 1 day/);
+  await ok(['admin', 'prices', 'remove', price.id]);
+  assert.equal((await graft(['admin', 'prices', 'remove', price.id])).code, 1);
+  assert.equal((await graft(['admin', 'prices', 'set', 'wishes', '3'])).code, 1);
+
+  assert.equal((await ok(['admin', 'teams', 'budget', 'research'])).stdout, 'research has no budget.\n');
+  assert.match(
+    (await ok(['admin', 'teams', 'budget', 'research', '0', '--warn-at', '0.5'])).stdout,
+    /^research has spent 0\.00 of 0 this month, until 20/,
+  );
+  assert.match((await ok(['usage'], asTeam)).stderr, /Budget: 0\.00 of 0 are spent/);
+  await ok(['admin', 'teams', 'budget', 'research', '--remove']);
+
+  const shown = await json(['admin', 'usage', 'show', '--team', 'research', '--by', 'api_key_id']);
+  assert.deepEqual(
+    shown.data.map((result: Record<string, unknown>) => [result.api_key_id, result.stored_bytes]),
+    [[key.split('_')[1], line.length]],
+  );
+  assert.match((await ok(['admin', 'usage', 'check'])).stdout, /^The ledger agrees/);
+});

@@ -1,0 +1,106 @@
+import { PageList } from '../page-list.ts';
+import type { OpenResponse, Transport } from '../transport.ts';
+import type { Deleted } from '../wire-objects.ts';
+import type { Budget, UsageBucket, UsageKind, UsagePage, UsageParams, UsagePrice } from '../wire-usage.ts';
+
+/** What was used, by the day: of the key's team, or with a key of the operator of every team. */
+export class Usage {
+  readonly #transport: Transport;
+  readonly #path: string;
+
+  constructor(transport: Transport, path: string) {
+    this.#transport = transport;
+    this.#path = path;
+  }
+
+  /** One page; go on with its `next_page`. */
+  page(params: UsageParams & { page?: string }): Promise<UsagePage> {
+    return this.#transport.json({ method: 'GET', path: this.#path, query: { ...params } });
+  }
+
+  /** Every day of the range, page after page. A day with very many results comes in several parts. */
+  async *days(params: UsageParams): AsyncGenerator<UsageBucket, void, void> {
+    for (let page: string | null | undefined; page !== null; ) {
+      const answer: UsagePage = await this.page(page === undefined ? params : { ...params, page });
+      yield* answer.data;
+      page = answer.next_page;
+    }
+  }
+
+  /** The same as the text of a CSV file, in pieces, with one line of headings. */
+  async *csv(params: UsageParams): AsyncGenerator<string, void, void> {
+    for (let page: string | null | undefined; page !== null; ) {
+      const query = { ...params, format: 'csv', ...(page === undefined ? {} : { page }) };
+      const headers = { accept: 'text/csv' };
+      const answer: OpenResponse = await this.#transport.open({
+        method: 'GET',
+        path: this.#path,
+        query,
+        headers,
+      });
+      const text = await answer.text();
+      yield page === undefined ? text : text.slice(text.indexOf('\n') + 1);
+      page = answer.headers.get('x-next-page');
+    }
+  }
+}
+
+/** The usage of the key's team. */
+export class TeamUsage extends Usage {
+  readonly #transport: Transport;
+
+  constructor(transport: Transport) {
+    super(transport, '/usage');
+    this.#transport = transport;
+  }
+
+  /** Throws a 404 `budget_not_found` where the operator has set none. */
+  budget(): Promise<Budget> {
+    return this.#transport.json({ method: 'GET', path: '/usage/budget' });
+  }
+}
+
+/** With a key of the operator. */
+export class AdminPrices {
+  readonly #transport: Transport;
+
+  constructor(transport: Transport) {
+    this.#transport = transport;
+  }
+
+  list(params: { limit?: number; after?: string } = {}): PageList<UsagePrice> {
+    return new PageList(this.#transport, '/admin/prices', params);
+  }
+
+  /** From `valid_from` on, now unless given, until the next price of the same kind and model. */
+  set(params: { kind: UsageKind; price: number; model?: string; valid_from?: number }): Promise<UsagePrice> {
+    return this.#transport.json({ method: 'POST', path: '/admin/prices', json: params });
+  }
+
+  remove(id: string): Promise<Deleted> {
+    return this.#transport.json({ method: 'DELETE', path: `/admin/prices/${encodeURIComponent(id)}` });
+  }
+}
+
+/** With a key of the operator. */
+export class AdminBudgets {
+  readonly #transport: Transport;
+
+  constructor(transport: Transport) {
+    this.#transport = transport;
+  }
+
+  retrieve(teamId: string): Promise<Budget> {
+    return this.#transport.json({ method: 'GET', path: budgetPath(teamId) });
+  }
+
+  set(teamId: string, params: { monthly: number; warn_at?: number; stops?: boolean }): Promise<Budget> {
+    return this.#transport.json({ method: 'POST', path: budgetPath(teamId), json: params });
+  }
+
+  remove(teamId: string): Promise<{ object: 'budget'; team_id: string; deleted: true }> {
+    return this.#transport.json({ method: 'DELETE', path: budgetPath(teamId) });
+  }
+}
+
+const budgetPath = (teamId: string): string => `/admin/teams/${encodeURIComponent(teamId)}/budget`;

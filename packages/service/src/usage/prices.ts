@@ -1,0 +1,108 @@
+import { GraftError } from '@graft/peft-core/config';
+import { insertAudit } from '../audit/insert-audit.ts';
+import type { Database } from '../database/database.ts';
+import { inTransaction } from '../database/in-transaction.ts';
+import { type Page, readPage } from '../database/read-page.ts';
+import type { UsagePrice as PriceRow } from '../generated/client.ts';
+import { newId } from '../ids.ts';
+import { type Actor, actorOf } from '../keys/verify-api-key.ts';
+import { dayOf, priceUnits, type UsageKind } from './usage.ts';
+
+export interface UsagePrice {
+  id: string;
+  kind: UsageKind;
+  /** Catalogue id of a base model, or `*`: all that have no price of their own. */
+  model: string;
+  /** Of a unit (`priceUnits`), in the operator's money. */
+  price: number;
+  validFrom: Date;
+  createdAt: Date;
+}
+
+export interface NewPrice {
+  kind: UsageKind;
+  /** Default: all. */
+  model?: string | undefined;
+  price: number;
+  /** Default: now; of stored bytes, today. */
+  validFrom?: Date | undefined;
+}
+
+const priceOf = ({ price, kind, ...columns }: PriceRow): UsagePrice => ({
+  ...columns,
+  kind: kind as UsageKind,
+  price: Number(price),
+});
+
+/** As many as tell of a year of days: each is looked at in every sum. */
+export const mostPrices = 1000;
+
+/**
+ * Sets what a unit costs from a time on, until the next price of the same kind and model; one of the same time is replaced. What was used
+ * before that time costs what it did. Throws GraftError `invalid_price`.
+ */
+export async function setPrice(db: Database, input: NewPrice, by: Actor | null): Promise<UsagePrice> {
+  const { kind, model = '*', price } = input;
+  const now = new Date();
+  const validFrom = input.validFrom ?? (kind === 'stored_bytes' ? dayOf(now) : now);
+  if (!Number.isFinite(price) || price < 0 || price >= 1e9) {
+    throw new GraftError('invalid_price', 'A price is at least 0 and below 1,000,000,000.', {
+      param: 'price',
+    });
+  }
+  if (kind === 'stored_bytes' && validFrom.getTime() !== dayOf(validFrom).getTime()) {
+    throw new GraftError(
+      'invalid_price',
+      'Storage is priced by the day: such a price begins at midnight, in UTC.',
+      {
+        param: 'valid_from',
+      },
+    );
+  }
+  return await inTransaction(db, async (tx) => {
+    const of = { kind, model, validFrom };
+    const { count } = await tx.usagePrice.updateMany({ where: of, data: { price } });
+    if (count === 0) {
+      if ((await tx.usagePrice.count()) >= mostPrices) {
+        throw new GraftError(
+          'invalid_price',
+          `There are ${mostPrices} prices, and no more are kept: remove old ones.`,
+          {
+            param: null,
+          },
+        );
+      }
+      await tx.usagePrice.create({ data: { id: newId('price'), ...of, price } });
+    }
+    const row = await tx.usagePrice.findFirstOrThrow({ where: of });
+    const detail = { kind, model, price, valid_from: validFrom.toISOString(), unit: priceUnits[kind] };
+    await insertAudit(tx, null, { ...actorOf(by), action: 'price.set', target: row.id, detail });
+    return priceOf(row);
+  });
+}
+
+/** Newest first. Throws GraftError `invalid_cursor`. */
+export async function listPrices(
+  { db }: Database,
+  options: { after?: string | undefined; limit: number },
+): Promise<Page<UsagePrice>> {
+  return await readPage(options, {
+    has: async (id) => await db.usagePrice.count({ where: { id } }),
+    read: async (page) =>
+      await db.usagePrice.findMany({ orderBy: [{ createdAt: 'desc' }, { id: 'desc' }], ...page }),
+    toRecord: priceOf,
+  });
+}
+
+/** The one before it is valid again for that time. False: there is no such price. */
+export async function removePrice(db: Database, id: string, by: Actor | null): Promise<boolean> {
+  return await inTransaction(db, async (tx) => {
+    const row = await tx.usagePrice.findFirst({ where: { id } });
+    const { count } = await tx.usagePrice.deleteMany({ where: { id } });
+    if (!row || count === 0) return false;
+    const { kind, model, price, validFrom } = priceOf(row);
+    const detail = { kind, model, price, valid_from: validFrom.toISOString() };
+    await insertAudit(tx, null, { ...actorOf(by), action: 'price.remove', target: id, detail });
+    return true;
+  });
+}

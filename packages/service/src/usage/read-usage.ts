@@ -1,0 +1,288 @@
+import { GraftError } from '@graft/peft-core/config';
+import type { Database } from '../database/database.ts';
+import { dayOf, daySeconds, priceOfOne, type UsageKind } from './usage.ts';
+
+/** What a day's use may be told apart by. */
+export const usageGroups = ['team', 'model', 'key', 'job', 'kind'] as const;
+export type UsageGroup = (typeof usageGroups)[number];
+
+/** What somebody used on one day. What it is not told apart by is null. */
+export interface DayUse {
+  teamId: string | null;
+  model: string | null;
+  keyId: string | null;
+  jobId: string | null;
+  kind: UsageKind | null;
+  trainedTokens: number;
+  deviceSeconds: number;
+  inputTokens: number;
+  outputTokens: number;
+  /** Completions. */
+  requests: number;
+  /** At the end of the day, or now. */
+  storedBytes: number;
+  /** Bytes times the days that they were stored, over 2^30. */
+  storedGibDays: number;
+  /** By the prices of its time. */
+  cost: number;
+}
+
+export interface UsageBucket {
+  start: Date;
+  end: Date;
+  results: DayUse[];
+}
+
+export interface UsagePage {
+  buckets: UsageBucket[];
+  /** Where the next page begins; null: this is the last. */
+  next: string | null;
+}
+
+export interface UsageQuery {
+  start: Date;
+  end: Date;
+  groupBy: readonly UsageGroup[];
+  /** Of all teams, this one alone. */
+  onlyTeam?: string | undefined;
+  /** Days of a page at the most. */
+  days: number;
+  /** `next` of the page before. */
+  page?: string | undefined;
+}
+
+/** Days of one query, and results of one page: what a request may cost. */
+export const mostUsageDays = 366;
+export const mostPageDays = 31;
+export const mostPageResults = 1000;
+
+/**
+ * What a team, or with null every team, used: a bucket for each day of UTC that the range touches, of which a page has `days`, or fewer
+ * when they hold more than `mostPageResults`; the rest of a day then comes with the next page. Teams are told apart by `team` alone, and
+ * to whoever asks for all of them models are base models: names of fine-tuned ones are their team's. Throws GraftError `invalid_value`,
+ * `invalid_cursor`.
+ */
+export async function readUsage(
+  { sql }: Pick<Database, 'sql'>,
+  teamId: string | null,
+  query: UsageQuery,
+): Promise<UsagePage> {
+  const groups = usageGroups.filter((group) => query.groupBy.includes(group));
+  const { first, end } = rangeOf(query);
+  const cursor = query.page === undefined ? null : parsePage(query.page, groups.length);
+  const from = cursor?.day ?? first;
+  if (from < first || from > end) throw badPage();
+  const until = new Date(Math.min(end.getTime(), from.getTime() + query.days * daySeconds * 1000));
+  const rows =
+    from < until
+      ? await readRows(sql, teamId, { groups, from, until, after: cursor?.after, onlyTeam: query.onlyTeam })
+      : [];
+  const shown = rows.slice(0, mostPageResults);
+  const isCut = rows.length > shown.length;
+  const last = shown.at(-1);
+  const lastDay = isCut ? last!.day * 1000 : until.getTime() - 1;
+  const buckets: UsageBucket[] = [];
+  for (let at = from.getTime(); at <= lastDay; at += daySeconds * 1000) {
+    const results = shown.filter(({ day }) => day * 1000 === at).map((row) => useOf(row, groups));
+    buckets.push({ start: new Date(at), end: new Date(at + daySeconds * 1000), results });
+  }
+  const next = isCut
+    ? encodePage(new Date(lastDay), last!.parts)
+    : until < end
+      ? encodePage(until, null)
+      : null;
+  return { buckets, next };
+}
+
+/** What a team has used since a time, in the prices' money. */
+export async function readCost(
+  db: Pick<Database, 'sql'>,
+  teamId: string,
+  { start, end }: { start: Date; end: Date },
+): Promise<number> {
+  const { buckets } = await readUsage(db, teamId, { start, end, groupBy: [], days: mostPageDays });
+  return buckets.flatMap(({ results }) => results).reduce((sum, { cost }) => sum + cost, 0);
+}
+
+function rangeOf({ start, end }: Pick<UsageQuery, 'start' | 'end'>): { first: Date; end: Date } {
+  const first = dayOf(start);
+  if (end <= start)
+    throw new GraftError('invalid_value', 'end_time lies before start_time.', { param: 'end_time' });
+  if (end.getTime() - first.getTime() > mostUsageDays * daySeconds * 1000) {
+    throw new GraftError(
+      'invalid_value',
+      `One query reads ${mostUsageDays} days at the most; ask for a shorter range.`,
+      {
+        param: 'start_time',
+      },
+    );
+  }
+  // Nothing is used tomorrow.
+  const tomorrow = dayOf(new Date(Date.now() + daySeconds * 1000));
+  const last = new Date(dayOf(new Date(end.getTime() - 1)).getTime() + daySeconds * 1000);
+  return { first, end: new Date(Math.max(first.getTime(), Math.min(last.getTime(), tomorrow.getTime()))) };
+}
+
+function encodePage(day: Date, after: string[] | null): string {
+  return Buffer.from(JSON.stringify([day.getTime() / 1000, after])).toString('base64url');
+}
+
+function parsePage(text: string, parts: number): { day: Date; after: string[] | undefined } {
+  let value: unknown;
+  try {
+    value = JSON.parse(Buffer.from(text, 'base64url').toString());
+  } catch {
+    throw badPage();
+  }
+  const [day, after, ...more] = Array.isArray(value) ? value : [];
+  const isDay = Number.isSafeInteger(day) && day % daySeconds === 0 && Math.abs(day) < 1e11;
+  const isAfter =
+    after === null ||
+    (Array.isArray(after) &&
+      after.length === parts &&
+      after.every((part) => typeof part === 'string' && !part.includes('\0')));
+  if (!isDay || !isAfter || more.length > 0) throw badPage();
+  return { day: new Date(day * 1000), after: after ?? undefined };
+}
+
+function badPage(): GraftError {
+  return new GraftError(
+    'invalid_cursor',
+    'page is not the next_page of a page before, of the same range and groups.',
+    {
+      param: 'page',
+    },
+  );
+}
+
+interface Row {
+  /** Unix seconds. */
+  day: number;
+  /** Of each group, in their order; empty: of none. */
+  parts: string[];
+  use: number[];
+}
+
+function useOf({ parts, use }: Row, groups: readonly UsageGroup[]): DayUse {
+  const part = (group: UsageGroup) => (groups.includes(group) ? parts[groups.indexOf(group)]! || null : null);
+  const [
+    trainedTokens,
+    deviceSeconds,
+    inputTokens,
+    outputTokens,
+    requests,
+    storedBytes,
+    storedGibDays,
+    cost,
+  ] = use as [number, number, number, number, number, number, number, number];
+  return {
+    teamId: part('team'),
+    model: part('model'),
+    keyId: part('key'),
+    jobId: part('job'),
+    kind: part('kind') as UsageKind | null,
+    ...{
+      trainedTokens,
+      deviceSeconds,
+      inputTokens,
+      outputTokens,
+      requests,
+      storedBytes,
+      storedGibDays,
+      cost,
+    },
+  };
+}
+
+/** One more than a page has tells whether there is another. */
+async function readRows(
+  sql: Database['sql'],
+  teamId: string | null,
+  {
+    groups,
+    from,
+    until,
+    after,
+    onlyTeam,
+  }: {
+    groups: UsageGroup[];
+    from: Date;
+    until: Date;
+    after: string[] | undefined;
+    onlyTeam: string | undefined;
+  },
+): Promise<Row[]> {
+  const values: unknown[] = [from, until];
+  const given = (value: unknown) => `$${values.push(value)}`;
+  const only = teamId ?? onlyTeam;
+  const whose = only === undefined ? 'true' : `entry.team_id = ${given(only)}`;
+  const columns: Record<UsageGroup, string> = {
+    team: 'entry.team_id',
+    model: `coalesce(${teamId === null ? 'entry.base_model' : 'entry.model'}, '')`,
+    key: `coalesce(entry.key_id, '')`,
+    job: `coalesce(entry.job_id, '')`,
+    kind: 'entry.kind',
+  };
+  // Lists of columns, each with a comma before it.
+  const list = (of: (group: UsageGroup) => string) => groups.map((group) => `, ${of(group)}`).join('');
+  const named = list((group) => `${columns[group]} AS by_${group}`);
+  const by = list((group) => `by_${group}`);
+  const day = `date_trunc('day', entry.at AT TIME ZONE 'UTC')`;
+  const beyond = after
+    ? `WHERE (day${by}) > ((${given(from)}::timestamptz AT TIME ZONE 'UTC')${after.map((part) => `, ${given(part)}`).join('')})`
+    : '';
+  const priced = (kind: string, base: string, at: string) =>
+    ['own', 'common']
+      .map(
+        (which) => `LEFT JOIN price ${which} ON ${which}.kind = ${kind}
+          AND ${which}.model = ${which === 'own' ? base : "'*'"} AND ${at} >= ${which}.valid_from AND ${at} < ${which}.valid_to`,
+      )
+      .join(' ');
+  const { rows } = await sql.query<Row>(
+    `WITH price AS MATERIALIZED (
+       SELECT kind, model, valid_from, ${priceOfOne} AS one,
+         coalesce(lead(valid_from) OVER (PARTITION BY kind, model ORDER BY valid_from), 'infinity') AS valid_to
+       FROM usage_prices
+     ), flow AS (
+       SELECT ${day} AS day${named}, entry.kind, sum(entry.quantity) AS quantity, count(*) AS entries,
+         sum(entry.quantity * coalesce(own.one, common.one, 0)) AS cost
+       FROM usage_ledger entry ${priced('entry.kind', 'entry.base_model', 'entry.at')}
+       WHERE ${whose} AND entry.at >= $1 AND entry.at < $2 AND entry.kind <> 'stored_bytes'
+       GROUP BY ${day}${by}, entry.kind
+     ), opening AS (
+       SELECT coalesce(entry.base_model, '') AS base${named}, sum(entry.quantity) AS quantity
+       FROM usage_ledger entry WHERE ${whose} AND entry.at < $1 AND entry.kind = 'stored_bytes'
+       GROUP BY base${by} HAVING sum(entry.quantity) <> 0
+     ), change AS (
+       SELECT ${day} AS day, coalesce(entry.base_model, '') AS base${named}, sum(entry.quantity) AS quantity,
+         sum(entry.quantity * extract(epoch FROM
+           least(${day} + interval '1 day', now() AT TIME ZONE 'UTC') - entry.at AT TIME ZONE 'UTC') / ${daySeconds}) AS byte_days
+       FROM usage_ledger entry WHERE ${whose} AND entry.at >= $1 AND entry.at < $2 AND entry.kind = 'stored_bytes'
+       GROUP BY ${day}, base${by}
+     ), holder AS (
+       SELECT base${by} FROM opening UNION SELECT base${by} FROM change
+     ), level AS (
+       SELECT day, base${by}, coalesce(change.quantity, 0) AS changed, coalesce(change.byte_days, 0) AS of_changes,
+         coalesce(opening.quantity, 0) + coalesce(sum(change.quantity) OVER (PARTITION BY base${by} ORDER BY day), 0) AS held
+       FROM generate_series($1::timestamptz AT TIME ZONE 'UTC', $2::timestamptz AT TIME ZONE 'UTC' - interval '1 second',
+           interval '1 day') AS days (day)
+         CROSS JOIN holder LEFT JOIN opening USING (base${by}) LEFT JOIN change USING (day, base${by})
+     ), stored AS (
+       SELECT level.*, (held - changed) * extract(epoch FROM
+         greatest(least(day + interval '1 day', now() AT TIME ZONE 'UTC') - day, interval '0')) / ${daySeconds} + of_changes AS byte_days
+       FROM level WHERE held <> 0 OR changed <> 0 OR of_changes <> 0
+     ), used AS (
+       SELECT day${by}${groups.includes('kind') ? '' : ', kind AS by_kind'}, quantity, entries, 0 AS held, 0 AS byte_days, cost FROM flow
+       UNION ALL
+       SELECT day${by}${groups.includes('kind') ? '' : ", 'stored_bytes'"}, 0, 0, held, byte_days, byte_days * coalesce(own.one, common.one, 0)
+       FROM stored ${priced("'stored_bytes'", 'base', "day AT TIME ZONE 'UTC'")}
+     )
+     SELECT extract(epoch FROM day)::float8 AS day, ARRAY[${groups.map((group) => `by_${group}`).join(', ')}]::text[] AS parts, ARRAY[
+       ${['trained_tokens', 'device_seconds', 'input_tokens', 'output_tokens'].map((kind) => `sum(quantity) FILTER (WHERE by_kind = '${kind}')`).join(', ')},
+       sum(entries) FILTER (WHERE by_kind = 'output_tokens'), sum(held), sum(byte_days) / 1073741824, sum(cost)
+     ]::float8[] AS use
+     FROM used ${beyond} GROUP BY day${by} ORDER BY day${by} LIMIT ${mostPageResults + 1}`,
+    values,
+  );
+  return rows.map((row) => ({ ...row, use: row.use.map((value) => value ?? 0) }));
+}
