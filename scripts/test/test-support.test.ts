@@ -31,5 +31,6 @@ test('a test names the Python libraries that it compares with', () => {
   assert.deepEqual(of("import { side } from './side.ts';"), ['peft', 'adapters']);
   assert.deepEqual(of("await runPython('a.py', []);"), ['peft']);
   assert.deepEqual(of("await pythonEnvironment(undefined, 'moto');"), ['moto']);
+  assert.deepEqual(of("await pythonEnvironment(undefined, 'tracking');"), ['tracking']);
   assert.deepEqual(of("test('adapters', () => {});"), []);
 });

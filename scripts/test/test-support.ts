@@ -15,7 +15,10 @@ export function referenceLibrariesOf(file: string): ReferenceLibrary[] {
   if (!/\b(runPython|runPythonJson|pythonEnvironment)\b/.test(text)) return [];
   const others = referenceLibraries.filter((library) => text.includes(`library: '${library}'`));
   // A server is no library to compare with.
-  if (text.includes("pythonEnvironment(undefined, 'moto')")) return ['moto'];
+  const servers = (['moto', 'tracking'] as const).filter((name) =>
+    text.includes(`pythonEnvironment(undefined, '${name}')`),
+  );
+  if (servers.length > 0) return [...servers];
   return [...new Set<ReferenceLibrary>(['peft', ...others])];
 }
 

@@ -43,6 +43,7 @@ import { jobAttemptRoutes } from './routes/job-attempts.ts';
 import { jobEventRoutes } from './routes/job-events.ts';
 import { llmsTextRoutes } from './routes/llms-text.ts';
 import { modelRoutes } from './routes/models.ts';
+import { integrationRoutes } from './routes/team/integrations.ts';
 import { invitationRoutes } from './routes/team/invitations.ts';
 import { teamKeyRoutes } from './routes/team/keys.ts';
 import { memberRoutes } from './routes/team/members.ts';
@@ -163,6 +164,7 @@ export async function buildApp(services: Services, overrides: Partial<ApiSetting
       await v1.register(adminUsageRoutes);
       await v1.register(adminBaseModelRoutes, { fetcher });
       await v1.register(webhookRoutes);
+      await v1.register(integrationRoutes);
       await v1.register(usageRoutes);
     },
     { prefix: '/v1' },

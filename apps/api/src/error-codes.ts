@@ -106,7 +106,15 @@ export const errorCodes = {
   job_not_found: [404, 'No such fine-tuning job.'],
   invalid_file_purpose: [400, 'The file was not uploaded with purpose `fine-tune`.'],
   unsupported_method: [400, 'Only `supervised` fine-tuning is available.'],
-  unsupported_integration: [400, '`integrations` must be empty or null.'],
+  integration_not_found: [
+    404,
+    'The team has set up no integration of this type. In the body of a new job: 400.',
+  ],
+  invalid_integration: [400, 'The integration cannot be set up so; the message says why.'],
+  invalid_start: [
+    400,
+    'The adapter version of `start_from` is not one of this base model, or `peft` is not its configuration.',
+  ],
   unknown_peft_type: [400, '`peft.peft_type` is not a PEFT method.'],
   unimplemented_peft_type: [400, 'A PEFT method that Graft does not implement.'],
   unknown_peft_option: [400, '`peft` holds a key that its method does not have.'],
@@ -195,6 +203,7 @@ export const errorCodes = {
   ],
   adapter_tag_not_found: [404, 'The adapter has no such tag.'],
   adapter_tag_moved: [412, 'The tag does not point at `expected_version`; nothing was changed.'],
+  adapter_in_use: [400, 'A job that has not finished starts from it: cancel that job first.'],
   adapter_tagged: [400, 'A tag points at what should be deleted: move or remove it first.'],
   adapter_not_deleted: [404, 'No version with this number was deleted so lately that it can be restored.'],
   artifact_corrupt: [

@@ -68,3 +68,18 @@ export function checkFree(output: string, overwrite = false): void {
   if (overwrite || !existsSync(output) || readdirSync(output).length === 0) return;
   throw new UsageError(`${output} is not empty: choose another --output, or add --overwrite.`);
 }
+
+/** Adds `key=value` to the pairs before it. */
+export function addPair(text: string, pairs: Record<string, string> = {}): Record<string, string> {
+  const equals = text.indexOf('=');
+  if (equals < 1) throw new UsageError(`--metadata must be key=value, not ${text}.`);
+  return { ...pairs, [text.slice(0, equals)]: text.slice(equals + 1) };
+}
+
+/** A time as ISO 8601 has it, as Unix seconds. */
+export function unixTime(text: string): number {
+  const time = Date.parse(text);
+  if (!/^\d{4}-\d\d/.test(text) || Number.isNaN(time))
+    throw new UsageError(`${text} is not a time such as 2026-11-01 or 2026-11-01T12:00Z.`);
+  return Math.floor(time / 1000);
+}

@@ -18,6 +18,7 @@ import { addFilesVerbs } from './remote/files.ts';
 import { addJobsVerbs } from './remote/jobs.ts';
 import { addLoginVerbs } from './remote/login.ts';
 import { addModelsVerbs } from './remote/models.ts';
+import { addIntegrationsVerbs } from './team/integrations.ts';
 import { addJoinVerb } from './team/join.ts';
 import { addTeamVerbs } from './team/team.ts';
 import { addUsageVerb } from './team/usage.ts';
@@ -58,6 +59,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted. Every verb has --h
   addChatVerb(program);
   addTeamVerbs(program);
   addWebhooksVerbs(program);
+  addIntegrationsVerbs(program);
   addUsageVerb(program);
   addImportVerbs(program);
   program.commandsGroup('On this machine, without a service:');

@@ -10,6 +10,7 @@ import {
   repeat,
   type Services,
   secureDataFolder,
+  startIntegrationSender,
   startJobLoops,
 } from '@graft/service';
 import { findDevices, planSlots } from './devices.ts';
@@ -110,6 +111,7 @@ export async function startWorker(
     proofSeconds: env.proofSeconds,
   });
   const loops = startJobLoops(services);
+  const metrics = startIntegrationSender(services);
   const leases = startLeaseLoop({
     services,
     workerId: id,
@@ -147,6 +149,7 @@ export async function startWorker(
       { name: 'end trainers', run: () => Promise.all(trainers.map((trainer) => trainer.close())) },
       { name: 'end the generator', run: () => generator.close() },
       { name: 'close the internal server', run: () => http.close() },
+      { name: 'stop sending metrics', run: () => metrics.close() },
       { name: 'stop job loops', run: () => loops.close() },
       { name: 'deregister', run: () => removeWorker(services, id) },
     ];

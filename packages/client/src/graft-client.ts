@@ -2,6 +2,7 @@ import { Adapters } from './resources/adapters.ts';
 import { Admin } from './resources/admin.ts';
 import { Completions } from './resources/completions.ts';
 import { Files } from './resources/files.ts';
+import { Integrations } from './resources/integrations.ts';
 import { Jobs } from './resources/jobs.ts';
 import { Models } from './resources/models.ts';
 import { Invitations, Team } from './resources/team.ts';
@@ -48,6 +49,7 @@ export class GraftClient {
   readonly admin: Admin;
   readonly #transport: Transport;
   readonly webhooks: Webhooks;
+  readonly integrations: Integrations;
   /** What the key's team used. */
   readonly usage: TeamUsage;
   readonly chat: {
@@ -81,6 +83,7 @@ export class GraftClient {
     this.models = new Models(transport);
     this.adapters = new Adapters(transport);
     this.webhooks = new Webhooks(transport);
+    this.integrations = new Integrations(transport);
     this.usage = new TeamUsage(transport);
     this.chat = { completions: new Completions(transport, '/chat/completions') };
     this.completions = new Completions(transport, '/completions');

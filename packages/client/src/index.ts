@@ -9,6 +9,7 @@ export type { EventStreamOptions } from './resources/job-event-stream.ts';
 export type { SendFileParams, UploadCreateParams } from './resources/uploads.ts';
 export type * from './team-objects.ts';
 export type * from './wire-adapters.ts';
+export type * from './wire-integrations.ts';
 export type * from './wire-objects.ts';
 export type * from './wire-reports.ts';
 export type * from './wire-usage.ts';

@@ -3,6 +3,8 @@
  * names. Times are Unix seconds.
  */
 
+import type { JobIntegration } from './wire-integrations.ts';
+
 export type JobStatus =
   | 'validating_files'
   | 'queued'
@@ -79,8 +81,10 @@ export interface Hyperparameters {
 export type JobPriority = 'low' | 'normal' | 'high';
 
 export interface JobCreateParams {
-  /** A base model's id. */
+  /** A base model's id, or a fine-tuned model to go on from. */
   model: string;
+  /** Adapter version to go on from: a model's name or a tag's (`ft:…`), or the version's id. Without `peft`, which is its own. */
+  start_from?: string | null;
   /** File ids. */
   training_file: string;
   validation_file?: string | null;
@@ -91,8 +95,26 @@ export interface JobCreateParams {
   metadata?: Record<string, string> | null;
   /** Among the team's own jobs. */
   priority?: JobPriority | null;
+  /** At most one of each type, which the team has set up. */
+  integrations?: JobIntegration[] | null;
   peft?: PeftOptions;
   training?: TrainingOptions;
+}
+
+/** What shall be other than in the job that is cloned. `seed: null` draws a new one. */
+export type JobCloneParams = Partial<JobCreateParams>;
+
+/** Together they keep what all of them do. Times are Unix seconds. */
+export interface JobListParams {
+  limit?: number;
+  after?: string;
+  status?: JobStatus;
+  /** Id of the base model. */
+  model?: string;
+  /** Jobs that carry all these pairs. */
+  metadata?: Record<string, string>;
+  created_after?: number;
+  created_before?: number;
 }
 
 export interface JobProgress {
@@ -128,6 +150,9 @@ export interface FineTuningJob {
   trained_tokens: number | null;
   hyperparameters: Hyperparameters;
   method?: JobCreateParams['method'];
+  /** Name of the adapter version that training goes on from. */
+  start_from: string | null;
+  integrations: JobIntegration[];
   result_files: string[];
   seed: number;
   /** `fault` tells whose it is: the user's (the data, the options) or the system's. */

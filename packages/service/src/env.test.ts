@@ -40,6 +40,7 @@ test('everything has a default, and an empty variable counts as unset', () => {
     hubAllow: [],
     baseModelSources: [],
     webhookAllow: [],
+    integrationAllow: [],
     hfEndpoint: undefined,
     hfToken: undefined,
     minFreeBytes: 1_073_741_824,

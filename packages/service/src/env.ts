@@ -35,6 +35,7 @@ const EnvSchema = Type.Object({
   GRAFT_HUB_ALLOW: Type.String({ default: '' }),
   GRAFT_BASE_MODEL_SOURCES: Type.String({ default: '' }),
   GRAFT_WEBHOOK_ALLOW: Type.String({ default: '' }),
+  GRAFT_INTEGRATION_ALLOW: Type.String({ default: '' }),
   HF_ENDPOINT: Type.Optional(Type.String({ pattern: '^https?://' })),
   HF_TOKEN: Type.Optional(Type.String()),
   GRAFT_MIN_FREE_BYTES: Type.String({ pattern: '^[0-9]{1,15}$', default: String(2 ** 30) }),
@@ -90,6 +91,8 @@ export interface ServiceEnv {
   baseModelSources: string[];
   /** Addresses, ranges and host names inside that webhooks may be sent to. */
   webhookAllow: string[];
+  /** The same of servers that metrics may be sent to. */
+  integrationAllow: string[];
   hfEndpoint: string | undefined;
   hfToken: string | undefined;
   /** A worker whose data folder has less free space takes no jobs. */
@@ -133,8 +136,14 @@ export function loadServiceEnv(env: NodeJS.ProcessEnv = process.env): ServiceEnv
     if (Number(filled[name]) > 65_535) faults.add(`${name} must be at most 65535`);
   }
   const webhookAllow = listIn(filled.GRAFT_WEBHOOK_ALLOW);
-  if (!webhookAllow.every(isAllowEntry))
-    faults.add('GRAFT_WEBHOOK_ALLOW must list addresses, ranges such as 10.1.0.0/16, and host names');
+  const integrationAllow = listIn(filled.GRAFT_INTEGRATION_ALLOW);
+  for (const [name, entries] of Object.entries({
+    GRAFT_WEBHOOK_ALLOW: webhookAllow,
+    GRAFT_INTEGRATION_ALLOW: integrationAllow,
+  })) {
+    if (!entries.every(isAllowEntry))
+      faults.add(`${name} must list addresses, ranges such as 10.1.0.0/16, and host names`);
+  }
   const baseModelSources = listIn(filled.GRAFT_BASE_MODEL_SOURCES);
   if (!baseModelSources.every(isSourceEntry))
     faults.add(
@@ -188,6 +197,7 @@ export function loadServiceEnv(env: NodeJS.ProcessEnv = process.env): ServiceEnv
     hubAllow: listIn(filled.GRAFT_HUB_ALLOW),
     baseModelSources,
     webhookAllow,
+    integrationAllow,
     hfEndpoint: filled.HF_ENDPOINT,
     hfToken: filled.HF_TOKEN,
     minFreeBytes: Number(filled.GRAFT_MIN_FREE_BYTES),

@@ -15,6 +15,7 @@ export type IdKind =
   | 'worker'
   | 'baseModel'
   | 'user'
+  | 'integration'
   | 'webhook'
   | 'webhookSecret'
   | 'price';
@@ -33,6 +34,7 @@ const prefixes: Record<IdKind, string> = {
   worker: 'worker-',
   baseModel: 'base-',
   user: 'user-',
+  integration: 'intg-',
   webhook: 'whep-',
   webhookSecret: 'whsk-',
   price: 'price-',

@@ -14,6 +14,7 @@ export { publishUpload } from './adapters/publish-upload.ts';
 export {
   type FineTunedModel,
   findFineTunedModel,
+  findVersionById,
   getAdapter,
   getAdapterVersion,
   listAdapters,
@@ -44,7 +45,7 @@ export { isDatabaseAway, isRowLocked } from './database/database-away.ts';
 export { migrateDatabase } from './database/migrate-database.ts';
 export { asSystem, asTeam, onBehalfOf } from './database/on-behalf-of.ts';
 export { probeWrite } from './database/probe-write.ts';
-export type { Page } from './database/read-page.ts';
+export type { Page, TimeSpan } from './database/read-page.ts';
 export { loadServiceEnv, type ServiceEnv } from './env.ts';
 export {
   createFile,
@@ -67,6 +68,20 @@ export {
   UsageSchema,
 } from './generation/protocol.ts';
 export { newId, randomText } from './ids.ts';
+export {
+  defaultUrls,
+  type Integration,
+  type IntegrationType,
+  integrationTypes,
+  type JobIntegrationRequest,
+} from './integrations/integration.ts';
+export {
+  deleteIntegration,
+  getIntegration,
+  listIntegrations,
+  putIntegration,
+} from './integrations/manage-integrations.ts';
+export { type IntegrationTimes, startIntegrationSender } from './integrations/send/integration-sender.ts';
 export {
   fineTunedModelName,
   isTerminal,
@@ -97,7 +112,7 @@ export {
 export { appendEvent } from './jobs/leases/write-under-lease.ts';
 export type { JobEvent, NewJobEvent } from './jobs/records/job-event.ts';
 export { listAttempts, listCheckpoints, listEvents } from './jobs/records/read-job-history.ts';
-export { getJob, listJobs } from './jobs/records/read-jobs.ts';
+export { getJob, type JobFilter, listJobs } from './jobs/records/read-jobs.ts';
 export {
   type MetricStretch,
   readMetricStretches,

@@ -8,12 +8,13 @@ import { canImport, makeEnvironment } from './make-environment.ts';
 
 /**
  * The reference libraries, apart where they cannot live together: `peft` has transformers 5 and HF PEFT; `adapters` has the
- * `adapters` library, which wants transformers 4; `moto` has a server of the S3 protocol.
+ * `adapters` library, which wants transformers 4; `moto` has a server of the S3 protocol, `tracking` those of experiment trackers.
  */
 const requirementsFiles = {
   peft: join(import.meta.dirname, 'requirements.txt'),
   adapters: join(import.meta.dirname, 'requirements-adapters.txt'),
   moto: join(import.meta.dirname, 'requirements-moto.txt'),
+  tracking: join(import.meta.dirname, 'requirements-tracking.txt'),
 } as const;
 export type ReferenceLibrary = keyof typeof requirementsFiles;
 export const referenceLibraries = Object.keys(requirementsFiles) as ReferenceLibrary[];

@@ -22,7 +22,11 @@ test('refused before anything is written', async () => {
   await refuses({ method: { type: 'dpo', dpo: {} } }, 'unsupported_method', 'method.type');
   const reinforcement = { grader: { type: 'string_check' } };
   await refuses({ method: { type: 'reinforcement', reinforcement } }, 'unsupported_method', 'method.type');
-  await refuses({ integrations: [{ type: 'wandb' }] }, 'unsupported_integration', 'integrations');
+  await refuses(
+    { integrations: [{ type: 'wandb', wandb: { project: 'p' } }] },
+    'integration_not_found',
+    'integrations[0].type',
+  );
   await refuses({ suffix: '' }, 'invalid_value', 'suffix');
   await refuses({ suffix: 'x'.repeat(65) }, 'invalid_value', 'suffix');
   await refuses({ suffix: 'a:b' }, 'invalid_value', 'suffix');

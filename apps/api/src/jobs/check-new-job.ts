@@ -12,7 +12,8 @@ import { type FileRecord, getFile, type Identity, type NewJob, type Services } f
 import type { Static } from 'typebox';
 import { ApiError } from '../api-error.ts';
 import type { CreateJobSchema } from '../schemas/fine-tuning-job.ts';
-import { checkModelAllowed } from '../serving/check-model.ts';
+import { checkIntegrations } from './check-integrations.ts';
+import { checkPeftOfStart, findStart } from './find-start.ts';
 import { openBaseModel } from './open-base-model.ts';
 import type { OptionChecker } from './option-checker.ts';
 import { resolveOptions } from './resolve-options.ts';
@@ -40,19 +41,14 @@ export async function checkNewJob(
   headers: Headers,
 ): Promise<NewJob> {
   const hyperparameters = checkMethod(body);
-  if (!isEmptyList(body.integrations ?? [])) {
-    throw new ApiError('unsupported_integration', 'Integrations are not available.', {
-      param: 'integrations',
-    });
-  }
-  checkModelAllowed(caller, body.model);
-  await checkModelExists(services, caller, body.model);
+  const integrations = await checkIntegrations(services, caller, body.integrations ?? []);
+  const { baseModel, startFrom } = await findStart(services, caller, body);
   const trainingFile = await checkFile(services, caller, 'training_file', body.training_file);
   const validationFile = body.validation_file
     ? await checkFile(services, caller, 'validation_file', body.validation_file)
     : null;
 
-  const { peft, training } = parseOptions(body);
+  const { peft, training } = parseOptions(body, startFrom?.peft ?? null);
   if (trainingFile.format) checkFormat(peft.task_type, trainingFile.format, 'training_file');
   if (validationFile?.format) checkFormat(peft.task_type, validationFile.format, 'validation_file');
   const seed = body.seed ?? training.seed ?? null;
@@ -71,15 +67,15 @@ export async function checkNewJob(
     );
   }
 
-  const model = await openBaseModel(services, body.model, AbortSignal.timeout(openModelPatience));
+  const model = await openBaseModel(services, baseModel, AbortSignal.timeout(openModelPatience));
   // Only to find faults: the values are fixed when the files are validated, and then the base model is here.
-  const options = { peft, training, hyperparameters };
+  const options = { peft, training, hyperparameters, startFrom };
   await resolveOptions(checker, caller.teamId, options, trainingFile.examples ?? 0, model);
 
   return {
     keyId: caller.keyId,
     personId: caller.personId,
-    model: body.model,
+    model: baseModel,
     suffix: body.suffix ?? null,
     seed,
     trainingFileId: body.training_file,
@@ -90,13 +86,11 @@ export async function checkNewJob(
     training,
     metadata: body.metadata ?? null,
     priority: body.priority ?? undefined,
+    startFrom,
+    integrations,
     requestHash: createHash('sha256').update(canonicalJson(body)).digest('hex'),
     ...headers,
   };
-}
-
-function isEmptyList(value: unknown): boolean {
-  return Array.isArray(value) && value.length === 0;
 }
 
 /** `method` says how to train; the top-level hyperparameters of old clients are its short form. */
@@ -119,7 +113,7 @@ function checkMethod(body: CreateJobBody): Hyperparameters {
 }
 
 /** Both options are parsed even when the first is at fault, so that every fault is reported together. */
-function parseOptions(body: CreateJobBody) {
+function parseOptions(body: CreateJobBody, ofStart: PeftConfig | null) {
   const faults: GraftError[] = [];
   const attempt = <T>(parse: () => T): T | null => {
     try {
@@ -130,25 +124,15 @@ function parseOptions(body: CreateJobBody) {
       return null;
     }
   };
-  const peft = attempt<PeftConfig>(() => parsePeftConfig(body.peft ?? defaultPeft));
+  const peft = attempt<PeftConfig>(() =>
+    ofStart ? checkPeftOfStart(body.peft, ofStart) : parsePeftConfig(body.peft ?? defaultPeft),
+  );
   const training = attempt(() => parseTrainingOptions(body.training ?? {}));
   const [first] = faults;
   if (first) {
     throw new GraftError(first.code, faults.map((fault) => fault.message).join('; '), { param: first.param });
   }
   return { peft: peft!, training: training! };
-}
-
-async function checkModelExists(services: Services, { teamId }: Identity, id: string): Promise<void> {
-  if (await services.baseModels.has(id, teamId)) return;
-  const known = (await services.baseModels.list(teamId)).map((model) => model.id);
-  const message = id.startsWith('ft:')
-    ? `Training goes on from a base model, not yet from a fine-tuned one: '${id}'.`
-    : `The model '${id}' does not exist.`;
-  throw new ApiError('model_not_found', `${message} Base models: ${known.join(', ')}.`, {
-    status: 400,
-    param: 'model',
-  });
 }
 
 /** Another team's file is answered like an unknown one. */

@@ -14,6 +14,8 @@ export interface JobOptions {
   peft: PeftConfig;
   training: TrainingOptions;
   hyperparameters: Hyperparameters;
+  /** What training goes on from: its configuration is one that this base model has. */
+  startFrom: object | string | null;
 }
 
 /**
@@ -28,7 +30,8 @@ export async function resolveOptions(
   exampleCount: number,
   model: Pick<LocalBaseModel, 'config' | 'tensors'> | null,
 ): Promise<ResolvedTraining> {
-  if (!model) return resolveTraining({ ...options, exampleCount });
-  await checker.check(teamId, options.peft, model);
-  return resolveTraining({ ...options, exampleCount, contextLength: outlineOf(model.config).maxPositions });
+  const { startFrom, ...given } = options;
+  if (!model) return resolveTraining({ ...given, exampleCount });
+  if (startFrom === null) await checker.check(teamId, options.peft, model);
+  return resolveTraining({ ...given, exampleCount, contextLength: outlineOf(model.config).maxPositions });
 }

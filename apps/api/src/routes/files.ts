@@ -22,7 +22,7 @@ import {
   toWireFile,
   UploadSchema,
 } from '../schemas/file.ts';
-import { listOf, toWireList } from '../schemas/list.ts';
+import { createdSpan, listOf, toWireList } from '../schemas/list.ts';
 import { ref } from '../schemas/schema.ts';
 import type { ApiSettings } from '../settings.ts';
 import { receiveUpload } from '../uploads/receive-upload.ts';
@@ -93,7 +93,11 @@ export const fileRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSettings }> = 
     },
     async (request) => {
       const limit = Math.min(request.query.limit, mostFiles);
-      const page = await listFiles(services, request.caller.teamId, { ...request.query, limit });
+      const page = await listFiles(services, request.caller.teamId, {
+        ...request.query,
+        created: createdSpan(request.query),
+        limit,
+      });
       return toWireList(page, toWireFile);
     },
   );

@@ -17,9 +17,12 @@ import {
 } from '@graft/service';
 import type { Static } from 'typebox';
 import { ApiError } from '../api-error.ts';
-import { checkNewJob } from '../jobs/check-new-job.ts';
+import { type CreateJobBody, checkNewJob } from '../jobs/check-new-job.ts';
+import { cloneRequest } from '../jobs/clone-job.ts';
 import type { JobValidator } from '../jobs/job-validator.ts';
 import type { OptionChecker } from '../jobs/option-checker.ts';
+import { checkScope } from '../plugins/auth.ts';
+import { CloneJobSchema } from '../schemas/clone-job.ts';
 import { errorResponses } from '../schemas/error.ts';
 import {
   CreateJobHeaders,
@@ -38,7 +41,7 @@ import {
   toWireCheckpoint,
   toWireMetric,
 } from '../schemas/job-records.ts';
-import { listOf, toWireList } from '../schemas/list.ts';
+import { createdSpan, listOf, toWireList } from '../schemas/list.ts';
 import { ref } from '../schemas/schema.ts';
 
 const tags = ['Fine-tuning'];
@@ -77,16 +80,48 @@ export const fineTuningJobRoutes: FastifyPluginAsyncTypebox<{
       },
     },
     async (request, reply) => {
-      const input = await checkNewJob(services, checker, request.caller, request.body, {
-        idempotencyKey: request.headers['idempotency-key'] ?? null,
-        // OpenAI's clients say so; they send no idempotency key.
-        isRetry: Number(request.headers['x-stainless-retry-count'] ?? 0) > 0,
-      });
-      await app.checkBudget(request.caller.teamId);
-      const { job, created } = await createJob(services, request.caller.teamId, input);
-      if (created) validator.wake();
-      else reply.header('idempotent-replayed', 'true');
-      return await wire(job);
+      return await create(request, reply, request.body);
+    },
+  );
+
+  async function create(
+    { caller, headers }: { caller: Identity; headers: Record<string, unknown> },
+    reply: { header(name: string, value: string): unknown },
+    body: CreateJobBody,
+  ): Promise<Static<typeof JobSchema>> {
+    const input = await checkNewJob(services, checker, caller, body, {
+      idempotencyKey: (headers['idempotency-key'] as string | undefined) ?? null,
+      // OpenAI's clients say so; they send no idempotency key.
+      isRetry: Number(headers['x-stainless-retry-count'] ?? 0) > 0,
+    });
+    await app.checkBudget(caller.teamId);
+    const { job, created } = await createJob(services, caller.teamId, input);
+    if (created) validator.wake();
+    else reply.header('idempotent-replayed', 'true');
+    return await wire(job);
+  }
+
+  app.post(
+    '/fine_tuning/jobs/:fine_tuning_job_id/clone',
+    {
+      config: { access: { scope: 'jobs:write' } },
+      schema: {
+        tags,
+        summary: 'Create a job like another one',
+        description:
+          'The body says what is other; all else, the seed too, is as that job was asked for. It needs the scope jobs:read, too.',
+        params: JobParams,
+        headers: CreateJobHeaders,
+        body: ref(CloneJobSchema),
+        response: { 200: ref(JobSchema), ...errorResponses(400, 401, 403, 404, 422, 429) },
+      },
+    },
+    async (request, reply) => {
+      const { caller, params, body } = request;
+      // The answer shows what the other job was asked for, and writing does not include reading.
+      checkScope(caller, 'jobs:read');
+      const job = await find(caller, params.fine_tuning_job_id);
+      return await create(request, reply, cloneRequest(job, body));
     },
   );
 
@@ -97,13 +132,16 @@ export const fineTuningJobRoutes: FastifyPluginAsyncTypebox<{
       schema: {
         tags,
         summary: 'List fine-tuning jobs',
-        description: 'Newest first.',
+        description: 'Newest first. Filters together keep what all of them do.',
         querystring: ListJobsQuery,
         response: { 200: listOf(JobSchema), ...errorResponses(400, 401) },
       },
     },
     async (request) => {
-      const page = await listJobs(services, request.caller.teamId, request.query);
+      const page = await listJobs(services, request.caller.teamId, {
+        ...request.query,
+        created: createdSpan(request.query),
+      });
       return toWireList({ ...page, data: await wireAll(page.data) }, (job) => job);
     },
   );

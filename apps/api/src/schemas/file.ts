@@ -1,7 +1,7 @@
 import { DATASET_FORMATS } from '@graft/peft-core/examples';
 import type { FileRecord } from '@graft/service';
 import { type Static, Type } from 'typebox';
-import { After } from './list.ts';
+import { After, createdBetween } from './list.ts';
 import { closed, named, Time, unixSeconds } from './schema.ts';
 
 export const FileSchema = named('File', {
@@ -42,6 +42,8 @@ export const mostFiles = 1000;
 export const ListFilesQuery = Type.Object(
   {
     purpose: Type.Optional(Type.String({ maxLength: 64 })),
+    filename: Type.Optional(Type.String({ maxLength: 512 })),
+    ...createdBetween,
     order: Type.Enum(['asc', 'desc'], { type: 'string', default: 'desc' }),
     after: After,
     limit: Type.Integer({

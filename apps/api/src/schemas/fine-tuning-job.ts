@@ -9,7 +9,8 @@ import {
 } from '@graft/peft-core/config';
 import { type Job, type Priority, priorityOf, type QueuePlace, wireStatus } from '@graft/service';
 import { type Static, Type } from 'typebox';
-import { After, limit } from './list.ts';
+import { JobIntegrationSchema } from './integration.ts';
+import { After, createdBetween, limit } from './list.ts';
 import {
   closed,
   documented,
@@ -69,8 +70,19 @@ export const CreateJobSchema = named(
     model: Type.String({
       minLength: 1,
       maxLength: 256,
-      description: 'Id of a base model, see GET /v1/models.',
+      description:
+        'Id of a base model, see GET /v1/models; or a fine-tuned model to go on from, as `start_from`.',
     }),
+    start_from: Type.Optional(
+      nullable(
+        Type.String({
+          minLength: 1,
+          maxLength: 512,
+          description:
+            'Adapter version of the same base model to go on from instead of fresh values: a model’s name (`ft:…`), a tag’s (`ft:…:production`), or the id of a version. Training goes on with its `peft`, which is left out.',
+        }),
+      ),
+    ),
     training_file: Type.String({ minLength: 1, maxLength: 64, description: 'Id of an uploaded JSONL file.' }),
     validation_file: Type.Optional(nullable(Type.String({ minLength: 1, maxLength: 64 }))),
     suffix: Type.Optional(
@@ -95,10 +107,9 @@ export const CreateJobSchema = named(
     method: Type.Optional(MethodSchema),
     hyperparameters: Type.Optional(ref(HyperparametersSchema, { deprecated: true })),
     integrations: Type.Optional(
-      Type.Unsafe<unknown>({
-        enum: [[], null],
-        [parsedElsewhere]: true,
-        description: 'Accepted only when empty or null.',
+      nullable(Type.Array(ref(JobIntegrationSchema), { maxItems: 3 }), {
+        description:
+          'Where metrics are sent while the job runs: one of each type, which an admin has set up.',
       }),
     ),
     peft: Type.Optional(documented(PeftRequestSchema)),
@@ -115,6 +126,16 @@ export const UpdateJobSchema = named(
   { priority: priority('Of a job that runs: once it waits again.') },
   closed,
 );
+
+const statuses = [
+  'validating_files',
+  'queued',
+  'running',
+  'paused',
+  'succeeded',
+  'failed',
+  'cancelled',
+] as const;
 
 const ProgressSchema = Type.Object({
   step: Type.Integer(),
@@ -135,11 +156,12 @@ export const JobSchema = named('FineTuningJob', {
   id: Type.String(),
   object: Type.Literal('fine_tuning.job'),
   created_at: Time,
-  model: Type.String(),
-  organization_id: Type.String({ description: 'The team.' }),
-  status: Type.Enum(['validating_files', 'queued', 'running', 'paused', 'succeeded', 'failed', 'cancelled'], {
-    type: 'string',
+  model: Type.String({ description: 'The base model.' }),
+  start_from: nullable(Type.String(), {
+    description: 'Name of the adapter version that training goes on from.',
   }),
+  organization_id: Type.String({ description: 'The team.' }),
+  status: Type.Enum([...statuses], { type: 'string' }),
   training_file: Type.String(),
   validation_file: nullable(Type.String()),
   fine_tuned_model: nullable(Type.String(), {
@@ -164,7 +186,7 @@ export const JobSchema = named('FineTuningJob', {
     }),
   ),
   estimated_finish: nullable(Time),
-  integrations: Type.Array(Type.Unknown()),
+  integrations: Type.Array(ref(JobIntegrationSchema)),
   method: MethodSchema,
   metadata: nullable(MetadataSchema),
   peft: ref(PeftConfigSchema),
@@ -190,9 +212,13 @@ export const ListJobsQuery = Type.Object(
   {
     after: After,
     limit: limit(20, 1000),
+    status: Type.Optional(Type.Enum([...statuses], { type: 'string' })),
+    model: Type.Optional(Type.String({ minLength: 1, maxLength: 256, description: 'Id of the base model.' })),
+    ...createdBetween,
     metadata: Type.Optional(
       Type.Unsafe<Record<string, string>>({
         type: 'object',
+        maxProperties: 16,
         additionalProperties: { type: 'string' },
         description: '`metadata[key]=value`: only jobs that have all these pairs.',
       }),
@@ -208,7 +234,8 @@ export const CreateJobHeaders = Type.Object({
     Type.String({
       minLength: 1,
       maxLength: 255,
-      description: 'A second request with the same key and body answers the job that the first one made.',
+      description:
+        'A second request with the same key and body answers the job that the first one made, for a day; with another body it is refused.',
     }),
   ),
 });
@@ -230,6 +257,7 @@ export function toWireJob(job: Job, place: QueuePlace | null): Static<typeof Job
     object: 'fine_tuning.job',
     created_at: unixSeconds(job.createdAt),
     model: job.model,
+    start_from: job.startFromModel,
     organization_id: job.teamId,
     status: wireStatus(job.state),
     training_file: job.trainingFileId,
@@ -242,7 +270,7 @@ export function toWireJob(job: Job, place: QueuePlace | null): Static<typeof Job
     seed: job.seed,
     error: job.error,
     estimated_finish: fromNow(secondsRemaining),
-    integrations: [],
+    integrations: job.integrations,
     method: { type: 'supervised', supervised: { hyperparameters } },
     metadata: job.metadata,
     peft: job.peft,

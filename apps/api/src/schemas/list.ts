@@ -1,6 +1,9 @@
-import type { Page } from '@graft/service';
+import type { Page, TimeSpan } from '@graft/service';
 import { type TSchema, Type } from 'typebox';
 import { nullable, ref } from './schema.ts';
+
+/** The year 9999: as far as Postgres and JavaScript both go. */
+const latest = 253_402_300_799;
 
 /** OpenAI's list, one page of it. Page on with `after = last_id` until `has_more` is false. */
 export function listOf<T extends TSchema>(item: T) {
@@ -38,4 +41,32 @@ export const After = Type.Optional(
 
 export function limit(byDefault: number, maximum: number) {
   return Type.Integer({ minimum: 1, maximum, default: byDefault });
+}
+
+/** Query parameters of lists of what was made at some time. */
+export const createdBetween = {
+  created_after: Type.Optional(
+    Type.Integer({
+      minimum: 0,
+      maximum: latest,
+      description: 'Unix seconds: only what was created then or later.',
+    }),
+  ),
+  created_before: Type.Optional(
+    Type.Integer({
+      minimum: 0,
+      maximum: latest,
+      description: 'Unix seconds: only what was created earlier.',
+    }),
+  ),
+};
+
+/** Them as the service takes them. */
+export function createdSpan(query: {
+  created_after?: number | undefined;
+  created_before?: number | undefined;
+}): TimeSpan {
+  const time = (seconds: number | undefined) =>
+    seconds === undefined ? undefined : new Date(seconds * 1000);
+  return { from: time(query.created_after), before: time(query.created_before) };
 }

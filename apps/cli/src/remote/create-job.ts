@@ -5,11 +5,12 @@ import type {
   GraftClient,
   Hyperparameters,
   JobCreateParams,
+  JobIntegration,
   JobPriority,
   PeftOptions,
 } from '@graft/client';
 import { type Command, Option } from 'commander';
-import { anyNumber, jsonObjectArgument, wholeNumber } from '../arguments.ts';
+import { addPair, anyNumber, jsonObjectArgument, wholeNumber } from '../arguments.ts';
 import { UsageError } from '../errors.ts';
 import { createOutput, type Output } from '../output.ts';
 import { type RemoteOptions, verb } from '../verb.ts';
@@ -29,6 +30,9 @@ interface Options extends RemoteOptions {
   training?: string;
   metadata?: Record<string, string>;
   priority?: JobPriority;
+  startFrom?: string;
+  idempotencyKey?: string;
+  integration?: JobIntegration[];
   watch?: boolean;
 }
 
@@ -65,6 +69,16 @@ export function addCreateJobVerb(jobs: Command): void {
     .addOption(
       new Option('--priority <priority>', "among your team's jobs (default: normal)").choices(jobPriorities),
     )
+    .option(
+      '--start-from <version>',
+      'go on from an adapter: a model’s name or a tag’s (ft:…), or the id of a version',
+    )
+    .option(
+      '--integration <type=project>',
+      'send metrics to wandb, mlflow or trackio (see `graft integrations`); may be given again',
+      addIntegration,
+    )
+    .option('--idempotency-key <key>', 'the same command again within a day is the same job')
     .option('--watch', 'then follow it, as `graft jobs watch` does')
     .action(create);
 }
@@ -85,12 +99,6 @@ async function create(options: Options): Promise<void> {
   );
 }
 
-function addPair(text: string, pairs: Record<string, string> = {}): Record<string, string> {
-  const equals = text.indexOf('=');
-  if (equals < 1) throw new UsageError(`--metadata must be key=value, not ${text}.`);
-  return { ...pairs, [text.slice(0, equals)]: text.slice(equals + 1) };
-}
-
 /** Uploads what is local and creates the job. When the job is refused, what was uploaded for it is deleted again. */
 async function createJob(client: GraftClient, options: Options, output: Output): Promise<FineTuningJob> {
   // Read before anything is uploaded: a typo in an option should not cost an upload.
@@ -106,11 +114,15 @@ async function createJob(client: GraftClient, options: Options, output: Output):
     return id;
   };
   try {
-    return await client.fineTuning.jobs.create({
-      ...params,
-      training_file: await idOf(training),
-      ...(validation === null ? {} : { validation_file: await idOf(validation) }),
-    });
+    const { idempotencyKey } = options;
+    return await client.fineTuning.jobs.create(
+      {
+        ...params,
+        training_file: await idOf(training),
+        ...(validation === null ? {} : { validation_file: await idOf(validation) }),
+      },
+      idempotencyKey === undefined ? {} : { idempotencyKey },
+    );
   } catch (error) {
     // After a broken connection the job may exist and need its files.
     if ((error as Error).name === 'GraftApiError' && (error as GraftApiError).status < 500) {
@@ -126,12 +138,14 @@ async function createJob(client: GraftClient, options: Options, output: Output):
 }
 
 function optionalParams(options: Options): Partial<JobCreateParams> {
-  const { suffix, seed, metadata, priority, peft, training } = options;
+  const { suffix, seed, metadata, priority, peft, training, startFrom, integration } = options;
   return {
     ...(suffix === undefined ? {} : { suffix }),
     ...(seed === undefined ? {} : { seed }),
     ...(metadata === undefined ? {} : { metadata }),
     ...(priority === undefined ? {} : { priority }),
+    ...(startFrom === undefined ? {} : { start_from: startFrom }),
+    ...(integration === undefined ? {} : { integrations: integration }),
     ...hyperparametersOf(options),
     ...(peft === undefined ? {} : { peft: jsonObjectArgument('--peft', peft) as PeftOptions }),
     ...(training === undefined ? {} : { training: jsonObjectArgument('--training', training) }),
@@ -147,6 +161,21 @@ function hyperparametersOf(options: Options): Pick<JobCreateParams, 'method'> {
   }
   if (Object.keys(hyperparameters).length === 0) return {};
   return { method: { type: 'supervised', supervised: { hyperparameters } } };
+}
+
+/** `mlflow=experiment`, `wandb=project` or `wandb=entity/project`. */
+function addIntegration(text: string, before: JobIntegration[] = []): JobIntegration[] {
+  const [type, place = ''] = text.split(/=(.*)/s);
+  if (place !== '') {
+    const [project, entity] = place.split('/').reverse();
+    if (type === 'wandb')
+      return [...before, { type, wandb: { project: project!, ...(entity !== undefined && { entity }) } }];
+    if (type === 'mlflow') return [...before, { type, mlflow: { experiment: place } }];
+    if (type === 'trackio') return [...before, { type, trackio: { project: place } }];
+  }
+  throw new UsageError(
+    `--integration must be wandb=[entity/]project, mlflow=experiment or trackio=project, not ${text}.`,
+  );
 }
 
 type FileArgument = { path: string } | { id: string };

@@ -1,33 +1,67 @@
-import type { FineTuningJob, JobPriority } from '@graft/client';
-import { Argument, type Command } from 'commander';
-import { wholeNumber } from '../arguments.ts';
+import type { FineTuningJob, JobPriority, JobStatus } from '@graft/client';
+import { Argument, type Command, Option } from 'commander';
+import { addPair, unixTime, wholeNumber } from '../arguments.ts';
 import { printable } from '../draw/printable.ts';
 import { count, duration, timestamp } from '../draw/quantities.ts';
 import { fields, table } from '../draw/table.ts';
 import { createOutput, type Output } from '../output.ts';
 import { noun, type RemoteOptions, verb } from '../verb.ts';
+import { addCloneJobVerb } from './clone-job.ts';
 import { connect } from './connect.ts';
 import { addCreateJobVerb, jobPriorities } from './create-job.ts';
+
+const statuses = [
+  'validating_files',
+  'queued',
+  'running',
+  'paused',
+  'succeeded',
+  'failed',
+  'cancelled',
+] as const satisfies readonly JobStatus[];
+
+interface ListOptions extends RemoteOptions {
+  limit: number;
+  status?: JobStatus;
+  model?: string;
+  metadata?: Record<string, string>;
+  since?: number;
+  before?: number;
+}
 
 export function addJobsVerbs(program: Command): void {
   const jobs = noun(
     program,
     'jobs',
-    'fine-tuning: create, list, get, watch, cancel, pause, resume, priority, events, explain',
+    'fine-tuning: create, clone, list, get, watch, cancel, pause, resume, priority, events, explain',
   );
   addCreateJobVerb(jobs);
+  addCloneJobVerb(jobs);
 
   verb(jobs, {
     name: 'list',
     summary: 'list the jobs of your team, newest first',
-    examples: ['graft jobs list --limit 5'],
+    examples: ['graft jobs list --limit 5', 'graft jobs list --status failed --metadata run=a'],
     remote: true,
   })
     .option('--limit <n>', 'at most this many', wholeNumber(1), 20)
-    .action(async (options: RemoteOptions & { limit: number }) => {
+    .addOption(new Option('--status <status>', 'only those in it').choices(statuses))
+    .option('--model <id>', 'only those of this base model')
+    .option('--metadata <key=value>', 'only those with this note; may be given again', addPair)
+    .option('--since <time>', 'only those created then or later: 2026-11-01, 2026-11-01T12:00Z', unixTime)
+    .option('--before <time>', 'only those created earlier', unixTime)
+    .action(async (options: ListOptions) => {
       const output = createOutput(options);
       const client = await connect(options);
-      const list = client.fineTuning.jobs.list({ limit: Math.min(options.limit, 100) });
+      const { status, model, metadata, since, before } = options;
+      const list = client.fineTuning.jobs.list({
+        limit: Math.min(options.limit, 100),
+        ...(status !== undefined && { status }),
+        ...(model !== undefined && { model }),
+        ...(metadata !== undefined && { metadata }),
+        ...(since !== undefined && { created_after: since }),
+        ...(before !== undefined && { created_before: before }),
+      });
       const data = await list.toArray(options.limit);
       output.result({ object: 'list', data }, () =>
         table(
@@ -41,7 +75,7 @@ export function addJobsVerbs(program: Command): void {
             job.fine_tuned_model ?? job.error?.code ?? '',
           ]),
           output.paint,
-          'No jobs yet. Create one with: graft jobs create --model MODEL --data train.jsonl',
+          'No such jobs. Create one with: graft jobs create --model MODEL --data train.jsonl',
         ),
       );
     });
@@ -155,6 +189,7 @@ function describeJob(job: FineTuningJob, { paint }: Output): string {
           : `about ${timestamp(job.estimated_start)}, likely by ${timestamp(job.estimated_start_latest)}`,
       ],
       ['model', job.model],
+      ['starts from', job.start_from ?? null],
       ['result', job.fine_tuned_model],
       ['error', error === null ? null : `${error.message} (${error.code})`],
       [

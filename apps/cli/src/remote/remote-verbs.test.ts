@@ -52,6 +52,28 @@ test('files: upload, list, get, delete', async (t) => {
 test('jobs: list, get, cancel, events', async (t) => {
   const list = await bothWays(t, ['jobs', 'list']);
   assert.match(list.text, /ftjob-1 +queued/);
+  const filters = ['--status', 'failed', '--model', 'm', '--metadata', 'run=a', '--since', '2026-01-01'];
+  const filtered = await bothWays(t, ['jobs', 'list', ...filters, '--before', '2026-01-02T00:00Z']);
+  const { searchParams } = new URL(filtered.server.requests[0]!.path, 'http://graft');
+  assert.deepEqual(Object.fromEntries(searchParams), {
+    ...{ limit: '20', status: 'failed', model: 'm', 'metadata[run]': 'a' },
+    ...{ created_after: '1767225600', created_before: '1767312000' },
+  });
+  const changes = ['--set', 'training.learning_rate=1e-4', '--set', 'training.x=a=b', '--set', 'seed=null'];
+  const clone = await bothWays(t, ['jobs', 'clone', 'ftjob-1', ...changes]);
+  assert.match(clone.text, /^Created ftjob-2 like ftjob-1; it is queued\./);
+  assert.deepEqual(JSON.parse(clone.server.requests[0]!.body), {
+    training: { learning_rate: 1e-4, x: 'a=b' },
+    seed: null,
+  });
+  for (const bad of [
+    ['--set', 'seed'],
+    ['--set', '.a=1'],
+    ['--set', 'a=1', '--set', 'a.b=2'],
+  ]) {
+    const ran = await runGraft(['jobs', 'clone', 'ftjob-1', ...bad], { env: clone.server.env });
+    assert.equal(ran.code, 2, bad.join(' '));
+  }
   const get = await bothWays(t, ['jobs', 'get', 'ftjob-1']);
   assert.match(get.text, /^status +queued, number 2 in the queue$/m);
   assert.match(get.text, /^starts +about 20\d\d-.* likely by 20\d\d-/m);

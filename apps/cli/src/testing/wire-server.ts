@@ -111,6 +111,8 @@ export async function wireServer(t: TestContext): Promise<WireServer> {
       }
       case 'POST /fine_tuning/jobs/ftjob-1':
         return send(response, { ...job(), ...JSON.parse(body) });
+      case 'POST /fine_tuning/jobs/ftjob-1/clone':
+        return send(response, { ...job(), id: 'ftjob-2' });
       case 'POST /fine_tuning/jobs/ftjob-1/cancel':
         return send(response, { ...job(), status: 'cancelled' });
       case 'POST /fine_tuning/jobs/ftjob-1/pause':
@@ -241,6 +243,8 @@ export async function wireServer(t: TestContext): Promise<WireServer> {
       priority: 'normal',
       estimated_start: step === 0 ? 1_700_000_600 : null,
       estimated_start_latest: step === 0 ? 1_700_001_200 : null,
+      start_from: null,
+      integrations: [],
       queue_position: step === 0 ? 2 : null,
     };
   }

@@ -32,6 +32,8 @@ export interface QueueOptions {
   suffix?: string;
   /** Kind of the lines; texts by default. */
   format?: DatasetFormat;
+  /** What training goes on from. */
+  startFrom?: { id: string; modelName: string };
   /** Lines of a validation file. */
   validation?: string;
 }
@@ -119,6 +121,7 @@ export async function openWorkerBench(
       peft,
       training,
       metadata: null,
+      startFrom: options.startFrom ?? null,
       requestHash: randomBytes(16).toString('hex'),
       idempotencyKey: null,
       isRetry: false,

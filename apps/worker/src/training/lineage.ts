@@ -9,11 +9,12 @@ export async function lineageOf(
   prepared: PreparedTraining,
   made: { code: CodeVersion; device: Device },
 ): Promise<Record<string, unknown>> {
-  const { base, trainingFile, validationFile, request } = prepared;
+  const { base, trainingFile, validationFile, startFrom, request } = prepared;
   const data = (file: typeof trainingFile) => ({ id: file.id, sha256: file.sha256, bytes: file.bytes });
   return {
     job_id: job.id,
     base_model: { id: base.id, digest: await base.digest() },
+    start_from: startFrom && { id: startFrom.id, model: startFrom.modelName, digest: startFrom.digest },
     training_file: data(trainingFile),
     validation_file: validationFile && data(validationFile),
     seed: request.training.seed,

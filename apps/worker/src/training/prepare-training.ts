@@ -1,8 +1,10 @@
 import { GraftError, type ResolvedTraining } from '@graft/peft-core/config';
 import { type Requirements, threadCount } from '@graft/peft-core/precision';
 import {
+  type AdapterVersion,
   admitBaseModel,
   type FileRecord,
+  findVersionById,
   getFile,
   type Job,
   type LocalBaseModel,
@@ -17,6 +19,8 @@ export interface PreparedTraining {
   base: LocalBaseModel;
   trainingFile: FileRecord;
   validationFile: FileRecord | null;
+  /** The adapter version that training goes on from. */
+  startFrom: AdapterVersion | null;
 }
 
 // While a base model is fetched, its progress becomes an event at most this often.
@@ -24,7 +28,7 @@ const noteMilliseconds = 10_000;
 
 /**
  * Finds the base model (fetching it if it must be) and the files of a job, and fixes what depends on the device.
- * Throws GraftError: a model that is not on this machine is a fault of the environment, a file that is gone one of the system.
+ * Throws GraftError: a model that is not on this machine is a fault of the environment, a file that is gone one of the system; what `ArtifactStore.localFolder` throws.
  */
 export async function prepareTraining(
   job: Job,
@@ -56,6 +60,7 @@ export async function prepareTraining(
   const validationFile = job.validationFileId
     ? await fileOf(services, job, job.validationFileId, 'validation_file')
     : null;
+  const startFrom = job.startFromId === null ? null : await versionOf(services, job, job.startFromId);
   const { resolvedTraining: training, peft } = job;
   const requirements = requirementsOf(job, training.precision, device);
   const request: TrainingRequest = {
@@ -67,10 +72,12 @@ export async function prepareTraining(
     peft,
     training: { ...training, precision: requirements.precision },
     requirements,
+    initialAdapter: startFrom && (await services.artifacts.localFolder(startFrom.artifact)),
+    initialName: startFrom?.digest ?? null,
     outputDir,
     checkpoints,
   };
-  return { request, base, trainingFile, validationFile };
+  return { request, base, trainingFile, validationFile, startFrom };
 }
 
 /** As they were fixed at the job's first claim; for a job that has none yet, what this worker gives. */
@@ -88,6 +95,12 @@ async function fileOf(services: Services, job: Job, id: string, param: string): 
   const file = await getFile(services, job.teamId, id);
   if (!file) throw gone('file_not_found', `The file ${id} is gone.`, param);
   return file;
+}
+
+async function versionOf(services: Services, job: Job, id: string): Promise<AdapterVersion> {
+  const version = await findVersionById(services, job.teamId, id);
+  if (!version) throw gone('model_not_found', `The model ${job.startFromModel} is gone.`, 'start_from');
+  return version;
 }
 
 function gone(code: string, message: string, param: string | null = null): GraftError {

@@ -57,6 +57,8 @@ async function requestFor(
     peft,
     training: { ...resolveTraining({ peft, exampleCount: 8 }), precision },
     requirements: { precision, threads, device: 'cpu' },
+    initialAdapter: null,
+    initialName: null,
     outputDir: join(job, 'output'),
     checkpoints: { dir: join(job, 'checkpoints'), candidates: [] },
   };

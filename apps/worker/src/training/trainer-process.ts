@@ -1,3 +1,5 @@
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
 import type { AdapterVerification, TrainRecord } from '@graft/peft-core';
 import type { Device, Precision } from '../devices.ts';
 import { type Access, openTo, takeBack } from '../processes/child-user.ts';
@@ -149,9 +151,16 @@ export class TrainerProcess {
 }
 
 /** What a trainer of another user needs of this machine besides the base model, which the operator lets it read. */
-function accessOf({ outputDir, checkpoints, trainingFile, validationFile }: TrainingRequest): Access {
+function accessOf({
+  outputDir,
+  checkpoints,
+  trainingFile,
+  validationFile,
+  initialAdapter,
+}: TrainingRequest): Access {
+  const adapter = initialAdapter ? readdirSync(initialAdapter).map((name) => join(initialAdapter, name)) : [];
   return {
     writes: [outputDir, checkpoints.dir],
-    reads: validationFile ? [trainingFile, validationFile] : [trainingFile],
+    reads: [trainingFile, ...(validationFile ? [validationFile] : []), ...adapter],
   };
 }

@@ -22,6 +22,9 @@ export interface TrainingRequest {
   training: ResolvedTraining & { precision: Precision };
   /** What the job's numbers depend on besides: the same in all its attempts. */
   requirements: Requirements;
+  /** Folder of the adapter that training goes on from, and its digest; null: fresh values. */
+  initialAdapter: string | null;
+  initialName: string | null;
   outputDir: string;
   /** Where this attempt writes its own, and what it may go on from, newest first. */
   checkpoints: { dir: string; candidates: CheckpointCandidate[] };

@@ -76,7 +76,8 @@ test('jobs are created, filtered by metadata, and moved through their states', a
   await jobs.cancel('ftjob-1');
   await jobs.pause('ftjob-1');
   await jobs.resume('ftjob-1');
-  await jobs.list({ limit: 5, metadata: { owner: 'me' } }).toArray();
+  await jobs.clone('ftjob-1', { seed: null });
+  await jobs.list({ limit: 5, status: 'failed', metadata: { owner: 'me' } }).toArray();
   await jobs.metrics('ftjob-1', { afterStep: 7 });
   await jobs.checkpoints.list('ftjob-1', { limit: 1 }).toArray();
   assert.deepEqual(
@@ -86,7 +87,8 @@ test('jobs are created, filtered by metadata, and moved through their states', a
       'POST /ftjob-1/cancel',
       'POST /ftjob-1/pause',
       'POST /ftjob-1/resume',
-      'GET ?limit=5&metadata%5Bowner%5D=me',
+      'POST /ftjob-1/clone',
+      'GET ?limit=5&status=failed&metadata%5Bowner%5D=me',
       'GET /ftjob-1/metrics?after_step=7',
       'GET /ftjob-1/checkpoints?limit=1',
     ],

@@ -4,8 +4,10 @@ import type {
   AttemptPage,
   FineTuningJob,
   JobCheckpoint,
+  JobCloneParams,
   JobCreateParams,
   JobEvent,
+  JobListParams,
   JobMetric,
   JobPriority,
 } from '../wire-objects.ts';
@@ -38,12 +40,27 @@ export class Jobs {
     });
   }
 
-  /** Newest first. `metadata` keeps only the jobs that carry all these pairs. */
-  list(
-    params: { limit?: number; after?: string; metadata?: Record<string, string> } = {},
-  ): PageList<FineTuningJob> {
+  /** A job like another one, but for what is given. */
+  clone(
+    id: string,
+    changes: JobCloneParams = {},
+    options: { signal?: AbortSignal; idempotencyKey?: string } = {},
+  ): Promise<FineTuningJob> {
+    const { idempotencyKey } = options;
+    return this.#transport.json({
+      method: 'POST',
+      path: `${jobPath(id)}/clone`,
+      json: changes,
+      idempotent: true,
+      headers: idempotencyKey === undefined ? {} : { 'idempotency-key': idempotencyKey },
+      signal: options.signal,
+    });
+  }
+
+  /** Newest first. */
+  list(params: JobListParams = {}): PageList<FineTuningJob> {
     const { metadata, ...rest } = params;
-    const query: Query = rest;
+    const query: Query = { ...rest };
     for (const [key, value] of Object.entries(metadata ?? {})) query[`metadata[${key}]`] = value;
     return new PageList(this.#transport, '/fine_tuning/jobs', query);
   }

@@ -111,7 +111,7 @@ function checkRequirements(wanted: Requirements | undefined, precision: Requirem
 
 /** A checkpoint is another run's unless all of this is equal: then it would end with other bits. */
 function identityOf(
-  { base, training, peft, requirements, initialAdapter, initialParameters }: TrainOptions,
+  { base, training, peft, requirements, initialName, initialAdapter, initialParameters }: TrainOptions,
   setup: TrainingSetup,
   { baseDigest, precision }: { baseDigest: string; precision: Requirements['precision'] },
 ): string {
@@ -124,7 +124,7 @@ function identityOf(
     tokenizer: base.tokenizerFiles,
     peft,
     training: options,
-    initial: initialAdapter ?? initialParameters ?? null,
+    initial: initialName ?? initialAdapter ?? initialParameters ?? null,
     computed: requirements ?? { precision, threads: threadCount(), device: null },
   });
 }

@@ -28,6 +28,8 @@ export interface TrainOptions {
   requirements?: Requirements;
   /** Start from an adapter's files instead of fresh values. A soft prompt is then trained itself, without an encoder. */
   initialAdapter?: string | null;
+  /** What checkpoints know that adapter by. Default: its folder, which may be another on another machine. */
+  initialName?: string | null;
   /** Start from a safetensors file that holds every trained parameter, encoders included, under its name in a PEFT model. */
   initialParameters?: string | null;
   /** Measure the finished adapter even without validation data, so that `verifyAdapter` can compare its files with it. */

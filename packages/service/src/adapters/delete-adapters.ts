@@ -23,7 +23,7 @@ export function restorableUntil({ adapterRetentionDays }: Retention, deletedAt: 
 /**
  * Hides one version of an adapter, or with `number` null all of them, from everybody: completions, lists, downloads. It can be
  * restored until the collector removes it. Answers how many were hidden; 0: the team has no such version. Throws GraftError
- * `adapter_tagged` while a tag points at one.
+ * `adapter_tagged` while a tag points at one, `adapter_in_use` while a job that is not over starts from one.
  */
 export async function deleteVersions(
   db: Database,
@@ -36,6 +36,8 @@ export async function deleteVersions(
     await refuseTagged(tx, teamId, where);
     const { count } = await tx.adapterVersion.updateMany({ where, data: { deletedAt: new Date() } });
     if (count === 0) return 0;
+    // After they are hidden: a job that is being made with one holds this back until it can be seen.
+    await refuseInUse(tx, teamId, { adapterId, number });
     const detail = number === null ? { versions: count } : { version: number };
     await insertAudit(tx, teamId, { ...actorOf(by), action: 'adapter.delete', target: adapterId, detail });
     return count;
@@ -49,6 +51,31 @@ async function refuseTagged(tx: Transaction, teamId: string, where: object): Pro
   throw new GraftError(
     'adapter_tagged',
     `${tag.modelName} points at it: move the tag "${tag.name}" to another version or remove it first.`,
+    { param: 'version' },
+  );
+}
+
+async function refuseInUse(
+  tx: Transaction,
+  teamId: string,
+  { adapterId, number }: { adapterId: string; number: number | null },
+): Promise<void> {
+  const versions = await tx.adapterVersion.findMany({
+    where: { teamId, adapterId, ...(number === null ? {} : { number }) },
+    select: { id: true },
+  });
+  const user = await tx.job.findFirst({
+    where: {
+      teamId,
+      startFromId: { in: versions.map(({ id }) => id) },
+      state: { notIn: ['succeeded', 'failed', 'cancelled'] },
+    },
+    select: { id: true, startFromModel: true },
+  });
+  if (!user) return;
+  throw new GraftError(
+    'adapter_in_use',
+    `${user.id} starts from ${user.startFromModel}; cancel that job first.`,
     { param: 'version' },
   );
 }

@@ -1,5 +1,5 @@
 import type { Database } from '../database/database.ts';
-import { type Page, readPage } from '../database/read-page.ts';
+import { createdIn, type Page, readPage, type TimeSpan } from '../database/read-page.ts';
 import type { Adapter as AdapterRow, Prisma } from '../generated/client.ts';
 import { type Adapter, type AdapterVersion, versionOf, withAdapter } from './adapter.ts';
 
@@ -11,13 +11,25 @@ const withLiveVersion = { versions: { some: live } } as const;
 export async function listAdapters(
   { db }: Database,
   teamId: string,
-  options: { after?: string | undefined; limit: number },
+  options: {
+    after?: string | undefined;
+    limit: number;
+    baseModel?: string | undefined;
+    name?: string | undefined;
+    created?: TimeSpan;
+  },
 ): Promise<Page<Adapter>> {
+  const { baseModel, name } = options;
+  const filter = {
+    ...(baseModel !== undefined && { baseModel }),
+    ...(name !== undefined && { name }),
+    ...createdIn(options.created),
+  };
   const page = await readPage(options, {
     has: async (id) => await db.adapter.count({ where: { teamId, id, ...withLiveVersion } }),
     read: async (page) =>
       await db.adapter.findMany({
-        where: { teamId, ...withLiveVersion },
+        where: { teamId, ...filter, ...withLiveVersion },
         orderBy: [{ createdAt: 'desc' }, { id: 'desc' }],
         ...page,
       }),
@@ -135,6 +147,16 @@ export async function listFineTunedModels(
       toRecord: ({ id: _, adapter, ...row }) => ({ ...row, baseModel: adapter.baseModel }),
     },
   );
+}
+
+/** By its id, even when it was deleted since. Null: no such version in this team. */
+export async function findVersionById(
+  { db }: Database,
+  teamId: string,
+  id: string,
+): Promise<AdapterVersion | null> {
+  const row = await db.adapterVersion.findFirst({ where: { teamId, id }, ...withAdapter });
+  return row && versionOf(row);
 }
 
 /** The version behind a model name `ft:…`, its own or a tag's. Null: no such model in this team. */

@@ -5,6 +5,18 @@ export interface Page<T> {
   hasMore: boolean;
 }
 
+/** When something happened: from `from` on, before `before`. */
+export interface TimeSpan {
+  from?: Date | undefined;
+  before?: Date | undefined;
+}
+
+/** Prisma's condition for rows that were made then; {}: whenever. */
+export function createdIn({ from, before }: TimeSpan = {}): { createdAt?: { gte?: Date; lt?: Date } } {
+  if (!from && !before) return {};
+  return { createdAt: { ...(from && { gte: from }), ...(before && { lt: before }) } };
+}
+
 /** Arguments of Prisma's `findMany` that select one page of an ordered list. */
 interface PageArguments {
   take: number;

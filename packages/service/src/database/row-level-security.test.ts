@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import type pg from 'pg';
 import { getFile } from '../files/file-records.ts';
+import { putIntegration } from '../integrations/manage-integrations.ts';
 import { leaseOf } from '../jobs/job.ts';
 import { recordCheckpoint } from '../jobs/leases/record-checkpoint.ts';
 import { getJob, listJobs } from '../jobs/records/read-jobs.ts';
@@ -33,7 +34,12 @@ before(async () => {
   ours = await createTestTeam(services);
   theirs = await createTestTeam(services);
   for (const team of [ours, theirs]) {
-    await createTestJob(services, team, 'succeeded', { idempotencyKey: 'k' });
+    const by = { keyId: team.keyId, personId: null };
+    await putIntegration(services, team.id, 'wandb', { secret: 'their key' }, by);
+    await createTestJob(services, team, 'succeeded', {
+      ...{ idempotencyKey: 'k', metadata: { owner: 'ada' } },
+      integrations: [{ type: 'wandb', wandb: { project: 'p' } }],
+    });
     const running = await createTestJob(services, team, 'running');
     const series = { tokenAccuracy: 1, learningRate: 1, gradNorm: 1, tokens: 1, tokensPerSecond: 1 };
     await recordCheckpoint(services, leaseOf(running), {
@@ -192,7 +198,16 @@ describe('a statement without its WHERE', () => {
       }
       assert.deepEqual(
         ['adapter_versions', 'adapters', 'api_keys', 'audit_log', 'checkpoints', 'files', 'idempotency_keys']
-          .concat('job_attempts', 'job_events', 'job_metrics', 'jobs', 'outbox', 'validation_results')
+          .concat(
+            'integrations',
+            'job_attempts',
+            'job_events',
+            'job_integrations',
+            'job_metadata',
+            'job_metrics',
+            'jobs',
+          )
+          .concat('outbox', 'validation_results')
           .filter((table) => !filled.includes(table)),
         [],
       );
@@ -202,7 +217,9 @@ describe('a statement without its WHERE', () => {
   }
 
   /** What a team adds to alone, and what the system keeps of a team. */
-  const closed = ['audit_log', 'base_model_rules', 'budget_notices', 'team_budgets', 'usage_ledger'];
+  const closed = [
+    ...['audit_log', 'base_model_rules', 'budget_notices', 'job_metadata', 'team_budgets', 'usage_ledger'],
+  ];
 
   test('changes and deletes the team’s own rows', async () => {
     const count = async (table: string, team: TestTeam) =>

@@ -5,7 +5,7 @@ import { insertAudit } from '../audit/insert-audit.ts';
 import type { Database, Transaction } from '../database/database.ts';
 import { isDatabaseAway } from '../database/database-away.ts';
 import { inTransaction } from '../database/in-transaction.ts';
-import { type Page, readPage } from '../database/read-page.ts';
+import { createdIn, type Page, readPage, type TimeSpan } from '../database/read-page.ts';
 import { waitForRow } from '../database/wait-for-row.ts';
 import type { File as FileRow } from '../generated/client.ts';
 import { newId } from '../ids.ts';
@@ -100,14 +100,26 @@ export async function findFileByDigest(
 export async function listFiles(
   { db }: Database,
   teamId: string,
-  options: { purpose?: string | undefined; order: 'asc' | 'desc'; after?: string | undefined; limit: number },
+  options: {
+    purpose?: string | undefined;
+    filename?: string | undefined;
+    created?: TimeSpan;
+    order: 'asc' | 'desc';
+    after?: string | undefined;
+    limit: number;
+  },
 ): Promise<Page<FileRecord>> {
-  const { purpose, order } = options;
+  const { purpose, filename, order } = options;
   return await readPage(options, {
     has: async (id) => await db.file.count({ where: { teamId, id } }),
     read: async (page) =>
       await db.file.findMany({
-        where: { teamId, ...(purpose === undefined ? {} : { purpose }) },
+        where: {
+          teamId,
+          ...(purpose !== undefined && { purpose }),
+          ...(filename !== undefined && { filename }),
+          ...createdIn(options.created),
+        },
         orderBy: [{ createdAt: order }, { id: order }],
         ...page,
       }),

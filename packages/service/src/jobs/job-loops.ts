@@ -11,6 +11,7 @@ import { expireUploads } from '../uploads/expire-uploads.ts';
 import { findDeadNeighbours, removeDeadNeighbours, removeDeadWorkers } from '../workers/worker-registry.ts';
 import type { Job, Lease } from './job.ts';
 import type { JobFaultListener } from './transitions/change-job.ts';
+import { forgetIdempotencyKeys } from './transitions/create-job.ts';
 import { dispatchJobs, staleDispatched, takeBackDispatched } from './transitions/dispatch-jobs.ts';
 import { giveGrace } from './transitions/lease-expiry.ts';
 import { preemptForStarved } from './transitions/preempt-job.ts';
@@ -71,6 +72,7 @@ export function startJobLoops(services: Services): {
       await removeDeadWorkers(services);
       await collectGarbage(services);
       await forgetFileReports(services);
+      await forgetIdempotencyKeys(services);
     }),
     loop('expire-uploads', 60, async () => void (await expireUploads(services))),
     loop('scrub', 60, async (_, signal) => void (await scrubObjects(services, { ...slowScrub, signal }))),

@@ -9,6 +9,7 @@
  */
 import type { Hyperparameters, PeftConfig, ResolvedTraining, TrainingOptions } from '@graft/peft-core/config';
 import type { Job as JobRow } from '../generated/client.ts';
+import type { JobIntegrationRequest } from '../integrations/integration.ts';
 
 export const jobStates = [
   'validating',
@@ -139,6 +140,12 @@ export interface Job {
   metadata: Record<string, string> | null;
   /** Among the jobs of its team: -1 low, 0 normal, 1 high. */
   priority: number;
+  /** The adapter version that training goes on from, which stays until the job is over; null: fresh values. */
+  startFromId: string | null;
+  /** Its own name, `ft:…`. */
+  startFromModel: string | null;
+  /** Where its metrics are sent, as requested. */
+  integrations: JobIntegrationRequest[];
   progress: JobProgress | null;
   error: JobError | null;
   /** Set with the state succeeded. */

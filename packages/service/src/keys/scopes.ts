@@ -14,6 +14,8 @@ export const scopes = {
   'adapters:read': 'list, compare and download adapters',
   'adapters:write': 'upload, tag, note, delete and restore adapters',
   'completions:write': 'call models: completions and chat completions',
+  'integrations:read': 'list where metrics are sent',
+  'integrations:write': 'set up and delete where metrics are sent, with their secrets',
   'webhooks:read': 'list webhook endpoints and their deliveries',
   'webhooks:write': 'make, change, test and delete webhook endpoints; send again',
   'usage:read': 'read what the team used, and its budget',

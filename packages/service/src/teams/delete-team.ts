@@ -61,6 +61,8 @@ const large = [
   'adapters',
   'idempotency_keys',
   'validation_results',
+  'job_metadata',
+  'job_integrations',
   'jobs',
   'files',
 ];

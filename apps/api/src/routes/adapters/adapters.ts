@@ -13,7 +13,7 @@ import {
   toWireAdapterVersion,
 } from '../../schemas/adapter.ts';
 import { errorResponses } from '../../schemas/error.ts';
-import { listOf, toWireList } from '../../schemas/list.ts';
+import { createdSpan, listOf, toWireList } from '../../schemas/list.ts';
 import { ref } from '../../schemas/schema.ts';
 import { checkModelAllowed } from '../../serving/check-model.ts';
 
@@ -39,7 +39,9 @@ export const adapterRoutes: FastifyPluginAsyncTypebox = async (app) => {
       },
     },
     async (request) => {
-      return toWireList(await listAdapters(services, request.caller.teamId, request.query), toWireAdapter);
+      const { base_model: baseModel, ...query } = request.query;
+      const filter = { ...query, baseModel, created: createdSpan(query) };
+      return toWireList(await listAdapters(services, request.caller.teamId, filter), toWireAdapter);
     },
   );
 

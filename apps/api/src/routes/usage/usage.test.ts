@@ -332,6 +332,7 @@ describe('a budget', () => {
       ['completions', { model: 'tiny', prompt: 'x' }],
       ['chat/completions', { model: 'tiny', messages: [{ role: 'user', content: 'x' }] }],
       [`fine_tuning/jobs/${job.json.id}/resume`, undefined],
+      [`fine_tuning/jobs/${job.json.id}/clone`, {}],
     ] as const)
       assertError(await other.send('POST', `/v1/${route}`, body), 429, 'budget_exceeded');
     assert.equal((await other.send('POST', `/v1/fine_tuning/jobs/${job.json.id}/cancel`)).status, 200);

@@ -1,7 +1,7 @@
 import type { Database } from '../../database/database.ts';
-import { type Page, readPage } from '../../database/read-page.ts';
+import { createdIn, type Page, readPage, type TimeSpan } from '../../database/read-page.ts';
 import type { Job as JobRow } from '../../generated/client.ts';
-import { type Job, jobOf } from '../job.ts';
+import { type Job, jobOf, jobStates, type WireStatus, wireStatus } from '../job.ts';
 
 /** Null: no such job in this team. Clients poll it, so past Prisma, which takes four times as long. */
 export async function getJob(
@@ -24,18 +24,33 @@ function camelCase(column: string): string {
   return column.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase());
 }
 
-/** Newest first. `metadata` keeps jobs that carry all its pairs. Throws GraftError `invalid_cursor`. */
+export interface JobFilter {
+  status?: WireStatus | undefined;
+  /** Catalogue id of the base model. */
+  model?: string | undefined;
+  /** Jobs that carry all of these pairs. */
+  metadata?: Record<string, string> | undefined;
+  created?: TimeSpan;
+}
+
+/** Newest first. Throws GraftError `invalid_cursor`. */
 export async function listJobs(
   { db }: Database,
   teamId: string,
-  options: { after?: string | undefined; limit: number; metadata?: Record<string, string> | undefined },
+  options: JobFilter & { after?: string | undefined; limit: number },
 ): Promise<Page<Job>> {
-  const pairs = Object.entries(options.metadata ?? {});
+  const { status, model, metadata = {}, created } = options;
+  const filter = {
+    ...(status !== undefined && { state: { in: jobStates.filter((state) => wireStatus(state) === status) } }),
+    ...(model !== undefined && { model }),
+    ...createdIn(created),
+    AND: Object.entries(metadata).map(([key, value]) => ({ pairs: { some: { teamId, key, value } } })),
+  };
   return await readPage(options, {
     has: async (id) => await db.job.count({ where: { teamId, id } }),
     read: async (page) =>
       await db.job.findMany({
-        where: { teamId, AND: pairs.map(([key, equals]) => ({ metadata: { path: [key], equals } })) },
+        where: { teamId, ...filter },
         orderBy: [{ createdAt: 'desc' }, { id: 'desc' }],
         ...page,
       }),

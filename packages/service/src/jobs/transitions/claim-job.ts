@@ -2,6 +2,7 @@ import type { Database } from '../../database/database.ts';
 import { isDatabaseAway, isRowLocked } from '../../database/database-away.ts';
 import { inTransaction } from '../../database/in-transaction.ts';
 import { Prisma } from '../../generated/client.ts';
+import { wakeIntegrations } from '../../integrations/send/wake-integrations.ts';
 import { tellOutbox } from '../../webhooks/tell-outbox.ts';
 import type { WorkerCapabilities } from '../../workers/worker-registry.ts';
 import type { Job, Lease } from '../job.ts';
@@ -39,6 +40,7 @@ export async function claimJob(
     await insertEvent(tx, job, { message: `Fine-tuning job started${attempt}` });
     await beginAttempt(tx, job, { kind: 'training', workerId });
     await tellOutbox(tx, job, 'fine_tuning.job.running');
+    await wakeIntegrations(tx, job);
     return job;
   });
 }

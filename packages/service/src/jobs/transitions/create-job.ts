@@ -11,6 +11,7 @@ import { inTransaction } from '../../database/in-transaction.ts';
 import { RowBusy, waitForRow } from '../../database/wait-for-row.ts';
 import { Prisma } from '../../generated/client.ts';
 import { newId } from '../../ids.ts';
+import type { JobIntegrationRequest } from '../../integrations/integration.ts';
 import { actorOf } from '../../keys/verify-api-key.ts';
 import { currentTraceparent } from '../../observe/tracing.ts';
 import { type Job, jobOf, type Priority, priorities } from '../job.ts';
@@ -35,6 +36,10 @@ export interface NewJob {
   metadata: Record<string, string> | null;
   /** Default: normal. */
   priority?: Priority | undefined;
+  /** The adapter version that training goes on from. Default: fresh values. */
+  startFrom?: { id: string; modelName: string } | null;
+  /** Where its metrics are sent: at most one of each type. */
+  integrations?: JobIntegrationRequest[];
   /** SHA-256 of the canonical request body. */
   requestHash: string;
   /** From the `Idempotency-Key` header. */
@@ -44,12 +49,16 @@ export interface NewJob {
   isRetry: boolean;
 }
 
+/** How long an Idempotency-Key stands for the job that it made. */
+const keptHours = 24;
+
 /**
  * ∅ → validating, in one transaction with the idempotency row and the audit row. `created` is false when the job of
  * an earlier identical request is answered.
  *
- * Throws GraftError `file_not_found` (the file is unknown or another team's), `idempotency_key_reused` (same key,
- * other body); what `isRowLocked` knows when another transaction holds the file, or an identical request, for two seconds.
+ * Throws GraftError `file_not_found` (the file is unknown or another team's), `model_not_found` (the version to start from was
+ * deleted), `idempotency_key_reused` (same key, other body, within a day); what `isRowLocked` knows when another transaction holds
+ * the file, or an identical request, for two seconds.
  */
 export async function createJob(
   db: Database,
@@ -75,6 +84,8 @@ async function create(
   if (earlier) return { job: earlier, created: false };
   await checkFile(tx, teamId, input.trainingFileId, 'training_file');
   if (input.validationFileId) await checkFile(tx, teamId, input.validationFileId, 'validation_file');
+  if (input.startFrom) await holdVersion(tx, teamId, input.startFrom);
+  const { startFrom = null, integrations = [] } = input;
 
   const row = await tx.job.create({
     data: {
@@ -93,11 +104,22 @@ async function create(
       training: json(input.training),
       metadata: input.metadata ?? Prisma.DbNull,
       priority: priorities[input.priority ?? 'normal'],
+      startFromId: startFrom?.id ?? null,
+      startFromModel: startFrom?.modelName ?? null,
+      integrations: json(integrations),
       requestHash: input.requestHash,
       traceContext: currentTraceparent(),
     },
   });
   const job = jobOf(row);
+  if (integrations.length > 0) {
+    await tx.jobIntegration.createMany({
+      data: integrations.map((settings) => ({
+        ...{ teamId, jobId: id, type: settings.type },
+        settings: json(settings),
+      })),
+    });
+  }
   if (input.idempotencyKey) {
     const { idempotencyKey: key, requestHash } = input;
     await tx.idempotencyKey.create({ data: { teamId, key, requestHash, jobId: job.id } });
@@ -128,6 +150,9 @@ async function findEarlier(
   if (!lock?.held) throw new RowBusy();
 
   if (key) {
+    await tx.$executeRaw`
+      DELETE FROM idempotency_keys
+      WHERE team_id = ${teamId} AND key = ${key} AND created_at < now() - make_interval(hours => ${keptHours})`;
     const found = await tx.idempotencyKey.findFirst({ where: { teamId, key } });
     if (!found) return null;
     if (found.requestHash !== requestHash) {
@@ -146,6 +171,19 @@ async function findEarlier(
   return latest ? await readJob(tx, teamId, latest.id) : null;
 }
 
+/** Forgets the keys of earlier days, a batch at a time; called every hour. */
+export async function forgetIdempotencyKeys({ sql }: Pick<Database, 'sql'>): Promise<void> {
+  const batch = 5_000;
+  let forgotten: number | null;
+  do {
+    const { rowCount } = await sql.query(
+      `DELETE FROM idempotency_keys WHERE ctid = ANY(ARRAY(SELECT ctid FROM idempotency_keys
+         WHERE created_at < now() - make_interval(hours => ${keptHours}) LIMIT ${batch}))`,
+    );
+    forgotten = rowCount;
+  } while (forgotten === batch);
+}
+
 async function readJob(tx: Transaction, teamId: string, id: string): Promise<Job | null> {
   const row = await tx.job.findFirst({ where: { teamId, id } });
   return row && jobOf(row);
@@ -156,4 +194,18 @@ async function checkFile(tx: Transaction, teamId: string, fileId: string, param:
   const found = await tx.$queryRaw<object[]>`
     SELECT 1 FROM files WHERE team_id = ${teamId} AND id = ${fileId} FOR KEY SHARE NOWAIT`;
   if (found.length === 0) throw new GraftError('file_not_found', `No such file: ${fileId}`, { param });
+}
+
+/** A deletion of the version at the same moment waits until the job that starts from it exists. */
+async function holdVersion(
+  tx: Transaction,
+  teamId: string,
+  { id, modelName }: { id: string; modelName: string },
+): Promise<void> {
+  const found = await tx.$queryRaw<object[]>`
+    SELECT 1 FROM adapter_versions WHERE team_id = ${teamId} AND id = ${id} AND deleted_at IS NULL FOR SHARE NOWAIT`;
+  if (found.length > 0) return;
+  throw new GraftError('model_not_found', `The model '${modelName}' does not exist.`, {
+    param: 'start_from',
+  });
 }

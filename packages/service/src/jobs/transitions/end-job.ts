@@ -1,5 +1,6 @@
 import type { Transaction } from '../../database/database.ts';
 import { Prisma } from '../../generated/client.ts';
+import { wakeIntegrations } from '../../integrations/send/wake-integrations.ts';
 import { enterTrainedTokens, tokensOfJob } from '../../usage/enter-usage.ts';
 import { tellOutbox } from '../../webhooks/tell-outbox.ts';
 import type { Job, JobError } from '../job.ts';
@@ -46,6 +47,7 @@ export async function endJob(
       break;
   }
   await tellOutbox(tx, job, `fine_tuning.job.${ending.state}`);
+  await wakeIntegrations(tx, job);
   return job;
 }
 

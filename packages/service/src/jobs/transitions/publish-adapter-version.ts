@@ -50,5 +50,9 @@ async function insertTrained(tx: Transaction, job: Job, input: NewAdapterVersion
   const team = await tx.team.findFirstOrThrow({ where: { id: teamId } });
   const modelName = fineTunedModelName(job, team.name);
   const name = job.suffix ?? jobId.slice(-8);
-  return await insertVersion(tx, { teamId, baseModel, name }, { ...input, jobId, keyId, modelName, peft });
+  return await insertVersion(
+    tx,
+    { teamId, baseModel, name },
+    { ...input, jobId, keyId, parentId: job.startFromId, modelName, peft },
+  );
 }

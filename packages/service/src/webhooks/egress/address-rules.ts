@@ -1,8 +1,10 @@
-/** Which addresses a webhook may be sent to: public ones, and those inside that the operator opens. */
+/** Which addresses a team's URL may lead to: public ones, and those inside that the operator opens. */
 import { BlockList, isIP } from 'node:net';
 
-/** What GRAFT_WEBHOOK_ALLOW opens. */
+/** What an operator's setting opens. */
 export interface EgressRules {
+  /** Name of that setting. */
+  setting: string;
   /** Nothing inside is open. */
   isEmpty: boolean;
   /** A name that may lead inside. */
@@ -60,7 +62,7 @@ const never = listOf([
 ]);
 
 /** From entries that `isAllowEntry` takes: addresses, ranges (10.1.0.0/16) and host names. */
-export function createEgressRules(entries: readonly string[]): EgressRules {
+export function createEgressRules(entries: readonly string[], setting = 'GRAFT_WEBHOOK_ALLOW'): EgressRules {
   const hosts = new Set(entries.filter((entry) => !isRange(entry)).map((entry) => entry.toLowerCase()));
   const open = listOf(entries.filter(isRange));
   const opens = (address: string, hostname: string): boolean => {
@@ -70,6 +72,7 @@ export function createEgressRules(entries: readonly string[]): EgressRules {
     return hosts.has(hostname) || contains(open, address);
   };
   return {
+    setting,
     isEmpty: entries.length === 0,
     opensHost: (hostname) => hosts.has(hostname),
     opens,
@@ -77,7 +80,7 @@ export function createEgressRules(entries: readonly string[]): EgressRules {
   };
 }
 
-/** Whether an entry of GRAFT_WEBHOOK_ALLOW has a form that `createEgressRules` reads. */
+/** Whether an entry of such a setting has a form that `createEgressRules` reads. */
 export function isAllowEntry(entry: string): boolean {
   if (isRange(entry)) return true;
   // What looks like an address and is none was meant as one.

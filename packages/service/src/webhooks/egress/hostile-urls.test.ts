@@ -161,6 +161,7 @@ const zone: Zone = {
 };
 
 const everything: EgressRules = {
+  setting: 'GRAFT_WEBHOOK_ALLOW',
   isEmpty: false,
   opensHost: () => false,
   opens: () => true,

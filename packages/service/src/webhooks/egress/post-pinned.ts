@@ -27,8 +27,8 @@ export interface Egress extends EgressLimits {
   resolve: Resolve;
 }
 
-/** Bytes of an answer that are read, for the receiver's sake: nothing is done with them. */
-const mostBytes = 16 * 1024;
+/** Bytes of an answer to a webhook that are read, for the receiver's sake: nothing is done with them. */
+const mostDrained = 16 * 1024;
 const drainMs = 1_000;
 /** A name with more addresses is somebody's game. */
 const mostAddresses = 32;
@@ -52,22 +52,51 @@ export function createResolve(
   };
 }
 
-/**
- * Posts to a receiver whose name is resolved once: each of its addresses must be allowed, and only to these is connected, whatever the
- * name leads to a moment later. Redirects are answers like any other. Resolves with the status; throws EgressError when
- * there was none.
- */
+export interface PinnedRequest {
+  method?: 'GET' | 'POST' | 'PUT';
+  headers: Record<string, string>;
+  body: string;
+}
+
+export interface PinnedAnswer {
+  status: number;
+  retryAfter: string | undefined;
+  body: Buffer;
+  /** False: `body` is its beginning. */
+  isWhole: boolean;
+}
+
+/** Posts to a receiver, whose answer's body counts for nothing. As `requestPinned`. */
 export async function postPinned(
   url: URL,
-  message: { headers: Record<string, string>; body: string },
+  message: PinnedRequest,
   egress: Egress,
-): Promise<{ status: number; retryAfter: string | undefined }> {
-  const whole = AbortSignal.timeout(egress.wholeMs);
+): Promise<Pick<PinnedAnswer, 'status' | 'retryAfter'>> {
+  const { status, retryAfter } = await requestPinned(url, message, egress, {
+    mostBytes: mostDrained,
+    bodyMs: drainMs,
+  });
+  return { status, retryAfter };
+}
+
+/**
+ * Asks a server whose name is resolved once: each of its addresses must be allowed, and only to these is connected, whatever the
+ * name leads to a moment later. Redirects are answers like any other. Resolves with the answer, of whose body at most `mostBytes` are
+ * read, for `bodyMs`; throws EgressError when there was none, also because `signal` fired.
+ */
+export async function requestPinned(
+  url: URL,
+  message: PinnedRequest,
+  egress: Egress,
+  limits: { mostBytes: number; bodyMs: number; signal?: AbortSignal },
+): Promise<PinnedAnswer> {
+  const timeout = AbortSignal.timeout(egress.wholeMs);
+  const whole = limits.signal ? AbortSignal.any([timeout, limits.signal]) : timeout;
   const host = hostOf(url);
   const addresses = isIP(host) ? [host] : await resolveInTime(host, egress);
   if (addresses.length > mostAddresses) throw new EgressError('The host has too many addresses.');
   if (!addresses.every((address) => egress.rules.allows(address, host))) {
-    throw new EgressError(`The URL ${inside}.`);
+    throw new EgressError(`The URL ${inside(egress.rules)}.`);
   }
   const isOpened = addresses.every((address) => egress.rules.opens(address, host));
   const fault = isOpened ? null : publicFault(url);
@@ -80,7 +109,7 @@ export async function postPinned(
       host,
       port: url.port || null,
       path: url.pathname + url.search,
-      method: 'POST',
+      method: message.method ?? 'POST',
       headers: { ...message.headers, host: url.host, 'content-length': Buffer.byteLength(message.body) },
       lookup: pinnedTo(addresses),
       // One connection for one request: it is always one whose address was just checked.
@@ -106,9 +135,9 @@ export async function postPinned(
     sent.on('response', (response) => {
       connected();
       const answer = { status: response.statusCode ?? 0, retryAfter: response.headers['retry-after'] };
-      drain(response, () => {
+      read(response, limits, (body, isWhole) => {
         sent.destroy();
-        resolve(answer);
+        resolve({ ...answer, body, isWhole });
       });
     });
     sent.end(message.body);
@@ -136,20 +165,28 @@ function pinnedTo(addresses: string[]): LookupFunction {
 }
 
 /** Calls `done` once: at the end of the body, or when enough of it was read, or it took long. */
-function drain(response: IncomingMessage, done: () => void): void {
+function read(
+  response: IncomingMessage,
+  { mostBytes, bodyMs }: { mostBytes: number; bodyMs: number },
+  done: (body: Buffer, isWhole: boolean) => void,
+): void {
+  const chunks: Buffer[] = [];
   let bytes = 0;
-  const timer = setTimeout(finish, drainMs);
   let over = false;
-  function finish() {
+  const finish = (isWhole: boolean) => {
     clearTimeout(timer);
-    if (!over) done();
+    if (!over) done(Buffer.concat(chunks).subarray(0, mostBytes), isWhole);
     over = true;
-  }
+  };
+  const timer = setTimeout(() => finish(false), bodyMs);
   response.on('data', (chunk: Buffer) => {
+    if (over) return;
+    chunks.push(chunk);
     bytes += chunk.length;
-    if (bytes > mostBytes) finish();
+    if (bytes > mostBytes) finish(false);
   });
-  for (const event of ['end', 'error', 'close']) response.once(event, finish);
+  response.once('end', () => finish(true));
+  for (const event of ['error', 'close']) response.once(event, () => finish(false));
 }
 
 /** The code alone: messages of the system name addresses. */

@@ -1,0 +1,45 @@
+import { type Identity, type JobIntegrationRequest, listIntegrations, type Services } from '@graft/service';
+import { ApiError } from '../api-error.ts';
+
+/**
+ * Where a job's metrics shall go: at most one place of each type, and one that the team has set up. Throws ApiError
+ * `missing_required_parameter`, `unknown_parameter`, `invalid_value`, `integration_not_found` (400).
+ */
+export async function checkIntegrations(
+  services: Services,
+  { teamId }: Identity,
+  asked: readonly JobIntegrationRequest[],
+): Promise<JobIntegrationRequest[]> {
+  if (asked.length === 0) return [];
+  const types = asked.map(({ type }) => type);
+  for (const [i, integration] of asked.entries()) {
+    const { type } = integration;
+    if (!Object.hasOwn(integration, type)) {
+      const param = `integrations[${i}].${type}`;
+      throw new ApiError('missing_required_parameter', `Missing required parameter: '${param}'.`, { param });
+    }
+    const odd = Object.keys(integration).find((name) => name !== 'type' && name !== type);
+    if (odd !== undefined) {
+      const param = `integrations[${i}].${odd}`;
+      throw new ApiError('unknown_parameter', `Unknown parameter: '${param}': the type is ${type}.`, {
+        param,
+      });
+    }
+  }
+  const twice = types.find((type, i) => types.indexOf(type) < i);
+  if (twice !== undefined) {
+    throw new ApiError('invalid_value', `Invalid 'integrations': ${twice} is there twice.`, {
+      param: 'integrations',
+    });
+  }
+  const known = await listIntegrations(services, teamId);
+  for (const [i, type] of types.entries()) {
+    if (known.some((integration) => integration.type === type)) continue;
+    throw new ApiError(
+      'integration_not_found',
+      `Your team has not said how it uses ${type}: an admin does so by \`graft integrations set ${type}\`, or POST /v1/integrations/${type}.`,
+      { status: 400, param: `integrations[${i}].type` },
+    );
+  }
+  return [...asked];
+}

@@ -1,0 +1,119 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
+import {
+  deleteIntegration,
+  getIntegration,
+  type IntegrationType,
+  integrationTypes,
+  listIntegrations,
+  putIntegration,
+} from '@graft/service';
+import { ApiError } from '../../api-error.ts';
+import { errorResponses } from '../../schemas/error.ts';
+import {
+  DeletedIntegrationSchema,
+  IntegrationParams,
+  IntegrationSchema,
+  PutIntegrationSchema,
+  toWireIntegration,
+} from '../../schemas/integration.ts';
+import { listOf, toWireList } from '../../schemas/list.ts';
+import { ref } from '../../schemas/schema.ts';
+
+const tags = ['Integrations'];
+const reading = { access: { scope: 'integrations:read' } } as const;
+const writing = { access: { scope: 'integrations:write', role: 'admin' } } as const;
+
+/** /integrations: the accounts that a team tracks its experiments with. docs/integrations.md says what is sent there. */
+export const integrationRoutes: FastifyPluginAsyncTypebox = async (app) => {
+  const { services } = app;
+
+  app.get(
+    '/integrations',
+    {
+      config: reading,
+      schema: {
+        tags,
+        summary: 'List integrations',
+        description: 'At most one of each type. Secrets are never shown.',
+        response: { 200: listOf(IntegrationSchema), ...errorResponses(401, 403) },
+      },
+    },
+    async (request) => {
+      const data = await listIntegrations(services, request.caller.teamId);
+      return toWireList({ data, hasMore: false }, toWireIntegration);
+    },
+  );
+
+  app.get(
+    '/integrations/:type',
+    {
+      config: reading,
+      schema: {
+        tags,
+        summary: 'Get an integration',
+        params: IntegrationParams,
+        response: { 200: ref(IntegrationSchema), ...errorResponses(401, 403, 404) },
+      },
+    },
+    async (request) => {
+      const { type } = request.params;
+      const integration = await getIntegration(services, request.caller.teamId, type);
+      if (!integration) throw integrationNotFound(type);
+      return toWireIntegration(integration);
+    },
+  );
+
+  app.post(
+    '/integrations/:type',
+    {
+      config: writing,
+      schema: {
+        tags,
+        summary: 'Set up or change an integration',
+        description:
+          'What is absent stays as it is. A secret is for one server: with the URL of another it must be given anew.',
+        params: IntegrationParams,
+        body: PutIntegrationSchema,
+        response: { 200: ref(IntegrationSchema), ...errorResponses(400, 401, 403, 404) },
+      },
+    },
+    async (request) => {
+      const { caller, body } = request;
+      const type = typeOf(request.params.type);
+      return toWireIntegration(await putIntegration(services, caller.teamId, type, body, caller));
+    },
+  );
+
+  app.delete(
+    '/integrations/:type',
+    {
+      config: writing,
+      schema: {
+        tags,
+        summary: 'Delete an integration',
+        description: 'With its secret. Jobs that still send to it give up, and go on training.',
+        params: IntegrationParams,
+        response: { 200: ref(DeletedIntegrationSchema), ...errorResponses(401, 403, 404) },
+      },
+    },
+    async (request) => {
+      const { type } = request.params;
+      const id = await deleteIntegration(services, request.caller.teamId, type, request.caller);
+      if (id === null) throw integrationNotFound(type);
+      return { id, object: 'integration' as const, deleted: true };
+    },
+  );
+};
+
+function typeOf(text: string): IntegrationType {
+  const type = integrationTypes.find((known) => known === text);
+  if (!type) throw integrationNotFound(text);
+  return type;
+}
+
+function integrationNotFound(type: string): ApiError {
+  const known = integrationTypes.join(', ');
+  return new ApiError('integration_not_found', `No such integration: ${type}. There may be: ${known}.`, {
+    param: 'type',
+  });
+}

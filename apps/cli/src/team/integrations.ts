@@ -1,0 +1,99 @@
+import type { Integration, IntegrationParams, IntegrationType } from '@graft/client';
+import { Argument, type Command } from 'commander';
+import { timestamp } from '../draw/quantities.ts';
+import { table } from '../draw/table.ts';
+import { UsageError } from '../errors.ts';
+import { createOutput } from '../output.ts';
+import { connect } from '../remote/connect.ts';
+import { noun, type RemoteOptions, verb } from '../verb.ts';
+
+const types = ['wandb', 'mlflow', 'trackio'] as const;
+
+interface Settings extends RemoteOptions {
+  url?: string;
+  username?: string;
+  secretEnv?: string;
+  secretStdin?: boolean;
+}
+
+export function addIntegrationsVerbs(program: Command): void {
+  const integrations = noun(program, 'integrations', "where jobs' metrics are sent: list, set, delete");
+
+  verb(integrations, {
+    name: 'list',
+    summary: 'list the services that your team tracks experiments with',
+    examples: ['graft integrations list'],
+    remote: true,
+  }).action(async (options: RemoteOptions) => {
+    const output = createOutput(options);
+    const data = await (await connect(options)).integrations.list();
+    output.result({ object: 'list', data }, () =>
+      table(
+        ['TYPE', 'URL', 'USER', 'SECRET', 'CHANGED'],
+        data.map(rowOf),
+        output.paint,
+        'None yet. Set one up with: graft integrations set mlflow --url https://mlflow.example.com',
+      ),
+    );
+  });
+
+  verb(integrations, {
+    name: 'set',
+    summary: 'say where a service is and by which secret it is used; what is left out stays',
+    examples: [
+      'graft integrations set wandb --secret-env WANDB_API_KEY',
+      'graft integrations set mlflow --url https://mlflow.example.com --username ada --secret-stdin < password',
+    ],
+    remote: true,
+  })
+    .addArgument(new Argument('<type>').choices(types))
+    .option('--url <url>', 'of the server (wandb: that of Weights & Biases)')
+    .option('--username <name>', 'where the secret is a password (mlflow)')
+    .option('--secret-env <variable>', 'environment variable that holds the API key, token or password')
+    .option('--secret-stdin', 'read it from standard input')
+    .action(async (type: IntegrationType, options: Settings) => {
+      const output = createOutput(options);
+      const params = await paramsOf(options);
+      const integration = await (await connect(options)).integrations.set(type, params);
+      output.result(integration, () => `Metrics of jobs may be sent to ${type} at ${integration.url} now.`);
+    });
+
+  verb(integrations, {
+    name: 'delete',
+    summary: 'forget it, with its secret',
+    examples: ['graft integrations delete wandb'],
+    remote: true,
+  })
+    .addArgument(new Argument('<type>').choices(types))
+    .action(async (type: IntegrationType, options: RemoteOptions) => {
+      const deleted = await (await connect(options)).integrations.delete(type);
+      createOutput(options).result(deleted, () => `Deleted the ${type} integration.`);
+    });
+}
+
+/** A secret is no argument, which other users of the machine could see. */
+async function paramsOf({ url, username, secretEnv, secretStdin }: Settings): Promise<IntegrationParams> {
+  if (secretEnv !== undefined && secretStdin)
+    throw new UsageError('--secret-env and --secret-stdin exclude each other.');
+  const secret = secretStdin
+    ? await readStandardInput()
+    : secretEnv === undefined
+      ? undefined
+      : process.env[secretEnv];
+  if (secretEnv !== undefined && !secret) throw new UsageError(`The variable ${secretEnv} is not set.`);
+  return {
+    ...(url !== undefined && { url }),
+    ...(username !== undefined && { username }),
+    ...(secret !== undefined && { secret }),
+  };
+}
+
+async function readStandardInput(): Promise<string> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of process.stdin) chunks.push(chunk as Buffer);
+  return Buffer.concat(chunks).toString('utf8').trim();
+}
+
+function rowOf({ type, url, username, has_secret, updated_at }: Integration): string[] {
+  return [type, url, username ?? '', has_secret ? 'set' : 'none', timestamp(updated_at)];
+}

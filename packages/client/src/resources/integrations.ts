@@ -1,0 +1,35 @@
+import type { Transport } from '../transport.ts';
+import type { Integration, IntegrationParams, IntegrationType } from '../wire-integrations.ts';
+import type { Deleted } from '../wire-objects.ts';
+
+/** The accounts that a team tracks its experiments with: at most one of each type. */
+export class Integrations {
+  readonly #transport: Transport;
+
+  constructor(transport: Transport) {
+    this.#transport = transport;
+  }
+
+  async list(): Promise<Integration[]> {
+    const { data } = await this.#transport.json<{ data: Integration[] }>({
+      method: 'GET',
+      path: '/integrations',
+    });
+    return data;
+  }
+
+  retrieve(type: IntegrationType): Promise<Integration> {
+    return this.#transport.json({ method: 'GET', path: integrationPath(type) });
+  }
+
+  /** Makes it, or changes what is given. For keys of the role admin. */
+  set(type: IntegrationType, params: IntegrationParams): Promise<Integration> {
+    return this.#transport.json({ method: 'POST', path: integrationPath(type), json: params });
+  }
+
+  delete(type: IntegrationType): Promise<Deleted> {
+    return this.#transport.json({ method: 'DELETE', path: integrationPath(type) });
+  }
+}
+
+const integrationPath = (type: string): string => `/integrations/${encodeURIComponent(type)}`;

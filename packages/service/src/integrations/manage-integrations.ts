@@ -1,0 +1,145 @@
+import { GraftError } from '@graft/peft-core/config';
+import { insertAudit } from '../audit/insert-audit.ts';
+import type { Database } from '../database/database.ts';
+import { inTransaction } from '../database/in-transaction.ts';
+import { waitForRow } from '../database/wait-for-row.ts';
+import { newId } from '../ids.ts';
+import { type Actor, actorOf } from '../keys/verify-api-key.ts';
+import { type SealedFor, seal } from '../sealed-secret.ts';
+import type { Secrets } from '../secrets.ts';
+import { createEgressRules, type EgressRules } from '../webhooks/egress/address-rules.ts';
+import { parseTeamUrl } from '../webhooks/egress/webhook-url.ts';
+import { defaultUrls, type Integration, type IntegrationType, integrationOf } from './integration.ts';
+
+type Context = Database & { secrets: Pick<Secrets, 'pepper'>; env: { integrationAllow: string[] } };
+
+/** What is absent stays as it is, or is the default; null takes it away. */
+interface IntegrationChanges {
+  url?: string | undefined;
+  username?: string | null | undefined;
+  secret?: string | null | undefined;
+}
+
+/** Which addresses a team's servers may have. */
+export function integrationRules({ integrationAllow }: { integrationAllow: string[] }): EgressRules {
+  return createEgressRules(integrationAllow, 'GRAFT_INTEGRATION_ALLOW');
+}
+
+/** By team and type, which name a row as its id does: of two that make it at once either's secret opens. */
+export function sealedForIntegration({ teamId, type }: { teamId: string; type: string }): SealedFor {
+  return { purpose: 'secrets of integrations, 1', row: [teamId, type] };
+}
+
+/**
+ * Makes or changes a team's integration of this type. Jobs whose metrics it did not take are tried again at once. A secret never
+ * follows its integration to another server: with another URL it is to be given anew. Throws GraftError `invalid_integration`.
+ */
+export async function putIntegration(
+  context: Context,
+  teamId: string,
+  type: IntegrationType,
+  { url: wanted, username, secret }: IntegrationChanges,
+  by: Actor,
+): Promise<Integration> {
+  const given = wanted === undefined ? null : parseUrl(wanted, type, integrationRules(context.env));
+  return await waitForRow(`integration ${teamId} ${type}`, async () =>
+    inTransaction(context, async (tx) => {
+      const before = await tx.integration.findFirst({ where: { teamId, type } });
+      const url = given ?? before?.url ?? defaultUrls[type];
+      if (url === null) throw refusal('url', `say where your ${type} server is`);
+      const moves = before !== null && new URL(before.url).origin !== new URL(url).origin;
+      if (moves && before.sealed && secret === undefined)
+        throw refusal('secret', 'the one that is there is for another server: give one for this, or null');
+      const id = before?.id ?? newId('integration');
+      const sealed =
+        secret === undefined
+          ? (before?.sealed ?? null)
+          : secret === null
+            ? null
+            : seal(context.secrets.pepper, sealedForIntegration({ teamId, type }), secret);
+      const user = username === undefined ? (before?.username ?? null) : username;
+      checkSecret(type, user, sealed !== null);
+      const values = { url, username: user, sealed, updatedAt: new Date() };
+      const row = await tx.integration.upsert({
+        where: { teamId_type: { teamId, type } },
+        create: { id, teamId, type, ...values },
+        update: values,
+      });
+      // Long past: due by any clock.
+      await tx.jobIntegration.updateMany({
+        where: { teamId, type, status: 'active', failures: { gt: 0 } },
+        data: { nextAttemptAt: new Date(0), refusals: 0 },
+      });
+      const detail = { type, host: new URL(url).host, secret: secret === undefined ? 'kept' : 'given' };
+      await insertAudit(tx, teamId, { ...actorOf(by), action: 'integration.set', target: id, detail });
+      return integrationOf(row);
+    }),
+  );
+}
+
+function parseUrl(text: string, type: IntegrationType, rules: EgressRules): string {
+  const url = parseTeamUrl(text, rules, {
+    code: 'invalid_integration',
+    noPassword: 'give them as username and secret',
+  });
+  if (url.search)
+    throw refusal(
+      'url',
+      `must hold no query (?…); ${type === 'trackio' ? 'give its write_token as secret' : 'give a token as secret'}`,
+    );
+  return url.href.replace(/\/+$/, '');
+}
+
+function checkSecret(type: IntegrationType, username: string | null, hasSecret: boolean): void {
+  if (type === 'mlflow') {
+    if (username !== null && !hasSecret) throw refusal('secret', 'a username needs a password');
+    return;
+  }
+  if (username !== null) throw refusal('username', `${type} knows none: give its key or token as secret`);
+  if (hasSecret) return;
+  throw refusal(
+    'secret',
+    type === 'wandb' ? 'give your API key of Weights & Biases' : 'give the write token of the trackio server',
+  );
+}
+
+function refusal(param: string, why: string): GraftError {
+  return new GraftError('invalid_integration', `${param}: ${why}.`, { param });
+}
+
+/** At most one of each type. */
+export async function listIntegrations({ db }: Database, teamId: string): Promise<Integration[]> {
+  const rows = await db.integration.findMany({ where: { teamId }, orderBy: { type: 'asc' } });
+  return rows.map(integrationOf);
+}
+
+/** Null: the team has none of this type. */
+export async function getIntegration(
+  { db }: Database,
+  teamId: string,
+  type: string,
+): Promise<Integration | null> {
+  const row = await db.integration.findFirst({ where: { teamId, type } });
+  return row && integrationOf(row);
+}
+
+/** With its secret. Jobs that still send to it give up, and say so. Null: the team has none of this type. */
+export async function deleteIntegration(
+  db: Database,
+  teamId: string,
+  type: string,
+  by: Actor,
+): Promise<string | null> {
+  return await inTransaction(db, async (tx) => {
+    const row = await tx.integration.findFirst({ where: { teamId, type }, select: { id: true } });
+    if (!row) return null;
+    await tx.integration.deleteMany({ where: { teamId, id: row.id } });
+    await insertAudit(tx, teamId, {
+      ...actorOf(by),
+      action: 'integration.delete',
+      target: row.id,
+      detail: { type },
+    });
+    return row.id;
+  });
+}

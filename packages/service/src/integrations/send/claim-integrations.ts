@@ -1,0 +1,71 @@
+import { randomUUID } from 'node:crypto';
+import type { Database } from '../../database/database.ts';
+import type { StoredMetric } from '../../jobs/records/read-metrics.ts';
+import type { IntegrationType, JobIntegrationRequest } from '../integration.ts';
+import type { TrackerRun } from '../trackers/tracker.ts';
+
+/** What of a job's metrics was sent to one place; this process sends until its lease is over. */
+export interface ClaimedIntegration {
+  teamId: string;
+  jobId: string;
+  type: IntegrationType;
+  settings: JobIntegrationRequest;
+  run: TrackerRun | null;
+  trainStep: number;
+  evaluationStep: number;
+  sent: number;
+  token: string;
+}
+
+/** Takes what is due, teams in turn, and of one team a few at a time, so that a service that is slow holds up no other team. */
+export async function claimIntegrations(
+  { sql }: Pick<Database, 'sql'>,
+  { count, perTeam, leaseSeconds }: { count: number; perTeam: number; leaseSeconds: number },
+): Promise<ClaimedIntegration[]> {
+  const { rows } = await sql.query<ClaimedIntegration>(
+    `WITH flying AS MATERIALIZED (
+       SELECT team_id, count(*) AS n FROM job_integrations WHERE status = 'active' AND lease_until > now() GROUP BY 1
+     ), due AS (
+       SELECT team_id, job_id, type, next_attempt_at,
+              row_number() OVER (PARTITION BY team_id ORDER BY next_attempt_at, job_id, type)
+                + coalesce((SELECT n FROM flying WHERE flying.team_id = waiting.team_id), 0) AS turn
+       FROM job_integrations waiting
+       WHERE status = 'active' AND next_attempt_at <= now() AND (lease_until IS NULL OR lease_until <= now())
+     ), taken AS (
+       SELECT report.team_id, report.job_id, report.type
+       FROM job_integrations report JOIN due USING (team_id, job_id, type)
+       WHERE turn <= $2 AND report.status = 'active' AND (report.lease_until IS NULL OR report.lease_until <= now())
+       ORDER BY turn, due.next_attempt_at LIMIT $1 FOR UPDATE OF report SKIP LOCKED
+     )
+     UPDATE job_integrations report SET lease_until = now() + make_interval(secs => $3), lease_token = $4
+     FROM taken WHERE (report.team_id, report.job_id, report.type) = (taken.team_id, taken.job_id, taken.type)
+     RETURNING report.team_id AS "teamId", report.job_id AS "jobId", report.type, report.settings, report.run,
+       report.train_step AS "trainStep", report.evaluation_step AS "evaluationStep", report.sent, report.lease_token AS token`,
+    [count, perTeam, leaseSeconds, randomUUID()],
+  );
+  return rows;
+}
+
+/**
+ * The next metrics that were not sent, by step, that of the training first. Each kind has a place of its own: an evaluation is written
+ * after the step that it follows.
+ */
+export async function readUnsent(
+  { sql }: Pick<Database, 'sql'>,
+  { teamId, jobId, trainStep, evaluationStep }: ClaimedIntegration,
+  limit: number,
+): Promise<StoredMetric[]> {
+  const { rows } = await sql.query<StoredMetric>(
+    `SELECT m.kind, m.step, m.epoch, m.loss, m.token_accuracy AS "tokenAccuracy", m.learning_rate AS "learningRate",
+            m.grad_norm AS "gradNorm", m.tokens::float8 AS tokens, m.tokens_per_second AS "tokensPerSecond",
+            m.created_at AS "createdAt"
+     FROM (VALUES ('train', $3::int), ('evaluation', $4::int)) AS kinds(kind, after)
+     CROSS JOIN LATERAL (
+       SELECT * FROM job_metrics
+       WHERE team_id = $1 AND job_id = $2 AND kind = kinds.kind AND step > kinds.after ORDER BY step LIMIT $5
+     ) m
+     ORDER BY m.step, m.kind DESC LIMIT $5`,
+    [teamId, jobId, trainStep, evaluationStep, limit],
+  );
+  return rows;
+}

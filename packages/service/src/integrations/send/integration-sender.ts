@@ -1,0 +1,185 @@
+import { asTeam } from '../../database/on-behalf-of.ts';
+import { isTerminal } from '../../jobs/job.ts';
+import { getJob } from '../../jobs/records/read-jobs.ts';
+import { repeat } from '../../repeat.ts';
+import { unseal } from '../../sealed-secret.ts';
+import type { Services } from '../../services.ts';
+import { createResolve, type Egress, type Resolve } from '../../webhooks/egress/post-pinned.ts';
+import { integrationRules, sealedForIntegration } from '../manage-integrations.ts';
+import { createTracker } from '../trackers/create-tracker.ts';
+import { TrackerError } from '../trackers/tracker.ts';
+import { type ClaimedIntegration, claimIntegrations, readUnsent } from './claim-integrations.ts';
+import {
+  giveUp,
+  recordFailure,
+  recordFinished,
+  recordIdle,
+  recordRun,
+  recordSent,
+  type SendingLimits,
+} from './record-sending.ts';
+
+/** Limits and rhythms of sending. The defaults are for production; tests shorten them. */
+export interface IntegrationTimes extends SendingLimits {
+  /** How often what is due is looked for, and the metrics of a running job. */
+  pollMs: number;
+  /** Jobs' integrations that this process sends to at once, and about how many of one team all do. */
+  concurrency: number;
+  perTeam: number;
+  leaseSeconds: number;
+  connectMs: number;
+  wholeMs: number;
+  /** Metrics in one request. */
+  batch: number;
+  /** Default: DNS, as the machine is set up. */
+  resolve?: Resolve;
+}
+
+const defaults: IntegrationTimes = {
+  pollMs: 2_000,
+  concurrency: 16,
+  perTeam: 4,
+  leaseSeconds: 120,
+  connectMs: 5_000,
+  wholeMs: 15_000,
+  batch: 500,
+  firstSeconds: 5,
+  longestSeconds: 600,
+  mostRefusals: 6,
+  giveUpSeconds: 24 * 3600,
+};
+
+/**
+ * Sends the metrics of jobs to the services that their teams track experiments with. What was sent stands in Postgres, beside the
+ * metrics: nothing is kept in memory, no job waits for it, and whichever worker comes next goes on where the last one stopped. `close`
+ * breaks off what is under way, which is then sent again.
+ */
+export function startIntegrationSender(
+  services: Services,
+  overrides: Partial<IntegrationTimes> = {},
+): { close(): Promise<void> } {
+  const times = { ...defaults, ...overrides };
+  const { log } = services;
+  const rules = integrationRules(services.env);
+  const resolve = times.resolve ?? createResolve(rules, { timeoutMs: Math.ceil(times.connectMs / 4) });
+  const egress: Egress = { rules, resolve, connectMs: times.connectMs, wholeMs: times.wholeMs };
+  const closing = new AbortController();
+  const sending = new Set<Promise<void>>();
+
+  const start = (claimed: ClaimedIntegration, claimedAt: number) => {
+    const deadline = claimedAt + times.leaseSeconds * 500;
+    const sent = asTeam(claimed.teamId, async () =>
+      sendMetrics(services, claimed, { times, egress, deadline, signal: closing.signal }),
+    )
+      // Postgres is away: its lease runs out, and somebody goes on.
+      .catch((error: unknown) =>
+        log.warn({ err: error, teamId: claimed.teamId, jobId: claimed.jobId }, 'sending metrics failed'),
+      )
+      .finally(() => {
+        sending.delete(sent);
+        rounds.wake();
+      });
+    sending.add(sent);
+  };
+  const rounds = repeat(
+    'integrations',
+    times.pollMs,
+    async (stopping) => {
+      const count = times.concurrency - sending.size;
+      if (count <= 0 || stopping.aborted) return;
+      const claimedAt = performance.now();
+      for (const claimed of await claimIntegrations(services, { ...times, count })) start(claimed, claimedAt);
+    },
+    log,
+  );
+  return {
+    close: async () => {
+      closing.abort();
+      await rounds.stop();
+      await Promise.all(sending);
+    },
+  };
+}
+
+interface Sending {
+  times: IntegrationTimes;
+  egress: Egress;
+  /** `performance.now()` until which the lease is surely held. */
+  deadline: number;
+  signal: AbortSignal;
+}
+
+async function sendMetrics(services: Services, first: ClaimedIntegration, sending: Sending): Promise<void> {
+  const { times, signal } = sending;
+  try {
+    await sendAll(services, first, sending);
+  } catch (error) {
+    if (!(error instanceof TrackerError)) throw error;
+    // Broken off by this process itself: at once again, elsewhere.
+    if (signal.aborted) return await recordIdle(services, first, 0);
+    const outcome = await recordFailure(services, first, error, times);
+    const { teamId, jobId, type } = first;
+    services.log.warn(
+      { teamId, jobId, reason: `${type}: ${error.kind}` },
+      `sending metrics failed: ${outcome}`,
+    );
+  }
+}
+
+async function sendAll(
+  services: Services,
+  first: ClaimedIntegration,
+  { times, egress, deadline, signal }: Sending,
+): Promise<void> {
+  let claimed = first;
+  const { teamId, jobId, type } = claimed;
+  let job = await getJob(services, teamId, jobId);
+  if (!job) return;
+  const integration = await openIntegration(services, teamId, type);
+  if (typeof integration === 'string') return await giveUp(services, claimed, integration);
+  const tracker = createTracker(claimed.settings, job, integration, { egress, signal });
+  for (;;) {
+    // Read before its metrics: all that a finished job has written is there.
+    job = await getJob(services, teamId, jobId);
+    if (!job) return;
+    const points = await readUnsent(services, claimed, times.batch);
+    if (points.length === 0) {
+      if (!isTerminal(job.state)) return await recordIdle(services, claimed, times.pollMs / 1000);
+      if (claimed.run) await tracker.finish(claimed.run, job);
+      return await recordFinished(services, claimed);
+    }
+    if (performance.now() > deadline) return await recordIdle(services, claimed, 0);
+    if (!claimed.run) {
+      claimed = { ...claimed, run: await tracker.open() };
+      if (!(await recordRun(services, claimed, claimed.run!))) return;
+    }
+    const run = await tracker.send(claimed.run!, points, claimed.sent);
+    const lastOf = (kind: string, before: number) =>
+      points.findLast((point) => point.kind === kind)?.step ?? before;
+    claimed = {
+      ...claimed,
+      run,
+      trainStep: lastOf('train', claimed.trainStep),
+      evaluationStep: lastOf('evaluation', claimed.evaluationStep),
+      sent: claimed.sent + points.length,
+    };
+    if (!(await recordSent(services, claimed, claimed))) return;
+  }
+}
+
+/** With its secret, opened; or why there is none, in words. */
+async function openIntegration(
+  { db, secrets }: Pick<Services, 'db' | 'secrets'>,
+  teamId: string,
+  type: string,
+): Promise<{ url: string; username: string | null; secret: string | null } | string> {
+  const row = await db.integration.findFirst({ where: { teamId, type } });
+  if (!row) return `Your team has no ${type} integration any more.`;
+  const { url, username, sealed } = row;
+  if (!sealed) return { url, username, secret: null };
+  try {
+    return { url, username, secret: unseal(secrets.pepper, sealedForIntegration(row), sealed) };
+  } catch {
+    return `The secret of your ${type} integration cannot be read any more: give it again.`;
+  }
+}

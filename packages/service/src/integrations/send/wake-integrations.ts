@@ -1,0 +1,13 @@
+import type { Transaction } from '../../database/database.ts';
+import type { Job } from '../../jobs/job.ts';
+
+/** A job that begins to run, or is over, has something to send: in the transaction that makes it so. */
+export async function wakeIntegrations(
+  tx: Transaction,
+  { teamId, id, integrations }: Pick<Job, 'teamId' | 'id' | 'integrations'>,
+): Promise<void> {
+  if (integrations.length === 0) return;
+  await tx.$executeRaw`
+    UPDATE job_integrations SET next_attempt_at = now()
+    WHERE team_id = ${teamId} AND job_id = ${id} AND status = 'active' AND next_attempt_at IS NULL`;
+}

@@ -1,0 +1,60 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type Job, leaseOf } from '../../jobs/job.ts';
+import { type JobMetric, recordMetrics } from '../../jobs/leases/job-metrics.ts';
+import { listEvents } from '../../jobs/records/read-job-history.ts';
+import type { Services } from '../../services.ts';
+import { createTestJob, type TestTeam } from '../../testing/job-fixtures.ts';
+import type { JobIntegrationRequest } from '../integration.ts';
+import type { IntegrationTimes } from '../send/integration-sender.ts';
+
+/** Short waits. */
+export const quick: Partial<IntegrationTimes> = {
+  ...{ pollMs: 20, firstSeconds: 0.05, longestSeconds: 0.2, mostRefusals: 3, batch: 7 },
+};
+
+/** A running job that sends its metrics there. */
+export async function startMetricJob(
+  services: Services,
+  team: TestTeam,
+  ...integrations: JobIntegrationRequest[]
+): Promise<Job> {
+  return await createTestJob(services, team, 'running', { integrations });
+}
+
+/** As a worker does: training steps `from` to `to`, and an evaluation after every fifth, written later. */
+export async function trainSteps(services: Services, job: Job, from: number, to: number): Promise<void> {
+  const train: JobMetric[] = [];
+  const evaluations: JobMetric[] = [];
+  for (let step = from; step <= to; step++) {
+    const of = { step, epoch: step / 10, loss: 2 / step, tokenAccuracy: 0.5 };
+    const measured = { learningRate: 1e-4, gradNorm: 1, tokens: step * 100, tokensPerSecond: 1000 };
+    train.push({ kind: 'train', ...of, ...measured });
+    const none = { learningRate: null, gradNorm: null, tokens: null, tokensPerSecond: null };
+    if (step % 5 === 0) evaluations.push({ kind: 'evaluation', ...of, loss: 3 / step, ...none });
+  }
+  await recordMetrics(services, leaseOf(job), train);
+  await sleep(60);
+  await recordMetrics(services, leaseOf(job), evaluations);
+}
+
+/** What was sent of a job, once `holds` does. */
+export async function untilSent(
+  services: Services,
+  job: Job,
+  holds: (report: { status: string; sent: number; failures: number }) => boolean,
+): Promise<void> {
+  const end = performance.now() + 60_000;
+  for (;;) {
+    const report = await services.db.jobIntegration.findFirst({
+      where: { teamId: job.teamId, jobId: job.id },
+    });
+    if (report && holds(report)) return;
+    if (performance.now() > end) throw new Error(`waited in vain: ${JSON.stringify(report)}`);
+    await sleep(20);
+  }
+}
+
+export async function messagesOf(services: Services, job: Job): Promise<string[]> {
+  const { data } = await listEvents(services, job.teamId, job.id, { limit: 100 });
+  return data.map(({ message }) => message).reverse();
+}

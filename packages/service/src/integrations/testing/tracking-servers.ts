@@ -1,0 +1,101 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { type AddressInfo, createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { pythonEnvironment } from '../../../../../scripts/golden/environment/python-environment.ts';
+
+export interface TrackingServer {
+  url: string;
+  close(): Promise<void>;
+}
+
+/** What the trackio server takes metrics by. */
+export const writeToken = 'a-write-token-of-a-test';
+
+const trackioScript = `
+import sys, time, trackio
+trackio.show(open_browser=False, block_thread=False, host="127.0.0.1", server_port=int(sys.argv[1]))
+time.sleep(10**6)
+`;
+
+/** Two at once would install it twice. */
+let environment: Promise<string> | undefined;
+
+/** The server from the Python registry, on a port and a folder of its own. Starting takes seconds, installing the first time minutes. */
+export async function openTrackingServer(kind: 'mlflow' | 'trackio'): Promise<TrackingServer> {
+  environment ??= pythonEnvironment(undefined, 'tracking');
+  const python = await environment;
+  const folder = await mkdtemp(join(tmpdir(), `graft-${kind}-`));
+  const port = await freePort();
+  const url = `http://127.0.0.1:${port}`;
+  const options =
+    kind === 'mlflow'
+      ? [
+          ...['-m', 'mlflow', 'server', '--host', '127.0.0.1', '--port', String(port), '--workers', '1'],
+          ...['--backend-store-uri', `sqlite:///${folder}/mlflow.db`],
+          ...['--default-artifact-root', join(folder, 'artifacts')],
+        ]
+      : ['-c', trackioScript, String(port)];
+  const child = spawn(python, options, {
+    cwd: folder,
+    stdio: ['ignore', 'pipe', 'pipe'],
+    // A group of its own: mlflow's server starts others.
+    detached: true,
+    env: {
+      ...process.env,
+      HOME: folder,
+      MLFLOW_DISABLE_TELEMETRY: 'true',
+      // Seven processes more, of what the tests do not use.
+      MLFLOW_SERVER_ENABLE_JOB_EXECUTION: 'false',
+      DO_NOT_TRACK: 'true',
+      GRADIO_ANALYTICS_ENABLED: 'False',
+      HF_HUB_OFFLINE: '1',
+      TRACKIO_DIR: join(folder, 'trackio'),
+      TRACKIO_WRITE_TOKEN: writeToken,
+    },
+  });
+  let said = '';
+  for (const stream of [child.stdout, child.stderr])
+    stream.setEncoding('utf8').on('data', (text: string) => {
+      said = (said + text).slice(-4000);
+    });
+  const close = async () => {
+    const exited = child.exitCode === null && child.signalCode === null ? once(child, 'exit') : null;
+    if (exited) process.kill(-child.pid!, 'SIGKILL');
+    await exited;
+    await rm(folder, { recursive: true, force: true });
+  };
+  try {
+    await untilUp(kind === 'mlflow' ? `${url}/health` : url, child);
+  } catch (error) {
+    await close();
+    throw new Error(`${kind}: ${(error as Error).message}\n${said}`);
+  }
+  return { url, close };
+}
+
+async function untilUp(url: string, child: ChildProcess): Promise<void> {
+  const end = performance.now() + 300_000;
+  for (;;) {
+    if (child.exitCode !== null) throw new Error(`the server ended with ${child.exitCode}`);
+    const isUp = await fetch(url).then(
+      ({ status }) => status < 500,
+      () => false,
+    );
+    if (isUp) return;
+    if (performance.now() > end) throw new Error('the server did not start');
+    await sleep(200);
+  }
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, 'close');
+  return port;
+}
