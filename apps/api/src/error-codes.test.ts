@@ -76,7 +76,14 @@ test('no code that a retry cannot mend has a status that clients retry', () => {
   const retried = Object.entries(errorCodes).filter(([, [status]]) => mended.includes(status));
   assert.deepEqual(
     retried.map(([code]) => code),
-    // The last two: a team is below its limit again when an upload or a report of its is over.
-    ['request_timeout', 'too_many_requests', 'too_many_uploads', 'too_many_reports'],
+    // A team is below its limit again when a job, an upload or a report of its is over, or a month.
+    [
+      'request_timeout',
+      'quota_exceeded',
+      'too_many_requests',
+      'rate_limit_exceeded',
+      'too_many_uploads',
+      'too_many_reports',
+    ],
   );
 });

@@ -2,6 +2,7 @@ import type { WebhookSettings } from '@graft/service';
 import { type Static, Type } from 'typebox';
 import { Value } from 'typebox/value';
 import type { OpenLimits } from './plugins/open-limits.ts';
+import type { RateLimits } from './plugins/rate-limits.ts';
 
 /** Limits and rhythms of the API process. The defaults are for production; tests shorten them. */
 export interface ApiSettings {
@@ -28,6 +29,9 @@ export interface ApiSettings {
   /** Connections of all clients together. */
   maxConnections: number;
   openLimits: OpenLimits;
+  rateLimits: RateLimits;
+  /** How often the processes tell each other how many requests came. */
+  rateSyncMs: number;
   /** Addresses of proxies whose X-Forwarded-For is believed. */
   trustProxy: string[];
   /** How often new events are looked for, for all event streams at once. */
@@ -48,6 +52,8 @@ export interface ApiSettings {
   checkResponses: boolean;
 }
 
+/** 0: no limit. */
+const rate = (fallback: number) => Type.String({ pattern: '^[0-9]{1,7}$', default: String(fallback) });
 const count = (fallback: number) => Type.String({ pattern: '^[1-9][0-9]{0,6}$', default: String(fallback) });
 
 /** Every variable that only the API reads, as text. An empty one counts as unset. */
@@ -58,6 +64,9 @@ const EnvSchema = Type.Object({
   GRAFT_MAX_REQUESTS_PER_ADDRESS: count(1024),
   GRAFT_MAX_UPLOADS_PER_KEY: count(16),
   GRAFT_MAX_UPLOADS_PER_ADDRESS: count(64),
+  GRAFT_RATE_PER_KEY: rate(60_000),
+  GRAFT_RATE_PER_ADDRESS: rate(120_000),
+  GRAFT_RATE_WRONG_KEYS_PER_ADDRESS: rate(3_000),
   GRAFT_UPLOAD_EXPIRY_SECONDS: count(3600),
   GRAFT_MAX_OPEN_UPLOADS: count(16),
   GRAFT_MAX_STREAMS_PER_KEY: count(256),
@@ -100,6 +109,12 @@ export function loadApiSettings(env: NodeJS.ProcessEnv = process.env): ApiSettin
         streams: Number(filled.GRAFT_MAX_STREAMS_PER_ADDRESS),
       },
     },
+    rateLimits: {
+      perKey: Number(filled.GRAFT_RATE_PER_KEY),
+      perAddress: Number(filled.GRAFT_RATE_PER_ADDRESS),
+      wrongKeysPerAddress: Number(filled.GRAFT_RATE_WRONG_KEYS_PER_ADDRESS),
+    },
+    rateSyncMs: 500,
     trustProxy: filled.GRAFT_TRUST_PROXY.split(',')
       .map((address) => address.trim())
       .filter(Boolean),

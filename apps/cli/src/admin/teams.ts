@@ -9,10 +9,11 @@ import { linkOf } from '../team/invitations.ts';
 import { roles } from '../team/keys.ts';
 import { noun, type VerbOptions, verb } from '../verb.ts';
 import { existingTeam } from './existing-team.ts';
+import { addQuotaVerb } from './team-quota.ts';
 import { unixSeconds, withServices } from './with-services.ts';
 
 export function addTeamVerbs(admin: Command): void {
-  const teams = noun(admin, 'teams', 'create, list, limit, invite, delete');
+  const teams = noun(admin, 'teams', 'create, list, limit, quota, invite, delete');
 
   verb(teams, {
     name: 'create <name>',
@@ -53,6 +54,7 @@ export function addTeamVerbs(admin: Command): void {
     );
   });
   addTeamChanges(teams);
+  addQuotaVerb(teams);
 }
 
 function addTeamChanges(teams: Command): void {
