@@ -35,7 +35,7 @@ export const errorCodes = {
   idempotency_key_reused: [422, 'The Idempotency-Key was used before, with another body.'],
   too_many_requests: [
     429,
-    'The key or the address has too many requests, uploads or streams open; the message names the limit.',
+    'The key, the team or the address has too many requests, uploads, streams or completions open; the message names the limit.',
   ],
   rate_limit_exceeded: [
     429,

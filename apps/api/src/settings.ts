@@ -1,8 +1,8 @@
 import type { WebhookSettings } from '@graft/service';
 import { type Static, Type } from 'typebox';
 import { Value } from 'typebox/value';
-import type { OpenLimits } from './plugins/open-limits.ts';
-import type { RateLimits } from './plugins/rate-limits.ts';
+import type { OpenLimits } from './plugins/limits/open-limits.ts';
+import type { RateLimits } from './plugins/limits/rate-limits.ts';
 
 /** Limits and rhythms of the API process. The defaults are for production; tests shorten them. */
 export interface ApiSettings {
@@ -61,8 +61,10 @@ const EnvSchema = Type.Object({
   GRAFT_MAX_CONNECTIONS: count(8192),
   GRAFT_MAX_CONNECTIONS_PER_ADDRESS: count(2048),
   GRAFT_MAX_REQUESTS_PER_KEY: count(512),
+  GRAFT_MAX_REQUESTS_PER_TEAM: count(1024),
   GRAFT_MAX_REQUESTS_PER_ADDRESS: count(1024),
   GRAFT_MAX_UPLOADS_PER_KEY: count(16),
+  GRAFT_MAX_UPLOADS_PER_TEAM: count(64),
   GRAFT_MAX_UPLOADS_PER_ADDRESS: count(64),
   GRAFT_RATE_PER_KEY: rate(60_000),
   GRAFT_RATE_PER_ADDRESS: rate(120_000),
@@ -70,7 +72,11 @@ const EnvSchema = Type.Object({
   GRAFT_UPLOAD_EXPIRY_SECONDS: count(3600),
   GRAFT_MAX_OPEN_UPLOADS: count(16),
   GRAFT_MAX_STREAMS_PER_KEY: count(256),
+  GRAFT_MAX_STREAMS_PER_TEAM: count(512),
   GRAFT_MAX_STREAMS_PER_ADDRESS: count(512),
+  GRAFT_MAX_COMPLETIONS_PER_KEY: count(256),
+  GRAFT_MAX_COMPLETIONS_PER_TEAM: count(512),
+  GRAFT_MAX_COMPLETIONS_PER_ADDRESS: count(512),
   GRAFT_TRUST_PROXY: Type.String({ default: '' }),
 });
 
@@ -101,12 +107,20 @@ export function loadApiSettings(env: NodeJS.ProcessEnv = process.env): ApiSettin
         requests: Number(filled.GRAFT_MAX_REQUESTS_PER_KEY),
         uploads: Number(filled.GRAFT_MAX_UPLOADS_PER_KEY),
         streams: Number(filled.GRAFT_MAX_STREAMS_PER_KEY),
+        completions: Number(filled.GRAFT_MAX_COMPLETIONS_PER_KEY),
+      },
+      perTeam: {
+        requests: Number(filled.GRAFT_MAX_REQUESTS_PER_TEAM),
+        uploads: Number(filled.GRAFT_MAX_UPLOADS_PER_TEAM),
+        streams: Number(filled.GRAFT_MAX_STREAMS_PER_TEAM),
+        completions: Number(filled.GRAFT_MAX_COMPLETIONS_PER_TEAM),
       },
       perAddress: {
         connections: Number(filled.GRAFT_MAX_CONNECTIONS_PER_ADDRESS),
         requests: Number(filled.GRAFT_MAX_REQUESTS_PER_ADDRESS),
         uploads: Number(filled.GRAFT_MAX_UPLOADS_PER_ADDRESS),
         streams: Number(filled.GRAFT_MAX_STREAMS_PER_ADDRESS),
+        completions: Number(filled.GRAFT_MAX_COMPLETIONS_PER_ADDRESS),
       },
     },
     rateLimits: {

@@ -42,6 +42,7 @@ export const chatCompletionRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSett
         content: typeof content === 'string' ? content : content.map((part) => part.text).join(''),
       }));
       const maxTokens = body.max_completion_tokens ?? body.max_tokens ?? null;
+      reply.hold('completions');
       reply.endTurn();
       const events = await generateChoices(
         services,

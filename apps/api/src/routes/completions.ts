@@ -40,6 +40,7 @@ export const completionRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSettings
       refuseUnsupported(body, unsupportedCompletionParameters);
       const model = await findModel(services, request.caller, body.model);
       const prompt = typeof body.prompt === 'string' ? body.prompt : body.prompt[0]!;
+      reply.hold('completions');
       reply.endTurn();
       const events = await generateChoices(
         services,

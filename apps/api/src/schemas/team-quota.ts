@@ -113,5 +113,6 @@ export function quotaChange(body: Static<typeof UpdateTeamQuotaSchema>): Partial
     maxSeqLength: body.max_seq_length,
     tokensPerJob: body.tokens_per_job,
   };
-  return Object.fromEntries(Object.entries(change).filter(([, value]) => value !== undefined));
+  const named = Object.entries(change).filter(([, value]) => value !== undefined);
+  return Object.fromEntries(named) as Partial<TeamQuota>;
 }

@@ -50,7 +50,7 @@ function redisCounts(redis: Redis, prefix: string): CountStore {
       const answers = (await pipeline.exec()) ?? [];
       return new Map(
         [...counts.keys()].map((name, i) => {
-          const [error, total] = answers[2 * i] ?? [new Error('Redis did not answer')];
+          const [error, total] = answers[2 * i] ?? [new Error('Redis did not answer'), null];
           if (error) throw error;
           return [name, Number(total)];
         }),

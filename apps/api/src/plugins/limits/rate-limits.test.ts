@@ -3,9 +3,9 @@ import { after, before, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createApiKey } from '@graft/service';
 import { openFenced } from '@graft/service/testing';
-import { buildApp } from '../app.ts';
-import { assertError } from '../testing/assert-error.ts';
-import { type ApiBench, answerOf, type Caller, openApiBench } from '../testing/open-api-bench.ts';
+import { buildApp } from '../../app.ts';
+import { assertError } from '../../testing/assert-error.ts';
+import { type ApiBench, answerOf, type Caller, openApiBench } from '../../testing/open-api-bench.ts';
 
 let bench: ApiBench;
 let second: Awaited<ReturnType<typeof buildApp>>;
