@@ -17,7 +17,8 @@ const places: Record<string, string> = {
   'packages/service/src/workers/': "heartbeats and picking by Postgres's clock",
   'packages/service/src/keys/': "once a request; revoked, rotated and ended by Postgres's clock",
   'packages/service/src/people/': "invited, removed and disabled by Postgres's clock",
-  'packages/service/src/teams/': 'the lock of a team, what counts towards its quota, and its rows removed by the batch',
+  'packages/service/src/teams/':
+    'the lock of a team, what counts towards its quota, and its rows removed by the batch',
   'packages/service/src/webhooks/deliver/': "spreading, claiming and pruning by Postgres's clock",
   'packages/service/src/webhooks/manage-endpoints.ts': 'one create of a team at a time, locks',
   'packages/service/src/uploads/': "limits, claims and expiry by Postgres's clock, locks",

@@ -78,8 +78,8 @@ test('no code that a retry cannot mend has a status that clients retry', () => {
     retried.map(([code]) => code),
     // A team is below its limit again when a job, an upload or a report of its is over, or a month.
     [
-      'request_timeout',
       'quota_exceeded',
+      'request_timeout',
       'too_many_requests',
       'rate_limit_exceeded',
       'too_many_uploads',

@@ -30,8 +30,8 @@ import {
 import { observeValidation } from './observe-validation.ts';
 import { openBaseModel } from './open-base-model.ts';
 import type { OptionChecker } from './option-checker.ts';
-import { resolveOptions } from './resolve-options.ts';
 import { plannedTokens } from './planned-tokens.ts';
+import { resolveOptions } from './resolve-options.ts';
 import { createFileValidator, type FileValidator, ThreadDied } from './validate-files.ts';
 import { tokenizerKeyOf, validationKey } from './validation-key.ts';
 

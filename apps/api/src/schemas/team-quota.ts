@@ -32,7 +32,9 @@ const limits = {
   }),
   max_rank: count('Of a job, `rank_pattern` included.', 1),
   max_seq_length: count('Of a job.', 1),
-  tokens_per_job: amount('Tokens of the training data × epochs. A job beyond fails when its files were read.'),
+  tokens_per_job: amount(
+    'Tokens of the training data × epochs. A job beyond fails when its files were read.',
+  ),
 };
 
 export const TeamQuotaSchema = named('TeamQuota', {
@@ -69,11 +71,7 @@ export const UpdateTeamQuotaSchema = named(
   { ...closed, minProperties: 1 },
 );
 
-export function toWireQuota(
-  teamId: string,
-  quota: TeamQuota,
-  use: QuotaUse,
-): Static<typeof TeamQuotaSchema> {
+export function toWireQuota(teamId: string, quota: TeamQuota, use: QuotaUse): Static<typeof TeamQuotaSchema> {
   return {
     object: 'team.quota',
     team_id: teamId,

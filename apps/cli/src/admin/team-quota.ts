@@ -8,13 +8,13 @@ import { type VerbOptions, verb } from '../verb.ts';
 import { existingTeam } from './existing-team.ts';
 import { unixSeconds, withServices } from './with-services.ts';
 
-type QuotaOptions = Partial<TeamQuota>;
+type QuotaOptions = { [Name in keyof TeamQuota]?: TeamQuota[Name] | 'none' };
 
-/** `none` takes a limit away. */
+/** `none` takes a limit away. As a word, since commander makes an empty text of null. */
 const orNone =
   <T>(parse: (text: string) => T) =>
-  (text: string): T | null =>
-    text === 'none' ? null : parse(text);
+  (text: string): T | 'none' =>
+    text === 'none' ? text : parse(text);
 
 const amount = orNone(wholeNumber(0));
 const size = orNone(wholeNumber(1));
@@ -50,7 +50,10 @@ export function addQuotaVerb(teams: Command): void {
     .option('--max-seq-length <n>', 'longest sequence', size)
     .option('--tokens-per-job <n>', 'tokens of the data × epochs', amount)
     .action(async (name: string, { json, ...options }: VerbOptions & QuotaOptions & { debug?: boolean }) => {
-      const { debug: _, ...change } = options;
+      const { debug: _, ...named } = options;
+      const change = Object.fromEntries(
+        Object.entries(named).map(([name, value]) => [name, value === 'none' ? null : value]),
+      ) as Partial<TeamQuota>;
       const quota = await withServices(async (services, service) => {
         const { id } = await existingTeam(services, service, name);
         const isChange = Object.keys(change).length > 0;

@@ -13,7 +13,10 @@ export async function openCountStore(
 ): Promise<CountStore> {
   if (redisUrl === undefined) return postgresCounts(db);
   // Its errors are those of `add`, too.
-  return redisCounts(connectRedis(redisUrl, () => {}), await redisPrefix(db));
+  return redisCounts(
+    connectRedis(redisUrl, () => {}),
+    await redisPrefix(db),
+  );
 }
 
 function postgresCounts({ sql }: Pick<Database, 'sql'>): CountStore {

@@ -74,9 +74,13 @@ export async function setQuota(
   checkLimits({ scopes: null, models: models ?? null }, { scopes: null, models: null });
   const odd = methods?.find((method) => !peftTypes.includes(method));
   if (odd !== undefined)
-    throw new GraftError('unknown_peft_type', `There is no method '${odd}'. Methods: ${peftTypes.join(', ')}.`, {
-      param: 'methods',
-    });
+    throw new GraftError(
+      'unknown_peft_type',
+      `There is no method '${odd}'. Methods: ${peftTypes.join(', ')}.`,
+      {
+        param: 'methods',
+      },
+    );
   const columns = {
     ...numbers,
     ...(models === undefined ? {} : { models: storedLimit(models) }),

@@ -11,7 +11,10 @@ export class QuotaExceeded extends GraftError {
   /** When there is room again by itself: perhaps in seconds, at a time, or never, since the team must remove or ask for less. */
   readonly frees: 'soon' | Date | null;
 
-  constructor(message: string, { frees, param = null }: { frees: QuotaExceeded['frees']; param?: string | null }) {
+  constructor(
+    message: string,
+    { frees, param = null }: { frees: QuotaExceeded['frees']; param?: string | null },
+  ) {
     super('quota_exceeded', message, { param });
     this.frees = frees;
   }
@@ -46,7 +49,9 @@ export function limitsJobs(quota: TeamQuota | null): quota is TeamQuota {
 /** Throws QuotaExceeded where there is no room for one more job. In a transaction of `inQuota`. */
 export async function admitJob(tx: Transaction, teamId: string, quota: TeamQuota): Promise<void> {
   const { queuedJobs: most, tokensPerMonth: tokens } = quota;
-  const [use] = await tx.$queryRaw<QuotaUse[]>(useOf(teamId, { jobs: most !== null, tokens: tokens !== null }));
+  const [use] = await tx.$queryRaw<QuotaUse[]>(
+    useOf(teamId, { jobs: most !== null, tokens: tokens !== null }),
+  );
   if (most !== null && use!.queuedJobs >= most) {
     throw new QuotaExceeded(
       `Quota of waiting jobs: this team has ${use!.queuedJobs} validating, queued or paused, and ${most} is the limit. There is room when one of them starts or ends.`,
@@ -141,10 +146,13 @@ export function checkJobQuota(quota: TeamQuota | null, { model, peft, maxSeqLeng
   }
   const rank = rankOf(peft);
   if (maxRank !== null && rank > maxRank) {
-    throw new QuotaExceeded(`Quota of ranks: the job asks for ${rank}, and ${maxRank} is the limit of this team.`, {
-      frees: null,
-      param: 'peft.r',
-    });
+    throw new QuotaExceeded(
+      `Quota of ranks: the job asks for ${rank}, and ${maxRank} is the limit of this team.`,
+      {
+        frees: null,
+        param: 'peft.r',
+      },
+    );
   }
   if (quota.maxSeqLength !== null && maxSeqLength !== null && maxSeqLength > quota.maxSeqLength) {
     throw new QuotaExceeded(
@@ -156,6 +164,9 @@ export function checkJobQuota(quota: TeamQuota | null, { model, peft, maxSeqLeng
 
 /** The largest rank that a config asks for; 0: its method has none. */
 function rankOf(peft: PeftConfig): number {
-  const { r = 0, rank_pattern: pattern } = peft as { r?: number; rank_pattern?: Record<string, number> | null };
+  const { r = 0, rank_pattern: pattern } = peft as {
+    r?: number;
+    rank_pattern?: Record<string, number> | null;
+  };
   return Math.max(r, ...Object.values(pattern ?? {}));
 }

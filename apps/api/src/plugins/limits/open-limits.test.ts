@@ -3,7 +3,13 @@ import { connect } from 'node:net';
 import { after, before, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { assertError } from '../../testing/assert-error.ts';
-import { type ApiBench, answerOf, type Caller, chatLine, openApiBench } from '../../testing/open-api-bench.ts';
+import {
+  type ApiBench,
+  answerOf,
+  type Caller,
+  chatLine,
+  openApiBench,
+} from '../../testing/open-api-bench.ts';
 
 let bench: ApiBench;
 before(async () => {

@@ -46,7 +46,13 @@ test('a team has no quota until the operator sets one, and only the operator doe
   assert.equal(use.queued_jobs, 0);
   assert.equal(new Date(ends * 1000).toISOString().slice(8, 19), '01T00:00:00');
   const path = `/v1/admin/teams/${teamId}/quota`;
-  const change = { running_jobs: 3, queued_jobs: 5, models: ['tiny', 'ft:*'], methods: ['LORA'], max_rank: 64 };
+  const change = {
+    running_jobs: 3,
+    queued_jobs: 5,
+    models: ['tiny', 'ft:*'],
+    methods: ['LORA'],
+    max_rank: 64,
+  };
   assert.equal((await operator.send('POST', path, change)).json.queued_jobs, 5);
   const { json } = await bench.acme.send('GET', '/v1/team/quota');
   assert.deepEqual(
@@ -96,7 +102,10 @@ test('200 creates at once on two APIs make as many jobs as the quota says, and a
     const made = answers.filter(({ status }) => status === 200);
     assert.equal(made.length, 50);
     const refused = answers.filter(({ status }) => status !== 200);
-    assert.deepEqual(new Set(refused.map(({ status, json }) => `${status} ${json.error.code}`)), new Set(['429 quota_exceeded']));
+    assert.deepEqual(
+      new Set(refused.map(({ status, json }) => `${status} ${json.error.code}`)),
+      new Set(['429 quota_exceeded']),
+    );
     assert.match(refused[0]!.json.error.message, /has 50 validating, queued or paused, and 50 is the limit/);
     assert.match(refused[0]!.headers.get('retry-after')!, /^\d+$/);
     assert.equal(await bench.services.db.job.count({ where: { teamId: team.teamId } }), 50);
@@ -152,7 +161,7 @@ test('models, methods, ranks and lengths that the team may not use are refused b
 });
 
 test('tokens: of one job, and of the month with what is under way', async () => {
-  const team = await teamWith({});
+  const team = await teamWith({ tokens_per_job: null });
   const create = async (epochs: number) =>
     (
       await team.send('POST', jobs, {
@@ -179,7 +188,10 @@ test('tokens: of one job, and of the month with what is under way', async () => 
   await bench.untilState(late, 'failed');
   const told = (await team.send('GET', `${jobs}/${late}`)).json.error;
   assert.equal(told.code, 'quota_exceeded');
-  assert.match(told.message, new RegExp(`train up to ${4 * tokens}, this job ${tokens}, .*next month begins \\d{4}-\\d\\d-01T00:00`));
+  assert.match(
+    told.message,
+    new RegExp(`train up to ${4 * tokens}, this job ${tokens}, .*next month begins \\d{4}-\\d\\d-01T00:00`),
+  );
   // What was trained counts to the end of its month, and then no more.
   await bench.services.sql.query(
     `UPDATE jobs SET state = 'succeeded', trained_tokens = $2, finished_at = now() WHERE id = $1`,

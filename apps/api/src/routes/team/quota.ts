@@ -3,7 +3,12 @@ import { readQuota, readQuotaUse, setQuota, type TeamQuota } from '@graft/servic
 import { errorResponses } from '../../schemas/error.ts';
 import { ref } from '../../schemas/schema.ts';
 import { TeamParams } from '../../schemas/team.ts';
-import { quotaChange, TeamQuotaSchema, toWireQuota, UpdateTeamQuotaSchema } from '../../schemas/team-quota.ts';
+import {
+  quotaChange,
+  TeamQuotaSchema,
+  toWireQuota,
+  UpdateTeamQuotaSchema,
+} from '../../schemas/team-quota.ts';
 import { teamNotFound } from './team.ts';
 
 /** /team/quota and /admin/teams/{id}/quota: what a team may have, read by both and set by the operator. */
