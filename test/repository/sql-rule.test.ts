@@ -19,7 +19,8 @@ const places: Record<string, string> = {
   'packages/service/src/workers/': "heartbeats and picking by Postgres's clock",
   'packages/service/src/keys/': "once a request; revoked, rotated and ended by Postgres's clock",
   'packages/service/src/people/': "invited, removed and disabled by Postgres's clock",
-  'packages/service/src/teams/': 'the lock of a team, and its rows removed by the batch',
+  'packages/service/src/teams/':
+    'the lock of a team, what counts towards its quota, and its rows removed by the batch',
   'packages/service/src/webhooks/deliver/': "spreading, claiming and pruning by Postgres's clock",
   'packages/service/src/webhooks/manage-endpoints.ts': 'one create of a team at a time, locks',
   'packages/service/src/base-models/added/':
@@ -27,6 +28,7 @@ const places: Record<string, string> = {
   'packages/service/src/integrations/send/': "claims and retries by Postgres's clock, series of many steps",
   'packages/service/src/uploads/': "limits, claims and expiry by Postgres's clock, locks",
   'packages/service/src/usage/': 'entries by what is entered already, and their sums',
+  'packages/service/src/rates/count-stores.ts': 'counts added up by the batch',
   'packages/service/src/reports/': 'fair picking, leases',
   'packages/service/src/keys/manage-api-keys.ts': "revoked by Postgres's clock",
   'packages/service/src/observe/read-gauges.ts': 'counts, at every scrape',

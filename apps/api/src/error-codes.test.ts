@@ -76,8 +76,11 @@ test('no code that a retry cannot mend has a status that clients retry', () => {
   const retried = Object.entries(errorCodes).filter(([, [status]]) => mended.includes(status));
   assert.deepEqual(
     retried.map(([code]) => code),
-    // A budget frees with the month, which the answer tells clients not to wait for. The last two: a team is below its limit again
-    // when an upload or a report of its is over.
-    ['request_timeout', 'too_many_requests', 'budget_exceeded', 'too_many_uploads', 'too_many_reports'],
+    // A budget and a month's tokens free with the month, which the answer tells clients not to wait for. A team is below its other
+    // limits again when a job, an upload or a report of its is over.
+    [
+      ...['quota_exceeded', 'request_timeout', 'too_many_requests', 'rate_limit_exceeded'],
+      ...['budget_exceeded', 'too_many_uploads', 'too_many_reports'],
+    ],
   );
 });

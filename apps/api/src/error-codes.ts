@@ -17,6 +17,12 @@ export const errorCodes = {
   invalid_api_key: [401, 'The API key is wrong, has ended or was revoked.'],
   insufficient_role: [403, 'The role of the caller does not allow this.'],
   insufficient_scope: [403, 'The API key is limited to scopes that do not include this.'],
+  model_not_permitted: [403, 'The operator does not let the team train this base model.'],
+  method_not_permitted: [403, 'The operator does not let the team use this PEFT method.'],
+  quota_exceeded: [
+    429,
+    'A quota of the team; the message names limit, use and what frees it. 403 where time alone does not: the team must remove or ask for less.',
+  ],
   model_not_allowed: [403, 'The API key is limited to other models.'],
   operator_required: [403, 'Only the operator of the service may do this.'],
   team_key_required: [403, 'A key of the operator reads no data of a team.'],
@@ -29,7 +35,11 @@ export const errorCodes = {
   idempotency_key_reused: [422, 'The Idempotency-Key was used before, with another body.'],
   too_many_requests: [
     429,
-    'The key or the address has too many requests, uploads or streams open; the message names the limit.',
+    'The key, the team or the address has too many requests, uploads, streams or completions open; the message names the limit.',
+  ],
+  rate_limit_exceeded: [
+    429,
+    'The key or the address has sent too many requests in this minute; retry after the seconds of Retry-After.',
   ],
   budget_exceeded: [
     429,

@@ -1,7 +1,8 @@
 import type { WebhookSettings } from '@graft/service';
 import { type Static, Type } from 'typebox';
 import { Value } from 'typebox/value';
-import type { OpenLimits } from './plugins/open-limits.ts';
+import type { OpenLimits } from './plugins/limits/open-limits.ts';
+import type { RateLimits } from './plugins/limits/rate-limits.ts';
 
 /** Limits and rhythms of the API process. The defaults are for production; tests shorten them. */
 export interface ApiSettings {
@@ -28,6 +29,9 @@ export interface ApiSettings {
   /** Connections of all clients together. */
   maxConnections: number;
   openLimits: OpenLimits;
+  rateLimits: RateLimits;
+  /** How often the processes tell each other how many requests came. */
+  rateSyncMs: number;
   /** Addresses of proxies whose X-Forwarded-For is believed. */
   trustProxy: string[];
   /** How often new events are looked for, for all event streams at once. */
@@ -48,6 +52,8 @@ export interface ApiSettings {
   checkResponses: boolean;
 }
 
+/** 0: no limit. */
+const rate = (fallback: number) => Type.String({ pattern: '^[0-9]{1,7}$', default: String(fallback) });
 const count = (fallback: number) => Type.String({ pattern: '^[1-9][0-9]{0,6}$', default: String(fallback) });
 
 /** Every variable that only the API reads, as text. An empty one counts as unset. */
@@ -55,13 +61,22 @@ const EnvSchema = Type.Object({
   GRAFT_MAX_CONNECTIONS: count(8192),
   GRAFT_MAX_CONNECTIONS_PER_ADDRESS: count(2048),
   GRAFT_MAX_REQUESTS_PER_KEY: count(512),
+  GRAFT_MAX_REQUESTS_PER_TEAM: count(1024),
   GRAFT_MAX_REQUESTS_PER_ADDRESS: count(1024),
   GRAFT_MAX_UPLOADS_PER_KEY: count(16),
+  GRAFT_MAX_UPLOADS_PER_TEAM: count(64),
   GRAFT_MAX_UPLOADS_PER_ADDRESS: count(64),
+  GRAFT_RATE_PER_KEY: rate(60_000),
+  GRAFT_RATE_PER_ADDRESS: rate(120_000),
+  GRAFT_RATE_WRONG_KEYS_PER_ADDRESS: rate(3_000),
   GRAFT_UPLOAD_EXPIRY_SECONDS: count(3600),
   GRAFT_MAX_OPEN_UPLOADS: count(16),
   GRAFT_MAX_STREAMS_PER_KEY: count(256),
+  GRAFT_MAX_STREAMS_PER_TEAM: count(512),
   GRAFT_MAX_STREAMS_PER_ADDRESS: count(512),
+  GRAFT_MAX_COMPLETIONS_PER_KEY: count(256),
+  GRAFT_MAX_COMPLETIONS_PER_TEAM: count(512),
+  GRAFT_MAX_COMPLETIONS_PER_ADDRESS: count(512),
   GRAFT_TRUST_PROXY: Type.String({ default: '' }),
 });
 
@@ -92,14 +107,28 @@ export function loadApiSettings(env: NodeJS.ProcessEnv = process.env): ApiSettin
         requests: Number(filled.GRAFT_MAX_REQUESTS_PER_KEY),
         uploads: Number(filled.GRAFT_MAX_UPLOADS_PER_KEY),
         streams: Number(filled.GRAFT_MAX_STREAMS_PER_KEY),
+        completions: Number(filled.GRAFT_MAX_COMPLETIONS_PER_KEY),
+      },
+      perTeam: {
+        requests: Number(filled.GRAFT_MAX_REQUESTS_PER_TEAM),
+        uploads: Number(filled.GRAFT_MAX_UPLOADS_PER_TEAM),
+        streams: Number(filled.GRAFT_MAX_STREAMS_PER_TEAM),
+        completions: Number(filled.GRAFT_MAX_COMPLETIONS_PER_TEAM),
       },
       perAddress: {
         connections: Number(filled.GRAFT_MAX_CONNECTIONS_PER_ADDRESS),
         requests: Number(filled.GRAFT_MAX_REQUESTS_PER_ADDRESS),
         uploads: Number(filled.GRAFT_MAX_UPLOADS_PER_ADDRESS),
         streams: Number(filled.GRAFT_MAX_STREAMS_PER_ADDRESS),
+        completions: Number(filled.GRAFT_MAX_COMPLETIONS_PER_ADDRESS),
       },
     },
+    rateLimits: {
+      perKey: Number(filled.GRAFT_RATE_PER_KEY),
+      perAddress: Number(filled.GRAFT_RATE_PER_ADDRESS),
+      wrongKeysPerAddress: Number(filled.GRAFT_RATE_WRONG_KEYS_PER_ADDRESS),
+    },
+    rateSyncMs: 500,
     trustProxy: filled.GRAFT_TRUST_PROXY.split(',')
       .map((address) => address.trim())
       .filter(Boolean),

@@ -27,6 +27,37 @@ export interface TeamObject {
   weight: number;
 }
 
+/** What the operator lets a team have and ask for. Null: no limit. */
+export interface TeamQuotaLimits {
+  running_jobs: number;
+  queued_jobs: number | null;
+  stored_bytes: number | null;
+  tokens_per_month: number | null;
+  open_uploads: number | null;
+  models: string[] | null;
+  methods: string[] | null;
+  max_rank: number | null;
+  max_seq_length: number | null;
+  tokens_per_job: number | null;
+}
+
+export interface TeamQuota extends TeamQuotaLimits {
+  object: 'team.quota';
+  team_id: string;
+  use: {
+    running_jobs: number;
+    queued_jobs: number;
+    stored_bytes: number;
+    /** Trained this month. */
+    trained_tokens: number;
+    /** What jobs under way will train at most. */
+    planned_tokens: number;
+    open_uploads: number;
+  };
+  /** When the month ends, and its tokens are counted anew. */
+  month_ends: number;
+}
+
 export interface TeamMember {
   /** The person's. */
   id: string;

@@ -205,6 +205,8 @@ export {
 export { acquirePostgres } from './postgres/acquire-postgres.ts';
 export { ensureRoles } from './postgres/ensure-roles.ts';
 export { findUser } from './postgres/run-as.ts';
+export { openCountStore } from './rates/count-stores.ts';
+export { openSharedCounts, type SharedCounts } from './rates/shared-counts.ts';
 export { type Repeating, repeat } from './repeat.ts';
 export {
   claimFileReport,
@@ -230,6 +232,7 @@ export { secureDataFolder } from './storage/secure-data-folder.ts';
 export { isStorageAway, whenStorageIsBack } from './storage/storage-fault.ts';
 export { deleteTeam, purgeDeletedTeams } from './teams/delete-team.ts';
 export { ensureBootstrapKey } from './teams/ensure-bootstrap-key.ts';
+export { type QuotaUse, readQuota, readQuotaUse, setQuota, type TeamQuota } from './teams/team-quota.ts';
 export {
   createTeam,
   findTeam,
@@ -240,6 +243,7 @@ export {
   type Team,
   updateTeam,
 } from './teams/team-records.ts';
+export { checkJobQuota, checkRoom, QuotaExceeded } from './teams/within-quota.ts';
 export {
   claimSeconds,
   claimUpload,

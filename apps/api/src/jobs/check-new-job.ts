@@ -8,7 +8,15 @@ import {
   parseTrainingOptions,
 } from '@graft/peft-core/config';
 import { checkFormat } from '@graft/peft-core/examples';
-import { type FileRecord, getFile, type Identity, type NewJob, type Services } from '@graft/service';
+import {
+  checkJobQuota,
+  type FileRecord,
+  getFile,
+  type Identity,
+  type NewJob,
+  readQuota,
+  type Services,
+} from '@graft/service';
 import type { Static } from 'typebox';
 import { ApiError } from '../api-error.ts';
 import type { CreateJobSchema } from '../schemas/fine-tuning-job.ts';
@@ -67,10 +75,15 @@ export async function checkNewJob(
     );
   }
 
+  // Before a base model is fetched that the team may not train.
+  const quota = await readQuota(services, caller.teamId);
+  const asked = { model: baseModel, peft, maxSeqLength: training.max_seq_length ?? null };
+  checkJobQuota(quota, asked);
   const model = await openBaseModel(services, baseModel, AbortSignal.timeout(openModelPatience));
   // Only to find faults: the values are fixed when the files are validated, and then the base model is here.
   const options = { peft, training, hyperparameters, startFrom };
-  await resolveOptions(checker, caller.teamId, options, trainingFile.examples ?? 0, model);
+  const resolved = await resolveOptions(checker, caller.teamId, options, trainingFile.examples ?? 0, model);
+  checkJobQuota(quota, { ...asked, maxSeqLength: resolved.max_seq_length });
 
   return {
     keyId: caller.keyId,

@@ -4,6 +4,7 @@ import {
   asTeam,
   baseModelFault,
   breakValidation,
+  checkJobQuota,
   claimValidation,
   type FileRecord,
   findValidationResult,
@@ -17,6 +18,7 @@ import {
   keepValidationResult,
   leaseOf,
   randomText,
+  readQuota,
   releaseValidation,
   repeat,
   returnValidation,
@@ -28,6 +30,7 @@ import {
 import { observeValidation } from './observe-validation.ts';
 import { openBaseModel } from './open-base-model.ts';
 import type { OptionChecker } from './option-checker.ts';
+import { plannedTokens } from './planned-tokens.ts';
 import { resolveOptions } from './resolve-options.ts';
 import { createFileValidator, type FileValidator, ThreadDied } from './validate-files.ts';
 import { tokenizerKeyOf, validationKey } from './validation-key.ts';
@@ -199,16 +202,23 @@ async function examine(validation: Validation): Promise<ValidationOutcome> {
     training.examples ?? 0,
     model,
   );
+  // Again: the base model may have been missing when the job was created, and with it the length that is the default.
+  const { max_seq_length: maxSeqLength } = resolvedTraining;
+  const quota = await whenBack(signal, () => readQuota(services, job.teamId));
+  checkJobQuota(quota, { model: job.model, peft: job.peft, maxSeqLength });
   const what = {
     tokenizerKey: tokenizerKeyOf(model),
     tokenizerFiles: model.tokenizerFiles,
     modelConfig: model.config,
     peft: job.peft,
-    maxSeqLength: resolvedTraining.max_seq_length,
+    maxSeqLength,
   };
   const key = validationKey({ training, validation: other }, what);
   const known = await whenBack(signal, () => findValidationResult(services, job.teamId, key));
-  if (known) return known.error ? { ok: false, error: known.error } : { ok: true, resolvedTraining };
+  if (known?.error) return { ok: false, error: known.error };
+  const planned = (tokens: number) => plannedTokens(resolvedTraining, training.examples ?? 0, tokens);
+  if (known && known.tokens !== null)
+    return { ok: true, resolvedTraining, plannedTokens: planned(known.tokens) };
 
   onProgress({ bytes: 0, totalBytes: training.bytes + (other?.bytes ?? 0), examples: 0 });
   const localPath = async (file: FileRecord) =>
@@ -222,10 +232,13 @@ async function examine(validation: Validation): Promise<ValidationOutcome> {
   if (!report.ok && isLastingModelFault(report.code))
     throw baseModelFault(new GraftError(report.code, report.message), job.model, [model.path]);
   const error = report.ok ? null : errorOf(report);
-  await keepValidationResult(services, job.teamId, key, error).catch((err) =>
+  const tokens = report.ok ? report.tokens : null;
+  await keepValidationResult(services, job.teamId, key, error, tokens).catch((err) =>
     services.log.warn({ err, jobId: job.id }, 'the result of a validation was not kept'),
   );
-  return error ? { ok: false, error } : { ok: true, resolvedTraining };
+  return report.ok
+    ? { ok: true, resolvedTraining, plannedTokens: planned(report.tokens) }
+    : { ok: false, error: error! };
 }
 
 async function fileOf({ services, job, signal }: Validation, id: string, param: string): Promise<FileRecord> {

@@ -21,7 +21,7 @@ export interface ValidationTask {
 }
 
 export type ValidationReport =
-  | { ok: true }
+  | { ok: true; tokens: number }
   | { ok: false; code: string; message: string; param: string; fault: 'user' | 'system' | 'environment' };
 
 /** What the thread says: how far it is, then how it ended. A fault of the program comes as text. */
@@ -46,6 +46,8 @@ async function validate(
 ): Promise<ValidationReport> {
   const bad = new LineRanges();
   let examples = 0;
+  /** Of the training file, once through. */
+  let tokens = 0;
   let told = 0;
   try {
     const tokenizer = tokenizerOf(task);
@@ -54,7 +56,10 @@ async function validate(
       { ...task, tokenizer },
       {
         onBadLine: (line) => bad.add(line),
-        onExample: () => examples++,
+        onExample: (example, file) => {
+          examples++;
+          if (file === 'training_file') tokens += example.tokens;
+        },
         onBytes: (bytes, totalBytes) => {
           const now = performance.now();
           if (now - told < progressMilliseconds) return;
@@ -63,7 +68,7 @@ async function validate(
         },
       },
     );
-    return { ok: true };
+    return { ok: true, tokens };
   } catch (error) {
     if (!(error instanceof GraftError)) throw error;
     const { code, message, fault, details } = error;

@@ -55,15 +55,18 @@ export const auth = fp(async (app) => {
         headers: challenge,
       });
     }
+    await app.rates.beforeLookup(request);
     // Who it is, is not known yet; a header is its sender's.
     const found = await app.turns.run(header, () => verifyKey(app.services, header));
     if (!found) {
+      await app.rates.wrongKey(request);
       throw new ApiError('invalid_api_key', 'The API key is wrong, has ended or was revoked.', {
         headers: challenge,
       });
     }
     if (found.kind === 'team') request.caller = found.identity;
     else request.operator = found.operator;
+    await app.rates.rightKey(request, reply);
     reply.hold('requests');
     if (access === 'anyone') return;
     if (access === 'operator') checkOperator(request);

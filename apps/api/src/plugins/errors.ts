@@ -1,5 +1,11 @@
 import { GraftError } from '@graft/peft-core/config';
-import { GenerationError, isDatabaseAway, isLastingModelFault, isRowLocked } from '@graft/service';
+import {
+  GenerationError,
+  isDatabaseAway,
+  isLastingModelFault,
+  isRowLocked,
+  QuotaExceeded,
+} from '@graft/service';
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
 import fp from 'fastify-plugin';
 import { ApiError, errorBody } from '../api-error.ts';
@@ -37,6 +43,7 @@ export function answerError(
 
 export function toApiError(error: FastifyError | ApiError | GraftError | Error): ApiError {
   if (error instanceof ApiError) return error;
+  if (error instanceof QuotaExceeded) return fromQuota(error);
   if (error instanceof GraftError) return fromGraftError(error);
   if (error instanceof GenerationError) return fromGenerationError(error);
   if (isRowLocked(error)) {
@@ -65,6 +72,15 @@ function fromGraftError(error: GraftError): ApiError {
   return Object.assign(new ApiError('bad_request', error.message, { param: error.param, status, headers }), {
     code: error.code,
   });
+}
+
+/** 429 where time alone makes room; where that is not soon, clients are told not to try again by themselves. */
+function fromQuota({ message, param, frees }: QuotaExceeded): ApiError {
+  if (frees === null) return new ApiError('quota_exceeded', message, { param, status: 403 });
+  const seconds =
+    frees === 'soon' ? retryAfterSeconds : Math.max(1, Math.ceil((frees.getTime() - Date.now()) / 1000));
+  const headers = { 'retry-after': String(seconds), ...(frees !== 'soon' && { 'x-should-retry': 'false' }) };
+  return new ApiError('quota_exceeded', message, { param, headers });
 }
 
 function fromGenerationError(error: GenerationError): ApiError {

@@ -60,7 +60,7 @@ export const observe = fp(async (app) => {
     endSpan(request.span, statusCode >= 500 ? `answered ${statusCode}` : undefined);
   });
 
-  app.get('/metrics', { schema: { hide: true } }, async (request, reply) => {
+  app.get('/metrics', { config: { unmetered: true }, schema: { hide: true } }, async (request, reply) => {
     const reader = { headers: request.headers, remoteAddress: request.raw.socket.remoteAddress };
     if (!mayReadMetrics(reader, services.env)) {
       throw new ApiError('unknown_url', 'Unknown request URL: GET /metrics.');

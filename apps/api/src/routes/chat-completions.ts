@@ -44,6 +44,7 @@ export const chatCompletionRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSett
         content: typeof content === 'string' ? content : content.map((part) => part.text).join(''),
       }));
       const maxTokens = body.max_completion_tokens ?? body.max_tokens ?? null;
+      reply.hold('completions');
       reply.endTurn();
       const choices = await generateChoices(
         services,

@@ -42,6 +42,7 @@ export const completionRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSettings
       await app.checkBudget(request.caller.teamId);
       const { name, ...model } = await findModel(services, request.caller, body.model);
       const prompt = typeof body.prompt === 'string' ? body.prompt : body.prompt[0]!;
+      reply.hold('completions');
       reply.endTurn();
       const choices = await generateChoices(
         services,

@@ -1,6 +1,7 @@
 import multipart from '@fastify/multipart';
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import {
+  checkRoom,
   createFile,
   deleteFile,
   type FileRecord,
@@ -25,6 +26,7 @@ import {
 import { createdSpan, listOf, toWireList } from '../schemas/list.ts';
 import { ref } from '../schemas/schema.ts';
 import type { ApiSettings } from '../settings.ts';
+import { comingBytes } from '../uploads/coming-bytes.ts';
 import { receiveUpload } from '../uploads/receive-upload.ts';
 import { createUploadChecks } from '../uploads/upload-checks.ts';
 
@@ -58,6 +60,7 @@ export const fileRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSettings }> = 
     },
     async (request, reply) => {
       reply.hold('uploads');
+      await checkRoom(services, request.caller.teamId, comingBytes(request));
       const upload = await receiveUpload(request, services.files, checks, {
         bytes: maxBytes,
         idleMs: settings.uploadIdleMs,

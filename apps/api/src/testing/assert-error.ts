@@ -14,10 +14,14 @@ export function assertError(
   const { error } = answer.json;
   assert.deepEqual(Object.keys(error).sort(), ['code', 'message', 'param', 'type'], shown);
   assert.equal(error.code, code, shown);
-  const ofClient = status === 429 ? 'rate_limit_error' : 'invalid_request_error';
-  assert.equal(error.type, status >= 500 ? 'server_error' : ofClient);
+  assert.equal(error.type, typeOf(status));
   if (param !== undefined) assert.equal(error.param, param, shown);
   assert.equal(typeof error.message, 'string');
   assert.match(answer.headers.get('x-request-id') ?? '', /^req_[0-9a-f]{24}$/);
   return error.message;
+}
+
+function typeOf(status: number): string {
+  if (status === 429) return 'rate_limit_error';
+  return status >= 500 ? 'server_error' : 'invalid_request_error';
 }

@@ -10,11 +10,12 @@ import { linkOf } from '../team/invitations.ts';
 import { roles } from '../team/keys.ts';
 import { noun, type VerbOptions, verb } from '../verb.ts';
 import { existingTeam } from './existing-team.ts';
+import { addQuotaVerb } from './team-quota.ts';
 import { addBudgetVerb } from './usage.ts';
 import { unixSeconds, withServices } from './with-services.ts';
 
 export function addTeamVerbs(admin: Command): void {
-  const teams = noun(admin, 'teams', 'create, list, limit, weight, budget, invite, delete');
+  const teams = noun(admin, 'teams', 'create, list, limit, weight, quota, budget, invite, delete');
 
   verb(teams, {
     name: 'create <name>',
@@ -60,6 +61,7 @@ export function addTeamVerbs(admin: Command): void {
   });
   addTeamChanges(teams);
   addBudgetVerb(teams);
+  addQuotaVerb(teams);
 }
 
 function addTeamChanges(teams: Command): void {

@@ -48,6 +48,19 @@ test('a team from its first admin to its end', async (t) => {
   assert.match(who, /^person +Lead <lead@example\.com> \(user-\w+\)$/m);
   assert.match((await ok(['team', 'show'], lead)).stdout, /^team +research$/m);
 
+  // What the operator lets them have, which the lead sees.
+  const limits = ['--queued-jobs', '50', '--stored-bytes', '20GB', '--methods', 'LORA,IA3'];
+  const set = await json(['admin', 'teams', 'quota', 'research', ...limits]);
+  assert.deepEqual([set.queued_jobs, set.stored_bytes, set.methods], [50, 20e9, ['LORA', 'IA3']]);
+  const shown = (await ok(['team', 'quota'], lead)).stdout;
+  assert.match(shown, /^waiting jobs +0 of 50$/m);
+  assert.match(shown, /^stored +0 B of 20\.0 GB$/m);
+  assert.match(shown, /^methods +LORA, IA3$/m);
+  const free = await json(['admin', 'teams', 'quota', 'research', '--queued-jobs', 'none']);
+  assert.deepEqual([free.queued_jobs, free.methods], [null, ['LORA', 'IA3']]);
+  const odd = await graft(['admin', 'teams', 'quota', 'research', '--methods', 'LORE']);
+  assert.match(odd.stderr, /There is no method 'LORE'/);
+
   // The lead invites somebody who has a key of another team saved already: it is not lost.
   const { link: second } = await json(['team', 'invitations', 'create', '--role', 'viewer'], lead);
   const ada = await ok(['join', second, '--email', 'Ada@example.com'], lead);

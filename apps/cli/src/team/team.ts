@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { timestamp } from '../draw/quantities.ts';
+import { quotaView } from '../draw/quota-view.ts';
 import { fields } from '../draw/table.ts';
 import { createOutput } from '../output.ts';
 import { connect } from '../remote/connect.ts';
@@ -10,7 +11,7 @@ import { addMemberVerbs } from './members.ts';
 
 /** `graft team …`, for whoever runs a team. */
 export function addTeamVerbs(program: Command): void {
-  const team = noun(program, 'team', 'your team: show, members, invitations, keys, delete');
+  const team = noun(program, 'team', 'your team: show, quota, members, invitations, keys, delete');
 
   verb(team, {
     name: 'show',
@@ -32,6 +33,17 @@ export function addTeamVerbs(program: Command): void {
         output.paint,
       ),
     );
+  });
+
+  verb(team, {
+    name: 'quota',
+    summary: 'show what your team may have and ask for, and how much is in use',
+    examples: ['graft team quota'],
+    remote: true,
+  }).action(async (options: RemoteOptions) => {
+    const output = createOutput(options);
+    const quota = await (await connect(options)).team.quota();
+    output.result(quota, () => quotaView(quota, output.paint));
   });
   addMemberVerbs(team);
   addInvitationVerbs(team);

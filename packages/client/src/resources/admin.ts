@@ -7,6 +7,8 @@ import type {
   OperatorKey,
   Person,
   TeamObject,
+  TeamQuota,
+  TeamQuotaLimits,
   WorkerObject,
 } from '../team-objects.ts';
 import type { Transport } from '../transport.ts';
@@ -78,6 +80,15 @@ class AdminTeams {
 
   update(id: string, params: { running_limit?: number; weight?: number }): Promise<TeamObject> {
     return this.#transport.json({ method: 'POST', path: teamPath(id), json: params });
+  }
+
+  quota(id: string): Promise<TeamQuota> {
+    return this.#transport.json({ method: 'GET', path: `${teamPath(id)}/quota` });
+  }
+
+  /** Changes what is named; null takes a limit away. */
+  setQuota(id: string, change: Partial<TeamQuotaLimits>): Promise<TeamQuota> {
+    return this.#transport.json({ method: 'POST', path: `${teamPath(id)}/quota`, json: change });
   }
 
   /** With all it has, for good. `name` must be the team's. */

@@ -10,6 +10,7 @@ import type {
   Role,
   TeamMember,
   TeamObject,
+  TeamQuota,
 } from '../team-objects.ts';
 import type { Transport } from '../transport.ts';
 import type { Deleted } from '../wire-objects.ts';
@@ -32,6 +33,11 @@ export class Team {
 
   retrieve(): Promise<TeamObject> {
     return this.#transport.json({ method: 'GET', path: '/team' });
+  }
+
+  /** What the operator lets the team have, and how much of it is in use. */
+  quota(): Promise<TeamQuota> {
+    return this.#transport.json({ method: 'GET', path: '/team/quota' });
   }
 
   /** With all it has, for good. `name` must be the team's. */

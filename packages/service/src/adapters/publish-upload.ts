@@ -1,10 +1,11 @@
 import type { PeftConfig } from '@graft/peft-core/config';
 import { insertAudit } from '../audit/insert-audit.ts';
 import type { Database } from '../database/database.ts';
-import { inTransaction } from '../database/in-transaction.ts';
 import { newId } from '../ids.ts';
 import { type Actor, actorOf } from '../keys/verify-api-key.ts';
 import type { StoredArtifact } from '../storage/artifact-store.ts';
+import { readQuota } from '../teams/team-quota.ts';
+import { admitBytes, inQuota } from '../teams/within-quota.ts';
 import type { AdapterVersion } from './adapter.ts';
 import { insertVersion } from './insert-version.ts';
 
@@ -18,7 +19,7 @@ interface UploadedAdapter extends StoredArtifact {
   note: string | null;
 }
 
-/** Publishes checked files as the next version of an adapter of this name, with its audit row, in one transaction. */
+/** Publishes checked files as the next version of an adapter of this name, with its audit row, in one transaction. Throws QuotaExceeded. */
 export async function publishUpload(
   db: Database,
   teamId: string,
@@ -26,7 +27,9 @@ export async function publishUpload(
   by: Actor,
 ): Promise<AdapterVersion> {
   const { name, base, peft, parentId, note, ...stored } = upload;
-  return await inTransaction(db, async (tx) => {
+  const quota = await readQuota(db, teamId);
+  return await inQuota(db, teamId, (quota?.storedBytes ?? null) !== null, async (tx) => {
+    if (quota) await admitBytes(tx, teamId, quota, stored.bytes);
     const team = await tx.team.findFirstOrThrow({ where: { id: teamId } });
     const id = newId('version');
     const version = await insertVersion(

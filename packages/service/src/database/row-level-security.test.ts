@@ -218,7 +218,8 @@ describe('a statement without its WHERE', () => {
 
   /** What a team adds to alone, and what the system keeps of a team. */
   const closed = [
-    ...['audit_log', 'base_model_rules', 'budget_notices', 'job_metadata', 'team_budgets', 'usage_ledger'],
+    ...['audit_log', 'base_model_rules', 'budget_notices', 'job_metadata', 'team_budgets', 'team_quotas'],
+    'usage_ledger',
   ];
 
   test('changes and deletes the team’s own rows', async () => {

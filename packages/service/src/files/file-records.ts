@@ -11,6 +11,8 @@ import type { File as FileRow } from '../generated/client.ts';
 import { newId } from '../ids.ts';
 import { type Actor, actorOf } from '../keys/verify-api-key.ts';
 import type { FileStore } from '../storage/file-store.ts';
+import { readQuota } from '../teams/team-quota.ts';
+import { admitBytes, inQuota } from '../teams/within-quota.ts';
 
 export interface FileRecord {
   id: string;
@@ -49,13 +51,17 @@ const retryPauses = [100, 1000];
 /**
  * The row of an upload that `FileStore.receive` has finished. When Postgres goes away in the middle, the same row is tried again:
  * a try that was committed after all is found. An error for which `isDatabaseAway` holds leaves open whether there is a
- * row; any other says that there is none.
+ * row; any other says that there is none. Throws QuotaExceeded.
  */
 export async function createFile(db: Database, teamId: string, file: NewFile): Promise<FileRecord> {
   const id = newId('file');
   for (let attempt = 0; ; attempt++) {
     try {
-      return await inTransaction(db, async (tx) => await insertFile(tx, teamId, id, file));
+      const quota = await readQuota(db, teamId);
+      return await inQuota(db, teamId, (quota?.storedBytes ?? null) !== null, async (tx) => {
+        if (quota) await admitBytes(tx, teamId, quota, file.bytes);
+        return await insertFile(tx, teamId, id, file);
+      });
     } catch (error) {
       // While an earlier try is still being committed, this one waited for it.
       if (attempt > 0 && (error as { code?: unknown }).code === 'P2002') {

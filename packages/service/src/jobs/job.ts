@@ -152,6 +152,8 @@ export interface Job {
   fineTunedModel: string | null;
   /** Set when it ends, however it does: each step once. Null: none was trained. */
   trainedTokens: number | null;
+  /** What it will train, at most; null until the data were validated. */
+  plannedTokens: number | null;
   /** W3C's `traceparent` of the request that created it. */
   traceContext: string | null;
   leaseEpoch: number;
@@ -192,10 +194,11 @@ export function leaseOf(job: Job): Lease {
 
 /** A row of `jobs` as Prisma reads it, in the types that its writers keep to. */
 export function jobOf(row: JobRow): Job {
-  const { requestHash: _, trainedTokens, ...columns } = row;
+  const { requestHash: _, trainedTokens, plannedTokens, ...columns } = row;
   return {
-    ...(columns as Omit<Job, 'trainedTokens'>),
+    ...(columns as Omit<Job, 'trainedTokens' | 'plannedTokens'>),
     // Prisma reads int8 as bigint; token counts stay far below 2^53.
     trainedTokens: trainedTokens === null ? null : Number(trainedTokens),
+    plannedTokens: plannedTokens === null ? null : Number(plannedTokens),
   };
 }

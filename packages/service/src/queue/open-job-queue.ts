@@ -6,9 +6,9 @@ import { connectionOptions } from '../database/connection-options.ts';
 import { connectOwner } from '../database/database.ts';
 import { isRowLocked } from '../database/database-away.ts';
 import { grantSchema } from '../database/grant-access.ts';
-import { asSystem } from '../database/on-behalf-of.ts';
 import type { PrismaClient } from '../generated/client.ts';
 import type { Lease } from '../jobs/job.ts';
+import { connectRedis, redisPrefix } from './connect-redis.ts';
 import type { JobQueue } from './job-queue.ts';
 
 interface QueueSettings {
@@ -106,17 +106,9 @@ async function openOnRedis(
   { db, redisUrl, log }: QueueSettings,
   warn: (error: Error) => void,
 ): Promise<JobQueue> {
-  // Two Grafts on one Redis stay apart by the id that each one's Postgres holds.
-  const installation = await asSystem(() => db.installation.findFirstOrThrow());
-  const prefix = `graft-${installation.id.slice(0, 8)}`;
-  // Never wait for a Redis that is away or hangs: a ring that fails is rung again by the reconciler.
-  const producer = new Redis(redisUrl!, {
-    maxRetriesPerRequest: 1,
-    enableOfflineQueue: false,
-    commandTimeout: 2_000,
-    connectTimeout: 2_000,
-  });
-  producer.on('error', warn);
+  const prefix = await redisPrefix({ db });
+  // A ring that fails is rung again by the reconciler.
+  const producer = connectRedis(redisUrl!, warn);
   await new Promise<void>((resolve) => {
     const timer = setTimeout(resolve, 2_000);
     producer.once('ready', () => {

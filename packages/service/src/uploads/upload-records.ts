@@ -8,6 +8,8 @@ import type { Upload as UploadRow } from '../generated/client.ts';
 import { newId } from '../ids.ts';
 import { type Actor, actorOf } from '../keys/verify-api-key.ts';
 import type { FileStore } from '../storage/file-store.ts';
+import { readQuota } from '../teams/team-quota.ts';
+import { admitBytes, inQuota } from '../teams/within-quota.ts';
 import { mostParts, partOf, type Upload, type UploadPart, uploadOf, uploadOver } from './upload.ts';
 
 export type NewUpload = Pick<Upload, 'filename' | 'mimeType' | 'bytes'> & {
@@ -16,25 +18,31 @@ export type NewUpload = Pick<Upload, 'filename' | 'mimeType' | 'bytes'> & {
   seconds: number;
 };
 
-/** Throws GraftError `too_many_uploads` when the team has `most` of them pending, exact however many are made at once. */
+/**
+ * Throws GraftError `too_many_uploads` when the team has `most` of them pending, or as many as its quota says, exact however many are
+ * made at once; QuotaExceeded: the bytes that it announces are too many. They count as stored from here on.
+ */
 export async function createUpload(
   db: Database,
   teamId: string,
   { seconds, keyId, filename, mimeType, bytes }: NewUpload,
   { most }: { most: number },
 ): Promise<Upload> {
-  return await inTransaction(db, async (tx) => {
+  const quota = await readQuota(db, teamId);
+  const limit = quota?.openUploads ?? most;
+  return await inQuota(db, teamId, (quota?.storedBytes ?? null) !== null, async (tx) => {
     await tx.$queryRaw`SELECT pg_advisory_xact_lock(hashtextextended(${`graft:uploads:${teamId}`}, 0))::text`;
     const [open] = await tx.$queryRaw<{ count: number; minutes: number | null }[]>`
       SELECT count(*)::int AS count, ceil(extract(epoch FROM min(expires_at) - now()) / 60)::int AS minutes
       FROM uploads WHERE team_id = ${teamId} AND status = 'pending' AND expires_at > now()`;
-    if (open!.count >= most) {
+    if (open!.count >= limit) {
       throw new GraftError(
         'too_many_uploads',
-        `This team has ${open!.count} uploads open, and ${most} is the limit: complete or cancel one; the oldest expires in ${open!.minutes} min.`,
+        `This team has ${open!.count} uploads open, and ${limit} is the limit: complete or cancel one; the oldest expires in ${open!.minutes} min.`,
         { param: null },
       );
     }
+    if (quota) await admitBytes(tx, teamId, quota, bytes);
     const id = newId('upload');
     await tx.$executeRaw`
       INSERT INTO uploads (id, team_id, key_id, filename, purpose, mime_type, bytes, remaining_bytes, expires_at)

@@ -4,7 +4,14 @@ import multipart from '@fastify/multipart';
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { checkStoredWeights } from '@graft/peft-core/check';
 import type { PeftConfig } from '@graft/peft-core/config';
-import { admitBaseModel, findFineTunedModel, isDatabaseAway, newId, publishUpload } from '@graft/service';
+import {
+  admitBaseModel,
+  checkRoom,
+  findFineTunedModel,
+  isDatabaseAway,
+  newId,
+  publishUpload,
+} from '@graft/service';
 import { ApiError } from '../../api-error.ts';
 import { openBaseModel } from '../../jobs/open-base-model.ts';
 import { AdapterVersionSchema, toWireAdapterVersion } from '../../schemas/adapter.ts';
@@ -14,6 +21,7 @@ import { ref } from '../../schemas/schema.ts';
 import { modelNotFound, writesText } from '../../serving/find-model.ts';
 import type { ApiSettings } from '../../settings.ts';
 import { createAdapterChecker } from '../../uploads/adapter-checker.ts';
+import { comingBytes } from '../../uploads/coming-bytes.ts';
 import { multipartLimits, receiveAdapter } from '../../uploads/receive-adapter.ts';
 
 /** Milliseconds to open a base model, which may have to be fetched first. */
@@ -53,6 +61,7 @@ export const adapterUploadRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSetti
       if (!request.isMultipart())
         throw new ApiError('unsupported_media_type', 'Send the files as multipart/form-data.');
       const { teamId, keyId } = request.caller;
+      await checkRoom(services, teamId, comingBytes(request));
       const folder = await services.artifacts.stage(newId('version'), 0);
       try {
         const fields = await receiveAdapter(

@@ -11,16 +11,17 @@ const longestMessage = 64 * 1024;
 
 /**
  * What an earlier validation of the team's said about the same files, model and options, all of which `key` is a digest of:
- * `{error}`, null for files that are fine. Null: none is known.
+ * `{error}`, null for files that are fine, and the tokens of the training file, null where they were not counted. Null: none is known.
  */
 export async function findValidationResult(
   { db }: Database,
   teamId: string,
   key: string,
-): Promise<{ error: JobError | null } | null> {
+): Promise<{ error: JobError | null; tokens: number | null } | null> {
   const since = new Date(Date.now() - keptDays * 24 * 3600 * 1000);
   const row = await db.validationResult.findFirst({ where: { teamId, key, createdAt: { gt: since } } });
-  return row && { error: row.error as JobError | null };
+  if (!row) return null;
+  return { error: row.error as JobError | null, tokens: row.tokens === null ? null : Number(row.tokens) };
 }
 
 /** Keeps a result: files that are fine, or a user's fault. A system's may pass, and is not kept. */
@@ -29,13 +30,14 @@ export async function keepValidationResult(
   teamId: string,
   key: string,
   error: JobError | null,
+  tokens: number | null = null,
 ): Promise<void> {
   if (error && (error.fault !== 'user' || error.message.length > longestMessage)) return;
   const value = error === null ? Prisma.DbNull : { ...error };
   await db.validationResult.upsert({
     where: { teamId_key: { teamId, key } },
-    create: { teamId, key, error: value },
-    update: { error: value, createdAt: new Date() },
+    create: { teamId, key, error: value, tokens },
+    update: { error: value, tokens, createdAt: new Date() },
   });
   const surplus = await db.validationResult.findMany({
     where: { teamId },

@@ -7,13 +7,14 @@ import {
 } from '@graft/peft-core/config';
 import { insertAudit } from '../../audit/insert-audit.ts';
 import { type Database, json, type Transaction } from '../../database/database.ts';
-import { inTransaction } from '../../database/in-transaction.ts';
 import { RowBusy, waitForRow } from '../../database/wait-for-row.ts';
 import { Prisma } from '../../generated/client.ts';
 import { newId } from '../../ids.ts';
 import type { JobIntegrationRequest } from '../../integrations/integration.ts';
 import { actorOf } from '../../keys/verify-api-key.ts';
 import { currentTraceparent } from '../../observe/tracing.ts';
+import { readQuota, type TeamQuota } from '../../teams/team-quota.ts';
+import { admitJob, inQuota, limitsJobs } from '../../teams/within-quota.ts';
 import { type Job, jobOf, type Priority, priorities } from '../job.ts';
 import { insertEvent } from '../records/job-event.ts';
 
@@ -57,8 +58,8 @@ const keptHours = 24;
  * an earlier identical request is answered.
  *
  * Throws GraftError `file_not_found` (the file is unknown or another team's), `model_not_found` (the version to start from was
- * deleted), `idempotency_key_reused` (same key, other body, within a day); what `isRowLocked` knows when another transaction holds
- * the file, or an identical request, for two seconds.
+ * deleted), `idempotency_key_reused` (same key, other body, within a day), QuotaExceeded; what `isRowLocked` knows when another
+ * transaction holds the file, or an identical request, for two seconds.
  */
 export async function createJob(
   db: Database,
@@ -68,9 +69,16 @@ export async function createJob(
   const token = repetitionOf(teamId, input);
   // Those that nothing ties together never wait for one another.
   const id = newId('job');
+  const quota = await readQuota(db, teamId);
   return await waitForRow(
     token ?? id,
-    async () => await inTransaction(db, async (tx) => await create(tx, teamId, input, { id, token })),
+    async () =>
+      await inQuota(
+        db,
+        teamId,
+        limitsJobs(quota),
+        async (tx) => await create(tx, teamId, input, { id, token, quota }),
+      ),
   );
 }
 
@@ -78,10 +86,11 @@ async function create(
   tx: Transaction,
   teamId: string,
   input: NewJob,
-  { id, token }: { id: string; token: string | null },
+  { id, token, quota }: { id: string; token: string | null; quota: TeamQuota | null },
 ): Promise<{ job: Job; created: boolean }> {
   const earlier = token && (await findEarlier(tx, teamId, input, token));
   if (earlier) return { job: earlier, created: false };
+  if (limitsJobs(quota)) await admitJob(tx, teamId, quota);
   await checkFile(tx, teamId, input.trainingFileId, 'training_file');
   if (input.validationFileId) await checkFile(tx, teamId, input.validationFileId, 'validation_file');
   if (input.startFrom) await holdVersion(tx, teamId, input.startFrom);

@@ -4,6 +4,8 @@ import { type Database, statementWithin, type Transaction } from '../../database
 import { isDatabaseAway, isRowLocked } from '../../database/database-away.ts';
 import { inTransaction } from '../../database/in-transaction.ts';
 import { Prisma } from '../../generated/client.ts';
+import { readQuota } from '../../teams/team-quota.ts';
+import { admitTokens, inQuota, QuotaExceeded } from '../../teams/within-quota.ts';
 import { type Job, type JobError, type Lease, leaseOf, type ValidationProgress } from '../job.ts';
 import { renewalMs } from '../leases/heartbeat-job.ts';
 import { insertEvent } from '../records/job-event.ts';
@@ -155,29 +157,56 @@ export type ValidationOutcome =
       ok: true;
       /** Every number fixed. */
       resolvedTraining: ResolvedTraining;
+      /** What it will train, at most. */
+      plannedTokens?: number;
     }
   | { ok: false; error: JobError };
 
-/** validating → queued, or → failed with the reason. Null: fenced (cancelled meanwhile, or another took over). */
+/**
+ * validating → queued, or → failed with the reason, which may be that the team's quota has no room for its tokens. Null: fenced
+ * (cancelled meanwhile, or another took over).
+ */
 export async function finishValidation(
   db: Database,
   lease: Lease,
   outcome: ValidationOutcome,
 ): Promise<Job | null> {
-  return await inTransaction(db, async (tx) => {
-    const guard = Prisma.sql`${holds(lease, 'validating')} AND lease_until IS NOT NULL`;
-    if (!outcome.ok) return await endJob(tx, guard, { state: 'failed', error: outcome.error });
+  const guard = Prisma.sql`${holds(lease, 'validating')} AND lease_until IS NOT NULL`;
+  if (!outcome.ok) {
+    const { error } = outcome;
+    return await inTransaction(db, async (tx) => await endJob(tx, guard, { state: 'failed', error }));
+  }
+  const { plannedTokens = null } = outcome;
+  const owner = await db.db.job.findFirst({ where: { id: lease.id }, select: { teamId: true } });
+  if (!owner) return null;
+  const quota = await readQuota(db, owner.teamId);
+  return await inQuota(db, owner.teamId, (quota?.tokensPerMonth ?? null) !== null, async (tx) => {
+    if (quota && plannedTokens !== null) {
+      const refusal = await refusalOf(admitTokens(tx, owner.teamId, quota, plannedTokens));
+      if (refusal) return await endJob(tx, guard, { state: 'failed', error: refusal });
+    }
     const job = await changeJob(
       tx,
       guard,
       Prisma.sql`state = 'queued', resolved_training = ${JSON.stringify(outcome.resolvedTraining)}::jsonb,
-        lease_until = NULL, worker_id = NULL, run_after = now()`,
+        planned_tokens = ${plannedTokens}, lease_until = NULL, worker_id = NULL, run_after = now()`,
     );
     if (!job) return null;
     await endAttempt(tx, job, 'succeeded');
     await insertEvent(tx, job, { message: 'Files validated, moving job to queued state' });
     return job;
   });
+}
+
+async function refusalOf(admission: Promise<void>): Promise<JobError | null> {
+  try {
+    await admission;
+    return null;
+  } catch (error) {
+    if (!(error instanceof QuotaExceeded)) throw error;
+    const { code, message, param } = error;
+    return { code, message, param, fault: 'user' };
+  }
 }
 
 /** Gives a validation back, lease epoch + 1 and the attempt refunded, because the process stops. Null: fenced. */

@@ -2,14 +2,25 @@ import assert from 'node:assert/strict';
 import { connect } from 'node:net';
 import { after, before, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { assertError } from '../testing/assert-error.ts';
-import { type ApiBench, answerOf, type Caller, chatLine, openApiBench } from '../testing/open-api-bench.ts';
+import { assertError } from '../../testing/assert-error.ts';
+import {
+  type ApiBench,
+  answerOf,
+  type Caller,
+  chatLine,
+  openApiBench,
+} from '../../testing/open-api-bench.ts';
 
 let bench: ApiBench;
 before(async () => {
-  const few = { requests: 4, uploads: 1, streams: 2 };
+  const few = { requests: 4, uploads: 1, streams: 2, completions: 1 };
   bench = await openApiBench({
-    openLimits: { perKey: few, perAddress: { requests: 6, uploads: 2, streams: 3, connections: 20 } },
+    workerWaitMs: 3_000,
+    openLimits: {
+      perKey: few,
+      perTeam: { requests: 5, uploads: 2, streams: 3, completions: 2 },
+      perAddress: { requests: 6, uploads: 2, streams: 3, completions: 3, connections: 20 },
+    },
   });
 });
 after(async () => await bench?.close());
@@ -108,6 +119,30 @@ test('uploads and requests of a key are capped', async () => {
   for (const socket of waiting) socket.destroy();
   streams.abort();
   await until(async () => (await bench.acme.send('GET', '/v1/files')).status === 200);
+});
+
+test('completions are capped by key, and by team over all its keys', async () => {
+  const [one, two, three] = [
+    await bench.caller(bench.acme, 'member'),
+    await bench.caller(bench.acme, 'member'),
+    await bench.caller(bench.acme, 'member'),
+  ];
+  // There is no worker: each waits for one.
+  const complete = (caller: Caller) =>
+    caller.send('POST', '/v1/completions', { model: 'tiny', prompt: 'a', max_tokens: 1 });
+  for (const [callers, limit] of [
+    [[one, one], /key has 1 completions open, and 1 is the limit/],
+    [[one, two, three], /team has 2 completions open, and 2 is the limit/],
+  ] as const) {
+    const answers = await Promise.all(callers.map(complete));
+    const refused = answers.filter(({ status }) => status === 429);
+    assert.equal(refused.length, 1);
+    assert.match(refused[0]!.json.error.message, limit);
+    const others = answers.filter(({ status }) => status === 503);
+    assert.equal(others.length, callers.length - 1);
+  }
+  // They count no more.
+  assert.equal((await complete(one)).status, 503);
 });
 
 test('connections of an address are capped', async () => {

@@ -1,14 +1,19 @@
 import type { Socket } from 'node:net';
 import type { FastifyReply } from 'fastify';
 import fp from 'fastify-plugin';
-import { ApiError } from '../api-error.ts';
+import { ApiError } from '../../api-error.ts';
 
 /** What a client keeps open, and is counted while it does. */
-type Held = 'requests' | 'uploads' | 'streams';
+type Held = 'requests' | 'uploads' | 'streams' | 'completions';
+
+/** Whose it is. */
+type Holder = 'key' | 'team' | 'address';
 
 /** How many of each may be open at once. */
 export interface OpenLimits {
   perKey: Record<Held, number>;
+  /** All its keys together. */
+  perTeam: Record<Held, number>;
   /** An address may be a proxy's, with many keys behind it. */
   perAddress: Record<Held, number> & { connections: number };
 }
@@ -28,16 +33,18 @@ declare module 'fastify' {
 const retryAfter = { 'retry-after': '5' };
 
 /**
- * Caps what one key and one address may have open, so that no client takes the memory, the sockets and the turns of all
- * others. Requests are counted by address here and by key in `auth`; routes hold uploads, and `stream` holds streams.
+ * Caps what one key, one team and one address may have open, so that no client takes the memory, the sockets and the turns of all
+ * others. Requests are counted by address here and by key in `auth`; routes hold uploads and completions, and `stream` holds streams.
  */
 export const openLimits = fp<{ limits: OpenLimits }>(async (app, { limits }) => {
   const open = new Map<string, number>();
   /** What each answer is counted as. */
   const held = new WeakMap<FastifyReply, string[]>();
 
-  function take(reply: FastifyReply, kind: Held, holder: 'key' | 'address', id: string): void {
-    const most = limits[holder === 'key' ? 'perKey' : 'perAddress'][kind];
+  const limitsOf = { key: limits.perKey, team: limits.perTeam, address: limits.perAddress };
+
+  function take(reply: FastifyReply, kind: Held, holder: Holder, id: string): void {
+    const most = limitsOf[holder][kind];
     const name = `${kind} ${holder} ${id}`;
     const count = open.get(name) ?? 0;
     if (count >= most) {
@@ -64,6 +71,7 @@ export const openLimits = fp<{ limits: OpenLimits }>(async (app, { limits }) => 
     const { caller, operator, ip } = this.request;
     const key = caller ? (caller.keyId ?? caller.personId) : operator?.keyId;
     if (key) take(this, kind, 'key', key);
+    if (caller) take(this, kind, 'team', caller.teamId);
     // The request itself was counted by address when it came.
     if (kind !== 'requests') take(this, kind, 'address', ip);
   });

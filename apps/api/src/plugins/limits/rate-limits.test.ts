@@ -1,0 +1,105 @@
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { createApiKey } from '@graft/service';
+import { openFenced } from '@graft/service/testing';
+import { buildApp } from '../../app.ts';
+import { assertError } from '../../testing/assert-error.ts';
+import { type ApiBench, answerOf, type Caller, openApiBench } from '../../testing/open-api-bench.ts';
+
+let bench: ApiBench;
+let second: Awaited<ReturnType<typeof buildApp>>;
+let fenced: ReturnType<typeof openFenced>;
+let secondUrl: string;
+const limits = { rateLimits: { perKey: 20, perAddress: 200, wrongKeysPerAddress: 10 }, rateSyncMs: 50 };
+before(async () => {
+  bench = await openApiBench(limits);
+  fenced = openFenced(bench.services);
+  second = await buildApp({ ...bench.services, ...fenced.database }, limits);
+  secondUrl = await second.listen({ host: '127.0.0.1', port: 0 });
+});
+after(async () => {
+  await second?.close();
+  await fenced?.close();
+  await bench?.close();
+});
+
+/** A minute that has just begun is not over before the test is. */
+async function roomInMinute(): Promise<void> {
+  const left = 60_000 - (Date.now() % 60_000);
+  if (left < 25_000) await sleep(left + 50);
+}
+
+async function keyOf(team: Caller): Promise<string> {
+  return (await createApiKey(bench.services, team.teamId, { name: 'k', role: 'member' })).key;
+}
+
+async function ask(url: string, key: string, path = '/v1/files') {
+  return await answerOf(await fetch(url + path, { headers: { authorization: `Bearer ${key}` } }));
+}
+
+test('a key has so many requests a minute on all processes together, and is told how many are left', async () => {
+  await roomInMinute();
+  const key = await keyOf(bench.acme);
+  const first = await ask(bench.url, key);
+  assert.equal(first.status, 200);
+  const told = (name: string) => first.headers.get(name);
+  assert.deepEqual([told('ratelimit-limit'), told('ratelimit-remaining')], ['20', '19']);
+  assert.deepEqual(
+    [told('x-ratelimit-limit-requests'), told('x-ratelimit-remaining-requests')],
+    ['20', '19'],
+  );
+  assert.match(told('ratelimit-reset')!, /^\d+$/);
+  assert.equal(told('x-ratelimit-reset-requests'), `${told('ratelimit-reset')}s`);
+  for (let i = 0; i < 11; i++) await ask(bench.url, key);
+  // One more of the other process is what it hears of the first by.
+  for (let seen = 0; seen < 12; await sleep(60)) {
+    const { rows } = await bench.services.sql.query(
+      "SELECT count FROM rate_counts WHERE name LIKE 'key%' ORDER BY count DESC",
+    );
+    seen = rows[0]?.count ?? 0;
+  }
+  await ask(secondUrl, key);
+  await sleep(500);
+  const statuses = [];
+  for (let i = 0; i < 10; i++) statuses.push((await ask(secondUrl, key)).status);
+  assert.deepEqual(statuses, [...Array(7).fill(200), ...Array(3).fill(429)]);
+  const refused = await ask(secondUrl, key);
+  assertError(refused, 429, 'rate_limit_exceeded');
+  assert.equal(refused.json.error.type, 'rate_limit_error');
+  assert.equal(refused.headers.get('retry-after'), refused.headers.get('ratelimit-reset'));
+  assert.equal(refused.headers.get('ratelimit-remaining'), '0');
+  // Another key, of another team or of the same, has its own.
+  assert.equal((await ask(secondUrl, await keyOf(bench.acme))).status, 200);
+  assert.equal((await ask(secondUrl, bench.other.key)).status, 200);
+});
+
+test('wrong keys are limited by address before Postgres is asked, and those that were let in go on', async (t) => {
+  await roomInMinute();
+  const known = await keyOf(bench.other);
+  assert.equal((await ask(secondUrl, known)).status, 200);
+  const wrong = (i: number) => `graft_${String(i).padStart(12, 'a')}_${'b'.repeat(32)}`;
+  // It watches, and changes nothing.
+  const { mock } = t.mock.method(fenced.database.sql, 'query');
+  const lookUps = () =>
+    mock.calls.filter(({ arguments: [text] }) => String(text).includes('FROM api_keys')).length;
+  for (let i = 0; i < 10; i++) assertError(await ask(secondUrl, wrong(i)), 401, 'invalid_api_key');
+  assert.equal(lookUps(), 10);
+  for (let i = 10; i < 30; i++) {
+    const refused = await ask(secondUrl, wrong(i));
+    assertError(refused, 429, 'rate_limit_exceeded');
+    assert.match(refused.headers.get('retry-after')!, /^\d+$/);
+  }
+  assert.equal(lookUps(), 10);
+  assert.equal((await ask(secondUrl, known)).status, 200);
+});
+
+test('an address has so many requests, with whatever keys and none; health is always answered', async () => {
+  await roomInMinute();
+  let refused = 0;
+  for (let i = 0; i < 260; i++) if ((await fetch(`${bench.url}/v1/files`)).status === 429) refused++;
+  assert.ok(refused >= 60, String(refused));
+  assertError(await answerOf(await fetch(`${bench.url}/docs/json`)), 429, 'rate_limit_exceeded');
+  for (const path of ['/healthz', '/readyz', '/metrics'])
+    assert.equal((await fetch(bench.url + path)).status, 200, path);
+});

@@ -1,0 +1,116 @@
+import { peftTypes } from '@graft/peft-core/config';
+import { mostRunning, type QuotaUse, type TeamQuota } from '@graft/service';
+import { type Static, Type } from 'typebox';
+import { closed, named, nullable, Time, unixSeconds } from './schema.ts';
+
+const noLimit = 'Null: no limit.';
+/** As large as a number in JSON is exact. */
+const amount = (description: string) =>
+  nullable(Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER }), {
+    description: `${description} ${noLimit}`,
+  });
+const count = (description: string, minimum = 0) =>
+  nullable(Type.Integer({ minimum, maximum: 2 ** 31 - 1 }), { description: `${description} ${noLimit}` });
+
+const limits = {
+  running_jobs: Type.Integer({
+    minimum: 1,
+    maximum: mostRunning,
+    description: 'Jobs that may run at once; those beyond wait. `running_limit` of the team.',
+  }),
+  queued_jobs: count('Jobs that wait: validating, queued or paused.'),
+  stored_bytes: amount(
+    'Of files, pending uploads and adapters together. Deleted adapters count until they cannot be restored.',
+  ),
+  tokens_per_month: amount('Trained in a calendar month of UTC.'),
+  open_uploads: count("Uploads in parts that are pending. Null: the server's own limit."),
+  models: nullable(Type.Array(Type.String({ minLength: 1, maxLength: 256 }), { maxItems: 64 }), {
+    description: `Base models that jobs may train, or beginnings of some with a \`*\` behind. ${noLimit}`,
+  }),
+  methods: nullable(Type.Array(Type.Enum(peftTypes, { type: 'string' }), { maxItems: peftTypes.length }), {
+    description: `\`peft_type\`s that jobs may use. ${noLimit}`,
+  }),
+  max_rank: count('Of a job, `rank_pattern` included.', 1),
+  max_seq_length: count('Of a job.', 1),
+  tokens_per_job: amount(
+    'Tokens of the training data × epochs. A job beyond fails when its files were read.',
+  ),
+};
+
+export const TeamQuotaSchema = named('TeamQuota', {
+  object: Type.Literal('team.quota'),
+  team_id: Type.String(),
+  ...limits,
+  use: Type.Object({
+    running_jobs: Type.Integer(),
+    queued_jobs: Type.Integer(),
+    stored_bytes: Type.Integer(),
+    trained_tokens: Type.Integer({ description: 'Trained this month.' }),
+    planned_tokens: Type.Integer({
+      description: 'What jobs that were validated and have not ended will train at most.',
+    }),
+    open_uploads: Type.Integer(),
+  }),
+  month_ends: Time,
+});
+
+export const UpdateTeamQuotaSchema = named(
+  'UpdateTeamQuota',
+  {
+    running_jobs: Type.Optional(limits.running_jobs),
+    queued_jobs: Type.Optional(limits.queued_jobs),
+    stored_bytes: Type.Optional(limits.stored_bytes),
+    tokens_per_month: Type.Optional(limits.tokens_per_month),
+    open_uploads: Type.Optional(limits.open_uploads),
+    models: Type.Optional(limits.models),
+    methods: Type.Optional(limits.methods),
+    max_rank: Type.Optional(limits.max_rank),
+    max_seq_length: Type.Optional(limits.max_seq_length),
+    tokens_per_job: Type.Optional(limits.tokens_per_job),
+  },
+  { ...closed, minProperties: 1 },
+);
+
+export function toWireQuota(teamId: string, quota: TeamQuota, use: QuotaUse): Static<typeof TeamQuotaSchema> {
+  return {
+    object: 'team.quota',
+    team_id: teamId,
+    running_jobs: quota.runningJobs,
+    queued_jobs: quota.queuedJobs,
+    stored_bytes: quota.storedBytes,
+    tokens_per_month: quota.tokensPerMonth,
+    open_uploads: quota.openUploads,
+    models: quota.models && [...quota.models],
+    methods: quota.methods && [...quota.methods],
+    max_rank: quota.maxRank,
+    max_seq_length: quota.maxSeqLength,
+    tokens_per_job: quota.tokensPerJob,
+    use: {
+      running_jobs: use.runningJobs,
+      queued_jobs: use.queuedJobs,
+      stored_bytes: use.storedBytes,
+      trained_tokens: use.trainedTokens,
+      planned_tokens: use.plannedTokens,
+      open_uploads: use.openUploads,
+    },
+    month_ends: unixSeconds(use.monthEnds),
+  };
+}
+
+/** What a request names, by the service's names. */
+export function quotaChange(body: Static<typeof UpdateTeamQuotaSchema>): Partial<TeamQuota> {
+  const change = {
+    runningJobs: body.running_jobs,
+    queuedJobs: body.queued_jobs,
+    storedBytes: body.stored_bytes,
+    tokensPerMonth: body.tokens_per_month,
+    openUploads: body.open_uploads,
+    models: body.models,
+    methods: body.methods,
+    maxRank: body.max_rank,
+    maxSeqLength: body.max_seq_length,
+    tokensPerJob: body.tokens_per_job,
+  };
+  const named = Object.entries(change).filter(([, value]) => value !== undefined);
+  return Object.fromEntries(named) as Partial<TeamQuota>;
+}

@@ -1,0 +1,142 @@
+import { GraftError, type PeftType, peftTypes } from '@graft/peft-core/config';
+import { insertAudit } from '../audit/insert-audit.ts';
+import type { Database } from '../database/database.ts';
+import { Prisma } from '../generated/client.ts';
+import { checkLimits, readLimit, storedLimit } from '../keys/scopes.ts';
+import { type Actor, actorOf } from '../keys/verify-api-key.ts';
+import { withTeamLocked } from './lock-team.ts';
+
+/** What a team may have and ask for; the operator sets it. Null: no limit. */
+export interface TeamQuota {
+  /** Jobs dispatched or running at once; those beyond wait. Every team has this one. */
+  runningJobs: number;
+  /** Jobs that wait: validating, queued or paused. */
+  queuedJobs: number | null;
+  /** Of files, pending uploads and adapters together; deleted adapters that can be restored count. */
+  storedBytes: number | null;
+  /** Trained in a calendar month of UTC. */
+  tokensPerMonth: number | null;
+  /** Uploads in parts that are pending. */
+  openUploads: number | null;
+  /** Base models that jobs may train, or beginnings of some with a `*` behind. */
+  models: readonly string[] | null;
+  methods: readonly PeftType[] | null;
+  maxRank: number | null;
+  maxSeqLength: number | null;
+  /** Tokens of a job's training data × its epochs. */
+  tokensPerJob: number | null;
+}
+
+/** How much of it is in use. */
+export interface QuotaUse {
+  runningJobs: number;
+  queuedJobs: number;
+  storedBytes: number;
+  /** Trained this month. */
+  trainedTokens: number;
+  /** What jobs that were validated and have not ended will train at most. */
+  plannedTokens: number;
+  openUploads: number;
+  /** When the month ends. */
+  monthEnds: Date;
+}
+
+const fragment = Prisma.sql;
+
+/** Null: no such team. One look at two keys, at every create of something that is limited. */
+export async function readQuota({ sql }: Pick<Database, 'sql'>, teamId: string): Promise<TeamQuota | null> {
+  const { rows } = await sql.query<Record<keyof TeamQuota, number | null> & { lists: [string[], string[]] }>(
+    // float8: Postgres' int8 would come as text. It is exact up to 2^53.
+    fragment`SELECT teams.running_limit AS "runningJobs", queued_jobs AS "queuedJobs", stored_bytes::float8 AS "storedBytes",
+       tokens_per_month::float8 AS "tokensPerMonth", open_uploads AS "openUploads", max_rank AS "maxRank",
+       max_seq_length AS "maxSeqLength", tokens_per_job::float8 AS "tokensPerJob",
+       jsonb_build_array(coalesce(models, '{*}'), coalesce(methods, '{*}')) AS lists
+     FROM teams LEFT JOIN team_quotas ON team_quotas.team_id = teams.id
+     WHERE teams.id = ${teamId} AND teams.deleted_at IS NULL`,
+  );
+  if (!rows[0]) return null;
+  const { lists, ...numbers } = rows[0];
+  const [models, methods] = lists.map(readLimit);
+  return { ...(numbers as TeamQuota), models: models!, methods: methods as PeftType[] | null };
+}
+
+/**
+ * Changes what `change` names, at once for whatever is asked from now on; what is there already stays. Null: no such team. Throws
+ * GraftError `invalid_model_limit`, `unknown_peft_type`.
+ */
+export async function setQuota(
+  db: Database,
+  teamId: string,
+  change: Partial<TeamQuota>,
+  by: Actor | null = null,
+): Promise<TeamQuota | null> {
+  const { runningJobs, models, methods, ...numbers } = change;
+  checkLimits({ scopes: null, models: models ?? null }, { scopes: null, models: null });
+  const odd = methods?.find((method) => !peftTypes.includes(method));
+  if (odd !== undefined)
+    throw new GraftError(
+      'unknown_peft_type',
+      `There is no method '${odd}'. Methods: ${peftTypes.join(', ')}.`,
+      {
+        param: 'methods',
+      },
+    );
+  const columns = {
+    ...numbers,
+    ...(models === undefined ? {} : { models: storedLimit(models) }),
+    ...(methods === undefined ? {} : { methods: storedLimit(methods) }),
+  };
+  const isThere = await withTeamLocked(db, teamId, { alone: false }, async (tx) => {
+    if (runningJobs !== undefined)
+      await tx.team.updateMany({ where: { id: teamId }, data: { runningLimit: runningJobs } });
+    await tx.teamQuota.upsert({ where: { teamId }, create: { teamId, ...columns }, update: columns });
+    await insertAudit(tx, teamId, {
+      ...actorOf(by),
+      action: 'team.quota',
+      target: teamId,
+      detail: { ...change },
+    });
+    return true;
+  });
+  return isThere ? await readQuota(db, teamId) : null;
+}
+
+const waiting = (teamId: string) => fragment`
+  (SELECT count(*) FROM jobs WHERE team_id = ${teamId} AND state IN ('validating', 'queued'))
+  + (SELECT count(*) FROM jobs WHERE team_id = ${teamId} AND state = 'paused')`;
+const stored = (teamId: string) => fragment`
+  (SELECT coalesce(sum(bytes), 0) FROM files WHERE team_id = ${teamId})
+  + (SELECT coalesce(sum(bytes), 0) FROM uploads WHERE team_id = ${teamId} AND status = 'pending')
+  + (SELECT coalesce(sum(bytes), 0) FROM adapter_versions WHERE team_id = ${teamId})`;
+const trained = (teamId: string) => fragment`
+  (SELECT coalesce(sum(trained_tokens), 0) FROM jobs WHERE team_id = ${teamId} AND trained_tokens IS NOT NULL
+     AND finished_at >= date_trunc('month', now(), 'UTC'))`;
+const planned = (teamId: string) => fragment`
+  ((SELECT coalesce(sum(planned_tokens), 0) FROM jobs WHERE team_id = ${teamId}
+      AND state IN ('queued', 'dispatched', 'running'))
+   + (SELECT coalesce(sum(planned_tokens), 0) FROM jobs WHERE team_id = ${teamId} AND state = 'paused'))`;
+const monthEnds = fragment`(date_trunc('month', now() AT TIME ZONE 'UTC') + interval '1 month') AT TIME ZONE 'UTC'`;
+
+/** SQL for one row of QuotaUse; `parts` says which of the sums are wanted, the others are 0. */
+export function useOf(
+  teamId: string,
+  parts: { jobs?: boolean; bytes?: boolean; tokens?: boolean; rest?: boolean },
+): Prisma.Sql {
+  const none = fragment`0`;
+  return fragment`SELECT (${parts.jobs ? waiting(teamId) : none})::int AS "queuedJobs",
+    (${parts.bytes ? stored(teamId) : none})::float8 AS "storedBytes",
+    (${parts.tokens ? trained(teamId) : none})::float8 AS "trainedTokens",
+    (${parts.tokens ? planned(teamId) : none})::float8 AS "plannedTokens",
+    (${parts.rest ? fragment`SELECT count(*) FROM jobs WHERE team_id = ${teamId} AND state IN ('dispatched', 'running')` : none})::int AS "runningJobs",
+    (${parts.rest ? fragment`SELECT count(*) FROM uploads WHERE team_id = ${teamId} AND status = 'pending' AND expires_at > now()` : none})::int
+      AS "openUploads",
+    ${monthEnds} AS "monthEnds"`;
+}
+
+/** All of a team's use, in one statement. */
+export async function readQuotaUse({ sql }: Pick<Database, 'sql'>, teamId: string): Promise<QuotaUse> {
+  const { rows } = await sql.query<QuotaUse>(
+    useOf(teamId, { jobs: true, bytes: true, tokens: true, rest: true }),
+  );
+  return rows[0]!;
+}

@@ -1,0 +1,172 @@
+/** Refusing what would go beyond a team's quota, exactly, however many ask at once. */
+import { GraftError, type PeftConfig } from '@graft/peft-core/config';
+import type { Database, Transaction } from '../database/database.ts';
+import { inTransaction } from '../database/in-transaction.ts';
+import { RowBusy, waitForRow } from '../database/wait-for-row.ts';
+import { allowsModel } from '../keys/scopes.ts';
+import { type QuotaUse, readQuota, type TeamQuota, useOf } from './team-quota.ts';
+
+/** Beyond what the operator lets the team have. The message names the limit, the use, and what frees it. */
+export class QuotaExceeded extends GraftError {
+  /** When there is room again by itself: perhaps in seconds, at a time, or never, since the team must remove or ask for less. */
+  readonly frees: 'soon' | Date | null;
+
+  constructor(
+    message: string,
+    { frees, param = null }: { frees: QuotaExceeded['frees']; param?: string | null },
+  ) {
+    super('quota_exceeded', message, { param });
+    this.frees = frees;
+  }
+}
+
+/**
+ * Runs `work` in a transaction, where `isLimited` one of the team's at a time on all processes, so that what it counts is true until
+ * it commits. Teams without the limit pay nothing. Throws what `isRowLocked` knows after two seconds of waiting.
+ */
+export async function inQuota<T>(
+  db: Pick<Database, 'db'>,
+  teamId: string,
+  isLimited: boolean,
+  work: (tx: Transaction) => Promise<T>,
+): Promise<T> {
+  if (!isLimited) return await inTransaction(db, work);
+  return await waitForRow(`quota ${teamId}`, async () =>
+    inTransaction(db, async (tx) => {
+      const [lock] = await tx.$queryRaw<{ held: boolean }[]>`
+        SELECT pg_try_advisory_xact_lock(hashtextextended(${`graft:quota:${teamId}`}, 0)) AS held`;
+      if (!lock?.held) throw new RowBusy();
+      return await work(tx);
+    }),
+  );
+}
+
+/** Whether another job of the team's has to be counted. */
+export function limitsJobs(quota: TeamQuota | null): quota is TeamQuota {
+  return quota !== null && (quota.queuedJobs !== null || quota.tokensPerMonth !== null);
+}
+
+/** Throws QuotaExceeded where there is no room for one more job. In a transaction of `inQuota`. */
+export async function admitJob(tx: Transaction, teamId: string, quota: TeamQuota): Promise<void> {
+  const { queuedJobs: most, tokensPerMonth: tokens } = quota;
+  const [use] = await tx.$queryRaw<QuotaUse[]>(
+    useOf(teamId, { jobs: most !== null, tokens: tokens !== null }),
+  );
+  if (most !== null && use!.queuedJobs >= most) {
+    throw new QuotaExceeded(
+      `Quota of waiting jobs: this team has ${use!.queuedJobs} validating, queued or paused, and ${most} is the limit. There is room when one of them starts or ends.`,
+      { frees: 'soon' },
+    );
+  }
+  // What those under way will train may not be needed: they can fail.
+  if (tokens !== null && use!.trainedTokens >= tokens) throw monthIsOver(use!, tokens);
+}
+
+/**
+ * Throws QuotaExceeded where a validated job's tokens are more than one may train, or than are left of the month once all that are
+ * under way have trained theirs. In a transaction of `inQuota` where the month is limited.
+ */
+export async function admitTokens(
+  tx: Transaction,
+  teamId: string,
+  quota: TeamQuota,
+  tokens: number,
+): Promise<void> {
+  const { tokensPerJob: most, tokensPerMonth } = quota;
+  if (most !== null && tokens > most) {
+    throw new QuotaExceeded(
+      `Quota of tokens of one job: epochs × tokens of the training data is ${tokens}, and ${most} is the limit of this team. Train fewer epochs, fewer steps or less data.`,
+      { frees: null, param: 'training_file' },
+    );
+  }
+  if (tokensPerMonth === null) return;
+  const [use] = await tx.$queryRaw<QuotaUse[]>(useOf(teamId, { tokens: true }));
+  if (use!.trainedTokens + use!.plannedTokens + tokens > tokensPerMonth)
+    throw monthIsOver(use!, tokensPerMonth, tokens);
+}
+
+function monthIsOver(use: QuotaUse, most: number, wanted?: number): QuotaExceeded {
+  const underWay = use.plannedTokens > 0 ? ` and jobs under way will train up to ${use.plannedTokens}` : '';
+  const job = wanted === undefined ? '' : `, this job ${wanted}`;
+  return new QuotaExceeded(
+    `Quota of trained tokens a month: this team has trained ${use.trainedTokens}${underWay}${job}, and ${most} is the limit. The next month begins ${use.monthEnds.toISOString()}.`,
+    { frees: use.monthEnds },
+  );
+}
+
+/** Throws QuotaExceeded where `bytes` more are too many. In a transaction of `inQuota`, or before the bytes are sent for nothing. */
+export async function admitBytes(
+  tx: Pick<Transaction, '$queryRaw'>,
+  teamId: string,
+  quota: TeamQuota,
+  bytes: number,
+): Promise<void> {
+  const { storedBytes: most } = quota;
+  if (most === null) return;
+  const [use] = await tx.$queryRaw<QuotaUse[]>(useOf(teamId, { bytes: true }));
+  if (use!.storedBytes + bytes <= most) return;
+  throw new QuotaExceeded(
+    `Quota of stored bytes: files, pending uploads and adapters of this team have ${use!.storedBytes}, ${bytes} more were to come, and ${most} is the limit. Delete some to make room.`,
+    { frees: null },
+  );
+}
+
+/** The same before anything is received. `bytes`: at least so many are coming. */
+export async function checkRoom(db: Database, teamId: string, bytes: number): Promise<void> {
+  const quota = await readQuota(db, teamId);
+  if (quota && quota.storedBytes !== null) await admitBytes(db.db, teamId, quota, bytes);
+}
+
+/** What of a job a quota may limit before its files are read. */
+interface AskedOfJob {
+  model: string;
+  peft: PeftConfig;
+  /** Null: not known yet. */
+  maxSeqLength: number | null;
+}
+
+/** Throws GraftError `model_not_permitted`, `method_not_permitted`, QuotaExceeded. */
+export function checkJobQuota(quota: TeamQuota | null, { model, peft, maxSeqLength }: AskedOfJob): void {
+  if (!quota) return;
+  const { models, methods, maxRank } = quota;
+  if (!allowsModel(models, model)) {
+    throw new GraftError(
+      'model_not_permitted',
+      `The operator lets this team train ${models?.join(', ') || 'no model'}, and '${model}' is none of them.`,
+      { param: 'model' },
+    );
+  }
+  const { peft_type: method } = peft;
+  if (methods && !methods.includes(method)) {
+    throw new GraftError(
+      'method_not_permitted',
+      `The operator lets this team use ${methods.join(', ') || 'no method'}, and ${method} is none of them.`,
+      { param: 'peft.peft_type' },
+    );
+  }
+  const rank = rankOf(peft);
+  if (maxRank !== null && rank > maxRank) {
+    throw new QuotaExceeded(
+      `Quota of ranks: the job asks for ${rank}, and ${maxRank} is the limit of this team.`,
+      {
+        frees: null,
+        param: 'peft.r',
+      },
+    );
+  }
+  if (quota.maxSeqLength !== null && maxSeqLength !== null && maxSeqLength > quota.maxSeqLength) {
+    throw new QuotaExceeded(
+      `Quota of sequence length: the job has ${maxSeqLength}, and ${quota.maxSeqLength} is the limit of this team; set training.max_seq_length.`,
+      { frees: null, param: 'training.max_seq_length' },
+    );
+  }
+}
+
+/** The largest rank that a config asks for; 0: its method has none. */
+function rankOf(peft: PeftConfig): number {
+  const { r = 0, rank_pattern: pattern } = peft as {
+    r?: number;
+    rank_pattern?: Record<string, number> | null;
+  };
+  return Math.max(r, ...Object.values(pattern ?? {}));
+}
