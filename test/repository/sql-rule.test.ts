@@ -17,6 +17,7 @@ const places: Record<string, string> = {
   'packages/service/src/workers/': "heartbeats and picking by Postgres's clock",
   'packages/service/src/keys/': "once a request; revoked, rotated and ended by Postgres's clock",
   'packages/service/src/people/': "invited, removed and disabled by Postgres's clock",
+  'packages/service/src/sessions/': "once a request; ended and idle by Postgres's clock",
   'packages/service/src/teams/': 'the lock of a team, and its rows removed by the batch',
   'packages/service/src/webhooks/deliver/': "spreading, claiming and pruning by Postgres's clock",
   'packages/service/src/webhooks/manage-endpoints.ts': 'one create of a team at a time, locks',

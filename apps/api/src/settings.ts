@@ -2,6 +2,7 @@ import type { WebhookSettings } from '@graft/service';
 import { type Static, Type } from 'typebox';
 import { Value } from 'typebox/value';
 import type { OpenLimits } from './plugins/open-limits.ts';
+import { loadSignInSettings, type SignInSettings } from './sign-in/sign-in-settings.ts';
 
 /** Limits and rhythms of the API process. The defaults are for production; tests shorten them. */
 export interface ApiSettings {
@@ -28,6 +29,7 @@ export interface ApiSettings {
   /** Connections of all clients together. */
   maxConnections: number;
   openLimits: OpenLimits;
+  signIn: SignInSettings;
   /** Addresses of proxies whose X-Forwarded-For is believed. */
   trustProxy: string[];
   /** How often new events are looked for, for all event streams at once. */
@@ -63,6 +65,11 @@ const EnvSchema = Type.Object({
   GRAFT_MAX_STREAMS_PER_KEY: count(256),
   GRAFT_MAX_STREAMS_PER_ADDRESS: count(512),
   GRAFT_TRUST_PROXY: Type.String({ default: '' }),
+  GRAFT_PUBLIC_URL: Type.Optional(Type.String()),
+  GRAFT_OIDC_CONFIG: Type.Optional(Type.String()),
+  GRAFT_OIDC_CLIENT_SECRET: Type.Optional(Type.String()),
+  GRAFT_SESSION_SECONDS: count(7 * 24 * 3600),
+  GRAFT_SESSION_IDLE_SECONDS: count(12 * 3600),
 });
 
 /** The settings that `env` asks for, by default the process's. Throws one Error that names every faulty variable. */
@@ -100,6 +107,7 @@ export function loadApiSettings(env: NodeJS.ProcessEnv = process.env): ApiSettin
         streams: Number(filled.GRAFT_MAX_STREAMS_PER_ADDRESS),
       },
     },
+    signIn: loadSignInSettings(filled),
     trustProxy: filled.GRAFT_TRUST_PROXY.split(',')
       .map((address) => address.trim())
       .filter(Boolean),

@@ -18,6 +18,7 @@ import { addJobsVerbs } from './remote/jobs.ts';
 import { addLoginVerbs } from './remote/login.ts';
 import { addModelsVerbs } from './remote/models.ts';
 import { addJoinVerb } from './team/join.ts';
+import { addSessionVerbs } from './team/sessions.ts';
 import { addTeamVerbs } from './team/team.ts';
 import { addWebhooksVerbs } from './team/webhooks.ts';
 import { addWhoamiVerb } from './team/whoami.ts';
@@ -55,6 +56,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted. Every verb has --h
   addModelsVerbs(program);
   addChatVerb(program);
   addTeamVerbs(program);
+  addSessionVerbs(program);
   addWebhooksVerbs(program);
   addImportVerbs(program);
   program.commandsGroup('On this machine, without a service:');
