@@ -44,6 +44,9 @@ import { jobAttemptRoutes } from './routes/job-attempts.ts';
 import { jobEventRoutes } from './routes/job-events.ts';
 import { llmsTextRoutes } from './routes/llms-text.ts';
 import { modelRoutes } from './routes/models.ts';
+import { meRoutes } from './routes/sign-in/me.ts';
+import { signInRoutes } from './routes/sign-in/sign-in.ts';
+import { auditRoutes } from './routes/team/audit.ts';
 import { integrationRoutes } from './routes/team/integrations.ts';
 import { invitationRoutes } from './routes/team/invitations.ts';
 import { teamKeyRoutes } from './routes/team/keys.ts';
@@ -100,7 +103,7 @@ export async function buildApp(services: Services, overrides: Partial<ApiSetting
   await app.register(rateLimits, { limits: settings.rateLimits, syncMs: settings.rateSyncMs });
   await app.register(openLimits, { limits: settings.openLimits });
   await app.register(timeouts, settings);
-  await app.register(openStreams);
+  await app.register(openStreams, { sessions: settings.signIn.limits });
   await app.register(jsonBody);
   await app.register(wireValues);
   await app.register(schemaCompilers, {
@@ -141,8 +144,10 @@ export async function buildApp(services: Services, overrides: Partial<ApiSetting
   await app.register(
     async (v1) => {
       await v1.register(turns);
-      await v1.register(auth);
+      await v1.register(auth, settings);
       await v1.register(mcpRoutes);
+      await v1.register(signInRoutes, settings);
+      await v1.register(meRoutes, settings);
       await v1.register(fileRoutes, { settings });
       await v1.register(fileReportRoutes, { reporter });
       await v1.register(uploadRoutes, { settings });
@@ -162,6 +167,7 @@ export async function buildApp(services: Services, overrides: Partial<ApiSetting
       await v1.register(memberRoutes);
       await v1.register(invitationRoutes);
       await v1.register(teamKeyRoutes);
+      await v1.register(auditRoutes);
       await v1.register(adminTeamRoutes);
       await v1.register(adminPeopleRoutes);
       await v1.register(adminWorkerRoutes);

@@ -3,6 +3,7 @@ import { type Static, Type } from 'typebox';
 import { Value } from 'typebox/value';
 import type { OpenLimits } from './plugins/limits/open-limits.ts';
 import type { RateLimits } from './plugins/limits/rate-limits.ts';
+import { loadSignInSettings, type SignInSettings } from './sign-in/sign-in-settings.ts';
 
 /** Limits and rhythms of the API process. The defaults are for production; tests shorten them. */
 export interface ApiSettings {
@@ -32,6 +33,7 @@ export interface ApiSettings {
   rateLimits: RateLimits;
   /** How often the processes tell each other how many requests came. */
   rateSyncMs: number;
+  signIn: SignInSettings;
   /** Addresses of proxies whose X-Forwarded-For is believed. */
   trustProxy: string[];
   /** How often new events are looked for, for all event streams at once. */
@@ -78,6 +80,11 @@ const EnvSchema = Type.Object({
   GRAFT_MAX_COMPLETIONS_PER_TEAM: count(512),
   GRAFT_MAX_COMPLETIONS_PER_ADDRESS: count(512),
   GRAFT_TRUST_PROXY: Type.String({ default: '' }),
+  GRAFT_PUBLIC_URL: Type.Optional(Type.String()),
+  GRAFT_OIDC_CONFIG: Type.Optional(Type.String()),
+  GRAFT_OIDC_CLIENT_SECRET: Type.Optional(Type.String()),
+  GRAFT_SESSION_SECONDS: count(7 * 24 * 3600),
+  GRAFT_SESSION_IDLE_SECONDS: count(12 * 3600),
 });
 
 /** The settings that `env` asks for, by default the process's. Throws one Error that names every faulty variable. */
@@ -129,6 +136,7 @@ export function loadApiSettings(env: NodeJS.ProcessEnv = process.env): ApiSettin
       wrongKeysPerAddress: Number(filled.GRAFT_RATE_WRONG_KEYS_PER_ADDRESS),
     },
     rateSyncMs: 500,
+    signIn: loadSignInSettings(filled),
     trustProxy: filled.GRAFT_TRUST_PROXY.split(',')
       .map((address) => address.trim())
       .filter(Boolean),

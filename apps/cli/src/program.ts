@@ -20,6 +20,7 @@ import { addLoginVerbs } from './remote/login.ts';
 import { addModelsVerbs } from './remote/models.ts';
 import { addIntegrationsVerbs } from './team/integrations.ts';
 import { addJoinVerb } from './team/join.ts';
+import { addSessionVerbs } from './team/sessions.ts';
 import { addTeamVerbs } from './team/team.ts';
 import { addUsageVerb } from './team/usage.ts';
 import { addWebhooksVerbs } from './team/webhooks.ts';
@@ -58,6 +59,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted. Every verb has --h
   addModelsVerbs(program);
   addChatVerb(program);
   addTeamVerbs(program);
+  addSessionVerbs(program);
   addWebhooksVerbs(program);
   addIntegrationsVerbs(program);
   addUsageVerb(program);

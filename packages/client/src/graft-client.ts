@@ -5,6 +5,7 @@ import { Files } from './resources/files.ts';
 import { Integrations } from './resources/integrations.ts';
 import { Jobs } from './resources/jobs.ts';
 import { Models } from './resources/models.ts';
+import { Sessions } from './resources/sessions.ts';
 import { Invitations, Team } from './resources/team.ts';
 import { Uploads } from './resources/uploads.ts';
 import { TeamUsage } from './resources/usage.ts';
@@ -45,6 +46,7 @@ export class GraftClient {
   /** The key's team: its members, invitations and keys. */
   readonly team: Team;
   readonly invitations: Invitations;
+  readonly sessions: Sessions;
   /** With a key of the operator. */
   readonly admin: Admin;
   readonly #transport: Transport;
@@ -76,6 +78,7 @@ export class GraftClient {
     this.#transport = transport;
     this.team = new Team(transport);
     this.invitations = new Invitations(transport);
+    this.sessions = new Sessions(transport);
     this.admin = new Admin(transport);
     this.files = new Files(transport);
     this.uploads = new Uploads(transport);

@@ -5,7 +5,8 @@ export type Role = 'viewer' | 'member' | 'admin';
 /** Who asks. */
 export interface Me {
   object: 'me';
-  kind: 'team' | 'operator';
+  /** `person`: signed in, and of no team so far. */
+  kind: 'team' | 'operator' | 'person';
   /** Null for the operator, as is the role. */
   team: { id: string; name: string } | null;
   role: Role | null;
@@ -15,6 +16,50 @@ export interface Me {
   models: string[] | null;
   key: { id: string; expires_at: number | null } | null;
   person: { id: string; email: string; name: string } | null;
+  is_operator: boolean;
+  /** Of a person who is signed in; a key does not tell. */
+  teams: { id: string; name: string; role: Role }[] | null;
+  /** Null: by a key. */
+  session: { id: string; method: 'oidc' | 'key'; expires_at: number } | null;
+}
+
+/** Somebody signed in, in one browser. */
+export interface SessionObject {
+  id: string;
+  object: 'session';
+  created_at: number;
+  method: 'oidc' | 'key';
+  key_id: string | null;
+  /** The one that asks. */
+  current: boolean;
+  user_agent: string | null;
+  last_used_at: number;
+  expires_at: number;
+}
+
+/** Who did what to what. */
+export interface AuditEntryObject {
+  id: string;
+  object: 'audit.entry';
+  created_at: number;
+  action: string;
+  target: string;
+  /** Both null: the operator on the machine, or Graft itself. */
+  key_id: string | null;
+  person_id: string | null;
+  detail: unknown;
+}
+
+export interface AuditFilterParams {
+  /** `job.cancel`, or the beginning with a `*` behind. */
+  action?: string;
+  /** A key or a person. */
+  actor?: string;
+  target?: string;
+  /** Unix seconds. */
+  since?: number;
+  until?: number;
+  after?: string;
 }
 
 export interface TeamObject {

@@ -22,6 +22,7 @@ export {
   listFineTunedModels,
 } from './adapters/read-adapters.ts';
 export { type Lineage, readLineage } from './adapters/read-lineage.ts';
+export { type AuditRecord, exportAudit, listAudit } from './audit/read-audit.ts';
 export type { AddedModel, ModelFile } from './base-models/added/added-model.ts';
 export {
   addBaseModel,
@@ -181,6 +182,7 @@ export {
 } from './observe/tracing.ts';
 export {
   acceptInvitation,
+  acceptInvitationAs,
   createInvitation,
   type InvitationRecord,
   invitationSeconds,
@@ -220,6 +222,23 @@ export {
 } from './reports/file-reports.ts';
 export type { Secrets } from './secrets.ts';
 export { openServices, type Services } from './services.ts';
+export { createKeySession, type NewSession, type SessionLimits } from './sessions/create-session.ts';
+export {
+  chooseTeam,
+  endSession,
+  endSessions,
+  listSessions,
+  pruneSessions,
+  type SessionHolder,
+  type SessionRecord,
+} from './sessions/manage-sessions.ts';
+export {
+  type GroupRules,
+  listTeamsOfPerson,
+  signInPerson,
+  type Vouched,
+} from './sessions/sign-in-person.ts';
+export { findDeadSessions, type VerifiedSession, verifySession } from './sessions/verify-session.ts';
 export type { ArtifactStore } from './storage/artifact-store.ts';
 export type { CheckpointStore } from './storage/checkpoint-store.ts';
 export { collectLocal } from './storage/collect-local.ts';

@@ -73,13 +73,22 @@ export const mcpRoutes = fp(async (app) => {
   );
 
   /** Within the process, and yet through every hook of a request. */
-  function askAs({ headers: { authorization }, ip, id }: FastifyRequest): Ask {
+  function askAs({ headers, ip, id }: FastifyRequest): Ask {
+    const { authorization, cookie } = headers;
+    // That a session's request comes from its own page was checked when it came.
+    const who = authorization
+      ? { authorization }
+      : {
+          cookie,
+          'x-graft-csrf': '1',
+          ...(headers['graft-team'] ? { 'graft-team': headers['graft-team'] } : {}),
+        };
     return async ({ method, url, body }) => {
       const form = body instanceof FormData ? new Response(body) : null;
       const { statusCode, body: text } = await app.inject({
         ...{ method: method as InjectOptions['method'] & string, url, remoteAddress: ip },
         headers: {
-          authorization,
+          ...who,
           'x-request-id': id,
           ...(form ? { 'content-type': form.headers.get('content-type') ?? '' } : {}),
         },

@@ -6,6 +6,7 @@ import { after, before, describe, test } from 'node:test';
 import { createApiKey, revokeApiKey, type Scope, scopes } from '@graft/service';
 import Fastify from 'fastify';
 import { buildApp } from '../app.ts';
+import { loadApiSettings } from '../settings.ts';
 import { assertError } from '../testing/assert-error.ts';
 import { type ApiBench, type Caller, chatLine, openApiBench } from '../testing/open-api-bench.ts';
 import { type Access, auth } from './auth.ts';
@@ -54,7 +55,7 @@ test('every route under /v1 says what it asks, and OpenAPI tells it', () => {
 test('a route that says nothing is not registered', async () => {
   const app = Fastify();
   app.decorateReply('hold', () => {});
-  await app.register(auth);
+  await app.register(auth, loadApiSettings());
   assert.throws(() => app.get('/v1/open', async () => 'open to all'), /GET \/v1\/open needs config\.access/);
   app.get('/v1/closed', { config: { access: 'operator' } }, async () => '');
 });

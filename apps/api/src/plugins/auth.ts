@@ -7,27 +7,34 @@ import {
   type Operator,
   type Role,
   type Scope,
+  type VerifiedSession,
   verifyKey,
+  verifySession,
 } from '@graft/service';
 import type { FastifyReply, FastifyRequest, RouteOptions } from 'fastify';
 import fp from 'fastify-plugin';
 import { ApiError } from '../api-error.ts';
+import { checkSameOrigin } from '../sign-in/check-same-origin.ts';
+import { cookies } from '../sign-in/cookies.ts';
+import type { SignInSettings } from '../sign-in/sign-in-settings.ts';
 
 declare module 'fastify' {
   interface FastifyContextConfig {
     access?: Access;
   }
   interface FastifyRequest {
-    /** Who asks, of a route of a team. The team comes from the key, never from the request. */
+    /** Who asks, of a route of a team. The team comes from the key or the session; a person's session may name another of theirs. */
     caller: Identity;
     /** Who asks, of a route of the operator. */
     operator: Operator;
+    /** By which they ask; null: by a key. */
+    session: VerifiedSession | null;
   }
 }
 
 /**
  * What a route asks of its caller: a team's key or person with a scope and a role, the operator, anyone with a valid key
- * (one of `caller` and `operator` is null then), or nobody at all.
+ * or session (one of `caller` and `operator` is null then, or both, of a person in no team), or nobody at all.
  */
 export type Access = TeamAccess | 'operator' | 'anyone' | 'public';
 
@@ -39,17 +46,31 @@ interface TeamAccess {
 }
 
 /**
- * Demands a valid `Authorization: Bearer` key, and what its `config.access` says, of every route in the scope that it is
- * registered in. What follows runs for the caller's team, so that Postgres shows it no other's rows.
+ * Demands a valid `Authorization: Bearer` key or the cookie of a session, and what its `config.access` says, of every route in
+ * the scope that it is registered in. What follows runs for the caller's team, so that Postgres shows it no other's rows. Of both
+ * at once the key counts, which somebody sent on purpose, and a wrong one is refused.
  */
-export const auth = fp(async (app) => {
+export const auth = fp<{ signIn: SignInSettings }>(async (app, { signIn }) => {
+  const cookie = cookies(signIn);
   app.decorateRequest('caller', null as unknown as Identity);
   app.decorateRequest('operator', null as unknown as Operator);
+  app.decorateRequest('session', null);
   app.addHook('onRoute', demandAccess);
   app.addHook('onRequest', async (request, reply) => {
     const access = request.routeOptions.config.access!;
     if (access === 'public') return;
     const header = request.headers.authorization;
+    const token = header ? undefined : cookie.read('session', request);
+    if (token) await bySession(request, reply, token, access);
+    else await byKey(request, header);
+    await app.rates.rightKey(request, reply);
+    reply.hold('requests');
+    if (access === 'anyone') return;
+    if (access === 'operator') checkOperator(request);
+    else checkTeam(request, access);
+  });
+
+  async function byKey(request: FastifyRequest, header: string | undefined): Promise<void> {
     if (!header) {
       throw new ApiError('missing_api_key', 'Send your API key as "Authorization: Bearer graft_…".', {
         headers: challenge,
@@ -66,12 +87,41 @@ export const auth = fp(async (app) => {
     }
     if (found.kind === 'team') request.caller = found.identity;
     else request.operator = found.operator;
-    await app.rates.rightKey(request, reply);
-    reply.hold('requests');
-    if (access === 'anyone') return;
-    if (access === 'operator') checkOperator(request);
-    else checkTeam(request, access);
-  });
+  }
+
+  async function bySession(
+    request: FastifyRequest,
+    reply: FastifyReply,
+    token: string,
+    access: Access,
+  ): Promise<void> {
+    checkSameOrigin(request, signIn.publicUrl);
+    const asked = request.headers['graft-team'];
+    // What cannot be the name of a team is the name of none.
+    const team = asked === undefined ? null : typeof asked === 'string' && isText(asked) ? asked : '';
+    await app.rates.beforeLookup(request);
+    const verify = () => verifySession(app.services, token, signIn.limits, team);
+    const session = await app.turns.run(token, verify);
+    if (!session) {
+      await app.rates.wrongKey(request);
+      cookie.set('session', reply, '', 0);
+      throw new ApiError('invalid_session', 'The session has ended: sign in again.', { headers: challenge });
+    }
+    request.session = session;
+    const { identity, operator } = session;
+    // An operator who is also a member of a team is the one or the other, by what the route is.
+    if (access === 'operator') {
+      if (operator) request.operator = operator;
+    } else if (identity) {
+      request.caller = identity;
+    } else if (asked !== undefined) {
+      const name = String(asked).slice(0, 100);
+      throw new ApiError('team_not_found', `No such team: ${name}`, { param: 'Graft-Team' });
+    } else if (operator) {
+      request.operator = operator;
+    }
+  }
+
   // Hooks that call back, since what an async one says ends with it. The second: a body arrives in the socket's turn, not the request's.
   const forItsTeam = ({ caller, operator }: FastifyRequest, _reply: FastifyReply, done: () => void) => {
     if (caller) asTeam(caller.teamId, done);
@@ -82,6 +132,9 @@ export const auth = fp(async (app) => {
   app.addHook('preValidation', forItsTeam);
 });
 
+/** What can be the id or the name of a team. */
+const isText = (text: string): boolean => /^[\w-]{1,100}$/.test(text);
+
 const challenge = { 'www-authenticate': 'Bearer realm="graft"' };
 
 /** A route that says nothing would be open to every key: the app does not start with it. */
@@ -90,8 +143,11 @@ function demandAccess({ method, url, config }: RouteOptions): void {
   throw new Error(`${method} ${url} needs config.access: what it asks of its caller`);
 }
 
-function checkOperator({ operator }: FastifyRequest): void {
+function checkOperator({ operator, session }: FastifyRequest): void {
   if (operator) return;
+  if (session?.method === 'oidc') {
+    throw new ApiError('operator_required', 'You are no operator of this service.');
+  }
   throw new ApiError(
     'operator_required',
     'This takes a key of the operator of the service, who makes one with `graft admin operator-keys create`.',
@@ -99,7 +155,13 @@ function checkOperator({ operator }: FastifyRequest): void {
 }
 
 function checkTeam(request: FastifyRequest, { scope, role = leastRole(request) }: TeamAccess): void {
-  const { caller } = request;
+  const { caller, session } = request;
+  if (!caller && session?.method === 'oidc') {
+    throw new ApiError(
+      'no_team',
+      'You are signed in, and no member of the team that the session works in: choose one with POST /v1/me/team, or accept an invitation.',
+    );
+  }
   if (!caller) {
     throw new ApiError(
       'team_key_required',
@@ -112,21 +174,17 @@ function checkTeam(request: FastifyRequest, { scope, role = leastRole(request) }
       `You have the role ${caller.role} in team ${caller.teamName}, and this takes ${role}. An admin of the team gives it: to a person with \`graft team members role\`, to a key with \`graft team keys create --role ${role}\`.`,
     );
   }
-  checkScope(caller, scope);
-}
-
-/** Throws `insufficient_scope`. A route that takes one more than its own says so itself. */
-export function checkScope({ scopes }: Identity, scope: Scope): void {
-  if (allowsScope(scopes, scope)) return;
-  throw new ApiError(
-    'insufficient_scope',
-    `This key has the scopes ${scopes?.join(', ') || '(none)'}, and this takes ${scope}. Make one that has it with \`graft team keys create --scopes ${scope}\`.`,
-    {
-      headers: {
-        'www-authenticate': `${challenge['www-authenticate']}, error="insufficient_scope", scope="${scope}"`,
+  if (!allowsScope(caller.scopes, scope)) {
+    throw new ApiError(
+      'insufficient_scope',
+      `This key has the scopes ${caller.scopes?.join(', ') || '(none)'}, and this takes ${scope}. Make one that has it with \`graft team keys create --scopes ${scope}\`.`,
+      {
+        headers: {
+          'www-authenticate': `${challenge['www-authenticate']}, error="insufficient_scope", scope="${scope}"`,
+        },
       },
-    },
-  );
+    );
+  }
 }
 
 function leastRole({ method }: FastifyRequest): Role {

@@ -1,7 +1,7 @@
 import { AsyncResource } from 'node:async_hooks';
 import { Readable } from 'node:stream';
-import { findDeadKeys, repeat, type Services } from '@graft/service';
-import type { FastifyReply } from 'fastify';
+import { findDeadKeys, findDeadSessions, repeat, type Services, type SessionLimits } from '@graft/service';
+import type { FastifyReply, FastifyRequest } from 'fastify';
 import fp from 'fastify-plugin';
 
 declare module 'fastify' {
@@ -14,21 +14,23 @@ declare module 'fastify' {
   }
 }
 
-/** Milliseconds between two looks whether the keys of open streams are still let in. */
+/** By what a stream was asked for; null: nobody was asked. */
+type Opener = { key: string } | { session: string; team: string } | null;
+
+/** Milliseconds between two looks whether the keys and sessions of open streams are still let in. */
 const keyCheckMs = 500;
 
 /**
  * Long answers (server-sent events), which a closing server must end rather than wait for. They end within a second when
- * their key does: its next request, which every other route sees, may never come.
+ * their key or session does: its next request, which every other route sees, may never come.
  */
-export const openStreams = fp(async (app) => {
-  /** Each with the key that asked for it; null: none did. */
-  const open = new Map<AbortController, string | null>();
+export const openStreams = fp<{ sessions: SessionLimits }>(async (app, { sessions }) => {
+  const open = new Map<AbortController, Opener>();
 
   app.decorateReply('stream', function (this: FastifyReply, contentType, produce) {
     this.hold('streams');
     const controller = new AbortController();
-    open.set(controller, this.request.caller?.keyId ?? null);
+    open.set(controller, openerOf(this.request));
     this.raw.once('close', () => {
       controller.abort();
       open.delete(controller);
@@ -43,7 +45,12 @@ export const openStreams = fp(async (app) => {
   });
 
   const { services } = app;
-  const keyChecks = repeat('stream-keys', keyCheckMs, async () => endDead(services, open), services.log);
+  const keyChecks = repeat(
+    'stream-keys',
+    keyCheckMs,
+    async () => endDead(services, sessions, open),
+    services.log,
+  );
   app.addHook('onClose', async () => await keyChecks.stop());
 });
 
@@ -54,10 +61,26 @@ function inThisContext(pieces: AsyncGenerator<string>): AsyncIterable<string> {
   return { [Symbol.asyncIterator]: () => ({ next, return: () => pieces.return(undefined) }) };
 }
 
-/** Ends the streams whose keys were revoked, ran out, or went with a membership. While Postgres is away they go on. */
-async function endDead(services: Services, open: Map<AbortController, string | null>): Promise<void> {
-  const keys = new Set([...open.values()].filter((key) => key !== null));
-  if (keys.size === 0) return;
-  const dead = new Set(await findDeadKeys(services, [...keys]));
-  for (const [controller, key] of open) if (key !== null && dead.has(key)) controller.abort();
+function openerOf({ caller, session }: FastifyRequest): Opener {
+  if (!caller) return null;
+  if (session) return { session: session.id, team: caller.teamId };
+  return caller.keyId === null ? null : { key: caller.keyId };
+}
+
+/** Ends the streams whose keys or sessions ended, by themselves or with a membership. While Postgres is away they go on. */
+async function endDead(
+  services: Services,
+  limits: SessionLimits,
+  open: Map<AbortController, Opener>,
+): Promise<void> {
+  const openers = [...open.values()];
+  const keys = [...new Set(openers.flatMap((opener) => (opener && 'key' in opener ? [opener.key] : [])))];
+  const sessions = openers.flatMap((opener) => (opener && 'session' in opener ? [opener] : []));
+  const dead = new Set<string | Opener>([
+    ...(keys.length > 0 ? await findDeadKeys(services, keys) : []),
+    ...(sessions.length > 0 ? await findDeadSessions(services, limits, sessions) : []),
+  ]);
+  for (const [controller, opener] of open) {
+    if (dead.has(opener && 'key' in opener ? opener.key : opener)) controller.abort();
+  }
 }

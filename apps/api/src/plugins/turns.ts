@@ -1,4 +1,4 @@
-import type { FastifyReply } from 'fastify';
+import type { FastifyReply, FastifyRequest } from 'fastify';
 import fp from 'fastify-plugin';
 import { ApiError } from '../api-error.ts';
 import { createFairQueue, type FairQueue } from '../threads/fair-queue.ts';
@@ -34,7 +34,7 @@ export const turns = fp(async (app) => {
     // An upload's body is read by its route, which waits for the client most of the time.
     if (request.routeOptions.config.longBody) return;
     // Without a key, everybody who has none takes one turn after the other.
-    const end = await queue.turn(request.caller?.teamId ?? request.operator?.keyId ?? 'nobody');
+    const end = await queue.turn(turnOf(request));
     if (reply.raw.destroyed) {
       end();
       throw new ApiError('bad_request', 'The client hung up before its turn.');
@@ -44,3 +44,7 @@ export const turns = fp(async (app) => {
   });
   app.addHook('onSend', async (_request, reply) => reply.endTurn());
 });
+
+function turnOf({ caller, operator, session }: FastifyRequest): string {
+  return caller?.teamId ?? operator?.keyId ?? session?.personId ?? 'nobody';
+}

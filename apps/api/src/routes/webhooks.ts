@@ -55,9 +55,9 @@ export const webhookRoutes: FastifyPluginAsyncTypebox = async (app) => {
       },
     },
     async (request) => {
-      const { teamId, keyId } = request.caller;
+      const { teamId, keyId, personId } = request.caller;
       const { url, description = null, events = [...defaultWebhookEvents] } = request.body;
-      return withSecret(await createWebhook(services, teamId, { url, description, events, keyId }));
+      return withSecret(await createWebhook(services, teamId, { url, description, events, keyId, personId }));
     },
   );
 
@@ -107,9 +107,11 @@ export const webhookRoutes: FastifyPluginAsyncTypebox = async (app) => {
       },
     },
     async (request) => {
-      const { teamId, keyId } = request.caller;
+      const { teamId, keyId, personId } = request.caller;
       const id = request.params.webhook_id;
-      return toWireWebhook(found(await updateWebhook(services, teamId, id, { ...request.body, keyId }), id));
+      return toWireWebhook(
+        found(await updateWebhook(services, teamId, id, { ...request.body, keyId, personId }), id),
+      );
     },
   );
 
@@ -126,9 +128,9 @@ export const webhookRoutes: FastifyPluginAsyncTypebox = async (app) => {
       },
     },
     async (request) => {
-      const { teamId, keyId } = request.caller;
+      const { teamId, keyId, personId } = request.caller;
       const id = request.params.webhook_id;
-      if (!(await deleteWebhook(services, teamId, id, { keyId }))) throw webhookNotFound(id);
+      if (!(await deleteWebhook(services, teamId, id, { keyId, personId }))) throw webhookNotFound(id);
       return { id, object: 'webhook.endpoint' as const, deleted: true };
     },
   );
@@ -147,11 +149,11 @@ export const webhookRoutes: FastifyPluginAsyncTypebox = async (app) => {
       },
     },
     async (request) => {
-      const { teamId, keyId } = request.caller;
+      const { teamId, keyId, personId } = request.caller;
       const id = request.params.webhook_id;
       const overlapSeconds = request.body.overlap_seconds;
       return withSecret(
-        found(await rotateWebhookSecret(services, teamId, id, { overlapSeconds, keyId }), id),
+        found(await rotateWebhookSecret(services, teamId, id, { overlapSeconds, keyId, personId }), id),
       );
     },
   );
@@ -169,9 +171,9 @@ export const webhookRoutes: FastifyPluginAsyncTypebox = async (app) => {
       },
     },
     async (request) => {
-      const { teamId, keyId } = request.caller;
+      const { teamId, keyId, personId } = request.caller;
       const id = request.params.webhook_id;
-      const eventId = found(await testWebhook(services, teamId, id, { keyId }), id);
+      const eventId = found(await testWebhook(services, teamId, id, { keyId, personId }), id);
       return { object: 'webhook.test' as const, event_id: eventId };
     },
   );
@@ -210,10 +212,10 @@ export const webhookRoutes: FastifyPluginAsyncTypebox = async (app) => {
       },
     },
     async (request) => {
-      const { teamId, keyId } = request.caller;
+      const { teamId, keyId, personId } = request.caller;
       const { webhook_id: id, delivery_id: deliveryId } = request.params;
       found(await getWebhook(services, teamId, id), id);
-      const delivery = await resendDelivery(services, teamId, id, deliveryId, { keyId });
+      const delivery = await resendDelivery(services, teamId, id, deliveryId, { keyId, personId });
       if (delivery) return toWireDelivery(delivery);
       throw new ApiError('webhook_delivery_not_found', `No such delivery: ${deliveryId}`, {
         param: 'delivery_id',

@@ -11,6 +11,7 @@ import { type Static, Type } from 'typebox';
 import { RoleSchema, secondsOrNull } from './api-key.ts';
 import { After, limit } from './list.ts';
 import { closed, named, nullable, Time, unixSeconds } from './schema.ts';
+import { SignedInSchema, TeamOfPersonSchema } from './session.ts';
 
 export const TeamSchema = named('Team', {
   id: Type.String(),
@@ -105,13 +106,21 @@ export const AcceptedInvitationSchema = named('AcceptedInvitation', {
 
 export const MeSchema = named('Me', {
   object: Type.Literal('me'),
-  kind: Type.Enum(['team', 'operator'], { type: 'string' }),
+  kind: Type.Enum(['team', 'operator', 'person'], {
+    type: 'string',
+    description: '`person`: signed in, and of no team so far.',
+  }),
   team: nullable(TeamName),
   role: nullable(RoleSchema),
   scopes: nullable(Type.Array(Type.String()), { description: 'Null: all that the role may.' }),
   models: nullable(Type.Array(Type.String()), { description: 'Null: all.' }),
   key: nullable(Type.Object({ id: Type.String(), expires_at: nullable(Time) })),
   person: nullable(Type.Object({ id: Type.String(), email: Type.String(), name: Type.String() })),
+  is_operator: Type.Boolean({ description: 'May use the routes of the operator.' }),
+  teams: nullable(Type.Array(TeamOfPersonSchema), {
+    description: 'Of a person who is signed in: where they are members. A key does not tell.',
+  }),
+  session: nullable(SignedInSchema, { description: 'Null: by a key.' }),
 });
 
 export const SetRoleSchema = named('SetRole', { role: RoleSchema }, closed);

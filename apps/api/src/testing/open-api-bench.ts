@@ -60,6 +60,7 @@ export const chatLine = '{"messages":[{"role":"user","content":"a"},{"role":"ass
 export async function openApiBench(
   settings: Partial<ApiSettings> = {},
   env: NodeJS.ProcessEnv = {},
+  port = 0,
 ): Promise<ApiBench> {
   const folder = await mkdtemp(join(tmpdir(), 'graft-api-'));
   await writeTinyModel(join(folder, 'tiny'), { max_position_embeddings: 64 });
@@ -78,7 +79,7 @@ export async function openApiBench(
       ...settings,
     },
   );
-  const url = await app.listen({ host: '127.0.0.1', port: 0 });
+  const url = await app.listen({ host: '127.0.0.1', port });
 
   const callerOf = async (
     teamId: string,

@@ -96,6 +96,7 @@ async function assemble(
           purpose: 'fine-tune',
           status: 'processed',
           keyId: caller.keyId,
+          personId: caller.personId,
         },
       );
       if (finished) return finished;

@@ -88,6 +88,29 @@ test('a team from its first admin to its end', async (t) => {
   await ok(['team', 'keys', 'revoke', rotated], lead);
   assert.equal((await graft(['files', 'list'], { GRAFT_API_KEY: rotated })).code, 1);
 
+  // What was done stands in the log, and goes into a file.
+  const log = await json(['team', 'audit', '--action', 'api_key.*', '--limit', '2'], lead);
+  assert.deepEqual(
+    log.data.map(({ action }: { action: string }) => action),
+    ['api_key.revoke', 'api_key.rotate'],
+  );
+  const csv = join(folder, 'audit.csv');
+  await ok(['team', 'audit', '--export', 'csv', '--output', csv], lead);
+  assert.match(await readFile(csv, 'utf8'), /^id,created_at,action,.*\r\n\d+,\d+,[\s\S]*,member\.role,/);
+  assert.equal((await graft(['team', 'audit', '--since', 'monday'], lead)).code, 2);
+
+  // A browser that the key was exchanged in is listed, and its session ended.
+  const signIn = await fetch(`${service.GRAFT_BASE_URL}/sign-in/key`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', 'x-graft-csrf': '1' },
+    body: JSON.stringify({ key: profile.apiKey }),
+  });
+  const [session] = (await json(['sessions', 'list'], lead)).data;
+  assert.equal(session.id, ((await signIn.json()) as { id: string }).id);
+  await ok(['sessions', 'end', session.id], lead);
+  assert.match((await ok(['sessions', 'end', '--all'], lead)).stdout, /^Ended 0 sessions/);
+  assert.equal((await graft(['sessions', 'end'], lead)).code, 2);
+
   // The operator stops a person, and reads nothing with a key of their own.
   await ok(['admin', 'people', 'disable', 'ada@example.com']);
   assert.equal((await graft(['whoami'], asAda)).code, 1);

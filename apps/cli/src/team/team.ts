@@ -5,13 +5,14 @@ import { fields } from '../draw/table.ts';
 import { createOutput } from '../output.ts';
 import { connect } from '../remote/connect.ts';
 import { noun, type RemoteOptions, verb } from '../verb.ts';
+import { addAuditVerb } from './audit.ts';
 import { addInvitationVerbs } from './invitations.ts';
 import { addTeamKeyVerbs } from './keys.ts';
 import { addMemberVerbs } from './members.ts';
 
 /** `graft team …`, for whoever runs a team. */
 export function addTeamVerbs(program: Command): void {
-  const team = noun(program, 'team', 'your team: show, quota, members, invitations, keys, delete');
+  const team = noun(program, 'team', 'your team: show, quota, members, invitations, keys, audit, delete');
 
   verb(team, {
     name: 'show',
@@ -48,6 +49,7 @@ export function addTeamVerbs(program: Command): void {
   addMemberVerbs(team);
   addInvitationVerbs(team);
   addTeamKeyVerbs(team);
+  addAuditVerb(team);
 
   verb(team, {
     name: 'delete',

@@ -35,6 +35,7 @@ export function addWhoamiVerb(program: Command): void {
 }
 
 /** In a few words: `admin of team research`. */
-export function whoIs({ team, role }: Me): string {
+export function whoIs({ kind, team, role }: Me): string {
+  if (kind === 'person') return 'signed in, and of no team';
   return team === null ? 'the operator of the service' : `${role} of team ${team.name}`;
 }

@@ -14,6 +14,7 @@ import type {
 } from '../team-objects.ts';
 import type { Transport } from '../transport.ts';
 import type { Deleted } from '../wire-objects.ts';
+import { Audit } from './audit.ts';
 
 type PageParams = { limit?: number; after?: string };
 
@@ -23,12 +24,14 @@ export class Team {
   readonly members: TeamMembers;
   readonly invitations: TeamInvitations;
   readonly keys: TeamKeys;
+  readonly audit: Audit;
 
   constructor(transport: Transport) {
     this.#transport = transport;
     this.members = new TeamMembers(transport);
     this.invitations = new TeamInvitations(transport);
     this.keys = new TeamKeys(transport);
+    this.audit = new Audit(transport);
   }
 
   retrieve(): Promise<TeamObject> {

@@ -23,6 +23,7 @@ export const scopes = {
   'team:write': 'invite, remove and change members; delete the team',
   'keys:read': 'list API keys',
   'keys:write': 'make, rotate and revoke API keys',
+  'audit:read': 'list and export the audit log',
 } as const;
 
 export type Scope = keyof typeof scopes;

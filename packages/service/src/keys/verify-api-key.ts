@@ -36,7 +36,8 @@ export function actorOf(by: Actor | null | undefined): { keyId: string | null; p
 
 /** Somebody who operates the service. Of no team. */
 export interface Operator {
-  keyId: string;
+  /** Null: a person who is signed in. */
+  keyId: string | null;
   /** Null: a key of the service's own. */
   personId: string | null;
   /** When the key ends; null: never by itself. */

@@ -143,20 +143,42 @@ export async function acceptInvitation(
   return await asSystem(async () => await accept(db, token, given));
 }
 
-async function accept(
+/**
+ * The same for a person who is signed in, and who needs no key: they are whom the provider vouched for. Throws GraftError
+ * `invalid_invitation`, `wrong_invitation_email`, `already_member`.
+ */
+export async function acceptInvitationAs(
   db: Database & { secrets: Secrets },
   token: string,
-  given: { email?: string | undefined; name?: string | undefined },
-): Promise<Accepted> {
+  personId: string,
+): Promise<Omit<Accepted, 'key' | 'keyId'>> {
+  return await asSystem(async () => {
+    const found = await findInvitation(db, token);
+    return await inTransaction(db, async (tx) => {
+      const person = await tx.person.findFirstOrThrow({ where: { id: personId } });
+      emailOf(found, person.email);
+      return { ...(await joinTeam(tx, found, person)), person };
+    });
+  });
+}
+
+async function findInvitation(db: Database & { secrets: Secrets }, token: string): Promise<Invitation> {
   const parsed = parseInvitationToken(token);
   const found = parsed && (await db.db.invitation.findFirst({ where: { id: parsed.keyId } }));
   if (!parsed || !isSecret(db.secrets.pepper, parsed.secret, found?.tokenHmac) || !found) {
     throw invalidInvitation();
   }
+  return found;
+}
+
+async function accept(
+  db: Database & { secrets: Secrets },
+  token: string,
+  given: { email?: string | undefined; name?: string | undefined },
+): Promise<Accepted> {
+  const found = await findInvitation(db, token);
   const email = emailOf(found, given.email);
   const name = parsePersonName(given.name ?? email.slice(0, email.indexOf('@')));
-  const { teamId } = found;
-  const role = found.role as Role;
   const made = generateApiKey();
   return await inTransaction(db, async (tx) => {
     const { person, isNew } = await ensurePerson(tx, { email, name, isOperator: false });
@@ -165,24 +187,35 @@ async function accept(
         param: 'email',
       });
     }
-    await useUp(tx, found.id, person.id);
     const by = { keyId: null, personId: person.id };
     if (isNew) {
       const detail = { email, is_operator: false };
       await insertAudit(tx, null, { ...by, action: 'person.create', target: person.id, detail });
     }
-    await insertAudit(tx, teamId, { ...by, action: 'invitation.accept', target: found.id });
-    const membership = { personId: person.id, role, source: 'manual' as const };
-    if (!(await insertMembership(tx, teamId, membership, by))) {
-      throw new GraftError('already_member', `${email} is a member of the team already.`, { param: 'email' });
-    }
+    const joined = await joinTeam(tx, found, person);
     // The largest: it acts with the person's own, also when that grows.
     const rights = { role: 'admin' as const, scopes: null, models: null };
     const row = { name: 'from the invitation', ...rights, expiresAt: null };
-    await insertApiKey(tx, db.secrets, teamId, made, { ...row, personId: person.id }, by);
-    const team = await tx.team.findFirstOrThrow({ where: { id: teamId } });
-    return { person, teamId, teamName: team.name, role, keyId: made.keyId, key: wholeKey(made) };
+    await insertApiKey(tx, db.secrets, found.teamId, made, { ...row, personId: person.id }, by);
+    return { ...joined, person, keyId: made.keyId, key: wholeKey(made) };
   });
+}
+
+/** Uses the invitation up, and makes the person a member. */
+async function joinTeam(tx: Transaction, invitation: Invitation, person: PersonRecord) {
+  const { id, teamId } = invitation;
+  const role = invitation.role as Role;
+  const by = { keyId: null, personId: person.id };
+  await useUp(tx, id, person.id);
+  await insertAudit(tx, teamId, { ...by, action: 'invitation.accept', target: id });
+  const membership = { personId: person.id, role, source: 'manual' as const };
+  if (!(await insertMembership(tx, teamId, membership, by))) {
+    throw new GraftError('already_member', `${person.email} is a member of the team already.`, {
+      param: 'email',
+    });
+  }
+  const team = await tx.team.findFirstOrThrow({ where: { id: teamId } });
+  return { teamId, teamName: team.name, role };
 }
 
 function emailOf(invitation: Invitation, given: string | undefined): string {

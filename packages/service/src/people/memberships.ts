@@ -120,12 +120,21 @@ export async function setMemberRole(
     if (!found || found.role === role) return;
     if (!hasRole(found.role as Role, role)) checkIsUnlimited(by);
     await checkNotLastAdmin(tx, teamId, personId, 'demoted');
-    await tx.membership.updateMany({ where: { teamId, personId }, data: { role } });
-    if (role !== 'admin') await revokeInvitationsOf(tx, teamId, personId);
-    const detail = { role, before: found.role };
-    await insertAudit(tx, teamId, { ...actorOf(by), action: 'member.role', target: personId, detail });
+    await changeRole(tx, teamId, personId, { role, before: found.role as Role }, by);
   });
   return await getMember(db, teamId, personId);
+}
+
+async function changeRole(
+  tx: Transaction,
+  teamId: string,
+  target: string,
+  detail: { role: Role; before: Role },
+  by: Actor | null,
+): Promise<void> {
+  await tx.membership.updateMany({ where: { teamId, personId: target }, data: { role: detail.role } });
+  if (detail.role !== 'admin') await revokeInvitationsOf(tx, teamId, target);
+  await insertAudit(tx, teamId, { ...actorOf(by), action: 'member.role', target, detail });
 }
 
 /**
@@ -141,18 +150,51 @@ export async function removeMember(
 ): Promise<boolean> {
   const removed = await withTeamLocked(db, teamId, { alone: false }, async (tx) => {
     await checkNotLastAdmin(tx, teamId, personId, 'removed');
-    // Waits for whoever makes a key of this person, whose row is seen below.
-    const { count } = await tx.membership.deleteMany({ where: { teamId, personId } });
-    if (count === 0) return false;
-    const keys = await tx.$executeRaw`
-      UPDATE api_keys SET revoked_at = now()
-      WHERE team_id = ${teamId} AND person_id = ${personId} AND revoked_at IS NULL`;
-    await revokeInvitationsOf(tx, teamId, personId);
-    const detail = { revoked_keys: keys };
-    await insertAudit(tx, teamId, { ...actorOf(by), action: 'member.remove', target: personId, detail });
-    return true;
+    return await endMembership(tx, teamId, personId, by);
   });
   return removed ?? false;
+}
+
+async function endMembership(
+  tx: Transaction,
+  teamId: string,
+  personId: string,
+  by: Actor | null,
+): Promise<boolean> {
+  // Waits for whoever makes a key of this person, whose row is seen below.
+  const { count } = await tx.membership.deleteMany({ where: { teamId, personId } });
+  if (count === 0) return false;
+  const keys = await tx.$executeRaw`
+    UPDATE api_keys SET revoked_at = now()
+    WHERE team_id = ${teamId} AND person_id = ${personId} AND revoked_at IS NULL`;
+  await revokeInvitationsOf(tx, teamId, personId);
+  const detail = { revoked_keys: keys };
+  await insertAudit(tx, teamId, { ...actorOf(by), action: 'member.remove', target: personId, detail });
+  return true;
+}
+
+/**
+ * Makes a membership what the groups of a sign-in say; null: none. What people decided stays. Unlike them, groups may take the
+ * last admin away: who left a group must not stay in.
+ */
+export async function syncMembership(
+  db: Database,
+  teamId: string,
+  personId: string,
+  role: Role | null,
+): Promise<void> {
+  const by = { keyId: null, personId };
+  await withTeamLocked(db, teamId, { alone: false }, async (tx) => {
+    const where = { teamId, personId, source: 'oidc' };
+    const found = await tx.membership.findFirst({ where });
+    if (role === null) {
+      if (found) await endMembership(tx, teamId, personId, by);
+    } else if (!found) {
+      await insertMembership(tx, teamId, { personId, role, source: 'oidc' }, by);
+    } else if (found.role !== role) {
+      await changeRole(tx, teamId, personId, { role, before: found.role as Role }, by);
+    }
+  });
 }
 
 /** Under the team's lock. Somebody disabled does not count: nobody could act for the team. */

@@ -96,7 +96,7 @@ export async function findPerson({ db }: Database, idOrEmail: string): Promise<P
 export interface PersonChange {
   name?: string | undefined;
   isOperator?: boolean | undefined;
-  /** Disabled, none of their keys works; enabled again, those work that were not revoked meanwhile. */
+  /** Disabled, none of their keys and sessions works; enabled again, those work that were not revoked meanwhile. */
   isDisabled?: boolean | undefined;
 }
 
@@ -108,7 +108,8 @@ export async function updatePerson(
   by: Actor | null = null,
 ): Promise<PersonRecord | null> {
   const name = change.name === undefined ? {} : { name: parsePersonName(change.name) };
-  const isOperator = change.isOperator === undefined ? {} : { isOperator: change.isOperator };
+  const isOperator =
+    change.isOperator === undefined ? {} : { isOperator: change.isOperator, operatorSource: 'manual' };
   return await inTransaction(db, async (tx) => {
     const { count } = await tx.person.updateMany({ where: { id }, data: { id, ...name, ...isOperator } });
     if (count === 0) return null;

@@ -3,6 +3,7 @@ import { insertAudit } from '../audit/insert-audit.ts';
 import { type Database, databaseTime } from '../database/database.ts';
 import { inTransaction } from '../database/in-transaction.ts';
 import { type Page, readPage } from '../database/read-page.ts';
+import { type Actor, actorOf } from '../keys/verify-api-key.ts';
 import { tellOutbox } from './tell-outbox.ts';
 import { type DeliveryStatus, deliveryOf, testEvent, type WebhookDelivery } from './webhook.ts';
 
@@ -38,7 +39,7 @@ export async function resendDelivery(
   teamId: string,
   endpointId: string,
   id: string,
-  by: { keyId: string | null },
+  by: Actor,
 ): Promise<WebhookDelivery | null> {
   const now = await databaseTime(db);
   return await inTransaction(db, async (tx) => {
@@ -56,7 +57,7 @@ export async function resendDelivery(
     if (count > 0) {
       const detail = { delivery: id };
       await insertAudit(tx, teamId, {
-        keyId: by.keyId,
+        ...actorOf(by),
         action: 'webhook.resend',
         target: endpointId,
         detail,
@@ -75,7 +76,7 @@ export async function testWebhook(
   db: Database,
   teamId: string,
   id: string,
-  by: { keyId: string | null },
+  by: Actor,
 ): Promise<string | null> {
   return await inTransaction(db, async (tx) => {
     const endpoint = await tx.webhookEndpoint.findFirst({ where: { teamId, id } });
@@ -84,7 +85,7 @@ export async function testWebhook(
       throw new GraftError('webhook_disabled', 'The endpoint is disabled: enable it first.', { param: null });
     }
     const { eventId } = await tellOutbox(tx, { teamId, id }, testEvent);
-    await insertAudit(tx, teamId, { keyId: by.keyId, action: 'webhook.test', target: id });
+    await insertAudit(tx, teamId, { ...actorOf(by), action: 'webhook.test', target: id });
     return eventId;
   });
 }

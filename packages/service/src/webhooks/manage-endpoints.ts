@@ -5,6 +5,7 @@ import { inTransaction } from '../database/in-transaction.ts';
 import { type Page, readPage } from '../database/read-page.ts';
 import { RowBusy, waitForRow } from '../database/wait-for-row.ts';
 import { newId } from '../ids.ts';
+import { type Actor, actorOf } from '../keys/verify-api-key.ts';
 import type { Secrets } from '../secrets.ts';
 import { createEgressRules } from './egress/address-rules.ts';
 import { parseWebhookUrl } from './egress/webhook-url.ts';
@@ -18,7 +19,7 @@ import {
 } from './webhook.ts';
 
 type Context = Database & { secrets: Pick<Secrets, 'pepper'>; env: { webhookAllow: string[] } };
-type By = { keyId: string | null };
+type By = Actor;
 
 /** The endpoint with its new secret: the only time that it can be shown. */
 export interface WithSecret {
@@ -52,7 +53,7 @@ export async function createWebhook(
       });
       const secret = await addSecret(tx, context, row);
       await insertAudit(tx, teamId, {
-        keyId: input.keyId,
+        ...actorOf(input),
         action: 'webhook.create',
         target: row.id,
         detail: { host: new URL(url).host, events },
@@ -119,7 +120,7 @@ export async function updateWebhook(
     enabled?: boolean | undefined;
   } & By,
 ): Promise<WebhookEndpoint | null> {
-  const { keyId, enabled, ...fields } = changes;
+  const { keyId, personId, enabled, ...fields } = changes;
   const url =
     fields.url === undefined
       ? undefined
@@ -151,7 +152,12 @@ export async function updateWebhook(
       ...(fields.events && { events: row.events }),
       ...(enabled !== undefined && { enabled }),
     };
-    await insertAudit(tx, teamId, { keyId, action: 'webhook.update', target: id, detail });
+    await insertAudit(tx, teamId, {
+      ...actorOf({ keyId, personId }),
+      action: 'webhook.update',
+      target: id,
+      detail,
+    });
     return endpointOf(row);
   });
 }
@@ -161,7 +167,7 @@ export async function deleteWebhook(db: Database, teamId: string, id: string, by
   return await inTransaction(db, async (tx) => {
     const { count } = await tx.webhookEndpoint.deleteMany({ where: { teamId, id } });
     if (count === 0) return false;
-    await insertAudit(tx, teamId, { keyId: by.keyId, action: 'webhook.delete', target: id });
+    await insertAudit(tx, teamId, { ...actorOf(by), action: 'webhook.delete', target: id });
     return true;
   });
 }
@@ -174,7 +180,7 @@ export async function rotateWebhookSecret(
   context: Context,
   teamId: string,
   id: string,
-  { overlapSeconds, keyId }: { overlapSeconds: number } & By,
+  { overlapSeconds, ...by }: { overlapSeconds: number } & By,
 ): Promise<WithSecret | null> {
   return await inTransaction(context, async (tx) => {
     const locked = await lockEndpoint(tx, teamId, id);
@@ -202,7 +208,7 @@ export async function rotateWebhookSecret(
     }
     const secret = await addSecret(tx, context, row);
     const detail = { overlap_seconds: overlapSeconds };
-    await insertAudit(tx, teamId, { keyId, action: 'webhook.rotate_secret', target: id, detail });
+    await insertAudit(tx, teamId, { ...actorOf(by), action: 'webhook.rotate_secret', target: id, detail });
     return { endpoint: endpointOf(row), secret };
   });
 }

@@ -68,8 +68,9 @@ export const openLimits = fp<{ limits: OpenLimits }>(async (app, { limits }) => 
   app.decorateReply('hold', function (this: FastifyReply, kind) {
     // A closed answer will never be closed again.
     if (this.raw.destroyed) return;
-    const { caller, operator, ip } = this.request;
-    const key = caller ? (caller.keyId ?? caller.personId) : operator?.keyId;
+    const { caller, operator, session, ip } = this.request;
+    const by = caller ?? operator ?? session;
+    const key = by && ('keyId' in by && by.keyId ? by.keyId : by.personId);
     if (key) take(this, kind, 'key', key);
     if (caller) take(this, kind, 'team', caller.teamId);
     // The request itself was counted by address when it came.

@@ -51,7 +51,8 @@ export const rateLimits = fp<{ limits: RateLimits; syncMs: number }>(async (app,
   });
   const ofKey = app.createRateLimit({
     max: limits.perKey,
-    keyGenerator: ({ caller, operator }) => `key ${(caller ?? operator).keyId ?? caller.personId}`,
+    keyGenerator: ({ caller, operator, session }) =>
+      session ? `session ${session.id}` : `key ${(caller ?? operator).keyId}`,
   });
   const ofWrongKeys = app.createRateLimit({
     max: limits.wrongKeysPerAddress,
@@ -119,7 +120,7 @@ function hold(reply: FastifyReply, state: Checked, holder: 'key' | 'address'): v
 /** Nothing that keeps keys in memory keeps them readable. */
 function digestOf({ headers }: FastifyRequest): string {
   return createHash('sha256')
-    .update(headers.authorization ?? '')
+    .update(headers.authorization ?? headers.cookie ?? '')
     .digest('base64');
 }
 

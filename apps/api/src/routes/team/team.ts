@@ -1,14 +1,13 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
-import { deleteTeam, findPerson, findTeam, purgeDeletedTeams, repeat } from '@graft/service';
+import { deleteTeam, findTeam, purgeDeletedTeams, repeat } from '@graft/service';
 import { ApiError } from '../../api-error.ts';
-import { secondsOrNull } from '../../schemas/api-key.ts';
 import { errorResponses } from '../../schemas/error.ts';
 import { ref } from '../../schemas/schema.ts';
-import { DeletedTeamSchema, DeleteTeamQuery, MeSchema, TeamSchema, toWireTeam } from '../../schemas/team.ts';
+import { DeletedTeamSchema, DeleteTeamQuery, TeamSchema, toWireTeam } from '../../schemas/team.ts';
 
 const tags = ['Team'];
 
-/** /me and /team: who asks, and for whom. */
+/** /team: the caller's. */
 export const teamRoutes: FastifyPluginAsyncTypebox = async (app) => {
   const { services } = app;
   // Often enough that a deleted team's rows are gone while people still think of it.
@@ -19,33 +18,6 @@ export const teamRoutes: FastifyPluginAsyncTypebox = async (app) => {
     services.log,
   );
   app.addHook('onClose', async () => await purge.stop());
-
-  app.get(
-    '/me',
-    {
-      config: { access: 'anyone' },
-      schema: {
-        tags,
-        summary: 'Who am I?',
-        description: 'What the key is, whose, and what it may do. Takes any valid key.',
-        response: { 200: ref(MeSchema), ...errorResponses(401) },
-      },
-    },
-    async ({ caller, operator }) => {
-      const { keyId, personId, expiresAt } = caller ?? operator;
-      const person = personId === null ? null : await findPerson(services, personId);
-      return {
-        object: 'me' as const,
-        kind: caller ? ('team' as const) : ('operator' as const),
-        team: caller ? { id: caller.teamId, name: caller.teamName } : null,
-        role: caller?.role ?? null,
-        scopes: caller?.scopes ? [...caller.scopes] : null,
-        models: caller?.models ? [...caller.models] : null,
-        key: keyId === null ? null : { id: keyId, expires_at: secondsOrNull(expiresAt) },
-        person: person && { id: person.id, email: person.email, name: person.name },
-      };
-    },
-  );
 
   app.get(
     '/team',
@@ -86,6 +58,6 @@ export const teamRoutes: FastifyPluginAsyncTypebox = async (app) => {
   );
 };
 
-export function teamNotFound(id: string): ApiError {
-  return new ApiError('team_not_found', `No such team: ${id}`, { param: 'team_id' });
+export function teamNotFound(id: string, param = 'team_id'): ApiError {
+  return new ApiError('team_not_found', `No such team: ${id}`, { param });
 }

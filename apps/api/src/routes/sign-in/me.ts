@@ -1,0 +1,198 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
+import {
+  acceptInvitationAs,
+  asSystem,
+  chooseTeam,
+  endSessions,
+  findPerson,
+  listSessions,
+  listTeamsOfPerson,
+  type SessionHolder,
+} from '@graft/service';
+import type { FastifyRequest } from 'fastify';
+import { ApiError } from '../../api-error.ts';
+import { secondsOrNull } from '../../schemas/api-key.ts';
+import { errorResponses } from '../../schemas/error.ts';
+import { listOf, toWireList } from '../../schemas/list.ts';
+import { ref, unixSeconds } from '../../schemas/schema.ts';
+import {
+  AcceptAsMeSchema,
+  ChooseTeamSchema,
+  EndedSessionSchema,
+  EndedSessionsSchema,
+  JoinedSchema,
+  SessionParams,
+  SessionSchema,
+  toWireSession,
+} from '../../schemas/session.ts';
+import { ListQuery, MeSchema } from '../../schemas/team.ts';
+import type { SignInSettings } from '../../sign-in/sign-in-settings.ts';
+import { teamNotFound } from '../team/team.ts';
+
+const tags = ['Signing in'];
+
+/** /me: who asks, and the sessions that are theirs. */
+export const meRoutes: FastifyPluginAsyncTypebox<{ signIn: SignInSettings }> = async (app, { signIn }) => {
+  const { services } = app;
+
+  app.get(
+    '/me',
+    {
+      config: { access: 'anyone' },
+      schema: {
+        tags,
+        summary: 'Who am I?',
+        description:
+          'Who asks, by what, in which team, and what they may do. Takes any valid key, and any session.',
+        response: { 200: ref(MeSchema), ...errorResponses(401, 404) },
+      },
+    },
+    async (request) => await tellMe(request),
+  );
+
+  async function tellMe({ caller, operator, session }: FastifyRequest) {
+    const by = caller ?? operator;
+    const personId = session ? session.personId : by.personId;
+    const person = personId === null ? null : await asSystem(() => findPerson(services, personId));
+    const ofPerson = session?.method === 'oidc' && session.personId !== null;
+    return {
+      object: 'me' as const,
+      kind: caller ? ('team' as const) : operator ? ('operator' as const) : ('person' as const),
+      team: caller ? { id: caller.teamId, name: caller.teamName } : null,
+      role: caller?.role ?? null,
+      scopes: caller?.scopes ? [...caller.scopes] : null,
+      models: caller?.models ? [...caller.models] : null,
+      key: by?.keyId ? { id: by.keyId, expires_at: secondsOrNull(by.expiresAt) } : null,
+      person: person && { id: person.id, email: person.email, name: person.name },
+      is_operator: session ? session.operator !== null : !caller,
+      // A key acts in its team alone, and does not tell its person's others.
+      teams: ofPerson ? await listTeamsOfPerson(services, session.personId!) : null,
+      session: session && {
+        ...{ id: session.id, method: session.method, expires_at: unixSeconds(session.expiresAt) },
+      },
+    };
+  }
+
+  app.post(
+    '/me/team',
+    {
+      config: { access: 'anyone' },
+      schema: {
+        tags,
+        summary: 'Change to another team',
+        description:
+          'From now on the session works in this team of the person’s. A single request names another in the header `Graft-Team`.',
+        body: ref(ChooseTeamSchema),
+        response: { 200: ref(MeSchema), ...errorResponses(400, 401, 403, 404) },
+      },
+    },
+    async (request) => {
+      const { id, personId } = ownSession(request);
+      const { team: wanted } = request.body;
+      const teams = await listTeamsOfPerson(services, personId);
+      const team = teams.find((each) => each.id === wanted || each.name === wanted);
+      if (!team) throw teamNotFound(wanted, 'team');
+      await chooseTeam(services, id, team.id);
+      request.caller = {
+        ...{ teamId: team.id, teamName: team.name, role: team.role, scopes: null, models: null },
+        ...{ keyId: null, personId, expiresAt: null },
+      };
+      return await tellMe(request);
+    },
+  );
+
+  app.post(
+    '/me/invitations',
+    {
+      config: { access: 'anyone' },
+      schema: {
+        tags,
+        summary: 'Accept an invitation as who is signed in',
+        description:
+          'Takes the token of the link: the person becomes a member, needs no key, and works in the team from now on. An invitation for an email is for whom the provider vouched for.',
+        body: ref(AcceptAsMeSchema),
+        response: { 200: ref(JoinedSchema), ...errorResponses(400, 401, 403) },
+      },
+    },
+    async (request) => {
+      const { id, personId } = ownSession(request);
+      const { teamId, teamName, role } = await acceptInvitationAs(services, request.body.token, personId);
+      await chooseTeam(services, id, teamId);
+      return { object: 'invitation.accepted' as const, team: { id: teamId, name: teamName }, role };
+    },
+  );
+
+  app.get(
+    '/me/sessions',
+    {
+      config: { access: 'anyone' },
+      schema: {
+        tags,
+        summary: 'List sessions',
+        description:
+          'Newest first, those that are let in: a person’s with those of their keys; for a key those that it was exchanged for.',
+        querystring: ListQuery,
+        response: { 200: listOf(SessionSchema), ...errorResponses(400, 401) },
+      },
+    },
+    async (request) => {
+      const { idleSeconds } = signIn.limits;
+      const page = await listSessions(services, holderOf(request), { ...request.query, idleSeconds });
+      return toWireList(page, (record) => toWireSession(record, request.session?.id ?? null));
+    },
+  );
+
+  app.delete(
+    '/me/sessions/:session_id',
+    {
+      config: { access: 'anyone' },
+      schema: {
+        tags,
+        summary: 'End a session',
+        description: 'At once, on every process.',
+        params: SessionParams,
+        response: { 200: ref(EndedSessionSchema), ...errorResponses(401, 403, 404) },
+      },
+    },
+    async (request) => {
+      const { session_id: id } = request.params;
+      if ((await endSessions(services, holderOf(request), id)) === 0) {
+        throw new ApiError('session_not_found', `No such session: ${id}`, { param: 'session_id' });
+      }
+      return { id, object: 'session' as const, deleted: true as const };
+    },
+  );
+
+  app.delete(
+    '/me/sessions',
+    {
+      config: { access: 'anyone' },
+      schema: {
+        tags,
+        summary: 'End all sessions',
+        description: 'At once, on every process, the one that asks included.',
+        response: { 200: ref(EndedSessionsSchema), ...errorResponses(401, 403) },
+      },
+    },
+    async (request) => ({
+      object: 'sessions.ended' as const,
+      count: await endSessions(services, holderOf(request), null),
+    }),
+  );
+};
+
+/** The session of somebody whom the provider vouched for. */
+function ownSession({ session }: FastifyRequest): { id: string; personId: string } {
+  if (session?.method === 'oidc' && session.personId !== null) {
+    return { id: session.id, personId: session.personId };
+  }
+  throw new ApiError(
+    'sign_in_required',
+    'This is for a person who has signed in at the provider, by /v1/sign-in.',
+  );
+}
+
+function holderOf({ session, caller, operator }: FastifyRequest): SessionHolder {
+  if (session?.method === 'oidc') return { personId: session.personId! };
+  return caller ? { apiKeyId: caller.keyId! } : { operatorKeyId: operator.keyId! };
+}

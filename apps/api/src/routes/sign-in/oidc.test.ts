@@ -1,0 +1,383 @@
+/** Signing in at a real provider, and what an attacker tries there. */
+import assert from 'node:assert/strict';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, beforeEach, describe, test } from 'node:test';
+import { createPerson, createTeam, putMember, removeMember, updatePerson } from '@graft/service';
+import { loadApiSettings } from '../../settings.ts';
+import { assertError } from '../../testing/assert-error.ts';
+import { openBrowser, openTestProvider, type TestProvider, testClient } from '../../testing/oidc-provider.ts';
+import { type ApiBench, answerOf, openApiBench } from '../../testing/open-api-bench.ts';
+
+let bench: ApiBench;
+let provider: TestProvider;
+let folder: string;
+/** Where the API listens: the provider must know it before there is an API. */
+let url: string;
+
+before(async () => {
+  const placeholder = createServer();
+  await new Promise<void>((resolve) => placeholder.listen(0, '127.0.0.1', resolve));
+  const { port } = placeholder.address() as { port: number };
+  await new Promise((resolve) => placeholder.close(resolve));
+  url = `http://127.0.0.1:${port}`;
+  provider = await openTestProvider(`${url}/v1/sign-in/callback`);
+  folder = await mkdtemp(join(tmpdir(), 'graft-oidc-'));
+  const file = join(folder, 'oidc.json');
+  await writeFile(
+    file,
+    JSON.stringify({
+      ...{ issuer: provider.issuer, client_id: testClient.id },
+      scopes: ['openid', 'email', 'profile', 'groups'],
+      teams: [
+        { group: 'research', team: 'acme', role: 'member' },
+        { group: 'research-leads', team: 'acme', role: 'admin' },
+        { group: 'guests', team: 'other', role: 'viewer' },
+      ],
+      operator_groups: ['graft-operators'],
+    }),
+  );
+  const { signIn } = loadApiSettings({
+    ...{ GRAFT_PUBLIC_URL: url, GRAFT_OIDC_CONFIG: file, GRAFT_OIDC_CLIENT_SECRET: testClient.secret },
+  });
+  signIn.oidc!.timeoutMs = 8_000;
+  bench = await openApiBench({ signIn }, {}, port);
+});
+beforeEach(() => {
+  provider.forge = null;
+  provider.failing = null;
+});
+after(async () => {
+  await bench?.close();
+  await provider?.close();
+  if (folder) await rm(folder, { recursive: true });
+});
+
+const callback = () => `${url}/v1/sign-in/callback`;
+
+type Browser = ReturnType<typeof openBrowser>;
+
+/** Adds to the provider a person that has groups. */
+function person(sub: string, groups: unknown, more: object = {}): string {
+  provider.people.set(sub, { email: `${sub}@example.com`, email_verified: true, name: sub, groups, ...more });
+  return sub;
+}
+
+/** Goes to the provider as `sub`, and answers the address that it comes back to, which is not opened. */
+async function goTo(browser: Browser, sub: string, query = ''): Promise<string> {
+  const start = await browser.request(`${url}/v1/sign-in?${query}`);
+  assert.equal(start.status, 302, await start.text());
+  const at = new URL(start.headers.get('location')!);
+  at.searchParams.set('login_hint', sub);
+  return await browser.follow(at.href, callback());
+}
+
+async function comeBack(browser: Browser, address: string) {
+  const response = await browser.request(address);
+  return { ...(await answerOf(response)), location: response.headers.get('location') };
+}
+
+async function signIn(sub: string, query = ''): Promise<Browser> {
+  const browser = openBrowser();
+  const back = await comeBack(browser, await goTo(browser, sub, query));
+  assert.equal(back.status, 302, back.text);
+  return browser;
+}
+
+const own = { 'sec-fetch-site': 'same-origin', 'content-type': 'application/json' };
+
+async function send(browser: Browser, method: string, path: string, body?: unknown, headers: object = own) {
+  const init = body === undefined ? {} : { body: JSON.stringify(body) };
+  return await answerOf(
+    await browser.request(url + path, { method, headers: headers as Record<string, string>, ...init }),
+  );
+}
+
+const me = async (browser: Browser, headers: object = {}) =>
+  await send(browser, 'GET', '/v1/me', undefined, headers);
+
+describe('signing in', () => {
+  test('gives a session with the roles of the groups, in each team', async () => {
+    const browser = openBrowser();
+    const back = await comeBack(
+      browser,
+      await goTo(browser, person('ada', ['research', 'guests', 'x']), 'return_to=/v1/team'),
+    );
+    assert.deepEqual([back.status, back.location], [302, '/v1/team']);
+    const [line] = back.headers.getSetCookie().filter((each) => each.startsWith('graft_session='));
+    assert.match(line!, /^graft_session=graft_session_\w+; Max-Age=\d+; Path=\/; HttpOnly; SameSite=Lax$/);
+    const told = (await me(browser)).json;
+    assert.deepEqual(
+      [told.kind, told.person.email, told.session.method, told.scopes, told.key, told.is_operator],
+      ['team', 'ada@example.com', 'oidc', null, null, false],
+    );
+    const { acme, other } = bench;
+    assert.deepEqual(told.teams, [
+      { id: acme.teamId, name: 'acme', role: 'member' },
+      { id: other.teamId, name: 'other', role: 'viewer' },
+    ]);
+    // The secret is nowhere.
+    const token = browser.jar(url).get('graft_session')!;
+    const { rows } = await bench.services.sql.query('SELECT to_jsonb(s)::text AS row FROM sessions s');
+    assert.ok(rows.length > 0 && rows.every(({ row }) => !row.includes(token.split('_').at(-1))));
+  });
+
+  test('a person works in one of their teams at a time, as what they are there', async () => {
+    const browser = await signIn(person('bea', ['research', 'guests']), 'team=acme');
+    assert.equal((await me(browser)).json.team.name, 'acme');
+    const asOther = { ...own, 'graft-team': 'other' };
+    assert.deepEqual((await me(browser, asOther)).json.role, 'viewer');
+    const refused = await send(browser, 'DELETE', '/v1/files/file-x', undefined, asOther);
+    assertError(refused, 403, 'insufficient_role');
+    assertError(await send(browser, 'DELETE', '/v1/files/file-x'), 404, 'file_not_found');
+    const strange = await createTeam(bench.services, { name: 'strange' });
+    for (const name of ['strange', strange.id, 'none', '\u00e9']) {
+      assertError(await me(browser, { 'graft-team': name }), 404, 'team_not_found');
+      if (name === '\u00e9') continue;
+      assertError(await send(browser, 'POST', '/v1/me/team', { team: name }), 404, 'team_not_found', 'team');
+    }
+    assert.equal((await send(browser, 'POST', '/v1/me/team', { team: 'other' })).json.role, 'viewer');
+    assert.equal((await me(browser)).json.team.name, 'other');
+  });
+
+  test('groups are weighed anew at each sign-in; what people decided stays', async () => {
+    const sub = person('cy', ['research']);
+    const browser = await signIn(sub);
+    const made = await send(browser, 'POST', '/v1/team/keys', { name: 'mine' });
+    const key = bench.withKey(bench.acme, made.json.key);
+    assert.equal((await key.send('GET', '/v1/me')).json.role, 'member');
+    person('cy', ['research', 'research-leads', 'graft-operators']);
+    await signIn(sub);
+    // The first session too: rights are those of the moment.
+    assert.deepEqual([(await me(browser)).json.role, (await me(browser)).json.is_operator], ['admin', true]);
+    assert.equal((await send(browser, 'GET', '/v1/admin/teams')).status, 200);
+    person('cy', ['guests']);
+    await signIn(sub);
+    assertError(await send(browser, 'GET', '/v1/admin/teams'), 403, 'operator_required');
+    assertError(await send(browser, 'GET', '/v1/files'), 403, 'no_team');
+    assert.deepEqual(
+      (await me(browser)).json.teams.map(({ name }: { name: string }) => name),
+      ['other'],
+    );
+    assertError(await key.send('GET', '/v1/me'), 401, 'invalid_api_key');
+    const { personId } = (await bench.services.db.personIdentity.findFirst({ where: { subject: sub } }))!;
+    await putMember(bench.services, bench.acme.teamId, personId, 'viewer');
+    person('cy', ['research-leads']);
+    await signIn(sub);
+    assert.equal((await me(browser)).json.role, 'viewer');
+  });
+
+  test('an invitation is accepted by whoever is signed in, if it is theirs', async () => {
+    const browser = await signIn(person('dan', undefined));
+    assert.deepEqual([(await me(browser)).json.kind, (await me(browser)).json.teams], ['person', []]);
+    assertError(await send(browser, 'GET', '/v1/team'), 403, 'no_team');
+    const admin = await bench.caller(bench.acme, 'admin');
+    const invite = async (email: string | null) =>
+      (await admin.send('POST', '/v1/team/invitations', { email, role: 'viewer' })).json.token;
+    const token = await invite('somebody@example.com');
+    const foreign = await send(browser, 'POST', '/v1/me/invitations', { token });
+    assertError(foreign, 400, 'wrong_invitation_email');
+    const joined = await send(browser, 'POST', '/v1/me/invitations', {
+      token: await invite('dan@example.com'),
+    });
+    assert.deepEqual([joined.status, joined.json.team.name, joined.json.role], [200, 'acme', 'viewer']);
+    assert.equal((await send(browser, 'GET', '/v1/team')).status, 200);
+    const again = await send(browser, 'POST', '/v1/me/invitations', { token: await invite(null) });
+    assertError(again, 400, 'already_member');
+    assertError(await admin.send('POST', '/v1/me/invitations', { token }), 403, 'sign_in_required');
+  });
+
+  test('an email counts once, and only if the provider vouches for it; then its subject does', async () => {
+    const known = await createPerson(bench.services, { email: 'eve@example.com', name: 'Eve' });
+    await putMember(bench.services, bench.acme.teamId, known.id, 'admin');
+    const browser = openBrowser();
+    const unverified = person('eve-1', [], { email: 'eve@example.com', email_verified: false });
+    assertError(await comeBack(browser, await goTo(browser, unverified)), 403, 'email_not_verified');
+    await signIn(person('eve-2', [], { email: 'Eve@example.com' }));
+    const other = openBrowser();
+    const taken = person('eve-3', [], { email: 'eve@example.com' });
+    assertError(await comeBack(other, await goTo(other, taken)), 403, 'identity_conflict');
+    const renamed = await signIn(person('eve-2', [], { email: 'new@example.com', email_verified: false }));
+    assert.deepEqual(
+      [(await me(renamed)).json.person.id, (await me(renamed)).json.role],
+      [known.id, 'admin'],
+    );
+    await updatePerson(bench.services, known.id, { isDisabled: true });
+    assertError(await me(renamed), 401, 'invalid_session');
+    const fresh = openBrowser();
+    assertError(await comeBack(fresh, await goTo(fresh, 'eve-2')), 403, 'person_disabled');
+  });
+
+  test('groups of a wrong kind take nothing away; ten thousand are a list like any other', async () => {
+    const sub = person('fay', ['guests']);
+    const browser = await signIn(sub);
+    for (const groups of [{ a: 1 }, 7, ['guests', 7], [['guests']], Array(20_001).fill('g')]) {
+      person('fay', groups);
+      const another = openBrowser();
+      assertError(await comeBack(another, await goTo(another, sub)), 403, 'invalid_groups');
+      assert.equal((await me(browser)).json.role, 'viewer');
+    }
+    person('fay', [...Array.from({ length: 10_000 }, (_, i) => `group-${i}`), 'research']);
+    await signIn(sub, 'team=acme');
+    assert.deepEqual(
+      (await me(browser)).json.teams.map(({ name }: { name: string }) => name),
+      ['acme'],
+    );
+  });
+});
+
+describe('what an attacker tries', () => {
+  const failed = async (browser: Browser, address: string, param?: string) =>
+    assertError(await comeBack(browser, address), 400, 'sign_in_failed', param);
+
+  test('to come back twice, from another browser, or without having begun', async () => {
+    const browser = openBrowser();
+    const address = await goTo(browser, person('gus', ['guests']));
+    const flow = browser.jar(url).get('graft_sign_in')!;
+    await failed(openBrowser(), address, 'state');
+    assert.equal((await comeBack(browser, address)).status, 302);
+    await failed(browser, address, 'state');
+    // The cookie too, kept by somebody: the code is used up at the provider.
+    browser.jar(url).set('graft_sign_in', flow);
+    await failed(browser, address);
+    browser.jar(url).set('graft_sign_in', `${flow.slice(0, -2)}AA`);
+    await failed(browser, address, 'state');
+  });
+
+  test('to inject a code, a state or an issuer of another sign-in', async () => {
+    const [mine, theirs] = [openBrowser(), openBrowser()];
+    const [a, b] = [
+      await goTo(mine, person('hal', ['guests'])),
+      await goTo(theirs, person('ivy', ['guests'])),
+    ];
+    const injected = new URL(a);
+    injected.searchParams.set('code', new URL(b).searchParams.get('code')!);
+    const flow = mine.jar(url).get('graft_sign_in')!;
+    await failed(mine, injected.href);
+    for (const iss of ['https://evil.example', null]) {
+      const mixed = new URL(a);
+      if (iss) mixed.searchParams.set('iss', iss);
+      else mixed.searchParams.delete('iss');
+      mine.jar(url).set('graft_sign_in', flow);
+      await failed(mine, mixed.href);
+    }
+    await failed(theirs, a, 'state');
+    assert.equal(mine.jar(url).has('graft_session'), false);
+  });
+
+  test('with ID tokens for another client, of another issuer, too old, of another sign-in', async () => {
+    const sub = person('jo', ['guests']);
+    const now = Math.floor(Date.now() / 1000);
+    for (const change of [
+      { aud: 'another-client' },
+      { aud: ['another-client', 'graft'], azp: 'another-client' },
+      { iss: 'https://evil.example' },
+      { exp: now - 60, iat: now - 120 },
+      { nonce: 'another' },
+      { nonce: undefined },
+      { sub: undefined },
+      { exp: undefined },
+    ]) {
+      const browser = openBrowser();
+      const address = await goTo(browser, sub);
+      provider.forge = (claims) => ({ ...claims, ...change });
+      await failed(browser, address);
+    }
+    // What the others differ by, and no more.
+    const browser = openBrowser();
+    const address = await goTo(browser, sub);
+    provider.forge = (claims) => claims;
+    assert.equal((await comeBack(browser, address)).status, 302);
+  });
+
+  test('to be sent on to another site', async () => {
+    const places = [
+      '//evil.example',
+      '/\\evil.example',
+      'https://evil.example',
+      '/\t/evil.example',
+      'evil',
+      '/%0d%0aX: y',
+      '/ok?a=b',
+    ];
+    for (const place of places) {
+      const browser = openBrowser();
+      const address = await goTo(
+        browser,
+        person('kim', ['guests']),
+        `return_to=${encodeURIComponent(place)}`,
+      );
+      const { location } = await comeBack(browser, address);
+      assert.equal(new URL(location!, url).origin, url, place);
+      if (place.startsWith('/ok')) assert.equal(location, place);
+      else if (!place.includes('%')) assert.equal(location, '/v1/me', place);
+    }
+  });
+
+  test('to fix a session: signing in makes a new one and ends the one before', async () => {
+    const browser = await signIn(person('lee', ['guests']));
+    const before = browser.jar(url).get('graft_session')!;
+    await comeBack(browser, await goTo(browser, 'lee'));
+    const now = browser.jar(url).get('graft_session')!;
+    assert.notEqual(now, before);
+    browser.jar(url).set('graft_session', before);
+    assertError(await me(browser), 401, 'invalid_session');
+    // One that was planted is not taken up.
+    browser
+      .jar(url)
+      .set('graft_session', 'graft_session_planted00000_0123456789012345678901234567890123456789');
+    await comeBack(browser, await goTo(browser, 'lee'));
+    assert.match(browser.jar(url).get('graft_session')!, /^graft_session_(?!planted)/);
+  });
+
+  test('to go on after they were removed from the team', async () => {
+    const browser = await signIn(person('max', ['guests']));
+    assert.equal((await send(browser, 'GET', '/v1/files')).status, 200);
+    const { id } = (await me(browser)).json.person;
+    await removeMember(bench.services, bench.other.teamId, id, null);
+    assertError(await send(browser, 'GET', '/v1/files'), 403, 'no_team');
+    assertError(await me(browser, { 'graft-team': 'other' }), 404, 'team_not_found');
+  });
+});
+
+test('while the provider is away nobody signs in, and sessions go on', async () => {
+  const fresh = openBrowser();
+  const browser = await signIn(person('ned', ['guests']));
+  const address = await goTo(fresh, 'ned');
+  const flow = fresh.jar(url).get('graft_sign_in')!;
+  const hang = () => true;
+  const endless = (_request: unknown, response: import('node:http').ServerResponse) => {
+    response.writeHead(200, { 'content-type': 'application/json' });
+    response.write(Buffer.alloc(2 ** 21, ' '));
+    return true;
+  };
+  const broken = (_request: unknown, response: import('node:http').ServerResponse) => {
+    response.writeHead(502).end();
+    return true;
+  };
+  for (const failing of [hang, endless, broken]) {
+    provider.failing = failing;
+    fresh.jar(url).set('graft_sign_in', flow);
+    const start = performance.now();
+    const answer = await comeBack(fresh, address);
+    assertError(answer, 503, 'sign_in_unavailable');
+    assert.equal(answer.headers.get('retry-after'), '5');
+    assert.ok(performance.now() - start < 60_000);
+    assert.equal((await me(browser)).status, 200);
+  }
+});
+
+test('signing out ends the session here and says where it ends at the provider', async () => {
+  const browser = await signIn(person('ola', ['guests']));
+  const kept = browser.jar(url).get('graft_session')!;
+  const out = await send(browser, 'POST', '/v1/sign-out');
+  assert.match(out.json.end_session_url, new RegExp(`^${provider.issuer}/session/end\\?`));
+  assert.equal(new URL(out.json.end_session_url).searchParams.get('post_logout_redirect_uri'), `${url}/`);
+  assert.equal(browser.jar(url).has('graft_session'), false);
+  browser.jar(url).set('graft_session', kept);
+  assertError(await me(browser), 401, 'invalid_session');
+  const byKey = await send(browser, 'POST', '/v1/sign-in/key', { key: bench.acme.key });
+  assertError(byKey, 403, 'key_sign_in_disabled');
+});

@@ -1,0 +1,213 @@
+import { createHash } from 'node:crypto';
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
+import {
+  createKeySession,
+  endSession,
+  pruneSessions,
+  repeat,
+  signInPerson,
+  verifySession,
+} from '@graft/service';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { randomNonce, randomPKCECodeVerifier, randomState } from 'openid-client';
+import { Type } from 'typebox';
+import { ApiError } from '../../api-error.ts';
+import { errorResponses } from '../../schemas/error.ts';
+import { ref } from '../../schemas/schema.ts';
+import {
+  CallbackQuery,
+  KeySignInSchema,
+  SessionSchema,
+  SignedOutSchema,
+  SignInQuery,
+} from '../../schemas/session.ts';
+import { checkSameOrigin } from '../../sign-in/check-same-origin.ts';
+import { cookies } from '../../sign-in/cookies.ts';
+import { flowSeal, flowSeconds, parseReturnTo } from '../../sign-in/flow-cookie.ts';
+import { createOidcClient } from '../../sign-in/oidc-client.ts';
+import type { SignInSettings } from '../../sign-in/sign-in-settings.ts';
+
+const tags = ['Signing in'];
+const redirect = { 302: Type.Null({ description: 'On to where Location says.' }) };
+
+/** /sign-in and /sign-out: how somebody gets a session, and ends it. */
+export const signInRoutes: FastifyPluginAsyncTypebox<{ signIn: SignInSettings }> = async (
+  app,
+  { signIn },
+) => {
+  const { services } = app;
+  const { oidc, publicUrl, limits } = signIn;
+  const cookie = cookies(signIn);
+  const seal = flowSeal(services.secrets.pepper);
+  const provider = oidc && createOidcClient(oidc, publicUrl!);
+  const prune = repeat(
+    'prune-sessions',
+    3600_000,
+    async () => void (await pruneSessions(services)),
+    services.log,
+  );
+  app.addHook('onClose', async () => await prune.stop());
+
+  function withProvider() {
+    if (oidc && provider && publicUrl) return { oidc, provider, publicUrl };
+    throw new ApiError(
+      'sign_in_not_configured',
+      'People sign in here by a key: POST /v1/sign-in/key. The operator configures a provider with GRAFT_OIDC_CONFIG.',
+    );
+  }
+
+  /** Whoever signs in anew leaves what this browser had before: its id must not live on. */
+  async function startSession(
+    request: FastifyRequest,
+    reply: FastifyReply,
+    made: { token: string; expiresAt: Date },
+  ): Promise<void> {
+    await endOwn(request);
+    cookie.set('session', reply, made.token, (made.expiresAt.getTime() - Date.now()) / 1000);
+  }
+
+  async function endOwn(request: FastifyRequest): Promise<boolean> {
+    const token = cookie.read('session', request);
+    const own = token === undefined ? null : await verifySession(services, token, limits, null);
+    if (own) await endSession(services, token!);
+    return own?.method === 'oidc';
+  }
+
+  app.get(
+    '/sign-in',
+    {
+      config: { access: 'public' },
+      schema: {
+        tags,
+        summary: 'Sign in',
+        description: 'For browsers: goes to the provider, which comes back to /v1/sign-in/callback.',
+        security: [],
+        querystring: SignInQuery,
+        response: { ...redirect, ...errorResponses(404, 503) },
+      },
+    },
+    async ({ query }, reply) => {
+      const { provider, publicUrl } = withProvider();
+      const flow = {
+        ...{ state: randomState(), nonce: randomNonce(), codeVerifier: randomPKCECodeVerifier() },
+        returnTo: parseReturnTo(query.return_to, publicUrl.origin),
+        team: query.team ?? null,
+        endsAt: Date.now() + flowSeconds * 1000,
+      };
+      // What waits for the provider must not hold up others who have no key.
+      reply.endTurn();
+      const url = await provider.authorizationUrl(flow);
+      cookie.set('sign_in', reply, seal.seal(flow), flowSeconds);
+      return reply.redirect(url.href, 302);
+    },
+  );
+
+  app.get(
+    '/sign-in/callback',
+    {
+      config: { access: 'public' },
+      schema: {
+        tags,
+        summary: 'Come back from the provider',
+        description: 'For browsers: sets the cookie of the session, and goes on to `return_to`.',
+        security: [],
+        querystring: CallbackQuery,
+        response: { ...redirect, ...errorResponses(400, 403, 404, 503) },
+      },
+    },
+    async (request, reply) => {
+      const { oidc, provider } = withProvider();
+      const flow = seal.open(cookie.read('sign_in', request) ?? '');
+      // Used up, however it ends.
+      cookie.set('sign_in', reply, '', 0);
+      if (!flow || flow.state !== request.query.state) {
+        throw new ApiError(
+          'sign_in_failed',
+          'This is no sign-in that this browser began in the last ten minutes: begin again at /v1/sign-in.',
+          { param: 'state' },
+        );
+      }
+      const { searchParams } = new URL(request.url, 'http://graft');
+      if (searchParams.has('error')) {
+        throw new ApiError('sign_in_denied', 'The provider did not let you in: begin again at /v1/sign-in.');
+      }
+      reply.endTurn();
+      const vouched = await provider.finish(searchParams, flow);
+      const made = await signInPerson(services, vouched, oidc, {
+        ...limits,
+        flowId: createHash('sha256').update(flow.state).digest('hex'),
+        team: flow.team,
+        userAgent: request.headers['user-agent'],
+      });
+      await startSession(request, reply, made);
+      return reply.redirect(flow.returnTo, 302);
+    },
+  );
+
+  app.post(
+    '/sign-in/key',
+    {
+      // Nobody is known yet: what a stranger may send is small.
+      bodyLimit: 8 * 1024,
+      config: { access: 'public' },
+      schema: {
+        tags,
+        summary: 'Sign in by a key',
+        description:
+          'Exchanges a key for a session, as a cookie: with at most the rights of the key, and until it ends. Where a provider is configured, only if the operator allows it.',
+        security: [],
+        body: ref(KeySignInSchema),
+        response: { 200: ref(SessionSchema), ...errorResponses(400, 401, 403) },
+      },
+    },
+    async (request, reply) => {
+      checkSameOrigin(request, publicUrl);
+      if (oidc && !oidc.allowKeySessions) {
+        throw new ApiError(
+          'key_sign_in_disabled',
+          'People sign in at /v1/sign-in here, and keys are for programs.',
+        );
+      }
+      const userAgent = request.headers['user-agent'];
+      const made = await createKeySession(services, request.body.key, limits, userAgent);
+      if (!made) throw new ApiError('invalid_api_key', 'The API key is wrong, has ended or was revoked.');
+      await startSession(request, reply, made);
+      const now = Math.floor(Date.now() / 1000);
+      return {
+        ...{
+          id: made.id,
+          object: 'session' as const,
+          created_at: now,
+          method: 'key' as const,
+          current: true,
+        },
+        key_id: request.body.key.split('_').slice(1, -1).join('_'),
+        user_agent: userAgent?.replaceAll(/[^\x20-\x7e]/g, '?').slice(0, 200) || null,
+        ...{ last_used_at: now, expires_at: Math.floor(made.expiresAt.getTime() / 1000) },
+      };
+    },
+  );
+
+  app.post(
+    '/sign-out',
+    {
+      config: { access: 'public' },
+      schema: {
+        tags,
+        summary: 'Sign out',
+        description:
+          'Ends the session of the cookie, at once everywhere. A browser then goes to `end_session_url`, if there is one, to sign out at the provider too.',
+        security: [],
+        response: { 200: ref(SignedOutSchema), ...errorResponses(403) },
+      },
+    },
+    async (request, reply) => {
+      checkSameOrigin(request, publicUrl);
+      const wasAtProvider = await endOwn(request);
+      cookie.set('session', reply, '', 0);
+      reply.endTurn();
+      const url = wasAtProvider && provider ? await provider.endSessionUrl() : null;
+      return { object: 'signed_out' as const, end_session_url: url?.href ?? null };
+    },
+  );
+};

@@ -1,0 +1,71 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
+import { exportAudit, listAudit } from '@graft/service';
+import {
+  AuditEntrySchema,
+  auditCsvHead,
+  auditFilter,
+  ExportAuditQuery,
+  ListAuditQuery,
+  toCsvAuditEntry,
+  toWireAuditEntry,
+} from '../../schemas/audit.ts';
+import { errorResponses } from '../../schemas/error.ts';
+import { listOf, toWireList } from '../../schemas/list.ts';
+
+const tags = ['Team'];
+const reading = { access: { scope: 'audit:read', role: 'admin' } } as const;
+
+/** /audit: who did what in the team. */
+export const auditRoutes: FastifyPluginAsyncTypebox = async (app) => {
+  const { services } = app;
+
+  app.get(
+    '/audit',
+    {
+      config: reading,
+      schema: {
+        tags,
+        summary: 'List the audit log',
+        description: 'Newest first. Entries are never changed or removed.',
+        querystring: ListAuditQuery,
+        response: { 200: listOf(AuditEntrySchema), ...errorResponses(400, 401, 403) },
+      },
+    },
+    async ({ caller, query }) =>
+      toWireList(await listAudit(services, caller.teamId, auditFilter(query)), toWireAuditEntry),
+  );
+
+  app.get(
+    '/audit/export',
+    {
+      config: reading,
+      schema: {
+        tags,
+        summary: 'Export the audit log',
+        description:
+          'As lines of JSON or as CSV, oldest first; go on with `after`, the id of the last entry.',
+        querystring: ExportAuditQuery,
+        produces: ['application/x-ndjson', 'text/csv'],
+      },
+    },
+    async ({ caller, query: { format, ...query } }, reply) => {
+      const batches = exportAudit(services, caller.teamId, auditFilter(query));
+      reply.header('content-disposition', `attachment; filename="audit.${format}"`);
+      if (format === 'csv') {
+        return reply.stream('text/csv; charset=utf-8', async function* (signal) {
+          yield auditCsvHead;
+          for await (const rows of batches) {
+            if (signal.aborted) return;
+            yield rows.map(toCsvAuditEntry).join('');
+          }
+        });
+      }
+      return reply.stream('application/x-ndjson', async function* (signal) {
+        for await (const rows of batches) {
+          if (signal.aborted) return;
+          yield rows.map((row) => `${JSON.stringify(toWireAuditEntry(row))}\n`).join('');
+        }
+      });
+    },
+  );
+};

@@ -1,0 +1,103 @@
+import type { SessionRecord } from '@graft/service';
+import { type Static, Type } from 'typebox';
+import { RoleSchema } from './api-key.ts';
+import { closed, named, nullable, Time, unixSeconds } from './schema.ts';
+
+const Method = Type.Enum(['oidc', 'key'], {
+  type: 'string',
+  description: '`oidc`: at the provider; `key`: by a key, whose rights it has and with which it ends.',
+});
+
+export const SessionSchema = named('Session', {
+  id: Type.String(),
+  object: Type.Literal('session'),
+  created_at: Time,
+  method: Method,
+  key_id: nullable(Type.String(), { description: 'The key that was exchanged.' }),
+  current: Type.Boolean({ description: 'The one that asks.' }),
+  user_agent: nullable(Type.String()),
+  last_used_at: Type.Integer({ description: 'Unix seconds, to the minute.' }),
+  expires_at: Time,
+});
+
+/** Of `/me`. */
+export const SignedInSchema = Type.Object({ id: Type.String(), method: Method, expires_at: Time });
+export const TeamOfPersonSchema = Type.Object({ id: Type.String(), name: Type.String(), role: RoleSchema });
+
+export const SignInQuery = Type.Object(
+  {
+    return_to: Type.Optional(
+      Type.String({
+        description: 'A path of this server to go on to, such as /v1/me, which any other value becomes.',
+        maxLength: 4096,
+      }),
+    ),
+    team: Type.Optional(
+      Type.String({
+        maxLength: 100,
+        description:
+          'The team to work in, by id or name. Absent: the first that a group gave, or else that was joined.',
+      }),
+    ),
+  },
+  closed,
+);
+
+/** What the provider adds is its own. */
+export const CallbackQuery = Type.Object({
+  code: Type.Optional(Type.String({ maxLength: 8192 })),
+  state: Type.Optional(Type.String({ maxLength: 1024 })),
+  iss: Type.Optional(Type.String({ maxLength: 1024 })),
+  error: Type.Optional(Type.String({ maxLength: 256 })),
+});
+
+export const KeySignInSchema = named(
+  'KeySignIn',
+  { key: Type.String({ minLength: 1, maxLength: 256 }) },
+  closed,
+);
+export const SignedOutSchema = named('SignedOut', {
+  object: Type.Literal('signed_out'),
+  end_session_url: nullable(Type.String(), {
+    description: 'Where the browser signs out at the provider. Null: nowhere.',
+  }),
+});
+export const ChooseTeamSchema = named(
+  'ChooseTeam',
+  { team: Type.String({ minLength: 1, maxLength: 100, description: 'By id or name.' }) },
+  closed,
+);
+export const AcceptAsMeSchema = named(
+  'AcceptInvitationAsMe',
+  { token: Type.String({ minLength: 1, maxLength: 256 }) },
+  closed,
+);
+export const JoinedSchema = named('JoinedTeam', {
+  object: Type.Literal('invitation.accepted'),
+  team: Type.Object({ id: Type.String(), name: Type.String() }),
+  role: RoleSchema,
+});
+export const EndedSessionSchema = named('EndedSession', {
+  id: Type.String(),
+  object: Type.Literal('session'),
+  deleted: Type.Literal(true),
+});
+export const EndedSessionsSchema = named('EndedSessions', {
+  object: Type.Literal('sessions.ended'),
+  count: Type.Integer(),
+});
+export const SessionParams = Type.Object({ session_id: Type.String() });
+
+export function toWireSession(record: SessionRecord, current: string | null): Static<typeof SessionSchema> {
+  return {
+    id: record.id,
+    object: 'session',
+    created_at: unixSeconds(record.createdAt),
+    method: record.method,
+    key_id: record.keyId,
+    current: record.id === current,
+    user_agent: record.userAgent,
+    last_used_at: unixSeconds(record.lastUsedAt),
+    expires_at: unixSeconds(record.expiresAt),
+  };
+}

@@ -1,0 +1,34 @@
+import { parseCookie, stringifySetCookie } from 'cookie';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { SignInSettings } from './sign-in-settings.ts';
+
+type Name = 'session' | 'sign_in';
+
+/**
+ * The cookie of a session, and that of a sign-in under way. Behind https `__Host-`: no other host, one below the same
+ * domain included, can set it. Scripts cannot read it, and other sites' pages send it only when a person follows a link.
+ */
+export function cookies({ publicUrl }: Pick<SignInSettings, 'publicUrl'>) {
+  const isSecure = ({ protocol }: FastifyRequest) =>
+    publicUrl ? publicUrl.protocol === 'https:' : protocol === 'https';
+  const nameOf = (name: Name, request: FastifyRequest) =>
+    `${isSecure(request) ? '__Host-' : ''}graft_${name}`;
+
+  return {
+    read(name: Name, request: FastifyRequest): string | undefined {
+      const { cookie } = request.headers;
+      return cookie === undefined ? undefined : parseCookie(cookie)[nameOf(name, request)];
+    },
+
+    /** `seconds` 0: the browser forgets it. */
+    set(name: Name, reply: FastifyReply, value: string, seconds: number): void {
+      const { request } = reply;
+      const cookie = stringifySetCookie({
+        ...{ name: nameOf(name, request), value, maxAge: Math.max(0, Math.floor(seconds)), path: '/' },
+        ...{ httpOnly: true, secure: isSecure(request), sameSite: 'lax' as const },
+      });
+      // Fastify keeps the cookies that were set before.
+      reply.header('set-cookie', cookie).header('cache-control', 'no-store');
+    },
+  };
+}

@@ -1,0 +1,51 @@
+import { createCipheriv, createDecipheriv, hkdfSync, randomBytes } from 'node:crypto';
+
+/** A sign-in between the redirect to the provider and the way back. Only this browser has it, and cannot read it. */
+export interface Flow {
+  state: string;
+  nonce: string;
+  codeVerifier: string;
+  returnTo: string;
+  team: string | null;
+  /** Unix milliseconds. */
+  endsAt: number;
+}
+
+/** Seconds that somebody may take at the provider. */
+export const flowSeconds = 600;
+
+/** Sealed, so that it costs a stranger's request no row: AES-256-GCM by a key of the pepper. */
+export function flowSeal(pepper: string) {
+  const key = new Uint8Array(hkdfSync('sha256', pepper, '', 'graft sign-in flow', 32));
+  return {
+    seal(flow: Flow): string {
+      const iv = randomBytes(12);
+      const cipher = createCipheriv('aes-256-gcm', key, iv);
+      const sealed = Buffer.concat([cipher.update(JSON.stringify(flow), 'utf8'), cipher.final()]);
+      return Buffer.concat([iv, cipher.getAuthTag(), sealed]).toString('base64url');
+    },
+
+    /** Null: not sealed by this, or too old. */
+    open(text: string): Flow | null {
+      const bytes = Buffer.from(text, 'base64url');
+      if (bytes.length < 29) return null;
+      try {
+        const decipher = createDecipheriv('aes-256-gcm', key, bytes.subarray(0, 12), { authTagLength: 16 });
+        decipher.setAuthTag(bytes.subarray(12, 28));
+        const opened = Buffer.concat([decipher.update(bytes.subarray(28)), decipher.final()]);
+        const flow = JSON.parse(opened.toString('utf8')) as Flow;
+        return flow.endsAt > Date.now() ? flow : null;
+      } catch {
+        return null;
+      }
+    },
+  };
+}
+
+/** A path of this server to go on to. Anything else, another host spelt as a path too, is the default. */
+export function parseReturnTo(text: string | undefined, origin: string): string {
+  const byDefault = '/v1/me';
+  if (text === undefined || text.length > 1024 || !/^\/(?![/\\])[\x21-\x5b\x5d-\x7e]*$/.test(text))
+    return byDefault;
+  return URL.canParse(text, origin) && new URL(text, origin).origin === origin ? text : byDefault;
+}

@@ -1,0 +1,168 @@
+import type { Vouched } from '@graft/service';
+import * as openid from 'openid-client';
+import { ApiError } from '../api-error.ts';
+import type { Flow } from './flow-cookie.ts';
+import { ProviderAway, providerFetch } from './provider-fetch.ts';
+import type { OidcSettings } from './sign-in-settings.ts';
+
+/** Milliseconds that what the provider says of itself is believed; its keys are read again when one is unknown. */
+const believedMs = 3600_000;
+/** Groups of one person that are looked at. */
+const mostGroups = 20_000;
+/** Sign-ins of one process that wait for the provider. */
+const mostWaiting = 64;
+
+export interface OidcClient {
+  /** Where a browser is sent to sign in. */
+  authorizationUrl(flow: Flow): Promise<URL>;
+  /** Who came back with these parameters. Throws ApiError `sign_in_failed`, `sign_in_unavailable`, `invalid_groups`. */
+  finish(parameters: URLSearchParams, flow: Flow): Promise<Vouched>;
+  /** Where a browser is sent to sign out at the provider. Null: it has no such place, or is away. */
+  endSessionUrl(): Promise<URL | null>;
+}
+
+/** A provider of OpenID Connect, which is asked for the first time when somebody signs in: Graft starts and works without it. */
+export function createOidcClient(oidc: OidcSettings, publicUrl: URL): OidcClient {
+  const redirectUri = new URL('/v1/sign-in/callback', publicUrl).href;
+  let known: { configuration: Promise<openid.Configuration>; until: number } | null = null;
+  let waiting = 0;
+
+  function configuration(): Promise<openid.Configuration> {
+    if (known && known.until > Date.now()) return known.configuration;
+    const asked = { configuration: discover(oidc), until: Date.now() + believedMs };
+    known = asked;
+    asked.configuration.catch(() => {
+      if (known === asked) known = null;
+    });
+    return asked.configuration;
+  }
+
+  /** `work` on the provider, its faults as a client may know them. */
+  async function asking<T>(work: (configuration: openid.Configuration) => Promise<T>): Promise<T> {
+    if (waiting >= mostWaiting) throw unavailable(new Error('too many sign-ins at once'));
+    waiting++;
+    try {
+      return await work(
+        await configuration().catch((error) => {
+          throw unavailable(error);
+        }),
+      );
+    } catch (error) {
+      if (error instanceof ApiError) throw error;
+      if (isAway(error)) throw unavailable(error);
+      throw new ApiError('sign_in_failed', 'The provider’s answer does not hold: begin again.', {
+        cause: error,
+      });
+    } finally {
+      waiting--;
+    }
+  }
+
+  return {
+    authorizationUrl: async ({ state, nonce, codeVerifier }) =>
+      await asking(async (config) =>
+        openid.buildAuthorizationUrl(config, {
+          ...{ redirect_uri: redirectUri, scope: oidc.scopes.join(' '), state, nonce },
+          code_challenge: await openid.calculatePKCECodeChallenge(codeVerifier),
+          code_challenge_method: 'S256',
+        }),
+      ),
+
+    finish: async (parameters, flow) =>
+      await asking(async (config) => {
+        const tokens = await openid.authorizationCodeGrant(config, new URL(`${redirectUri}?${parameters}`), {
+          expectedState: flow.state,
+          expectedNonce: flow.nonce,
+          pkceCodeVerifier: flow.codeVerifier,
+          idTokenExpected: true,
+        });
+        const token = tokens.claims()!;
+        // Many providers keep emails and groups out of tokens.
+        const isAsked = config.serverMetadata().userinfo_endpoint !== undefined && !isWhole(token, oidc);
+        const more = isAsked ? await openid.fetchUserInfo(config, tokens.access_token, token.sub) : {};
+        return vouchedBy({ ...more, ...token }, oidc);
+      }),
+
+    endSessionUrl: async () =>
+      await asking(async (config) =>
+        config.serverMetadata().end_session_endpoint === undefined
+          ? null
+          : openid.buildEndSessionUrl(config, { post_logout_redirect_uri: publicUrl.href }),
+      ).catch(() => null),
+  };
+}
+
+async function discover(oidc: OidcSettings): Promise<openid.Configuration> {
+  const { clientSecret: secret } = oidc;
+  const shows =
+    oidc.clientAuthentication === 'client_secret_basic' ? openid.ClientSecretBasic : openid.ClientSecretPost;
+  return await openid.discovery(
+    oidc.issuer,
+    oidc.clientId,
+    // Clocks of two machines differ.
+    { [openid.clockTolerance]: 30 },
+    secret === undefined ? openid.None() : shows(secret),
+    {
+      [openid.customFetch]: providerFetch(oidc.timeoutMs),
+      timeout: oidc.timeoutMs / 1000,
+      execute: oidc.issuer.protocol === 'http:' ? [openid.allowInsecureRequests] : [],
+    },
+  );
+}
+
+function isAway(error: unknown): boolean {
+  for (let at = error; at instanceof Error; at = at.cause) if (at instanceof ProviderAway) return true;
+  return false;
+}
+
+function unavailable(cause: unknown): ApiError {
+  return new ApiError(
+    'sign_in_unavailable',
+    'The provider that people sign in at is away for the moment; try again. Sessions and keys go on.',
+    { headers: { 'retry-after': '5' }, cause },
+  );
+}
+
+type Claims = Record<string, unknown> & { sub: string; iss: string };
+
+function isWhole(claims: object, { groupsClaim }: OidcSettings): boolean {
+  return Object.hasOwn(claims, 'email') && Object.hasOwn(claims, groupsClaim);
+}
+
+function vouchedBy(claims: Claims, oidc: OidcSettings): Vouched {
+  const { email, email_verified: isVerified, name } = claims;
+  const isVouched = isVerified === true || (isVerified === undefined && oidc.assumeEmailVerified);
+  return {
+    issuer: claims.iss,
+    subject: claims.sub,
+    email: typeof email === 'string' && isVouched ? email : null,
+    name: typeof name === 'string' ? name : null,
+    groups: groupsIn(claims, oidc),
+  };
+}
+
+/**
+ * Of the groups those that the configuration names. Absent, there are none. What is no list of texts, or is kept elsewhere, is
+ * refused: it must not pass for none, which would take memberships away.
+ */
+function groupsIn(claims: Claims, { groupsClaim, teams, operatorGroups }: OidcSettings): string[] {
+  const named = new Set([...teams.map(({ group }) => group), ...operatorGroups]);
+  if (named.size === 0) return [];
+  const value = claims[groupsClaim];
+  const elsewhere = claims._claim_names;
+  const isElsewhere =
+    typeof elsewhere === 'object' && elsewhere !== null && Object.hasOwn(elsewhere, groupsClaim);
+  const groups = typeof value === 'string' ? [value] : (value ?? []);
+  const isFine =
+    !isElsewhere &&
+    Array.isArray(groups) &&
+    groups.length <= mostGroups &&
+    groups.every((group) => typeof group === 'string');
+  if (!isFine) {
+    throw new ApiError(
+      'invalid_groups',
+      `The provider’s claim '${groupsClaim}' is no list of at most ${mostGroups} groups: ask the operator of the service.`,
+    );
+  }
+  return [...new Set(groups as string[])].filter((group) => named.has(group));
+}

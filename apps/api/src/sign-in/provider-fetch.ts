@@ -1,0 +1,47 @@
+import type { CustomFetch } from 'openid-client';
+
+/** The provider does not answer, or not usefully: later it may. */
+export class ProviderAway extends Error {
+  override readonly name = 'ProviderAway';
+}
+
+/** Bytes of an answer: discovery, keys, tokens, what it says of a person. */
+const mostBytes = 2 ** 20;
+
+/** `fetch` for what a provider is asked: bounded in time and size, and never to where it redirects. */
+export function providerFetch(timeoutMs: number): CustomFetch {
+  return async (url, { body, method, headers }) => {
+    const signal = AbortSignal.timeout(timeoutMs);
+    try {
+      const response = await fetch(url, {
+        ...{ method, headers, redirect: 'manual' as const, signal },
+        ...(body == null ? {} : { body: body as URLSearchParams }),
+      });
+      if (response.status >= 500 || response.status === 429) {
+        await response.body?.cancel();
+        throw new ProviderAway(`it answered ${response.status}`);
+      }
+      const bytes = await readBounded(response);
+      const told = new Headers(response.headers);
+      // Of the bytes as they were sent.
+      for (const name of ['content-encoding', 'content-length']) told.delete(name);
+      return new Response(bytes.length === 0 ? null : bytes, { status: response.status, headers: told });
+    } catch (error) {
+      if (error instanceof ProviderAway) throw error;
+      throw new ProviderAway(`it cannot be reached: ${(error as Error).message}`, { cause: error });
+    }
+  };
+}
+
+async function readBounded({ body }: Response): Promise<Uint8Array<ArrayBuffer>> {
+  if (body === null) return new Uint8Array();
+  const parts: Uint8Array[] = [];
+  let size = 0;
+  // Leaving the loop ends the connection.
+  for await (const part of body as unknown as AsyncIterable<Uint8Array>) {
+    size += part.length;
+    if (size > mostBytes) throw new ProviderAway(`its answer has more than ${mostBytes} bytes`);
+    parts.push(part);
+  }
+  return new Uint8Array(Buffer.concat(parts));
+}

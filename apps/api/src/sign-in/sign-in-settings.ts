@@ -1,0 +1,121 @@
+import { readFileSync } from 'node:fs';
+import { type GroupRules, roles, type SessionLimits } from '@graft/service';
+import { type Static, Type } from 'typebox';
+import { Value } from 'typebox/value';
+
+/** How people sign in. */
+export interface SignInSettings {
+  /** Where browsers reach Graft: an origin. Null: whatever a request says, which is enough for sessions of keys. */
+  publicUrl: URL | null;
+  /** Null: keys are exchanged for sessions. */
+  oidc: OidcSettings | null;
+  limits: SessionLimits;
+}
+
+/** A provider of OpenID Connect, and what its groups give. */
+export interface OidcSettings extends GroupRules {
+  issuer: URL;
+  clientId: string;
+  clientSecret: string | undefined;
+  clientAuthentication: 'client_secret_basic' | 'client_secret_post';
+  scopes: string[];
+  groupsClaim: string;
+  /** Emails are the provider's own, which does not say that they are verified. */
+  assumeEmailVerified: boolean;
+  /** Keys are exchanged for sessions all the same. */
+  allowKeySessions: boolean;
+  /** Milliseconds until an answer of the provider is given up. */
+  timeoutMs: number;
+}
+
+const text = Type.String({ minLength: 1, maxLength: 256 });
+
+/** The file that `GRAFT_OIDC_CONFIG` names: docs/sign-in.md. */
+const FileSchema = Type.Object(
+  {
+    issuer: Type.String({ minLength: 1, maxLength: 1024 }),
+    client_id: text,
+    client_authentication: Type.Optional(Type.Enum(['client_secret_basic', 'client_secret_post'])),
+    scopes: Type.Optional(
+      Type.Array(Type.String({ pattern: '^[\\x21\\x23-\\x5b\\x5d-\\x7e]+$' }), { maxItems: 32 }),
+    ),
+    groups_claim: Type.Optional(text),
+    assume_email_verified: Type.Optional(Type.Boolean()),
+    allow_key_sessions: Type.Optional(Type.Boolean()),
+    teams: Type.Optional(
+      Type.Array(
+        Type.Object(
+          { group: text, team: text, role: Type.Enum([...roles]) },
+          { additionalProperties: false },
+        ),
+        { maxItems: 1000 },
+      ),
+    ),
+    operator_groups: Type.Optional(Type.Array(text, { maxItems: 100 })),
+  },
+  { additionalProperties: false },
+);
+
+interface SignInEnv {
+  GRAFT_PUBLIC_URL?: string;
+  GRAFT_OIDC_CONFIG?: string;
+  GRAFT_OIDC_CLIENT_SECRET?: string;
+  GRAFT_SESSION_SECONDS: string;
+  GRAFT_SESSION_IDLE_SECONDS: string;
+}
+
+/** Parses what the environment says of signing in. Throws one Error that names the fault, never a secret. */
+export function loadSignInSettings(env: SignInEnv): SignInSettings {
+  const publicUrl = env.GRAFT_PUBLIC_URL === undefined ? null : parsePublicUrl(env.GRAFT_PUBLIC_URL);
+  const limits = {
+    seconds: Number(env.GRAFT_SESSION_SECONDS),
+    idleSeconds: Number(env.GRAFT_SESSION_IDLE_SECONDS),
+  };
+  if (env.GRAFT_OIDC_CONFIG === undefined) return { publicUrl, oidc: null, limits };
+  if (publicUrl === null) {
+    throw new Error('GRAFT_OIDC_CONFIG needs GRAFT_PUBLIC_URL: the provider sends people back there');
+  }
+  const oidc = readOidcFile(env.GRAFT_OIDC_CONFIG, env.GRAFT_OIDC_CLIENT_SECRET);
+  return { publicUrl, oidc, limits };
+}
+
+function parsePublicUrl(value: string): URL {
+  const url = URL.canParse(value) ? new URL(value) : null;
+  if (url && /^https?:$/.test(url.protocol) && url.href === `${url.origin}/`) return url;
+  throw new Error('GRAFT_PUBLIC_URL must be a scheme and a host alone, such as https://graft.example.com');
+}
+
+function readOidcFile(path: string, clientSecret: string | undefined): OidcSettings {
+  let content: unknown;
+  try {
+    content = JSON.parse(readFileSync(path, 'utf8'));
+  } catch (error) {
+    throw new Error(`GRAFT_OIDC_CONFIG cannot be read: ${(error as Error).message}`);
+  }
+  const faults = [...Value.Errors(FileSchema, content)].map(
+    ({ instancePath, message }) => `  ${instancePath.slice(1) || 'it'} ${message}`,
+  );
+  if (faults.length > 0) throw new Error(`Faulty file of GRAFT_OIDC_CONFIG:\n${faults.join('\n')}`);
+  const file = content as Static<typeof FileSchema>;
+  return {
+    issuer: parseIssuer(file.issuer),
+    clientId: file.client_id,
+    clientSecret,
+    clientAuthentication: file.client_authentication ?? 'client_secret_basic',
+    scopes: [...new Set(['openid', ...(file.scopes ?? ['email', 'profile'])])],
+    groupsClaim: file.groups_claim ?? 'groups',
+    assumeEmailVerified: file.assume_email_verified ?? false,
+    allowKeySessions: file.allow_key_sessions ?? false,
+    teams: file.teams ?? [],
+    operatorGroups: file.operator_groups ?? [],
+    timeoutMs: 5_000,
+  };
+}
+
+/** What the provider says of its keys decides who anybody is: in the clear only on this machine. */
+function parseIssuer(value: string): URL {
+  const url = URL.canParse(value) ? new URL(value) : null;
+  const isHere = url !== null && ['127.0.0.1', '[::1]', 'localhost'].includes(url.hostname);
+  if (url && (url.protocol === 'https:' || (url.protocol === 'http:' && isHere))) return url;
+  throw new Error('issuer in the file of GRAFT_OIDC_CONFIG must begin with https://');
+}

@@ -1,0 +1,80 @@
+import { GraftError } from '@graft/peft-core/config';
+import type { Database } from '../database/database.ts';
+import type { Page } from '../database/read-page.ts';
+import type { AuditEntry, Prisma } from '../generated/client.ts';
+
+/** An entry of a team's audit log: who did what to what. */
+export interface AuditRecord extends Omit<AuditEntry, 'id' | 'teamId'> {
+  /** Decimal; later entries have greater ones. */
+  id: string;
+}
+
+export interface AuditFilter {
+  /** `job.cancel`, or the beginning with a `*` behind: `job.*`. */
+  action?: string | undefined;
+  /** The key or the person that acted. */
+  actor?: string | undefined;
+  target?: string | undefined;
+  /** The first moment, and the first one that is too late. */
+  since?: Date | undefined;
+  until?: Date | undefined;
+}
+
+function whereOf(
+  teamId: string,
+  { action, actor, target, since, until }: AuditFilter,
+): Prisma.AuditEntryWhereInput {
+  return {
+    teamId,
+    ...(action === undefined
+      ? {}
+      : { action: action.endsWith('*') ? { startsWith: action.slice(0, -1) } : action }),
+    ...(actor === undefined ? {} : { OR: [{ keyId: actor }, { personId: actor }] }),
+    ...(target === undefined ? {} : { target }),
+    createdAt: { ...(since ? { gte: since } : {}), ...(until ? { lt: until } : {}) },
+  };
+}
+
+const recordOf = ({ id, teamId: _, ...row }: AuditEntry): AuditRecord => ({ id: String(id), ...row });
+
+/** Newest first. Throws GraftError `invalid_cursor`. */
+export async function listAudit(
+  { db }: Database,
+  teamId: string,
+  { after, limit, ...filter }: AuditFilter & { after?: string | undefined; limit: number },
+): Promise<Page<AuditRecord>> {
+  const where = { AND: [whereOf(teamId, filter), after === undefined ? {} : { id: { lt: parseId(after) } }] };
+  const rows = await db.auditEntry.findMany({ where, orderBy: { id: 'desc' }, take: limit + 1 });
+  return { data: rows.slice(0, limit).map(recordOf), hasMore: rows.length > limit };
+}
+
+/** Entries read by one statement of an export. */
+const batch = 500;
+
+/**
+ * At most `limit` entries, oldest first, those behind the entry `after`: read as they are asked for. Throws GraftError
+ * `invalid_cursor` before the first.
+ */
+export function exportAudit(
+  { db }: Database,
+  teamId: string,
+  { after, limit, ...filter }: AuditFilter & { after?: string | undefined; limit: number },
+): AsyncGenerator<AuditRecord[]> {
+  const first = after === undefined ? 0n : parseId(after);
+  return (async function* () {
+    for (let last = first, left = limit; left > 0; ) {
+      const where = { AND: [whereOf(teamId, filter), { id: { gt: last } }] };
+      const take = Math.min(batch, left);
+      const rows = await db.auditEntry.findMany({ where, orderBy: { id: 'asc' }, take });
+      if (rows.length > 0) yield rows.map(recordOf);
+      if (rows.length < take) return;
+      last = rows.at(-1)!.id;
+      left -= rows.length;
+    }
+  })();
+}
+
+function parseId(text: string): bigint {
+  if (/^\d{1,18}$/.test(text)) return BigInt(text);
+  throw new GraftError('invalid_cursor', `No such object to list after: ${text}`, { param: 'after' });
+}

@@ -1,0 +1,110 @@
+import { insertAudit } from '../audit/insert-audit.ts';
+import type { Database } from '../database/database.ts';
+import { inTransaction } from '../database/in-transaction.ts';
+import { asSystem } from '../database/on-behalf-of.ts';
+import { type Page, readPage } from '../database/read-page.ts';
+import { parseSessionToken } from '../keys/api-key.ts';
+import type { SessionLimits } from './create-session.ts';
+
+/** Whose sessions: a person's with those of their keys, or a key's alone, which has no power over its person. */
+export type SessionHolder = { personId: string } | { apiKeyId: string } | { operatorKeyId: string };
+
+export interface SessionRecord {
+  id: string;
+  method: 'oidc' | 'key';
+  /** The key that was exchanged. */
+  keyId: string | null;
+  userAgent: string | null;
+  createdAt: Date;
+  /** To the minute. */
+  lastUsedAt: Date;
+  expiresAt: Date;
+}
+
+const whereOf = (holder: SessionHolder) =>
+  'personId' in holder
+    ? {
+        OR: [
+          holder,
+          { apiKey: { personId: holder.personId } },
+          { operatorKey: { personId: holder.personId } },
+        ],
+      }
+    : holder;
+
+/** Those that are let in, newest first. Throws GraftError `invalid_cursor`. */
+export async function listSessions(
+  { db }: Database,
+  holder: SessionHolder,
+  {
+    idleSeconds,
+    ...options
+  }: { after?: string | undefined; limit: number } & Pick<SessionLimits, 'idleSeconds'>,
+): Promise<Page<SessionRecord>> {
+  return await asSystem(async () => {
+    const [clock] = await db.$queryRaw<{ now: Date }[]>`SELECT now()`;
+    const now = clock!.now;
+    const idleSince = new Date(now.getTime() - idleSeconds * 1000);
+    const where = {
+      AND: [whereOf(holder), { endedAt: null, expiresAt: { gt: now }, lastUsedAt: { gt: idleSince } }],
+    };
+    return await readPage(options, {
+      has: async (id) => await db.session.count({ where: { AND: [where, { id }] } }),
+      read: async (page) =>
+        await db.session.findMany({
+          where,
+          omit: { secretHmac: true, flowId: true },
+          orderBy: [{ createdAt: 'desc' }, { id: 'desc' }],
+          ...page,
+        }),
+      toRecord: ({ id, apiKeyId, operatorKeyId, userAgent, createdAt, lastUsedAt, expiresAt, personId }) => ({
+        ...{ id, userAgent, createdAt, lastUsedAt, expiresAt },
+        method: personId === null ? ('key' as const) : ('oidc' as const),
+        keyId: apiKeyId ?? operatorKeyId,
+      }),
+    });
+  });
+}
+
+/** Ends one session of these, or all of them, at once on every process. Answers how many there were. */
+export async function endSessions(db: Database, holder: SessionHolder, id: string | null): Promise<number> {
+  return await asSystem(async () =>
+    inTransaction(db, async (tx) => {
+      const [clock] = await tx.$queryRaw<{ now: Date }[]>`SELECT now()`;
+      const { count } = await tx.session.updateMany({
+        where: { AND: [whereOf(holder), { endedAt: null }, id === null ? {} : { id }] },
+        data: { endedAt: clock!.now },
+      });
+      if (count === 0) return 0;
+      const by = 'personId' in holder ? { keyId: null, ...holder } : { keyId: Object.values(holder)[0]! };
+      const detail = { sessions: count };
+      await insertAudit(tx, null, { ...by, action: 'session.end', target: id ?? 'all', detail });
+      return count;
+    }),
+  );
+}
+
+/** Signs out: ends the session that was just let in with this token. */
+export async function endSession({ db }: Database, token: string): Promise<void> {
+  const id = parseSessionToken(token)?.keyId;
+  if (id === undefined) return;
+  await asSystem(async () => {
+    await db.$executeRaw`UPDATE sessions SET ended_at = now() WHERE id = ${id} AND ended_at IS NULL`;
+  });
+}
+
+/** Chooses the team that a person's session works in. */
+export async function chooseTeam({ db }: Database, sessionId: string, teamId: string): Promise<void> {
+  await asSystem(async () => {
+    await db.session.updateMany({ where: { id: sessionId }, data: { chosenTeamId: teamId } });
+  });
+}
+
+/** Removes sessions a month after their end. Answers how many. */
+export async function pruneSessions({ sql }: Database): Promise<number> {
+  const { rowCount } = await sql.query(
+    `DELETE FROM sessions WHERE id = ANY(ARRAY(
+       SELECT id FROM sessions WHERE expires_at < now() - interval '30 days' LIMIT 5000))`,
+  );
+  return rowCount ?? 0;
+}

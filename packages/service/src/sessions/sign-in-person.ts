@@ -1,0 +1,197 @@
+import { GraftError } from '@graft/peft-core/config';
+import { insertAudit } from '../audit/insert-audit.ts';
+import { type Database, databaseTime, type Transaction } from '../database/database.ts';
+import { inTransaction } from '../database/in-transaction.ts';
+import { asSystem } from '../database/on-behalf-of.ts';
+import { hasRole, type Role } from '../keys/api-key.ts';
+import { syncMembership } from '../people/memberships.ts';
+import { ensurePerson, parseEmail, parsePersonName } from '../people/person-records.ts';
+import type { Secrets } from '../secrets.ts';
+import { insertSession, type NewSession, type SessionLimits } from './create-session.ts';
+
+/** What a provider vouched for. */
+export interface Vouched {
+  issuer: string;
+  subject: string;
+  /** Null: it names none, or does not vouch for it. */
+  email: string | null;
+  name: string | null;
+  /** Of those that the configuration names. */
+  groups: readonly string[];
+}
+
+/** What groups give. */
+export interface GroupRules {
+  /** A team by its name. Of several rows that fit the greatest role counts. */
+  teams: readonly { group: string; team: string; role: Role }[];
+  operatorGroups: readonly string[];
+}
+
+/**
+ * Signs somebody in: finds the person of this subject, or the one of the vouched email, made if there is none; gives and
+ * takes what the groups say; makes a session in `team`, or else in their first one. Throws GraftError
+ * `email_not_verified`, `invalid_email`, `identity_conflict`, `person_disabled`, `sign_in_used`.
+ */
+export async function signInPerson(
+  db: Database & { secrets: Secrets },
+  vouched: Vouched,
+  rules: GroupRules,
+  options: SessionLimits & { flowId: string; team: string | null; userAgent: string | undefined },
+): Promise<NewSession> {
+  // Whoever signs in is of no team yet.
+  return await asSystem(async () => {
+    const personId = await inTransaction(db, async (tx) => {
+      const id = await findOrLink(tx, vouched);
+      await applyOperatorGroups(tx, id, vouched, rules);
+      return id;
+    });
+    await applyTeamGroups(db, personId, vouched.groups, rules);
+    const now = await databaseTime(db);
+    return await inTransaction(db, async (tx) => {
+      const { flowId, userAgent } = options;
+      const chosenTeamId = await firstTeam(tx, personId, options.team);
+      const made = await insertSession(
+        tx,
+        db.secrets,
+        { personId, chosenTeamId, flowId, userAgent },
+        now,
+        options,
+      );
+      const detail = { method: 'oidc', issuer: vouched.issuer };
+      await insertAudit(tx, null, {
+        ...{ keyId: null, personId, action: 'session.create', target: made.id, detail },
+      });
+      return made;
+    });
+  });
+}
+
+/** The provider's subject decides; an email only the first time, and only one that the provider vouches for. */
+async function findOrLink(tx: Transaction, { issuer, subject, email, name }: Vouched): Promise<string> {
+  const known = await tx.personIdentity.findFirst({
+    where: { issuer, subject },
+    include: { person: { select: { disabledAt: true } } },
+  });
+  if (known) {
+    if (known.person.disabledAt) throw disabled();
+    await tx.$executeRaw`
+      UPDATE person_identities SET last_seen_at = now() WHERE issuer = ${issuer} AND subject = ${subject}`;
+    return known.personId;
+  }
+  if (email === null) {
+    throw new GraftError(
+      'email_not_verified',
+      'The provider does not vouch for an email of yours: have it verified there, then sign in again.',
+      { param: null },
+    );
+  }
+  const address = parseEmail(email);
+  const { person, isNew } = await ensurePerson(tx, {
+    ...{ email: address, name: nameOf(name, address), isOperator: false },
+  });
+  if (person.disabledAt) throw disabled();
+  const by = { keyId: null, personId: person.id, target: person.id };
+  if (isNew) {
+    await insertAudit(tx, null, { ...by, action: 'person.create', detail: { email: address, issuer } });
+  }
+  const { count } = await tx.personIdentity.createMany({
+    data: { issuer, subject, personId: person.id },
+    skipDuplicates: true,
+  });
+  if (count === 0) {
+    throw new GraftError(
+      'identity_conflict',
+      'The person of your email is somebody else at the provider: ask the operator of the service.',
+      { param: null },
+    );
+  }
+  await insertAudit(tx, null, { ...by, action: 'person.link', detail: { issuer, subject } });
+  return person.id;
+}
+
+const disabled = () =>
+  new GraftError('person_disabled', 'This person is disabled: ask the operator of the service.', {
+    param: null,
+  });
+
+/** What the provider calls somebody, or the beginning of their email where that is no name. */
+function nameOf(name: string | null, email: string): string {
+  const byEmail = email.slice(0, email.indexOf('@'));
+  try {
+    return parsePersonName(name?.slice(0, 100) ?? byEmail);
+  } catch {
+    return byEmail;
+  }
+}
+
+/** What a group gave, a group takes; what the operator gave stays. */
+async function applyOperatorGroups(
+  tx: Transaction,
+  id: string,
+  { groups }: Vouched,
+  { operatorGroups }: GroupRules,
+): Promise<void> {
+  const wanted = groups.some((group) => operatorGroups.includes(group));
+  const where = wanted ? { id, isOperator: false } : { id, isOperator: true, operatorSource: 'oidc' };
+  const { count } = await tx.person.updateMany({
+    where,
+    data: { isOperator: wanted, operatorSource: 'oidc' },
+  });
+  if (count === 0) return;
+  const detail = { is_operator: wanted, source: 'oidc' };
+  await insertAudit(tx, null, { keyId: null, personId: id, action: 'person.update', target: id, detail });
+}
+
+async function applyTeamGroups(
+  db: Database,
+  personId: string,
+  groups: readonly string[],
+  { teams: rules }: GroupRules,
+): Promise<void> {
+  const has = new Set(groups);
+  const wanted = new Map<string, Role>();
+  for (const { group, team, role } of rules) {
+    const other = wanted.get(team);
+    if (has.has(group) && !(other && hasRole(other, role))) wanted.set(team, role);
+  }
+  const teams = await db.db.team.findMany({
+    where: { name: { in: [...wanted.keys()] }, deletedAt: null },
+    select: { id: true, name: true },
+  });
+  const roleIn = new Map<string, Role | null>(teams.map(({ id, name }) => [id, wanted.get(name)!]));
+  const now = await db.db.membership.findMany({ where: { personId } });
+  for (const { teamId, role, source } of now) {
+    if (source !== 'oidc' || roleIn.get(teamId) === role) roleIn.delete(teamId);
+    else if (!roleIn.has(teamId)) roleIn.set(teamId, null);
+  }
+  for (const [teamId, role] of roleIn) await syncMembership(db, teamId, personId, role);
+}
+
+/** The asked one, by id or name, where they are a member; else the first that groups gave, or else that they joined. */
+async function firstTeam(tx: Transaction, personId: string, asked: string | null): Promise<string | null> {
+  const memberships = await tx.membership.findMany({
+    where: { personId, team: { deletedAt: null } },
+    include: { team: { select: { name: true } } },
+    // Groups' teams first: into others an invitation for the email may have put them that they know nothing of.
+    orderBy: [{ source: 'desc' }, { createdAt: 'asc' }, { teamId: 'asc' }],
+    take: 1000,
+  });
+  const chosen = memberships.find(({ teamId, team }) => asked === teamId || asked === team.name);
+  return (chosen ?? memberships[0])?.teamId ?? null;
+}
+
+/** The teams of a person, by name. */
+export async function listTeamsOfPerson(
+  { db }: Database,
+  personId: string,
+): Promise<{ id: string; name: string; role: Role }[]> {
+  return await asSystem(async () => {
+    const rows = await db.membership.findMany({
+      where: { personId, team: { deletedAt: null } },
+      include: { team: { select: { name: true } } },
+      orderBy: { team: { name: 'asc' } },
+      take: 1000,
+    });
+    return rows.map(({ teamId: id, team, role }) => ({ id, name: team.name, role: role as Role }));
+  });
+}

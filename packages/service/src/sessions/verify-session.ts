@@ -1,0 +1,144 @@
+import type { Database } from '../database/database.ts';
+import { asSystem } from '../database/on-behalf-of.ts';
+import { isSecret, parseSessionToken, type Role, smallerRole } from '../keys/api-key.ts';
+import { readLimit } from '../keys/scopes.ts';
+import type { Identity, Operator } from '../keys/verify-api-key.ts';
+import type { Secrets } from '../secrets.ts';
+import type { SessionLimits } from './create-session.ts';
+
+/** A session that is let in, and who has it. */
+export interface VerifiedSession {
+  id: string;
+  method: 'oidc' | 'key';
+  expiresAt: Date;
+  /** Who signed in; null of a key that is nobody's. */
+  personId: string | null;
+  /** In the team that the request names, or else the chosen one. Null: they are a member of none such. */
+  identity: Identity | null;
+  /** Null: no operator. */
+  operator: Operator | null;
+}
+
+interface Row {
+  id: string;
+  hmac: Buffer;
+  expiresAt: Date;
+  isStale: boolean;
+  personId: string | null;
+  isOperator: boolean;
+  teamId: string | null;
+  teamName: string | null;
+  personsRole: Role | null;
+  keyId: string | null;
+  keyRole: Role | null;
+  keyEnds: Date | null;
+  keyScopes: string[] | null;
+  keyModels: string[] | null;
+  operatorKeyId: string | null;
+}
+
+/**
+ * The sessions that are let in: neither ended nor too old, of somebody not disabled or of a key that lives. `$1`: the
+ * seconds that one may be idle; `asked`: the team that a request names, by id or name.
+ */
+const living = (asked: string) => `FROM sessions s
+  LEFT JOIN api_keys k ON k.id = s.api_key_id AND k.revoked_at IS NULL AND (k.expires_at IS NULL OR k.expires_at > now())
+  LEFT JOIN operator_keys o ON o.id = s.operator_key_id AND o.revoked_at IS NULL AND (o.expires_at IS NULL OR o.expires_at > now())
+  LEFT JOIN people p ON p.id = coalesce(s.person_id, k.person_id, o.person_id) AND p.disabled_at IS NULL
+  LEFT JOIN teams t ON t.deleted_at IS NULL AND CASE
+    WHEN ${asked} IS NULL THEN t.id = coalesce(k.team_id, s.chosen_team_id)
+    ELSE (t.id = ${asked} OR t.name = ${asked}) AND (k.team_id IS NULL OR t.id = k.team_id) END
+  LEFT JOIN memberships m ON m.team_id = t.id AND m.person_id = p.id
+  LEFT JOIN teams kt ON kt.id = k.team_id AND kt.deleted_at IS NULL
+  LEFT JOIN memberships km ON km.team_id = k.team_id AND km.person_id = p.id
+  WHERE s.ended_at IS NULL AND s.expires_at > now() AND s.last_used_at > now() - make_interval(secs => $1::int)
+    AND CASE
+      WHEN s.person_id IS NOT NULL THEN p.id IS NOT NULL
+      WHEN s.api_key_id IS NOT NULL THEN kt.id IS NOT NULL AND (k.person_id IS NULL OR km.person_id IS NOT NULL)
+      ELSE o.id IS NOT NULL AND (o.person_id IS NULL OR p.is_operator) END`;
+
+/**
+ * Whose session this token of a cookie is, with the rights of this moment. `team`: the one that the request names, by id or
+ * name. Null for whatever is no living session; the caller cannot tell why.
+ */
+export async function verifySession(
+  db: Database & { secrets: Secrets },
+  token: string,
+  { idleSeconds }: Pick<SessionLimits, 'idleSeconds'>,
+  team: string | null,
+): Promise<VerifiedSession | null> {
+  const parsed = parseSessionToken(token);
+  if (!parsed) return null;
+  return await asSystem(async () => {
+    const { rows } = await db.sql.query<Row>(
+      `SELECT s.id, s.secret_hmac AS hmac, s.expires_at AS "expiresAt", p.id AS "personId",
+         coalesce(p.is_operator, false) AS "isOperator", t.id AS "teamId", t.name AS "teamName", m.role AS "personsRole",
+         k.id AS "keyId", k.role AS "keyRole", k.expires_at AS "keyEnds", k.scopes AS "keyScopes", k.models AS "keyModels",
+         o.id AS "operatorKeyId", s.last_used_at < now() - interval '1 minute' AS "isStale"
+       ${living('$3::text')} AND s.id = $2`,
+      [idleSeconds, parsed.keyId, team],
+    );
+    const row = rows[0];
+    // An unknown id costs the same comparison as a known one.
+    if (!isSecret(db.secrets.pepper, parsed.secret, row?.hmac) || !row) return null;
+    if (row.isStale) await touch(db, row.id);
+    return {
+      id: row.id,
+      method: row.keyId === null && row.operatorKeyId === null ? 'oidc' : 'key',
+      expiresAt: row.expiresAt,
+      personId: row.personId,
+      identity: identityOf(row),
+      operator: operatorOf(row),
+    };
+  });
+}
+
+/** A key's session has the key's rights; a person's all that their role allows. */
+function identityOf(row: Row): Identity | null {
+  const { teamId, teamName, personsRole, keyId, keyRole, personId } = row;
+  if (teamId === null || teamName === null || row.operatorKeyId !== null) return null;
+  const team = { teamId, teamName, personId, expiresAt: null };
+  if (keyId === null) {
+    return personsRole && { ...team, role: personsRole, scopes: null, models: null, keyId: null };
+  }
+  return {
+    ...team,
+    role: personsRole === null ? keyRole! : smallerRole(keyRole!, personsRole),
+    scopes: readLimit(row.keyScopes!),
+    models: readLimit(row.keyModels!),
+    keyId,
+    expiresAt: row.keyEnds,
+  };
+}
+
+function operatorOf({ keyId, operatorKeyId, personId, isOperator, expiresAt }: Row): Operator | null {
+  if (operatorKeyId !== null) return { keyId: operatorKeyId, personId, expiresAt };
+  // What an operator makes by a session outlasts it, as their own keys do: it ends with the person.
+  return keyId === null && isOperator ? { keyId: null, personId, expiresAt: null } : null;
+}
+
+/** Notes the use. No request waits for another one, or for whoever ends the session. */
+async function touch({ sql }: Database, id: string): Promise<void> {
+  await sql.query(
+    `UPDATE sessions SET last_used_at = now()
+     WHERE id = (SELECT id FROM sessions WHERE id = $1 FOR NO KEY UPDATE SKIP LOCKED)`,
+    [id],
+  );
+}
+
+/** Which of these sessions, each in a team, are let in there no more: one statement, however many they are. */
+export async function findDeadSessions<T extends { session: string; team: string }>(
+  { sql }: Database,
+  { idleSeconds }: Pick<SessionLimits, 'idleSeconds'>,
+  open: T[],
+): Promise<T[]> {
+  const { rows } = await sql.query<{ id: string; teamId: string }>(
+    `SELECT s.id, w.team AS "teamId"
+     FROM unnest($2::text[], $3::text[]) AS w(session, team),
+       LATERAL (SELECT s.id, s.api_key_id, m.person_id ${living('w.team')} AND s.id = w.session) s
+     WHERE s.api_key_id IS NOT NULL OR s.person_id IS NOT NULL`,
+    [idleSeconds, open.map(({ session }) => session), open.map(({ team }) => team)],
+  );
+  const alive = new Set(rows.map(({ id, teamId }) => `${id} ${teamId}`));
+  return open.filter(({ session, team }) => !alive.has(`${session} ${team}`));
+}
