@@ -174,17 +174,21 @@ function checkTeam(request: FastifyRequest, { scope, role = leastRole(request) }
       `You have the role ${caller.role} in team ${caller.teamName}, and this takes ${role}. An admin of the team gives it: to a person with \`graft team members role\`, to a key with \`graft team keys create --role ${role}\`.`,
     );
   }
-  if (!allowsScope(caller.scopes, scope)) {
-    throw new ApiError(
-      'insufficient_scope',
-      `This key has the scopes ${caller.scopes?.join(', ') || '(none)'}, and this takes ${scope}. Make one that has it with \`graft team keys create --scopes ${scope}\`.`,
-      {
-        headers: {
-          'www-authenticate': `${challenge['www-authenticate']}, error="insufficient_scope", scope="${scope}"`,
-        },
+  checkScope(caller, scope);
+}
+
+/** Throws `insufficient_scope`. A route that takes one more than its own says so itself. */
+export function checkScope({ scopes }: Identity, scope: Scope): void {
+  if (allowsScope(scopes, scope)) return;
+  throw new ApiError(
+    'insufficient_scope',
+    `This key has the scopes ${scopes?.join(', ') || '(none)'}, and this takes ${scope}. Make one that has it with \`graft team keys create --scopes ${scope}\`.`,
+    {
+      headers: {
+        'www-authenticate': `${challenge['www-authenticate']}, error="insufficient_scope", scope="${scope}"`,
       },
-    );
-  }
+    },
+  );
 }
 
 function leastRole({ method }: FastifyRequest): Role {
