@@ -35,7 +35,7 @@ export function addQuotaVerb(teams: Command): void {
     summary: 'show what a team may have and ask for, and change it; none takes a limit away',
     examples: [
       'graft admin teams quota research',
-      'graft admin teams quota research --queued-jobs 50 --stored-bytes 20GB --methods LORA,IA3',
+      'graft admin teams quota research --queued-jobs 50 --stored-bytes 20GB --max-rank 64',
       'graft admin teams quota research --queued-jobs none',
     ],
   })
