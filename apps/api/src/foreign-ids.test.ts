@@ -220,7 +220,12 @@ test('what a list goes on after', async () => {
     '/v1/team/keys': 'key_id',
     '/v1/webhooks': 'webhook_id',
   };
-  const lists = routes.filter(({ query, ids: names }) => query.includes('after') && names.length === 0);
+  /** A number to go on from, whoever's entry has it. */
+  const byNumber = ['/v1/audit', '/v1/audit/export'];
+  const lists = routes.filter(
+    ({ path, query, ids: names }) =>
+      query.includes('after') && names.length === 0 && !byNumber.includes(path),
+  );
   assert.ok(lists.length >= 10, `${lists.length} lists`);
   for (const { path } of lists) {
     const row = ids[listed[path]!];
