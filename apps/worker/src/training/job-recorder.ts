@@ -9,7 +9,8 @@ import {
   recordProgress,
   resumeFromCheckpoint,
 } from '@graft/service';
-import type { CheckpointKeeper } from './checkpoint-keeper.ts';
+import type { CheckpointKeeper } from './checkpoints/checkpoint-keeper.ts';
+import type { SnapshotKeeper } from './checkpoints/snapshot-keeper.ts';
 import type { JobLease } from './job-lease.ts';
 import { evaluationMessage, passedOverMessage, startMessage, stepMessage, tellsOf } from './job-messages.ts';
 import { evaluationRow, rowsOf, stepRow } from './metric-rows.ts';
@@ -21,6 +22,7 @@ import { evaluationRow, rowsOf, stepRow } from './metric-rows.ts';
 export class JobRecorder {
   #lease: JobLease;
   #keeper: CheckpointKeeper;
+  #snapshots: SnapshotKeeper | null = null;
   /** Aborted when nothing more is to be written. */
   readonly #closing = new AbortController();
   #onFault: () => void;
@@ -42,6 +44,11 @@ export class JobRecorder {
     this.#flushMilliseconds = flushMilliseconds;
   }
 
+  /** Who keeps the adapters that come from now on. */
+  set snapshots(keeper: SnapshotKeeper) {
+    this.#snapshots = keeper;
+  }
+
   record(record: TrainRecord): void {
     switch (record.type) {
       case 'start':
@@ -56,6 +63,11 @@ export class JobRecorder {
       case 'checkpoint':
         this.#checkpoint(record);
         break;
+      case 'snapshot': {
+        const keep = this.#snapshots?.accept(record);
+        if (keep) this.#enqueue(() => keep(this.#closing.signal));
+        break;
+      }
       case 'stopped':
       case 'done':
         break;

@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import { GraftError, type ResolvedTraining } from '@graft/peft-core/config';
 import { type Requirements, threadCount } from '@graft/peft-core/precision';
 import {
@@ -28,7 +29,7 @@ const noteMilliseconds = 10_000;
  */
 export async function prepareTraining(
   job: Job,
-  outputDir: string,
+  staging: string,
   options: {
     services: Services;
     device: Device;
@@ -67,7 +68,8 @@ export async function prepareTraining(
     peft,
     training: { ...training, precision: requirements.precision },
     requirements,
-    outputDir,
+    outputDir: join(staging, 'adapter'),
+    snapshotDir: join(staging, 'snapshots'),
     checkpoints,
   };
   return { request, base, trainingFile, validationFile };

@@ -60,6 +60,11 @@ export class TrainerProcess {
     }
   }
 
+  /** Makes a folder that the child has written, and writes no more, this process's own while the call goes on. */
+  async takeBack(folder: string): Promise<void> {
+    if (this.#options.user) await takeBack({ writes: [folder], reads: [] });
+  }
+
   /** Measures a finished job's files in a child of its own, which has seen nothing of the training. */
   async verify(request: VerificationRequest, run: TrainerRun): Promise<TrainerOutcome> {
     const fresh = new TrainerProcess(this.#options);
@@ -134,9 +139,10 @@ export class TrainerProcess {
 }
 
 /** What a trainer of another user needs of this machine besides the base model, which the operator lets it read. */
-function accessOf({ outputDir, checkpoints, trainingFile, validationFile }: TrainingRequest): Access {
+function accessOf(request: TrainingRequest): Access {
+  const { outputDir, snapshotDir, checkpoints, trainingFile, validationFile } = request;
   return {
-    writes: [outputDir, checkpoints.dir],
+    writes: [outputDir, checkpoints.dir, ...(snapshotDir ? [snapshotDir] : [])],
     reads: validationFile ? [trainingFile, validationFile] : [trainingFile],
   };
 }
