@@ -7,7 +7,7 @@ import {
   parsePeftConfig,
   parseTrainingOptions,
 } from '@graft/peft-core/config';
-import { checkFormat } from '@graft/peft-core/examples';
+import { checkBestMetric, checkFormat } from '@graft/peft-core/examples';
 import { type FileRecord, getFile, type Identity, type NewJob, type Services } from '@graft/service';
 import type { Static } from 'typebox';
 import { ApiError } from '../api-error.ts';
@@ -55,6 +55,7 @@ export async function checkNewJob(
   const { peft, training } = parseOptions(body);
   if (trainingFile.format) checkFormat(peft.task_type, trainingFile.format, 'training_file');
   if (validationFile?.format) checkFormat(peft.task_type, validationFile.format, 'validation_file');
+  if (trainingFile.format) checkBestMetric(training, trainingFile.format);
   const seed = body.seed ?? training.seed ?? null;
   if (training.seed !== undefined && training.seed !== seed) {
     throw new ApiError('invalid_training_option', `training.seed is ${training.seed}, but seed is ${seed}.`, {
@@ -73,7 +74,7 @@ export async function checkNewJob(
 
   const model = await openBaseModel(services, body.model, AbortSignal.timeout(openModelPatience));
   // Only to find faults: the values are fixed when the files are validated, and then the base model is here.
-  const options = { peft, training, hyperparameters };
+  const options = { peft, training, hyperparameters, hasValidationFile: validationFile !== null };
   await resolveOptions(checker, caller.teamId, options, trainingFile.examples ?? 0, model);
 
   return {

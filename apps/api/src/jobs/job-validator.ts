@@ -190,7 +190,12 @@ async function examine(validation: Validation): Promise<ValidationOutcome> {
   const resolvedTraining = await resolveOptions(
     checker,
     job.teamId,
-    { peft: job.peft, training: { ...job.training, seed: job.seed }, hyperparameters: job.hyperparameters },
+    {
+      peft: job.peft,
+      training: { ...job.training, seed: job.seed },
+      hyperparameters: job.hyperparameters,
+      hasValidationFile: other !== null,
+    },
     training.examples ?? 0,
     model,
   );

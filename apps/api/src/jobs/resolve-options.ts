@@ -14,6 +14,7 @@ export interface JobOptions {
   peft: PeftConfig;
   training: TrainingOptions;
   hyperparameters: Hyperparameters;
+  hasValidationFile: boolean;
 }
 
 /**

@@ -109,6 +109,18 @@ const ProgressSchema = Type.Object({
   seconds_remaining: nullable(Type.Number()),
 });
 
+const TrainingEndSchema = Type.Object({
+  step: Type.Integer({ description: 'The last optimizer step.' }),
+  total_steps: Type.Integer({ description: 'Those that were planned.' }),
+  reason: Type.Enum(['completed', 'early_stopping'], { type: 'string' }),
+  published_step: Type.Integer({
+    description: 'Whose adapter is published: the last, or with load_best_model_at_end the best.',
+  }),
+  best: nullable(Type.Object({ step: Type.Integer(), metric: Type.String(), value: Type.Number() }), {
+    description: 'The best evaluation by metric_for_best_model; null without validation data.',
+  }),
+});
+
 const ValidationSchema = Type.Object({
   bytes: Type.Integer({ description: 'Read so far, of both files.' }),
   total_bytes: Type.Integer(),
@@ -157,6 +169,9 @@ export const JobSchema = named('FineTuningJob', {
     description: 'How far the files are read while the status is validating_files.',
   }),
   progress: nullable(ProgressSchema),
+  training_end: nullable(TrainingEndSchema, {
+    description: 'Null before the job has succeeded, and of one that an earlier version trained.',
+  }),
   queue_position: nullable(Type.Integer({ minimum: 1 }), {
     description: '1 for the next job; null when it does not wait. Up to a second old.',
   }),
@@ -235,6 +250,13 @@ export function toWireJob(job: Job, queuePosition: number | null): Static<typeof
       tokens: progress.tokens,
       tokens_per_second: progress.tokensPerSecond,
       seconds_remaining: progress.secondsRemaining,
+    },
+    training_end: job.trainingEnd && {
+      step: job.trainingEnd.step,
+      total_steps: job.trainingEnd.totalSteps,
+      reason: job.trainingEnd.reason,
+      published_step: job.trainingEnd.publishedStep,
+      best: job.trainingEnd.best,
     },
     queue_position: queuePosition,
   };

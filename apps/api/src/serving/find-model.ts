@@ -1,4 +1,10 @@
-import { findFineTunedModel, type GenerationRequest, type Identity, type Services } from '@graft/service';
+import {
+  findCheckpointModel,
+  findFineTunedModel,
+  type GenerationRequest,
+  type Identity,
+  type Services,
+} from '@graft/service';
 import { ApiError } from '../api-error.ts';
 import { checkModelAllowed } from './check-model.ts';
 
@@ -10,7 +16,9 @@ export async function findModel(
 ): Promise<Pick<GenerationRequest, 'base_model' | 'adapter'>> {
   checkModelAllowed(caller, model);
   if (await services.baseModels.has(model)) return { base_model: model, adapter: null };
-  const version = await findFineTunedModel(services, caller.teamId, model);
+  const version =
+    (await findFineTunedModel(services, caller.teamId, model)) ??
+    (await findCheckpointModel(services, caller.teamId, model));
   if (!version) throw modelNotFound(model);
   const { base_model: trainedOn, peft } = version.lineage as {
     base_model: { digest: string };
