@@ -13,6 +13,7 @@ import { addScoreVerb } from './local/score.ts';
 import { addTrainVerb } from './local/train.ts';
 import { addAdaptersVerbs } from './remote/adapters.ts';
 import { addChatVerb } from './remote/chat.ts';
+import { addCheckpointsVerbs } from './remote/checkpoints.ts';
 import { addFilesVerbs } from './remote/files.ts';
 import { addJobsVerbs } from './remote/jobs.ts';
 import { addLoginVerbs } from './remote/login.ts';
@@ -51,6 +52,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted. Every verb has --h
   addWhoamiVerb(program);
   addFilesVerbs(program);
   addJobsVerbs(program);
+  addCheckpointsVerbs(program);
   addAdaptersVerbs(program);
   addModelsVerbs(program);
   addChatVerb(program);

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, readdir, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
-import type { AdapterVersion, GraftClient } from '@graft/client';
+import type { AdapterDownload, AdapterVersion, DownloadOptions, GraftClient } from '@graft/client';
 import { TransferDisplay } from '../draw/transfer-display.ts';
 import { CommandError } from '../errors.ts';
 import { extractTar } from './extract-tar.ts';
@@ -24,37 +24,21 @@ export interface SavedAdapter {
 export async function downloadAdapter(
   client: GraftClient,
   name: AdapterVersionName,
-  options: { output: string; tar?: boolean; overwrite?: boolean },
+  options: SaveOptions,
 ): Promise<SavedAdapter> {
-  const output = resolve(options.output);
-  if (!options.overwrite && !(await isFree(output))) {
-    throw new CommandError(`${options.output} exists already: choose another output, or add --overwrite.`);
-  }
+  await checkOutput(options);
   const number = name.version ?? (await client.adapters.retrieve(name.adapterId)).latest_version;
   if (number === null) throw new CommandError(`${name.adapterId} has no version to download.`);
   const version = await client.adapters.versions.retrieve(name.adapterId, number);
-
-  const parent = dirname(output);
-  await mkdir(parent, { recursive: true });
-  // Named by its content, so that only the same archive is ever continued.
-  const archive = join(
-    parent,
-    `.${basename(output)}.${version.digest.replaceAll(/[^0-9a-z]/gi, '').slice(-16)}.tar`,
+  await saveArchive(
+    {
+      title: `${version.adapter_name} v${version.version}`,
+      ...{ digest: version.digest, files: version.files },
+      open: (onProgress) => client.adapters.download(name.adapterId, number, { onProgress }),
+    },
+    options,
   );
-  const display = new TransferDisplay(
-    process.stderr,
-    `Downloading ${version.adapter_name} v${version.version}`,
-  );
-  try {
-    await client.adapters
-      .download(name.adapterId, number, {
-        onProgress: ({ received, total }) => display.update(received, total),
-      })
-      .toFile(archive);
-  } finally {
-    display.close();
-  }
-  const saved: SavedAdapter = {
+  return {
     path: options.output,
     adapter_id: version.adapter_id,
     version: version.version,
@@ -63,13 +47,46 @@ export async function downloadAdapter(
     bytes: version.bytes,
     files: version.files,
   };
-  if (options.tar) {
-    await rename(archive, output);
-    return saved;
+}
+
+export interface SaveOptions {
+  output: string;
+  tar?: boolean;
+  overwrite?: boolean;
+}
+
+/** Throws CommandError where something is at the output that may not be replaced. */
+export async function checkOutput({ output, overwrite }: SaveOptions): Promise<void> {
+  if (!overwrite && !(await isFree(resolve(output))))
+    throw new CommandError(`${output} exists already: choose another output, or add --overwrite.`);
+}
+
+/** The archive of an adapter, and what is to be in it. */
+interface Archive {
+  title: string;
+  digest: string;
+  files: AdapterVersion['files'];
+  open: (onProgress: NonNullable<DownloadOptions['onProgress']>) => AdapterDownload;
+}
+
+/** Downloads an archive, and unless `tar` unpacks it into a folder. */
+export async function saveArchive(from: Archive, options: SaveOptions): Promise<void> {
+  const output = resolve(options.output);
+  const parent = dirname(output);
+  await mkdir(parent, { recursive: true });
+  // Named by its content, so that only the same archive is ever continued.
+  const content = from.digest.replaceAll(/[^0-9a-z]/gi, '').slice(-16);
+  const archive = join(parent, `.${basename(output)}.${content}.tar`);
+  const display = new TransferDisplay(process.stderr, `Downloading ${from.title}`);
+  try {
+    await from.open(({ received, total }) => display.update(received, total)).toFile(archive);
+  } finally {
+    display.close();
   }
+  if (options.tar) return await rename(archive, output);
   const unpacked = await mkdtemp(join(parent, `.${basename(output)}.`));
   try {
-    await extractTar(archive, unpacked, version.files);
+    await extractTar(archive, unpacked, from.files);
     if (options.overwrite) await rm(output, { recursive: true, force: true });
     await rename(unpacked, output);
   } catch (error) {
@@ -78,7 +95,6 @@ export async function downloadAdapter(
   } finally {
     await rm(archive, { force: true });
   }
-  return saved;
 }
 
 /** Nothing there, or an empty folder. */

@@ -6,14 +6,16 @@ import { count, duration, timestamp } from '../draw/quantities.ts';
 import { fields, table } from '../draw/table.ts';
 import { createOutput, type Output } from '../output.ts';
 import { noun, type RemoteOptions, verb } from '../verb.ts';
+import { addListVerb } from './checkpoints.ts';
 import { connect } from './connect.ts';
 import { addCreateJobVerb } from './create-job.ts';
+import { endOf } from './training-end.ts';
 
 export function addJobsVerbs(program: Command): void {
   const jobs = noun(
     program,
     'jobs',
-    'fine-tuning: create, list, get, watch, cancel, pause, resume, events, explain',
+    'fine-tuning: create, list, get, watch, cancel, pause, resume, events, checkpoints, explain',
   );
   addCreateJobVerb(jobs);
 
@@ -114,6 +116,8 @@ export function addJobsVerbs(program: Command): void {
       output.result({ object: 'list', data }, () => data.map(line).join('\n') || 'No events yet.');
     });
 
+  addListVerb(jobs, 'checkpoints');
+
   verb(jobs, {
     name: 'explain <id>',
     summary: 'tell in plain words what happened to a job: attempts, recoveries, what happens next',
@@ -150,6 +154,7 @@ function describeJob(job: FineTuningJob, { paint }: Output): string {
           ? null
           : duration(progress.seconds_remaining),
       ],
+      ['ended', endOf(job)],
       ['tokens', job.trained_tokens === null ? null : count(job.trained_tokens)],
       [
         'data',
