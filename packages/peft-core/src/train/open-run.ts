@@ -86,11 +86,13 @@ export async function openRun(
   const best = new BestModel(training);
   for (const evaluated of evaluationsOf(series)) best.take(evaluated);
   await built.program.write(
-    (checkpoint && STATE.map((part) => [part, checkpoint.state.get(part)!] as const)) ?? [
-      ['adapter', await startValues(built.model, base, { ...options, seed: training.seed })],
-      ['exp_avg', zeros],
-      ['exp_avg_sq', zeros],
-    ],
+    checkpoint
+      ? STATE.map((part): [string, Float32Array] => [part, checkpoint.state.get(part)!])
+      : [
+          ['adapter', await startValues(built.model, base, { ...options, seed: training.seed })],
+          ['exp_avg', zeros],
+          ['exp_avg_sq', zeros],
+        ],
   );
   if (training.gradient_accumulation_steps > 1) await built.program.write([['gradient_sum', zeros]]);
   return {

@@ -161,11 +161,11 @@ describe('checkpoints', () => {
 test('what is not there, not kept, not allowed or not theirs', async () => {
   const { id } = await ofStep(50);
   const { id: state } = await ofStep(45);
-  const ways = [
+  const ways: [string, string, object?][] = [
     ['GET', '/download'],
     ['POST', '/promote', {}],
     ['DELETE', ''],
-  ] as const;
+  ];
   const viewer = await bench.caller(bench.acme, 'viewer');
   for (const [method, tail, body] of ways) {
     const ask = (caller: Caller, checkpoint: string) =>
