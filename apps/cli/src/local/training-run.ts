@@ -5,6 +5,7 @@ import { lossCurveSvg } from '../draw/loss-curve-svg.ts';
 import { bytes, count, duration, loss } from '../draw/quantities.ts';
 import { fields } from '../draw/table.ts';
 import { TrainingDisplay } from '../draw/training-display.ts';
+import { endText } from '../draw/training-end.ts';
 import type { TrainingState } from '../draw/training-view.ts';
 import type { Output } from '../output.ts';
 
@@ -149,7 +150,7 @@ export class TrainingRun {
           'trained',
           `${count(record.trainedTokens)} tokens in ${record.steps} steps, ${duration((performance.now() - this.#began) / 1_000)}`,
         ],
-        ['ended', endOf(record)],
+        ['ended', endText({ step: record.steps, ...record }, 'written')],
         ['checkpoints', this.#ofCheckpoints()],
         ['memory', `${bytes(record.peakMemoryBytes)} at most`],
         ['adapter', `${output} (${record.files.map((file) => file.path).join(', ')})`],
@@ -173,19 +174,4 @@ export class TrainingRun {
     if (this.#writesText) return `graft generate ${models} -m "…"`;
     return `graft score ${models} --input texts.jsonl --output scores.jsonl`;
   }
-}
-
-/** At which step training ended and which is written, where that was not simply the last. */
-function endOf({
-  steps,
-  totalSteps,
-  publishedStep,
-  best,
-}: Extract<TrainRecord, { type: 'done' }>): string | null {
-  const early = steps < totalSteps ? `early at step ${count(steps)} of ${count(totalSteps)}` : null;
-  const chosen =
-    best && publishedStep !== steps
-      ? `step ${count(publishedStep)} is written, the best ${best.metric}: ${best.value.toFixed(4)}`
-      : null;
-  return [early, chosen].filter(Boolean).join('; ') || null;
 }

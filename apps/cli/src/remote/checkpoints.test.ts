@@ -4,7 +4,6 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { runGraft, temporaryFolder } from '../testing/run-graft.ts';
 import { wireServer } from '../testing/wire-server.ts';
-import { endOf } from './training-end.ts';
 
 test('checkpoints are listed under both nouns, with those that can be called', async (t) => {
   const { env } = await wireServer(t);
@@ -41,16 +40,4 @@ test('checkpoints are downloaded as a folder, promoted and deleted, by step, as 
   assert.match(none.stderr, /has no checkpoint of step 9/);
   const both = await runGraft(['checkpoints', 'promote', 'ftjob-1', '--step', '3', '--best'], { env });
   assert.equal(both.code, 2, both.stderr);
-});
-
-test('how training ended is told where it was not simply the last step', () => {
-  const best = { step: 30, metric: 'eval_loss', value: 0.5 };
-  const end = { step: 50, total_steps: 90, reason: 'early_stopping', published_step: 30, best } as const;
-  assert.equal(
-    endOf({ training_end: end }),
-    'early at step 50 of 90; step 30 is published, the best eval_loss: 0.5000',
-  );
-  const whole = { ...end, step: 90, reason: 'completed', published_step: 90 } as const;
-  assert.equal(endOf({ training_end: whole }), null);
-  assert.equal(endOf({ training_end: null }), null);
 });

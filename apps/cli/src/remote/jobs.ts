@@ -4,12 +4,12 @@ import { wholeNumber } from '../arguments.ts';
 import { printable } from '../draw/printable.ts';
 import { count, duration, timestamp } from '../draw/quantities.ts';
 import { fields, table } from '../draw/table.ts';
+import { endOfJob } from '../draw/training-end.ts';
 import { createOutput, type Output } from '../output.ts';
 import { noun, type RemoteOptions, verb } from '../verb.ts';
 import { addListVerb } from './checkpoints.ts';
 import { connect } from './connect.ts';
 import { addCreateJobVerb } from './create-job.ts';
-import { endOf } from './training-end.ts';
 
 export function addJobsVerbs(program: Command): void {
   const jobs = noun(
@@ -154,7 +154,7 @@ function describeJob(job: FineTuningJob, { paint }: Output): string {
           ? null
           : duration(progress.seconds_remaining),
       ],
-      ['ended', endOf(job)],
+      ['ended', endOfJob(job)],
       ['tokens', job.trained_tokens === null ? null : count(job.trained_tokens)],
       [
         'data',
