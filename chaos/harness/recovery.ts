@@ -27,8 +27,15 @@ export async function recoveryOf(
   return null;
 }
 
-/** p50, p99 and worst of some milliseconds. */
-export function spread(milliseconds: number[]): { p50: number; p99: number; worst: number } | null {
+/** Of some milliseconds. */
+export interface Spread {
+  p50: number;
+  p99: number;
+  worst: number;
+}
+
+/** Null: of none. */
+export function spread(milliseconds: number[]): Spread | null {
   if (milliseconds.length === 0) return null;
   const sorted = [...milliseconds].sort((a, b) => a - b);
   const at = (share: number) =>

@@ -5,6 +5,7 @@ import { Load, type LoadOptions } from './load.ts';
 import { type RecoversBy, recoveryOf, spread } from './recovery.ts';
 import type { WiredMember } from './rig.ts';
 import type { Run } from './scenario.ts';
+import { variants } from './workload.ts';
 
 /** Where a fault hits: a job that computes, and the worker that holds it. */
 export interface Target {
@@ -35,7 +36,9 @@ export async function strikes(run: Run, options: StrikeOptions): Promise<void> {
     patience = 60 + 3 * run.timings.lease,
     by = 'claim or step',
   } = options;
-  const load = await Load.start(run, { ...options, inFlight });
+  // Undisturbed runs of all kinds of training would take a short run longer than its faults.
+  const kinds = rounds < variants.length ? [run.random.pick(variants)] : variants;
+  const load = await Load.start(run, { variants: kinds, ...options, inFlight });
   for (let round = 1; round <= rounds; round++) {
     const random = run.random.ofRound(round);
     const { job } = await load.running(random);

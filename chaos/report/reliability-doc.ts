@@ -1,8 +1,8 @@
 import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { spread } from '../harness/recovery.ts';
-import type { Scenario } from '../harness/scenario.ts';
+import { type Spread, spread } from '../harness/recovery.ts';
+import type { Figure, Scenario } from '../harness/scenario.ts';
 import { isLost, type Result, replay } from './result.ts';
 import { figureText } from './table.ts';
 
@@ -12,7 +12,7 @@ const docs = path.resolve(import.meta.dirname, '../../docs');
 const on = new Date().toISOString().slice(0, 10);
 const commit = execFileSync('git', ['rev-parse', '--short', 'HEAD'], { cwd: docs, encoding: 'utf8' }).trim();
 
-/** The newest result of a scenario on a queue backend with one kind of leases, as docs/reliability.json keeps it. */
+/** The newest result of a scenario on a queue backend with one kind of leases and one seed, as docs/reliability.json keeps it. */
 export interface Entry
   extends Pick<
     Result,
@@ -27,8 +27,10 @@ export interface Entry
     | 'figures'
     | 'failures'
   > {
-  /** Milliseconds; null: nothing had to recover. */
-  recovery: { p50: number; p99: number; worst: number } | null;
+  /** Whole milliseconds, parted by spaces. */
+  recoveries?: string;
+  /** Milliseconds, of a run whose single values were not kept. */
+  recovery?: Spread | null;
   minutes: number;
   /** Day, commit and machine of the run. */
   on: string;
@@ -56,16 +58,19 @@ export function writeReliabilityDoc(
     return {
       ...{ scenario, title, queue, timings, profile, seed, tried, survived, figures },
       failures: failures.slice(0, 3),
-      recovery: spread(result.recoveries),
+      recoveries: result.recoveries.map(Math.round).join(' '),
       minutes: Math.round(result.seconds / 6) / 10,
       ...{ on, commit, machine },
     };
   }
 }
 
-/** A new entry takes the place of the one before, but not of one that tried more, unless something was lost. */
+/**
+ * A new entry takes the place of the one before of the same seed, but not of one that tried more, unless something was lost.
+ * Those of other seeds stay beside it: they tried other moments.
+ */
 export function merged(before: Entry[], added: Entry[], scenarios: readonly Scenario[]): Entry[] {
-  const key = ({ scenario, queue, timings }: Entry) => [scenario, queue, timings].join(' ');
+  const key = (entry: Entry) => `${kindOf(entry)} ${entry.seed}`;
   const entries = new Map(before.map((entry) => [key(entry), entry]));
   for (const entry of added) {
     const old = entries.get(key(entry));
@@ -78,11 +83,71 @@ export function merged(before: Entry[], added: Entry[], scenarios: readonly Scen
       (a, b) =>
         order.indexOf(a.scenario) - order.indexOf(b.scenario) ||
         a.queue.localeCompare(b.queue) ||
-        b.timings.localeCompare(a.timings),
+        b.timings.localeCompare(a.timings) ||
+        a.seed - b.seed,
     );
 }
 
-export function reliabilityDoc(entries: readonly Entry[], scenarios: readonly Scenario[]): string {
+/** What makes runs alike but for their seeds. */
+function kindOf({ scenario, queue, timings }: Entry): string {
+  return [scenario, queue, timings].join(' ');
+}
+
+/** Runs that are alike but for their seeds, as one. */
+interface Sum extends Omit<Entry, 'seed' | 'on' | 'commit' | 'recoveries'> {
+  recovery: Spread | null;
+  /** The first one that lost something, where one did. */
+  example: Entry;
+  runs: string;
+}
+
+function summed(entries: readonly Entry[]): Sum[] {
+  const kinds = [...new Set(entries.map(kindOf))];
+  return kinds.map((kind) => {
+    const runs = entries.filter((entry) => kindOf(entry) === kind);
+    const sum = (of: 'tried' | 'survived' | 'minutes') => runs.reduce((total, run) => total + run[of], 0);
+    const days = [...new Set(runs.map(({ on, commit }) => `${on}, ${commit}`))];
+    const seeds = runs.map(({ seed }) => seed);
+    return {
+      ...runs[0]!,
+      tried: sum('tried'),
+      survived: sum('survived'),
+      minutes: sum('minutes'),
+      figures: summedFigures(runs),
+      failures: runs.flatMap(({ failures }) => failures),
+      recovery: recoveryOf(runs),
+      example: runs.find(isLost) ?? runs[0]!,
+      runs: `${days.join('; ')}; seed${seeds.length > 1 ? 's' : ''} ${seeds.join(', ')}`,
+    };
+  });
+}
+
+/** Of all runs together; of those whose values were not kept the worst is told. */
+function recoveryOf(runs: readonly Entry[]): Spread | null {
+  const kept = spread(
+    runs.flatMap(({ recoveries = '' }) => recoveries.split(' ').filter(Boolean).map(Number)),
+  );
+  const all = [kept, ...runs.map(({ recovery }) => recovery)].filter((one) => one != null);
+  if (all.length === 0) return null;
+  const most = (of: keyof Spread) => Math.max(...all.map((one) => one[of]));
+  return { p50: all[0]!.p50, p99: most('p99'), worst: most('worst') };
+}
+
+/** Counts are added up; of what is measured the worst is told. */
+function summedFigures(runs: readonly Entry[]): Figure[] {
+  const figures = new Map<string, Figure>();
+  for (const figure of runs.flatMap(({ figures }) => figures)) {
+    const { name, unit } = figure;
+    const before = figures.get(name);
+    const value =
+      unit === '' ? (before?.value ?? 0) + figure.value : Math.max(before?.value ?? 0, figure.value);
+    figures.set(name, { ...figure, value });
+  }
+  return [...figures.values()];
+}
+
+export function reliabilityDoc(runs: readonly Entry[], scenarios: readonly Scenario[]): string {
+  const entries = summed(runs);
   const about = new Map(scenarios.map((scenario) => [scenario.name, scenario.about]));
   const failed = entries.filter(isLost);
   const tried = new Set(entries.map(({ scenario }) => scenario));
@@ -142,13 +207,13 @@ the folder of all logs.
 `;
 }
 
-function row(entry: Entry): string {
+function row(entry: Sum): string {
   const shown = (value: number | undefined) => (value === undefined ? '' : `${(value / 1000).toFixed(1)} s`);
-  const { title, queue, timings, tried, survived, recovery, on, commit, seed } = entry;
-  return `| ${title} | ${queue} | ${timings} | ${tried} | ${survived} | ${shown(recovery?.p50)} | ${shown(recovery?.p99)} | ${shown(recovery?.worst)} | ${on}, ${commit}, seed ${seed} |`;
+  const { title, queue, timings, tried, survived, recovery, runs } = entry;
+  return `| ${title} | ${queue} | ${timings} | ${tried} | ${survived} | ${shown(recovery?.p50)} | ${shown(recovery?.p99)} | ${shown(recovery?.worst)} | ${runs} |`;
 }
 
-function failure(entry: Entry): string {
-  const [first] = entry.failures;
-  return `- ${entry.title} (${entry.queue}): ${first?.oracle}: ${first?.detail.split('\n')[0]}. \`${replay(entry)}\``;
+function failure({ title, queue, example }: Sum): string {
+  const [first] = example.failures;
+  return `- ${title} (${queue}): ${first?.oracle}: ${first?.detail.split('\n')[0]}. \`${replay(example)}\``;
 }

@@ -39,7 +39,7 @@ test('the table tells what was tried and survived; a failure is told with the co
 
 const entry: Entry = {
   ...result,
-  recovery: spread(result.recoveries),
+  recoveries: '1000 2000 66000',
   minutes: 1.5,
   on: '2026-11-26',
   commit: 'abc1234',
@@ -51,7 +51,7 @@ test('the page tells the same, and never that nothing was lost when something wa
   const page = reliabilityDoc([entry], scenarios);
   assert.match(
     page,
-    /\| kill -9 of a worker \| redis \| production \| 3 \| 2 \| 2\.0 s \| 66\.0 s \| 66\.0 s \| 2026-11-26, abc1234, seed 7 \|/,
+    /\| kill -9 of a worker \| redis \| production \| 3 \| 2 \| 2\.0 s \| 66\.0 s \| 66\.0 s \| 2026-11-26, abc1234; seed 7 \|/,
   );
   assert.ok(!page.includes('Nothing was lost.'));
   assert.match(page, /3 faults, 2 of them survived/);
@@ -60,7 +60,26 @@ test('the page tells the same, and never that nothing was lost when something wa
   assert.match(reliabilityDoc([passed], scenarios), /Nothing was lost\./);
 });
 
-test('runs add up: the newest of each scenario counts, a shorter one only where something was lost', () => {
+test('runs of several seeds are told as one', () => {
+  const figures = [
+    { name: 'jobs', value: 3, unit: '' },
+    { name: 'create p99', value: 90, unit: 'ms', most: 100 },
+  ];
+  const other: Entry = { ...passed, seed: 8, recoveries: '500', figures, on: '2026-11-27' };
+  const page = reliabilityDoc([{ ...passed, figures: [...passed.figures, figures[0]!] }, other], scenarios);
+  assert.match(
+    page,
+    /\| production \| 6 \| 6 \| 1\.0 s \| 66\.0 s \| 66\.0 s \| 2026-11-26, abc1234; 2026-11-27, abc1234; seeds 7, 8 \|/,
+  );
+  assert.match(
+    page,
+    /- kill -9 of a worker \(redis, production leases\): create p99 130 ms \(OVER 100 ms\), jobs 6\./,
+  );
+  const { recoveries, ...old } = { ...other, recovery: { p50: 1, p99: 70_000, worst: 80_000 } };
+  assert.match(reliabilityDoc([passed, old], scenarios), /\| 2\.0 s \| 70\.0 s \| 80\.0 s \|/);
+});
+
+test('runs add up: the newest of each scenario and seed counts, a shorter one only where something was lost', () => {
   const shorter = { ...passed, tried: 1, survived: 1 };
   assert.deepEqual(merged([passed], [shorter], scenarios), [passed]);
   assert.deepEqual(merged([passed], [{ ...shorter, failures: entry.failures }], scenarios)[0]!.tried, 1);
@@ -68,6 +87,7 @@ test('runs add up: the newest of each scenario counts, a shorter one only where 
   const others: Entry[] = [
     { ...passed, scenario: 'disk-full' },
     { ...passed, timings: 'test' },
+    { ...passed, seed: 8 },
     { ...passed, queue: 'postgres' },
     { ...passed, scenario: 'gone' },
   ];
@@ -76,6 +96,7 @@ test('runs add up: the newest of each scenario counts, a shorter one only where 
     [
       ['worker-killed', 'postgres', 'production'],
       ['worker-killed', 'redis', 'test'],
+      ['worker-killed', 'redis', 'production'],
       ['worker-killed', 'redis', 'production'],
       ['disk-full', 'redis', 'production'],
     ],

@@ -11,6 +11,8 @@ export type RunningProcess = {
   pid: number;
   /** The last lines of both its outputs. */
   tail: () => string;
+  /** Calls with all that comes from now on. */
+  onOutput: (listener: (text: string) => void) => void;
   /** Sends the signal and waits until it has ended; resolves to its exit code, null when a signal ended it. */
   end: (signal: NodeJS.Signals) => Promise<number | null>;
 };
@@ -44,17 +46,20 @@ export function startProcess(entry: string, args: string[], env: NodeJS.ProcessE
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   let tail = '';
-  for (const stream of [child.stdout, child.stderr]) {
-    stream.setEncoding('utf8').on('data', (text: string) => {
-      tail = (tail + text).slice(-6000);
-    });
-  }
+  const streams = [child.stdout, child.stderr];
+  const onOutput = (listener: (text: string) => void) => {
+    for (const stream of streams) stream.setEncoding('utf8').on('data', listener);
+  };
+  onOutput((text) => {
+    tail = (tail + text).slice(-6000);
+  });
   const ended = whenEnded(child);
   // A test that throws must not leave it behind.
   process.on('exit', () => child.kill('SIGKILL'));
   return {
     pid: child.pid ?? 0,
     tail: () => tail,
+    onOutput,
     end: async (signal) => {
       if (child.exitCode === null && child.signalCode === null) child.kill(signal);
       return ended;

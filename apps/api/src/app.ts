@@ -5,6 +5,7 @@ import { startJobValidator } from './jobs/job-validator.ts';
 import { createOptionChecker } from './jobs/option-checker.ts';
 import { auth } from './plugins/auth.ts';
 import { answerBrokenRequest } from './plugins/broken-request.ts';
+import { entityTags } from './plugins/entity-tags.ts';
 import { answerError, errors } from './plugins/errors.ts';
 import { jsonBody, jsonBodyLimit } from './plugins/json-body.ts';
 import { knownPaths } from './plugins/known-paths.ts';
@@ -39,6 +40,7 @@ import { healthRoutes } from './routes/health.ts';
 import { jobAttemptRoutes } from './routes/job-attempts.ts';
 import { jobEventRoutes } from './routes/job-events.ts';
 import { llmsTextRoutes } from './routes/llms-text.ts';
+import { mcpRoutes } from './routes/mcp.ts';
 import { modelRoutes } from './routes/models.ts';
 import { invitationRoutes } from './routes/team/invitations.ts';
 import { teamKeyRoutes } from './routes/team/keys.ts';
@@ -99,6 +101,7 @@ export async function buildApp(services: Services, overrides: Partial<ApiSetting
     checkResponses: settings.checkResponses,
   });
   await app.register(openApi);
+  await app.register(entityTags);
 
   const checker = createOptionChecker(settings.checkTimeoutMs);
   const validator = startJobValidator(services, checker, { sweepMs: settings.validationSweepMs });
@@ -128,6 +131,7 @@ export async function buildApp(services: Services, overrides: Partial<ApiSetting
     async (v1) => {
       await v1.register(turns);
       await v1.register(auth);
+      await v1.register(mcpRoutes);
       await v1.register(fileRoutes, { settings });
       await v1.register(fileReportRoutes, { reporter });
       await v1.register(uploadRoutes, { settings });

@@ -111,7 +111,12 @@ export { failJob } from './jobs/transitions/fail-job.ts';
 export { publishAdapterVersion } from './jobs/transitions/publish-adapter-version.ts';
 export { createQueuePositions } from './jobs/transitions/queue-positions.ts';
 export { returnJob } from './jobs/transitions/return-job.ts';
-export { cancelRunningJob, pauseRunningJob, releaseJob } from './jobs/transitions/stop-running-job.ts';
+export {
+  cancelRunningJob,
+  pauseRunningJob,
+  type Release,
+  releaseJob,
+} from './jobs/transitions/stop-running-job.ts';
 export { cancelJob, pauseJob, resumeJob } from './jobs/transitions/user-requests.ts';
 export {
   breakValidation,
@@ -201,7 +206,7 @@ export { collectLocal } from './storage/collect-local.ts';
 export { dataFolder } from './storage/data-folder.ts';
 export { receiveStaged } from './storage/disk/receive-staged.ts';
 export type { FileStore } from './storage/file-store.ts';
-export { checkDataFolderMark, probeDataFolder } from './storage/prove-data-folder.ts';
+export { checkOwnDataFolder, probeDataFolder } from './storage/prove-data-folder.ts';
 export { isDamage, reportCorruption } from './storage/report-corruption.ts';
 export { secureDataFolder } from './storage/secure-data-folder.ts';
 export { isStorageAway, whenStorageIsBack } from './storage/storage-fault.ts';

@@ -6,7 +6,7 @@ import { connectDatabase, connectOwner, type Database } from './database/databas
 import { isDatabaseAway } from './database/database-away.ts';
 import { grantAccess } from './database/grant-access.ts';
 import { migrateDatabase } from './database/migrate-database.ts';
-import { asSystem, type Behalf } from './database/on-behalf-of.ts';
+import type { Behalf } from './database/on-behalf-of.ts';
 import { loadServiceEnv, type ServiceEnv } from './env.ts';
 import { createLogger } from './logger.ts';
 import { observeProcess } from './observe/instruments.ts';
@@ -16,7 +16,7 @@ import type { JobQueue } from './queue/job-queue.ts';
 import { openJobQueue } from './queue/open-job-queue.ts';
 import { loadSecrets, type Secrets } from './secrets.ts';
 import { openStores } from './storage/open-stores.ts';
-import { checkDataFolderMark } from './storage/prove-data-folder.ts';
+import { checkOwnDataFolder } from './storage/prove-data-folder.ts';
 import { secureDataFolder } from './storage/secure-data-folder.ts';
 import type { Stores } from './storage/stores.ts';
 
@@ -93,9 +93,7 @@ export async function openServices(options: OpenOptions): Promise<Services> {
       await sql.end();
     });
     // An API would take files that no worker finds. A worker looks for itself, again and again.
-    // With a bucket each machine has a folder of its own.
-    if (options.role === 'api' && env.artifactsUrl === undefined)
-      await asSystem(async () => await checkDataFolderMark({ db }, env.dataDir));
+    if (options.role === 'api') await checkOwnDataFolder({ db, env });
     const { url: databaseUrl, ownerUrl } = postgres;
     const queue = await openJobQueue({ db, databaseUrl, ownerUrl, redisUrl: env.redisUrl, log });
     closers.push(() => queue.close());

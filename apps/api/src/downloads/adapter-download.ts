@@ -22,7 +22,7 @@ type Downloaded = Pick<
  * `artifact_missing`, `artifact_corrupt`: bytes that are not those of the version's row are never digested for the client.
  */
 export function createAdapterDownloads(
-  services: Pick<Services, 'artifacts' | 'db' | 'log'>,
+  services: Pick<Services, 'artifacts' | 'db' | 'log' | 'env'>,
 ): (kind: 'artifact' | 'checkpoint', of: Downloaded, filename: string) => Promise<Download> {
   const { artifacts } = services;
   const digests = new Map<string, Promise<string>>();

@@ -1,6 +1,7 @@
 import { Readable } from 'node:stream';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { ApiError } from '../api-error.ts';
+import { matchesTag } from '../plugins/entity-tags.ts';
 import { parseRange } from './parse-range.ts';
 
 /** Bytes that never change, ready to be sent whole or in part. */
@@ -28,7 +29,7 @@ export async function sendDownload(
     // Private, because it is the team's. Revalidation by ETag costs nothing.
     'cache-control': 'private, no-cache',
   };
-  if (matches(request.headers['if-none-match'], etag)) return reply.code(304).headers(headers).send();
+  if (matchesTag(request.headers['if-none-match'], etag)) return reply.code(304).headers(headers).send();
 
   const ifRange = request.headers['if-range'];
   const asked = ifRange === undefined || ifRange === etag ? request.headers.range : undefined;
@@ -52,14 +53,6 @@ export async function sendDownload(
     'x-content-sha256': sha256,
   });
   return reply.send(Readable.from(body, { objectMode: false }));
-}
-
-function matches(ifNoneMatch: string | undefined, etag: string): boolean {
-  if (ifNoneMatch === undefined) return false;
-  return ifNoneMatch
-    .split(',')
-    .map((each) => each.trim().replace(/^W\//, ''))
-    .some((each) => each === '*' || each === etag);
 }
 
 function asciiName(name: string): string {

@@ -32,7 +32,11 @@ export const openApi = fp(async (app) => {
     transform: ({ schema, url, route }) => {
       const named = nameWildcard(schema, url);
       const { documentedBody: body, streams, access } = route.config ?? {};
-      const told = withEdgeAnswers(streams ? withStream(named.schema) : named.schema, url);
+      const told = withEdgeAnswers(
+        streams ? withStream(named.schema) : named.schema,
+        url,
+        route.method === 'GET',
+      );
       // Which key a route takes, for people and for the tests that try every route.
       const tellAccess = access && { 'x-graft-access': access };
       return { ...named, schema: { ...told, ...(body && { body }), ...tellAccess } };
@@ -76,10 +80,13 @@ function withStream(schema: FastifySchema): FastifySchema {
   return { ...schema, response: { ...others, 200: { description: 'Whole, or as events.', content } } };
 }
 
+/** To If-None-Match with the ETag of an answer before. */
+const unchanged = { description: 'Unchanged since the ETag that If-None-Match names.', type: 'null' };
+
 /** What the edge may answer before any route of the team's is asked. */
 const edgeAnswers = [400, 401, 405, 408, 429, 503];
 
-function withEdgeAnswers(schema: FastifySchema, url: string): FastifySchema {
+function withEdgeAnswers(schema: FastifySchema, url: string, isRead: boolean): FastifySchema {
   const own = schema.response as Record<string, object> | undefined;
   // Downloads document no JSON of their own.
   // Left to the plugin, `produces` would be the type of errors, too.
@@ -88,12 +95,13 @@ function withEdgeAnswers(schema: FastifySchema, url: string): FastifySchema {
   const answers = own ?? {
     200: bytes,
     206: bytes,
-    304: { description: 'Unchanged.', type: 'null' },
+    304: unchanged,
     404: ref(ErrorSchema),
     416: ref(ErrorSchema),
   };
   const edge = url.startsWith('/v1/') ? edgeAnswers : [405];
-  return { ...rest, response: { ...errorResponses(...edge), ...answers } };
+  const maybe = isRead && url.startsWith('/v1/') ? { 304: unchanged } : {};
+  return { ...rest, response: { ...errorResponses(...edge), ...maybe, ...answers } };
 }
 
 /** A path ends in a wildcard where an id may hold slashes; OpenAPI knows only names. */

@@ -63,6 +63,7 @@ export const timeouts = fp<TimeoutOptions>(async (app, { bodyTimeoutMs, stallMs 
 /** A body that was answered before it came whole has so long to come; it is read and dropped. */
 function dropRest(request: IncomingMessage, ms: number): void {
   if (request.complete || request.socket.destroyed) return;
-  const timer = setTimeout(() => request.socket.destroy(), ms);
+  // The request and not its socket: one that this process makes of itself has none.
+  const timer = setTimeout(() => request.destroy(), ms).unref();
   request.once('close', () => clearTimeout(timer));
 }

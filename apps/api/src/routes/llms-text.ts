@@ -37,6 +37,7 @@ function llmsText({ paths = {} }: Documented): string {
 
 - [OpenAPI 3.1](/docs/json): every route, parameter, answer and error code
 - [The same for people](/docs)
+- \`POST /v1/mcp\`: the Model Context Protocol, with these routes as tools
 
 ## Endpoints
 

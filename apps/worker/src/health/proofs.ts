@@ -1,5 +1,5 @@
 import {
-  checkDataFolderMark,
+  checkOwnDataFolder,
   dataFolder,
   isDatabaseAway,
   probeDataFolder,
@@ -33,8 +33,7 @@ export function dataFolderProof(services: Services, workerId: string): Proof {
   const plain = 'its data folder cannot be used';
   let underWay: Promise<void> | null = null;
   const look = async () => {
-    // With a bucket each machine has a folder of its own.
-    if (services.env.artifactsUrl === undefined) await checkDataFolderMark(services, dataDir);
+    await checkOwnDataFolder(services);
     await probeDataFolder(dataDir, { name: workerId, minFreeBytes });
   };
   return async () => {

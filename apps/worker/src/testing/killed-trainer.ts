@@ -6,17 +6,18 @@ import { pathToFileURL } from 'node:url';
 /** A trainer that waits instead of computing. */
 export const timedTrainer = new URL('./timed-trainer.ts', import.meta.url);
 
-/** A trainer that is killed so many times before it has begun. */
-export async function killedBefore(times: number): Promise<URL> {
+/** A trainer that is killed so many times before it has begun, but for the first ones, which are spared. */
+export async function killedBefore(times: number, { spared = 0 } = {}): Promise<URL> {
   const folder = await mkdtemp(join(tmpdir(), 'graft-killed-'));
   const entry = join(folder, 'trainer.ts');
   await writeFile(join(folder, 'package.json'), '{"type": "module"}');
   const lines = [
     "import { existsSync, writeFileSync } from 'node:fs';",
-    `for (let time = 1; time <= ${times}; time++) {`,
+    `for (let time = 1; time <= ${spared + times}; time++) {`,
     `  const mark = ${JSON.stringify(folder)} + '/killed-' + time;`,
     '  if (existsSync(mark)) continue;',
     "  writeFileSync(mark, '');",
+    `  if (time <= ${spared}) break;`,
     "  process.kill(process.pid, 'SIGKILL');",
     '}',
     `await import(${JSON.stringify(timedTrainer.href)});`,

@@ -56,6 +56,11 @@ describe('runTrainingJob', () => {
     assert.equal(first, 'succeeded');
     assert.equal((await bench.job(job.id)).attempts, 1);
 
+    const verified = await bench.queueTimedJob({});
+    const entry = await killedBefore(1, { spared: 1 });
+    assert.equal(await (await start(verified, { entry })).outcome, 'succeeded', 'also the one that verifies');
+    assert.equal((await bench.job(verified.id)).attempts, 1);
+
     const other = await bench.queueTimedJob({});
     assert.equal(await (await start(other, { entry: await killedBefore(2) })).outcome, 'requeued');
     const row = await bench.job(other.id);

@@ -137,24 +137,18 @@ async function attempt(
   let done: Extract<TrainRecord, { type: 'done' }> | undefined;
   let verification: VerificationMetrics | null = null;
   let parameters: { trainable: number; total: number } | undefined;
-  const train = () =>
-    trainer.run(prepared.request, {
-      stop: interrupts.stop,
-      kill: interrupts.kill,
-      onRecord: (record) => {
-        if (record.type === 'done') done = record;
-        if (record.type === 'start') {
-          parameters = { trainable: record.trainableParameters, total: record.totalParameters };
-        }
-        recorder.record(record);
-        observer.record(record);
-      },
-    });
-  let end = await train();
-  // Killed from outside before it had begun, perhaps for memory that another job held: it says nothing of the job, and too
-  // little of this machine for the job to wait a minute and go elsewhere.
-  const isKilled = end.type === 'crashed' && !end.ready && end.exit.signal === 'SIGKILL';
-  if (isKilled && !interrupts.why) end = await train();
+  let end = await trainer.run(prepared.request, {
+    stop: interrupts.stop,
+    kill: interrupts.kill,
+    onRecord: (record) => {
+      if (record.type === 'done') done = record;
+      if (record.type === 'start') {
+        parameters = { trainable: record.trainableParameters, total: record.totalParameters };
+      }
+      recorder.record(record);
+      observer.record(record);
+    },
+  });
   if (end.type === 'finished' && done && interrupts.why !== 'cancel') {
     const verified = await verifyEffect(trainer, prepared.request, done, interrupts);
     end = verified.end;
@@ -201,7 +195,7 @@ async function settleFault(
   // A read that no lease repeats: nobody's fault. A GraftError's cause may say the same of a bucket or a Hub, and the job would
   // come back at once, for ever.
   if (!(error instanceof GraftError) && isDatabaseAway(error))
-    return await settlement.release('The database was away').catch(() => 'fenced' as const);
+    return await settlement.release({ reason: 'The database was away' }).catch(() => 'fenced' as const);
   log.error({ err: error }, 'job failed in the worker');
   try {
     const internal = { code: 'internal_error', message: 'The service had a fault of its own.' };

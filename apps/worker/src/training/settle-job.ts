@@ -8,6 +8,7 @@ import {
   type JobError,
   pauseRunningJob,
   publishAdapterVersion,
+  type Release,
   releaseJob,
   type Services,
 } from '@graft/service';
@@ -48,7 +49,7 @@ export class JobSettlement {
     if (why === 'cancel') return await this.#left(await this.#lease.write(cancelRunningJob));
     // Nothing that befell the trainer after the end of its lease was the job's doing.
     if (this.#lease.lapsed && end.type !== 'finished' && end.type !== 'failed')
-      return await this.release(leaseEnded);
+      return await this.release({ reason: 'The worker could not renew its lease in time', isLate: true });
     switch (end.type) {
       case 'finished':
         if (!publication) throw new Error('A finished job has something to publish.');
@@ -86,8 +87,8 @@ export class JobSettlement {
   }
 
   /** running → queued with the attempt refunded, or → paused or cancelled where that was asked for. */
-  async release(reason?: string): Promise<JobOutcome> {
-    return await this.#left(await this.#lease.write((db, lease) => releaseJob(db, lease, reason)));
+  async release(release?: Release): Promise<JobOutcome> {
+    return await this.#left(await this.#lease.write((db, lease) => releaseJob(db, lease, release)));
   }
 
   async #publish(publication: Publication): Promise<JobOutcome> {
@@ -128,7 +129,6 @@ const notStarted: JobError = {
   param: null,
   fault: 'environment',
 };
-const leaseEnded = 'The worker could not renew its lease in time';
 const stallMessage = 'Training made no progress for too long and was stopped.';
 
 function crashMessage({ code, signal }: ChildExit): string {

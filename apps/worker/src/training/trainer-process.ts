@@ -1,7 +1,13 @@
 import type { AdapterVerification, TrainRecord } from '@graft/peft-core';
 import type { Device, Precision } from '../devices.ts';
 import { type Access, openTo, takeBack } from '../processes/child-user.ts';
-import { type Failed, ForkedProcess, type Gone, type ProcessOptions } from '../processes/forked-process.ts';
+import {
+  type Call,
+  type Failed,
+  ForkedProcess,
+  type Gone,
+  type ProcessOptions,
+} from '../processes/forked-process.ts';
 import type { TrainerMessages, TrainingRequest, VerificationRequest } from './trainer-protocol.ts';
 
 /** How a trainer's work on a job ended. */
@@ -115,15 +121,24 @@ export class TrainerProcess {
     this.#calls += 1;
     try {
       await this.#afterProof(kill);
-      const answer = this.#process.call({ message, precision, threads, stop, kill });
-      for (;;) {
-        const { done, value } = await answer.next();
-        if (done) return value;
-        if (value.type === 'record') run.onRecord?.(value.record);
-        else run.onVerification?.(value.verification);
-      }
+      const once = async () => await this.#answerOf({ message, precision, threads, stop, kill }, run);
+      const outcome = await once();
+      // Killed from outside before it had begun, perhaps for memory that another job held: it says nothing of the job, and too
+      // little of this machine for the job to wait a minute and go elsewhere.
+      const isKilled = outcome.type === 'crashed' && !outcome.ready && outcome.exit.signal === 'SIGKILL';
+      return isKilled && !stop.aborted && !kill.aborted ? await once() : outcome;
     } finally {
       this.#calls -= 1;
+    }
+  }
+
+  async #answerOf(call: Call<TrainerMessages>, run: TrainerRun): Promise<TrainerOutcome> {
+    const answer = this.#process.call(call);
+    for (;;) {
+      const { done, value } = await answer.next();
+      if (done) return value;
+      if (value.type === 'record') run.onRecord?.(value.record);
+      else run.onVerification?.(value.verification);
     }
   }
 

@@ -40,6 +40,8 @@ before(async () => {
   const { sql, env } = services;
   await sql.query('DROP SCHEMA public CASCADE');
   await sql.query('CREATE SCHEMA public');
+  // As every new database has it.
+  await sql.query('GRANT USAGE ON SCHEMA public TO PUBLIC');
   const migrations = await readMigrations();
   await migrateDatabase(services, migrations.slice(0, 2));
   await addRows();

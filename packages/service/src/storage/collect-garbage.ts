@@ -2,6 +2,7 @@ import { purgeDeletedVersions } from '../adapters/delete-adapters.ts';
 import { databaseTime } from '../database/database.ts';
 import { isTerminal, type JobState } from '../jobs/job.ts';
 import type { Services } from '../services.ts';
+import { checkOwnDataFolder } from './prove-data-folder.ts';
 
 /** What no row needs is kept this long: somebody may still be about to make the row. See `object-name.ts`. */
 const graceMs = 24 * 3600 * 1000;
@@ -12,13 +13,15 @@ const batch = 500;
  * Removes the rows of adapter versions that were deleted longer ago than they are kept, and from the stores:
  * files, parts of uploads and artifacts that were made more than a day ago and that no row names, checkpoints of jobs that
  * were over a day ago, and what unfinished uploads hold. Safe beside itself and beside any publication, since what it finds
- * without a row stays without one. `now` is Postgres's. Answers how many objects were removed.
+ * without a row stays without one. `now` is Postgres's. Answers how many objects were removed. Throws when the data folder is
+ * not this installation's.
  */
 export async function collectGarbage(
   services: Pick<Services, 'db' | 'sql' | 'env' | 'files' | 'artifacts' | 'checkpoints' | 'abandonUploads'>,
   now?: Date,
 ): Promise<{ files: number; artifacts: number; checkpoints: number }> {
   const { db, files, artifacts, checkpoints } = services;
+  await checkOwnDataFolder(services);
   const time = now ?? (await databaseTime(services));
   const before = new Date(time.getTime() - graceMs);
   await purgeDeletedVersions(services, time);

@@ -4,18 +4,20 @@ import { databaseTime } from '../database/database.ts';
 import type { Services } from '../services.ts';
 import { unfinishedJobs } from './collect-garbage.ts';
 import { dataFolder } from './data-folder.ts';
+import { checkOwnDataFolder } from './prove-data-folder.ts';
 
 const graceMs = 24 * 3600 * 1000;
 
 /**
  * Removes from this machine's data folder, a day after they were last written: what jobs that are over have staged, held of the
  * cache or left as checkpoints, and drafts that nobody finished. Every process with a data folder runs it; two at once do
- * no harm. Answers how many entries were removed.
+ * no harm. Answers how many entries were removed. Throws when the data folder is not this installation's.
  */
 export async function collectLocal(
   services: Pick<Services, 'db' | 'sql' | 'env'>,
   now?: Date,
 ): Promise<number> {
+  await checkOwnDataFolder(services);
   const { staging, checkpoints, incoming, cache } = dataFolder(services.env.dataDir);
   const before = new Date((now ?? (await databaseTime(services))).getTime() - graceMs);
   let removed = 0;

@@ -2,6 +2,8 @@ import { randomUUID } from 'node:crypto';
 import { mkdir, open, readFile, rename, rm, statfs } from 'node:fs/promises';
 import path from 'node:path';
 import type { Database } from '../database/database.ts';
+import { asSystem } from '../database/on-behalf-of.ts';
+import type { ServiceEnv } from '../env.ts';
 import { dataFolder } from './data-folder.ts';
 import { fsyncFolder } from './disk/fsync-folder.ts';
 import { readOrMake, readText } from './write-once.ts';
@@ -29,6 +31,19 @@ export async function checkDataFolderMark({ db }: Pick<Database, 'db'>, root: st
   throw new Error(
     `${root} is not the data folder of this installation: ${what}. Mount the folder that the others use and name it in GRAFT_DATA_DIR; if this is the right one, write ${expected} into ${mark}.`,
   );
+}
+
+/**
+ * As `checkDataFolderMark`, of the folder that this process was given; with a bucket each machine has one of its own. Before
+ * anything is said or removed for what is or is not in it: in a wrong folder all objects would be missing, and those of others
+ * in nobody's use.
+ */
+export async function checkOwnDataFolder({
+  db,
+  env,
+}: Pick<Database, 'db'> & { env: Pick<ServiceEnv, 'artifactsUrl' | 'dataDir'> }): Promise<void> {
+  if (env.artifactsUrl !== undefined) return;
+  await asSystem(async () => await checkDataFolderMark({ db }, env.dataDir));
 }
 
 /**

@@ -4,6 +4,7 @@ import { inTransaction } from '../database/in-transaction.ts';
 import { insertEvent } from '../jobs/records/job-event.ts';
 import { instruments } from '../observe/instruments.ts';
 import type { Services } from '../services.ts';
+import { checkOwnDataFolder } from './prove-data-folder.ts';
 
 /** A stored object by its row. */
 export type ObjectRow =
@@ -26,14 +27,24 @@ export function isDamage(error: unknown): error is GraftError {
 
 /**
  * Remembers in the row, the first time, that its bytes are damaged: with an audit row, for an adapter an event of its job, and a
- * line in the log. They are read through before each further use.
+ * line in the log. They are read through before each further use. False: this process looked in a folder that is not the
+ * installation's, which is told in the log and says nothing of the object.
  */
 export async function reportCorruption(
-  services: Pick<Services, 'db' | 'log'>,
+  services: Pick<Services, 'db' | 'log' | 'env'>,
   object: ObjectRow,
   { code }: GraftError,
-): Promise<void> {
+): Promise<boolean> {
   const { kind, teamId, id } = object;
+  try {
+    await checkOwnDataFolder(services);
+  } catch (error) {
+    services.log.error(
+      { err: error, event: 'object_not_found_here', kind, teamId, id, code },
+      'wrong data folder',
+    );
+    return false;
+  }
   const first = await inTransaction(services, async (tx) => {
     const change = { where: { teamId, id, corruptAt: null }, data: { corruptAt: new Date() } };
     const { count } = await (kind === 'file'
@@ -49,7 +60,8 @@ export async function reportCorruption(
     }
     return true;
   });
-  if (!first) return;
+  if (!first) return true;
   instruments.corruptions.inc({ kind });
   services.log.error({ event: 'object_corrupt', kind, teamId, id, code }, 'stored bytes are damaged');
+  return true;
 }

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { readFile, rename, rm, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rename, rm, stat, symlink, utimes, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { findFineTunedModel } from '../adapters/read-adapters.ts';
@@ -10,7 +11,11 @@ import { publishAdapterVersion } from '../jobs/transitions/publish-adapter-versi
 import type { Services } from '../services.ts';
 import { createTestJob, createTestTeam, type TestTeam, testAdapter } from '../testing/job-fixtures.ts';
 import { openTestServices } from '../testing/open-test-services.ts';
+import { collectGarbage } from './collect-garbage.ts';
+import { collectLocal } from './collect-local.ts';
 import { dataFolder } from './data-folder.ts';
+import { openStores } from './open-stores.ts';
+import { isDamage, reportCorruption } from './report-corruption.ts';
 import { scrubObjects } from './scrub-objects.ts';
 
 let services: Services;
@@ -106,4 +111,36 @@ test('the rate bounds the reading, and a signal ends a pass', async () => {
   setTimeout(() => stop.abort(new Error('stopped')), 300);
   await assert.rejects(pass, { name: 'AbortError' });
   assert.ok(performance.now() - started < 60_000);
+});
+
+test('a process with another folder finds nothing missing in it, and removes nothing from it', async (t) => {
+  const version = await publish('elsewhere');
+  await scrubObjects(services, weekly);
+  const dataDir = await mkdtemp(path.join(tmpdir(), 'graft-wrong-'));
+  t.after(() => rm(dataDir, { recursive: true }));
+  const wrong = {
+    ...services,
+    env: { ...services.env, dataDir },
+    ...(await openStores({ ...services.env, dataDir })),
+  };
+  t.after(() => wrong.close());
+  await services.db.adapterVersion.updateMany({ data: { verifiedAt: null } });
+  await services.db.file.updateMany({ data: { verifiedAt: null } });
+  await assert.rejects(scrubObjects(wrong, weekly), /is not the data folder of this installation/);
+
+  const files = dataFolder(dataDir);
+  const stranger = path.join(files.staging, 'ftjob-of-another-installation');
+  await mkdir(stranger, { recursive: true });
+  await utimes(stranger, 0, 0);
+  await assert.rejects(collectLocal(wrong), /is not the data folder/);
+  await assert.rejects(collectGarbage(wrong), /is not the data folder/);
+  assert.ok((await stat(stranger)).isDirectory());
+
+  const { teamId, id, jobId, modelName } = version;
+  const missing = await wrong.artifacts.verify(version.artifact, weekly).catch((error: unknown) => error);
+  assert.ok(isDamage(missing));
+  const row = { kind: 'artifact', teamId, id, jobId, modelName } as const;
+  assert.equal(await reportCorruption(wrong, row, missing), false);
+  assert.equal((await findFineTunedModel(services, teamId, modelName))!.corruptAt, null);
+  assert.equal((await scrubObjects(services, weekly)).damaged, 0);
 });

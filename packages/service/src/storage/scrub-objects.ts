@@ -1,8 +1,9 @@
 import { databaseTime } from '../database/database.ts';
 import type { Services } from '../services.ts';
+import { checkOwnDataFolder } from './prove-data-folder.ts';
 import { isDamage, type ObjectRow, reportCorruption } from './report-corruption.ts';
 
-type ScrubServices = Pick<Services, 'db' | 'sql' | 'log' | 'files' | 'artifacts'>;
+type ScrubServices = Pick<Services, 'db' | 'sql' | 'log' | 'env' | 'files' | 'artifacts'>;
 
 export interface ScrubOptions {
   bytesPerSecond: number;
@@ -25,13 +26,15 @@ export const slowScrub: ScrubOptions = {
 /**
  * Reads stored files and artifacts through, the longest unread first, and compares them with their rows' digests. What differs is
  * reported, and refused from then on; what is right again is served again. What cannot be read, of which nothing is known, is
- * left for the next pass, and the fault is thrown at the end: one bad sector stops no scrub. Throws when Postgres is away.
+ * left for the next pass, and the fault is thrown at the end: one bad sector stops no scrub. Throws when Postgres is away, and
+ * when the data folder is not this installation's.
  * Answers how many were read and how many of them are damaged.
  */
 export async function scrubObjects(
   services: ScrubServices,
   options: ScrubOptions = slowScrub,
 ): Promise<{ read: number; damaged: number }> {
+  await checkOwnDataFolder(services);
   const until = performance.now() + options.passMs;
   const done = { read: 0, damaged: 0 };
   const faults: { id: string; error: unknown }[] = [];
@@ -54,7 +57,8 @@ export async function scrubObjects(
         faults.push({ id: object.row.id, error });
         continue;
       }
-      if (damage) await reportCorruption(services, object.row, damage);
+      // The folder was taken away meanwhile.
+      if (damage && !(await reportCorruption(services, object.row, damage))) throw damage;
       await object.mark({ verifiedAt: now, ...(damage ? {} : { corruptAt: null }) });
       done.read += 1;
       done.damaged += damage ? 1 : 0;

@@ -59,7 +59,7 @@ const waits: Unleased[] = [
 ];
 const runs: Unleased[] = [
   ...(['pause', 'pause', 'cancel', 'resume', 'lease runs out', 'lease runs out', 'sweep'] as const),
-  ...(['publish', 'release', 'stop paused', 'stop cancelled', 'heartbeat'] as const),
+  ...(['publish', 'release', 'release late', 'stop paused', 'stop cancelled', 'heartbeat'] as const),
 ].map((type) => ({ type }));
 runs.push(
   { type: 'checkpoint', step: 3 },

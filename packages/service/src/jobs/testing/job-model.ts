@@ -18,6 +18,7 @@ export type Operation =
   | { type: 'publish'; lease: number }
   | { type: 'fail'; lease: number; fault: 'user' | 'system' | 'environment' }
   | { type: 'release'; lease: number }
+  | { type: 'release late'; lease: number }
   | { type: 'stop paused'; lease: number }
   | { type: 'stop cancelled'; lease: number }
   | { type: 'cancel' }
@@ -93,6 +94,11 @@ export function apply(job: ModelJob, operation: Operation): Outcome {
       due: false,
       ...changes,
     });
+  /** The attempt is not charged, but counted: so often is too often. */
+  const giveBack = (due: boolean) => {
+    const faults = (job.checkpoint ?? 0) > job.fromStep ? 1 : job.environmentFaults + 1;
+    return faults >= returnLimit ? end('failed') : putBack({ ...refunded, environmentFaults: faults, due });
+  };
   const holds = (state: JobState) =>
     'lease' in operation && operation.lease === job.epoch && job.state === state;
 
@@ -158,12 +164,14 @@ export function apply(job: ModelJob, operation: Operation): Outcome {
       if (operation.fault === 'system') {
         return job.attemptsSinceCheckpoint >= lossLimit ? end('failed') : putBack({});
       }
-      const faults = (job.checkpoint ?? 0) > job.fromStep ? 1 : job.environmentFaults + 1;
-      return faults >= returnLimit ? end('failed') : putBack({ ...refunded, environmentFaults: faults });
+      return giveBack(false);
     }
     case 'release':
       if (!holds('running')) return refuse('fenced');
       return job.cancelAsked ? end('cancelled') : putBack({ ...refunded, due: true });
+    case 'release late':
+      if (!holds('running')) return refuse('fenced');
+      return job.cancelAsked ? end('cancelled') : giveBack(true);
     case 'stop paused':
       if (!holds('running') || !job.pauseAsked || job.cancelAsked) return refuse('fenced');
       return putBack({ ...refunded, due: job.due });

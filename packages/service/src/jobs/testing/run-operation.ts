@@ -83,6 +83,8 @@ export async function runOperation(subject: Subject, operation: Operation): Prom
     }
     case 'release':
       return held(await releaseJob(services, lease));
+    case 'release late':
+      return held(await releaseJob(services, lease, { reason: 'late', isLate: true }));
     case 'stop paused':
       return held(await pauseRunningJob(services, lease));
     case 'stop cancelled':

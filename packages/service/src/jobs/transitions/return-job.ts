@@ -45,11 +45,9 @@ export async function returnHeld(
 ): Promise<Job | null> {
   const guard = holds({ id: held.id, epoch: held.leaseEpoch }, 'running');
   if (held.cancelRequestedAt) return await endJob(tx, guard, { state: 'cancelled' });
-  const faults = (await madeCheckpoint(tx, held)) ? 1 : held.environmentFaults + 1;
+  const faults = await countReturn(tx, held);
   await endAttempt(tx, held, 'environment', { reason });
-  if (faults >= returnLimit) {
-    return await endJob(tx, guard, { state: 'failed', error: tooOften(reason) });
-  }
+  if (faults >= returnLimit) return await failReturned(tx, held, reason);
   const minutes = returnMinutes(faults);
   const state = held.pauseRequestedAt ? 'paused' : 'queued';
   const job = await changeJob(
@@ -73,6 +71,17 @@ export async function returnHeld(
   });
   if (state === 'paused') await tellOutbox(tx, held, 'fine_tuning.job.paused');
   return job;
+}
+
+/** How often workers have given this job back with its attempt refunded, this time included, since its last new checkpoint. */
+export async function countReturn(tx: Transaction, held: Job): Promise<number> {
+  return (await madeCheckpoint(tx, held)) ? 1 : held.environmentFaults + 1;
+}
+
+/** running → failed: it was given back `returnLimit` times. */
+export async function failReturned(tx: Transaction, held: Job, reason: string): Promise<Job | null> {
+  const guard = holds({ id: held.id, epoch: held.leaseEpoch }, 'running');
+  return await endJob(tx, guard, { state: 'failed', error: tooOften(reason) });
 }
 
 /** Whether the attempt under way made a checkpoint beyond the one it could begin from. */

@@ -8,6 +8,7 @@ import { insertEvent } from '../records/job-event.ts';
 import { changeJob, holds, lockJob } from './change-job.ts';
 import { endJob } from './end-job.ts';
 import { endAttempt } from './job-attempts.ts';
+import { countReturn, failReturned, returnLimit } from './return-job.ts';
 
 /** SQL: gives the lease up; the attempt does not count. */
 const letGo = Prisma.sql`pause_requested_at = NULL, lease_until = NULL, worker_id = NULL,
@@ -37,15 +38,24 @@ export async function pauseRunningJob(db: Database, lease: Lease): Promise<Job |
   });
 }
 
+export interface Release {
+  /** For the job's events. */
+  reason: string;
+  /**
+   * The worker could not renew its lease in time. It may be the job that keeps it from that, by the memory it takes: so each
+   * counts as one of the times that a job may be given back without a new checkpoint between, and the last fails it.
+   */
+  isLate?: boolean;
+}
+
 /**
  * running → queued, for a worker that stops in good order (SIGTERM: checkpointed), or was cut off from Postgres and still has
- * the lease: the attempt is refunded. `reason` is for the job's events. A job that was asked to cancel or pause goes to
- * cancelled or paused instead. Null: fenced.
+ * the lease: the attempt is refunded. A job that was asked to cancel or pause goes to cancelled or paused instead. Null: fenced.
  */
 export async function releaseJob(
   db: Database,
   lease: Lease,
-  reason = 'Worker is stopping',
+  { reason, isLate = false }: Release = { reason: 'Worker is stopping' },
 ): Promise<Job | null> {
   return await inTransaction(db, async (tx) => {
     const guard = holds(lease, 'running');
@@ -53,8 +63,14 @@ export async function releaseJob(
     if (!held) return null;
     if (held.cancelRequestedAt) return await endJob(tx, guard, { state: 'cancelled' });
     const state = held.pauseRequestedAt ? 'paused' : 'queued';
-    const job = await changeJob(tx, guard, Prisma.sql`state = ${state}, run_after = now(), ${letGo}`);
+    const returns = isLate ? await countReturn(tx, held) : held.environmentFaults;
     await endAttempt(tx, held, state === 'paused' ? 'paused' : 'released', { reason });
+    if (isLate && returns >= returnLimit) return await failReturned(tx, held, reason);
+    const job = await changeJob(
+      tx,
+      guard,
+      Prisma.sql`state = ${state}, run_after = now(), environment_faults = ${returns}, ${letGo}`,
+    );
     const message = state === 'paused' ? 'Fine-tuning job paused' : `${reason}, job requeued`;
     await insertEvent(tx, held, { message });
     if (state === 'paused') await tellOutbox(tx, held, 'fine_tuning.job.paused');

@@ -23,6 +23,7 @@ import { claimJob } from './claim-job.ts';
 import { createJob } from './create-job.ts';
 import { failJob } from './fail-job.ts';
 import { publishAdapterVersion } from './publish-adapter-version.ts';
+import { returnLimit } from './return-job.ts';
 import { cancelRunningJob, releaseJob } from './stop-running-job.ts';
 import { cancelJob, pauseJob } from './user-requests.ts';
 import { claimValidation, finishValidation } from './validate-job.ts';
@@ -201,6 +202,23 @@ describe('release', () => {
     );
     const lease = await startAgain(job);
     assert.equal(lease.epoch, job.leaseEpoch + 1);
+  });
+
+  test('a lease that could not be renewed in time is forgiven so often, and then fails the job', async () => {
+    const job = await createTestJob(services, team, 'running');
+    const late = { reason: 'The worker could not renew its lease in time', isLate: true };
+    let lease = leaseOf(job);
+    for (let times = 1; times < returnLimit; times++) {
+      const released = (await releaseJob(services, lease, late))!;
+      assert.deepEqual([released.state, released.attempts, released.environmentFaults], ['queued', 0, times]);
+      lease = await startAgain(job);
+    }
+    // A good stop is not counted.
+    assert.equal((await releaseJob(services, lease))!.environmentFaults, returnLimit - 1);
+    lease = await startAgain(job);
+    const failed = (await releaseJob(services, lease, late))!;
+    assert.deepEqual([failed.state, failed.error?.code], ['failed', 'no_fit_worker']);
+    assert.match(failed.error!.message, /could not renew its lease/);
   });
 
   test('a job that was asked to pause or cancel does that instead', async () => {

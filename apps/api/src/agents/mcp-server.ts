@@ -1,0 +1,52 @@
+import { allowsScope, hasRole, type Identity } from '@graft/service';
+import { Server } from '@modelcontextprotocol/server';
+import type { Access } from '../plugins/auth.ts';
+import type { Ask, Tool } from './tools.ts';
+
+/** Who calls, and how the tools ask the API on their behalf. */
+export interface McpCaller {
+  /** Null: the operator, who has no team. */
+  identity: Identity | null;
+  ask: Ask;
+  isGone: () => boolean;
+}
+
+const instructions = `Graft fine-tunes language models with small adapters. To train: upload_training_data (or use a file of list_files),
+then create_fine_tuning_job with a base model of list_models, then wait_for_fine_tuning_job until its status is succeeded. Its
+fine_tuned_model is the model to give to chat. What went wrong is told in error, with the parameter that it is about.`;
+
+/** A server for one request: it knows the tools that the caller's key may use, and each asks a route of the API with that key. */
+export function createMcpServer(tools: readonly Tool[], { identity, ask, isGone }: McpCaller): Server {
+  const server = new Server(
+    { name: 'graft', version: '0.1.0' },
+    { capabilities: { tools: {} }, instructions },
+  );
+  const usable = tools.filter(({ access, annotations }) =>
+    mayUse(identity, access, annotations.readOnlyHint),
+  );
+  server.setRequestHandler('tools/list', async () => ({
+    tools: usable.map(({ name, description, inputSchema, annotations }) => {
+      return { name, description, inputSchema, annotations };
+    }),
+  }));
+  server.setRequestHandler('tools/call', async ({ params: { name, arguments: args = {} } }) => {
+    const tool = tools.find((one) => one.name === name);
+    if (!tool) return refusal(`There is no tool ${name.slice(0, 64)}.`);
+    const missing = tool.inputSchema.required.find((one) => args[one] === undefined);
+    if (missing) return refusal(`The argument ${missing} is missing.`);
+    const { status, text } = await tool.call(args, ask, isGone);
+    return { content: [{ type: 'text' as const, text }], isError: status >= 400 };
+  });
+  return server;
+}
+
+function refusal(text: string) {
+  return { content: [{ type: 'text' as const, text }], isError: true };
+}
+
+/** As the route itself would say; it is asked all the same. */
+function mayUse(identity: Identity | null, access: Access, reads: boolean): boolean {
+  if (!identity || typeof access === 'string') return false;
+  const { scope, role = reads ? 'viewer' : 'member' } = access;
+  return hasRole(identity.role, role) && allowsScope(identity.scopes, scope);
+}

@@ -1,0 +1,176 @@
+import type { Access } from '../plugins/auth.ts';
+import { argumentName, type RouteInput, type ToolSchema, toolSchemaOf } from './tool-schema.ts';
+
+/** A route of the API, as its declaration tells of it. */
+export interface ToolRoute {
+  method: string;
+  /** With the prefix, such as `/v1/files/:file_id`. */
+  path: string;
+  access: Access;
+  summary: string;
+  description: string;
+  input: RouteInput;
+}
+
+/** What a tool asks of the API, on behalf of whoever calls it. */
+export interface ToolRequest {
+  method: string;
+  url: string;
+  /** Sent as JSON, or as a form. */
+  body?: object;
+}
+
+export interface ToolAnswer {
+  status: number;
+  text: string;
+}
+
+export type Ask = (request: ToolRequest) => Promise<ToolAnswer>;
+type Arguments = Record<string, unknown>;
+
+export interface Tool {
+  name: string;
+  description: string;
+  inputSchema: ToolSchema;
+  annotations: { title: string; readOnlyHint: boolean; destructiveHint?: boolean };
+  access: Access;
+  /** @param isGone whether nobody waits for the answer any more */
+  call(args: Arguments, ask: Ask, isGone: () => boolean): Promise<ToolAnswer>;
+}
+
+/** Tools that ask one route each: its summary, its parameters and its access are theirs. */
+const routes: [name: string, method: string, path: string, more?: { hidden?: string[]; destroys?: true }][] =
+  [
+    ['list_models', 'GET', '/v1/models'],
+    ['list_files', 'GET', '/v1/files'],
+    ['get_file_report', 'GET', '/v1/files/:file_id/report'],
+    [
+      'create_fine_tuning_job',
+      'POST',
+      '/v1/fine_tuning/jobs',
+      { hidden: ['hyperparameters', 'idempotency-key'] },
+    ],
+    ['list_fine_tuning_jobs', 'GET', '/v1/fine_tuning/jobs'],
+    ['get_fine_tuning_job', 'GET', '/v1/fine_tuning/jobs/:fine_tuning_job_id'],
+    ['cancel_fine_tuning_job', 'POST', '/v1/fine_tuning/jobs/:fine_tuning_job_id/cancel', { destroys: true }],
+    ['pause_fine_tuning_job', 'POST', '/v1/fine_tuning/jobs/:fine_tuning_job_id/pause'],
+    ['resume_fine_tuning_job', 'POST', '/v1/fine_tuning/jobs/:fine_tuning_job_id/resume'],
+    [
+      'list_fine_tuning_events',
+      'GET',
+      '/v1/fine_tuning/jobs/:fine_tuning_job_id/events',
+      { hidden: ['stream'] },
+    ],
+    ['get_fine_tuning_metrics', 'GET', '/v1/fine_tuning/jobs/:fine_tuning_job_id/metrics'],
+    ['list_adapters', 'GET', '/v1/adapters'],
+    ['chat', 'POST', '/v1/chat/completions', { hidden: ['stream', 'stream_options'] }],
+  ];
+
+/** Characters of training data that a call may carry: it comes through the body of the endpoint, as JSON. */
+const mostData = 900_000;
+
+export function createTools(known: readonly ToolRoute[], resolve: (id: string) => unknown): Tool[] {
+  const find = (method: string, path: string): ToolRoute => {
+    const route = known.find((one) => one.method === method && one.path === path);
+    if (!route) throw new Error(`A tool asks ${method} ${path}, and there is no such route.`);
+    return route;
+  };
+  const asking = routes.map(([name, method, path, more = {}]): Tool => {
+    const route = find(method, path);
+    const inputSchema = toolSchemaOf(route.input, resolve);
+    for (const hidden of more.hidden ?? []) delete inputSchema.properties[hidden];
+    const readOnlyHint = method === 'GET';
+    return {
+      name,
+      description: [`${route.summary}.`, route.description].filter(Boolean).join(' '),
+      inputSchema,
+      annotations: {
+        title: route.summary,
+        readOnlyHint,
+        ...(readOnlyHint ? {} : { destructiveHint: more.destroys ?? false }),
+      },
+      access: route.access,
+      call: async (args, ask) => await ask(requestOf(route, args)),
+    };
+  });
+  return [
+    ...asking,
+    uploadTool(find('POST', '/v1/files')),
+    waitTool(find('GET', '/v1/fine_tuning/jobs/:fine_tuning_job_id')),
+  ];
+}
+
+/** Arguments go to the path, then to the body of a request that has one, else to the query string. */
+function requestOf({ method, path, input }: ToolRoute, args: Arguments): ToolRequest {
+  const left = new Map(Object.entries(args));
+  const filled = path.replace(/:(\w+)|\*/g, (_, name: string | undefined) => {
+    const key = argumentName(name ?? '*');
+    const value = left.get(key);
+    left.delete(key);
+    return encodeURIComponent(String(value ?? ''));
+  });
+  if (input.body) return { method, url: filled, body: Object.fromEntries(left) };
+  const query = new URLSearchParams();
+  for (const [key, value] of left) {
+    if (value === null || value === undefined) continue;
+    if (typeof value !== 'object') query.append(key, String(value));
+    else for (const [inner, each] of Object.entries(value)) query.append(`${key}[${inner}]`, String(each));
+  }
+  return { method, url: query.size > 0 ? `${filled}?${query}` : filled };
+}
+
+function uploadTool(route: ToolRoute): Tool {
+  return {
+    name: 'upload_training_data',
+    description: `${route.description} Larger files go to POST ${route.path} or POST /v1/uploads.`,
+    inputSchema: {
+      type: 'object',
+      properties: {
+        jsonl: { type: 'string', maxLength: mostData, description: 'The lines of the file.' },
+        filename: { type: 'string', maxLength: 256, default: 'data.jsonl' },
+      },
+      required: ['jsonl'],
+      additionalProperties: false,
+    },
+    annotations: { title: route.summary, readOnlyHint: false, destructiveHint: false },
+    access: route.access,
+    call: async ({ jsonl, filename = 'data.jsonl' }, ask) => {
+      const body = new FormData();
+      body.set('purpose', 'fine-tune');
+      body.set('file', new Blob([String(jsonl)]), String(filename));
+      return await ask({ method: route.method, url: route.path, body });
+    },
+  };
+}
+
+/** Below what clients of agents wait for one answer. */
+const longestWait = 50;
+const over = ['succeeded', 'failed', 'cancelled', 'paused'];
+
+function waitTool(route: ToolRoute): Tool {
+  return {
+    name: 'wait_for_fine_tuning_job',
+    description:
+      'Waits until the job is over or paused, at most so many seconds, and answers the job as it is then. To follow a long job, call it again.',
+    inputSchema: {
+      type: 'object',
+      properties: {
+        fine_tuning_job_id: { type: 'string', maxLength: 64 },
+        seconds: { type: 'integer', minimum: 1, maximum: longestWait, default: 30 },
+      },
+      required: ['fine_tuning_job_id'],
+      additionalProperties: false,
+    },
+    annotations: { title: 'Wait for a fine-tuning job', readOnlyHint: true },
+    access: route.access,
+    call: async ({ seconds = 30, ...args }, ask, isGone) => {
+      const until = performance.now() + 1000 * Math.min(Number(seconds) || 0, longestWait);
+      for (;;) {
+        const answer = await ask(requestOf(route, args));
+        const isOver = answer.status !== 200 || over.includes(JSON.parse(answer.text).status);
+        if (isOver || isGone() || performance.now() >= until) return answer;
+        await new Promise((resolve) => setTimeout(resolve, 1000));
+      }
+    },
+  };
+}

@@ -1,0 +1,323 @@
+/**
+ * Every route that takes an id, whether in its path, its query string or its body, is asked for what is another team's and
+ * for what does not exist: the answers are the same. The routes are those of the OpenAPI document; one with an id that the
+ * tables here do not know fails.
+ */
+import assert from 'node:assert/strict';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { after, before, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import {
+  type Answer,
+  type ApiBench,
+  type Caller,
+  chatLine,
+  openApiBench,
+} from '../testing/open-api-bench.ts';
+import { publishAdapter } from '../testing/publish-adapter.ts';
+import { runJob } from '../testing/run-job.ts';
+import type { Access } from './auth.ts';
+
+interface Property {
+  $ref?: string;
+  properties?: Record<string, Property>;
+}
+
+interface Operation {
+  'x-graft-access'?: Access;
+  parameters?: { in: string; name: string }[];
+  requestBody?: { content: Record<string, { schema: Property }> };
+}
+
+interface Route {
+  method: string;
+  path: string;
+  /** Names of parameters in the path. */
+  ids: string[];
+  query: string[];
+  body: string[];
+}
+
+let bench: ApiBench;
+let asking: Caller;
+let asked: Caller;
+let routes: Route[];
+/** By the name of a path's parameter: what is the other team's, and what nobody has. */
+let ids: Record<string, { theirs: string; unknown: string }>;
+const receiver = createServer((_request, response) => response.writeHead(500).end());
+
+before(async () => {
+  await new Promise<void>((resolve) => receiver.listen(0, '127.0.0.1', resolve));
+  bench = await openApiBench(
+    { webhooks: { pollMs: 20, firstSeconds: 60, longestSeconds: 60 } },
+    { GRAFT_WEBHOOK_ALLOW: '127.0.0.1' },
+  );
+  asking = await bench.caller(bench.acme, 'admin');
+  asked = await bench.caller(bench.other, 'admin');
+  routes = await routesOfTeams();
+  ids = await thingsOf(asked);
+});
+after(async () => {
+  await bench?.close();
+  receiver.close();
+});
+
+async function routesOfTeams(): Promise<Route[]> {
+  const { paths, components } = (await (await fetch(`${bench.url}/docs/json`)).json()) as {
+    paths: Record<string, Record<string, Operation>>;
+    components: { schemas: Record<string, Property> };
+  };
+  const propertiesOf = (schema: Property): string[] => {
+    const name = schema.$ref?.split('/').at(-1);
+    return Object.keys((name ? components.schemas[name]! : schema).properties ?? {});
+  };
+  return Object.entries(paths).flatMap(([path, methods]) =>
+    Object.entries(methods)
+      .filter(([, operation]) => typeof operation['x-graft-access'] === 'object')
+      .map(([method, { parameters = [], requestBody }]) => ({
+        method: method.toUpperCase(),
+        path,
+        ids: [...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => name!),
+        query: parameters.filter((one) => one.in === 'query').map(({ name }) => name),
+        body: Object.values(requestBody?.content ?? {}).flatMap(({ schema }) => propertiesOf(schema)),
+      })),
+  );
+}
+
+/** One of everything, of this team. */
+async function thingsOf(team: Caller): Promise<typeof ids> {
+  const post = async (path: string, body: object) => {
+    const answer = await team.send('POST', path, body);
+    assert.equal(answer.status, 200, `${path}: ${answer.text}`);
+    return answer.json;
+  };
+  const url = `http://127.0.0.1:${(receiver.address() as AddressInfo).port}/`;
+  const webhook = await post('/v1/webhooks', { url });
+  const { version } = await publishAdapter(bench, team, 'secret');
+  await post(`/v1/adapters/${version.adapterId}/tags`, { tag: 'production', version: 1 });
+  const upload = await post('/v1/uploads', {
+    filename: 'x.jsonl',
+    purpose: 'fine-tune',
+    bytes: 3,
+    mime_type: 'text/plain',
+  });
+  const part = await team.send('POST', `/v1/uploads/${upload.id}/parts`, formOf('{}\n'));
+  const file = await team.upload(chatLine);
+  const job = await post('/v1/fine_tuning/jobs', { model: 'tiny', training_file: file });
+  await runJob(bench, job.id);
+  const invitation = await post('/v1/team/invitations', { email: 'a@example.com', role: 'member' });
+  const accepted = await post('/v1/invitations/accept', { token: invitation.token, name: 'A' });
+  const pending = await post('/v1/team/invitations', { email: 'b@example.com', role: 'member' });
+  const key = await post('/v1/team/keys', { name: 'x', role: 'viewer', owner: 'team' });
+  const [person] = (await team.send('GET', '/v1/team/members')).json.data;
+  assert.ok(accepted && person, 'somebody is a member');
+  const deliveries = `/v1/webhooks/${webhook.id}/deliveries`;
+  for (const end = performance.now() + 30_000; ; await sleep(50)) {
+    if ((await team.send('GET', deliveries)).json.data.length > 0) break;
+    assert.ok(performance.now() < end, 'a delivery is listed');
+  }
+  const delivery = (await team.send('GET', deliveries)).json.data[0].id;
+  const unknown = (id: string) => `${id.slice(0, -24)}${'0'.repeat(24)}`;
+  const row = (id: string) => ({ theirs: id, unknown: unknown(id) });
+  return {
+    file_id: row(file),
+    upload_id: row(upload.id),
+    part_id: row(part.json.id),
+    fine_tuning_job_id: row(job.id),
+    adapter_id: row(version.adapterId),
+    model: { theirs: version.modelName, unknown: version.modelName.replace(/.{8}$/, '00000000') },
+    person_id: row(person.id),
+    invitation_id: row(pending.id),
+    key_id: { theirs: key.id, unknown: key.id.replace(/.{8}$/, '00000000') },
+    webhook_id: row(webhook.id),
+    delivery_id: row(delivery),
+    // Below an id that is not known: these are never looked at.
+    version: { theirs: '1', unknown: '1' },
+    tag: { theirs: 'production', unknown: 'production' },
+  };
+}
+
+function formOf(bytes: string): FormData {
+  const form = new FormData();
+  form.set('data', new Blob([bytes]), 'part');
+  return form;
+}
+
+function adapterForm(parent: string): FormData {
+  const form = new FormData();
+  form.set('base_model', 'tiny');
+  form.set('name', 'x');
+  form.set('parent', parent);
+  form.append('file', new Blob(['{}']), 'adapter_config.json');
+  form.append('file', new Blob(['x']), 'adapter_model.safetensors');
+  return form;
+}
+
+/** A body that would be taken, where one is needed. */
+const bodies: Record<string, () => unknown> = {
+  'POST /v1/uploads/{upload_id}/parts': () => formOf('{}\n'),
+  'POST /v1/uploads/{upload_id}/complete': () => ({ part_ids: [ids.part_id!.theirs] }),
+  'POST /v1/adapters/{adapter_id}/tags': () => ({ tag: 'x', version: 1 }),
+  'POST /v1/adapters/{adapter_id}/note': () => ({ note: 'x' }),
+  'POST /v1/adapters/{adapter_id}/versions/{version}/note': () => ({ note: 'x' }),
+  'POST /v1/team/members/{person_id}': () => ({ role: 'viewer' }),
+  'POST /v1/team/keys/{key_id}/rotate': () => ({}),
+  'POST /v1/webhooks/{webhook_id}': () => ({ enabled: false }),
+  'POST /v1/webhooks/{webhook_id}/rotate_secret': () => ({}),
+};
+
+/** What the caller has itself, above an id that is another's. */
+async function ownAbove(name: string): Promise<string> {
+  assert.equal(name, 'webhook_id', `${name} stands above an id: say here what the caller's own is`);
+  const { json } = await asking.send('POST', '/v1/webhooks', { url: 'http://127.0.0.1:9/' });
+  return json.id;
+}
+
+/** Below these, an id is of what stands above it alone. */
+const ofTheOneAbove = ['version', 'tag'];
+
+function same(theirs: Answer, unknown: Answer, told: string, swap: (text: string) => string): void {
+  assert.equal(theirs.status, unknown.status, `${told}: ${theirs.text} and ${unknown.text}`);
+  assert.equal(swap(theirs.text), unknown.text, told);
+}
+
+test('an id in a path', async () => {
+  const withIds = routes.filter((route) => route.ids.length > 0);
+  assert.ok(withIds.length > 40, `${withIds.length} routes`);
+  for (const { method, path, ids: names } of withIds) {
+    const last = names.filter((name) => !ofTheOneAbove.includes(name)).at(-1)!;
+    for (const name of names) assert.ok(ids[name], `${method} ${path}: a row for ${name}`);
+    for (const owned of [null, ...names.slice(0, names.indexOf(last))]) {
+      const own = owned && (await ownAbove(owned));
+      const fill = (kind: 'theirs' | 'unknown') =>
+        path.replace(/\{(\w+)\}/g, (_, name: string) =>
+          encodeURIComponent(name === owned ? own! : ids[name]![kind]),
+        );
+      const told = `${method} ${path}${owned ? ` below the caller's own ${owned}` : ''}`;
+      const body = bodies[`${method} ${path}`];
+      const theirs = await asking.send(method, fill('theirs'), body?.());
+      const unknown = await asking.send(method, fill('unknown'), body?.());
+      assert.equal(unknown.status, 404, `${told}: ${unknown.text}`);
+      same(theirs, unknown, told, (text) =>
+        names.reduce((so, name) => so.replaceAll(ids[name]!.theirs, ids[name]!.unknown), text),
+      );
+    }
+  }
+});
+
+test('what a list goes on after', async () => {
+  /** Of what a list is. */
+  const listed: Record<string, string> = {
+    '/v1/files': 'file_id',
+    '/v1/uploads': 'upload_id',
+    '/v1/uploads/{upload_id}/parts': 'part_id',
+    '/v1/fine_tuning/jobs': 'fine_tuning_job_id',
+    '/v1/adapters': 'adapter_id',
+    '/v1/adapters/deleted': 'adapter_id',
+    '/v1/models': 'model',
+    '/v1/team/members': 'person_id',
+    '/v1/team/invitations': 'invitation_id',
+    '/v1/team/keys': 'key_id',
+    '/v1/webhooks': 'webhook_id',
+  };
+  const lists = routes.filter(({ query, ids: names }) => query.includes('after') && names.length === 0);
+  assert.ok(lists.length >= 10, `${lists.length} lists`);
+  for (const { path } of lists) {
+    const row = ids[listed[path]!];
+    assert.ok(row, `${path}: say what it lists`);
+    const ask = async (after: string) =>
+      await asking.send('GET', `${path}?${new URLSearchParams({ after })}`);
+    same(await ask(row.theirs), await ask(row.unknown), path, (text) =>
+      text.replaceAll(row.theirs, row.unknown),
+    );
+  }
+});
+
+/** Names in bodies and query strings that look like ids, and are none of a thing that a team has. */
+const noReference = new Set(['user', 'metadata', 'after', 'prompt_cache_key', 'safety_identifier']);
+const looksLikeReference = /(^|_)(id|ids|file|files|model|parent|version|start_from|a|b)$/;
+
+test('an id in a body or a query string', async () => {
+  const file = await asking.upload(chatLine);
+  const mine = (await publishAdapter(bench, asking, 'mine')).version;
+  const upload = (
+    await asking.send('POST', '/v1/uploads', {
+      filename: 'x.jsonl',
+      purpose: 'fine-tune',
+      bytes: 3,
+      mime_type: 'text/plain',
+    })
+  ).json.id;
+  const messages = [{ role: 'user', content: 'a' }];
+  const own = mine.modelName;
+  const compare = (a: string, b: string) => `/v1/adapters/compare?${new URLSearchParams({ a, b })}`;
+  type Send = (id: string) => [path: string, body?: unknown];
+  const rows: Record<string, [of: string, send: Send]> = {
+    'POST /v1/fine_tuning/jobs training_file': [
+      'file_id',
+      (id) => ['/v1/fine_tuning/jobs', { model: 'tiny', training_file: id }],
+    ],
+    'POST /v1/fine_tuning/jobs validation_file': [
+      'file_id',
+      (id) => ['/v1/fine_tuning/jobs', { model: 'tiny', training_file: file, validation_file: id }],
+    ],
+    'POST /v1/fine_tuning/jobs model': [
+      'model',
+      (id) => ['/v1/fine_tuning/jobs', { model: id, training_file: file }],
+    ],
+    'POST /v1/uploads/{upload_id}/complete part_ids': [
+      'part_id',
+      (id) => [`/v1/uploads/${upload}/complete`, { part_ids: [id] }],
+    ],
+    'POST /v1/adapters parent': ['model', (id) => ['/v1/adapters', adapterForm(id)]],
+    'POST /v1/chat/completions model': ['model', (id) => ['/v1/chat/completions', { model: id, messages }]],
+    'POST /v1/completions model': ['model', (id) => ['/v1/completions', { model: id, prompt: 'a' }]],
+    'GET /v1/adapters/compare a': ['model', (id) => [compare(id, own)]],
+    'GET /v1/adapters/compare b': ['model', (id) => [compare(own, id)]],
+    'GET /v1/files/{file_id}/report model': [
+      'model',
+      (id) => [`/v1/files/${file}/report?${new URLSearchParams({ model: id })}`],
+    ],
+  };
+  /** Of the operator, or of the one in the path. */
+  const others = new Set([
+    'POST /v1/adapters base_model',
+    'POST /v1/adapters file',
+    'POST /v1/files file',
+    'POST /v1/adapters/{adapter_id}/tags version',
+    'POST /v1/adapters/{adapter_id}/tags expected_version',
+  ]);
+  const references = routes.flatMap(({ method, path, query, body }) =>
+    [...query, ...body]
+      .filter((name) => looksLikeReference.test(name) && !noReference.has(name))
+      .map((name) => `${method} ${path} ${name}`),
+  );
+  assert.deepEqual(references.filter((one) => !others.has(one)).sort(), Object.keys(rows).sort());
+  for (const [told, [of, send]] of Object.entries(rows)) {
+    const method = told.split(' ')[0]!;
+    const { theirs, unknown } = ids[of]!;
+    const nobodys = await asking.send(method, ...send(unknown));
+    assert.ok(nobodys.status >= 400 && nobodys.status < 500, `${told}: ${nobodys.text}`);
+    same(await asking.send(method, ...send(theirs)), nobodys, told, (text) =>
+      text.replaceAll(theirs, unknown),
+    );
+  }
+});
+
+test('all that was asked for is still there, for its own team', async () => {
+  for (const [name, path] of Object.entries({
+    file_id: '/v1/files/',
+    upload_id: '/v1/uploads/',
+    fine_tuning_job_id: '/v1/fine_tuning/jobs/',
+    adapter_id: '/v1/adapters/',
+    model: '/v1/models/',
+    key_id: '/v1/team/keys/',
+    webhook_id: '/v1/webhooks/',
+  })) {
+    const answer = await asked.send('GET', path + encodeURIComponent(ids[name]!.theirs));
+    assert.equal(answer.status, 200, `${name}: ${answer.text}`);
+  }
+  const job = await asked.send('GET', `/v1/fine_tuning/jobs/${ids.fine_tuning_job_id!.theirs}`);
+  assert.equal(job.json.status, 'running');
+});

@@ -1,0 +1,131 @@
+/** The official client of the Model Context Protocol, over HTTP. */
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import { Client, StreamableHTTPClientTransport } from '@modelcontextprotocol/client';
+import { type ApiBench, type Caller, chatLine, openApiBench } from '../testing/open-api-bench.ts';
+
+let bench: ApiBench;
+before(async () => {
+  bench = await openApiBench();
+});
+after(async () => await bench.close());
+
+async function connect(caller: Pick<Caller, 'key'>): Promise<Client> {
+  const client = new Client({ name: 'test', version: '1' });
+  const url = new URL(`${bench.url}/v1/mcp`);
+  const requestInit = { headers: { authorization: `Bearer ${caller.key}` } };
+  await client.connect(new StreamableHTTPClientTransport(url, { requestInit }));
+  return client;
+}
+
+/** Answers what the tool said, as JSON where it is that. */
+async function call(client: Client, name: string, args: Record<string, unknown> = {}) {
+  const { content, isError } = await client.callTool({ name, arguments: args });
+  const [first] = content;
+  const text = first?.type === 'text' ? first.text : '';
+  const isJson = text.startsWith('{');
+  return { isError: isError === true, text, json: isJson ? JSON.parse(text) : null };
+}
+
+const namesOf = async (client: Client) => (await client.listTools()).tools.map(({ name }) => name).sort();
+
+describe('the endpoint for agents', () => {
+  test('tells of tools whose arguments are those of the routes', async () => {
+    const client = await connect(bench.acme);
+    const { tools } = await client.listTools();
+    assert.ok(JSON.stringify(tools).length < 60_000, `${JSON.stringify(tools).length} characters`);
+    assert.ok(!JSON.stringify(tools).includes('$ref'));
+    const create = tools.find(({ name }) => name === 'create_fine_tuning_job')!;
+    assert.deepEqual(create.inputSchema.required, ['model', 'training_file']);
+    assert.ok('peft' in create.inputSchema.properties!);
+    const cancel = tools.find(({ name }) => name === 'cancel_fine_tuning_job')!;
+    assert.deepEqual(Object.keys(cancel.inputSchema.properties!), ['fine_tuning_job_id']);
+    assert.deepEqual(cancel.annotations, {
+      title: 'Cancel a job',
+      readOnlyHint: false,
+      destructiveHint: true,
+    });
+    assert.match(client.getInstructions()!, /create_fine_tuning_job/);
+    await client.close();
+  });
+
+  test('uploads data, creates a job, follows, lists and cancels it', async () => {
+    const client = await connect(bench.acme);
+    const models = await call(client, 'list_models');
+    assert.ok(models.json, models.text);
+    assert.ok(models.json.data.some(({ id }: { id: string }) => id === 'tiny'));
+    const file = await call(client, 'upload_training_data', { jsonl: `${chatLine}\n${chatLine}\n` });
+    assert.equal(file.json.object, 'file');
+    const created = await call(client, 'create_fine_tuning_job', {
+      model: 'tiny',
+      training_file: file.json.id,
+      peft: { peft_type: 'LORA', r: 2 },
+      metadata: { made: 'by an agent' },
+    });
+    assert.ok(!created.isError, created.text);
+    const { id } = created.json;
+    await bench.untilState(id, 'queued');
+    const waited = await call(client, 'wait_for_fine_tuning_job', { fine_tuning_job_id: id, seconds: 1 });
+    assert.deepEqual([waited.json.id, waited.json.status], [id, 'queued']);
+    const events = await call(client, 'list_fine_tuning_events', { fine_tuning_job_id: id, limit: 5 });
+    assert.match(events.text, /Created fine-tuning job/);
+    const listed = await call(client, 'list_fine_tuning_jobs', { limit: 1 });
+    assert.equal(listed.json.data[0].id, id);
+    const cancelled = await call(client, 'cancel_fine_tuning_job', { fine_tuning_job_id: id });
+    assert.equal(cancelled.json.status, 'cancelled');
+    const over = await call(client, 'wait_for_fine_tuning_job', { fine_tuning_job_id: id, seconds: 50 });
+    assert.equal(over.json.status, 'cancelled');
+    await client.close();
+
+    // It is the same job that everyone sees, and no other team's.
+    assert.equal((await bench.acme.send('GET', `/v1/fine_tuning/jobs/${id}`)).status, 200);
+    const stranger = await connect(bench.other);
+    for (const name of ['get_fine_tuning_job', 'wait_for_fine_tuning_job', 'cancel_fine_tuning_job']) {
+      const refused = await call(stranger, name, { fine_tuning_job_id: id });
+      assert.ok(refused.isError && refused.json.error.code === 'job_not_found', refused.text);
+    }
+    await stranger.close();
+  });
+
+  test('a key sees and may use what its role and its scopes allow', async () => {
+    const viewer = await connect(await bench.caller(bench.acme, 'viewer'));
+    const seen = await namesOf(viewer);
+    assert.ok(seen.includes('get_fine_tuning_job') && !seen.includes('create_fine_tuning_job'));
+    const refused = await call(viewer, 'upload_training_data', { jsonl: chatLine });
+    assert.deepEqual([refused.isError, refused.json.error.code], [true, 'insufficient_role']);
+    await viewer.close();
+    const reader = await connect(await bench.caller(bench.acme, 'member', { scopes: ['files:read'] }));
+    assert.deepEqual(await namesOf(reader), ['get_file_report', 'list_files']);
+    await reader.close();
+    const operator = await connect(await bench.operator());
+    assert.deepEqual(await namesOf(operator), []);
+    assert.equal((await call(operator, 'list_files')).json.error.code, 'team_key_required');
+    await operator.close();
+  });
+
+  test('what is wrong is said, and nothing is done', async () => {
+    const client = await connect(bench.acme);
+    const missing = await call(client, 'create_fine_tuning_job', { model: 'tiny' });
+    assert.ok(missing.isError && /training_file/.test(missing.text), missing.text);
+    const unknown = await call(client, 'get_fine_tuning_job', { fine_tuning_job_id: '../files' });
+    assert.ok(unknown.isError, unknown.text);
+    const option = await call(client, 'create_fine_tuning_job', {
+      model: 'tiny',
+      training_file: await bench.acme.upload(chatLine),
+      peft: { peft_type: 'LORA', r: -1 },
+    });
+    assert.deepEqual([option.isError, option.json.error.param], [true, 'peft.r']);
+    assert.ok((await call(client, 'no_such_tool')).isError);
+    await client.close();
+    await assert.rejects(connect({ key: 'graft_wrong_key' }));
+    const get = await bench.acme.send('GET', '/v1/mcp');
+    assert.deepEqual([get.status, get.headers.get('allow')], [405, 'POST, OPTIONS']);
+    const listen = { jsonrpc: '2.0', id: 1, method: 'subscriptions/listen', params: {} };
+    for (const body of [{}, { jsonrpc: '2.0', id: 1, method: 'x' }, { jsonrpc: '2.0', method: [] }, listen]) {
+      const answer = await bench.acme.send('POST', '/v1/mcp', body, {
+        accept: 'application/json, text/event-stream',
+      });
+      assert.ok(answer.status < 500, answer.text);
+    }
+  });
+});

@@ -1,0 +1,91 @@
+import { createMcpHandler } from '@modelcontextprotocol/server';
+import type { FastifyRequest, InjectOptions } from 'fastify';
+import fp from 'fastify-plugin';
+import { createMcpServer, type McpCaller } from '../agents/mcp-server.ts';
+import { type Ask, createTools, type Tool, type ToolRoute } from '../agents/tools.ts';
+
+const message = (description: string) => ({ type: 'object', additionalProperties: true, description });
+
+/**
+ * POST /mcp: the Model Context Protocol over HTTP, without sessions. Its tools are routes of the API, each asked with the
+ * caller's own key, so that scopes, roles, limits and messages are theirs. Registered before the routes that it knows.
+ */
+export const mcpRoutes = fp(async (app) => {
+  const known: ToolRoute[] = [];
+  let tools: Tool[] | null = null;
+  app.addHook('onRoute', ({ method, url, config, schema = {} }) => {
+    for (const each of [method].flat()) {
+      const { params, querystring, body } = schema;
+      known.push({
+        ...{ method: each, path: url, access: config!.access! },
+        ...{ summary: schema.summary ?? '', description: schema.description ?? '' },
+        input: { params, querystring, body },
+      });
+    }
+  });
+  app.addHook('onReady', async () => {
+    tools = createTools(known, (id) => app.getSchema(id));
+  });
+
+  const handler = createMcpHandler(
+    ({ authInfo }) => createMcpServer(tools!, authInfo!.extra!.caller as McpCaller),
+    // Nothing here changes that one could subscribe to.
+    { maxSubscriptions: 0, keepAliveMs: 0 },
+  );
+  app.addHook('onClose', async () => await handler.close());
+
+  app.post(
+    '/mcp',
+    {
+      config: { access: 'anyone' },
+      schema: {
+        tags: ['Agents'],
+        summary: 'Model Context Protocol',
+        description:
+          'For agents: streamable HTTP without sessions. The tools are the routes of files, fine-tuning jobs, adapters and chat that the key may use.',
+        body: message('A message of JSON-RPC 2.0.'),
+        response: {
+          200: message('The answer.'),
+          202: { type: 'null', description: 'A notification was taken.' },
+          ...Object.fromEntries(
+            [400, 406, 415].map((status) => [status, message('A fault, of the protocol or as elsewhere.')]),
+          ),
+        },
+      },
+    },
+    async (request, reply) => {
+      const caller: McpCaller = {
+        identity: request.caller,
+        ask: askAs(request),
+        isGone: () => reply.raw.destroyed,
+      };
+      const headers = Object.entries(request.headers).flatMap(([name, value]): [string, string][] =>
+        typeof value === 'string' && name !== 'authorization' ? [[name, value]] : [],
+      );
+      const url = new URL(request.url, 'http://graft.invalid');
+      const answer = await handler.fetch(new Request(url, { method: 'POST', headers }), {
+        parsedBody: request.body,
+        authInfo: { token: '', clientId: '', scopes: [], extra: { caller } },
+      });
+      for (const [name, value] of answer.headers) if (name === 'content-type') reply.header(name, value);
+      return await reply.code(answer.status as 200).send(await answer.text());
+    },
+  );
+
+  /** Within the process, and yet through every hook of a request. */
+  function askAs({ headers: { authorization }, ip, id }: FastifyRequest): Ask {
+    return async ({ method, url, body }) => {
+      const form = body instanceof FormData ? new Response(body) : null;
+      const { statusCode, body: text } = await app.inject({
+        ...{ method: method as InjectOptions['method'] & string, url, remoteAddress: ip },
+        headers: {
+          authorization,
+          'x-request-id': id,
+          ...(form ? { 'content-type': form.headers.get('content-type') ?? '' } : {}),
+        },
+        ...(form ? { payload: Buffer.from(await form.arrayBuffer()) } : body ? { payload: body } : {}),
+      });
+      return { status: statusCode, text };
+    };
+  }
+});
