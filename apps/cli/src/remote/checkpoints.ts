@@ -133,11 +133,7 @@ export function addListVerb(parent: Command, name: 'list' | 'checkpoints'): void
 const lossOf = (value: number | undefined): string => (value === undefined ? '' : loss(value));
 
 /** The checkpoint that is meant, whose adapter is kept. */
-async function find(
-  client: GraftClient,
-  job: string,
-  { step, best }: StepOptions,
-): Promise<JobCheckpoint> {
+async function find(client: GraftClient, job: string, { step, best }: StepOptions): Promise<JobCheckpoint> {
   if (step !== undefined && best) throw new UsageError('--step and --best: give one of them.');
   for await (const each of client.fineTuning.jobs.checkpoints.list(job, { limit: 100 })) {
     if (step === undefined ? each.available && (!best || each.best) : each.step_number === step) {

@@ -63,11 +63,9 @@ export class JobRecorder {
       case 'checkpoint':
         this.#checkpoint(record);
         break;
-      case 'snapshot': {
-        const keep = this.#snapshots?.accept(record);
-        if (keep) this.#enqueue(() => keep(this.#closing.signal));
+      case 'snapshot':
+        this.#snapshots?.keep(record);
         break;
-      }
       case 'stopped':
       case 'done':
         break;
@@ -81,6 +79,7 @@ export class JobRecorder {
     this.#flushSeries();
     await this.#written;
     if (this.#fault) throw this.#fault;
+    await this.#snapshots?.finish();
   }
 
   /** Drops what is not written yet; resolves when the last write is over. */
@@ -91,6 +90,7 @@ export class JobRecorder {
     this.#fault ??= new Error('The recorder is closed.');
     this.#closing.abort(this.#fault);
     await this.#written;
+    await this.#snapshots?.close();
   }
 
   /** An event for people. */

@@ -132,6 +132,7 @@ async function attempt(
   recorder.snapshots = new SnapshotKeeper(lease, services, log, {
     lineage,
     takeBack: (folder) => trainer.takeBack(folder),
+    leaving: interrupts.leaving,
   });
 
   let done: Extract<TrainRecord, { type: 'done' }> | undefined;

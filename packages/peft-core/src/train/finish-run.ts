@@ -48,11 +48,7 @@ export function validationOf({ measuring, measurement }: TrainingRun): Measureme
 }
 
 /** Writes the files of the adapter that the program holds, which is that of `step`. */
-export async function writeFiles(
-  run: TrainingRun,
-  folder: string,
-  step: number,
-): Promise<WrittenFile[]> {
+export async function writeFiles(run: TrainingRun, folder: string, step: number): Promise<WrittenFile[]> {
   const { options, setup, built, log, baseDigest } = run;
   const { tokens, loss } = log.series.train;
   const { files } = await writeAdapter(folder, {

@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { readdir, writeFile } from 'node:fs/promises';
+import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { type Job, leaseOf, recordCheckpoint, recordCheckpointAdapter } from '@graft/service';
+import { type Job, leaseOf, recordCheckpoint } from '@graft/service';
 import { assertError } from '../../testing/assert-error.ts';
+import { keepCheckpoint } from '../../testing/keep-checkpoint.ts';
 import { type ApiBench, type Caller, chatLine, openApiBench } from '../../testing/open-api-bench.ts';
 import { runJob } from '../../testing/run-job.ts';
 import { done, says, startScriptedWorker, token } from '../../testing/scripted-worker.ts';
@@ -16,7 +17,7 @@ before(async () => {
   bench = await openApiBench();
   job = await runningJob(bench.acme, 'poet');
   path = `/v1/fine_tuning/jobs/${job.id}/checkpoints`;
-  for (const step of [10, 20, 30, 40, 50]) await keep(job, step, 20);
+  for (const step of [10, 20, 30, 40, 50]) await keepCheckpoint(bench, job, step, 20);
   await recordCheckpoint(bench.services, leaseOf(job), {
     ...{ step: 45, path: `checkpoints/${job.id}/1/45`, bytes: 9, digest: 'a'.repeat(64), seconds: 1.5 },
     ...{ metrics: {}, series: [] },
@@ -28,21 +29,6 @@ async function runningJob(team: Caller, suffix: string): Promise<Job> {
   const training_file = await team.upload(chatLine);
   const created = await team.send('POST', '/v1/fine_tuning/jobs', { model: 'tiny', training_file, suffix });
   return await runJob(bench, created.json.id);
-}
-
-/** Does what a worker does at an evaluation. */
-async function keep(of: Job, step: number, bestStep: number): Promise<void> {
-  const folder = await bench.services.artifacts.stage(of.id, of.leaseEpoch);
-  await writeFile(join(folder, 'adapter_config.json'), '{"peft_type": "LORA"}');
-  await writeFile(join(folder, 'adapter_model.safetensors'), `weights of step ${step} `.repeat(1000));
-  await recordCheckpointAdapter(bench.services, leaseOf(of), {
-    ...(await bench.services.artifacts.publish(folder)),
-    ...{ step, bestStep, metrics: { trainLoss: 1 / step, validationLoss: 2 / step, validation: { x: 1 } } },
-    lineage: {
-      base_model: { id: 'tiny', digest: 'b'.repeat(64) },
-      peft: { peft_type: 'LORA', task_type: 'CAUSAL_LM' },
-    },
-  });
 }
 
 const list = async () => (await bench.acme.send('GET', path)).json.data;

@@ -69,7 +69,8 @@ export const checkpointRoutes: FastifyPluginAsyncTypebox = async (app) => {
       schema: {
         tags,
         summary: 'Download the adapter of a checkpoint',
-        description: 'A tar, as that of an adapter version: Range, If-Range, ETag, If-None-Match and digests.',
+        description:
+          'A tar, as that of an adapter version: Range, If-Range, ETag, If-None-Match and digests.',
         produces: ['application/x-tar'],
         params: CheckpointParams,
       },

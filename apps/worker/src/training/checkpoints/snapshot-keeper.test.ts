@@ -1,10 +1,10 @@
 // Adapters of steps along the way, on real Postgres and a real store, with a child process that only waits instead of computing.
 import assert from 'node:assert/strict';
-import { readFile } from 'node:fs/promises';
+import { readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, afterEach, before, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { cancelJob, type Job, listJobCheckpoints } from '@graft/service';
+import { cancelJob, dataFolder, type Job, listJobCheckpoints } from '@graft/service';
 import { timedTrainer } from '../../testing/killed-trainer.ts';
 import { type StartedJob, startJob } from '../../testing/start-job.ts';
 import { openWorkerBench, type WorkerBench } from '../../testing/worker-bench.ts';
@@ -76,6 +76,26 @@ test('an attempt that does again what one before it did publishes nothing twice'
   );
   await cancelJob(bench.services, bench.teamId, job.id, { keyId: null });
   assert.equal((await kept(job)).length, 2, 'a job that was cancelled keeps them');
+});
+
+test('a store that takes none costs the checkpoints, and not the job', async () => {
+  const job = await bench.queueTimedJob({ steps: 200, stepMilliseconds: 20, snapshotSteps: 2 });
+  const { artifacts } = dataFolder(bench.services.env.dataDir);
+  const { outcome } = await start(job);
+  await bench.until(job.id, (row) => (row.progress?.step ?? 0) >= 10);
+  await rename(artifacts, `${artifacts}-away`);
+  await writeFile(artifacts, 'no folder');
+  const lost = /^The adapter of step (\d+) could not be stored: this checkpoint cannot be called\.$/;
+  const told = async () => (await bench.messages(job.id)).filter((message) => lost.test(message));
+  for (const end = performance.now() + 30_000; (await told()).length === 0; await sleep(20))
+    assert.ok(performance.now() < end, 'told');
+  await rm(artifacts);
+  await rename(`${artifacts}-away`, artifacts);
+  assert.equal(await outcome, 'succeeded');
+  const steps = (await kept(job)).map(({ step }) => step);
+  assert.deepEqual(steps, [200, 198, 196], 'those after it are kept');
+  const { attempts } = await bench.job(job.id);
+  assert.equal(attempts, 1);
 });
 
 test('who has lost the lease publishes none', async () => {

@@ -1,23 +1,26 @@
 import { rm } from 'node:fs/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { TrainRecord } from '@graft/peft-core';
 import {
   appendEvent,
   findCheckpointAdapter,
-  isStorageAway,
   keptCheckpointAdapters,
   recordCheckpointAdapter,
   type Services,
 } from '@graft/service';
-import type { JobLease } from '../job-lease.ts';
+import { Fenced, type JobLease } from '../job-lease.ts';
 
 type Snapshot = Extract<TrainRecord, { type: 'snapshot' }>;
 
 /** Whoever has just found a checkpoint's row may still be about to read its files. */
 const graceMilliseconds = 60_000;
+/** So long a job that is over waits for a store that is slow. */
+const patienceMilliseconds = 30_000;
 
 /**
  * The adapters of a job's steps along the way, for the holder of its lease: puts each into the store, and gives up those that newer
- * ones make needless. The row makes one exist, as of all that is published: who has lost the lease writes none.
+ * ones make needless. The row makes one exist, as of all that is published: who has lost the lease writes none. Nothing that
+ * training needs waits for them, and no fault of theirs is the job's.
  */
 export class SnapshotKeeper {
   readonly #lease: JobLease;
@@ -25,55 +28,86 @@ export class SnapshotKeeper {
   readonly #log: Services['log'];
   readonly #lineage: () => Promise<Record<string, unknown>>;
   readonly #takeBack: (folder: string) => Promise<void>;
+  readonly #leaving: AbortSignal;
+  /** Aborted when none is kept any more. */
+  readonly #closing = new AbortController();
   /** Those whose turn has not come. */
-  readonly #waiting: Snapshot[] = [];
+  #waiting: Snapshot[] = [];
+  #working: Promise<void> | null = null;
   /** Objects that no row names any more, since when by `performance.now()`. What is left of them at the end is collected. */
   #unnamed: { artifact: string; at: number }[] = [];
 
-  /** `takeBack` makes a folder that the trainer wrote this process's own. */
+  /** `takeBack` makes a folder that the trainer wrote this process's own. `leaving`: see `CheckpointKeeper`. */
   constructor(
     lease: JobLease,
     { artifacts }: Pick<Services, 'artifacts'>,
     log: Services['log'],
-    from: { lineage: () => Promise<Record<string, unknown>>; takeBack: (folder: string) => Promise<void> },
+    from: {
+      lineage: () => Promise<Record<string, unknown>>;
+      takeBack: (folder: string) => Promise<void>;
+      leaving: AbortSignal;
+    },
   ) {
     this.#lease = lease;
     this.#artifacts = artifacts;
     this.#log = log;
     this.#lineage = from.lineage;
     this.#takeBack = from.takeBack;
+    this.#leaving = from.leaving;
   }
 
-  /**
-   * What keeps the snapshot once its turn has come. A store that is away costs the checkpoint, not the job. That throws `Fenced`, and
-   * the signal's reason at once when that fires.
-   */
-  accept(snapshot: Snapshot): (signal: AbortSignal) => Promise<void> {
+  /** Keeps it in its turn. Those that would be given up at once, since a slow store has not taken them yet, are passed over. */
+  keep(snapshot: Snapshot): void {
+    if (this.#closing.signal.aborted) return;
     this.#waiting.push(snapshot);
-    return async (signal) => {
-      this.#waiting.shift();
-      try {
-        if (!this.#isOvertaken(snapshot)) await this.#keep(snapshot, signal);
-      } finally {
-        await rm(snapshot.dir, { recursive: true, force: true });
-      }
-    };
+    const isKept = ({ step }: Snapshot, at: number) =>
+      at >= this.#waiting.length - keptCheckpointAdapters || step === snapshot.best?.step;
+    for (const { dir } of this.#waiting.filter((each, at) => !isKept(each, at))) void this.#removeFolder(dir);
+    this.#waiting = this.#waiting.filter(isKept);
+    this.#working ??= this.#keepAll().finally(() => {
+      this.#working = null;
+    });
   }
 
-  /** Whether those that came while others were stored make it needless: a store that is slow is not given what is given up at once. */
-  #isOvertaken({ step }: Snapshot): boolean {
-    return this.#waiting.length >= keptCheckpointAdapters && this.#waiting.at(-1)!.best?.step !== step;
+  /** Resolves once all that came are kept; gives up those that the store has not taken in time. */
+  async finish(): Promise<void> {
+    const over = new AbortController();
+    const { signal } = over;
+    const late = sleep(patienceMilliseconds, undefined, { signal }).catch(() => {});
+    await Promise.race([this.#working, late]);
+    over.abort();
+    this.#closing.abort(new Error('The store did not take it in time.'));
+    await this.#working;
+  }
+
+  /** Keeps none any more, and says nothing of it; resolves when the last write is over. */
+  async close(): Promise<void> {
+    this.#closing.abort();
+    await this.#working;
+  }
+
+  async #keepAll(): Promise<void> {
+    const signal = AbortSignal.any([this.#closing.signal, this.#leaving]);
+    for (let next = this.#waiting.shift(); next; next = this.#waiting.shift()) {
+      try {
+        signal.throwIfAborted();
+        await this.#keep(next, signal);
+      } catch (error) {
+        await this.#tell(next, error);
+      }
+      await this.#removeFolder(next.dir);
+    }
   }
 
   async #keep(snapshot: Snapshot, signal: AbortSignal): Promise<void> {
-    const { step, best, files, metrics, trainedTokens } = snapshot;
+    const { step, dir, best, files, metrics, trainedTokens } = snapshot;
     const lineage = await this.#lineage();
     // A resumed run makes again what was kept before.
     const { known } = await this.#lease.write(async (db) => ({
       known: await findCheckpointAdapter(db, this.#lease.job, step, files),
     }));
-    const stored = known ?? (await this.#store(snapshot, signal));
-    if (!stored) return;
+    if (!known) await this.#takeBack(dir);
+    const stored = known ?? (await orAborted(this.#artifacts.publish(dir), signal));
     const unnamed = await this.#lease.write((db, lease) =>
       recordCheckpointAdapter(db, lease, {
         ...stored,
@@ -92,19 +126,23 @@ export class SnapshotKeeper {
     await this.#removeUnnamed();
   }
 
-  async #store({ step, dir }: Snapshot, signal: AbortSignal) {
+  /** That one could not be kept; nothing of it when the lease is lost, or the job or this worker is leaving. */
+  async #tell({ step }: Snapshot, error: unknown): Promise<void> {
+    if (error instanceof Fenced || (error instanceof Error && error.name === 'AbortError')) return;
+    this.#log.warn({ err: error, event: 'checkpoint_not_kept', step }, 'a checkpoint could not be kept');
+    const message = `The adapter of step ${step} could not be stored: this checkpoint cannot be called.`;
     try {
-      await this.#takeBack(dir);
-      return await orAborted(this.#artifacts.publish(dir), signal);
-    } catch (error) {
-      if (!isStorageAway(error)) throw error;
-      this.#log.warn({ err: error, event: 'checkpoint_not_kept', step }, 'a checkpoint could not be kept');
-      const message = `The adapter of step ${step} could not be stored: this checkpoint cannot be called.`;
       await this.#lease.write((db, lease) =>
         appendEvent(db, lease, { level: 'warn', message, data: { step } }),
       );
-      return null;
+    } catch (again) {
+      if (!(again instanceof Fenced)) this.#log.warn({ err: again, step }, 'nobody could be told of it');
     }
+  }
+
+  /** What cannot be removed goes with the job's staging folder. */
+  async #removeFolder(dir: string): Promise<void> {
+    await rm(dir, { recursive: true, force: true }).catch(() => {});
   }
 
   async #removeUnnamed(): Promise<void> {

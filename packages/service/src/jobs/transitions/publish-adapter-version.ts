@@ -53,6 +53,12 @@ async function insertTrained(tx: Transaction, job: Job, input: NewAdapterVersion
   // Of an attempt that was lost, whose run went further than this one, as another version's may.
   if (trainingEnd)
     await tx.checkpointAdapter.deleteMany({ where: { teamId, jobId, step: { gt: trainingEnd.step } } });
+  // The last evaluation, whose adapter is published itself, may have been the best.
+  if (trainingEnd?.best)
+    await tx.checkpointAdapter.updateMany({
+      where: { teamId, jobId, isBest: true, step: { not: trainingEnd.best.step } },
+      data: { isBest: false },
+    });
   const team = await tx.team.findFirstOrThrow({ where: { id: teamId } });
   const modelName = fineTunedModelName(job, team.name);
   const name = job.suffix ?? jobId.slice(-8);
