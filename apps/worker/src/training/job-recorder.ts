@@ -12,7 +12,14 @@ import {
 import type { CheckpointKeeper } from './checkpoints/checkpoint-keeper.ts';
 import type { SnapshotKeeper } from './checkpoints/snapshot-keeper.ts';
 import type { JobLease } from './job-lease.ts';
-import { evaluationMessage, passedOverMessage, startMessage, stepMessage, tellsOf } from './job-messages.ts';
+import {
+  evaluationMessage,
+  notKeptMessage,
+  passedOverMessage,
+  startMessage,
+  stepMessage,
+  tellsOf,
+} from './job-messages.ts';
 import { evaluationRow, rowsOf, stepRow } from './metric-rows.ts';
 
 /**
@@ -66,6 +73,11 @@ export class JobRecorder {
       case 'snapshot':
         this.#snapshots?.keep(record);
         break;
+      case 'snapshot_lost': {
+        const { step, reason } = record;
+        this.#event({ level: 'warn', message: notKeptMessage(step), data: { step, reason } });
+        break;
+      }
       case 'stopped':
       case 'done':
         break;

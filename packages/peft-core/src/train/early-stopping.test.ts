@@ -1,7 +1,7 @@
 // A run that stops early stops at the same step with the same bits wherever it was cut, and publishes the best adapter.
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
-import { readdir, readFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
 import type { ResolvedTraining, TrainingOptions } from '../config/index.ts';
@@ -123,6 +123,20 @@ test('without validation data adapters are kept at the end of each training epoc
     const never = trainRecords({ ...options('none', plain, false), training });
     await assert.rejects(never, { code: 'invalid_training_option', param: `training.${option}` });
   }
+});
+
+test('adapters that cannot be written cost themselves alone', async () => {
+  await mkdir(at('full'), { recursive: true });
+  await writeFile(at('full/snapshots'), 'no folder');
+  const records = await run('full', [], options('full', { ...common, max_steps: 5 }));
+  assert.deepEqual(
+    of(records, 'snapshot_lost').map(({ step, reason }) => [step, reason]),
+    [
+      [2, 'ENOTDIR'],
+      [4, 'ENOTDIR'],
+    ],
+  );
+  assert.deepEqual([doneOf(records).steps, of(records, 'snapshot').length], [5, 0]);
 });
 
 test('a checkpoint of a version before these options is gone on from', async () => {

@@ -100,6 +100,8 @@ export type TrainRecord =
       validationAccuracy: number | null;
       metrics: Metrics;
     }
+  /** The adapter of this step could not be written: by the system's code. */
+  | { type: 'snapshot_lost'; step: number; reason: string }
   | { type: 'stopped'; step: number }
   | {
       type: 'done';

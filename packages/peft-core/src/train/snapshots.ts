@@ -1,4 +1,7 @@
+import { rm } from 'node:fs/promises';
 import path from 'node:path';
+import type { WrittenFile } from '../files.ts';
+import { systemCode } from './checkpoints/durable-files.ts';
 import { folderOfStep } from './checkpoints/manifest.ts';
 import { bestOf, publishedStepOf, validationOf, writeFiles } from './finish-run.ts';
 import type { TrainingRun } from './open-run.ts';
@@ -16,16 +19,27 @@ export function isSnapshotDue(run: TrainingRun, isEvaluated: boolean): boolean {
   return measuring?.measuredOn === 'validation' ? isEvaluated : step % plan.stepsPerEpoch === 0;
 }
 
-/** Writes the files of the adapter as it is, as `finishRun` would if the run ended here. */
-export async function takeSnapshot(run: TrainingRun): Promise<RecordOf<'snapshot'>> {
+/**
+ * Writes the files of the adapter as it is, as `finishRun` would if the run ended here. A fault of the storage costs them, not the
+ * run.
+ */
+export async function takeSnapshot(run: TrainingRun): Promise<RecordOf<'snapshot' | 'snapshot_lost'>> {
   const { step, options, log, trainedTokens, finalLoss } = run;
   const dir = path.join(options.snapshotDir!, folderOfStep(step));
+  let files: WrittenFile[];
+  try {
+    files = await writeFiles(run, dir, step);
+  } catch (error) {
+    await rm(dir, { recursive: true, force: true }).catch(() => {});
+    const reason = systemCode(error);
+    if (reason === null) throw error;
+    return { type: 'snapshot_lost', step, reason };
+  }
   const validation = validationOf(run);
   const accuracy = log.series.train.tokenAccuracy[step - 1]!;
   return {
     type: 'snapshot',
-    ...{ step, dir, trainedTokens },
-    files: await writeFiles(run, dir, step),
+    ...{ step, dir, trainedTokens, files },
     best: bestOf(run),
     trainingLoss: finalLoss,
     trainingAccuracy: Number.isNaN(accuracy) ? null : accuracy,

@@ -9,6 +9,7 @@ import {
   type Services,
 } from '@graft/service';
 import { Fenced, type JobLease } from '../job-lease.ts';
+import { notKeptMessage } from '../job-messages.ts';
 
 type Snapshot = Extract<TrainRecord, { type: 'snapshot' }>;
 
@@ -130,11 +131,9 @@ export class SnapshotKeeper {
   async #tell({ step }: Snapshot, error: unknown): Promise<void> {
     if (error instanceof Fenced || (error instanceof Error && error.name === 'AbortError')) return;
     this.#log.warn({ err: error, event: 'checkpoint_not_kept', step }, 'a checkpoint could not be kept');
-    const message = `The adapter of step ${step} could not be stored: this checkpoint cannot be called.`;
+    const event = { level: 'warn', message: notKeptMessage(step), data: { step } } as const;
     try {
-      await this.#lease.write((db, lease) =>
-        appendEvent(db, lease, { level: 'warn', message, data: { step } }),
-      );
+      await this.#lease.write((db, lease) => appendEvent(db, lease, event));
     } catch (again) {
       if (!(again instanceof Fenced)) this.#log.warn({ err: again, step }, 'nobody could be told of it');
     }
