@@ -1,7 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
-import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -20,6 +19,8 @@ import sys, time, trackio
 trackio.show(open_browser=False, block_thread=False, host="127.0.0.1", server_port=int(sys.argv[1]))
 time.sleep(10**6)
 `;
+
+import { freePort } from '../../testing/free-port.ts';
 
 /** Two at once would install it twice. */
 let environment: Promise<string> | undefined;
@@ -89,13 +90,4 @@ async function untilUp(url: string, child: ChildProcess): Promise<void> {
     if (performance.now() > end) throw new Error('the server did not start');
     await sleep(200);
   }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
 }

@@ -1,11 +1,11 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CreateBucketCommand, S3Client } from '@aws-sdk/client-s3';
 import { pythonEnvironment } from '../../../../../scripts/golden/environment/python-environment.ts';
 import { randomText } from '../../ids.ts';
+import { freePort } from '../../testing/free-port.ts';
 
 export interface S3Server {
   endpoint: string;
@@ -66,13 +66,4 @@ async function untilUp(endpoint: string, child: ChildProcess): Promise<void> {
     if (performance.now() > end) throw new Error('the S3 server did not start');
     await sleep(100);
   }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
 }
