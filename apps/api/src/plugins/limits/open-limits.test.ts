@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { connect } from 'node:net';
+import { connect, type Socket } from 'node:net';
 import { after, before, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { assertError } from '../../testing/assert-error.ts';
@@ -77,22 +77,24 @@ test('streams are capped by key and by address, and free again when the client h
 });
 
 test('uploads and requests of a key are capped', async () => {
-  const { port } = new URL(bench.url);
-  const openSlow = () => {
-    const socket = connect(Number(port), '127.0.0.1');
+  const openSlow = (path: string, headers: string) => {
+    const socket = connect(Number(new URL(bench.url).port), '127.0.0.1');
     socket.write(
-      `POST /v1/files HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${bench.acme.key}\r\nContent-Length: 1000\r\n` +
-        'Content-Type: multipart/form-data; boundary=b\r\n\r\n--b\r\n',
+      `POST ${path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${bench.acme.key}\r\n${headers}\r\n\r\n`,
     );
     return socket;
   };
-  let slow = openSlow();
+  /** One that was answered was refused: another request was still open as it came. */
+  const reopened = (socket: Socket, path: string, headers: string) => {
+    if (socket.readableLength === 0) return socket;
+    socket.destroy();
+    return openSlow(path, headers);
+  };
+
+  const upload = 'Content-Length: 1000\r\nContent-Type: multipart/form-data; boundary=b';
+  let slow = openSlow('/v1/files', upload);
   await until(async () => {
-    // Another upload below came before it.
-    if (slow.readableLength > 0) {
-      slow.destroy();
-      slow = openSlow();
-    }
+    slow = reopened(slow, '/v1/files', upload);
     const form = new FormData();
     form.set('purpose', 'none');
     const answer = await bench.acme.send('POST', '/v1/files', form);
@@ -103,15 +105,12 @@ test('uploads and requests of a key are capped', async () => {
 
   const job = await newJob(bench.acme);
   const streams = await openStreams(bench.acme, job, 2);
-  const waiting = Array.from({ length: 2 }, () => {
-    const socket = connect(Number(port), '127.0.0.1');
-    socket.write(
-      `POST /v1/completions HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${bench.acme.key}\r\nContent-Length: 9\r\n` +
-        'Content-Type: application/json\r\n\r\n',
-    );
-    return socket;
+  const completion = ['/v1/completions', 'Content-Length: 9\r\nContent-Type: application/json'] as const;
+  let waiting = [openSlow(...completion), openSlow(...completion)];
+  await until(async () => {
+    waiting = waiting.map((socket) => reopened(socket, ...completion));
+    return (await bench.acme.send('GET', '/v1/files')).status === 429;
   });
-  await until(async () => (await bench.acme.send('GET', '/v1/files')).status === 429);
   const refused = await bench.acme.send('GET', '/v1/files');
   assert.match(refused.json.error.message, /key has 4 requests open/);
   assert.equal((await bench.other.send('GET', '/v1/files')).status, 200);
