@@ -71,17 +71,21 @@ process.exitCode = tally.failed > 0 || tally.passed === 0 ? 1 : 0;
 async function withReferences(files: string[]): Promise<string[]> {
   const missing = new Set<ReferenceLibrary>();
   const needed = new Map(files.map((file) => [file, referenceLibrariesOf(file)]));
-  for (const library of referenceLibraries) {
-    if (![...needed.values()].some((libraries) => libraries.includes(library))) continue;
+  const wanted = referenceLibraries.filter((library) =>
+    [...needed.values()].some((libraries) => libraries.includes(library)),
+  );
+  const make = async (library: ReferenceLibrary) => {
     try {
-      const python = await pythonEnvironment((line) => console.log(line), library);
+      const python = await pythonEnvironment((line) => console.log(`${library}: ${line}`), library);
       held.push((await startWarmPython(scratch.env.GRAFT_TEST_SCRATCH, python, library)).stop);
     } catch (error) {
       tally.failed += 1;
       missing.add(library);
       console.log(`✖ the tests that compare with ${library} are left out. ${(error as Error).message}`);
     }
-  }
+  };
+  // pip uses one core.
+  await Promise.all(wanted.map(make));
   return files.filter((file) => !needed.get(file)!.some((library) => missing.has(library)));
 }
 

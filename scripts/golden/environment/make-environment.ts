@@ -27,7 +27,15 @@ export async function makeEnvironment({ python, requirementsFile, folder, report
   await mkdir(dirname(folder), { recursive: true });
   try {
     const own = join(unfinished, 'bin', 'python');
-    const install = ['-m', 'pip', 'install', '--disable-pip-version-check', '--prefer-binary'];
+    // Of thousands of files few are ever imported: Python compiles those when they are.
+    const install = [
+      '-m',
+      'pip',
+      'install',
+      '--disable-pip-version-check',
+      '--prefer-binary',
+      '--no-compile',
+    ];
     if (canImport(python, 'pip')) {
       await run(python, ['-m', 'venv', '--without-pip', unfinished]);
       // --target, as `pip --python` is newer than some distributions' pip.
