@@ -39,7 +39,7 @@ export const schemaCompilers = fp<SchemaCompilersOptions>(async (app, { shared, 
     const body = httpPart === 'body';
     const checked = validated(schema) as AnySchema;
     const validate = (body ? strict : coercing).compile(checked);
-    const findAll = (body ? strictAll : coercingAll).compile(checked);
+    const findAll = onceNeeded(() => (body ? strictAll : coercingAll).compile(checked));
     const numbers = body ? [] : numbersOf(schema);
     return (data: unknown) => {
       const odd = numbers.find((name) => isOddNumber((data as Record<string, unknown>)[name]));
@@ -49,15 +49,17 @@ export const schemaCompilers = fp<SchemaCompilersOptions>(async (app, { shared, 
       if (validate(data)) return { value: data };
       // Looking for all faults of a large body would take seconds: of that, the first one is told.
       const first = validate.errors ?? [];
-      const all = !hasMoreValues(data, manyValues) && !findAll(data) && findAll.errors;
-      return { error: describeFaults(all || first, body) };
+      if (hasMoreValues(data, manyValues)) return { error: describeFaults(first, body) };
+      const inAll = findAll();
+      return { error: describeFaults(inAll(data) ? first : (inAll.errors ?? first), body) };
     };
   });
 
   app.setSerializerCompiler(({ schema, url, httpStatus }) => {
     if (!checkResponses) return (data) => JSON.stringify(data);
-    const validate = answers.compile(schema as AnySchema);
+    const validator = onceNeeded(() => answers.compile(schema as AnySchema));
     return (data) => {
+      const validate = validator();
       const text = JSON.stringify(data);
       // What the client will parse: undefined keys are gone by then.
       if (!validate(JSON.parse(text))) {
@@ -67,6 +69,15 @@ export const schemaCompilers = fp<SchemaCompilersOptions>(async (app, { shared, 
     };
   });
 });
+
+/** Compiling takes milliseconds a schema, and most are never asked of a process that has just started. */
+function onceNeeded<T>(make: () => T): () => T {
+  let made: T | undefined;
+  return () => {
+    made ??= make();
+    return made;
+  };
+}
 
 /** Names of the parts of a query or a path that are whole numbers. */
 function numbersOf(schema: unknown): string[] {
