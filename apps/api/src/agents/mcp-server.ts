@@ -1,5 +1,5 @@
 import { allowsScope, hasRole, type Identity } from '@graft/service';
-import { Server } from '@modelcontextprotocol/server';
+import { createMcpHandler, Server } from '@modelcontextprotocol/server';
 import type { Access } from '../plugins/auth.ts';
 import type { Ask, Tool } from './tools.ts';
 
@@ -15,8 +15,19 @@ const instructions = `Graft fine-tunes language models with small adapters. To t
 then create_fine_tuning_job with a base model of list_models, then wait_for_fine_tuning_job until its status is succeeded. Its
 fine_tuned_model is the model to give to chat. What went wrong is told in error, with the parameter that it is about.`;
 
+export type McpHandler = ReturnType<typeof openMcpHandler>;
+
+/** What answers messages. Each comes with its caller: `authInfo.extra.caller`, an McpCaller. */
+export function openMcpHandler(tools: readonly Tool[]) {
+  return createMcpHandler(
+    ({ authInfo }) => createMcpServer(tools, authInfo!.extra!.caller as McpCaller),
+    // Nothing here changes that one could subscribe to.
+    { maxSubscriptions: 0, keepAliveMs: 0 },
+  );
+}
+
 /** A server for one request: it knows the tools that the caller's key may use, and each asks a route of the API with that key. */
-export function createMcpServer(tools: readonly Tool[], { identity, ask, isGone }: McpCaller): Server {
+function createMcpServer(tools: readonly Tool[], { identity, ask, isGone }: McpCaller): Server {
   const server = new Server(
     { name: 'graft', version: '0.1.0' },
     { capabilities: { tools: {} }, instructions },
