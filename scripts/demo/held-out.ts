@@ -24,7 +24,7 @@ export async function ask(client: GraftClient, model: string, heldOut: HeldOutEx
   const tty = process.stdout.isTTY;
   const texts: string[] = [];
   for (const [i, { messages }] of heldOut.entries()) {
-    const reply = await client.chat.completions.create({ model, messages, max_tokens: 24, temperature: 0 });
+    const reply = await client.chat.completions.create({ model, messages, max_tokens: 16, temperature: 0 });
     texts.push(reply.choices[0]!.message.content.trim());
     if (tty) process.stdout.write(`\r   ${bar((i + 1) / heldOut.length)} ${i + 1}/${heldOut.length} `);
   }
