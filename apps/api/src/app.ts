@@ -25,6 +25,7 @@ import { turns } from './plugins/turns.ts';
 import { wireValues } from './plugins/wire-values.ts';
 import { startFileReporter } from './reports/file-reporter.ts';
 import { adapterRoutes } from './routes/adapters/adapters.ts';
+import { checkpointRoutes } from './routes/adapters/checkpoints.ts';
 import { adapterDeletionRoutes } from './routes/adapters/deletion.ts';
 import { adapterHistoryRoutes } from './routes/adapters/history.ts';
 import { adapterTagRoutes } from './routes/adapters/tags.ts';
@@ -154,6 +155,7 @@ export async function buildApp(services: Services, overrides: Partial<ApiSetting
       await v1.register(fineTuningJobRoutes, { validator, checker });
       await v1.register(jobEventRoutes, { settings });
       await v1.register(jobAttemptRoutes);
+      await v1.register(checkpointRoutes);
       await v1.register(adapterRoutes);
       await v1.register(adapterUploadRoutes, { settings });
       await v1.register(adapterTagRoutes);

@@ -232,6 +232,15 @@ export const errorCodes = {
   adapter_tag_moved: [412, 'The tag does not point at `expected_version`; nothing was changed.'],
   adapter_in_use: [400, 'A job that has not finished starts from it: cancel that job first.'],
   adapter_tagged: [400, 'A tag points at what should be deleted: move or remove it first.'],
+  checkpoint_not_found: [404, 'No such checkpoint of the job.'],
+  checkpoint_not_kept: [
+    404,
+    'The adapter of this checkpoint is not kept: only the newest of a job are, and the best.',
+  ],
+  checkpoint_promoted: [
+    400,
+    'The checkpoint was made a version before, which was deleted and can be restored.',
+  ],
   adapter_not_deleted: [404, 'No version with this number was deleted so lately that it can be restored.'],
   artifact_corrupt: [
     410,

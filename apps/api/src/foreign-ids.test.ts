@@ -9,6 +9,7 @@ import type { AddressInfo } from 'node:net';
 import { after, before, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Access } from './plugins/auth.ts';
+import { keepCheckpoint } from './testing/keep-checkpoint.ts';
 import { type Answer, type ApiBench, type Caller, chatLine, openApiBench } from './testing/open-api-bench.ts';
 import { publishAdapter } from './testing/publish-adapter.ts';
 import { runJob } from './testing/run-job.ts';
@@ -99,7 +100,7 @@ async function thingsOf(team: Caller): Promise<typeof ids> {
   const part = await team.send('POST', `/v1/uploads/${upload.id}/parts`, formOf('{}\n'));
   const file = await team.upload(chatLine);
   const job = await post('/v1/fine_tuning/jobs', { model: 'tiny', training_file: file });
-  await runJob(bench, job.id);
+  const checkpoint = await keepCheckpoint(bench, await runJob(bench, job.id), 10);
   const invitation = await post('/v1/team/invitations', { email: 'a@example.com', role: 'member' });
   const accepted = await post('/v1/invitations/accept', { token: invitation.token, name: 'A' });
   const pending = await post('/v1/team/invitations', { email: 'b@example.com', role: 'member' });
@@ -119,6 +120,7 @@ async function thingsOf(team: Caller): Promise<typeof ids> {
     upload_id: row(upload.id),
     part_id: row(part.json.id),
     fine_tuning_job_id: row(job.id),
+    checkpoint_id: row(checkpoint),
     adapter_id: row(version.adapterId),
     model: { theirs: version.modelName, unknown: version.modelName.replace(/.{8}$/, '00000000') },
     person_id: row(person.id),
@@ -157,6 +159,7 @@ const bodies: Record<string, () => unknown> = {
   'POST /v1/adapters/{adapter_id}/tags': () => ({ tag: 'x', version: 1 }),
   'POST /v1/adapters/{adapter_id}/note': () => ({ note: 'x' }),
   'POST /v1/adapters/{adapter_id}/versions/{version}/note': () => ({ note: 'x' }),
+  'POST /v1/fine_tuning/jobs/{fine_tuning_job_id}/checkpoints/{checkpoint_id}/promote': () => ({}),
   'POST /v1/team/members/{person_id}': () => ({ role: 'viewer' }),
   'POST /v1/team/keys/{key_id}/rotate': () => ({}),
   'POST /v1/webhooks/{webhook_id}': () => ({ enabled: false }),
@@ -165,6 +168,11 @@ const bodies: Record<string, () => unknown> = {
 
 /** What the caller has itself, above an id that is another's. */
 async function ownAbove(name: string): Promise<string> {
+  if (name === 'fine_tuning_job_id') {
+    const training_file = await asking.upload(chatLine);
+    const job = await asking.send('POST', '/v1/fine_tuning/jobs', { model: 'tiny', training_file });
+    return job.json.id;
+  }
   assert.equal(name, 'webhook_id', `${name} stands above an id: say here what the caller's own is`);
   const { json } = await asking.send('POST', '/v1/webhooks', { url: 'http://127.0.0.1:9/' });
   return json.id;
@@ -346,4 +354,7 @@ test('all that was asked for is still there, for its own team', async () => {
   }
   const job = await asked.send('GET', `/v1/fine_tuning/jobs/${ids.fine_tuning_job_id!.theirs}`);
   assert.equal(job.json.status, 'running');
+  const checkpoints = await asked.send('GET', `/v1/fine_tuning/jobs/${job.json.id}/checkpoints`);
+  const [checkpoint] = checkpoints.json.data;
+  assert.deepEqual([checkpoint.id, checkpoint.available], [ids.checkpoint_id!.theirs, true]);
 });

@@ -12,7 +12,8 @@ import { addInspectVerb } from './local/inspect.ts';
 import { addMergeVerb } from './local/merge.ts';
 import { addScoreVerb } from './local/score.ts';
 import { addTrainVerb } from './local/train.ts';
-import { addAdaptersVerbs } from './remote/adapters.ts';
+import { addAdaptersVerbs } from './remote/adapters/adapters.ts';
+import { addCheckpointsVerbs } from './remote/adapters/checkpoints.ts';
 import { addChatVerb } from './remote/chat.ts';
 import { addFilesVerbs } from './remote/files.ts';
 import { addJobsVerbs } from './remote/jobs.ts';
@@ -55,6 +56,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted. Every verb has --h
   addWhoamiVerb(program);
   addFilesVerbs(program);
   addJobsVerbs(program);
+  addCheckpointsVerbs(program);
   addAdaptersVerbs(program);
   addModelsVerbs(program);
   addChatVerb(program);

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
+import { readdir } from 'node:fs/promises';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
-import { after, before, test } from 'node:test';
-import { openServices, type Services } from '@graft/service';
+import { join } from 'node:path';
+import { after, before, type TestContext, test } from 'node:test';
+import { dataFolder, openServices, type Services } from '@graft/service';
 import { startJob } from './testing/start-job.ts';
 import { openWorkerBench, type WorkerBench } from './testing/worker-bench.ts';
 import { TrainerProcess } from './training/trainer-process.ts';
@@ -35,9 +37,7 @@ after(async () => {
   await bench.close();
 });
 
-test('a worker that stops gives its job back in time, though the bucket does not take the checkpoint', {
-  timeout: 100_000,
-}, async (t) => {
+function startTrainer(t: TestContext): TrainerProcess {
   const trainer = new TrainerProcess({
     entry: new URL('./testing/timed-trainer.ts', import.meta.url),
     device: { kind: 'cpu' },
@@ -46,6 +46,13 @@ test('a worker that stops gives its job back in time, though the bucket does not
     idleMilliseconds: 60_000,
   });
   t.after(() => trainer.close());
+  return trainer;
+}
+
+test('a worker that stops gives its job back in time, though the bucket does not take the checkpoint', {
+  timeout: 100_000,
+}, async (t) => {
+  const trainer = startTrainer(t);
   const job = await bench.queueTimedJob({ steps: 2000, checkpointSteps: 1000 });
   const services = { ...bench.services, checkpoints: withBucket.checkpoints };
   const { outcome, stop, hurry } = await startJob(services, job, trainer, { leaseSeconds: 60 });
@@ -62,4 +69,26 @@ test('a worker that stops gives its job back in time, though the bucket does not
     [...sockets].some((socket) => !socket.destroyed),
     'it did not wait for the bucket',
   );
+});
+
+test('training and its checkpoints do not wait for an adapter that the bucket does not take, nor does a worker that stops', {
+  timeout: 100_000,
+}, async (t) => {
+  const before = sockets.size;
+  const job = await bench.queueTimedJob({ steps: 2000, checkpointSteps: 10, snapshotSteps: 2 });
+  const services = { ...bench.services, artifacts: withBucket.artifacts };
+  const started = await startJob(services, job, startTrainer(t), { leaseSeconds: 60 });
+  const { claimed, outcome, stop, hurry } = started;
+  while (sockets.size === before) await new Promise((resolve) => setTimeout(resolve, 50));
+  const { lastCheckpointStep: at } = await bench.job(job.id);
+  await bench.until(job.id, (row) => (row.lastCheckpointStep ?? 0) > (at ?? 0) + 10);
+  const { staged } = dataFolder(bench.services.env.dataDir);
+  const folders = await readdir(join(staged(job.id, claimed.leaseEpoch), 'snapshots'));
+  // One is on the way, three wait, and one is being written or removed.
+  assert.ok(folders.length <= 6, folders.join());
+  stop.abort();
+  hurry.abort();
+  assert.equal(await outcome, 'requeued');
+  const { attempts, progress } = await bench.job(job.id);
+  assert.deepEqual([attempts, progress !== null], [0, true]);
 });

@@ -173,7 +173,21 @@ export interface FineTuningJob {
   /** When it should start, in half of the cases and in nine of ten; null where nothing tells. */
   estimated_start: number | null;
   estimated_start_latest: number | null;
+  /** Null before the job has succeeded, and of one that an earlier version trained. */
+  training_end?: JobTrainingEnd | null;
   queue_position: number | null;
+}
+
+export interface JobTrainingEnd {
+  /** The last optimizer step. */
+  step: number;
+  /** Those that were planned. */
+  total_steps: number;
+  reason: 'completed' | 'early_stopping';
+  /** Whose adapter is published: the last, or with load_best_model_at_end the best. */
+  published_step: number;
+  /** The best evaluation; null without validation data. */
+  best: { step: number; metric: string; value: number } | null;
 }
 
 export interface JobEvent {
@@ -227,13 +241,21 @@ export interface JobCheckpoint {
   id: string;
   object: 'fine_tuning.job.checkpoint';
   created_at: number;
+  /** What completions take as `model`, if it is `available`. */
   fine_tuned_model_checkpoint: string;
   step_number: number;
   fine_tuning_job_id: string;
+  /** Whether its adapter is kept, so that it can be called, downloaded and made a version. */
+  available: boolean;
+  /** Whether it is the best by metric_for_best_model so far. */
+  best: boolean;
   /** Of its files. */
   bytes: number;
-  /** How long writing it took; null of one that an earlier version wrote. */
+  /** How long writing took what training goes on from; null: there is none, or an earlier version wrote it. */
   seconds: number | null;
+  /** Of the adapter; null: it is not kept. */
+  digest: string | null;
+  files: { path: string; bytes: number; sha256: string }[];
   metrics: Partial<
     Record<
       | 'step'

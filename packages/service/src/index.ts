@@ -1,6 +1,15 @@
 /** What API, worker and admin commands agree on. `services.ts` opens everything; `jobs/job.ts` holds the vocabulary. */
 export type { Adapter, AdapterVersion } from './adapters/adapter.ts';
 export { type AdapterTag, isTag, listTags, moveTag, removeTag } from './adapters/adapter-tags.ts';
+export type { CheckpointAdapter } from './adapters/checkpoint-adapter.ts';
+export {
+  deleteCheckpointAdapter,
+  findCheckpointModel,
+  findPromoted,
+  getCheckpointAdapter,
+  hasCheckpoint,
+  promoteCheckpoint,
+} from './adapters/checkpoint-adapters.ts';
 export { type Comparison, compareVersions } from './adapters/compare-versions.ts';
 export {
   deleteFineTunedModel,
@@ -97,6 +106,7 @@ export {
   type Priority,
   priorities,
   priorityOf,
+  type TrainingEnd,
   type ValidationProgress,
   wireStatus,
 } from './jobs/job.ts';
@@ -110,8 +120,14 @@ export {
   recordCheckpoint,
   resumeFromCheckpoint,
 } from './jobs/leases/record-checkpoint.ts';
+export {
+  findCheckpointAdapter,
+  keptCheckpointAdapters,
+  recordCheckpointAdapter,
+} from './jobs/leases/record-checkpoint-adapter.ts';
 export { appendEvent } from './jobs/leases/write-under-lease.ts';
 export type { JobEvent, NewJobEvent } from './jobs/records/job-event.ts';
+export { type ListedCheckpoint, listJobCheckpoints } from './jobs/records/list-job-checkpoints.ts';
 export { listAttempts, listCheckpoints, listEvents } from './jobs/records/read-job-history.ts';
 export { getJob, type JobFilter, listJobs } from './jobs/records/read-jobs.ts';
 export {

@@ -111,6 +111,8 @@ BEGIN
             SELECT key_id INTO owner_key FROM uploads WHERE team_id = NEW.team_id AND id = stored->>'upload_id';
         ELSIF TG_TABLE_NAME = 'adapter_versions' THEN
             SELECT base_model INTO base FROM adapters WHERE team_id = NEW.team_id AND id = stored->>'adapter_id';
+        ELSIF TG_TABLE_NAME = 'checkpoint_adapters' THEN
+            SELECT key_id, model INTO owner_key, base FROM jobs WHERE team_id = NEW.team_id AND id = stored->>'job_id';
         END IF;
         INSERT INTO usage_ledger (team_id, kind, quantity, subject, key_id, model, base_model, job_id)
         VALUES (NEW.team_id, 'stored_bytes', NEW.bytes, NEW.id, owner_key, stored->>'model_name', base, stored->>'job_id');

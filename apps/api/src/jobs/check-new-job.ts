@@ -7,7 +7,7 @@ import {
   parsePeftConfig,
   parseTrainingOptions,
 } from '@graft/peft-core/config';
-import { checkFormat } from '@graft/peft-core/examples';
+import { checkBestMetric, checkFormat } from '@graft/peft-core/examples';
 import {
   checkJobQuota,
   type FileRecord,
@@ -59,6 +59,7 @@ export async function checkNewJob(
   const { peft, training } = parseOptions(body, startFrom?.peft ?? null);
   if (trainingFile.format) checkFormat(peft.task_type, trainingFile.format, 'training_file');
   if (validationFile?.format) checkFormat(peft.task_type, validationFile.format, 'validation_file');
+  if (trainingFile.format) checkBestMetric(training, trainingFile.format);
   const seed = body.seed ?? training.seed ?? null;
   if (training.seed !== undefined && training.seed !== seed) {
     throw new ApiError('invalid_training_option', `training.seed is ${training.seed}, but seed is ${seed}.`, {
@@ -81,7 +82,8 @@ export async function checkNewJob(
   checkJobQuota(quota, asked);
   const model = await openBaseModel(services, baseModel, AbortSignal.timeout(openModelPatience));
   // Only to find faults: the values are fixed when the files are validated, and then the base model is here.
-  const options = { peft, training, hyperparameters, startFrom };
+  const hasValidationFile = validationFile !== null;
+  const options = { peft, training, hyperparameters, startFrom, hasValidationFile };
   const resolved = await resolveOptions(checker, caller.teamId, options, trainingFile.examples ?? 0, model);
   checkJobQuota(quota, { ...asked, maxSeqLength: resolved.max_seq_length });
 

@@ -198,6 +198,7 @@ async function examine(validation: Validation): Promise<ValidationOutcome> {
       training: { ...job.training, seed: job.seed },
       hyperparameters: job.hyperparameters,
       startFrom: job.startFromId,
+      hasValidationFile: other !== null,
     },
     training.examples ?? 0,
     model,

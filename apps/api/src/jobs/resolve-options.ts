@@ -16,6 +16,7 @@ export interface JobOptions {
   hyperparameters: Hyperparameters;
   /** What training goes on from: its configuration is one that this base model has. */
   startFrom: object | string | null;
+  hasValidationFile: boolean;
 }
 
 /**

@@ -7,7 +7,7 @@ import {
   getJob,
   type Identity,
   type Job,
-  listCheckpoints,
+  listJobCheckpoints,
   listJobs,
   pauseJob,
   readMetricStretches,
@@ -235,7 +235,7 @@ export const fineTuningJobRoutes: FastifyPluginAsyncTypebox<{
       schema: {
         tags,
         summary: 'List the checkpoints of a job',
-        description: 'Newest first.',
+        description: 'Newest first: what training went on from, and adapters that are kept for calls.',
         params: JobParams,
         querystring: ListCheckpointsQuery,
         response: { 200: listOf(CheckpointSchema), ...errorResponses(400, 401, 404) },
@@ -244,7 +244,7 @@ export const fineTuningJobRoutes: FastifyPluginAsyncTypebox<{
     async (request) => {
       const job = await find(request.caller, request.params.fine_tuning_job_id);
       const modelName = job.fineTunedModel ?? fineTunedModelName(job, request.caller.teamName);
-      const page = await listCheckpoints(services, job.teamId, job.id, request.query);
+      const page = await listJobCheckpoints(services, job.teamId, job.id, request.query);
       return toWireList(page, toWireCheckpoint(job, modelName));
     },
   );

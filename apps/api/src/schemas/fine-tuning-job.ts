@@ -146,6 +146,18 @@ const ProgressSchema = Type.Object({
   seconds_remaining: nullable(Type.Number()),
 });
 
+const TrainingEndSchema = Type.Object({
+  step: Type.Integer({ description: 'The last optimizer step.' }),
+  total_steps: Type.Integer({ description: 'Those that were planned.' }),
+  reason: Type.Enum(['completed', 'early_stopping'], { type: 'string' }),
+  published_step: Type.Integer({
+    description: 'Whose adapter is published: the last, or with load_best_model_at_end the best.',
+  }),
+  best: nullable(Type.Object({ step: Type.Integer(), metric: Type.String(), value: Type.Number() }), {
+    description: 'The best evaluation by metric_for_best_model; null without validation data.',
+  }),
+});
+
 const ValidationSchema = Type.Object({
   bytes: Type.Integer({ description: 'Read so far, of both files.' }),
   total_bytes: Type.Integer(),
@@ -203,6 +215,9 @@ export const JobSchema = named('FineTuningJob', {
       'When a job that waits should start: in half of the cases by then, going by how long the latest jobs ran. Null while none has run, or no worker takes jobs.',
   }),
   estimated_start_latest: nullable(Time, { description: 'The same, in nine of ten cases.' }),
+  training_end: nullable(TrainingEndSchema, {
+    description: 'Null before the job has succeeded, and of one that an earlier version trained.',
+  }),
   queue_position: nullable(Type.Integer({ minimum: 1 }), {
     description: '1 for the next job; null when it does not wait. Up to a second old.',
   }),
@@ -292,6 +307,13 @@ export function toWireJob(job: Job, place: QueuePlace | null): Static<typeof Job
     estimated_start: fromNow(place?.start?.median),
     estimated_start_latest: fromNow(place?.start?.late),
     queue_position: place?.position ?? null,
+    training_end: job.trainingEnd && {
+      step: job.trainingEnd.step,
+      total_steps: job.trainingEnd.totalSteps,
+      reason: job.trainingEnd.reason,
+      published_step: job.trainingEnd.publishedStep,
+      best: job.trainingEnd.best,
+    },
   };
 }
 

@@ -1,11 +1,12 @@
-import type {
-  Checkpoint,
-  Job,
-  JobAttempt,
-  JobEvent,
-  JobOutlook,
-  MetricStretch,
-  StoredMetric,
+import {
+  type Job,
+  type JobAttempt,
+  type JobEvent,
+  type JobOutlook,
+  type ListedCheckpoint,
+  longestNote,
+  type MetricStretch,
+  type StoredMetric,
 } from '@graft/service';
 import { type Static, Type } from 'typebox';
 import { After, limit } from './list.ts';
@@ -25,11 +26,24 @@ export const CheckpointSchema = named('FineTuningJobCheckpoint', {
   id: Type.String(),
   object: Type.Literal('fine_tuning.job.checkpoint'),
   created_at: Time,
-  fine_tuned_model_checkpoint: Type.String(),
+  fine_tuned_model_checkpoint: Type.String({
+    description: 'What completions take as `model`, if it is `available`.',
+  }),
   step_number: Type.Integer(),
   fine_tuning_job_id: Type.String(),
+  available: Type.Boolean({
+    description:
+      'Whether its adapter is kept, so that it can be called, downloaded and made a version: the three newest of a job, and the best.',
+  }),
+  best: Type.Boolean({ description: 'Whether it is the best by metric_for_best_model so far.' }),
   bytes: Type.Integer({ description: 'Of its files.' }),
-  seconds: nullable(Type.Number({ description: 'How long writing it took.' })),
+  seconds: nullable(
+    Type.Number({ description: 'How long writing took what training goes on from; null: there is none.' }),
+  ),
+  digest: nullable(Type.String(), { description: 'Of the adapter, as of versions; null: it is not kept.' }),
+  files: Type.Array(Type.Object({ path: Type.String(), bytes: Type.Integer(), sha256: Type.String() }), {
+    description: 'Of the adapter.',
+  }),
   metrics: Type.Partial(
     Type.Object({
       step: Type.Number(),
@@ -227,20 +241,25 @@ export function toWireEvent(event: JobEvent): Static<typeof EventSchema> {
   };
 }
 
-export function toWireCheckpoint(job: Job, modelName: string) {
-  return (checkpoint: Checkpoint): Static<typeof CheckpointSchema> => {
-    const { trainLoss, trainTokenAccuracy, validationLoss, validationTokenAccuracy } = checkpoint.metrics;
+export function toWireCheckpoint(job: Pick<Job, 'id'>, modelName: string) {
+  return ({ id, step, state, adapter }: ListedCheckpoint): Static<typeof CheckpointSchema> => {
+    const { createdAt, metrics, bytes } = (adapter ?? state)!;
+    const { trainLoss, trainTokenAccuracy, validationLoss, validationTokenAccuracy } = metrics;
     return {
-      id: checkpoint.id,
+      id,
       object: 'fine_tuning.job.checkpoint',
-      created_at: unixSeconds(checkpoint.createdAt),
-      fine_tuned_model_checkpoint: `${modelName}:ckpt-step-${checkpoint.step}`,
-      step_number: checkpoint.step,
+      created_at: unixSeconds(createdAt),
+      fine_tuned_model_checkpoint: adapter?.modelName ?? `${modelName}:ckpt-step-${step}`,
+      step_number: step,
       fine_tuning_job_id: job.id,
-      bytes: checkpoint.bytes,
-      seconds: checkpoint.seconds,
+      available: adapter !== null,
+      best: adapter?.isBest ?? false,
+      bytes,
+      seconds: state?.seconds ?? null,
+      digest: adapter?.digest ?? null,
+      files: adapter?.files ?? [],
       metrics: present({
-        step: checkpoint.step,
+        step,
         train_loss: trainLoss,
         train_mean_token_accuracy: trainTokenAccuracy,
         // Graft always evaluates the whole validation set.
@@ -252,6 +271,33 @@ export function toWireCheckpoint(job: Job, modelName: string) {
     };
   };
 }
+
+export const CheckpointParams = Type.Object({
+  fine_tuning_job_id: Type.String(),
+  checkpoint_id: Type.String(),
+});
+
+export const PromoteCheckpointSchema = named(
+  'PromoteCheckpoint',
+  {
+    name: Type.Optional(
+      Type.String({
+        minLength: 1,
+        maxLength: 64,
+        pattern: '^[A-Za-z0-9][A-Za-z0-9._-]*$',
+        description: "Name of the adapter whose next version it becomes; the job's own if it is left out.",
+      }),
+    ),
+    note: Type.Optional(nullable(Type.String({ maxLength: longestNote }))),
+  },
+  closed,
+);
+
+export const DeletedCheckpointSchema = named('DeletedCheckpoint', {
+  id: Type.String(),
+  object: Type.Literal('fine_tuning.job.checkpoint'),
+  deleted: Type.Literal(true),
+});
 
 /** Attempts are numbered by their job's lease epochs. */
 export function toWireAttempt(attempt: JobAttempt): Static<typeof AttemptSchema> {

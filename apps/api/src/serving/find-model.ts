@@ -1,4 +1,10 @@
-import { findFineTunedModel, type GenerationRequest, type Identity, type Services } from '@graft/service';
+import {
+  findCheckpointModel,
+  findFineTunedModel,
+  type GenerationRequest,
+  type Identity,
+  type Services,
+} from '@graft/service';
 import { ApiError } from '../api-error.ts';
 import { checkModelAllowed } from './check-model.ts';
 
@@ -13,7 +19,9 @@ export async function findModel(
   checkModelAllowed(caller, model);
   if (await services.baseModels.has(model, caller.teamId))
     return { name: model, base_model: model, adapter: null };
-  const version = await findFineTunedModel(services, caller.teamId, model);
+  const version =
+    (await findFineTunedModel(services, caller.teamId, model)) ??
+    (await findCheckpointModel(services, caller.teamId, model));
   if (!version) throw modelNotFound(model);
   // What was trained on a base model is of no use without it.
   if (!(await services.baseModels.permits(version.baseModel, caller.teamId))) throw modelNotFound(model);

@@ -163,6 +163,7 @@ async function settle(
       ...Object.fromEntries(given.filter(([, value]) => value !== undefined)),
     }),
     exampleCount: examples.length,
+    hasValidationFile: options.validation !== undefined,
     contextLength: outlineOf(base.config).maxPositions,
   });
   return { peft, training };

@@ -5,6 +5,7 @@ import { lossCurveSvg } from '../draw/loss-curve-svg.ts';
 import { bytes, count, duration, loss } from '../draw/quantities.ts';
 import { fields } from '../draw/table.ts';
 import { TrainingDisplay } from '../draw/training-display.ts';
+import { endText } from '../draw/training-end.ts';
 import type { TrainingState } from '../draw/training-view.ts';
 import type { Output } from '../output.ts';
 
@@ -149,6 +150,7 @@ export class TrainingRun {
           'trained',
           `${count(record.trainedTokens)} tokens in ${record.steps} steps, ${duration((performance.now() - this.#began) / 1_000)}`,
         ],
+        ['ended', endText({ step: record.steps, ...record }, 'written')],
         ['checkpoints', this.#ofCheckpoints()],
         ['memory', `${bytes(record.peakMemoryBytes)} at most`],
         ['adapter', `${output} (${record.files.map((file) => file.path).join(', ')})`],

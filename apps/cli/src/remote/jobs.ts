@@ -4,8 +4,10 @@ import { addPair, unixTime, wholeNumber } from '../arguments.ts';
 import { printable } from '../draw/printable.ts';
 import { count, duration, timestamp } from '../draw/quantities.ts';
 import { fields, table } from '../draw/table.ts';
+import { endOfJob } from '../draw/training-end.ts';
 import { createOutput, type Output } from '../output.ts';
 import { noun, type RemoteOptions, verb } from '../verb.ts';
+import { addListVerb } from './adapters/checkpoints.ts';
 import { addCloneJobVerb } from './clone-job.ts';
 import { connect } from './connect.ts';
 import { addCreateJobVerb, jobPriorities } from './create-job.ts';
@@ -33,7 +35,7 @@ export function addJobsVerbs(program: Command): void {
   const jobs = noun(
     program,
     'jobs',
-    'fine-tuning: create, clone, list, get, watch, cancel, pause, resume, priority, events, explain',
+    'fine-tuning: create, clone, list, get, watch, cancel, pause, resume, priority, events, checkpoints, explain',
   );
   addCreateJobVerb(jobs);
   addCloneJobVerb(jobs);
@@ -160,6 +162,8 @@ export function addJobsVerbs(program: Command): void {
       output.result({ object: 'list', data }, () => data.map(line).join('\n') || 'No events yet.');
     });
 
+  addListVerb(jobs, 'checkpoints');
+
   verb(jobs, {
     name: 'explain <id>',
     summary: 'tell in plain words what happened to a job: attempts, recoveries, what happens next',
@@ -204,6 +208,7 @@ function describeJob(job: FineTuningJob, { paint }: Output): string {
           ? null
           : duration(progress.seconds_remaining),
       ],
+      ['ended', endOfJob(job)],
       ['tokens', job.trained_tokens === null ? null : count(job.trained_tokens)],
       [
         'data',

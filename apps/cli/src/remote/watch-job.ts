@@ -3,6 +3,7 @@ import type { FineTuningJob, GraftClient, JobEvent, JobMetric } from '@graft/cli
 import { printable } from '../draw/printable.ts';
 import { bytes, duration } from '../draw/quantities.ts';
 import { TrainingDisplay } from '../draw/training-display.ts';
+import { endOfJob } from '../draw/training-end.ts';
 import type { TrainingState } from '../draw/training-view.ts';
 import { catchInterrupts, INTERRUPTED } from '../interrupts.ts';
 import type { Output } from '../output.ts';
@@ -161,10 +162,12 @@ async function finish(client: GraftClient, job: FineTuningJob, output: Output): 
     const took = job.finished_at === null ? '' : ` in ${duration(job.finished_at - job.created_at)}`;
     const model = await client.models.retrieve(job.fine_tuned_model).catch(() => null);
     const adapter = model?.adapter ? `${model.adapter.id}, version ${model.adapter.version}` : null;
+    const end = endOfJob(job);
     const lines = [
       '',
       `${paint.good('Succeeded')}${took}: ${paint.bold(job.fine_tuned_model)}`,
       ...(adapter === null ? [] : [`Adapter ${adapter}`]),
+      ...(end === null ? [] : [`Training ended ${end}`]),
       '',
       'Next:',
       `  graft chat --model ${job.fine_tuned_model} -m "Hello!"`,

@@ -9,6 +9,7 @@ import type {
   ChatCompletionChunk,
   FileObject,
   FineTuningJob,
+  JobCheckpoint,
   JobEvent,
   JobMetric,
   Me,
@@ -134,6 +135,12 @@ export async function wireServer(t: TestContext): Promise<WireServer> {
           list([...metrics, ...(step >= TOTAL_STEPS ? [metric('evaluation', 4, 1.1)] : [])]),
         );
       }
+      case 'GET /fine_tuning/jobs/ftjob-1/checkpoints':
+        return send(response, list([checkpoint(4, false), checkpoint(3), checkpoint(2, true, true)]));
+      case 'POST /fine_tuning/jobs/ftjob-1/checkpoints/ftckpt_2/promote':
+        return send(response, version);
+      case 'DELETE /fine_tuning/jobs/ftjob-1/checkpoints/ftckpt_3':
+        return send(response, { id: 'ftckpt_3', object: 'fine_tuning.job.checkpoint', deleted: true });
       case 'GET /models':
         return send(response, list([baseModel, tunedModel]));
       case 'GET /models/ft:base:team:demo:abc':
@@ -148,6 +155,7 @@ export async function wireServer(t: TestContext): Promise<WireServer> {
         return send(response, list([version]));
       case 'GET /adapters/adpt_1/versions/1':
         return send(response, version);
+      case 'GET /fine_tuning/jobs/ftjob-1/checkpoints/ftckpt_3/download':
       case 'GET /adapters/adpt_1/versions/1/download': {
         const archive = await tarOf(state.archiveEntries);
         response.writeHead(200, {
@@ -327,6 +335,15 @@ const version: AdapterVersion = {
   metrics: null,
   download_path: '/v1/adapters/adpt_1/versions/1/download',
 };
+
+const checkpoint = (step: number, available = true, best = false): JobCheckpoint => ({
+  object: 'fine_tuning.job.checkpoint',
+  ...{ id: `ftckpt_${step}`, created_at: 1_700_000_000 },
+  ...{ fine_tuned_model_checkpoint: `${tunedModel.id}:ckpt-step-${step}`, fine_tuning_job_id: 'ftjob-1' },
+  ...{ step_number: step, available, best, seconds: null, bytes: version.bytes },
+  ...{ digest: available ? version.digest : null, files: available ? version.files : [] },
+  metrics: { step, train_loss: 1 / step, valid_loss: 2 / step },
+});
 
 const event = (number: number): JobEvent => ({
   id: `ftevent-${number}`,

@@ -38,3 +38,7 @@ export function evaluationMessage({ step, loss, metrics }: Evaluation, totalStep
 function count(value: number): string {
   return value.toLocaleString('en-US');
 }
+
+export function notKeptMessage(step: number): string {
+  return `The adapter of step ${step} could not be stored: this checkpoint cannot be called.`;
+}

@@ -9,9 +9,17 @@ import {
   recordProgress,
   resumeFromCheckpoint,
 } from '@graft/service';
-import type { CheckpointKeeper } from './checkpoint-keeper.ts';
+import type { CheckpointKeeper } from './checkpoints/checkpoint-keeper.ts';
+import type { SnapshotKeeper } from './checkpoints/snapshot-keeper.ts';
 import type { JobLease } from './job-lease.ts';
-import { evaluationMessage, passedOverMessage, startMessage, stepMessage, tellsOf } from './job-messages.ts';
+import {
+  evaluationMessage,
+  notKeptMessage,
+  passedOverMessage,
+  startMessage,
+  stepMessage,
+  tellsOf,
+} from './job-messages.ts';
 import { evaluationRow, rowsOf, stepRow } from './metric-rows.ts';
 
 /**
@@ -21,6 +29,7 @@ import { evaluationRow, rowsOf, stepRow } from './metric-rows.ts';
 export class JobRecorder {
   #lease: JobLease;
   #keeper: CheckpointKeeper;
+  #snapshots: SnapshotKeeper | null = null;
   /** Aborted when nothing more is to be written. */
   readonly #closing = new AbortController();
   #onFault: () => void;
@@ -42,6 +51,11 @@ export class JobRecorder {
     this.#flushMilliseconds = flushMilliseconds;
   }
 
+  /** Who keeps the adapters that come from now on. */
+  set snapshots(keeper: SnapshotKeeper) {
+    this.#snapshots = keeper;
+  }
+
   record(record: TrainRecord): void {
     switch (record.type) {
       case 'start':
@@ -56,6 +70,14 @@ export class JobRecorder {
       case 'checkpoint':
         this.#checkpoint(record);
         break;
+      case 'snapshot':
+        this.#snapshots?.keep(record);
+        break;
+      case 'snapshot_lost': {
+        const { step, reason } = record;
+        this.#event({ level: 'warn', message: notKeptMessage(step), data: { step, reason } });
+        break;
+      }
       case 'stopped':
       case 'done':
         break;
@@ -69,6 +91,7 @@ export class JobRecorder {
     this.#flushSeries();
     await this.#written;
     if (this.#fault) throw this.#fault;
+    await this.#snapshots?.finish();
   }
 
   /** Drops what is not written yet; resolves when the last write is over. */
@@ -79,6 +102,7 @@ export class JobRecorder {
     this.#fault ??= new Error('The recorder is closed.');
     this.#closing.abort(this.#fault);
     await this.#written;
+    await this.#snapshots?.close();
   }
 
   /** An event for people. */

@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import { GraftError, type ResolvedTraining } from '@graft/peft-core/config';
 import { type Requirements, threadCount } from '@graft/peft-core/precision';
 import {
@@ -32,7 +33,7 @@ const noteMilliseconds = 10_000;
  */
 export async function prepareTraining(
   job: Job,
-  outputDir: string,
+  staging: string,
   options: {
     services: Services;
     device: Device;
@@ -74,7 +75,8 @@ export async function prepareTraining(
     requirements,
     initialAdapter: startFrom && (await services.artifacts.localFolder(startFrom.artifact)),
     initialName: startFrom?.digest ?? null,
-    outputDir,
+    outputDir: join(staging, 'adapter'),
+    snapshotDir: join(staging, 'snapshots'),
     checkpoints,
   };
   return { request, base, trainingFile, validationFile, startFrom };

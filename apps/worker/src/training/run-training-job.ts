@@ -5,7 +5,8 @@ import { GraftError } from '@graft/peft-core/config';
 import { isDatabaseAway, type Job, type Services } from '@graft/service';
 import type { WorkerHealth } from '../health/worker-health.ts';
 import { faultOf, logFault } from '../processes/child-fault.ts';
-import { CheckpointKeeper } from './checkpoint-keeper.ts';
+import { CheckpointKeeper } from './checkpoints/checkpoint-keeper.ts';
+import { SnapshotKeeper } from './checkpoints/snapshot-keeper.ts';
 import type { CodeVersion } from './code-version.ts';
 import { JobInterrupts } from './job-interrupts.ts';
 import { Fenced, JobLease, type LeaseTimes } from './job-lease.ts';
@@ -62,7 +63,12 @@ export async function runTrainingJob(job: Job, options: RunOptions): Promise<Job
   try {
     staging = await services.artifacts.stage(job.id, job.leaseEpoch);
     await removeLostStaging(staging);
-    const { end, publish } = await attempt(job, staging, { interrupts, recorder, keeper, observer }, options);
+    const { end, publish } = await attempt(
+      job,
+      staging,
+      { interrupts, lease, recorder, keeper, observer, log },
+      options,
+    );
     if (lease.fenced) throw new Fenced();
     if (end.type === 'failed') logFault('training failed', end.fault, log);
     if (interrupts.why === 'cancel') await recorder.close();
@@ -92,10 +98,19 @@ async function attempt(
   staging: string,
   {
     interrupts,
+    lease,
     recorder,
     keeper,
     observer,
-  }: { interrupts: JobInterrupts; recorder: JobRecorder; keeper: CheckpointKeeper; observer: JobObserver },
+    log,
+  }: {
+    interrupts: JobInterrupts;
+    lease: JobLease;
+    recorder: JobRecorder;
+    keeper: CheckpointKeeper;
+    observer: JobObserver;
+    log: Services['log'];
+  },
   options: RunOptions,
 ): Promise<{ end: TrainerOutcome; publish: () => Promise<Publication> }> {
   const { services, trainer, code } = options;
@@ -113,6 +128,12 @@ async function attempt(
     throw error;
   }
   if (interrupts.why) return { end: { type: 'stopped' }, publish: none };
+  const lineage = () => lineageOf(job, prepared, { code, device });
+  recorder.snapshots = new SnapshotKeeper(lease, services, log, {
+    lineage,
+    takeBack: (folder) => trainer.takeBack(folder),
+    leaving: interrupts.leaving,
+  });
 
   let done: Extract<TrainRecord, { type: 'done' }> | undefined;
   let verification: VerificationMetrics | null = null;
@@ -139,7 +160,7 @@ async function attempt(
     const { steps, trainedTokens, finalLoss, validationLoss, peakMemoryBytes, adapterDir, metrics } = done;
     return {
       ...(await services.artifacts.publish(adapterDir)),
-      lineage: await lineageOf(job, prepared, { code, device }),
+      lineage: await lineage(),
       // Shown to clients as they are, so named as on the wire.
       metrics: {
         steps,
@@ -151,9 +172,19 @@ async function attempt(
         proof: verification,
       },
       trainedTokens,
+      trainingEnd: endOf(done),
     };
   };
   return { end, publish };
+}
+
+function endOf({
+  steps: step,
+  ...done
+}: Extract<TrainRecord, { type: 'done' }>): NonNullable<Publication['trainingEnd']> {
+  const { totalSteps, publishedStep, best, evaluationsWithoutGain } = done;
+  const reason = step < totalSteps ? 'early_stopping' : 'completed';
+  return { step, totalSteps, reason, publishedStep, best, evaluationsWithoutGain };
 }
 
 async function settleFault(

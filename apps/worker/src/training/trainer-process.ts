@@ -68,6 +68,11 @@ export class TrainerProcess {
     }
   }
 
+  /** Makes a folder that the child has written, and writes no more, this process's own while the call goes on. */
+  async takeBack(folder: string): Promise<void> {
+    if (this.#options.user) await takeBack({ writes: [folder], reads: [] });
+  }
+
   /** Measures a finished job's files in a child of its own, which has seen nothing of the training. */
   async verify(request: VerificationRequest, run: TrainerRun): Promise<TrainerOutcome> {
     const fresh = new TrainerProcess(this.#options);
@@ -153,6 +158,7 @@ export class TrainerProcess {
 /** What a trainer of another user needs of this machine besides the base model, which the operator lets it read. */
 function accessOf({
   outputDir,
+  snapshotDir,
   checkpoints,
   trainingFile,
   validationFile,
@@ -160,7 +166,7 @@ function accessOf({
 }: TrainingRequest): Access {
   const adapter = initialAdapter ? readdirSync(initialAdapter).map((name) => join(initialAdapter, name)) : [];
   return {
-    writes: [outputDir, checkpoints.dir],
+    writes: [outputDir, checkpoints.dir, ...(snapshotDir ? [snapshotDir] : [])],
     reads: [trainingFile, ...(validationFile ? [validationFile] : []), ...adapter],
   };
 }

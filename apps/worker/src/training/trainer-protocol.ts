@@ -26,12 +26,14 @@ export interface TrainingRequest {
   initialAdapter: string | null;
   initialName: string | null;
   outputDir: string;
+  /** Where it puts the adapters of steps along the way; none without it. */
+  snapshotDir?: string;
   /** Where this attempt writes its own, and what it may go on from, newest first. */
   checkpoints: { dir: string; candidates: CheckpointCandidate[] };
 }
 
 /** A finished job's files, which are loaded like any adapter and measured on the same data as the live model. */
-export type VerificationRequest = Omit<TrainingRequest, 'outputDir' | 'checkpoints'> & {
+export type VerificationRequest = Omit<TrainingRequest, 'outputDir' | 'snapshotDir' | 'checkpoints'> & {
   adapterDir: string;
 };
 

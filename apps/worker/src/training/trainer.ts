@@ -13,7 +13,9 @@ const send = listenToParent<TrainerMessages>((message) => {
   if (message.type === 'stop') stopping.abort();
   else if (message.type === 'train') {
     const { request } = message;
-    const folders = [request.outputDir, dirname(request.checkpoints.dir)];
+    const folders = [request.outputDir, request.snapshotDir, dirname(request.checkpoints.dir)].filter(
+      (folder) => folder !== undefined,
+    );
     void answer((signal) => trainAndReport(request, signal), { base: baseOf(request), folders });
   } else if (message.type === 'prove') {
     void answer(async () => {

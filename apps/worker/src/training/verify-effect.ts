@@ -28,7 +28,7 @@ export async function verifyEffect(
   done: Extract<TrainRecord, { type: 'done' }>,
   interrupts: JobInterrupts,
 ): Promise<{ end: TrainerOutcome; metrics: VerificationMetrics | null }> {
-  const { outputDir: _, checkpoints: _kept, ...rest } = request;
+  const { outputDir: _, snapshotDir: _snapshots, checkpoints: _kept, ...rest } = request;
   let verification: AdapterVerification | undefined;
   const end = await trainer.verify(
     { ...rest, adapterDir: done.adapterDir },

@@ -80,6 +80,8 @@ test('jobs are created, filtered by metadata, and moved through their states', a
   await jobs.list({ limit: 5, status: 'failed', metadata: { owner: 'me' } }).toArray();
   await jobs.metrics('ftjob-1', { afterStep: 7 });
   await jobs.checkpoints.list('ftjob-1', { limit: 1 }).toArray();
+  await jobs.checkpoints.promote('ftjob-1', 'ftckpt_1', { name: 'poet' });
+  await jobs.checkpoints.delete('ftjob-1', 'ftckpt_1');
   assert.deepEqual(
     requests.map((request) => `${request.method} ${request.url.slice('/v1/fine_tuning/jobs'.length)}`),
     [
@@ -91,6 +93,8 @@ test('jobs are created, filtered by metadata, and moved through their states', a
       'GET ?limit=5&status=failed&metadata%5Bowner%5D=me',
       'GET /ftjob-1/metrics?after_step=7',
       'GET /ftjob-1/checkpoints?limit=1',
+      'POST /ftjob-1/checkpoints/ftckpt_1/promote',
+      'DELETE /ftjob-1/checkpoints/ftckpt_1',
     ],
   );
   assert.equal(requests[0]?.headers['content-type'], 'application/json');

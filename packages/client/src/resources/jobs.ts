@@ -1,5 +1,6 @@
 import { PageList } from '../page-list.ts';
 import type { Query, Transport } from '../transport.ts';
+import type { AdapterVersion } from '../wire-adapters.ts';
 import type {
   AttemptPage,
   FineTuningJob,
@@ -11,6 +12,7 @@ import type {
   JobMetric,
   JobPriority,
 } from '../wire-objects.ts';
+import { AdapterDownload, type DownloadOptions } from './adapter-download.ts';
 import { type EventStreamOptions, streamJobEvents } from './job-event-stream.ts';
 
 export class Jobs {
@@ -147,6 +149,30 @@ class JobCheckpoints {
   list(id: string, params: { limit?: number; after?: string } = {}): PageList<JobCheckpoint> {
     return new PageList(this.#transport, `${jobPath(id)}/checkpoints`, params);
   }
+
+  /** A tar of the files of a checkpoint's adapter, as Hugging Face PEFT reads them. */
+  download(id: string, checkpointId: string, options: DownloadOptions = {}): AdapterDownload {
+    return new AdapterDownload(this.#transport, `${checkpointPath(id, checkpointId)}/download`, options);
+  }
+
+  /** Makes it the next version of the job's adapter, or of the one of this name. Asked again, it answers the version that there is. */
+  promote(
+    id: string,
+    checkpointId: string,
+    options: { name?: string | undefined; note?: string | undefined } = {},
+  ): Promise<AdapterVersion> {
+    const { name, note } = options;
+    const json = { ...(name === undefined ? {} : { name }), ...(note === undefined ? {} : { note }) };
+    const path = `${checkpointPath(id, checkpointId)}/promote`;
+    return this.#transport.json({ method: 'POST', path, json });
+  }
+
+  /** Deletes its adapter for good. */
+  delete(id: string, checkpointId: string): Promise<{ id: string; deleted: true }> {
+    return this.#transport.json({ method: 'DELETE', path: checkpointPath(id, checkpointId) });
+  }
 }
 
+const checkpointPath = (id: string, checkpointId: string): string =>
+  `${jobPath(id)}/checkpoints/${encodeURIComponent(checkpointId)}`;
 const jobPath = (id: string): string => `/fine_tuning/jobs/${encodeURIComponent(id)}`;

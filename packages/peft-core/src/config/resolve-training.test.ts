@@ -4,7 +4,12 @@ import { Value } from 'typebox/value';
 import type { GraftError } from '../errors.ts';
 import { parsePeftConfig } from './peft-config.ts';
 import { resolveTraining, type TrainingRequest, validationCount } from './resolve-training.ts';
-import { HyperparametersSchema, parseTrainingOptions, ResolvedTrainingSchema } from './training-options.ts';
+import {
+  HyperparametersSchema,
+  parseTrainingOptions,
+  ResolvedTrainingSchema,
+  type TrainingOptions,
+} from './training-options.ts';
 
 const peft = parsePeftConfig({ peft_type: 'LORA' });
 const resolve = (request: Partial<TrainingRequest> = {}) =>
@@ -49,6 +54,31 @@ test('"auto": cosine, 3 % warmup, effective batch 8, three epochs, 2e-4', () => 
   assert.equal(training.warmup_steps, 3); // 3 % of 90 steps, rounded up
   assert.equal(training.eval_steps, 30);
   assert.equal(training.checkpoint_steps, 10);
+});
+
+test('early stopping is off, follows the loss, and needs something to measure before the end', () => {
+  const plain = resolve();
+  assert.deepEqual(
+    [plain.early_stopping_patience, plain.early_stopping_threshold, plain.load_best_model_at_end],
+    [null, 0, false],
+  );
+  assert.deepEqual([plain.metric_for_best_model, plain.greater_is_better], ['eval_loss', false]);
+  const patient = { early_stopping_patience: 2, validation_split: 0.1 };
+  assert.equal(
+    resolve({ training: { ...patient, metric_for_best_model: 'eval_accuracy' } }).greater_is_better,
+    true,
+  );
+  const fault = (training: TrainingOptions, param: string) =>
+    assert.throws(() => resolve({ training }), { code: 'invalid_training_option', param });
+  fault({ early_stopping_patience: 2 }, 'training.early_stopping_patience');
+  fault({ load_best_model_at_end: true }, 'training.load_best_model_at_end');
+  assert.equal(
+    resolve({ hasValidationFile: true, training: { load_best_model_at_end: true } }).load_best_model_at_end,
+    true,
+  );
+  fault({ ...patient, eval_steps: 81 }, 'training.eval_steps'); // 27 steps of 8 in each of 3 epochs
+  assert.equal(resolve({ training: { ...patient, eval_steps: 80 } }).eval_steps, 80);
+  fault({ ...patient, n_epochs: 1 }, 'training.eval_steps');
 });
 
 test('large files take fewer epochs, tiny ones smaller batches', () => {

@@ -17,8 +17,10 @@ export interface TrainingRequest {
   training?: TrainingOptions;
   /** OpenAI's hyperparameters of the request, which match HyperparametersSchema. */
   hyperparameters?: Hyperparameters;
-  /** Lines of the training file, before a validation split is taken off. */
+  /** Lines of the training file, before a validation split is taken off; 0: not known yet. */
   exampleCount: number;
+  /** Whether there is a validation file. */
+  hasValidationFile?: boolean;
   /** Tokens the base model can attend to, where known. */
   contextLength?: number;
 }
@@ -67,9 +69,18 @@ export function resolveTraining(request: TrainingRequest): ResolvedTraining {
       `is ${maxSeqLength}, and peft.num_virtual_tokens takes ${virtualTokens + prefixLength} of them: no token of text is left`,
     );
   }
+  const split = training.validation_split ?? 0;
+  if (!request.hasValidationFile && split === 0) {
+    for (const option of ['early_stopping_patience', 'load_best_model_at_end'] as const) {
+      if (training[option])
+        conflict(
+          `training.${option}`,
+          'needs validation data: give a validation file, or training.validation_split',
+        );
+    }
+  }
   throwFaults(faults);
 
-  const split = training.validation_split ?? 0;
   const trained = Math.max(1, exampleCount - validationCount(exampleCount, split));
   const accumulation = training.gradient_accumulation_steps ?? 1;
   const batch =
@@ -79,6 +90,16 @@ export function resolveTraining(request: TrainingRequest): ResolvedTraining {
   const epochs = training.n_epochs ?? fixed(hyperparameters.n_epochs) ?? automaticEpochs(exampleCount);
   const stepsPerEpoch = Math.ceil(trained / (batch * accumulation));
   const steps = Math.min(stepsPerEpoch * epochs, training.max_steps ?? Number.POSITIVE_INFINITY);
+  const evalSteps = training.eval_steps ?? stepsPerEpoch;
+  const patience = training.early_stopping_patience ?? null;
+  if (patience !== null && exampleCount > 0 && evalSteps >= steps) {
+    conflict(
+      'training.eval_steps',
+      `is ${evalSteps}${training.eval_steps === undefined ? ', one training epoch' : ''}, and the job has ${steps} steps: with early_stopping_patience it must be measured before the end`,
+    );
+    throwFaults(faults);
+  }
+  const metric = training.metric_for_best_model ?? 'eval_loss';
 
   return {
     n_epochs: epochs,
@@ -98,11 +119,16 @@ export function resolveTraining(request: TrainingRequest): ResolvedTraining {
     base_dtype: training.base_dtype ?? 'auto',
     gradient_checkpointing: training.gradient_checkpointing ?? false,
     validation_split: split,
-    eval_steps: training.eval_steps ?? stepsPerEpoch,
+    eval_steps: evalSteps,
     checkpoint_steps: training.checkpoint_steps ?? Math.min(500, Math.max(10, Math.ceil(steps / 10))),
     checkpoint_seconds: training.checkpoint_seconds ?? 600,
     seed: training.seed ?? 42,
     max_steps: training.max_steps ?? null,
+    early_stopping_patience: patience,
+    early_stopping_threshold: training.early_stopping_threshold ?? 0,
+    load_best_model_at_end: training.load_best_model_at_end ?? false,
+    metric_for_best_model: metric,
+    greater_is_better: training.greater_is_better ?? metric !== 'eval_loss',
   };
 }
 

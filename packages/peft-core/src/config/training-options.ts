@@ -123,6 +123,27 @@ export const ResolvedTrainingSchema = Type.Object(
     max_steps: Type.Union([Type.Integer({ minimum: 1, maximum: 10_000_000 }), Type.Null()], {
       description: 'Stop after this many optimizer steps. Default null: no limit.',
     }),
+    early_stopping_patience: Type.Union([Type.Integer({ minimum: 1, maximum: 1_000_000 }), Type.Null()], {
+      description:
+        'Stop after this many evaluations in a row that were no improvement of metric_for_best_model on the best before them. Needs validation data. Default null: train to the end.',
+    }),
+    early_stopping_threshold: Type.Number({
+      minimum: 0,
+      maximum: 1_000_000,
+      description: 'What is no more than this is no improvement to early_stopping_patience. Default 0.',
+    }),
+    load_best_model_at_end: Type.Boolean({
+      description:
+        'Publish the adapter of the best evaluation, not that of the last step. Needs validation data. Default false.',
+    }),
+    metric_for_best_model: Type.Enum(['eval_loss', 'eval_accuracy'], {
+      type: 'string',
+      description:
+        'What the best is the best of: the validation loss, or the share of tokens, classes or pairs that are right. Default eval_loss.',
+    }),
+    greater_is_better: Type.Boolean({
+      description: 'Whether more of metric_for_best_model is better. Automatic: of all but a loss.',
+    }),
   },
   { $id: 'ResolvedTraining', description: 'Training options with every value fixed.' },
 );

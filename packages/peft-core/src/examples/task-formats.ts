@@ -1,3 +1,4 @@
+import type { TrainingOptions } from '../config/index.ts';
 import { GraftError } from '../errors.ts';
 import type { TaskType } from '../outlines/outline.ts';
 import type { DatasetFormat } from './raw-example.ts';
@@ -40,5 +41,18 @@ export function checkFormat(task: TaskType, format: DatasetFormat, param = 'trai
     'data_unfit_for_task',
     `task_type ${task} learns from lines of ${fit.map((each) => FIELDS[each]).join(' or ')}, but the file has ${FIELDS[format]}`,
     { param },
+  );
+}
+
+/** Throws GraftError `invalid_training_option`: of scored pairs none is right or wrong. */
+export function checkBestMetric(
+  { metric_for_best_model: metric }: Pick<TrainingOptions, 'metric_for_best_model'>,
+  format: DatasetFormat,
+): void {
+  if (metric !== 'eval_accuracy' || format !== 'scored_pairs') return;
+  throw new GraftError(
+    'invalid_training_option',
+    'training.metric_for_best_model: eval_accuracy is not measured of scored pairs; use eval_loss',
+    { param: 'training.metric_for_best_model' },
   );
 }

@@ -8,6 +8,7 @@ import type { TrainOptions, TrainRecord } from '../train/records.ts';
 export function trainOptions(given: {
   base: BaseModel;
   trainingFile: string;
+  validationFile?: string;
   exampleCount: number;
   peft: Record<string, unknown>;
   training: TrainingOptions;
@@ -19,7 +20,12 @@ export function trainOptions(given: {
     ...rest,
     baseModelName: 'tiny',
     peft,
-    training: resolveTraining({ peft, training, exampleCount }),
+    training: resolveTraining({
+      peft,
+      training,
+      exampleCount,
+      hasValidationFile: given.validationFile !== undefined,
+    }),
   };
 }
 

@@ -1,30 +1,28 @@
-import { writeAdapter } from '../files.ts';
+import { type WrittenFile, writeAdapter } from '../files.ts';
 import { adapterTensorsToSave } from '../peft-model/adapter-values.ts';
-import { evaluate } from './evaluation.ts';
+import { evaluate, type Measurement } from './evaluation.ts';
 import type { TrainingRun } from './open-run.ts';
-import type { RecordOf } from './records.ts';
+import type { BestEvaluation, RecordOf } from './records.ts';
 
-/** Measures the trained model, if it has not just been, and writes the adapter's files. */
+/** Measures the model to publish, if it has not just been, and writes the adapter's files. */
 export async function finishRun(run: TrainingRun): Promise<RecordOf<'done'>> {
   const { options, setup, measuring, built, trainedTokens, finalLoss } = run;
+  const publishedStep = publishedStepOf(run);
+  if (publishedStep !== run.step) {
+    await built.program.write([['adapter', run.bestAdapter!]]);
+    run.measurement = null;
+  }
   if (measuring) run.measurement ??= evaluate(built, measuring.plan, measuring.examples, setup.layout);
   const { measurement } = run;
-  const validation = measuring?.measuredOn === 'validation' ? measurement : null;
-  const validationLoss = validation?.loss ?? null;
-  const steps = run.plan.steps;
-  const { files } = await writeAdapter(options.outputDir, {
-    peft: built.model.attachment?.written ?? options.peft,
-    baseModelNameOrPath: options.baseModelName,
-    tensors: await adapterTensorsToSave(built, options.base),
-    baseConfig: setup.config,
-    baseDigest: run.baseDigest,
-    labels: setup.data.labels,
-    card: { steps, trainedTokens, finalLoss, validationLoss },
-  });
+  const validation = validationOf(run);
+  const files = await writeFiles(run, options.outputDir, publishedStep);
   return {
     type: 'done',
     adapterDir: options.outputDir,
-    ...{ steps, trainedTokens, finalLoss, validationLoss },
+    ...{ steps: run.step, publishedStep, totalSteps: run.plan.steps, trainedTokens, finalLoss },
+    validationLoss: validation?.loss ?? null,
+    best: bestOf(run),
+    evaluationsWithoutGain: run.best.evaluationsWithoutGain,
     metrics: validation?.metrics ?? {},
     verification:
       options.verify && measuring && measurement
@@ -33,4 +31,39 @@ export async function finishRun(run: TrainingRun): Promise<RecordOf<'done'>> {
     peakMemoryBytes: process.resourceUsage().maxRSS * 1024,
     files,
   };
+}
+
+/** The step whose adapter the run would publish if it ended now. */
+export function publishedStepOf({ options, best, step }: TrainingRun): number {
+  return (options.training.load_best_model_at_end && best.best?.step) || step;
+}
+
+export function bestOf({ best }: TrainingRun): BestEvaluation | null {
+  return best.best && { metric: best.metric, ...best.best };
+}
+
+/** The last evaluation on validation examples. */
+export function validationOf({ measuring, measurement }: TrainingRun): Measurement | null {
+  return measuring?.measuredOn === 'validation' ? measurement : null;
+}
+
+/** Writes the files of the adapter that the program holds, which is that of `step`. */
+export async function writeFiles(run: TrainingRun, folder: string, step: number): Promise<WrittenFile[]> {
+  const { options, setup, built, log, baseDigest } = run;
+  const { tokens, loss } = log.series.train;
+  const { files } = await writeAdapter(folder, {
+    peft: built.model.attachment?.written ?? options.peft,
+    baseModelNameOrPath: options.baseModelName,
+    tensors: await adapterTensorsToSave(built, options.base),
+    baseConfig: setup.config,
+    baseDigest,
+    labels: setup.data.labels,
+    card: {
+      steps: step,
+      trainedTokens: tokens[step - 1]!,
+      finalLoss: loss[step - 1]!,
+      validationLoss: validationOf(run)?.loss ?? null,
+    },
+  });
+  return files;
 }

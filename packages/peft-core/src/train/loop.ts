@@ -1,11 +1,12 @@
 import { elementCount } from '../tensors/tensor-source.ts';
-import { writeCheckpoint } from './checkpoints/write-checkpoint.ts';
+import { BEST_ADAPTER, writeCheckpoint } from './checkpoints/write-checkpoint.ts';
 import { evaluate } from './evaluation.ts';
 import { finishRun } from './finish-run.ts';
 import { openRun, type TrainingRun } from './open-run.ts';
 import type { RecordOf, TrainOptions, TrainRecord } from './records.ts';
 import { runStep } from './run-step.ts';
 import { setUpTraining } from './setup.ts';
+import { isSnapshotDue, takeSnapshot } from './snapshots.ts';
 import { STATE } from './train-program.ts';
 import { WarmModel } from './warm-model.ts';
 
@@ -27,7 +28,8 @@ export async function* train(options: TrainOptions): AsyncGenerator<TrainRecord>
     const { plan } = run;
     yield startRecord(run);
 
-    while (run.step < plan.steps) {
+    // A run that lost patience, and its process before it had written the files, is over when it goes on.
+    while (run.step < plan.steps && !run.best.isPatienceLost) {
       if (signal?.aborted) {
         yield* checkpoint(run);
         yield { type: 'stopped', step: run.step };
@@ -35,7 +37,9 @@ export async function* train(options: TrainOptions): AsyncGenerator<TrainRecord>
       }
       yield runStep(run);
       const last = run.step === plan.steps;
-      if (last || run.step % training.eval_steps === 0) yield* evaluation(run);
+      const isEvaluated = last || run.step % training.eval_steps === 0;
+      if (isEvaluated) yield* evaluation(run);
+      if (isSnapshotDue(run, isEvaluated)) yield await takeSnapshot(run);
       if (!last && isCheckpointDue(run)) yield* checkpoint(run);
     }
 
@@ -82,7 +86,13 @@ function* evaluation(run: TrainingRun): Generator<RecordOf<'evaluation'>> {
   if (measuring?.measuredOn !== 'validation') return;
   run.measurement = evaluate(built, measuring.plan, measuring.examples, setup.layout);
   run.log.addEvaluation({ step, ...run.measurement });
+  const isBest = run.best.take({ step, ...run.measurement });
+  if (isBest && run.options.training.load_best_model_at_end) run.bestAdapter = adapterOf(run).slice();
   yield { type: 'evaluation', step, ...run.measurement };
+}
+
+function adapterOf({ built }: TrainingRun): Float32Array {
+  return built.program.read(['adapter']).get('adapter') as Float32Array;
 }
 
 function isCheckpointDue({ step, kept, options: { training } }: TrainingRun): boolean {
@@ -98,6 +108,7 @@ async function* checkpoint(run: TrainingRun): AsyncGenerator<RecordOf<'checkpoin
   const { step, trainedTokens, built, identity, log, options } = run;
   if (!options.checkpoints || step === run.kept.step) return;
   const state = built.program.read([...STATE]) as Map<string, Float32Array>;
+  if (run.bestAdapter && run.best.best?.step !== step) state.set(BEST_ADAPTER, run.bestAdapter);
   const written = await writeCheckpoint(
     options.checkpoints.dir,
     { step, trainedTokens, state, series: log.series },

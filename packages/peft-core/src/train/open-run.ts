@@ -4,10 +4,12 @@ import { sha256 } from '../sha256.ts';
 import { attach } from '../tuners/registry.ts';
 import { loadWeights } from '../weights/load-weights.ts';
 import { type BaseStorage, baseStorage } from '../weights/stored-weights.ts';
+import { asksForBest, BestModel } from './best-model.ts';
 import { makeFolder } from './checkpoints/durable-files.ts';
 import { CODE_VERSION } from './checkpoints/manifest.ts';
-import { MetricLog } from './checkpoints/metric-series.ts';
+import { MetricLog, type MetricSeries } from './checkpoints/metric-series.ts';
 import { adoptCheckpoint, type PassedOver } from './checkpoints/read-checkpoint.ts';
+import { BEST_ADAPTER, type CheckpointState } from './checkpoints/write-checkpoint.ts';
 import { type Measured, type Measurement, measuredExamples } from './evaluation.ts';
 import { effectivePrecision, type Requirements, threadCount } from './precision.ts';
 import type { TrainOptions } from './records.ts';
@@ -45,6 +47,10 @@ export interface TrainingRun {
   finalLoss: number;
   /** The last evaluation. */
   measurement: Measurement | null;
+  /** Of the evaluations so far. */
+  readonly best: BestModel;
+  /** The adapter's flat vector at the best evaluation; null before one, and where none is to be published. */
+  bestAdapter: Float32Array | null;
 }
 
 /** Plans the run, loads the model into `warm`, and sets its state: that of the newest checkpoint, or start values. */
@@ -76,25 +82,47 @@ export async function openRun(
     identity,
   );
   const zeros = new Float32Array(layout.size);
+  const series = checkpoint?.series ?? null;
+  const best = new BestModel(training);
+  for (const evaluated of evaluationsOf(series)) best.take(evaluated);
   await built.program.write(
-    checkpoint?.state ?? [
-      ['adapter', await startValues(built.model, base, { ...options, seed: training.seed })],
-      ['exp_avg', zeros],
-      ['exp_avg_sq', zeros],
-    ],
+    checkpoint
+      ? STATE.map((part): [string, Float32Array] => [part, checkpoint.state.get(part)!])
+      : [
+          ['adapter', await startValues(built.model, base, { ...options, seed: training.seed })],
+          ['exp_avg', zeros],
+          ['exp_avg_sq', zeros],
+        ],
   );
   if (training.gradient_accumulation_steps > 1) await built.program.write([['gradient_sum', zeros]]);
   return {
     ...{ options, setup, plan, measuring, precision, baseDigest, identity, built, passedOver },
     resumedFrom: checkpoint?.step ?? null,
     clock: new StepClock(),
-    log: new MetricLog(checkpoint?.series ?? null),
+    log: new MetricLog(series),
     kept: { step: checkpoint?.step ?? 0, at: performance.now() },
     step: checkpoint?.step ?? 0,
     trainedTokens: checkpoint?.trainedTokens ?? 0,
     finalLoss: checkpoint?.series.train.loss.at(-1) ?? Number.NaN,
     measurement: null,
+    best,
+    bestAdapter: checkpoint && training.load_best_model_at_end ? bestAdapterIn(checkpoint, best) : null,
   };
+}
+
+function* evaluationsOf(series: MetricSeries | null) {
+  if (!series) return;
+  const { step, loss, tokenAccuracy } = series.evaluation;
+  for (let i = 0; i < step.length; i++)
+    yield { step: step[i]!, loss: loss[i]!, tokenAccuracy: tokenAccuracy[i]! };
+}
+
+/** A checkpoint of the step that was the best holds it as the adapter itself. */
+function bestAdapterIn({ step, state }: CheckpointState, { best }: BestModel): Float32Array | null {
+  if (!best) return null;
+  const adapter = state.get(best.step === step ? 'adapter' : BEST_ADAPTER);
+  if (!adapter) throw new Error(`the checkpoint of step ${step} lacks the best adapter`);
+  return adapter;
 }
 
 /** Throws when this process computes otherwise than the run must: it was started for another job, or on another machine. */
@@ -116,7 +144,17 @@ function identityOf(
   { baseDigest, precision }: { baseDigest: string; precision: Requirements['precision'] },
 ): string {
   // When checkpoints are written changes none of them.
-  const { checkpoint_steps: _, checkpoint_seconds: __, ...options } = training;
+  const { checkpoint_steps: _, checkpoint_seconds: __, ...all } = training;
+  // Nor do these where nobody asks for the best: versions before them have no such options.
+  const {
+    early_stopping_patience: _patience,
+    early_stopping_threshold: _threshold,
+    load_best_model_at_end: _load,
+    metric_for_best_model: _metric,
+    greater_is_better: _greater,
+    ...plain
+  } = all;
+  const options = asksForBest(training) ? all : plain;
   return digestOf({
     version: CODE_VERSION,
     base: baseDigest,

@@ -1,5 +1,5 @@
 import type { PeftConfig, ResolvedTraining } from '../config/index.ts';
-import type { BaseModel } from '../files.ts';
+import type { BaseModel, WrittenFile } from '../files.ts';
 import type { CheckpointCandidate } from './checkpoints/manifest.ts';
 import type { MetricSeries } from './checkpoints/metric-series.ts';
 import type { PassedOver } from './checkpoints/read-checkpoint.ts';
@@ -24,6 +24,8 @@ export interface TrainOptions {
    * that is whole and its own: they come newest first.
    */
   checkpoints?: { dir: string; candidates: readonly CheckpointCandidate[] } | null;
+  /** Folder for the adapters of evaluations, or without validation data of training epochs; none are written without it. */
+  snapshotDir?: string | null;
   /** What must be so in this process; else `requirements_not_met`, a fault of the environment. */
   requirements?: Requirements;
   /** Start from an adapter's files instead of fresh values. A soft prompt is then trained itself, without an encoder. */
@@ -38,6 +40,13 @@ export interface TrainOptions {
   signal?: AbortSignal;
   /** Keeps the loaded model between calls of one process. */
   warm?: WarmModel;
+}
+
+/** By `metric_for_best_model`. */
+export interface BestEvaluation {
+  step: number;
+  metric: ResolvedTraining['metric_for_best_model'];
+  value: number;
 }
 
 /**
@@ -78,20 +87,48 @@ export type TrainRecord =
     }
   | ({ type: 'evaluation'; step: number } & Measurement)
   | ({ type: 'checkpoint'; step: number } & WrittenCheckpoint)
+  /** The adapter of this step as its files, in a folder of their own; the reader takes the folder away. */
+  | {
+      type: 'snapshot';
+      step: number;
+      dir: string;
+      files: WrittenFile[];
+      trainedTokens: number;
+      /** The best evaluation so far; null without validation data. */
+      best: BestEvaluation | null;
+      trainingLoss: number;
+      trainingAccuracy: number | null;
+      validationLoss: number | null;
+      validationAccuracy: number | null;
+      metrics: Metrics;
+    }
+  /** The adapter of this step could not be written: by the system's code. */
+  | { type: 'snapshot_lost'; step: number; reason: string }
   | { type: 'stopped'; step: number }
   | {
       type: 'done';
       adapterDir: string;
+      /** Optimizer steps done. */
       steps: number;
+      /** Of the best evaluation with `load_best_model_at_end`, else the last: whose adapter was written. */
+      publishedStep: number;
+      /** Steps that were planned; more than `steps` when the run was stopped early. */
+      totalSteps: number;
+      /** Null without validation data. */
+      best: BestEvaluation | null;
+      /** The last so many evaluations were no gain; of a run with `early_stopping_patience`. */
+      evaluationsWithoutGain: number;
       trainedTokens: number;
+      /** Training loss of the last step. */
       finalLoss: number;
+      /** Of the adapter that was written. */
       validationLoss: number | null;
-      /** Of the last evaluation on validation examples, by their names on the wire. */
+      /** Of the adapter that was written, on validation examples, by their names on the wire. */
       metrics: Metrics;
       /** With `verify`: the live model's loss, on the validation examples or the first of the training file. */
       verification: { loss: number; examples: number; measuredOn: 'validation' | 'training' } | null;
       peakMemoryBytes: number;
-      files: { path: string; bytes: number; sha256: string }[];
+      files: WrittenFile[];
     };
 
 export type RecordOf<Type extends TrainRecord['type']> = Extract<TrainRecord, { type: Type }>;

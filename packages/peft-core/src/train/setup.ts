@@ -1,5 +1,10 @@
 import { GraftError } from '../errors.ts';
-import { readTrainingData, type SequenceLayout, type TrainingData } from '../examples/index.ts';
+import {
+  checkBestMetric,
+  readTrainingData,
+  type SequenceLayout,
+  type TrainingData,
+} from '../examples/index.ts';
 import { sequencePooling } from '../files.ts';
 import type { Architecture } from '../models/architecture.ts';
 import { architectureFor } from '../models/registry.ts';
@@ -10,6 +15,7 @@ import { readAdapterFor } from '../peft-model/adapter-fit.ts';
 import { loadTokenizer } from '../text/index.ts';
 import { checkAgainstModel, checkFilesAgainstModel } from '../tuners/check.ts';
 import { leadingPositions } from '../tuners/methods.ts';
+import { asksForBest } from './best-model.ts';
 import { type Objective, objectiveOf } from './objectives/objective.ts';
 import type { TrainOptions } from './records.ts';
 
@@ -42,6 +48,8 @@ export async function setUpTraining(
     modelConfig: base.config,
     headLabels: startLabels,
   });
+  checkBestMetric(options.training, data.format);
+  checkMeasured(options.training, data);
   if (startLabels && data.labels !== startLabels)
     throw new GraftError(
       'unknown_label',
@@ -58,6 +66,17 @@ export async function setUpTraining(
     pooling: (await sequencePooling(base.path, architecture)).pooling,
   };
   return { architecture, config, data, objective: objectiveOf(data.format), layout };
+}
+
+/** The best model, and when to stop looking for a better one, is told by validation examples alone. */
+function checkMeasured(training: TrainOptions['training'], { validation }: TrainingData): void {
+  const option = asksForBest(training);
+  if (option === null || validation.length > 0) return;
+  throw new GraftError(
+    'invalid_training_option',
+    `training.${option}: needs validation data, and there are no examples to measure the model on`,
+    { param: `training.${option}` },
+  );
 }
 
 /** Classes of the classifier's adapter that training starts from, in the order of its head's rows. */

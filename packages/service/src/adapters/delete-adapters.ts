@@ -167,6 +167,10 @@ export async function purgeDeletedVersions(
         const adapter = { teamId, id: adapterId };
         // The lock lets a version that is being published be seen below.
         await tx.adapter.updateMany({ where: adapter, data: { id: adapterId } });
+        // With a job's model go its checkpoints, which were hidden since it was.
+        await tx.checkpointAdapter.deleteMany({
+          where: { teamId, job: { adapterVersion: { adapterId, ...expired } } },
+        });
         const { count } = await tx.adapterVersion.deleteMany({ where: { teamId, adapterId, ...expired } });
         await tx.adapter.deleteMany({ where: { ...adapter, versions: { none: {} } } });
         return count;

@@ -28,6 +28,21 @@ interface NewVersion extends MadeVersion {
 }
 
 /**
+ * The adapter of this name, made if it is not there, and locked until the transaction ends by an update that changes nothing: versions
+ * are numbered one after another, without gaps.
+ */
+export async function lockAdapter(
+  tx: Transaction,
+  of: { teamId: string; baseModel: string; name: string },
+): Promise<{ id: string }> {
+  return await tx.adapter.upsert({
+    where: { teamId_baseModel_name: of },
+    create: { id: newId('adapter'), ...of },
+    update: { name: of.name },
+  });
+}
+
+/**
  * The next version of an adapter, which is made with its first. Who calls has locked nothing of it: the adapter is locked here, and
  * stays so until the transaction ends.
  */
@@ -36,13 +51,8 @@ export async function insertVersion(
   of: { teamId: string; baseModel: string; name: string },
   version: NewVersion,
 ): Promise<AdapterVersion> {
-  const { teamId, name } = of;
-  // An update that changes nothing locks the adapter's row: versions are numbered one after another, without gaps.
-  const adapter = await tx.adapter.upsert({
-    where: { teamId_baseModel_name: of },
-    create: { id: newId('adapter'), ...of },
-    update: { name },
-  });
+  const { teamId } = of;
+  const adapter = await lockAdapter(tx, of);
   const newest = await tx.adapterVersion.aggregate({
     where: { teamId, adapterId: adapter.id },
     _max: { number: true },

@@ -77,6 +77,21 @@ export interface JobProgress {
   loss?: number;
 }
 
+/** How the training of a job ended that succeeded. */
+export interface TrainingEnd {
+  /** The last optimizer step. */
+  step: number;
+  /** Those that were planned. */
+  totalSteps: number;
+  reason: 'completed' | 'early_stopping';
+  /** Whose adapter is published: the last step, or with `load_best_model_at_end` the best evaluation's. */
+  publishedStep: number;
+  /** Null without validation data. */
+  best: { step: number; metric: string; value: number } | null;
+  /** The last so many evaluations were no gain. */
+  evaluationsWithoutGain: number;
+}
+
 /** Of a validation under way. */
 export interface ValidationProgress {
   /** Read so far, of all files. */
@@ -154,6 +169,8 @@ export interface Job {
   trainedTokens: number | null;
   /** What it will train, at most; null until the data were validated. */
   plannedTokens: number | null;
+  /** Set with the state succeeded; null of one that an earlier version trained. */
+  trainingEnd: TrainingEnd | null;
   /** W3C's `traceparent` of the request that created it. */
   traceContext: string | null;
   leaseEpoch: number;

@@ -40,10 +40,11 @@ export async function collectGarbage(
   }
   for await (const batch of inBatches(artifacts.list())) {
     const old = batch.filter(({ storedAt }) => storedAt < before).map(({ artifact }) => artifact);
-    const rows = await db.adapterVersion.findMany({
-      where: { artifact: { in: old } },
-      select: { artifact: true },
-    });
+    const naming = { where: { artifact: { in: old } }, select: { artifact: true } };
+    const rows = [
+      ...(await db.adapterVersion.findMany(naming)),
+      ...(await db.checkpointAdapter.findMany(naming)),
+    ];
     const named = new Set(rows.map(({ artifact }) => artifact));
     for (const artifact of old) {
       if (named.has(artifact)) continue;

@@ -9,7 +9,14 @@ import { checkOwnDataFolder } from './prove-data-folder.ts';
 /** A stored object by its row. */
 export type ObjectRow =
   | { kind: 'file'; teamId: string; id: string }
-  | { kind: 'artifact'; teamId: string; id: string; jobId: string | null; modelName: string };
+  /** `checkpoint`: the adapter of a step along the way. */
+  | {
+      kind: 'artifact' | 'checkpoint';
+      teamId: string;
+      id: string;
+      jobId: string | null;
+      modelName: string;
+    };
 
 const damages = new Set(['file_corrupt', 'file_missing', 'artifact_corrupt', 'artifact_missing']);
 
@@ -42,10 +49,12 @@ export async function reportCorruption(
     const change = { where: { teamId, id, corruptAt: null }, data: { corruptAt: new Date() } };
     const { count } = await (kind === 'file'
       ? tx.file.updateMany(change)
-      : tx.adapterVersion.updateMany(change));
+      : kind === 'artifact'
+        ? tx.adapterVersion.updateMany(change)
+        : tx.checkpointAdapter.updateMany(change));
     if (count === 0) return false;
     await insertAudit(tx, teamId, { keyId: null, action: `${kind}.corrupt`, target: id, detail: { code } });
-    if (object.kind === 'artifact' && object.jobId !== null) {
+    if (object.kind !== 'file' && object.jobId !== null) {
       const message = `The stored files of ${object.modelName} are damaged (${code}); they are no longer served.`;
       await insertEvent(tx, { id: object.jobId, teamId }, { level: 'error', message, data: { code } });
     }

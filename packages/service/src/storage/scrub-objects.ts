@@ -38,7 +38,7 @@ export async function scrubObjects(
   const until = performance.now() + options.passMs;
   const done = { read: 0, damaged: 0 };
   const faults: { id: string; error: unknown }[] = [];
-  for (const next of [nextFile, nextArtifact]) {
+  for (const next of [nextFile, nextArtifact, nextCheckpoint]) {
     while (performance.now() < until && !options.signal?.aborted && faults.length < mostFaults) {
       const now = await databaseTime(services);
       const due = dues(
@@ -116,6 +116,24 @@ async function nextArtifact(
       row: { kind: 'artifact', teamId, id, jobId, modelName },
       read: async () => await artifacts.verify(version.artifact, options),
       mark: async (data) => await db.adapterVersion.updateMany({ where: { teamId, id }, data }),
+    };
+  }
+  return null;
+}
+
+async function nextCheckpoint(
+  { db, artifacts }: ScrubServices,
+  due: Due,
+  options: ScrubOptions,
+): Promise<ScrubObject | null> {
+  for (const where of due) {
+    const adapter = await db.checkpointAdapter.findFirst({ where, orderBy: { verifiedAt: 'asc' } });
+    if (!adapter) continue;
+    const { teamId, id, jobId, modelName } = adapter;
+    return {
+      row: { kind: 'checkpoint', teamId, id, jobId, modelName },
+      read: async () => await artifacts.verify(adapter.artifact, options),
+      mark: async (data) => await db.checkpointAdapter.updateMany({ where: { teamId, id }, data }),
     };
   }
   return null;

@@ -57,6 +57,7 @@ const large = [
   'job_events',
   'job_attempts',
   'checkpoints',
+  'checkpoint_adapters',
   'adapter_versions',
   'adapters',
   'idempotency_keys',

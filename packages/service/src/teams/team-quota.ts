@@ -107,7 +107,8 @@ const waiting = (teamId: string) => fragment`
 const stored = (teamId: string) => fragment`
   (SELECT coalesce(sum(bytes), 0) FROM files WHERE team_id = ${teamId})
   + (SELECT coalesce(sum(bytes), 0) FROM uploads WHERE team_id = ${teamId} AND status = 'pending')
-  + (SELECT coalesce(sum(bytes), 0) FROM adapter_versions WHERE team_id = ${teamId})`;
+  + (SELECT coalesce(sum(bytes), 0) FROM adapter_versions WHERE team_id = ${teamId})
+  + (SELECT coalesce(sum(bytes), 0) FROM checkpoint_adapters WHERE team_id = ${teamId})`;
 const trained = (teamId: string) => fragment`
   (SELECT coalesce(sum(trained_tokens), 0) FROM jobs WHERE team_id = ${teamId} AND trained_tokens IS NOT NULL
      AND finished_at >= date_trunc('month', now(), 'UTC'))`;

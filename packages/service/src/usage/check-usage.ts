@@ -4,7 +4,7 @@ import type { Database } from '../database/database.ts';
 export interface UsageDifference {
   teamId: string;
   kind: 'trained_tokens' | 'device_seconds' | 'stored_bytes' | 'metrics';
-  /** A job, an attempt, a file, a part or a version. */
+  /** A job, an attempt, a file, a part, a version or a kept checkpoint. */
   subject: string;
   /** Of the row; null: there is none. */
   counted: number | null;
@@ -17,8 +17,8 @@ export const mostDifferences = 1000;
 
 /**
  * Compares the ledger with what it counts, of all teams, as they are at one moment: the tokens of every job that has ended with its
- * entries, and those of one that succeeded with its metrics; the seconds of every attempt that has ended; the bytes of every file, part
- * and version that there is, and that nothing is entered for one that is not. To the token, the millisecond and the byte. Reads all of
+ * entries, and those of one that succeeded with its metrics; the seconds of every attempt that has ended; the bytes of every file, part,
+ * version and kept checkpoint that there is, and that nothing is entered for one that is not. To the token, the millisecond and the byte. Reads all of
  * them: for the operator. Answers the first `mostDifferences`; none: they agree.
  */
 export async function checkUsage({ sql }: Pick<Database, 'sql'>): Promise<UsageDifference[]> {
@@ -35,6 +35,7 @@ export async function checkUsage({ sql }: Pick<Database, 'sql'>): Promise<UsageD
        UNION ALL SELECT team_id, 'stored_bytes', id, bytes, true FROM files
        UNION ALL SELECT team_id, 'stored_bytes', id, bytes, true FROM upload_parts
        UNION ALL SELECT team_id, 'stored_bytes', id, bytes, true FROM adapter_versions
+       UNION ALL SELECT team_id, 'stored_bytes', id, bytes, true FROM checkpoint_adapters
      ), difference AS (
        SELECT team_id, kind, subject, counted.quantity AS counted, coalesce(entered.quantity, 0) AS entered
        FROM counted FULL JOIN entered USING (team_id, kind, subject)

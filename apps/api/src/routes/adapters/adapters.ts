@@ -114,7 +114,8 @@ export const adapterRoutes: FastifyPluginAsyncTypebox = async (app) => {
     async (request, reply) => {
       const version = await findVersion(services, request.caller.teamId, request.params);
       checkModelAllowed(request.caller, version.modelName);
-      return await sendDownload(request, reply, await downloadOf(version));
+      const filename = `${version.adapterName}-v${version.number}.tar`;
+      return await sendDownload(request, reply, await downloadOf('artifact', version, filename));
     },
   );
 };

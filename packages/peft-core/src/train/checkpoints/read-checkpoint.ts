@@ -12,7 +12,7 @@ import {
   verifyCheckpoint,
 } from './manifest.ts';
 import { readSeries } from './metric-series.ts';
-import type { CheckpointState } from './write-checkpoint.ts';
+import { BEST_ADAPTER, type CheckpointState } from './write-checkpoint.ts';
 
 /** A checkpoint that a run cannot be continued from. */
 export interface PassedOver {
@@ -72,7 +72,9 @@ async function readCheckpoint(
   const file = await readSafetensors(path.join(candidate.dir, STATE_FILE));
   try {
     const state = new Map<string, Float32Array>();
-    for (const part of parts) {
+    const first = layout.entries[0]?.name;
+    const hasBest = first !== undefined && file.has(`${BEST_ADAPTER}.${first}`);
+    for (const part of hasBest ? [...parts, BEST_ADAPTER] : parts) {
       const flat = new Float32Array(layout.size);
       for (const { name, offset, length } of layout.entries)
         await file.readFloat32Into(`${part}.${name}`, flat.subarray(offset, offset + length));

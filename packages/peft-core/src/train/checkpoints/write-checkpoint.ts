@@ -18,6 +18,9 @@ import {
 } from './manifest.ts';
 import { type MetricSeries, tensorsOf } from './metric-series.ts';
 
+/** Name of the adapter's vector at the best evaluation, which a run that is to publish it keeps beside its state. */
+export const BEST_ADAPTER = 'best_adapter';
+
 /** Everything that a resumed run needs besides its inputs. */
 export interface CheckpointState {
   /** Optimizer steps done. The next examples, the learning rate and all random numbers follow from it and the seed. */

@@ -1,3 +1,4 @@
+import type { StepMetrics } from '../../adapters/checkpoint-adapter.ts';
 import { type Database, json } from '../../database/database.ts';
 import { inTransaction } from '../../database/in-transaction.ts';
 import { type Checkpoint as CheckpointRow, Prisma } from '../../generated/client.ts';
@@ -13,12 +14,7 @@ export interface Checkpoint {
   id: string;
   jobId: string;
   step: number;
-  metrics: {
-    trainLoss?: number | null;
-    trainTokenAccuracy?: number | null;
-    validationLoss?: number | null;
-    validationTokenAccuracy?: number | null;
-  };
+  metrics: StepMetrics;
   /** Relative to the data folder. */
   path: string;
   bytes: number;

@@ -3,14 +3,14 @@ import { Prisma } from '../../generated/client.ts';
 import { wakeIntegrations } from '../../integrations/send/wake-integrations.ts';
 import { enterTrainedTokens, tokensOfJob } from '../../usage/enter-usage.ts';
 import { tellOutbox } from '../../webhooks/tell-outbox.ts';
-import type { Job, JobError } from '../job.ts';
+import type { Job, JobError, TrainingEnd } from '../job.ts';
 import { insertEvent } from '../records/job-event.ts';
 import { changeJob } from './change-job.ts';
 import { endAttempt } from './job-attempts.ts';
 
 /** How a job ends. */
 export type Ending =
-  | { state: 'succeeded'; fineTunedModel: string; trainedTokens: number }
+  | { state: 'succeeded'; fineTunedModel: string; trainedTokens: number; trainingEnd: TrainingEnd | null }
   | { state: 'failed'; error: JobError }
   | { state: 'cancelled' };
 
@@ -36,6 +36,8 @@ export async function endJob(
   await enterTrainedTokens(tx, job);
   switch (ending.state) {
     case 'succeeded':
+      for (const message of endMessages(ending.trainingEnd))
+        await insertEvent(tx, job, { message, data: { ...endData(ending.trainingEnd!) } });
       await insertEvent(tx, job, { message: `New fine-tuned model created: ${ending.fineTunedModel}` });
       await insertEvent(tx, job, { message: 'The job has successfully completed' });
       break;
@@ -54,10 +56,33 @@ export async function endJob(
 function resultOf(ending: Ending): Prisma.Sql {
   switch (ending.state) {
     case 'succeeded':
-      return Prisma.sql`fine_tuned_model = ${ending.fineTunedModel}, trained_tokens = ${ending.trainedTokens}`;
+      return Prisma.sql`fine_tuned_model = ${ending.fineTunedModel}, trained_tokens = ${ending.trainedTokens},
+        training_end = ${ending.trainingEnd && JSON.stringify(ending.trainingEnd)}::jsonb`;
     case 'failed':
       return Prisma.sql`error = ${JSON.stringify(ending.error)}::jsonb, trained_tokens = ${tokensOfJob}`;
     case 'cancelled':
       return Prisma.sql`error = NULL, trained_tokens = ${tokensOfJob}`;
   }
+}
+
+/** What people are told of an end that was not simply the last step. */
+function endMessages(end: TrainingEnd | null): string[] {
+  if (!end) return [];
+  const { step, totalSteps, reason, best, publishedStep, evaluationsWithoutGain: without } = end;
+  const messages: string[] = [];
+  if (reason === 'early_stopping') {
+    const times = `${without} evaluation${without === 1 ? '' : 's'}`;
+    const of = best ? `; the best, ${best.value.toFixed(4)}, was that of step ${best.step}` : '';
+    messages.push(
+      `Stopped early at step ${step} of ${totalSteps}: ${best?.metric ?? 'the metric'} was no better in ${times}${of}`,
+    );
+  }
+  if (best && publishedStep !== step)
+    messages.push(`The adapter of step ${publishedStep} is published, whose ${best.metric} is the best`);
+  return messages;
+}
+
+/** As the job has it on the wire. */
+function endData({ step, totalSteps, reason, publishedStep, best }: TrainingEnd) {
+  return { step, total_steps: totalSteps, reason, published_step: publishedStep, best };
 }

@@ -3,12 +3,13 @@ import { insertVersion, type MadeVersion } from '../../adapters/insert-version.t
 import type { Database, Transaction } from '../../database/database.ts';
 import { inTransaction } from '../../database/in-transaction.ts';
 import { Prisma } from '../../generated/client.ts';
-import { fineTunedModelName, type Job, jobOf, type Lease } from '../job.ts';
+import { fineTunedModelName, type Job, jobOf, type Lease, type TrainingEnd } from '../job.ts';
 import { holds, lockJob } from './change-job.ts';
 import { endJob } from './end-job.ts';
 
 export interface NewAdapterVersion extends MadeVersion {
   trainedTokens: number;
+  trainingEnd?: TrainingEnd;
 }
 
 /**
@@ -31,6 +32,7 @@ export async function publishAdapterVersion(
       state: 'succeeded',
       fineTunedModel: version.modelName,
       trainedTokens: input.trainedTokens,
+      trainingEnd: input.trainingEnd ?? null,
     });
     return job && { job, version };
   });
@@ -47,12 +49,22 @@ async function readPublished(
 
 async function insertTrained(tx: Transaction, job: Job, input: NewAdapterVersion): Promise<AdapterVersion> {
   const { teamId, id: jobId, keyId, model: baseModel, peft } = job;
+  const { trainingEnd, trainedTokens: _, ...made } = input;
+  // Of an attempt that was lost, whose run went further than this one, as another version's may.
+  if (trainingEnd)
+    await tx.checkpointAdapter.deleteMany({ where: { teamId, jobId, step: { gt: trainingEnd.step } } });
+  // The last evaluation, whose adapter is published itself, may have been the best.
+  if (trainingEnd?.best)
+    await tx.checkpointAdapter.updateMany({
+      where: { teamId, jobId, isBest: true, step: { not: trainingEnd.best.step } },
+      data: { isBest: false },
+    });
   const team = await tx.team.findFirstOrThrow({ where: { id: teamId } });
   const modelName = fineTunedModelName(job, team.name);
   const name = job.suffix ?? jobId.slice(-8);
   return await insertVersion(
     tx,
     { teamId, baseModel, name },
-    { ...input, jobId, keyId, parentId: job.startFromId, modelName, peft },
+    { ...made, jobId, keyId, parentId: job.startFromId, modelName, peft },
   );
 }

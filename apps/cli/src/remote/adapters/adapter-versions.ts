@@ -1,13 +1,13 @@
 import type { AdapterDifference, AdapterLineage, GraftClient } from '@graft/client';
 import type { Command } from 'commander';
-import { wholeNumber } from '../arguments.ts';
-import { bytes, timestamp } from '../draw/quantities.ts';
-import { table } from '../draw/table.ts';
-import { TransferDisplay } from '../draw/transfer-display.ts';
-import { CommandError, UsageError } from '../errors.ts';
-import { createOutput, type Output } from '../output.ts';
-import { type RemoteOptions, verb } from '../verb.ts';
-import { connect } from './connect.ts';
+import { wholeNumber } from '../../arguments.ts';
+import { bytes, timestamp } from '../../draw/quantities.ts';
+import { table } from '../../draw/table.ts';
+import { TransferDisplay } from '../../draw/transfer-display.ts';
+import { CommandError, UsageError } from '../../errors.ts';
+import { createOutput, type Output } from '../../output.ts';
+import { type RemoteOptions, verb } from '../../verb.ts';
+import { connect } from '../connect.ts';
 import { findAdapterVersion } from './find-adapter-version.ts';
 
 interface VersionOptions extends RemoteOptions {

@@ -3,8 +3,8 @@ import { createHash } from 'node:crypto';
 import { mkdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { temporaryFolder } from '../testing/run-graft.ts';
-import { tarOf, type WireServer } from '../testing/wire-server.ts';
+import { temporaryFolder } from '../../testing/run-graft.ts';
+import { tarOf, type WireServer } from '../../testing/wire-server.ts';
 import { type ExpectedFile, extractTar } from './extract-tar.ts';
 
 const describe = (path: string, content: string): ExpectedFile => ({

@@ -15,7 +15,7 @@ import {
   listKeptCheckpoints,
   type Services,
 } from '@graft/service';
-import { Fenced, type JobLease } from './job-lease.ts';
+import { Fenced, type JobLease } from '../job-lease.ts';
 
 /**
  * The checkpoints of one job, for the holder of its lease. One exists once its row does; its trainer only adds folders, in

@@ -5,7 +5,7 @@ import { dirname, join } from 'node:path';
 import { Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { extract } from 'tar-stream';
-import { CommandError } from '../errors.ts';
+import { CommandError } from '../../errors.ts';
 
 export interface ExpectedFile {
   path: string;

@@ -1,11 +1,11 @@
 import type { Command } from 'commander';
-import { wholeNumber } from '../arguments.ts';
-import { bytes, timestamp } from '../draw/quantities.ts';
-import { fields, table } from '../draw/table.ts';
-import { createOutput } from '../output.ts';
-import { noun, type RemoteOptions, verb } from '../verb.ts';
+import { wholeNumber } from '../../arguments.ts';
+import { bytes, timestamp } from '../../draw/quantities.ts';
+import { fields, table } from '../../draw/table.ts';
+import { createOutput } from '../../output.ts';
+import { noun, type RemoteOptions, verb } from '../../verb.ts';
+import { connect } from '../connect.ts';
 import { addAdapterVersionVerbs } from './adapter-versions.ts';
-import { connect } from './connect.ts';
 import { findAdapterVersion } from './find-adapter-version.ts';
 
 export function addAdaptersVerbs(program: Command): void {

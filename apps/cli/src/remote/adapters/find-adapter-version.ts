@@ -1,5 +1,5 @@
 import type { GraftClient } from '@graft/client';
-import { CommandError, UsageError } from '../errors.ts';
+import { CommandError, UsageError } from '../../errors.ts';
 
 export interface AdapterVersionName {
   adapterId: string;

@@ -1,0 +1,158 @@
+import { copyFile, rm } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
+import {
+  type CheckpointAdapter,
+  deleteCheckpointAdapter,
+  findPromoted,
+  getCheckpointAdapter,
+  getJob,
+  hasCheckpoint,
+  type Identity,
+  isDamage,
+  isDatabaseAway,
+  type Job,
+  newId,
+  promoteCheckpoint,
+  reportCorruption,
+} from '@graft/service';
+import { ApiError } from '../../api-error.ts';
+import { createAdapterDownloads } from '../../downloads/adapter-download.ts';
+import { sendDownload } from '../../downloads/download.ts';
+import { AdapterVersionSchema, toWireAdapterVersion } from '../../schemas/adapter.ts';
+import { errorResponses } from '../../schemas/error.ts';
+import {
+  CheckpointParams,
+  DeletedCheckpointSchema,
+  PromoteCheckpointSchema,
+} from '../../schemas/job-records.ts';
+import { ref } from '../../schemas/schema.ts';
+import { checkModelAllowed } from '../../serving/check-model.ts';
+import { jobNotFound } from '../fine-tuning-jobs.ts';
+
+const tags = ['Fine-tuning'];
+const path = '/fine_tuning/jobs/:fine_tuning_job_id/checkpoints/:checkpoint_id';
+
+/** /fine_tuning/jobs/{id}/checkpoints/{id}/…: adapters of steps along the way, to download and to make versions. */
+export const checkpointRoutes: FastifyPluginAsyncTypebox = async (app) => {
+  const { services } = app;
+  const downloadOf = createAdapterDownloads(services);
+
+  /** Throws `job_not_found`, `checkpoint_not_found`, `checkpoint_not_kept`, `model_not_allowed`. */
+  async function find(
+    caller: Identity,
+    { fine_tuning_job_id, checkpoint_id }: { fine_tuning_job_id: string; checkpoint_id: string },
+  ): Promise<{ job: Job; checkpoint: CheckpointAdapter }> {
+    const job = await getJob(services, caller.teamId, fine_tuning_job_id);
+    if (!job) throw jobNotFound(fine_tuning_job_id);
+    const of = { jobId: job.id, id: checkpoint_id };
+    const checkpoint = await getCheckpointAdapter(services, caller.teamId, of);
+    if (!checkpoint) {
+      throw (await hasCheckpoint(services, caller.teamId, of))
+        ? new ApiError(
+            'checkpoint_not_kept',
+            `The adapter of ${checkpoint_id} is not kept: the list of checkpoints says which are available.`,
+            { param: 'checkpoint_id' },
+          )
+        : new ApiError('checkpoint_not_found', `No such checkpoint of the job: ${checkpoint_id}`, {
+            param: 'checkpoint_id',
+          });
+    }
+    checkModelAllowed(caller, checkpoint.modelName);
+    return { job, checkpoint };
+  }
+
+  app.get(
+    `${path}/download`,
+    {
+      config: { access: { scope: 'adapters:read' } },
+      schema: {
+        tags,
+        summary: 'Download the adapter of a checkpoint',
+        description:
+          'A tar, as that of an adapter version: Range, If-Range, ETag, If-None-Match and digests.',
+        produces: ['application/x-tar'],
+        params: CheckpointParams,
+      },
+    },
+    async (request, reply) => {
+      const { job, checkpoint } = await find(request.caller, request.params);
+      const filename = `${job.suffix ?? job.id.slice(-8)}-step-${checkpoint.step}.tar`;
+      return await sendDownload(request, reply, await downloadOf('checkpoint', checkpoint, filename));
+    },
+  );
+
+  app.post(
+    `${path}/promote`,
+    {
+      config: { access: { scope: 'adapters:write' } },
+      schema: {
+        tags,
+        summary: 'Make a checkpoint a version',
+        description:
+          'The next version of the adapter of the job, or of another name. It stays when the checkpoint goes. Asked again, it answers the version that there is.',
+        params: CheckpointParams,
+        body: ref(PromoteCheckpointSchema),
+        response: { 200: ref(AdapterVersionSchema), ...errorResponses(400, 401, 403, 404) },
+      },
+    },
+    async (request, reply) => {
+      const { caller, body } = request;
+      const { job, checkpoint } = await find(caller, request.params);
+      const name = body.name ?? job.suffix ?? job.id.slice(-8);
+      const before = await findPromoted(services, checkpoint, name);
+      if (before) return toWireAdapterVersion(before);
+      reply.hold('uploads');
+      const folder = await services.artifacts.stage(newId('version'), 0);
+      try {
+        await copyTo(folder, checkpoint);
+        const stored = await services.artifacts.publish(folder);
+        try {
+          const made = { name, note: body.note ?? null, stored };
+          const version = await promoteCheckpoint(services, checkpoint, made, caller);
+          // Another request was faster.
+          if (version.artifact !== stored.artifact) await services.artifacts.remove(stored.artifact);
+          return toWireAdapterVersion(version);
+        } catch (error) {
+          // Whether there is a row is not known then. Without one the files are collected a day later.
+          if (!isDatabaseAway(error)) await services.artifacts.remove(stored.artifact).catch(() => {});
+          throw error;
+        }
+      } finally {
+        await rm(dirname(folder), { recursive: true, force: true }).catch(() => {});
+      }
+    },
+  );
+
+  app.delete(
+    path,
+    {
+      config: { access: { scope: 'models:write' } },
+      schema: {
+        tags,
+        summary: 'Delete the adapter of a checkpoint',
+        description: 'For good. Versions that were made of it stay, and so does what training goes on from.',
+        params: CheckpointParams,
+        response: { 200: ref(DeletedCheckpointSchema), ...errorResponses(401, 403, 404) },
+      },
+    },
+    async (request) => {
+      const { checkpoint } = await find(request.caller, request.params);
+      await deleteCheckpointAdapter(services, checkpoint, request.caller);
+      return { id: checkpoint.id, object: 'fine_tuning.job.checkpoint' as const, deleted: true as const };
+    },
+  );
+
+  /** The verified files of the checkpoint, in a folder of this machine. */
+  async function copyTo(folder: string, checkpoint: CheckpointAdapter): Promise<void> {
+    const { artifact, files, teamId, id, jobId, modelName, corruptAt } = checkpoint;
+    try {
+      const from = await services.artifacts.localFolder(artifact, { afresh: corruptAt !== null });
+      for (const file of files) await copyFile(join(from, file.path), join(folder, file.path));
+    } catch (error) {
+      if (isDamage(error))
+        await reportCorruption(services, { kind: 'checkpoint', teamId, id, jobId, modelName }, error);
+      throw error;
+    }
+  }
+};

@@ -1,0 +1,27 @@
+import type { FineTuningJob } from '@graft/client';
+import { count } from './quantities.ts';
+
+interface End {
+  /** The last optimizer step, and those that were planned. */
+  step: number;
+  totalSteps: number;
+  publishedStep: number;
+  best: { metric: string; value: number } | null;
+}
+
+/** At which step training ended and whose adapter was `made`, where that was not simply the last; else null. */
+export function endText({ step, totalSteps, publishedStep, best }: End, made: string): string | null {
+  const early = step < totalSteps ? `early at step ${count(step)} of ${count(totalSteps)}` : null;
+  const chosen =
+    best && publishedStep !== step
+      ? `step ${count(publishedStep)} is ${made}, the best ${best.metric}: ${best.value.toFixed(4)}`
+      : null;
+  return [early, chosen].filter(Boolean).join('; ') || null;
+}
+
+/** The same of a job. */
+export function endOfJob({ training_end: end }: Pick<FineTuningJob, 'training_end'>): string | null {
+  if (!end) return null;
+  const { step, total_steps: totalSteps, published_step: publishedStep, best } = end;
+  return endText({ step, totalSteps, publishedStep, best }, 'published');
+}

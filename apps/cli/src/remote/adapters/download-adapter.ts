@@ -1,0 +1,108 @@
+import { existsSync } from 'node:fs';
+import { mkdir, mkdtemp, readdir, rename, rm } from 'node:fs/promises';
+import { basename, dirname, join, resolve } from 'node:path';
+import type { AdapterDownload, AdapterVersion, DownloadOptions, GraftClient } from '@graft/client';
+import { TransferDisplay } from '../../draw/transfer-display.ts';
+import { CommandError } from '../../errors.ts';
+import { extractTar } from './extract-tar.ts';
+import type { AdapterVersionName } from './find-adapter-version.ts';
+
+export interface SavedAdapter {
+  path: string;
+  adapter_id: string;
+  version: number;
+  model: string;
+  base_model: string;
+  bytes: number;
+  files: AdapterVersion['files'];
+}
+
+/**
+ * Downloads one version and unpacks it. `output` is written only after everything has arrived and its digests are right.
+ * When an interrupted download is asked for again, it goes on where it stopped.
+ */
+export async function downloadAdapter(
+  client: GraftClient,
+  name: AdapterVersionName,
+  options: SaveOptions,
+): Promise<SavedAdapter> {
+  await checkOutput(options);
+  const number = name.version ?? (await client.adapters.retrieve(name.adapterId)).latest_version;
+  if (number === null) throw new CommandError(`${name.adapterId} has no version to download.`);
+  const version = await client.adapters.versions.retrieve(name.adapterId, number);
+  await saveArchive(
+    {
+      title: `${version.adapter_name} v${version.version}`,
+      ...{ digest: version.digest, files: version.files },
+      open: (onProgress) => client.adapters.download(name.adapterId, number, { onProgress }),
+    },
+    options,
+  );
+  return {
+    path: options.output,
+    adapter_id: version.adapter_id,
+    version: version.version,
+    model: version.model,
+    base_model: version.base_model,
+    bytes: version.bytes,
+    files: version.files,
+  };
+}
+
+export interface SaveOptions {
+  output: string;
+  tar?: boolean;
+  overwrite?: boolean;
+}
+
+/** Throws CommandError where something is at the output that may not be replaced. */
+export async function checkOutput({ output, overwrite }: SaveOptions): Promise<void> {
+  if (!overwrite && !(await isFree(resolve(output))))
+    throw new CommandError(`${output} exists already: choose another output, or add --overwrite.`);
+}
+
+/** The archive of an adapter, and what is to be in it. */
+interface Archive {
+  title: string;
+  digest: string;
+  files: AdapterVersion['files'];
+  open: (onProgress: NonNullable<DownloadOptions['onProgress']>) => AdapterDownload;
+}
+
+/** Downloads an archive, and unless `tar` unpacks it into a folder. */
+export async function saveArchive(from: Archive, options: SaveOptions): Promise<void> {
+  const output = resolve(options.output);
+  const parent = dirname(output);
+  await mkdir(parent, { recursive: true });
+  // Named by its content, so that only the same archive is ever continued.
+  const content = from.digest.replaceAll(/[^0-9a-z]/gi, '').slice(-16);
+  const archive = join(parent, `.${basename(output)}.${content}.tar`);
+  const display = new TransferDisplay(process.stderr, `Downloading ${from.title}`);
+  try {
+    await from.open(({ received, total }) => display.update(received, total)).toFile(archive);
+  } finally {
+    display.close();
+  }
+  if (options.tar) return await rename(archive, output);
+  const unpacked = await mkdtemp(join(parent, `.${basename(output)}.`));
+  try {
+    await extractTar(archive, unpacked, from.files);
+    if (options.overwrite) await rm(output, { recursive: true, force: true });
+    await rename(unpacked, output);
+  } catch (error) {
+    await rm(unpacked, { recursive: true, force: true });
+    throw error;
+  } finally {
+    await rm(archive, { force: true });
+  }
+}
+
+/** Nothing there, or an empty folder. */
+async function isFree(path: string): Promise<boolean> {
+  if (!existsSync(path)) return true;
+  try {
+    return (await readdir(path)).length === 0;
+  } catch {
+    return false;
+  }
+}
