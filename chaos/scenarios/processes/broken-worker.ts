@@ -27,7 +27,8 @@ export const brokenWorker: Scenario = {
             ? { GRAFT_DATA_DIR: path.join(own, 'data') }
             : kind === 'no base models'
               ? { GRAFT_BASE_MODELS: '' }
-              : { TMPDIR: '/dev/full', GRAFT_CACHE_DIR: '/proc/none' },
+              : // The loader of TypeScript would end the process, before it is a worker.
+                { TMPDIR: '/dev/full', GRAFT_CACHE_DIR: '/proc/none', TSX_DISABLE_CACHE: '1' },
         ready: false,
       });
       await sleep(1000);
