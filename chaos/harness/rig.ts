@@ -199,6 +199,8 @@ export class Rig {
       GRAFT_HEARTBEAT_SECONDS: String(heartbeat),
       GRAFT_SWEEP_SECONDS: String(sweep),
       LOG_LEVEL: 'info',
+      // A disk that is small from the start is no fault.
+      ...(this.options.dataFolderMib !== undefined && { GRAFT_MIN_FREE_BYTES: '0' }),
       ...settings,
     });
   }
