@@ -2,6 +2,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { GraftError, type PeftConfig, parsePeftConfig } from '@graft/peft-core/config';
 import {
   type AdapterVersion,
+  findCheckpointModel,
   findFineTunedModel,
   findVersionById,
   type Identity,
@@ -32,7 +33,10 @@ export async function findStart(
     return { baseModel: model, startFrom: version };
   }
   const version = await findFineTunedModel(services, caller.teamId, model);
-  if (!version) throw await modelNotFound(services, caller, model);
+  if (!version) {
+    await refuseCheckpoint(services, caller, model, 'model');
+    throw await modelNotFound(services, caller, model);
+  }
   if (startFrom && (await findVersion(services, caller, startFrom)).id !== version.id) {
     throw new ApiError('invalid_start', 'model and start_from name two fine-tuned models: give one.', {
       param: 'start_from',
@@ -54,9 +58,23 @@ async function findVersion(services: Services, caller: Identity, text: string): 
     if (!isName) checkModelAllowed(caller, version.modelName);
     return version;
   }
+  if (isName) await refuseCheckpoint(services, caller, text, 'start_from');
   throw new ApiError('model_not_found', `No such adapter version: ${text}`, {
     status: 400,
     param: 'start_from',
+  });
+}
+
+/** A checkpoint goes with newer ones, and what a job starts from must stay. */
+async function refuseCheckpoint(
+  services: Services,
+  { teamId }: Identity,
+  name: string,
+  param: string,
+): Promise<void> {
+  if (!(await findCheckpointModel(services, teamId, name))) return;
+  throw new ApiError('invalid_start', `${name} is a checkpoint: promote it, and start from the version.`, {
+    param,
   });
 }
 

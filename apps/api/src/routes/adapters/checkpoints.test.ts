@@ -65,6 +65,25 @@ describe('checkpoints', () => {
     assert.deepEqual(rest.data, data.slice(2));
   });
 
+  test('are nothing to start from: what a job needs must stay', async () => {
+    const { fine_tuned_model_checkpoint: name } = await ofStep(20);
+    const training_file = await bench.acme.upload(chatLine);
+    for (const [param, body] of [
+      ['model', { model: name, training_file }],
+      ['start_from', { model: 'tiny', start_from: name, training_file }],
+    ] as const) {
+      const refused = await bench.acme.send('POST', '/v1/fine_tuning/jobs', body);
+      assert.match(assertError(refused, 400, 'invalid_start', param), /is a checkpoint: promote it/);
+    }
+    const foreign = { model: name, training_file: await bench.other.upload(chatLine) };
+    assertError(
+      await bench.other.send('POST', '/v1/fine_tuning/jobs', foreign),
+      400,
+      'model_not_found',
+      'model',
+    );
+  });
+
   test('are called as models by their team alone', async () => {
     const { fine_tuned_model_checkpoint: model, id } = await ofStep(20);
     const worker = await startScriptedWorker(bench.services, 'worker-ckpt', says(token('Hi'), done()));
