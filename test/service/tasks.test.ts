@@ -41,8 +41,8 @@ const jobs = {
   translation: {
     model: 'translator',
     peft: {
-      peft_type: 'LORA',
-      task_type: 'SEQ_2_SEQ_LM',
+      peft_type: 'LORA' as const,
+      task_type: 'SEQ_2_SEQ_LM' as const,
       r: 8,
       lora_alpha: 16,
       target_modules: 'all-linear',
@@ -52,19 +52,19 @@ const jobs = {
   },
   labels: {
     model: 'encoder',
-    peft: { peft_type: 'BOTTLENECK', task_type: 'SEQ_CLS', reduction_factor: 4 },
+    peft: { peft_type: 'BOTTLENECK' as const, task_type: 'SEQ_CLS' as const, reduction_factor: 4 },
     learning_rate: 0.01,
     line: (i: number) => ({ text: colours[i % 3]!.slice(0, 1).repeat(2 + (i % 4)), label: colours[i % 3] }),
   },
   prompt: {
     model: 'decoder',
-    peft: { peft_type: 'PROMPT_TUNING', num_virtual_tokens: 8 },
+    peft: { peft_type: 'PROMPT_TUNING' as const, num_virtual_tokens: 8 },
     learning_rate: 0.3,
     line: (i: number) => ({ prompt: `${i}?`, completion: 'bbbb' }),
   },
   lora: {
     model: 'decoder',
-    peft: { peft_type: 'LORA', r: 8, lora_alpha: 16, target_modules: 'all-linear' },
+    peft: { peft_type: 'LORA' as const, r: 8, lora_alpha: 16, target_modules: 'all-linear' },
     learning_rate: 0.03,
     line: (i: number) => ({ prompt: `${i}?`, completion: 'cccc' }),
   },

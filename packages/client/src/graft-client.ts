@@ -17,6 +17,7 @@ import type {
   ChatCompletionChunk,
   ChatCompletionParams,
   Completion,
+  CompletionChunk,
   CompletionParams,
 } from './wire-objects.ts';
 
@@ -57,7 +58,7 @@ export class GraftClient {
   readonly chat: {
     readonly completions: Completions<ChatCompletionParams, ChatCompletion, ChatCompletionChunk>;
   };
-  readonly completions: Completions<CompletionParams, Completion, Completion>;
+  readonly completions: Completions<CompletionParams, Completion, CompletionChunk>;
 
   constructor(options: GraftClientOptions = {}) {
     const env = globalThis.process?.env ?? {};

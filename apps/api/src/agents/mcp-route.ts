@@ -3,7 +3,10 @@ import fp from 'fastify-plugin';
 import type { McpCaller, McpHandler } from './mcp-server.ts';
 import { type Ask, createTools, type Tool, type ToolRoute } from './tools.ts';
 
-const message = (description: string) => ({ type: 'object', additionalProperties: true, description });
+const message = (description: string, example: object) => ({
+  ...{ type: 'object', additionalProperties: true, description },
+  examples: [{ jsonrpc: '2.0', ...example }],
+});
 
 /**
  * POST /mcp: the Model Context Protocol over HTTP, without sessions. Its tools are routes of the API, each asked with the
@@ -39,12 +42,17 @@ export const mcpRoutes = fp(async (app) => {
         summary: 'Model Context Protocol',
         description:
           'For agents: streamable HTTP without sessions. The tools are the routes of files, fine-tuning jobs, adapters and chat that the key may use.',
-        body: message('A message of JSON-RPC 2.0.'),
+        body: message('A message of JSON-RPC 2.0.', { id: 1, method: 'tools/list' }),
         response: {
-          200: message('The answer.'),
+          200: message('The answer.', { id: 1, result: { tools: [] } }),
           202: { type: 'null', description: 'A notification was taken.' },
           ...Object.fromEntries(
-            [400, 406, 415].map((status) => [status, message('A fault, of the protocol or as elsewhere.')]),
+            [400, 406, 415].map((status) => [
+              status,
+              message('A fault, of the protocol or as elsewhere.', {
+                ...{ id: null, error: { code: -32600, message: 'Invalid request' } },
+              }),
+            ]),
           ),
         },
       },

@@ -1,6 +1,7 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { randomText } from '@graft/service';
 import {
+  ChatCompletionChunkSchema,
   ChatCompletionSchema,
   CreateChatCompletionSchema,
   unsupportedChatParameters,
@@ -24,7 +25,7 @@ export const chatCompletionRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSett
   app.post(
     '/chat/completions',
     {
-      config: { streams: true, access: { scope: 'completions:write' } },
+      config: { streams: ref(ChatCompletionChunkSchema), access: { scope: 'completions:write' } },
       schema: {
         tags: ['Completions'],
         summary: 'Continue a conversation',

@@ -2,6 +2,10 @@ import assert from 'node:assert/strict';
 import { after, afterEach, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { registerWorker, removeWorker } from '@graft/service';
+import { Ajv2020 } from 'ajv/dist/2020.js';
+import type { TSchema } from 'typebox';
+import { ChatCompletionChunkSchema } from '../schemas/chat-completion.ts';
+import { CompletionChunkSchema } from '../schemas/completion.ts';
 import { assertError } from '../testing/assert-error.ts';
 import { type ApiBench, openApiBench } from '../testing/open-api-bench.ts';
 import { publishAdapter } from '../testing/publish-adapter.ts';
@@ -41,6 +45,12 @@ function eventsOf(text: string) {
     .filter(Boolean)
     .map((message) => message.replace(/^data: /, ''))
     .map((data) => (data === '[DONE]' ? data : JSON.parse(data)));
+}
+
+/** Answers are held against their schemas by the server under test, and pieces of a stream here. */
+function assertPieces(schema: TSchema, pieces: unknown[]): void {
+  const ajv = new Ajv2020();
+  for (const piece of pieces) assert.ok(ajv.validate(schema, piece), ajv.errorsText());
 }
 
 describe('chat completions', () => {
@@ -108,6 +118,7 @@ describe('chat completions', () => {
     assert.equal(answer.headers.get('content-type'), 'text/event-stream');
     const events = eventsOf(answer.text);
     assert.equal(events.pop(), '[DONE]');
+    assertPieces(ChatCompletionChunkSchema, events);
     const usage = events.pop();
     assert.deepEqual([usage.choices, usage.usage.total_tokens], [[], 7]);
     assert.deepEqual(
@@ -238,6 +249,7 @@ describe('completions', () => {
     assert.equal(worker.requests[0].max_tokens, 16);
     const events = eventsOf((await complete({ stream: true, prompt: ['Once'] })).text);
     assert.equal(events.pop(), '[DONE]');
+    assertPieces(CompletionChunkSchema, events);
     assert.deepEqual(
       events.map((chunk) => [chunk.object, chunk.choices[0].text, chunk.choices[0].finish_reason]),
       [

@@ -1,6 +1,7 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { randomText } from '@graft/service';
 import {
+  CompletionChunkSchema,
   CompletionSchema,
   CreateCompletionSchema,
   unsupportedCompletionParameters,
@@ -27,7 +28,7 @@ export const completionRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSettings
   app.post(
     '/completions',
     {
-      config: { streams: true, access: { scope: 'completions:write' } },
+      config: { streams: ref(CompletionChunkSchema), access: { scope: 'completions:write' } },
       schema: {
         tags: ['Completions'],
         summary: 'Continue a text',

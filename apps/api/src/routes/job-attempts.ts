@@ -9,6 +9,7 @@ import {
   toWireOutlook,
 } from '../schemas/job-records.ts';
 import { toWireList } from '../schemas/list.ts';
+import { ref } from '../schemas/schema.ts';
 import { jobNotFound } from './fine-tuning-jobs.ts';
 
 /** /fine_tuning/jobs/{id}/attempts: who worked on a job from when to when, how that ended, and what happens next. */
@@ -26,7 +27,7 @@ export const jobAttemptRoutes: FastifyPluginAsyncTypebox = async (app) => {
           'Oldest first: each time that a process validated or trained the job, and what the job waits for now.',
         params: JobParams,
         querystring: ListAttemptsQuery,
-        response: { 200: AttemptListSchema, ...errorResponses(400, 401, 404) },
+        response: { 200: ref(AttemptListSchema), ...errorResponses(400, 401, 404) },
       },
     },
     async (request) => {

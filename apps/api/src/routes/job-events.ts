@@ -5,6 +5,7 @@ import { errorResponses } from '../schemas/error.ts';
 import { JobParams } from '../schemas/fine-tuning-job.ts';
 import { EventSchema, ListEventsQuery, toWireEvent } from '../schemas/job-records.ts';
 import { listOf, toWireList } from '../schemas/list.ts';
+import { ref } from '../schemas/schema.ts';
 import type { ApiSettings } from '../settings.ts';
 import { jobNotFound } from './fine-tuning-jobs.ts';
 
@@ -20,7 +21,7 @@ export const jobEventRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSettings }
   app.get(
     '/fine_tuning/jobs/:fine_tuning_job_id/events',
     {
-      config: { access: { scope: 'jobs:read' }, streams: true },
+      config: { access: { scope: 'jobs:read' }, streams: ref(EventSchema) },
       schema: {
         tags: ['Fine-tuning'],
         summary: 'List or stream the events of a job',

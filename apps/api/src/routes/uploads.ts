@@ -66,7 +66,7 @@ export const uploadRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSettings }> 
         summary: 'Begin an upload in parts',
         description:
           'Then send parts in any order and any number at once, and complete. What is not completed is given up at `expires_at`.',
-        body: CreateUploadSchema,
+        body: ref(CreateUploadSchema),
         response: { 200: ref(UploadObjectSchema), ...errorResponses(400, 401, 403, 413, 429) },
       },
     },
@@ -187,7 +187,7 @@ export const uploadRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSettings }> 
         description:
           'The parts in this order must have the bytes that were announced, and every line must be an example. The same completion again answers the same file.',
         params: UploadParams,
-        body: CompleteUploadSchema,
+        body: ref(CompleteUploadSchema),
         response: { 200: ref(UploadObjectSchema), ...errorResponses(400, 401, 403, 404) },
       },
     },

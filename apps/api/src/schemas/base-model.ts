@@ -78,7 +78,7 @@ export const AddBaseModelSchema = named(
         description: 'The GGUF file to take, where there are several.',
       }),
     ),
-    teams: Type.Optional(TeamIds),
+    teams: Type.Optional({ ...TeamIds, description: 'Ids of the only teams that find it. Absent: all do.' }),
   },
   closed,
 );

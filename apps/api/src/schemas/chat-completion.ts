@@ -89,3 +89,25 @@ export const ChatCompletionSchema = named('ChatCompletion', {
   ),
   usage: UsageSchema,
 });
+
+/** A piece of a streamed answer. */
+export const ChatCompletionChunkSchema = named('ChatCompletionChunk', {
+  id: Type.String(),
+  object: Type.Literal('chat.completion.chunk'),
+  created: Time,
+  model: Type.String(),
+  choices: Type.Array(
+    Type.Object({
+      index: Type.Integer(),
+      delta: Type.Object({
+        role: Type.Optional(Type.Literal('assistant')),
+        content: Type.Optional(Type.String()),
+        refusal: Type.Optional(Type.Null()),
+      }),
+      logprobs: Type.Null(),
+      finish_reason: nullable(FinishReason, { description: 'Null until the last piece of a choice.' }),
+    }),
+    { description: 'Empty in the one that tells the usage.' },
+  ),
+  usage: Type.Optional(nullable(UsageSchema, { description: 'With `stream_options.include_usage`.' })),
+});

@@ -1,7 +1,7 @@
 import { UsageSchema } from '@graft/service';
 import { Type } from 'typebox';
 import { FinishReason, samplingProperties, unsupported } from './sampling.ts';
-import { closed, named, Time } from './schema.ts';
+import { closed, named, nullable, Time } from './schema.ts';
 
 /** Each with the values that change nothing. */
 export const unsupportedCompletionParameters = {
@@ -40,4 +40,22 @@ export const CompletionSchema = named('Completion', {
     }),
   ),
   usage: UsageSchema,
+});
+
+/** A piece of a streamed answer. */
+export const CompletionChunkSchema = named('CompletionChunk', {
+  id: Type.String(),
+  object: Type.Literal('text_completion'),
+  created: Time,
+  model: Type.String(),
+  choices: Type.Array(
+    Type.Object({
+      index: Type.Integer(),
+      text: Type.String(),
+      logprobs: Type.Null(),
+      finish_reason: nullable(FinishReason, { description: 'Null until the last piece of a choice.' }),
+    }),
+    { description: 'Empty in the one that tells the usage.' },
+  ),
+  usage: Type.Optional(nullable(UsageSchema, { description: 'With `stream_options.include_usage`.' })),
 });

@@ -1,6 +1,6 @@
 import type { FileRecord, FileReport } from '@graft/service';
 import { type Static, Type } from 'typebox';
-import { closed, named, nullable, Time, unixSeconds } from './schema.ts';
+import { closed, named, nullable, ref, Time, unixSeconds } from './schema.ts';
 
 const count = (description?: string) => Type.Integer({ minimum: 0, ...(description ? { description } : {}) });
 
@@ -21,7 +21,7 @@ const Lengths = Type.Object({
 
 const Preview = Type.Object({
   line: count(),
-  label: nullable(Type.String()),
+  label: nullable(Type.String(), { description: 'Of a whole text.' }),
   sequences: Type.Array(
     Type.Object({
       role: Type.Enum(['text', 'input', 'target'], { type: 'string' }),
@@ -37,7 +37,7 @@ const Preview = Type.Object({
   ),
 });
 
-const Tokens = Type.Object({
+const Tokens = named('FileReportTokens', {
   task: Type.String({ description: 'What the model would be trained for: CAUSAL_LM and so on.' }),
   total: count('Of all examples, as one epoch counts them.'),
   learnt: nullable(count(), { description: 'That the loss is computed on; null where it is not on tokens.' }),
@@ -53,20 +53,24 @@ const Tokens = Type.Object({
   preview: Type.Array(Preview, { description: 'Three examples as the model sees them.' }),
 });
 
-const Result = Type.Object(
+const Result = named(
+  'FileReportResult',
   {
     format: nullable(Type.String()),
-    lines: count(),
+    lines: count('Empty ones included.'),
     examples: count(),
     bad_lines: BadLines,
-    duplicates: Type.Object({
-      count: count(),
-      exact: Type.Boolean({
-        description: 'False when there are too many different examples to tell one by one.',
-      }),
-      listed: Type.Array(Type.Object({ line: count(), first_line: count() })),
-    }),
-    tokens: nullable(Tokens, { description: 'Null when no model was named.' }),
+    duplicates: Type.Object(
+      {
+        count: count(),
+        exact: Type.Boolean({
+          description: 'False when there are too many different examples to tell one by one.',
+        }),
+        listed: Type.Array(Type.Object({ line: count(), first_line: count() })),
+      },
+      { description: 'Examples that an earlier line has.' },
+    ),
+    tokens: nullable(ref(Tokens), { description: 'Null when no model was named.' }),
   },
   { description: 'Lists have a hundred lines at most; counts are of all.' },
 );
@@ -84,7 +88,7 @@ export const FileReportSchema = named('FileReport', {
   max_seq_length: nullable(Type.Integer(), { description: 'As asked for.' }),
   status: Type.Enum(['running', 'ready', 'failed'], { type: 'string' }),
   progress: nullable(Type.Object({ bytes: count(), total_bytes: count(), examples: count() })),
-  report: nullable(Result, { description: 'Once it is ready.' }),
+  report: nullable(ref(Result), { description: 'Once it is ready.' }),
   error: nullable(Fault),
   created_at: Time,
   finished_at: nullable(Time),

@@ -137,7 +137,7 @@ const statuses = [
   'cancelled',
 ] as const;
 
-const ProgressSchema = Type.Object({
+const ProgressSchema = named('FineTuningJobProgress', {
   step: Type.Integer(),
   total_steps: Type.Integer(),
   epoch: Type.Number({ description: 'Training epochs done, a fraction included.' }),
@@ -146,7 +146,7 @@ const ProgressSchema = Type.Object({
   seconds_remaining: nullable(Type.Number()),
 });
 
-const TrainingEndSchema = Type.Object({
+const TrainingEndSchema = named('FineTuningJobTrainingEnd', {
   step: Type.Integer({ description: 'The last optimizer step.' }),
   total_steps: Type.Integer({ description: 'Those that were planned.' }),
   reason: Type.Enum(['completed', 'early_stopping'], { type: 'string' }),
@@ -158,7 +158,7 @@ const TrainingEndSchema = Type.Object({
   }),
 });
 
-const ValidationSchema = Type.Object({
+const ValidationSchema = named('FineTuningJobValidation', {
   bytes: Type.Integer({ description: 'Read so far, of both files.' }),
   total_bytes: Type.Integer(),
   examples: Type.Integer({ description: 'Checked so far.' }),
@@ -205,17 +205,17 @@ export const JobSchema = named('FineTuningJob', {
   training: Type.Union([ref(ResolvedTrainingSchema), ref(TrainingOptionsSchema)], {
     description: 'The values used; as requested until the files are validated.',
   }),
-  validation: nullable(ValidationSchema, {
+  validation: nullable(ref(ValidationSchema), {
     description: 'How far the files are read while the status is validating_files.',
   }),
-  progress: nullable(ProgressSchema),
+  progress: nullable(ref(ProgressSchema)),
   priority: priority('Among the jobs of the team.'),
   estimated_start: nullable(Time, {
     description:
       'When a job that waits should start: in half of the cases by then, going by how long the latest jobs ran. Null while none has run, or no worker takes jobs.',
   }),
   estimated_start_latest: nullable(Time, { description: 'The same, in nine of ten cases.' }),
-  training_end: nullable(TrainingEndSchema, {
+  training_end: nullable(ref(TrainingEndSchema), {
     description: 'Null before the job has succeeded, and of one that an earlier version trained.',
   }),
   queue_position: nullable(Type.Integer({ minimum: 1 }), {

@@ -78,7 +78,8 @@ export const IntegrationSchema = named('Integration', {
   has_secret: Type.Boolean({ description: 'The secret itself is never shown.' }),
 });
 
-export const PutIntegrationSchema = Type.Object(
+export const PutIntegrationSchema = named(
+  'SetIntegration',
   {
     url: Type.Optional(
       Type.String({
@@ -109,7 +110,7 @@ export const PutIntegrationSchema = Type.Object(
       ),
     ),
   },
-  closed,
+  { ...closed, description: 'What is absent stays as it is; null takes it away.' },
 );
 
 export const DeletedIntegrationSchema = named('DeletedIntegration', {

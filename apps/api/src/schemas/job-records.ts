@@ -131,7 +131,7 @@ export const OutlookSchema = named('FineTuningJobOutlook', {
 });
 
 /** A page like any other, and what happens next. */
-export const AttemptListSchema = Type.Object({
+export const AttemptListSchema = named('FineTuningJobAttemptList', {
   object: Type.Literal('list'),
   data: Type.Array(ref(AttemptSchema)),
   has_more: Type.Boolean(),

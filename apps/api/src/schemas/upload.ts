@@ -17,7 +17,7 @@ export const UploadObjectSchema = named('Upload', {
   purpose: Type.String(),
   status: Type.Enum([...statuses], { type: 'string' }),
   file: nullable(ref(FileSchema), {
-    description: 'Of a completed upload, unless it was deleted since.',
+    description: 'Of a completed upload, unless it was deleted since. Null in lists.',
   }),
   mime_type: Type.String(),
   received_bytes: Type.Integer({ description: 'In the different parts so far.' }),
@@ -35,7 +35,8 @@ export const UploadPartSchema = named('UploadPart', {
   }),
 });
 
-export const CreateUploadSchema = Type.Object(
+export const CreateUploadSchema = named(
+  'CreateUpload',
   {
     filename: Type.String({ minLength: 1, maxLength: 1024 }),
     purpose: Type.Literal('fine-tune'),
@@ -62,7 +63,8 @@ export const PartBodySchema = Type.Object(
   closed,
 );
 
-export const CompleteUploadSchema = Type.Object(
+export const CompleteUploadSchema = named(
+  'CompleteUpload',
   {
     part_ids: Type.Array(Type.String({ minLength: 1, maxLength: 64 }), {
       minItems: 1,

@@ -40,20 +40,19 @@ const UsageResultSchema = named('UsageResult', {
   cost: Money("By the prices of its time, in the operator's money."),
 });
 
+const BucketSchema = named('UsageBucket', {
+  object: Type.Literal('bucket'),
+  start_time: Time,
+  end_time: Time,
+  results: Type.Array(ref(UsageResultSchema)),
+});
+
 export const UsagePageSchema = named('UsagePage', {
   object: Type.Literal('page'),
-  data: Type.Array(
-    Type.Object({
-      object: Type.Literal('bucket'),
-      start_time: Time,
-      end_time: Time,
-      results: Type.Array(ref(UsageResultSchema)),
-    }),
-    {
-      description:
-        'A bucket for each day of UTC, the earliest first. A day with very many results goes on in the next page.',
-    },
-  ),
+  data: Type.Array(ref(BucketSchema), {
+    description:
+      'A bucket for each day of UTC, the earliest first. A day with very many results goes on in the next page.',
+  }),
   has_more: Type.Boolean(),
   next_page: nullable(Type.String({ description: 'For `page`.' })),
 });

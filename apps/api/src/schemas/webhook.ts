@@ -45,7 +45,8 @@ export const WebhookWithSecretSchema = named('WebhookEndpointWithSecret', {
   secret: Type.String({ description: '`whsec_…`: verifies signatures. It is never shown again.' }),
 });
 
-export const NewWebhookSchema = Type.Object(
+export const NewWebhookSchema = named(
+  'CreateWebhookEndpoint',
   {
     url: Url,
     description: Type.Optional(Description),
@@ -54,7 +55,8 @@ export const NewWebhookSchema = Type.Object(
   closed,
 );
 
-export const WebhookChangesSchema = Type.Object(
+export const WebhookChangesSchema = named(
+  'UpdateWebhookEndpoint',
   {
     url: Type.Optional(Url),
     description: Type.Optional(Description),
@@ -68,7 +70,8 @@ export const WebhookChangesSchema = Type.Object(
 
 const day = 24 * 3600;
 
-export const RotationSchema = Type.Object(
+export const RotationSchema = named(
+  'RotateWebhookSecret',
   {
     overlap_seconds: Type.Integer({
       minimum: 0,

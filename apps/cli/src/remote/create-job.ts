@@ -147,7 +147,8 @@ function optionalParams(options: Options): Partial<JobCreateParams> {
     ...(startFrom === undefined ? {} : { start_from: startFrom }),
     ...(integration === undefined ? {} : { integrations: integration }),
     ...hyperparametersOf(options),
-    ...(peft === undefined ? {} : { peft: jsonObjectArgument('--peft', peft) as PeftOptions }),
+    // The API says what is wrong with it.
+    ...(peft === undefined ? {} : { peft: jsonObjectArgument('--peft', peft) as object as PeftOptions }),
     ...(training === undefined ? {} : { training: jsonObjectArgument('--training', training) }),
   };
 }

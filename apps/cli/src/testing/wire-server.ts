@@ -15,6 +15,7 @@ import type {
   Me,
   Model,
 } from '@graft/client';
+import { parsePeftConfig } from '@graft/peft-core/config';
 import { type Header, pack } from 'tar-stream';
 
 export const KEY = 'graft_testkey12345_secretsecretsecretsecretsecret';
@@ -178,7 +179,12 @@ export async function wireServer(t: TestContext): Promise<WireServer> {
           const whole: ChatCompletion = {
             ...head,
             object: 'chat.completion',
-            choices: [{ index: 0, message: { role: 'assistant', content: text }, finish_reason: 'stop' }],
+            choices: [
+              {
+                ...{ index: 0, logprobs: null, finish_reason: 'stop' as const },
+                message: { role: 'assistant', content: text, refusal: null },
+              },
+            ],
             usage,
           };
           return send(response, whole);
@@ -188,7 +194,7 @@ export async function wireServer(t: TestContext): Promise<WireServer> {
           const piece: ChatCompletionChunk = {
             ...head,
             object: 'chat.completion.chunk',
-            choices: [{ index: 0, delta: { content: word }, finish_reason: null }],
+            choices: [{ index: 0, delta: { content: word }, logprobs: null, finish_reason: null }],
           };
           response.write(`data: ${JSON.stringify(piece)}\n\n`);
         }
@@ -234,7 +240,8 @@ export async function wireServer(t: TestContext): Promise<WireServer> {
       result_files: [],
       seed: 42,
       error: status === 'failed' ? error : null,
-      peft: { peft_type: 'LORA' },
+      ...{ estimated_finish: null, method: { type: 'supervised' }, metadata: null, training_end: null },
+      peft: parsePeftConfig({ peft_type: 'LORA' }),
       training: {},
       validation: null,
       progress:
@@ -280,6 +287,8 @@ const file: FileObject = {
   filename: 'one.jsonl',
   purpose: 'fine-tune',
   status: 'processed',
+  expires_at: null,
+  status_details: null,
   sha256: 'ab',
   format: 'text',
   examples: 1,
@@ -330,7 +339,7 @@ const version: AdapterVersion = {
     bytes: content.length,
     sha256: sha256(content).toString('hex'),
   })),
-  peft: { peft_type: 'LORA' },
+  peft: parsePeftConfig({ peft_type: 'LORA' }),
   lineage: {},
   metrics: null,
   download_path: '/v1/adapters/adpt_1/versions/1/download',

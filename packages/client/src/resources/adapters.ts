@@ -10,6 +10,7 @@ import type {
   AdapterTag,
   AdapterVersion,
   DeletedAdapter,
+  DeletedAdapterTag,
   DeletedAdapterVersion,
   MovedAdapterTag,
 } from '../wire-adapters.ts';
@@ -159,7 +160,7 @@ class AdapterTags {
     return this.#transport.json({ method: 'POST', path: `${adapterPath(id)}/tags`, json });
   }
 
-  remove(id: string, tag: string): Promise<{ adapter_id: string; tag: string; deleted: true }> {
+  remove(id: string, tag: string): Promise<DeletedAdapterTag> {
     const path = `${adapterPath(id)}/tags/${encodeURIComponent(tag)}`;
     return this.#transport.json({ method: 'DELETE', path });
   }

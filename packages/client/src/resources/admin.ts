@@ -1,3 +1,4 @@
+import type * as Wire from '../generated/wire.ts';
 import { PageList } from '../page-list.ts';
 import type {
   BaseModelObject,
@@ -8,7 +9,6 @@ import type {
   Person,
   TeamObject,
   TeamQuota,
-  TeamQuotaLimits,
   WorkerObject,
 } from '../team-objects.ts';
 import type { Transport } from '../transport.ts';
@@ -46,11 +46,7 @@ export class Admin {
   }
 
   /** Sent once: a key whose answer was lost is known to nobody. `expires_in` in seconds. */
-  createKey(params: {
-    name: string;
-    person_id?: string | null;
-    expires_in?: number | null;
-  }): Promise<OperatorKey & { key: string }> {
+  createKey(params: Wire.CreateOperatorKey): Promise<Wire.CreatedOperatorKey> {
     return this.#transport.json({ method: 'POST', path: '/admin/keys', json: params, maxRetries: 0 });
   }
 
@@ -70,7 +66,7 @@ class AdminTeams {
     return new PageList(this.#transport, '/admin/teams', params);
   }
 
-  create(params: { name: string; running_limit?: number; weight?: number }): Promise<TeamObject> {
+  create(params: Wire.CreateTeam): Promise<TeamObject> {
     return this.#transport.json({ method: 'POST', path: '/admin/teams', json: params });
   }
 
@@ -78,7 +74,7 @@ class AdminTeams {
     return this.#transport.json({ method: 'GET', path: teamPath(id) });
   }
 
-  update(id: string, params: { running_limit?: number; weight?: number }): Promise<TeamObject> {
+  update(id: string, params: Wire.UpdateTeam): Promise<TeamObject> {
     return this.#transport.json({ method: 'POST', path: teamPath(id), json: params });
   }
 
@@ -87,7 +83,7 @@ class AdminTeams {
   }
 
   /** Changes what is named; null takes a limit away. */
-  setQuota(id: string, change: Partial<TeamQuotaLimits>): Promise<TeamQuota> {
+  setQuota(id: string, change: Wire.UpdateTeamQuota): Promise<TeamQuota> {
     return this.#transport.json({ method: 'POST', path: `${teamPath(id)}/quota`, json: change });
   }
 
@@ -118,7 +114,7 @@ class AdminPeople {
     return new PageList(this.#transport, '/admin/people', params);
   }
 
-  create(params: { email: string; name: string; is_operator?: boolean }): Promise<Person> {
+  create(params: Wire.CreatePerson): Promise<Person> {
     return this.#transport.json({ method: 'POST', path: '/admin/people', json: params });
   }
 
@@ -126,7 +122,7 @@ class AdminPeople {
     return this.#transport.json({ method: 'GET', path: `/admin/people/${encodeURIComponent(id)}` });
   }
 
-  update(id: string, params: { name?: string; is_operator?: boolean; disabled?: boolean }): Promise<Person> {
+  update(id: string, params: Wire.UpdatePerson): Promise<Person> {
     const path = `/admin/people/${encodeURIComponent(id)}`;
     return this.#transport.json({ method: 'POST', path, json: params });
   }
@@ -177,7 +173,7 @@ class AdminBaseModels {
   }
 
   /** No team finds a hidden one; what uses it goes on. */
-  update(id: string, params: { hidden: boolean }): Promise<BaseModelObject> {
+  update(id: string, params: Wire.UpdateBaseModel): Promise<BaseModelObject> {
     return this.#transport.json({ method: 'POST', path: baseModelPath(id), json: params });
   }
 

@@ -1,3 +1,4 @@
+import type { DeletedCheckpoint, UpdateFineTuningJob } from '../generated/wire.ts';
 import { PageList } from '../page-list.ts';
 import type { Query, Transport } from '../transport.ts';
 import type { AdapterVersion } from '../wire-adapters.ts';
@@ -10,7 +11,6 @@ import type {
   JobEvent,
   JobListParams,
   JobMetric,
-  JobPriority,
 } from '../wire-objects.ts';
 import { AdapterDownload, type DownloadOptions } from './adapter-download.ts';
 import { type EventStreamOptions, streamJobEvents } from './job-event-stream.ts';
@@ -72,7 +72,7 @@ export class Jobs {
   }
 
   /** Changes its priority among the team's jobs. */
-  update(id: string, params: { priority: JobPriority }): Promise<FineTuningJob> {
+  update(id: string, params: UpdateFineTuningJob): Promise<FineTuningJob> {
     return this.#transport.json({ method: 'POST', path: jobPath(id), json: params });
   }
 
@@ -168,7 +168,7 @@ class JobCheckpoints {
   }
 
   /** Deletes its adapter for good. */
-  delete(id: string, checkpointId: string): Promise<{ id: string; deleted: true }> {
+  delete(id: string, checkpointId: string): Promise<DeletedCheckpoint> {
     return this.#transport.json({ method: 'DELETE', path: checkpointPath(id, checkpointId) });
   }
 }

@@ -1,7 +1,8 @@
+import type { DeletedBudget, SetBudget, SetUsagePrice } from '../generated/wire.ts';
 import { PageList } from '../page-list.ts';
 import type { OpenResponse, Transport } from '../transport.ts';
 import type { Deleted } from '../wire-objects.ts';
-import type { Budget, UsageBucket, UsageKind, UsagePage, UsageParams, UsagePrice } from '../wire-usage.ts';
+import type { Budget, UsageBucket, UsagePage, UsageParams, UsagePrice } from '../wire-usage.ts';
 
 /** What was used, by the day: of the key's team, or with a key of the operator of every team. */
 export class Usage {
@@ -73,7 +74,7 @@ export class AdminPrices {
   }
 
   /** From `valid_from` on, now unless given, until the next price of the same kind and model. */
-  set(params: { kind: UsageKind; price: number; model?: string; valid_from?: number }): Promise<UsagePrice> {
+  set(params: SetUsagePrice): Promise<UsagePrice> {
     return this.#transport.json({ method: 'POST', path: '/admin/prices', json: params });
   }
 
@@ -94,11 +95,11 @@ export class AdminBudgets {
     return this.#transport.json({ method: 'GET', path: budgetPath(teamId) });
   }
 
-  set(teamId: string, params: { monthly: number; warn_at?: number; stops?: boolean }): Promise<Budget> {
+  set(teamId: string, params: SetBudget): Promise<Budget> {
     return this.#transport.json({ method: 'POST', path: budgetPath(teamId), json: params });
   }
 
-  remove(teamId: string): Promise<{ object: 'budget'; team_id: string; deleted: true }> {
+  remove(teamId: string): Promise<DeletedBudget> {
     return this.#transport.json({ method: 'DELETE', path: budgetPath(teamId) });
   }
 }

@@ -1,13 +1,8 @@
+import type { CreateWebhookEndpoint, UpdateWebhookEndpoint } from '../generated/wire.ts';
 import { PageList } from '../page-list.ts';
 import type { Transport } from '../transport.ts';
 import type { Deleted } from '../wire-objects.ts';
-import type {
-  Webhook,
-  WebhookDelivery,
-  WebhookParams,
-  WebhookTest,
-  WebhookWithSecret,
-} from '../wire-webhooks.ts';
+import type { Webhook, WebhookDelivery, WebhookTest, WebhookWithSecret } from '../wire-webhooks.ts';
 
 /** Where a team is told of its jobs; for keys of the role admin. */
 export class Webhooks {
@@ -20,7 +15,7 @@ export class Webhooks {
   }
 
   /** The answer has the secret, the only time. Never tried again: a second endpoint would be told everything twice. */
-  create(params: WebhookParams & { url: string }): Promise<WebhookWithSecret> {
+  create(params: CreateWebhookEndpoint): Promise<WebhookWithSecret> {
     return this.#transport.json({ method: 'POST', path: '/webhooks', json: params, maxRetries: 0 });
   }
 
@@ -33,7 +28,7 @@ export class Webhooks {
   }
 
   /** What is absent stays as it is. */
-  update(id: string, params: WebhookParams & { enabled?: boolean }): Promise<Webhook> {
+  update(id: string, params: UpdateWebhookEndpoint): Promise<Webhook> {
     return this.#transport.json({ method: 'POST', path: webhookPath(id), json: params });
   }
 

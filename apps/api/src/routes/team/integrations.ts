@@ -73,7 +73,7 @@ export const integrationRoutes: FastifyPluginAsyncTypebox = async (app) => {
         description:
           'What is absent stays as it is. A secret is for one server: with the URL of another it must be given anew.',
         params: IntegrationParams,
-        body: PutIntegrationSchema,
+        body: ref(PutIntegrationSchema),
         response: { 200: ref(IntegrationSchema), ...errorResponses(400, 401, 403, 404) },
       },
     },

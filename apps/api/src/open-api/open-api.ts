@@ -3,20 +3,18 @@ import swaggerUi from '@fastify/swagger-ui';
 import type { FastifySchema } from 'fastify';
 import fp from 'fastify-plugin';
 import { errorCodes } from '../error-codes.ts';
-import { ErrorSchema, errorResponses } from '../schemas/error.ts';
+import { ErrorSchema } from '../schemas/error.ts';
 import { ref } from '../schemas/schema.ts';
+import { completeDocument } from './complete-document.ts';
+import type { OpenApiDocument } from './document.ts';
 
 declare module 'fastify' {
   interface FastifyContextConfig {
     /** What OpenAPI says of a body that the route reads itself. */
     documentedBody?: object;
-    /** The answer may also be server-sent events. */
-    streams?: boolean;
+    /** The answer may also be server-sent events, whose data are these. */
+    streams?: object;
   }
-}
-
-interface OpenApiDocument {
-  paths: Record<string, Record<string, { parameters?: { schema?: { type?: string } }[] }>>;
 }
 
 /** OpenAPI 3.1, from the schemas that validate: a page at /docs, JSON at /docs/json. Registered before the routes. */
@@ -32,8 +30,8 @@ export const openApi = fp(async (app) => {
     transform: ({ schema, url, route }) => {
       const named = nameWildcard(schema, url);
       const { documentedBody: body, streams, access } = route.config ?? {};
-      const told = withEdgeAnswers(
-        streams ? withStream(named.schema) : named.schema,
+      const told = withBytes(
+        streams ? withStream(named.schema, streams) : named.schema,
         url,
         route.method === 'GET',
       );
@@ -41,16 +39,10 @@ export const openApi = fp(async (app) => {
       const tellAccess = access && { 'x-graft-access': access };
       return { ...named, schema: { ...told, ...(body && { body }), ...tellAccess } };
     },
-    transformObject: (document) => {
-      const { openapiObject } = document as { openapiObject: OpenApiDocument };
-      for (const route of Object.values(openapiObject.paths).flatMap(Object.values)) {
-        for (const parameter of route.parameters ?? []) {
-          if (parameter.schema?.type === 'object')
-            Object.assign(parameter, { style: 'deepObject', explode: true });
-        }
-      }
-      return openapiObject;
-    },
+    transformObject: (document) =>
+      'openapiObject' in document
+        ? (completeDocument(document.openapiObject as unknown as OpenApiDocument) as object)
+        : document.swaggerObject,
     refResolver: { buildLocalReference: (schema) => String(schema.$id) },
   });
   let document: Buffer | null = null;
@@ -70,12 +62,12 @@ export const openApi = fp(async (app) => {
   });
 });
 
-function withStream(schema: FastifySchema): FastifySchema {
+function withStream(schema: FastifySchema, event: object): FastifySchema {
   const { 200: whole, ...others } = schema.response as Record<string, object>;
   const content = {
     'application/json': { schema: whole },
-    // A stream is many events; OpenAPI 3.1 has no schema of one.
-    'text/event-stream': {},
+    // A stream is many events; OpenAPI 3.1 has no schema of one, so it stands beside.
+    'text/event-stream': { schema: { type: 'string', 'x-graft-event': event } },
   };
   return { ...schema, response: { ...others, 200: { description: 'Whole, or as events.', content } } };
 }
@@ -83,25 +75,15 @@ function withStream(schema: FastifySchema): FastifySchema {
 /** To If-None-Match with the ETag of an answer before. */
 const unchanged = { description: 'Unchanged since the ETag that If-None-Match names.', type: 'null' };
 
-/** What the edge may answer before any route of the team's is asked. */
-const edgeAnswers = [400, 401, 405, 408, 429, 503];
-
-function withEdgeAnswers(schema: FastifySchema, url: string, isRead: boolean): FastifySchema {
+/** The answers of a route that documents no JSON of its own, which is a download, and what each GET may answer. */
+function withBytes(schema: FastifySchema, url: string, isRead: boolean): FastifySchema {
   const own = schema.response as Record<string, object> | undefined;
-  // Downloads document no JSON of their own.
   // Left to the plugin, `produces` would be the type of errors, too.
   const { produces: [type = 'application/octet-stream'] = [], ...rest } = schema;
   const bytes = { description: 'The bytes.', content: { [type]: { schema: { type: 'string' } } } };
-  const answers = own ?? {
-    200: bytes,
-    206: bytes,
-    304: unchanged,
-    404: ref(ErrorSchema),
-    416: ref(ErrorSchema),
-  };
-  const edge = url.startsWith('/v1/') ? edgeAnswers : [405];
+  const answers = own ?? { 200: bytes, 206: bytes, 404: ref(ErrorSchema), 416: ref(ErrorSchema) };
   const maybe = isRead && url.startsWith('/v1/') ? { 304: unchanged } : {};
-  return { ...rest, response: { ...errorResponses(...edge), ...maybe, ...answers } };
+  return { ...rest, response: { ...maybe, ...answers } };
 }
 
 /** A path ends in a wildcard where an id may hold slashes; OpenAPI knows only names. */

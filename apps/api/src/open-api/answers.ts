@@ -1,0 +1,95 @@
+import { errorBody } from '../api-error.ts';
+import { errorCodes } from '../error-codes.ts';
+import type { Access } from '../plugins/auth.ts';
+import type { Answer } from './document.ts';
+
+const header = (description: string, type = 'string') => ({ description, schema: { type } });
+const integer = (description: string) => header(description, 'integer');
+
+/** Headers of answers, under the names that they have in the document. */
+export const headers: Record<string, object> = {
+  'X-Request-Id': header('Names this request in the log of the server.'),
+  'RateLimit-Limit': integer(
+    'Requests that the key or the address may send in a minute, whichever runs out first. x-ratelimit-limit-requests says the same, as OpenAI names it, and so do the next two.',
+  ),
+  'RateLimit-Remaining': integer('Of these, those that are left.'),
+  'RateLimit-Reset': integer('Seconds until they are counted anew.'),
+  'Retry-After': integer('Seconds after which to ask again.'),
+  'X-Should-Retry': header(
+    '`false`: a client that tries again by itself should not, since it would wait too long.',
+  ),
+  'WWW-Authenticate': header('Which key is asked for, and which scope of it.'),
+  Location: header('Where to go on.'),
+  Allow: header('The methods of this path.'),
+  ETag: header('Send it back in If-None-Match: while nothing has changed the answer is 304, without a body.'),
+  'Content-Range': header('Which bytes these are, and of how many.'),
+  'Repr-Digest': header('SHA-256 of the whole, as RFC 9530 has it.'),
+  'X-Content-SHA256': header('The same, hexadecimal.'),
+};
+
+export const headersNamed = (...names: string[]): Record<string, object> =>
+  Object.fromEntries(names.map((name) => [name, { $ref: `#/components/headers/${name}` }]));
+
+const counted = ['RateLimit-Limit', 'RateLimit-Remaining', 'RateLimit-Reset'];
+
+/** Those of every answer of the API, errors included. */
+export const headersOfAll = ['X-Request-Id', ...counted];
+
+/** What an answer of each of these statuses is called, and what it carries beside what all do. */
+const errors: Record<number, [name: string, ...headers: string[]]> = {
+  400: ['BadRequest'],
+  401: ['Unauthorized', 'WWW-Authenticate'],
+  403: ['Forbidden', 'WWW-Authenticate'],
+  404: ['NotFound'],
+  405: ['MethodNotAllowed', 'Allow'],
+  408: ['RequestTimeout'],
+  412: ['PreconditionFailed'],
+  413: ['ContentTooLarge'],
+  415: ['UnsupportedMediaType'],
+  416: ['RangeNotSatisfiable', 'Content-Range'],
+  422: ['UnprocessableContent'],
+  429: ['TooManyRequests', 'Retry-After', 'X-Should-Retry'],
+  500: ['InternalServerError'],
+  502: ['BadGateway'],
+  503: ['ServiceUnavailable', 'Retry-After'],
+};
+
+/** A reference to the error answer of a status; undefined where it has none of its own. */
+export function errorAnswer(status: string): Answer | undefined {
+  const error = errors[Number(status)];
+  return error && { $ref: `#/components/responses/${error[0]}` };
+}
+
+/** Every error answer once, with the codes that it may have. */
+export function errorAnswers(): Record<string, Answer> {
+  const codes = Object.entries(errorCodes);
+  return Object.fromEntries(
+    Object.entries(errors).map(([text, [name, ...own]]) => {
+      const status = Number(text);
+      const mine = codes.filter(([, [usual]]) => usual === status);
+      const [code, [, meaning]] = mine[0] ?? ['bad_request', [status, 'The request is malformed.']];
+      const told = mine.map(([each, [, what]]) => `- \`${each}\`: ${what}`);
+      return [
+        name,
+        {
+          description: told.length > 0 ? `One of these codes:\n\n${told.join('\n')}` : meaning,
+          headers: headersNamed(...headersOfAll, ...own),
+          content: {
+            'application/json': {
+              schema: { $ref: '#/components/schemas/Error' },
+              example: errorBody(status, code, meaning, null),
+            },
+          },
+        },
+      ];
+    }),
+  );
+}
+
+/** The statuses of errors that the edge of the API may answer before a route's own work begins. */
+export function edgeStatuses(access: Access | undefined, hasBody: boolean): number[] {
+  // The paths outside of /v1, which orchestrators ask.
+  if (access === undefined) return [405];
+  const asksForKey = access === 'public' ? [] : [401, 403];
+  return [400, ...asksForKey, 405, 408, ...(hasBody ? [413, 415] : []), 429, 500, 503];
+}

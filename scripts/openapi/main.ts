@@ -1,0 +1,26 @@
+/**
+ * `npm run openapi`: makes the types of the TypeScript client again from the document of the API, which runs for it over a database
+ * of its own.
+ */
+import { mkdir, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { openTestServices } from '@graft/service/testing';
+import { buildApp } from '../../apps/api/src/app.ts';
+import { clientTypesOf } from '../../apps/api/src/open-api/client-types.ts';
+import type { OpenApiDocument } from '../../apps/api/src/open-api/document.ts';
+
+const file = path.join(import.meta.dirname, '../../packages/client/src/generated/wire.ts');
+const services = await openTestServices();
+try {
+  const app = await buildApp(services);
+  try {
+    await app.ready();
+    await mkdir(path.dirname(file), { recursive: true });
+    await writeFile(file, clientTypesOf(app.swagger() as unknown as OpenApiDocument));
+  } finally {
+    await app.close();
+  }
+} finally {
+  await services.close();
+}
+console.log(path.relative(process.cwd(), file));
