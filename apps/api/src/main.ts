@@ -10,6 +10,7 @@ async function start() {
   const app = await buildApp(services);
   const address = await app.listen({ host: services.env.host, port: services.env.port, backlog: 4096 });
   process.send?.({ type: 'ready', address });
+  await app.compileValidators();
   return { services, app };
 }
 

@@ -1,9 +1,17 @@
+import { setImmediate as turn } from 'node:timers/promises';
 import { Ajv2020, type AnySchema, type Options } from 'ajv/dist/2020.js';
 import fp from 'fastify-plugin';
 import type { TSchema } from 'typebox';
 import { ApiError } from '../api-error.ts';
 import { parsedElsewhere } from '../schemas/schema.ts';
 import { describeFaults } from './validation-faults.ts';
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    /** Compiles what checks requests, before they come, and one schema at a time, between those that have come. */
+    compileValidators(): Promise<void>;
+  }
+}
 
 interface SchemaCompilersOptions {
   /** Schemas with an `$id`, which others refer to. */
@@ -35,10 +43,19 @@ export const schemaCompilers = fp<SchemaCompilersOptions>(async (app, { shared, 
   const [coercing, coercingAll] = firstAndAll(withShared, { coerceTypes: true });
   const answers = withShared({ coerceTypes: false, useDefaults: false });
 
+  const validators: (() => unknown)[] = [];
+  app.decorate('compileValidators', async () => {
+    for (const compile of validators) {
+      compile();
+      await turn();
+    }
+  });
+
   app.setValidatorCompiler(({ schema, httpPart }) => {
     const body = httpPart === 'body';
     const checked = validated(schema) as AnySchema;
-    const validate = (body ? strict : coercing).compile(checked);
+    const validator = onceNeeded(() => (body ? strict : coercing).compile(checked));
+    validators.push(validator);
     const findAll = onceNeeded(() => (body ? strictAll : coercingAll).compile(checked));
     const numbers = body ? [] : numbersOf(schema);
     return (data: unknown) => {
@@ -46,6 +63,7 @@ export const schemaCompilers = fp<SchemaCompilersOptions>(async (app, { shared, 
       if (odd !== undefined) {
         return { error: new ApiError('invalid_value', `Invalid '${odd}': must be integer.`, { param: odd }) };
       }
+      const validate = validator();
       if (validate(data)) return { value: data };
       // Looking for all faults of a large body would take seconds: of that, the first one is told.
       const first = validate.errors ?? [];
@@ -70,7 +88,7 @@ export const schemaCompilers = fp<SchemaCompilersOptions>(async (app, { shared, 
   });
 });
 
-/** Compiling takes milliseconds a schema, and most are never asked of a process that has just started. */
+/** Compiling takes milliseconds a schema, a second for all: a process that starts answers without it. */
 function onceNeeded<T>(make: () => T): () => T {
   let made: T | undefined;
   return () => {
