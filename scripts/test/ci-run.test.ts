@@ -40,7 +40,8 @@ exit $code
   return { code: ran.status, last: ran.stdout.trim().split('\n').at(-1), calls: lines, output: ran.stdout };
 }
 
-const services = 'test -- --services packages/service apps/api apps/worker test/service';
+const services =
+  'test -- --services packages/service apps/api/src/jobs apps/api/src/plugins apps/worker test/service';
 
 test('one of Postgres and Redis is enough for the run on given services', () => {
   const onlyPostgres = ciRun({ DATABASE_URL: 'postgresql://one', REDIS_URL: '' });
