@@ -251,7 +251,10 @@ test("the operator's keys are of no team, and of operators alone", async () => {
   const { data } = await listOperatorKeys(services, { limit: 10 });
   assert.deepEqual(data.map(({ id }) => id).sort(), [record.id, own.record.id].sort());
   assert.ok(!JSON.stringify(data).includes('secret'));
-  const audit = await services.db.auditEntry.findMany({ where: { target: own.record.id } });
+  const audit = await services.db.auditEntry.findMany({
+    where: { target: own.record.id },
+    orderBy: { id: 'asc' },
+  });
   assert.deepEqual(
     audit.map(({ teamId, action }) => [teamId, action]),
     [

@@ -61,9 +61,12 @@ test('damage is told once, remembered, and forgotten when it is mended', async (
     (await getFile(services, team.id, team.fileId))!.corruptAt !== null,
   ];
   const audit = async () =>
-    (await services.db.auditEntry.findMany({ where: { action: { endsWith: '.corrupt' } } })).map(
-      ({ target, detail }) => [target, (detail as { code: string }).code],
-    );
+    (
+      await services.db.auditEntry.findMany({
+        where: { action: { endsWith: '.corrupt' } },
+        orderBy: { id: 'asc' },
+      })
+    ).map(({ target, detail }) => [target, (detail as { code: string }).code]);
   const events = async () =>
     (await listEvents(services, team.id, version.jobId!, { limit: 100 })).data.filter(({ message }) =>
       message.includes('damaged'),

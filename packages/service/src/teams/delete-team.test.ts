@@ -76,7 +76,7 @@ test('a team is deleted by its name, at once for everybody, and row by row after
   assert.deepEqual([Number(stored._sum.quantity), stored._count], [0, 4]);
   assert.equal(await services.db.team.count({ where: { id: team.id } }), 0);
   assert.equal(await services.db.team.count({ where: { id: again.id } }), 1);
-  const audit = await services.db.auditEntry.findMany({ where: { teamId: team.id } });
+  const audit = await services.db.auditEntry.findMany({ where: { teamId: team.id }, orderBy: { id: 'asc' } });
   assert.deepEqual(audit.find(({ action }) => action === 'team.delete')?.detail, { name: team.name });
 });
 

@@ -132,7 +132,10 @@ test('after the retention it is gone for good, collected or not', async () => {
   });
   assert.ok(!(await deletedNow()).some((model: string) => model.includes('made')));
   assertError(await acme.send('POST', `${path}/versions/3/restore`), 404, 'adapter_not_deleted');
-  const actions = await services.db.auditEntry.findMany({ where: { action: { startsWith: 'adapter.' } } });
+  const actions = await services.db.auditEntry.findMany({
+    where: { action: { startsWith: 'adapter.' } },
+    orderBy: { id: 'asc' },
+  });
   assert.ok(actions.some(({ action }) => action === 'adapter.restore'));
   assert.ok(actions.some(({ action }) => action === 'adapter.delete'));
 });

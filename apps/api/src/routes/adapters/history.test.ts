@@ -131,6 +131,9 @@ test('notes are written, read and removed, by members of the team', async () => 
     assert.equal((await acme.send('GET', path)).json.note, note);
     assert.equal((await acme.send('POST', `${path}/note`, { note: null })).json.note, null);
   }
-  const audit = await bench.services.db.auditEntry.findMany({ where: { action: 'adapter.note' } });
+  const audit = await bench.services.db.auditEntry.findMany({
+    where: { action: 'adapter.note' },
+    orderBy: { id: 'asc' },
+  });
   assert.equal(audit.length, 4);
 });

@@ -98,7 +98,10 @@ test('workers: listed, taken out of service and back, with an audit row for each
   const back = await operator.send('POST', '/v1/admin/workers/w1/release');
   assert.deepEqual([back.json.quarantined_at, back.json.consecutive_faults], [null, 0]);
   assertError(await operator.send('POST', '/v1/admin/workers/w2/release'), 404, 'worker_not_found');
-  const audit = await bench.services.db.auditEntry.findMany({ where: { target: 'w1' } });
+  const audit = await bench.services.db.auditEntry.findMany({
+    where: { target: 'w1' },
+    orderBy: { id: 'asc' },
+  });
   assert.deepEqual(
     audit.map(({ action, teamId }) => [action, teamId]),
     [

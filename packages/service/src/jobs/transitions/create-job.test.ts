@@ -39,7 +39,10 @@ test('a job begins as validating, with its event and its audit row', async () =>
     events.data.map((event) => event.message),
     [`Created fine-tuning job: ${job.id}`],
   );
-  const audit = await services.db.auditEntry.findMany({ where: { teamId: team.id, target: job.id } });
+  const audit = await services.db.auditEntry.findMany({
+    where: { teamId: team.id, target: job.id },
+    orderBy: { id: 'asc' },
+  });
   assert.deepEqual(
     audit.map(({ action, keyId }) => [action, keyId]),
     [['job.create', team.keyId]],

@@ -45,7 +45,10 @@ const validator = { workerId: 'validator-1', leaseSeconds: 60 };
 const successor = { workerId: 'validator-2', leaseSeconds: 0 };
 
 async function outboxOf(job: Job): Promise<string[]> {
-  const rows = await services.db.outbox.findMany({ where: { payload: { path: ['id'], equals: job.id } } });
+  const rows = await services.db.outbox.findMany({
+    where: { payload: { path: ['id'], equals: job.id } },
+    orderBy: { id: 'asc' },
+  });
   const told = rows.map((row) => row.topic);
   return told.filter((topic) => topic !== 'fine_tuning.job.running' && topic !== 'fine_tuning.job.paused');
 }
