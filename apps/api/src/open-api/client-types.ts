@@ -1,4 +1,4 @@
-import type { OpenApiDocument, Parameter, Schema } from './document.ts';
+import { nameOf, type OpenApiDocument, type Parameter, type Schema } from './document.ts';
 
 /**
  * The types of the TypeScript client, as the text of a module: the named schemas of the document, and what each operation takes
@@ -69,7 +69,7 @@ function comment(description: string | undefined, indent: string, deprecated = f
 }
 
 function typeOf(schema: Schema, indent: string): string {
-  if (schema.$ref !== undefined) return schema.$ref.split('/').at(-1)!;
+  if (schema.$ref !== undefined) return nameOf(schema.$ref);
   if ('const' in schema) return literal(schema.const);
   if (schema.enum) return union(schema.enum.map(literal));
   if (schema.anyOf) return union(schema.anyOf.map((part) => typeOf(part, indent)));

@@ -26,16 +26,20 @@ export const CreateCompletionSchema = named(
   closed,
 );
 
-export const CompletionSchema = named('Completion', {
+/** What a whole answer and a piece of a streamed one have alike. */
+const head = {
   id: Type.String(),
   object: Type.Literal('text_completion'),
   created: Time,
   model: Type.String(),
+};
+const choice = { index: Type.Integer(), text: Type.String(), logprobs: Type.Null() };
+
+export const CompletionSchema = named('Completion', {
+  ...head,
   choices: Type.Array(
     Type.Object({
-      index: Type.Integer(),
-      text: Type.String(),
-      logprobs: Type.Null(),
+      ...choice,
       finish_reason: FinishReason,
     }),
   ),
@@ -44,15 +48,10 @@ export const CompletionSchema = named('Completion', {
 
 /** A piece of a streamed answer. */
 export const CompletionChunkSchema = named('CompletionChunk', {
-  id: Type.String(),
-  object: Type.Literal('text_completion'),
-  created: Time,
-  model: Type.String(),
+  ...head,
   choices: Type.Array(
     Type.Object({
-      index: Type.Integer(),
-      text: Type.String(),
-      logprobs: Type.Null(),
+      ...choice,
       finish_reason: nullable(FinishReason, { description: 'Null until the last piece of a choice.' }),
     }),
     { description: 'Empty in the one that tells the usage.' },

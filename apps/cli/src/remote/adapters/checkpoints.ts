@@ -7,6 +7,7 @@ import { CommandError, UsageError } from '../../errors.ts';
 import { createOutput } from '../../output.ts';
 import { noun, type RemoteOptions, verb } from '../../verb.ts';
 import { connect } from '../connect.ts';
+import type { SaveOptions } from './download-adapter.ts';
 
 interface StepOptions extends RemoteOptions {
   step?: number;
@@ -35,7 +36,7 @@ export function addCheckpointsVerbs(program: Command): void {
     .requiredOption('--output <path>', 'the folder to make; with --tar the archive to write')
     .option('--tar', 'save the archive as it comes, without unpacking it')
     .option('--overwrite', 'replace what is at the output')
-    .action(async (job: string, options: DownloadOptions) => {
+    .action(async (job: string, options: StepOptions & SaveOptions) => {
       const { checkOutput, saveArchive } = await import('./download-adapter.ts');
       await checkOutput(options);
       const client = await connect(options);
@@ -90,12 +91,6 @@ export function addCheckpointsVerbs(program: Command): void {
       const deleted = await client.fineTuning.jobs.checkpoints.delete(job, id);
       createOutput(options).result(deleted, () => `Deleted the adapter of step ${step}.`);
     });
-}
-
-interface DownloadOptions extends StepOptions {
-  output: string;
-  tar?: boolean;
-  overwrite?: boolean;
 }
 
 /** `graft checkpoints list`, and `graft jobs checkpoints`. */
