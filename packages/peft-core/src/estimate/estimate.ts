@@ -1,0 +1,52 @@
+import type { PeftConfig, ResolvedTraining } from '../config/index.ts';
+import type { ExampleSize } from '../examples/batches/plan-batches.ts';
+import type { DatasetFormat } from '../examples/raw-example.ts';
+
+/** Sizes of some examples of a job, and how many it has. */
+export interface DataSample {
+  format: DatasetFormat;
+  /** A classifier's classes; null for other tasks. */
+  labels: readonly string[] | null;
+  training: ExampleSample;
+  /** Null without validation data; where it is split off the training file, `training` is what remains. */
+  validation: ExampleSample | null;
+}
+
+export interface ExampleSample {
+  /** All of them. */
+  examples: number;
+  /** Of all of them, or of as many as were looked at. Not empty. */
+  sizes: ExampleSize[];
+}
+
+/** What a worker says of the machine that trains. */
+export interface Machine {
+  device: 'cpu' | 'gpu';
+  /** What the job's matrix products are computed in there. */
+  precision: 'fp32' | 'bf16';
+  threads: number;
+  /** Multiplications and additions of large matrix products in a second, in that precision; null: not measured. */
+  flops: number | null;
+}
+
+export interface EstimatedJob {
+  /** The base model's config.json. */
+  modelConfig: Record<string, unknown>;
+  peft: PeftConfig;
+  training: ResolvedTraining;
+  data: DataSample;
+}
+
+/** What a job comes to before it runs. */
+export interface TrainingEstimate {
+  trainableParameters: number;
+  totalParameters: number;
+  /** The most that the trainer's process holds at once. */
+  peakMemoryBytes: number;
+  /** Of all epochs, as they are counted while training. */
+  tokens: number;
+  /** Optimizer steps. */
+  steps: number;
+  /** From the claim to the adapter's files; null where the machine's speed is not known. */
+  seconds: number | null;
+}
