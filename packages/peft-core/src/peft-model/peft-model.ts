@@ -16,7 +16,8 @@ import { rmsNorm } from '../nn/rms-norm.ts';
 import { type FrozenWeight, type Weight, weightValue } from '../nn/weight.ts';
 import { attach } from '../tuners/registry.ts';
 import type { Attachment, AttachmentForm, KeyValuePrefix, LayerContext } from '../tuners/tuner.ts';
-import { type BaseStorage, declareWeights } from '../weights/stored-weights.ts';
+import type { BaseStorage } from '../weights/base-storage.ts';
+import { declareWeights } from '../weights/stored-weights.ts';
 import { AdapterLayout } from './adapter-layout.ts';
 
 /** A base model's frozen weights as variables of a program, and the adapter's parameters as one flat variable `adapter`. */

@@ -9,9 +9,11 @@ import { parsePeftConfig, resolveTraining } from '../config/index.ts';
 import { type BaseModel, openBaseModel, readAdapter, writeAdapter } from '../files.ts';
 import { mergeAdapter, type ScoreInput, scoreTexts, train } from '../index.ts';
 import { architectureFor } from '../models/registry.ts';
-import { outlineOf } from '../outlines/index.ts';
+import { outlineOf, type TaskType } from '../outlines/index.ts';
+import { countOf } from '../tuners/file-tensors.ts';
 import { methodOf } from '../tuners/methods.ts';
 import { attach, tunerFor } from '../tuners/registry.ts';
+import { trainedParameters } from '../tuners/trained-parameters.ts';
 import { writeTinyModel } from './tiny-model.ts';
 
 /** A tiny model, and data of a task that it is for. */
@@ -111,6 +113,12 @@ export function testTuners(
           file,
         );
       }
+    });
+
+    test(`${name}: how many numbers it trains is known without TensorFlow`, () => {
+      const { parameters } = attached(options);
+      const outline = outlineOf(base.config, options.task_type as TaskType);
+      assert.equal(trainedParameters(parsePeftConfig(options), outline), countOf(parameters));
     });
 
     test(`${name}: what its files hold is known without TensorFlow`, () => {

@@ -19,7 +19,7 @@ import {
   type PeftModel,
 } from '../peft-model/peft-model.ts';
 import type { AttachmentForm } from '../tuners/tuner.ts';
-import type { BaseStorage } from '../weights/stored-weights.ts';
+import type { BaseStorage } from '../weights/base-storage.ts';
 import type { BatchOf, LossContext } from './objectives/loss.ts';
 import { batchInputs, lossOf, type Objective } from './objectives/objective.ts';
 import { adamW, clipGradients } from './optimizer.ts';

@@ -2,6 +2,7 @@
 
 import type { ModelOutline } from '../outlines/outline.ts';
 import { fullMatch } from '../schema/module-pattern.ts';
+import { elementCount } from '../tensors/tensor-source.ts';
 import { resolveModulesToSave } from './target-modules.ts';
 import { inputEmbedding, type TokenTarget } from './token-targets.ts';
 
@@ -41,6 +42,11 @@ export function savedTensors(
     tensors.push({ name, shape: shapes.get(source)!, source });
   }
   return { modules, tensors };
+}
+
+/** Numbers in all of these tensors. */
+export function countOf(tensors: readonly { shape: number[] }[]): number {
+  return tensors.reduce((sum, { shape }) => sum + elementCount(shape), 0);
 }
 
 export function shapesOf({ parameters }: Pick<ModelOutline, 'parameters'>): Map<string, number[]> {

@@ -67,6 +67,8 @@ export interface Method<Config extends MethodConfig = MethodConfig> {
   checkInitialText?(config: Config, model: ModelOutline, encode: (text: string) => number[]): void;
   /** Positions that it takes before every sequence. */
   leadingPositions?(config: Config): LeadingPositions;
+  /** How many numbers are trained, where they are not those of `fileTensors`: an encoder is left behind. */
+  trainedParameters?(config: Config, model: ModelOutline): number;
   /** Ids of tokens whose rows the adapter holds. The tokenizer must have the same tokens at these ids. */
   tokens?(config: Config): number[];
 

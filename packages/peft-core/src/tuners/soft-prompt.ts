@@ -61,6 +61,9 @@ export function promptRows(config: SoftPromptConfig, model: ModelOutline): numbe
   return config.num_virtual_tokens * virtualTokenSizes(model).num_transformer_submodules;
 }
 
+/** Numbers of an encoder's linear layer: its weight and its bias. */
+export const affineSize = (out: number, width: number) => out * (width + 1);
+
 /** Throws `invalid_peft_config` for a size that is not one of `sizes` or a prompt that fills the context, and `target_modules_not_found`. */
 export function checkPrompt(config: SoftPromptConfig, model: ModelOutline, sizes: PromptSizes): void {
   for (const [field, size] of Object.entries(sizes)) {

@@ -2,8 +2,9 @@ import type { Program, TypedArray } from '@graft/tf-graph';
 import { GraftError } from '../errors.ts';
 import type { BaseModel } from '../files.ts';
 import { type ModelOutline, storedName } from '../outlines/outline.ts';
+import { type BaseStorage, frozenParameters, NF4_TABLE } from './base-storage.ts';
 import { nf4Table } from './quantise/nf4.ts';
-import { type BaseStorage, frozenParameters, NF4_TABLE, weightForms } from './stored-weights.ts';
+import { weightForms } from './stored-weights.ts';
 
 /**
  * Reads a base model's weights into a program's variables, one tensor at a time, quantised on the way. With `withHead` also
@@ -45,7 +46,7 @@ export async function loadWeights(
   await program.write(values());
 
   async function* values(): AsyncGenerator<[string, TypedArray]> {
-    if (storage === 'nf4') yield [NF4_TABLE, nf4Table()];
+    if (storage === 'nf4') yield [NF4_TABLE.name, nf4Table()];
     for (const [name, form] of weightForms(outline, storage, withHead)) {
       const values = await form.pack(base.tensors, stored.get(name)!);
       for (const [i, { suffix }] of form.parts.entries()) yield [name + suffix, values[i]!];

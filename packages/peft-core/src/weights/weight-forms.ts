@@ -1,21 +1,14 @@
-import { type DType, rawOp, type TypedArray, tf, type Variable } from '@graft/tf-graph';
+import { rawOp, type TypedArray, tf, type Variable } from '@graft/tf-graph';
 import type { TensorSource } from '../files.ts';
 import type { FrozenWeight, WeightSlice } from '../nn/weight.ts';
-import { elementCount } from '../tensors/tensor-source.ts';
+import { partsOf, type StoredPart } from './base-storage.ts';
 import { quantiseInt8 } from './quantise/int8.ts';
-import { BLOCK, GROUP, nf4Sizes, quantiseNf4 } from './quantise/nf4.ts';
+import { quantiseNf4 } from './quantise/nf4.ts';
 import { unpackInt8, unpackNf4 } from './unpack.ts';
-
-/** One variable of a stored weight. Its name is the weight's name and the suffix. */
-interface Part {
-  suffix: string;
-  shape: number[];
-  dtype: DType;
-}
 
 /** How a frozen weight lies in a program: the variables that hold it, how they are filled, and how a layer reads it. */
 export interface WeightForm {
-  parts: Part[];
+  parts: StoredPart[];
   /** Values of the parts, in order, from the base model's tensor `name`. */
   pack(tensors: TensorSource, name: string): Promise<TypedArray[]>;
   /** The weight over the parts' variables. `nf4Table` is the program's one look-up table. */
@@ -25,7 +18,7 @@ export interface WeightForm {
 /** Not quantised: float32, or bfloat16, which a layer widens or multiplies as it is. */
 export function plainForm(shape: number[], dtype: 'float32' | 'bfloat16'): WeightForm {
   return {
-    parts: [{ suffix: '', shape, dtype }],
+    parts: partsOf({ shape, storage: dtype, transposed: false }),
     pack: async (tensors, name) => [
       dtype === 'float32' ? await tensors.readFloat32(name) : await tensors.readBfloat16(name),
     ],
@@ -42,10 +35,7 @@ export function plainForm(shape: number[], dtype: 'float32' | 'bfloat16'): Weigh
 export function int8Form(shape: number[], transposed: boolean): WeightForm {
   const [rows, columns] = shape as [number, number];
   return {
-    parts: [
-      { suffix: '', shape, dtype: 'int8' },
-      { suffix: '.scales', shape: transposed ? [1, columns] : [rows, 1], dtype: 'float32' },
-    ],
+    parts: partsOf({ shape, storage: 'int8', transposed }),
     async pack(tensors, name) {
       const { codes, scales } = quantiseInt8(await tensors.readFloat32(name), shape, transposed);
       return [codes, scales];
@@ -90,14 +80,8 @@ function slicesOf(
 
 /** 4-bit NormalFloat with double quantisation, in the order the weights are stored in. */
 export function nf4Form(shape: number[]): WeightForm {
-  const { blocks, groups } = nf4Sizes(elementCount(shape));
   return {
-    parts: [
-      { suffix: '', shape: [(blocks * BLOCK) / 4, 2], dtype: 'uint8' },
-      { suffix: '.absmax', shape: [groups, GROUP], dtype: 'uint8' },
-      { suffix: '.nested_absmax', shape: [groups, 1], dtype: 'float32' },
-      { suffix: '.offset', shape: [1], dtype: 'float32' },
-    ],
+    parts: partsOf({ shape, storage: 'nf4', transposed: false }),
     async pack(tensors, name) {
       const { codes, absmax, nestedAbsmax, offset } = quantiseNf4(await tensors.readFloat32(name));
       return [codes, absmax, nestedAbsmax, offset];

@@ -1,6 +1,7 @@
 import { GraftError } from '../../errors.ts';
 import type { ModelOutline } from '../../outlines/outline.ts';
 import { optionError, show } from '../../schema/check-fields.ts';
+import { countOf, savedTensors } from '../file-tensors.ts';
 import type { Method } from '../method.ts';
 import { resolveModulesToSave } from '../target-modules.ts';
 import { adaptersLibrary } from './adapters-library.ts';
@@ -63,6 +64,15 @@ export const bottleneckMethod: Method<BottleneckConfig> = {
   faults: bottleneckFaults,
   learningRate: () => 2e-4,
   check,
+  trainedParameters(config, model) {
+    const { hiddenSize: width } = model;
+    const norms = 2 * width * (Number(config.ln_before) + Number(config.ln_after));
+    const scaling = { learned: 1, channel: width }[String(config.scaling)] ?? 0;
+    const adapters = placesOf(config, model).map(
+      (place) => place.width * (2 * width + 1) + width + norms + scaling,
+    );
+    return adapters.reduce((sum, each) => sum + each, countOf(savedTensors(config, model).tensors));
+  },
   tensorNames: ['adapter'],
   floats: FLOATS,
   files: adaptersLibrary,

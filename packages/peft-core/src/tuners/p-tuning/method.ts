@@ -1,8 +1,15 @@
 import { type Static, Type } from 'typebox';
+import type { ModelOutline } from '../../outlines/outline.ts';
 import { configFault, type Fault } from '../../schema/check-fields.ts';
-import { promptTensors } from '../file-tensors.ts';
+import { countOf, promptTensors, savedTensors } from '../file-tensors.ts';
 import type { Method } from '../method.ts';
-import { checkVirtualTokens, encoderHiddenSize, promptFields, promptRows } from '../soft-prompt.ts';
+import {
+  affineSize,
+  checkVirtualTokens,
+  encoderHiddenSize,
+  promptFields,
+  promptRows,
+} from '../soft-prompt.ts';
 
 /** P-tuning, with the names and defaults of HF PEFT 0.21's PromptEncoderConfig. */
 const PTuningConfigSchema = Type.Object(
@@ -59,10 +66,29 @@ export const pTuningMethod: Method<PTuningConfig> = {
   /** Throws `invalid_peft_config`, `target_modules_not_found`. */
   check: checkVirtualTokens,
   leadingPositions: ({ num_virtual_tokens }) => ({ virtualTokens: num_virtual_tokens, prefixLength: 0 }),
+  trainedParameters: (config, model) =>
+    encoderSize(config, model) + countOf(savedTensors(config, model).tensors),
   fileTensors: (config, model) => promptTensors([promptRows(config, model), model.hiddenSize], config, model),
   tensorNames: ['prompt'],
   floats: ['encoder_dropout'],
 };
+
+/** What `promptEncoder` of encoder.ts trains. */
+function encoderSize(config: PTuningConfig, model: ModelOutline): number {
+  const { encoder_hidden_size, encoder_num_layers: layers, encoder_reparameterization_type: type } = config;
+  const width = model.hiddenSize;
+  const hidden = encoder_hidden_size ?? width;
+  const table = promptRows(config, model) * width;
+  if (type === 'MLP')
+    return table + affineSize(hidden, width) + affineSize(hidden, hidden) + affineSize(width, hidden);
+  let lstm = 0;
+  for (let layer = 0; layer < layers; layer++) {
+    const input = layer === 0 ? width : 2 * hidden;
+    // In both directions, with PyTorch's two biases.
+    lstm += 2 * (affineSize(4 * hidden, input) + affineSize(4 * hidden, hidden));
+  }
+  return table + lstm + affineSize(2 * hidden, 2 * hidden) + affineSize(width, 2 * hidden);
+}
 
 /** HF PEFT warns of the first two and goes on; PyTorch of the last. */
 function idleFaults(given: Record<string, unknown>): Fault[] {

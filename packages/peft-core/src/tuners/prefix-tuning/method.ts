@@ -2,9 +2,10 @@ import { type Static, Type } from 'typebox';
 import { GraftError } from '../../errors.ts';
 import { isClassifier, type ModelOutline } from '../../outlines/outline.ts';
 import { configFault } from '../../schema/check-fields.ts';
-import { promptTensors } from '../file-tensors.ts';
+import { countOf, promptTensors, savedTensors } from '../file-tensors.ts';
 import type { Method } from '../method.ts';
 import {
+  affineSize,
   checkPrompt,
   encoderHiddenSize,
   type PromptSizes,
@@ -64,10 +65,21 @@ export const prefixTuningMethod: Method<PrefixTuningConfig> = {
   learningRate: () => 1e-2,
   check,
   leadingPositions: ({ num_virtual_tokens }) => ({ virtualTokens: 0, prefixLength: num_virtual_tokens }),
+  trainedParameters: (config, model) =>
+    prefixSize(config, model) + countOf(savedTensors(config, model).tensors),
   fileTensors: (config, model) =>
     promptTensors([config.num_virtual_tokens, prefixWidth(model)], config, model),
   tensorNames: ['prompt'],
 };
+
+/** What tuner.ts trains: the prefix itself, or a narrow table and the two layers that make it. */
+function prefixSize(config: PrefixTuningConfig, model: ModelOutline): number {
+  const rows = config.num_virtual_tokens;
+  if (!config.prefix_projection) return rows * prefixWidth(model);
+  const width = model.kvHeads * model.headSize;
+  const hidden = config.encoder_hidden_size ?? width;
+  return rows * width + affineSize(hidden, width) + affineSize(prefixWidth(model), hidden);
+}
 
 /** Numbers of one row: a key and a value of every layer. */
 export const prefixWidth = ({ layers, kvHeads, headSize }: ModelOutline) => layers * 2 * kvHeads * headSize;

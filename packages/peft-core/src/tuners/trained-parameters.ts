@@ -1,0 +1,10 @@
+import type { ModelOutline } from '../outlines/outline.ts';
+import { countOf } from './file-tensors.ts';
+import { methodOf, type PeftConfig } from './methods.ts';
+
+/** How many numbers a config that fits the model trains. */
+export function trainedParameters(peft: PeftConfig, model: ModelOutline): number {
+  const method = methodOf(peft);
+  if (method.trainedParameters) return method.trainedParameters(peft, model);
+  return countOf(method.fileTensors!(peft, model).filter(({ needless }) => !needless));
+}

@@ -1,0 +1,91 @@
+/** How the frozen base is kept, by `training.base_dtype`. Loads no TensorFlow. */
+import type { DType } from '@graft/tf-graph';
+import type { ResolvedTraining } from '../config/index.ts';
+import type { ModelOutline, ParameterSpec } from '../outlines/outline.ts';
+import { elementCount } from '../tensors/tensor-source.ts';
+import { BLOCK, GROUP, nf4Sizes } from './quantise/nf4.ts';
+
+/** How matrices of the frozen base are kept. */
+export type BaseStorage = 'float32' | 'bfloat16' | 'int8' | 'nf4';
+
+/** What `training.base_dtype` means. "auto" follows the precision of matrix products. */
+export function baseStorage(wanted: ResolvedTraining['base_dtype'], precision: 'fp32' | 'bf16'): BaseStorage {
+  switch (wanted) {
+    case 'auto':
+      return precision === 'bf16' ? 'bfloat16' : 'float32';
+    case 'fp32':
+      return 'float32';
+    case 'bf16':
+      return 'bfloat16';
+    case 'int8':
+    case 'nf4':
+      return wanted;
+  }
+}
+
+/** One weight, and how it is kept. */
+export interface StoredWeight {
+  name: string;
+  shape: number[];
+  storage: BaseStorage;
+  /** A linear matrix that lies `(in, out)`. */
+  transposed: boolean;
+}
+
+/**
+ * How every frozen weight is kept. Linear matrices and embedding tables are quantised; norms, biases and other
+ * parameters stay float32. Under nf4 the vocabulary's head and the embeddings are int8; the paper of nf4, arXiv:2305.14314, leaves them wide.
+ */
+export function storedWeights(
+  outline: ModelOutline,
+  storage: BaseStorage,
+  withHead: boolean,
+): StoredWeight[] {
+  const modules = new Map(outline.modules.map((module) => [`${module.name}.weight`, module]));
+  const storageOf = ({ name, shape }: ParameterSpec): BaseStorage => {
+    if (storage === 'float32' || shape.length < 2) return 'float32';
+    if (storage === 'bfloat16') return 'bfloat16';
+    const module = modules.get(name);
+    if (module?.kind !== 'linear' && module?.kind !== 'embedding') return 'float32';
+    const vocabularyWide = module.kind === 'embedding' || module.out === outline.vocabularySize;
+    return vocabularyWide ? 'int8' : storage;
+  };
+  return frozenParameters(outline, withHead).map((parameter) => ({
+    ...{ name: parameter.name, shape: parameter.shape, storage: storageOf(parameter) },
+    transposed: modules.get(parameter.name)?.transposed ?? false,
+  }));
+}
+
+/** The weights that a program holds frozen: with `withHead` also those of a task's head, which an adapter would bring. */
+export function frozenParameters(outline: ModelOutline, withHead: boolean): ParameterSpec[] {
+  return outline.parameters.filter(({ fresh, unread }) => !unread && (withHead || fresh === undefined));
+}
+
+/** One variable of a stored weight. Its name is the weight's name and the suffix. */
+export interface StoredPart {
+  suffix: string;
+  shape: number[];
+  dtype: DType;
+}
+
+/** The variables that hold a weight. */
+export function partsOf({ shape, storage, transposed }: Omit<StoredWeight, 'name'>): StoredPart[] {
+  if (storage === 'float32' || storage === 'bfloat16') return [{ suffix: '', shape, dtype: storage }];
+  if (storage === 'int8') {
+    const [rows, columns] = shape as [number, number];
+    return [
+      { suffix: '', shape, dtype: 'int8' },
+      { suffix: '.scales', shape: transposed ? [1, columns] : [rows, 1], dtype: 'float32' },
+    ];
+  }
+  const { blocks, groups } = nf4Sizes(elementCount(shape));
+  return [
+    { suffix: '', shape: [(blocks * BLOCK) / 4, 2], dtype: 'uint8' },
+    { suffix: '.absmax', shape: [groups, GROUP], dtype: 'uint8' },
+    { suffix: '.nested_absmax', shape: [groups, 1], dtype: 'float32' },
+    { suffix: '.offset', shape: [1], dtype: 'float32' },
+  ];
+}
+
+/** The variable with NF4's look-up table of 1 MiB, in programs that store weights in NF4. */
+export const NF4_TABLE = { name: 'nf4_table', shape: [65_536, 4] };
