@@ -34,7 +34,7 @@ export const longQueue: Scenario = {
     report.tried = rounds;
     report.figure('create p99', spread(creates)?.p99 ?? 0, 'ms', 100);
     const last = jobs.at(-1)!;
-    await untilJob(rig, last, ({ state }) => state === 'queued', 600);
+    await untilJob(rig, last, ({ state }) => state === 'queued', 1800);
 
     const list = await timed(run, 100, '/fine_tuning/jobs?limit=100');
     report.figure('list of 100 p99', spread(list)?.p99 ?? 0, 'ms', 100);

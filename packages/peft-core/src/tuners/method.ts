@@ -69,6 +69,11 @@ export interface Method<Config extends MethodConfig = MethodConfig> {
   leadingPositions?(config: Config): LeadingPositions;
   /** How many numbers are trained, where they are not those of `fileTensors`: an encoder is left behind. */
   trainedParameters?(config: Config, model: ModelOutline): number;
+  /**
+   * Numbers that a step keeps for its backward pass for each position, beside what the model's own layers keep; for estimates.
+   * Absent: few.
+   */
+  keptNumbers?(config: Config, model: ModelOutline): number;
   /** Ids of tokens whose rows the adapter holds. The tokenizer must have the same tokens at these ids. */
   tokens?(config: Config): number[];
 

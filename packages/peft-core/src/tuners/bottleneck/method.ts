@@ -73,6 +73,8 @@ export const bottleneckMethod: Method<BottleneckConfig> = {
     );
     return adapters.reduce((sum, each) => sum + each, countOf(savedTensors(config, model).tensors));
   },
+  keptNumbers: (config, model) =>
+    placesOf(config, model).reduce((sum, { width }) => sum + model.hiddenSize + width, 0),
   tensorNames: ['adapter'],
   floats: FLOATS,
   files: adaptersLibrary,

@@ -78,6 +78,11 @@ export const loraMethod: Method<LoraConfig> = {
   },
   tokens: ({ trainable_token_indices: rows }) => Object.values(rows ?? []).flat(),
   fileTensors: loraFileTensors,
+  keptNumbers(config, model) {
+    const { targets } = loraTargets(config, model);
+    // DoRA's factors are learnt from the outputs that they scale.
+    return targets.reduce((sum, { rank, out }) => sum + rank + (config.use_dora ? out : 0), 0);
+  },
   tensorNames: ['lora', 'token_adapter'],
   floats: ['lora_dropout'],
 };

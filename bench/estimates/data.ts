@@ -1,0 +1,36 @@
+import { readFile, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import type { DataName } from './cases.ts';
+
+const root = path.join(import.meta.dirname, '..', '..');
+const lines = 192;
+
+/** Writes lines of this kind, from examples/bike-shop and the licence's words; always the same. */
+export async function writeData(name: DataName, folder: string): Promise<{ file: string; lines: number }> {
+  const shop = (await readFile(path.join(root, 'examples', 'bike-shop', 'train.jsonl'), 'utf8'))
+    .trim()
+    .split('\n')
+    .slice(0, lines)
+    .map((line) => (JSON.parse(line) as { messages: { content: string }[] }).messages);
+  const words = (await readFile(path.join(root, 'LICENSE'), 'utf8')).match(/[a-z]+/g)!;
+  const text = (line: number, count: number) =>
+    Array.from({ length: count }, (_, i) => words[(line * 37 + i) % words.length]).join(' ');
+  const label = (line: number) => shop[line % shop.length]![2]!.content;
+  const question = (line: number) => shop[line % shop.length]![1]!.content;
+  const make: Record<DataName, (line: number) => object> = {
+    chats: (line) => ({ messages: shop[line % shop.length] }),
+    texts: (line) => ({ text: text(line, 140 + (line % 7) * 10) }),
+    'long texts': (line) => ({ text: text(line, 700 + (line % 7) * 30) }),
+    classes: (line) => ({ text: question(line), label: label(line) }),
+    tags: (line) => {
+      const tokens = question(line).split(' ');
+      return { tokens, labels: tokens.map((token) => (/^[A-Z]/.test(token) ? 'capital' : 'small')) };
+    },
+    pairs: (line) => ({ anchor: question(line), positive: `${label(line)}: ${question(line)}` }),
+    translations: (line) => ({ text: question(line), target: `${label(line)} ${text(line, 10)}` }),
+  };
+  const file = path.join(folder, `${name.replace(' ', '-')}.jsonl`);
+  const body = Array.from({ length: lines }, (_, line) => JSON.stringify(make[name](line)));
+  await writeFile(file, `${body.join('\n')}\n`);
+  return { file, lines };
+}

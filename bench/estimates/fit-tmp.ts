@@ -1,0 +1,36 @@
+import { readFileSync } from 'node:fs';
+import { parsePeftConfig, parseTrainingOptions, resolveTraining } from '@graft/peft-core/config';
+import { openBaseModel } from '@graft/peft-core/files';
+import { readTrainingData } from '@graft/peft-core/examples';
+import { loadTokenizer } from '@graft/peft-core/text';
+import { sizeOf } from '../../packages/peft-core/src/examples/batches/plan-batches.ts';
+import { jobParts } from '../../packages/peft-core/src/estimate/job-parts.ts';
+import { passWork } from '../../packages/peft-core/src/estimate/training-seconds.ts';
+import { activationBytes, weightBytes, peakMemory } from '../../packages/peft-core/src/estimate/peak-memory.ts';
+import { leadingPositions } from '../../packages/peft-core/src/tuners/methods.ts';
+import { writeData } from './data.ts';
+import { modelPath } from './models.ts';
+const rows: unknown[] = [];
+for (const line of readFileSync(process.argv[2] ?? '/tmp/est.out', 'utf8').split('\n')) {
+  const m = /^(\d+) (\{.*)$/.exec(line); if (!m) continue;
+  const each = JSON.parse(m[2]!);
+  const model = await modelPath(each.model, '/tmp/est');
+  const base = await openBaseModel(model);
+  const peft = parsePeftConfig(each.peft);
+  const training = resolveTraining({ peft, training: parseTrainingOptions({ precision: 'fp32', max_steps: 3, seed: 42, ...each.training }), exampleCount: 192 });
+  const data = await readTrainingData({ trainingFile: await writeData(each.data, '/tmp/est'), tokenizer: loadTokenizer(base.tokenizerFiles), modelConfig: base.config, peft, training });
+  await base.close();
+  const vt = leadingPositions(peft).virtualTokens;
+  const sample = { format: data.format, labels: data.labels, training: { examples: data.training.length, sizes: data.training.map((e) => sizeOf(e, vt)) }, validation: null };
+  const precision = training.precision as 'fp32'|'bf16';
+  const parts = jobParts({ modelConfig: base.config, peft, training, data: sample }, { device: 'cpu', precision, threads: 2, flops: null });
+  const f = each.found;
+  if (parts.trainedParameters !== f.trainable) console.log('TRAINABLE', parts.trainedParameters, f.trainable);
+  const w = weightBytes(parts); const a = activationBytes(parts);
+  const mb = (x: number) => Math.round(x / 1e6);
+  const { batches } = parts;
+  const est = mb(peakMemory(parts));
+  rows.push({ i: Number(m[1]), w, a, P: parts.trainedParameters, work: passWork(parts, true), passes: batches.passes/batches.steps, found: f });
+  console.log(m[1]!.padStart(2), each.model.slice(0,6), each.peft.peft_type.slice(0,8).padEnd(8), JSON.stringify(each.training), 'grid', `${batches.shape.rows}x${batches.shape.tokens}/${batches.shape.inputTokens} K${batches.shape.labels}`, '| eng', f.engine, 'load+', f.loaded - f.engine, 'loadpk+', f.loadPeak - f.engine, 'steps+', f.peak - f.loaded, 'peak', f.peak, 'EST', est, (est / f.peak).toFixed(2), '| W', mb(w.kept), 'big', mb(w.largest), 'act', mb(a), 'P', mb(4*parts.trainedParameters), 'low', parts.lowestTrained);
+}
+if (process.argv[3]) (await import('node:fs')).writeFileSync(process.argv[3], JSON.stringify(rows));

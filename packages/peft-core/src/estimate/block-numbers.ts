@@ -1,0 +1,77 @@
+import type { ModelOutline } from '../outlines/outline.ts';
+import type { JobParts } from './job-parts.ts';
+
+/** What a block computes on the positions of one micro-batch. */
+export interface BlockNumbers {
+  positions: number;
+  /** Numbers that it keeps for the backward pass. */
+  kept: number;
+  /** Numbers of its attention's probabilities, over all heads. */
+  scores: number;
+  /** Numbers of the widest tensor between its linear modules. */
+  widest: number;
+  /** Multiplications and additions of its frozen matrices' products, forward. */
+  products: number;
+  /** The same of its attention. */
+  attention: number;
+}
+
+interface Linear {
+  in: number;
+  out: number;
+  /** Computed on what an encoder-decoder's encoder reads. */
+  onInput: boolean;
+}
+
+/** Every block of the model, an encoder's before its decoder's. */
+export function blockNumbers({ model, batches: { shape } }: Pick<JobParts, 'model' | 'batches'>): BlockNumbers[] {
+  const { hiddenSize: H, heads, kvHeads, headSize, encoderLayers = 0 } = model;
+  const own = shape.rows * shape.tokens;
+  const input = shape.rows * shape.inputTokens;
+  const attended = heads * headSize;
+  return linearsByBlock(model).map((linears, block) => {
+    const isEncoder = block < encoderLayers;
+    const isDecoder = !isEncoder && encoderLayers > 0;
+    const positions = isEncoder ? input : own;
+    const length = isEncoder ? shape.inputTokens : shape.tokens;
+    // Modules that widen: those of the feed-forward network, of which a gated one has two.
+    const wide = linears.filter((each) => each.in === H && each.out > H && each.out !== attended);
+    const inner = wide.reduce((sum, { out }) => sum + out, 0);
+    const scores = shape.rows * heads * length * length;
+    const crossed = isDecoder ? shape.rows * heads * length * shape.inputTokens : 0;
+    const selfKept = positions * (2 * H + 2 * attended + 2 * kvHeads * headSize + inner);
+    const crossKept = isDecoder ? positions * (H + 2 * attended) + input * 2 * attended : 0;
+    return {
+      positions,
+      kept: selfKept + crossKept,
+      scores: scores + crossed,
+      widest: positions * Math.max(H, ...wide.map(({ out }) => out)),
+      products: linears.reduce(
+        (sum, each) => sum + 2 * each.in * each.out * (each.onInput || isEncoder ? input : own),
+        0,
+      ),
+      attention: 4 * headSize * (scores + crossed),
+    };
+  });
+}
+
+function linearsByBlock({ modules, layers, encoderLayers = 0, vocabularySize }: ModelOutline): Linear[][] {
+  const blocks: Linear[][] = Array.from({ length: layers + encoderLayers }, () => []);
+  for (const { name, kind, in: width, out } of modules) {
+    const number = /\.(\d+)\./.exec(name);
+    if (kind !== 'linear' || !number || out === vocabularySize) continue;
+    const isEncoder = encoderLayers > 0 && name.startsWith('encoder.');
+    const block = Number(number[1]) + (isEncoder ? 0 : encoderLayers);
+    // Keys and values of cross-attention are computed on what the encoder gives.
+    const onInput = isEncoder || /EncDecAttention\.[kv]$/.test(name);
+    blocks[block]?.push({ in: width!, out: out!, onInput });
+  }
+  return blocks;
+}
+
+/** Logits of one chunk of a language model's head, and the labels of a micro-batch; null without such a head. */
+export function headNumbers({ model, batches: { shape } }: Pick<JobParts, 'model' | 'batches'>) {
+  if (model.task !== 'CAUSAL_LM' && model.task !== 'SEQ_2_SEQ_LM') return null;
+  const { vocabularySize, hiddenSize } = model;
+  return { labels: shape.labels, vocabularySize, hiddenSize };
+}

@@ -1,0 +1,23 @@
+import { elementCount } from '../tensors/tensor-source.ts';
+import type { EstimatedJob, Machine, TrainingEstimate } from './estimate.ts';
+import { jobParts } from './job-parts.ts';
+import { peakMemory } from './peak-memory.ts';
+import { trainingSeconds } from './training-seconds.ts';
+
+/**
+ * What a job comes to on a machine: exact where its sample is all of its examples, but for memory and time, whose constants
+ * `scripts/estimates` measures (docs/estimates.md). Throws GraftErrors of the model's outline.
+ */
+export function estimateTraining(job: EstimatedJob, machine: Machine): TrainingEstimate {
+  const parts = jobParts(job, machine);
+  const { model, batches, trainedParameters } = parts;
+  const frozen = model.parameters.reduce((sum, { shape }) => sum + elementCount(shape), 0);
+  return {
+    trainableParameters: trainedParameters,
+    totalParameters: frozen + trainedParameters,
+    peakMemoryBytes: Math.round(peakMemory(parts)),
+    tokens: batches.tokens,
+    steps: batches.steps,
+    seconds: machine.flops === null ? null : trainingSeconds(parts, machine.flops),
+  };
+}

@@ -1,0 +1,55 @@
+import { outlineOf } from '../outlines/index.ts';
+import { withLabels } from '../outlines/label-names.ts';
+import type { ModelOutline } from '../outlines/outline.ts';
+import { methodOf } from '../tuners/methods.ts';
+import { trainedParameters } from '../tuners/trained-parameters.ts';
+import { type BaseStorage, baseStorage } from '../weights/base-storage.ts';
+import type { EstimatedJob, Machine } from './estimate.ts';
+import { type PlannedBatches, plannedBatches } from './planned-batches.ts';
+
+/** A job, taken apart. */
+export interface JobParts extends Pick<EstimatedJob, 'peft' | 'training'> {
+  model: ModelOutline;
+  batches: PlannedBatches;
+  storage: BaseStorage;
+  trainedParameters: number;
+  /** The first block of the backward pass, counted through the model: below it nothing is trained. */
+  lowestTrained: number;
+}
+
+/** Throws what the outline of the model does. */
+export function jobParts({ modelConfig, peft, training, data }: EstimatedJob, machine: Machine): JobParts {
+  const config = data.labels ? withLabels(modelConfig, data.labels) : modelConfig;
+  const model = outlineOf(config, peft.task_type);
+  return {
+    ...{ model, peft, training },
+    batches: plannedBatches(data, training),
+    storage: baseStorage(training.base_dtype, machine.precision),
+    trainedParameters: trainedParameters(peft, model),
+    lowestTrained: lowestTrained(peft, model),
+  };
+}
+
+function lowestTrained(peft: EstimatedJob['peft'], model: ModelOutline): number {
+  const { fileTensors } = methodOf(peft);
+  const all = model.layers + (model.encoderLayers ?? 0);
+  // Of an encoder-decoder the decoder's loss goes through the whole encoder, and names alone do not tell which is which.
+  if (!fileTensors || model.encoderLayers) return 0;
+  let lowest = all;
+  for (const { key, needless } of fileTensors(peft, model)) {
+    if (needless) continue;
+    const number = /\.(\d+)\./.exec(key);
+    if (number) lowest = Math.min(lowest, Number(number[1]));
+    // What is trained outside of blocks lies above them, or it is an embedding or a prompt.
+    else if (!isAbove(key, model)) return 0;
+  }
+  return lowest;
+}
+
+/** Whether a trained tensor outside of blocks comes after them. */
+function isAbove(key: string, model: ModelOutline): boolean {
+  const path = key.replace(/^base_model\.(model\.)?/, '');
+  const embeddings = model.modules.filter(({ kind }) => kind === 'embedding').map(({ name }) => name);
+  const isEmbedding = embeddings.some((name) => path.startsWith(`${name}.`)) || /embeddings/.test(path);
+  return path !== key && !isEmbedding;
+}

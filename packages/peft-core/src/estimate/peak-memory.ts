@@ -1,0 +1,57 @@
+import { methodOf } from '../tuners/methods.ts';
+import { elementCount } from '../tensors/tensor-source.ts';
+import { NF4_TABLE, partsOf, storedWeights } from '../weights/base-storage.ts';
+import { blockNumbers, headNumbers } from './block-numbers.ts';
+import type { JobParts } from './job-parts.ts';
+
+const MB = 1e6;
+/** Bytes of a number that is computed with. */
+const FLOAT = 4;
+
+/** What the trainer's process holds before there is a model: Node, TensorFlow's library. Measured by scripts/estimates. */
+const ENGINE = 450 * MB;
+/** The traced graph of a block, and what was garbage while it was made: measured. */
+const BLOCK_GRAPH = 5 * MB;
+/** What the allocator holds beyond what is asked of it, as a share of what lives through a step: measured. */
+const SLACK = 1.16;
+/** Rows of logits that exist at a time; nn/cross-entropy.ts. */
+const HEAD_ROWS = 256;
+
+const bytesOf: Record<string, number> = { float32: 4, bfloat16: 2, int8: 1, uint8: 1 };
+
+/** The most that the trainer's process holds at once while it trains, in bytes. */
+export function peakMemory(parts: JobParts): number {
+  const { kept, largest } = weightBytes(parts);
+  const graph = BLOCK_GRAPH * (parts.model.layers + (parts.model.encoderLayers ?? 0));
+  // The gradient, Adam's two, the values, and as many again while a step replaces them.
+  // A matrix that is not kept in float32 is that again while it is multiplied.
+  const unpacked = parts.storage === 'float32' ? 0 : largest;
+  const adapter = 8 * FLOAT * parts.trainedParameters;
+  return ENGINE + graph + kept + largest + unpacked + adapter + SLACK * activationBytes(parts);
+}
+
+/** The frozen weights as they are kept; and the largest of them as it is read, in float32. */
+export function weightBytes({ model, storage }: Pick<JobParts, 'model' | 'storage'>) {
+  let kept = storage === 'nf4' ? FLOAT * elementCount(NF4_TABLE.shape) : 0;
+  let largest = 0;
+  for (const weight of storedWeights(model, storage, false)) {
+    for (const { shape, dtype } of partsOf(weight)) kept += bytesOf[dtype]! * elementCount(shape);
+    largest = Math.max(largest, FLOAT * elementCount(weight.shape));
+  }
+  return { kept, largest };
+}
+
+/** What a step keeps for its backward pass, and the most that one part of it needs besides. */
+export function activationBytes(parts: JobParts): number {
+  const { training, lowestTrained } = parts;
+  const blocks = blockNumbers(parts);
+  const trained = blocks.slice(lowestTrained);
+  const recomputes = training.gradient_checkpointing;
+  const kept = trained.reduce((sum, block) => sum + (recomputes ? block.positions * parts.model.hiddenSize : block.kept), 0);
+  const { peft, model } = parts;
+  const added = (methodOf(peft).keptNumbers?.(peft, model) ?? 0) * Math.max(...blocks.map(({ positions }) => positions));
+  const within = blocks.map((block) => Math.max(4 * block.scores, 4 * block.widest) + (recomputes ? 3 * block.kept : 0));
+  const head = headNumbers(parts);
+  const logits = head ? 3 * Math.min(head.labels, HEAD_ROWS) * head.vocabularySize : 0;
+  return FLOAT * (kept + (recomputes ? added / blocks.length : added) + Math.max(logits, ...within));
+}

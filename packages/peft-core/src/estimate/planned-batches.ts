@@ -1,0 +1,49 @@
+import type { ResolvedTraining } from '../config/index.ts';
+import type { GridShape } from '../examples/batches/choose-grid.ts';
+import { planBatches, planEvaluation } from '../examples/batches/plan-batches.ts';
+import type { DataSample } from './estimate.ts';
+
+/** The batches of a job, as its sample shows them. */
+export interface PlannedBatches {
+  shape: GridShape;
+  /** Optimizer steps. */
+  steps: number;
+  /** Forward and backward passes over all steps. */
+  passes: number;
+  /** Of all steps. */
+  tokens: number;
+  /** What the model is measured on after training and at every `eval_steps`; null without validation data. */
+  evaluation: { shape: GridShape; batches: number; times: number } | null;
+}
+
+/** Examples that are laid out at most: more epochs show little that is new. */
+const mostPlaced = 100_000;
+
+/** The plan that training would make, if the sample is all; else one like it. */
+export function plannedBatches(
+  { training, validation }: DataSample,
+  options: ResolvedTraining,
+): PlannedBatches {
+  const { batch_size: batchSize, gradient_accumulation_steps: accumulation, packing, seed } = options;
+  const { examples, sizes } = training;
+  const stepsPerEpoch = Math.ceil(examples / (batchSize * accumulation));
+  const steps = Math.min(stepsPerEpoch * options.n_epochs, options.max_steps ?? Number.POSITIVE_INFINITY);
+  const epochs = Math.max(1, Math.min(options.n_epochs, Math.floor(mostPlaced / sizes.length)));
+  const plan = planBatches({
+    ...{ examples: sizes, batchSize, accumulation, epochs, seed, packing },
+    maxSteps: steps,
+  });
+  const measured =
+    validation && planEvaluation({ examples: validation.sizes, batchSize: Math.max(batchSize, 8), packing });
+  return {
+    shape: plan.shape,
+    steps,
+    passes: Math.min(steps * accumulation, Math.ceil((steps * examples) / (stepsPerEpoch * batchSize))),
+    tokens: Math.round((plan.stats.tokens * steps) / plan.steps),
+    evaluation: measured && {
+      shape: measured.shape,
+      batches: Math.ceil(validation.examples / Math.max(batchSize, 8)),
+      times: 1 + Math.floor((steps - 1) / options.eval_steps),
+    },
+  };
+}
