@@ -10,6 +10,7 @@ it('has defaults for everything', () => {
     idleSeconds: 600,
     drainSeconds: 10,
     trainerThreads: undefined,
+    trainerMemoryBytes: undefined,
     trainerPrecisions: undefined,
     trainerUser: undefined,
     proofSeconds: 60,
@@ -22,6 +23,11 @@ it('reports every faulty variable together', () => {
     () => loadWorkerEnv({ GRAFT_WORKER_SLOTS: 'two', GRAFT_TENSORFLOW: 'tpu', GRAFT_STALL_SECONDS: '0' }),
     /GRAFT_WORKER_SLOTS must[\s\S]*GRAFT_TENSORFLOW must be cpu or gpu[\s\S]*GRAFT_STALL_SECONDS/,
   );
+});
+
+it("takes a trainer's memory in megabytes", () => {
+  assert.equal(loadWorkerEnv({ GRAFT_TRAINER_MEMORY_MB: '12000' }).trainerMemoryBytes, 12e9);
+  assert.throws(() => loadWorkerEnv({ GRAFT_TRAINER_MEMORY_MB: '8GB' }), /GRAFT_TRAINER_MEMORY_MB must be/);
 });
 
 it('takes zero slots for a worker that only serves', () => {

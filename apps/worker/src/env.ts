@@ -13,6 +13,8 @@ export interface WorkerEnv {
   drainSeconds: number;
   /** What jobs that are first run here compute with from then on; undefined: what this machine has. */
   trainerThreads: number | undefined;
+  /** What one trainer may hold at most; undefined: what this machine has. */
+  trainerMemoryBytes: number | undefined;
   /** Precisions that jobs may compute in here, the one for "auto" first; undefined: both, by the device. */
   trainerPrecisions: Precision[] | undefined;
   /** Whom trainers and generator run as, where this worker is root: a name, or `uid:gid`. */
@@ -32,6 +34,11 @@ const variables = {
   GRAFT_TRAINER_THREADS: {
     pattern: /^[1-9]\d{0,3}$/,
     form: 'a whole number from 1 to 9999',
+    fallback: undefined,
+  },
+  GRAFT_TRAINER_MEMORY_MB: {
+    pattern: /^[1-9]\d{0,7}$/,
+    form: 'a whole number of megabytes above 0',
     fallback: undefined,
   },
   GRAFT_TRAINER_PRECISIONS: {
@@ -60,6 +67,7 @@ export function loadWorkerEnv(env: NodeJS.ProcessEnv = process.env): WorkerEnv {
   };
   const slots = read('GRAFT_WORKER_SLOTS');
   const threads = read('GRAFT_TRAINER_THREADS');
+  const megabytes = read('GRAFT_TRAINER_MEMORY_MB');
   const loaded: WorkerEnv = {
     slots: slots === undefined ? undefined : Number(slots),
     tensorflow: read('GRAFT_TENSORFLOW') as 'cpu' | 'gpu' | undefined,
@@ -67,6 +75,7 @@ export function loadWorkerEnv(env: NodeJS.ProcessEnv = process.env): WorkerEnv {
     idleSeconds: Number(read('GRAFT_IDLE_SECONDS')),
     drainSeconds: Number(read('GRAFT_DRAIN_SECONDS')),
     trainerThreads: threads === undefined ? undefined : Number(threads),
+    trainerMemoryBytes: megabytes === undefined ? undefined : Number(megabytes) * 1e6,
     trainerPrecisions: read('GRAFT_TRAINER_PRECISIONS')?.split(',') as Precision[] | undefined,
     trainerUser: read('GRAFT_TRAINER_USER'),
     proofSeconds: Number(read('GRAFT_PROOF_SECONDS')),

@@ -4,7 +4,7 @@ import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, afterEach, before, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { cancelJob, type Job, readMetrics } from '@graft/service';
+import { cancelJob, type Job, readMetrics, type WorkerCapabilities } from '@graft/service';
 import { type ForkedWorker, forkWorker } from './testing/forked-worker.ts';
 import { openWorkerBench, type WorkerBench } from './testing/worker-bench.ts';
 
@@ -81,6 +81,12 @@ describe('worker', { timeout: 600_000 }, () => {
     ]);
     const files = rows[0].files.map(({ path }: { path: string }) => path);
     assert.deepEqual(files, ['README.md', 'adapter_config.json', 'adapter_model.safetensors']);
+
+    // Before it took the job.
+    const { capabilities } = await bench.services.db.worker.findFirstOrThrow();
+    const { precisions, memoryBytes, flops } = capabilities as unknown as WorkerCapabilities;
+    assert.ok(memoryBytes! > 0);
+    assert.ok(flops![precisions[0]]! > 1e8, JSON.stringify(flops));
 
     const pid = worker.trainerPid();
     assert.ok(pid);

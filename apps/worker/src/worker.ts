@@ -19,6 +19,7 @@ import { GeneratorProcess } from './generation/generator-process.ts';
 import { createInternalServer } from './generation/internal-server.ts';
 import { capabilitiesOf } from './health/capabilities.ts';
 import { accessProof, dataFolderProof, deviceProof, engineProof } from './health/proofs.ts';
+import { trainerMemory } from './health/trainer-memory.ts';
 import { WorkerHealth } from './health/worker-health.ts';
 import { findChildUser } from './processes/child-user.ts';
 import { type ShutdownStep, shutDown } from './shutdown.ts';
@@ -89,6 +90,7 @@ export async function startWorker(
   const capabilities = capabilitiesOf(plan.trainers[0] ?? plan.generator, {
     precisions: env.trainerPrecisions,
     threads: env.trainerThreads,
+    memoryBytes: env.trainerMemoryBytes ?? trainerMemory(plan.trainers),
   });
   const info = {
     id,
@@ -102,12 +104,21 @@ export async function startWorker(
   await registerWorker(services, info).catch((error: unknown) => {
     if (!isDatabaseAway(error)) throw error;
   });
-  const computing = { precision: capabilities.precisions[0], threads: capabilities.threads };
+  const [precision] = capabilities.precisions;
+  const computing = { precision, threads: capabilities.threads };
   const health = new WorkerHealth({
     services,
     workerId: id,
     cheap: [dataFolderProof(services, id), deviceProof(plan.trainers), accessProof(services, user)],
-    thorough: [engineProof(trainers, computing)],
+    thorough: [
+      engineProof(trainers, computing, {
+        isServing: () => generator.load > 0,
+        onSpeed: (flops) => {
+          info.capabilities = { ...capabilities, flops: { [precision]: flops } };
+          heartbeat.wake();
+        },
+      }),
+    ],
     proofSeconds: env.proofSeconds,
   });
   const loops = startJobLoops(services);
@@ -125,7 +136,8 @@ export async function startWorker(
   });
   let draining = false;
   const report = async () => {
-    const status = { running: leases.running, bases: generator.bases, load: generator.load, draining };
+    const { bases, load } = generator;
+    const status = { running: leases.running, bases, load, draining, capabilities: info.capabilities };
     if ((await heartbeatWorker(services, id, status)) || draining) return;
     await registerWorker(services, info);
     health.registeredAgain();

@@ -6,6 +6,7 @@ export { mergeAdapter } from './peft-model/merge-adapter.ts';
 export type { Score } from './score/score.ts';
 export { type ScoreInput, scoreTexts } from './score/score-texts.ts';
 export { train } from './train/loop.ts';
+export { measureSpeed } from './train/machine/measure-speed.ts';
 export { effectivePrecision, environmentFor, type Requirements } from './train/precision.ts';
 export type { TrainOptions, TrainRecord } from './train/records.ts';
 export { proveEngine } from './train/verification/prove-engine.ts';

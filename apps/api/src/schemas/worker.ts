@@ -14,6 +14,13 @@ export const WorkerSchema = named('Worker', {
   draining: Type.Boolean({ description: 'It takes no more work.' }),
   device: nullable(Type.String()),
   threads: nullable(Type.Integer()),
+  memory_bytes: nullable(Type.Integer(), {
+    description: 'What one of its trainers may hold at most; null: not known.',
+  }),
+  flops: nullable(Type.Object({ fp32: Type.Optional(Type.Number()), bf16: Type.Optional(Type.Number()) }), {
+    description:
+      'Floating-point operations in a second of matrix products, by precision, as measured there; null: not yet.',
+  }),
   started_at: Time,
   heartbeat_at: Time,
   consecutive_faults: Type.Integer({ description: 'Of its own, one after the other.' }),
@@ -71,6 +78,8 @@ export function toWireWorker(worker: WorkerRecord): Static<typeof WorkerSchema> 
     draining: worker.draining,
     device: worker.capabilities?.device ?? null,
     threads: worker.capabilities?.threads ?? null,
+    memory_bytes: worker.capabilities?.memoryBytes ?? null,
+    flops: worker.capabilities?.flops ?? null,
     started_at: unixSeconds(worker.startedAt),
     heartbeat_at: unixSeconds(worker.heartbeatAt),
     consecutive_faults: worker.consecutiveFaults,

@@ -1,7 +1,7 @@
 import type { OperatorKeyRecord, WorkerRecord } from '@graft/service';
 import type { Command } from 'commander';
 import { timeSpan } from '../arguments.ts';
-import { timestamp } from '../draw/quantities.ts';
+import { bytes, timestamp } from '../draw/quantities.ts';
 import { table } from '../draw/table.ts';
 import { CommandError } from '../errors.ts';
 import { createOutput } from '../output.ts';
@@ -24,11 +24,12 @@ export function addWorkerVerbs(admin: Command): void {
     );
     output.result({ object: 'list', data: data.map(wireWorker) }, () =>
       table(
-        ['WORKER', 'HOST', 'DEVICE', 'JOBS', 'LAST SIGN', 'STATE'],
+        ['WORKER', 'HOST', 'DEVICE', 'MEMORY', 'JOBS', 'LAST SIGN', 'STATE'],
         data.map((worker) => [
           worker.id,
           worker.hostname,
           worker.capabilities?.device ?? '',
+          worker.capabilities?.memoryBytes === undefined ? '' : bytes(worker.capabilities.memoryBytes),
           `${worker.running} of ${worker.slots}`,
           timestamp(unixSeconds(worker.heartbeatAt)),
           worker.quarantinedAt
@@ -160,6 +161,8 @@ const wireWorker = (worker: WorkerRecord) => ({
   id: worker.id,
   hostname: worker.hostname,
   device: worker.capabilities?.device ?? null,
+  memory_bytes: worker.capabilities?.memoryBytes ?? null,
+  flops: worker.capabilities?.flops ?? null,
   slots: worker.slots,
   running: worker.running,
   draining: worker.draining,

@@ -9,9 +9,16 @@ import { type Device, type Precision, resolvePrecision } from '../devices.ts';
  */
 export function capabilitiesOf(
   device: Device,
-  { precisions, threads }: { precisions: Precision[] | undefined; threads: number | undefined },
+  {
+    precisions,
+    threads,
+    memoryBytes,
+  }: { precisions: Precision[] | undefined; threads: number | undefined; memoryBytes: number | undefined },
 ): WorkerCapabilities {
   const auto = resolvePrecision('auto', device);
   const [first = auto, ...others] = precisions ?? [auto, auto === 'bf16' ? 'fp32' : 'bf16'];
-  return { device: device.kind, threads: threads ?? threadCount(), precisions: [first, ...others] };
+  return {
+    ...{ device: device.kind, threads: threads ?? threadCount(), precisions: [first, ...others] },
+    ...(memoryBytes === undefined ? {} : { memoryBytes }),
+  };
 }

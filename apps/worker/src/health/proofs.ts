@@ -79,21 +79,31 @@ export function accessProof({ env }: Pick<Services, 'env'>, user: ChildUser | nu
   };
 }
 
-/** That TensorFlow loads and computes in the child process of each slot, on its device. */
+/**
+ * That TensorFlow loads and computes in the child process of each slot, on its device. `onSpeed` gets the floating-point
+ * operations in a second of the slowest: a job may come to any of them. It is measured as part of the proof, which takes seconds
+ * while TensorFlow loads, for 0.2 s more; and not while this worker trains or answers completions, or it would be too low.
+ */
 export function engineProof(
   trainers: TrainerProcess[],
   computing: Parameters<TrainerProcess['prove']>[0],
+  { isServing, onSpeed }: { isServing: () => boolean; onSpeed: (flops: number) => void },
 ): Proof {
   return async () => {
-    await Promise.all(trainers.map(async (trainer) => await proveTrainer(trainer, computing)));
+    const speeds: number[] = [];
+    const isIdle = !isServing() && !trainers.some(({ atWork }) => atWork);
+    const measured = isIdle ? (flops: number) => void speeds.push(flops) : undefined;
+    await Promise.all(trainers.map(async (trainer) => await proveTrainer(trainer, computing, measured)));
+    if (speeds.length > 0) onSpeed(Math.min(...speeds));
   };
 }
 
 async function proveTrainer(
   trainer: TrainerProcess,
   computing: Parameters<TrainerProcess['prove']>[0],
+  onSpeed: Parameters<TrainerProcess['prove']>[2],
 ): Promise<void> {
-  const outcome = await trainer.prove(computing, AbortSignal.timeout(engineMilliseconds));
+  const outcome = await trainer.prove(computing, AbortSignal.timeout(engineMilliseconds), onSpeed);
   if (outcome === null || outcome.type === 'finished') return;
   throw new Unfit(
     'its TensorFlow does not compute',

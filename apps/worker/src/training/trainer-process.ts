@@ -18,6 +18,7 @@ export type TrainerOutcome = TrainerMessages['result'] | Failed | Gone;
 export interface TrainerRun {
   onRecord?: (record: TrainRecord) => void;
   onVerification?: (verification: AdapterVerification) => void;
+  onSpeed?: ((flops: number) => void) | undefined;
   /** Aborted: the trainer finishes its step, writes a checkpoint and stops. */
   stop: AbortSignal;
   /** Aborted: the trainer is killed, within about 50 ms. */
@@ -40,6 +41,10 @@ export class TrainerProcess {
     this.device = options.device;
     this.#options = options;
     this.#process = new ForkedProcess('trainer', ['finished', 'stopped'], options);
+  }
+
+  get atWork(): boolean {
+    return this.#calls > 0;
   }
 
   /** Of the running child, if any: for logs and tests. */
@@ -91,16 +96,21 @@ export class TrainerProcess {
     }
   }
 
-  /** Has the child compute something whose result is known. Null: it is at work, which proves as much, or was wanted for it. */
+  /**
+   * Has the child compute something whose result is known, and with `onSpeed` measures how fast. Null: it is at work, which
+   * proves as much, or was wanted for it.
+   */
   async prove(
     computing: { precision: Precision; threads: number },
     kill: AbortSignal,
+    onSpeed?: (flops: number) => void,
   ): Promise<TrainerOutcome | null> {
-    if (this.#calls > 0) return null;
+    if (this.atWork) return null;
     const wanted = new AbortController();
     const end = AbortSignal.any([kill, wanted.signal]);
-    const message = { type: 'prove', precision: computing.precision } as const;
-    const outcome = this.#call(message, computing, { stop: end, kill: end });
+    const measure = onSpeed !== undefined;
+    const message = { type: 'prove', precision: computing.precision, measure } as const;
+    const outcome = this.#call(message, computing, { stop: end, kill: end, onSpeed });
     this.#proof = { over: outcome.catch(() => {}), end: () => wanted.abort() };
     try {
       const { type } = await outcome;
@@ -140,6 +150,7 @@ export class TrainerProcess {
       const { done, value } = await answer.next();
       if (done) return value;
       if (value.type === 'record') run.onRecord?.(value.record);
+      else if (value.type === 'speed') run.onSpeed?.(value.flops);
       else run.onVerification?.(value.verification);
     }
   }

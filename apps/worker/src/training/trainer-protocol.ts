@@ -42,11 +42,13 @@ export interface TrainerMessages {
     | { type: 'train'; request: TrainingRequest }
     /** Answered by a `verification`, then `finished`; or `failed`. */
     | { type: 'verify'; request: VerificationRequest }
-    /** Computes something whose result is known: answered by `finished` or `failed`. */
-    | { type: 'prove'; precision: Precision };
+    /** Computes something whose result is known: answered by `finished` or `failed`. With `measure` by a `speed` before. */
+    | { type: 'prove'; precision: Precision; measure: boolean };
   event:
     | { type: 'record'; record: TrainRecord }
-    | { type: 'verification'; verification: AdapterVerification };
+    | { type: 'verification'; verification: AdapterVerification }
+    /** Floating-point operations in a second of matrix products in the precision that was proved. */
+    | { type: 'speed'; flops: number };
   /** `stopped`: the last record before it tells of the checkpoint. */
   result: { type: 'finished' } | { type: 'stopped' };
 }

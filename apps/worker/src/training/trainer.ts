@@ -19,7 +19,9 @@ const send = listenToParent<TrainerMessages>((message) => {
     void answer((signal) => trainAndReport(request, signal), { base: baseOf(request), folders });
   } else if (message.type === 'prove') {
     void answer(async () => {
-      (await engine).proveEngine(message.precision);
+      const { proveEngine, measureSpeed } = await engine;
+      proveEngine(message.precision);
+      if (message.measure) send({ type: 'speed', flops: await measureSpeed(message.precision) });
       return 'finished';
     }, null);
   } else {

@@ -2267,6 +2267,13 @@ export interface Worker {
   draining: boolean;
   device: string | null;
   threads: number | null;
+  /** What one of its trainers may hold at most; null: not known. */
+  memory_bytes: number | null;
+  /** Floating-point operations in a second of matrix products, by precision, as measured there; null: not yet. */
+  flops: {
+    fp32?: number;
+    bf16?: number;
+  } | null;
   /** Unix seconds. */
   started_at: number;
   /** Unix seconds. */

@@ -1,6 +1,7 @@
 import { type WrittenFile, writeAdapter } from '../files.ts';
 import { adapterTensorsToSave } from '../peft-model/adapter-values.ts';
 import { evaluate, type Measurement } from './evaluation.ts';
+import { peakMemory } from './machine/peak-memory.ts';
 import type { TrainingRun } from './open-run.ts';
 import type { BestEvaluation, RecordOf } from './records.ts';
 
@@ -28,7 +29,7 @@ export async function finishRun(run: TrainingRun): Promise<RecordOf<'done'>> {
       options.verify && measuring && measurement
         ? { loss: measurement.loss, examples: measuring.examples.length, measuredOn: measuring.measuredOn }
         : null,
-    peakMemoryBytes: process.resourceUsage().maxRSS * 1024,
+    peakMemoryBytes: peakMemory(),
     files,
   };
 }

@@ -2,6 +2,7 @@ import { elementCount } from '../tensors/tensor-source.ts';
 import { BEST_ADAPTER, writeCheckpoint } from './checkpoints/write-checkpoint.ts';
 import { evaluate } from './evaluation.ts';
 import { finishRun } from './finish-run.ts';
+import { resetPeakMemory } from './machine/peak-memory.ts';
 import { openRun, type TrainingRun } from './open-run.ts';
 import type { RecordOf, TrainOptions, TrainRecord } from './records.ts';
 import { runStep } from './run-step.ts';
@@ -20,6 +21,7 @@ import { WarmModel } from './warm-model.ts';
  */
 export async function* train(options: TrainOptions): AsyncGenerator<TrainRecord> {
   const { training, signal } = options;
+  resetPeakMemory();
   // A fault of the data leaves the warm model as it is.
   const setup = await setUpTraining(options);
   const warm = options.warm ?? new WarmModel();

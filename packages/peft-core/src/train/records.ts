@@ -127,6 +127,7 @@ export type TrainRecord =
       metrics: Metrics;
       /** With `verify`: the live model's loss, on the validation examples or the first of the training file. */
       verification: { loss: number; examples: number; measuredOn: 'validation' | 'training' } | null;
+      /** The most that this process held at once since the run began. */
       peakMemoryBytes: number;
       files: WrittenFile[];
     };

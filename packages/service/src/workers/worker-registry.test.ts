@@ -64,6 +64,19 @@ test('a row that was tidied away is noticed by its heartbeat', async () => {
   assert.equal(await heartbeatWorker(services, 'w1', status), false);
 });
 
+test('what a worker has measured since is told by a heartbeat, and stays when one says nothing of it', async () => {
+  await add('w1');
+  const capabilities = { device: 'cpu', threads: 2, precisions: ['fp32'], flops: { fp32: 5e10 } } as const;
+  const status = { running: 0, bases: [], load: 0, draining: false };
+  await heartbeatWorker(services, 'w1', {
+    ...status,
+    capabilities: { ...capabilities, precisions: ['fp32'] },
+  });
+  await heartbeatWorker(services, 'w1', status);
+  const row = await services.db.worker.findUniqueOrThrow({ where: { id: 'w1' } });
+  assert.deepEqual(row.capabilities, capabilities);
+});
+
 test('the dead of the own machine are found, and their rows removed once they hold no job', async () => {
   const info = { address: null, hostname: 'here', pid: process.pid, slots: 1 };
   for (const id of ['living', 'ended', 'elsewhere', 'untold'])

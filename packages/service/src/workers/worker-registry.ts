@@ -9,6 +9,10 @@ export interface WorkerCapabilities {
   threads: number;
   /** The first is what "auto" means here. */
   precisions: [JobRequirements['precision'], ...JobRequirements['precision'][]];
+  /** What one of its trainers may hold at most. Absent: not known, as of a worker of an earlier version. */
+  memoryBytes?: number;
+  /** Floating-point operations in a second of large matrix products, as measured there in some of its precisions. */
+  flops?: Partial<Record<JobRequirements['precision'], number>>;
 }
 
 export interface WorkerInfo {
@@ -60,13 +64,23 @@ export interface WorkerStatus {
   load: number;
   /** It takes no more work. */
   draining: boolean;
+  /** Absent: those that it was registered with. */
+  capabilities?: WorkerCapabilities;
 }
 
 /** False: the row is gone (another process tidied up); register again. */
 export async function heartbeatWorker(db: Database, id: string, status: WorkerStatus): Promise<boolean> {
   const { rowCount } = await db.sql.query(
-    'UPDATE workers SET heartbeat_at = now(), running = $2, bases = $3, load = $4, draining = $5 WHERE id = $1',
-    [id, status.running, status.bases, status.load, status.draining],
+    `UPDATE workers SET heartbeat_at = now(), running = $2, bases = $3, load = $4, draining = $5,
+       capabilities = coalesce($6::jsonb, capabilities) WHERE id = $1`,
+    [
+      id,
+      status.running,
+      status.bases,
+      status.load,
+      status.draining,
+      status.capabilities ? JSON.stringify(status.capabilities) : null,
+    ],
   );
   return rowCount === 1;
 }

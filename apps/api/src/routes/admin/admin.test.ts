@@ -89,10 +89,16 @@ test('people: made, listed, disabled with all their keys, enabled', async () => 
 test('workers: listed, taken out of service and back, with an audit row for each', async () => {
   await registerWorker(bench.services, {
     ...{ id: 'w1', address: null, hostname: 'here', pid: 1, slots: 2 },
-    capabilities: { device: 'cpu', threads: 4, precisions: ['fp32'] },
+    capabilities: {
+      ...{ device: 'cpu', threads: 4, precisions: ['fp32'] },
+      ...{ memoryBytes: 14e9, flops: { fp32: 2.5e11 } },
+    },
   });
+  await registerWorker(bench.services, { id: 'w0', address: null, hostname: 'here', pid: 1, slots: 2 });
   const { data } = (await operator.send('GET', '/v1/admin/workers')).json;
-  assert.deepEqual([data[0].id, data[0].device, data[0].threads, data[0].slots], ['w1', 'cpu', 4, 2]);
+  assert.deepEqual([data[1].id, data[1].device, data[1].threads, data[1].slots], ['w1', 'cpu', 4, 2]);
+  assert.deepEqual([data[1].memory_bytes, data[1].flops], [14e9, { fp32: 2.5e11 }]);
+  assert.deepEqual([data[0].id, data[0].memory_bytes, data[0].flops], ['w0', null, null]);
   const out = await operator.send('POST', '/v1/admin/workers/w1/quarantine', { reason: 'new disk' });
   assert.equal(out.json.quarantine_reason, 'new disk');
   const back = await operator.send('POST', '/v1/admin/workers/w1/release');
