@@ -15,6 +15,7 @@ export type IdKind =
   | 'worker'
   | 'baseModel'
   | 'user'
+  | 'identity'
   | 'integration'
   | 'webhook'
   | 'webhookSecret'
@@ -34,6 +35,7 @@ const prefixes: Record<IdKind, string> = {
   worker: 'worker-',
   baseModel: 'base-',
   user: 'user-',
+  identity: 'ident-',
   integration: 'intg-',
   webhook: 'whep-',
   webhookSecret: 'whsk-',

@@ -39,6 +39,7 @@ export {
   hideBaseModel,
   listAddedModels,
   removeBaseModel,
+  retryBaseModel,
 } from './base-models/added/manage-added-models.ts';
 export { startModelFetcher } from './base-models/added/model-fetcher.ts';
 export {
@@ -196,6 +197,7 @@ export {
   startSpan,
   under,
 } from './observe/tracing.ts';
+export { type IdentityRecord, listIdentities, unlinkIdentity } from './people/identities.ts';
 export {
   acceptInvitation,
   acceptInvitationAs,

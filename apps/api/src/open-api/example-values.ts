@@ -19,7 +19,13 @@ const size = 48_211;
 export const exampleValues: Record<string, unknown> = {
   // Times
   ...{ created_at: created, created, updated_at: created, started_at: created, moved_at: created },
-  ...{ last_used_at: created, heartbeat_at: created, start_time: created, valid_from: created },
+  ...{
+    last_used_at: created,
+    last_seen_at: created,
+    heartbeat_at: created,
+    start_time: created,
+    valid_from: created,
+  },
   ...{ expires_at: created + 86_400, end_time: created + 86_400, month_ends: created + 864_000 },
   ...{ resets_at: created + 864_000, deleted_at: created, restorable_until: created + 604_800 },
   'File.expires_at': null,
@@ -65,6 +71,8 @@ export const exampleValues: Record<string, unknown> = {
   'Person.id': person,
   'TeamMember.id': person,
   'RemovedMember.id': person,
+  'PersonIdentity.id': 'ident-e4d35c1f0a9be27d',
+  'UnlinkedIdentity.id': 'ident-e4d35c1f0a9be27d',
   'Session.id': 'session-be27d4e354c1f0a9',
   'EndedSession.id': 'session-be27d4e354c1f0a9',
   'Team.id': team,
@@ -101,6 +109,7 @@ export const exampleValues: Record<string, unknown> = {
   'CreatedOperatorKey.name': 'deployment',
   'CreateOperatorKey.name': 'deployment',
   email: 'ada@acme.example',
+  ...{ issuer: 'https://login.acme.example', subject: '8c2d6f10-ada' },
   ...{ key: `graft_${keyId}_secret`, token: 'invite-secret', secret: 'whsec_secret' },
   'Me.key': { id: keyId, expires_at: null },
   'ChooseTeam.team': 'acme',

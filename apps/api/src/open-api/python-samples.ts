@@ -126,6 +126,7 @@ const pathValues: Record<string, string> = {
   base_model_id: 'smollm2-135m-instruct',
   checkpoint_id: 'ftckpt_c3a94e578d2b6f10',
   delivery_id: 'delivery-d4e354c1f0a9be27',
+  identity_id: 'ident-e4d35c1f0a9be27d',
   invitation_id: 'invite-f0a9be27d4e354c1',
   person_id: 'person-9be27d4e354c1f0a',
   price_id: 'price-c1f0a9be27d4e354',

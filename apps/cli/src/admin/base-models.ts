@@ -21,7 +21,11 @@ interface Told {
 }
 
 export function addBaseModelVerbs(admin: Command): void {
-  const models = noun(admin, 'base-models', 'add, list, show, hide, unhide, remove, allow, deny, forget');
+  const models = noun(
+    admin,
+    'base-models',
+    'add, list, show, retry, hide, unhide, remove, allow, deny, forget',
+  );
   addAddVerb(models);
 
   verb(models, {
@@ -119,6 +123,21 @@ function addAddVerb(models: Command): void {
 }
 
 function addLifeVerbs(models: Command): void {
+  verb(models, {
+    name: 'retry <id>',
+    summary: 'fetch an added base model again that failed, from where it stopped',
+    examples: ['graft admin base-models retry my-model'],
+  }).action(async (id: string, options: VerbOptions) => {
+    const model = await withServices(async (services, service) => {
+      if (!(await service.retryBaseModel(services, id, null))) throw unknown(id);
+      return await existing(services, service, id);
+    });
+    createOutput(options).result(
+      wireModel(model),
+      () => `${id} is queued again. How far it is: graft admin base-models show ${id}`,
+    );
+  });
+
   for (const hidden of [true, false]) {
     verb(models, {
       name: hidden ? 'hide <id>' : 'unhide <id>',

@@ -7,8 +7,9 @@ import { CommandError } from '../errors.ts';
 import { createOutput } from '../output.ts';
 import { idOf, roles, stateOf } from '../team/keys.ts';
 import { noun, type VerbOptions, verb } from '../verb.ts';
+import { existingPerson } from './existing-person.ts';
 import { existingTeam } from './existing-team.ts';
-import { everyPage, existingPerson } from './people.ts';
+import { everyPage } from './people.ts';
 import { unixSeconds, withServices } from './with-services.ts';
 
 type TeamKey = ApiKeyRecord & { team: string };

@@ -1,4 +1,4 @@
-import type { PersonRecord, Role, Services } from '@graft/service';
+import type { PersonRecord, Role } from '@graft/service';
 import { type Command, Option } from 'commander';
 import { timestamp } from '../draw/quantities.ts';
 import { table } from '../draw/table.ts';
@@ -6,11 +6,17 @@ import { CommandError } from '../errors.ts';
 import { createOutput, type Output } from '../output.ts';
 import { roles } from '../team/keys.ts';
 import { noun, type VerbOptions, verb } from '../verb.ts';
+import { existingPerson } from './existing-person.ts';
 import { existingTeam } from './existing-team.ts';
-import { type Service, unixSeconds, withServices } from './with-services.ts';
+import { addIdentityVerbs } from './identities.ts';
+import { unixSeconds, withServices } from './with-services.ts';
 
 export function addPeopleVerbs(admin: Command): void {
-  const people = noun(admin, 'people', 'create, list, disable, enable, operator, no-operator, join, remove');
+  const people = noun(
+    admin,
+    'people',
+    'create, list, disable, enable, operator, no-operator, join, remove, identities, unlink',
+  );
 
   verb(people, {
     name: 'create <email>',
@@ -95,6 +101,8 @@ export function addPeopleVerbs(admin: Command): void {
       });
       createOutput(options).result(done, () => `${done.email} is out of team ${done.team}.`);
     });
+
+  addIdentityVerbs(people);
 }
 
 /** Every row of a list that comes by the page. */
@@ -108,13 +116,6 @@ export async function everyPage<T extends { id: string }>(
     rows.push(...page.data);
     if (!page.hasMore) return rows;
   }
-}
-
-export async function existingPerson(services: Services, service: Service, idOrEmail: string) {
-  const person = await service.findPerson(services, idOrEmail);
-  if (person === null)
-    throw new CommandError(`There is no person ${idOrEmail}. \`graft admin people list\` shows them.`);
-  return person;
 }
 
 function tellPeople(output: Output, people: PersonRecord[]): void {

@@ -7,7 +7,8 @@ import { CommandError } from '../errors.ts';
 import { createOutput } from '../output.ts';
 import { idOf, stateOf } from '../team/keys.ts';
 import { noun, type VerbOptions, verb } from '../verb.ts';
-import { everyPage, existingPerson } from './people.ts';
+import { existingPerson } from './existing-person.ts';
+import { everyPage } from './people.ts';
 import { unixSeconds, withServices } from './with-services.ts';
 
 export function addWorkerVerbs(admin: Command): void {

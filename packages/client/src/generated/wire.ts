@@ -1671,6 +1671,19 @@ export interface Person {
   disabled_at: number | null;
 }
 
+export interface PersonIdentity {
+  id: string;
+  object: 'identity';
+  /** Unix seconds: when it was linked to the person. */
+  created_at: number;
+  /** The provider. */
+  issuer: string;
+  /** What the provider calls the person. */
+  subject: string;
+  /** Unix seconds: the last sign-in by it. */
+  last_seen_at: number;
+}
+
 /** Trained keys and values before those of every sequence, in every layer. Source: Li and Liang 2021, arXiv:2101.00190. */
 export interface PrefixTuningConfig {
   /** The PEFT method. */
@@ -2028,6 +2041,12 @@ export interface TrainingOptions {
   metric_for_best_model?: 'eval_loss' | 'eval_accuracy';
   /** Whether more of metric_for_best_model is better. Automatic: of all but a loss. */
   greater_is_better?: boolean;
+}
+
+export interface UnlinkedIdentity {
+  id: string;
+  object: 'identity';
+  deleted: true;
 }
 
 export interface UpdateBaseModel {

@@ -126,6 +126,17 @@ class AdminPeople {
     const path = `/admin/people/${encodeURIComponent(id)}`;
     return this.#transport.json({ method: 'POST', path, json: params });
   }
+
+  /** By which they sign in, one at each provider. */
+  identities(id: string): PageList<Wire.PersonIdentity> {
+    return new PageList(this.#transport, `/admin/people/${encodeURIComponent(id)}/identities`, {});
+  }
+
+  /** The sessions that it made end at once. */
+  unlink(id: string, identity: string): Promise<Deleted> {
+    const path = `/admin/people/${encodeURIComponent(id)}/identities/${encodeURIComponent(identity)}`;
+    return this.#transport.json({ method: 'DELETE', path });
+  }
 }
 
 class AdminWorkers {
@@ -175,6 +186,11 @@ class AdminBaseModels {
   /** No team finds a hidden one; what uses it goes on. */
   update(id: string, params: Wire.UpdateBaseModel): Promise<BaseModelObject> {
     return this.#transport.json({ method: 'POST', path: baseModelPath(id), json: params });
+  }
+
+  /** One that failed is fetched again, from where it stopped. */
+  retry(id: string): Promise<BaseModelObject> {
+    return this.#transport.json({ method: 'POST', path: `${baseModelPath(id)}/retry` });
   }
 
   /** Only these teams, by their ids, and those allowed before; null: every team. */

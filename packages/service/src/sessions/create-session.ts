@@ -28,6 +28,7 @@ const mostSessions = 50;
 /** Whose the new session is, and what is known of how it came. */
 export interface SessionOwner {
   personId?: string;
+  identityId?: string;
   apiKeyId?: string;
   operatorKeyId?: string;
   chosenTeamId?: string | null;

@@ -3,6 +3,7 @@ import { insertAudit } from '../audit/insert-audit.ts';
 import { type Database, databaseTime, type Transaction } from '../database/database.ts';
 import { inTransaction } from '../database/in-transaction.ts';
 import { asSystem } from '../database/on-behalf-of.ts';
+import { newId } from '../ids.ts';
 import { hasRole, type Role } from '../keys/api-key.ts';
 import { syncMembership } from '../people/memberships.ts';
 import { ensurePerson, parseEmail, parsePersonName } from '../people/person-records.ts';
@@ -30,7 +31,7 @@ export interface GroupRules {
 /**
  * Signs somebody in: finds the person of this subject, or the one of the vouched email, made if there is none; gives and
  * takes what the groups say; makes a session in `team`, or else in their first one. Throws GraftError
- * `email_not_verified`, `invalid_email`, `identity_conflict`, `person_disabled`, `sign_in_used`.
+ * `email_not_verified`, `invalid_email`, `identity_conflict`, `person_disabled`, `sign_in_used`, `sign_in_failed`.
  */
 export async function signInPerson(
   db: Database & { secrets: Secrets },
@@ -40,20 +41,21 @@ export async function signInPerson(
 ): Promise<NewSession> {
   // Whoever signs in is of no team yet.
   return await asSystem(async () => {
-    const personId = await inTransaction(db, async (tx) => {
-      const id = await findOrLink(tx, vouched);
-      await applyOperatorGroups(tx, id, vouched, rules);
-      return id;
+    const { personId, identityId } = await inTransaction(db, async (tx) => {
+      const linked = await findOrLink(tx, vouched);
+      await applyOperatorGroups(tx, linked.personId, vouched, rules);
+      return linked;
     });
     await applyTeamGroups(db, personId, vouched.groups, rules);
     const now = await databaseTime(db);
     return await inTransaction(db, async (tx) => {
       const { flowId, userAgent } = options;
+      await holdIdentity(tx, identityId);
       const chosenTeamId = await firstTeam(tx, personId, options.team);
       const made = await insertSession(
         tx,
         db.secrets,
-        { personId, chosenTeamId, flowId, userAgent },
+        { personId, identityId, chosenTeamId, flowId, userAgent },
         now,
         options,
       );
@@ -66,8 +68,13 @@ export async function signInPerson(
   });
 }
 
+interface Linked {
+  personId: string;
+  identityId: string;
+}
+
 /** The provider's subject decides; an email only the first time, and only one that the provider vouches for. */
-async function findOrLink(tx: Transaction, { issuer, subject, email, name }: Vouched): Promise<string> {
+async function findOrLink(tx: Transaction, { issuer, subject, email, name }: Vouched): Promise<Linked> {
   const known = await tx.personIdentity.findFirst({
     where: { issuer, subject },
     include: { person: { select: { disabledAt: true } } },
@@ -76,7 +83,7 @@ async function findOrLink(tx: Transaction, { issuer, subject, email, name }: Vou
     if (known.person.disabledAt) throw disabled();
     await tx.$executeRaw`
       UPDATE person_identities SET last_seen_at = now() WHERE issuer = ${issuer} AND subject = ${subject}`;
-    return known.personId;
+    return { personId: known.personId, identityId: known.id };
   }
   if (email === null) {
     throw new GraftError(
@@ -94,8 +101,9 @@ async function findOrLink(tx: Transaction, { issuer, subject, email, name }: Vou
   if (isNew) {
     await insertAudit(tx, null, { ...by, action: 'person.create', detail: { email: address, issuer } });
   }
+  const identityId = newId('identity');
   const { count } = await tx.personIdentity.createMany({
-    data: { issuer, subject, personId: person.id },
+    data: { id: identityId, issuer, subject, personId: person.id },
     skipDuplicates: true,
   });
   if (count === 0) {
@@ -106,7 +114,17 @@ async function findOrLink(tx: Transaction, { issuer, subject, email, name }: Vou
     );
   }
   await insertAudit(tx, null, { ...by, action: 'person.link', detail: { issuer, subject } });
-  return person.id;
+  return { personId: person.id, identityId };
+}
+
+/** Keeps the identity linked until the session is there, to be ended with it. Throws when it was unlinked meanwhile. */
+async function holdIdentity(tx: Transaction, id: string): Promise<void> {
+  const rows = await tx.$queryRaw<unknown[]>`
+    SELECT 1 FROM person_identities WHERE id = ${id} FOR KEY SHARE`;
+  if (rows.length > 0) return;
+  throw new GraftError('sign_in_failed', 'You were unlinked from this sign-in meanwhile: begin again.', {
+    param: null,
+  });
 }
 
 const disabled = () =>

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
@@ -171,6 +171,28 @@ test('a clash of ids, a source that requests may not name, and a broken model ar
   assertError(await add({ id: 'broken', folder: place }), 400, 'base_model_exists', 'id');
 });
 
+test('one that failed is fetched again once it is mended', async () => {
+  const retry = async (id: string) => await operator.send('POST', `${list}/${encodeURIComponent(id)}/retry`);
+  const config = path.join(folder, 'mended', 'config.json');
+  await writeTinyModel(path.join(folder, 'mended'));
+  const right = await readFile(config);
+  await writeFile(config, '{"model_type": "nonesuch"}');
+  await operator.send('POST', list, { id: 'our/mended', folder: path.dirname(config) });
+  assert.equal((await untilEnd('our/mended')).state, 'failed');
+  await writeFile(config, right);
+  const answers = await Promise.all([retry('our/mended'), retry('our/mended')]);
+  const [taken, late] = answers.toSorted((a, b) => a.status - b.status);
+  assert.equal(taken!.status, 200, taken!.text);
+  assert.ok(['queued', 'fetching', 'ready'].includes(taken!.json.state));
+  assertError(late!, 400, 'base_model_not_failed', 'base_model_id');
+  assert.equal((await untilEnd('our/mended')).state, 'ready');
+  assertError(await retry('our/mended'), 400, 'base_model_not_failed', 'base_model_id');
+  for (const id of ['none', 'tiny']) assertError(await retry(id), 404, 'unknown_base_model', 'base_model_id');
+  const audit = { action: 'base_model.retry', target: 'our/mended' };
+  assert.equal(await bench.services.db.auditEntry.count({ where: { ...audit, keyId: { not: null } } }), 1);
+  assert.equal((await operator.send('DELETE', `${list}/our%2Fmended`)).status, 200);
+});
+
 test('the list has the configuration’s first and is paged; a key of a team reads none of it', async () => {
   const all = (await operator.send('GET', `${list}?limit=1000`)).json.data;
   assert.deepEqual(
@@ -192,6 +214,7 @@ test('the list has the configuration’s first and is paged; a key of a team rea
     ['GET', `${list}/tiny`],
     ['DELETE', `${list}/tiny`],
     ['POST', `${list}/tiny/allow`],
+    ['POST', `${list}/broken/retry`],
   ] as const) {
     assertError(await admin.send(method, at, method === 'POST' ? {} : undefined), 403, 'operator_required');
   }

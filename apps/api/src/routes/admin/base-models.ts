@@ -9,6 +9,7 @@ import {
   type Operator,
   readAccess,
   removeBaseModel,
+  retryBaseModel,
 } from '@graft/service';
 import { ApiError } from '../../api-error.ts';
 import {
@@ -30,7 +31,7 @@ import { ref } from '../../schemas/schema.ts';
 const tags = ['Operator'];
 const config = { access: 'operator' } as const;
 
-/** /admin/base-models: what the operator adds while Graft runs, and which teams see which model. `fetcher` is told of new ones. */
+/** /admin/base-models: what the operator adds while Graft runs, and which teams see which model. `fetcher` is told of what it has to do. */
 export const adminBaseModelRoutes: FastifyPluginAsyncTypebox<{ fetcher: { wake(): void } }> = async (
   app,
   { fetcher },
@@ -161,6 +162,26 @@ export const adminBaseModelRoutes: FastifyPluginAsyncTypebox<{ fetcher: { wake()
       if (!(await removeBaseModel(services, id, operator))) throw unknown(id);
       fetcher.wake();
       return { id, object: 'base_model' as const, deleted: true as const };
+    },
+  );
+
+  app.post(
+    '/admin/base-models/:base_model_id/retry',
+    {
+      config,
+      schema: {
+        tags,
+        summary: 'Fetch a base model again that failed',
+        description:
+          'Once the reason in `error` is mended. It goes on with what was fetched, looks the revision up anew, and has all its attempts again.',
+        params: BaseModelParams,
+        response: { 200: ref(BaseModelSchema), ...errorResponses(400, 401, 403, 404) },
+      },
+    },
+    async ({ operator, params: { base_model_id: id } }) => {
+      if (!(await retryBaseModel(services, id, operator))) throw unknown(id);
+      fetcher.wake();
+      return await existing(id);
     },
   );
 

@@ -1,7 +1,21 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
-import { createPerson, findPerson, listPeople, updatePerson } from '@graft/service';
+import {
+  createPerson,
+  findPerson,
+  listIdentities,
+  listPeople,
+  type PersonRecord,
+  unlinkIdentity,
+  updatePerson,
+} from '@graft/service';
 import { ApiError } from '../../api-error.ts';
 import { errorResponses } from '../../schemas/error.ts';
+import {
+  IdentityOfPersonParams,
+  IdentitySchema,
+  toWireIdentity,
+  UnlinkedIdentitySchema,
+} from '../../schemas/identity.ts';
 import { listOf, toWireList } from '../../schemas/list.ts';
 import { ref } from '../../schemas/schema.ts';
 import {
@@ -12,6 +26,7 @@ import {
   toWirePerson,
   UpdatePersonSchema,
 } from '../../schemas/team.ts';
+import { identityNotFound } from '../sign-in/me.ts';
 
 const tags = ['Operator'];
 const config = { access: 'operator' } as const;
@@ -19,6 +34,13 @@ const config = { access: 'operator' } as const;
 /** /admin/people: everybody whom the service knows. */
 export const adminPeopleRoutes: FastifyPluginAsyncTypebox = async (app) => {
   const { services } = app;
+
+  async function find(id: string): Promise<PersonRecord> {
+    const person = await findPerson(services, id);
+    // By their id alone: an email could be another person's tomorrow.
+    if (person?.id !== id) throw personNotFound(id);
+    return person;
+  }
 
   app.get(
     '/admin/people',
@@ -62,11 +84,7 @@ export const adminPeopleRoutes: FastifyPluginAsyncTypebox = async (app) => {
         response: { 200: ref(PersonSchema), ...errorResponses(401, 403, 404) },
       },
     },
-    async ({ params }) => {
-      const person = await findPerson(services, params.person_id);
-      if (person?.id !== params.person_id) throw personNotFound(params.person_id);
-      return toWirePerson(person);
-    },
+    async ({ params }) => toWirePerson(await find(params.person_id)),
   );
 
   app.post(
@@ -88,6 +106,44 @@ export const adminPeopleRoutes: FastifyPluginAsyncTypebox = async (app) => {
       const person = await updatePerson(services, person_id, change, operator);
       if (!person) throw personNotFound(person_id);
       return toWirePerson(person);
+    },
+  );
+
+  app.get(
+    '/admin/people/:person_id/identities',
+    {
+      config,
+      schema: {
+        tags,
+        summary: 'List the identities of a person',
+        description: 'By which they sign in, one at each provider; oldest first.',
+        params: MemberParams,
+        response: { 200: listOf(IdentitySchema), ...errorResponses(401, 403, 404) },
+      },
+    },
+    async ({ params }) => {
+      const { id } = await find(params.person_id);
+      return toWireList({ data: await listIdentities(services, id), hasMore: false }, toWireIdentity);
+    },
+  );
+
+  app.delete(
+    '/admin/people/:person_id/identities/:identity_id',
+    {
+      config,
+      schema: {
+        tags,
+        summary: 'Unlink an identity from a person',
+        description:
+          'The last one too. The sessions that it made end at once; memberships and keys stay. Whoever signs in by it later is as new: with the email of the person, verified, they are linked again.',
+        params: IdentityOfPersonParams,
+        response: { 200: ref(UnlinkedIdentitySchema), ...errorResponses(401, 403, 404) },
+      },
+    },
+    async ({ operator, params: { person_id, identity_id: id } }) => {
+      const person = await find(person_id);
+      if (!(await unlinkIdentity(services, person.id, id, null, operator))) throw identityNotFound(id);
+      return { id, object: 'identity' as const, deleted: true as const };
     },
   );
 };

@@ -5,14 +5,22 @@ import {
   chooseTeam,
   endSessions,
   findPerson,
+  listIdentities,
   listSessions,
   listTeamsOfPerson,
   type SessionHolder,
+  unlinkIdentity,
 } from '@graft/service';
 import type { FastifyRequest } from 'fastify';
 import { ApiError } from '../../api-error.ts';
 import { secondsOrNull } from '../../schemas/api-key.ts';
 import { errorResponses } from '../../schemas/error.ts';
+import {
+  IdentityParams,
+  IdentitySchema,
+  toWireIdentity,
+  UnlinkedIdentitySchema,
+} from '../../schemas/identity.ts';
 import { listOf, toWireList } from '../../schemas/list.ts';
 import { ref, unixSeconds } from '../../schemas/schema.ts';
 import {
@@ -31,7 +39,7 @@ import { teamNotFound } from '../team/team.ts';
 
 const tags = ['Signing in'];
 
-/** /me: who asks, and the sessions that are theirs. */
+/** /me: who asks, and the sessions and identities that are theirs. */
 export const meRoutes: FastifyPluginAsyncTypebox<{ signIn: SignInSettings }> = async (app, { signIn }) => {
   const { services } = app;
 
@@ -179,7 +187,56 @@ export const meRoutes: FastifyPluginAsyncTypebox<{ signIn: SignInSettings }> = a
       count: await endSessions(services, holderOf(request), null),
     }),
   );
+
+  app.get(
+    '/me/identities',
+    {
+      config: { access: 'anyone' },
+      schema: {
+        tags,
+        summary: 'List my identities',
+        description:
+          'By which the person signs in, one at each provider; oldest first. For whoever has signed in at one.',
+        response: { 200: listOf(IdentitySchema), ...errorResponses(401, 403) },
+      },
+    },
+    async (request) => {
+      const { personId } = ownSession(request);
+      return toWireList({ data: await listIdentities(services, personId), hasMore: false }, toWireIdentity);
+    },
+  );
+
+  app.delete(
+    '/me/identities/:identity_id',
+    {
+      config: { access: 'anyone' },
+      schema: {
+        tags,
+        summary: 'Unlink an identity of mine',
+        description:
+          'The sessions that it made end at once. Refused for the one at the provider where people sign in now, which the operator unlinks.',
+        params: IdentityParams,
+        response: { 200: ref(UnlinkedIdentitySchema), ...errorResponses(400, 401, 403, 404) },
+      },
+    },
+    async (request) => {
+      const { personId } = ownSession(request);
+      const { identity_id: id } = request.params;
+      const by = { keyId: null, personId };
+      if (!(await unlinkIdentity(services, personId, id, isWayIn, by))) throw identityNotFound(id);
+      return { id, object: 'identity' as const, deleted: true as const };
+    },
+  );
+
+  /** Without a provider, people come back by whichever is configured next. */
+  function isWayIn(issuer: string): boolean {
+    return signIn.oidc === null || new URL(issuer).href === signIn.oidc.issuer.href;
+  }
 };
+
+export function identityNotFound(id: string): ApiError {
+  return new ApiError('identity_not_found', `No such identity: ${id}`, { param: 'identity_id' });
+}
 
 /** The session of somebody whom the provider vouched for. */
 function ownSession({ session }: FastifyRequest): { id: string; personId: string } {

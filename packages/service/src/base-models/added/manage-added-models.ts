@@ -100,6 +100,39 @@ export async function hideBaseModel(
 }
 
 /**
+ * Has a model fetched again that could not be, as if it were new, but for what an attempt has left: that is gone on with. Its revision
+ * is looked up anew, since what was wrong may be mended by another commit. Of two at once one does it. Null: none of this id was
+ * added. Throws GraftError `base_model_not_failed`.
+ */
+export async function retryBaseModel(
+  db: Database,
+  modelId: string,
+  by: Actor | null,
+): Promise<AddedModel | null> {
+  return await inTransaction(db, async (tx) => {
+    const { count } = await tx.addedBaseModel.updateMany({
+      where: { modelId, state: 'failed' },
+      // The error stays until an attempt has succeeded, and a pause between attempts is none of this one's.
+      data: {
+        ...{ state: 'queued', attempts: 0, commit: null, notBefore: new Date(0) },
+        ...{ startedAt: null, finishedAt: null },
+      },
+    });
+    const row = await tx.addedBaseModel.findFirst({ where: { modelId } });
+    if (!row) return null;
+    if (count === 0) {
+      throw new GraftError(
+        'base_model_not_failed',
+        `${modelId} is ${row.state}: only a base model that failed is fetched again.`,
+        { param: 'base_model_id' },
+      );
+    }
+    await insertAudit(tx, null, { ...actorOf(by), action: 'base_model.retry', target: modelId });
+    return addedModelOf(row);
+  });
+}
+
+/**
  * Removes a model, with who may see it and the record of its weights; each machine removes its copy within the hour. A fetch under way
  * ends. False: none of this id was added. Throws GraftError `base_model_in_use`, with how many jobs and adapter versions need it.
  */

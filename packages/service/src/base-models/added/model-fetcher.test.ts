@@ -17,7 +17,7 @@ import { openTestServices } from '../../testing/open-test-services.ts';
 import type { AddedModel } from './added-model.ts';
 import { addedModelsFolder } from './bring-model.ts';
 import { claimFetch, finishFetch, keepFetch } from './fetch-lease.ts';
-import { addBaseModel, findAddedModel, removeBaseModel } from './manage-added-models.ts';
+import { addBaseModel, findAddedModel, removeBaseModel, retryBaseModel } from './manage-added-models.ts';
 import { removeForgotten, startModelFetcher } from './model-fetcher.ts';
 import type { GivenSource } from './model-source.ts';
 
@@ -227,6 +227,81 @@ test('a Hub that is away is tried again later, and a removed model leaves nothin
   assert.equal(await services.baseModels.get('later'), null);
 });
 
+describe('a model that failed', () => {
+  /** One that the Hub has refused, with what an attempt had fetched before of a commit. */
+  async function refused(id: string, ofCommit: string): Promise<{ unfinished: string }> {
+    const added = await add(id, { hub: 'org/name' });
+    const { id: installation } = await services.db.installation.findFirstOrThrow();
+    const place = path.join(addedModelsFolder(services.env, installation), added.id);
+    const unfinished = path.join(place, 'models', 'hub', 'org--name', `${ofCommit}.unfinished`);
+    await mkdir(unfinished, { recursive: true });
+    const left = files.get('model.safetensors')!.subarray(0, 500);
+    await writeFile(path.join(unfinished, 'model.safetensors.part'), left);
+    hub.refusal = { status: 403, code: 'GatedRepo' };
+    try {
+      const { state, error } = await fetched(id);
+      assert.deepEqual([state, error!.code], ['failed', 'base_model_access_denied']);
+    } finally {
+      hub.refusal = null;
+    }
+    return { unfinished };
+  }
+
+  test('is fetched again from the byte where it stopped, with all its attempts', async () => {
+    await refused('gated', commit);
+    const again = (await retryBaseModel(services, 'gated', null))!;
+    assert.deepEqual([again.state, again.attempts, again.finishedAt], ['queued', 0, null]);
+    assert.equal(again.error!.code, 'base_model_access_denied');
+    const before = hub.cdn.length;
+    const model = await fetched('gated');
+    assert.deepEqual([model.state, model.error, model.attempts], ['ready', null, 1]);
+    const asked = hub.cdn.slice(before).filter(({ path: name }) => name === 'model.safetensors');
+    assert.deepEqual(
+      asked.map(({ range }) => range),
+      ['bytes=500-'],
+    );
+  });
+
+  test('is fetched at the commit that its revision means by then; of another one nothing is left', async () => {
+    const { unfinished } = await refused('moved', 'beef'.repeat(10));
+    await services.db.addedBaseModel.updateMany({
+      where: { modelId: 'moved' },
+      data: { commit: 'beef'.repeat(10) },
+    });
+    await retryBaseModel(services, 'moved', null);
+    const model = await fetched('moved');
+    assert.deepEqual([model.state, model.commit], ['ready', commit]);
+    assert.deepEqual(
+      (await readdir(path.dirname(unfinished))).filter((name) => name.startsWith('beef')),
+      [],
+    );
+  });
+
+  test('is taken up once by many who ask; any other is refused, and in the audit log stands one', async () => {
+    await refused('wanted', commit);
+    const asked = await Promise.allSettled(
+      Array.from({ length: 8 }, () => retryBaseModel(services, 'wanted', null)),
+    );
+    assert.equal(asked.filter(({ status }) => status === 'fulfilled').length, 1);
+    for (const one of asked)
+      if (one.status === 'rejected') assert.equal(one.reason.code, 'base_model_not_failed');
+    assert.equal((await fetched('wanted')).state, 'ready');
+    await assert.rejects(retryBaseModel(services, 'wanted', null), {
+      code: 'base_model_not_failed',
+      message: /^wanted is ready: /,
+    });
+    assert.equal(await retryBaseModel(services, 'never-added', null), null);
+    const audit = await services.db.auditEntry.findMany({
+      where: { target: 'wanted' },
+      orderBy: { id: 'asc' },
+    });
+    assert.deepEqual(
+      audit.map(({ action, teamId }) => [action, teamId]),
+      ['add', 'retry'].map((verb) => [`base_model.${verb}`, null]),
+    );
+  });
+});
+
 test('an id of the configuration or of an added model is refused, saying whose it is', async () => {
   const again = addBaseModel(services, { id: 'smollm2-135m-instruct', hub: 'org/name' }, null, null);
   await assert.rejects(again, { code: 'base_model_exists', message: /GRAFT_BASE_MODELS/ });
@@ -309,6 +384,19 @@ describe('a prefix of S3', () => {
       );
       assert.ok(came.includes(expected[0]), String(came));
     }
+  });
+
+  test('that was refused is fetched anew once it is mended in place', async () => {
+    for (const [name, content] of files) await put('base/mended', name, content);
+    await put('base/mended', 'config.json', Buffer.from('{"model_type": "nonesuch"}'));
+    await add('mended', { s3: `s3://${server.bucket}/base/mended` }, ours);
+    assert.equal((await fetched('mended', ours)).error!.code, 'unsupported_model');
+    await put('base/mended', 'config.json', files.get('config.json')!);
+    await retryBaseModel(ours, 'mended', null);
+    const model = await fetched('mended', ours);
+    assert.equal(model.state, 'ready', JSON.stringify(model.error));
+    const config = model.files!.find((file) => file.path === 'config.json')!;
+    assert.equal(config.sha256, sha256(files.get('config.json')!));
   });
 
   test('without objects, or without a bucket, fails in plain words', async () => {

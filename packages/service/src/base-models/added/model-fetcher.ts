@@ -99,6 +99,7 @@ async function bringAndOpen(
     at.commit = await findHubCommit(spec, hubOptions(env, folder));
     // Before the first byte: whoever goes on after this process fetches the same commit.
     if (!(await keepFetch(services, lease, at))) throw new Error('the lease was lost');
+    await dropOtherCommits(folder, at.commit);
   }
   const location = await bringModel({ ...model, commit: at.commit }, folder, env, {
     onFiles: (files) => {
@@ -111,10 +112,24 @@ async function bringAndOpen(
   }).catch((error: unknown): never => {
     throw forOperator(error, model, env.cacheDir);
   });
-  const opened = await openLocalModel(model.modelId, location, [env.cacheDir], digestFolder(env.cacheDir));
-  const files = await describeModel(location, opened.weightFiles, signal);
-  const digest = await admitBaseModel(services, opened);
-  return { files, modelType: opened.modelType, digest };
+  try {
+    const opened = await openLocalModel(model.modelId, location, [env.cacheDir], digestFolder(env.cacheDir));
+    const files = await describeModel(location, opened.weightFiles, signal);
+    const digest = await admitBaseModel(services, opened);
+    return { files, modelType: opened.modelType, digest };
+  } catch (error) {
+    // A prefix is mended in place: neither a retry nor a job on this machine may find what was refused.
+    const isRefused = error instanceof GraftError && !passing.has(error.code);
+    if (model.source === 's3' && isRefused) await rm(folder, { recursive: true, force: true });
+    throw error;
+  }
+}
+
+/** What an earlier attempt has left is of no use once the revision means another commit. */
+async function dropOtherCommits(folder: string, commit: string): Promise<void> {
+  const left = await readdir(folder, { recursive: true }).catch(() => []);
+  if (!left.some((name) => path.basename(name).startsWith(commit)))
+    await rm(folder, { recursive: true, force: true });
 }
 
 /** For the operator: of broken files what a team would be told, of all else what happened. */
