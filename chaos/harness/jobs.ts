@@ -24,6 +24,8 @@ export interface JobRow {
   step: number;
   error: { code: string; message: string; fault: string } | null;
   finished_at: Date | null;
+  /** Seconds until it may run again. */
+  waits: number;
 }
 
 const terminal = ['succeeded', 'failed', 'cancelled'];
@@ -120,6 +122,7 @@ export async function request(
 export async function readJobs(rig: Rig, ids: string[]): Promise<Map<string, JobRow>> {
   const rows = await rig.postgres.query<JobRow>(
     `SELECT id, state, lease_epoch, attempts, attempts_since_checkpoint, worker_id, error, finished_at,
+            greatest(0, extract(epoch FROM run_after - now()))::float AS waits,
             coalesce((progress->>'step')::int, 0) AS step
      FROM jobs WHERE id = ANY ($1)`,
     [ids],

@@ -82,8 +82,12 @@ export class Load {
     await Promise.all([this.#feeding, this.#reading]);
     if (this.#fault) this.#run.report.broken('jobs can be created', [this.#fault.message]);
     const { lease } = this.#run.timings;
-    for (const deadline = performance.now() + 1000 * (240 + 6 * lease); ; await sleep(200)) {
+    const patience = 1000 * (240 + 6 * lease);
+    for (let deadline = performance.now() + patience; ; await sleep(200)) {
       const left = await this.unfinished();
+      // A fault of the environment makes a job wait some minutes.
+      const waits = Math.max(0, ...left.map(({ row }) => row.waits));
+      if (waits > 0) deadline = performance.now() + 1000 * waits + patience;
       if (left.length === 0 || performance.now() > deadline) break;
       this.#run.report.progress(`${this.jobs.length - left.length} of ${this.jobs.length} jobs over`);
     }
