@@ -42,8 +42,24 @@ function sentence(what: string, ratios: number[], bound: number): string {
 }
 
 function document(): string {
-  const header = ['model', 'data', 'method', 'options', 'trained', 'memory', 'measured', 'ratio', 'time', 'measured', 'ratio'];
-  const lines = [header, header.map(() => '---'), ...rows.map(({ each, compared }) => cellsOf(each, compared))];
+  const header = [
+    'model',
+    'data',
+    'method',
+    'options',
+    'trained',
+    'memory',
+    'measured',
+    'ratio',
+    'time',
+    'measured',
+    'ratio',
+  ];
+  const lines = [
+    header,
+    header.map(() => '---'),
+    ...rows.map(({ each, compared }) => cellsOf(each, compared)),
+  ];
   const machine = `${cpus().length} × ${cpus()[0]!.model.trim()}, ${Math.round(totalmem() / 2 ** 30)} GiB`;
   const date = new Date().toISOString().slice(0, 10);
   const table = lines.map((cells) => `| ${cells.join(' | ')} |\n`).join('');

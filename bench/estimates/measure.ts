@@ -5,19 +5,7 @@
 import { readFile } from 'node:fs/promises';
 import { measureSpeed, train } from '@graft/peft-core';
 import { openBaseModel } from '@graft/peft-core/files';
-import type { Plan } from './run-case.ts';
-
-export interface Measured {
-  trainableParameters: number;
-  peakBytes: number;
-  tokens: number;
-  /** Of the whole training, the measurements of speed left out. */
-  seconds: number;
-  /** Of each step. */
-  stepSeconds: number[];
-  /** Of matrix products, measured before, between and after the steps: the machine's speed changes. */
-  flops: number[];
-}
+import type { Measured, Plan } from './plan.ts';
 
 const plan: Plan = JSON.parse(await readFile(process.argv[2] ?? '', 'utf8'));
 const measured: Measured = {

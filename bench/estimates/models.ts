@@ -1,7 +1,7 @@
 import { access } from 'node:fs/promises';
 import path from 'node:path';
-import { writeTinyModel } from '@graft/peft-core/testing';
 import { ensurePackagedModel, type ModelPackage } from '@graft/peft-core/files';
+import { writeTinyModel } from '@graft/peft-core/testing';
 import { cacheFolder } from '../../scripts/bootstrap/cache-folder.mjs';
 import type { ModelName } from './cases.ts';
 
@@ -12,7 +12,15 @@ const shapes: Partial<Record<ModelName, Record<string, unknown>>> = {
     ...{ vocab_size: 50_257, resid_pdrop: 0, embd_pdrop: 0, attn_pdrop: 0 },
   },
   'T5-small shape': {
-    ...{ model_type: 't5', d_model: 512, d_kv: 64, d_ff: 2048, num_layers: 6, num_heads: 8, vocab_size: 32_128 },
+    ...{
+      model_type: 't5',
+      d_model: 512,
+      d_kv: 64,
+      d_ff: 2048,
+      num_layers: 6,
+      num_heads: 8,
+      vocab_size: 32_128,
+    },
     ...{ dropout_rate: 0, feed_forward_proj: 'relu', decoder_start_token_id: 258, pad_token_id: 258 },
   },
   'wide Llama': {

@@ -1,12 +1,6 @@
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import {
-  type PeftConfig,
-  parsePeftConfig,
-  parseTrainingOptions,
-  type ResolvedTraining,
-  resolveTraining,
-} from '@graft/peft-core/config';
+import { parsePeftConfig, parseTrainingOptions, resolveTraining } from '@graft/peft-core/config';
 import { estimateTraining, sampleExamples, type TrainingEstimate } from '@graft/peft-core/estimate';
 import { openBaseModel } from '@graft/peft-core/files';
 import { environmentFor, threadCount } from '@graft/peft-core/precision';
@@ -14,18 +8,9 @@ import { loadTokenizer } from '@graft/peft-core/text';
 import { runTypeScript } from '../../bench/run-for-result.ts';
 import type { Case } from './cases.ts';
 import { writeData } from './data.ts';
-import type { Measured } from './measure.ts';
-import { modelPath } from './models.ts';
 
-/** What a process of measure.ts is told. */
-export interface Plan {
-  model: string;
-  trainingFile: string;
-  peft: PeftConfig;
-  training: ResolvedTraining;
-  precision: 'fp32' | 'bf16';
-  outputDir: string;
-}
+import { modelPath } from './models.ts';
+import type { Measured, Plan } from './plan.ts';
 
 export interface Compared {
   estimate: TrainingEstimate;
@@ -47,7 +32,14 @@ export async function runCase(each: Case, folder: string): Promise<Compared> {
   const training = resolveTraining({ peft, training: options, exampleCount: lines });
   const precision = training.precision === 'bf16' ? 'bf16' : 'fp32';
 
-  const plan: Plan = { model, trainingFile, peft, training, precision, outputDir: path.join(folder, 'adapter') };
+  const plan: Plan = {
+    model,
+    trainingFile,
+    peft,
+    training,
+    precision,
+    outputDir: path.join(folder, 'adapter'),
+  };
   const file = path.join(folder, 'plan.json');
   await writeFile(file, JSON.stringify(plan));
   const script = path.join(import.meta.dirname, 'measure.ts');

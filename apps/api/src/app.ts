@@ -3,6 +3,7 @@ import { collectLocal, repeat, type Services, startModelFetcher, startWebhookSen
 import Fastify, { LogController } from 'fastify';
 import { mcpRoutes } from './agents/mcp-route.ts';
 import { entityTags } from './downloads/entity-tags.ts';
+import { createEstimator } from './estimates/estimator.ts';
 import { startJobValidator } from './jobs/job-validator.ts';
 import { createOptionChecker } from './jobs/option-checker.ts';
 import { openApi } from './open-api/open-api.ts';
@@ -37,6 +38,7 @@ import { adminUsageRoutes } from './routes/admin/usage.ts';
 import { adminWorkerRoutes } from './routes/admin/workers.ts';
 import { chatCompletionRoutes } from './routes/chat-completions.ts';
 import { completionRoutes } from './routes/completions.ts';
+import { estimateRoutes } from './routes/estimates.ts';
 import { fileReportRoutes } from './routes/file-reports.ts';
 import { fileRoutes } from './routes/files.ts';
 import { fineTuningJobRoutes } from './routes/fine-tuning-jobs.ts';
@@ -116,7 +118,12 @@ export async function buildApp(services: Services, overrides: Partial<ApiSetting
   await app.register(budgets);
 
   const checker = createOptionChecker(settings.checkTimeoutMs);
-  const validator = startJobValidator(services, checker, { sweepMs: settings.validationSweepMs });
+  const validator = startJobValidator(services, checker, {
+    sweepMs: settings.validationSweepMs,
+    estimateTimeoutMs: settings.estimateTimeoutMs,
+    refuseUnfitJobs: settings.refuseUnfitJobs,
+  });
+  const estimator = createEstimator(services, { timeoutMs: settings.estimateTimeoutMs });
   const reporter = startFileReporter(services, {
     sweepMs: settings.reportSweepMs,
     timeoutMs: settings.reportTimeoutMs,
@@ -124,6 +131,7 @@ export async function buildApp(services: Services, overrides: Partial<ApiSetting
   app.addHook('onClose', async () => {
     await reporter.close();
     await validator.close();
+    await estimator.close();
     await checker.close();
   });
   const collector = repeat(
@@ -153,6 +161,7 @@ export async function buildApp(services: Services, overrides: Partial<ApiSetting
       await v1.register(fileReportRoutes, { reporter });
       await v1.register(uploadRoutes, { settings });
       await v1.register(fineTuningJobRoutes, { validator, checker });
+      await v1.register(estimateRoutes, { estimator, checker });
       await v1.register(jobEventRoutes, { settings });
       await v1.register(jobAttemptRoutes);
       await v1.register(checkpointRoutes);

@@ -163,6 +163,7 @@ export const errorCodes = {
   invalid_job_state: [400, 'The job is in a state that does not allow this.'],
   unsupported_task: [400, 'The model cannot be used for `peft.task_type`, or to write text.'],
   data_unfit_for_task: [400, 'Lines of this kind are not what `peft.task_type` learns from.'],
+  estimate_timeout: [400, 'An estimate took too long: the tokenizer is slow with lines of the files.'],
   // On a failed job, as `error.code`: the data or the options
   invalid_training_file: [400, 'Examples are too long or empty; the message lists the lines of all of them.'],
   invalid_validation_file: [400, 'The same of the validation file.'],
@@ -179,6 +180,10 @@ export const errorCodes = {
   unsupported_chat_template: [
     400,
     'The chat template rewrites earlier turns, so that assistant messages cannot be told apart.',
+  ],
+  insufficient_memory: [
+    400,
+    'No live worker has the memory for the job; the message says with which options it would fit.',
   ],
   training_diverged: [400, 'The loss is not a number any more: try a smaller learning rate.'],
   adapter_without_effect: [400, 'The trained adapter answers exactly as the base model does.'],

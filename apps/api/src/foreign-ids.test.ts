@@ -285,6 +285,22 @@ test('an id in a body or a query string', async () => {
       'model',
       (id) => ['/v1/fine_tuning/jobs', { model: 'tiny', training_file: file, start_from: id }],
     ],
+    'POST /v1/fine_tuning/estimates training_file': [
+      'file_id',
+      (id) => ['/v1/fine_tuning/estimates', { model: 'tiny', training_file: id }],
+    ],
+    'POST /v1/fine_tuning/estimates validation_file': [
+      'file_id',
+      (id) => ['/v1/fine_tuning/estimates', { model: 'tiny', training_file: file, validation_file: id }],
+    ],
+    'POST /v1/fine_tuning/estimates model': [
+      'model',
+      (id) => ['/v1/fine_tuning/estimates', { model: id, training_file: file }],
+    ],
+    'POST /v1/fine_tuning/estimates start_from': [
+      'model',
+      (id) => ['/v1/fine_tuning/estimates', { model: 'tiny', training_file: file, start_from: id }],
+    ],
     'POST /v1/fine_tuning/jobs/{fine_tuning_job_id}/clone training_file': [
       'file_id',
       (id) => clone({ training_file: id }),

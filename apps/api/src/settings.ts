@@ -23,6 +23,10 @@ export interface ApiSettings {
   reportSweepMs: number;
   /** How long one report may take. */
   reportTimeoutMs: number;
+  /** How long it may take to tell what a job comes to. */
+  estimateTimeoutMs: number;
+  /** A job that no live worker has the memory for fails once its files are validated. */
+  refuseUnfitJobs: boolean;
   /** The longest any request, a slow upload too, may take to arrive. */
   requestTimeoutMs: number;
   /** A connection on which nothing moves for this long is closed: between requests, or when its client does not read. */
@@ -79,6 +83,7 @@ const EnvSchema = Type.Object({
   GRAFT_MAX_COMPLETIONS_PER_KEY: count(256),
   GRAFT_MAX_COMPLETIONS_PER_TEAM: count(512),
   GRAFT_MAX_COMPLETIONS_PER_ADDRESS: count(512),
+  GRAFT_REFUSE_UNFIT_JOBS: Type.Enum(['0', '1'], { default: '1' }),
   GRAFT_TRUST_PROXY: Type.String({ default: '' }),
   GRAFT_PUBLIC_URL: Type.Optional(Type.String()),
   GRAFT_OIDC_CONFIG: Type.Optional(Type.String()),
@@ -106,6 +111,8 @@ export function loadApiSettings(env: NodeJS.ProcessEnv = process.env): ApiSettin
     completionWaitMs: 20_000,
     reportSweepMs: 5_000,
     reportTimeoutMs: 15 * 60_000,
+    estimateTimeoutMs: 30_000,
+    refuseUnfitJobs: filled.GRAFT_REFUSE_UNFIT_JOBS === '1',
     requestTimeoutMs: 60 * 60_000,
     stallMs: 75_000,
     maxConnections: Number(filled.GRAFT_MAX_CONNECTIONS),

@@ -15,6 +15,7 @@ import { addTrainVerb } from './local/train.ts';
 import { addAdaptersVerbs } from './remote/adapters/adapters.ts';
 import { addCheckpointsVerbs } from './remote/adapters/checkpoints.ts';
 import { addChatVerb } from './remote/chat.ts';
+import { addEstimateVerb } from './remote/estimate.ts';
 import { addFilesVerbs } from './remote/files.ts';
 import { addJobsVerbs } from './remote/jobs.ts';
 import { addLoginVerbs } from './remote/login.ts';
@@ -55,6 +56,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted. Every verb has --h
   addJoinVerb(program);
   addWhoamiVerb(program);
   addFilesVerbs(program);
+  addEstimateVerb(program);
   addJobsVerbs(program);
   addCheckpointsVerbs(program);
   addAdaptersVerbs(program);

@@ -99,6 +99,7 @@ export {
   type Job,
   type JobAttempt,
   type JobError,
+  type JobEstimate,
   type JobProgress,
   type JobRequirements,
   type JobState,
@@ -349,6 +350,7 @@ export {
   type WebhookEvent,
   webhookEvents,
 } from './webhooks/webhook.ts';
+export { type LiveMachine, liveMachines } from './workers/live-machines.ts';
 export { listWorkers, setWorkerService, type WorkerRecord } from './workers/manage-workers.ts';
 export {
   clearWorkerFaults,

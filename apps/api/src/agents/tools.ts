@@ -39,32 +39,42 @@ export interface Tool {
 }
 
 /** Tools that ask one route each: its summary, its parameters and its access are theirs. */
-const routes: [name: string, method: string, path: string, more?: { hidden?: string[]; destroys?: true }][] =
+const routes: [
+  name: string,
+  method: string,
+  path: string,
+  more?: { hidden?: string[]; destroys?: true; reads?: true },
+][] = [
+  ['list_models', 'GET', '/v1/models'],
+  ['list_files', 'GET', '/v1/files'],
+  ['get_file_report', 'GET', '/v1/files/:file_id/report'],
   [
-    ['list_models', 'GET', '/v1/models'],
-    ['list_files', 'GET', '/v1/files'],
-    ['get_file_report', 'GET', '/v1/files/:file_id/report'],
-    [
-      'create_fine_tuning_job',
-      'POST',
-      '/v1/fine_tuning/jobs',
-      { hidden: ['hyperparameters', 'idempotency-key'] },
-    ],
-    ['list_fine_tuning_jobs', 'GET', '/v1/fine_tuning/jobs'],
-    ['get_fine_tuning_job', 'GET', '/v1/fine_tuning/jobs/:fine_tuning_job_id'],
-    ['cancel_fine_tuning_job', 'POST', '/v1/fine_tuning/jobs/:fine_tuning_job_id/cancel', { destroys: true }],
-    ['pause_fine_tuning_job', 'POST', '/v1/fine_tuning/jobs/:fine_tuning_job_id/pause'],
-    ['resume_fine_tuning_job', 'POST', '/v1/fine_tuning/jobs/:fine_tuning_job_id/resume'],
-    [
-      'list_fine_tuning_events',
-      'GET',
-      '/v1/fine_tuning/jobs/:fine_tuning_job_id/events',
-      { hidden: ['stream'] },
-    ],
-    ['get_fine_tuning_metrics', 'GET', '/v1/fine_tuning/jobs/:fine_tuning_job_id/metrics'],
-    ['list_adapters', 'GET', '/v1/adapters'],
-    ['chat', 'POST', '/v1/chat/completions', { hidden: ['stream', 'stream_options'] }],
-  ];
+    'estimate_fine_tuning_job',
+    'POST',
+    '/v1/fine_tuning/estimates',
+    { hidden: ['hyperparameters'], reads: true },
+  ],
+  [
+    'create_fine_tuning_job',
+    'POST',
+    '/v1/fine_tuning/jobs',
+    { hidden: ['hyperparameters', 'idempotency-key'] },
+  ],
+  ['list_fine_tuning_jobs', 'GET', '/v1/fine_tuning/jobs'],
+  ['get_fine_tuning_job', 'GET', '/v1/fine_tuning/jobs/:fine_tuning_job_id'],
+  ['cancel_fine_tuning_job', 'POST', '/v1/fine_tuning/jobs/:fine_tuning_job_id/cancel', { destroys: true }],
+  ['pause_fine_tuning_job', 'POST', '/v1/fine_tuning/jobs/:fine_tuning_job_id/pause'],
+  ['resume_fine_tuning_job', 'POST', '/v1/fine_tuning/jobs/:fine_tuning_job_id/resume'],
+  [
+    'list_fine_tuning_events',
+    'GET',
+    '/v1/fine_tuning/jobs/:fine_tuning_job_id/events',
+    { hidden: ['stream'] },
+  ],
+  ['get_fine_tuning_metrics', 'GET', '/v1/fine_tuning/jobs/:fine_tuning_job_id/metrics'],
+  ['list_adapters', 'GET', '/v1/adapters'],
+  ['chat', 'POST', '/v1/chat/completions', { hidden: ['stream', 'stream_options'] }],
+];
 
 /** Characters of training data that a call may carry: it comes through the body of the endpoint, as JSON. */
 const mostData = 900_000;
@@ -79,7 +89,7 @@ export function createTools(known: readonly ToolRoute[], resolve: (id: string) =
     const route = find(method, path);
     const inputSchema = toolSchemaOf(route.input, resolve);
     for (const hidden of more.hidden ?? []) delete inputSchema.properties[hidden];
-    const readOnlyHint = method === 'GET';
+    const readOnlyHint = method === 'GET' || more.reads === true;
     return {
       name,
       description: [`${route.summary}.`, route.description].filter(Boolean).join(' '),

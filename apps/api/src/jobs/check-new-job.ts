@@ -1,35 +1,13 @@
 import { createHash } from 'node:crypto';
-import {
-  defaultPeft,
-  GraftError,
-  type Hyperparameters,
-  type PeftConfig,
-  parsePeftConfig,
-  parseTrainingOptions,
-} from '@graft/peft-core/config';
-import { checkBestMetric, checkFormat } from '@graft/peft-core/examples';
-import {
-  checkJobQuota,
-  type FileRecord,
-  getFile,
-  type Identity,
-  type NewJob,
-  readQuota,
-  type Services,
-} from '@graft/service';
+import type { Identity, NewJob, Services } from '@graft/service';
 import type { Static } from 'typebox';
-import { ApiError } from '../api-error.ts';
 import type { CreateJobSchema } from '../schemas/fine-tuning-job.ts';
+import { canonicalJson } from './canonical-json.ts';
 import { checkIntegrations } from './check-integrations.ts';
-import { checkPeftOfStart, findStart } from './find-start.ts';
-import { openBaseModel } from './open-base-model.ts';
+import { checkTraining } from './check-training.ts';
 import type { OptionChecker } from './option-checker.ts';
-import { resolveOptions } from './resolve-options.ts';
 
 export type CreateJobBody = Static<typeof CreateJobSchema>;
-
-/** Milliseconds to open a base model. Where that takes longer, the options are checked against it when the files are validated. */
-const openModelPatience = 5_000;
 
 interface Headers {
   idempotencyKey: string | null;
@@ -37,10 +15,7 @@ interface Headers {
   isRetry: boolean;
 }
 
-/**
- * Checks all of a request for a job that can be checked without reading its files: model, files, purpose, PEFT config,
- * training options, target modules. Throws ApiError or GraftError; writes nothing.
- */
+/** Checks all of a request for a job that can be checked without reading its files. Throws ApiError or GraftError; writes nothing. */
 export async function checkNewJob(
   services: Services,
   checker: OptionChecker,
@@ -48,45 +23,9 @@ export async function checkNewJob(
   body: CreateJobBody,
   headers: Headers,
 ): Promise<NewJob> {
-  const hyperparameters = checkMethod(body);
   const integrations = await checkIntegrations(services, caller, body.integrations ?? []);
-  const { baseModel, startFrom } = await findStart(services, caller, body);
-  const trainingFile = await checkFile(services, caller, 'training_file', body.training_file);
-  const validationFile = body.validation_file
-    ? await checkFile(services, caller, 'validation_file', body.validation_file)
-    : null;
-
-  const { peft, training } = parseOptions(body, startFrom?.peft ?? null);
-  if (trainingFile.format) checkFormat(peft.task_type, trainingFile.format, 'training_file');
-  if (validationFile?.format) checkFormat(peft.task_type, validationFile.format, 'validation_file');
-  if (trainingFile.format) checkBestMetric(training, trainingFile.format);
-  const seed = body.seed ?? training.seed ?? null;
-  if (training.seed !== undefined && training.seed !== seed) {
-    throw new ApiError('invalid_training_option', `training.seed is ${training.seed}, but seed is ${seed}.`, {
-      param: 'training.seed',
-    });
-  }
-  if (body.validation_file && training.validation_split) {
-    throw new ApiError(
-      'invalid_training_option',
-      'training.validation_split and validation_file exclude each other.',
-      {
-        param: 'training.validation_split',
-      },
-    );
-  }
-
-  // Before a base model is fetched that the team may not train.
-  const quota = await readQuota(services, caller.teamId);
-  const asked = { model: baseModel, peft, maxSeqLength: training.max_seq_length ?? null };
-  checkJobQuota(quota, asked);
-  const model = await openBaseModel(services, baseModel, AbortSignal.timeout(openModelPatience));
-  // Only to find faults: the values are fixed when the files are validated, and then the base model is here.
-  const hasValidationFile = validationFile !== null;
-  const options = { peft, training, hyperparameters, startFrom, hasValidationFile };
-  const resolved = await resolveOptions(checker, caller.teamId, options, trainingFile.examples ?? 0, model);
-  checkJobQuota(quota, { ...asked, maxSeqLength: resolved.max_seq_length });
-
+  const checked = await checkTraining(services, checker, caller, body);
+  const { baseModel, startFrom, hyperparameters, peft, training, seed } = checked;
   return {
     keyId: caller.keyId,
     personId: caller.personId,
@@ -106,76 +45,4 @@ export async function checkNewJob(
     requestHash: createHash('sha256').update(canonicalJson(body)).digest('hex'),
     ...headers,
   };
-}
-
-/** `method` says how to train; the top-level hyperparameters of old clients are its short form. */
-function checkMethod(body: CreateJobBody): Hyperparameters {
-  const { method } = body;
-  if (method && (method.type !== 'supervised' || (method.dpo ?? method.reinforcement ?? null) !== null)) {
-    throw new ApiError('unsupported_method', 'Only the method "supervised" is available.', {
-      param: 'method.type',
-    });
-  }
-  const given = method?.supervised?.hyperparameters;
-  if (given && body.hyperparameters && canonicalJson(given) !== canonicalJson(body.hyperparameters)) {
-    throw new ApiError(
-      'invalid_value',
-      "Invalid 'hyperparameters': differs from method.supervised.hyperparameters; send the latter only.",
-      { param: 'hyperparameters' },
-    );
-  }
-  return given ?? body.hyperparameters ?? {};
-}
-
-/** Both options are parsed even when the first is at fault, so that every fault is reported together. */
-function parseOptions(body: CreateJobBody, ofStart: PeftConfig | null) {
-  const faults: GraftError[] = [];
-  const attempt = <T>(parse: () => T): T | null => {
-    try {
-      return parse();
-    } catch (error) {
-      if (!(error instanceof GraftError)) throw error;
-      faults.push(error);
-      return null;
-    }
-  };
-  const peft = attempt<PeftConfig>(() =>
-    ofStart ? checkPeftOfStart(body.peft, ofStart) : parsePeftConfig(body.peft ?? defaultPeft),
-  );
-  const training = attempt(() => parseTrainingOptions(body.training ?? {}));
-  const [first] = faults;
-  if (first) {
-    throw new GraftError(first.code, faults.map((fault) => fault.message).join('; '), { param: first.param });
-  }
-  return { peft: peft!, training: training! };
-}
-
-/** Another team's file is answered like an unknown one. */
-async function checkFile(
-  services: Services,
-  caller: Identity,
-  param: 'training_file' | 'validation_file',
-  id: string,
-): Promise<FileRecord> {
-  const file = await getFile(services, caller.teamId, id);
-  if (!file) throw new ApiError('file_not_found', `No such file: ${id}`, { status: 400, param });
-  if (file.purpose !== 'fine-tune') {
-    throw new ApiError(
-      'invalid_file_purpose',
-      `${id} has purpose "${file.purpose}"; upload it with "fine-tune".`,
-      {
-        param,
-      },
-    );
-  }
-  return file;
-}
-
-/** JSON with sorted keys: equal for requests that ask for the same. */
-function canonicalJson(value: unknown): string {
-  return JSON.stringify(value, (_key, part) =>
-    typeof part === 'object' && part !== null && !Array.isArray(part)
-      ? Object.fromEntries(Object.entries(part).toSorted(([a], [b]) => (a < b ? -1 : 1)))
-      : part,
-  );
 }

@@ -15,6 +15,7 @@ import {
   isLastingModelFault,
   type Job,
   type JobError,
+  type JobEstimate,
   keepValidationResult,
   leaseOf,
   randomText,
@@ -27,13 +28,15 @@ import {
   type ValidationProgress,
   whenStorageIsBack,
 } from '@graft/service';
+import { estimateJob, type PlannedJob } from '../estimates/estimate-job.ts';
+import { unfitJob } from '../estimates/unfit-job.ts';
+import { createFileThreads, type FileThreads, ThreadDied } from '../job-files/file-threads.ts';
+import { tokenizerKeyOf, validationKey } from '../job-files/validation-key.ts';
 import { observeValidation } from './observe-validation.ts';
 import { openBaseModel } from './open-base-model.ts';
 import type { OptionChecker } from './option-checker.ts';
 import { plannedTokens } from './planned-tokens.ts';
 import { resolveOptions } from './resolve-options.ts';
-import { createFileValidator, type FileValidator, ThreadDied } from './validate-files.ts';
-import { tokenizerKeyOf, validationKey } from './validation-key.ts';
 
 export interface JobValidator {
   /** A job was created: look at once. */
@@ -42,11 +45,20 @@ export interface JobValidator {
   close(): Promise<void>;
 }
 
+interface ValidatorOptions {
+  /** How often jobs are looked for whose validation was abandoned. */
+  sweepMs: number;
+  /** How long it may take to tell what a job comes to. */
+  estimateTimeoutMs: number;
+  /** A job that no live worker has the memory for fails, and is not queued. */
+  refuseUnfitJobs: boolean;
+}
+
 /** A validation under way. */
-interface Validation {
+interface Validation extends Pick<ValidatorOptions, 'estimateTimeoutMs' | 'refuseUnfitJobs'> {
   services: Services;
   checker: OptionChecker;
-  files: FileValidator;
+  files: FileThreads;
   job: Job;
   /** Fires when the process stops, and when the job was cancelled or taken over. */
   signal: AbortSignal;
@@ -60,9 +72,9 @@ interface Validation {
 export function startJobValidator(
   services: Services,
   checker: OptionChecker,
-  options: { sweepMs: number },
+  options: ValidatorOptions,
 ): JobValidator {
-  const files = createFileValidator();
+  const files = createFileThreads();
   const { leaseSeconds, validationThreads } = services.env;
   const claim = { workerId: `validator-${randomText(12)}`, leaseSeconds };
   const underWay = new Set<Promise<void>>();
@@ -75,7 +87,7 @@ export function startJobValidator(
         const onlyIdleTeams = validationThreads > 1 && underWay.size === validationThreads - 1;
         const job = await claimValidation(services, { ...claim, onlyIdleTeams });
         if (!job) return;
-        const validate = () => validateJob(services, checker, files, job, stopping);
+        const validate = () => validateJob({ ...options, services, checker, files, job }, stopping);
         const work = asTeam(job.teamId, () => observeValidation(job, validate))
           .catch((err) => services.log.error({ err, jobId: job.id }, 'validation was not finished'))
           .finally(() => {
@@ -102,12 +114,10 @@ const heartbeatMs = 1000;
 
 /** Answers the state that the job is in afterwards, or `broken`, `fenced`, `returned` or `released` where it goes on elsewhere. */
 async function validateJob(
-  services: Services,
-  checker: OptionChecker,
-  files: FileValidator,
-  job: Job,
+  what: Omit<Validation, 'signal' | 'onProgress'>,
   stop: AbortSignal,
 ): Promise<string> {
+  const { services, job } = what;
   const lease = leaseOf(job);
   const { leaseSeconds } = services.env;
   const lost = new AbortController();
@@ -125,7 +135,7 @@ async function validateJob(
     const onProgress = (news: ValidationProgress) => {
       progress = news;
     };
-    const end = await outcomeOf({ services, checker, files, job, signal, onProgress });
+    const end = await outcomeOf({ ...what, signal, onProgress });
     if (end instanceof ThreadDied) {
       const left = await whenBack(signal, () =>
         breakValidation(services, lease, { reason: end.message, leaseSeconds }),
@@ -217,9 +227,15 @@ async function examine(validation: Validation): Promise<ValidationOutcome> {
   const key = validationKey({ training, validation: other }, what);
   const known = await whenBack(signal, () => findValidationResult(services, job.teamId, key));
   if (known?.error) return { ok: false, error: known.error };
-  const planned = (tokens: number) => plannedTokens(resolvedTraining, training.examples ?? 0, tokens);
-  if (known && known.tokens !== null)
-    return { ok: true, resolvedTraining, plannedTokens: planned(known.tokens) };
+  const valid = async (tokens: number): Promise<ValidationOutcome> => {
+    const planned = { model, trainingFile: training, validationFile: other, peft: job.peft };
+    const estimate = await estimateOf(validation, { ...planned, training: resolvedTraining });
+    const unfit = estimate && validation.refuseUnfitJobs ? unfitJob(estimate) : null;
+    if (estimate && unfit) return { ok: false, error: unfit, estimate };
+    const most = plannedTokens(resolvedTraining, training.examples ?? 0, tokens);
+    return { ok: true, resolvedTraining, plannedTokens: most, estimate };
+  };
+  if (known && known.tokens !== null) return await valid(known.tokens);
 
   onProgress({ bytes: 0, totalBytes: training.bytes + (other?.bytes ?? 0), examples: 0 });
   const localPath = async (file: FileRecord) =>
@@ -237,9 +253,21 @@ async function examine(validation: Validation): Promise<ValidationOutcome> {
   await keepValidationResult(services, job.teamId, key, error, tokens).catch((err) =>
     services.log.warn({ err, jobId: job.id }, 'the result of a validation was not kept'),
   );
-  return report.ok
-    ? { ok: true, resolvedTraining, plannedTokens: planned(report.tokens) }
-    : { ok: false, error: error! };
+  return report.ok ? await valid(report.tokens) : { ok: false, error: error! };
+}
+
+/** Null where it cannot be told: a job is not refused for that. Throws when the validation was given up. */
+async function estimateOf(
+  { services, files, job, signal, estimateTimeoutMs: timeoutMs }: Validation,
+  planned: PlannedJob,
+): Promise<JobEstimate | null> {
+  try {
+    return await estimateJob(services, files, planned, { timeoutMs, signal });
+  } catch (err) {
+    if (signal.aborted) throw err;
+    services.log.warn({ err, jobId: job.id }, 'what the job comes to could not be told');
+    return null;
+  }
 }
 
 async function fileOf({ services, job, signal }: Validation, id: string, param: string): Promise<FileRecord> {

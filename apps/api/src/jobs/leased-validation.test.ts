@@ -21,6 +21,8 @@ const slowTemplate =
 /** So long that a machine with much else to do renews it in time. */
 const leaseSeconds = 2;
 
+const estimates = { estimateTimeoutMs: 30_000, refuseUnfitJobs: true };
+
 let folder: string;
 let bench: ApiBench;
 let env: NodeJS.ProcessEnv;
@@ -92,7 +94,7 @@ async function show(job: string, team = bench.acme) {
 }
 
 test('a file that takes longer than three leases is validated once, whoever else looks for work, and shows how far it is', async () => {
-  const second = startJobValidator(bench.services, checker, { sweepMs: 50 });
+  const second = startJobValidator(bench.services, checker, { ...estimates, sweepMs: 50 });
   try {
     const job = await create(bench.acme, 'slow', await bench.acme.upload(lines(96)));
     const shown = new Set<number>();
@@ -203,7 +205,7 @@ test('a process that is killed while it validates is followed by another after o
   await until('the child validates', isUnderWay(id, quiet));
   child.kill('SIGKILL');
   const killed = performance.now();
-  const other = startJobValidator(quiet.services, checker, { sweepMs: 50 });
+  const other = startJobValidator(quiet.services, checker, { ...estimates, sweepMs: 50 });
   try {
     await until('another attempt', async () => (await attemptsOf(id, quiet)).length === 2);
     const seconds = (performance.now() - killed) / 1000;
@@ -230,7 +232,7 @@ test('Postgres away while a file is read is a pause, not a fault', async () => {
   // The bench's own validator is busy with another file of this team.
   const busy = await create(bench.acme, 'slow', await bench.acme.upload(lines(4000)));
   await until('the large file', isUnderWay(busy));
-  const validator = startJobValidator(services, checker, { sweepMs: 50 });
+  const validator = startJobValidator(services, checker, { ...estimates, sweepMs: 50 });
   try {
     const file = await bench.acme.upload(lines(24));
     const job = await create(bench.acme, 'slow', file);

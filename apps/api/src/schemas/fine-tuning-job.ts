@@ -9,6 +9,7 @@ import {
 } from '@graft/peft-core/config';
 import { type Job, type Priority, priorityOf, type QueuePlace, wireStatus } from '@graft/service';
 import { type Static, Type } from 'typebox';
+import { EstimateSchema, toWireEstimate } from './estimate.ts';
 import { JobIntegrationSchema } from './integration.ts';
 import { After, createdBetween, limit } from './list.ts';
 import {
@@ -121,6 +122,16 @@ export const CreateJobSchema = named(
   },
 );
 
+const { model, start_from, training_file, validation_file, ...more } = CreateJobSchema.properties;
+const { seed, method, hyperparameters, peft, training } = more;
+
+/** Of a new job what decides how much it comes to. */
+export const EstimateJobSchema = named(
+  'EstimateFineTuningJob',
+  { model, start_from, training_file, validation_file, seed, method, hyperparameters, peft, training },
+  closed,
+);
+
 export const UpdateJobSchema = named(
   'UpdateFineTuningJob',
   { priority: priority('Of a job that runs: once it waits again.') },
@@ -215,6 +226,10 @@ export const JobSchema = named('FineTuningJob', {
       'When a job that waits should start: in half of the cases by then, going by how long the latest jobs ran. Null while none has run, or no worker takes jobs.',
   }),
   estimated_start_latest: nullable(Time, { description: 'The same, in nine of ten cases.' }),
+  estimate: nullable(ref(EstimateSchema), {
+    description:
+      'What it comes to, told before it runs; null until the files are validated, and where it could not be told.',
+  }),
   training_end: nullable(ref(TrainingEndSchema), {
     description: 'Null before the job has succeeded, and of one that an earlier version trained.',
   }),
@@ -307,6 +322,7 @@ export function toWireJob(job: Job, place: QueuePlace | null): Static<typeof Job
     estimated_start: fromNow(place?.start?.median),
     estimated_start_latest: fromNow(place?.start?.late),
     queue_position: place?.position ?? null,
+    estimate: job.estimate && toWireEstimate(job.estimate),
     training_end: job.trainingEnd && {
       step: job.trainingEnd.step,
       total_steps: job.trainingEnd.totalSteps,

@@ -1,6 +1,7 @@
 import type { FineTuningJob, JobPriority, JobStatus } from '@graft/client';
 import { Argument, type Command, Option } from 'commander';
 import { addPair, unixTime, wholeNumber } from '../arguments.ts';
+import { estimateLine } from '../draw/estimate-view.ts';
 import { printable } from '../draw/printable.ts';
 import { count, duration, timestamp } from '../draw/quantities.ts';
 import { fields, table } from '../draw/table.ts';
@@ -208,6 +209,7 @@ function describeJob(job: FineTuningJob, { paint }: Output): string {
           ? null
           : duration(progress.seconds_remaining),
       ],
+      ['estimate', job.estimate ? estimateLine(job.estimate) : null],
       ['ended', endOfJob(job)],
       ['tokens', job.trained_tokens === null ? null : count(job.trained_tokens)],
       [

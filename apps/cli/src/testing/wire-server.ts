@@ -10,6 +10,7 @@ import type {
   FileObject,
   FineTuningJob,
   JobCheckpoint,
+  JobEstimate,
   JobEvent,
   JobMetric,
   Me,
@@ -104,6 +105,10 @@ export async function wireServer(t: TestContext): Promise<WireServer> {
           return fail(response, 400, 'model_not_found', "The model 'no-such-model' does not exist.");
         }
         return send(response, job());
+      case 'POST /fine_tuning/estimates':
+        return body.includes('no-such-model')
+          ? fail(response, 400, 'model_not_found', "The model 'no-such-model' does not exist.")
+          : send(response, body.includes('"batch_size":1') ? fitting : estimate);
       case 'GET /fine_tuning/jobs':
         return send(response, list([job()]));
       case 'GET /fine_tuning/jobs/ftjob-1': {
@@ -241,6 +246,7 @@ export async function wireServer(t: TestContext): Promise<WireServer> {
       seed: 42,
       error: status === 'failed' ? error : null,
       ...{ estimated_finish: null, method: { type: 'supervised' }, metadata: null, training_end: null },
+      estimate: step === 0 ? null : estimate,
       peft: parsePeftConfig({ peft_type: 'LORA' }),
       training: {},
       validation: null,
@@ -396,3 +402,17 @@ export async function tarOf(entries: WireServer['archiveEntries']): Promise<Buff
   for await (const chunk of archive) chunks.push(chunk as Buffer);
   return Buffer.concat(chunks);
 }
+
+const fitting: JobEstimate = {
+  object: 'fine_tuning.estimate',
+  ...{ trainable_parameters: 2_442_240, total_parameters: 134_515_008, peak_memory_bytes: 2_000_000_000 },
+  ...{ tokens: 54_720, steps: 90, seconds: 754.2, fits: true, changes: [] },
+  ...{ workers: 2, memory_bytes: 4_000_000_000, device: 'cpu', precision: 'fp32' },
+};
+const estimate: JobEstimate = {
+  ...{ ...fitting, fits: false, seconds: null, peak_memory_bytes: 9_300_000_000 },
+  changes: [
+    { training: { batch_size: 2, gradient_accumulation_steps: 4 }, peak_memory_bytes: 3_100_000_000 },
+    { training: { gradient_checkpointing: true }, peak_memory_bytes: 2_800_000_000 },
+  ],
+};

@@ -908,6 +908,31 @@ export interface Error {
   };
 }
 
+export interface EstimateFineTuningJob {
+  /** Id of a base model, see GET /v1/models; or a fine-tuned model to go on from, as `start_from`. */
+  model: string;
+  /** Adapter version of the same base model to go on from instead of fresh values: a model’s name (`ft:…`), a tag’s (`ft:…:production`), or the id of a version. Training goes on with its `peft`, which is left out. */
+  start_from?: string | null;
+  /** Id of an uploaded JSONL file. */
+  training_file: string;
+  validation_file?: string | null;
+  seed?: number | null;
+  method?: {
+    /** Only `supervised` is available. */
+    type: 'supervised';
+    supervised?: {
+      hyperparameters?: Hyperparameters;
+    };
+    /** Not available. */
+    dpo?: null;
+    /** Not available. */
+    reinforcement?: null;
+  };
+  hyperparameters?: Hyperparameters;
+  peft?: PeftRequest;
+  training?: TrainingOptions;
+}
+
 export interface File {
   id: string;
   object: 'file';
@@ -1031,6 +1056,48 @@ export interface FileReportTokens {
   }[];
 }
 
+/** Options for `training`. */
+export interface FineTuningChanges {
+  batch_size?: number;
+  gradient_accumulation_steps?: number;
+  gradient_checkpointing?: boolean;
+  base_dtype?: string;
+  /** Longer examples must be cut first. */
+  max_seq_length?: number;
+}
+
+export interface FineTuningEstimate {
+  object: 'fine_tuning.estimate';
+  /** Of the adapter. */
+  trainable_parameters: number;
+  /** Of the base model. */
+  total_parameters: number;
+  /** The most that the process which trains will hold at once. */
+  peak_memory_bytes: number;
+  /** Of all epochs. */
+  tokens: number;
+  /** Optimizer steps. */
+  steps: number;
+  /** From its start to the files of the adapter; null where the speed of the worker is not known. */
+  seconds: number | null;
+  /** Whether a live worker has the memory; null where one does not tell what it has. */
+  fits: boolean | null;
+  /** Any of these would make it fit. Empty when it does, or when nothing helps. */
+  changes: {
+    training: FineTuningChanges;
+    /** With these options. */
+    peak_memory_bytes: number;
+  }[];
+  /** Live workers that could take the job. */
+  workers: number;
+  /** The most that one of them may hold for a job; null: none tells. */
+  memory_bytes: number | null;
+  /** What the numbers are for. */
+  device: 'cpu' | 'gpu';
+  /** The same, of matrix products. */
+  precision: 'fp32' | 'bf16';
+}
+
 export interface FineTuningJob {
   id: string;
   object: 'fine_tuning.job';
@@ -1089,6 +1156,8 @@ export interface FineTuningJob {
   estimated_start: number | null;
   /** The same, in nine of ten cases. */
   estimated_start_latest: number | null;
+  /** What it comes to, told before it runs; null until the files are validated, and where it could not be told. */
+  estimate: FineTuningEstimate | null;
   /** Null before the job has succeeded, and of one that an earlier version trained. */
   training_end: FineTuningJobTrainingEnd | null;
   /** 1 for the next job; null when it does not wait. Up to a second old. */

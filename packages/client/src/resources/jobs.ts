@@ -8,6 +8,8 @@ import type {
   JobCheckpoint,
   JobCloneParams,
   JobCreateParams,
+  JobEstimate,
+  JobEstimateParams,
   JobEvent,
   JobListParams,
   JobMetric,
@@ -40,6 +42,12 @@ export class Jobs {
       headers: idempotencyKey === undefined ? {} : { 'idempotency-key': idempotencyKey },
       signal: options.signal,
     });
+  }
+
+  /** What such a job would come to; none is created. */
+  estimate(params: JobEstimateParams, options: { signal?: AbortSignal } = {}): Promise<JobEstimate> {
+    const path = '/fine_tuning/estimates';
+    return this.#transport.json({ method: 'POST', path, json: params, signal: options.signal });
   }
 
   /** A job like another one, but for what is given. */

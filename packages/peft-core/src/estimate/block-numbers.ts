@@ -24,7 +24,10 @@ interface Linear {
 }
 
 /** Every block of the model, an encoder's before its decoder's. */
-export function blockNumbers({ model, batches: { shape } }: Pick<JobParts, 'model' | 'batches'>): BlockNumbers[] {
+export function blockNumbers({
+  model,
+  batches: { shape },
+}: Pick<JobParts, 'model' | 'batches'>): BlockNumbers[] {
   const { hiddenSize: H, heads, kvHeads, headSize, encoderLayers = 0 } = model;
   const own = shape.rows * shape.tokens;
   const input = shape.rows * shape.inputTokens;

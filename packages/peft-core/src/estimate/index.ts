@@ -1,3 +1,11 @@
-/** What a job comes to before it runs: size, memory, time. Loads no TensorFlow. */
-export type { DataSample, EstimatedJob, ExampleSample, Machine, TrainingEstimate } from './estimate.ts';
+/** What a job comes to before it runs: memory, tokens, steps and time. Loads no TensorFlow. */
+export type {
+  DataSample,
+  EstimatedJob,
+  ExampleSample,
+  Machine,
+  TrainingEstimate,
+} from './estimate.ts';
 export { estimateTraining } from './estimate-training.ts';
+export { type FittingChange, fittingChanges } from './fitting-changes.ts';
+export { type SampledSource, sampleExamples } from './sample-examples.ts';

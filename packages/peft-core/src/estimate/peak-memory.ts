@@ -1,5 +1,5 @@
-import { methodOf } from '../tuners/methods.ts';
 import { elementCount } from '../tensors/tensor-source.ts';
+import { methodOf } from '../tuners/methods.ts';
 import { NF4_TABLE, partsOf, storedWeights } from '../weights/base-storage.ts';
 import { blockNumbers, headNumbers } from './block-numbers.ts';
 import type { JobParts } from './job-parts.ts';
@@ -47,10 +47,16 @@ export function activationBytes(parts: JobParts): number {
   const blocks = blockNumbers(parts);
   const trained = blocks.slice(lowestTrained);
   const recomputes = training.gradient_checkpointing;
-  const kept = trained.reduce((sum, block) => sum + (recomputes ? block.positions * parts.model.hiddenSize : block.kept), 0);
+  const kept = trained.reduce(
+    (sum, block) => sum + (recomputes ? block.positions * parts.model.hiddenSize : block.kept),
+    0,
+  );
   const { peft, model } = parts;
-  const added = (methodOf(peft).keptNumbers?.(peft, model) ?? 0) * Math.max(...blocks.map(({ positions }) => positions));
-  const within = blocks.map((block) => Math.max(4 * block.scores, 4 * block.widest) + (recomputes ? 3 * block.kept : 0));
+  const added =
+    (methodOf(peft).keptNumbers?.(peft, model) ?? 0) * Math.max(...blocks.map(({ positions }) => positions));
+  const within = blocks.map(
+    (block) => Math.max(4 * block.scores, 4 * block.widest) + (recomputes ? 3 * block.kept : 0),
+  );
   const head = headNumbers(parts);
   const logits = head ? 3 * Math.min(head.labels, HEAD_ROWS) * head.vocabularySize : 0;
   return FLOAT * (kept + (recomputes ? added / blocks.length : added) + Math.max(logits, ...within));

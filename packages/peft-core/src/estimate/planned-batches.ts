@@ -17,7 +17,7 @@ export interface PlannedBatches {
 }
 
 /** Examples that are laid out at most: more epochs show little that is new. */
-const mostPlaced = 100_000;
+const mostPlaced = 20_000;
 
 /** The plan that training would make, if the sample is all; else one like it. */
 export function plannedBatches(

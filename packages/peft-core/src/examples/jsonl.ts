@@ -5,7 +5,7 @@ import { type DatasetFormat, parseExample, type RawExample, unstorableText } fro
 /** Bad lines that are listed; the rest are counted. */
 export const MAX_LISTED_LINES = 100;
 /** Longest line, in bytes: more than the longest context in bytes, and what the checker may hold at once. */
-const MAX_LINE_BYTES = 4 * 1024 * 1024;
+export const MAX_LINE_BYTES = 4 * 1024 * 1024;
 /** Levels of nesting in a line. What examples are read from has three. */
 const MAX_LINE_DEPTH = 64;
 /** Shorter lines cannot nest deeply enough to cost anything. */
@@ -125,9 +125,11 @@ export function parseJsonl(file: Uint8Array | Iterable<string>): {
   return { format: checker.end().format, examples };
 }
 
-/** One error for many lines: the first few in the message, up to MAX_LISTED_LINES in the details. */
+/** One error for many lines: the first few in the message, up to MAX_LISTED_LINES in the details. Where a line's number is not known, its message says which it is. */
 export function badLines(code: string, faults: ErrorDetail[], total: number): GraftError {
-  const shown = faults.slice(0, 3).map(({ line, message }) => `line ${line} ${message}`);
+  const shown = faults
+    .slice(0, 3)
+    .map(({ line, message }) => (line === undefined ? message : `line ${line} ${message}`));
   const more = total - shown.length;
   const rest = more > 0 ? `; and ${more} more bad line${more === 1 ? '' : 's'}` : '';
   return new GraftError(code, shown.join('; ') + rest, { details: faults });

@@ -1,32 +1,24 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
-import type { PeftConfig } from '../config/index.ts';
 import { GraftError } from '../errors.ts';
-import { isClassifier, outlineOf, ownLabels } from '../outlines/index.ts';
-import type { Tokenizer } from '../text/index.ts';
-import { leadingPositions } from '../tuners/methods.ts';
-import { badLines, createJsonlChecker, type DatasetSummary, MAX_LISTED_LINES } from './jsonl.ts';
-import { type ClassOf, classesBy, LabelCollector } from './label-names.ts';
+import { isClassifier } from '../outlines/index.ts';
+import {
+  type Classes,
+  classesOf,
+  type DataFile,
+  type ExampleSource,
+  faultOfLines,
+  naming,
+  otherFormat,
+  tokenizeOptions,
+} from './example-source.ts';
+import { createJsonlChecker, type DatasetSummary } from './jsonl.ts';
+import { LabelCollector } from './label-names.ts';
 import type { DatasetFormat, RawExample } from './raw-example.ts';
 import { checkFormat } from './task-formats.ts';
-import { ExampleTokenizer, type TokenizeOptions } from './tokenize-examples.ts';
+import { ExampleTokenizer } from './tokenize-examples.ts';
 import type { TrainingExample } from './training-example.ts';
-
-/** Everything that decides what a job's data files become. */
-export interface ExampleSource {
-  trainingFile: string;
-  validationFile?: string | null;
-  tokenizer: Tokenizer;
-  /** The base model's config.json. */
-  modelConfig: Record<string, unknown>;
-  peft: PeftConfig;
-  maxSeqLength: number;
-  /** Classes of the adapter that training starts from. By default those of the base model's own head, if it has one. */
-  headLabels?: readonly string[] | null;
-}
-
-export type DataFile = 'training_file' | 'validation_file';
 
 /** Called while the files are read. No example is kept. */
 export interface ExampleListener {
@@ -78,21 +70,13 @@ export async function readExamples(
         progress.add(bytes.length, file);
       };
       const read = await readLines(path, source, { take, onBytes, onBadLine });
-      const faulty = [read.fault, examples.fault()].filter((fault) => fault !== null);
-      if (faulty.length === 0) return read.summary!.format;
-      const details = faulty
-        .flatMap((fault) => fault.details ?? [])
-        .toSorted((a, b) => (a.line ?? 0) - (b.line ?? 0));
-      throw badLines(faulty[0]!.code, details.slice(0, MAX_LISTED_LINES), bad);
+      const fault = faultOfLines([read.fault, examples.fault()], bad);
+      if (fault) throw fault;
+      return read.summary!.format;
     });
   const format = await tokenise(trainingFile, 'training_file');
   const other = validationFile ? await tokenise(validationFile, 'validation_file') : format;
-  if (other !== format)
-    throw new GraftError(
-      'invalid_jsonl',
-      `the validation file has ${other} examples, the training file ${format} examples`,
-      { param: 'validation_file' },
-    );
+  if (other !== format) throw otherFormat(other, format);
   return { format, labels: classes?.names ?? null, digest: hash.digest('hex') };
 }
 
@@ -125,39 +109,19 @@ class Progress {
   }
 }
 
-function tokenizeOptions(
-  { modelConfig, peft, maxSeqLength }: ExampleSource,
-  classes: Classes | null,
-): TokenizeOptions {
-  const { vocabularySize, decoderStart = null } = outlineOf(modelConfig, peft.task_type);
-  const { virtualTokens, prefixLength } = leadingPositions(peft);
-  return {
-    ...{ maxSeqLength, vocabularySize, decoderStart },
-    leading: virtualTokens + prefixLength,
-    ...(classes ? { classOf: classes.of } : {}),
-  };
-}
-
-interface Classes {
-  names: readonly string[];
-  of: ClassOf;
-}
-
 /**
  * A classifier's classes. They must be known before the first label is read, so the training file is read twice. Lines that are
  * no examples are reported by the second reading.
  */
 function classNames(source: ExampleSource, progress: Progress): Promise<Classes> {
-  const { trainingFile, modelConfig, peft, headLabels = null } = source;
   return naming('training_file', async () => {
     const labels = new LabelCollector();
-    const { fault } = await readLines(trainingFile, source, {
+    const { fault } = await readLines(source.trainingFile, source, {
       take: (example) => labels.add(example),
       onBytes: (bytes) => progress.add(bytes.length, 'training_file'),
     });
     try {
-      const names = labels.namesFor(headLabels ?? ownLabels(modelConfig, peft.task_type));
-      return { names, of: classesBy(names) };
+      return classesOf(source, labels);
     } catch (error) {
       if (!fault) throw error;
       // The labels may be at fault because lines are missing.
@@ -191,21 +155,5 @@ async function readLines(
   } catch (error) {
     if (error instanceof GraftError && error.details) return { summary: null, fault: error };
     throw error;
-  }
-}
-
-/** Runs `body`, whose faults are those of `file`, unless they are the base model's. */
-async function naming<T>(file: DataFile, body: () => Promise<T>): Promise<T> {
-  try {
-    return await body();
-  } catch (error) {
-    if (!(error instanceof GraftError)) throw error;
-    const { code, message, fault, details, param } = error;
-    throw new GraftError(code, message, {
-      param: param === 'model' ? param : file,
-      fault,
-      cause: error,
-      ...(details ? { details } : {}),
-    });
   }
 }

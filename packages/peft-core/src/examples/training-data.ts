@@ -1,6 +1,7 @@
 import { type ResolvedTraining, validationCount } from '../config/index.ts';
 import { permutation, Random } from '../random.ts';
-import { type DataFile, type ExampleSource, type ExampleSummary, readExamples } from './read-examples.ts';
+import type { DataFile, ExampleSource } from './example-source.ts';
+import { type ExampleSummary, readExamples } from './read-examples.ts';
 import type { TrainingExample } from './training-example.ts';
 
 /** A job's examples in memory, and where they came from. */
@@ -24,11 +25,18 @@ export async function readTrainingData(
   );
   const all = examples.training_file;
   if (source.validationFile) return { ...summary, training: all, validation: examples.validation_file };
-  const held = validationCount(all.length, training.validation_split);
-  const order = permutation(all.length, new Random(training.seed, 'split'));
+  return { ...summary, ...split(all, training) };
+}
+
+/** Takes `validation_split` off all examples of a training file, by the seed. */
+export function split<T>(
+  all: readonly T[],
+  { validation_split: share, seed }: ResolvedTraining,
+): { training: T[]; validation: T[] } {
+  const held = validationCount(all.length, share);
+  const order = permutation(all.length, new Random(seed, 'split'));
   const heldOut = new Set(order.subarray(0, held));
   return {
-    ...summary,
     training: all.filter((_, i) => !heldOut.has(i)),
     validation: all.filter((_, i) => heldOut.has(i)),
   };

@@ -8,6 +8,7 @@
  * - progress, metrics, checkpoint: what a worker reports while it holds the lease.
  */
 import type { Hyperparameters, PeftConfig, ResolvedTraining, TrainingOptions } from '@graft/peft-core/config';
+import type { FittingChange, Machine, TrainingEstimate } from '@graft/peft-core/estimate';
 import type { Job as JobRow } from '../generated/client.ts';
 import type { JobIntegrationRequest } from '../integrations/integration.ts';
 
@@ -75,6 +76,20 @@ export interface JobProgress {
   tokensPerSecond: number;
   secondsRemaining: number | null;
   loss?: number;
+}
+
+/** What a job comes to, told before it runs: on the worker that would start it best. */
+export interface JobEstimate extends TrainingEstimate {
+  /** Whether one trainer of a live worker may hold as much; null: of none is that known. */
+  fits: boolean | null;
+  /** What the numbers are for. */
+  machine: Pick<Machine, 'device' | 'precision'>;
+  /** Of the live workers that could take the job, the most that a trainer may hold; null: none tells. */
+  memoryBytes: number | null;
+  /** How many these workers are. */
+  workers: number;
+  /** With which options it would fit, if it does not. */
+  changes: FittingChange[];
 }
 
 /** How the training of a job ended that succeeded. */
@@ -169,6 +184,8 @@ export interface Job {
   trainedTokens: number | null;
   /** What it will train, at most; null until the data were validated. */
   plannedTokens: number | null;
+  /** Null until the data were validated, of jobs of earlier versions, and where it could not be made. */
+  estimate: JobEstimate | null;
   /** Set with the state succeeded; null of one that an earlier version trained. */
   trainingEnd: TrainingEnd | null;
   /** W3C's `traceparent` of the request that created it. */

@@ -38,6 +38,10 @@ export interface FileStore {
    * `file_missing`, `file_corrupt`.
    */
   localPath(file: StoredFile, jobId: string): Promise<string>;
+  /**
+   * The same for whoever reads them at once: the path is valid for some minutes, and leaves nothing behind. Throws as `localPath`.
+   */
+  pathForNow(file: StoredFile): Promise<string>;
   /** Reads the stored bytes afresh, at most `bytesPerSecond`. Throws GraftError `file_missing`, `file_corrupt`. */
   verify(file: StoredFile, options: { bytesPerSecond: number; signal?: AbortSignal }): Promise<void>;
   /** Silent when it is gone already. */

@@ -6,7 +6,14 @@ import { inTransaction } from '../../database/in-transaction.ts';
 import { Prisma } from '../../generated/client.ts';
 import { readQuota } from '../../teams/team-quota.ts';
 import { admitTokens, inQuota, QuotaExceeded } from '../../teams/within-quota.ts';
-import { type Job, type JobError, type Lease, leaseOf, type ValidationProgress } from '../job.ts';
+import {
+  type Job,
+  type JobError,
+  type JobEstimate,
+  type Lease,
+  leaseOf,
+  type ValidationProgress,
+} from '../job.ts';
 import { renewalMs } from '../leases/heartbeat-job.ts';
 import { insertEvent } from '../records/job-event.ts';
 import { advanceClock, atWork, rank, takeTurn, turnsOf } from '../turns/team-turns.ts';
@@ -159,8 +166,10 @@ export type ValidationOutcome =
       resolvedTraining: ResolvedTraining;
       /** What it will train, at most. */
       plannedTokens?: number;
+      /** Null or absent: it could not be told. */
+      estimate?: JobEstimate | null;
     }
-  | { ok: false; error: JobError };
+  | { ok: false; error: JobError; estimate?: JobEstimate };
 
 /**
  * validating → queued, or → failed with the reason, which may be that the team's quota has no room for its tokens. Null: fenced
@@ -173,10 +182,13 @@ export async function finishValidation(
 ): Promise<Job | null> {
   const guard = Prisma.sql`${holds(lease, 'validating')} AND lease_until IS NOT NULL`;
   if (!outcome.ok) {
-    const { error } = outcome;
-    return await inTransaction(db, async (tx) => await endJob(tx, guard, { state: 'failed', error }));
+    const { error, estimate } = outcome;
+    return await inTransaction(db, async (tx) => {
+      if (estimate) await changeJob(tx, guard, told(estimate));
+      return await endJob(tx, guard, { state: 'failed', error });
+    });
   }
-  const { plannedTokens = null } = outcome;
+  const { plannedTokens = null, estimate = null } = outcome;
   const owner = await db.db.job.findFirst({ where: { id: lease.id }, select: { teamId: true } });
   if (!owner) return null;
   const quota = await readQuota(db, owner.teamId);
@@ -189,13 +201,18 @@ export async function finishValidation(
       tx,
       guard,
       Prisma.sql`state = 'queued', resolved_training = ${JSON.stringify(outcome.resolvedTraining)}::jsonb,
-        planned_tokens = ${plannedTokens}, lease_until = NULL, worker_id = NULL, run_after = now()`,
+        planned_tokens = ${plannedTokens}, ${told(estimate)}, lease_until = NULL, worker_id = NULL, run_after = now()`,
     );
     if (!job) return null;
     await endAttempt(tx, job, 'succeeded');
     await insertEvent(tx, job, { message: 'Files validated, moving job to queued state' });
     return job;
   });
+}
+
+/** SQL: what the job comes to. */
+function told(estimate: JobEstimate | null): Prisma.Sql {
+  return Prisma.sql`estimate = ${estimate && JSON.stringify(estimate)}::jsonb`;
 }
 
 async function refusalOf(admission: Promise<void>): Promise<JobError | null> {

@@ -28,6 +28,7 @@ export function createDiskFileStore(dataDir: string): FileStore {
 
   return {
     localPath: verified,
+    pathForNow: verified,
     open: async (file, range) => {
       const local = await verified(file);
       return await onStorage(() => readDigested(local, file, range, fileCorrupt));

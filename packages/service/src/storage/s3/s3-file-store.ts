@@ -35,6 +35,8 @@ export function createS3FileStore(objects: S3Objects, cache: LocalCache): FileSt
       const entry = await entryOf(file);
       return await onStorage(() => readDigested(entry, file, range, fileCorrupt));
     },
+    // What the cache was asked for a moment ago stays there.
+    pathForNow: entryOf,
     localPath: async (file, jobId) => await cache.hold(await entryOf(file), jobId),
     verify: async (file, options) => {
       const stream = await objects.get(keyOf(file.path));

@@ -68,6 +68,7 @@ export function testStores(name: string, open: () => Promise<StoresUnderTest>): 
         const local = await files.localPath(file, 'ftjob-1');
         assert.ok(path.isAbsolute(local));
         assert.deepEqual(await readFile(local), content);
+        assert.deepEqual(await readFile(await files.pathForNow(file)), content);
         await files.verify(file, slow);
       }
       await it.stores.files.remove(file.path);
@@ -75,6 +76,7 @@ export function testStores(name: string, open: () => Promise<StoresUnderTest>): 
       const { files } = (await it.elsewhere()).stores;
       await assert.rejects(files.open(file), { code: 'file_missing', fault: 'system' });
       await assert.rejects(files.localPath(file, 'ftjob-1'), { code: 'file_missing' });
+      await assert.rejects(files.pathForNow(file), { code: 'file_missing' });
       await assert.rejects(files.verify(file, slow), { code: 'file_missing' });
     });
 

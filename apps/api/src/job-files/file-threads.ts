@@ -1,22 +1,29 @@
 import type { Worker } from 'node:worker_threads';
 import type { ValidationProgress } from '@graft/service';
-import { startWorker } from '../threads/thread.ts';
-import type { ValidationMessage, ValidationReport, ValidationTask } from './validation-thread.ts';
+import type { EstimateReport, EstimateTask } from '../estimates/estimate-task.ts';
+import { startWorker, ThreadTimeout } from '../threads/thread.ts';
+import type { FileMessage, FileTask, TaskTokenizer } from './file-thread.ts';
+import type { ValidationReport, ValidationTask } from './validation-task.ts';
 
-/** Heap of a thread. It holds one line at a time, at most 4 MiB; the rest is the tokenizer. */
+/** Heap of a thread. It holds one line at a time, at most 4 MiB, or for an estimate those of some 30 MiB; the rest is the tokenizer. */
 const defaultHeapMb = 1024;
 /** An unused thread, and its memory, is ended after this time. */
 const idleMs = 60_000;
 
-export interface FileValidator {
-  /**
-   * Each task has a thread of its own. `task.tokenizerFiles` go to a thread that has others. Rejects with ThreadDied when the thread
-   * ends by itself, and when `signal` fires, which stops it at once, in the midst of a line too.
-   */
+/**
+ * Each task has a thread of its own. `task.tokenizerFiles` go to a thread that has others. Rejects with ThreadDied when the thread
+ * ends by itself, and when `signal` fires, which stops it at once, in the midst of a line too.
+ */
+export interface FileThreads {
   validate(
-    task: ValidationTask,
+    task: ValidationTask & TaskTokenizer,
     options: { signal: AbortSignal; onProgress(progress: ValidationProgress): void },
   ): Promise<ValidationReport>;
+  /** Rejects with ThreadTimeout after `timeoutMs`; until a new thread has loaded its modules it does not count. */
+  estimate(
+    task: EstimateTask & TaskTokenizer,
+    options: { signal: AbortSignal; timeoutMs: number },
+  ): Promise<EstimateReport>;
   close(): Promise<void>;
 }
 
@@ -29,8 +36,8 @@ interface Thread {
   idle: NodeJS.Timeout | undefined;
 }
 
-/** Validates in threads, so that the event loop stays free; a thread serves one task after another. */
-export function createFileValidator({ heapMb = defaultHeapMb } = {}): FileValidator {
+/** Reads files in threads, so that the event loop stays free; a thread serves one task after another. */
+export function createFileThreads({ heapMb = defaultHeapMb } = {}): FileThreads {
   const free: Thread[] = [];
   const all = new Set<Thread>();
 
@@ -61,13 +68,18 @@ export function createFileValidator({ heapMb = defaultHeapMb } = {}): FileValida
     thread.idle = setTimeout(() => void end(thread), idleMs).unref();
   }
 
-  const validate: FileValidator['validate'] = async (task, { signal, onProgress }) => {
-    signal.throwIfAborted();
+  async function run<Report extends ValidationReport | EstimateReport>(
+    task: FileTask,
+    options: AskOptions,
+  ): Promise<Report> {
+    options.signal.throwIfAborted();
     const thread = take(task.tokenizerKey);
     const known = thread.tokenizerKey === task.tokenizerKey;
     thread.tokenizerKey = task.tokenizerKey;
     try {
-      return await ask(thread.worker, known ? { ...task, tokenizerFiles: null } : task, signal, onProgress);
+      const asked = known ? { ...task, tokenizerFiles: null } : task;
+      // What it reports is of the task's kind.
+      return (await ask(thread.worker, asked, options)) as Report;
     } catch (error) {
       // The thread is broken, or busy with a task that was given up.
       await end(thread);
@@ -75,27 +87,38 @@ export function createFileValidator({ heapMb = defaultHeapMb } = {}): FileValida
     } finally {
       giveBack(thread);
     }
-  };
+  }
 
   return {
-    validate,
+    validate: async ({ tokenizerKey, tokenizerFiles, ...validate }, options) =>
+      await run({ tokenizerKey, tokenizerFiles, validate }, options),
+    estimate: async ({ tokenizerKey, tokenizerFiles, ...estimate }, options) =>
+      await run({ tokenizerKey, tokenizerFiles, estimate }, options),
     close: async () => {
       await Promise.all([...all].map(end));
     },
   };
 }
 
+interface AskOptions {
+  signal: AbortSignal;
+  onProgress?(progress: ValidationProgress): void;
+  timeoutMs?: number;
+}
+
 async function ask(
   worker: Worker,
-  task: ValidationTask,
-  signal: AbortSignal,
-  onProgress: (progress: ValidationProgress) => void,
-): Promise<ValidationReport> {
+  task: FileTask,
+  { signal, onProgress, timeoutMs }: AskOptions,
+): Promise<ValidationReport | EstimateReport> {
   let stopListening = () => {};
+  let late: NodeJS.Timeout | undefined;
   try {
-    return await new Promise<ValidationReport>((resolve, reject) => {
-      const onMessage = (message: ValidationMessage) => {
-        if ('progress' in message) onProgress(message.progress);
+    return await new Promise((resolve, reject) => {
+      const onMessage = (message: FileMessage) => {
+        if ('begun' in message) {
+          if (timeoutMs !== undefined) late = setTimeout(() => reject(new ThreadTimeout()), timeoutMs);
+        } else if ('progress' in message) onProgress?.(message.progress);
         else if ('report' in message) resolve(message.report);
         else reject(new Error(message.broken));
       };
@@ -112,6 +135,7 @@ async function ask(
       worker.postMessage(task);
     });
   } finally {
+    clearTimeout(late);
     stopListening();
   }
 }
@@ -123,7 +147,7 @@ function reasonOf(cause: Error & { code?: string }): string {
 }
 
 function open(heapMb: number): Worker {
-  const worker = startWorker(new URL('./validation-thread.ts', import.meta.url), heapMb);
+  const worker = startWorker(new URL('./file-thread.ts', import.meta.url), heapMb);
   // An idle thread has no other listener, and must not keep the process alive.
   worker.on('error', () => {});
   worker.unref();

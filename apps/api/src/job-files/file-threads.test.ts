@@ -5,11 +5,12 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { defaultPeft, parsePeftConfig } from '@graft/peft-core/config';
 import { writeTinyModel } from '@graft/peft-core/testing';
-import { createFileValidator, ThreadDied } from './validate-files.ts';
-import type { ValidationTask } from './validation-thread.ts';
+import type { TaskTokenizer } from './file-thread.ts';
+import { createFileThreads, ThreadDied } from './file-threads.ts';
+import type { ValidationTask } from './validation-task.ts';
 
 let folder: string;
-let task: ValidationTask;
+let task: ValidationTask & TaskTokenizer;
 before(async () => {
   folder = await mkdtemp(join(tmpdir(), 'graft-validate-'));
   await writeTinyModel(folder);
@@ -35,7 +36,7 @@ after(async () => await rm(folder, { recursive: true, force: true }));
 const quiet = () => ({ signal: new AbortController().signal, onProgress: () => {} });
 
 test('several files are read at once; a thread keeps its tokenizer; one that was stopped is replaced', async () => {
-  const files = createFileValidator();
+  const files = createFileThreads();
   try {
     const ok = { ok: true, tokens: 95_000 };
     assert.deepEqual(await Promise.all([files.validate(task, quiet()), files.validate(task, quiet())]), [
@@ -58,7 +59,7 @@ test('several files are read at once; a thread keeps its tokenizer; one that was
 });
 
 test('a thread without memory is a fault that says so, and the process lives', async () => {
-  const files = createFileValidator({ heapMb: 8 });
+  const files = createFileThreads({ heapMb: 8 });
   // A thread keeps no process alive.
   const alive = setInterval(() => {}, 1000);
   try {

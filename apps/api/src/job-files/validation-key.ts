@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
 import type { TokenizerFiles } from '@graft/peft-core/text';
 import type { FileRecord, LocalBaseModel } from '@graft/service';
-import type { ValidationTask } from './validation-thread.ts';
+import type { TaskTokenizer } from './file-thread.ts';
+import type { ValidationTask } from './validation-task.ts';
 
 /** Raised by whoever changes what validation accepts or says: results that were kept before count no more. */
 const validationVersion = 1;
@@ -20,7 +21,12 @@ export function tokenizerKeyOf({ tokenizerFiles }: Pick<LocalBaseModel, 'tokeniz
 /** SHA-256 of all that a validation's result depends on, so that one result serves every job that is alike. */
 export function validationKey(
   files: { training: FileRecord; validation: FileRecord | null },
-  { tokenizerKey, modelConfig, peft, maxSeqLength }: Omit<ValidationTask, 'trainingFile' | 'validationFile'>,
+  {
+    tokenizerKey,
+    modelConfig,
+    peft,
+    maxSeqLength,
+  }: Omit<ValidationTask, 'trainingFile' | 'validationFile'> & Pick<TaskTokenizer, 'tokenizerKey'>,
 ): string {
   return sha256({
     ...{ validationVersion, node: process.version, tokenizerKey, modelConfig, peft, maxSeqLength },

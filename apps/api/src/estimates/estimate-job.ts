@@ -1,0 +1,67 @@
+import { GraftError, type PeftConfig, type ResolvedTraining } from '@graft/peft-core/config';
+import {
+  baseModelFault,
+  type FileRecord,
+  isDamage,
+  isLastingModelFault,
+  type JobEstimate,
+  type LocalBaseModel,
+  liveMachines,
+  reportCorruption,
+  type Services,
+} from '@graft/service';
+import type { FileThreads } from '../job-files/file-threads.ts';
+import { tokenizerKeyOf } from '../job-files/validation-key.ts';
+import { ThreadTimeout } from '../threads/thread.ts';
+
+/** All that decides what a job comes to. */
+export interface PlannedJob {
+  model: LocalBaseModel;
+  trainingFile: FileRecord;
+  validationFile: FileRecord | null;
+  peft: PeftConfig;
+  training: ResolvedTraining;
+}
+
+/**
+ * What a job comes to on the workers that live now. Throws GraftError for what is wrong with files, options or model, as
+ * validation tells it, `estimate_timeout` after `timeoutMs`; the signal's reason, ThreadDied.
+ */
+export async function estimateJob(
+  services: Services,
+  threads: FileThreads,
+  { model, trainingFile, validationFile, peft, training }: PlannedJob,
+  options: { timeoutMs: number; signal: AbortSignal },
+): Promise<JobEstimate> {
+  const live = await liveMachines(services);
+  const task = {
+    trainingFile: await pathOf(services, trainingFile),
+    validationFile: validationFile && (await pathOf(services, validationFile)),
+    counts: { training_file: trainingFile.examples, validation_file: validationFile?.examples ?? null },
+    tokenizerKey: tokenizerKeyOf(model),
+    tokenizerFiles: model.tokenizerFiles,
+    modelConfig: model.config,
+    ...{ peft, training, live },
+  };
+  const report = await threads.estimate(task, options).catch((error: unknown) => {
+    if (!(error instanceof ThreadTimeout)) throw error;
+    throw new GraftError(
+      'estimate_timeout',
+      `The estimate took more than ${options.timeoutMs / 1000} s, the limit: the tokenizer is slow with lines of these files.`,
+      { param: 'training_file' },
+    );
+  });
+  if (report.ok) return report.estimate;
+  const { code, message, param, fault } = report;
+  const error = new GraftError(code, message, { param, fault });
+  // The tokenizer is the operator's, so its faults are not the user's.
+  throw isLastingModelFault(code) ? baseModelFault(error, model.id, [model.path]) : error;
+}
+
+async function pathOf(services: Services, file: FileRecord): Promise<string> {
+  return await services.files.pathForNow(file).catch(async (error: unknown) => {
+    const { teamId, id } = file;
+    if (isDamage(error)) await reportCorruption(services, { kind: 'file', teamId, id }, error);
+    throw error;
+  });
+}

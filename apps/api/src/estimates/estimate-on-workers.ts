@@ -1,0 +1,73 @@
+import type { ResolvedTraining } from '@graft/peft-core/config';
+import {
+  type EstimatedJob,
+  estimateTraining,
+  fittingChanges,
+  type Machine,
+  type TrainingEstimate,
+} from '@graft/peft-core/estimate';
+import type { JobEstimate, LiveMachine } from '@graft/service';
+
+/** Workers that could take the job. */
+interface Candidate extends Machine {
+  /** What one trainer may hold there; null: not known. */
+  memoryBytes: number | null;
+  workers: number;
+}
+
+/** What is assumed where no worker says otherwise. */
+const unknownMachine = { device: 'cpu', threads: 1, flops: null, memoryBytes: null } as const;
+
+/**
+ * What a job comes to on the live worker that would start it best: the fastest of those in which it fits, else one that does not
+ * tell its memory, else the one with the most. With no live worker that could take it, on a processor of unknown speed.
+ */
+export function estimateOnWorkers(job: EstimatedJob, live: readonly LiveMachine[]): JobEstimate {
+  const { precision } = job.training;
+  const able = live.flatMap((machine) => candidateOf(precision, machine));
+  const nobody = { ...unknownMachine, precision: precision === 'auto' ? 'fp32' : precision, workers: 0 };
+  const estimated = (able.length > 0 ? able : [nobody]).map((machine) => ({
+    machine,
+    estimate: estimateTraining(job, machine),
+  }));
+  const fitting = estimated.filter(
+    ({ machine, estimate }) =>
+      machine.memoryBytes !== null && estimate.peakMemoryBytes <= machine.memoryBytes,
+  );
+  const silent = estimated.filter(({ machine }) => machine.memoryBytes === null);
+  const fits = fitting.length > 0 ? true : silent.length > 0 ? null : false;
+  const { machine, estimate } =
+    fits === false ? estimated.reduce(roomier) : (fits ? fitting : silent).reduce(faster);
+  const memories = able.map(({ memoryBytes }) => memoryBytes).filter((bytes) => bytes !== null);
+  return {
+    ...estimate,
+    fits,
+    machine: { device: machine.device, precision: machine.precision },
+    memoryBytes: memories.length > 0 ? Math.max(...memories) : null,
+    workers: able.reduce((sum, { workers }) => sum + workers, 0),
+    changes: fits === false ? fittingChanges(job, machine, machine.memoryBytes ?? 0) : [],
+  };
+}
+
+/** None, where these workers cannot compute in the precision that is asked for. "auto" is each worker's first. */
+function candidateOf(
+  wanted: ResolvedTraining['precision'],
+  { capabilities, workers }: LiveMachine,
+): Candidate[] {
+  if (!capabilities) return [{ ...unknownMachine, precision: wanted === 'auto' ? 'fp32' : wanted, workers }];
+  const { device, threads, precisions, memoryBytes = null, flops = {} } = capabilities;
+  const precision = wanted === 'auto' ? precisions[0] : wanted;
+  if (!precisions.includes(precision)) return [];
+  return [{ device, threads, precision, memoryBytes, flops: flops[precision] ?? null, workers }];
+}
+
+interface Estimated {
+  machine: Candidate;
+  estimate: TrainingEstimate;
+}
+
+const faster = (a: Estimated, b: Estimated): Estimated =>
+  (b.estimate.seconds ?? Number.POSITIVE_INFINITY) < (a.estimate.seconds ?? Number.POSITIVE_INFINITY) ? b : a;
+
+const roomier = (a: Estimated, b: Estimated): Estimated =>
+  (b.machine.memoryBytes ?? 0) > (a.machine.memoryBytes ?? 0) ? b : a;

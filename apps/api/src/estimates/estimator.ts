@@ -1,0 +1,39 @@
+import type { JobEstimate, Services } from '@graft/service';
+import { ApiError } from '../api-error.ts';
+import { createFileThreads } from '../job-files/file-threads.ts';
+import { createFairQueue, QueueFull } from '../threads/fair-queue.ts';
+import { estimateJob, type PlannedJob } from './estimate-job.ts';
+
+/** Tells what jobs come to that nobody has created. */
+export interface Estimator {
+  /** Throws as `estimateJob` does, and ApiError `too_many_requests` when too many wait. */
+  estimate(teamId: string, job: PlannedJob, signal: AbortSignal): Promise<JobEstimate>;
+  close(): Promise<void>;
+}
+
+/** Two at once, of different teams, which take turns: one team's slow files hold up no other's. */
+export function createEstimator(services: Services, options: { timeoutMs: number }): Estimator {
+  const { timeoutMs } = options;
+  const threads = createFileThreads();
+  const queue = createFairQueue({ running: { perOwner: 1, all: 2 }, waiting: { perOwner: 4, all: 64 } });
+  return {
+    estimate: async (teamId, job, signal) => {
+      try {
+        return await queue.run(teamId, async () => {
+          signal.throwIfAborted();
+          return await estimateJob(services, threads, job, { timeoutMs, signal });
+        });
+      } catch (error) {
+        if (!(error instanceof QueueFull)) throw error;
+        throw new ApiError(
+          'too_many_requests',
+          'Too many estimates wait, of your team or of all; try again.',
+          {
+            headers: { 'retry-after': '5' },
+          },
+        );
+      }
+    },
+    close: async () => await threads.close(),
+  };
+}

@@ -1,0 +1,86 @@
+// What a job shows of its estimate, and how one ends that no live worker has the memory for.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { registerWorker, removeWorker } from '@graft/service';
+import type { ApiSettings } from '../settings.ts';
+import { jobsPath } from '../testing/job-requests.ts';
+import { type ApiBench, chatLine, openApiBench } from '../testing/open-api-bench.ts';
+
+async function onBench(settings: Partial<ApiSettings>, body: (bench: ApiBench) => Promise<void>) {
+  const bench = await openApiBench(settings);
+  try {
+    await body(bench);
+  } finally {
+    await bench.close();
+  }
+}
+
+async function addWorker({ services }: ApiBench, id: string, memoryBytes?: number): Promise<void> {
+  const memory = memoryBytes === undefined ? {} : { memoryBytes };
+  const capabilities = { device: 'cpu' as const, threads: 2, precisions: ['fp32'] as ['fp32'], ...memory };
+  await registerWorker(services, {
+    id,
+    address: null,
+    hostname: 'test',
+    pid: process.pid,
+    slots: 1,
+    capabilities,
+  });
+}
+
+/** The job as it is once it has come to this state. */
+async function jobIn(bench: ApiBench, state: 'queued' | 'failed', training_file: string, more: object = {}) {
+  const body = { model: 'tiny', training_file, training: { batch_size: 4 }, seed: 1, ...more };
+  const created = (await bench.acme.send('POST', jobsPath, body)).json;
+  assert.equal(created.estimate, null);
+  await bench.untilState(created.id, state);
+  return (await bench.acme.send('GET', `${jobsPath}/${created.id}`)).json;
+}
+
+test('a job shows what it comes to; one that fits no live worker fails, and says what would help', async () => {
+  await onBench({}, async (bench) => {
+    const file = await bench.acme.upload(`${chatLine}\n`.repeat(12));
+    const job = await jobIn(bench, 'queued', file);
+    const { json: told } = await bench.acme.send('POST', '/v1/fine_tuning/estimates', {
+      ...{ model: 'tiny', training_file: file, training: { batch_size: 4 }, seed: 1 },
+    });
+    assert.deepEqual(job.estimate, told);
+    const need = job.estimate.peak_memory_bytes as number;
+
+    await addWorker(bench, 'small', need - 1);
+    const refused = await jobIn(bench, 'failed', file);
+    assert.deepEqual([refused.estimate.fits, refused.estimate.memory_bytes], [false, need - 1]);
+    const { code, param, fault, message } = refused.error;
+    const [change] = refused.estimate.changes;
+    assert.deepEqual([code, fault], ['insufficient_memory', 'user']);
+    assert.equal(param, `training.${Object.keys(change.training)[0]}`);
+    assert.match(
+      message,
+      /^Training needs .* of memory, the largest worker has .*; it would fit with training\./,
+    );
+    const taken = await jobIn(bench, 'queued', file, { training: { batch_size: 4, ...change.training } });
+    assert.equal(taken.estimate.fits, true);
+
+    await addWorker(bench, 'silent');
+    assert.equal((await jobIn(bench, 'queued', file)).estimate.fits, null);
+    await removeWorker(bench.services, 'silent');
+    await addWorker(bench, 'large', need);
+    assert.equal((await jobIn(bench, 'queued', file)).estimate.fits, true);
+  });
+});
+
+test('the operator lets jobs be queued that fit no live worker', async () => {
+  await onBench({ refuseUnfitJobs: false }, async (bench) => {
+    await addWorker(bench, 'small', 1);
+    const job = await jobIn(bench, 'queued', await bench.acme.upload(`${chatLine}\n`));
+    assert.deepEqual([job.estimate.fits, job.error], [false, null]);
+  });
+});
+
+test('a job whose estimate could not be made goes on without', async () => {
+  await onBench({ estimateTimeoutMs: 1 }, async (bench) => {
+    await addWorker(bench, 'small', 1);
+    const job = await jobIn(bench, 'queued', await bench.acme.upload(`${chatLine}\n`.repeat(2000)));
+    assert.equal(job.estimate, null);
+  });
+});

@@ -1,0 +1,56 @@
+/** Thread: reads jobs' files with the tokenizers of their base models. */
+import { parentPort } from 'node:worker_threads';
+import { loadTokenizer, type Tokenizer, type TokenizerFiles } from '@graft/peft-core/text';
+import type { ValidationProgress } from '@graft/service';
+import { type EstimateReport, type EstimateTask, estimateFiles } from '../estimates/estimate-task.ts';
+import { faultOf, type ValidationReport, type ValidationTask, validateFiles } from './validation-task.ts';
+
+/** The tokenizer that a task takes. */
+export interface TaskTokenizer {
+  /** Names the tokenizer; its files come along unless the thread's task before had the same. */
+  tokenizerKey: string;
+  tokenizerFiles: TokenizerFiles | null;
+}
+
+export type FileTask = TaskTokenizer & ({ validate: ValidationTask } | { estimate: EstimateTask });
+
+/** What the thread says: that it is at it, how far it is, then how it ended. A fault of the program comes as text. */
+export type FileMessage =
+  | { begun: true }
+  | { progress: ValidationProgress }
+  | { report: ValidationReport | EstimateReport }
+  | { broken: string };
+
+let held: { key: string; tokenizer: Tokenizer } | null = null;
+
+function tokenizerOf({ tokenizerKey, tokenizerFiles }: TaskTokenizer): Tokenizer {
+  if (tokenizerFiles) held = { key: tokenizerKey, tokenizer: loadTokenizer(tokenizerFiles) };
+  if (held?.key !== tokenizerKey) throw new Error(`the thread has no tokenizer ${tokenizerKey}`);
+  return held.tokenizer;
+}
+
+async function work(
+  task: FileTask,
+  tell: (progress: ValidationProgress) => void,
+): Promise<ValidationReport | EstimateReport> {
+  let tokenizer: Tokenizer;
+  try {
+    tokenizer = tokenizerOf(task);
+  } catch (error) {
+    return faultOf(error, () => (error as Error).message);
+  }
+  return 'validate' in task
+    ? await validateFiles(task.validate, tokenizer, tell)
+    : await estimateFiles(task.estimate, tokenizer);
+}
+
+const port = parentPort!;
+port.on('message', async (task: FileTask) => {
+  const tell = (message: FileMessage) => port.postMessage(message);
+  tell({ begun: true });
+  try {
+    tell({ report: await work(task, (progress) => tell({ progress })) });
+  } catch (error) {
+    tell({ broken: error instanceof Error ? (error.stack ?? error.message) : String(error) });
+  }
+});

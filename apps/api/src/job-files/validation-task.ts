@@ -1,0 +1,89 @@
+import { checkInitialText } from '@graft/peft-core/check';
+import { GraftError, type PeftConfig } from '@graft/peft-core/config';
+import { readExamples } from '@graft/peft-core/examples';
+import type { Tokenizer } from '@graft/peft-core/text';
+import type { ValidationProgress } from '@graft/service';
+import { LineRanges, messageOfLines } from '../uploads/line-ranges.ts';
+
+/** A job's files, which are tokenised as training will. */
+export interface ValidationTask {
+  /** Paths. */
+  trainingFile: string;
+  validationFile: string | null;
+  /** The base model's config.json. */
+  modelConfig: Record<string, unknown>;
+  peft: PeftConfig;
+  maxSeqLength: number;
+}
+
+/** A GraftError's parts, since errors of a class do not cross threads as such. */
+export interface FileFault {
+  ok: false;
+  code: string;
+  message: string;
+  param: string;
+  fault: 'user' | 'system' | 'environment';
+}
+
+export type ValidationReport = { ok: true; tokens: number } | FileFault;
+
+const progressMilliseconds = 200;
+
+/** Reports every example that cannot be used. */
+export async function validateFiles(
+  task: ValidationTask,
+  tokenizer: Tokenizer,
+  tell: (progress: ValidationProgress) => void,
+): Promise<ValidationReport> {
+  const bad = new LineRanges();
+  let examples = 0;
+  /** Of the training file, once through. */
+  let tokens = 0;
+  let told = 0;
+  try {
+    checkInitialText(task.peft, task.modelConfig, (text) => tokenizer.encode(text));
+    await readExamples(
+      { ...task, tokenizer },
+      {
+        onBadLine: (line) => bad.add(line),
+        onExample: (example, file) => {
+          examples++;
+          if (file === 'training_file') tokens += example.tokens;
+        },
+        onBytes: (bytes, totalBytes) => {
+          const now = performance.now();
+          if (now - told < progressMilliseconds) return;
+          told = now;
+          tell({ bytes, totalBytes, examples });
+        },
+      },
+    );
+    return { ok: true, tokens };
+  } catch (error) {
+    return faultOf(error, (details) => messageOfLines(details, bad));
+  }
+}
+
+/** What a GraftError says to a job's owner; of bad lines what `messageOf` says. Throws any other error. */
+export function faultOf(
+  error: unknown,
+  messageOf: (details: NonNullable<GraftError['details']>) => string,
+): FileFault {
+  if (!(error instanceof GraftError)) throw error;
+  const { code, message, details } = error;
+  const param = error.param ?? 'training_file';
+  const fault = error.fault === 'user' ? 'user' : 'system';
+  if (!details) return { ok: false, code, message: storable(message), param, fault };
+  return {
+    ok: false,
+    code: `invalid_${param}`,
+    message: storable(messageOf(details)),
+    param,
+    fault: 'user',
+  };
+}
+
+/** Messages quote users' text, and Postgres keeps no U+0000 and no halves of characters. */
+function storable(message: string): string {
+  return Buffer.from(message.replaceAll('\u0000', '\\u0000')).toString();
+}

@@ -1,0 +1,211 @@
+import assert from 'node:assert/strict';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { writeTinyModel } from '@graft/peft-core/testing';
+import { registerWorker, removeWorker, setWorkerService, type WorkerCapabilities } from '@graft/service';
+import { assertError } from '../testing/assert-error.ts';
+import { type ApiBench, answerOf, type Caller, chatLine, openApiBench } from '../testing/open-api-bench.ts';
+
+const path = '/v1/fine_tuning/estimates';
+/** Takes a thread for ever. */
+const endlessTemplate = '{% for i in range(1000000000) %}{% endfor %}{{ messages[0].content }}';
+
+let folder: string;
+let bench: ApiBench;
+let lines: string;
+before(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'graft-estimates-'));
+  await writeTinyModel(join(folder, 'tiny'), { max_position_embeddings: 64 });
+  await writeTinyModel(join(folder, 'endless'));
+  await writeFile(join(folder, 'endless', 'chat_template.jinja'), endlessTemplate);
+  const models = join(folder, 'base-models.json');
+  await writeFile(models, JSON.stringify({ tiny: { folder: 'tiny' }, endless: { folder: 'endless' } }));
+  bench = await openApiBench({ estimateTimeoutMs: 4000 }, { GRAFT_BASE_MODELS: models });
+  lines = await bench.acme.upload(`${chatLine}\n`.repeat(20));
+});
+after(async () => {
+  await bench?.close();
+  await rm(folder, { recursive: true, force: true });
+});
+
+const ask = async (body: object, team: Caller = bench.acme) =>
+  await team.send('POST', path, { model: 'tiny', training_file: lines, ...body });
+
+/** Runs `body` while workers live that say this of themselves. */
+async function withWorkers(all: (Partial<WorkerCapabilities> | null)[], body: () => Promise<void>) {
+  const ids = all.map((_, i) => `worker-${i}`);
+  const usual = { device: 'cpu', threads: 2, precisions: ['fp32'] } satisfies WorkerCapabilities;
+  for (const [i, id] of ids.entries()) {
+    const capabilities = all[i] ? { ...usual, ...all[i] } : null;
+    const where = { address: null, hostname: 'test', pid: process.pid, slots: 1 };
+    await registerWorker(bench.services, { id, ...where, capabilities });
+  }
+  try {
+    await body();
+  } finally {
+    for (const id of ids) await removeWorker(bench.services, id);
+  }
+}
+
+test('what a job would come to, before any worker lives', async () => {
+  const { status, json, text } = await ask({});
+  assert.equal(status, 200, text);
+  const { trainable_parameters, total_parameters, peak_memory_bytes, tokens, steps, ...rest } = json;
+  for (const number of [trainable_parameters, total_parameters, peak_memory_bytes, tokens])
+    assert.ok(Number.isSafeInteger(number) && number > 0, `${number}`);
+  // Three epochs of 20 examples, 8 a step.
+  assert.equal(steps, 9);
+  assert.deepEqual(rest, {
+    ...{ object: 'fine_tuning.estimate', seconds: null, fits: null, changes: [] },
+    ...{ workers: 0, memory_bytes: null, device: 'cpu', precision: 'fp32' },
+  });
+  const { rows } = await bench.services.sql.query('SELECT count(*)::int AS jobs FROM jobs');
+  assert.deepEqual(rows, [{ jobs: 0 }]);
+});
+
+describe('which worker it is told for', () => {
+  const most = 64e9;
+  const need = async () => (await ask({})).json.peak_memory_bytes as number;
+
+  test('the fastest in which it fits', async () => {
+    const slow = { memoryBytes: most, flops: { fp32: 1e9 } };
+    const small = { memoryBytes: 1, flops: { fp32: 1e12 } };
+    const fast = { memoryBytes: most / 2, flops: { fp32: 1e10 } };
+    await withWorkers([slow], async () => {
+      const { json } = await ask({});
+      assert.deepEqual([json.fits, json.memory_bytes, json.workers], [true, most, 1]);
+      assert.ok(json.seconds > 0);
+      await withWorkers([slow, small, fast], async () => {
+        const { json: better } = await ask({});
+        assert.ok(better.seconds < json.seconds, `${better.seconds} s and not ${json.seconds} s`);
+        assert.deepEqual([better.fits, better.memory_bytes, better.workers], [true, most, 3]);
+      });
+    });
+  });
+
+  test('where none has room, the one with the most, with what would help', async () => {
+    const little = (await need()) - 1;
+    await withWorkers([{ memoryBytes: 1 }, { memoryBytes: little }], async () => {
+      const { json } = await ask({});
+      assert.deepEqual([json.fits, json.memory_bytes], [false, little]);
+      assert.ok(json.changes.length > 0);
+      for (const { training, peak_memory_bytes } of json.changes) {
+        assert.ok(peak_memory_bytes <= little);
+        assert.equal((await ask({ training })).json.fits, true, JSON.stringify(training));
+      }
+    });
+    await withWorkers([{ memoryBytes: 1 }], async () => {
+      assert.deepEqual((await ask({})).json.changes, []);
+    });
+  });
+
+  test('whether it fits is not known while one does not tell', async () => {
+    for (const silent of [{}, null])
+      await withWorkers([{ memoryBytes: 1 }, silent], async () => {
+        const { json } = await ask({});
+        assert.deepEqual([json.fits, json.memory_bytes, json.workers], [null, 1, 2]);
+      });
+  });
+
+  test('by precision, and none that takes no jobs', async () => {
+    const bf16 = { precisions: ['bf16', 'fp32'], memoryBytes: most, flops: { bf16: 1e11 } } as const;
+    await withWorkers([{ ...bf16, precisions: [...bf16.precisions] }, { memoryBytes: 1 }], async () => {
+      const { json } = await ask({});
+      assert.deepEqual([json.precision, json.fits], ['bf16', true]);
+      const only = (await ask({ training: { precision: 'bf16' } })).json;
+      assert.deepEqual([only.precision, only.workers], ['bf16', 1]);
+      const { services } = bench;
+      await setWorkerService(services, 'worker-0', { quarantine: 'test' }, null);
+      const left = (await ask({})).json;
+      assert.deepEqual([left.precision, left.fits, left.workers], ['fp32', false, 1]);
+      const nobody = (await ask({ training: { precision: 'bf16' } })).json;
+      assert.deepEqual([nobody.precision, nobody.fits, nobody.workers], ['bf16', null, 0]);
+      await setWorkerService(services, 'worker-0', 'release', null);
+    });
+  });
+});
+
+describe('what is refused', () => {
+  test('all that a new job is refused for', async () => {
+    assertError(await ask({ model: 'none' }), 400, 'model_not_found', 'model');
+    assertError(await ask({ training_file: 'file-none' }), 400, 'file_not_found', 'training_file');
+    assertError(await ask({ peft: { peft_type: 'LORA', r: 0 } }), 400, 'invalid_peft_config', 'peft.r');
+    assertError(await ask({ suffix: 'x' }), 400, 'unknown_parameter', 'suffix');
+    const split = { training: { early_stopping_patience: 1 } };
+    assertError(await ask(split), 400, 'invalid_training_option', 'training.early_stopping_patience');
+  });
+
+  test("another team's file is one that is not there", async () => {
+    const theirs = assertError(await ask({}, bench.other), 400, 'file_not_found', 'training_file');
+    assert.equal(theirs, `No such file: ${lines}`);
+  });
+
+  test('lines that a job would be refused for', async () => {
+    const long = JSON.stringify({ text: 'x'.repeat(100) });
+    const file = await bench.acme.upload(`{"text":"fine"}\n${long}\n`);
+    const told = assertError(
+      await ask({ training_file: file }),
+      400,
+      'invalid_training_file',
+      'training_file',
+    );
+    assert.equal(told, 'line 2 has 101 tokens; the limit (max_seq_length) is 64');
+  });
+
+  test('a key without jobs:read', async () => {
+    const uploader = await bench.caller(bench.acme, 'member', { scopes: ['files:write', 'jobs:write'] });
+    assertError(await ask({}, uploader), 403, 'insufficient_scope');
+    const reader = await bench.caller(bench.acme, 'viewer', { scopes: ['jobs:read'] });
+    assert.equal((await ask({}, reader)).status, 200);
+  });
+});
+
+describe('what it may cost', () => {
+  test('of a large file with long lines a part is read', async () => {
+    const id = 'y'.repeat(3.9 * 2 ** 20);
+    const training_file = await bench.acme.upload(`${JSON.stringify({ id, text: 'abc' })}\n`.repeat(16));
+    const { json } = await ask({ training_file });
+    // Three epochs of 16 lines of four tokens.
+    assert.deepEqual([json.tokens, json.steps], [192, 6]);
+  });
+
+  /** A request that takes for ever. */
+  const endless = async (signal: AbortSignal) => {
+    const response = await fetch(bench.url + path, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${bench.acme.key}`, 'content-type': 'application/json' },
+      body: JSON.stringify({ model: 'endless', training_file: lines }),
+      signal,
+    });
+    return await answerOf(response);
+  };
+
+  test('slow lines end at the deadline', async () => {
+    const told = assertError(await ask({ model: 'endless' }), 400, 'estimate_timeout', 'training_file');
+    assert.match(told, /took more than 4 s/);
+  });
+
+  test('few of a team wait, no other team waits for them, and whoever hangs up is no longer worked for', async () => {
+    const theirs = await bench.other.upload(`${chatLine}\n`);
+    const gone = new AbortController();
+    const all = Array.from({ length: 8 }, () => endless(gone.signal));
+    const settled = Promise.allSettled(all);
+    const quick = await ask({ training_file: theirs }, bench.other);
+    assert.equal(quick.status, 200, quick.text);
+    gone.abort();
+    const before = performance.now();
+    // The server sees a moment later that they are gone.
+    while ((await ask({})).status === 429) await sleep(50);
+    assert.ok(performance.now() - before < 12_000, 'it waits for no deadline');
+    // One was under way, and four waited.
+    const answers = (await settled).flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
+    assert.equal(answers.length, 3);
+    for (const answer of answers) {
+      assertError(answer, 429, 'too_many_requests');
+      assert.equal(answer.headers.get('retry-after'), '5');
+    }
+  });
+});

@@ -1,0 +1,67 @@
+import type { JobEstimate } from '@graft/service';
+import { type Static, Type } from 'typebox';
+import { named, nullable, ref } from './schema.ts';
+
+const count = (description: string) => Type.Integer({ minimum: 0, description });
+
+const ChangesSchema = named(
+  'FineTuningChanges',
+  {
+    batch_size: Type.Optional(Type.Integer()),
+    gradient_accumulation_steps: Type.Optional(Type.Integer()),
+    gradient_checkpointing: Type.Optional(Type.Boolean()),
+    base_dtype: Type.Optional(Type.String()),
+    max_seq_length: Type.Optional(Type.Integer({ description: 'Longer examples must be cut first.' })),
+  },
+  { description: 'Options for `training`.' },
+);
+
+export const EstimateSchema = named('FineTuningEstimate', {
+  object: Type.Literal('fine_tuning.estimate'),
+  trainable_parameters: count('Of the adapter.'),
+  total_parameters: count('Of the base model.'),
+  peak_memory_bytes: count('The most that the process which trains will hold at once.'),
+  tokens: count('Of all epochs.'),
+  steps: count('Optimizer steps.'),
+  seconds: nullable(Type.Number({ minimum: 0 }), {
+    description:
+      'From its start to the files of the adapter; null where the speed of the worker is not known.',
+  }),
+  fits: nullable(Type.Boolean(), {
+    description: 'Whether a live worker has the memory; null where one does not tell what it has.',
+  }),
+  changes: Type.Array(
+    Type.Object({
+      training: ref(ChangesSchema),
+      peak_memory_bytes: count('With these options.'),
+    }),
+    { description: 'Any of these would make it fit. Empty when it does, or when nothing helps.' },
+  ),
+  workers: count('Live workers that could take the job.'),
+  memory_bytes: nullable(Type.Integer(), {
+    description: 'The most that one of them may hold for a job; null: none tells.',
+  }),
+  device: Type.Enum(['cpu', 'gpu'], { type: 'string', description: 'What the numbers are for.' }),
+  precision: Type.Enum(['fp32', 'bf16'], { type: 'string', description: 'The same, of matrix products.' }),
+});
+
+export function toWireEstimate(estimate: JobEstimate): Static<typeof EstimateSchema> {
+  return {
+    object: 'fine_tuning.estimate',
+    trainable_parameters: estimate.trainableParameters,
+    total_parameters: estimate.totalParameters,
+    peak_memory_bytes: estimate.peakMemoryBytes,
+    tokens: estimate.tokens,
+    steps: estimate.steps,
+    seconds: estimate.seconds,
+    fits: estimate.fits,
+    changes: estimate.changes.map(({ training, peakMemoryBytes }) => ({
+      training,
+      peak_memory_bytes: peakMemoryBytes,
+    })),
+    workers: estimate.workers,
+    memory_bytes: estimate.memoryBytes,
+    device: estimate.machine.device,
+    precision: estimate.machine.precision,
+  };
+}

@@ -1,0 +1,46 @@
+import type { JobEstimate } from '@graft/client';
+import type { Paint } from './paint.ts';
+import { bytes, count, duration } from './quantities.ts';
+import { fields } from './table.ts';
+
+/** What a job comes to, for people. */
+export function estimateView(estimate: JobEstimate, paint: Paint): string {
+  const { trainable_parameters: trainable, total_parameters: total, seconds } = estimate;
+  const share = ((100 * trainable) / total).toPrecision(2);
+  return fields(
+    [
+      ['parameters', `${count(trainable)} trained of ${count(total)} (${share} %)`],
+      ['memory', bytes(estimate.peak_memory_bytes)],
+      ['tokens', count(estimate.tokens)],
+      ['steps', count(estimate.steps)],
+      ['time', seconds === null ? 'not known' : `about ${duration(seconds)}`],
+      ['on', `${estimate.device}, ${estimate.precision}`],
+      ['fits', whetherItFits(estimate)],
+      ...estimate.changes.map(({ training, peak_memory_bytes: peak }, i): [string, string] => [
+        i === 0 ? 'would fit' : '',
+        `with ${optionsOf(training)}: ${bytes(peak)}`,
+      ]),
+    ],
+    paint,
+  );
+}
+
+/** In one line, beside a job. */
+export function estimateLine({ peak_memory_bytes: peak, steps, tokens, seconds }: JobEstimate): string {
+  const time = seconds === null ? '' : `, about ${duration(seconds)}`;
+  return `${bytes(peak)} of memory, ${count(steps)} steps, ${count(tokens)} tokens${time}`;
+}
+
+function whetherItFits({ fits, memory_bytes: memory, workers, changes }: JobEstimate): string {
+  if (workers === 0) return 'not known: no worker that could take it is running';
+  if (fits === null) return 'not known: a worker does not tell its memory';
+  const most = memory === null ? '' : `: the largest worker has ${bytes(memory)}`;
+  if (fits) return `yes${most}`;
+  return `no${most}${changes.length === 0 ? ', and no training option would help' : ''}`;
+}
+
+function optionsOf(training: JobEstimate['changes'][number]['training']): string {
+  return Object.entries(training)
+    .map(([name, value]) => `${name} ${value}`)
+    .join(', ');
+}

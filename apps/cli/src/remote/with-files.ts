@@ -1,0 +1,70 @@
+import { existsSync } from 'node:fs';
+import type { GraftApiError, GraftClient } from '@graft/client';
+import { UsageError } from '../errors.ts';
+import type { Output } from '../output.ts';
+import { uploadFile } from './upload-file.ts';
+
+export interface FileOptions {
+  data: string;
+  validation?: string;
+}
+
+/** The files of a job as a request names them. */
+export interface JobFiles {
+  training_file: string;
+  validation_file?: string;
+}
+
+/**
+ * Uploads what is local for a request. What was uploaded for it is deleted again when the request is refused, or with `forNow` at its
+ * end.
+ */
+export async function withFiles<T>(
+  client: GraftClient,
+  options: FileOptions,
+  { output, forNow = false }: { output: Output; forNow?: boolean },
+  request: (files: JobFiles) => Promise<T>,
+): Promise<T> {
+  const training = fileOf(options.data, '--data');
+  const validation = options.validation === undefined ? null : fileOf(options.validation, '--validation');
+  const uploaded: string[] = [];
+  const idOf = async (file: FileArgument): Promise<string> => {
+    if ('id' in file) return file.id;
+    const { id } = await uploadFile(client, file.path);
+    uploaded.push(id);
+    output.note(`Uploaded ${file.path} as ${id}.`);
+    return id;
+  };
+  const takeBack = async () => {
+    for (const id of uploaded) {
+      await client.files.delete(id).then(
+        () => output.note(`Deleted ${id} again.`),
+        () => output.note(`${id} stays: it could not be deleted.`),
+      );
+    }
+  };
+  try {
+    const answer = await request({
+      training_file: await idOf(training),
+      ...(validation === null ? {} : { validation_file: await idOf(validation) }),
+    });
+    if (forNow) await takeBack();
+    return answer;
+  } catch (error) {
+    // After a broken connection a job may exist and need its files.
+    const isRefused = (error as Error).name === 'GraftApiError' && (error as GraftApiError).status < 500;
+    if (isRefused || forNow) await takeBack();
+    throw error;
+  }
+}
+
+type FileArgument = { path: string } | { id: string };
+
+/** An existing path is uploaded; anything that looks like a file id is taken as one. */
+function fileOf(text: string, option: string): FileArgument {
+  if (existsSync(text)) return { path: text };
+  if (/^file-[A-Za-z0-9]+$/.test(text)) return { id: text };
+  throw new UsageError(
+    `${option}: there is no file ${text}, and it is not the id of an uploaded one (file-…).`,
+  );
+}

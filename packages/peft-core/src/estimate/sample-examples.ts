@@ -1,0 +1,125 @@
+import { type ResolvedTraining, validationCount } from '../config/index.ts';
+import { GraftError } from '../errors.ts';
+import { type ExampleSize, sizeOf } from '../examples/batches/plan-batches.ts';
+import {
+  type Classes,
+  classesOf,
+  type DataFile,
+  type ExampleSource,
+  faultOfLines,
+  naming,
+  otherFormat,
+  tokenizeOptions,
+} from '../examples/example-source.ts';
+import { LabelCollector } from '../examples/label-names.ts';
+import type { DatasetFormat } from '../examples/raw-example.ts';
+import { checkFormat } from '../examples/task-formats.ts';
+import { ExampleTokenizer, type TokenizeOptions } from '../examples/tokenize-examples.ts';
+import { split } from '../examples/training-data.ts';
+import { isClassifier } from '../outlines/index.ts';
+import { leadingPositions } from '../tuners/methods.ts';
+import type { DataSample, ExampleSample } from './estimate.ts';
+import { type Look, lookAtFile } from './look-at-file.ts';
+
+/** Examples of a file that are tokenised, evenly picked from those that were looked at. */
+const MOST_TOKENISED = 2048;
+
+/** A job's data files, as training reads them. */
+export interface SampledSource extends Omit<ExampleSource, 'maxSeqLength'> {
+  training: ResolvedTraining;
+  /** Examples of each file, where they are known: of a large one only a part is looked at. */
+  counts: Record<DataFile, number | null>;
+}
+
+/**
+ * Sizes of some of a job's examples, as training would have them, from a part of its files that is bounded however large they are.
+ * A classifier has the classes that were seen. Throws what `readExamples` throws, of the lines that were tokenised; where a
+ * line's number is not known, the message names its first byte.
+ */
+export async function sampleExamples(given: SampledSource): Promise<DataSample> {
+  const { training, counts, peft, trainingFile, validationFile } = given;
+  const source = { ...given, maxSeqLength: training.max_seq_length };
+  const { virtualTokens } = leadingPositions(peft);
+
+  const { look, classes, sample } = await naming('training_file', async () => {
+    const look = await lookAtFile(trainingFile);
+    const classes = isClassifier(peft.task_type) ? seenClasses(source, look) : null;
+    const options = tokenizeOptions(source, classes);
+    return { look, classes, sample: sizesOf(look, source, options, virtualTokens) };
+  });
+  const { format } = sample;
+  const common = { format, labels: classes?.names ?? null };
+  const examples = countOf(look, counts.training_file);
+
+  if (validationFile) {
+    const validation = await naming('validation_file', async () => {
+      const other = await lookAtFile(validationFile);
+      const options = tokenizeOptions(source, classes);
+      const { format, sizes } = sizesOf(other, source, options, virtualTokens);
+      return { format, examples: countOf(other, counts.validation_file), sizes };
+    });
+    if (validation.format !== format) throw otherFormat(validation.format, format);
+    const { examples: held, sizes } = validation;
+    return { ...common, training: { examples, sizes: sample.sizes }, validation: { examples: held, sizes } };
+  }
+  return { ...common, ...splitSample({ examples, sizes: sample.sizes }, training) };
+}
+
+/** Which examples are held out is known only where there is a size of every one. */
+function splitSample(
+  { examples, sizes }: ExampleSample,
+  training: ResolvedTraining,
+): Pick<DataSample, 'training' | 'validation'> {
+  const held = validationCount(examples, training.validation_split);
+  if (held === 0) return { training: { examples, sizes }, validation: null };
+  const parts = sizes.length === examples ? split(sizes, training) : { training: sizes, validation: sizes };
+  return {
+    training: { examples: examples - held, sizes: parts.training },
+    validation: { examples: held, sizes: parts.validation },
+  };
+}
+
+function countOf({ isWhole, examples, bytes, seenBytes }: Look, known: number | null): number {
+  if (isWhole) return examples.length;
+  return known ?? Math.round((examples.length * bytes) / seenBytes);
+}
+
+/** The classes of the labels that were seen. In a part of a file there may be too few: any label is then as good as another. */
+function seenClasses(source: ExampleSource, { examples, isWhole, fault }: Look): Classes {
+  const labels = new LabelCollector();
+  for (const example of examples) labels.add(example);
+  try {
+    const classes = classesOf(source, labels);
+    return isWhole ? classes : { ...classes, of: () => 0 };
+  } catch (error) {
+    if (isWhole && !fault) throw error;
+    return { names: ['LABEL_0', 'LABEL_1'], of: () => 0 };
+  }
+}
+
+/** Tokenises some of what was looked at. Throws its bad lines, and those that are no examples. */
+function sizesOf(
+  { examples: seen, fault: unread, badLines, place }: Look,
+  { tokenizer, peft }: ExampleSource,
+  options: TokenizeOptions,
+  virtualTokens: number,
+): { format: DatasetFormat; sizes: ExampleSize[] } {
+  for (const { format } of seen.slice(0, 1)) checkFormat(peft.task_type, format);
+  let bad = badLines;
+  const examples = new ExampleTokenizer(tokenizer, options, () => bad++);
+  const sizes: ExampleSize[] = [];
+  const picked = Math.min(seen.length, MOST_TOKENISED);
+  for (let i = 0; i < picked; i++) {
+    const example = examples.tokenize(seen[Math.floor((i * seen.length) / picked)]!);
+    if (example) sizes.push(sizeOf(example, virtualTokens));
+  }
+  const faults = [unread, examples.fault()].map((fault) => fault && placed(fault, place));
+  const fault = faultOfLines(faults, bad);
+  if (fault) throw fault;
+  return { format: seen[0]!.format, sizes };
+}
+
+function placed(fault: GraftError, place: Look['place']): GraftError {
+  const { code, message, details = [] } = fault;
+  return new GraftError(code, message, { details: details.map(place) });
+}

@@ -1,0 +1,86 @@
+import type { PeftConfig } from '../config/index.ts';
+import { GraftError } from '../errors.ts';
+import { outlineOf, ownLabels } from '../outlines/index.ts';
+import type { Tokenizer } from '../text/index.ts';
+import { leadingPositions } from '../tuners/methods.ts';
+import { badLines, MAX_LISTED_LINES } from './jsonl.ts';
+import { type ClassOf, classesBy, type LabelCollector } from './label-names.ts';
+import type { TokenizeOptions } from './tokenize-examples.ts';
+
+/** Everything that decides what a job's data files become. */
+export interface ExampleSource {
+  trainingFile: string;
+  validationFile?: string | null;
+  tokenizer: Tokenizer;
+  /** The base model's config.json. */
+  modelConfig: Record<string, unknown>;
+  peft: PeftConfig;
+  maxSeqLength: number;
+  /** Classes of the adapter that training starts from. By default those of the base model's own head, if it has one. */
+  headLabels?: readonly string[] | null;
+}
+
+export type DataFile = 'training_file' | 'validation_file';
+
+/** A classifier's classes. */
+export interface Classes {
+  names: readonly string[];
+  of: ClassOf;
+}
+
+export function tokenizeOptions(
+  { modelConfig, peft, maxSeqLength }: ExampleSource,
+  classes: Classes | null,
+): TokenizeOptions {
+  const { vocabularySize, decoderStart = null } = outlineOf(modelConfig, peft.task_type);
+  const { virtualTokens, prefixLength } = leadingPositions(peft);
+  return {
+    ...{ maxSeqLength, vocabularySize, decoderStart },
+    leading: virtualTokens + prefixLength,
+    ...(classes ? { classOf: classes.of } : {}),
+  };
+}
+
+/** The classes that training gives these labels. Throws `invalid_labels`. */
+export function classesOf(
+  { modelConfig, peft, headLabels = null }: ExampleSource,
+  labels: LabelCollector,
+): Classes {
+  const names = labels.namesFor(headLabels ?? ownLabels(modelConfig, peft.task_type));
+  return { names, of: classesBy(names) };
+}
+
+/** One error for the `bad` lines of a file, whatever is wrong with each; null without one. */
+export function faultOfLines(faults: readonly (GraftError | null)[], bad: number): GraftError | null {
+  const [first, ...more] = faults.filter((fault) => fault !== null);
+  if (!first) return null;
+  const details = [first, ...more]
+    .flatMap((fault) => fault.details ?? [])
+    .toSorted((a, b) => (a.line ?? 0) - (b.line ?? 0));
+  return badLines(first.code, details.slice(0, MAX_LISTED_LINES), bad);
+}
+
+/** Validation data must be of the training data's kind. */
+export function otherFormat(other: string, format: string): GraftError {
+  return new GraftError(
+    'invalid_jsonl',
+    `the validation file has ${other} examples, the training file ${format} examples`,
+    { param: 'validation_file' },
+  );
+}
+
+/** Runs `body`, whose faults are those of `file`, unless they are the base model's. */
+export async function naming<T>(file: DataFile, body: () => Promise<T>): Promise<T> {
+  try {
+    return await body();
+  } catch (error) {
+    if (!(error instanceof GraftError)) throw error;
+    const { code, message, fault, details, param } = error;
+    throw new GraftError(code, message, {
+      param: param === 'model' ? param : file,
+      fault,
+      cause: error,
+      ...(details ? { details } : {}),
+    });
+  }
+}

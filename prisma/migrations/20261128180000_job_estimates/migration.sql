@@ -1,0 +1,2 @@
+-- What a job comes to, told before it runs.
+ALTER TABLE "jobs" ADD COLUMN "estimate" JSONB;
