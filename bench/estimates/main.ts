@@ -1,6 +1,7 @@
 /**
- * npm run bench:estimates -- [--only 0,3,…] [--write-docs]: trains each case for a few steps in a process of its own, and holds
- * memory and time against what was estimated before. --write-docs puts the table into docs/estimates.md.
+ * npm run bench:estimates -- [--only 0,3,…] [--json] [--write-docs]: trains each case for a few steps in a process of its own, and
+ * holds memory and time against what was estimated before. --json prints a line of JSON for each, with all that was measured;
+ * --write-docs puts the table into docs/estimates.md.
  */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { cpus, tmpdir, totalmem } from 'node:os';
@@ -14,7 +15,11 @@ import { type Compared, runCase } from './run-case.ts';
 const bounds = { memory: 0.15, time: 0.3 };
 
 const { values: options } = parseArgs({
-  options: { only: { type: 'string' }, 'write-docs': { type: 'boolean', default: false } },
+  options: {
+    only: { type: 'string' },
+    json: { type: 'boolean', default: false },
+    'write-docs': { type: 'boolean', default: false },
+  },
 });
 const only = options.only?.split(',').map(Number);
 const chosen = cases.filter((_, i) => only?.includes(i) ?? true);
@@ -24,7 +29,9 @@ try {
   for (const [i, each] of chosen.entries()) {
     const compared = await runCase(each, folder);
     rows.push({ each, compared });
-    console.log(`${String(i + 1).padStart(2)} of ${chosen.length}  ${cellsOf(each, compared).join('  ')}`);
+    if (options.json) console.log(JSON.stringify({ ...each, ...compared }));
+    else
+      console.log(`${String(i + 1).padStart(2)} of ${chosen.length}  ${cellsOf(each, compared).join('  ')}`);
   }
 } finally {
   await rm(folder, { recursive: true });

@@ -11,7 +11,7 @@ import {
   type Services,
 } from '@graft/service';
 import type { FileThreads } from '../job-files/file-threads.ts';
-import { tokenizerKeyOf } from '../job-files/validation-key.ts';
+import { tokenizerKeyOf, validationKey } from '../job-files/validation-key.ts';
 import { ThreadTimeout } from '../threads/thread.ts';
 
 /** All that decides what a job comes to. */
@@ -42,6 +42,7 @@ export async function estimateJob(
     tokenizerFiles: model.tokenizerFiles,
     modelConfig: model.config,
     ...{ peft, training, live },
+    sampleKey: sampleKeyOf({ model, trainingFile, validationFile, peft, training }),
   };
   const report = await threads.estimate(task, options).catch((error: unknown) => {
     if (!(error instanceof ThreadTimeout)) throw error;
@@ -56,6 +57,14 @@ export async function estimateJob(
   const error = new GraftError(code, message, { param, fault });
   // The tokenizer is the operator's, so its faults are not the user's.
   throw isLastingModelFault(code) ? baseModelFault(error, model.id, [model.path]) : error;
+}
+
+/** What is held out depends on the seed, where something is. */
+function sampleKeyOf({ model, trainingFile, validationFile, peft, training }: PlannedJob): string {
+  const { max_seq_length: maxSeqLength, validation_split: split, seed } = training;
+  const what = { tokenizerKey: tokenizerKeyOf(model), modelConfig: model.config, peft, maxSeqLength };
+  const files = { training: trainingFile, validation: validationFile };
+  return [validationKey(files, what), split, split > 0 && !validationFile ? seed : ''].join();
 }
 
 async function pathOf(services: Services, file: FileRecord): Promise<string> {
