@@ -55,7 +55,9 @@ function candidateOf(
   { capabilities, workers }: LiveMachine,
 ): Candidate[] {
   if (!capabilities) return [{ ...unknownMachine, precision: wanted === 'auto' ? 'fp32' : wanted, workers }];
-  const { device, threads, precisions, memoryBytes = null, flops = {} } = capabilities;
+  const { device, threads, precisions, flops = {} } = capabilities;
+  // What is estimated is the memory of a process, not that of a GPU.
+  const memoryBytes = device === 'cpu' ? (capabilities.memoryBytes ?? null) : null;
   const precision = wanted === 'auto' ? precisions[0] : wanted;
   if (!precisions.includes(precision)) return [];
   return [{ device, threads, precision, memoryBytes, flops: flops[precision] ?? null, workers }];

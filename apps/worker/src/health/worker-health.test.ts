@@ -19,7 +19,7 @@ before(async () => {
 after(() => services.close());
 afterEach(() => health.stop());
 
-async function open(): Promise<void> {
+async function open(proofSeconds = 1): Promise<void> {
   thorough = 0;
   await services.sql.query('DELETE FROM workers');
   await registerWorker(services, { id: workerId, address: null, hostname: 'here', pid: 1, slots: 1 });
@@ -27,7 +27,7 @@ async function open(): Promise<void> {
     if (wrong) throw wrong;
   };
   const count = async () => void thorough++;
-  health = new WorkerHealth({ services, workerId, cheap: [cheap], thorough: [count], proofSeconds: 1 });
+  health = new WorkerHealth({ services, workerId, cheap: [cheap], thorough: [count], proofSeconds });
 }
 
 const row = async () => await services.db.worker.findUniqueOrThrow({ where: { id: workerId } });
@@ -75,6 +75,15 @@ test("a fault is the machine's when a proof fails, and tells teams no path", asy
   assert.deepEqual([judged.fault.fault, judged.quarantined], ['environment', true]);
   assert.equal(judged.fault.message, 'The worker cannot go on: its disk is full.');
   assert.equal(health.takesJobs, false);
+});
+
+test('a worker that takes jobs is looked at thoroughly now and then', async () => {
+  wrong = null;
+  await open(0.05);
+  await until(() => health.takesJobs);
+  const atStart = thorough;
+  await until(() => thorough > atStart);
+  assert.ok(health.takesJobs);
 });
 
 test('three faults in a row put it in quarantine, a success between clears the count, and it comes back', async () => {

@@ -17,13 +17,15 @@ export interface HealthOptions {
   workerId: string;
   /** Looked at again and again, and after each fault. */
   cheap: Proof[];
-  /** At the start, after a fault, and while in quarantine. */
+  /** At the start, after a fault, while in quarantine, and now and then: a machine is as fast as what else it does lets it be. */
   thorough: Proof[];
   proofSeconds: number;
 }
 
 // So many faults of the system or the environment in a row, whatever the jobs.
 const faultLimit = 3;
+// Every so many looks at a worker that takes jobs are thorough.
+const thoroughEvery = 10;
 
 /**
  * Whether this worker may take jobs. It starts in quarantine, proves itself, and goes back there when a proof fails or when
@@ -42,6 +44,7 @@ export class WorkerHealth {
   #suspect = false;
   #failures = 0;
   #nextProof = 0;
+  #looks = 0;
   #onChange = () => {};
 
   constructor(options: HealthOptions) {
@@ -127,7 +130,8 @@ export class WorkerHealth {
     }
     if (performance.now() < this.#nextProof) return;
     if (this.takesJobs) {
-      const unfit = await this.#findUnfit(cheap);
+      const isThorough = ++this.#looks % thoroughEvery === 0;
+      const unfit = await this.#findUnfit(isThorough ? [...cheap, ...thorough] : cheap);
       if (unfit) return this.#quarantine(unfit);
       this.#nextProof = performance.now() + proofSeconds * 1000;
       return;
