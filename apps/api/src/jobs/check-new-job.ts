@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { Identity, NewJob, Services } from '@graft/service';
 import type { Static } from 'typebox';
-import type { CreateJobSchema } from '../schemas/fine-tuning-job.ts';
+import type { CreateJobSchema } from '../schemas/jobs/fine-tuning-job.ts';
 import { canonicalJson } from './canonical-json.ts';
 import { checkIntegrations } from './check-integrations.ts';
 import { checkTraining } from './check-training.ts';

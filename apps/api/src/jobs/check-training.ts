@@ -21,7 +21,7 @@ import {
 } from '@graft/service';
 import type { Static } from 'typebox';
 import { ApiError } from '../api-error.ts';
-import type { EstimateJobSchema } from '../schemas/fine-tuning-job.ts';
+import type { EstimateJobSchema } from '../schemas/jobs/fine-tuning-job.ts';
 import { canonicalJson } from './canonical-json.ts';
 import { checkPeftOfStart, findStart } from './find-start.ts';
 import { openBaseModel } from './open-base-model.ts';

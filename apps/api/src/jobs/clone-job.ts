@@ -1,6 +1,6 @@
 import type { Job } from '@graft/service';
 import type { Static } from 'typebox';
-import type { CloneJobSchema } from '../schemas/clone-job.ts';
+import type { CloneJobSchema } from '../schemas/jobs/clone-job.ts';
 import type { CreateJobBody } from './check-new-job.ts';
 
 type Changes = Static<typeof CloneJobSchema>;

@@ -10,7 +10,6 @@ import type {
   FileObject,
   FineTuningJob,
   JobCheckpoint,
-  JobEstimate,
   JobEvent,
   JobMetric,
   Me,
@@ -18,6 +17,7 @@ import type {
 } from '@graft/client';
 import { parsePeftConfig } from '@graft/peft-core/config';
 import { type Header, pack } from 'tar-stream';
+import { estimate, estimateOf } from './wire-estimates.ts';
 
 export const KEY = 'graft_testkey12345_secretsecretsecretsecretsecret';
 
@@ -100,15 +100,12 @@ export async function wireServer(t: TestContext): Promise<WireServer> {
         return;
       case 'DELETE /files/file-1':
         return send(response, { id: 'file-1', object: 'file', deleted: true });
+      case 'POST /fine_tuning/estimates':
       case 'POST /fine_tuning/jobs':
         if (body.includes('no-such-model')) {
           return fail(response, 400, 'model_not_found', "The model 'no-such-model' does not exist.");
         }
-        return send(response, job());
-      case 'POST /fine_tuning/estimates':
-        return body.includes('no-such-model')
-          ? fail(response, 400, 'model_not_found', "The model 'no-such-model' does not exist.")
-          : send(response, body.includes('"batch_size":1') ? fitting : estimate);
+        return send(response, route.endsWith('/jobs') ? job() : estimateOf(body));
       case 'GET /fine_tuning/jobs':
         return send(response, list([job()]));
       case 'GET /fine_tuning/jobs/ftjob-1': {
@@ -264,8 +261,7 @@ export async function wireServer(t: TestContext): Promise<WireServer> {
       priority: 'normal',
       estimated_start: step === 0 ? 1_700_000_600 : null,
       estimated_start_latest: step === 0 ? 1_700_001_200 : null,
-      start_from: null,
-      integrations: [],
+      ...{ start_from: null, integrations: [] },
       queue_position: step === 0 ? 2 : null,
     };
   }
@@ -402,17 +398,3 @@ export async function tarOf(entries: WireServer['archiveEntries']): Promise<Buff
   for await (const chunk of archive) chunks.push(chunk as Buffer);
   return Buffer.concat(chunks);
 }
-
-const fitting: JobEstimate = {
-  object: 'fine_tuning.estimate',
-  ...{ trainable_parameters: 2_442_240, total_parameters: 134_515_008, peak_memory_bytes: 2_000_000_000 },
-  ...{ tokens: 54_720, steps: 90, seconds: 754.2, fits: true, changes: [] },
-  ...{ workers: 2, memory_bytes: 4_000_000_000, device: 'cpu', precision: 'fp32' },
-};
-const estimate: JobEstimate = {
-  ...{ ...fitting, fits: false, seconds: null, peak_memory_bytes: 9_300_000_000 },
-  changes: [
-    { training: { batch_size: 2, gradient_accumulation_steps: 4 }, peak_memory_bytes: 3_100_000_000 },
-    { training: { gradient_checkpointing: true }, peak_memory_bytes: 2_800_000_000 },
-  ],
-};

@@ -25,10 +25,10 @@ import {
   CheckpointParams,
   DeletedCheckpointSchema,
   PromoteCheckpointSchema,
-} from '../../schemas/job-records.ts';
+} from '../../schemas/jobs/job-records.ts';
 import { ref } from '../../schemas/schema.ts';
 import { checkModelAllowed } from '../../serving/check-model.ts';
-import { jobNotFound } from '../fine-tuning-jobs.ts';
+import { jobNotFound } from '../jobs/fine-tuning-jobs.ts';
 
 const tags = ['Fine-tuning'];
 const path = '/fine_tuning/jobs/:fine_tuning_job_id/checkpoints/:checkpoint_id';

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { appendEvent, leaseOf } from '@graft/service';
-import { type ApiBench, chatLine, openApiBench } from '../testing/open-api-bench.ts';
-import { runJob } from '../testing/run-job.ts';
+import { type ApiBench, chatLine, openApiBench } from '../../testing/open-api-bench.ts';
+import { runJob } from '../../testing/run-job.ts';
 
 let bench: ApiBench;
 before(async () => {

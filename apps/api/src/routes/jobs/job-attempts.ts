@@ -1,15 +1,15 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { getJob, isTerminal, listAttempts, readOutlook } from '@graft/service';
-import { errorResponses } from '../schemas/error.ts';
-import { JobParams } from '../schemas/fine-tuning-job.ts';
+import { errorResponses } from '../../schemas/error.ts';
+import { JobParams } from '../../schemas/jobs/fine-tuning-job.ts';
 import {
   AttemptListSchema,
   ListAttemptsQuery,
   toWireAttempt,
   toWireOutlook,
-} from '../schemas/job-records.ts';
-import { toWireList } from '../schemas/list.ts';
-import { ref } from '../schemas/schema.ts';
+} from '../../schemas/jobs/job-records.ts';
+import { toWireList } from '../../schemas/list.ts';
+import { ref } from '../../schemas/schema.ts';
 import { jobNotFound } from './fine-tuning-jobs.ts';
 
 /** /fine_tuning/jobs/{id}/attempts: who worked on a job from when to when, how that ended, and what happens next. */

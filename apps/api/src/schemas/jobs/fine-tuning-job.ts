@@ -9,9 +9,8 @@ import {
 } from '@graft/peft-core/config';
 import { type Job, type Priority, priorityOf, type QueuePlace, wireStatus } from '@graft/service';
 import { type Static, Type } from 'typebox';
-import { EstimateSchema, toWireEstimate } from './estimate.ts';
-import { JobIntegrationSchema } from './integration.ts';
-import { After, createdBetween, limit } from './list.ts';
+import { JobIntegrationSchema } from '../integration.ts';
+import { After, createdBetween, limit } from '../list.ts';
 import {
   closed,
   documented,
@@ -22,7 +21,8 @@ import {
   ref,
   Time,
   unixSeconds,
-} from './schema.ts';
+} from '../schema.ts';
+import { EstimateSchema, toWireEstimate } from './estimate.ts';
 
 // peft-core's own bear their names already.
 namedSchemas.push(

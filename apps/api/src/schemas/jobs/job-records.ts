@@ -9,8 +9,8 @@ import {
   type StoredMetric,
 } from '@graft/service';
 import { type Static, Type } from 'typebox';
-import { After, limit } from './list.ts';
-import { closed, named, nullable, ref, Time, unixSeconds } from './schema.ts';
+import { After, limit } from '../list.ts';
+import { closed, named, nullable, ref, Time, unixSeconds } from '../schema.ts';
 
 export const EventSchema = named('FineTuningJobEvent', {
   id: Type.String(),

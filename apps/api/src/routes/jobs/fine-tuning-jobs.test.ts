@@ -2,10 +2,10 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { parsePeftConfig } from '@graft/peft-core/config';
 import { getJob, leaseOf, recordCheckpoint, recordMetrics, recordProgress } from '@graft/service';
-import { assertError } from '../testing/assert-error.ts';
-import { type JobRequests, jobRequests, jobsPath as path } from '../testing/job-requests.ts';
-import { type ApiBench, chatLine, openApiBench } from '../testing/open-api-bench.ts';
-import { runJob } from '../testing/run-job.ts';
+import { assertError } from '../../testing/assert-error.ts';
+import { type JobRequests, jobRequests, jobsPath as path } from '../../testing/job-requests.ts';
+import { type ApiBench, chatLine, openApiBench } from '../../testing/open-api-bench.ts';
+import { runJob } from '../../testing/run-job.ts';
 
 let bench: ApiBench;
 let file: string;

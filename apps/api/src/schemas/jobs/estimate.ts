@@ -1,6 +1,6 @@
 import type { JobEstimate } from '@graft/service';
 import { type Static, Type } from 'typebox';
-import { named, nullable, ref } from './schema.ts';
+import { named, nullable, ref } from '../schema.ts';
 
 const count = (description: string) => Type.Integer({ minimum: 0, description });
 

@@ -1,12 +1,12 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { getJob, type Job, listEvents } from '@graft/service';
-import { createEventFeed } from '../jobs/event-feed.ts';
-import { errorResponses } from '../schemas/error.ts';
-import { JobParams } from '../schemas/fine-tuning-job.ts';
-import { EventSchema, ListEventsQuery, toWireEvent } from '../schemas/job-records.ts';
-import { listOf, toWireList } from '../schemas/list.ts';
-import { ref } from '../schemas/schema.ts';
-import type { ApiSettings } from '../settings.ts';
+import { createEventFeed } from '../../jobs/event-feed.ts';
+import { errorResponses } from '../../schemas/error.ts';
+import { JobParams } from '../../schemas/jobs/fine-tuning-job.ts';
+import { EventSchema, ListEventsQuery, toWireEvent } from '../../schemas/jobs/job-records.ts';
+import { listOf, toWireList } from '../../schemas/list.ts';
+import { ref } from '../../schemas/schema.ts';
+import type { ApiSettings } from '../../settings.ts';
 import { jobNotFound } from './fine-tuning-jobs.ts';
 
 /** /fine_tuning/jobs/{id}/events: what happened to a job, by the page or as it happens. */

@@ -6,8 +6,14 @@ import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { writeTinyModel } from '@graft/peft-core/testing';
 import { registerWorker, removeWorker, setWorkerService, type WorkerCapabilities } from '@graft/service';
-import { assertError } from '../testing/assert-error.ts';
-import { type ApiBench, answerOf, type Caller, chatLine, openApiBench } from '../testing/open-api-bench.ts';
+import { assertError } from '../../testing/assert-error.ts';
+import {
+  type ApiBench,
+  answerOf,
+  type Caller,
+  chatLine,
+  openApiBench,
+} from '../../testing/open-api-bench.ts';
 
 const path = '/v1/fine_tuning/estimates';
 /** Takes a thread for ever. */

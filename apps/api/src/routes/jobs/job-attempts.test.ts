@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { claimJob, returnJob } from '@graft/service';
-import { type ApiBench, chatLine, openApiBench } from '../testing/open-api-bench.ts';
+import { type ApiBench, chatLine, openApiBench } from '../../testing/open-api-bench.ts';
 
 let bench: ApiBench;
 before(async () => {

@@ -1,13 +1,13 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
-import { ApiError } from '../api-error.ts';
-import type { Estimator } from '../estimates/estimator.ts';
-import { checkTraining } from '../jobs/check-training.ts';
-import type { OptionChecker } from '../jobs/option-checker.ts';
-import { errorResponses } from '../schemas/error.ts';
-import { EstimateSchema, toWireEstimate } from '../schemas/estimate.ts';
-import { EstimateJobSchema } from '../schemas/fine-tuning-job.ts';
-import { ref } from '../schemas/schema.ts';
-import { hangUp } from '../serving/answer.ts';
+import { ApiError } from '../../api-error.ts';
+import type { Estimator } from '../../estimates/estimator.ts';
+import { checkTraining } from '../../jobs/check-training.ts';
+import type { OptionChecker } from '../../jobs/option-checker.ts';
+import { errorResponses } from '../../schemas/error.ts';
+import { EstimateSchema, toWireEstimate } from '../../schemas/jobs/estimate.ts';
+import { EstimateJobSchema } from '../../schemas/jobs/fine-tuning-job.ts';
+import { ref } from '../../schemas/schema.ts';
+import { hangUp } from '../../serving/answer.ts';
 
 /** /fine_tuning/estimates: what a job would come to. */
 export const estimateRoutes: FastifyPluginAsyncTypebox<{

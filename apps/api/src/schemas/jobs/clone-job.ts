@@ -1,6 +1,6 @@
 import { Type } from 'typebox';
+import { named } from '../schema.ts';
 import { CreateJobSchema } from './fine-tuning-job.ts';
-import { named } from './schema.ts';
 
 /** What shall be other than in the job that is cloned: any of a new job's parameters. */
 export const CloneJobSchema = named('CloneFineTuningJob', Type.Partial(CreateJobSchema).properties, {

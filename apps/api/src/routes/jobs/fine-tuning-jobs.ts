@@ -16,14 +16,14 @@ import {
   setJobPriority,
 } from '@graft/service';
 import type { Static } from 'typebox';
-import { ApiError } from '../api-error.ts';
-import { type CreateJobBody, checkNewJob } from '../jobs/check-new-job.ts';
-import { cloneRequest } from '../jobs/clone-job.ts';
-import type { JobValidator } from '../jobs/job-validator.ts';
-import type { OptionChecker } from '../jobs/option-checker.ts';
-import { checkScope } from '../plugins/auth.ts';
-import { CloneJobSchema } from '../schemas/clone-job.ts';
-import { errorResponses } from '../schemas/error.ts';
+import { ApiError } from '../../api-error.ts';
+import { type CreateJobBody, checkNewJob } from '../../jobs/check-new-job.ts';
+import { cloneRequest } from '../../jobs/clone-job.ts';
+import type { JobValidator } from '../../jobs/job-validator.ts';
+import type { OptionChecker } from '../../jobs/option-checker.ts';
+import { checkScope } from '../../plugins/auth.ts';
+import { errorResponses } from '../../schemas/error.ts';
+import { CloneJobSchema } from '../../schemas/jobs/clone-job.ts';
 import {
   CreateJobHeaders,
   CreateJobSchema,
@@ -32,7 +32,7 @@ import {
   ListJobsQuery,
   toWireJob,
   UpdateJobSchema,
-} from '../schemas/fine-tuning-job.ts';
+} from '../../schemas/jobs/fine-tuning-job.ts';
 import {
   CheckpointSchema,
   ListCheckpointsQuery,
@@ -40,9 +40,9 @@ import {
   MetricListSchema,
   toWireCheckpoint,
   toWireMetric,
-} from '../schemas/job-records.ts';
-import { createdSpan, listOf, toWireList } from '../schemas/list.ts';
-import { ref } from '../schemas/schema.ts';
+} from '../../schemas/jobs/job-records.ts';
+import { createdSpan, listOf, toWireList } from '../../schemas/list.ts';
+import { ref } from '../../schemas/schema.ts';
 
 const tags = ['Fine-tuning'];
 
