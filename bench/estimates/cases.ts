@@ -20,7 +20,7 @@ const smol = (
 export const cases: Case[] = [
   smol(lora, { batch_size: 8 }),
   smol(lora, { batch_size: 1 }),
-  smol(lora, { batch_size: 32 }),
+  smol(lora, { batch_size: 16 }),
   smol(lora, { batch_size: 4, gradient_accumulation_steps: 4 }),
   smol(lora, { batch_size: 4 }, 'texts'),
   smol(lora, { batch_size: 4, gradient_checkpointing: true }, 'texts'),

@@ -1,15 +1,23 @@
 /**
- * npm run bench:estimates -- [--only 0,3,…] [--json] [--write-docs]: trains each case for a few steps in a process of its own, and
- * holds memory and time against what was estimated before. --json prints a line of JSON for each, with all that was measured;
- * --write-docs puts the table into docs/estimates.md.
+ * npm run bench:estimates -- [--only 0,3,…] [--save FILE | --saved FILE] [--write-docs]: trains each case for a few steps in a process of
+ * its own, and holds memory and time against what is estimated. --save keeps what was measured, a line of JSON for each case, and
+ * --saved estimates anew what was measured then. --write-docs puts the table into docs/estimates.md.
  */
-import { mkdtemp, rm } from 'node:fs/promises';
+import { appendFile, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { cpus, tmpdir, totalmem } from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
+import type { TrainingEstimate } from '@graft/peft-core/estimate';
 import { replaceSection } from '../../scripts/methods/docs-section.ts';
 import { type Case, cases } from './cases.ts';
-import { type Compared, runCase } from './run-case.ts';
+import type { Measured } from './plan.ts';
+import { estimateCase, measureCase } from './run-case.ts';
+
+interface Row {
+  each: Case;
+  measured: Measured;
+  estimate: TrainingEstimate;
+}
 
 /** An estimate is right when it is no further from what was measured. */
 const bounds = { memory: 0.15, time: 0.3 };
@@ -17,30 +25,38 @@ const bounds = { memory: 0.15, time: 0.3 };
 const { values: options } = parseArgs({
   options: {
     only: { type: 'string' },
-    json: { type: 'boolean', default: false },
+    save: { type: 'string' },
+    saved: { type: 'string' },
     'write-docs': { type: 'boolean', default: false },
   },
 });
 const only = options.only?.split(',').map(Number);
-const chosen = cases.filter((_, i) => only?.includes(i) ?? true);
 const folder = await mkdtemp(path.join(tmpdir(), 'graft-estimates-'));
-const rows: { each: Case; compared: Compared }[] = [];
+const rows: Row[] = [];
 try {
-  for (const [i, each] of chosen.entries()) {
-    const compared = await runCase(each, folder);
-    rows.push({ each, compared });
-    if (options.json) console.log(JSON.stringify({ ...each, ...compared }));
-    else
-      console.log(`${String(i + 1).padStart(2)} of ${chosen.length}  ${cellsOf(each, compared).join('  ')}`);
+  const chosen: { each: Case; measured?: Measured }[] = options.saved
+    ? await readSaved(options.saved)
+    : cases.filter((_, i) => only?.includes(i) ?? true).map((each) => ({ each }));
+  for (const [i, { each, ...known }] of chosen.entries()) {
+    const measured = known.measured ?? (await measureCase(each, folder));
+    if (options.save) await appendFile(options.save, `${JSON.stringify({ each, measured })}\n`);
+    const row = { each, measured, estimate: await estimateCase(each, measured, folder) };
+    rows.push(row);
+    console.log(`${String(i + 1).padStart(2)} of ${chosen.length}  ${cellsOf(row).join('  ')}`);
   }
 } finally {
   await rm(folder, { recursive: true });
 }
-const memory = rows.map(({ compared }) => compared.estimate.peakMemoryBytes / compared.measured.peakBytes);
-const time = rows.map(({ compared }) => compared.estimate.seconds! / compared.measured.seconds);
+const memory = rows.map(({ estimate, measured }) => estimate.peakMemoryBytes / measured.peakBytes);
+const time = rows.map(({ estimate, measured }) => estimate.seconds! / measured.seconds);
 const summary = [sentence('memory', memory, bounds.memory), sentence('time', time, bounds.time)].join(' ');
 console.log(`\n${summary}`);
 if (options['write-docs']) await replaceSection('docs/estimates.md', 'estimates', document());
+
+async function readSaved(file: string): Promise<Omit<Row, 'estimate'>[]> {
+  const lines = (await readFile(file, 'utf8')).trim().split('\n');
+  return lines.map((line) => JSON.parse(line));
+}
 
 function sentence(what: string, ratios: number[], bound: number): string {
   const within = ratios.filter((ratio) => Math.abs(ratio - 1) <= bound).length;
@@ -62,18 +78,14 @@ function document(): string {
     'measured',
     'ratio',
   ];
-  const lines = [
-    header,
-    header.map(() => '---'),
-    ...rows.map(({ each, compared }) => cellsOf(each, compared)),
-  ];
+  const lines = [header, header.map(() => '---'), ...rows.map(cellsOf)];
   const machine = `${cpus().length} × ${cpus()[0]!.model.trim()}, ${Math.round(totalmem() / 2 ** 30)} GiB`;
   const date = new Date().toISOString().slice(0, 10);
   const table = lines.map((cells) => `| ${cells.join(' | ')} |\n`).join('');
   return `\n${summary}\n\n${table}\nMeasured on ${machine}, ${date}.\n\n`;
 }
 
-function cellsOf({ model, data, peft, training }: Case, { estimate, measured }: Compared): string[] {
+function cellsOf({ each: { model, data, peft, training }, estimate, measured }: Row): string[] {
   const { peft_type: method, task_type: _, ...rest } = peft;
   const shown = Object.entries({ ...rest, ...training }).map(([name, value]) => `${name} ${value}`);
   const gigabytes = (bytes: number) => `${(bytes / 1e9).toFixed(2)} GB`;

@@ -26,7 +26,7 @@ for await (const record of train({ ...plan, base, baseModelName: 'measured' })) 
   if (record.type === 'step') {
     measured.stepSeconds.push(seconds);
     measured.tokens = record.tokens;
-    if (record.step % 4 === 0) await lookAtSpeed();
+    if (record.step % 2 === 0) await lookAtSpeed();
   }
   if (record.type === 'done') measured.peakBytes = record.peakMemoryBytes;
   began = performance.now();

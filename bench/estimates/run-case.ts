@@ -12,40 +12,39 @@ import { writeData } from './data.ts';
 import { modelPath } from './models.ts';
 import type { Measured, Plan } from './plan.ts';
 
-export interface Compared {
-  estimate: TrainingEstimate;
-  measured: Measured;
-  /** Median of those measured. */
-  flops: number;
-}
-
 /** Steps of a training. */
-const steps = 12;
+const steps = 4;
 
-/** Trains once, and estimates the same by the speed that was measured meanwhile. `folder` keeps models and data. */
-export async function runCase(each: Case, folder: string): Promise<Compared> {
+/** What is trained, made in `folder` where it is not there yet. */
+async function planOf(each: Case, folder: string): Promise<Plan & { lines: number }> {
   await mkdir(folder, { recursive: true });
-  const model = await modelPath(each.model, folder);
   const { file: trainingFile, lines } = await writeData(each.data, folder);
   const peft = parsePeftConfig(each.peft);
   const options = parseTrainingOptions({ precision: 'fp32', max_steps: steps, seed: 42, ...each.training });
   const training = resolveTraining({ peft, training: options, exampleCount: lines });
   const precision = training.precision === 'bf16' ? 'bf16' : 'fp32';
+  const model = await modelPath(each.model, folder);
+  return { model, trainingFile, peft, training, precision, outputDir: path.join(folder, 'adapter'), lines };
+}
 
-  const plan: Plan = {
-    model,
-    trainingFile,
-    peft,
-    training,
-    precision,
-    outputDir: path.join(folder, 'adapter'),
-  };
+/** Trains once, in a process of its own. */
+export async function measureCase(each: Case, folder: string): Promise<Measured> {
+  const { lines: _, ...plan } = await planOf(each, folder);
   const file = path.join(folder, 'plan.json');
   await writeFile(file, JSON.stringify(plan));
   const script = path.join(import.meta.dirname, 'measure.ts');
-  const measured = await runTypeScript<Measured>(script, [file], environmentFor(precision), 'inherit');
+  const measured = await runTypeScript<Measured>(script, [file], environmentFor(plan.precision), 'inherit');
   await rm(plan.outputDir, { recursive: true });
+  return measured;
+}
 
+/** Estimates the same, by the speed that was measured meanwhile. */
+export async function estimateCase(
+  each: Case,
+  { flops: speeds }: Measured,
+  folder: string,
+): Promise<TrainingEstimate> {
+  const { model, trainingFile, peft, training, precision, lines } = await planOf(each, folder);
   const base = await openBaseModel(model);
   try {
     const data = await sampleExamples({
@@ -53,15 +52,10 @@ export async function runCase(each: Case, folder: string): Promise<Compared> {
       tokenizer: loadTokenizer(base.tokenizerFiles),
       counts: { training_file: lines, validation_file: null },
     });
-    const flops = medianOf(measured.flops);
+    const flops = speeds.toSorted((a, b) => a - b)[speeds.length >> 1]!;
     const machine = { device: 'cpu', precision, threads: threadCount(), flops } as const;
-    const estimate = estimateTraining({ modelConfig: base.config, peft, training, data }, machine);
-    return { estimate, measured, flops };
+    return estimateTraining({ modelConfig: base.config, peft, training, data }, machine);
   } finally {
     await base.close();
   }
-}
-
-function medianOf(values: number[]): number {
-  return values.toSorted((a, b) => a - b)[values.length >> 1]!;
 }

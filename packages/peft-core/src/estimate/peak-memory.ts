@@ -12,6 +12,8 @@ const FLOAT = 4;
 const ENGINE = 450 * MB;
 /** The traced graph of a block, and what was garbage while it was made: measured. */
 const BLOCK_GRAPH = 5 * MB;
+/** What a block has more where its matrices are not kept in float32, and are widened or unpacked where they are read: measured. */
+const BLOCK_UNPACKED = 3.3 * MB;
 /** What the allocator holds beyond what is asked of it, as a share of what lives through a step: measured. */
 const SLACK = 1.16;
 /** Rows of logits that exist at a time; nn/cross-entropy.ts. */
@@ -22,12 +24,11 @@ const bytesOf: Record<string, number> = { float32: 4, bfloat16: 2, int8: 1, uint
 /** The most that the trainer's process holds at once while it trains, in bytes. */
 export function peakMemory(parts: JobParts): number {
   const { kept, largest } = weightBytes(parts);
-  const graph = BLOCK_GRAPH * (parts.model.layers + (parts.model.encoderLayers ?? 0));
+  const blocks = parts.model.layers + (parts.model.encoderLayers ?? 0);
+  const graph = blocks * (BLOCK_GRAPH + (parts.storage === 'float32' ? 0 : BLOCK_UNPACKED));
   // The gradient, Adam's two, the values, and as many again while a step replaces them.
-  // A matrix that is not kept in float32 is that again while it is multiplied.
-  const unpacked = parts.storage === 'float32' ? 0 : largest;
   const adapter = 8 * FLOAT * parts.trainedParameters;
-  return ENGINE + graph + kept + largest + unpacked + adapter + SLACK * activationBytes(parts);
+  return ENGINE + graph + kept + largest + adapter + SLACK * activationBytes(parts);
 }
 
 /** The frozen weights as they are kept; and the largest of them as it is read, in float32. */
