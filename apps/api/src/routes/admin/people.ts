@@ -10,14 +10,14 @@ import {
 } from '@graft/service';
 import { ApiError } from '../../api-error.ts';
 import { errorResponses } from '../../schemas/error.ts';
+import { listOf, toWireList } from '../../schemas/list.ts';
+import { ref } from '../../schemas/schema.ts';
 import {
   IdentityOfPersonParams,
   IdentitySchema,
   toWireIdentity,
   UnlinkedIdentitySchema,
-} from '../../schemas/identity.ts';
-import { listOf, toWireList } from '../../schemas/list.ts';
-import { ref } from '../../schemas/schema.ts';
+} from '../../schemas/session.ts';
 import {
   CreatePersonSchema,
   ListQuery,

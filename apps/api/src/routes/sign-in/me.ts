@@ -15,12 +15,6 @@ import type { FastifyRequest } from 'fastify';
 import { ApiError } from '../../api-error.ts';
 import { secondsOrNull } from '../../schemas/api-key.ts';
 import { errorResponses } from '../../schemas/error.ts';
-import {
-  IdentityParams,
-  IdentitySchema,
-  toWireIdentity,
-  UnlinkedIdentitySchema,
-} from '../../schemas/identity.ts';
 import { listOf, toWireList } from '../../schemas/list.ts';
 import { ref, unixSeconds } from '../../schemas/schema.ts';
 import {
@@ -28,10 +22,14 @@ import {
   ChooseTeamSchema,
   EndedSessionSchema,
   EndedSessionsSchema,
+  IdentityParams,
+  IdentitySchema,
   JoinedSchema,
   SessionParams,
   SessionSchema,
+  toWireIdentity,
   toWireSession,
+  UnlinkedIdentitySchema,
 } from '../../schemas/session.ts';
 import { ListQuery, MeSchema } from '../../schemas/team.ts';
 import type { SignInSettings } from '../../sign-in/sign-in-settings.ts';

@@ -10,7 +10,6 @@ import { writeTinyModel } from '@graft/peft-core/testing';
 import { commit, HubServer } from '../../../../peft-core/src/hub/testing/hub-server.ts';
 import type { Repeating } from '../../repeat.ts';
 import type { Services } from '../../services.ts';
-import { S3Objects } from '../../storage/s3/s3-objects.ts';
 import { openS3Server, type S3Server } from '../../storage/testing/s3-server.ts';
 import { createTestTeam } from '../../testing/job-fixtures.ts';
 import { openTestServices } from '../../testing/open-test-services.ts';
@@ -351,39 +350,6 @@ describe('a prefix of S3', () => {
       code: 'base_model_corrupt',
       message: /model\.safetensors arrived damaged: its SHA-256/,
     });
-  });
-
-  test('that was begun goes on from the byte where it stopped, unless the object was replaced', async () => {
-    for (const [name, content] of files) await put('base/again', name, content);
-    const { fetchS3Model } = await import('./fetch-s3-model.ts');
-    const from = { url: `s3://${server.bucket}/base/again`, file: null, endpoint: server.endpoint };
-    const objects = new S3Objects({
-      bucket: server.bucket,
-      prefix: 'base/again/',
-      endpoint: server.endpoint,
-    });
-    const etags = new Map<string, string>();
-    for await (const { key, etag } of objects.list('')) etags.set(key, etag);
-    objects.close();
-    const weights = files.get('model.safetensors')!;
-    for (const [etag, begun, expected] of [
-      [etags.get('model.safetensors')!, weights.subarray(0, 100), [100, weights.byteLength - 100]],
-      ['"of another"', Buffer.alloc(100), [0, weights.byteLength]],
-    ] as const) {
-      const place = path.join(folder, `machine-${expected[0]}`);
-      await mkdir(`${place}.unfinished`);
-      await writeFile(path.join(`${place}.unfinished`, 'model.safetensors.part'), begun);
-      await writeFile(path.join(`${place}.unfinished`, 'model.safetensors.etag'), etag);
-      const came: number[] = [];
-      await fetchS3Model(from, place, null, { onBytes: (bytes) => void came.push(bytes) });
-      assert.deepEqual(await readFile(path.join(place, 'model.safetensors')), weights);
-      const all = [...files.values()].reduce((sum, { byteLength }) => sum + byteLength, 0);
-      assert.equal(
-        came.reduce((sum, bytes) => sum + bytes, 0),
-        all,
-      );
-      assert.ok(came.includes(expected[0]), String(came));
-    }
   });
 
   test('that was refused is fetched anew once it is mended in place', async () => {
