@@ -12,6 +12,7 @@ export interface JobParts extends Pick<EstimatedJob, 'peft' | 'training'> {
   model: ModelOutline;
   batches: PlannedBatches;
   storage: BaseStorage;
+  precision: Machine['precision'];
   trainedParameters: number;
   /** The first block of the backward pass, counted through the model: below it nothing is trained. */
   lowestTrained: number;
@@ -25,6 +26,7 @@ export function jobParts({ modelConfig, peft, training, data }: EstimatedJob, ma
     ...{ model, peft, training },
     batches: plannedBatches(data, training),
     storage: baseStorage(training.base_dtype, machine.precision),
+    precision: machine.precision,
     trainedParameters: trainedParameters(peft, model),
     lowestTrained: lowestTrained(peft, model),
   };

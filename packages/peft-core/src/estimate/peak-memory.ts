@@ -56,7 +56,7 @@ export function activationBytes(parts: JobParts): number {
   const added =
     (methodOf(peft).keptNumbers?.(peft, model) ?? 0) * Math.max(...blocks.map(({ positions }) => positions));
   const within = blocks.map(
-    (block) => Math.max(4 * block.scores, 4 * block.widest) + (recomputes ? 3 * block.kept : 0),
+    (block) => Math.max(8 * block.scores, 4 * block.widest) + (recomputes ? 3 * block.kept : 0),
   );
   const head = headNumbers(parts);
   const logits = head ? 3 * Math.min(head.labels, HEAD_ROWS) * head.vocabularySize : 0;
