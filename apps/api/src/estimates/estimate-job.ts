@@ -60,7 +60,7 @@ export async function estimateJob(
 }
 
 /** What is held out depends on the seed, where something is. */
-function sampleKeyOf({ model, trainingFile, validationFile, peft, training }: PlannedJob): string {
+export function sampleKeyOf({ model, trainingFile, validationFile, peft, training }: PlannedJob): string {
   const { max_seq_length: maxSeqLength, validation_split: split, seed } = training;
   const what = { tokenizerKey: tokenizerKeyOf(model), modelConfig: model.config, peft, maxSeqLength };
   const files = { training: trainingFile, validation: validationFile };

@@ -3,7 +3,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { defaultPeft, parsePeftConfig } from '@graft/peft-core/config';
+import { defaultPeft, parsePeftConfig, resolveTraining } from '@graft/peft-core/config';
 import { writeTinyModel } from '@graft/peft-core/testing';
 import type { TaskTokenizer } from './file-thread.ts';
 import { createFileThreads, ThreadDied } from './file-threads.ts';
@@ -17,6 +17,7 @@ before(async () => {
   const json = async (name: string) => JSON.parse(await readFile(join(folder, name), 'utf8'));
   const line = '{"messages":[{"role":"user","content":"a"},{"role":"assistant","content":"b"}]}\n';
   await writeFile(join(folder, 'train.jsonl'), line.repeat(5000));
+  const peft = parsePeftConfig(defaultPeft);
   task = {
     trainingFile: join(folder, 'train.jsonl'),
     validationFile: null,
@@ -27,8 +28,9 @@ before(async () => {
       chatTemplate: '{% for m in messages %}<{{ m.role }}>{{ m.content }}{% endfor %}',
     },
     modelConfig: await json('config.json'),
-    peft: parsePeftConfig(defaultPeft),
+    peft,
     maxSeqLength: 64,
+    sample: { sampleKey: 'train', training: resolveTraining({ peft, exampleCount: 5000 }) },
   };
 });
 after(async () => await rm(folder, { recursive: true, force: true }));
@@ -53,6 +55,26 @@ test('several files are read at once; a thread keeps its tokenizer; one that was
     setTimeout(() => stop.abort(new Error('enough')), 500);
     await assert.rejects(stopped, { message: 'enough' });
     assert.deepEqual(await files.validate(task, quiet()), ok);
+  } finally {
+    await files.close();
+  }
+});
+
+test('an estimate reads no file that its thread has just validated', async () => {
+  const files = createFileThreads();
+  const { sample, ...what } = task;
+  const gone = { ...what, trainingFile: join(folder, 'gone.jsonl'), live: [] };
+  const counts = { training_file: 5000, validation_file: null };
+  const options = { signal: new AbortController().signal, timeoutMs: 60_000 };
+  const estimate = async (sampleKey: string) =>
+    await files.estimate({ ...gone, counts, training: sample.training, sampleKey }, options);
+  try {
+    assert.equal((await files.validate(task, quiet())).ok, true);
+    const report = await estimate(sample.sampleKey);
+    assert.ok(report.ok);
+    // Three epochs of 5,000 lines, eight a step.
+    assert.deepEqual([report.estimate.steps, report.estimate.tokens], [1875, 285_000]);
+    await assert.rejects(estimate('another'), /ENOENT/);
   } finally {
     await files.close();
   }

@@ -26,7 +26,7 @@ export function validationKey(
     modelConfig,
     peft,
     maxSeqLength,
-  }: Omit<ValidationTask, 'trainingFile' | 'validationFile'> & Pick<TaskTokenizer, 'tokenizerKey'>,
+  }: Omit<ValidationTask, 'trainingFile' | 'validationFile' | 'sample'> & Pick<TaskTokenizer, 'tokenizerKey'>,
 ): string {
   return sha256({
     ...{ validationVersion, node: process.version, tokenizerKey, modelConfig, peft, maxSeqLength },

@@ -1,8 +1,10 @@
 import { checkInitialText } from '@graft/peft-core/check';
 import { GraftError, type PeftConfig } from '@graft/peft-core/config';
+import { SampleGatherer } from '@graft/peft-core/estimate';
 import { readExamples } from '@graft/peft-core/examples';
 import type { Tokenizer } from '@graft/peft-core/text';
 import type { ValidationProgress } from '@graft/service';
+import { keepSample, type SampleKey } from '../estimates/kept-samples.ts';
 import { LineRanges, messageOfLines } from '../uploads/line-ranges.ts';
 
 /** A job's files, which are tokenised as training will. */
@@ -14,6 +16,8 @@ export interface ValidationTask {
   modelConfig: Record<string, unknown>;
   peft: PeftConfig;
   maxSeqLength: number;
+  /** What the sizes of the examples are kept by, for the job's estimate. */
+  sample: SampleKey;
 }
 
 /** A GraftError's parts, since errors of a class do not cross threads as such. */
@@ -36,18 +40,20 @@ export async function validateFiles(
   tell: (progress: ValidationProgress) => void,
 ): Promise<ValidationReport> {
   const bad = new LineRanges();
+  const gatherer = new SampleGatherer(task.peft);
   let examples = 0;
   /** Of the training file, once through. */
   let tokens = 0;
   let told = 0;
   try {
     checkInitialText(task.peft, task.modelConfig, (text) => tokenizer.encode(text));
-    await readExamples(
+    const read = await readExamples(
       { ...task, tokenizer },
       {
         onBadLine: (line) => bad.add(line),
         onExample: (example, file) => {
           examples++;
+          gatherer.add(example, file);
           if (file === 'training_file') tokens += example.tokens;
         },
         onBytes: (bytes, totalBytes) => {
@@ -58,6 +64,7 @@ export async function validateFiles(
         },
       },
     );
+    keepSample(task.sample, gatherer.sample(read, task.sample.training));
     return { ok: true, tokens };
   } catch (error) {
     return faultOf(error, (details) => messageOfLines(details, bad));

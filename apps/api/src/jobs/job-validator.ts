@@ -28,7 +28,7 @@ import {
   type ValidationProgress,
   whenStorageIsBack,
 } from '@graft/service';
-import { estimateJob, type PlannedJob } from '../estimates/estimate-job.ts';
+import { estimateJob, type PlannedJob, sampleKeyOf } from '../estimates/estimate-job.ts';
 import { unfitJob } from '../estimates/unfit-job.ts';
 import { createFileThreads, type FileThreads, ThreadDied } from '../job-files/file-threads.ts';
 import { tokenizerKeyOf, validationKey } from '../job-files/validation-key.ts';
@@ -227,9 +227,12 @@ async function examine(validation: Validation): Promise<ValidationOutcome> {
   const key = validationKey({ training, validation: other }, what);
   const known = await whenBack(signal, () => findValidationResult(services, job.teamId, key));
   if (known?.error) return { ok: false, error: known.error };
+  const planned = {
+    ...{ model, trainingFile: training, validationFile: other, peft: job.peft },
+    training: resolvedTraining,
+  };
   const valid = async (tokens: number): Promise<ValidationOutcome> => {
-    const planned = { model, trainingFile: training, validationFile: other, peft: job.peft };
-    const estimate = await estimateOf(validation, { ...planned, training: resolvedTraining });
+    const estimate = await estimateOf(validation, planned);
     const unfit = estimate && validation.refuseUnfitJobs ? unfitJob(estimate) : null;
     if (estimate && unfit) return { ok: false, error: unfit, estimate };
     const most = plannedTokens(resolvedTraining, training.examples ?? 0, tokens);
@@ -244,7 +247,8 @@ async function examine(validation: Validation): Promise<ValidationOutcome> {
     trainingFile: await localPath(training),
     validationFile: other && (await localPath(other)),
   };
-  const report = await files.validate({ ...what, ...paths }, { signal, onProgress });
+  const sample = { sampleKey: sampleKeyOf(planned), training: resolvedTraining };
+  const report = await files.validate({ ...what, ...paths, sample }, { signal, onProgress });
   // The tokenizer is the operator's, so its faults are not the user's.
   if (!report.ok && isLastingModelFault(report.code))
     throw baseModelFault(new GraftError(report.code, report.message), job.model, [model.path]);

@@ -1070,7 +1070,7 @@ export interface FineTuningEstimate {
   object: 'fine_tuning.estimate';
   /** Of the adapter. */
   trainable_parameters: number;
-  /** Of the base model. */
+  /** The base model’s and these. */
   total_parameters: number;
   /** The most that the process which trains will hold at once. */
   peak_memory_bytes: number;

@@ -8,4 +8,5 @@ export type {
 } from './estimate.ts';
 export { estimateTraining } from './estimate-training.ts';
 export { type FittingChange, fittingChanges } from './fitting-changes.ts';
+export { SampleGatherer } from './gather-sample.ts';
 export { type SampledSource, sampleExamples } from './sample-examples.ts';

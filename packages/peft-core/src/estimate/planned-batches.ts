@@ -1,6 +1,6 @@
 import type { ResolvedTraining } from '../config/index.ts';
 import type { GridShape } from '../examples/batches/choose-grid.ts';
-import { planBatches, planEvaluation } from '../examples/batches/plan-batches.ts';
+import { type ExampleSize, planBatches, planEvaluation } from '../examples/batches/plan-batches.ts';
 import type { DataSample } from './estimate.ts';
 
 /** The batches of a job, as its sample shows them. */
@@ -25,8 +25,10 @@ export function plannedBatches(
   options: ResolvedTraining,
 ): PlannedBatches {
   const { batch_size: batchSize, gradient_accumulation_steps: accumulation, packing, seed } = options;
-  const { examples, sizes } = training;
-  const stepsPerEpoch = Math.ceil(examples / (batchSize * accumulation));
+  const { examples } = training;
+  const perStep = batchSize * accumulation;
+  const sizes = atLeast(Math.min(examples, perStep), training.sizes);
+  const stepsPerEpoch = Math.ceil(examples / perStep);
   const steps = Math.min(stepsPerEpoch * options.n_epochs, options.max_steps ?? Number.POSITIVE_INFINITY);
   const epochs = Math.max(1, Math.min(options.n_epochs, Math.floor(mostPlaced / sizes.length)));
   const plan = planBatches({
@@ -39,11 +41,23 @@ export function plannedBatches(
     shape: plan.shape,
     steps,
     passes: Math.min(steps * accumulation, Math.ceil((steps * examples) / (stepsPerEpoch * batchSize))),
-    tokens: Math.round((plan.stats.tokens * steps) / plan.steps),
+    tokens:
+      sizes.length === examples
+        ? Math.round((plan.stats.tokens * steps) / plan.steps)
+        : Math.round((meanTokens(sizes) * examples * steps) / stepsPerEpoch),
     evaluation: measured && {
       shape: measured.shape,
       batches: Math.ceil(validation.examples / Math.max(batchSize, 8)),
       times: 1 + Math.floor((steps - 1) / options.eval_steps),
     },
   };
+}
+
+/** Those of a sample that is smaller than a step again, so that a step is as large as it will be. */
+function atLeast(count: number, sizes: readonly ExampleSize[]): readonly ExampleSize[] {
+  return sizes.length >= count ? sizes : Array.from({ length: count }, (_, i) => sizes[i % sizes.length]!);
+}
+
+function meanTokens(sizes: readonly ExampleSize[]): number {
+  return sizes.reduce((sum, { tokens }) => sum + tokens, 0) / sizes.length;
 }

@@ -4,12 +4,14 @@ import { test } from 'node:test';
 import { parsePeftConfig, resolveTraining, type TrainingOptions } from '../config/index.ts';
 import type { GraftError } from '../errors.ts';
 import { sizeOf } from '../examples/batches/plan-batches.ts';
+import { readExamples } from '../examples/read-examples.ts';
 import { readTrainingData } from '../examples/training-data.ts';
 import { tempFolder } from '../testing/temp-folder.ts';
 import { tinyFamilies } from '../testing/tiny-families.ts';
 import { writeTinyModel } from '../testing/tiny-model.ts';
 import { loadTokenizer } from '../text/index.ts';
 import { leadingPositions } from '../tuners/methods.ts';
+import { SampleGatherer } from './gather-sample.ts';
 import { type SampledSource, sampleExamples } from './sample-examples.ts';
 
 const at = tempFolder();
@@ -66,6 +68,16 @@ async function trained(from: SampledSource) {
   };
 }
 
+/** What is gathered while all lines are read. */
+async function gathered(from: SampledSource) {
+  const gatherer = new SampleGatherer(from.peft);
+  const read = await readExamples(
+    { ...from, maxSeqLength: from.training.max_seq_length },
+    { onExample: (example, file) => gatherer.add(example, file) },
+  );
+  return gatherer.sample(read, from.training);
+}
+
 const text = (i: number) => 'x'.repeat(1 + ((i * 7) % 23));
 const many = <T>(count: number, line: (i: number) => T): T[] =>
   Array.from({ length: count }, (_, i) => line(i));
@@ -112,6 +124,7 @@ test('the sizes of small files are those that training has', async () => {
   for (const [told, given] of Object.entries(jobs)) {
     const from = source(given);
     assert.deepEqual(await sampleExamples(from), await trained(from), told);
+    assert.deepEqual(await gathered(from), await trained(from), `${told}, gathered`);
   }
 });
 
@@ -126,6 +139,16 @@ test('of many lines 2,048 are tokenised, of the whole file and in its order', as
     tokens.toSorted((a, b) => a - b),
   );
   assert.deepEqual([tokens[0], tokens.at(-1)], [2, 101]);
+});
+
+test('of many lines that are all read every second or fourth is kept', async () => {
+  const lines = many(5000, (i) => ({ text: 'x'.repeat(1 + Math.floor(i / 50)) }));
+  const { training } = await gathered(source({ files: { training: lines } }));
+  assert.deepEqual([training.examples, training.sizes.length], [5000, 1250]);
+  assert.deepEqual(
+    training.sizes.map(({ tokens }) => tokens),
+    Array.from({ length: 1250 }, (_, i) => 2 + Math.floor((4 * i) / 50)),
+  );
 });
 
 test('where not every line has a size, what is held out is counted and has the sizes of all', async () => {

@@ -1,4 +1,4 @@
-import { type ResolvedTraining, validationCount } from '../config/index.ts';
+import type { ResolvedTraining } from '../config/index.ts';
 import { GraftError } from '../errors.ts';
 import { type ExampleSize, sizeOf } from '../examples/batches/plan-batches.ts';
 import {
@@ -15,14 +15,11 @@ import { LabelCollector } from '../examples/label-names.ts';
 import type { DatasetFormat } from '../examples/raw-example.ts';
 import { checkFormat } from '../examples/task-formats.ts';
 import { ExampleTokenizer, type TokenizeOptions } from '../examples/tokenize-examples.ts';
-import { split } from '../examples/training-data.ts';
 import { isClassifier } from '../outlines/index.ts';
 import { leadingPositions } from '../tuners/methods.ts';
-import type { DataSample, ExampleSample } from './estimate.ts';
+import type { DataSample } from './estimate.ts';
+import { MOST_SIZES, splitSample } from './gather-sample.ts';
 import { type Look, lookAtFile } from './look-at-file.ts';
-
-/** Examples of a file that are tokenised, evenly picked from those that were looked at. */
-const MOST_TOKENISED = 2048;
 
 /** A job's data files, as training reads them. */
 export interface SampledSource extends Omit<ExampleSource, 'maxSeqLength'> {
@@ -48,35 +45,18 @@ export async function sampleExamples(given: SampledSource): Promise<DataSample> 
     return { look, classes, sample: sizesOf(look, source, options, virtualTokens) };
   });
   const { format } = sample;
-  const common = { format, labels: classes?.names ?? null };
-  const examples = countOf(look, counts.training_file);
+  const file = { examples: countOf(look, counts.training_file), sizes: sample.sizes };
 
-  if (validationFile) {
-    const validation = await naming('validation_file', async () => {
-      const other = await lookAtFile(validationFile);
-      const options = tokenizeOptions(source, classes);
-      const { format, sizes } = sizesOf(other, source, options, virtualTokens);
-      return { format, examples: countOf(other, counts.validation_file), sizes };
-    });
-    if (validation.format !== format) throw otherFormat(validation.format, format);
-    const { examples: held, sizes } = validation;
-    return { ...common, training: { examples, sizes: sample.sizes }, validation: { examples: held, sizes } };
-  }
-  return { ...common, ...splitSample({ examples, sizes: sample.sizes }, training) };
-}
-
-/** Which examples are held out is known only where there is a size of every one. */
-function splitSample(
-  { examples, sizes }: ExampleSample,
-  training: ResolvedTraining,
-): Pick<DataSample, 'training' | 'validation'> {
-  const held = validationCount(examples, training.validation_split);
-  if (held === 0) return { training: { examples, sizes }, validation: null };
-  const parts = sizes.length === examples ? split(sizes, training) : { training: sizes, validation: sizes };
-  return {
-    training: { examples: examples - held, sizes: parts.training },
-    validation: { examples: held, sizes: parts.validation },
-  };
+  const other = validationFile
+    ? await naming('validation_file', async () => {
+        const look = await lookAtFile(validationFile);
+        const read = sizesOf(look, source, tokenizeOptions(source, classes), virtualTokens);
+        return { ...read, examples: countOf(look, counts.validation_file) };
+      })
+    : null;
+  if (other && other.format !== format) throw otherFormat(other.format, format);
+  const held = other && { examples: other.examples, sizes: other.sizes };
+  return { format, labels: classes?.names ?? null, ...splitSample(file, held, training) };
 }
 
 function countOf({ isWhole, examples, bytes, seenBytes }: Look, known: number | null): number {
@@ -97,7 +77,7 @@ function seenClasses(source: ExampleSource, { examples, isWhole, fault }: Look):
   }
 }
 
-/** Tokenises some of what was looked at. Throws its bad lines, and those that are no examples. */
+/** Tokenises some of what was looked at, evenly picked. Throws its bad lines, and those that are no examples. */
 function sizesOf(
   { examples: seen, fault: unread, badLines, place }: Look,
   { tokenizer, peft }: ExampleSource,
@@ -108,7 +88,7 @@ function sizesOf(
   let bad = badLines;
   const examples = new ExampleTokenizer(tokenizer, options, () => bad++);
   const sizes: ExampleSize[] = [];
-  const picked = Math.min(seen.length, MOST_TOKENISED);
+  const picked = Math.min(seen.length, MOST_SIZES);
   for (let i = 0; i < picked; i++) {
     const example = examples.tokenize(seen[Math.floor((i * seen.length) / picked)]!);
     if (example) sizes.push(sizeOf(example, virtualTokens));

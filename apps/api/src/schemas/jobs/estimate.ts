@@ -19,7 +19,7 @@ const ChangesSchema = named(
 export const EstimateSchema = named('FineTuningEstimate', {
   object: Type.Literal('fine_tuning.estimate'),
   trainable_parameters: count('Of the adapter.'),
-  total_parameters: count('Of the base model.'),
+  total_parameters: count('The base model’s and these.'),
   peak_memory_bytes: count('The most that the process which trains will hold at once.'),
   tokens: count('Of all epochs.'),
   steps: count('Optimizer steps.'),

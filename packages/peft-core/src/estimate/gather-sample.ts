@@ -1,0 +1,61 @@
+import { type PeftConfig, type ResolvedTraining, validationCount } from '../config/index.ts';
+import { type ExampleSize, sizeOf } from '../examples/batches/plan-batches.ts';
+import type { DataFile } from '../examples/example-source.ts';
+import { split } from '../examples/training-data.ts';
+import type { TrainingExample } from '../examples/training-example.ts';
+import { leadingPositions } from '../tuners/methods.ts';
+import type { DataSample, ExampleSample } from './estimate.ts';
+
+/** Sizes that are kept of a file. */
+export const MOST_SIZES = 2048;
+
+/** Gathers a sample while all examples of a job are read: every size, or of many every second, fourth, … */
+export class SampleGatherer {
+  readonly #virtualTokens: number;
+  readonly #files: Partial<Record<DataFile, GatheredSizes>> = {};
+
+  constructor(peft: PeftConfig) {
+    this.#virtualTokens = leadingPositions(peft).virtualTokens;
+  }
+
+  add(example: TrainingExample, file: DataFile): void {
+    this.#files[file] ??= { examples: 0, stride: 1, sizes: [] };
+    const gathered = this.#files[file];
+    if (gathered.examples++ % gathered.stride !== 0) return;
+    gathered.sizes.push(sizeOf(example, this.#virtualTokens));
+    if (gathered.sizes.length <= MOST_SIZES) return;
+    gathered.sizes = gathered.sizes.filter((_, i) => i % 2 === 0);
+    gathered.stride *= 2;
+  }
+
+  /** Once all are read, of which there is at least one. */
+  sample(data: Pick<DataSample, 'format' | 'labels'>, training: ResolvedTraining): DataSample {
+    const { format, labels } = data;
+    const { training_file, validation_file = null } = this.#files;
+    const of = ({ examples, sizes }: GatheredSizes): ExampleSample => ({ examples, sizes });
+    const parts = splitSample(of(training_file!), validation_file && of(validation_file), training);
+    return { format, labels, ...parts };
+  }
+}
+
+interface GatheredSizes extends ExampleSample {
+  /** Of so many examples one is kept. */
+  stride: number;
+}
+
+/** Takes a validation split off the training file. Which examples are held out is known only where there is a size of every one. */
+export function splitSample(
+  file: ExampleSample,
+  validationFile: ExampleSample | null,
+  training: ResolvedTraining,
+): Pick<DataSample, 'training' | 'validation'> {
+  const { examples, sizes } = file;
+  const held = validationFile ? 0 : validationCount(examples, training.validation_split);
+  if (held === 0) return { training: file, validation: validationFile };
+  const parts: Record<'training' | 'validation', ExampleSize[]> =
+    sizes.length === examples ? split(sizes, training) : { training: sizes, validation: sizes };
+  return {
+    training: { examples: examples - held, sizes: parts.training },
+    validation: { examples: held, sizes: parts.validation },
+  };
+}
