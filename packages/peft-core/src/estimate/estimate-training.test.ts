@@ -1,0 +1,123 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { parsePeftConfig, type ResolvedTraining, resolveTraining } from '../config/index.ts';
+import { type ExampleSize, sizeOf } from '../examples/batches/plan-batches.ts';
+import { planTraining } from '../examples/batches/plan-training.ts';
+import type { TrainingExample } from '../examples/training-example.ts';
+import type { EstimatedJob, Machine } from './estimate.ts';
+import { estimateTraining } from './estimate-training.ts';
+import { plannedBatches } from './planned-batches.ts';
+
+/** SmolLM2-135M. */
+const modelConfig = {
+  ...{ model_type: 'llama', hidden_size: 576, intermediate_size: 1536, num_hidden_layers: 30 },
+  ...{ num_attention_heads: 9, num_key_value_heads: 3, vocab_size: 49_152, max_position_embeddings: 8192 },
+  ...{ rms_norm_eps: 1e-5, hidden_act: 'silu', tie_word_embeddings: true },
+};
+const machine: Machine = { device: 'cpu', precision: 'fp32', threads: 2, flops: 150e9 };
+const lora = { peft_type: 'LORA', r: 8, lora_alpha: 16, target_modules: 'all-linear' };
+
+/** As long as the bike shop's chats: 45 to 60 tokens, of which the last few are learnt. */
+const chats: ExampleSize[] = Array.from({ length: 192 }, (_, i) => ({
+  ...{ widths: [44 + (i % 16)], inputWidth: 0, labels: 5, tokens: 45 + (i % 16) },
+}));
+
+interface Given {
+  peft?: Record<string, unknown>;
+  sizes?: ExampleSize[];
+  examples?: number;
+}
+
+function jobOf(
+  options: Partial<ResolvedTraining>,
+  { peft = lora, sizes = chats, examples = sizes.length }: Given = {},
+): EstimatedJob {
+  const parsed = parsePeftConfig(peft);
+  const training = resolveTraining({
+    peft: parsed,
+    training: { batch_size: 8, max_steps: 4, precision: 'fp32', ...options },
+    exampleCount: examples,
+  });
+  const data = { format: 'chat', labels: null, training: { examples, sizes }, validation: null } as const;
+  return { modelConfig, peft: parsed, training, data };
+}
+
+/** What docs/estimates.md has of these: measured peaks, in GB. */
+const measured: [number, Partial<ResolvedTraining>, Record<string, unknown>?][] = [
+  [1.82, {}],
+  [1.43, { batch_size: 1 }],
+  [2.19, { batch_size: 16 }],
+  [1.58, { base_dtype: 'bf16' }],
+  [1.53, { base_dtype: 'nf4' }],
+  [2.15, {}, { ...lora, use_dora: true }],
+  [1.52, {}, { peft_type: 'SELECTIVE', layers: [28, 29] }],
+  [1.72, {}, { peft_type: 'PROMPT_TUNING', num_virtual_tokens: 20 }],
+];
+
+for (const [gigabytes, options, peft] of measured) {
+  test(`memory is within 15 % of what was measured: ${JSON.stringify({ ...peft, ...options })}`, () => {
+    const { peakMemoryBytes } = estimateTraining(jobOf(options, { ...(peft && { peft }) }), machine);
+    const ratio = peakMemoryBytes / (gigabytes * 1e9);
+    assert.ok(Math.abs(ratio - 1) <= 0.15, `${peakMemoryBytes} is ${ratio} of ${gigabytes} GB`);
+  });
+}
+
+test('more work takes longer, a faster machine less, and of one that is not measured nothing is said', () => {
+  const secondsOf = (options: Partial<ResolvedTraining>, on = machine) =>
+    estimateTraining(jobOf(options), on).seconds!;
+  const plain = secondsOf({});
+  assert.ok(secondsOf({ gradient_checkpointing: true }) > plain);
+  assert.ok(secondsOf({ base_dtype: 'nf4' }) > plain);
+  assert.ok(secondsOf({ max_steps: 40 }) > 4 * plain);
+  assert.equal(secondsOf({}, { ...machine, flops: 300e9 }), plain / 2);
+  assert.equal(secondsOf({}, { ...machine, flops: null }), null);
+});
+
+test('blocks below the lowest that is trained keep nothing and have no backward pass', () => {
+  const of = (layers: number[]) =>
+    estimateTraining(jobOf({}, { peft: { peft_type: 'SELECTIVE', layers } }), machine);
+  const [top, bottom] = [of([29]), of([0])];
+  assert.equal(top.trainableParameters, bottom.trainableParameters);
+  assert.ok(top.peakMemoryBytes < bottom.peakMemoryBytes - 100e6);
+  assert.ok(top.seconds! < 0.8 * bottom.seconds!);
+});
+
+const examples: TrainingExample[] = Array.from({ length: 50 }, (_, line) => {
+  const ids = new Int32Array(5 + ((line * 7) % 40));
+  return { sequences: [{ ids, targets: ids }], tokens: ids.length + 1, line };
+});
+
+test('steps, passes, tokens and shape are those of the plan that training follows', () => {
+  for (const options of [
+    { max_steps: null },
+    { max_steps: 9 },
+    { max_steps: null, gradient_accumulation_steps: 4 },
+    { max_steps: null, packing: false },
+  ]) {
+    const { training } = jobOf(options);
+    const sizes = examples.map((example) => sizeOf(example));
+    const data = jobOf(options, { sizes }).data;
+    const plan = planTraining(examples, training, { virtualTokens: 0 });
+    let passes = 0;
+    for (let step = 0; step < plan.steps; step++)
+      for (let i = 0; i < training.gradient_accumulation_steps; i++)
+        if (plan.micro(step, i).length > 0) passes++;
+    const planned = plannedBatches(data, training);
+    assert.deepEqual(planned.shape, plan.shape);
+    assert.deepEqual(
+      [planned.steps, planned.tokens],
+      [plan.steps, plan.stats.tokens],
+      JSON.stringify(options),
+    );
+    assert.ok(Math.abs(planned.passes - passes) <= training.n_epochs, `${planned.passes} passes, ${passes}`);
+  }
+});
+
+test('a part of the examples stands for all of them', () => {
+  const all = jobOf({ max_steps: null });
+  const part = jobOf({ max_steps: null }, { sizes: chats.slice(0, 48), examples: 192 });
+  const [whole, guessed] = [all, part].map((job) => estimateTraining(job, machine));
+  assert.equal(guessed!.steps, whole!.steps);
+  assert.ok(Math.abs(guessed!.tokens / whole!.tokens - 1) < 0.02);
+  assert.ok(Math.abs(guessed!.peakMemoryBytes / whole!.peakMemoryBytes - 1) < 0.05);
+});
