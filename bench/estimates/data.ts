@@ -1,6 +1,7 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import type { DataName } from './cases.ts';
+/** Kinds of lines. */
+export type DataName = 'chats' | 'texts' | 'long texts' | 'classes' | 'tags' | 'pairs' | 'translations';
 
 const root = path.join(import.meta.dirname, '..', '..');
 const lines = 192;
