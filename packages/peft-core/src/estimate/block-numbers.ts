@@ -12,8 +12,6 @@ export interface BlockNumbers {
   widest: number;
   /** Multiplications and additions of its frozen matrices' products, forward. */
   products: number;
-  /** The same of its attention. */
-  attention: number;
 }
 
 interface Linear {
@@ -53,7 +51,6 @@ export function blockNumbers({
         (sum, each) => sum + 2 * each.in * each.out * (each.onInput || isEncoder ? input : own),
         0,
       ),
-      attention: 4 * headSize * (scores + crossed),
     };
   });
 }

@@ -6,7 +6,7 @@ import { trainingSeconds } from './training-seconds.ts';
 
 /**
  * What a job comes to on a machine: exact where its sample is all of its examples, but for memory and time, whose constants
- * `scripts/estimates` measures (docs/estimates.md). Throws GraftErrors of the model's outline.
+ * `bench/estimates` measures (docs/estimates.md). Throws GraftErrors of the model's outline.
  */
 export function estimateTraining(job: EstimatedJob, machine: Machine): TrainingEstimate {
   const parts = jobParts(job, machine);

@@ -47,6 +47,6 @@ export interface TrainingEstimate {
   tokens: number;
   /** Optimizer steps. */
   steps: number;
-  /** From the claim to the adapter's files; null where the machine's speed is not known. */
+  /** From opening the job's files to the adapter's own; null where the machine's speed is not known. */
   seconds: number | null;
 }

@@ -8,7 +8,7 @@ const MB = 1e6;
 /** Bytes of a number that is computed with. */
 const FLOAT = 4;
 
-/** What the trainer's process holds before there is a model: Node, TensorFlow's library. Measured by scripts/estimates. */
+/** What the trainer's process holds before there is a model: Node, TensorFlow's library. Measured by bench/estimates. */
 const ENGINE = 450 * MB;
 /** The traced graph of a block, and what was garbage while it was made: measured. */
 const BLOCK_GRAPH = 5 * MB;
@@ -32,7 +32,7 @@ export function peakMemory(parts: JobParts): number {
 }
 
 /** The frozen weights as they are kept; and the largest of them as it is read, in float32. */
-export function weightBytes({ model, storage }: Pick<JobParts, 'model' | 'storage'>) {
+function weightBytes({ model, storage }: Pick<JobParts, 'model' | 'storage'>) {
   let kept = storage === 'nf4' ? FLOAT * elementCount(NF4_TABLE.shape) : 0;
   let largest = 0;
   for (const weight of storedWeights(model, storage, false)) {
@@ -43,7 +43,7 @@ export function weightBytes({ model, storage }: Pick<JobParts, 'model' | 'storag
 }
 
 /** What a step keeps for its backward pass, and the most that one part of it needs besides. */
-export function activationBytes(parts: JobParts): number {
+function activationBytes(parts: JobParts): number {
   const { training, lowestTrained } = parts;
   const blocks = blockNumbers(parts);
   const trained = blocks.slice(lowestTrained);
