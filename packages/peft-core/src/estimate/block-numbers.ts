@@ -1,5 +1,5 @@
+import type { GridShape } from '../examples/batches/choose-grid.ts';
 import type { ModelOutline } from '../outlines/outline.ts';
-import type { JobParts } from './job-parts.ts';
 
 /** What a block computes on the positions of one micro-batch. */
 export interface BlockNumbers {
@@ -21,11 +21,14 @@ interface Linear {
   onInput: boolean;
 }
 
+/** Blocks of the model, an encoder's among them. */
+export const blockCount = ({
+  layers,
+  encoderLayers = 0,
+}: Pick<ModelOutline, 'layers' | 'encoderLayers'>): number => layers + encoderLayers;
+
 /** Every block of the model, an encoder's before its decoder's. */
-export function blockNumbers({
-  model,
-  batches: { shape },
-}: Pick<JobParts, 'model' | 'batches'>): BlockNumbers[] {
+export function blockNumbers(model: ModelOutline, shape: GridShape): BlockNumbers[] {
   const { hiddenSize: H, heads, kvHeads, headSize, encoderLayers = 0 } = model;
   const own = shape.rows * shape.tokens;
   const input = shape.rows * shape.inputTokens;
@@ -55,8 +58,9 @@ export function blockNumbers({
   });
 }
 
-function linearsByBlock({ modules, layers, encoderLayers = 0, vocabularySize }: ModelOutline): Linear[][] {
-  const blocks: Linear[][] = Array.from({ length: layers + encoderLayers }, () => []);
+function linearsByBlock(model: ModelOutline): Linear[][] {
+  const { modules, encoderLayers = 0, vocabularySize } = model;
+  const blocks: Linear[][] = Array.from({ length: blockCount(model) }, () => []);
   for (const { name, kind, in: width, out } of modules) {
     const number = /\.(\d+)\./.exec(name);
     if (kind !== 'linear' || !number || out === vocabularySize) continue;
@@ -70,8 +74,8 @@ function linearsByBlock({ modules, layers, encoderLayers = 0, vocabularySize }: 
 }
 
 /** Logits of one chunk of a language model's head, and the labels of a micro-batch; null without such a head. */
-export function headNumbers({ model, batches: { shape } }: Pick<JobParts, 'model' | 'batches'>) {
+export function headNumbers(model: ModelOutline, { labels }: GridShape) {
   if (model.task !== 'CAUSAL_LM' && model.task !== 'SEQ_2_SEQ_LM') return null;
   const { vocabularySize, hiddenSize } = model;
-  return { labels: shape.labels, vocabularySize, hiddenSize };
+  return { labels, vocabularySize, hiddenSize };
 }

@@ -1,4 +1,4 @@
-import { elementCount } from '../tensors/tensor-source.ts';
+import { countOf } from '../tuners/file-tensors.ts';
 import type { EstimatedJob, Machine, TrainingEstimate } from './estimate.ts';
 import { jobParts } from './job-parts.ts';
 import { peakMemory } from './peak-memory.ts';
@@ -11,10 +11,9 @@ import { trainingSeconds } from './training-seconds.ts';
 export function estimateTraining(job: EstimatedJob, machine: Machine): TrainingEstimate {
   const parts = jobParts(job, machine);
   const { model, batches, trainedParameters } = parts;
-  const frozen = model.parameters.reduce((sum, { shape }) => sum + elementCount(shape), 0);
   return {
     trainableParameters: trainedParameters,
-    totalParameters: frozen + trainedParameters,
+    totalParameters: countOf(model.parameters) + trainedParameters,
     peakMemoryBytes: Math.round(peakMemory(parts)),
     tokens: batches.tokens,
     steps: batches.steps,

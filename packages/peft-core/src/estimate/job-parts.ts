@@ -4,6 +4,7 @@ import type { ModelOutline } from '../outlines/outline.ts';
 import { methodOf } from '../tuners/methods.ts';
 import { trainedParameters } from '../tuners/trained-parameters.ts';
 import { type BaseStorage, baseStorage } from '../weights/base-storage.ts';
+import { blockCount } from './block-numbers.ts';
 import type { EstimatedJob, Machine } from './estimate.ts';
 import { type PlannedBatches, plannedBatches } from './planned-batches.ts';
 
@@ -34,10 +35,9 @@ export function jobParts({ modelConfig, peft, training, data }: EstimatedJob, ma
 
 function lowestTrained(peft: EstimatedJob['peft'], model: ModelOutline): number {
   const { fileTensors } = methodOf(peft);
-  const all = model.layers + (model.encoderLayers ?? 0);
   // Of an encoder-decoder the decoder's loss goes through the whole encoder, and names alone do not tell which is which.
   if (!fileTensors || model.encoderLayers) return 0;
-  let lowest = all;
+  let lowest = blockCount(model);
   for (const { key, needless } of fileTensors(peft, model)) {
     if (needless) continue;
     const number = /\.(\d+)\./.exec(key);

@@ -1,7 +1,7 @@
 import { elementCount } from '../tensors/tensor-source.ts';
 import { methodOf } from '../tuners/methods.ts';
 import { NF4_TABLE, partsOf, storedWeights } from '../weights/base-storage.ts';
-import { blockNumbers, headNumbers } from './block-numbers.ts';
+import { blockCount, blockNumbers, headNumbers } from './block-numbers.ts';
 import type { JobParts } from './job-parts.ts';
 
 const MB = 1e6;
@@ -24,8 +24,7 @@ const bytesOf: Record<string, number> = { float32: 4, bfloat16: 2, int8: 1, uint
 /** The most that the trainer's process holds at once while it trains, in bytes. */
 export function peakMemory(parts: JobParts): number {
   const { kept, largest } = weightBytes(parts);
-  const blocks = parts.model.layers + (parts.model.encoderLayers ?? 0);
-  const graph = blocks * (BLOCK_GRAPH + (parts.storage === 'float32' ? 0 : BLOCK_UNPACKED));
+  const graph = blockCount(parts.model) * (BLOCK_GRAPH + (parts.storage === 'float32' ? 0 : BLOCK_UNPACKED));
   // The gradient, Adam's two, the values, and as many again while a step replaces them.
   const adapter = 8 * FLOAT * parts.trainedParameters;
   return ENGINE + graph + kept + largest + adapter + SLACK * activationBytes(parts);
@@ -44,21 +43,21 @@ function weightBytes({ model, storage }: Pick<JobParts, 'model' | 'storage'>) {
 
 /** What a step keeps for its backward pass, and the most that one part of it needs besides. */
 function activationBytes(parts: JobParts): number {
-  const { training, lowestTrained } = parts;
-  const blocks = blockNumbers(parts);
+  const { model, peft, training, lowestTrained } = parts;
+  const { shape } = parts.batches;
+  const blocks = blockNumbers(model, shape);
   const trained = blocks.slice(lowestTrained);
   const recomputes = training.gradient_checkpointing;
   const kept = trained.reduce(
-    (sum, block) => sum + (recomputes ? block.positions * parts.model.hiddenSize : block.kept),
+    (sum, block) => sum + (recomputes ? block.positions * model.hiddenSize : block.kept),
     0,
   );
-  const { peft, model } = parts;
   const added =
     (methodOf(peft).keptNumbers?.(peft, model) ?? 0) * Math.max(...blocks.map(({ positions }) => positions));
   const within = blocks.map(
     (block) => Math.max(8 * block.scores, 4 * block.widest) + (recomputes ? 3 * block.kept : 0),
   );
-  const head = headNumbers(parts);
+  const head = headNumbers(model, shape);
   const logits = head ? 3 * Math.min(head.labels, HEAD_ROWS) * head.vocabularySize : 0;
   return FLOAT * (kept + (recomputes ? added / blocks.length : added) + Math.max(logits, ...within));
 }

@@ -1,6 +1,7 @@
 import type { ResolvedTraining } from '../config/index.ts';
 import type { GridShape } from '../examples/batches/choose-grid.ts';
 import { type ExampleSize, planBatches, planEvaluation } from '../examples/batches/plan-batches.ts';
+import { measuringBatchSize } from '../examples/batches/plan-training.ts';
 import type { DataSample } from './estimate.ts';
 
 /** The batches of a job, as its sample shows them. */
@@ -35,8 +36,9 @@ export function plannedBatches(
     ...{ examples: sizes, batchSize, accumulation, epochs, seed, packing },
     maxSteps: steps,
   });
+  const measuring = measuringBatchSize(options);
   const measured =
-    validation && planEvaluation({ examples: validation.sizes, batchSize: Math.max(batchSize, 8), packing });
+    validation && planEvaluation({ examples: validation.sizes, batchSize: measuring, packing });
   return {
     shape: plan.shape,
     steps,
@@ -47,7 +49,7 @@ export function plannedBatches(
         : Math.round((meanTokens(sizes) * examples * steps) / stepsPerEpoch),
     evaluation: measured && {
       shape: measured.shape,
-      batches: Math.ceil(validation.examples / Math.max(batchSize, 8)),
+      batches: Math.ceil(validation.examples / measuring),
       times: 1 + Math.floor((steps - 1) / options.eval_steps),
     },
   };

@@ -1,7 +1,8 @@
 import type { GridShape } from '../examples/batches/choose-grid.ts';
+import { countOf } from '../tuners/file-tensors.ts';
 import { methodOf } from '../tuners/methods.ts';
-import { storedWeights } from '../weights/base-storage.ts';
-import { blockNumbers, headNumbers } from './block-numbers.ts';
+import { frozenParameters } from '../weights/base-storage.ts';
+import { blockCount, blockNumbers, headNumbers } from './block-numbers.ts';
 import type { JobParts } from './job-parts.ts';
 
 // Work is counted in floating-point operations of large matrix products, whose speed is what a worker measures. The constants are
@@ -38,12 +39,14 @@ export function trainingSeconds(parts: JobParts, flops: number): number {
 }
 
 /** Of one micro-batch: forward, and where it trains also backward. */
-function passWork({ batches, ...rest }: JobParts, shape: GridShape, trains: boolean): number {
-  const parts = { ...rest, batches: { ...batches, shape } };
-  const { model, training, storage, lowestTrained } = parts;
+function passWork(
+  { model, training, storage, lowestTrained }: JobParts,
+  shape: GridShape,
+  trains: boolean,
+): number {
   const reads = trains ? 2 : 1;
   let work = 0;
-  for (const [number, block] of blockNumbers(parts).entries()) {
+  for (const [number, block] of blockNumbers(model, shape).entries()) {
     const backward = trains && number >= lowestTrained ? 1 : 0;
     const forward = backward && training.gradient_checkpointing ? 2 : 1;
     // A frozen matrix has no gradient of its own: its backward product is one.
@@ -52,24 +55,20 @@ function passWork({ batches, ...rest }: JobParts, shape: GridShape, trains: bool
     work += SCORE * block.scores * (forward + 2 * backward);
     work += BLOCK * (forward + 2 * backward);
   }
-  const head = headNumbers(parts);
+  const head = headNumbers(model, shape);
   if (head) {
     const logits = head.labels * head.vocabularySize;
     work += PRODUCT * 2 * logits * head.hiddenSize * reads + NUMBER * logits * (trains ? 3 : 2);
   }
-  const unpacked = UNPACKED[storage] === 0 ? 0 : weightsOf(model, storage);
-  return work + UNPACKED[storage] * unpacked * reads;
+  return work + UNPACKED[storage] * frozenNumbers(model) * reads;
 }
 
 function startWork({ model, peft, training, storage, precision }: JobParts): number {
-  const blocks = model.layers + (model.encoderLayers ?? 0);
   const tensors = methodOf(peft).fileTensors?.(peft, model).length ?? 0;
   const larger = [training.gradient_checkpointing, precision === 'bf16'].filter(Boolean).length;
-  const graph = (START.block * blocks + START.tensor * tensors) * LARGER_GRAPH ** larger;
-  return START.process + graph + READ[storage] * weightsOf(model, storage);
+  const graph = (START.block * blockCount(model) + START.tensor * tensors) * LARGER_GRAPH ** larger;
+  return START.process + graph + READ[storage] * frozenNumbers(model);
 }
 
-function weightsOf(model: JobParts['model'], storage: JobParts['storage']): number {
-  const weights = storedWeights(model, storage, false);
-  return weights.reduce((sum, { shape }) => sum + shape.reduce((product, size) => product * size, 1), 0);
-}
+/** Of the base model. */
+const frozenNumbers = (model: JobParts['model']): number => countOf(frozenParameters(model, false));

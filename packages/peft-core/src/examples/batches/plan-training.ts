@@ -20,7 +20,11 @@ export function planTraining(
   });
 }
 
-/** Every example once, in order, in batches of at least eight. */
+/** Examples of a batch that the model is measured on: at least eight. */
+export const measuringBatchSize = ({ batch_size }: Pick<ResolvedTraining, 'batch_size'>): number =>
+  Math.max(batch_size, 8);
+
+/** Every example once, in order. */
 export function planMeasuring(
   examples: TrainingExample[],
   training: ResolvedTraining,
@@ -28,7 +32,7 @@ export function planMeasuring(
 ): BatchPlan {
   return planEvaluation({
     examples: examples.map((example) => sizeOf(example, virtualTokens)),
-    batchSize: Math.max(training.batch_size, 8),
+    batchSize: measuringBatchSize(training),
     packing: training.packing,
   });
 }
