@@ -1,6 +1,6 @@
 import type { PeftConfig, ResolvedTraining } from '@graft/peft-core/config';
 
-/** What a process of measure.ts is told. */
+/** What a process of graft.ts is told. */
 export interface Plan {
   model: string;
   trainingFile: string;

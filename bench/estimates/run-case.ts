@@ -32,7 +32,7 @@ export async function measureCase(each: Case, folder: string): Promise<Measured>
   const { lines: _, ...plan } = await planOf(each, folder);
   const file = path.join(folder, 'plan.json');
   await writeFile(file, JSON.stringify(plan));
-  const script = path.join(import.meta.dirname, 'measure.ts');
+  const script = path.join(import.meta.dirname, 'graft.ts');
   const measured = await runTypeScript<Measured>(script, [file], environmentFor(plan.precision), 'inherit');
   await rm(plan.outputDir, { recursive: true });
   return measured;
