@@ -21,6 +21,7 @@ export const jsonBody = fp(async (app) => {
     { parseAs: 'buffer', bodyLimit: jsonBodyLimit },
     async (request: FastifyRequest, body: Buffer) => {
       if (body.length === 0) return undefined;
+      await request.server.turnToParse?.(request, body.length);
       const text = decode(body);
       const { depth, values } = jsonExtent(text);
       if (depth > depthLimit) {

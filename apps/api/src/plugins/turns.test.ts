@@ -3,6 +3,7 @@ import { after, before, beforeEach, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Identity } from '@graft/service';
 import Fastify from 'fastify';
+import { jsonBody } from './json-body.ts';
 import { turns } from './turns.ts';
 
 const app = Fastify({ forceCloseConnections: true });
@@ -18,7 +19,13 @@ before(async () => {
     request.caller = { teamId: String(request.headers.team) } as Identity;
   });
   await app.register(turns);
+  await app.register(jsonBody);
   app.get('/work', async (request) => {
+    begun.push(request.caller.teamId);
+    await answered;
+    return {};
+  });
+  app.post('/checked', async (request) => {
     begun.push(request.caller.teamId);
     await answered;
     return {};
@@ -76,4 +83,29 @@ test('a turn ends with an error, and one of a client that has hung up is not tak
   answer();
   await Promise.all([...first, ask('one')]);
   assert.equal(begun.length, 9);
+});
+
+test('of one team one large body is parsed and checked at a time, whatever becomes of it; of others too, and small ones', async () => {
+  const post = async (team: string, body: string, signal?: AbortSignal) => {
+    const headers = { team, 'content-type': 'application/json' };
+    return (
+      await fetch(`${url}/checked`, { method: 'POST', headers, body, ...(signal && { signal }) }).catch(
+        () => ({ status: 0 }),
+      )
+    ).status;
+  };
+  const large = JSON.stringify({ text: 'x'.repeat(8000) });
+  const gone = new AbortController();
+  const first = post('one', large);
+  await untilBegun(1);
+  const rest = [post('one', large, gone.signal), post('one', `${large}}`), post('one', large)];
+  const others = [post('other', large), post('one', '{}')];
+  await untilBegun(3);
+  await sleep(200);
+  assert.deepEqual(begun.toSorted(), ['one', 'one', 'other']);
+  gone.abort();
+  await sleep(100);
+  answer();
+  assert.deepEqual(await Promise.all([first, ...rest, ...others]), [200, 0, 400, 200, 200, 200]);
+  assert.deepEqual(begun.toSorted(), ['one', 'one', 'one', 'other']);
 });

@@ -7,6 +7,8 @@ declare module 'fastify' {
   interface FastifyInstance {
     /** Whose request is worked on next. */
     turns: FairQueue;
+    /** Waits until a body of `bytes` may be parsed; where turns are taken. */
+    turnToParse?(request: FastifyRequest, bytes: number): Promise<void>;
   }
   interface FastifyReply {
     /** Lets others go on: what follows waits for the client or a worker, not for Postgres. */
@@ -22,13 +24,32 @@ const running = { perOwner: 8, all: 24 };
 /** Requests that wait are bounded by those that may be open. */
 const waiting = { perOwner: Number.POSITIVE_INFINITY, all: Number.POSITIVE_INFINITY };
 
+/** Parsing and checking what is larger than this holds the event loop for milliseconds: of one team one after the other. */
+const largeBytes = 4096;
+const parsed = { perOwner: 1, all: 24 };
+
 /** A team that sends a thousand requests at once takes turns with all others. From a body's arrival to its answer's first byte. */
 export const turns = fp(async (app) => {
   const queue = createFairQueue({ running, waiting });
+  const largeBodies = createFairQueue({ running: parsed, waiting });
   const ends = new WeakMap<FastifyReply, () => void>();
+  const parseEnds = new WeakMap<FastifyRequest, () => void>();
   app.decorate('turns', queue);
+  app.decorate('turnToParse', async (request: FastifyRequest, bytes: number) => {
+    if (bytes <= largeBytes) return;
+    const end = await largeBodies.turn(turnOf(request));
+    // Ends with the answer, which a client that has hung up does not get.
+    if (request.socket.destroyed) return end();
+    parseEnds.set(request, end);
+    // What has arrived meanwhile, of others, comes first.
+    await new Promise(setImmediate);
+  });
   app.decorateReply('endTurn', function (this: FastifyReply) {
+    parseEnds.get(this.request)?.();
     ends.get(this)?.();
+  });
+  app.addHook('onRequest', async (request, reply) => {
+    reply.raw.once('close', () => parseEnds.get(request)?.());
   });
   app.addHook('preHandler', async (request, reply) => {
     // An upload's body is read by its route, which waits for the client most of the time.

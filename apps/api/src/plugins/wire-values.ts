@@ -9,9 +9,9 @@ import { shortened } from './validation-faults.ts';
 export const wireValues = fp(async (app) => {
   app.addHook('preValidation', async (request) => {
     for (const part of [request.params, request.query, request.body]) {
-      const fault = findFault(part, '');
+      const fault = findFault(part);
       if (!fault) continue;
-      const param = shortened(fault.path);
+      const param = shortened(fault.path.replace(/^\./, '') || 'body');
       throw new ApiError('invalid_value', `Invalid '${param}': ${fault.message}.`, { param });
     }
   });
@@ -22,30 +22,34 @@ interface WireFault {
   message: string;
 }
 
-/** The first fault in a parsed value; the body's limits bound depth and number of values. */
-function findFault(value: unknown, path: string): WireFault | null {
-  if (typeof value === 'string') return textFault(value, path);
-  if (typeof value === 'number') {
-    return Number.isFinite(value) ? null : { path, message: 'is a number out of range' };
-  }
+/**
+ * The first fault in a parsed value; the body's limits bound depth and number of values. Paths are put together on the way
+ * back from a fault alone: a body may hold ten thousands of values.
+ */
+function findFault(value: unknown): WireFault | null {
+  if (typeof value === 'string') return textFault(value);
+  if (typeof value === 'number')
+    return Number.isFinite(value) ? null : { path: '', message: 'is a number out of range' };
   if (typeof value !== 'object' || value === null || Buffer.isBuffer(value)) return null;
   if (Array.isArray(value)) {
     for (let i = 0; i < value.length; i++) {
-      const fault = findFault(value[i], `${path}[${i}]`);
-      if (fault) return fault;
+      const fault = findFault(value[i]);
+      if (fault) return { ...fault, path: `[${i}]${fault.path}` };
     }
     return null;
   }
   for (const [key, part] of Object.entries(value)) {
-    const fault = textFault(key, path || 'body') ?? findFault(part, path ? `${path}.${key}` : key);
-    if (fault) return fault;
+    const inKey = textFault(key);
+    if (inKey) return inKey;
+    const fault = findFault(part);
+    if (fault) return { ...fault, path: `.${key}${fault.path}` };
   }
   return null;
 }
 
-function textFault(text: string, path: string): WireFault | null {
-  if (text.includes('\0')) return { path, message: 'holds U+0000' };
+function textFault(text: string): WireFault | null {
+  if (text.includes('\0')) return { path: '', message: 'holds U+0000' };
   // With the flag u, halves of pairs are found and pairs are not.
-  if (/\p{Surrogate}/u.test(text)) return { path, message: 'holds a lone surrogate' };
+  if (/\p{Surrogate}/u.test(text)) return { path: '', message: 'holds a lone surrogate' };
   return null;
 }

@@ -3,6 +3,7 @@
  * TensorFlow blocks this process during a step, so the worker kills it when it cannot wait.
  */
 import { writeFileSync } from 'node:fs';
+import { setPriority } from 'node:os';
 import { dirname } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { faultOf, type OperatorFiles } from '../processes/child-fault.ts';
@@ -30,6 +31,8 @@ const send = listenToParent<TrainerMessages>((message) => {
   }
 });
 volunteerForOutOfMemory();
+// Training fills its processors for hours: API, worker and Postgres on the same machine come first. Threads inherit this.
+setPriority(5);
 const engine = import('@graft/peft-core');
 const models = import('@graft/peft-core/files');
 let stopping = new AbortController();

@@ -1,6 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
 import { type TProperties, type TSchema, Type } from 'typebox';
-import { Value } from 'typebox/value';
 import { isClassifier, TASK_TYPES } from '../outlines/outline.ts';
 import {
   checkFields,
@@ -105,7 +104,17 @@ export function parsePeftConfig(value: unknown, options: { saved?: boolean } = {
   if (faults.length === 0 && !options.saved) faults.push(...(method.idle?.(given) ?? []));
   throwFaults(faults);
   const complete = structuredClone(method.expand?.(given) ?? given);
-  return withHeadsToSave(Value.Default(method.schema, complete) as PeftConfig);
+  return withHeadsToSave({ ...complete, ...defaultsBeside(complete, properties) } as PeftConfig);
+}
+
+/** Defaults of the options that are not given. They are whole options': typebox would walk through every list to find that out. */
+function defaultsBeside(given: object, properties: TProperties): Record<string, unknown> {
+  const missing = Object.entries(properties).filter(([option]) => !Object.hasOwn(given, option));
+  return Object.fromEntries(
+    missing.flatMap(([option, schema]) =>
+      'default' in schema ? [[option, structuredClone(schema.default)]] : [],
+    ),
+  );
 }
 
 /** Every method trains a classifier's head in full. PEFT lists it in modules_to_save, by both names that heads have. */

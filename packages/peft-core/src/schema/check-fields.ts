@@ -1,6 +1,6 @@
 import type { TProperties, TSchema } from 'typebox';
-import { Value } from 'typebox/value';
 import { GraftError } from '../errors.ts';
+import { fitsSchema } from './fits-schema.ts';
 
 /** Faults of one request that are told; what looks for them stops here. */
 export const MAX_FAULTS = 20;
@@ -37,7 +37,7 @@ export function checkFields(
   const faults: Fault[] = [];
   for (const [key, schema] of Object.entries(properties)) {
     const given = value[key];
-    if (given === undefined || Value.Check(schema, given)) continue;
+    if (given === undefined || fitsSchema(schema, given)) continue;
     faults.push({ code, path: `${at}.${key}`, message: `must be ${describe(schema)}, got ${show(given)}` });
   }
   return faults;
