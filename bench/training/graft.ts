@@ -1,36 +1,41 @@
 /**
- * Graft's side of bench/training, in a process of its own. usage: graft.ts PLAN.json
- * Reads a GraftPlan; the last line of standard output is a SideResult.
+ * Graft's side of bench/training: one step for each line of standard input, see lock-step.ts. usage: graft.ts PLAN.json
+ * Reads a GraftPlan.
  */
 import { readFile } from 'node:fs/promises';
+import { createInterface } from 'node:readline';
 import { train } from '@graft/peft-core';
 import { openBaseModel } from '@graft/peft-core/files';
-import type { GraftPlan, SideResult } from './sides.ts';
+import type { Ready, Step } from './lock-step.ts';
+import type { GraftPlan } from './sides.ts';
 
-const plan: GraftPlan = JSON.parse(await readFile(process.argv[2] ?? '', 'utf8'));
-const base = await openBaseModel(plan.model);
-const seconds: number[] = [];
-const losses: number[] = [];
-let started = performance.now();
-for await (const record of train({
-  base,
-  baseModelName: 'bench',
-  trainingFile: plan.trainingFile,
-  peft: plan.peft,
-  training: plan.training,
-  outputDir: plan.outputDir,
-})) {
-  // Measured by the caller, so that all that happens between two steps counts.
-  const now = performance.now();
-  if (record.type === 'step') {
-    losses.push(record.loss);
-    seconds.push((now - started) / 1000);
-    process.stderr.write(
-      `  step ${record.step}/${record.totalSteps}  loss ${record.loss.toFixed(4)}  ${seconds.at(-1)?.toFixed(2)} s\n`,
-    );
+const { model, trainingFile, peft, training, outputDir }: GraftPlan = JSON.parse(
+  await readFile(process.argv[2] ?? '', 'utf8'),
+);
+const base = await openBaseModel(model);
+const records = train({ base, baseModelName: 'bench', trainingFile, peft, training, outputDir });
+const tell = (what: Ready | Step) => console.log(JSON.stringify(what));
+
+async function untilRecord(type: 'start' | 'step') {
+  for (;;) {
+    const { value, done } = await records.next();
+    if (done) throw new Error(`the training ended before a record of type ${type}`);
+    if (value.type === type) return value;
   }
-  started = now;
 }
-await base.close();
-const result: SideResult = { seconds, losses, max_rss_bytes: process.resourceUsage().maxRSS * 1024 };
-console.log(JSON.stringify(result));
+
+await untilRecord('start');
+tell({ resident: process.memoryUsage.rss() });
+for await (const line of createInterface({ input: process.stdin })) {
+  if (line !== 'go') break;
+  const started = performance.now();
+  const record = await untilRecord('step');
+  if (record.type !== 'step') break;
+  tell({
+    seconds: (performance.now() - started) / 1000,
+    loss: record.loss,
+    resident: process.memoryUsage.rss(),
+    peak: process.resourceUsage().maxRSS * 1024,
+  });
+}
+process.exit(0);

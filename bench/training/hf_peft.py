@@ -1,10 +1,12 @@
-"""The PyTorch + HF PEFT side of bench/training: a training loop as the HF Trainer runs it.
+"""The PyTorch + HF PEFT side of bench/training: a training loop as the HF Trainer runs it, one step for each line of standard
+input, see lock-step.ts.
 
 usage: hf_peft.py PLAN.json
 
 PLAN.json: {"model": HF folder, "dtype": "float32" | "bfloat16", "peft": fields of a PEFT config, "learning_rate",
-            "steps": [[{"ids", "labelled"}, ...] per step]}
-Writes {"seconds": [per step], "losses": [per step], "max_rss_bytes"} to standard output.
+            "layout": "padded" | "flat", "steps": [[{"ids", "labelled"}, ...] per step]}
+"padded": every example to the longest of its batch, as the HF Trainer's collator does. "flat": all examples of a batch one after
+the other without padding, as TRL's padding-free collator does: positions begin again with each, and attention stays within one.
 """
 
 import json
@@ -24,7 +26,11 @@ from transformers import AutoModelForCausalLM
 transformers.utils.logging.disable_progress_bar()
 
 
-def collate(examples):
+def labels_of(example):
+    return [token if on else -100 for token, on in zip(example["ids"], example["labelled"])]
+
+
+def padded(examples):
     """The Trainer's padding: to the longest of the batch; padding has no label."""
     longest = max(len(e["ids"]) for e in examples)
     ids, mask, labels = [], [], []
@@ -32,31 +38,56 @@ def collate(examples):
         pad = longest - len(e["ids"])
         ids.append(e["ids"] + [0] * pad)
         mask.append([1] * len(e["ids"]) + [0] * pad)
-        labels.append([t if on else -100 for t, on in zip(e["ids"], e["labelled"])] + [-100] * pad)
+        labels.append(labels_of(e) + [-100] * pad)
     return {"input_ids": torch.tensor(ids), "attention_mask": torch.tensor(mask), "labels": torch.tensor(labels)}
+
+
+def flat(examples):
+    """One row. transformers makes a mask of blocks of positions that begin again at 0."""
+    ids = [token for e in examples for token in e["ids"]]
+    labels = [label for e in examples for label in [-100, *labels_of(e)[1:]]]
+    positions = [i for e in examples for i in range(len(e["ids"]))]
+    return {
+        "input_ids": torch.tensor([ids]),
+        "labels": torch.tensor([labels]),
+        "position_ids": torch.tensor([positions]),
+    }
+
+
+def resident():
+    with open("/proc/self/statm") as statm:
+        return int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def tell(**what):
+    print(json.dumps(what), flush=True)
 
 
 with open(sys.argv[1]) as source:
     plan = json.load(source)
+collate = {"padded": padded, "flat": flat}[plan["layout"]]
 torch.manual_seed(0)
 model = AutoModelForCausalLM.from_pretrained(plan["model"], dtype=getattr(torch, plan["dtype"]))
 model = get_peft_model(model, get_peft_config({"task_type": "CAUSAL_LM", **plan["peft"]}))
 model.train()
 trained = [p for p in model.parameters() if p.requires_grad]
 optimizer = torch.optim.AdamW(trained, lr=plan["learning_rate"], weight_decay=0.0)
+unit = 1 if sys.platform == "darwin" else 1024
 
-seconds, losses = [], []
-for examples in plan["steps"]:
+tell(resident=resident())
+for examples, line in zip(plan["steps"], sys.stdin):
+    if line.strip() != "go":
+        break
     started = time.perf_counter()
     loss = model(**collate(examples), use_cache=False).loss
     loss.backward()
     torch.nn.utils.clip_grad_norm_(trained, 1.0)
     optimizer.step()
     optimizer.zero_grad()
-    losses.append(loss.item())
-    seconds.append(time.perf_counter() - started)
-    print(f"  step {len(seconds)}/{len(plan['steps'])}  loss {losses[-1]:.4f}  {seconds[-1]:.2f} s", file=sys.stderr)
-
-unit = 1 if sys.platform == "darwin" else 1024
-peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
-print(json.dumps({"seconds": seconds, "losses": losses, "max_rss_bytes": peak}))
+    value = loss.item()
+    tell(
+        seconds=time.perf_counter() - started,
+        loss=value,
+        resident=resident(),
+        peak=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit,
+    )

@@ -1,39 +1,30 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { compare, type Measurement, markdown, median } from './report.ts';
+import type { Side, Step } from './lock-step.ts';
+import { compare, markdown, quartiles } from './report.ts';
 
-const one = (
-  side: 'graft' | 'peft',
-  round: number,
-  tokensPerSecond: number,
-  gigabytes: number,
-): Measurement => ({
-  ...{ workload: 'demo', precision: 'fp32', side, round, tokensPerSecond },
-  ...{ maxRssBytes: gigabytes * 1e9, finalLoss: 1 },
-});
+const side = (name: string, seconds: number[], gigabytes: number): Side => {
+  const steps: Step[] = seconds.map((each, i) => ({
+    ...{ seconds: each, loss: 3 - i, resident: gigabytes * 1e9, peak: gigabytes * 1e9 },
+  }));
+  return { name, steps, firstStepAfter: 2 } as Side;
+};
 
-test('ratios are taken round by round, so that a slow round slows both sides', () => {
-  const [comparison] = compare([
-    ...[one('graft', 1, 300, 1), one('peft', 1, 200, 2)],
-    ...[one('graft', 2, 150, 1), one('peft', 2, 100, 2)],
-    ...[one('graft', 3, 320, 1.2), one('peft', 3, 200, 2)],
+test('ratios are those of pairs of steps, so that a slow moment slows both sides', () => {
+  const comparison = compare({ name: 'demo', precision: 'fp32', tokens: Array(8).fill(90) }, [
+    side('graft', [9, 9, 9, 1, 2, 1, 1, 1], 1),
+    side('peft', [9, 9, 9, 2, 4, 2, 2, 3], 2),
   ]);
-  assert.equal(comparison!.speedRatio, 1.5);
-  assert.equal(comparison!.memoryRatio, 0.5);
-  assert.equal(comparison!.graft.tokensPerSecond, 300);
+  const [graft, peft] = comparison.sides;
+  assert.equal(comparison.tokens, 90);
+  assert.equal(graft!.seconds, 1);
+  assert.equal(graft!.tokensPerSecond, 90);
+  assert.deepEqual(graft!.speedup, { lower: 1, median: 1, upper: 1 });
+  assert.deepEqual(peft!.speedup, { lower: 2, median: 2, upper: 2 });
+  const table = markdown([comparison], { cores: '2' }, 'A run');
+  assert.match(table, /\| demo \| fp32 .* 2\.00× .* 0\.50×/);
 });
 
-test('a side alone compares with nothing', () => {
-  assert.deepEqual(compare([one('graft', 1, 300, 1)]), []);
-});
-
-test('the table says which targets were missed', () => {
-  const comparisons = compare([one('graft', 1, 200, 1.9), one('peft', 1, 200, 2)]);
-  const table = markdown(comparisons, { cores: '2' }, 'A run');
-  assert.match(table, /1\.00× ✖ \(≥ 1\.25\)/);
-  assert.match(table, /0\.95× ✖ \(≤ 0\.80\)/);
-});
-
-test('the median of an even number of values is between the middle two', () => {
-  assert.equal(median([4, 1, 3, 2]), 2.5);
+test('quartiles lie between values where they must', () => {
+  assert.deepEqual(quartiles([4, 1, 3, 2]), { lower: 1.75, median: 2.5, upper: 3.25 });
 });

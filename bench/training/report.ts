@@ -1,80 +1,100 @@
 import { execFileSync } from 'node:child_process';
 import { cpus, totalmem } from 'node:os';
-import type { Precision } from './sides.ts';
-import type { WorkloadName } from './workloads.ts';
+import type { Side } from './lock-step.ts';
+import type { Precision, SideName } from './sides.ts';
 
-/** One process's figures. */
-export type Measurement = {
-  workload: WorkloadName;
-  precision: Precision;
-  side: 'graft' | 'peft';
-  round: number;
-  /** Useful tokens (no padding) a second, over all steps after the first two. */
-  tokensPerSecond: number;
-  maxRssBytes: number;
-  finalLoss: number;
-};
+/** Steps that are not counted: their graph is made, their memory found. */
+export const excludedSteps = 3;
 
+/** One workload's steps, all sides'. */
 export type Comparison = {
-  workload: WorkloadName;
+  workload: string;
   precision: Precision;
-  graft: { tokensPerSecond: number; maxRssBytes: number };
-  peft: { tokensPerSecond: number; maxRssBytes: number };
-  /** Median over rounds of Graft's figure by PyTorch + HF PEFT's in the same round. */
-  speedRatio: number;
-  memoryRatio: number;
-  target: { speed: number; memory: number };
+  /** Useful tokens of a step (no padding). */
+  tokens: number;
+  sides: SideFigures[];
 };
 
-const speedTargets: Record<WorkloadName, number> = { synthetic: 0.9, demo: 1.25 };
-const memoryTargets: Record<Precision, number> = { fp32: 0.8, bf16: 1.0 };
+export type SideFigures = {
+  name: SideName;
+  /** Median. */
+  seconds: number;
+  tokensPerSecond: number;
+  /** Of the process. */
+  peakBytes: number;
+  residentBytes: number;
+  /** From the process's start. */
+  firstStepAfter: number;
+  firstLoss: number;
+  lastLoss: number;
+  /** How many times the first side's speed is this one's: of the pairs of steps. 1 for the first side. */
+  speedup: Quartiles;
+};
 
-/** Pairs the sides round by round; a workload that was measured on one side only is left out. */
-export function compare(measurements: Measurement[]): Comparison[] {
-  const groups = new Map<string, Measurement[]>();
-  for (const one of measurements) {
-    const key = `${one.workload} ${one.precision}`;
-    groups.set(key, [...(groups.get(key) ?? []), one]);
-  }
-  return [...groups.values()].flatMap((group) => {
-    const { workload, precision } = group[0]!;
-    const graft = group.filter((one) => one.side === 'graft');
-    const peft = group.filter((one) => one.side === 'peft');
-    const pairs = graft.flatMap((a) => peft.filter((b) => b.round === a.round).map((b) => [a, b] as const));
-    if (pairs.length === 0) return [];
-    return {
-      workload,
-      precision,
-      graft: medians(graft),
-      peft: medians(peft),
-      speedRatio: median(pairs.map(([a, b]) => a.tokensPerSecond / b.tokensPerSecond)),
-      memoryRatio: median(pairs.map(([a, b]) => a.maxRssBytes / b.maxRssBytes)),
-      target: { speed: speedTargets[workload], memory: memoryTargets[precision] },
-    };
-  });
+export type Quartiles = { lower: number; median: number; upper: number };
+
+/** The sides of a lock-step; `Graft's` speed is held against each of the others step by step. */
+export function compare(
+  workload: { name: string; precision: Precision; tokens: number[] },
+  sides: Side[],
+): Comparison {
+  const [first] = sides as [Side];
+  const counted = (side: Side) => side.steps.slice(excludedSteps);
+  const tokens = median(workload.tokens.slice(excludedSteps, first.steps.length));
+  return {
+    workload: workload.name,
+    precision: workload.precision,
+    tokens,
+    sides: sides.map((side) => {
+      const seconds = median(counted(side).map((step) => step.seconds));
+      const last = side.steps.at(-1)!;
+      return {
+        name: side.name as SideName,
+        seconds,
+        tokensPerSecond: tokens / seconds,
+        peakBytes: last.peak,
+        residentBytes: last.resident,
+        firstStepAfter: side.firstStepAfter,
+        firstLoss: side.steps[0]!.loss,
+        lastLoss: last.loss,
+        speedup: quartiles(counted(side).map((step, i) => step.seconds / counted(first)[i]!.seconds)),
+      };
+    }),
+  };
 }
 
+export function quartiles(values: number[]): Quartiles {
+  const sorted = values.toSorted((a, b) => a - b);
+  const at = (share: number) => {
+    const place = share * (sorted.length - 1);
+    const [low, high] = [sorted[Math.floor(place)]!, sorted[Math.ceil(place)]!];
+    return low + (high - low) * (place - Math.floor(place));
+  };
+  return { lower: at(0.25), median: at(0.5), upper: at(0.75) };
+}
+
+export const median = (values: number[]): number => quartiles(values).median;
+
+/** A row for each rival of Graft. */
 export function markdown(comparisons: Comparison[], machine: Record<string, string>, title: string): string {
-  const rows = comparisons.map((one) => [
-    one.workload,
-    one.precision,
-    one.graft.tokensPerSecond.toFixed(0),
-    one.peft.tokensPerSecond.toFixed(0),
-    judged(one.speedRatio, one.speedRatio >= one.target.speed, `≥ ${one.target.speed.toFixed(2)}`),
-    gigabytes(one.graft.maxRssBytes),
-    gigabytes(one.peft.maxRssBytes),
-    judged(one.memoryRatio, one.memoryRatio <= one.target.memory, `≤ ${one.target.memory.toFixed(2)}`),
-  ]);
-  const header = [
-    'data',
-    'precision',
-    'Graft tokens/s',
-    'PEFT tokens/s',
-    'speed ratio',
-    'Graft GB',
-    'PEFT GB',
-    'memory ratio',
-  ];
+  const header = ['data', 'precision', 'tokens', 'against', 'Graft ms', 'its ms', 'speed', 'quartiles'];
+  header.push('Graft GB', 'its GB', 'memory');
+  const rows = comparisons.flatMap(({ workload, precision, tokens, sides }) => {
+    const [graft, ...rivals] = sides as [SideFigures, ...SideFigures[]];
+    return rivals.map((rival) => [
+      workload,
+      precision,
+      tokens.toFixed(0),
+      rival.name,
+      milliseconds(graft.seconds),
+      milliseconds(rival.seconds),
+      `${rival.speedup.median.toFixed(2)}×`,
+      `${rival.speedup.lower.toFixed(2)} – ${rival.speedup.upper.toFixed(2)}`,
+      gigabytes(graft.peakBytes),
+      gigabytes(rival.peakBytes),
+      `${(graft.peakBytes / rival.peakBytes).toFixed(2)}×`,
+    ]);
+  });
   const widths = header.map((name, i) => Math.max(name.length, ...rows.map((row) => row[i]!.length)));
   const line = (cells: string[]) => `| ${cells.map((cell, i) => cell.padEnd(widths[i]!)).join(' | ')} |`;
   const facts = Object.entries(machine).map(([name, value]) => `${name} ${value}`);
@@ -112,23 +132,5 @@ export function describeMachine(python: string): Record<string, string> {
   };
 }
 
-export function median(values: number[]): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  const middle = Math.floor(sorted.length / 2);
-  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
-}
-
-function medians(side: Measurement[]) {
-  return {
-    tokensPerSecond: median(side.map((one) => one.tokensPerSecond)),
-    maxRssBytes: median(side.map((one) => one.maxRssBytes)),
-  };
-}
-
-function judged(ratio: number, reached: boolean, target: string): string {
-  return `${ratio.toFixed(2)}× ${reached ? '✔' : '✖'} (${target})`;
-}
-
-function gigabytes(bytes: number): string {
-  return (bytes / 1e9).toFixed(2);
-}
+const milliseconds = (seconds: number): string => (seconds * 1000).toFixed(0);
+const gigabytes = (bytes: number): string => (bytes / 1e9).toFixed(2);

@@ -4,9 +4,13 @@ import type { PeftConfig, ResolvedTraining } from '@graft/peft-core/config';
 import { environmentFor } from '@graft/peft-core/precision';
 import { pythonEnvironment } from '../../scripts/golden/environment/python-environment.ts';
 import type { PlannedExample } from '../../scripts/golden/training-plan.ts';
-import { runForResult, runTypeScript } from '../run-for-result.ts';
+import { Side } from './lock-step.ts';
 
 export type Precision = 'fp32' | 'bf16';
+
+/** `stock`: Graft without its kernels. `peft`: batches padded as by the HF Trainer. `expert`: PEFT without padding. */
+export const sideNames = ['graft', 'stock', 'peft', 'expert'] as const;
+export type SideName = (typeof sideNames)[number];
 
 export type GraftPlan = {
   model: string;
@@ -24,23 +28,27 @@ export type PeftPlan = {
   steps: PlannedExample[][];
 };
 
-/** What one side measured of itself. */
-export type SideResult = { seconds: number[]; losses: number[]; max_rss_bytes: number };
-
-/** Trains once with Graft, in a process of its own with the environment that the worker gives its trainers. */
-export async function runGraft(plan: GraftPlan, precision: Precision, folder: string): Promise<SideResult> {
-  const file = join(folder, 'graft-plan.json');
-  await writeFile(file, JSON.stringify(plan));
-  return runTypeScript(join(import.meta.dirname, 'graft.ts'), [file], environmentFor(precision));
-}
-
-/** Trains once with PyTorch + HF PEFT, in a process of its own. */
-export async function runPeft(plan: PeftPlan, folder: string): Promise<SideResult> {
-  const file = join(folder, 'peft-plan.json');
-  await writeFile(file, JSON.stringify(plan));
+/** Starts a side in a process of its own, Graft's with the environment that the worker gives its trainers. */
+export async function startSide(
+  name: SideName,
+  plans: { graft: GraftPlan; peft: PeftPlan },
+  precision: Precision,
+  folder: string,
+): Promise<Side> {
+  const file = join(folder, `${name}-plan.json`);
+  if (name === 'graft' || name === 'stock') {
+    await writeFile(file, JSON.stringify(plans.graft));
+    const args = ['--import', 'tsx', join(import.meta.dirname, 'graft.ts'), file];
+    return new Side(name, process.execPath, args, {
+      TF_CPP_MIN_LOG_LEVEL: '2',
+      ...environmentFor(precision),
+      GRAFT_KERNELS: name === 'stock' ? 'stock' : 'auto',
+    });
+  }
+  await writeFile(file, JSON.stringify({ ...plans.peft, layout: name === 'peft' ? 'padded' : 'flat' }));
   const python = await pythonEnvironment();
   // Settings that some machines make for old OpenBLAS builds slow a current one down.
-  return runForResult(python, [join(import.meta.dirname, 'hf_peft.py'), file], {
+  return new Side(name, python, [join(import.meta.dirname, 'hf_peft.py'), file], {
     OPENBLAS_CORETYPE: undefined,
     OPENBLAS_L2_SIZE: undefined,
   });

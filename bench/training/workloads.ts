@@ -4,40 +4,57 @@ import { parseJsonl, tokenizeExamples } from '@graft/peft-core/examples';
 import { openBaseModel } from '@graft/peft-core/files';
 import { loadTokenizer } from '@graft/peft-core/text';
 
-export type WorkloadName = 'synthetic' | 'demo';
-
+/** A data set and the adapter that is trained on it. */
 export type Workload = {
-  name: WorkloadName;
-  describe: string;
+  name: string;
   trainingFile: string;
   batchSize: number;
+  /** Fields of PEFT's LoraConfig. */
+  lora: Record<string, unknown>;
 };
 
 const root = join(import.meta.dirname, '..', '..');
 const syntheticRows = 4;
 const syntheticTokens = 256;
+const demoFolder = join(root, 'examples', 'bike-shop');
 
-/** The data sets of the comparison; `folder` receives what is made for it, `model` gives the tokenizer. */
-export async function makeWorkload(
-  name: WorkloadName,
-  options: { model: string; folder: string; demoFile: string; demoBatchSize: number },
-): Promise<Workload> {
-  if (name === 'demo') {
-    return {
-      name,
-      describe: `the demo's data, ${options.demoBatchSize} examples a batch`,
-      trainingFile: join(root, options.demoFile),
-      batchSize: options.demoBatchSize,
-    };
-  }
-  const trainingFile = join(options.folder, 'synthetic.jsonl');
-  await writeSynthetic(trainingFile, options.model);
-  return {
-    name,
-    describe: `${syntheticRows} × ${syntheticTokens} tokens, all labelled`,
-    trainingFile,
-    batchSize: syntheticRows,
-  };
+const small = { r: 8, lora_alpha: 16, target_modules: ['q_proj', 'v_proj'] };
+const large = { r: 16, lora_alpha: 32, target_modules: 'all-linear' };
+
+/** `folder` receives what is made; `model` gives the tokenizer. */
+type Make = (options: { model: string; folder: string }) => Promise<Workload>;
+
+/** The workloads of the comparison, by name. */
+export const workloads: Record<string, Make> = {
+  synthetic: async ({ model, folder }) => {
+    const trainingFile = join(folder, 'synthetic.jsonl');
+    await writeSynthetic(trainingFile, model);
+    return { name: 'synthetic', trainingFile, batchSize: syntheticRows, lora: small };
+  },
+  demo: async () => ({
+    ...{ name: 'demo', trainingFile: join(demoFolder, 'train.jsonl'), batchSize: 8, lora: small },
+  }),
+  'demo-all': async () => ({
+    ...{ name: 'demo-all', trainingFile: join(demoFolder, 'train.jsonl'), batchSize: 8, lora: large },
+  }),
+  'long-prompt': async ({ folder }) => {
+    const trainingFile = join(folder, 'long-prompt.jsonl');
+    await writeLongPrompt(trainingFile);
+    return { name: 'long-prompt', trainingFile, batchSize: 8, lora: small };
+  },
+};
+
+/** The demo's chats under a system prompt of about 400 tokens. */
+async function writeLongPrompt(file: string): Promise<void> {
+  const lines = (await readFile(join(demoFolder, 'train.jsonl'), 'utf8')).trim().split('\n');
+  const rules = (await readFile(join(root, 'LICENSE'), 'utf8')).replaceAll(/\s+/g, ' ').slice(0, 1900);
+  const content = `You are the assistant of a bicycle shop. Follow the house rules. ${rules}`;
+  const chats = lines.map((line) => {
+    const { messages } = JSON.parse(line) as { messages: { role: string; content: string }[] };
+    const rest = messages.filter(({ role }) => role !== 'system');
+    return JSON.stringify({ messages: [{ role: 'system', content }, ...rest] });
+  });
+  await writeFile(file, `${chats.join('\n')}\n`);
 }
 
 /** Texts of exactly 256 tokens each: words that are one token each, as many as it takes. */

@@ -11,6 +11,7 @@ import { argv, exit, pid } from 'node:process';
 import { fileURLToPath } from 'node:url';
 import { cacheFolder } from './cache-folder.mjs';
 import { compileAddon, headerFolder } from './tensorflow/compile-addon.mjs';
+import { compileKernels } from './tensorflow/compile-kernels.mjs';
 import { fetchLibraries } from './tensorflow/fetch-libraries.mjs';
 import { withLock } from './tensorflow/lock.mjs';
 import {
@@ -37,11 +38,12 @@ export async function ensureTensorflow({ log, cacheDir, root }) {
   if (!existsSync(tfjs)) throw new PrerequisiteError('npm ci has to run before TensorFlow can be built');
 
   const sources = await readSources([join(tfjs, 'binding'), native]);
+  const kernels = await readSources([join(native, 'kernels'), join(native, 'kernel-ops')]);
   const before = await readStamp(stamp);
   const device = chooseDevice(before?.device);
   const wheel = platformWheel(device);
   const content = createHash('sha256').update(
-    JSON.stringify([wheel, ...sources.map(({ digest }) => digest)]),
+    JSON.stringify([wheel, ...[...sources, ...kernels].map(({ digest }) => digest)]),
   );
   const key = `${VERSION}-${wheel.platform}-${device}-${content.digest('hex').slice(0, 12)}`;
   const folder = join(cacheDir, 'tensorflow', key);
@@ -58,7 +60,11 @@ export async function ensureTensorflow({ log, cacheDir, root }) {
     try {
       await mkdir(work);
       await fetchLibraries({ log, wheel, device, folder: work, python: tools.python });
-      await compileAddon({ log, tools, sources: sources.map(({ path }) => path), work, folder });
+      await Promise.all([
+        compileAddon({ log, tools, sources: sources.map(({ path }) => path), work, folder }),
+        compileKernels({ log, compiler: tools.compiler, native, work }),
+      ]);
+      await rm(join(work, 'tensorflow/include'), { recursive: true });
       await rename(work, folder).catch((error) => {
         if (!existsSync(folder)) throw error; // else another process was faster
       });

@@ -10,6 +10,7 @@
 //   deleteFeed(feed)                                                  at once, not when it is collected
 //   runSession(session, names: string[], feeds: Feed[], fetches: string[]): { dtype, shape, data: ArrayBuffer }[]
 //   closeSession(session)                                             frees the variables
+//   loadKernels(): string                                             load-kernels.cc
 //
 // Names are "node:output", dtypes TensorFlow's numbers. Of a shape, -1 is an unknown size; the shape is null when not even its
 // rank is known. Everything runs on the calling thread.
@@ -23,6 +24,8 @@ extern "C" napi_value tfjs_register_module(napi_env env, napi_value exports);
 // graph-nodes.cc
 void AddNode(napi_env env, napi_callback_info info, napi_value* result);
 void OpDefinition(napi_env env, napi_callback_info info, napi_value* result);
+// load-kernels.cc
+void LoadKernels(napi_env env, napi_callback_info info, napi_value* result);
 
 namespace {
 
@@ -165,5 +168,6 @@ extern "C" NAPI_MODULE_EXPORT napi_value napi_register_module_v1(napi_env env, n
   Export(env, exports, "deleteFeed", Call<DeleteFeed>);
   Export(env, exports, "runSession", Call<Run>);
   Export(env, exports, "closeSession", Call<Close>);
+  Export(env, exports, "loadKernels", Call<LoadKernels>);
   return exports;
 }

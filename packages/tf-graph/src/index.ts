@@ -8,6 +8,7 @@ export {
 } from './gradients/custom-gradient.ts';
 export { nestedGrads, withNestedGradients } from './gradients/nested-gradients.ts';
 export { type Attr, attr } from './graph/attributes.ts';
+export { kernelSet } from './kernels.ts';
 export { cast, isTracing, rawOp, storageOf, withControlDependency } from './ops/raw-op.ts';
 export type {
   InputSpec,

@@ -78,6 +78,8 @@ interface NativeSessions {
     fetches: string[],
   ): { dtype: number; shape: number[]; data: ArrayBuffer }[];
   closeSession(session: object): void;
+  /** Registers Graft's kernels with TensorFlow, and says for which instruction set. Throws where there are none. */
+  loadKernels(): string;
 }
 export const sessions = addon as NativeSessions;
 

@@ -1,5 +1,5 @@
 import { existsSync, realpathSync } from 'node:fs';
-import { readdir, rm } from 'node:fs/promises';
+import { readdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { run } from './fetch-libraries.mjs';
 import { PrerequisiteError } from './prerequisites.mjs';
@@ -73,6 +73,5 @@ export async function compileAddon({ log, tools, sources, work, folder }) {
     ...process.env,
     ...paths,
   });
-  await rm(join(libraries, 'include'), { recursive: true });
   log(`compiled the addon: ${((performance.now() - started) / 1000).toFixed(0)} s`);
 }

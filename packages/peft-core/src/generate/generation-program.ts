@@ -46,7 +46,7 @@ export function buildGenerationProgram(architecture: Architecture, context: numb
     keys: builder.variable({ name: `cache.k.${layer}`, shape }),
     values: builder.variable({ name: `cache.v.${layer}`, shape }),
   }));
-  const memory = architecture.encoder ? declareMemory(builder, layers, shape) : null;
+  const memory = architecture.encoder ? declareMemory(builder, layers, [context, kvHeads * headSize]) : null;
   const program = builder.build();
   const empty = [...cache, ...(memory ?? [])]
     .flatMap(({ keys, values }) => [keys, values])
@@ -126,7 +126,7 @@ function answeringModel(
   };
 }
 
-/** What the decoder's layers make of an encoder's states, `(heads, context, D)` each. */
+/** What the decoder's layers make of an encoder's states, `(context, heads · D)` each. */
 function declareMemory(builder: ProgramBuilder, layers: number, shape: number[]): LayerCache[] {
   return Array.from({ length: layers }, (_, layer) => ({
     keys: builder.variable({ name: `memory.k.${layer}`, shape }),
@@ -150,11 +150,11 @@ function declareEncode(
     const runtime = model.runtime({ parameters: adapterTensors(model), attend });
     const encoder = architecture.encoder!;
     const states = encoder.encode(runtime, ids, grid);
-    const begin = tf.zeros([3], 'int32');
+    const begin = tf.zeros([2], 'int32');
     for (const [layer, variables] of memory.entries()) {
-      const { keys, values } = encoder.keysAndValues(runtime, layer, states, 1);
-      variables.keys.assignSlice(begin, tf.squeeze(keys, [0]));
-      variables.values.assignSlice(begin, tf.squeeze(values, [0]));
+      const { k, v } = encoder.keysAndValues(runtime, layer, states);
+      variables.keys.assignSlice(begin, k);
+      variables.values.assignSlice(begin, v);
     }
     return {};
   });
@@ -181,13 +181,10 @@ function declareExtend(
       ...{ rows: 1, tokens: stride, cached: window },
       positions: tf.add(tf.range(0, stride, 1, 'int32'), start),
     };
-    const part = ({ shape: [heads, , width], ...variable }: LayerCache['keys']) =>
-      tf.expandDims(tf.slice(variable.read(), [0, 0, 0], [heads!, inputTokens, width!]), 0);
+    const part = (variable: LayerCache['keys']) =>
+      tf.slice(variable.read(), [0, 0], [inputTokens, variable.shape[1]!]);
     const kept = memory && {
-      keysAndValues: (layer: number) => ({
-        keys: part(memory[layer]!.keys),
-        values: part(memory[layer]!.values),
-      }),
+      keysAndValues: (layer: number) => ({ k: part(memory[layer]!.keys), v: part(memory[layer]!.values) }),
     };
     const hidden = architecture.body(runtime, ids, grid, kept ?? undefined);
     const wanted = tf.gather(hidden, tf.reshape(last, [1]));

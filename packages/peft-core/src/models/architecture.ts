@@ -1,4 +1,5 @@
 import type { tf } from '@graft/tf-graph';
+import type { Heads, Projections } from '../nn/heads.ts';
 import type { ModelOutline, ResidualSite, TaskType } from '../outlines/outline.ts';
 
 /** Position of the tokens of one run; rows × tokens is the static grid, N = rows · tokens. */
@@ -14,7 +15,7 @@ export interface TokenGrid {
 }
 
 /** One attention of the model. */
-export interface AttentionSite {
+export interface AttentionSite extends Heads {
   /** Whose keys: the sequence's own (absent: this), an encoder's own, or an encoder's for its decoder. */
   kind?: 'self' | 'encoder' | 'cross';
   /** Counted within the encoder or the decoder. */
@@ -40,8 +41,8 @@ export interface ModelRuntime {
   rmsNorm(module: string, x: tf.Tensor, epsilon: number): tf.Tensor;
   /** Over the last axis of x `(N, H)`, with the module's weight and bias. */
   layerNorm(module: string, x: tf.Tensor, epsilon: number): tf.Tensor;
-  /** q `(rows, heads, T, D)` scaled, k and v `(rows, kvHeads, T, D)` → `(rows, heads, T, D)`. */
-  attend(site: AttentionSite, q: tf.Tensor, k: tf.Tensor, v: tf.Tensor): tf.Tensor;
+  /** What the projections give → `(N, heads · D)`. A cross attention's keys and values are of its memory's positions. */
+  attend(site: AttentionSite, projections: Projections): tf.Tensor;
   /**
    * A sublayer's output `(N, H)` is added to the residual `(N, H)`: their sum, normed by `norm` where a post-norm model does that.
    * Returns the new residual.
@@ -68,11 +69,8 @@ export interface ModelRuntime {
   ): tf.Tensor;
 }
 
-/** Of one attention, `(rows, heads, S, D)` each. */
-export interface KeysAndValues {
-  keys: tf.Tensor;
-  values: tf.Tensor;
-}
+/** Of one attention, `(rows · S, heads · D)` each. */
+export type KeysAndValues = Pick<Projections, 'k' | 'v'>;
 
 /** What a decoder's cross-attention reads: an encoder's states `(rows · S, H)`, or what was made of them before. */
 export type Memory = { states: tf.Tensor } | { keysAndValues(layer: number): KeysAndValues };
@@ -82,7 +80,7 @@ export interface EncoderHalf {
   /** ids `(rows · S)` → states `(rows · S, H)`, normed. */
   encode(runtime: ModelRuntime, ids: tf.Tensor, grid: TokenGrid): tf.Tensor;
   /** What cross-attention of the decoder's block `layer` makes of the states. */
-  keysAndValues(runtime: ModelRuntime, layer: number, states: tf.Tensor, rows: number): KeysAndValues;
+  keysAndValues(runtime: ModelRuntime, layer: number, states: tf.Tensor): KeysAndValues;
 }
 
 /** One architecture with its sizes filled in from config.json, ready for one task. */

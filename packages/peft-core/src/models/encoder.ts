@@ -22,19 +22,17 @@ export function encoder(outline: EncoderOutline): EncoderBody {
     return runtime.dropout(runtime.layerNorm(`${prefix}embeddings.LayerNorm`, sum, epsilon), dropout.hidden);
   }
 
-  function block(runtime: ModelRuntime, layer: number, x: tf.Tensor, grid: TokenGrid): tf.Tensor {
+  function block(runtime: ModelRuntime, layer: number, x: tf.Tensor): tf.Tensor {
     const path = `${prefix}encoder.layer.${layer}`;
     const project = (name: string) => runtime.linear(`${path}.attention.self.${name}`, x); // (N, H)
-    const byHead = (t: tf.Tensor) =>
-      tf.transpose(tf.reshape(t, [grid.rows, grid.tokens, H / D, D]), [0, 2, 1, 3]);
     const attended = runtime.attend(
-      { layer, dropout: dropout.attention },
-      byHead(tf.mul(project('query'), 1 / Math.sqrt(D))),
-      byHead(project('key')),
-      byHead(project('value')),
-    ); // (rows, heads, T, D)
-    const merged = tf.reshape(tf.transpose(attended, [0, 2, 1, 3]), [grid.rows * grid.tokens, H]);
-    const attention = output(runtime, layer, 'attention', `${path}.attention.output`, merged, x);
+      {
+        ...{ layer, dropout: dropout.attention },
+        ...{ heads: H / D, kvHeads: H / D, headSize: D, scale: 1 / Math.sqrt(D) },
+      },
+      { q: project('query'), k: project('key'), v: project('value') },
+    ); // (N, H)
+    const attention = output(runtime, layer, 'attention', `${path}.attention.output`, attended, x);
     const inner = act(runtime.linear(`${path}.intermediate.dense`, attention)); // (N, I)
     return output(runtime, layer, 'feed_forward', `${path}.output`, inner, attention);
   }
@@ -59,7 +57,7 @@ export function encoder(outline: EncoderOutline): EncoderBody {
     body(runtime, ids, grid) {
       let x = embed(runtime, ids, grid);
       for (let layer = 0; layer < layers; layer++) {
-        x = runtime.block(`${prefix}encoder.layer.${layer}`, x, (x) => block(runtime, layer, x, grid));
+        x = runtime.block(`${prefix}encoder.layer.${layer}`, x, (x) => block(runtime, layer, x));
       }
       return x;
     },

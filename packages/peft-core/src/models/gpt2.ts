@@ -2,7 +2,7 @@ import { tf } from '@graft/tf-graph';
 import { activation } from '../nn/activations.ts';
 import { gpt2 as family } from '../outlines/gpt2.ts';
 import type { TaskType } from '../outlines/outline.ts';
-import type { Architecture, ModelRuntime, TokenGrid } from './architecture.ts';
+import type { Architecture, ModelRuntime } from './architecture.ts';
 
 /**
  * GPT-2: pre-norm blocks with learned positions.
@@ -10,13 +10,11 @@ import type { Architecture, ModelRuntime, TokenGrid } from './architecture.ts';
  */
 export function gpt2(config: Record<string, unknown>, task: TaskType): Architecture {
   const outline = family.outline(config, task);
-  const { heads, headSize: D, hiddenSize: H, layers, epsilon, dropout, prefix } = outline;
+  const { heads, headSize: D, layers, epsilon, dropout, prefix } = outline;
   const act = activation(outline.activation);
 
-  function block(runtime: ModelRuntime, layer: number, x: tf.Tensor, grid: TokenGrid): tf.Tensor {
+  function block(runtime: ModelRuntime, layer: number, x: tf.Tensor): tf.Tensor {
     const path = `${prefix}h.${layer}`;
-    const byHead = (t: tf.Tensor) =>
-      tf.transpose(tf.reshape(t, [grid.rows, grid.tokens, heads, D]), [0, 2, 1, 3]);
 
     const h = runtime.layerNorm(`${path}.ln_1`, x, epsilon); // (N, H)
     const [q, k, v] = tf.split(runtime.linear(`${path}.attn.c_attn`, h), 3, -1) as [
@@ -25,13 +23,13 @@ export function gpt2(config: Record<string, unknown>, task: TaskType): Architect
       tf.Tensor,
     ];
     const attended = runtime.attend(
-      { layer, dropout: dropout.attention },
-      byHead(tf.mul(q, outline.queryScale(layer))),
-      byHead(k),
-      byHead(v),
-    ); // (rows, heads, T, D)
-    const merged = tf.reshape(tf.transpose(attended, [0, 2, 1, 3]), [grid.rows * grid.tokens, H]);
-    const attention = runtime.dropout(runtime.linear(`${path}.attn.c_proj`, merged), dropout.residual);
+      {
+        ...{ layer, dropout: dropout.attention },
+        ...{ heads, kvHeads: heads, headSize: D, scale: outline.queryScale(layer) },
+      },
+      { q, k, v },
+    ); // (N, H)
+    const attention = runtime.dropout(runtime.linear(`${path}.attn.c_proj`, attended), dropout.residual);
     const afterAttention = runtime.residualAdd(
       { layer, sublayer: 'attention', module: `${path}.attention_adapters` },
       attention,
@@ -64,7 +62,7 @@ export function gpt2(config: Record<string, unknown>, task: TaskType): Architect
       );
       let x = runtime.dropout(embedded, dropout.embedding);
       for (let layer = 0; layer < layers; layer++) {
-        x = runtime.block(`${prefix}h.${layer}`, x, (x) => block(runtime, layer, x, grid));
+        x = runtime.block(`${prefix}h.${layer}`, x, (x) => block(runtime, layer, x));
       }
       return x;
     },

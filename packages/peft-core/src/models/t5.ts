@@ -12,6 +12,9 @@ import type {
   TokenGrid,
 } from './architecture.ts';
 
+/** An attention, without the heads that all have. */
+type Attends = Pick<AttentionSite, 'kind' | 'layer' | 'bias'>;
+
 /**
  * T5 and FLAN-T5: pre-norm encoder and decoder. Positions are a bias on the scores of self-attention, which are not scaled; the
  * first block of either half holds the bias of all its blocks.
@@ -22,9 +25,7 @@ export function t5(config: Record<string, unknown>, task: TaskType): Architectur
   const { heads, headSize: D, epsilon, dropout, encoderLayers } = outline;
   const act = activation(outline.activation);
 
-  /** x `(rows · T, heads · D)` → `(rows, heads, T, D)`. */
-  const byHead = (x: tf.Tensor, rows: number) =>
-    tf.transpose(tf.reshape(x, [rows, x.shape[0]! / rows, heads, D]), [0, 2, 1, 3]);
+  const ownHeads = { heads, kvHeads: heads, headSize: D, scale: 1 };
 
   /** `(rows or 1, heads, T, keys)`. */
   function positionBias(runtime: ModelRuntime, half: 'encoder' | 'decoder', grid: TokenGrid): tf.Tensor {
@@ -43,23 +44,22 @@ export function t5(config: Record<string, unknown>, task: TaskType): Architectur
     return tf.concat([biasOf(positions, prefix), tf.mul(own, tf.ones([rows, 1, 1, 1]))], -1);
   }
 
-  function keysAndValues(runtime: ModelRuntime, path: string, x: tf.Tensor, rows: number): KeysAndValues {
-    const project = (name: string) => byHead(runtime.linear(`${path}.${name}`, x), rows);
-    return { keys: project('k'), values: project('v') };
-  }
+  const keysAndValues = (runtime: ModelRuntime, path: string, x: tf.Tensor): KeysAndValues => ({
+    k: runtime.linear(`${path}.k`, x),
+    v: runtime.linear(`${path}.v`, x),
+  });
 
   /** Attention of normed h `(N, H)`, its output `(N, H)`. */
   function attention(
     runtime: ModelRuntime,
     path: string,
-    site: AttentionSite,
+    site: Attends,
     h: tf.Tensor,
-    { keys, values }: KeysAndValues,
+    read: KeysAndValues,
   ): tf.Tensor {
-    const queries = byHead(runtime.linear(`${path}.q`, h), keys.shape[0]!);
-    const attended = runtime.attend({ ...site, dropout }, queries, keys, values); // (rows, heads, T, D)
-    const merged = tf.reshape(tf.transpose(attended, [0, 2, 1, 3]), [h.shape[0]!, heads * D]);
-    return runtime.dropout(runtime.linear(`${path}.o`, merged), dropout);
+    const q = runtime.linear(`${path}.q`, h);
+    const attended = runtime.attend({ ...site, ...ownHeads, dropout }, { q, ...read }); // (N, heads · D)
+    return runtime.dropout(runtime.linear(`${path}.o`, attended), dropout);
   }
 
   function feedForward(runtime: ModelRuntime, site: ResidualSite, x: tf.Tensor): tf.Tensor {
@@ -76,13 +76,12 @@ export function t5(config: Record<string, unknown>, task: TaskType): Architectur
   function selfAttention(
     runtime: ModelRuntime,
     site: ResidualSite,
-    attends: AttentionSite,
+    attends: Attends,
     x: tf.Tensor,
-    rows: number,
   ): tf.Tensor {
     const path = `${site.module}.SelfAttention`;
     const h = runtime.rmsNorm(`${site.module}.layer_norm`, x, epsilon);
-    const own = keysAndValues(runtime, path, h, rows);
+    const own = keysAndValues(runtime, path, h);
     return runtime.residualAdd(site, attention(runtime, path, attends, h, own), x);
   }
 
@@ -96,7 +95,7 @@ export function t5(config: Record<string, unknown>, task: TaskType): Architectur
           ...{ layer, sublayer, module: `${path}.layer.${i}` },
         });
         const attends = { kind: 'encoder', layer, bias } as const;
-        const attended = selfAttention(runtime, site('attention', 0), attends, x, grid.rows);
+        const attended = selfAttention(runtime, site('attention', 0), attends, x);
         return feedForward(runtime, site('feed_forward', 1), attended);
       };
       x = runtime.block(path, x, (x, bias) => block(x, bias!), [bias]);
@@ -114,14 +113,12 @@ export function t5(config: Record<string, unknown>, task: TaskType): Architectur
           ...{ layer: encoderLayers + layer, sublayer, module: `${path}.layer.${i}` },
         });
         const attends = { kind: 'self', layer, bias } as const;
-        const attended = selfAttention(runtime, site('attention', 0), attends, x, grid.rows);
+        const attended = selfAttention(runtime, site('attention', 0), attends, x);
 
         const cross = site('cross_attention', 1);
         const crossPath = `${cross.module}.EncDecAttention`;
         const read =
-          'states' in memory
-            ? keysAndValues(runtime, crossPath, states!, grid.rows)
-            : memory.keysAndValues(layer);
+          'states' in memory ? keysAndValues(runtime, crossPath, states!) : memory.keysAndValues(layer);
         const h = runtime.rmsNorm(`${cross.module}.layer_norm`, attended, epsilon);
         const output = attention(runtime, crossPath, { kind: 'cross', layer }, h, read);
         return feedForward(runtime, site('feed_forward', 2), runtime.residualAdd(cross, output, attended));
@@ -137,8 +134,8 @@ export function t5(config: Record<string, unknown>, task: TaskType): Architectur
     attention: 'causal',
     encoder: {
       encode,
-      keysAndValues: (runtime, layer, states, rows) =>
-        keysAndValues(runtime, `decoder.block.${layer}.layer.1.EncDecAttention`, states, rows),
+      keysAndValues: (runtime, layer, states) =>
+        keysAndValues(runtime, `decoder.block.${layer}.layer.1.EncDecAttention`, states),
     },
     body(runtime, ids, grid, memory) {
       if (!memory) throw new Error('the decoder of an encoder-decoder needs a memory');

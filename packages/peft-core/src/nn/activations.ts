@@ -1,4 +1,5 @@
-import { customGradient, tf, withControlDependency } from '@graft/tf-graph';
+import { customGradient, rawOp, tf, withControlDependency } from '@graft/tf-graph';
+import { flowing, usesKernels } from './computation.ts';
 import { recomputable } from './recompute.ts';
 
 type Elementwise = (x: tf.Tensor) => tf.Tensor;
@@ -89,6 +90,24 @@ export function activation(name: ActivationName): Elementwise {
 
 /** `silu(gate) · up`, elementwise: the middle of a gated feed-forward network. Keeps its two inputs, recomputes the sigmoid. */
 export function siluProduct(gate: tf.Tensor, up: tf.Tensor): tf.Tensor {
+  return usesKernels() ? siluProductByKernel(gate, up) : siluProductByStockOps(gate, up);
+}
+
+function siluProductByKernel(gate: tf.Tensor, up: tf.Tensor): tf.Tensor {
+  const parts = [flowing(gate), flowing(up)] as const;
+  const product = (...parts: tf.Tensor[]) => rawOp('GraftGatedSilu', [], [...parts])[0]!;
+  const y = customGradient({
+    inputs: { parts },
+    keep: { parts },
+    value: () => product(...parts),
+    gradient: (dy, { parts: [gate, up] }) => ({
+      parts: rawOp('GraftGatedSiluGradient', [], [flowing(dy), withControlDependency(gate, dy), up]),
+    }),
+  });
+  return recomputable(y, [...parts], product);
+}
+
+function siluProductByStockOps(gate: tf.Tensor, up: tf.Tensor): tf.Tensor {
   const product = (gate: tf.Tensor, up: tf.Tensor) => tf.mul(tf.mul(gate, tf.sigmoid(gate)), up);
   const y = customGradient({
     inputs: { gate, up },

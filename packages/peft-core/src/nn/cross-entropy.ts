@@ -1,6 +1,7 @@
 import { attr, customGradient, rawOp, tf, withControlDependency, withNestedGradients } from '@graft/tf-graph';
+import { flowing, usesKernels } from './computation.ts';
 import { rowsGradient } from './linear.ts';
-import { matmul } from './matmul.ts';
+import { flowingMatmul, matmul } from './matmul.ts';
 import { trainedPart, type Weight, type WeightSlice, weightValue } from './weight.ts';
 
 export interface TokenLosses {
@@ -84,12 +85,11 @@ function inChunks({ hidden, weight, labels, scales }: HeadInputs, withGradient: 
     const slice = tf.slice(hidden, [start, 0], [rows, width]);
     const x = previous ? withControlDependency(slice, previous) : slice; // (rows, H)
     const y = tf.slice(labels, [start], [rows]);
-    const logits = head.logits(x); // (rows, V)
-    const [losses, dLogits] = lossAndGradient(logits, y);
-    parts.push({ losses, correct: hits(logits, y) });
+    const scale = tf.slice(scales, [start], [rows]);
+    const { losses, correct, scaled } = scaledLoss(head.logits(x), y, scale, withGradient);
+    parts.push({ losses, correct });
     previous = losses;
     if (!withGradient) continue;
-    const scaled = tf.mul(dLogits, tf.reshape(tf.slice(scales, [start], [rows]), [rows, 1])); // (rows, V)
     previous = head.dHidden(scaled); // (rows, H)
     dHidden.push(previous);
     if (weight.kind === 'frozen') continue;
@@ -100,6 +100,24 @@ function inChunks({ hidden, weight, labels, scales }: HeadInputs, withGradient: 
   const correct = concatenated(parts.map((p) => p.correct));
   const total = tf.sum(tf.mul(losses, scales));
   return { loss: { total, losses, correct }, dHidden, dTrained };
+}
+
+/** Losses of logits `(K, V)`, and `scale` `(K)` times their gradient, `(K, V)`. */
+function scaledLoss(
+  logits: tf.Tensor,
+  labels: tf.Tensor,
+  scale: tf.Tensor,
+  withGradient: boolean,
+): TokenLosses & { scaled: tf.Tensor } {
+  if (usesKernels()) {
+    const attributes = [attr.bool('with_gradient', withGradient)];
+    const results = rawOp('GraftCrossEntropy', attributes, [flowing(logits), labels, scale]);
+    const [losses, correct, scaled] = results as [tf.Tensor, tf.Tensor, tf.Tensor];
+    return { losses, correct, scaled };
+  }
+  const [losses, slope] = lossAndGradient(logits, labels);
+  const scaled = tf.mul(slope, tf.reshape(scale, [-1, 1]));
+  return { losses, correct: hits(logits, labels), scaled };
 }
 
 const concatenated = (parts: tf.Tensor[]): tf.Tensor =>
@@ -119,7 +137,7 @@ function headOf(weight: Weight, after: tf.Tensor): Head {
 }
 
 const wholeHead = (table: tf.Tensor): Head => ({
-  logits: (x) => matmul(x, table, false, true),
+  logits: (x) => flowingMatmul(x, table, false, true),
   dHidden: (dLogits) => matmul(dLogits, table),
 });
 
@@ -128,7 +146,7 @@ function slicedHead(slices: WeightSlice[]): Head {
   return {
     logits(x) {
       const parts: tf.Tensor[] = [];
-      for (const { read } of slices) parts.push(matmul(x, read(x, ...parts.slice(-1)), false, true));
+      for (const { read } of slices) parts.push(flowingMatmul(x, read(x, ...parts.slice(-1)), false, true));
       return tf.concat(parts, 1);
     },
     dHidden(dLogits) {

@@ -10,7 +10,7 @@ import { embedding } from './embedding.ts';
 import { layerNorm } from './layer-norm.ts';
 import { linear, trainedProduct } from './linear.ts';
 import { rmsNorm } from './rms-norm.ts';
-import { rotaryTable, rotate } from './rotary.ts';
+import { rotaryTable, rotate, rotationOf } from './rotary.ts';
 import { takeRows } from './rows.ts';
 import type { FrozenWeight, Weight } from './weight.ts';
 
@@ -102,7 +102,7 @@ test('linear: a transposed weight', () => {
 
 test('rotate', () => {
   const positions = tf.tensor1d([0, 1, 2, 7], 'int32');
-  checkGradients((x) => rotate(x, rotaryTable(positions, [1, 0.1], 0.5)), [values([4, 3, 4], 1)]);
+  checkGradients((x) => rotate(x, rotaryTable(rotationOf(positions, [1, 0.1]), 0.5)), [values([4, 3, 4], 1)]);
 });
 
 const activations: ActivationName[] = [

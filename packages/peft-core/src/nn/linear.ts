@@ -1,5 +1,5 @@
 import { customGradient, tf } from '@graft/tf-graph';
-import { matmul } from './matmul.ts';
+import { flowingMatmul, matmul } from './matmul.ts';
 import { originOf, restore } from './recompute.ts';
 import {
   type FrozenWeight,
@@ -33,8 +33,8 @@ function frozenProduct(x: tf.Tensor, weight: FrozenWeight, transposed: boolean):
   return customGradient({
     inputs: { x },
     keep: {},
-    value: () => matmul(x, weightValue(weight, x), false, !transposed),
-    gradient: (dy) => ({ x: matmul(dy, weightValue(weight, dy), false, transposed) }),
+    value: () => flowingMatmul(x, weightValue(weight, x), false, !transposed),
+    gradient: (dy) => ({ x: flowingMatmul(dy, weightValue(weight, dy), false, transposed) }),
   });
 }
 
@@ -44,11 +44,11 @@ export function trainedProduct(x: tf.Tensor, w: tf.Tensor, transposed = false): 
   return customGradient({
     inputs: { x, w },
     keep: { w, origin: origin.inputs },
-    value: () => matmul(x, w, false, !transposed),
+    value: () => flowingMatmul(x, w, false, !transposed),
     gradient(dy, kept) {
       const x = restore(origin, kept.origin, dy);
       return {
-        x: matmul(dy, kept.w, false, transposed),
+        x: flowingMatmul(dy, kept.w, false, transposed),
         w: transposed ? matmul(x, dy, true) : matmul(dy, x, true),
       };
     },
@@ -62,9 +62,9 @@ function rowsProduct(x: tf.Tensor, table: TableWithTrainedRows): tf.Tensor {
   return customGradient({
     inputs: { x, rows },
     keep: { rows, origin: origin.inputs },
-    value: () => matmul(x, withRows(table, rows, x), false, true),
+    value: () => flowingMatmul(x, withRows(table, rows, x), false, true),
     gradient: (dy, kept) => ({
-      x: matmul(dy, withRows(table, kept.rows, dy)),
+      x: flowingMatmul(dy, withRows(table, kept.rows, dy)),
       rows: rowsGradient(table, dy, restore(origin, kept.origin, dy)),
     }),
   });

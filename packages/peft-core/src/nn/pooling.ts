@@ -1,5 +1,6 @@
 import { customGradient, tf } from '@graft/tf-graph';
-import { matmul, withMatmulPrecision } from './matmul.ts';
+import { withMatmulPrecision } from './computation.ts';
+import { matmul } from './matmul.ts';
 
 /** Always in float32: bfloat16 is too coarse for sums over many tokens and for differences of cosines. */
 const exact = (a: tf.Tensor, b: tf.Tensor, transposeA: boolean, transposeB: boolean) =>

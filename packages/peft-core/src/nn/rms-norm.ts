@@ -1,4 +1,5 @@
-import { customGradient, tf, withControlDependency } from '@graft/tf-graph';
+import { attr, customGradient, rawOp, tf, withControlDependency } from '@graft/tf-graph';
+import { exactly, flowing, flowType, usesKernels } from './computation.ts';
 import { recomputable } from './recompute.ts';
 
 /**
@@ -6,6 +7,10 @@ import { recomputable } from './recompute.ts';
  * pass and recomputes the rest. Source: Zhang and Sennrich 2019, arXiv:1910.07467.
  */
 export function rmsNorm(x: tf.Tensor, w: tf.Tensor, epsilon: number): tf.Tensor {
+  return usesKernels() ? byKernel(x, w, epsilon) : byStockOps(x, w, epsilon);
+}
+
+function byStockOps(x: tf.Tensor, w: tf.Tensor, epsilon: number): tf.Tensor {
   const width = x.shape.at(-1)!;
   const scale = (x: tf.Tensor, inverseRms: tf.Tensor, w: tf.Tensor) => tf.mul(tf.mul(x, inverseRms), w);
   // (…, 1). Computed outside the custom gradient, because a layer that recomputes the result needs it too.
@@ -18,12 +23,42 @@ export function rmsNorm(x: tf.Tensor, w: tf.Tensor, epsilon: number): tf.Tensor 
       const normed = tf.mul(withControlDependency(x, dy), inverseRms); // (…, H)
       const dNormed = tf.mul(dy, w); // (…, H)
       const projection = tf.mul(tf.sum(tf.mul(dNormed, normed), -1, true), 1 / width); // (…, 1)
-      const leading = dy.shape.slice(1).map((_, axis) => axis);
-      return {
-        x: tf.mul(tf.sub(dNormed, tf.mul(normed, projection)), inverseRms),
-        w: tf.sum(tf.mul(dy, normed), leading),
-      };
+      return { x: tf.mul(tf.sub(dNormed, tf.mul(normed, projection)), inverseRms), w: ofWeight(dy, normed) };
     },
   });
   return recomputable(y, [x, inverseRms, w], scale);
+}
+
+const ofWeight = (dy: tf.Tensor, normed: tf.Tensor): tf.Tensor =>
+  tf.sum(
+    tf.mul(dy, normed),
+    dy.shape.slice(1).map((_, axis) => axis),
+  );
+
+/** Rows `(N, H)`, whatever the leading axes are. */
+function byKernel(x: tf.Tensor, w: tf.Tensor, epsilon: number): tf.Tensor {
+  const { shape } = x;
+  const width = shape.at(-1)!;
+  const rows = exactly(tf.reshape(x, [-1, width]));
+  const norm = (x: tf.Tensor, w: tf.Tensor) =>
+    rawOp('GraftRmsNorm', [attr.float('epsilon', epsilon), attr.type('T', flowType())], [x, w]) as [
+      tf.Tensor,
+      tf.Tensor,
+    ];
+  const [normed, inverse] = norm(rows, w); // (N, H), (N)
+  const y = customGradient({
+    inputs: { rows, w },
+    keep: { rows, inverse, w },
+    value: () => normed,
+    gradient(dy, { rows, inverse, w }) {
+      const x = withControlDependency(rows, dy);
+      return {
+        rows: rawOp('GraftRmsNormGradient', [], [flowing(dy), x, w, inverse])[0]!,
+        w: ofWeight(dy, tf.mul(x, tf.expandDims(inverse, -1))),
+      };
+    },
+  });
+  recomputable(y, [rows, w], (x, w) => norm(x, w)[0]);
+  if (shape.length === 2) return y;
+  return tf.reshape(y, shape);
 }

@@ -1,26 +1,33 @@
 import { customGradient, tf } from '@graft/tf-graph';
 
-/** Cosine and sine of every position's angles, `(N, 1, D)` each, ready for `rotate`. */
+/** Cosines and sines `(N, D/2)` of every position's angles. */
+export interface Rotation {
+  cosines: tf.Tensor;
+  sines: tf.Tensor;
+}
+
+/** Angles `position · inverseFrequency` for positions `(N)` int32 and D/2 frequencies. Source: Su et al. 2021, arXiv:2104.09864. */
+export function rotationOf(positions: tf.Tensor, inverseFrequencies: number[]): Rotation {
+  const column = tf.reshape(tf.cast(positions, 'float32'), [-1, 1]);
+  const angles = tf.mul(column, tf.reshape(tf.tensor1d(inverseFrequencies), [1, inverseFrequencies.length]));
+  return { cosines: tf.cos(angles), sines: tf.sin(angles) };
+}
+
+/** Cosine and sine for each number of a head, `(N, 1, D)` each, ready for `rotate`. */
 export interface RotaryTable {
   cos: tf.Tensor;
   /** Already signed for HF's "rotate half": the first half of the last axis is negated. */
   sin: tf.Tensor;
 }
 
-/**
- * Angles `position · inverseFrequency` for positions `(N)` int32 and D/2 frequencies.
- * `scale` multiplies both tables: the query's 1/√D costs nothing there.
- */
-export function rotaryTable(positions: tf.Tensor, inverseFrequencies: number[], scale = 1): RotaryTable {
-  const half = inverseFrequencies.length;
-  const column = tf.reshape(tf.cast(positions, 'float32'), [positions.shape[0]!, 1, 1]);
-  const angles = tf.mul(column, tf.reshape(tf.tensor1d(inverseFrequencies), [1, 1, half]));
-  const cos = tf.mul(tf.cos(angles), scale);
-  const sin = tf.mul(tf.sin(angles), scale);
+/** `scale` multiplies both tables: the query's 1/√D costs nothing there. */
+export function rotaryTable({ cosines, sines }: Rotation, scale = 1): RotaryTable {
+  const cos = tf.expandDims(tf.mul(cosines, scale), 1);
+  const sin = tf.expandDims(tf.mul(sines, scale), 1);
   return { cos: tf.concat([cos, cos], -1), sin: tf.concat([tf.neg(sin), sin], -1) };
 }
 
-/** Rotary position embedding of x `(N, heads, D)`, HF's half-split layout. Source: Su et al. 2021, arXiv:2104.09864. */
+/** Rotary position embedding of x `(N, heads, D)`, HF's half-split layout. */
 export function rotate(x: tf.Tensor, { cos, sin }: RotaryTable): tf.Tensor {
   const swapHalves = (x: tf.Tensor) => {
     const [a, b] = tf.split(x, 2, -1) as [tf.Tensor, tf.Tensor];

@@ -1,7 +1,10 @@
 import { tf } from '@graft/tf-graph';
 import type { Architecture, AttentionSite } from '../models/architecture.ts';
 import { attention, packedCausalMask, packedMask, prefixMask } from '../nn/attention.ts';
+import { usesKernels } from '../nn/computation.ts';
 import type { RandomState } from '../nn/dropout.ts';
+import { byHead, RotaryTables, sideBySide } from '../nn/heads.ts';
+import { segmentAttention } from '../nn/segment-attention.ts';
 import type { RuntimeOptions } from './peft-model.ts';
 
 /** Which position of packed rows belongs to which sequence. */
@@ -12,6 +15,8 @@ export interface PackedGrid {
   segments: tf.Tensor;
   /** `(rows · tokens)` int32: a token's position in its sequence, counted from the start of a prefix of keys and values. */
   positions: tf.Tensor;
+  /** `(S, 4)` int32: the same by sequence, as `segmentAttention` takes it; absent where nobody made it. */
+  spans?: tf.Tensor;
 }
 
 export interface PackedAttentionOptions {
@@ -32,15 +37,17 @@ export function packedAttention(
 ): RuntimeOptions['attend'] {
   const { rows, tokens, segments, positions } = grid;
   const masks = new Map<string, tf.Tensor>();
+  // A block may make it, and its tensors are disposed when it ends.
+  const kept = (x: tf.Tensor) => {
+    constants?.push(tf.keep(x));
+    return x;
+  };
   const once = (key: string, make: () => tf.Tensor): tf.Tensor => {
-    const known = masks.get(key);
-    if (known) return known;
-    const mask = make();
-    // A block may make the mask, and its tensors are disposed when it ends.
-    if (constants) constants.push(tf.keep(mask));
+    const mask = masks.get(key) ?? kept(make());
     masks.set(key, mask);
     return mask;
   };
+  const tables = new RotaryTables(kept);
   function maskOf({ kind = 'self', window = null }: AttentionSite, prefix: number): tf.Tensor {
     if (kind !== 'self') {
       if (!encoder) throw new Error(`an attention of kind ${kind} needs the encoder's grid`);
@@ -53,13 +60,21 @@ export function packedAttention(
     return prefix === 0 ? own : tf.concat([prefixMask(positions, rows, prefix, window), own], -1);
   }
 
-  return (site, q, k, v, prefix) => {
-    const { kind, window, bias, dropout = 0 } = site;
+  return (site, projections, prefix) => {
+    const { kind = 'self', window = null, bias, dropout = 0, headSize } = site;
+    const drops = random !== undefined && dropout > 0;
+    if (usesKernels() && grid.spans && kind === 'self' && !prefix && !bias && !drops) {
+      const causal = architecture.attention === 'causal';
+      return segmentAttention(projections, site, grid.spans, { causal, window });
+    }
     const options = { bias, dropout: random && { probability: dropout, random } };
     const length = prefix?.keys.shape[1] ?? 0;
-    const mask = once([kind, window, length].join(), () => maskOf(site, length));
-    if (!prefix) return attention(q, k, v, mask, options);
-    return attention(q, before(k, prefix.keys), before(v, prefix.values), mask, options);
+    const mask = once([site.kind, site.window, length].join(), () => maskOf(site, length));
+    const q = tables.turned(projections.q, site, rows, site.scale);
+    const k = tables.turned(projections.k, site, rows, 1);
+    const v = byHead(projections.v, rows, headSize);
+    const [keys, values] = prefix ? [before(k, prefix.keys), before(v, prefix.values)] : [k, v];
+    return sideBySide(attention(q, keys, values, mask, options));
   };
 }
 

@@ -10,8 +10,10 @@ import type { PeftConfig } from '../config/index.ts';
 import type { Architecture, AttentionSite, ModelRuntime } from '../models/architecture.ts';
 import { dropout, type RandomState } from '../nn/dropout.ts';
 import { embedding } from '../nn/embedding.ts';
+import type { Projections } from '../nn/heads.ts';
 import { layerNorm } from '../nn/layer-norm.ts';
 import { linear } from '../nn/linear.ts';
+import { residualSum } from '../nn/residual.ts';
 import { rmsNorm } from '../nn/rms-norm.ts';
 import { type FrozenWeight, type Weight, weightValue } from '../nn/weight.ts';
 import { attach } from '../tuners/registry.ts';
@@ -39,7 +41,7 @@ export interface PeftModel {
   /** True when a tuner wraps this linear module. */
   wraps(module: string): boolean;
   /** What a method puts before the keys and values of an attention; null when it puts nothing there. */
-  prefix(site: AttentionSite, parameters: ParameterTensors): KeyValuePrefix | null;
+  prefix(site: Pick<AttentionSite, 'layer'>, parameters: ParameterTensors): KeyValuePrefix | null;
 }
 
 export type ParameterTensors = Map<string, tf.Tensor>;
@@ -47,7 +49,7 @@ export type ParameterTensors = Map<string, tf.Tensor>;
 export interface RuntimeOptions {
   parameters: ParameterTensors;
   /** As ModelRuntime's, and `prefix` holds keys and values that every token of every row sees besides. */
-  attend(site: AttentionSite, q: tf.Tensor, k: tf.Tensor, v: tf.Tensor, prefix?: KeyValuePrefix): tf.Tensor;
+  attend(site: AttentionSite, projections: Projections, prefix?: KeyValuePrefix): tf.Tensor;
   random?: RandomState;
   /** Collects the constants that the caller disposes when it has its gradients; without it nothing is kept. */
   constants?: tf.Tensor[];
@@ -119,10 +121,10 @@ export function attachAdapter(
       return found;
     };
     return {
-      attend(site, q, k, v) {
+      attend(site, projections) {
         // PEFT's prefixes are in the cache, which an encoder does not have.
         const prefix = (site.kind ?? 'self') === 'self' ? attachment?.prefix?.(context, site) : undefined;
-        return options.attend(site, q, k, v, prefix);
+        return options.attend(site, projections, prefix);
       },
       linear(module, x) {
         const weight = required(`${module}.weight`);
@@ -149,7 +151,7 @@ export function attachAdapter(
       residualAdd(site, output, residual, norm) {
         const wrapper = attachment?.residualAdds?.get(site.module);
         if (wrapper) return wrapper(context, output, residual, norm);
-        const sum = tf.add(residual, output);
+        const sum = residualSum(residual, output);
         return norm ? norm(sum) : sum;
       },
       dropout: (x, probability) => (random ? dropout(x, probability, random) : x),

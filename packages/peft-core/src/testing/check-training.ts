@@ -2,6 +2,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { scalarOf } from '@graft/tf-graph';
 import { fillBatch, planTraining } from '../examples/index.ts';
 import { Random } from '../random.ts';
+import { implementationHere } from '../train/implementation.ts';
 import { feedsOf } from '../train/objectives/objective.ts';
 import { optimizerScalars } from '../train/optimizer.ts';
 import type { TrainOptions } from '../train/records.ts';
@@ -41,7 +42,8 @@ export async function checkTraining(
   const form = options.initialAdapter ? 'folded' : 'trained';
   const built = buildTrainProgram({
     ...{ architecture, objective, peft, form, training },
-    ...{ storage: 'float32', precision: 'fp32', grid: plan.shape, evaluationGrid: plan.shape },
+    ...{ storage: 'float32', precision: 'fp32', implementation: implementationHere() },
+    ...{ grid: plan.shape, evaluationGrid: plan.shape },
   });
   const { program, model, evaluate, update } = built;
   if (!evaluate || !('step' in update)) throw new Error('the program lacks a function');

@@ -9,8 +9,13 @@ import {
 import type { PeftConfig, ResolvedTraining } from '../config/index.ts';
 import type { GridShape } from '../examples/index.ts';
 import type { Architecture } from '../models/architecture.ts';
+import {
+  type Implementation,
+  type MatmulPrecision,
+  withImplementation,
+  withMatmulPrecision,
+} from '../nn/computation.ts';
 import type { RandomState } from '../nn/dropout.ts';
-import { type MatmulPrecision, withMatmulPrecision } from '../nn/matmul.ts';
 import type { FoldFunction } from '../peft-model/adapter-values.ts';
 import {
   adapterTensors,
@@ -44,6 +49,7 @@ export interface TrainProgramSpec {
   training: GraphOptions;
   storage: BaseStorage;
   precision: MatmulPrecision;
+  implementation: Implementation;
   /** Static shape of a training micro-batch. */
   grid: GridShape;
   /** Static shape of an evaluation batch; null without validation data. */
@@ -97,7 +103,7 @@ export function buildTrainProgram(spec: TrainProgramSpec, eager = false): TrainP
   const expAvg = builder.variable({ name: 'exp_avg', ...flat });
   const expAvgSq = builder.variable({ name: 'exp_avg_sq', ...flat });
   const define: ProgramBuilder['function'] = (name, inputs, body) =>
-    builder.function(name, inputs, (given) => withMatmulPrecision(spec.precision, () => body(given)));
+    builder.function(name, inputs, (given) => computing(spec, () => body(given)));
 
   const scalar = { shape: [], dtype: 'float32' } as const;
   const stepInputs: StepInputs = { learning_rate: scalar, step_size: scalar, root_correction: scalar };
@@ -157,7 +163,10 @@ export function buildTrainProgram(spec: TrainProgramSpec, eager = false): TrainP
 
 /** The function `evaluate` alone, over a finished adapter (or the plain base model), in the precision it was trained in. */
 export function buildEvaluationProgram(
-  spec: Pick<TrainProgramSpec, 'architecture' | 'objective' | 'storage' | 'precision' | 'grid'> & {
+  spec: Pick<
+    TrainProgramSpec,
+    'architecture' | 'objective' | 'storage' | 'precision' | 'implementation' | 'grid'
+  > & {
     peft: PeftConfig | null;
     form: AttachmentForm;
   },
@@ -166,10 +175,15 @@ export function buildEvaluationProgram(
   const builder = new ProgramBuilder();
   const model = declarePeftModel(builder, spec.architecture, spec.peft, spec.storage, spec.form);
   const evaluate = builder.function('evaluate', batchInputs(objective, grid), (inputs) =>
-    withMatmulPrecision(spec.precision, () => evaluated(objective, { model, grid, inputs })),
+    computing(spec, () => evaluated(objective, { model, grid, inputs })),
   );
   return { program: builder.build(), model, objective, evaluate };
 }
+
+const computing = <T>(
+  { precision, implementation }: Pick<TrainProgramSpec, 'precision' | 'implementation'>,
+  body: () => T,
+): T => withImplementation(implementation, () => withMatmulPrecision(precision, body));
 
 type Batch = Pick<LossContext, 'model' | 'grid' | 'inputs'>;
 

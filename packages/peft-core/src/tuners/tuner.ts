@@ -102,7 +102,7 @@ export interface Attachment {
   /** Number of virtual tokens before every sequence. Their ids begin at the vocabulary's size. Absent: 0. */
   virtualTokens?: number;
   /** Keys and values put before every sequence's own. */
-  prefix?(context: LayerContext, site: AttentionSite): KeyValuePrefix;
+  prefix?(context: LayerContext, site: Pick<AttentionSite, 'layer'>): KeyValuePrefix;
   /** Number of positions that `prefix` takes; a sequence's own positions count from here. Absent: 0. */
   prefixLength?: number;
   /** How base weights merge, by parameter name. Tied weights stay tied when both names have the same function. */

@@ -1,7 +1,7 @@
 // A tfjs backend that records a TensorFlow graph instead of computing. It takes over tfjs-node's kernels: each op
 // they would execute becomes one node, so models, gradients and optimizers stay plain tfjs code.
 import { type DType, dtypeOfCode, visibleOf } from '../dtypes.ts';
-import type { Attr } from '../graph/attributes.ts';
+import { type Attr, attr } from '../graph/attributes.ts';
 import type { Graph, GraphNode, HostValue } from '../graph/graph.ts';
 import { binding, type NodeJSKernelBackend, nativeBackend, tf } from '../tensorflow.ts';
 import { bindTypes, grouped, signatureOf } from './op-signature.ts';
@@ -16,6 +16,12 @@ interface NodeOutput {
 type Entry = { refCount: number } & ({ output: NodeOutput } | { host: HostValue });
 
 const NativeBackend = nativeBackend.constructor as typeof NodeJSKernelBackend;
+
+/** Ops that move values and compute none. */
+const movers = new Set([
+  ...['Reshape', 'ExpandDims', 'Squeeze', 'Identity', 'Transpose', 'Slice', 'StridedSlice'],
+  ...['GatherV2', 'ConcatV2', 'Split', 'SplitV', 'Pack', 'Unpack'],
+]);
 
 class SymbolicBackend extends NativeBackend {
   readonly entries = new tf.DataStorage<Entry>(this, tf.engine());
@@ -89,10 +95,25 @@ class SymbolicBackend extends NativeBackend {
 
   // What tfjs-node's kernels call.
   override executeSingleOutput(op: string, attrs: Attr[], inputs: tf.TensorInfo[]): tf.Tensor {
-    return this.record(op, attrs, inputs)[0]!;
+    return this.executeMultipleOutputs(op, attrs, inputs)[0]!;
   }
   override executeMultipleOutputs(op: string, attrs: Attr[], inputs: tf.TensorInfo[]): tf.Tensor[] {
-    return this.record(op, attrs, inputs);
+    return this.record(op, attrs, this.#asVisible(op, inputs));
+  }
+
+  /**
+   * tfjs is shown float32 for bfloat16, so its kernels compute in float32: what is stored in bfloat16 is cast first. One that only
+   * moves values moves them as they are stored, unless it joins both.
+   */
+  #asVisible(op: string, inputs: tf.TensorInfo[]): tf.TensorInfo[] {
+    const narrow = inputs.filter((input) => this.dtypeOf(input) === 'bfloat16');
+    if (narrow.length === 0) return inputs;
+    const wide = inputs.some((input) => !this.isConstant(input) && this.dtypeOf(input) === 'float32');
+    if (movers.has(op) && !wide) return inputs;
+    const widened = [attr.type('DstT', 'float32'), attr.bool('Truncate', false)];
+    return inputs.map((input) =>
+      narrow.includes(input) ? this.record('Cast', widened, [input])[0]! : input,
+    );
   }
 
   // What tfjs's engine calls.

@@ -9,6 +9,8 @@ export interface GridShape {
   labels: number;
   /** Most sequences that an example has. */
   sequences: number;
+  /** Most sequences that a micro-batch holds. */
+  spans: number;
 }
 
 const TOKEN_MULTIPLE = 32;
@@ -44,7 +46,8 @@ export function chooseGrid(
     inputTokens: widths.inputs ? longestOf(widths.inputs) : 0,
   };
   const labels = roundUp(maximum(used.map((batch) => sum(batch, labelCounts))), LABEL_MULTIPLE);
-  if (!packing) return { rows: maximum(used.map((batch) => batch.length)), ...longest, labels };
+  const spans = maximum(used.map((batch) => batch.length));
+  if (!packing) return { rows: spans, ...longest, labels, spans };
 
   // The fullest micro-batches decide how many rows there must be.
   const tokensOf = (batch: ArrayLike<number>) =>
@@ -61,7 +64,7 @@ export function chooseGrid(
   candidates.sort((a, b) => a.cost - b.cost || a.limit.tokens - b.limit.tokens);
   const measured = candidates.slice(0, 3).map(({ limit }) => packed(used, widths, limit));
   measured.sort((a, b) => cost(a) - cost(b) || a.tokens - b.tokens || a.inputTokens - b.inputTokens);
-  return { ...(measured[0] as (typeof measured)[0]), labels };
+  return { ...(measured[0] as (typeof measured)[0]), labels, spans };
 }
 
 /** Limits of a row that are worth a try. Of an encoder-decoder one half is limited; the other gets as wide as it must. */

@@ -25,6 +25,8 @@ export interface FilledGrid {
 export interface FilledBatch extends FilledGrid {
   /** What an encoder-decoder's encoder reads; a sequence has the same number in both grids. Empty for other models. */
   input: FilledGrid;
+  /** For each sequence where its positions begin and end, and those of the prefix that it shares; zeros in the room that is left. */
+  spans: Int32Array;
   /** Flat grid index of the position whose hidden state predicts the label. */
   labelPositions: Int32Array;
   labelIds: Int32Array;
@@ -53,6 +55,7 @@ export function fillBatch(
   const batch: FilledBatch = {
     ...emptyGrid(size),
     input: emptyGrid(shape.rows * shape.inputTokens),
+    spans: new Int32Array(4 * shape.spans),
     labelPositions: new Int32Array(shape.labels),
     labelIds: new Int32Array(shape.labels),
     labelWeights: new Float32Array(shape.labels),
@@ -82,7 +85,7 @@ export function fillBatch(
     return width;
   };
 
-  for (const { example: index, part, row, offset, inputOffset } of micro(step, i)) {
+  for (const [number, { example: index, part, row, offset, inputOffset }] of micro(step, i).entries()) {
     const example = examples[index] as TrainingExample;
     const { ids, input, targets } = example.sequences[part] as TrainingExample['sequences'][0];
     const start = row * shape.tokens + offset;
@@ -92,6 +95,7 @@ export function fillBatch(
     if (input) write(batch.input, row * shape.inputTokens + inputOffset, segment, input, virtualTokens);
     const width = write(batch, start, segment, ids, leading);
     for (let t = start; t < start + width; t++) (batch.positions[t] as number) += firstPosition;
+    batch.spans.set([start, start + width], 4 * number);
     for (const [t, target] of targets?.entries() ?? [])
       if (target !== NO_TARGET) addLabel(start + leading + t, target);
     if (part === 0) batch.tokenCount += example.tokens;

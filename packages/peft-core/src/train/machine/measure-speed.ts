@@ -1,5 +1,6 @@
 import { ProgramBuilder, tf } from '@graft/tf-graph';
-import { type MatmulPrecision, matmul, withMatmulPrecision } from '../../nn/matmul.ts';
+import { type MatmulPrecision, withMatmulPrecision } from '../../nn/computation.ts';
+import { matmul } from '../../nn/matmul.ts';
 
 // Of a small model's step: what is measured is what jobs get, and the trainer holds no more than 20 MB for it.
 const [tokens, hidden, wide] = [512, 576, 1536];

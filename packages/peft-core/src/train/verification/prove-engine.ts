@@ -1,6 +1,7 @@
 import { ProgramBuilder } from '@graft/tf-graph';
 import { GraftError } from '../../errors.ts';
-import { type MatmulPrecision, matmul, withMatmulPrecision } from '../../nn/matmul.ts';
+import { type MatmulPrecision, withMatmulPrecision } from '../../nn/computation.ts';
+import { matmul } from '../../nn/matmul.ts';
 
 const [rows, inner, columns] = [48, 96, 32];
 // -1, 0 and 1: every product and sum is exact, in bfloat16 as in float32, in whatever order it is taken.

@@ -1,5 +1,6 @@
 import { cast, customGradient, tf } from '@graft/tf-graph';
-import { matmul, withMatmulPrecision } from '../../nn/matmul.ts';
+import { withMatmulPrecision } from '../../nn/computation.ts';
+import { matmul } from '../../nn/matmul.ts';
 import { type Weight, weightValue } from '../../nn/weight.ts';
 import type { LayerContext } from '../tuner.ts';
 import type { LoraNames, LoraTarget } from './targets.ts';

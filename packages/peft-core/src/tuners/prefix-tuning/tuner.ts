@@ -71,7 +71,7 @@ function projection(config: PrefixTuningConfig, model: Architecture) {
 /** One layer's share of the prompt: a row holds each layer's key, then its value, head after head. */
 function prefixOf(
   { parameter }: LayerContext,
-  { layer }: AttentionSite,
+  { layer }: Pick<AttentionSite, 'layer'>,
   count: number,
   { task, layers, kvHeads, headSize }: Architecture,
 ): KeyValuePrefix {

@@ -1,0 +1,64 @@
+import { tf } from '@graft/tf-graph';
+import { type RotaryTable, type Rotation, rotaryTable, rotate } from './rotary.ts';
+
+/** How one attention's heads lie in its queries, keys and values, and what is done to them first. */
+export interface Heads {
+  heads: number;
+  /** Each is shared by `heads / kvHeads` heads. */
+  kvHeads: number;
+  headSize: number;
+  /** The queries are multiplied by it. */
+  scale: number;
+  /** Queries and keys are turned by their positions; absent where positions are told otherwise. */
+  rotation?: Rotation;
+}
+
+/** Queries `(N, heads · D)`, keys and values `(N, kvHeads · D)`, as the projections give them. */
+export interface Projections {
+  q: tf.Tensor;
+  k: tf.Tensor;
+  v: tf.Tensor;
+}
+
+/** x `(rows · T, count · D)` → `(rows, count, T, D)`. */
+export function byHead(x: tf.Tensor, rows: number, headSize: number): tf.Tensor {
+  const [positions, width] = x.shape as [number, number];
+  return tf.transpose(tf.reshape(x, [rows, positions / rows, width / headSize, headSize]), [0, 2, 1, 3]);
+}
+
+/** x `(rows, count, T, D)` → `(rows · T, count · D)`. */
+export function sideBySide(x: tf.Tensor): tf.Tensor {
+  const [rows, count, tokens, headSize] = x.shape as [number, number, number, number];
+  return tf.reshape(tf.transpose(x, [0, 2, 1, 3]), [rows * tokens, count * headSize]);
+}
+
+/** Of each rotation that the layers share, the tables that its queries and keys are turned by. */
+export class RotaryTables {
+  readonly #keep: (x: tf.Tensor) => tf.Tensor;
+  readonly #tables = new Map<tf.Tensor, Map<number, RotaryTable>>();
+
+  /** `keep` is called for what is made, which lives as long as the caller likes. */
+  constructor(keep: (x: tf.Tensor) => tf.Tensor = (x) => x) {
+    this.#keep = keep;
+  }
+
+  #table(rotation: Rotation, scale: number): RotaryTable {
+    const known = this.#tables.get(rotation.cosines) ?? new Map<number, RotaryTable>();
+    this.#tables.set(rotation.cosines, known);
+    const made = known.get(scale) ?? rotaryTable(rotation, scale);
+    if (!known.has(scale)) known.set(scale, { cos: this.#keep(made.cos), sin: this.#keep(made.sin) });
+    return known.get(scale)!;
+  }
+
+  /** x `(rows · T, count · D)` scaled, turned where there is a rotation, `(rows, count, T, D)`. */
+  turned(x: tf.Tensor, { headSize, rotation }: Heads, rows: number, scale: number): tf.Tensor {
+    if (!rotation) return byHead(scale === 1 ? x : tf.mul(x, scale), rows, headSize);
+    const [positions, width] = x.shape as [number, number];
+    const split = tf.reshape(x, [positions, width / headSize, headSize]);
+    return byHead(
+      tf.reshape(rotate(split, this.#table(rotation, scale)), [positions, width]),
+      rows,
+      headSize,
+    );
+  }
+}

@@ -1,0 +1,212 @@
+#pragma once
+#include "op.h"
+
+namespace graft {
+
+/** The attributes, and what the inputs say. Queries, keys and values come as three matrices, or side by side as one. */
+template <typename T>
+class AttentionBase : public OpKernel {
+ public:
+  explicit AttentionBase(OpKernelConstruction* c) : OpKernel(c) {
+    OP_REQUIRES_OK(c, c->GetAttr("heads", &heads_));
+    OP_REQUIRES_OK(c, c->GetAttr("kv_heads", &kvHeads_));
+    OP_REQUIRES_OK(c, c->GetAttr("head_size", &headSize_));
+    OP_REQUIRES_OK(c, c->GetAttr("scale", &scale_));
+    OP_REQUIRES_OK(c, c->GetAttr("causal", &causal_));
+    OP_REQUIRES_OK(c, c->GetAttr("window", &window_));
+  }
+
+ protected:
+  /** Reads what both directions have; false once an error is set. */
+  bool read(OpKernelContext* c, Attention<Stored<T>>* a, std::vector<Segment>* segments) {
+    OpInputList parts;
+    const Tensor *cosines = nullptr, *sines = nullptr, *table = nullptr;
+    const auto status = [&] {
+      TF_RETURN_IF_ERROR(c->input_list("parts", &parts));
+      TF_RETURN_IF_ERROR(c->input("cosines", &cosines));
+      TF_RETURN_IF_ERROR(c->input("sines", &sines));
+      return c->input("segments", &table);
+    }();
+    if (!status.ok()) return c->CtxFailure(status), false;
+    const int64_t rows = parts[0].dim_size(0), own = heads_ * headSize_, shared = kvHeads_ * headSize_;
+    const bool stacked = parts.size() == 1;
+    const auto fits = [&](int i, int64_t width) { return parts[i].dim_size(0) == rows && parts[i].dim_size(1) == width; };
+    const bool shaped = stacked ? fits(0, own + 2 * shared)
+                                : parts.size() == 3 && fits(0, own) && fits(1, shared) && fits(2, shared);
+    if (!shaped) return c->CtxFailure(InvalidArgument("queries, keys and values do not have the heads' shapes")), false;
+    const int64_t half = cosines->NumElements() == 0 ? 0 : cosines->dim_size(1);
+    if (half > 0 && (cosines->dim_size(0) != rows || cosines->shape() != sines->shape() || 2 * half > headSize_))
+      return c->CtxFailure(InvalidArgument("the rotation has another shape than the heads")), false;
+    *a = {heads_, kvHeads_, headSize_, half, scale_, causal_, window_};
+    a->q = dataOf<T>(parts[0]);
+    a->k = stacked ? a->q + own : dataOf<T>(parts[1]);
+    a->v = stacked ? a->k + shared : dataOf<T>(parts[2]);
+    a->qStride = parts[0].dim_size(1);
+    a->kStride = a->vStride = stacked ? a->qStride : shared;
+    a->cosines = dataOf<float>(*cosines);
+    a->sines = dataOf<float>(*sines);
+    return readSegments(c, *table, rows, segments) && (a->segments = segments->data(), true);
+  }
+
+  int64_t group() const { return heads_ / kvHeads_; }
+
+  /** The room that the largest of the segments needs. */
+  int64_t scratchFor(const std::vector<Segment>& segments, bool gradient) const {
+    int64_t keys = 0;
+    for (const Segment& s : segments) keys = std::max(keys, s.prefix() + s.own());
+    return kernels().attentionScratch(keys, headSize_, group(), gradient);
+  }
+
+  int64_t heads_, kvHeads_, headSize_, window_;
+  float scale_;
+  bool causal_;
+
+ private:
+  /** (S, 4): begin, end, prefixBegin, prefixEnd. A segment without positions of its own is room that was left. */
+  static bool readSegments(OpKernelContext* c, const Tensor& table, int64_t rows, std::vector<Segment>* segments) {
+    const int32_t* numbers = table.flat<tensorflow::int32>().data();
+    for (int64_t i = 0; i < table.dim_size(0); i++) {
+      const int32_t* s = numbers + 4 * i;
+      const Segment segment{s[0], s[1], s[2], s[3]};
+      const auto within = [&](int64_t begin, int64_t end) { return begin >= 0 && begin <= end && end <= rows; };
+      if (!within(segment.begin, segment.end) || !within(segment.prefixBegin, segment.prefixEnd))
+        return c->CtxFailure(InvalidArgument("segment ", i, " is not within ", rows, " positions")), false;
+      segments->push_back(segment);
+    }
+    return true;
+  }
+};
+
+/** Largest first, so that no thread begins the longest when the others have done. */
+inline std::vector<int64_t> bySize(const std::vector<Segment>& segments, int64_t kvHeads) {
+  std::vector<int64_t> order(segments.size());
+  for (size_t i = 0; i < order.size(); i++) order[i] = i;
+  const auto work = [&](int64_t i) { return segments[i].own() * (segments[i].own() + 2 * segments[i].prefix()); };
+  std::stable_sort(order.begin(), order.end(), [&](int64_t a, int64_t b) { return work(a) > work(b); });
+  std::vector<int64_t> tasks;
+  for (const int64_t segment : order)
+    for (int64_t head = 0; head < kvHeads; head++) tasks.push_back(segment * kvHeads + head);
+  return tasks;
+}
+
+#define GRAFT_ATTENTION(name)                \
+  REGISTER_OP(name)                          \
+      .Attr("T: {float, bfloat16}")          \
+      .Attr("count: int")                    \
+      .Attr("heads: int")                    \
+      .Attr("kv_heads: int")                 \
+      .Attr("head_size: int")                \
+      .Attr("scale: float")                  \
+      .Attr("causal: bool")                  \
+      .Attr("window: int")                   \
+      .Input("parts: count * T")             \
+      .Input("cosines: float")               \
+      .Input("sines: float")                 \
+      .Input("segments: int32")
+
+GRAFT_ATTENTION("GraftAttention")
+    .Output("y: T")
+    .Output("log_sums: float")
+    .SetShapeFn([](InferenceContext* c) {
+      int64_t heads, headSize;
+      TF_RETURN_IF_ERROR(c->GetAttr("heads", &heads));
+      TF_RETURN_IF_ERROR(c->GetAttr("head_size", &headSize));
+      const DimensionHandle rows = c->Dim(c->input(0), 0);
+      c->set_output(0, c->Matrix(rows, heads * headSize));
+      c->set_output(1, c->Matrix(rows, heads));
+      return tensorflow::OkStatus();
+    });
+
+template <typename T>
+class AttentionOp : public AttentionBase<T> {
+ public:
+  using AttentionBase<T>::AttentionBase;
+  void Compute(OpKernelContext* c) override {
+    Attention<Stored<T>> a;
+    std::vector<Segment> segments;
+    if (!this->read(c, &a, &segments)) return;
+    const int64_t rows = c->input(0).dim_size(0);
+    Tensor *y = nullptr, *logSums = nullptr;
+    OP_REQUIRES_OK(c, c->allocate_output(0, TensorShape({rows, a.heads * a.headSize}), &y));
+    OP_REQUIRES_OK(c, c->allocate_output(1, TensorShape({rows, a.heads}), &logSums));
+    a.y = dataOf<T>(y);
+    a.logSums = dataOf<float>(logSums);
+    // Positions of no segment are padding.
+    std::memset(a.y, 0, y->TotalBytes());
+    std::memset(a.logSums, 0, logSums->TotalBytes());
+    const int64_t scratch = this->scratchFor(segments, false);
+    const std::vector<int64_t> tasks = bySize(segments, a.kvHeads);
+    eachTask(c, tasks.size(), [&](int64_t i) {
+      const std::unique_ptr<float[]> memory(new float[scratch]);
+      kernelsFor<T>().attention(a, tasks[i], memory.get());
+    });
+  }
+};
+GRAFT_KERNEL("GraftAttention", AttentionOp);
+
+GRAFT_ATTENTION("GraftAttentionGradient")
+    .Input("y: T")
+    .Input("log_sums: float")
+    .Input("dy: T")
+    .Output("gradients: count * T")
+    .SetShapeFn([](InferenceContext* c) {
+      for (int i = 0; i < c->num_outputs(); i++) c->set_output(i, c->input(i));
+      return tensorflow::OkStatus();
+    });
+
+template <typename T>
+class AttentionGradientOp : public AttentionBase<T> {
+ public:
+  using AttentionBase<T>::AttentionBase;
+  void Compute(OpKernelContext* c) override {
+    AttentionGradient<Stored<T>> g;
+    std::vector<Segment> segments;
+    if (!this->read(c, &g.forward, &segments)) return;
+    Attention<Stored<T>>& a = g.forward;
+    const Tensor *y = nullptr, *logSums = nullptr, *dy = nullptr;
+    OP_REQUIRES_OK(c, c->input("y", &y));
+    OP_REQUIRES_OK(c, c->input("log_sums", &logSums));
+    OP_REQUIRES_OK(c, c->input("dy", &dy));
+    const int64_t rows = c->input(0).dim_size(0);
+    OP_REQUIRES(c, y->NumElements() == rows * a.heads * a.headSize && dy->shape() == y->shape() &&
+                       logSums->NumElements() == rows * a.heads,
+                InvalidArgument("the gradient of an attention has other shapes than the attention"));
+    // They are read only.
+    a.y = const_cast<Stored<T>*>(dataOf<T>(*y));
+    a.logSums = const_cast<float*>(dataOf<float>(*logSums));
+    g.dy = dataOf<T>(*dy);
+
+    OpOutputList gradients;
+    OP_REQUIRES_OK(c, c->output_list("gradients", &gradients));
+    std::vector<Tensor*> out(gradients.size());
+    for (int i = 0; i < gradients.size(); i++) {
+      OP_REQUIRES_OK(c, gradients.allocate(i, c->input(i).shape(), &out[i]));
+      std::memset(dataOf<T>(out[i]), 0, out[i]->TotalBytes());
+    }
+    const bool stacked = out.size() == 1;
+    g.dq = dataOf<T>(out[0]);
+    g.dk = stacked ? g.dq + a.heads * a.headSize : dataOf<T>(out[1]);
+    g.dv = stacked ? g.dk + a.kvHeads * a.headSize : dataOf<T>(out[2]);
+
+    std::vector<int64_t> slots;
+    int64_t room = 0;
+    for (const Segment& s : segments) {
+      slots.push_back(room);
+      room += a.kvHeads * (s.prefix() + s.own()) * kernels().keyGradientWidth(a.headSize);
+    }
+    const std::unique_ptr<float[]> keyGradients(new float[room]);
+    g.keyGradients = keyGradients.get();
+    g.keySlots = slots.data();
+    g.segmentCount = segments.size();
+    const int64_t scratch = this->scratchFor(segments, true);
+    const std::vector<int64_t> tasks = bySize(segments, a.kvHeads);
+    eachTask(c, tasks.size(), [&](int64_t i) {
+      const std::unique_ptr<float[]> memory(new float[scratch]);
+      kernelsFor<T>().attentionGradient(g, tasks[i], memory.get());
+    });
+    eachTask(c, tasks.size(), [&](int64_t i) { kernelsFor<T>().attentionKeyGradient(g, tasks[i]); });
+  }
+};
+GRAFT_KERNEL("GraftAttentionGradient", AttentionGradientOp);
+
+}  // namespace graft

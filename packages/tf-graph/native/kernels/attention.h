@@ -1,0 +1,292 @@
+// Attention of one segment and one key head at a time. Its keys are those of the prefix, then its own; a block of queries, with
+// all query heads that share the key head stacked, meets them in one product. The scores of a block are all that is ever there,
+// so memory grows with a sequence's length, not with its square; the backward pass computes them again from what each softmax
+// summed up to. Source of the idea: Dao et al. 2022, arXiv:2205.14135.
+#pragma once
+#include "products.h"
+
+namespace graft {
+namespace {
+
+/** Queries of a block, for each query head. */
+constexpr int64_t kBlock = 16;
+
+struct Task {
+  Segment segment;
+  int64_t index, kvHead, group, keys;
+  /** Of a head's numbers, of the keys: in whole vectors. */
+  int64_t headWidth, keyWidth;
+};
+
+template <typename T>
+Task taskOf(const Attention<T>& a, int64_t task) {
+  Task t;
+  t.index = task / a.kvHeads;
+  t.segment = a.segments[t.index];
+  t.kvHead = task % a.kvHeads;
+  t.group = a.heads / a.kvHeads;
+  t.keys = t.segment.prefix() + t.segment.own();
+  t.headWidth = padded(a.headSize);
+  t.keyWidth = padded(t.keys);
+  return t;
+}
+
+int64_t attentionScratch(int64_t keys, int64_t headSize, int64_t group, bool gradient) {
+  const int64_t D = padded(headSize), rows = kBlock * group, width = padded(keys);
+  const int64_t forward = 2 * keys * D + D * width + rows * width + 2 * rows * D;
+  return gradient ? forward + D * width + rows * width + 2 * rows * D : forward;
+}
+
+int64_t keyGradientWidth(int64_t headSize) { return 2 * padded(headSize); }
+
+/** Takes a piece of the scratch. */
+struct Scratch {
+  float* next;
+  float* take(int64_t count) {
+    float* piece = next;
+    next += count;
+    return piece;
+  }
+};
+
+/** Rows [from, from + count) of one head as float32, `D` apart, scaled and, with `cosines`, rotated. The padding is 0. */
+template <typename T>
+void loadHead(const Attention<T>& a, const T* head, int64_t stride, bool rotated, float scale, int64_t from, int64_t count,
+              int64_t D, float* out) {
+  const int64_t half = rotated ? a.half : 0;
+  for (int64_t i = 0; i < count; i++) {
+    const T* x = head + (from + i) * stride;
+    float* y = out + i * D;
+    if (D > a.headSize) std::memset(y, 0, D * sizeof(float));
+    const float* cosines = a.cosines + (from + i) * half;
+    const float* sines = a.sines + (from + i) * half;
+    byVectors(half, [&](int64_t j, int64_t n) {
+      const Vec first = load(x + j, n), second = load(x + half + j, n);
+      const Vec c = load(cosines + j, n) * scale, s = load(sines + j, n) * scale;
+      store(y + j, first * c - second * s, n);
+      store(y + half + j, second * c + first * s, n);
+    });
+    byVectors(a.headSize - 2 * half, [&](int64_t j, int64_t n) {
+      store(y + 2 * half + j, load(x + 2 * half + j, n) * scale, n);
+    });
+  }
+}
+
+/** The opposite, for gradients: turned back, and scaled. */
+template <typename T>
+void storeHead(const Attention<T>& a, const float* in, int64_t D, bool rotated, float scale, int64_t from, int64_t count, T* head,
+               int64_t stride) {
+  const int64_t half = rotated ? a.half : 0;
+  for (int64_t i = 0; i < count; i++) {
+    const float* x = in + i * D;
+    T* y = head + (from + i) * stride;
+    const float* cosines = a.cosines + (from + i) * half;
+    const float* sines = a.sines + (from + i) * half;
+    byVectors(half, [&](int64_t j, int64_t n) {
+      const Vec first = load(x + j, n), second = load(x + half + j, n);
+      const Vec c = load(cosines + j, n) * scale, s = load(sines + j, n) * scale;
+      store(y + j, first * c + second * s, n);
+      store(y + half + j, second * c - first * s, n);
+    });
+    byVectors(a.headSize - 2 * half, [&](int64_t j, int64_t n) {
+      store(y + 2 * half + j, load(x + 2 * half + j, n) * scale, n);
+    });
+  }
+}
+
+/** (rows, D) → (D, width). */
+void transpose(const float* in, int64_t rows, int64_t D, float* out, int64_t width) {
+  for (int64_t from = 0; from < rows; from += kLanes) {
+    const int64_t to = least(rows, from + kLanes);
+    for (int64_t d = 0; d < D; d++)
+      for (int64_t r = from; r < to; r++) out[d * width + r] = in[r * D + d];
+  }
+  for (int64_t d = 0; d < D; d++) std::memset(out + d * width + rows, 0, (width - rows) * sizeof(float));
+}
+
+/** The head's keys (rotated) and values, the prefix's first. */
+template <typename T>
+void loadKeysAndValues(const Attention<T>& a, const Task& t, float* keys, float* values) {
+  const Segment& s = t.segment;
+  const int64_t D = t.headWidth, prefix = s.prefix();
+  const T* k = a.k + t.kvHead * a.headSize;
+  const T* v = a.v + t.kvHead * a.headSize;
+  loadHead(a, k, a.kStride, true, 1, s.prefixBegin, prefix, D, keys);
+  loadHead(a, k, a.kStride, true, 1, s.begin, s.own(), D, keys + prefix * D);
+  loadHead(a, v, a.vStride, false, 1, s.prefixBegin, prefix, D, values);
+  loadHead(a, v, a.vStride, false, 1, s.begin, s.own(), D, values + prefix * D);
+}
+
+/** The keys [from, to) that a query sees. */
+struct Seen {
+  int64_t from, to;
+};
+template <typename T>
+Seen seenBy(const Attention<T>& a, const Task& t, int64_t query) {
+  if (!a.causal) return {0, t.keys};
+  const int64_t to = t.segment.prefix() + query + 1;
+  return {a.window > 0 ? most(0, to - a.window) : 0, to};
+}
+
+/** Queries [first, first + count) of a segment, of all heads of the group: row head · count + query. */
+struct Block {
+  int64_t first, count, rows;
+  /** The keys that any of them sees: from a whole vector on, to the last. */
+  int64_t from, to, width;
+};
+template <typename T>
+Block blockOf(const Attention<T>& a, const Task& t, int64_t first) {
+  Block b;
+  b.first = first;
+  b.count = least(kBlock, t.segment.own() - first);
+  b.rows = b.count * t.group;
+  b.from = seenBy(a, t, first).from / kLanes * kLanes;
+  b.to = seenBy(a, t, first + b.count - 1).to;
+  b.width = padded(b.to - b.from);
+  return b;
+}
+
+template <typename T>
+void loadQueries(const Attention<T>& a, const Task& t, const Block& b, float* queries) {
+  for (int64_t h = 0; h < t.group; h++)
+    loadHead(a, a.q + (t.kvHead * t.group + h) * a.headSize, a.qStride, true, a.scale, t.segment.begin + b.first, b.count,
+             t.headWidth, queries + h * b.count * t.headWidth);
+}
+
+template <typename T>
+void attention(const Attention<T>& a, int64_t task, float* memory) {
+  const Task t = taskOf(a, task);
+  if (t.segment.own() == 0) return;
+  Scratch scratch{memory};
+  const int64_t D = t.headWidth, rows = kBlock * t.group;
+  float* keys = scratch.take(t.keys * D);
+  float* values = scratch.take(t.keys * D);
+  float* turned = scratch.take(D * t.keyWidth);
+  float* scores = scratch.take(rows * t.keyWidth);
+  float* queries = scratch.take(rows * D);
+  float* sums = scratch.take(rows * D);
+  loadKeysAndValues(a, t, keys, values);
+  transpose(keys, t.keys, D, turned, t.keyWidth);
+
+  for (int64_t first = 0; first < t.segment.own(); first += kBlock) {
+    const Block b = blockOf(a, t, first);
+    loadQueries(a, t, b, queries);
+    product({queries, D, 1}, turned + b.from, t.keyWidth, scores, t.keyWidth, b.rows, b.width, D);
+    for (int64_t r = 0; r < b.rows; r++) {
+      float* row = scores + r * t.keyWidth;
+      const Seen seen = seenBy(a, t, first + r % b.count);
+      const int64_t from = seen.from - b.from, to = seen.to - b.from;
+      // A NaN is passed over here, and found by the sum.
+      Vec largest = all(-__builtin_inff());
+      for (int64_t j = 0; j < b.width; j += kLanes) largest = larger(largest, only(load(row + j), from - j, to - j, -__builtin_inff()));
+      const float top = largestOf(largest);
+      Vec total = {};
+      for (int64_t j = 0; j < b.width; j += kLanes) {
+        const Vec p = only(exponential(load(row + j) - top), from - j, to - j);
+        total += p;
+        store(row + j, p);
+      }
+      const float sum = sumOf(total);
+      a.logSums[(t.segment.begin + first + r % b.count) * a.heads + t.kvHead * t.group + r / b.count] =
+          top + __builtin_logf(sum);
+      const float inverse = 1.0f / sum;
+      for (int64_t j = 0; j < b.width; j += kLanes) store(row + j, load(row + j) * inverse);
+    }
+    product({scores, t.keyWidth, 1}, values + b.from * D, D, sums, D, b.rows, D, b.to - b.from);
+    for (int64_t h = 0; h < t.group; h++)
+      storeHead(a, sums + h * b.count * D, D, false, 1, t.segment.begin + first, b.count,
+                a.y + (t.kvHead * t.group + h) * a.headSize, a.heads * a.headSize);
+  }
+}
+
+/** Gradients of the queries, and of the keys and values into the segment's own slot. */
+template <typename T>
+void attentionGradient(const AttentionGradient<T>& g, int64_t task, float* memory) {
+  const Attention<T>& a = g.forward;
+  const Task t = taskOf(a, task);
+  if (t.segment.own() == 0) return;
+  Scratch scratch{memory};
+  const int64_t D = t.headWidth, rows = kBlock * t.group, width = t.keyWidth;
+  float* keys = scratch.take(t.keys * D);
+  float* values = scratch.take(t.keys * D);
+  float* turnedKeys = scratch.take(D * width);
+  float* turnedValues = scratch.take(D * width);
+  float* scores = scratch.take(rows * width);
+  float* slopes = scratch.take(rows * width);
+  float* queries = scratch.take(rows * D);
+  float* dys = scratch.take(rows * D);
+  float* dQueries = scratch.take(rows * D);
+  float* dKeys = g.keyGradients + g.keySlots[t.index] + t.kvHead * t.keys * 2 * D;
+  float* dValues = dKeys + t.keys * D;
+  std::memset(dKeys, 0, t.keys * 2 * D * sizeof(float));
+  loadKeysAndValues(a, t, keys, values);
+  transpose(keys, t.keys, D, turnedKeys, width);
+  transpose(values, t.keys, D, turnedValues, width);
+
+  for (int64_t first = 0; first < t.segment.own(); first += kBlock) {
+    const Block b = blockOf(a, t, first);
+    const int64_t position = t.segment.begin + first, seenKeys = b.to - b.from;
+    loadQueries(a, t, b, queries);
+    for (int64_t h = 0; h < t.group; h++)
+      loadHead(a, g.dy + (t.kvHead * t.group + h) * a.headSize, a.heads * a.headSize, false, 1, position, b.count, D,
+               dys + h * b.count * D);
+    product({queries, D, 1}, turnedKeys + b.from, width, scores, width, b.rows, b.width, D);
+    product({dys, D, 1}, turnedValues + b.from, width, slopes, width, b.rows, b.width, D);
+    for (int64_t r = 0; r < b.rows; r++) {
+      float* row = scores + r * width;
+      float* slope = slopes + r * width;
+      const int64_t n = position + r % b.count, head = t.kvHead * t.group + r / b.count;
+      const Seen seen = seenBy(a, t, first + r % b.count);
+      const int64_t from = seen.from - b.from, to = seen.to - b.from;
+      const T* y = a.y + (n * a.heads + head) * a.headSize;
+      Vec products = {};
+      byVectors(a.headSize, [&](int64_t d, int64_t count) {
+        products += load(y + d, count) * load(dys + r * D + d, count);
+      });
+      const float mean = sumOf(products), logSum = a.logSums[n * a.heads + head];
+      for (int64_t j = 0; j < b.width; j += kLanes) {
+        const Vec p = only(exponential(load(row + j) - logSum), from - j, to - j);
+        store(row + j, p);
+        store(slope + j, p * (load(slope + j) - mean));
+      }
+    }
+    product({slopes, width, 1}, keys + b.from * D, D, dQueries, D, b.rows, D, seenKeys);
+    product({slopes, 1, width}, queries, D, dKeys + b.from * D, D, seenKeys, D, b.rows, true);
+    product({scores, 1, width}, dys, D, dValues + b.from * D, D, seenKeys, D, b.rows, true);
+    for (int64_t h = 0; h < t.group; h++)
+      storeHead(a, dQueries + h * b.count * D, D, true, a.scale, position, b.count,
+                g.dq + (t.kvHead * t.group + h) * a.headSize, a.qStride);
+  }
+}
+
+/** Adds `count` rows of D numbers. */
+inline void addRows(float* to, const float* from, int64_t numbers) {
+  for (int64_t i = 0; i < numbers; i += kLanes) store(to + i, load(to + i) + load(from + i));
+}
+
+template <typename T>
+void attentionKeyGradient(const AttentionGradient<T>& g, int64_t task) {
+  const Attention<T>& a = g.forward;
+  const Task t = taskOf(a, task);
+  const Segment& own = t.segment;
+  if (own.own() == 0) return;
+  const int64_t D = t.headWidth;
+  float* dKeys = g.keyGradients + g.keySlots[t.index] + t.kvHead * t.keys * 2 * D;
+  float* dValues = dKeys + t.keys * D;
+  float* ownKeys = dKeys + own.prefix() * D;
+  float* ownValues = dValues + own.prefix() * D;
+  // In the segments' order, so that a run repeats bit for bit.
+  for (int64_t i = 0; i < g.segmentCount; i++) {
+    const Segment& other = a.segments[i];
+    if (other.own() == 0 || other.prefix() == 0 || other.prefixBegin < own.begin || other.prefixEnd > own.end) continue;
+    const int64_t keys = other.prefix() + other.own(), at = (other.prefixBegin - own.begin) * D;
+    const float* shared = g.keyGradients + g.keySlots[i] + t.kvHead * keys * 2 * D;
+    addRows(ownKeys + at, shared, other.prefix() * D);
+    addRows(ownValues + at, shared + keys * D, other.prefix() * D);
+  }
+  storeHead(a, ownKeys, D, true, 1, own.begin, own.own(), g.dk + t.kvHead * a.headSize, a.kStride);
+  storeHead(a, ownValues, D, false, 1, own.begin, own.own(), g.dv + t.kvHead * a.headSize, a.vStride);
+}
+
+}  // namespace
+}  // namespace graft

@@ -1,0 +1,30 @@
+// The kernels for one instruction set. Compiled once for each with its own flags, and GRAFT_SET naming it.
+#include "attention.h"
+#include "cross-entropy.h"
+#include "gated-activation.h"
+#include "low-rank.h"
+#include "norm.h"
+#include "scatter-rows.h"
+
+namespace graft {
+namespace {
+
+template <typename T>
+constexpr KernelsOf<T> table() {
+  return {rmsNorm<T>,          rmsNormGradient<T>,      residualAdd<T>, gatedSilu<T>,   gatedSiluGradient<T>,
+          attention<T>, attentionGradient<T>, attentionKeyGradient<T>, lowRankAdd<T>,  crossEntropy<T>};
+}
+
+}  // namespace
+
+#define GRAFT_JOIN(a, b) a##b
+#define GRAFT_NAME(set) GRAFT_JOIN(kernels_, set)
+#define GRAFT_TEXT(set) #set
+#define GRAFT_STRING(set) GRAFT_TEXT(set)
+
+extern const Kernels GRAFT_NAME(GRAFT_SET);
+const Kernels GRAFT_NAME(GRAFT_SET) = {
+    GRAFT_STRING(GRAFT_SET), table<float>(), table<Bfloat16>(), scatterRows, attentionScratch, keyGradientWidth,
+};
+
+}  // namespace graft

@@ -1,0 +1,150 @@
+// Vectors of the instruction set that this file is compiled for: kLanes float32 numbers at a time, with bfloat16 in memory where
+// asked. By the compiler's own vector types; intrinsics only where these have no word for it. Everything is static: the same
+// code exists once for each instruction set in one library, and the linker must not mix them.
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+#ifdef __AVX512BF16__
+#include <immintrin.h>
+#endif
+
+#include "kernels.h"
+
+namespace graft {
+namespace {
+
+#if defined(__AVX512F__)
+constexpr int kLanes = 16;
+#elif defined(__AVX2__)
+constexpr int kLanes = 8;
+#else
+constexpr int kLanes = 4;
+#endif
+
+typedef float Vec __attribute__((vector_size(4 * kLanes)));
+typedef int32_t Ints __attribute__((vector_size(4 * kLanes)));
+typedef uint32_t Words __attribute__((vector_size(4 * kLanes)));
+typedef uint16_t Halves __attribute__((vector_size(2 * kLanes)));
+
+inline Vec all(float x) { return x - Vec{}; }
+inline int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
+inline int64_t most(int64_t a, int64_t b) { return a > b ? a : b; }
+/** n in whole vectors. */
+inline int64_t padded(int64_t n) { return (n + kLanes - 1) / kLanes * kLanes; }
+
+template <typename To, typename From>
+inline To bitsOf(From from) {
+  static_assert(sizeof(To) == sizeof(From), "the same bits");
+  To to;
+  std::memcpy(&to, &from, sizeof(to));
+  return to;
+}
+
+inline Vec widened(Halves h) { return bitsOf<Vec>(__builtin_convertvector(h, Words) << 16); }
+
+/** To the nearest bfloat16, ties to even; a NaN stays one. */
+inline Halves narrowed(Vec v) {
+#ifdef __AVX512BF16__
+  return bitsOf<Halves>(_mm512_cvtneps_pbh(bitsOf<__m512>(v)));
+#else
+  const Words bits = bitsOf<Words>(v);
+  const Words rounded = (bits + 0x7fff + ((bits >> 16) & 1)) >> 16;
+  const Words quiet = (bits >> 16) | 0x40;
+  return __builtin_convertvector(bitsOf<Words>((v == v) ? bitsOf<Ints>(rounded) : bitsOf<Ints>(quiet)), Halves);
+#endif
+}
+
+inline Vec load(const float* p) {
+  Vec v;
+  std::memcpy(&v, p, sizeof(v));
+  return v;
+}
+inline Vec load(const Bfloat16* p) {
+  Halves h;
+  std::memcpy(&h, p, sizeof(h));
+  return widened(h);
+}
+inline void store(float* p, Vec v) { std::memcpy(p, &v, sizeof(v)); }
+inline void store(Bfloat16* p, Vec v) {
+  const Halves h = narrowed(v);
+  std::memcpy(p, &h, sizeof(h));
+}
+
+/** The first `count` of a vector's numbers; the others read as 0 and are not written. */
+template <typename T>
+inline Vec load(const T* p, int64_t count) {
+  if (count == kLanes) return load(p);
+  T part[kLanes] = {};
+  std::memcpy(part, p, count * sizeof(T));
+  return load(part);
+}
+template <typename T>
+inline void store(T* p, Vec v, int64_t count) {
+  if (count == kLanes) return store(p, v);
+  T part[kLanes];
+  store(part, v);
+  std::memcpy(p, part, count * sizeof(T));
+}
+
+/** body(i, count) for the numbers from 0 to n, a vector at a time; the last may hold fewer. */
+template <typename Body>
+inline void byVectors(int64_t n, Body body) {
+  int64_t i = 0;
+  for (; i + kLanes <= n; i += kLanes) body(i, static_cast<int64_t>(kLanes));
+  if (i < n) body(i, n - i);
+}
+
+inline Vec larger(Vec a, Vec b) { return a < b ? b : a; }
+inline Vec smaller(Vec a, Vec b) { return b < a ? b : a; }
+
+/** In one order whatever the compiler: halves onto halves. */
+inline float sumOf(Vec v) {
+  float lanes[kLanes];
+  store(lanes, v);
+  for (int half = kLanes / 2; half > 0; half /= 2)
+    for (int i = 0; i < half; i++) lanes[i] += lanes[i + half];
+  return lanes[0];
+}
+inline float largestOf(Vec v) {
+  float lanes[kLanes];
+  store(lanes, v);
+  float largest = lanes[0];
+  for (int i = 1; i < kLanes; i++) largest = lanes[i] > largest ? lanes[i] : largest;
+  return largest;
+}
+
+/** Lanes `from` to `to` of v, `other` in the rest. */
+inline Vec only(Vec v, int64_t from, int64_t to, float other = 0) {
+  Ints lane;
+  for (int i = 0; i < kLanes; i++) lane[i] = i;
+  const Ints first = lane >= static_cast<int32_t>(from), last = lane < static_cast<int32_t>(to);
+  return (first & last) ? v : all(other);
+}
+
+/**
+ * e^x to 2 units in the last place, within float32's normal numbers: x is taken into [−87.3, 88.3] first. 2^n · e^r with
+ * |r| ≤ ln 2 / 2, and e^r by its Taylor series to r^7. A NaN stays one.
+ */
+inline Vec exponential(Vec x) {
+  x = x < all(-87.3f) ? all(-87.3f) : x;
+  x = x > all(88.3f) ? all(88.3f) : x;
+  // Adding 1.5 · 2^23 leaves no bits for a fraction: the nearest whole number.
+  const Vec whole = (x * 1.44269504f + 12582912.f) - 12582912.f;
+  // ln 2 in two parts, of which the first has so few bits that its product is exact.
+  const Vec r = (x - whole * 0.693359375f) + whole * 2.12194440e-4f;
+  Vec p = r * (1.0f / 5040) + 1.0f / 720;
+  p = p * r + 1.0f / 120;
+  p = p * r + 1.0f / 24;
+  p = p * r + 1.0f / 6;
+  p = p * r + 0.5f;
+  p = p * r + 1.0f;
+  p = p * r + 1.0f;
+  const Ints exponent = (__builtin_convertvector(whole, Ints) + 127) << 23;
+  return p * bitsOf<Vec>(exponent);
+}
+
+inline Vec sigmoid(Vec x) { return 1.0f / (1.0f + exponential(-x)); }
+
+}  // namespace
+}  // namespace graft
