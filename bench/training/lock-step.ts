@@ -58,7 +58,11 @@ export class Side {
 }
 
 /** `count` steps of all sides in turn; which one goes first changes from step to step. */
-export async function inLockStep(sides: Side[], count: number, onStep: (step: number) => void): Promise<void> {
+export async function inLockStep(
+  sides: Side[],
+  count: number,
+  onStep: (step: number) => void,
+): Promise<void> {
   try {
     for (const side of sides) await side.ready();
     for (let i = 0; i < count; i++) {

@@ -95,12 +95,12 @@ function chosenWorkloads() {
 
 function ownData(file: string): () => Promise<Workload> {
   return async () => {
-  const batchSize = Number(options['batch-size']);
-  if (!Number.isInteger(batchSize) || batchSize < 1)
-    throw new Error('--batch-size is a whole number above 0');
-  await readFile(file);
-  const lora = { r: 8, lora_alpha: 16, target_modules: ['q_proj', 'v_proj'] };
-  return { name: file, trainingFile: resolve(file), batchSize, lora };
+    const batchSize = Number(options['batch-size']);
+    if (!Number.isInteger(batchSize) || batchSize < 1)
+      throw new Error('--batch-size is a whole number above 0');
+    await readFile(file);
+    const lora = { r: 8, lora_alpha: 16, target_modules: ['q_proj', 'v_proj'] };
+    return { name: file, trainingFile: resolve(file), batchSize, lora };
   };
 }
 

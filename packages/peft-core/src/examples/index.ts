@@ -1,7 +1,7 @@
 /** Data files to what a model trains on: checked lines, tokenised examples, batches. Loads no TensorFlow. */
 export type { GridShape } from './batches/choose-grid.ts';
 export { type FilledBatch, fillBatch, type SequenceLayout } from './batches/fill-batch.ts';
-export type { BatchPlan } from './batches/plan-batches.ts';
+export type { Arrangement, BatchPlan } from './batches/plan-batches.ts';
 export { planMeasuring, planTraining } from './batches/plan-training.ts';
 export {
   createJsonlChecker,

@@ -87,6 +87,8 @@ export interface EncoderHalf {
 export interface Architecture extends ModelOutline {
   /** Who sees whom: a decoder's tokens see no later ones. */
   attention: 'causal' | 'bidirectional';
+  /** While it trains, something of each position is dropped. */
+  drops: boolean;
   /** Encoder-decoders only: `body` is then the decoder, and needs a memory. */
   encoder?: EncoderHalf;
   /** Token embeddings and every block: ids `(N)` → hidden states `(N, H)` before the final norm. */

@@ -52,6 +52,7 @@ export function decoder(outline: DecoderOutline): Architecture {
   return {
     ...outline,
     attention: 'causal',
+    drops: outline.attentionDropout > 0,
     body(runtime, ids, grid) {
       const angles = rotationOf(grid.positions, outline.inverseFrequencies);
       const rotation = { cosines: runtime.constant(angles.cosines), sines: runtime.constant(angles.sines) };

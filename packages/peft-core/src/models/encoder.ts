@@ -54,6 +54,7 @@ export function encoder(outline: EncoderOutline): EncoderBody {
   return {
     ...outline,
     attention: 'bidirectional',
+    drops: Math.max(dropout.hidden, dropout.attention) > 0,
     body(runtime, ids, grid) {
       let x = embed(runtime, ids, grid);
       for (let layer = 0; layer < layers; layer++) {

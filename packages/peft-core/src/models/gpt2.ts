@@ -55,6 +55,7 @@ export function gpt2(config: Record<string, unknown>, task: TaskType): Architect
   return {
     ...outline,
     attention: 'causal',
+    drops: Math.max(dropout.embedding, dropout.attention, dropout.residual) > 0,
     body(runtime, ids, grid) {
       const embedded = tf.add(
         runtime.embedding(outline.tokenEmbedding, ids),

@@ -132,6 +132,7 @@ export function t5(config: Record<string, unknown>, task: TaskType): Architectur
   return {
     ...outline,
     attention: 'causal',
+    drops: dropout > 0,
     encoder: {
       encode,
       keysAndValues: (runtime, layer, states) =>

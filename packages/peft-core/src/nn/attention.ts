@@ -5,21 +5,31 @@ import { matmul } from './matmul.ts';
 /** Added to a score where attention is not allowed. Finite, so that a row with everything masked does not become NaN. */
 const MASKED = -1e9;
 
+/** Which sequence a position of packed rows belongs to, `(rows · T)` int32 each. */
+export interface PackedPositions {
+  /** The number of its sequence within its row; 0 is padding. */
+  segments: tf.Tensor;
+  /** The number of the sequence that is its own one's beginning; −1 for none. Absent: nothing is shared. */
+  parents?: tf.Tensor;
+  /** Counted from the sequence's start. */
+  positions: tf.Tensor;
+}
+
 /**
- * Additive mask `(rows, 1, T, T)` of packed rows: a token sees the keys of its own segment that are not later than itself and
- * fewer than `window` tokens ago. segments `(rows · T)` int32; 0 is padding, which sees only padding.
+ * Additive mask `(rows, 1, T, T)` of packed rows: a token sees the keys of its own segment, and of the one that is its beginning,
+ * that are not later than itself and fewer than `window` positions ago. Padding sees only padding.
  */
 export function packedCausalMask(
-  segments: tf.Tensor,
+  { segments, parents, positions }: PackedPositions,
   rows: number,
   tokens: number,
   window: number | null = null,
 ): tf.Tensor {
-  const index = tf.range(0, tokens, 1, 'int32');
-  // How many tokens ago a key was: negative when it is later.
-  const ago = tf.sub(tf.reshape(index, [1, tokens, 1]), tf.reshape(index, [1, 1, tokens]));
-  const allowed = tf.logicalAnd(sameSegment(segments, segments, rows), withinWindow(ago, window));
-  return additiveMask(allowed, [rows, 1, tokens, tokens]);
+  // How many positions ago a key was: negative when it is later.
+  const ago = tf.sub(tf.reshape(positions, [rows, tokens, 1]), tf.reshape(positions, [rows, 1, tokens]));
+  const own = sameSegment(segments, segments, rows);
+  const seen = parents ? tf.logicalOr(own, sameSegment(parents, segments, rows)) : own;
+  return additiveMask(tf.logicalAnd(seen, withinWindow(ago, window)), [rows, 1, tokens, tokens]);
 }
 
 /**

@@ -12,6 +12,7 @@ import { linear, trainedProduct } from './linear.ts';
 import { rmsNorm } from './rms-norm.ts';
 import { rotaryTable, rotate, rotationOf } from './rotary.ts';
 import { takeRows } from './rows.ts';
+import { packedPositions } from './testing/packed-positions.ts';
 import type { FrozenWeight, Weight } from './weight.ts';
 
 const frozen = (variable: Variable): Weight => ({
@@ -126,7 +127,7 @@ test('siluProduct', () => {
 });
 
 test('attention: packed rows, grouped queries', () => {
-  const mask = packedCausalMask(tf.tensor1d([1, 1, 2, 2, 2, 0, 1, 1, 1, 1, 0, 0], 'int32'), 2, 6);
+  const mask = packedCausalMask(packedPositions([1, 1, 2, 2, 2, 0, 1, 1, 1, 1, 0, 0]), 2, 6);
   checkGradients(
     (q, k, v) => attention(q, k, v, mask),
     [values([2, 4, 6, 3], 1), values([2, 2, 6, 3], 2), values([2, 2, 6, 3], 3)],
@@ -134,7 +135,7 @@ test('attention: packed rows, grouped queries', () => {
 });
 
 test('attention: a bias for each row', () => {
-  const mask = packedCausalMask(tf.tensor1d([1, 1, 2, 1, 1, 0], 'int32'), 2, 3);
+  const mask = packedCausalMask(packedPositions([1, 1, 2, 1, 1, 0]), 2, 3);
   checkGradients(
     (q, k, v, bias) => attention(q, k, v, mask, { bias }),
     [values([2, 2, 3, 3], 1), values([2, 1, 3, 3], 2), values([2, 1, 3, 3], 3), values([2, 2, 3, 3], 4)],
@@ -142,7 +143,7 @@ test('attention: a bias for each row', () => {
 });
 
 test('attention: bias, and dropped probabilities', () => {
-  const mask = packedCausalMask(tf.tensor1d([1, 1, 2, 2, 2, 0], 'int32'), 1, 6, 2);
+  const mask = packedCausalMask(packedPositions([1, 1, 2, 2, 2, 0]), 1, 6, 2);
   const qkv: [tf.Tensor, tf.Tensor, tf.Tensor] = [
     values([1, 4, 6, 3], 1),
     values([1, 2, 6, 3], 2),

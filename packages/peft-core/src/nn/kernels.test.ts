@@ -234,7 +234,13 @@ const cases: Case[] = [
     heads: 3,
     kvHeads: 3,
     headSize: 12,
-    segments: [{ own: 10 }, { own: 30, prefix: 0 }, { own: 7 }, { own: 21, prefix: 2 }, { own: 5, prefix: 0 }],
+    segments: [
+      { own: 10 },
+      { own: 30, prefix: 0 },
+      { own: 7 },
+      { own: 21, prefix: 2 },
+      { own: 5, prefix: 0 },
+    ],
     rotated: true,
     causal: true,
     window: 9,
@@ -255,7 +261,8 @@ function laidOut({ segments, causal, window, padding }: Case) {
   const mask = new Float32Array(count * count).fill(-1e9);
   const spans: number[] = [];
   segments.forEach(({ own, prefix }, s) => {
-    const [from, to] = prefix === undefined ? [0, 0] : [starts[prefix]!, starts[prefix]! + segments[prefix]!.own];
+    const [from, to] =
+      prefix === undefined ? [0, 0] : [starts[prefix]!, starts[prefix]! + segments[prefix]!.own];
     const start = starts[s]!;
     spans.push(start, start + own, from, to);
     const keys = [
@@ -359,5 +366,8 @@ test('spans outside the positions, and an index outside the rows, are refused', 
       tf.tensor2d([0, 6, 0, 0], [1, 4], 'int32'),
       { causal: true, window: null },
     );
-  await assert.rejects(run(outside, [floats([5, 4])], 'kernels', 'fp32'), /segment 0 is not within 5 positions/);
+  await assert.rejects(
+    run(outside, [floats([5, 4])], 'kernels', 'fp32'),
+    /segment 0 is not within 5 positions/,
+  );
 });

@@ -6,6 +6,7 @@ import { attention, cachedCausalMask, packedCausalMask, packedMask, prefixMask }
 import { headLoss, lossesOfLogits } from './cross-entropy.ts';
 import { dropout } from './dropout.ts';
 import { matmul } from './matmul.ts';
+import { packedPositions } from './testing/packed-positions.ts';
 
 const values = (shape: number[], seed: number) => tf.randomUniform(shape, -1, 1, 'float32', seed);
 const close = (a: tf.Tensor, b: tf.Tensor, within = 1e-6) => {
@@ -15,14 +16,14 @@ const close = (a: tf.Tensor, b: tf.Tensor, within = 1e-6) => {
 
 test('packed examples see nothing of each other', () => {
   const [q, k, v] = [values([1, 2, 5, 4], 1), values([1, 1, 5, 4], 2), values([1, 1, 5, 4], 3)];
-  const packed = attention(q, k, v, packedCausalMask(tf.tensor1d([1, 1, 1, 2, 2], 'int32'), 1, 5));
+  const packed = attention(q, k, v, packedCausalMask(packedPositions([1, 1, 1, 2, 2]), 1, 5));
   const part = (x: tf.Tensor, from: number, n: number) =>
     tf.slice(x, [0, 0, from, 0], [1, x.shape[1]!, n, 4]);
   for (const [from, n] of [
     [0, 3],
     [3, 2],
   ] as const) {
-    const alone = packedCausalMask(tf.ones([n], 'int32'), 1, n);
+    const alone = packedCausalMask(packedPositions(Array(n).fill(1)), 1, n);
     close(attention(part(q, from, n), part(k, from, n), part(v, from, n), alone), part(packed, from, n));
   }
 });
@@ -40,7 +41,7 @@ const allowedBy = (mask: tf.Tensor) =>
   (mask.arraySync() as number[][][][]).map(([rows]) => rows!.map((row) => row.map((x) => (x === 0 ? 1 : 0))));
 
 test('a window lets a token see itself and the few before it', () => {
-  assert.deepEqual(allowedBy(packedCausalMask(tf.tensor1d([1, 1, 1, 2, 0], 'int32'), 1, 5, 2)), [
+  assert.deepEqual(allowedBy(packedCausalMask(packedPositions([1, 1, 1, 2, 0]), 1, 5, 2)), [
     [
       [1, 0, 0, 0, 0],
       [1, 1, 0, 0, 0],

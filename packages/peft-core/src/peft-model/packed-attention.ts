@@ -15,6 +15,8 @@ export interface PackedGrid {
   segments: tf.Tensor;
   /** `(rows · tokens)` int32: a token's position in its sequence, counted from the start of a prefix of keys and values. */
   positions: tf.Tensor;
+  /** As `PackedPositions` has them. */
+  parents?: tf.Tensor;
   /** `(S, 4)` int32: the same by sequence, as `segmentAttention` takes it; absent where nobody made it. */
   spans?: tf.Tensor;
 }
@@ -55,7 +57,7 @@ export function packedAttention(
     }
     const own =
       architecture.attention === 'causal'
-        ? packedCausalMask(segments, rows, tokens, window)
+        ? packedCausalMask(grid, rows, tokens, window)
         : packedMask(segments, segments, rows);
     return prefix === 0 ? own : tf.concat([prefixMask(positions, rows, prefix, window), own], -1);
   }

@@ -1,3 +1,4 @@
+import { kernelSet } from '@graft/tf-graph';
 import { GraftError } from '../errors.ts';
 import { type BatchPlan, planMeasuring, planTraining } from '../examples/index.ts';
 import { sha256 } from '../sha256.ts';
@@ -165,6 +166,8 @@ function identityOf(
     training: options,
     initial: initialName ?? initialAdapter ?? initialParameters ?? null,
     computed: requirements ?? { precision, threads: threadCount(), device: null },
+    // Checkpoints of versions without kernels say nothing of them.
+    ...(kernelSet ? { kernels: kernelSet } : {}),
   });
 }
 

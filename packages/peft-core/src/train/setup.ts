@@ -1,5 +1,6 @@
 import { GraftError } from '../errors.ts';
 import {
+  type Arrangement,
   checkBestMetric,
   readTrainingData,
   type SequenceLayout,
@@ -15,7 +16,10 @@ import { readAdapterFor } from '../peft-model/adapter-fit.ts';
 import { loadTokenizer } from '../text/index.ts';
 import { checkAgainstModel, checkFilesAgainstModel } from '../tuners/check.ts';
 import { leadingPositions } from '../tuners/methods.ts';
+import { attach } from '../tuners/registry.ts';
+import type { Attachment } from '../tuners/tuner.ts';
 import { asksForBest } from './best-model.ts';
+import { implementationHere } from './implementation.ts';
 import { type Objective, objectiveOf } from './objectives/objective.ts';
 import type { TrainOptions } from './records.ts';
 
@@ -64,8 +68,18 @@ export async function setUpTraining(
     vocabularySize: architecture.vocabularySize,
     firstPosition: prefixLength,
     pooling: (await sequencePooling(base.path, architecture)).pooling,
+    arrangement: arrangementFor(architecture, attach(peft, architecture, 'trained')),
   };
   return { architecture, config, data, objective: objectiveOf(data.format), layout };
+}
+
+/**
+ * Kernels take a list of positions as it is, and beginnings that sequences share where all see the same of them: not what is
+ * dropped, which each example draws for itself, and not where a token sees later ones.
+ */
+function arrangementFor(architecture: Architecture, { drops }: Attachment): Arrangement {
+  if (implementationHere() === 'stock' || architecture.encoder) return 'grid';
+  return architecture.attention === 'causal' && !architecture.drops && !drops ? 'shared' : 'flat';
 }
 
 /** The best model, and when to stop looking for a better one, is told by validation examples alone. */

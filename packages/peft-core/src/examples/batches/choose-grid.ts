@@ -14,7 +14,7 @@ export interface GridShape {
 }
 
 const TOKEN_MULTIPLE = 32;
-const LABEL_MULTIPLE = 16;
+export const LABEL_MULTIPLE = 16;
 /** Rows are no longer than this unless an example is: attention grows with the square of a row. */
 const ROW_TARGET = 512;
 /**
@@ -106,7 +106,7 @@ function cost({ rows, tokens, inputTokens }: RowSize & { rows: number }): number
   return rows * (half(tokens) + half(inputTokens));
 }
 
-function roundUp(value: number, multiple: number): number {
+export function roundUp(value: number, multiple: number): number {
   return Math.ceil(value / multiple) * multiple;
 }
 

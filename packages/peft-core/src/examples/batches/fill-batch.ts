@@ -1,5 +1,5 @@
 import { NO_TARGET, type TrainingExample } from '../training-example.ts';
-import type { BatchPlan } from './plan-batches.ts';
+import type { Arrangement, BatchPlan } from './plan-batches.ts';
 
 /** How sequences become positions of the grid. */
 export interface SequenceLayout {
@@ -10,6 +10,8 @@ export interface SequenceLayout {
   firstPosition: number;
   /** Which token's hidden state represents a whole sequence, or the mean of all. */
   pooling: 'first' | 'last' | 'mean';
+  /** How a micro-batch's sequences lie beside each other; absent: in a grid. */
+  arrangement?: Arrangement;
 }
 
 /** Tokens of a grid, row-major, rows × tokens. */
@@ -25,6 +27,8 @@ export interface FilledGrid {
 export interface FilledBatch extends FilledGrid {
   /** What an encoder-decoder's encoder reads; a sequence has the same number in both grids. Empty for other models. */
   input: FilledGrid;
+  /** For each position the segment of the prefix that its own shares; −1 for none. */
+  parents: Int32Array;
   /** For each sequence where its positions begin and end, and those of the prefix that it shares; zeros in the room that is left. */
   spans: Int32Array;
   /** Flat grid index of the position whose hidden state predicts the label. */
@@ -55,6 +59,7 @@ export function fillBatch(
   const batch: FilledBatch = {
     ...emptyGrid(size),
     input: emptyGrid(shape.rows * shape.inputTokens),
+    parents: new Int32Array(size).fill(-1),
     spans: new Int32Array(4 * shape.spans),
     labelPositions: new Int32Array(shape.labels),
     labelIds: new Int32Array(shape.labels),
@@ -74,33 +79,48 @@ export function fillBatch(
   const inRow = new Int32Array(shape.rows);
   const embedded = new Map<number, number>();
 
-  /** Writes ids, and `leading` virtual tokens before them, from `start` on; returns how many positions they take. */
-  const write = (grid: FilledGrid, start: number, segment: number, ids: Int32Array, leading: number) => {
-    const width = leading + ids.length;
-    for (let t = 0; t < width; t++) {
-      grid.ids[start + t] = t < leading ? vocabularySize + t : (ids[t - leading] as number);
-      grid.positions[start + t] = t;
-      grid.segments[start + t] = segment;
+  /** Writes positions [from, to) of a sequence, whose first `leading` are virtual tokens, from `start` on. */
+  const write = (
+    grid: FilledGrid,
+    start: number,
+    segment: number,
+    ids: Int32Array,
+    { leading, from, to }: { leading: number; from: number; to: number },
+  ) => {
+    for (let t = from; t < to; t++) {
+      const at = start + t - from;
+      grid.ids[at] = t < leading ? vocabularySize + t : (ids[t - leading] as number);
+      grid.positions[at] = t;
+      grid.segments[at] = segment;
     }
-    return width;
   };
 
-  for (const [number, { example: index, part, row, offset, inputOffset }] of micro(step, i).entries()) {
+  for (const [number, placed] of micro(step, i).entries()) {
+    const { example: index, part, row, offset, inputOffset, from, to, prefix, shared } = placed;
     const example = examples[index] as TrainingExample;
     const { ids, input, targets } = example.sequences[part] as TrainingExample['sequences'][0];
     const start = row * shape.tokens + offset;
+    const end = start + to - from;
     const segment = (inRow[row] as number) + 1;
     inRow[row] = segment;
     const leading = input ? 0 : virtualTokens;
-    if (input) write(batch.input, row * shape.inputTokens + inputOffset, segment, input, virtualTokens);
-    const width = write(batch, start, segment, ids, leading);
-    for (let t = start; t < start + width; t++) (batch.positions[t] as number) += firstPosition;
-    batch.spans.set([start, start + width], 4 * number);
+    if (input) {
+      const whole = { leading: virtualTokens, from: 0, to: virtualTokens + input.length };
+      write(batch.input, row * shape.inputTokens + inputOffset, segment, input, whole);
+    }
+    write(batch, start, segment, ids, { leading, from, to });
+    for (let t = start; t < end; t++) (batch.positions[t] as number) += firstPosition;
+    batch.spans.set([start, end], 4 * number);
+    if (prefix) {
+      batch.spans.set([prefix.offset, prefix.offset + prefix.length], 4 * number + 2);
+      batch.parents.fill(batch.segments[prefix.offset] as number, start, end);
+    }
+    if (shared) continue;
     for (const [t, target] of targets?.entries() ?? [])
-      if (target !== NO_TARGET) addLabel(start + leading + t, target);
+      if (target !== NO_TARGET) addLabel(start + leading + t - from, target);
     if (part === 0) batch.tokenCount += example.tokens;
     if (targets) continue;
-    const pooled = pooling === 'last' ? start + width - 1 : start;
+    const pooled = pooling === 'last' ? end - 1 : start;
     if (example.label !== undefined) {
       addLabel(pooled, example.label);
       continue;
@@ -111,9 +131,9 @@ export function fillBatch(
     batch.labelWeights[k] = 1;
     batch.scores[k] = example.score ?? 0;
     const vector = part * shape.labels + k;
-    const [from, to] = pooling === 'mean' ? [start, start + width] : [pooled, pooled + 1];
-    batch.poolVectors.fill(vector, from, to);
-    batch.poolWeights.fill(1 / (to - from), from, to);
+    const [first, last] = pooling === 'mean' ? [start, end] : [pooled, pooled + 1];
+    batch.poolVectors.fill(vector, first, last);
+    batch.poolWeights.fill(1 / (last - first), first, last);
   }
   return batch;
 }

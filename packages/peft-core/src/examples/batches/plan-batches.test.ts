@@ -190,7 +190,7 @@ test('short examples are packed with little padding, in rows of at most 512', ()
     packing: false,
   });
   assert.ok(plan.stats.computedPositions < 0.9 * padded.stats.computedPositions);
-  assert.deepEqual(padded.shape, { rows: 8, tokens: 64, inputTokens: 0, labels: 64, sequences: 1 });
+  assert.deepEqual(padded.shape, { rows: 8, tokens: 64, inputTokens: 0, labels: 64, sequences: 1, spans: 8 });
 });
 
 test('one long example makes rows of its length, not longer', () => {

@@ -1,7 +1,9 @@
 import { permutation, Random } from '../../random.ts';
 import { NO_TARGET, type TrainingExample } from '../training-example.ts';
-import { chooseGrid, type GridShape } from './choose-grid.ts';
+import { chooseGrid, type GridShape, LABEL_MULTIPLE, roundUp } from './choose-grid.ts';
+import { layFlat, type Piece } from './lay-flat.ts';
 import { oneRowEach, packRows } from './pack-rows.ts';
+import type { Shareable } from './shared-prefixes.ts';
 
 /** What planning needs of an example. */
 export interface ExampleSize {
@@ -13,7 +15,15 @@ export interface ExampleSize {
   labels: number;
   /** As users count them. */
   tokens: number;
+  /** The ids of its only sequence, where the beginning of that may be shared with others. */
+  shareable?: Shareable;
 }
+
+/**
+ * `grid`: rows that sequences are packed into. `flat`: one list of positions. `shared`: the same, and beginnings that sequences of
+ * a micro-batch have in common are in it once. Which one is chosen changes no result but by rounding.
+ */
+export type Arrangement = 'grid' | 'flat' | 'shared';
 
 export interface BatchOptions {
   examples: readonly ExampleSize[];
@@ -25,6 +35,7 @@ export interface BatchOptions {
   seed: number;
   packing: boolean;
   maxSteps: number | null;
+  arrangement?: Arrangement;
 }
 
 /** Which examples are trained when, and where they lie in the grid: a pure function of its options, so resuming needs only the step. */
@@ -50,6 +61,11 @@ export interface PlacedSequence {
   offset: number;
   /** Column of its input's first position, among the encoder's. */
   inputOffset: number;
+  /** The part of the sequence that lies there: its positions [from, to). */
+  from: number;
+  to: number;
+  prefix: Piece['prefix'];
+  shared: boolean;
 }
 
 export interface BatchStats {
@@ -86,7 +102,9 @@ export function planBatches(options: BatchOptions): BatchPlan {
 }
 
 /** Evaluation batches: every example once, in order. `micro(step, 0)` is batch `step`. */
-export function planEvaluation(options: Pick<BatchOptions, 'examples' | 'batchSize' | 'packing'>): BatchPlan {
+export function planEvaluation(
+  options: Pick<BatchOptions, 'examples' | 'batchSize' | 'packing' | 'arrangement'>,
+): BatchPlan {
   const { examples, batchSize } = options;
   const steps = Math.ceil(examples.length / batchSize);
   function examplesOf(step: number): number[] {
@@ -97,12 +115,12 @@ export function planEvaluation(options: Pick<BatchOptions, 'examples' | 'batchSi
 }
 
 function plan(
-  options: Pick<BatchOptions, 'examples' | 'accumulation' | 'packing'>,
+  options: Pick<BatchOptions, 'examples' | 'accumulation' | 'packing' | 'arrangement'>,
   steps: number,
   stepsPerEpoch: number,
   examplesOf: (step: number, i: number) => ArrayLike<number>,
 ): BatchPlan {
-  const { examples, accumulation, packing } = options;
+  const { examples, accumulation, packing, arrangement = 'grid' } = options;
   const { widths: own, inputs, labels, owners, firsts } = sequencesOf(examples);
   const widths = { own, inputs: examples.some(({ inputWidth }) => inputWidth > 0) ? inputs : null };
   const sequencesIn = (chosen: ArrayLike<number>) => {
@@ -117,8 +135,17 @@ function plan(
   for (let step = 0; step < steps; step++) {
     for (let i = 0; i < accumulation; i++) all.push(examplesOf(step, i));
   }
+  const shareable = (sequence: number): Shareable =>
+    examples[owners[sequence] as number]!.shareable ?? nothingToShare;
+  const flat = (chosen: ArrayLike<number>) =>
+    layFlat(sequencesIn(chosen), own, arrangement === 'shared' ? shareable : null);
   const shape = {
-    ...chooseGrid(all.map(sequencesIn), widths, labels, packing),
+    ...(arrangement === 'grid'
+      ? chooseGrid(all.map(sequencesIn), widths, labels, packing)
+      : flatShape(
+          all.map(flat),
+          all.map((chosen) => sumOf(sequencesIn(chosen), labels)),
+        )),
     sequences: examples.reduce((most, each) => Math.max(most, each.widths.length), 0),
   };
   const stats = { tokens: 0, computedPositions: 0, paddingFraction: 0 };
@@ -128,9 +155,11 @@ function plan(
     for (let k = 0; k < chosen.length; k++) {
       const { tokens, widths, inputWidth } = examples[chosen[k] as number] as ExampleSize;
       stats.tokens += tokens;
+      if (arrangement !== 'grid') continue;
       positions += inputWidth;
       for (const width of widths) positions += width;
     }
+    if (arrangement !== 'grid') positions += flat(chosen).length;
   }
   stats.paddingFraction = stats.computedPositions === 0 ? 0 : 1 - positions / stats.computedPositions;
   return {
@@ -141,14 +170,49 @@ function plan(
     epochAt: (step) => Math.round((100 * (step + 1)) / stepsPerEpoch) / 100,
     micro(step, i) {
       if (step < 0 || step >= steps || i < 0 || i >= accumulation) return [];
-      const sequences = sequencesIn(examplesOf(step, i));
-      const { placements } = packing ? packRows(sequences, widths, shape) : oneRowEach(sequences);
-      return placements.map(({ sequence, ...place }) => {
+      const chosen = examplesOf(step, i);
+      const named = (sequence: number) => {
         const example = owners[sequence] as number;
-        return { example, part: sequence - (firsts[example] as number), ...place };
-      });
+        return { example, part: sequence - (firsts[example] as number) };
+      };
+      if (arrangement !== 'grid')
+        return flat(chosen).pieces.map(({ sequence, ...piece }) => ({
+          ...{ ...named(sequence), row: 0, inputOffset: 0 },
+          ...piece,
+        }));
+      const sequences = sequencesIn(chosen);
+      const { placements } = packing ? packRows(sequences, widths, shape) : oneRowEach(sequences);
+      return placements.map(({ sequence, ...place }) => ({
+        ...{ ...named(sequence), ...place, from: 0, to: own[sequence] as number },
+        ...{ prefix: null, shared: false },
+      }));
     },
   };
+}
+
+const nothingToShare: Shareable = { ids: new Int32Array(0), limit: 0 };
+
+/** One row, as long as the longest list. */
+function flatShape(
+  lists: { pieces: Piece[]; length: number }[],
+  labels: number[],
+): Omit<GridShape, 'sequences'> {
+  const most = (values: number[]) => values.reduce((a, b) => Math.max(a, b), 0);
+  return {
+    rows: 1,
+    tokens: roundUp(most(lists.map(({ length }) => length)), POSITION_MULTIPLE),
+    inputTokens: 0,
+    labels: roundUp(most(labels), LABEL_MULTIPLE),
+    spans: most(lists.map(({ pieces }) => pieces.length)),
+  };
+}
+
+const POSITION_MULTIPLE = 16;
+
+function sumOf(indices: ArrayLike<number>, values: ArrayLike<number>): number {
+  let total = 0;
+  for (let i = 0; i < indices.length; i++) total += values[indices[i] as number] as number;
+  return total;
 }
 
 /** All sequences of all examples, one after the other: width, input's width, labels and example of each; and each example's first. */
@@ -172,8 +236,16 @@ function sequencesOf(examples: readonly ExampleSize[]) {
   return { widths, inputs, labels, owners, firsts };
 }
 
-/** The size of an example whose sequences, or whose encoder's input, get `virtualTokens` put before them. */
-export function sizeOf(example: TrainingExample, virtualTokens = 0): ExampleSize {
+/**
+ * The size of an example whose sequences, or whose encoder's input, get `virtualTokens` put before them. With `firstVirtual`, the
+ * id of the first of these, it also tells what others may share: what comes before the first label, where a sequence's labels are
+ * its tokens', or its class is read at its end.
+ */
+export function sizeOf(
+  example: TrainingExample,
+  virtualTokens = 0,
+  firstVirtual: number | null = null,
+): ExampleSize {
   const { sequences, tokens } = example;
   const [{ input, targets }] = sequences as [(typeof sequences)[0]];
   let labels = 1;
@@ -183,5 +255,12 @@ export function sizeOf(example: TrainingExample, virtualTokens = 0): ExampleSize
   }
   const inputWidth = input ? input.length + virtualTokens : 0;
   const leading = input ? 0 : virtualTokens;
-  return { widths: sequences.map(({ ids }) => ids.length + leading), inputWidth, labels, tokens };
+  const size = { widths: sequences.map(({ ids }) => ids.length + leading), inputWidth, labels, tokens };
+  if (firstVirtual === null || input || sequences.length > 1) return size;
+  const [{ ids }] = sequences as [(typeof sequences)[0]];
+  const whole = new Int32Array(leading + ids.length);
+  for (let t = 0; t < leading; t++) whole[t] = firstVirtual + t;
+  whole.set(ids, leading);
+  const labelled = targets ? targets.findIndex((target) => target !== NO_TARGET) : ids.length - 1;
+  return { ...size, shareable: { ids: whole, limit: leading + Math.max(0, labelled) } };
 }

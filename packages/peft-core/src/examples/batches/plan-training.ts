@@ -3,14 +3,25 @@ import type { TrainingExample } from '../training-example.ts';
 import type { SequenceLayout } from './fill-batch.ts';
 import { type BatchPlan, planBatches, planEvaluation, sizeOf } from './plan-batches.ts';
 
+type Arranged = Pick<SequenceLayout, 'virtualTokens'> &
+  Partial<Pick<SequenceLayout, 'vocabularySize' | 'arrangement'>>;
+
+function arranged(
+  examples: TrainingExample[],
+  { virtualTokens, vocabularySize = 0, arrangement = 'grid' }: Arranged,
+) {
+  const firstVirtual = arrangement === 'shared' ? vocabularySize : null;
+  return { examples: examples.map((example) => sizeOf(example, virtualTokens, firstVirtual)), arrangement };
+}
+
 /** Which examples every step trains on, and where they lie. */
 export function planTraining(
   examples: TrainingExample[],
   training: ResolvedTraining,
-  { virtualTokens }: Pick<SequenceLayout, 'virtualTokens'>,
+  layout: Arranged,
 ): BatchPlan {
   return planBatches({
-    examples: examples.map((example) => sizeOf(example, virtualTokens)),
+    ...arranged(examples, layout),
     batchSize: training.batch_size,
     accumulation: training.gradient_accumulation_steps,
     epochs: training.n_epochs,
@@ -28,10 +39,10 @@ export const measuringBatchSize = ({ batch_size }: Pick<ResolvedTraining, 'batch
 export function planMeasuring(
   examples: TrainingExample[],
   training: ResolvedTraining,
-  { virtualTokens }: Pick<SequenceLayout, 'virtualTokens'>,
+  layout: Arranged,
 ): BatchPlan {
   return planEvaluation({
-    examples: examples.map((example) => sizeOf(example, virtualTokens)),
+    ...arranged(examples, layout),
     batchSize: measuringBatchSize(training),
     packing: training.packing,
   });

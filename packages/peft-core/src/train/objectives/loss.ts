@@ -7,8 +7,8 @@ import type { ParameterTensors, PeftModel } from '../../peft-model/peft-model.ts
 /** A batch on a grid by the names of a function's inputs: their shapes, their tensors or their arrays. */
 export type BatchOf<T> = TokensOf<T> & (EncoderTokensOf<T> | NoTokens) & (LabelsOf<T> | EmbeddingsOf<T>);
 
-/** `spans` `(S, 4)`: see `segmentAttention`. */
-type TokensOf<T> = { ids: T; positions: T; segments: T; spans: T };
+/** `parents`: see `PackedPositions`; `spans` `(S, 4)`: see `segmentAttention`. */
+type TokensOf<T> = { ids: T; positions: T; segments: T; parents: T; spans: T };
 /** What an encoder-decoder's encoder reads. */
 type EncoderTokensOf<T> = { input_ids: T; input_positions: T; input_segments: T };
 type NoTokens = Record<never, never>;

@@ -21,7 +21,7 @@ export function batchInputs(objective: Objective, grid: GridShape): BatchOf<Inpu
   const perToken = { shape: [grid.rows * grid.tokens], dtype: 'int32' } as const;
   const perInput = { shape: [grid.rows * grid.inputTokens], dtype: 'int32' } as const;
   return {
-    ...{ ids: perToken, positions: perToken, segments: perToken },
+    ...{ ids: perToken, positions: perToken, segments: perToken, parents: perToken },
     spans: { shape: [grid.spans, 4], dtype: 'int32' },
     ...(grid.inputTokens > 0
       ? { input_ids: perInput, input_positions: perInput, input_segments: perInput }
@@ -32,9 +32,9 @@ export function batchInputs(objective: Objective, grid: GridShape): BatchOf<Inpu
 
 /** Feeds of these inputs; losses are summed and divided by `count`. */
 export function feedsOf(objective: Objective, batch: FilledBatch, count: number): BatchOf<TypedArray> {
-  const { ids, positions, segments, spans, input } = batch;
+  const { ids, positions, segments, parents, spans, input } = batch;
   const common = {
-    ...{ ids, positions, segments, spans },
+    ...{ ids, positions, segments, parents, spans },
     ...(input.ids.length > 0
       ? { input_ids: input.ids, input_positions: input.positions, input_segments: input.segments }
       : {}),
@@ -51,7 +51,8 @@ export function lossOf(objective: Objective, context: LossContext): Loss {
   const { rows } = grid;
   const own = {
     ...{ rows, tokens: grid.tokens },
-    ...{ ids: inputs.ids, positions: inputs.positions, segments: inputs.segments, spans: inputs.spans },
+    ...{ ids: inputs.ids, positions: inputs.positions, segments: inputs.segments },
+    ...{ parents: inputs.parents, spans: inputs.spans },
   };
   const input =
     'input_ids' in inputs

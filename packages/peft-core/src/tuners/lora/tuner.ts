@@ -59,6 +59,7 @@ function attach(config: LoraConfig, model: Architecture): Attachment {
     embeddings,
     replacements,
     merges,
+    ...(config.lora_dropout > 0 ? { drops: true } : {}),
     ...unmergeable(config, targets, model),
     copies: [
       ...(config.trainable_token_indices === null

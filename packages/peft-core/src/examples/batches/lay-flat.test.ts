@@ -1,0 +1,151 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { Random } from '../../random.ts';
+import { NO_TARGET, type TrainingExample } from '../training-example.ts';
+import { fillBatch, type SequenceLayout } from './fill-batch.ts';
+import { planTraining } from './plan-training.ts';
+import { sharedPrefixes } from './shared-prefixes.ts';
+
+const shareable = (ids: number[], limit = ids.length) => ({ ids: Int32Array.from(ids), limit });
+
+test('groups share what they may, and save nearly as many positions as any grouping does', () => {
+  const random = new Random(3, 'test');
+  const total = { saved: 0, most: 0 };
+  for (let round = 0; round < 200; round++) {
+    const sequences = Array.from({ length: 1 + random.integer(6) }, () => {
+      const kind = random.integer(3);
+      const common = Array.from({ length: 4 + random.integer(20) }, (_, t) => (t < 6 ? 7 : 10 * kind + t));
+      return shareable([...common, 100 + random.integer(50)], random.integer(common.length + 1));
+    });
+    const groups = sharedPrefixes(sequences);
+    const seen = new Set<number>();
+    for (const { members, length } of groups) {
+      assert.ok(members.length > 1 && length > 0);
+      for (const member of members) {
+        assert.ok(!seen.has(member));
+        seen.add(member);
+        assert.ok(length <= sequences[member]!.limit);
+        const start = (at: number) => [...sequences[at]!.ids.subarray(0, length)];
+        assert.deepEqual(start(member), start(members[0]!));
+      }
+    }
+    const saved = groups.reduce((sum, { members, length }) => sum + (members.length - 1) * length, 0);
+    const most = mostSaved(sequences.map((_, i) => i));
+    assert.ok(saved <= most);
+    total.saved += saved;
+    total.most += most;
+
+    /** Over all ways to put `left` into groups. */
+    function mostSaved(left: number[]): number {
+      const [first, ...rest] = left;
+      if (first === undefined) return 0;
+      let best = 0;
+      for (let mask = 0; mask < 2 ** rest.length; mask++) {
+        const others = rest.filter((_, i) => mask & (1 << i));
+        const members = [first, ...others];
+        const most = Math.min(...members.map((at) => sequences[at]!.limit));
+        let length = 0;
+        while (
+          length < most &&
+          members.every((at) => sequences[at]!.ids[length] === sequences[first]!.ids[length])
+        )
+          length++;
+        const here = (members.length - 1) * length;
+        const counted = here < 8 ? 0 : here;
+        best = Math.max(
+          best,
+          counted +
+            mostSaved(counted > 0 || others.length === 0 ? rest.filter((at) => !others.includes(at)) : rest),
+        );
+      }
+      return best;
+    }
+  }
+  assert.ok(total.saved > 0.98 * total.most, `${total.saved} of ${total.most}`);
+});
+
+test('a thousand sequences that share one beginning are grouped in no time', () => {
+  const sequences = Array.from({ length: 1000 }, (_, i) => shareable([...Array(400).fill(3), i, i + 1], 400));
+  const groups = sharedPrefixes(sequences);
+  assert.equal(
+    groups.reduce((sum, { members }) => sum + members.length, 0),
+    1000,
+  );
+});
+
+/** Chats of two systems, the answer's tokens learnt. */
+function chats(count: number): TrainingExample[] {
+  return Array.from({ length: count }, (_, line) => {
+    const system = Array.from({ length: 12 }, (_, t) => 1000 * (1 + (line % 2)) + t);
+    const own = Array.from({ length: 3 + (line % 5) }, (_, t) => 50 + line * 10 + t);
+    const ids = Int32Array.from([...system, ...own]);
+    const targets = ids.map((id, t) => (t >= system.length + 1 ? id + 1 : NO_TARGET));
+    return { sequences: [{ ids, targets }], tokens: ids.length + 1, line };
+  });
+}
+
+const options = { batch_size: 5, gradient_accumulation_steps: 2, n_epochs: 2, seed: 9, packing: true };
+
+test('flat and shared lists hold what the grid holds: the same steps, tokens, labels and whom each label sees', () => {
+  const examples = chats(23);
+  const training = { ...options, max_steps: null } as Parameters<typeof planTraining>[1];
+  for (const virtualTokens of [0, 3]) {
+    const layout: SequenceLayout = {
+      ...{ virtualTokens, vocabularySize: 9000, firstPosition: 0, pooling: 'last' },
+    };
+    const grid = planTraining(examples, training, layout);
+    for (const arrangement of ['flat', 'shared'] as const) {
+      const arranged = { ...layout, arrangement };
+      const plan = planTraining(examples, training, arranged);
+      assert.equal(plan.steps, grid.steps);
+      assert.equal(plan.stats.tokens, grid.stats.tokens);
+      assert.equal(plan.shape.rows, 1);
+      assert.ok(plan.stats.computedPositions <= grid.stats.computedPositions);
+      for (let step = 0; step < plan.steps; step++) {
+        for (let i = 0; i < 2; i++) {
+          const batch = fillBatch(plan, examples, step, i, arranged);
+          const expected = fillBatch(grid, examples, step, i, layout);
+          assert.equal(batch.tokenCount, expected.tokenCount);
+          assert.equal(batch.labelCount, expected.labelCount);
+          assert.deepEqual(contexts(batch), contexts(expected));
+        }
+      }
+    }
+    const shared = planTraining(examples, training, { ...layout, arrangement: 'shared' });
+    const flat = planTraining(examples, training, { ...layout, arrangement: 'flat' });
+    assert.ok(
+      shared.shape.tokens < 0.8 * flat.shape.tokens,
+      `${shared.shape.tokens} of ${flat.shape.tokens}`,
+    );
+  }
+});
+
+/** For each label, sorted: the label, and ids and positions of all that its position sees, in order. */
+function contexts(batch: ReturnType<typeof fillBatch>): string[] {
+  const { ids, positions, segments, parents } = batch;
+  const rowLength = rowLengthOf(batch);
+  return Array.from({ length: batch.labelCount }, (_, k) => {
+    const at = batch.labelPositions[k]!;
+    const row = Math.floor(at / rowLength) * rowLength;
+    const seen: [number, number][] = [];
+    for (let j = row; j < row + rowLength; j++) {
+      const own = segments[j] === segments[at] || (parents[at] !== -1 && segments[j] === parents[at]);
+      if (own && positions[j]! <= positions[at]!) seen.push([positions[j]!, ids[j]!]);
+    }
+    seen.sort(([a], [b]) => a - b);
+    return JSON.stringify([batch.labelIds[k], seen]);
+  }).sort();
+}
+
+/** Segments are numbered from 1 in each row. */
+function rowLengthOf({ segments, spans }: ReturnType<typeof fillBatch>): number {
+  for (let i = 4; i < spans.length; i += 4)
+    if (spans[i + 1] !== 0 && segments[spans[i]!] === 1) {
+      const starts = Array.from({ length: spans.length / 4 }, (_, s) => spans[4 * s]!).filter(
+        (start, s) => spans[4 * s + 1] !== 0 && segments[start] === 1,
+      );
+      const [first, second] = starts.sort((a, b) => a - b);
+      return second === undefined ? segments.length : second - first!;
+    }
+  return segments.length;
+}

@@ -1,0 +1,8 @@
+import { tf } from '@graft/tf-graph';
+import type { PackedPositions } from '../attention.ts';
+
+/** Positions of one or several rows whose sequences have these numbers. */
+export const packedPositions = (segments: number[]): PackedPositions => ({
+  segments: tf.tensor1d(segments, 'int32'),
+  positions: tf.range(0, segments.length, 1, 'int32'),
+});
