@@ -108,7 +108,7 @@ export function apply(job: ModelJob, operation: Operation): Outcome {
     case 'claim validation': {
       if (job.state !== 'validating' || !job.due || job.lease === 'held') return refuse('nothing');
       const [, free] = job.lease === 'expired' ? loseValidation(job) : refuse('nothing');
-      if (free.state !== 'validating') return ['nothing', free];
+      if (free.state !== 'validating' || !free.due) return ['nothing', free];
       const { epoch, validationAttempts } = free;
       return [
         'done',
@@ -206,5 +206,6 @@ export function isOver({ state }: ModelJob): boolean {
 
 function loseValidation(job: ModelJob): Outcome {
   const lost: ModelJob = { ...job, epoch: job.epoch + 1, lease: 'none' };
-  return ['done', job.validationAttempts >= lossLimit ? { ...lost, state: 'failed' } : lost];
+  if (job.validationAttempts >= 8) return ['done', { ...lost, state: 'failed' }];
+  return ['done', { ...lost, due: job.due && job.validationAttempts < 3 }];
 }

@@ -103,7 +103,7 @@ test('a heartbeat renews the lease and shows progress; a cancel ends it at once'
   assert.deepEqual(await outcomesOf(job!), [['v-1', 'cancelled']]);
 });
 
-test('a process that dies is followed by another, and the third loss without progress fails the job', async () => {
+test('a process that dies is followed by another, after the third at growing distances, and the eighth loss without progress fails the job', async () => {
   const team = await createTestTeam(services);
   const [job] = await queue(team, 1);
   const lost = (await claimValidation(services, first))!;
@@ -117,15 +117,28 @@ test('a process that dies is followed by another, and the third loss without pro
   await expire(again);
   const [swept] = await sweepExpiredLeases(services, { leaseSeconds: 0 });
   assert.deepEqual([swept!.id, swept!.state, swept!.leaseUntil], [job!.id, 'validating', null]);
+  for (const seconds of [15, 60, 120, 300, 600]) {
+    await expire((await claimValidation(services, successor))!);
+    assert.equal(await claimValidation(services, successor), null, 'whoever claims next finds it put off');
+    const { state, runAfter } = await read(job!);
+    assert.equal(state, 'validating');
+    const { rows } = await services.sql.query<{ wait: number }>(
+      'SELECT extract(epoch FROM $1::timestamptz - now())::float8 AS wait',
+      [runAfter],
+    );
+    assert.ok(rows[0]!.wait > seconds - 15 && rows[0]!.wait <= seconds, `${rows[0]!.wait} of ${seconds} s`);
+    const { data } = await listEvents(services, team.id, job!.id, { limit: 1 });
+    assert.match(
+      data[0]!.message,
+      new RegExp(`lost while it validated the files, trying again in ${seconds} s`),
+    );
+    await services.sql.query('UPDATE jobs SET run_after = now() WHERE id = $1', [job!.id]);
+  }
   await expire((await claimValidation(services, successor))!);
   assert.equal(await claimValidation(services, successor), null, 'whoever claims next finds it failed');
   const failed = await read(job!);
   assert.deepEqual([failed.state, failed.error!.code], ['failed', 'validator_lost']);
-  assert.deepEqual(await outcomesOf(job!), [
-    ['v-1', 'lost'],
-    ['v-2', 'lost'],
-    ['v-2', 'lost'],
-  ]);
+  assert.deepEqual(await outcomesOf(job!), [['v-1', 'lost'], ...Array(7).fill(['v-2', 'lost'])]);
 });
 
 test('one that gets further than every earlier one starts the count anew', async () => {

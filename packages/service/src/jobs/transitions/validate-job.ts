@@ -23,12 +23,19 @@ import { beginAttempt, endAttempt } from './job-attempts.ts';
 import { hasExpired } from './lease-expiry.ts';
 import { returnLimit, returnMinutes } from './return-job.ts';
 
-/** Validations that may be lost without getting further than an earlier one; the last of them fails the job. */
-const attemptLimit = 3;
+/** Validations that may break without getting further than an earlier one; the last of them fails the job. */
+const brokenLimit = 3;
+/**
+ * The same of processes that were lost while they validated: they may have been killed for any other reason, and a whole service
+ * may be killed again and again.
+ */
+const lostLimit = 8;
+/** After the first losses at once; then with growing distance, so that they are not all of one crash loop. */
+const lostSeconds = [0, 0, 15, 60, 120, 300, 600];
 
 const validatorLost: JobError = {
   code: 'validator_lost',
-  message: `The process that validated the files was lost ${attemptLimit} times without getting any further.`,
+  message: `The process that validated the files was lost ${lostLimit} times without getting any further.`,
   param: null,
   fault: 'system',
 };
@@ -88,7 +95,7 @@ async function claim(
     }
     const job = await changeJob(
       tx,
-      Prisma.sql`id = ${next.id} AND state = 'validating'`,
+      Prisma.sql`id = ${next.id} AND state = 'validating' AND run_after <= now()`,
       Prisma.sql`lease_epoch = lease_epoch + 1, lease_until = now() + make_interval(secs => ${leaseSeconds}),
         worker_id = ${workerId}, validation_attempts = validation_attempts + 1`,
     );
@@ -285,7 +292,7 @@ export async function breakValidation(
   });
 }
 
-/** The lease of this locked job has run out, or its holder broke: it waits for validation again, or → failed. */
+/** The lease of this locked job has run out, or, with `reason`, its holder broke: it waits for validation again, or → failed. */
 export async function loseValidation(
   tx: Transaction,
   lost: Job,
@@ -294,9 +301,9 @@ export async function loseValidation(
 ): Promise<Job | null> {
   const guard = holds(leaseOf(lost), 'validating');
   await endAttempt(tx, lost, 'lost', { reason: reason ?? 'The process was lost.', leaseSeconds });
-  if (lost.validationAttempts >= attemptLimit) {
+  if (lost.validationAttempts >= (reason ? brokenLimit : lostLimit)) {
     const message = reason
-      ? `Validation broke ${attemptLimit} times without getting any further. ${reason}`
+      ? `Validation broke ${brokenLimit} times without getting any further. ${reason}`
       : validatorLost.message;
     return await endJob(
       tx,
@@ -305,10 +312,17 @@ export async function loseValidation(
       { fence: true },
     );
   }
+  const seconds = reason ? 0 : (lostSeconds[lost.validationAttempts - 1] ?? 0);
+  const worker = `Worker ${lost.workerId ?? 'of an earlier version'} lost while it validated the files`;
   await insertEvent(tx, lost, {
     level: 'warn',
-    message: reason ?? `Worker ${lost.workerId ?? 'of an earlier version'} lost while it validated the files`,
+    message: reason ?? (seconds > 0 ? `${worker}, trying again in ${seconds} s` : worker),
     data: { kind: 'lost', worker: lost.workerId, step: null },
   });
-  return await changeJob(tx, guard, letGo);
+  if (seconds === 0) return await changeJob(tx, guard, letGo);
+  return await changeJob(
+    tx,
+    guard,
+    Prisma.sql`${letGo}, run_after = now() + make_interval(secs => ${seconds})`,
+  );
 }
