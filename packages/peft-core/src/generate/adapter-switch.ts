@@ -78,7 +78,9 @@ export class AdapterSwitch {
   async #load(): Promise<GenerationProgram> {
     const program = buildGenerationProgram(this.#architecture, this.#context);
     try {
-      await loadWeights(program.program, this.#base, this.#architecture, 'float32', true);
+      await loadWeights(program.program, this.#base, this.#architecture, 'float32', {
+        withHead: true,
+      });
       await program.clear();
       return program;
     } catch (error) {

@@ -1,4 +1,5 @@
 import type { tf } from '@graft/tf-graph';
+import type { Columns } from '../nn/columns.ts';
 import type { Heads, Projections } from '../nn/heads.ts';
 import type { ModelOutline, ResidualSite, TaskType } from '../outlines/outline.ts';
 
@@ -35,6 +36,8 @@ export interface AttentionSite extends Heads {
 export interface ModelRuntime {
   /** x `(N, in)` → `(N, out)` by the module's weight and its bias, if it has one. */
   linear(module: string, x: tf.Tensor): tf.Tensor;
+  /** The same of modules that read the same x and are a stack of the outline. */
+  linears(modules: string[], x: tf.Tensor): Columns;
   /** ids `(N)` int32 → `(N, H)`. The token embedding also knows virtual tokens, whose ids begin at the vocabulary's size. */
   embedding(module: string, ids: tf.Tensor): tf.Tensor;
   /** Over the last axis of x. */
@@ -70,7 +73,10 @@ export interface ModelRuntime {
 }
 
 /** Of one attention, `(rows · S, heads · D)` each. */
-export type KeysAndValues = Pick<Projections, 'k' | 'v'>;
+export interface KeysAndValues {
+  k: tf.Tensor;
+  v: tf.Tensor;
+}
 
 /** What a decoder's cross-attention reads: an encoder's states `(rows · S, H)`, or what was made of them before. */
 export type Memory = { states: tf.Tensor } | { keysAndValues(layer: number): KeysAndValues };

@@ -1,8 +1,12 @@
 import { tf } from '@graft/tf-graph';
 import { siluProduct } from '../nn/activations.ts';
+import { type Projections, queriesKeysValues } from '../nn/heads.ts';
 import { type Rotation, rotationOf } from '../nn/rotary.ts';
 import type { DecoderOutline } from '../outlines/decoder.ts';
 import type { Architecture, ModelRuntime } from './architecture.ts';
+
+const projections = (path: string) =>
+  ['q_proj', 'k_proj', 'v_proj'].map((name) => `${path}.self_attn.${name}`);
 
 /**
  * Pre-norm decoders: blocks of grouped-query attention with rotary positions and a gated feed-forward network.
@@ -16,20 +20,21 @@ export function decoder(outline: DecoderOutline): Architecture {
     const path = `${prefix}layers.${layer}`;
     /** Over each head of t `(N, heads · D)`. */
     const headNorm = (module: string, t: tf.Tensor) => {
-      if (!outline.headNorms) return t;
       const [rows, width] = t.shape as [number, number];
       const split = tf.reshape(t, [rows, width / D, D]);
       return tf.reshape(runtime.rmsNorm(`${path}.self_attn.${module}`, split, epsilon), [rows, width]);
     };
 
+    const normed = (all: Projections): Projections => {
+      if (!outline.headNorms) return all;
+      const { q, k, v } = queriesKeysValues(all, ownHeads);
+      return [headNorm('q_norm', q), headNorm('k_norm', k), v];
+    };
+
     const h = runtime.rmsNorm(`${path}.input_layernorm`, x, epsilon); // (N, H)
     const attended = runtime.attend(
       { layer, window: outline.window(layer), dropout: outline.attentionDropout, ...ownHeads, rotation },
-      {
-        q: headNorm('q_norm', runtime.linear(`${path}.self_attn.q_proj`, h)),
-        k: headNorm('k_norm', runtime.linear(`${path}.self_attn.k_proj`, h)),
-        v: runtime.linear(`${path}.self_attn.v_proj`, h),
-      },
+      normed(runtime.linears(projections(path), h)),
     ); // (N, heads · D)
     const attention = runtime.linear(`${path}.self_attn.o_proj`, attended);
     const afterAttention = runtime.residualAdd(
@@ -39,9 +44,8 @@ export function decoder(outline: DecoderOutline): Architecture {
     );
 
     const m = runtime.rmsNorm(`${path}.post_attention_layernorm`, afterAttention, epsilon);
-    const gate = runtime.linear(`${path}.mlp.gate_proj`, m);
-    const up = runtime.linear(`${path}.mlp.up_proj`, m); // (N, I)
-    const down = runtime.linear(`${path}.mlp.down_proj`, siluProduct(gate, up));
+    const wide = siluProduct(runtime.linears([`${path}.mlp.gate_proj`, `${path}.mlp.up_proj`], m)); // (N, I)
+    const down = runtime.linear(`${path}.mlp.down_proj`, wide);
     return runtime.residualAdd(
       { layer, sublayer: 'feed_forward', module: `${path}.output_adapters` },
       down,

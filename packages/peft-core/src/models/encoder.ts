@@ -30,7 +30,7 @@ export function encoder(outline: EncoderOutline): EncoderBody {
         ...{ layer, dropout: dropout.attention },
         ...{ heads: H / D, kvHeads: H / D, headSize: D, scale: 1 / Math.sqrt(D) },
       },
-      { q: project('query'), k: project('key'), v: project('value') },
+      [project('query'), project('key'), project('value')],
     ); // (N, H)
     const attention = output(runtime, layer, 'attention', `${path}.attention.output`, attended, x);
     const inner = act(runtime.linear(`${path}.intermediate.dense`, attention)); // (N, I)

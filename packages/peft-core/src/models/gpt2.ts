@@ -17,17 +17,13 @@ export function gpt2(config: Record<string, unknown>, task: TaskType): Architect
     const path = `${prefix}h.${layer}`;
 
     const h = runtime.layerNorm(`${path}.ln_1`, x, epsilon); // (N, H)
-    const [q, k, v] = tf.split(runtime.linear(`${path}.attn.c_attn`, h), 3, -1) as [
-      tf.Tensor,
-      tf.Tensor,
-      tf.Tensor,
-    ];
+    const projections = [runtime.linear(`${path}.attn.c_attn`, h)];
     const attended = runtime.attend(
       {
         ...{ layer, dropout: dropout.attention },
         ...{ heads, kvHeads: heads, headSize: D, scale: outline.queryScale(layer) },
       },
-      { q, k, v },
+      projections,
     ); // (N, H)
     const attention = runtime.dropout(runtime.linear(`${path}.attn.c_proj`, attended), dropout.residual);
     const afterAttention = runtime.residualAdd(

@@ -58,7 +58,7 @@ export function t5(config: Record<string, unknown>, task: TaskType): Architectur
     read: KeysAndValues,
   ): tf.Tensor {
     const q = runtime.linear(`${path}.q`, h);
-    const attended = runtime.attend({ ...site, ...ownHeads, dropout }, { q, ...read }); // (N, heads · D)
+    const attended = runtime.attend({ ...site, ...ownHeads, dropout }, [q, read.k, read.v]); // (N, heads · D)
     return runtime.dropout(runtime.linear(`${path}.o`, attended), dropout);
   }
 

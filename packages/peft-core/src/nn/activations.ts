@@ -1,4 +1,5 @@
 import { customGradient, rawOp, tf, withControlDependency } from '@graft/tf-graph';
+import { type Columns, separate } from './columns.ts';
 import { flowing, usesKernels } from './computation.ts';
 import { recomputable } from './recompute.ts';
 
@@ -88,23 +89,29 @@ export function activation(name: ActivationName): Elementwise {
   };
 }
 
-/** `silu(gate) · up`, elementwise: the middle of a gated feed-forward network. Keeps its two inputs, recomputes the sigmoid. */
-export function siluProduct(gate: tf.Tensor, up: tf.Tensor): tf.Tensor {
-  return usesKernels() ? siluProductByKernel(gate, up) : siluProductByStockOps(gate, up);
+/**
+ * `silu(gate) · up` `(N, I)`, elementwise: the middle of a gated feed-forward network, of gate and up `(N, I)` or both side by
+ * side. Keeps its inputs, recomputes the sigmoid.
+ */
+export function siluProduct(gateAndUp: Columns): tf.Tensor {
+  if (usesKernels()) return siluProductByKernel(gateAndUp);
+  const half = gateAndUp[0]!.shape[1]! / 2;
+  const [gate, up] = separate(gateAndUp, [half, half]) as [tf.Tensor, tf.Tensor];
+  return siluProductByStockOps(gate, up);
 }
 
-function siluProductByKernel(gate: tf.Tensor, up: tf.Tensor): tf.Tensor {
-  const parts = [flowing(gate), flowing(up)] as const;
-  const product = (...parts: tf.Tensor[]) => rawOp('GraftGatedSilu', [], [...parts])[0]!;
+function siluProductByKernel(gateAndUp: Columns): tf.Tensor {
+  const parts = gateAndUp.map(flowing);
+  const product = (...parts: tf.Tensor[]) => rawOp('GraftGatedSilu', [], parts)[0]!;
   const y = customGradient({
     inputs: { parts },
     keep: { parts },
     value: () => product(...parts),
-    gradient: (dy, { parts: [gate, up] }) => ({
-      parts: rawOp('GraftGatedSiluGradient', [], [flowing(dy), withControlDependency(gate, dy), up]),
+    gradient: (dy, { parts: [first, ...rest] }) => ({
+      parts: rawOp('GraftGatedSiluGradient', [], [flowing(dy), withControlDependency(first!, dy), ...rest]),
     }),
   });
-  return recomputable(y, [...parts], product);
+  return recomputable(y, parts, product);
 }
 
 function siluProductByStockOps(gate: tf.Tensor, up: tf.Tensor): tf.Tensor {

@@ -123,7 +123,7 @@ for (const name of activations) {
 }
 
 test('siluProduct', () => {
-  checkGradients(siluProduct, [values([4, 6], 1), values([4, 6], 2)]);
+  checkGradients((gate, up) => siluProduct([gate, up]), [values([4, 6], 1), values([4, 6], 2)]);
 });
 
 test('attention: packed rows, grouped queries', () => {

@@ -1,4 +1,5 @@
 import { tf } from '@graft/tf-graph';
+import { type Columns, separate } from './columns.ts';
 import { type RotaryTable, type Rotation, rotaryTable, rotate } from './rotary.ts';
 
 /** How one attention's heads lie in its queries, keys and values, and what is done to them first. */
@@ -13,11 +14,17 @@ export interface Heads {
   rotation?: Rotation;
 }
 
-/** Queries `(N, heads · D)`, keys and values `(N, kvHeads · D)`, as the projections give them. */
-export interface Projections {
-  q: tf.Tensor;
-  k: tf.Tensor;
-  v: tf.Tensor;
+/**
+ * Queries `(N, heads · D)`, keys and values `(N, kvHeads · D)`, as the projections give them: three matrices, or one that holds
+ * them side by side.
+ */
+export type Projections = Columns;
+
+/** The three of them. */
+export function queriesKeysValues(projections: Projections, { heads, kvHeads, headSize }: Heads) {
+  const widths = [heads * headSize, kvHeads * headSize, kvHeads * headSize];
+  const [q, k, v] = separate(projections, widths) as [tf.Tensor, tf.Tensor, tf.Tensor];
+  return { q, k, v };
 }
 
 /** x `(rows · T, count · D)` → `(rows, count, T, D)`. */

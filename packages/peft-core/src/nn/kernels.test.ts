@@ -14,6 +14,7 @@ import {
 } from './computation.ts';
 import { headLoss } from './cross-entropy.ts';
 import { byHead, type Heads, RotaryTables, sideBySide } from './heads.ts';
+import { lowRankSum } from './low-rank.ts';
 import { rmsNorm } from './rms-norm.ts';
 import { rotationOf } from './rotary.ts';
 import { takeRows } from './rows.ts';
@@ -127,7 +128,29 @@ test('siluProduct', async () => {
     [5, 19],
     [33, 64],
   ] as const)
-    await agrees(([gate, up]) => siluProduct(gate!, up!), [floats([rows, width], 6), floats([rows, width])]);
+    await agrees(
+      ([gate, up]) => siluProduct([gate!, up!]),
+      [floats([rows, width], 6), floats([rows, width])],
+    );
+});
+
+test('lowRankSum: several updates of one product, with gaps between their columns', async () => {
+  const layer: Layer = ([y, x, a1, b1, a2, b2]) =>
+    lowRankSum(y!, x!, [
+      { a: a1!, b: b1!, scale: 2, offset: 3 },
+      { a: a2!, b: b2!, scale: 0.5, offset: 20 },
+    ]);
+  for (const rows of [1, 6, 35]) {
+    const factors = [
+      [4, 13],
+      [9, 4],
+      [3, 13],
+      [18, 3],
+    ].map((shape) => floats(shape));
+    await agrees(layer, [floats([rows, 41]), floats([rows, 13]), ...factors]);
+  }
+  const whole: Layer = ([y, x, a, b]) => lowRankSum(y!, x!, [{ a: a!, b: b!, scale: 1, offset: 0 }]);
+  await agrees(whole, [floats([7, 24]), floats([7, 16]), floats([8, 16]), floats([24, 8])]);
 });
 
 test('headLoss: labels, ties and scales of 0', async () => {
@@ -309,7 +332,7 @@ for (const one of cases) {
       ([q, k, v]) =>
         counted(
           segmentAttention(
-            { q: q!, k: k!, v: v! },
+            [q!, k!, v!],
             site(),
             tf.tensor2d(spans.concat(0, 0, 0, 0), [segments.length + 1, 4], 'int32'),
             { causal, window },
@@ -341,12 +364,12 @@ test('a NaN anywhere is a NaN in the end, and large numbers stay finite', async 
   const [rows] = await kernels(norm, [spoilt(floats([2, 20]), 3), floats([20])]);
   assert.ok(rows!.subarray(0, 20).every(Number.isNaN));
   assert.ok(rows!.subarray(20).every(Number.isFinite));
-  const product: Layer = ([gate, up]) => siluProduct(gate!, up!);
+  const product: Layer = ([gate, up]) => siluProduct([gate!, up!]);
   const [gated] = await kernels(product, [floats([1, 6], 1e30), floats([1, 6])]);
   assert.ok(gated!.every(Number.isFinite));
   const attend: Layer = ([q, k, v]) =>
     segmentAttention(
-      { q: q!, k: k!, v: v! },
+      [q!, k!, v!],
       { heads: 1, kvHeads: 1, headSize: 8, scale: 1 },
       tf.tensor2d([0, 5, 0, 0], [1, 4], 'int32'),
       { causal: true, window: null },
@@ -361,7 +384,7 @@ test('a NaN anywhere is a NaN in the end, and large numbers stay finite', async 
 test('spans outside the positions, and an index outside the rows, are refused', async () => {
   const outside: Layer = ([q]) =>
     segmentAttention(
-      { q: q!, k: q!, v: q! },
+      [q!, q!, q!],
       { heads: 1, kvHeads: 1, headSize: 4, scale: 1 },
       tf.tensor2d([0, 6, 0, 0], [1, 4], 'int32'),
       { causal: true, window: null },

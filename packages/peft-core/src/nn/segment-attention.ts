@@ -10,13 +10,13 @@ export interface SegmentAttentionOptions {
 }
 
 /**
- * Softmax attention within segments by Graft's kernel; q, k and v are turned and scaled in it. `spans` `(S, 4)` int32 holds
+ * Softmax attention within segments by Graft's kernel; queries and keys are turned and scaled in it. `spans` `(S, 4)` int32 holds
  * for each where it begins and ends among the positions, and where the prefix that it shares does; 0, 0 without one. A segment
  * that ends where it begins is none. Returns `(N, heads · D)`; 0 at positions of no segment. It keeps its inputs, its output
  * and a number a head, and memory grows with a segment's length, not its square. Stock reference: `attention`.
  */
 export function segmentAttention(
-  { q, k, v }: Projections,
+  projections: Projections,
   { heads, kvHeads, headSize, scale, rotation }: Heads,
   spans: tf.Tensor,
   { causal, window }: SegmentAttentionOptions,
@@ -31,7 +31,7 @@ export function segmentAttention(
   ];
   const none = tf.zeros([0, 0]);
   const { cosines, sines } = rotation ?? { cosines: none, sines: none };
-  const parts = [q, k, v].map(flowing);
+  const parts = projections.map(flowing);
   const [y, logSums] = rawOp('GraftAttention', attributes, [...parts, cosines, sines, spans]) as [
     tf.Tensor,
     tf.Tensor,

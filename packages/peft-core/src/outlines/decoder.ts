@@ -90,6 +90,8 @@ export function decoderOutline(
       .linear(`${path}.self_attn.k_proj`, kvHeads * D, H, { bias: bias.qkv })
       .linear(`${path}.self_attn.v_proj`, kvHeads * D, H, { bias: bias.qkv })
       .linear(`${path}.self_attn.o_proj`, H, heads * D, { bias: bias.output });
+    all.stack(...['q_proj', 'k_proj', 'v_proj'].map((name) => `${path}.self_attn.${name}`));
+    all.stack(`${path}.mlp.gate_proj`, `${path}.mlp.up_proj`);
     if (common.headNorms) all.norm(`${path}.self_attn.q_norm`, D).norm(`${path}.self_attn.k_norm`, D);
     all
       .linear(`${path}.mlp.gate_proj`, I, H, { bias: bias.mlp })
@@ -115,6 +117,7 @@ export function decoderOutline(
     inverseFrequencies: ropeFrequencies(raw, D),
     parameters: all.parameters,
     modules: all.modules,
+    stacks: all.stacks,
     residualSites: all.residualSites,
     aliases,
     tokenEmbedding: `${prefix}embed_tokens`,

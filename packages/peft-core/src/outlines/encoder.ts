@@ -112,6 +112,7 @@ export function encoderOutline(
     ...common,
     parameters: all.parameters,
     modules: all.modules,
+    stacks: all.stacks,
     residualSites: all.residualSites,
     aliases: {},
     tokenEmbedding: `${prefix}embeddings.word_embeddings`,

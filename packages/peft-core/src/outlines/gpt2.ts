@@ -137,6 +137,7 @@ function outline(raw: Record<string, unknown>, task: TaskType): Gpt2Outline {
     ...common,
     parameters: all.parameters,
     modules: all.modules,
+    stacks: all.stacks,
     residualSites: all.residualSites,
     aliases,
     tokenEmbedding: `${prefix}wte`,

@@ -77,6 +77,8 @@ export interface ModelOutline {
   parameters: ParameterSpec[];
   /** In the order of PyTorch's named_modules. */
   modules: ModuleDescription[];
+  /** Linear modules that read the same input: their matrices may be kept as one, in this order. */
+  stacks: string[][];
   /** In the order of the forward pass. */
   residualSites: ResidualSite[];
   /** Tied parameters, such as `lm_head.weight`, and the names of the parameters that they are tied to. */
@@ -109,7 +111,14 @@ export function storedName(
 export class OutlineBuilder {
   readonly parameters: ParameterSpec[] = [];
   readonly modules: ModuleDescription[] = [];
+  readonly stacks: string[][] = [];
   readonly residualSites: ResidualSite[] = [];
+
+  /** Linear modules that were added, and read the same input. */
+  stack(...names: string[]): this {
+    this.stacks.push(names);
+    return this;
+  }
 
   linear(
     name: string,

@@ -148,6 +148,7 @@ function outline(raw: Record<string, unknown>, task: TaskType): T5Outline {
     ...common,
     parameters: all.parameters,
     modules: all.modules,
+    stacks: all.stacks,
     residualSites: all.residualSites,
     aliases,
     tokenEmbedding: 'encoder.embed_tokens',

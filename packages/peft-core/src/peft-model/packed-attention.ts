@@ -3,7 +3,7 @@ import type { Architecture, AttentionSite } from '../models/architecture.ts';
 import { attention, packedCausalMask, packedMask, prefixMask } from '../nn/attention.ts';
 import { usesKernels } from '../nn/computation.ts';
 import type { RandomState } from '../nn/dropout.ts';
-import { byHead, RotaryTables, sideBySide } from '../nn/heads.ts';
+import { byHead, queriesKeysValues, RotaryTables, sideBySide } from '../nn/heads.ts';
 import { segmentAttention } from '../nn/segment-attention.ts';
 import type { RuntimeOptions } from './peft-model.ts';
 
@@ -72,9 +72,10 @@ export function packedAttention(
     const options = { bias, dropout: random && { probability: dropout, random } };
     const length = prefix?.keys.shape[1] ?? 0;
     const mask = once([site.kind, site.window, length].join(), () => maskOf(site, length));
-    const q = tables.turned(projections.q, site, rows, site.scale);
-    const k = tables.turned(projections.k, site, rows, 1);
-    const v = byHead(projections.v, rows, headSize);
+    const all = queriesKeysValues(projections, site);
+    const q = tables.turned(all.q, site, rows, site.scale);
+    const k = tables.turned(all.k, site, rows, 1);
+    const v = byHead(all.v, rows, headSize);
     const [keys, values] = prefix ? [before(k, prefix.keys), before(v, prefix.values)] : [k, v];
     return sideBySide(attention(q, keys, values, mask, options));
   };

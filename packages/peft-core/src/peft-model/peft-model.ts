@@ -8,14 +8,16 @@ import {
 } from '@graft/tf-graph';
 import type { PeftConfig } from '../config/index.ts';
 import type { Architecture, AttentionSite, ModelRuntime } from '../models/architecture.ts';
+import { type Implementation, usesKernels } from '../nn/computation.ts';
 import { dropout, type RandomState } from '../nn/dropout.ts';
 import { embedding } from '../nn/embedding.ts';
 import type { Projections } from '../nn/heads.ts';
 import { layerNorm } from '../nn/layer-norm.ts';
 import { linear } from '../nn/linear.ts';
+import { lowRankSum } from '../nn/low-rank.ts';
 import { residualSum } from '../nn/residual.ts';
 import { rmsNorm } from '../nn/rms-norm.ts';
-import { type FrozenWeight, type Weight, weightValue } from '../nn/weight.ts';
+import { type FrozenWeight, type Weight, weightShape, weightValue } from '../nn/weight.ts';
 import { attach } from '../tuners/registry.ts';
 import type { Attachment, AttachmentForm, KeyValuePrefix, LayerContext } from '../tuners/tuner.ts';
 import type { BaseStorage } from '../weights/base-storage.ts';
@@ -38,6 +40,8 @@ export interface PeftModel {
   weight(name: string, parameters: ParameterTensors): Weight | null;
   /** What the adapter is saved as, from its trained parameters; null when that is these parameters themselves. */
   fold: ((parameters: ParameterTensors) => ParameterTensors) | null;
+  /** Modules whose matrices were declared as one. */
+  stacks: readonly string[][];
   /** True when a tuner wraps this linear module. */
   wraps(module: string): boolean;
   /** What a method puts before the keys and values of an attention; null when it puts nothing there. */
@@ -67,9 +71,21 @@ export function declarePeftModel(
   peft: PeftConfig | null,
   storage: BaseStorage,
   form: AttachmentForm = 'folded',
+  implementation: Implementation = 'stock',
 ): PeftModel {
-  const frozen = declareWeights(builder, architecture, storage, readsBaseHead(architecture, peft));
-  return attachAdapter(builder, architecture, frozen, peft, { form, name: 'adapter' });
+  const stacks = implementation === 'kernels' ? usableStacks(architecture, peft) : [];
+  const withHead = readsBaseHead(architecture, peft);
+  const frozen = declareWeights(builder, architecture, storage, withHead, stacks);
+  return { ...attachAdapter(builder, architecture, frozen, peft, { form, name: 'adapter' }), stacks };
+}
+
+/** Those of which every module is as it was, or has an update of low rank alone. */
+function usableStacks(architecture: Architecture, peft: PeftConfig | null): string[][] {
+  const attachment = peft && attach(peft, architecture, 'folded');
+  const changed = (module: string) =>
+    attachment?.replacements?.has(`${module}.weight`) ||
+    (attachment?.linears?.has(module) && !attachment.lowRank?.has(module));
+  return architecture.stacks.filter((stack) => !stack.some(changed));
 }
 
 /** Whether the base model's own head for the task is read: without an adapter, or with one that leaves it as it is. */
@@ -120,17 +136,55 @@ export function attachAdapter(
       if (!found) throw new Error(`the model has no parameter ${name}`);
       return found;
     };
+    /** The one matrix of modules that are a stack of this program's; null where they are not. */
+    const wholeOf = (modules: string[]): FrozenWeight | null => {
+      const weights = modules.map((module) => required(`${module}.weight`));
+      const [first] = weights;
+      const stack = first?.kind === 'frozen' ? first.stack : undefined;
+      const together = weights.every((each) => each.kind === 'frozen' && each.stack?.whole === stack?.whole);
+      return stack && together ? stack.whole : null;
+    };
+    /** y `(N, Σ out)` of these modules side by side, with their updates of low rank. */
+    const withUpdates = (modules: string[], x: tf.Tensor, y: tf.Tensor): tf.Tensor => {
+      let offset = 0;
+      const pairs = modules.flatMap((module) => {
+        const update = attachment?.lowRank?.get(module);
+        const at = offset;
+        offset += weightShape(required(`${module}.weight`))[transposed.has(module) ? 1 : 0]!;
+        if (!update) return [];
+        const [a, b] = [context.parameter(update.a), context.parameter(update.b)];
+        return [{ a, b, scale: update.scale, offset: at }];
+      });
+      return pairs.length > 0 ? lowRankSum(y, x, pairs) : y;
+    };
     return {
       attend(site, projections) {
         // PEFT's prefixes are in the cache, which an encoder does not have.
         const prefix = (site.kind ?? 'self') === 'self' ? attachment?.prefix?.(context, site) : undefined;
         return options.attend(site, projections, prefix);
       },
+      linears(modules, x) {
+        const whole = usesKernels() ? wholeOf(modules) : null;
+        if (!whole) return modules.map((module) => this.linear(module, x));
+        const biases = modules.map((module) => weightIn(context, `${module}.bias`));
+        const product = linear(x, whole, null);
+        const sum = biases[0]
+          ? tf.add(
+              product,
+              tf.concat(
+                biases.map((bias) => weightValue(bias!)),
+                0,
+              ),
+            )
+          : product;
+        return [withUpdates(modules, x, sum)];
+      },
       linear(module, x) {
         const weight = required(`${module}.weight`);
         const bias = weightIn(context, `${module}.bias`);
         const base = (x: tf.Tensor) => linear(x, weight, bias, transposed.has(module));
         const product = (x: tf.Tensor) => linear(x, weight, null, transposed.has(module));
+        if (usesKernels() && attachment?.lowRank?.has(module)) return withUpdates([module], x, base(x));
         const wrapper = attachment?.linears?.get(module);
         return wrapper ? wrapper(context, x, base, { product, weight, bias }) : base(x);
       },
@@ -191,6 +245,7 @@ export function attachAdapter(
       { length: attachment?.virtualTokens ?? 0 },
       (_, i) => architecture.vocabularySize + i,
     ),
+    stacks: [],
     runtime,
     weight: (name, parameters) =>
       weightIn(

@@ -53,13 +53,8 @@ export async function* scoreTexts(options: {
     ? pairScorer(buildPairScoreProgram(architecture, adapter?.config ?? null, layout), tokenizer, checks)
     : textScorer(buildScoreProgram(architecture, adapter?.config ?? null, layout), tokenizer, checks);
   try {
-    await loadWeights(
-      program,
-      base,
-      architecture,
-      'float32',
-      readsBaseHead(architecture, adapter?.config ?? null),
-    );
+    const withHead = readsBaseHead(architecture, adapter?.config ?? null);
+    await loadWeights(program, base, architecture, 'float32', { withHead });
     if (adapter) await program.write([['adapter', adapterValues(model, adapter.tensors)]]);
     let line = 0;
     for await (const input of options.input) yield score(input, ++line);

@@ -48,7 +48,7 @@ export async function checkTraining(
   const { program, model, evaluate, update } = built;
   if (!evaluate || !('step' in update)) throw new Error('the program lacks a function');
   try {
-    await loadWeights(program, base, architecture, 'float32');
+    await loadWeights(program, base, architecture, 'float32', { stacks: model.stacks });
     const start = await startValues(model, base, { ...options, seed: training.seed });
     const zeros = new Float32Array(start.length);
     const batch = fillBatch(plan, data.training, 0, 0, layout);

@@ -210,7 +210,7 @@ function openProgram(
     } as const;
     const built = buildTrainProgram(spec);
     try {
-      await loadWeights(built.program, base, architecture, storage);
+      await loadWeights(built.program, base, architecture, storage, { stacks: built.model.stacks });
       return built;
     } catch (error) {
       built.program.close();

@@ -97,7 +97,9 @@ export const STATE = ['adapter', 'exp_avg', 'exp_avg_sq'] as const;
 export function buildTrainProgram(spec: TrainProgramSpec, eager = false): TrainProgram {
   const { training, grid, objective } = spec;
   const builder = new ProgramBuilder();
-  const model = declarePeftModel(builder, spec.architecture, spec.peft, spec.storage, spec.form);
+  const model = declarePeftModel(
+    ...([builder, spec.architecture, spec.peft, spec.storage, spec.form, spec.implementation] as const),
+  );
   const adapter = model.adapter!;
   const flat = { shape: [model.layout.size] };
   const expAvg = builder.variable({ name: 'exp_avg', ...flat });
@@ -173,7 +175,9 @@ export function buildEvaluationProgram(
 ): EvaluationProgram {
   const { objective, grid } = spec;
   const builder = new ProgramBuilder();
-  const model = declarePeftModel(builder, spec.architecture, spec.peft, spec.storage, spec.form);
+  const model = declarePeftModel(
+    ...([builder, spec.architecture, spec.peft, spec.storage, spec.form, spec.implementation] as const),
+  );
   const evaluate = builder.function('evaluate', batchInputs(objective, grid), (inputs) =>
     computing(spec, () => evaluated(objective, { model, grid, inputs })),
   );

@@ -56,6 +56,13 @@ export type LinearWrapper = (
   parts: LinearParts,
 ) => tf.Tensor;
 
+/** Names of the factors `(r, in)` and `(out, r)` of an update, and what it is multiplied by. */
+export interface LowRankUpdate {
+  a: string;
+  b: string;
+  scale: number;
+}
+
 /** An embedding changed by a tuner: ids `(N)` int32 → `(N, H)`; `base` is the unchanged module. */
 export type EmbeddingWrapper = (
   context: LayerContext,
@@ -93,6 +100,8 @@ export interface Attachment {
   parameters: AdapterParameter[];
   /** Wrapped linear modules, by path. */
   linears?: Map<string, LinearWrapper>;
+  /** Wrapped linear modules that are their base and an update of low rank, nothing else: kernels compute several of them as one. */
+  lowRank?: Map<string, LowRankUpdate>;
   /** Wrapped embeddings, by path. */
   embeddings?: Map<string, EmbeddingWrapper>;
   /** Base parameters (by state-dict name) that something trained replaces: whole modules, biases, norms. */

@@ -4,18 +4,18 @@ import type { BaseModel } from '../files.ts';
 import { type ModelOutline, storedName } from '../outlines/outline.ts';
 import { type BaseStorage, frozenParameters, NF4_TABLE } from './base-storage.ts';
 import { nf4Table } from './quantise/nf4.ts';
-import { weightForms } from './stored-weights.ts';
+import { weightGroups } from './stored-weights.ts';
 
 /**
  * Reads a base model's weights into a program's variables, one tensor at a time, quantised on the way. With `withHead` also
- * those of a task's head: a program without an adapter needs them. Throws `invalid_model` naming what does not fit, `task_head_missing`.
+ * those of a task's head: a program without an adapter needs them. `stacks` are those that they were declared with. Throws `invalid_model` naming what does not fit, `task_head_missing`.
  */
 export async function loadWeights(
   program: Program,
   base: BaseModel,
   outline: ModelOutline,
   storage: BaseStorage,
-  withHead = false,
+  { withHead = false, stacks = [] }: { withHead?: boolean; stacks?: readonly string[][] } = {},
 ): Promise<void> {
   const frozen = frozenParameters(outline, withHead);
   const stored = new Map(frozen.map(({ name }) => [name, storedName(outline, name, base.tensors)]));
@@ -47,9 +47,10 @@ export async function loadWeights(
 
   async function* values(): AsyncGenerator<[string, TypedArray]> {
     if (storage === 'nf4') yield [NF4_TABLE.name, nf4Table()];
-    for (const [name, form] of weightForms(outline, storage, withHead)) {
-      const values = await form.pack(base.tensors, stored.get(name)!);
-      for (const [i, { suffix }] of form.parts.entries()) yield [name + suffix, values[i]!];
+    for (const { name, members, parts, pack } of weightGroups(outline, storage, withHead, stacks)) {
+      const tensors = members.map((member) => stored.get(member)!);
+      const values = await pack(base.tensors, tensors);
+      for (const [i, { suffix }] of parts.entries()) yield [name + suffix, values[i]!];
     }
   }
 }

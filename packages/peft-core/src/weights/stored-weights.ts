@@ -1,16 +1,59 @@
-import type { ProgramBuilder } from '@graft/tf-graph';
+import type { ProgramBuilder, TypedArray, Variable } from '@graft/tf-graph';
+import type { TensorSource } from '../files.ts';
 import type { FrozenWeight } from '../nn/weight.ts';
 import type { ModelOutline } from '../outlines/outline.ts';
-import { type BaseStorage, NF4_TABLE, type StoredWeight, storedWeights } from './base-storage.ts';
-import { int8Form, nf4Form, plainForm, type WeightForm } from './weight-forms.ts';
+import {
+  type BaseStorage,
+  NF4_TABLE,
+  type StoredPart,
+  type StoredWeight,
+  storedWeights,
+} from './base-storage.ts';
+import { int8Form, nf4Form, plainForm, stackedForm, type WeightForm } from './weight-forms.ts';
 
-/** The form of every frozen weight, by name. */
-export function weightForms(
+/** One or several frozen weights that lie together. */
+export interface WeightGroup {
+  /** What its variables' names begin with. */
+  name: string;
+  /** Parameter names. */
+  members: string[];
+  parts: StoredPart[];
+  /** Values of the parts, in order, from the base model's tensors of the members. */
+  pack(tensors: TensorSource, names: string[]): Promise<TypedArray[]>;
+  /** The members over the parts' variables. */
+  weights(variables: Variable[], nf4Table: Variable | null): FrozenWeight[];
+}
+
+/**
+ * How every frozen weight lies in a program. `stacks` are linear modules whose matrices are kept as one, where the storage has
+ * room for that: nothing quantised.
+ */
+export function weightGroups(
   outline: ModelOutline,
   storage: BaseStorage,
   withHead: boolean,
-): Map<string, WeightForm> {
-  return new Map(storedWeights(outline, storage, withHead).map((weight) => [weight.name, formOf(weight)]));
+  stacks: readonly string[][],
+): WeightGroup[] {
+  const stored = new Map(storedWeights(outline, storage, withHead).map((weight) => [weight.name, weight]));
+  const groups: WeightGroup[] = [];
+  for (const stack of stacks) {
+    const own = stack.map((module) => stored.get(`${module}.weight`)!);
+    const dtype = own[0]!.storage;
+    if (dtype !== 'float32' && dtype !== 'bfloat16') continue;
+    const members = own.map(({ name }) => name);
+    for (const name of members) stored.delete(name);
+    const shapes = own.map(({ shape }) => shape);
+    groups.push({ name: members.join('+'), members, ...stackedForm(shapes, dtype) });
+  }
+  for (const weight of stored.values()) {
+    const form = formOf(weight);
+    groups.push({
+      ...{ name: weight.name, members: [weight.name], parts: form.parts },
+      pack: (tensors, [name]) => form.pack(tensors, name!),
+      weights: (variables, table) => [form.weight(variables, table)],
+    });
+  }
+  return groups;
 }
 
 function formOf({ shape, storage, transposed }: StoredWeight): WeightForm {
@@ -31,14 +74,16 @@ export function declareWeights(
   outline: ModelOutline,
   storage: BaseStorage,
   withHead: boolean,
+  stacks: readonly string[][] = [],
 ): Map<string, FrozenWeight> {
   const table = storage === 'nf4' ? builder.variable({ ...NF4_TABLE, dtype: 'float32' }) : null;
   const weights = new Map<string, FrozenWeight>();
-  for (const [name, form] of weightForms(outline, storage, withHead)) {
-    const variables = form.parts.map(({ suffix, shape, dtype }) =>
-      builder.variable({ name: name + suffix, shape, dtype }),
+  for (const group of weightGroups(outline, storage, withHead, stacks)) {
+    const variables = group.parts.map(({ suffix, shape, dtype }) =>
+      builder.variable({ name: group.name + suffix, shape, dtype }),
     );
-    weights.set(name, form.weight(variables, table));
+    for (const [i, weight] of group.weights(variables, table).entries())
+      weights.set(group.members[i]!, weight);
   }
   return weights;
 }

@@ -31,6 +31,39 @@ export function plainForm(shape: number[], dtype: 'float32' | 'bfloat16'): Weigh
   };
 }
 
+/** Matrices `(out, in)` of the same input as one, below each other. Each is read as the rows that are its own. */
+export function stackedForm(shapes: number[][], dtype: 'float32' | 'bfloat16') {
+  const width = shapes[0]![1]!;
+  const rows = shapes.reduce((sum, [own]) => sum + own!, 0);
+  const form = plainForm([rows, width], dtype);
+  return {
+    parts: form.parts,
+    async pack(tensors: TensorSource, names: string[]): Promise<TypedArray[]> {
+      const values = dtype === 'float32' ? new Float32Array(rows * width) : new Uint16Array(rows * width);
+      let at = 0;
+      for (const name of names) {
+        const [own] = await plainForm([], dtype).pack(tensors, name);
+        values.set(own as typeof values, at);
+        at += own!.length;
+      }
+      return [values];
+    },
+    weights(variables: Variable[]): FrozenWeight[] {
+      const whole = form.weight(variables, null);
+      let next = 0;
+      return shapes.map((shape) => {
+        const row = next;
+        next += shape[0]!;
+        return {
+          ...{ kind: 'frozen', shape, stack: { whole, row } },
+          read: (...after) => tf.slice(whole.read(...after), [row, 0], [shape[0]!, width]),
+          gather: (ids) => whole.gather(tf.add(ids, tf.scalar(row, 'int32'))),
+        };
+      });
+    },
+  };
+}
+
 /** Signed bytes, and a scale for each output of a linear matrix (`(out, in)` or `(in, out)`) or each row of an embedding table. */
 export function int8Form(shape: number[], transposed: boolean): WeightForm {
   const [rows, columns] = shape as [number, number];

@@ -79,7 +79,7 @@ async function measure(
     grid: plan.shape,
   });
   try {
-    await loadWeights(built.program, base, architecture, storage);
+    await loadWeights(built.program, base, architecture, storage, { stacks: built.model.stacks });
     if (adapter.values) await built.program.write([['adapter', await adapter.values(built.model)]]);
     return evaluate(built, plan, examples, own).loss;
   } finally {

@@ -3,7 +3,7 @@ import { embeddingCopies } from '../embedding-copies.ts';
 import { addMerge, savedModules } from '../saved-modules.ts';
 import { isWithin, transposedTargets, writtenTargets } from '../target-modules.ts';
 import { addTokenRows } from '../token-rows.ts';
-import type { Attachment, EmbeddingWrapper, LinearWrapper, Tuner } from '../tuner.ts';
+import type { Attachment, EmbeddingWrapper, LinearWrapper, LowRankUpdate, Tuner } from '../tuner.ts';
 import { addBiases, biasCopies } from './biases.ts';
 import type { LoraConfig } from './config.ts';
 import { initialA, initialB, initialBias, initialMagnitude } from './init.ts';
@@ -20,6 +20,7 @@ function attach(config: LoraConfig, model: Architecture): Attachment {
   const saved = savedModules(config, model);
   const { parameters, replacements, merges } = saved;
   const linears = new Map<string, LinearWrapper>();
+  const lowRank = new Map<string, LowRankUpdate>();
   const embeddings = new Map<string, EmbeddingWrapper>();
   const targets = loraTargets(config, model).targets.filter(
     ({ name }) => !saved.modules.some((module) => isWithin(name, module)),
@@ -44,6 +45,8 @@ function attach(config: LoraConfig, model: Architecture): Attachment {
       });
     if (kind === 'embedding') embeddings.set(name, loraEmbedding(own, target));
     else linears.set(name, (config.use_dora ? doraLinear : loraLinear)(own, target, config.lora_dropout));
+    if (kind !== 'embedding' && !config.use_dora && !config.lora_bias && config.lora_dropout === 0)
+      lowRank.set(name, { a: own.a, b: own.b, scale });
     addMerge(merges, `${name}.weight`, mergedWeight(own, target));
     const { bias } = own;
     if (bias) {
@@ -56,6 +59,7 @@ function attach(config: LoraConfig, model: Architecture): Attachment {
   return {
     parameters,
     linears,
+    lowRank,
     embeddings,
     replacements,
     merges,
