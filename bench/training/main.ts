@@ -6,7 +6,7 @@
  * npm run bench -- [--only demo,bf16] [--sides graft,peft] [--steps 20] [--output data/bench]
  * npm run bench -- --data FILE.jsonl --batch-size N --precision bf16 [--json]
  *   --only   words that narrow what runs: workloads (--list) and precisions
- *   --sides  the first is held against the others: graft, stock (Graft without its kernels), peft, expert (PEFT without padding)
+ *   --sides  the first is held against the others: graft, kernels (Graft with its own), peft, expert (PEFT without padding)
  *   --json   one JSON object on standard output, progress on standard error
  */
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
@@ -22,7 +22,7 @@ import { type PlannedExample, trainingPlan } from '../../scripts/golden/training
 import { inLockStep } from './lock-step.ts';
 import { type Comparison, compare, describeMachine, excludedSteps, markdown } from './report.ts';
 import { type Precision, type SideName, sideNames, startSide } from './sides.ts';
-import { type Workload, workloads } from './workloads.ts';
+import { adapters, type Workload, workloads } from './workloads.ts';
 
 const { values: options } = parseArgs({
   options: {
@@ -75,7 +75,7 @@ try {
     }
   }
   const machine = describeMachine(python);
-  const title = `Graft and PyTorch + HF PEFT, LoRA on SmolLM2-135M, ${steps - excludedSteps} pairs of steps`;
+  const title = `Graft and PyTorch + HF PEFT on SmolLM2-135M, ${steps - excludedSteps} pairs of steps`;
   if (options.json) console.log(JSON.stringify({ title, machine, comparisons }));
   const table = markdown(comparisons, machine, title);
   await mkdir(options.output, { recursive: true });
@@ -99,8 +99,7 @@ function ownData(file: string): () => Promise<Workload> {
     if (!Number.isInteger(batchSize) || batchSize < 1)
       throw new Error('--batch-size is a whole number above 0');
     await readFile(file);
-    const lora = { r: 8, lora_alpha: 16, target_modules: ['q_proj', 'v_proj'] };
-    return { name: file, trainingFile: resolve(file), batchSize, lora };
+    return { name: file, trainingFile: resolve(file), batchSize, peft: adapters.small };
   };
 }
 
@@ -120,7 +119,7 @@ async function exportModels(wanted: Precision[]): Promise<Record<Precision, stri
 }
 
 async function measure(workload: Workload, precision: Precision, model: string): Promise<Comparison> {
-  const peft = parsePeftConfig({ peft_type: 'LORA', ...workload.lora });
+  const peft = parsePeftConfig(workload.peft);
   const { training, steps: planned } = await trainingPlan({
     model,
     trainingFile: workload.trainingFile,
@@ -145,7 +144,7 @@ async function measure(workload: Workload, precision: Precision, model: string):
   const plans = {
     graft: { model, trainingFile: workload.trainingFile, peft, training, outputDir },
     peft: {
-      ...{ model, peft: { peft_type: 'LORA', ...workload.lora }, learning_rate: learningRate },
+      ...{ model, peft: workload.peft, learning_rate: learningRate },
       ...{ dtype: precision === 'fp32' ? ('float32' as const) : ('bfloat16' as const), steps: batches },
     },
   };

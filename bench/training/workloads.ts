@@ -9,8 +9,8 @@ export type Workload = {
   name: string;
   trainingFile: string;
   batchSize: number;
-  /** Fields of PEFT's LoraConfig. */
-  lora: Record<string, unknown>;
+  /** Fields of a PEFT config. */
+  peft: Record<string, unknown>;
 };
 
 const root = join(import.meta.dirname, '..', '..');
@@ -18,8 +18,10 @@ const syntheticRows = 4;
 const syntheticTokens = 256;
 const demoFolder = join(root, 'examples', 'bike-shop');
 
-const small = { r: 8, lora_alpha: 16, target_modules: ['q_proj', 'v_proj'] };
-const large = { r: 16, lora_alpha: 32, target_modules: 'all-linear' };
+/** What is trained: a little (8 ranks on two modules of a layer) or much (16 on all), by name. */
+export const adapters: Record<'small' | 'large', Record<string, unknown>> = JSON.parse(
+  await readFile(join(import.meta.dirname, 'testdata/adapters.json'), 'utf8'),
+);
 
 /** `folder` receives what is made; `model` gives the tokenizer. */
 type Make = (options: { model: string; folder: string }) => Promise<Workload>;
@@ -29,18 +31,23 @@ export const workloads: Record<string, Make> = {
   synthetic: async ({ model, folder }) => {
     const trainingFile = join(folder, 'synthetic.jsonl');
     await writeSynthetic(trainingFile, model);
-    return { name: 'synthetic', trainingFile, batchSize: syntheticRows, lora: small };
+    return { name: 'synthetic', trainingFile, batchSize: syntheticRows, peft: adapters.small };
   },
   demo: async () => ({
-    ...{ name: 'demo', trainingFile: join(demoFolder, 'train.jsonl'), batchSize: 8, lora: small },
+    ...{ name: 'demo', trainingFile: join(demoFolder, 'train.jsonl'), batchSize: 8, peft: adapters.small },
   }),
   'demo-all': async () => ({
-    ...{ name: 'demo-all', trainingFile: join(demoFolder, 'train.jsonl'), batchSize: 8, lora: large },
+    ...{
+      name: 'demo-all',
+      trainingFile: join(demoFolder, 'train.jsonl'),
+      batchSize: 8,
+      peft: adapters.large,
+    },
   }),
   'long-prompt': async ({ folder }) => {
     const trainingFile = join(folder, 'long-prompt.jsonl');
     await writeLongPrompt(trainingFile);
-    return { name: 'long-prompt', trainingFile, batchSize: 8, lora: small };
+    return { name: 'long-prompt', trainingFile, batchSize: 8, peft: adapters.small };
   },
 };
 

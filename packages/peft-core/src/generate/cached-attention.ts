@@ -1,6 +1,6 @@
 import { tf, type Variable } from '@graft/tf-graph';
-import { attention, cachedCausalMask, lengthMask } from '../nn/attention.ts';
-import { byHead, queriesKeysValues, RotaryTables, sideBySide } from '../nn/heads.ts';
+import { attention, cachedCausalMask, lengthMask } from '../nn/attention/attention.ts';
+import { byHead, queriesKeysValues, RotaryTables, sideBySide } from '../nn/attention/heads.ts';
 import type { RuntimeOptions } from '../peft-model/peft-model.ts';
 
 /** One layer's variables `(kvHeads, context, D)` each. */

@@ -1,6 +1,6 @@
 import type { tf } from '@graft/tf-graph';
+import type { Heads, Projections } from '../nn/attention/heads.ts';
 import type { Columns } from '../nn/columns.ts';
-import type { Heads, Projections } from '../nn/heads.ts';
 import type { ModelOutline, ResidualSite, TaskType } from '../outlines/outline.ts';
 
 /** Position of the tokens of one run; rows × tokens is the static grid, N = rows · tokens. */

@@ -1,7 +1,7 @@
 import { tf } from '@graft/tf-graph';
 import { siluProduct } from '../nn/activations.ts';
-import { type Projections, queriesKeysValues } from '../nn/heads.ts';
-import { type Rotation, rotationOf } from '../nn/rotary.ts';
+import { type Projections, queriesKeysValues } from '../nn/attention/heads.ts';
+import { type Rotation, rotationOf } from '../nn/attention/rotary.ts';
 import type { DecoderOutline } from '../outlines/decoder.ts';
 import type { Architecture, ModelRuntime } from './architecture.ts';
 

@@ -1,6 +1,6 @@
 import { tf } from '@graft/tf-graph';
 import { activation } from '../nn/activations.ts';
-import { relativeBuckets } from '../nn/relative-positions.ts';
+import { relativeBuckets } from '../nn/attention/relative-positions.ts';
 import type { ResidualSite, TaskType } from '../outlines/outline.ts';
 import { t5 as family } from '../outlines/t5.ts';
 import type {

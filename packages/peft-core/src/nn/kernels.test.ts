@@ -5,7 +5,10 @@ import { test } from 'node:test';
 import { kernelSet, ProgramBuilder, tf } from '@graft/tf-graph';
 import { Random } from '../random.ts';
 import { siluProduct } from './activations.ts';
-import { attention } from './attention.ts';
+import { attention } from './attention/attention.ts';
+import { byHead, type Heads, RotaryTables, sideBySide } from './attention/heads.ts';
+import { rotationOf } from './attention/rotary.ts';
+import { segmentAttention } from './attention/segment-attention.ts';
 import {
   type Implementation,
   type MatmulPrecision,
@@ -13,12 +16,9 @@ import {
   withMatmulPrecision,
 } from './computation.ts';
 import { headLoss } from './cross-entropy.ts';
-import { byHead, type Heads, RotaryTables, sideBySide } from './heads.ts';
 import { lowRankSum } from './low-rank.ts';
 import { rmsNorm } from './rms-norm.ts';
-import { rotationOf } from './rotary.ts';
 import { takeRows } from './rows.ts';
-import { segmentAttention } from './segment-attention.ts';
 
 interface Given {
   shape: number[];

@@ -2,7 +2,13 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { tf } from '@graft/tf-graph';
 import { type ActivationName, activation } from './activations.ts';
-import { attention, cachedCausalMask, packedCausalMask, packedMask, prefixMask } from './attention.ts';
+import {
+  attention,
+  cachedCausalMask,
+  packedCausalMask,
+  packedMask,
+  prefixMask,
+} from './attention/attention.ts';
 import { headLoss, lossesOfLogits } from './cross-entropy.ts';
 import { dropout } from './dropout.ts';
 import { matmul } from './matmul.ts';

@@ -1,10 +1,10 @@
 import { tf } from '@graft/tf-graph';
 import type { Architecture, AttentionSite } from '../models/architecture.ts';
-import { attention, packedCausalMask, packedMask, prefixMask } from '../nn/attention.ts';
+import { attention, packedCausalMask, packedMask, prefixMask } from '../nn/attention/attention.ts';
+import { byHead, queriesKeysValues, RotaryTables, sideBySide } from '../nn/attention/heads.ts';
+import { segmentAttention } from '../nn/attention/segment-attention.ts';
 import { usesKernels } from '../nn/computation.ts';
 import type { RandomState } from '../nn/dropout.ts';
-import { byHead, queriesKeysValues, RotaryTables, sideBySide } from '../nn/heads.ts';
-import { segmentAttention } from '../nn/segment-attention.ts';
 import type { RuntimeOptions } from './peft-model.ts';
 
 /** Which position of packed rows belongs to which sequence. */

@@ -8,10 +8,10 @@ import {
 } from '@graft/tf-graph';
 import type { PeftConfig } from '../config/index.ts';
 import type { Architecture, AttentionSite, ModelRuntime } from '../models/architecture.ts';
+import type { Projections } from '../nn/attention/heads.ts';
 import { type Implementation, usesKernels } from '../nn/computation.ts';
 import { dropout, type RandomState } from '../nn/dropout.ts';
 import { embedding } from '../nn/embedding.ts';
-import type { Projections } from '../nn/heads.ts';
 import { layerNorm } from '../nn/layer-norm.ts';
 import { linear } from '../nn/linear.ts';
 import { lowRankSum } from '../nn/low-rank.ts';

@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { scalarOf } from '@graft/tf-graph';
 import { fillBatch, planTraining } from '../examples/index.ts';
 import { Random } from '../random.ts';
-import { implementationHere } from '../train/implementation.ts';
+import { implementationHere } from '../train/machine/implementation.ts';
 import { feedsOf } from '../train/objectives/objective.ts';
 import { optimizerScalars } from '../train/optimizer.ts';
 import type { TrainOptions } from '../train/records.ts';

@@ -12,7 +12,7 @@ import { MetricLog, type MetricSeries } from './checkpoints/metric-series.ts';
 import { adoptCheckpoint, type PassedOver } from './checkpoints/read-checkpoint.ts';
 import { BEST_ADAPTER, type CheckpointState } from './checkpoints/write-checkpoint.ts';
 import { type Measured, type Measurement, measuredExamples } from './evaluation.ts';
-import { implementationHere } from './implementation.ts';
+import { implementationHere } from './machine/implementation.ts';
 import { effectivePrecision, type Requirements, threadCount } from './precision.ts';
 import type { TrainOptions } from './records.ts';
 import type { TrainingSetup } from './setup.ts';

@@ -19,7 +19,7 @@ import { leadingPositions } from '../tuners/methods.ts';
 import { attach } from '../tuners/registry.ts';
 import type { Attachment } from '../tuners/tuner.ts';
 import { asksForBest } from './best-model.ts';
-import { implementationHere } from './implementation.ts';
+import { implementationHere } from './machine/implementation.ts';
 import { type Objective, objectiveOf } from './objectives/objective.ts';
 import type { TrainOptions } from './records.ts';
 

@@ -5,7 +5,7 @@ import type { PeftModel } from '../../peft-model/peft-model.ts';
 import { baseStorage } from '../../weights/base-storage.ts';
 import { loadWeights } from '../../weights/load-weights.ts';
 import { evaluate, measuredExamples } from '../evaluation.ts';
-import { implementationHere } from '../implementation.ts';
+import { implementationHere } from '../machine/implementation.ts';
 import { effectivePrecision } from '../precision.ts';
 import type { TrainOptions } from '../records.ts';
 import { setUpTraining, type TrainingSetup } from '../setup.ts';

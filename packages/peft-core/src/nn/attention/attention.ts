@@ -1,6 +1,6 @@
 import { customGradient, tf, withControlDependency } from '@graft/tf-graph';
-import { dropoutMask, nextSeed, type RandomState } from './dropout.ts';
-import { matmul } from './matmul.ts';
+import { dropoutMask, nextSeed, type RandomState } from '../dropout.ts';
+import { matmul } from '../matmul.ts';
 
 /** Added to a score where attention is not allowed. Finite, so that a row with everything masked does not become NaN. */
 const MASKED = -1e9;

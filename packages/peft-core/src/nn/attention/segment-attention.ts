@@ -1,5 +1,5 @@
 import { attr, customGradient, rawOp, tf, withControlDependency } from '@graft/tf-graph';
-import { flowing } from './computation.ts';
+import { flowing } from '../computation.ts';
 import type { Heads, Projections } from './heads.ts';
 
 export interface SegmentAttentionOptions {

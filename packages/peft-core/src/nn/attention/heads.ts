@@ -1,5 +1,5 @@
 import { tf } from '@graft/tf-graph';
-import { type Columns, separate } from './columns.ts';
+import { type Columns, separate } from '../columns.ts';
 import { type RotaryTable, type Rotation, rotaryTable, rotate } from './rotary.ts';
 
 /** How one attention's heads lie in its queries, keys and values, and what is done to them first. */
