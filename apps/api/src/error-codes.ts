@@ -60,6 +60,7 @@ export const errorCodes = {
     429,
     'The key or the address has sent too many requests in this minute; retry after the seconds of Retry-After.',
   ],
+  headers_too_large: [431, 'The address and the headers together are larger than 16 kB.'],
   budget_exceeded: [
     429,
     'The budget of the team for this month is spent; the message names it, what was used, and when it is free again.',

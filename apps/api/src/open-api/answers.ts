@@ -49,6 +49,7 @@ const errors: Record<number, [name: string, ...headers: string[]]> = {
   416: ['RangeNotSatisfiable', 'Content-Range'],
   422: ['UnprocessableContent'],
   429: ['TooManyRequests', 'Retry-After', 'X-Should-Retry'],
+  431: ['RequestHeaderFieldsTooLarge'],
   500: ['InternalServerError'],
   502: ['BadGateway'],
   503: ['ServiceUnavailable', 'Retry-After'],
@@ -91,5 +92,5 @@ export function edgeStatuses(access: Access | undefined, hasBody: boolean): numb
   // The paths outside of /v1, which orchestrators ask.
   if (access === undefined) return [405];
   const asksForKey = access === 'public' ? [] : [401, 403];
-  return [400, ...asksForKey, 405, 408, ...(hasBody ? [413, 415] : []), 429, 500, 503];
+  return [400, ...asksForKey, 405, 408, ...(hasBody ? [413, 415] : []), 429, 431, 500, 503];
 }

@@ -79,9 +79,15 @@ const unchanged = { description: 'Unchanged since the ETag that If-None-Match na
 function withBytes(schema: FastifySchema, url: string, isRead: boolean): FastifySchema {
   const own = schema.response as Record<string, object> | undefined;
   // Left to the plugin, `produces` would be the type of errors, too.
-  const { produces: [type = 'application/octet-stream'] = [], ...rest } = schema;
-  const bytes = { description: 'The bytes.', content: { [type]: { schema: { type: 'string' } } } };
+  const { produces = [], ...rest } = schema;
+  const types = produces.length > 0 ? produces : ['application/octet-stream'];
+  const content = Object.fromEntries(types.map((type) => [type, { schema: { type: 'string' } }]));
+  const bytes = { description: 'The bytes.', content };
   const answers = own ?? { 200: bytes, 206: bytes, 404: ref(ErrorSchema), 416: ref(ErrorSchema) };
+  if (own?.[200] && produces.length > 0) {
+    const asAsked = { 'application/json': { schema: own[200] }, ...content };
+    Object.assign(answers, { 200: { description: 'As it was asked for.', content: asAsked } });
+  }
   const maybe = isRead && url.startsWith('/v1/') ? { 304: unchanged } : {};
   return { ...rest, response: { ...maybe, ...answers } };
 }

@@ -2,9 +2,16 @@ import type { Socket } from 'node:net';
 import { errorBody } from '../api-error.ts';
 import { newRequestId } from './request-log.ts';
 
-const answers: Record<string, [status: string, code: 'bad_request' | 'request_timeout', message: string]> = {
+const answers: Record<
+  string,
+  [status: string, code: 'bad_request' | 'request_timeout' | 'headers_too_large', message: string]
+> = {
   ERR_HTTP_REQUEST_TIMEOUT: ['408 Request Timeout', 'request_timeout', 'The request did not arrive in time.'],
-  HPE_HEADER_OVERFLOW: ['431 Request Header Fields Too Large', 'bad_request', 'The headers are too large.'],
+  HPE_HEADER_OVERFLOW: [
+    '431 Request Header Fields Too Large',
+    'headers_too_large',
+    'The address and the headers together are larger than 16 kB.',
+  ],
 };
 
 /** Answers what Node cannot read as HTTP. It never becomes a request, so the answer is written to the bare socket. */

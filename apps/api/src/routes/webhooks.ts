@@ -26,6 +26,7 @@ import {
   RotationSchema,
   toWireDelivery,
   toWireWebhook,
+  usualOverlap,
   WebhookChangesSchema,
   WebhookParams,
   WebhookSchema,
@@ -151,7 +152,7 @@ export const webhookRoutes: FastifyPluginAsyncTypebox = async (app) => {
     async (request) => {
       const { teamId, keyId, personId } = request.caller;
       const id = request.params.webhook_id;
-      const overlapSeconds = request.body.overlap_seconds;
+      const overlapSeconds = request.body.overlap_seconds ?? usualOverlap;
       return withSecret(
         found(await rotateWebhookSecret(services, teamId, id, { overlapSeconds, keyId, personId }), id),
       );

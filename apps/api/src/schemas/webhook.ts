@@ -69,16 +69,20 @@ export const WebhookChangesSchema = named(
 );
 
 const day = 24 * 3600;
+/** Seconds that the secrets before a new one go on signing, unless it is said. */
+export const usualOverlap = day;
 
 export const RotationSchema = named(
   'RotateWebhookSecret',
   {
-    overlap_seconds: Type.Integer({
-      minimum: 0,
-      maximum: 7 * day,
-      default: day,
-      description: 'For so long the secrets before the new one sign, too. 0: none does any more.',
-    }),
+    overlap_seconds: Type.Optional(
+      Type.Integer({
+        minimum: 0,
+        maximum: 7 * day,
+        default: usualOverlap,
+        description: 'For so long the secrets before the new one sign, too. 0: none does any more.',
+      }),
+    ),
   },
   closed,
 );

@@ -1894,7 +1894,7 @@ export interface RotateApiKey {
 
 export interface RotateWebhookSecret {
   /** For so long the secrets before the new one sign, too. 0: none does any more. */
-  overlap_seconds: number;
+  overlap_seconds?: number;
 }
 
 /** Chosen parameters of the base model are trained themselves: biases (BitFit, Ben Zaken et al. 2021, arXiv:2106.10199), norms, the head, layers. */

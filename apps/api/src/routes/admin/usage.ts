@@ -49,6 +49,7 @@ export const adminUsageRoutes: FastifyPluginAsyncTypebox = async (app) => {
         description: 'Teams that were deleted, too. JSON or CSV.',
         querystring: AdminUsageQuery,
         response: { 200: ref(UsagePageSchema), ...errorResponses(400, 401, 403) },
+        produces: ['text/csv'],
       },
     },
     async (request, reply) =>

@@ -33,6 +33,7 @@ export const usageRoutes: FastifyPluginAsyncTypebox = async (app) => {
           'Trained tokens, device seconds, tokens of completions and stored bytes, with what they cost; JSON or CSV.',
         querystring: UsageQuery,
         response: { 200: ref(UsagePageSchema), ...errorResponses(400, 401, 403) },
+        produces: ['text/csv'],
       },
     },
     async (request, reply) =>
