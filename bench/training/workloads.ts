@@ -44,6 +44,12 @@ export const workloads: Record<string, Make> = {
       peft: adapters.large,
     },
   }),
+  // 400 questions and answers of 4 to 400 words, no two of which begin alike.
+  mixed: async () => ({
+    name: 'mixed',
+    trainingFile: join(import.meta.dirname, 'testdata/instructions.jsonl'),
+    ...{ batchSize: 8, peft: adapters.small },
+  }),
   'long-prompt': async ({ folder }) => {
     const trainingFile = join(folder, 'long-prompt.jsonl');
     await writeLongPrompt(trainingFile);

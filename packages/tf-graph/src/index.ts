@@ -10,6 +10,7 @@ export { nestedGrads, withNestedGradients } from './gradients/nested-gradients.t
 export { type Attr, attr } from './graph/attributes.ts';
 export { kernelSet } from './kernels.ts';
 export { cast, isTracing, rawOp, storageOf, withControlDependency } from './ops/raw-op.ts';
+export { VaryingSizeError } from './ops/varying-size.ts';
 export type {
   InputSpec,
   InputSpecs,

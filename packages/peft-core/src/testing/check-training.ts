@@ -52,7 +52,7 @@ export async function checkTraining(
     const start = await startValues(model, base, { ...options, seed: training.seed });
     const zeros = new Float32Array(start.length);
     const batch = fillBatch(plan, data.training, 0, 0, layout);
-    const feeds = feedsOf(objective, batch, batch.labelCount);
+    const feeds = feedsOf(objective, batch, batch.labelCount, built.varies);
     const lossAt = async (values: Float32Array) => {
       await program.write([['adapter', values]]);
       return scalarOf(program.run(evaluate, feeds).loss);

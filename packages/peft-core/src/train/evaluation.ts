@@ -35,7 +35,7 @@ export interface Measurement {
 
 /** Measures a model on every example of the plan, each once. */
 export function evaluate(
-  { program, objective, model, evaluate }: EvaluationProgram,
+  { program, objective, model, evaluate, varies }: EvaluationProgram,
   plan: BatchPlan,
   examples: TrainingExample[],
   layout: SequenceLayout,
@@ -48,7 +48,7 @@ export function evaluate(
   const predicted: number[] = [];
   for (let step = 0; step < plan.steps; step++) {
     const batch = fillBatch(plan, examples, step, 0, layout);
-    const out = program.run(evaluate, feedsOf(objective, batch, 1));
+    const out = program.run(evaluate, feedsOf(objective, batch, 1, varies));
     loss += scalarOf(out.loss);
     correct += scalarOf(out.correct);
     count += batch.labelCount;

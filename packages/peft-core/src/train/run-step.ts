@@ -39,7 +39,7 @@ export function runStep(run: TrainingRun): RecordOf<'step'> {
 }
 
 function takeStep({ built, plan, setup, options: { training }, step }: TrainingRun) {
-  const { program, objective, update } = built;
+  const { program, objective, update, varies } = built;
   const accumulation = training.gradient_accumulation_steps;
   const batches = Array.from({ length: accumulation }, (_, i) =>
     fillBatch(plan, setup.data.training, step, i, setup.layout),
@@ -57,7 +57,7 @@ function takeStep({ built, plan, setup, options: { training }, step }: TrainingR
   for (const [i, batch] of batches.entries()) {
     if (batch.labelCount === 0) continue;
     const seed = Int32Array.of(training.seed, step * accumulation + i);
-    const feeds = { ...feedsOf(objective, batch, labels), seed };
+    const feeds = { ...feedsOf(objective, batch, labels, varies), seed };
     if ('step' in update) {
       const out = program.run(update.step, { ...feeds, ...scalars });
       count(out);

@@ -82,6 +82,8 @@ export interface EvaluationProgram {
   objective: Objective;
   /** Null without data to measure on. */
   evaluate: Evaluate | null;
+  /** Its functions take as many positions as a batch has; otherwise those of the grid. */
+  varies: boolean;
 }
 
 /** The program that trains. */
@@ -95,6 +97,27 @@ export interface TrainProgram extends EvaluationProgram {
 export const STATE = ['adapter', 'exp_avg', 'exp_avg_sq'] as const;
 
 export function buildTrainProgram(spec: TrainProgramSpec, eager = false): TrainProgram {
+  return asLongAsNeeded(spec, (varies) => trainProgram(spec, varies, eager));
+}
+
+/**
+ * What `build` makes of a list of positions that is as long as each batch needs; of the longest where something in the model
+ * needs to know the length.
+ */
+function asLongAsNeeded<T>(
+  { implementation, grid }: Pick<TrainProgramSpec, 'implementation' | 'grid'>,
+  build: (varies: boolean) => T,
+): T {
+  if (implementation === 'stock' || grid.rows > 1 || grid.inputTokens > 0) return build(false);
+  try {
+    return build(true);
+  } catch {
+    // A size that is needed is a VaryingSizeError, or two sizes that do not fit; any other fault comes again.
+    return build(false);
+  }
+}
+
+function trainProgram(spec: TrainProgramSpec, varies: boolean, eager: boolean): TrainProgram {
   const { training, grid, objective } = spec;
   const builder = new ProgramBuilder();
   const model = declarePeftModel(
@@ -109,7 +132,10 @@ export function buildTrainProgram(spec: TrainProgramSpec, eager = false): TrainP
 
   const scalar = { shape: [], dtype: 'float32' } as const;
   const stepInputs: StepInputs = { learning_rate: scalar, step_size: scalar, root_correction: scalar };
-  const passInputs: PassInputs = { ...batchInputs(objective, grid), seed: { shape: [2], dtype: 'int32' } };
+  const passInputs: PassInputs = {
+    ...batchInputs(objective, grid, varies),
+    seed: { shape: [2], dtype: 'int32' },
+  };
   const pass = (inputs: InputTensors<PassInputs>) =>
     lossAndGradients(objective, { model, grid, inputs }, inputs.seed, training.gradient_checkpointing);
 
@@ -156,11 +182,11 @@ export function buildTrainProgram(spec: TrainProgramSpec, eager = false): TrainP
   const measured = spec.evaluationGrid;
   const evaluate =
     measured &&
-    define('evaluate', batchInputs(objective, measured), (inputs) =>
+    define('evaluate', batchInputs(objective, measured, varies), (inputs) =>
       evaluated(objective, { model, grid: measured, inputs }),
     );
   const program = eager ? builder.buildEager() : builder.build();
-  return { program, model, objective, update, evaluate, fold };
+  return { program, model, objective, update, evaluate, fold, varies };
 }
 
 /** The function `evaluate` alone, over a finished adapter (or the plain base model), in the precision it was trained in. */
@@ -173,15 +199,17 @@ export function buildEvaluationProgram(
     form: AttachmentForm;
   },
 ): EvaluationProgram {
-  const { objective, grid } = spec;
-  const builder = new ProgramBuilder();
-  const model = declarePeftModel(
-    ...([builder, spec.architecture, spec.peft, spec.storage, spec.form, spec.implementation] as const),
-  );
-  const evaluate = builder.function('evaluate', batchInputs(objective, grid), (inputs) =>
-    computing(spec, () => evaluated(objective, { model, grid, inputs })),
-  );
-  return { program: builder.build(), model, objective, evaluate };
+  return asLongAsNeeded(spec, (varies) => {
+    const { objective, grid } = spec;
+    const builder = new ProgramBuilder();
+    const model = declarePeftModel(
+      ...([builder, spec.architecture, spec.peft, spec.storage, spec.form, spec.implementation] as const),
+    );
+    const evaluate = builder.function('evaluate', batchInputs(objective, grid, varies), (inputs) =>
+      computing(spec, () => evaluated(objective, { model, grid, inputs })),
+    );
+    return { program: builder.build(), model, objective, evaluate, varies };
+  });
 }
 
 const computing = <T>(

@@ -59,7 +59,7 @@ if (process.argv[2]) {
   test('withControlDependency puts control inputs on the graph, none for constants', () => {
     const session = new RecordedSession();
     const graph = new Graph(session);
-    symbolicBackend.trace(graph, () => {
+    symbolicBackend.trace(graph, null, () => {
       const attrs = [attr.type('dtype', 'float32'), attr.shape('shape', [2])];
       const [x] = symbolicBackend.tensors(graph.node('Placeholder', [], attrs, 'x'));
       withControlDependency(tf.neg(x!), x!, tf.scalar(1), tf.square(x!));

@@ -5,6 +5,7 @@ import { type Attr, attr } from '../graph/attributes.ts';
 import type { Graph, GraphNode, HostValue } from '../graph/graph.ts';
 import { binding, type NodeJSKernelBackend, nativeBackend, tf } from '../tensorflow.ts';
 import { bindTypes, grouped, signatureOf } from './op-signature.ts';
+import { refuseStatic, withOpenSizes } from './varying-size.ts';
 
 export const symbolicBackendName = 'graft-graph';
 
@@ -26,6 +27,8 @@ const movers = new Set([
 class SymbolicBackend extends NativeBackend {
   readonly entries = new tf.DataStorage<Entry>(this, tf.engine());
   #graph: Graph | null = null;
+  /** What stands for the size that varies, in a function that has one. */
+  #standIn: number | null = null;
 
   constructor() {
     super(binding, '@tensorflow/tfjs-node-gpu');
@@ -36,24 +39,29 @@ class SymbolicBackend extends NativeBackend {
     return this.#graph;
   }
 
-  /** Runs `body` with this backend recording into `graph`. */
-  trace<T>(graph: Graph, body: () => T): T {
+  /** Runs `body` with this backend recording into `graph`; `standIn` stands for a size that varies. */
+  trace<T>(graph: Graph, standIn: number | null, body: () => T): T {
     const before = tf.getBackend();
     const outer = this.#graph;
     this.#graph = graph;
+    this.#standIn = standIn;
     tf.setBackend(symbolicBackendName);
     try {
       return body();
     } finally {
       this.#graph = outer;
+      this.#standIn = null;
       tf.setBackend(before);
     }
   }
 
   /** tfjs tensors of a node's outputs. */
   tensors({ name, outputs }: GraphNode): tf.Tensor[] {
-    return outputs.map(({ dtype: code, shape }, i) => {
+    return outputs.map(({ dtype: code, shape: inferred }, i) => {
       const ref = `${name}:${i}`;
+      const standIn = this.#standIn;
+      if (standIn && inferred) refuseStatic(ref, inferred, standIn);
+      const shape = standIn && inferred ? inferred.map((size) => (size === -1 ? standIn : size)) : inferred;
       if (!shape || shape.includes(-1))
         throw new Error(
           `${ref} has no static shape: an input that decides it must be a host value, not a computed one`,
@@ -98,7 +106,13 @@ class SymbolicBackend extends NativeBackend {
     return this.executeMultipleOutputs(op, attrs, inputs)[0]!;
   }
   override executeMultipleOutputs(op: string, attrs: Attr[], inputs: tf.TensorInfo[]): tf.Tensor[] {
-    return this.record(op, attrs, this.#asVisible(op, inputs));
+    const standIn = this.#standIn;
+    const hostValues = (input: tf.TensorInfo) => {
+      const entry = this.entries.get(input.dataId);
+      return 'host' in entry ? (entry.host.values as ArrayLike<number>) : null;
+    };
+    const open = standIn === null ? inputs : withOpenSizes(op, inputs, standIn, hostValues);
+    return this.record(op, attrs, this.#asVisible(op, open));
   }
 
   /**
@@ -131,6 +145,7 @@ class SymbolicBackend extends NativeBackend {
   ): void {
     if (dtype !== 'float32' && dtype !== 'int32' && dtype !== 'bool')
       throw new Error(`a graph cannot hold a ${dtype} constant`);
+    if (this.#standIn !== null) refuseStatic('a constant', shape, this.#standIn);
     this.entries.set(dataId, { host: { values: values as tf.TypedArray, shape, dtype }, refCount });
   }
   override readSync(dataId: object): Float32Array {

@@ -2,18 +2,29 @@
 import { type DType, sizeOf, type TypedArray } from '../dtypes.ts';
 import { type InputSpec, type ProgramFunction, presentIn, type VariableSpec } from './program.ts';
 
-/** The feeds of a function's inputs, in their order. Throws when one is missing, unknown or unfit. */
+/** The feeds of a function's inputs, in their order, each with the shape that it has. Throws when one is missing, unknown or unfit. */
 export function checkFeeds(
   fn: ProgramFunction,
   feeds: Readonly<Record<string, TypedArray | undefined>>,
 ): { name: string; input: InputSpec; data: TypedArray }[] {
   for (const [name] of presentIn(feeds))
     if (!fn.inputs[name]) throw new Error(`function "${fn.name}" has no input "${name}"`);
+  let length: number | undefined;
   return presentIn(fn.inputs).map(([name, input]) => {
     const data = feeds[name];
     if (!data) throw new Error(`function "${fn.name}" needs a feed for its input "${name}"`);
-    checkArray(`feed "${name}" of function "${fn.name}"`, data, feedArray(input), input.shape);
-    return { name, input, data };
+    const what = `feed "${name}" of function "${fn.name}"`;
+    if (!input.varies) {
+      checkArray(what, data, feedArray(input), input.shape);
+      return { name, input, data };
+    }
+    const [most, ...rest] = input.shape as [number, ...number[]];
+    const first = data.length / sizeOf(rest);
+    checkArray(what, data, feedArray(input), [Math.ceil(first), ...rest]);
+    if (first > most || (length !== undefined && first !== length))
+      throw new Error(`${what} has a first axis of ${first} where ${length ?? `at most ${most}`} is needed`);
+    length = first;
+    return { name, input: { ...input, shape: [first, ...rest] }, data };
   });
 }
 

@@ -8,6 +8,7 @@ import { Graph } from '../graph/graph.ts';
 import { createFeed, deleteFeed, type Feed, GraphSession } from '../graph/graph-session.ts';
 import { cast, storageOf } from '../ops/raw-op.ts';
 import { symbolicBackend } from '../ops/symbolic-backend.ts';
+import { standInBeside } from '../ops/varying-size.ts';
 import { tf } from '../tensorflow.ts';
 import { checkFeeds, checkValue, lookUp } from './checks.ts';
 import { GraphVariable } from './graph-variable.ts';
@@ -59,14 +60,18 @@ export class GraphProgram implements Program {
 
   #trace(graph: Graph, fn: ProgramFunction, current: CurrentRun): TracedFunction {
     const variables = [...this.#variables.values()];
-    return symbolicBackend.trace(graph, () =>
+    const inputSpecs = presentIn(fn.inputs).map(([, spec]) => spec);
+    const sizes = [...variables, ...inputSpecs.filter(({ varies }) => !varies)].flatMap(({ shape }) => shape);
+    const standIn = inputSpecs.some(({ varies }) => varies) ? standInBeside(sizes) : null;
+    return symbolicBackend.trace(graph, standIn, () =>
       graph.within(fn.name, () => {
         tf.engine().startScope(fn.name);
         try {
           for (const variable of variables) variable.begin();
           const feeds: string[] = [];
-          const inputs = presentIn(fn.inputs).map(([name, { shape, dtype }]) => {
-            const attrs = [attr.type('dtype', dtype), attr.shape('shape', [...shape])];
+          const inputs = presentIn(fn.inputs).map(([name, { shape, dtype, varies }]) => {
+            const sizes = varies ? [-1, ...shape.slice(1)] : [...shape];
+            const attrs = [attr.type('dtype', dtype), attr.shape('shape', sizes)];
             const node = graph.node('Placeholder', [], attrs, `in/${name}`);
             feeds.push(`${node.name}:0`);
             return [name, symbolicBackend.tensors(node)[0]!] as const;

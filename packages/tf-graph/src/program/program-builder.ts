@@ -87,7 +87,13 @@ export class ProgramBuilder {
 
   #fill(program: Program, fromVariable = 0, fromFunction = 0): Program {
     const [variables, functions] = [[...this.#variables.values()], [...this.#functions.values()]];
-    program.add(variables.slice(fromVariable), functions.slice(fromFunction));
+    try {
+      program.add(variables.slice(fromVariable), functions.slice(fromFunction));
+    } catch (error) {
+      // Nobody else has one that is not made yet.
+      if (fromFunction + fromVariable === 0) program.close();
+      throw error;
+    }
     this.#done = { variables: variables.length, functions: functions.length };
     return program;
   }

@@ -1,11 +1,17 @@
 // Terms. A program is a set of named functions over shared variables. A function maps named inputs to named outputs and
-// may assign variables; its shapes are static. A feed is an input's value for one run.
+// may assign variables; its shapes are static, but for one axis where an input varies. A feed is an input's value for one run.
 import type { DType, TypedArray, VisibleDType } from '../dtypes.ts';
 import type { tf } from '../tensorflow.ts';
 
 export interface InputSpec {
+  /** Where it varies, the first size is the most. */
   readonly shape: readonly number[];
   readonly dtype: VisibleDType;
+  /**
+   * The first axis may be shorter, by as much for all inputs of a function that vary, whose first sizes are the same. While the
+   * function is traced the axis has a size that stands for it; what would make a constant of that is a `VaryingSizeError`.
+   */
+  readonly varies?: true;
 }
 export interface VariableSpec {
   name: string;

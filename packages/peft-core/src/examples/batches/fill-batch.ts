@@ -42,6 +42,8 @@ export interface FilledBatch extends FilledGrid {
   poolVectors: Int32Array;
   /** The cosine that is wanted for example `k`. */
   scores: Float32Array;
+  /** Positions from the first to the last that holds a token; of a list, the rest is room that is left. */
+  length: number;
   /** Tokens of the examples in it. */
   tokenCount: number;
   labelCount: number;
@@ -67,6 +69,7 @@ export function fillBatch(
     poolWeights: new Float32Array(size),
     poolVectors: new Int32Array(size).fill(shape.sequences * shape.labels),
     scores: new Float32Array(shape.labels),
+    length: 0,
     tokenCount: 0,
     labelCount: 0,
   };
@@ -111,6 +114,7 @@ export function fillBatch(
     write(batch, start, segment, ids, { leading, from, to });
     for (let t = start; t < end; t++) (batch.positions[t] as number) += firstPosition;
     batch.spans.set([start, end], 4 * number);
+    batch.length = Math.max(batch.length, end);
     if (prefix) {
       batch.spans.set([prefix.offset, prefix.offset + prefix.length], 4 * number + 2);
       batch.parents.fill(batch.segments[prefix.offset] as number, start, end);

@@ -16,9 +16,12 @@ export function objectiveOf(format: DatasetFormat): Objective {
   return format === 'scored_pairs' ? 'cosine' : 'labels';
 }
 
-/** Inputs of a function that computes a loss on a grid. */
-export function batchInputs(objective: Objective, grid: GridShape): BatchOf<InputSpec> {
-  const perToken = { shape: [grid.rows * grid.tokens], dtype: 'int32' } as const;
+/** Inputs of a function that computes a loss on a grid; with `varies` on as many positions of a list as a batch has. */
+export function batchInputs(objective: Objective, grid: GridShape, varies: boolean): BatchOf<InputSpec> {
+  const perToken: InputSpec = {
+    ...{ shape: [grid.rows * grid.tokens], dtype: 'int32' },
+    ...(varies ? { varies } : {}),
+  };
   const perInput = { shape: [grid.rows * grid.inputTokens], dtype: 'int32' } as const;
   return {
     ...{ ids: perToken, positions: perToken, segments: perToken, parents: perToken },
@@ -30,9 +33,22 @@ export function batchInputs(objective: Objective, grid: GridShape): BatchOf<Inpu
   };
 }
 
+/** A list is as long as a multiple of this: products of odd sizes are slower. */
+const POSITION_MULTIPLE = 16;
+
 /** Feeds of these inputs; losses are summed and divided by `count`. */
-export function feedsOf(objective: Objective, batch: FilledBatch, count: number): BatchOf<TypedArray> {
-  const { ids, positions, segments, parents, spans, input } = batch;
+export function feedsOf(
+  objective: Objective,
+  batch: FilledBatch,
+  count: number,
+  varies: boolean,
+): BatchOf<TypedArray> {
+  const { spans, input } = batch;
+  const length = varies ? Math.ceil(batch.length / POSITION_MULTIPLE) * POSITION_MULTIPLE : batch.ids.length;
+  const used = (values: Int32Array) => values.subarray(0, length);
+  const [ids, positions, segments, parents] = [batch.ids, batch.positions, batch.segments, batch.parents].map(
+    used,
+  ) as [Int32Array, Int32Array, Int32Array, Int32Array];
   const common = {
     ...{ ids, positions, segments, parents, spans },
     ...(input.ids.length > 0

@@ -1,0 +1,158 @@
+/** A training made of kernels, on lists of positions, against the same on stock operations and a grid. */
+import '../nn/testing/with-kernels.ts';
+import assert from 'node:assert/strict';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { after, before, test } from 'node:test';
+import { scalarOf } from '@graft/tf-graph';
+import { type Arrangement, fillBatch, planTraining } from '../examples/index.ts';
+import { type BaseModel, openBaseModel } from '../files.ts';
+import type { Implementation, MatmulPrecision } from '../nn/computation.ts';
+import { tinyFamilies } from '../testing/tiny-families.ts';
+import { writeTinyModel } from '../testing/tiny-model.ts';
+import { trainOptions } from '../testing/train-adapter.ts';
+import { loadWeights } from '../weights/load-weights.ts';
+import { feedsOf } from './objectives/objective.ts';
+import { learningRateAt, optimizerScalars } from './optimizer.ts';
+import { setUpTraining } from './setup.ts';
+import { startValues } from './start-values.ts';
+import { buildTrainProgram } from './train-program.ts';
+
+const steps = 20;
+let root: string;
+let trainingFile: string;
+
+before(async () => {
+  root = await mkdtemp(path.join(tmpdir(), 'graft-kernels-'));
+  trainingFile = path.join(root, 'train.jsonl');
+  // Chats of two systems, and some without one.
+  const systems = ['Answer in one word, and be kind.', 'You sell bicycles and know all of them.', null];
+  const chats = Array.from({ length: 30 }, (_, i) => {
+    const system = systems[i % 3];
+    const own = [
+      { role: 'user', content: `${'why '.repeat(i % 4)}${i}?` },
+      { role: 'assistant', content: `it is ${i % 5}${'!'.repeat(i % 3)}` },
+    ];
+    return JSON.stringify({ messages: system ? [{ role: 'system', content: system }, ...own] : own });
+  });
+  await writeFile(trainingFile, chats.join('\n'));
+});
+after(async () => await rm(root, { recursive: true }));
+
+interface Way {
+  implementation: Implementation;
+  arrangement: Arrangement;
+  precision?: MatmulPrecision;
+}
+
+/** Losses and gradient norms of each step, the adapter at the end, and what the program was like. */
+async function trained(base: BaseModel, peft: Record<string, unknown>, way: Way, packing = true) {
+  const { implementation, arrangement, precision = 'fp32' } = way;
+  const options = trainOptions({
+    ...{ base, trainingFile, exampleCount: 30, peft, outputDir: path.join(root, 'adapter') },
+    training: { n_epochs: 10, max_steps: steps, learning_rate: 0.01, batch_size: 7, packing },
+  });
+  const { training } = options;
+  const setup = await setUpTraining(options);
+  const { architecture, objective, data } = setup;
+  const layout = { ...setup.layout, arrangement };
+  const plan = planTraining(data.training, training, layout);
+  const built = buildTrainProgram({
+    ...{ architecture, objective, peft: options.peft, form: 'trained', training },
+    ...{ storage: 'float32', precision, implementation, grid: plan.shape, evaluationGrid: null },
+  });
+  const { program, model, update, varies } = built;
+  assert.ok('step' in update);
+  try {
+    await loadWeights(program, base, architecture, 'float32', { stacks: model.stacks });
+    const start = await startValues(model, base, { ...options, seed: training.seed });
+    const zeros = new Float32Array(start.length);
+    await program.write([
+      ['adapter', start],
+      ['exp_avg', zeros],
+      ['exp_avg_sq', zeros],
+    ]);
+    const losses: number[] = [];
+    const norms: number[] = [];
+    for (let step = 0; step < steps; step++) {
+      const batch = fillBatch(plan, data.training, step, 0, layout);
+      const scalars = optimizerScalars(training, learningRateAt(training, step, steps), step + 1);
+      const feeds = feedsOf(objective, batch, batch.labelCount, varies);
+      const out = program.run(update.step, {
+        ...feeds,
+        ...scalars,
+        seed: Int32Array.of(training.seed, step),
+      });
+      losses.push(scalarOf(out.loss));
+      norms.push(scalarOf(out.norm));
+    }
+    const adapter = program.read(['adapter']).get('adapter') as Float32Array;
+    return { losses, norms, adapter, varies, stacks: model.stacks.length, positions: plan.shape.tokens };
+  } finally {
+    program.close();
+  }
+}
+
+const furthest = (a: number[], b: number[]) =>
+  a.reduce((most, x, i) => Math.max(most, Math.abs(x - b[i]!) / Math.abs(b[i]!)), 0);
+
+const shared = { implementation: 'kernels', arrangement: 'shared' } as const;
+const lora = { peft_type: 'LORA', r: 4, target_modules: 'all-linear' };
+
+/** Grouped queries; biases; norms over heads; a window that is shorter than the examples; learned positions. */
+const models: Record<string, Record<string, unknown>> = {
+  llama: {},
+  qwen2: { model_type: 'qwen2' },
+  qwen3: { model_type: 'qwen3' },
+  mistral: { model_type: 'mistral', sliding_window: 24 },
+  gpt2: tinyFamilies.gpt2,
+};
+
+for (const [family, config] of Object.entries(models)) {
+  test(`${family}: kernels on shared lists give what stock operations on a grid give, step by step`, async () => {
+    const folder = path.join(root, family);
+    await writeTinyModel(folder, config);
+    const base = await openBaseModel(folder);
+    try {
+      const reference = await trained(base, lora, { implementation: 'stock', arrangement: 'grid' });
+      const flat = await trained(base, lora, { implementation: 'kernels', arrangement: 'flat' });
+      const kernels = await trained(base, lora, shared);
+      const stock = await trained(base, lora, { implementation: 'stock', arrangement: 'shared' });
+      assert.ok(furthest(kernels.losses, flat.losses) < 1e-5, 'shared and not');
+      for (const way of [flat, kernels, stock]) {
+        assert.ok(furthest(way.losses, reference.losses) < 1e-5, 'losses');
+        assert.ok(furthest(way.norms, reference.norms) < 1e-3, 'gradients');
+      }
+      assert.ok(kernels.positions < 0.8 * flat.positions, `${kernels.positions} of ${flat.positions}`);
+      assert.deepEqual([kernels.varies, stock.varies], [true, false]);
+      const again = await trained(base, lora, shared);
+      assert.deepEqual(again.losses, kernels.losses, 'bit for bit');
+      assert.deepEqual(again.adapter, kernels.adapter, 'bit for bit');
+      const narrow = await trained(base, lora, { ...shared, precision: 'bf16' });
+      assert.ok(furthest(narrow.losses, reference.losses) < 0.05, 'in bfloat16');
+    } finally {
+      await base.close();
+    }
+  });
+}
+
+test('projections are one product where nothing but an update of low rank changes them', async () => {
+  const folder = path.join(root, 'stacks');
+  await writeTinyModel(folder);
+  const base = await openBaseModel(folder);
+  try {
+    assert.equal((await trained(base, lora, shared)).stacks, 4);
+    const scaled = {
+      peft_type: 'IA3',
+      target_modules: ['k_proj', 'down_proj'],
+      feedforward_modules: ['down_proj'],
+    };
+    const scales = await trained(base, scaled, shared);
+    assert.equal(scales.stacks, 2);
+    const reference = await trained(base, scaled, { implementation: 'stock', arrangement: 'grid' });
+    assert.ok(furthest(scales.losses, reference.losses) < 1e-5);
+  } finally {
+    await base.close();
+  }
+});

@@ -1,0 +1,69 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { VaryingSizeError } from '../ops/varying-size.ts';
+import { tf } from '../tensorflow.ts';
+import { ProgramBuilder } from './program-builder.ts';
+
+const rows = { shape: [6, 4], dtype: 'float32', varies: true } as const;
+const count = { shape: [6], dtype: 'int32', varies: true } as const;
+
+/** Loss and the gradient of w, of as many rows as are fed. */
+function build(eager = false) {
+  const builder = new ProgramBuilder();
+  const w = builder.variable({ name: 'w', shape: [4, 3] });
+  const table = builder.variable({ name: 'table', shape: [9, 4] });
+  const step = builder.function('step', { x: rows, ids: count }, ({ x, ids }) => {
+    const lossOf = (w: tf.Tensor) => {
+      const y = tf.matMul(tf.add(x, table.gather(ids)) as tf.Tensor2D, w as tf.Tensor2D);
+      const split = tf.reshape(y, [y.shape[0]!, 3, 1]);
+      const half = tf.slice(tf.reshape(tf.tanh(split), [-1, 3]), [0, 1], [y.shape[0]!, 2]);
+      return tf.sum(tf.matMul(half as tf.Tensor2D, half as tf.Tensor2D, true));
+    };
+    const { value, grads } = tf.valueAndGrads(lossOf)([w.read()]);
+    return { value, gradient: grads[0]!, x: tf.mul(x, 2) };
+  });
+  return { program: eager ? builder.buildEager() : builder.build(), step };
+}
+
+const values = (length: number) => Float32Array.from({ length }, (_, i) => Math.sin(i));
+
+test('a function runs on as many rows as it is fed, and gives what op by op gives', async (t) => {
+  const [graph, eager] = [build(), build(true)];
+  for (const { program } of [graph, eager])
+    await program.write([
+      ['w', values(12)],
+      ['table', values(36)],
+    ]);
+  for (const length of [6, 1, 4]) {
+    const feeds = { x: values(4 * length), ids: Int32Array.from({ length }, (_, i) => i + 2) };
+    const [traced, direct] = [graph, eager].map(({ program, step }) => program.run(step, feeds));
+    assert.deepEqual(traced!.x.shape, [length, 4]);
+    assert.deepEqual([...traced!.x.data], [...direct!.x.data]);
+    for (const name of ['value', 'gradient'] as const)
+      for (const [i, number] of traced![name].data.entries())
+        assert.ok(Math.abs(number - direct![name].data[i]!) < 1e-5, `${name} of ${length} rows`);
+  }
+  await t.test('more rows than the most, and inputs of different lengths, are refused', () => {
+    const { program, step } = graph;
+    const seven = { x: values(28), ids: new Int32Array(7) };
+    assert.throws(() => program.run(step, seven), /feed "x" .* first axis of 7 where at most 6 is needed/);
+    const uneven = { x: values(8), ids: new Int32Array(3) };
+    assert.throws(() => program.run(step, uneven), /feed "ids" .* first axis of 3 where 2 is needed/);
+    assert.throws(() => program.run(step, { x: values(9), ids: new Int32Array(2) }), /has 9 elements/);
+  });
+  for (const { program } of [graph, eager]) program.close();
+});
+
+test('what would make a constant of the size that varies is an error while it is traced', () => {
+  const faults: [string, (x: tf.Tensor) => tf.Tensor][] = [
+    ['zeros', (x) => tf.add(x, tf.zeros(x.shape))],
+    ['a range', (x) => tf.mul(x, tf.reshape(tf.range(0, x.shape[0]!), [-1, 1]))],
+    ['a slice that begins further on', (x) => tf.slice(x, [1, 0], [x.shape[0]! - 1, 4])],
+    ['repeating', (x) => tf.tile(tf.sum(x, 0, true), [x.shape[0]!, 1])],
+  ];
+  for (const [what, body] of faults) {
+    const builder = new ProgramBuilder();
+    builder.function('f', { x: rows }, ({ x }) => ({ y: body(x) }));
+    assert.throws(() => builder.build(), VaryingSizeError, what);
+  }
+});
