@@ -1,6 +1,7 @@
 import { cpus, totalmem } from 'node:os';
 import path from 'node:path';
 import { Controls } from './harness/control.ts';
+import { ledgerFaults } from './harness/oracles/ledger.ts';
 import { Random } from './harness/random.ts';
 import { Rig } from './harness/rig.ts';
 import { type Queue, type Run, RunReport, type Scenario } from './harness/scenario.ts';
@@ -51,6 +52,7 @@ export class Runner {
         };
         await scenario.run(run);
         await rig.heal();
+        report.broken('the ledger agrees with what it counts', await ledgerFaults(rig));
       } catch (error) {
         report.broken('the scenario comes to its end', [(error as Error).stack ?? String(error)]);
         await this.close();

@@ -162,7 +162,8 @@ moments, and holds every job against the control.
 
 A job passes when it succeeded; its losses are the control's at every step, without a hole or a step told twice; its files are
 the control's, and are served with the bytes that its row promises; one version, one end and one outbox row are there; nothing was written
-after its end; and no attempt was charged that no fault took. No process may end by itself, and no answer may be a 500.
+after its end; and no attempt was charged that no fault took. No process may end by itself, no answer may be a 500, and at each scenario's end the
+ledger of use says what jobs, attempts, files and versions say.
 
 **Recovery** is the time from the instant of the fault to the job's next claim or next step, the outage itself included.
 
