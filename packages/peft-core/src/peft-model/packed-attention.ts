@@ -39,7 +39,7 @@ export function packedAttention(
 ): RuntimeOptions['attend'] {
   const { rows, tokens, segments, positions } = grid;
   const masks = new Map<string, tf.Tensor>();
-  // A block may make it, and its tensors are disposed when it ends.
+  // What a block makes is disposed when the block ends.
   const kept = (x: tf.Tensor) => {
     constants?.push(tf.keep(x));
     return x;
