@@ -127,7 +127,7 @@ describe('errors', () => {
     assertError(
       await raw(`GET / HTTP/1.1\r\nHost: x\r\nX: ${'x'.repeat(20_000)}\r\n\r\n`),
       431,
-      'bad_request',
+      'headers_too_large',
     );
   });
 
