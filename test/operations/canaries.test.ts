@@ -82,7 +82,7 @@ before(async () => {
     GRAFT_DATA_DIR: join(folder, 'data'),
     GRAFT_BASE_MODELS: baseModels,
     GRAFT_BOOTSTRAP_KEY: bootstrapKey,
-    GRAFT_KEY_PEPPER: secrets.pepper,
+    GRAFT_PEPPER: secrets.pepper,
     GRAFT_INTERNAL_TOKEN: secrets.internalToken,
     GRAFT_METRICS_TOKEN: secrets.metricsToken,
     GRAFT_WEBHOOK_ALLOW: '127.0.0.1',
