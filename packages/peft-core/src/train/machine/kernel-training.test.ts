@@ -1,23 +1,23 @@
 /** A training made of kernels, on lists of positions, against the same on stock operations and a grid. */
-import '../nn/testing/with-kernels.ts';
+import '../../nn/testing/with-kernels.ts';
 import assert from 'node:assert/strict';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { scalarOf } from '@graft/tf-graph';
-import { type Arrangement, fillBatch, planTraining } from '../examples/index.ts';
-import { type BaseModel, openBaseModel } from '../files.ts';
-import type { Implementation, MatmulPrecision } from '../nn/computation.ts';
-import { tinyFamilies } from '../testing/tiny-families.ts';
-import { writeTinyModel } from '../testing/tiny-model.ts';
-import { trainOptions } from '../testing/train-adapter.ts';
-import { loadWeights } from '../weights/load-weights.ts';
-import { feedsOf } from './objectives/objective.ts';
-import { learningRateAt, optimizerScalars } from './optimizer.ts';
-import { setUpTraining } from './setup.ts';
-import { startValues } from './start-values.ts';
-import { buildTrainProgram } from './train-program.ts';
+import { type Arrangement, fillBatch, planTraining } from '../../examples/index.ts';
+import { type BaseModel, openBaseModel } from '../../files.ts';
+import type { Implementation, MatmulPrecision } from '../../nn/computation.ts';
+import { tinyFamilies } from '../../testing/tiny-families.ts';
+import { writeTinyModel } from '../../testing/tiny-model.ts';
+import { trainOptions } from '../../testing/train-adapter.ts';
+import { loadWeights } from '../../weights/load-weights.ts';
+import { feedsOf } from '../objectives/objective.ts';
+import { learningRateAt, optimizerScalars } from '../optimizer.ts';
+import { setUpTraining } from '../setup.ts';
+import { startValues } from '../start-values.ts';
+import { buildTrainProgram } from '../train-program.ts';
 
 const steps = 20;
 let root: string;
