@@ -74,7 +74,7 @@ trained = [p for p in model.parameters() if p.requires_grad]
 optimizer = torch.optim.AdamW(trained, lr=plan["learning_rate"], weight_decay=0.0)
 unit = 1 if sys.platform == "darwin" else 1024
 
-tell(resident=resident())
+tell(ready=True)
 for examples, line in zip(plan["steps"], sys.stdin):
     if line.strip() != "go":
         break

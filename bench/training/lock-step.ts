@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 
 /** What a side says when its model is loaded, and after each step. Bytes are of its process. */
-export type Ready = { resident: number };
+export type Ready = { ready: true };
 export type Step = { seconds: number; loss: number; resident: number; peak: number };
 
 /**
@@ -37,8 +37,8 @@ export class Side {
     return JSON.parse(value);
   }
 
-  async ready(): Promise<Ready> {
-    return await this.#next<Ready>();
+  async ready(): Promise<void> {
+    await this.#next<Ready>();
   }
 
   async step(): Promise<void> {

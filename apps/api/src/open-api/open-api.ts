@@ -63,13 +63,18 @@ export const openApi = fp(async (app) => {
 });
 
 function withStream(schema: FastifySchema, event: object): FastifySchema {
-  const { 200: whole, ...others } = schema.response as Record<string, object>;
-  const content = {
-    'application/json': { schema: whole },
+  const events = {
     // A stream is many events; OpenAPI 3.1 has no schema of one, so it stands beside.
     'text/event-stream': { schema: { type: 'string', 'x-graft-event': event } },
   };
-  return { ...schema, response: { ...others, 200: { description: 'Whole, or as events.', content } } };
+  const answers = schema.response as Record<string, object>;
+  return { ...schema, response: besideJson(answers, 'Whole, or as events.', events) };
+}
+
+/** A route's answers, whose good one comes in other types, too. */
+function besideJson(answers: Record<string, object>, description: string, others: object) {
+  const content = { 'application/json': { schema: answers[200] }, ...others };
+  return { ...answers, 200: { description, content } };
 }
 
 /** To If-None-Match with the ETag of an answer before. */
@@ -83,11 +88,11 @@ function withBytes(schema: FastifySchema, url: string, isRead: boolean): Fastify
   const types = produces.length > 0 ? produces : ['application/octet-stream'];
   const content = Object.fromEntries(types.map((type) => [type, { schema: { type: 'string' } }]));
   const bytes = { description: 'The bytes.', content };
-  const answers = own ?? { 200: bytes, 206: bytes, 404: ref(ErrorSchema), 416: ref(ErrorSchema) };
-  if (own?.[200] && produces.length > 0) {
-    const asAsked = { 'application/json': { schema: own[200] }, ...content };
-    Object.assign(answers, { 200: { description: 'As it was asked for.', content: asAsked } });
-  }
+  const answers = !own
+    ? { 200: bytes, 206: bytes, 404: ref(ErrorSchema), 416: ref(ErrorSchema) }
+    : produces.length > 0
+      ? besideJson(own, 'As it was asked for.', content)
+      : own;
   const maybe = isRead && url.startsWith('/v1/') ? { 304: unchanged } : {};
   return { ...rest, response: { ...maybe, ...answers } };
 }

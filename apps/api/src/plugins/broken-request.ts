@@ -1,17 +1,11 @@
 import type { Socket } from 'node:net';
 import { errorBody } from '../api-error.ts';
+import { type ErrorCode, errorCodes } from '../error-codes.ts';
 import { newRequestId } from './request-log.ts';
 
-const answers: Record<
-  string,
-  [status: string, code: 'bad_request' | 'request_timeout' | 'headers_too_large', message: string]
-> = {
-  ERR_HTTP_REQUEST_TIMEOUT: ['408 Request Timeout', 'request_timeout', 'The request did not arrive in time.'],
-  HPE_HEADER_OVERFLOW: [
-    '431 Request Header Fields Too Large',
-    'headers_too_large',
-    'The address and the headers together are larger than 16 kB.',
-  ],
+const answers: Record<string, [status: string, code: ErrorCode]> = {
+  ERR_HTTP_REQUEST_TIMEOUT: ['408 Request Timeout', 'request_timeout'],
+  HPE_HEADER_OVERFLOW: ['431 Request Header Fields Too Large', 'headers_too_large'],
 };
 
 /** Answers what Node cannot read as HTTP. It never becomes a request, so the answer is written to the bare socket. */
@@ -20,11 +14,9 @@ export function answerBrokenRequest(error: NodeJS.ErrnoException, socket: Socket
     socket.destroy();
     return;
   }
-  const [status, code, message] = answers[error.code ?? ''] ?? [
-    '400 Bad Request',
-    'bad_request',
-    'The request is not valid HTTP.',
-  ];
+  const known = answers[error.code ?? ''];
+  const [status, code] = known ?? ['400 Bad Request', 'bad_request'];
+  const message = known ? errorCodes[known[1]][1] : 'The request is not valid HTTP.';
   const body = JSON.stringify(errorBody(Number.parseInt(status, 10), code, message, null));
   socket.end(
     `HTTP/1.1 ${status}\r\nContent-Type: application/json; charset=utf-8\r\nContent-Length: ${Buffer.byteLength(body)}\r\n` +

@@ -37,9 +37,15 @@ export const turns = fp(async (app) => {
   app.decorate('turns', queue);
   app.decorate('turnToParse', async (request: FastifyRequest, bytes: number) => {
     if (bytes <= largeBytes) return;
-    const end = await largeBodies.turn(turnOf(request));
+    const { socket } = request;
+    const turn = await largeBodies.turn(turnOf(request));
     // Ends with the answer, which a client that has hung up does not get.
-    if (request.socket.destroyed) return end();
+    if (socket.destroyed) return turn();
+    const end = () => {
+      socket.off('close', end);
+      turn();
+    };
+    socket.once('close', end);
     parseEnds.set(request, end);
     // What has arrived meanwhile, of others, comes first.
     await new Promise(setImmediate);
@@ -47,9 +53,6 @@ export const turns = fp(async (app) => {
   app.decorateReply('endTurn', function (this: FastifyReply) {
     parseEnds.get(this.request)?.();
     ends.get(this)?.();
-  });
-  app.addHook('onRequest', async (request, reply) => {
-    reply.raw.once('close', () => parseEnds.get(request)?.());
   });
   app.addHook('preHandler', async (request, reply) => {
     // An upload's body is read by its route, which waits for the client most of the time.

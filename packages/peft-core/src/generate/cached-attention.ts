@@ -1,6 +1,6 @@
 import { tf, type Variable } from '@graft/tf-graph';
 import { attention, cachedCausalMask, lengthMask } from '../nn/attention/attention.ts';
-import { byHead, queriesKeysValues, RotaryTables, sideBySide } from '../nn/attention/heads.ts';
+import { RotaryTables, sideBySide } from '../nn/attention/heads.ts';
 import type { RuntimeOptions } from '../peft-model/peft-model.ts';
 
 /** One layer's variables `(kvHeads, context, D)` each. */
@@ -43,11 +43,8 @@ export function cachedAttention(
   const inputMask = input ? lengthMask(input.length, input.tokens) : null;
   const tables = new RotaryTables();
   return (site, projections) => {
-    const { kind, layer, window = null, bias, headSize } = site;
-    const all = queriesKeysValues(projections, site);
-    const q = tables.turned(all.q, site, 1, site.scale);
-    const k = tables.turned(all.k, site, 1, 1);
-    const v = byHead(all.v, 1, headSize);
+    const { kind, layer, window = null, bias } = site;
+    const { q, k, v } = tables.byHead(projections, site, 1);
     if (kind === 'cross') return sideBySide(attention(q, k, v, inputMask!, { bias }));
     const [keys, values] = [append(cache[layer]!.keys, k), append(cache[layer]!.values, v)];
     return sideBySide(attention(q, keys, values, maskFor(window), { bias }));

@@ -1,5 +1,5 @@
 // How what is traced computes: in which precision, and by which implementation of a layer.
-import { cast, storageOf, type tf } from '@graft/tf-graph';
+import { cast, type tf } from '@graft/tf-graph';
 
 /** What matrix products are computed in. */
 export type MatmulPrecision = 'fp32' | 'bf16';
@@ -10,34 +10,28 @@ export type MatmulPrecision = 'fp32' | 'bf16';
  */
 export type Implementation = 'stock' | 'kernels';
 
-let precision: MatmulPrecision = 'fp32';
-let implementation: Implementation = 'stock';
+interface Computation {
+  precision: MatmulPrecision;
+  implementation: Implementation;
+}
 
-/** Runs `body`, in which every matrix product is computed in `wanted`, gradients included. */
-export function withMatmulPrecision<T>(wanted: MatmulPrecision, body: () => T): T {
-  const outer = precision;
-  precision = wanted;
+let current: Computation = { precision: 'fp32', implementation: 'stock' };
+
+/** Runs `body`, in which every matrix product is computed, and every layer made, as `wanted`; gradients included. */
+export function withComputation<T>(wanted: Partial<Computation>, body: () => T): T {
+  const outer = current;
+  current = { ...outer, ...wanted };
   try {
     return body();
   } finally {
-    precision = outer;
+    current = outer;
   }
 }
 
-/** Runs `body`, in which layers are made of `wanted`. */
-export function withImplementation<T>(wanted: Implementation, body: () => T): T {
-  const outer = implementation;
-  implementation = wanted;
-  try {
-    return body();
-  } finally {
-    implementation = outer;
-  }
-}
+export const productType = (): 'float32' | 'bfloat16' =>
+  current.precision === 'bf16' ? 'bfloat16' : 'float32';
 
-export const productType = (): 'float32' | 'bfloat16' => (precision === 'bf16' ? 'bfloat16' : 'float32');
-
-export const usesKernels = (): boolean => implementation === 'kernels';
+export const usesKernels = (): boolean => current.implementation === 'kernels';
 
 /**
  * How what flows between matrix products is stored. TensorFlow's own elementwise operations are slower in bfloat16 than in
@@ -49,4 +43,4 @@ export const flowType = (): 'float32' | 'bfloat16' => (usesKernels() ? productTy
 export const flowing = (x: tf.Tensor): tf.Tensor => cast(x, flowType());
 
 /** x in float32. */
-export const exactly = (x: tf.Tensor): tf.Tensor => (storageOf(x) === 'float32' ? x : cast(x, 'float32'));
+export const exactly = (x: tf.Tensor): tf.Tensor => cast(x, 'float32');

@@ -6,15 +6,10 @@ import { kernelSet, ProgramBuilder, tf } from '@graft/tf-graph';
 import { Random } from '../random.ts';
 import { siluProduct } from './activations.ts';
 import { attention } from './attention/attention.ts';
-import { byHead, type Heads, RotaryTables, sideBySide } from './attention/heads.ts';
+import { type Heads, RotaryTables, sideBySide } from './attention/heads.ts';
 import { rotationOf } from './attention/rotary.ts';
 import { segmentAttention } from './attention/segment-attention.ts';
-import {
-  type Implementation,
-  type MatmulPrecision,
-  withImplementation,
-  withMatmulPrecision,
-} from './computation.ts';
+import { type Implementation, type MatmulPrecision, withComputation } from './computation.ts';
 import { headLoss } from './cross-entropy.ts';
 import { lowRankSum } from './low-rank.ts';
 import { rmsNorm } from './rms-norm.ts';
@@ -52,19 +47,17 @@ async function run(
     { shape, dtype: data instanceof Float32Array ? 'float32' : 'int32' } as const,
   ]);
   const fn = builder.function('f', Object.fromEntries(specs), (inputs) =>
-    withImplementation(implementation, () =>
-      withMatmulPrecision(precision, () => {
-        const tensors = given.map((_, i) => inputs[`x${i}`]!);
-        const trained = tensors.filter((_, i) => given[i]!.data instanceof Float32Array);
-        const weighted = () => {
-          const y = layer(tensors);
-          const weights = Float32Array.from({ length: y.size }, (_, i) => Math.cos(1 + 1.7 * i));
-          return tf.sum(tf.mul(y, tf.tensor(weights, y.shape)));
-        };
-        const { grads } = tf.engine().gradients(weighted, trained, undefined, true);
-        return Object.fromEntries([layer(tensors), ...grads].map((t, i) => [`y${i}`, t!]));
-      }),
-    ),
+    withComputation({ implementation, precision }, () => {
+      const tensors = given.map((_, i) => inputs[`x${i}`]!);
+      const trained = tensors.filter((_, i) => given[i]!.data instanceof Float32Array);
+      const weighted = () => {
+        const y = layer(tensors);
+        const weights = Float32Array.from({ length: y.size }, (_, i) => Math.cos(1 + 1.7 * i));
+        return tf.sum(tf.mul(y, tf.tensor(weights, y.shape)));
+      };
+      const { grads } = tf.engine().gradients(weighted, trained, undefined, true);
+      return Object.fromEntries([layer(tensors), ...grads].map((t, i) => [`y${i}`, t!]));
+    }),
   );
   const program = builder.build();
   const feeds = Object.fromEntries(given.map(({ data }, i) => [`x${i}`, data]));
@@ -191,7 +184,7 @@ test('headLoss: labels, ties and scales of 0', async () => {
         table: { shape: given[3]!.shape, dtype: 'float32' },
       } as const;
       const fn = builder.function('f', inputs, ({ hidden, labels, scales, table }) =>
-        withImplementation(implementation, () => ({ y: layer(pick)([hidden, labels, scales, table]) })),
+        withComputation({ implementation }, () => ({ y: layer(pick)([hidden, labels, scales, table]) })),
       );
       const [hidden, label, scale, table] = given.map(({ data }) => data);
       const program = builder.build();
@@ -339,14 +332,9 @@ for (const one of cases) {
           ),
         ),
       given,
-      ([q, k, v]) => {
-        const [own, tables] = [site(), new RotaryTables()];
-        const [queries, keys] = [tables.turned(q!, own, 1, own.scale), tables.turned(k!, own, 1, 1)];
-        return counted(
-          sideBySide(
-            attention(queries, keys, byHead(v!, 1, headSize), tf.tensor(mask, [1, 1, count, count])),
-          ),
-        );
+      (inputs) => {
+        const { q, k, v } = new RotaryTables().byHead(inputs, site(), 1);
+        return counted(sideBySide(attention(q, k, v, tf.tensor(mask, [1, 1, count, count]))));
       },
       { fp32: 1e-5, bf16: 0.03 },
     );

@@ -21,6 +21,16 @@ export function lowRankSum(y: tf.Tensor, x: tf.Tensor, pairs: readonly LowRankPa
   return withUpdate(flowing(y), downTo(x, pairs), pairs);
 }
 
+/** Where each pair's ranks begin when all lie side by side. */
+function lanesOf(pairs: readonly LowRankPair[]): number[] {
+  let next = 0;
+  return pairs.map(({ a }) => {
+    const lane = next;
+    next += a.shape[0]!;
+    return lane;
+  });
+}
+
 /** `x · [scale · A, …]ᵀ`, `(N, R)` in float32: the pairs' ranks side by side. */
 function downTo(x: tf.Tensor, pairs: readonly LowRankPair[]): tf.Tensor {
   const inputs = { x, as: pairs.map(({ a }) => a) };
@@ -36,15 +46,12 @@ function downTo(x: tf.Tensor, pairs: readonly LowRankPair[]): tf.Tensor {
     value: () => matmul(x, stacked(inputs.as), false, true),
     gradient(dDown, { as, origin: kept }) {
       const whole = matmul(dDown, restore(origin, kept, dDown), true); // (R, in)
-      let lane = 0;
+      const lanes = lanesOf(pairs);
       return {
         x: flowingMatmul(dDown, stacked(as)),
-        as: as.map((a, i) => {
-          const [rank, width] = a.shape as [number, number];
-          const own = tf.mul(tf.slice(whole, [lane, 0], [rank, width]), pairs[i]!.scale);
-          lane += rank;
-          return own;
-        }),
+        as: as.map((a, i) =>
+          tf.mul(tf.slice(whole, [lanes[i]!, 0], a.shape as [number, number]), pairs[i]!.scale),
+        ),
       };
     },
   });
@@ -66,15 +73,11 @@ function withUpdate(y: tf.Tensor, down: tf.Tensor, pairs: readonly LowRankPair[]
     value: sum,
     gradient(dy, { down, bs }) {
       const whole = matmul(dy, down, true); // (W, R)
-      let lane = 0;
+      const lanes = lanesOf(pairs);
       return {
         y: dy,
         down: matmul(dy, blocks(bs, offsets, width)),
-        bs: bs.map((b, i) => {
-          const own = tf.slice(whole, [offsets[i]!, lane], b.shape as [number, number]);
-          lane += b.shape[1]!;
-          return own;
-        }),
+        bs: bs.map((b, i) => tf.slice(whole, [offsets[i]!, lanes[i]!], b.shape as [number, number])),
       };
     },
   });

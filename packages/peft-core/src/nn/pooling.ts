@@ -1,10 +1,10 @@
 import { customGradient, tf } from '@graft/tf-graph';
-import { withMatmulPrecision } from './computation.ts';
+import { withComputation } from './computation.ts';
 import { matmul } from './matmul.ts';
 
 /** Always in float32: bfloat16 is too coarse for sums over many tokens and for differences of cosines. */
 const exact = (a: tf.Tensor, b: tf.Tensor, transposeA: boolean, transposeB: boolean) =>
-  withMatmulPrecision('fp32', () => matmul(a, b, transposeA, transposeB));
+  withComputation({ precision: 'fp32' }, () => matmul(a, b, transposeA, transposeB));
 
 /**
  * Vectors `(count, H)` of sequences: weighted sums of their tokens' hidden states `(N, H)`. `vectors` `(N)` int32 is the

@@ -15,8 +15,8 @@ export interface FrozenWeight {
   gather(ids: tf.Tensor): tf.Tensor;
   /** The value in slices of rows, for layers that can take a large weight slice by slice instead of unpacking all of it. */
   slices?: WeightSlice[];
-  /** The matrix `(W, in)` that holds it and others of the same input, and its first row there. */
-  stack?: { whole: FrozenWeight; row: number };
+  /** The matrix `(W, in)` that holds it and others of the same input. */
+  stack?: FrozenWeight;
 }
 
 export interface WeightSlice {

@@ -1,7 +1,7 @@
 import { tf } from '@graft/tf-graph';
 import type { Architecture, AttentionSite } from '../models/architecture.ts';
 import { attention, packedCausalMask, packedMask, prefixMask } from '../nn/attention/attention.ts';
-import { byHead, queriesKeysValues, RotaryTables, sideBySide } from '../nn/attention/heads.ts';
+import { RotaryTables, sideBySide } from '../nn/attention/heads.ts';
 import { segmentAttention } from '../nn/attention/segment-attention.ts';
 import { usesKernels } from '../nn/computation.ts';
 import type { RandomState } from '../nn/dropout.ts';
@@ -63,7 +63,7 @@ export function packedAttention(
   }
 
   return (site, projections, prefix) => {
-    const { kind = 'self', window = null, bias, dropout = 0, headSize } = site;
+    const { kind = 'self', window = null, bias, dropout = 0 } = site;
     const drops = random !== undefined && dropout > 0;
     if (usesKernels() && grid.spans && kind === 'self' && !prefix && !bias && !drops) {
       const causal = architecture.attention === 'causal';
@@ -72,10 +72,7 @@ export function packedAttention(
     const options = { bias, dropout: random && { probability: dropout, random } };
     const length = prefix?.keys.shape[1] ?? 0;
     const mask = once([site.kind, site.window, length].join(), () => maskOf(site, length));
-    const all = queriesKeysValues(projections, site);
-    const q = tables.turned(all.q, site, rows, site.scale);
-    const k = tables.turned(all.k, site, rows, 1);
-    const v = byHead(all.v, rows, headSize);
+    const { q, k, v } = tables.byHead(projections, site, rows);
     const [keys, values] = prefix ? [before(k, prefix.keys), before(v, prefix.values)] : [k, v];
     return sideBySide(attention(q, keys, values, mask, options));
   };

@@ -141,8 +141,8 @@ export function attachAdapter(
       const weights = modules.map((module) => required(`${module}.weight`));
       const [first] = weights;
       const stack = first?.kind === 'frozen' ? first.stack : undefined;
-      const together = weights.every((each) => each.kind === 'frozen' && each.stack?.whole === stack?.whole);
-      return stack && together ? stack.whole : null;
+      const together = weights.every((each) => each.kind === 'frozen' && each.stack === stack);
+      return stack && together ? stack : null;
     };
     /** y `(N, Σ out)` of these modules side by side, with their updates of low rank. */
     const withUpdates = (modules: string[], x: tf.Tensor, y: tf.Tensor): tf.Tensor => {

@@ -17,7 +17,6 @@ import { loadTokenizer } from '../text/index.ts';
 import { checkAgainstModel, checkFilesAgainstModel } from '../tuners/check.ts';
 import { leadingPositions } from '../tuners/methods.ts';
 import { attach } from '../tuners/registry.ts';
-import type { Attachment } from '../tuners/tuner.ts';
 import { asksForBest } from './best-model.ts';
 import { implementationHere } from './machine/implementation.ts';
 import { type Objective, objectiveOf } from './objectives/objective.ts';
@@ -68,7 +67,7 @@ export async function setUpTraining(
     vocabularySize: architecture.vocabularySize,
     firstPosition: prefixLength,
     pooling: (await sequencePooling(base.path, architecture)).pooling,
-    arrangement: arrangementFor(architecture, attach(peft, architecture, 'trained')),
+    arrangement: arrangementFor(architecture, peft),
   };
   return { architecture, config, data, objective: objectiveOf(data.format), layout };
 }
@@ -77,8 +76,9 @@ export async function setUpTraining(
  * Kernels take a list of positions as it is, and beginnings that sequences share where all see the same of them: not what is
  * dropped, which each example draws for itself, and not where a token sees later ones.
  */
-function arrangementFor(architecture: Architecture, { drops }: Attachment): Arrangement {
+function arrangementFor(architecture: Architecture, peft: TrainOptions['peft']): Arrangement {
   if (implementationHere() === 'stock' || architecture.encoder) return 'grid';
+  const { drops } = attach(peft, architecture, 'trained');
   return architecture.attention === 'causal' && !architecture.drops && !drops ? 'shared' : 'flat';
 }
 

@@ -9,12 +9,7 @@ import {
 import type { PeftConfig, ResolvedTraining } from '../config/index.ts';
 import type { GridShape } from '../examples/index.ts';
 import type { Architecture } from '../models/architecture.ts';
-import {
-  type Implementation,
-  type MatmulPrecision,
-  withImplementation,
-  withMatmulPrecision,
-} from '../nn/computation.ts';
+import { type Implementation, type MatmulPrecision, withComputation } from '../nn/computation.ts';
 import type { RandomState } from '../nn/dropout.ts';
 import type { FoldFunction } from '../peft-model/adapter-values.ts';
 import {
@@ -215,7 +210,7 @@ export function buildEvaluationProgram(
 const computing = <T>(
   { precision, implementation }: Pick<TrainProgramSpec, 'precision' | 'implementation'>,
   body: () => T,
-): T => withImplementation(implementation, () => withMatmulPrecision(precision, body));
+): T => withComputation({ precision, implementation }, body);
 
 type Batch = Pick<LossContext, 'model' | 'grid' | 'inputs'>;
 

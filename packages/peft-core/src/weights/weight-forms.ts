@@ -42,7 +42,7 @@ export function stackedForm(shapes: number[][], dtype: 'float32' | 'bfloat16') {
       const values = dtype === 'float32' ? new Float32Array(rows * width) : new Uint16Array(rows * width);
       let at = 0;
       for (const name of names) {
-        const [own] = await plainForm([], dtype).pack(tensors, name);
+        const [own] = await form.pack(tensors, name);
         values.set(own as typeof values, at);
         at += own!.length;
       }
@@ -55,7 +55,7 @@ export function stackedForm(shapes: number[][], dtype: 'float32' | 'bfloat16') {
         const row = next;
         next += shape[0]!;
         return {
-          ...{ kind: 'frozen', shape, stack: { whole, row } },
+          ...{ kind: 'frozen', shape, stack: whole },
           read: (...after) => tf.slice(whole.read(...after), [row, 0], [shape[0]!, width]),
           gather: (ids) => whole.gather(tf.add(ids, tf.scalar(row, 'int32'))),
         };

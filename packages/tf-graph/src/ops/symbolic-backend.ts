@@ -106,13 +106,15 @@ class SymbolicBackend extends NativeBackend {
     return this.executeMultipleOutputs(op, attrs, inputs)[0]!;
   }
   override executeMultipleOutputs(op: string, attrs: Attr[], inputs: tf.TensorInfo[]): tf.Tensor[] {
-    const standIn = this.#standIn;
-    const hostValues = (input: tf.TensorInfo) => {
+    return this.record(op, attrs, this.#asVisible(op, this.#withOpenSizes(op, inputs)));
+  }
+
+  #withOpenSizes(op: string, inputs: tf.TensorInfo[]): tf.TensorInfo[] {
+    if (this.#standIn === null) return inputs;
+    return withOpenSizes(op, inputs, this.#standIn, (input) => {
       const entry = this.entries.get(input.dataId);
       return 'host' in entry ? (entry.host.values as ArrayLike<number>) : null;
-    };
-    const open = standIn === null ? inputs : withOpenSizes(op, inputs, standIn, hostValues);
-    return this.record(op, attrs, this.#asVisible(op, open));
+    });
   }
 
   /**

@@ -237,6 +237,22 @@ for (const [kind, make] of kinds)
     });
   });
 
+test('what tfjs computes of bfloat16 is computed in float32; what only moves it leaves it as it is stored', () => {
+  const builder = new ProgramBuilder();
+  const f = builder.function('f', { x: float(2) }, ({ x }) => {
+    const narrow = cast(x, 'bfloat16');
+    const moved = tf.reshape(narrow, [2, 1]);
+    const [product, joined] = [tf.mul(narrow, x), tf.concat([narrow, x], 0)];
+    assert.deepEqual([moved, product, joined].map(storageOf), ['bfloat16', 'float32', 'float32']);
+    return { product, joined };
+  });
+  const program = builder.build();
+  const { product, joined } = program.run(f, { x: Float32Array.of(1.001, 3) });
+  assert.deepEqual([...product.data], [Math.fround(1.001), 9]);
+  assert.deepEqual([...joined.data], [1, 3, Math.fround(1.001), 3]);
+  program.close();
+});
+
 test('an unknown op, a value read on the host, mixed types and shapes that are not static are reported', () => {
   const build = (body: (x: tf.Tensor) => tf.Tensor) => {
     const builder = new ProgramBuilder();
@@ -252,7 +268,7 @@ test('an unknown op, a value read on the host, mixed types and shapes that are n
     /f\/in\/x:0 is a symbolic tensor: it has no value/,
   );
   assert.throws(
-    build((x) => tf.mul(cast(x, 'bfloat16'), x)),
+    build((x) => rawOp('Mul', [], [cast(x, 'bfloat16'), x])[0]!),
     /Mul: input 1 is float32 where bfloat16 is needed/,
   );
   assert.throws(

@@ -110,12 +110,12 @@ export function roundUp(value: number, multiple: number): number {
   return Math.ceil(value / multiple) * multiple;
 }
 
-function sum(indices: ArrayLike<number>, values: ArrayLike<number>): number {
+export function sum(indices: ArrayLike<number>, values: ArrayLike<number>): number {
   let total = 0;
   for (let i = 0; i < indices.length; i++) total += values[indices[i] as number] as number;
   return total;
 }
 
-function maximum(values: number[]): number {
+export function maximum(values: number[]): number {
   return values.reduce((most, value) => Math.max(most, value), 0);
 }

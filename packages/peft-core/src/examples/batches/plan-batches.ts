@@ -1,6 +1,6 @@
 import { permutation, Random } from '../../random.ts';
 import { NO_TARGET, type TrainingExample } from '../training-example.ts';
-import { chooseGrid, type GridShape, LABEL_MULTIPLE, roundUp } from './choose-grid.ts';
+import { chooseGrid, type GridShape, LABEL_MULTIPLE, maximum, roundUp, sum } from './choose-grid.ts';
 import { layFlat, type Piece } from './lay-flat.ts';
 import { oneRowEach, packRows } from './pack-rows.ts';
 import type { Shareable } from './shared-prefixes.ts';
@@ -139,27 +139,28 @@ function plan(
     examples[owners[sequence] as number]!.shareable ?? nothingToShare;
   const flat = (chosen: ArrayLike<number>) =>
     layFlat(sequencesIn(chosen), own, arrangement === 'shared' ? shareable : null);
+  const lists = arrangement === 'grid' ? null : all.map(flat);
   const shape = {
-    ...(arrangement === 'grid'
-      ? chooseGrid(all.map(sequencesIn), widths, labels, packing)
-      : flatShape(
-          all.map(flat),
-          all.map((chosen) => sumOf(sequencesIn(chosen), labels)),
-        )),
+    ...(lists
+      ? flatShape(
+          lists,
+          all.map((chosen) => sum(sequencesIn(chosen), labels)),
+        )
+      : chooseGrid(all.map(sequencesIn), widths, labels, packing)),
     sequences: examples.reduce((most, each) => Math.max(most, each.widths.length), 0),
   };
   const stats = { tokens: 0, computedPositions: 0, paddingFraction: 0 };
   let positions = 0;
-  for (const chosen of all) {
+  for (const [i, chosen] of all.entries()) {
     if (chosen.length > 0) stats.computedPositions += shape.rows * (shape.tokens + shape.inputTokens);
     for (let k = 0; k < chosen.length; k++) {
       const { tokens, widths, inputWidth } = examples[chosen[k] as number] as ExampleSize;
       stats.tokens += tokens;
-      if (arrangement !== 'grid') continue;
+      if (lists) continue;
       positions += inputWidth;
       for (const width of widths) positions += width;
     }
-    if (arrangement !== 'grid') positions += flat(chosen).length;
+    if (lists) positions += lists[i]!.length;
   }
   stats.paddingFraction = stats.computedPositions === 0 ? 0 : 1 - positions / stats.computedPositions;
   return {
@@ -175,7 +176,7 @@ function plan(
         const example = owners[sequence] as number;
         return { example, part: sequence - (firsts[example] as number) };
       };
-      if (arrangement !== 'grid')
+      if (lists)
         return flat(chosen).pieces.map(({ sequence, ...piece }) => ({
           ...{ ...named(sequence), row: 0, inputOffset: 0 },
           ...piece,
@@ -197,23 +198,16 @@ function flatShape(
   lists: { pieces: Piece[]; length: number }[],
   labels: number[],
 ): Omit<GridShape, 'sequences'> {
-  const most = (values: number[]) => values.reduce((a, b) => Math.max(a, b), 0);
   return {
     rows: 1,
-    tokens: roundUp(most(lists.map(({ length }) => length)), POSITION_MULTIPLE),
+    tokens: roundUp(maximum(lists.map(({ length }) => length)), POSITION_MULTIPLE),
     inputTokens: 0,
-    labels: roundUp(most(labels), LABEL_MULTIPLE),
-    spans: most(lists.map(({ pieces }) => pieces.length)),
+    labels: roundUp(maximum(labels), LABEL_MULTIPLE),
+    spans: maximum(lists.map(({ pieces }) => pieces.length)),
   };
 }
 
 const POSITION_MULTIPLE = 16;
-
-function sumOf(indices: ArrayLike<number>, values: ArrayLike<number>): number {
-  let total = 0;
-  for (let i = 0; i < indices.length; i++) total += values[indices[i] as number] as number;
-  return total;
-}
 
 /** All sequences of all examples, one after the other: width, input's width, labels and example of each; and each example's first. */
 function sequencesOf(examples: readonly ExampleSize[]) {

@@ -57,6 +57,16 @@ export class RotaryTables {
     return known.get(scale)!;
   }
 
+  /** Queries, keys and values of a site by head, `(rows, count, T, D)` each, scaled and turned. */
+  byHead(projections: Projections, heads: Heads, rows: number) {
+    const { q, k, v } = queriesKeysValues(projections, heads);
+    return {
+      q: this.turned(q, heads, rows, heads.scale),
+      k: this.turned(k, heads, rows, 1),
+      v: byHead(v, rows, heads.headSize),
+    };
+  }
+
   /** x `(rows · T, count · D)` scaled, turned where there is a rotation, `(rows, count, T, D)`. */
   turned(x: tf.Tensor, { headSize, rotation }: Heads, rows: number, scale: number): tf.Tensor {
     if (!rotation) return byHead(scale === 1 ? x : tf.mul(x, scale), rows, headSize);

@@ -1,5 +1,5 @@
 import { ProgramBuilder, tf } from '@graft/tf-graph';
-import { type MatmulPrecision, withMatmulPrecision } from '../../nn/computation.ts';
+import { type MatmulPrecision, withComputation } from '../../nn/computation.ts';
 import { matmul } from '../../nn/matmul.ts';
 
 // Of a small model's step: what is measured is what jobs get, and the trainer holds no more than 20 MB for it.
@@ -28,7 +28,7 @@ export async function measureSpeed(precision: MatmulPrecision): Promise<number> 
     builder.function(`${pairs} pairs`, {}, () => {
       let x = input.read();
       for (let i = 0; i < pairs; i++)
-        x = withMatmulPrecision(precision, () =>
+        x = withComputation({ precision }, () =>
           matmul(matmul(x, up.read({ stored: true })), down.read({ stored: true })),
         );
       // One number: copying the whole product out is no part of it.

@@ -1,6 +1,6 @@
 import { ProgramBuilder } from '@graft/tf-graph';
 import { GraftError } from '../../errors.ts';
-import { type MatmulPrecision, withMatmulPrecision } from '../../nn/computation.ts';
+import { type MatmulPrecision, withComputation } from '../../nn/computation.ts';
 import { matmul } from '../../nn/matmul.ts';
 
 const [rows, inner, columns] = [48, 96, 32];
@@ -20,7 +20,7 @@ export function proveEngine(precision: MatmulPrecision): void {
       left: { shape: [rows, inner], dtype: 'float32' },
       right: { shape: [inner, columns], dtype: 'float32' },
     },
-    ({ left, right }) => ({ product: withMatmulPrecision(precision, () => matmul(left, right)) }),
+    ({ left, right }) => ({ product: withComputation({ precision }, () => matmul(left, right)) }),
   );
   const program = builder.build();
   try {

@@ -1,5 +1,5 @@
 import { cast, customGradient, tf } from '@graft/tf-graph';
-import { withMatmulPrecision } from '../../nn/computation.ts';
+import { withComputation } from '../../nn/computation.ts';
 import { matmul } from '../../nn/matmul.ts';
 import { type Weight, weightValue } from '../../nn/weight.ts';
 import type { LayerContext } from '../tuner.ts';
@@ -19,7 +19,7 @@ export function magnitudeFactors(
   const [a, b] = [parameter(names.a), parameter(names.b)];
   // In full precision: the norm stands under every output of the module.
   const normOf = () =>
-    withMatmulPrecision('fp32', () => {
+    withComputation({ precision: 'fp32' }, () => {
       const update = transposed ? matmul(a, b, true, true) : matmul(b, a); // as the weight is stored
       const whole = tf.add(cast(weightValue(weight, after), 'float32'), tf.mul(update, scale));
       const norm = tf.sqrt(tf.sum(tf.square(whole), transposed ? 0 : 1));
