@@ -6,7 +6,7 @@
  * npm run bench -- [--only demo,bf16] [--sides graft,peft] [--steps 20] [--output data/bench]
  * npm run bench -- --data FILE.jsonl --batch-size N --precision bf16 [--json]
  *   --only   words that narrow what runs: workloads (--list) and precisions
- *   --sides  the first is held against the others: graft, kernels (Graft with its own), peft, expert (PEFT without padding)
+ *   --sides  the first is held against the others: graft, stock (without its kernels), peft, expert (PEFT without padding)
  *   --json   one JSON object on standard output, progress on standard error
  */
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';

@@ -9,10 +9,10 @@ import { Side } from './lock-step.ts';
 export type Precision = 'fp32' | 'bf16';
 
 /**
- * `graft`: as a job runs it. `kernels`: with Graft's own kernels. `peft`: batches padded as by the HF Trainer. `expert`: PEFT
+ * `graft`: as a job runs it. `stock`: by TensorFlow's own operations. `peft`: batches padded as by the HF Trainer. `expert`: PEFT
  * without padding.
  */
-export const sideNames = ['graft', 'kernels', 'peft', 'expert'] as const;
+export const sideNames = ['graft', 'stock', 'peft', 'expert'] as const;
 export type SideName = (typeof sideNames)[number];
 
 export type GraftPlan = {
@@ -39,13 +39,13 @@ export async function startSide(
   folder: string,
 ): Promise<Side> {
   const file = join(folder, `${name}-plan.json`);
-  if (name === 'graft' || name === 'kernels') {
+  if (name === 'graft' || name === 'stock') {
     await writeFile(file, JSON.stringify(plans.graft));
     const args = ['--import', 'tsx', join(import.meta.dirname, 'graft.ts'), file];
     return new Side(name, process.execPath, args, {
       TF_CPP_MIN_LOG_LEVEL: '2',
       ...environmentFor(precision),
-      GRAFT_KERNELS: name === 'kernels' ? 'auto' : 'stock',
+      GRAFT_KERNELS: name === 'graft' ? 'auto' : 'stock',
     });
   }
   await writeFile(file, JSON.stringify({ ...plans.peft, layout: name === 'peft' ? 'padded' : 'flat' }));

@@ -17,6 +17,8 @@ export interface WorkerEnv {
   trainerMemoryBytes: number | undefined;
   /** Precisions that jobs may compute in here, the one for "auto" first; undefined: both, by the device. */
   trainerPrecisions: Precision[] | undefined;
+  /** What jobs that are first run here are made of: a set of kernels, `stock`, or `auto` for the best that is here. */
+  kernels: string;
   /** Whom trainers and generator run as, where this worker is root: a name, or `uid:gid`. */
   trainerUser: string | undefined;
   /** How often this worker proves that it can work. */
@@ -45,6 +47,11 @@ const variables = {
     pattern: /^(?:fp32|bf16|fp32,bf16|bf16,fp32)$/,
     form: 'fp32, bf16, or both with a comma, the one for "auto" first',
     fallback: undefined,
+  },
+  GRAFT_KERNELS: {
+    pattern: /^(?:auto|stock|[a-z][a-z0-9]{0,31})$/,
+    form: 'auto, stock, or a set of kernels such as avx2',
+    fallback: 'auto',
   },
   GRAFT_TRAINER_USER: {
     pattern: /^(?:[a-z_][\w-]{0,31}|\d{1,10}:\d{1,10})$/,
@@ -77,6 +84,7 @@ export function loadWorkerEnv(env: NodeJS.ProcessEnv = process.env): WorkerEnv {
     trainerThreads: threads === undefined ? undefined : Number(threads),
     trainerMemoryBytes: megabytes === undefined ? undefined : Number(megabytes) * 1e6,
     trainerPrecisions: read('GRAFT_TRAINER_PRECISIONS')?.split(',') as Precision[] | undefined,
+    kernels: read('GRAFT_KERNELS')!,
     trainerUser: read('GRAFT_TRAINER_USER'),
     proofSeconds: Number(read('GRAFT_PROOF_SECONDS')),
     generatorQueue: Number(read('GRAFT_SERVER_QUEUE')),

@@ -84,8 +84,11 @@ describe('worker', { timeout: 600_000 }, () => {
 
     // Before it took the job.
     const { capabilities } = await bench.services.db.worker.findFirstOrThrow();
-    const { precisions, memoryBytes, flops } = capabilities as unknown as WorkerCapabilities;
+    const { precisions, memoryBytes, flops, kernels } = capabilities as unknown as WorkerCapabilities;
     assert.ok(memoryBytes! > 0);
+    assert.ok(kernels!.length > 1 && kernels!.at(-1) === 'stock', 'this machine has kernels');
+    const { requirements } = await bench.services.db.job.findFirstOrThrow({ where: { id: job.id } });
+    assert.equal((requirements as { kernels?: string }).kernels, kernels![0]);
     assert.ok(flops![precisions[0]]! > 1e8, JSON.stringify(flops));
 
     const pid = worker.trainerPid();

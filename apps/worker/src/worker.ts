@@ -12,12 +12,14 @@ import {
   secureDataFolder,
   startIntegrationSender,
   startJobLoops,
+  type WorkerCapabilities,
+  type WorkerInfo,
 } from '@graft/service';
 import { findDevices, planSlots } from './devices.ts';
 import type { WorkerEnv } from './env.ts';
 import { GeneratorProcess } from './generation/generator-process.ts';
 import { createInternalServer } from './generation/internal-server.ts';
-import { capabilitiesOf } from './health/capabilities.ts';
+import { capabilitiesOf, kernelsOf } from './health/capabilities.ts';
 import { accessProof, dataFolderProof, deviceProof, engineProof } from './health/proofs.ts';
 import { trainerMemory } from './health/trainer-memory.ts';
 import { WorkerHealth } from './health/worker-health.ts';
@@ -92,7 +94,7 @@ export async function startWorker(
     threads: env.trainerThreads,
     memoryBytes: env.trainerMemoryBytes ?? trainerMemory(plan.trainers),
   });
-  const info = {
+  const info: WorkerInfo & { capabilities: WorkerCapabilities } = {
     id,
     address,
     hostname: hostname(),
@@ -113,8 +115,12 @@ export async function startWorker(
     thorough: [
       engineProof(trainers, computing, {
         isServing: () => generator.load > 0,
+        onKernels: (sets) => {
+          const kernels = kernelsOf(capabilities.device, env.kernels, sets);
+          info.capabilities = { ...info.capabilities, kernels };
+        },
         onSpeed: (flops) => {
-          info.capabilities = { ...capabilities, flops: { [precision]: flops } };
+          info.capabilities = { ...info.capabilities, flops: { [precision]: flops } };
           heartbeat.wake();
         },
       }),
@@ -126,7 +132,7 @@ export async function startWorker(
   const leases = startLeaseLoop({
     services,
     workerId: id,
-    capabilities,
+    capabilities: () => info.capabilities,
     health,
     trainers,
     times: { leaseSeconds, heartbeatSeconds, pollMilliseconds },

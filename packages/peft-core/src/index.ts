@@ -1,4 +1,5 @@
 /** Train, score, generate and merge PEFT models in Node. Importing this loads TensorFlow; './config' and './text' do not. */
+export { kernelSets } from '@graft/tf-graph';
 export { GraftError } from './errors.ts';
 export { type GenerateRequest, type GenerateResult, Generator, openGenerator } from './generate/generator.ts';
 export { type AdapterReport, inspectAdapter } from './peft-model/inspect-adapter.ts';

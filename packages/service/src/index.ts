@@ -363,4 +363,5 @@ export {
   registerWorker,
   removeWorker,
   type WorkerCapabilities,
+  type WorkerInfo,
 } from './workers/worker-registry.ts';

@@ -10,7 +10,8 @@
 //   deleteFeed(feed)                                                  at once, not when it is collected
 //   runSession(session, names: string[], feeds: Feed[], fetches: string[]): { dtype, shape, data: ArrayBuffer }[]
 //   closeSession(session)                                             frees the variables
-//   loadKernels(): string                                             load-kernels.cc
+//   loadKernels(): string, useKernels(set)                            load-kernels.cc
+//   releaseMemory()                                                   release-memory.cc
 //
 // Names are "node:output", dtypes TensorFlow's numbers. Of a shape, -1 is an unknown size; the shape is null when not even its
 // rank is known. Everything runs on the calling thread.
@@ -26,6 +27,9 @@ void AddNode(napi_env env, napi_callback_info info, napi_value* result);
 void OpDefinition(napi_env env, napi_callback_info info, napi_value* result);
 // load-kernels.cc
 void LoadKernels(napi_env env, napi_callback_info info, napi_value* result);
+void UseKernels(napi_env env, napi_callback_info info, napi_value* result);
+// release-memory.cc
+void ReleaseMemory(napi_env env, napi_callback_info info, napi_value* result);
 
 namespace {
 
@@ -169,5 +173,7 @@ extern "C" NAPI_MODULE_EXPORT napi_value napi_register_module_v1(napi_env env, n
   Export(env, exports, "runSession", Call<Run>);
   Export(env, exports, "closeSession", Call<Close>);
   Export(env, exports, "loadKernels", Call<LoadKernels>);
+  Export(env, exports, "useKernels", Call<UseKernels>);
+  Export(env, exports, "releaseMemory", Call<ReleaseMemory>);
   return exports;
 }

@@ -8,7 +8,7 @@ export {
 } from './gradients/custom-gradient.ts';
 export { nestedGrads, withNestedGradients } from './gradients/nested-gradients.ts';
 export { type Attr, attr } from './graph/attributes.ts';
-export { kernelSet } from './kernels.ts';
+export { kernelSet, kernelSets, useKernels } from './kernels.ts';
 export { cast, isTracing, rawOp, storageOf, withControlDependency } from './ops/raw-op.ts';
 export { VaryingSizeError } from './ops/varying-size.ts';
 export type {
@@ -26,4 +26,4 @@ export type {
 } from './program/program.ts';
 export { scalarOf } from './program/program.ts';
 export { ProgramBuilder } from './program/program-builder.ts';
-export { tensorflowVersion, tf } from './tensorflow.ts';
+export { releaseMemory, tensorflowVersion, tf } from './tensorflow.ts';

@@ -1,26 +1,51 @@
 // Graft's own kernels: ops whose names begin with "Graft" (native/kernel-ops), for a processor.
 import { sessions } from './tensorflow.ts';
 
-/**
- * The instruction set that the kernels use in this process; null where stock ops compute the same. Numbers of different sets
- * agree to rounding, not bit for bit. GRAFT_KERNELS decides: `auto` takes the best that the processor has, a set's name that
- * one, which must be there; without it, and by `stock`, there are none.
- */
-export const kernelSet: string | null = load();
+/** Where stock operations compute. */
+const stock = 'stock';
 
-function load(): string | null {
-  const wanted = process.env.GRAFT_KERNELS || 'stock';
-  if (wanted === 'stock') return null;
+let sets: readonly string[] | undefined;
+/** Null: `stock`. Undefined: not chosen yet. */
+let current: string | null | undefined;
+
+/**
+ * What this process can compute with, best first: instruction sets that the kernels have and the processor too, then `stock`,
+ * TensorFlow's own operations, which compute the same. Numbers of different sets agree to rounding, not bit for bit.
+ */
+export function kernelSets(): readonly string[] {
+  sets ??= [...load(), stock];
+  return sets;
+}
+
+/** The set in use; null: stock operations. */
+export function kernelSet(): string | null {
+  if (current === undefined) useKernels();
+  return current ?? null;
+}
+
+/**
+ * From now on this set is used in this process: one of `kernelSets`, or `auto` for the best; by default what GRAFT_KERNELS says, or
+ * the best. Not while a program runs. Throws where there is no such set.
+ */
+export function useKernels(wanted = process.env.GRAFT_KERNELS || 'auto'): void {
+  if (wanted === stock) {
+    current = null;
+    return;
+  }
+  const set = wanted === 'auto' ? kernelSets()[0]! : wanted;
+  if (!kernelSets().includes(set))
+    throw new Error(`there are no kernels called ${set} here, only ${kernelSets().join(', ')}`);
+  if (set !== stock) sessions.useKernels(set);
+  current = set === stock ? null : set;
+}
+
+function load(): string[] {
   try {
-    const name = sessions.loadKernels();
-    if (wanted !== 'auto' && wanted !== name)
-      throw new Error(`this processor has no kernels called ${wanted}, its best are ${name}`);
-    return name;
+    return sessions.loadKernels().split(',');
   } catch (error) {
-    if (wanted !== 'auto') throw error;
     process.emitWarning(
       `Graft's kernels could not be loaded, so TensorFlow's own operations compute, slower: ${(error as Error).message}`,
     );
-    return null;
+    return [];
   }
 }

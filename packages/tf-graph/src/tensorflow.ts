@@ -78,10 +78,20 @@ interface NativeSessions {
     fetches: string[],
   ): { dtype: number; shape: number[]; data: ArrayBuffer }[];
   closeSession(session: object): void;
-  /** Registers Graft's kernels with TensorFlow, and says for which instruction set. Throws where there are none. */
+  /** Registers Graft's kernels with TensorFlow, and says for which instruction sets, best first. Throws where there are none. */
   loadKernels(): string;
+  /** Of one of those sets, from now on; not while a session runs. */
+  useKernels(set: string): void;
+  /** Drops the library's pages that came in with loading, and trims the heap. */
+  releaseMemory(): void;
 }
 export const sessions = addon as NativeSessions;
 
 /** TensorFlow's own version, such as "2.21.0". */
 export const tensorflowVersion: string = binding.TF_Version;
+
+/**
+ * Gives back to the system what came in with loading TensorFlow and building programs, and no step needs: some 250 MB. Takes some
+ * milliseconds.
+ */
+export const releaseMemory = (): void => sessions.releaseMemory();

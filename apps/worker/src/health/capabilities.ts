@@ -1,6 +1,7 @@
 import { threadCount } from '@graft/peft-core/precision';
 import type { WorkerCapabilities } from '@graft/service';
 import { type Device, type Precision, resolvePrecision } from '../devices.ts';
+import { Unfit } from './proofs.ts';
 
 /**
  * What jobs may require of this worker. Each computes in either precision; `precisions` are the operator's, where set, and the
@@ -21,4 +22,24 @@ export function capabilitiesOf(
     ...{ device: device.kind, threads: threads ?? threadCount(), precisions: [first, ...others] },
     ...(memoryBytes === undefined ? {} : { memoryBytes }),
   };
+}
+
+/**
+ * What jobs may be made of here, given what the trainers found, best first: what the operator wants (GRAFT_KERNELS) comes first,
+ * and is what jobs that are first run here take. A GPU has stock operations alone. Throws `Unfit` where that set is not there.
+ */
+export function kernelsOf(
+  device: WorkerCapabilities['device'],
+  wanted: string,
+  sets: readonly string[],
+): string[] {
+  if (device === 'gpu') return ['stock'];
+  if (wanted === 'auto') return [...sets];
+  if (!sets.includes(wanted)) {
+    throw new Unfit(
+      'it lacks the kernels that it was set to use',
+      `GRAFT_KERNELS names ${wanted}, and this machine has ${sets.join(', ')}.`,
+    );
+  }
+  return [wanted, ...sets.filter((set) => set !== wanted)];
 }

@@ -3,7 +3,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createLogger } from '@graft/service';
 import { TrainerProcess } from '../training/trainer-process.ts';
-import { engineProof } from './proofs.ts';
+import { kernelsOf } from './capabilities.ts';
+import { engineProof, Unfit } from './proofs.ts';
 
 const computing = { precision: 'fp32', threads: 1 } as const;
 
@@ -23,12 +24,18 @@ test('the engine is measured while it is proved, and not while this worker does 
   const trainers = [trainerFor(t), trainerFor(t)];
   const speeds: number[] = [];
   let isServing = false;
+  const kernels: (readonly string[])[] = [];
   const prove = engineProof(trainers, computing, {
     isServing: () => isServing,
+    onKernels: (sets) => kernels.push(sets),
     onSpeed: (flops) => speeds.push(flops),
   });
   await prove();
   assert.deepEqual(speeds, [1e9]);
+  assert.deepEqual(kernels, [
+    ['avx2', 'stock'],
+    ['avx2', 'stock'],
+  ]);
 
   isServing = true;
   await prove();
@@ -40,4 +47,16 @@ test('the engine is measured while it is proved, and not while this worker does 
 
   await prove();
   assert.deepEqual(speeds, [1e9, 1e9]);
+});
+
+test('kernels come in the order in which jobs take them here: what the operator wants first', () => {
+  const found = ['avx512', 'avx2', 'baseline', 'stock'];
+  assert.deepEqual(kernelsOf('cpu', 'auto', found), found);
+  assert.deepEqual(kernelsOf('cpu', 'avx2', found), ['avx2', 'avx512', 'baseline', 'stock']);
+  assert.deepEqual(kernelsOf('cpu', 'stock', found)[0], 'stock');
+  assert.deepEqual(kernelsOf('gpu', 'auto', found), ['stock']);
+  assert.throws(
+    () => kernelsOf('cpu', 'avx512bf16', found),
+    (fault) => fault instanceof Unfit && /GRAFT_KERNELS names avx512bf16/.test(fault.message),
+  );
 });

@@ -87,13 +87,25 @@ export function accessProof({ env }: Pick<Services, 'env'>, user: ChildUser | nu
 export function engineProof(
   trainers: TrainerProcess[],
   computing: Parameters<TrainerProcess['prove']>[0],
-  { isServing, onSpeed }: { isServing: () => boolean; onSpeed: (flops: number) => void },
+  {
+    isServing,
+    onKernels,
+    onSpeed,
+  }: {
+    isServing: () => boolean;
+    /** Gets what each can make layers of, best first. Throws `Unfit` where that is not what the operator wants. */
+    onKernels: (sets: readonly string[]) => void;
+    onSpeed: (flops: number) => void;
+  },
 ): Proof {
   return async () => {
     const speeds: number[] = [];
     const isIdle = !isServing() && !trainers.some(({ atWork }) => atWork);
     const measured = isIdle ? (flops: number) => void speeds.push(flops) : undefined;
-    await Promise.all(trainers.map(async (trainer) => await proveTrainer(trainer, computing, measured)));
+    const found: (readonly string[])[] = [];
+    const told = { onKernels: (sets: readonly string[]) => void found.push(sets), onSpeed: measured };
+    await Promise.all(trainers.map(async (trainer) => await proveTrainer(trainer, computing, told)));
+    for (const sets of found) onKernels(sets);
     if (speeds.length > 0) onSpeed(Math.min(...speeds));
   };
 }
@@ -101,9 +113,9 @@ export function engineProof(
 async function proveTrainer(
   trainer: TrainerProcess,
   computing: Parameters<TrainerProcess['prove']>[0],
-  onSpeed: Parameters<TrainerProcess['prove']>[2],
+  told: Parameters<TrainerProcess['prove']>[2],
 ): Promise<void> {
-  const outcome = await trainer.prove(computing, AbortSignal.timeout(engineMilliseconds), onSpeed);
+  const outcome = await trainer.prove(computing, AbortSignal.timeout(engineMilliseconds), told);
   if (outcome === null || outcome.type === 'finished') return;
   throw new Unfit(
     'its TensorFlow does not compute',

@@ -5,8 +5,8 @@ import type { TrainerProcess } from './trainer-process.ts';
 
 export interface LeaseLoopOptions extends Omit<RunOptions, 'trainer' | 'shutdown' | 'hurry' | 'claimedAt'> {
   workerId: string;
-  /** What its jobs may require of it. */
-  capabilities: WorkerCapabilities;
+  /** What its jobs may require of it now. */
+  capabilities: () => WorkerCapabilities;
   health: WorkerHealth;
   /** One slot each. */
   trainers: TrainerProcess[];
@@ -56,7 +56,7 @@ export function startLeaseLoop(options: LeaseLoopOptions): LeaseLoop {
     const claimed = await claimNextJob(services, {
       workerId,
       leaseSeconds: times.leaseSeconds,
-      capabilities,
+      capabilities: capabilities(),
     });
     if (!claimed) return;
     const { job, claimedAt } = claimed;
@@ -69,7 +69,7 @@ export function startLeaseLoop(options: LeaseLoopOptions): LeaseLoop {
   async function pollRows(): Promise<void> {
     if (free.length === 0 || !health.takesJobs) return;
     // Those that are for others would else stand before its own.
-    const worker = { id: workerId, capabilities };
+    const worker = { id: workerId, capabilities: capabilities() };
     const leases = await staleDispatched(services, { seconds: unheardSeconds, worker });
     for (const lease of leases.slice(0, free.length)) {
       void take().catch((error) => log.error({ jobId: lease.id, err: error }, 'job could not be claimed'));

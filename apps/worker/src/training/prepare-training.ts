@@ -84,13 +84,12 @@ export async function prepareTraining(
 
 /** As they were fixed at the job's first claim; for a job that has none yet, what this worker gives. */
 function requirementsOf(job: Job, precision: ResolvedTraining['precision'], device: Device): Requirements {
-  return (
-    job.requirements ?? {
-      precision: resolvePrecision(precision, device),
-      threads: threadCount(),
-      device: device.kind,
-    }
-  );
+  const required = job.requirements ?? {
+    precision: resolvePrecision(precision, device),
+    threads: threadCount(),
+    device: device.kind,
+  };
+  return { kernels: 'stock', ...required };
 }
 
 async function fileOf(services: Services, job: Job, id: string, param: string): Promise<FileRecord> {

@@ -56,7 +56,7 @@ async function requestFor(
     validationFile: null,
     peft,
     training: { ...resolveTraining({ peft, exampleCount: 8 }), precision },
-    requirements: { precision, threads, device: 'cpu' },
+    requirements: { precision, threads, device: 'cpu', kernels: 'stock' },
     initialAdapter: null,
     initialName: null,
     outputDir: join(job, 'output'),

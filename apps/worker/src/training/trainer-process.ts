@@ -18,6 +18,7 @@ export type TrainerOutcome = TrainerMessages['result'] | Failed | Gone;
 export interface TrainerRun {
   onRecord?: (record: TrainRecord) => void;
   onVerification?: (verification: AdapterVerification) => void;
+  onKernels?: ((sets: readonly string[]) => void) | undefined;
   onSpeed?: ((flops: number) => void) | undefined;
   /** Aborted: the trainer finishes its step, writes a checkpoint and stops. */
   stop: AbortSignal;
@@ -103,14 +104,14 @@ export class TrainerProcess {
   async prove(
     computing: { precision: Precision; threads: number },
     kill: AbortSignal,
-    onSpeed?: (flops: number) => void,
+    { onKernels, onSpeed }: Pick<TrainerRun, 'onKernels' | 'onSpeed'> = {},
   ): Promise<TrainerOutcome | null> {
     if (this.atWork) return null;
     const wanted = new AbortController();
     const end = AbortSignal.any([kill, wanted.signal]);
     const measure = onSpeed !== undefined;
     const message = { type: 'prove', precision: computing.precision, measure } as const;
-    const outcome = this.#call(message, computing, { stop: end, kill: end, onSpeed });
+    const outcome = this.#call(message, computing, { stop: end, kill: end, onKernels, onSpeed });
     this.#proof = { over: outcome.catch(() => {}), end: () => wanted.abort() };
     try {
       const { type } = await outcome;
@@ -150,6 +151,7 @@ export class TrainerProcess {
       const { done, value } = await answer.next();
       if (done) return value;
       if (value.type === 'record') run.onRecord?.(value.record);
+      else if (value.type === 'kernels') run.onKernels?.(value.sets);
       else if (value.type === 'speed') run.onSpeed?.(value.flops);
       else run.onVerification?.(value.verification);
     }

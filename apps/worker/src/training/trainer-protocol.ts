@@ -42,11 +42,13 @@ export interface TrainerMessages {
     | { type: 'train'; request: TrainingRequest }
     /** Answered by a `verification`, then `finished`; or `failed`. */
     | { type: 'verify'; request: VerificationRequest }
-    /** Computes something whose result is known: answered by `finished` or `failed`. With `measure` by a `speed` before. */
+    /** Computes something whose result is known: answered by `kernels` and `finished`, or `failed`. With `measure` by a `speed` before. */
     | { type: 'prove'; precision: Precision; measure: boolean };
   event:
     | { type: 'record'; record: TrainRecord }
     | { type: 'verification'; verification: AdapterVerification }
+    /** What its process can make layers of, best first. */
+    | { type: 'kernels'; sets: readonly string[] }
     /** Floating-point operations in a second of matrix products in the precision that was proved. */
     | { type: 'speed'; flops: number };
   /** `stopped`: the last record before it tells of the checkpoint. */

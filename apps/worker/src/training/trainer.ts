@@ -20,8 +20,9 @@ const send = listenToParent<TrainerMessages>((message) => {
     void answer((signal) => trainAndReport(request, signal), { base: baseOf(request), folders });
   } else if (message.type === 'prove') {
     void answer(async () => {
-      const { proveEngine, measureSpeed } = await engine;
+      const { proveEngine, measureSpeed, kernelSets } = await engine;
       proveEngine(message.precision);
+      send({ type: 'kernels', sets: kernelSets() });
       if (message.measure) send({ type: 'speed', flops: await measureSpeed(message.precision) });
       return 'finished';
     }, null);

@@ -1281,6 +1281,8 @@ export interface FineTuningJobOutlook {
     precision: 'fp32' | 'bf16';
     threads: number;
     device: 'cpu' | 'gpu';
+    /** An instruction set of Graft’s kernels, or "stock". */
+    kernels: string;
   } | null;
   /** Whether a worker that takes jobs now can run it. */
   has_worker: boolean;

@@ -1,8 +1,7 @@
-/** Every kernel against the stock implementation of the same layer. */
-import './testing/with-kernels.ts';
+/** Every kernel, of each instruction set that this processor has, against the stock implementation of the same layer. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { kernelSet, ProgramBuilder, tf } from '@graft/tf-graph';
+import { kernelSets, ProgramBuilder, tf, useKernels } from '@graft/tf-graph';
 import { Random } from '../random.ts';
 import { siluProduct } from './activations.ts';
 import { attention } from './attention/attention.ts';
@@ -14,6 +13,9 @@ import { headLoss } from './cross-entropy.ts';
 import { lowRankSum } from './low-rank.ts';
 import { rmsNorm } from './rms-norm.ts';
 import { takeRows } from './rows.ts';
+
+/** Best first. */
+const sets = kernelSets().filter((set) => set !== 'stock');
 
 interface Given {
   shape: number[];
@@ -88,20 +90,25 @@ async function agrees(
   within: Record<MatmulPrecision, number> = { fp32: 2e-6, bf16: 0.02 },
 ): Promise<void> {
   const expected = await run(stock, given, 'stock', 'fp32');
-  for (const precision of ['fp32', 'bf16'] as const) {
+  const ways = sets.flatMap((set) => (['fp32', 'bf16'] as const).map((precision) => ({ set, precision })));
+  for (const { set, precision } of ways) {
+    useKernels(set);
     const results = await run(layer, given, 'kernels', precision);
     results.forEach((result, i) => {
       const off = distance(result, expected[i]!);
       const what = i === 0 ? 'output' : `gradient ${i}`;
       assert.ok(
         off <= within[precision],
-        `${precision}: the ${what} is off by ${off}, ${JSON.stringify(given.map((g) => g.shape))}`,
+        `${set} in ${precision}: the ${what} is off by ${off}, ${JSON.stringify(given.map((g) => g.shape))}`,
       );
     });
   }
 }
 
-test('this process has kernels', () => assert.notEqual(kernelSet, null));
+test('every processor has kernels, and a set that it lacks is refused', () => {
+  assert.ok(sets.includes('baseline'), `${sets}`);
+  assert.throws(() => useKernels('sse9'), /no kernels called sse9 here, only .*baseline, stock/);
+});
 
 test('rmsNorm, over rows and over heads', async () => {
   const norm: Layer = ([x, w]) => rmsNorm(x!, w!, 1e-5);

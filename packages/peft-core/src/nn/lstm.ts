@@ -1,4 +1,5 @@
 import { attr, cast, customGradient, rawOp, tf } from '@graft/tf-graph';
+import { exactly } from './computation.ts';
 
 /** PyTorch's parameters of one direction of one layer; the four gates i, f, g, o below each other. */
 export interface LstmWeights {
@@ -53,7 +54,7 @@ function blockLstm(x: tf.Tensor, w: tf.Tensor, b: tf.Tensor): tf.Tensor {
     keep: { x, w, b, states },
     value: () => states[6]!,
     gradient(dy, { x, w, b, states }) {
-      const inputs = [...inputsOf(x, w, b), ...states, tf.zerosLike(states[1]!), dy];
+      const inputs = [...inputsOf(x, w, b), ...states, tf.zerosLike(states[1]!), exactly(dy)];
       const gradients = rawOp('BlockLSTMGradV2', [noPeepholes], inputs);
       return { x: gradients[0]!, w: gradients[3]!, b: gradients[7]! };
     },

@@ -154,14 +154,15 @@ test('a checkpoint is also written once its seconds have passed, and tells what 
   assert.ok(start?.type === 'start' && start.resumedFrom === 3);
 });
 
-test('a run is computed in the threads and precision that it needs, or not at all', async () => {
+test('a run is computed in the threads and precision and by the kernels that it needs, or not at all', async () => {
   const { training } = options('requirements');
   const precision = effectivePrecision(training.precision);
-  const fits = { precision, threads: threadCount(), device: 'cpu' } as const;
+  const fits = { precision, threads: threadCount(), device: 'cpu', kernels: 'stock' } as const;
   await trainRecords(options('requirements', {}, { requirements: fits }), (r) => r.type === 'checkpoint');
   for (const other of [
     { threads: fits.threads + 1 },
     { precision: precision === 'fp32' ? 'bf16' : 'fp32' } as const,
+    { kernels: 'sse9' },
   ]) {
     const requirements = { ...fits, ...other };
     await assert.rejects(trainRecords(options('requirements', {}, { requirements })), {
@@ -169,11 +170,12 @@ test('a run is computed in the threads and precision that it needs, or not at al
       fault: 'environment',
     });
   }
-  const onGpu = { ...fits, device: 'gpu' } as const;
-  const resumed = options('requirements', {}, { requirements: onGpu, resume: true });
-  const [start] = await trainRecords(resumed, () => true);
-  assert.ok(start?.type === 'start' && start.resumedFrom === null);
-  assert.match(start.passedOver[0]!.reason, /was computed otherwise/);
+  for (const other of [{ device: 'gpu' } as const, { kernels: 'baseline' }]) {
+    const resumed = options('requirements', {}, { requirements: { ...fits, ...other }, resume: true });
+    const [start] = await trainRecords(resumed, () => true);
+    assert.ok(start?.type === 'start' && start.resumedFrom === null);
+    assert.match(start.passedOver[0]!.reason, /was computed otherwise/);
+  }
 });
 
 test('a damaged checkpoint is passed over for the one before it', async () => {

@@ -3,7 +3,9 @@ import { BEST_ADAPTER, writeCheckpoint } from './checkpoints/write-checkpoint.ts
 import { evaluate } from './evaluation.ts';
 import { finishRun } from './finish-run.ts';
 import { resetPeakMemory } from './machine/peak-memory.ts';
+import { meetRequirements } from './machine/requirements.ts';
 import { openRun, type TrainingRun } from './open-run.ts';
+import { effectivePrecision } from './precision.ts';
 import type { RecordOf, TrainOptions, TrainRecord } from './records.ts';
 import { runStep } from './run-step.ts';
 import { setUpTraining } from './setup.ts';
@@ -22,6 +24,7 @@ import { WarmModel } from './warm-model.ts';
 export async function* train(options: TrainOptions): AsyncGenerator<TrainRecord> {
   const { training, signal } = options;
   resetPeakMemory();
+  meetRequirements(options.requirements, effectivePrecision(training.precision));
   // A fault of the data leaves the warm model as it is.
   const setup = await setUpTraining(options);
   const warm = options.warm ?? new WarmModel();

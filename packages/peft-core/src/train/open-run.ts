@@ -1,5 +1,4 @@
-import { kernelSet } from '@graft/tf-graph';
-import { GraftError } from '../errors.ts';
+import { kernelSet, releaseMemory } from '@graft/tf-graph';
 import { type BatchPlan, planMeasuring, planTraining } from '../examples/index.ts';
 import { sha256 } from '../sha256.ts';
 import { attach } from '../tuners/registry.ts';
@@ -69,7 +68,6 @@ export async function openRun(
     plan: planMeasuring(measured.examples, training, setup.layout),
   };
   const precision = effectivePrecision(training.precision);
-  checkRequirements(options.requirements, precision);
   const storage = baseStorage(training.base_dtype, precision);
   const baseDigest = await base.digest();
   const compute = { plan, evaluation: measuring?.plan ?? null, precision, storage, baseDigest };
@@ -127,18 +125,6 @@ function bestAdapterIn({ step, state }: CheckpointState, { best }: BestModel): F
   return adapter;
 }
 
-/** Throws when this process computes otherwise than the run must: it was started for another job, or on another machine. */
-function checkRequirements(wanted: Requirements | undefined, precision: Requirements['precision']): void {
-  if (!wanted) return;
-  const threads = threadCount();
-  if (wanted.threads === threads && wanted.precision === precision) return;
-  throw new GraftError(
-    'requirements_not_met',
-    `the job is computed in ${wanted.precision} by ${wanted.threads} threads, and this worker's trainer in ${precision} by ${threads}`,
-    { fault: 'environment' },
-  );
-}
-
 /** A checkpoint is another run's unless all of this is equal: then it would end with other bits. */
 function identityOf(
   { base, training, peft, requirements, initialName, initialAdapter, initialParameters }: TrainOptions,
@@ -157,6 +143,9 @@ function identityOf(
     ...plain
   } = all;
   const options = asksForBest(training) ? all : plain;
+  const kernels = kernelSet();
+  const { threads, device } = requirements ?? { threads: threadCount(), device: null };
+  const computed = { precision, threads, device };
   return digestOf({
     version: CODE_VERSION,
     base: baseDigest,
@@ -165,9 +154,9 @@ function identityOf(
     peft,
     training: options,
     initial: initialName ?? initialAdapter ?? initialParameters ?? null,
-    computed: requirements ?? { precision, threads: threadCount(), device: null },
+    computed,
     // Checkpoints of versions without kernels say nothing of them.
-    ...(kernelSet ? { kernels: kernelSet } : {}),
+    ...(kernels ? { kernels } : {}),
   });
 }
 
@@ -190,8 +179,20 @@ function openProgram(
   const form = encodes && !initialAdapter ? 'trained' : 'folded';
   const grid = compute.plan.shape;
   const evaluationGrid = compute.evaluation?.shape ?? null;
+  const implementation = implementationHere();
   const key = digestOf({
-    ...{ baseDigest, peft, form, objective, labels: data.labels, grid, evaluationGrid, storage, precision },
+    ...{
+      implementation,
+      baseDigest,
+      peft,
+      form,
+      objective,
+      labels: data.labels,
+      grid,
+      evaluationGrid,
+      storage,
+      precision,
+    },
     // The rest of `training` is fed to each step, so jobs that differ in it share a program.
     options: GRAPH_OPTIONS.map((name) => training[name]),
   });
@@ -204,11 +205,13 @@ function openProgram(
       training,
       storage,
       precision,
-      implementation: implementationHere(),
+      implementation,
       grid,
       evaluationGrid,
     } as const;
     const built = buildTrainProgram(spec);
+    // Before the weights come: the peak of what this process holds is what counts.
+    releaseMemory();
     try {
       await loadWeights(built.program, base, architecture, storage, { stacks: built.model.stacks });
       return built;

@@ -8,6 +8,8 @@ export interface Requirements {
   /** That TensorFlow computes in: sums are cut into as many parts. */
   threads: number;
   device: 'cpu' | 'gpu';
+  /** What layers are made of: an instruction set of Graft's kernels, or `stock`. */
+  kernels: string;
 }
 
 /**

@@ -176,7 +176,11 @@ test('its jobs go on from whatever state they were in', async () => {
       ...{ workerId: 'w1', leaseSeconds: 60 },
       capabilities: { ...capabilities, precisions: ['fp32'] },
     });
-    assert.deepEqual(job!.requirements, { device: 'cpu', threads: 2, precision: 'fp32' }, lease.id);
+    assert.deepEqual(
+      job!.requirements,
+      { device: 'cpu', threads: 2, precision: 'fp32', kernels: 'stock' },
+      lease.id,
+    );
     assert.ok(await publishAdapterVersion(services, lease, testAdapter), lease.id);
     assert.equal(await stateOf(lease.id), 'succeeded');
   }

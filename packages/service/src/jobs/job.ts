@@ -121,6 +121,8 @@ export interface JobRequirements {
   precision: 'fp32' | 'bf16';
   threads: number;
   device: 'cpu' | 'gpu';
+  /** An instruction set of the kernels, or `stock`. Absent: of a version without them, stock. */
+  kernels?: string;
 }
 
 export type AttemptKind = 'training' | 'validation';

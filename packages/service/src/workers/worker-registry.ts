@@ -9,6 +9,8 @@ export interface WorkerCapabilities {
   threads: number;
   /** The first is what "auto" means here. */
   precisions: [JobRequirements['precision'], ...JobRequirements['precision'][]];
+  /** What layers can be made of, as its trainers found; what jobs that are first run here take comes first. Absent: stock alone. */
+  kernels?: string[];
   /** What one of its trainers may hold at most. Absent: not known, as of a worker of an earlier version. */
   memoryBytes?: number;
   /** Floating-point operations in a second of large matrix products, as measured there in some of its precisions. */

@@ -1,7 +1,8 @@
 // Makes the kernels TensorFlow's. A library of its own, loaded by TF_LoadLibrary: where it is missing or fails to load, stock ops
 // compute the same. One unit of compilation, because TensorFlow's headers take longer than all that is here.
-#include <cstdlib>
+#include <atomic>
 #include <cstring>
+#include <string>
 
 #include "attention-ops.h"
 #include "gated-activation-ops.h"
@@ -33,23 +34,33 @@ std::vector<const Kernels*> supported() {
   return sets;
 }
 
-const Kernels& chosen() {
-  const std::vector<const Kernels*> sets = supported();
-  // For tests, and for a job that began on an older processor.
-  const char* wanted = std::getenv("GRAFT_KERNELS");
-  for (const Kernels* set : sets)
-    if (wanted != nullptr && std::strcmp(set->name, wanted) == 0) return *set;
-  return *sets.front();
-}
+std::atomic<const Kernels*> current{nullptr};
 
 }  // namespace
 
-const Kernels& kernels() {
-  static const Kernels& set = chosen();
-  return set;
-}
+const Kernels& kernels() { return *current.load(std::memory_order_acquire); }
 
 }  // namespace graft
 
-/** Which instruction set the kernels use in this process. */
-extern "C" __attribute__((visibility("default"))) const char* graft_kernels_name() { return graft::kernels().name; }
+extern "C" {
+
+/** The names of the sets that this processor has, the best first, with commas. */
+__attribute__((visibility("default"))) const char* graft_kernel_sets() {
+  static const std::string names = [] {
+    std::string all;
+    for (const graft::Kernels* set : graft::supported()) all += (all.empty() ? "" : ",") + std::string(set->name);
+    return all;
+  }();
+  return names.c_str();
+}
+
+/** From now on that set computes, where the processor has it. Not while a graph runs. */
+__attribute__((visibility("default"))) bool graft_use_kernels(const char* name) {
+  for (const graft::Kernels* set : graft::supported()) {
+    if (std::strcmp(set->name, name) != 0) continue;
+    graft::current.store(set, std::memory_order_release);
+    return true;
+  }
+  return false;
+}
+}

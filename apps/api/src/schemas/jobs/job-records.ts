@@ -124,6 +124,7 @@ export const OutlookSchema = named('FineTuningJobOutlook', {
       precision: Type.Enum(['fp32', 'bf16'], { type: 'string' }),
       threads: Type.Integer(),
       device: Type.Enum(['cpu', 'gpu'], { type: 'string' }),
+      kernels: Type.String({ description: 'An instruction set of Graft’s kernels, or "stock".' }),
     }),
     { description: 'What its first worker had, and every other needs. Null before it was run.' },
   ),
@@ -321,7 +322,10 @@ export function toWireOutlook(outlook: JobOutlook): Static<typeof OutlookSchema>
     avoids_worker: outlook.avoidsWorker,
     quarantined_workers: outlook.quarantined,
     attempts_left: outlook.attemptsLeft,
-    requirements: outlook.requirements,
+    requirements: outlook.requirements && {
+      ...outlook.requirements,
+      kernels: outlook.requirements.kernels ?? 'stock',
+    },
     has_worker: outlook.hasWorker,
   };
 }

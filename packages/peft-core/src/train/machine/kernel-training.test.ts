@@ -1,11 +1,10 @@
 /** A training made of kernels, on lists of positions, against the same on stock operations and a grid. */
-import '../../nn/testing/with-kernels.ts';
 import assert from 'node:assert/strict';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
-import { scalarOf } from '@graft/tf-graph';
+import { scalarOf, useKernels } from '@graft/tf-graph';
 import { type Arrangement, fillBatch, planTraining } from '../../examples/index.ts';
 import { type BaseModel, openBaseModel } from '../../files.ts';
 import type { Implementation, MatmulPrecision } from '../../nn/computation.ts';
@@ -24,6 +23,7 @@ let root: string;
 let trainingFile: string;
 
 before(async () => {
+  useKernels('auto');
   root = await mkdtemp(path.join(tmpdir(), 'graft-kernels-'));
   trainingFile = path.join(root, 'train.jsonl');
   // Chats of two systems, and some without one.

@@ -6,6 +6,7 @@ import { baseStorage } from '../../weights/base-storage.ts';
 import { loadWeights } from '../../weights/load-weights.ts';
 import { evaluate, measuredExamples } from '../evaluation.ts';
 import { implementationHere } from '../machine/implementation.ts';
+import { meetRequirements } from '../machine/requirements.ts';
 import { effectivePrecision } from '../precision.ts';
 import type { TrainOptions } from '../records.ts';
 import { setUpTraining, type TrainingSetup } from '../setup.ts';
@@ -22,7 +23,7 @@ export interface AdapterVerification {
 
 export type VerificationOptions = Pick<
   TrainOptions,
-  'base' | 'trainingFile' | 'validationFile' | 'peft' | 'training'
+  'base' | 'trainingFile' | 'validationFile' | 'peft' | 'training' | 'requirements'
 > & { adapterDir: string };
 
 /**
@@ -32,6 +33,7 @@ export type VerificationOptions = Pick<
  */
 export async function verifyAdapter(options: VerificationOptions): Promise<AdapterVerification> {
   const { base, peft, training } = options;
+  meetRequirements(options.requirements, effectivePrecision(training.precision));
   const setup = await setUpTraining(options);
   const { examples } = measuredExamples(setup.data, true)!;
   const { config, tensors } = await readAdapter(options.adapterDir);

@@ -154,7 +154,9 @@ describe('what a job requires', () => {
   test('is fixed by its first claim and kept', async () => {
     const job = await createTestJob(services, team, 'dispatched');
     const running = (await take(leaseOf(job), 'w1', gpu))!;
-    assert.deepEqual(running.requirements, { precision: 'bf16', threads: 16, device: 'gpu' });
+    assert.deepEqual(running.requirements, {
+      ...{ precision: 'bf16', threads: 16, device: 'gpu', kernels: 'stock' },
+    });
     await returnJob(services, leaseOf(running), { workerId: 'w1', reason });
     const lease = await dispatch(services, job.id);
     assert.equal(await take(lease, 'w2', cpu(64)), null);
@@ -162,6 +164,28 @@ describe('what a job requires', () => {
     assert.equal(await take(lease, 'w4', { ...gpu, threads: 8 }), null);
     const again = (await take(lease, 'w5', { ...gpu, threads: 32, precisions: ['fp32', 'bf16'] }))!;
     assert.deepEqual(again.requirements, running.requirements);
+  });
+
+  test('the kernels that its first worker takes first are those of every attempt', async () => {
+    const job = await createTestJob(services, team, 'dispatched');
+    const wide = { ...cpu(2), kernels: ['avx512', 'avx2', 'stock'] };
+    const running = (await take(leaseOf(job), 'w1', { ...wide, kernels: ['avx2', 'avx512', 'stock'] }))!;
+    assert.equal(running.requirements!.kernels, 'avx2');
+    await returnJob(services, leaseOf(running), { workerId: 'w1', reason });
+    const lease = await dispatch(services, job.id);
+    assert.equal(await take(lease, 'w2', cpu(2)), null, 'of a version without kernels');
+    assert.equal(await take(lease, 'w3', { ...wide, kernels: ['avx512', 'stock'] }), null);
+    assert.equal((await take(lease, 'w4', wide))!.requirements!.kernels, 'avx2');
+  });
+
+  test('a job that a version without kernels began goes on with stock operations', async () => {
+    const job = await createTestJob(services, team, 'dispatched');
+    const before = JSON.stringify({ device: 'cpu', threads: 2, precision: 'fp32' });
+    await services.sql.query('UPDATE jobs SET requirements = $1 WHERE id = $2', [before, job.id]);
+    const none = { ...cpu(2), kernels: ['avx2'] };
+    assert.equal(await take(leaseOf(job), 'w1', none), null);
+    const taken = (await take(leaseOf(job), 'w2', { ...none, kernels: ['avx2', 'stock'] }))!;
+    assert.deepEqual(taken.requirements, JSON.parse(before));
   });
 
   test('a precision that was asked for is required from the start', async () => {

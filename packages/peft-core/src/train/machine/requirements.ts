@@ -1,0 +1,30 @@
+import { kernelSets, useKernels } from '@graft/tf-graph';
+import { GraftError } from '../../errors.ts';
+import { type Requirements, threadCount } from '../precision.ts';
+
+/**
+ * Makes this process compute as a run must. Throws `requirements_not_met` where it cannot: it was started for another job, or on
+ * another machine. Without requirements it computes as it was started.
+ */
+export function meetRequirements(
+  wanted: Requirements | undefined,
+  precision: Requirements['precision'],
+): void {
+  if (!wanted) return useKernels();
+  const threads = threadCount();
+  if (wanted.threads !== threads || wanted.precision !== precision) {
+    throw notMet(
+      `the job is computed in ${wanted.precision} by ${wanted.threads} threads, and this worker's trainer in ${precision} by ${threads}`,
+    );
+  }
+  const { kernels } = wanted;
+  if (kernels !== 'stock' && !kernelSets().includes(kernels))
+    throw notMet(
+      `the job is computed by ${kernels} kernels, and this worker's trainer has ${kernelSets().join(', ')}`,
+    );
+  useKernels(kernels);
+}
+
+function notMet(message: string): GraftError {
+  return new GraftError('requirements_not_met', message, { fault: 'environment' });
+}
