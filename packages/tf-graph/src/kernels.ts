@@ -39,6 +39,9 @@ export function useKernels(wanted = process.env.GRAFT_KERNELS || 'auto'): void {
   current = set === stock ? null : set;
 }
 
+/** Whether the set in use comes with matrix products of bfloat16 numbers: others are faster, or only right, when those are widened. */
+export const multipliesBfloat16 = (): boolean => kernelSet()?.endsWith('bf16') ?? false;
+
 function load(): string[] {
   try {
     return sessions.loadKernels().split(',');

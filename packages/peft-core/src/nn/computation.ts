@@ -1,5 +1,5 @@
 // How what is traced computes: in which precision, and by which implementation of a layer.
-import { cast, type tf } from '@graft/tf-graph';
+import { cast, multipliesBfloat16, type tf } from '@graft/tf-graph';
 
 /** What matrix products are computed in. */
 export type MatmulPrecision = 'fp32' | 'bf16';
@@ -38,6 +38,10 @@ export const usesKernels = (): boolean => current.implementation === 'kernels';
  * float32, so only kernels make it worth while.
  */
 export const flowType = (): 'float32' | 'bfloat16' => (usesKernels() ? productType() : 'float32');
+
+/** Whether products of what is stored in bfloat16 are computed in float32: the processor has none of their own, or slow ones. */
+export const widensProducts = (): boolean =>
+  usesKernels() && current.precision === 'bf16' && !multipliesBfloat16();
 
 /** x as it flows between products. */
 export const flowing = (x: tf.Tensor): tf.Tensor => cast(x, flowType());

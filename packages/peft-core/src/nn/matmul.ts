@@ -1,5 +1,5 @@
-import { attr, cast, rawOp, type tf } from '@graft/tf-graph';
-import { flowType, productType } from './computation.ts';
+import { attr, cast, rawOp, tf } from '@graft/tf-graph';
+import { flowType, productType, widensProducts } from './computation.ts';
 
 /**
  * Batched matrix product `(…, N, K) × (…, K, M) → (…, N, M)` in float32, computed in the precision around it;
@@ -16,7 +16,21 @@ export function flowingMatmul(a: tf.Tensor, b: tf.Tensor, transposeA = false, tr
 }
 
 function computed(a: tf.Tensor, b: tf.Tensor, transposeA: boolean, transposeB: boolean): tf.Tensor {
+  if (widensProducts()) return widened(a, b, transposeA, transposeB);
   const dtype = productType();
   const attrs = [attr.bool('adj_x', transposeA), attr.bool('adj_y', transposeB)];
   return rawOp('BatchMatMulV2', attrs, [cast(a, dtype), cast(b, dtype)])[0]!;
+}
+
+/** In float32, whatever TF_SET_ONEDNN_FPMATH_MODE says: MatMul does not heed it. It knows no batches, which come one by one. */
+function widened(a: tf.Tensor, b: tf.Tensor, transposeA: boolean, transposeB: boolean): tf.Tensor {
+  const attrs = [attr.bool('transpose_a', transposeA), attr.bool('transpose_b', transposeB)];
+  const product = (a: tf.Tensor, b: tf.Tensor) => rawOp('MatMul', attrs, [a, b])[0]!;
+  const [x, y] = [cast(a, 'float32'), cast(b, 'float32')];
+  if (x.rank === 2 && y.rank === 2) return product(x, y);
+  const batch = x.shape.slice(0, -2);
+  const matrices = (t: tf.Tensor) => tf.unstack(tf.reshape(t, [-1, ...t.shape.slice(-2)]));
+  const others = matrices(y);
+  const products = matrices(x).map((matrix, i) => product(matrix, others[i]!));
+  return tf.reshape(tf.stack(products), [...batch, ...products[0]!.shape]);
 }

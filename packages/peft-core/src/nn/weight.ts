@@ -14,7 +14,7 @@ export interface FrozenWeight {
   /** Rows `(N, …)` for ids `(N)` int32, in float32, without unpacking the rest. */
   gather(ids: tf.Tensor): tf.Tensor;
   /** The value in slices of rows, for layers that can take a large weight slice by slice instead of unpacking all of it. */
-  slices?: WeightSlice[];
+  slices?: WeightSlice[] | undefined;
   /** The matrix `(W, in)` that holds it and others of the same input. */
   stack?: FrozenWeight;
 }

@@ -179,10 +179,9 @@ function openProgram(
   const form = encodes && !initialAdapter ? 'trained' : 'folded';
   const grid = compute.plan.shape;
   const evaluationGrid = compute.evaluation?.shape ?? null;
-  const implementation = implementationHere();
   const key = digestOf({
     ...{
-      implementation,
+      kernels: kernelSet(),
       baseDigest,
       peft,
       form,
@@ -205,7 +204,7 @@ function openProgram(
       training,
       storage,
       precision,
-      implementation,
+      implementation: implementationHere(),
       grid,
       evaluationGrid,
     } as const;

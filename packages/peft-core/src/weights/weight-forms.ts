@@ -1,5 +1,6 @@
 import { rawOp, type TypedArray, tf, type Variable } from '@graft/tf-graph';
 import type { TensorSource } from '../files.ts';
+import { widensProducts } from '../nn/computation.ts';
 import type { FrozenWeight, WeightSlice } from '../nn/weight.ts';
 import { partsOf, type StoredPart } from './base-storage.ts';
 import { quantiseInt8 } from './quantise/int8.ts';
@@ -27,6 +28,13 @@ export function plainForm(shape: number[], dtype: 'float32' | 'bfloat16'): Weigh
       shape,
       read: (...after) => variable!.read({ after, stored: true }),
       gather: (ids) => variable!.gather(ids),
+      get slices() {
+        if (shape.length !== 2 || !widensProducts()) return undefined;
+        const [rows, columns] = shape as [number, number];
+        return slicesOf(rows, columns, (start, count, after) =>
+          tf.slice(variable!.read({ after, stored: true }), [start, 0], [count, columns]),
+        );
+      },
     }),
   };
 }

@@ -20,17 +20,22 @@ extern const Kernels kernels_avx2, kernels_avx512, kernels_avx512bf16;
 namespace {
 
 /** The best first. */
-std::vector<const Kernels*> supported() {
+std::vector<const Kernels*> find() {
   std::vector<const Kernels*> sets;
 #ifdef __x86_64__
   __builtin_cpu_init();
   const bool wide = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
                     __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
   if (wide && __builtin_cpu_supports("avx512bf16")) sets.push_back(&kernels_avx512bf16);
-  if (wide) sets.push_back(&kernels_avx512);
+  if (wide) sets.insert(sets.empty() || sets.front()->isFaster() ? sets.end() : sets.begin(), &kernels_avx512);
   if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) sets.push_back(&kernels_avx2);
 #endif
   sets.push_back(&kernels_baseline);
+  return sets;
+}
+
+const std::vector<const Kernels*>& supported() {
+  static const std::vector<const Kernels*> sets = find();
   return sets;
 }
 

@@ -1,5 +1,6 @@
 // The kernels for one instruction set. Compiled once for each with its own flags, and GRAFT_SET naming it.
 #include "attention.h"
+#include "bfloat16-rate.h"
 #include "cross-entropy.h"
 #include "gated-activation.h"
 #include "low-rank.h"
@@ -24,7 +25,7 @@ constexpr KernelsOf<T> table() {
 
 extern const Kernels GRAFT_NAME(GRAFT_SET);
 const Kernels GRAFT_NAME(GRAFT_SET) = {
-    GRAFT_STRING(GRAFT_SET), table<float>(), table<Bfloat16>(), scatterRows, attentionScratch, keyGradientWidth,
+    GRAFT_STRING(GRAFT_SET), table<float>(), table<Bfloat16>(), scatterRows, attentionScratch, keyGradientWidth, bfloat16IsFast,
 };
 
 }  // namespace graft

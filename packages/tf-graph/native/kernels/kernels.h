@@ -175,6 +175,8 @@ struct Kernels {
   int64_t (*attentionScratch)(int64_t keys, int64_t headSize, int64_t group, bool gradient);
   /** Floats of one position's key and value gradients in `keyGradients`. */
   int64_t (*keyGradientWidth)(int64_t headSize);
+  /** Whether what this set has beyond the one that comes after it makes it faster on this processor. */
+  bool (*isFaster)();
 };
 
 /** The best that this processor has. */

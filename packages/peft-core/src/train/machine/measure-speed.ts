@@ -1,6 +1,7 @@
 import { ProgramBuilder, tf } from '@graft/tf-graph';
 import { type MatmulPrecision, withComputation } from '../../nn/computation.ts';
 import { matmul } from '../../nn/matmul.ts';
+import { implementationHere } from './implementation.ts';
 
 // Of a small model's step: what is measured is what jobs get, and the trainer holds no more than 20 MB for it.
 const [tokens, hidden, wide] = [512, 576, 1536];
@@ -28,7 +29,7 @@ export async function measureSpeed(precision: MatmulPrecision): Promise<number> 
     builder.function(`${pairs} pairs`, {}, () => {
       let x = input.read();
       for (let i = 0; i < pairs; i++)
-        x = withComputation({ precision }, () =>
+        x = withComputation({ precision, implementation: implementationHere() }, () =>
           matmul(matmul(x, up.read({ stored: true })), down.read({ stored: true })),
         );
       // One number: copying the whole product out is no part of it.
