@@ -43,6 +43,9 @@ export const flowType = (): 'float32' | 'bfloat16' => (usesKernels() ? productTy
 export const widensProducts = (): boolean =>
   usesKernels() && current.precision === 'bf16' && !multipliesBfloat16();
 
+/** What factors of matrix products are converted to where kernels are in use. */
+export const factorType = (): 'float32' | 'bfloat16' => (widensProducts() ? 'float32' : productType());
+
 /** x as it flows between products. */
 export const flowing = (x: tf.Tensor): tf.Tensor => cast(x, flowType());
 

@@ -1,10 +1,15 @@
 import { attr, cast, rawOp, tf } from '@graft/tf-graph';
+import { factorType, usesKernels } from '../nn/computation.ts';
 import { elementCount } from '../tensors/tensor-source.ts';
 import { dynamicMap } from './quantise/dynamic-map.ts';
 import { BLOCK } from './quantise/nf4.ts';
 
-/** Float32 values of int8 codes: `codes · scales`, broadcast. No gradient flows. */
-export function unpackInt8(codes: tf.Tensor, scales: tf.Tensor): tf.Tensor {
+/**
+ * Values of int8 codes `(N, H)`: `codes · scales`, those `(N, 1)` or `(1, H)`; float32, or by kernels as products take them. No
+ * gradient flows.
+ */
+export function unpackInt8(codes: tf.Tensor, scales: tf.Tensor, dtype = factorType()): tf.Tensor {
+  if (usesKernels()) return rawOp('GraftUnpackInt8', [attr.type('T', dtype)], [codes, scales])[0]!;
   return tf.mul(cast(codes, 'float32'), scales);
 }
 
@@ -20,11 +25,19 @@ export interface Nf4Tensors {
   table: tf.Tensor;
 }
 
-/** Float32 values of NF4 weights, of `shape`. No gradient flows. Equal to bitsandbytes' `dequantize_4bit` for the same parts. */
+/**
+ * Values of NF4 weights, of `shape`; float32, or by kernels as products take them. No gradient flows. Equal to bitsandbytes'
+ * `dequantize_4bit` for the same parts.
+ */
 export function unpackNf4(
   { codes, absmax, nestedAbsmax, offset, table }: Nf4Tensors,
   shape: number[],
 ): tf.Tensor {
+  if (usesKernels()) {
+    const attributes = [attr.type('T', factorType()), attr.shape('shape', shape)];
+    const parts = [codes, absmax, nestedAbsmax, offset, tf.tensor1d(dynamicMap())];
+    return rawOp('GraftUnpackNf4', attributes, parts)[0]!;
+  }
   const blocks = (codes.size * 2) / BLOCK;
   // Two bytes, so four weights, are one look-up.
   const pairs = rawOp('Bitcast', [attr.type('type', 'uint16')], [codes])[0]!;

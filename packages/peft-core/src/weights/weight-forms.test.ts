@@ -4,15 +4,18 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
 import {
+  kernelSets,
   type OutputTensors,
   ProgramBuilder,
   type RunOutputs,
   scalarOf,
   type TypedArray,
   tf,
+  useKernels,
 } from '@graft/tf-graph';
 import { checkGradients } from '@graft/tf-graph/testing';
 import { readSafetensors, type SafetensorsFile, writeSafetensors } from '../files.ts';
+import { withComputation } from '../nn/computation.ts';
 import { headLoss } from '../nn/cross-entropy.ts';
 import { embedding } from '../nn/embedding.ts';
 import { linear } from '../nn/linear.ts';
@@ -47,20 +50,30 @@ after(async () => {
   await rm(folder, { recursive: true });
 });
 
+const ways = {
+  eager: { implementation: 'stock' },
+  graph: { implementation: 'stock' },
+  kernels: { implementation: 'kernels' },
+} as const;
+type Way = keyof typeof ways;
+
 /** What `body` gives for the weight `name` in a form, written from the file; it sees the weight as a layer does. */
 async function runOn<O extends OutputTensors>(
   name: Name,
   form: WeightForm,
   body: (weight: Weight) => O,
-  eager = false,
+  way: Way = 'graph',
 ): Promise<RunOutputs<O>> {
   const builder = new ProgramBuilder();
   const table = builder.variable({ name: 'table', shape: [65_536, 4] });
   const parts = form.parts.map(({ suffix, shape, dtype }) =>
     builder.variable({ name: name + suffix, shape, dtype }),
   );
-  const run = builder.function('run', {}, () => body(form.weight(parts, table)));
-  const program = eager ? builder.buildEager() : builder.build();
+  const { implementation } = ways[way];
+  const run = builder.function('run', {}, () =>
+    withComputation({ implementation }, () => body(form.weight(parts, table))),
+  );
+  const program = way === 'eager' ? builder.buildEager() : builder.build();
   const packed = await form.pack(tensors, name);
   await program.write([['table', nf4Table()]]);
   await program.write(parts.map((part, i): [string, TypedArray] => [part.name, packed[i]!]));
@@ -69,22 +82,25 @@ async function runOn<O extends OutputTensors>(
   return outputs;
 }
 
-async function read(name: Name, form: WeightForm, eager: boolean): Promise<Float32Array> {
-  const { value } = await runOn(name, form, (weight) => ({ value: weightValue(weight) }), eager);
+async function read(name: Name, form: WeightForm, way: Way): Promise<Float32Array> {
+  const { value } = await runOn(name, form, (weight) => ({ value: weightValue(weight) }), way);
   assert.deepEqual(value.shape, shapes[name]);
   return value.data as Float32Array;
 }
 
 for (const name of ['small', 'groups', 'odd', 'turned'] as const) {
-  test(`unpacked in a graph and eagerly as on the host, bit for bit: ${name} ${shapes[name]}`, async () => {
+  test(`unpacked by each kernel, in a graph and eagerly as on the host, bit for bit: ${name} ${shapes[name]}`, async () => {
     const [shape, weights] = [shapes[name], values.get(name)!];
     const turned = name === 'turned';
     const nf4 = hostNf4(quantiseNf4(weights), weights.length);
     const int8 = hostInt8(quantiseInt8(weights, shape, turned), shape, turned);
-    for (const eager of [false, true]) {
-      assert.deepEqual(await read(name, nf4Form(shape), eager), nf4);
-      assert.deepEqual(await read(name, int8Form(shape, turned), eager), int8);
-      assert.deepEqual(await read(name, plainForm(shape, 'float32'), eager), weights);
+    const tried: [Way, string][] = kernelSets().map((set) => ['kernels', set]);
+    for (const [way, set] of [...tried, ['graph', 'stock'], ['eager', 'stock']] as [Way, string][]) {
+      if (way === 'kernels' && set === 'stock') continue;
+      useKernels(set);
+      assert.deepEqual(await read(name, nf4Form(shape), way), nf4, set);
+      assert.deepEqual(await read(name, int8Form(shape, turned), way), int8, set);
+      assert.deepEqual(await read(name, plainForm(shape, 'float32'), way), weights, set);
     }
   });
 }
@@ -96,11 +112,11 @@ test('rows are gathered as they are read', async () => {
     nf4Form(shapes.small),
     plainForm(shapes.small, 'float32'),
   ]) {
-    const whole = await read('small', form, false);
+    const whole = await read('small', form, 'graph');
     const rows = ids.flatMap((id) => [...whole.subarray(id * 64, (id + 1) * 64)]);
-    for (const eager of [false, true]) {
+    for (const way of ['graph', 'eager', 'kernels'] as const) {
       const gathered = (weight: Weight) => ({ rows: embedding(tf.tensor1d(ids, 'int32'), weight) });
-      assert.deepEqual([...(await runOn('small', form, gathered, eager)).rows.data], rows);
+      assert.deepEqual([...(await runOn('small', form, gathered, way)).rows.data], rows);
     }
   }
 });
@@ -115,7 +131,7 @@ test('a gradient passes through a quantised weight, forward and backward with th
         checkGradients((x) => linear(x, weight, null, transposed), [x]);
         return {};
       };
-      await runOn(name, form, check, true);
+      await runOn(name, form, check, 'eager');
     }
     x.dispose();
   }
@@ -142,7 +158,7 @@ test('a head is taken in slices: the loss and its gradient are those of the whol
       of: plain.grad,
     };
   };
-  const { value, grad, of } = await runOn('head', form, body, true);
+  const { value, grad, of } = await runOn('head', form, body, 'eager');
   assert.ok(Math.abs(scalarOf(value)) < 1e-4);
   const largest = (data: ArrayLike<number>) => Math.max(...Array.from(data, Math.abs));
   assert.ok(largest(grad.data) < 1e-5 * largest(of.data));

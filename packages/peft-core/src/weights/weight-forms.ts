@@ -92,7 +92,8 @@ export function int8Form(shape: number[], transposed: boolean): WeightForm {
         kind: 'frozen',
         shape,
         read: (...after) => unpackInt8(codes.read({ after }), scales.read({ after })),
-        gather: (ids) => unpackInt8(codes.gather(ids), transposed ? scales.read() : scales.gather(ids)),
+        gather: (ids) =>
+          unpackInt8(codes.gather(ids), transposed ? scales.read() : scales.gather(ids), 'float32'),
         ...(transposed ? {} : { slices: slicesOf(rows, columns, readRows) }),
       };
     },

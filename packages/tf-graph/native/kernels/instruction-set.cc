@@ -6,6 +6,7 @@
 #include "low-rank.h"
 #include "norm.h"
 #include "scatter-rows.h"
+#include "unpack.h"
 
 namespace graft {
 namespace {
@@ -13,7 +14,8 @@ namespace {
 template <typename T>
 constexpr KernelsOf<T> table() {
   return {rmsNorm<T>,          rmsNormGradient<T>,      residualAdd<T>, gatedSilu<T>,   gatedSiluGradient<T>,
-          attention<T>, attentionGradient<T>, attentionKeyGradient<T>, lowRankAdd<T>,  crossEntropy<T>};
+          attention<T>, attentionGradient<T>, attentionKeyGradient<T>, lowRankAdd<T>,  crossEntropy<T>,
+          unpackNf4<T>, unpackInt8<T>};
 }
 
 }  // namespace

@@ -137,6 +137,31 @@ struct CrossEntropy {
   T* gradient;
 };
 
+/**
+ * y: weights in NF4, two a byte, in blocks of 64: NF4[code] · (map[absmax] · nestedAbsmax + offset), a nested one for 256 blocks.
+ * Works on blocks.
+ */
+template <typename T>
+struct UnpackNf4 {
+  int64_t size;
+  const uint8_t* codes;
+  const uint8_t* absmax;
+  const float* nestedAbsmax;
+  const float* map;
+  float offset;
+  T* y;
+};
+
+/** y (N, H) = codes (N, H) · scales, of rows (N) or of columns (H). */
+template <typename T>
+struct UnpackInt8 {
+  int64_t width;
+  bool scaleOfRows;
+  const int8_t* codes;
+  const float* scales;
+  T* y;
+};
+
 /** out (N, H): zeros, and to row index[k] is added row k of values (K, H). Columns [begin, end) of it. */
 struct ScatterRows {
   int64_t count, rows, width;
@@ -163,6 +188,8 @@ struct KernelsOf {
   void (*attentionKeyGradient)(const AttentionGradient<T>&, int64_t task);
   Kernel<LowRankAdd<T>> lowRankAdd;
   Kernel<CrossEntropy<T>> crossEntropy;
+  Kernel<UnpackNf4<T>> unpackNf4;
+  Kernel<UnpackInt8<T>> unpackInt8;
 };
 
 struct Kernels {

@@ -42,11 +42,17 @@ export function withOpenSizes(
   standIn: number,
   hostValues: (input: tf.TensorInfo) => ArrayLike<number> | null,
 ): tf.TensorInfo[] {
+  const [{ shape }] = inputs as [tf.TensorInfo];
+  const varies = shape.map((size) => dependsOn(size, standIn));
   return inputs.map((input, at) => {
     const values = hostValues(input);
     if (!values || values.length > longestSizes) return input;
+    // A number like that among those of an axis, or a tensor, that does not vary is one by chance.
+    if (op === 'Reshape' && !varies.includes(true)) return input;
     const sizes = Array.from(values);
-    const open = sizes.flatMap((size, i) => (dependsOn(size, standIn) ? [i] : []));
+    const open = sizes.flatMap((size, i) =>
+      dependsOn(size, standIn) && (op !== 'Slice' || varies[i]) ? [i] : [],
+    );
     if (open.length === 0) return input;
     const whole = open.every((i) => sizes[i]! % standIn === 0);
     const reshapes = op === 'Reshape' && at === 1 && open.length === 1 && whole;

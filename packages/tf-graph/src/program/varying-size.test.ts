@@ -67,3 +67,23 @@ test('what would make a constant of the size that varies is an error while it is
     assert.throws(() => builder.build(), VaryingSizeError, what);
   }
 });
+
+test('where an axis does not vary, no number is taken for the size that does', async () => {
+  const builder = new ProgramBuilder();
+  const size = 80_000;
+  const state = builder.variable({ name: 'state', shape: [size] });
+  // Some of these begin or end at any multiple of what stands for the size that varies.
+  const width = 16;
+  const f = builder.function('f', { x: rows }, ({ x }) => {
+    let sum = tf.sum(x);
+    for (let begin = 0; begin < size; begin += width) {
+      const part = tf.reshape(tf.slice(state.read(), [begin], [width]), [4, 4]);
+      if (begin % 5008 === 0) sum = tf.add(sum, tf.sum(tf.matMul(x as tf.Tensor2D, part as tf.Tensor2D)));
+    }
+    return { sum };
+  });
+  const program = builder.build();
+  await program.write([['state', new Float32Array(size)]]);
+  assert.equal(program.run(f, { x: new Float32Array(8).fill(1) }).sum.data[0], 8);
+  program.close();
+});

@@ -8,11 +8,12 @@ import type { EmbeddingsOf, Forward, Loss } from './loss.ts';
 const SCALE = 20;
 const MASKED = -1e9;
 
-export function embeddingInputs({ rows, tokens, labels }: GridShape): EmbeddingsOf<InputSpec> {
+/** `perToken` is of the positions, `(N)`. */
+export function embeddingInputs({ labels }: GridShape, perToken: InputSpec): EmbeddingsOf<InputSpec> {
   const perExample = { shape: [labels], dtype: 'float32' } as const;
   return {
-    pool_vectors: { shape: [rows * tokens], dtype: 'int32' },
-    pool_weights: { shape: [rows * tokens], dtype: 'float32' },
+    pool_vectors: perToken,
+    pool_weights: { ...perToken, dtype: 'float32' },
     label_scales: perExample,
     scores: perExample,
   };

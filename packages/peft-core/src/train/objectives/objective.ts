@@ -29,12 +29,12 @@ export function batchInputs(objective: Objective, grid: GridShape, varies: boole
     ...(grid.inputTokens > 0
       ? { input_ids: perInput, input_positions: perInput, input_segments: perInput }
       : {}),
-    ...(objective === 'labels' ? labelInputs(grid) : embeddingInputs(grid)),
+    ...(objective === 'labels' ? labelInputs(grid) : embeddingInputs(grid, perToken)),
   };
 }
 
 /** A list is as long as a multiple of this: products of odd sizes are slower. */
-const POSITION_MULTIPLE = 16;
+export const POSITION_MULTIPLE = 16;
 
 /** Feeds of these inputs; losses are summed and divided by `count`. */
 export function feedsOf(
@@ -59,7 +59,12 @@ export function feedsOf(
   if (objective === 'labels')
     return { ...common, label_positions: batch.labelPositions, label_ids: batch.labelIds };
   const { poolVectors, poolWeights, scores } = batch;
-  return { ...common, pool_vectors: poolVectors, pool_weights: poolWeights, scores };
+  return {
+    ...common,
+    pool_vectors: used(poolVectors),
+    pool_weights: poolWeights.subarray(0, length),
+    scores,
+  };
 }
 
 export function lossOf(objective: Objective, context: LossContext): Loss {

@@ -1,0 +1,72 @@
+#pragma once
+#include "op.h"
+
+namespace graft {
+
+REGISTER_OP("GraftUnpackNf4")
+    .Attr("T: {float, bfloat16}")
+    .Attr("shape: shape")
+    .Input("codes: uint8")
+    .Input("absmax: uint8")
+    .Input("nested_absmax: float")
+    .Input("offset: float")
+    .Input("map: float")
+    .Output("y: T")
+    .SetShapeFn(tensorflow::shape_inference::ExplicitShape);
+
+template <typename T>
+class UnpackNf4Op : public OpKernel {
+ public:
+  explicit UnpackNf4Op(OpKernelConstruction* c) : OpKernel(c) { OP_REQUIRES_OK(c, c->GetAttr("shape", &shape_)); }
+  void Compute(OpKernelContext* c) override {
+    const Tensor &codes = c->input(0), &absmax = c->input(1), &nested = c->input(2), &map = c->input(4);
+    const int64_t size = shape_.num_elements(), blocks = (size + 63) / 64;
+    OP_REQUIRES(c,
+                codes.NumElements() * 2 >= blocks * 64 && absmax.NumElements() >= blocks &&
+                    nested.NumElements() * 256 >= blocks && map.NumElements() == 256 && c->input(3).NumElements() == 1,
+                InvalidArgument("the parts hold fewer weights than ", size));
+    Tensor* y = nullptr;
+    OP_REQUIRES_OK(c, c->allocate_output(0, shape_, &y));
+    const UnpackNf4<Stored<T>> arguments{size,
+                                         codes.flat<tensorflow::uint8>().data(),
+                                         absmax.flat<tensorflow::uint8>().data(),
+                                         dataOf<float>(nested),
+                                         dataOf<float>(map),
+                                         *dataOf<float>(c->input(3)),
+                                         dataOf<T>(y)};
+    share(c, blocks, 64, kernelsFor<T>().unpackNf4, arguments);
+  }
+
+ private:
+  TensorShape shape_;
+};
+GRAFT_KERNEL("GraftUnpackNf4", UnpackNf4Op);
+
+REGISTER_OP("GraftUnpackInt8")
+    .Attr("T: {float, bfloat16}")
+    .Input("codes: int8")
+    .Input("scales: float")
+    .Output("y: T")
+    .SetShapeFn(tensorflow::shape_inference::UnchangedShape);
+
+/** Scales are of rows (N, 1) or of columns (1, H). */
+template <typename T>
+class UnpackInt8Op : public OpKernel {
+ public:
+  using OpKernel::OpKernel;
+  void Compute(OpKernelContext* c) override {
+    const Tensor &codes = c->input(0), &scales = c->input(1);
+    const int64_t rows = codes.dim_size(0), width = codes.dim_size(1);
+    const bool ofRows = scales.dim_size(1) == 1 && scales.dim_size(0) == rows;
+    OP_REQUIRES(c, ofRows || (scales.dim_size(0) == 1 && scales.dim_size(1) == width),
+                InvalidArgument("there is no scale for each row or column"));
+    Tensor* y = nullptr;
+    OP_REQUIRES_OK(c, c->allocate_output(0, codes.shape(), &y));
+    const UnpackInt8<Stored<T>> arguments{width, ofRows, codes.flat<tensorflow::int8>().data(), dataOf<float>(scales),
+                                          dataOf<T>(y)};
+    share(c, rows, width, kernelsFor<T>().unpackInt8, arguments);
+  }
+};
+GRAFT_KERNEL("GraftUnpackInt8", UnpackInt8Op);
+
+}  // namespace graft
