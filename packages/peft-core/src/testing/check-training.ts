@@ -10,6 +10,7 @@ import { setUpTraining } from '../train/setup.ts';
 import { startValues } from '../train/start-values.ts';
 import { buildTrainProgram, type TrainProgram } from '../train/train-program.ts';
 import { loadWeights } from '../weights/load-weights.ts';
+import { weightGroups } from '../weights/stored-weights.ts';
 
 /** Distances of the evaluation points along a direction of length 1. */
 const STEPS = [0.02, 0.005];
@@ -99,9 +100,7 @@ export async function checkTraining(
       errors.push(least.error);
     }
 
-    const frozen = architecture.parameters
-      .filter((p) => p.fresh === undefined && !p.unread)
-      .map((p) => p.name);
+    const frozen = weightGroups(architecture, 'float32', false, model.stacks).map(({ name }) => name);
     const before = program.read(frozen);
     await step(training.learning_rate);
     const after = program.read(frozen);
