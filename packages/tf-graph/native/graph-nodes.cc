@@ -38,9 +38,15 @@ void SetAttribute(napi_env env, TF_OperationDescription* node, napi_value attrib
       return TF_SetAttrIntList(node, name, list.data(), list.size());
     }
     case TF_ATTR_FLOAT: {
-      double number = 0;
-      Check(napi_get_value_double(env, value, &number), "number");
-      return TF_SetAttrFloat(node, name, number);
+      const auto numberOf = [env](napi_value value) {
+        double number = 0;
+        Check(napi_get_value_double(env, value, &number), "number");
+        return static_cast<float>(number);
+      };
+      if (!IsList(env, value)) return TF_SetAttrFloat(node, name, numberOf(value));
+      std::vector<float> list(LengthOf(env, value));
+      for (size_t i = 0; i < list.size(); i++) list[i] = numberOf(ElementOf(env, value, i));
+      return TF_SetAttrFloatList(node, name, list.data(), list.size());
     }
     case TF_ATTR_BOOL: {
       bool flag = false;

@@ -10,9 +10,10 @@ import { rotationOf } from './attention/rotary.ts';
 import { segmentAttention } from './attention/segment-attention.ts';
 import { type Implementation, type MatmulPrecision, withComputation } from './computation.ts';
 import { headLoss } from './cross-entropy.ts';
-import { lowRankSum } from './low-rank.ts';
+import { updatedLinear } from './low-rank.ts';
 import { rmsNorm } from './rms-norm.ts';
 import { takeRows } from './rows.ts';
+import type { Weight } from './weight.ts';
 
 /** Best first. */
 const sets = kernelSets().filter((set) => set !== 'stock');
@@ -58,7 +59,9 @@ async function run(
         return tf.sum(tf.mul(y, tf.tensor(weights, y.shape)));
       };
       const { grads } = tf.engine().gradients(weighted, trained, undefined, true);
-      return Object.fromEntries([layer(tensors), ...grads].map((t, i) => [`y${i}`, t!]));
+      // What is frozen has no gradient.
+      const results = [layer(tensors), ...(grads as (tf.Tensor | undefined)[])].flatMap((t) => t ?? []);
+      return Object.fromEntries(results.map((t, i) => [`y${i}`, t]));
     }),
   );
   const program = builder.build();
@@ -134,23 +137,27 @@ test('siluProduct', async () => {
     );
 });
 
-test('lowRankSum: several updates of one product, with gaps between their columns', async () => {
-  const layer: Layer = ([y, x, a1, b1, a2, b2]) =>
-    lowRankSum(y!, x!, [
-      { a: a1!, b: b1!, scale: 2, offset: 3 },
-      { a: a2!, b: b2!, scale: 0.5, offset: 20 },
-    ]);
-  for (const rows of [1, 6, 35]) {
-    const factors = [
-      [4, 13],
-      [9, 4],
-      [3, 13],
-      [18, 3],
-    ].map((shape) => floats(shape));
-    await agrees(layer, [floats([rows, 41]), floats([rows, 13]), ...factors]);
+test('updatedLinear: several updates of one product, with gaps between their columns, of a frozen and a trained weight', async () => {
+  const frozen = (tensor: tf.Tensor): Weight => ({
+    ...{ kind: 'frozen', shape: tensor.shape },
+    read: () => tensor,
+    gather: (ids) => tf.gather(tensor, ids),
+  });
+  for (const weightOf of [frozen, (tensor: tf.Tensor): Weight => ({ kind: 'trained', tensor })]) {
+    const layer: Layer = ([x, w, bias, a1, b1, a2, b2]) =>
+      updatedLinear(x!, { weight: weightOf(w!), bias: bias!, transposed: false }, [
+        { a: a1!, b: b1!, scale: 2, offset: 3 },
+        { a: a2!, b: b2!, scale: 0.5, offset: 20 },
+      ]);
+    const shapes = [[41, 13], [41], [4, 13], [9, 4], [3, 13], [18, 3]];
+    for (const rows of [1, 6, 35])
+      await agrees(layer, [floats([rows, 13]), ...shapes.map((shape) => floats(shape))]);
+    const whole: Layer = ([x, w, a, b]) =>
+      updatedLinear(x!, { weight: weightOf(w!), bias: null, transposed: true }, [
+        { a: a!, b: b!, scale: 1, offset: 0 },
+      ]);
+    await agrees(whole, [floats([7, 16]), floats([16, 24]), floats([8, 16]), floats([24, 8])]);
   }
-  const whole: Layer = ([y, x, a, b]) => lowRankSum(y!, x!, [{ a: a!, b: b!, scale: 1, offset: 0 }]);
-  await agrees(whole, [floats([7, 24]), floats([7, 16]), floats([8, 16]), floats([24, 8])]);
 });
 
 test('headLoss: labels, ties and scales of 0', async () => {

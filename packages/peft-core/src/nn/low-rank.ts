@@ -1,7 +1,9 @@
 import { attr, customGradient, rawOp, tf } from '@graft/tf-graph';
 import { flowing, usesKernels } from './computation.ts';
+import { linear } from './linear.ts';
 import { flowingMatmul, matmul } from './matmul.ts';
 import { originOf, restore } from './recompute.ts';
+import { type FrozenWeight, type Weight, weightValue } from './weight.ts';
 
 /** A trained update of low rank, of the columns of a product from `offset` on. */
 export interface LowRankPair {
@@ -13,12 +15,68 @@ export interface LowRankPair {
   offset: number;
 }
 
+export interface UpdatedLinear {
+  weight: Weight;
+  bias: tf.Tensor | null;
+  transposed: boolean;
+}
+
 /**
- * y `(N, W)` with `scale · (x Aᵀ) Bᵀ` added to the columns of each pair, x `(N, in)`. All A's are one product, all B's are added in
- * one pass. Source: Hu et al. 2021, arXiv:2106.09685.
+ * `linear` with `scale · (x Aᵀ) Bᵀ` of each pair added to its columns; x `(N, in)`. All A's are one product, all B's are added in
+ * one pass, and so are their gradients of x. Source: Hu et al. 2021, arXiv:2106.09685.
  */
-export function lowRankSum(y: tf.Tensor, x: tf.Tensor, pairs: readonly LowRankPair[]): tf.Tensor {
-  return withUpdate(flowing(y), downTo(x, pairs), pairs);
+export function updatedLinear(
+  x: tf.Tensor,
+  { weight, bias, transposed }: UpdatedLinear,
+  pairs: readonly LowRankPair[],
+): tf.Tensor {
+  const frozen = weight.kind === 'frozen' ? weight : null;
+  // What else the product depends on than x and the pairs; its gradient finds its own way.
+  const y = frozen ? null : linear(x, weight, null, transposed);
+  const product = () => y ?? flowingMatmul(x, weightValue(weight, x), false, !transposed);
+  const sum = withUpdates(x, { y, product, frozen, transposed }, pairs);
+  return bias ? flowing(tf.add(sum, bias)) : sum;
+}
+
+interface Product {
+  /** A product with a gradient of its own, where the weight is not frozen. */
+  y: tf.Tensor | null;
+  product: () => tf.Tensor;
+  frozen: FrozenWeight | null;
+  transposed: boolean;
+}
+
+function withUpdates(
+  x: tf.Tensor,
+  { y, product, frozen, transposed }: Product,
+  pairs: readonly LowRankPair[],
+): tf.Tensor {
+  const [as, bs] = [pairs.map(({ a }) => a), pairs.map(({ b }) => b)];
+  const scales = tf.tensor1d(pairs.flatMap(({ a, scale }) => Array<number>(a.shape[0]!).fill(scale)));
+  // (N, R): the pairs' ranks side by side, each scaled.
+  const down = tf.mul(matmul(x, tf.concat(as, 0), false, true), scales);
+  const origin = originOf(x);
+  const offsets = pairs.map(({ offset }) => offset);
+  return customGradient({
+    inputs: { x, as, bs, y: y ?? undefined },
+    keep: { as, bs, down, origin: origin.inputs },
+    value: () => added(flowing(product()), down, { matrices: bs, offsets, transposed: true }),
+    gradient(dy, { as, bs, down, origin: kept }) {
+      const dDown = takenDown(dy, bs, pairs); // (N, R)
+      const ofBs = matmul(dy, down, true); // (W, R)
+      const ofAs = matmul(dDown, restore(origin, kept, dDown), true); // (R, in)
+      const lanes = lanesOf(pairs);
+      const whole = { matrices: [tf.concat(as, 0)], offsets: [0], transposed: false };
+      return {
+        x: frozen
+          ? added(flowingMatmul(dy, weightValue(frozen, dDown), false, transposed), dDown, whole)
+          : flowingMatmul(dDown, whole.matrices[0]!),
+        as: as.map((a, i) => tf.slice(ofAs, [lanes[i]!, 0], a.shape as [number, number])),
+        bs: bs.map((b, i) => tf.slice(ofBs, [offsets[i]!, lanes[i]!], b.shape as [number, number])),
+        y: y ? dy : undefined,
+      };
+    },
+  });
 }
 
 /** Where each pair's ranks begin when all lie side by side. */
@@ -31,73 +89,52 @@ function lanesOf(pairs: readonly LowRankPair[]): number[] {
   });
 }
 
-/** `x · [scale · A, …]ᵀ`, `(N, R)` in float32: the pairs' ranks side by side. */
-function downTo(x: tf.Tensor, pairs: readonly LowRankPair[]): tf.Tensor {
-  const inputs = { x, as: pairs.map(({ a }) => a) };
-  const stacked = (as: readonly tf.Tensor[]) =>
-    tf.concat(
-      as.map((a, i) => tf.mul(a, pairs[i]!.scale)),
-      0,
-    );
-  const origin = originOf(x);
-  return customGradient({
-    inputs,
-    keep: { as: inputs.as, origin: origin.inputs },
-    value: () => matmul(x, stacked(inputs.as), false, true),
-    gradient(dDown, { as, origin: kept }) {
-      const whole = matmul(dDown, restore(origin, kept, dDown), true); // (R, in)
-      const lanes = lanesOf(pairs);
-      return {
-        x: flowingMatmul(dDown, stacked(as)),
-        as: as.map((a, i) =>
-          tf.mul(tf.slice(whole, [lanes[i]!, 0], a.shape as [number, number]), pairs[i]!.scale),
-        ),
-      };
-    },
-  });
+interface Parts {
+  /** `(rank, out)`, or `(out, rank)` when transposed. */
+  matrices: readonly tf.Tensor[];
+  /** Of the columns of each. */
+  offsets: number[];
+  transposed: boolean;
 }
 
-/** y with `down · Bᵀ` of each pair added. */
-function withUpdate(y: tf.Tensor, down: tf.Tensor, pairs: readonly LowRankPair[]): tf.Tensor {
+/** y `(N, W)` with down `(N, R)` times each part added to its columns. */
+function added(y: tf.Tensor, down: tf.Tensor, { matrices, offsets, transposed }: Parts): tf.Tensor {
+  if (usesKernels()) {
+    const attributes = [attr.ints('offsets', offsets), attr.bool('transposed', transposed)];
+    return rawOp('GraftLowRankAdd', attributes, [y, down, ...matrices])[0]!;
+  }
+  const columns = transposed ? matrices : matrices.map((matrix) => tf.transpose(matrix));
+  return tf.add(y, matmul(down, blocks(columns, offsets, y.shape[1]!), false, true));
+}
+
+/** `scale · dy B` of each pair, `(N, R)`. */
+function takenDown(dy: tf.Tensor, bs: readonly tf.Tensor[], pairs: readonly LowRankPair[]): tf.Tensor {
   const offsets = pairs.map(({ offset }) => offset);
-  const bs = pairs.map(({ b }) => b);
-  const width = y.shape[1]!;
-  const sum = () => {
-    if (!usesKernels()) return tf.add(y, matmul(down, blocks(bs, offsets, width), false, true));
-    const attributes = [attr.ints('offsets', offsets), attr.bool('transposed', true)];
-    return rawOp('GraftLowRankAdd', attributes, [y, down, ...bs])[0]!;
-  };
-  return customGradient({
-    inputs: { y, down, bs },
-    keep: { down, bs },
-    value: sum,
-    gradient(dy, { down, bs }) {
-      const whole = matmul(dy, down, true); // (W, R)
-      const lanes = lanesOf(pairs);
-      return {
-        y: dy,
-        down: matmul(dy, blocks(bs, offsets, width)),
-        bs: bs.map((b, i) => tf.slice(whole, [offsets[i]!, lanes[i]!], b.shape as [number, number])),
-      };
-    },
-  });
+  const scales = pairs.map(({ scale }) => scale);
+  const lanes = bs.reduce((sum, b) => sum + b.shape[1]!, 0);
+  if (usesKernels()) {
+    const attributes = [
+      ...[attr.ints('offsets', offsets), attr.floats('scales', scales), attr.int('lanes', lanes)],
+    ];
+    return rawOp('GraftLowRankDown', attributes, [flowing(dy), ...bs])[0]!;
+  }
+  const scaled = bs.map((b, i) => tf.mul(b, scales[i]!));
+  return matmul(dy, blocks(scaled, offsets, dy.shape[1]!));
 }
 
 /** `(W, R)`: each B in its columns' rows and its ranks' columns, 0 elsewhere. */
 function blocks(bs: readonly tf.Tensor[], offsets: readonly number[], width: number): tf.Tensor {
   const ranks = bs.reduce((sum, b) => sum + b.shape[1]!, 0);
-  const parts: tf.Tensor[] = [];
-  let row = 0;
   let lane = 0;
-  for (const [i, b] of bs.entries()) {
+  const placed = bs.map((b, i) => {
     const [out, rank] = b.shape as [number, number];
-    if (offsets[i]! > row) parts.push(tf.zeros([offsets[i]! - row, ranks]));
-    const before = lane > 0 ? [tf.zeros([out, lane])] : [];
-    const after = lane + rank < ranks ? [tf.zeros([out, ranks - lane - rank])] : [];
-    parts.push(before.length + after.length === 0 ? b : tf.concat([...before, b, ...after], 1));
-    row = offsets[i]! + out;
+    const row = offsets[i]!;
+    const around: [number, number][] = [
+      [row, width - row - out],
+      [lane, ranks - lane - rank],
+    ];
     lane += rank;
-  }
-  if (row < width) parts.push(tf.zeros([width - row, ranks]));
-  return parts.length === 1 ? parts[0]! : tf.concat(parts, 0);
+    return tf.pad(b, around);
+  });
+  return tf.addN(placed);
 }

@@ -4,13 +4,13 @@ import { recomputable } from './recompute.ts';
 
 /**
  * RMSNorm: `x · w / √(mean(x²) + ε)` over the last axis. x `(…, H)`, w `(H)`. Keeps x and each row's factor for the backward
- * pass and recomputes the rest. Source: Zhang and Sennrich 2019, arXiv:1910.07467.
+ * pass and recomputes the rest. A w that is not trained gets no gradient. Source: Zhang and Sennrich 2019, arXiv:1910.07467.
  */
-export function rmsNorm(x: tf.Tensor, w: tf.Tensor, epsilon: number): tf.Tensor {
-  return usesKernels() ? byKernel(x, w, epsilon) : byStockOps(x, w, epsilon);
+export function rmsNorm(x: tf.Tensor, w: tf.Tensor, epsilon: number, isTrained = true): tf.Tensor {
+  return usesKernels() ? byKernel(x, w, epsilon, isTrained) : byStockOps(x, w, epsilon, isTrained);
 }
 
-function byStockOps(x: tf.Tensor, w: tf.Tensor, epsilon: number): tf.Tensor {
+function byStockOps(x: tf.Tensor, w: tf.Tensor, epsilon: number, isTrained: boolean): tf.Tensor {
   const width = x.shape.at(-1)!;
   const scale = (x: tf.Tensor, inverseRms: tf.Tensor, w: tf.Tensor) => tf.mul(tf.mul(x, inverseRms), w);
   // (…, 1). Computed outside the custom gradient, because a layer that recomputes the result needs it too.
@@ -23,7 +23,10 @@ function byStockOps(x: tf.Tensor, w: tf.Tensor, epsilon: number): tf.Tensor {
       const normed = tf.mul(withControlDependency(x, dy), inverseRms); // (…, H)
       const dNormed = tf.mul(dy, w); // (…, H)
       const projection = tf.mul(tf.sum(tf.mul(dNormed, normed), -1, true), 1 / width); // (…, 1)
-      return { x: tf.mul(tf.sub(dNormed, tf.mul(normed, projection)), inverseRms), w: ofWeight(dy, normed) };
+      return {
+        x: tf.mul(tf.sub(dNormed, tf.mul(normed, projection)), inverseRms),
+        w: isTrained ? ofWeight(dy, normed) : null,
+      };
     },
   });
   return recomputable(y, [x, inverseRms, w], scale);
@@ -36,7 +39,7 @@ const ofWeight = (dy: tf.Tensor, normed: tf.Tensor): tf.Tensor =>
   );
 
 /** Rows `(N, H)`, whatever the leading axes are. */
-function byKernel(x: tf.Tensor, w: tf.Tensor, epsilon: number): tf.Tensor {
+function byKernel(x: tf.Tensor, w: tf.Tensor, epsilon: number, isTrained: boolean): tf.Tensor {
   const { shape } = x;
   const width = shape.at(-1)!;
   const rows = exactly(tf.reshape(x, [-1, width]));
@@ -54,7 +57,7 @@ function byKernel(x: tf.Tensor, w: tf.Tensor, epsilon: number): tf.Tensor {
       const x = withControlDependency(rows, dy);
       return {
         rows: rawOp('GraftRmsNormGradient', [], [flowing(dy), x, w, inverse])[0]!,
-        w: ofWeight(dy, tf.mul(x, tf.expandDims(inverse, -1))),
+        w: isTrained ? ofWeight(dy, tf.mul(x, tf.expandDims(inverse, -1))) : null,
       };
     },
   });

@@ -14,7 +14,7 @@ import { dropout, type RandomState } from '../nn/dropout.ts';
 import { embedding } from '../nn/embedding.ts';
 import { layerNorm } from '../nn/layer-norm.ts';
 import { linear } from '../nn/linear.ts';
-import { lowRankSum } from '../nn/low-rank.ts';
+import { type LowRankPair, updatedLinear } from '../nn/low-rank.ts';
 import { residualSum } from '../nn/residual.ts';
 import { rmsNorm } from '../nn/rms-norm.ts';
 import { type FrozenWeight, type Weight, weightShape, weightValue } from '../nn/weight.ts';
@@ -144,10 +144,10 @@ export function attachAdapter(
       const together = weights.every((each) => each.kind === 'frozen' && each.stack === stack);
       return stack && together ? stack : null;
     };
-    /** y `(N, Σ out)` of these modules side by side, with their updates of low rank. */
-    const withUpdates = (modules: string[], x: tf.Tensor, y: tf.Tensor): tf.Tensor => {
+    /** The updates of low rank of modules whose outputs `(N, Σ out)` lie side by side. */
+    const updatesOf = (modules: string[]): LowRankPair[] => {
       let offset = 0;
-      const pairs = modules.flatMap((module) => {
+      return modules.flatMap((module) => {
         const update = attachment?.lowRank?.get(module);
         const at = offset;
         offset += weightShape(required(`${module}.weight`))[transposed.has(module) ? 1 : 0]!;
@@ -155,7 +155,6 @@ export function attachAdapter(
         const [a, b] = [context.parameter(update.a), context.parameter(update.b)];
         return [{ a, b, scale: update.scale, offset: at }];
       });
-      return pairs.length > 0 ? lowRankSum(y, x, pairs) : y;
     };
     return {
       attend(site, projections) {
@@ -167,24 +166,26 @@ export function attachAdapter(
         const whole = usesKernels() ? wholeOf(modules) : null;
         if (!whole) return modules.map((module) => this.linear(module, x));
         const biases = modules.map((module) => weightIn(context, `${module}.bias`));
-        const product = linear(x, whole, null);
-        const sum = biases[0]
-          ? tf.add(
-              product,
-              tf.concat(
-                biases.map((bias) => weightValue(bias!)),
-                0,
-              ),
+        const bias = biases[0]
+          ? tf.concat(
+              biases.map((bias) => weightValue(bias!)),
+              0,
             )
-          : product;
-        return [withUpdates(modules, x, sum)];
+          : null;
+        const pairs = updatesOf(modules);
+        if (pairs.length > 0) return [updatedLinear(x, { weight: whole, bias, transposed: false }, pairs)];
+        const product = linear(x, whole, null);
+        return [bias ? tf.add(product, bias) : product];
       },
       linear(module, x) {
         const weight = required(`${module}.weight`);
         const bias = weightIn(context, `${module}.bias`);
         const base = (x: tf.Tensor) => linear(x, weight, bias, transposed.has(module));
         const product = (x: tf.Tensor) => linear(x, weight, null, transposed.has(module));
-        if (usesKernels() && attachment?.lowRank?.has(module)) return withUpdates([module], x, base(x));
+        if (usesKernels() && attachment?.lowRank?.has(module)) {
+          const own = { weight, bias: bias && weightValue(bias), transposed: transposed.has(module) };
+          return updatedLinear(x, own, updatesOf([module]));
+        }
         const wrapper = attachment?.linears?.get(module);
         return wrapper ? wrapper(context, x, base, { product, weight, bias }) : base(x);
       },
@@ -194,7 +195,10 @@ export function attachAdapter(
         const wrapper = attachment?.embeddings?.get(module);
         return wrapper ? wrapper(context, ids, base) : base(ids);
       },
-      rmsNorm: (module, x, epsilon) => rmsNorm(x, weightValue(required(`${module}.weight`)), epsilon),
+      rmsNorm(module, x, epsilon) {
+        const weight = required(`${module}.weight`);
+        return rmsNorm(x, weightValue(weight), epsilon, weight.kind !== 'frozen');
+      },
       layerNorm: (module, x, epsilon) =>
         layerNorm(
           x,

@@ -1,4 +1,6 @@
 #pragma once
+#include <algorithm>
+
 #include "op.h"
 
 namespace graft {
@@ -17,7 +19,40 @@ REGISTER_OP("GraftLowRankAdd")
       return tensorflow::OkStatus();
     });
 
-/** Matrices (rank, out), or (out, rank) when transposed; the ranks' lanes lie one after the other in `down`. */
+/** Matrices (rank, out), or (out, rank) when transposed, as the kernels take them: side by side in the lanes of `down`. */
+class LowRankParts {
+ public:
+  LowRankParts(const OpInputList& matrices, const std::vector<int64_t>& offsets, bool transposed) {
+    for (int i = 0; i < matrices.size(); i++) {
+      const int64_t rank = matrices[i].dim_size(transposed ? 1 : 0), out = matrices[i].dim_size(transposed ? 0 : 1);
+      const float* m = dataOf<float>(matrices[i]);
+      if (transposed) m = turned(m, out, rank);
+      parts.push_back({offsets[i], out, lanes, rank, m});
+      lanes += rank;
+    }
+  }
+  bool fit(int64_t width) const {
+    return std::all_of(parts.begin(), parts.end(),
+                       [&](const LowRankPart& part) { return part.offset >= 0 && part.offset + part.out <= width; });
+  }
+  int64_t count() const { return static_cast<int64_t>(parts.size()); }
+  /** About how many cycles a row of `width` takes. */
+  int64_t cost(int64_t width) const { return width * lanes / std::max<int64_t>(1, count()) / 8 + width; }
+
+  std::vector<LowRankPart> parts;
+  int64_t lanes = 0;
+
+ private:
+  const float* turned(const float* m, int64_t out, int64_t rank) {
+    memory_.emplace_back(new float[rank * out]);
+    float* to = memory_.back().get();
+    for (int64_t o = 0; o < out; o++)
+      for (int64_t r = 0; r < rank; r++) to[r * out + o] = m[o * rank + r];
+    return to;
+  }
+  std::vector<std::unique_ptr<float[]>> memory_;
+};
+
 template <typename T>
 class LowRankAddOp : public OpKernel {
  public:
@@ -32,30 +67,15 @@ class LowRankAddOp : public OpKernel {
     const int64_t rows = y.dim_size(0), width = y.dim_size(1);
     OP_REQUIRES(c, static_cast<int>(offsets_.size()) == matrices.size() && down.dim_size(0) == rows,
                 InvalidArgument("low-rank parts do not fit together"));
-    std::vector<LowRankPart> parts;
-    std::vector<std::unique_ptr<float[]>> turned;
-    int64_t lane = 0;
-    for (int i = 0; i < matrices.size(); i++) {
-      const int64_t rank = matrices[i].dim_size(transposed_ ? 1 : 0), out = matrices[i].dim_size(transposed_ ? 0 : 1);
-      OP_REQUIRES(c, offsets_[i] >= 0 && offsets_[i] + out <= width, InvalidArgument("low-rank part ", i, " is too wide"));
-      const float* m = dataOf<float>(matrices[i]);
-      if (transposed_) {
-        turned.emplace_back(new float[rank * out]);
-        float* to = turned.back().get();
-        for (int64_t o = 0; o < out; o++)
-          for (int64_t r = 0; r < rank; r++) to[r * out + o] = m[o * rank + r];
-        m = to;
-      }
-      parts.push_back({offsets_[i], out, lane, rank, m});
-      lane += rank;
-    }
-    OP_REQUIRES(c, lane == down.dim_size(1), InvalidArgument("down has ", down.dim_size(1), " columns, the parts ", lane));
+    const LowRankParts all(matrices, offsets_, transposed_);
+    OP_REQUIRES(c, all.fit(width) && all.lanes == down.dim_size(1),
+                InvalidArgument("low-rank parts do not fit into ", width, " columns and ", down.dim_size(1), " lanes"));
     Tensor* sum = nullptr;
     OP_REQUIRES_OK(c, c->forward_input_or_allocate_output({0}, 0, y.shape(), &sum));
     Stored<T>* to = dataOf<T>(sum);
     if (to != dataOf<T>(y)) std::memcpy(to, dataOf<T>(y), y.TotalBytes());
-    const LowRankAdd<Stored<T>> arguments{width, lane, static_cast<int64_t>(parts.size()), parts.data(), dataOf<float>(down), to};
-    share(c, rows, width * lane / std::max<int64_t>(1, parts.size()) / 8 + width, kernelsFor<T>().lowRankAdd, arguments);
+    const LowRankAdd<Stored<T>> arguments{width, all.lanes, all.count(), all.parts.data(), dataOf<float>(down), to};
+    share(c, rows, all.cost(width), kernelsFor<T>().lowRankAdd, arguments);
   }
 
  private:
@@ -63,5 +83,55 @@ class LowRankAddOp : public OpKernel {
   bool transposed_;
 };
 GRAFT_KERNEL("GraftLowRankAdd", LowRankAddOp);
+
+REGISTER_OP("GraftLowRankDown")
+    .Attr("T: {float, bfloat16}")
+    .Attr("count: int")
+    .Attr("offsets: list(int)")
+    .Attr("scales: list(float)")
+    .Attr("lanes: int")
+    .Input("x: T")
+    .Input("matrices: count * float")
+    .Output("down: float")
+    .SetShapeFn([](InferenceContext* c) {
+      int64_t lanes;
+      TF_RETURN_IF_ERROR(c->GetAttr("lanes", &lanes));
+      c->set_output(0, c->Matrix(c->Dim(c->input(0), 0), lanes));
+      return tensorflow::OkStatus();
+    });
+
+/** Matrices (out, rank). */
+template <typename T>
+class LowRankDownOp : public OpKernel {
+ public:
+  explicit LowRankDownOp(OpKernelConstruction* c) : OpKernel(c) {
+    OP_REQUIRES_OK(c, c->GetAttr("offsets", &offsets_));
+    OP_REQUIRES_OK(c, c->GetAttr("scales", &scales_));
+    OP_REQUIRES_OK(c, c->GetAttr("lanes", &lanes_));
+  }
+  void Compute(OpKernelContext* c) override {
+    const Tensor& x = c->input(0);
+    OpInputList matrices;
+    OP_REQUIRES_OK(c, c->input_list("matrices", &matrices));
+    const int64_t rows = x.dim_size(0), width = x.dim_size(1);
+    OP_REQUIRES(c,
+                static_cast<int>(offsets_.size()) == matrices.size() && static_cast<int>(scales_.size()) == matrices.size(),
+                InvalidArgument("low-rank parts do not fit together"));
+    LowRankParts all(matrices, offsets_, true);
+    OP_REQUIRES(c, all.fit(width) && all.lanes == lanes_,
+                InvalidArgument("low-rank parts do not fit into ", width, " columns and ", lanes_, " lanes"));
+    for (size_t i = 0; i < scales_.size(); i++) all.parts[i].scale = scales_[i];
+    Tensor* down = nullptr;
+    OP_REQUIRES_OK(c, c->allocate_output(0, TensorShape({rows, lanes_}), &down));
+    const LowRankDown<Stored<T>> arguments{width, lanes_, all.count(), all.parts.data(), dataOf<T>(x), dataOf<float>(down)};
+    share(c, rows, all.cost(width), kernelsFor<T>().lowRankDown, arguments);
+  }
+
+ private:
+  std::vector<int64_t> offsets_;
+  std::vector<float> scales_;
+  int64_t lanes_;
+};
+GRAFT_KERNEL("GraftLowRankDown", LowRankDownOp);
 
 }  // namespace graft

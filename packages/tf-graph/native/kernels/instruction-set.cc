@@ -14,7 +14,7 @@ namespace {
 template <typename T>
 constexpr KernelsOf<T> table() {
   return {rmsNorm<T>,          rmsNormGradient<T>,      residualAdd<T>, gatedSilu<T>,   gatedSiluGradient<T>,
-          attention<T>, attentionGradient<T>, attentionKeyGradient<T>, lowRankAdd<T>,  crossEntropy<T>,
+          attention<T>, attentionGradient<T>, attentionKeyGradient<T>, lowRankAdd<T>,  lowRankDown<T>,         crossEntropy<T>,
           unpackNf4<T>, unpackInt8<T>};
 }
 

@@ -111,6 +111,7 @@ struct AttentionGradient {
 struct LowRankPart {
   int64_t offset, out, lane, rank;
   const float* m;
+  float scale = 1;
 };
 template <typename T>
 struct LowRankAdd {
@@ -119,6 +120,15 @@ struct LowRankAdd {
   const float* down;
   /** Overwritten. */
   T* y;
+};
+
+/** down (N, R)'s columns from `lane` on = scale · x (N, W)'s columns from `offset` on · mᵀ (out, rank). */
+template <typename T>
+struct LowRankDown {
+  int64_t width, lanes, count;
+  const LowRankPart* parts;
+  const T* x;
+  float* down;
 };
 
 /**
@@ -187,6 +197,7 @@ struct KernelsOf {
   /** After all of attentionGradient's tasks: gradients of keys and values with what the segments that share them add. */
   void (*attentionKeyGradient)(const AttentionGradient<T>&, int64_t task);
   Kernel<LowRankAdd<T>> lowRankAdd;
+  Kernel<LowRankDown<T>> lowRankDown;
   Kernel<CrossEntropy<T>> crossEntropy;
   Kernel<UnpackNf4<T>> unpackNf4;
   Kernel<UnpackInt8<T>> unpackInt8;

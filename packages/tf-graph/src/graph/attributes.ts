@@ -28,6 +28,7 @@ export const attr = {
   int: (name: string, value: number): Attr => ({ name, type: attrType.int, value }),
   ints: (name: string, value: number[]): Attr => ({ name, type: attrType.int, value }),
   float: (name: string, value: number): Attr => ({ name, type: attrType.float, value }),
+  floats: (name: string, value: number[]): Attr => ({ name, type: attrType.float, value }),
   bool: (name: string, value: boolean): Attr => ({ name, type: attrType.bool, value }),
   string: (name: string, value: string): Attr => ({ name, type: attrType.string, value }),
   shape: (name: string, value: number[]): Attr => ({ name, type: attrType.shape, value }),
