@@ -127,7 +127,7 @@ export {
   keptCheckpointAdapters,
   recordCheckpointAdapter,
 } from './jobs/leases/record-checkpoint-adapter.ts';
-export { appendEvent } from './jobs/leases/write-under-lease.ts';
+export { appendEvent, appendEventOnce } from './jobs/leases/write-under-lease.ts';
 export type { JobEvent, NewJobEvent } from './jobs/records/job-event.ts';
 export { type ListedCheckpoint, listJobCheckpoints } from './jobs/records/list-job-checkpoints.ts';
 export { listAttempts, listCheckpoints, listEvents } from './jobs/records/read-job-history.ts';

@@ -68,6 +68,7 @@ export class TrainingRun {
           `${count(record.trainableParameters)} of ${count(record.totalParameters)} parameters are trained (${share} %), in ${record.precision}; ` +
             `${count(record.examples)} examples, ${count(record.tokensPerEpoch)} tokens per epoch`,
         );
+        this.say(record.sharing.message);
         for (const { step, reason } of record.passedOver)
           this.say(`The checkpoint of step ${step} is not continued: ${reason}`);
         if (record.resumedFrom !== null)

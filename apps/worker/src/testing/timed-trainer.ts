@@ -81,6 +81,7 @@ async function train(request: TrainingRequest): Promise<'finished' | 'stopped'> 
       resumedFrom,
       series: adopted?.series ?? null,
       passedOver,
+      sharing: { savedFraction: 0, message: 'Nothing is shared.' },
       precision: process.env.TF_SET_ONEDNN_FPMATH_MODE === 'BF16' ? 'bf16' : 'fp32',
     },
   });

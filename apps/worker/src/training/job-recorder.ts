@@ -1,6 +1,7 @@
 import type { TrainRecord } from '@graft/peft-core';
 import {
   appendEvent,
+  appendEventOnce,
   type JobMetric,
   type JobProgress,
   type NewJobEvent,
@@ -121,6 +122,8 @@ export class JobRecorder {
     for (const passed of record.passedOver)
       this.#event({ level: 'warn', message: passedOverMessage(passed), data: { ...passed } });
     this.#event({ message: startMessage(record), data: startData(record) });
+    const { savedFraction, message } = record.sharing;
+    this.#eventOnce('shared_beginnings', { message, data: { saved_fraction: savedFraction } });
   }
 
   #step(step: Extract<TrainRecord, { type: 'step' }>): void {
@@ -204,6 +207,11 @@ export class JobRecorder {
 
   #event(event: NewJobEvent): void {
     this.#enqueue(() => this.#lease.write((db, lease) => appendEvent(db, lease, event)));
+  }
+
+  /** Not again of a later attempt. */
+  #eventOnce(about: string, event: NewJobEvent): void {
+    this.#enqueue(() => this.#lease.write((db, lease) => appendEventOnce(db, lease, about, event)));
   }
 
   #flushSeries(): void {

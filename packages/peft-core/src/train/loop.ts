@@ -1,4 +1,5 @@
 import { elementCount } from '../tensors/tensor-source.ts';
+import { sharingOf } from './advice/sharing.ts';
 import { BEST_ADAPTER, writeCheckpoint } from './checkpoints/write-checkpoint.ts';
 import { evaluate } from './evaluation.ts';
 import { finishRun } from './finish-run.ts';
@@ -82,6 +83,7 @@ function startRecord({
     paddingFraction: plan.stats.paddingFraction,
     ...{ resumedFrom, passedOver, precision },
     series: resumedFrom === null ? null : log.series,
+    sharing: sharingOf(plan.stats, setup.whyNotShared),
   };
 }
 

@@ -1,5 +1,6 @@
 import type { PeftConfig, ResolvedTraining } from '../config/index.ts';
 import type { BaseModel, WrittenFile } from '../files.ts';
+import type { Sharing } from './advice/sharing.ts';
 import type { CheckpointCandidate } from './checkpoints/manifest.ts';
 import type { MetricSeries } from './checkpoints/metric-series.ts';
 import type { PassedOver } from './checkpoints/read-checkpoint.ts';
@@ -69,6 +70,7 @@ export type TrainRecord =
       /** Candidates before that one: they cannot be continued. */
       passedOver: PassedOver[];
       precision: 'fp32' | 'bf16';
+      sharing: Sharing;
     }
   | {
       type: 'step';

@@ -30,6 +30,8 @@ export interface TrainingSetup {
   data: TrainingData;
   objective: Objective;
   layout: SequenceLayout;
+  /** Why beginnings that sequences have in common are not computed once; null where they are. */
+  whyNotShared: string | null;
 }
 
 /** Throws the data's faults, those of `checkAgainstModel`, and those of reading the adapter that training starts from. */
@@ -62,24 +64,36 @@ export async function setUpTraining(
   const config = data.labels ? withLabels(base.config, data.labels) : base.config;
   const architecture = architectureFor(base.modelType, config, task);
   const { virtualTokens, prefixLength } = leadingPositions(peft);
+  const whyNotShared = unshareable(architecture, data, peft);
   const layout = {
     virtualTokens,
     vocabularySize: architecture.vocabularySize,
     firstPosition: prefixLength,
     pooling: (await sequencePooling(base.path, architecture)).pooling,
-    arrangement: arrangementFor(architecture, peft),
+    arrangement: arrangementFor(architecture, whyNotShared),
   };
-  return { architecture, config, data, objective: objectiveOf(data.format), layout };
+  return { architecture, config, data, objective: objectiveOf(data.format), layout, whyNotShared };
 }
 
-/**
- * Kernels take a list of positions as it is, and beginnings that sequences share where all see the same of them: not what is
- * dropped, which each example draws for itself, and not where a token sees later ones.
- */
-function arrangementFor(architecture: Architecture, peft: TrainOptions['peft']): Arrangement {
-  if (implementationHere() === 'stock' || architecture.encoder) return 'grid';
+/** Kernels take a list of positions as it is. */
+function arrangementFor({ encoder }: Architecture, whyNotShared: string | null): Arrangement {
+  if (whyNotShared === null) return 'shared';
+  return implementationHere() === 'stock' || encoder ? 'grid' : 'flat';
+}
+
+/** Beginnings are shared by kernels where all sequences see the same of them; else this says what keeps them from it. */
+function unshareable(
+  architecture: Architecture,
+  { training }: TrainingData,
+  peft: TrainOptions['peft'],
+): string | null {
+  if (implementationHere() === 'stock') return "layers are TensorFlow's own operations here, not kernels";
+  if (architecture.encoder) return 'an encoder reads each input by itself';
+  if (architecture.attention !== 'causal') return 'each token sees those after it, too';
   const { drops } = attach(peft, architecture, 'trained');
-  return architecture.attention === 'causal' && !architecture.drops && !drops ? 'shared' : 'flat';
+  if (drops) return `${drops} draws for each example by itself`;
+  if (architecture.drops) return 'the dropout of the base model draws for each example by itself';
+  return training.some(({ sequences }) => sequences.length > 1) ? 'an example is several texts' : null;
 }
 
 /** The best model, and when to stop looking for a better one, is told by validation examples alone. */

@@ -108,8 +108,8 @@ export interface Attachment {
   replacements?: Map<string, (context: LayerContext) => Weight>;
   /** Changed residual adds, by the residual site's module. */
   residualAdds?: Map<string, ResidualAddWrapper>;
-  /** While it trains, something of each position is dropped. */
-  drops?: true;
+  /** While it trains, something of each position is dropped: the option that says so, with its value. */
+  drops?: string;
   /** Number of virtual tokens before every sequence. Their ids begin at the vocabulary's size. Absent: 0. */
   virtualTokens?: number;
   /** Keys and values put before every sequence's own. */

@@ -71,6 +71,11 @@ export interface PlacedSequence {
 export interface BatchStats {
   /** Tokens of all examples over the whole plan. */
   tokens: number;
+  /** Sequences over the whole plan, and their positions, virtual tokens included. */
+  sequences: number;
+  positions: number;
+  /** Of these positions those that are left out, since a sequence beside has the same. */
+  savedPositions: number;
   /** Grid positions computed over the whole plan, empty micro-batches left out. */
   computedPositions: number;
   /** Share of computed positions that hold no token. */
@@ -149,20 +154,27 @@ function plan(
       : chooseGrid(all.map(sequencesIn), widths, labels, packing)),
     sequences: examples.reduce((most, each) => Math.max(most, each.widths.length), 0),
   };
-  const stats = { tokens: 0, computedPositions: 0, paddingFraction: 0 };
-  let positions = 0;
+  const stats: BatchStats = {
+    ...{ tokens: 0, sequences: 0, positions: 0, savedPositions: 0 },
+    ...{ computedPositions: 0, paddingFraction: 0 },
+  };
+  let filled = 0;
   for (const [i, chosen] of all.entries()) {
     if (chosen.length > 0) stats.computedPositions += shape.rows * (shape.tokens + shape.inputTokens);
+    let positions = 0;
     for (let k = 0; k < chosen.length; k++) {
       const { tokens, widths, inputWidth } = examples[chosen[k] as number] as ExampleSize;
       stats.tokens += tokens;
-      if (lists) continue;
-      positions += inputWidth;
+      stats.sequences += widths.length;
       for (const width of widths) positions += width;
+      if (!lists) filled += inputWidth;
     }
-    if (lists) positions += lists[i]!.length;
+    stats.positions += positions;
+    const laid = lists ? lists[i]!.length : positions;
+    stats.savedPositions += positions - laid;
+    filled += laid;
   }
-  stats.paddingFraction = stats.computedPositions === 0 ? 0 : 1 - positions / stats.computedPositions;
+  stats.paddingFraction = stats.computedPositions === 0 ? 0 : 1 - filled / stats.computedPositions;
   return {
     steps,
     stepsPerEpoch,

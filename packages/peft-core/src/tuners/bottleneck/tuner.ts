@@ -38,6 +38,7 @@ function attach(config: BottleneckConfig, model: Architecture): Attachment {
     replacements,
     residualAdds,
     copies,
+    ...(config.dropout > 0 ? { drops: `dropout ${config.dropout}` } : {}),
     unmergeable: 'its activations lie between the layers, where no weight of the base model is',
   };
 }

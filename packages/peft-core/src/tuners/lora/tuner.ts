@@ -63,7 +63,7 @@ function attach(config: LoraConfig, model: Architecture): Attachment {
     embeddings,
     replacements,
     merges,
-    ...(config.lora_dropout > 0 ? { drops: true } : {}),
+    ...(config.lora_dropout > 0 ? { drops: `lora_dropout ${config.lora_dropout}` } : {}),
     ...unmergeable(config, targets, model),
     copies: [
       ...(config.trainable_token_indices === null

@@ -35,3 +35,22 @@ export async function appendEvent(db: Database, lease: Lease, event: NewJobEvent
     async (tx, job) => await insertEvent(tx, job, event),
   );
 }
+
+/**
+ * The same, unless the job has an event about this already: an attempt that goes on from a checkpoint comes to it again. `about` is
+ * kept in the event's data. False: fenced, nothing written.
+ */
+export async function appendEventOnce(
+  db: Database,
+  lease: Lease,
+  about: string,
+  event: NewJobEvent,
+): Promise<boolean> {
+  return await underLease(db, lease, ['validating', 'running'], async (tx, { id: jobId, teamId }) => {
+    const told = await tx.jobEvent.findFirst({
+      where: { teamId, jobId, data: { path: ['about'], equals: about } },
+      select: { id: true },
+    });
+    if (!told) await insertEvent(tx, { id: jobId, teamId }, { ...event, data: { ...event.data, about } });
+  });
+}

@@ -14,7 +14,7 @@ import { type Job, type JobState, jobStates, type Lease, leaseOf } from '../job.
 import { heartbeatJob, readJobFlags } from '../leases/heartbeat-job.ts';
 import { recordMetrics, recordProgress } from '../leases/job-metrics.ts';
 import { giveUpCheckpoints, recordCheckpoint, resumeFromCheckpoint } from '../leases/record-checkpoint.ts';
-import { appendEvent } from '../leases/write-under-lease.ts';
+import { appendEvent, appendEventOnce } from '../leases/write-under-lease.ts';
 import { claimJob } from './claim-job.ts';
 import { failJob } from './fail-job.ts';
 import { publishAdapterVersion } from './publish-adapter-version.ts';
@@ -109,6 +109,10 @@ const writes: Record<string, Write> = {
   cancelRunningJob: { run: (lease) => cancelRunningJob(services, lease), legal: ['running'], ask: 'cancel' },
   appendEvent: {
     run: (lease) => appendEvent(services, lease, { message: 'hello' }),
+    legal: ['validating', 'running'],
+  },
+  appendEventOnce: {
+    run: (lease) => appendEventOnce(services, lease, 'greeting', { message: 'hello' }),
     legal: ['validating', 'running'],
   },
 };
