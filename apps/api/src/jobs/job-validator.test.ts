@@ -55,15 +55,22 @@ test('of more than a hundred bad examples every line is in the message', async (
 test('examples without a token to learn fail the job with every line', async () => {
   // Text that is all end-of-text: only the model's tokenizer knows that nothing is left.
   const files = {
-    text: ['{"text":"fine"}', '{"text":"</s>"}', '{"text":"</s>"}'],
-    completion: ['{"prompt":"","completion":"fine"}', '{"prompt":"","completion":"</s>"}'],
+    'its text comes to one token, and what is learnt is what follows': [
+      '{"text":"fine"}',
+      '{"text":"</s>"}',
+      '{"text":"</s>"}',
+    ],
+    'its completion comes to no token after another': [
+      '{"prompt":"","completion":"fine"}',
+      '{"prompt":"","completion":"</s>"}',
+    ],
   };
-  for (const lines of Object.values(files)) {
+  for (const [why, lines] of Object.entries(files)) {
     const { json } = await create({ training_file: await bench.acme.upload(lines.join('\n')) });
     await bench.untilState(json.id, 'failed');
     const { error, fine_tuned_model } = (await bench.acme.send('GET', `${path}/${json.id}`)).json;
     assert.deepEqual([error.code, error.fault], ['invalid_training_file', 'user']);
-    const bad = lines.slice(1).map((_, i) => `line ${i + 2} has no token to learn`);
+    const bad = lines.slice(1).map((_, i) => `line ${i + 2} has no token to learn: ${why}`);
     assert.equal(error.message, bad.join('; '));
     assert.equal(fine_tuned_model, null);
   }

@@ -148,13 +148,30 @@ test('too long and empty examples are errors, all of them at once', () => {
         [1, 5],
       );
       assert.match(error.details?.[0]?.message ?? '', /has \d+ tokens; the limit \(max_seq_length\) is 16/);
-      return error.details?.[1]?.message === 'has no token to learn';
+      return /^has no token to learn: its text comes to one token/.test(error.details?.[1]?.message ?? '');
     },
   );
   assert.throws(
     () => tokenizeExamples(tokenizer, [text(3, 'a')], { maxSeqLength: 16 }),
     (error: GraftError) => error.code === 'example_empty',
   );
+});
+
+test('an example whose labels are nowhere among its tokens is an error that says why', () => {
+  const refused = (tokenizer: Tokenizer, line: RawExample, why: RegExp) =>
+    assert.throws(
+      () => tokenizeExamples(tokenizer, [line], { maxSeqLength: 64 }),
+      (error: GraftError) => error.code === 'example_empty' && why.test(error.message),
+    );
+  const endless = { ...golden.tokens, eos_token: undefined };
+  const silent = { format: 'prompt_completion', line: 7, prompt: 'A bent wheel', completion: '' } as const;
+  refused(tiny(null, endless), silent, /line 7 has no token to learn: its completion comes to no token/);
+  const users = "{% for m in messages if m.role == 'user' %}{{ m.content }}{% endfor %}";
+  const messages: TrainingMessage[] = [
+    { role: 'user', content: 'A bent' },
+    { role: 'assistant', content: 'wheel' },
+  ];
+  refused(tiny(users, endless), chat(messages), /line 1 has no token to learn: the chat template leaves out/);
 });
 
 test('an example of exactly max_seq_length tokens is not too long', () => {

@@ -243,6 +243,12 @@ test('an encoder-decoder reads the input whole and learns the target and its end
   assert.throws(() => tokenizeExamples(tokenizer, [pair, long], options), /line 3 has \d+ tokens; the limit/);
   const silent = tokenizeExamples(tokenizer, [{ ...pair, target: ' ' }], options)[0]!;
   assert.ok(silent.sequences[0]!.targets!.length > 0);
+  // A tokenizer without an end of its own.
+  assert.throws(
+    () => tokenizeExamples(load(), [{ ...pair, target: '' }], options),
+    (error: GraftError) =>
+      error.code === 'example_empty' && /line 3 has no token to learn: its target, ""/.test(error.message),
+  );
 });
 
 test('a token beyond the embedding table is an error of its line, wherever it stands', () => {

@@ -132,11 +132,18 @@ function languageExample(
   }
   const { ids, labelled } = whole;
   const end = labelled.lastIndexOf(1) + 1;
-  if (end === 0) throw new BadExample('example_empty', 'has no token to learn');
+  if (end === 0)
+    throw new BadExample('example_empty', `has no token to learn: ${whyNothing[example.format]}`);
   checkLength(end, options);
   const targets = ids.slice(1, end).map((id, t) => (labelled[t + 1] === 1 ? id : NO_TARGET));
   return { sequences: [{ ids: ids.slice(0, end - 1), targets }], tokens: end };
 }
+
+const whyNothing = {
+  chat: 'the chat template leaves out its assistant messages',
+  prompt_completion: 'its completion comes to no token after another',
+  text: 'its text comes to one token, and what is learnt is what follows',
+};
 
 /** The encoder reads the input as the tokenizer gives it; the decoder learns the target and the end. */
 function sequenceToSequence(
@@ -147,6 +154,11 @@ function sequenceToSequence(
 ): Tokenized {
   const inputIds = textIds(tokenizer, input, options);
   const targets = Int32Array.from(tokenizer.withEos(tokenizer.encode(target)));
+  if (targets.length === 0)
+    throw new BadExample(
+      'example_empty',
+      `has no token to learn: its target, ${show(target)}, comes to none`,
+    );
   checkLength(targets.length, { ...options, leading: 0 });
   const ids = Int32Array.from([options.decoderStart!, ...targets.subarray(0, -1)]);
   return { sequences: [{ ids, input: inputIds, targets }], tokens: inputIds.length + targets.length };

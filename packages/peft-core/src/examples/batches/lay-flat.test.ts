@@ -120,6 +120,28 @@ test('flat and shared lists hold what the grid holds: the same steps, tokens, la
   }
 });
 
+test('no label lies in what is shared, however alike examples are, so each is learnt by every one of them', () => {
+  const ids = Int32Array.from({ length: 20 }, (_, t) => 100 + t);
+  const training = { ...options, max_steps: null, n_epochs: 1 } as Parameters<typeof planTraining>[1];
+  const layout = { virtualTokens: 0, vocabularySize: 9000, firstPosition: 0, pooling: 'last' } as const;
+  // The first label is at the first token, in the midst, or at the last one.
+  for (const labelled of [0, 11, 19]) {
+    const targets = ids.map((id, t) => (t >= labelled ? id + 1 : NO_TARGET));
+    const examples = Array.from({ length: 10 }, (_, line) => ({
+      ...{ sequences: [{ ids, targets }], tokens: ids.length + 1, line },
+    }));
+    const shared = { ...layout, arrangement: 'shared' } as const;
+    const plan = planTraining(examples, training, shared);
+    assert.equal(plan.stats.savedPositions, 8 * labelled, 'of two batches of five, all but the first');
+    const grid = planTraining(examples, training, layout);
+    for (let i = 0; i < 2; i++) {
+      const batch = fillBatch(plan, examples, 0, i, shared);
+      assert.equal(batch.labelCount, 5 * (20 - labelled));
+      assert.deepEqual(contexts(batch), contexts(fillBatch(grid, examples, 0, i, layout)));
+    }
+  }
+});
+
 /** For each label, sorted: the label, and ids and positions of all that its position sees, in order. */
 function contexts(batch: ReturnType<typeof fillBatch>): string[] {
   const { ids, positions, segments, parents } = batch;
