@@ -5,7 +5,7 @@ import type { TaskTokenizer } from './file-thread.ts';
 import type { ValidationTask } from './validation-task.ts';
 
 /** Raised by whoever changes what validation accepts or says: results that were kept before count no more. */
-const validationVersion = 1;
+const validationVersion = 2;
 
 const tokenizerKeys = new WeakMap<TokenizerFiles, string>();
 

@@ -100,6 +100,9 @@ export class TrainingRun {
       case 'evaluation':
         state.evaluation.push({ step: record.step, loss: record.loss });
         break;
+      case 'advice':
+        this.say(record.message);
+        break;
       case 'checkpoint':
         this.#checkpointStep = record.step;
         this.#checkpoints.count += 1;

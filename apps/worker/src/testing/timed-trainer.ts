@@ -20,6 +20,8 @@ export interface Timing {
   /** The adapter of each step that is a multiple of it is kept; the best is that of step `bestStep`, once there. */
   snapshotSteps?: number;
   bestStep?: number;
+  /** The step from which on the curve shows something, which every attempt that comes past it says. */
+  adviceStep?: number;
   /** Time between the last checkpoint and the end, as when the adapter's files are written. */
   finishMilliseconds?: number;
   /** What is found when the files are loaded again, unless all is well. */
@@ -85,6 +87,7 @@ async function train(request: TrainingRequest): Promise<'finished' | 'stopped'> 
       precision: process.env.TF_SET_ONEDNN_FPMATH_MODE === 'BF16' ? 'bf16' : 'fp32',
     },
   });
+  if (resumedFrom && timing.adviceStep && resumedFrom >= timing.adviceStep) advise(timing.adviceStep);
   for (let step = (resumedFrom ?? 0) + 1; step <= steps; step++) {
     await nextTurn();
     if (stopping) {
@@ -104,6 +107,7 @@ async function train(request: TrainingRequest): Promise<'finished' | 'stopped'> 
     const speed = { tokens: step * 100, tokensPerSecond: 1000, secondsRemaining: steps - step };
     log.addStep({ ...progress, ...speed });
     send({ type: 'record', record: { type: 'step', step, totalSteps: steps, ...progress, ...speed } });
+    if (step === timing.adviceStep) advise(step);
     if (timing.snapshotSteps && step % timing.snapshotSteps === 0) snapshot(request, step, timing);
     if (step % timing.checkpointSteps === 0 || step === steps) await checkpoint(step);
   }
@@ -126,6 +130,14 @@ async function train(request: TrainingRequest): Promise<'finished' | 'stopped'> 
     },
   });
   return 'finished';
+}
+
+function advise(step: number): void {
+  const message = 'The training loss hardly moves. Try learning_rate 1e-3 instead of 1e-4.';
+  send({
+    type: 'record',
+    record: { type: 'advice', kind: 'flat', step, message, try: { learning_rate: 1e-3 } },
+  });
 }
 
 function snapshot(request: TrainingRequest, step: number, { bestStep = 0 }: Timing): void {

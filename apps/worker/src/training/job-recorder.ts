@@ -68,6 +68,11 @@ export class JobRecorder {
       case 'evaluation':
         this.#evaluation(record);
         break;
+      case 'advice': {
+        const { kind, message, step } = record;
+        this.#eventOnce(kind, { level: 'warn', message, data: { step, try: record.try } });
+        break;
+      }
       case 'checkpoint':
         this.#checkpoint(record);
         break;

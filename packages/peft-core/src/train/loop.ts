@@ -1,4 +1,6 @@
 import { elementCount } from '../tensors/tensor-source.ts';
+import { adviceOf } from './advice/advice.ts';
+import type { Finding } from './advice/curve-watch.ts';
 import { sharingOf } from './advice/sharing.ts';
 import { BEST_ADAPTER, writeCheckpoint } from './checkpoints/write-checkpoint.ts';
 import { evaluate } from './evaluation.ts';
@@ -33,6 +35,7 @@ export async function* train(options: TrainOptions): AsyncGenerator<TrainRecord>
     const run = await openRun(options, setup, warm);
     const { plan } = run;
     yield startRecord(run);
+    yield* advice(run, run.found);
 
     // A run that lost patience, and its process before it had written the files, is over when it goes on.
     while (run.step < plan.steps && !run.best.isPatienceLost) {
@@ -41,7 +44,9 @@ export async function* train(options: TrainOptions): AsyncGenerator<TrainRecord>
         yield { type: 'stopped', step: run.step };
         return;
       }
-      yield runStep(run);
+      const measured = runStep(run);
+      yield measured;
+      yield* advice(run, run.watch.takeStep(measured));
       const last = run.step === plan.steps;
       const isEvaluated = last || run.step % training.eval_steps === 0;
       if (isEvaluated) yield* evaluation(run);
@@ -88,7 +93,7 @@ function startRecord({
 }
 
 /** Measures the model on the validation examples, if there are any. */
-function* evaluation(run: TrainingRun): Generator<RecordOf<'evaluation'>> {
+function* evaluation(run: TrainingRun): Generator<RecordOf<'evaluation' | 'advice'>> {
   const { built, setup, measuring, step } = run;
   if (measuring?.measuredOn !== 'validation') return;
   run.measurement = evaluate(built, measuring.plan, measuring.examples, setup.layout);
@@ -96,6 +101,12 @@ function* evaluation(run: TrainingRun): Generator<RecordOf<'evaluation'>> {
   const isBest = run.best.take({ step, ...run.measurement });
   if (isBest && run.options.training.load_best_model_at_end) run.bestAdapter = adapterOf(run).slice();
   yield { type: 'evaluation', step, ...run.measurement };
+  yield* advice(run, run.watch.takeEvaluation(run.measurement.loss));
+}
+
+function* advice({ options, plan }: TrainingRun, findings: Finding[]): Generator<RecordOf<'advice'>> {
+  for (const finding of findings)
+    yield { type: 'advice', ...adviceOf(finding, options.peft, options.training, plan.stepsPerEpoch) };
 }
 
 function adapterOf({ built }: TrainingRun): Float32Array {

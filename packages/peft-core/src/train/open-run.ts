@@ -4,6 +4,7 @@ import { sha256 } from '../sha256.ts';
 import { attach } from '../tuners/registry.ts';
 import { type BaseStorage, baseStorage } from '../weights/base-storage.ts';
 import { loadWeights } from '../weights/load-weights.ts';
+import { CurveWatch, type Finding } from './advice/curve-watch.ts';
 import { asksForBest, BestModel } from './best-model.ts';
 import { makeFolder } from './checkpoints/durable-files.ts';
 import { CODE_VERSION } from './checkpoints/manifest.ts';
@@ -52,6 +53,9 @@ export interface TrainingRun {
   measurement: Measurement | null;
   /** Of the evaluations so far. */
   readonly best: BestModel;
+  readonly watch: CurveWatch;
+  /** What the curve had shown before the run was resumed. */
+  readonly found: Finding[];
   /** The adapter's flat vector at the best evaluation; null before one, and where none is to be published. */
   bestAdapter: Float32Array | null;
 }
@@ -87,6 +91,11 @@ export async function openRun(
   const series = checkpoint?.series ?? null;
   const best = new BestModel(training);
   for (const evaluated of evaluationsOf(series)) best.take(evaluated);
+  const watch = new CurveWatch({
+    totalSteps: plan.steps,
+    warmupSteps: training.warmup_steps,
+    goesOn: Boolean(options.initialAdapter),
+  });
   await built.program.write(
     checkpoint
       ? STATE.map((part): [string, Float32Array] => [part, checkpoint.state.get(part)!])
@@ -108,6 +117,8 @@ export async function openRun(
     finalLoss: checkpoint?.series.train.loss.at(-1) ?? Number.NaN,
     measurement: null,
     best,
+    watch,
+    found: series ? findingsIn(series, watch) : [],
     bestAdapter: checkpoint && training.load_best_model_at_end ? bestAdapterIn(checkpoint, best) : null,
   };
 }
@@ -117,6 +128,17 @@ function* evaluationsOf(series: MetricSeries | null) {
   const { step, loss, tokenAccuracy } = series.evaluation;
   for (let i = 0; i < step.length; i++)
     yield { step: step[i]!, loss: loss[i]!, tokenAccuracy: tokenAccuracy[i]! };
+}
+
+function findingsIn({ train, evaluation }: MetricSeries, watch: CurveWatch): Finding[] {
+  const findings: Finding[] = [];
+  let next = 0;
+  for (const [i, loss] of train.loss.entries()) {
+    const step = { loss, tokenAccuracy: train.tokenAccuracy[i]!, gradNorm: train.gradNorm[i]! };
+    findings.push(...watch.takeStep(step));
+    if (evaluation.step[next] === i + 1) findings.push(...watch.takeEvaluation(evaluation.loss[next++]!));
+  }
+  return findings;
 }
 
 /** A checkpoint of the step that was the best holds it as the adapter itself. */

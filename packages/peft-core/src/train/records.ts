@@ -1,5 +1,6 @@
 import type { PeftConfig, ResolvedTraining } from '../config/index.ts';
 import type { BaseModel, WrittenFile } from '../files.ts';
+import type { Advice } from './advice/advice.ts';
 import type { Sharing } from './advice/sharing.ts';
 import type { CheckpointCandidate } from './checkpoints/manifest.ts';
 import type { MetricSeries } from './checkpoints/metric-series.ts';
@@ -88,6 +89,8 @@ export type TrainRecord =
       secondsRemaining: number;
     }
   | ({ type: 'evaluation'; step: number } & Measurement)
+  /** The curve says that an option was chosen wrongly. One of each kind at most; a resumed run says again what it said before. */
+  | ({ type: 'advice' } & Advice)
   | ({ type: 'checkpoint'; step: number } & WrittenCheckpoint)
   /** The adapter of this step as its files, in a folder of their own; the reader takes the folder away. */
   | {

@@ -1,0 +1,69 @@
+import { methodOf, type PeftConfig, type ResolvedTraining } from '../../config/index.ts';
+import type { Finding } from './curve-watch.ts';
+
+/** What is wrong with a run's options by its curve, and what to try. */
+export interface Advice {
+  kind: Finding['kind'];
+  /** The step that shows it. */
+  step: number;
+  message: string;
+  /** Options of `training` or `peft` that a next job may be given instead. */
+  try: Record<string, unknown>;
+}
+
+export function adviceOf(
+  { kind, from, to }: Finding,
+  peft: PeftConfig,
+  training: ResolvedTraining,
+  stepsPerEpoch: number,
+): Advice {
+  const advise = (what: string, options: Record<string, unknown>, why = ''): Advice => {
+    const asked = Object.entries(options).map(([name, value]) => instead(name, value, training));
+    return { kind, step: to.step, message: `${what}. Try ${asked.join(', or ')}${why}.`, try: options };
+  };
+  const automatic = methodOf(peft).learningRate(peft);
+  const { learning_rate: rate } = training;
+  const course = `from ${shown(from.loss)} at step ${from.step} to ${shown(to.loss)} at step ${to.step}`;
+  switch (kind) {
+    case 'diverging':
+      return advise(`The training loss rises, ${course}: the steps seem too large`, {
+        learning_rate: rate > 2 * automatic ? automatic : oneDigit(rate / 3),
+        ...(training.max_grad_norm === 0 ? { max_grad_norm: 1 } : {}),
+      });
+    case 'flat':
+      return advise(`The training loss hardly moves, ${course}: the steps seem too small`, {
+        learning_rate: rate < automatic / 2 ? automatic : Math.min(1, oneDigit(5 * rate)),
+      });
+    case 'no_gradient': {
+      const { peft_type } = peft;
+      const message = `The gradient has been nil in all ${to.step} steps: what is trained has no effect on the loss. Try peft ${JSON.stringify({ peft_type })}, which has the method's defaults.`;
+      return { kind, step: to.step, message, try: { peft_type } };
+    }
+    case 'overfitting': {
+      const what = `The validation loss rises, ${course}, while the training loss falls: the examples are being learnt by heart`;
+      const epochs = Math.ceil(from.step / stepsPerEpoch);
+      const end = epochs < training.n_epochs ? { n_epochs: epochs } : { max_steps: from.step };
+      if (!training.load_best_model_at_end) return advise(what, { ...end, load_best_model_at_end: true });
+      return advise(
+        what,
+        end,
+        `; the adapter of step ${from.step} is published, so the steps after it are for nothing`,
+      );
+    }
+  }
+}
+
+function instead(name: string, value: unknown, training: ResolvedTraining): string {
+  const now = (training as Record<string, unknown>)[name];
+  return now === null || typeof now === 'boolean'
+    ? `${name} ${value}`
+    : `${name} ${shownOption(value)} instead of ${shownOption(now)}`;
+}
+
+/** As people write learning rates: 2e-4. */
+const shownOption = (value: unknown): string =>
+  typeof value === 'number' && value > 0 && value < 0.01 ? value.toExponential() : String(value);
+
+const shown = (loss: number): string => (loss < 0.1 ? loss.toPrecision(2) : loss.toFixed(2));
+
+const oneDigit = (value: number): number => Number(value.toPrecision(1));
