@@ -197,6 +197,7 @@ export const exampleValues: Record<string, unknown> = {
   'FineTuningJob.result_files': [],
   'FineTuningJob.integrations': [],
   'FineTuningJob.training': { n_epochs: 3, learning_rate: 1e-4 },
+  'FineTuningJob.training_reasons': { n_epochs: 'for up to 5,000 examples' },
   'FineTuningJobEvent.data': {},
   'FineTuningJobOutlook.quarantined_workers': [],
   lineage: { base_model: base, training_file: fileId, seed: 42 },

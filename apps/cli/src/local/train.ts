@@ -5,6 +5,7 @@ import type { PeftConfig, ResolvedTraining } from '@graft/peft-core/config';
 import type { BaseModel } from '@graft/peft-core/files';
 import type { Command } from 'commander';
 import { anyNumber, checkFree, jsonObjectArgument, wholeNumber } from '../arguments.ts';
+import { reasonLines } from '../draw/training-reasons.ts';
 import { UsageError } from '../errors.ts';
 import { catchInterrupts, INTERRUPTED } from '../interrupts.ts';
 import { createOutput } from '../output.ts';
@@ -87,12 +88,13 @@ async function train(options: Options): Promise<void> {
     signal: interrupts.signal,
   });
   try {
-    const { peft, training } = await settle(options, base);
+    const { peft, training, reasons } = await settle(options, base);
     const { TrainingRun } = await import('./training-run.ts');
     const peftCore = await loadPeftCore(training.precision);
     const run = new TrainingRun(options, peft, training, output);
     const { openLocalCheckpoints, pruneLocalCheckpoints } = await import('@graft/peft-core/checkpoints');
     const { dir, candidates } = await openLocalCheckpoints(checkpointDir);
+    for (const line of reasonLines(training, reasons)) run.say(`Chosen: ${line}`);
     run.say(`Loading ${name} and the data`);
     const records = peftCore.train({
       base,
@@ -137,10 +139,9 @@ function checkCheckpoints(folder: string, resume = false): void {
 async function settle(
   options: Options,
   base: BaseModel,
-): Promise<{ peft: PeftConfig; training: ResolvedTraining }> {
-  const { defaultPeft, parsePeftConfig, parseTrainingOptions, resolveTraining } = await import(
-    '@graft/peft-core/config'
-  );
+): Promise<{ peft: PeftConfig; training: ResolvedTraining; reasons: Record<string, string> }> {
+  const { defaultPeft, parsePeftConfig, parseTrainingOptions, resolveTraining, trainingReasons } =
+    await import('@graft/peft-core/config');
   const { checkFormat, parseJsonl } = await import('@graft/peft-core/examples');
   const { outlineOf } = await import('@graft/peft-core/outlines');
   const peft =
@@ -156,17 +157,19 @@ async function settle(
     ['max_steps', options.maxSteps],
     ['seed', options.seed],
   ];
+  const asked = parseTrainingOptions({
+    ...(options.training === undefined ? {} : jsonObjectArgument('--training', options.training)),
+    ...Object.fromEntries(given.filter(([, value]) => value !== undefined)),
+  });
   const training = resolveTraining({
     peft,
-    training: parseTrainingOptions({
-      ...(options.training === undefined ? {} : jsonObjectArgument('--training', options.training)),
-      ...Object.fromEntries(given.filter(([, value]) => value !== undefined)),
-    }),
+    training: asked,
     exampleCount: examples.length,
     hasValidationFile: options.validation !== undefined,
     contextLength: outlineOf(base.config).maxPositions,
   });
-  return { peft, training };
+  const reasons = trainingReasons({ peft, training: asked, hyperparameters: {} }, training);
+  return { peft, training, reasons };
 }
 
 /**

@@ -6,6 +6,7 @@ import { printable } from '../draw/printable.ts';
 import { count, duration, timestamp } from '../draw/quantities.ts';
 import { fields, table } from '../draw/table.ts';
 import { endOfJob } from '../draw/training-end.ts';
+import { reasonLines } from '../draw/training-reasons.ts';
 import { createOutput, type Output } from '../output.ts';
 import { noun, type RemoteOptions, verb } from '../verb.ts';
 import { addListVerb } from './adapters/checkpoints.ts';
@@ -218,6 +219,10 @@ function describeJob(job: FineTuningJob, { paint }: Output): string {
       ],
       ['peft', JSON.stringify(job.peft)],
       ['training', JSON.stringify(job.training)],
+      ...reasonLines(job.training, job.training_reasons).map((line, i): [string, string] => [
+        i === 0 ? 'chosen' : '',
+        line,
+      ]),
       ['seed', String(job.seed)],
       ['created', timestamp(job.created_at)],
       ['finished', job.finished_at === null ? null : timestamp(job.finished_at)],

@@ -76,6 +76,7 @@ test('jobs: list, get, cancel, events', async (t) => {
   }
   const get = await bothWays(t, ['jobs', 'get', 'ftjob-1']);
   assert.match(get.text, /^status +queued, number 2 in the queue$/m);
+  assert.match(get.text, /^chosen +learning_rate 2e-4: what suits LoRA$/m);
   assert.match(get.text, /^starts +about 20\d\d-.* likely by 20\d\d-/m);
   const priority = await bothWays(t, ['jobs', 'priority', 'ftjob-1', 'high']);
   assert.equal(priority.text, 'ftjob-1 is of high priority now.\n');

@@ -1147,6 +1147,8 @@ export interface FineTuningJob {
   peft: PeftConfig;
   /** The values used; as requested until the files are validated. */
   training: ResolvedTraining | TrainingOptions;
+  /** Why the options of `training` that were left to Graft have their values, by option; null until the files are validated. */
+  training_reasons: Record<string, string> | null;
   /** How far the files are read while the status is validating_files. */
   validation: FineTuningJobValidation | null;
   progress: FineTuningJobProgress | null;

@@ -13,6 +13,7 @@ export {
   type PeftType,
   peftTypes,
 } from '../tuners/methods.ts';
+export { trainingReasons } from './automatic-training.ts';
 export {
   methodSchemas,
   PeftConfigSchema,

@@ -1,15 +1,10 @@
 import { type Fault, throwFaults } from '../schema/check-fields.ts';
-import { leadingPositions, methodOf, type PeftConfig } from '../tuners/methods.ts';
+import { leadingPositions, type PeftConfig } from '../tuners/methods.ts';
+import { automatic, fixed } from './automatic-training.ts';
 import type { Hyperparameters, ResolvedTraining, TrainingOptions } from './training-options.ts';
 
-const WARMUP_SHARE = 0.03;
-const EFFECTIVE_BATCH = 8;
-const MAX_SEQ_LENGTH = 2048;
-
 /** What `max_seq_length` is for a job that does not say. */
-export function defaultMaxSeqLength(contextLength: number): number {
-  return Math.min(MAX_SEQ_LENGTH, contextLength);
-}
+export const defaultMaxSeqLength = automatic.max_seq_length.value;
 
 export interface TrainingRequest {
   peft: PeftConfig;
@@ -53,7 +48,7 @@ export function resolveTraining(request: TrainingRequest): ResolvedTraining {
       `is ${training.max_seq_length}; the base model's context is ${contextLength}`,
     );
   }
-  const learningRate = learningRateGiven ?? methodOf(peft).learningRate(peft) * (multiplier ?? 1);
+  const learningRate = learningRateGiven ?? automatic.learning_rate.value(peft, multiplier);
   if (learningRate > 1) {
     faults.push({
       code: 'invalid_hyperparameter',
@@ -86,11 +81,12 @@ export function resolveTraining(request: TrainingRequest): ResolvedTraining {
   const batch =
     training.batch_size ??
     fixed(hyperparameters.batch_size) ??
-    Math.max(1, Math.min(Math.floor(EFFECTIVE_BATCH / accumulation), trained));
-  const epochs = training.n_epochs ?? fixed(hyperparameters.n_epochs) ?? automaticEpochs(exampleCount);
+    automatic.batch_size.value(accumulation, trained);
+  const epochs =
+    training.n_epochs ?? fixed(hyperparameters.n_epochs) ?? automatic.n_epochs.value(exampleCount);
   const stepsPerEpoch = Math.ceil(trained / (batch * accumulation));
   const steps = Math.min(stepsPerEpoch * epochs, training.max_steps ?? Number.POSITIVE_INFINITY);
-  const evalSteps = training.eval_steps ?? stepsPerEpoch;
+  const evalSteps = training.eval_steps ?? automatic.eval_steps.value(stepsPerEpoch);
   const patience = training.early_stopping_patience ?? null;
   if (patience !== null && exampleCount > 0 && evalSteps >= steps) {
     conflict(
@@ -107,7 +103,7 @@ export function resolveTraining(request: TrainingRequest): ResolvedTraining {
     gradient_accumulation_steps: accumulation,
     learning_rate: learningRate,
     lr_scheduler_type: training.lr_scheduler_type ?? 'cosine',
-    warmup_steps: training.warmup_steps ?? Math.ceil(steps * WARMUP_SHARE),
+    warmup_steps: training.warmup_steps ?? automatic.warmup_steps.value(steps),
     weight_decay: training.weight_decay ?? 0,
     adam_beta1: training.adam_beta1 ?? 0.9,
     adam_beta2: training.adam_beta2 ?? 0.999,
@@ -120,7 +116,7 @@ export function resolveTraining(request: TrainingRequest): ResolvedTraining {
     gradient_checkpointing: training.gradient_checkpointing ?? false,
     validation_split: split,
     eval_steps: evalSteps,
-    checkpoint_steps: training.checkpoint_steps ?? Math.min(500, Math.max(10, Math.ceil(steps / 10))),
+    checkpoint_steps: training.checkpoint_steps ?? automatic.checkpoint_steps.value(steps),
     checkpoint_seconds: training.checkpoint_seconds ?? 600,
     seed: training.seed ?? 42,
     max_steps: training.max_steps ?? null,
@@ -128,7 +124,7 @@ export function resolveTraining(request: TrainingRequest): ResolvedTraining {
     early_stopping_threshold: training.early_stopping_threshold ?? 0,
     load_best_model_at_end: training.load_best_model_at_end ?? false,
     metric_for_best_model: metric,
-    greater_is_better: training.greater_is_better ?? metric !== 'eval_loss',
+    greater_is_better: training.greater_is_better ?? automatic.greater_is_better.value(metric),
   };
 }
 
@@ -136,13 +132,4 @@ export function resolveTraining(request: TrainingRequest): ResolvedTraining {
 export function validationCount(exampleCount: number, split: number): number {
   if (split === 0 || exampleCount < 2) return 0;
   return Math.max(1, Math.round(exampleCount * split));
-}
-
-function automaticEpochs(exampleCount: number): number {
-  if (exampleCount > 20_000) return 1;
-  return exampleCount > 5_000 ? 2 : 3;
-}
-
-function fixed(value: number | 'auto' | undefined): number | undefined {
-  return value === 'auto' ? undefined : value;
 }

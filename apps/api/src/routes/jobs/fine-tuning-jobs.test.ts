@@ -86,6 +86,8 @@ describe('creating jobs', () => {
     assert.equal(queued.training.lr_scheduler_type, 'linear');
     assert.equal(queued.training.seed, 7);
     assert.equal(queued.training.learning_rate, 2e-4);
+    assert.equal(queued.training_reasons.learning_rate, 'what suits LoRA');
+    for (const asked of ['n_epochs', 'max_seq_length']) assert.ok(!(asked in queued.training_reasons), asked);
   });
 
   test('the least: model and file', async () => {
@@ -109,6 +111,10 @@ describe('creating jobs', () => {
     const { json } = await bench.acme.send('GET', `${path}/${answer.json.id}`);
     assert.deepEqual(json.hyperparameters, { n_epochs: 1, batch_size: 3, learning_rate_multiplier: 2 });
     assert.equal(json.training.learning_rate, 4e-4);
+    assert.equal(answer.json.training_reasons, null, 'nothing is chosen yet');
+    const { learning_rate, n_epochs, batch_size } = json.training_reasons;
+    assert.equal(learning_rate, '2e-4, which suits LoRA, × learning_rate_multiplier 2');
+    assert.deepEqual([n_epochs, batch_size], [undefined, 'all examples that there are']);
     const method = { type: 'supervised', supervised: { hyperparameters: { n_epochs: 2 } } };
     await refuses({ method, hyperparameters: { n_epochs: 1 } }, 'invalid_value', 'hyperparameters');
   });

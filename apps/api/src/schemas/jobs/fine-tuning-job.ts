@@ -6,6 +6,7 @@ import {
   PeftRequestSchema,
   ResolvedTrainingSchema,
   TrainingOptionsSchema,
+  trainingReasons,
 } from '@graft/peft-core/config';
 import { type Job, type Priority, priorityOf, type QueuePlace, wireStatus } from '@graft/service';
 import { type Static, Type } from 'typebox';
@@ -216,6 +217,13 @@ export const JobSchema = named('FineTuningJob', {
   training: Type.Union([ref(ResolvedTrainingSchema), ref(TrainingOptionsSchema)], {
     description: 'The values used; as requested until the files are validated.',
   }),
+  training_reasons: nullable(
+    Type.Unsafe<Record<string, string>>({ type: 'object', additionalProperties: { type: 'string' } }),
+    {
+      description:
+        'Why the options of `training` that were left to Graft have their values, by option; null until the files are validated.',
+    },
+  ),
   validation: nullable(ref(ValidationSchema), {
     description: 'How far the files are read while the status is validating_files.',
   }),
@@ -305,6 +313,7 @@ export function toWireJob(job: Job, place: QueuePlace | null): Static<typeof Job
     metadata: job.metadata,
     peft: job.peft,
     training: resolvedTraining ?? job.training,
+    training_reasons: resolvedTraining && trainingReasons(job, resolvedTraining),
     validation: validation && {
       bytes: validation.bytes,
       total_bytes: validation.totalBytes,

@@ -13,7 +13,7 @@ export interface Finding {
   to: Point;
 }
 
-export interface WatchedRun {
+interface WatchedRun {
   totalSteps: number;
   warmupSteps: number;
   /** It goes on from an adapter that may have learnt all there is: a loss that stays is then no finding. */

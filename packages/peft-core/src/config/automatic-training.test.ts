@@ -1,0 +1,87 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { type AutomaticOption, trainingReasons } from './automatic-training.ts';
+import { parsePeftConfig } from './peft-config.ts';
+import { resolveTraining } from './resolve-training.ts';
+import type { Hyperparameters, ResolvedTraining, TrainingOptions } from './training-options.ts';
+
+interface Asked {
+  peft?: object;
+  training?: TrainingOptions;
+  hyperparameters?: Hyperparameters;
+  exampleCount?: number;
+  contextLength?: number;
+}
+
+/** Each option with its value and its reason, as people read it. */
+function told({ peft = {}, training = {}, hyperparameters = {}, exampleCount = 240, ...more }: Asked) {
+  const config = parsePeftConfig({ peft_type: 'LORA', ...peft });
+  const asked = { peft: config, training, hyperparameters };
+  const resolved = resolveTraining({ ...asked, exampleCount, ...more });
+  const reasons = Object.entries(trainingReasons(asked, resolved)) as [AutomaticOption, string][];
+  return Object.fromEntries(reasons.map(([option, reason]) => [option, `${resolved[option]}: ${reason}`]));
+}
+
+test('every option that was left to Graft has its reason', () => {
+  assert.deepEqual(told({}), {
+    learning_rate: '0.0002: what suits LoRA',
+    n_epochs: '3: for up to 5,000 examples',
+    batch_size: '8: for 8 examples a step',
+    warmup_steps: '3: 3 % of all steps',
+    max_seq_length: "2048: enough for most data, and within the base model's context",
+    eval_steps: '30: one training epoch',
+    checkpoint_steps: '10: a tenth of all steps, but at least 10',
+    greater_is_better: 'false: eval_loss is a loss',
+  });
+});
+
+test('reasons follow what the job is and what it asks for', () => {
+  const cases: [Asked, Record<string, string>][] = [
+    [{ peft: { peft_type: 'IA3' } }, { learning_rate: '0.003: what suits (IA)³' }],
+    [
+      { hyperparameters: { learning_rate_multiplier: 3 } },
+      { learning_rate: `${2e-4 * 3}: 2e-4, which suits LoRA, × learning_rate_multiplier 3` },
+    ],
+    [{ training: { learning_rate: 'auto' } }, { learning_rate: '0.0002: what suits LoRA' }],
+    [{ exampleCount: 5001 }, { n_epochs: '2: for more than 5,000 examples' }],
+    [
+      { exampleCount: 20_001 },
+      {
+        n_epochs: '1: for more than 20,000 examples',
+        checkpoint_steps: '251: a tenth of all steps',
+      },
+    ],
+    [{ exampleCount: 90_000 }, { checkpoint_steps: '500: a tenth of all steps, but at most 500' }],
+    [{ exampleCount: 5 }, { batch_size: '5: all examples that there are' }],
+    [
+      { training: { gradient_accumulation_steps: 3 } },
+      { batch_size: '2: for 6 examples a step, with gradient_accumulation_steps 3' },
+    ],
+    [{ contextLength: 512 }, { max_seq_length: "512: the base model's context" }],
+    [
+      { training: { metric_for_best_model: 'eval_accuracy' } },
+      { greater_is_better: 'true: eval_accuracy is no loss' },
+    ],
+  ];
+  for (const [asked, wanted] of cases) {
+    const found = told(asked);
+    for (const [option, text] of Object.entries(wanted)) assert.equal(found[option], text);
+  }
+});
+
+test('what was asked for has no reason, nor what another rule than the present one gave', () => {
+  const asked: TrainingOptions = {
+    ...{ learning_rate: 2e-4, warmup_steps: 3, max_seq_length: 2048, eval_steps: 30, checkpoint_steps: 10 },
+    greater_is_better: false,
+  };
+  const found = told({ training: asked, hyperparameters: { n_epochs: 3, batch_size: 8 } });
+  assert.deepEqual(found, {});
+  const peft = parsePeftConfig({ peft_type: 'LORA' });
+  const earlier = { n_epochs: 7, batch_size: 16, learning_rate: 5e-4, max_seq_length: 4096 };
+  const resolved: ResolvedTraining = { ...resolveTraining({ peft, exampleCount: 240 }), ...earlier };
+  const reasons = trainingReasons({ peft, training: {}, hyperparameters: {} }, resolved);
+  assert.deepEqual(
+    Object.keys(earlier).filter((option) => option in reasons),
+    [],
+  );
+});

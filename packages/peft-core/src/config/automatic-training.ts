@@ -1,0 +1,118 @@
+/** What is chosen for the options that a job leaves to Graft: each rule, and beside it why, in words. */
+import { methodOf, type PeftConfig } from '../tuners/methods.ts';
+import type { Hyperparameters, ResolvedTraining, TrainingOptions } from './training-options.ts';
+
+const epochsAbove = [
+  { examples: 20_000, epochs: 1 },
+  { examples: 5_000, epochs: 2 },
+];
+const mostEpochs = 3;
+const effectiveBatch = 8;
+const warmupShare = 0.03;
+const longestSequence = 2048;
+const [fewestCheckpointSteps, mostCheckpointSteps] = [10, 500];
+
+const rateOf = (peft: PeftConfig) => methodOf(peft).learningRate(peft);
+const fullBatch = (accumulation: number) => Math.max(1, Math.floor(effectiveBatch / accumulation));
+const grouped = (count: number) => count.toLocaleString('en-US');
+
+/** `why` tells of a value that the rule has given; null where it cannot have been the rule: an earlier version had another. */
+export const automatic = {
+  n_epochs: {
+    value: (examples: number) => epochsAbove.find((each) => examples > each.examples)?.epochs ?? mostEpochs,
+    why(epochs: number): string | null {
+      if (epochs === mostEpochs) return `for up to ${grouped(epochsAbove.at(-1)!.examples)} examples`;
+      const rule = epochsAbove.find((each) => each.epochs === epochs);
+      return rule ? `for more than ${grouped(rule.examples)} examples` : null;
+    },
+  },
+  batch_size: {
+    /** `trained`: examples that are left for training. */
+    value: (accumulation: number, trained: number) => Math.min(fullBatch(accumulation), trained),
+    why(batch: number, accumulation: number): string | null {
+      const full = fullBatch(accumulation);
+      if (batch > full) return null;
+      if (batch < full) return 'all examples that there are';
+      const steps = accumulation === 1 ? '' : `, with gradient_accumulation_steps ${accumulation}`;
+      return `for ${batch * accumulation} examples a step${steps}`;
+    },
+  },
+  learning_rate: {
+    value: (peft: PeftConfig, multiplier = 1) => rateOf(peft) * multiplier,
+    why(rate: number, peft: PeftConfig, multiplier?: number): string | null {
+      if (rate !== rateOf(peft) * (multiplier ?? 1)) return null;
+      const { title } = methodOf(peft);
+      if (multiplier === undefined) return `what suits ${title}`;
+      return `${rateOf(peft).toExponential()}, which suits ${title}, × learning_rate_multiplier ${multiplier}`;
+    },
+  },
+  warmup_steps: {
+    value: (steps: number) => Math.ceil(steps * warmupShare),
+    why: () => `${100 * warmupShare} % of all steps`,
+  },
+  max_seq_length: {
+    value: (contextLength: number) => Math.min(longestSequence, contextLength),
+    why(length: number): string | null {
+      if (length > longestSequence) return null;
+      return length < longestSequence
+        ? "the base model's context"
+        : "enough for most data, and within the base model's context";
+    },
+  },
+  eval_steps: {
+    value: (stepsPerEpoch: number) => stepsPerEpoch,
+    why: () => 'one training epoch',
+  },
+  checkpoint_steps: {
+    value: (steps: number) =>
+      Math.min(mostCheckpointSteps, Math.max(fewestCheckpointSteps, Math.ceil(steps / 10))),
+    why(every: number): string {
+      if (every <= fewestCheckpointSteps)
+        return `a tenth of all steps, but at least ${fewestCheckpointSteps}`;
+      return every < mostCheckpointSteps
+        ? 'a tenth of all steps'
+        : `a tenth of all steps, but at most ${mostCheckpointSteps}`;
+    },
+  },
+  greater_is_better: {
+    value: (metric: string) => metric !== 'eval_loss',
+    why: (_: boolean, metric: string) =>
+      metric === 'eval_loss' ? 'eval_loss is a loss' : `${metric} is no loss`,
+  },
+};
+
+/** Options of `training` that have rules. */
+export type AutomaticOption = keyof typeof automatic;
+
+/** The value that a job asks for; undefined: it leaves it to Graft. */
+export function fixed(value: number | 'auto' | undefined): number | undefined {
+  return value === 'auto' ? undefined : value;
+}
+
+/** Why the options that a job left to Graft have the values that were chosen, in words that follow the value. */
+export function trainingReasons(
+  asked: { peft: PeftConfig; training: TrainingOptions; hyperparameters: Hyperparameters },
+  resolved: ResolvedTraining,
+): Partial<Record<AutomaticOption, string>> {
+  const { peft, training, hyperparameters } = asked;
+  const multiplier = fixed(hyperparameters.learning_rate_multiplier);
+  const reasons: Record<AutomaticOption, () => string | null> = {
+    learning_rate: () => automatic.learning_rate.why(resolved.learning_rate, peft, multiplier),
+    n_epochs: () => automatic.n_epochs.why(resolved.n_epochs),
+    batch_size: () => automatic.batch_size.why(resolved.batch_size, resolved.gradient_accumulation_steps),
+    warmup_steps: automatic.warmup_steps.why,
+    max_seq_length: () => automatic.max_seq_length.why(resolved.max_seq_length),
+    eval_steps: automatic.eval_steps.why,
+    checkpoint_steps: () => automatic.checkpoint_steps.why(resolved.checkpoint_steps),
+    greater_is_better: () =>
+      automatic.greater_is_better.why(resolved.greater_is_better, resolved.metric_for_best_model),
+  };
+  const given = (option: AutomaticOption) =>
+    (training[option] ?? 'auto') !== 'auto' ||
+    ((option === 'n_epochs' || option === 'batch_size') && fixed(hyperparameters[option]) !== undefined);
+  const told = (Object.keys(reasons) as AutomaticOption[])
+    // Jobs of versions before an option have none.
+    .filter((option) => !given(option) && resolved[option] !== undefined)
+    .map((option) => [option, reasons[option]()] as const);
+  return Object.fromEntries(told.filter(([, reason]) => reason !== null));
+}
