@@ -245,8 +245,7 @@ export async function wireServer(t: TestContext): Promise<WireServer> {
       ...{ estimated_finish: null, method: { type: 'supervised' }, metadata: null, training_end: null },
       estimate: step === 0 ? null : estimate,
       peft: parsePeftConfig({ peft_type: 'LORA' }),
-      training: { n_epochs: 2, learning_rate: 2e-4 },
-      training_reasons: { learning_rate: 'what suits LoRA' },
+      ...{ training: { learning_rate: 2e-4 }, training_reasons: { learning_rate: 'what suits LoRA' } },
       validation: null,
       progress:
         step === 0

@@ -10,7 +10,10 @@ export function meetRequirements(
   wanted: Requirements | undefined,
   precision: Requirements['precision'],
 ): void {
-  if (!wanted) return useKernels();
+  if (!wanted) {
+    useKernels();
+    return;
+  }
   const threads = threadCount();
   if (wanted.threads !== threads || wanted.precision !== precision) {
     throw notMet(
