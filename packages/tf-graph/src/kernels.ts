@@ -1,5 +1,5 @@
 // Graft's own kernels: ops whose names begin with "Graft" (native/kernel-ops), for a processor.
-import { sessions } from './tensorflow.ts';
+import { nativeBackend, sessions } from './tensorflow.ts';
 
 /** Where stock operations compute. */
 const stock = 'stock';
@@ -10,12 +10,16 @@ let current: string | null | undefined;
 
 /**
  * What this process can compute with, best first: instruction sets that the kernels have and the processor too, then `stock`,
- * TensorFlow's own operations, which compute the same. Numbers of different sets agree to rounding, not bit for bit.
+ * TensorFlow's own operations, which compute the same. Numbers of different sets agree to rounding, not bit for bit. Where
+ * TensorFlow has a GPU there is `stock` alone: each kernel would have its inputs copied to the processor.
  */
 export function kernelSets(): readonly string[] {
-  sets ??= [...load(), stock];
+  sets ??= [...(usesGpu() ? [] : load()), stock];
   return sets;
 }
+
+/** Whether TensorFlow has found a GPU in this process; what it has operations for there, it computes there. */
+export const usesGpu = (): boolean => nativeBackend.isUsingGpuDevice;
 
 /** The set in use; null: stock operations. */
 export function kernelSet(): string | null {

@@ -24,6 +24,8 @@ export interface GraphNode {
 
 export class Graph {
   readonly #session: GraphSession;
+  /** With GRAFT_XLA=1 every node asks for it: TensorFlow then makes one XLA program of each group of nodes that XLA knows. */
+  readonly #compiled = process.env.GRAFT_XLA === '1' ? [attr.bool('_XlaCompile', true)] : [];
   #count = 0;
   #constants = new Map<string, string>();
   #scope = '';
@@ -58,7 +60,7 @@ export class Graph {
 
   #add(op: string, inputs: readonly NodeInput[], attrs: readonly NodeAttr[], wanted: string): GraphNode {
     const name = this.#unique(wanted);
-    const outputs = this.#session.addNode(op, name, inputs, attrs);
+    const outputs = this.#session.addNode(op, name, inputs, [...attrs, ...this.#compiled]);
     this.#count++;
     return { name, outputs };
   }
