@@ -3,8 +3,8 @@ input, see lock-step.ts.
 
 usage: hf_peft.py PLAN.json
 
-PLAN.json: {"model": HF folder, "dtype": "float32" | "bfloat16", "peft": fields of a PEFT config, "learning_rate",
-            "layout": "padded" | "flat", "steps": [[{"ids", "labelled"}, ...] per step]}
+PLAN.json: {"model": HF folder, "dtype": "float32" | "bfloat16", "device": "cpu" | "cuda", "peft": fields of a PEFT config,
+            "learning_rate", "layout": "padded" | "flat", "steps": [[{"ids", "labelled"}, ...] per step]}
 "padded": every example to the longest of its batch, as the HF Trainer's collator does. "flat": all examples of a batch one after
 the other without padding, as TRL's padding-free collator does: positions begin again with each, and attention stays within one.
 """
@@ -67,7 +67,8 @@ with open(sys.argv[1]) as source:
     plan = json.load(source)
 collate = {"padded": padded, "flat": flat}[plan["layout"]]
 torch.manual_seed(0)
-model = AutoModelForCausalLM.from_pretrained(plan["model"], dtype=getattr(torch, plan["dtype"]))
+device = plan["device"]
+model = AutoModelForCausalLM.from_pretrained(plan["model"], dtype=getattr(torch, plan["dtype"])).to(device)
 model = get_peft_model(model, get_peft_config({"task_type": "CAUSAL_LM", **plan["peft"]}))
 model.train()
 trained = [p for p in model.parameters() if p.requires_grad]
@@ -79,7 +80,8 @@ for examples, line in zip(plan["steps"], sys.stdin):
     if line.strip() != "go":
         break
     started = time.perf_counter()
-    loss = model(**collate(examples), use_cache=False).loss
+    batch = {name: tensor.to(device) for name, tensor in collate(examples).items()}
+    loss = model(**batch, use_cache=False).loss
     loss.backward()
     torch.nn.utils.clip_grad_norm_(trained, 1.0)
     optimizer.step()

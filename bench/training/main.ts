@@ -6,20 +6,20 @@
  * npm run bench -- [--only demo,bf16] [--sides graft,peft] [--steps 20] [--output data/bench]
  * npm run bench -- --data FILE.jsonl --batch-size N --precision bf16 [--json]
  *   --only   words that narrow what runs: workloads (--list) and precisions
- *   --sides  the first is held against the others: graft, stock (without its kernels), peft, expert (PEFT without padding)
+ *   --sides  the first is held against the others: graft, stock (without its kernels), xla (stock, compiled), peft,
+ *            expert (PEFT without padding)
  *   --json   one JSON object on standard output, progress on standard error
  */
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
-import { parsePeftConfig } from '@graft/peft-core/config';
 import { resolveBaseModel } from '@graft/peft-core/files';
 import { cacheFolder } from '../../scripts/bootstrap/cache-folder.mjs';
 import { pythonEnvironment } from '../../scripts/golden/environment/python-environment.ts';
 import { runPython } from '../../scripts/golden/environment/run-python.ts';
-import { type PlannedExample, trainingPlan } from '../../scripts/golden/training-plan.ts';
 import { inLockStep } from './lock-step.ts';
+import { plansFor } from './plans.ts';
 import { type Comparison, compare, describeMachine, excludedSteps, markdown } from './report.ts';
 import { type Precision, type SideName, sideNames, startSide } from './sides.ts';
 import { adapters, type Workload, workloads } from './workloads.ts';
@@ -60,7 +60,6 @@ const chosen = <T extends string>(all: T[]): T[] => {
   return named.length > 0 ? named : all;
 };
 const log = options.json ? console.error : console.log;
-const learningRate = 2e-4;
 
 const folder = await mkdtemp(join(tmpdir(), 'graft-bench-'));
 try {
@@ -119,35 +118,8 @@ async function exportModels(wanted: Precision[]): Promise<Record<Precision, stri
 }
 
 async function measure(workload: Workload, precision: Precision, model: string): Promise<Comparison> {
-  const peft = parsePeftConfig(workload.peft);
-  const { training, steps: planned } = await trainingPlan({
-    model,
-    trainingFile: workload.trainingFile,
-    peft,
-    training: {
-      batch_size: workload.batchSize,
-      n_epochs: 50,
-      max_steps: steps,
-      learning_rate: learningRate,
-      lr_scheduler_type: 'constant',
-      warmup_steps: 0,
-      weight_decay: 0,
-      precision,
-    },
-  });
-  if (planned.length < steps)
-    throw new Error(`${workload.name} has ${planned.length} steps in 50 epochs: give fewer by --steps`);
-  const batches = planned.map((micros) => micros.flat());
-  const length = (example: PlannedExample) => ('ids' in example ? example.ids.length : 0);
-  const tokens = batches.map((batch) => batch.reduce((sum, example) => sum + length(example), 0));
   const outputDir = join(folder, 'adapter');
-  const plans = {
-    graft: { model, trainingFile: workload.trainingFile, peft, training, outputDir },
-    peft: {
-      ...{ model, peft: workload.peft, learning_rate: learningRate },
-      ...{ dtype: precision === 'fp32' ? ('float32' as const) : ('bfloat16' as const), steps: batches },
-    },
-  };
+  const { tokens, ...plans } = await plansFor(workload, { model, precision, steps, outputDir });
   log(`${workload.name}, ${precision}: ${sides.join(' and ')} in turn`);
   const started = await Promise.all(sides.map((name) => startSide(name, plans, precision, folder)));
   await inLockStep(started, steps, (step) => {

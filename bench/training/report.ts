@@ -110,26 +110,23 @@ export function markdown(comparisons: Comparison[], machine: Record<string, stri
   ].join('\n');
 }
 
-/** What the figures were measured on. */
-export function describeMachine(python: string): Record<string, string> {
-  const versions = execFileSync(
-    python,
-    [
-      '-c',
-      'import torch, transformers, peft; print(torch.__version__, transformers.__version__, peft.__version__)',
-    ],
-    { encoding: 'utf8' },
-  );
-  const [torch = '', transformers = '', peft = ''] = versions.trim().split(' ');
+/** What the figures were measured on; without `python` nothing of its libraries. */
+export function describeMachine(python: string | null): Record<string, string> {
   return {
     processor: cpus()[0]?.model ?? 'unknown',
     cores: String(cpus().length),
     memory: `${Math.round(totalmem() / 2 ** 30)} GiB`,
     Node: process.version,
-    PyTorch: torch,
-    transformers,
-    PEFT: peft,
+    ...(python === null ? {} : pythonVersions(python)),
   };
+}
+
+function pythonVersions(python: string): Record<string, string> {
+  const script =
+    'import torch, transformers, peft; print(torch.__version__, transformers.__version__, peft.__version__)';
+  const versions = execFileSync(python, ['-c', script], { encoding: 'utf8' });
+  const [torch = '', transformers = '', peft = ''] = versions.trim().split(' ');
+  return { PyTorch: torch, transformers, PEFT: peft };
 }
 
 const milliseconds = (seconds: number): string => (seconds * 1000).toFixed(0);

@@ -9,10 +9,10 @@ import { Side } from './lock-step.ts';
 export type Precision = 'fp32' | 'bf16';
 
 /**
- * `graft`: as a job runs it. `stock`: by TensorFlow's own operations. `peft`: batches padded as by the HF Trainer. `expert`: PEFT
- * without padding.
+ * `graft`: as a job runs it. `stock`: by TensorFlow's own operations. `xla`: by those, compiled by XLA. `peft`: batches padded as by
+ * the HF Trainer. `expert`: PEFT without padding.
  */
-export const sideNames = ['graft', 'stock', 'peft', 'expert'] as const;
+export const sideNames = ['graft', 'stock', 'xla', 'peft', 'expert'] as const;
 export type SideName = (typeof sideNames)[number];
 
 export type GraftPlan = {
@@ -26,6 +26,7 @@ export type GraftPlan = {
 export type PeftPlan = {
   model: string;
   dtype: 'float32' | 'bfloat16';
+  device: 'cpu' | 'cuda';
   peft: Record<string, unknown>;
   learning_rate: number;
   steps: PlannedExample[][];
@@ -39,13 +40,14 @@ export async function startSide(
   folder: string,
 ): Promise<Side> {
   const file = join(folder, `${name}-plan.json`);
-  if (name === 'graft' || name === 'stock') {
+  if (name === 'graft' || name === 'stock' || name === 'xla') {
     await writeFile(file, JSON.stringify(plans.graft));
     const args = ['--import', 'tsx', join(import.meta.dirname, 'graft.ts'), file];
     return new Side(name, process.execPath, args, {
-      TF_CPP_MIN_LOG_LEVEL: '2',
+      TF_CPP_MIN_LOG_LEVEL: process.env.TF_CPP_MIN_LOG_LEVEL ?? '2',
       ...environmentFor(precision),
       GRAFT_KERNELS: name === 'graft' ? 'auto' : 'stock',
+      GRAFT_XLA: name === 'xla' ? '1' : '',
     });
   }
   await writeFile(file, JSON.stringify({ ...plans.peft, layout: name === 'peft' ? 'padded' : 'flat' }));
