@@ -35,19 +35,20 @@ export async function pythonEnvironment(
   return await environmentOf(requirementsFiles[library], library, report);
 }
 
-/** The same of any requirements file; `name` is what is told of it. */
+/** The interpreter of a reference environment that has been made; null where none has. */
+export async function findPythonEnvironment(library: ReferenceLibrary = 'peft'): Promise<string | null> {
+  return findMade(await readFile(requirementsFiles[library], 'utf8')).made;
+}
+
+/** As pythonEnvironment, of any requirements file; `name` is what is told of it. */
 export async function environmentOf(
   requirementsFile: string,
   name: string,
   report: (line: string) => void = toStandardError,
 ): Promise<string> {
   const requirements = await readFile(requirementsFile, 'utf8');
-  const pythons: Python[] = [];
-  for (const python of findPythons()) {
-    const made = join(folderOf(requirements, python.version), 'bin', 'python');
-    if (existsSync(made)) return made;
-    pythons.push(python);
-  }
+  const { made, pythons } = findMade(requirements);
+  if (made !== null) return made;
   if (pythons.length === 0) {
     throw new Error(
       `Python 3.${oldestMinor} to 3.${newestMinor} is needed. Install it with: ` +
@@ -68,6 +69,17 @@ export async function environmentOf(
   await writeFile(join(folder, 'requirements.txt'), requirements);
   report(`the Python environment of ${name} is ready: ${folder}`);
   return join(folder, 'bin', 'python');
+}
+
+/** The interpreter of an environment that has been made for a Python of this machine, or else all that one could be made for. */
+function findMade(requirements: string): { made: string | null; pythons: Python[] } {
+  const pythons: Python[] = [];
+  for (const python of findPythons()) {
+    const made = join(folderOf(requirements, python.version), 'bin', 'python');
+    if (existsSync(made)) return { made, pythons };
+    pythons.push(python);
+  }
+  return { made: null, pythons };
 }
 
 function folderOf(requirements: string, version: string): string {

@@ -1,6 +1,6 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { writeSafetensors } from '../files.ts';
+import { type TensorToWrite, writeSafetensors } from '../files.ts';
 import { outlineOf } from '../outlines/index.ts';
 import { Random } from '../random.ts';
 import { elementCount } from '../tensors/tensor-source.ts';
@@ -30,7 +30,21 @@ const tinyConfig = {
  * enough to train in a test. Loads no TensorFlow. `overrides` are fields of config.json.
  */
 export async function writeTinyModel(folder: string, overrides: Record<string, unknown> = {}): Promise<void> {
-  const config = { ...tinyConfig, ...overrides };
+  await writeByteModel(folder, { ...tinyConfig, ...overrides }, ({ name, shape }, part) => {
+    const random = new Random(1, 'test', part);
+    const length = elementCount(shape);
+    const norm = shape.length === 1 && name.endsWith('.weight');
+    const data = Float32Array.from({ length }, () => (norm ? 1 : 0.1 * random.normal()));
+    return { name, shape, data };
+  });
+}
+
+/** The folder of a model of any size with that tokenizer, its parameters made by `tensorOf`; `config` is its config.json. */
+export async function writeByteModel(
+  folder: string,
+  config: Record<string, unknown> & { model_type: string },
+  tensorOf: (parameter: { name: string; shape: readonly number[] }, part: number) => TensorToWrite,
+): Promise<void> {
   await mkdir(folder, { recursive: true });
   const write = (name: string, value: unknown) => writeFile(path.join(folder, name), JSON.stringify(value));
   await write('config.json', config);
@@ -43,14 +57,10 @@ export async function writeTinyModel(folder: string, overrides: Record<string, u
       "{% for message in messages %}{{ message['role'] + ': ' + message['content'] + '</s>' }}{% endfor %}" +
       "{% if add_generation_prompt %}{{ 'assistant: ' }}{% endif %}",
   });
-  const tensors = outlineOf(config).parameters.map(({ name, shape }, part) => {
-    const random = new Random(1, 'test', part);
-    const length = elementCount(shape);
-    const norm = shape.length === 1 && name.endsWith('.weight');
-    const data = Float32Array.from({ length }, () => (norm ? 1 : 0.1 * random.normal()));
-    return { name, shape, data };
-  });
-  await writeSafetensors(path.join(folder, 'model.safetensors'), tensors);
+  await writeSafetensors(
+    path.join(folder, 'model.safetensors'),
+    outlineOf(config).parameters.map((parameter, part) => tensorOf(parameter, part)),
+  );
 }
 
 /** Byte-level BPE without merges: bytes stand for themselves in GPT-2's alphabet of printable letters. */

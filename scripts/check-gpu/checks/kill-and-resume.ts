@@ -1,0 +1,83 @@
+import type { TrainRecord } from '@graft/peft-core';
+import type { CheckContext, Figures } from '../check.ts';
+import { tasks } from '../models.ts';
+import { recordsOf, startTrainer, trainingRequest } from './training-request.ts';
+
+const steps = 16;
+// Far from the end: a kill takes some milliseconds, as a small model's steps do.
+const killedAtStep = 5;
+
+/**
+ * A trainer that is killed in the midst of a job, and another that goes on, end with the bits of one that was let be. Where they do
+ * not, it is tried again with operations of TensorFlow that promise it, which are slower.
+ */
+export async function killAndResume(context: CheckContext): Promise<Figures> {
+  const { difference, figures } = await interrupted(context, 'as jobs run');
+  if (difference === null) return { ...figures, bits: 'the same' };
+  // Trainers inherit it.
+  process.env.TF_DETERMINISTIC_OPS = '1';
+  const again = await interrupted(context, 'deterministic').then(
+    (found) => (found.difference === null ? 'the same' : `others too (${found.difference})`),
+    (error: Error) => `none: ${error.message}`,
+  );
+  throw new Error(
+    `the adapter has other bits, losses differ by up to ${difference}; with TF_DETERMINISTIC_OPS=1 bits are ${again}`,
+  );
+}
+
+/** `difference`: the largest of losses, where the two adapters have other bits; null where they have the same. */
+async function interrupted(
+  context: CheckContext,
+  name: string,
+): Promise<{ figures: Figures; difference: number | null }> {
+  const task = await tasks.demo(context);
+  const requestOf = (part: string) => trainingRequest(context, task, { name: `${name}, ${part}`, steps });
+  const trainer = startTrainer(context);
+  try {
+    const whole = await recordsOf(trainer, await requestOf('whole'));
+    const cut = await recordsOf(trainer, await requestOf('cut'), (record, kill) => {
+      if (record.type === 'step' && record.step === killedAtStep) kill();
+    });
+    if (cut.some(({ type }) => type === 'done')) throw new Error('the kill came too late');
+    const began = performance.now();
+    let firstStep = Number.NaN;
+    const rest = await recordsOf(trainer, await requestOf('cut'), ({ type }) => {
+      if (type === 'step' && Number.isNaN(firstStep)) firstStep = (performance.now() - began) / 1000;
+    });
+    const { resumedFrom } = only(rest, 'start');
+    if (resumedFrom === null) throw new Error('no checkpoint was gone on from');
+    return {
+      figures: {
+        steps: `${steps}`,
+        'gone on from': `step ${resumedFrom}`,
+        'first step after': `${firstStep.toFixed(1)} s`,
+      },
+      difference: adapterOf(whole) === adapterOf(rest) ? null : lossDifference(whole, rest),
+    };
+  } finally {
+    await trainer.close();
+  }
+}
+
+type RecordOf<Type> = Extract<TrainRecord, { type: Type }>;
+
+function only<Type extends TrainRecord['type']>(records: TrainRecord[], type: Type): RecordOf<Type> {
+  const found = records.find((record): record is RecordOf<Type> => record.type === type);
+  if (!found) throw new Error(`the training told no ${type}`);
+  return found;
+}
+
+/** Digests of the finished adapter's weights. */
+const adapterOf = (records: TrainRecord[]): string =>
+  only(records, 'done')
+    .files.filter(({ path }) => path.endsWith('.safetensors'))
+    .map(({ sha256 }) => sha256)
+    .join();
+
+function lossDifference(whole: TrainRecord[], rest: TrainRecord[]): number {
+  const lossAt = new Map(whole.flatMap((each) => (each.type === 'step' ? [[each.step, each.loss]] : [])));
+  const differences = rest.flatMap((each) =>
+    each.type === 'step' ? [Math.abs(each.loss - lossAt.get(each.step)!)] : [],
+  );
+  return Math.max(...differences);
+}

@@ -1,0 +1,69 @@
+import type { TrainRecord } from '@graft/peft-core';
+import { GeneratorProcess } from '../../../apps/worker/src/generation/generator-process.ts';
+import { median } from '../../../bench/training/report.ts';
+import type { CheckContext, Figures } from '../check.ts';
+import { type Task, tasks } from '../models.ts';
+import { processOptions, recordsOf, startTrainer, trainingRequest } from './training-request.ts';
+
+/** A worker's trainer and generator at work on one device at once, beside each alone. */
+export async function sharing(context: CheckContext): Promise<Figures> {
+  const task = await tasks.demo(context);
+  const steps = context.small ? 12 : 60;
+  const trainer = startTrainer(context);
+  const generator = new GeneratorProcess({
+    ...processOptions(context, 'generation/generator.ts'),
+    ...{ queueLimit: 1, waitMilliseconds: 60_000 },
+  });
+  const train = async (name: string) => {
+    const times: number[] = [];
+    await recordsOf(trainer, await trainingRequest(context, task, { name, steps }), (record) =>
+      noteStep(times, record),
+    );
+    return median(times.slice(1).map((time, i) => time - times[i]!));
+  };
+  try {
+    const stepAlone = await train('alone');
+    await answer(generator, task, context); // loads the model
+    const answersAlone = [await answer(generator, task, context), await answer(generator, task, context)];
+
+    let training = true;
+    const together = train('together').finally(() => {
+      training = false;
+    });
+    const answers: number[] = [];
+    const answering = (async () => {
+      while (training) answers.push(await answer(generator, task, context));
+    })();
+    const [stepTogether] = await Promise.all([together, answering]);
+    return {
+      'step alone': `${stepAlone.toFixed(1)} ms`,
+      'step meanwhile': `${stepTogether.toFixed(1)} ms`,
+      'answer alone': `${median(answersAlone).toFixed(0)} ms`,
+      'answer meanwhile': `${median(answers).toFixed(0)} ms`,
+      answers: `${answers.length}`,
+    };
+  } finally {
+    await Promise.all([trainer.close(), generator.close()]);
+  }
+}
+
+function noteStep(times: number[], { type }: TrainRecord): void {
+  if (type === 'step') times.push(performance.now());
+}
+
+/** Milliseconds that an answer takes, of 16 tokens where the model does not end it before. */
+async function answer(
+  generator: GeneratorProcess,
+  { model, workload }: Task,
+  { folder }: CheckContext,
+): Promise<number> {
+  const began = performance.now();
+  const request = {
+    ...{ baseModel: workload.name, basePath: model, digestCache: folder, adapterDir: null },
+    options: { prompt: 'Can we reserve a bike?', max_tokens: 16 },
+  };
+  for await (const event of generator.generate(request, new AbortController().signal)) {
+    if (event.type === 'failed') throw new Error(`the generator: ${event.fault.message}`);
+  }
+  return performance.now() - began;
+}

@@ -1,0 +1,70 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { TrainRecord } from '@graft/peft-core';
+import { openLocalCheckpoints } from '@graft/peft-core/checkpoints';
+import { parsePeftConfig, resolveTraining } from '@graft/peft-core/config';
+import { parseJsonl } from '@graft/peft-core/examples';
+import { threadCount } from '@graft/peft-core/precision';
+import { createLogger } from '@graft/service';
+import type { ProcessOptions } from '../../../apps/worker/src/processes/forked-process.ts';
+import { TrainerProcess } from '../../../apps/worker/src/training/trainer-process.ts';
+import type { TrainingRequest } from '../../../apps/worker/src/training/trainer-protocol.ts';
+import type { CheckContext } from '../check.ts';
+import type { Task } from '../models.ts';
+
+const workerSources = new URL('../../../apps/worker/src/', import.meta.url);
+
+/** How a worker starts a child on this device. */
+export const processOptions = ({ device }: CheckContext, entry: string): ProcessOptions => ({
+  ...{ entry: new URL(entry, workerSources), device },
+  log: createLogger({ level: 'silent', name: 'check-gpu' }),
+  ...{ stallMilliseconds: 600_000, idleMilliseconds: 600_000 },
+});
+
+export const startTrainer = (context: CheckContext): TrainerProcess =>
+  new TrainerProcess(processOptions(context, 'training/trainer.ts'));
+
+/** A job of `steps` steps as a worker gives it to its trainer; another one of the same `name` goes on from its checkpoints. */
+export async function trainingRequest(
+  { device, precision, folder }: CheckContext,
+  { model, workload }: Task,
+  { name, steps }: { name: string; steps: number },
+): Promise<TrainingRequest> {
+  const peft = parsePeftConfig(workload.peft);
+  const exampleCount = parseJsonl(await readFile(workload.trainingFile)).examples.length;
+  const training = resolveTraining({
+    ...{ peft, exampleCount },
+    training: { max_steps: steps, n_epochs: 50, batch_size: workload.batchSize, checkpoint_steps: 2 },
+  });
+  return {
+    ...{ basePath: model, digestCache: join(folder, 'digests'), baseModelName: workload.name },
+    ...{
+      trainingFile: workload.trainingFile,
+      validationFile: null,
+      peft,
+      training: { ...training, precision },
+    },
+    requirements: { precision, threads: threadCount(), device: device.kind, kernels: 'stock' },
+    ...{ initialAdapter: null, initialName: null, outputDir: join(folder, name, 'adapter') },
+    checkpoints: await openLocalCheckpoints(join(folder, name, 'checkpoints')),
+  };
+}
+
+/** The records of a training until its end, or until `endAt` aborts it; throws where it ended otherwise. */
+export async function recordsOf(
+  trainer: TrainerProcess,
+  request: TrainingRequest,
+  onRecord: (record: TrainRecord, kill: () => void) => void = () => {},
+): Promise<TrainRecord[]> {
+  const records: TrainRecord[] = [];
+  const kill = new AbortController();
+  const outcome = await trainer.run(request, {
+    ...{ stop: new AbortController().signal, kill: kill.signal },
+    onRecord: (record) => {
+      records.push(record);
+      onRecord(record, () => kill.abort());
+    },
+  });
+  if (outcome.type === 'finished' || (outcome.type === 'killed' && kill.signal.aborted)) return records;
+  throw new Error(`the trainer: ${'fault' in outcome ? outcome.fault.message : JSON.stringify(outcome)}`);
+}

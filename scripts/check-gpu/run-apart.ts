@@ -1,0 +1,101 @@
+import { spawn } from 'node:child_process';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { resolvePrecision } from '../../apps/worker/src/devices.ts';
+import { childEnvironment } from '../../apps/worker/src/processes/child-environment.ts';
+import { watchCardMemory } from './card-memory.ts';
+import type { Check, CheckContext, Made, Outcome } from './check.ts';
+
+const root = join(import.meta.dirname, '..', '..');
+const keptLines = 20;
+
+/** Of all checks of a run. */
+export type RunOptions = Pick<CheckContext, 'device' | 'small' | 'shared'> & {
+  /** A check that takes longer is ended, and has failed. */
+  limitSeconds: number;
+  /** Aborted: the check is ended. */
+  signal: AbortSignal;
+  /** The process's entry; another one in tests. */
+  entry?: string;
+};
+
+/** Makes a check in a process of its own, with all that it starts in a group, so that whatever becomes of it is an outcome. */
+export async function runApart(check: Check, options: RunOptions): Promise<Made> {
+  const { device, small, shared, entry = join(import.meta.dirname, 'one-check.ts') } = options;
+  const folder = join(shared, check.name);
+  await mkdir(folder);
+  const precision = resolvePrecision(check.precision, device);
+  const context: CheckContext = { device, precision, small, folder, shared };
+  const [contextFile, outcomeFile] = [join(folder, 'context.json'), join(folder, 'outcome.json')];
+  await writeFile(contextFile, JSON.stringify(context));
+
+  const memory = watchCardMemory(device);
+  const started = performance.now();
+  const ended = await inGroup([entry, check.name, contextFile, outcomeFile], check, context, options);
+  const seconds = (performance.now() - started) / 1000;
+  const made = { name: check.name, seconds, cardMib: memory() };
+  const told = await readFile(outcomeFile, 'utf8').catch(() => null);
+  if (ended.reason !== null || told === null) {
+    const reason = ended.reason ?? 'it ended without an outcome';
+    return { ...made, result: 'failed', reason, output: ended.output };
+  }
+  const outcome = JSON.parse(told) as Outcome;
+  if (outcome.result === 'failed') return { ...made, ...outcome, output: ended.output };
+  if (outcome.result === 'passed' && check.mustLog && !ended.logged)
+    return { ...made, result: 'not possible', reason: check.mustLog.otherwise };
+  return { ...made, ...outcome };
+}
+
+/** `reason`: why its process did not end by itself in good order; null where it did. */
+async function inGroup(
+  args: string[],
+  { environment, mustLog }: Check,
+  { device, precision }: CheckContext,
+  { limitSeconds, signal }: RunOptions,
+): Promise<{ reason: string | null; output: string[]; logged: boolean }> {
+  const child = spawn(process.execPath, ['--import', 'tsx', ...args], {
+    cwd: root,
+    detached: true,
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { ...childEnvironment(device, precision), ...environment },
+  });
+  const output: string[] = [];
+  let logged = false;
+  for (const stream of [child.stdout, child.stderr]) {
+    createInterface({ input: stream }).on('line', (line) => {
+      logged ||= mustLog !== undefined && line.includes(mustLog.text);
+      output.push(line);
+      output.splice(0, output.length - keptLines);
+    });
+  }
+  let ending: string | null = null;
+  const endGroup = () => {
+    try {
+      if (child.pid !== undefined) process.kill(-child.pid, 'SIGKILL');
+    } catch {
+      // nothing of it is left
+    }
+  };
+  const end = (why: string) => {
+    ending ??= why;
+    endGroup();
+  };
+  const late = setTimeout(() => end(`it took longer than ${limitSeconds} s`), limitSeconds * 1000);
+  const onAbort = () => end('it was interrupted');
+  signal.addEventListener('abort', onAbort, { once: true });
+  if (signal.aborted) onAbort();
+  try {
+    const how = await new Promise<string | null>((resolve) => {
+      child.on('error', (error) => resolve(error.message));
+      child.on('exit', (code, killedBy) => {
+        endGroup(); // what it may have left, which would hold the pipes
+        child.once('close', () => resolve(code === 0 ? null : (killedBy ?? `exit code ${code}`)));
+      });
+    });
+    return { reason: ending ?? (how === null ? null : `its process ended by ${how}`), output, logged };
+  } finally {
+    clearTimeout(late);
+    signal.removeEventListener('abort', onAbort);
+  }
+}
