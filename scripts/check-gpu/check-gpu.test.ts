@@ -19,10 +19,10 @@ test('every check passes on the processor, and the report tells what each found'
   const lines = stdout.trim().split('\n');
   assert.equal(lines.at(-1), `${checks.length} checks passed, 0 failed, 0 not possible here`);
   const figuresOf = (name: string) => lines.find((line) => line.startsWith(`| ${name} | passed |`));
-  for (const name of ['demo', 'demo-xla', 'demo-pytorch', 'llama', 'llama-xla', 'llama-pytorch'])
+  for (const name of ['demo', 'demo-xla', 'demo-pytorch', 'billion', 'billion-xla', 'billion-pytorch'])
     assert.match(figuresOf(name)!, /step: [\d.]+ ms in (fp32|bf16), speed: \d+ tokens\/s.* loss: \d/, name);
   // The sides train the same model on the same batches: they begin with the same loss.
-  const firstLosses = ['llama', 'llama-xla', 'llama-pytorch'].map((name) =>
+  const firstLosses = ['billion', 'billion-xla', 'billion-pytorch'].map((name) =>
     Number(/loss: ([\d.]+)/.exec(figuresOf(name)!)![1]),
   );
   assert.ok(Math.max(...firstLosses) - Math.min(...firstLosses) < 0.01, firstLosses.join(' '));

@@ -20,9 +20,9 @@ export const checks: Check[] = [
   { name: 'demo', precision: 'auto', run: stepTime('demo', 'stock') },
   { name: 'demo-xla', precision: 'auto', ...compiled, run: stepTime('demo', 'xla') },
   { name: 'demo-pytorch', precision: 'auto', run: stepTime('demo', 'peft') },
-  { name: 'llama', precision: 'auto', run: stepTime('llama', 'stock') },
-  { name: 'llama-xla', precision: 'auto', ...compiled, run: stepTime('llama', 'xla') },
-  { name: 'llama-pytorch', precision: 'auto', run: stepTime('llama', 'peft') },
+  { name: 'billion', precision: 'auto', run: stepTime('billion', 'stock') },
+  { name: 'billion-xla', precision: 'auto', ...compiled, run: stepTime('billion', 'xla') },
+  { name: 'billion-pytorch', precision: 'auto', run: stepTime('billion', 'peft') },
   { name: 'sharing', precision: 'auto', run: sharing },
   { name: 'kill-and-resume', precision: 'auto', run: killAndResume },
 ];

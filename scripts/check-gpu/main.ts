@@ -2,7 +2,7 @@
  * npm run check:gpu: tries Graft on this machine's NVIDIA card and prints one report to paste, in markdown; progress goes to
  * standard error. Exit code 1 when a check failed or there is no card, 2 for wrong usage.
  *
- * npm run check:gpu -- [--device cpu] [--small] [--only demo,llama] [--pytorch]
+ * npm run check:gpu -- [--device cpu] [--small] [--only demo,billion] [--pytorch]
  *   --device   cpu: all of it on the processor
  *   --small    sizes that a processor computes in seconds
  *   --only     checks whose names contain one of these words

@@ -4,10 +4,12 @@ import { test } from 'node:test';
 import { openBaseModel } from '@graft/peft-core/files';
 import { outlineOf } from '@graft/peft-core/outlines';
 import { scratchFolder } from '../../test/golden/fixtures/scratch-folder.ts';
-import { oneBillion, smallLlama, writeRandomLlama } from './models.ts';
+import { randomModels, writeRandomModel } from './models.ts';
 
 test('the large llama has the size of Llama 3.2 1B', () => {
-  const sizes = outlineOf(oneBillion).parameters.map(({ shape }) => shape.reduce((a, b) => a * b, 1));
+  const sizes = outlineOf(randomModels.billion).parameters.map(({ shape }) =>
+    shape.reduce((a, b) => a * b, 1),
+  );
   assert.equal(
     sizes.reduce((a, b) => a + b, 0),
     1_235_814_400,
@@ -16,7 +18,7 @@ test('the large llama has the size of Llama 3.2 1B', () => {
 
 test('a random llama is bf16, finite, and its rows and tensors differ', async () => {
   const folder = join(scratchFolder('random-llama'), 'model');
-  await writeRandomLlama(folder, smallLlama);
+  await writeRandomModel(folder, randomModels.small);
   const base = await openBaseModel(folder);
   try {
     const read = (name: string) => base.tensors.readFloat32(name);

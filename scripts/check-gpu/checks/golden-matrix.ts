@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { CheckContext, Figures } from '../check.ts';
@@ -6,18 +7,15 @@ import { needPyTorch } from '../pytorch.ts';
 
 const matrix = join(import.meta.dirname, '../../../test/golden/matrix');
 
-/** Of each kind of architecture and of method one: inside a layer, in place of a weight, before the text, beside a sublayer. */
-const cells: Record<string, string[]> = {
-  'decoders.test.ts': ['llama × lora$', 'qwen3 × dora$', 'gpt2 × prompt_tuning$'],
-  'readers.test.ts': ['bert SEQ_CLS × ia3$'],
-  'encoder-decoders.test.ts': ['t5 × ln_tuning$'],
-};
-const fewCells: Record<string, string[]> = { 'decoders.test.ts': ['llama × lora$'] };
+/** Files of the matrix and their cells: of each kind of architecture and of method one. */
+const cells: Record<'all' | 'few', Record<string, string[]>> = JSON.parse(
+  await readFile(join(import.meta.dirname, '../testdata/golden-cells.json'), 'utf8'),
+);
 
 /** Cells of the golden matrix, trained on the device, against PyTorch and HF PEFT on the processor. */
 export async function goldenMatrix({ small }: CheckContext): Promise<Figures> {
   await needPyTorch({ kind: 'cpu' });
-  const chosen = Object.entries(small ? fewCells : cells);
+  const chosen = Object.entries(small ? cells.few : cells.all);
   let passed = 0;
   const failed: string[] = [];
   for (const [file, names] of chosen) {

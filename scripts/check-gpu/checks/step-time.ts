@@ -8,7 +8,7 @@ import { tasks } from '../models.ts';
 import { needPyTorch } from '../pytorch.ts';
 
 // More than those that the report does not count.
-const stepsOf = { demo: 20, llama: 10, small: 5 };
+const stepsOf = { demo: 20, billion: 10, small: 5 };
 
 /** Steps of one side of bench/training alone: a card's memory is not two sides' at once. */
 export const stepTime =

@@ -39,10 +39,13 @@ export async function writeTinyModel(folder: string, overrides: Record<string, u
   });
 }
 
+/** Fields of config.json. */
+export type ByteModelConfig = Record<string, unknown> & { model_type: string };
+
 /** The folder of a model of any size with that tokenizer, its parameters made by `tensorOf`; `config` is its config.json. */
 export async function writeByteModel(
   folder: string,
-  config: Record<string, unknown> & { model_type: string },
+  config: ByteModelConfig,
   tensorOf: (parameter: { name: string; shape: readonly number[] }, part: number) => TensorToWrite,
 ): Promise<void> {
   await mkdir(folder, { recursive: true });
