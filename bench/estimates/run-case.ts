@@ -54,7 +54,7 @@ export async function estimateCase(
     });
     // What else the machine does for a moment can only make one slower.
     const flops = Math.max(...speeds);
-    const machine = { device: 'cpu', precision, threads: threadCount(), flops } as const;
+    const machine = { device: 'cpu', kernels: true, precision, threads: threadCount(), flops } as const;
     return estimateTraining({ modelConfig: base.config, peft, training, data }, machine);
   } finally {
     await base.close();

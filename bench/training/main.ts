@@ -8,6 +8,8 @@
  *   --only   words that narrow what runs: workloads (--list) and precisions
  *   --sides  the first is held against the others: graft, stock (without its kernels), xla (stock, compiled), peft,
  *            expert (PEFT without padding)
+ *   --check  also says which of the targets hold (targets.ts), and fails where one does not
+ *   --write-docs  keeps the run, and writes docs/performance.md, its pictures and README's table from it
  *   --json   one JSON object on standard output, progress on standard error
  */
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
@@ -22,7 +24,9 @@ import { inLockStep } from './lock-step.ts';
 import { plansFor } from './plans.ts';
 import { type Comparison, compare, describeMachine, excludedSteps, markdown } from './report.ts';
 import { type Precision, type SideName, sideNames, startSide } from './sides.ts';
+import { tellVerdicts, verdictsOn } from './targets.ts';
 import { adapters, type Workload, workloads } from './workloads.ts';
+import { writeDocs } from './write-docs.ts';
 
 const { values: options } = parseArgs({
   options: {
@@ -35,6 +39,8 @@ const { values: options } = parseArgs({
     precision: { type: 'string' },
     json: { type: 'boolean', default: false },
     list: { type: 'boolean', default: false },
+    check: { type: 'boolean', default: false },
+    'write-docs': { type: 'boolean', default: false },
   },
 });
 if (options.list) {
@@ -84,6 +90,12 @@ try {
     `${JSON.stringify({ title, machine, comparisons }, null, 2)}\n`,
   );
   log(`\n${table}\nwritten to ${options.output}/training.md and training.json`);
+  if (options['write-docs']) await writeDocs({ title, machine, comparisons });
+  if (options.check) {
+    const verdicts = verdictsOn(comparisons);
+    log(`\n${tellVerdicts(verdicts) || 'No target is about what was measured.'}`);
+    if (verdicts.some(({ holds }) => !holds)) process.exitCode = 1;
+  }
 } finally {
   await rm(folder, { recursive: true, force: true });
 }

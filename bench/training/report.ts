@@ -76,7 +76,7 @@ export function quartiles(values: number[]): Quartiles {
 export const median = (values: number[]): number => quartiles(values).median;
 
 /** A row for each rival of Graft. */
-export function markdown(comparisons: Comparison[], machine: Record<string, string>, title: string): string {
+export function table(comparisons: readonly Comparison[]): string {
   const header = ['data', 'precision', 'tokens', 'against', 'Graft ms', 'its ms', 'speed', 'quartiles'];
   header.push('Graft GB', 'its GB', 'memory');
   const rows = comparisons.flatMap(({ workload, precision, tokens, sides }) => {
@@ -97,18 +97,20 @@ export function markdown(comparisons: Comparison[], machine: Record<string, stri
   });
   const widths = header.map((name, i) => Math.max(name.length, ...rows.map((row) => row[i]!.length)));
   const line = (cells: string[]) => `| ${cells.map((cell, i) => cell.padEnd(widths[i]!)).join(' | ')} |`;
-  const facts = Object.entries(machine).map(([name, value]) => `${name} ${value}`);
-  return [
-    `# ${title}`,
-    '',
-    facts.join(' · '),
-    '',
-    line(header),
-    line(widths.map((width) => '-'.repeat(width))),
-    ...rows.map(line),
-    '',
-  ].join('\n');
+  return `${[line(header), line(widths.map((width) => '-'.repeat(width))), ...rows.map(line)].join('\n')}\n`;
 }
+
+/** On one line. */
+export const facts = (machine: Record<string, string>): string =>
+  Object.entries(machine)
+    .map(([name, value]) => `${name} ${value}`)
+    .join(' · ');
+
+export const markdown = (
+  comparisons: readonly Comparison[],
+  machine: Record<string, string>,
+  title: string,
+): string => `# ${title}\n\n${facts(machine)}\n\n${table(comparisons)}`;
 
 /** What the figures were measured on; without `python` nothing of its libraries. */
 export function describeMachine(python: string | null): Record<string, string> {

@@ -16,7 +16,7 @@ interface Candidate extends Machine {
 }
 
 /** What is assumed where no worker says otherwise. */
-const unknownMachine = { device: 'cpu', threads: 1, flops: null, memoryBytes: null } as const;
+const unknownMachine = { device: 'cpu', threads: 1, kernels: false, flops: null, memoryBytes: null } as const;
 
 /**
  * What a job comes to on the live worker that would start it best: the fastest of those in which it fits, else one that does not
@@ -55,12 +55,13 @@ function candidateOf(
   { capabilities, workers }: LiveMachine,
 ): Candidate[] {
   if (!capabilities) return [{ ...unknownMachine, precision: wanted === 'auto' ? 'fp32' : wanted, workers }];
-  const { device, threads, precisions, flops = {} } = capabilities;
+  const { device, threads, precisions, flops = {}, kernels: [set = 'stock'] = [] } = capabilities;
   // What is estimated is the memory of a process, not that of a GPU.
   const memoryBytes = device === 'cpu' ? (capabilities.memoryBytes ?? null) : null;
   const precision = wanted === 'auto' ? precisions[0] : wanted;
   if (!precisions.includes(precision)) return [];
-  return [{ device, threads, precision, memoryBytes, flops: flops[precision] ?? null, workers }];
+  const kernels = set !== 'stock';
+  return [{ device, threads, kernels, precision, memoryBytes, flops: flops[precision] ?? null, workers }];
 }
 
 interface Estimated {

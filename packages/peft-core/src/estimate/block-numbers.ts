@@ -4,8 +4,9 @@ import type { ModelOutline } from '../outlines/outline.ts';
 /** What a block computes on the positions of one micro-batch. */
 export interface BlockNumbers {
   positions: number;
-  /** Numbers that it keeps for the backward pass. */
+  /** Numbers that it keeps for the backward pass, those of the residual stream among them. */
   kept: number;
+  stream: number;
   /** Numbers of its attention's probabilities, over all heads. */
   scores: number;
   /** Numbers of the widest tensor between its linear modules. */
@@ -28,26 +29,31 @@ export const blockCount = ({
 }: Pick<ModelOutline, 'layers' | 'encoderLayers'>): number => layers + encoderLayers;
 
 /** Every block of the model, an encoder's before its decoder's. */
-export function blockNumbers(model: ModelOutline, shape: GridShape): BlockNumbers[] {
+export function blockNumbers(
+  model: ModelOutline,
+  shape: Pick<GridShape, 'rows' | 'tokens' | 'inputTokens'>,
+  attended = shape.tokens,
+): BlockNumbers[] {
   const { hiddenSize: H, heads, kvHeads, headSize, encoderLayers = 0 } = model;
   const own = shape.rows * shape.tokens;
   const input = shape.rows * shape.inputTokens;
-  const attended = heads * headSize;
+  const headWidth = heads * headSize;
   return linearsByBlock(model).map((linears, block) => {
     const isEncoder = block < encoderLayers;
     const isDecoder = !isEncoder && encoderLayers > 0;
     const positions = isEncoder ? input : own;
-    const length = isEncoder ? shape.inputTokens : shape.tokens;
+    const length = isEncoder ? shape.inputTokens : attended;
     // Modules that widen: those of the feed-forward network, of which a gated one has two.
-    const wide = linears.filter((each) => each.in === H && each.out > H && each.out !== attended);
+    const wide = linears.filter((each) => each.in === H && each.out > H && each.out !== headWidth);
     const inner = wide.reduce((sum, { out }) => sum + out, 0);
-    const scores = shape.rows * heads * length * length;
-    const crossed = isDecoder ? shape.rows * heads * length * shape.inputTokens : 0;
-    const selfKept = positions * (2 * H + 2 * attended + 2 * kvHeads * headSize + inner);
-    const crossKept = isDecoder ? positions * (H + 2 * attended) + input * 2 * attended : 0;
+    const scores = positions * heads * length;
+    const crossed = isDecoder ? positions * heads * shape.inputTokens : 0;
+    const selfKept = positions * (2 * H + 2 * headWidth + 2 * kvHeads * headSize + inner);
+    const crossKept = isDecoder ? positions * (H + 2 * headWidth) + input * 2 * headWidth : 0;
     return {
       positions,
       kept: selfKept + crossKept,
+      stream: positions * (isDecoder ? 3 : 2) * H,
       scores: scores + crossed,
       widest: positions * Math.max(H, ...wide.map(({ out }) => out)),
       products: linears.reduce(

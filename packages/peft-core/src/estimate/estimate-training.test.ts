@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { parsePeftConfig, type ResolvedTraining, resolveTraining } from '../config/index.ts';
-import { type ExampleSize, sizeOf } from '../examples/batches/plan-batches.ts';
+import type { ExampleSize } from '../examples/batches/plan-batches.ts';
 import { planTraining } from '../examples/batches/plan-training.ts';
-import type { TrainingExample } from '../examples/training-example.ts';
+import { NO_TARGET, type TrainingExample } from '../examples/training-example.ts';
 import type { EstimatedJob, Machine } from './estimate.ts';
 import { estimateTraining } from './estimate-training.ts';
+import { sampledSize } from './gather-sample.ts';
 import { plannedBatches } from './planned-batches.ts';
 
 /** SmolLM2-135M. */
@@ -14,7 +15,7 @@ const modelConfig = {
   ...{ num_attention_heads: 9, num_key_value_heads: 3, vocab_size: 49_152, max_position_embeddings: 8192 },
   ...{ rms_norm_eps: 1e-5, hidden_act: 'silu', tie_word_embeddings: true },
 };
-const machine: Machine = { device: 'cpu', precision: 'fp32', threads: 2, flops: 150e9 };
+const machine: Machine = { device: 'cpu', precision: 'fp32', threads: 2, kernels: true, flops: 150e9 };
 const lora = { peft_type: 'LORA', r: 8, lora_alpha: 16, target_modules: 'all-linear' };
 
 /** As long as the bike shop's chats: 45 to 60 tokens, of which the last few are learnt. */
@@ -82,35 +83,41 @@ test('blocks below the lowest that is trained keep nothing and have no backward 
   assert.ok(top.seconds! < 0.8 * bottom.seconds!);
 });
 
+// Of a question of up to 39 tokens, all alike, and an answer.
 const examples: TrainingExample[] = Array.from({ length: 50 }, (_, line) => {
   const ids = new Int32Array(5 + ((line * 7) % 40));
-  return { sequences: [{ ids, targets: ids }], tokens: ids.length + 1, line };
+  const targets = ids.map((_, i) => (i < ids.length - 4 ? NO_TARGET : line));
+  return { sequences: [{ ids, targets }], tokens: ids.length + 1, line };
 });
 
-test('steps, passes, tokens and shape are those of the plan that training follows', () => {
-  for (const options of [
-    { max_steps: null },
-    { max_steps: 9 },
-    { max_steps: null, gradient_accumulation_steps: 4 },
-    { max_steps: null, packing: false },
-  ]) {
+test('steps, passes, tokens, shape and positions are those of the plan that training follows', () => {
+  const shared: (number | null)[] = [];
+  for (const [options, arrangement] of [
+    [{ max_steps: null }, 'grid'],
+    [{ max_steps: 9 }, 'grid'],
+    [{ max_steps: null, gradient_accumulation_steps: 4 }, 'grid'],
+    [{ max_steps: null, packing: false }, 'grid'],
+    [{ max_steps: null, gradient_accumulation_steps: 4 }, 'flat'],
+    [{ max_steps: null }, 'shared'],
+  ] as const) {
     const { training } = jobOf(options);
-    const sizes = examples.map((example) => sizeOf(example));
+    const sizes = examples.map((example) => sampledSize(example, 0));
     const data = jobOf(options, { sizes }).data;
-    const plan = planTraining(examples, training, { virtualTokens: 0 });
+    const plan = planTraining(examples, training, { virtualTokens: 0, vocabularySize: 100, arrangement });
     let passes = 0;
     for (let step = 0; step < plan.steps; step++)
       for (let i = 0; i < training.gradient_accumulation_steps; i++)
         if (plan.micro(step, i).length > 0) passes++;
-    const planned = plannedBatches(data, training);
-    assert.deepEqual(planned.shape, plan.shape);
-    assert.deepEqual(
-      [planned.steps, planned.tokens],
-      [plan.steps, plan.stats.tokens],
-      JSON.stringify(options),
-    );
+    const planned = plannedBatches(data, training, arrangement);
+    const told = JSON.stringify([options, arrangement]);
+    assert.deepEqual(planned.shape, plan.shape, told);
+    assert.deepEqual([planned.steps, planned.tokens], [plan.steps, plan.stats.tokens], told);
     assert.ok(Math.abs(planned.passes - passes) <= training.n_epochs, `${planned.passes} passes, ${passes}`);
+    const positions = plan.stats.computedPositions / passes;
+    assert.ok(Math.abs(planned.positions / positions - 1) < 0.1, `${planned.positions} of ${positions}`);
+    if (arrangement !== 'grid') shared.push(plan.stats.savedPositions);
   }
+  assert.ok(shared[0] === 0 && shared[1]! > 0, `${shared}`);
 });
 
 test('a part of the examples stands for all of them', () => {

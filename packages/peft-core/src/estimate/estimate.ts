@@ -25,6 +25,8 @@ export interface Machine {
   /** What the job's matrix products are computed in there. */
   precision: 'fp32' | 'bf16';
   threads: number;
+  /** Whether layers are Graft's own kernels there, which take what examples have in common once; else TensorFlow's operations. */
+  kernels: boolean;
   /** Multiplications and additions of large matrix products in a second, in that precision; null: not measured. */
   flops: number | null;
 }

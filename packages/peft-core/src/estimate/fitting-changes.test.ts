@@ -5,7 +5,7 @@ import type { EstimatedJob, Machine } from './estimate.ts';
 import { estimateTraining } from './estimate-training.ts';
 import { fittingChanges } from './fitting-changes.ts';
 
-const machine: Machine = { device: 'cpu', precision: 'fp32', threads: 2, flops: null };
+const machine: Machine = { device: 'cpu', precision: 'fp32', threads: 2, kernels: true, flops: null };
 const modelConfig = {
   ...{
     model_type: 'llama',

@@ -8,6 +8,8 @@ import type { DataSample, ExampleSample } from './estimate.ts';
 
 /** Sizes that are kept of a file. */
 export const MOST_SIZES = 2048;
+/** Ids of them that are kept, as they may be shared: 16 MiB. */
+const MOST_IDS = 4 << 20;
 
 /** Gathers a sample while all examples of a job are read: every size, or of many every second, fourth, … */
 export class SampleGatherer {
@@ -22,8 +24,8 @@ export class SampleGatherer {
     this.#files[file] ??= { examples: 0, stride: 1, sizes: [] };
     const gathered = this.#files[file];
     if (gathered.examples++ % gathered.stride !== 0) return;
-    gathered.sizes.push(sizeOf(example, this.#virtualTokens));
-    if (gathered.sizes.length <= MOST_SIZES) return;
+    gathered.sizes.push(sampledSize(example, this.#virtualTokens));
+    if (gathered.sizes.length <= MOST_SIZES && idsOf(gathered.sizes) <= MOST_IDS) return;
     gathered.sizes = gathered.sizes.filter((_, i) => i % 2 === 0);
     gathered.stride *= 2;
   }
@@ -37,6 +39,20 @@ export class SampleGatherer {
     return { format, labels, ...parts };
   }
 }
+
+/** An id that no vocabulary reaches, for virtual tokens: all examples begin with the same. */
+const anyVirtual = 2 ** 30;
+
+/** Of an example's ids only those are kept that others may share. */
+export function sampledSize(example: TrainingExample, virtualTokens: number): ExampleSize {
+  const { shareable, ...size } = sizeOf(example, virtualTokens, anyVirtual);
+  if (!shareable) return size;
+  const { ids, limit } = shareable;
+  return { ...size, shareable: { ids: ids.slice(0, limit), limit } };
+}
+
+const idsOf = (sizes: readonly ExampleSize[]): number =>
+  sizes.reduce((sum, { shareable }) => sum + (shareable?.ids.length ?? 0), 0);
 
 interface GatheredSizes extends ExampleSample {
   /** Of so many examples one is kept. */

@@ -1,3 +1,4 @@
+import type { Arrangement } from '../examples/batches/plan-batches.ts';
 import { outlineOf } from '../outlines/index.ts';
 import { withLabels } from '../outlines/label-names.ts';
 import type { ModelOutline } from '../outlines/outline.ts';
@@ -14,6 +15,8 @@ export interface JobParts extends Pick<EstimatedJob, 'peft' | 'training'> {
   batches: PlannedBatches;
   storage: BaseStorage;
   precision: Machine['precision'];
+  /** Whether layers are Graft's kernels, on lists of positions where the model's are no grid. */
+  kernels: boolean;
   trainedParameters: number;
   /** The first block of the backward pass, counted through the model: below it nothing is trained. */
   lowestTrained: number;
@@ -25,12 +28,20 @@ export function jobParts({ modelConfig, peft, training, data }: EstimatedJob, ma
   const model = outlineOf(config, peft.task_type);
   return {
     ...{ model, peft, training },
-    batches: plannedBatches(data, training),
+    batches: plannedBatches(data, training, machine.kernels ? arrangementOf(model, peft) : 'grid'),
     storage: baseStorage(training.base_dtype, machine.precision),
     precision: machine.precision,
+    kernels: machine.kernels,
     trainedParameters: trainedParameters(peft, model),
     lowestTrained: lowestTrained(peft, model),
   };
+}
+
+/** As train/setup.ts arranges batches for kernels; whether something is dropped, the names of options tell well enough here. */
+function arrangementOf(model: ModelOutline, peft: EstimatedJob['peft']): Arrangement {
+  if (model.encoderLayers) return 'grid';
+  const drops = Object.entries(peft).some(([name, value]) => name.endsWith('dropout') && Number(value) > 0);
+  return model.pooling === 'last' && !drops ? 'shared' : 'flat';
 }
 
 function lowestTrained(peft: EstimatedJob['peft'], model: ModelOutline): number {

@@ -1,6 +1,11 @@
 import type { ResolvedTraining } from '../config/index.ts';
 import type { GridShape } from '../examples/batches/choose-grid.ts';
-import { type ExampleSize, planBatches, planEvaluation } from '../examples/batches/plan-batches.ts';
+import {
+  type Arrangement,
+  type ExampleSize,
+  planBatches,
+  planEvaluation,
+} from '../examples/batches/plan-batches.ts';
 import { measuringBatchSize } from '../examples/batches/plan-training.ts';
 import type { DataSample } from './estimate.ts';
 
@@ -13,8 +18,17 @@ export interface PlannedBatches {
   passes: number;
   /** Of all steps. */
   tokens: number;
+  /** Positions of a pass, and how many of them each sees before it: means. */
+  positions: number;
+  attended: number;
   /** What the model is measured on after training and at every `eval_steps`; null without validation data. */
-  evaluation: { shape: GridShape; batches: number; times: number } | null;
+  evaluation: {
+    shape: GridShape;
+    positions: number;
+    attended: number;
+    batches: number;
+    times: number;
+  } | null;
 }
 
 /** Examples that are laid out at most: more epochs show little that is new. */
@@ -24,31 +38,42 @@ const mostPlaced = 20_000;
 export function plannedBatches(
   { training, validation }: DataSample,
   options: ResolvedTraining,
+  arrangement: Arrangement,
 ): PlannedBatches {
   const { batch_size: batchSize, gradient_accumulation_steps: accumulation, packing, seed } = options;
   const { examples } = training;
   const perStep = batchSize * accumulation;
   const sizes = atLeast(Math.min(examples, perStep), training.sizes);
+  const seen = (sizes: readonly ExampleSize[], { tokens }: GridShape) =>
+    arrangement === 'grid' ? tokens : meanAttended(sizes);
   const stepsPerEpoch = Math.ceil(examples / perStep);
   const steps = Math.min(stepsPerEpoch * options.n_epochs, options.max_steps ?? Number.POSITIVE_INFINITY);
   const epochs = Math.max(1, Math.min(options.n_epochs, Math.floor(mostPlaced / sizes.length)));
   const plan = planBatches({
-    ...{ examples: sizes, batchSize, accumulation, epochs, seed, packing },
+    ...{ examples: sizes, batchSize, accumulation, epochs, seed, packing, arrangement },
     maxSteps: steps,
   });
   const measuring = measuringBatchSize(options);
   const measured =
-    validation && planEvaluation({ examples: validation.sizes, batchSize: measuring, packing });
+    validation && planEvaluation({ examples: validation.sizes, batchSize: measuring, packing, arrangement });
+  const passes = Math.min(
+    steps * accumulation,
+    Math.ceil((steps / stepsPerEpoch) * Math.ceil(examples / batchSize)),
+  );
   return {
     shape: plan.shape,
+    positions: (plan.stats.computedPositions * steps) / (plan.steps * passes),
+    attended: seen(sizes, plan.shape),
     steps,
-    passes: Math.min(steps * accumulation, Math.ceil((steps * examples) / (stepsPerEpoch * batchSize))),
+    passes,
     tokens:
       sizes.length === examples
         ? Math.round((plan.stats.tokens * steps) / plan.steps)
         : Math.round((meanTokens(sizes) * examples * steps) / stepsPerEpoch),
     evaluation: measured && {
       shape: measured.shape,
+      positions: measured.stats.computedPositions / measured.steps,
+      attended: seen(validation.sizes, measured.shape),
       batches: Math.ceil(validation.examples / measuring),
       times: 1 + Math.floor((steps - 1) / options.eval_steps),
     },
@@ -62,4 +87,11 @@ function atLeast(count: number, sizes: readonly ExampleSize[]): readonly Example
 
 function meanTokens(sizes: readonly ExampleSize[]): number {
   return sizes.reduce((sum, { tokens }) => sum + tokens, 0) / sizes.length;
+}
+
+/** Positions that one of them sees in its own sequence, where each has a list of its own. */
+function meanAttended(sizes: readonly ExampleSize[]): number {
+  const widths = sizes.flatMap((size) => size.widths);
+  const total = widths.reduce((sum, width) => sum + width, 0);
+  return widths.reduce((sum, width) => sum + width ** 2, 0) / Math.max(1, total);
 }

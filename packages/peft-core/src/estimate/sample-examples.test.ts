@@ -3,7 +3,6 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { parsePeftConfig, resolveTraining, type TrainingOptions } from '../config/index.ts';
 import type { GraftError } from '../errors.ts';
-import { sizeOf } from '../examples/batches/plan-batches.ts';
 import { readExamples } from '../examples/read-examples.ts';
 import { readTrainingData } from '../examples/training-data.ts';
 import { tempFolder } from '../testing/temp-folder.ts';
@@ -11,7 +10,7 @@ import { tinyFamilies } from '../testing/tiny-families.ts';
 import { writeTinyModel } from '../testing/tiny-model.ts';
 import { loadTokenizer } from '../text/index.ts';
 import { leadingPositions } from '../tuners/methods.ts';
-import { SampleGatherer } from './gather-sample.ts';
+import { SampleGatherer, sampledSize } from './gather-sample.ts';
 import { type SampledSource, sampleExamples } from './sample-examples.ts';
 
 const at = tempFolder();
@@ -60,7 +59,7 @@ async function trained(from: SampledSource) {
   const { virtualTokens } = leadingPositions(from.peft);
   const sample = (examples: typeof training) => ({
     examples: examples.length,
-    sizes: examples.map((example) => sizeOf(example, virtualTokens)),
+    sizes: examples.map((example) => sampledSize(example, virtualTokens)),
   });
   return {
     ...{ format, labels, training: sample(training) },

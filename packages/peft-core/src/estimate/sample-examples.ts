@@ -1,6 +1,6 @@
 import type { ResolvedTraining } from '../config/index.ts';
 import { GraftError } from '../errors.ts';
-import { type ExampleSize, sizeOf } from '../examples/batches/plan-batches.ts';
+import type { ExampleSize } from '../examples/batches/plan-batches.ts';
 import {
   type Classes,
   classesOf,
@@ -18,7 +18,7 @@ import { ExampleTokenizer, type TokenizeOptions } from '../examples/tokenize-exa
 import { isClassifier } from '../outlines/index.ts';
 import { leadingPositions } from '../tuners/methods.ts';
 import type { DataSample } from './estimate.ts';
-import { MOST_SIZES, splitSample } from './gather-sample.ts';
+import { MOST_SIZES, sampledSize, splitSample } from './gather-sample.ts';
 import { type Look, lookAtFile } from './look-at-file.ts';
 
 /** A job's data files, as training reads them. */
@@ -91,7 +91,7 @@ function sizesOf(
   const picked = Math.min(seen.length, MOST_SIZES);
   for (let i = 0; i < picked; i++) {
     const example = examples.tokenize(seen[Math.floor((i * seen.length) / picked)]!);
-    if (example) sizes.push(sizeOf(example, virtualTokens));
+    if (example) sizes.push(sampledSize(example, virtualTokens));
   }
   const faults = [unread, examples.fault()].map((fault) => fault && placed(fault, place));
   const fault = faultOfLines(faults, bad);
