@@ -7,6 +7,8 @@ export interface BlockNumbers {
   /** Numbers that it keeps for the backward pass, those of the residual stream among them. */
   kept: number;
   stream: number;
+  /** Its feed-forward network has a gate. */
+  gated: boolean;
   /** Numbers of its attention's probabilities, over all heads. */
   scores: number;
   /** Numbers of the widest tensor between its linear modules. */
@@ -53,6 +55,7 @@ export function blockNumbers(
     return {
       positions,
       kept: selfKept + crossKept,
+      gated: wide.length > 1,
       stream: positions * (isDecoder ? 3 : 2) * H,
       scores: scores + crossed,
       widest: positions * Math.max(H, ...wide.map(({ out }) => out)),

@@ -1,21 +1,31 @@
 import { elementCount } from '../tensors/tensor-source.ts';
 import { methodOf } from '../tuners/methods.ts';
 import { NF4_TABLE, partsOf, storedWeights } from '../weights/base-storage.ts';
-import { blockCount, blockNumbers, headNumbers } from './block-numbers.ts';
+import { type BlockNumbers, blockCount, blockNumbers, headNumbers } from './block-numbers.ts';
 import type { JobParts } from './job-parts.ts';
 
 const MB = 1e6;
 /** Bytes of a number that is computed with. */
 const FLOAT = 4;
 
-/** What the trainer's process holds before there is a model: Node, TensorFlow's library. Measured by bench/estimates. */
-const ENGINE = 450 * MB;
-/** The traced graph of a block, and what was garbage while it was made: measured. */
-const BLOCK_GRAPH = 5 * MB;
-/** What a block has more where its matrices are not kept in float32, and are widened or unpacked where they are read: measured. */
-const BLOCK_UNPACKED = 3.3 * MB;
-/** What the allocator holds beyond what is asked of it, as a share of what lives through a step: measured. */
-const SLACK = 1.16;
+/** Constants that bench/estimates measured, of layers made of stock operations and of kernels. */
+interface Measured {
+  /** What the trainer's process holds before there is a model: Node, TensorFlow's library. */
+  engine: number;
+  /** The traced graph of a block, and what was garbage while it was made. */
+  graph: number;
+  /** What a block has more where its matrices are not kept in float32, and are widened or unpacked where they are read. */
+  unpacked: number;
+  /** What the allocator holds beyond what is asked of it, as a share of what lives through a step. */
+  slack: number;
+}
+const STOCK: Measured = { engine: 450 * MB, graph: 5 * MB, unpacked: 3.3 * MB, slack: 1.16 };
+const KERNELS: Measured = { engine: 370 * MB, graph: 2 * MB, unpacked: 0, slack: 1.02 };
+/** Kernels are for norms by root mean square and for gated activations; what else there is keeps this much more. */
+const UNGATED = 3;
+/** Of the widest weight as it is read in float32, by how it is kept, where kernels read it; 1 where float32 is computed with. */
+const WIDENED = { float32: 0.3, bfloat16: 0, int8: 0, nf4: 0.5 };
+
 /** Rows of logits that exist at a time; nn/cross-entropy.ts. */
 const HEAD_ROWS = 256;
 
@@ -24,10 +34,11 @@ const bytesOf: Record<string, number> = { float32: 4, bfloat16: 2, int8: 1, uint
 /** The most that the trainer's process holds at once while it trains, in bytes. */
 export function peakMemory(parts: JobParts): number {
   const { kept, largest } = weightBytes(parts);
-  const graph = blockCount(parts.model) * (BLOCK_GRAPH + (parts.storage === 'float32' ? 0 : BLOCK_UNPACKED));
+  const { engine, graph, unpacked, slack } = parts.kernels ? KERNELS : STOCK;
+  const blocks = blockCount(parts.model) * (graph + (parts.storage === 'float32' ? 0 : unpacked));
   // The gradient, Adam's two, the values, and as many again while a step replaces them.
   const adapter = 8 * FLOAT * parts.trainedParameters;
-  return ENGINE + graph + kept + largest + adapter + SLACK * activationBytes(parts);
+  return engine + blocks + kept + largest * widened(parts) + adapter + slack * activationBytes(parts);
 }
 
 /** The frozen weights as they are kept; and the largest of them as it is read, in float32. */
@@ -41,23 +52,39 @@ function weightBytes({ model, storage }: Pick<JobParts, 'model' | 'storage'>) {
   return { kept, largest };
 }
 
+/** Share of the widest weight that is there in float32 at the peak. */
+function widened({ kernels, storage, precision }: JobParts): number {
+  if (!kernels || (storage === 'bfloat16' && precision === 'fp32')) return 1;
+  return WIDENED[storage];
+}
+
 /** What a step keeps for its backward pass, and the most that one part of it needs besides. */
 function activationBytes(parts: JobParts): number {
-  const { model, peft, training, lowestTrained } = parts;
-  const { shape } = parts.batches;
-  const blocks = blockNumbers(model, shape);
-  const trained = blocks.slice(lowestTrained);
+  const { model, peft, training, lowestTrained, kernels } = parts;
+  const { shape, attended } = parts.batches;
+  const blocks = blockNumbers(model, shape, attended);
   const recomputes = training.gradient_checkpointing;
-  const kept = trained.reduce(
-    (sum, block) => sum + (recomputes ? block.positions * model.hiddenSize : block.kept),
-    0,
-  );
+  /** The residual stream in float32; what flows between products as that does. */
+  const flow = kernels && parts.precision === 'bf16' ? FLOAT / 2 : FLOAT;
+  const keptBy = ({ kept, stream, gated }: BlockNumbers) =>
+    (FLOAT * stream + flow * (kept - stream)) * (kernels && !gated && !model.encoderLayers ? UNGATED : 1);
+  const kept = blocks
+    .slice(lowestTrained)
+    .reduce(
+      (sum, block) => sum + (recomputes ? FLOAT * block.positions * model.hiddenSize : keptBy(block)),
+      0,
+    );
   const added =
-    (methodOf(peft).keptNumbers?.(peft, model) ?? 0) * Math.max(...blocks.map(({ positions }) => positions));
+    FLOAT *
+    (methodOf(peft).keptNumbers?.(peft, model) ?? 0) *
+    Math.max(...blocks.map(({ positions }) => positions));
+  // Kernels of attention never have all probabilities at once.
+  const scores = kernels && !model.encoderLayers ? 0 : 8 * FLOAT;
   const within = blocks.map(
-    (block) => Math.max(8 * block.scores, 4 * block.widest) + (recomputes ? 3 * block.kept : 0),
+    (block) =>
+      Math.max(scores * block.scores, 4 * flow * block.widest) + (recomputes ? 3 * keptBy(block) : 0),
   );
   const head = headNumbers(model, shape);
-  const logits = head ? 3 * Math.min(head.labels, HEAD_ROWS) * head.vocabularySize : 0;
-  return FLOAT * (kept + (recomputes ? added / blocks.length : added) + Math.max(logits, ...within));
+  const logits = head ? 3 * flow * Math.min(head.labels, HEAD_ROWS) * head.vocabularySize : 0;
+  return kept + (recomputes ? added / blocks.length : added) + Math.max(logits, ...within);
 }
