@@ -21,18 +21,22 @@ export interface PlannedJob {
   validationFile: FileRecord | null;
   peft: PeftConfig;
   training: ResolvedTraining;
+  /** Whether gradient checkpointing is left to Graft. */
+  leavesCheckpointing: boolean;
 }
 
 /**
- * What a job comes to on the workers that live now. Throws GraftError for what is wrong with files, options or model, as
+ * What a job comes to on the workers that live now, and its options: with gradient checkpointing where that is left to Graft, and
+ * the job fits none of them without. Throws GraftError for what is wrong with files, options or model, as
  * validation tells it, `estimate_timeout` after `timeoutMs`; the signal's reason, ThreadDied.
  */
 export async function estimateJob(
   services: Services,
   threads: FileThreads,
-  { model, trainingFile, validationFile, peft, training }: PlannedJob,
+  planned: PlannedJob,
   options: { timeoutMs: number; signal: AbortSignal },
-): Promise<JobEstimate> {
+): Promise<{ estimate: JobEstimate; training: ResolvedTraining }> {
+  const { model, trainingFile, validationFile, peft, training, leavesCheckpointing } = planned;
   const live = await liveMachines(services);
   const task = {
     trainingFile: await pathOf(services, trainingFile),
@@ -42,7 +46,7 @@ export async function estimateJob(
     tokenizerFiles: model.tokenizerFiles,
     modelConfig: model.config,
     ...{ peft, training, live },
-    sampleKey: sampleKeyOf({ model, trainingFile, validationFile, peft, training }),
+    sampleKey: sampleKeyOf(planned),
   };
   const report = await threads.estimate(task, options).catch((error: unknown) => {
     if (!(error instanceof ThreadTimeout)) throw error;
@@ -52,7 +56,14 @@ export async function estimateJob(
       { param: 'training_file' },
     );
   });
-  if (report.ok) return report.estimate;
+  if (report.ok) {
+    const { estimate } = report;
+    const helps = estimate.changes.some((change) => change.training.gradient_checkpointing);
+    if (estimate.fits !== false || !leavesCheckpointing || !helps) return { estimate, training };
+    const recomputed = { ...training, gradient_checkpointing: true };
+    const fitting = { ...planned, training: recomputed, leavesCheckpointing: false };
+    return await estimateJob(services, threads, fitting, options);
+  }
   const { code, message, param, fault } = report;
   const error = new GraftError(code, message, { param, fault });
   // The tokenizer is the operator's, so its faults are not the user's.
@@ -60,7 +71,13 @@ export async function estimateJob(
 }
 
 /** What is held out depends on the seed, where something is. */
-export function sampleKeyOf({ model, trainingFile, validationFile, peft, training }: PlannedJob): string {
+export function sampleKeyOf({
+  model,
+  trainingFile,
+  validationFile,
+  peft,
+  training,
+}: Omit<PlannedJob, 'leavesCheckpointing'>): string {
   const { max_seq_length: maxSeqLength, validation_split: split, seed } = training;
   const what = { tokenizerKey: tokenizerKeyOf(model), modelConfig: model.config, peft, maxSeqLength };
   const files = { training: trainingFile, validation: validationFile };

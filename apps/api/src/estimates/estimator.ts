@@ -21,7 +21,7 @@ export function createEstimator(services: Services, options: { timeoutMs: number
       try {
         return await queue.run(teamId, async () => {
           signal.throwIfAborted();
-          return await estimateJob(services, threads, job, { timeoutMs, signal });
+          return (await estimateJob(services, threads, job, { timeoutMs, signal })).estimate;
         });
       } catch (error) {
         if (!(error instanceof QueueFull)) throw error;

@@ -1,13 +1,21 @@
 // What a job shows of its estimate, and how one ends that no live worker has the memory for.
 import assert from 'node:assert/strict';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { test } from 'node:test';
+import { writeTinyModel } from '@graft/peft-core/testing';
 import { registerWorker, removeWorker } from '@graft/service';
 import type { ApiSettings } from '../settings.ts';
 import { jobsPath } from '../testing/job-requests.ts';
 import { type ApiBench, chatLine, openApiBench } from '../testing/open-api-bench.ts';
 
-async function onBench(settings: Partial<ApiSettings>, body: (bench: ApiBench) => Promise<void>) {
-  const bench = await openApiBench(settings);
+async function onBench(
+  settings: Partial<ApiSettings>,
+  body: (bench: ApiBench) => Promise<void>,
+  env: Record<string, string> = {},
+) {
+  const bench = await openApiBench(settings, env);
   try {
     await body(bench);
   } finally {
@@ -30,7 +38,13 @@ async function addWorker({ services }: ApiBench, id: string, memoryBytes?: numbe
 
 /** The job as it is once it has come to this state. */
 async function jobIn(bench: ApiBench, state: 'queued' | 'failed', training_file: string, more: object = {}) {
-  const body = { model: 'tiny', training_file, training: { batch_size: 4 }, seed: 1, ...more };
+  const body = {
+    model: 'tiny',
+    training_file,
+    training: { batch_size: 4, gradient_checkpointing: false },
+    seed: 1,
+    ...more,
+  };
   const created = (await bench.acme.send('POST', jobsPath, body)).json;
   assert.equal(created.estimate, null);
   await bench.untilState(created.id, state);
@@ -42,7 +56,12 @@ test('a job shows what it comes to; one that fits no live worker fails, and says
     const file = await bench.acme.upload(`${chatLine}\n`.repeat(12));
     const job = await jobIn(bench, 'queued', file);
     const { json: told } = await bench.acme.send('POST', '/v1/fine_tuning/estimates', {
-      ...{ model: 'tiny', training_file: file, training: { batch_size: 4 }, seed: 1 },
+      ...{
+        model: 'tiny',
+        training_file: file,
+        training: { batch_size: 4, gradient_checkpointing: false },
+        seed: 1,
+      },
     });
     assert.deepEqual(job.estimate, told);
     const need = job.estimate.peak_memory_bytes as number;
@@ -58,7 +77,9 @@ test('a job shows what it comes to; one that fits no live worker fails, and says
       message,
       /^Training needs .* of memory, the largest worker has .*; it would fit with training\./,
     );
-    const taken = await jobIn(bench, 'queued', file, { training: { batch_size: 4, ...change.training } });
+    const taken = await jobIn(bench, 'queued', file, {
+      training: { batch_size: 4, gradient_checkpointing: false, ...change.training },
+    });
     assert.equal(taken.estimate.fits, true);
 
     await addWorker(bench, 'silent');
@@ -67,6 +88,39 @@ test('a job shows what it comes to; one that fits no live worker fails, and says
     await addWorker(bench, 'large', need);
     assert.equal((await jobIn(bench, 'queued', file)).estimate.fits, true);
   });
+});
+
+test('gradient checkpointing that is left to Graft is turned on where a job fits no live worker without', async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), 'graft-deep-'));
+  t.after(() => rm(folder, { recursive: true }));
+  await writeTinyModel(join(folder, 'deep'), { max_position_embeddings: 64, num_hidden_layers: 24 });
+  const models = join(folder, 'base-models.json');
+  await writeFile(models, JSON.stringify({ tiny: { folder: 'deep' } }));
+  const body = async (bench: ApiBench) => {
+    const long = JSON.stringify({ text: 'abc '.repeat(14) });
+    const file = await bench.acme.upload(`${long}\n`.repeat(128));
+    const peakWith = async (gradient_checkpointing: boolean | 'auto') => {
+      const training = { batch_size: 128, gradient_checkpointing };
+      const request = { model: 'tiny', training_file: file, training, seed: 1 };
+      const { json } = await bench.acme.send('POST', '/v1/fine_tuning/estimates', request);
+      return json.peak_memory_bytes as number;
+    };
+    const [plain, recomputed] = [await peakWith(false), await peakWith(true)];
+    assert.ok(recomputed < plain, `${recomputed}, ${plain}`);
+    await addWorker(bench, 'small', recomputed);
+    for (const training of [{ batch_size: 128 }, { batch_size: 128, gradient_checkpointing: 'auto' }]) {
+      const job = await jobIn(bench, 'queued', file, { training });
+      assert.equal(job.training.gradient_checkpointing, true);
+      assert.deepEqual([job.estimate.fits, job.estimate.peak_memory_bytes], [true, recomputed]);
+      assert.match(job.training_reasons.gradient_checkpointing, /more memory than any worker has/);
+    }
+    assert.equal(await peakWith('auto'), recomputed);
+    await addWorker(bench, 'large', plain);
+    const job = await jobIn(bench, 'queued', file, { training: { batch_size: 128 } });
+    assert.equal(job.training.gradient_checkpointing, false);
+    assert.equal(job.training_reasons.gradient_checkpointing, undefined);
+  };
+  await onBench({}, body, { GRAFT_BASE_MODELS: models });
 });
 
 test('the operator lets jobs be queued that fit no live worker', async () => {

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { GraftError } from '@graft/peft-core/config';
+import { GraftError, type ResolvedTraining } from '@graft/peft-core/config';
 import {
   asTeam,
   baseModelFault,
@@ -230,13 +230,14 @@ async function examine(validation: Validation): Promise<ValidationOutcome> {
   const planned = {
     ...{ model, trainingFile: training, validationFile: other, peft: job.peft },
     training: resolvedTraining,
+    leavesCheckpointing: (job.training.gradient_checkpointing ?? 'auto') === 'auto',
   };
   const valid = async (tokens: number): Promise<ValidationOutcome> => {
-    const estimate = await estimateOf(validation, planned);
+    const { estimate, training: options } = await estimateOf(validation, planned);
     const unfit = estimate && validation.refuseUnfitJobs ? unfitJob(estimate) : null;
     if (estimate && unfit) return { ok: false, error: unfit, estimate };
-    const most = plannedTokens(resolvedTraining, training.examples ?? 0, tokens);
-    return { ok: true, resolvedTraining, plannedTokens: most, estimate };
+    const most = plannedTokens(options, training.examples ?? 0, tokens);
+    return { ok: true, resolvedTraining: options, plannedTokens: most, estimate };
   };
   if (known && known.tokens !== null) return await valid(known.tokens);
 
@@ -260,17 +261,17 @@ async function examine(validation: Validation): Promise<ValidationOutcome> {
   return report.ok ? await valid(report.tokens) : { ok: false, error: error! };
 }
 
-/** Null where it cannot be told: a job is not refused for that. Throws when the validation was given up. */
+/** Null, and the options as they are, where it cannot be told: a job is not refused for that. Throws when the validation was given up. */
 async function estimateOf(
   { services, files, job, signal, estimateTimeoutMs: timeoutMs }: Validation,
   planned: PlannedJob,
-): Promise<JobEstimate | null> {
+): Promise<{ estimate: JobEstimate | null; training: ResolvedTraining }> {
   try {
     return await estimateJob(services, files, planned, { timeoutMs, signal });
   } catch (err) {
     if (signal.aborted) throw err;
     services.log.warn({ err, jobId: job.id }, 'what the job comes to could not be told');
-    return null;
+    return { estimate: null, training: planned.training };
   }
 }
 

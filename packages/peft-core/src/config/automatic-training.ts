@@ -74,6 +74,11 @@ export const automatic = {
         : `a tenth of all steps, but at most ${mostCheckpointSteps}`;
     },
   },
+  /** Whoever knows the workers turns it on where nothing else makes a job fit. */
+  gradient_checkpointing: {
+    why: (on: boolean): string | null =>
+      on ? 'without it training would need more memory than any worker has' : null,
+  },
   greater_is_better: {
     value: (metric: string) => metric !== 'eval_loss',
     why: (_: boolean, metric: string) =>
@@ -104,6 +109,7 @@ export function trainingReasons(
     max_seq_length: () => automatic.max_seq_length.why(resolved.max_seq_length),
     eval_steps: automatic.eval_steps.why,
     checkpoint_steps: () => automatic.checkpoint_steps.why(resolved.checkpoint_steps),
+    gradient_checkpointing: () => automatic.gradient_checkpointing.why(resolved.gradient_checkpointing),
     greater_is_better: () =>
       automatic.greater_is_better.why(resolved.greater_is_better, resolved.metric_for_best_model),
   };

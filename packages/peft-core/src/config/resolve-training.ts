@@ -113,7 +113,7 @@ export function resolveTraining(request: TrainingRequest): ResolvedTraining {
     packing: training.packing ?? true,
     precision: training.precision ?? 'auto',
     base_dtype: training.base_dtype ?? 'auto',
-    gradient_checkpointing: training.gradient_checkpointing ?? false,
+    gradient_checkpointing: training.gradient_checkpointing === true,
     validation_split: split,
     eval_steps: evalSteps,
     checkpoint_steps: training.checkpoint_steps ?? automatic.checkpoint_steps.value(steps),

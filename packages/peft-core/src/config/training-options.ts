@@ -90,7 +90,8 @@ export const ResolvedTrainingSchema = Type.Object(
         'Storage of the frozen weights while training. int8 and nf4 quantise them: a quarter and an eighth of fp32, and some time to unpack. The adapter is the same kind of file and serves on the original base. Default auto: bf16 where precision is.',
     }),
     gradient_checkpointing: Type.Boolean({
-      description: 'Recompute activations in the backward pass: less memory, more time. Default false.',
+      description:
+        'Recompute activations in the backward pass: less memory, more time. Automatic: only where training would else need more memory than any live worker has.',
     }),
     validation_split: Type.Number({
       minimum: 0,
@@ -159,6 +160,12 @@ export const TrainingOptionsSchema = Type.Object(
       Type.Union([auto, ResolvedTrainingSchema.properties.learning_rate], {
         description:
           'Peak learning rate. "auto", as when it is left out: the method\'s × learning_rate_multiplier.',
+      }),
+    ),
+    gradient_checkpointing: Type.Optional(
+      Type.Union([auto, ResolvedTrainingSchema.properties.gradient_checkpointing], {
+        description:
+          'Recompute activations in the backward pass: less memory, more time. "auto", as when it is left out: only where training would else need more memory than any live worker has.',
       }),
     ),
   },

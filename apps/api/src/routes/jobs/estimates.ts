@@ -40,8 +40,9 @@ export const estimateRoutes: FastifyPluginAsyncTypebox<{
         });
       }
       const training = { ...resolved, seed: seed ?? resolved.seed };
+      const leavesCheckpointing = (checked.training.gradient_checkpointing ?? 'auto') === 'auto';
       reply.endTurn();
-      const planned = { model, trainingFile, validationFile, peft, training };
+      const planned = { model, trainingFile, validationFile, peft, training, leavesCheckpointing };
       return toWireEstimate(await estimator.estimate(caller.teamId, planned, hangUp(reply)));
     },
   );
