@@ -72,7 +72,7 @@ export async function openRun(
   const baseDigest = await base.digest();
   const compute = { plan, evaluation: measuring?.plan ?? null, precision, storage, baseDigest };
   const built = await openProgram(options, setup, compute, warm);
-  const identity = identityOf(options, setup, { baseDigest, precision });
+  const identity = identityOf(options, setup.data.digest, { baseDigest, precision });
   const { layout } = built.model;
   if (checkpoints) await makeFolder(checkpoints.dir);
   const { checkpoint, passedOver } = await adoptCheckpoint(
@@ -126,9 +126,9 @@ function bestAdapterIn({ step, state }: CheckpointState, { best }: BestModel): F
 }
 
 /** A checkpoint is another run's unless all of this is equal: then it would end with other bits. */
-function identityOf(
+export function identityOf(
   { base, training, peft, requirements, initialName, initialAdapter, initialParameters }: TrainOptions,
-  setup: TrainingSetup,
+  data: string,
   { baseDigest, precision }: { baseDigest: string; precision: Requirements['precision'] },
 ): string {
   // When checkpoints are written changes none of them.
@@ -149,7 +149,7 @@ function identityOf(
   return digestOf({
     version: CODE_VERSION,
     base: baseDigest,
-    data: setup.data.digest,
+    data,
     tokenizer: base.tokenizerFiles,
     peft,
     training: options,
