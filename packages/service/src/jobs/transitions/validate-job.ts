@@ -16,6 +16,7 @@ import {
 } from '../job.ts';
 import { renewalMs } from '../leases/heartbeat-job.ts';
 import { insertEvent } from '../records/job-event.ts';
+import { resolveTrials } from '../records/job-trial.ts';
 import { advanceClock, atWork, rank, takeTurn, turnsOf } from '../turns/team-turns.ts';
 import { changeJob, holds, lockFreeJobs, lockJob } from './change-job.ts';
 import { endJob } from './end-job.ts';
@@ -171,6 +172,8 @@ export type ValidationOutcome =
       ok: true;
       /** Every number fixed. */
       resolvedTraining: ResolvedTraining;
+      /** The same of a sweep's trials, in order; the first is `resolvedTraining`. */
+      trials?: readonly ResolvedTraining[];
       /** What it will train, at most. */
       plannedTokens?: number;
       /** Null or absent: it could not be told. */
@@ -211,6 +214,7 @@ export async function finishValidation(
         planned_tokens = ${plannedTokens}, ${told(estimate)}, lease_until = NULL, worker_id = NULL, run_after = now()`,
     );
     if (!job) return null;
+    await resolveTrials(tx, job, outcome.trials ?? []);
     await endAttempt(tx, job, 'succeeded');
     await insertEvent(tx, job, { message: 'Files validated, moving job to queued state' });
     return job;
