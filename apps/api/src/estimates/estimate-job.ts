@@ -1,4 +1,4 @@
-import { GraftError, type PeftConfig, type ResolvedTraining } from '@graft/peft-core/config';
+import { GraftError, type PeftConfig, type ResolvedTraining, type SweepTrial } from '@graft/peft-core/config';
 import {
   baseModelFault,
   type FileRecord,
@@ -21,6 +21,8 @@ export interface PlannedJob {
   validationFile: FileRecord | null;
   peft: PeftConfig;
   training: ResolvedTraining;
+  /** Of a sweep; none of another job. */
+  trials: readonly SweepTrial<ResolvedTraining>[];
 }
 
 /**
@@ -30,7 +32,7 @@ export interface PlannedJob {
 export async function estimateJob(
   services: Services,
   threads: FileThreads,
-  { model, trainingFile, validationFile, peft, training }: PlannedJob,
+  { model, trainingFile, validationFile, peft, training, trials }: PlannedJob,
   options: { timeoutMs: number; signal: AbortSignal },
 ): Promise<JobEstimate> {
   const live = await liveMachines(services);
@@ -41,7 +43,7 @@ export async function estimateJob(
     tokenizerKey: tokenizerKeyOf(model),
     tokenizerFiles: model.tokenizerFiles,
     modelConfig: model.config,
-    ...{ peft, training, live },
+    ...{ peft, training, trials, live },
     sampleKey: sampleKeyOf({ model, trainingFile, validationFile, peft, training }),
   };
   const report = await threads.estimate(task, options).catch((error: unknown) => {
@@ -60,7 +62,13 @@ export async function estimateJob(
 }
 
 /** What is held out depends on the seed, where something is. */
-export function sampleKeyOf({ model, trainingFile, validationFile, peft, training }: PlannedJob): string {
+export function sampleKeyOf({
+  model,
+  trainingFile,
+  validationFile,
+  peft,
+  training,
+}: Omit<PlannedJob, 'trials'>): string {
   const { max_seq_length: maxSeqLength, validation_split: split, seed } = training;
   const what = { tokenizerKey: tokenizerKeyOf(model), modelConfig: model.config, peft, maxSeqLength };
   const files = { training: trainingFile, validation: validationFile };
