@@ -232,6 +232,7 @@ export async function wireServer(t: TestContext): Promise<WireServer> {
       created_at: 1_700_000_000,
       finished_at: ended ? 1_700_000_065 : null,
       model: 'base',
+      sweep: null,
       organization_id: 'team_1',
       status,
       training_file: 'file-1',
@@ -377,6 +378,8 @@ const metric = (kind: JobMetric['kind'], step: number, loss: number): JobMetric 
   grad_norm: 1,
   tokens: step * 100,
   tokens_per_second: 1_532,
+  trial: null,
+  trial_step: null,
   created_at: 1_700_000_000,
 });
 

@@ -410,7 +410,7 @@ export interface CloneFineTuningJob {
   integrations?: JobIntegration[] | null;
   peft?: PeftRequest;
   training?: TrainingOptions;
-  sweep?: Sweep;
+  sweep?: Sweep | null;
 }
 
 export interface CompleteUpload {
@@ -639,7 +639,7 @@ export interface CreateFineTuningJob {
   integrations?: JobIntegration[] | null;
   peft?: PeftRequest;
   training?: TrainingOptions;
-  sweep?: Sweep;
+  sweep?: Sweep | null;
 }
 
 export interface CreateInvitation {
@@ -933,7 +933,7 @@ export interface EstimateFineTuningJob {
   hyperparameters?: Hyperparameters;
   peft?: PeftRequest;
   training?: TrainingOptions;
-  sweep?: Sweep;
+  sweep?: Sweep | null;
 }
 
 export interface File {

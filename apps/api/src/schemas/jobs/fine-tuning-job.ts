@@ -117,7 +117,7 @@ export const CreateJobSchema = named(
     ),
     peft: Type.Optional(documented(PeftRequestSchema)),
     training: Type.Optional(documented(TrainingOptionsSchema)),
-    sweep: Type.Optional(documented(SweepSchema)),
+    sweep: Type.Optional(Type.Unsafe<unknown>({ ...nullable(ref(SweepSchema)), [parsedElsewhere]: true })),
   },
   {
     ...closed,
