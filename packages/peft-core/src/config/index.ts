@@ -26,7 +26,7 @@ export {
   type TrainingRequest,
   validationCount,
 } from './resolve-training.ts';
-export { type Rung, rungsOf, sweepSteps } from './rungs.ts';
+export { type Rung, rungsOf, SHARED_ADAPTERS, sweepSteps } from './rungs.ts';
 export {
   nameTrial,
   parseSweep,

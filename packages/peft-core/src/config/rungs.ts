@@ -3,6 +3,9 @@
 /** Of a rung's trials one in so many goes on. Three, as in the Hyperband paper: https://arxiv.org/abs/1603.06560, section 2. */
 const REDUCTION = 3;
 
+/** So many configurations share one loaded base, where they can: the graph and the state of each stay in memory with it. */
+export const SHARED_ADAPTERS = 4;
+
 /** Where the trials that are left are compared. */
 export interface Rung {
   /** Optimizer steps that each of them has done. */

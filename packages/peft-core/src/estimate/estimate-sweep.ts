@@ -1,31 +1,34 @@
-import { rungsOf, sweepSteps } from '../config/index.ts';
+import { rungsOf, SHARED_ADAPTERS, sweepSteps } from '../config/index.ts';
 import type { EstimatedJob, Machine, TrainingEstimate } from './estimate.ts';
 import { estimateTraining } from './estimate-training.ts';
+import { jobParts } from './job-parts.ts';
+import { waitingMemory } from './peak-memory.ts';
 
 /**
- * What a sweep comes to: the steps and tokens of all its trials, the memory of the one that takes most, and the time as if each step
- * were one of their average. Throws as `estimateTraining` does.
+ * What a sweep comes to: the steps and tokens of all its trials, the memory of the one that takes most and of others that wait beside
+ * it, and the time as if each step were one of their average. Throws as `estimateTraining` does.
  */
 export function estimateSweep(trials: readonly EstimatedJob[], machine: Machine): TrainingEstimate {
-  const made = new Map<string, TrainingEstimate>();
-  const each = trials.map((job) => {
-    // The learning rate changes none of it.
-    const key = JSON.stringify(job.peft);
-    const known = made.get(key) ?? estimateTraining(job, machine);
-    made.set(key, known);
-    return known;
-  });
+  // The learning rate changes none of it.
+  const configurations = new Map(trials.map((job) => [JSON.stringify(job.peft), job]));
+  const each = [...configurations.values()].map((job) => ({
+    ...estimateTraining(job, machine),
+    waiting: waitingMemory(jobParts(job, machine)),
+  }));
   const most = (of: keyof Omit<TrainingEstimate, 'seconds'>) => Math.max(...each.map((one) => one[of]));
-  const one = { steps: most('steps'), tokens: most('tokens') };
-  const steps = sweepSteps(trials.length, rungsOf(trials.length, one.steps, trials[0]!.training.eval_steps));
-  const share = steps / one.steps;
-  const seconds =
-    each.map((one) => one.seconds ?? Number.NaN).reduce((sum, time) => sum + time, 0) / each.length;
+  const [first] = trials as [EstimatedJob];
+  const alone = { steps: most('steps'), tokens: most('tokens') };
+  const steps = sweepSteps(trials.length, rungsOf(trials.length, alone.steps, first.training.eval_steps));
+  const share = steps / alone.steps;
+  const seconds = each.reduce((sum, one) => sum + (one.seconds ?? Number.NaN), 0) / each.length;
+  const waiting = each.map((one) => one.waiting).sort((a, b) => b - a);
   return {
     trainableParameters: most('trainableParameters'),
     totalParameters: most('totalParameters'),
-    peakMemoryBytes: most('peakMemoryBytes'),
-    tokens: Math.round(one.tokens * share),
+    peakMemoryBytes:
+      most('peakMemoryBytes') +
+      Math.round(waiting.slice(1, SHARED_ADAPTERS).reduce((sum, bytes) => sum + bytes, 0)),
+    tokens: Math.round(alone.tokens * share),
     steps,
     seconds: Number.isNaN(seconds) ? null : seconds * share,
   };

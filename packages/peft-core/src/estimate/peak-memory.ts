@@ -30,6 +30,14 @@ export function peakMemory(parts: JobParts): number {
   return ENGINE + graph + kept + largest + adapter + SLACK * activationBytes(parts);
 }
 
+/** What an adapter holds that waits beside the one that is trained: its graph, values and Adam's two. */
+export function waitingMemory({
+  model,
+  trainedParameters,
+}: Pick<JobParts, 'model' | 'trainedParameters'>): number {
+  return blockCount(model) * BLOCK_GRAPH + 3 * FLOAT * trainedParameters;
+}
+
 /** The frozen weights as they are kept; and the largest of them as it is read, in float32. */
 function weightBytes({ model, storage }: Pick<JobParts, 'model' | 'storage'>) {
   let kept = storage === 'nf4' ? FLOAT * elementCount(NF4_TABLE.shape) : 0;

@@ -1,7 +1,9 @@
 import { kernelSet, releaseMemory } from '@graft/tf-graph';
 import { type BatchPlan, planMeasuring, planTraining } from '../examples/index.ts';
+import { baseForm } from '../peft-model/peft-model.ts';
 import { sha256 } from '../sha256.ts';
 import { attach } from '../tuners/registry.ts';
+import type { AttachmentForm } from '../tuners/tuner.ts';
 import { type BaseStorage, baseStorage } from '../weights/base-storage.ts';
 import { loadWeights } from '../weights/load-weights.ts';
 import { asksForBest, BestModel } from './best-model.ts';
@@ -17,7 +19,13 @@ import type { TrainOptions } from './records.ts';
 import type { TrainingSetup } from './setup.ts';
 import { startValues } from './start-values.ts';
 import { StepClock } from './step-clock.ts';
-import { buildTrainProgram, GRAPH_OPTIONS, STATE, type TrainProgram } from './train-program.ts';
+import {
+  addTrainProgram,
+  buildTrainProgram,
+  GRAPH_OPTIONS,
+  STATE,
+  type TrainProgram,
+} from './train-program.ts';
 import type { WarmModel } from './warm-model.ts';
 
 /** A training run: what is fixed when it opens, and its progress. */
@@ -160,9 +168,9 @@ export function identityOf(
   });
 }
 
-/** The program with the base model's weights in it: an earlier job's, if that had the same base and shapes, or a new one. */
+/** The program with the base model's weights in it: an earlier one's, if that had the same base and shapes, or a new one. */
 function openProgram(
-  { base, peft, training, initialAdapter }: TrainOptions,
+  { base, peft, training, initialAdapter, sharesBase }: TrainOptions,
   { architecture, objective, data }: TrainingSetup,
   compute: {
     plan: BatchPlan;
@@ -176,39 +184,26 @@ function openProgram(
   const { baseDigest, storage, precision } = compute;
   // An adapter's files hold what an encoder gave, not the encoder. Without one the forms are the same, and share a program.
   const encodes = attach(peft, architecture, 'trained').derive !== undefined;
-  const form = encodes && !initialAdapter ? 'trained' : 'folded';
+  const form: AttachmentForm = encodes && !initialAdapter ? 'trained' : 'folded';
   const grid = compute.plan.shape;
   const evaluationGrid = compute.evaluation?.shape ?? null;
   const implementation = implementationHere();
-  const key = digestOf({
-    ...{
-      implementation,
-      baseDigest,
-      peft,
-      form,
-      objective,
-      labels: data.labels,
-      grid,
-      evaluationGrid,
-      storage,
-      precision,
-    },
-    // The rest of `training` is fed to each step, so jobs that differ in it share a program.
-    options: GRAPH_OPTIONS.map((name) => training[name]),
-  });
-  return warm.open(key, async () => {
-    const spec = {
-      architecture,
-      objective,
-      peft,
-      form,
-      training,
-      storage,
-      precision,
-      implementation,
-      grid,
-      evaluationGrid,
-    } as const;
+  const { labels } = data;
+  const { task_type: task } = peft;
+  const onBase = { implementation, baseDigest, labels, task, storage, precision };
+  const keys = {
+    base: digestOf({ ...onBase, ...baseForm(architecture, peft, implementation) }),
+    program: digestOf({
+      ...{ ...onBase, peft, form, objective, grid, evaluationGrid },
+      // The rest of `training` is fed to each step, so jobs that differ in it share a program.
+      options: GRAPH_OPTIONS.map((name) => training[name]),
+    }),
+  };
+  const spec = {
+    ...{ architecture, objective, peft, form, training },
+    ...{ storage, precision, implementation, grid, evaluationGrid },
+  } as const;
+  const load = async () => {
     const built = buildTrainProgram(spec);
     // Before the weights come: the peak of what this process holds is what counts.
     releaseMemory();
@@ -219,7 +214,8 @@ function openProgram(
       built.program.close();
       throw error;
     }
-  });
+  };
+  return warm.open(keys, load, sharesBase ? (to, number) => addTrainProgram(spec, to, number) : undefined);
 }
 
 function digestOf(value: unknown): string {

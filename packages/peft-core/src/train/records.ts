@@ -48,6 +48,8 @@ export interface TrainOptions {
   signal?: AbortSignal;
   /** Keeps the loaded model between calls of one process. */
   warm?: WarmModel;
+  /** Goes on the weights of the warm model beside the adapters there, where it can. */
+  sharesBase?: boolean;
 }
 
 /** By `metric_for_best_model`. */

@@ -12,6 +12,7 @@ import { writeTinyModel } from '../../testing/tiny-model.ts';
 import type { CheckpointCandidate } from '../checkpoints/manifest.ts';
 import { train } from '../loop.ts';
 import type { RecordOf, TrainRecord } from '../records.ts';
+import { WarmModel } from '../warm-model.ts';
 import type { SweepOptions } from './open-sweep.ts';
 import { trainSweep } from './train-sweep.ts';
 
@@ -35,9 +36,14 @@ const training: TrainingOptions = {
   checkpoint_steps: 2,
   warmup_steps: 2,
 };
-const peft = { peft_type: 'LORA', r: 2, target_modules: 'all-linear', lora_dropout: 0.1 };
+const dropping = { peft_type: 'LORA', r: 2, target_modules: 'all-linear', lora_dropout: 0.1 };
 
-function sweepOf(sweep: object, name: string, more: TrainingOptions = {}): SweepOptions {
+function sweepOf(
+  sweep: object,
+  name: string,
+  more: TrainingOptions = {},
+  peft: object = dropping,
+): SweepOptions {
   const beside = { peft, training: { ...training, ...more }, hyperparameters: {}, ofStart: null };
   const trials = trialsOf(parseSweep(sweep)!, beside);
   return {
@@ -80,9 +86,24 @@ async function filesOf(folder: string): Promise<string[]> {
   return await Promise.all(names.map((name) => readFile(path.join(folder, name), 'base64')));
 }
 
+/** Counts how often a base model is loaded. */
+class CountingWarmModel extends WarmModel {
+  loads = 0;
+  override async open(...[keys, load, add]: Parameters<WarmModel['open']>) {
+    const counted = async () => {
+      this.loads++;
+      return await load();
+    };
+    return await super.open(keys, counted, add);
+  }
+}
+
 test('the best trial is published, bit for bit as a training of its own, and the others stop early', async () => {
   const options = sweepOf({ learning_rate: [1e-4, 3e-2, 1e-2], r: [2, 4, 8] }, 'whole');
-  const records = await recordsOf(options);
+  const warm = new CountingWarmModel();
+  const records = await recordsOf({ ...options, warm });
+  assert.equal(warm.loads, 1, 'the ranks share one loaded base');
+  warm.close();
   const done = doneOf(records);
   const [start] = of(records, 'start');
   assert.deepEqual(
@@ -253,4 +274,27 @@ test('a trial that diverges is out; when all do the sweep fails, and says so', a
   assert.equal(of(records, 'step').at(-1)?.step, of(records, 'start')[0]?.totalSteps);
   const all = { ...options, trials: [wild, wild], checkpoints: { dir: at('all-1'), candidates: [] } };
   await assert.rejects(recordsOf(all), { code: 'training_diverged', param: 'sweep' });
+});
+
+test('methods share a loaded base where its weights lie the same for them, and their bits are those of one alone', async () => {
+  const types = ['LORA', 'PROMPT_TUNING', 'LN_TUNING', 'PREFIX_TUNING', 'IA3'];
+  const lora = { peft_type: 'LORA', target_modules: 'all-linear' };
+  const options = sweepOf({ peft_type: types }, 'methods', { gradient_accumulation_steps: 2 }, lora);
+  const warm = new CountingWarmModel();
+  const records = await recordsOf({ ...options, warm });
+  // The last two need other weights, or sizes that are fixed, and the winner is gone back to.
+  assert.ok(warm.loads <= 4, `loaded ${warm.loads} times`);
+  warm.close();
+  for (const [i, trial] of options.trials.entries()) {
+    const { trials: _, checkpoints: __, ...shared } = options;
+    const alone: TrainRecord[] = [];
+    for await (const record of train({ ...shared, ...trial, until: 3, outputDir: at('none') }))
+      alone.push(record);
+    const inSweep = of(records, 'step').filter(({ ofTrial }) => ofTrial?.trial === i + 1);
+    assert.deepEqual(
+      inSweep.slice(0, 3).map(({ loss, gradNorm }) => [loss, gradNorm]),
+      of(alone, 'step').map(({ loss, gradNorm }) => [loss, gradNorm]),
+      trial.peft.peft_type,
+    );
+  }
 });

@@ -62,7 +62,7 @@ class SweepRun {
     const at = (step: number) => before + step - from;
     const options = await sweep.optionsOf(number);
     try {
-      for await (const record of train({ ...options, until, warm: this.#warm })) {
+      for await (const record of train({ ...options, until, warm: this.#warm, sharesBase: true })) {
         if (record.type === 'step' || record.type === 'evaluation') sweep.step = at(record.step);
         const told = {
           step: sweep.step,
@@ -151,7 +151,7 @@ class SweepRun {
     }
     yield { type: 'trials', trials: sweep.rows };
     const names = sweep.rows.map((row, i) => ({ ...row, ...sweep.options.trials[i]! }));
-    const options = { ...(await sweep.optionsOf(winner)), trials: names, warm: this.#warm };
+    const options = { ...(await sweep.optionsOf(winner)), trials: names, warm: this.#warm, sharesBase: true };
     let parameters = { trainableParameters: 0, totalParameters: 0 };
     for await (const record of train(options)) {
       if (record.type === 'start') {
