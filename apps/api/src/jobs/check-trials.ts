@@ -33,15 +33,8 @@ export async function checkTrials(
   const resolved: ResolvedTraining[] = [];
   for (const [i, { peft, training }] of trials.entries()) {
     try {
-      // Those of one configuration follow each other, and it is checked once.
-      const isKnown = isDeepStrictEqual(trials[i - 1]?.peft, peft);
-      const given = {
-        ...options,
-        peft,
-        training,
-        isChecked: isKnown,
-        ...(sweep && { trials: trials.length }),
-      };
+      const isChecked = isCovered(i, trials);
+      const given = { ...options, peft, training, isChecked, ...(sweep && { trials: trials.length }) };
       const fixed = await resolveOptions(checker, team.id, given, exampleCount, model.local);
       checkJobQuota(team.quota, { model: model.id, peft, maxSeqLength: fixed.max_seq_length });
       resolved.push(fixed);
@@ -50,6 +43,22 @@ export async function checkTrials(
     }
   }
   return resolved;
+}
+
+/** A check may take seconds, so of those that differ in their rank alone the largest is checked for all, once. */
+function isCovered(index: number, trials: readonly SweepTrial[]): boolean {
+  const [own, others] = apart(trials[index]!);
+  return trials.some((trial, i) => {
+    const [rank, rest] = apart(trial);
+    const isFirst = rank === own && i < index;
+    return i !== index && (rank > own || isFirst) && isDeepStrictEqual(rest, others);
+  });
+}
+
+/** The rank of a trial, and the rest of its configuration. */
+function apart({ peft }: SweepTrial): [rank: number, rest: object] {
+  const { r = 0, ...rest } = peft as { r?: number };
+  return [r, rest];
 }
 
 /** Throws what `checkJobQuota` throws of the first trial that the team may not have; before anything is fetched for it. */
