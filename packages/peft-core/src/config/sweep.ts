@@ -192,7 +192,7 @@ function sweepError(param: string, message: string): GraftError {
   });
 }
 
-/** In the words of a request, what a trial has of its own: `LORA, r 16, learning rate 0.001`. */
+/** In the words of a request what a trial has of its own: method, rank and learning rate. */
 export function trialName({ peft, training }: SweepTrial<{ learning_rate?: number | 'auto' }>): string {
   const { r } = peft as { r?: number };
   const rate = training.learning_rate;
