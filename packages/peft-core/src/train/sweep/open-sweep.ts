@@ -14,6 +14,7 @@ import { makeFolder } from '../checkpoints/durable-files.ts';
 import type { CheckpointCandidate } from '../checkpoints/manifest.ts';
 import { MetricLog } from '../checkpoints/metric-series.ts';
 import { adoptNewest, type PassedOver } from '../checkpoints/read-checkpoint.ts';
+import { meetRequirements } from '../machine/requirements.ts';
 import { identityOf } from '../open-run.ts';
 import { effectivePrecision } from '../precision.ts';
 import type { TrainOptions } from '../records.ts';
@@ -158,10 +159,12 @@ export async function openSweep(options: SweepOptions): Promise<Sweep> {
   );
   const dataOf = sharedData();
   const [first] = given as [TrainOptions, ...TrainOptions[]];
+  const precision = effectivePrecision(first.training.precision);
+  // The kernels that it needs are in its identity.
+  meetRequirements(options.requirements, precision);
   const data = await dataOf(first);
   const { steps } = optimizerSteps(data.training.length, first.training);
   const baseDigest = await options.base.digest();
-  const precision = effectivePrecision(first.training.precision);
   const identities = given.map((each) => identityOf(each, data.digest, { baseDigest, precision }));
   const identity = sha256(JSON.stringify({ sweep: identities }));
   const { checkpoint, passedOver } = await adoptNewest(checkpoints.candidates, (candidate) =>

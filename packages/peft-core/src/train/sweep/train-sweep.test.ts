@@ -11,6 +11,7 @@ import { tempFolder } from '../../testing/temp-folder.ts';
 import { writeTinyModel } from '../../testing/tiny-model.ts';
 import type { CheckpointCandidate } from '../checkpoints/manifest.ts';
 import { train } from '../loop.ts';
+import { type Requirements, threadCount } from '../precision.ts';
 import type { RecordOf, TrainRecord } from '../records.ts';
 import { WarmModel } from '../warm-model.ts';
 import type { SweepOptions } from './open-sweep.ts';
@@ -257,6 +258,21 @@ test('asked to stop it writes a checkpoint; a damaged one is passed over', async
   };
   const [begun] = of(await recordsOf(other, ({ type }) => type === 'start'), 'start');
   assert.equal(begun?.resumedFrom, null, 'of another sweep');
+});
+
+test('it goes on with the kernels that it began with, whatever the process had before', async () => {
+  const requirements: Requirements = {
+    precision: 'fp32',
+    threads: threadCount(),
+    device: 'cpu',
+    kernels: 'stock',
+  };
+  const options = { ...sweepOf({ r: [2, 4] }, 'kernels', { precision: 'fp32' }), requirements };
+  const before = await recordsOf(options, ({ type }) => type === 'checkpoint');
+  const [{ dir, step, digest }] = of(before, 'checkpoint') as [RecordOf<'checkpoint'>];
+  const checkpoints = { dir: at('kernels-2'), candidates: [{ dir, step, digest }] };
+  const [start] = of(await recordsOf({ ...options, checkpoints }, ({ type }) => type === 'start'), 'start');
+  assert.equal(start?.resumedFrom, step);
 });
 
 test('a trial that diverges is out; when all do the sweep fails, and says so', async () => {
