@@ -21,3 +21,21 @@ SELECT graft_fence('job_trials');
 
 -- Of a sweep's metrics, whose steps count those of all trials: which trial's they are, and the step of its own.
 ALTER TABLE "job_metrics" ADD COLUMN "trial" INTEGER, ADD COLUMN "trial_step" INTEGER;
+
+-- While processes of versions before are about: they know no trials, and would validate and train the first as if it were the job. Such
+-- a step is not taken, as if another had the lease. A worker says that it knows sweeps.
+CREATE FUNCTION "graft_guard_sweep"() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF OLD."state" = 'validating' AND NEW."state" = 'queued' AND EXISTS (
+        SELECT 1 FROM "job_trials" WHERE "team_id" = NEW."team_id" AND "job_id" = NEW."id" AND "resolved_training" IS NULL) THEN
+        RETURN NULL;
+    END IF;
+    IF OLD."state" = 'dispatched' AND NEW."state" = 'running' AND EXISTS (
+        SELECT 1 FROM "workers" WHERE "id" = NEW."worker_id" AND NOT coalesce("capabilities" ? 'sweeps', false)) THEN
+        RETURN NULL;
+    END IF;
+    RETURN NEW;
+END
+$$;
+CREATE TRIGGER "jobs_guard_sweep" BEFORE UPDATE OF "state" ON "jobs" FOR EACH ROW WHEN (NEW."sweep" IS NOT NULL)
+    EXECUTE FUNCTION "graft_guard_sweep"();

@@ -151,7 +151,7 @@ describe('what is refused', () => {
       'a multiplier',
       /sweep\.learning_rate: and hyperparameters\.learning_rate_multiplier/,
       { learning_rate: [1e-3, 1e-4] },
-      { hyperparameters: { learning_rate_multiplier: 2 } },
+      { hyperparameters: { learning_rate_multiplier: 1 } },
     ],
     [
       'ranks of an adapter that is gone on from',

@@ -167,7 +167,7 @@ function checkBeside(sweep: Sweep, { peft, training, hyperparameters, ofStart }:
       `and training.learning_rate, which is ${training.learning_rate}, exclude each other`,
     );
   const { learning_rate_multiplier: multiplier } = hyperparameters;
-  if (rates && typeof multiplier === 'number' && multiplier !== 1)
+  if (rates && typeof multiplier === 'number')
     throw sweepError(
       'sweep.learning_rate',
       'and hyperparameters.learning_rate_multiplier exclude each other',

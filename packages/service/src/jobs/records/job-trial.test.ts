@@ -1,12 +1,16 @@
 // The rows of a sweep's trials: made with the job, told by whoever holds its lease, and by nobody else.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { parsePeftConfig, parseSweep, trialsOf } from '@graft/peft-core/config';
+import { parsePeftConfig, parseSweep, resolveTraining, trialsOf } from '@graft/peft-core/config';
 import type { Services } from '../../services.ts';
-import { createTestJob, createTestTeam, type TestTeam } from '../../testing/job-fixtures.ts';
+import { createTestJob, createTestTeam, dispatch, type TestTeam } from '../../testing/job-fixtures.ts';
 import { openTestServices } from '../../testing/open-test-services.ts';
+import { clearWorkerFaults } from '../../workers/worker-quarantine.ts';
+import { registerWorker, type WorkerCapabilities } from '../../workers/worker-registry.ts';
 import { type Job, leaseOf } from '../job.ts';
 import { type JobMetric, recordMetrics } from '../leases/job-metrics.ts';
+import { claimJob } from '../transitions/claim-job.ts';
+import { claimValidation, finishValidation } from '../transitions/validate-job.ts';
 import { listTrials, recordTrials, type TrialState } from './job-trial.ts';
 import { getJob } from './read-jobs.ts';
 import { readMetricStretches, readMetrics } from './read-metrics.ts';
@@ -50,6 +54,34 @@ test('trials come with their job, and are told under its lease alone', async () 
     peft: parsePeftConfig({ peft_type: 'LORA' }),
   });
   assert.deepEqual([plain.sweep, await listTrials(services, team.id, plain.id)], [null, []]);
+});
+
+test('processes of a version before sweeps neither queue one nor train it', async () => {
+  const job = await createTestJob(services, team, 'validating', { sweep: { grid, peft: null, trials } });
+  const claim = { workerId: 'validator-test', leaseSeconds: 60, id: job.id };
+  const validating = leaseOf((await claimValidation(services, claim))!);
+  const resolved = trials.map(({ peft, training }) =>
+    resolveTraining({ peft, training: { ...training, validation_split: 0.5 }, exampleCount: 9, trials: 2 }),
+  );
+  const plain = { ok: true, resolvedTraining: resolved[0]! } as const;
+  assert.equal(await finishValidation(services, validating, plain), null);
+  const queued = await finishValidation(services, validating, { ...plain, trials: resolved });
+  assert.equal(queued?.state, 'queued');
+  const told = await listTrials(services, team.id, job.id);
+  assert.deepEqual(
+    told.map(({ resolvedTraining }) => resolvedTraining),
+    resolved,
+  );
+
+  const capabilities: WorkerCapabilities = { device: 'cpu', threads: 1, precisions: ['fp32'] };
+  const worker = { id: 'worker-before', address: null, hostname: 'test', pid: process.pid, slots: 1 };
+  await registerWorker(services, { ...worker, capabilities });
+  await clearWorkerFaults(services, worker.id);
+  const lease = await dispatch(services, job.id);
+  const by = { workerId: worker.id, leaseSeconds: 60, capabilities };
+  assert.equal(await claimJob(services, lease, by), null);
+  await registerWorker(services, { ...worker, capabilities: { ...capabilities, sweeps: true } });
+  assert.equal((await claimJob(services, lease, by))?.state, 'running');
 });
 
 test('metrics tell whose they are, and no stretch of a summed-up series is of two trials', async () => {

@@ -207,6 +207,9 @@ export async function finishValidation(
       const refusal = await refusalOf(admitTokens(tx, owner.teamId, quota, plannedTokens));
       if (refusal) return await endJob(tx, guard, { state: 'failed', error: refusal });
     }
+    const { trials = [] } = outcome;
+    const held = trials.length > 0 ? await lockJob(tx, guard) : null;
+    if (held) await resolveTrials(tx, held, trials);
     const job = await changeJob(
       tx,
       guard,
@@ -214,7 +217,6 @@ export async function finishValidation(
         planned_tokens = ${plannedTokens}, ${told(estimate)}, lease_until = NULL, worker_id = NULL, run_after = now()`,
     );
     if (!job) return null;
-    await resolveTrials(tx, job, outcome.trials ?? []);
     await endAttempt(tx, job, 'succeeded');
     await insertEvent(tx, job, { message: 'Files validated, moving job to queued state' });
     return job;
