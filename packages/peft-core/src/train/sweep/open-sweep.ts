@@ -8,6 +8,7 @@ import {
   type SweepTrial,
   sweepSteps,
 } from '../../config/index.ts';
+import { GraftError } from '../../errors.ts';
 import type { TrainingData } from '../../examples/index.ts';
 import { sha256 } from '../../sha256.ts';
 import { makeFolder } from '../checkpoints/durable-files.ts';
@@ -145,7 +146,10 @@ export function tokensOf({ log }: RunningTrial): number {
   return log.series.train.tokens.at(-1) ?? 0;
 }
 
-/** Reads the data, plans the rungs, and takes up the newest checkpoint that is whole and this sweep's. Throws as `train` does. */
+/**
+ * Reads the data, plans the rungs, and takes up the newest checkpoint that is whole and this sweep's. Throws as `train` does, and
+ * `invalid_sweep` without validation examples.
+ */
 export async function openSweep(options: SweepOptions): Promise<Sweep> {
   const { trials, checkpoints, ...shared } = options;
   const work = path.join(checkpoints.dir, 'trials');
@@ -163,6 +167,10 @@ export async function openSweep(options: SweepOptions): Promise<Sweep> {
   // The kernels that it needs are in its identity.
   meetRequirements(options.requirements, precision);
   const data = await dataOf(first);
+  if (data.validation.length === 0) {
+    const message = 'sweep: needs validation data, and there are no examples to compare trials on';
+    throw new GraftError('invalid_sweep', message, { param: 'sweep' });
+  }
   const { steps } = optimizerSteps(data.training.length, first.training);
   const baseDigest = await options.base.digest();
   const identities = given.map((each) => identityOf(each, data.digest, { baseDigest, precision }));

@@ -292,6 +292,12 @@ test('a trial that diverges is out; when all do the sweep fails, and says so', a
   await assert.rejects(recordsOf(all), { code: 'training_diverged', param: 'sweep' });
 });
 
+test('without an example to compare trials on it fails before it begins', async () => {
+  writeFileSync(at('one.jsonl'), '{"text":"alone"}');
+  const options = { ...sweepOf({ r: [2, 4] }, 'alone'), trainingFile: at('one.jsonl') };
+  await assert.rejects(recordsOf(options), { code: 'invalid_sweep', param: 'sweep' });
+});
+
 test('methods share a loaded base where its weights lie the same for them, and their bits are those of one alone', async () => {
   const types = ['LORA', 'PROMPT_TUNING', 'LN_TUNING', 'PREFIX_TUNING', 'IA3'];
   const lora = { peft_type: 'LORA', target_modules: 'all-linear' };
