@@ -88,7 +88,11 @@ const ids = (items: { id: string }[]) => items.map(({ id }) => id);
 const lora = { peft_type: 'LORA', r: 4, lora_alpha: 8, target_modules: ['q_proj', 'v_proj'] };
 
 function create(
-  body: Partial<OpenAI.FineTuning.JobCreateParams> & { peft?: object; training?: object } = {},
+  body: Partial<OpenAI.FineTuning.JobCreateParams> & {
+    peft?: object;
+    training?: object;
+    sweep?: object;
+  } = {},
   from = client,
   options: OpenAI.RequestOptions = {},
 ) {
@@ -245,6 +249,19 @@ describe('jobs', () => {
       await fails(OpenAI.BadRequestError, () => client.fineTuning.jobs[verb](id), 'invalid_job_state');
     }
     assert.equal(requests.length - before, 3);
+  });
+
+  test('try several configurations by a field of Graft’s own, and are a job like any other', async () => {
+    const created = await create({
+      validation_file: trainingFile,
+      sweep: { learning_rate: [0.001, 0.01], r: [2, 4] },
+    });
+    shaped(created, job);
+    const done = await until(created.id, ['succeeded']);
+    shaped(done, job);
+    const events = await all(client.fineTuning.jobs.listEvents(created.id, { limit: 100 }), event);
+    assert.ok(events.some(({ message }) => /^Trial \d is the best/.test(message)));
+    await client.models.delete(done.fine_tuned_model!);
   });
 });
 

@@ -155,6 +155,20 @@ def jobs_checkpoints_list_pages():
 
 
 @check
+def jobs_that_try_several_configurations():
+    job = client.fine_tuning.jobs.create(
+        model=model,
+        training_file=seen["file"].id,
+        validation_file=seen["file"].id,
+        hyperparameters={"n_epochs": 1},
+        extra_body={"sweep": {"learning_rate": [0.001, 0.01]}},
+    )
+    done = wait(job.id, lambda one: one.status in finished)
+    assert done.status == "succeeded", done
+    assert client.fine_tuning.jobs.retrieve(job.id).fine_tuned_model
+
+
+@check
 def jobs_pause_resume_cancel():
     job = long_job()
     wait(job.id, lambda one: one.status in ("running", *finished))

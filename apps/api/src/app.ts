@@ -45,6 +45,7 @@ import { estimateRoutes } from './routes/jobs/estimates.ts';
 import { fineTuningJobRoutes } from './routes/jobs/fine-tuning-jobs.ts';
 import { jobAttemptRoutes } from './routes/jobs/job-attempts.ts';
 import { jobEventRoutes } from './routes/jobs/job-events.ts';
+import { jobTrialRoutes } from './routes/jobs/job-trials.ts';
 import { llmsTextRoutes } from './routes/llms-text.ts';
 import { modelRoutes } from './routes/models.ts';
 import { meRoutes } from './routes/sign-in/me.ts';
@@ -164,6 +165,7 @@ export async function buildApp(services: Services, overrides: Partial<ApiSetting
       await v1.register(estimateRoutes, { estimator, checker });
       await v1.register(jobEventRoutes, { settings });
       await v1.register(jobAttemptRoutes);
+      await v1.register(jobTrialRoutes);
       await v1.register(checkpointRoutes);
       await v1.register(adapterRoutes);
       await v1.register(adapterUploadRoutes, { settings });

@@ -156,6 +156,11 @@ export const errorCodes = {
   invalid_peft_config: [400, 'A value in `peft` has the wrong type, is out of range or contradicts another.'],
   unknown_training_option: [400, '`training` holds a key that does not exist.'],
   invalid_training_option: [400, 'A value in `training` is out of range or contradicts another.'],
+  unknown_sweep_option: [400, '`sweep` holds a field that does not exist; the message names the nearest.'],
+  invalid_sweep: [
+    400,
+    'What `sweep` asks for is impossible, or contradicts the request; `param` names the field.',
+  ],
   invalid_hyperparameter: [400, 'A value in `hyperparameters` cannot be used.'],
   target_modules_not_found: [400, '`target_modules` matches nothing; the message names the nearest modules.'],
   target_modules_required: [400, '`target_modules` must be given for this model.'],

@@ -9,7 +9,9 @@ export { type ScoreInput, scoreTexts } from './score/score-texts.ts';
 export { train } from './train/loop.ts';
 export { measureSpeed } from './train/machine/measure-speed.ts';
 export { effectivePrecision, environmentFor, type Requirements } from './train/precision.ts';
-export type { TrainOptions, TrainRecord } from './train/records.ts';
+export type { OfTrial, TrainOptions, TrainRecord } from './train/records.ts';
+export type { SweepStretch } from './train/sweep/sweep-records.ts';
+export { trainSweep } from './train/sweep/train-sweep.ts';
 export { proveEngine } from './train/verification/prove-engine.ts';
 export {
   type AdapterVerification,

@@ -129,6 +129,7 @@ export {
 } from './jobs/leases/record-checkpoint-adapter.ts';
 export { appendEvent, appendEventOnce } from './jobs/leases/write-under-lease.ts';
 export type { JobEvent, NewJobEvent } from './jobs/records/job-event.ts';
+export { type JobTrial, listTrials, recordTrials, type TrialState } from './jobs/records/job-trial.ts';
 export { type ListedCheckpoint, listJobCheckpoints } from './jobs/records/list-job-checkpoints.ts';
 export { listAttempts, listCheckpoints, listEvents } from './jobs/records/read-job-history.ts';
 export { getJob, type JobFilter, listJobs } from './jobs/records/read-jobs.ts';

@@ -45,7 +45,7 @@ export async function trainingRequest(
       training: { ...training, precision },
     },
     requirements: { precision, threads: threadCount(), device: device.kind, kernels: 'stock' },
-    ...{ initialAdapter: null, initialName: null, outputDir: join(folder, name, 'adapter') },
+    ...{ trials: null, initialAdapter: null, initialName: null, outputDir: join(folder, name, 'adapter') },
     checkpoints: await openLocalCheckpoints(join(folder, name, 'checkpoints')),
   };
 }

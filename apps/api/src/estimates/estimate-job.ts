@@ -1,4 +1,4 @@
-import { GraftError, type PeftConfig, type ResolvedTraining } from '@graft/peft-core/config';
+import { GraftError, type PeftConfig, type ResolvedTraining, type SweepTrial } from '@graft/peft-core/config';
 import {
   baseModelFault,
   type FileRecord,
@@ -23,6 +23,8 @@ export interface PlannedJob {
   training: ResolvedTraining;
   /** Whether gradient checkpointing is left to Graft. */
   leavesCheckpointing: boolean;
+  /** Of a sweep; none of another job. */
+  trials: readonly SweepTrial<ResolvedTraining>[];
 }
 
 /**
@@ -36,7 +38,7 @@ export async function estimateJob(
   planned: PlannedJob,
   options: { timeoutMs: number; signal: AbortSignal },
 ): Promise<{ estimate: JobEstimate; training: ResolvedTraining }> {
-  const { model, trainingFile, validationFile, peft, training, leavesCheckpointing } = planned;
+  const { model, trainingFile, validationFile, peft, training, trials, leavesCheckpointing } = planned;
   const live = await liveMachines(services);
   const task = {
     trainingFile: await pathOf(services, trainingFile),
@@ -45,7 +47,7 @@ export async function estimateJob(
     tokenizerKey: tokenizerKeyOf(model),
     tokenizerFiles: model.tokenizerFiles,
     modelConfig: model.config,
-    ...{ peft, training, live },
+    ...{ peft, training, trials, live },
     sampleKey: sampleKeyOf(planned),
   };
   const report = await threads.estimate(task, options).catch((error: unknown) => {
@@ -60,8 +62,11 @@ export async function estimateJob(
     const { estimate } = report;
     const helps = estimate.changes.some((change) => change.training.gradient_checkpointing);
     if (estimate.fits !== false || !leavesCheckpointing || !helps) return { estimate, training };
-    const recomputed = { ...training, gradient_checkpointing: true };
-    const fitting = { ...planned, training: recomputed, leavesCheckpointing: false };
+    const recomputed = <T extends { training: ResolvedTraining }>(job: T): T => ({
+      ...job,
+      training: { ...job.training, gradient_checkpointing: true },
+    });
+    const fitting = { ...recomputed(planned), trials: trials.map(recomputed), leavesCheckpointing: false };
     return await estimateJob(services, threads, fitting, options);
   }
   const { code, message, param, fault } = report;
@@ -77,7 +82,7 @@ export function sampleKeyOf({
   validationFile,
   peft,
   training,
-}: Omit<PlannedJob, 'leavesCheckpointing'>): string {
+}: Omit<PlannedJob, 'trials' | 'leavesCheckpointing'>): string {
   const { max_seq_length: maxSeqLength, validation_split: split, seed } = training;
   const what = { tokenizerKey: tokenizerKeyOf(model), modelConfig: model.config, peft, maxSeqLength };
   const files = { training: trainingFile, validation: validationFile };

@@ -1,6 +1,7 @@
 import type { ResolvedTraining } from '@graft/peft-core/config';
 import {
   type EstimatedJob,
+  estimateSweep,
   estimateTraining,
   fittingChanges,
   type Machine,
@@ -19,16 +20,17 @@ interface Candidate extends Machine {
 const unknownMachine = { device: 'cpu', threads: 1, kernels: false, flops: null, memoryBytes: null } as const;
 
 /**
- * What a job comes to on the live worker that would start it best: the fastest of those in which it fits, else one that does not
+ * What a job, or a sweep of such trials, comes to on the live worker that would start it best: the fastest of those in which it fits, else one that does not
  * tell its memory, else the one with the most. With no live worker that could take it, on a processor of unknown speed.
  */
-export function estimateOnWorkers(job: EstimatedJob, live: readonly LiveMachine[]): JobEstimate {
-  const { precision } = job.training;
+export function estimateOnWorkers(jobs: readonly EstimatedJob[], live: readonly LiveMachine[]): JobEstimate {
+  const [first] = jobs as [EstimatedJob];
+  const { precision } = first.training;
   const able = live.flatMap((machine) => candidateOf(precision, machine));
   const nobody = { ...unknownMachine, precision: precision === 'auto' ? 'fp32' : precision, workers: 0 };
   const estimated = (able.length > 0 ? able : [nobody]).map((machine) => ({
     machine,
-    estimate: estimateTraining(job, machine),
+    estimate: jobs.length > 1 ? estimateSweep(jobs, machine) : estimateTraining(first, machine),
   }));
   const fitting = estimated.filter(
     ({ machine, estimate }) =>
@@ -45,7 +47,7 @@ export function estimateOnWorkers(job: EstimatedJob, live: readonly LiveMachine[
     machine: { device: machine.device, precision: machine.precision },
     memoryBytes: memories.length > 0 ? Math.max(...memories) : null,
     workers: able.reduce((sum, { workers }) => sum + workers, 0),
-    changes: fits === false ? fittingChanges(job, machine, machine.memoryBytes ?? 0) : [],
+    changes: fits === false ? fittingChanges(largest(jobs, machine), machine, machine.memoryBytes ?? 0) : [],
   };
 }
 
@@ -62,6 +64,12 @@ function candidateOf(
   if (!precisions.includes(precision)) return [];
   const kernels = set !== 'stock';
   return [{ device, threads, kernels, precision, memoryBytes, flops: flops[precision] ?? null, workers }];
+}
+
+/** The trial that takes the most memory. */
+function largest(jobs: readonly EstimatedJob[], machine: Machine): EstimatedJob {
+  const peak = (job: EstimatedJob) => estimateTraining(job, machine).peakMemoryBytes;
+  return jobs.reduce((most, job) => (peak(job) > peak(most) ? job : most));
 }
 
 interface Estimated {

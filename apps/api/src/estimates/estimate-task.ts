@@ -1,4 +1,5 @@
 import { checkInitialText } from '@graft/peft-core/check';
+import type { ResolvedTraining, SweepTrial } from '@graft/peft-core/config';
 import { type SampledSource, sampleExamples } from '@graft/peft-core/estimate';
 import type { Tokenizer } from '@graft/peft-core/text';
 import type { JobEstimate, LiveMachine } from '@graft/service';
@@ -11,18 +12,22 @@ export interface EstimateTask
   extends Omit<ValidationTask, 'maxSeqLength' | 'sample'>,
     SampleKey,
     Pick<SampledSource, 'counts'> {
+  /** Of a sweep; none of another job. */
+  trials: readonly SweepTrial<ResolvedTraining>[];
   live: LiveMachine[];
 }
 
 export type EstimateReport = { ok: true; estimate: JobEstimate } | FileFault;
 
 export async function estimateFiles(task: EstimateTask, tokenizer: Tokenizer): Promise<EstimateReport> {
-  const { modelConfig, peft, training, live } = task;
+  const { modelConfig, peft, training, trials, live } = task;
   try {
     checkInitialText(peft, modelConfig, (text) => tokenizer.encode(text));
     const data = keptSample(task) ?? (await sampleExamples({ ...task, tokenizer }));
     keepSample(task, data);
-    return { ok: true, estimate: estimateOnWorkers({ modelConfig, peft, training, data }, live) };
+    const job = { modelConfig, peft, training, data };
+    const jobs = trials.length > 0 ? trials.map((trial) => ({ ...job, ...trial })) : [job];
+    return { ok: true, estimate: estimateOnWorkers(jobs, live) };
   } catch (error) {
     return faultOf(error, () => (error as Error).message);
   }

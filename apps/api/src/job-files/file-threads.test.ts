@@ -63,7 +63,7 @@ test('several files are read at once; a thread keeps its tokenizer; one that was
 test('an estimate reads no file that its thread has just validated', async () => {
   const files = createFileThreads();
   const { sample, ...what } = task;
-  const gone = { ...what, trainingFile: join(folder, 'gone.jsonl'), live: [] };
+  const gone = { ...what, trainingFile: join(folder, 'gone.jsonl'), live: [], trials: [] };
   const counts = { training_file: 5000, validation_file: null };
   const options = { signal: new AbortController().signal, timeoutMs: 60_000 };
   const estimate = async (sampleKey: string) =>

@@ -25,7 +25,7 @@ export async function checkNewJob(
 ): Promise<NewJob> {
   const integrations = await checkIntegrations(services, caller, body.integrations ?? []);
   const checked = await checkTraining(services, checker, caller, body);
-  const { baseModel, startFrom, hyperparameters, peft, training, seed } = checked;
+  const { baseModel, startFrom, hyperparameters, peft, training, sweep, trials, seed } = checked;
   return {
     keyId: caller.keyId,
     personId: caller.personId,
@@ -38,6 +38,7 @@ export async function checkNewJob(
     hyperparameters,
     peft,
     training,
+    sweep: sweep && { grid: sweep, peft: body.peft ?? null, trials },
     metadata: body.metadata ?? null,
     priority: body.priority ?? undefined,
     startFrom,

@@ -4,14 +4,17 @@ import {
   type Hyperparameters,
   type PeftConfig,
   parsePeftConfig,
+  parseSweep,
   parseTrainingOptions,
   type ResolvedTraining,
+  type Sweep,
+  type SweepTrial,
   type TrainingOptions,
+  trialsOf,
 } from '@graft/peft-core/config';
 import { checkBestMetric, checkFormat } from '@graft/peft-core/examples';
 import {
   type AdapterVersion,
-  checkJobQuota,
   type FileRecord,
   getFile,
   type Identity,
@@ -23,10 +26,10 @@ import type { Static } from 'typebox';
 import { ApiError } from '../api-error.ts';
 import type { EstimateJobSchema } from '../schemas/jobs/fine-tuning-job.ts';
 import { canonicalJson } from './canonical-json.ts';
+import { checkTrialQuota, checkTrials } from './check-trials.ts';
 import { checkPeftOfStart, findStart } from './find-start.ts';
 import { openBaseModel } from './open-base-model.ts';
 import type { OptionChecker } from './option-checker.ts';
-import { resolveOptions } from './resolve-options.ts';
 
 /** What is to be trained, on what and how. */
 export type TrainingBody = Static<typeof EstimateJobSchema>;
@@ -38,14 +41,18 @@ export interface CheckedTraining {
   trainingFile: FileRecord;
   validationFile: FileRecord | null;
   hyperparameters: Hyperparameters;
+  /** Of a sweep: of its first trial. */
   peft: PeftConfig;
   training: TrainingOptions;
+  /** Null: it trains one configuration, which is its only trial. */
+  sweep: Sweep | null;
+  trials: SweepTrial[];
   /** Null: none was given. */
   seed: number | null;
   /** Null: it takes long to open. */
   model: LocalBaseModel | null;
-  /** Every number as it will be fixed, as far as that is known without the base model. */
-  resolved: ResolvedTraining;
+  /** Every number of each trial as it will be fixed, as far as that is known without the base model. */
+  resolved: ResolvedTraining[];
 }
 
 /** Milliseconds to open a base model. Where that takes longer, the options are checked against it when the files are validated. */
@@ -68,7 +75,8 @@ export async function checkTraining(
     ? await checkFile(services, caller, 'validation_file', body.validation_file)
     : null;
 
-  const { peft, training } = parseOptions(body, startFrom?.peft ?? null);
+  const { training, sweep, trials } = parseOptions(body, startFrom?.peft ?? null, hyperparameters);
+  const [{ peft }] = trials as [SweepTrial];
   if (trainingFile.format) checkFormat(peft.task_type, trainingFile.format, 'training_file');
   if (validationFile?.format) checkFormat(peft.task_type, validationFile.format, 'validation_file');
   if (trainingFile.format) checkBestMetric(training, trainingFile.format);
@@ -90,18 +98,18 @@ export async function checkTraining(
 
   // Before a base model is fetched that the team may not train.
   const quota = await readQuota(services, caller.teamId);
-  const asked = { model: baseModel, peft, maxSeqLength: training.max_seq_length ?? null };
-  checkJobQuota(quota, asked);
+  checkTrialQuota(quota, baseModel, { sweep, trials, training });
   const model = await openBaseModel(services, baseModel, AbortSignal.timeout(openModelPatience));
   // Only to find faults: the values are fixed when the files are validated, and then the base model is here.
   const hasValidationFile = validationFile !== null;
-  const options = { peft, training, hyperparameters, startFrom, hasValidationFile };
-  const resolved = await resolveOptions(checker, caller.teamId, options, trainingFile.examples ?? 0, model);
-  checkJobQuota(quota, { ...asked, maxSeqLength: resolved.max_seq_length });
+  const options = { hyperparameters, startFrom, hasValidationFile, sweep };
+  const team = { id: caller.teamId, quota };
+  const base = { id: baseModel, local: model };
+  const resolved = await checkTrials(checker, team, trials, options, trainingFile.examples ?? 0, base);
 
   return {
     ...{ baseModel, startFrom, trainingFile, validationFile, hyperparameters },
-    ...{ peft, training, seed, model, resolved },
+    ...{ peft, training, sweep, trials, seed, model, resolved },
   };
 }
 
@@ -124,8 +132,8 @@ function checkMethod(body: TrainingBody): Hyperparameters {
   return given ?? body.hyperparameters ?? {};
 }
 
-/** Both options are parsed even when the first is at fault, so that every fault is reported together. */
-function parseOptions(body: TrainingBody, ofStart: PeftConfig | null) {
+/** All options are parsed even when the first is at fault, so that every fault is reported together. */
+function parseOptions(body: TrainingBody, ofStart: PeftConfig | null, hyperparameters: Hyperparameters) {
   const faults: GraftError[] = [];
   const attempt = <T>(parse: () => T): T | null => {
     try {
@@ -140,11 +148,14 @@ function parseOptions(body: TrainingBody, ofStart: PeftConfig | null) {
     ofStart ? checkPeftOfStart(body.peft, ofStart) : parsePeftConfig(body.peft ?? defaultPeft),
   );
   const training = attempt(() => parseTrainingOptions(body.training ?? {}));
+  const sweep = attempt(() => parseSweep(body.sweep));
   const [first] = faults;
   if (first) {
     throw new GraftError(first.code, faults.map((fault) => fault.message).join('; '), { param: first.param });
   }
-  return { peft: peft!, training: training! };
+  const beside = { peft: body.peft, training: training!, hyperparameters, ofStart };
+  const trials = sweep ? trialsOf(sweep, beside) : [{ peft: peft!, training: training! }];
+  return { training: training!, sweep, trials };
 }
 
 /** Another team's file is answered like an unknown one. */

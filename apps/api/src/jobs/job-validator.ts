@@ -1,10 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { GraftError, type ResolvedTraining } from '@graft/peft-core/config';
+import { GraftError, type ResolvedTraining, type SweepTrial } from '@graft/peft-core/config';
 import {
   asTeam,
   baseModelFault,
   breakValidation,
-  checkJobQuota,
   claimValidation,
   type FileRecord,
   findValidationResult,
@@ -18,6 +17,7 @@ import {
   type JobEstimate,
   keepValidationResult,
   leaseOf,
+  listTrials,
   randomText,
   readQuota,
   releaseValidation,
@@ -32,11 +32,11 @@ import { estimateJob, type PlannedJob, sampleKeyOf } from '../estimates/estimate
 import { unfitJob } from '../estimates/unfit-job.ts';
 import { createFileThreads, type FileThreads, ThreadDied } from '../job-files/file-threads.ts';
 import { tokenizerKeyOf, validationKey } from '../job-files/validation-key.ts';
+import { checkTrials, longestLead } from './check-trials.ts';
 import { observeValidation } from './observe-validation.ts';
 import { openBaseModel } from './open-base-model.ts';
 import type { OptionChecker } from './option-checker.ts';
 import { plannedTokens } from './planned-tokens.ts';
-import { resolveOptions } from './resolve-options.ts';
 
 export interface JobValidator {
   /** A job was created: look at once. */
@@ -200,35 +200,40 @@ async function examine(validation: Validation): Promise<ValidationOutcome> {
   const other =
     job.validationFileId === null ? null : await fileOf(validation, job.validationFileId, 'validation_file');
 
-  const resolvedTraining = await resolveOptions(
+  const asked: SweepTrial[] = job.sweep
+    ? await whenBack(signal, () => listTrials(services, job.teamId, job.id))
+    : [job];
+  // The quota again: the base model may have been missing when the job was created, and with it the length that is the default.
+  const quota = await whenBack(signal, () => readQuota(services, job.teamId));
+  const resolved = await checkTrials(
     checker,
-    job.teamId,
+    { id: job.teamId, quota },
+    asked.map((trial) => ({ peft: trial.peft, training: { ...trial.training, seed: job.seed } })),
     {
-      peft: job.peft,
-      training: { ...job.training, seed: job.seed },
       hyperparameters: job.hyperparameters,
       startFrom: job.startFromId,
       hasValidationFile: other !== null,
+      sweep: job.sweep?.grid ?? null,
     },
     training.examples ?? 0,
-    model,
+    { id: job.model, local: model },
   );
-  // Again: the base model may have been missing when the job was created, and with it the length that is the default.
+  const [resolvedTraining] = resolved as [ResolvedTraining];
+  const trials = job.sweep ? resolved.map((fixed, i) => ({ peft: asked[i]!.peft, training: fixed })) : [];
   const { max_seq_length: maxSeqLength } = resolvedTraining;
-  const quota = await whenBack(signal, () => readQuota(services, job.teamId));
-  checkJobQuota(quota, { model: job.model, peft: job.peft, maxSeqLength });
+  const peft = longestLead(asked);
   const what = {
     tokenizerKey: tokenizerKeyOf(model),
     tokenizerFiles: model.tokenizerFiles,
     modelConfig: model.config,
-    peft: job.peft,
+    peft,
     maxSeqLength,
   };
   const key = validationKey({ training, validation: other }, what);
   const known = await whenBack(signal, () => findValidationResult(services, job.teamId, key));
   if (known?.error) return { ok: false, error: known.error };
   const planned = {
-    ...{ model, trainingFile: training, validationFile: other, peft: job.peft },
+    ...{ model, trainingFile: training, validationFile: other, peft, trials },
     training: resolvedTraining,
     leavesCheckpointing: (job.training.gradient_checkpointing ?? 'auto') === 'auto',
   };
@@ -236,8 +241,12 @@ async function examine(validation: Validation): Promise<ValidationOutcome> {
     const { estimate, training: options } = await estimateOf(validation, planned);
     const unfit = estimate && validation.refuseUnfitJobs ? unfitJob(estimate) : null;
     if (estimate && unfit) return { ok: false, error: unfit, estimate };
-    const most = plannedTokens(options, training.examples ?? 0, tokens);
-    return { ok: true, resolvedTraining: options, plannedTokens: most, estimate };
+    const most = plannedTokens(options, training.examples ?? 0, tokens, trials.length);
+    const { gradient_checkpointing } = options;
+    return {
+      ...{ ok: true, resolvedTraining: options, plannedTokens: most, estimate },
+      trials: trials.map((trial) => ({ ...trial.training, gradient_checkpointing })),
+    };
   };
   if (known && known.tokens !== null) return await valid(known.tokens);
 

@@ -1,13 +1,23 @@
-import { type ResolvedTraining, validationCount } from '@graft/peft-core/config';
+import {
+  optimizerSteps,
+  type ResolvedTraining,
+  rungsOf,
+  sweepSteps,
+  validationCount,
+} from '@graft/peft-core/config';
 
 /**
  * What a job trains at most: the tokens of its training file, a validation split included, times its epochs, or the part of them that
- * `max_steps` comes to. `examples`: lines of the file.
+ * `max_steps` comes to; of a sweep, of so many `trials`, the steps of all. `examples`: lines of the file.
  */
-export function plannedTokens(training: ResolvedTraining, examples: number, tokens: number): number {
-  const { n_epochs, batch_size, gradient_accumulation_steps, max_steps, validation_split } = training;
-  const trained = Math.max(1, examples - validationCount(examples, validation_split));
-  const stepsPerEpoch = Math.ceil(trained / (batch_size * gradient_accumulation_steps));
-  const epochs = max_steps === null ? n_epochs : Math.min(n_epochs, max_steps / stepsPerEpoch);
-  return Math.ceil(tokens * epochs);
+export function plannedTokens(
+  training: ResolvedTraining,
+  examples: number,
+  tokens: number,
+  trials = 0,
+): number {
+  const trained = Math.max(1, examples - validationCount(examples, training.validation_split));
+  const { steps, stepsPerEpoch } = optimizerSteps(trained, training);
+  const all = trials > 0 ? sweepSteps(trials, rungsOf(trials, steps, training.eval_steps)) : steps;
+  return Math.ceil((tokens * all) / stepsPerEpoch);
 }

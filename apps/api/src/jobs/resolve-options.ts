@@ -17,6 +17,10 @@ export interface JobOptions {
   /** What training goes on from: its configuration is one that this base model has. */
   startFrom: object | string | null;
   hasValidationFile: boolean;
+  /** Of a trial of a sweep: how many that has. */
+  trials?: number;
+  /** `peft` has been checked against the base model. */
+  isChecked?: boolean;
 }
 
 /**
@@ -31,8 +35,8 @@ export async function resolveOptions(
   exampleCount: number,
   model: Pick<LocalBaseModel, 'config' | 'tensors'> | null,
 ): Promise<ResolvedTraining> {
-  const { startFrom, ...given } = options;
+  const { startFrom, isChecked = false, ...given } = options;
   if (!model) return resolveTraining({ ...given, exampleCount });
-  if (startFrom === null) await checker.check(teamId, options.peft, model);
+  if (startFrom === null && !isChecked) await checker.check(teamId, options.peft, model);
   return resolveTraining({ ...given, exampleCount, contextLength: outlineOf(model.config).maxPositions });
 }

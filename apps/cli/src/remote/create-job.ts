@@ -27,6 +27,7 @@ export function addCreateJobVerb(jobs: Command): void {
       'graft jobs create --model smollm2-135m-instruct --data train.jsonl --suffix support --watch',
       `graft jobs create --model smollm2-135m-instruct --data file-… --peft @peft.json`,
       `graft jobs create --model smollm2-135m-instruct --data train.jsonl --training '{"base_dtype":"nf4"}'`,
+      `graft jobs create --model smollm2-135m-instruct --data train.jsonl --validation test.jsonl --sweep '{"r":[8,16]}'`,
     ],
     remote: true,
   });

@@ -13,6 +13,7 @@ import { addListVerb } from './adapters/checkpoints.ts';
 import { addCloneJobVerb } from './clone-job.ts';
 import { connect } from './connect.ts';
 import { addCreateJobVerb, jobPriorities } from './create-job.ts';
+import { addTrialsVerb } from './trials.ts';
 
 const statuses = [
   'validating_files',
@@ -37,7 +38,7 @@ export function addJobsVerbs(program: Command): void {
   const jobs = noun(
     program,
     'jobs',
-    'fine-tuning: create, clone, list, get, watch, cancel, pause, resume, priority, events, checkpoints, explain',
+    'fine-tuning: create, clone, list, get, watch, cancel, pause, resume, priority, events, checkpoints, trials, explain',
   );
   addCreateJobVerb(jobs);
   addCloneJobVerb(jobs);
@@ -165,6 +166,7 @@ export function addJobsVerbs(program: Command): void {
     });
 
   addListVerb(jobs, 'checkpoints');
+  addTrialsVerb(jobs);
 
   verb(jobs, {
     name: 'explain <id>',
@@ -217,6 +219,7 @@ function describeJob(job: FineTuningJob, { paint }: Output): string {
         'data',
         job.training_file + (job.validation_file === null ? '' : `, validation ${job.validation_file}`),
       ],
+      ['sweep', job.sweep ? `${JSON.stringify(job.sweep)}, see: graft jobs trials ${job.id}` : null],
       ['peft', JSON.stringify(job.peft)],
       ['training', JSON.stringify(job.training)],
       ...reasonLines(job.training, job.training_reasons).map((line, i): [string, string] => [

@@ -68,6 +68,25 @@ test('the verbs against a real service: from the first key to an adapter that an
   const here = await json(generate);
   assert.equal(there.choices[0].message.content, here.text);
 
+  // A sweep is a job like any other; its table tells which trial won, and its adapter answers.
+  const sweep = ['--sweep', '{"learning_rate":[0.001,0.01],"peft_type":["LORA","PROMPT_TUNING"]}'];
+  const tried = [...create, '--validation', 'train.jsonl', '--epochs', '3', ...sweep];
+  const told = await json(['estimate', ...tried.slice(2).filter((_, i) => i !== 4 && i !== 5)], ada);
+  // Six steps each: two to the first rung, from which one goes on.
+  assert.equal(told.steps, 4 * 2 + 4);
+  const best = /Succeeded in .*: (ft:tiny:research:sums:\w+)/.exec(
+    (await ok([...tried, '--watch'], ada)).stdout,
+  )?.[1];
+  const { data: all } = await json(['jobs', 'list', '--limit', '1'], ada);
+  const { data: trials } = await json(['jobs', 'trials', all[0].id], ada);
+  assert.deepEqual(trials.map(({ step }: { step: number }) => step).sort(), [2, 2, 2, 6]);
+  assert.equal(trials.filter(({ status }: { status: string }) => status === 'won').length, 1);
+  const rows = (await ok(['jobs', 'trials', all[0].id], ada)).stdout;
+  assert.match(rows, /^TRIAL +STATUS +METHOD +R +LEARNING RATE +STEP +LOSS AT 2 +LOSS AT 6$/m);
+  assert.match(rows, /^\d +won +\w+ +(\d+ +)?0\.01 +6 +[\d.]+ +[\d.]+$/m);
+  assert.match((await ok(['jobs', 'trials', jobs[0].id], ada)).stdout, /^This job is no sweep/);
+  assert.equal((await json(['chat', '--model', best!, '-m', '2+1=', '--max-tokens', '4'], ada)).model, best);
+
   // Uploaded, it is another adapter that answers the same, also under a tag that is moved to it.
   const upload = [
     'adapters',

@@ -117,7 +117,8 @@ test('jobs create uploads local files and sends what was asked for, and nothing 
   ];
   const more = ['--peft', '{"peft_type":"LORA","r":4}', '--training', '@training.json', '--suffix', 'demo'];
   const metadata = ['--metadata', 'owner=me', '--metadata', 'note=a=b'];
-  const ran = await runGraft([...args, ...more, ...metadata], { env: server.env, cwd: folder });
+  const sweep = ['--sweep', '{"learning_rate":[1e-4,1e-3]}'];
+  const ran = await runGraft([...args, ...more, ...metadata, ...sweep], { env: server.env, cwd: folder });
   assert.equal(ran.code, 0, ran.stderr);
   assert.match(ran.stdout, /Created ftjob-1; it is queued\.\nFollow it with: graft jobs watch ftjob-1/);
   assert.deepEqual(JSON.parse(server.requests.at(-1)?.body ?? ''), {
@@ -129,6 +130,7 @@ test('jobs create uploads local files and sends what was asked for, and nothing 
     method: { type: 'supervised', supervised: { hyperparameters: { n_epochs: 3 } } },
     peft: { peft_type: 'LORA', r: 4 },
     training: { max_seq_length: 512 },
+    sweep: { learning_rate: [1e-4, 1e-3] },
   });
 
   const plain = await runGraft(['jobs', 'create', '--model', 'base', '--data', 'file-7'], {

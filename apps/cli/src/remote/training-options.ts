@@ -12,6 +12,7 @@ export interface TrainingOptions extends FileOptions {
   learningRateMultiplier?: number;
   peft?: string;
   training?: string;
+  sweep?: string;
   startFrom?: string;
 }
 
@@ -32,6 +33,10 @@ export function takeTrainingOptions(command: Command): Command {
       '--training <json>',
       'more training options, or @file: {"max_seq_length": 512, "base_dtype": "nf4", …}',
     )
+    .option(
+      '--sweep <json>',
+      'values to try, the best of which are published, or @file: {"learning_rate": [1e-4, 1e-3], "r": [8, 16], "peft_type": …}; needs validation data',
+    )
     .option('--seed <n>', 'of order, start values and dropout', wholeNumber(0))
     .option(
       '--start-from <version>',
@@ -43,7 +48,7 @@ export function takeTrainingOptions(command: Command): Command {
 export function trainingParams(
   options: TrainingOptions,
 ): Omit<JobEstimateParams, 'training_file' | 'validation_file'> {
-  const { model, seed, peft, training, startFrom } = options;
+  const { model, seed, peft, training, sweep, startFrom } = options;
   return {
     model,
     ...(seed === undefined ? {} : { seed }),
@@ -52,6 +57,7 @@ export function trainingParams(
     // The API says what is wrong with it.
     ...(peft === undefined ? {} : { peft: jsonObjectArgument('--peft', peft) as object as PeftOptions }),
     ...(training === undefined ? {} : { training: jsonObjectArgument('--training', training) }),
+    ...(sweep === undefined ? {} : { sweep: jsonObjectArgument('--sweep', sweep) }),
   };
 }
 

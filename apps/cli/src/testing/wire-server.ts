@@ -261,7 +261,7 @@ export async function wireServer(t: TestContext): Promise<WireServer> {
       priority: 'normal',
       estimated_start: step === 0 ? 1_700_000_600 : null,
       estimated_start_latest: step === 0 ? 1_700_001_200 : null,
-      ...{ start_from: null, integrations: [] },
+      ...{ start_from: null, integrations: [], sweep: null },
       queue_position: step === 0 ? 2 : null,
     };
   }
@@ -373,10 +373,10 @@ const metric = (kind: JobMetric['kind'], step: number, loss: number): JobMetric 
   epoch: step / 2,
   loss,
   token_accuracy: 0.5,
-  learning_rate: 2e-4,
-  grad_norm: 1,
+  ...{ learning_rate: 2e-4, grad_norm: 1 },
   tokens: step * 100,
   tokens_per_second: 1_532,
+  ...{ trial: null, trial_step: null },
   created_at: 1_700_000_000,
 });
 

@@ -19,7 +19,12 @@ export function capabilitiesOf(
   const auto = resolvePrecision('auto', device);
   const [first = auto, ...others] = precisions ?? [auto, auto === 'bf16' ? 'fp32' : 'bf16'];
   return {
-    ...{ device: device.kind, threads: threads ?? threadCount(), precisions: [first, ...others] },
+    ...{
+      device: device.kind,
+      threads: threads ?? threadCount(),
+      precisions: [first, ...others],
+      sweeps: true,
+    },
     ...(memoryBytes === undefined ? {} : { memoryBytes }),
   };
 }

@@ -30,7 +30,9 @@ export async function startJob(
   { leaseSeconds = 5, pollMilliseconds = 200 }: { leaseSeconds?: number; pollMilliseconds?: number } = {},
 ): Promise<StartedJob> {
   // Only jobs for living workers are dispatched, and taken by those that have proved themselves.
-  const capabilities: WorkerCapabilities = { device: 'cpu', threads: 1, precisions: ['fp32', 'bf16'] };
+  const capabilities: WorkerCapabilities = {
+    ...{ device: 'cpu', threads: 1, precisions: ['fp32', 'bf16'], sweeps: true },
+  };
   const worker = { id: 'worker-test', address: null, hostname: 'test', pid: process.pid, slots: 50 };
   await registerWorker(services, { ...worker, capabilities });
   const health = new WorkerHealth({

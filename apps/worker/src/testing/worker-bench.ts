@@ -4,7 +4,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { parsePeftConfig, resolveTraining, type TrainingOptions } from '@graft/peft-core/config';
+import {
+  parsePeftConfig,
+  parseSweep,
+  resolveTraining,
+  type TrainingOptions,
+  trialsOf,
+} from '@graft/peft-core/config';
 import type { DatasetFormat } from '@graft/peft-core/examples';
 import { writeTinyModel } from '@graft/peft-core/testing';
 import {
@@ -34,6 +40,8 @@ export interface QueueOptions {
   format?: DatasetFormat;
   /** What training goes on from. */
   startFrom?: { id: string; modelName: string };
+  /** As in a request. */
+  sweep?: unknown;
   /** Lines of a validation file. */
   validation?: string;
 }
@@ -106,9 +114,12 @@ export async function openWorkerBench(
     const { format = 'text', validation, training = {} } = options;
     const { id: trainingFileId, examples } = await addFile(lines, format);
     const validationFileId = validation ? (await addFile(validation, format)).id : null;
-    const peft = parsePeftConfig(
-      options.peft ?? { peft_type: 'LORA', r: 4, target_modules: ['q_proj', 'v_proj'] },
-    );
+    const asked = options.peft ?? { peft_type: 'LORA', r: 4, target_modules: ['q_proj', 'v_proj'] };
+    const sweep = parseSweep(options.sweep);
+    const trials = sweep
+      ? trialsOf(sweep, { peft: asked, training, hyperparameters: {}, ofStart: null })
+      : [{ peft: parsePeftConfig(asked), training }];
+    const { peft } = trials[0]!;
     const { job: created } = await createJob(services, teamId, {
       keyId: null,
       model: options.model ?? 'tiny',
@@ -120,6 +131,7 @@ export async function openWorkerBench(
       hyperparameters: {},
       peft,
       training,
+      sweep: sweep && { grid: sweep, peft: asked, trials },
       metadata: null,
       startFrom: options.startFrom ?? null,
       requestHash: randomBytes(16).toString('hex'),
@@ -131,8 +143,14 @@ export async function openWorkerBench(
       leaseSeconds: 60,
       id: created.id,
     }))!;
-    const resolvedTraining = resolveTraining({ peft, training, exampleCount: examples });
-    return (await finishValidation(services, leaseOf(claimed), { ok: true, resolvedTraining }))!;
+    const resolved = trials.map((trial) =>
+      resolveTraining({
+        ...{ ...trial, exampleCount: examples, hasValidationFile: validation !== undefined },
+        ...(sweep && { trials: trials.length }),
+      }),
+    );
+    const outcome = { resolvedTraining: resolved[0]!, trials: sweep ? resolved : [] };
+    return (await finishValidation(services, leaseOf(claimed), { ok: true, ...outcome }))!;
   };
 
   return {

@@ -1,4 +1,5 @@
 import type { TrainRecord } from '@graft/peft-core';
+import type { TrialState } from '@graft/service';
 
 type Start = Extract<TrainRecord, { type: 'start' }>;
 type Step = Extract<TrainRecord, { type: 'step' }>;
@@ -13,10 +14,29 @@ export function tellsOf({ step, totalSteps }: Step): boolean {
 }
 
 export function startMessage(start: Start): string {
+  if (start.sweep) return sweepMessage(start, start.sweep.trials.length);
   const share = (100 * start.trainableParameters) / start.totalParameters;
   const training = `Training ${count(start.trainableParameters)} of ${count(start.totalParameters)} parameters (${share.toPrecision(2)} %)`;
   const from = start.resumedFrom === null ? '' : `, resumed from the checkpoint at step ${start.resumedFrom}`;
   return `${training} for ${count(start.totalSteps)} steps${from}`;
+}
+
+function sweepMessage({ totalSteps, resumedFrom }: Start, trials: number): string {
+  const from = resumedFrom === null ? '' : `, resumed from the checkpoint at step ${resumedFrom}`;
+  return `Trying ${trials} configurations in ${count(totalSteps)} steps${from}`;
+}
+
+/** What has happened to trials since `before`; null: nothing was told yet, and what a resumed sweep begins with is no news. */
+export function trialMessages(before: readonly TrialState[] | null, trials: readonly TrialState[]): string[] {
+  if (!before) return [];
+  return trials.flatMap(({ trial, status, rungs }, i) => {
+    if (status === before[i]!.status) return [];
+    const loss = rungs.at(-1)?.loss?.toFixed(4);
+    const measured = loss === undefined ? '' : `, validation loss ${loss} at its step ${rungs.at(-1)!.step}`;
+    if (status === 'won') return [`Trial ${trial} is the best${measured}`];
+    if (status === 'stopped') return [`Trial ${trial} stopped: others are better${measured}`];
+    return status === 'diverged' ? [`Trial ${trial} stopped: its loss is not a number`] : [];
+  });
 }
 
 /** Of a checkpoint that a job does not go on from, though it is newer than the one that it does. */
@@ -24,15 +44,18 @@ export function passedOverMessage({ step, reason }: Start['passedOver'][number])
   return `The checkpoint at step ${step} is not continued: ${reason}`;
 }
 
-export function stepMessage({ step, totalSteps, loss }: Step): string {
-  return `Step ${step}/${totalSteps}: training loss ${loss.toFixed(2)}`;
+const ofTrialText = ({ ofTrial }: Pick<Step, 'ofTrial'>): string =>
+  ofTrial ? ` (trial ${ofTrial.trial}, its step ${ofTrial.step})` : '';
+
+export function stepMessage({ step, totalSteps, loss, ...more }: Step): string {
+  return `Step ${step}/${totalSteps}${ofTrialText(more)}: training loss ${loss.toFixed(2)}`;
 }
 
-export function evaluationMessage({ step, loss, metrics }: Evaluation, totalSteps: number): string {
+export function evaluationMessage({ step, loss, metrics, ...more }: Evaluation, totalSteps: number): string {
   const measures = Object.entries(metrics).map(
     ([name, value]) => `, ${name.replaceAll('_', ' ')} ${value.toFixed(2)}`,
   );
-  return `Step ${step}/${totalSteps}: validation loss ${loss.toFixed(2)}${measures.join('')}`;
+  return `Step ${step}/${totalSteps}${ofTrialText(more)}: validation loss ${loss.toFixed(2)}${measures.join('')}`;
 }
 
 function count(value: number): string {

@@ -8,7 +8,9 @@ import {
   recordCheckpoint,
   recordMetrics,
   recordProgress,
+  recordTrials,
   resumeFromCheckpoint,
+  type TrialState,
 } from '@graft/service';
 import type { CheckpointKeeper } from './checkpoints/checkpoint-keeper.ts';
 import type { SnapshotKeeper } from './checkpoints/snapshot-keeper.ts';
@@ -20,8 +22,9 @@ import {
   startMessage,
   stepMessage,
   tellsOf,
+  trialMessages,
 } from './job-messages.ts';
-import { evaluationRow, rowsOf, stepRow } from './metric-rows.ts';
+import { evaluationRow, rowsOf, stepRow, sweepRows, trialOf } from './metric-rows.ts';
 
 /**
  * Writes what a trainer reports into the job's rows, in order. Metrics and progress are gathered and written at most
@@ -38,6 +41,8 @@ export class JobRecorder {
   #metrics: JobMetric[] = [];
   #progress: JobProgress | null = null;
   #totalSteps = 0;
+  /** What was last told of a sweep's trials. */
+  #told: readonly TrialState[] | null = null;
   #lastStep: Extract<TrainRecord, { type: 'step' }> | null = null;
   #lastEvaluation: Extract<TrainRecord, { type: 'evaluation' }> | null = null;
   #timer: NodeJS.Timeout | undefined;
@@ -73,6 +78,9 @@ export class JobRecorder {
         this.#eventOnce(kind, { level: 'warn', message, data: { step, try: record.try } });
         break;
       }
+      case 'trials':
+        this.#trials(record.trials);
+        break;
       case 'checkpoint':
         this.#checkpoint(record);
         break;
@@ -117,13 +125,13 @@ export class JobRecorder {
   }
 
   #start(record: Extract<TrainRecord, { type: 'start' }>): void {
-    const { resumedFrom, series, totalSteps } = record;
+    const { resumedFrom, series, totalSteps, sweep } = record;
     this.#totalSteps = totalSteps;
+    const rows = () => (sweep ? sweepRows(sweep.stretches) : series ? rowsOf(series) : []);
     this.#enqueue(() =>
-      this.#lease.write((db, lease) =>
-        resumeFromCheckpoint(db, lease, resumedFrom ?? 0, () => (series ? rowsOf(series) : [])),
-      ),
+      this.#lease.write((db, lease) => resumeFromCheckpoint(db, lease, resumedFrom ?? 0, rows)),
     );
+    if (sweep) this.#trials(sweep.trials);
     for (const passed of record.passedOver)
       this.#event({ level: 'warn', message: passedOverMessage(passed), data: { ...passed } });
     this.#event({ message: startMessage(record), data: startData(record) });
@@ -133,7 +141,7 @@ export class JobRecorder {
 
   #step(step: Extract<TrainRecord, { type: 'step' }>): void {
     this.#lastStep = step;
-    this.#metrics.push(stepRow(step));
+    this.#metrics.push({ ...stepRow(step), ...trialOf(step.ofTrial) });
     const { totalSteps, epoch, tokens, tokensPerSecond, secondsRemaining, loss } = step;
     this.#progress = { step: step.step, totalSteps, epoch, tokens, tokensPerSecond, secondsRemaining, loss };
     if (tellsOf(step)) this.#event({ type: 'metrics', message: stepMessage(step), data: stepData(step) });
@@ -146,9 +154,8 @@ export class JobRecorder {
   #evaluation(evaluation: Extract<TrainRecord, { type: 'evaluation' }>): void {
     this.#lastEvaluation = evaluation;
     const { step, loss, tokenAccuracy, metrics } = evaluation;
-    this.#metrics.push(
-      evaluationRow(evaluation, this.#lastStep?.step === step ? this.#lastStep.epoch : null),
-    );
+    const epoch = this.#lastStep?.step === step ? this.#lastStep.epoch : null;
+    this.#metrics.push({ ...evaluationRow(evaluation, epoch), ...trialOf(evaluation.ofTrial) });
     this.#event({
       type: 'metrics',
       message: evaluationMessage(evaluation, this.#totalSteps),
@@ -160,6 +167,12 @@ export class JobRecorder {
         valid_metrics: metrics,
       },
     });
+  }
+
+  #trials(trials: readonly TrialState[]): void {
+    this.#enqueue(() => this.#lease.write((db, lease) => recordTrials(db, lease, trials)));
+    for (const message of trialMessages(this.#told, trials)) this.#event({ message });
+    this.#told = trials;
   }
 
   #checkpoint({ step, dir, digest, bytes, seconds }: Extract<TrainRecord, { type: 'checkpoint' }>): void {

@@ -1,4 +1,5 @@
-import type { Job } from '@graft/service';
+import { trialName } from '@graft/peft-core/config';
+import type { Job, TrialState } from '@graft/service';
 import type { Device } from '../devices.ts';
 import type { CodeVersion } from './code-version.ts';
 import type { PreparedTraining } from './prepare-training.ts';
@@ -7,9 +8,15 @@ import type { PreparedTraining } from './prepare-training.ts';
 export async function lineageOf(
   job: Job,
   prepared: PreparedTraining,
-  made: { code: CodeVersion; device: Device },
+  made: {
+    code: CodeVersion;
+    device: Device;
+    sweep?: { trial: number; trials: readonly TrialState[] } | undefined;
+  },
 ): Promise<Record<string, unknown>> {
   const { base, trainingFile, validationFile, startFrom, request } = prepared;
+  const { sweep } = made;
+  const { peft, training } = sweep ? request.trials![sweep.trial - 1]! : request;
   const data = (file: typeof trainingFile) => ({ id: file.id, sha256: file.sha256, bytes: file.bytes });
   return {
     job_id: job.id,
@@ -17,11 +24,23 @@ export async function lineageOf(
     start_from: startFrom && { id: startFrom.id, model: startFrom.modelName, digest: startFrom.digest },
     training_file: data(trainingFile),
     validation_file: validationFile && data(validationFile),
-    seed: request.training.seed,
-    peft: request.peft,
-    training: request.training,
+    seed: training.seed,
+    peft,
+    training,
     hyperparameters: job.hyperparameters,
+    ...(sweep && { sweep: sweepOf(sweep, request) }),
     code: made.code,
     device: made.device.kind === 'gpu' ? made.device.name : 'cpu',
+  };
+}
+
+/** Which trial it is, and what all of them came to. */
+function sweepOf(
+  { trial, trials }: { trial: number; trials: readonly TrialState[] },
+  request: PreparedTraining['request'],
+) {
+  return {
+    trial,
+    trials: trials.map((each, i) => ({ ...each, configuration: trialName(request.trials![i]!) })),
   };
 }

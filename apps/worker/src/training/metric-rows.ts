@@ -1,5 +1,5 @@
 /** What a trainer measures, as rows of `job_metrics`. */
-import type { TrainRecord } from '@graft/peft-core';
+import type { OfTrial, SweepStretch, TrainRecord } from '@graft/peft-core';
 import type { MetricSeries } from '@graft/peft-core/checkpoints';
 import type { JobMetric } from '@graft/service';
 
@@ -17,6 +17,11 @@ export function stepRow(record: Step): JobMetric {
   };
 }
 
+/** Of a sweep: whose row it is, where it counts the steps of all trials. */
+export function trialOf(ofTrial: OfTrial | undefined): Pick<JobMetric, 'trial' | 'trialStep'> {
+  return ofTrial ? { trial: ofTrial.trial, trialStep: ofTrial.step } : {};
+}
+
 /** `epoch` of the training step that it follows. */
 export function evaluationRow({ step, loss, tokenAccuracy }: Evaluation, epoch: number | null): JobMetric {
   const ofTraining = { learningRate: null, gradNorm: null, tokens: null, tokensPerSecond: null };
@@ -24,10 +29,10 @@ export function evaluationRow({ step, loss, tokenAccuracy }: Evaluation, epoch: 
 }
 
 /** The rows that were written while the series was measured. */
-export function* rowsOf({ train, evaluation }: MetricSeries): Generator<JobMetric> {
+export function* rowsOf({ train, evaluation }: MetricSeries, firstStep = 1): Generator<JobMetric> {
   for (let i = 0; i < train.loss.length; i++) {
     yield stepRow({
-      step: i + 1,
+      step: firstStep + i,
       epoch: train.epoch[i]!,
       loss: train.loss[i]!,
       tokenAccuracy: numberOrNull(train.tokenAccuracy[i]!),
@@ -44,8 +49,15 @@ export function* rowsOf({ train, evaluation }: MetricSeries): Generator<JobMetri
       loss: evaluation.loss[i]!,
       tokenAccuracy: numberOrNull(evaluation.tokenAccuracy[i]!),
     };
-    yield evaluationRow(measured, train.epoch[step - 1] ?? null);
+    yield evaluationRow(measured, train.epoch[step - firstStep] ?? null);
   }
+}
+
+/** The same of a sweep. */
+export function* sweepRows(stretches: readonly SweepStretch[]): Generator<JobMetric> {
+  for (const { trial, offset, firstStep, series } of stretches)
+    for (const row of rowsOf(series, firstStep))
+      yield { ...row, step: offset + row.step, ...trialOf({ trial, step: row.step }) };
 }
 
 function numberOrNull(value: number): number | null {

@@ -8,7 +8,9 @@ import {
   findVersionById,
   getFile,
   type Job,
+  type JobTrial,
   type LocalBaseModel,
+  listTrials,
   type Services,
 } from '@graft/service';
 import { type Device, resolvePrecision } from '../devices.ts';
@@ -22,6 +24,8 @@ export interface PreparedTraining {
   validationFile: FileRecord | null;
   /** The adapter version that training goes on from. */
   startFrom: AdapterVersion | null;
+  /** Of a sweep; none of another job. */
+  trials: JobTrial[];
 }
 
 // While a base model is fetched, its progress becomes an event at most this often.
@@ -64,6 +68,8 @@ export async function prepareTraining(
   const startFrom = job.startFromId === null ? null : await versionOf(services, job, job.startFromId);
   const { resolvedTraining: training, peft } = job;
   const requirements = requirementsOf(job, training.precision, device);
+  const trials = job.sweep ? await listTrials(services, job.teamId, job.id) : [];
+  const { precision } = requirements;
   const request: TrainingRequest = {
     basePath: base.path,
     digestCache: base.digestCache,
@@ -71,7 +77,14 @@ export async function prepareTraining(
     trainingFile: await services.files.localPath(trainingFile, job.id),
     validationFile: validationFile && (await services.files.localPath(validationFile, job.id)),
     peft,
-    training: { ...training, precision: requirements.precision },
+    training: { ...training, precision },
+    trials:
+      trials.length > 0
+        ? trials.map(({ peft, resolvedTraining }) => ({
+            peft,
+            training: { ...resolvedTraining!, precision },
+          }))
+        : null,
     requirements,
     initialAdapter: startFrom && (await services.artifacts.localFolder(startFrom.artifact)),
     initialName: startFrom?.digest ?? null,
@@ -79,7 +92,7 @@ export async function prepareTraining(
     snapshotDir: join(staging, 'snapshots'),
     checkpoints,
   };
-  return { request, base, trainingFile, validationFile, startFrom };
+  return { request, base, trainingFile, validationFile, startFrom, trials };
 }
 
 /** As they were fixed at the job's first claim; for a job that has none yet, what this worker gives. */

@@ -2,7 +2,7 @@ import { readdir, rm, rmdir } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import type { TrainRecord } from '@graft/peft-core';
 import { GraftError } from '@graft/peft-core/config';
-import { isDatabaseAway, type Job, type Services } from '@graft/service';
+import { isDatabaseAway, type Job, type Services, type TrialState } from '@graft/service';
 import type { WorkerHealth } from '../health/worker-health.ts';
 import { faultOf, logFault } from '../processes/child-fault.ts';
 import { CheckpointKeeper } from './checkpoints/checkpoint-keeper.ts';
@@ -128,9 +128,11 @@ async function attempt(
     throw error;
   }
   if (interrupts.why) return { end: { type: 'stopped' }, publish: none };
-  const lineage = () => lineageOf(job, prepared, { code, device });
+  let trials: readonly TrialState[] = [];
+  const lineage = (trial?: number) =>
+    lineageOf(job, prepared, { code, device, sweep: trial === undefined ? undefined : { trial, trials } });
   recorder.snapshots = new SnapshotKeeper(lease, services, log, {
-    lineage,
+    lineage: () => lineage(),
     takeBack: (folder) => trainer.takeBack(folder),
     leaving: interrupts.leaving,
   });
@@ -143,6 +145,7 @@ async function attempt(
     kill: interrupts.kill,
     onRecord: (record) => {
       if (record.type === 'done') done = record;
+      if (record.type === 'trials') trials = record.trials;
       if (record.type === 'start') {
         parameters = { trainable: record.trainableParameters, total: record.totalParameters };
       }
@@ -158,9 +161,11 @@ async function attempt(
   const publish = async (): Promise<Publication> => {
     if (!done) throw new Error('The trainer finished without a result.');
     const { steps, trainedTokens, finalLoss, validationLoss, peakMemoryBytes, adapterDir, metrics } = done;
+    const { winner } = done;
+    if (winner) parameters = { trainable: winner.trainableParameters, total: winner.totalParameters };
     return {
       ...(await services.artifacts.publish(adapterDir)),
-      lineage: await lineage(),
+      lineage: await lineage(winner?.trial),
       // Shown to clients as they are, so named as on the wire.
       metrics: {
         steps,
@@ -173,6 +178,7 @@ async function attempt(
       },
       trainedTokens,
       trainingEnd: endOf(done),
+      ...(winner && { winner: prepared.trials[winner.trial - 1]! }),
     };
   };
   return { end, publish };

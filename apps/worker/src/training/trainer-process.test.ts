@@ -56,6 +56,7 @@ async function requestFor(
     validationFile: null,
     peft,
     training: { ...resolveTraining({ peft, exampleCount: 8 }), precision },
+    trials: null,
     requirements: { precision, threads, device: 'cpu', kernels: 'stock' },
     initialAdapter: null,
     initialName: null,

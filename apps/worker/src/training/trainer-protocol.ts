@@ -4,7 +4,7 @@
  */
 import type { AdapterVerification, Requirements, TrainRecord } from '@graft/peft-core';
 import type { CheckpointCandidate } from '@graft/peft-core/checkpoints';
-import type { PeftConfig, ResolvedTraining } from '@graft/peft-core/config';
+import type { PeftConfig, ResolvedTraining, SweepTrial } from '@graft/peft-core/config';
 import type { Precision } from '../devices.ts';
 
 /** One job, as plain data. All paths are absolute. */
@@ -20,6 +20,8 @@ export interface TrainingRequest {
   peft: PeftConfig;
   /** `precision` is what the trainer's process is started in. */
   training: ResolvedTraining & { precision: Precision };
+  /** Of a sweep, which tries these; the first of them is `peft` and `training`. */
+  trials: SweepTrial<ResolvedTraining>[] | null;
   /** What the job's numbers depend on besides: the same in all its attempts. */
   requirements: Requirements;
   /** Folder of the adapter that training goes on from, and its digest; null: fresh values. */
@@ -33,7 +35,10 @@ export interface TrainingRequest {
 }
 
 /** A finished job's files, which are loaded like any adapter and measured on the same data as the live model. */
-export type VerificationRequest = Omit<TrainingRequest, 'outputDir' | 'snapshotDir' | 'checkpoints'> & {
+export type VerificationRequest = Omit<
+  TrainingRequest,
+  'trials' | 'outputDir' | 'snapshotDir' | 'checkpoints'
+> & {
   adapterDir: string;
 };
 

@@ -69,14 +69,18 @@ async function trainAndReport(
   request: TrainingRequest,
   signal: AbortSignal,
 ): Promise<'finished' | 'stopped'> {
-  const { train, WarmModel } = await engine;
+  const { train, trainSweep, WarmModel } = await engine;
   const { openBaseModel } = await models;
   warm ??= new WarmModel();
-  const { basePath, digestCache, ...rest } = request;
+  const { basePath, digestCache, trials, peft, training, snapshotDir, ...rest } = request;
   const base = await openBaseModel(basePath, { digestCache });
+  const given = { ...rest, base, verify: true, signal, warm };
   try {
     let done = false;
-    for await (const record of train({ ...rest, base, verify: true, signal, warm })) {
+    const records = trials
+      ? trainSweep({ ...given, trials })
+      : train({ ...given, peft, training, snapshotDir: snapshotDir ?? null });
+    for await (const record of records) {
       send({ type: 'record', record });
       done = record.type === 'done';
       // One turn of the event loop, or a stop message would wait until the job's end.

@@ -28,10 +28,16 @@ export async function verifyEffect(
   done: Extract<TrainRecord, { type: 'done' }>,
   interrupts: JobInterrupts,
 ): Promise<{ end: TrainerOutcome; metrics: VerificationMetrics | null }> {
-  const { outputDir: _, snapshotDir: _snapshots, checkpoints: _kept, ...rest } = request;
+  const { outputDir: _, snapshotDir: _snapshots, checkpoints: _kept, trials, ...rest } = request;
+  const { peft, training } = done.winner && trials ? trials[done.winner.trial - 1]! : request;
   let verification: AdapterVerification | undefined;
   const end = await trainer.verify(
-    { ...rest, adapterDir: done.adapterDir },
+    {
+      ...rest,
+      peft,
+      training: { ...training, precision: rest.training.precision },
+      adapterDir: done.adapterDir,
+    },
     {
       stop: interrupts.stop,
       kill: interrupts.kill,

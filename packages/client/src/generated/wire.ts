@@ -410,6 +410,7 @@ export interface CloneFineTuningJob {
   integrations?: JobIntegration[] | null;
   peft?: PeftRequest;
   training?: TrainingOptions;
+  sweep?: Sweep | null;
 }
 
 export interface CompleteUpload {
@@ -638,6 +639,7 @@ export interface CreateFineTuningJob {
   integrations?: JobIntegration[] | null;
   peft?: PeftRequest;
   training?: TrainingOptions;
+  sweep?: Sweep | null;
 }
 
 export interface CreateInvitation {
@@ -931,6 +933,7 @@ export interface EstimateFineTuningJob {
   hyperparameters?: Hyperparameters;
   peft?: PeftRequest;
   training?: TrainingOptions;
+  sweep?: Sweep | null;
 }
 
 export interface File {
@@ -1145,8 +1148,10 @@ export interface FineTuningJob {
   /** Up to 16 pairs of text: keys of at most 64 characters, values of at most 512. */
   metadata: Record<string, string> | null;
   peft: PeftConfig;
-  /** The values used; as requested until the files are validated. */
+  /** The values used; as requested until the files are validated. Of a sweep as `peft`. */
   training: ResolvedTraining | TrainingOptions;
+  /** As requested; its trials are listed apart. Null: one configuration is trained. */
+  sweep: Sweep | null;
   /** Why the options of `training` that were left to Graft have their values, by option; null until the files are validated. */
   training_reasons: Record<string, string> | null;
   /** How far the files are read while the status is validating_files. */
@@ -1255,6 +1260,10 @@ export interface FineTuningJobMetric {
   /** Trained so far. */
   tokens: number | null;
   tokens_per_second: number | null;
+  /** Of a sweep, whose steps and tokens count those of all trials: whose it is. */
+  trial: number | null;
+  /** The step of its own. */
+  trial_step: number | null;
   /** Unix seconds. */
   created_at: number;
   /** With `resolution`: the steps that this one, the last of them, stands for, and their losses. */
@@ -1291,6 +1300,7 @@ export interface FineTuningJobOutlook {
 }
 
 export interface FineTuningJobProgress {
+  /** Of a sweep: of all its trials, as `tokens`. */
   step: number;
   total_steps: number;
   /** Training epochs done, a fraction included. */
@@ -1315,6 +1325,31 @@ export interface FineTuningJobTrainingEnd {
     metric: string;
     value: number;
   } | null;
+}
+
+export interface FineTuningJobTrial {
+  object: 'fine_tuning.job.trial';
+  trial: number;
+  /** waiting: it may go on; stopped: others were better at a rung; diverged: its loss was not a number; won: it is the one that is published. */
+  status: 'waiting' | 'running' | 'stopped' | 'diverged' | 'won';
+  /** Its own optimizer steps done. */
+  step: number;
+  /** Where it was compared with others. The last is the end of the winner. */
+  rungs: {
+    step: number;
+    /** Null: it was not a number. */
+    valid_loss: number | null;
+  }[];
+  peft: PeftConfig;
+  /** As of the job. */
+  training: ResolvedTraining | TrainingOptions;
+}
+
+export interface FineTuningJobTrialList {
+  object: 'list';
+  data: FineTuningJobTrial[];
+  /** Always false: a sweep has at most 32. */
+  has_more: boolean;
 }
 
 export interface FineTuningJobValidation {
@@ -1977,6 +2012,16 @@ export interface SignedOut {
   object: 'signed_out';
   /** Where the browser signs out at the provider. Null: nowhere. */
   end_session_url: string | null;
+}
+
+/** Each combination of these values is a trial, 2 to 32 in all. The worse ones by validation loss are stopped early, and the best adapter is published. */
+export interface Sweep {
+  /** Instead of `training.learning_rate`. Left out: what `training` says, or each method’s own. */
+  learning_rate?: number[];
+  /** Instead of `peft.r`, of methods that have a rank. The other options, `lora_alpha` too, stay. */
+  r?: number[];
+  /** PEFT methods: that of `peft` with its options, each other one as docs/methods.md gives it. */
+  peft_type?: ('LORA' | 'IA3' | 'LN_TUNING' | 'TRAINABLE_TOKENS' | 'SELECTIVE' | 'BOTTLENECK' | 'PROMPT_TUNING' | 'P_TUNING' | 'PREFIX_TUNING')[];
 }
 
 export interface Team {

@@ -13,6 +13,7 @@ import type {
   JobEvent,
   JobListParams,
   JobMetric,
+  TrialList,
 } from '../wire-objects.ts';
 import { AdapterDownload, type DownloadOptions } from './adapter-download.ts';
 import { type EventStreamOptions, streamJobEvents } from './job-event-stream.ts';
@@ -99,6 +100,11 @@ export class Jobs {
   /** Who worked on the job from when to when, oldest first, and what happens next: one page. */
   attempts(id: string, params: { limit?: number; after?: string } = {}): Promise<AttemptPage> {
     return this.#transport.json({ method: 'GET', path: `${jobPath(id)}/attempts`, query: params });
+  }
+
+  /** What a sweep tries, and how far each has come; empty for another job. */
+  trials(id: string): Promise<TrialList> {
+    return this.#transport.json({ method: 'GET', path: `${jobPath(id)}/trials` });
   }
 
   /**

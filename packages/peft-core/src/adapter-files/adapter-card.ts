@@ -1,4 +1,4 @@
-import type { PeftConfig } from '../config/index.ts';
+import { type PeftConfig, type SweepTrial, trialName } from '../config/index.ts';
 import { methodOf } from '../tuners/methods.ts';
 
 /** What a model card shows besides the config. All of it is optional; what is unknown is left out. */
@@ -11,7 +11,18 @@ export interface AdapterCard {
   labels?: readonly string[] | null;
   /** SHA-256 (hex) of the base model's weights. */
   baseDigest?: string | null;
+  /** The trials of the sweep that it was chosen from. */
+  trials?: readonly CardTrial[] | null;
 }
+
+type CardTrial = SweepTrial<{ learning_rate: number }> & {
+  trial: number;
+  status: string;
+  /** Optimizer steps. */
+  step: number;
+  /** Validation loss at each of these steps; null: it was not a number. */
+  rungs: readonly { step: number; loss: number | null }[];
+};
 
 /** The front matter's field for the digest of the base model's weights. PEFT, adapters and the Hub ignore keys that they do not know. */
 const digestKey = 'base_model_sha256';
@@ -41,7 +52,32 @@ ${rows([
   ['classes', card.labels ? `${card.labels.length}: ${card.labels.slice(0, 20).join(', ')}` : null],
 ])}
 
-${usage(peft, base, card.labels?.length ?? null)}`;
+${card.trials ? `${sweepOf(card.trials)}\n\n` : ''}${usage(peft, base, card.labels?.length ?? null)}`;
+}
+
+/** Every trial with its validation losses, as they were compared. */
+function sweepOf(trials: readonly CardTrial[]): string {
+  const ends = [...new Set(trials.flatMap(({ rungs }) => rungs.map(({ step }) => step)))].sort(
+    (a, b) => a - b,
+  );
+  const line = (cells: (string | number)[]) => `| ${cells.join(' | ')} |`;
+  const lines = trials.map((each) => {
+    const losses = ends.map((end) => {
+      const rung = each.rungs.find(({ step }) => step === end);
+      return rung ? (rung.loss?.toPrecision(4) ?? 'not a number') : '';
+    });
+    return line([each.trial, oneLine(trialName(each)), each.step, ...losses, each.status]);
+  });
+  const header = ['trial', 'what', 'steps', ...ends.map((end) => `loss at ${end}`), ''];
+  return [
+    '## The sweep it won',
+    '',
+    'Validation losses of each trial; the worse ones were stopped early.',
+    '',
+    line(header),
+    line(header.map(() => '---')),
+    ...lines,
+  ].join('\n');
 }
 
 const modelClasses: Record<PeftConfig['task_type'], string> = {

@@ -22,10 +22,21 @@ export {
 } from './peft-config.ts';
 export {
   defaultMaxSeqLength,
+  optimizerSteps,
   resolveTraining,
   type TrainingRequest,
   validationCount,
 } from './resolve-training.ts';
+export { type Rung, rungsOf, SHARED_ADAPTERS, sweepSteps } from './rungs.ts';
+export {
+  nameTrial,
+  parseSweep,
+  type Sweep,
+  SweepSchema,
+  type SweepTrial,
+  trialName,
+  trialsOf,
+} from './sweep.ts';
 export {
   type Hyperparameters,
   HyperparametersSchema,

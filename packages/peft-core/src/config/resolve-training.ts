@@ -1,6 +1,7 @@
 import { type Fault, throwFaults } from '../schema/check-fields.ts';
 import { leadingPositions, type PeftConfig } from '../tuners/methods.ts';
 import { automatic, fixed } from './automatic-training.ts';
+import { sweepEvalSteps } from './rungs.ts';
 import type { Hyperparameters, ResolvedTraining, TrainingOptions } from './training-options.ts';
 
 /** What `max_seq_length` is for a job that does not say. */
@@ -18,6 +19,8 @@ export interface TrainingRequest {
   hasValidationFile?: boolean;
   /** Tokens the base model can attend to, where known. */
   contextLength?: number;
+  /** Of a trial of a sweep: how many trials that has. */
+  trials?: number;
 }
 
 /**
@@ -66,14 +69,13 @@ export function resolveTraining(request: TrainingRequest): ResolvedTraining {
   }
   const split = training.validation_split ?? 0;
   if (!request.hasValidationFile && split === 0) {
-    for (const option of ['early_stopping_patience', 'load_best_model_at_end'] as const) {
-      if (training[option])
-        conflict(
-          `training.${option}`,
-          'needs validation data: give a validation file, or training.validation_split',
-        );
-    }
+    const needed = 'needs validation data: give a validation file, or training.validation_split';
+    for (const option of ['early_stopping_patience', 'load_best_model_at_end'] as const)
+      if (training[option]) conflict(`training.${option}`, needed);
+    if (request.trials) faults.push({ code: 'invalid_sweep', path: 'sweep', message: needed });
   }
+  if (request.trials && (training.early_stopping_patience ?? null) !== null)
+    conflict('training.early_stopping_patience', 'and sweep, which stops trials itself, exclude each other');
   throwFaults(faults);
 
   const trained = Math.max(1, exampleCount - validationCount(exampleCount, split));
@@ -84,14 +86,24 @@ export function resolveTraining(request: TrainingRequest): ResolvedTraining {
     automatic.batch_size.value(accumulation, trained);
   const epochs =
     training.n_epochs ?? fixed(hyperparameters.n_epochs) ?? automatic.n_epochs.value(exampleCount);
-  const stepsPerEpoch = Math.ceil(trained / (batch * accumulation));
-  const steps = Math.min(stepsPerEpoch * epochs, training.max_steps ?? Number.POSITIVE_INFINITY);
-  const evalSteps = training.eval_steps ?? automatic.eval_steps.value(stepsPerEpoch);
+  const { steps, stepsPerEpoch } = optimizerSteps(trained, {
+    ...{ n_epochs: epochs, batch_size: batch, gradient_accumulation_steps: accumulation },
+    max_steps: training.max_steps ?? null,
+  });
+  const evalSteps =
+    training.eval_steps ??
+    (request.trials ? sweepEvalSteps(request.trials, steps) : automatic.eval_steps.value(stepsPerEpoch));
   const patience = training.early_stopping_patience ?? null;
-  if (patience !== null && exampleCount > 0 && evalSteps >= steps) {
+  const measuring =
+    patience !== null
+      ? 'early_stopping_patience'
+      : request.trials && training.eval_steps !== undefined
+        ? 'a sweep'
+        : null;
+  if (measuring !== null && exampleCount > 0 && evalSteps >= steps) {
     conflict(
       'training.eval_steps',
-      `is ${evalSteps}${training.eval_steps === undefined ? ', one training epoch' : ''}, and the job has ${steps} steps: with early_stopping_patience it must be measured before the end`,
+      `is ${evalSteps}${training.eval_steps === undefined ? ', one training epoch' : ''}, and the job has ${steps} steps: with ${measuring} it must be measured before the end`,
     );
     throwFaults(faults);
   }
@@ -125,6 +137,19 @@ export function resolveTraining(request: TrainingRequest): ResolvedTraining {
     load_best_model_at_end: training.load_best_model_at_end ?? false,
     metric_for_best_model: metric,
     greater_is_better: training.greater_is_better ?? automatic.greater_is_better.value(metric),
+  };
+}
+
+/** Of a training on so many examples. */
+export function optimizerSteps(
+  examples: number,
+  training: Pick<ResolvedTraining, 'n_epochs' | 'batch_size' | 'gradient_accumulation_steps' | 'max_steps'>,
+): { steps: number; stepsPerEpoch: number } {
+  const { n_epochs: epochs, batch_size: batch, gradient_accumulation_steps: accumulation } = training;
+  const stepsPerEpoch = Math.ceil(examples / (batch * accumulation));
+  return {
+    steps: Math.min(stepsPerEpoch * epochs, training.max_steps ?? Number.POSITIVE_INFINITY),
+    stepsPerEpoch,
   };
 }
 

@@ -6,6 +6,7 @@ export type {
   Machine,
   TrainingEstimate,
 } from './estimate.ts';
+export { estimateSweep } from './estimate-sweep.ts';
 export { estimateTraining } from './estimate-training.ts';
 export { type FittingChange, fittingChanges } from './fitting-changes.ts';
 export { SampleGatherer } from './gather-sample.ts';

@@ -41,6 +41,16 @@ export function peakMemory(parts: JobParts): number {
   return engine + blocks + kept + largest * widened(parts) + adapter + slack * activationBytes(parts);
 }
 
+/** What an adapter holds that waits beside the one that is trained: its graph, values and Adam's two. */
+export function waitingMemory({
+  model,
+  trainedParameters,
+  kernels,
+}: Pick<JobParts, 'model' | 'trainedParameters' | 'kernels'>): number {
+  const { graph } = kernels ? KERNELS : STOCK;
+  return blockCount(model) * graph + 3 * FLOAT * trainedParameters;
+}
+
 /** The frozen weights as they are kept; and the largest of them as it is read, in float32. */
 function weightBytes({ model, storage }: Pick<JobParts, 'model' | 'storage'>) {
   let kept = storage === 'nf4' ? FLOAT * elementCount(NF4_TABLE.shape) : 0;

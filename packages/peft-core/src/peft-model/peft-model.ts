@@ -42,6 +42,8 @@ export interface PeftModel {
   fold: ((parameters: ParameterTensors) => ParameterTensors) | null;
   /** Modules whose matrices were declared as one. */
   stacks: readonly string[][];
+  /** The base's weights as they were declared, for other adapters on them. */
+  frozen: ReadonlyMap<string, FrozenWeight>;
   /** True when a tuner wraps this linear module. */
   wraps(module: string): boolean;
   /** What a method puts before the keys and values of an attention; null when it puts nothing there. */
@@ -73,10 +75,19 @@ export function declarePeftModel(
   form: AttachmentForm = 'folded',
   implementation: Implementation = 'stock',
 ): PeftModel {
-  const stacks = implementation === 'kernels' ? usableStacks(architecture, peft) : [];
-  const withHead = readsBaseHead(architecture, peft);
+  const { stacks, withHead } = baseForm(architecture, peft, implementation);
   const frozen = declareWeights(builder, architecture, storage, withHead, stacks);
   return { ...attachAdapter(builder, architecture, frozen, peft, { form, name: 'adapter' }), stacks };
+}
+
+/** Of the base's weights what depends on the adapter: those for which it is the same can share them. */
+export function baseForm(
+  architecture: Architecture,
+  peft: PeftConfig | null,
+  implementation: Implementation,
+): { stacks: string[][]; withHead: boolean } {
+  const stacks = implementation === 'kernels' ? usableStacks(architecture, peft) : [];
+  return { stacks, withHead: readsBaseHead(architecture, peft) };
 }
 
 /** Those of which every module is as it was, or has an update of low rank alone. */
@@ -250,6 +261,7 @@ export function attachAdapter(
       (_, i) => architecture.vocabularySize + i,
     ),
     stacks: [],
+    frozen,
     runtime,
     weight: (name, parameters) =>
       weightIn(

@@ -64,6 +64,7 @@ export async function writeFiles(run: TrainingRun, folder: string, step: number)
       trainedTokens: tokens[step - 1]!,
       finalLoss: loss[step - 1]!,
       validationLoss: validationOf(run)?.loss ?? null,
+      trials: options.trials ?? null,
     },
   });
   return files;

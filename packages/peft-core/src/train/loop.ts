@@ -34,11 +34,12 @@ export async function* train(options: TrainOptions): AsyncGenerator<TrainRecord>
   try {
     const run = await openRun(options, setup, warm);
     const { plan } = run;
+    const end = Math.min(plan.steps, options.until ?? plan.steps);
     yield startRecord(run);
     yield* advice(run, run.found);
 
     // A run that lost patience, and its process before it had written the files, is over when it goes on.
-    while (run.step < plan.steps && !run.best.isPatienceLost) {
+    while (run.step < end && !run.best.isPatienceLost) {
       if (signal?.aborted) {
         yield* checkpoint(run);
         yield { type: 'stopped', step: run.step };
@@ -56,6 +57,10 @@ export async function* train(options: TrainOptions): AsyncGenerator<TrainRecord>
 
     // The last checkpoint comes before the files: a crash while they are written loses nothing.
     yield* checkpoint(run);
+    if (options.until !== undefined) {
+      yield { type: 'stopped', step: run.step };
+      return;
+    }
     yield await finishRun(run);
   } catch (error) {
     // After a fault nothing is known of the session's state: the next job starts from a clean one.

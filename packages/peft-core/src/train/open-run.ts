@@ -1,7 +1,9 @@
 import { kernelSet, releaseMemory } from '@graft/tf-graph';
 import { type BatchPlan, planMeasuring, planTraining } from '../examples/index.ts';
+import { baseForm } from '../peft-model/peft-model.ts';
 import { sha256 } from '../sha256.ts';
 import { attach } from '../tuners/registry.ts';
+import type { AttachmentForm } from '../tuners/tuner.ts';
 import { type BaseStorage, baseStorage } from '../weights/base-storage.ts';
 import { loadWeights } from '../weights/load-weights.ts';
 import { CurveWatch, type Finding } from './advice/curve-watch.ts';
@@ -20,7 +22,13 @@ import type { TrainOptions } from './records.ts';
 import type { TrainingSetup } from './setup.ts';
 import { startValues } from './start-values.ts';
 import { StepClock } from './step-clock.ts';
-import { buildTrainProgram, GRAPH_OPTIONS, STATE, type TrainProgram } from './train-program.ts';
+import {
+  addTrainProgram,
+  buildTrainProgram,
+  GRAPH_OPTIONS,
+  STATE,
+  type TrainProgram,
+} from './train-program.ts';
 import type { WarmModel } from './warm-model.ts';
 
 /** A training run: what is fixed when it opens, and its progress. */
@@ -78,7 +86,7 @@ export async function openRun(
   const baseDigest = await base.digest();
   const compute = { plan, evaluation: measuring?.plan ?? null, precision, storage, baseDigest };
   const built = await openProgram(options, setup, compute, warm);
-  const identity = identityOf(options, setup, { baseDigest, precision });
+  const identity = identityOf(options, setup.data.digest, { baseDigest, precision });
   const { layout } = built.model;
   if (checkpoints) await makeFolder(checkpoints.dir);
   const { checkpoint, passedOver } = await adoptCheckpoint(
@@ -150,9 +158,9 @@ function bestAdapterIn({ step, state }: CheckpointState, { best }: BestModel): F
 }
 
 /** A checkpoint is another run's unless all of this is equal: then it would end with other bits. */
-function identityOf(
+export function identityOf(
   { base, training, peft, requirements, initialName, initialAdapter, initialParameters }: TrainOptions,
-  setup: TrainingSetup,
+  data: string,
   { baseDigest, precision }: { baseDigest: string; precision: Requirements['precision'] },
 ): string {
   // When checkpoints are written changes none of them.
@@ -173,7 +181,7 @@ function identityOf(
   return digestOf({
     version: CODE_VERSION,
     base: baseDigest,
-    data: setup.data.digest,
+    data,
     tokenizer: base.tokenizerFiles,
     peft,
     training: options,
@@ -184,9 +192,9 @@ function identityOf(
   });
 }
 
-/** The program with the base model's weights in it: an earlier job's, if that had the same base and shapes, or a new one. */
+/** The program with the base model's weights in it: an earlier one's, if that had the same base and shapes, or a new one. */
 function openProgram(
-  { base, peft, training, initialAdapter }: TrainOptions,
+  { base, peft, training, initialAdapter, sharesBase }: TrainOptions,
   { architecture, objective, data, layout }: TrainingSetup,
   compute: {
     plan: BatchPlan;
@@ -200,38 +208,26 @@ function openProgram(
   const { baseDigest, storage, precision } = compute;
   // An adapter's files hold what an encoder gave, not the encoder. Without one the forms are the same, and share a program.
   const encodes = attach(peft, architecture, 'trained').derive !== undefined;
-  const form = encodes && !initialAdapter ? 'trained' : 'folded';
+  const form: AttachmentForm = encodes && !initialAdapter ? 'trained' : 'folded';
   const grid = compute.plan.shape;
   const evaluationGrid = compute.evaluation?.shape ?? null;
-  const key = digestOf({
-    ...{
-      kernels: kernelSet(),
-      baseDigest,
-      peft,
-      form,
-      objective,
-      labels: data.labels,
-      grid,
-      evaluationGrid,
-      storage,
-      precision,
-    },
-    // The rest of `training` is fed to each step, so jobs that differ in it share a program.
-    options: GRAPH_OPTIONS.map((name) => training[name]),
-  });
-  return warm.open(key, async () => {
-    const spec = {
-      architecture,
-      objective,
-      peft,
-      form,
-      training,
-      storage,
-      precision,
-      implementation: implementationHere(),
-      grid,
-      evaluationGrid,
-    } as const;
+  const implementation = implementationHere();
+  const { labels } = data;
+  const { task_type: task } = peft;
+  const onBase = { kernels: kernelSet(), baseDigest, labels, task, storage, precision };
+  const keys = {
+    base: digestOf({ ...onBase, ...baseForm(architecture, peft, implementation) }),
+    program: digestOf({
+      ...{ ...onBase, peft, form, objective, grid, evaluationGrid },
+      // The rest of `training` is fed to each step, so jobs that differ in it share a program.
+      options: GRAPH_OPTIONS.map((name) => training[name]),
+    }),
+  };
+  const spec = {
+    ...{ architecture, objective, peft, form, training },
+    ...{ storage, precision, implementation, grid, evaluationGrid },
+  } as const;
+  const load = async () => {
     const built = buildTrainProgram(spec);
     // Before the weights come: the peak of what this process holds is what counts.
     releaseMemory();
@@ -244,7 +240,8 @@ function openProgram(
       built.program.close();
       throw error;
     }
-  });
+  };
+  return warm.open(keys, load, sharesBase ? (to, number) => addTrainProgram(spec, to, number) : undefined);
 }
 
 /** Has TensorFlow optimize the graph of a step on few positions, before a batch of many comes: the peak is what counts. */

@@ -1,14 +1,16 @@
 import type { PeftConfig, ResolvedTraining } from '../config/index.ts';
-import type { BaseModel, WrittenFile } from '../files.ts';
+import type { TrainingData } from '../examples/index.ts';
+import type { AdapterCard, BaseModel, WrittenFile } from '../files.ts';
 import type { Advice } from './advice/advice.ts';
 import type { Sharing } from './advice/sharing.ts';
 import type { CheckpointCandidate } from './checkpoints/manifest.ts';
 import type { MetricSeries } from './checkpoints/metric-series.ts';
 import type { PassedOver } from './checkpoints/read-checkpoint.ts';
-import type { WrittenCheckpoint } from './checkpoints/write-checkpoint.ts';
+import type { WrittenCheckpoint } from './checkpoints/write-whole.ts';
 import type { Measurement } from './evaluation.ts';
 import type { Metrics } from './objectives/metrics.ts';
 import type { Requirements } from './precision.ts';
+import type { SweepStretch, TrialRow, Winner } from './sweep/sweep-records.ts';
 import type { WarmModel } from './warm-model.ts';
 
 export interface TrainOptions {
@@ -36,12 +38,20 @@ export interface TrainOptions {
   initialName?: string | null;
   /** Start from a safetensors file that holds every trained parameter, encoders included, under its name in a PEFT model. */
   initialParameters?: string | null;
+  /** The examples of those files, where they are read already: as `peft` and `training` would have them. */
+  data?: TrainingData;
+  /** Stop after this step with a checkpoint, as if asked to. The adapter's files are written only without it. */
+  until?: number;
+  /** The sweep that the run was chosen from, for the adapter's README. */
+  trials?: AdapterCard['trials'];
   /** Measure the finished adapter even without validation data, so that `verifyAdapter` can compare its files with it. */
   verify?: boolean;
   /** Aborting ends training before the next step, with a checkpoint when `checkpointDir` is set. */
   signal?: AbortSignal;
   /** Keeps the loaded model between calls of one process. */
   warm?: WarmModel;
+  /** Goes on the weights of the warm model beside the adapters there, where it can. */
+  sharesBase?: boolean;
 }
 
 /** By `metric_for_best_model`. */
@@ -51,8 +61,14 @@ export interface BestEvaluation {
   value: number;
 }
 
+/** Of a sweep's record, whose step counts those of all trials: the trial's number, from 1, and the step of its own. */
+export interface OfTrial {
+  trial: number;
+  step: number;
+}
+
 /**
- * What `train` yields. Losses are in nats per labelled token, classified text or pair; for scored pairs they are squared
+ * What `train` yields, and `trainSweep`: its steps and tokens are those of all trials. Losses are in nats per labelled token, classified text or pair; for scored pairs they are squared
  * differences.
  */
 export type TrainRecord =
@@ -72,6 +88,8 @@ export type TrainRecord =
       passedOver: PassedOver[];
       precision: 'fp32' | 'bf16';
       sharing: Sharing;
+      /** Of a sweep: its trials, and instead of `series` what was measured of each, in order. */
+      sweep?: { trials: TrialRow[]; stretches: SweepStretch[] };
     }
   | {
       type: 'step';
@@ -87,10 +105,13 @@ export type TrainRecord =
       tokens: number;
       tokensPerSecond: number;
       secondsRemaining: number;
+      ofTrial?: OfTrial;
     }
-  | ({ type: 'evaluation'; step: number } & Measurement)
+  | ({ type: 'evaluation'; step: number; ofTrial?: OfTrial } & Measurement)
   /** The curve says that an option was chosen wrongly. One of each kind at most; a resumed run says again what it said before. */
   | ({ type: 'advice' } & Advice)
+  /** Of a sweep, whenever one of its trials has come to a rung or is out. */
+  | { type: 'trials'; trials: TrialRow[] }
   | ({ type: 'checkpoint'; step: number } & WrittenCheckpoint)
   /** The adapter of this step as its files, in a folder of their own; the reader takes the folder away. */
   | {
@@ -135,6 +156,8 @@ export type TrainRecord =
       /** The most that this process held at once since the run began. */
       peakMemoryBytes: number;
       files: WrittenFile[];
+      /** Of a sweep, whose steps are here those of its winner. */
+      winner?: Winner;
     };
 
 export type RecordOf<Type extends TrainRecord['type']> = Extract<TrainRecord, { type: Type }>;

@@ -38,7 +38,7 @@ export interface TrainingSetup {
 export async function setUpTraining(
   options: Pick<
     TrainOptions,
-    'base' | 'peft' | 'training' | 'trainingFile' | 'validationFile' | 'initialAdapter'
+    'base' | 'peft' | 'training' | 'trainingFile' | 'validationFile' | 'initialAdapter' | 'data'
   >,
 ): Promise<TrainingSetup> {
   const { base, peft } = options;
@@ -47,12 +47,14 @@ export async function setUpTraining(
   const check = options.initialAdapter ? checkFilesAgainstModel : checkAgainstModel;
   check(peft, base.config, base.tensors);
   const startLabels = await labelsOfStart(options);
-  const data = await readTrainingData({
-    ...options,
-    tokenizer: loadTokenizer(base.tokenizerFiles),
-    modelConfig: base.config,
-    headLabels: startLabels,
-  });
+  const data =
+    options.data ??
+    (await readTrainingData({
+      ...options,
+      tokenizer: loadTokenizer(base.tokenizerFiles),
+      modelConfig: base.config,
+      headLabels: startLabels,
+    }));
   checkBestMetric(options.training, data.format);
   checkMeasured(options.training, data);
   if (startLabels && data.labels !== startLabels)

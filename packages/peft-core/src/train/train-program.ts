@@ -14,6 +14,7 @@ import type { RandomState } from '../nn/dropout.ts';
 import type { FoldFunction } from '../peft-model/adapter-values.ts';
 import {
   adapterTensors,
+  attachAdapter,
   declarePeftModel,
   type ParameterTensors,
   type PeftModel,
@@ -86,6 +87,8 @@ export interface TrainProgram extends EvaluationProgram {
   update: Update;
   /** The adapter as its files hold it; null where that is what is trained. */
   fold: FoldFunction | null;
+  /** Declares more on its weights. */
+  builder: ProgramBuilder;
 }
 
 /** Names of the flat state variables, in the order of a checkpoint. */
@@ -113,17 +116,65 @@ function asLongAsNeeded<T>(
 }
 
 function trainProgram(spec: TrainProgramSpec, varies: boolean, eager: boolean): TrainProgram {
-  const { training, grid, objective } = spec;
   const builder = new ProgramBuilder();
   const model = declarePeftModel(
     ...([builder, spec.architecture, spec.peft, spec.storage, spec.form, spec.implementation] as const),
   );
+  const functions = defineTraining(builder, model, spec, varies, '');
+  const program = eager ? builder.buildEager() : builder.build();
+  return { program, model, objective: spec.objective, ...functions, varies, builder };
+}
+
+/**
+ * Another adapter on the base weights of a program, with functions of its own: number `number` of those that share them, whose own are
+ * the first. It holds `baseForm` and storage as that one has them. When it throws, nothing more can be added to that program.
+ */
+export function addTrainProgram(spec: TrainProgramSpec, to: TrainProgram, number: number): TrainProgram {
+  const { builder, program, model: first } = to;
+  const suffix = `#${number}`;
+  const { architecture, peft, form, objective } = spec;
+  const attached = attachAdapter(builder, architecture, first.frozen, peft, {
+    form,
+    name: `adapter${suffix}`,
+  });
+  const model = { ...attached, stacks: first.stacks };
+  const functions = defineTraining(builder, model, spec, to.varies, suffix);
+  builder.extend(program);
+  return { ...to, program: withSuffix(program, suffix), model, objective, ...functions };
+}
+
+/** The same program, in which an adapter that shares it finds its own variables under their names. */
+function withSuffix(program: Program, suffix: string): Program {
+  const own = (name: string) => name + suffix;
+  return {
+    add: (variables, functions) => program.add(variables, functions),
+    write: async (values) => {
+      for await (const [name, data] of values) await program.write([[own(name), data]]);
+    },
+    read: (names) => {
+      const values = program.read(names.map(own));
+      return new Map(names.map((name) => [name, values.get(own(name))!]));
+    },
+    run: (fn, feeds) => program.run(fn, feeds),
+    close: () => program.close(),
+  };
+}
+
+/** The variables that are trained, and the functions that do it. `suffix`: of their names. */
+function defineTraining(
+  builder: ProgramBuilder,
+  model: PeftModel,
+  spec: TrainProgramSpec,
+  varies: boolean,
+  suffix: string,
+): Pick<TrainProgram, 'update' | 'fold' | 'evaluate'> {
+  const { training, grid, objective } = spec;
   const adapter = model.adapter!;
   const flat = { shape: [model.layout.size] };
-  const expAvg = builder.variable({ name: 'exp_avg', ...flat });
-  const expAvgSq = builder.variable({ name: 'exp_avg_sq', ...flat });
+  const expAvg = builder.variable({ name: `exp_avg${suffix}`, ...flat });
+  const expAvgSq = builder.variable({ name: `exp_avg_sq${suffix}`, ...flat });
   const define: ProgramBuilder['function'] = (name, inputs, body) =>
-    builder.function(name, inputs, (given) => computing(spec, () => body(given)));
+    builder.function(name + suffix, inputs, (given) => computing(spec, () => body(given)));
 
   const scalar = { shape: [], dtype: 'float32' } as const;
   const stepInputs: StepInputs = { learning_rate: scalar, step_size: scalar, root_correction: scalar };
@@ -157,7 +208,7 @@ function trainProgram(spec: TrainProgramSpec, varies: boolean, eager: boolean): 
       });
       return { step };
     }
-    const sum = builder.variable({ name: 'gradient_sum', ...flat });
+    const sum = builder.variable({ name: `gradient_sum${suffix}`, ...flat });
     const accumulate = define('accumulate', passInputs, (inputs) => {
       const { loss, correct, gradients } = pass(inputs);
       sum.assign(tf.add(sum.read(), gradients));
@@ -180,8 +231,7 @@ function trainProgram(spec: TrainProgramSpec, varies: boolean, eager: boolean): 
     define('evaluate', batchInputs(objective, measured, varies), (inputs) =>
       evaluated(objective, { model, grid: measured, inputs }),
     );
-  const program = eager ? builder.buildEager() : builder.build();
-  return { program, model, objective, update, evaluate, fold, varies };
+  return { update, evaluate, fold };
 }
 
 /** The function `evaluate` alone, over a finished adapter (or the plain base model), in the precision it was trained in. */

@@ -27,6 +27,8 @@ export interface Method<Config extends MethodConfig = MethodConfig> {
   servedBy?: Record<string, (config: Config) => boolean>;
   /** Options of a usual configuration. docs/methods.md gives the number of parameters that it trains. */
   usual: Record<string, unknown>;
+  /** Those mean something on some models alone: a sweep over methods wants this one's own in the request. */
+  usualNeedsModel?: boolean;
   /**
    * Configurations with which the method learns examples/bike-shop. `languageModel` is for SmolLM2-135M: `npm run demo -- --method`
    * trains it, and expects `margin` more held-out points than the untrained model has. `classifier` is for MiniLM with

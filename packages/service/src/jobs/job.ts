@@ -5,9 +5,16 @@
  *   carries an older epoch changes nothing. Such a writer is *fenced*: it stops and writes nothing more.
  * - attempt: one claim of the job by a worker, for validation or training.
  * - requirements: what the first claim fixed of the machine, so that each attempt computes the same numbers.
+ * - sweep: a job that tries several configurations, its *trials*, and publishes the best of them.
  * - progress, metrics, checkpoint: what a worker reports while it holds the lease.
  */
-import type { Hyperparameters, PeftConfig, ResolvedTraining, TrainingOptions } from '@graft/peft-core/config';
+import type {
+  Hyperparameters,
+  PeftConfig,
+  ResolvedTraining,
+  Sweep,
+  TrainingOptions,
+} from '@graft/peft-core/config';
 import type { FittingChange, Machine, TrainingEstimate } from '@graft/peft-core/estimate';
 import type { Job as JobRow } from '../generated/client.ts';
 import type { JobIntegrationRequest } from '../integrations/integration.ts';
@@ -78,6 +85,13 @@ export interface JobProgress {
   loss?: number;
 }
 
+/** What a sweep was asked for. */
+export interface JobSweep {
+  grid: Sweep;
+  /** `peft` of the request; null: it had none. */
+  peft: unknown;
+}
+
 /** What a job comes to, told before it runs: on the worker that would start it best. */
 export interface JobEstimate extends TrainingEstimate {
   /** Whether one trainer of a live worker may hold as much; null: of none is that known. */
@@ -92,7 +106,7 @@ export interface JobEstimate extends TrainingEstimate {
   changes: FittingChange[];
 }
 
-/** How the training of a job ended that succeeded. */
+/** How the training of a job ended that succeeded: of a sweep, its winner's. */
 export interface TrainingEnd {
   /** The last optimizer step. */
   step: number;
@@ -164,11 +178,14 @@ export interface Job {
   validationFileId: string | null;
   method: string;
   hyperparameters: Hyperparameters;
+  /** Of a sweep: its first trial's, and from its end on the winner's. */
   peft: PeftConfig;
   /** As requested. */
   training: TrainingOptions;
   /** Every number fixed; null until the data were validated. */
   resolvedTraining: ResolvedTraining | null;
+  /** Null: it trains one configuration. Its trials are `listTrials`. */
+  sweep: JobSweep | null;
   metadata: Record<string, string> | null;
   /** Among the jobs of its team: -1 low, 0 normal, 1 high. */
   priority: number;

@@ -64,6 +64,7 @@ const large = [
   'validation_results',
   'job_metadata',
   'job_integrations',
+  'job_trials',
   'jobs',
   'files',
 ];

@@ -108,7 +108,8 @@ export async function createTestJob(
     leaseSeconds: 60,
     id: job.id,
   });
-  await finishValidation(services, leaseOf(claimed!), { ok: true, resolvedTraining });
+  const trials = (changes.sweep?.trials ?? []).map(() => resolvedTraining);
+  await finishValidation(services, leaseOf(claimed!), { ok: true, resolvedTraining, trials });
   const by = { keyId: team.keyId };
   if (state === 'cancelled') await cancelJob(services, team.id, job.id, by);
   if (state === 'paused') await pauseJob(services, team.id, job.id, by);

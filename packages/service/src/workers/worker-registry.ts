@@ -15,6 +15,8 @@ export interface WorkerCapabilities {
   memoryBytes?: number;
   /** Floating-point operations in a second of large matrix products, as measured there in some of its precisions. */
   flops?: Partial<Record<JobRequirements['precision'], number>>;
+  /** It trains sweeps. Absent: of a version before them, which does not get any (a trigger of `jobs`). */
+  sweeps?: true;
 }
 
 export interface WorkerInfo {

@@ -5,6 +5,7 @@ import {
   PeftConfigSchema,
   PeftRequestSchema,
   ResolvedTrainingSchema,
+  SweepSchema,
   TrainingOptionsSchema,
   trainingReasons,
 } from '@graft/peft-core/config';
@@ -33,6 +34,7 @@ namedSchemas.push(
   PeftConfigSchema,
   TrainingOptionsSchema,
   ResolvedTrainingSchema,
+  SweepSchema,
 );
 
 const MetadataSchema = Type.Unsafe<Record<string, string>>({
@@ -116,6 +118,7 @@ export const CreateJobSchema = named(
     ),
     peft: Type.Optional(documented(PeftRequestSchema)),
     training: Type.Optional(documented(TrainingOptionsSchema)),
+    sweep: Type.Optional(Type.Unsafe<unknown>({ ...nullable(ref(SweepSchema)), [parsedElsewhere]: true })),
   },
   {
     ...closed,
@@ -124,12 +127,15 @@ export const CreateJobSchema = named(
 );
 
 const { model, start_from, training_file, validation_file, ...more } = CreateJobSchema.properties;
-const { seed, method, hyperparameters, peft, training } = more;
+const { seed, method, hyperparameters, peft, training, sweep } = more;
 
 /** Of a new job what decides how much it comes to. */
 export const EstimateJobSchema = named(
   'EstimateFineTuningJob',
-  { model, start_from, training_file, validation_file, seed, method, hyperparameters, peft, training },
+  {
+    ...{ model, start_from, training_file, validation_file },
+    ...{ seed, method, hyperparameters, peft, training, sweep },
+  },
   closed,
 );
 
@@ -150,7 +156,7 @@ const statuses = [
 ] as const;
 
 const ProgressSchema = named('FineTuningJobProgress', {
-  step: Type.Integer(),
+  step: Type.Integer({ description: 'Of a sweep: of all its trials, as `tokens`.' }),
   total_steps: Type.Integer(),
   epoch: Type.Number({ description: 'Training epochs done, a fraction included.' }),
   tokens: Type.Integer({ description: 'Tokens trained so far.' }),
@@ -213,9 +219,14 @@ export const JobSchema = named('FineTuningJob', {
   integrations: Type.Array(ref(JobIntegrationSchema)),
   method: MethodSchema,
   metadata: nullable(MetadataSchema),
-  peft: ref(PeftConfigSchema),
+  peft: ref(PeftConfigSchema, {
+    description: 'Of a sweep: of its first trial, and once it has one, its winner.',
+  }),
   training: Type.Union([ref(ResolvedTrainingSchema), ref(TrainingOptionsSchema)], {
-    description: 'The values used; as requested until the files are validated.',
+    description: 'The values used; as requested until the files are validated. Of a sweep as `peft`.',
+  }),
+  sweep: nullable(ref(SweepSchema), {
+    description: 'As requested; its trials are listed apart. Null: one configuration is trained.',
   }),
   training_reasons: nullable(
     Type.Unsafe<Record<string, string>>({ type: 'object', additionalProperties: { type: 'string' } }),
@@ -314,6 +325,7 @@ export function toWireJob(job: Job, place: QueuePlace | null): Static<typeof Job
     peft: job.peft,
     training: resolvedTraining ?? job.training,
     training_reasons: resolvedTraining && trainingReasons(job, resolvedTraining),
+    sweep: job.sweep?.grid ?? null,
     validation: validation && {
       bytes: validation.bytes,
       total_bytes: validation.totalBytes,

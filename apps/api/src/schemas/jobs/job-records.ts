@@ -68,6 +68,10 @@ export const MetricSchema = named('FineTuningJobMetric', {
   grad_norm: nullable(Type.Number()),
   tokens: nullable(Type.Integer({ description: 'Trained so far.' })),
   tokens_per_second: nullable(Type.Number()),
+  trial: nullable(Type.Integer(), {
+    description: 'Of a sweep, whose steps and tokens count those of all trials: whose it is.',
+  }),
+  trial_step: nullable(Type.Integer({ description: 'The step of its own.' })),
   created_at: Time,
   stretch: Type.Optional(
     Type.Object(
@@ -216,6 +220,8 @@ export function toWireMetric(metric: StoredMetric | MetricStretch): Static<typeo
     grad_norm: metric.gradNorm ?? null,
     tokens: metric.tokens ?? null,
     tokens_per_second: metric.tokensPerSecond ?? null,
+    trial: metric.trial ?? null,
+    trial_step: metric.trialStep ?? null,
     created_at: unixSeconds(metric.createdAt),
     ...(stretch && {
       stretch: {

@@ -81,11 +81,11 @@ class Growing<Names extends readonly string[]> {
   }
 }
 
-/** For a safetensors file: `train.loss`, `evaluation.step`, … */
-export function tensorsOf(series: MetricSeries): TensorToWrite[] {
+/** For a safetensors file: `train.loss`, `evaluation.step`, …, behind `prefix` where several are in one. */
+export function tensorsOf(series: MetricSeries, prefix = ''): TensorToWrite[] {
   const tensors = (kind: string, columns: Record<string, Float64Array>) =>
     Object.entries(columns).map(([name, data]) => ({
-      name: `${kind}.${name}`,
+      name: `${prefix}${kind}.${name}`,
       shape: [data.length],
       dtype: 'F64' as const,
       data,
@@ -94,10 +94,10 @@ export function tensorsOf(series: MetricSeries): TensorToWrite[] {
 }
 
 /** The series in a file that `tensorsOf` was written to. */
-export async function readSeries(file: SafetensorsFile): Promise<MetricSeries> {
+export async function readSeries(file: SafetensorsFile, prefix = ''): Promise<MetricSeries> {
   const read = async <Names extends readonly string[]>(kind: string, names: Names) => {
     const values = new Map<string, Float64Array>();
-    for (const name of names) values.set(name, (await file.read(`${kind}.${name}`)) as Float64Array);
+    for (const name of names) values.set(name, (await file.read(`${prefix}${kind}.${name}`)) as Float64Array);
     return columnsOf(names, (name) => values.get(name)!);
   };
   return { train: await read('train', TRAIN), evaluation: await read('evaluation', EVALUATION) };

@@ -5,6 +5,7 @@ import type { AdapterLayout } from '../../peft-model/adapter-layout.ts';
 import { readPatiently, systemCode } from './durable-files.ts';
 import {
   type CheckpointCandidate,
+  type Manifest,
   METRICS_FILE,
   reasonOf,
   STATE_FILE,
@@ -23,8 +24,7 @@ export interface PassedOver {
 
 /**
  * The first candidate that is whole and belongs to `identity`; null when none is. `parts` are the names of the flat vectors.
- * What the storage fails to give is read again for some seconds; then it throws `checkpoint_unreadable`, a fault of the
- * environment: a checkpoint that cannot be read here is no reason to go back to one before it.
+ * Throws as `adoptNewest` does.
  */
 export async function adoptCheckpoint(
   candidates: readonly CheckpointCandidate[],
@@ -33,12 +33,28 @@ export async function adoptCheckpoint(
   identity: string,
   waits?: readonly number[],
 ): Promise<{ checkpoint: CheckpointState | null; passedOver: PassedOver[] }> {
+  return await adoptNewest(
+    candidates,
+    (candidate) => readCheckpoint(candidate, layout, parts, identity),
+    waits,
+  );
+}
+
+/**
+ * What `read` makes of the first candidate that can be gone on from; null when none can. What the storage fails to give is read again
+ * for some seconds; then it throws `checkpoint_unreadable`, a fault of the environment: a checkpoint that cannot be read here is no
+ * reason to go back to one before it.
+ */
+export async function adoptNewest<T>(
+  candidates: readonly CheckpointCandidate[],
+  read: (candidate: CheckpointCandidate) => Promise<T>,
+  waits?: readonly number[],
+): Promise<{ checkpoint: T | null; passedOver: PassedOver[] }> {
   const passedOver: PassedOver[] = [];
   for (const candidate of candidates) {
     const { step } = candidate;
     try {
-      const read = () => readCheckpoint(candidate, layout, parts, identity);
-      return { checkpoint: await readPatiently(read, waits), passedOver };
+      return { checkpoint: await readPatiently(() => read(candidate), waits), passedOver };
     } catch (error) {
       const reason = reasonOf(error);
       if (reason !== null) {
@@ -57,16 +73,21 @@ export async function adoptCheckpoint(
   return { checkpoint: null, passedOver };
 }
 
+/** The manifest of a checkpoint that is whole. Throws `Unusable` for another run's. */
+export async function verifyOwn(candidate: CheckpointCandidate, identity: string): Promise<Manifest> {
+  const manifest = await verifyCheckpoint(candidate);
+  if (manifest.identity !== identity)
+    throw new Unusable('it is of other data or options, another base model, or was computed otherwise');
+  return manifest;
+}
+
 async function readCheckpoint(
   candidate: CheckpointCandidate,
   layout: Pick<AdapterLayout, 'entries' | 'size'>,
   parts: readonly string[],
   identity: string,
 ): Promise<CheckpointState> {
-  const manifest = await verifyCheckpoint(candidate);
-  if (manifest.identity !== identity)
-    throw new Unusable('it is of other data or options, another base model, or was computed otherwise');
-  const { step, trainedTokens } = manifest;
+  const { step, trainedTokens } = await verifyOwn(candidate, identity);
   const metrics = await readSafetensors(path.join(candidate.dir, METRICS_FILE));
   const series = await readSeries(metrics).finally(() => metrics.close());
   const file = await readSafetensors(path.join(candidate.dir, STATE_FILE));

@@ -1,22 +1,9 @@
-import { randomBytes } from 'node:crypto';
-import { mkdir, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
-import { GraftError } from '../../errors.ts';
 import { writeSafetensors } from '../../files.ts';
 import type { AdapterLayout } from '../../peft-model/adapter-layout.ts';
-import { sha256 } from '../../sha256.ts';
-import { syncPath, systemCode, writeNewFile } from './durable-files.ts';
-import {
-  CODE_VERSION,
-  folderOfStep,
-  MANIFEST_FILE,
-  MANIFEST_VERSION,
-  type Manifest,
-  METRICS_FILE,
-  manifestText,
-  STATE_FILE,
-} from './manifest.ts';
+import { type Manifest, METRICS_FILE, STATE_FILE } from './manifest.ts';
 import { type MetricSeries, tensorsOf } from './metric-series.ts';
+import { type WrittenCheckpoint, writeWhole } from './write-whole.ts';
 
 /** Name of the adapter's vector at the best evaluation, which a run that is to publish it keeps beside its state. */
 export const BEST_ADAPTER = 'best_adapter';
@@ -31,36 +18,17 @@ export interface CheckpointState {
   series: MetricSeries;
 }
 
-export interface WrittenCheckpoint {
-  dir: string;
-  /** SHA-256 of its manifest, which has those of all its files. */
-  digest: string;
-  /** Of all its files. */
-  bytes: number;
-  /** How long writing took. */
-  seconds: number;
-}
-
-/**
- * Writes `<folder>/step-<n>` so that it is there whole or not at all: under a random name, every file synced, the manifest
- * last, then the folder; renamed; `folder` synced. `folder` is this run's own and exists: nobody else writes there, and a
- * run that lost it, because it lost its job, does not make it again. Removes nothing. Throws `checkpoint_unwritable` for a
- * fault of the storage.
- */
+/** Writes `<folder>/step-<n>` as `writeWhole` does. Throws `checkpoint_unwritable`. */
 export async function writeCheckpoint(
   folder: string,
   { step, trainedTokens, state, series }: CheckpointState,
   layout: Pick<AdapterLayout, 'views'>,
   identity: string,
 ): Promise<WrittenCheckpoint> {
-  const began = performance.now();
-  const dir = path.join(folder, folderOfStep(step));
-  const temporary = `${dir}.tmp-${randomBytes(8).toString('hex')}`;
   const tensors = [...state].flatMap(([part, flat]) =>
     [...layout.views(flat)].map(([name, tensor]) => ({ name: `${part}.${name}`, ...tensor })),
   );
-  try {
-    await mkdir(temporary);
+  return await writeWhole(folder, { identity, step, trainedTokens }, async (temporary) => {
     const files: Manifest['files'] = {};
     for (const [name, content] of [
       [STATE_FILE, tensors],
@@ -69,29 +37,6 @@ export async function writeCheckpoint(
       const { bytes, sha256: digest } = await writeSafetensors(path.join(temporary, name), content);
       files[name] = { bytes, sha256: digest };
     }
-    const manifest: Manifest = {
-      version: MANIFEST_VERSION,
-      codeVersion: CODE_VERSION,
-      ...{ identity, step, trainedTokens, files },
-    };
-    const text = manifestText(manifest);
-    await writeNewFile(path.join(temporary, MANIFEST_FILE), text);
-    await syncPath(temporary);
-    await rename(temporary, dir);
-    await syncPath(folder);
-    const bytes = Object.values(files).reduce((sum, file) => sum + file.bytes, text.length);
-    return { dir, digest: sha256(text), bytes, seconds: (performance.now() - began) / 1000 };
-  } catch (error) {
-    await rm(temporary, { recursive: true, force: true }).catch(() => {});
-    const code = systemCode(error);
-    if (code === null) throw error;
-    throw new GraftError(
-      'checkpoint_unwritable',
-      `the checkpoint of step ${step} cannot be written (${code})`,
-      {
-        fault: 'environment',
-        cause: error,
-      },
-    );
-  }
+    return files;
+  });
 }

@@ -65,6 +65,7 @@ export const selectiveMethod: Method<SelectiveConfig> = {
   paper: 'https://arxiv.org/abs/2106.10199',
   library: null,
   usual: { layers: [30, 31] },
+  usualNeedsModel: true,
   trials: {
     languageModel: {
       options: { layers: [24, 25, 26, 27, 28, 29], kinds: ['attention', 'mlp'] },

@@ -40,6 +40,7 @@ export const trainableTokensMethod: Method<TrainableTokensConfig> = {
   paper: 'https://huggingface.co/docs/peft/package_reference/trainable_tokens',
   library: 'HF PEFT',
   usual: { token_indices: [0, 1, 2, 3] },
+  usualNeedsModel: true,
   trials: {
     languageModel: {
       // The tokens of the ten answers, the end of a turn, and the roles.

@@ -34,7 +34,7 @@ export class TrackerError extends Error {
 
 /** A point as numbers by the names that Hugging Face's Trainer gives them. */
 export function valuesOf(point: StoredMetric): Record<string, number> {
-  const { kind, loss, tokenAccuracy, learningRate, gradNorm, tokens, tokensPerSecond, epoch } = point;
+  const { kind, loss, tokenAccuracy, learningRate, gradNorm, tokens, tokensPerSecond, epoch, trial } = point;
   const named =
     kind === 'train'
       ? {
@@ -45,8 +45,9 @@ export function valuesOf(point: StoredMetric): Record<string, number> {
           'train/tokens': tokens,
           'train/tokens_per_second': tokensPerSecond,
           'train/epoch': epoch,
+          'train/trial': trial,
         }
-      : { 'eval/loss': loss, 'eval/token_accuracy': tokenAccuracy };
+      : { 'eval/loss': loss, 'eval/token_accuracy': tokenAccuracy, 'eval/trial': trial };
   const numbers = Object.entries(named).filter((entry): entry is [string, number] =>
     Number.isFinite(entry[1]),
   );
@@ -67,6 +68,7 @@ export function configOf(job: Job): Record<string, string | number | boolean> {
   add('training_file', job.trainingFileId);
   add('validation_file', job.validationFileId);
   add('seed', job.seed);
+  add('sweep', job.sweep?.grid);
   for (const [name, value] of Object.entries(job.peft)) add(`peft.${name}`, value);
   for (const [name, value] of Object.entries(job.resolvedTraining ?? job.training))
     add(`training.${name}`, value);

@@ -15,6 +15,9 @@ export interface JobMetric {
   /** Cumulative. */
   tokens: number | null;
   tokensPerSecond: number | null;
+  /** Of a sweep, whose steps count those of all trials: the trial's number, and the step of its own. */
+  trial?: number | null;
+  trialStep?: number | null;
 }
 
 /** Replaces the running job's progress. False: fenced. */
@@ -33,11 +36,12 @@ export async function recordProgress(
 /** SQL: metrics that are a parameter, as JSON, into the table; one that is there already is overwritten if it differs. */
 const upsert = (teamId: string, jobId: string, json: string, from = '') => `
   INSERT INTO job_metrics AS old (team_id, job_id, kind, step, epoch, loss, token_accuracy, learning_rate, grad_norm,
-                                  tokens, tokens_per_second)
+                                  tokens, tokens_per_second, trial, trial_step)
   SELECT ${teamId}, ${jobId}, m.kind, m.step, m.epoch, m.loss, m."tokenAccuracy", m."learningRate",
-         m."gradNorm", m.tokens, m."tokensPerSecond"
+         m."gradNorm", m.tokens, m."tokensPerSecond", m.trial, m."trialStep"
   FROM ${from} jsonb_to_recordset(${json}::jsonb) AS m(kind text, step int, epoch float8, loss float8,
-    "tokenAccuracy" float8, "learningRate" float8, "gradNorm" float8, tokens bigint, "tokensPerSecond" float8)
+    "tokenAccuracy" float8, "learningRate" float8, "gradNorm" float8, tokens bigint, "tokensPerSecond" float8,
+    trial int, "trialStep" int)
   ON CONFLICT (team_id, job_id, kind, step) DO UPDATE SET
     epoch = excluded.epoch, loss = excluded.loss, token_accuracy = excluded.token_accuracy,
     learning_rate = excluded.learning_rate, grad_norm = excluded.grad_norm, tokens = excluded.tokens,

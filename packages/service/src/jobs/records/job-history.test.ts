@@ -40,6 +40,7 @@ const train = (step: number, loss = 1 / step): JobMetric => ({
   gradNorm: 1.5,
   tokens: 3_000_000_000 + step,
   tokensPerSecond: 123.5,
+  ...{ trial: null, trialStep: null },
 });
 
 test('who reads events on behind the last one misses none that was written at the same time', async () => {

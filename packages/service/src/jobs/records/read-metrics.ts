@@ -19,7 +19,7 @@ export interface MetricStretch extends StoredMetric {
 
 const columns = `m.kind, m.step, m.epoch, m.loss, m.token_accuracy AS "tokenAccuracy", m.learning_rate AS "learningRate",
   m.grad_norm AS "gradNorm", m.tokens::float8 AS tokens, m.tokens_per_second AS "tokensPerSecond",
-  m.created_at AS "createdAt"`;
+  m.trial, m.trial_step AS "trialStep", m.created_at AS "createdAt"`;
 
 /**
  * The metrics of the next `limit` steps behind `afterStep`, ascending. A step may have two, of training and of evaluation,
@@ -52,8 +52,8 @@ export async function readMetrics(
 }
 
 /**
- * The series behind `afterStep` in at most `resolution` stretches of equal width for each kind of metric, ascending. Postgres
- * sums up, so that a million steps are no more to read than a thousand.
+ * The series behind `afterStep` in at most `resolution` stretches of equal width for each kind of metric, ascending; of a sweep cut
+ * where another trial begins. Postgres sums up, so that a million steps are no more to read than a thousand.
  */
 export async function readMetricStretches(
   { sql }: Database,
@@ -63,13 +63,13 @@ export async function readMetricStretches(
 ): Promise<MetricStretch[]> {
   const { rows } = await sql.query<StoredMetric & MetricStretch['stretch']>(
     `WITH series AS (
-       SELECT kind, step, loss FROM job_metrics WHERE team_id = $1 AND job_id = $2 AND step > $3
+       SELECT kind, step, loss, trial FROM job_metrics WHERE team_id = $1 AND job_id = $2 AND step > $3
      ), range AS (
        SELECT min(step)::bigint AS low, (max(step)::bigint - min(step)) / $4 + 1 AS width FROM series
      ), stretches AS (
        SELECT kind, min(step) AS "firstStep", max(step) AS "lastStep", count(*)::int AS count,
               min(loss) AS "lossMin", max(loss) AS "lossMax", avg(loss) AS "lossMean"
-       FROM series, range GROUP BY kind, (step - low) / width
+       FROM series, range GROUP BY kind, trial, (step - low) / width
      )
      SELECT ${columns}, s."firstStep", s."lastStep", s.count, s."lossMin", s."lossMax", s."lossMean"
      FROM stretches s

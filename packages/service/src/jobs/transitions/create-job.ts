@@ -3,6 +3,7 @@ import {
   GraftError,
   type Hyperparameters,
   type PeftConfig,
+  type SweepTrial,
   type TrainingOptions,
 } from '@graft/peft-core/config';
 import { insertAudit } from '../../audit/insert-audit.ts';
@@ -15,8 +16,9 @@ import { actorOf } from '../../keys/verify-api-key.ts';
 import { currentTraceparent } from '../../observe/tracing.ts';
 import { readQuota, type TeamQuota } from '../../teams/team-quota.ts';
 import { admitJob, inQuota, limitsJobs } from '../../teams/within-quota.ts';
-import { type Job, jobOf, type Priority, priorities } from '../job.ts';
+import { type Job, type JobSweep, jobOf, type Priority, priorities } from '../job.ts';
 import { insertEvent } from '../records/job-event.ts';
+import { insertTrials } from '../records/job-trial.ts';
 
 export interface NewJob {
   /** The API key that asks. */
@@ -34,6 +36,8 @@ export interface NewJob {
   hyperparameters: Hyperparameters;
   peft: PeftConfig;
   training: TrainingOptions;
+  /** What is asked for, and the trials that it makes; `peft` is then the first one's. Default: none. */
+  sweep?: (JobSweep & { trials: readonly SweepTrial[] }) | null;
   metadata: Record<string, string> | null;
   /** Default: normal. */
   priority?: Priority | undefined;
@@ -94,7 +98,7 @@ async function create(
   await checkFile(tx, teamId, input.trainingFileId, 'training_file');
   if (input.validationFileId) await checkFile(tx, teamId, input.validationFileId, 'validation_file');
   if (input.startFrom) await holdVersion(tx, teamId, input.startFrom);
-  const { startFrom = null, integrations = [] } = input;
+  const { startFrom = null, integrations = [], sweep = null } = input;
 
   const row = await tx.job.create({
     data: {
@@ -111,6 +115,7 @@ async function create(
       hyperparameters: json(input.hyperparameters),
       peft: json(input.peft),
       training: json(input.training),
+      sweep: sweep ? json({ grid: sweep.grid, peft: sweep.peft }) : Prisma.DbNull,
       metadata: input.metadata ?? Prisma.DbNull,
       priority: priorities[input.priority ?? 'normal'],
       startFromId: startFrom?.id ?? null,
@@ -121,6 +126,7 @@ async function create(
     },
   });
   const job = jobOf(row);
+  await insertTrials(tx, job, sweep?.trials ?? []);
   if (integrations.length > 0) {
     await tx.jobIntegration.createMany({
       data: integrations.map((settings) => ({

@@ -5,12 +5,20 @@ import { enterTrainedTokens, tokensOfJob } from '../../usage/enter-usage.ts';
 import { tellOutbox } from '../../webhooks/tell-outbox.ts';
 import type { Job, JobError, TrainingEnd } from '../job.ts';
 import { insertEvent } from '../records/job-event.ts';
+import type { JobTrial } from '../records/job-trial.ts';
 import { changeJob } from './change-job.ts';
 import { endAttempt } from './job-attempts.ts';
 
 /** How a job ends. */
 export type Ending =
-  | { state: 'succeeded'; fineTunedModel: string; trainedTokens: number; trainingEnd: TrainingEnd | null }
+  | {
+      state: 'succeeded';
+      fineTunedModel: string;
+      trainedTokens: number;
+      trainingEnd: TrainingEnd | null;
+      /** Of a sweep: whose configuration becomes the job's. */
+      winner: Pick<JobTrial, 'peft' | 'resolvedTraining'> | null;
+    }
   | { state: 'failed'; error: JobError }
   | { state: 'cancelled' };
 
@@ -57,12 +65,18 @@ function resultOf(ending: Ending): Prisma.Sql {
   switch (ending.state) {
     case 'succeeded':
       return Prisma.sql`fine_tuned_model = ${ending.fineTunedModel}, trained_tokens = ${ending.trainedTokens},
-        training_end = ${ending.trainingEnd && JSON.stringify(ending.trainingEnd)}::jsonb`;
+        training_end = ${ending.trainingEnd && JSON.stringify(ending.trainingEnd)}::jsonb${configurationOf(ending.winner)}`;
     case 'failed':
       return Prisma.sql`error = ${JSON.stringify(ending.error)}::jsonb, trained_tokens = ${tokensOfJob}`;
     case 'cancelled':
       return Prisma.sql`error = NULL, trained_tokens = ${tokensOfJob}`;
   }
+}
+
+function configurationOf(winner: Pick<JobTrial, 'peft' | 'resolvedTraining'> | null): Prisma.Sql {
+  if (!winner) return Prisma.empty;
+  return Prisma.sql`, peft = ${JSON.stringify(winner.peft)}::jsonb,
+    resolved_training = ${JSON.stringify(winner.resolvedTraining)}::jsonb`;
 }
 
 /** What people are told of an end that was not simply the last step. */

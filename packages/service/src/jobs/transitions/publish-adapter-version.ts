@@ -4,12 +4,15 @@ import type { Database, Transaction } from '../../database/database.ts';
 import { inTransaction } from '../../database/in-transaction.ts';
 import { Prisma } from '../../generated/client.ts';
 import { fineTunedModelName, type Job, jobOf, type Lease, type TrainingEnd } from '../job.ts';
+import type { JobTrial } from '../records/job-trial.ts';
 import { holds, lockJob } from './change-job.ts';
 import { endJob } from './end-job.ts';
 
 export interface NewAdapterVersion extends MadeVersion {
   trainedTokens: number;
   trainingEnd?: TrainingEnd;
+  /** Of a sweep, which trial's it is. */
+  winner?: Pick<JobTrial, 'peft' | 'resolvedTraining'>;
 }
 
 /**
@@ -33,6 +36,7 @@ export async function publishAdapterVersion(
       fineTunedModel: version.modelName,
       trainedTokens: input.trainedTokens,
       trainingEnd: input.trainingEnd ?? null,
+      winner: input.winner ?? null,
     });
     return job && { job, version };
   });
@@ -48,8 +52,9 @@ async function readPublished(
 }
 
 async function insertTrained(tx: Transaction, job: Job, input: NewAdapterVersion): Promise<AdapterVersion> {
-  const { teamId, id: jobId, keyId, model: baseModel, peft } = job;
-  const { trainingEnd, trainedTokens: _, ...made } = input;
+  const { teamId, id: jobId, keyId, model: baseModel } = job;
+  const { trainingEnd, trainedTokens: _, winner, ...made } = input;
+  const { peft } = winner ?? job;
   // Of an attempt that was lost, whose run went further than this one, as another version's may.
   if (trainingEnd)
     await tx.checkpointAdapter.deleteMany({ where: { teamId, jobId, step: { gt: trainingEnd.step } } });

@@ -16,6 +16,7 @@ import {
 } from '../job.ts';
 import { renewalMs } from '../leases/heartbeat-job.ts';
 import { insertEvent } from '../records/job-event.ts';
+import { resolveTrials } from '../records/job-trial.ts';
 import { advanceClock, atWork, rank, takeTurn, turnsOf } from '../turns/team-turns.ts';
 import { changeJob, holds, lockFreeJobs, lockJob } from './change-job.ts';
 import { endJob } from './end-job.ts';
@@ -171,6 +172,8 @@ export type ValidationOutcome =
       ok: true;
       /** Every number fixed. */
       resolvedTraining: ResolvedTraining;
+      /** The same of a sweep's trials, in order; the first is `resolvedTraining`. */
+      trials?: readonly ResolvedTraining[];
       /** What it will train, at most. */
       plannedTokens?: number;
       /** Null or absent: it could not be told. */
@@ -204,6 +207,9 @@ export async function finishValidation(
       const refusal = await refusalOf(admitTokens(tx, owner.teamId, quota, plannedTokens));
       if (refusal) return await endJob(tx, guard, { state: 'failed', error: refusal });
     }
+    const { trials = [] } = outcome;
+    const held = trials.length > 0 ? await lockJob(tx, guard) : null;
+    if (held) await resolveTrials(tx, held, trials);
     const job = await changeJob(
       tx,
       guard,

@@ -1,0 +1,33 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
+import { getJob, listTrials } from '@graft/service';
+import { errorResponses } from '../../schemas/error.ts';
+import { JobParams } from '../../schemas/jobs/fine-tuning-job.ts';
+import { TrialListSchema, toWireTrial } from '../../schemas/jobs/job-trial.ts';
+import { ref } from '../../schemas/schema.ts';
+import { jobNotFound } from './fine-tuning-jobs.ts';
+
+/** /fine_tuning/jobs/{id}/trials: what a sweep tries, and how far each has come. */
+export const jobTrialRoutes: FastifyPluginAsyncTypebox = async (app) => {
+  const { services } = app;
+
+  app.get(
+    '/fine_tuning/jobs/:fine_tuning_job_id/trials',
+    {
+      config: { access: { scope: 'jobs:read' } },
+      schema: {
+        tags: ['Fine-tuning'],
+        summary: 'List the trials of a job',
+        description: 'In their order; empty for a job without `sweep`.',
+        params: JobParams,
+        response: { 200: ref(TrialListSchema), ...errorResponses(401, 404) },
+      },
+    },
+    async (request) => {
+      const { teamId } = request.caller;
+      const job = await getJob(services, teamId, request.params.fine_tuning_job_id);
+      if (!job) throw jobNotFound(request.params.fine_tuning_job_id);
+      const data = (await listTrials(services, teamId, job.id)).map(toWireTrial);
+      return { object: 'list' as const, data, has_more: false };
+    },
+  );
+};

@@ -1,0 +1,160 @@
+// A sweep through the worker with a real trainer: one job, one version, and the same bits and numbers however often it is killed.
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+import { cancelJob, type Job, listTrials, pauseJob, readMetrics, resumeJob } from '@graft/service';
+import { startJob } from './testing/start-job.ts';
+import { openWorkerBench, type WorkerBench } from './testing/worker-bench.ts';
+import { TrainerProcess } from './training/trainer-process.ts';
+
+let bench: WorkerBench;
+let trainer: TrainerProcess;
+
+before(async () => {
+  bench = await openWorkerBench();
+  trainer = new TrainerProcess({
+    entry: new URL('./training/trainer.ts', import.meta.url),
+    device: { kind: 'cpu' },
+    log: bench.services.log,
+    stallMilliseconds: 120_000,
+    idleMilliseconds: 60_000,
+  });
+});
+after(async () => {
+  await trainer?.close();
+  await bench?.close();
+});
+
+const lines = (count: number) =>
+  Array.from({ length: count }, (_, i) =>
+    JSON.stringify({ text: `Sentence ${i % 5} is like the others.` }),
+  ).join('\n');
+
+/** Four trials of 90 steps: 30 to the first rung, from which one goes on. */
+const steps = 4 * 30 + 60;
+const queue = () =>
+  bench.queueJob(lines(24), {
+    sweep: { learning_rate: [1e-5, 1e-2], r: [2, 4] },
+    peft: { peft_type: 'LORA', target_modules: ['q_proj', 'v_proj'] },
+    training: { n_epochs: 15, batch_size: 4, max_seq_length: 64, checkpoint_steps: 10, precision: 'fp32' },
+    validation: lines(5),
+  });
+
+const atCheckpoint = (job: Job, step: number) =>
+  bench.until(job.id, (row) => row.state === 'running' && (row.lastCheckpointStep ?? 0) >= step, 90);
+
+/** All that must not depend on how often it was stopped. */
+async function resultOf(job: Job) {
+  const { services, teamId } = bench;
+  const { data: metrics } = await readMetrics(services, teamId, job.id, { limit: 1000 });
+  const version = await services.db.adapterVersion.findFirstOrThrow({ where: { jobId: job.id } });
+  const files = version.files as { path: string; sha256: string }[];
+  const ledger = await services.db.usageEntry.aggregate({
+    where: { teamId, jobId: job.id, kind: 'trained_tokens' },
+    _sum: { quantity: true },
+  });
+  const { trainedTokens, trainingEnd, peft, resolvedTraining } = await bench.job(job.id);
+  return {
+    files: files.map(({ path, sha256 }) => [path, sha256]),
+    trials: await listTrials(services, teamId, job.id),
+    metrics: metrics.map(({ createdAt: _, tokensPerSecond: __, ...metric }) => metric),
+    ...{ trainedTokens, trainingEnd, peft, resolvedTraining },
+    entered: Number(ledger._sum.quantity),
+  };
+}
+
+describe('a sweep', { timeout: 900_000 }, () => {
+  let whole: Awaited<ReturnType<typeof resultOf>>;
+
+  it('publishes its best trial as one version, and tells of all', async () => {
+    const job = await queue();
+    assert.equal(await (await startJob(bench.services, job, trainer)).outcome, 'succeeded');
+    whole = await resultOf(job);
+    const row = await bench.job(job.id);
+    assert.deepEqual([row.progress?.step, row.progress?.totalSteps], [steps, steps]);
+    assert.equal(await bench.versions(job.id), 1);
+    const won = whole.trials.filter(({ status }) => status === 'won');
+    assert.equal(won.length, 1);
+    assert.equal(won[0]?.step, 90);
+    assert.deepEqual(
+      whole.trials.map(({ status, step }) => [status, step]).filter(([status]) => status !== 'won'),
+      Array.from({ length: 3 }, () => ['stopped', 30]),
+    );
+    const losses = whole.trials.map(({ rungs }) => rungs[0]!.loss!);
+    assert.equal(losses.indexOf(Math.min(...losses)) + 1, won[0]?.trial);
+    assert.deepEqual([row.peft, row.resolvedTraining], [won[0]?.peft, won[0]?.resolvedTraining]);
+
+    const train = whole.metrics.filter(({ kind }) => kind === 'train');
+    assert.deepEqual(
+      train.map(({ step }) => step),
+      Array.from({ length: steps }, (_, i) => i + 1),
+    );
+    assert.deepEqual(
+      train.slice(29, 32).map(({ trial, trialStep }) => [trial, trialStep]),
+      [
+        [1, 30],
+        [2, 1],
+        [2, 2],
+      ],
+    );
+    assert.equal(train.at(-1)?.trial, won[0]?.trial);
+    // Each step of each trial once.
+    assert.equal(row.trainedTokens, train.at(-1)?.tokens);
+    assert.equal(whole.entered, row.trainedTokens);
+
+    const { lineage, peft, metrics } = await bench.services.db.adapterVersion.findFirstOrThrow({
+      where: { jobId: job.id },
+    });
+    assert.deepEqual(peft, won[0]?.peft);
+    const { sweep } = lineage as unknown as { sweep: { trial: number; trials: { configuration: string }[] } };
+    assert.equal(sweep.trial, won[0]?.trial);
+    assert.equal(sweep.trials[1]?.configuration, 'LORA, r 2, learning rate 0.01');
+    const { parameters } = metrics as { parameters: { trainable: number } };
+    assert.equal(parameters.trainable, 224 * (won[0]!.peft as { r: number }).r);
+    const messages = (await bench.messages(job.id)).join('\n');
+    assert.match(messages, /^Trying 4 configurations in 180 steps$/m);
+    assert.match(messages, /^Step 32\/180 \(trial 2, its step 2\): training loss/m);
+    assert.match(messages, /^Trial \d is the best, validation loss [\d.]+ at its step 90$/m);
+    assert.equal(messages.match(/^Trial \d stopped: others are better/gm)?.length, 3);
+  });
+
+  it('ends with the same bits after kills -9 of its trainer', async () => {
+    const job = await queue();
+    for (const step of [10, 60, 90, 130]) {
+      const row = await bench.job(job.id);
+      const { outcome } = await startJob(bench.services, row, trainer);
+      await atCheckpoint(job, step);
+      process.kill(trainer.pid!, 'SIGKILL');
+      assert.equal(await outcome, 'requeued');
+      await bench.services.db.job.updateMany({ where: { id: job.id }, data: { runAfter: new Date(0) } });
+    }
+    assert.equal(
+      await (await startJob(bench.services, await bench.job(job.id), trainer)).outcome,
+      'succeeded',
+    );
+    assert.deepEqual(await resultOf(job), whole);
+    const messages = (await bench.messages(job.id)).join('\n');
+    assert.match(
+      messages,
+      /^Trying 4 configurations in 180 steps, resumed from the checkpoint at step \d+$/m,
+    );
+  });
+
+  it('is paused with a checkpoint, goes on from it, and is cancelled as any job', async () => {
+    const job = await queue();
+    const first = await startJob(bench.services, job, trainer, { pollMilliseconds: 20 });
+    await atCheckpoint(job, 10);
+    await pauseJob(bench.services, bench.teamId, job.id, { keyId: null });
+    assert.equal(await first.outcome, 'paused');
+    const { lastCheckpointStep, attempts } = await bench.job(job.id);
+    assert.ok(lastCheckpointStep! >= 10 && attempts === 0);
+    await resumeJob(bench.services, bench.teamId, job.id, { keyId: null });
+    const second = await startJob(bench.services, await bench.job(job.id), trainer, { pollMilliseconds: 20 });
+    await atCheckpoint(job, lastCheckpointStep! + 1);
+    await cancelJob(bench.services, bench.teamId, job.id, { keyId: null });
+    assert.equal(await second.outcome, 'cancelled');
+    assert.equal(await bench.versions(job.id), 0);
+    const row = await bench.job(job.id);
+    const { data } = await readMetrics(bench.services, bench.teamId, job.id, { limit: 1000 });
+    assert.equal(row.trainedTokens, data.findLast(({ kind }) => kind === 'train')?.tokens);
+  });
+});

@@ -1,0 +1,186 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import type { GraftError } from '../errors.ts';
+import { parsePeftConfig } from './peft-config.ts';
+import { resolveTraining } from './resolve-training.ts';
+import { rungsOf, sweepSteps } from './rungs.ts';
+import { parseSweep, type SweepTrial, trialName, trialsOf } from './sweep.ts';
+
+const beside = { peft: undefined, training: {}, hyperparameters: {}, ofStart: null };
+const trials = (sweep: unknown, more: Partial<Parameters<typeof trialsOf>[1]> = {}): SweepTrial[] =>
+  trialsOf(parseSweep(sweep)!, { ...beside, ...more });
+const refusal = (ask: () => unknown): string => {
+  try {
+    ask();
+  } catch (error) {
+    const { code, param, message } = error as GraftError;
+    return `${code} ${param}: ${message}`;
+  }
+  throw new Error('it was not refused');
+};
+
+describe('rungsOf', () => {
+  test('leaves a third at each rung, down to one, and each trial ends with its full schedule', () => {
+    assert.deepEqual(rungsOf(9, 90, 10), [
+      { step: 10, survivors: 3 },
+      { step: 30, survivors: 1 },
+      { step: 90, survivors: 1 },
+    ]);
+    assert.deepEqual(
+      rungsOf(32, 540, 20).map(({ survivors }) => survivors),
+      [10, 3, 1, 1],
+    );
+    assert.deepEqual(rungsOf(2, 30, 10), [
+      { step: 10, survivors: 1 },
+      { step: 30, survivors: 1 },
+    ]);
+    assert.equal(sweepSteps(9, rungsOf(9, 90, 10)), 9 * 10 + 3 * 20 + 60);
+  });
+
+  test('compares at evaluations only, and several times at one where there are too few', () => {
+    assert.deepEqual(rungsOf(9, 90, 25), [
+      { step: 25, survivors: 1 },
+      { step: 90, survivors: 1 },
+    ]);
+    for (const n of [2, 3, 5, 8, 27, 32])
+      for (const steps of [1, 2, 3, 7, 100])
+        for (const evalSteps of [1, 2, 40, 200]) {
+          const rungs = rungsOf(n, steps, evalSteps);
+          const ends = rungs.map(({ step }) => step);
+          assert.deepEqual(
+            ends,
+            [...new Set(ends)].sort((a, b) => a - b),
+          );
+          assert.deepEqual(rungs.at(-1), { step: steps, survivors: 1 });
+          assert.ok(ends.slice(0, -1).every((step) => step % evalSteps === 0 && step < steps));
+          assert.ok(sweepSteps(n, rungs) <= n * steps);
+        }
+  });
+
+  test('an evaluation that nobody set is where the first rung is', () => {
+    const training = { validation_split: 0.1, n_epochs: 3, batch_size: 1 };
+    const peft = parsePeftConfig({ peft_type: 'LORA' });
+    const resolved = resolveTraining({ peft, training, exampleCount: 100, trials: 9 });
+    assert.equal(resolved.eval_steps, 30);
+    assert.equal(rungsOf(9, 270, resolved.eval_steps)[0]?.step, 30);
+    assert.equal(resolveTraining({ peft, training, exampleCount: 100 }).eval_steps, 90);
+  });
+});
+
+describe('trialsOf', () => {
+  test('makes every combination, those of one configuration next to each other', () => {
+    const all = trials(
+      { learning_rate: [1e-3, 1e-4], r: [4, 8] },
+      { peft: { peft_type: 'LORA', lora_alpha: 5 } },
+    );
+    assert.deepEqual(all.map(trialName), [
+      'LORA, r 4, learning rate 0.001',
+      'LORA, r 4, learning rate 0.0001',
+      'LORA, r 8, learning rate 0.001',
+      'LORA, r 8, learning rate 0.0001',
+    ]);
+    assert.ok(all.every(({ peft }) => 'lora_alpha' in peft && peft.lora_alpha === 5));
+  });
+
+  test('a method has the options that the request gives it, another one its usual ones, for the same task', () => {
+    const peft = { peft_type: 'LORA', r: 3, task_type: 'SEQ_CLS' };
+    const [lora, prompt] = trials({ peft_type: ['LORA', 'PROMPT_TUNING'] }, { peft });
+    assert.deepEqual(lora?.peft, parsePeftConfig(peft));
+    const usual = { peft_type: 'PROMPT_TUNING', num_virtual_tokens: 20, task_type: 'SEQ_CLS' };
+    assert.deepEqual(prompt?.peft, parsePeftConfig(usual));
+    assert.equal(trialName(prompt!), 'PROMPT_TUNING');
+  });
+});
+
+describe('what is refused', () => {
+  const rates = (count: number) => Array.from({ length: count }, (_, i) => (i + 1) / 1000);
+  const table: [string, RegExp, unknown, Parameters<typeof trials>[1]?][] = [
+    ['no object', /^invalid_sweep sweep: .*must be an object of lists, got \[1\]/, [1]],
+    [
+      'an unknown field',
+      /^unknown_sweep_option sweep\.rank: .*a sweep tries learning_rate, r, peft_type/,
+      { rank: [1, 2] },
+    ],
+    [
+      'a misspelt field',
+      /sweep\.learning_rates: is not known; did you mean learning_rate\?/,
+      { learning_rates: [1] },
+    ],
+    ['no list', /^invalid_sweep sweep\.r: .*must be a list of 1 to 32 entries.*got 8/, { r: 8 }],
+    ['an empty list', /^invalid_sweep sweep\.r: /, { r: [] }],
+    ['a rate of 0', /^invalid_sweep sweep\.learning_rate: .*above 0/, { learning_rate: [0, 1] }],
+    ['an unknown method', /^invalid_sweep sweep\.peft_type: /, { peft_type: ['LORA', 'LOHA'] }],
+    ['a value twice', /^invalid_sweep sweep\.r: .*has 8 twice/, { r: [8, 16, 8] }],
+    ['one trial', /^invalid_sweep sweep: .*makes one trial/, { r: [8] }],
+    ['none', /^invalid_sweep sweep: .*makes one trial/, {}],
+    [
+      'too many',
+      /^invalid_sweep sweep: .*makes 33 trials \(11 of learning_rate × 3 of r\), and 32 is the limit/,
+      { learning_rate: rates(11), r: [1, 2, 3] },
+    ],
+    [
+      'ranks of a method without',
+      /^invalid_sweep sweep\.r: .*IA3 has no rank/,
+      { r: [8, 16] },
+      { peft: { peft_type: 'IA3' } },
+    ],
+    [
+      'ranks of methods of which one has none',
+      /sweep\.r: IA3 has no rank/,
+      { r: [8], peft_type: ['LORA', 'IA3'] },
+    ],
+    [
+      'a method that needs options',
+      /^invalid_sweep sweep\.peft_type: .*SELECTIVE has no options that fit every model/,
+      { peft_type: ['LORA', 'SELECTIVE'] },
+    ],
+    [
+      'another method in peft',
+      /sweep\.peft_type: lacks "IA3"/,
+      { peft_type: ['LORA', 'LN_TUNING'] },
+      { peft: { peft_type: 'IA3' } },
+    ],
+    ['another rank in peft', /sweep\.r: lacks 4/, { r: [8, 16] }, { peft: { peft_type: 'LORA', r: 4 } }],
+    [
+      'another rate',
+      /sweep\.learning_rate: and training\.learning_rate, which is 0\.5/,
+      { learning_rate: [1e-3, 1e-4] },
+      { training: { learning_rate: 0.5 } },
+    ],
+    [
+      'a multiplier',
+      /sweep\.learning_rate: and hyperparameters\.learning_rate_multiplier/,
+      { learning_rate: [1e-3, 1e-4] },
+      { hyperparameters: { learning_rate_multiplier: 1 } },
+    ],
+    [
+      'ranks of an adapter that is gone on from',
+      /sweep\.r: an adapter goes on with its own configuration/,
+      { r: [8, 16] },
+      { ofStart: parsePeftConfig({ peft_type: 'LORA' }) },
+    ],
+    [
+      'options that no method has',
+      /^unknown_peft_option peft\.rank/,
+      { r: [8, 16] },
+      { peft: { peft_type: 'LORA', rank: 1 } },
+    ],
+  ];
+  for (const [what, words, sweep, more] of table)
+    test(what, () =>
+      assert.match(
+        refusal(() => trials(sweep, more)),
+        words,
+      ),
+    );
+
+  test('a sweep without validation data, with patience, or measured at its end alone', () => {
+    const peft = parsePeftConfig({ peft_type: 'LORA' });
+    const ask = (training: object) => () => resolveTraining({ peft, training, exampleCount: 50, trials: 4 });
+    assert.match(refusal(ask({})), /^invalid_sweep sweep: .*needs validation data/);
+    const split = { validation_split: 0.1 };
+    const patience = ask({ ...split, early_stopping_patience: 2, eval_steps: 2 });
+    assert.match(refusal(patience), /training\.early_stopping_patience: and sweep/);
+    assert.match(refusal(ask({ ...split, eval_steps: 999 })), /training\.eval_steps: is 999.*with a sweep/);
+  });
+});

@@ -1,0 +1,205 @@
+import path from 'node:path';
+import {
+  leadingPositions,
+  optimizerSteps,
+  type ResolvedTraining,
+  type Rung,
+  rungsOf,
+  type SweepTrial,
+  sweepSteps,
+} from '../../config/index.ts';
+import { GraftError } from '../../errors.ts';
+import type { TrainingData } from '../../examples/index.ts';
+import { sha256 } from '../../sha256.ts';
+import { makeFolder } from '../checkpoints/durable-files.ts';
+import type { CheckpointCandidate } from '../checkpoints/manifest.ts';
+import { MetricLog } from '../checkpoints/metric-series.ts';
+import { adoptNewest, type PassedOver } from '../checkpoints/read-checkpoint.ts';
+import { meetRequirements } from '../machine/requirements.ts';
+import { identityOf } from '../open-run.ts';
+import { effectivePrecision } from '../precision.ts';
+import type { TrainOptions } from '../records.ts';
+import { setUpTraining } from '../setup.ts';
+import { type Standing, standingOf, type TrialProgress } from './standing.ts';
+import { stretchesOf } from './stretches.ts';
+import { folderOfTrial, type KeptTrial, readSweepCheckpoint } from './sweep-checkpoint.ts';
+import type { SweepStretch, TrialRow } from './sweep-records.ts';
+
+/** Of a sweep: what is the same in all its trials, and the trials. They differ in `peft` and `learning_rate` alone. */
+export interface SweepOptions
+  extends Omit<
+    TrainOptions,
+    'peft' | 'training' | 'checkpoints' | 'snapshotDir' | 'initialParameters' | 'data' | 'until' | 'trials'
+  > {
+  trials: readonly SweepTrial<ResolvedTraining>[];
+  /** As `train` has it; trials wait in checkpoints, so there is no sweep without. */
+  checkpoints: NonNullable<TrainOptions['checkpoints']>;
+}
+
+/** A trial under way. */
+export interface RunningTrial {
+  readonly options: TrainOptions;
+  /** Where its own checkpoints are, of this run alone. */
+  readonly folder: string;
+  log: MetricLog;
+  diverged: boolean;
+  checkpoint: CheckpointCandidate | null;
+}
+
+/** A sweep under way. */
+export class Sweep {
+  readonly options: SweepOptions;
+  readonly trials: readonly RunningTrial[];
+  readonly rungs: readonly Rung[];
+  readonly totalSteps: number;
+  /** As a run's: a checkpoint of another is not this sweep's. */
+  readonly identity: string;
+  /** Step of the checkpoint that it goes on from; null when it starts from the beginning. */
+  readonly resumedFrom: number | null;
+  readonly passedOver: PassedOver[];
+  /** Steps of all trials so far. */
+  step: number;
+  readonly #dataOf: (trial: TrainOptions) => Promise<TrainingData>;
+
+  constructor(
+    given: Pick<Sweep, 'options' | 'trials' | 'rungs' | 'identity' | 'resumedFrom' | 'passedOver'>,
+    dataOf: (trial: TrainOptions) => Promise<TrainingData>,
+  ) {
+    this.options = given.options;
+    this.trials = given.trials;
+    this.rungs = given.rungs;
+    this.identity = given.identity;
+    this.resumedFrom = given.resumedFrom;
+    this.passedOver = given.passedOver;
+    this.totalSteps = sweepSteps(this.trials.length, this.rungs);
+    this.step = this.resumedFrom ?? 0;
+    this.#dataOf = dataOf;
+  }
+
+  get standing(): Standing {
+    return standingOf(this.rungs, this.#progress);
+  }
+
+  /** Tokens of all trials but this one, so far. */
+  tokensBeside(trial: number): number {
+    return this.trials.reduce((sum, each, i) => sum + (i === trial ? 0 : tokensOf(each)), 0);
+  }
+
+  get stretches(): SweepStretch[] {
+    return stretchesOf(
+      this.rungs,
+      this.#progress,
+      this.trials.map(({ log }) => log.series),
+    );
+  }
+
+  /** What a checkpoint holds now. */
+  get kept(): KeptTrial[] {
+    const { running } = this.standing;
+    return this.trials.map(({ log, diverged, checkpoint }, trial) => ({
+      ...{ series: log.series, diverged },
+      checkpoint: running.has(trial) ? checkpoint : null,
+    }));
+  }
+
+  get rows(): TrialRow[] {
+    const { next, running, winner } = this.standing;
+    const statusOf = (trial: number): TrialRow['status'] => {
+      if (trial === winner) return 'won';
+      if (this.trials[trial]!.diverged) return 'diverged';
+      if (trial === next?.trial) return 'running';
+      return running.has(trial) ? 'waiting' : 'stopped';
+    };
+    return this.#progress.map(({ losses }, trial) => ({
+      trial: trial + 1,
+      status: statusOf(trial),
+      step: this.trials[trial]!.log.series.train.loss.length,
+      rungs: losses.map((loss, at) => ({
+        step: this.rungs[at]!.step,
+        loss: Number.isFinite(loss) ? loss : null,
+      })),
+    }));
+  }
+
+  /** What `train` takes to go on with a trial. */
+  async optionsOf(trial: number): Promise<TrainOptions> {
+    const { options, folder, checkpoint } = this.trials[trial]!;
+    const checkpoints = { dir: folder, candidates: checkpoint ? [checkpoint] : [] };
+    return { ...options, checkpoints, data: await this.#dataOf(options) };
+  }
+
+  get #progress(): TrialProgress[] {
+    return this.trials.map(({ log, diverged }) => {
+      const { step, loss } = log.series.evaluation;
+      const losses: number[] = [];
+      for (const rung of this.rungs) {
+        const at = step.indexOf(rung.step);
+        if (at < 0) break;
+        losses.push(loss[at]!);
+      }
+      return { losses, diverged };
+    });
+  }
+}
+
+export function tokensOf({ log }: RunningTrial): number {
+  return log.series.train.tokens.at(-1) ?? 0;
+}
+
+/**
+ * Reads the data, plans the rungs, and takes up the newest checkpoint that is whole and this sweep's. Throws as `train` does, and
+ * `invalid_sweep` without validation examples.
+ */
+export async function openSweep(options: SweepOptions): Promise<Sweep> {
+  const { trials, checkpoints, ...shared } = options;
+  const work = path.join(checkpoints.dir, 'trials');
+  await makeFolder(work);
+  const given = trials.map(
+    (trial, i): TrainOptions => ({
+      ...shared,
+      ...trial,
+      outputDir: path.join(options.outputDir, folderOfTrial(i)),
+    }),
+  );
+  const dataOf = sharedData();
+  const [first] = given as [TrainOptions, ...TrainOptions[]];
+  const precision = effectivePrecision(first.training.precision);
+  // The kernels that it needs are in its identity.
+  meetRequirements(options.requirements, precision);
+  const data = await dataOf(first);
+  if (data.validation.length === 0) {
+    const message = 'sweep: needs validation data, and there are no examples to compare trials on';
+    throw new GraftError('invalid_sweep', message, { param: 'sweep' });
+  }
+  const { steps } = optimizerSteps(data.training.length, first.training);
+  const baseDigest = await options.base.digest();
+  const identities = given.map((each) => identityOf(each, data.digest, { baseDigest, precision }));
+  const identity = sha256(JSON.stringify({ sweep: identities }));
+  const { checkpoint, passedOver } = await adoptNewest(checkpoints.candidates, (candidate) =>
+    readSweepCheckpoint(candidate, identity, work),
+  );
+  const running = given.map((each, i): RunningTrial => {
+    const kept = checkpoint?.trials[i];
+    return {
+      ...{ options: each, folder: path.join(work, folderOfTrial(i)) },
+      log: new MetricLog(kept?.series ?? null),
+      diverged: kept?.diverged ?? false,
+      checkpoint: kept?.checkpoint ?? null,
+    };
+  });
+  const rungs = rungsOf(trials.length, steps, first.training.eval_steps);
+  const resumedFrom = checkpoint?.step ?? null;
+  return new Sweep({ options, trials: running, rungs, identity, resumedFrom, passedOver }, dataOf);
+}
+
+/** A trial's examples, which are made once for all that want the same of them. */
+function sharedData(): (trial: TrainOptions) => Promise<TrainingData> {
+  const made = new Map<string, TrainingData>();
+  return async (trial) => {
+    // All else that examples depend on is the same.
+    const key = JSON.stringify(leadingPositions(trial.peft));
+    const known = made.get(key) ?? (await setUpTraining(trial)).data;
+    made.set(key, known);
+    return known;
+  };
+}

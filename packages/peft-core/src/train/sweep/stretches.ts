@@ -1,0 +1,56 @@
+import type { Rung } from '../../config/index.ts';
+import type { MetricSeries } from '../checkpoints/metric-series.ts';
+import { type Segment, standingOf, type TrialProgress } from './standing.ts';
+import type { SweepStretch } from './sweep-records.ts';
+
+/** All that trials have measured so far, as one row of steps: in the order in which a sweep that nobody stops would have. */
+export function stretchesOf(
+  rungs: readonly Rung[],
+  trials: readonly TrialProgress[],
+  series: readonly MetricSeries[],
+): SweepStretch[] {
+  const tokens = trials.map(() => 0);
+  return segmentsSoFar(rungs, trials).flatMap(({ trial, before, from, until }) => {
+    const { train, evaluation } = series[trial]!;
+    const end = Math.min(until, train.loss.length);
+    if (end <= from) return [];
+    const others = tokens.reduce((sum, each) => sum + each, 0) - tokens[trial]!;
+    tokens[trial] = train.tokens[end - 1]!;
+    const columns = cut(train, (row) => row >= from && row < end);
+    const ofAll = columns.tokens.map((own) => others + own);
+    const measured = cut(evaluation, (row) => evaluation.step[row]! > from && evaluation.step[row]! <= end);
+    return [
+      {
+        trial: trial + 1,
+        offset: before - from,
+        firstStep: from + 1,
+        series: { train: { ...columns, tokens: ofAll }, evaluation: measured },
+      },
+    ];
+  });
+}
+
+/** Those that are done, and the one that is begun. */
+function segmentsSoFar(rungs: readonly Rung[], trials: readonly TrialProgress[]): Segment[] {
+  const segments: Segment[] = [];
+  const then = trials.map(() => ({ losses: [] as number[], diverged: false }));
+  for (;;) {
+    const { next } = standingOf(rungs, then);
+    if (!next) return segments;
+    segments.push(next);
+    const [now, past] = [trials[next.trial]!, then[next.trial]!];
+    if (now.losses.length > past.losses.length) past.losses.push(now.losses[past.losses.length]!);
+    else if (now.diverged) past.diverged = true;
+    else return segments;
+  }
+}
+
+/** The rows for which `takes`, in arrays of their own: a message takes what is behind an array as a whole. */
+function cut<Columns extends Record<string, Float64Array>>(
+  columns: Columns,
+  takes: (row: number) => boolean,
+): Columns {
+  return Object.fromEntries(
+    Object.entries(columns).map(([name, values]) => [name, values.filter((_, row) => takes(row))]),
+  ) as Columns;
+}

@@ -1,0 +1,21 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { StoredMetric } from '../../jobs/records/read-metrics.ts';
+import { valuesOf } from './tracker.ts';
+
+test('a point of a sweep tells whose it is, another none', () => {
+  const none = {
+    tokenAccuracy: null,
+    learningRate: null,
+    gradNorm: null,
+    tokens: null,
+    tokensPerSecond: null,
+  };
+  const point: StoredMetric = { kind: 'train', step: 7, epoch: 0.5, loss: 2, ...none, createdAt: new Date() };
+  assert.deepEqual(valuesOf(point), { 'train/loss': 2, 'train/epoch': 0.5 });
+  assert.deepEqual(valuesOf({ ...point, trial: 3, trialStep: 2 }), {
+    ...{ 'train/loss': 2, 'train/epoch': 0.5 },
+    'train/trial': 3,
+  });
+  assert.deepEqual(valuesOf({ ...point, kind: 'evaluation', trial: 3 }), { 'eval/loss': 2, 'eval/trial': 3 });
+});
