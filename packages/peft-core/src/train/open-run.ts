@@ -176,8 +176,9 @@ export function identityOf(
   } = all;
   const options = asksForBest(training) ? all : plain;
   const kernels = kernelSet();
-  const { threads, device } = requirements ?? { threads: threadCount(), device: null };
-  const computed = { precision, threads, device };
+  // In the order in which the job's row gives them, as checkpoints of earlier versions were named.
+  const here = { precision, threads: threadCount(), device: null, kernels };
+  const { kernels: _kernels, ...computed } = requirements ?? here;
   return digestOf({
     version: CODE_VERSION,
     base: baseDigest,
