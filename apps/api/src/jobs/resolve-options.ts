@@ -38,5 +38,6 @@ export async function resolveOptions(
   const { startFrom, isChecked = false, ...given } = options;
   if (!model) return resolveTraining({ ...given, exampleCount });
   if (startFrom === null && !isChecked) await checker.check(teamId, options.peft, model);
-  return resolveTraining({ ...given, exampleCount, contextLength: outlineOf(model.config).maxPositions });
+  const outline = outlineOf(model.config);
+  return resolveTraining({ ...given, exampleCount, contextLength: outline.maxPositions, model: outline });
 }

@@ -161,12 +161,13 @@ async function settle(
     ...(options.training === undefined ? {} : jsonObjectArgument('--training', options.training)),
     ...Object.fromEntries(given.filter(([, value]) => value !== undefined)),
   });
+  const model = outlineOf(base.config);
   const training = resolveTraining({
-    peft,
+    ...{ peft, model },
     training: asked,
     exampleCount: examples.length,
     hasValidationFile: options.validation !== undefined,
-    contextLength: outlineOf(base.config).maxPositions,
+    contextLength: model.maxPositions,
   });
   const reasons = trainingReasons({ peft, training: asked, hyperparameters: {} }, training);
   return { peft, training, reasons };

@@ -11,6 +11,7 @@ interface Asked {
   hyperparameters?: Hyperparameters;
   exampleCount?: number;
   contextLength?: number;
+  model?: { hiddenSize: number; rateExponent?: number };
 }
 
 /** Each option with its value and its reason, as people read it. */
@@ -43,6 +44,24 @@ test('reasons follow what the job is and what it asks for', () => {
       { learning_rate: `${2e-4 * 3}: 2e-4, which suits LoRA, × learning_rate_multiplier 3` },
     ],
     [{ training: { learning_rate: 'auto' } }, { learning_rate: '0.0002: what suits LoRA' }],
+    [
+      { model: { hiddenSize: 576, rateExponent: 0.781 } },
+      { learning_rate: '0.0013: what suits LoRA on a base model of this width' },
+    ],
+    [
+      {
+        model: { hiddenSize: 4096, rateExponent: 0.781 },
+        hyperparameters: { learning_rate_multiplier: 3 },
+      },
+      {
+        learning_rate: `${2.9e-4 * 3}: 2.9e-4, which suits LoRA on a base model of this width, × learning_rate_multiplier 3`,
+      },
+    ],
+    [{ model: { hiddenSize: 768 } }, { learning_rate: '0.0002: what suits LoRA' }],
+    [
+      { peft: { peft_type: 'IA3' }, model: { hiddenSize: 576, rateExponent: 0.781 } },
+      { learning_rate: '0.003: what suits (IA)³' },
+    ],
     [{ exampleCount: 5001 }, { n_epochs: '2: for more than 5,000 examples' }],
     [
       { exampleCount: 20_001 },
@@ -77,7 +96,7 @@ test('what was asked for has no reason, nor what another rule than the present o
   const found = told({ training: asked, hyperparameters: { n_epochs: 3, batch_size: 8 } });
   assert.deepEqual(found, {});
   const peft = parsePeftConfig({ peft_type: 'LORA' });
-  const earlier = { n_epochs: 7, batch_size: 16, learning_rate: 5e-4, max_seq_length: 4096 };
+  const earlier = { n_epochs: 7, batch_size: 16, learning_rate: 0.5, max_seq_length: 4096 };
   const resolved: ResolvedTraining = { ...resolveTraining({ peft, exampleCount: 240 }), ...earlier };
   const reasons = trainingReasons({ peft, training: {}, hyperparameters: {} }, resolved);
   assert.deepEqual(

@@ -1,6 +1,11 @@
 /** What is chosen for the options that a job leaves to Graft: each rule, and beside it why, in words. */
+import { families } from '../outlines/families.ts';
+import type { RatedModel } from '../tuners/method.ts';
 import { methodOf, type PeftConfig } from '../tuners/methods.ts';
 import type { Hyperparameters, ResolvedTraining, TrainingOptions } from './training-options.ts';
+
+/** Of the families whose rates depend on their width. */
+const exponents = [...new Set(Object.values(families).flatMap(({ rateExponent }) => rateExponent ?? []))];
 
 const epochsAbove = [
   { examples: 20_000, epochs: 1 },
@@ -12,7 +17,14 @@ const warmupShare = 0.03;
 const longestSequence = 2048;
 const [fewestCheckpointSteps, mostCheckpointSteps] = [10, 500];
 
-const rateOf = (peft: PeftConfig) => methodOf(peft).learningRate(peft);
+const rateOf = (peft: PeftConfig, model?: RatedModel) => methodOf(peft).learningRate(peft, model);
+/** Whether a rate may be that of some base model: of those as wide as are known. */
+function isByWidth(rate: number, peft: PeftConfig): boolean {
+  const rates = exponents.flatMap((rateExponent) =>
+    [32, 65_536].map((hiddenSize) => rateOf(peft, { rateExponent, hiddenSize })),
+  );
+  return new Set(rates).size > 1 && rate >= Math.min(...rates) && rate <= Math.max(...rates);
+}
 const fullBatch = (accumulation: number) => Math.max(1, Math.floor(effectiveBatch / accumulation));
 const grouped = (count: number) => count.toLocaleString('en-US');
 
@@ -38,12 +50,15 @@ export const automatic = {
     },
   },
   learning_rate: {
-    value: (peft: PeftConfig, multiplier = 1) => rateOf(peft) * multiplier,
+    value: (peft: PeftConfig, multiplier = 1, model?: RatedModel) => rateOf(peft, model) * multiplier,
     why(rate: number, peft: PeftConfig, multiplier?: number): string | null {
-      if (rate !== rateOf(peft) * (multiplier ?? 1)) return null;
       const { title } = methodOf(peft);
-      if (multiplier === undefined) return `what suits ${title}`;
-      return `${rateOf(peft).toExponential()}, which suits ${title}, × learning_rate_multiplier ${multiplier}`;
+      const own = Number((rate / (multiplier ?? 1)).toPrecision(12));
+      const isPlain = own === rateOf(peft);
+      if (!isPlain && !isByWidth(own, peft)) return null;
+      const suits = isPlain ? title : `${title} on a base model of this width`;
+      if (multiplier === undefined) return `what suits ${suits}`;
+      return `${own.toExponential()}, which suits ${suits}, × learning_rate_multiplier ${multiplier}`;
     },
   },
   warmup_steps: {

@@ -1,4 +1,5 @@
 import { type Fault, throwFaults } from '../schema/check-fields.ts';
+import type { RatedModel } from '../tuners/method.ts';
 import { leadingPositions, type PeftConfig } from '../tuners/methods.ts';
 import { automatic, fixed } from './automatic-training.ts';
 import { sweepEvalSteps } from './rungs.ts';
@@ -19,6 +20,8 @@ export interface TrainingRequest {
   hasValidationFile?: boolean;
   /** Tokens the base model can attend to, where known. */
   contextLength?: number;
+  /** The base model, where known. */
+  model?: RatedModel;
   /** Of a trial of a sweep: how many trials that has. */
   trials?: number;
 }
@@ -51,7 +54,7 @@ export function resolveTraining(request: TrainingRequest): ResolvedTraining {
       `is ${training.max_seq_length}; the base model's context is ${contextLength}`,
     );
   }
-  const learningRate = learningRateGiven ?? automatic.learning_rate.value(peft, multiplier);
+  const learningRate = learningRateGiven ?? automatic.learning_rate.value(peft, multiplier, request.model);
   if (learningRate > 1) {
     faults.push({
       code: 'invalid_hyperparameter',

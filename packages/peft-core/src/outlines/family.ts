@@ -29,6 +29,11 @@ export interface Family<Outline extends ModelOutline = ModelOutline> {
   /** By `peft_type`: what the method adapts when its config does not say. A method that is absent has no default. */
   defaultTargets: DefaultTargets;
   /**
+   * The learning rate that suits updates of low rank falls with this power of the width. Absent where it is not known.
+   * Source: Schulman et al. 2025, Thinking Machines, who measured it for two families.
+   */
+  rateExponent?: number;
+  /**
    * Modules that transformers always ties to the input embedding, except those whose weights the checkpoint
    * holds apart. The config that `outline` gets lists these under UNTIED_WEIGHTS.
    */
@@ -101,9 +106,11 @@ export interface PreTokenizer {
 
 /** The members that a model's outline takes over from its family. */
 export function fromFamily(family: Family) {
-  const { modelType, optionalPrefix, pooling, defaultTargets, tiedByClass, adaptersInterface } = family;
+  const { modelType, optionalPrefix, pooling, defaultTargets, rateExponent, tiedByClass, adaptersInterface } =
+    family;
   return {
     ...{ modelType, optionalPrefix, pooling, defaultTargets },
+    ...(rateExponent !== undefined && { rateExponent }),
     ...(tiedByClass && { tiedByClass }),
     ...(adaptersInterface && { adaptersInterface }),
   };

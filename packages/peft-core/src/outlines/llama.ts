@@ -16,6 +16,7 @@ export const llama: DecoderFamily = {
   defaultTask: 'CAUSAL_LM',
   optionalPrefix: 'model.',
   pooling: 'last',
+  rateExponent: 0.781,
   defaultTargets: {
     LORA: { target_modules: ['q_proj', 'v_proj'] },
     IA3: { target_modules: ['k_proj', 'v_proj', 'down_proj'], feedforward_modules: ['down_proj'] },

@@ -63,6 +63,7 @@ export interface ModelOutline {
   optionalPrefix: string;
   pooling: 'first' | 'last' | 'mean';
   defaultTargets: DefaultTargets;
+  rateExponent?: number;
   tiedByClass?: string[];
   adaptersInterface?: Record<string, unknown>;
 

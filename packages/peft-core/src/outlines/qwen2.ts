@@ -8,6 +8,7 @@ export const qwen2: DecoderFamily = {
   defaultTask: 'CAUSAL_LM',
   optionalPrefix: 'model.',
   pooling: 'last',
+  rateExponent: 0.0775,
   defaultTargets: {
     LORA: { target_modules: ['q_proj', 'v_proj'] },
     IA3: { target_modules: ['q_proj', 'v_proj', 'down_proj'], feedforward_modules: ['down_proj'] },

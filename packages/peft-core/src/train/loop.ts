@@ -109,9 +109,12 @@ function* evaluation(run: TrainingRun): Generator<RecordOf<'evaluation' | 'advic
   yield* advice(run, run.watch.takeEvaluation(run.measurement.loss));
 }
 
-function* advice({ options, plan }: TrainingRun, findings: Finding[]): Generator<RecordOf<'advice'>> {
+function* advice({ options, plan, setup }: TrainingRun, findings: Finding[]): Generator<RecordOf<'advice'>> {
   for (const finding of findings)
-    yield { type: 'advice', ...adviceOf(finding, options.peft, options.training, plan.stepsPerEpoch) };
+    yield {
+      type: 'advice',
+      ...adviceOf(finding, options.peft, options.training, plan.stepsPerEpoch, setup.architecture),
+    };
 }
 
 function adapterOf({ built }: TrainingRun): Float32Array {

@@ -4,6 +4,9 @@ import type { Fault } from '../schema/check-fields.ts';
 import type { FileTensor } from './file-tensors.ts';
 import type { MethodFiles } from './method-files.ts';
 
+/** What of a base model a learning rate depends on. */
+export type RatedModel = Pick<ModelOutline, 'hiddenSize' | 'rateExponent'>;
+
 /**
  * All that is known of one PEFT method without TensorFlow. The API, the command line, the readers of files and the docs use it.
  * A method is a folder and two rows: this object in `tuners/<method>/method.ts` with its row in `tuners/methods.ts`, and what
@@ -53,8 +56,8 @@ export interface Method<Config extends MethodConfig = MethodConfig> {
    * since the library that wrote them ignored it.
    */
   idle?(given: Record<string, unknown>): Fault[];
-  /** What `learning_rate: "auto"` means. */
-  learningRate(config: Config): number;
+  /** What `learning_rate: "auto"` means, on this base model where it is known. */
+  learningRate(config: Config, model?: RatedModel): number;
 
   // The config on a base model, of which only config.json is known. What throws, throws a GraftError that names the option.
 

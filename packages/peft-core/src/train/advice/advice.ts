@@ -1,4 +1,5 @@
 import { methodOf, type PeftConfig, type ResolvedTraining } from '../../config/index.ts';
+import type { RatedModel } from '../../tuners/method.ts';
 import type { Finding } from './curve-watch.ts';
 
 /** What is wrong with a run's options by its curve, and what to try. */
@@ -16,12 +17,13 @@ export function adviceOf(
   peft: PeftConfig,
   training: ResolvedTraining,
   stepsPerEpoch: number,
+  model: RatedModel,
 ): Advice {
   const advise = (what: string, options: Record<string, unknown>, why = ''): Advice => {
     const asked = Object.entries(options).map(([name, value]) => instead(name, value, training));
     return { kind, step: to.step, message: `${what}. Try ${asked.join(', or ')}${why}.`, try: options };
   };
-  const automatic = methodOf(peft).learningRate(peft);
+  const automatic = methodOf(peft).learningRate(peft, model);
   const { learning_rate: rate } = training;
   const course = `from ${shown(from.loss)} at step ${from.step} to ${shown(to.loss)} at step ${to.step}`;
   switch (kind) {
