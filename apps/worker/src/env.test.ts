@@ -12,6 +12,7 @@ it('has defaults for everything', () => {
     trainerThreads: undefined,
     trainerMemoryBytes: undefined,
     trainerPrecisions: undefined,
+    kernels: 'auto',
     trainerUser: undefined,
     proofSeconds: 60,
     generatorQueue: 16,
@@ -28,6 +29,14 @@ it('reports every faulty variable together', () => {
 it("takes a trainer's memory in megabytes", () => {
   assert.equal(loadWorkerEnv({ GRAFT_TRAINER_MEMORY_MB: '12000' }).trainerMemoryBytes, 12e9);
   assert.throws(() => loadWorkerEnv({ GRAFT_TRAINER_MEMORY_MB: '8GB' }), /GRAFT_TRAINER_MEMORY_MB must be/);
+});
+
+it('takes kernels by the name of their set', () => {
+  assert.equal(loadWorkerEnv({ GRAFT_KERNELS: 'avx512bf16' }).kernels, 'avx512bf16');
+  assert.throws(
+    () => loadWorkerEnv({ GRAFT_KERNELS: 'AVX 2' }),
+    /GRAFT_KERNELS must be auto, stock, or a set/,
+  );
 });
 
 it('takes zero slots for a worker that only serves', () => {
