@@ -1,4 +1,10 @@
-import { GraftError, type PeftConfig, type ResolvedTraining, type SweepTrial } from '@graft/peft-core/config';
+import {
+  GraftError,
+  type PeftConfig,
+  type ResolvedTraining,
+  type SweepTrial,
+  type TrainingOptions,
+} from '@graft/peft-core/config';
 import {
   baseModelFault,
   type FileRecord,
@@ -38,7 +44,7 @@ export async function estimateJob(
   planned: PlannedJob,
   options: { timeoutMs: number; signal: AbortSignal },
 ): Promise<{ estimate: JobEstimate; training: ResolvedTraining }> {
-  const { model, trainingFile, validationFile, peft, training, trials, leavesCheckpointing } = planned;
+  const { model, trainingFile, validationFile, peft, training, trials } = planned;
   const live = await liveMachines(services);
   const task = {
     trainingFile: await pathOf(services, trainingFile),
@@ -61,7 +67,7 @@ export async function estimateJob(
   if (report.ok) {
     const { estimate } = report;
     const helps = estimate.changes.some((change) => change.training.gradient_checkpointing);
-    if (estimate.fits !== false || !leavesCheckpointing || !helps) return { estimate, training };
+    if (estimate.fits !== false || !planned.leavesCheckpointing || !helps) return { estimate, training };
     const recomputed = <T extends { training: ResolvedTraining }>(job: T): T => ({
       ...job,
       training: { ...job.training, gradient_checkpointing: true },
@@ -96,3 +102,7 @@ async function pathOf(services: Services, file: FileRecord): Promise<string> {
     throw error;
   });
 }
+
+/** Whether a request leaves gradient checkpointing to Graft. */
+export const leavesCheckpointing = ({ gradient_checkpointing }: TrainingOptions): boolean =>
+  (gradient_checkpointing ?? 'auto') === 'auto';

@@ -28,7 +28,7 @@ import {
   type ValidationProgress,
   whenStorageIsBack,
 } from '@graft/service';
-import { estimateJob, type PlannedJob, sampleKeyOf } from '../estimates/estimate-job.ts';
+import { estimateJob, leavesCheckpointing, type PlannedJob, sampleKeyOf } from '../estimates/estimate-job.ts';
 import { unfitJob } from '../estimates/unfit-job.ts';
 import { createFileThreads, type FileThreads, ThreadDied } from '../job-files/file-threads.ts';
 import { tokenizerKeyOf, validationKey } from '../job-files/validation-key.ts';
@@ -235,7 +235,7 @@ async function examine(validation: Validation): Promise<ValidationOutcome> {
   const planned = {
     ...{ model, trainingFile: training, validationFile: other, peft, trials },
     training: resolvedTraining,
-    leavesCheckpointing: (job.training.gradient_checkpointing ?? 'auto') === 'auto',
+    leavesCheckpointing: leavesCheckpointing(job.training),
   };
   const valid = async (tokens: number): Promise<ValidationOutcome> => {
     const { estimate, training: options } = await estimateOf(validation, planned);

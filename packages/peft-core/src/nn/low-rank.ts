@@ -3,7 +3,7 @@ import { flowing, usesKernels } from './computation.ts';
 import { linear } from './linear.ts';
 import { flowingMatmul, matmul } from './matmul.ts';
 import { originOf, restore } from './recompute.ts';
-import { type FrozenWeight, type Weight, weightValue } from './weight.ts';
+import { type Weight, weightValue } from './weight.ts';
 
 /** A trained update of low rank, of the columns of a product from `offset` on. */
 export interface LowRankPair {
@@ -30,27 +30,19 @@ export function updatedLinear(
   { weight, bias, transposed }: UpdatedLinear,
   pairs: readonly LowRankPair[],
 ): tf.Tensor {
-  const frozen = weight.kind === 'frozen' ? weight : null;
-  // What else the product depends on than x and the pairs; its gradient finds its own way.
-  const y = frozen ? null : linear(x, weight, null, transposed);
-  const product = () => y ?? flowingMatmul(x, weightValue(weight, x), false, !transposed);
-  const sum = withUpdates(x, { y, product, frozen, transposed }, pairs);
+  const sum = withUpdates(x, weight, transposed, pairs);
   return bias ? flowing(tf.add(sum, bias)) : sum;
-}
-
-interface Product {
-  /** A product with a gradient of its own, where the weight is not frozen. */
-  y: tf.Tensor | null;
-  product: () => tf.Tensor;
-  frozen: FrozenWeight | null;
-  transposed: boolean;
 }
 
 function withUpdates(
   x: tf.Tensor,
-  { y, product, frozen, transposed }: Product,
+  weight: Weight,
+  transposed: boolean,
   pairs: readonly LowRankPair[],
 ): tf.Tensor {
+  const frozen = weight.kind === 'frozen' ? weight : null;
+  // What is trained of the weight has gradients of its own, and so has x through it.
+  const y = frozen ? undefined : linear(x, weight, null, transposed);
   const [as, bs] = [pairs.map(({ a }) => a), pairs.map(({ b }) => b)];
   const scales = tf.tensor1d(pairs.flatMap(({ a, scale }) => Array<number>(a.shape[0]!).fill(scale)));
   // (N, R): the pairs' ranks side by side, each scaled.
@@ -58,9 +50,12 @@ function withUpdates(
   const origin = originOf(x);
   const offsets = pairs.map(({ offset }) => offset);
   return customGradient({
-    inputs: { x, as, bs, y: y ?? undefined },
+    inputs: { x, as, bs, y },
     keep: { as, bs, down, origin: origin.inputs },
-    value: () => added(flowing(product()), down, { matrices: bs, offsets, transposed: true }),
+    value() {
+      const product = y ?? flowingMatmul(x, weightValue(weight, x), false, !transposed);
+      return added(flowing(product), down, { matrices: bs, offsets, transposed: true });
+    },
     gradient(dy, { as, bs, down, origin: kept }) {
       const dDown = takenDown(dy, bs, pairs); // (N, R)
       const ofBs = matmul(dy, down, true); // (W, R)
@@ -73,7 +68,7 @@ function withUpdates(
           : flowingMatmul(dDown, whole.matrices[0]!),
         as: as.map((a, i) => tf.slice(ofAs, [lanes[i]!, 0], a.shape as [number, number])),
         bs: bs.map((b, i) => tf.slice(ofBs, [offsets[i]!, lanes[i]!], b.shape as [number, number])),
-        y: y ? dy : undefined,
+        y: y && dy,
       };
     },
   });

@@ -1,5 +1,6 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { ApiError } from '../../api-error.ts';
+import { leavesCheckpointing } from '../../estimates/estimate-job.ts';
 import type { Estimator } from '../../estimates/estimator.ts';
 import { checkTraining } from '../../jobs/check-training.ts';
 import { longestLead } from '../../jobs/check-trials.ts';
@@ -48,7 +49,7 @@ export const estimateRoutes: FastifyPluginAsyncTypebox<{
       const planned = {
         ...{ model, trainingFile, validationFile },
         ...{ peft: longestLead(all), training: all[0]!.training, trials: checked.sweep ? all : [] },
-        leavesCheckpointing: (checked.training.gradient_checkpointing ?? 'auto') === 'auto',
+        leavesCheckpointing: leavesCheckpointing(checked.training),
       };
       return toWireEstimate(await estimator.estimate(caller.teamId, planned, hangUp(reply)));
     },
