@@ -1,3 +1,4 @@
+import { costOf } from '../examples/batches/choose-grid.ts';
 import type { Arrangement } from '../examples/batches/plan-batches.ts';
 import { outlineOf } from '../outlines/index.ts';
 import { withLabels } from '../outlines/label-names.ts';
@@ -28,13 +29,28 @@ export function jobParts({ modelConfig, peft, training, data }: EstimatedJob, ma
   const model = outlineOf(config, peft.task_type);
   return {
     ...{ model, peft, training },
-    batches: plannedBatches(data, training, machine.kernels ? arrangementOf(model, peft) : 'grid'),
+    batches: batchesOn(machine, data, training, arrangementOf(model, peft)),
     storage: baseStorage(training.base_dtype, machine.precision),
     precision: machine.precision,
     kernels: machine.kernels,
     trainedParameters: trainedParameters(peft, model),
     lowestTrained: lowestTrained(peft, model),
   };
+}
+
+/** Without kernels a list is for batches whose beginnings are shared, where it computes less than a grid. */
+function batchesOn(
+  { kernels }: Machine,
+  data: EstimatedJob['data'],
+  training: EstimatedJob['training'],
+  wanted: Arrangement,
+): PlannedBatches {
+  if (kernels) return plannedBatches(data, training, wanted);
+  const grid = plannedBatches(data, training, 'grid');
+  if (wanted !== 'shared') return grid;
+  const shared = plannedBatches(data, training, 'shared');
+  // Every position of a list is held against all of it.
+  return costOf(shared.shape) < costOf(grid.shape) ? { ...shared, attended: shared.shape.tokens } : grid;
 }
 
 /** As train/setup.ts arranges batches for kernels; whether something is dropped, the names of options tell well enough here. */

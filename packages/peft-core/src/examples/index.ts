@@ -2,7 +2,7 @@
 export type { GridShape } from './batches/choose-grid.ts';
 export { type FilledBatch, fillBatch, type SequenceLayout } from './batches/fill-batch.ts';
 export type { Arrangement, BatchPlan } from './batches/plan-batches.ts';
-export { planMeasuring, planTraining } from './batches/plan-training.ts';
+export { cheapestOnStock, planMeasuring, planTraining } from './batches/plan-training.ts';
 export {
   createJsonlChecker,
   type DatasetSummary,

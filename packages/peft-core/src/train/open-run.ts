@@ -1,5 +1,5 @@
 import { kernelSet, releaseMemory } from '@graft/tf-graph';
-import { type BatchPlan, planMeasuring, planTraining } from '../examples/index.ts';
+import { type BatchPlan, planMeasuring, planTraining, type SequenceLayout } from '../examples/index.ts';
 import { baseForm } from '../peft-model/peft-model.ts';
 import { sha256 } from '../sha256.ts';
 import { attach } from '../tuners/registry.ts';
@@ -86,7 +86,8 @@ export async function openRun(
   const baseDigest = await base.digest();
   const compute = { plan, evaluation: measuring?.plan ?? null, precision, storage, baseDigest };
   const built = await openProgram(options, setup, compute, warm);
-  const identity = identityOf(options, setup.data.digest, { baseDigest, precision });
+  const { arrangement } = setup.layout;
+  const identity = identityOf(options, setup.data.digest, { baseDigest, precision, arrangement });
   const { layout } = built.model;
   if (checkpoints) await makeFolder(checkpoints.dir);
   const { checkpoint, passedOver } = await adoptCheckpoint(
@@ -161,7 +162,15 @@ function bestAdapterIn({ step, state }: CheckpointState, { best }: BestModel): F
 export function identityOf(
   { base, training, peft, requirements, initialName, initialAdapter, initialParameters }: TrainOptions,
   data: string,
-  { baseDigest, precision }: { baseDigest: string; precision: Requirements['precision'] },
+  {
+    baseDigest,
+    precision,
+    arrangement = 'grid',
+  }: {
+    baseDigest: string;
+    precision: Requirements['precision'];
+    arrangement?: SequenceLayout['arrangement'];
+  },
 ): string {
   // When checkpoints are written changes none of them.
   const { checkpoint_steps: _, checkpoint_seconds: __, ...all } = training;
@@ -190,6 +199,8 @@ export function identityOf(
     computed,
     // Checkpoints of versions without kernels say nothing of them.
     ...(kernels ? { kernels } : {}),
+    // Nor had those of versions before lists on stock operations any other arrangement there than a grid.
+    ...(kernels || arrangement === 'grid' ? {} : { arrangement }),
   });
 }
 

@@ -1,6 +1,7 @@
 import { GraftError } from '../errors.ts';
 import {
   type Arrangement,
+  cheapestOnStock,
   checkBestMetric,
   readTrainingData,
   type SequenceLayout,
@@ -66,30 +67,38 @@ export async function setUpTraining(
   const config = data.labels ? withLabels(base.config, data.labels) : base.config;
   const architecture = architectureFor(base.modelType, config, task);
   const { virtualTokens, prefixLength } = leadingPositions(peft);
-  const whyNotShared = unshareable(architecture, data, peft);
+  const { vocabularySize } = architecture;
+  const whyNever = unshareable(architecture, data, peft);
+  const arrangement = arrangementFor(architecture, whyNever, () =>
+    cheapestOnStock(data.training, options.training, { virtualTokens, vocabularySize }),
+  );
+  const whyNotShared =
+    whyNever ?? (arrangement === 'shared' ? null : 'it is too little for operations without kernels');
   const layout = {
-    virtualTokens,
-    vocabularySize: architecture.vocabularySize,
+    ...{ virtualTokens, vocabularySize, arrangement },
     firstPosition: prefixLength,
     pooling: (await sequencePooling(base.path, architecture)).pooling,
-    arrangement: arrangementFor(architecture, whyNotShared),
   };
   return { architecture, config, data, objective: objectiveOf(data.format), layout, whyNotShared };
 }
 
-/** Kernels take a list of positions as it is. */
-function arrangementFor({ encoder }: Architecture, whyNotShared: string | null): Arrangement {
-  if (whyNotShared === null) return 'shared';
-  return implementationHere() === 'stock' || encoder ? 'grid' : 'flat';
+/** Kernels take a list of positions as it is; `onStock` says what is best without them where beginnings may be shared. */
+function arrangementFor(
+  { encoder }: Architecture,
+  whyNotShared: string | null,
+  onStock: () => Arrangement,
+): Arrangement {
+  const stock = implementationHere() === 'stock';
+  if (whyNotShared === null) return stock ? onStock() : 'shared';
+  return stock || encoder ? 'grid' : 'flat';
 }
 
-/** Beginnings are shared by kernels where all sequences see the same of them; else this says what keeps them from it. */
+/** Beginnings are shared where all sequences see the same of them; else this says what keeps them from it. */
 function unshareable(
   architecture: Architecture,
   { training }: TrainingData,
   peft: TrainOptions['peft'],
 ): string | null {
-  if (implementationHere() === 'stock') return "layers are TensorFlow's own operations here, not kernels";
   if (architecture.encoder) return 'an encoder reads each input by itself';
   if (architecture.attention !== 'causal') return 'each token sees those after it, too';
   const { drops } = attach(peft, architecture, 'trained');

@@ -59,11 +59,11 @@ export function chooseGrid(
     .map(({ batch }) => batch);
   const candidates = rowSizes(longest).map((limit) => ({
     limit,
-    cost: cost(packed(fullest, widths, limit)),
+    cost: costOf(packed(fullest, widths, limit)),
   }));
   candidates.sort((a, b) => a.cost - b.cost || a.limit.tokens - b.limit.tokens);
   const measured = candidates.slice(0, 3).map(({ limit }) => packed(used, widths, limit));
-  measured.sort((a, b) => cost(a) - cost(b) || a.tokens - b.tokens || a.inputTokens - b.inputTokens);
+  measured.sort((a, b) => costOf(a) - costOf(b) || a.tokens - b.tokens || a.inputTokens - b.inputTokens);
   return { ...(measured[0] as (typeof measured)[0]), labels, spans };
 }
 
@@ -101,7 +101,8 @@ function packed(batches: ArrayLike<number>[], widths: Widths, limit: RowSize): R
   };
 }
 
-function cost({ rows, tokens, inputTokens }: RowSize & { rows: number }): number {
+/** What a grid costs to compute, in positions of a short row. */
+export function costOf({ rows, tokens, inputTokens }: RowSize & { rows: number }): number {
   const half = (tokens: number) => tokens * (1 + tokens / ATTENTION_PARITY);
   return rows * (half(tokens) + half(inputTokens));
 }

@@ -1,7 +1,8 @@
 import type { ResolvedTraining } from '../../config/index.ts';
 import type { TrainingExample } from '../training-example.ts';
+import { costOf } from './choose-grid.ts';
 import type { SequenceLayout } from './fill-batch.ts';
-import { type BatchPlan, planBatches, planEvaluation, sizeOf } from './plan-batches.ts';
+import { type Arrangement, type BatchPlan, planBatches, planEvaluation, sizeOf } from './plan-batches.ts';
 
 type Arranged = Pick<SequenceLayout, 'virtualTokens'> &
   Partial<Pick<SequenceLayout, 'vocabularySize' | 'arrangement'>>;
@@ -29,6 +30,21 @@ export function planTraining(
     packing: training.packing,
     maxSteps: training.max_steps,
   });
+}
+
+/**
+ * What stock operations compute least with. They hold every position of a list against every other, so one that shares beginnings is
+ * for them only where that makes it short.
+ */
+export function cheapestOnStock(
+  examples: TrainingExample[],
+  training: ResolvedTraining,
+  layout: Omit<Arranged, 'arrangement'>,
+): Arrangement {
+  const costs = (['grid', 'shared'] as const).map((arrangement) =>
+    costOf(planTraining(examples, training, { ...layout, arrangement }).shape),
+  );
+  return costs[1]! < costs[0]! ? 'shared' : 'grid';
 }
 
 /** Examples of a batch that the model is measured on: at least eight. */

@@ -56,13 +56,15 @@ async function told({
 }
 
 test('beginnings that a batch has in common are computed once, and what that saves is told', async () => {
-  const { savedFraction, message } = await told({});
-  // Of 11 positions of each of four sequences, the end left out, the nine before the first label are there once.
-  assert.equal(savedFraction, (3 * 9) / (4 * 11));
-  assert.equal(
-    message,
-    'What the examples of a batch begin with in common is computed once, which saves 7 of 11 tokens a sequence.',
-  );
+  for (const kernels of [{}, { kernels: 'stock' } as const]) {
+    const { savedFraction, message } = await told(kernels);
+    // Of 11 positions of each of four sequences, the end left out, the nine before the first label are there once.
+    assert.equal(savedFraction, (3 * 9) / (4 * 11));
+    assert.equal(
+      message,
+      'What the examples of a batch begin with in common is computed once, which saves 7 of 11 tokens a sequence.',
+    );
+  }
 });
 
 test('sequences that begin otherwise, or stand alone in their batch, share nothing', async () => {
@@ -93,7 +95,17 @@ const unshared: Record<string, { given: Parameters<typeof told>[0]; why: RegExp 
     given: { model: { attention_dropout: 0.1 } },
     why: /the dropout of the base model draws/,
   },
-  'stock operations': { given: { kernels: 'stock' }, why: /TensorFlow's own operations/ },
+  'much that is not shared, without kernels': {
+    given: {
+      kernels: 'stock',
+      batch_size: 16,
+      lines: Array.from({ length: 16 }, (_, i) => ({
+        prompt: `So ${i}${' and on'.repeat(20)}`,
+        completion: '.',
+      })),
+    },
+    why: /it is too little for operations without kernels/,
+  },
   'an encoder': {
     given: {
       model: tinyFamilies.bert,
