@@ -47,6 +47,11 @@ export interface ModelRuntime {
   /** What the projections give → `(N, heads · D)`. A cross attention's keys and values are of its memory's positions. */
   attend(site: AttentionSite, projections: Projections): tf.Tensor;
   /**
+   * Rows `(K, H)` of x `(N, H)` that anything reads once the attention of block `layer` is done: after the last block's, those that a
+   * head or a loss takes, if it has said which; else all.
+   */
+  rowsRead(layer: number, x: tf.Tensor): tf.Tensor;
+  /**
    * A sublayer's output `(N, H)` is added to the residual `(N, H)`: their sum, normed by `norm` where a post-norm model does that.
    * Returns the new residual.
    */
@@ -97,7 +102,7 @@ export interface Architecture extends ModelOutline {
   drops: boolean;
   /** Encoder-decoders only: `body` is then the decoder, and needs a memory. */
   encoder?: EncoderHalf;
-  /** Token embeddings and every block: ids `(N)` → hidden states `(N, H)` before the final norm. */
+  /** Token embeddings and every block: ids `(N)` → the hidden states that are read `(N or K, H)`, before the final norm. */
   body(runtime: ModelRuntime, ids: tf.Tensor, grid: TokenGrid, memory?: Memory): tf.Tensor;
   /** The norm between the last block and the head; works on any rows `(K, H)` of the hidden states. */
   finalNorm(runtime: ModelRuntime, hidden: tf.Tensor): tf.Tensor;

@@ -36,11 +36,11 @@ export function decoder(outline: DecoderOutline): Architecture {
       { layer, window: outline.window(layer), dropout: outline.attentionDropout, ...ownHeads, rotation },
       normed(runtime.linears(projections(path), h)),
     ); // (N, heads · D)
-    const attention = runtime.linear(`${path}.self_attn.o_proj`, attended);
+    const attention = runtime.linear(`${path}.self_attn.o_proj`, runtime.rowsRead(layer, attended));
     const afterAttention = runtime.residualAdd(
       { layer, sublayer: 'attention', module: `${path}.attention_adapters` },
       attention,
-      x,
+      runtime.rowsRead(layer, x),
     );
 
     const m = runtime.rmsNorm(`${path}.post_attention_layernorm`, afterAttention, epsilon);

@@ -32,7 +32,11 @@ export function encoder(outline: EncoderOutline): EncoderBody {
       },
       [project('query'), project('key'), project('value')],
     ); // (N, H)
-    const attention = output(runtime, layer, 'attention', `${path}.attention.output`, attended, x);
+    const [read, residual] = [attended, x].map((rows) => runtime.rowsRead(layer, rows)) as [
+      tf.Tensor,
+      tf.Tensor,
+    ];
+    const attention = output(runtime, layer, 'attention', `${path}.attention.output`, read, residual);
     const inner = act(runtime.linear(`${path}.intermediate.dense`, attention)); // (N, I)
     return output(runtime, layer, 'feed_forward', `${path}.output`, inner, attention);
   }

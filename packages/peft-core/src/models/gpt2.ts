@@ -25,11 +25,12 @@ export function gpt2(config: Record<string, unknown>, task: TaskType): Architect
       },
       projections,
     ); // (N, H)
-    const attention = runtime.dropout(runtime.linear(`${path}.attn.c_proj`, attended), dropout.residual);
+    const output = runtime.linear(`${path}.attn.c_proj`, runtime.rowsRead(layer, attended));
+    const attention = runtime.dropout(output, dropout.residual);
     const afterAttention = runtime.residualAdd(
       { layer, sublayer: 'attention', module: `${path}.attention_adapters` },
       attention,
-      x,
+      runtime.rowsRead(layer, x),
     );
 
     const m = runtime.layerNorm(`${path}.ln_2`, afterAttention, epsilon);

@@ -120,8 +120,11 @@ export function t5(config: Record<string, unknown>, task: TaskType): Architectur
         const read =
           'states' in memory ? keysAndValues(runtime, crossPath, states!) : memory.keysAndValues(layer);
         const h = runtime.rmsNorm(`${cross.module}.layer_norm`, attended, epsilon);
-        const output = attention(runtime, crossPath, { kind: 'cross', layer }, h, read);
-        return feedForward(runtime, site('feed_forward', 2), runtime.residualAdd(cross, output, attended));
+        const [output, residual] = [
+          attention(runtime, crossPath, { kind: 'cross', layer }, h, read),
+          attended,
+        ].map((rows) => runtime.rowsRead(layer, rows)) as [tf.Tensor, tf.Tensor];
+        return feedForward(runtime, site('feed_forward', 2), runtime.residualAdd(cross, output, residual));
       };
       const others = 'states' in memory ? [bias, memory.states] : [bias];
       x = runtime.block(path, x, (x, bias, states) => block(x, bias!, states), others);

@@ -8,6 +8,8 @@ import type { ParameterTensors, PeftModel } from './peft-model.ts';
 export interface PackedTokens extends PackedGrid {
   /** `(rows · tokens)` int32. */
   ids: tf.Tensor;
+  /** `(K)` int32: positions whose hidden states are read; absent: all. */
+  read?: tf.Tensor;
 }
 
 /** What a forward pass needs besides when the model trains. */
@@ -19,8 +21,8 @@ export interface TrainingPass {
 }
 
 /**
- * A forward pass over packed sequences. `input` is what an encoder-decoder's encoder reads. Returns the hidden states
- * `(rows · tokens, H)` before the final norm, and the runtime for what follows.
+ * A forward pass over packed sequences. `input` is what an encoder-decoder's encoder reads. Returns the hidden states that are read,
+ * `(K or rows · tokens, H)`, before the final norm, and the runtime for what follows.
  */
 export function packedForward(
   model: PeftModel,
@@ -32,7 +34,7 @@ export function packedForward(
   const { architecture, attachment } = model;
   const { encoder } = architecture;
   const attend = packedAttention(architecture, own, { ...training, ...(input ? { encoder: input } : {}) });
-  const runtime = model.runtime({ parameters, attend, ...training });
+  const runtime = model.runtime({ parameters, attend, ...(own.read && { read: own.read }), ...training });
   const prefix = attachment?.prefixLength ?? 0;
   const grid = prefix > 0 ? { ...own, prefix } : own;
   if (!encoder) return { hidden: architecture.body(runtime, own.ids, grid), runtime };

@@ -17,6 +17,7 @@ import { linear } from '../nn/linear.ts';
 import { type LowRankPair, updatedLinear } from '../nn/low-rank.ts';
 import { residualSum } from '../nn/residual.ts';
 import { rmsNorm } from '../nn/rms-norm.ts';
+import { takeRows } from '../nn/rows.ts';
 import { type FrozenWeight, type Weight, weightShape, weightValue } from '../nn/weight.ts';
 import { attach } from '../tuners/registry.ts';
 import type { Attachment, AttachmentForm, KeyValuePrefix, LayerContext } from '../tuners/tuner.ts';
@@ -57,6 +58,8 @@ export interface RuntimeOptions {
   /** As ModelRuntime's, and `prefix` holds keys and values that every token of every row sees besides. */
   attend(site: AttentionSite, projections: Projections, prefix?: KeyValuePrefix): tf.Tensor;
   random?: RandomState;
+  /** `(K)` int32: positions whose hidden states are read at the end; absent: all. */
+  read?: tf.Tensor;
   /** Collects the constants that the caller disposes when it has its gradients; without it nothing is kept. */
   constants?: tf.Tensor[];
   /** Keep only each block's input for the backward pass. */
@@ -138,7 +141,7 @@ export function attachAdapter(
   };
 
   function runtime(options: RuntimeOptions): ModelRuntime {
-    const { random, constants, checkpointing = false } = options;
+    const { random, read, constants, checkpointing = false } = options;
     let parameters = options.parameters;
     const context = contextOf(() => parameters, random);
     if (attachment?.derive) parameters = new Map([...parameters, ...attachment.derive(context)]);
@@ -223,6 +226,7 @@ export function attachAdapter(
         const sum = residualSum(residual, output);
         return norm ? norm(sum) : sum;
       },
+      rowsRead: (layer, x) => (read && layer === architecture.layers - 1 ? takeRows(x, read) : x),
       dropout: (x, probability) => (random ? dropout(x, probability, random) : x),
       constant(x) {
         if (!constants) return x;

@@ -1,5 +1,5 @@
 import { kernelSet, releaseMemory } from '@graft/tf-graph';
-import { type BatchPlan, planMeasuring, planTraining, type SequenceLayout } from '../examples/index.ts';
+import { type BatchPlan, planMeasuring, planTraining } from '../examples/index.ts';
 import { baseForm } from '../peft-model/peft-model.ts';
 import { sha256 } from '../sha256.ts';
 import { attach } from '../tuners/registry.ts';
@@ -7,7 +7,7 @@ import type { AttachmentForm } from '../tuners/tuner.ts';
 import { type BaseStorage, baseStorage } from '../weights/base-storage.ts';
 import { loadWeights } from '../weights/load-weights.ts';
 import { CurveWatch, type Finding } from './advice/curve-watch.ts';
-import { asksForBest, BestModel } from './best-model.ts';
+import { BestModel } from './best-model.ts';
 import { makeFolder } from './checkpoints/durable-files.ts';
 import { CODE_VERSION } from './checkpoints/manifest.ts';
 import { MetricLog, type MetricSeries } from './checkpoints/metric-series.ts';
@@ -86,8 +86,7 @@ export async function openRun(
   const baseDigest = await base.digest();
   const compute = { plan, evaluation: measuring?.plan ?? null, precision, storage, baseDigest };
   const built = await openProgram(options, setup, compute, warm);
-  const { arrangement } = setup.layout;
-  const identity = identityOf(options, setup.data.digest, { baseDigest, precision, arrangement });
+  const identity = identityOf(options, setup.data.digest, { baseDigest, precision });
   const { layout } = built.model;
   if (checkpoints) await makeFolder(checkpoints.dir);
   const { checkpoint, passedOver } = await adoptCheckpoint(
@@ -162,32 +161,12 @@ function bestAdapterIn({ step, state }: CheckpointState, { best }: BestModel): F
 export function identityOf(
   { base, training, peft, requirements, initialName, initialAdapter, initialParameters }: TrainOptions,
   data: string,
-  {
-    baseDigest,
-    precision,
-    arrangement = 'grid',
-  }: {
-    baseDigest: string;
-    precision: Requirements['precision'];
-    arrangement?: SequenceLayout['arrangement'];
-  },
+  { baseDigest, precision }: { baseDigest: string; precision: Requirements['precision'] },
 ): string {
-  // When checkpoints are written changes none of them.
-  const { checkpoint_steps: _, checkpoint_seconds: __, ...all } = training;
-  // Nor do these where nobody asks for the best: versions before them have no such options.
-  const {
-    early_stopping_patience: _patience,
-    early_stopping_threshold: _threshold,
-    load_best_model_at_end: _load,
-    metric_for_best_model: _metric,
-    greater_is_better: _greater,
-    ...plain
-  } = all;
-  const options = asksForBest(training) ? all : plain;
-  const kernels = kernelSet();
-  // In the order in which the job's row gives them, as checkpoints of earlier versions were named.
-  const here = { precision, threads: threadCount(), device: null, kernels };
-  const { kernels: _kernels, ...computed } = requirements ?? here;
+  // When checkpoints are written changes no bits.
+  const { checkpoint_steps: _, checkpoint_seconds: __, ...options } = training;
+  const here = { precision, threads: threadCount(), device: null, kernels: kernelSet() };
+  const { threads, device, kernels, precision: products } = requirements ?? here;
   return digestOf({
     version: CODE_VERSION,
     base: baseDigest,
@@ -196,11 +175,7 @@ export function identityOf(
     peft,
     training: options,
     initial: initialName ?? initialAdapter ?? initialParameters ?? null,
-    computed,
-    // Checkpoints of versions without kernels say nothing of them.
-    ...(kernels ? { kernels } : {}),
-    // Nor had those of versions before lists on stock operations any other arrangement there than a grid.
-    ...(kernels || arrangement === 'grid' ? {} : { arrangement }),
+    computed: { precision: products, threads, device, kernels },
   });
 }
 

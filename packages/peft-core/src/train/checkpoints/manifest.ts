@@ -4,7 +4,7 @@ import { hashFile, sha256 } from '../../sha256.ts';
 import { systemCode } from './durable-files.ts';
 
 /** Changes when a new version of the training code would not continue an old checkpoint bit for bit. */
-export const CODE_VERSION = 'train-3';
+export const CODE_VERSION = 'train-4';
 /** Changes with the form of the files. */
 export const MANIFEST_VERSION = 3;
 

@@ -1,7 +1,6 @@
 import { type InputSpec, tf } from '@graft/tf-graph';
 import type { GridShape } from '../../examples/index.ts';
 import { headLoss, lossesOfLogits } from '../../nn/cross-entropy.ts';
-import { takeRows } from '../../nn/rows.ts';
 import type { Forward, LabelsOf, Loss } from './loss.ts';
 
 export function labelInputs({ labels }: GridShape): LabelsOf<InputSpec> {
@@ -16,11 +15,11 @@ export function labelInputs({ labels }: GridShape): LabelsOf<InputSpec> {
 /** Cross entropy of the positions that carry a label: a token of the vocabulary, or a class. */
 export function labelLoss(
   { model, parameters, training, runtime, hidden }: Forward,
-  { label_positions: positions, label_ids: labels, label_scales: scales }: LabelsOf<tf.Tensor>,
+  { label_ids: labels, label_scales: scales }: LabelsOf<tf.Tensor>,
 ): Loss {
   const { architecture } = model;
-  // The head is the widest layer: only positions that carry a label reach it.
-  const labelled = architecture.finalNorm(runtime, takeRows(hidden, positions));
+  // The last block and the head, the widest layer, are reached by the positions alone that carry a label.
+  const labelled = architecture.finalNorm(runtime, hidden);
   const counted = (correct: tf.Tensor) => tf.sum(tf.mul(correct, tf.cast(tf.greater(scales, 0), 'float32')));
   const { languageHead } = architecture;
   if (languageHead !== null && !model.wraps(languageHead)) {

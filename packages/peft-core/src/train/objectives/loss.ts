@@ -26,7 +26,7 @@ export interface LossContext {
   training: TrainingPass | null;
 }
 
-/** The hidden states `(N, H)` that a loss starts from, before the final norm, and the runtime for what follows. */
+/** The hidden states that a loss starts from, before the final norm: of labels `(labels, H)`, or all `(N, H)`. And the runtime for what follows. */
 export interface Forward extends Omit<LossContext, 'inputs'> {
   runtime: ModelRuntime;
   hidden: tf.Tensor;

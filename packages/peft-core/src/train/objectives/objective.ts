@@ -74,6 +74,7 @@ export function lossOf(objective: Objective, context: LossContext): Loss {
     ...{ rows, tokens: grid.tokens },
     ...{ ids: inputs.ids, positions: inputs.positions, segments: inputs.segments },
     ...{ parents: inputs.parents, spans: inputs.spans },
+    ...('label_positions' in inputs ? { read: inputs.label_positions } : {}),
   };
   const input =
     'input_ids' in inputs
