@@ -4,7 +4,7 @@ import { writeFileSync } from 'node:fs';
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
-import type { ResolvedTraining, TrainingOptions } from '../config/index.ts';
+import type { TrainingOptions } from '../config/index.ts';
 import { type BaseModel, openBaseModel } from '../files.ts';
 import { tempFolder } from '../testing/temp-folder.ts';
 import { writeTinyModel } from '../testing/tiny-model.ts';
@@ -137,22 +137,4 @@ test('adapters that cannot be written cost themselves alone', async () => {
     ],
   );
   assert.deepEqual([doneOf(records).steps, of(records, 'snapshot').length], [5, 0]);
-});
-
-test('a checkpoint of a version before these options is gone on from', async () => {
-  const { early_stopping_patience: _, load_best_model_at_end: __, ...plain } = common;
-  const given = options('earlier', { ...plain, max_steps: 5 });
-  const {
-    early_stopping_patience: _a,
-    early_stopping_threshold: _b,
-    load_best_model_at_end: _c,
-    metric_for_best_model: _d,
-    greater_is_better: _e,
-    ...earlier
-  } = given.training;
-  const before = await run('earlier', [], { ...given, training: earlier as ResolvedTraining });
-  const [first] = of(before, 'checkpoint');
-  const rest = await run('later', [first!], { ...given, outputDir: at('later/adapter') });
-  assert.equal(of(rest, 'start')[0]!.resumedFrom, 3);
-  assert.deepEqual(await bytesOf(at('later/adapter')), await bytesOf(at('earlier/adapter')));
 });
