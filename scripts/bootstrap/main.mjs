@@ -1,5 +1,5 @@
-// Sets Graft up: packages (Postgres' binaries among them), TensorFlow, Prisma client, base model. Plain JavaScript, because
-// nothing is installed when it begins. Doing it again costs a second.
+// Sets Graft up: packages (Postgres' binaries among them), TensorFlow, Prisma client, the dashboard's pages, base model. Plain
+// JavaScript, because nothing is installed when it begins. Doing it again costs a second or two.
 //
 //   node scripts/bootstrap/main.mjs [--only STEP] [--run FILE.ts [-- ARGUMENTS]]
 //
@@ -22,6 +22,7 @@ const steps = {
     return (await ensureTensorflow({ log: report, cacheDir: cacheFolder(), root })).built;
   },
   service: (report) => runTypeScript('scripts/bootstrap/prepare-service.ts', report),
+  dashboard: (report) => runTypeScript('scripts/web/main.ts', report),
   model: (report) =>
     process.env.GRAFT_SKIP_MODEL ? false : runTypeScript('scripts/bootstrap/fetch-model.ts', report),
 };
@@ -29,6 +30,7 @@ const titles = {
   packages: 'npm packages',
   tensorflow: 'TensorFlow',
   service: 'Prisma client and Postgres binaries',
+  dashboard: 'dashboard',
   model: 'base model SmolLM2-135M-Instruct',
 };
 

@@ -8,6 +8,7 @@ const both = ['api', 'worker'] as const;
 test('the first start shows the key and what to type next', () => {
   const env = loadServiceEnv({ PORT: '8010', HOST: '0.0.0.0', GRAFT_DATA_DIR: '/srv/graft' });
   const lines = bannerLines({ env, selected: [...both], key: 'graft_a_b', embedded: true, address: null });
+  assert.ok(lines.includes('Pages  http://127.0.0.1:8010/'));
   assert.ok(lines.includes('API    http://127.0.0.1:8010/v1'));
   assert.ok(lines.includes('Key    graft_a_b   (shown this once)'));
   assert.ok(lines.includes('  export GRAFT_BASE_URL=http://127.0.0.1:8010/v1'));

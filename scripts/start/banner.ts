@@ -34,6 +34,7 @@ export function bannerLines({ env, selected, key, embedded, address }: Started):
   const lines = [
     selected.includes('worker') ? 'Graft is running.' : 'Graft API is running.',
     '',
+    `Pages  ${origin}/`,
     `API    ${origin}/v1`,
     `Docs   ${origin}/docs`,
   ];

@@ -13,6 +13,7 @@ import {
   referenceLibraries,
 } from '../golden/environment/python-environment.ts';
 import { startWarmPython } from '../golden/environment/warm-python.ts';
+import { ensureChromium } from '../tools/chromium.ts';
 import { bundlePackages } from './bundle-packages.ts';
 import { checkSources } from './check-sources.ts';
 import { findTestFiles } from './find-test-files.ts';
@@ -21,7 +22,7 @@ import { createRunScratch } from './run-scratch.ts';
 import { runTestFiles } from './run-test-files.ts';
 import { readUsage, slowFiles, usageEnvironment } from './slow-files.ts';
 import { closingLines, type Tally } from './tally.ts';
-import { opensServices, referenceLibrariesOf } from './test-support.ts';
+import { opensBrowser, opensServices, referenceLibrariesOf } from './test-support.ts';
 
 const root = join(import.meta.dirname, '..', '..');
 const words = process.argv.slice(2).filter((word) => word !== '--services');
@@ -47,7 +48,7 @@ const held: (() => Promise<void>)[] = [];
 let tables = '';
 try {
   if (words.length === 0) await checkSources(root, tally);
-  const files = await withReferences(found);
+  const files = withBrowser(await withReferences(found));
   if (files.some(opensServices)) await holdPostgres();
   const bundles = await bundlePackages(join(scratch.env.GRAFT_TEST_SCRATCH, 'bundles'));
   process.env.NODE_OPTIONS = `${process.env.NODE_OPTIONS ?? ''} ${bundles}`.trim();
@@ -87,6 +88,20 @@ async function withReferences(files: string[]): Promise<string[]> {
   // pip uses one core.
   await Promise.all(wanted.map(make));
   return files.filter((file) => !needed.get(file)!.some((library) => missing.has(library)));
+}
+
+/** Installs the browser that some of the files open, where it may. The files that can be run: without it those need not begin. */
+function withBrowser(files: string[]): string[] {
+  const inBrowser = files.filter(opensBrowser);
+  if (inBrowser.length === 0) return files;
+  try {
+    ensureChromium((line) => console.log(line));
+    return files;
+  } catch (error) {
+    tally.failed += 1;
+    console.log(`✖ the tests of the dashboard are left out. ${(error as Error).message}`);
+    return files.filter((file) => !inBrowser.includes(file));
+  }
 }
 
 /** So that the embedded Postgres of the tests starts once, with the migrated database that theirs are copies of. */

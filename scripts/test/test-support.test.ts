@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { after, test } from 'node:test';
-import { opensServices, referenceLibrariesOf } from './test-support.ts';
+import { opensBrowser, opensServices, referenceLibrariesOf } from './test-support.ts';
 
 const root = mkdtempSync(join(tmpdir(), 'graft-support-'));
 after(() => rmSync(root, { recursive: true, force: true }));
@@ -23,6 +23,12 @@ test('a test opens services by itself or by its support, not by the product', ()
   assert.equal(opens("import { createTestDatabase } from '@graft/service/testing';"), true);
   assert.equal(opens("import { url } from './env.ts';"), false);
   assert.equal(opens("import { none } from './testing/none.ts';"), false);
+});
+
+test('a test opens a browser by its bench', () => {
+  const opens = (text: string) => opensBrowser(write('src/page.test.ts', text));
+  assert.equal(opens('const bench = await openBrowserBench();'), true);
+  assert.equal(opens('const bench = await openApiBench();'), false);
 });
 
 test('a test names the Python libraries that it compares with', () => {

@@ -4,7 +4,7 @@ import { dirname, join, posix } from 'node:path';
 /** Where the sources are. */
 export const areas = ['packages', 'apps', 'scripts', 'bench', 'chaos', 'test'];
 
-const source = /\.(ts|mts|mjs|js|py|cc|h)$/;
+const source = /\.(tsx?|mts|mjs|js|css|py|cc|h)$/;
 const skipped = new Set(['node_modules', 'generated', 'dist', '__pycache__', 'testdata']);
 
 export interface SourceFile {

@@ -9,6 +9,7 @@ import { createOptionChecker } from './jobs/option-checker.ts';
 import { openApi } from './open-api/open-api.ts';
 import { auth } from './plugins/auth.ts';
 import { answerBrokenRequest } from './plugins/broken-request.ts';
+import { dashboard } from './plugins/dashboard.ts';
 import { answerError, errors } from './plugins/errors.ts';
 import { jsonBody, jsonBodyLimit } from './plugins/json-body.ts';
 import { knownPaths } from './plugins/known-paths.ts';
@@ -151,6 +152,7 @@ export async function buildApp(services: Services, overrides: Partial<ApiSetting
 
   await app.register(healthRoutes);
   await app.register(llmsTextRoutes);
+  await app.register(dashboard, { folder: settings.dashboardFolder });
   await app.register(
     async (v1) => {
       await v1.register(turns);

@@ -1,3 +1,4 @@
+import { fileURLToPath } from 'node:url';
 import type { WebhookSettings } from '@graft/service';
 import { type Static, Type } from 'typebox';
 import { Value } from 'typebox/value';
@@ -54,6 +55,8 @@ export interface ApiSettings {
   webhooks: Partial<WebhookSettings>;
   /** How long checking the files of an uploaded adapter may take. */
   adapterCheckTimeoutMs: number;
+  /** Where `npm run dashboard` has built the dashboard. */
+  dashboardFolder: string;
   /** Answers that do not match their schema fail: tests. */
   checkResponses: boolean;
 }
@@ -154,6 +157,7 @@ export function loadApiSettings(env: NodeJS.ProcessEnv = process.env): ApiSettin
     checkTimeoutMs: 3_000,
     webhooks: {},
     adapterCheckTimeoutMs: 60_000,
+    dashboardFolder: fileURLToPath(new URL('../../web/dist', import.meta.url)),
     checkResponses: false,
   };
 }

@@ -56,6 +56,12 @@ export const KeySignInSchema = named(
   { key: Type.String({ minLength: 1, maxLength: 256 }) },
   closed,
 );
+export const SignInOptionsSchema = named('SignInOptions', {
+  object: Type.Literal('sign_in_options'),
+  provider: Type.Boolean({ description: 'GET /v1/sign-in goes to a provider.' }),
+  key: Type.Boolean({ description: 'POST /v1/sign-in/key takes keys.' }),
+  signed_in: Type.Boolean({ description: 'The cookie that came is of a session that is let in.' }),
+});
 export const SignedOutSchema = named('SignedOut', {
   object: Type.Literal('signed_out'),
   end_session_url: nullable(Type.String(), {

@@ -2008,6 +2008,16 @@ export interface SetUsagePrice {
   valid_from?: number;
 }
 
+export interface SignInOptions {
+  object: 'sign_in_options';
+  /** GET /v1/sign-in goes to a provider. */
+  provider: boolean;
+  /** POST /v1/sign-in/key takes keys. */
+  key: boolean;
+  /** The cookie that came is of a session that is let in. */
+  signed_in: boolean;
+}
+
 export interface SignedOut {
   object: 'signed_out';
   /** Where the browser signs out at the provider. Null: nowhere. */

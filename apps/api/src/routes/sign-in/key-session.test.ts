@@ -30,6 +30,17 @@ async function send(
   return await answerOf(await browser.request(url + path, all));
 }
 
+test('a page is told how one signs in, and whether one is, without a refusal', async () => {
+  const browser = openBrowser();
+  const options = async () => (await send(browser, 'GET', '/v1/sign-in/options')).json;
+  const byKey = { object: 'sign_in_options', provider: false, key: true };
+  assert.deepEqual(await options(), { ...byKey, signed_in: false });
+  await send(browser, 'POST', '/v1/sign-in/key', { key: bench.acme.key });
+  assert.deepEqual(await options(), { ...byKey, signed_in: true });
+  browser.jar(bench.url).set('graft_session', 'of nobody');
+  assert.deepEqual(await options(), { ...byKey, signed_in: false });
+});
+
 async function signIn(key: string): Promise<Browser & { id: string }> {
   const browser = openBrowser();
   const answer = await send(browser, 'POST', '/v1/sign-in/key', { key });

@@ -19,6 +19,7 @@ import {
   KeySignInSchema,
   SessionSchema,
   SignedOutSchema,
+  SignInOptionsSchema,
   SignInQuery,
 } from '../../schemas/session.ts';
 import { checkSameOrigin } from '../../sign-in/check-same-origin.ts';
@@ -99,6 +100,29 @@ export const signInRoutes: FastifyPluginAsyncTypebox<{ signIn: SignInSettings }>
       const url = await provider.authorizationUrl(flow);
       cookie.set('sign_in', reply, seal.seal(flow), flowSeconds);
       return reply.redirect(url.href, 302);
+    },
+  );
+
+  app.get(
+    '/sign-in/options',
+    {
+      config: { access: 'public' },
+      schema: {
+        tags,
+        summary: 'How can one sign in?',
+        description: 'For pages: whether somebody is signed in already, and if not, what to offer them.',
+        security: [],
+        response: { 200: ref(SignInOptionsSchema), ...errorResponses(503) },
+      },
+    },
+    async (request) => {
+      const token = cookie.read('session', request);
+      return {
+        object: 'sign_in_options' as const,
+        provider: provider !== null,
+        key: !oidc || oidc.allowKeySessions,
+        signed_in: token !== undefined && (await verifySession(services, token, limits, null)) !== null,
+      };
     },
   );
 

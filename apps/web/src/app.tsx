@@ -1,0 +1,29 @@
+import { QueryClientProvider } from '@tanstack/preact-query';
+import { Problem } from './components/problem.tsx';
+import { Toasts } from './components/toast.tsx';
+import { queryClient } from './data/query-client.ts';
+import { useSession } from './data/session.ts';
+import { Shell } from './shell/shell.tsx';
+import { SignIn } from './shell/sign-in.tsx';
+
+/** Whoever is signed in gets the pages, and whoever is not, at any address, the way in; then they are where they wanted to go. */
+export function App() {
+  return (
+    <QueryClientProvider client={queryClient}>
+      <Entrance />
+      <Toasts />
+    </QueryClientProvider>
+  );
+}
+
+function Entrance() {
+  const { data, error, refetch } = useSession();
+  if (!data) {
+    return error ? (
+      <main class="alone">
+        <Problem error={error} onRetry={refetch} />
+      </main>
+    ) : null;
+  }
+  return data.me ? <Shell me={data.me} /> : <SignIn options={data.options} />;
+}

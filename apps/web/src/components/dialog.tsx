@@ -1,0 +1,63 @@
+import type { ComponentChildren, JSX } from 'preact';
+import { useEffect, useId, useRef } from 'preact/hooks';
+import '../styles/dialog.css';
+import { Button, IconButton } from './button.tsx';
+
+/** Over the page while it is mounted. Escape and a click beside it close it; the browser keeps focus within. */
+export function Dialog({
+  title,
+  children,
+  onClose,
+}: {
+  title: string;
+  children: ComponentChildren;
+  onClose: () => void;
+}) {
+  const ref = useRef<HTMLDialogElement>(null);
+  const id = useId();
+  useEffect(() => ref.current!.showModal(), []);
+  const onBackdrop: JSX.MouseEventHandler<HTMLDialogElement> = (event) => {
+    if (event.target === ref.current) onClose();
+  };
+  return (
+    // biome-ignore lint/a11y/useKeyWithClickEvents: the keyboard closes it by Escape
+    <dialog ref={ref} class="dialog" aria-labelledby={id} onClose={onClose} onClick={onBackdrop}>
+      <div class="dialog-body">
+        <header>
+          <h2 id={id}>{title}</h2>
+          <IconButton label="Close" icon="close" small onClick={onClose} />
+        </header>
+        {children}
+      </div>
+    </dialog>
+  );
+}
+
+/** What cannot be undone is asked first. `action` says what the button does, as in "Cancel the job". */
+export function Confirm({
+  title,
+  action,
+  children,
+  busy,
+  onConfirm,
+  onClose,
+}: {
+  title: string;
+  action: string;
+  children: ComponentChildren;
+  busy?: boolean;
+  onConfirm: () => unknown;
+  onClose: () => void;
+}) {
+  return (
+    <Dialog title={title} onClose={onClose}>
+      {children}
+      <footer class="row dialog-actions">
+        <Button onClick={onClose}>Keep it</Button>
+        <Button kind="danger" busy={busy ?? false} onClick={onConfirm}>
+          {action}
+        </Button>
+      </footer>
+    </Dialog>
+  );
+}

@@ -1,0 +1,43 @@
+import type { ComponentChildren } from 'preact';
+import { useEffect, useRef } from 'preact/hooks';
+import { Link } from 'wouter-preact';
+import '../styles/page-head.css';
+import { Icon } from './icon.tsx';
+
+/** The head of a page, which names the document too. Focus goes to it when the page is come to, so that readers hear where they are. */
+export function PageHead({
+  title,
+  up,
+  actions,
+  children,
+}: {
+  title: string;
+  /** The page that this one is part of. */
+  up?: { href: string; text: string };
+  actions?: ComponentChildren;
+  children?: ComponentChildren;
+}) {
+  const heading = useRef<HTMLHeadingElement>(null);
+  useEffect(() => {
+    document.title = `${title} · Graft`;
+  }, [title]);
+  useEffect(() => {
+    if (document.activeElement === document.body) heading.current?.focus({ preventScroll: true });
+  }, []);
+  return (
+    <header class="page-head">
+      <div class="page-head-text">
+        {up && (
+          <Link href={up.href} class="page-up">
+            <Icon name="back" /> {up.text}
+          </Link>
+        )}
+        <h1 ref={heading} tabIndex={-1}>
+          {title}
+        </h1>
+        {children}
+      </div>
+      {actions && <div class="row">{actions}</div>}
+    </header>
+  );
+}

@@ -1,0 +1,47 @@
+import { GraftApiError, GraftConnectionError } from '@graft/client';
+import '../styles/problem.css';
+import { Button } from './button.tsx';
+
+interface Words {
+  title: string;
+  text: string;
+  requestId: string | null;
+}
+
+/** What went wrong, in the words of the API, which say what to do. */
+export function wordsOf(error: unknown): Words {
+  if (error instanceof GraftApiError) {
+    const { status, message, requestId } = error;
+    if (status === 404) return { title: 'Not found', text: message, requestId };
+    if (status === 403) return { title: 'Not allowed', text: message, requestId };
+    if (status >= 500) return { title: 'The server failed', text: message, requestId };
+    return { title: 'That did not work', text: message, requestId };
+  }
+  if (error instanceof GraftConnectionError) {
+    const text = 'The server does not answer. What you see may be old; it is tried again as soon as you ask.';
+    return { title: 'No connection', text, requestId: null };
+  }
+  const text = error instanceof Error ? error.message : String(error);
+  return { title: 'Something is wrong with this page', text, requestId: null };
+}
+
+/** An error where the thing should be that it is of. */
+export function Problem({ error, onRetry }: { error: unknown; onRetry?: () => unknown }) {
+  const { title, text, requestId } = wordsOf(error);
+  return (
+    <div class="problem" role="alert">
+      <h2>{title}</h2>
+      <p>{text}</p>
+      {requestId && (
+        <p class="small soft">
+          Request <code>{requestId}</code>: whoever runs Graft finds it in the log by this.
+        </p>
+      )}
+      {onRetry && (
+        <Button icon="refresh" onClick={onRetry}>
+          Try again
+        </Button>
+      )}
+    </div>
+  );
+}

@@ -1,0 +1,42 @@
+import type { JobStatus } from '@graft/client';
+import '../styles/status.css';
+
+type Tone = 'quiet' | 'wait' | 'live' | 'good' | 'bad';
+
+/** Told by its mark, its word and only then its colour. */
+const looks: Record<JobStatus, { word: string; tone: Tone; mark: string }> = {
+  validating_files: { word: 'Checking files', tone: 'wait', mark: 'M6 3.2v3L8 7.5' },
+  queued: { word: 'Queued', tone: 'wait', mark: 'M4 6h.01M6 6h.01M8 6h.01' },
+  running: { word: 'Training', tone: 'live', mark: '' },
+  paused: { word: 'Paused', tone: 'quiet', mark: 'M4.8 4v4M7.2 4v4' },
+  succeeded: { word: 'Succeeded', tone: 'good', mark: 'M3.6 6.2 5.3 8 8.5 4.3' },
+  failed: { word: 'Failed', tone: 'bad', mark: 'M6 3.2v3.3M6 8.6h.01' },
+  cancelled: { word: 'Cancelled', tone: 'quiet', mark: 'M4.3 4.3l3.4 3.4M7.7 4.3 4.3 7.7' },
+};
+
+export const statusWord = (status: JobStatus): string => looks[status].word;
+
+/** `done`: 0 to 1, of one that trains. */
+export function Status({ status, done = null }: { status: JobStatus; done?: number | null }) {
+  const { word, tone, mark } = looks[status];
+  return (
+    <span class="status" data-tone={tone}>
+      <svg viewBox="0 0 12 12" aria-hidden="true">
+        <circle cx="6" cy="6" r="5" />
+        {status === 'running' ? (
+          <circle
+            class="status-done"
+            cx="6"
+            cy="6"
+            r="5"
+            pathLength="1"
+            stroke-dasharray={`${done ?? 0} 1`}
+          />
+        ) : (
+          <path d={mark} />
+        )}
+      </svg>
+      {word}
+    </span>
+  );
+}

@@ -1,0 +1,70 @@
+import type { ComponentChildren } from 'preact';
+import '../styles/table.css';
+
+export interface Column<Row> {
+  head: ComponentChildren;
+  cell: (row: Row) => ComponentChildren;
+  /** Numbers stand at the end, one below the other. */
+  end?: boolean;
+  /** Of CSS; what has none shares what is left. */
+  width?: string;
+  /** The column that names its row. */
+  names?: boolean;
+}
+
+/**
+ * Rows below a head that stays in sight; it scrolls sideways by itself where it is wider than the page. `label` tells readers
+ * what it lists. Columns have fixed widths, so that nothing moves when data come.
+ */
+export function Table<Row>({
+  label,
+  columns,
+  rows,
+  rowKey,
+  minWidth = '40rem',
+}: {
+  label: string;
+  columns: readonly Column<Row>[];
+  rows: readonly Row[];
+  rowKey: (row: Row) => string;
+  minWidth?: string;
+}) {
+  return (
+    // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reached by the keyboard
+    <section class="table-scroll" aria-label={label} tabIndex={0}>
+      <table style={{ minWidth }}>
+        <colgroup>
+          {columns.map(({ width }, i) => (
+            <col key={i} style={width ? { width } : {}} />
+          ))}
+        </colgroup>
+        <thead>
+          <tr>
+            {columns.map(({ head, end }, i) => (
+              <th key={i} scope="col" data-end={end}>
+                {head}
+              </th>
+            ))}
+          </tr>
+        </thead>
+        <tbody>
+          {rows.map((row) => (
+            <tr key={rowKey(row)}>
+              {columns.map(({ cell, end, names }, i) =>
+                names ? (
+                  <th key={i} scope="row">
+                    {cell(row)}
+                  </th>
+                ) : (
+                  <td key={i} data-end={end}>
+                    {cell(row)}
+                  </td>
+                ),
+              )}
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </section>
+  );
+}

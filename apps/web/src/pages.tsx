@@ -1,0 +1,27 @@
+import type { Me } from '@graft/client';
+import type { FunctionComponent } from 'preact';
+import type { IconName } from './components/icon.tsx';
+import { lazyPage } from './router/lazy-page.tsx';
+
+export interface Page {
+  /** As wouter matches it. Its first part stands in `dashboardPaths` of apps/api/src/plugins/dashboard.ts, too. */
+  path: string;
+  page: FunctionComponent;
+  /** In the navigation, for those whom it is of use to. */
+  nav?: { text: string; icon: IconName; for: (me: Me) => boolean };
+}
+
+const ofTeam = (me: Me) => me.team !== null;
+
+/** Every page, in the order of the navigation; the first that fits an address is shown. */
+export const pages: readonly Page[] = [
+  {
+    path: '/jobs',
+    page: lazyPage(async () => (await import('./pages/jobs/jobs.tsx')).Jobs),
+    nav: { text: 'Jobs', icon: 'jobs', for: ofTeam },
+  },
+  {
+    path: '/_components',
+    page: lazyPage(async () => (await import('./pages/components/components.tsx')).Components),
+  },
+];

@@ -1,0 +1,156 @@
+import { GraftApiError, type JobStatus } from '@graft/client';
+import type { ComponentChildren } from 'preact';
+import { useState } from 'preact/hooks';
+import '../../styles/components.css';
+import { Button, IconButton, LinkButton } from '../../components/button.tsx';
+import { CodeBlock } from '../../components/code-block.tsx';
+import { Confirm } from '../../components/dialog.tsx';
+import { Empty } from '../../components/empty.tsx';
+import { Checkbox, Choice, Select, TextArea, TextField } from '../../components/field.tsx';
+import { Meter } from '../../components/meter.tsx';
+import { PageHead } from '../../components/page-head.tsx';
+import { Problem } from '../../components/problem.tsx';
+import { Status } from '../../components/status.tsx';
+import { Table } from '../../components/table.tsx';
+import { Time } from '../../components/time.tsx';
+import { toast, toastError } from '../../components/toast.tsx';
+import { bytes, count, measure, percent, rough } from '../../text/numbers.ts';
+import { span } from '../../text/times.ts';
+
+const fault = new GraftApiError({
+  status: 400,
+  message: "Invalid 'training.learning_rate': must be > 0. Leave it out, and Graft chooses one.",
+  requestId: 'req_4c1f0a9be27d4e354c1f0a9b',
+});
+const statuses: JobStatus[] = [
+  ...(['validating_files', 'queued', 'running', 'paused'] as const),
+  ...(['succeeded', 'failed', 'cancelled'] as const),
+];
+const long = 'a-name-without-an-end-'.repeat(12);
+
+/** Every component in each of its states: to look at while one is changed, and for the tests to take a picture of. */
+export function Components() {
+  const [text, setText] = useState('');
+  const [choice, setChoice] = useState<'step' | 'time'>('step');
+  const [checked, setChecked] = useState(true);
+  const [asks, setAsks] = useState(false);
+  return (
+    <>
+      <PageHead
+        title="Components"
+        up={{ href: '/', text: 'Graft' }}
+        actions={<Button icon="add">An action</Button>}
+      >
+        <p class="soft">Each in its states.</p>
+      </PageHead>
+      <Group title="Buttons">
+        <Button kind="main">Main</Button>
+        <Button>Plain</Button>
+        <Button kind="quiet">Quiet</Button>
+        <Button kind="danger">Danger</Button>
+        <Button busy>Busy</Button>
+        <Button disabled>Off</Button>
+        <Button small icon="pause">
+          Small
+        </Button>
+        <IconButton label="Refresh" icon="refresh" />
+        <LinkButton href="/_components" icon="next">
+          Leads on
+        </LinkButton>
+      </Group>
+      <Group title="Fields">
+        <TextField label="With a hint" hint="What it takes." value={text} onValue={setText} />
+        <TextField
+          label="With an error"
+          error="It is too short: 8 characters at least."
+          value={text}
+          onValue={setText}
+        />
+        <Select
+          label="One of several"
+          value="a"
+          onValue={() => {}}
+          options={[
+            ['a', 'The first'],
+            ['b', long],
+          ]}
+        />
+        <TextArea label="Many lines" value={long} onValue={() => {}} rows={2} />
+        <Checkbox label="Yes or no" checked={checked} onChecked={setChecked} />
+        <Choice
+          label="Along"
+          value={choice}
+          onValue={setChoice}
+          options={[
+            ['step', 'Steps'],
+            ['time', 'Time'],
+          ]}
+        />
+      </Group>
+      <Group title="Status">
+        {statuses.map((status) => (
+          <Status key={status} status={status} done={0.4} />
+        ))}
+        <span class="components-meter">
+          <Meter value={0.4} label="Progress" />
+        </span>
+      </Group>
+      <Group title="Numbers and times">
+        <span>
+          {[count(1_234_567), rough(1_234_567), percent(0.4213), measure(0.000_012_3), measure(Math.E)].join(
+            ' · ',
+          )}
+        </span>
+        <span>{[bytes(0), bytes(999), bytes(48_211), bytes(7.3e9)].join(' · ')}</span>
+        <span>{[span(0.4), span(62), span(3_599), span(4_380), span(200_000)].join(' · ')}</span>
+        <Time at={Date.now() / 1000 - 200} />
+        <Time at={Date.now() / 1000 + 7_200} form="clock" />
+      </Group>
+      <Group title="Table">
+        <Table
+          label="Examples"
+          rows={['short', long]}
+          rowKey={(row) => row}
+          columns={[
+            { head: 'Name', cell: (row) => <span class="cut">{row}</span>, names: true },
+            { head: 'Size', cell: (row) => count(row.length), end: true, width: '8rem' },
+          ]}
+        />
+      </Group>
+      <Group title="Nothing, and what went wrong">
+        <Empty title="Nothing is here yet">
+          <p>What would be here, and what to do next.</p>
+          <LinkButton href="/_components">The next step</LinkButton>
+        </Empty>
+        <Problem error={fault} onRetry={() => {}} />
+      </Group>
+      <Group title="Over the page">
+        <Button onClick={() => toast('The job is paused.', { label: 'Undo', run: () => {} })}>
+          Say what was done
+        </Button>
+        <Button onClick={() => toastError(fault)}>Say what failed</Button>
+        <Button onClick={() => setAsks(true)}>Ask</Button>
+        {asks && (
+          <Confirm
+            title="Cancel the job?"
+            action="Cancel the job"
+            onConfirm={() => setAsks(false)}
+            onClose={() => setAsks(false)}
+          >
+            <p>It stops at once, and what it has trained since its last checkpoint is lost.</p>
+          </Confirm>
+        )}
+      </Group>
+      <Group title="Text to take along">
+        <CodeBlock label="An example" text={`curl ${long}\n  -H 'content-type: application/json'`} />
+      </Group>
+    </>
+  );
+}
+
+const Group = ({ title, children }: { title: string; children: ComponentChildren }) => (
+  <section class="components-group">
+    <h2>{title}</h2>
+    <div class="components-states">{children}</div>
+  </section>
+);

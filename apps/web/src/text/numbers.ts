@@ -1,0 +1,39 @@
+/** Numbers as the reader's locale writes them. */
+
+const plain = new Intl.NumberFormat();
+const short = new Intl.NumberFormat(undefined, { notation: 'compact', maximumFractionDigits: 1 });
+const share = new Intl.NumberFormat(undefined, { style: 'percent', maximumFractionDigits: 1 });
+const significant = new Intl.NumberFormat(undefined, { maximumSignificantDigits: 4 });
+const scientific = new Intl.NumberFormat(undefined, { notation: 'scientific', maximumSignificantDigits: 3 });
+
+export const none = '–';
+
+export const count = (value: number | null | undefined): string =>
+  value == null ? none : plain.format(value);
+/** 1.2M for 1,234,567. */
+export const rough = (value: number | null | undefined): string =>
+  value == null ? none : short.format(value);
+/** 0.42 as 42%. */
+export const percent = (value: number | null | undefined): string =>
+  value == null ? none : share.format(value);
+
+/** A measured value: four digits, and powers of ten where it is very small or large. */
+export function measure(value: number | null | undefined): string {
+  if (value == null || !Number.isFinite(value)) return none;
+  const size = Math.abs(value);
+  return size !== 0 && (size < 1e-3 || size >= 1e6) ? scientific.format(value) : significant.format(value);
+}
+
+const units = ['byte', 'kilobyte', 'megabyte', 'gigabyte', 'terabyte'] as const;
+
+/** In powers of 1000, as disks are sold and the API's limits are written. */
+export function bytes(value: number | null | undefined): string {
+  if (value == null) return none;
+  const power = value < 1 ? 0 : Math.min(units.length - 1, Math.floor(Math.log10(value) / 3));
+  return new Intl.NumberFormat(undefined, {
+    style: 'unit',
+    unit: units[power]!,
+    unitDisplay: power === 0 ? 'long' : 'short',
+    maximumFractionDigits: power === 0 ? 0 : 1,
+  }).format(value / 1000 ** power);
+}

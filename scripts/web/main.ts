@@ -1,0 +1,17 @@
+/**
+ * `npm run dashboard` builds the pages; with `-- --dev` it serves them as they are written, before the API at GRAFT_BASE_URL or,
+ * without it, at http://127.0.0.1:8000.
+ */
+import { join } from 'node:path';
+import { createServer } from 'vite';
+import { buildDashboard } from './build-dashboard.ts';
+
+if (process.argv.includes('--dev')) {
+  const server = await createServer({
+    configFile: join(import.meta.dirname, '../../apps/web/vite.config.ts'),
+  });
+  await server.listen();
+  server.printUrls();
+} else if (await buildDashboard()) {
+  console.log('built the dashboard');
+}

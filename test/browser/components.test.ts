@@ -1,0 +1,26 @@
+/** Every component in its states, as one page that the tests take a picture of: GRAFT_PICTURES names a folder for them. */
+import { after, before, test } from 'node:test';
+import { type BrowserBench, openBrowserBench } from './browser-bench.ts';
+
+let bench: BrowserBench;
+before(async () => {
+  bench = await openBrowserBench();
+});
+after(async () => await bench?.close());
+
+for (const width of [390, 1280, 2560]) {
+  for (const scheme of ['light', 'dark'] as const) {
+    test(`the components hold at ${width} px, ${scheme}`, async () => {
+      const visit = await bench.visit(bench.acme, '/_components', { width, scheme });
+      await visit.page.getByRole('heading', { name: 'Components', level: 1 }).waitFor();
+      await visit.checkAccess();
+      await visit.picture(`components-${width}-${scheme}`);
+      await visit.page.getByRole('button', { name: 'Ask' }).click();
+      await visit.page.getByRole('dialog').waitFor();
+      await visit.checkAccess();
+      await visit.page.keyboard.press('Escape');
+      await visit.page.getByRole('dialog').waitFor({ state: 'detached' });
+      await visit.leave();
+    });
+  }
+}

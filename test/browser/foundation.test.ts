@@ -1,0 +1,129 @@
+/** What holds on every page: how it is served, its policy, its weight, the way in and out, and what stands at no address. */
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { createApiKey, revokeApiKey } from '@graft/service';
+import { dashboardPaths } from '../../apps/api/src/plugins/dashboard.ts';
+import { type BrowserBench, openBrowserBench } from './browser-bench.ts';
+
+/** Bytes, compressed, until the first page stands: of issue 11. */
+const firstLoadBudget = 150_000;
+
+let bench: BrowserBench;
+before(async () => {
+  bench = await openBrowserBench();
+});
+after(async () => await bench?.close());
+
+test('the page is served at every path of its own, with a policy without exceptions, and hides no 404 of the API', async () => {
+  const html = { accept: 'text/html,application/xhtml+xml' };
+  for (const name of dashboardPaths) {
+    for (const path of name ? [`/${name}`, `/${name}/x/y?z=1`] : ['/']) {
+      const answer = await fetch(bench.url + path, { headers: html });
+      assert.equal(answer.status, 200, path);
+      const policy = answer.headers.get('content-security-policy')!;
+      assert.match(policy, /default-src 'none'; script-src 'self'; style-src 'self';/);
+      assert.doesNotMatch(policy, /unsafe|data:|\*|https?:/);
+      const text = await answer.text();
+      assert.doesNotMatch(text, /<style|<script(?![^>]* src=)| style=| on\w+=/);
+      assert.match(answer.headers.get('cache-control')!, /no-cache/);
+    }
+  }
+  for (const path of ['/v1/nope', '/nope', '/assets/nope.js', '/jobsx', '/state', '/index.html']) {
+    const answer = await fetch(bench.url + path, { headers: html });
+    assert.equal(answer.status, 404, path);
+    assert.equal(((await answer.json()) as { error: { code: string } }).error.code, 'unknown_url', path);
+  }
+  assert.equal((await fetch(`${bench.url}/jobs`, { method: 'POST' })).status, 405);
+  const page = await (await fetch(bench.url)).text();
+  const script = /src="(\/assets\/[^"]+\.js)"/.exec(page)![1]!;
+  const asset = await fetch(bench.url + script, { headers: { 'accept-encoding': 'br' } });
+  assert.equal(asset.headers.get('cache-control'), 'public, max-age=31536000, immutable');
+  assert.equal(asset.headers.get('content-encoding'), 'br');
+});
+
+test('the first load is within its budget', async () => {
+  const visit = await bench.visit(bench.acme, '/sign-in');
+  const { page } = visit;
+  await page.goto('about:blank');
+  const network = await page.context().newCDPSession(page);
+  await network.send('Network.enable');
+  await network.send('Network.setCacheDisabled', { cacheDisabled: true });
+  // Bytes as they came, headers included.
+  const sizes: number[] = [];
+  network.on('Network.loadingFinished', ({ encodedDataLength }) => void sizes.push(encodedDataLength));
+  await page.goto('/jobs', { waitUntil: 'networkidle' });
+  const total = sizes.reduce((a, b) => a + b, 0);
+  assert.ok(sizes.length >= 6 && total > 50_000, `${sizes.length} files, ${total} bytes`);
+  assert.ok(total <= firstLoadBudget, `${total} bytes`);
+  console.log(`first load: ${sizes.length} files, ${total} bytes`);
+  await visit.leave();
+});
+
+test('by a key one comes in, to where one wanted to go, and out again', async () => {
+  const visit = await bench.visit(null, '/jobs?status=failed');
+  const { page } = visit;
+  const field = page.getByLabel('API key');
+  await field.waitFor();
+  await visit.checkAccess();
+  await field.fill('my key');
+  await page.keyboard.press('Enter');
+  await page.getByText('A key looks like graft_').waitFor();
+
+  visit.expect(/status of 401/);
+  await field.fill('graft_aaaaaaaa_bbbbbbbbbbbbbbbbbbbb');
+  await page.keyboard.press('Enter');
+  await page.getByText('The API key is wrong').waitFor();
+  assert.equal(await field.getAttribute('aria-invalid'), 'true');
+
+  await field.fill(bench.acme.key);
+  await page.keyboard.press('Enter');
+  await page.getByRole('heading', { name: 'Jobs', level: 1 }).waitFor();
+  assert.equal(new URL(page.url()).search, '?status=failed');
+  const kept = await page.evaluate(
+    () => JSON.stringify({ ...localStorage, ...sessionStorage }) + document.cookie,
+  );
+  assert.ok(!kept.includes('graft'), kept);
+
+  await page.getByRole('button', { name: 'Sign out' }).click();
+  await field.waitFor();
+  await page.reload();
+  await field.waitFor();
+  await visit.leave();
+});
+
+test('whoever was let out meanwhile is shown the way in, and is then where they were', async () => {
+  const { key, keyId } = await createApiKey(bench.services, bench.acme.teamId, { name: 'x', role: 'member' });
+  const visit = await bench.visit(bench.withKey(bench.acme, key), '/jobs');
+  const { page } = visit;
+  await page.getByRole('heading', { name: 'Jobs', level: 1 }).waitFor();
+  visit.expect(/status of 401/);
+  await revokeApiKey(bench.services, bench.acme.teamId, keyId);
+  await page.reload();
+  await page.getByLabel('API key').fill(bench.acme.key);
+  await page.keyboard.press('Enter');
+  await page.getByRole('heading', { name: 'Jobs', level: 1 }).waitFor();
+  await visit.leave();
+});
+
+test('an address of no page says so, and leads on', async () => {
+  const visit = await bench.visit(bench.acme, '/jobs/x/y/z');
+  await visit.page.getByRole('heading', { name: 'No such page' }).waitFor();
+  await visit.checkAccess();
+  await visit.page.getByRole('link', { name: 'Go to the first page' }).click();
+  await visit.page.getByRole('heading', { name: 'Jobs', level: 1 }).waitFor();
+  await visit.leave();
+});
+
+test('without a build the API works, and the pages say how to build them', async () => {
+  const { buildApp } = await import('../../apps/api/src/app.ts');
+  const app = await buildApp(bench.services, { dashboardFolder: '/nowhere/dist' });
+  try {
+    const answer = await app.inject('/jobs');
+    assert.equal(answer.statusCode, 404);
+    assert.equal(answer.json().error.code, 'dashboard_not_built');
+    assert.match(answer.json().error.message, /npm run dashboard/);
+    assert.equal((await app.inject('/healthz')).statusCode, 200);
+  } finally {
+    await app.close();
+  }
+});
