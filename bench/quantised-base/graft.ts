@@ -66,15 +66,14 @@ async function trainAll(): Promise<TaskResults['train']> {
 
 /** The adapter's answers to the held-out questions, served as Graft serves: on the original base, in float32. */
 async function answer(): Promise<TaskResults['answer']> {
-  const generator = await openGenerator({ base, maxContext: 256 });
-  await generator.useAdapter(plan.adapter);
+  const generator = await openGenerator({ base, context: 256 });
   const questions = await readHeldOut(plan.heldOutFile);
   const answers: string[] = [];
   for (const { messages } of questions) {
     let text = '';
-    for await (const piece of generator.generate({ messages, max_tokens: 24 })) text += piece.text;
+    for await (const piece of generator.generate({ adapter: plan.adapter, messages, max_tokens: 24 })) text += piece.text;
     answers.push(text.trim());
   }
-  generator.close();
+  await generator.close();
   return { right: exactMatch(questions, answers), of: questions.length };
 }

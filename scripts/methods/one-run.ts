@@ -85,16 +85,15 @@ console.log(JSON.stringify(result));
 
 /** Share of held-out questions answered character for character. */
 async function answered(): Promise<number> {
-  const generator = await Generator.open({ base, maxContext: 512 });
-  await generator.useAdapter(adapterDir);
+  const generator = await Generator.open({ base, context: 512 });
   let right = 0;
   for (const { messages } of heldOut) {
     let text = '';
-    for await (const part of generator.generate({ messages: messages.slice(0, -1), max_tokens: 24 }))
+    for await (const part of generator.generate({ adapter: adapterDir, messages: messages.slice(0, -1), max_tokens: 24 }))
       text += part.text;
     if (text.trim() === messages.at(-1).content.trim()) right++;
   }
-  generator.close();
+  await generator.close();
   return right / heldOut.length;
 }
 

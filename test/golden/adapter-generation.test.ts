@@ -66,13 +66,13 @@ const plain = new Map(rows.map(({ name }, i) => [name, scored[cases.length + i]!
 
 for (const { name } of rows) {
   const base = await openBaseModel(modelOf(name));
-  const generator = await openGenerator({ base, maxContext: 64 });
+  const generator = await openGenerator({ base, context: 64 });
   for (const [i, { adapter }] of cases.entries()) {
     if (cases[i]!.model !== name) continue;
     test(`${name}, ${adapter}: answers as with HF PEFT`, async () => {
-      await generator.useAdapter(adapterOf(name, adapter));
       const found: number[] = [];
-      for await (const { tokenId } of generator.generate({ prompt, max_tokens: 8 })) found.push(tokenId);
+      const request = { adapter: adapterOf(name, adapter), prompt, max_tokens: 8 };
+      for await (const { tokenId } of generator.generate(request)) found.push(tokenId);
       const { greedy, mismatch } = scored[i]!;
       assert.deepEqual(mismatch, { missing: [], unexpected: [], shapes: [], values: [] });
       assert.deepEqual(
@@ -83,10 +83,9 @@ for (const { name } of rows) {
     });
   }
   test(`${name}: the adapters leave the base model as it is`, async () => {
-    await generator.useAdapter(null);
     const found: number[] = [];
     for await (const { tokenId } of generator.generate({ prompt, max_tokens: 8 })) found.push(tokenId);
-    generator.close();
+    await generator.close();
     await base.close();
     assert.deepEqual(
       found.filter((id) => id !== -1),

@@ -136,10 +136,10 @@ for (const [i, name] of names.entries()) {
 for (const [i, name] of names.entries()) {
   test(`${name}: answers as transformers does`, async () => {
     const base = await openBaseModel(modelOf(name));
-    const generator = await openGenerator({ base, maxContext: 64 });
+    const generator = await openGenerator({ base, context: 64 });
     const ids: number[] = [];
     for await (const { tokenId } of generator.generate({ prompt, max_tokens: 8 })) ids.push(tokenId);
-    generator.close();
+    await generator.close();
     await base.close();
     const expected = scored[i]!.greedy.filter((id) => id !== endOfText);
     assert.deepEqual(

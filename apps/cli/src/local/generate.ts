@@ -71,12 +71,12 @@ async function generate(options: Options): Promise<void> {
     output.note(`Loading ${name}`);
     const generator = await openGenerator({
       base,
-      ...(options.maxContext === undefined ? {} : { maxContext: options.maxContext }),
+      ...(options.maxContext === undefined ? {} : { context: options.maxContext }),
     });
     try {
-      await generator.useAdapter(options.adapter === undefined ? null : resolve(options.adapter));
       const pieces = generator.generate({
         ...input,
+        adapter: options.adapter === undefined ? null : resolve(options.adapter),
         max_tokens: options.maxTokens ?? DEFAULT_MAX_TOKENS,
         temperature: options.temperature,
         ...(options.topP === undefined ? {} : { top_p: options.topP }),
@@ -107,7 +107,7 @@ async function generate(options: Options): Promise<void> {
         () => '',
       );
     } finally {
-      generator.close();
+      await generator.close();
     }
   } finally {
     interrupts.release();

@@ -1,52 +1,84 @@
-import { tf, type Variable } from '@graft/tf-graph';
-import { attention, cachedCausalMask, lengthMask } from '../nn/attention/attention.ts';
-import { RotaryTables, sideBySide } from '../nn/attention/heads.ts';
+import { attr, tf, type Variable } from '@graft/tf-graph';
+import { attention, cachedMask, lengthsMask } from '../nn/attention/attention.ts';
+import { byHead, queriesKeysValues, RotaryTables, sideBySide } from '../nn/attention/heads.ts';
 import type { RuntimeOptions } from '../peft-model/peft-model.ts';
-
-/** One layer's variables `(kvHeads, context, D)` each. */
-export interface LayerCache {
-  keys: Variable;
-  values: Variable;
-}
-
-/** The part of the memory that a decoder reads: the first `length` (scalar int32) of `tokens` positions. */
-export interface InputWindow {
-  length: tf.Tensor;
-  tokens: number;
-}
+import { BLOCK } from './block-pool.ts';
 
 /**
- * Attention of `stride` new tokens, at positions `start` (scalar int32) and after. Their keys and values are written to the cache;
- * then they attend to its first `length` positions. An encoder-decoder's cross attention reads the memory. A method's prefix is in
- * the cache, before the sequence's own tokens.
+ * The cache of each layer `(blocks · BLOCK, 2 · kvHeads · D)`: a position's keys, turned, then its values. An encoder-decoder's memory
+ * lies in the same blocks.
  */
-export function cachedAttention(
-  cache: LayerCache[],
-  start: tf.Tensor,
-  stride: number,
-  length: number,
-  input: InputWindow | null = null,
+export type LayerCaches = readonly Variable[];
+
+/**
+ * Attention of a list of positions by Graft's kernel. spans `(S, 3)` int32: where each sequence's new positions begin and end in the
+ * list, and how many it has in the cache; blocks `(S, B)` int32: where its positions lie.
+ */
+export function listAttention(
+  caches: LayerCaches,
+  spans: tf.Tensor,
+  blocks: tf.Tensor,
 ): RuntimeOptions['attend'] {
-  const zero = tf.zeros([1], 'int32');
-  const begin = tf.concat([zero, tf.reshape(start, [1]), zero], 0);
-  const append = (variable: Variable, fresh: tf.Tensor) => {
-    const [heads, , width] = variable.shape as [number, number, number];
-    const whole = variable.assignSlice(begin, tf.reshape(fresh, [heads, stride, width]));
-    return tf.reshape(tf.slice(whole, [0, 0, 0], [heads, length, width]), [1, heads, length, width]);
+  const none = tf.zeros([0, 0]);
+  return (site, projections) => {
+    const { heads, kvHeads, headSize, scale, window, layer } = site;
+    const { q, k, v } = queriesKeysValues(projections, site);
+    const { cosines, sines } = site.rotation ?? { cosines: none, sines: none };
+    const attributes = [
+      ...[attr.int('heads', heads), attr.int('kv_heads', kvHeads), attr.int('head_size', headSize)],
+      ...[attr.float('scale', scale), attr.int('window', window ?? 0), attr.int('block', BLOCK)],
+    ];
+    return caches[layer]!.inPlace('GraftCachedAttention', attributes, [
+      q,
+      k,
+      v,
+      cosines,
+      sines,
+      spans,
+      blocks,
+    ])[0]!;
   };
+}
+
+/** Sequences × new positions, and for each sequence the rows of the cache that hold its positions, in order; zeros after the last. */
+export interface CacheGrid {
+  sequences: number;
+  /** `(S · n)` int32. */
+  positions: tf.Tensor;
+  /** `(S · n)` int32: the rows of the cache that the new positions are written to. */
+  rows: tf.Tensor;
+  /** `(S, T)` int32. */
+  tables: tf.Tensor;
+  /** An encoder-decoder's memory: rows of the cache `(S, M)`, and how many of them are there `(S)`. */
+  memory: { tables: tf.Tensor; lengths: tf.Tensor } | null;
+}
+
+/** The same by TensorFlow's own operations, of as many positions for each sequence; also with a bias, and over a memory. */
+export function gridAttention(caches: LayerCaches, grid: CacheGrid): RuntimeOptions['attend'] {
+  const { sequences, positions, rows, tables, memory } = grid;
   const masks = new Map<number | null, tf.Tensor>();
   const maskFor = (window: number | null): tf.Tensor => {
-    const mask = masks.get(window) ?? cachedCausalMask(start, stride, length, window);
+    const mask = masks.get(window) ?? cachedMask(positions, sequences, tables.shape[1]!, window);
     masks.set(window, mask);
     return mask;
   };
-  const inputMask = input ? lengthMask(input.length, input.tokens) : null;
-  const tables = new RotaryTables();
+  const memoryMask = memory && lengthsMask(memory.lengths, memory.tables.shape[1]!);
+  const rotary = new RotaryTables();
   return (site, projections) => {
-    const { kind, layer, window = null, bias } = site;
-    const { q, k, v } = tables.byHead(projections, site, 1);
-    if (kind === 'cross') return sideBySide(attention(q, k, v, inputMask!, { bias }));
-    const [keys, values] = [append(cache[layer]!.keys, k), append(cache[layer]!.values, v)];
-    return sideBySide(attention(q, keys, values, maskFor(window), { bias }));
+    const { kind, layer, window = null, bias, headSize } = site;
+    const cache = caches[layer]!;
+    const read = (tables: tf.Tensor): [tf.Tensor, tf.Tensor] => {
+      const both = tf.reshape(cache.gather(tables), [tables.size, -1]);
+      const [keys, values] = tf.split(both, 2, 1) as [tf.Tensor, tf.Tensor];
+      return [byHead(keys, sequences, headSize), byHead(values, sequences, headSize)];
+    };
+    if (kind === 'cross') {
+      const { q } = queriesKeysValues(projections, site);
+      const scaled = rotary.turned(q, site, sequences, site.scale);
+      return sideBySide(attention(scaled, ...read(memory!.tables), memoryMask!, { bias }));
+    }
+    const { q, k, v } = rotary.byHead(projections, site, sequences);
+    cache.assignRows(rows, tf.concat([sideBySide(k), sideBySide(v)], 1));
+    return sideBySide(attention(q, ...read(tables), maskFor(window), { bias }));
   };
 }

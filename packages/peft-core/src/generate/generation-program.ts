@@ -1,208 +1,106 @@
-import { type Program, ProgramBuilder, tf } from '@graft/tf-graph';
+import { kernelSet, type Program, ProgramBuilder, tf } from '@graft/tf-graph';
 import type { PeftConfig } from '../config/index.ts';
 import type { Architecture } from '../models/architecture.ts';
-import { packedAttention } from '../peft-model/packed-attention.ts';
 import { adapterTensors, attachAdapter, type PeftModel } from '../peft-model/peft-model.ts';
-import { elementCount } from '../tensors/tensor-source.ts';
 import { declareWeights } from '../weights/stored-weights.ts';
-import { cachedAttention, type LayerCache } from './cached-attention.ts';
+import { AdapterArena } from './adapter-arena.ts';
+import { BLOCK, RESERVED } from './block-pool.ts';
+import { gridFunctions } from './grid-functions.ts';
+import { listFunctions } from './list-functions.ts';
+import { asServed, type FunctionParts, type ModelFunctions, rowsOf, type ServingLimits } from './step.ts';
 
-/** How many tokens one run takes: one while decoding, more while a prompt is read. */
-export const STRIDES = [1, 16, 64, 256] as const;
-
-/** A base model and the key-value cache of one sequence. Adapters are attached while it stays loaded, and share both. */
-export interface GenerationProgram {
-  program: Program;
-  /** Positions in the cache: prompt and answer together. */
-  context: number;
-  /** The plain base model, or an adapter of this config on it; its values still have to be written. */
-  attach(peft: PeftConfig | null): AnsweringModel;
-  /** Empties the cache; once before the first run. */
-  clear(): Promise<void>;
-}
-
-/** One model of the program. Functions are traced when they are first needed. */
-export interface AnsweringModel {
+/** One model of the program. */
+export interface AnsweringModel extends ModelFunctions {
   model: PeftModel;
-  /** Encoder-decoders only, before each sequence: runs the encoder on `ids`, at most the context. The decoder reads its states. */
-  encode(ids: readonly number[]): void;
   /** Sets the adapter's values. */
   write(values: Float32Array): Promise<void>;
-  /** Writes the adapter's prefix into the first positions of the cache: after new values, and after another model's turn. */
-  prime(): void;
-  /**
-   * Takes `ids`, at most the largest stride, at positions start… into the cache and gives the logits `(V)` after the last one.
-   * The stride's other tokens are padding: what they leave in the cache is overwritten before it is read.
-   */
-  extend(stride: number, ids: readonly number[], start: number): Float32Array;
 }
 
-export function buildGenerationProgram(architecture: Architecture, context: number): GenerationProgram {
+/** A base model and the cache of its sequences. Adapters are attached while it stays loaded, and share both. */
+export interface GenerationProgram {
+  program: Program;
+  /** Blocks of the cache. */
+  blocks: number;
+  /** Sequences of a step. */
+  rows: number;
+  /** The plain base model, or an adapter of this config on it; its values still have to be written. */
+  attach(peft: PeftConfig | null): AnsweringModel;
+  /** The plain base model with an update of its own for each row; null where that cannot be computed. */
+  shared(): Promise<{ model: AnsweringModel; arena: AdapterArena } | null>;
+  /** Empties the cache; once before the first run. */
+  clear(): void;
+}
+
+export function buildGenerationProgram(architecture: Architecture, limits: ServingLimits): GenerationProgram {
   const builder = new ProgramBuilder();
   const weights = declareWeights(builder, architecture, 'float32', true);
-  const { kvHeads, headSize, layers } = architecture;
-  const shape = [kvHeads, context, headSize];
-  const cache = Array.from({ length: layers }, (_, layer) => ({
-    keys: builder.variable({ name: `cache.k.${layer}`, shape }),
-    values: builder.variable({ name: `cache.v.${layer}`, shape }),
-  }));
-  const memory = architecture.encoder ? declareMemory(builder, layers, [context, kvHeads * headSize]) : null;
-  const program = builder.build();
-  const empty = [...cache, ...(memory ?? [])]
-    .flatMap(({ keys, values }) => [keys, values])
-    .map(({ name, shape }) => [name, elementCount(shape)] as const);
-  let attached = 0;
-  return {
-    program,
-    context,
-    clear: () => program.write(empty.map(([name, size]) => [name, new Float32Array(size)])),
-    attach(peft) {
-      const name = `adapter.${attached++}`;
-      const model = attachAdapter(builder, architecture, weights, peft, { form: 'folded', name });
-      builder.extend(program);
-      return answeringModel(name, model, { builder, program, cache, memory, context });
-    },
-  };
-}
-
-function answeringModel(
-  name: string,
-  model: PeftModel,
-  shared: {
-    builder: ProgramBuilder;
-    program: Program;
-    cache: LayerCache[];
-    memory: LayerCache[] | null;
-    context: number;
-  },
-): AnsweringModel {
-  const { builder, program, cache, memory, context } = shared;
-  // Attention costs as much as the window it looks at, so short sequences get a short one.
-  const windows = [...new Set([256, 1024].filter((w) => w < context).concat(context))];
-  const windowFor = (positions: number) => windows.find((w) => w >= positions)!;
-  const encodeOn = builder.onDemand(program, (tokens) =>
-    declareEncode(builder, `${name}/encode_${tokens}`, model, memory!, tokens),
+  const width = 2 * architecture.kvHeads * architecture.headSize;
+  const blocks = cacheBlocks(architecture, limits);
+  const caches = Array.from({ length: architecture.layers }, (_, layer) =>
+    builder.variable({ name: `cache.${layer}`, shape: [blocks * BLOCK, width] }),
   );
-  const primeFor = builder.onDemand(program, () => declarePrime(builder, `${name}/prime`, model, cache));
-  const extendOn = builder.onDemand(program, (stride: number, window: number, inputTokens: number) => {
-    const shape = { stride, window, inputTokens };
-    return declareExtend(
-      builder,
-      `${name}/extend_${Object.values(shape).join('_')}`,
-      model,
-      cache,
-      memory,
-      shape,
-    );
-  });
-  let input = { length: 0, tokens: 0 };
-  return {
-    model,
-    async write(values) {
-      if (model.adapter) await program.write([[model.adapter.name, values]]);
-    },
-    encode(ids) {
-      const tokens = windowFor(ids.length);
-      const padded = new Int32Array(tokens);
-      padded.set(ids);
-      const segments = new Int32Array(tokens).fill(1, 0, ids.length);
-      program.run(encodeOn(tokens), { ids: padded, segments });
-      input = { length: ids.length, tokens };
-    },
-    prime() {
-      if (model.attachment?.prefix) program.run(primeFor(), {});
-    },
-    extend(stride, ids, start) {
-      const padded = new Int32Array(stride);
-      padded.set(ids);
-      const { logits } = program.run(extendOn(stride, windowFor(start + stride), input.tokens), {
-        ids: padded,
-        start: Int32Array.of(start),
-        last: Int32Array.of(ids.length - 1),
-        input: memory ? Int32Array.of(input.length) : undefined,
-      });
-      return logits.data as Float32Array;
-    },
-  };
-}
-
-/** What the decoder's layers make of an encoder's states, `(context, heads · D)` each. */
-function declareMemory(builder: ProgramBuilder, layers: number, shape: number[]): LayerCache[] {
-  return Array.from({ length: layers }, (_, layer) => ({
-    keys: builder.variable({ name: `memory.k.${layer}`, shape }),
-    values: builder.variable({ name: `memory.v.${layer}`, shape }),
-  }));
-}
-
-/** The encoder on `tokens` positions, the last of which may be padding; its states go to the memory. */
-function declareEncode(
-  builder: ProgramBuilder,
-  name: string,
-  model: PeftModel,
-  memory: LayerCache[],
-  tokens: number,
-) {
-  const { architecture } = model;
-  const perToken = { shape: [tokens], dtype: 'int32' } as const;
-  return builder.function(name, { ids: perToken, segments: perToken }, ({ ids, segments }) => {
-    const grid = { rows: 1, tokens, segments, positions: tf.range(0, tokens, 1, 'int32') };
-    const attend = packedAttention(architecture, grid, { encoder: grid });
-    const runtime = model.runtime({ parameters: adapterTensors(model), attend });
-    const encoder = architecture.encoder!;
-    const states = encoder.encode(runtime, ids, grid);
-    const begin = tf.zeros([2], 'int32');
-    for (const [layer, variables] of memory.entries()) {
-      const { k, v } = encoder.keysAndValues(runtime, layer, states);
-      variables.keys.assignSlice(begin, k);
-      variables.values.assignSlice(begin, v);
-    }
+  const empty = builder.function('empty', {}, () => {
+    for (const cache of caches) cache.assign(tf.zeros(cache.shape));
     return {};
   });
+  const program = builder.build();
+  const usesLists = kernelSet() !== null && !architecture.encoder;
+  let attached = 0;
+  function attach(peft: PeftConfig | null, arena: AdapterArena | null): AnsweringModel {
+    const name = `adapter.${attached++}`;
+    const model = attachAdapter(builder, architecture, weights, peft, { form: 'folded', name });
+    builder.extend(program);
+    const parts = { builder, program, name, model, caches, limits, arena };
+    return {
+      model,
+      ...(usesLists ? listFunctions(parts) : gridFunctions(parts)),
+      async write(values) {
+        if (model.adapter) await program.write([[model.adapter.name, values]]);
+      },
+      prime: primeOf(parts),
+    };
+  }
+  return {
+    program,
+    blocks,
+    rows: limits.rows,
+    clear: () => void program.run(empty, {}),
+    attach: (peft) => attach(peft, null),
+    async shared() {
+      if (!usesLists) return null;
+      const arena = new AdapterArena(builder, program, architecture, limits.updateBytes / 4);
+      await arena.clear(program);
+      return { arena, model: attach(null, arena) };
+    },
+  };
 }
 
-/** `stride` new tokens over the first `window` positions of the cache, and the first `inputTokens` of the memory. */
-function declareExtend(
-  builder: ProgramBuilder,
-  name: string,
-  model: PeftModel,
-  cache: LayerCache[],
-  memory: LayerCache[] | null,
-  { stride, window, inputTokens }: { stride: number; window: number; inputTokens: number },
-) {
-  const { architecture } = model;
-  const scalar = { shape: [], dtype: 'int32' } as const;
-  const ids = { shape: [stride], dtype: 'int32' } as const;
-  const inputs = { ids, start: scalar, last: scalar, input: memory ? scalar : undefined };
-  return builder.function(name, inputs, ({ ids, start, last, input: length }) => {
-    const read = length ? { length, tokens: inputTokens } : null;
-    const attend = cachedAttention(cache, start, stride, window, read);
-    const runtime = model.runtime({ parameters: adapterTensors(model), attend });
-    const grid = {
-      ...{ rows: 1, tokens: stride, cached: window },
-      positions: tf.add(tf.range(0, stride, 1, 'int32'), start),
-    };
-    const part = (variable: LayerCache['keys']) =>
-      tf.slice(variable.read(), [0, 0], [inputTokens, variable.shape[1]!]);
-    const kept = memory && {
-      keysAndValues: (layer: number) => ({ k: part(memory[layer]!.keys), v: part(memory[layer]!.values) }),
-    };
-    const hidden = architecture.body(runtime, ids, grid, kept ?? undefined);
-    const wanted = tf.gather(hidden, tf.reshape(last, [1]));
-    const logits = architecture.logits!(runtime, architecture.finalNorm(runtime, wanted));
-    return { logits: tf.reshape(logits, [architecture.vocabularySize]) };
-  });
+/** As many as the memory holds: a whole context and its input at least, and no more than all sequences can use. */
+function cacheBlocks({ layers, kvHeads, headSize, encoder }: Architecture, limits: ServingLimits): number {
+  const inSequence = Math.ceil(limits.context / BLOCK) * (encoder ? 2 : 1);
+  const bytes = layers * BLOCK * 2 * kvHeads * headSize * 4;
+  const affordable = Math.floor(limits.cacheBytes / bytes);
+  return RESERVED.count + Math.max(inSequence, Math.min(affordable, inSequence * limits.rows));
 }
 
 /** The prefix of every layer goes where the keys and values of the first tokens would be. */
-function declarePrime(builder: ProgramBuilder, name: string, model: PeftModel, cache: LayerCache[]) {
-  return builder.function(name, {}, () => {
-    const parameters = adapterTensors(model);
-    const start = tf.zeros([3], 'int32');
-    for (const [layer, { keys, values }] of cache.entries()) {
-      const prefix = model.prefix({ layer }, parameters)!;
-      keys.assignSlice(start, prefix.keys);
-      values.assignSlice(start, prefix.values);
-    }
-    return {};
-  });
+function primeOf({ builder, program, name, model, caches }: FunctionParts): ModelFunctions['prime'] {
+  const length = model.attachment?.prefixLength ?? 0;
+  const rows = { shape: [length], dtype: 'int32' } as const;
+  const primeFor = builder.onDemand(program, () =>
+    builder.function(`${name}/prime`, { rows }, ({ rows }) =>
+      asServed(() => {
+        const parameters = adapterTensors(model);
+        for (const [layer, cache] of caches.entries()) {
+          const { keys, values } = model.prefix({ layer }, parameters)!;
+          const flat = (x: tf.Tensor) => tf.reshape(tf.transpose(x, [1, 0, 2]), [length, -1]);
+          cache.assignRows(rows, tf.concat([flat(keys), flat(values)], 1));
+        }
+        return {};
+      }),
+    ),
+  );
+  return (blocks) => {
+    if (length > 0) program.run(primeFor(), { rows: Int32Array.from(rowsOf(blocks, length)) });
+  };
 }

@@ -1,14 +1,18 @@
 import { GraftError } from '../errors.ts';
 import type { BaseModel } from '../files.ts';
+import type { Architecture } from '../models/architecture.ts';
 import { architectureFor } from '../models/registry.ts';
 import { Random } from '../random.ts';
 import { type ChatMessage, loadTokenizer, strayToken, type Tokenizer } from '../text/index.ts';
-import { AdapterSwitch } from './adapter-switch.ts';
-import { CachedSequence } from './cached-sequence.ts';
-import { sampleToken } from './sampling.ts';
+import { Scheduler } from './scheduler.ts';
+import { type GeneratedText, type GenerateResult, Sequence } from './sequence.ts';
+import { type ServedModel, ServedModels } from './served-models.ts';
+import type { ServingLimits } from './step.ts';
 import { StopMatcher } from './stop-matcher.ts';
 
 export interface GenerateRequest {
+  /** Folder of the adapter that answers; the plain base model by default. */
+  adapter?: string | null;
   /** One of messages and prompt. */
   messages?: ChatMessage[];
   prompt?: string;
@@ -22,126 +26,145 @@ export interface GenerateRequest {
   stop?: string[];
   /** Makes sampling repeatable; random by default. */
   seed?: number | null;
+  /** Tell each token's probability, and those of so many of the most probable; null by default: neither. */
+  logprobs?: number | null;
+  /** Whose it is: teams get rows by weight, and never share what is kept of their prompts. */
+  team?: string;
+  weight?: number;
   signal?: AbortSignal;
 }
 
-/** What one more token has made sure of the text, and the tokens as far as it. */
-export interface GeneratedText {
-  text: string;
-  tokenId: number;
-  promptTokens: number;
-  completionTokens: number;
-}
+/**
+ * `context` (default 2048) bounds prompt, answer and an adapter's virtual tokens together; `rows` (16) how many sequences a step computes;
+ * `cacheBytes` (512 MiB) the memory of keys and values of all of them; `updateBytes` (128 MiB) that of adapters of low rank.
+ */
+export type GeneratorOptions = { base: BaseModel } & Partial<ServingLimits>;
 
-export interface GenerateResult {
-  finishReason: 'stop' | 'length';
-  promptTokens: number;
-  completionTokens: number;
-}
+const defaults: ServingLimits = {
+  ...{ context: 2048, rows: 16 },
+  ...{ cacheBytes: 512 * 2 ** 20, updateBytes: 128 * 2 ** 20 },
+};
 
-/** Answers with a base model, or with an adapter on it, switched while the base stays loaded. One sequence at a time. */
+/** Answers with a base model and adapters on it, many requests at once, while the base stays loaded. */
 export class Generator {
   readonly #base: BaseModel;
-  readonly #models: AdapterSwitch;
+  readonly #architecture: Architecture;
+  readonly #models: ServedModels;
   readonly #context: number;
-  readonly #vocabularySize: number;
   /** Set for encoder-decoders: the encoder reads the prompt, and the answer's own sequence begins with this token. */
   readonly #decoderStart: number | null;
   readonly #tokenizer: Tokenizer;
-  #adapter: string | null = null;
+  #scheduler: Scheduler | null = null;
+  #running: Promise<void> | null = null;
+  #closed = false;
 
-  private constructor(base: BaseModel, maxContext: number) {
+  private constructor({ base, ...given }: GeneratorOptions) {
     const architecture = architectureFor(base.modelType, base.config);
     if (architecture.task !== 'CAUSAL_LM' && architecture.task !== 'SEQ_2_SEQ_LM')
       throw new GraftError('unsupported_task', `${base.modelType} models do not write text`, {
         param: 'model',
       });
+    const limits = { ...defaults, ...given };
     this.#base = base;
-    this.#context = Math.min(maxContext, architecture.maxPositions);
-    this.#vocabularySize = architecture.vocabularySize;
+    this.#architecture = architecture;
+    this.#context = Math.min(limits.context, architecture.maxPositions);
     this.#decoderStart = architecture.decoderStart ?? null;
-    this.#models = new AdapterSwitch(base, architecture, this.#context);
+    this.#models = new ServedModels(base, architecture, { ...limits, context: this.#context });
     this.#tokenizer = loadTokenizer(base.tokenizerFiles);
   }
 
-  /**
-   * Prepares to answer with `base`. maxContext (default 2048) bounds prompt, answer and an adapter's virtual tokens together, and
-   * with it the cache's memory. Throws `unsupported_task` for a model that does not write text.
-   */
-  static async open({
-    base,
-    maxContext = 2048,
-  }: {
-    base: BaseModel;
-    maxContext?: number;
-  }): Promise<Generator> {
-    return new Generator(base, maxContext);
-  }
-
-  /** Answers with the adapter in `dir` from now on, or with the plain base model for null. Throws what `readFittingAdapter` throws. */
-  async useAdapter(dir: string | null): Promise<void> {
-    await this.#models.use(dir);
-    this.#adapter = dir;
+  /** Prepares to answer with `base`. Throws `unsupported_task` for a model that does not write text. */
+  static async open(options: GeneratorOptions): Promise<Generator> {
+    return new Generator(options);
   }
 
   /**
    * Yields the answer's text in pieces, each with the id of its token; -1 for text that was held back until the end. `stop` strings
-   * are left out. Throws `context_length_exceeded`, `empty_prompt`, `invalid_token_id`, what the chat template throws, and the reason
-   * of `signal`.
+   * are left out. Throws `context_length_exceeded`, `empty_prompt`, `invalid_token_id`, what the chat template and
+   * `readFittingAdapter` throw, and the reason of `signal`.
    */
   async *generate(request: GenerateRequest): AsyncGenerator<GeneratedText, GenerateResult> {
-    const model = await this.#models.use(this.#adapter);
-    const { virtualTokens, attachment } = model.model;
-    const prefixLength = attachment?.prefixLength ?? 0;
-    const ids = this.#promptIds(request);
-    const leading = virtualTokens.length + prefixLength;
-    const left = this.#context - leading - ids.length;
+    const { signal } = request;
+    signal?.throwIfAborted();
+    const served = await this.#models.use(request.adapter ?? null);
+    let sequence: Sequence;
+    try {
+      sequence = this.#sequenceOf(request, served);
+      this.#scheduler ??= new Scheduler(await this.#models.program());
+    } catch (error) {
+      served.release();
+      throw error;
+    }
+    const scheduler = this.#scheduler;
+    const onAbort = () => sequence.fail(signal?.reason);
+    scheduler.add(sequence);
+    signal?.addEventListener('abort', onAbort, { once: true });
+    if (signal?.aborted) onAbort();
+    this.#running ??= this.#run(scheduler);
+    try {
+      return yield* sequence.pieces();
+    } finally {
+      signal?.removeEventListener('abort', onAbort);
+      scheduler.remove(sequence);
+    }
+  }
+
+  /** Answers that are being written fail. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    await this.#running;
+    await this.#models.close();
+  }
+
+  async #run(scheduler: Scheduler): Promise<void> {
+    while (!scheduler.isIdle) {
+      // A step blocks this thread: let messages and cancellation in first.
+      await new Promise((resolve) => setImmediate(resolve));
+      if (this.#closed) scheduler.failAll(new Error('the generator was closed'));
+      await scheduler.step();
+    }
+    this.#running = null;
+    if (!this.#models.isFull || this.#closed) return;
+    this.#scheduler = null;
+    await this.#models.close();
+  }
+
+  #sequenceOf(request: GenerateRequest, served: ServedModel): Sequence {
+    const { virtualTokens, attachment } = served.model.model;
+    const prefix = attachment?.prefixLength ?? 0;
+    const prompt = this.#promptIds(request);
+    const leading = virtualTokens.length + prefix;
+    const left = this.#context - leading - prompt.length;
     // An encoder-decoder's answer does not share positions with the prompt.
-    const room = this.#decoderStart === null ? left : this.#context - prefixLength - 1;
+    const room = this.#decoderStart === null ? left : this.#context - prefix - 1;
     if (left < 1 || room < 1) {
       const virtual = leading === 0 ? '' : ` and the adapter ${leading} virtual ones`;
       throw new GraftError(
         'context_length_exceeded',
-        `the prompt has ${ids.length} tokens${virtual}; this model answers within ${this.#context} for prompt and answer together`,
-        { param: 'messages' },
+        `the prompt has ${prompt.length} tokens${virtual}; this model answers within ${this.#context} for prompt and answer together`,
+        { param: request.messages ? 'messages' : 'prompt' },
       );
     }
-    const limit = Math.min(request.max_tokens ?? room, room);
-    const random = new Random(request.seed ?? Math.floor(Math.random() * 2 ** 31), 'sampling');
-    const options = { temperature: request.temperature ?? 0, topP: request.top_p ?? 1 };
-    const stops = new StopMatcher(request.stop ?? []);
-    const decoder = this.#tokenizer.streamDecoder();
-    const ends = this.#endTokens();
-    const sequence = new CachedSequence(model, this.#context);
-    let logits: Float32Array;
-    if (this.#decoderStart === null) logits = sequence.append([...virtualTokens, ...ids]);
-    else {
-      model.encode([...virtualTokens, ...ids]);
-      logits = sequence.append([this.#decoderStart]);
-    }
-    for (let n = 0; n < limit; n++) {
-      const token = sampleToken(logits, options, random.uniform());
-      if (ends.has(token)) {
-        const rest = stops.push(decoder.end()) + stops.end();
-        if (rest) yield { text: rest, tokenId: token, promptTokens: ids.length, completionTokens: n };
-        return { finishReason: 'stop', promptTokens: ids.length, completionTokens: n };
-      }
-      const text = stops.push(decoder.push(token));
-      if (text || !stops.matched)
-        yield { text, tokenId: token, promptTokens: ids.length, completionTokens: n + 1 };
-      if (stops.matched) return { finishReason: 'stop', promptTokens: ids.length, completionTokens: n + 1 };
-      // The run below blocks this thread: let messages and cancellation in first.
-      await new Promise((resolve) => setImmediate(resolve));
-      request.signal?.throwIfAborted();
-      if (n + 1 < limit) logits = sequence.append([token]);
-    }
-    const rest = stops.push(decoder.end()) + stops.end();
-    if (rest) yield { text: rest, tokenId: -1, promptTokens: ids.length, completionTokens: limit };
-    return { finishReason: 'length', promptTokens: ids.length, completionTokens: limit };
-  }
-
-  close(): void {
-    this.#models.close();
+    const before = Array<number>(prefix).fill(-1);
+    const whole = [...virtualTokens, ...prompt];
+    return new Sequence(
+      {
+        ...{ team: request.team ?? '', weight: request.weight ?? 1, served, leading },
+        ids: this.#decoderStart === null ? [...before, ...whole] : [...before, this.#decoderStart],
+        input: this.#decoderStart === null ? null : whole,
+        promptTokens: prompt.length,
+      },
+      {
+        temperature: request.temperature ?? 0,
+        topP: request.top_p ?? 1,
+        limit: Math.min(request.max_tokens ?? room, room),
+        logprobs: request.logprobs ?? null,
+        random: new Random(request.seed ?? Math.floor(Math.random() * 2 ** 31), 'sampling'),
+        stops: new StopMatcher(request.stop ?? []),
+        ends: this.#endTokens(),
+        tokenizer: this.#tokenizer,
+      },
+    );
   }
 
   #promptIds({ messages, prompt }: GenerateRequest): number[] {
@@ -155,11 +178,12 @@ export class Generator {
         param: messages ? 'messages' : 'prompt',
       });
     // The model would read larger ids as an adapter's virtual tokens.
-    const stray = ids.find((id) => id >= this.#vocabularySize);
+    const { vocabularySize } = this.#architecture;
+    const stray = ids.find((id) => id >= vocabularySize);
     if (stray !== undefined)
       throw new GraftError(
         'invalid_token_id',
-        `the prompt has ${strayToken(this.#tokenizer, stray, this.#vocabularySize)}; leave it out`,
+        `the prompt has ${strayToken(this.#tokenizer, stray, vocabularySize)}; leave it out`,
         { param: messages ? 'messages' : 'prompt' },
       );
     return [...ids];

@@ -7,6 +7,7 @@ import { openBaseModel } from '../files.ts';
 import { buildGenerationProgram } from '../generate/generation-program.ts';
 import { scoreTexts } from '../index.ts';
 import { writeTinyModel } from '../testing/tiny-model.ts';
+import { limitsFor, OneSequence } from '../generate/testing/one-sequence.ts';
 import { loadWeights } from '../weights/load-weights.ts';
 import { architectureFor } from './registry.ts';
 
@@ -46,15 +47,16 @@ for (const [name, config] of Object.entries(decoders)) {
     const expected = (await scored.next()).value!.logprobs;
     await scored.return(undefined);
 
-    const { program, clear, attach } = buildGenerationProgram(architecture, 64);
+    const { program, clear, attach } = buildGenerationProgram(architecture, limitsFor(64));
     await loadWeights(program, base, architecture, 'float32');
     const model = attach(null);
     for (const first of [1, 16]) {
-      await clear();
+      clear();
+      const sequence = new OneSequence({ model, updates: null }, 64);
       const logprobs: number[] = [];
       for (let start = 0; start < ids.length - 1; start += start === 0 ? first : 1) {
         const stride = start === 0 ? first : 1;
-        const logits = model.extend(stride, ids.slice(start, start + stride), start);
+        const logits = sequence.append(ids.slice(start, start + stride));
         logprobs.push(logProbability(logits, ids[start + stride]!));
       }
       const differences = logprobs.map((x, i) => Math.abs(x - expected[i + first - 1]!));
@@ -80,15 +82,15 @@ for (const [name, config] of Object.entries({
     // Another input, longer and shorter than the first, must leave nothing behind.
     const inputs = [ids, [...ids, ...ids], ids.slice(0, 5)];
     const scores = scoreTexts({ base, input: inputs.map((input_ids) => ({ input_ids, labels })) });
-    const { program, clear, attach } = buildGenerationProgram(architecture, 96);
+    const { program, clear, attach } = buildGenerationProgram(architecture, limitsFor(96));
     await loadWeights(program, base, architecture, 'float32');
-    await clear();
+    clear();
     const model = attach(null);
     for (const input of inputs) {
       const { logprobs: expected } = (await scores.next()).value as { logprobs: number[] };
-      model.encode(input);
+      const sequence = new OneSequence({ model, updates: null }, 96, input);
       const read = [architecture.decoderStart!, ...labels.slice(0, -1)];
-      const logprobs = read.map((id, t) => logProbability(model.extend(1, [id], t), labels[t]!));
+      const logprobs = read.map((id, t) => logProbability(sequence.append([id]), labels[t]!));
       const differences = logprobs.map((x, t) => Math.abs(x - expected[t]!));
       assert.equal(expected.length, labels.length);
       assert.ok(Math.max(...differences) < 1e-4, `differ by ${Math.max(...differences)}`);

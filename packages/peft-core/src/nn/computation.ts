@@ -13,9 +13,11 @@ export type Implementation = 'stock' | 'kernels';
 interface Computation {
   precision: MatmulPrecision;
   implementation: Implementation;
+  /** Kernels in fp32 only: what a product gives for a row does not depend, bit for bit, on how many others there are. */
+  rowByRow: boolean;
 }
 
-let current: Computation = { precision: 'fp32', implementation: 'stock' };
+let current: Computation = { precision: 'fp32', implementation: 'stock', rowByRow: false };
 
 /** Runs `body`, in which every matrix product is computed, and every layer made, as `wanted`; gradients included. */
 export function withComputation<T>(wanted: Partial<Computation>, body: () => T): T {
@@ -32,6 +34,8 @@ export const productType = (): 'float32' | 'bfloat16' =>
   current.precision === 'bf16' ? 'bfloat16' : 'float32';
 
 export const usesKernels = (): boolean => current.implementation === 'kernels';
+
+export const computesRowByRow = (): boolean => current.rowByRow;
 
 /**
  * How what flows between matrix products is stored. TensorFlow's own elementwise operations are slower in bfloat16 than in

@@ -2,13 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { tf } from '@graft/tf-graph';
 import { type ActivationName, activation } from './activations.ts';
-import {
-  attention,
-  cachedCausalMask,
-  packedCausalMask,
-  packedMask,
-  prefixMask,
-} from './attention/attention.ts';
+import { attention, cachedMask, packedCausalMask, packedMask, prefixMask } from './attention/attention.ts';
 import { headLoss, lossesOfLogits } from './cross-entropy.ts';
 import { dropout } from './dropout.ts';
 import { matmul } from './matmul.ts';
@@ -35,7 +29,7 @@ test('packed examples see nothing of each other', () => {
 });
 
 test('a cached mask lets a token see the cache up to itself', () => {
-  const mask = cachedCausalMask(tf.scalar(2, 'int32'), 2, 6).arraySync() as number[][][][];
+  const mask = cachedMask(tf.tensor1d([2, 3], 'int32'), 1, 6).arraySync() as number[][][][];
   const allowed = mask[0]![0]!.map((row) => row.map((x) => (x === 0 ? 1 : 0)));
   assert.deepEqual(allowed, [
     [1, 1, 1, 0, 0, 0],
@@ -56,7 +50,7 @@ test('a window lets a token see itself and the few before it', () => {
       [0, 0, 0, 0, 1],
     ],
   ]);
-  assert.deepEqual(allowedBy(cachedCausalMask(tf.scalar(2, 'int32'), 2, 5, 2)), [
+  assert.deepEqual(allowedBy(cachedMask(tf.tensor1d([2, 3], 'int32'), 1, 5, 2)), [
     [
       [0, 1, 1, 0, 0],
       [0, 0, 1, 1, 0],

@@ -1,5 +1,5 @@
 import { attr, cast, rawOp, tf } from '@graft/tf-graph';
-import { flowType, productType, widensProducts } from './computation.ts';
+import { computesRowByRow, flowType, productType, widensProducts } from './computation.ts';
 
 /**
  * Batched matrix product `(…, N, K) × (…, K, M) → (…, N, M)` in float32, computed in the precision around it;
@@ -16,6 +16,8 @@ export function flowingMatmul(a: tf.Tensor, b: tf.Tensor, transposeA = false, tr
 }
 
 function computed(a: tf.Tensor, b: tf.Tensor, transposeA: boolean, transposeB: boolean): tf.Tensor {
+  if (computesRowByRow() && a.rank === 2 && !transposeA)
+    return rawOp('GraftRowProduct', [attr.bool('transposed', transposeB)], [a, b])[0]!;
   if (widensProducts()) return widened(a, b, transposeA, transposeB);
   const dtype = productType();
   const attrs = [attr.bool('adj_x', transposeA), attr.bool('adj_y', transposeB)];

@@ -54,9 +54,9 @@ const uses: Record<string, (on: BaseModel, adapterDir: string) => Promise<unknow
   async generate(on, adapterDir) {
     const generator = await openGenerator({ base: on });
     try {
-      await generator.useAdapter(adapterDir);
+      await generator.generate({ adapter: adapterDir, prompt: 'a', max_tokens: 1 }).next();
     } finally {
-      generator.close();
+      await generator.close();
     }
   },
 };

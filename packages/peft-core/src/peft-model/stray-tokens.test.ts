@@ -68,7 +68,7 @@ test('neither answers nor scores are made of such a token', async () => {
       message: beyond,
     });
   } finally {
-    generator.close();
+    await generator.close();
   }
   const scores = scoreTexts({ base, input: [{ text: 'a <pad>' }] });
   await assert.rejects(scores.next(), { code: 'invalid_token_id', message: /input 1.*258/ });

@@ -9,6 +9,7 @@
 #include "loss-ops.h"
 #include "low-rank-ops.h"
 #include "norm-ops.h"
+#include "serving-ops.h"
 #include "unpack-ops.h"
 
 namespace graft {

@@ -1,10 +1,12 @@
 // The kernels for one instruction set. Compiled once for each with its own flags, and GRAFT_SET naming it.
 #include "attention.h"
 #include "bfloat16-rate.h"
+#include "cached-attention.h"
 #include "cross-entropy.h"
 #include "gated-activation.h"
 #include "low-rank.h"
 #include "norm.h"
+#include "row-products.h"
 #include "scatter-rows.h"
 #include "unpack.h"
 
@@ -28,6 +30,7 @@ constexpr KernelsOf<T> table() {
 extern const Kernels GRAFT_NAME(GRAFT_SET);
 const Kernels GRAFT_NAME(GRAFT_SET) = {
     GRAFT_STRING(GRAFT_SET), table<float>(), table<Bfloat16>(), scatterRows, attentionScratch, keyGradientWidth, bfloat16IsFast,
+    {rowProduct, rowUpdates, cacheKeysAndValues, cachedAttention, cachedAttentionScratch, kBlock},
 };
 
 }  // namespace graft

@@ -139,6 +139,17 @@ class EagerVariable implements Variable {
     return this.read();
   }
 
+  assignRows(at: tf.Tensor, value: tf.Tensor): void {
+    if (this.#next) throw new Error(`variable "${this.name}" is assigned twice in one function`);
+    const indices = tf.expandDims(at, 1);
+    const attrs = [attr.type('Tindices', 'int32')];
+    this.set(rawOp('TensorScatterUpdate', attrs, [this.#held(), indices, cast(value, this.dtype)])[0]!);
+  }
+
+  inPlace(op: string): tf.Tensor[] {
+    throw new Error(`${op} changes variable "${this.name}" in place, which only a traced program can`);
+  }
+
   commit(): void {
     if (this.#next) this.set(this.#next);
     this.#next = null;

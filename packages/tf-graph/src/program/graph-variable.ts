@@ -130,16 +130,37 @@ export class GraphVariable implements Variable {
     const inputs = [begin, end, strides, stored].map((input) =>
       symbolicBackend.ref(input, input === stored ? this.dtype : undefined),
     );
-    const node = this.#graph.node(
-      'ResourceStridedSliceAssign',
-      [this.#handle, ...inputs, ...this.#reads, ...this.#sliceWrites],
-      [attr.type('T', this.dtype), attr.type('Index', 'int32')],
-    );
+    this.#changeInPlace('ResourceStridedSliceAssign', inputs, [
+      attr.type('T', this.dtype),
+      attr.type('Index', 'int32'),
+    ]);
+    return this.read();
+  }
+
+  assignRows(at: tf.Tensor, value: tf.Tensor): void {
+    this.#checkWrite(this.#next !== null);
+    const inputs = [symbolicBackend.ref(at), symbolicBackend.ref(cast(value, this.dtype), this.dtype)];
+    this.#changeInPlace('ResourceScatterUpdate', inputs, [
+      attr.type('dtype', this.dtype),
+      attr.type('Tindices', 'int32'),
+    ]);
+  }
+
+  inPlace(op: string, attrs: Attr[], inputs: tf.Tensor[]): tf.Tensor[] {
+    this.#checkWrite(this.#next !== null);
+    const refs = inputs.map((input) => symbolicBackend.ref(input));
+    return symbolicBackend.tensors(this.#changeInPlace(op, refs, attrs));
+  }
+
+  /** A node that changes a part of the value: after all reads and changes so far, before those that follow. */
+  #changeInPlace(op: string, inputs: string[], attrs: Attr[]): GraphNode {
+    const after = [...this.#reads, ...this.#sliceWrites];
+    const node = this.#graph.node(op, [this.#handle, ...inputs, ...after], attrs);
     this.#sliceWrites = [`^${node.name}`];
     this.#reads = [];
     this.#forgetShared();
     this.wasRead = true; // a part of the old value stays
-    return this.read();
+    return node;
   }
 
   #checkWrite(again: boolean): void {

@@ -38,6 +38,8 @@ export class ProgramBuilder {
       gather: (ids) => live().gather(ids),
       assign: (value) => live().assign(value),
       assignSlice: (begin, value) => live().assignSlice(begin, value),
+      assignRows: (at, value) => live().assignRows(at, value),
+      inPlace: (op, attrs, inputs) => live().inPlace(op, attrs, inputs),
     };
   }
 

@@ -1,6 +1,7 @@
 // Terms. A program is a set of named functions over shared variables. A function maps named inputs to named outputs and
 // may assign variables; its shapes are static, but for one axis where an input varies. A feed is an input's value for one run.
 import type { DType, TypedArray, VisibleDType } from '../dtypes.ts';
+import type { Attr } from '../graph/attributes.ts';
 import type { tf } from '../tensorflow.ts';
 
 export interface InputSpec {
@@ -48,6 +49,13 @@ export interface Variable {
    * whole variable after the write, which later reads see too.
    */
   assignSlice(begin: tf.Tensor, value: tf.Tensor): tf.Tensor;
+  /** Writes `value` `(n, …)` as the rows `at` (int32 [n]), in place, after the reads made before; later ones see them. */
+  assignRows(at: tf.Tensor, value: tf.Tensor): void;
+  /**
+   * The op `op` on the variable itself, its first input, which it reads and writes in place: after the reads and writes made before,
+   * and before those that follow. Only while tracing.
+   */
+  inPlace(op: string, attrs: Attr[], inputs: tf.Tensor[]): tf.Tensor[];
 }
 
 /** A variable's spec with everything decided. */

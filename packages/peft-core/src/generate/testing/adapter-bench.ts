@@ -7,9 +7,8 @@ import { scoreTexts } from '../../index.ts';
 import { architectureFor } from '../../models/registry.ts';
 import { writeTinyModel } from '../../testing/tiny-model.ts';
 import { trainAdapter, trainOptions } from '../../testing/train-adapter.ts';
-import { AdapterSwitch } from '../adapter-switch.ts';
-import { CachedSequence } from '../cached-sequence.ts';
-import type { AnsweringModel } from '../generation-program.ts';
+import { ServedModels } from '../served-models.ts';
+import { limitsFor, OneSequence } from './one-sequence.ts';
 
 /** Positions that prompt, answer and virtual tokens have together. */
 export const CONTEXT = 48;
@@ -74,13 +73,13 @@ export async function makeAdapterBench(given: {
 
 /**
  * Lets the adapters take turns on a base that is loaded once: each must give the log-probabilities that `scoreTexts` gives for
- * `input`, from number `from` on. `answer` gives them of a model; `virtual` are ids to put before the input.
+ * `input`, from number `from` on. `answer` gives them of a sequence that `begin` makes; `virtual` are ids to put before the input.
  */
 export async function checkTurns(
   bench: AdapterBench,
   input: { input_ids: number[]; labels?: number[] },
   from: number,
-  answer: (model: AnsweringModel, sequence: CachedSequence, virtual: number[]) => number[],
+  answer: (begin: (encoded?: readonly number[]) => OneSequence, virtual: number[]) => number[],
 ): Promise<void> {
   const { base, names, folderOf } = bench;
   const turns = [null, ...names, null, 'prefix', 'lora', null, 'prefix', 'prompt', null];
@@ -94,16 +93,19 @@ export async function checkTurns(
 
   bench.loads = 0;
   const architecture = architectureFor(base.modelType, base.config);
-  const models = new AdapterSwitch(base, architecture, CONTEXT);
+  const models = new ServedModels(base, architecture, limitsFor(CONTEXT));
   for (const name of turns) {
-    const model = await models.use(folderOf(name));
-    const found = answer(model, new CachedSequence(model, CONTEXT), model.model.virtualTokens);
+    const served = await models.use(folderOf(name));
+    await served.ready();
+    const begin = (encoded?: readonly number[]) => new OneSequence(served, CONTEXT, encoded);
+    const found = answer(begin, served.model.model.virtualTokens);
+    served.release();
     const wanted = expected.get(name)!.slice(from);
     assert.equal(found.length, wanted.length);
     const largest = Math.max(...found.map((one, i) => Math.abs(one - wanted[i]!)));
     assert.ok(largest < 1e-4, `${name}: differs by ${largest}`);
   }
-  models.close();
+  await models.close();
   assert.equal(bench.loads, 1);
 }
 

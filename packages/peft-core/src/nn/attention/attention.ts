@@ -41,21 +41,23 @@ export function packedMask(segments: tf.Tensor, keySegments: tf.Tensor, rows: nu
   return additiveMask(sameSegment(segments, keySegments, rows), shape);
 }
 
-/** Additive mask `(1, 1, n, length)` for n new tokens at `start` (scalar int32) over the first `length` positions of a cache. */
-export function cachedCausalMask(
-  start: tf.Tensor,
-  n: number,
+/** Additive mask `(rows, 1, n, length)` over keys at the positions 0…length − 1 for queries at `positions` `(rows · n)` int32. */
+export function cachedMask(
+  positions: tf.Tensor,
+  rows: number,
   length: number,
   window: number | null = null,
 ): tf.Tensor {
-  const query = tf.add(tf.reshape(tf.range(0, n, 1, 'int32'), [n, 1]), start);
-  const ago = tf.sub(query, tf.reshape(tf.range(0, length, 1, 'int32'), [1, length]));
-  return additiveMask(withinWindow(ago, window), [1, 1, n, length]);
+  const n = positions.shape[0]! / rows;
+  const ago = tf.sub(tf.reshape(positions, [rows, n, 1]), tf.range(0, length, 1, 'int32'));
+  return additiveMask(withinWindow(ago, window), [rows, 1, n, length]);
 }
 
-/** Additive mask `(1, 1, 1, tokens)`: the first `length` (scalar int32) of an input are there, the rest is padding. */
-export function lengthMask(length: tf.Tensor, tokens: number): tf.Tensor {
-  return additiveMask(tf.less(tf.range(0, tokens, 1, 'int32'), length), [1, 1, 1, tokens]);
+/** Additive mask `(rows, 1, 1, tokens)`: the first `lengths` `(rows)` int32 of each input are there, the rest is padding. */
+export function lengthsMask(lengths: tf.Tensor, tokens: number): tf.Tensor {
+  const rows = lengths.shape[0]!;
+  const there = tf.less(tf.range(0, tokens, 1, 'int32'), tf.reshape(lengths, [rows, 1]));
+  return additiveMask(there, [rows, 1, 1, tokens]);
 }
 
 /**

@@ -38,9 +38,9 @@ const ids = Array.from({ length: 20 }, (_, i) => (i * 37 + 11) % 256);
 const labels = Array.from({ length: 15 }, (_, i) => (i * 53 + 48) % 256);
 
 test('every adapter answers as it scores, in any order, on a base that is loaded once', async () => {
-  await checkTurns(bench, { input_ids: ids, labels }, 0, (model, sequence, virtual) => {
-    model.encode([...virtual, ...ids]);
-    const given = [model.model.architecture.decoderStart!, ...labels.slice(0, -1)];
+  await checkTurns(bench, { input_ids: ids, labels }, 0, (begin, virtual) => {
+    const sequence = begin([...virtual, ...ids]);
+    const given = [258, ...labels.slice(0, -1)];
     return given.map((id, i) => logProbability(sequence.append([id]), labels[i]!));
   });
 });

@@ -8,6 +8,7 @@ import {
   logProbability,
   makeAdapterBench,
 } from './testing/adapter-bench.ts';
+import { limitsFor } from './testing/one-sequence.ts';
 
 const adapters: Record<string, Record<string, unknown>> = {
   lora: { peft_type: 'LORA', r: 2, target_modules: ['q_proj'] },
@@ -47,7 +48,8 @@ const ids = Array.from({ length: 40 }, (_, i) => (i * 37 + 11) % 256);
 
 test('every adapter answers as it scores, in any order, on a base that is loaded once', async () => {
   const first = 5;
-  await checkTurns(bench, { input_ids: ids }, first - 1, (_, sequence, virtual) => {
+  await checkTurns(bench, { input_ids: ids }, first - 1, (begin, virtual) => {
+    const sequence = begin();
     const logits = [sequence.append([...virtual, ...ids.slice(0, first)])];
     for (const id of ids.slice(first, -1)) logits.push(sequence.append([id]));
     return logits.map((one, i) => logProbability(one, ids[first + i]!));
@@ -55,37 +57,35 @@ test('every adapter answers as it scores, in any order, on a base that is loaded
 });
 
 test('an adapter that cannot be used leaves the others as they were', async () => {
-  const generator = await openGenerator({ base: bench.base, maxContext: CONTEXT });
-  const answer = async () => {
+  const generator = await openGenerator({ base: bench.base, ...limitsFor(CONTEXT) });
+  const answer = async (adapter: string | null) => {
     let text = '';
-    for await (const next of generator.generate({ prompt: '1:', max_tokens: 6 })) text += next.text;
+    for await (const next of generator.generate({ adapter, prompt: '1:', max_tokens: 6 })) text += next.text;
     return text;
   };
-  await generator.useAdapter(bench.folderOf('prefix'));
-  const before = await answer();
-  await assert.rejects(generator.useAdapter(bench.folderOf('nowhere')), { code: 'invalid_adapter' });
-  assert.equal(await answer(), before);
-  generator.close();
+  const before = await answer(bench.folderOf('prefix'));
+  await assert.rejects(answer(bench.folderOf('nowhere')), { code: 'invalid_adapter' });
+  assert.equal(await answer(bench.folderOf('prefix')), before);
+  await generator.close();
 });
 
 test("an adapter's own positions count towards the context", async () => {
   // The tiny tokenizer has a token for each byte.
-  const generator = await openGenerator({ base: bench.base, maxContext: CONTEXT });
-  const ask = async (prompt: string, max_tokens: number) => {
-    for await (const _ of generator.generate({ prompt, max_tokens }));
+  const generator = await openGenerator({ base: bench.base, ...limitsFor(CONTEXT) });
+  const ask = async (name: string | null, prompt: string, max_tokens: number) => {
+    for await (const _ of generator.generate({ adapter: bench.folderOf(name), prompt, max_tokens }));
   };
   for (const [name, leading] of [
     ['prompt', 3],
     ['prefix', 4],
   ] as const) {
-    await generator.useAdapter(bench.folderOf(name));
-    await ask('x'.repeat(CONTEXT - leading - 1), 10);
-    await assert.rejects(ask('x'.repeat(CONTEXT - leading), 1), {
+    await ask(name, 'x'.repeat(CONTEXT - leading - 1), 10);
+    await assert.rejects(ask(name, 'x'.repeat(CONTEXT - leading), 1), {
       code: 'context_length_exceeded',
+      param: 'prompt',
       message: new RegExp(`has ${CONTEXT - leading} tokens and the adapter ${leading} virtual ones`),
     });
   }
-  await generator.useAdapter(null);
-  await ask('x'.repeat(CONTEXT - 1), 1);
-  generator.close();
+  await ask(null, 'x'.repeat(CONTEXT - 1), 1);
+  await generator.close();
 });

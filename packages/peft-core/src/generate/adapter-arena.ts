@@ -1,0 +1,150 @@
+import { attr, type Program, type ProgramBuilder, type tf, type Variable } from '@graft/tf-graph';
+import type { HostTensor } from '../files.ts';
+import type { Architecture, ModelRuntime } from '../models/architecture.ts';
+import type { LowRankUpdate } from '../tuners/tuner.ts';
+
+/** Numbers of one write, and of a piece of the arena. */
+const CHUNK = 1 << 16;
+
+/** Where an adapter's updates lie. */
+export interface PlacedUpdates {
+  readonly begin: number;
+  readonly size: number;
+  /** `(modules, 3)`: of each linear module where A `(rank, in)` and Bᵀ `(rank, out)` begin, and the rank; 0 for one without update. */
+  readonly places: Int32Array;
+  /** `(modules)`. */
+  readonly scales: Float32Array;
+  /** Sequences that it answers. */
+  users: number;
+}
+
+/** What a function needs to apply updates: each row's adapter (−1 for none), and the places and scales of those adapters. */
+export interface RowAdapters {
+  owners: tf.Tensor;
+  places: tf.Tensor;
+  scales: tf.Tensor;
+}
+
+/**
+ * The updates of low rank of many adapters, in one variable, so that rows of different adapters are computed together. Those that
+ * nobody uses stay until their room is needed.
+ */
+export class AdapterArena {
+  readonly #modules = new Map<string, { index: number; width: number }>();
+  readonly #variable: Variable;
+  readonly #capacity: number;
+  readonly #write: (begin: number, values: Float32Array) => void;
+  /** Ends of the pieces in use, by their beginnings, in the order in which they were last used. */
+  readonly #placed = new Set<PlacedUpdates>();
+
+  /** `capacity` in numbers. */
+  constructor(builder: ProgramBuilder, program: Program, architecture: Architecture, capacity: number) {
+    for (const { name, kind, out } of architecture.modules)
+      if (kind === 'linear') this.#modules.set(name, { index: this.#modules.size, width: out! });
+    this.#capacity = Math.floor(capacity / CHUNK) * CHUNK;
+    const variable = builder.variable({ name: 'updates', shape: [this.#capacity] });
+    const write = builder.function(
+      'write_updates',
+      { begin: { shape: [1], dtype: 'int32' }, values: { shape: [CHUNK], dtype: 'float32' } },
+      ({ begin, values }) => {
+        variable.assignSlice(begin, values);
+        return {};
+      },
+    );
+    builder.extend(program);
+    this.#variable = variable;
+    this.#write = (begin, values) => program.run(write, { begin: Int32Array.of(begin), values });
+  }
+
+  get modules(): number {
+    return this.#modules.size;
+  }
+
+  /** Empties it; once before the first is placed. */
+  async clear(program: Program): Promise<void> {
+    await program.write([[this.#variable.name, new Float32Array(this.#capacity)]]);
+  }
+
+  /**
+   * Writes an adapter's updates, by module, with their tensors. Null where there is no room beside those in use. Whoever uses what is
+   * returned counts itself in `users` before anything else is placed.
+   */
+  place(
+    updates: ReadonlyMap<string, LowRankUpdate>,
+    tensor: (name: string) => HostTensor,
+    forget: (gone: PlacedUpdates) => void,
+  ): PlacedUpdates | null {
+    const places = new Int32Array(this.modules * 3);
+    const scales = new Float32Array(this.modules);
+    const parts: Float32Array[] = [];
+    let size = 0;
+    const append = (data: Float32Array): number => {
+      parts.push(data);
+      size += data.length;
+      return size - data.length;
+    };
+    for (const [module, { a, b, scale }] of updates) {
+      const { index } = this.#modules.get(module)!;
+      const [down, up] = [tensor(a), tensor(b)];
+      places.set([append(down.data), append(turned(up)), down.shape[0]!], 3 * index);
+      scales[index] = scale;
+    }
+    const begin = this.#room(Math.ceil(size / CHUNK) * CHUNK, forget);
+    if (begin === null) return null;
+    for (let at = 0; at < places.length; at += 3) {
+      places[at]! += begin;
+      places[at + 1]! += begin;
+    }
+    const whole = new Float32Array(Math.ceil(size / CHUNK) * CHUNK);
+    let at = 0;
+    for (const part of parts) {
+      whole.set(part, at);
+      at += part.length;
+    }
+    for (let from = 0; from < whole.length; from += CHUNK)
+      this.#write(begin + from, whole.subarray(from, from + CHUNK));
+    const placed = { begin, size: whole.length, places, scales, users: 0 };
+    this.#placed.add(placed);
+    return placed;
+  }
+
+  /** It is the last to be forgotten. */
+  touch(placed: PlacedUpdates): void {
+    if (this.#placed.delete(placed)) this.#placed.add(placed);
+  }
+
+  /** `runtime`, whose linear modules add each row's own update. */
+  applied(runtime: ModelRuntime, { owners, places, scales }: RowAdapters): ModelRuntime {
+    const updated = (module: string, x: tf.Tensor, y: tf.Tensor): tf.Tensor => {
+      const { index, width } = this.#modules.get(module)!;
+      const attributes = [attr.ints('modules', [index]), attr.ints('widths', [width])];
+      return this.#variable.inPlace('GraftRowUpdates', attributes, [y, x, owners, places, scales])[0]!;
+    };
+    const linear = (module: string, x: tf.Tensor) => updated(module, x, runtime.linear(module, x));
+    return { ...runtime, linear, linears: (modules, x) => modules.map((module) => linear(module, x)) };
+  }
+
+  /** Where `size` numbers fit, after as many as needed of those that nobody uses were forgotten, the longest unused first. */
+  #room(size: number, forget: (gone: PlacedUpdates) => void): number | null {
+    for (;;) {
+      let begin = 0;
+      for (const placed of [...this.#placed].sort((a, b) => a.begin - b.begin)) {
+        if (placed.begin - begin >= size) return begin;
+        begin = placed.begin + placed.size;
+      }
+      if (this.#capacity - begin >= size) return begin;
+      const [oldest] = [...this.#placed].filter(({ users }) => users === 0);
+      if (!oldest) return null;
+      this.#placed.delete(oldest);
+      forget(oldest);
+    }
+  }
+}
+
+/** `(out, rank)` → `(rank, out)`. */
+function turned({ shape, data }: HostTensor): Float32Array {
+  const [out, rank] = shape as [number, number];
+  const result = new Float32Array(out * rank);
+  for (let o = 0; o < out; o++) for (let r = 0; r < rank; r++) result[r * out + o] = data[o * rank + r]!;
+  return result;
+}

@@ -1,0 +1,40 @@
+/** Whose it is, and how much that team should get next to the others. */
+export interface Owned {
+  team: string;
+  weight: number;
+}
+
+/**
+ * Who is computed in a step that has less room than there are sequences: teams get rows by weight, and those of a team take turns.
+ * A team that was away has saved nothing up.
+ */
+export class FairRows<T extends Owned> {
+  /** Rows that each team of the last step has had, divided by its weight. */
+  #times = new Map<string, number>();
+  /** The step in which each was last picked. */
+  readonly #picked = new WeakMap<T, number>();
+  #step = 0;
+
+  pick(all: readonly T[], room: number): T[] {
+    this.#step++;
+    const waiting = new Map<string, T[]>();
+    for (const one of all) waiting.set(one.team, [...(waiting.get(one.team) ?? []), one]);
+    const known = [...waiting.keys()].flatMap((team) => this.#times.get(team) ?? []);
+    const clock = known.length > 0 ? Math.min(...known) : 0;
+    this.#times = new Map([...waiting.keys()].map((team) => [team, this.#times.get(team) ?? clock]));
+    for (const own of waiting.values())
+      own.sort((a, b) => (this.#picked.get(a) ?? 0) - (this.#picked.get(b) ?? 0));
+    const picked: T[] = [];
+    while (picked.length < room && waiting.size > 0) {
+      const [team, own] = [...waiting].reduce((least, next) =>
+        this.#times.get(next[0])! < this.#times.get(least[0])! ? next : least,
+      );
+      const next = own.shift()!;
+      if (own.length === 0) waiting.delete(team);
+      this.#times.set(team, this.#times.get(team)! + 1 / next.weight);
+      this.#picked.set(next, this.#step);
+      picked.push(next);
+    }
+    return picked;
+  }
+}

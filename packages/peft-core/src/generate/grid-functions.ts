@@ -1,0 +1,160 @@
+import { tf } from '@graft/tf-graph';
+import { packedAttention } from '../peft-model/packed-attention.ts';
+import { adapterTensors } from '../peft-model/peft-model.ts';
+import { BLOCK, RESERVED } from './block-pool.ts';
+import { gridAttention, type LayerCaches } from './cached-attention.ts';
+import {
+  asServed,
+  type FunctionParts,
+  joined,
+  type ModelFunctions,
+  type Piece,
+  rowOf,
+  rowsOf,
+} from './step.ts';
+
+/** How many tokens of one prompt a run takes. */
+const STRIDES = [16, 64, 256] as const;
+
+const ZEROS = RESERVED.zeros * BLOCK;
+const PADDING = RESERVED.padding * BLOCK;
+
+/**
+ * A step as grids of fixed sizes, for what only TensorFlow's own operations compute: a token of each of `rows` sequences, whether there
+ * are so many or not, or a part of one prompt. Sizes do not depend on what else is answered, so neither does a text.
+ */
+export function gridFunctions(parts: FunctionParts): Omit<ModelFunctions, 'prime'> {
+  const { builder, program, name, model, caches, limits } = parts;
+  const { architecture } = model;
+  const { rows, context } = limits;
+  // Attention costs as much as the window it looks at, so short sequences get a short one.
+  const windows = [...new Set([256, 1024].filter((w) => w < context).concat(context))];
+  const windowFor = (positions: number) => windows.find((w) => w >= positions)!;
+  const ints = (...shape: number[]) => ({ shape, dtype: 'int32' }) as const;
+  const encoded = architecture.encoder !== undefined;
+
+  const extendOn = builder.onDemand(
+    program,
+    (sequences: number, stride: number, window: number, input: number) => {
+      const perToken = ints(sequences * stride);
+      const memory = encoded ? { memory: ints(sequences, input), lengths: ints(sequences) } : {};
+      return builder.function(
+        `${name}/extend_${sequences}_${stride}_${window}_${input}`,
+        { ids: perToken, positions: perToken, rows: perToken, tables: ints(sequences, window), ...memory },
+        (given) =>
+          asServed(() => {
+            const { ids, positions, rows, tables, memory, lengths } = given;
+            const read = memory && lengths ? { tables: memory, lengths } : null;
+            const attend = gridAttention(caches, { sequences, positions, rows, tables, memory: read });
+            const runtime = model.runtime({ parameters: adapterTensors(model), attend });
+            const grid = { rows: sequences, tokens: stride, positions, cached: window };
+            // The decoder's attention reads the memory's keys and values from the cache: what it is given is not looked at.
+            const nothing = tf.zeros([1, 1]);
+            const kept = read ? { keysAndValues: () => ({ k: nothing, v: nothing }) } : undefined;
+            return { hidden: architecture.body(runtime, ids, grid, kept) };
+          }),
+      );
+    },
+  );
+  const head = builder.onDemand(program, () => {
+    const hidden = { shape: [rows, architecture.hiddenSize], dtype: 'float32' } as const;
+    return builder.function(`${name}/head`, { hidden }, ({ hidden }) =>
+      asServed(() => {
+        const attend = () => {
+          throw new Error('a head attends to nothing');
+        };
+        const runtime = model.runtime({ parameters: adapterTensors(model), attend });
+        return { logits: architecture.logits!(runtime, architecture.finalNorm(runtime, hidden)) };
+      }),
+    );
+  });
+  const encodeOn = builder.onDemand(program, (tokens) => declareEncode(parts, caches, tokens));
+
+  /** `pieces` of at most `stride` tokens on a grid of `sequences`. */
+  function run(pieces: readonly Piece[], sequences: number, stride: number): Float32Array[] {
+    const window = windowFor(Math.max(...pieces.map(({ start, ids }) => start + ids.length)));
+    const input = encoded ? windowFor(Math.max(...pieces.map((piece) => piece.input!.length))) : 0;
+    const perToken = () => new Int32Array(sequences * stride);
+    const feeds = { ids: perToken(), positions: perToken(), rows: perToken().fill(PADDING) };
+    const tables = new Int32Array(sequences * window).fill(ZEROS);
+    const memory = new Int32Array(sequences * input).fill(ZEROS);
+    const lengths = new Int32Array(sequences);
+    for (const [i, { ids, start, blocks, input: read }] of pieces.entries()) {
+      feeds.ids.set(ids, i * stride);
+      feeds.positions.set(
+        ids.map((_, n) => start + n),
+        i * stride,
+      );
+      feeds.rows.set(rowsOf(blocks, ids.length, start), i * stride);
+      tables.set(rowsOf(blocks, start + ids.length), i * window);
+      if (read) memory.set(rowsOf(read.blocks, read.length), i * input);
+      lengths[i] = read?.length ?? 0;
+    }
+    const { hidden } = program.run(extendOn(sequences, stride, window, input), {
+      ...{ ...feeds, tables },
+      ...(encoded ? { memory, lengths } : {}),
+    });
+    return pieces.map(({ ids }, i) => rowOf(hidden, i * stride + ids.length - 1));
+  }
+
+  /** One piece, in as many runs as it needs. */
+  function read({ ids, start, ...piece }: Piece): Float32Array {
+    let hidden: Float32Array | undefined;
+    for (let taken = 0; taken < ids.length; ) {
+      const stride = STRIDES.find((each) => each >= ids.length - taken) ?? STRIDES.at(-1)!;
+      const part = ids.slice(taken, taken + stride);
+      [hidden] = run([{ ...piece, ids: part, start: start + taken }], 1, stride);
+      taken += part.length;
+    }
+    return hidden!;
+  }
+
+  return {
+    compute(pieces) {
+      // By its own sizes, so that what it is computed with does not choose them.
+      const alike = new Map<string, Piece[]>();
+      for (const piece of pieces.filter(({ ids }) => ids.length === 1)) {
+        const key = `${windowFor(piece.start + 1)} ${piece.input && windowFor(piece.input.length)}`;
+        alike.set(key, [...(alike.get(key) ?? []), piece]);
+      }
+      const results = new Map<Piece, Float32Array>();
+      for (const group of alike.values())
+        for (const [i, hidden] of run(group, rows, 1).entries()) results.set(group[i]!, hidden);
+      return pieces.map((piece) => results.get(piece) ?? read(piece));
+    },
+    logits(hidden) {
+      const { logits } = program.run(head(), { hidden: joined(hidden, rows) });
+      return hidden.map((_, i) => rowOf(logits, i));
+    },
+    encode(ids, blocks) {
+      const tokens = windowFor(ids.length);
+      const padded = new Int32Array(tokens);
+      padded.set(ids);
+      const segments = new Int32Array(tokens).fill(1, 0, ids.length);
+      const to = new Int32Array(tokens).fill(PADDING);
+      to.set(rowsOf(blocks, ids.length));
+      program.run(encodeOn(tokens), { ids: padded, segments, rows: to });
+    },
+  };
+}
+
+/** The encoder on `tokens` positions, the last of which may be padding; what the decoder's layers make of its states is kept. */
+function declareEncode({ builder, name, model }: FunctionParts, caches: LayerCaches, tokens: number) {
+  const { architecture } = model;
+  const perToken = { shape: [tokens], dtype: 'int32' } as const;
+  const inputs = { ids: perToken, segments: perToken, rows: perToken };
+  return builder.function(`${name}/encode_${tokens}`, inputs, ({ ids, segments, rows }) =>
+    asServed(() => {
+      const grid = { rows: 1, tokens, segments, positions: tf.range(0, tokens, 1, 'int32') };
+      const attend = packedAttention(architecture, grid, { encoder: grid });
+      const runtime = model.runtime({ parameters: adapterTensors(model), attend });
+      const encoder = architecture.encoder!;
+      const states = encoder.encode(runtime, ids, grid);
+      for (const [layer, cache] of caches.entries()) {
+        const { k, v } = encoder.keysAndValues(runtime, layer, states);
+        cache.assignRows(rows, tf.concat([k, v], 1));
+      }
+      return {};
+    }),
+  );
+}

@@ -1,0 +1,116 @@
+import type { tf } from '@graft/tf-graph';
+import { adapterTensors } from '../peft-model/peft-model.ts';
+import type { PlacedUpdates } from './adapter-arena.ts';
+import { BLOCK } from './block-pool.ts';
+import { listAttention } from './cached-attention.ts';
+import { asServed, type FunctionParts, joined, type ModelFunctions, type Piece, rowOf } from './step.ts';
+
+/** Positions of a step at most. */
+export const MOST_POSITIONS = 1024;
+
+/**
+ * A step as one list of positions, as long as it needs to be: every row of it is computed as if it were alone, bit for bit, so that
+ * what else is answered, and in which pieces a prompt is read, changes nothing of a text.
+ */
+export function listFunctions(parts: FunctionParts): Omit<ModelFunctions, 'prime'> {
+  const { builder, program, name, model, caches, limits, arena } = parts;
+  const { architecture } = model;
+  const { rows, context } = limits;
+  const most = Math.ceil(context / BLOCK);
+  const perPosition = { shape: [MOST_POSITIONS], dtype: 'int32', varies: true } as const;
+  const perRow = { shape: [rows], dtype: 'int32', varies: true } as const;
+  const places = arena ? ({ shape: [rows, arena.modules, 3], dtype: 'int32' } as const) : undefined;
+  const scales = arena ? ({ shape: [rows, arena.modules], dtype: 'float32' } as const) : undefined;
+
+  const runtimeOf = (
+    attend: Parameters<typeof model.runtime>[0]['attend'],
+    given: Record<'owners' | 'places' | 'scales', tf.Tensor | undefined>,
+  ) => {
+    const runtime = model.runtime({ parameters: adapterTensors(model), attend });
+    if (!arena) return runtime;
+    return arena.applied(runtime, { owners: given.owners!, places: given.places!, scales: given.scales! });
+  };
+  const extend = builder.onDemand(program, () =>
+    builder.function(
+      `${name}/extend`,
+      {
+        ...{ ids: perPosition, positions: perPosition, owners: arena ? perPosition : undefined },
+        ...{ spans: { shape: [rows, 3], dtype: 'int32' } as const },
+        ...{ blocks: { shape: [rows, most], dtype: 'int32' } as const, places, scales },
+      },
+      ({ ids, positions, spans, blocks, owners, places, scales }) =>
+        asServed(() => {
+          const runtime = runtimeOf(listAttention(caches, spans, blocks), { owners, places, scales });
+          const grid = { rows: 1, tokens: ids.shape[0]!, positions };
+          return { hidden: architecture.body(runtime, ids, grid) };
+        }),
+    ),
+  );
+  const head = builder.onDemand(program, () =>
+    builder.function(
+      `${name}/head`,
+      {
+        ...{ hidden: { shape: [rows, architecture.hiddenSize], dtype: 'float32', varies: true } as const },
+        ...{ owners: arena ? perRow : undefined, places, scales },
+      },
+      ({ hidden, owners, places, scales }) =>
+        asServed(() => {
+          const attend = () => {
+            throw new Error('a head attends to nothing');
+          };
+          const runtime = runtimeOf(attend, { owners, places, scales });
+          return { logits: architecture.logits!(runtime, architecture.finalNorm(runtime, hidden)) };
+        }),
+    ),
+  );
+
+  const adaptersOf = (pieces: readonly Piece[]) => {
+    if (!arena) return { owners: [], places: undefined, scales: undefined };
+    const adapters = [...new Set(pieces.flatMap(({ updates }) => updates ?? []))];
+    const places = new Int32Array(rows * arena.modules * 3);
+    const scales = new Float32Array(rows * arena.modules);
+    for (const [i, adapter] of adapters.entries()) {
+      places.set(adapter.places, i * arena.modules * 3);
+      scales.set(adapter.scales, i * arena.modules);
+    }
+    const ownerOf = (updates: PlacedUpdates | null) => (updates ? adapters.indexOf(updates) : -1);
+    return { owners: pieces.map(({ updates }) => ownerOf(updates)), places, scales };
+  };
+
+  return {
+    compute(pieces) {
+      const { owners, places, scales } = adaptersOf(pieces);
+      const spans = new Int32Array(rows * 3);
+      const blocks = new Int32Array(rows * most);
+      const ends: number[] = [];
+      let end = 0;
+      for (const [i, { ids, start, blocks: own }] of pieces.entries()) {
+        spans.set([end, end + ids.length, start], 3 * i);
+        blocks.set(own.slice(0, most), i * most);
+        end += ids.length;
+        ends.push(end);
+      }
+      const { hidden } = program.run(extend(), {
+        ids: Int32Array.from(pieces.flatMap(({ ids }) => ids)),
+        positions: Int32Array.from(pieces.flatMap(({ ids, start }) => ids.map((_, i) => start + i))),
+        owners: arena
+          ? Int32Array.from(pieces.flatMap(({ ids }, i) => ids.map(() => owners[i]!)))
+          : undefined,
+        ...{ spans, blocks, places, scales },
+      });
+      return ends.map((end) => rowOf(hidden, end - 1));
+    },
+    logits(hidden, pieces) {
+      const { owners, places, scales } = adaptersOf(pieces);
+      const { logits } = program.run(head(), {
+        hidden: joined(hidden),
+        owners: arena ? Int32Array.from(owners) : undefined,
+        ...{ places, scales },
+      });
+      return hidden.map((_, i) => rowOf(logits, i));
+    },
+    encode() {
+      throw new Error(`${architecture.modelType} has no encoder`);
+    },
+  };
+}

@@ -1,0 +1,162 @@
+import type { Random } from '../random.ts';
+import type { StreamDecoder, Tokenizer } from '../text/index.ts';
+import type { Owned } from './fair-rows.ts';
+import { type LikelyTokens, likelyTokens } from './likely-tokens.ts';
+import { type SamplingOptions, sampleToken } from './sampling.ts';
+import type { ServedModel } from './served-models.ts';
+import type { EncodedInput } from './step.ts';
+import type { StopMatcher } from './stop-matcher.ts';
+
+/** What one more token has made sure of the text, and the tokens as far as it. */
+export interface GeneratedText {
+  text: string;
+  /** −1 for text that was held back until the end. */
+  tokenId: number;
+  /** Where the request asks for it; absent for text that was held back. */
+  likely?: LikelyTokens;
+  promptTokens: number;
+  /** Those of the prompt that were known from an earlier request. */
+  cachedTokens: number;
+  completionTokens: number;
+}
+
+export interface GenerateResult {
+  finishReason: 'stop' | 'length';
+  promptTokens: number;
+  cachedTokens: number;
+  completionTokens: number;
+}
+
+/** How an answer's tokens are chosen and where it ends. */
+export interface AnswerOptions extends SamplingOptions {
+  /** Tokens at most. */
+  limit: number;
+  /** Of the most probable tokens that are told of each; null for none, not even its own probability. */
+  logprobs: number | null;
+  random: Random;
+  stops: StopMatcher;
+  ends: ReadonlySet<number>;
+  tokenizer: Tokenizer;
+}
+
+/** One request while it is answered: its tokens, what of them is in the cache, and what was said. */
+export class Sequence implements Owned {
+  readonly team: string;
+  readonly weight: number;
+  readonly served: ServedModel;
+  /** A prefix's positions, which have no ids, as −1; virtual tokens; the prompt (a decoder's first token); the answer. */
+  readonly ids: number[];
+  /** What an encoder reads. */
+  readonly input: readonly number[] | null;
+  /** Positions before the prompt. */
+  readonly leading: number;
+  /** Positions in the cache. */
+  computed = 0;
+  blocks: number[] = [];
+  encoded: EncodedInput | null = null;
+  /** Of the first block that is not known to the pool yet. */
+  link = '';
+  learnt = 0;
+  readonly #promptTokens: number;
+  readonly #options: AnswerOptions;
+  readonly #decoder: StreamDecoder;
+  readonly #said: GeneratedText[] = [];
+  #cachedTokens = 0;
+  #answered = 0;
+  #result: GenerateResult | null = null;
+  #error: { reason: unknown } | null = null;
+  #arrived = () => {};
+
+  constructor(
+    given: Pick<Sequence, 'team' | 'weight' | 'served' | 'ids' | 'input' | 'leading'> & {
+      promptTokens: number;
+    },
+    options: AnswerOptions,
+  ) {
+    this.team = given.team;
+    this.weight = given.weight;
+    this.served = given.served;
+    this.ids = given.ids;
+    this.input = given.input;
+    this.leading = given.leading;
+    this.#promptTokens = given.promptTokens;
+    this.#options = options;
+    this.#decoder = options.tokenizer.streamDecoder();
+  }
+
+  get isOver(): boolean {
+    return this.#result !== null || this.#error !== null;
+  }
+
+  /** The answer's first token is not there yet. */
+  get isNew(): boolean {
+    return this.#answered === 0;
+  }
+
+  /** `positions` of it were known when it was first begun. */
+  foundKnown(positions: number): void {
+    if (this.isNew) this.#cachedTokens = Math.max(0, positions - this.leading);
+  }
+
+  /** Chooses the next token, from logits `(V)`. */
+  answer(logits: Float32Array): void {
+    const { random, stops, ends, limit, logprobs, tokenizer } = this.#options;
+    const token = sampleToken(logits, this.#options, random.uniform());
+    if (ends.has(token)) {
+      this.#end('stop', token);
+      return;
+    }
+    this.#answered++;
+    const text = stops.push(this.#decoder.push(token));
+    const likely = logprobs === null ? {} : { likely: likelyTokens(logits, token, logprobs, tokenizer) };
+    if (text || !stops.matched) this.#say({ text, tokenId: token, ...likely });
+    if (stops.matched) this.#finish('stop');
+    else if (this.#answered === limit) this.#end('length', -1);
+    else this.ids.push(token);
+  }
+
+  fail(reason: unknown): void {
+    this.#error ??= { reason };
+    this.#arrived();
+  }
+
+  /** What is said, as it comes. Throws the reason that it failed for. */
+  async *pieces(): AsyncGenerator<GeneratedText, GenerateResult> {
+    for (;;) {
+      const next = this.#said.shift();
+      if (next) yield next;
+      else if (this.#error) throw this.#error.reason;
+      else if (this.#result) return this.#result;
+      else
+        await new Promise<void>((resolve) => {
+          this.#arrived = resolve;
+        });
+    }
+  }
+
+  get #counts() {
+    return {
+      promptTokens: this.#promptTokens,
+      cachedTokens: this.#cachedTokens,
+      completionTokens: this.#answered,
+    };
+  }
+
+  #say(piece: Pick<GeneratedText, 'text' | 'tokenId' | 'likely'>): void {
+    this.#said.push({ ...piece, ...this.#counts });
+    this.#arrived();
+  }
+
+  /** With what was held back. */
+  #end(finishReason: GenerateResult['finishReason'], tokenId: number): void {
+    const { stops } = this.#options;
+    const text = stops.push(this.#decoder.end()) + stops.end();
+    if (text) this.#say({ text, tokenId });
+    this.#finish(finishReason);
+  }
+
+  #finish(finishReason: GenerateResult['finishReason']): void {
+    this.#result = { finishReason, ...this.#counts };
+    this.#arrived();
+  }
+}

@@ -1,0 +1,218 @@
+import { GraftError } from '../errors.ts';
+import type { Adapter, BaseModel } from '../files.ts';
+import type { Architecture } from '../models/architecture.ts';
+import { readFittingAdapter } from '../peft-model/adapter-fit.ts';
+import { adapterFaults, adapterValues, mismatch } from '../peft-model/adapter-values.ts';
+import { attach, tunerFor } from '../tuners/registry.ts';
+import type { Attachment } from '../tuners/tuner.ts';
+import { loadWeights } from '../weights/load-weights.ts';
+import type { AdapterArena, PlacedUpdates } from './adapter-arena.ts';
+import { type AnsweringModel, buildGenerationProgram, type GenerationProgram } from './generation-program.ts';
+import type { ServingLimits } from './step.ts';
+
+/** A session cannot drop functions. With more shapes of adapters than this, the program is built again once it is idle. */
+const MOST_SHAPES = 32;
+/** Adapters whose values are kept although nobody uses them. */
+const MOST_IDLE = 8;
+
+/** A base model or an adapter on it, in use. */
+export interface ServedModel {
+  /** Null: the plain base model. */
+  adapter: string | null;
+  /** Sequences on the same one are computed together. */
+  model: AnsweringModel;
+  updates: PlacedUpdates | null;
+  /** Sets its values, which others of its shape share the room with; before each step. */
+  ready(): Promise<void>;
+  /** Nobody uses it for this sequence any more. */
+  release(): void;
+}
+
+interface Loaded {
+  attached: { model: AnsweringModel; holds: string | null };
+  updates: PlacedUpdates | null;
+  values: Float32Array | null;
+  users: number;
+}
+
+/**
+ * One base model that stays loaded, and the adapters that answer on it, loaded when they are first asked for. Updates of low rank are
+ * computed together with each other and the base model's own rows; of any other method, or where there are no kernels, adapters
+ * of one config and shape share a model that holds the values of one of them.
+ */
+export class ServedModels {
+  readonly #base: BaseModel;
+  readonly #architecture: Architecture;
+  readonly #limits: ServingLimits;
+  #program: Promise<GenerationProgram> | null = null;
+  #shared: ReturnType<GenerationProgram['shared']> | null = null;
+  #arena: AdapterArena | null = null;
+  readonly #shapes = new Map<string, Loaded['attached']>();
+  /** In the order in which they were last asked for. */
+  readonly #loaded = new Map<string | null, Loaded>();
+  readonly #loading = new Map<string | null, Promise<Loaded>>();
+
+  constructor(base: BaseModel, architecture: Architecture, limits: ServingLimits) {
+    this.#base = base;
+    this.#architecture = architecture;
+    this.#limits = limits;
+  }
+
+  /** Blocks of the cache, which is empty again after the program was built again. */
+  async program(): Promise<GenerationProgram> {
+    this.#program ??= this.#load().catch((error: unknown) => {
+      this.#program = null;
+      throw error;
+    });
+    return await this.#program;
+  }
+
+  /** The plain base model for null. Throws what readFittingAdapter does, `unsupported_task`. */
+  async use(adapter: string | null): Promise<ServedModel> {
+    const loaded = this.#known(adapter) ?? (await this.#find(adapter));
+    loaded.users++;
+    if (loaded.updates) loaded.updates.users++;
+    const { attached, updates, values } = loaded;
+    let released = false;
+    return {
+      adapter,
+      updates,
+      model: attached.model,
+      async ready() {
+        if (!values || attached.holds === adapter) return;
+        attached.holds = null;
+        await attached.model.write(values);
+        attached.holds = adapter;
+      },
+      release: () => {
+        if (released) return;
+        released = true;
+        loaded.users--;
+        if (updates) updates.users--;
+        this.#forgetIdle();
+      },
+    };
+  }
+
+  /** Whether there are so many shapes that the program should be built again, when nobody uses it. */
+  get isFull(): boolean {
+    return this.#shapes.size >= MOST_SHAPES;
+  }
+
+  async close(): Promise<void> {
+    const program = await this.#program?.catch(() => null);
+    program?.program.close();
+    this.#program = null;
+    this.#shared = null;
+    this.#arena = null;
+    this.#shapes.clear();
+    this.#loaded.clear();
+  }
+
+  #known(adapter: string | null): Loaded | undefined {
+    const known = this.#loaded.get(adapter);
+    if (!known) return undefined;
+    this.#loaded.delete(adapter);
+    this.#loaded.set(adapter, known);
+    if (known.updates) this.#arena?.touch(known.updates);
+    return known;
+  }
+
+  async #find(adapter: string | null): Promise<Loaded> {
+    const loading = this.#loading.get(adapter) ?? this.#open(adapter);
+    this.#loading.set(adapter, loading);
+    try {
+      const loaded = await loading;
+      this.#loaded.set(adapter, loaded);
+      return loaded;
+    } finally {
+      this.#loading.delete(adapter);
+    }
+  }
+
+  async #open(dir: string | null): Promise<Loaded> {
+    const adapter = dir === null ? null : (await readFittingAdapter(this.#base, dir)).adapter;
+    if (adapter && adapter.config.task_type !== this.#architecture.task)
+      throw new GraftError(
+        'unsupported_task',
+        `the adapter is for ${adapter.config.task_type}; answers come from adapters for ${this.#architecture.task}`,
+        { param: 'adapter' },
+      );
+    const program = await this.program();
+    const together = adapter && (await this.#place(program, dir, adapter));
+    if (together) return together;
+    const shape = adapter ? shapeOf(adapter) : 'base';
+    const attached = this.#shapes.get(shape) ?? {
+      model: program.attach(adapter?.config ?? null),
+      holds: null,
+    };
+    this.#shapes.set(shape, attached);
+    const values = adapter && adapterValues(attached.model.model, adapter.tensors);
+    return { attached, values, updates: null, users: 0 };
+  }
+
+  /** With the updates of all adapters; null where it is more than updates of low rank, or has no room. */
+  async #place(program: GenerationProgram, dir: string | null, adapter: Adapter): Promise<Loaded | null> {
+    const config = withoutDropout(adapter.config);
+    const attachment = attach(config, this.#architecture, 'folded');
+    if (!isLowRankAlone(attachment)) return null;
+    this.#shared ??= program.shared();
+    const shared = await this.#shared;
+    if (!shared) return null;
+    this.#arena = shared.arena;
+    const faults = adapterFaults(config, attachment.parameters, adapter.tensors, attachment.copies);
+    if (faults.length > 0) throw mismatch(faults);
+    const { keyPrefix } = tunerFor(config);
+    const updates = shared.arena.place(
+      attachment.lowRank!,
+      (name) => adapter.tensors.get(keyPrefix + name)!,
+      (gone) => this.#forget(gone),
+    );
+    if (!updates) return null;
+    // Whoever waits for it has it before the next turn of the event loop; until then nothing else may take its room.
+    updates.users++;
+    setImmediate(() => updates.users--);
+    return { attached: { model: shared.model, holds: dir }, updates, values: null, users: 0 };
+  }
+
+  #forget(updates: PlacedUpdates): void {
+    for (const [adapter, loaded] of this.#loaded)
+      if (loaded.updates === updates) this.#loaded.delete(adapter);
+  }
+
+  /** Of those whose values are kept on the host; those in the arena make room for each other there. */
+  #forgetIdle(): void {
+    const idle = [...this.#loaded].filter(([, { users, values }]) => users === 0 && values !== null);
+    for (const [adapter] of idle.slice(0, Math.max(0, idle.length - MOST_IDLE))) this.#loaded.delete(adapter);
+  }
+
+  async #load(): Promise<GenerationProgram> {
+    const program = buildGenerationProgram(this.#architecture, this.#limits);
+    try {
+      await loadWeights(program.program, this.#base, this.#architecture, 'float32', { withHead: true });
+      program.clear();
+      return program;
+    } catch (error) {
+      program.program.close();
+      throw error;
+    }
+  }
+}
+
+function shapeOf({ config, tensors }: Adapter): string {
+  return JSON.stringify([config, [...tensors].map(([name, { shape }]) => [name, shape])]);
+}
+
+/** An answer drops nothing, so what an adapter was trained with does not matter. */
+function withoutDropout(config: Adapter['config']): Adapter['config'] {
+  const options = Object.entries(config).map(([name, value]) => [name, /_dropout$/.test(name) ? 0 : value]);
+  return Object.fromEntries(options) as Adapter['config'];
+}
+
+/** Nothing but updates of low rank, of linear modules. */
+function isLowRankAlone(attachment: Attachment): boolean {
+  const { lowRank, linears, embeddings, replacements, residualAdds, virtualTokens = 0, prefix } = attachment;
+  const changes = [embeddings, replacements, residualAdds].some((changed) => (changed?.size ?? 0) > 0);
+  const all = (lowRank?.size ?? 0) > 0 && lowRank?.size === linears?.size;
+  return all && !changes && virtualTokens === 0 && !prefix;
+}

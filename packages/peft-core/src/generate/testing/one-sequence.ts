@@ -1,0 +1,45 @@
+import { BLOCK, RESERVED } from '../block-pool.ts';
+import type { AnsweringModel } from '../generation-program.ts';
+import type { ServedModel } from '../served-models.ts';
+import type { EncodedInput, Piece, ServingLimits } from '../step.ts';
+
+/** Limits of a program of few sequences of `context` positions. */
+export const limitsFor = (context: number, rows = 2): ServingLimits => ({
+  ...{ context, rows, cacheBytes: 2 ** 24, updateBytes: 2 ** 20 },
+});
+
+/** A sequence in a program's cache, alone, in blocks that lie there in the opposite order. */
+export class OneSequence {
+  readonly #model: AnsweringModel;
+  readonly #updates: Piece['updates'];
+  readonly #blocks: number[];
+  readonly #input: EncodedInput | null = null;
+  #position: number;
+
+  /** `input` is what an encoder reads. */
+  constructor(
+    { model, updates }: Pick<ServedModel, 'model' | 'updates'>,
+    context: number,
+    input?: readonly number[],
+  ) {
+    const count = Math.ceil(context / BLOCK);
+    this.#model = model;
+    this.#updates = updates;
+    this.#blocks = Array.from({ length: count }, (_, i) => RESERVED.count + count - 1 - i);
+    this.#position = model.model.attachment?.prefixLength ?? 0;
+    if (input) {
+      const blocks = Array.from({ length: count }, (_, i) => RESERVED.count + count + i);
+      this.#input = { blocks, length: input.length };
+      model.encode(input, blocks);
+    }
+    model.prime(this.#blocks);
+  }
+
+  /** Appends `ids`, of which there is at least one, and gives the logits `(V)` after the last. */
+  append(ids: readonly number[]): Float32Array {
+    const at = { start: this.#position, blocks: this.#blocks, updates: this.#updates, input: this.#input };
+    const pieces = [{ ids, ...at }];
+    this.#position += ids.length;
+    return this.#model.logits(this.#model.compute(pieces), pieces)[0]!;
+  }
+}

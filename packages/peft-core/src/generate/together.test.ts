@@ -1,0 +1,79 @@
+/** Many chats at once: each must say what it says alone. */
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { type GenerateRequest, type Generator, openGenerator } from './generator.ts';
+import { type AdapterBench, makeAdapterBench } from './testing/adapter-bench.ts';
+
+const CONTEXT = 160;
+const adapters: Record<string, Record<string, unknown>> = {
+  lora: { peft_type: 'LORA', r: 2, target_modules: ['q_proj', 'v_proj'] },
+  'dropped lora': { peft_type: 'LORA', r: 3, target_modules: 'all-linear', lora_dropout: 0.1 },
+  'lora by rank': { peft_type: 'LORA', r: 20, target_modules: ['down_proj', 'lm_head'], use_rslora: true },
+  prefix: { peft_type: 'PREFIX_TUNING', num_virtual_tokens: 5 },
+  ia3: { peft_type: 'IA3' },
+  'ia3 again': { peft_type: 'IA3' },
+};
+
+let bench: AdapterBench;
+before(async () => {
+  bench = await makeAdapterBench({
+    embedding: 'model.embed_tokens.weight',
+    adapters,
+    line: (i) => ({ prompt: `${i}:`, completion: ` ${i % 2}` }),
+  });
+});
+after(() => bench.close());
+
+/** Of uneven lengths, some of which begin alike. */
+const chats = (names: (string | null)[], count: number): GenerateRequest[] =>
+  Array.from({ length: count }, (_, i) => ({
+    adapter: bench.folderOf(names[i % names.length]!),
+    prompt: `${i % 3 === 0 ? 'You are a shop that lends bikes to people. ' : ''}${'ab'.repeat((i * 7) % 40)}${i}:`,
+    max_tokens: 12 + (i % 5) * 3,
+    ...(i % 4 === 3 ? { temperature: 1, seed: i } : {}),
+    team: `team ${i % 2}`,
+  }));
+
+async function textOf(generator: Generator, request: GenerateRequest) {
+  const ids: number[] = [];
+  const tokens = generator.generate(request);
+  for (;;) {
+    const next = await tokens.next();
+    if (next.done) return { ids, ...next.value };
+    ids.push(next.value.tokenId);
+  }
+}
+
+async function alone(requests: GenerateRequest[]) {
+  const generator = await openGenerator({ base: bench.base, context: CONTEXT, rows: 16 });
+  const texts = [];
+  for (const [i, request] of requests.entries())
+    texts.push(await textOf(generator, { ...request, team: `${i}` }));
+  await generator.close();
+  return texts;
+}
+
+test('16 chats over four adapters say what each says alone, token for token', async () => {
+  const requests = chats(['lora', 'dropped lora', 'lora by rank', null], 16);
+  const expected = await alone(requests);
+  assert.ok(new Set(expected.map(({ ids }) => ids.join())).size > 8, 'they say different things');
+  const generator = await openGenerator({ base: bench.base, context: CONTEXT, rows: 16 });
+  const found = await Promise.all(requests.map((request) => textOf(generator, request)));
+  assert.deepEqual(
+    found.map(({ ids }) => ids),
+    expected.map(({ ids }) => ids),
+  );
+  await generator.close();
+});
+
+test('so do those of every method, on few rows and in a cache that does not hold them all', async () => {
+  const requests = chats([...bench.names, null], 21);
+  const expected = await alone(requests);
+  const generator = await openGenerator({ base: bench.base, context: CONTEXT, rows: 5, cacheBytes: 1 });
+  const found = await Promise.all(requests.map((request) => textOf(generator, request)));
+  assert.deepEqual(
+    found.map(({ ids }) => ids),
+    expected.map(({ ids }) => ids),
+  );
+  await generator.close();
+});

@@ -1,0 +1,224 @@
+// What serving computes: several sequences at once, each as if it were alone. Float32; no gradients.
+#pragma once
+#include "op.h"
+#include "tensorflow/core/framework/resource_mgr.h"
+#include "tensorflow/core/framework/resource_var.h"
+
+namespace graft {
+
+REGISTER_OP("GraftRowProduct")
+    .Attr("transposed: bool")
+    .Input("x: float")
+    .Input("w: float")
+    .Output("y: float")
+    .SetShapeFn([](InferenceContext* c) {
+      bool transposed;
+      TF_RETURN_IF_ERROR(c->GetAttr("transposed", &transposed));
+      c->set_output(0, c->Matrix(c->Dim(c->input(0), 0), c->Dim(c->input(1), transposed ? 0 : 1)));
+      return tensorflow::OkStatus();
+    });
+
+class RowProductOp : public OpKernel {
+ public:
+  explicit RowProductOp(OpKernelConstruction* c) : OpKernel(c) { OP_REQUIRES_OK(c, c->GetAttr("transposed", &transposed_)); }
+  void Compute(OpKernelContext* c) override {
+    const Tensor &x = c->input(0), &w = c->input(1);
+    OP_REQUIRES(c, x.dims() == 2 && w.dims() == 2 && w.dim_size(transposed_ ? 1 : 0) == x.dim_size(1),
+                InvalidArgument("a product of ", x.shape().DebugString(), " and ", w.shape().DebugString()));
+    const int64_t rows = x.dim_size(0), in = x.dim_size(1), out = w.dim_size(transposed_ ? 0 : 1);
+    Tensor* y = nullptr;
+    OP_REQUIRES_OK(c, c->allocate_output(0, TensorShape({rows, out}), &y));
+    const RowProduct arguments{rows, in, out, transposed_, dataOf<float>(x), dataOf<float>(w), dataOf<float>(y)};
+    share(c, out, rows * in / 8 + in, kernels().serving.rowProduct, arguments);
+  }
+
+ private:
+  bool transposed_;
+};
+REGISTER_KERNEL_BUILDER(Name("GraftRowProduct").Device(tensorflow::DEVICE_CPU), RowProductOp);
+
+REGISTER_OP("GraftRowUpdates")
+    .Attr("modules: list(int)")
+    .Attr("widths: list(int)")
+    .Input("arena: resource")
+    .Input("y: float")
+    .Input("x: float")
+    .Input("owners: int32")
+    .Input("places: int32")
+    .Input("scales: float")
+    .Output("sum: float")
+    .SetIsStateful()
+    .SetShapeFn([](InferenceContext* c) {
+      c->set_output(0, c->input(1));
+      return tensorflow::OkStatus();
+    });
+
+class RowUpdatesOp : public OpKernel {
+ public:
+  explicit RowUpdatesOp(OpKernelConstruction* c) : OpKernel(c) {
+    OP_REQUIRES_OK(c, c->GetAttr("modules", &modules_));
+    std::vector<int64_t> widths;
+    OP_REQUIRES_OK(c, c->GetAttr("widths", &widths));
+    OP_REQUIRES(c, widths.size() == modules_.size(), InvalidArgument("each module has a width"));
+    for (const int64_t width : widths) offsets_.push_back(offsets_.back() + width);
+  }
+  void Compute(OpKernelContext* c) override {
+    // Read as a tensor it would be copied: a variable that is written in parts is.
+    tensorflow::core::RefCountPtr<tensorflow::Var> variable;
+    OP_REQUIRES_OK(c, tensorflow::LookupResource(c, tensorflow::HandleFromInput(c, 0), &variable));
+    tensorflow::tf_shared_lock lock(*variable->mu());
+    const Tensor &arena = *variable->tensor(), &y = c->input(1), &x = c->input(2), &owners = c->input(3), &places = c->input(4),
+                 &scales = c->input(5);
+    const int64_t rows = y.dim_size(0), in = x.dim_size(1), adapters = scales.dim_size(0), modules = scales.dim_size(1);
+    OP_REQUIRES(c, x.dim_size(0) == rows && owners.NumElements() == rows && y.dim_size(1) == offsets_.back() &&
+                       places.NumElements() == 3 * adapters * modules,
+                InvalidArgument("updates of rows do not fit together"));
+    for (int64_t n = 0; n < rows; n++)
+      OP_REQUIRES(c, owners.flat<tensorflow::int32>()(n) < adapters, InvalidArgument("row ", n, " has an unknown adapter"));
+    const int32_t* place = places.flat<tensorflow::int32>().data();
+    for (int64_t adapter = 0; adapter < adapters; adapter++)
+      for (size_t i = 0; i < modules_.size(); i++) {
+        const int32_t* p = place + 3 * (adapter * modules + modules_[i]);
+        const auto within = [&](int64_t begin, int64_t width) { return begin >= 0 && begin + p[2] * width <= arena.NumElements(); };
+        OP_REQUIRES(c, modules_[i] < modules && p[2] >= 0 && within(p[0], in) && within(p[1], offsets_[i + 1] - offsets_[i]),
+                    InvalidArgument("module ", modules_[i], " of adapter ", adapter, " is not within the arena"));
+      }
+    Tensor* sum = nullptr;
+    OP_REQUIRES_OK(c, c->forward_input_or_allocate_output({1}, 0, y.shape(), &sum));
+    float* to = dataOf<float>(sum);
+    if (to != dataOf<float>(y)) std::memcpy(to, dataOf<float>(y), y.TotalBytes());
+    const RowUpdates arguments{in,
+                               offsets_.back(),
+                               static_cast<int64_t>(modules_.size()),
+                               modules,
+                               modules_.data(),
+                               offsets_.data(),
+                               dataOf<float>(x),
+                               dataOf<float>(arena),
+                               owners.flat<tensorflow::int32>().data(),
+                               place,
+                               dataOf<float>(scales),
+                               to};
+    share(c, rows, (in + offsets_.back()) * 4, kernels().serving.rowUpdates, arguments);
+  }
+
+ private:
+  std::vector<int64_t> modules_, offsets_{0};
+};
+REGISTER_KERNEL_BUILDER(Name("GraftRowUpdates").Device(tensorflow::DEVICE_CPU), RowUpdatesOp);
+
+REGISTER_OP("GraftCachedAttention")
+    .Attr("heads: int")
+    .Attr("kv_heads: int")
+    .Attr("head_size: int")
+    .Attr("scale: float")
+    .Attr("window: int")
+    .Attr("block: int")
+    .Input("cache: resource")
+    .Input("q: float")
+    .Input("k: float")
+    .Input("v: float")
+    .Input("cosines: float")
+    .Input("sines: float")
+    .Input("spans: int32")
+    .Input("blocks: int32")
+    .Output("y: float")
+    .SetIsStateful()
+    .SetShapeFn([](InferenceContext* c) {
+      c->set_output(0, c->input(1));
+      return tensorflow::OkStatus();
+    });
+
+/** spans (S, 3): each sequence's new positions, from begin to end, and how many it has in the cache; blocks (S, B): where. */
+class CachedAttentionOp : public OpKernel {
+ public:
+  explicit CachedAttentionOp(OpKernelConstruction* c) : OpKernel(c) {
+    OP_REQUIRES_OK(c, c->GetAttr("heads", &a_.heads));
+    OP_REQUIRES_OK(c, c->GetAttr("kv_heads", &a_.kvHeads));
+    OP_REQUIRES_OK(c, c->GetAttr("head_size", &a_.headSize));
+    OP_REQUIRES_OK(c, c->GetAttr("scale", &a_.scale));
+    OP_REQUIRES_OK(c, c->GetAttr("window", &a_.window));
+    OP_REQUIRES_OK(c, c->GetAttr("block", &a_.blockRows));
+    a_.cacheWidth = 2 * a_.kvHeads * a_.headSize;
+  }
+  void Compute(OpKernelContext* c) override {
+    tensorflow::core::RefCountPtr<tensorflow::Var> cache;
+    OP_REQUIRES_OK(c, tensorflow::LookupResource(c, tensorflow::HandleFromInput(c, 0), &cache));
+    tensorflow::mutex_lock lock(*cache->mu());
+    OP_REQUIRES_OK(c, own(c, cache->tensor()));
+    const Tensor &q = c->input(1), &k = c->input(2), &v = c->input(3), &cosines = c->input(4), &sines = c->input(5),
+                 &spans = c->input(6), &blocks = c->input(7);
+    const int64_t rows = q.dim_size(0), shared = a_.kvHeads * a_.headSize;
+    const auto fits = [&](const Tensor& t, int64_t width) { return t.dims() == 2 && t.dim_size(0) == rows && t.dim_size(1) == width; };
+    const int64_t half = cosines.dim_size(1);
+    OP_REQUIRES(c, fits(q, a_.heads * a_.headSize) && fits(k, shared) && fits(v, shared) && 2 * half <= a_.headSize &&
+                       cosines.shape() == sines.shape() && (half == 0 || cosines.dim_size(0) == rows) &&
+                       cache->tensor()->NumElements() % (a_.blockRows * a_.cacheWidth) == 0,
+                InvalidArgument("queries, keys, values and their cache do not fit together"));
+    CachedAttention a = a_;
+    a.half = half;
+    a.q = dataOf<float>(q);
+    a.k = dataOf<float>(k);
+    a.v = dataOf<float>(v);
+    a.cosines = dataOf<float>(cosines);
+    a.sines = dataOf<float>(sines);
+    a.cache = cache->tensor()->flat<float>().data();
+    std::vector<CachedSequence> sequences;
+    if (!read(c, spans, blocks, rows, cache->tensor()->NumElements() / (a_.blockRows * a_.cacheWidth), &sequences)) return;
+    a.sequences = sequences.data();
+    Tensor* y = nullptr;
+    OP_REQUIRES_OK(c, c->allocate_output(0, q.shape(), &y));
+    a.y = dataOf<float>(y);
+    // Positions of no sequence are padding.
+    std::memset(a.y, 0, y->TotalBytes());
+
+    const ServingKernels& serving = kernels().serving;
+    std::vector<CachedTask> tasks;
+    int64_t keys = 0;
+    for (size_t i = 0; i < sequences.size(); i++) {
+      const CachedSequence& s = sequences[i];
+      serving.cacheKeysAndValues(a, i);
+      keys = std::max(keys, s.before + s.end - s.begin);
+      for (int64_t first = 0; first < s.end - s.begin; first += serving.block)
+        for (int64_t head = 0; head < a.kvHeads; head++) tasks.push_back({static_cast<int64_t>(i), head, first});
+    }
+    const int64_t scratch = serving.cachedAttentionScratch(keys, a.headSize, a.heads / a.kvHeads);
+    eachTask(c, tasks.size(), [&](int64_t i) {
+      const std::unique_ptr<float[]> memory(new float[scratch]);
+      serving.cachedAttention(a, tasks[i], memory.get());
+    });
+  }
+
+ private:
+  /** What was assigned may be a constant, or another variable's value too. */
+  static tensorflow::Status own(OpKernelContext* c, Tensor* cache) {
+    if (cache->RefCountIsOne()) return tensorflow::OkStatus();
+    Tensor copy;
+    TF_RETURN_IF_ERROR(c->allocate_temp(cache->dtype(), cache->shape(), &copy));
+    std::memcpy(copy.data(), cache->data(), cache->TotalBytes());
+    *cache = copy;
+    return tensorflow::OkStatus();
+  }
+
+  bool read(OpKernelContext* c, const Tensor& spans, const Tensor& blocks, int64_t rows, int64_t inCache,
+            std::vector<CachedSequence>* sequences) {
+    const int32_t* span = spans.flat<tensorflow::int32>().data();
+    const int32_t* own = blocks.flat<tensorflow::int32>().data();
+    const int64_t most = blocks.dim_size(1);
+    for (int64_t i = 0; i < spans.dim_size(0); i++, span += 3, own += most) {
+      const CachedSequence s{span[0], span[1], span[2], own};
+      if (s.begin == s.end) continue;
+      const int64_t used = (s.before + s.end - s.begin + a_.blockRows - 1) / a_.blockRows;
+      const bool within = s.begin >= 0 && s.begin < s.end && s.end <= rows && s.before >= 0 && used <= most &&
+                          std::all_of(own, own + used, [&](int32_t block) { return block >= 0 && block < inCache; });
+      if (!within) return c->CtxFailure(InvalidArgument("sequence ", i, " is not within the list and the cache")), false;
+      sequences->push_back(s);
+    }
+    return true;
+  }
+
+  CachedAttention a_{};
+};
+REGISTER_KERNEL_BUILDER(Name("GraftCachedAttention").Device(tensorflow::DEVICE_CPU), CachedAttentionOp);
+
+}  // namespace graft

@@ -1,0 +1,139 @@
+// Matrix products whose every row is computed in one order, whatever rows come with it: what a sequence gets among others is, bit for
+// bit, what it gets alone. Factors may be far larger than the cache; W is read once.
+#pragma once
+#include "vector.h"
+
+namespace graft {
+namespace {
+
+/** Rows of x and rows of W whose products stay in registers: 32 of them with AVX-512 and on ARM, 16 elsewhere. */
+constexpr int kDotRows = 4;
+#if defined(__AVX512F__) || defined(__aarch64__)
+constexpr int kDotColumns = 6;
+#else
+constexpr int kDotColumns = 3;
+#endif
+
+template <int Rows, int Columns>
+inline void dots(const float* x, int64_t xStride, const float* w, int64_t wStride, int64_t K, float* y, int64_t yStride) {
+  Vec sums[Rows][Columns] = {};
+  const auto add = [&](int64_t k, auto&& take) {
+    Vec row[Columns];
+#pragma GCC unroll 8
+    for (int j = 0; j < Columns; j++) row[j] = take(w + j * wStride + k);
+#pragma GCC unroll 8
+    for (int i = 0; i < Rows; i++) {
+      const Vec own = take(x + i * xStride + k);
+#pragma GCC unroll 8
+      for (int j = 0; j < Columns; j++) sums[i][j] += own * row[j];
+    }
+  };
+  int64_t k = 0;
+  for (; k + kLanes <= K; k += kLanes) add(k, [](const float* p) { return load(p); });
+  if (k < K) add(k, [&](const float* p) { return load(p, K - k); });
+#pragma GCC unroll 8
+  for (int i = 0; i < Rows; i++)
+#pragma GCC unroll 8
+    for (int j = 0; j < Columns; j++) y[i * yStride + j] = sumOf(sums[i][j]);
+}
+
+template <int Columns>
+inline void dotsOfRows(const float* x, int64_t xStride, int64_t rows, const float* w, int64_t wStride, int64_t K, float* y,
+                       int64_t yStride) {
+  int64_t n = 0;
+  for (; n + kDotRows <= rows; n += kDotRows)
+    dots<kDotRows, Columns>(x + n * xStride, xStride, w, wStride, K, y + n * yStride, yStride);
+  for (; n < rows; n++) dots<1, Columns>(x + n * xStride, xStride, w, wStride, K, y + n * yStride, yStride);
+}
+
+/** y (rows, columns) = x (rows, K) · Wᵀ with W (columns, K). */
+inline void timesTransposed(const float* x, int64_t xStride, int64_t rows, const float* w, int64_t wStride, int64_t columns,
+                            int64_t K, float* y, int64_t yStride) {
+  int64_t m = 0;
+  for (; m + kDotColumns <= columns; m += kDotColumns)
+    dotsOfRows<kDotColumns>(x, xStride, rows, w + m * wStride, wStride, K, y + m, yStride);
+  for (; m < columns; m++) dotsOfRows<1>(x, xStride, rows, w + m * wStride, wStride, K, y + m, yStride);
+}
+
+/** Of the last vector only the first `count` numbers are there. */
+template <int Rows, int Vectors>
+inline void sums(const float* x, int64_t xStride, const float* w, int64_t wStride, int64_t K, float* y, int64_t yStride,
+                 int64_t count) {
+  Vec sums[Rows][Vectors];
+  // With more vectors than one they are whole.
+  const int64_t n = Vectors > 1 ? kLanes : count;
+#pragma GCC unroll 8
+  for (int i = 0; i < Rows; i++)
+#pragma GCC unroll 8
+    for (int j = 0; j < Vectors; j++) sums[i][j] = load(y + i * yStride + j * kLanes, n);
+  for (int64_t k = 0; k < K; k++) {
+    Vec row[Vectors];
+#pragma GCC unroll 8
+    for (int j = 0; j < Vectors; j++) row[j] = load(w + k * wStride + j * kLanes, n);
+#pragma GCC unroll 8
+    for (int i = 0; i < Rows; i++)
+#pragma GCC unroll 8
+      for (int j = 0; j < Vectors; j++) sums[i][j] += x[i * xStride + k] * row[j];
+  }
+#pragma GCC unroll 8
+  for (int i = 0; i < Rows; i++)
+#pragma GCC unroll 8
+    for (int j = 0; j < Vectors; j++) store(y + i * yStride + j * kLanes, sums[i][j], n);
+}
+
+template <int Vectors>
+inline void sumsOfRows(const float* x, int64_t xStride, int64_t rows, const float* w, int64_t wStride, int64_t K, float* y,
+                       int64_t yStride, int64_t count = kLanes) {
+  int64_t n = 0;
+  for (; n + kDotRows <= rows; n += kDotRows)
+    sums<kDotRows, Vectors>(x + n * xStride, xStride, w, wStride, K, y + n * yStride, yStride, count);
+  for (; n < rows; n++) sums<1, Vectors>(x + n * xStride, xStride, w, wStride, K, y + n * yStride, yStride, count);
+}
+
+/** y (rows, columns) += x (rows, K) · W with W (K, columns). */
+inline void addTimes(const float* x, int64_t xStride, int64_t rows, const float* w, int64_t wStride, int64_t columns, int64_t K,
+                     float* y, int64_t yStride) {
+  constexpr int kVectors = 2;
+  int64_t m = 0;
+  for (; m + kVectors * kLanes <= columns; m += kVectors * kLanes)
+    sumsOfRows<kVectors>(x, xStride, rows, w + m, wStride, K, y + m, yStride);
+  for (; m < columns; m += kLanes)
+    sumsOfRows<1>(x, xStride, rows, w + m, wStride, K, y + m, yStride, least(kLanes, columns - m));
+}
+
+/** Columns [begin, end) of y. */
+inline void rowProduct(const RowProduct& a, int64_t begin, int64_t end) {
+  float* y = a.y + begin;
+  if (a.transposed) return timesTransposed(a.x, a.in, a.rows, a.w + begin * a.in, a.in, end - begin, a.in, y, a.out);
+  for (int64_t n = 0; n < a.rows; n++) std::memset(y + n * a.out, 0, (end - begin) * sizeof(float));
+  addTimes(a.x, a.in, a.rows, a.w + begin, a.out, end - begin, a.in, y, a.out);
+}
+
+/** Ranks that are summed up at once. */
+constexpr int64_t kRanks = 64;
+
+/** Rows [begin, end); those of one adapter that come one after the other together. */
+inline void rowUpdates(const RowUpdates& a, int64_t begin, int64_t end) {
+  float down[kDotRows * kRanks];
+  for (int64_t n = begin; n < end;) {
+    const int32_t owner = a.owners[n];
+    int64_t rows = 1;
+    while (rows < kDotRows && n + rows < end && a.owners[n + rows] == owner) rows++;
+    for (int64_t i = 0; i < a.count && owner >= 0; i++) {
+      const int64_t at = owner * a.modules + a.module[i];
+      const int32_t* place = a.places + 3 * at;
+      const int64_t width = a.offsets[i + 1] - a.offsets[i];
+      for (int64_t r = 0; r < place[2]; r += kRanks) {
+        const int64_t ranks = least(kRanks, place[2] - r);
+        timesTransposed(a.x + n * a.in, a.in, rows, a.arena + place[0] + r * a.in, a.in, ranks, a.in, down, kRanks);
+        for (int64_t row = 0; row < rows; row++)
+          for (int64_t j = 0; j < ranks; j++) down[row * kRanks + j] *= a.scales[at];
+        addTimes(down, kRanks, rows, a.arena + place[1] + r * width, width, width, ranks, a.y + n * a.width + a.offsets[i], a.width);
+      }
+    }
+    n += rows;
+  }
+}
+
+}  // namespace
+}  // namespace graft
