@@ -1,0 +1,130 @@
+import { isDeepStrictEqual } from 'node:util';
+import { methods, parsePeftConfig, resolveTraining } from '@graft/peft-core/config';
+import { openBaseModel, resolveBaseModel } from '@graft/peft-core/files';
+import { type ModelOutline, outlineOf } from '@graft/peft-core/outlines';
+import { cacheFolder } from '../bootstrap/cache-folder.mjs';
+import { defaultMethod } from '../demo/options.ts';
+import { methodName } from '../methods/settings.ts';
+import { lossOf, type Result, resultOf, type Trial } from './results.ts';
+import { type ModelName, models, type Task, tasks } from './tasks.ts';
+
+const types = Object.keys(methods) as (keyof typeof methods)[];
+export const methodNames = types.map(methodName);
+
+/** A row of the grid: learning rates are tried around the automatic one, all else stays. */
+export interface Row extends Omit<Trial, 'learning_rate' | 'n_epochs' | 'batch_size'> {
+  /** Instead of the automatic values. */
+  training: { n_epochs?: number; batch_size?: number };
+  /** A rate is tried at most so many times above and below the best one; null: the automatic rate alone. */
+  apart: number | null;
+}
+
+const names = Object.keys(tasks);
+const ofUse = (use: Task['use']) => names.filter((name) => tasks[name]!.use === use);
+/** Where other methods than the first are tried: two tasks of each model. */
+const fewer = ['bike-shop', 'descriptions', 'messages', 'names'];
+const row = (task: string, method: string, more: Partial<Row> = {}): Row => {
+  return { task, method, options: {}, training: {}, apart: null, ...more };
+};
+
+/** What is tried, in this order. */
+export const grid: Row[] = [
+  ...[...ofUse('rule'), ...ofUse('held out')].map((task) => row(task, defaultMethod, { apart: 2 })),
+  // Small files: how often, and how many at once.
+  ...['urgency', 'instructions'].flatMap((task) =>
+    [{ n_epochs: 6 }, { n_epochs: 12 }, { batch_size: 4 }, { n_epochs: 6, batch_size: 4 }].map((training) =>
+      row(task, defaultMethod, { training }),
+    ),
+  ),
+  ...fewer.flatMap((task) =>
+    methodNames
+      .filter((method) => method !== defaultMethod && optionsOf(method, tasks[task]!))
+      .map((method) => row(task, method, { apart: 3 })),
+  ),
+  ...['descriptions', 'bike-shop'].flatMap((task) =>
+    [{ r: 8, lora_alpha: 16 }, { lora_alpha: 16 }, { lora_alpha: 64 }].map((options) =>
+      row(task, defaultMethod, { options, apart: 2 }),
+    ),
+  ),
+];
+
+/** A method's usual trial on the model of a task; null: it has none there. */
+function optionsOf(method: string, task: Task): Record<string, unknown> | null {
+  const { trials } = methods[types[methodNames.indexOf(method)]!];
+  return (task.model === 'smollm2' ? trials.languageModel : trials.classifier)?.options ?? null;
+}
+
+/** As a request has it. */
+export function peftOf({ task: name, method, options }: Pick<Trial, 'task' | 'method' | 'options'>) {
+  const task = tasks[name]!;
+  return {
+    ...{ peft_type: types[methodNames.indexOf(method)]!, task_type: task.type },
+    ...optionsOf(method, task),
+    ...options,
+  };
+}
+
+/** What automatic training makes of a row, in as many steps as a trial may have. */
+export async function resolved({
+  training,
+  ...trial
+}: Pick<Row, 'task' | 'method' | 'options' | 'training'>) {
+  const { model, type, data } = tasks[trial.task]!;
+  return resolveTraining({
+    peft: parsePeftConfig(peftOf(trial)),
+    training: { ...training, max_steps: models[model].mostSteps, eval_steps: 1_000_000 },
+    exampleCount: data().training.length,
+    model: await outline(model, type),
+  });
+}
+
+/** The row with automatic values. */
+export async function automaticTrial(row: Row): Promise<Trial> {
+  const { learning_rate, n_epochs, batch_size } = await resolved(row);
+  const { task, method, options } = row;
+  return { task, method, options, learning_rate, n_epochs, batch_size };
+}
+
+/** What a row lacks: the automatic rate, then one on either side of the best. Null: nothing. */
+export async function nextTrial(row: Row, results: readonly Result[]): Promise<Trial | null> {
+  const automatic = await automaticTrial(row);
+  if (!resultOf(automatic, results)) return automatic;
+  if (row.apart === null) return null;
+  const rates = ofRow(automatic, results).sort((a, b) => a.learning_rate - b.learning_rate);
+  const best = rates.reduce((a, b) => (lossOf(b) < lossOf(a) ? b : a));
+  const at = rates.indexOf(best);
+  const far = (a: Result | undefined, b: Result | undefined) =>
+    !a || !b || b.learning_rate / a.learning_rate > 1.3 * row.apart!;
+  const times = far(rates[at - 1], best) ? 1 / row.apart : far(best, rates[at + 1]) ? row.apart : null;
+  if (times === null) return null;
+  return { ...automatic, learning_rate: Number((best.learning_rate * times).toPrecision(2)) };
+}
+
+/** All that was measured with a trial's values but for the learning rate. */
+function ofRow({ learning_rate: _, ...trial }: Trial, results: readonly Result[]): Result[] {
+  return results.filter((result) =>
+    Object.entries(trial).every(([key, value]) => isDeepStrictEqual(result[key as keyof Trial], value)),
+  );
+}
+
+export function locate(model: ModelName): Promise<string> {
+  const { python } = models[model];
+  return resolveBaseModel({ python }, { cacheDir: cacheFolder(), onProgress: console.log });
+}
+
+const outlines = new Map<string, Promise<ModelOutline>>();
+
+/** Of config.json alone. */
+function outline(model: ModelName, type: Task['type']): Promise<ModelOutline> {
+  const key = `${model} ${type}`;
+  const made = outlines.get(key) ?? readOutline(model, type);
+  outlines.set(key, made);
+  return made;
+}
+
+async function readOutline(model: ModelName, type: Task['type']): Promise<ModelOutline> {
+  const base = await openBaseModel(await locate(model));
+  const { config } = base;
+  await base.close();
+  return outlineOf(config, type);
+}

@@ -1,0 +1,45 @@
+import { readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
+
+/** One training: a method on a task, with values that may differ from the automatic ones. */
+export interface Trial {
+  task: string;
+  method: string;
+  /** Options of the method beside those of its usual trial. */
+  options: Record<string, unknown>;
+  learning_rate: number;
+  n_epochs: number;
+  batch_size: number;
+}
+
+export interface Result extends Trial {
+  /** Of the task's rows: a result of others does not count. */
+  data: string;
+  steps: number;
+  /** On the validation rows after the last step; null: it was not a number. */
+  loss: number | null;
+  seconds: number;
+}
+
+const file = join(import.meta.dirname, 'results.json');
+
+export function readResults(): Result[] {
+  return JSON.parse(readFileSync(file, 'utf8'));
+}
+
+/** A line for each, whole at any time. */
+export function addResult(result: Result): void {
+  const lines = [...readResults(), result].map((each) => JSON.stringify(each));
+  writeFileSync(`${file}.new`, `[\n${lines.join(',\n')}\n]\n`);
+  renameSync(`${file}.new`, file);
+}
+
+const keys = ['task', 'method', 'options', 'learning_rate', 'n_epochs', 'batch_size'] as const;
+
+export function resultOf(trial: Trial, results: readonly Result[]): Result | undefined {
+  return results.find((result) => keys.every((key) => isDeepStrictEqual(result[key], trial[key])));
+}
+
+/** A loss that is not a number is the worst. */
+export const lossOf = ({ loss }: Result): number => loss ?? Number.POSITIVE_INFINITY;

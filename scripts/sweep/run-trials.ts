@@ -1,0 +1,113 @@
+/**
+ * Trains what the grid lacks and keeps each result, in a process of its own since it loads TensorFlow. The base model is loaded once
+ * for trials that follow each other. usage: run-trials.ts [WORD …]: tasks and methods that narrow what is tried. The last line of standard
+ * output is how many were trained.
+ */
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { train, WarmModel } from '@graft/peft-core';
+import { parsePeftConfig } from '@graft/peft-core/config';
+import { type BaseModel, openBaseModel } from '@graft/peft-core/files';
+import { loadTokenizer } from '@graft/peft-core/text';
+import { grid, locate, nextTrial, peftOf, type Row, resolved } from './grid.ts';
+import { addResult, type Result, readResults, type Trial } from './results.ts';
+import { digestOf, type ModelName, type Task, tasks } from './tasks.ts';
+import { isChosen } from './words.ts';
+
+/** So many tokens' rows are trained by a method that trains chosen ones. */
+const CHOSEN_TOKENS = 18;
+
+const folder = await mkdtemp(join(tmpdir(), 'graft-sweep-'));
+const warm = new WarmModel();
+let trained = 0;
+const bases = new Map<ModelName, BaseModel>();
+try {
+  for (const row of grid.filter((row) => isChosen(row, process.argv.slice(2)))) {
+    for (;;) {
+      const trial = await nextTrial(row, readResults());
+      if (!trial) break;
+      const result = await run(row, trial);
+      addResult(result);
+      trained++;
+      const { task, method, options, learning_rate: rate, n_epochs, batch_size } = result;
+      const more = [JSON.stringify(options), `${n_epochs} × ${result.steps} of ${batch_size}`].join(' ');
+      console.error(`${task} ${method} ${rate} ${more}: ${result.loss} (${result.seconds} s)`);
+    }
+  }
+} finally {
+  await closeBase();
+  await rm(folder, { recursive: true, force: true });
+}
+console.log(JSON.stringify({ trained }));
+
+async function run(row: Row, trial: Trial): Promise<Result> {
+  const task = tasks[trial.task]!;
+  const base = await baseOf(task.model);
+  const began = performance.now();
+  const { learning_rate } = trial;
+  const { training: rows, validation } = task.data();
+  const records = train({
+    base,
+    ...{ baseModelName: task.model, warm, sharesBase: true },
+    trainingFile: await write('train.jsonl', rows),
+    validationFile: await write('validation.jsonl', validation),
+    peft: parsePeftConfig(withTokens(peftOf(trial), task, base)),
+    training: { ...(await resolved(row)), learning_rate },
+    outputDir: join(folder, 'adapter'),
+  });
+  let [steps, loss]: [number, number | null] = [0, null];
+  try {
+    for await (const record of records) {
+      if (record.type === 'step') show(trial, record.step, record.totalSteps);
+      if (record.type === 'done') [steps, loss] = [record.steps, record.validationLoss];
+    }
+  } catch (error) {
+    if ((error as { code?: string }).code !== 'training_diverged') throw error;
+  }
+  const seconds = Math.round((performance.now() - began) / 1000);
+  return {
+    ...trial,
+    ...{ data: digestOf(task), steps, seconds },
+    loss: loss === null || !Number.isFinite(loss) ? null : Number(loss.toPrecision(4)),
+  };
+}
+
+/** Two base models are never in memory at once. */
+async function baseOf(model: ModelName): Promise<BaseModel> {
+  const known = bases.get(model);
+  if (known) return known;
+  await closeBase();
+  const base = await openBaseModel(await locate(model));
+  bases.set(model, base);
+  return base;
+}
+
+async function closeBase(): Promise<void> {
+  warm.close();
+  for (const base of bases.values()) await base.close();
+  bases.clear();
+}
+
+async function write(name: string, rows: object[]): Promise<string> {
+  await mkdir(folder, { recursive: true });
+  const file = join(folder, name);
+  await writeFile(file, rows.map((row) => `${JSON.stringify(row)}\n`).join(''));
+  return file;
+}
+
+/** Chosen tokens are those that a task's rows have most often. */
+function withTokens(peft: Record<string, unknown>, task: Task, base: BaseModel): Record<string, unknown> {
+  if (!('token_indices' in peft)) return peft;
+  const tokenizer = loadTokenizer(base.tokenizerFiles);
+  const counts = new Map<number, number>();
+  for (const row of task.data().training)
+    for (const id of tokenizer.encode(JSON.stringify(row))) counts.set(id, (counts.get(id) ?? 0) + 1);
+  const most = [...counts].sort(([, a], [, b]) => b - a).slice(0, CHOSEN_TOKENS);
+  return { ...peft, token_indices: most.map(([id]) => id) };
+}
+
+function show({ task, method, learning_rate }: Trial, step: number, steps: number): void {
+  if (process.stderr.isTTY)
+    process.stderr.write(`\r${task} ${method} ${learning_rate}: step ${step}/${steps} \x1b[K\r`);
+}

