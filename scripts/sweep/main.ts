@@ -1,6 +1,6 @@
 /**
  * npm run sweep -- [--only WORD,…]: trains each method on tasks of several kinds and sizes, at learning rates around the automatic one,
- * and keeps every result in scripts/sweep/results.json. What is there is not trained again, so it goes on where it was stopped.
+ * and keeps every result in scripts/sweep/results.jsonl. What is there is not trained again, so it goes on where it was stopped.
  *   --only        tasks, methods or task/method
  *   --list        what there is to try, and how much of it was
  *   --check       trains nothing: says how near automatic training comes to the best, and fails where it is too far

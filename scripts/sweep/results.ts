@@ -1,6 +1,7 @@
-import { readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { appendFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
+import { readJsonLines } from './data/json-lines.ts';
 
 /** One training: a method on a task, with values that may differ from the automatic ones. */
 export interface Trial {
@@ -22,17 +23,12 @@ export interface Result extends Trial {
   seconds: number;
 }
 
-const file = join(import.meta.dirname, 'results.json');
+const file = 'scripts/sweep/results.jsonl';
 
-export function readResults(): Result[] {
-  return JSON.parse(readFileSync(file, 'utf8'));
-}
+export const readResults = () => readJsonLines<Result>(file);
 
-/** A line for each, whole at any time. */
 export function addResult(result: Result): void {
-  const lines = [...readResults(), result].map((each) => JSON.stringify(each));
-  writeFileSync(`${file}.new`, `[\n${lines.join(',\n')}\n]\n`);
-  renameSync(`${file}.new`, file);
+  appendFileSync(join(import.meta.dirname, '../..', file), `${JSON.stringify(result)}\n`);
 }
 
 const keys = ['task', 'method', 'options', 'learning_rate', 'n_epochs', 'batch_size'] as const;
