@@ -1,10 +1,9 @@
 import { existsSync, readdirSync } from 'node:fs';
-import { readFile, rm } from 'node:fs/promises';
-import { resolve } from 'node:path';
-import type { PeftConfig, ResolvedTraining } from '@graft/peft-core/config';
-import type { BaseModel } from '@graft/peft-core/files';
+import { cp, rm } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import type { TrainRecord } from '@graft/peft-core';
 import type { Command } from 'commander';
-import { anyNumber, checkFree, jsonObjectArgument, wholeNumber } from '../arguments.ts';
+import { anyNumber, checkFree, wholeNumber } from '../arguments.ts';
 import { reasonLines } from '../draw/training-reasons.ts';
 import { UsageError } from '../errors.ts';
 import { catchInterrupts, INTERRUPTED } from '../interrupts.ts';
@@ -12,20 +11,10 @@ import { createOutput } from '../output.ts';
 import { type VerbOptions, verb } from '../verb.ts';
 import { loadPeftCore } from './load-peft-core.ts';
 import { openLocalModel } from './local-model.ts';
+import { type AskedTraining, settleTraining } from './settle-training.ts';
 
-interface Options extends VerbOptions {
-  model: string;
-  data: string;
+interface Options extends VerbOptions, AskedTraining {
   output: string;
-  validation?: string;
-  peft?: string;
-  training?: string;
-  epochs?: number;
-  batchSize?: number;
-  learningRate?: number;
-  maxSteps?: number;
-  seed?: number;
-  startFrom?: string;
   checkpoints?: string;
   resume?: boolean;
   curve?: string;
@@ -40,6 +29,7 @@ export function addTrainVerb(program: Command): void {
       'graft train --model smollm2-135m-instruct --data train.jsonl --output my-adapter',
       `graft train --model ./my-model --data train.jsonl --output my-adapter --peft @peft.json --training @training.json`,
       `graft train --model ./my-model --data train.jsonl --output my-adapter --training '{"base_dtype":"nf4"}'`,
+      `graft train --model ./my-model --data train.jsonl --validation test.jsonl --output my-adapter --sweep '{"r":[8,16,32]}'`,
       `graft train --model all-minilm-l6-v2 --data labelled.jsonl --output my-classifier --peft @classifier.json`,
     ],
   })
@@ -57,6 +47,10 @@ export function addTrainVerb(program: Command): void {
     .option(
       '--training <json>',
       'training options, or @file: {"max_seq_length": 512, "precision": "fp32", "base_dtype": "nf4", …}',
+    )
+    .option(
+      '--sweep <json>',
+      'values to try instead of one, or @file: {"learning_rate": […], "r": […], "peft_type": […]}; needs validation data, and the best is written',
     )
     .option('--epochs <n>', 'passes over the data (default: chosen by size)', wholeNumber(1))
     .option('--batch-size <n>', 'examples per step (default: 8)', wholeNumber(1))
@@ -88,29 +82,30 @@ async function train(options: Options): Promise<void> {
     signal: interrupts.signal,
   });
   try {
-    const { peft, training, reasons } = await settle(options, base);
+    const { trials, names, reasons } = await settleTraining(options, base);
+    const [first] = trials;
+    const isSweep = names.length > 0;
     const { TrainingRun } = await import('./training-run.ts');
-    const peftCore = await loadPeftCore(training.precision);
-    const run = new TrainingRun(options, peft, training, output);
+    const peftCore = await loadPeftCore(first.training.precision);
+    const run = new TrainingRun(options, first, names, output);
     const { openLocalCheckpoints, pruneLocalCheckpoints } = await import('@graft/peft-core/checkpoints');
     const { dir, candidates } = await openLocalCheckpoints(checkpointDir);
-    for (const line of reasonLines(training, reasons)) run.say(`Chosen: ${line}`);
+    for (const line of reasonLines(first.training, reasons)) run.say(`Chosen: ${line}`);
     run.say(`Loading ${name} and the data`);
-    const records = peftCore.train({
-      base,
-      baseModelName: name,
+    const given = {
+      ...{ base, baseModelName: name, signal: interrupts.signal },
       trainingFile: resolve(options.data),
       validationFile: options.validation === undefined ? null : resolve(options.validation),
-      peft,
-      training,
-      outputDir: resolve(options.output),
       checkpoints: { dir, candidates: options.resume ? candidates : [] },
       initialAdapter: options.startFrom === undefined ? null : resolve(options.startFrom),
-      signal: interrupts.signal,
-    });
+    };
+    const outputDir = resolve(options.output);
+    const records = isSweep
+      ? peftCore.trainSweep({ ...given, trials, outputDir: join(checkpointDir, 'adapters') })
+      : peftCore.train({ ...given, ...first, outputDir });
     try {
       for await (const record of records) {
-        run.take(record);
+        run.take(isSweep && record.type === 'done' ? await moveTo(outputDir, record) : record);
         if (record.type === 'checkpoint') await pruneLocalCheckpoints(checkpointDir, record.dir);
         // TensorFlow blocks the event loop for a whole step; here Ctrl-C gets its turn.
         await new Promise((resume) => setImmediate(resume));
@@ -135,54 +130,8 @@ function checkCheckpoints(folder: string, resume = false): void {
   );
 }
 
-/** Checks every option before TensorFlow is loaded, so that a typo does not cost a minute. */
-async function settle(
-  options: Options,
-  base: BaseModel,
-): Promise<{ peft: PeftConfig; training: ResolvedTraining; reasons: Record<string, string> }> {
-  const { defaultPeft, parsePeftConfig, parseTrainingOptions, resolveTraining, trainingReasons } =
-    await import('@graft/peft-core/config');
-  const { checkFormat, parseJsonl } = await import('@graft/peft-core/examples');
-  const { outlineOf } = await import('@graft/peft-core/outlines');
-  const peft =
-    options.startFrom === undefined
-      ? parsePeftConfig(options.peft === undefined ? defaultPeft : jsonObjectArgument('--peft', options.peft))
-      : await configOf(options.startFrom, options, base);
-  const { examples, format } = parseJsonl(await readFile(options.data));
-  checkFormat(peft.task_type, format);
-  const given: [string, unknown][] = [
-    ['n_epochs', options.epochs],
-    ['batch_size', options.batchSize],
-    ['learning_rate', options.learningRate],
-    ['max_steps', options.maxSteps],
-    ['seed', options.seed],
-  ];
-  const asked = parseTrainingOptions({
-    ...(options.training === undefined ? {} : jsonObjectArgument('--training', options.training)),
-    ...Object.fromEntries(given.filter(([, value]) => value !== undefined)),
-  });
-  const model = outlineOf(base.config);
-  const training = resolveTraining({
-    ...{ peft, model },
-    training: asked,
-    exampleCount: examples.length,
-    hasValidationFile: options.validation !== undefined,
-    contextLength: model.maxPositions,
-  });
-  const reasons = trainingReasons({ peft, training: asked, hyperparameters: {} }, training);
-  return { peft, training, reasons };
-}
-
-/**
- * The configuration of the adapter to start from. Training goes on with exactly that one: with another rank the weights would
- * not fit, with another scale they would mean something else.
- */
-async function configOf(folder: string, { peft }: Options, base: BaseModel): Promise<PeftConfig> {
-  if (peft !== undefined)
-    throw new UsageError(
-      '--peft and --start-from: an adapter goes on with its own configuration; leave --peft out.',
-    );
-  const { readAdapter } = await import('@graft/peft-core/files');
-  const { defaultTask } = await import('@graft/peft-core/outlines');
-  return (await readAdapter(resolve(folder), defaultTask(base.config))).config;
+/** The adapter of a sweep's winner lies in a folder of its trial. */
+async function moveTo(outputDir: string, done: Extract<TrainRecord, { type: 'done' }>): Promise<TrainRecord> {
+  await cp(done.adapterDir, outputDir, { recursive: true });
+  return { ...done, adapterDir: outputDir };
 }

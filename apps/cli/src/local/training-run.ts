@@ -1,6 +1,6 @@
 import { writeFile } from 'node:fs/promises';
 import type { TrainRecord } from '@graft/peft-core';
-import type { PeftConfig, ResolvedTraining } from '@graft/peft-core/config';
+import type { ResolvedTraining, SweepTrial } from '@graft/peft-core/config';
 import { lossCurveSvg } from '../draw/loss-curve-svg.ts';
 import { bytes, count, duration, loss } from '../draw/quantities.ts';
 import { fields } from '../draw/table.ts';
@@ -21,6 +21,9 @@ interface Options {
 /** One run on the screen: takes the trainer's records, shows them, and sums up at the end. */
 export class TrainingRun {
   readonly #options: Options;
+  readonly #names: readonly string[];
+  /** Rungs that have been told of each trial. */
+  readonly #told: number[] = [];
   readonly #writesText: boolean;
   readonly #output: Output;
   readonly #display: TrainingDisplay;
@@ -31,8 +34,15 @@ export class TrainingRun {
   /** How many were written, in what time, and how large the last one is. */
   readonly #checkpoints = { count: 0, seconds: 0, bytes: 0 };
 
-  constructor(options: Options, peft: PeftConfig, training: ResolvedTraining, output: Output) {
+  /** @param names of a sweep's trials; none of a plain run */
+  constructor(
+    options: Options,
+    { peft, training }: SweepTrial<ResolvedTraining>,
+    names: readonly string[],
+    output: Output,
+  ) {
     this.#options = options;
+    this.#names = names;
     this.#writesText = peft.task_type === 'CAUSAL_LM' || peft.task_type === 'SEQ_2_SEQ_LM';
     this.#output = output;
     this.#display = new TrainingDisplay(process.stderr, {
@@ -103,6 +113,9 @@ export class TrainingRun {
       case 'advice':
         this.say(record.message);
         break;
+      case 'trials':
+        this.#sayTrials(record.trials);
+        break;
       case 'checkpoint':
         this.#checkpointStep = record.step;
         this.#checkpoints.count += 1;
@@ -117,6 +130,19 @@ export class TrainingRun {
         break;
     }
     this.#display.update(state);
+  }
+
+  /** What trials have come to since it was last told. */
+  #sayTrials(rows: Extract<TrainRecord, { type: 'trials' }>['trials']): void {
+    for (const { trial, status, rungs } of rows) {
+      const name = `Trial ${trial} (${this.#names[trial - 1]})`;
+      for (const rung of rungs.slice(this.#told[trial] ?? 0))
+        this.say(
+          `${name}: validation ${rung.loss === null ? 'is no number' : loss(rung.loss)} at step ${rung.step}`,
+        );
+      this.#told[trial] = rungs.length;
+      if (status === 'won') this.say(`${name} is the best`);
+    }
   }
 
   close(): void {

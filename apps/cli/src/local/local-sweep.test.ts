@@ -1,0 +1,54 @@
+import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { before, test } from 'node:test';
+import { writeTinyModel } from '@graft/peft-core/testing';
+import { type Ran, runGraft, temporaryFolder } from '../testing/run-graft.ts';
+
+let folder = '';
+const train = (output: string, ...more: string[]): Promise<Ran> =>
+  runGraft(['train', '--model', 'model', '--data', 'train.jsonl', '--output', output, ...more], {
+    cwd: folder,
+  });
+const training = ['--training', '{"validation_split":0.25}', '--epochs', '3'];
+
+before(async (t) => {
+  folder = temporaryFolder(t as never);
+  await writeTinyModel(join(folder, 'model'));
+  const example = (i: number) => JSON.stringify({ prompt: `${i % 4}+1=`, completion: `${(i % 4) + 1}` });
+  await writeFile(join(folder, 'train.jsonl'), Array.from({ length: 32 }, (_, i) => example(i)).join('\n'));
+});
+
+test('a sweep writes the adapter that the best of its trials has alone', async () => {
+  const swept = await train('best', ...training, '--sweep', '{"learning_rate":[0.00001,0.02]}');
+  assert.equal(swept.code, 0, swept.stderr);
+  assert.match(swept.stderr, /^Trial 1 \(LORA, r 8, learning rate 0\.00001\): validation \d.* at step 3$/m);
+  assert.match(swept.stderr, /^Trial 2 \(LORA, r 8, learning rate 0\.02\) is the best$/m);
+  assert.doesNotMatch(swept.stderr, /^Chosen: learning_rate/m);
+  assert.match(
+    swept.stdout,
+    /^adapter +best \(adapter_config\.json, adapter_model\.safetensors, README\.md\)$/m,
+  );
+  assert.equal(existsSync(join(folder, 'best.checkpoints')), false);
+  const alone = await train('alone', ...training, '--learning-rate', '0.02');
+  assert.equal(alone.code, 0, alone.stderr);
+  const weights = (adapter: string) => readFile(join(folder, adapter, 'adapter_model.safetensors'));
+  assert.deepEqual(await weights('best'), await weights('alone'));
+});
+
+test('a sweep that cannot be is refused before TensorFlow is loaded', async () => {
+  const cases: [string[], RegExp][] = [
+    [['--sweep', '{"r":[4,8]}'], /sweep: needs validation data/],
+    [[...training, '--sweep', '{"rank":[4,8]}'], /sweep\.rank: is not known; a sweep tries learning_rate, r/],
+    [[...training, '--sweep', '{"r":[4]}'], /makes one trial/],
+    [[...training, '--sweep', '{"r":[4,8]}', '--peft', '{"peft_type":"LORA","r":2}'], /sweep\.r: lacks 2/],
+    [[...training, '--sweep', '[1]'], /--sweep/],
+  ];
+  for (const [args, message] of cases) {
+    const { code, stderr } = await train('never', ...args);
+    assert.notEqual(code, 0);
+    assert.match(stderr, message);
+    assert.doesNotMatch(stderr, /Loading/);
+  }
+});

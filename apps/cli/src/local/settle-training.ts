@@ -1,0 +1,119 @@
+import { readFile } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import type { PeftConfig, ResolvedTraining, Sweep, SweepTrial } from '@graft/peft-core/config';
+import type { BaseModel } from '@graft/peft-core/files';
+import { jsonObjectArgument } from '../arguments.ts';
+import { UsageError } from '../errors.ts';
+
+/** What a command line says of a training. */
+export interface AskedTraining {
+  model: string;
+  data: string;
+  validation?: string;
+  peft?: string;
+  training?: string;
+  sweep?: string;
+  epochs?: number;
+  batchSize?: number;
+  learningRate?: number;
+  maxSteps?: number;
+  seed?: number;
+  startFrom?: string;
+}
+
+interface SettledTraining {
+  /** One, or those of a sweep. */
+  trials: [SweepTrial<ResolvedTraining>, ...SweepTrial<ResolvedTraining>[]];
+  /** Of a sweep's trials; none of a plain training. */
+  names: string[];
+  /** Of values that all trials have in common. */
+  reasons: Record<string, string>;
+}
+
+/** Checks every option before TensorFlow is loaded, so that a typo does not cost a minute. */
+export async function settleTraining(options: AskedTraining, base: BaseModel): Promise<SettledTraining> {
+  const {
+    defaultPeft,
+    parsePeftConfig,
+    parseSweep,
+    parseTrainingOptions,
+    trainingReasons,
+    trialName,
+    trialsOf,
+  } = await import('@graft/peft-core/config');
+  const { checkFormat, parseJsonl } = await import('@graft/peft-core/examples');
+  const given = options.peft === undefined ? undefined : jsonObjectArgument('--peft', options.peft);
+  const ofStart = options.startFrom === undefined ? null : await configOf(options.startFrom, given, base);
+  const numbers: [string, unknown][] = [
+    ['n_epochs', options.epochs],
+    ['batch_size', options.batchSize],
+    ['learning_rate', options.learningRate],
+    ['max_steps', options.maxSteps],
+    ['seed', options.seed],
+  ];
+  const training = parseTrainingOptions({
+    ...(options.training === undefined ? {} : jsonObjectArgument('--training', options.training)),
+    ...Object.fromEntries(numbers.filter(([, value]) => value !== undefined)),
+  });
+  const sweep = options.sweep === undefined ? null : parseSweep(jsonObjectArgument('--sweep', options.sweep));
+  const asked = sweep
+    ? trialsOf(sweep, { peft: given, training, hyperparameters: {}, ofStart })
+    : [{ peft: ofStart ?? parsePeftConfig(given ?? defaultPeft), training }];
+  const { examples, format } = parseJsonl(await readFile(options.data));
+  checkFormat(asked[0]!.peft.task_type, format);
+  const trials = await resolveTrials(asked, sweep, options, base, examples.length);
+  const [first] = trials;
+  const { learning_rate: ofRate, ...reasons } = trainingReasons(
+    { ...asked[0]!, hyperparameters: {} },
+    first.training,
+  );
+  if (sweep) return { trials, names: trials.map(trialName), reasons };
+  return {
+    trials,
+    names: [],
+    reasons: ofRate === undefined ? reasons : { learning_rate: ofRate, ...reasons },
+  };
+}
+
+async function resolveTrials(
+  asked: readonly SweepTrial[],
+  sweep: Sweep | null,
+  { validation }: AskedTraining,
+  base: BaseModel,
+  exampleCount: number,
+): Promise<SettledTraining['trials']> {
+  const { nameTrial, resolveTraining, trialName } = await import('@graft/peft-core/config');
+  const { outlineOf } = await import('@graft/peft-core/outlines');
+  const model = outlineOf(base.config);
+  const hasValidationFile = validation !== undefined;
+  const [first, ...others] = asked.map(({ peft, training }) => {
+    const given = {
+      peft,
+      training,
+      model,
+      exampleCount,
+      hasValidationFile,
+      contextLength: model.maxPositions,
+    };
+    try {
+      return { peft, training: resolveTraining({ ...given, ...(sweep && { trials: asked.length }) }) };
+    } catch (error) {
+      throw sweep ? nameTrial(error, sweep, trialName({ peft, training })) : error;
+    }
+  });
+  return [first!, ...others];
+}
+
+/**
+ * The configuration of the adapter to start from. Training goes on with exactly that one: with another rank the weights would
+ * not fit, with another scale they would mean something else.
+ */
+async function configOf(folder: string, peft: unknown, base: BaseModel): Promise<PeftConfig> {
+  if (peft !== undefined)
+    throw new UsageError(
+      '--peft and --start-from: an adapter goes on with its own configuration; leave --peft out.',
+    );
+  const { readAdapter } = await import('@graft/peft-core/files');
+  const { defaultTask } = await import('@graft/peft-core/outlines');
+  return (await readAdapter(resolve(folder), defaultTask(base.config))).config;
+}
