@@ -4,8 +4,9 @@ input, see lock-step.ts.
 usage: hf_peft.py PLAN.json
 
 PLAN.json: {"model": HF folder, "dtype": "float32" | "bfloat16", "device": "cpu" | "cuda", "peft": fields of a PEFT config,
-            "learning_rate", "layout": "padded" | "flat", "steps": [[{"ids", "labelled"}, ...] per step]}
-"padded": every example to the longest of its batch, as the HF Trainer's collator does. "flat": all examples of a batch one after
+            "learning_rate", "labels": classes of a classifier or null, "layout": "padded" | "flat",
+            "steps": [[{"ids", "labelled"}, or {"ids", "label"}, or {"input", "labels"}, ...] per step]}
+"padded": every example to the longest of its batch, as the HF Trainer's collators do. "flat": all examples of a batch one after
 the other without padding, as TRL's padding-free collator does: positions begin again with each, and attention stays within one.
 """
 
@@ -21,25 +22,40 @@ os.environ["TRANSFORMERS_VERBOSITY"] = "error"
 import torch
 import transformers
 from peft import get_peft_config, get_peft_model
-from transformers import AutoModelForCausalLM
+from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM, AutoModelForSequenceClassification
 
 transformers.utils.logging.disable_progress_bar()
 
 
+MODEL_CLASSES = {
+    "CAUSAL_LM": AutoModelForCausalLM,
+    "SEQ_CLS": AutoModelForSequenceClassification,
+    "SEQ_2_SEQ_LM": AutoModelForSeq2SeqLM,
+}
+
+
 def labels_of(example):
+    if "label" in example:
+        return example["label"]
+    if "labels" in example:
+        return example["labels"]
     return [token if on else -100 for token, on in zip(example["ids"], example["labelled"])]
+
+
+def rectangle(rows, filler):
+    longest = max(len(row) for row in rows)
+    return torch.tensor([row + [filler] * (longest - len(row)) for row in rows])
 
 
 def padded(examples):
     """The Trainer's padding: to the longest of the batch; padding has no label."""
-    longest = max(len(e["ids"]) for e in examples)
-    ids, mask, labels = [], [], []
-    for e in examples:
-        pad = longest - len(e["ids"])
-        ids.append(e["ids"] + [0] * pad)
-        mask.append([1] * len(e["ids"]) + [0] * pad)
-        labels.append(labels_of(e) + [-100] * pad)
-    return {"input_ids": torch.tensor(ids), "attention_mask": torch.tensor(mask), "labels": torch.tensor(labels)}
+    ids = [e["input"] if "input" in e else e["ids"] for e in examples]
+    labels = [labels_of(e) for e in examples]
+    return {
+        "input_ids": rectangle(ids, 0),
+        "attention_mask": rectangle([[1] * len(row) for row in ids], 0),
+        "labels": torch.tensor(labels) if isinstance(labels[0], int) else rectangle(labels, -100),
+    }
 
 
 def flat(examples):
@@ -68,8 +84,12 @@ with open(sys.argv[1]) as source:
 collate = {"padded": padded, "flat": flat}[plan["layout"]]
 torch.manual_seed(0)
 device = plan["device"]
-model = AutoModelForCausalLM.from_pretrained(plan["model"], dtype=getattr(torch, plan["dtype"])).to(device)
-model = get_peft_model(model, get_peft_config({"task_type": "CAUSAL_LM", **plan["peft"]}))
+peft = {"task_type": "CAUSAL_LM", **plan["peft"]}
+head = {} if plan["labels"] is None else {"num_labels": plan["labels"]}
+dtype = getattr(torch, plan["dtype"])
+model = MODEL_CLASSES[peft["task_type"]].from_pretrained(plan["model"], dtype=dtype, **head).to(device)
+model.config.use_cache = False
+model = get_peft_model(model, get_peft_config(peft))
 model.train()
 trained = [p for p in model.parameters() if p.requires_grad]
 optimizer = torch.optim.AdamW(trained, lr=plan["learning_rate"], weight_decay=0.0)
@@ -81,7 +101,7 @@ for examples, line in zip(plan["steps"], sys.stdin):
         break
     started = time.perf_counter()
     batch = {name: tensor.to(device) for name, tensor in collate(examples).items()}
-    loss = model(**batch, use_cache=False).loss
+    loss = model(**batch).loss
     loss.backward()
     torch.nn.utils.clip_grad_norm_(trained, 1.0)
     optimizer.step()

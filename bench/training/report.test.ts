@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { drawRun } from './draw.ts';
 import type { Side, Step } from './lock-step.ts';
-import { compare, markdown, quartiles } from './report.ts';
+import { type Comparison, compare, markdown, ownTable, quartiles } from './report.ts';
 import { tellVerdicts, verdictsOn } from './targets.ts';
 
 const side = (name: string, seconds: number[], gigabytes: number): Side => {
@@ -31,20 +31,64 @@ test('quartiles lie between values where they must', () => {
   assert.deepEqual(quartiles([4, 1, 3, 2]), { lower: 1.75, median: 2.5, upper: 3.25 });
 });
 
-test('a target holds where speed and memory reach it, and says what was measured where not', () => {
-  const comparisonOf = (peft: number, gigabytes: number) =>
-    compare({ name: 'demo', precision: 'bf16', tokens: Array(8).fill(90) }, [
-      side('graft', Array(8).fill(1), 1),
-      side('peft', Array(8).fill(peft), gigabytes),
-    ]);
-  const [reached] = verdictsOn([comparisonOf(4, 2.5)]);
-  assert.deepEqual([reached!.holds, reached!.measured], [true, { speed: 4, memory: 0.4 }]);
-  assert.equal(verdictsOn([comparisonOf(3, 2.5)])[0]!.holds, false);
-  const large = verdictsOn([comparisonOf(4, 1.5)]);
-  assert.match(
-    tellVerdicts(large),
-    /^✖ demo, bf16, against peft: 4.00× its speed, to be 3.5×; 0.67× its memory, to be 0.5×$/,
+const demoOf = (peft: number, gigabytes: number, workload = 'demo') =>
+  compare({ name: workload, precision: 'bf16', tokens: Array(8).fill(90) }, [
+    side('graft', Array(8).fill(1), 1),
+    side('peft', Array(8).fill(peft), gigabytes),
+  ]);
+
+test('a target holds where what was measured reaches it, and says what that was', () => {
+  const verdictsOf = (...comparisons: Comparison[]) => verdictsOn({ comparisons });
+  const holds = (peft: number, gigabytes: number) =>
+    verdictsOf(demoOf(peft, gigabytes)).map(({ value, holds }) => [value, holds]);
+  assert.deepEqual(holds(4, 2.5), [
+    [4, true],
+    [0.4, true],
+  ]);
+  assert.deepEqual(holds(3, 1.25), [
+    [3, false],
+    [0.8, false],
+  ]);
+  assert.equal(
+    tellVerdicts(verdictsOf(demoOf(3, 2.5))),
+    '✖ demo, bf16: speed, against peft: 3.00×, to be at least 3.50×\n' +
+      '✔ demo, bf16: peak memory, against peft: 0.40×, to be at most 0.50×',
   );
+});
+
+test("targets of memory hold one workload's peak against another's, and of the start its seconds", () => {
+  const quartilesOf = (median: number) => ({ lower: median, median, upper: median });
+  const start = { cold: quartilesOf(4), warm: quartilesOf(0.9), queue: { jobs: 4, tokens: 90, seconds: 9 } };
+  const nf4 = { ...demoOf(4, 2.5), workload: 'demo-nf4' };
+  nf4.sides[0]!.peakBytes = 0.9e9;
+  const told = tellVerdicts(verdictsOn({ comparisons: [demoOf(4, 2.5), nf4], start }));
+  assert.match(told, /^✖ demo-nf4: peak memory, against demo: 0\.90×, to be at most 0\.80×$/m);
+  assert.match(told, /^✖ first step of a job, cold: 4\.0 s, to be at most 3\.0 s$/m);
+  assert.match(told, /^✔ first step of a job, warm: 0\.9 s, to be at most 1\.0 s$/m);
+  assert.doesNotMatch(told, /the demo, set up before/);
+});
+
+test('the wall is no rival: what its products take is a share of the step, pair by pair', () => {
+  const { sides, wall } = compare(
+    { name: 'synthetic', precision: 'fp32', tokens: Array(8).fill(90), flops: 30e9 },
+    [side('graft', [9, 9, 9, 1, 2, 1, 1, 1], 1), side('wall', [9, 9, 9, 0.75, 1.5, 0.75, 0.75, 0.75], 1)],
+  );
+  assert.deepEqual(
+    sides.map(({ name }) => name),
+    ['graft'],
+  );
+  assert.deepEqual(wall, {
+    ...{ flops: 30e9, flopsPerSecond: 40e9 },
+    share: { lower: 0.75, median: 0.75, upper: 0.75 },
+  });
+  const run = {
+    comparisons: [{ workload: 'synthetic', precision: 'fp32', tokens: 90, sides, wall: wall! } as const],
+  };
+  assert.match(
+    tellVerdicts(verdictsOn(run)),
+    /^✔ synthetic, fp32: share of the wall: 75 %, to be at least 70 %$/,
+  );
+  assert.match(ownTable(run.comparisons), /\| 30 +\| 40 +\| 75 % /);
 });
 
 test('a run is drawn with a bar for each rival', () => {

@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { cpus, totalmem } from 'node:os';
-import type { Side } from './lock-step.ts';
+import type { Side, Step } from './lock-step.ts';
 import type { Precision, SideName } from './sides.ts';
 
 /** Steps that are not counted: their graph is made, their memory found. */
@@ -13,6 +13,18 @@ export type Comparison = {
   /** Useful tokens of a step (no padding). */
   tokens: number;
   sides: SideFigures[];
+  /** Where the side `wall` was one. */
+  wall?: Wall;
+};
+
+/** The matrix products of a step, beside large ones of its shape that were measured in the same lock-step. */
+export type Wall = {
+  /** Floating-point operations of the step's. */
+  flops: number;
+  /** Of the large ones in a second. */
+  flopsPerSecond: number;
+  /** What the step's take at that speed, of the time that the first side's step takes. */
+  share: Quartiles;
 };
 
 export type SideFigures = {
@@ -33,11 +45,13 @@ export type SideFigures = {
 
 export type Quartiles = { lower: number; median: number; upper: number };
 
-/** The sides of a lock-step; `Graft's` speed is held against each of the others step by step. */
+/** The sides of a lock-step; the first one's speed is held against each of the others step by step. `flops`: of a step's products. */
 export function compare(
-  workload: { name: string; precision: Precision; tokens: number[] },
-  sides: Side[],
+  workload: { name: string; precision: Precision; tokens: number[]; flops?: number },
+  all: Side[],
 ): Comparison {
+  const sides = all.filter(({ name }) => name !== 'wall');
+  const wall = all.find(({ name }) => name === 'wall');
   const [first] = sides as [Side];
   const counted = (side: Side) => side.steps.slice(excludedSteps);
   const tokens = median(workload.tokens.slice(excludedSteps, first.steps.length));
@@ -45,6 +59,7 @@ export function compare(
     workload: workload.name,
     precision: workload.precision,
     tokens,
+    ...(wall && workload.flops && { wall: wallOf(workload.flops, counted(wall), counted(first)) }),
     sides: sides.map((side) => {
       const seconds = median(counted(side).map((step) => step.seconds));
       const last = side.steps.at(-1)!;
@@ -63,6 +78,11 @@ export function compare(
   };
 }
 
+function wallOf(flops: number, wall: Step[], steps: Step[]): Wall {
+  const share = quartiles(wall.map(({ seconds }, i) => seconds / steps[i]!.seconds));
+  return { flops, flopsPerSecond: flops / median(wall.map(({ seconds }) => seconds)), share };
+}
+
 export function quartiles(values: number[]): Quartiles {
   const sorted = values.toSorted((a, b) => a - b);
   const at = (share: number) => {
@@ -75,7 +95,7 @@ export function quartiles(values: number[]): Quartiles {
 
 export const median = (values: number[]): number => quartiles(values).median;
 
-/** A row for each rival of Graft. */
+/** Graft beside each rival. */
 export function table(comparisons: readonly Comparison[]): string {
   const header = ['data', 'precision', 'tokens', 'against', 'Graft ms', 'its ms', 'speed', 'quartiles'];
   header.push('Graft GB', 'its GB', 'memory');
@@ -88,13 +108,31 @@ export function table(comparisons: readonly Comparison[]): string {
       rival.name,
       milliseconds(graft.seconds),
       milliseconds(rival.seconds),
-      `${rival.speedup.median.toFixed(2)}×`,
-      `${rival.speedup.lower.toFixed(2)} – ${rival.speedup.upper.toFixed(2)}`,
+      times(rival.speedup.median),
+      between(rival.speedup, times),
       gigabytes(graft.peakBytes),
       gigabytes(rival.peakBytes),
-      `${(graft.peakBytes / rival.peakBytes).toFixed(2)}×`,
+      times(graft.peakBytes / rival.peakBytes),
     ]);
   });
+  return markdownTable(header, rows);
+}
+
+/** Graft by itself: its memory, and how near its steps come to the wall. */
+export function ownTable(comparisons: readonly Comparison[]): string {
+  const header = ['data', 'precision', 'tokens', 'ms', 'peak GB', 'GFLOP', 'wall, GFLOP/s', 'of the wall'];
+  const rows = comparisons.map(({ workload, precision, tokens, sides: [graft], wall }) => [
+    ...[workload, precision, tokens.toFixed(0), milliseconds(graft!.seconds), gigabytes(graft!.peakBytes)],
+    ...(wall
+      ? [billions(wall.flops), billions(wall.flopsPerSecond), percent(wall.share.median)]
+      : ['', '', '']),
+    wall ? between(wall.share, percent) : '',
+  ]);
+  return markdownTable([...header, 'quartiles'], rows);
+}
+
+/** Aligned; a line for each row. */
+export function markdownTable(header: string[], rows: string[][]): string {
   const widths = header.map((name, i) => Math.max(name.length, ...rows.map((row) => row[i]!.length)));
   const line = (cells: string[]) => `| ${cells.map((cell, i) => cell.padEnd(widths[i]!)).join(' | ')} |`;
   return `${[line(header), line(widths.map((width) => '-'.repeat(width))), ...rows.map(line)].join('\n')}\n`;
@@ -110,7 +148,7 @@ export const markdown = (
   comparisons: readonly Comparison[],
   machine: Record<string, string>,
   title: string,
-): string => `# ${title}\n\n${facts(machine)}\n\n${table(comparisons)}`;
+): string => `# ${title}\n\n${facts(machine)}\n\n${table(comparisons)}\n${ownTable(comparisons)}`;
 
 /** What the figures were measured on; without `python` nothing of its libraries. */
 export function describeMachine(python: string | null): Record<string, string> {
@@ -131,5 +169,10 @@ function pythonVersions(python: string): Record<string, string> {
   return { PyTorch: torch, transformers, PEFT: peft };
 }
 
+export const times = (value: number): string => `${value.toFixed(2)}×`;
+export const percent = (share: number): string => `${Math.round(100 * share)} %`;
+const between = ({ lower, upper }: Quartiles, told: (value: number) => string): string =>
+  `${told(lower)} – ${told(upper)}`;
 const milliseconds = (seconds: number): string => (seconds * 1000).toFixed(0);
+const billions = (count: number): string => (count / 1e9).toFixed(0);
 const gigabytes = (bytes: number): string => (bytes / 1e9).toFixed(2);

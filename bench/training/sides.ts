@@ -1,5 +1,6 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { measureSpeed } from '@graft/peft-core';
 import type { PeftConfig, ResolvedTraining } from '@graft/peft-core/config';
 import { environmentFor } from '@graft/peft-core/precision';
 import { pythonEnvironment } from '../../scripts/golden/environment/python-environment.ts';
@@ -10,9 +11,9 @@ export type Precision = 'fp32' | 'bf16';
 
 /**
  * `graft`: as a job runs it. `stock`: by TensorFlow's own operations. `xla`: by those, compiled by XLA. `peft`: batches padded as by
- * the HF Trainer. `expert`: PEFT without padding.
+ * the HF Trainer. `expert`: PEFT without padding, for causal models. `wall`: a step's matrix products alone.
  */
-export const sideNames = ['graft', 'stock', 'xla', 'peft', 'expert'] as const;
+export const sideNames = ['graft', 'stock', 'xla', 'peft', 'expert', 'wall'] as const;
 export type SideName = (typeof sideNames)[number];
 
 export type GraftPlan = {
@@ -21,6 +22,7 @@ export type GraftPlan = {
   peft: PeftConfig;
   training: ResolvedTraining;
   outputDir: string;
+  sharesBeginnings: boolean;
 };
 
 export type PeftPlan = {
@@ -29,32 +31,51 @@ export type PeftPlan = {
   device: 'cpu' | 'cuda';
   peft: Record<string, unknown>;
   learning_rate: number;
+  /** Classes of a classifier. */
+  labels: number | null;
   steps: PlannedExample[][];
 };
+
+export type WallPlan = {
+  precision: Precision;
+  /** Operations of a step's products, and the shape of a large one. */
+  flops: number;
+  shape: NonNullable<Parameters<typeof measureSpeed>[1]>;
+};
+
+/** What all kinds of sides train, the same batches in the same order, and the useful tokens of each step. */
+export interface Plans {
+  graft: GraftPlan;
+  peft: PeftPlan;
+  wall: WallPlan;
+  tokens: number[];
+}
 
 /** Starts a side in a process of its own, Graft's with the environment that the worker gives its trainers. */
 export async function startSide(
   name: SideName,
-  plans: { graft: GraftPlan; peft: PeftPlan },
+  plans: Pick<Plans, 'graft' | 'peft' | 'wall'>,
   precision: Precision,
   folder: string,
 ): Promise<Side> {
   const file = join(folder, `${name}-plan.json`);
-  if (name === 'graft' || name === 'stock' || name === 'xla') {
-    await writeFile(file, JSON.stringify(plans.graft));
-    const args = ['--import', 'tsx', join(import.meta.dirname, 'graft.ts'), file];
-    return new Side(name, process.execPath, args, {
-      TF_CPP_MIN_LOG_LEVEL: process.env.TF_CPP_MIN_LOG_LEVEL ?? '2',
-      ...environmentFor(precision),
-      GRAFT_KERNELS: name === 'graft' ? 'auto' : 'stock',
-      GRAFT_XLA: name === 'xla' ? '1' : '',
+  if (name === 'peft' || name === 'expert') {
+    await writeFile(file, JSON.stringify({ ...plans.peft, layout: name === 'peft' ? 'padded' : 'flat' }));
+    const python = await pythonEnvironment();
+    // Settings that some machines make for old OpenBLAS builds slow a current one down.
+    return new Side(name, python, [join(import.meta.dirname, 'hf_peft.py'), file], {
+      PYTHONWARNINGS: 'ignore',
+      OPENBLAS_CORETYPE: undefined,
+      OPENBLAS_L2_SIZE: undefined,
     });
   }
-  await writeFile(file, JSON.stringify({ ...plans.peft, layout: name === 'peft' ? 'padded' : 'flat' }));
-  const python = await pythonEnvironment();
-  // Settings that some machines make for old OpenBLAS builds slow a current one down.
-  return new Side(name, python, [join(import.meta.dirname, 'hf_peft.py'), file], {
-    OPENBLAS_CORETYPE: undefined,
-    OPENBLAS_L2_SIZE: undefined,
+  const kind = name === 'wall' ? 'wall' : 'graft';
+  await writeFile(file, JSON.stringify(plans[kind]));
+  const args = ['--import', 'tsx', join(import.meta.dirname, `${kind}.ts`), file];
+  return new Side(name, process.execPath, args, {
+    TF_CPP_MIN_LOG_LEVEL: process.env.TF_CPP_MIN_LOG_LEVEL ?? '2',
+    ...environmentFor(precision),
+    GRAFT_KERNELS: name === 'graft' || name === 'wall' ? 'auto' : 'stock',
+    GRAFT_XLA: name === 'xla' ? '1' : '',
   });
 }

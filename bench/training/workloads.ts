@@ -1,100 +1,81 @@
-import { readFile, writeFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { parseJsonl, tokenizeExamples } from '@graft/peft-core/examples';
-import { openBaseModel } from '@graft/peft-core/files';
-import { loadTokenizer } from '@graft/peft-core/text';
+import { classes, demoFile, longPrompts, rewritten, textsOf } from './data.ts';
+import type { Precision } from './sides.ts';
+
+/** Base models. No small T5 comes in a package: this one has the sizes of t5-small and random weights. */
+export type ModelName = 'SmolLM2-135M' | 'MiniLM' | 'T5-small shape';
 
 /** A data set and the adapter that is trained on it. */
-export type Workload = {
+export interface Workload {
   name: string;
   trainingFile: string;
   batchSize: number;
   /** Fields of a PEFT config. */
   peft: Record<string, unknown>;
-};
+  /** Options of Graft's training that PEFT's side has none of. */
+  training?: Record<string, unknown>;
+  /** False: Graft computes what examples begin with in common for each of them. */
+  sharesBeginnings?: boolean;
+}
 
-const root = join(import.meta.dirname, '..', '..');
-const syntheticRows = 4;
-const syntheticTokens = 256;
-const demoFolder = join(root, 'examples', 'bike-shop');
+/** A workload before its data are written, and how it is measured. */
+export interface Recipe extends Omit<Workload, 'name' | 'trainingFile'> {
+  model: ModelName;
+  precisions: readonly Precision[];
+  /** Only Graft's side is of interest. */
+  alone?: boolean;
+  /** Writes what is not there already to `file`; `model` gives the tokenizer. Answers where the data are. */
+  data(file: string, model: string): Promise<string>;
+}
 
 /** What is trained: a little (8 ranks on two modules of a layer) or much (16 on all), by name. */
-export const adapters: Record<'small' | 'large', Record<string, unknown>> = JSON.parse(
-  await readFile(join(import.meta.dirname, 'testdata/adapters.json'), 'utf8'),
-);
+export const adapters: Record<
+  'small' | 'large' | 'classifier' | 'rewriter',
+  Record<string, unknown>
+> = JSON.parse(await readFile(join(import.meta.dirname, 'testdata/adapters.json'), 'utf8'));
 
-/** `folder` receives what is made; `model` gives the tokenizer. */
-type Make = (options: { model: string; folder: string }) => Promise<Workload>;
+const languageModel = {
+  model: 'SmolLM2-135M',
+  precisions: ['fp32', 'bf16'],
+  batchSize: 8,
+  peft: adapters.small,
+} as const;
+const demo: Recipe = { ...languageModel, data: async () => demoFile };
+const inBf16 = { precisions: ['bf16'] } as const;
+const oneExampleOf = (tokens: number): Recipe => ({
+  ...{ ...languageModel, ...inBf16, batchSize: 1, alone: true },
+  training: { max_seq_length: tokens },
+  data: async (file, model) => await textsOf(file, model, 8, tokens),
+});
 
 /** The workloads of the comparison, by name. */
-export const workloads: Record<string, Make> = {
-  synthetic: async ({ model, folder }) => {
-    const trainingFile = join(folder, 'synthetic.jsonl');
-    await writeSynthetic(trainingFile, model);
-    return { name: 'synthetic', trainingFile, batchSize: syntheticRows, peft: adapters.small };
+export const recipes: Record<string, Recipe> = {
+  synthetic: {
+    ...{ ...languageModel, batchSize: 4 },
+    data: async (file, model) => await textsOf(file, model, 64, 256),
   },
-  demo: async () => ({
-    ...{ name: 'demo', trainingFile: join(demoFolder, 'train.jsonl'), batchSize: 8, peft: adapters.small },
-  }),
-  'demo-all': async () => ({
-    ...{
-      name: 'demo-all',
-      trainingFile: join(demoFolder, 'train.jsonl'),
-      batchSize: 8,
-      peft: adapters.large,
-    },
-  }),
+  demo,
+  'demo-all': { ...demo, peft: adapters.large },
+  'demo-unshared': { ...demo, ...inBf16, sharesBeginnings: false },
+  'demo-int8': { ...demo, ...inBf16, training: { base_dtype: 'int8' } },
+  'demo-nf4': { ...demo, ...inBf16, training: { base_dtype: 'nf4' } },
   // 400 questions and answers of 4 to 400 words, no two of which begin alike.
-  mixed: async () => ({
-    name: 'mixed',
-    trainingFile: join(import.meta.dirname, 'testdata/instructions.jsonl'),
-    ...{ batchSize: 8, peft: adapters.small },
-  }),
-  'long-prompt': async ({ folder }) => {
-    const trainingFile = join(folder, 'long-prompt.jsonl');
-    await writeLongPrompt(trainingFile);
-    return { name: 'long-prompt', trainingFile, batchSize: 8, peft: adapters.small };
-  },
+  mixed: { ...languageModel, data: async () => join(import.meta.dirname, 'testdata/instructions.jsonl') },
+  'long-prompt': { ...languageModel, data: longPrompts },
+  'one-1024': oneExampleOf(1024),
+  'one-4096': oneExampleOf(4096),
+  classifier: { ...languageModel, model: 'MiniLM', batchSize: 16, peft: adapters.classifier, data: classes },
+  t5: { ...languageModel, model: 'T5-small shape', peft: adapters.rewriter, data: rewritten },
 };
 
-/** The demo's chats under a system prompt of about 400 tokens. */
-async function writeLongPrompt(file: string): Promise<void> {
-  const lines = (await readFile(join(demoFolder, 'train.jsonl'), 'utf8')).trim().split('\n');
-  const rules = (await readFile(join(root, 'LICENSE'), 'utf8')).replaceAll(/\s+/g, ' ').slice(0, 1900);
-  const content = `You are the assistant of a bicycle shop. Follow the house rules. ${rules}`;
-  const chats = lines.map((line) => {
-    const { messages } = JSON.parse(line) as { messages: { role: string; content: string }[] };
-    const rest = messages.filter(({ role }) => role !== 'system');
-    return JSON.stringify({ messages: [{ role: 'system', content }, ...rest] });
-  });
-  await writeFile(file, `${chats.join('\n')}\n`);
-}
-
-/** Texts of exactly 256 tokens each: words that are one token each, as many as it takes. */
-async function writeSynthetic(file: string, model: string): Promise<void> {
-  const base = await openBaseModel(model);
-  const tokenizer = loadTokenizer(base.tokenizerFiles);
-  await base.close();
-  const source = await readFile(join(root, 'LICENSE'), 'utf8');
-  const words = [...new Set(source.match(/[a-z]{2,}/g))].filter(
-    (word) => tokenizer.encode(` ${word}`, { addSpecialTokens: false }).length === 1,
-  );
-  const lines: string[] = [];
-  for (let row = 0; row < 16 * syntheticRows; row++) {
-    const wordAt = (i: number) => words[(row * 131 + i * i * 17 + i * 29) % words.length];
-    const textOf = (count: number) => ` ${Array.from({ length: count }, (_, i) => wordAt(i)).join(' ')}`;
-    // The 256 include what the dataset reader adds, such as an end mark.
-    const added = lengthOf(tokenizer, textOf(32)) - 32;
-    lines.push(JSON.stringify({ text: textOf(syntheticTokens - added) }));
-  }
-  for (const line of lines) {
-    const length = lengthOf(tokenizer, JSON.parse(line).text);
-    if (length !== syntheticTokens) throw new Error(`a synthetic text has ${length} tokens`);
-  }
-  await writeFile(file, `${lines.join('\n')}\n`);
-}
-
-function lengthOf(tokenizer: Parameters<typeof tokenizeExamples>[0], text: string): number {
-  const { examples } = parseJsonl(Buffer.from(JSON.stringify({ text })));
-  return tokenizeExamples(tokenizer, examples, { maxSeqLength: 1024 })[0]!.tokens;
+/** A workload with its data, which are written below `folder`. */
+export async function workloadOf(
+  name: string,
+  recipe: Recipe,
+  model: string,
+  folder: string,
+): Promise<Workload> {
+  const { model: _, precisions: __, alone: ___, data, ...rest } = recipe;
+  return { name, ...rest, trainingFile: await data(join(folder, `${name}.jsonl`), model) };
 }

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { buildOnce, openBaseModel, resolveBaseModel, writeModelFolder } from '@graft/peft-core/files';
 import { type ByteModelConfig, writeByteModel, writeTinyModel } from '@graft/peft-core/testing';
 import { toBfloat16 } from '@graft/tf-graph/bfloat16';
-import { adapters, type Workload, workloads } from '../../bench/training/workloads.ts';
+import { adapters, recipes, type Workload, workloadOf } from '../../bench/training/workloads.ts';
 import { cacheFolder } from '../bootstrap/cache-folder.mjs';
 import type { CheckContext } from './check.ts';
 
@@ -24,7 +24,7 @@ async function demo({ small, shared, folder, precision }: CheckContext): Promise
     await writeModelFolder(unfinished, { base, tensors: [], dtype });
     await base.close();
   });
-  const workload = await workloads.demo!({ model, folder });
+  const workload = await workloadOf('demo', recipes.demo!, model, folder);
   return { model, workload: small ? { ...workload, batchSize: 2 } : workload };
 }
 

@@ -5,6 +5,7 @@ import {
   parseJsonl,
   planTraining,
   readTrainingData,
+  type TrainingData,
   type TrainingExample,
 } from '@graft/peft-core/examples';
 import { openBaseModel } from '@graft/peft-core/files';
@@ -23,8 +24,14 @@ export type PlannedExample =
   | { ids: number[]; classes: number[] }
   | { sequences: number[][]; score: number | null };
 
-/** Micro-batches of every optimizer step. */
-export type TrainingPlan = { training: ResolvedTraining; steps: PlannedExample[][][] };
+/** Micro-batches of every optimizer step, and what they were made of. */
+export interface TrainingPlan {
+  training: ResolvedTraining;
+  steps: PlannedExample[][][];
+  data: TrainingData;
+  /** The base model's config.json. */
+  config: Record<string, unknown>;
+}
 
 /**
  * The examples of every micro-batch of every optimizer step, by Graft's own tokenizer and order, so that another
@@ -56,7 +63,7 @@ export async function trainingPlan(options: {
     }
     steps.push(micros);
   }
-  return { training, steps };
+  return { training, steps, data, config: base.config };
 }
 
 function planned(example: TrainingExample, task: PeftConfig['task_type']): PlannedExample {

@@ -40,6 +40,8 @@ export interface TrainOptions {
   initialParameters?: string | null;
   /** The examples of those files, where they are read already: as `peft` and `training` would have them. */
   data?: TrainingData;
+  /** False: what examples begin with in common is computed for each, to tell what sharing it is worth. */
+  sharesBeginnings?: boolean;
   /** Stop after this step with a checkpoint, as if asked to. The adapter's files are written only without it. */
   until?: number;
   /** The sweep that the run was chosen from, for the adapter's README. */

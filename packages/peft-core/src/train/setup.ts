@@ -39,7 +39,14 @@ export interface TrainingSetup {
 export async function setUpTraining(
   options: Pick<
     TrainOptions,
-    'base' | 'peft' | 'training' | 'trainingFile' | 'validationFile' | 'initialAdapter' | 'data'
+    | 'base'
+    | 'peft'
+    | 'training'
+    | 'trainingFile'
+    | 'validationFile'
+    | 'initialAdapter'
+    | 'data'
+    | 'sharesBeginnings'
   >,
 ): Promise<TrainingSetup> {
   const { base, peft } = options;
@@ -68,7 +75,7 @@ export async function setUpTraining(
   const architecture = architectureFor(base.modelType, config, task);
   const { virtualTokens, prefixLength } = leadingPositions(peft);
   const { vocabularySize } = architecture;
-  const whyNever = unshareable(architecture, data, peft);
+  const whyNever = unshareable(architecture, data, options);
   const arrangement = arrangementFor(architecture, whyNever, () =>
     cheapestOnStock(data.training, options.training, { virtualTokens, vocabularySize }),
   );
@@ -97,13 +104,14 @@ function arrangementFor(
 function unshareable(
   architecture: Architecture,
   { training }: TrainingData,
-  peft: TrainOptions['peft'],
+  { peft, sharesBeginnings = true }: Pick<TrainOptions, 'peft' | 'sharesBeginnings'>,
 ): string | null {
   if (architecture.encoder) return 'an encoder reads each input by itself';
   if (architecture.attention !== 'causal') return 'each token sees those after it, too';
   const { drops } = attach(peft, architecture, 'trained');
   if (drops) return `${drops} draws for each example by itself`;
   if (architecture.drops) return 'the dropout of the base model draws for each example by itself';
+  if (!sharesBeginnings) return 'it was asked not to be';
   return training.some(({ sequences }) => sequences.length > 1) ? 'an example is several texts' : null;
 }
 

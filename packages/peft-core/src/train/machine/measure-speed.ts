@@ -4,8 +4,7 @@ import { matmul } from '../../nn/matmul.ts';
 import { implementationHere } from './implementation.ts';
 
 // Of a small model's step: what is measured is what jobs get, and the trainer holds no more than 20 MB for it.
-const [tokens, hidden, wide] = [512, 576, 1536];
-const flopsOfPair = 2 * (2 * tokens * hidden * wide);
+const smallModels = { tokens: 512, hidden: 576, wide: 1536 };
 // A processor takes tens of milliseconds for a pair. A GPU takes less than a run does to start, so its run has more of them.
 const leastMilliseconds = 5;
 const mostPairs = 512;
@@ -16,8 +15,13 @@ const limitMilliseconds = 150;
  * Floating-point operations in a second (a multiplication and an addition are two) of matrix products in this process. As in
  * training, weights are variables in their storage, and what is between the products is float32. It is the fastest of the runs
  * within about 0.2 s: what else the machine does just then can only make one slower. Blocks the thread.
+ * @param shape of `(tokens, hidden) × (hidden, wide)` and back
  */
-export async function measureSpeed(precision: MatmulPrecision): Promise<number> {
+export async function measureSpeed(
+  precision: MatmulPrecision,
+  { tokens, hidden, wide } = smallModels,
+): Promise<number> {
+  const flopsOfPair = 2 * (2 * tokens * hidden * wide);
   const until = performance.now() + limitMilliseconds;
   const builder = new ProgramBuilder();
   const dtype = precision === 'bf16' ? 'bfloat16' : 'float32';
