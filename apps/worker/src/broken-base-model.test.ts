@@ -27,6 +27,7 @@ before(async () => {
   generator = new GeneratorProcess({
     ...common,
     entry: new URL('./generation/generator.ts', import.meta.url),
+    limits: { rows: 1 },
     queueLimit: 1,
     waitMilliseconds: 30_000,
   });

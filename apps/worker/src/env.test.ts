@@ -15,7 +15,8 @@ it('has defaults for everything', () => {
     kernels: 'auto',
     trainerUser: undefined,
     proofSeconds: 60,
-    generatorQueue: 16,
+    generatorQueue: 64,
+    generatorLimits: { rows: 16, cacheBytes: 512e6, updateBytes: 128e6 },
   });
 });
 

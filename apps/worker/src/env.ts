@@ -25,6 +25,8 @@ export interface WorkerEnv {
   proofSeconds: number;
   /** Generation requests that may wait for the generator. */
   generatorQueue: number;
+  /** Sequences that the generator computes at once, and the memory of their keys and values, and of adapters of low rank. */
+  generatorLimits: { rows: number; cacheBytes: number; updateBytes: number };
 }
 
 const variables = {
@@ -59,7 +61,22 @@ const variables = {
     fallback: undefined,
   },
   GRAFT_PROOF_SECONDS: { pattern: /^[1-9]\d{0,4}$/, form: 'a number of seconds above 0', fallback: '60' },
-  GRAFT_SERVER_QUEUE: { pattern: /^[1-9]\d{0,3}$/, form: 'a whole number from 1 to 9999', fallback: '16' },
+  GRAFT_SERVER_QUEUE: { pattern: /^[1-9]\d{0,3}$/, form: 'a whole number from 1 to 9999', fallback: '64' },
+  GRAFT_SERVER_ROWS: {
+    pattern: /^(?:[1-9]\d?|1\d\d|2[0-4]\d|25[0-6])$/,
+    form: 'a whole number from 1 to 256',
+    fallback: '16',
+  },
+  GRAFT_SERVER_CACHE_MB: {
+    pattern: /^[1-9]\d{0,6}$/,
+    form: 'a whole number of megabytes above 0',
+    fallback: '512',
+  },
+  GRAFT_SERVER_ADAPTERS_MB: {
+    pattern: /^[1-9]\d{0,3}$/,
+    form: 'a whole number of megabytes from 1 to 9999',
+    fallback: '128',
+  },
 } as const;
 
 /** Reads the environment; an empty variable counts as unset. Throws one Error that names every faulty variable. */
@@ -88,6 +105,11 @@ export function loadWorkerEnv(env: NodeJS.ProcessEnv = process.env): WorkerEnv {
     trainerUser: read('GRAFT_TRAINER_USER'),
     proofSeconds: Number(read('GRAFT_PROOF_SECONDS')),
     generatorQueue: Number(read('GRAFT_SERVER_QUEUE')),
+    generatorLimits: {
+      rows: Number(read('GRAFT_SERVER_ROWS')),
+      cacheBytes: Number(read('GRAFT_SERVER_CACHE_MB')) * 1e6,
+      updateBytes: Number(read('GRAFT_SERVER_ADAPTERS_MB')) * 1e6,
+    },
   };
   if (faults.length > 0) throw new Error(`Faulty environment:\n${faults.join('\n')}`);
   return loaded;

@@ -77,6 +77,7 @@ export async function startWorker(
   const generator = new GeneratorProcess({
     entry: entries.generator,
     device: plan.generator,
+    limits: env.generatorLimits,
     queueLimit: env.generatorQueue,
     waitMilliseconds: generatorWaitMilliseconds,
     ...limits,

@@ -4,6 +4,7 @@ export { GraftError } from './errors.ts';
 export { type GenerateRequest, Generator, type GeneratorOptions, openGenerator } from './generate/generator.ts';
 export type { LikelyTokens, TokenLikelihood } from './generate/likely-tokens.ts';
 export type { GeneratedText, GenerateResult } from './generate/sequence.ts';
+export type { ServingLimits } from './generate/step.ts';
 export { type AdapterReport, inspectAdapter } from './peft-model/inspect-adapter.ts';
 export { mergeAdapter } from './peft-model/merge-adapter.ts';
 export type { Score } from './score/score.ts';

@@ -12,7 +12,7 @@ export async function sharing(context: CheckContext): Promise<Figures> {
   const trainer = startTrainer(context);
   const generator = new GeneratorProcess({
     ...processOptions(context, 'generation/generator.ts'),
-    ...{ queueLimit: 1, waitMilliseconds: 60_000 },
+    ...{ limits: { rows: 1 }, queueLimit: 1, waitMilliseconds: 60_000 },
   });
   const train = async (name: string) => {
     const times: number[] = [];

@@ -30,16 +30,19 @@ export class FairOrder<T> {
   }
 
   /** The next item; undefined: none waits. */
+  get next(): T | undefined {
+    const team = this.#nextTeam();
+    return team === undefined ? undefined : this.#waiting.get(team)!.items[0];
+  }
+
+  /** Takes the next item out. */
   shift(): T | undefined {
-    let next: string | undefined;
-    for (const team of this.#waiting.keys()) {
-      if (next === undefined || this.#startOf(team) < this.#startOf(next)) next = team;
-    }
-    if (next === undefined) return undefined;
-    const { weight, items } = this.#waiting.get(next)!;
-    this.begin({ team: next, weight });
+    const team = this.#nextTeam();
+    if (team === undefined) return undefined;
+    const { weight, items } = this.#waiting.get(team)!;
+    this.begin({ team, weight });
     const item = items[0]!;
-    this.remove(next, item);
+    this.remove(team, item);
     return item;
   }
 
@@ -75,6 +78,14 @@ export class FairOrder<T> {
       found = { team: other, item: items.at(-1)! };
     }
     return found;
+  }
+
+  #nextTeam(): string | undefined {
+    let next: string | undefined;
+    for (const team of this.#waiting.keys()) {
+      if (next === undefined || this.#startOf(team) < this.#startOf(next)) next = team;
+    }
+    return next;
   }
 
   #startOf(team: string): number {

@@ -9,20 +9,36 @@ import { pathToFileURL } from 'node:url';
 import { createLogger } from '@graft/service';
 import { GeneratorBusy, GeneratorProcess } from './generator-process.ts';
 
-// Says the prompt's words, one each 100 ms; "hang" blocks for ever, "die" exits.
+// Says the prompts' words, one each 100 ms; "hang" blocks for ever, "die" exits, "fail" is a fault of its own. A prompt that is cancelled is
+// told to the next one: "[…]".
 const child = `
-  let aborted = false;
-  process.on('message', async (message) => {
-    if (message.type === 'stop') { aborted = true; return; }
-    aborted = false;
-    for (const text of message.request.options.prompt.split(' ')) {
+  const answering = new Set(), cancelled = [];
+  let stopping = false;
+  const counts = { promptTokens: 1, cachedTokens: 0, completionTokens: 1 };
+  const end = (id) => {
+    answering.delete(id);
+    if (!stopping || answering.size > 0) return;
+    stopping = false;
+    process.send({ type: 'stopped' });
+  };
+  process.on('message', async ({ type, id, request }) => {
+    if (type === 'stop') { stopping = true; return end(); }
+    if (type === 'cancel') { if (answering.delete(id)) cancelled.push(id); return; }
+    answering.add(id);
+    for (const text of request.options.prompt.split(' ')) {
       if (text === 'hang') Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 600000);
       if (text === 'die') process.exit(3);
+      if (text === 'fail') {
+        const fault = { code: 'generation_failed', message: '', param: null, fault: 'system' };
+        process.send({ id, type: 'refused', fault });
+        return end(id);
+      }
       await new Promise((resolve) => setTimeout(resolve, 100));
-      if (aborted) return process.send({ type: 'stopped' });
-      process.send({ type: 'token', text });
+      if (!answering.has(id)) return end(id);
+      process.send({ id, type: 'token', text: text === 'cancelled?' ? String(cancelled.length) : text, ...counts });
     }
-    process.send({ type: 'done', finishReason: 'stop', promptTokens: 1, completionTokens: 1 });
+    process.send({ id, type: 'done', finishReason: 'stop', ...counts });
+    end(id);
   });
   process.on('disconnect', () => process.exit());
 `;
@@ -39,6 +55,7 @@ function generatorFor(t: { after(end: () => Promise<void>): void }, limits = {})
     entry: pathToFileURL(join(folder, 'child.mjs')),
     device: { kind: 'cpu' },
     log: createLogger({ level: 'silent', name: 'test' }),
+    limits: { rows: 1 },
     queueLimit: 10,
     waitMilliseconds: 10_000,
     stallMilliseconds: 10_000,
@@ -81,6 +98,83 @@ describe('GeneratorProcess', () => {
     assert.deepEqual(ended, ['ab|done', 'cd|done', 'ef|done']);
     assert.equal(generator.load, 0);
     assert.deepEqual(generator.bases, ['b']);
+  });
+
+  it('answers as many at once as there are rows', async (t) => {
+    const generator = generatorFor(t, { limits: { rows: 3 } });
+    const began = performance.now();
+    const said = await Promise.all(['a b c d', 'e f g h', 'i j k l'].map((prompt) => say(generator, prompt)));
+    assert.deepEqual(said, ['abcd|done', 'efgh|done', 'ijkl|done']);
+    await say(generator, 'a');
+    const four = performance.now();
+    await Promise.all(['a b c d', 'e f g h', 'i j k l', 'm n o p'].map((prompt) => say(generator, prompt)));
+    assert.ok(performance.now() - four > 800, 'the fourth waits for a row');
+    assert.ok(four - began < 20_000);
+  });
+
+  it('does not let a team wait for the rows of another that has more than its part', async (t) => {
+    const generator = generatorFor(t, { limits: { rows: 2 } });
+    const ended: string[] = [];
+    const from = async (team: string, prompt: string) => {
+      ended.push(await say(generator, prompt, never, team));
+    };
+    const long = Array(12).fill('a').join(' ');
+    const theirs = [from('a', long), from('a', long), from('a', 'last')];
+    await sleep(300);
+    await from('b', 'b');
+    assert.deepEqual(ended, ['b|done']);
+    await Promise.all(theirs);
+  });
+
+  it('answers for one base model at a time, in the order in which teams have turns', async (t) => {
+    const generator = generatorFor(t, { limits: { rows: 4 } });
+    const ended: string[] = [];
+    const on = async (baseModel: string, prompt: string) => {
+      const request = {
+        baseModel,
+        basePath: baseModel,
+        digestCache: '/d',
+        adapterDir: null,
+        options: { prompt },
+      };
+      for await (const event of generator.generate(request, never))
+        if (event.type === 'done') ended.push(prompt);
+    };
+    const first = on('x', 'a b c d e f');
+    await sleep(50);
+    const other = on('y', 'b');
+    await sleep(50);
+    assert.deepEqual(generator.bases, ['x']);
+    await Promise.all([first, other, on('x', 'c')]);
+    assert.deepEqual(
+      ended,
+      ['a b c d e f', 'b', 'c'],
+      'what came later does not keep the other base waiting',
+    );
+  });
+
+  it('frees the row of a client that goes away at once, without ending the others', async (t) => {
+    const generator = generatorFor(t, { limits: { rows: 2 } });
+    const leaving = new AbortController();
+    const left = say(generator, 'a b c d e f g h i j', leaving.signal);
+    const stays = say(generator, 'a b c d e cancelled?');
+    await sleep(250);
+    const next = say(generator, 'n');
+    leaving.abort();
+    await assert.rejects(left, { name: 'AbortError' });
+    assert.equal(await next, 'n|done');
+    assert.equal(await stays, 'abcde1|done');
+  });
+
+  it('lets go of a child that had a fault of its own when the others are answered', async (t) => {
+    const generator = generatorFor(t, { limits: { rows: 2 } });
+    const stays = say(generator, 'a b c d e');
+    assert.equal(await say(generator, 'a fail'), 'a|generation_failed');
+    const { pid } = generator;
+    const next = say(generator, 'n');
+    assert.equal(await stays, 'abcde|done');
+    assert.equal(await next, 'n|done');
+    assert.notEqual(generator.pid, pid);
   });
 
   it('lets teams take turns, and gives a place in a full queue to whoever has fewer there', async (t) => {

@@ -1,24 +1,33 @@
+import type { ServingLimits } from '@graft/peft-core';
 import type { ChildFault } from '../processes/child-fault.ts';
 import { type Failed, ForkedProcess, type ProcessOptions } from '../processes/forked-process.ts';
 import { FairOrder, type Share } from './fair-order.ts';
-import type { GeneratorMessages, GeneratorRequest } from './generator-protocol.ts';
+import type { DoneEvent, GeneratorMessages, GeneratorRequest, TokenEvent } from './generator-protocol.ts';
 
-export type GeneratorEvent =
-  | GeneratorMessages['event']
-  | Extract<GeneratorMessages['result'], { type: 'done' }>
-  | Failed;
+export type GeneratorEvent = TokenEvent | DoneEvent | Failed;
 
+/** A request that waits for its turn. */
 interface Waiting {
-  /** It has the turn. */
-  wake(): void;
+  baseModel: string;
+  share: Share;
+  /** It has the turn, as the running request of this id. */
+  wake(id: number): void;
   leave(reason: unknown): void;
 }
 
-/** What every answer costs its team at least. */
-const unitMilliseconds = 1000;
+/** A request that the child has. */
+interface Running {
+  share: Share;
+  put(event: GeneratorEvent): void;
+}
+
+/** Tokens that every answer costs its team at least; those of the prompt that are read cost an eighth. */
+const unitTokens = 32;
 
 export interface GeneratorOptions extends ProcessOptions {
-  /** Requests that may wait behind the one being answered, and how long each of them may. */
+  /** What the child may hold; `rows` are also the requests that are answered at once. */
+  limits: Pick<ServingLimits, 'rows'> & Partial<ServingLimits>;
+  /** Requests that may wait behind those, and how long each of them may. */
   queueLimit: number;
   waitMilliseconds: number;
 }
@@ -27,19 +36,25 @@ export interface GeneratorOptions extends ProcessOptions {
 export class GeneratorBusy extends Error {}
 
 /**
- * The worker's side of the generator: a child process that answers one request at a time; the others wait, and teams take turns.
+ * The worker's side of the generator: a child process that answers as many requests at once as a step has rows, all on one base model;
+ * the others wait, and teams take turns. A team that has fewer than its part of the rows need not wait for those of others: the child then
+ * has more requests than rows, which take turns too.
  */
 export class GeneratorProcess {
   readonly #options: GeneratorOptions;
   readonly #process: ForkedProcess<GeneratorMessages>;
   readonly #waiting = new FairOrder<Waiting>();
-  #busy = false;
+  readonly #running = new Map<number, Running>();
+  #ids = 0;
   #closed = false;
   #baseModel: string | null = null;
+  /** After a fault of the child's own the state of its engine is unknown: nothing more is sent to it. */
+  #unsound = false;
+  #session: { send(message: GeneratorMessages['call']): void; end: AbortController } | null = null;
 
   constructor(options: GeneratorOptions) {
     this.#options = options;
-    this.#process = new ForkedProcess('generator', ['done', 'stopped'], options);
+    this.#process = new ForkedProcess('generator', ['stopped'], options);
   }
 
   /** Of the running child, if any. */
@@ -49,7 +64,7 @@ export class GeneratorProcess {
 
   /** Requests being answered or waiting. */
   get load(): number {
-    return this.#waiting.length + (this.#busy ? 1 : 0);
+    return this.#waiting.length + this.#running.size;
   }
 
   /** Catalogue ids of the base models in the generator's memory. */
@@ -67,27 +82,39 @@ export class GeneratorProcess {
     signal: AbortSignal,
     share: Share = { team: '', weight: 1 },
   ): AsyncGenerator<GeneratorEvent, void> {
-    await this.#turn(signal, share);
-    const began = performance.now();
+    const id = await this.#turn(request.baseModel, signal, share);
+    const events: GeneratorEvent[] = [];
+    let arrived = () => {};
+    const put = (event: GeneratorEvent) => {
+      events.push(event);
+      arrived();
+    };
+    const onAbort = () => arrived();
+    let tokens = 0;
+    this.#running.set(id, { share, put });
+    signal.addEventListener('abort', onAbort, { once: true });
     try {
-      signal.throwIfAborted();
-      this.#baseModel = request.baseModel;
-      const { digestCache = request.digestCache } = this.#options.user ?? {};
-      const end = yield* this.#process.call({
-        message: { type: 'generate', request: { ...request, digestCache } },
-        // The same on every machine, so that answers do not depend on the machine.
-        precision: 'fp32',
-        stop: signal,
-        stopMilliseconds,
-      });
-      if (end.type === 'done' || end.type === 'failed') yield end;
-      else {
+      this.#send(id, request, share);
+      for (;;) {
         signal.throwIfAborted();
-        yield { type: 'failed', fault: this.#closed ? closing : lost };
+        const event = events.shift();
+        if (event) {
+          if (event.type !== 'failed')
+            tokens = event.completionTokens + (event.promptTokens - event.cachedTokens) / 8;
+          yield event;
+          if (event.type !== 'token') return;
+        } else
+          await new Promise<void>((resolve) => {
+            arrived = resolve;
+          });
       }
     } finally {
-      this.#waiting.charge(share, Math.max(0, (performance.now() - began) / unitMilliseconds - 1));
-      this.#next();
+      signal.removeEventListener('abort', onAbort);
+      this.#running.delete(id);
+      this.#session?.send({ type: 'cancel', id });
+      this.#waiting.charge(share, Math.max(0, tokens / unitTokens - 1));
+      if (this.#running.size === 0) this.#session?.end.abort();
+      this.#admit();
     }
   }
 
@@ -95,52 +122,147 @@ export class GeneratorProcess {
   async close(): Promise<void> {
     this.#closed = true;
     await this.#process.close();
-    for (let next = this.#waiting.shift(); next; next = this.#waiting.shift()) next.wake();
+    // They find that it is closed.
+    for (let next = this.#waiting.shift(); next; next = this.#waiting.shift()) next.wake(-1);
   }
 
-  async #turn(signal: AbortSignal, share: Share): Promise<void> {
+  #send(id: number, request: GeneratorRequest, { team, weight }: Share): void {
+    const { user, limits } = this.#options;
+    const { digestCache = request.digestCache } = user ?? {};
+    const message = {
+      type: 'generate',
+      id,
+      request: { ...request, digestCache },
+      team,
+      weight,
+      limits,
+    } as const;
+    if (this.#session) this.#session.send(message);
+    else void this.#serve(message);
+  }
+
+  /** From the first request until all are answered. */
+  async #serve(first: GeneratorMessages['call']): Promise<void> {
+    const end = new AbortController();
+    const unsent: GeneratorMessages['call'][] = [];
+    const session = {
+      end,
+      send(message: GeneratorMessages['call']): void {
+        unsent.push(message);
+      },
+    };
+    this.#session = session;
+    let fault = lost;
+    try {
+      const events = this.#process.call({
+        message: first,
+        opened(send) {
+          session.send = send;
+          for (const message of unsent) send(message);
+        },
+        // The same on every machine, so that answers do not depend on the machine.
+        precision: 'fp32',
+        stop: end.signal,
+        stopMilliseconds,
+      });
+      for (;;) {
+        const next = await events.next();
+        if (next.done) {
+          if (next.value.type === 'failed') fault = next.value.fault;
+          break;
+        }
+        this.#tell(next.value);
+      }
+      if (this.#unsound) await this.#process.close();
+    } catch (error) {
+      this.#options.log.error({ err: error }, 'the generator could not be called');
+    } finally {
+      this.#session = null;
+      this.#unsound = false;
+      for (const { put } of this.#running.values())
+        put({ type: 'failed', fault: this.#closed ? closing : fault });
+      this.#admit();
+    }
+  }
+
+  #tell({ id, ...event }: GeneratorMessages['event']): void {
+    const isOurs = event.type === 'refused' && event.fault.fault !== 'user';
+    if (isOurs) this.#unsound = true;
+    const told: GeneratorEvent = event.type === 'refused' ? { type: 'failed', fault: event.fault } : event;
+    this.#running.get(id)?.put(told);
+  }
+
+  async #turn(baseModel: string, signal: AbortSignal, share: Share): Promise<number> {
     if (this.#closed) throw new GeneratorBusy('The generator is closing.');
-    if (!this.#busy) {
-      this.#busy = true;
+    signal.throwIfAborted();
+    if (this.#waiting.length === 0 && this.#mayEnter({ baseModel, share })) {
       this.#waiting.begin(share);
-      return;
+      return this.#enter(baseModel, share);
     }
     if (this.#waiting.length >= this.#options.queueLimit) {
       const surplus = this.#waiting.surplusOver(share);
       if (!surplus) throw new GeneratorBusy('The queue is full.');
       surplus.item.leave(new GeneratorBusy('Another team has fewer requests in the queue.'));
     }
-    await new Promise<void>((resolve, reject) => {
-      const wake = () => {
+    const id = await new Promise<number>((resolve, reject) => {
+      const end = () => {
         clearTimeout(timer);
         signal.removeEventListener('abort', onAbort);
-        resolve();
+      };
+      const wake = (id: number) => {
+        end();
+        resolve(id);
       };
       const leave = (reason: unknown) => {
-        clearTimeout(timer);
-        signal.removeEventListener('abort', onAbort);
+        end();
         this.#waiting.remove(share.team, waiting);
         reject(reason);
       };
-      const waiting = { wake, leave };
+      const waiting = { baseModel, share, wake, leave };
       const onAbort = () => leave(signal.reason);
       const late = () => leave(new GeneratorBusy('The request waited too long.'));
       const timer = setTimeout(late, this.#options.waitMilliseconds);
       signal.addEventListener('abort', onAbort, { once: true });
       this.#waiting.push(share, waiting);
+      this.#admit();
     });
-    if (this.#closed) throw new GeneratorBusy('The generator is closing.');
+    if (!this.#closed) return id;
+    this.#running.delete(id);
+    throw new GeneratorBusy('The generator is closing.');
   }
 
-  /** Gives the turn to the next request; `busy` stays set for it. */
-  #next(): void {
-    const next = this.#waiting.shift();
-    if (next) next.wake();
-    else this.#busy = false;
+  /** Gives turns to the next requests, as far as they may enter. */
+  #admit(): void {
+    while (this.#waiting.next && this.#mayEnter(this.#waiting.next)) this.#wakeNext();
+  }
+
+  #wakeNext(): void {
+    const { baseModel, share, wake } = this.#waiting.shift()!;
+    wake(this.#enter(baseModel, share));
+  }
+
+  #enter(baseModel: string, share: Share): number {
+    const id = this.#ids++;
+    this.#baseModel = baseModel;
+    this.#running.set(id, { share, put: () => {} });
+    return id;
+  }
+
+  #mayEnter({ baseModel, share }: Pick<Waiting, 'baseModel' | 'share'>): boolean {
+    if (this.#unsound || this.#session?.end.signal.aborted) return false;
+    const running = [...this.#running.values()];
+    if (running.length === 0) return true;
+    if (baseModel !== this.#baseModel) return false;
+    const { rows } = this.#options.limits;
+    if (running.length < rows) return true;
+    const weights = new Map([...running, { share }].map((each) => [each.share.team, each.share.weight]));
+    const all = [...weights.values()].reduce((sum, weight) => sum + weight, 0);
+    const own = running.filter((each) => each.share.team === share.team).length;
+    return own < Math.floor((rows * share.weight) / all);
   }
 }
 
-// A long prompt blocks the child: by then it is quicker to start another than to wait.
+// A step blocks the child: by then it is quicker to start another than to wait.
 const stopMilliseconds = 5000;
 const lost: ChildFault = {
   code: 'generator_lost',

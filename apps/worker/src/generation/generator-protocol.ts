@@ -1,5 +1,6 @@
-/** Messages between the worker and its generator: a child process that answers requests with a base model or adapter. */
-import type { GenerateRequest } from '@graft/peft-core';
+/** Messages between the worker and its generator: a child process that answers requests with a base model and adapters on it. */
+import type { GeneratedText, GenerateRequest, GenerateResult, ServingLimits } from '@graft/peft-core';
+import type { ChildFault } from '../processes/child-fault.ts';
 
 /** One request to generate, as plain data. All paths are absolute. */
 export interface GeneratorRequest {
@@ -10,14 +11,29 @@ export interface GeneratorRequest {
   digestCache: string;
   /** Folder of the adapter's files; null: the plain base model. */
   adapterDir: string | null;
-  options: Omit<GenerateRequest, 'signal'>;
+  options: Omit<GenerateRequest, 'adapter' | 'team' | 'weight' | 'signal'>;
 }
 
+/** What is said of a request, by the id that it was sent with. */
+interface Of {
+  id: number;
+}
+
+/** Tokens as far as this one. */
+export type TokenEvent = { type: 'token' } & Omit<GeneratedText, 'tokenId'>;
+export type DoneEvent = { type: 'done' } & GenerateResult;
+
+/** A call lasts from the first request to the time when all are answered, and more are sent meanwhile. */
 export interface GeneratorMessages {
-  call: { type: 'generate'; request: GeneratorRequest };
-  /** Tokens as far as this one. */
-  event: { type: 'token'; text: string; promptTokens: number; completionTokens: number };
-  result:
-    | { type: 'done'; finishReason: 'stop' | 'length'; promptTokens: number; completionTokens: number }
-    | { type: 'stopped' };
+  call:
+    | (Of & {
+        type: 'generate';
+        request: GeneratorRequest;
+        team: string;
+        weight: number;
+        limits: Partial<ServingLimits>;
+      })
+    | (Of & { type: 'cancel' });
+  event: Of & (TokenEvent | DoneEvent | { type: 'refused'; fault: ChildFault });
+  result: { type: 'stopped' };
 }

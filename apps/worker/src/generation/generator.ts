@@ -1,51 +1,73 @@
 /**
- * The generator: child process of a worker. It answers one request after another with the base model it holds, plain or
- * with an adapter's values written over it. For a request with another base it closes the one it has.
+ * The generator: child process of a worker. It answers requests, many at once, with the base model it holds and adapters on it. For
+ * a request with another base it closes the one it has: the worker sends one only when no other is being answered.
  */
 
-import { setImmediate as nextTurn } from 'node:timers/promises';
-import type { Generator } from '@graft/peft-core';
-import { faultOf, type OperatorFiles } from '../processes/child-fault.ts';
+import type { Generator, ServingLimits } from '@graft/peft-core';
+import { type ChildFault, faultOf, type OperatorFiles } from '../processes/child-fault.ts';
 import { listenToParent } from '../processes/listen-to-parent.ts';
 import type { GeneratorMessages, GeneratorRequest } from './generator-protocol.ts';
 
+type Asked = Extract<GeneratorMessages['call'], { type: 'generate' }>;
+
+const answering = new Map<number, AbortController>();
+let stopping = false;
+let loaded: { basePath: string; opened: Promise<{ generator: Generator; close(): Promise<void> }> } | null =
+  null;
+
 const send = listenToParent<GeneratorMessages>((message) => {
-  if (message.type === 'stop') stopping.abort();
-  else void answer(message.request);
+  if (message.type === 'generate') void answer(message);
+  else if (message.type === 'cancel') answering.get(message.id)?.abort();
+  else {
+    stopping = true;
+    for (const each of answering.values()) each.abort();
+    stopIfIdle();
+  }
 });
 const engine = import('@graft/peft-core');
 const models = import('@graft/peft-core/files');
-let stopping = new AbortController();
-let loaded: { basePath: string; generator: Generator; close: () => Promise<void> } | null = null;
 Promise.all([engine, models]).then(
   () => send({ type: 'ready' }),
   () => {},
 );
 
-async function answer(request: GeneratorRequest): Promise<void> {
-  stopping = new AbortController();
-  const { signal } = stopping;
+async function answer({ id, request, team, weight, limits }: Asked): Promise<void> {
+  const cancelling = new AbortController();
+  const { signal } = cancelling;
+  answering.set(id, cancelling);
   try {
-    const generator = await generatorFor(request);
-    await generator.useAdapter(request.adapterDir);
-    const tokens = generator.generate({ ...request.options, signal });
+    const generator = await generatorFor(request, limits);
+    const { options, adapterDir: adapter } = request;
+    const tokens = generator.generate({ ...options, adapter, team, weight, signal });
     for (;;) {
       const next = await tokens.next();
-      if (next.done) return send({ type: 'done', ...next.value });
-      const { text, promptTokens, completionTokens } = next.value;
-      if (text) send({ type: 'token', text, promptTokens, completionTokens });
-      // One turn of the event loop, or a stop would wait until the last token.
-      await nextTurn();
-      signal.throwIfAborted();
+      if (next.done) {
+        send({ id, type: 'done', ...next.value });
+        break;
+      }
+      const { tokenId: _, ...said } = next.value;
+      if (said.text || said.likely) send({ id, type: 'token', ...said });
     }
   } catch (error) {
-    if (signal.aborted) send({ type: 'stopped' });
-    else send({ type: 'failed', fault: faultOf(error, unexpected, filesOf(request)) });
+    if (!signal.aborted) send({ id, type: 'refused', fault: faultIn(request, error) });
+  } finally {
+    answering.delete(id);
+    stopIfIdle();
   }
 }
 
-function filesOf({ baseModel, basePath, adapterDir }: GeneratorRequest): OperatorFiles {
-  return { base: { id: baseModel, path: basePath }, folders: adapterDir === null ? [] : [adapterDir] };
+function stopIfIdle(): void {
+  if (!stopping || answering.size > 0) return;
+  stopping = false;
+  send({ type: 'stopped' });
+}
+
+function faultIn({ baseModel, basePath, adapterDir }: GeneratorRequest, error: unknown): ChildFault {
+  const files: OperatorFiles = {
+    base: { id: baseModel, path: basePath },
+    folders: adapterDir === null ? [] : [adapterDir],
+  };
+  return faultOf(error, unexpected, files);
 }
 
 const unexpected = {
@@ -53,21 +75,42 @@ const unexpected = {
   message: 'The model could not answer because of a fault in the service.',
 };
 
-async function generatorFor({ basePath, digestCache }: GeneratorRequest): Promise<Generator> {
-  if (loaded?.basePath === basePath) return loaded.generator;
-  await loaded?.close();
-  loaded = null;
+async function generatorFor(
+  { basePath, digestCache }: GeneratorRequest,
+  limits: Partial<ServingLimits>,
+): Promise<Generator> {
+  if (loaded?.basePath !== basePath) {
+    const before = loaded?.opened;
+    const opened = open(before, basePath, digestCache, limits);
+    loaded = { basePath, opened };
+    opened.catch(() => {
+      if (loaded?.opened === opened) loaded = null;
+    });
+  }
+  return (await loaded.opened).generator;
+}
+
+async function open(
+  before: NonNullable<typeof loaded>['opened'] | undefined,
+  basePath: string,
+  digestCache: string,
+  limits: Partial<ServingLimits>,
+) {
+  await (await before?.catch(() => null))?.close();
   const { openGenerator } = await engine;
   const { openBaseModel } = await models;
   const base = await openBaseModel(basePath, { digestCache });
-  const generator = await openGenerator({ base });
-  loaded = {
-    basePath,
-    generator,
-    close: async () => {
-      generator.close();
-      await base.close();
-    },
-  };
-  return generator;
+  try {
+    const generator = await openGenerator({ base, ...limits });
+    return {
+      generator,
+      async close() {
+        await generator.close();
+        await base.close();
+      },
+    };
+  } catch (error) {
+    await base.close();
+    throw error;
+  }
 }

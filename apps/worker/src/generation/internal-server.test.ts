@@ -25,6 +25,7 @@ before(async () => {
     entry: new URL('./generator.ts', import.meta.url),
     device: { kind: 'cpu' },
     log: bench.services.log,
+    limits: { rows: 1 },
     queueLimit: 1,
     waitMilliseconds: 120_000,
     stallMilliseconds: 60_000,

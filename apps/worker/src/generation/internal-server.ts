@@ -194,7 +194,7 @@ async function locate(
       { param: 'model' },
     );
   }
-  const { max_tokens, temperature, top_p, stop, seed } = body;
+  const { max_tokens, temperature, top_p, stop, seed, logprobs = null } = body;
   const text = 'messages' in body ? { messages: body.messages } : { prompt: body.prompt };
   return {
     baseModel: base.id,
@@ -203,19 +203,21 @@ async function locate(
     adapterDir:
       body.adapter &&
       (await services.artifacts.localFolder(body.adapter.artifact, { afresh: body.adapter.suspect })),
-    options: { ...text, max_tokens, temperature, top_p, stop, seed },
+    options: { ...text, max_tokens, temperature, top_p, stop, seed, logprobs },
   };
 }
 
 function lineOf(event: GeneratorEvent): GenerationLine {
   switch (event.type) {
     case 'token': {
-      const { text, promptTokens: prompt_tokens, completionTokens: completion_tokens } = event;
-      return { type: 'token', text, prompt_tokens, completion_tokens };
+      const { text, likely, promptTokens: prompt_tokens, completionTokens: completion_tokens } = event;
+      return { type: 'token', text, ...(likely ? { likely } : {}), prompt_tokens, completion_tokens };
     }
     case 'done': {
-      const { promptTokens: prompt_tokens, completionTokens: completion_tokens } = event;
-      const usage = { prompt_tokens, completion_tokens, total_tokens: prompt_tokens + completion_tokens };
+      const { promptTokens: prompt_tokens, completionTokens: completion_tokens, cachedTokens } = event;
+      const total_tokens = prompt_tokens + completion_tokens;
+      const prompt_tokens_details = { cached_tokens: cachedTokens };
+      const usage = { prompt_tokens, completion_tokens, total_tokens, prompt_tokens_details };
       return { type: 'done', finish_reason: event.finishReason, usage };
     }
     case 'failed': {

@@ -28,6 +28,7 @@ before(async () => {
     entry: new URL('./generator.ts', import.meta.url),
     device: { kind: 'cpu' },
     log: services.log,
+    limits: { rows: 1 },
     queueLimit: 1,
     waitMilliseconds: 1000,
     stallMilliseconds: 60_000,

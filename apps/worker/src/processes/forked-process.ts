@@ -56,6 +56,8 @@ export interface ProcessOptions {
 
 export interface Call<M extends Messages> {
   message: M['call'];
+  /** Is given the way to send more messages while the call lasts. */
+  opened?: (send: (message: M['call']) => void) => void;
   precision: Precision;
   /** That TensorFlow computes in; by default as many as it likes. */
   threads?: number;
@@ -124,7 +126,7 @@ export class ForkedProcess<M extends Messages> {
    * reading early, the child is stopped first.
    */
   async *call(call: Call<M>): AsyncGenerator<M['event'], End<M>> {
-    const { message: called, stop, stopMilliseconds, kill } = call;
+    const { message: called, opened, stop, stopMilliseconds, kill } = call;
     clearTimeout(this.#idle);
     const child = await this.#childFor(call);
     const inbox = new Inbox<M['event'] | End<M>>();
@@ -161,6 +163,7 @@ export class ForkedProcess<M extends Messages> {
     try {
       expectMessage();
       child.send(called);
+      opened?.((message) => child.send(message));
       onAbort(stop, onStop);
       if (kill) onAbort(kill, onKill);
       for (;;) {

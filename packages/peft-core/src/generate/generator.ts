@@ -54,7 +54,7 @@ export class Generator {
   /** Set for encoder-decoders: the encoder reads the prompt, and the answer's own sequence begins with this token. */
   readonly #decoderStart: number | null;
   readonly #tokenizer: Tokenizer;
-  #scheduler: Scheduler | null = null;
+  #scheduler: Promise<Scheduler> | null = null;
   #running: Promise<void> | null = null;
   #closed = false;
 
@@ -88,14 +88,15 @@ export class Generator {
     signal?.throwIfAborted();
     const served = await this.#models.use(request.adapter ?? null);
     let sequence: Sequence;
+    let scheduler: Scheduler;
     try {
       sequence = this.#sequenceOf(request, served);
-      this.#scheduler ??= new Scheduler(await this.#models.program());
+      this.#scheduler ??= this.#models.program().then((program) => new Scheduler(program));
+      scheduler = await this.#scheduler;
     } catch (error) {
       served.release();
       throw error;
     }
-    const scheduler = this.#scheduler;
     const onAbort = () => sequence.fail(signal?.reason);
     scheduler.add(sequence);
     signal?.addEventListener('abort', onAbort, { once: true });
@@ -124,9 +125,7 @@ export class Generator {
       await scheduler.step();
     }
     this.#running = null;
-    if (!this.#models.isFull || this.#closed) return;
-    this.#scheduler = null;
-    await this.#models.close();
+    if (this.#models.restartIfFull()) this.#scheduler = null;
   }
 
   #sequenceOf(request: GenerateRequest, served: ServedModel): Sequence {

@@ -45,6 +45,7 @@ export class ServedModels {
   readonly #architecture: Architecture;
   readonly #limits: ServingLimits;
   #program: Promise<GenerationProgram> | null = null;
+  #built: GenerationProgram | null = null;
   #shared: ReturnType<GenerationProgram['shared']> | null = null;
   #arena: AdapterArena | null = null;
   readonly #shapes = new Map<string, Loaded['attached']>();
@@ -70,8 +71,7 @@ export class ServedModels {
   /** The plain base model for null. Throws what readFittingAdapter does, `unsupported_task`. */
   async use(adapter: string | null): Promise<ServedModel> {
     const loaded = this.#known(adapter) ?? (await this.#find(adapter));
-    loaded.users++;
-    if (loaded.updates) loaded.updates.users++;
+    count(loaded, 1);
     const { attached, updates, values } = loaded;
     let released = false;
     return {
@@ -87,21 +87,28 @@ export class ServedModels {
       release: () => {
         if (released) return;
         released = true;
-        loaded.users--;
-        if (updates) updates.users--;
+        count(loaded, -1);
         this.#forgetIdle();
       },
     };
   }
 
-  /** Whether there are so many shapes that the program should be built again, when nobody uses it. */
-  get isFull(): boolean {
-    return this.#shapes.size >= MOST_SHAPES;
+  /** Frees what was built, if there are so many shapes that it should be built again, and nobody uses it. */
+  restartIfFull(): boolean {
+    const unused = this.#loading.size === 0 && [...this.#loaded.values()].every(({ users }) => users === 0);
+    if (this.#shapes.size < MOST_SHAPES || !unused) return false;
+    this.#free();
+    return true;
   }
 
   async close(): Promise<void> {
-    const program = await this.#program?.catch(() => null);
-    program?.program.close();
+    await this.#program?.catch(() => null);
+    this.#free();
+  }
+
+  #free(): void {
+    this.#built?.program.close();
+    this.#built = null;
     this.#program = null;
     this.#shared = null;
     this.#arena = null;
@@ -148,7 +155,7 @@ export class ServedModels {
     };
     this.#shapes.set(shape, attached);
     const values = adapter && adapterValues(attached.model.model, adapter.tensors);
-    return { attached, values, updates: null, users: 0 };
+    return held({ attached, values, updates: null, users: 0 });
   }
 
   /** With the updates of all adapters; null where it is more than updates of low rank, or has no room. */
@@ -169,10 +176,7 @@ export class ServedModels {
       (gone) => this.#forget(gone),
     );
     if (!updates) return null;
-    // Whoever waits for it has it before the next turn of the event loop; until then nothing else may take its room.
-    updates.users++;
-    setImmediate(() => updates.users--);
-    return { attached: { model: shared.model, holds: dir }, updates, values: null, users: 0 };
+    return held({ attached: { model: shared.model, holds: dir }, updates, values: null, users: 0 });
   }
 
   #forget(updates: PlacedUpdates): void {
@@ -191,12 +195,25 @@ export class ServedModels {
     try {
       await loadWeights(program.program, this.#base, this.#architecture, 'float32', { withHead: true });
       program.clear();
+      this.#built = program;
       return program;
     } catch (error) {
       program.program.close();
       throw error;
     }
   }
+}
+
+function count(loaded: Loaded, users: number): void {
+  loaded.users += users;
+  if (loaded.updates) loaded.updates.users += users;
+}
+
+/** In use until the next turn of the event loop: whoever waits for it has it by then, and nothing else may take its room. */
+function held(loaded: Loaded): Loaded {
+  count(loaded, 1);
+  setImmediate(() => count(loaded, -1));
+  return loaded;
 }
 
 function shapeOf({ config, tensors }: Adapter): string {

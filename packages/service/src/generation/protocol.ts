@@ -36,6 +36,11 @@ const requestProperties = {
   top_p: Type.Number({ exclusiveMinimum: 0, maximum: 1 }),
   stop: Type.Array(Type.String()),
   seed: nullable(Type.Integer()),
+  /**
+   * Tell each token's probability, and so many of the most probable ones. Left out where none is wanted: a worker of an earlier version does
+   * not know it.
+   */
+  logprobs: Type.Optional(Type.Integer({ minimum: 0, maximum: 20 })),
 };
 const Message = Type.Object({ role: Type.String(), content: Type.String() }, closed);
 
@@ -51,14 +56,28 @@ export const UsageSchema = Type.Object({
   prompt_tokens: Type.Integer(),
   completion_tokens: Type.Integer(),
   total_tokens: Type.Integer(),
+  prompt_tokens_details: Type.Optional(
+    Type.Object({
+      cached_tokens: Type.Integer({
+        description: 'Of the prompt: they were known from an earlier request, and were not computed again.',
+      }),
+    }),
+  ),
 });
 export type Usage = Static<typeof UsageSchema>;
+
+const Likelihood = { token: Type.String(), logprob: Type.Number() };
+/** A token that was taken, its probability's natural logarithm, and the most probable ones in its place, in order. */
+export const LikelyTokensSchema = Type.Object({ ...Likelihood, top: Type.Array(Type.Object(Likelihood)) });
+export type LikelyTokens = Static<typeof LikelyTokensSchema>;
 
 /** The last line is `done` or `error`. */
 export const GenerationLineSchema = Type.Union([
   Type.Object({
     type: Type.Literal('token'),
     text: Type.String(),
+    /** Where the request asks for it. A token that completes no character has no text, and text that was held back no token. */
+    likely: Type.Optional(LikelyTokensSchema),
     /** So far, as in `usage`: what is counted of an answer that is cut off. Workers of an earlier version do not say it. */
     prompt_tokens: Type.Optional(Type.Integer()),
     completion_tokens: Type.Optional(Type.Integer()),
