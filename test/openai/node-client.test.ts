@@ -304,7 +304,8 @@ describe('models and completions', () => {
       usage = chunk.usage ?? usage;
     }
     assert.equal(text, answer);
-    assert.deepEqual(usage, whole.usage);
+    const counts = (usage: unknown) => ({ ...(usage as object), prompt_tokens_details: null });
+    assert.deepEqual(counts(usage), counts(whole.usage), 'but for what was cached of the prompt');
     const runner = client.chat.completions.stream({ model: tuned, messages, max_tokens: 12, temperature: 0 });
     assert.equal((await runner.finalChatCompletion()).choices[0]?.message.content, answer);
     const more = await ask({ messages: [...messages, choice.message, { role: 'user', content: 'Sure?' }] });
@@ -340,7 +341,7 @@ describe('models and completions', () => {
     await fails(OpenAI.PermissionDeniedError, () => create({}, viewer), 'insufficient_role');
     assert.equal((await viewer.fineTuning.jobs.retrieve(trained.id)).id, trained.id);
     await fails(OpenAI.BadRequestError, () => create({ model: 'none' }), 'model_not_found');
-    await fails(OpenAI.BadRequestError, () => ask({ logprobs: true }), 'unsupported_parameter');
+    await fails(OpenAI.BadRequestError, () => ask({ top_logprobs: 2 }), 'invalid_value');
     await fails(OpenAI.BadRequestError, () => ask({ n: 1000 }), 'invalid_value');
     await fails(OpenAI.NotFoundError, () => ask({ model: 'none' }), 'model_not_found');
     const embed = () => client.embeddings.create({ model: tuned, input: 'a' });

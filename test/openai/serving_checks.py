@@ -118,9 +118,22 @@ def completions():
 
 
 @check
+def probabilities_and_what_was_cached():
+    first, again = (ask(logprobs=True, top_logprobs=3) for _ in range(2))
+    tokens = first.choices[0].logprobs.content
+    assert len(tokens) in (first.usage.completion_tokens, first.usage.completion_tokens - 1)
+    for token in tokens:
+        assert token.logprob <= 0 and len(token.top_logprobs) == 3
+        assert token.top_logprobs[0].token == token.token, "the likeliest is taken"
+    assert first.choices == again.choices
+    assert again.usage.prompt_tokens_details.cached_tokens <= again.usage.prompt_tokens
+    text = client.completions.create(model=model, prompt="a", max_tokens=3, temperature=0, logprobs=2).choices[0]
+    assert len(text.logprobs.tokens) == len(text.logprobs.token_logprobs) == len(text.logprobs.top_logprobs)
+
+
+@check
 def what_graft_does_not_have_is_refused_by_name():
     refused = {
-        "logprobs": {"logprobs": True},
         "tools": {"tools": [{"type": "function", "function": {"name": "f", "parameters": {}}}]},
         "response_format": {"response_format": {"type": "json_object"}},
         "logit_bias": {"logit_bias": {"50256": -100}},
@@ -133,7 +146,7 @@ def what_graft_does_not_have_is_refused_by_name():
     for param, option in refused.items():
         error = raises(openai.BadRequestError, lambda: ask(**option))
         assert (error.code, error.param) == ("unsupported_parameter", param), error
-    for param, value in {"logprobs": 1, "echo": True, "best_of": 2, "suffix": "x", "logit_bias": {"1": 1}}.items():
+    for param, value in {"echo": True, "best_of": 2, "suffix": "x", "logit_bias": {"1": 1}}.items():
         error = raises(openai.BadRequestError, lambda: client.completions.create(model=model, prompt="a", **{param: value}))
         assert (error.code, error.param) == ("unsupported_parameter", param), error
     # And what changes nothing is taken.

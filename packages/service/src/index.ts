@@ -74,6 +74,7 @@ export {
   type GenerationRequest,
   GenerationRequestSchema,
   generationPath,
+  type LikelyTokens,
   teamHeader,
   type Usage,
   UsageSchema,

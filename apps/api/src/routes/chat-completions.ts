@@ -1,5 +1,7 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { randomText } from '@graft/service';
+import type { Static } from 'typebox';
+import { ApiError } from '../api-error.ts';
 import {
   ChatCompletionChunkSchema,
   ChatCompletionSchema,
@@ -11,6 +13,7 @@ import { ref, unixSeconds } from '../schemas/schema.ts';
 import { type ChunkFormat, hangUp, readWhole, streamAnswer } from '../serving/answer.ts';
 import { generateChoices } from '../serving/choices.ts';
 import { findModel } from '../serving/find-model.ts';
+import { chatLogprobs } from '../serving/logprobs.ts';
 import { refuseUnsupported, samplingOf } from '../serving/sampling.ts';
 import type { ApiSettings } from '../settings.ts';
 import { meterAnswer } from '../usage/meter-answer.ts';
@@ -37,6 +40,7 @@ export const chatCompletionRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSett
     async (request, reply) => {
       const { body } = request;
       refuseUnsupported(body, unsupportedChatParameters);
+      const logprobs = logprobsOf(body);
       await app.checkBudget(request.caller.teamId);
       const { name, ...model } = await findModel(services, request.caller, body.model);
       const messages = body.messages.map(({ role, content }) => ({
@@ -49,7 +53,7 @@ export const chatCompletionRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSett
       reply.endTurn();
       const choices = await generateChoices(
         services,
-        { ...model, messages, ...samplingOf(body, maxTokens) },
+        { ...model, messages, ...samplingOf(body, maxTokens, logprobs) },
         body.n ?? 1,
         { waitMs: settings.workerWaitMs, signal: hangUp(reply) },
       );
@@ -67,14 +71,14 @@ export const chatCompletionRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSett
         const includeUsage = body.stream_options?.include_usage === true;
         return streamAnswer(request, reply, events, chunksOf(head, includeUsage), includeUsage);
       }
-      const answer = await readWhole(events);
+      const answer = await readWhole(events, logprobs !== null);
       return {
         ...head,
         object: 'chat.completion' as const,
-        choices: answer.choices.map(({ text, finishReason }, index) => ({
+        choices: answer.choices.map(({ text, likely, finishReason }, index) => ({
           index,
           message: { role: 'assistant' as const, content: text, refusal: null },
-          logprobs: null,
+          logprobs: chatLogprobs(likely),
           finish_reason: finishReason,
         })),
         usage: answer.usage,
@@ -83,16 +87,28 @@ export const chatCompletionRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSett
   );
 };
 
+/** How many of the most probable tokens are told; null: no probabilities. Throws where the body asks for some without the others. */
+function logprobsOf({ logprobs, top_logprobs }: Static<typeof CreateChatCompletionSchema>): number | null {
+  if (logprobs) return top_logprobs ?? 0;
+  if (!top_logprobs) return null;
+  throw new ApiError('invalid_value', "'top_logprobs' needs 'logprobs': true.", { param: 'top_logprobs' });
+}
+
 function chunksOf(head: object, includeUsage: boolean): ChunkFormat {
-  const chunk = (index: number, delta: object, finish_reason: string | null) => ({
+  const chunk = (
+    index: number,
+    delta: object,
+    finish_reason: string | null,
+    logprobs: object | null = null,
+  ) => ({
     ...head,
     object: 'chat.completion.chunk',
-    choices: [{ index, delta, logprobs: null, finish_reason }],
+    choices: [{ index, delta, logprobs, finish_reason }],
     ...(includeUsage ? { usage: null } : {}),
   });
   return {
     opening: (index) => chunk(index, { role: 'assistant', content: '', refusal: null }, null),
-    token: (content, index) => chunk(index, { content }, null),
+    token: (content, index, likely) => chunk(index, { content }, null, chatLogprobs(likely)),
     closing: (finishReason, index) => chunk(index, {}, finishReason),
     usage: (usage) => ({ ...head, object: 'chat.completion.chunk', choices: [], usage }),
   };

@@ -209,7 +209,9 @@ describe('chat completions', () => {
     const worker = await start(hello);
     assertError(await chat({ n: 9 }), 400, 'invalid_value', 'n');
     assertError(await chat({ tools: [{ type: 'function' }] }), 400, 'unsupported_parameter', 'tools');
-    assertError(await chat({ logprobs: true }), 400, 'unsupported_parameter', 'logprobs');
+    assertError(await chat({ top_logprobs: 2 }), 400, 'invalid_value', 'top_logprobs');
+    assertError(await chat({ logprobs: true, top_logprobs: 21 }), 400, 'invalid_value', 'top_logprobs');
+    assertError(await complete({ logprobs: 6 }), 400, 'invalid_value', 'logprobs');
     assertError(await chat({ response_format: { type: 'json_object' } }), 400, 'unsupported_parameter');
     assertError(await chat({ web_search_options: { a: 1 } }), 400, 'unsupported_parameter');
     assertError(await chat({ top_k: 5 }), 400, 'unknown_parameter', 'top_k');
@@ -230,6 +232,85 @@ describe('chat completions', () => {
     assertError(await complete({ prompt: ['a', 'b'] }), 400, 'invalid_value', 'prompt');
     assertError(await complete({ echo: true }), 400, 'unsupported_parameter', 'echo');
     assert.equal(worker.requests.length, 0);
+  });
+});
+
+describe('probabilities of tokens', () => {
+  const likely = (token: string, logprob: number, other: string) => ({
+    ...{ token, logprob },
+    top: [
+      { token, logprob },
+      { token: other, logprob: -3 },
+    ],
+  });
+  const lines = [
+    { type: 'token', text: 'Hel', likely: likely('Hel', -0.5, 'Bon') },
+    // A part of a character, which the next token completes.
+    { type: 'token', text: '', likely: likely('\uFFFD', -0.25, 'a') },
+    { type: 'token', text: '½', likely: likely('\uFFFD', -0.125, 'b') },
+    {
+      ...done(),
+      usage: {
+        ...{ prompt_tokens: 40, completion_tokens: 3, total_tokens: 43 },
+        prompt_tokens_details: { cached_tokens: 32 },
+      },
+    },
+  ];
+
+  test('of a conversation, whole and streamed, with what was cached', async () => {
+    const worker = await start(says(...lines));
+    const { json } = await chat({ logprobs: true, top_logprobs: 2 });
+    assert.equal(worker.requests[0].logprobs, 2);
+    assert.equal(json.usage.prompt_tokens_details.cached_tokens, 32);
+    const { content } = json.choices[0].logprobs;
+    assert.deepEqual(content[0], {
+      ...{ token: 'Hel', logprob: -0.5, bytes: [72, 101, 108] },
+      top_logprobs: [
+        { token: 'Hel', logprob: -0.5, bytes: [72, 101, 108] },
+        { token: 'Bon', logprob: -3, bytes: [66, 111, 110] },
+      ],
+    });
+    assert.deepEqual(
+      content.map(({ logprob, bytes }: { logprob: number; bytes: number[] | null }) => [
+        logprob,
+        bytes !== null,
+      ]),
+      [
+        [-0.5, true],
+        [-0.25, false],
+        [-0.125, false],
+      ],
+    );
+    const events = eventsOf((await chat({ logprobs: true, stream: true })).text);
+    events.pop();
+    assertPieces(ChatCompletionChunkSchema, events);
+    const streamed = events.flatMap((chunk) => chunk.choices[0].logprobs?.content ?? []);
+    assert.deepEqual(streamed, content);
+    assert.equal(worker.requests[1].logprobs, 0);
+    assert.equal((await chat({ logprobs: false })).json.choices[0].logprobs, null);
+    assert.equal('logprobs' in worker.requests[2], false, 'a worker of an earlier version does not know it');
+  });
+
+  test('of a text', async () => {
+    await start(says(...lines));
+    const { logprobs } = (await complete({ logprobs: 2 })).json.choices[0];
+    assert.deepEqual(logprobs, {
+      tokens: ['Hel', '\uFFFD', '\uFFFD'],
+      token_logprobs: [-0.5, -0.25, -0.125],
+      top_logprobs: [
+        { Hel: -0.5, Bon: -3 },
+        { '\uFFFD': -0.25, a: -3 },
+        { '\uFFFD': -0.125, b: -3 },
+      ],
+      text_offset: [0, 3, 4],
+    });
+    const events = eventsOf((await complete({ logprobs: 0, stream: true })).text);
+    events.pop();
+    assertPieces(CompletionChunkSchema, events);
+    assert.deepEqual(
+      events.flatMap((chunk) => chunk.choices[0].logprobs?.text_offset ?? []),
+      [0, 3, 4],
+    );
   });
 });
 

@@ -11,6 +11,7 @@ import { ref, unixSeconds } from '../schemas/schema.ts';
 import { type ChunkFormat, hangUp, readWhole, streamAnswer } from '../serving/answer.ts';
 import { generateChoices } from '../serving/choices.ts';
 import { findModel } from '../serving/find-model.ts';
+import { completionLogprobs } from '../serving/logprobs.ts';
 import { refuseUnsupported, samplingOf } from '../serving/sampling.ts';
 import type { ApiSettings } from '../settings.ts';
 import { meterAnswer } from '../usage/meter-answer.ts';
@@ -42,12 +43,13 @@ export const completionRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSettings
       refuseUnsupported(body, unsupportedCompletionParameters);
       await app.checkBudget(request.caller.teamId);
       const { name, ...model } = await findModel(services, request.caller, body.model);
+      const logprobs = body.logprobs ?? null;
       const prompt = typeof body.prompt === 'string' ? body.prompt : body.prompt[0]!;
       reply.hold('completions');
       reply.endTurn();
       const choices = await generateChoices(
         services,
-        { ...model, prompt, ...samplingOf(body, body.max_tokens ?? defaultMaxTokens) },
+        { ...model, prompt, ...samplingOf(body, body.max_tokens ?? defaultMaxTokens, logprobs) },
         body.n ?? 1,
         { waitMs: settings.workerWaitMs, signal: hangUp(reply) },
       );
@@ -66,13 +68,13 @@ export const completionRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSettings
         const includeUsage = body.stream_options?.include_usage === true;
         return streamAnswer(request, reply, events, chunksOf(head, includeUsage), includeUsage);
       }
-      const answer = await readWhole(events);
+      const answer = await readWhole(events, logprobs !== null);
       return {
         ...head,
-        choices: answer.choices.map(({ text, finishReason }, index) => ({
+        choices: answer.choices.map(({ text, likely, finishReason }, index) => ({
           index,
           text,
-          logprobs: null,
+          logprobs: completionLogprobs(likely),
           finish_reason: finishReason,
         })),
         usage: answer.usage,
@@ -82,14 +84,28 @@ export const completionRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSettings
 };
 
 function chunksOf(head: object, includeUsage: boolean): ChunkFormat {
-  const chunk = (index: number, text: string, finish_reason: string | null) => ({
+  /** Where the next token of the choice under way begins. */
+  let offset = 0;
+  const chunk = (
+    index: number,
+    text: string,
+    finish_reason: string | null,
+    logprobs: object | null = null,
+  ) => ({
     ...head,
-    choices: [{ index, text, logprobs: null, finish_reason }],
+    choices: [{ index, text, logprobs, finish_reason }],
     ...(includeUsage ? { usage: null } : {}),
   });
   return {
-    opening: () => null,
-    token: (text, index) => chunk(index, text, null),
+    opening() {
+      offset = 0;
+      return null;
+    },
+    token(text, index, likely) {
+      const logprobs = completionLogprobs(likely, offset);
+      for (const { token } of likely ?? []) offset += token.length;
+      return chunk(index, text, null, logprobs);
+    },
     closing: (finishReason, index) => chunk(index, '', finishReason),
     usage: (usage) => ({ ...head, choices: [], usage }),
   };

@@ -35,7 +35,6 @@ export const unsupportedChatParameters = {
   function_call: ['none'],
   functions: [],
   logit_bias: [],
-  logprobs: [false],
   metadata: [],
   modalities: [],
   moderation: [],
@@ -49,10 +48,26 @@ export const unsupportedChatParameters = {
   store: [false],
   tool_choice: ['none', 'auto'],
   tools: [],
-  top_logprobs: [0],
   verbosity: ['medium'],
   web_search_options: [],
 } as const;
+
+const Likelihood = {
+  token: Type.String(),
+  logprob: Type.Number({ description: 'Natural logarithm of its probability, at temperature 1.' }),
+  bytes: nullable(Type.Array(Type.Integer()), {
+    description: "The token's text in UTF-8; null where it is a part of a character alone.",
+  }),
+};
+const ChatLogprobs = Type.Object({
+  content: Type.Array(
+    Type.Object({
+      ...Likelihood,
+      top_logprobs: Type.Array(Type.Object(Likelihood), { description: 'The most probable first.' }),
+    }),
+  ),
+  refusal: Type.Null(),
+});
 
 const Unused = Type.Optional(nullable(Type.String(), { description: 'Accepted and not used.' }));
 
@@ -64,6 +79,14 @@ export const CreateChatCompletionSchema = named(
     prompt_cache_key: Unused,
     prompt_cache_retention: Unused,
     safety_identifier: Unused,
+    logprobs: Type.Optional(
+      nullable(Type.Boolean(), { description: 'Tell the probability of each token of the answer.' }),
+    ),
+    top_logprobs: Type.Optional(
+      nullable(Type.Integer({ minimum: 0, maximum: 20 }), {
+        description: 'With `logprobs`: so many of the most probable tokens in the place of each.',
+      }),
+    ),
     max_completion_tokens: Type.Optional(nullable(Type.Integer({ minimum: 1, maximum: 131_072 }))),
     ...unsupported(unsupportedChatParameters),
   },
@@ -83,7 +106,7 @@ export const ChatCompletionSchema = named('ChatCompletion', {
         content: Type.String(),
         refusal: Type.Null(),
       }),
-      logprobs: Type.Null(),
+      logprobs: nullable(ChatLogprobs, { description: 'Null where none were asked for.' }),
       finish_reason: FinishReason,
     }),
   ),
@@ -104,7 +127,7 @@ export const ChatCompletionChunkSchema = named('ChatCompletionChunk', {
         content: Type.Optional(Type.String()),
         refusal: Type.Optional(Type.Null()),
       }),
-      logprobs: Type.Null(),
+      logprobs: nullable(ChatLogprobs, { description: 'Of the tokens that this piece is made of.' }),
       finish_reason: nullable(FinishReason, { description: 'Null until the last piece of a choice.' }),
     }),
     { description: 'Empty in the one that tells the usage.' },

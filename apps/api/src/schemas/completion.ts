@@ -9,7 +9,6 @@ export const unsupportedCompletionParameters = {
   echo: [false],
   frequency_penalty: [0],
   logit_bias: [],
-  logprobs: [],
   presence_penalty: [0],
   suffix: [''],
 } as const;
@@ -21,6 +20,12 @@ export const CreateCompletionSchema = named(
     prompt: Type.Union([Type.String(), Type.Array(Type.String(), { minItems: 1, maxItems: 1 })], {
       description: 'One text.',
     }),
+    logprobs: Type.Optional(
+      nullable(Type.Integer({ minimum: 0, maximum: 5 }), {
+        description:
+          'Tell the probability of each token of the answer, and so many of the most probable ones in its place.',
+      }),
+    ),
     ...unsupported(unsupportedCompletionParameters),
   },
   closed,
@@ -33,7 +38,17 @@ const head = {
   created: Time,
   model: Type.String(),
 };
-const choice = { index: Type.Integer(), text: Type.String(), logprobs: Type.Null() };
+const CompletionLogprobs = Type.Object({
+  tokens: Type.Array(Type.String()),
+  token_logprobs: Type.Array(Type.Number()),
+  top_logprobs: Type.Array(Type.Record(Type.String(), Type.Number())),
+  text_offset: Type.Array(Type.Integer(), { description: 'Where each token begins in the text.' }),
+});
+const choice = {
+  index: Type.Integer(),
+  text: Type.String(),
+  logprobs: nullable(CompletionLogprobs, { description: 'Null where none were asked for.' }),
+};
 
 export const CompletionSchema = named('Completion', {
   ...head,

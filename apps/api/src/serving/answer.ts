@@ -1,4 +1,4 @@
-import type { Usage } from '@graft/service';
+import type { LikelyTokens, Usage } from '@graft/service';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { errorBody } from '../api-error.ts';
 import { toApiError } from '../plugins/errors.ts';
@@ -6,18 +6,31 @@ import type { ChoiceEvent } from './choices.ts';
 
 /** The whole of an answer: as many choices as were asked for. */
 export interface WholeAnswer {
-  choices: { text: string; finishReason: 'stop' | 'length' }[];
+  choices: {
+    text: string;
+    /** Null where none were asked for. */
+    likely: LikelyTokens[] | null;
+    finishReason: 'stop' | 'length';
+  }[];
   usage: Usage;
 }
 
-export async function readWhole(events: AsyncGenerator<ChoiceEvent>): Promise<WholeAnswer> {
+/** `tellsLikely`: whether probabilities were asked for. */
+export async function readWhole(
+  events: AsyncGenerator<ChoiceEvent>,
+  tellsLikely: boolean,
+): Promise<WholeAnswer> {
   const choices: WholeAnswer['choices'] = [];
   let text = '';
+  let likely: LikelyTokens[] = [];
   for await (const event of events) {
-    if (event.type === 'token') text += event.text;
-    else if (event.type === 'done') {
-      choices.push({ text, finishReason: event.finish_reason });
+    if (event.type === 'token') {
+      text += event.text;
+      if (event.likely) likely.push(event.likely);
+    } else if (event.type === 'done') {
+      choices.push({ text, likely: tellsLikely ? likely : null, finishReason: event.finish_reason });
       text = '';
+      likely = [];
     } else return { choices, usage: event.usage };
   }
   throw new Error('generateChoices() ends with usage or throws');
@@ -27,7 +40,7 @@ export async function readWhole(events: AsyncGenerator<ChoiceEvent>): Promise<Wh
 export interface ChunkFormat {
   /** Before the first token of a choice; null for none. */
   opening(index: number): object | null;
-  token(text: string, index: number): object;
+  token(text: string, index: number, likely: LikelyTokens[] | null): object;
   closing(finishReason: 'stop' | 'length', index: number): object;
   /** With `stream_options.include_usage`. */
   usage(usage: Usage): object;
@@ -56,8 +69,10 @@ export function streamAnswer(
           const opening = format.opening(index);
           if (opening) yield dataOf(opening);
         }
-        if (event.type === 'token') yield dataOf(format.token(event.text, index));
-        else yield dataOf(format.closing(event.finish_reason, index));
+        if (event.type === 'token') {
+          const likely = event.likely ? [event.likely] : null;
+          yield dataOf(format.token(event.text, index, likely));
+        } else yield dataOf(format.closing(event.finish_reason, index));
       }
       yield 'data: [DONE]\n\n';
     } catch (error) {

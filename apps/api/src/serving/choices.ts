@@ -40,6 +40,9 @@ export async function generateChoices(
         // The prompt counts once, as in OpenAI's answers.
         usage.prompt_tokens = event.usage.prompt_tokens;
         usage.completion_tokens += event.usage.completion_tokens;
+        // What choices after the first find again is not what the caller had sent before.
+        if (index === 0 && event.usage.prompt_tokens_details)
+          usage.prompt_tokens_details = event.usage.prompt_tokens_details;
       }
     }
     usage.total_tokens = usage.prompt_tokens + usage.completion_tokens;

@@ -9,7 +9,8 @@ type Sampling = Static<TObject<typeof samplingProperties>>;
 export function samplingOf(
   body: Sampling,
   maxTokens: number | null,
-): Pick<GenerationRequest, 'max_tokens' | 'temperature' | 'top_p' | 'stop' | 'seed'> {
+  logprobs: number | null,
+): Pick<GenerationRequest, 'max_tokens' | 'temperature' | 'top_p' | 'stop' | 'seed' | 'logprobs'> {
   const { stop } = body;
   return {
     max_tokens: maxTokens,
@@ -17,6 +18,7 @@ export function samplingOf(
     top_p: body.top_p ?? 1,
     stop: typeof stop === 'string' ? [stop] : (stop ?? []),
     seed: body.seed ?? null,
+    ...(logprobs === null ? {} : { logprobs }),
   };
 }
 

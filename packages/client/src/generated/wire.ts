@@ -337,13 +337,35 @@ export interface ChatCompletion {
       content: string;
       refusal: null;
     };
-    logprobs: null;
+    /** Null where none were asked for. */
+    logprobs: {
+      content: {
+        token: string;
+        /** Natural logarithm of its probability, at temperature 1. */
+        logprob: number;
+        /** The token's text in UTF-8; null where it is a part of a character alone. */
+        bytes: number[] | null;
+        /** The most probable first. */
+        top_logprobs: {
+          token: string;
+          /** Natural logarithm of its probability, at temperature 1. */
+          logprob: number;
+          /** The token's text in UTF-8; null where it is a part of a character alone. */
+          bytes: number[] | null;
+        }[];
+      }[];
+      refusal: null;
+    } | null;
     finish_reason: 'stop' | 'length';
   }[];
   usage: {
     prompt_tokens: number;
     completion_tokens: number;
     total_tokens: number;
+    prompt_tokens_details?: {
+      /** Of the prompt: they were known from an earlier request, and were not computed again. */
+      cached_tokens: number;
+    };
   };
 }
 
@@ -361,7 +383,25 @@ export interface ChatCompletionChunk {
       content?: string;
       refusal?: null;
     };
-    logprobs: null;
+    /** Of the tokens that this piece is made of. */
+    logprobs: {
+      content: {
+        token: string;
+        /** Natural logarithm of its probability, at temperature 1. */
+        logprob: number;
+        /** The token's text in UTF-8; null where it is a part of a character alone. */
+        bytes: number[] | null;
+        /** The most probable first. */
+        top_logprobs: {
+          token: string;
+          /** Natural logarithm of its probability, at temperature 1. */
+          logprob: number;
+          /** The token's text in UTF-8; null where it is a part of a character alone. */
+          bytes: number[] | null;
+        }[];
+      }[];
+      refusal: null;
+    } | null;
     /** Null until the last piece of a choice. */
     finish_reason: 'stop' | 'length' | null;
   }[];
@@ -370,6 +410,10 @@ export interface ChatCompletionChunk {
     prompt_tokens: number;
     completion_tokens: number;
     total_tokens: number;
+    prompt_tokens_details?: {
+      /** Of the prompt: they were known from an earlier request, and were not computed again. */
+      cached_tokens: number;
+    };
   } | null;
 }
 
@@ -429,13 +473,24 @@ export interface Completion {
   choices: {
     index: number;
     text: string;
-    logprobs: null;
+    /** Null where none were asked for. */
+    logprobs: {
+      tokens: string[];
+      token_logprobs: number[];
+      top_logprobs: Record<string, number>[];
+      /** Where each token begins in the text. */
+      text_offset: number[];
+    } | null;
     finish_reason: 'stop' | 'length';
   }[];
   usage: {
     prompt_tokens: number;
     completion_tokens: number;
     total_tokens: number;
+    prompt_tokens_details?: {
+      /** Of the prompt: they were known from an earlier request, and were not computed again. */
+      cached_tokens: number;
+    };
   };
 }
 
@@ -449,7 +504,14 @@ export interface CompletionChunk {
   choices: {
     index: number;
     text: string;
-    logprobs: null;
+    /** Null where none were asked for. */
+    logprobs: {
+      tokens: string[];
+      token_logprobs: number[];
+      top_logprobs: Record<string, number>[];
+      /** Where each token begins in the text. */
+      text_offset: number[];
+    } | null;
     /** Null until the last piece of a choice. */
     finish_reason: 'stop' | 'length' | null;
   }[];
@@ -458,6 +520,10 @@ export interface CompletionChunk {
     prompt_tokens: number;
     completion_tokens: number;
     total_tokens: number;
+    prompt_tokens_details?: {
+      /** Of the prompt: they were known from an earlier request, and were not computed again. */
+      cached_tokens: number;
+    };
   } | null;
 }
 
@@ -522,6 +588,10 @@ export interface CreateChatCompletion {
   prompt_cache_retention?: string | null;
   /** Accepted and not used. */
   safety_identifier?: string | null;
+  /** Tell the probability of each token of the answer. */
+  logprobs?: boolean | null;
+  /** With `logprobs`: so many of the most probable tokens in the place of each. */
+  top_logprobs?: number | null;
   max_completion_tokens?: number | null;
   /** Not available; accepted only at a value that changes nothing. */
   audio?: never[] | Record<string, never> | null;
@@ -533,8 +603,6 @@ export interface CreateChatCompletion {
   functions?: never[] | Record<string, never> | null;
   /** Not available; accepted only at a value that changes nothing. */
   logit_bias?: never[] | Record<string, never> | null;
-  /** Not available; accepted only at a value that changes nothing. */
-  logprobs?: false | never[] | Record<string, never> | null;
   /** Not available; accepted only at a value that changes nothing. */
   metadata?: never[] | Record<string, never> | null;
   /** Not available; accepted only at a value that changes nothing. */
@@ -561,8 +629,6 @@ export interface CreateChatCompletion {
   tool_choice?: 'none' | 'auto' | never[] | Record<string, never> | null;
   /** Not available; accepted only at a value that changes nothing. */
   tools?: never[] | Record<string, never> | null;
-  /** Not available; accepted only at a value that changes nothing. */
-  top_logprobs?: 0 | never[] | Record<string, never> | null;
   /** Not available; accepted only at a value that changes nothing. */
   verbosity?: 'medium' | never[] | Record<string, never> | null;
   /** Not available; accepted only at a value that changes nothing. */
@@ -591,6 +657,8 @@ export interface CreateCompletion {
   user?: string | null;
   /** One text. */
   prompt: string | string[];
+  /** Tell the probability of each token of the answer, and so many of the most probable ones in its place. */
+  logprobs?: number | null;
   /** Not available; accepted only at a value that changes nothing. */
   best_of?: 1 | never[] | Record<string, never> | null;
   /** Not available; accepted only at a value that changes nothing. */
@@ -599,8 +667,6 @@ export interface CreateCompletion {
   frequency_penalty?: 0 | never[] | Record<string, never> | null;
   /** Not available; accepted only at a value that changes nothing. */
   logit_bias?: never[] | Record<string, never> | null;
-  /** Not available; accepted only at a value that changes nothing. */
-  logprobs?: never[] | Record<string, never> | null;
   /** Not available; accepted only at a value that changes nothing. */
   presence_penalty?: 0 | never[] | Record<string, never> | null;
   /** Not available; accepted only at a value that changes nothing. */

@@ -1,0 +1,38 @@
+import type { LikelyTokens } from '@graft/service';
+
+/** A token's text may end within a character: such a piece has no text of its own. */
+const bytesOf = (token: string): number[] | null =>
+  token.includes('\uFFFD') ? null : [...Buffer.from(token, 'utf8')];
+
+/** As chat completions tell them; null where none were asked for. */
+export function chatLogprobs(tokens: readonly LikelyTokens[] | null) {
+  if (tokens === null) return null;
+  const likelihood = ({ token, logprob }: Omit<LikelyTokens, 'top'>) => ({
+    token,
+    logprob,
+    bytes: bytesOf(token),
+  });
+  const content = tokens.map(({ top, ...taken }) => ({
+    ...likelihood(taken),
+    top_logprobs: top.map(likelihood),
+  }));
+  return { content, refusal: null };
+}
+
+/** As completions tell them; `from` is where the first token begins in the text. */
+export function completionLogprobs(tokens: readonly LikelyTokens[] | null, from = 0) {
+  if (tokens === null) return null;
+  let offset = from;
+  return {
+    tokens: tokens.map(({ token }) => token),
+    token_logprobs: tokens.map(({ logprob }) => logprob),
+    top_logprobs: tokens.map(({ top }) =>
+      Object.fromEntries(top.map(({ token, logprob }) => [token, logprob])),
+    ),
+    text_offset: tokens.map(({ token }) => {
+      const begin = offset;
+      offset += token.length;
+      return begin;
+    }),
+  };
+}
