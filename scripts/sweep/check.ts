@@ -49,6 +49,9 @@ export const ratioOf = ({ loss, best }: Verdict): number => (loss ?? Number.NaN)
 const boundOf = ({ method }: Verdict) => (method === defaultMethod ? bounds[defaultMethod]! : bounds.others);
 const isNear = (verdict: Verdict): boolean => ratioOf(verdict) <= boundOf(verdict).ratio;
 
+/** The automatic loss as a multiple of the best. */
+const told = (verdict: Verdict) => (verdict.loss === null ? 'not tried' : ratioOf(verdict).toFixed(2));
+
 /** What does not hold on the tasks that are held out, a line each. */
 export function faultsOf(verdicts: readonly Verdict[]): string[] {
   const heldOut = verdicts.filter(({ use }) => use === 'held out');
@@ -57,8 +60,8 @@ export function faultsOf(verdicts: readonly Verdict[]): string[] {
     const far = all.filter((verdict) => !isNear(verdict));
     const { ratio, misses } = boundOf(all[0]!);
     if (far.length <= misses) return [];
-    const told = far.map((verdict) => `${verdict.task} × ${ratioOf(verdict).toFixed(2)}`);
-    return [`${method}: ${told.join(', ')} of the best loss; ${ratio} is the limit`];
+    const tasks = far.map((verdict) => `${verdict.task} ${told(verdict)}`);
+    return [`${method}: ${tasks.join(', ')}; the limit is ${ratio} of the best loss`];
   });
 }
 
@@ -68,8 +71,8 @@ export function tableOf(verdicts: readonly Verdict[]): string {
     const { task, method, use, automatic, loss, best } = verdict;
     const rates = [automatic.learning_rate, best.learning_rate].map((rate) => rate.toExponential());
     const mark = isNear(verdict) ? '' : ' ✗';
-    const ratio = `${ratioOf(verdict).toFixed(2)}${mark}`;
-    return [task, use, method, rates[0], loss ?? 'not tried', `${rates[1]}${others(best)}`, best.loss, ratio];
+    const ratio = `${told(verdict)}${mark}`;
+    return [task, use, method, rates[0], loss ?? '', `${rates[1]}${others(best)}`, best.loss, ratio];
   });
   const head = ['task', 'use', 'method', 'automatic rate', 'its loss', 'best', 'its loss', 'ratio'];
   return [head, head.map(() => '---'), ...lines].map((cells) => `| ${cells.join(' | ')} |\n`).join('');

@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
-import { methods, parsePeftConfig, resolveTraining } from '@graft/peft-core/config';
+import { defaultPeft, methods, parsePeftConfig, resolveTraining } from '@graft/peft-core/config';
 import { openBaseModel, resolveBaseModel } from '@graft/peft-core/files';
 import { type ModelOutline, outlineOf } from '@graft/peft-core/outlines';
 import { cacheFolder } from '../bootstrap/cache-folder.mjs';
@@ -19,8 +19,10 @@ export interface Row extends Omit<Trial, 'learning_rate' | 'n_epochs' | 'batch_s
   apart: number | null;
 }
 
+/** Below this a trial has all the steps that it would have as a job. */
+const FEW_ROWS = 100;
+
 const names = Object.keys(tasks);
-const ofUse = (use: Task['use']) => names.filter((name) => tasks[name]!.use === use);
 /** Where other methods than the first are tried: two tasks of each model. */
 const fewer = ['bike-shop', 'descriptions', 'messages', 'names'];
 const row = (task: string, method: string, more: Partial<Row> = {}): Row => {
@@ -29,7 +31,7 @@ const row = (task: string, method: string, more: Partial<Row> = {}): Row => {
 
 /** What is tried, in this order. */
 export const grid: Row[] = [
-  ...[...ofUse('rule'), ...ofUse('held out')].map((task) => row(task, defaultMethod, { apart: 2 })),
+  ...names.map((task) => row(task, defaultMethod, { apart: 2 })),
   // Small files: how often, and how many at once.
   ...['urgency', 'instructions'].flatMap((task) =>
     [{ n_epochs: 6 }, { n_epochs: 12 }, { batch_size: 4 }, { n_epochs: 6, batch_size: 4 }].map((training) =>
@@ -42,14 +44,15 @@ export const grid: Row[] = [
       .map((method) => row(task, method, { apart: 3 })),
   ),
   ...['descriptions', 'bike-shop'].flatMap((task) =>
-    [{ r: 8, lora_alpha: 16 }, { lora_alpha: 16 }, { lora_alpha: 64 }].map((options) =>
+    [{ r: 16, lora_alpha: 32 }, { lora_alpha: 8 }, { lora_alpha: 32 }].map((options) =>
       row(task, defaultMethod, { options, apart: 2 }),
     ),
   ),
 ];
 
-/** A method's usual trial on the model of a task; null: it has none there. */
+/** What a request without options gets, or a method's trial on the model of a task; null: it has none there. */
 function optionsOf(method: string, task: Task): Record<string, unknown> | null {
+  if (method === defaultMethod) return defaultPeft;
   const { trials } = methods[types[methodNames.indexOf(method)]!];
   return (task.model === 'smollm2' ? trials.languageModel : trials.classifier)?.options ?? null;
 }
@@ -58,22 +61,21 @@ function optionsOf(method: string, task: Task): Record<string, unknown> | null {
 export function peftOf({ task: name, method, options }: Pick<Trial, 'task' | 'method' | 'options'>) {
   const task = tasks[name]!;
   return {
-    ...{ peft_type: types[methodNames.indexOf(method)]!, task_type: task.type },
     ...optionsOf(method, task),
+    ...{ peft_type: types[methodNames.indexOf(method)]!, task_type: task.type },
     ...options,
   };
 }
 
-/** What automatic training makes of a row, in as many steps as a trial may have. */
-export async function resolved({
-  training,
-  ...trial
-}: Pick<Row, 'task' | 'method' | 'options' | 'training'>) {
-  const { model, type, data } = tasks[trial.task]!;
+/** What automatic training makes of a row, in as many steps as a trial may have; few rows take few anyway. */
+export async function resolved(row: Omit<Row, 'apart'>) {
+  const { model, type, data } = tasks[row.task]!;
+  const exampleCount = data().training.length;
+  const bound = exampleCount < FEW_ROWS ? {} : { max_steps: models[model].mostSteps };
   return resolveTraining({
-    peft: parsePeftConfig(peftOf(trial)),
-    training: { ...training, max_steps: models[model].mostSteps, eval_steps: 1_000_000 },
-    exampleCount: data().training.length,
+    peft: parsePeftConfig(peftOf(row)),
+    training: { ...row.training, ...bound, eval_steps: 1_000_000 },
+    exampleCount,
     model: await outline(model, type),
   });
 }
