@@ -1,0 +1,43 @@
+import type { Me } from '@graft/client';
+import { useQuery, useQueryClient } from '@tanstack/preact-query';
+import { graft } from './graft.ts';
+
+export const sessionKey = ['session'];
+
+/** How one may sign in here, and who is signed in; `me` null: nobody. */
+export function useSession() {
+  return useQuery({
+    queryKey: sessionKey,
+    queryFn: async () => {
+      const options = await graft.sessions.options();
+      return { options, me: options.signed_in ? await graft.me() : null };
+    },
+    staleTime: 60_000,
+  });
+}
+
+/** Of a page within the shell, which is shown only to somebody who is signed in. */
+export function useMe(): Me {
+  return useSession().data!.me!;
+}
+
+/**
+ * Whether who is signed in may do what takes this scope and at least this role: what they may not is not offered. The API holds
+ * it; this only spares a refusal.
+ */
+export function useMay(scope: string, least: 'member' | 'admin' = 'member'): boolean {
+  const { role, scopes } = useMe();
+  const fits = role === 'admin' || role === least;
+  return fits && (scopes === null || scopes.includes(scope));
+}
+
+/** Forgets all that was read, which was another's. */
+export function useEndSession() {
+  const cache = useQueryClient();
+  return async () => {
+    const { end_session_url: url } = await graft.sessions.signOut();
+    cache.removeQueries({ predicate: ({ queryKey }) => queryKey[0] !== sessionKey[0] });
+    if (url !== null) location.assign(url);
+    else await cache.invalidateQueries({ queryKey: sessionKey });
+  };
+}
