@@ -1,10 +1,18 @@
 import { type ErrorCode, errorCodes } from './error-codes.ts';
 
+/** One of several faults: a field of the request, or a line of a file (1-based). */
+export interface FaultDetail {
+  param?: string;
+  line?: number;
+  message: string;
+}
+
 interface ApiErrorOptions {
   param?: string | null;
   /** Given when it is not the code's usual status. */
   status?: number;
   headers?: Record<string, string>;
+  details?: FaultDetail[];
   cause?: unknown;
 }
 
@@ -14,6 +22,8 @@ export class ApiError extends Error {
   readonly status: number;
   readonly param: string | null;
   readonly headers: Record<string, string>;
+  /** Every fault by itself; empty where the message says all. */
+  readonly details: FaultDetail[];
 
   constructor(code: ErrorCode, message: string, options: ApiErrorOptions = {}) {
     super(message, { cause: options.cause });
@@ -22,6 +32,7 @@ export class ApiError extends Error {
     this.status = options.status ?? errorCodes[code][0];
     this.param = options.param ?? null;
     this.headers = options.headers ?? {};
+    this.details = options.details ?? [];
   }
 }
 
@@ -32,10 +43,16 @@ function errorType(status: number): string {
 }
 
 export interface ErrorBody {
-  error: { message: string; type: string; param: string | null; code: string };
+  error: { message: string; type: string; param: string | null; code: string; details?: FaultDetail[] };
 }
 
-/** The body of every error answer: all four keys, always. */
-export function errorBody(status: number, code: string, message: string, param: string | null): ErrorBody {
-  return { error: { message, type: errorType(status), param, code } };
+/** The body of every error answer: OpenAI's four keys, always, and Graft's `details` where there are any. */
+export function errorBody(
+  status: number,
+  code: string,
+  message: string,
+  param: string | null,
+  details: FaultDetail[] = [],
+): ErrorBody {
+  return { error: { message, type: errorType(status), param, code, ...(details.length > 0 && { details }) } };
 }

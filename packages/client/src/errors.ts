@@ -1,3 +1,12 @@
+/** One of several faults of a request. */
+export interface ErrorDetail {
+  /** The field at fault. */
+  param?: string;
+  /** The line of the file, from 1. */
+  line?: number;
+  message: string;
+}
+
 /** What the API answered instead of a success: the `error` object of the OpenAI wire format, typed. */
 export class GraftApiError extends Error {
   override readonly name = 'GraftApiError';
@@ -15,6 +24,8 @@ export class GraftApiError extends Error {
   readonly retryAfter: number | null;
   /** Whether the same request may succeed later; the client has tried again already. */
   readonly retryable: boolean;
+  /** Each fault by itself, where the API tells several: of fields of the request by `param`, of a file by `line`. */
+  readonly details: readonly ErrorDetail[];
 
   constructor(fields: {
     status: number;
@@ -25,6 +36,7 @@ export class GraftApiError extends Error {
     requestId?: string | null;
     retryAfter?: number | null;
     retryable?: boolean;
+    details?: readonly ErrorDetail[];
   }) {
     super(fields.message);
     this.status = fields.status;
@@ -34,6 +46,7 @@ export class GraftApiError extends Error {
     this.requestId = fields.requestId ?? null;
     this.retryAfter = fields.retryAfter ?? null;
     this.retryable = fields.retryable ?? false;
+    this.details = fields.details ?? [];
   }
 
   /** Reads an error body; anything that is not the wire format (a proxy's HTML page) becomes a plain status line. */
@@ -48,6 +61,7 @@ export class GraftApiError extends Error {
       code: textOf(error?.code),
       type: textOf(error?.type),
       param: textOf(error?.param),
+      details: detailsOf(error?.details),
     });
   }
 }
@@ -83,3 +97,8 @@ function parseErrorObject(body: string): Record<string, unknown> | null {
 }
 
 const textOf = (value: unknown): string | null => (typeof value === 'string' && value !== '' ? value : null);
+
+function detailsOf(value: unknown): ErrorDetail[] {
+  if (!Array.isArray(value)) return [];
+  return value.filter((each) => typeof each?.message === 'string') as ErrorDetail[];
+}

@@ -1,4 +1,4 @@
-export { GraftApiError, GraftConnectionError, GraftDigestError } from './errors.ts';
+export { type ErrorDetail, GraftApiError, GraftConnectionError, GraftDigestError } from './errors.ts';
 /** Every schema of the API's OpenAPI document by its name there, and the query strings that operations take. */
 export type * as Wire from './generated/wire.ts';
 export { GraftClient, type GraftClientOptions } from './graft-client.ts';

@@ -151,7 +151,10 @@ function parseOptions(body: TrainingBody, ofStart: PeftConfig | null, hyperparam
   const sweep = attempt(() => parseSweep(body.sweep));
   const [first] = faults;
   if (first) {
-    throw new GraftError(first.code, faults.map((fault) => fault.message).join('; '), { param: first.param });
+    throw new GraftError(first.code, faults.map((fault) => fault.message).join('; '), {
+      param: first.param,
+      details: faults.flatMap(({ details = [] }) => details),
+    });
   }
   const beside = { peft: body.peft, training: training!, hyperparameters, ofStart };
   const trials = sweep ? trialsOf(sweep, beside) : [{ peft: peft!, training: training! }];

@@ -38,7 +38,7 @@ export function answerError(
     .headers({ ...answer.headers, 'x-request-id': request.id })
     .type('application/json; charset=utf-8')
     .serializer(JSON.stringify)
-    .send(errorBody(answer.status, answer.code, answer.message, answer.param));
+    .send(errorBody(answer.status, answer.code, answer.message, answer.param, answer.details));
 }
 
 export function toApiError(error: FastifyError | ApiError | GraftError | Error): ApiError {
@@ -69,9 +69,13 @@ function fromGraftError(error: GraftError): ApiError {
   const status = error.code in errorCodes ? errorCodes[error.code as ErrorCode][0] : 400;
   const isPassing = status === 503 || status === 429;
   const headers = isPassing ? { 'retry-after': String(retryAfterSeconds) } : {};
-  return Object.assign(new ApiError('bad_request', error.message, { param: error.param, status, headers }), {
-    code: error.code,
-  });
+  const details = (error.details ?? []).map(({ path, line, message }) => ({
+    ...(path !== undefined && { param: path }),
+    ...(line !== undefined && { line }),
+    message,
+  }));
+  const options = { param: error.param, status, headers, details };
+  return Object.assign(new ApiError('bad_request', error.message, options), { code: error.code });
 }
 
 /** 429 where time alone makes room; where that is not soon, clients are told not to try again by themselves. */

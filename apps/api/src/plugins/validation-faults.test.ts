@@ -60,3 +60,15 @@ test('all faults in one message, the first one leading', () => {
   assert.deepEqual([code, param], ['missing_required_parameter', 'model']);
   assert.match(String(message), /'model'.*'a'.*'b'/);
 });
+
+test('each fault by itself, of those that are told', () => {
+  assert.equal(validate({ model: 'x', epochs: 0 }), false);
+  assert.deepEqual(describeFaults(validate.errors!, true).details, [
+    { param: 'model', message: "Invalid 'model': must NOT have fewer than 2 characters." },
+    { param: 'epochs', message: "Invalid 'epochs': must be >= 1." },
+  ]);
+  assert.equal(validate([]), false);
+  assert.deepEqual(describeFaults(validate.errors!, true).details, [{ message: 'The body must be object.' }]);
+  assert.equal(validate(Object.fromEntries(Array.from({ length: 30 }, (_, i) => [`k${i}`, 1]))), false);
+  assert.equal(describeFaults(validate.errors!, true).details.length, 20);
+});

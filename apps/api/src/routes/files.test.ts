@@ -144,6 +144,12 @@ describe('files', () => {
       const answer = await bench.acme.send('POST', '/v1/files', uploadForm(lines));
       const message = assertError(answer, 400, 'invalid_jsonl', 'file');
       for (const line of [2, 4, 5, 6]) assert.match(message, new RegExp(`line ${line} `));
+      const { details } = answer.json.error;
+      assert.deepEqual(
+        details.map(({ line }: { line: number }) => line),
+        [2, 4, 5, 6],
+      );
+      assert.match(details[1].message, /"text"/);
       assert.doesNotMatch(message, /line [13] /);
     });
   });
@@ -151,6 +157,7 @@ describe('files', () => {
   test('all of many bad lines are in the message', async () => {
     const answer = await bench.acme.send('POST', '/v1/files', uploadForm('{}\n'.repeat(60)));
     const message = assertError(answer, 400, 'invalid_jsonl');
+    assert.equal(answer.json.error.details.length, 60);
     for (let line = 1; line <= 60; line++) assert.ok(message.includes(`line ${line} `), `line ${line}`);
   });
 
@@ -165,6 +172,11 @@ describe('files', () => {
     );
     for (let line = 1; line <= 100; line++) assert.ok(message.includes(`line ${line} holds no example`));
     assert.match(message, /; and lines 101-150, 155-156: 152 bad lines in all$/);
+    // Larger than what the event loop checks itself: its details come from a thread.
+    const long = await bench.acme.send('POST', '/v1/files', uploadForm(bad(5000)));
+    assertError(long, 400, 'invalid_jsonl');
+    assert.equal(long.json.error.details.length, 100);
+    assert.deepEqual(long.json.error.details[99], { line: 100, message: long.json.error.details[0].message });
     const hundred = await bench.acme.send('POST', '/v1/files', uploadForm(bad(100) + chatLine));
     const all = assertError(hundred, 400, 'invalid_jsonl');
     assert.match(all, /line 100 holds no example; [^;]*$/);

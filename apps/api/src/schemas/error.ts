@@ -7,6 +7,19 @@ export const ErrorSchema = named('Error', {
     type: Type.String({ description: 'invalid_request_error, rate_limit_error or server_error.' }),
     param: Type.Union([Type.String(), Type.Null()], { description: 'The (first) parameter at fault.' }),
     code: Type.String({ description: 'One of the stable codes listed in the description of this API.' }),
+    details: Type.Optional(
+      Type.Array(
+        Type.Object({
+          param: Type.Optional(Type.String({ description: 'The parameter at fault.' })),
+          line: Type.Optional(Type.Integer({ minimum: 1, description: 'The line of the file.' })),
+          message: Type.String(),
+        }),
+        {
+          description:
+            'Each fault by itself, where several may be told: of fields at most 20, of lines the first 100.',
+        },
+      ),
+    ),
   }),
 });
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import type { Answer } from './open-api-bench.ts';
 
-/** The answer is an error in OpenAI's form: exactly the four keys, a code, and a request id. */
+/** The answer is an error in OpenAI's form: the four keys, perhaps Graft's `details`, a code, and a request id. */
 export function assertError(
   answer: Pick<Answer, 'status' | 'json' | 'headers'>,
   status: number,
@@ -12,7 +12,12 @@ export function assertError(
   assert.equal(answer.status, status, shown);
   assert.deepEqual(Object.keys(answer.json), ['error'], shown);
   const { error } = answer.json;
-  assert.deepEqual(Object.keys(error).sort(), ['code', 'message', 'param', 'type'], shown);
+  const { details, ...openAis } = error;
+  assert.deepEqual(Object.keys(openAis).sort(), ['code', 'message', 'param', 'type'], shown);
+  if (details) {
+    assert.ok(details.length > 0, shown);
+    for (const each of details) assert.ok(error.message.length > 0 && each.message.length > 0, shown);
+  }
   assert.equal(error.code, code, shown);
   assert.equal(error.type, typeOf(status));
   if (param !== undefined) assert.equal(error.param, param, shown);

@@ -1,6 +1,6 @@
 /** Thread: checks the lines of uploads, each its own, a few at a time. */
 import { parentPort } from 'node:worker_threads';
-import { GraftError } from '@graft/peft-core/config';
+import { type ErrorDetail, GraftError } from '@graft/peft-core/config';
 import type { DatasetSummary, JsonlChecker } from '@graft/peft-core/examples';
 import { answerCalls } from '../threads/thread.ts';
 import { createLineChecker } from './line-checker.ts';
@@ -11,7 +11,7 @@ export type LineCall =
   /** The upload broke off. */
   | { kind: 'drop'; upload: number };
 
-export type LineAnswer = DatasetSummary | { code: string; message: string } | null;
+export type LineAnswer = DatasetSummary | { code: string; message: string; details: ErrorDetail[] } | null;
 
 // A bad line costs an error of JSON.parse, and its stack more than all else.
 Error.stackTraceLimit = 0;
@@ -30,6 +30,6 @@ answerCalls<LineCall, LineAnswer>(parentPort!, (call) => {
     return checker.end();
   } catch (error) {
     if (!(error instanceof GraftError)) throw error;
-    return { code: error.code, message: error.message };
+    return { code: error.code, message: error.message, details: error.details ?? [] };
   }
 });

@@ -13,8 +13,9 @@ export function createLineChecker(): JsonlChecker {
         return checker.end();
       } catch (error) {
         if (!(error instanceof GraftError)) throw error;
-        const message = error.details ? messageOfLines(error.details, bad) : error.message;
-        throw new GraftError(error.code, message, { param: 'file', cause: error });
+        const { code, details } = error;
+        const message = details ? messageOfLines(details, bad) : error.message;
+        throw new GraftError(code, message, { param: 'file', cause: error, ...(details && { details }) });
       }
     },
   };

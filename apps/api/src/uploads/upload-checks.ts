@@ -71,7 +71,7 @@ export function createUploadChecks(): UploadChecks {
         await done;
         const answer = await thread.call({ kind: 'end', upload });
         if (answer && 'format' in answer) return answer;
-        throw new GraftError(answer!.code, answer!.message, { param: 'file' });
+        throw new GraftError(answer!.code, answer!.message, { param: 'file', details: answer!.details });
       },
       drop() {
         if (apart) thread.call({ kind: 'drop', upload }).catch(() => {});

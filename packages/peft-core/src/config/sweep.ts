@@ -138,7 +138,7 @@ export function nameTrial(error: unknown, sweep: Sweep, trial: string): unknown 
   const field = sweep.r && param === 'peft.r' ? 'sweep.r' : isMethods ? 'sweep.peft_type' : null;
   if (field === null) return error;
   error.message = `${field}: ${trial}: ${error.message}`;
-  return Object.assign(error, { param: field });
+  return Object.assign(error, { param: field, details: [{ path: field, message: error.message }] });
 }
 
 /** A method's options: those that the request gives it, else the usual ones, for the same task. */
