@@ -34,6 +34,7 @@ import { adapterTagRoutes } from './routes/adapters/tags.ts';
 import { adapterUploadRoutes } from './routes/adapters/upload.ts';
 import { adminBaseModelRoutes } from './routes/admin/base-models.ts';
 import { adminPeopleRoutes } from './routes/admin/people.ts';
+import { adminServiceRoutes } from './routes/admin/service.ts';
 import { adminTeamRoutes } from './routes/admin/teams.ts';
 import { adminUsageRoutes } from './routes/admin/usage.ts';
 import { adminWorkerRoutes } from './routes/admin/workers.ts';
@@ -186,6 +187,7 @@ export async function buildApp(services: Services, overrides: Partial<ApiSetting
       await v1.register(adminTeamRoutes);
       await v1.register(adminPeopleRoutes);
       await v1.register(adminWorkerRoutes);
+      await v1.register(adminServiceRoutes);
       await v1.register(adminUsageRoutes);
       await v1.register(adminBaseModelRoutes, { fetcher });
       await v1.register(webhookRoutes);

@@ -5,6 +5,7 @@ import {
   heartbeatWorker,
   isDatabaseAway,
   newId,
+  readCodeVersion,
   registerWorker,
   removeWorker,
   repeat,
@@ -12,6 +13,7 @@ import {
   secureDataFolder,
   startIntegrationSender,
   startJobLoops,
+  versionText,
   type WorkerCapabilities,
   type WorkerInfo,
 } from '@graft/service';
@@ -25,7 +27,6 @@ import { trainerMemory } from './health/trainer-memory.ts';
 import { WorkerHealth } from './health/worker-health.ts';
 import { findChildUser } from './processes/child-user.ts';
 import { type ShutdownStep, shutDown } from './shutdown.ts';
-import { readCodeVersion } from './training/code-version.ts';
 import { startLeaseLoop } from './training/lease-loop.ts';
 import { TrainerProcess } from './training/trainer-process.ts';
 
@@ -102,6 +103,7 @@ export async function startWorker(
     pid: process.pid,
     slots: trainers.length,
     capabilities,
+    version: versionText(code),
   };
   // While Postgres is away its first heartbeat waits, and then registers it.
   await registerWorker(services, info).catch((error: unknown) => {

@@ -51,8 +51,10 @@ export {
 export { admitBaseModel, forgetBaseModel, listRecordedBaseModels } from './base-models/admit-base-model.ts';
 export { baseModelFault, isLastingModelFault } from './base-models/base-model-fault.ts';
 export type { BaseModelEntry, ConfiguredEntry, LocalBaseModel } from './base-models/catalogue.ts';
+export { type CodeVersion, readCodeVersion, versionText } from './code-version.ts';
 export type { Database } from './database/database.ts';
 export { isDatabaseAway, isRowLocked } from './database/database-away.ts';
+export { describeDatabase } from './database/describe-database.ts';
 export { migrateDatabase } from './database/migrate-database.ts';
 export { asSystem, asTeam, onBehalfOf } from './database/on-behalf-of.ts';
 export { probeWrite } from './database/probe-write.ts';
@@ -166,6 +168,7 @@ export {
   type ValidationOutcome,
 } from './jobs/transitions/validate-job.ts';
 export { createQueuePlaces, type QueuePlace } from './jobs/turns/queue-positions.ts';
+export { type Queue, readQueue } from './jobs/turns/read-queue.ts';
 export { hasRole, type Role, roles } from './keys/api-key.ts';
 export { createApiKey, type NewApiKey } from './keys/create-api-key.ts';
 export { mostKeySeconds } from './keys/limits-of-maker.ts';
@@ -353,7 +356,12 @@ export {
   webhookEvents,
 } from './webhooks/webhook.ts';
 export { type LiveMachine, liveMachines } from './workers/live-machines.ts';
-export { listWorkers, setWorkerService, type WorkerRecord } from './workers/manage-workers.ts';
+export {
+  listWorkers,
+  setWorkerService,
+  type WorkerLease,
+  type WorkerRecord,
+} from './workers/manage-workers.ts';
 export {
   clearWorkerFaults,
   quarantineWorker,

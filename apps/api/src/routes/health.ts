@@ -54,8 +54,8 @@ export const healthRoutes: FastifyPluginAsyncTypebox = async (app) => {
     },
     async (request, reply) => {
       const [postgres, queue] = await Promise.all([
-        answers(probeWrite(services)),
-        answers(services.queue.depth()),
+        inTime(probeWrite(services)),
+        inTime(services.queue.depth()),
       ]);
       const checks = { postgres: postgres.state, queue: queue.state };
       if (postgres.state === 'ok') {
@@ -77,14 +77,16 @@ export const healthRoutes: FastifyPluginAsyncTypebox = async (app) => {
   );
 };
 
-async function answers(work: Promise<unknown>): Promise<{ state: 'ok' | 'missing'; error?: unknown }> {
+/** What a dependency answers, if it does in time. */
+export async function inTime<T>(
+  work: Promise<T>,
+): Promise<{ state: 'ok'; value: T } | { state: 'missing'; value?: undefined; error: unknown }> {
   let timer: NodeJS.Timeout | undefined;
-  const late = new Promise((_, reject) => {
+  const late = new Promise<never>((_, reject) => {
     timer = setTimeout(() => reject(new Error(`no answer within ${patience} ms`)), patience);
   });
   try {
-    await Promise.race([work, late]);
-    return { state: 'ok' };
+    return { state: 'ok', value: await Promise.race([work, late]) };
   } catch (error) {
     return { state: 'missing', error };
   } finally {

@@ -26,11 +26,32 @@ export const WorkerSchema = named('Worker', {
   consecutive_faults: Type.Integer({ description: 'Of its own, one after the other.' }),
   quarantined_at: nullable(Time, { description: 'Since then it gets no jobs.' }),
   quarantine_reason: nullable(Type.String()),
+  version: nullable(Type.String(), { description: 'Of Graft, with its commit if that is known.' }),
+  leases: Type.Array(
+    Type.Object({
+      team_id: Type.String(),
+      team_name: Type.String(),
+      lease_epoch: Type.Integer({ description: 'Each attempt at a job has a greater one.' }),
+      since: Time,
+      until: Type.Integer({ description: 'Unix seconds: it is lost then, unless the worker renews it.' }),
+      leaving: Type.Boolean({ description: 'It was asked to checkpoint and go elsewhere.' }),
+    }),
+    { description: 'Jobs that it holds, by whose they are.' },
+  ),
 });
 
 export const QuarantineSchema = named(
   'QuarantineWorker',
-  { reason: Type.String({ minLength: 1, maxLength: 500 }) },
+  {
+    reason: Type.String({ minLength: 1, maxLength: 500 }),
+    drain: Type.Optional(
+      Type.Boolean({
+        default: false,
+        description:
+          'What it runs goes elsewhere, from a checkpoint and at no attempt, instead of being finished.',
+      }),
+    ),
+  },
   closed,
 );
 export const WorkerParams = Type.Object({ worker_id: Type.String() });
@@ -85,6 +106,11 @@ export function toWireWorker(worker: WorkerRecord): Static<typeof WorkerSchema> 
     consecutive_faults: worker.consecutiveFaults,
     quarantined_at: secondsOrNull(worker.quarantinedAt),
     quarantine_reason: worker.quarantineReason,
+    version: worker.version,
+    leases: worker.leases.map((lease) => ({
+      ...{ team_id: lease.teamId, team_name: lease.teamName, lease_epoch: lease.leaseEpoch },
+      ...{ since: unixSeconds(lease.since), until: unixSeconds(lease.until), leaving: lease.isLeaving },
+    })),
   };
 }
 

@@ -48,11 +48,16 @@ export function addWorkerVerbs(admin: Command): void {
   verb(workers, {
     name: 'quarantine <worker>',
     summary: 'take a worker out of service: it finishes what it runs and gets no other jobs',
-    examples: ['graft admin workers quarantine worker-… --reason "new disk"'],
+    examples: [
+      'graft admin workers quarantine worker-… --reason "new disk"',
+      'graft admin workers quarantine worker-… --reason "goes home" --drain',
+    ],
   })
     .requiredOption('--reason <reason>', 'why, for others')
-    .action(async (id: string, options: VerbOptions & { reason: string }) => {
-      await setService(id, { quarantine: options.reason }, options, `${id} gets no jobs any more.`);
+    .option('--drain', 'what it runs goes elsewhere, from a checkpoint, instead of being finished')
+    .action(async (id: string, options: VerbOptions & { reason: string; drain?: true }) => {
+      const { reason: quarantine, drain } = options;
+      await setService(id, { quarantine, drain }, options, `${id} gets no jobs any more.`);
     });
 
   verb(workers, {
@@ -66,7 +71,7 @@ export function addWorkerVerbs(admin: Command): void {
 
 async function setService(
   id: string,
-  change: { quarantine: string } | 'release',
+  change: { quarantine: string; drain?: true | undefined } | 'release',
   options: VerbOptions,
   done: string,
 ): Promise<void> {
@@ -167,6 +172,7 @@ const wireWorker = (worker: WorkerRecord) => ({
   slots: worker.slots,
   running: worker.running,
   draining: worker.draining,
+  version: worker.version,
   heartbeat_at: unixSeconds(worker.heartbeatAt),
   quarantined_at: seconds(worker.quarantinedAt),
   quarantine_reason: worker.quarantineReason,

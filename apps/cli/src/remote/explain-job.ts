@@ -64,7 +64,7 @@ function endOf({ outcome, reason, kind }: JobAttempt, job: FineTuningJob): strin
       return 'Then the job was paused, with a checkpoint. The attempt does not count.';
     case 'released':
       if (reason?.startsWith('Made room'))
-        return 'Then it made room for another team, with a checkpoint. The attempt does not count.';
+        return 'Then it made room for others, with a checkpoint. The attempt does not count.';
       return 'Then that process was stopped in good order and gave the job back. The attempt does not count.';
     case 'lost':
       return 'Then it was lost: it died, froze or was cut off, and its lease ran out.';

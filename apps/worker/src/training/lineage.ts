@@ -1,7 +1,6 @@
 import { trialName } from '@graft/peft-core/config';
-import type { Job, TrialState } from '@graft/service';
+import type { CodeVersion, Job, TrialState } from '@graft/service';
 import type { Device } from '../devices.ts';
-import type { CodeVersion } from './code-version.ts';
 import type { PreparedTraining } from './prepare-training.ts';
 
 /** All that an adapter version was made from: enough to train it again and compare. Clients see it as it is. */

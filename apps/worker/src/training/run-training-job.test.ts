@@ -166,7 +166,7 @@ describe('runTrainingJob', () => {
     const row = await bench.job(job.id);
     assert.deepEqual([row.state, row.attempts, row.preemptRequestedAt], ['queued', 0, null]);
     assert.ok(row.lastCheckpointStep! >= 3);
-    assert.ok((await bench.messages(job.id)).includes('Made room for another team, job requeued'));
+    assert.ok((await bench.messages(job.id)).includes('Made room at a checkpoint, job requeued'));
     await cancelJob(bench.services, bench.teamId, job.id, by);
   });
 

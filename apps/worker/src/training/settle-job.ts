@@ -130,7 +130,7 @@ const notStarted: JobError = {
   param: null,
   fault: 'environment',
 };
-const madeRoom: Release = { reason: 'Made room for another team' };
+const madeRoom: Release = { reason: 'Made room at a checkpoint' };
 const stallMessage = 'Training made no progress for too long and was stopped.';
 
 function crashMessage({ code, signal }: ChildExit): string {

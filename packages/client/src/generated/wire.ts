@@ -1918,6 +1918,33 @@ export interface PromptTuningConfig {
 
 export interface QuarantineWorker {
   reason: string;
+  /** What it runs goes elsewhere, from a checkpoint and at no attempt, instead of being finished. */
+  drain?: boolean;
+}
+
+export interface Queue {
+  object: 'queue';
+  /** Of workers that live and take jobs. */
+  slots: number;
+  /** With jobs that are not over, the one whose turn is next first; at most 1,000. */
+  teams: {
+    id: string;
+    object: 'queue.team';
+    name: string;
+    weight: number;
+    running_limit: number;
+    /** Jobs whose files are read. */
+    validating: number;
+    queued: number;
+    /** Sent to workers, and in no slot yet. */
+    dispatched: number;
+    running: number;
+    paused: number;
+    /** When the job that waits longest could have started. Null: none waits. */
+    waiting_since: number | null;
+    /** Minutes of a slot, divided by the weight, that the team has had beyond those whose turn is next; 0: its own is. */
+    ahead: number;
+  }[];
 }
 
 export interface RemovedMember {
@@ -2018,6 +2045,33 @@ export interface SelectiveConfig {
   layers: number[] | number | null;
 }
 
+export interface ServiceState {
+  object: 'service';
+  /** Of the API process that answers, with its commit if that is known. */
+  version: string;
+  /** Its Node.js. */
+  node: string;
+  /** Unix seconds. */
+  started_at: number;
+  database: {
+    /** `missing`: no answer within two seconds. */
+    state: 'ok' | 'missing';
+    /** Of Postgres. */
+    version: string | null;
+    /** The last one: how far the schema is. */
+    migration: string | null;
+  };
+  queue: {
+    /** `missing`: no answer within two seconds. */
+    state: 'ok' | 'missing';
+    backend: 'redis' | 'postgres';
+    /** Rings that no worker has answered yet. */
+    waiting: number | null;
+  };
+  /** Where files, adapters and checkpoints are. */
+  storage: 'folder' | 's3';
+}
+
 export interface Session {
   id: string;
   object: 'session';
@@ -2111,6 +2165,25 @@ export interface Team {
   running_limit: number;
   /** Its share of the machines, next to the weights of the other teams that have work. */
   weight: number;
+}
+
+export interface TeamInQueue {
+  id: string;
+  object: 'queue.team';
+  name: string;
+  weight: number;
+  running_limit: number;
+  /** Jobs whose files are read. */
+  validating: number;
+  queued: number;
+  /** Sent to workers, and in no slot yet. */
+  dispatched: number;
+  running: number;
+  paused: number;
+  /** When the job that waits longest could have started. Null: none waits. */
+  waiting_since: number | null;
+  /** Minutes of a slot, divided by the weight, that the team has had beyond those whose turn is next; 0: its own is. */
+  ahead: number;
 }
 
 export interface TeamMember {
@@ -2496,6 +2569,21 @@ export interface Worker {
   /** Since then it gets no jobs. */
   quarantined_at: number | null;
   quarantine_reason: string | null;
+  /** Of Graft, with its commit if that is known. */
+  version: string | null;
+  /** Jobs that it holds, by whose they are. */
+  leases: {
+    team_id: string;
+    team_name: string;
+    /** Each attempt at a job has a greater one. */
+    lease_epoch: number;
+    /** Unix seconds. */
+    since: number;
+    /** Unix seconds: it is lost then, unless the worker renews it. */
+    until: number;
+    /** It was asked to checkpoint and go elsewhere. */
+    leaving: boolean;
+  }[];
 }
 
 /** What operations take in the query string. */

@@ -40,6 +40,16 @@ export class Admin {
     this.baseModels = new AdminBaseModels(transport);
   }
 
+  /** Versions, and whether what the service stands on answers. */
+  service(): Promise<Wire.ServiceState> {
+    return this.#transport.json({ method: 'GET', path: '/admin/service' });
+  }
+
+  /** How many jobs of which team wait and run, in the order of turns. */
+  queue(): Promise<Wire.Queue> {
+    return this.#transport.json({ method: 'GET', path: '/admin/queue' });
+  }
+
   /** The operator's keys. */
   listKeys(params: PageParams = {}): PageList<OperatorKey> {
     return new PageList(this.#transport, '/admin/keys', params);
@@ -150,10 +160,10 @@ class AdminWorkers {
     return new PageList(this.#transport, '/admin/workers', params);
   }
 
-  /** It finishes what it runs and gets no other jobs. */
-  quarantine(id: string, reason: string): Promise<WorkerObject> {
+  /** It gets no other jobs, and finishes what it runs; with `drain` that goes elsewhere, from a checkpoint. */
+  quarantine(id: string, reason: string, options: { drain?: boolean } = {}): Promise<WorkerObject> {
     const path = `/admin/workers/${encodeURIComponent(id)}/quarantine`;
-    return this.#transport.json({ method: 'POST', path, json: { reason } });
+    return this.#transport.json({ method: 'POST', path, json: { reason, ...options } });
   }
 
   release(id: string): Promise<WorkerObject> {

@@ -1,9 +1,10 @@
 /** What the operator sees of workers, and does with them. Workers belong to the installation, not to a team. */
 import { insertAudit } from '../audit/insert-audit.ts';
-import type { Database } from '../database/database.ts';
+import type { Database, Transaction } from '../database/database.ts';
 import { inTransaction } from '../database/in-transaction.ts';
 import { type Page, readPage } from '../database/read-page.ts';
 import type { Worker } from '../generated/client.ts';
+import { drainWorker } from '../jobs/transitions/drain-worker.ts';
 import { type Actor, actorOf } from '../keys/verify-api-key.ts';
 import type { WorkerCapabilities } from './worker-registry.ts';
 
@@ -21,42 +22,80 @@ export type WorkerRecord = Pick<
   | 'consecutiveFaults'
   | 'quarantinedAt'
   | 'quarantineReason'
-> & { capabilities: WorkerCapabilities | null };
+  | 'version'
+> & { capabilities: WorkerCapabilities | null; leases: WorkerLease[] };
+
+/** A job that a worker holds: whose, and until when unless it is renewed. Which job it is, is its team's. */
+export interface WorkerLease {
+  teamId: string;
+  teamName: string;
+  leaseEpoch: number;
+  since: Date;
+  until: Date;
+  /** It was asked to checkpoint and go elsewhere. */
+  isLeaving: boolean;
+}
 
 const told = {
   select: {
     ...{ id: true, hostname: true, slots: true, running: true, load: true, bases: true, draining: true },
     ...{ startedAt: true, heartbeatAt: true, consecutiveFaults: true, quarantinedAt: true },
-    ...{ quarantineReason: true, capabilities: true },
+    ...{ quarantineReason: true, capabilities: true, version: true },
   },
 } as const;
 
-const workerOf = (row: Omit<WorkerRecord, 'capabilities'> & { capabilities: unknown }): WorkerRecord => ({
-  ...row,
-  capabilities: row.capabilities as WorkerCapabilities | null,
-});
+type Row = Omit<WorkerRecord, 'capabilities' | 'leases'> & { capabilities: unknown };
+
+async function withLeases(db: Pick<Transaction, 'job' | 'jobAttempt'>, rows: Row[]): Promise<WorkerRecord[]> {
+  const jobs = await db.job.findMany({
+    where: { workerId: { in: rows.map(({ id }) => id) }, state: 'running' },
+    select: {
+      ...{ id: true, workerId: true, teamId: true, team: { select: { name: true } } },
+      ...{ leaseEpoch: true, leaseUntil: true, preemptRequestedAt: true },
+    },
+  });
+  const attempts = await db.jobAttempt.findMany({
+    where: { endedAt: null, kind: 'training', jobId: { in: jobs.map(({ id }) => id) } },
+    select: { jobId: true, leaseEpoch: true, startedAt: true },
+  });
+  const began = new Map(attempts.map((each) => [`${each.jobId} ${each.leaseEpoch}`, each.startedAt]));
+  const leasesOf = (worker: string): WorkerLease[] =>
+    jobs
+      .filter(({ workerId }) => workerId === worker)
+      .map(({ id, teamId, team, leaseEpoch, leaseUntil, preemptRequestedAt }) => ({
+        ...{ teamId, teamName: team.name, leaseEpoch, until: leaseUntil! },
+        since: began.get(`${id} ${leaseEpoch}`) ?? leaseUntil!,
+        isLeaving: preemptRequestedAt !== null,
+      }));
+  return rows.map((row) => ({
+    ...row,
+    capabilities: row.capabilities as WorkerCapabilities | null,
+    leases: leasesOf(row.id),
+  }));
+}
 
 /** Newest first. Throws GraftError `invalid_cursor`. */
 export async function listWorkers(
   { db }: Database,
   options: { after?: string | undefined; limit: number },
 ): Promise<Page<WorkerRecord>> {
-  return await readPage(options, {
+  const page = await readPage(options, {
     has: async (id) => await db.worker.count({ where: { id } }),
     read: async (page) =>
       await db.worker.findMany({ orderBy: [{ startedAt: 'desc' }, { id: 'desc' }], ...page, ...told }),
-    toRecord: workerOf,
+    toRecord: (row) => row,
   });
+  return { ...page, data: await withLeases(db, page.data) };
 }
 
 /**
- * The operator takes a worker out of service, for the reason given, or back into it. It finishes what it runs. Null: no
- * such worker.
+ * The operator takes a worker out of service, for the reason given, or back into it. It finishes what it runs, unless it is to
+ * `drain`: then that goes elsewhere, from a checkpoint. Null: no such worker.
  */
 export async function setWorkerService(
   db: Database,
   id: string,
-  change: { quarantine: string } | 'release',
+  change: { quarantine: string; drain?: boolean | undefined } | 'release',
   by: Actor | null,
 ): Promise<WorkerRecord | null> {
   const isRelease = change === 'release';
@@ -68,13 +107,15 @@ export async function setWorkerService(
           UPDATE workers SET quarantined_at = coalesce(quarantined_at, now()), quarantine_reason = ${change.quarantine}
           WHERE id = ${id}`;
     if (count === 0) return null;
+    const drain = !isRelease && change.drain === true;
+    if (drain) await drainWorker(tx, id);
     await insertAudit(tx, null, {
       ...actorOf(by),
       action: isRelease ? 'worker.release' : 'worker.quarantine',
       target: id,
-      ...(isRelease ? {} : { detail: { reason: change.quarantine } }),
+      ...(isRelease ? {} : { detail: { reason: change.quarantine, ...(drain && { drain }) } }),
     });
     const row = await tx.worker.findFirst({ where: { id }, ...told });
-    return row && workerOf(row);
+    return row && (await withLeases(tx, [row]))[0]!;
   });
 }

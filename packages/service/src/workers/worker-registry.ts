@@ -29,6 +29,8 @@ export interface WorkerInfo {
   slots: number;
   /** Absent or null: not known, any job may be tried. */
   capabilities?: WorkerCapabilities | null;
+  /** Of Graft, as `versionText` has it. */
+  version?: string;
 }
 
 /** Seconds after its last heartbeat during which a worker is chosen to serve. */
@@ -40,11 +42,11 @@ const servingAliveSeconds = 30;
  */
 export async function registerWorker(db: Database, worker: WorkerInfo): Promise<void> {
   await db.sql.query(
-    `INSERT INTO workers (id, address, hostname, pid, slots, capabilities, process, process_namespace)
-     VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+    `INSERT INTO workers (id, address, hostname, pid, slots, capabilities, process, process_namespace, version)
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
      ON CONFLICT (id) DO UPDATE SET address = excluded.address, hostname = excluded.hostname, pid = excluded.pid,
        slots = excluded.slots, capabilities = excluded.capabilities, process = excluded.process,
-       process_namespace = excluded.process_namespace, running = 0, bases = '{}', load = 0, draining = false, started_at = now(),
+       process_namespace = excluded.process_namespace, version = excluded.version, running = 0, bases = '{}', load = 0, draining = false, started_at = now(),
        heartbeat_at = now()`,
     [
       worker.id,
@@ -55,6 +57,7 @@ export async function registerWorker(db: Database, worker: WorkerInfo): Promise<
       worker.capabilities ? JSON.stringify(worker.capabilities) : null,
       processIdentity(worker.pid),
       processNamespace(),
+      worker.version ?? null,
     ],
   );
 }

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { registerWorker } from '@graft/service';
+import { createTestJob, createTestTeam } from '@graft/service/testing';
 import { assertError } from '../../testing/assert-error.ts';
 import { type ApiBench, type Caller, openApiBench } from '../../testing/open-api-bench.ts';
 
@@ -115,4 +116,83 @@ test('workers: listed, taken out of service and back, with an audit row for each
       ['worker.release', null],
     ],
   );
+});
+
+test('a drained worker lets go of what it runs, and whose that is stands in its leases', async () => {
+  const { services } = bench;
+  const team = await createTestTeam(services);
+  const lasting = await createTestJob(services, team, 'running');
+  const paused = await createTestJob(services, team, 'running');
+  await services.sql.query('UPDATE jobs SET pause_requested_at = now() WHERE id = $1', [paused.id]);
+  await services.sql.query("UPDATE jobs SET worker_id = 'other-worker' WHERE id = $1", [lasting.id]);
+  const held = await createTestJob(services, team, 'running');
+  await registerWorker(services, {
+    ...{ id: 'worker-test', address: null, hostname: 'here', pid: 1, slots: 3, version: '9.9.9+abc' },
+  });
+  const path = '/v1/admin/workers/worker-test/quarantine';
+  const kept = (await operator.send('POST', path, { reason: 'slow' })).json;
+  assert.equal(kept.version, '9.9.9+abc');
+  const lease = { team_id: team.id, team_name: team.name, lease_epoch: held.leaseEpoch, leaving: false };
+  const told = (row: { since: number; until: number }) => {
+    const { since, until, ...rest } = row;
+    assert.ok(until > since);
+    return rest;
+  };
+  assert.deepEqual(kept.leases.map(told), [{ ...lease, lease_epoch: paused.leaseEpoch }, lease]);
+  const drained = (await operator.send('POST', path, { reason: 'slow', drain: true })).json;
+  const leaving = drained.leases.map((row: { leaving: boolean }) => row.leaving).toSorted();
+  // The one that is pausing leaves anyway, as its team asked.
+  assert.deepEqual(leaving, [false, true]);
+  const asked = await services.db.job.findMany({ where: { preemptRequestedAt: { not: null } } });
+  assert.deepEqual(
+    asked.map(({ id }) => id),
+    [held.id],
+  );
+  const event = await services.db.jobEvent.findFirst({
+    where: { jobId: held.id, message: { startsWith: 'Asked to go elsewhere' } },
+  });
+  assert.deepEqual(event!.data, { kind: 'preemption', worker: 'worker-test', step: 0 });
+  assertError(
+    await operator.send('POST', path, { reason: 'x', drain: 'yes' }),
+    400,
+    'invalid_value',
+    'drain',
+  );
+});
+
+test('the queue tells how much of which team waits, whose turn is next first, and no job', async () => {
+  const { services } = bench;
+  await services.sql.query('DELETE FROM jobs');
+  await services.sql.query('DELETE FROM workers');
+  assert.deepEqual((await operator.send('GET', '/v1/admin/queue')).json.teams, []);
+  const [busy, idle] = [await createTestTeam(services), await createTestTeam(services)];
+  await registerWorker(services, { id: 'w9', address: null, hostname: 'here', pid: 1, slots: 4 });
+  for (const state of ['running', 'queued', 'paused'] as const) await createTestJob(services, busy, state);
+  await createTestJob(services, idle, 'queued');
+  await services.sql.query(
+    "INSERT INTO team_turns SELECT $1, kind, virtual_time + 7 FROM turn_clocks WHERE kind = 'training'",
+    [busy.id],
+  );
+  const { json, text } = await operator.send('GET', '/v1/admin/queue');
+  assert.equal(json.slots, 4);
+  const counts = { validating: 0, queued: 1, dispatched: 0, running: 0, paused: 0 };
+  const settings = { object: 'queue.team', weight: 1, running_limit: 8 };
+  const [first, second] = json.teams;
+  assert.ok(Math.abs(first.waiting_since - Date.now() / 1000) < 30);
+  const { waiting_since: _, ...of } = first;
+  assert.deepEqual(of, { ...settings, ...counts, id: idle.id, name: idle.name, ahead: 0 });
+  assert.deepEqual([second.id, second.running, second.queued, second.paused], [busy.id, 1, 1, 1]);
+  assert.ok(Math.abs(second.ahead - 7) < 0.1, `${second.ahead}`);
+  assert.doesNotMatch(text, /ftjob/);
+  assertError(await bench.acme.send('GET', '/v1/admin/queue'), 403, 'operator_required');
+});
+
+test('the service tells its versions, and that what it stands on answers', async () => {
+  const { json } = await operator.send('GET', '/v1/admin/service');
+  assert.match(json.version, /^\d+\.\d+\.\d+(\+[0-9a-f]{12})?$/);
+  assert.deepEqual([json.database.state, json.queue.state, json.storage], ['ok', 'ok', 'folder']);
+  assert.match(json.database.version, /^\d+/);
+  assert.match(json.database.migration, /^\d{14}_/);
+  assert.equal(json.node, process.version);
+  assertError(await bench.acme.send('GET', '/v1/admin/service'), 403, 'operator_required');
 });

@@ -47,7 +47,11 @@ export const adminWorkerRoutes: FastifyPluginAsyncTypebox = async (app) => {
     async ({ query }) => toWireList(await listWorkers(services, query), toWireWorker),
   );
 
-  async function change(id: string, service: { quarantine: string } | 'release', operator: Operator) {
+  async function change(
+    id: string,
+    service: { quarantine: string; drain?: boolean | undefined } | 'release',
+    operator: Operator,
+  ) {
     const worker = await setWorkerService(services, id, service, operator);
     if (!worker) throw new ApiError('worker_not_found', `No such worker: ${id}`, { param: 'worker_id' });
     return toWireWorker(worker);
@@ -60,14 +64,14 @@ export const adminWorkerRoutes: FastifyPluginAsyncTypebox = async (app) => {
       schema: {
         tags,
         summary: 'Take a worker out of service',
-        description: 'It finishes what it runs and gets no other jobs.',
+        description: 'It gets no other jobs, and finishes what it runs unless it is to `drain`.',
         params: WorkerParams,
         body: ref(QuarantineSchema),
         response: { 200: ref(WorkerSchema), ...errorResponses(400, 401, 403, 404) },
       },
     },
     async ({ operator, params, body }) =>
-      await change(params.worker_id, { quarantine: body.reason }, operator),
+      await change(params.worker_id, { quarantine: body.reason, drain: body.drain }, operator),
   );
 
   app.post(

@@ -66,14 +66,14 @@ test('a long job makes room for a team that waited, which is next, and costs no 
   const flags = await heartbeatJob(services, leaseOf(held), { leaseSeconds: 600 });
   assert.deepEqual(flags, { cancelRequested: false, pauseRequested: false, preemptRequested: true });
   await dispatchJobs(services);
-  const released = await releaseJob(services, leaseOf(held), { reason: 'Made room for another team' });
+  const released = await releaseJob(services, leaseOf(held), { reason: 'Made room at a checkpoint' });
   assert.deepEqual([released!.state, released!.attempts, released!.preemptRequestedAt], ['queued', 0, null]);
   const events = await services.db.jobEvent.findMany({
     where: { jobId: held.id },
     orderBy: { seq: 'desc' },
     take: 2,
   });
-  assert.equal(events[0]!.message, 'Made room for another team, job requeued');
+  assert.equal(events[0]!.message, 'Made room at a checkpoint, job requeued');
   assert.match(
     events[1]!.message,
     /^Asked to make room at a checkpoint: another team has waited for 11 min without a slot\./,

@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 
-/** The version of Graft that trained an adapter. */
+/** Which Graft a process is of. */
 export interface CodeVersion {
   version: string;
   /** Git commit; null for an installation without its repository. */
@@ -12,13 +12,17 @@ export interface CodeVersion {
 
 /** The commit is GRAFT_COMMIT, which images are built with, or the one that git has checked out. */
 export async function readCodeVersion(): Promise<CodeVersion> {
-  const manifest = new URL('../../package.json', import.meta.url);
+  const manifest = new URL('../package.json', import.meta.url);
   const { version } = JSON.parse(await readFile(manifest, 'utf8')) as { version: string };
   return {
     version,
     commit: process.env.GRAFT_COMMIT || (await gitCommit(fileURLToPath(new URL('.', manifest)))),
   };
 }
+
+/** In one text, as versions are written: `0.1.0+5d41402abc4b`. */
+export const versionText = ({ version, commit }: CodeVersion): string =>
+  commit === null ? version : `${version}+${commit.slice(0, 12)}`;
 
 async function gitCommit(folder: string): Promise<string | null> {
   const git = promisify(execFile)('git', ['-C', folder, 'rev-parse', 'HEAD'], { timeout: 5000 });

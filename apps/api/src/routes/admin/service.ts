@@ -1,0 +1,58 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
+import { describeDatabase, readCodeVersion, readQueue, versionText } from '@graft/service';
+import { errorResponses } from '../../schemas/error.ts';
+import { ref, unixSeconds } from '../../schemas/schema.ts';
+import { QueueSchema, ServiceStateSchema, toWireQueue } from '../../schemas/service-state.ts';
+import { inTime } from '../health.ts';
+
+const tags = ['Operator'];
+const config = { access: 'operator' } as const;
+
+/** /admin/service and /admin/queue: how the service is, and whose turn it is. */
+export const adminServiceRoutes: FastifyPluginAsyncTypebox = async (app) => {
+  const { services } = app;
+  const version = versionText(await readCodeVersion());
+  const startedAt = unixSeconds(new Date());
+
+  app.get(
+    '/admin/service',
+    {
+      config,
+      schema: {
+        tags,
+        summary: 'How is the service?',
+        description:
+          'Versions, and whether what it stands on answers. Workers tell theirs in their own list.',
+        response: { 200: ref(ServiceStateSchema), ...errorResponses(401, 403) },
+      },
+    },
+    async () => {
+      const [database, waiting] = await Promise.all([
+        inTime(describeDatabase(services)),
+        inTime(services.queue.depth()),
+      ]);
+      const told = database.value ?? { version: null, migration: null };
+      return {
+        ...{ object: 'service' as const, version, node: process.version, started_at: startedAt },
+        database: { state: database.state, ...told },
+        queue: { state: waiting.state, backend: services.queue.backend, waiting: waiting.value ?? null },
+        storage: services.env.artifactsUrl === undefined ? ('folder' as const) : ('s3' as const),
+      };
+    },
+  );
+
+  app.get(
+    '/admin/queue',
+    {
+      config,
+      schema: {
+        tags,
+        summary: 'Whose turn is it?',
+        description:
+          'How many jobs of which team wait and run, in the order of turns. docs/fairness.md says how that is found.',
+        response: { 200: ref(QueueSchema), ...errorResponses(401, 403) },
+      },
+    },
+    async () => toWireQueue(await readQueue(services)),
+  );
+};

@@ -1,0 +1,55 @@
+import type { Database } from '../../database/database.ts';
+import { Prisma } from '../../generated/client.ts';
+import { takesJobs } from './may-take.ts';
+import { atWork, turnsOf } from './team-turns.ts';
+
+/** Teams that are told; of more, those whose turns come last are left out. */
+const mostTeams = 1000;
+
+/** What a team has in the queue, and when its turn comes. */
+export interface TeamInQueue {
+  id: string;
+  name: string;
+  weight: number;
+  runningLimit: number;
+  validating: number;
+  queued: number;
+  dispatched: number;
+  running: number;
+  paused: number;
+  /** Since when the job that waits longest could run; null: none waits. */
+  waitingSince: Date | null;
+  /** Units beyond the clock at which its next turn begins, by its weight: 0 is next. */
+  ahead: number;
+}
+
+export interface Queue {
+  /** Of workers that live and take jobs. */
+  slots: number;
+  /** Those with jobs that are not over, the one whose turn is next first. */
+  teams: TeamInQueue[];
+}
+
+/** The queue of all teams by fair turns (docs/fairness.md): how much of whose, and no job by its name. */
+export async function readQueue({ sql }: Pick<Database, 'sql'>): Promise<Queue> {
+  const count = (state: string) => Prisma.sql`count(*) FILTER (WHERE state = ${state})::int`;
+  const [slots, teams] = await Promise.all([
+    sql.query<{ slots: number }>(
+      Prisma.sql`SELECT coalesce(sum(slots), 0)::int AS slots FROM workers WHERE ${takesJobs}`,
+    ),
+    sql.query<TeamInQueue>(Prisma.sql`
+      WITH at_work AS MATERIALIZED (${atWork('training')}), live AS MATERIALIZED (
+        SELECT team_id, ${count('validating')} AS validating, ${count('queued')} AS queued,
+          ${count('dispatched')} AS dispatched, ${count('running')} AS running, ${count('paused')} AS paused,
+          min(run_after) FILTER (WHERE state IN ('queued', 'dispatched')) AS since
+        FROM jobs WHERE state IN ('validating', 'queued', 'dispatched', 'running', 'paused') GROUP BY team_id
+      )
+      SELECT teams.id, teams.name, teams.weight, teams.running_limit AS "runningLimit", live.validating, live.queued,
+        live.dispatched, live.running, live.paused, live.since AS "waitingSince",
+        greatest(0, turns.start - (SELECT virtual_time FROM turn_clocks WHERE kind = 'training')) AS ahead
+      FROM live JOIN teams ON teams.id = live.team_id LEFT JOIN at_work ON at_work.team_id = teams.id ${turnsOf('training')}
+      ORDER BY live.queued = 0, ahead, (live.running + live.dispatched)::float8 / teams.weight, teams.name
+      LIMIT ${mostTeams}`),
+  ]);
+  return { slots: slots.rows[0]!.slots, teams: teams.rows };
+}
