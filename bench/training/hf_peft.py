@@ -5,6 +5,7 @@ usage: hf_peft.py PLAN.json
 
 PLAN.json: {"model": HF folder, "dtype": "float32" | "bfloat16", "device": "cpu" | "cuda", "peft": fields of a PEFT config,
             "learning_rate", "labels": classes of a classifier or null, "layout": "padded" | "flat",
+            "nf4": whether bitsandbytes holds the base in nf4, with double quantisation,
             "steps": [[{"ids", "labelled"}, or {"ids", "label"}, or {"input", "labels"}, ...] per step]}
 "padded": every example to the longest of its batch, as the HF Trainer's collators do. "flat": all examples of a batch one after
 the other without padding, as TRL's padding-free collator does: positions begin again with each, and attention stays within one.
@@ -22,7 +23,12 @@ os.environ["TRANSFORMERS_VERBOSITY"] = "error"
 import torch
 import transformers
 from peft import get_peft_config, get_peft_model
-from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM, AutoModelForSequenceClassification
+from transformers import (
+    AutoModelForCausalLM,
+    AutoModelForSeq2SeqLM,
+    AutoModelForSequenceClassification,
+    BitsAndBytesConfig,
+)
 
 transformers.utils.logging.disable_progress_bar()
 
@@ -85,9 +91,15 @@ collate = {"padded": padded, "flat": flat}[plan["layout"]]
 torch.manual_seed(0)
 device = plan["device"]
 peft = {"task_type": "CAUSAL_LM", **plan["peft"]}
-head = {} if plan["labels"] is None else {"num_labels": plan["labels"]}
 dtype = getattr(torch, plan["dtype"])
-model = MODEL_CLASSES[peft["task_type"]].from_pretrained(plan["model"], dtype=dtype, **head).to(device)
+options = {"dtype": dtype}
+if plan["labels"] is not None:
+    options["num_labels"] = plan["labels"]
+if plan["nf4"]:
+    options["quantization_config"] = BitsAndBytesConfig(
+        load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True, bnb_4bit_compute_dtype=dtype
+    )
+model = MODEL_CLASSES[peft["task_type"]].from_pretrained(plan["model"], **options).to(device)
 model.config.use_cache = False
 model = get_peft_model(model, get_peft_config(peft))
 model.train()

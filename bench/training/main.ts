@@ -8,7 +8,7 @@
  * npm run bench -- --start [--demo] [--steps 20]: how soon a worker's job trains, four queued ones, and the demo
  *   --only   words that narrow what runs: workloads (--list) and precisions
  *   --sides  the first is held against the others: graft, stock (without its kernels), xla (stock, compiled), peft,
- *            expert (PEFT without padding), wall (a step's matrix products alone)
+ *            expert (PEFT without padding), qlora (PEFT on bitsandbytes' nf4), wall (a step's matrix products alone)
  *   --check  also says which of the targets hold (targets.ts), and fails where one does not
  *   --write-docs  keeps the run, and writes docs/performance.md, its pictures and README's table from it
  *   --json   one JSON object on standard output, progress on standard error
@@ -49,8 +49,8 @@ if (options.list) {
   console.log(Object.keys(recipes).join('\n'));
   process.exit(0);
 }
-const steps = Number(options.steps);
-if (!Number.isInteger(steps) || steps <= excludedSteps)
+const given = Number(options.steps);
+if (!Number.isInteger(given) || given <= excludedSteps)
   throw new Error(`--steps is a whole number above ${excludedSteps}: so many are not counted`);
 const sides = options.sides.split(',').map((name) => {
   if (!sideNames.includes(name as SideName))
@@ -73,11 +73,11 @@ const folder = await mkdtemp(join(tmpdir(), 'graft-bench-'));
 try {
   const python = await pythonEnvironment();
   const start = options.start
-    ? await measureStart({ steps, withDemo: options.demo }, (line) => log(line))
+    ? await measureStart({ steps: given, withDemo: options.demo }, (line) => log(line))
     : undefined;
   const comparisons = start ? [] : await measureAll();
   const run: Run = {
-    title: `Graft and PyTorch + HF PEFT, ${steps - excludedSteps} pairs of steps`,
+    title: `Graft and PyTorch + HF PEFT, ${given - excludedSteps} pairs of steps`,
     ...{ machine: describeMachine(python), comparisons, start },
   };
   if (options.json) console.log(JSON.stringify(run));
@@ -122,6 +122,7 @@ async function ownData(file: string): Promise<Recipe> {
 async function measure(name: string, recipe: Recipe, precision: Precision): Promise<Comparison> {
   const model = await modelFolder(recipe.model, precision, folder, (line) => log(line));
   const workload = await workloadOf(name, recipe, model, folder);
+  const steps = Math.min(given, recipe.mostSteps ?? given);
   const outputDir = join(folder, 'adapter');
   const { tokens, ...plans } = await plansFor(workload, { model, precision, steps, outputDir });
   const able = sides.filter((side) => suits(side, recipe));
@@ -137,7 +138,8 @@ async function measure(name: string, recipe: Recipe, precision: Precision): Prom
   return comparison;
 }
 
-function suits(side: SideName, { alone, peft }: Recipe): boolean {
+function suits(side: SideName, { alone, peft, training }: Recipe): boolean {
   if (side === 'peft') return !alone;
+  if (side === 'qlora') return training?.base_dtype === 'nf4';
   return side !== 'expert' || !(alone || 'task_type' in peft);
 }

@@ -11,9 +11,10 @@ export type Precision = 'fp32' | 'bf16';
 
 /**
  * `graft`: as a job runs it. `stock`: by TensorFlow's own operations. `xla`: by those, compiled by XLA. `peft`: batches padded as by
- * the HF Trainer. `expert`: PEFT without padding, for causal models. `wall`: a step's matrix products alone.
+ * the HF Trainer. `expert`: PEFT without padding, for causal models. `qlora`: PEFT on a base that bitsandbytes holds in nf4. `wall`: a
+ * step's matrix products alone.
  */
-export const sideNames = ['graft', 'stock', 'xla', 'peft', 'expert', 'wall'] as const;
+export const sideNames = ['graft', 'stock', 'xla', 'peft', 'expert', 'qlora', 'wall'] as const;
 export type SideName = (typeof sideNames)[number];
 
 export type GraftPlan = {
@@ -59,9 +60,10 @@ export async function startSide(
   folder: string,
 ): Promise<Side> {
   const file = join(folder, `${name}-plan.json`);
-  if (name === 'peft' || name === 'expert') {
-    await writeFile(file, JSON.stringify({ ...plans.peft, layout: name === 'peft' ? 'padded' : 'flat' }));
-    const python = await pythonEnvironment();
+  if (name === 'peft' || name === 'expert' || name === 'qlora') {
+    const layout = name === 'expert' ? 'flat' : 'padded';
+    await writeFile(file, JSON.stringify({ ...plans.peft, layout, nf4: name === 'qlora' }));
+    const python = await pythonEnvironment(undefined, name === 'qlora' ? 'quantised' : 'peft');
     // Settings that some machines make for old OpenBLAS builds slow a current one down.
     return new Side(name, python, [join(import.meta.dirname, 'hf_peft.py'), file], {
       PYTHONWARNINGS: 'ignore',

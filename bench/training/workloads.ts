@@ -25,6 +25,8 @@ export interface Recipe extends Omit<Workload, 'name' | 'trainingFile'> {
   precisions: readonly Precision[];
   /** Only Graft's side is of interest. */
   alone?: boolean;
+  /** However many are asked for: memory needs few. */
+  mostSteps?: number;
   /** Writes what is not there already to `file`; `model` gives the tokenizer. Answers where the data are. */
   data(file: string, model: string): Promise<string>;
 }
@@ -44,7 +46,7 @@ const languageModel = {
 const demo: Recipe = { ...languageModel, data: async () => demoFile };
 const inBf16 = { precisions: ['bf16'] } as const;
 const oneExampleOf = (tokens: number): Recipe => ({
-  ...{ ...languageModel, ...inBf16, batchSize: 1, alone: true },
+  ...{ ...languageModel, ...inBf16, batchSize: 1, alone: true, mostSteps: 6 },
   training: { max_seq_length: tokens },
   data: async (file, model) => await textsOf(file, model, 8, tokens),
 });
@@ -76,6 +78,6 @@ export async function workloadOf(
   model: string,
   folder: string,
 ): Promise<Workload> {
-  const { model: _, precisions: __, alone: ___, data, ...rest } = recipe;
+  const { model: _, precisions: __, alone: ___, mostSteps: ____, data, ...rest } = recipe;
   return { name, ...rest, trainingFile: await data(join(folder, `${name}.jsonl`), model) };
 }

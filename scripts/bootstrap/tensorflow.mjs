@@ -61,7 +61,7 @@ export async function ensureTensorflow({ log, cacheDir, root }) {
       await mkdir(work);
       await fetchLibraries({ log, wheel, device, folder: work, python: tools.python });
       await Promise.all([
-        compileAddon({ log, tools, sources: sources.map(({ path }) => path), work, folder }),
+        compileAddon({ log, tools, sources: sources.map(({ path }) => path), device, work, folder }),
         compileKernels({ log, compiler: tools.compiler, native, work }),
       ]);
       await rm(join(work, 'tensorflow/include'), { recursive: true });

@@ -26,11 +26,12 @@ export function headerFolder(root) {
  *   log: (line: string) => void,
  *   tools: { python: string, compiler: string, headers: string },
  *   sources: string[],
+ *   device: 'cpu' | 'gpu',
  *   work: string,
  *   folder: string,
  * }} options
  */
-export async function compileAddon({ log, tools, sources, work, folder }) {
+export async function compileAddon({ log, tools, sources, device, work, folder }) {
   log('compiling the addon, about 20 seconds …');
   const started = performance.now();
   const libraries = join(work, 'tensorflow');
@@ -39,6 +40,7 @@ export async function compileAddon({ log, tools, sources, work, folder }) {
   // native/session.cc is the addon's entry and calls tfjs-node's.
   const entry = '-Dnapi_register_module_v1=tfjs_register_module';
   const flags = ['-std=c++17', '-O2', '-fPIC', '-shared', '-w', '-DNAPI_VERSION=8', entry, ...include];
+  if (device === 'gpu') flags.push('-DGRAFT_GPU');
   const output = join(work, 'tfjs_binding.node');
   const code = sources.filter((path) => path.endsWith('.cc'));
   const macos = process.platform === 'darwin';

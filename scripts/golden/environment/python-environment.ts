@@ -8,11 +8,12 @@ import { canImport, makeEnvironment } from './make-environment.ts';
 
 /**
  * The reference libraries, apart where they cannot live together: `peft` has transformers 5 and HF PEFT; `adapters` has the
- * `adapters` library, which wants transformers 4; `moto` has a server of the S3 protocol, `tracking` those of experiment trackers.
+ * `adapters` library, which wants transformers 4; `quantised` has HF PEFT with bitsandbytes; `moto` has a server of the S3 protocol, `tracking` those of experiment trackers.
  */
 const requirementsFiles = {
   peft: join(import.meta.dirname, 'requirements.txt'),
   adapters: join(import.meta.dirname, 'requirements-adapters.txt'),
+  quantised: join(import.meta.dirname, 'requirements-quantised.txt'),
   moto: join(import.meta.dirname, 'requirements-moto.txt'),
   tracking: join(import.meta.dirname, 'requirements-tracking.txt'),
 } as const;

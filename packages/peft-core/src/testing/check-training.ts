@@ -56,7 +56,7 @@ export async function checkTraining(
     const feeds = feedsOf(objective, batch, batch.labelCount, built.varies);
     const lossAt = async (values: Float32Array) => {
       await program.write([['adapter', values]]);
-      return scalarOf(program.run(evaluate, feeds).loss);
+      return scalarOf(program.run(evaluate(), feeds).loss);
     };
     const step = async (rate: number) => {
       await program.write([

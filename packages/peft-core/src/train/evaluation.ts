@@ -48,7 +48,7 @@ export function evaluate(
   const predicted: number[] = [];
   for (let step = 0; step < plan.steps; step++) {
     const batch = fillBatch(plan, examples, step, 0, layout);
-    const out = program.run(evaluate, feedsOf(objective, batch, 1, varies));
+    const out = program.run(evaluate(), feedsOf(objective, batch, 1, varies));
     loss += scalarOf(out.loss);
     correct += scalarOf(out.correct);
     count += batch.labelCount;

@@ -76,8 +76,8 @@ export interface EvaluationProgram {
   program: Program;
   model: PeftModel;
   objective: Objective;
-  /** Null without data to measure on. */
-  evaluate: Evaluate | null;
+  /** Declares it when it is first asked for; null without data to measure on. */
+  evaluate: (() => Evaluate) | null;
   /** Its functions take as many positions as a batch has; otherwise those of the grid. */
   varies: boolean;
 }
@@ -122,7 +122,8 @@ function trainProgram(spec: TrainProgramSpec, varies: boolean, eager: boolean): 
   );
   const functions = defineTraining(builder, model, spec, varies, '');
   const program = eager ? builder.buildEager() : builder.build();
-  return { program, model, objective: spec.objective, ...functions, varies, builder };
+  const evaluate = evaluationOnDemand(builder, program, model, spec, varies, '');
+  return { program, model, objective: spec.objective, ...functions, evaluate, varies, builder };
 }
 
 /**
@@ -140,7 +141,8 @@ export function addTrainProgram(spec: TrainProgramSpec, to: TrainProgram, number
   const model = { ...attached, stacks: first.stacks };
   const functions = defineTraining(builder, model, spec, to.varies, suffix);
   builder.extend(program);
-  return { ...to, program: withSuffix(program, suffix), model, objective, ...functions };
+  const evaluate = evaluationOnDemand(builder, program, model, spec, to.varies, suffix);
+  return { ...to, program: withSuffix(program, suffix), model, objective, ...functions, evaluate };
 }
 
 /** The same program, in which an adapter that shares it finds its own variables under their names. */
@@ -167,7 +169,7 @@ function defineTraining(
   spec: TrainProgramSpec,
   varies: boolean,
   suffix: string,
-): Pick<TrainProgram, 'update' | 'fold' | 'evaluate'> {
+): Pick<TrainProgram, 'update' | 'fold'> {
   const { training, grid, objective } = spec;
   const adapter = model.adapter!;
   const flat = { shape: [model.layout.size] };
@@ -225,14 +227,35 @@ function defineTraining(
   const update = defineUpdate();
   const folded = model.fold;
   const fold = folded && define('fold', {}, () => Object.fromEntries(folded(adapterTensors(model))));
-  const measured = spec.evaluationGrid;
-  const evaluate =
-    measured &&
-    define('evaluate', batchInputs(objective, measured, varies), (inputs) =>
-      evaluated(objective, { model, grid: measured, inputs }),
-    );
-  return { update, evaluate, fold };
+  return { update, fold };
 }
+
+/** Training begins sooner without it: what is traced before the first step is all in one graph, which TensorFlow goes through for each write. */
+function evaluationOnDemand(
+  builder: ProgramBuilder,
+  program: Program,
+  model: PeftModel,
+  spec: TrainProgramSpec,
+  varies: boolean,
+  suffix: string,
+): TrainProgram['evaluate'] {
+  const { evaluationGrid: grid } = spec;
+  const declare = grid && (() => declareEvaluate(builder, model, { ...spec, grid }, varies, suffix));
+  return declare && builder.onDemand(program, declare);
+}
+
+const declareEvaluate = (
+  builder: ProgramBuilder,
+  model: PeftModel,
+  spec: Pick<TrainProgramSpec, 'objective' | 'precision' | 'implementation' | 'grid'>,
+  varies: boolean,
+  suffix: string,
+): Evaluate => {
+  const { objective, grid } = spec;
+  return builder.function(`evaluate${suffix}`, batchInputs(objective, grid, varies), (inputs) =>
+    computing(spec, () => evaluated(objective, { model, grid, inputs })),
+  );
+};
 
 /** The function `evaluate` alone, over a finished adapter (or the plain base model), in the precision it was trained in. */
 export function buildEvaluationProgram(
@@ -245,15 +268,13 @@ export function buildEvaluationProgram(
   },
 ): EvaluationProgram {
   return asLongAsNeeded(spec, (varies) => {
-    const { objective, grid } = spec;
     const builder = new ProgramBuilder();
     const model = declarePeftModel(
       ...([builder, spec.architecture, spec.peft, spec.storage, spec.form, spec.implementation] as const),
     );
-    const evaluate = builder.function('evaluate', batchInputs(objective, grid, varies), (inputs) =>
-      computing(spec, () => evaluated(objective, { model, grid, inputs })),
-    );
-    return { program: builder.build(), model, objective, evaluate, varies };
+    const evaluate = declareEvaluate(builder, model, spec, varies, '');
+    const { objective } = spec;
+    return { program: builder.build(), model, objective, evaluate: () => evaluate, varies };
   });
 }
 

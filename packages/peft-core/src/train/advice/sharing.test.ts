@@ -27,12 +27,14 @@ async function told({
   lines = prompts as object[],
   batch_size = 4,
   kernels,
+  sharesBeginnings,
 }: {
   model?: Record<string, unknown>;
   peft?: Record<string, unknown>;
   lines?: object[];
   batch_size?: number;
   kernels?: 'stock';
+  sharesBeginnings?: false;
 }): Promise<Sharing> {
   const folder = await mkdtemp(path.join(root, 'model-'));
   await writeTinyModel(folder, model);
@@ -47,7 +49,14 @@ async function told({
     });
     const precision = effectivePrecision(options.training.precision);
     const requirements = kernels && { precision, threads: threadCount(), device: 'cpu' as const, kernels };
-    const [start] = await trainRecords({ ...options, ...(requirements && { requirements }) }, () => true);
+    const [start] = await trainRecords(
+      {
+        ...options,
+        ...(requirements && { requirements }),
+        ...(sharesBeginnings === false && { sharesBeginnings }),
+      },
+      () => true,
+    );
     assert.ok(start?.type === 'start');
     return start.sharing;
   } finally {
@@ -106,6 +115,7 @@ const unshared: Record<string, { given: Parameters<typeof told>[0]; why: RegExp 
     },
     why: /it is too little for operations without kernels/,
   },
+  'a caller who does without': { given: { sharesBeginnings: false }, why: /it was asked not to be/ },
   'an encoder': {
     given: {
       model: tinyFamilies.bert,
