@@ -103,7 +103,16 @@ export class GraphVariable implements Variable {
     this.#sharedUnpacked = null;
   }
 
+  /**
+   * By ResourceGather only what this function writes in parts: from then on TensorFlow copies the whole variable wherever it is read, which
+   * costs as much as the largest product where a model's output reads its table of tokens.
+   */
   gather(ids: tf.Tensor): tf.Tensor {
+    if (this.#sliceWrites.length === 0) {
+      const axis = tf.scalar(0, 'int32');
+      const rows = symbolicBackend.record('GatherV2', [], [this.read({ stored: true }), ids, axis])[0]!;
+      return this.#unpacked(rows);
+    }
     this.wasRead = true;
     const node = this.#graph.node(
       'ResourceGather',
