@@ -1,6 +1,6 @@
 /** What API, worker and admin commands agree on. `services.ts` opens everything; `jobs/job.ts` holds the vocabulary. */
-export type { Adapter, AdapterVersion } from './adapters/adapter.ts';
-export { type AdapterTag, isTag, listTags, moveTag, removeTag } from './adapters/adapter-tags.ts';
+export type { Adapter, AdapterTag, AdapterVersion } from './adapters/adapter.ts';
+export { isTag, listTags, moveTag, removeTag } from './adapters/adapter-tags.ts';
 export type { CheckpointAdapter } from './adapters/checkpoint-adapter.ts';
 export {
   deleteCheckpointAdapter,

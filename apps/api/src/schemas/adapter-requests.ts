@@ -146,6 +146,10 @@ export const LineageSchema = named('AdapterLineage', {
       id: Type.String(),
       type: Type.Enum(['base_model', 'adapter_version', 'job', 'file', 'checkpoint'], { type: 'string' }),
       label: nullable(Type.String(), { description: 'Null: deleted, and nothing more is told.' }),
+      version: nullable(
+        Type.Object({ adapter_id: Type.String(), adapter_name: Type.String(), number: Type.Integer() }),
+        { description: 'Of a version that is there.' },
+      ),
       created_at: nullable(Time),
     }),
   ),
@@ -173,8 +177,13 @@ export function toWireTag(tag: AdapterTag): Static<typeof AdapterTagSchema> {
 }
 
 export function toWireLineage({ nodes, edges, truncated }: Lineage): Static<typeof LineageSchema> {
-  const wired = nodes.map(({ createdAt, ...node }) => ({
+  const wired = nodes.map(({ createdAt, version, ...node }) => ({
     ...node,
+    version: version && {
+      adapter_id: version.adapterId,
+      adapter_name: version.adapterName,
+      number: version.number,
+    },
     created_at: createdAt && unixSeconds(createdAt),
   }));
   return { object: 'adapter.lineage', nodes: wired, edges, truncated };

@@ -1,4 +1,4 @@
-import { PeftConfigSchema } from '@graft/peft-core/config';
+import { PeftConfigSchema, runtimesFor } from '@graft/peft-core/config';
 import type { Adapter, AdapterVersion } from '@graft/service';
 import { type Static, Type } from 'typebox';
 import { After, createdBetween, limit } from './list.ts';
@@ -12,6 +12,14 @@ export const AdapterSchema = named('Adapter', {
   base_model: Type.String(),
   latest_version: nullable(Type.Integer()),
   note: nullable(Type.String()),
+  tags: Type.Array(
+    Type.Object({
+      tag: Type.String(),
+      model: Type.String({ description: '`ft:{base}:{team}:{adapter}:{tag}`' }),
+      version: Type.Integer({ description: 'The version that it points at.' }),
+    }),
+    { description: 'By name.' },
+  ),
 });
 
 export const AdapterVersionSchema = named('AdapterVersion', {
@@ -35,6 +43,10 @@ export const AdapterVersionSchema = named('AdapterVersion', {
   bytes: Type.Integer(),
   files: Type.Array(Type.Object({ path: Type.String(), bytes: Type.Integer(), sha256: Type.String() })),
   peft: ref(PeftConfigSchema),
+  runtimes: Type.Array(Type.String(), {
+    description:
+      'What takes its files as they are, Graft first; `llama.cpp (converted)` after its own converter.',
+  }),
   lineage: Type.Unsafe<Record<string, unknown>>({
     type: 'object',
     description: 'Digests of base model, data and code; seed; the configuration used.',
@@ -49,6 +61,9 @@ export const ListAdaptersQuery = Type.Object(
     limit: limit(20, 1000),
     base_model: Type.Optional(Type.String({ minLength: 1, maxLength: 256 })),
     name: Type.Optional(Type.String({ minLength: 1, maxLength: 64 })),
+    search: Type.Optional(
+      Type.String({ minLength: 1, maxLength: 64, description: 'Part of the name, in any case.' }),
+    ),
     ...createdBetween,
   },
   closed,
@@ -69,6 +84,7 @@ export function toWireAdapter(adapter: Adapter): Static<typeof AdapterSchema> {
     base_model: adapter.baseModel,
     latest_version: adapter.latestVersion,
     note: adapter.note,
+    tags: adapter.tags.map(({ name, modelName, version }) => ({ tag: name, model: modelName, version })),
   };
 }
 
@@ -90,6 +106,7 @@ export function toWireAdapterVersion(version: AdapterVersion): Static<typeof Ada
     bytes: version.bytes,
     files: version.files,
     peft: version.peft,
+    runtimes: runtimesFor(version.peft),
     lineage: version.lineage,
     metrics: version.metrics,
     download_path: `/v1/adapters/${version.adapterId}/versions/${version.number}/download`,

@@ -38,6 +38,14 @@ export interface Adapter {
   base_model: string;
   latest_version: number | null;
   note: string | null;
+  /** By name. */
+  tags: {
+    tag: string;
+    /** `ft:{base}:{team}:{adapter}:{tag}` */
+    model: string;
+    /** The version that it points at. */
+    version: number;
+  }[];
 }
 
 export interface AdapterComparison {
@@ -86,6 +94,12 @@ export interface AdapterLineage {
     type: 'base_model' | 'adapter_version' | 'job' | 'file' | 'checkpoint';
     /** Null: deleted, and nothing more is told. */
     label: string | null;
+    /** Of a version that is there. */
+    version: {
+      adapter_id: string;
+      adapter_name: string;
+      number: number;
+    } | null;
     /** Unix seconds. */
     created_at: number | null;
   }[];
@@ -140,6 +154,8 @@ export interface AdapterVersion {
     sha256: string;
   }[];
   peft: PeftConfig;
+  /** What takes its files as they are, Graft first; `llama.cpp (converted)` after its own converter. */
+  runtimes: string[];
   /** Digests of base model, data and code; seed; the configuration used. */
   lineage: Record<string, unknown>;
   metrics: Record<string, unknown> | null;
@@ -871,6 +887,8 @@ export interface DeletedAdapterVersion {
     sha256: string;
   }[];
   peft: PeftConfig;
+  /** What takes its files as they are, Graft first; `llama.cpp (converted)` after its own converter. */
+  runtimes: string[];
   /** Digests of base model, data and code; seed; the configuration used. */
   lineage: Record<string, unknown>;
   metrics: Record<string, unknown> | null;
@@ -2602,6 +2620,8 @@ export interface Queries {
     limit?: number;
     base_model?: string;
     name?: string;
+    /** Part of the name, in any case. */
+    search?: string;
     /** Unix seconds: only what was created then or later. */
     created_after?: number;
     /** Unix seconds: only what was created earlier. */

@@ -1,3 +1,4 @@
+import type { Queries } from '../generated/wire.ts';
 import { multipartUpload, type UploadProgress, type UploadSource } from '../multipart-upload.ts';
 import { PageList } from '../page-list.ts';
 import { requireNodeModule } from '../platform.ts';
@@ -42,8 +43,8 @@ export class Adapters {
     this.tags = new AdapterTags(transport);
   }
 
-  list(params: { limit?: number; after?: string } = {}): PageList<Adapter> {
-    return new PageList(this.#transport, '/adapters', params);
+  list(params: Queries['GET /v1/adapters'] = {}): PageList<Adapter> {
+    return new PageList(this.#transport, '/adapters', { ...params });
   }
 
   retrieve(id: string): Promise<Adapter> {

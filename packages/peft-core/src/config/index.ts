@@ -12,6 +12,7 @@ export {
   type PeftConfig,
   type PeftType,
   peftTypes,
+  runtimesFor,
 } from '../tuners/methods.ts';
 export { trainingReasons } from './automatic-training.ts';
 export {

@@ -5,20 +5,7 @@ import { inTransaction } from '../database/in-transaction.ts';
 import { waitForRow } from '../database/wait-for-row.ts';
 import { newId } from '../ids.ts';
 import { type Actor, actorOf } from '../keys/verify-api-key.ts';
-import { mostTags } from './adapter.ts';
-
-export interface AdapterTag {
-  id: string;
-  adapterId: string;
-  /** The last part of `modelName`. */
-  name: string;
-  /** `ft:{base}:{team}:{adapter}:{name}`: requests may use it as `model`. */
-  modelName: string;
-  /** Number of the version that it points at. */
-  version: number;
-  createdAt: Date;
-  movedAt: Date;
-}
+import { type AdapterTag, mostTags, ofTag, tagOf } from './adapter.ts';
 
 interface TagMove {
   adapterId: string;
@@ -37,8 +24,6 @@ function tagFault(name: string): string | null {
     return 'could be the end of the name of a version, which is 8 letters or digits: add a "-", or choose another length';
   return null;
 }
-
-const ofTag = { include: { version: { select: { number: true } } } } as const;
 
 /**
  * Points a tag at a version, atomically: who asks for the model meanwhile gets the old or the new one. Answers the tag and the number
@@ -130,14 +115,6 @@ export async function listTags({ db }: Database, teamId: string, adapterId: stri
 /** Whether a team has a tag of this model name. */
 export async function isTag({ db }: Database, teamId: string, modelName: string): Promise<boolean> {
   return (await db.adapterTag.count({ where: { teamId, modelName } })) > 0;
-}
-
-function tagOf({
-  version,
-  ...tag
-}: Omit<AdapterTag, 'version'> & { version: { number: number } }): AdapterTag {
-  const { id, adapterId, name, modelName, createdAt, movedAt } = tag;
-  return { id, adapterId, name, modelName, version: version.number, createdAt, movedAt };
 }
 
 /** Runs `work` in a transaction that holds the adapter: one move, removal or publication after the other. Null: there is none. */

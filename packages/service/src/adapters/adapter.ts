@@ -11,7 +11,22 @@ export interface Adapter {
   latestVersion: number | null;
   /** What people write of it. */
   note: string | null;
+  /** By name: `mostTags` at most. */
+  tags: AdapterTag[];
   createdAt: Date;
+}
+
+export interface AdapterTag {
+  id: string;
+  adapterId: string;
+  /** The last part of `modelName`. */
+  name: string;
+  /** `ft:{base}:{team}:{adapter}:{name}`: requests may use it as `model`. */
+  modelName: string;
+  /** Number of the version that it points at. */
+  version: number;
+  createdAt: Date;
+  movedAt: Date;
 }
 
 export interface AdapterFile {
@@ -69,6 +84,14 @@ export const withAdapter = {
     tags: { select: { name: true }, orderBy: { name: 'asc' }, take: mostTags },
   },
 } as const;
+
+/** What `tagOf` needs of Prisma. */
+export const ofTag = { include: { version: { select: { number: true } } } } as const;
+
+export function tagOf({ version, ...tag }: Prisma.AdapterTagGetPayload<typeof ofTag>): AdapterTag {
+  const { id, adapterId, name, modelName, createdAt, movedAt } = tag;
+  return { id, adapterId, name, modelName, version: version.number, createdAt, movedAt };
+}
 
 export function versionOf(row: Prisma.AdapterVersionGetPayload<typeof withAdapter>): AdapterVersion {
   const { adapter, tags, keyId: _, bytes, files, peft, lineage, metrics, ...columns } = row;

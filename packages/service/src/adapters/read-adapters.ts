@@ -1,7 +1,15 @@
 import type { Database } from '../database/database.ts';
 import { createdIn, type Page, readPage, type TimeSpan } from '../database/read-page.ts';
 import type { Adapter as AdapterRow, Prisma } from '../generated/client.ts';
-import { type Adapter, type AdapterVersion, versionOf, withAdapter } from './adapter.ts';
+import {
+  type Adapter,
+  type AdapterTag,
+  type AdapterVersion,
+  ofTag,
+  tagOf,
+  versionOf,
+  withAdapter,
+} from './adapter.ts';
 
 /** What was deleted is nobody's to read but those who restore it. */
 const live = { deletedAt: null } as const;
@@ -16,13 +24,16 @@ export async function listAdapters(
     limit: number;
     baseModel?: string | undefined;
     name?: string | undefined;
+    /** Part of the name, in any case. */
+    search?: string | undefined;
     created?: TimeSpan;
   },
 ): Promise<Page<Adapter>> {
-  const { baseModel, name } = options;
+  const { baseModel, name, search } = options;
   const filter = {
     ...(baseModel !== undefined && { baseModel }),
     ...(name !== undefined && { name }),
+    ...(search !== undefined && { name: containing(search) }),
     ...createdIn(options.created),
   };
   const page = await readPage(options, {
@@ -35,30 +46,40 @@ export async function listAdapters(
       }),
     toRecord: (row) => row,
   });
-  return { ...page, data: await withLatestVersions(db, teamId, page.data) };
+  return { ...page, data: await withVersions(db, teamId, page.data) };
 }
+
+/** A filter on text; Prisma takes what stands for any letters in a LIKE for that, and not for itself. */
+const containing = (text: string) => ({
+  contains: text.replace(/[\\%_]/g, '\\$&'),
+  mode: 'insensitive' as const,
+});
 
 /** Null: no such adapter in this team. */
 export async function getAdapter({ db }: Database, teamId: string, id: string): Promise<Adapter | null> {
   const row = await db.adapter.findFirst({ where: { teamId, id, ...withLiveVersion } });
-  const [adapter] = await withLatestVersions(db, teamId, row ? [row] : []);
+  const [adapter] = await withVersions(db, teamId, row ? [row] : []);
   return adapter ?? null;
 }
 
-/** One query for all: an adapter may have many versions, of which only the highest number is wanted. */
-async function withLatestVersions(
-  db: Database['db'],
-  teamId: string,
-  rows: AdapterRow[],
-): Promise<Adapter[]> {
+/** Each with its newest version and its tags. Two queries for all: of an adapter's many versions only the highest number is wanted. */
+async function withVersions(db: Database['db'], teamId: string, rows: AdapterRow[]): Promise<Adapter[]> {
   if (rows.length === 0) return [];
+  const ofThese = { teamId, adapterId: { in: rows.map(({ id }) => id) } };
   const newest = await db.adapterVersion.groupBy({
     by: ['adapterId'],
-    where: { teamId, adapterId: { in: rows.map(({ id }) => id) }, ...live },
+    where: { ...ofThese, ...live },
     _max: { number: true },
   });
   const numbers = new Map(newest.map(({ adapterId, _max }) => [adapterId, _max.number]));
-  return rows.map((row) => ({ ...row, latestVersion: numbers.get(row.id) ?? null }));
+  const tags = await db.adapterTag.findMany({ where: ofThese, orderBy: { name: 'asc' }, ...ofTag });
+  const tagsOf = new Map<string, AdapterTag[]>(rows.map(({ id }) => [id, []]));
+  for (const tag of tags) tagsOf.get(tag.adapterId)!.push(tagOf(tag));
+  return rows.map((row) => ({
+    ...row,
+    latestVersion: numbers.get(row.id) ?? null,
+    tags: tagsOf.get(row.id)!,
+  }));
 }
 
 /** Newest first. */

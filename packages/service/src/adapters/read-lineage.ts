@@ -7,6 +7,8 @@ interface LineageNode {
   type: 'base_model' | 'adapter_version' | 'job' | 'file' | 'checkpoint';
   /** What people call it; null: it was deleted, and nothing more is told of it. */
   label: string | null;
+  /** Of a version: its number, and the adapter that it is one of. */
+  version: { adapterId: string; adapterName: string; number: number } | null;
   createdAt: Date | null;
 }
 
@@ -30,7 +32,7 @@ const most = { versions: 200, checkpoints: 500, ancestors: 50 };
 const columns = {
   select: {
     ...{ id: true, modelName: true, jobId: true, parentId: true, createdAt: true, deletedAt: true },
-    adapter: { select: { baseModel: true } },
+    ...{ adapterId: true, number: true, adapter: { select: { baseModel: true, name: true } } },
   },
 } as const;
 type Row = NonNullable<Awaited<ReturnType<typeof readVersion>>>;
@@ -75,10 +77,15 @@ export async function readLineage(db: Database, teamId: string, versionId: strin
 
 async function readJobs({ db }: Database, teamId: string, versions: Row[]) {
   const ids = versions.flatMap(({ jobId }) => jobId ?? []);
-  if (ids.length === 0) return { jobs: [], checkpoints: [], truncated: false };
+  if (ids.length === 0) return { jobs: [], files: [], checkpoints: [], truncated: false };
   const jobs = await db.job.findMany({
     where: { teamId, id: { in: ids } },
     select: { id: true, trainingFileId: true, validationFileId: true, createdAt: true },
+  });
+  const fileIds = jobs.flatMap(({ trainingFileId, validationFileId }) => [trainingFileId, validationFileId]);
+  const files = await db.file.findMany({
+    where: { teamId, id: { in: fileIds.filter((id) => id !== null) } },
+    select: { id: true, filename: true, createdAt: true },
   });
   const checkpoints = await db.checkpoint.findMany({
     where: { teamId, jobId: { in: ids }, removedAt: null },
@@ -87,22 +94,31 @@ async function readJobs({ db }: Database, teamId: string, versions: Row[]) {
     take: most.checkpoints + 1,
   });
   const told = checkpoints.slice(0, most.checkpoints);
-  return { jobs, checkpoints: told, truncated: checkpoints.length > most.checkpoints };
+  return { jobs, files, checkpoints: told, truncated: checkpoints.length > most.checkpoints };
 }
 
 function graphOf(
   versions: ReadonlyMap<string, Row | null>,
-  { jobs, checkpoints }: Omit<Awaited<ReturnType<typeof readJobs>>, 'truncated'>,
+  { jobs, files, checkpoints }: Omit<Awaited<ReturnType<typeof readJobs>>, 'truncated'>,
 ): Pick<Lineage, 'nodes' | 'edges'> {
   const nodes = new Map<string, LineageNode>();
   const edges: LineageEdge[] = [];
-  const add = (type: LineageNode['type'], id: string, label: string | null, createdAt: Date | null = null) =>
-    void (nodes.has(id) || nodes.set(id, { id, type, label, createdAt }));
+  const add = (
+    type: LineageNode['type'],
+    id: string,
+    label: string | null,
+    { version = null, createdAt = null }: Partial<Pick<LineageNode, 'version' | 'createdAt'>> = {},
+  ) => void (nodes.has(id) || nodes.set(id, { id, type, label, version, createdAt }));
 
   const told = (row: Row | null): row is Row => row?.deletedAt === null;
   for (const [id, row] of versions) {
-    if (told(row)) add('adapter_version', id, row.modelName, row.createdAt);
-    else add('adapter_version', id, null);
+    if (!told(row)) {
+      add('adapter_version', id, null);
+      continue;
+    }
+    const { adapterId, adapter, number, modelName, createdAt } = row;
+    const version = { adapterId, adapterName: adapter.name, number };
+    add('adapter_version', id, modelName, { version, createdAt });
   }
   for (const [id, row] of versions) {
     if (!row) continue;
@@ -114,15 +130,16 @@ function graphOf(
     if (job) edges.push({ from: job.id, to: id, kind: 'makes' });
   }
   for (const { id, trainingFileId, validationFileId, createdAt } of jobs) {
-    add('job', id, id, createdAt);
+    add('job', id, id, { createdAt });
     for (const file of [trainingFileId, validationFileId]) {
       if (file === null) continue;
-      add('file', file, file);
+      const row = files.find((each) => each.id === file);
+      add('file', file, row?.filename ?? null, row);
       edges.push({ from: file, to: id, kind: 'feeds' });
     }
   }
   for (const { id, jobId, step, createdAt } of checkpoints) {
-    add('checkpoint', id, `step ${step}`, createdAt);
+    add('checkpoint', id, `step ${step}`, { createdAt });
     edges.push({ from: jobId, to: id, kind: 'makes' });
   }
   return { nodes: [...nodes.values()], edges };

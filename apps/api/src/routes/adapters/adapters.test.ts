@@ -61,10 +61,39 @@ describe('adapters', () => {
     assert.equal(version.model, versions[1]!.modelName);
     assert.match(version.model, /^ft:tiny:acme:poet:[0-9A-Za-z]{8}$/);
     assert.equal(version.peft.r, 8);
+    assert.deepEqual(version.runtimes, ['Graft', 'HF PEFT', 'vLLM', 'TGI', 'llama.cpp (converted)']);
     assert.deepEqual(
       version.files.map((each: { path: string }) => each.path),
       ['adapter_config.json', 'adapter_model.safetensors'],
     );
+  });
+
+  test('a part of the name finds them, and their tags are told', async () => {
+    const { acme, other } = bench;
+    const found = async (search: string, by = acme) => {
+      const { json } = await by.send('GET', `/v1/adapters?${new URLSearchParams({ search })}`);
+      return json.data.map(({ name }: { name: string }) => name);
+    };
+    assert.deepEqual(await found('OE'), ['poet']);
+    assert.deepEqual(await found('e'), ['clerk', 'poet']);
+    // Letters that a LIKE takes for any others stand for themselves.
+    for (const search of ['_', '%', 'po%', 'p_et', '\\', 'none']) assert.deepEqual(await found(search), []);
+    assert.deepEqual(await found('poet', other), []);
+    assertError(await acme.send('GET', '/v1/adapters?search='), 400, 'invalid_value', 'search');
+
+    const { adapterId } = versions[0]!;
+    for (const [tag, version] of [
+      ['production', 1],
+      ['canary', 2],
+    ] as const)
+      await acme.send('POST', `/v1/adapters/${adapterId}/tags`, { tag, version });
+    const tagged = (await acme.send('GET', `/v1/adapters/${adapterId}`)).json;
+    assert.deepEqual(tagged.tags, [
+      { tag: 'canary', model: 'ft:tiny:acme:poet:canary', version: 2 },
+      { tag: 'production', model: 'ft:tiny:acme:poet:production', version: 1 },
+    ]);
+    const listed = (await acme.send('GET', '/v1/adapters')).json.data;
+    assert.deepEqual([listed[0].tags, listed[1]], [[], tagged]);
   });
 
   test('the job names its model', async () => {

@@ -80,6 +80,11 @@ test('lineage: from the base through parents, and on to what was started from it
   const labels = new Map(json.nodes.map(({ id, label }: { id: string; label: string }) => [id, label]));
   assert.equal(labels.get(trained.id), trained.modelName);
   assert.ok(!labels.has(sibling.id), 'only what came from this one');
+  const ofType = (type: string) => json.nodes.filter((node: { type: string }) => node.type === type);
+  assert.deepEqual([ofType('file')[0].label, ofType('file')[0].version], ['train.jsonl', null]);
+  assert.deepEqual(ofType('adapter_version').find(({ id }: { id: string }) => id === child.id).version, {
+    ...{ adapter_id: child.adapter_id, adapter_name: 'child', number: 1 },
+  });
   const whole = (await acme.send('GET', `/v1/adapters/${trained.adapterId}/versions/1/lineage`)).json;
   const ids = whole.nodes.map(({ id }: { id: string }) => id);
   for (const { id } of [child, grandchild, sibling]) assert.ok(ids.includes(id));
@@ -92,7 +97,7 @@ test('lineage: from the base through parents, and on to what was started from it
   await acme.send('DELETE', `/v1/adapters/${trained.adapterId}/versions/1`);
   const after = (await acme.send('GET', path)).json;
   const gone = after.nodes.find(({ id }: { id: string }) => id === trained.id);
-  assert.deepEqual([gone.label, gone.created_at], [null, null]);
+  assert.deepEqual([gone.label, gone.created_at, gone.version], [null, null, null]);
   assert.ok(!JSON.stringify(after).includes(trained.jobId!));
 });
 
