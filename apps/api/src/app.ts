@@ -5,6 +5,7 @@ import { mcpRoutes } from './agents/mcp-route.ts';
 import { entityTags } from './downloads/entity-tags.ts';
 import { createEstimator } from './estimates/estimator.ts';
 import { startJobValidator } from './jobs/job-validator.ts';
+import { createJobWriter } from './jobs/job-writer.ts';
 import { createOptionChecker } from './jobs/option-checker.ts';
 import { openApi } from './open-api/open-api.ts';
 import { auth } from './plugins/auth.ts';
@@ -47,6 +48,7 @@ import { estimateRoutes } from './routes/jobs/estimates.ts';
 import { fineTuningJobRoutes } from './routes/jobs/fine-tuning-jobs.ts';
 import { jobAttemptRoutes } from './routes/jobs/job-attempts.ts';
 import { jobEventRoutes } from './routes/jobs/job-events.ts';
+import { jobOverviewRoutes } from './routes/jobs/job-overview.ts';
 import { jobTrialRoutes } from './routes/jobs/job-trials.ts';
 import { llmsTextRoutes } from './routes/llms-text.ts';
 import { modelRoutes } from './routes/models.ts';
@@ -126,6 +128,7 @@ export async function buildApp(services: Services, overrides: Partial<ApiSetting
     estimateTimeoutMs: settings.estimateTimeoutMs,
     refuseUnfitJobs: settings.refuseUnfitJobs,
   });
+  const writer = createJobWriter(services);
   const estimator = createEstimator(services, { timeoutMs: settings.estimateTimeoutMs });
   const reporter = startFileReporter(services, {
     sweepMs: settings.reportSweepMs,
@@ -164,7 +167,8 @@ export async function buildApp(services: Services, overrides: Partial<ApiSetting
       await v1.register(fileRoutes, { settings });
       await v1.register(fileReportRoutes, { reporter });
       await v1.register(uploadRoutes, { settings });
-      await v1.register(fineTuningJobRoutes, { validator, checker });
+      await v1.register(fineTuningJobRoutes, { validator, checker, writer });
+      await v1.register(jobOverviewRoutes, { settings, writer });
       await v1.register(estimateRoutes, { estimator, checker });
       await v1.register(jobEventRoutes, { settings });
       await v1.register(jobAttemptRoutes);

@@ -20,6 +20,7 @@ export const pages: readonly Page[] = [
     page: lazyPage(async () => (await import('./pages/jobs/jobs.tsx')).Jobs),
     nav: { text: 'Jobs', icon: 'jobs', for: ofTeam },
   },
+  { path: '/jobs/:id', page: lazyPage(async () => (await import('./pages/job/job.tsx')).Job) },
   {
     path: '/_components',
     page: lazyPage(async () => (await import('./pages/components/components.tsx')).Components),

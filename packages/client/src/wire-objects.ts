@@ -17,6 +17,7 @@ export type {
   FineTuningJobAttemptList as AttemptPage,
   FineTuningJobCheckpoint as JobCheckpoint,
   FineTuningJobEvent as JobEvent,
+  FineTuningJobLosses as JobLosses,
   FineTuningJobMetric as JobMetric,
   FineTuningJobOutlook as JobOutlook,
   FineTuningJobProgress as JobProgress,

@@ -135,12 +135,13 @@ export type { JobEvent, NewJobEvent } from './jobs/records/job-event.ts';
 export { type JobTrial, listTrials, recordTrials, type TrialState } from './jobs/records/job-trial.ts';
 export { type ListedCheckpoint, listJobCheckpoints } from './jobs/records/list-job-checkpoints.ts';
 export { listAttempts, listCheckpoints, listEvents } from './jobs/records/read-job-history.ts';
-export { getJob, type JobFilter, listJobs } from './jobs/records/read-jobs.ts';
+export { getJob, type JobFilter, listJobs, listJobsUnderWay } from './jobs/records/read-jobs.ts';
 export {
   type MetricStretch,
   readMetricStretches,
   readMetrics,
   type StoredMetric,
+  sampleLosses,
 } from './jobs/records/read-metrics.ts';
 export { type JobOutlook, readOutlook } from './jobs/records/read-outlook.ts';
 export { findValidationResult, keepValidationResult } from './jobs/records/validation-results.ts';

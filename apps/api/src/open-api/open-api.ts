@@ -68,7 +68,11 @@ function withStream(schema: FastifySchema, event: object): FastifySchema {
     'text/event-stream': { schema: { type: 'string', 'x-graft-event': event } },
   };
   const answers = schema.response as Record<string, object>;
-  return { ...schema, response: besideJson(answers, 'Whole, or as events.', events) };
+  const response =
+    200 in answers
+      ? besideJson(answers, 'Whole, or as events.', events)
+      : { ...answers, 200: { description: 'Events.', content: events } };
+  return { ...schema, response };
 }
 
 /** A route's answers, whose good one comes in other types, too. */

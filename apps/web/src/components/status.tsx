@@ -14,6 +14,9 @@ const looks: Record<JobStatus, { word: string; tone: Tone; mark: string }> = {
   cancelled: { word: 'Cancelled', tone: 'quiet', mark: 'M4.3 4.3l3.4 3.4M7.7 4.3 4.3 7.7' },
 };
 
+/** In the order in which a job goes through them. */
+export const statuses = Object.keys(looks) as JobStatus[];
+
 export const statusWord = (status: JobStatus): string => looks[status].word;
 
 /** `done`: 0 to 1, of one that trains. */

@@ -1190,8 +1190,12 @@ export interface FineTuningJob {
   object: 'fine_tuning.job';
   /** Unix seconds. */
   created_at: number;
+  /** The person who asked for it, or the key where it is of no person. Null: not known. */
+  created_by: string | null;
   /** The base model. */
   model: string;
+  /** As requested: the name of its adapter. */
+  suffix: string | null;
   /** Name of the adapter version that training goes on from. */
   start_from: string | null;
   /** The team. */
@@ -1332,6 +1336,15 @@ export interface FineTuningJobEvent {
   data: Record<string, unknown>;
 }
 
+export interface FineTuningJobLosses {
+  object: 'fine_tuning.job.losses';
+  fine_tuning_job_id: string;
+  /** Ascending. */
+  steps: number[];
+  /** Of training, at each of these steps. */
+  losses: number[];
+}
+
 export interface FineTuningJobMetric {
   object: 'fine_tuning.job.metric';
   kind: 'train' | 'evaluation';
@@ -1393,6 +1406,8 @@ export interface FineTuningJobProgress {
   tokens: number;
   tokens_per_second: number;
   seconds_remaining: number | null;
+  /** Of the last step. */
+  loss: number | null;
 }
 
 export interface FineTuningJobTrainingEnd {
@@ -2746,12 +2761,22 @@ export interface Queries {
     status?: 'validating_files' | 'queued' | 'running' | 'paused' | 'succeeded' | 'failed' | 'cancelled';
     /** Id of the base model. */
     model?: string;
+    /** Id of a person or a key, as jobs have it. */
+    created_by?: string;
+    /** Part of the id, the suffix, the model or the name of the fine-tuned model, in any case. */
+    search?: string;
     /** Unix seconds: only what was created then or later. */
     created_after?: number;
     /** Unix seconds: only what was created earlier. */
     created_before?: number;
     /** `metadata[key]=value`: only jobs that have all these pairs. */
     metadata?: Record<string, string>;
+  };
+  'GET /v1/fine_tuning/jobs/losses': {
+    /** Of up to 100 jobs, with commas between them. */
+    ids: string;
+    /** Of each curve, at most. */
+    points?: number;
   };
   'GET /v1/fine_tuning/jobs/{fine_tuning_job_id}/attempts': {
     /** Id of the last object of the page before. */
@@ -2775,6 +2800,8 @@ export interface Queries {
     after_step?: number;
     /** Steps of one page. A step that was evaluated has two metrics. */
     limit?: number;
+    /** With `resolution`: only what is up to this step. */
+    until_step?: number;
     /** Instead of a page the whole series in at most so many stretches of equal width, each told by its last step and its `stretch`; `limit` does not apply. */
     resolution?: number;
   };

@@ -2,7 +2,7 @@ import { GraftApiError, GraftConnectionError, isTransient } from '../errors.ts';
 import { pause, retryDelay } from '../retry.ts';
 import { serverSentEvents } from '../server-sent-events.ts';
 import type { Transport } from '../transport.ts';
-import type { JobEvent } from '../wire-objects.ts';
+import type { FineTuningJob, JobEvent } from '../wire-objects.ts';
 
 export interface EventStreamOptions {
   /** Begin behind this event instead of at the first. */
@@ -14,19 +14,25 @@ export interface EventStreamOptions {
 const MOST_FRUITLESS_CONNECTIONS = 10;
 
 /** Events of a job over server-sent events, with reconnects; ends at the server's `[DONE]`. */
-export async function* streamJobEvents(
+export const streamJobEvents = (transport: Transport, jobPath: string, options: EventStreamOptions) =>
+  streamObjects<JobEvent>(transport, `${jobPath}/events?stream=true`, options);
+
+/** Jobs of the team as they change, with reconnects. */
+export const streamJobChanges = (transport: Transport, options: { signal?: AbortSignal }) =>
+  streamObjects<FineTuningJob>(transport, '/fine_tuning/jobs/changes', options);
+
+async function* streamObjects<T extends { object: string }>(
   transport: Transport,
-  jobPath: string,
+  path: string,
   options: EventStreamOptions,
-): AsyncGenerator<JobEvent, void, void> {
+): AsyncGenerator<T, void, void> {
   let lastEventId = options.lastEventId ?? '';
   let fruitless = 0;
   for (;;) {
     try {
       const response = await transport.open({
         method: 'GET',
-        path: `${jobPath}/events`,
-        query: { stream: true },
+        path,
         headers: {
           accept: 'text/event-stream',
           ...(lastEventId === '' ? {} : { 'last-event-id': lastEventId }),
@@ -35,17 +41,18 @@ export async function* streamJobEvents(
       });
       for await (const message of serverSentEvents(response.bytes())) {
         if (message.data === '[DONE]') return;
-        const event = JSON.parse(message.data) as JobEvent & { error?: unknown };
-        if (event.error != null) {
+        const object = JSON.parse(message.data) as T;
+        // An error that ends the stream is no object of the API; a failed job is one, and has an error.
+        if (object.object === undefined) {
           throw GraftApiError.fromBody(message.data, {
             status: response.status,
             requestId: response.requestId,
             retryable: true,
           });
         }
-        lastEventId = message.id === '' ? event.id : message.id;
+        if (message.id !== '') lastEventId = message.id;
         fruitless = 0;
-        yield event;
+        yield object;
       }
     } catch (error) {
       options.signal?.throwIfAborted();

@@ -12,11 +12,12 @@ import type {
   JobEstimateParams,
   JobEvent,
   JobListParams,
+  JobLosses,
   JobMetric,
   TrialList,
 } from '../wire-objects.ts';
 import { AdapterDownload, type DownloadOptions } from './adapter-download.ts';
-import { type EventStreamOptions, streamJobEvents } from './job-event-stream.ts';
+import { type EventStreamOptions, streamJobChanges, streamJobEvents } from './job-event-stream.ts';
 
 export class Jobs {
   readonly #transport: Transport;
@@ -80,6 +81,33 @@ export class Jobs {
     return this.#transport.json({ method: 'GET', path: jobPath(id), signal: options.signal });
   }
 
+  /** The request that would make the job again: what `create` takes. */
+  request(id: string): Promise<JobCreateParams> {
+    return this.#transport.json({ method: 'GET', path: `${jobPath(id)}/request` });
+  }
+
+  /** A few points of the loss of each of up to 100 jobs. */
+  async losses(
+    ids: readonly string[],
+    options: { points?: number; signal?: AbortSignal } = {},
+  ): Promise<JobLosses[]> {
+    const { data } = await this.#transport.json<{ data: JobLosses[] }>({
+      method: 'GET',
+      path: '/fine_tuning/jobs/losses',
+      query: { ids: ids.join(','), points: options.points },
+      signal: options.signal,
+    });
+    return data;
+  }
+
+  /**
+   * Every job of the team that is not over, then each one when it is made or has changed, for as long as it is asked. Broken
+   * connections are opened again, and tell of all that are not over first. Leaving the loop hangs up.
+   */
+  changes(options: { signal?: AbortSignal } = {}): AsyncGenerator<FineTuningJob, void, void> {
+    return streamJobChanges(this.#transport, options);
+  }
+
   /** Changes its priority among the team's jobs. */
   update(id: string, params: UpdateFineTuningJob): Promise<FineTuningJob> {
     return this.#transport.json({ method: 'POST', path: jobPath(id), json: params });
@@ -109,18 +137,18 @@ export class Jobs {
 
   /**
    * The loss series, oldest first, fetched page after page; only what lies behind `afterStep`, where given. `resolution`
-   * lets the server sum it up in at most so many stretches, which of a long series is far less to fetch.
+   * lets the server sum it up, up to `untilStep`, in at most so many stretches, which of a long series is far less to fetch.
    */
   async metrics(
     id: string,
-    options: { afterStep?: number; resolution?: number; signal?: AbortSignal } = {},
+    options: { afterStep?: number; untilStep?: number; resolution?: number; signal?: AbortSignal } = {},
   ): Promise<JobMetric[]> {
     const series: JobMetric[] = [];
     for (let { afterStep } = options; ; ) {
       const page = await this.#transport.json<{ data: JobMetric[]; has_more: boolean }>({
         method: 'GET',
         path: `${jobPath(id)}/metrics`,
-        query: { after_step: afterStep, resolution: options.resolution },
+        query: { after_step: afterStep, until_step: options.untilStep, resolution: options.resolution },
         signal: options.signal,
       });
       series.push(...page.data);

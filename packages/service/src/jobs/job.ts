@@ -169,6 +169,7 @@ export interface Job {
   id: string;
   teamId: string;
   keyId: string | null;
+  personId: string | null;
   state: JobState;
   /** Catalogue id of the base model. */
   model: string;

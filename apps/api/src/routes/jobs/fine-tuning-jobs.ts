@@ -2,7 +2,6 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import {
   cancelJob,
   createJob,
-  createQueuePlaces,
   fineTunedModelName,
   getJob,
   type Identity,
@@ -20,6 +19,7 @@ import { ApiError } from '../../api-error.ts';
 import { type CreateJobBody, checkNewJob } from '../../jobs/check-new-job.ts';
 import { cloneRequest } from '../../jobs/clone-job.ts';
 import type { JobValidator } from '../../jobs/job-validator.ts';
+import type { JobWriter, WireJob } from '../../jobs/job-writer.ts';
 import type { OptionChecker } from '../../jobs/option-checker.ts';
 import { checkScope } from '../../plugins/auth.ts';
 import { errorResponses } from '../../schemas/error.ts';
@@ -30,7 +30,6 @@ import {
   JobParams,
   JobSchema,
   ListJobsQuery,
-  toWireJob,
   UpdateJobSchema,
 } from '../../schemas/jobs/fine-tuning-job.ts';
 import {
@@ -50,20 +49,9 @@ const tags = ['Fine-tuning'];
 export const fineTuningJobRoutes: FastifyPluginAsyncTypebox<{
   validator: JobValidator;
   checker: OptionChecker;
-}> = async (app, { validator, checker }) => {
+  writer: JobWriter;
+}> = async (app, { validator, checker, writer: { wire, wireAll } }) => {
   const { services } = app;
-
-  const queuePlaces = createQueuePlaces(services);
-
-  async function wireAll(jobs: Job[]): Promise<Static<typeof JobSchema>[]> {
-    const queued = jobs.filter(({ state }) => state === 'queued');
-    const places = await queuePlaces(queued.map(({ id }) => id));
-    return jobs.map((job) => toWireJob(job, places.get(job.id) ?? null));
-  }
-
-  async function wire(job: Job): Promise<Static<typeof JobSchema>> {
-    return (await wireAll([job]))[0]!;
-  }
 
   app.post(
     '/fine_tuning/jobs',
@@ -88,7 +76,7 @@ export const fineTuningJobRoutes: FastifyPluginAsyncTypebox<{
     { caller, headers }: { caller: Identity; headers: Record<string, unknown> },
     reply: { header(name: string, value: string): unknown },
     body: CreateJobBody,
-  ): Promise<Static<typeof JobSchema>> {
+  ): Promise<WireJob> {
     const input = await checkNewJob(services, checker, caller, body, {
       idempotencyKey: (headers['idempotency-key'] as string | undefined) ?? null,
       // OpenAI's clients say so; they send no idempotency key.
@@ -126,6 +114,23 @@ export const fineTuningJobRoutes: FastifyPluginAsyncTypebox<{
   );
 
   app.get(
+    '/fine_tuning/jobs/:fine_tuning_job_id/request',
+    {
+      config: { access: { scope: 'jobs:read' } },
+      schema: {
+        tags,
+        summary: 'Get the request that would make a job again',
+        description:
+          'With its seed, and with the values that were left to Graft left out: what POST /v1/fine_tuning/jobs takes.',
+        params: JobParams,
+        response: { 200: ref(CreateJobSchema), ...errorResponses(401, 404) },
+      },
+    },
+    async ({ caller, params }) =>
+      withoutNulls(cloneRequest(await find(caller, params.fine_tuning_job_id), {})),
+  );
+
+  app.get(
     '/fine_tuning/jobs',
     {
       config: { access: { scope: 'jobs:read' } },
@@ -140,6 +145,7 @@ export const fineTuningJobRoutes: FastifyPluginAsyncTypebox<{
     async (request) => {
       const page = await listJobs(services, request.caller.teamId, {
         ...request.query,
+        createdBy: request.query.created_by,
         created: createdSpan(request.query),
       });
       return toWireList({ ...page, data: await wireAll(page.data) }, (job) => job);
@@ -265,10 +271,12 @@ export const fineTuningJobRoutes: FastifyPluginAsyncTypebox<{
     },
     async (request) => {
       const job = await find(request.caller, request.params.fine_tuning_job_id);
-      const { after_step: afterStep, limit, resolution } = request.query;
+      const { after_step: afterStep, until_step: untilStep, limit, resolution } = request.query;
       const { data, hasMore } = resolution
         ? {
-            data: await readMetricStretches(services, job.teamId, job.id, { afterStep, resolution }),
+            data: await readMetricStretches(services, job.teamId, job.id, {
+              ...{ afterStep, untilStep, resolution },
+            }),
             hasMore: false,
           }
         : await readMetrics(services, job.teamId, job.id, { afterStep, limit });
@@ -280,3 +288,7 @@ export const fineTuningJobRoutes: FastifyPluginAsyncTypebox<{
 export function jobNotFound(id: string): ApiError {
   return new ApiError('job_not_found', `No such fine-tuning job: ${id}`, { param: 'fine_tuning_job_id' });
 }
+
+/** Null means as much as nothing in a request. */
+const withoutNulls = (request: CreateJobBody): CreateJobBody =>
+  Object.fromEntries(Object.entries(request).filter(([, value]) => value !== null)) as CreateJobBody;

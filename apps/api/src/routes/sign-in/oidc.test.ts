@@ -380,4 +380,6 @@ test('signing out ends the session here and says where it ends at the provider',
   assertError(await me(browser), 401, 'invalid_session');
   const byKey = await send(browser, 'POST', '/v1/sign-in/key', { key: bench.acme.key });
   assertError(byKey, 403, 'key_sign_in_disabled');
+  const { json } = await send(browser, 'GET', '/v1/sign-in/options');
+  assert.deepEqual([json.provider, json.key, json.signed_in], [true, false, false]);
 });

@@ -162,6 +162,7 @@ const ProgressSchema = named('FineTuningJobProgress', {
   tokens: Type.Integer({ description: 'Tokens trained so far.' }),
   tokens_per_second: Type.Number(),
   seconds_remaining: nullable(Type.Number()),
+  loss: nullable(Type.Number({ description: 'Of the last step.' })),
 });
 
 const TrainingEndSchema = named('FineTuningJobTrainingEnd', {
@@ -186,7 +187,11 @@ export const JobSchema = named('FineTuningJob', {
   id: Type.String(),
   object: Type.Literal('fine_tuning.job'),
   created_at: Time,
+  created_by: nullable(Type.String(), {
+    description: 'The person who asked for it, or the key where it is of no person. Null: not known.',
+  }),
   model: Type.String({ description: 'The base model.' }),
+  suffix: nullable(Type.String(), { description: 'As requested: the name of its adapter.' }),
   start_from: nullable(Type.String(), {
     description: 'Name of the adapter version that training goes on from.',
   }),
@@ -263,6 +268,17 @@ export const ListJobsQuery = Type.Object(
     limit: limit(20, 1000),
     status: Type.Optional(Type.Enum([...statuses], { type: 'string' })),
     model: Type.Optional(Type.String({ minLength: 1, maxLength: 256, description: 'Id of the base model.' })),
+    created_by: Type.Optional(
+      Type.String({ minLength: 1, maxLength: 64, description: 'Id of a person or a key, as jobs have it.' }),
+    ),
+    search: Type.Optional(
+      Type.String({
+        minLength: 1,
+        maxLength: 128,
+        description:
+          'Part of the id, the suffix, the model or the name of the fine-tuned model, in any case.',
+      }),
+    ),
     ...createdBetween,
     metadata: Type.Optional(
       Type.Unsafe<Record<string, string>>({
@@ -305,7 +321,9 @@ export function toWireJob(job: Job, place: QueuePlace | null): Static<typeof Job
     id: job.id,
     object: 'fine_tuning.job',
     created_at: unixSeconds(job.createdAt),
+    created_by: job.personId ?? job.keyId,
     model: job.model,
+    suffix: job.suffix,
     start_from: job.startFromModel,
     organization_id: job.teamId,
     status: wireStatus(job.state),
@@ -338,6 +356,7 @@ export function toWireJob(job: Job, place: QueuePlace | null): Static<typeof Job
       tokens: progress.tokens,
       tokens_per_second: progress.tokensPerSecond,
       seconds_remaining: progress.secondsRemaining,
+      loss: progress.loss ?? null,
     },
     priority: priorityOf(job),
     estimated_start: fromNow(place?.start?.median),

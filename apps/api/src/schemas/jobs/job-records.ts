@@ -188,6 +188,13 @@ export const ListMetricsQuery = Type.Object(
       default: 1000,
       description: 'Steps of one page. A step that was evaluated has two metrics.',
     }),
+    until_step: Type.Optional(
+      Type.Integer({
+        minimum: 0,
+        maximum: 2_147_483_647,
+        description: 'With `resolution`: only what is up to this step.',
+      }),
+    ),
     resolution: Type.Optional(
       Type.Integer({
         minimum: 1,
@@ -205,6 +212,30 @@ export const MetricListSchema = Type.Object({
   object: Type.Literal('list'),
   data: Type.Array(ref(MetricSchema)),
   has_more: Type.Boolean(),
+});
+
+export const LossCurvesQuery = Type.Object(
+  {
+    ids: Type.String({
+      pattern: '^[\\w-]{1,64}(,[\\w-]{1,64}){0,99}$',
+      description: 'Of up to 100 jobs, with commas between them.',
+    }),
+    points: Type.Integer({ minimum: 2, maximum: 100, default: 32, description: 'Of each curve, at most.' }),
+  },
+  closed,
+);
+
+export const LossCurveSchema = named('FineTuningJobLosses', {
+  object: Type.Literal('fine_tuning.job.losses'),
+  fine_tuning_job_id: Type.String(),
+  steps: Type.Array(Type.Integer(), { description: 'Ascending.' }),
+  losses: Type.Array(Type.Number(), { description: 'Of training, at each of these steps.' }),
+});
+
+export const LossCurveListSchema = Type.Object({
+  object: Type.Literal('list'),
+  data: Type.Array(ref(LossCurveSchema)),
+  has_more: Type.Boolean({ description: 'Always false.' }),
 });
 
 export function toWireMetric(metric: StoredMetric | MetricStretch): Static<typeof MetricSchema> {

@@ -1,4 +1,4 @@
-import { GraftApiError, type JobStatus } from '@graft/client';
+import { GraftApiError } from '@graft/client';
 import type { ComponentChildren } from 'preact';
 import { useState } from 'preact/hooks';
 import '../../styles/components.css';
@@ -10,7 +10,7 @@ import { Checkbox, Choice, Select, TextArea, TextField } from '../../components/
 import { Meter } from '../../components/meter.tsx';
 import { PageHead } from '../../components/page-head.tsx';
 import { Problem } from '../../components/problem.tsx';
-import { Status } from '../../components/status.tsx';
+import { Status, statuses } from '../../components/status.tsx';
 import { Table } from '../../components/table.tsx';
 import { Time } from '../../components/time.tsx';
 import { toast, toastError } from '../../components/toast.tsx';
@@ -22,10 +22,6 @@ const fault = new GraftApiError({
   message: "Invalid 'training.learning_rate': must be > 0. Leave it out, and Graft chooses one.",
   requestId: 'req_4c1f0a9be27d4e354c1f0a9b',
 });
-const statuses: JobStatus[] = [
-  ...(['validating_files', 'queued', 'running', 'paused'] as const),
-  ...(['succeeded', 'failed', 'cancelled'] as const),
-];
 const long = 'a-name-without-an-end-'.repeat(12);
 
 /** Every component in each of its states: to look at while one is changed, and for the tests to take a picture of. */

@@ -1,7 +1,7 @@
 import type { Database } from '../../database/database.ts';
 import { createdIn, type Page, readPage, type TimeSpan } from '../../database/read-page.ts';
 import type { Job as JobRow } from '../../generated/client.ts';
-import { type Job, jobOf, jobStates, type WireStatus, wireStatus } from '../job.ts';
+import { isTerminal, type Job, jobOf, jobStates, type WireStatus, wireStatus } from '../job.ts';
 
 /** Null: no such job in this team. Clients poll it, so past Prisma, which takes four times as long. */
 export async function getJob(
@@ -30,6 +30,10 @@ export interface JobFilter {
   model?: string | undefined;
   /** Jobs that carry all of these pairs. */
   metadata?: Record<string, string> | undefined;
+  /** Id of a person or a key. */
+  createdBy?: string | undefined;
+  /** Part of the id, the suffix, the model or the name of the fine-tuned model, in any case. */
+  search?: string | undefined;
   created?: TimeSpan;
 }
 
@@ -39,12 +43,21 @@ export async function listJobs(
   teamId: string,
   options: JobFilter & { after?: string | undefined; limit: number },
 ): Promise<Page<Job>> {
-  const { status, model, metadata = {}, created } = options;
+  const { status, model, metadata = {}, createdBy, search, created } = options;
+  const has = { contains: search ?? '', mode: 'insensitive' as const };
   const filter = {
     ...(status !== undefined && { state: { in: jobStates.filter((state) => wireStatus(state) === status) } }),
     ...(model !== undefined && { model }),
     ...createdIn(created),
-    AND: Object.entries(metadata).map(([key, value]) => ({ pairs: { some: { teamId, key, value } } })),
+    AND: [
+      ...Object.entries(metadata).map(([key, value]) => ({ pairs: { some: { teamId, key, value } } })),
+      ...(createdBy === undefined
+        ? []
+        : [{ OR: [{ personId: createdBy }, { keyId: createdBy, personId: null }] }]),
+      ...(search === undefined
+        ? []
+        : [{ OR: [{ id: has }, { suffix: has }, { model: has }, { fineTunedModel: has }] }]),
+    ],
   };
   return await readPage(options, {
     has: async (id) => await db.job.count({ where: { teamId, id } }),
@@ -56,4 +69,19 @@ export async function listJobs(
       }),
     toRecord: jobOf,
   });
+}
+
+/** Of a team's jobs those that are not over, those made since `since`, and `ids`; newest first, at most `limit`. */
+export async function listJobsUnderWay(
+  { db }: Database,
+  teamId: string,
+  { ids, since, limit }: { ids: string[]; since: Date; limit: number },
+): Promise<Job[]> {
+  const live = jobStates.filter((state) => !isTerminal(state));
+  const rows = await db.job.findMany({
+    where: { teamId, OR: [{ state: { in: live } }, { createdAt: { gte: since } }, { id: { in: ids } }] },
+    orderBy: [{ createdAt: 'desc' }, { id: 'desc' }],
+    take: limit,
+  });
+  return rows.map(jobOf);
 }

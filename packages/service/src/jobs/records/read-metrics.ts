@@ -52,18 +52,22 @@ export async function readMetrics(
 }
 
 /**
- * The series behind `afterStep` in at most `resolution` stretches of equal width for each kind of metric, ascending; of a sweep cut
+ * The series behind `afterStep`, up to `untilStep`, in at most `resolution` stretches of equal width for each kind of metric, ascending; of a sweep cut
  * where another trial begins. Postgres sums up, so that a million steps are no more to read than a thousand.
  */
 export async function readMetricStretches(
   { sql }: Database,
   teamId: string,
   jobId: string,
-  { afterStep = -1, resolution }: { afterStep?: number | undefined; resolution: number },
+  {
+    afterStep = -1,
+    untilStep = 2 ** 31 - 1,
+    resolution,
+  }: { afterStep?: number | undefined; untilStep?: number | undefined; resolution: number },
 ): Promise<MetricStretch[]> {
   const { rows } = await sql.query<StoredMetric & MetricStretch['stretch']>(
     `WITH series AS (
-       SELECT kind, step, loss, trial FROM job_metrics WHERE team_id = $1 AND job_id = $2 AND step > $3
+       SELECT kind, step, loss, trial FROM job_metrics WHERE team_id = $1 AND job_id = $2 AND step > $3 AND step <= $5
      ), range AS (
        SELECT min(step)::bigint AS low, (max(step)::bigint - min(step)) / $4 + 1 AS width FROM series
      ), stretches AS (
@@ -75,10 +79,46 @@ export async function readMetricStretches(
      FROM stretches s
      JOIN job_metrics m ON m.team_id = $1 AND m.job_id = $2 AND m.kind = s.kind AND m.step = s."lastStep"
      ORDER BY m.step, m.kind`,
-    [teamId, jobId, afterStep, resolution],
+    [teamId, jobId, afterStep, resolution, untilStep],
   );
   return rows.map(({ firstStep, lastStep, count, lossMin, lossMax, lossMean, ...metric }) => ({
     ...metric,
     stretch: { firstStep, lastStep, count, lossMin, lossMax, lossMean },
   }));
+}
+
+/**
+ * Of each job its training losses at about `points` steps spread evenly over its series, ascending: enough to draw how it went, by
+ * that many look-ups in the primary key, however long the series is.
+ */
+export async function sampleLosses(
+  { sql }: Database,
+  teamId: string,
+  jobIds: string[],
+  points: number,
+): Promise<Map<string, { step: number; loss: number }[]>> {
+  const { rows } = await sql.query<{ jobId: string; step: number; loss: number }>(
+    `SELECT DISTINCT j.id AS "jobId", m.step, m.loss
+     FROM unnest($2::text[]) AS j(id)
+     CROSS JOIN LATERAL (
+       SELECT (SELECT step FROM job_metrics WHERE team_id = $1 AND job_id = j.id AND kind = 'train' ORDER BY step LIMIT 1) AS low,
+              (SELECT step FROM job_metrics WHERE team_id = $1 AND job_id = j.id AND kind = 'train' ORDER BY step DESC LIMIT 1) AS high
+     ) ends
+     CROSS JOIN LATERAL generate_series(0, $3::int - 1) AS place
+     CROSS JOIN LATERAL (
+       SELECT step, loss FROM job_metrics
+       WHERE team_id = $1 AND job_id = j.id AND kind = 'train'
+         AND step >= low + (high - low)::bigint * place / greatest($3::int - 1, 1)
+       ORDER BY step LIMIT 1
+     ) m
+     ORDER BY "jobId", m.step`,
+    [teamId, jobIds, points],
+  );
+  const samples = new Map<string, { step: number; loss: number }[]>();
+  for (const { jobId, step, loss } of rows) {
+    const of = samples.get(jobId);
+    if (of) of.push({ step, loss });
+    else samples.set(jobId, [{ step, loss }]);
+  }
+  return samples;
 }

@@ -105,6 +105,7 @@ async function create(
       id,
       teamId,
       keyId: input.keyId,
+      personId: input.personId ?? null,
       state: 'validating',
       model: input.model,
       suffix: input.suffix,

@@ -1,0 +1,21 @@
+import { createQueuePlaces, type Job, type Services } from '@graft/service';
+import type { Static } from 'typebox';
+import { type JobSchema, toWireJob } from '../schemas/jobs/fine-tuning-job.ts';
+
+export type WireJob = Static<typeof JobSchema>;
+
+/** Jobs as the API tells them, those that wait with their places in the queue. */
+export interface JobWriter {
+  wire(job: Job): Promise<WireJob>;
+  wireAll(jobs: Job[]): Promise<WireJob[]>;
+}
+
+export function createJobWriter(services: Services): JobWriter {
+  const queuePlaces = createQueuePlaces(services);
+  const wireAll = async (jobs: Job[]) => {
+    const queued = jobs.filter(({ state }) => state === 'queued');
+    const places = await queuePlaces(queued.map(({ id }) => id));
+    return jobs.map((job) => toWireJob(job, places.get(job.id) ?? null));
+  };
+  return { wireAll, wire: async (job) => (await wireAll([job]))[0]! };
+}

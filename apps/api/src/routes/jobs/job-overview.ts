@@ -1,0 +1,70 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
+import { sampleLosses } from '@graft/service';
+import { createJobChanges } from '../../jobs/job-changes.ts';
+import type { JobWriter } from '../../jobs/job-writer.ts';
+import { errorResponses } from '../../schemas/error.ts';
+import { JobSchema } from '../../schemas/jobs/fine-tuning-job.ts';
+import { LossCurveListSchema, LossCurvesQuery } from '../../schemas/jobs/job-records.ts';
+import { ref } from '../../schemas/schema.ts';
+import type { ApiSettings } from '../../settings.ts';
+
+const tags = ['Fine-tuning'];
+
+/** What a page of many jobs shows: their curves in one answer, and what changes among them in one stream. */
+export const jobOverviewRoutes: FastifyPluginAsyncTypebox<{
+  settings: ApiSettings;
+  writer: JobWriter;
+}> = async (app, { settings, writer }) => {
+  const { services } = app;
+  const changes = createJobChanges(services, writer, settings.eventPollMs);
+  app.addHook('preClose', async () => changes.close());
+
+  app.get(
+    '/fine_tuning/jobs/losses',
+    {
+      config: { access: { scope: 'jobs:read' } },
+      schema: {
+        tags,
+        summary: 'Get the loss curves of several jobs',
+        description:
+          'A few points of each, spread evenly over its steps. Jobs that are not the team’s are left out.',
+        querystring: LossCurvesQuery,
+        response: { 200: LossCurveListSchema, ...errorResponses(400, 401) },
+      },
+    },
+    async ({ caller, query }) => {
+      const ids = [...new Set(query.ids.split(','))];
+      const curves = await sampleLosses(services, caller.teamId, ids, query.points);
+      const data = [...curves].map(([fine_tuning_job_id, points]) => ({
+        object: 'fine_tuning.job.losses' as const,
+        fine_tuning_job_id,
+        steps: points.map(({ step }) => step),
+        losses: points.map(({ loss }) => loss),
+      }));
+      return { object: 'list' as const, data, has_more: false };
+    },
+  );
+
+  app.get(
+    '/fine_tuning/jobs/changes',
+    {
+      config: { access: { scope: 'jobs:read' }, streams: ref(JobSchema) },
+      schema: {
+        tags,
+        summary: 'Stream what changes among the jobs of the team',
+        description:
+          'Server-sent events: first every job that is not over, then each job when it is made or has changed, as `GET /v1/fine_tuning/jobs/{id}` tells it; changes that follow one another fast are summed up. It does not end by itself.',
+        response: errorResponses(401),
+      },
+    },
+    async ({ caller }, reply) => reply.stream('text/event-stream', (signal) => follow(caller.teamId, signal)),
+  );
+
+  async function* follow(teamId: string, signal: AbortSignal): AsyncGenerator<string> {
+    yield ': stream of jobs\n\n';
+    for await (const jobs of changes.follow(teamId, settings.streamHeartbeatMs, signal)) {
+      if (!jobs) yield ': heartbeat\n\n';
+      for (const job of jobs ?? []) yield `event: ${job.object}\ndata: ${JSON.stringify(job)}\n\n`;
+    }
+  }
+};

@@ -1,0 +1,139 @@
+import type { FineTuningJob, JobCheckpoint } from '@graft/client';
+import { useMutation, useQuery } from '@tanstack/preact-query';
+import { useState } from 'preact/hooks';
+import { Button } from '../../components/button.tsx';
+import { CopyButton } from '../../components/copy-button.tsx';
+import { Dialog } from '../../components/dialog.tsx';
+import { Empty } from '../../components/empty.tsx';
+import { TextArea, TextField } from '../../components/field.tsx';
+import { Problem, wordsOf } from '../../components/problem.tsx';
+import { Table } from '../../components/table.tsx';
+import { Time } from '../../components/time.tsx';
+import { toast } from '../../components/toast.tsx';
+import { graft } from '../../data/graft.ts';
+import { useMay } from '../../data/session.ts';
+import { jobName } from '../../text/job-names.ts';
+import { bytes, count, measure, percent } from '../../text/numbers.ts';
+
+/** What the job can go on from, and adapters of it on the way, to be called and made versions. */
+export function Checkpoints({ job }: { job: FineTuningJob }) {
+  const [promoted, setPromoted] = useState<JobCheckpoint | null>(null);
+  const mayPromote = useMay('adapters:write');
+  const { data, error, refetch } = useQuery({
+    queryKey: ['checkpoints', job.id],
+    queryFn: () => graft.fineTuning.jobs.checkpoints.list(job.id, { limit: 1000 }).toArray(1000),
+  });
+  if (error) return <Problem error={error} onRetry={refetch} />;
+  if (data?.length === 0) {
+    return (
+      <Empty title="No checkpoint is kept">
+        <p>
+          While a job trains it keeps what it can go on from, the three newest and the best as adapters, too.
+        </p>
+      </Empty>
+    );
+  }
+  return (
+    <section class="panel" aria-label="Checkpoints">
+      <p class="soft">
+        Adapters that are kept can be called by their names. The three newest are, and the best by evaluation.
+      </p>
+      <Table
+        label="Checkpoints"
+        minWidth="46rem"
+        rows={data ?? []}
+        rowKey={({ id }) => id}
+        columns={[
+          { head: 'Step', names: true, width: '9rem', cell: (row) => <Step checkpoint={row} /> },
+          { head: 'Loss', end: true, width: '6rem', cell: ({ metrics }) => measure(metrics.train_loss) },
+          {
+            head: 'Evaluation',
+            end: true,
+            width: '7rem',
+            cell: ({ metrics }) => measure(metrics.valid_loss),
+          },
+          {
+            head: 'Accuracy',
+            end: true,
+            width: '7rem',
+            cell: ({ metrics }) =>
+              percent(metrics.valid_mean_token_accuracy ?? metrics.train_mean_token_accuracy),
+          },
+          { head: 'Size', end: true, width: '6rem', cell: (row) => bytes(row.bytes) },
+          { head: 'Written', width: '8rem', cell: (row) => <Time at={row.created_at} /> },
+          {
+            head: 'Adapter',
+            end: true,
+            cell: (row) =>
+              row.available ? (
+                <span class="row checkpoint-actions">
+                  <CopyButton text={row.fine_tuned_model_checkpoint} label="Copy name" />
+                  {mayPromote && (
+                    <Button small icon="up" onClick={() => setPromoted(row)}>
+                      Promote
+                    </Button>
+                  )}
+                </span>
+              ) : (
+                <span class="soft">not kept</span>
+              ),
+          },
+        ]}
+      />
+      {promoted && <Promote job={job} checkpoint={promoted} onClose={() => setPromoted(null)} />}
+    </section>
+  );
+}
+
+const Step = ({ checkpoint: { step_number, best } }: { checkpoint: JobCheckpoint }) => (
+  <>
+    {count(step_number)}
+    {best && <span class="tag">best</span>}
+  </>
+);
+
+function Promote({
+  job,
+  checkpoint,
+  onClose,
+}: {
+  job: FineTuningJob;
+  checkpoint: JobCheckpoint;
+  onClose: () => void;
+}) {
+  const [name, setName] = useState(jobName(job));
+  const [note, setNote] = useState('');
+  const promote = useMutation({
+    mutationFn: (options: { name: string; note?: string }) =>
+      graft.fineTuning.jobs.checkpoints.promote(job.id, checkpoint.id, options),
+    onSuccess: (version) => {
+      onClose();
+      toast(`It is version ${version.version} of ${version.adapter_name}.`);
+    },
+  });
+  const submit = (event: Event) => {
+    event.preventDefault();
+    promote.mutate({ name, ...(note && { note }) });
+  };
+  return (
+    <Dialog title={`Promote step ${count(checkpoint.step_number)}`} onClose={onClose}>
+      <form class="stack" onSubmit={submit} noValidate>
+        <p>It becomes the next version of an adapter, and is kept when the job is gone.</p>
+        <TextField
+          label="Adapter"
+          value={name}
+          onValue={setName}
+          maxLength={64}
+          error={promote.error && wordsOf(promote.error).text}
+        />
+        <TextArea label="Note" value={note} onValue={setNote} rows={2} />
+        <footer class="row dialog-actions">
+          <Button onClick={onClose}>Leave it</Button>
+          <Button kind="main" type="submit" busy={promote.isPending}>
+            Promote
+          </Button>
+        </footer>
+      </form>
+    </Dialog>
+  );
+}

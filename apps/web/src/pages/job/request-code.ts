@@ -1,0 +1,100 @@
+/** A request for a job as code that makes it. The key is read from the environment, wherever it runs. */
+import type { JobCreateParams } from '@graft/client';
+
+type Write = (request: JobCreateParams, baseUrl: string) => string;
+
+/** Without what says nothing: null, and what is empty. */
+export function cleaned(request: JobCreateParams): JobCreateParams {
+  const clean = (value: unknown): unknown => {
+    if (Array.isArray(value) || typeof value !== 'object' || value === null) return value;
+    const entries = Object.entries(value).map(([name, each]) => [name, clean(each)] as const);
+    return Object.fromEntries(entries.filter(([, each]) => isTold(each)));
+  };
+  return clean(request) as JobCreateParams;
+}
+
+/** Within single quotes of a shell. */
+const quoted = (text: string): string => `'${text.replaceAll("'", `'\\''`)}'`;
+
+export const asCurl: Write = (request, baseUrl) =>
+  [
+    `curl ${baseUrl}/fine_tuning/jobs \\`,
+    `  -H "Authorization: Bearer $GRAFT_API_KEY" \\`,
+    `  -H 'content-type: application/json' \\`,
+    `  -d ${quoted(JSON.stringify(request, null, 2))}`,
+  ].join('\n');
+
+/** What the official client has no parameter for is in `extra_body`. */
+const known = [
+  'model',
+  'training_file',
+  'validation_file',
+  'suffix',
+  'seed',
+  'metadata',
+  'method',
+  'integrations',
+];
+
+export const asPython: Write = (request, baseUrl) => {
+  const entries = Object.entries(request);
+  const plain = entries.filter(([name]) => known.includes(name));
+  const extra = Object.fromEntries(entries.filter(([name]) => !known.includes(name)));
+  const options = [...plain, ...(Object.keys(extra).length > 0 ? [['extra_body', extra] as const] : [])];
+  return [
+    'import os',
+    'from openai import OpenAI',
+    '',
+    `client = OpenAI(base_url=${JSON.stringify(baseUrl)}, api_key=os.environ["GRAFT_API_KEY"])`,
+    'job = client.fine_tuning.jobs.create(',
+    ...options.map(([name, value]) => `    ${name}=${inPython(value, 1)},`),
+    ')',
+    'print(job.id)',
+  ].join('\n');
+};
+
+function inPython(value: unknown, depth: number): string {
+  if (value === null || value === undefined) return 'None';
+  if (typeof value === 'boolean') return value ? 'True' : 'False';
+  if (typeof value !== 'object') return JSON.stringify(value);
+  const [open, close] = Array.isArray(value) ? '[]' : '{}';
+  const parts = Array.isArray(value)
+    ? value.map((each) => inPython(each, depth + 1))
+    : Object.entries(value).map(([name, each]) => `${JSON.stringify(name)}: ${inPython(each, depth + 1)}`);
+  const line = `${open}${parts.join(', ')}${close}`;
+  if (line.length <= 80 && !line.includes('\n')) return line;
+  const space = '    '.repeat(depth);
+  return `${open}\n${parts.map((part) => `${space}    ${part},\n`).join('')}${space}${close}`;
+}
+
+export const asCommand: Write = (request, baseUrl) => {
+  const { n_epochs, batch_size, learning_rate_multiplier } =
+    request.method?.supervised?.hyperparameters ?? {};
+  const options: [string, unknown][] = [
+    ['model', request.start_from ?? request.model],
+    ['data', request.training_file],
+    ['validation', request.validation_file],
+    ['suffix', request.suffix],
+    ['seed', request.seed],
+    ['epochs', n_epochs],
+    ['batch-size', batch_size],
+    ['learning-rate-multiplier', learning_rate_multiplier],
+    ...Object.entries(request.metadata ?? {}).map(([key, value]): [string, unknown] => [
+      'metadata',
+      `${key}=${value}`,
+    ]),
+    ['priority', request.priority],
+    ['peft', request.start_from ? undefined : request.peft],
+    ['training', request.training],
+    ['sweep', request.sweep],
+  ];
+  const given = options.filter(([, value]) => isTold(value) && value !== 'auto');
+  const text = (value: unknown) => (typeof value === 'object' ? JSON.stringify(value) : String(value));
+  const words = given.map(
+    ([name, value]) => `--${name} ${/^[\w.:-]+$/.test(text(value)) ? text(value) : quoted(text(value))}`,
+  );
+  return [`export GRAFT_BASE_URL=${baseUrl}`, ['graft jobs create', ...words].join(' \\\n  ')].join('\n');
+};
+
+const isTold = (value: unknown): boolean =>
+  value != null && !(typeof value === 'object' && Object.keys(value).length === 0);

@@ -1,0 +1,51 @@
+import type { FineTuningJob, JobTrial } from '@graft/client';
+import { useQuery } from '@tanstack/preact-query';
+import { Table } from '../../components/table.tsx';
+import { graft } from '../../data/graft.ts';
+import { count, measure } from '../../text/numbers.ts';
+
+const words: Record<JobTrial['status'], string> = {
+  waiting: 'waits',
+  running: 'is trained',
+  stopped: 'others were better',
+  diverged: 'diverged',
+  won: 'the best',
+};
+
+/** Of a sweep, what it tries. */
+export function Trials({ job }: { job: FineTuningJob }) {
+  const { data } = useQuery({
+    queryKey: ['trials', job.id],
+    queryFn: () => graft.fineTuning.jobs.trials(job.id),
+  });
+  const varied = Object.keys(job.sweep ?? {});
+  const optionOf = ({ peft, training }: JobTrial, option: string) => {
+    const value = ({ ...training, ...peft } as Record<string, unknown>)[option];
+    return typeof value === 'number' ? measure(value) : String(value ?? '–');
+  };
+  return (
+    <section class="panel" aria-label="Trials">
+      <h2>Trials</h2>
+      <Table
+        label="Trials"
+        rows={data?.data ?? []}
+        rowKey={({ trial }) => String(trial)}
+        columns={[
+          { head: 'Trial', names: true, width: '5rem', cell: ({ trial }) => trial },
+          ...varied.map((option) => ({
+            head: <code>{option}</code>,
+            cell: (trial: JobTrial) => optionOf(trial, option),
+          })),
+          { head: 'Steps', end: true, width: '7rem', cell: ({ step }) => count(step) },
+          {
+            head: 'Evaluation',
+            end: true,
+            width: '8rem',
+            cell: ({ rungs }) => measure(rungs.at(-1)?.valid_loss),
+          },
+          { head: 'Standing', width: '11rem', cell: ({ status }) => words[status] },
+        ]}
+      />
+    </section>
+  );
+}

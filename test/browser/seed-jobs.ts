@@ -1,0 +1,75 @@
+import { chatLine } from '../../apps/api/src/testing/open-api-bench.ts';
+import type { BrowserBench } from './browser-bench.ts';
+
+export interface SeededJob {
+  status: 'queued' | 'running' | 'paused' | 'succeeded' | 'failed' | 'cancelled';
+  suffix?: string;
+  model?: string;
+  /** Steps of its series, which falls from 3 and is evaluated ten times. */
+  steps?: number;
+  /** Of the series, where it is in the middle of it. */
+  totalSteps?: number;
+}
+
+/**
+ * Rows of jobs as workers leave them, made past the workers: pages show thousands, and series of hundreds of thousands of steps.
+ * Answers their ids, the newest last.
+ */
+export async function seedJobs(bench: BrowserBench, jobs: readonly SeededJob[]): Promise<string[]> {
+  const { acme, services } = bench;
+  const training_file = await acme.upload(chatLine);
+  const template = await acme.send('POST', '/v1/fine_tuning/jobs', { model: 'tiny', training_file });
+  await bench.untilState(template.json.id, 'queued');
+  const rows = jobs.map(({ status, suffix = null, model = 'tiny', steps = 0, totalSteps = steps }, i) => {
+    const isOver = ['succeeded', 'failed', 'cancelled'].includes(status);
+    const error = {
+      code: 'out_of_memory',
+      message: 'The trainer had no more memory.',
+      param: null,
+      fault: 'system',
+    };
+    return {
+      ...{
+        id: `ftjob-seeded${template.json.id.slice(-8)}${String(i).padStart(5, '0')}`,
+        state: status,
+        suffix,
+        model,
+      },
+      created_at: new Date(Date.now() - (jobs.length - i) * 60_000).toISOString(),
+      finished_at: isOver ? new Date(Date.now() - i * 1000).toISOString() : null,
+      started_at: steps > 0 ? new Date(Date.now() - 300_000).toISOString() : null,
+      error: status === 'failed' ? error : null,
+      trained_tokens: steps > 0 && isOver ? steps * 100 : null,
+      progress:
+        steps > 0
+          ? {
+              ...{ step: steps, totalSteps, epoch: 1, tokens: steps * 100, tokensPerSecond: 812.5 },
+              ...{ secondsRemaining: status === 'running' ? 95 : 0, loss: 0.4 },
+            }
+          : null,
+      fine_tuned_model: status === 'succeeded' ? `ft:tiny:acme:${suffix ?? 'seeded'}:${i}` : null,
+      ...(status === 'running' && {
+        worker_id: 'worker-seeded',
+        lease_epoch: 2,
+        lease_until: '2100-01-01T00:00:00Z',
+      }),
+      steps,
+    };
+  });
+  await services.sql.query(
+    `INSERT INTO jobs SELECT (jsonb_populate_record(j, r)).* FROM jobs j, jsonb_array_elements($2::jsonb) r WHERE j.id = $1`,
+    [template.json.id, JSON.stringify(rows)],
+  );
+  await services.sql.query(
+    `INSERT INTO job_metrics (team_id, job_id, kind, step, epoch, loss, token_accuracy, learning_rate, grad_norm, tokens, tokens_per_second)
+     SELECT $1, r->>'id', 'train', s, s / (r->>'steps')::float8, 0.4 + 2.6 * exp(-4.0 * s / (r->>'steps')::float8) + 0.1 * sin(s * 1.7),
+            1 - 0.7 * exp(-3.0 * s / (r->>'steps')::float8), 2e-4 * (1 - s / (r->>'steps')::float8), 1 + 0.3 * cos(s), s * 100, 800 + 20 * sin(s)
+     FROM jsonb_array_elements($2::jsonb) r, generate_series(1, (r->>'steps')::int) s
+     UNION ALL
+     SELECT $1, r->>'id', 'evaluation', s, s / (r->>'steps')::float8, 0.5 + 2.4 * exp(-4.0 * s / (r->>'steps')::float8), 0.8, NULL, NULL, NULL, NULL
+     FROM jsonb_array_elements($2::jsonb) r, generate_series(greatest(1, (r->>'steps')::int / 10), (r->>'steps')::int, greatest(1, (r->>'steps')::int / 10)) s`,
+    [acme.teamId, JSON.stringify(rows)],
+  );
+  await services.sql.query('DELETE FROM jobs WHERE id = $1', [template.json.id]);
+  return rows.map(({ id }) => id);
+}
