@@ -1,5 +1,6 @@
 import type { GridShape } from '../examples/batches/choose-grid.ts';
 import type { ModelOutline } from '../outlines/outline.ts';
+import type { Attended } from './planned-batches.ts';
 
 /** What a block computes on the positions of one micro-batch. */
 export interface BlockNumbers {
@@ -34,7 +35,7 @@ export const blockCount = ({
 export function blockNumbers(
   model: ModelOutline,
   shape: Pick<GridShape, 'rows' | 'tokens' | 'inputTokens'>,
-  attended = shape.tokens,
+  attended: Attended = { own: shape.tokens, input: shape.inputTokens },
 ): BlockNumbers[] {
   const { hiddenSize: H, heads, kvHeads, headSize, encoderLayers = 0 } = model;
   const own = shape.rows * shape.tokens;
@@ -44,12 +45,12 @@ export function blockNumbers(
     const isEncoder = block < encoderLayers;
     const isDecoder = !isEncoder && encoderLayers > 0;
     const positions = isEncoder ? input : own;
-    const length = isEncoder ? shape.inputTokens : attended;
+    const length = isEncoder ? attended.input : attended.own;
     // Modules that widen: those of the feed-forward network, of which a gated one has two.
     const wide = linears.filter((each) => each.in === H && each.out > H && each.out !== headWidth);
     const inner = wide.reduce((sum, { out }) => sum + out, 0);
     const scores = positions * heads * length;
-    const crossed = isDecoder ? positions * heads * shape.inputTokens : 0;
+    const crossed = isDecoder ? positions * heads * attended.input : 0;
     const selfKept = positions * (2 * H + 2 * headWidth + 2 * kvHeads * headSize + inner);
     const crossKept = isDecoder ? positions * (H + 2 * headWidth) + input * 2 * headWidth : 0;
     return {

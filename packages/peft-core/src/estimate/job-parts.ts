@@ -55,9 +55,8 @@ function batchesOn(
 
 /** As train/setup.ts arranges batches for kernels; whether something is dropped, the names of options tell well enough here. */
 function arrangementOf(model: ModelOutline, peft: EstimatedJob['peft']): Arrangement {
-  if (model.encoderLayers) return 'grid';
   const drops = Object.entries(peft).some(([name, value]) => name.endsWith('dropout') && Number(value) > 0);
-  return model.pooling === 'last' && !drops ? 'shared' : 'flat';
+  return model.pooling === 'last' && !model.encoderLayers && !drops ? 'shared' : 'flat';
 }
 
 function lowestTrained(peft: EstimatedJob['peft'], model: ModelOutline): number {

@@ -18,17 +18,23 @@ export interface PlannedBatches {
   passes: number;
   /** Of all steps. */
   tokens: number;
-  /** Positions of a pass, and how many of them each sees before it: means. */
+  /** Positions of a pass, and how many of them each sees: means. */
   positions: number;
-  attended: number;
+  attended: Attended;
   /** What the model is measured on after training and at every `eval_steps`; null without validation data. */
   evaluation: {
     shape: GridShape;
     positions: number;
-    attended: number;
+    attended: Attended;
     batches: number;
     times: number;
   } | null;
+}
+
+/** Positions that one sees of its own sequence, and of what an encoder-decoder's encoder reads. */
+export interface Attended {
+  own: number;
+  input: number;
 }
 
 /** Examples that are laid out at most: more epochs show little that is new. */
@@ -44,8 +50,13 @@ export function plannedBatches(
   const { examples } = training;
   const perStep = batchSize * accumulation;
   const sizes = atLeast(Math.min(examples, perStep), training.sizes);
-  const seen = (sizes: readonly ExampleSize[], { tokens }: GridShape) =>
-    arrangement === 'grid' ? tokens : meanAttended(sizes);
+  const seen = (sizes: readonly ExampleSize[], { tokens, inputTokens }: GridShape): Attended =>
+    arrangement === 'grid'
+      ? { own: tokens, input: inputTokens }
+      : {
+          own: meanAttended(sizes.flatMap(({ widths }) => widths)),
+          input: meanAttended(sizes.map(({ inputWidth }) => inputWidth)),
+        };
   const stepsPerEpoch = Math.ceil(examples / perStep);
   const steps = Math.min(stepsPerEpoch * options.n_epochs, options.max_steps ?? Number.POSITIVE_INFINITY);
   const epochs = Math.max(1, Math.min(options.n_epochs, Math.floor(mostPlaced / sizes.length)));
@@ -90,8 +101,7 @@ function meanTokens(sizes: readonly ExampleSize[]): number {
 }
 
 /** Positions that one of them sees in its own sequence, where each has a list of its own. */
-function meanAttended(sizes: readonly ExampleSize[]): number {
-  const widths = sizes.flatMap((size) => size.widths);
+function meanAttended(widths: readonly number[]): number {
   const total = widths.reduce((sum, width) => sum + width, 0);
   return widths.reduce((sum, width) => sum + width ** 2, 0) / Math.max(1, total);
 }

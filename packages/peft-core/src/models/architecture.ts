@@ -25,6 +25,11 @@ export interface AttentionSite extends Heads {
   window?: number | null;
   /** Added to the scores before the softmax, `(rows or 1, heads, n, T)`: relative positions. */
   bias?: tf.Tensor;
+  /**
+   * The same where a sequence's keys are its own, `(2 · reach + 1, heads)`: by how much later than its query a key is, from −reach
+   * on; beyond these the ends hold.
+   */
+  relative?: tf.Tensor;
   /** Probability with which the base model drops attention probabilities while training; absent: 0. */
   dropout?: number;
 }
@@ -42,8 +47,8 @@ export interface ModelRuntime {
   embedding(module: string, ids: tf.Tensor): tf.Tensor;
   /** Over the last axis of x. */
   rmsNorm(module: string, x: tf.Tensor, epsilon: number): tf.Tensor;
-  /** Over the last axis of x `(N, H)`, with the module's weight and bias. */
-  layerNorm(module: string, x: tf.Tensor, epsilon: number): tf.Tensor;
+  /** Over the last axis of x `(N, H)`, with the module's weight and bias. `isStream`: the result is the residual stream. */
+  layerNorm(module: string, x: tf.Tensor, epsilon: number, isStream?: boolean): tf.Tensor;
   /** What the projections give → `(N, heads · D)`. A cross attention's keys and values are of its memory's positions. */
   attend(site: AttentionSite, projections: Projections): tf.Tensor;
   /**

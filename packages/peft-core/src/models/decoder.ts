@@ -1,5 +1,5 @@
 import { tf } from '@graft/tf-graph';
-import { siluProduct } from '../nn/activations.ts';
+import { gatedProduct } from '../nn/activations.ts';
 import { type Projections, queriesKeysValues } from '../nn/attention/heads.ts';
 import { type Rotation, rotationOf } from '../nn/attention/rotary.ts';
 import type { DecoderOutline } from '../outlines/decoder.ts';
@@ -44,7 +44,7 @@ export function decoder(outline: DecoderOutline): Architecture {
     );
 
     const m = runtime.rmsNorm(`${path}.post_attention_layernorm`, afterAttention, epsilon);
-    const wide = siluProduct(runtime.linears([`${path}.mlp.gate_proj`, `${path}.mlp.up_proj`], m)); // (N, I)
+    const wide = gatedProduct('silu', runtime.linears([`${path}.mlp.gate_proj`, `${path}.mlp.up_proj`], m)); // (N, I)
     const down = runtime.linear(`${path}.mlp.down_proj`, wide);
     return runtime.residualAdd(
       { layer, sublayer: 'feed_forward', module: `${path}.output_adapters` },

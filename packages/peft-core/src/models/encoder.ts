@@ -19,7 +19,8 @@ export function encoder(outline: EncoderOutline): EncoderBody {
     const types = runtime.embedding(`${prefix}embeddings.token_type_embeddings`, tf.zeros([1], 'int32')); // (1, H)
     const words = tf.add(runtime.embedding(outline.tokenEmbedding, ids), types);
     const sum = tf.add(words, runtime.embedding(`${prefix}embeddings.position_embeddings`, rows)); // (N, H)
-    return runtime.dropout(runtime.layerNorm(`${prefix}embeddings.LayerNorm`, sum, epsilon), dropout.hidden);
+    const normed = runtime.layerNorm(`${prefix}embeddings.LayerNorm`, sum, epsilon, true);
+    return runtime.dropout(normed, dropout.hidden);
   }
 
   function block(runtime: ModelRuntime, layer: number, x: tf.Tensor): tf.Tensor {
@@ -51,7 +52,7 @@ export function encoder(outline: EncoderOutline): EncoderBody {
     residual: tf.Tensor,
   ): tf.Tensor {
     const projected = runtime.dropout(runtime.linear(`${module}.dense`, x), dropout.hidden);
-    const norm = (sum: tf.Tensor) => runtime.layerNorm(`${module}.LayerNorm`, sum, epsilon);
+    const norm = (sum: tf.Tensor) => runtime.layerNorm(`${module}.LayerNorm`, sum, epsilon, true);
     return runtime.residualAdd({ layer, sublayer, module, postNorm: true }, projected, residual, norm);
   }
 

@@ -1,6 +1,7 @@
 import { tf } from '@graft/tf-graph';
-import { activation } from '../nn/activations.ts';
-import { relativeBuckets } from '../nn/attention/relative-positions.ts';
+import { activation, gatedProduct } from '../nn/activations.ts';
+import { bucketsOfDistances, relativeBias, rowsByDistance } from '../nn/attention/relative-positions.ts';
+import { takeRows } from '../nn/rows.ts';
 import type { ResidualSite, TaskType } from '../outlines/outline.ts';
 import { t5 as family } from '../outlines/t5.ts';
 import type {
@@ -13,7 +14,13 @@ import type {
 } from './architecture.ts';
 
 /** An attention, without the heads that all have. */
-type Attends = Pick<AttentionSite, 'kind' | 'layer' | 'bias'>;
+type Attends = Pick<AttentionSite, 'kind' | 'layer' | 'bias' | 'relative'>;
+
+/** What the scores get of positions, and as which part of an attention; all blocks share it. */
+interface Positions {
+  as: 'relative' | 'bias';
+  tensor: tf.Tensor;
+}
 
 /**
  * T5 and FLAN-T5: pre-norm encoder and decoder. Positions are a bias on the scores of self-attention, which are not scaled; the
@@ -27,21 +34,24 @@ export function t5(config: Record<string, unknown>, task: TaskType): Architectur
 
   const ownHeads = { heads, kvHeads: heads, headSize: D, scale: 1 };
 
-  /** `(rows or 1, heads, T, keys)`. */
-  function positionBias(runtime: ModelRuntime, half: 'encoder' | 'decoder', grid: TokenGrid): tf.Tensor {
+  /** By distance, or where keys come from elsewhere for each of them. */
+  function positions(runtime: ModelRuntime, half: 'encoder' | 'decoder', grid: TokenGrid): Positions {
     const { rows, tokens, positions, prefix = 0, cached } = grid;
-    const buckets = { ...outline.buckets, bidirectional: half === 'encoder' };
-    const module = `${half}.block.0.layer.0.SelfAttention.relative_attention_bias`;
-    const biasOf = (queries: tf.Tensor, keys: number) => {
-      const ids = runtime.constant(relativeBuckets(buckets, queries, keys));
-      const bias = tf.reshape(runtime.embedding(module, ids), [-1, tokens, keys, heads]);
-      return tf.transpose(bias, [0, 3, 1, 2]);
+    const buckets = runtime.constant(
+      bucketsOfDistances({ ...outline.buckets, bidirectional: half === 'encoder' }),
+    );
+    const byDistance = runtime.embedding(
+      `${half}.block.0.layer.0.SelfAttention.relative_attention_bias`,
+      buckets,
+    );
+    if (cached === undefined && prefix === 0) return { as: 'relative', tensor: byDistance };
+    const before = (keys: number) => {
+      const rows = runtime.constant(rowsByDistance(outline.buckets.maxDistance, positions, keys));
+      return tf.transpose(tf.reshape(takeRows(byDistance, rows), [-1, tokens, keys, heads]), [0, 3, 1, 2]);
     };
-    if (cached !== undefined) return biasOf(positions, cached);
-    // Within a sequence columns are as far apart as positions, and sequences do not see each other.
-    const own = biasOf(tf.range(0, tokens, 1, 'int32'), tokens);
-    if (prefix === 0) return own;
-    return tf.concat([biasOf(positions, prefix), tf.mul(own, tf.ones([rows, 1, 1, 1]))], -1);
+    if (cached !== undefined) return { as: 'bias', tensor: before(cached) };
+    const own = tf.mul(relativeBias(byDistance, tokens), tf.ones([rows, 1, 1, 1]));
+    return { as: 'bias', tensor: tf.concat([before(prefix), own], -1) };
   }
 
   const keysAndValues = (runtime: ModelRuntime, path: string, x: tf.Tensor): KeysAndValues => ({
@@ -66,7 +76,10 @@ export function t5(config: Record<string, unknown>, task: TaskType): Architectur
     const path = `${site.module}.DenseReluDense`;
     const h = runtime.rmsNorm(`${site.module}.layer_norm`, x, epsilon);
     const wide = outline.gated
-      ? tf.mul(act(runtime.linear(`${path}.wi_0`, h)), runtime.linear(`${path}.wi_1`, h))
+      ? gatedProduct(outline.activation, [
+          runtime.linear(`${path}.wi_0`, h),
+          runtime.linear(`${path}.wi_1`, h),
+        ])
       : act(runtime.linear(`${path}.wi`, h)); // (N, I)
     const narrow = runtime.linear(`${path}.wo`, runtime.dropout(wide, dropout));
     return runtime.residualAdd(site, runtime.dropout(narrow, dropout), x);
@@ -86,7 +99,7 @@ export function t5(config: Record<string, unknown>, task: TaskType): Architectur
   }
 
   function encode(runtime: ModelRuntime, ids: tf.Tensor, grid: TokenGrid): tf.Tensor {
-    const bias = positionBias(runtime, 'encoder', grid);
+    const { as, tensor } = positions(runtime, 'encoder', grid);
     let x = runtime.dropout(runtime.embedding('encoder.embed_tokens', ids), dropout);
     for (let layer = 0; layer < encoderLayers; layer++) {
       const path = `encoder.block.${layer}`;
@@ -94,17 +107,17 @@ export function t5(config: Record<string, unknown>, task: TaskType): Architectur
         const site = (sublayer: ResidualSite['sublayer'], i: number) => ({
           ...{ layer, sublayer, module: `${path}.layer.${i}` },
         });
-        const attends = { kind: 'encoder', layer, bias } as const;
+        const attends = { kind: 'encoder', layer, [as]: bias } as const;
         const attended = selfAttention(runtime, site('attention', 0), attends, x);
         return feedForward(runtime, site('feed_forward', 1), attended);
       };
-      x = runtime.block(path, x, (x, bias) => block(x, bias!), [bias]);
+      x = runtime.block(path, x, (x, bias) => block(x, bias!), [tensor]);
     }
     return runtime.dropout(runtime.rmsNorm('encoder.final_layer_norm', x, epsilon), dropout);
   }
 
   function decode(runtime: ModelRuntime, ids: tf.Tensor, grid: TokenGrid, memory: Memory): tf.Tensor {
-    const bias = positionBias(runtime, 'decoder', grid);
+    const { as, tensor } = positions(runtime, 'decoder', grid);
     let x = runtime.dropout(runtime.embedding('decoder.embed_tokens', ids), dropout);
     for (let layer = 0; layer < outline.layers; layer++) {
       const path = `decoder.block.${layer}`;
@@ -112,7 +125,7 @@ export function t5(config: Record<string, unknown>, task: TaskType): Architectur
         const site = (sublayer: ResidualSite['sublayer'], i: number) => ({
           ...{ layer: encoderLayers + layer, sublayer, module: `${path}.layer.${i}` },
         });
-        const attends = { kind: 'self', layer, bias } as const;
+        const attends = { kind: 'self', layer, [as]: bias } as const;
         const attended = selfAttention(runtime, site('attention', 0), attends, x);
 
         const cross = site('cross_attention', 1);
@@ -126,7 +139,7 @@ export function t5(config: Record<string, unknown>, task: TaskType): Architectur
         ].map((rows) => runtime.rowsRead(layer, rows)) as [tf.Tensor, tf.Tensor];
         return feedForward(runtime, site('feed_forward', 2), runtime.residualAdd(cross, output, residual));
       };
-      const others = 'states' in memory ? [bias, memory.states] : [bias];
+      const others = 'states' in memory ? [tensor, memory.states] : [tensor];
       x = runtime.block(path, x, (x, bias, states) => block(x, bias!, states), others);
     }
     return x;

@@ -1,4 +1,4 @@
-import { customGradient, rawOp, tf, withControlDependency } from '@graft/tf-graph';
+import { attr, customGradient, rawOp, tf, withControlDependency } from '@graft/tf-graph';
 import { type Columns, separate } from './columns.ts';
 import { flowing, usesKernels } from './computation.ts';
 import { recomputable } from './recompute.ts';
@@ -9,11 +9,14 @@ interface Curve {
   value: Elementwise;
   /** The derivative at x. */
   slope: Elementwise;
+  /** Its name in `GraftActivation`. */
+  kernel: string;
 }
 
 const above = (x: tf.Tensor, bound: number) => tf.cast(tf.greater(x, bound), 'float32');
 
-const silu = (factor: number): Curve => ({
+const silu = (factor: number, kernel: string): Curve => ({
+  kernel,
   value: (x) => tf.mul(x, tf.sigmoid(tf.mul(x, factor))),
   slope(x) {
     const s = tf.sigmoid(tf.mul(x, factor));
@@ -24,6 +27,7 @@ const silu = (factor: number): Curve => ({
 /** x · Φ(x), with Φ the normal distribution. Source: Hendrycks and Gimpel 2016, arXiv:1606.08415. */
 const normalShare = (x: tf.Tensor) => tf.mul(tf.add(tf.erf(tf.mul(x, Math.SQRT1_2)), 1), 0.5);
 const gelu: Curve = {
+  kernel: 'gelu',
   value: (x) => tf.mul(x, normalShare(x)),
   slope(x) {
     const density = tf.mul(tf.exp(tf.mul(tf.square(x), -0.5)), 1 / Math.sqrt(2 * Math.PI));
@@ -33,6 +37,7 @@ const gelu: Curve = {
 
 /** GELU by a hyperbolic tangent: transformers' gelu_new. */
 const geluTanh: Curve = {
+  kernel: 'gelu_tanh',
   value: (x) => tf.mul(tf.mul(x, 0.5), tf.add(tf.tanh(cubic(x)), 1)),
   slope(x) {
     const t = tf.tanh(cubic(x));
@@ -47,6 +52,7 @@ const cubic = (x: tf.Tensor) => tf.mul(tf.mul(x, tf.add(tf.mul(tf.square(x), CUB
 
 const leak = 0.01;
 const sigmoid: Curve = {
+  kernel: 'sigmoid',
   value: (x) => tf.sigmoid(x),
   slope(x) {
     const s = tf.sigmoid(x);
@@ -56,18 +62,23 @@ const sigmoid: Curve = {
 
 /** By Hugging Face's name (transformers, activations.py ACT2FN). */
 const curves = {
-  relu: { value: (x) => tf.relu(x), slope: (x) => above(x, 0) },
+  relu: { kernel: 'relu', value: (x) => tf.relu(x), slope: (x) => above(x, 0) },
   leaky_relu: {
+    kernel: 'leaky_relu',
     value: (x) => tf.maximum(x, tf.mul(x, leak)),
     slope: (x) => tf.add(tf.mul(above(x, 0), 1 - leak), leak),
   },
   gelu,
   gelu_new: geluTanh,
   gelu_pytorch_tanh: geluTanh,
-  quick_gelu: silu(1.702),
-  silu: silu(1),
-  swish: silu(1),
-  tanh: { value: (x) => tf.tanh(x), slope: (x) => tf.sub(1, tf.square(tf.tanh(x))) },
+  quick_gelu: silu(1.702, 'quick_gelu'),
+  silu: silu(1, 'silu'),
+  swish: silu(1, 'silu'),
+  tanh: {
+    kernel: 'tanh',
+    value: (x) => tf.tanh(x),
+    slope: (x) => tf.sub(1, tf.square(tf.tanh(x))),
+  },
   sigmoid,
   linear: null,
 } as const satisfies Record<string, Curve | null>;
@@ -78,55 +89,73 @@ export type ActivationName = keyof typeof curves;
 export function activation(name: ActivationName): Elementwise {
   const curve: Curve | null = curves[name];
   if (!curve) return (x) => x;
-  return (x) => {
-    const y = customGradient({
-      inputs: { x },
-      keep: { x },
-      value: () => curve.value(x),
-      gradient: (dy, { x }) => ({ x: tf.mul(dy, curve.slope(withControlDependency(x, dy))) }),
-    });
-    return recomputable(y, [x], curve.value);
-  };
+  return (x) => (usesKernels() ? bentByKernel(curve, flowing(x)) : bentByStockOps(curve, x));
+}
+
+function bentByStockOps({ value, slope }: Curve, x: tf.Tensor): tf.Tensor {
+  const y = customGradient({
+    inputs: { x },
+    keep: { x },
+    value: () => value(x),
+    gradient: (dy, { x }) => ({ x: tf.mul(dy, slope(withControlDependency(x, dy))) }),
+  });
+  return recomputable(y, [x], value);
+}
+
+function bentByKernel({ kernel }: Curve, x: tf.Tensor): tf.Tensor {
+  const attributes = [attr.string('curve', kernel)];
+  const value = (x: tf.Tensor) => rawOp('GraftActivation', attributes, [x])[0]!;
+  const y = customGradient({
+    inputs: { x },
+    keep: { x },
+    value: () => value(x),
+    gradient: (dy, { x }) => ({
+      x: rawOp('GraftActivationGradient', attributes, [flowing(dy), withControlDependency(x, dy)])[0]!,
+    }),
+  });
+  return recomputable(y, [x], value);
 }
 
 /**
- * `silu(gate) · up` `(N, I)`, elementwise: the middle of a gated feed-forward network, of gate and up `(N, I)` or both side by
- * side. Keeps its inputs, recomputes the sigmoid.
+ * `f(gate) · up` `(N, I)` with the function of that name: the middle of a gated feed-forward network, of gate and up `(N, I)` or
+ * both side by side. Keeps its inputs, and computes f again.
  */
-export function siluProduct(gateAndUp: Columns): tf.Tensor {
-  if (usesKernels()) return siluProductByKernel(gateAndUp);
+export function gatedProduct(name: ActivationName, gateAndUp: Columns): tf.Tensor {
+  const curve: Curve | null = curves[name];
+  if (curve && usesKernels()) return gatedByKernel(curve, gateAndUp);
   const half = gateAndUp[0]!.shape[1]! / 2;
   const [gate, up] = separate(gateAndUp, [half, half]) as [tf.Tensor, tf.Tensor];
-  return siluProductByStockOps(gate, up);
+  return curve ? gatedByStockOps(curve, gate, up) : tf.mul(gate, up);
 }
 
-function siluProductByKernel(gateAndUp: Columns): tf.Tensor {
+function gatedByKernel({ kernel }: Curve, gateAndUp: Columns): tf.Tensor {
+  const attributes = [attr.string('curve', kernel)];
   const parts = gateAndUp.map(flowing);
-  const product = (...parts: tf.Tensor[]) => rawOp('GraftGatedSilu', [], parts)[0]!;
+  const product = (...parts: tf.Tensor[]) => rawOp('GraftGatedProduct', attributes, parts)[0]!;
   const y = customGradient({
     inputs: { parts },
     keep: { parts },
     value: () => product(...parts),
     gradient: (dy, { parts: [first, ...rest] }) => ({
-      parts: rawOp('GraftGatedSiluGradient', [], [flowing(dy), withControlDependency(first!, dy), ...rest]),
+      parts: rawOp('GraftGatedProductGradient', attributes, [
+        flowing(dy),
+        withControlDependency(first!, dy),
+        ...rest,
+      ]),
     }),
   });
   return recomputable(y, parts, product);
 }
 
-function siluProductByStockOps(gate: tf.Tensor, up: tf.Tensor): tf.Tensor {
-  const product = (gate: tf.Tensor, up: tf.Tensor) => tf.mul(tf.mul(gate, tf.sigmoid(gate)), up);
+function gatedByStockOps({ value, slope }: Curve, gate: tf.Tensor, up: tf.Tensor): tf.Tensor {
+  const product = (gate: tf.Tensor, up: tf.Tensor) => tf.mul(value(gate), up);
   const y = customGradient({
     inputs: { gate, up },
     keep: { gate, up },
     value: () => product(gate, up),
     gradient(dy, kept) {
       const gate = withControlDependency(kept.gate, dy);
-      const s = tf.sigmoid(gate);
-      const silu = tf.mul(gate, s);
-      // d silu/d gate = s + silu · (1 − s)
-      const slope = tf.add(s, tf.mul(silu, tf.sub(1, s)));
-      return { gate: tf.mul(tf.mul(dy, kept.up), slope), up: tf.mul(dy, silu) };
+      return { gate: tf.mul(tf.mul(dy, kept.up), slope(gate)), up: tf.mul(dy, value(gate)) };
     },
   });
   return recomputable(y, [gate, up], product);

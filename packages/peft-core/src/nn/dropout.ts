@@ -1,4 +1,5 @@
 import { attr, customGradient, rawOp, tf, withControlDependency } from '@graft/tf-graph';
+import { usesKernels } from './computation.ts';
 import { originOf, recomputable } from './recompute.ts';
 
 /** A step's random numbers depend on the seed, the micro-step and the place in the model where they are drawn, and on nothing else. */
@@ -14,6 +15,9 @@ export function nextSeed(random: RandomState): tf.Tensor {
   return tf.add(random.seed, tf.tensor1d([Math.imul(++random.stream, 0x9e3779b1) | 0, 0], 'int32'));
 }
 
+/** For a kernel that drops nothing. */
+export const noSeed = (): tf.Tensor => tf.tensor1d([], 'int32');
+
 /** 0 with probability p, else 1/(1 − p): the same for the same seed. Drawn no earlier than `after`. */
 export function dropoutMask(shape: number[], p: number, seed: tf.Tensor, after: tf.Tensor): tf.Tensor {
   const attrs = [attr.type('dtype', 'float32'), attr.type('T', 'int32'), attr.type('Tseed', 'int32')];
@@ -24,18 +28,25 @@ export function dropoutMask(shape: number[], p: number, seed: tf.Tensor, after: 
 
 /** Dropout of x with probability p, scaled by 1/(1 − p). The mask is drawn again in the backward pass instead of kept. */
 export function dropout(x: tf.Tensor, p: number, random: RandomState): tf.Tensor {
-  if (p === 0) return x;
-  const { shape } = x;
-  const seed = nextSeed(random);
+  return p === 0 ? x : droppedBy(nextSeed(random), x, p);
+}
+
+/** The same with the mask of a seed `(2)` int32. */
+export function droppedBy(seed: tf.Tensor, x: tf.Tensor, p: number): tf.Tensor {
   const dropped = customGradient({
     inputs: { x },
     keep: { seed },
-    value: () => tf.mul(x, dropoutMask(shape, p, seed, x)),
-    gradient: (dy, { seed }) => ({ x: tf.mul(dy, dropoutMask(shape, p, seed, dy)) }),
+    value: () => masked(x, p, seed),
+    gradient: (dy, { seed }) => ({ x: masked(dy, p, seed) }),
   });
   const origin = originOf(x);
-  return recomputable(dropped, [seed, ...origin.inputs], (seed, ...inputs) => {
-    const x = origin.compute(...inputs);
-    return tf.mul(x, dropoutMask(shape, p, seed, x));
-  });
+  return recomputable(dropped, [seed, ...origin.inputs], (seed, ...inputs) =>
+    masked(origin.compute(...inputs), p, seed),
+  );
+}
+
+/** The kernel draws the numbers of `dropoutMask`. */
+function masked(x: tf.Tensor, p: number, seed: tf.Tensor): tf.Tensor {
+  if (!usesKernels()) return tf.mul(x, dropoutMask(x.shape, p, seed, x));
+  return rawOp('GraftDropout', [attr.float('probability', p)], [x, seed])[0]!;
 }

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ProgramBuilder, tf, type Variable } from '@graft/tf-graph';
 import { checkGradients } from '@graft/tf-graph/testing';
-import { type ActivationName, activation, siluProduct } from './activations.ts';
+import { type ActivationName, activation, gatedProduct } from './activations.ts';
 import { attention, packedCausalMask } from './attention/attention.ts';
 import { rotaryTable, rotate, rotationOf } from './attention/rotary.ts';
 import { headLoss, lossesOfLogits } from './cross-entropy.ts';
@@ -122,8 +122,9 @@ for (const name of activations) {
   });
 }
 
-test('siluProduct', () => {
-  checkGradients((gate, up) => siluProduct([gate, up]), [values([4, 6], 1), values([4, 6], 2)]);
+test('gatedProduct', () => {
+  for (const name of ['silu', 'gelu_new', 'gelu', 'linear'] as const)
+    checkGradients((gate, up) => gatedProduct(name, [gate, up]), [values([4, 6], 1), values([4, 6], 2)]);
 });
 
 test('attention: packed rows, grouped queries', () => {

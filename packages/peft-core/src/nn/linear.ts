@@ -1,6 +1,7 @@
 import { customGradient, tf } from '@graft/tf-graph';
 import { flowingMatmul, matmul } from './matmul.ts';
 import { originOf, restore } from './recompute.ts';
+import { withBias } from './scaled-columns.ts';
 import {
   type FrozenWeight,
   type TableWithTrainedRows,
@@ -15,7 +16,7 @@ import {
  */
 export function linear(x: tf.Tensor, weight: Weight, bias?: Weight | null, transposed = false): tf.Tensor {
   const product = productWith(x, weight, transposed);
-  return bias ? tf.add(product, weightValue(bias)) : product;
+  return bias ? withBias(product, weightValue(bias), bias.kind !== 'frozen') : product;
 }
 
 function productWith(x: tf.Tensor, weight: Weight, transposed: boolean): tf.Tensor {

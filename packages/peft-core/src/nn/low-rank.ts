@@ -1,8 +1,10 @@
 import { attr, customGradient, rawOp, tf } from '@graft/tf-graph';
 import { flowing, usesKernels } from './computation.ts';
+import { droppedBy, nextSeed, noSeed, type RandomState } from './dropout.ts';
 import { linear } from './linear.ts';
 import { flowingMatmul, matmul } from './matmul.ts';
 import { originOf, restore } from './recompute.ts';
+import { withBias } from './scaled-columns.ts';
 import { type Weight, weightValue } from './weight.ts';
 
 /** A trained update of low rank, of the columns of a product from `offset` on. */
@@ -13,6 +15,8 @@ export interface LowRankPair {
   b: tf.Tensor;
   scale: number;
   offset: number;
+  /** Drops some of what its A reads, by a mask `(N, in)` of its own. */
+  dropout?: { probability: number; random: RandomState } | undefined;
 }
 
 export interface UpdatedLinear {
@@ -31,7 +35,7 @@ export function updatedLinear(
   pairs: readonly LowRankPair[],
 ): tf.Tensor {
   const sum = withUpdates(x, weight, transposed, pairs);
-  return bias ? flowing(tf.add(sum, bias)) : sum;
+  return bias ? withBias(sum, bias) : sum;
 }
 
 function withUpdates(
@@ -45,33 +49,88 @@ function withUpdates(
   const y = frozen ? undefined : linear(x, weight, null, transposed);
   const [as, bs] = [pairs.map(({ a }) => a), pairs.map(({ b }) => b)];
   const scales = tf.tensor1d(pairs.flatMap(({ a, scale }) => Array<number>(a.shape[0]!).fill(scale)));
+  const drops = droppedInputs(pairs);
+  const { seeds } = drops;
   // (N, R): the pairs' ranks side by side, each scaled.
-  const down = tf.mul(matmul(x, tf.concat(as, 0), false, true), scales);
+  const down = tf.mul(lowered(drops.of(x, seeds), as), scales);
   const origin = originOf(x);
   const offsets = pairs.map(({ offset }) => offset);
   return customGradient({
     inputs: { x, as, bs, y },
-    keep: { as, bs, down, origin: origin.inputs },
+    keep: { as, bs, down, seeds, origin: origin.inputs },
     value() {
       const product = y ?? flowingMatmul(x, weightValue(weight, x), false, !transposed);
       return added(flowing(product), down, { matrices: bs, offsets, transposed: true });
     },
-    gradient(dy, { as, bs, down, origin: kept }) {
+    gradient(dy, { as, bs, down, seeds, origin: kept }) {
       const dDown = takenDown(dy, bs, pairs); // (N, R)
       const ofBs = matmul(dy, down, true); // (W, R)
-      const ofAs = matmul(dDown, restore(origin, kept, dDown), true); // (R, in)
       const lanes = lanesOf(pairs);
-      const whole = { matrices: [tf.concat(as, 0)], offsets: [0], transposed: false };
+      const ofX = frozen ? flowingMatmul(dy, weightValue(frozen, dDown), false, transposed) : null;
       return {
-        x: frozen
-          ? added(flowingMatmul(dy, weightValue(frozen, dDown), false, transposed), dDown, whole)
-          : flowingMatmul(dDown, whole.matrices[0]!),
-        as: as.map((a, i) => tf.slice(ofAs, [lanes[i]!, 0], a.shape as [number, number])),
+        x: raised(dDown, as, ofX, drops.probability, seeds),
+        as: ofAs(dDown, as, drops.of(restore(origin, kept, dDown), seeds)),
         bs: bs.map((b, i) => tf.slice(ofBs, [offsets[i]!, lanes[i]!], b.shape as [number, number])),
         y: y && dy,
       };
     },
   });
+}
+
+/** What each pair's A reads: x for all of them where nothing is dropped, else x by a mask of each, drawn when it is asked for. */
+function droppedInputs(pairs: readonly LowRankPair[]) {
+  const probability = pairs[0]?.dropout?.probability ?? 0;
+  const seeds = probability > 0 ? pairs.map(({ dropout }) => nextSeed(dropout!.random)) : [];
+  const of = (x: tf.Tensor, seeds: readonly tf.Tensor[]) =>
+    seeds.length === 0 ? [x] : seeds.map((seed) => droppedBy(seed, x, probability));
+  return { probability, seeds, of };
+}
+
+/** `x Aᵀ` `(N, R)` side by side: one product of one x, or one for each A's own. */
+function lowered(inputs: readonly tf.Tensor[], as: readonly tf.Tensor[]): tf.Tensor {
+  if (inputs.length === 1) return matmul(inputs[0]!, tf.concat([...as], 0), false, true);
+  return tf.concat(
+    inputs.map((x, i) => matmul(x, as[i]!, false, true)),
+    1,
+  );
+}
+
+/** The gradients of the A's, from that of `lowered` `(N, R)` and the inputs that it had. */
+function ofAs(dDown: tf.Tensor, as: readonly tf.Tensor[], inputs: readonly tf.Tensor[]): tf.Tensor[] {
+  if (inputs.length === 1) return byPair(matmul(dDown, inputs[0]!, true), as, 0);
+  const parts = byPair(dDown, as, 1);
+  return inputs.map((x, i) => matmul(parts[i]!, x, true));
+}
+
+/** Each pair's ranks along the axis that has all of them. */
+function byPair(all: tf.Tensor, as: readonly tf.Tensor[], axis: number): tf.Tensor[] {
+  if (as.length === 1) return [all];
+  const ranks = as.map((a) => a.shape[0]!);
+  return tf.split(all, ranks, axis);
+}
+
+/** The gradient of x through the A's `(N, in)`, without what was dropped of it, added to `sum`. */
+function raised(
+  dDown: tf.Tensor,
+  as: readonly tf.Tensor[],
+  sum: tf.Tensor | null,
+  probability: number,
+  seeds: readonly tf.Tensor[],
+): tf.Tensor {
+  if (seeds.length === 0) {
+    const whole = tf.concat([...as], 0);
+    return sum
+      ? added(sum, dDown, { matrices: [whole], offsets: [0], transposed: false })
+      : flowingMatmul(dDown, whole);
+  }
+  if (sum && usesKernels()) {
+    const parts = { matrices: as, offsets: as.map(() => 0), transposed: false };
+    return added(sum, dDown, parts, { probability, seeds: tf.concat([...seeds], 0) });
+  }
+  const each = byPair(dDown, as, 1).map((part, i) =>
+    droppedBy(seeds[i]!, flowingMatmul(part, as[i]!), probability),
+  );
+  return tf.addN([...(sum ? [sum] : []), ...each]);
 }
 
 /** Where each pair's ranks begin when all lie side by side. */
@@ -92,11 +151,19 @@ interface Parts {
   transposed: boolean;
 }
 
-/** y `(N, W)` with down `(N, R)` times each part added to its columns. */
-function added(y: tf.Tensor, down: tf.Tensor, { matrices, offsets, transposed }: Parts): tf.Tensor {
+/** y `(N, W)` with down `(N, R)` times each part added to its columns; kernels alone drop some of what they add. */
+function added(
+  y: tf.Tensor,
+  down: tf.Tensor,
+  { matrices, offsets, transposed }: Parts,
+  { probability, seeds } = { probability: 0, seeds: noSeed() },
+): tf.Tensor {
   if (usesKernels()) {
-    const attributes = [attr.ints('offsets', offsets), attr.bool('transposed', transposed)];
-    return rawOp('GraftLowRankAdd', attributes, [y, down, ...matrices])[0]!;
+    const attributes = [
+      ...[attr.ints('offsets', offsets), attr.bool('transposed', transposed)],
+      attr.float('dropout', probability),
+    ];
+    return rawOp('GraftLowRankAdd', attributes, [y, down, ...matrices, seeds])[0]!;
   }
   const columns = transposed ? matrices : matrices.map((matrix) => tf.transpose(matrix));
   return tf.add(y, matmul(down, blocks(columns, offsets, y.shape[1]!), false, true));

@@ -2,6 +2,7 @@ import { tf } from '@graft/tf-graph';
 import type { Architecture, AttentionSite } from '../models/architecture.ts';
 import { attention, packedCausalMask, packedMask, prefixMask } from '../nn/attention/attention.ts';
 import { RotaryTables, sideBySide } from '../nn/attention/heads.ts';
+import { relativeBias } from '../nn/attention/relative-positions.ts';
 import { segmentAttention } from '../nn/attention/segment-attention.ts';
 import { usesKernels } from '../nn/computation.ts';
 import type { RandomState } from '../nn/dropout.ts';
@@ -62,14 +63,34 @@ export function packedAttention(
     return prefix === 0 ? own : tf.concat([prefixMask(positions, rows, prefix, window), own], -1);
   }
 
+  const biases = new WeakMap<tf.Tensor, tf.Tensor>();
+  /** Made once of what layers share. A block that runs again for its gradient has its own. */
+  function biasOf({ bias, relative, kind }: AttentionSite): tf.Tensor | undefined {
+    if (!relative) return bias;
+    const made =
+      biases.get(relative) ?? kept(relativeBias(relative, kind === 'encoder' ? encoder!.tokens : tokens));
+    biases.set(relative, made);
+    return made;
+  }
+
+  /** The spans of a site's queries and keys as `segmentAttention` takes them; undefined where nobody made them. */
+  function spansOf(kind: AttentionSite['kind']): tf.Tensor | undefined {
+    if (kind === 'self') return grid.spans;
+    if (kind === 'encoder' || !encoder?.spans || !grid.spans) return encoder?.spans;
+    const ends = (spans: tf.Tensor) => tf.slice(spans, [0, 0], [spans.shape[0]!, 2]);
+    return once('spans', () => tf.concat([ends(grid.spans!), ends(encoder.spans!)], 1));
+  }
+
   return (site, projections, prefix) => {
-    const { kind = 'self', window = null, bias, dropout = 0 } = site;
-    const drops = random !== undefined && dropout > 0;
-    if (usesKernels() && grid.spans && kind === 'self' && !prefix && !bias && !drops) {
-      const causal = architecture.attention === 'causal';
-      return segmentAttention(projections, site, grid.spans, { causal, window });
+    const { kind = 'self', window = null, relative, dropout: probability = 0 } = site;
+    const dropout = random && { probability, random };
+    const spans = usesKernels() && !prefix && !site.bias ? spansOf(kind) : undefined;
+    if (spans) {
+      const causal = kind === 'self' && architecture.attention === 'causal';
+      const cross = kind === 'cross';
+      return segmentAttention(projections, site, spans, { causal, window, cross, relative, dropout });
     }
-    const options = { bias, dropout: random && { probability: dropout, random } };
+    const options = { bias: biasOf(site), dropout };
     const length = prefix?.keys.shape[1] ?? 0;
     const mask = once([site.kind, site.window, length].join(), () => maskOf(site, length));
     const { q, k, v } = tables.byHead(projections, site, rows);

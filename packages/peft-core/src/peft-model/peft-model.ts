@@ -167,7 +167,8 @@ export function attachAdapter(
         offset += weightShape(required(`${module}.weight`))[transposed.has(module) ? 1 : 0]!;
         if (!update) return [];
         const [a, b] = [context.parameter(update.a), context.parameter(update.b)];
-        return [{ a, b, scale: update.scale, offset: at }];
+        const dropout = random && { probability: update.dropout, random };
+        return [{ a, b, scale: update.scale, offset: at, dropout }];
       });
     };
     return {
@@ -213,13 +214,11 @@ export function attachAdapter(
         const weight = required(`${module}.weight`);
         return rmsNorm(x, weightValue(weight), epsilon, weight.kind !== 'frozen');
       },
-      layerNorm: (module, x, epsilon) =>
-        layerNorm(
-          x,
-          weightValue(required(`${module}.weight`)),
-          weightValue(required(`${module}.bias`)),
-          epsilon,
-        ),
+      layerNorm(module, x, epsilon, isStream = false) {
+        const [weight, bias] = [required(`${module}.weight`), required(`${module}.bias`)];
+        const isTrained = weight.kind !== 'frozen' || bias.kind !== 'frozen';
+        return layerNorm(x, weightValue(weight), weightValue(bias), epsilon, { isStream, isTrained });
+      },
       residualAdd(site, output, residual, norm) {
         const wrapper = attachment?.residualAdds?.get(site.module);
         if (wrapper) return wrapper(context, output, residual, norm);

@@ -76,7 +76,7 @@ export async function setUpTraining(
   const { virtualTokens, prefixLength } = leadingPositions(peft);
   const { vocabularySize } = architecture;
   const whyNever = unshareable(architecture, data, options);
-  const arrangement = arrangementFor(architecture, whyNever, () =>
+  const arrangement = arrangementFor(whyNever, () =>
     cheapestOnStock(data.training, options.training, { virtualTokens, vocabularySize }),
   );
   const whyNotShared =
@@ -90,14 +90,10 @@ export async function setUpTraining(
 }
 
 /** Kernels take a list of positions as it is; `onStock` says what is best without them where beginnings may be shared. */
-function arrangementFor(
-  { encoder }: Architecture,
-  whyNotShared: string | null,
-  onStock: () => Arrangement,
-): Arrangement {
+function arrangementFor(whyNotShared: string | null, onStock: () => Arrangement): Arrangement {
   const stock = implementationHere() === 'stock';
   if (whyNotShared === null) return stock ? onStock() : 'shared';
-  return stock || encoder ? 'grid' : 'flat';
+  return stock ? 'grid' : 'flat';
 }
 
 /** Beginnings are shared where all sequences see the same of them; else this says what keeps them from it. */

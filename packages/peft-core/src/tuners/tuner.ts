@@ -56,11 +56,15 @@ export type LinearWrapper = (
   parts: LinearParts,
 ) => tf.Tensor;
 
-/** Names of the factors `(r, in)` and `(out, r)` of an update, and what it is multiplied by. */
+/**
+ * Names of the factors `(r, in)` and `(out, r)` of an update, and what it is multiplied by. `dropout`: the probability with which
+ * what it reads is dropped while training.
+ */
 export interface LowRankUpdate {
   a: string;
   b: string;
   scale: number;
+  dropout: number;
 }
 
 /** An embedding changed by a tuner: ids `(N)` int32 → `(N, H)`; `base` is the unchanged module. */

@@ -1,5 +1,5 @@
 #pragma once
-#include "op.h"
+#include "dropout-ops.h"
 
 namespace graft {
 
@@ -14,30 +14,41 @@ class AttentionBase : public OpKernel {
     OP_REQUIRES_OK(c, c->GetAttr("scale", &scale_));
     OP_REQUIRES_OK(c, c->GetAttr("causal", &causal_));
     OP_REQUIRES_OK(c, c->GetAttr("window", &window_));
+    OP_REQUIRES_OK(c, c->GetAttr("cross", &cross_));
+    OP_REQUIRES_OK(c, c->GetAttr("dropout", &dropout_));
+    OP_REQUIRES(c, !cross_ || (!causal_ && window_ == 0), InvalidArgument("a cross attention sees all of its memory"));
   }
 
  protected:
   /** Reads what both directions have; false once an error is set. */
   bool read(OpKernelContext* c, Attention<Stored<T>>* a, std::vector<Segment>* segments) {
     OpInputList parts;
-    const Tensor *cosines = nullptr, *sines = nullptr, *table = nullptr;
+    const Tensor *cosines = nullptr, *sines = nullptr, *table = nullptr, *bias = nullptr, *seed = nullptr;
     const auto status = [&] {
       TF_RETURN_IF_ERROR(c->input_list("parts", &parts));
       TF_RETURN_IF_ERROR(c->input("cosines", &cosines));
       TF_RETURN_IF_ERROR(c->input("sines", &sines));
-      return c->input("segments", &table);
+      TF_RETURN_IF_ERROR(c->input("segments", &table));
+      TF_RETURN_IF_ERROR(c->input("bias", &bias));
+      return c->input("seed", &seed);
     }();
     if (!status.ok()) return c->CtxFailure(status), false;
+    const auto refuse = [&](const char* why) { return c->CtxFailure(InvalidArgument(why)), false; };
     const int64_t rows = parts[0].dim_size(0), own = heads_ * headSize_, shared = kvHeads_ * headSize_;
     const bool stacked = parts.size() == 1;
-    const auto fits = [&](int i, int64_t width) { return parts[i].dim_size(0) == rows && parts[i].dim_size(1) == width; };
-    const bool shaped = stacked ? fits(0, own + 2 * shared)
-                                : parts.size() == 3 && fits(0, own) && fits(1, shared) && fits(2, shared);
-    if (!shaped) return c->CtxFailure(InvalidArgument("queries, keys and values do not have the heads' shapes")), false;
+    const int64_t keyRows = stacked ? rows : parts[1].dim_size(0);
+    const auto fits = [&](int i, int64_t rows, int64_t width) { return parts[i].shape() == TensorShape({rows, width}); };
+    const bool shaped = stacked ? fits(0, rows, own + 2 * shared)
+                                : parts.size() == 3 && fits(0, rows, own) && fits(1, keyRows, shared) && fits(2, keyRows, shared);
+    if (!shaped || (cross_ ? stacked : keyRows != rows)) return refuse("queries, keys and values do not have the heads' shapes");
     const int64_t half = cosines->NumElements() == 0 ? 0 : cosines->dim_size(1);
     if (half > 0 && (cosines->dim_size(0) != rows || cosines->shape() != sines->shape() || 2 * half > headSize_))
-      return c->CtxFailure(InvalidArgument("the rotation has another shape than the heads")), false;
-    *a = {heads_, kvHeads_, headSize_, half, scale_, causal_, window_};
+      return refuse("the rotation does not fit the positions");
+    const int64_t distances = bias->dim_size(0);
+    if (distances > 0 && (distances % 2 == 0 || bias->dim_size(1) != heads_)) return refuse("the bias does not fit the heads");
+    if (cross_ && half + distances > 0) return refuse("a cross attention knows no positions");
+    if (!isSeed(*seed, dropout_)) return refuse("a dropout takes a probability below 1, and a seed of two numbers");
+    *a = {heads_, kvHeads_, headSize_, half, scale_, causal_, cross_, window_, rows, keyRows};
     a->q = dataOf<T>(parts[0]);
     a->k = stacked ? a->q + own : dataOf<T>(parts[1]);
     a->v = stacked ? a->k + shared : dataOf<T>(parts[2]);
@@ -45,32 +56,43 @@ class AttentionBase : public OpKernel {
     a->kStride = a->vStride = stacked ? a->qStride : shared;
     a->cosines = dataOf<float>(*cosines);
     a->sines = dataOf<float>(*sines);
-    return readSegments(c, *table, rows, segments) && (a->segments = segments->data(), true);
+    a->bias = distances > 0 ? dataOf<float>(*bias) : nullptr;
+    a->reach = distances / 2;
+    a->dropout = dropoutOf(*seed, dropout_);
+    if (!readSegments(c, *table, rows, keyRows, segments)) return false;
+    a->segments = segments->data();
+    return true;
   }
 
   int64_t group() const { return heads_ / kvHeads_; }
 
   /** The room that the largest of the segments needs. */
-  int64_t scratchFor(const std::vector<Segment>& segments, bool gradient) const {
-    int64_t keys = 0;
-    for (const Segment& s : segments) keys = std::max(keys, s.prefix() + s.own());
-    return kernels().attentionScratch(keys, headSize_, group(), gradient);
+  int64_t scratchFor(const Attention<Stored<T>>& a, const std::vector<Segment>& segments, bool gradient) const {
+    int64_t most = 0;
+    for (const Segment& s : segments)
+      most = std::max(most, kernels().attentionScratch(s.own(), a.keysOf(s), headSize_, group(), gradient));
+    return most;
   }
 
   int64_t heads_, kvHeads_, headSize_, window_;
-  float scale_;
-  bool causal_;
+  float scale_, dropout_;
+  bool causal_, cross_;
 
  private:
   /** (S, 4): begin, end, prefixBegin, prefixEnd. A segment without positions of its own is room that was left. */
-  static bool readSegments(OpKernelContext* c, const Tensor& table, int64_t rows, std::vector<Segment>* segments) {
+  bool readSegments(OpKernelContext* c, const Tensor& table, int64_t rows, int64_t keyRows, std::vector<Segment>* segments) {
     const int32_t* numbers = table.flat<tensorflow::int32>().data();
+    std::vector<bool> read(cross_ ? keyRows : 0);
     for (int64_t i = 0; i < table.dim_size(0); i++) {
       const int32_t* s = numbers + 4 * i;
       const Segment segment{s[0], s[1], s[2], s[3]};
-      const auto within = [&](int64_t begin, int64_t end) { return begin >= 0 && begin <= end && end <= rows; };
-      if (!within(segment.begin, segment.end) || !within(segment.prefixBegin, segment.prefixEnd))
+      const auto within = [](int64_t begin, int64_t end, int64_t rows) { return begin >= 0 && begin <= end && end <= rows; };
+      if (!within(segment.begin, segment.end, rows) || !within(segment.prefixBegin, segment.prefixEnd, keyRows))
         return c->CtxFailure(InvalidArgument("segment ", i, " is not within ", rows, " positions")), false;
+      for (int64_t key = segment.prefixBegin; cross_ && key < segment.prefixEnd; key++) {
+        if (read[key]) return c->CtxFailure(InvalidArgument("two segments read the same memory")), false;
+        read[key] = true;
+      }
       segments->push_back(segment);
     }
     return true;
@@ -99,10 +121,14 @@ inline std::vector<int64_t> bySize(const std::vector<Segment>& segments, int64_t
       .Attr("scale: float")                  \
       .Attr("causal: bool")                  \
       .Attr("window: int")                   \
+      .Attr("cross: bool")                   \
+      .Attr("dropout: float")                \
       .Input("parts: count * T")             \
       .Input("cosines: float")               \
       .Input("sines: float")                 \
-      .Input("segments: int32")
+      .Input("segments: int32")              \
+      .Input("bias: float")                  \
+      .Input("seed: int32")
 
 GRAFT_ATTENTION("GraftAttention")
     .Output("y: T")
@@ -134,7 +160,7 @@ class AttentionOp : public AttentionBase<T> {
     // Positions of no segment are padding.
     std::memset(a.y, 0, y->TotalBytes());
     std::memset(a.logSums, 0, logSums->TotalBytes());
-    const int64_t scratch = this->scratchFor(segments, false);
+    const int64_t scratch = this->scratchFor(a, segments, false);
     const std::vector<int64_t> tasks = bySize(segments, a.kvHeads);
     eachTask(c, tasks.size(), [&](int64_t i) {
       const std::unique_ptr<float[]> memory(new float[scratch]);
@@ -149,8 +175,12 @@ GRAFT_ATTENTION("GraftAttentionGradient")
     .Input("log_sums: float")
     .Input("dy: T")
     .Output("gradients: count * T")
+    .Output("d_bias: float")
     .SetShapeFn([](InferenceContext* c) {
-      for (int i = 0; i < c->num_outputs(); i++) c->set_output(i, c->input(i));
+      const int parts = c->num_outputs() - 1;
+      for (int i = 0; i < parts; i++) c->set_output(i, c->input(i));
+      // After the parts, the cosines, the sines and the segments.
+      c->set_output(parts, c->input(parts + 3));
       return tensorflow::OkStatus();
     });
 
@@ -188,23 +218,33 @@ class AttentionGradientOp : public AttentionBase<T> {
     g.dk = stacked ? g.dq + a.heads * a.headSize : dataOf<T>(out[1]);
     g.dv = stacked ? g.dk + a.kvHeads * a.headSize : dataOf<T>(out[2]);
 
-    std::vector<int64_t> slots;
-    int64_t room = 0;
+    const Tensor& bias = c->input(out.size() + 3);
+    Tensor* dBias = nullptr;
+    OP_REQUIRES_OK(c, c->allocate_output(out.size(), bias.shape(), &dBias));
+    g.dBias = dataOf<float>(dBias);
+
+    std::vector<int64_t> keySlots, biasSlots;
+    int64_t keyRoom = 0, biasRoom = 0;
     for (const Segment& s : segments) {
-      slots.push_back(room);
-      room += a.kvHeads * (s.prefix() + s.own()) * kernels().keyGradientWidth(a.headSize);
+      keySlots.push_back(keyRoom);
+      keyRoom += a.kvHeads * a.keysOf(s) * kernels().keyGradientWidth(a.headSize);
+      biasSlots.push_back(biasRoom);
+      if (a.bias) biasRoom += a.heads * kernels().biasGradientWidth(s.own(), a.keysOf(s));
     }
-    const std::unique_ptr<float[]> keyGradients(new float[room]);
+    const std::unique_ptr<float[]> keyGradients(new float[keyRoom]), biasGradients(new float[biasRoom]);
     g.keyGradients = keyGradients.get();
-    g.keySlots = slots.data();
+    g.keySlots = keySlots.data();
+    g.biasGradients = biasGradients.get();
+    g.biasSlots = biasSlots.data();
     g.segmentCount = segments.size();
-    const int64_t scratch = this->scratchFor(segments, true);
+    const int64_t scratch = this->scratchFor(a, segments, true);
     const std::vector<int64_t> tasks = bySize(segments, a.kvHeads);
     eachTask(c, tasks.size(), [&](int64_t i) {
       const std::unique_ptr<float[]> memory(new float[scratch]);
       kernelsFor<T>().attentionGradient(g, tasks[i], memory.get());
     });
     eachTask(c, tasks.size(), [&](int64_t i) { kernelsFor<T>().attentionKeyGradient(g, tasks[i]); });
+    if (a.bias) eachTask(c, a.heads, [&](int64_t head) { kernelsFor<T>().attentionBiasGradient(g, head); });
   }
 };
 GRAFT_KERNEL("GraftAttentionGradient", AttentionGradientOp);

@@ -4,8 +4,10 @@
 #include <cstring>
 #include <string>
 
+#include "activation-ops.h"
 #include "attention-ops.h"
-#include "gated-activation-ops.h"
+#include "columns-ops.h"
+#include "dropout-ops.h"
 #include "loss-ops.h"
 #include "low-rank-ops.h"
 #include "norm-ops.h"

@@ -1,7 +1,7 @@
 #pragma once
 #include <algorithm>
 
-#include "op.h"
+#include "dropout-ops.h"
 
 namespace graft {
 
@@ -10,14 +10,24 @@ REGISTER_OP("GraftLowRankAdd")
     .Attr("count: int")
     .Attr("offsets: list(int)")
     .Attr("transposed: bool")
+    .Attr("dropout: float = 0")
     .Input("y: T")
     .Input("down: float")
     .Input("matrices: count * float")
+    .Input("seeds: int32")
     .Output("sum: T")
     .SetShapeFn([](InferenceContext* c) {
       c->set_output(0, c->input(0));
       return tensorflow::OkStatus();
     });
+
+/** m (out, rank) as (rank, out). */
+inline float* turn(const float* m, int64_t out, int64_t rank) {
+  float* to = new float[rank * out];
+  for (int64_t o = 0; o < out; o++)
+    for (int64_t r = 0; r < rank; r++) to[r * out + o] = m[o * rank + r];
+  return to;
+}
 
 /** Matrices (rank, out), or (out, rank) when transposed, as the kernels take them: side by side in the lanes of `down`. */
 class LowRankParts {
@@ -44,11 +54,8 @@ class LowRankParts {
 
  private:
   const float* turned(const float* m, int64_t out, int64_t rank) {
-    memory_.emplace_back(new float[rank * out]);
-    float* to = memory_.back().get();
-    for (int64_t o = 0; o < out; o++)
-      for (int64_t r = 0; r < rank; r++) to[r * out + o] = m[o * rank + r];
-    return to;
+    memory_.emplace_back(turn(m, out, rank));
+    return memory_.back().get();
   }
   std::vector<std::unique_ptr<float[]>> memory_;
 };
@@ -59,15 +66,18 @@ class LowRankAddOp : public OpKernel {
   explicit LowRankAddOp(OpKernelConstruction* c) : OpKernel(c) {
     OP_REQUIRES_OK(c, c->GetAttr("offsets", &offsets_));
     OP_REQUIRES_OK(c, c->GetAttr("transposed", &transposed_));
+    OP_REQUIRES_OK(c, c->GetAttr("dropout", &dropout_));
   }
   void Compute(OpKernelContext* c) override {
-    const Tensor &y = c->input(0), &down = c->input(1);
+    const Tensor &y = c->input(0), &down = c->input(1), &seeds = c->input(c->num_inputs() - 1);
     OpInputList matrices;
     OP_REQUIRES_OK(c, c->input_list("matrices", &matrices));
     const int64_t rows = y.dim_size(0), width = y.dim_size(1);
     OP_REQUIRES(c, static_cast<int>(offsets_.size()) == matrices.size() && down.dim_size(0) == rows,
                 InvalidArgument("low-rank parts do not fit together"));
-    const LowRankParts all(matrices, offsets_, transposed_);
+    LowRankParts all(matrices, offsets_, transposed_);
+    OP_REQUIRES(c, isSeed(seeds, dropout_, all.count()), InvalidArgument("each part that drops needs a seed of two numbers"));
+    for (int64_t i = 0; i < all.count(); i++) all.parts[i].dropout = dropoutOf(seeds, dropout_, i);
     OP_REQUIRES(c, all.fit(width) && all.lanes == down.dim_size(1),
                 InvalidArgument("low-rank parts do not fit into ", width, " columns and ", down.dim_size(1), " lanes"));
     Tensor* sum = nullptr;
@@ -81,6 +91,7 @@ class LowRankAddOp : public OpKernel {
  private:
   std::vector<int64_t> offsets_;
   bool transposed_;
+  float dropout_;
 };
 GRAFT_KERNEL("GraftLowRankAdd", LowRankAddOp);
 
@@ -133,5 +144,51 @@ class LowRankDownOp : public OpKernel {
   int64_t lanes_;
 };
 GRAFT_KERNEL("GraftLowRankDown", LowRankDownOp);
+
+REGISTER_OP("GraftUpdatedNorms")
+    .Attr("T: {float, bfloat16}")
+    .Attr("scale: float")
+    .Attr("transposed: bool")
+    .Input("w: T")
+    .Input("a: float")
+    .Input("b: float")
+    .Output("norms: float")
+    .SetShapeFn([](InferenceContext* c) {
+      c->set_output(0, c->Vector(c->Dim(c->input(2), 0)));
+      return tensorflow::OkStatus();
+    });
+
+template <typename T>
+class UpdatedNormsOp : public OpKernel {
+ public:
+  explicit UpdatedNormsOp(OpKernelConstruction* c) : OpKernel(c) {
+    OP_REQUIRES_OK(c, c->GetAttr("scale", &scale_));
+    OP_REQUIRES_OK(c, c->GetAttr("transposed", &transposed_));
+  }
+  void Compute(OpKernelContext* c) override {
+    const Tensor &w = c->input(0), &a = c->input(1), &b = c->input(2);
+    const int64_t rank = a.dim_size(0), width = a.dim_size(1), out = b.dim_size(0);
+    OP_REQUIRES(c, b.dim_size(1) == rank && w.shape() == (transposed_ ? TensorShape({width, out}) : TensorShape({out, width})),
+                InvalidArgument("an update of ", out, " by ", width, " does not fit its weight"));
+    Tensor* norms = nullptr;
+    OP_REQUIRES_OK(c, c->allocate_output(0, TensorShape({out}), &norms));
+    const std::unique_ptr<float[]> turned(transposed_ ? turn(dataOf<float>(b), out, rank) : nullptr);
+    const UpdatedNorms<Stored<T>> arguments{out,
+                                            width,
+                                            rank,
+                                            scale_,
+                                            transposed_,
+                                            dataOf<T>(w),
+                                            dataOf<float>(a),
+                                            transposed_ ? turned.get() : dataOf<float>(b),
+                                            dataOf<float>(norms)};
+    share(c, out, width * (rank + 2) / 4, kernelsFor<T>().updatedNorms, arguments);
+  }
+
+ private:
+  float scale_;
+  bool transposed_;
+};
+GRAFT_KERNEL("GraftUpdatedNorms", UpdatedNormsOp);
 
 }  // namespace graft

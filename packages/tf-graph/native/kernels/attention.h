@@ -4,6 +4,7 @@
 // summed up to. Source of the idea: Dao et al. 2022, arXiv:2205.14135.
 #pragma once
 #include "products.h"
+#include "random.h"
 
 namespace graft {
 namespace {
@@ -25,15 +26,19 @@ Task taskOf(const Attention<T>& a, int64_t task) {
   t.segment = a.segments[t.index];
   t.kvHead = task % a.kvHeads;
   t.group = a.heads / a.kvHeads;
-  t.keys = t.segment.prefix() + t.segment.own();
+  t.keys = a.keysOf(t.segment);
   t.headWidth = padded(a.headSize);
   t.keyWidth = padded(t.keys);
   return t;
 }
 
-int64_t attentionScratch(int64_t keys, int64_t headSize, int64_t group, bool gradient) {
+/** Distances of a segment's positions and its keys, which are one less, and room for a vector past the last. */
+int64_t biasGradientWidth(int64_t own, int64_t keys) { return padded(own + keys) + kLanes; }
+
+int64_t attentionScratch(int64_t own, int64_t keys, int64_t headSize, int64_t group, bool gradient) {
   const int64_t D = padded(headSize), rows = kBlock * group, width = padded(keys);
-  const int64_t forward = 2 * keys * D + D * width + rows * width + 2 * rows * D;
+  const int64_t forward =
+      2 * keys * D + D * width + rows * width + 2 * rows * D + width + group * biasGradientWidth(own, keys);
   return gradient ? forward + D * width + rows * width + 2 * rows * D : forward;
 }
 
@@ -112,9 +117,46 @@ void loadKeysAndValues(const Attention<T>& a, const Task& t, float* keys, float*
   const T* k = a.k + t.kvHead * a.headSize;
   const T* v = a.v + t.kvHead * a.headSize;
   loadHead(a, k, a.kStride, true, 1, s.prefixBegin, prefix, D, keys);
-  loadHead(a, k, a.kStride, true, 1, s.begin, s.own(), D, keys + prefix * D);
+  loadHead(a, k, a.kStride, true, 1, s.begin, t.keys - prefix, D, keys + prefix * D);
   loadHead(a, v, a.vStride, false, 1, s.prefixBegin, prefix, D, values);
-  loadHead(a, v, a.vStride, false, 1, s.begin, s.own(), D, values + prefix * D);
+  loadHead(a, v, a.vStride, false, 1, s.begin, t.keys - prefix, D, values + prefix * D);
+}
+
+/** Where in the group's table of biases that of the first key for a query is: the distances lie in their order. */
+int64_t biasAt(const Task& t, int64_t query) { return t.segment.own() - 1 - query; }
+
+/** The row of `bias` for what lies there. */
+template <typename T>
+int64_t biasRow(const Attention<T>& a, const Segment& s, int64_t at) {
+  const int64_t later = at - (s.own() - 1) - s.prefix();
+  return most(-a.reach, least(a.reach, later)) + a.reach;
+}
+
+/** (group, biasGradientWidth): the bias of every distance within the segment. */
+template <typename T>
+void loadBiases(const Attention<T>& a, const Task& t, float* biases) {
+  const int64_t width = biasGradientWidth(t.segment.own(), t.keys);
+  for (int64_t h = 0; h < t.group; h++)
+    for (int64_t at = 0; at < width; at++)
+      biases[h * width + at] = a.bias[biasRow(a, t.segment, at) * a.heads + t.kvHead * t.group + h];
+}
+
+/** The mask of a query's probabilities for the keys [from, to). */
+template <typename T>
+void drawMask(const Attention<T>& a, const Task& t, const DropoutMask& draws, int64_t head, int64_t query, int64_t from,
+              int64_t to, float* mask) {
+  const uint64_t row = (static_cast<uint64_t>(head) * a.rows + t.segment.begin + query) * a.keyRows;
+  const int64_t prefix = t.segment.prefix(), own = most(from, least(to, prefix));
+  draws.draw(row + t.segment.prefixBegin + from, own - from, mask);
+  draws.draw(row + t.segment.begin + own - prefix, to - own, mask + own - from);
+}
+
+/** Adds n numbers, in whole vectors. */
+inline void addTo(float* to, const float* from, int64_t n) {
+  for (int64_t i = 0; i < n; i += kLanes) store(to + i, load(to + i) + load(from + i));
+}
+inline void multiplyBy(float* by, const float* factors, int64_t n) {
+  for (int64_t i = 0; i < n; i += kLanes) store(by + i, load(by + i) * load(factors + i));
 }
 
 /** The keys [from, to) that a query sees. */
@@ -156,7 +198,7 @@ void loadQueries(const Attention<T>& a, const Task& t, const Block& b, float* qu
 template <typename T>
 void attention(const Attention<T>& a, int64_t task, float* memory) {
   const Task t = taskOf(a, task);
-  if (t.segment.own() == 0) return;
+  if (t.segment.own() == 0 || t.keys == 0) return;
   Scratch scratch{memory};
   const int64_t D = t.headWidth, rows = kBlock * t.group;
   float* keys = scratch.take(t.keys * D);
@@ -165,6 +207,13 @@ void attention(const Attention<T>& a, int64_t task, float* memory) {
   float* scores = scratch.take(rows * t.keyWidth);
   float* queries = scratch.take(rows * D);
   float* sums = scratch.take(rows * D);
+  float* mask = scratch.take(t.keyWidth);
+  const int64_t biasWidth = biasGradientWidth(t.segment.own(), t.keys);
+  float* biases = scratch.take(t.group * biasWidth);
+  const DropoutMask draws(a.dropout);
+  const bool drops = a.dropout.probability > 0;
+  std::memset(mask, 0, t.keyWidth * sizeof(float));
+  if (a.bias) loadBiases(a, t, biases);
   loadKeysAndValues(a, t, keys, values);
   transpose(keys, t.keys, D, turned, t.keyWidth);
 
@@ -174,8 +223,10 @@ void attention(const Attention<T>& a, int64_t task, float* memory) {
     product({queries, D, 1}, turned + b.from, t.keyWidth, scores, t.keyWidth, b.rows, b.width, D);
     for (int64_t r = 0; r < b.rows; r++) {
       float* row = scores + r * t.keyWidth;
-      const Seen seen = seenBy(a, t, first + r % b.count);
+      const int64_t query = first + r % b.count, head = r / b.count;
+      const Seen seen = seenBy(a, t, query);
       const int64_t from = seen.from - b.from, to = seen.to - b.from;
+      if (a.bias) addTo(row, biases + head * biasWidth + biasAt(t, query) + b.from, b.width);
       // A NaN is passed over here, and found by the sum.
       Vec largest = all(-__builtin_inff());
       for (int64_t j = 0; j < b.width; j += kLanes) largest = larger(largest, only(load(row + j), from - j, to - j, -__builtin_inff()));
@@ -187,10 +238,12 @@ void attention(const Attention<T>& a, int64_t task, float* memory) {
         store(row + j, p);
       }
       const float sum = sumOf(total);
-      a.logSums[(t.segment.begin + first + r % b.count) * a.heads + t.kvHead * t.group + r / b.count] =
-          top + __builtin_logf(sum);
+      a.logSums[(t.segment.begin + query) * a.heads + t.kvHead * t.group + head] = top + __builtin_logf(sum);
       const float inverse = 1.0f / sum;
       for (int64_t j = 0; j < b.width; j += kLanes) store(row + j, load(row + j) * inverse);
+      if (!drops) continue;
+      drawMask(a, t, draws, t.kvHead * t.group + head, query, b.from, b.to, mask);
+      multiplyBy(row, mask, b.width);
     }
     product({scores, t.keyWidth, 1}, values + b.from * D, D, sums, D, b.rows, D, b.to - b.from);
     for (int64_t h = 0; h < t.group; h++)
@@ -204,7 +257,7 @@ template <typename T>
 void attentionGradient(const AttentionGradient<T>& g, int64_t task, float* memory) {
   const Attention<T>& a = g.forward;
   const Task t = taskOf(a, task);
-  if (t.segment.own() == 0) return;
+  if (t.segment.own() == 0 || t.keys == 0) return;
   Scratch scratch{memory};
   const int64_t D = t.headWidth, rows = kBlock * t.group, width = t.keyWidth;
   float* keys = scratch.take(t.keys * D);
@@ -216,6 +269,18 @@ void attentionGradient(const AttentionGradient<T>& g, int64_t task, float* memor
   float* queries = scratch.take(rows * D);
   float* dys = scratch.take(rows * D);
   float* dQueries = scratch.take(rows * D);
+  float* mask = scratch.take(width);
+  const int64_t biasWidth = biasGradientWidth(t.segment.own(), t.keys);
+  float* biases = scratch.take(t.group * biasWidth);
+  const DropoutMask draws(a.dropout);
+  const bool drops = a.dropout.probability > 0;
+  std::memset(mask, 0, width * sizeof(float));
+  float* dBiases = nullptr;
+  if (a.bias) {
+    loadBiases(a, t, biases);
+    dBiases = g.biasGradients + g.biasSlots[t.index] + t.kvHead * t.group * biasWidth;
+    std::memset(dBiases, 0, t.group * biasWidth * sizeof(float));
+  }
   float* dKeys = g.keyGradients + g.keySlots[t.index] + t.kvHead * t.keys * 2 * D;
   float* dValues = dKeys + t.keys * D;
   std::memset(dKeys, 0, t.keys * 2 * D * sizeof(float));
@@ -235,9 +300,16 @@ void attentionGradient(const AttentionGradient<T>& g, int64_t task, float* memor
     for (int64_t r = 0; r < b.rows; r++) {
       float* row = scores + r * width;
       float* slope = slopes + r * width;
-      const int64_t n = position + r % b.count, head = t.kvHead * t.group + r / b.count;
-      const Seen seen = seenBy(a, t, first + r % b.count);
+      const int64_t query = first + r % b.count, n = t.segment.begin + query;
+      const int64_t head = t.kvHead * t.group + r / b.count;
+      const int64_t biased = r / b.count * biasWidth + biasAt(t, query) + b.from;
+      const Seen seen = seenBy(a, t, query);
       const int64_t from = seen.from - b.from, to = seen.to - b.from;
+      if (a.bias) addTo(row, biases + biased, b.width);
+      if (drops) {
+        drawMask(a, t, draws, head, query, b.from, b.to, mask);
+        multiplyBy(slope, mask, b.width);
+      }
       const T* y = a.y + (n * a.heads + head) * a.headSize;
       Vec products = {};
       byVectors(a.headSize, [&](int64_t d, int64_t count) {
@@ -246,9 +318,10 @@ void attentionGradient(const AttentionGradient<T>& g, int64_t task, float* memor
       const float mean = sumOf(products), logSum = a.logSums[n * a.heads + head];
       for (int64_t j = 0; j < b.width; j += kLanes) {
         const Vec p = only(exponential(load(row + j) - logSum), from - j, to - j);
-        store(row + j, p);
+        store(row + j, drops ? p * load(mask + j) : p);
         store(slope + j, p * (load(slope + j) - mean));
       }
+      if (a.bias) addTo(dBiases + biased, slope, b.width);
     }
     product({slopes, width, 1}, keys + b.from * D, D, dQueries, D, b.rows, D, seenKeys);
     product({slopes, 1, width}, queries, D, dKeys + b.from * D, D, seenKeys, D, b.rows, true);
@@ -259,20 +332,22 @@ void attentionGradient(const AttentionGradient<T>& g, int64_t task, float* memor
   }
 }
 
-/** Adds `count` rows of D numbers. */
-inline void addRows(float* to, const float* from, int64_t numbers) {
-  for (int64_t i = 0; i < numbers; i += kLanes) store(to + i, load(to + i) + load(from + i));
-}
-
 template <typename T>
 void attentionKeyGradient(const AttentionGradient<T>& g, int64_t task) {
   const Attention<T>& a = g.forward;
   const Task t = taskOf(a, task);
   const Segment& own = t.segment;
-  if (own.own() == 0) return;
+  if (own.own() == 0 || t.keys == 0) return;
   const int64_t D = t.headWidth;
   float* dKeys = g.keyGradients + g.keySlots[t.index] + t.kvHead * t.keys * 2 * D;
   float* dValues = dKeys + t.keys * D;
+  T* dk = g.dk + t.kvHead * a.headSize;
+  T* dv = g.dv + t.kvHead * a.headSize;
+  if (a.cross) {
+    storeHead(a, dKeys, D, true, 1, own.prefixBegin, t.keys, dk, a.kStride);
+    storeHead(a, dValues, D, false, 1, own.prefixBegin, t.keys, dv, a.vStride);
+    return;
+  }
   float* ownKeys = dKeys + own.prefix() * D;
   float* ownValues = dValues + own.prefix() * D;
   // In the segments' order, so that a run repeats bit for bit.
@@ -281,11 +356,23 @@ void attentionKeyGradient(const AttentionGradient<T>& g, int64_t task) {
     if (other.own() == 0 || other.prefix() == 0 || other.prefixBegin < own.begin || other.prefixEnd > own.end) continue;
     const int64_t keys = other.prefix() + other.own(), at = (other.prefixBegin - own.begin) * D;
     const float* shared = g.keyGradients + g.keySlots[i] + t.kvHead * keys * 2 * D;
-    addRows(ownKeys + at, shared, other.prefix() * D);
-    addRows(ownValues + at, shared + keys * D, other.prefix() * D);
+    addTo(ownKeys + at, shared, other.prefix() * D);
+    addTo(ownValues + at, shared + keys * D, other.prefix() * D);
   }
-  storeHead(a, ownKeys, D, true, 1, own.begin, own.own(), g.dk + t.kvHead * a.headSize, a.kStride);
-  storeHead(a, ownValues, D, false, 1, own.begin, own.own(), g.dv + t.kvHead * a.headSize, a.vStride);
+  storeHead(a, ownKeys, D, true, 1, own.begin, own.own(), dk, a.kStride);
+  storeHead(a, ownValues, D, false, 1, own.begin, own.own(), dv, a.vStride);
+}
+
+template <typename T>
+void attentionBiasGradient(const AttentionGradient<T>& g, int64_t head) {
+  const Attention<T>& a = g.forward;
+  for (int64_t row = 0; row <= 2 * a.reach; row++) g.dBias[row * a.heads + head] = 0;
+  for (int64_t i = 0; i < g.segmentCount; i++) {
+    const Segment& s = a.segments[i];
+    const int64_t keys = a.keysOf(s);
+    const float* slopes = g.biasGradients + g.biasSlots[i] + head * biasGradientWidth(s.own(), keys);
+    for (int64_t at = 0; at < s.own() + keys - 1 && s.own() > 0; at++) g.dBias[biasRow(a, s, at) * a.heads + head] += slopes[at];
+  }
 }
 
 }  // namespace

@@ -1,9 +1,11 @@
 // The kernels for one instruction set. Compiled once for each with its own flags, and GRAFT_SET naming it.
+#include "activation.h"
 #include "attention.h"
 #include "bfloat16-rate.h"
 #include "cached-attention.h"
+#include "columns.h"
 #include "cross-entropy.h"
-#include "gated-activation.h"
+#include "dropout.h"
 #include "low-rank.h"
 #include "norm.h"
 #include "row-products.h"
@@ -15,9 +17,13 @@ namespace {
 
 template <typename T>
 constexpr KernelsOf<T> table() {
-  return {rmsNorm<T>,          rmsNormGradient<T>,      residualAdd<T>, gatedSilu<T>,   gatedSiluGradient<T>,
-          attention<T>, attentionGradient<T>, attentionKeyGradient<T>, lowRankAdd<T>,  lowRankDown<T>,         crossEntropy<T>,
-          unpackNf4<T>, unpackInt8<T>};
+  return {
+      rmsNorm<T>,      rmsNormGradient<T>,      layerNorm<T>,            layerNormGradient<T>,     residualAdd<T>,
+      activation<T>,   activationGradient<T>,   gatedProduct<T>,         gatedProductGradient<T>,  biasAdd<T>,
+      scaleColumns<T>, scaleColumnsGradient<T>, dropout<T>,              attention<T>,             attentionGradient<T>,
+      attentionKeyGradient<T>,                  attentionBiasGradient<T>,                          lowRankAdd<T>,
+      lowRankDown<T>,  updatedNorms<T>,         crossEntropy<T>,         unpackNf4<T>,             unpackInt8<T>,
+  };
 }
 
 }  // namespace
@@ -29,7 +35,8 @@ constexpr KernelsOf<T> table() {
 
 extern const Kernels GRAFT_NAME(GRAFT_SET);
 const Kernels GRAFT_NAME(GRAFT_SET) = {
-    GRAFT_STRING(GRAFT_SET), table<float>(), table<Bfloat16>(), scatterRows, attentionScratch, keyGradientWidth, bfloat16IsFast,
+    GRAFT_STRING(GRAFT_SET), table<float>(),   table<Bfloat16>(),  scatterRows,
+    attentionScratch,        keyGradientWidth, biasGradientWidth, bfloat16IsFast,
     {rowProduct, rowUpdates, cacheKeysAndValues, cachedAttention, cachedAttentionScratch, kBlock},
 };
 

@@ -39,9 +39,50 @@ struct ResidualAdd {
   float* sum;
 };
 
-/** y (N, I) = silu(gate) · up; rows of gate and up lie `stride` apart, so that they may be halves of one matrix. */
+/** x (N, H), w and b (H); mean and inverse (N), 1/√(variance + ε), of each row. Source: Ba et al. 2016, arXiv:1607.06450. */
 template <typename T>
-struct GatedSilu {
+struct LayerNorm {
+  int64_t width;
+  float epsilon;
+  const float* x;
+  const float* w;
+  const float* b;
+  T* y;
+  float* mean;
+  float* inverse;
+};
+template <typename T>
+struct LayerNormGradient {
+  int64_t width;
+  const T* dy;
+  const float* x;
+  const float* w;
+  const float* mean;
+  const float* inverse;
+  float* dx;
+};
+
+/** Elementwise functions, by the names that ops have for them. */
+enum class Curve { relu, leakyRelu, gelu, geluTanh, quickGelu, silu, tanh, sigmoid };
+
+template <typename T>
+struct Activation {
+  Curve curve;
+  const T* x;
+  T* y;
+};
+template <typename T>
+struct ActivationGradient {
+  Curve curve;
+  const T* dy;
+  const T* x;
+  T* dx;
+};
+
+/** y (N, I) = curve(gate) · up; rows of gate and up lie `stride` apart, so that they may be halves of one matrix. */
+template <typename T>
+struct GatedProduct {
+  Curve curve;
   int64_t width;
   int64_t stride;
   const T* gate;
@@ -49,7 +90,8 @@ struct GatedSilu {
   T* y;
 };
 template <typename T>
-struct GatedSiluGradient {
+struct GatedProductGradient {
+  Curve curve;
   int64_t width;
   int64_t stride;
   const T* dy;
@@ -59,7 +101,50 @@ struct GatedSiluGradient {
   T* dUp;
 };
 
-/** One sequence's own positions [begin, end), and those of the prefix that it shares, which come before them. */
+/** y (N, W) = x + bias (W); y may be x. */
+template <typename T>
+struct BiasAdd {
+  int64_t width;
+  const float* bias;
+  const T* x;
+  T* y;
+};
+
+/** y (N, W) = x · factors (W). */
+template <typename T>
+struct ScaleColumns {
+  int64_t width;
+  const float* factors;
+  const T* x;
+  T* y;
+};
+template <typename T>
+struct ScaleColumnsGradient {
+  int64_t rows, width;
+  const T* dy;
+  const T* x;
+  const float* factors;
+  T* dx;
+  float* dFactors;
+};
+
+/** Nothing is dropped with probability 0. The seed is two numbers. */
+struct Dropout {
+  float probability = 0;
+  const int32_t* seed = nullptr;
+};
+/** y (n) = x (n) · mask (n): 0 where dropped, else 1/(1 − p). */
+template <typename T>
+struct DropoutOf {
+  Dropout dropout;
+  const T* x;
+  T* y;
+};
+
+/**
+ * One sequence's own positions [begin, end), and those of the prefix that it shares, which come before them. Of a cross
+ * attention the prefix is all its keys, and lies among the positions of its memory.
+ */
 struct Segment {
   int64_t begin, end;
   int64_t prefixBegin, prefixEnd;
@@ -78,8 +163,12 @@ struct Attention {
   int64_t half;
   float scale;
   bool causal;
+  /** Keys and values are a memory's, not the segments' own. */
+  bool cross;
   /** Positions that a token sees, itself included; 0 without a limit. */
   int64_t window;
+  /** Positions of the queries, and of the keys. */
+  int64_t rows, keyRows;
   int64_t qStride, kStride, vStride;
   const T* q;
   const T* k;
@@ -87,10 +176,19 @@ struct Attention {
   const float* cosines;
   const float* sines;
   const Segment* segments;
+  /** Of the probabilities, (heads, rows, keyRows). */
+  Dropout dropout;
+  /**
+   * (2 · reach + 1, heads), added to the scores by how much later than its query a key is: from −reach to reach, and the ends'
+   * beyond. Absent without.
+   */
+  const float* bias;
+  int64_t reach;
   /** (N, heads · headSize). */
   T* y;
   /** (N, heads): logarithm of each softmax's denominator. */
   float* logSums;
+  int64_t keysOf(const Segment& s) const { return s.prefix() + (cross ? 0 : s.own()); }
 };
 template <typename T>
 struct AttentionGradient {
@@ -99,11 +197,16 @@ struct AttentionGradient {
   T* dq;
   T* dk;
   T* dv;
+  /** Like `bias`, overwritten; absent without. */
+  float* dBias;
   /**
-   * Of the keys and values, by key head: (kvHeads, own + prefix, 2 · padded head) for each segment, from `keySlots[segment]` on.
+   * Of the keys and values, by key head: (kvHeads, keys, 2 · padded head) for each segment, from `keySlots[segment]` on.
    */
   float* keyGradients;
   const int64_t* keySlots;
+  /** Of the bias, by head: (heads, `biasGradientWidth`) for each segment, from `biasSlots[segment]` on. */
+  float* biasGradients;
+  const int64_t* biasSlots;
   int64_t segmentCount;
 };
 
@@ -112,6 +215,8 @@ struct LowRankPart {
   int64_t offset, out, lane, rank;
   const float* m;
   float scale = 1;
+  /** Of what is added, (N, out). */
+  Dropout dropout = {};
 };
 template <typename T>
 struct LowRankAdd {
@@ -129,6 +234,21 @@ struct LowRankDown {
   const LowRankPart* parts;
   const T* x;
   float* down;
+};
+
+/**
+ * norms (out) of the rows of W (out, in) + scale · B (out, rank) · A (rank, in). Transposed: of the columns of W (in, out), with B
+ * as (rank, out).
+ */
+template <typename T>
+struct UpdatedNorms {
+  int64_t out, width, rank;
+  float scale;
+  bool transposed;
+  const T* w;
+  const float* a;
+  const float* b;
+  float* norms;
 };
 
 /**
@@ -237,16 +357,27 @@ template <typename T>
 struct KernelsOf {
   Kernel<RmsNorm<T>> rmsNorm;
   Kernel<RmsNormGradient<T>> rmsNormGradient;
+  Kernel<LayerNorm<T>> layerNorm;
+  Kernel<LayerNormGradient<T>> layerNormGradient;
   Kernel<ResidualAdd<T>> residualAdd;
-  Kernel<GatedSilu<T>> gatedSilu;
-  Kernel<GatedSiluGradient<T>> gatedSiluGradient;
+  Kernel<Activation<T>> activation;
+  Kernel<ActivationGradient<T>> activationGradient;
+  Kernel<GatedProduct<T>> gatedProduct;
+  Kernel<GatedProductGradient<T>> gatedProductGradient;
+  Kernel<BiasAdd<T>> biasAdd;
+  Kernel<ScaleColumns<T>> scaleColumns;
+  Kernel<ScaleColumnsGradient<T>> scaleColumnsGradient;
+  Kernel<DropoutOf<T>> dropout;
   /** Tasks are segments × key heads; `scratch` has room for `attentionScratch` numbers. */
   void (*attention)(const Attention<T>&, int64_t task, float* scratch);
   void (*attentionGradient)(const AttentionGradient<T>&, int64_t task, float* scratch);
   /** After all of attentionGradient's tasks: gradients of keys and values with what the segments that share them add. */
   void (*attentionKeyGradient)(const AttentionGradient<T>&, int64_t task);
+  /** The same of the bias; a task is a head. */
+  void (*attentionBiasGradient)(const AttentionGradient<T>&, int64_t head);
   Kernel<LowRankAdd<T>> lowRankAdd;
   Kernel<LowRankDown<T>> lowRankDown;
+  Kernel<UpdatedNorms<T>> updatedNorms;
   Kernel<CrossEntropy<T>> crossEntropy;
   Kernel<UnpackNf4<T>> unpackNf4;
   Kernel<UnpackInt8<T>> unpackInt8;
@@ -270,10 +401,12 @@ struct Kernels {
   KernelsOf<float> fp32;
   KernelsOf<Bfloat16> bf16;
   Kernel<ScatterRows> scatterRows;
-  /** Floats of scratch that a task of attention over `keys` positions needs, and with its gradient. */
-  int64_t (*attentionScratch)(int64_t keys, int64_t headSize, int64_t group, bool gradient);
+  /** Floats of scratch that a task of attention of `own` positions over `keys` needs, and with its gradient. */
+  int64_t (*attentionScratch)(int64_t own, int64_t keys, int64_t headSize, int64_t group, bool gradient);
   /** Floats of one position's key and value gradients in `keyGradients`. */
   int64_t (*keyGradientWidth)(int64_t headSize);
+  /** Floats of one head's gradients in `biasGradients`. */
+  int64_t (*biasGradientWidth)(int64_t own, int64_t keys);
   /** Whether what this set has beyond the one that comes after it makes it faster on this processor. */
   bool (*isFaster)();
   ServingKernels serving;

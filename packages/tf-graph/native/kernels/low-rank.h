@@ -1,15 +1,41 @@
 #pragma once
-#include "vector.h"
+#include "dropout.h"
 
 namespace graft {
 namespace {
 
-/** Rows [begin, end), four at a time, so that a vector of m is read once for four. */
+/** Rows that a vector of a factor is read once for. */
+constexpr int kRows = 4;
+
+/** The same for a part of which some is dropped. The mask's rows are as long as the part's. */
+template <typename T>
+void lowRankAddDropped(const LowRankAdd<T>& a, const LowRankPart& part, int64_t begin, int64_t end) {
+  const DropoutMask draws(part.dropout);
+  float mask[kMaskPiece];
+  for (int64_t n = begin; n < end; n++) {
+    const float* down = a.down + n * a.lanes + part.lane;
+    T* y = a.y + n * a.width + part.offset;
+    for (int64_t from = 0; from < part.out; from += kMaskPiece) {
+      const int64_t length = least(kMaskPiece, part.out - from);
+      draws.draw(n * part.out + from, length, mask);
+      byVectors(length, [&](int64_t i, int64_t count) {
+        Vec sum = {};
+        for (int64_t r = 0; r < part.rank; r++) sum += down[r] * load(part.m + r * part.out + from + i, count);
+        store(y + from + i, load(y + from + i, count) + sum * load(mask + i, count), count);
+      });
+    }
+  }
+}
+
+/** Rows [begin, end). */
 template <typename T>
 void lowRankAdd(const LowRankAdd<T>& a, int64_t begin, int64_t end) {
-  constexpr int kRows = 4;
   for (int64_t p = 0; p < a.count; p++) {
     const LowRankPart& part = a.parts[p];
+    if (part.dropout.probability > 0) {
+      lowRankAddDropped(a, part, begin, end);
+      continue;
+    }
     for (int64_t n = begin; n < end; n += kRows) {
       const int64_t rows = least(kRows, end - n);
       const float* down = a.down + n * a.lanes + part.lane;
@@ -27,10 +53,8 @@ void lowRankAdd(const LowRankAdd<T>& a, int64_t begin, int64_t end) {
   }
 }
 
-/** Rows [begin, end), four at a time. */
 template <typename T>
 void lowRankDown(const LowRankDown<T>& a, int64_t begin, int64_t end) {
-  constexpr int kRows = 4;
   for (int64_t p = 0; p < a.count; p++) {
     const LowRankPart& part = a.parts[p];
     for (int64_t n = begin; n < end; n += kRows) {
@@ -47,6 +71,52 @@ void lowRankDown(const LowRankDown<T>& a, int64_t begin, int64_t end) {
       }
     }
   }
+}
+
+/** Rows [begin, end) of W. */
+template <typename T>
+void normsOfRows(const UpdatedNorms<T>& a, int64_t begin, int64_t end) {
+  for (int64_t o = begin; o < end; o += kRows) {
+    const int64_t rows = least(kRows, end - o);
+    Vec squares[kRows] = {};
+    byVectors(a.width, [&](int64_t i, int64_t count) {
+      Vec sums[kRows];
+      for (int64_t row = 0; row < rows; row++) sums[row] = load(a.w + (o + row) * a.width + i, count);
+      for (int64_t r = 0; r < a.rank; r++) {
+        const Vec m = load(a.a + r * a.width + i, count) * a.scale;
+        for (int64_t row = 0; row < rows; row++) sums[row] += a.b[(o + row) * a.rank + r] * m;
+      }
+      for (int64_t row = 0; row < rows; row++) squares[row] += sums[row] * sums[row];
+    });
+    for (int64_t row = 0; row < rows; row++) a.norms[o + row] = __builtin_sqrtf(sumOf(squares[row]));
+  }
+}
+
+/** Columns [begin, end) of W, whose B is turned. */
+template <typename T>
+void normsOfColumns(const UpdatedNorms<T>& a, int64_t begin, int64_t end) {
+  byVectors(end - begin, [&](int64_t column, int64_t count) {
+    const int64_t o = begin + column;
+    Vec squares = {};
+    for (int64_t i = 0; i < a.width; i += kRows) {
+      const int64_t rows = least(kRows, a.width - i);
+      Vec sums[kRows];
+      for (int64_t row = 0; row < rows; row++) sums[row] = load(a.w + (i + row) * a.out + o, count);
+      for (int64_t r = 0; r < a.rank; r++) {
+        const Vec m = load(a.b + r * a.out + o, count) * a.scale;
+        for (int64_t row = 0; row < rows; row++) sums[row] += a.a[r * a.width + i + row] * m;
+      }
+      for (int64_t row = 0; row < rows; row++) squares += sums[row] * sums[row];
+    }
+    float each[kLanes];
+    store(each, squares);
+    for (int64_t i = 0; i < count; i++) a.norms[o + i] = __builtin_sqrtf(each[i]);
+  });
+}
+
+template <typename T>
+void updatedNorms(const UpdatedNorms<T>& a, int64_t begin, int64_t end) {
+  a.transposed ? normsOfColumns(a, begin, end) : normsOfRows(a, begin, end);
 }
 
 }  // namespace

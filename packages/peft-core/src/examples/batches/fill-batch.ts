@@ -31,6 +31,8 @@ export interface FilledBatch extends FilledGrid {
   parents: Int32Array;
   /** For each sequence where its positions begin and end, and those of the prefix that it shares; zeros in the room that is left. */
   spans: Int32Array;
+  /** For each sequence where what its encoder reads begins and ends, and two zeros. Empty for other models. */
+  inputSpans: Int32Array;
   /** Flat grid index of the position whose hidden state predicts the label. */
   labelPositions: Int32Array;
   labelIds: Int32Array;
@@ -63,6 +65,7 @@ export function fillBatch(
     input: emptyGrid(shape.rows * shape.inputTokens),
     parents: new Int32Array(size).fill(-1),
     spans: new Int32Array(4 * shape.spans),
+    inputSpans: new Int32Array(shape.inputTokens > 0 ? 4 * shape.spans : 0),
     labelPositions: new Int32Array(shape.labels),
     labelIds: new Int32Array(shape.labels),
     labelWeights: new Float32Array(shape.labels),
@@ -109,7 +112,9 @@ export function fillBatch(
     const leading = input ? 0 : virtualTokens;
     if (input) {
       const whole = { leading: virtualTokens, from: 0, to: virtualTokens + input.length };
-      write(batch.input, row * shape.inputTokens + inputOffset, segment, input, whole);
+      const start = row * shape.inputTokens + inputOffset;
+      write(batch.input, start, segment, input, whole);
+      batch.inputSpans.set([start, start + whole.to], 4 * number);
     }
     write(batch, start, segment, ids, { leading, from, to });
     for (let t = start; t < end; t++) (batch.positions[t] as number) += firstPosition;

@@ -150,6 +150,7 @@ function plan(
       ? flatShape(
           lists,
           all.map((chosen) => sum(sequencesIn(chosen), labels)),
+          all.map((chosen) => sum(sequencesIn(chosen), inputs)),
         )
       : chooseGrid(all.map(sequencesIn), widths, labels, packing)),
     sequences: examples.reduce((most, each) => Math.max(most, each.widths.length), 0),
@@ -167,7 +168,7 @@ function plan(
       stats.tokens += tokens;
       stats.sequences += widths.length;
       for (const width of widths) positions += width;
-      if (!lists) filled += inputWidth;
+      filled += inputWidth;
     }
     stats.positions += positions;
     const laid = lists ? lists[i]!.length : positions;
@@ -188,11 +189,14 @@ function plan(
         const example = owners[sequence] as number;
         return { example, part: sequence - (firsts[example] as number) };
       };
-      if (lists)
-        return flat(chosen).pieces.map(({ sequence, ...piece }) => ({
-          ...{ ...named(sequence), row: 0, inputOffset: 0 },
-          ...piece,
-        }));
+      if (lists) {
+        let inputEnd = 0;
+        return flat(chosen).pieces.map(({ sequence, ...piece }) => {
+          const inputOffset = inputEnd;
+          inputEnd += inputs[sequence] as number;
+          return { ...named(sequence), row: 0, inputOffset, ...piece };
+        });
+      }
       const sequences = sequencesIn(chosen);
       const { placements } = packing ? packRows(sequences, widths, shape) : oneRowEach(sequences);
       return placements.map(({ sequence, ...place }) => ({
@@ -205,15 +209,16 @@ function plan(
 
 const nothingToShare: Shareable = { ids: new Int32Array(0), limit: 0 };
 
-/** One row, as long as the longest list. */
+/** One row, as long as the longest list; and so the encoder's. */
 function flatShape(
   lists: { pieces: Piece[]; length: number }[],
   labels: number[],
+  inputs: number[],
 ): Omit<GridShape, 'sequences'> {
   return {
     rows: 1,
     tokens: roundUp(maximum(lists.map(({ length }) => length)), POSITION_MULTIPLE),
-    inputTokens: 0,
+    inputTokens: roundUp(maximum(inputs), POSITION_MULTIPLE),
     labels: roundUp(maximum(labels), LABEL_MULTIPLE),
     spans: maximum(lists.map(({ pieces }) => pieces.length)),
   };

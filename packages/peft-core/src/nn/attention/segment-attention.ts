@@ -1,5 +1,6 @@
 import { attr, customGradient, rawOp, tf, withControlDependency } from '@graft/tf-graph';
 import { flowing } from '../computation.ts';
+import { nextSeed, noSeed, type RandomState } from '../dropout.ts';
 import type { Heads, Projections } from './heads.ts';
 
 export interface SegmentAttentionOptions {
@@ -7,6 +8,12 @@ export interface SegmentAttentionOptions {
   causal: boolean;
   /** Positions that a token sees, itself included; null without a limit. */
   window: number | null;
+  /** Keys and values are another list's, where `spans` have those of each segment in the place of its prefix. */
+  cross?: boolean;
+  /** As `AttentionSite.relative`; it has a gradient. */
+  relative?: tf.Tensor | undefined;
+  /** Drops probabilities, as `attention` does on the list as one row. */
+  dropout?: { probability: number; random: RandomState } | undefined;
 }
 
 /**
@@ -19,8 +26,9 @@ export function segmentAttention(
   projections: Projections,
   { heads, kvHeads, headSize, scale, rotation }: Heads,
   spans: tf.Tensor,
-  { causal, window }: SegmentAttentionOptions,
+  { causal, window, cross = false, relative, dropout }: SegmentAttentionOptions,
 ): tf.Tensor {
+  const probability = dropout?.probability ?? 0;
   const attributes = [
     attr.int('heads', heads),
     attr.int('kv_heads', kvHeads),
@@ -28,24 +36,29 @@ export function segmentAttention(
     attr.float('scale', scale),
     attr.bool('causal', causal),
     attr.int('window', window ?? 0),
+    attr.bool('cross', cross),
+    attr.float('dropout', probability),
   ];
   const none = tf.zeros([0, 0]);
+  const seed = dropout && probability > 0 ? nextSeed(dropout.random) : noSeed();
+  const bias = relative ?? none;
   const { cosines, sines } = rotation ?? { cosines: none, sines: none };
   const parts = projections.map(flowing);
-  const [y, logSums] = rawOp('GraftAttention', attributes, [...parts, cosines, sines, spans]) as [
+  const [y, logSums] = rawOp('GraftAttention', attributes, [...parts, cosines, sines, spans, bias, seed]) as [
     tf.Tensor,
     tf.Tensor,
   ];
   return customGradient({
-    inputs: { parts },
-    keep: { parts, cosines, sines, spans, y, logSums },
+    inputs: { parts, relative },
+    keep: { parts, cosines, sines, spans, bias, seed, y, logSums },
     value: () => y,
-    gradient: (dy, kept) => ({
-      parts: rawOp('GraftAttentionGradient', attributes, [
-        withControlDependency(kept.parts[0]!, dy),
-        ...kept.parts.slice(1),
-        ...[kept.cosines, kept.sines, kept.spans, kept.y, kept.logSums, flowing(dy)],
-      ]),
-    }),
+    gradient(dy, { parts, cosines, sines, spans, bias, seed, y, logSums }) {
+      const [first, ...others] = parts;
+      const gradients = rawOp('GraftAttentionGradient', attributes, [
+        ...[withControlDependency(first!, dy), ...others],
+        ...[cosines, sines, spans, bias, seed, y, logSums, flowing(dy)],
+      ]);
+      return { parts: gradients.slice(0, parts.length), relative: relative && gradients.at(-1)! };
+    },
   });
 }

@@ -20,23 +20,50 @@ import { buildTrainProgram } from '../train-program.ts';
 
 const steps = 20;
 let root: string;
-let trainingFile: string;
+/** By task, and whether their examples are as long as one another. */
+const files: Record<string, string> = {};
 
 before(async () => {
   useKernels('auto');
   root = await mkdtemp(path.join(tmpdir(), 'graft-kernels-'));
-  trainingFile = path.join(root, 'train.jsonl');
+  const write = async (name: string, lines: object[]) => {
+    files[name] = path.join(root, `${name}.jsonl`);
+    await writeFile(files[name], lines.map((line) => JSON.stringify(line)).join('\n'));
+  };
   // Chats of two systems, and some without one.
   const systems = ['Answer in one word, and be kind.', 'You sell bicycles and know all of them.', null];
-  const chats = Array.from({ length: 30 }, (_, i) => {
-    const system = systems[i % 3];
+  const chat = (system: string | null | undefined, content: string, answer: string) => {
     const own = [
-      { role: 'user', content: `${'why '.repeat(i % 4)}${i}?` },
-      { role: 'assistant', content: `it is ${i % 5}${'!'.repeat(i % 3)}` },
+      { role: 'user', content },
+      { role: 'assistant', content: answer },
     ];
-    return JSON.stringify({ messages: system ? [{ role: 'system', content: system }, ...own] : own });
-  });
-  await writeFile(trainingFile, chats.join('\n'));
+    return { messages: system ? [{ role: 'system', content: system }, ...own] : own };
+  };
+  const all = Array.from({ length: 28 }, (_, i) => i);
+  await write(
+    'CAUSAL_LM uneven',
+    all.map((i) =>
+      chat(systems[i % 3], `${'why '.repeat(i % 4)}${i}?`, `it is ${i % 5}${'!'.repeat(i % 3)}`),
+    ),
+  );
+  const two = (i: number) => String(i).padStart(2, '0');
+  await write(
+    'CAUSAL_LM even',
+    all.map((i) => chat(null, two(i), two(i % 5))),
+  );
+  for (const [data, text] of [
+    ['uneven', (i: number) => `${'so '.repeat(i % 5)}${i}${'!'.repeat(i % 3)}`],
+    ['even', two],
+  ] as const) {
+    await write(
+      `SEQ_CLS ${data}`,
+      all.map((i) => ({ text: text(i), label: i % 3 ? 'calm' : 'loud' })),
+    );
+    await write(
+      `SEQ_2_SEQ_LM ${data}`,
+      all.map((i) => ({ prompt: text(i), completion: text(i % 5) })),
+    );
+  }
 });
 after(async () => await rm(root, { recursive: true }));
 
@@ -47,11 +74,12 @@ interface Way {
 }
 
 /** Losses and gradient norms of each step, the adapter at the end, and what the program was like. */
-async function trained(base: BaseModel, peft: Record<string, unknown>, way: Way, packing = true) {
+async function trained(base: BaseModel, peft: Record<string, unknown>, way: Way, lengths = 'uneven') {
   const { implementation, arrangement, precision = 'fp32' } = way;
+  const trainingFile = files[`${peft.task_type ?? 'CAUSAL_LM'} ${lengths}`]!;
   const options = trainOptions({
-    ...{ base, trainingFile, exampleCount: 30, peft, outputDir: path.join(root, 'adapter') },
-    training: { n_epochs: 10, max_steps: steps, learning_rate: 0.01, batch_size: 7, packing },
+    ...{ base, trainingFile, exampleCount: 28, peft, outputDir: path.join(root, 'adapter') },
+    training: { n_epochs: 10, max_steps: steps, learning_rate: 0.01, batch_size: 7 },
   });
   const { training } = options;
   const setup = await setUpTraining(options);
@@ -111,10 +139,7 @@ const models: Record<string, Record<string, unknown>> = {
 
 for (const [family, config] of Object.entries(models)) {
   test(`${family}: kernels on shared lists give what stock operations on a grid give, step by step`, async () => {
-    const folder = path.join(root, family);
-    await writeTinyModel(folder, config);
-    const base = await openBaseModel(folder);
-    try {
+    await withModel(family, config, async (base) => {
       const reference = await trained(base, lora, { implementation: 'stock', arrangement: 'grid' });
       const flat = await trained(base, lora, { implementation: 'kernels', arrangement: 'flat' });
       const kernels = await trained(base, lora, shared);
@@ -131,17 +156,80 @@ for (const [family, config] of Object.entries(models)) {
       assert.deepEqual(again.adapter, kernels.adapter, 'bit for bit');
       const narrow = await trained(base, lora, { ...shared, precision: 'bf16' });
       assert.ok(furthest(narrow.losses, reference.losses) < 0.05, 'in bfloat16');
-    } finally {
-      await base.close();
-    }
+    });
   });
 }
 
-test('projections are one product where nothing but an update of low rank changes them', async () => {
-  const folder = path.join(root, 'stacks');
-  await writeTinyModel(folder);
+/** Those that share no beginnings: each reads its text in both directions, or drops some of it. */
+const others: Record<string, [config: Record<string, unknown>, peft: Record<string, unknown>]> = {
+  bert: [tinyFamilies.bert, { task_type: 'SEQ_CLS' }],
+  't5, gated': [tinyFamilies.t5, { task_type: 'SEQ_2_SEQ_LM' }],
+  't5, plain': [
+    { ...tinyFamilies.t5, feed_forward_proj: 'relu', relative_attention_max_distance: 20 },
+    { task_type: 'SEQ_2_SEQ_LM' },
+  ],
+  'gpt2 with DoRA': [tinyFamilies.gpt2, { use_dora: true }],
+  'llama with DoRA': [{}, { use_dora: true }],
+};
+
+for (const [name, [config, options]] of Object.entries(others)) {
+  test(`${name}: kernels on lists give what stock operations on a grid give, step by step`, async () => {
+    await withModel(name, config, async (base) => {
+      const peft = { ...lora, ...options };
+      const reference = await trained(base, peft, { implementation: 'stock', arrangement: 'grid' });
+      const flat = await trained(base, peft, { implementation: 'kernels', arrangement: 'flat' });
+      assert.ok(furthest(flat.losses, reference.losses) < 1e-5, 'losses');
+      assert.ok(furthest(flat.norms, reference.norms) < 1e-3, 'gradients');
+      const narrow = await trained(base, peft, {
+        ...{ implementation: 'kernels', arrangement: 'flat', precision: 'bf16' },
+      });
+      assert.ok(furthest(narrow.losses, reference.losses) < 0.05, 'in bfloat16');
+    });
+  });
+}
+
+/** Of hidden states, of attention, of what an update reads. */
+const dropping: Record<string, [config: Record<string, unknown>, peft: Record<string, unknown>]> = {
+  'bert SEQ_CLS': [{ model_type: 'bert' }, { task_type: 'SEQ_CLS' }],
+  gpt2: [{ ...tinyFamilies.gpt2, resid_pdrop: 0.1, embd_pdrop: 0.1, attn_pdrop: 0.2 }, {}],
+  t5: [{ ...tinyFamilies.t5, dropout_rate: 0.1 }, { task_type: 'SEQ_2_SEQ_LM' }],
+  'llama, its LoRA': [{}, { lora_dropout: 0.2 }],
+  'llama, its DoRA': [{}, { lora_dropout: 0.2, use_dora: true }],
+};
+
+for (const [name, [config, options]] of Object.entries(dropping)) {
+  test(`${name}: kernels drop what stock operations drop on the same list`, async () => {
+    await withModel(`dropping ${name}`, config, async (base) => {
+      const peft = { ...lora, ...options };
+      const [kernels, stock] = [
+        // A list of another length draws others of attention's numbers.
+        await trained(base, peft, { implementation: 'kernels', arrangement: 'flat' }, 'even'),
+        await trained(base, peft, { implementation: 'stock', arrangement: 'flat' }, 'even'),
+      ];
+      assert.ok(furthest(kernels.losses, stock.losses) < 1e-5, 'losses');
+      assert.ok(furthest(kernels.norms, stock.norms) < 1e-3, 'gradients');
+      assert.equal(kernels.varies, options.task_type !== 'SEQ_2_SEQ_LM');
+    });
+  });
+}
+
+async function withModel(
+  name: string,
+  config: Record<string, unknown>,
+  body: (base: BaseModel) => Promise<void>,
+): Promise<void> {
+  const folder = path.join(root, name);
+  await writeTinyModel(folder, config);
   const base = await openBaseModel(folder);
   try {
+    await body(base);
+  } finally {
+    await base.close();
+  }
+}
+
+test('projections are one product where nothing but an update of low rank changes them', async () => {
+  await withModel('stacks', {}, async (base) => {
     assert.equal((await trained(base, lora, shared)).stacks, 4);
     const scaled = {
       peft_type: 'IA3',
@@ -152,7 +240,5 @@ test('projections are one product where nothing but an update of low rank change
     assert.equal(scales.stacks, 2);
     const reference = await trained(base, scaled, { implementation: 'stock', arrangement: 'grid' });
     assert.ok(furthest(scales.losses, reference.losses) < 1e-5);
-  } finally {
-    await base.close();
-  }
+  });
 });

@@ -10,7 +10,7 @@ export type BatchOf<T> = TokensOf<T> & (EncoderTokensOf<T> | NoTokens) & (Labels
 /** `parents`: see `PackedPositions`; `spans` `(S, 4)`: see `segmentAttention`. */
 type TokensOf<T> = { ids: T; positions: T; segments: T; parents: T; spans: T };
 /** What an encoder-decoder's encoder reads. */
-type EncoderTokensOf<T> = { input_ids: T; input_positions: T; input_segments: T };
+type EncoderTokensOf<T> = { input_ids: T; input_positions: T; input_segments: T; input_spans: T };
 type NoTokens = Record<never, never>;
 /** `label_scales` is the weight of each label's loss in the total. */
 export type LabelsOf<T> = { label_positions: T; label_ids: T; label_scales: T };

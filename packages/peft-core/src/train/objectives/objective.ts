@@ -23,11 +23,11 @@ export function batchInputs(objective: Objective, grid: GridShape, varies: boole
     ...(varies ? { varies } : {}),
   };
   const perInput = { shape: [grid.rows * grid.inputTokens], dtype: 'int32' } as const;
+  const spans = { shape: [grid.spans, 4], dtype: 'int32' } as const;
   return {
-    ...{ ids: perToken, positions: perToken, segments: perToken, parents: perToken },
-    spans: { shape: [grid.spans, 4], dtype: 'int32' },
+    ...{ ids: perToken, positions: perToken, segments: perToken, parents: perToken, spans },
     ...(grid.inputTokens > 0
-      ? { input_ids: perInput, input_positions: perInput, input_segments: perInput }
+      ? { input_ids: perInput, input_positions: perInput, input_segments: perInput, input_spans: spans }
       : {}),
     ...(objective === 'labels' ? labelInputs(grid) : embeddingInputs(grid, perToken)),
   };
@@ -52,7 +52,10 @@ export function feedsOf(
   const common = {
     ...{ ids, positions, segments, parents, spans },
     ...(input.ids.length > 0
-      ? { input_ids: input.ids, input_positions: input.positions, input_segments: input.segments }
+      ? {
+          ...{ input_ids: input.ids, input_positions: input.positions, input_segments: input.segments },
+          input_spans: batch.inputSpans,
+        }
       : {}),
     label_scales: batch.labelWeights.map((weight) => weight / count),
   };
@@ -79,7 +82,7 @@ export function lossOf(objective: Objective, context: LossContext): Loss {
   const input =
     'input_ids' in inputs
       ? {
-          ...{ rows, tokens: grid.inputTokens },
+          ...{ rows, tokens: grid.inputTokens, spans: inputs.input_spans },
           ...{ ids: inputs.input_ids, positions: inputs.input_positions, segments: inputs.input_segments },
         }
       : null;

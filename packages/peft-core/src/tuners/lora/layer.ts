@@ -1,7 +1,9 @@
 import { tf } from '@graft/tf-graph';
 import { dropout } from '../../nn/dropout.ts';
 import { trainedProduct } from '../../nn/linear.ts';
+import { updatedLinear } from '../../nn/low-rank.ts';
 import { takeRows } from '../../nn/rows.ts';
+import { scaledColumns, withBias } from '../../nn/scaled-columns.ts';
 import { weightValue } from '../../nn/weight.ts';
 import type { EmbeddingWrapper, LayerContext, LinearWrapper } from '../tuner.ts';
 import { magnitudeFactors } from './dora.ts';
@@ -30,16 +32,17 @@ export function loraLinear(
  */
 export function doraLinear(names: LoraNames, target: LoraTarget, dropoutProbability: number): LinearWrapper {
   return (context, x, base, { product, weight, bias }) => {
-    const drops = context.random !== undefined && dropoutProbability > 0;
-    const input = drops ? dropout(x, dropoutProbability, context.random!) : x;
     const factors = magnitudeFactors(context, names, target, weight, x);
-    const update = updateOf(context, input, names, target.scale);
-    if (!drops) {
-      const scaled = tf.mul(tf.add(product(x), update), factors);
-      return bias ? tf.add(scaled, weightValue(bias)) : scaled;
+    if (context.random === undefined || dropoutProbability === 0) {
+      const [a, b] = [context.parameter(names.a), context.parameter(names.b)];
+      const plain = { weight, bias: null, transposed: target.transposed };
+      const sum = scaledColumns(updatedLinear(x, plain, [{ a, b, scale: target.scale, offset: 0 }]), factors);
+      return bias ? withBias(sum, weightValue(bias), bias.kind !== 'frozen') : sum;
     }
-    const correction = tf.mul(product(input), tf.sub(factors, 1));
-    return tf.add(tf.add(base(x), correction), tf.mul(update, factors));
+    const input = dropout(x, dropoutProbability, context.random);
+    const correction = scaledColumns(product(input), tf.sub(factors, 1));
+    const update = scaledColumns(updateOf(context, input, names, target.scale), factors);
+    return tf.add(tf.add(base(x), correction), update);
   };
 }
 

@@ -45,8 +45,8 @@ function attach(config: LoraConfig, model: Architecture): Attachment {
       });
     if (kind === 'embedding') embeddings.set(name, loraEmbedding(own, target));
     else linears.set(name, (config.use_dora ? doraLinear : loraLinear)(own, target, config.lora_dropout));
-    if (kind !== 'embedding' && !config.use_dora && !config.lora_bias && config.lora_dropout === 0)
-      lowRank.set(name, { a: own.a, b: own.b, scale });
+    if (kind !== 'embedding' && !config.use_dora && !config.lora_bias)
+      lowRank.set(name, { a: own.a, b: own.b, scale, dropout: config.lora_dropout });
     addMerge(merges, `${name}.weight`, mergedWeight(own, target));
     const { bias } = own;
     if (bias) {

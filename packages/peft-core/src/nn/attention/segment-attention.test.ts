@@ -1,0 +1,290 @@
+/** Attention by kernels, of each instruction set that this processor has, against that on stock operations. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { tf } from '@graft/tf-graph';
+import { takeRows } from '../rows.ts';
+import { agrees, floats, type Given, type Layer, run, spoilt } from '../testing/against-stock.ts';
+import { attention } from './attention.ts';
+import { type Heads, RotaryTables, sideBySide } from './heads.ts';
+import { rotationOf } from './rotary.ts';
+import { segmentAttention } from './segment-attention.ts';
+
+interface Case {
+  heads: number;
+  kvHeads: number;
+  headSize: number;
+  /** Own positions of each segment, and the number of the segment that is its prefix. */
+  segments: { own: number; prefix?: number }[];
+  rotated: boolean;
+  causal: boolean;
+  window: number | null;
+  /** Positions of no segment at the end. */
+  padding: number;
+  /** Of probabilities. */
+  dropout?: number;
+  /** Scores get a bias by distance, up to this one. */
+  reach?: number;
+}
+
+const cases: Case[] = [
+  {
+    heads: 2,
+    kvHeads: 1,
+    headSize: 4,
+    segments: [{ own: 3 }, { own: 1 }],
+    rotated: false,
+    causal: true,
+    window: null,
+    padding: 2,
+  },
+  {
+    heads: 9,
+    kvHeads: 3,
+    headSize: 64,
+    segments: [{ own: 29 }, { own: 27, prefix: 0 }, { own: 40, prefix: 0 }],
+    rotated: true,
+    causal: true,
+    window: null,
+    padding: 0,
+  },
+  {
+    heads: 4,
+    kvHeads: 4,
+    headSize: 20,
+    segments: [{ own: 35 }, { own: 17 }, { own: 64 }],
+    rotated: true,
+    causal: false,
+    window: null,
+    padding: 3,
+  },
+  {
+    heads: 3,
+    kvHeads: 3,
+    headSize: 12,
+    segments: [
+      { own: 10 },
+      { own: 30, prefix: 0 },
+      { own: 7 },
+      { own: 21, prefix: 2 },
+      { own: 5, prefix: 0 },
+    ],
+    rotated: true,
+    causal: true,
+    window: 9,
+    padding: 1,
+  },
+  {
+    heads: 6,
+    kvHeads: 2,
+    headSize: 12,
+    segments: [{ own: 21 }, { own: 38 }, { own: 1 }],
+    rotated: false,
+    causal: false,
+    window: null,
+    padding: 2,
+    dropout: 0.3,
+  },
+  {
+    heads: 2,
+    kvHeads: 2,
+    headSize: 8,
+    segments: [{ own: 33 }, { own: 9, prefix: 0 }],
+    rotated: true,
+    causal: true,
+    window: 20,
+    padding: 0,
+    dropout: 0.1,
+  },
+  {
+    heads: 4,
+    kvHeads: 2,
+    headSize: 8,
+    segments: [{ own: 30 }, { own: 7 }, { own: 17 }],
+    rotated: false,
+    causal: false,
+    window: null,
+    padding: 3,
+    reach: 11,
+  },
+  {
+    heads: 2,
+    kvHeads: 2,
+    headSize: 16,
+    segments: [{ own: 19 }, { own: 40, prefix: 0 }, { own: 1 }],
+    rotated: false,
+    causal: true,
+    window: null,
+    padding: 0,
+    dropout: 0.2,
+    reach: 50,
+  },
+];
+
+/** Positions of the spans, and what a mask says of every pair of positions: who sees whom. */
+function laidOut({ segments, causal, window, padding }: Case) {
+  const starts: number[] = [];
+  let end = 0;
+  for (const { own } of segments) {
+    starts.push(end);
+    end += own;
+  }
+  const count = end + padding;
+  const positions = new Int32Array(count);
+  const mask = new Float32Array(count * count).fill(-1e9);
+  const spans: number[] = [];
+  segments.forEach(({ own, prefix }, s) => {
+    const [from, to] =
+      prefix === undefined ? [0, 0] : [starts[prefix]!, starts[prefix]! + segments[prefix]!.own];
+    const start = starts[s]!;
+    spans.push(start, start + own, from, to);
+    const keys = [
+      ...Array.from({ length: to - from }, (_, i) => from + i),
+      ...Array.from({ length: own }, (_, i) => start + i),
+    ];
+    for (let i = 0; i < own; i++) {
+      const position = to - from + i;
+      positions[start + i] = position;
+      keys.forEach((key, j) => {
+        const ago = position - j;
+        const seen = !causal || (ago >= 0 && (window === null || ago < window));
+        if (seen) mask[(start + i) * count + key] = 0;
+      });
+    }
+  });
+  return { count, positions, spans, mask };
+}
+
+for (const one of cases) {
+  const { heads, kvHeads, headSize, rotated, causal, window, segments } = one;
+  const { dropout: probability = 0, reach } = one;
+  const of = `${heads} heads of ${headSize}, ${segments.length} segments`;
+  const added = reach === undefined ? '' : `, a bias up to ${reach} positions`;
+  test(`segmentAttention: ${of}, ${probability} dropped${added}`, async () => {
+    const { count, positions, spans, mask } = laidOut(one);
+    const site = (): Heads => ({
+      ...{ heads, kvHeads, headSize, scale: 1 / Math.sqrt(headSize) },
+      ...(rotated
+        ? {
+            rotation: rotationOf(
+              tf.tensor1d(positions, 'int32'),
+              Array.from({ length: headSize / 2 }, (_, i) => 100 ** (-i / headSize)),
+            ),
+          }
+        : {}),
+    });
+    const inside = Float32Array.from({ length: count }, (_, i) => (i < count - one.padding ? 1 : 0));
+    // What is at positions of no segment is nobody's.
+    const counted = (y: tf.Tensor) => tf.mul(y, tf.tensor(inside, [count, 1]));
+    const given = [
+      floats([count, heads * headSize], 2),
+      floats([count, kvHeads * headSize], 2),
+      floats([count, kvHeads * headSize]),
+      ...(reach === undefined ? [] : [floats([2 * reach + 1, heads], 2)]),
+    ];
+    const dropout = () => ({ probability, random: { seed: tf.tensor1d([7, 3], 'int32'), stream: 2 } });
+    /** `(1, heads, count, count)` by how far positions are apart. */
+    const biasOf = (relative: tf.Tensor) => {
+      const row = (i: number) => {
+        const later = positions[i % count]! - positions[Math.floor(i / count)]!;
+        return Math.max(-reach!, Math.min(reach!, later)) + reach!;
+      };
+      const rows = tf.tensor1d(
+        Array.from({ length: count ** 2 }, (_, i) => row(i)),
+        'int32',
+      );
+      return tf.transpose(tf.reshape(takeRows(relative, rows), [1, count, count, heads]), [0, 3, 1, 2]);
+    };
+    await agrees(
+      ([q, k, v, relative]) =>
+        counted(
+          segmentAttention(
+            [q!, k!, v!],
+            site(),
+            tf.tensor2d(spans.concat(0, 0, 0, 0), [segments.length + 1, 4], 'int32'),
+            { causal, window, dropout: dropout(), relative },
+          ),
+        ),
+      given,
+      ([q0, k0, v0, relative]) => {
+        const { q, k, v } = new RotaryTables().byHead([q0!, k0!, v0!], site(), 1);
+        const options = { dropout: dropout(), bias: relative && biasOf(relative) };
+        return counted(sideBySide(attention(q, k, v, tf.tensor(mask, [1, 1, count, count]), options)));
+      },
+      { fp32: 1e-5, bf16: 0.03 },
+    );
+  });
+}
+
+/** Own positions of each segment, and those of its memory: one that nobody reads comes last. */
+const memories = [
+  [5, 12],
+  [21, 40],
+  [1, 3],
+] as const;
+for (const probability of [0, 0.25])
+  test(`segmentAttention over a memory, ${probability} dropped`, async () => {
+    const site = { heads: 4, kvHeads: 2, headSize: 12, scale: 0.3 };
+    const [count, keys] = [30, 60];
+    const spans: number[] = [];
+    const mask = new Float32Array(count * keys).fill(-1e9);
+    let [start, keyStart] = [0, 2];
+    for (const [own, read] of memories) {
+      spans.push(start, start + own, keyStart, keyStart + read);
+      for (let i = start; i < start + own; i++) mask.fill(0, i * keys + keyStart, i * keys + keyStart + read);
+      [start, keyStart] = [start + own, keyStart + read];
+    }
+    const inside = Float32Array.from({ length: count }, (_, i) => (i < start ? 1 : 0));
+    const counted = (y: tf.Tensor) => tf.mul(y, tf.tensor(inside, [count, 1]));
+    const dropout = () => ({ probability, random: { seed: tf.tensor1d([1, -9], 'int32'), stream: 0 } });
+    await agrees(
+      (parts) =>
+        counted(
+          segmentAttention(parts, site, tf.tensor2d(spans.concat(0, 0, 0, 0), [4, 4], 'int32'), {
+            ...{ causal: false, window: null, cross: true, dropout: dropout() },
+          }),
+        ),
+      [floats([count, 48], 2), floats([keys, 24], 2), floats([keys, 24])],
+      (parts) => {
+        const { q, k, v } = new RotaryTables().byHead(parts, site, 1);
+        const seen = tf.tensor(mask, [1, 1, count, keys]);
+        return counted(sideBySide(attention(q, k, v, seen, { dropout: dropout() })));
+      },
+      { fp32: 1e-5, bf16: 0.03 },
+    );
+  });
+
+test('a NaN is seen by the positions that see it, and large scores stay finite', async () => {
+  const kernels = (layer: Layer, given: Given[]) => run(layer, given, 'kernels', 'fp32');
+  const attend: Layer = ([q, k, v]) =>
+    segmentAttention(
+      [q!, k!, v!],
+      { heads: 1, kvHeads: 1, headSize: 8, scale: 1 },
+      tf.tensor2d([0, 5, 0, 0], [1, 4], 'int32'),
+      { causal: true, window: null },
+    );
+  const [large] = await kernels(attend, [floats([5, 8], 1e4), floats([5, 8], 1e4), floats([5, 8])]);
+  assert.ok(large!.every(Number.isFinite));
+  const [broken] = await kernels(attend, [floats([5, 8]), spoilt(floats([5, 8]), 17), floats([5, 8])]);
+  assert.ok(broken!.subarray(0, 16).every(Number.isFinite), 'not yet seen');
+  assert.ok(broken!.subarray(16).every(Number.isNaN));
+});
+
+test('a memory that two read, spans outside the positions, a seed of one number are refused', async () => {
+  const site = { heads: 1, kvHeads: 1, headSize: 4, scale: 1 };
+  const twice: Layer = ([q]) =>
+    segmentAttention([q!, q!, q!], site, tf.tensor2d([0, 2, 0, 3, 2, 4, 2, 5], [2, 4], 'int32'), {
+      ...{ causal: false, window: null, cross: true },
+    });
+  await assert.rejects(run(twice, [floats([5, 4])], 'kernels', 'fp32'), /two segments read the same memory/);
+  const outside: Layer = ([q]) =>
+    segmentAttention(
+      [q!, q!, q!],
+      { heads: 1, kvHeads: 1, headSize: 4, scale: 1 },
+      tf.tensor2d([0, 6, 0, 0], [1, 4], 'int32'),
+      { causal: true, window: null },
+    );
+  await assert.rejects(
+    run(outside, [floats([5, 4])], 'kernels', 'fp32'),
+    /segment 0 is not within 5 positions/,
+  );
+});
