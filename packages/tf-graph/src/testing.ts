@@ -1,4 +1,5 @@
-// For tests of hand-written gradients.
+// For tests of hand-written gradients, and of what is traced.
+import { Graph } from './graph/graph.ts';
 import { storageOf } from './ops/raw-op.ts';
 import { tf } from './tensorflow.ts';
 
@@ -70,3 +71,19 @@ const spread = (length: number, samples: number): number[] =>
   length <= samples
     ? Array.from({ length }, (_, i) => i)
     : Array.from({ length: samples }, (_, i) => Math.floor((i * length) / samples));
+
+/** The operations of what `body` traces, by name, and how many there are of each. */
+export async function tracedOperations(body: () => Promise<void> | void): Promise<Map<string, number>> {
+  const counts = new Map<string, number>();
+  const { node } = Graph.prototype;
+  Graph.prototype.node = function (op, ...rest) {
+    counts.set(op, (counts.get(op) ?? 0) + 1);
+    return node.call(this, op, ...rest);
+  };
+  try {
+    await body();
+  } finally {
+    Graph.prototype.node = node;
+  }
+  return counts;
+}

@@ -1,4 +1,5 @@
-import { tf } from '@graft/tf-graph';
+import type { tf } from '@graft/tf-graph';
+import { activation } from '../nn/activations.ts';
 import { bert as family } from '../outlines/bert.ts';
 import type { TaskType } from '../outlines/outline.ts';
 import type { Architecture, ModelRuntime } from './architecture.ts';
@@ -11,7 +12,9 @@ export function bert(config: Record<string, unknown>, task: TaskType): Architect
   if (task === 'FEATURE_EXTRACTION') return body;
   const logits = (runtime: ModelRuntime, hidden: tf.Tensor) => {
     const read =
-      task === 'SEQ_CLS' ? tf.tanh(runtime.linear(`${outline.prefix}pooler.dense`, hidden)) : hidden;
+      task === 'SEQ_CLS'
+        ? activation('tanh')(runtime.linear(`${outline.prefix}pooler.dense`, hidden))
+        : hidden;
     return runtime.linear('classifier', runtime.dropout(read, outline.dropout.classifier));
   };
   return { ...body, logits };

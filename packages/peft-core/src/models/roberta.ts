@@ -1,4 +1,5 @@
-import { tf } from '@graft/tf-graph';
+import type { tf } from '@graft/tf-graph';
+import { activation } from '../nn/activations.ts';
 import type { TaskType } from '../outlines/outline.ts';
 import { roberta as family } from '../outlines/roberta.ts';
 import type { Architecture, ModelRuntime } from './architecture.ts';
@@ -12,7 +13,7 @@ export function roberta(config: Record<string, unknown>, task: TaskType): Archit
   const logits = (runtime: ModelRuntime, hidden: tf.Tensor) => {
     const drop = (x: tf.Tensor) => runtime.dropout(x, outline.dropout.classifier);
     if (task === 'TOKEN_CLS') return runtime.linear('classifier', drop(hidden));
-    const inner = tf.tanh(runtime.linear('classifier.dense', drop(hidden)));
+    const inner = activation('tanh')(runtime.linear('classifier.dense', drop(hidden)));
     return runtime.linear('classifier.out_proj', drop(inner));
   };
   return { ...body, logits };

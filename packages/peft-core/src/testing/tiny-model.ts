@@ -7,7 +7,7 @@ import { elementCount } from '../tensors/tensor-source.ts';
 
 const special = ['<s>', '</s>', '<pad>', '<unk>'];
 
-const tinyConfig = {
+export const tinyConfig = {
   model_type: 'llama',
   hidden_size: 32,
   intermediate_size: 64,

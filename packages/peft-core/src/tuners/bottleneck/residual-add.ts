@@ -3,6 +3,7 @@ import { activation } from '../../nn/activations.ts';
 import { dropout } from '../../nn/dropout.ts';
 import { layerNorm } from '../../nn/layer-norm.ts';
 import { trainedProduct } from '../../nn/linear.ts';
+import { withBias } from '../../nn/scaled-columns.ts';
 import type { LayerContext, ResidualAddWrapper } from '../tuner.ts';
 import type { BottleneckConfig } from './config.ts';
 
@@ -56,7 +57,7 @@ function bottleneck(
 ): tf.Tensor {
   const own = (name: string) => parameter(`${path}.${name}`);
   const project = (name: string, x: tf.Tensor) =>
-    tf.add(trainedProduct(x, own(`${name}.weight`)), own(`${name}.bias`));
+    withBias(trainedProduct(x, own(`${name}.weight`)), own(`${name}.bias`));
   const normed = (name: string, x: tf.Tensor) =>
     layerNorm(x, own(`${name}.weight`), own(`${name}.bias`), EPSILON);
 

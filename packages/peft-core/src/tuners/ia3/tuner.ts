@@ -1,5 +1,6 @@
 import { tf } from '@graft/tf-graph';
 import type { Architecture } from '../../models/architecture.ts';
+import { scaledColumns } from '../../nn/scaled-columns.ts';
 import { elementCount } from '../../tensors/tensor-source.ts';
 import { embeddingCopies } from '../embedding-copies.ts';
 import { savedModules } from '../saved-modules.ts';
@@ -44,8 +45,8 @@ function attach(config: Ia3Config, model: Architecture): Attachment {
 /** `base(l ⊙ x)` or `l ⊙ base(x)`, bias included. Source: Liu et al. 2022, arXiv:2205.05638; peft, tuners/ia3/layer.py. */
 function scaling(key: string, scales: ScaledModule['scales']): LinearWrapper {
   return ({ parameter }, x, base) => {
-    const factors = tf.reshape(parameter(key), [1, -1]);
-    return scales === 'input' ? base(tf.mul(x, factors)) : tf.mul(base(x), factors);
+    const factors = tf.reshape(parameter(key), [-1]);
+    return scales === 'input' ? base(scaledColumns(x, factors)) : scaledColumns(base(x), factors);
   };
 }
 

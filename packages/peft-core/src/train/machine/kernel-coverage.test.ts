@@ -1,0 +1,80 @@
+/** Which parts of a training step are still stock operations where kernels are in use: for each family, and each method on it. */
+import assert from 'node:assert/strict';
+import { before, test } from 'node:test';
+import { useKernels } from '@graft/tf-graph';
+import { tracedOperations } from '@graft/tf-graph/testing';
+import { parsePeftConfig, resolveTraining } from '../../config/index.ts';
+import { architectureFor } from '../../models/registry.ts';
+import type { TaskType } from '../../outlines/index.ts';
+import { tinyFamilies } from '../../testing/tiny-families.ts';
+import { tinyConfig } from '../../testing/tiny-model.ts';
+import { buildTrainProgram } from '../train-program.ts';
+
+before(() => useKernels('auto'));
+
+/** What kernels stand for, wherever it is done to every position. */
+const replaced = [
+  ...['Softmax', 'SparseSoftmaxCrossEntropyWithLogits', 'Erf', 'Tanh', 'Sigmoid', 'Relu', 'Exp', 'Rsqrt'],
+  ...['StatelessRandomUniform', 'Transpose', 'ScatterNd'],
+];
+
+/** With the dropout that these families have by default. */
+const families: Record<string, { config: Record<string, unknown>; task: TaskType }> = {
+  llama: { config: { attention_dropout: 0.1 }, task: 'CAUSAL_LM' },
+  gpt2: { config: { model_type: 'gpt2', n_embd: 32, n_layer: 2, n_head: 4 }, task: 'CAUSAL_LM' },
+  bert: { config: { model_type: 'bert', num_labels: 3 }, task: 'SEQ_CLS' },
+  roberta: { config: { model_type: 'roberta', num_labels: 3, pad_token_id: 1 }, task: 'SEQ_CLS' },
+  t5: { config: { ...tinyFamilies.t5, dropout_rate: 0.1 }, task: 'SEQ_2_SEQ_LM' },
+};
+
+const everywhere = { peft_type: 'LORA', r: 2, target_modules: 'all-linear' };
+const prompt = { num_virtual_tokens: 3 };
+const methods: Record<string, Record<string, unknown>> = {
+  LoRA: everywhere,
+  'LoRA with dropout': { ...everywhere, lora_dropout: 0.1 },
+  DoRA: { ...everywhere, use_dora: true },
+  'DoRA with dropout': { ...everywhere, use_dora: true, lora_dropout: 0.1 },
+  IA3: { peft_type: 'IA3' },
+  'LN tuning': { peft_type: 'LN_TUNING', target_modules: '.*(norm|Norm|ln_.)' },
+  Selective: { peft_type: 'SELECTIVE', kinds: ['norm'] },
+  Bottleneck: { peft_type: 'BOTTLENECK', preset: 'double_seq_bn', non_linearity: 'gelu' },
+  'Trained tokens': { peft_type: 'TRAINABLE_TOKENS', token_indices: [51, 58] },
+  'Prompt tuning': { ...prompt, peft_type: 'PROMPT_TUNING' },
+  'Prefix tuning': { ...prompt, peft_type: 'PREFIX_TUNING' },
+};
+
+/** Methods that no classifier takes. */
+const languageOnly = ['Trained tokens', 'Prefix tuning'];
+
+/** What is not replaced, and why. */
+function expected(method: string, task: TaskType): string[] {
+  // Few rows of few classes.
+  if (task === 'SEQ_CLS') return ['SparseSoftmaxCrossEntropyWithLogits'];
+  // Keys and values that are no positions of the list.
+  return method === 'Prefix tuning' ? ['Softmax', 'StatelessRandomUniform', 'Transpose'] : [];
+}
+
+const grid = { rows: 1, tokens: 32, labels: 16, sequences: 1, spans: 4 };
+
+for (const [family, { config, task }] of Object.entries(families))
+  for (const [method, options] of Object.entries(methods)) {
+    if (task === 'SEQ_CLS' && languageOnly.includes(method)) continue;
+    test(`${family}, ${method}: kernels compute what they can`, async () => {
+      const fields = { ...tinyConfig, ...config };
+      const peft = parsePeftConfig({ ...options, task_type: task });
+      const architecture = architectureFor(fields.model_type, fields, task);
+      const operations = await tracedOperations(() => {
+        const { program } = buildTrainProgram({
+          ...{ architecture, peft, objective: 'labels', form: 'trained', storage: 'float32' },
+          ...{ precision: 'fp32', implementation: 'kernels', evaluationGrid: null },
+          grid: { ...grid, inputTokens: architecture.encoder ? 32 : 0 },
+          training: resolveTraining({ peft, training: {}, exampleCount: 8, hasValidationFile: false }),
+        });
+        program.close();
+      });
+      assert.deepEqual(
+        replaced.filter((op) => operations.has(op)),
+        expected(method, task),
+      );
+    });
+  }
