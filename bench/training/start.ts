@@ -7,6 +7,7 @@ import { forkWorker } from '../../apps/worker/src/testing/forked-worker.ts';
 import { openWorkerBench, type WorkerBench } from '../../apps/worker/src/testing/worker-bench.ts';
 import { demoFile } from './data.ts';
 import { markdownTable, type Quartiles, quartiles } from './report.ts';
+import { adapters } from './workloads.ts';
 
 /** How soon a worker's jobs train, and how much it trains where several wait. All of SmolLM2-135M and the demo's job. */
 export interface StartFigures {
@@ -20,7 +21,6 @@ export interface StartFigures {
 }
 
 const root = path.resolve(import.meta.dirname, '../..');
-const peft = { peft_type: 'LORA', r: 16, lora_alpha: 32, target_modules: 'all-linear' };
 const rounds = 3;
 const queued = 4;
 
@@ -34,7 +34,7 @@ export async function measureStart(
     const lines = await readFile(demoFile, 'utf8');
     const training = { max_seq_length: 128, batch_size: 8, n_epochs: 50, max_steps: steps };
     const model = 'smollm2-135m-instruct';
-    const queueJob = () => bench.queueJob(lines, { model, peft, training, format: 'chat' });
+    const queueJob = () => bench.queueJob(lines, { model, peft: adapters.large, training, format: 'chat' });
     const finish = ({ id }: Job) => bench.untilState(id, 'succeeded', 1800);
     const cold: number[] = [];
     const warm: number[] = [];

@@ -84,10 +84,17 @@ export const targets: Target[] = [
   speed('synthetic', 'fp32', 2.6),
   wall('synthetic', 'bf16', 0.7),
   wall('synthetic', 'fp32', 0.7),
-  ...['demo', 'demo-all', 'demo-unshared', 'long-prompt', 'mixed', 'synthetic', 'classifier', 't5'].map(
-    (name) => memory(name, 'bf16'),
-  ),
-  ...['demo', 'demo-all', 'long-prompt', 'mixed', 'synthetic', 'classifier', 't5'].map((name) =>
+  ...[
+    'demo',
+    'demo-all',
+    'demo-unshared',
+    'long-prompt',
+    'mixed',
+    'synthetic',
+    'classifier',
+    'rewriting',
+  ].map((name) => memory(name, 'bf16')),
+  ...['demo', 'demo-all', 'long-prompt', 'mixed', 'synthetic', 'classifier', 'rewriting'].map((name) =>
     memory(name, 'fp32'),
   ),
   peakBeside('demo-nf4', 'demo', 0.8),

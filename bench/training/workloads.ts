@@ -3,8 +3,8 @@ import { join } from 'node:path';
 import { classes, demoFile, longPrompts, rewritten, textsOf } from './data.ts';
 import type { Precision } from './sides.ts';
 
-/** Base models. No small T5 comes in a package: this one has the sizes of t5-small and random weights. */
-export type ModelName = 'SmolLM2-135M' | 'MiniLM' | 'T5-small shape';
+/** Base models, which testdata/models.json tells of. */
+export type ModelName = 'SmolLM2-135M' | 'MiniLM' | 'encoder-decoder';
 
 /** A data set and the adapter that is trained on it. */
 export interface Workload {
@@ -68,7 +68,7 @@ export const recipes: Record<string, Recipe> = {
   'one-1024': oneExampleOf(1024),
   'one-4096': oneExampleOf(4096),
   classifier: { ...languageModel, model: 'MiniLM', batchSize: 16, peft: adapters.classifier, data: classes },
-  t5: { ...languageModel, model: 'T5-small shape', peft: adapters.rewriter, data: rewritten },
+  rewriting: { ...languageModel, model: 'encoder-decoder', peft: adapters.rewriter, data: rewritten },
 };
 
 /** A workload with its data, which are written below `folder`. */

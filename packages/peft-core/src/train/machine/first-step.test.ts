@@ -3,13 +3,13 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
-import { planTraining } from '../examples/index.ts';
-import { openBaseModel } from '../files.ts';
-import { writeTinyModel } from '../testing/tiny-model.ts';
-import { trainOptions } from '../testing/train-adapter.ts';
-import { implementationHere } from './machine/implementation.ts';
-import { setUpTraining } from './setup.ts';
-import { buildTrainProgram } from './train-program.ts';
+import { planTraining } from '../../examples/index.ts';
+import { openBaseModel } from '../../files.ts';
+import { writeTinyModel } from '../../testing/tiny-model.ts';
+import { trainOptions } from '../../testing/train-adapter.ts';
+import { setUpTraining } from '../setup.ts';
+import { buildTrainProgram } from '../train-program.ts';
+import { implementationHere } from './implementation.ts';
 
 let root: string;
 
