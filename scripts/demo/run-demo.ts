@@ -124,7 +124,6 @@ async function readJob({ task, method, setting }: DemoOptions): Promise<JobBody>
     ...job,
     peft: setting.peft as NonNullable<JobBody['peft']>,
     method: { type: 'supervised', supervised: { hyperparameters } },
-    training: { ...job.training, ...setting.training },
   };
 }
 

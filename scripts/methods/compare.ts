@@ -63,14 +63,10 @@ try {
   await rm(folder, { recursive: true, force: true });
 }
 
-function planOf(
-  setting: { peft: Record<string, unknown>; training: Record<string, unknown>; epochs: number },
-  model: string,
-  method: string,
-) {
+function planOf(setting: { peft: Record<string, unknown>; epochs: number }, model: string, method: string) {
   return {
     peft: setting.peft,
-    training: { max_seq_length: 128, batch_size: 8, n_epochs: setting.epochs, ...setting.training },
+    training: { max_seq_length: 128, batch_size: 8, n_epochs: setting.epochs },
     outputDir: join(folder, model, method),
   };
 }

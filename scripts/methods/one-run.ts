@@ -6,6 +6,7 @@ import { readFile, rm } from 'node:fs/promises';
 import { Generator, scoreTexts, train } from '@graft/peft-core';
 import { parsePeftConfig, resolveTraining } from '@graft/peft-core/config';
 import { openBaseModel } from '@graft/peft-core/files';
+import { outlineOf } from '@graft/peft-core/outlines';
 
 /** What the process is asked to do. */
 export interface RunPlan {
@@ -50,6 +51,7 @@ if (plan.train) {
   const training = resolveTraining({
     peft,
     training: plan.training,
+    model: outlineOf(base.config),
     exampleCount: lines(await readFile(plan.trainingFile, 'utf8')).length,
   });
   await rm(plan.outputDir, { recursive: true, force: true });

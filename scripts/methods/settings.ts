@@ -1,7 +1,7 @@
 import { methods, type Trial } from '@graft/peft-core/config';
 
 /** A method's trial as a job: the options of its config with their `peft_type`. */
-export interface MethodSetting extends Pick<Trial, 'training' | 'epochs'> {
+export interface MethodSetting extends Pick<Trial, 'epochs'> {
   peft: { peft_type: string } & Record<string, unknown>;
 }
 

@@ -1,7 +1,7 @@
 import { appendFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
-import { readJsonLines } from './data/json-lines.ts';
+import { readJsonLines } from './rows/json-lines.ts';
 
 /** One training: a method on a task, with values that may differ from the automatic ones. */
 export interface Trial {

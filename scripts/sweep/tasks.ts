@@ -1,9 +1,9 @@
 import type { TaskType } from '@graft/peft-core/outlines';
 import { sha256 } from '../../packages/peft-core/src/sha256.ts';
-import { shopChats, shopLabels } from './data/bike-shop.ts';
-import { shortInstructions } from './data/instructions.ts';
-import { nodeDocumentation } from './data/node-documentation.ts';
-import { orders } from './data/orders.ts';
+import { shopChats, shopLabels } from './rows/bike-shop.ts';
+import { shortInstructions } from './rows/instructions.ts';
+import { nodeDocumentation } from './rows/node-documentation.ts';
+import { orders } from './rows/orders.ts';
 
 /** The real models that Python packages bring, by those; a trial on the language model is the longer one. */
 export const models = {

@@ -200,7 +200,7 @@ test('"learning_rate": "auto" is the method\'s', async () => {
   assert.equal(answer.json.training.learning_rate, 'auto');
   await bench.untilState(answer.json.id, 'queued');
   const job = await bench.acme.send('GET', `/v1/fine_tuning/jobs/${answer.json.id}`);
-  assert.equal(job.json.training.learning_rate, 3e-3);
+  assert.equal(job.json.training.learning_rate, 0.05);
   const message = assertError(
     await create({ peft: { peft_type: 'IA3' }, training: { learning_rate: 'fast' } }),
     400,

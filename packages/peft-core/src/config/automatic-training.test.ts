@@ -14,8 +14,10 @@ interface Asked {
   model?: { hiddenSize: number; rateExponent?: number };
 }
 
+const alpha16 = { lora_alpha: 16 };
+
 /** Each option with its value and its reason, as people read it. */
-function told({ peft = {}, training = {}, hyperparameters = {}, exampleCount = 240, ...more }: Asked) {
+function told({ peft = alpha16, training = {}, hyperparameters = {}, exampleCount = 240, ...more }: Asked) {
   const config = parsePeftConfig({ peft_type: 'LORA', ...peft });
   const asked = { peft: config, training, hyperparameters };
   const resolved = resolveTraining({ ...asked, exampleCount, ...more });
@@ -38,7 +40,7 @@ test('every option that was left to Graft has its reason', () => {
 
 test('reasons follow what the job is and what it asks for', () => {
   const cases: [Asked, Record<string, string>][] = [
-    [{ peft: { peft_type: 'IA3' } }, { learning_rate: '0.003: what suits (IA)³' }],
+    [{ peft: { peft_type: 'IA3' } }, { learning_rate: '0.002: what suits (IA)³' }],
     [
       { hyperparameters: { learning_rate_multiplier: 3 } },
       { learning_rate: `${2e-4 * 3}: 2e-4, which suits LoRA, × learning_rate_multiplier 3` },
@@ -60,7 +62,7 @@ test('reasons follow what the job is and what it asks for', () => {
     [{ model: { hiddenSize: 768 } }, { learning_rate: '0.0002: what suits LoRA' }],
     [
       { peft: { peft_type: 'IA3' }, model: { hiddenSize: 576, rateExponent: 0.781 } },
-      { learning_rate: '0.003: what suits (IA)³' },
+      { learning_rate: '0.013: what suits (IA)³ on a base model of this width' },
     ],
     [{ exampleCount: 5001 }, { n_epochs: '2: for more than 5,000 examples' }],
     [
@@ -71,7 +73,17 @@ test('reasons follow what the job is and what it asks for', () => {
       },
     ],
     [{ exampleCount: 90_000 }, { checkpoint_steps: '500: a tenth of all steps, but at most 500' }],
-    [{ exampleCount: 5 }, { batch_size: '5: all examples that there are' }],
+    [
+      { exampleCount: 5 },
+      {
+        batch_size: '5: all examples that there are',
+        learning_rate: '0.0004: what suits LoRA in few steps',
+      },
+    ],
+    [
+      { exampleCount: 5, model: { hiddenSize: 32, rateExponent: 0.781 } },
+      { learning_rate: '0.005: what suits LoRA on a base model of this width' },
+    ],
     [
       { training: { gradient_accumulation_steps: 3 } },
       { batch_size: '2: for 6 examples a step, with gradient_accumulation_steps 3' },
@@ -96,7 +108,7 @@ test('what was asked for has no reason, nor what another rule than the present o
   const found = told({ training: asked, hyperparameters: { n_epochs: 3, batch_size: 8 } });
   assert.deepEqual(found, {});
   const peft = parsePeftConfig({ peft_type: 'LORA' });
-  const earlier = { n_epochs: 7, batch_size: 16, learning_rate: 0.5, max_seq_length: 4096 };
+  const earlier = { n_epochs: 40, batch_size: 16, learning_rate: 0.5, max_seq_length: 4096 };
   const resolved: ResolvedTraining = { ...resolveTraining({ peft, exampleCount: 240 }), ...earlier };
   const reasons = trainingReasons({ peft, training: {}, hyperparameters: {} }, resolved);
   assert.deepEqual(

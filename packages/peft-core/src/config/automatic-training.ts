@@ -11,19 +11,25 @@ const epochsAbove = [
   { examples: 20_000, epochs: 1 },
   { examples: 5_000, epochs: 2 },
 ];
-const mostEpochs = 3;
+const usualEpochs = 3;
+/** Fewer examples are seen more often, so that a run has some ninety steps, but by heart they are not learnt. */
+const [fewestSeen, mostEpochs] = [720, 12];
+/** Runs below so many optimizer steps take so many times the rate: npm run sweep. Schulman et al. 2025 have 1.5 times for short ones. */
+const [shortRun, shortRunRate] = [50, 2];
 const effectiveBatch = 8;
 const warmupShare = 0.03;
 const longestSequence = 2048;
 const [fewestCheckpointSteps, mostCheckpointSteps] = [10, 500];
 
-const rateOf = (peft: PeftConfig, model?: RatedModel) => methodOf(peft).learningRate(peft, model);
+/** To two digits. */
+const rateOf = (peft: PeftConfig, model?: RatedModel, steps = shortRun) =>
+  Number((methodOf(peft).learningRate(peft, model) * (steps < shortRun ? shortRunRate : 1)).toPrecision(2));
 /** Whether a rate may be that of some base model: of those as wide as are known. */
 function isByWidth(rate: number, peft: PeftConfig): boolean {
   const rates = exponents.flatMap((rateExponent) =>
     [32, 65_536].map((hiddenSize) => rateOf(peft, { rateExponent, hiddenSize })),
   );
-  return new Set(rates).size > 1 && rate >= Math.min(...rates) && rate <= Math.max(...rates);
+  return new Set(rates).size > 1 && rate >= Math.min(...rates) && rate <= shortRunRate * Math.max(...rates);
 }
 const fullBatch = (accumulation: number) => Math.max(1, Math.floor(effectiveBatch / accumulation));
 const grouped = (count: number) => count.toLocaleString('en-US');
@@ -31,9 +37,14 @@ const grouped = (count: number) => count.toLocaleString('en-US');
 /** `why` tells of a value that the rule has given; null where it cannot have been the rule: an earlier version had another. */
 export const automatic = {
   n_epochs: {
-    value: (examples: number) => epochsAbove.find((each) => examples > each.examples)?.epochs ?? mostEpochs,
+    value(examples: number): number {
+      const fewer = epochsAbove.find((each) => examples > each.examples)?.epochs;
+      const enough = Math.round(fewestSeen / Math.max(1, examples));
+      return fewer ?? Math.min(mostEpochs, Math.max(usualEpochs, enough));
+    },
     why(epochs: number): string | null {
-      if (epochs === mostEpochs) return `for up to ${grouped(epochsAbove.at(-1)!.examples)} examples`;
+      if (epochs > usualEpochs && epochs <= mostEpochs) return 'for few examples, which are seen more often';
+      if (epochs === usualEpochs) return `for up to ${grouped(epochsAbove.at(-1)!.examples)} examples`;
       const rule = epochsAbove.find((each) => each.epochs === epochs);
       return rule ? `for more than ${grouped(rule.examples)} examples` : null;
     },
@@ -50,15 +61,19 @@ export const automatic = {
     },
   },
   learning_rate: {
-    value: (peft: PeftConfig, multiplier = 1, model?: RatedModel) => rateOf(peft, model) * multiplier,
+    /** `steps`: of the run, where known. */
+    value: (peft: PeftConfig, multiplier = 1, model?: RatedModel, steps?: number) =>
+      rateOf(peft, model, steps) * multiplier,
     why(rate: number, peft: PeftConfig, multiplier?: number): string | null {
       const { title } = methodOf(peft);
       const own = Number((rate / (multiplier ?? 1)).toPrecision(12));
       const isPlain = own === rateOf(peft);
-      if (!isPlain && !isByWidth(own, peft)) return null;
-      const suits = isPlain ? title : `${title} on a base model of this width`;
-      if (multiplier === undefined) return `what suits ${suits}`;
-      return `${own.toExponential()}, which suits ${suits}, × learning_rate_multiplier ${multiplier}`;
+      const isShort = own === rateOf(peft, undefined, 1);
+      if (!isPlain && !isShort && !isByWidth(own, peft)) return null;
+      const where = isPlain ? '' : isShort ? ' in few steps' : ' on a base model of this width';
+      const suits = `what suits ${title}${where}`;
+      if (multiplier === undefined) return suits;
+      return `${own.toExponential()}, ${suits.replace('what', 'which')}, × learning_rate_multiplier ${multiplier}`;
     },
   },
   warmup_steps: {

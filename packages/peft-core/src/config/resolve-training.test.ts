@@ -11,7 +11,7 @@ import {
   type TrainingOptions,
 } from './training-options.ts';
 
-const peft = parsePeftConfig({ peft_type: 'LORA' });
+const peft = parsePeftConfig({ peft_type: 'LORA', lora_alpha: 16 });
 const resolve = (request: Partial<TrainingRequest> = {}) =>
   resolveTraining({ peft, exampleCount: 240, ...request });
 const rejects = (request: Partial<TrainingRequest>, code: string, message: RegExp) =>
@@ -20,28 +20,53 @@ const rejects = (request: Partial<TrainingRequest>, code: string, message: RegEx
     (error: GraftError) => error.code === code && message.test(error.message),
   );
 
-test('"auto" takes the method\'s learning rate', () => {
-  const rate = (options: object) => {
+test('"auto" takes the method\'s learning rate, by the width of the model where its family is known', () => {
+  const rate = (options: object, hiddenSize?: number) => {
     const peft = parsePeftConfig(options);
-    const { learning_rate } = resolveTraining({ peft, exampleCount: 10 });
-    const asked = resolveTraining({ peft, exampleCount: 10, training: { learning_rate: 'auto' } });
-    assert.equal(asked.learning_rate, learning_rate);
+    const asked = {
+      ...{ peft, exampleCount: 240 },
+      ...(hiddenSize && { model: { hiddenSize, rateExponent: 0.781 } }),
+    };
+    const { learning_rate } = resolveTraining(asked);
+    const again = resolveTraining({ ...asked, training: { learning_rate: 'auto' } });
+    assert.equal(again.learning_rate, learning_rate);
     return learning_rate;
   };
-  assert.equal(rate({ peft_type: 'LORA', use_dora: true }), 2e-4);
-  assert.equal(rate({ peft_type: 'BOTTLENECK' }), 2e-4);
-  for (const peft_type of ['PROMPT_TUNING', 'P_TUNING', 'PREFIX_TUNING'])
-    assert.equal(rate({ peft_type, num_virtual_tokens: 4 }), 1e-2, peft_type);
-  assert.equal(rate({ peft_type: 'IA3' }), 3e-3);
-  assert.equal(rate({ peft_type: 'LN_TUNING' }), 3e-3);
-  assert.equal(rate({ peft_type: 'TRAINABLE_TOKENS', token_indices: [1] }), 1e-3);
-  const selective = (options: object) => rate({ peft_type: 'SELECTIVE', ...options });
-  assert.equal(selective({ preset: 'bitfit' }), 3e-3);
-  assert.equal(selective({ kinds: ['bias', 'norm'], layers: [0] }), 3e-3);
-  assert.equal(selective({ preset: 'retrain_embeddings' }), 1e-3);
-  assert.equal(selective({ kinds: ['norm', 'embedding'] }), 1e-3);
-  assert.equal(selective({ layers: [1] }), 2e-5);
-  assert.equal(selective({ kinds: ['norm'], trainable: ['down_proj'] }), 2e-5);
+  const cases: [options: object, rate: number, of576: number, of4096: number][] = [
+    [{ peft_type: 'LORA', lora_alpha: 16, use_dora: true }, 2e-4, 1.3e-3, 2.9e-4],
+    [{ peft_type: 'LORA', lora_alpha: 32 }, 1.4e-4, 9.3e-4, 2e-4],
+    [{ peft_type: 'LORA', lora_alpha: 8, r: 64, use_rslora: true }, 1e-4, 6.6e-4, 1.4e-4],
+    [{ peft_type: 'LORA', lora_alpha: 1 }, 4e-4, 2.6e-3, 5.7e-4],
+    [{ peft_type: 'LORA', lora_alpha: 4096 }, 5e-5, 3.3e-4, 7.1e-5],
+    [{ peft_type: 'BOTTLENECK' }, 2e-4, 1.3e-3, 2.9e-4],
+    [{ peft_type: 'IA3' }, 2e-3, 1.3e-2, 2.9e-3],
+    [{ peft_type: 'LN_TUNING' }, 3e-3, 2e-2, 4.3e-3],
+    [{ peft_type: 'TRAINABLE_TOKENS', token_indices: [1] }, 1.5e-3, 9.9e-3, 2.1e-3],
+    [{ peft_type: 'SELECTIVE', preset: 'bitfit' }, 1e-3, 6.6e-3, 1.4e-3],
+    [{ peft_type: 'SELECTIVE', kinds: ['bias', 'norm'], layers: [0] }, 1e-3, 6.6e-3, 1.4e-3],
+    [{ peft_type: 'SELECTIVE', preset: 'retrain_embeddings' }, 2e-4, 1.3e-3, 2.9e-4],
+    [{ peft_type: 'SELECTIVE', kinds: ['norm', 'embedding'] }, 2e-4, 1.3e-3, 2.9e-4],
+    [{ peft_type: 'SELECTIVE', layers: [1] }, 2e-5, 1.3e-4, 2.9e-5],
+    [{ peft_type: 'SELECTIVE', kinds: ['norm'], trainable: ['down_proj'] }, 2e-5, 1.3e-4, 2.9e-5],
+    [{ peft_type: 'PROMPT_TUNING', num_virtual_tokens: 4 }, 2e-2, 2e-2, 2e-2],
+    [{ peft_type: 'PREFIX_TUNING', num_virtual_tokens: 4 }, 2e-2, 2e-2, 2e-2],
+    [{ peft_type: 'P_TUNING', num_virtual_tokens: 4 }, 5e-3, 5e-3, 5e-3],
+  ];
+  for (const [options, ...wanted] of cases)
+    assert.deepEqual(
+      [rate(options), rate(options, 576), rate(options, 4096)],
+      wanted,
+      JSON.stringify(options),
+    );
+});
+
+test('runs below 50 steps take a larger rate, and a job whose examples are not counted yet does not', () => {
+  const rate = (request: Partial<TrainingRequest>) => resolve(request).learning_rate;
+  assert.equal(rate({ training: { max_steps: 50 } }), 2e-4);
+  assert.equal(rate({ training: { max_steps: 49 } }), 4e-4);
+  assert.equal(rate({ exampleCount: 0 }), 2e-4);
+  assert.equal(rate({ exampleCount: 10, training: { learning_rate: 1e-3 } }), 1e-3);
+  assert.equal(rate({ exampleCount: 10, hyperparameters: { learning_rate_multiplier: 2 } }), 8e-4);
 });
 
 test('"auto": cosine, 3 % warmup, effective batch 8, three epochs, 2e-4', () => {
@@ -81,7 +106,11 @@ test('early stopping is off, follows the loss, and needs something to measure be
   fault({ ...patient, n_epochs: 1 }, 'training.eval_steps');
 });
 
-test('large files take fewer epochs, tiny ones smaller batches', () => {
+test('large files take fewer epochs, small ones more, tiny ones smaller batches', () => {
+  const epochs = [1, 30, 60, 61, 120, 205, 206, 240].map(
+    (exampleCount) => resolve({ exampleCount }).n_epochs,
+  );
+  assert.deepEqual(epochs, [12, 12, 12, 12, 6, 4, 3, 3]);
   assert.equal(resolve({ exampleCount: 5000 }).n_epochs, 3);
   assert.equal(resolve({ exampleCount: 5001 }).n_epochs, 2);
   assert.equal(resolve({ exampleCount: 20_001 }).n_epochs, 1);

@@ -54,7 +54,22 @@ export function resolveTraining(request: TrainingRequest): ResolvedTraining {
       `is ${training.max_seq_length}; the base model's context is ${contextLength}`,
     );
   }
-  const learningRate = learningRateGiven ?? automatic.learning_rate.value(peft, multiplier, request.model);
+  const split = training.validation_split ?? 0;
+  const trained = Math.max(1, exampleCount - validationCount(exampleCount, split));
+  const accumulation = training.gradient_accumulation_steps ?? 1;
+  const batch =
+    training.batch_size ??
+    fixed(hyperparameters.batch_size) ??
+    automatic.batch_size.value(accumulation, trained);
+  const epochs =
+    training.n_epochs ?? fixed(hyperparameters.n_epochs) ?? automatic.n_epochs.value(exampleCount);
+  const { steps, stepsPerEpoch } = optimizerSteps(trained, {
+    ...{ n_epochs: epochs, batch_size: batch, gradient_accumulation_steps: accumulation },
+    max_steps: training.max_steps ?? null,
+  });
+  const learningRate =
+    learningRateGiven ??
+    automatic.learning_rate.value(peft, multiplier, request.model, exampleCount > 0 ? steps : undefined);
   if (learningRate > 1) {
     faults.push({
       code: 'invalid_hyperparameter',
@@ -70,7 +85,6 @@ export function resolveTraining(request: TrainingRequest): ResolvedTraining {
       `is ${maxSeqLength}, and peft.num_virtual_tokens takes ${virtualTokens + prefixLength} of them: no token of text is left`,
     );
   }
-  const split = training.validation_split ?? 0;
   if (!request.hasValidationFile && split === 0) {
     const needed = 'needs validation data: give a validation file, or training.validation_split';
     for (const option of ['early_stopping_patience', 'load_best_model_at_end'] as const)
@@ -81,18 +95,6 @@ export function resolveTraining(request: TrainingRequest): ResolvedTraining {
     conflict('training.early_stopping_patience', 'and sweep, which stops trials itself, exclude each other');
   throwFaults(faults);
 
-  const trained = Math.max(1, exampleCount - validationCount(exampleCount, split));
-  const accumulation = training.gradient_accumulation_steps ?? 1;
-  const batch =
-    training.batch_size ??
-    fixed(hyperparameters.batch_size) ??
-    automatic.batch_size.value(accumulation, trained);
-  const epochs =
-    training.n_epochs ?? fixed(hyperparameters.n_epochs) ?? automatic.n_epochs.value(exampleCount);
-  const { steps, stepsPerEpoch } = optimizerSteps(trained, {
-    ...{ n_epochs: epochs, batch_size: batch, gradient_accumulation_steps: accumulation },
-    max_steps: training.max_steps ?? null,
-  });
   const evalSteps =
     training.eval_steps ??
     (request.trials ? sweepEvalSteps(request.trials, steps) : automatic.eval_steps.value(stepsPerEpoch));

@@ -29,8 +29,9 @@ export interface Family<Outline extends ModelOutline = ModelOutline> {
   /** By `peft_type`: what the method adapts when its config does not say. A method that is absent has no default. */
   defaultTargets: DefaultTargets;
   /**
-   * The learning rate that suits updates of low rank falls with this power of the width. Absent where it is not known.
-   * Source: Schulman et al. 2025, Thinking Machines, who measured it for two families.
+   * Learning rates fall with this power of the width (`rateByWidth`). Absent where it is not known.
+   * Source: Schulman et al. 2025, Thinking Machines, who measured it for two families of decoders. Encoders follow the first: at a
+   * width of 384 its rates were good (docs/auto.md), and from 768 to 1024 those of Hu et al. 2021 fall about as much.
    */
   rateExponent?: number;
   /**

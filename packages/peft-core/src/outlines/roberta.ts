@@ -7,6 +7,7 @@ export const roberta: EncoderFamily = {
   defaultTask: 'FEATURE_EXTRACTION',
   optionalPrefix: 'roberta.',
   pooling: 'first',
+  rateExponent: 0.781,
   // PEFT has no norms for this family.
   defaultTargets: {
     LORA: { target_modules: ['query', 'value'] },

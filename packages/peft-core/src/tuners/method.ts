@@ -109,12 +109,10 @@ export interface MethodConfig {
   task_type: TaskType;
 }
 
-/** A configuration with which the method learns the example task. */
+/** A configuration with which the method learns the example task, at its automatic learning rate. */
 export interface Trial {
   /** Options of the method, without peft_type and task_type. */
   options: Record<string, unknown>;
-  /** Training options, as in a request's `training`. */
-  training: Record<string, unknown>;
   /** Passes over the data. */
   epochs: number;
 }

@@ -66,10 +66,10 @@ test('a learning rate that fits is let alone, and one that is far too large is n
   );
   assert.equal(others.length, 0);
   assert.equal(told?.kind, 'diverging');
-  assert.deepEqual(told.try, { learning_rate: 0.013 });
+  assert.deepEqual(told.try, { learning_rate: 0.0025 });
   assert.match(
     told.message,
-    /^The training loss rises, from 3\.\d\d at step \d+ to \d\.\d\d at step \d+: .*\. Try learning_rate 0\.013 instead of 1\.$/,
+    /^The training loss rises, from 3\.\d\d at step \d+ to \d\.\d\d at step \d+: .*\. Try learning_rate 2\.5e-3 instead of 1\.$/,
   );
 });
 
@@ -80,7 +80,7 @@ test('a loss that does not move is told, and a resumed run says the same', async
   assert.equal(whole.length, 1);
   const [{ kind, step, message }] = whole as [(typeof whole)[0]];
   assert.deepEqual([kind, step], ['flat', 25]);
-  assert.match(message, /hardly moves, .*\. Try learning_rate 0\.013 instead of 1e-6\.$/);
+  assert.match(message, /hardly moves, .*\. Try learning_rate 2\.5e-3 instead of 1e-6\.$/);
   for (const cut of [28, 33]) {
     const name = `too-small-${cut}`;
     await trainRecords(options(name, tooSmall), (record) => record.type === 'step' && record.step === cut);

@@ -3,6 +3,7 @@ import type { ModelOutline } from '../../outlines/outline.ts';
 import { optionError, show } from '../../schema/check-fields.ts';
 import { countOf, savedTensors } from '../file-tensors.ts';
 import type { Method } from '../method.ts';
+import { rateByWidth } from '../rates.ts';
 import { resolveModulesToSave } from '../target-modules.ts';
 import { adaptersLibrary } from './adapters-library.ts';
 import {
@@ -43,11 +44,10 @@ export const bottleneckMethod: Method<BottleneckConfig> = {
   trials: {
     languageModel: {
       options: { preset: 'double_seq_bn', reduction_factor: 8 },
-      training: { learning_rate: 1e-3 },
       epochs: 3,
       margin: 50,
     },
-    classifier: { options: { preset: 'seq_bn' }, training: { learning_rate: 3e-3 }, epochs: 10 },
+    classifier: { options: { preset: 'seq_bn' }, epochs: 10 },
   },
   schema: BottleneckConfigSchema,
   unimplemented: UNIMPLEMENTED_OPTIONS,
@@ -62,7 +62,8 @@ export const bottleneckMethod: Method<BottleneckConfig> = {
   },
   expand: withPreset,
   faults: bottleneckFaults,
-  learningRate: () => 2e-4,
+  /** As other updates of low rank; within what Houlsby et al. 2019 tried for BERT, 3e-5 to 3e-3. */
+  learningRate: (_config, model) => rateByWidth(10, model),
   check,
   trainedParameters(config, model) {
     const { hiddenSize: width } = model;

@@ -15,6 +15,7 @@ import {
 import { copiedEmbeddings, savedTensors, underModel } from '../file-tensors.ts';
 import { checkTargetNames, checkTransposed, lastParts } from '../idle-targets.ts';
 import type { Method } from '../method.ts';
+import { rateByWidth } from '../rates.ts';
 import { isWithin, resolveModulesToSave } from '../target-modules.ts';
 import { completeTargets, scaledModules } from './scaled-modules.ts';
 
@@ -52,13 +53,14 @@ export const ia3Method: Method<Ia3Config> = {
   library: 'HF PEFT',
   usual: {},
   trials: {
-    languageModel: { options: {}, training: { learning_rate: 1e-2 }, epochs: 4, margin: 50 },
-    classifier: { options: {}, training: { learning_rate: 2e-2 }, epochs: 10 },
+    languageModel: { options: {}, epochs: 4, margin: 50 },
+    classifier: { options: {}, epochs: 10 },
   },
   schema: Ia3ConfigSchema,
   unimplemented: {},
   faults: ia3Faults,
-  learningRate: () => 3e-3,
+  /** Factors bear large steps: Liu et al. 2022 train a model of 11B at 3e-3. */
+  learningRate: (_config, model) => rateByWidth(100, model),
   /** Throws `target_modules_not_found`, `target_modules_required`, `invalid_peft_config`. */
   check(config, model) {
     resolveModulesToSave(config, model.modules);

@@ -6,6 +6,7 @@ import { excludeModules, modulesToSave, targetModules, taskType } from '../../sc
 import { copiedEmbeddings, savedTensors, shapesOf, underModel } from '../file-tensors.ts';
 import { checkTargetNames } from '../idle-targets.ts';
 import type { Method } from '../method.ts';
+import { rateByWidth } from '../rates.ts';
 import { isWithin, resolveModulesToSave, resolveTargetModules, writtenTargets } from '../target-modules.ts';
 
 /** LayerNorm tuning, with the names and defaults of HF PEFT 0.21's LNTuningConfig. */
@@ -32,12 +33,13 @@ export const lnTuningMethod: Method<LnTuningConfig> = {
   library: 'HF PEFT',
   usual: {},
   trials: {
-    languageModel: { options: {}, training: { learning_rate: 2e-2 }, epochs: 4, margin: 50 },
+    languageModel: { options: {}, epochs: 4, margin: 50 },
   },
   schema: LnTuningConfigSchema,
   unimplemented: {},
   faults: modulePatternFaults,
-  learningRate: () => 3e-3,
+  /** As other factors. */
+  learningRate: (_config, model) => rateByWidth(150, model),
   /** Throws `target_modules_not_found`, `target_modules_required`, `invalid_peft_config`. */
   check(config, model) {
     resolveModulesToSave(config, model.modules);

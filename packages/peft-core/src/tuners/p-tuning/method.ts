@@ -54,7 +54,6 @@ export const pTuningMethod: Method<PTuningConfig> = {
   trials: {
     languageModel: {
       options: { num_virtual_tokens: 20, encoder_hidden_size: 128 },
-      training: { learning_rate: 5e-3 },
       epochs: 6,
       margin: 30,
     },
@@ -62,7 +61,7 @@ export const pTuningMethod: Method<PTuningConfig> = {
   schema: PTuningConfigSchema,
   unimplemented: {},
   idle: idleFaults,
-  learningRate: () => 1e-2,
+  learningRate: () => 5e-3,
   /** Throws `invalid_peft_config`, `target_modules_not_found`. */
   check: checkVirtualTokens,
   leadingPositions: ({ num_virtual_tokens }) => ({ virtualTokens: num_virtual_tokens, prefixLength: 0 }),

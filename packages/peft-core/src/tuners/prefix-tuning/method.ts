@@ -46,7 +46,6 @@ export const prefixTuningMethod: Method<PrefixTuningConfig> = {
   trials: {
     languageModel: {
       options: { num_virtual_tokens: 10 },
-      training: { learning_rate: 2e-2 },
       epochs: 6,
       margin: 30,
     },
@@ -62,7 +61,7 @@ export const prefixTuningMethod: Method<PrefixTuningConfig> = {
             'is the width of the layers of prefix_projection; set that to true, or leave this out',
           ),
         ],
-  learningRate: () => 1e-2,
+  learningRate: () => 2e-2,
   check,
   leadingPositions: ({ num_virtual_tokens }) => ({ virtualTokens: 0, prefixLength: num_virtual_tokens }),
   trainedParameters: (config, model) =>

@@ -47,11 +47,10 @@ export const promptTuningMethod: Method<PromptTuningConfig> = {
         prompt_tuning_init_text:
           'Sort the message: workshop, sales, rental, billing or delivery; urgent or normal.',
       },
-      training: { learning_rate: 2e-2 },
       epochs: 6,
       margin: 30,
     },
-    classifier: { options: { num_virtual_tokens: 10 }, training: { learning_rate: 2e-2 }, epochs: 15 },
+    classifier: { options: { num_virtual_tokens: 10 }, epochs: 15 },
   },
   schema: PromptTuningConfigSchema,
   unimplemented: { tokenizer_kwargs: null },
@@ -76,7 +75,7 @@ export const promptTuningMethod: Method<PromptTuningConfig> = {
     config.prompt_tuning_init === 'TEXT'
       ? { ...config, tokenizer_name_or_path: config.tokenizer_name_or_path ?? baseModelName }
       : config,
-  learningRate: () => 1e-2,
+  learningRate: () => 2e-2,
   /** Throws `invalid_peft_config`, `target_modules_not_found`. */
   check: checkVirtualTokens,
   checkInitialText({ prompt_tuning_init, prompt_tuning_init_text }, { vocabularySize }, encode) {

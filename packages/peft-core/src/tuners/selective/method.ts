@@ -3,7 +3,8 @@ import { configFault, type Fault } from '../../schema/check-fields.ts';
 import { usableFaults } from '../../schema/module-options.ts';
 import { LayerIndex, Pattern, TargetNames, taskType } from '../../schema/schema-parts.ts';
 import { savedTensors, shapesOf, underModel } from '../file-tensors.ts';
-import type { Method } from '../method.ts';
+import type { Method, RatedModel } from '../method.ts';
+import { rateByWidth } from '../rates.ts';
 import { KINDS, type Kind, selectedParameters } from './selected.ts';
 
 const PRESETS = ['bitfit', 'retrain_embeddings'] as const;
@@ -69,11 +70,10 @@ export const selectiveMethod: Method<SelectiveConfig> = {
   trials: {
     languageModel: {
       options: { layers: [24, 25, 26, 27, 28, 29], kinds: ['attention', 'mlp'] },
-      training: { learning_rate: 2e-4 },
       epochs: 3,
       margin: 50,
     },
-    classifier: { options: { preset: 'bitfit' }, training: { learning_rate: 5e-3 }, epochs: 10 },
+    classifier: { options: { preset: 'bitfit' }, epochs: 10 },
   },
   schema: SelectiveConfigSchema,
   unimplemented: {},
@@ -109,10 +109,13 @@ function selectiveFaults(given: Record<string, unknown>): Fault[] {
   return typeof trainable === 'string' ? usableFaults('trainable', [trainable]) : [];
 }
 
-/** Few numbers bear large steps: biases and norms, then tables of tokens; whole layers are tuned as a model is. */
-function learningRate({ trainable, kinds }: SelectiveConfig): number {
+/**
+ * Few numbers bear large steps: biases and norms, then tables of tokens; whole layers are tuned as a model is. Source for biases:
+ * Ben Zaken et al. 2022, BitFit, who take ten to twenty times the rate of full tuning and more.
+ */
+function learningRate({ trainable, kinds }: SelectiveConfig, model?: RatedModel): number {
   const only = (...of: Kind[]) =>
     trainable === null && kinds !== null && kinds.every((kind) => of.includes(kind));
-  if (only('bias', 'norm')) return 3e-3;
-  return only('bias', 'norm', 'embedding', 'head') ? 1e-3 : 2e-5;
+  if (only('bias', 'norm')) return rateByWidth(50, model);
+  return rateByWidth(only('bias', 'norm', 'embedding', 'head') ? 10 : 1, model);
 }

@@ -7,6 +7,7 @@ import { Pattern, TargetNames, taskType, tokenIndices } from '../../schema/schem
 import { rowsShape, underModel } from '../file-tensors.ts';
 import { checkTargetNames } from '../idle-targets.ts';
 import type { Method } from '../method.ts';
+import { rateByWidth } from '../rates.ts';
 import { resolveTargetModules } from '../target-modules.ts';
 import { inputEmbedding, type TokenTarget, tiedModules, tokenTargets } from '../token-targets.ts';
 
@@ -49,7 +50,6 @@ export const trainableTokensMethod: Method<TrainableTokensConfig> = {
           1, 2, 31, 82, 99, 198, 272, 293, 520, 1160, 2002, 3422, 3552, 3936, 5472, 6994, 9531, 31625,
         ],
       },
-      training: { learning_rate: 1e-2 },
       epochs: 4,
       margin: 30,
     },
@@ -62,7 +62,7 @@ export const trainableTokensMethod: Method<TrainableTokensConfig> = {
       faults.push(configFault('token_indices', 'is required: the ids of the tokens to train'));
     return faults;
   },
-  learningRate: () => 1e-3,
+  learningRate: (_config, model) => rateByWidth(75, model),
   /** Throws `unsupported_task`, `target_modules_not_found`, `invalid_peft_config`. */
   check(config, model) {
     // PEFT's TrainableTokensConfig has no modules_to_save: a head would stay at its random start.

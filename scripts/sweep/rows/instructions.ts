@@ -1,0 +1,13 @@
+import { readJsonLines } from './json-lines.ts';
+
+interface Chat {
+  messages: { role: string; content: string }[];
+}
+
+/** Those of the bench's chats that are one question and one answer of no more than so many characters together. */
+export function shortInstructions(most: number): Chat[] {
+  const length = ({ messages }: Chat) => messages.reduce((sum, { content }) => sum + content.length, 0);
+  return readJsonLines<Chat>('bench/training/testdata/instructions.jsonl').filter(
+    (chat) => chat.messages.length === 2 && length(chat) <= most,
+  );
+}
