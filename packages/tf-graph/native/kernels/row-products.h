@@ -1,10 +1,29 @@
 // Matrix products whose every row is computed in one order, whatever rows come with it: what a sequence gets among others is, bit for
 // bit, what it gets alone. Factors may be far larger than the cache; W is read once.
 #pragma once
+#if defined(__FMA__)
+#include <immintrin.h>
+#elif defined(__aarch64__)
+#include <arm_neon.h>
+#endif
+
 #include "vector.h"
 
 namespace graft {
 namespace {
+
+/** sum + a · b, rounded once where the processor can: left to itself, the compiler does that here and not there. */
+inline Vec addProduct(Vec sum, Vec a, Vec b) {
+#if defined(__AVX512F__)
+  return bitsOf<Vec>(_mm512_fmadd_ps(bitsOf<__m512>(a), bitsOf<__m512>(b), bitsOf<__m512>(sum)));
+#elif defined(__FMA__)
+  return bitsOf<Vec>(_mm256_fmadd_ps(bitsOf<__m256>(a), bitsOf<__m256>(b), bitsOf<__m256>(sum)));
+#elif defined(__aarch64__)
+  return bitsOf<Vec>(vfmaq_f32(bitsOf<float32x4_t>(sum), bitsOf<float32x4_t>(a), bitsOf<float32x4_t>(b)));
+#else
+  return sum + a * b;
+#endif
+}
 
 /** Rows of x and rows of W whose products stay in registers: 32 of them with AVX-512 and on ARM, 16 elsewhere. */
 constexpr int kDotRows = 4;
@@ -20,12 +39,16 @@ inline void dots(const float* x, int64_t xStride, const float* w, int64_t wStrid
   const auto add = [&](int64_t k, auto&& take) {
     Vec row[Columns];
 #pragma GCC unroll 8
-    for (int j = 0; j < Columns; j++) row[j] = take(w + j * wStride + k);
+    for (int j = 0; j < Columns; j++) {
+      row[j] = take(w + j * wStride + k);
+      // The rows that come next: they are not in any cache yet.
+      __builtin_prefetch(w + (Columns + j) * wStride + k);
+    }
 #pragma GCC unroll 8
     for (int i = 0; i < Rows; i++) {
       const Vec own = take(x + i * xStride + k);
 #pragma GCC unroll 8
-      for (int j = 0; j < Columns; j++) sums[i][j] += own * row[j];
+      for (int j = 0; j < Columns; j++) sums[i][j] = addProduct(sums[i][j], own, row[j]);
     }
   };
   int64_t k = 0;
@@ -73,7 +96,7 @@ inline void sums(const float* x, int64_t xStride, const float* w, int64_t wStrid
 #pragma GCC unroll 8
     for (int i = 0; i < Rows; i++)
 #pragma GCC unroll 8
-      for (int j = 0; j < Vectors; j++) sums[i][j] += x[i * xStride + k] * row[j];
+      for (int j = 0; j < Vectors; j++) sums[i][j] = addProduct(sums[i][j], all(x[i * xStride + k]), row[j]);
   }
 #pragma GCC unroll 8
   for (int i = 0; i < Rows; i++)
