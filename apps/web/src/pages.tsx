@@ -22,6 +22,24 @@ export const pages: readonly Page[] = [
   },
   { path: '/jobs/:id', page: lazyPage(async () => (await import('./pages/job/job.tsx')).Job) },
   {
+    path: '/adapters',
+    page: lazyPage(async () => (await import('./pages/adapters/adapters.tsx')).Adapters),
+    nav: { text: 'Adapters', icon: 'tree', for: ofTeam },
+  },
+  {
+    path: '/adapters/compare',
+    page: lazyPage(async () => (await import('./pages/adapters/compare.tsx')).CompareAdapters),
+  },
+  {
+    path: '/adapters/:id',
+    page: lazyPage(async () => (await import('./pages/adapter/adapter.tsx')).AdapterPage),
+  },
+  {
+    path: '/playground',
+    page: lazyPage(async () => (await import('./pages/playground/playground.tsx')).Playground),
+    nav: { text: 'Playground', icon: 'talk', for: ofTeam },
+  },
+  {
     path: '/_components',
     page: lazyPage(async () => (await import('./pages/components/components.tsx')).Components),
   },

@@ -66,8 +66,8 @@ export type SamplingParams = Pick<
 >;
 
 export type ChatCompletionParams = SamplingParams &
-  Pick<Wire.CreateChatCompletion, 'messages' | 'max_completion_tokens'>;
-export type CompletionParams = SamplingParams & Pick<Wire.CreateCompletion, 'prompt'>;
+  Pick<Wire.CreateChatCompletion, 'messages' | 'max_completion_tokens' | 'logprobs' | 'top_logprobs'>;
+export type CompletionParams = SamplingParams & Pick<Wire.CreateCompletion, 'prompt' | 'logprobs'>;
 
 export type FinishReason = Wire.ChatCompletion['choices'][number]['finish_reason'];
 export type Usage = Wire.ChatCompletion['usage'];

@@ -53,6 +53,12 @@ type InputOptions = Pick<
   | 'inputMode'
   | 'name'
   | 'maxLength'
+  | 'list'
+  | 'min'
+  | 'max'
+  | 'step'
+  | 'onBlur'
+  | 'onKeyDown'
 >;
 
 export function TextField({
@@ -83,11 +89,18 @@ export function TextArea({
   value,
   onValue,
   rows = 4,
-}: Frame & Editable & { rows?: number }) {
-  const { control, around } = useFrame({ label, hint, error });
+  bare,
+  ...options
+}: Frame &
+  Editable & { rows?: number } & Pick<
+    JSX.TextareaHTMLAttributes<HTMLTextAreaElement>,
+    'placeholder' | 'maxLength' | 'onKeyDown'
+  >) {
+  const { control, around } = useFrame({ label, hint, error, ...(bare === undefined ? {} : { bare }) });
   return around(
     <textarea
       {...control}
+      {...options}
       rows={rows}
       value={value}
       onInput={(event) => onValue(event.currentTarget.value)}

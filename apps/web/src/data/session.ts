@@ -1,4 +1,4 @@
-import type { Me } from '@graft/client';
+import type { Me, Role } from '@graft/client';
 import { useQuery, useQueryClient } from '@tanstack/preact-query';
 import { graft } from './graft.ts';
 
@@ -16,6 +16,9 @@ export function useSession() {
   });
 }
 
+/** Each may what those before it may. */
+const roles: readonly Role[] = ['viewer', 'member', 'admin'];
+
 /** Of a page within the shell, which is shown only to somebody who is signed in. */
 export function useMe(): Me {
   return useSession().data!.me!;
@@ -25,9 +28,9 @@ export function useMe(): Me {
  * Whether who is signed in may do what takes this scope and at least this role: what they may not is not offered. The API holds
  * it; this only spares a refusal.
  */
-export function useMay(scope: string, least: 'member' | 'admin' = 'member'): boolean {
+export function useMay(scope: string, least: Role = 'member'): boolean {
   const { role, scopes } = useMe();
-  const fits = role === 'admin' || role === least;
+  const fits = role !== null && roles.indexOf(role) >= roles.indexOf(least);
   return fits && (scopes === null || scopes.includes(scope));
 }
 
@@ -36,6 +39,8 @@ export function useEndSession() {
   const cache = useQueryClient();
   return async () => {
     const { end_session_url: url } = await graft.sessions.signOut();
+    // Pages keep things in the browser for whoever is signed in.
+    localStorage.clear();
     cache.removeQueries({ predicate: ({ queryKey }) => queryKey[0] !== sessionKey[0] });
     if (url !== null) location.assign(url);
     else await cache.invalidateQueries({ queryKey: sessionKey });

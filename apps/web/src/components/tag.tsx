@@ -1,0 +1,21 @@
+import { Link } from 'wouter-preact';
+import '../styles/tag.css';
+
+/** A tag of an adapter, and where it leads: to the version that it points at. */
+export const Tag = ({ name, version, href }: { name: string; version?: number; href?: string }) => {
+  const text = (
+    <>
+      <span class="cut">{name}</span>
+      {version !== undefined && <span class="tag-version">v{version}</span>}
+    </>
+  );
+  return href ? (
+    <Link class="tag" href={href} title={name}>
+      {text}
+    </Link>
+  ) : (
+    <span class="tag" title={name}>
+      {text}
+    </span>
+  );
+};

@@ -1,0 +1,106 @@
+import type { AdapterVersion } from '@graft/client';
+import { useQuery } from '@tanstack/preact-query';
+import type { ComponentChildren } from 'preact';
+import { useMemo } from 'preact/hooks';
+import { Link } from 'wouter-preact';
+import '../../styles/lineage.css';
+import { Problem } from '../../components/problem.tsx';
+import { graft } from '../../data/graft.ts';
+import { count } from '../../text/numbers.ts';
+import { type Box, labelOf, layLineage } from './lineage-layout.ts';
+
+/** CSS pixels. */
+const size = { width: 184, height: 48, across: 48, down: 14, edge: 2 };
+const xOf = ({ column }: Box) => size.edge + column * (size.width + size.across);
+const yOf = ({ row }: Box) => size.edge + row * (size.height + size.down);
+
+const words = {
+  ...{ base_model: 'Base model', file: 'Data', job: 'Job', adapter_version: 'Version' },
+  checkpoint: 'Checkpoint',
+};
+
+/** What the version came from and what came from it: data → base model → job → version → version. */
+export function Lineage({ version: { adapter_id, version, id } }: { version: AdapterVersion }) {
+  const { data, error, refetch } = useQuery({
+    queryKey: ['adapter', adapter_id, 'lineage', version],
+    queryFn: () => graft.adapters.versions.lineage(adapter_id, version),
+  });
+  const layout = useMemo(() => data && layLineage(data), [data]);
+  if (error) return <Problem error={error} onRetry={refetch} />;
+  if (!data || !layout) return <div class="lineage" data-waits />;
+  const { boxes, edges, columns, rows } = layout;
+  const width = columns * (size.width + size.across) - size.across + 2 * size.edge;
+  const height = rows * (size.height + size.down) - size.down + 2 * size.edge;
+  return (
+    <>
+      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reached by the keyboard */}
+      <section class="lineage" aria-label="Lineage" tabIndex={0}>
+        {/* biome-ignore lint/a11y/noSvgWithoutTitle: each box says what it is, and a title would stand over all of them */}
+        <svg width={width} height={height} viewBox={`0 0 ${width} ${height}`}>
+          {edges.map(({ from, to }) => (
+            <path key={`${from.node.id} ${to.node.id}`} d={curve(from, to)} />
+          ))}
+          {boxes.map((box) => (
+            <Node key={box.node.id} box={box} isHere={box.node.id === id} />
+          ))}
+        </svg>
+      </section>
+      {data.truncated && (
+        <p class="small soft">There is more than the {count(data.nodes.length)} that are told.</p>
+      )}
+    </>
+  );
+}
+
+function curve(from: Box, to: Box): string {
+  const [x1, y1] = [xOf(from) + size.width, yOf(from) + size.height / 2];
+  const [x2, y2] = [xOf(to), yOf(to) + size.height / 2];
+  const bend = size.across / 2;
+  return `M${x1} ${y1}C${x1 + bend} ${y1} ${x2 - bend} ${y2} ${x2} ${y2}`;
+}
+
+function Node({ box, isHere }: { box: Box; isHere: boolean }) {
+  const { node, checkpoints, from } = box;
+  const label = labelOf(node);
+  const kept = checkpoints > 0 ? ` · ${count(checkpoints)} checkpoint${checkpoints === 1 ? '' : 's'}` : '';
+  const said = [`${words[node.type]} ${label}${kept}`, from.length > 0 ? `from ${from.join(', ')}` : ''];
+  const inside: ComponentChildren = (
+    <>
+      <title>{node.label ?? 'It was deleted.'}</title>
+      <rect x={xOf(box)} y={yOf(box)} width={size.width} height={size.height} rx="6" />
+      <foreignObject x={xOf(box)} y={yOf(box)} width={size.width} height={size.height}>
+        <div class="lineage-text">
+          <span class="cut lineage-kind">
+            {words[node.type]}
+            {kept}
+          </span>
+          <span class="cut">{label}</span>
+        </div>
+      </foreignObject>
+    </>
+  );
+  const common = {
+    class: 'lineage-node',
+    'data-kind': node.type,
+    'data-here': isHere,
+    'aria-label': said.filter(Boolean).join(', '),
+  };
+  const href = hrefOf(box);
+  return href ? (
+    <Link href={href} aria-current={isHere ? 'true' : undefined} {...common}>
+      {inside}
+    </Link>
+  ) : (
+    // biome-ignore lint/a11y/noInteractiveElementToNoninteractiveRole: it is a part of a picture, and leads nowhere
+    <g role="img" {...common}>
+      {inside}
+    </g>
+  );
+}
+
+function hrefOf({ node: { id, type, label, version } }: Box): string | null {
+  if (label === null) return null;
+  if (version) return `/adapters/${version.adapter_id}?version=${version.number}`;
+  if (type === 'job') return `/jobs/${id}`;
+  return type === 'file' ? `/files/${id}` : null;
+}

@@ -1,0 +1,78 @@
+import type { AdapterVersion } from '@graft/client';
+import { Link } from 'wouter-preact';
+import { More } from '../../components/more.tsx';
+import { Problem } from '../../components/problem.tsx';
+import { Table } from '../../components/table.tsx';
+import { Tag } from '../../components/tag.tsx';
+import { Time } from '../../components/time.tsx';
+import { useVersions } from '../../data/adapters.ts';
+import { bytes } from '../../text/numbers.ts';
+
+/** All versions, of which one is shown below. */
+export function Versions({ id, shown }: { id: string; shown: number | null }) {
+  const query = useVersions(id);
+  const { data, error, refetch } = query;
+  if (error) return <Problem error={error} onRetry={refetch} />;
+  if (!data) return null;
+  return (
+    <section class="stack" aria-labelledby="versions">
+      <h2 id="versions">Versions</h2>
+      <div class="adapter-versions">
+        <Table
+          label="Versions"
+          minWidth="54rem"
+          rows={data.pages.flatMap((page) => page.data)}
+          rowKey={({ id }) => id}
+          columns={[
+            {
+              head: 'Version',
+              cell: ({ version }) => (
+                <Link
+                  href={`/adapters/${id}?version=${version}`}
+                  aria-current={version === shown ? 'true' : undefined}
+                >
+                  Version {version}
+                </Link>
+              ),
+              names: true,
+              width: '8rem',
+            },
+            { head: 'Tags', cell: tagsOf, width: '14rem' },
+            { head: 'Made by', cell: maker, width: '10rem' },
+            {
+              head: 'Note',
+              cell: ({ note }) => (
+                <span class="cut soft" title={note ?? ''}>
+                  {note}
+                </span>
+              ),
+            },
+            { head: 'Size', cell: (version) => bytes(version.bytes), end: true, width: '6.5rem' },
+            { head: 'Created', cell: ({ created_at }) => <Time at={created_at} />, width: '8rem' },
+          ]}
+        />
+        <More of={query} />
+      </div>
+    </section>
+  );
+}
+
+const tagsOf = ({ tags }: AdapterVersion) => (
+  <span class="row">
+    {tags.slice(0, 3).map((tag) => (
+      <Tag key={tag} name={tag} />
+    ))}
+    {tags.length > 3 && <span class="small soft">and {tags.length - 3} more</span>}
+  </span>
+);
+
+/** The job, or that it was uploaded. */
+export function maker({ fine_tuning_job_id: job }: AdapterVersion) {
+  return job ? (
+    <Link href={`/jobs/${job}`} title={job}>
+      Job {job.slice(-8)}
+    </Link>
+  ) : (
+    'Uploaded'
+  );
+}

@@ -1,0 +1,311 @@
+/** The pages of adapters: their list, one adapter with its versions, two versions compared. */
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { methods } from '@graft/peft-core/config';
+import { filesOf, sendAdapter, soundAdapter } from '../../apps/api/src/testing/adapter-parts.ts';
+import { publishAdapter } from '../../apps/api/src/testing/publish-adapter.ts';
+import { codeFor } from '../../apps/web/src/pages/adapter/runtime-code.ts';
+import { type BrowserBench, openBrowserBench, type VisitOptions } from './browser-bench.ts';
+
+const views: VisitOptions[] = [390, 1280, 2560].flatMap((width) =>
+  (['light', 'dark'] as const).map((scheme) => ({ width, scheme })),
+);
+const long = 'a-name-that-has-no-end-'.repeat(3).slice(0, 64);
+
+let bench: BrowserBench;
+/** Of acme: a version that a job made, and what was uploaded on top of it. */
+let trained: Awaited<ReturnType<typeof publishAdapter>>['version'];
+// biome-ignore lint/suspicious/noExplicitAny: an answer of the API
+let [second, third]: any[] = [];
+
+before(async () => {
+  bench = await openBrowserBench();
+  trained = (await publishAdapter(bench, bench.acme, 'poet')).version;
+  second = await upload(
+    { name: 'poet', parent: trained.modelName, note: `Softer. ${long.repeat(4)}` },
+    { r: 2 },
+  );
+  third = await upload({ name: 'poet', parent: second.model }, { r: 4 });
+});
+after(async () => await bench?.close());
+
+async function upload(fields: Record<string, string>, options: { r: number }) {
+  const answer = await sendAdapter(bench.acme, filesOf(await soundAdapter(bench, options)), fields);
+  assert.equal(answer.status, 200, answer.text);
+  return answer.json;
+}
+
+/** A thousand adapters more, of a team of their own. */
+async function manyAdapters() {
+  const { services, other } = bench;
+  const row = await services.db.adapterVersion.findUniqueOrThrow({ where: { id: trained.id } });
+  const ids = Array.from({ length: 1000 }, (_, i) => `adpt-many-${String(i).padStart(4, '0')}`);
+  const of = { teamId: other.teamId, baseModel: 'tiny' };
+  await services.db.adapter.createMany({
+    data: ids.map((id, i) => ({ ...of, id, name: i === 999 ? long : `many-${i}`, note: long.repeat(5) })),
+  });
+  await services.db.adapterVersion.createMany({
+    data: ids.map((adapterId, i) => ({
+      ...row,
+      ...{ id: `adptver-many-${i}`, teamId: other.teamId, adapterId, jobId: null, keyId: null },
+      modelName: `ft:tiny:other:many-${i}:abcdefgh`,
+      // biome-ignore lint/suspicious/noExplicitAny: JSON columns are read in another type than they are written in
+    })) as any,
+  });
+}
+
+test('without adapters the page says where they come from', async () => {
+  const visit = await bench.visit(bench.other, '/adapters');
+  await visit.page.getByRole('heading', { name: 'No adapters yet' }).waitFor();
+  await visit.checkAccess();
+  await visit.picture('adapters-none');
+  await visit.page.getByText('Deleted', { exact: true }).click();
+  await visit.page.getByRole('heading', { name: 'Nothing was deleted' }).waitFor();
+  await visit.leave();
+});
+
+test('the list: search and base model in the address, an adapter a click away', async () => {
+  const visit = await bench.visit(bench.acme, '/adapters');
+  const { page } = visit;
+  const link = page.getByRole('link', { name: 'poet', exact: true });
+  await link.waitFor();
+  await page.getByLabel('Search by name').fill('nobody');
+  await page.getByRole('heading', { name: 'No adapter is like that' }).waitFor();
+  assert.equal(new URL(page.url()).search, '?search=nobody');
+  await page.reload();
+  await page.getByRole('button', { name: 'Show all adapters' }).click();
+  await page.getByLabel('Base model').selectOption('tiny');
+  await page.waitForURL(/base=tiny/);
+  await link.click();
+  await page.getByRole('heading', { name: 'poet', level: 1 }).waitFor();
+  await page.getByRole('heading', { name: 'Version 3', level: 2 }).waitFor();
+  await visit.leave();
+});
+
+test('a tag is made, moved with a word beforehand, taken back, and removed', async () => {
+  const visit = await bench.visit(bench.acme, `/adapters/${trained.adapterId}?version=3`);
+  const { page } = visit;
+  const field = page.getByLabel('Tag', { exact: true });
+  const tags = page.getByRole('list', { name: 'Tags' });
+  await field.fill('abcdefgh');
+  visit.expect(/status of 400/);
+  await page.getByRole('button', { name: 'Add the tag' }).click();
+  await page.getByText('could be the end of the name of a version').waitFor();
+
+  await field.fill('production');
+  await page.getByRole('button', { name: 'Add the tag' }).click();
+  await tags.getByText('production').waitFor();
+  await page.getByRole('link', { name: 'Version 2', exact: true }).click();
+  await page.getByText('No tag points at it.').waitFor();
+  await field.fill('production');
+  await page.getByText('Moves it from version 3 to this one.').waitFor();
+  await visit.checkAccess();
+  await page.getByRole('button', { name: 'Move the tag' }).click();
+  await tags.getByText('production').waitFor();
+  await page.getByRole('button', { name: 'Undo' }).first().click();
+  await page.getByText('No tag points at it.').waitFor();
+  assert.deepEqual(await tagsNow(), [['production', 3]]);
+
+  // Somebody else is faster than a page that was opened before.
+  await field.fill('production');
+  await page.getByText('Moves it from version 3 to this one.').waitFor();
+  await bench.acme.send('POST', `/v1/adapters/${trained.adapterId}/tags`, { tag: 'production', version: 1 });
+  visit.expect(/status of 412/);
+  await page.getByRole('button', { name: 'Move the tag' }).click();
+  await page.getByText('The tag production points at version 1; nothing was changed.').waitFor();
+
+  await page.getByRole('link', { name: 'Version 1', exact: true }).click();
+  await page.getByRole('button', { name: 'Remove production' }).click();
+  await page.getByText('No tag points at it.').waitFor();
+  await page.getByRole('button', { name: 'Undo' }).last().click();
+  await tags.getByText('production').waitFor();
+  assert.deepEqual(await tagsNow(), [['production', 1]]);
+  await bench.acme.send('DELETE', `/v1/adapters/${trained.adapterId}/tags/production`);
+  await visit.leave();
+});
+
+async function tagsNow() {
+  const { json } = await bench.acme.send('GET', `/v1/adapters/${trained.adapterId}`);
+  return json.tags.map(({ tag, version }: { tag: string; version: number }) => [tag, version]);
+}
+
+test('notes of an adapter and of a version', async () => {
+  const visit = await bench.visit(bench.acme, `/adapters/${trained.adapterId}?version=1`);
+  const { page } = visit;
+  for (const [of, words] of [
+    ['adapter', 'Writes verse.'],
+    ['version', 'The first <b>try</b>.'],
+  ] as const) {
+    await page.getByRole('button', { name: `Write a note of the ${of}` }).click();
+    const dialog = page.getByRole('dialog');
+    await dialog.getByLabel('Note').fill('x'.repeat(5000));
+    visit.expect(/status of 400/);
+    await dialog.getByRole('button', { name: 'Save' }).click();
+    await dialog.getByRole('alert').waitFor();
+    await dialog.getByLabel('Note').fill(words);
+    await dialog.getByRole('button', { name: 'Save' }).click();
+    await dialog.waitFor({ state: 'detached' });
+    await page.getByText(words).first().waitFor();
+  }
+  await page.reload();
+  await page.getByText('Writes verse.').waitFor();
+  await page.getByRole('button', { name: 'Edit the note of the adapter' }).click();
+  await page.getByRole('dialog').getByLabel('Note').fill('');
+  await page.getByRole('button', { name: 'Save' }).click();
+  await page.getByRole('button', { name: 'Write a note of the adapter' }).waitFor();
+  await visit.leave();
+});
+
+test('a version: lineage that leads on, code for each runtime, its download, the playground', async () => {
+  const visit = await bench.visit(bench.acme, `/adapters/${trained.adapterId}?version=2`);
+  const { page } = visit;
+  const lineage = page.getByRole('region', { name: 'Lineage' });
+  await lineage.getByRole('link', { name: 'Version poet v2, from poet v1' }).waitFor();
+  await lineage.getByRole('img', { name: 'Base model tiny' }).waitFor();
+  await lineage.getByRole('link', { name: /^Data train\.jsonl/ }).waitFor();
+  await lineage.getByRole('link', { name: /^Job .*from tiny, train\.jsonl/ }).waitFor();
+
+  const code = page.getByRole('region', { name: /^Code for/ });
+  await code.getByText('/v1/chat/completions').waitFor();
+  await page.getByLabel('In', { exact: true }).selectOption('HF PEFT');
+  await code.getByText('PeftModel.from_pretrained').waitFor();
+  await page.reload();
+  await code.getByText('PeftModel.from_pretrained').waitFor();
+
+  const [download] = await Promise.all([
+    page.waitForEvent('download'),
+    page.getByRole('link', { name: 'Download' }).click(),
+  ]);
+  assert.equal(download.suggestedFilename(), 'poet-v2.tar');
+  const address = await page.getByRole('link', { name: 'Try it' }).getAttribute('href');
+  assert.deepEqual(Object.fromEntries(new URL(address!, bench.url).searchParams), {
+    a: 'tiny',
+    b: second.model,
+  });
+
+  await lineage.getByRole('link', { name: /^Version poet v3/ }).click();
+  await page.getByRole('heading', { name: 'Version 3', level: 2 }).waitFor();
+  await visit.leave();
+});
+
+test('every runtime that the API can name has code of its own', () => {
+  const known = new Set([
+    ...['Graft', ...Object.values(methods).flatMap(({ library }) => library ?? [])],
+    ...Object.values(methods).flatMap(({ servedBy }) => Object.keys(servedBy ?? {})),
+  ]);
+  assert.ok(known.size > 5);
+  const codes = [...known, 'one that the page does not know'].map((each) => codeFor(each, second, bench.url));
+  assert.equal(new Set(codes).size, codes.length);
+  assert.match(codes.at(-1)!, /versions\/2\/download/);
+});
+
+test('a version is deleted, and comes back: by undo, and from the deleted ones', async () => {
+  const gone = await upload({ name: 'short-lived' }, { r: 2 });
+  const visit = await bench.visit(bench.acme, `/adapters/${gone.adapter_id}`);
+  const { page } = visit;
+  const remove = async () => {
+    await page.getByRole('button', { name: 'Delete', exact: true }).click();
+    await visit.checkAccess();
+    await page.getByRole('button', { name: 'Delete it' }).click();
+    await page.getByRole('heading', { name: 'Adapters', level: 1 }).waitFor();
+  };
+  await remove();
+  await page.getByRole('button', { name: 'Undo' }).click();
+  await page.getByRole('heading', { name: 'short-lived', level: 1 }).waitFor();
+  await remove();
+  await page.getByText('Deleted', { exact: true }).click();
+  await page
+    .getByRole('row', { name: /short-lived/ })
+    .getByRole('button', { name: 'Restore' })
+    .click();
+  await page.getByRole('heading', { name: 'Nothing was deleted' }).waitFor();
+
+  await page.goto(`/adapters/${gone.adapter_id}`);
+  await page.getByRole('button', { name: 'Delete the adapter' }).click();
+  await page.getByRole('button', { name: 'Delete all versions' }).click();
+  await page
+    .getByRole('cell', { name: /hours|min|now/ })
+    .first()
+    .waitFor();
+  await visit.leave();
+});
+
+test('two versions compared, chosen in the address', async () => {
+  const visit = await bench.visit(bench.acme, '/adapters/compare');
+  const { page } = visit;
+  await page.getByRole('heading', { name: 'Choose two' }).waitFor();
+  await page.getByLabel('A', { exact: true }).fill(second.model);
+  await page.getByLabel('B', { exact: true }).fill(third.model);
+  const configuration = page.getByRole('region', { name: 'Configuration' });
+  await configuration.getByRole('row', { name: 'r 2 4' }).waitFor();
+  await visit.checkAccess();
+  await visit.picture('adapters-compare');
+  await page.reload();
+  await configuration.getByRole('row', { name: 'r 2 4' }).waitFor();
+  visit.expect(/status of 404/);
+  await page.getByLabel('B', { exact: true }).fill('ft:none');
+  await page.keyboard.press('Enter');
+  await page.getByText("The model 'ft:none' does not exist.").waitFor();
+  await visit.leave();
+});
+
+test("what is not there, another team's included, is said", async () => {
+  const visit = await bench.visit(bench.other, `/adapters/${trained.adapterId}`);
+  visit.expect(/status of 404/);
+  await visit.page.getByRole('heading', { name: 'Not found' }).waitFor();
+  await visit.checkAccess();
+  await visit.page.goto('/adapters/compare/x');
+  await visit.page.getByRole('heading', { name: 'No such page' }).waitFor();
+  await visit.leave();
+  const ours = await bench.visit(bench.acme, `/adapters/${trained.adapterId}?version=9`);
+  ours.expect(/status of 404/);
+  await ours.page.getByText('The adapter has no version 9.').waitFor();
+  await ours.leave();
+});
+
+test('a viewer reads everything and is offered nothing that they may not', async () => {
+  const viewer = await bench.caller(bench.acme, 'viewer');
+  const visit = await bench.visit(viewer, `/adapters/${trained.adapterId}?version=2`);
+  const { page } = visit;
+  await page.getByRole('heading', { name: 'Version 2', level: 2 }).waitFor();
+  await page.getByRole('region', { name: 'Lineage' }).getByRole('link').first().waitFor();
+  for (const name of [/note/, /Delete/, /tag/])
+    assert.equal(await page.getByRole('button', { name }).count(), 0);
+  assert.equal(await page.getByRole('link', { name: 'Try it' }).count(), 0);
+  await visit.leave();
+});
+
+for (const view of views) {
+  test(`the pages hold at ${view.width} px, ${view.scheme}`, async () => {
+    const visit = await bench.visit(bench.acme, `/adapters/${trained.adapterId}?version=2`, view);
+    const { page } = visit;
+    await page.getByRole('region', { name: 'Lineage' }).getByRole('link').first().waitFor();
+    await visit.checkAccess();
+    await visit.picture(`adapter-${view.width}-${view.scheme}`);
+    await page.goto('/adapters');
+    await page.getByRole('link', { name: 'poet', exact: true }).waitFor();
+    await visit.checkAccess();
+    await visit.picture(`adapters-${view.width}-${view.scheme}`);
+    await visit.leave();
+  });
+}
+
+test('a thousand adapters are fetched as one scrolls', async () => {
+  await manyAdapters();
+  const visit = await bench.visit(bench.other, '/adapters');
+  const { page } = visit;
+  const rows = page.getByRole('rowheader');
+  await rows.first().waitFor();
+  await visit.checkAccess();
+  await visit.picture('adapters-many');
+  for (let shown = 0; shown < 1000; ) {
+    shown = await rows.count();
+    await page.evaluate(() => scrollTo(0, document.body.scrollHeight));
+    await page.waitForFunction(
+      (least) => document.querySelectorAll('tbody th').length >= least,
+      Math.min(1000, shown + 100),
+    );
+  }
+  await page.getByRole('button', { name: 'Show more' }).waitFor({ state: 'detached' });
+  await visit.leave();
+});

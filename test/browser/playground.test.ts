@@ -1,0 +1,279 @@
+/** The playground, before a worker that says what the test tells it to; the real one is tested with the whole service. */
+import assert from 'node:assert/strict';
+import type { ServerResponse } from 'node:http';
+import { after, afterEach, before, test } from 'node:test';
+import { publishAdapter } from '../../apps/api/src/testing/publish-adapter.ts';
+import {
+  done,
+  type ScriptedWorker,
+  says,
+  startScriptedWorker,
+  token,
+} from '../../apps/api/src/testing/scripted-worker.ts';
+import { type BrowserBench, openBrowserBench, type Visit } from './browser-bench.ts';
+
+let bench: BrowserBench;
+let poet: string;
+let worker: ScriptedWorker;
+before(async () => {
+  bench = await openBrowserBench();
+  poet = (await publishAdapter(bench, bench.acme, 'poet')).version.modelName;
+  worker = await startScriptedWorker(bench.services, 'worker-talks', says());
+});
+afterEach(() => {
+  worker.requests.length = 0;
+});
+after(async () => {
+  await worker?.close();
+  await bench?.close();
+});
+
+const isPoet = (body: { adapter: unknown }) => body.adapter !== null;
+
+/** Base and adapter answer in their own words. */
+const twoVoices: ScriptedWorker['answer'] = (body, response, request) =>
+  says(...(isPoet(body) ? [token('Roses '), token('are red')] : [token('It is '), token('red')]), done())(
+    body,
+    response,
+    request,
+  );
+
+/** Opens an answer, and hands it over. */
+function heldAnswers(): { open: ServerResponse[]; answer: ScriptedWorker['answer'] } {
+  const open: ServerResponse[] = [];
+  return {
+    open,
+    answer: (_body, response) => {
+      response.writeHead(200, { 'content-type': 'application/x-ndjson' });
+      response.write(`${JSON.stringify(token('Once '))}\n`);
+      open.push(response);
+    },
+  };
+}
+
+const addressOf = (b = poet) => `/playground?${new URLSearchParams({ a: 'tiny', ...(b && { b }) })}`;
+const side = ({ page }: Visit, name: 'A' | 'B') => page.getByRole('article', { name: `Answer of ${name}` });
+
+async function send({ page }: Visit, text: string) {
+  await page.getByLabel('Message').fill(text);
+  await page.keyboard.press('Enter');
+}
+
+test('base and adapter answer side by side, with one seed, and the talk goes on', async () => {
+  worker.answer = twoVoices;
+  const visit = await bench.visit(bench.acme, addressOf());
+  const { page } = visit;
+  await page.getByText('System prompt').first().click();
+  await page.getByRole('textbox', { name: 'System prompt' }).fill('Be brief.');
+  await page.getByText('Sampling').click();
+  await page.getByLabel('Temperature').fill('3');
+  await page.getByText('A number, 0 to 2.').waitFor();
+  await send(visit, 'What is a rose?');
+  await page.getByText('Mend the options of sampling first.').waitFor();
+  await page.getByLabel('Temperature').fill('0.5');
+  await page.getByLabel('Seed', { exact: true }).fill('7');
+  await page.getByLabel('Stop at').fill('END\nFIN');
+  await visit.checkAccess();
+  await send(visit, 'What is a rose?');
+  await side(visit, 'A').getByText('It is red').waitFor();
+  await side(visit, 'B').getByText('Roses are red').waitFor();
+  await side(visit, 'B').getByText('2 tokens').waitFor();
+  assert.equal(worker.requests.length, 2);
+  for (const request of worker.requests) {
+    const { messages, temperature, seed, stop, max_tokens } = request;
+    assert.deepEqual(messages, [
+      { role: 'system', content: 'Be brief.' },
+      { role: 'user', content: 'What is a rose?' },
+    ]);
+    assert.deepEqual(
+      { temperature, seed, stop, max_tokens },
+      {
+        ...{ temperature: 0.5, seed: 7, stop: ['END', 'FIN'], max_tokens: 256 },
+      },
+    );
+  }
+  await send(visit, 'And a violet?');
+  await page.getByText('And a violet?').waitFor();
+  await side(visit, 'B').nth(1).getByText('Roses are red').waitFor();
+  // Each side goes on from what it said itself.
+  const said = worker.requests.slice(2).map((request) => [isPoet(request), request.messages[2].content]);
+  assert.deepEqual(said.sort(), [
+    [false, 'It is red'],
+    [true, 'Roses are red'],
+  ]);
+  await visit.checkAccess();
+
+  // What is asked is nobody's to see in an address; all else is there.
+  const address = page.url();
+  assert.match(address, /temperature=0\.5/);
+  assert.doesNotMatch(decodeURIComponent(address), /rose|brief/i);
+  await page.reload();
+  await side(visit, 'B').nth(1).getByText('Roses are red').waitFor();
+  assert.equal(await page.getByRole('textbox', { name: 'System prompt' }).inputValue(), 'Be brief.');
+  await page.getByRole('button', { name: 'Change sides' }).click();
+  await page.waitForURL(/b=tiny/);
+  await visit.leave();
+});
+
+test('history: opened again, forgotten, and gone with whoever signs out', async () => {
+  worker.answer = twoVoices;
+  const visit = await bench.visit(bench.acme, addressOf(''));
+  const { page } = visit;
+  await send(visit, `First ${'word '.repeat(60)}`);
+  await side(visit, 'A').getByText('It is red').waitFor();
+  assert.equal(await side(visit, 'B').count(), 0);
+  await page.getByRole('button', { name: 'New talk' }).click();
+  await side(visit, 'A').waitFor({ state: 'detached' });
+  await send(visit, 'Second');
+  await side(visit, 'A').getByText('It is red').waitFor();
+  await page.getByRole('button', { name: 'History' }).click();
+  const talks = page.getByRole('list', { name: 'Talks' });
+  assert.equal(await talks.getByRole('listitem').count(), 2);
+  await visit.checkAccess();
+  await visit.picture('playground-history');
+  await talks.getByRole('button', { name: 'Forget it' }).first().click();
+  await talks.getByRole('button', { name: /First/ }).click();
+  await page.getByText(/^First word/).waitFor();
+  await page.getByRole('button', { name: 'Sign out' }).click();
+  await page.getByLabel('API key').waitFor();
+  assert.equal(await page.evaluate(() => localStorage.length), 0);
+  await visit.leave();
+});
+
+test('it is streamed, and stop hangs up', async () => {
+  const { open, answer } = heldAnswers();
+  worker.answer = answer;
+  const visit = await bench.visit(bench.acme, addressOf());
+  const { page } = visit;
+  await send(visit, 'Tell me a tale');
+  await side(visit, 'A').getByText('Once').waitFor();
+  await side(visit, 'B').getByText('Once').waitFor();
+  open[0]!.write(`${JSON.stringify(token('upon'))}\n`);
+  await page.getByText('Once upon').waitFor();
+  const hungUp = Promise.all(open.map((response) => new Promise((gone) => response.once('close', gone))));
+  await page.getByRole('button', { name: 'Stop' }).click();
+  await hungUp;
+  await side(visit, 'A').getByText('Stopped').waitFor();
+  await side(visit, 'B').getByText('Stopped').waitFor();
+  // What there is of it stays, and is asked for again as it was.
+  await page.getByText('Once upon').waitFor();
+  worker.answer = twoVoices;
+  await side(visit, 'B').getByRole('button', { name: 'Again' }).click();
+  await side(visit, 'B').getByText('Roses are red').waitFor();
+  await visit.leave();
+});
+
+test('probabilities of tokens, under the pointer and by the keyboard', async () => {
+  const likely = (text: string, logprob: number) => ({
+    ...token(text),
+    likely: {
+      ...{ token: text, logprob },
+      top: [
+        { token: ' brake', logprob: -0.2 },
+        { token: text, logprob },
+      ],
+    },
+  });
+  worker.answer = says(likely('The', -0.01), likely(' rotor', -2), likely(' <b>', -8), done());
+  const visit = await bench.visit(bench.acme, addressOf(''));
+  const { page } = visit;
+  await page.getByLabel('Probabilities of tokens').check();
+  for (const kind of ['Chat', 'Plain text']) {
+    await page.getByText(kind, { exact: true }).click();
+    if (kind === 'Chat') await send(visit, 'What squeals?');
+    else {
+      await page.getByRole('button', { name: 'New talk' }).click();
+      await page.getByLabel('Text to go on from').fill('What squeals?');
+      await page.getByRole('button', { name: 'Send' }).click();
+    }
+    const text = page.getByRole('group', { name: 'Answer of A' });
+    await text.getByText('rotor').hover();
+    const told = side(visit, 'A').getByRole('definition');
+    await told.getByText('13.5%').waitFor();
+    await told.getByText('81.9%').waitFor();
+    await text.focus();
+    await page.keyboard.press('ArrowRight');
+    await told.getByText('0%', { exact: true }).waitFor();
+    assert.equal(await text.textContent(), 'The rotor <b>');
+    await visit.checkAccess();
+  }
+  assert.deepEqual(
+    worker.requests.map(({ logprobs, prompt }) => [logprobs, prompt]),
+    [
+      [5, undefined],
+      [5, 'What squeals?'],
+    ],
+  );
+  await visit.leave();
+});
+
+test('a request is copied as curl, which a shell reads as it is', async () => {
+  worker.answer = twoVoices;
+  const visit = await bench.visit(bench.acme, addressOf());
+  const { page } = visit;
+  await page.context().grantPermissions(['clipboard-read', 'clipboard-write']);
+  await send(visit, "It's $HOME `id`");
+  await side(visit, 'B').getByText('Roses are red').waitFor();
+  await side(visit, 'B').getByRole('button', { name: 'Copy as curl' }).click();
+  await page.getByText('Copied.').waitFor();
+  const command = await page.evaluate(() => navigator.clipboard.readText());
+  assert.match(command, /^curl http/);
+  const { execFile } = await import('node:child_process');
+  const answer = await new Promise<string>((resolve, reject) => {
+    const env = { ...process.env, GRAFT_API_KEY: bench.acme.key };
+    execFile('bash', ['-c', `${command} -s`], { env }, (error, out) =>
+      error ? reject(error) : resolve(out),
+    );
+  });
+  assert.equal(JSON.parse(answer).choices[0].message.content, 'Roses are red');
+  assert.deepEqual(worker.requests.at(-1).messages.at(-1), { role: 'user', content: "It's $HOME `id`" });
+  await visit.leave();
+});
+
+test('errors stand where the answer would: a model that is not there, a worker that breaks off', async () => {
+  worker.answer = (body, response, request) =>
+    isPoet(body) ? void response.writeHead(200).end() : twoVoices(body, response, request);
+  const visit = await bench.visit(bench.acme, addressOf());
+  const { page } = visit;
+  visit.expect(/status of (404|502)/);
+  await send(visit, 'Hi');
+  await side(visit, 'A').getByText('It is red').waitFor();
+  await side(visit, 'B')
+    .getByRole('alert')
+    .getByText(/^Request/)
+    .waitFor();
+  await visit.checkAccess();
+  worker.answer = twoVoices;
+  await side(visit, 'B').getByRole('button', { name: 'Try again' }).click();
+  await side(visit, 'B').getByText('Roses are red').waitFor();
+  await page.getByLabel('A', { exact: true }).fill('ft:none');
+  await send(visit, 'Hi again');
+  await page.getByText("The model 'ft:none' does not exist.").waitFor();
+  await visit.leave();
+});
+
+test('a viewer is told who may', async () => {
+  const visit = await bench.visit(await bench.caller(bench.acme, 'viewer'), addressOf());
+  await visit.page.getByRole('heading', { name: 'You may not call models' }).waitFor();
+  await visit.checkAccess();
+  await visit.leave();
+});
+
+for (const width of [390, 1280, 2560])
+  for (const scheme of ['light', 'dark'] as const)
+    test(`the page holds at ${width} px, ${scheme}`, async () => {
+      worker.answer = says(
+        ...Array.from({ length: 60 }, (_, i) =>
+          token(`${'word '.repeat(i % 9)}${'x'.repeat(i === 30 ? 300 : 0)}`),
+        ),
+        done(),
+      );
+      const visit = await bench.visit(bench.acme, addressOf(), { width, scheme });
+      await visit.page.getByLabel('A', { exact: true }).waitFor();
+      await visit.picture(`playground-empty-${width}-${scheme}`);
+      await send(visit, `What is ${'very '.repeat(40)}${'long'.repeat(60)}?`);
+      await side(visit, 'B').getByText('2 tokens').waitFor();
+      await visit.checkAccess();
+      await visit.picture(`playground-${width}-${scheme}`);
+      await visit.leave();
+    });
