@@ -47,7 +47,9 @@ import { healthRoutes } from './routes/health.ts';
 import { estimateRoutes } from './routes/jobs/estimates.ts';
 import { fineTuningJobRoutes } from './routes/jobs/fine-tuning-jobs.ts';
 import { jobAttemptRoutes } from './routes/jobs/job-attempts.ts';
+import { jobCheckRoutes } from './routes/jobs/job-checks.ts';
 import { jobEventRoutes } from './routes/jobs/job-events.ts';
+import { jobOptionRoutes } from './routes/jobs/job-options.ts';
 import { jobOverviewRoutes } from './routes/jobs/job-overview.ts';
 import { jobTrialRoutes } from './routes/jobs/job-trials.ts';
 import { llmsTextRoutes } from './routes/llms-text.ts';
@@ -169,6 +171,8 @@ export async function buildApp(services: Services, overrides: Partial<ApiSetting
       await v1.register(uploadRoutes, { settings });
       await v1.register(fineTuningJobRoutes, { validator, checker, writer });
       await v1.register(jobOverviewRoutes, { settings, writer });
+      await v1.register(jobOptionRoutes);
+      await v1.register(jobCheckRoutes, { estimator, checker });
       await v1.register(estimateRoutes, { estimator, checker });
       await v1.register(jobEventRoutes, { settings });
       await v1.register(jobAttemptRoutes);

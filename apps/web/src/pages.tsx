@@ -40,6 +40,19 @@ export const pages: readonly Page[] = [
     nav: { text: 'Playground', icon: 'talk', for: ofTeam },
   },
   {
+    path: '/jobs/new',
+    page: lazyPage(async () => (await import('./pages/new-job/new-job.tsx')).NewJob),
+  },
+  {
+    path: '/files',
+    page: lazyPage(async () => (await import('./pages/files/files.tsx')).Files),
+    nav: { text: 'Files', icon: 'data', for: ofTeam },
+  },
+  {
+    path: '/files/:id',
+    page: lazyPage(async () => (await import('./pages/file/file.tsx')).File),
+  },
+  {
     path: '/_components',
     page: lazyPage(async () => (await import('./pages/components/components.tsx')).Components),
   },

@@ -28,6 +28,10 @@ export interface Sha256 {
   digest(): Promise<string>;
 }
 
+/** Browsers hash on pages of https and of their own machine only. */
+export const canHash = (): boolean =>
+  nodeModule('node:crypto') != null || globalThis.crypto?.subtle !== undefined;
+
 /** Streaming in Node. Browsers' SubtleCrypto hashes whole buffers only, so there the bytes are kept. */
 export function createSha256(): Sha256 {
   const crypto = nodeModule('node:crypto');

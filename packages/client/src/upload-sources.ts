@@ -1,5 +1,6 @@
 import type { UploadSource } from './multipart-upload.ts';
-import { requireNodeModule } from './platform.ts';
+import { nodeModule, requireNodeModule } from './platform.ts';
+import type { RepeatableBody } from './transport.ts';
 
 /** A file of this machine, read anew for every try (Node). */
 export async function pathSource(path: string, filename: string | undefined): Promise<UploadSource> {
@@ -24,4 +25,24 @@ export async function* chunksOf(blob: Blob): AsyncGenerator<Uint8Array, void, vo
     if (done) return;
     yield value;
   }
+}
+
+/**
+ * The body for a Blob in browsers, which announce and send a form well, while few of them send a stream. Null in Node, which sends
+ * streams and tells how far they are.
+ */
+export function blobForm(
+  fields: Record<string, string>,
+  file: { field: string; filename: string; blob: Blob },
+): RepeatableBody | null {
+  if (nodeModule('node:fs') != null) return null;
+  return {
+    headers: {},
+    open() {
+      const form = new FormData();
+      for (const [name, value] of Object.entries(fields)) form.append(name, value);
+      form.append(file.field, file.blob, file.filename);
+      return form;
+    },
+  };
 }

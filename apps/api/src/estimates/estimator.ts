@@ -1,3 +1,4 @@
+import type { ResolvedTraining } from '@graft/peft-core/config';
 import type { JobEstimate, Services } from '@graft/service';
 import { ApiError } from '../api-error.ts';
 import { createFileThreads } from '../job-files/file-threads.ts';
@@ -7,7 +8,11 @@ import { estimateJob, type PlannedJob } from './estimate-job.ts';
 /** Tells what jobs come to that nobody has created. */
 export interface Estimator {
   /** Throws as `estimateJob` does, and ApiError `too_many_requests` when too many wait. */
-  estimate(teamId: string, job: PlannedJob, signal: AbortSignal): Promise<JobEstimate>;
+  estimate(
+    teamId: string,
+    job: PlannedJob,
+    signal: AbortSignal,
+  ): Promise<{ estimate: JobEstimate; training: ResolvedTraining }>;
   close(): Promise<void>;
 }
 
@@ -21,7 +26,7 @@ export function createEstimator(services: Services, options: { timeoutMs: number
       try {
         return await queue.run(teamId, async () => {
           signal.throwIfAborted();
-          return (await estimateJob(services, threads, job, { timeoutMs, signal })).estimate;
+          return await estimateJob(services, threads, job, { timeoutMs, signal });
         });
       } catch (error) {
         if (!(error instanceof QueueFull)) throw error;

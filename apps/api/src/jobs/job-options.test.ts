@@ -88,6 +88,22 @@ test('files and adapters are filtered, too', async () => {
   assert.deepEqual(await names('name=filtered', other), []);
 });
 
+test('the request that makes a job again leaves out what was left to Graft', async () => {
+  const { acme, other } = bench;
+  const training_file = await acme.upload(`${chatLine}\n`.repeat(8));
+  const asked = { model: 'tiny', training_file, suffix: 'again', training: { n_epochs: 2 }, seed: 7 };
+  const { id } = (await acme.send('POST', path, asked)).json;
+  await bench.untilState(id, 'queued');
+  const { status, json, text } = await acme.send('GET', `${path}/${id}/request`);
+  assert.equal(status, 200, text);
+  const { model, suffix, training, seed } = json;
+  assert.deepEqual({ model, training_file: json.training_file, suffix, training, seed }, asked);
+  const made = await acme.send('POST', path, json);
+  assert.equal(made.status, 200, made.text);
+  assert.deepEqual((await acme.send('GET', `${path}/${made.json.id}/request`)).json, json);
+  assertError(await other.send('GET', `${path}/${id}/request`), 404, 'job_not_found');
+});
+
 test('a clone is asked for as the job was, but for what is given', async () => {
   const { acme, other } = bench;
   const original = await create({

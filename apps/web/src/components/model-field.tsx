@@ -20,7 +20,8 @@ export function ModelField({
   tuned?: boolean;
   hint?: string;
 }) {
-  const models = useModels().filter(({ base_model }) => !tuned || base_model !== null);
+  const { data = [] } = useModels();
+  const models = data.filter(({ base_model }) => !tuned || base_model !== null);
   const [text, setText] = useState(value);
   const list = useId();
   useEffect(() => setText(value), [value]);

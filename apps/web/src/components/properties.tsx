@@ -2,7 +2,11 @@ import type { ComponentChildren } from 'preact';
 import '../styles/properties.css';
 
 /** Names and values of one thing. */
-export const Properties = ({ of }: { of: readonly (readonly [name: string, value: ComponentChildren])[] }) => (
+export const Properties = ({
+  of,
+}: {
+  of: readonly (readonly [name: string, value: ComponentChildren])[];
+}) => (
   <dl class="properties">
     {of.map(([name, value]) => (
       <div key={name}>

@@ -991,6 +991,14 @@ export interface Error {
     param: string | null;
     /** One of the stable codes listed in the description of this API. */
     code: string;
+    /** Each fault by itself, where several may be told: of fields at most 20, of lines the first 100. */
+    details?: {
+      /** The parameter at fault. */
+      param?: string;
+      /** The line of the file. */
+      line?: number;
+      message: string;
+    }[];
   };
 }
 
@@ -1151,6 +1159,20 @@ export interface FineTuningChanges {
   base_dtype?: string;
   /** Longer examples must be cut first. */
   max_seq_length?: number;
+}
+
+export interface FineTuningCheck {
+  object: 'fine_tuning.check';
+  /** What such a job would be refused for; empty: nothing. */
+  faults: {
+    /** As the error would have it. */
+    code: string;
+    message: string;
+    /** The field at fault. */
+    param: string | null;
+  }[];
+  /** What it would come to; null where it is refused. */
+  plan: FineTuningPlan | null;
 }
 
 export interface FineTuningEstimate {
@@ -1457,6 +1479,79 @@ export interface FineTuningJobValidation {
   total_bytes: number;
   /** Checked so far. */
   examples: number;
+}
+
+export interface FineTuningMethod {
+  peft_type: 'LORA' | 'IA3' | 'LN_TUNING' | 'TRAINABLE_TOKENS' | 'SELECTIVE' | 'BOTTLENECK' | 'PROMPT_TUNING' | 'P_TUNING' | 'PREFIX_TUNING';
+  /** As the paper writes it. */
+  title: string;
+  /** When to choose it. */
+  when: string;
+  /** Address of what explains it. */
+  paper: string;
+  /** Whether the team’s quota lets it be trained. */
+  permitted: boolean;
+  /** Options of a usual configuration. */
+  usual: Record<string, unknown>;
+  /** Those mean something on some models alone. */
+  usual_needs_model: boolean;
+  /** JSON Schema of its options, with their defaults. */
+  options: Record<string, unknown>;
+  /** Those of them that name modules. */
+  module_options: string[];
+}
+
+export interface FineTuningOptions {
+  object: 'fine_tuning.options';
+  /** What a job without `peft` trains. */
+  default_peft: Record<string, unknown>;
+  methods: FineTuningMethod[];
+  /** JSON Schema of `training`. */
+  training: Record<string, unknown>;
+  /** JSON Schema of `method.supervised.hyperparameters`. */
+  hyperparameters: Record<string, unknown>;
+  /** JSON Schema of `sweep`. */
+  sweep: Record<string, unknown>;
+  /** The one that was asked for; null where none was, or while it is fetched. */
+  model: TrainableModel | null;
+}
+
+export interface FineTuningPlan {
+  object: 'fine_tuning.estimate';
+  /** Of the adapter. */
+  trainable_parameters: number;
+  /** The base model’s and these. */
+  total_parameters: number;
+  /** The most that the process which trains will hold at once. */
+  peak_memory_bytes: number;
+  /** Of all epochs. */
+  tokens: number;
+  /** Optimizer steps. */
+  steps: number;
+  /** From its start to the files of the adapter; null where the speed of the worker is not known. */
+  seconds: number | null;
+  /** Whether a live worker has the memory; null where one does not tell what it has. */
+  fits: boolean | null;
+  /** Any of these would make it fit. Empty when it does, or when nothing helps. */
+  changes: {
+    training: FineTuningChanges;
+    /** With these options. */
+    peak_memory_bytes: number;
+  }[];
+  /** Live workers that could take the job. */
+  workers: number;
+  /** The most that one of them may hold for a job; null: none tells. */
+  memory_bytes: number | null;
+  /** What the numbers are for. */
+  device: 'cpu' | 'gpu';
+  /** The same, of matrix products. */
+  precision: 'fp32' | 'bf16';
+  peft: PeftConfig;
+  training: ResolvedTraining;
+  /** Why the options of `training` that are left to Graft have their values, by option. */
+  training_reasons: Record<string, string>;
+  /** Configurations that are trained. */
+  trials: number;
 }
 
 /** OpenAI's hyperparameters, each a value or "auto". */
@@ -2272,6 +2367,34 @@ export interface TeamQuota {
   month_ends: number;
 }
 
+export interface TrainableModel {
+  /** The base model. */
+  id: string;
+  /** The adapter version that was asked for. */
+  start_from: string | null;
+  /** With which training goes on from that version. */
+  peft: Record<string, unknown> | null;
+  model_type: string;
+  /** What it can be trained for. */
+  tasks: ('CAUSAL_LM' | 'SEQ_CLS' | 'TOKEN_CLS' | 'SEQ_2_SEQ_LM' | 'FEATURE_EXTRACTION')[];
+  /** The usual one of them. */
+  task_type: 'CAUSAL_LM' | 'SEQ_CLS' | 'TOKEN_CLS' | 'SEQ_2_SEQ_LM' | 'FEATURE_EXTRACTION';
+  layers: number;
+  /** Tokens that it attends to. */
+  context_length: number;
+  modules: {
+    /** The end of their names, as options take it. */
+    name: string;
+    kind: 'linear' | 'embedding' | 'norm' | 'other';
+    /** How many there are. */
+    count: number;
+    in: number | null;
+    out: number | null;
+    /** Whether `all-linear` means them. */
+    all_linear: boolean;
+  }[];
+}
+
 /** The embeddings of chosen tokens are trained, in a tied head too. */
 export interface TrainableTokensConfig {
   /** The PEFT method. */
@@ -2804,6 +2927,12 @@ export interface Queries {
     until_step?: number;
     /** Instead of a page the whole series in at most so many stretches of equal width, each told by its last step and its `stretch`; `limit` does not apply. */
     resolution?: number;
+  };
+  'GET /v1/fine_tuning/options': {
+    /** As a new job takes it. */
+    model?: string;
+    /** The same. */
+    start_from?: string;
   };
   'GET /v1/me/sessions': {
     /** Id of the last object of the page before. */

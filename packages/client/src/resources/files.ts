@@ -1,9 +1,8 @@
 import { multipartUpload, type UploadProgress } from '../multipart-upload.ts';
 import { PageList } from '../page-list.ts';
-import { nodeModule } from '../platform.ts';
 import { pause } from '../retry.ts';
 import type { OpenResponse, RepeatableBody, Transport } from '../transport.ts';
-import { chunksOf, pathSource } from '../upload-sources.ts';
+import { blobForm, chunksOf, pathSource } from '../upload-sources.ts';
 import type { Deleted, FileObject } from '../wire-objects.ts';
 import type { FileReport } from '../wire-reports.ts';
 
@@ -100,18 +99,8 @@ export class Files {
 function blobUpload(fields: Record<string, string>, blob: Blob, params: UploadParams): RepeatableBody {
   const ownName = 'name' in blob && typeof blob.name === 'string' ? blob.name : 'upload.jsonl';
   const filename = params.filename ?? ownName;
-  if (nodeModule('node:fs') != null) {
-    const source = { filename, bytes: blob.size, open: () => chunksOf(blob) };
-    return multipartUpload(fields, source, params.onProgress);
-  }
-  // Browsers announce and send a Blob well, but few of them send a stream.
-  return {
-    headers: {},
-    open() {
-      const form = new FormData();
-      for (const [name, value] of Object.entries(fields)) form.append(name, value);
-      form.append('file', blob, filename);
-      return form;
-    },
-  };
+  const form = blobForm(fields, { field: 'file', filename, blob });
+  if (form) return form;
+  const source = { filename, bytes: blob.size, open: () => chunksOf(blob) };
+  return multipartUpload(fields, source, params.onProgress);
 }

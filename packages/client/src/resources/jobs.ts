@@ -1,4 +1,4 @@
-import type { DeletedCheckpoint, UpdateFineTuningJob } from '../generated/wire.ts';
+import type * as Wire from '../generated/wire.ts';
 import { PageList } from '../page-list.ts';
 import type { Query, Transport } from '../transport.ts';
 import type { AdapterVersion } from '../wire-adapters.ts';
@@ -44,6 +44,20 @@ export class Jobs {
       headers: idempotencyKey === undefined ? {} : { 'idempotency-key': idempotencyKey },
       signal: options.signal,
     });
+  }
+
+  /** What a job can ask for; of `model`, or of one with an adapter on it, its modules, too. */
+  options(params: Wire.Queries['GET /v1/fine_tuning/options'] = {}): Promise<Wire.FineTuningOptions> {
+    return this.#transport.json({ method: 'GET', path: '/fine_tuning/options', query: params });
+  }
+
+  /** What such a job would be refused for, and else what it would come to with all that would be chosen; none is created. */
+  check(
+    params: Partial<JobCreateParams>,
+    options: { signal?: AbortSignal } = {},
+  ): Promise<Wire.FineTuningCheck> {
+    const path = '/fine_tuning/checks';
+    return this.#transport.json({ method: 'POST', path, json: params, signal: options.signal });
   }
 
   /** What such a job would come to; none is created. */
@@ -109,8 +123,13 @@ export class Jobs {
   }
 
   /** Changes its priority among the team's jobs. */
-  update(id: string, params: UpdateFineTuningJob): Promise<FineTuningJob> {
+  update(id: string, params: Wire.UpdateFineTuningJob): Promise<FineTuningJob> {
     return this.#transport.json({ method: 'POST', path: jobPath(id), json: params });
+  }
+
+  /** What `create` takes to make the job again, as it was asked for. */
+  request(id: string): Promise<JobCreateParams> {
+    return this.#transport.json({ method: 'GET', path: `${jobPath(id)}/request` });
   }
 
   cancel(id: string): Promise<FineTuningJob> {
@@ -210,7 +229,7 @@ class JobCheckpoints {
   }
 
   /** Deletes its adapter for good. */
-  delete(id: string, checkpointId: string): Promise<DeletedCheckpoint> {
+  delete(id: string, checkpointId: string): Promise<Wire.DeletedCheckpoint> {
     return this.#transport.json({ method: 'DELETE', path: checkpointPath(id, checkpointId) });
   }
 }

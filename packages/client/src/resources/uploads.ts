@@ -1,7 +1,8 @@
 import { multipartUpload, type UploadProgress, type UploadSource } from '../multipart-upload.ts';
 import { PageList } from '../page-list.ts';
-import { createSha256, requireNodeModule } from '../platform.ts';
+import { canHash, createSha256, requireNodeModule } from '../platform.ts';
 import type { Transport } from '../transport.ts';
+import { blobForm, chunksOf } from '../upload-sources.ts';
 import type { UploadObject, UploadPart } from '../wire-objects.ts';
 
 export interface UploadCreateParams {
@@ -19,7 +20,10 @@ export interface SendFileParams {
   filename?: string;
   /** Bytes of a part; what a connection that breaks costs at most. Default 16 MiB. */
   partBytes?: number;
+  /** In browsers told after each part. */
   onProgress?: UploadProgress;
+  /** Told which upload the parts go into: a new one, or one that is gone on with. */
+  onUpload?: (upload: UploadObject) => void;
   /** Called once when parts of an earlier try need not be sent again. */
   onResume?: (progress: { sent: number; total: number }) => void;
   signal?: AbortSignal;
@@ -62,18 +66,20 @@ export class Uploads {
     data: Blob,
     options: { onProgress?: UploadProgress | undefined; signal?: AbortSignal | undefined } = {},
   ): Promise<UploadPart> {
-    return this.#addPart(id, { bytes: data.size, open: () => chunksOf(data) }, options);
+    return this.#addPart(id, { bytes: data.size, blob: data, open: () => chunksOf(data) }, options);
   }
 
   #addPart(
     id: string,
-    piece: Omit<UploadSource, 'filename'>,
+    piece: Omit<UploadSource, 'filename'> & { blob: Blob | null },
     options: { onProgress?: UploadProgress | undefined; signal?: AbortSignal | undefined },
   ): Promise<UploadPart> {
     return this.#transport.json({
       method: 'POST',
       path: `${pathOf(id)}/parts`,
-      body: multipartUpload({}, { field: 'data', filename: 'part', ...piece }, options.onProgress),
+      body:
+        (piece.blob && blobForm({}, { field: 'data', filename: 'part', blob: piece.blob })) ??
+        multipartUpload({}, { field: 'data', filename: 'part', ...piece }, options.onProgress),
       signal: options.signal,
     });
   }
@@ -98,19 +104,22 @@ export class Uploads {
 
   /**
    * Sends a file in parts and completes it. Goes on with a pending upload of the same name and length where there is one: parts
-   * that it has, told by their digests, are not sent again. Throws TypeError when the file changes meanwhile.
+   * that it has, told by their digests, are not sent again; a browser that does not hash sends all. Throws TypeError when the
+   * file changes meanwhile.
    */
   async sendFile(params: SendFileParams): Promise<UploadObject> {
     const { onProgress, signal } = params;
-    const { filename, total, read } = await openSource(params);
-    const pieces = await piecesOf(total, params.partBytes ?? defaultPartBytes, read, signal);
+    const source = await openSource(params);
+    const { filename, total } = source;
+    const pieces = await piecesOf(source, params.partBytes ?? defaultPartBytes, signal);
     const { upload, known } = await this.#findOrCreate({ filename, bytes: total }, pieces);
-    let sent = pieces.reduce((sum, { sha256, bytes }) => sum + (known.has(sha256) ? bytes : 0), 0);
+    params.onUpload?.(upload);
+    let sent = pieces.reduce((sum, { sha256, bytes }) => sum + (sha256 && known.has(sha256) ? bytes : 0), 0);
     if (sent > 0) params.onResume?.({ sent, total });
     const partIds: string[] = [];
     for (const piece of pieces) {
       const { sha256, bytes } = piece;
-      const id = known.get(sha256);
+      const id = sha256 === null ? undefined : known.get(sha256);
       if (id !== undefined) {
         partIds.push(id);
         continue;
@@ -120,8 +129,10 @@ export class Uploads {
         signal,
         onProgress: (progress) => onProgress?.({ sent: before + progress.sent, total }),
       });
-      if (part.sha256 !== sha256) throw new TypeError(`${filename} has changed while it was sent.`);
+      if (sha256 !== null && part.sha256 !== sha256)
+        throw new TypeError(`${filename} has changed while it was sent.`);
       sent = before + bytes;
+      onProgress?.({ sent, total });
       partIds.push(part.id);
     }
     return await this.complete(upload.id, { part_ids: partIds }, { signal });
@@ -136,7 +147,7 @@ export class Uploads {
       if (upload.filename !== about.filename || upload.bytes !== about.bytes) continue;
       const parts = await this.parts(upload.id).toArray();
       const known = new Map(parts.map(({ sha256, id }) => [sha256, id]));
-      const missing = new Map(pieces.map(({ sha256, bytes }) => [sha256, bytes]));
+      const missing = new Map(pieces.map(({ sha256, bytes }, i) => [sha256 ?? i, bytes]));
       for (const sha256 of known.keys()) missing.delete(sha256);
       const bytes = [...missing.values()].reduce((sum, size) => sum + size, 0);
       // Parts of another file of this name and length leave too little room.
@@ -153,52 +164,55 @@ type Read = (from: number, to: number) => AsyncIterable<Uint8Array>;
 
 interface Piece {
   bytes: number;
-  sha256: string;
+  /** Null: this browser does not hash. */
+  sha256: string | null;
+  blob: Blob | null;
   open(): AsyncIterable<Uint8Array>;
 }
 
-async function openSource({
-  file,
-  filename,
-}: SendFileParams): Promise<{ filename: string; total: number; read: Read }> {
+interface Source {
+  filename: string;
+  total: number;
+  read: Read;
+  /** Null: it is a path. */
+  blob: Blob | null;
+}
+
+async function openSource({ file, filename }: SendFileParams): Promise<Source> {
   if (typeof file !== 'string') {
     const ownName = 'name' in file && typeof file.name === 'string' ? file.name : 'upload.jsonl';
     const read: Read = (from, to) => chunksOf(file.slice(from, to));
-    return { filename: filename ?? ownName, total: file.size, read };
+    return { filename: filename ?? ownName, total: file.size, read, blob: file };
   }
   const fs = requireNodeModule('node:fs', 'Uploading from a path');
   const { basename } = requireNodeModule('node:path', 'Uploading from a path');
   const stats = await fs.promises.stat(file);
   if (!stats.isFile()) throw new TypeError(`${file} is not a file.`);
   const read: Read = (start, to) => fs.createReadStream(file, { start, end: to - 1 });
-  return { filename: filename ?? basename(file), total: stats.size, read };
+  return { filename: filename ?? basename(file), total: stats.size, read, blob: null };
 }
 
 /** The parts that a file has, with their digests: reads it once. */
 async function piecesOf(
-  total: number,
+  { total, read, blob }: Source,
   partBytes: number,
-  read: Read,
   signal: AbortSignal | undefined,
 ): Promise<Piece[]> {
   const pieces: Piece[] = [];
   for (let from = 0; from < total; from += partBytes) {
     const to = Math.min(from + partBytes, total);
-    const digest = createSha256();
-    for await (const chunk of read(from, to)) {
-      signal?.throwIfAborted();
-      digest.update(chunk);
-    }
-    pieces.push({ bytes: to - from, sha256: await digest.digest(), open: () => read(from, to) });
+    const sha256 = canHash() ? await digestOf(read(from, to), signal) : null;
+    const part = blob?.slice(from, to) ?? null;
+    pieces.push({ bytes: to - from, sha256, blob: part, open: () => read(from, to) });
   }
   return pieces;
 }
 
-async function* chunksOf(blob: Blob): AsyncGenerator<Uint8Array, void, void> {
-  const reader = blob.stream().getReader();
-  for (;;) {
-    const { done, value } = await reader.read();
-    if (done) return;
-    yield value;
+async function digestOf(chunks: AsyncIterable<Uint8Array>, signal: AbortSignal | undefined): Promise<string> {
+  const digest = createSha256();
+  for await (const chunk of chunks) {
+    signal?.throwIfAborted();
+    digest.update(chunk);
   }
+  return await digest.digest();
 }

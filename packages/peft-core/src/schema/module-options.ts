@@ -2,7 +2,7 @@ import { configFault, type Fault, show } from './check-fields.ts';
 import { matchingSteps, patternFaults } from './module-pattern.ts';
 
 /** Options that name modules; a string is a regular expression. PEFT puts the names of modules_to_save into one as they are. */
-const MODULE_OPTIONS = ['target_modules', 'exclude_modules', 'feedforward_modules', 'modules_to_save'];
+export const MODULE_OPTIONS = ['target_modules', 'exclude_modules', 'feedforward_modules', 'modules_to_save'];
 
 /** Options whose values, or keys, are regular expressions that a check against a model matches with names in it. */
 const PATTERN_OPTIONS = [...MODULE_OPTIONS, 'trainable', 'layers_pattern', 'rank_pattern', 'alpha_pattern'];

@@ -9,6 +9,8 @@ import { patternSteps } from '../schema/module-options.ts';
 import type { FileTensor } from './file-tensors.ts';
 import { methodOf, type PeftConfig } from './methods.ts';
 
+export { type ModuleKind, moduleKinds } from './module-kinds.ts';
+
 /**
  * Checks a request against its base model: config.json, and where they are given the names and shapes of its tensors. Throws
  * GraftError naming the option that does not fit: `unsupported_model`, `unsupported_task`, `target_modules_not_found`,

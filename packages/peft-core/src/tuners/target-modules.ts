@@ -111,6 +111,10 @@ function withContainers(modules: TargetableModule[]): string[] {
   return [...paths];
 }
 
+/** Whether "all-linear" means a module. */
+export const isAllLinear = ({ kind, name }: TargetableModule): boolean =>
+  kind === 'linear' && !OUTPUT_LAYERS.includes(name);
+
 function expandTargets(
   { peft_type, target_modules: targets }: TargetOptions & { peft_type: string },
   { modelType, modules, defaultTargets }: TargetableModel,
@@ -127,9 +131,7 @@ function expandTargets(
     );
   }
   if (typeof targets === 'string' && targets.toLowerCase() === 'all-linear') {
-    return modules
-      .filter(({ kind, name }) => kind === 'linear' && !OUTPUT_LAYERS.includes(name))
-      .map(({ name }) => name);
+    return modules.filter(isAllLinear).map(({ name }) => name);
   }
   return targets;
 }

@@ -7,7 +7,7 @@ import { GraftError } from '@graft/peft-core/config';
 export const scopes = {
   'files:read': 'list, read and download files',
   'files:write': 'upload and delete files',
-  'jobs:read': 'list jobs, their events, metrics, checkpoints and attempts; estimate jobs',
+  'jobs:read': 'list jobs, their events, metrics, checkpoints and attempts; check and estimate jobs',
   'jobs:write': 'create, cancel, pause and resume jobs, and change their priority',
   'models:read': 'list models',
   'models:write': 'delete fine-tuned models, and checkpoints',

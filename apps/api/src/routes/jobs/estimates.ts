@@ -1,9 +1,7 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
-import { ApiError } from '../../api-error.ts';
-import { leavesCheckpointing } from '../../estimates/estimate-job.ts';
 import type { Estimator } from '../../estimates/estimator.ts';
+import { planJob } from '../../estimates/plan-job.ts';
 import { checkTraining } from '../../jobs/check-training.ts';
-import { longestLead } from '../../jobs/check-trials.ts';
 import type { OptionChecker } from '../../jobs/option-checker.ts';
 import { errorResponses } from '../../schemas/error.ts';
 import { EstimateSchema, toWireEstimate } from '../../schemas/jobs/estimate.ts';
@@ -34,24 +32,10 @@ export const estimateRoutes: FastifyPluginAsyncTypebox<{
     },
     async (request, reply) => {
       const { caller, body } = request;
-      const checked = await checkTraining(services, checker, caller, body);
-      const { model, trainingFile, validationFile, seed, resolved } = checked;
-      if (!model) {
-        throw new ApiError('service_unavailable', `The base model ${checked.baseModel} is being fetched.`, {
-          headers: { 'retry-after': '10' },
-        });
-      }
-      const all = resolved.map((training, i) => ({
-        peft: checked.trials[i]!.peft,
-        training: { ...training, seed: seed ?? training.seed },
-      }));
+      const planned = planJob(await checkTraining(services, checker, caller, body));
       reply.endTurn();
-      const planned = {
-        ...{ model, trainingFile, validationFile },
-        ...{ peft: longestLead(all), training: all[0]!.training, trials: checked.sweep ? all : [] },
-        leavesCheckpointing: leavesCheckpointing(checked.training),
-      };
-      return toWireEstimate(await estimator.estimate(caller.teamId, planned, hangUp(reply)));
+      const { estimate } = await estimator.estimate(caller.teamId, planned, hangUp(reply));
+      return toWireEstimate(estimate);
     },
   );
 };

@@ -1,3 +1,4 @@
+import { PeftConfigSchema, ResolvedTrainingSchema } from '@graft/peft-core/config';
 import type { JobEstimate } from '@graft/service';
 import { type Static, Type } from 'typebox';
 import { named, nullable, ref } from '../schema.ts';
@@ -43,6 +44,35 @@ export const EstimateSchema = named('FineTuningEstimate', {
   }),
   device: Type.Enum(['cpu', 'gpu'], { type: 'string', description: 'What the numbers are for.' }),
   precision: Type.Enum(['fp32', 'bf16'], { type: 'string', description: 'The same, of matrix products.' }),
+});
+
+/** The same of a job that nobody has created, with all that would be chosen for it. */
+export const JobPlanSchema = named('FineTuningPlan', {
+  ...EstimateSchema.properties,
+  peft: ref(PeftConfigSchema, {
+    description: 'Every option with its value. Of a sweep: of its first trial.',
+  }),
+  training: ref(ResolvedTrainingSchema, { description: 'The same.' }),
+  training_reasons: Type.Unsafe<Record<string, string>>({
+    type: 'object',
+    additionalProperties: { type: 'string' },
+    description: 'Why the options of `training` that are left to Graft have their values, by option.',
+  }),
+  trials: Type.Integer({ minimum: 1, description: 'Configurations that are trained.' }),
+});
+
+/** What a new job would be refused for, as an answer. */
+export const JobCheckSchema = named('FineTuningCheck', {
+  object: Type.Literal('fine_tuning.check'),
+  faults: Type.Array(
+    Type.Object({
+      code: Type.String({ description: 'As the error would have it.' }),
+      message: Type.String(),
+      param: nullable(Type.String(), { description: 'The field at fault.' }),
+    }),
+    { description: 'What such a job would be refused for; empty: nothing.' },
+  ),
+  plan: nullable(ref(JobPlanSchema), { description: 'What it would come to; null where it is refused.' }),
 });
 
 export function toWireEstimate(estimate: JobEstimate): Static<typeof EstimateSchema> {

@@ -108,7 +108,8 @@ function Filters({
   base: string;
   onFilters: (changes: { search?: string; base?: string }) => void;
 }) {
-  const bases = useModels().flatMap(({ id, base_model }) => (base_model === null ? id : []));
+  const { data: models = [] } = useModels();
+  const bases = models.flatMap(({ id, base_model }) => (base_model === null ? id : []));
   const all = base && !bases.includes(base) ? [...bases, base] : bases;
   return (
     <>

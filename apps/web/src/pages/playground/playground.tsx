@@ -39,7 +39,7 @@ const defaults = { a: '', b: '', kind: 'chat' as string, probabilities: '', talk
 function Talking() {
   const [state, set] = useQueryState(defaults);
   const history = historyKey(useMe());
-  const models = useModels();
+  const { data: models = [] } = useModels();
   const [system, setSystem] = useState('');
   const [isHistory, setHistory] = useState(false);
   const { sampling, faults } = parseSampling(state);

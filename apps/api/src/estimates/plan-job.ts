@@ -1,0 +1,23 @@
+import { ApiError } from '../api-error.ts';
+import type { CheckedTraining } from '../jobs/check-training.ts';
+import { longestLead } from '../jobs/check-trials.ts';
+import { leavesCheckpointing, type PlannedJob } from './estimate-job.ts';
+
+/** What a checked request decides of what it comes to. Throws ApiError `service_unavailable` while its base model is fetched. */
+export function planJob(checked: CheckedTraining): PlannedJob {
+  const { baseModel, model, trainingFile, validationFile, seed, trials, resolved } = checked;
+  if (!model) {
+    throw new ApiError('service_unavailable', `The base model ${baseModel} is being fetched.`, {
+      headers: { 'retry-after': '10' },
+    });
+  }
+  const all = resolved.map((training, i) => ({
+    peft: trials[i]!.peft,
+    training: { ...training, seed: seed ?? training.seed },
+  }));
+  return {
+    ...{ model, trainingFile, validationFile },
+    ...{ peft: longestLead(all), training: all[0]!.training, trials: checked.sweep ? all : [] },
+    leavesCheckpointing: leavesCheckpointing(checked.training),
+  };
+}

@@ -1,0 +1,89 @@
+// What a job would be refused for, as an answer: all that a new job is refused for, by field, and nothing is created.
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { setQuota } from '@graft/service';
+import { assertError } from '../../testing/assert-error.ts';
+import { type ApiBench, type Caller, chatLine, openApiBench } from '../../testing/open-api-bench.ts';
+
+let bench: ApiBench;
+let file: string;
+before(async () => {
+  bench = await openApiBench();
+  file = await bench.acme.upload(`${chatLine}\n`.repeat(20));
+});
+after(async () => await bench?.close());
+
+const check = async (body: object, team: Caller = bench.acme) => {
+  const answer = await team.send('POST', '/v1/fine_tuning/checks', body);
+  assert.equal(answer.status, 200, answer.text);
+  return answer.json;
+};
+const params = async (more: object) => {
+  const { faults, plan } = await check({ model: 'tiny', training_file: file, ...more });
+  assert.equal(plan, null);
+  return faults.map(({ param }: { param: string }) => param);
+};
+
+test('of what is fine it says what would be chosen, and what it comes to', async () => {
+  const { faults, plan } = await check({ model: 'tiny', training_file: file, training: { n_epochs: 2 } });
+  assert.deepEqual(faults, []);
+  assert.deepEqual([plan.steps, plan.trials, plan.peft.r, plan.training.n_epochs], [6, 1, 8, 2]);
+  assert.equal(plan.training_reasons.max_seq_length, "the base model's context");
+  assert.ok(!('n_epochs' in plan.training_reasons));
+  const sweep = { learning_rate: [1e-4, 1e-3], r: [2, 4] };
+  const training = { validation_split: 0.5, eval_steps: 1 };
+  assert.equal((await check({ model: 'tiny', training_file: file, sweep, training })).plan.trials, 4);
+});
+
+test('every fault of a kind together, each by its field', async () => {
+  assert.deepEqual(
+    await params({ peft: { peft_type: 'LORA', r: 0, lora_dropout: 2 }, training: { n_epochs: 99 } }),
+    ['peft.r', 'peft.lora_dropout', 'training.n_epochs'],
+  );
+  assert.deepEqual(await params({ suffix: 'a b', seed: -1 }), ['suffix', 'seed']);
+  assert.deepEqual(await params({ peft: { peft_type: 'LORA', target_modules: ['q_prj'] } }), [
+    'peft.target_modules',
+  ]);
+  assert.deepEqual(await params({ peft: { peft_type: 'LORA', r: 4000 } }), ['peft.r']);
+  assert.deepEqual(await params({ training: { max_seq_length: 99_999 } }), ['training.max_seq_length']);
+  assert.deepEqual(await params({ sweep: { r: [2, 4000] }, training: { validation_split: 0.2 } }), [
+    'sweep.r',
+  ]);
+  assert.deepEqual(await params({ integrations: [{ type: 'wandb', wandb: { project: 'x' } }] }), [
+    'integrations[0].type',
+  ]);
+  const { faults } = await check({});
+  assert.deepEqual(
+    faults.map(({ param }: { param: string }) => param),
+    ['model', 'training_file'],
+  );
+});
+
+test('lines that are too long are told, as the job would tell them', async () => {
+  const long = await bench.acme.upload(chatLine.replace('"b"', JSON.stringify('word '.repeat(200))));
+  const { faults } = await check({ model: 'tiny', training_file: long });
+  assert.equal(faults.length, 1);
+  assert.match(faults[0].message, /line 1/);
+});
+
+test("it creates nothing, knows no other team's files, and takes who may read jobs", async () => {
+  const { rows } = await bench.services.sql.query('SELECT count(*)::int AS jobs FROM jobs');
+  assert.deepEqual(rows, [{ jobs: 0 }]);
+  const theirs = await check({ model: 'tiny', training_file: file }, bench.other);
+  assert.deepEqual(theirs.faults, [
+    { code: 'file_not_found', message: `No such file: ${file}`, param: 'training_file' },
+  ]);
+  const viewer = await bench.caller(bench.acme, 'viewer');
+  assert.deepEqual((await check({ model: 'tiny', training_file: file }, viewer)).faults, []);
+  const narrow = await bench.caller(bench.acme, 'member', { scopes: ['files:read'] });
+  assertError(await narrow.send('POST', '/v1/fine_tuning/checks', {}), 403, 'insufficient_scope');
+});
+
+test('a quota is a fault of the field that it limits, and a body that is no object an error', async () => {
+  await setQuota(bench.services, bench.acme.teamId, { methods: ['IA3'] });
+  const { faults } = await check({ model: 'tiny', training_file: file });
+  assert.deepEqual(faults[0].param, 'peft.peft_type');
+  await setQuota(bench.services, bench.acme.teamId, { methods: null });
+  for (const body of ['[]', '{', '"x"'])
+    assert.equal((await bench.acme.send('POST', '/v1/fine_tuning/checks', body)).status, 400);
+});

@@ -1,0 +1,89 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
+import { trainingReasons } from '@graft/peft-core/config';
+import type { FastifyRequest } from 'fastify';
+import { type Static, Type } from 'typebox';
+import type { ApiError } from '../../api-error.ts';
+import type { Estimator } from '../../estimates/estimator.ts';
+import { planJob } from '../../estimates/plan-job.ts';
+import { checkIntegrations } from '../../jobs/check-integrations.ts';
+import type { CreateJobBody } from '../../jobs/check-new-job.ts';
+import { checkTraining } from '../../jobs/check-training.ts';
+import type { OptionChecker } from '../../jobs/option-checker.ts';
+import { toApiError } from '../../plugins/errors.ts';
+import { errorResponses } from '../../schemas/error.ts';
+import { JobCheckSchema, type JobPlanSchema, toWireEstimate } from '../../schemas/jobs/estimate.ts';
+import { CreateJobSchema } from '../../schemas/jobs/fine-tuning-job.ts';
+import { ref } from '../../schemas/schema.ts';
+import { hangUp } from '../../serving/answer.ts';
+
+/** Of a request that is at fault. */
+const refusals = [400, 403, 422];
+const body = ref(CreateJobSchema);
+
+/** /fine_tuning/checks: what a job would be refused for, for whoever is still writing the request. */
+export const jobCheckRoutes: FastifyPluginAsyncTypebox<{
+  estimator: Estimator;
+  checker: OptionChecker;
+}> = async (app, { estimator, checker }) => {
+  const { services } = app;
+
+  app.post(
+    '/fine_tuning/checks',
+    {
+      config: { access: { scope: 'jobs:read', role: 'viewer' }, documentedBody: body },
+      schema: {
+        tags: ['Fine-tuning'],
+        summary: 'Check a fine-tuning job',
+        description:
+          'What a new job would be refused for, every fault by its field, as an answer and not as an error; else what it would come to and what is chosen where options are left out. Creates nothing.',
+        body: Type.Unsafe<Record<string, unknown>>({ type: 'object', additionalProperties: true }),
+        response: { 200: ref(JobCheckSchema), ...errorResponses(400, 401, 403, 429) },
+      },
+    },
+    async (request, reply) => {
+      const object = 'fine_tuning.check' as const;
+      try {
+        return { object, faults: [], plan: await plan(request, hangUp(reply), () => reply.endTurn()) };
+      } catch (error) {
+        const { status, code, message, param, details } = toApiError(error as Error);
+        if (!refusals.includes(status)) throw error;
+        const faults = details.length > 0 ? details : [{ message, ...(param !== null && { param }) }];
+        return {
+          object,
+          faults: faults.map(({ param = null, message }) => ({ code, message, param })),
+          plan: null,
+        };
+      }
+    },
+  );
+
+  async function plan(
+    request: FastifyRequest,
+    signal: AbortSignal,
+    endTurn: () => void,
+  ): Promise<Static<typeof JobPlanSchema>> {
+    const { caller } = request;
+    const job = parse(request);
+    await checkIntegrations(services, caller, job.integrations ?? []);
+    const checked = await checkTraining(services, checker, caller, job);
+    const planned = planJob(checked);
+    endTurn();
+    const { estimate, training } = await estimator.estimate(caller.teamId, planned, signal);
+    const { peft } = checked;
+    return {
+      ...toWireEstimate(estimate),
+      ...{ peft, training, trials: checked.trials.length },
+      training_reasons: trainingReasons({ ...checked, peft }, training),
+    };
+  }
+};
+
+/** As a new job is parsed; its faults are thrown as they would be there. */
+function parse(request: FastifyRequest): CreateJobBody {
+  const validate = request.compileValidationSchema(body, 'body') as unknown as (
+    data: unknown,
+  ) => { value: CreateJobBody } | { error: ApiError };
+  const result = validate(request.body);
+  if ('error' in result) throw result.error;
+  return result.value;
+}

@@ -1,0 +1,57 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
+import { readQuota } from '@graft/service';
+import { ApiError } from '../../api-error.ts';
+import { findStart } from '../../jobs/find-start.ts';
+import { openBaseModel } from '../../jobs/open-base-model.ts';
+import { errorResponses } from '../../schemas/error.ts';
+import {
+  JobOptionsQuery,
+  JobOptionsSchema,
+  toWireOptions,
+  toWireTrainable,
+} from '../../schemas/jobs/job-options.ts';
+import { ref } from '../../schemas/schema.ts';
+
+/** Milliseconds to open a base model, which may have to be fetched first. */
+const openModelPatience = 5_000;
+
+/** /fine_tuning/options: what a form for a new job is made of. */
+export const jobOptionRoutes: FastifyPluginAsyncTypebox = async (app) => {
+  const { services } = app;
+
+  app.get(
+    '/fine_tuning/options',
+    {
+      config: { access: { scope: 'jobs:read' } },
+      schema: {
+        tags: ['Fine-tuning'],
+        summary: 'Get the options of a fine-tuning job',
+        description:
+          'Methods with when to choose them and the schemas of their options, and of a base model the modules that options can name. A form for jobs can be made of it.',
+        querystring: JobOptionsQuery,
+        response: { 200: ref(JobOptionsSchema), ...errorResponses(400, 401, 403) },
+      },
+    },
+    async ({ caller, query: { model, start_from } }) => {
+      const quota = await readQuota(services, caller.teamId);
+      const permitted = quota?.methods ?? null;
+      if (model === undefined) {
+        if (start_from === undefined) return toWireOptions(permitted, null);
+        throw new ApiError(
+          'missing_required_parameter',
+          "An adapter is of a base model: give 'model', too.",
+          {
+            param: 'model',
+          },
+        );
+      }
+      const { baseModel, startFrom } = await findStart(services, caller, {
+        model,
+        ...(start_from !== undefined && { start_from }),
+      });
+      const local = await openBaseModel(services, baseModel, AbortSignal.timeout(openModelPatience));
+      const start = startFrom && { name: startFrom.modelName, peft: startFrom.peft };
+      return toWireOptions(permitted, local && toWireTrainable(baseModel, local.config, start));
+    },
+  );
+};

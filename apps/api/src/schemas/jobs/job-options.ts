@@ -1,0 +1,130 @@
+import { moduleKinds } from '@graft/peft-core/check';
+import {
+  defaultPeft,
+  HyperparametersSchema,
+  MODULE_OPTIONS,
+  methods,
+  type PeftConfig,
+  type PeftType,
+  peftTypes,
+  SweepSchema,
+  TrainingOptionsSchema,
+} from '@graft/peft-core/config';
+import { defaultTask, outlineOf, TASK_TYPES, type TaskType } from '@graft/peft-core/outlines';
+import { type Static, Type } from 'typebox';
+import { closed, named, nullable, ref } from '../schema.ts';
+
+const JsonSchema = (description: string) =>
+  Type.Unsafe<Record<string, unknown>>({ type: 'object', additionalProperties: true, description });
+const Options = JsonSchema;
+
+const MethodSchema = named('FineTuningMethod', {
+  peft_type: Type.Enum(peftTypes, { type: 'string' }),
+  title: Type.String({ description: 'As the paper writes it.' }),
+  when: Type.String({ description: 'When to choose it.' }),
+  paper: Type.String({ description: 'Address of what explains it.' }),
+  permitted: Type.Boolean({ description: 'Whether the team’s quota lets it be trained.' }),
+  usual: Options('Options of a usual configuration.'),
+  usual_needs_model: Type.Boolean({ description: 'Those mean something on some models alone.' }),
+  options: JsonSchema('JSON Schema of its options, with their defaults.'),
+  module_options: Type.Array(Type.String(), { description: 'Those of them that name modules.' }),
+});
+
+const ModuleSchema = Type.Object({
+  name: Type.String({ description: 'The end of their names, as options take it.' }),
+  kind: Type.Enum(['linear', 'embedding', 'norm', 'other'], { type: 'string' }),
+  count: Type.Integer({ minimum: 1, description: 'How many there are.' }),
+  in: nullable(Type.Integer()),
+  out: nullable(Type.Integer()),
+  all_linear: Type.Boolean({ description: 'Whether `all-linear` means them.' }),
+});
+
+const TrainableModelSchema = named('TrainableModel', {
+  id: Type.String({ description: 'The base model.' }),
+  start_from: nullable(Type.String(), { description: 'The adapter version that was asked for.' }),
+  peft: nullable(Options('With which training goes on from that version.')),
+  model_type: Type.String(),
+  tasks: Type.Array(Type.Enum([...TASK_TYPES], { type: 'string' }), {
+    description: 'What it can be trained for.',
+  }),
+  task_type: Type.Enum([...TASK_TYPES], { type: 'string', description: 'The usual one of them.' }),
+  layers: Type.Integer(),
+  context_length: Type.Integer({ description: 'Tokens that it attends to.' }),
+  modules: Type.Array(ModuleSchema),
+});
+
+export const JobOptionsSchema = named('FineTuningOptions', {
+  object: Type.Literal('fine_tuning.options'),
+  default_peft: Options('What a job without `peft` trains.'),
+  methods: Type.Array(ref(MethodSchema)),
+  training: JsonSchema('JSON Schema of `training`.'),
+  hyperparameters: JsonSchema('JSON Schema of `method.supervised.hyperparameters`.'),
+  sweep: JsonSchema('JSON Schema of `sweep`.'),
+  model: nullable(ref(TrainableModelSchema), {
+    description: 'The one that was asked for; null where none was, or while it is fetched.',
+  }),
+});
+
+export const JobOptionsQuery = Type.Object(
+  {
+    model: Type.Optional(
+      Type.String({ minLength: 1, maxLength: 256, description: 'As a new job takes it.' }),
+    ),
+    start_from: Type.Optional(Type.String({ minLength: 1, maxLength: 512, description: 'The same.' })),
+  },
+  closed,
+);
+
+/** `permitted`: methods that the team may train; null: all. */
+export function toWireOptions(
+  permitted: readonly PeftType[] | null,
+  model: Static<typeof TrainableModelSchema> | null,
+): Static<typeof JobOptionsSchema> {
+  return {
+    object: 'fine_tuning.options',
+    default_peft: defaultPeft,
+    methods: peftTypes.map((peft_type) => {
+      const { title, when, paper, usual, usualNeedsModel = false, schema } = methods[peft_type];
+      const options = Object.keys(schema.properties);
+      return {
+        ...{ peft_type, title, when, paper, usual, usual_needs_model: usualNeedsModel },
+        permitted: permitted?.includes(peft_type) ?? true,
+        options: { ...schema },
+        module_options: MODULE_OPTIONS.filter((option) => options.includes(option)),
+      };
+    }),
+    training: { ...TrainingOptionsSchema },
+    hyperparameters: { ...HyperparametersSchema },
+    sweep: { ...SweepSchema },
+    model,
+  };
+}
+
+/** What config.json says of a model that is to be trained, and what `start` brings along. Throws what `outlineOf` throws. */
+export function toWireTrainable(
+  id: string,
+  config: Record<string, unknown>,
+  start: { name: string; peft: PeftConfig } | null,
+): Static<typeof TrainableModelSchema> {
+  const outline = outlineOf(config);
+  return {
+    id,
+    start_from: start?.name ?? null,
+    peft: start ? { ...start.peft } : null,
+    model_type: outline.modelType,
+    tasks: TASK_TYPES.filter((task) => hasTask(config, task)),
+    task_type: defaultTask(config),
+    layers: outline.layers,
+    context_length: outline.maxPositions,
+    modules: moduleKinds(outline).map(({ allLinear, ...kind }) => ({ ...kind, all_linear: allLinear })),
+  };
+}
+
+function hasTask(config: Record<string, unknown>, task: TaskType): boolean {
+  try {
+    outlineOf(config, task);
+    return true;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,73 @@
+import { useQuery } from '@tanstack/preact-query';
+import { useState } from 'preact/hooks';
+import { useLocation, useParams } from 'wouter-preact';
+import '../../styles/file.css';
+import { Button, LinkButton } from '../../components/button.tsx';
+import { Facts } from '../../components/facts.tsx';
+import { PageHead } from '../../components/page-head.tsx';
+import { Problem } from '../../components/problem.tsx';
+import { Time } from '../../components/time.tsx';
+import { graft } from '../../data/graft.ts';
+import { useMay } from '../../data/session.ts';
+import { bytes, count } from '../../text/numbers.ts';
+import { DeleteFile } from '../files/delete-file.tsx';
+import { Report } from './report.tsx';
+
+const up = { href: '/files', text: 'Files' };
+
+/** One file: what is in it, and what a model would learn from it. */
+export function File() {
+  const { id } = useParams<{ id: string }>();
+  const [, go] = useLocation();
+  const [mayWrite, mayTrain] = [useMay('files:write'), useMay('jobs:write')];
+  const [asks, setAsks] = useState(false);
+  const {
+    data: file,
+    error,
+    refetch,
+  } = useQuery({
+    queryKey: ['file', id],
+    queryFn: () => graft.files.retrieve(id),
+  });
+  if (!file) {
+    return (
+      <>
+        <PageHead title="File" up={up} />
+        {error && <Problem error={error} onRetry={refetch} />}
+      </>
+    );
+  }
+  const isData = file.purpose === 'fine-tune';
+  return (
+    <>
+      <PageHead
+        title={file.filename}
+        up={up}
+        actions={
+          <>
+            {mayWrite && <Button onClick={() => setAsks(true)}>Delete</Button>}
+            <a class="button" href={`/v1/files/${id}/content`} download={file.filename}>
+              Download
+            </a>
+            {mayTrain && isData && (
+              <LinkButton kind="main" href={`/jobs/new?file=${id}`}>
+                Train on it
+              </LinkButton>
+            )}
+          </>
+        }
+      />
+      <Facts
+        facts={[
+          { name: 'Kind of examples', value: file.format ?? '–' },
+          { name: 'Examples', value: count(file.examples) },
+          { name: 'Size', value: bytes(file.bytes) },
+          { name: 'Uploaded', value: <Time key="at" at={file.created_at} /> },
+          { name: 'Id', value: <code key="id">{file.id}</code> },
+        ]}
+      />
+      {isData && <Report file={file} />}
+      {asks && <DeleteFile file={file} onClose={() => setAsks(false)} onDeleted={() => go('/files')} />}
+    </>
+  );
+}

@@ -1,0 +1,87 @@
+import type { Model } from '@graft/client';
+import { useQuery } from '@tanstack/preact-query';
+import { DropZone } from '../../components/drop-zone.tsx';
+import { Select } from '../../components/field.tsx';
+import { Sendings } from '../../components/sendings.tsx';
+import { graft } from '../../data/graft.ts';
+import { useMay } from '../../data/session.ts';
+import { sendFiles } from '../../data/uploads.ts';
+import { count } from '../../text/numbers.ts';
+import { type Draft, faultAt, withValue } from './draft.ts';
+import type { Form } from './option-field.tsx';
+
+/** What is trained, and on what. */
+export function DataPart({ form, models, change }: { form: Form; models: readonly Model[]; change: Change }) {
+  const { draft, setDraft, faults } = form;
+  const mayUpload = useMay('files:write');
+  const files = useQuery({
+    queryKey: ['files', 'choice'],
+    queryFn: async () => (await graft.files.list({ purpose: 'fine-tune', limit: 1000 }).page()).data,
+  });
+  const choice = (files.data ?? []).map(
+    ({ id, filename, examples }) => [id, `${filename} · ${count(examples)} examples`] as const,
+  );
+  const set = (path: string) => (value: string) => setDraft(withValue(draft, path, value || undefined));
+  const setModel = (model: string) => {
+    const after = withValue(withValue(draft, 'model', model || undefined), 'start_from', undefined);
+    // An adapter goes on with its own configuration.
+    setDraft(model.startsWith('ft:') ? withValue(after, 'peft', undefined) : after);
+  };
+  return (
+    <>
+      <div class="new-job-fields">
+        <Select
+          label="Model"
+          hint="A base model, or one of the team’s adapters to go on from."
+          error={faultAt(faults, 'model') ?? faultAt(faults, 'start_from')}
+          value={String(draft.start_from ?? draft.model ?? '')}
+          onValue={setModel}
+          options={[
+            ['', 'Choose one'],
+            ...withOwn(
+              models.map(({ id }) => [id, id] as const),
+              draft.start_from ?? draft.model,
+            ),
+          ]}
+        />
+        <Select
+          label="Training file"
+          error={faultAt(faults, 'training_file')}
+          value={String(draft.training_file ?? '')}
+          onValue={set('training_file')}
+          options={[['', 'Choose one'], ...withOwn(choice, draft.training_file)]}
+        />
+        <Select
+          label="Validation file"
+          hint="Or let a share of the training file be held out: validation_split, below."
+          error={faultAt(faults, 'validation_file')}
+          value={String(draft.validation_file ?? '')}
+          onValue={set('validation_file')}
+          options={[['', 'None'], ...withOwn(choice, draft.validation_file)]}
+        />
+      </div>
+      {mayUpload && (
+        <>
+          <DropZone
+            label="Upload a file"
+            onFiles={(sources) =>
+              sendFiles(sources, ({ id }) => change((now) => withValue(now, 'training_file', id)))
+            }
+          >
+            <p>…or drop it here: it becomes the training file.</p>
+          </DropZone>
+          <Sendings />
+        </>
+      )}
+    </>
+  );
+}
+
+/** Of what the draft is by then. */
+export type Change = (after: (now: Draft) => Draft) => void;
+
+/** With what is chosen already, though the list does not have it: it may be older than what is listed. */
+const withOwn = (options: readonly (readonly [string, string])[], own: unknown) =>
+  typeof own !== 'string' || own === '' || options.some(([id]) => id === own)
+    ? options
+    : [...options, [own, own] as const];

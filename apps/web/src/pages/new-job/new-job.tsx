@@ -1,0 +1,185 @@
+import { GraftApiError, type JobCreateParams, type Model } from '@graft/client';
+import { keepPreviousData, useMutation, useQuery, useQueryClient } from '@tanstack/preact-query';
+import type { ComponentChildren } from 'preact';
+import { useId, useState } from 'preact/hooks';
+import { useLocation } from 'wouter-preact';
+import '../../styles/new-job.css';
+import { Empty } from '../../components/empty.tsx';
+import { Choice } from '../../components/field.tsx';
+import { PageHead } from '../../components/page-head.tsx';
+import { Problem } from '../../components/problem.tsx';
+import { toast, toastError } from '../../components/toast.tsx';
+import { graft } from '../../data/graft.ts';
+import { useModels } from '../../data/models.ts';
+import { useMay } from '../../data/session.ts';
+import { useQueryState } from '../../router/query-state.ts';
+import { type Change, DataPart } from './data-part.tsx';
+import { type Draft, type Faults, faultsOf, partOf } from './draft.ts';
+import { MethodPart } from './method-part.tsx';
+import { NamePart } from './name-part.tsx';
+import { Outcome } from './outcome.tsx';
+import { SweepPart } from './sweep-part.tsx';
+import { type Language, TextView } from './text-view.tsx';
+import { TrainingPart } from './training-part.tsx';
+import { useCheck } from './use-check.ts';
+import { useDraft } from './use-draft.ts';
+
+const up = { href: '/jobs', text: 'Jobs' };
+
+/** A request for a job: a form made of what the API says that one can ask for, or the same as text. */
+export function NewJob() {
+  const mayTrain = useMay('jobs:write');
+  const { draft, change, from, error, refetch } = useDraft();
+  const models = useModels();
+  if (!mayTrain) {
+    return (
+      <>
+        <PageHead title="New job" up={up} />
+        <Empty title="Your role is to look">
+          <p>A member or an admin of your team starts jobs; an admin can make you a member.</p>
+        </Empty>
+      </>
+    );
+  }
+  const fault = error ?? models.error;
+  return (
+    <>
+      <PageHead title="New job" up={up}>
+        {from && (
+          <p class="soft">
+            As <code>{from}</code> was asked for. Change what shall be other.
+          </p>
+        )}
+      </PageHead>
+      {fault ? (
+        <Problem error={fault} onRetry={() => (error ? refetch() : models.refetch())} />
+      ) : (
+        draft && models.data && <Writing draft={draft} change={change} models={models.data} />
+      )}
+    </>
+  );
+}
+
+function Writing({
+  draft: given,
+  change,
+  models,
+}: {
+  draft: Draft;
+  change: Change;
+  models: readonly Model[];
+}) {
+  const [, go] = useLocation();
+  const cache = useQueryClient();
+  const [{ view }, setState] = useQueryState({ view: 'form' });
+  // With one base model there is nothing to choose.
+  const [first] = models.filter(({ base_model }) => base_model === null);
+  const draft = given.model === undefined && first ? { model: first.id, ...given } : given;
+  const model = typeof draft.model === 'string' ? draft.model : '';
+  const start = typeof draft.start_from === 'string' ? draft.start_from : '';
+  const isKnown = models.some(({ id }) => id === model);
+  const options = useQuery({
+    queryKey: ['job-options', isKnown ? model : '', isKnown ? start : ''],
+    queryFn: () =>
+      graft.fineTuning.jobs.options(isKnown ? { model, ...(start && { start_from: start }) } : {}),
+    placeholderData: keepPreviousData,
+    staleTime: 60_000,
+  });
+  const check = useCheck(draft);
+  const [refused, setRefused] = useState<{ of: string; faults: Faults } | null>(null);
+  const create = useMutation({
+    mutationFn: (body: Draft) => graft.fineTuning.jobs.create(body as unknown as JobCreateParams),
+    onSuccess: async (job) => {
+      toast('The job is in the queue.');
+      go(`/jobs/${job.id}`);
+      await cache.invalidateQueries({ queryKey: ['jobs'] });
+    },
+    onError: (error, body) => {
+      if (!(error instanceof GraftApiError) || error.status >= 500) return toastError(error);
+      const told = error.details.length > 0 ? error.details : [error];
+      setRefused({ of: JSON.stringify(body), faults: faultsOf(told) });
+    },
+  });
+
+  const missing = [
+    ...(model ? [] : ['a model']),
+    ...(typeof draft.training_file === 'string' ? [] : ['a training file']),
+  ];
+  const isRefused = refused?.of === JSON.stringify(draft);
+  const found = isRefused ? refused.faults : faultsOf(check.data?.faults ?? []);
+  // What is not chosen yet is no fault of whoever is choosing.
+  const faults = new Map([...found].filter(([path]) => !(missing.length > 0 && isMissing(path, draft))));
+  const plan = check.data?.plan ?? null;
+  const setDraft = (after: Draft) => change(() => after);
+  const form = { draft, setDraft, faults };
+  const submit = (event: Event) => {
+    event.preventDefault();
+    if (missing.length === 0 && faults.size === 0 && !create.isPending) create.mutate(draft);
+  };
+  return (
+    <form class="new-job" onSubmit={submit} noValidate>
+      <div class="new-job-parts">
+        <Choice
+          label="Shown as"
+          value={view as 'form' | Language}
+          onValue={(after) => setState({ view: after })}
+          options={[
+            ['form', 'Form'],
+            ['yaml', 'YAML'],
+            ['json', 'JSON'],
+          ]}
+        />
+        {view === 'yaml' || view === 'json' ? (
+          <TextView language={view} draft={draft} setDraft={setDraft} />
+        ) : options.error && !options.data ? (
+          <Problem error={options.error} onRetry={options.refetch} />
+        ) : (
+          options.data && (
+            <>
+              <Part title="Model and data">
+                <DataPart form={form} models={models} change={change} />
+              </Part>
+              <Part title="Method">
+                <MethodPart form={form} options={options.data} plan={plan} />
+              </Part>
+              <Part title="Training">
+                <TrainingPart form={form} options={options.data} plan={plan} />
+              </Part>
+              <Part title="Several at once">
+                <SweepPart form={form} options={options.data} />
+              </Part>
+              <Part title="Name">
+                <NamePart form={form} />
+              </Part>
+            </>
+          )
+        )}
+      </div>
+      <Outcome
+        plan={plan}
+        faults={faults}
+        missing={missing}
+        isOld={check.isOld}
+        error={check.error}
+        onRetry={check.refetch}
+        onChange={(training) =>
+          setDraft({ ...draft, training: { ...partOf(draft, 'training'), ...training } })
+        }
+        isBusy={create.isPending}
+      />
+    </form>
+  );
+}
+
+const isMissing = (path: string, draft: Draft) =>
+  (path === 'model' || path === 'training_file') && draft[path] === undefined;
+
+function Part({ title, children }: { title: string; children: ComponentChildren }) {
+  const id = useId();
+  return (
+    <section class="new-job-part" aria-labelledby={id}>
+      <h2 id={id}>{title}</h2>
+      {children}
+    </section>
+  );
+}

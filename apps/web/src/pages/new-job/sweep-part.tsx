@@ -1,0 +1,64 @@
+import type { Wire } from '@graft/client';
+import { Checkbox } from '../../components/field.tsx';
+import { isRecord, partOf, withValue } from './draft.ts';
+import { type Form, OptionField } from './option-field.tsx';
+import { propertiesOf } from './schema.ts';
+
+/** Several values tried in one job. */
+export function SweepPart({ form, options }: { form: Form; options: Wire.FineTuningOptions }) {
+  const { draft, setDraft, faults } = form;
+  const isOn = isRecord(draft.sweep);
+  const sweep = partOf(draft, 'sweep');
+  const types = Array.isArray(sweep.peft_type) ? (sweep.peft_type as string[]) : [];
+  const toggle = (on: boolean) =>
+    setDraft(on ? { ...draft, sweep: {} } : withValue(draft, 'sweep', undefined));
+  const setTypes = (after: string[]) =>
+    setDraft({ ...draft, sweep: withValue(sweep, 'peft_type', after.length > 0 ? after : undefined) });
+  // Taken out one by one, the last value would turn it off.
+  const kept: Form = {
+    ...form,
+    setDraft: (after) => setDraft({ ...after, sweep: isRecord(after.sweep) ? after.sweep : {} }),
+  };
+  return (
+    <>
+      <Checkbox label="Try several values, and publish the best" checked={isOn} onChecked={toggle} />
+      {isOn && (
+        <>
+          <p class="soft small">{(options.sweep as { description?: string }).description}</p>
+          {faults.has('sweep') && (
+            <p class="field-error" role="alert">
+              {faults.get('sweep')}
+            </p>
+          )}
+          <div class="new-job-fields">
+            {propertiesOf(options.sweep)
+              .filter(([name]) => name !== 'peft_type')
+              .map(([name, schema]) => (
+                <OptionField key={name} form={kept} part="sweep" name={name} schema={schema} />
+              ))}
+          </div>
+          <fieldset class="new-job-sweep">
+            <legend>Methods</legend>
+            {options.methods
+              .filter(({ permitted }) => permitted)
+              .map(({ peft_type, title }) => (
+                <Checkbox
+                  key={peft_type}
+                  label={title}
+                  checked={types.includes(peft_type)}
+                  onChecked={(on) =>
+                    setTypes(on ? [...types, peft_type] : types.filter((each) => each !== peft_type))
+                  }
+                />
+              ))}
+          </fieldset>
+          {faults.has('sweep.peft_type') && (
+            <p class="field-error" role="alert">
+              {faults.get('sweep.peft_type')}
+            </p>
+          )}
+        </>
+      )}
+    </>
+  );
+}

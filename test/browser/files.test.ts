@@ -1,0 +1,256 @@
+// Training data in the browser: sent whole and in parts, refused by its lines, looked at, and deleted.
+import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
+import { after, before, describe, test } from 'node:test';
+import type { Page } from 'playwright-core';
+import { type BrowserBench, openBrowserBench } from './browser-bench.ts';
+
+let bench: BrowserBench;
+before(async () => {
+  bench = await openBrowserBench();
+});
+after(async () => await bench?.close());
+
+const line = (answer: string) =>
+  JSON.stringify({
+    messages: [
+      { role: 'user', content: 'Why?' },
+      { role: 'assistant', content: answer },
+    ],
+  });
+const lines = (count: number) => Array.from({ length: count }, (_, i) => line(`b${i}`)).join('\n');
+const choose = async (page: Page, name: string, content: string) =>
+  await page
+    .locator('input[type=file]')
+    .setInputFiles({ name, mimeType: 'text/plain', buffer: Buffer.from(content) });
+const pending = async () => (await bench.acme.send('GET', '/v1/uploads?status=pending')).json.data.length;
+
+test('where nothing is yet the next step is said, and a viewer is not offered what they may not', async () => {
+  const visit = await bench.visit(bench.acme, '/files');
+  await visit.page.getByRole('heading', { name: 'No training data yet' }).waitFor();
+  await visit.page.getByRole('button', { name: 'Upload files' }).waitFor();
+  await visit.checkAccess();
+  await visit.picture('files-none');
+  await visit.leave();
+
+  const viewer = await bench.visit(await bench.caller(bench.acme, 'viewer'), '/files');
+  await viewer.page.getByText('your role is to look').waitFor();
+  assert.equal(await viewer.page.getByRole('button', { name: 'Upload files' }).count(), 0);
+  await viewer.checkAccess();
+  await viewer.leave();
+});
+
+describe('a file is uploaded', () => {
+  test('by the button, and is then in the list', async () => {
+    const visit = await bench.visit(bench.acme, '/files');
+    const { page } = visit;
+    await page.getByRole('button', { name: 'Upload files' }).waitFor();
+    await choose(page, 'three.jsonl', lines(3));
+    await page.getByText('Ready · 3 examples').waitFor();
+    await page.getByRole('table').getByRole('link', { name: 'three.jsonl' }).waitFor();
+    await visit.checkAccess();
+    await page.getByRole('button', { name: 'Dismiss three.jsonl' }).click();
+    await page.getByText('Ready · 3 examples').waitFor({ state: 'detached' });
+    await visit.leave();
+  });
+
+  test('by dropping several, one of which is empty', async () => {
+    const visit = await bench.visit(bench.acme, '/files');
+    const { page } = visit;
+    const zone = page.locator('.drop-zone');
+    await zone.waitFor();
+    const dropped = await page.evaluateHandle((content) => {
+      const data = new DataTransfer();
+      data.items.add(new File([content], 'dropped.jsonl'));
+      data.items.add(new File([''], 'empty.jsonl'));
+      return data;
+    }, lines(2));
+    await zone.dispatchEvent('dragover', { dataTransfer: dropped });
+    assert.equal(await zone.getAttribute('data-over'), 'true');
+    await zone.dispatchEvent('drop', { dataTransfer: dropped });
+    await page.getByText('Ready · 2 examples').waitFor();
+    await page.getByText('The file is empty').waitFor();
+    await visit.leave();
+  });
+
+  test('and refused with each bad line by its number; nothing stays of it', async () => {
+    const visit = await bench.visit(bench.acme, '/files');
+    visit.expect(/status of 400/);
+    const { page } = visit;
+    await page.getByRole('button', { name: 'Upload files' }).waitFor();
+    await choose(page, 'bad.jsonl', [line('a'), '{"messages": [}', line('b'), '{"text": 5}'].join('\n'));
+    const table = page.getByRole('region', { name: 'Bad lines of bad.jsonl' });
+    await table.waitFor();
+    assert.deepEqual(await table.getByRole('rowheader').allTextContents(), ['2', '4']);
+    await table.getByText('is not valid JSON').waitFor();
+    await page.getByText('2 lines cannot be used').waitFor();
+    await visit.checkAccess();
+    await visit.picture('files-refused');
+    await choose(page, 'worse.jsonl', '{}\n'.repeat(300));
+    await page.getByText('These are the first 100 of 300.').waitFor();
+    assert.equal(await pending(), 0);
+    await visit.leave();
+  });
+});
+
+describe('an upload that is cut off', () => {
+  const content = `${lines(4)}\n${JSON.stringify({
+    messages: [
+      { role: 'user', content: 'x'.repeat(2_600_000) },
+      { role: 'assistant', content: 'y' },
+    ],
+  })}`;
+
+  test('is stopped, gone on with, and sends no part twice', async () => {
+    const visit = await bench.visit(bench.acme, '/files');
+    const { page } = visit;
+    visit.expect(/ERR_FAILED|ERR_INTERNET_DISCONNECTED/);
+    let parts = 0;
+    let isCut = true;
+    await page.route('**/parts', async (route) => {
+      if (route.request().method() === 'POST' && isCut && parts > 0) return await route.abort('failed');
+      if (route.request().method() === 'POST') parts++;
+      await route.continue();
+    });
+    await page.getByRole('button', { name: 'Upload files' }).waitFor();
+    await choose(page, 'large.jsonl', content);
+    await page.getByText(/Stopped at 40/).waitFor();
+    await page.getByText('The server does not answer').waitFor();
+    assert.equal(await pending(), 1);
+    isCut = false;
+    await page.getByRole('button', { name: 'Go on' }).click();
+    await page.getByText('Ready · 5 examples').waitFor();
+    assert.equal(parts, 3);
+    assert.equal(await pending(), 0);
+    await visit.leave();
+  });
+
+  test('is there after a reload, and goes on once its file is chosen again, or is given up', async () => {
+    const visit = await bench.visit(bench.acme, '/files');
+    const { page } = visit;
+    visit.expect(/ERR_FAILED|ERR_INTERNET_DISCONNECTED/);
+    let parts = 0;
+    let isCut = true;
+    await page.route('**/parts', async (route) => {
+      if (route.request().method() === 'POST' && isCut && parts > 0) return await route.abort('failed');
+      if (route.request().method() === 'POST') parts++;
+      await route.continue();
+    });
+    await page.getByRole('button', { name: 'Upload files' }).waitFor();
+    await choose(page, 'again.jsonl', content);
+    await page.getByText(/Stopped at 40/).waitFor();
+    await page.reload();
+    await page.getByRole('heading', { name: 'Unfinished uploads' }).waitFor();
+    await visit.checkAccess();
+    isCut = false;
+    await choose(page, 'again.jsonl', content);
+    await page.getByText('Ready · 5 examples').waitFor();
+    assert.equal(parts, 3);
+
+    const form = { filename: 'left.jsonl', purpose: 'fine-tune', bytes: 10, mime_type: 'text/jsonl' };
+    assert.equal((await bench.acme.send('POST', '/v1/uploads', form)).status, 200);
+    await page.reload();
+    await page.getByRole('button', { name: 'Discard left.jsonl' }).click();
+    await page.getByRole('heading', { name: 'Unfinished uploads' }).waitFor({ state: 'detached' });
+    assert.equal(await pending(), 0);
+    await visit.leave();
+  });
+});
+
+test('a file is downloaded and deleted, once one has said so', async () => {
+  const visit = await bench.visit(bench.acme, '/files?q=three');
+  const { page } = visit;
+  const row = page.getByRole('row', { name: /three\.jsonl/ });
+  await row.waitFor();
+  assert.equal(await page.getByRole('row').count(), 2);
+  const [download] = await Promise.all([
+    page.waitForEvent('download'),
+    row.getByRole('link', { name: 'Download' }).click(),
+  ]);
+  assert.equal(await readFile(await download.path(), 'utf8'), lines(3));
+  await row.getByRole('button', { name: 'Delete' }).click();
+  await page.getByRole('button', { name: 'Keep it' }).click();
+  await row.getByRole('button', { name: 'Delete' }).click();
+  await visit.checkAccess();
+  await page.getByRole('button', { name: 'Delete the file' }).click();
+  await row.waitFor({ state: 'detached' });
+  await visit.leave();
+});
+
+describe('what a model sees in a file', () => {
+  let id: string;
+  before(async () => {
+    id = await bench.acme.upload(`${line('good')}\n${line('good')}\n${line('much longer than that')}`);
+  });
+
+  test('by its tokens, those that are learnt marked, and lines that are too long', async () => {
+    const visit = await bench.visit(bench.acme, `/files/${id}`);
+    const { page } = visit;
+    await page.getByRole('heading', { name: 'Tokens in an example' }).waitFor();
+    const first = page.getByRole('article', { name: 'Line 1' });
+    const learnt = (await first.locator('mark .token').allTextContents()).join('');
+    assert.match(learnt, /good/);
+    assert.doesNotMatch(learnt, /Why/);
+    assert.match((await first.locator('.token').allTextContents()).join(''), /Why\?/);
+    await page.getByText('is line 1 again').waitFor();
+    await visit.checkAccess();
+    await visit.picture('file');
+
+    await page.getByLabel('Longest example, in tokens').fill('8');
+    await page.getByRole('heading', { name: 'Examples that are too long' }).waitFor();
+    assert.equal(new URL(page.url()).searchParams.get('length'), '8');
+    await page.reload();
+    await page.getByRole('heading', { name: 'Examples that are too long' }).waitFor();
+    await page.getByLabel('Longest example, in tokens').fill('-1');
+    await page.getByText('A whole number of at least 1.').waitFor();
+    await visit.leave();
+  });
+
+  test('of a file that is not there, or another team’s, it says so', async () => {
+    for (const [caller, path] of [
+      [bench.acme, '/files/file-none'],
+      [bench.other, `/files/${id}`],
+    ] as const) {
+      const visit = await bench.visit(caller, path);
+      visit.expect(/status of 404/);
+      await visit.page.getByRole('heading', { name: 'Not found' }).waitFor();
+      await visit.checkAccess();
+      await visit.leave();
+    }
+  });
+
+  test('a viewer looks at it, and neither trains nor deletes', async () => {
+    const visit = await bench.visit(await bench.caller(bench.acme, 'viewer'), `/files/${id}`);
+    await visit.page.getByRole('heading', { name: 'Tokens in an example' }).waitFor();
+    await visit.page.getByRole('link', { name: 'Download' }).waitFor();
+    assert.equal(await visit.page.getByRole('button', { name: 'Delete' }).count(), 0);
+    assert.equal(await visit.page.getByRole('link', { name: 'Train on it' }).count(), 0);
+    await visit.leave();
+  });
+});
+
+test('a thousand files and far too long names hold at every width', async () => {
+  await bench.services.sql.query(
+    `INSERT INTO files (id, "team_id", filename, bytes, sha256, path, purpose, status, format, examples, created_at)
+     SELECT 'file-many' || i, $1, CASE WHEN i = 1 THEN repeat('a-name-without-an-end-', 11) ELSE 'many-' || i || '.jsonl' END,
+       1000 * i, repeat('a', 64), 'none', 'fine-tune', 'processed', 'chat', i, now() - i * interval '1 hour'
+     FROM generate_series(1, 1000) AS i`,
+    [bench.other.teamId],
+  );
+  for (const width of [390, 1280, 2560]) {
+    for (const scheme of ['light', 'dark'] as const) {
+      const visit = await bench.visit(bench.other, '/files', { width, scheme });
+      await visit.page.getByText('200 of 200 and more').waitFor();
+      if (width === 1280) await visit.checkAccess();
+      await visit.picture(`files-${width}-${scheme}`);
+      await visit.leave();
+    }
+  }
+  const visit = await bench.visit(bench.other, '/files', { width: 390 });
+  await visit.page.getByRole('button', { name: 'Show older files' }).click();
+  await visit.page.getByText('400 of 400 and more').waitFor();
+  await visit.page.getByRole('searchbox', { name: 'Find by name' }).fill('many-333');
+  await visit.page.getByText('1 of 400 and more').waitFor();
+  await visit.checkAccess();
+  await visit.leave();
+});
