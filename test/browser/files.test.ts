@@ -233,7 +233,7 @@ test('a thousand files and far too long names hold at every width', async () => 
   await bench.services.sql.query(
     `INSERT INTO files (id, "team_id", filename, bytes, sha256, path, purpose, status, format, examples, created_at)
      SELECT 'file-many' || i, $1, CASE WHEN i = 1 THEN repeat('a-name-without-an-end-', 11) ELSE 'many-' || i || '.jsonl' END,
-       1000 * i, repeat('a', 64), 'none', 'fine-tune', 'processed', 'chat', i, now() - i * interval '1 hour'
+       1000 * i, repeat('a', 64), 'none' || i, 'fine-tune', 'processed', 'chat', i, now() - i * interval '1 hour'
      FROM generate_series(1, 1000) AS i`,
     [bench.other.teamId],
   );

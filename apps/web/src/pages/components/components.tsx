@@ -2,10 +2,13 @@ import { GraftApiError } from '@graft/client';
 import type { ComponentChildren } from 'preact';
 import { useState } from 'preact/hooks';
 import '../../styles/components.css';
+import { BadLines } from '../../components/bad-lines.tsx';
 import { Button, IconButton, LinkButton } from '../../components/button.tsx';
 import { CodeBlock } from '../../components/code-block.tsx';
 import { Confirm } from '../../components/dialog.tsx';
+import { DropZone } from '../../components/drop-zone.tsx';
 import { Empty } from '../../components/empty.tsx';
+import { Facts } from '../../components/facts.tsx';
 import { Checkbox, Choice, Select, TextArea, TextField } from '../../components/field.tsx';
 import { Meter } from '../../components/meter.tsx';
 import { PageHead } from '../../components/page-head.tsx';
@@ -112,6 +115,21 @@ export function Components() {
             { head: 'Size', cell: (row) => count(row.length), end: true, width: '8rem' },
           ]}
         />
+      </Group>
+      <Group title="Figures">
+        <Facts
+          facts={[
+            ['Examples', count(12_400)],
+            ['Name', long],
+            ['Not known', count(null)],
+          ]}
+        />
+      </Group>
+      <Group title="Files">
+        <DropZone label="Upload files" onFiles={() => {}}>
+          <p>…or drop them here.</p>
+        </DropZone>
+        <BadLines label="Bad lines" lines={[{ line: 3, message: `is ${long}` }]} total={2} />
       </Group>
       <Group title="Nothing, and what went wrong">
         <Empty title="Nothing is here yet">

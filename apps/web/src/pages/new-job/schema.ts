@@ -47,6 +47,7 @@ export function textOf(value: unknown): string {
 export function readText(text: string, schema: Schema): unknown {
   const said = text.trim();
   if (said === '') return undefined;
+  if (takesNumber(schema) && Number.isFinite(Number(said))) return Number(said);
   const item = listOf(schema);
   const isMany = said.includes(',') || !(takes(schema, 'string') || takesNumber(schema));
   if (item && !/^[[{]/.test(said) && said !== 'null' && isMany) {

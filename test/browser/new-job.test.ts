@@ -1,0 +1,247 @@
+// A job is asked for in the browser: by the form, as text, and begun from what is there.
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import { setQuota } from '@graft/service';
+import { chatLine } from '../../apps/api/src/testing/open-api-bench.ts';
+import { publishAdapter } from '../../apps/api/src/testing/publish-adapter.ts';
+import { type BrowserBench, openBrowserBench, type Visit } from './browser-bench.ts';
+
+let bench: BrowserBench;
+let file: string;
+before(async () => {
+  bench = await openBrowserBench();
+  file = await bench.acme.upload(`${chatLine}\n`.repeat(20));
+});
+after(async () => await bench?.close());
+
+const start = ({ page }: Visit) => page.getByRole('button', { name: /^Start/ });
+const asked = ({ page }: Visit) => JSON.parse(new URL(page.url()).searchParams.get('ask') ?? 'null');
+const settled = async (visit: Visit) => {
+  await visit.page.getByRole('heading', { name: 'What it comes to' }).waitFor();
+  await visit.page.locator('.outcome[aria-busy=false]').waitFor();
+};
+const jobs = async () => (await bench.acme.send('GET', '/v1/fine_tuning/jobs')).json.data;
+/** Where the page goes once a job is there. */
+const made = async (visit: Visit) => {
+  await visit.page.waitForURL(/\/jobs\/ftjob-/);
+  return (await bench.acme.send('GET', `/v1/fine_tuning/jobs/${visit.page.url().split('/').at(-1)}`)).json;
+};
+
+test('from a file: what is chosen stands in the fields, and one click starts it', async () => {
+  const visit = await bench.visit(bench.acme, `/jobs/new?file=${file}`);
+  const { page } = visit;
+  await settled(visit);
+  assert.equal(await page.getByLabel('n_epochs').getAttribute('placeholder'), '3');
+  await page.getByText('Chosen for up to 5,000 examples.').waitFor();
+  await page.getByText('No worker that could take it is running').waitFor();
+  await visit.checkAccess();
+  await visit.picture('new-job');
+  await start(visit).click();
+  const job = await made(visit);
+  assert.deepEqual([job.training_file, job.model, job.peft.peft_type], [file, 'tiny', 'LORA']);
+  await visit.leave();
+});
+
+test('what is at fault is told at its field, while it is written, and nothing is sent', async () => {
+  const before = (await jobs()).length;
+  const visit = await bench.visit(bench.acme, `/jobs/new?file=${file}`);
+  const { page } = visit;
+  await settled(visit);
+  await page.getByLabel('r', { exact: true }).fill('0');
+  await page.getByLabel('n_epochs').fill('99');
+  await page.getByRole('heading', { name: '2 things to mend' }).waitFor();
+  for (const label of ['r', 'n_epochs'])
+    assert.equal(await page.getByLabel(label, { exact: true }).getAttribute('aria-invalid'), 'true');
+  await visit.checkAccess();
+  await visit.picture('new-job-faults');
+  await start(visit).click();
+  await page.getByLabel('r', { exact: true }).fill('4');
+  await page.getByLabel('n_epochs').fill('');
+  await settled(visit);
+  await page.getByLabel('Name', { exact: true }).fill('not a name');
+  await page.getByRole('heading', { name: 'One thing to mend' }).waitFor();
+  assert.equal(await page.getByLabel('Name', { exact: true }).getAttribute('aria-invalid'), 'true');
+  assert.equal((await jobs()).length, before);
+  await visit.leave();
+});
+
+test('methods with when to choose them; their options and the modules of the model; a reload loses nothing', async () => {
+  const visit = await bench.visit(bench.acme, `/jobs/new?file=${file}`);
+  const { page } = visit;
+  await settled(visit);
+  await page.getByText('Many tenants and few examples').waitFor();
+  await page.getByRole('radio', { name: /Prefix tuning/ }).check();
+  await page.getByLabel('num_virtual_tokens').fill('4');
+  await settled(visit);
+  await page.getByRole('radio', { name: /^LoRA/ }).check();
+  const targets = page.getByRole('group', { name: 'Modules for target_modules' });
+  await page.getByText('Pick from the modules of the model').first().click();
+  assert.equal(
+    await targets.getByRole('button', { name: 'all-linear' }).getAttribute('aria-pressed'),
+    'true',
+  );
+  await targets.getByRole('button', { name: 'q_proj' }).click();
+  await targets.getByRole('button', { name: 'v_proj' }).click();
+  assert.equal(await page.getByLabel('target_modules', { exact: true }).inputValue(), 'q_proj, v_proj');
+  await page.getByLabel('lr_scheduler_type').selectOption('linear');
+  await page.waitForFunction(() => location.search.includes('linear'));
+  const draft = asked(visit);
+  assert.deepEqual(draft.peft.target_modules, ['q_proj', 'v_proj']);
+  assert.equal(draft.training.lr_scheduler_type, 'linear');
+  await page.reload();
+  await settled(visit);
+  assert.equal(await page.getByLabel('target_modules', { exact: true }).inputValue(), 'q_proj, v_proj');
+  assert.deepEqual(asked(visit), draft);
+  await page.getByLabel('target_modules', { exact: true }).fill('q_prj');
+  await page
+    .getByText(/q_prj.*matches no/)
+    .first()
+    .waitFor();
+  await visit.leave();
+});
+
+test('as YAML and JSON it is the same request, and what is no request is told', async () => {
+  const visit = await bench.visit(bench.acme, `/jobs/new?file=${file}&view=yaml`);
+  const { page } = visit;
+  const yaml = page.getByLabel('The request as YAML');
+  await yaml.waitFor();
+  assert.match(await yaml.inputValue(), new RegExp(`training_file: ${file}`));
+  await yaml.fill(`model: tiny\ntraining_file: ${file}\npeft:\n  peft_type: LORA\n  r: 2\nsuffix: bikes\n`);
+  await settled(visit);
+  await visit.checkAccess();
+  await yaml.fill('model: [');
+  await page.getByText(/Flow sequence/).waitFor();
+  await yaml.fill('- a');
+  await page.getByText('It must be an object').waitFor();
+  await yaml.fill(`model: tiny\ntraining_file: ${file}\npeft:\n  peft_type: LORA\n  r: 2\nsuffix: bikes\n`);
+  await page.getByText('JSON', { exact: true }).click();
+  const json = page.getByLabel('The request as JSON');
+  assert.equal(JSON.parse(await json.inputValue()).peft.r, 2);
+  await json.fill((await json.inputValue()).replace('"r": 2', '"rank": 2'));
+  await page.getByText('did you mean').waitFor();
+  await json.fill((await json.inputValue()).replace('"rank": 2', '"r": 3'));
+  await page.getByText('Form', { exact: true }).click();
+  assert.equal(await page.getByLabel('r', { exact: true }).inputValue(), '3');
+  assert.equal(await page.getByLabel('Name', { exact: true }).inputValue(), 'bikes');
+  await settled(visit);
+  await start(visit).click();
+  assert.deepEqual((await made(visit)).peft.r, 3);
+  await visit.leave();
+});
+
+describe('begun from what is there', () => {
+  test('another job, with what was left to Graft left to it again', async () => {
+    const before = await bench.acme.send('POST', '/v1/fine_tuning/jobs', {
+      model: 'tiny',
+      training_file: file,
+      training: { n_epochs: 2 },
+      metadata: { run: 'a=b' },
+      suffix: 'first',
+      seed: 7,
+    });
+    await bench.untilState(before.json.id, 'queued');
+    const visit = await bench.visit(bench.acme, `/jobs/new?job=${before.json.id}`);
+    const { page } = visit;
+    await settled(visit);
+    assert.equal(await page.getByLabel('n_epochs').inputValue(), '2');
+    assert.equal(await page.getByLabel('batch_size', { exact: true }).inputValue(), '');
+    assert.equal(await page.getByLabel('Metadata').inputValue(), 'run=a=b');
+    await page.getByLabel('Seed').fill('8');
+    await settled(visit);
+    await start(visit).click();
+    const job = await made(visit);
+    assert.deepEqual(
+      [job.seed, job.training.n_epochs, job.metadata, job.training.batch_size],
+      [8, 2, { run: 'a=b' }, job.training.batch_size],
+    );
+    await visit.leave();
+
+    const theirs = await bench.visit(bench.other, `/jobs/new?job=${before.json.id}`);
+    theirs.expect(/status of 404/);
+    await theirs.page.getByRole('heading', { name: 'Not found' }).waitFor();
+    await theirs.leave();
+  });
+
+  test('an adapter, which goes on with its own configuration', async () => {
+    const { version } = await publishAdapter(bench, bench.acme, 'begun');
+    const visit = await bench.visit(bench.acme, `/jobs/new?start=${version.modelName}&file=${file}`);
+    await settled(visit);
+    await visit.page.getByText('with its own configuration').waitFor();
+    await visit.checkAccess();
+    await start(visit).click();
+    assert.equal((await made(visit)).start_from, version.modelName);
+    await visit.leave();
+  });
+
+  test('nothing: a file is uploaded on the way', async () => {
+    const visit = await bench.visit(bench.acme, '/jobs/new');
+    const { page } = visit;
+    await page.getByText('Choose a training file').waitFor();
+    await page
+      .locator('input[type=file]')
+      .setInputFiles({ name: 'here.jsonl', mimeType: 'text/plain', buffer: Buffer.from(chatLine) });
+    await settled(visit);
+    assert.match(
+      await page.getByLabel('Training file').locator('option:checked').innerText(),
+      /here\.jsonl · 1 examples/,
+    );
+    await visit.leave();
+  });
+});
+
+test('a sweep says how many trials it is, and what it needs', async () => {
+  const visit = await bench.visit(bench.acme, `/jobs/new?file=${file}`);
+  const { page } = visit;
+  await settled(visit);
+  await page.getByText('Try several values').click();
+  await page.getByLabel('learning_rate').last().fill('1e-4, 1e-3');
+  await page
+    .getByText(/needs validation data/)
+    .first()
+    .waitFor();
+  await page.getByText('More options of training').click();
+  await page.getByLabel('validation_split').fill('0.2');
+  await page.getByRole('button', { name: 'Start 2 trials' }).waitFor();
+  await visit.checkAccess();
+  await page.getByLabel('learning_rate').last().fill('');
+  await page.getByText('makes one trial').first().waitFor();
+  await visit.leave();
+});
+
+test('who may not start jobs is told, and a method that the quota keeps is not offered', async () => {
+  const visit = await bench.visit(await bench.caller(bench.acme, 'viewer'), '/jobs/new');
+  await visit.page.getByRole('heading', { name: 'Your role is to look' }).waitFor();
+  await visit.checkAccess();
+  await visit.leave();
+
+  await setQuota(bench.services, bench.other.teamId, { methods: ['IA3'] });
+  const other = await bench.visit(bench.other, '/jobs/new');
+  await other.page.getByText('Your team may not train it.').first().waitFor();
+  assert.equal(await other.page.getByRole('radio', { name: /^LoRA/ }).isDisabled(), true);
+  assert.equal(await other.page.getByRole('radio', { name: /IA/ }).isDisabled(), false);
+  await other.leave();
+});
+
+test('a refusal at the last moment stands at its field', async () => {
+  const last = await bench.acme.upload(chatLine.replace('"b"', '"c"'));
+  const visit = await bench.visit(bench.acme, `/jobs/new?file=${last}`);
+  visit.expect(/status of 400/);
+  await settled(visit);
+  await bench.acme.send('DELETE', `/v1/files/${last}`);
+  await start(visit).click();
+  await visit.page.getByRole('heading', { name: 'One thing to mend' }).waitFor();
+  await visit.page.getByText(`No such file: ${last}`).first().waitFor();
+  await visit.leave();
+});
+
+test('the form holds at every width, in both schemes', async () => {
+  for (const width of [390, 1280, 2560]) {
+    for (const scheme of ['light', 'dark'] as const) {
+      const visit = await bench.visit(bench.acme, `/jobs/new?file=${file}`, { width, scheme });
+      await settled(visit);
+      await visit.checkAccess();
+      await visit.picture(`new-job-${width}-${scheme}`);
+      await visit.leave();
+    }
+  }
+});
