@@ -13,12 +13,19 @@ export interface Page {
 
 const ofTeam = (me: Me) => me.team !== null;
 
+const team = lazyPage(async () => (await import('./pages/team/team.tsx')).Team);
+const operator = lazyPage(async () => (await import('./pages/operator/operator.tsx')).Operator);
+
 /** Every page, in the order of the navigation; the first that fits an address is shown. */
 export const pages: readonly Page[] = [
   {
     path: '/jobs',
     page: lazyPage(async () => (await import('./pages/jobs/jobs.tsx')).Jobs),
     nav: { text: 'Jobs', icon: 'jobs', for: ofTeam },
+  },
+  {
+    path: '/jobs/new',
+    page: lazyPage(async () => (await import('./pages/new-job/new-job.tsx')).NewJob),
   },
   { path: '/jobs/:id', page: lazyPage(async () => (await import('./pages/job/job.tsx')).Job) },
   {
@@ -40,10 +47,6 @@ export const pages: readonly Page[] = [
     nav: { text: 'Playground', icon: 'talk', for: ofTeam },
   },
   {
-    path: '/jobs/new',
-    page: lazyPage(async () => (await import('./pages/new-job/new-job.tsx')).NewJob),
-  },
-  {
     path: '/files',
     page: lazyPage(async () => (await import('./pages/files/files.tsx')).Files),
     nav: { text: 'Files', icon: 'data', for: ofTeam },
@@ -52,6 +55,14 @@ export const pages: readonly Page[] = [
     path: '/files/:id',
     page: lazyPage(async () => (await import('./pages/file/file.tsx')).File),
   },
+  { path: '/team', page: team, nav: { text: 'Team', icon: 'people', for: ofTeam } },
+  { path: '/team/:section/:id?', page: team },
+  {
+    path: '/operator',
+    page: operator,
+    nav: { text: 'Operator', icon: 'wrench', for: (me) => me.is_operator },
+  },
+  { path: '/operator/:section', page: operator },
   {
     path: '/_components',
     page: lazyPage(async () => (await import('./pages/components/components.tsx')).Components),

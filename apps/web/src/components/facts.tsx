@@ -5,17 +5,17 @@ export interface Fact {
   name: string;
   value: ComponentChildren;
   /** Below the value, in small. */
-  more?: ComponentChildren;
+  note?: ComponentChildren;
 }
 
 /** Names and values, in as many columns as there is room for. */
 export const Facts = ({ facts }: { facts: readonly Fact[] }) => (
   <dl class="facts">
-    {facts.map(({ name, value, more }) => (
+    {facts.map(({ name, value, note }) => (
       <div key={name}>
         <dt>{name}</dt>
         <dd>{value}</dd>
-        {more && <dd class="small soft">{more}</dd>}
+        {note && <dd class="small soft">{note}</dd>}
       </div>
     ))}
   </dl>

@@ -37,3 +37,7 @@ export function bytes(value: number | null | undefined): string {
     maximumFractionDigits: power === 0 ? 0 : 1,
   }).format(value / 1000 ** power);
 }
+
+const hundredths = new Intl.NumberFormat(undefined, { minimumFractionDigits: 2, maximumFractionDigits: 2 });
+/** In the operator's money, which has no name. */
+export const money = (value: number): string => hundredths.format(value);

@@ -6,6 +6,7 @@ const clock = new Intl.DateTimeFormat(undefined, { timeStyle: 'short' });
 const clockWithSeconds = new Intl.DateTimeFormat(undefined, { timeStyle: 'medium' });
 const day = new Intl.DateTimeFormat(undefined, { day: 'numeric', month: 'short' });
 const dayAndYear = new Intl.DateTimeFormat(undefined, { day: 'numeric', month: 'short', year: 'numeric' });
+const dayOfUtc = new Intl.DateTimeFormat(undefined, { day: 'numeric', month: 'short', timeZone: 'UTC' });
 const relative = new Intl.RelativeTimeFormat(undefined, { numeric: 'auto', style: 'short' });
 
 const steps = [
@@ -16,6 +17,8 @@ const steps = [
 ] as const;
 
 export const exactly = (unix: number): string => full.format(unix * 1000);
+/** Of a day of UTC, as the ledger has them. */
+export const dayOf = (unix: number): string => dayOfUtc.format(unix * 1000);
 export const timeOfDay = (unix: number): string => clockWithSeconds.format(unix * 1000);
 
 /** "3 min ago", "in 2 hr"; beyond a week the date. */

@@ -72,11 +72,11 @@ function Made({
           ...(version
             ? [
                 { name: 'Version', value: `${version.version} of ${version.adapter_name}` },
-                { name: 'Size', value: bytes(version.bytes), more: `${count(version.files.length)} files` },
+                { name: 'Size', value: bytes(version.bytes), note: `${count(version.files.length)} files` },
                 {
                   name: 'Digest',
                   value: <code>{version.digest.slice(0, 16)}</code>,
-                  more: 'beginning of the SHA-256 of its files',
+                  note: 'beginning of the SHA-256 of its files',
                 },
               ]
             : []),
@@ -85,7 +85,7 @@ function Made({
                 {
                   name: 'Published step',
                   value: count(end.published_step),
-                  more:
+                  note:
                     end.reason === 'early_stopping'
                       ? `stopped early, of ${count(end.total_steps)} planned`
                       : end.best &&

@@ -18,7 +18,7 @@ export function Standing({ job }: { job: FineTuningJob }) {
     {
       name: 'Begun by',
       value: job.created_by === null ? '–' : nameOf(job.created_by),
-      more: <Time at={job.created_at} />,
+      note: <Time at={job.created_at} />,
     },
   ];
   return (
@@ -79,13 +79,13 @@ function numbersOf({ progress, trained_tokens: trained, priority, training }: Fi
     {
       name: 'Step',
       value: progress ? `${count(progress.step)} of ${count(progress.total_steps)}` : '–',
-      more: progress && `epoch ${measure(progress.epoch)}${epochs === null ? '' : ` of ${epochs}`}`,
+      note: progress && `epoch ${measure(progress.epoch)}${epochs === null ? '' : ` of ${epochs}`}`,
     },
-    { name: 'Loss', value: measure(progress?.loss), more: 'of the last step' },
+    { name: 'Loss', value: measure(progress?.loss), note: 'of the last step' },
     {
       name: 'Speed',
       value: progress ? `${rough(progress.tokens_per_second)} tokens/s` : '–',
-      more: `${rough(trained ?? progress?.tokens ?? 0)} tokens trained`,
+      note: `${rough(trained ?? progress?.tokens ?? 0)} tokens trained`,
     },
     { name: 'Priority', value: priority },
   ];

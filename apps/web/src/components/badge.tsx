@@ -1,0 +1,17 @@
+import type { ComponentChildren } from 'preact';
+import '../styles/badge.css';
+
+/** A word about a thing. Its colour only underlines what the word says. */
+export const Badge = ({
+  tone = 'quiet',
+  title,
+  children,
+}: {
+  tone?: 'quiet' | 'good' | 'wait' | 'bad';
+  title?: string;
+  children: ComponentChildren;
+}) => (
+  <span class="badge" data-tone={tone} title={title}>
+    {children}
+  </span>
+);

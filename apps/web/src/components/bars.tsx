@@ -1,0 +1,86 @@
+import { useState } from 'preact/hooks';
+import '../styles/bars.css';
+
+export interface Bar {
+  /** Unix seconds. */
+  at: number;
+  /** As many as there are series. */
+  parts: readonly number[];
+}
+
+/** Sums over time, one bar a day, stacked by series. What is pointed at is told above; readers hear the whole in a sentence. */
+export function Bars({
+  label,
+  bars,
+  series,
+  format,
+  day,
+}: {
+  label: string;
+  bars: readonly Bar[];
+  /** Names; the first lies lowest. At most eight. */
+  series: readonly string[];
+  format: (value: number) => string;
+  day: (at: number) => string;
+}) {
+  const [pointed, setPointed] = useState<number | null>(null);
+  const sums = bars.map(({ parts }) => parts.reduce((sum, part) => sum + part, 0));
+  const most = Math.max(0, ...sums);
+  const shown = pointed === null ? null : bars[pointed];
+  const told = `${label}: at most ${format(most)} a day, ${format(sums.reduce((a, b) => a + b, 0))} in all.`;
+  return (
+    <figure class="bars">
+      <figcaption>
+        <strong>{shown ? day(shown.at) : label}</strong>
+        <span class="soft">{shown ? format(sums[pointed!]!) : `at most ${format(most)} a day`}</span>
+      </figcaption>
+      <svg
+        viewBox={`0 0 ${bars.length * 10} 100`}
+        preserveAspectRatio="none"
+        role="img"
+        aria-label={told}
+        onPointerLeave={() => setPointed(null)}
+      >
+        {bars.map(({ at, parts }, i) => {
+          let top = 100;
+          return (
+            <g key={at} onPointerEnter={() => setPointed(i)} data-pointed={i === pointed}>
+              <rect class="bars-day" x={i * 10} y={0} width={10} height={100} />
+              {parts.map((part, n) => {
+                const height = most === 0 ? 0 : (part / most) * 100;
+                top -= height;
+                return (
+                  <rect
+                    key={series[n]}
+                    x={i * 10 + 1}
+                    y={top}
+                    width={8}
+                    height={height}
+                    style={{ fill: `var(--series-${n + 1})` }}
+                  />
+                );
+              })}
+            </g>
+          );
+        })}
+      </svg>
+      <div class="bars-ends small soft">
+        <span>{bars[0] && day(bars[0].at)}</span>
+        <span>{bars.at(-1) && day(bars.at(-1)!.at)}</span>
+      </div>
+      {series.length > 1 && (
+        <ul class="bars-legend small">
+          {series.map((name, n) => (
+            <li key={name}>
+              <i style={{ background: `var(--series-${n + 1})` }} />
+              <span class="cut" title={name}>
+                {name}
+              </span>
+              {shown && <span class="soft">{format(shown.parts[n] ?? 0)}</span>}
+            </li>
+          ))}
+        </ul>
+      )}
+    </figure>
+  );
+}

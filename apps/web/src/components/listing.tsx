@@ -1,0 +1,47 @@
+import type { Page } from '@graft/client';
+import type { ComponentChildren } from 'preact';
+import { Button } from './button.tsx';
+import { Problem } from './problem.tsx';
+import { type Column, Table } from './table.tsx';
+import { Waiting } from './waiting.tsx';
+
+/** What `usePages` answers. */
+interface Paged<Row> {
+  data: { pages: Page<Row>[] } | undefined;
+  error: unknown;
+  hasNextPage: boolean;
+  isFetchingNextPage: boolean;
+  fetchNextPage: () => unknown;
+  refetch: () => unknown;
+}
+
+/** A list that comes by the page: while it comes, when it is empty, and with more to be shown. */
+export function Listing<Row extends { id: string }>({
+  pages,
+  empty,
+  ...table
+}: {
+  pages: Paged<Row>;
+  /** In place of a table without rows. */
+  empty: ComponentChildren;
+  label: string;
+  columns: readonly Column<Row>[];
+  minWidth?: string;
+}) {
+  const rows = pages.data?.pages.flatMap(({ data }) => data);
+  if (!rows) return pages.error ? <Problem error={pages.error} onRetry={pages.refetch} /> : <Waiting />;
+  if (rows.length === 0) return <>{empty}</>;
+  return (
+    <>
+      <Table {...table} rows={rows} rowKey={({ id }) => id} />
+      {pages.hasNextPage && (
+        <div class="row">
+          <Button busy={pages.isFetchingNextPage} onClick={pages.fetchNextPage}>
+            Show more
+          </Button>
+          <span class="small soft">{rows.length} are shown.</span>
+        </div>
+      )}
+    </>
+  );
+}

@@ -1,0 +1,23 @@
+import { Link, useLocation } from 'wouter-preact';
+import '../styles/sections.css';
+
+/** The parts of a page, each with an address of its own; the one whose address begins the page's is shown. The first has the page's own. */
+export function Sections({
+  label,
+  items,
+}: {
+  label: string;
+  items: readonly (readonly [href: string, text: string])[];
+}) {
+  const [path] = useLocation();
+  const here = items.findLast(([href]) => path === href || path.startsWith(`${href}/`))?.[0];
+  return (
+    <nav class="sections" aria-label={label}>
+      {items.map(([href, text]) => (
+        <Link key={href} href={href} aria-current={href === here ? 'page' : undefined}>
+          {text}
+        </Link>
+      ))}
+    </nav>
+  );
+}

@@ -1,0 +1,165 @@
+import type { ApiKey, CreatedApiKey } from '@graft/client';
+import { useState } from 'preact/hooks';
+import { Badge } from '../../components/badge.tsx';
+import { Button } from '../../components/button.tsx';
+import { Confirm } from '../../components/dialog.tsx';
+import { Empty } from '../../components/empty.tsx';
+import { Listing } from '../../components/listing.tsx';
+import { Secret } from '../../components/secret.tsx';
+import { Time } from '../../components/time.tsx';
+import { useAction } from '../../data/action.ts';
+import { graft } from '../../data/graft.ts';
+import { usePages } from '../../data/pages.ts';
+import { useMay, useMe } from '../../data/session.ts';
+import { NewKey } from './new-key.tsx';
+import { RotateKey } from './rotate-key.tsx';
+
+/** What programs of the team come in by: an admin sees all keys, others their own. */
+export function Keys() {
+  const me = useMe();
+  const may = useMay('keys:write', 'viewer');
+  const isAdmin = me.role === 'admin';
+  const keys = usePages(['keys'], () => graft.team.keys.list({ limit: 100 }));
+  const [isMaking, setIsMaking] = useState(false);
+  const [made, setMade] = useState<CreatedApiKey | null>(null);
+  const [rotated, setRotated] = useState<ApiKey | null>(null);
+  const [asked, setAsked] = useState<ApiKey | null>(null);
+  const revoke = useAction({
+    run: ({ id }: ApiKey) => graft.team.keys.revoke(id),
+    touches: [['keys'], ['audit']],
+    said: (_, { name }) => `The key ${name} works no more.`,
+    onDone: () => setAsked(null),
+  });
+  const show = (key: CreatedApiKey) => {
+    setIsMaking(false);
+    setRotated(null);
+    setMade(key);
+  };
+  /** Whoever rotates a key gets to know its successor. */
+  const mayRotate = (key: ApiKey) =>
+    key.replaced_by === null && (key.person_id === null || key.person_id === me.person?.id);
+  return (
+    <section class="section">
+      <div class="section-head">
+        <p class="soft">
+          {isAdmin ? 'All keys of the team.' : 'Your keys.'} A key is shown once, when it is made; nobody can
+          look it up.
+        </p>
+        {may && (
+          <Button icon="add" kind="main" onClick={() => setIsMaking(true)}>
+            Make a key
+          </Button>
+        )}
+      </div>
+      <Listing
+        pages={keys}
+        label="API keys"
+        minWidth="58rem"
+        empty={
+          <Empty title="No keys yet">
+            <p>
+              Programs, and the command line, come in by a key. Make one for each, so that you can end it
+              alone.
+            </p>
+          </Empty>
+        }
+        columns={[
+          {
+            head: 'Name',
+            names: true,
+            cell: ({ id, name }) => (
+              <>
+                <span class="cut" title={name}>
+                  {name} {id === me.key?.id && <Badge>this session’s</Badge>}
+                </span>
+                <code class="small soft">{id}</code>
+              </>
+            ),
+          },
+          { head: 'Role', width: '6rem', cell: ({ role }) => role },
+          { head: 'Of', width: '7rem', cell: (key) => ownerOf(key, me.person?.id) },
+          {
+            head: 'Limits',
+            width: '14rem',
+            cell: (key) => (
+              <span class="cut small" title={limitsOf(key)}>
+                {limitsOf(key)}
+              </span>
+            ),
+          },
+          {
+            head: 'Last used',
+            width: '8rem',
+            cell: (key) => (key.last_used_at === null ? 'never' : <Time at={key.last_used_at} />),
+          },
+          { head: 'State', width: '9rem', cell: (key) => <State of={key} /> },
+          {
+            head: <span class="visually-hidden">Actions</span>,
+            width: '11rem',
+            end: true,
+            cell: (key) =>
+              may &&
+              isLiving(key) && (
+                <span class="row end">
+                  {mayRotate(key) && (
+                    <Button small kind="quiet" onClick={() => setRotated(key)}>
+                      Rotate
+                    </Button>
+                  )}
+                  <Button small kind="quiet" onClick={() => setAsked(key)}>
+                    Revoke
+                  </Button>
+                </span>
+              ),
+          },
+        ]}
+      />
+      {isMaking && <NewKey onMade={show} onClose={() => setIsMaking(false)} />}
+      {rotated && <RotateKey of={rotated} onMade={show} onClose={() => setRotated(null)} />}
+      {made && (
+        <Secret title={`The key ${made.name}`} name="The key" text={made.key} onClose={() => setMade(null)}>
+          <p>
+            Programs find it as <code>GRAFT_API_KEY</code>, and so does the command line after{' '}
+            <code>graft login</code>.
+          </p>
+        </Secret>
+      )}
+      {asked && (
+        <Confirm
+          title="Revoke the key?"
+          action="Revoke it"
+          busy={revoke.isPending}
+          onConfirm={() => revoke.mutate(asked)}
+          onClose={() => setAsked(null)}
+        >
+          <p class="words">
+            {asked.name} stops working at once, everywhere, for good
+            {asked.id === me.key?.id && ', and with it this session'}.
+          </p>
+        </Confirm>
+      )}
+    </section>
+  );
+}
+
+const isLiving = ({ revoked_at, expires_at }: ApiKey) =>
+  revoked_at === null && (expires_at === null || expires_at > Date.now() / 1000);
+
+const ownerOf = ({ person_id }: ApiKey, me: string | undefined) =>
+  person_id === null ? 'the team' : person_id === me ? 'you' : 'a member';
+
+function limitsOf({ scopes, models }: ApiKey): string {
+  const told = [scopes?.join(', '), models && `models ${models.join(', ')}`].filter(Boolean);
+  return told.join('; ') || 'none';
+}
+
+function State({ of: key }: { of: ApiKey }) {
+  if (key.revoked_at !== null) return <Badge>revoked</Badge>;
+  if (!isLiving(key)) return <Badge>ended</Badge>;
+  if (key.expires_at === null) return <Badge tone="good">works</Badge>;
+  return (
+    <>
+      <Badge tone={key.replaced_by === null ? 'good' : 'wait'}>ends</Badge> <Time at={key.expires_at} />
+    </>
+  );
+}

@@ -1,0 +1,80 @@
+import type { UsageBucket, UsageResult } from '@graft/client';
+import type { Bar } from '../../components/bars.tsx';
+
+export type Measure = 'trained_tokens' | 'device_seconds' | 'completion_tokens' | 'stored_bytes' | 'cost';
+export type Sums = Record<Measure | 'requests', number>;
+
+export interface Group {
+  name: string;
+  /** Of all days; of what is stored the last. */
+  sums: Sums;
+}
+
+/** As the API groups, and as people say it. */
+export const groupings: readonly (readonly [string, string])[] = [
+  ['', 'The whole team'],
+  ['model', 'Model'],
+  ['api_key_id', 'Key'],
+  ['job_id', 'Job'],
+];
+
+const nobody: Record<string, string> = {
+  model: 'no model',
+  api_key_id: 'people who are signed in',
+  job_id: 'no job',
+};
+
+/** Series that a chart tells apart; what is used least is drawn as one. */
+const mostSeries = 6;
+const others = 'all others';
+
+/** Sums by group, the most of the measure first, and a bar for each day, whose buckets may be several. */
+export function byGroup(
+  buckets: readonly UsageBucket[],
+  grouping: string,
+  measure: Measure,
+): { groups: Group[]; bars: Bar[]; series: string[] } {
+  const groups = new Map<string, Group>();
+  const days = new Map<number, Map<string, number>>();
+  const last = buckets.at(-1)?.start_time;
+  for (const { start_time, results } of buckets) {
+    const day = days.get(start_time) ?? new Map<string, number>();
+    days.set(start_time, day);
+    for (const result of results) {
+      const name = nameOf(result, grouping);
+      const group = groups.get(name) ?? { name, sums: { ...none } };
+      groups.set(name, group);
+      const used = sumsOf(result);
+      for (const key of Object.keys(none) as (keyof Sums)[]) {
+        if (key !== 'stored_bytes' || start_time === last) group.sums[key] += used[key];
+      }
+      day.set(name, (day.get(name) ?? 0) + used[measure]);
+    }
+  }
+  const sorted = [...groups.values()].sort((a, b) => b.sums[measure] - a.sums[measure]);
+  const names = sorted.map(({ name }) => name);
+  const drawn = names.length > mostSeries ? names.slice(0, mostSeries - 1) : names;
+  const rest = names.slice(drawn.length);
+  const bars = [...days].map(([at, values]) => {
+    const sum = (of: string[]) => of.reduce((total, name) => total + (values.get(name) ?? 0), 0);
+    return { at, parts: [...drawn.map((name) => sum([name])), ...(rest.length > 0 ? [sum(rest)] : [])] };
+  });
+  return { groups: sorted, bars, series: rest.length > 0 ? [...drawn, others] : drawn };
+}
+
+const none: Sums = {
+  ...{ trained_tokens: 0, device_seconds: 0, completion_tokens: 0 },
+  ...{ stored_bytes: 0, cost: 0, requests: 0 },
+};
+
+const sumsOf = (result: UsageResult): Sums => ({
+  ...{ trained_tokens: result.trained_tokens, device_seconds: result.device_seconds },
+  ...{ completion_tokens: result.input_tokens + result.output_tokens, stored_bytes: result.stored_bytes },
+  ...{ cost: result.cost, requests: result.num_model_requests },
+});
+
+function nameOf(result: UsageResult, grouping: string): string {
+  if (grouping === '') return 'all';
+  const name = { model: result.model, api_key_id: result.api_key_id, job_id: result.job_id }[grouping];
+  return name ?? nobody[grouping] ?? '';
+}
