@@ -321,6 +321,7 @@ const adapter: Adapter = {
   name: 'demo',
   base_model: 'base',
   latest_version: 1,
+  tags: [],
   note: null,
 };
 const version: AdapterVersion = {
@@ -346,6 +347,7 @@ const version: AdapterVersion = {
   peft: parsePeftConfig({ peft_type: 'LORA' }),
   lineage: {},
   metrics: null,
+  runtimes: ['graft', 'peft'],
   download_path: '/v1/adapters/adpt_1/versions/1/download',
 };
 

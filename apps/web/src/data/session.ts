@@ -34,9 +34,6 @@ export function useMay(scope: string, least: Role = 'member'): boolean {
   return fits && (scopes === null || scopes.includes(scope));
 }
 
-/** Each may what those before it may. */
-const roles: readonly Role[] = ['viewer', 'member', 'admin'];
-
 /** Forgets all that was read, which was another's. */
 export function useEndSession() {
   const cache = useQueryClient();

@@ -50,7 +50,8 @@ function batchesOn(
   if (wanted !== 'shared') return grid;
   const shared = plannedBatches(data, training, 'shared');
   // Every position of a list is held against all of it.
-  return costOf(shared.shape) < costOf(grid.shape) ? { ...shared, attended: shared.shape.tokens } : grid;
+  const attended = { ...shared.attended, own: shared.shape.tokens };
+  return costOf(shared.shape) < costOf(grid.shape) ? { ...shared, attended } : grid;
 }
 
 /** As train/setup.ts arranges batches for kernels; whether something is dropped, the names of options tell well enough here. */

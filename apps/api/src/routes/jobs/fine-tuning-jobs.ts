@@ -172,22 +172,6 @@ export const fineTuningJobRoutes: FastifyPluginAsyncTypebox<{
     async (request) => await wire(await find(request.caller, request.params.fine_tuning_job_id)),
   );
 
-  app.get(
-    '/fine_tuning/jobs/:fine_tuning_job_id/request',
-    {
-      config: { access: { scope: 'jobs:read' } },
-      schema: {
-        tags,
-        summary: 'Get the request that makes a job again',
-        description:
-          'As it was asked for: what was left to Graft is left out. What POST /v1/fine_tuning/jobs takes, and a clone without changes sends.',
-        params: JobParams,
-        response: { 200: ref(CreateJobSchema), ...errorResponses(401, 404) },
-      },
-    },
-    async (request) => cloneRequest(await find(request.caller, request.params.fine_tuning_job_id), {}),
-  );
-
   app.post(
     '/fine_tuning/jobs/:fine_tuning_job_id',
     {

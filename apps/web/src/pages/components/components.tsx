@@ -119,9 +119,9 @@ export function Components() {
       <Group title="Figures">
         <Facts
           facts={[
-            ['Examples', count(12_400)],
-            ['Name', long],
-            ['Not known', count(null)],
+            { name: 'Examples', value: count(12_400) },
+            { name: 'Name', value: long, note: 'as it was given' },
+            { name: 'Not known', value: count(null) },
           ]}
         />
       </Group>

@@ -61,7 +61,7 @@ test('a request that was made is written without what it leaves to Graft', () =>
   const request = {
     ...{ model: 'tiny', training_file: 'file-1', validation_file: null, metadata: {}, sweep: null, seed: 0 },
     method: {
-      type: 'supervised',
+      type: 'supervised' as const,
       supervised: { hyperparameters: { n_epochs: 2, batch_size: 'auto' as const } },
     },
   };
