@@ -71,7 +71,8 @@ async function answer(): Promise<TaskResults['answer']> {
   const answers: string[] = [];
   for (const { messages } of questions) {
     let text = '';
-    for await (const piece of generator.generate({ adapter: plan.adapter, messages, max_tokens: 24 })) text += piece.text;
+    for await (const piece of generator.generate({ adapter: plan.adapter, messages, max_tokens: 24 }))
+      text += piece.text;
     answers.push(text.trim());
   }
   await generator.close();

@@ -91,7 +91,11 @@ async function answered(): Promise<number> {
   let right = 0;
   for (const { messages } of heldOut) {
     let text = '';
-    for await (const part of generator.generate({ adapter: adapterDir, messages: messages.slice(0, -1), max_tokens: 24 }))
+    for await (const part of generator.generate({
+      adapter: adapterDir,
+      messages: messages.slice(0, -1),
+      max_tokens: 24,
+    }))
       text += part.text;
     if (text.trim() === messages.at(-1).content.trim()) right++;
   }

@@ -11,7 +11,13 @@ const dist = join(app, 'dist');
 const stamp = join(dist, 'state');
 
 /** What the pages are made of. */
-const sources = ['apps/web/src', 'apps/web/public', 'packages/client/src', 'examples/bike-shop', 'scripts/web'];
+const sources = [
+  'apps/web/src',
+  'apps/web/public',
+  'packages/client/src',
+  'examples/bike-shop',
+  'scripts/web',
+];
 const files = ['apps/web/index.html', 'apps/web/vite.config.ts', 'package-lock.json'];
 
 /** Woff2 is compressed already. */

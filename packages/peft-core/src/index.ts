@@ -1,7 +1,12 @@
 /** Train, score, generate and merge PEFT models in Node. Importing this loads TensorFlow; './config' and './text' do not. */
 export { kernelSets } from '@graft/tf-graph';
 export { GraftError } from './errors.ts';
-export { type GenerateRequest, Generator, type GeneratorOptions, openGenerator } from './generate/generator.ts';
+export {
+  type GenerateRequest,
+  Generator,
+  type GeneratorOptions,
+  openGenerator,
+} from './generate/generator.ts';
 export type { LikelyTokens, TokenLikelihood } from './generate/likely-tokens.ts';
 export type { GeneratedText, GenerateResult } from './generate/sequence.ts';
 export type { ServingLimits } from './generate/step.ts';

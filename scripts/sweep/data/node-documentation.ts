@@ -35,7 +35,10 @@ export function nodeDocumentation(): Documented[] {
 
 function firstParagraph(body: string): string {
   const lines = body.split('\n').map((line) => line.replace(/^\s*\*? ?/, ''));
-  const [paragraph] = lines.join('\n').trim().split(/\n\s*\n|\n@|```/);
+  const [paragraph] = lines
+    .join('\n')
+    .trim()
+    .split(/\n\s*\n|\n@|```/);
   return paragraph!
     .replace(/\{@link (\S+?)(?: ([^}]*))?\}/g, (_, target, shown) => shown ?? target)
     .replace(/\[([^\]]*)\]\([^)]*\)/g, '$1')

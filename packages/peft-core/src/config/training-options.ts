@@ -16,7 +16,8 @@ export const ResolvedTrainingSchema = Type.Object(
     n_epochs: Type.Integer({
       minimum: 1,
       maximum: 50,
-      description: 'Passes over the training examples. Automatic: 3; up to 12 below 240 examples; 2 above 5,000; 1 above 20,000.',
+      description:
+        'Passes over the training examples. Automatic: 3; up to 12 below 240 examples; 2 above 5,000; 1 above 20,000.',
     }),
     batch_size: Type.Integer({
       minimum: 1,

@@ -5,9 +5,9 @@ import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { openBaseModel } from '../files.ts';
 import { buildGenerationProgram } from '../generate/generation-program.ts';
+import { limitsFor, OneSequence } from '../generate/testing/one-sequence.ts';
 import { scoreTexts } from '../index.ts';
 import { writeTinyModel } from '../testing/tiny-model.ts';
-import { limitsFor, OneSequence } from '../generate/testing/one-sequence.ts';
 import { loadWeights } from '../weights/load-weights.ts';
 import { architectureFor } from './registry.ts';
 
