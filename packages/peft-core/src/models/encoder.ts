@@ -25,13 +25,13 @@ export function encoder(outline: EncoderOutline): EncoderBody {
 
   function block(runtime: ModelRuntime, layer: number, x: tf.Tensor): tf.Tensor {
     const path = `${prefix}encoder.layer.${layer}`;
-    const project = (name: string) => runtime.linear(`${path}.attention.self.${name}`, x); // (N, H)
+    const projections = ['query', 'key', 'value'].map((name) => `${path}.attention.self.${name}`);
     const attended = runtime.attend(
       {
         ...{ layer, dropout: dropout.attention },
         ...{ heads: H / D, kvHeads: H / D, headSize: D, scale: 1 / Math.sqrt(D) },
       },
-      [project('query'), project('key'), project('value')],
+      runtime.linears(projections, x),
     ); // (N, H)
     const [read, residual] = [attended, x].map((rows) => runtime.rowsRead(layer, rows)) as [
       tf.Tensor,

@@ -1,5 +1,6 @@
 import { tf } from '@graft/tf-graph';
 import { activation, gatedProduct } from '../nn/activations.ts';
+import type { Projections } from '../nn/attention/heads.ts';
 import { bucketsOfDistances, relativeBias, rowsByDistance } from '../nn/attention/relative-positions.ts';
 import { takeRows } from '../nn/rows.ts';
 import type { ResidualSite, TaskType } from '../outlines/outline.ts';
@@ -59,16 +60,14 @@ export function t5(config: Record<string, unknown>, task: TaskType): Architectur
     v: runtime.linear(`${path}.v`, x),
   });
 
-  /** Attention of normed h `(N, H)`, its output `(N, H)`. */
+  /** The output `(N, H)` of an attention. */
   function attention(
     runtime: ModelRuntime,
     path: string,
     site: Attends,
-    h: tf.Tensor,
-    read: KeysAndValues,
+    projections: Projections,
   ): tf.Tensor {
-    const q = runtime.linear(`${path}.q`, h);
-    const attended = runtime.attend({ ...site, ...ownHeads, dropout }, [q, read.k, read.v]); // (N, heads · D)
+    const attended = runtime.attend({ ...site, ...ownHeads, dropout }, projections); // (N, heads · D)
     return runtime.dropout(runtime.linear(`${path}.o`, attended), dropout);
   }
 
@@ -76,10 +75,7 @@ export function t5(config: Record<string, unknown>, task: TaskType): Architectur
     const path = `${site.module}.DenseReluDense`;
     const h = runtime.rmsNorm(`${site.module}.layer_norm`, x, epsilon);
     const wide = outline.gated
-      ? gatedProduct(outline.activation, [
-          runtime.linear(`${path}.wi_0`, h),
-          runtime.linear(`${path}.wi_1`, h),
-        ])
+      ? gatedProduct(outline.activation, runtime.linears([`${path}.wi_0`, `${path}.wi_1`], h))
       : act(runtime.linear(`${path}.wi`, h)); // (N, I)
     const narrow = runtime.linear(`${path}.wo`, runtime.dropout(wide, dropout));
     return runtime.residualAdd(site, runtime.dropout(narrow, dropout), x);
@@ -94,8 +90,11 @@ export function t5(config: Record<string, unknown>, task: TaskType): Architectur
   ): tf.Tensor {
     const path = `${site.module}.SelfAttention`;
     const h = runtime.rmsNorm(`${site.module}.layer_norm`, x, epsilon);
-    const own = keysAndValues(runtime, path, h);
-    return runtime.residualAdd(site, attention(runtime, path, attends, h, own), x);
+    const own = runtime.linears(
+      ['q', 'k', 'v'].map((name) => `${path}.${name}`),
+      h,
+    );
+    return runtime.residualAdd(site, attention(runtime, path, attends, own), x);
   }
 
   function encode(runtime: ModelRuntime, ids: tf.Tensor, grid: TokenGrid): tf.Tensor {
@@ -133,8 +132,9 @@ export function t5(config: Record<string, unknown>, task: TaskType): Architectur
         const read =
           'states' in memory ? keysAndValues(runtime, crossPath, states!) : memory.keysAndValues(layer);
         const h = runtime.rmsNorm(`${cross.module}.layer_norm`, attended, epsilon);
+        const q = runtime.linear(`${crossPath}.q`, h);
         const [output, residual] = [
-          attention(runtime, crossPath, { kind: 'cross', layer }, h, read),
+          attention(runtime, crossPath, { kind: 'cross', layer }, [q, read.k, read.v]),
           attended,
         ].map((rows) => runtime.rowsRead(layer, rows)) as [tf.Tensor, tf.Tensor];
         return feedForward(runtime, site('feed_forward', 2), runtime.residualAdd(cross, output, residual));

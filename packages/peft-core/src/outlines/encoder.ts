@@ -99,6 +99,7 @@ export function encoderOutline(
       .linear(`${path}.attention.self.query`, H, H, { bias: true })
       .linear(`${path}.attention.self.key`, H, H, { bias: true })
       .linear(`${path}.attention.self.value`, H, H, { bias: true })
+      .stack(...['query', 'key', 'value'].map((name) => `${path}.attention.self.${name}`))
       .linear(`${path}.attention.output.dense`, H, H, { bias: true })
       .norm(`${path}.attention.output.LayerNorm`, H, { bias: true })
       .residualAdd({ layer, sublayer: 'attention', module: `${path}.attention.output`, postNorm: true })

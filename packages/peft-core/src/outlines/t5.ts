@@ -101,10 +101,13 @@ function outline(raw: Record<string, unknown>, task: TaskType): T5Outline {
   const attention = (path: string, hasBias: boolean) => {
     for (const name of ['q', 'k', 'v']) all.linear(`${path}.${name}`, heads * D, H);
     all.linear(`${path}.o`, H, heads * D);
+    // A cross attention's queries read another input.
+    if (path.endsWith('SelfAttention')) all.stack(...['q', 'k', 'v'].map((name) => `${path}.${name}`));
     if (hasBias) all.embedding(`${path}.relative_attention_bias`, common.buckets.count, heads);
   };
   const feedForward = (path: string) => {
     for (const name of common.gated ? ['wi_0', 'wi_1'] : ['wi']) all.linear(`${path}.${name}`, I, H);
+    if (common.gated) all.stack(`${path}.wi_0`, `${path}.wi_1`);
     all.linear(`${path}.wo`, H, I);
   };
   const embedding = (name: string) =>
