@@ -77,3 +77,49 @@ test('so do those of every method, on few rows and in a cache that does not hold
   );
   await generator.close();
 });
+
+test('a prompt that was read before is known to its team and adapter alone, and changes no text', async () => {
+  const generator = await openGenerator({ base: bench.base, context: CONTEXT, rows: 4 });
+  const prompt = 'You are a shop that lends bikes to people. 1:';
+  const ask = (adapter: string | null, team: string) =>
+    textOf(generator, { adapter: bench.folderOf(adapter), prompt, max_tokens: 8, team, logprobs: 2 });
+  const first = await ask('lora', 'a');
+  assert.deepEqual([first.promptTokens, first.cachedTokens], [45, 0]);
+  assert.deepEqual(await ask('lora', 'a'), { ...first, cachedTokens: 32 });
+  for (const [adapter, team] of [
+    ['lora', 'b'],
+    ['dropped lora', 'a'],
+    [null, 'a'],
+  ] as const)
+    assert.equal((await ask(adapter, team)).cachedTokens, 0, `${adapter} of ${team}`);
+  // A prefix's positions come first, and are not the prompt's.
+  const prefixed = await ask('prefix', 'a');
+  assert.equal(prefixed.cachedTokens, 0);
+  assert.deepEqual(await ask('prefix', 'a'), { ...prefixed, cachedTokens: 48 - 5 });
+  await generator.close();
+});
+
+test('tells how probable its tokens were, and ends at once when it is aborted or closed', async () => {
+  const generator = await openGenerator({ base: bench.base, context: CONTEXT, rows: 4 });
+  const request = { prompt: 'ab', max_tokens: 3, logprobs: 3 };
+  let tokens = 0;
+  for await (const { tokenId, likely } of generator.generate(request)) {
+    if (tokenId === -1) continue;
+    tokens++;
+    const [first, second, third] = likely!.top;
+    assert.ok(first!.logprob <= 0 && first!.logprob >= second!.logprob && second!.logprob >= third!.logprob);
+    assert.deepEqual(first, { token: likely!.token, logprob: likely!.logprob }, 'greedy takes the likeliest');
+  }
+  assert.equal(tokens, 3);
+  const leaving = new AbortController();
+  const left = generator.generate({ prompt: 'ab', signal: leaving.signal });
+  await left.next();
+  leaving.abort(new Error('gone'));
+  await assert.rejects(async () => {
+    for await (const _ of left);
+  }, /gone/);
+  const cut = textOf(generator, { prompt: 'ab' });
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  await generator.close();
+  await assert.rejects(cut, /closed/);
+});

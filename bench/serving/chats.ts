@@ -1,0 +1,73 @@
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { parsePeftConfig } from '@graft/peft-core/config';
+import { type BaseModel, writeAdapter } from '@graft/peft-core/files';
+
+/** A question to one adapter; answered by `answerTokens` tokens at most. */
+export interface Chat {
+  /** Folder of the adapter's files. */
+  adapter: string;
+  prompt: string;
+}
+
+export const answerTokens = 48;
+/** Of each prompt, about. */
+const promptWords = 75;
+
+const topics = ['bikes', 'rivers', 'bread', 'chess', 'trams', 'bees', 'maps', 'tides'];
+const facts = [
+  'were first written about by people who travelled',
+  'are looked after by two families in turn',
+  'cost more in winter than in summer',
+  'came to the town when the bridge was built',
+  'need a quiet place and a little patience',
+  'have names that nobody can explain any more',
+];
+
+/** `count` prompts of about 100 tokens, no two of which begin alike. */
+export function chatsOf(adapters: readonly string[], count: number): Chat[] {
+  return Array.from({ length: count }, (_, i) => {
+    const words = [`${i + 1}.`, 'The'];
+    for (let n = i; words.length < promptWords; n++)
+      words.push(...`${topics[(i + n * 3) % topics.length]} ${facts[n % facts.length]}, and the`.split(' '));
+    const prompt = `${words.join(' ')} last of them`;
+    return { adapter: adapters[i % adapters.length]!, prompt };
+  });
+}
+
+/** Adapters of LoRA on every linear module of a block, with small random values; by their folders. */
+export async function writeAdapters(base: BaseModel, folder: string, count: number): Promise<string[]> {
+  const targets = ['q_proj', 'k_proj', 'v_proj', 'o_proj', 'gate_proj', 'up_proj', 'down_proj'];
+  const r = 8;
+  const peft = parsePeftConfig({ peft_type: 'LORA', r, lora_alpha: 16, target_modules: targets });
+  const card = { steps: 1, trainedTokens: 1, finalLoss: 1, validationLoss: null };
+  const names = [...base.tensors.names()].filter((name) =>
+    targets.some((target) => name.endsWith(`${target}.weight`)),
+  );
+  const folders: string[] = [];
+  for (let i = 0; i < count; i++) {
+    let state = i + 1;
+    const next = () => {
+      state = (Math.imul(state, 1_664_525) + 1_013_904_223) | 0;
+      return (state / 2 ** 31) * 0.05;
+    };
+    const tensor = (rows: number, columns: number) => ({
+      ...{ shape: [rows, columns], data: Float32Array.from({ length: rows * columns }, next) },
+    });
+    const tensors = new Map(
+      names.flatMap((name) => {
+        const [out, inputs] = base.tensors.info(name).shape as [number, number];
+        const module = `base_model.model.${name.slice(0, -'.weight'.length)}`;
+        return [
+          [`${module}.lora_A.weight`, tensor(r, inputs)],
+          [`${module}.lora_B.weight`, tensor(out, r)],
+        ] as const;
+      }),
+    );
+    const own = join(folder, `adapter-${i}`);
+    await mkdir(own, { recursive: true });
+    await writeAdapter(own, { peft, baseModelNameOrPath: 'bench', tensors, card });
+    folders.push(own);
+  }
+  return folders;
+}

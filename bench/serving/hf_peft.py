@@ -1,0 +1,67 @@
+"""The PyTorch + HF PEFT side of bench/serving: the same prompts, greedily, on the same adapters. Writes one JSON object.
+
+usage: hf_peft.py PLAN.json
+
+PLAN.json: {"model": HF folder, "adapters": [folder], "chats": [{"adapter": number, "prompt"}], "tokens": of each answer, "rows": of a batch,
+            "alone": so many of the chats are answered one by one}
+"one_by_one": set_adapter and generate for each chat in turn. "together": batches of `rows` chats, padded on the left, with PEFT's
+adapter_names, which names an adapter for each row; a batch ends when its longest answer does, and what comes meanwhile waits.
+"""
+
+import json
+import os
+import sys
+import time
+
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["TRANSFORMERS_VERBOSITY"] = "error"
+
+import torch
+from peft import PeftModel
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+plan = json.load(open(sys.argv[1]))
+tokenizer = AutoTokenizer.from_pretrained(plan["model"], padding_side="left")
+tokenizer.pad_token = tokenizer.pad_token or tokenizer.eos_token
+base = AutoModelForCausalLM.from_pretrained(plan["model"], dtype=torch.float32)
+model = None
+for number, folder in enumerate(plan["adapters"]):
+    if model is None:
+        model = PeftModel.from_pretrained(base, folder, adapter_name=f"a{number}")
+    else:
+        model.load_adapter(folder, adapter_name=f"a{number}")
+model.eval()
+
+
+def answer(chats, **more):
+    batch = tokenizer([chat["prompt"] for chat in chats], return_tensors="pt", padding=True)
+    with torch.inference_mode():
+        ids = model.generate(**batch, max_new_tokens=plan["tokens"], do_sample=False, pad_token_id=tokenizer.pad_token_id, **more)
+    new = ids[:, batch["input_ids"].shape[1] :]
+    return sum(int((row != tokenizer.pad_token_id).sum()) for row in new)
+
+
+def measured(groups, run):
+    start, tokens = time.perf_counter(), 0
+    for group in groups:
+        tokens += run(group)
+    seconds = time.perf_counter() - start
+    return {"tokens": tokens, "seconds": seconds}
+
+
+def alone(group):
+    model.set_adapter(f"a{group[0]['adapter']}")
+    return answer(group)
+
+
+def together(group):
+    return answer(group, adapter_names=[f"a{chat['adapter']}" for chat in group])
+
+
+chats, rows = plan["chats"], plan["rows"]
+answer(chats[:1])
+results = {
+    "one_by_one": measured([[chat] for chat in chats[: plan["alone"]]], alone),
+    "together": measured([chats[i : i + rows] for i in range(0, len(chats), rows)], together),
+}
+print(json.dumps(results))

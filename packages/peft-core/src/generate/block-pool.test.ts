@@ -1,0 +1,65 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { BLOCK, BlockPool, RESERVED } from './block-pool.ts';
+
+const ids = (count: number, from = 0) => Array.from({ length: count }, (_, i) => from + i);
+
+/** Takes blocks for `tokens`, as far as they are not known, and makes the full ones known. */
+function compute(pool: BlockPool, root: string, tokens: number[]): { blocks: number[]; found: number } {
+  const { blocks, link } = pool.takeKnown(root, tokens);
+  const found = blocks.length;
+  let last = link;
+  for (let i = found; i * BLOCK < tokens.length; i++) {
+    const block = pool.take();
+    assert.ok(block !== null);
+    blocks.push(block);
+    if ((i + 1) * BLOCK <= tokens.length) last = pool.learn(last, tokens, i * BLOCK, block);
+  }
+  return { blocks, found };
+}
+
+test('what begins alike shares its full blocks, also when nobody uses them any more', () => {
+  const pool = new BlockPool(RESERVED.count + 8);
+  const first = compute(pool, 'a', ids(40));
+  assert.deepEqual([first.found, first.blocks.length, pool.available], [0, 3, 5]);
+  assert.ok(first.blocks.every((block) => block >= RESERVED.count));
+  const second = compute(pool, 'a', [...ids(32), 99]);
+  assert.equal(second.found, 2);
+  assert.deepEqual(second.blocks.slice(0, 2), first.blocks.slice(0, 2));
+  assert.notEqual(second.blocks[2], first.blocks[2]);
+  pool.release(first.blocks);
+  pool.release(second.blocks);
+  assert.equal(pool.available, 8);
+  assert.equal(compute(pool, 'a', ids(40)).found, 2);
+});
+
+test('another root, and other tokens before, share nothing', () => {
+  const pool = new BlockPool(RESERVED.count + 9);
+  pool.release(compute(pool, 'a', ids(32)).blocks);
+  assert.equal(compute(pool, 'b', ids(32)).found, 0);
+  assert.equal(compute(pool, 'a', [7, ...ids(31, 1)]).found, 0);
+  assert.equal(compute(pool, 'a', [...ids(16), 7, ...ids(15, 17)]).found, 1);
+});
+
+test('the longest unused are forgotten first, the ends of a chain before its beginning; used ones never', () => {
+  const pool = new BlockPool(RESERVED.count + 6);
+  pool.release(compute(pool, 'a', ids(48)).blocks);
+  const used = compute(pool, 'b', ids(32));
+  assert.equal(pool.available, 4);
+  compute(pool, 'c', ids(32));
+  assert.equal(pool.takeKnown('a', ids(48)).blocks.length, 2, 'the end of the chain made room');
+  assert.equal(pool.available, 0);
+  assert.equal(pool.take(), null);
+  assert.deepEqual(compute(pool, 'b', ids(32)).blocks, used.blocks);
+});
+
+test('two that compute the same at once each have a block, of which one is known', () => {
+  const pool = new BlockPool(RESERVED.count + 4);
+  const [a, b] = [pool.take()!, pool.take()!];
+  const link = pool.learn('a', ids(16), 0, a);
+  assert.equal(pool.learn('a', ids(16), 0, b), link);
+  assert.equal(pool.known, 1);
+  pool.release([b]);
+  pool.release([a]);
+  assert.deepEqual(pool.takeKnown('a', ids(16)).blocks, [a]);
+});

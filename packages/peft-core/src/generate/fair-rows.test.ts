@@ -1,0 +1,47 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { FairRows, type Owned } from './fair-rows.ts';
+
+const of = (team: string, count: number, weight = 1): (Owned & { name: string })[] =>
+  Array.from({ length: count }, (_, i) => ({ team, weight, name: `${team}${i}` }));
+
+/** How often each is picked in so many steps. */
+function counts(all: ReturnType<typeof of>, room: number, steps: number): Record<string, number> {
+  const rows = new FairRows<(typeof all)[number]>();
+  const found: Record<string, number> = {};
+  for (let i = 0; i < steps; i++) {
+    const picked = rows.pick(all, room);
+    assert.equal(new Set(picked).size, Math.min(room, all.length));
+    for (const { name } of picked) found[name] = (found[name] ?? 0) + 1;
+  }
+  return found;
+}
+
+test('where there is room for all, all are picked', () => {
+  assert.deepEqual(counts([...of('a', 2), ...of('b', 1)], 4, 5), { a0: 5, a1: 5, b0: 5 });
+});
+
+test('a team of one has a row in each step beside a team of many, whose sequences take turns', () => {
+  assert.deepEqual(counts([...of('a', 6), ...of('b', 1)], 4, 10), {
+    ...{ a0: 5, a1: 5, a2: 5 },
+    a3: 5,
+    a4: 5,
+    a5: 5,
+    b0: 10,
+  });
+});
+
+test('rows go by weight', () => {
+  const found = counts([...of('a', 4), ...of('b', 4, 3)], 4, 20);
+  const all = (team: string) =>
+    Object.entries(found).reduce((sum, [name, n]) => sum + (name.startsWith(team) ? n : 0), 0);
+  assert.deepEqual([all('a'), all('b')], [20, 60]);
+});
+
+test('who was away has saved nothing up', () => {
+  const rows = new FairRows<Owned & { name: string }>();
+  const [a, b] = [of('a', 3), of('b', 3)];
+  for (let i = 0; i < 10; i++) rows.pick(a, 2);
+  const teams = rows.pick([...a, ...b], 2).map(({ team }) => team);
+  assert.deepEqual(teams.toSorted(), ['a', 'b']);
+});
