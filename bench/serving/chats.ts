@@ -1,7 +1,9 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { fileTensorsFor } from '@graft/peft-core/check';
 import { parsePeftConfig } from '@graft/peft-core/config';
 import { type BaseModel, writeAdapter } from '@graft/peft-core/files';
+import { adapters } from '../training/workloads.ts';
 
 /** A question to one adapter; answered by `answerTokens` tokens at most. */
 export interface Chat {
@@ -35,15 +37,10 @@ export function chatsOf(adapters: readonly string[], count: number): Chat[] {
   });
 }
 
-/** Adapters of LoRA on every linear module of a block, with small random values; by their folders. */
+/** Adapters on every linear module of a block, with small random values; by their folders. */
 export async function writeAdapters(base: BaseModel, folder: string, count: number): Promise<string[]> {
-  const targets = ['q_proj', 'k_proj', 'v_proj', 'o_proj', 'gate_proj', 'up_proj', 'down_proj'];
-  const r = 8;
-  const peft = parsePeftConfig({ peft_type: 'LORA', r, lora_alpha: 16, target_modules: targets });
+  const peft = parsePeftConfig(adapters.large);
   const card = { steps: 1, trainedTokens: 1, finalLoss: 1, validationLoss: null };
-  const names = [...base.tensors.names()].filter((name) =>
-    targets.some((target) => name.endsWith(`${target}.weight`)),
-  );
   const folders: string[] = [];
   for (let i = 0; i < count; i++) {
     let state = i + 1;
@@ -51,17 +48,10 @@ export async function writeAdapters(base: BaseModel, folder: string, count: numb
       state = (Math.imul(state, 1_664_525) + 1_013_904_223) | 0;
       return (state / 2 ** 31) * 0.05;
     };
-    const tensor = (rows: number, columns: number) => ({
-      ...{ shape: [rows, columns], data: Float32Array.from({ length: rows * columns }, next) },
-    });
     const tensors = new Map(
-      names.flatMap((name) => {
-        const [out, inputs] = base.tensors.info(name).shape as [number, number];
-        const module = `base_model.model.${name.slice(0, -'.weight'.length)}`;
-        return [
-          [`${module}.lora_A.weight`, tensor(r, inputs)],
-          [`${module}.lora_B.weight`, tensor(out, r)],
-        ] as const;
+      fileTensorsFor(peft, base.config).map(({ key, shape }) => {
+        const length = shape.reduce((size, n) => size * n, 1);
+        return [key, { shape, data: Float32Array.from({ length }, next) }];
       }),
     );
     const own = join(folder, `adapter-${i}`);

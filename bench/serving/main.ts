@@ -1,5 +1,5 @@
 /**
- * npm run bench:serving: sixteen chats at once over four LoRA adapters of the real SmolLM2-135M, each of which asks again as soon as it
+ * npm run bench:serving: sixteen chats at once over four adapters of the real SmolLM2-135M, each of which asks again as soon as it
  * has its answer, beside the same questions one by one, and beside transformers with HF PEFT. Every answer must be, token for token, what
  * it is alone.
  *
