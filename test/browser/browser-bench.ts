@@ -51,7 +51,9 @@ export async function openBrowserBench(): Promise<BrowserBench> {
       ...{ baseURL: api.url, locale, timezoneId: 'UTC', colorScheme: scheme },
       ...{ viewport: { width, height }, reducedMotion: 'reduce' },
     });
-    context.setDefaultTimeout(10_000);
+    context.setDefaultTimeout(30_000);
+    // tsx gives functions their names by a helper that pages do not have.
+    await context.addInitScript('globalThis.__name = (named) => named');
     const page = await context.newPage();
     const complaints: string[] = [];
     const expected: RegExp[] = [];

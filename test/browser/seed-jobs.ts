@@ -9,6 +9,8 @@ export interface SeededJob {
   steps?: number;
   /** Of the series, where it is in the middle of it. */
   totalSteps?: number;
+  /** Options of the method other than the others'. */
+  peft?: object;
 }
 
 /**
@@ -20,42 +22,45 @@ export async function seedJobs(bench: BrowserBench, jobs: readonly SeededJob[]):
   const training_file = await acme.upload(chatLine);
   const template = await acme.send('POST', '/v1/fine_tuning/jobs', { model: 'tiny', training_file });
   await bench.untilState(template.json.id, 'queued');
-  const rows = jobs.map(({ status, suffix = null, model = 'tiny', steps = 0, totalSteps = steps }, i) => {
-    const isOver = ['succeeded', 'failed', 'cancelled'].includes(status);
-    const error = {
-      code: 'out_of_memory',
-      message: 'The trainer had no more memory.',
-      param: null,
-      fault: 'system',
-    };
-    return {
-      ...{
-        id: `ftjob-seeded${template.json.id.slice(-8)}${String(i).padStart(5, '0')}`,
-        state: status,
-        suffix,
-        model,
-      },
-      created_at: new Date(Date.now() - (jobs.length - i) * 60_000).toISOString(),
-      finished_at: isOver ? new Date(Date.now() - i * 1000).toISOString() : null,
-      started_at: steps > 0 ? new Date(Date.now() - 300_000).toISOString() : null,
-      error: status === 'failed' ? error : null,
-      trained_tokens: steps > 0 && isOver ? steps * 100 : null,
-      progress:
-        steps > 0
-          ? {
-              ...{ step: steps, totalSteps, epoch: 1, tokens: steps * 100, tokensPerSecond: 812.5 },
-              ...{ secondsRemaining: status === 'running' ? 95 : 0, loss: 0.4 },
-            }
-          : null,
-      fine_tuned_model: status === 'succeeded' ? `ft:tiny:acme:${suffix ?? 'seeded'}:${i}` : null,
-      ...(status === 'running' && {
-        worker_id: 'worker-seeded',
-        lease_epoch: 2,
-        lease_until: '2100-01-01T00:00:00Z',
-      }),
-      steps,
-    };
-  });
+  const rows = jobs.map(
+    ({ status, suffix = null, model = 'tiny', steps = 0, totalSteps = steps, peft }, i) => {
+      const isOver = ['succeeded', 'failed', 'cancelled'].includes(status);
+      const error = {
+        code: 'out_of_memory',
+        message: 'The trainer had no more memory.',
+        param: null,
+        fault: 'system',
+      };
+      return {
+        ...{
+          id: `ftjob-seeded${template.json.id.slice(-8)}${String(i).padStart(5, '0')}`,
+          state: status,
+          suffix,
+          model,
+        },
+        created_at: new Date(Date.now() - (jobs.length - i) * 60_000).toISOString(),
+        finished_at: isOver ? new Date(Date.now() - i * 1000).toISOString() : null,
+        started_at: steps > 0 ? new Date(Date.now() - 300_000).toISOString() : null,
+        error: status === 'failed' ? error : null,
+        trained_tokens: steps > 0 && isOver ? steps * 100 : null,
+        progress:
+          steps > 0
+            ? {
+                ...{ step: steps, totalSteps, epoch: 1, tokens: steps * 100, tokensPerSecond: 812.5 },
+                ...{ secondsRemaining: status === 'running' ? 95 : 0, loss: 0.4 },
+              }
+            : null,
+        fine_tuned_model: status === 'succeeded' ? `ft:tiny:acme:${suffix ?? 'seeded'}:${i}` : null,
+        ...(status === 'running' && {
+          worker_id: 'worker-seeded',
+          lease_epoch: 2,
+          lease_until: '2100-01-01T00:00:00Z',
+        }),
+        ...(peft && { peft: { ...template.json.peft, ...peft } }),
+        steps,
+      };
+    },
+  );
   await services.sql.query(
     `INSERT INTO jobs SELECT (jsonb_populate_record(j, r)).* FROM jobs j, jsonb_array_elements($2::jsonb) r WHERE j.id = $1`,
     [template.json.id, JSON.stringify(rows)],

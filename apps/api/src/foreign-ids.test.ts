@@ -323,6 +323,10 @@ test('an id in a body or a query string', async () => {
     'POST /v1/completions model': ['model', (id) => ['/v1/completions', { model: id, prompt: 'a' }]],
     'GET /v1/adapters/compare a': ['model', (id) => [compare(id, own)]],
     'GET /v1/adapters/compare b': ['model', (id) => [compare(own, id)]],
+    'GET /v1/fine_tuning/jobs/losses ids': [
+      'fine_tuning_job_id',
+      (id) => [`/v1/fine_tuning/jobs/losses?ids=${id}`],
+    ],
     'GET /v1/files/{file_id}/report model': [
       'model',
       (id) => [`/v1/files/${file}/report?${new URLSearchParams({ model: id })}`],

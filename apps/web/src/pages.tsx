@@ -29,6 +29,20 @@ export const pages: readonly Page[] = [
   },
   { path: '/jobs/:id', page: lazyPage(async () => (await import('./pages/job/job.tsx')).Job) },
   {
+    path: '/compare',
+    page: lazyPage(async () => (await import('./pages/compare/compare.tsx')).Compare),
+    nav: { text: 'Compare', icon: 'compare', for: ofTeam },
+  },
+  {
+    path: '/files',
+    page: lazyPage(async () => (await import('./pages/files/files.tsx')).Files),
+    nav: { text: 'Files', icon: 'data', for: ofTeam },
+  },
+  {
+    path: '/files/:id',
+    page: lazyPage(async () => (await import('./pages/file/file.tsx')).File),
+  },
+  {
     path: '/adapters',
     page: lazyPage(async () => (await import('./pages/adapters/adapters.tsx')).Adapters),
     nav: { text: 'Adapters', icon: 'tree', for: ofTeam },
@@ -45,15 +59,6 @@ export const pages: readonly Page[] = [
     path: '/playground',
     page: lazyPage(async () => (await import('./pages/playground/playground.tsx')).Playground),
     nav: { text: 'Playground', icon: 'talk', for: ofTeam },
-  },
-  {
-    path: '/files',
-    page: lazyPage(async () => (await import('./pages/files/files.tsx')).Files),
-    nav: { text: 'Files', icon: 'data', for: ofTeam },
-  },
-  {
-    path: '/files/:id',
-    page: lazyPage(async () => (await import('./pages/file/file.tsx')).File),
   },
   { path: '/team', page: team, nav: { text: 'Team', icon: 'people', for: ofTeam } },
   { path: '/team/:section/:id?', page: team },

@@ -185,6 +185,9 @@ export const exampleValues: Record<string, unknown> = {
   ...{ monthly: 100, spent: 12.5, warn_at: 0.8, price: 0.5, running_jobs: 1, planned_tokens: 0 },
 
   'FineTuningJob.status': 'succeeded',
+  'FineTuningJob.created_by': person,
+  'FineTuningJob.suffix': 'bikes',
+  'FineTuningJobProgress.loss': 0.41,
   'FineTuningJob.priority': 'normal',
 
   // Of a schema without a name: that of /readyz
@@ -195,6 +198,9 @@ export const exampleValues: Record<string, unknown> = {
   // Whole fields
   'FineTuningJob.method': { type: 'supervised', supervised: { hyperparameters: { n_epochs: 3 } } },
   'FineTuningJob.result_files': [],
+  'FineTuningJobLosses.steps': [1, 45, 90],
+  'FineTuningJobLosses.losses': [2.9, 0.8, 0.41],
+  'SignInOptions.key': true,
   'FineTuningJob.integrations': [],
   'FineTuningJob.training': { n_epochs: 3, learning_rate: 1e-4 },
   'FineTuningJob.training_reasons': { n_epochs: 'for up to 5,000 examples' },

@@ -26,7 +26,16 @@ export function wordsOf(error: unknown): Words {
 }
 
 /** An error where the thing should be that it is of. */
-export function Problem({ error, onRetry }: { error: unknown; onRetry?: () => unknown }) {
+export function Problem({
+  error,
+  onRetry,
+  retry = 'Try again',
+}: {
+  error: unknown;
+  onRetry?: () => unknown;
+  /** What the button says. */
+  retry?: string;
+}) {
   const { title, text, requestId } = wordsOf(error);
   return (
     <div class="problem" role="alert">
@@ -39,7 +48,7 @@ export function Problem({ error, onRetry }: { error: unknown; onRetry?: () => un
       )}
       {onRetry && (
         <Button icon="refresh" onClick={onRetry}>
-          Try again
+          {retry}
         </Button>
       )}
     </div>

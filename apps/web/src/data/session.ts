@@ -28,7 +28,7 @@ export function useMe(): Me {
  * Whether who is signed in may do what takes this scope and at least this role: what they may not is not offered. The API holds
  * it; this only spares a refusal.
  */
-export function useMay(scope: string, least: Role = 'member'): boolean {
+export function useMay(scope: string, least: Role = scope.endsWith(':read') ? 'viewer' : 'member'): boolean {
   const { role, scopes } = useMe();
   const fits = role !== null && roles.indexOf(role) >= roles.indexOf(least);
   return fits && (scopes === null || scopes.includes(scope));

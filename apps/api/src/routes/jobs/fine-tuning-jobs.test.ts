@@ -251,6 +251,7 @@ describe('reading and steering jobs', () => {
     assert.equal(running.queue_position, null);
     assert.deepEqual(running.progress, {
       ...{ step: 2, total_steps: 10, epoch: 0.4, tokens: 64, tokens_per_second: 12.5, seconds_remaining: 90 },
+      loss: null,
     });
     assert.ok(Math.abs(running.estimated_finish - (Date.now() / 1000 + 90)) < 10);
 
@@ -278,6 +279,12 @@ describe('reading and steering jobs', () => {
     assert.deepEqual(
       [train.step, train.stretch.first_step, train.stretch.count],
       [all.at(-1).step, all[0].step, all.length],
+    );
+    const until = `${path}/${job.id}/metrics?resolution=9&until_step=1`;
+    const upTo = (await bench.acme.send('GET', until)).json.data;
+    assert.deepEqual(
+      upTo.map(({ step }: { step: number }) => step),
+      [1],
     );
     const rest = (await bench.acme.send('GET', `${path}/${job.id}/metrics?after_step=1`)).json;
     assert.equal(rest.data.length, 2);

@@ -285,8 +285,8 @@ export const fineTuningJobRoutes: FastifyPluginAsyncTypebox<{
   );
 };
 
-export function jobNotFound(id: string): ApiError {
-  return new ApiError('job_not_found', `No such fine-tuning job: ${id}`, { param: 'fine_tuning_job_id' });
+export function jobNotFound(id: string, param = 'fine_tuning_job_id'): ApiError {
+  return new ApiError('job_not_found', `No such fine-tuning job: ${id}`, { param });
 }
 
 /** Null means as much as nothing in a request. */

@@ -7,6 +7,7 @@ import { JobSchema } from '../../schemas/jobs/fine-tuning-job.ts';
 import { LossCurveListSchema, LossCurvesQuery } from '../../schemas/jobs/job-records.ts';
 import { ref } from '../../schemas/schema.ts';
 import type { ApiSettings } from '../../settings.ts';
+import { jobNotFound } from './fine-tuning-jobs.ts';
 
 const tags = ['Fine-tuning'];
 
@@ -27,13 +28,19 @@ export const jobOverviewRoutes: FastifyPluginAsyncTypebox<{
         tags,
         summary: 'Get the loss curves of several jobs',
         description:
-          'A few points of each, spread evenly over its steps. Jobs that are not the team’s are left out.',
+          'A few points of each, spread evenly over its steps. A job that has trained no step is left out.',
         querystring: LossCurvesQuery,
-        response: { 200: LossCurveListSchema, ...errorResponses(400, 401) },
+        response: { 200: LossCurveListSchema, ...errorResponses(400, 401, 404) },
       },
     },
     async ({ caller, query }) => {
       const ids = [...new Set(query.ids.split(','))];
+      const own = await services.db.job.findMany({
+        where: { teamId: caller.teamId, id: { in: ids } },
+        select: { id: true },
+      });
+      const unknown = ids.find((id) => !own.some((job) => job.id === id));
+      if (unknown !== undefined) throw jobNotFound(unknown, 'ids');
       const curves = await sampleLosses(services, caller.teamId, ids, query.points);
       const data = [...curves].map(([fine_tuning_job_id, points]) => ({
         object: 'fine_tuning.job.losses' as const,

@@ -103,6 +103,7 @@ export function Chart({
     <figure class="chart">
       <figcaption>
         <strong>{title}</strong>
+        <Legend lines={lines} />
         <span class="chart-values small soft" ref={values} aria-hidden="true" />
       </figcaption>
       {lines.length === 0 && (
@@ -135,6 +136,26 @@ export function Chart({
     </figure>
   );
 }
+
+function Legend({ lines }: { lines: readonly Line[] }) {
+  const told = lines.filter(({ isFaint }) => !isFaint);
+  if (told.length < 2) return null;
+  return (
+    <ul class="chart-legend small soft">
+      {told.map(({ name, colour }) => (
+        <li key={name}>
+          <Swatch colour={colour} />
+          <span class="cut">{name}</span>
+        </li>
+      ))}
+    </ul>
+  );
+}
+
+/** The colour of a line. */
+export const Swatch = ({ colour }: { colour: number }) => (
+  <span class="swatch" style={{ background: `var(--series-${(colour % 8) + 1})` }} />
+);
 
 /** On one x axis, as uPlot has them. A logarithm has no place for what is not above zero. */
 function aligned(lines: readonly Line[], isLog: boolean): uPlot.AlignedData {

@@ -1,0 +1,170 @@
+/** What a page of many jobs reads: curves in one answer, changes in one stream, whose a job is, and finding it. */
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import {
+  createApiKey,
+  createPerson,
+  leaseOf,
+  putMember,
+  recordMetrics,
+  recordProgress,
+} from '@graft/service';
+import type { WireJob } from '../../jobs/job-writer.ts';
+import { assertError } from '../../testing/assert-error.ts';
+import { type ApiBench, type Caller, chatLine, openApiBench } from '../../testing/open-api-bench.ts';
+import { runJob } from '../../testing/run-job.ts';
+
+const path = '/v1/fine_tuning/jobs';
+
+let bench: ApiBench;
+before(async () => {
+  bench = await openApiBench();
+});
+after(async () => await bench?.close());
+
+async function create(team: Caller, more: object = {}): Promise<string> {
+  const training_file = await team.upload(chatLine);
+  const { json, text } = await team.send('POST', path, { model: 'tiny', training_file, ...more });
+  assert.ok(json.id, text);
+  return json.id;
+}
+
+const idsOf = async (team: Caller, query: string): Promise<string[]> =>
+  (await team.send('GET', `${path}?${query}`)).json.data.map(({ id }: { id: string }) => id);
+
+test('of a long series a few losses are read, its first and its last, and of another team’s none', async () => {
+  const job = await runJob(bench, await create(bench.acme));
+  const empty = await create(bench.acme);
+  const metric = {
+    epoch: 1,
+    tokenAccuracy: null,
+    learningRate: null,
+    gradNorm: null,
+    tokens: 1,
+    tokensPerSecond: 1,
+  };
+  const steps = Array.from({ length: 1000 }, (_, i) => i + 1);
+  await recordMetrics(
+    bench.services,
+    leaseOf(job),
+    steps.map((step) => ({ kind: 'train', step, loss: 1 / step, ...metric })),
+  );
+  const curves = async (team: Caller, query: string) =>
+    (await team.send('GET', `${path}/losses?ids=${job.id},${empty}${query}`)).json.data;
+  const [curve, ...others] = await curves(bench.acme, '&points=5');
+  assert.deepEqual(others, [], 'one that has none is left out');
+  assert.deepEqual([curve.fine_tuning_job_id, curve.steps], [job.id, [1, 250, 500, 750, 1000]]);
+  assert.deepEqual(
+    curve.losses,
+    curve.steps.map((step: number) => 1 / step),
+  );
+  assert.equal((await curves(bench.acme, ''))[0].steps.length, 32);
+  const theirs = await bench.other.send('GET', `${path}/losses?ids=${job.id}`);
+  assertError(theirs, 404, 'job_not_found', 'ids');
+  for (const query of ['', 'ids=', `ids=${'x,'.repeat(101)}x`, 'ids=a&points=1', 'ids=a&points=101']) {
+    assertError(
+      await bench.acme.send('GET', `${path}/losses?${query}`),
+      400,
+      query ? 'invalid_value' : 'missing_required_parameter',
+    );
+  }
+});
+
+test('a stream tells of jobs under way, then of each that is made or changes, and of no other team’s', async () => {
+  const before = await create(bench.acme);
+  const job = await runJob(bench, before);
+  const hangUp = new AbortController();
+  const response = await fetch(`${bench.url}${path}/changes`, {
+    headers: { authorization: `Bearer ${bench.acme.key}` },
+    signal: hangUp.signal,
+  });
+  assert.equal(response.headers.get('content-type'), 'text/event-stream');
+  const told: WireJob[] = [];
+  const reading = (async () => {
+    let text = '';
+    for await (const chunk of response.body!.pipeThrough(new TextDecoderStream())) {
+      const parts = (text + chunk).split('\n\n');
+      text = parts.pop()!;
+      for (const part of parts) if (!part.startsWith(':')) told.push(JSON.parse(part.split('\ndata: ')[1]!));
+    }
+  })().catch(() => {});
+  const until = async (fits: (job: WireJob) => boolean, what: string) => {
+    const end = performance.now() + 20_000;
+    while (!told.some(fits)) {
+      assert.ok(performance.now() < end, `${what}: ${JSON.stringify(told)}`);
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+  };
+  await until(({ id, status }) => id === job.id && status === 'running', 'one that runs');
+  const lease = leaseOf(job);
+  const progress = {
+    step: 7,
+    totalSteps: 10,
+    epoch: 1,
+    tokens: 1,
+    tokensPerSecond: 1,
+    secondsRemaining: 3,
+    loss: 0.5,
+  };
+  await recordProgress(bench.services, lease, progress);
+  await until(({ id, progress: at }) => id === job.id && at?.step === 7 && at.loss === 0.5, 'progress');
+  const theirs = await create(bench.other);
+  const made = await create(bench.acme);
+  await until(({ id, status }) => id === made && status === 'queued', 'a new one');
+  await bench.acme.send('POST', `${path}/${made}/cancel`);
+  await until(({ id, status }) => id === made && status === 'cancelled', 'its end');
+  const count = told.length;
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  assert.equal(told.length, count, 'nothing is told twice');
+  assert.ok(!told.some(({ id }) => id === theirs));
+  hangUp.abort();
+  await reading;
+  const { key } = await createApiKey(bench.services, bench.acme.teamId, {
+    name: 'x',
+    role: 'viewer',
+    scopes: ['files:read'],
+  });
+  assertError(await bench.withKey(bench.acme, key).send('GET', `${path}/changes`), 403, 'insufficient_scope');
+});
+
+test('a job tells whose it is: the person’s behind a key, else the key’s', async () => {
+  const person = await createPerson(bench.services, { email: 'ada@example.com', name: 'Ada' });
+  await putMember(bench.services, bench.acme.teamId, person.id, 'member');
+  const { key } = await createApiKey(bench.services, bench.acme.teamId, {
+    name: 'a',
+    role: 'member',
+    personId: person.id,
+  });
+  const ada = bench.withKey(bench.acme, key);
+  const [hers, bots] = [await create(ada), await create(bench.acme)];
+  const ownerOf = async (id: string) => (await bench.acme.send('GET', `${path}/${id}`)).json.created_by;
+  assert.equal(await ownerOf(hers), person.id);
+  assert.equal(await ownerOf(bots), bench.acme.key.split('_')[1]);
+  assert.deepEqual(await idsOf(bench.acme, `created_by=${person.id}`), [hers]);
+  assert.ok((await idsOf(bench.acme, `created_by=${await ownerOf(bots)}`)).includes(bots));
+  assert.deepEqual(await idsOf(bench.other, `created_by=${person.id}`), []);
+});
+
+test('jobs are found by a part of their name, id or model, in any case', async () => {
+  const id = await create(bench.acme, { suffix: 'Support-Tone' });
+  assert.deepEqual(await idsOf(bench.acme, 'search=port-tone'), [id]);
+  assert.deepEqual(await idsOf(bench.acme, `search=${id.slice(8).toUpperCase()}`), [id]);
+  assert.deepEqual(await idsOf(bench.acme, 'search=port-tone&status=failed'), []);
+  assert.deepEqual(await idsOf(bench.acme, 'search=%25nothing_'), []);
+  assert.ok((await idsOf(bench.acme, 'search=TINY')).length > 1);
+  assert.deepEqual(await idsOf(bench.other, 'search=port-tone'), []);
+});
+
+test('the request of a job makes the same job again', async () => {
+  const asked = { suffix: 'again', seed: 7, training: { learning_rate: 1e-3 }, metadata: { a: 'b' } };
+  const id = await create(bench.acme, asked);
+  const { json: request } = await bench.acme.send('GET', `${path}/${id}/request`);
+  assert.deepEqual(
+    [request.suffix, request.seed, request.training, request.metadata],
+    ['again', 7, asked.training, asked.metadata],
+  );
+  assert.ok(!Object.values(request).includes(null));
+  const { json: again } = await bench.acme.send('POST', path, request);
+  const { json: first } = await bench.acme.send('GET', `${path}/${id}`);
+  assert.deepEqual([again.peft, again.seed, again.suffix], [first.peft, first.seed, first.suffix]);
+});

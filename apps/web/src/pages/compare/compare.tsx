@@ -1,0 +1,126 @@
+import type { FineTuningJob } from '@graft/client';
+import { useQueries, useQuery, useQueryClient } from '@tanstack/preact-query';
+import { useMemo } from 'preact/hooks';
+import '../../styles/compare.css';
+import { LinkButton } from '../../components/button.tsx';
+import { Chart } from '../../components/chart/chart.tsx';
+import { CurveOptions, useCurveView } from '../../components/chart/curve-view.tsx';
+import { Empty } from '../../components/empty.tsx';
+import { Select } from '../../components/field.tsx';
+import { PageHead } from '../../components/page-head.tsx';
+import { Problem } from '../../components/problem.tsx';
+import { graft } from '../../data/graft.ts';
+import { isOver, jobKey } from '../../data/jobs.ts';
+import { seriesOptions } from '../../data/series.ts';
+import { useQueryState } from '../../router/query-state.ts';
+import { jobName, methodName } from '../../text/job-names.ts';
+import { type Compared, comparedLines } from './compared-lines.ts';
+import { Differences } from './differences.tsx';
+import { ExportButtons } from './export-buttons.tsx';
+import { FinalMetrics } from './final-metrics.tsx';
+
+/** As many as there are colours. */
+const mostJobs = 8;
+/** Milliseconds between looks at jobs that still train. */
+const liveMs = 5_000;
+
+/** Several jobs' curves over one another, and what differs between them. Which, stands in the address. */
+export function Compare() {
+  const cache = useQueryClient();
+  const [{ jobs }, setState] = useQueryState({ jobs: '' });
+  const ids = [...new Set(jobs.split(',').filter(Boolean))].slice(0, mostJobs);
+  const setIds = (next: string[]) => setState({ jobs: next.join() });
+  const view = useCurveView();
+  const found = useQueries({
+    queries: ids.map((id) => ({
+      queryKey: jobKey(id),
+      queryFn: () => graft.fineTuning.jobs.retrieve(id),
+      refetchInterval: (query: { state: { data?: FineTuningJob | undefined } }) =>
+        query.state.data && isOver(query.state.data.status) ? (false as const) : liveMs,
+    })),
+  });
+  const known = found.flatMap(({ data }) => data ?? []);
+  const series = useQueries({
+    queries: known.map((job) => ({
+      ...seriesOptions(cache, job, null),
+      refetchInterval: isOver(job.status) ? (false as const) : liveMs,
+    })),
+  });
+  const compared = known.map(
+    (job, i): Compared => ({ job, series: series[i]?.data ?? [], colour: ids.indexOf(job.id) }),
+  );
+  const changed = compared.map(({ job, series: each }) => `${job.id} ${job.status} ${each.length}`).join();
+  const lines = useMemo(
+    () => comparedLines(compared, view.along, view.weight),
+    [changed, view.along, view.weight],
+  );
+  const missing = found.flatMap(({ error }, i) => (error ? [{ id: ids[i]!, error }] : []));
+  const { window, onWindow, formatX, isLog } = view;
+  const common = {
+    window,
+    onWindow,
+    formatX,
+    sync: 'compare',
+    empty: series.some(({ isPending }) => isPending) ? '' : 'No values yet',
+  };
+
+  return (
+    <>
+      <PageHead
+        title="Compare"
+        actions={compared.length > 0 && <ExportButtons compared={compared} lines={lines} view={view} />}
+      >
+        <p class="soft">Curves over one another, and what differs.</p>
+      </PageHead>
+      <AddJob ids={ids} onAdd={(id) => setIds([...ids, id])} />
+      {missing.map(({ id, error }) => (
+        <Problem
+          key={id}
+          error={error}
+          onRetry={() => setIds(ids.filter((each) => each !== id))}
+          retry="Take it away"
+        />
+      ))}
+      {ids.length === 0 && (
+        <Empty title="Choose jobs to compare">
+          <p>Tick them in the list of jobs, or add them here one by one: up to {mostJobs}.</p>
+          <LinkButton href="/jobs">To the jobs</LinkButton>
+        </Empty>
+      )}
+      {compared.length > 0 && (
+        <>
+          <FinalMetrics compared={compared} onRemove={(id) => setIds(ids.filter((each) => each !== id))} />
+          <section class="stack" aria-label="Curves">
+            <CurveOptions view={view} />
+            <Chart title="Training loss" lines={lines.training} height={300} isLog={isLog} {...common} />
+            <Chart title="Evaluation loss" lines={lines.evaluation} height={220} isLog={isLog} {...common} />
+          </section>
+          {compared.length > 1 && <Differences compared={compared} />}
+        </>
+      )}
+    </>
+  );
+}
+
+function AddJob({ ids, onAdd }: { ids: readonly string[]; onAdd: (id: string) => void }) {
+  const { data } = useQuery({
+    queryKey: ['jobs', 'latest'],
+    queryFn: () => graft.fineTuning.jobs.list({ limit: 100 }).page(),
+    select: (page) => page.data,
+  });
+  const others = (data ?? []).filter(({ id, progress }) => !ids.includes(id) && progress !== null);
+  if (ids.length >= mostJobs) return null;
+  return (
+    <div class="compare-add">
+      <Select
+        label="Add a job"
+        value=""
+        onValue={(id) => id && onAdd(id)}
+        options={[
+          ['', others.length > 0 ? 'One of the latest…' : 'There are no others'],
+          ...others.map((job) => [job.id, `${jobName(job)} · ${methodName(job)} · ${job.model}`] as const),
+        ]}
+      />
+    </div>
+  );
+}

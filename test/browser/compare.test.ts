@@ -1,0 +1,106 @@
+/** Several jobs over one another: chosen in the address, what differs, how they ended, and taken along. */
+import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
+import { after, before, test } from 'node:test';
+import { type BrowserBench, openBrowserBench, type Visit } from './browser-bench.ts';
+import { seedJobs } from './seed-jobs.ts';
+
+let bench: BrowserBench;
+let ids: string[];
+before(async () => {
+  bench = await openBrowserBench();
+  ids = await seedJobs(bench, [
+    { status: 'succeeded', suffix: 'first', steps: 300 },
+    { status: 'failed', suffix: 'second', steps: 120, peft: { r: 64 } },
+    { status: 'succeeded', suffix: '=second', steps: 80 },
+  ]);
+});
+after(async () => await bench?.close());
+
+async function download({ page }: Visit, button: string): Promise<Buffer> {
+  const begun = page.waitForEvent('download');
+  await page.getByRole('button', { name: button, exact: true }).click();
+  return await readFile(await (await begun).path());
+}
+
+test('jobs ticked in the list are laid over one another, and what differs is told', async () => {
+  const visit = await bench.visit(bench.acme, '/jobs');
+  const { page } = visit;
+  await page.getByLabel('Compare first').check();
+  await page.getByLabel('Compare second', { exact: true }).check();
+  await page.getByRole('link', { name: 'Compare 2' }).click();
+  await page.getByRole('img', { name: /^Training loss: first from .*; second from / }).waitFor();
+  await page.getByRole('img', { name: /^Evaluation loss: first from / }).waitFor();
+  const rank = page.getByRole('table').last().getByRole('row').filter({ hasText: /^r\b/ });
+  assert.deepEqual(await rank.locator('td').allInnerTexts(), ['8', '64']);
+  await visit.checkAccess();
+  await visit.picture('compare');
+
+  await page.getByLabel('Add a job').selectOption(ids[2]!);
+  await page.waitForURL(new RegExp(ids[2]!));
+  await page
+    .getByRole('img', { name: /=second from/ })
+    .first()
+    .waitFor();
+  await page.getByRole('button', { name: 'Take first away' }).click();
+  await page.reload();
+  await page.getByRole('img', { name: /^Training loss: second from .*; =second from / }).waitFor();
+  assert.equal(await page.getByRole('link', { name: 'first', exact: true }).count(), 0);
+  await visit.leave();
+});
+
+test('the curves are taken along as PNG, SVG and CSV', async () => {
+  const visit = await bench.visit(bench.acme, `/compare?jobs=${ids.join()}`);
+  await visit.page.getByRole('img', { name: /^Training loss: first from / }).waitFor();
+  const png = await download(visit, 'PNG');
+  assert.deepEqual([...png.subarray(1, 4)].map((byte) => String.fromCharCode(byte)).join(''), 'PNG');
+  assert.deepEqual([png.readUInt32BE(16), png.readUInt32BE(20)], [1920, 960]);
+  const svg = (await download(visit, 'SVG')).toString();
+  assert.equal(svg.match(/<polyline/g)?.length, 3);
+  assert.match(svg, />Training loss<.*[\s\S]*>first</);
+  const csv = (await download(visit, 'CSV')).toString().trim().split('\n');
+  assert.equal(csv[0], 'job,name,kind,step,epoch,loss,token_accuracy,learning_rate,grad_norm');
+  assert.equal(csv.filter((line) => line.startsWith(`${ids[1]},second,train,`)).length, 120);
+  assert.ok(
+    csv.some((line) => line.includes(",'=second,")),
+    'no formula for a spreadsheet',
+  );
+  await visit.leave();
+});
+
+test('nothing chosen, something unknown and far too many are told and lead on', async () => {
+  const empty = await bench.visit(bench.acme, '/compare');
+  await empty.page.getByRole('heading', { name: 'Choose jobs to compare' }).waitFor();
+  await empty.checkAccess();
+  await empty.leave();
+
+  const unknown = await bench.visit(bench.acme, `/compare?jobs=${ids[0]},ftjob-nobodys`);
+  unknown.expect(/status of 404/);
+  await unknown.page.getByText(/No such fine-tuning job/).waitFor();
+  await unknown.page.getByRole('button', { name: 'Take it away' }).click();
+  await unknown.page.getByText(/No such fine-tuning job/).waitFor({ state: 'detached' });
+  await unknown.page.getByRole('img', { name: /^Training loss: first/ }).waitFor();
+  await unknown.leave();
+
+  const many = await bench.visit(bench.acme, `/compare?jobs=${[...ids, ...Array(50).fill(ids[0])].join()}`);
+  await many.page.getByRole('img', { name: /^Training loss: first/ }).waitFor();
+  await many.leave();
+
+  const other = await bench.visit(bench.other, `/compare?jobs=${ids[0]}`);
+  other.expect(/status of 404/);
+  await other.page.getByText(/No such fine-tuning job/).waitFor();
+  await other.leave();
+});
+
+for (const [width, scheme] of [
+  [390, 'dark'],
+  [2560, 'light'],
+] as const) {
+  test(`the comparison holds at ${width} px, ${scheme}`, async () => {
+    const visit = await bench.visit(bench.acme, `/compare?jobs=${ids.join()}`, { width, scheme });
+    await visit.page.getByRole('img', { name: /^Training loss: first/ }).waitFor();
+    await visit.checkAccess();
+    await visit.picture(`compare-${width}-${scheme}`);
+    await visit.leave();
+  });
+}

@@ -1,0 +1,267 @@
+/** One job: its curves from the whole series, what it was asked for, its events, checkpoints, history and result, live. */
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { leaseOf, recordMetrics, recordProgress } from '@graft/service';
+import { keepCheckpoint } from '../../apps/api/src/testing/keep-checkpoint.ts';
+import { publishAdapter } from '../../apps/api/src/testing/publish-adapter.ts';
+import { runJob } from '../../apps/api/src/testing/run-job.ts';
+import { type BrowserBench, openBrowserBench } from './browser-bench.ts';
+import { seedJobs } from './seed-jobs.ts';
+
+let bench: BrowserBench;
+before(async () => {
+  bench = await openBrowserBench();
+});
+after(async () => await bench?.close());
+
+const tab = (name: string) => ({ name, exact: true });
+
+test('curves are told in words, smoothed, made logarithmic and zoomed, all in the address', async () => {
+  const [id] = await seedJobs(bench, [{ status: 'succeeded', suffix: 'curved', steps: 2_000 }]);
+  const visit = await bench.visit(bench.acme, `/jobs/${id}`);
+  const { page } = visit;
+  const loss = page.getByRole('img', { name: /^Loss: training from .* to .*; evaluation from/ });
+  await loss.waitFor();
+  for (const name of ['Token accuracy', 'Learning rate', 'Gradient norm', 'Tokens per second'])
+    await page.getByRole('img', { name: new RegExp(`^${name}: .* from `) }).waitFor();
+  await visit.checkAccess();
+  await visit.picture('job-curves');
+
+  await page.getByText('Smoother', { exact: true }).click();
+  await page.getByLabel('Logarithmic loss').check();
+  await page.waitForURL(/smooth=0.95.*log=1|log=1.*smooth=0.95/);
+  const box = (await loss.boundingBox())!;
+  await page.mouse.move(box.x + box.width * 0.4, box.y + 60);
+  await page.mouse.down();
+  await page.mouse.move(box.x + box.width * 0.6, box.y + 60, { steps: 5 });
+  await page.mouse.up();
+  const all = page.getByRole('button', { name: /show all$/ });
+  await all.waitFor();
+  const [from, to] = ['from', 'to'].map((name) => Number(new URL(page.url()).searchParams.get(name)));
+  assert.ok(from! > 500 && to! < 1500 && to! > from!, `${from} to ${to}`);
+  await page.reload();
+  await all.waitFor();
+  await loss.focus();
+  await page.keyboard.press('ArrowRight');
+  await page.waitForFunction(
+    (before) => Number(new URL(location.href).searchParams.get('from')) > before,
+    from!,
+  );
+  await page.keyboard.press('0');
+  await all.waitFor({ state: 'detached' });
+  await page.getByText('Time', { exact: true }).click();
+  await page.waitForURL(/along=time/);
+  await visit.leave();
+});
+
+test('300,000 steps are drawn within 300 ms of their arrival', async () => {
+  const [id] = await seedJobs(bench, [{ status: 'succeeded', suffix: 'long', steps: 300_000 }]);
+  const visit = await bench.visit(bench.acme, '/jobs?search=long');
+  const { page } = visit;
+  await page.getByRole('link', { name: 'long', exact: true }).waitFor();
+  page.setDefaultTimeout(60_000);
+  await page.evaluate(() => {
+    const fetched = globalThis.fetch;
+    globalThis.fetch = async (input, init) => {
+      const response = await fetched(input, init);
+      if (String(input).includes('/metrics?')) {
+        const text = await response.text();
+        Object.assign(globalThis, { arrived: performance.now() });
+        new MutationObserver((_, observer) => {
+          if (!document.querySelector('.chart canvas')) return;
+          observer.disconnect();
+          requestAnimationFrame(() => Object.assign(globalThis, { drawn: performance.now() }));
+        }).observe(document.body, { childList: true, subtree: true });
+        return new Response(text, response);
+      }
+      return response;
+    };
+  });
+  await page.getByRole('link', { name: 'long', exact: true }).click();
+  await page.waitForFunction(() => 'drawn' in globalThis);
+  const took = await page.evaluate(() => {
+    const { arrived, drawn } = globalThis as unknown as { arrived: number; drawn: number };
+    return drawn - arrived;
+  });
+  console.log(`300,000 steps: drawn ${Math.round(took)} ms after their arrival`);
+  assert.ok(took <= 300, `${took} ms`);
+  await page.goto(`/jobs/${id}?from=100000&to=100400`);
+  await page
+    .getByRole('img', { name: /at 100,\d\d\d/ })
+    .first()
+    .waitFor();
+  await visit.leave();
+});
+
+test('a job that trains moves by itself, and its end shows what came of it', async () => {
+  const { version } = await publishAdapter(bench, bench.acme, 'moved');
+  const visit = await bench.visit(bench.acme, `/jobs/${version.jobId}?tab=result`);
+  const { page } = visit;
+  await page.getByText(version.modelName).first().waitFor();
+  await page.getByRole('heading', { name: 'Where it comes from' }).waitFor();
+  await visit.checkAccess();
+  const download = page.waitForEvent('download');
+  await page.getByRole('link', { name: 'Download' }).click();
+  assert.match((await download).suggestedFilename(), /\.tar$/);
+
+  const training_file = await bench.acme.upload('{"prompt":"a","completion":"b"}\n');
+  const created = await bench.acme.send('POST', '/v1/fine_tuning/jobs', {
+    model: 'tiny',
+    training_file,
+    suffix: 'live',
+  });
+  const job = await runJob(bench, created.json.id);
+  await page.goto(`/jobs/${job.id}`);
+  await page.getByText('No values yet').first().waitFor();
+  const metric = {
+    kind: 'train' as const,
+    epoch: 1,
+    tokenAccuracy: 0.5,
+    learningRate: 1e-4,
+    gradNorm: 1,
+    tokens: 9,
+    tokensPerSecond: 9,
+  };
+  for (const step of [1, 2, 3]) {
+    await recordMetrics(bench.services, leaseOf(job), [{ ...metric, step, loss: 3 - step / 2 }]);
+    await recordProgress(bench.services, leaseOf(job), {
+      ...{
+        step,
+        totalSteps: 10,
+        epoch: 1,
+        tokens: 9,
+        tokensPerSecond: 9,
+        secondsRemaining: 125,
+        loss: 3 - step / 2,
+      },
+    });
+  }
+  await page.getByText('3 of 10', { exact: true }).waitFor();
+  await page.getByText('2 min 5 secs left').waitFor();
+  await page.getByRole('img', { name: /^Loss: training from 2.5 to 1.5/ }).waitFor();
+  await page.getByRole('button', { name: 'Cancel live' }).click();
+  await page.getByRole('button', { name: 'Cancel the job' }).click();
+  await visit.leave();
+});
+
+test('its configuration tells what was asked for, what is used and why, and the request as code', async () => {
+  const training_file = await bench.acme.upload('{"prompt":"a","completion":"b"}\n');
+  const request = { model: 'tiny', training_file, suffix: "it's", training: { learning_rate: 0.001 } };
+  const refused = await bench.acme.send('POST', '/v1/fine_tuning/jobs', request);
+  assert.equal(refused.status, 400);
+  const { json } = await bench.acme.send('POST', '/v1/fine_tuning/jobs', {
+    ...{ ...request, suffix: 'configured', metadata: { note: "it's" } },
+  });
+  await bench.untilState(json.id, 'queued');
+  const visit = await bench.visit(bench.acme, `/jobs/${json.id}?tab=configuration`);
+  const { page } = visit;
+  const asked = page.getByRole('row').filter({ hasText: 'learning_rate' }).first();
+  assert.deepEqual((await asked.locator('td').allInnerTexts()).slice(0, 2), ['0.001', '0.001']);
+  await page.getByRole('row').filter({ hasText: 'n_epochs' }).getByText('for up to 5,000 examples').waitFor();
+  const code = page.getByRole('region', { name: 'The request' });
+  assert.match((await code.locator('pre').textContent())!, /-d '\{[\s\S]*"note": "it'\\''s"/);
+  await page.getByText('Python', { exact: true }).click();
+  assert.match(
+    (await code.locator('pre').textContent())!,
+    /client\.fine_tuning\.jobs\.create\(\n {4}model="tiny",/,
+  );
+  await page.getByText('Command', { exact: true }).click();
+  assert.match(
+    (await code.locator('pre').textContent())!,
+    /graft jobs create --model tiny \\\n {2}--data file-/,
+  );
+  await page.waitForURL(/as=cli/);
+  await visit.checkAccess();
+  await visit.leave();
+});
+
+test('checkpoints are promoted, events and attempts are listed, and each part has an address', async () => {
+  const training_file = await bench.acme.upload('{"prompt":"a","completion":"b"}\n');
+  const created = await bench.acme.send('POST', '/v1/fine_tuning/jobs', {
+    model: 'tiny',
+    training_file,
+    suffix: 'kept',
+  });
+  const job = await runJob(bench, created.json.id);
+  await keepCheckpoint(bench, job, 10);
+  const visit = await bench.visit(bench.acme, `/jobs/${job.id}`);
+  const { page } = visit;
+  await page.getByRole('button', tab('Checkpoints')).click();
+  await page.getByRole('button', { name: 'Promote' }).click();
+  await page.getByRole('dialog').getByLabel('Adapter').fill('not a name!');
+  visit.expect(/status of 400/);
+  await page.getByRole('dialog').getByRole('button', { name: 'Promote' }).click();
+  await page
+    .getByRole('dialog')
+    .getByText(/'name'/)
+    .waitFor();
+  await visit.checkAccess();
+  await page.getByRole('dialog').getByLabel('Adapter').fill('kept');
+  await page.getByRole('dialog').getByRole('button', { name: 'Promote' }).click();
+  await page.getByText('It is version 1 of kept.').waitFor();
+  const adapters = (await bench.acme.send('GET', '/v1/adapters')).json.data.map(
+    ({ name }: { name: string }) => name,
+  );
+  assert.ok(adapters.includes('kept'));
+
+  await page.getByRole('button', tab('Events')).click();
+  await page.getByText('Fine-tuning job started').waitFor();
+  await visit.checkAccess();
+  await page.getByRole('button', tab('History')).click();
+  await page.getByText('It was trained without interruption.').waitFor();
+  await visit.checkAccess();
+  await page.reload();
+  await page.getByText('It was trained without interruption.').waitFor();
+  await visit.leave();
+});
+
+test('a failed job says whose fault it is; an unknown one and another team’s are not found', async () => {
+  const [id] = await seedJobs(bench, [{ status: 'failed', suffix: 'broken', steps: 5 }]);
+  const visit = await bench.visit(bench.acme, `/jobs/${id}`);
+  await visit.page.getByRole('heading', { name: 'Graft failed at this job' }).waitFor();
+  await visit.page.getByText('The trainer had no more memory.').waitFor();
+  await visit.checkAccess();
+  await visit.leave();
+  const other = await bench.visit(bench.other, `/jobs/${id}`);
+  other.expect(/status of 404/);
+  await other.page.getByRole('heading', { name: 'Not found' }).waitFor();
+  await other.page.getByText(/req_[0-9a-f]{24}/).waitFor();
+  await other.checkAccess();
+  await other.leave();
+});
+
+test('without a connection the page says so, and goes on when there is one', async () => {
+  const [id] = await seedJobs(bench, [{ status: 'succeeded', suffix: 'offline', steps: 9 }]);
+  const visit = await bench.visit(bench.acme, '/jobs?search=offline');
+  const { page } = visit;
+  await page.getByRole('link', { name: 'offline' }).waitFor();
+  visit.expect(/ERR_INTERNET_DISCONNECTED/);
+  await page.context().setOffline(true);
+  await page.evaluate((path) => {
+    history.pushState(null, '', path);
+  }, `/jobs/${id}`);
+  await page.getByRole('heading', { name: 'No connection' }).waitFor();
+  await page.context().setOffline(false);
+  await page.getByRole('button', { name: 'Try again' }).click();
+  await page.getByRole('heading', { name: 'offline', level: 1 }).waitFor();
+  await visit.leave();
+});
+
+for (const [width, scheme] of [
+  [390, 'light'],
+  [2560, 'dark'],
+] as const) {
+  test(`a job holds at ${width} px, ${scheme}`, async () => {
+    const [id] = await seedJobs(bench, [
+      { status: 'paused', suffix: 'x'.repeat(64), steps: 50, totalSteps: 90 },
+    ]);
+    for (const name of ['curves', 'result', 'checkpoints', 'configuration', 'events', 'history']) {
+      const visit = await bench.visit(bench.acme, `/jobs/${id}?tab=${name}`, { width, scheme });
+      await visit.page.getByRole('heading', { level: 1 }).waitFor();
+      await visit.page.waitForLoadState('networkidle').catch(() => {});
+      await visit.checkAccess();
+      await visit.picture(`job-${name}-${width}-${scheme}`);
+      await visit.leave();
+    }
+  });
+}

@@ -1,0 +1,218 @@
+/** The list of jobs: filters in the address, actions with a way back, live rows, a thousand of them, and nobody's. */
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { leaseOf, recordMetrics, recordProgress } from '@graft/service';
+import { runJob } from '../../apps/api/src/testing/run-job.ts';
+import { type BrowserBench, openBrowserBench } from './browser-bench.ts';
+import { seedJobs } from './seed-jobs.ts';
+
+let bench: BrowserBench;
+before(async () => {
+  bench = await openBrowserBench();
+});
+after(async () => await bench?.close());
+
+const longName = 'a-name-that-goes-on-and-on-until-nobody-wants-to-read-it-anymore';
+
+test('before the first job an example is offered, and one click trains it', async () => {
+  const visit = await bench.visit(bench.other, '/jobs');
+  const { page } = visit;
+  await page.getByRole('heading', { name: 'Nothing has been trained here yet' }).waitFor();
+  await visit.checkAccess();
+  await visit.picture('first-run');
+  await page.getByRole('button', { name: 'Train the example' }).click();
+  await page.getByRole('heading', { name: 'bike-shop', level: 1 }).waitFor();
+  assert.match(new URL(page.url()).pathname, /^\/jobs\/ftjob-/);
+  const { json: files } = await bench.other.send('GET', '/v1/files');
+  assert.deepEqual([files.data.length, files.data[0].filename], [1, 'bike-shop.jsonl']);
+  await visit.leave();
+});
+
+test('a viewer sees jobs and is offered nothing that changes them', async () => {
+  const [id] = await seedJobs(bench, [{ status: 'running', suffix: 'watched', steps: 20, totalSteps: 40 }]);
+  const viewer = await bench.caller(bench.acme, 'viewer');
+  const visit = await bench.visit(viewer, '/jobs?search=watched');
+  const { page } = visit;
+  await page.getByRole('link', { name: 'watched' }).waitFor();
+  for (const verb of [/^Pause/, /^Cancel/, /^Clone/]) {
+    assert.equal(await page.getByRole('button', { name: verb }).count(), 0, String(verb));
+  }
+  await page.goto(`/jobs/${id}`);
+  await page.getByRole('heading', { name: 'watched', level: 1 }).waitFor();
+  assert.equal(await page.getByRole('button', { name: /^Clone/ }).count(), 0);
+  await visit.leave();
+});
+
+test('filters and the search stand in the address, and survive a refresh and the way back', async () => {
+  await seedJobs(bench, [
+    { status: 'failed', suffix: 'billing' },
+    { status: 'succeeded', suffix: 'billing-tone', steps: 60 },
+    { status: 'succeeded', suffix: longName, steps: 40 },
+  ]);
+  const visit = await bench.visit(bench.acme, '/jobs');
+  const { page } = visit;
+  const row = (name: string) => page.getByRole('link', { name, exact: true });
+  await page.getByRole('searchbox', { name: 'Search' }).fill('billing');
+  await page.waitForURL(/search=billing/);
+  await row('billing').waitFor();
+  await row(longName).waitFor({ state: 'detached' });
+  await page.getByLabel('Status').selectOption('succeeded');
+  await row('billing').waitFor({ state: 'detached' });
+  await row('billing-tone').waitFor();
+  await page.reload();
+  await row('billing-tone').waitFor();
+  assert.equal(await page.getByRole('searchbox', { name: 'Search' }).inputValue(), 'billing');
+  await row('billing-tone').click();
+  await page.getByRole('heading', { name: 'billing-tone', level: 1 }).waitFor();
+  await page.goBack();
+  await row('billing-tone').waitFor();
+  await page.getByRole('searchbox', { name: 'Search' }).fill('nobody’s');
+  await page.getByRole('heading', { name: 'No job is like that' }).waitFor();
+  await visit.checkAccess();
+  await page.getByRole('button', { name: 'Show all jobs' }).click();
+  await row('billing').waitFor();
+  assert.equal(new URL(page.url()).search, '');
+  await visit.leave();
+});
+
+test('pausing offers to take it back, cancelling asks, cloning goes to the new job', async () => {
+  await seedJobs(bench, [{ status: 'queued', suffix: 'acted-on' }]);
+  const visit = await bench.visit(bench.acme, '/jobs?search=acted-on');
+  const { page } = visit;
+  const status = (word: string) =>
+    page.getByRole('row').filter({ hasText: 'acted-on' }).getByText(word, { exact: true });
+  await page.getByRole('button', { name: 'Pause acted-on' }).click();
+  await status('Paused').waitFor();
+  await page.getByRole('button', { name: 'Undo' }).click();
+  await status('Queued').waitFor();
+
+  await page.getByRole('button', { name: 'Clone acted-on' }).click();
+  const dialog = page.getByRole('dialog');
+  await dialog.getByLabel('Name').fill('-not-a-name');
+  await dialog.getByText('Letters, digits, dots').waitFor();
+  await visit.checkAccess();
+  await dialog.getByLabel('Name').fill('acted-twice');
+  await dialog.getByLabel(/Another seed/).check();
+  await dialog.getByRole('button', { name: 'Clone' }).click();
+  await page.getByRole('heading', { name: 'acted-twice', level: 1 }).waitFor();
+  await page.getByRole('button', { name: 'Undo' }).click();
+  await page.getByText('Cancelled', { exact: true }).waitFor();
+
+  await page.getByRole('link', { name: 'Jobs', exact: true }).first().click();
+  await page.getByRole('button', { name: 'Cancel acted-on' }).click();
+  await page.getByRole('button', { name: 'Keep it' }).click();
+  await status('Queued').waitFor();
+  await page.getByRole('button', { name: 'Cancel acted-on' }).click();
+  await page.getByRole('button', { name: 'Cancel the job' }).click();
+  await status('Cancelled').waitFor();
+  await visit.leave();
+});
+
+test('what somebody else did is seen, and what is refused is told with its request', async () => {
+  const [id] = await seedJobs(bench, [{ status: 'queued', suffix: 'of-two' }]);
+  const ada = await bench.visit(bench.acme, '/jobs?search=of-two');
+  const bob = await bench.visit(bench.acme, '/jobs?search=of-two');
+  const deaf = await bench.visit(bench.acme, '/_components');
+  await deaf.page.route('**/jobs/changes', (route) => route.abort());
+  deaf.expect(/ERR_FAILED|status of 400/);
+  await deaf.page.goto('/jobs?search=of-two');
+  for (const { page } of [ada, bob, deaf]) await page.getByRole('button', { name: 'Pause of-two' }).waitFor();
+
+  await bob.page.getByRole('button', { name: 'Cancel of-two' }).click();
+  await bob.page.getByRole('button', { name: 'Cancel the job' }).click();
+  await ada.page.getByRole('row').filter({ hasText: 'of-two' }).getByText('Cancelled').waitFor();
+  assert.equal(await ada.page.getByRole('button', { name: 'Pause of-two' }).count(), 0);
+  // It asks every few seconds, having no stream: until then it offers what is no longer possible.
+  await deaf.page.getByRole('button', { name: 'Pause of-two' }).click();
+  await deaf.page.getByText(/request req_[0-9a-f]{24}/).waitFor();
+  await deaf.page.getByRole('row').filter({ hasText: 'of-two' }).getByText('Cancelled').waitFor();
+  assert.equal((await bench.acme.send('GET', `/v1/fine_tuning/jobs/${id}`)).json.status, 'cancelled');
+  for (const visit of [ada, bob, deaf]) await visit.leave();
+});
+
+test('a running job moves in the list by itself', async () => {
+  const training_file = await bench.acme.upload('{"prompt":"a","completion":"b"}\n');
+  const created = await bench.acme.send('POST', '/v1/fine_tuning/jobs', {
+    model: 'tiny',
+    training_file,
+    suffix: 'moving',
+  });
+  const visit = await bench.visit(bench.acme, '/jobs?search=moving');
+  const row = visit.page.getByRole('row').filter({ hasText: 'moving' });
+  await row.waitFor();
+  const job = await runJob(bench, created.json.id);
+  await row.getByText('Training').waitFor();
+  const progress = { totalSteps: 40, epoch: 1, tokens: 10, tokensPerSecond: 5, secondsRemaining: 60 };
+  for (const step of [10, 30]) {
+    await recordMetrics(bench.services, leaseOf(job), [
+      {
+        kind: 'train',
+        step,
+        epoch: 1,
+        loss: 2,
+        tokenAccuracy: null,
+        learningRate: null,
+        gradNorm: null,
+        tokens: 1,
+        tokensPerSecond: 1,
+      },
+    ]);
+    await recordProgress(bench.services, leaseOf(job), { ...progress, step, loss: 1.25 });
+    await row.getByText(`${step} of 40 steps`).waitFor();
+  }
+  await row.getByText('1.25').waitFor();
+  await visit.leave();
+});
+
+test('a thousand jobs scroll without a task over 100 ms standing in the way for long', async () => {
+  const statuses = ['succeeded', 'failed', 'cancelled', 'paused'] as const;
+  await seedJobs(
+    bench,
+    Array.from({ length: 1000 }, (_, i) => ({
+      status: statuses[i % 4]!,
+      suffix: `many-${i}`,
+      steps: i % 4 === 1 ? 0 : 12,
+    })),
+  );
+  const visit = await bench.visit(bench.acme, '/jobs?search=many-');
+  const { page } = visit;
+  await page.getByRole('link', { name: 'many-999' }).waitFor();
+  await page.evaluate(() => {
+    const frames: number[] = [];
+    Object.assign(globalThis, { frames });
+    const next = (at: number) => {
+      frames.push(at);
+      requestAnimationFrame(next);
+    };
+    requestAnimationFrame(next);
+  });
+  const last = page.getByRole('link', { name: 'many-0', exact: true });
+  for (let i = 0; i < 400 && (await last.count()) === 0; i++) await page.mouse.wheel(0, 2000);
+  await last.waitFor();
+  const longest = await page.evaluate(() => {
+    const { frames } = globalThis as unknown as { frames: number[] };
+    return Math.max(...frames.slice(1).map((at, i) => at - frames[i]!));
+  });
+  console.log(`1,000 jobs: longest time between two frames ${Math.round(longest)} ms`);
+  assert.ok(longest < 1_000, `${longest} ms without a frame`);
+  assert.equal(await page.getByRole('row').count(), 1001);
+  await visit.leave();
+});
+
+for (const [width, scheme] of [
+  [390, 'dark'],
+  [1280, 'light'],
+  [2560, 'dark'],
+] as const) {
+  test(`the list holds at ${width} px, ${scheme}, with names far too long`, async () => {
+    const visit = await bench.visit(bench.acme, '/jobs?search=n', { width, scheme });
+    await visit.page
+      .getByRole('link', { name: longName })
+      .or(visit.page.getByRole('link', { name: /many/ }).first())
+      .first()
+      .waitFor();
+    await visit.checkAccess();
+    await visit.picture(`jobs-${width}-${scheme}`);
+    await visit.leave();
+  });
+}
