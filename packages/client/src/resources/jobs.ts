@@ -122,11 +122,6 @@ export class Jobs {
     return this.#transport.json({ method: 'POST', path: jobPath(id), json: params });
   }
 
-  /** What `create` takes to make the job again, as it was asked for. */
-  request(id: string): Promise<JobCreateParams> {
-    return this.#transport.json({ method: 'GET', path: `${jobPath(id)}/request` });
-  }
-
   cancel(id: string): Promise<FineTuningJob> {
     return this.#transport.json({ method: 'POST', path: `${jobPath(id)}/cancel` });
   }

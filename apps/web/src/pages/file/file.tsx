@@ -9,7 +9,7 @@ import { Problem } from '../../components/problem.tsx';
 import { Time } from '../../components/time.tsx';
 import { graft } from '../../data/graft.ts';
 import { useMay } from '../../data/session.ts';
-import { bytes, count } from '../../text/numbers.ts';
+import { bytes, count, none } from '../../text/numbers.ts';
 import { DeleteFile } from '../files/delete-file.tsx';
 import { Report } from './report.tsx';
 
@@ -59,11 +59,11 @@ export function File() {
       />
       <Facts
         facts={[
-          { name: 'Kind of examples', value: file.format ?? '–' },
+          { name: 'Kind of examples', value: file.format ?? none },
           { name: 'Examples', value: count(file.examples) },
           { name: 'Size', value: bytes(file.bytes) },
-          { name: 'Uploaded', value: <Time key="at" at={file.created_at} /> },
-          { name: 'Id', value: <code key="id">{file.id}</code> },
+          { name: 'Uploaded', value: <Time at={file.created_at} /> },
+          { name: 'Id', value: <code>{file.id}</code> },
         ]}
       />
       {isData && <Report file={file} />}

@@ -1,7 +1,7 @@
-import type { FileObject, FileReport, ReportResult } from '@graft/client';
+import type { FileObject, FileReport, ReportResult, ReportTokens } from '@graft/client';
 import { keepPreviousData, useQuery } from '@tanstack/preact-query';
 import { BadLines } from '../../components/bad-lines.tsx';
-import { Facts } from '../../components/facts.tsx';
+import { type Fact, Facts } from '../../components/facts.tsx';
 import { Select, TextField } from '../../components/field.tsx';
 import { Meter } from '../../components/meter.tsx';
 import { Problem } from '../../components/problem.tsx';
@@ -89,7 +89,6 @@ function State({ status, progress, report, error, model }: FileReport) {
 }
 
 function Lines({ report: { lines, examples, bad_lines, duplicates, tokens } }: { report: ReportResult }) {
-  const learnt = tokens?.learnt;
   return (
     <>
       <Facts
@@ -98,19 +97,7 @@ function Lines({ report: { lines, examples, bad_lines, duplicates, tokens } }: {
           { name: 'Examples', value: count(examples) },
           { name: 'Bad lines', value: count(bad_lines.count) },
           { name: 'Duplicates', value: `${duplicates.exact ? '' : 'about '}${count(duplicates.count)}` },
-          ...(tokens
-            ? [
-                { name: 'Tokens an epoch', value: count(tokens.total) },
-                {
-                  name: 'Of them learnt',
-                  value:
-                    learnt == null
-                      ? 'by classes'
-                      : `${count(learnt)} (${percent(tokens.total ? learnt / tokens.total : 0)})`,
-                },
-                { name: 'Too long', value: count(tokens.too_long.count) },
-              ]
-            : []),
+          ...(tokens ? factsOf(tokens) : []),
         ]}
       />
       {bad_lines.count > 0 && (
@@ -151,4 +138,17 @@ function Lines({ report: { lines, examples, bad_lines, duplicates, tokens } }: {
       )}
     </>
   );
+}
+
+function factsOf({ total, learnt, too_long }: ReportTokens): Fact[] {
+  const share = learnt === null || total === 0 ? null : learnt / total;
+  return [
+    { name: 'Tokens an epoch', value: count(total) },
+    {
+      name: 'Of them learnt',
+      value: learnt === null ? 'by classes' : count(learnt),
+      ...(share !== null && { note: percent(share) }),
+    },
+    { name: 'Too long', value: count(too_long.count) },
+  ];
 }

@@ -77,7 +77,7 @@ function PlanView({ plan, onChange }: { plan: Plan; onChange: (training: Record<
           { name: 'Memory', value: bytes(plan.peak_memory_bytes) },
           { name: 'Steps', value: count(plan.steps) },
           { name: 'Tokens', value: rough(plan.tokens) },
-          { name: 'Trained', value: `${rough(trained)} (${percent(trained / total)})` },
+          { name: 'Trained', value: rough(trained), note: percent(trained / total) },
           { name: 'Learning rate', value: measure(plan.training.learning_rate) },
         ]}
       />
