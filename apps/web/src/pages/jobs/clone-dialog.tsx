@@ -2,7 +2,7 @@ import type { FineTuningJob } from '@graft/client';
 import { useMutation, useQueryClient } from '@tanstack/preact-query';
 import { useState } from 'preact/hooks';
 import { useLocation } from 'wouter-preact';
-import { Button } from '../../components/button.tsx';
+import { Button, LinkButton } from '../../components/button.tsx';
 import { Dialog } from '../../components/dialog.tsx';
 import { Checkbox, TextField } from '../../components/field.tsx';
 import { wordsOf } from '../../components/problem.tsx';
@@ -56,6 +56,9 @@ export function CloneDialog({ job, onClose }: { job: FineTuningJob; onClose: () 
         />
         <Checkbox label={`Another seed than ${job.seed}`} checked={isSeedNew} onChecked={setSeedNew} />
         <footer class="row dialog-actions">
+          <LinkButton kind="quiet" href={`/jobs/new?job=${job.id}`}>
+            Change more first
+          </LinkButton>
           <Button onClick={onClose}>Leave it</Button>
           <Button kind="main" type="submit" busy={clone.isPending}>
             Clone

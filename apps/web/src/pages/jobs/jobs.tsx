@@ -4,6 +4,7 @@ import { Empty } from '../../components/empty.tsx';
 import { PageHead } from '../../components/page-head.tsx';
 import { Problem } from '../../components/problem.tsx';
 import { type JobFilters, useJobs, useLosses } from '../../data/jobs.ts';
+import { useMay } from '../../data/session.ts';
 import { useQueryState } from '../../router/query-state.ts';
 import { Filters } from './filters.tsx';
 import { FirstRun } from './first-run.tsx';
@@ -15,6 +16,7 @@ const unfiltered: JobFilters = { status: '', model: '', owner: '', search: '' };
 /** Every job of the team, as it is now. */
 export function Jobs() {
   const [filters, setFilters] = useQueryState({ ...unfiltered });
+  const mayTrain = useMay('jobs:write');
   const [picked, setPicked] = useState<readonly string[]>([]);
   const { data, error, refetch, hasNextPage, isFetchingNextPage, fetchNextPage, isPlaceholderData } =
     useJobs(filters);
@@ -31,7 +33,19 @@ export function Jobs() {
   );
   return (
     <>
-      <PageHead title="Jobs" actions={compare} />
+      <PageHead
+        title="Jobs"
+        actions={
+          <>
+            {compare}
+            {mayTrain && (
+              <LinkButton kind="main" icon="add" href="/jobs/new">
+                New job
+              </LinkButton>
+            )}
+          </>
+        }
+      />
       {isFirst ? <FirstRun /> : <Filters filters={filters} onFilters={setFilters} />}
       {error && <Problem error={error} onRetry={refetch} />}
       {data && jobs.length === 0 && isFiltered && (
