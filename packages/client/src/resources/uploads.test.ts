@@ -103,8 +103,14 @@ test('a try that broke off is gone on with: no part is sent twice', async (t) =>
     name: 'GraftConnectionError',
   });
   let resumed = 0;
-  await client.uploads.sendFile({ file, partBytes: 20_000, onResume: ({ sent }) => (resumed = sent) });
+  let into = '';
+  await client.uploads.sendFile({
+    ...{ file, partBytes: 20_000 },
+    onUpload: ({ id }) => (into = id),
+    onResume: ({ sent }) => (resumed = sent),
+  });
   assert.equal(resumed, 40_000);
+  assert.equal(into, uploads[0]?.id);
   assert.equal(sentParts(), Math.ceil(content.length / 20_000) + 1);
   assert.equal(uploads.length, 1);
 });
