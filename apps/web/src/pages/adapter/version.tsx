@@ -6,6 +6,7 @@ import { Button, LinkButton } from '../../components/button.tsx';
 import { CodeBlock } from '../../components/code-block.tsx';
 import { CopyButton } from '../../components/copy-button.tsx';
 import { Confirm } from '../../components/dialog.tsx';
+import { Disclosure } from '../../components/disclosure.tsx';
 import { Icon } from '../../components/icon.tsx';
 import { Properties } from '../../components/properties.tsx';
 import { Table } from '../../components/table.tsx';
@@ -66,14 +67,12 @@ export function Version({ adapter, version }: { adapter: Adapter; version: Adapt
       <Lineage version={version} />
       <h3>Files</h3>
       <Files files={version.files} />
-      <details>
-        <summary>Configuration</summary>
+      <Disclosure summary="Configuration">
         <CodeBlock label="Configuration" text={JSON.stringify(version.peft, null, 2)} />
-      </details>
-      <details>
-        <summary>What it was made from</summary>
+      </Disclosure>
+      <Disclosure summary="What it was made from">
         <CodeBlock label="What it was made from" text={JSON.stringify(version.lineage, null, 2)} />
-      </details>
+      </Disclosure>
     </section>
   );
 }

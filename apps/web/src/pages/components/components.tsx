@@ -6,15 +6,21 @@ import { BadLines } from '../../components/bad-lines.tsx';
 import { Button, IconButton, LinkButton } from '../../components/button.tsx';
 import { CodeBlock } from '../../components/code-block.tsx';
 import { Confirm } from '../../components/dialog.tsx';
+import { Disclosure } from '../../components/disclosure.tsx';
 import { DropZone } from '../../components/drop-zone.tsx';
 import { Empty } from '../../components/empty.tsx';
 import { Facts } from '../../components/facts.tsx';
 import { Checkbox, Choice, Select, TextArea, TextField } from '../../components/field.tsx';
 import { Meter } from '../../components/meter.tsx';
+import { ModelField } from '../../components/model-field.tsx';
+import { More } from '../../components/more.tsx';
 import { PageHead } from '../../components/page-head.tsx';
 import { Problem } from '../../components/problem.tsx';
+import { Properties } from '../../components/properties.tsx';
+import { SearchField } from '../../components/search-field.tsx';
 import { Status, statuses } from '../../components/status.tsx';
 import { Table } from '../../components/table.tsx';
+import { Tag } from '../../components/tag.tsx';
 import { Time } from '../../components/time.tsx';
 import { toast, toastError } from '../../components/toast.tsx';
 import { bytes, count, measure, percent, rough } from '../../text/numbers.ts';
@@ -130,6 +136,24 @@ export function Components() {
           <p>…or drop them here.</p>
         </DropZone>
         <BadLines label="Bad lines" lines={[{ line: 3, message: `is ${long}` }]} total={2} />
+      </Group>
+      <Group title="Names and values, tags, the end of a long list">
+        <Facts
+          of={[
+            ['Short', 'A value'],
+            ['Long', long],
+          ]}
+        />
+        <Tag name="production" version={3} />
+        <Tag name={long} version={12} href="/_components" />
+        <Disclosure summary="More of it" needed>
+          <p>What is shown when it is wanted.</p>
+        </Disclosure>
+        <More of={{ hasNextPage: true, isFetchingNextPage: true, fetchNextPage: () => {} }} />
+      </Group>
+      <Group title="Search, and a model by its name">
+        <SearchField label="Search" placeholder="Part of a name" value={text} onValue={setText} />
+        <ModelField label="Model" value={text} onValue={setText} />
       </Group>
       <Group title="Nothing, and what went wrong">
         <Empty title="Nothing is here yet">

@@ -1,6 +1,7 @@
 import { useEffect, useRef, useState } from 'preact/hooks';
 import '../../styles/playground.css';
 import { Button, IconButton } from '../../components/button.tsx';
+import { Disclosure } from '../../components/disclosure.tsx';
 import { Empty } from '../../components/empty.tsx';
 import { TextArea } from '../../components/field.tsx';
 import { ModelField } from '../../components/model-field.tsx';
@@ -104,10 +105,9 @@ function Talking() {
       </div>
       <Settings text={state} faults={faults} kind={kind} probabilities={probabilities} onChange={set} />
       {kind === 'chat' && (
-        <details open={system !== ''}>
-          <summary>System prompt</summary>
+        <Disclosure summary="System prompt" needed={system !== ''}>
           <TextArea label="System prompt" bare rows={3} value={system} onValue={setSystem} />
-        </details>
+        </Disclosure>
       )}
       <Turns turns={turns} onAgain={again} />
       <Composer kind={kind} fault={fault} isWriting={isWriting} onSend={ask} onStop={stop} />

@@ -1,4 +1,5 @@
 import { IconButton } from '../../components/button.tsx';
+import { Disclosure } from '../../components/disclosure.tsx';
 import { Checkbox, Choice, TextArea, TextField } from '../../components/field.tsx';
 import { anySeed, type parseSampling, type SamplingText } from './sampling.ts';
 import type { Kind } from './talk.ts';
@@ -47,13 +48,17 @@ export function Settings({
           onChecked={(on) => onChange({ probabilities: on ? 'yes' : '' })}
         />
       </div>
-      <details open={Object.keys(faults).length > 0}>
-        <summary>
-          Sampling{' '}
-          <span class="soft small">
-            temperature {temperature}, top-p {top_p}, {max_tokens} tokens at most, seed {seed}
-          </span>
-        </summary>
+      <Disclosure
+        needed={Object.keys(faults).length > 0}
+        summary={
+          <>
+            Sampling{' '}
+            <span class="soft small">
+              temperature {temperature}, top-p {top_p}, {max_tokens} tokens at most, seed {seed}
+            </span>
+          </>
+        }
+      >
         <div class="playground-sampling">
           {field('temperature', 'Temperature', '0 takes the most probable token')}
           {field('top_p', 'Top-p', 'Share of probability')}
@@ -71,7 +76,7 @@ export function Settings({
             onValue={(stop) => onChange({ stop })}
           />
         </div>
-      </details>
+      </Disclosure>
     </div>
   );
 }

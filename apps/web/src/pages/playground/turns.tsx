@@ -1,7 +1,8 @@
+import { useEffect, useRef } from 'preact/hooks';
 import { Button } from '../../components/button.tsx';
 import { CopyButton } from '../../components/copy-button.tsx';
 import { Problem } from '../../components/problem.tsx';
-import { count, measure } from '../../text/numbers.ts';
+import { count, rough } from '../../text/numbers.ts';
 import { span } from '../../text/times.ts';
 import { curlOf } from './requests.ts';
 import { type Answer, isOpen, type Turn, textOf } from './talk.ts';
@@ -17,10 +18,15 @@ export function Turns({
   turns: readonly Turn[];
   onAgain: (turn: number, side: number) => void;
 }) {
+  const newest = useRef<HTMLLIElement>(null);
+  // One that was just asked comes into sight.
+  useEffect(() => {
+    if (turns.at(-1)?.answers.some(isOpen)) newest.current?.scrollIntoView();
+  }, [turns.length]);
   return (
     <ol class="playground-turns">
       {turns.map(({ prompt, answers }, turn) => (
-        <li key={turn} class="playground-turn">
+        <li key={turn} class="playground-turn" ref={turn === turns.length - 1 ? newest : null}>
           <p class="playground-prompt">{prompt}</p>
           <div class="playground-answers">
             {answers.map((answer, side) => (
@@ -81,7 +87,7 @@ function figuresOf({ state, finish, tokens, firstMs, totalMs }: Answer): string 
   if (state === 'stopped') told.push('Stopped');
   if (finish === 'length') told.push('Cut at the most tokens');
   if (tokens !== null) told.push(`${count(tokens)} tokens`);
-  if (tokens !== null && totalMs) told.push(`${measure((tokens * 1000) / totalMs)} tokens/s`);
+  if (tokens !== null && totalMs) told.push(`${rough((tokens * 1000) / totalMs)} tokens/s`);
   if (firstMs !== null) told.push(`first after ${span(firstMs / 1000)}`);
   return told.join(' · ');
 }
