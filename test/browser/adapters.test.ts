@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { methods } from '@graft/peft-core/config';
+import { longestNote } from '@graft/service';
 import { filesOf, sendAdapter, soundAdapter } from '../../apps/api/src/testing/adapter-parts.ts';
 import { publishAdapter } from '../../apps/api/src/testing/publish-adapter.ts';
 import { codeFor } from '../../apps/web/src/pages/adapter/runtime-code.ts';
@@ -94,14 +95,14 @@ test('a tag is made, moved with a word beforehand, taken back, and removed', asy
 
   await field.fill('production');
   await page.getByRole('button', { name: 'Add the tag' }).click();
-  await tags.getByText('production').waitFor();
+  await tags.getByText('production', { exact: true }).waitFor();
   await page.getByRole('link', { name: 'Version 2', exact: true }).click();
   await page.getByText('No tag points at it.').waitFor();
   await field.fill('production');
   await page.getByText('Moves it from version 3 to this one.').waitFor();
   await visit.checkAccess();
   await page.getByRole('button', { name: 'Move the tag' }).click();
-  await tags.getByText('production').waitFor();
+  await tags.getByText('production', { exact: true }).waitFor();
   await page.getByRole('button', { name: 'Undo' }).first().click();
   await page.getByText('No tag points at it.').waitFor();
   assert.deepEqual(await tagsNow(), [['production', 3]]);
@@ -118,7 +119,7 @@ test('a tag is made, moved with a word beforehand, taken back, and removed', asy
   await page.getByRole('button', { name: 'Remove production' }).click();
   await page.getByText('No tag points at it.').waitFor();
   await page.getByRole('button', { name: 'Undo' }).last().click();
-  await tags.getByText('production').waitFor();
+  await tags.getByText('production', { exact: true }).waitFor();
   assert.deepEqual(await tagsNow(), [['production', 1]]);
   await bench.acme.send('DELETE', `/v1/adapters/${trained.adapterId}/tags/production`);
   await visit.leave();
@@ -138,7 +139,7 @@ test('notes of an adapter and of a version', async () => {
   ] as const) {
     await page.getByRole('button', { name: `Write a note of the ${of}` }).click();
     const dialog = page.getByRole('dialog');
-    await dialog.getByLabel('Note').fill('x'.repeat(5000));
+    await dialog.getByLabel('Note').fill('x'.repeat(longestNote + 1));
     visit.expect(/status of 400/);
     await dialog.getByRole('button', { name: 'Save' }).click();
     await dialog.getByRole('alert').waitFor();

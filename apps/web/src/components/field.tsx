@@ -54,9 +54,7 @@ type InputOptions = Pick<
   | 'name'
   | 'maxLength'
   | 'list'
-  | 'min'
-  | 'max'
-  | 'step'
+  | 'onFocus'
   | 'onBlur'
   | 'onKeyDown'
 >;

@@ -2,6 +2,9 @@ import { useEffect, useId, useState } from 'preact/hooks';
 import { useModels } from '../data/models.ts';
 import { TextField } from './field.tsx';
 
+/** Of a team with thousands of models; typing brings up the others. */
+const mostShown = 200;
+
 /**
  * A model by its name: one of the list, a tag's, or a checkpoint's. Its value is told when it is one of the list, or when the field
  * is left, so that no half a name is asked for.
@@ -20,9 +23,10 @@ export function ModelField({
   tuned?: boolean;
   hint?: string;
 }) {
+  const [text, setText] = useState(value);
   const { data = [] } = useModels();
   const models = data.filter(({ base_model }) => !tuned || base_model !== null);
-  const [text, setText] = useState(value);
+  const fitting = models.filter(({ id }) => id.includes(text.trim())).slice(0, mostShown);
   const list = useId();
   useEffect(() => setText(value), [value]);
   const tell = (after: string) => after.trim() !== value && onValue(after.trim());
@@ -41,11 +45,12 @@ export function ModelField({
           setText(after);
           if (models.some(({ id }) => id === after)) tell(after);
         }}
+        onFocus={({ currentTarget }) => currentTarget.select()}
         onBlur={() => tell(text)}
         onKeyDown={({ key }) => key === 'Enter' && tell(text)}
       />
       <datalist id={list}>
-        {models.map(({ id, adapter }) => (
+        {fitting.map(({ id, adapter }) => (
           <option key={id} value={id}>
             {adapter ? `Version ${adapter.version}` : 'Base model'}
           </option>

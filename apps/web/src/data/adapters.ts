@@ -51,8 +51,8 @@ export function useVersion(id: string, number: number | null) {
     queryKey: ['adapter', id, 'version', number],
     queryFn: () => graft.adapters.versions.retrieve(id, number!),
     enabled: number !== null,
-    // The one before stays in sight while another is fetched.
-    placeholderData: (before) => before,
+    // Another of the same adapter stays in sight while this one is fetched.
+    placeholderData: (before) => (before?.adapter_id === id ? before : undefined),
   });
 }
 

@@ -8,7 +8,7 @@ import { Confirm } from '../../components/dialog.tsx';
 import { PageHead } from '../../components/page-head.tsx';
 import { Problem } from '../../components/problem.tsx';
 import { toast, toastError } from '../../components/toast.tsx';
-import { useAdapter, useAdapterChanged, useVersion } from '../../data/adapters.ts';
+import { useAdapter, useAdapterChanged, useVersion, useVersions } from '../../data/adapters.ts';
 import { graft } from '../../data/graft.ts';
 import { useMay } from '../../data/session.ts';
 import { useQueryState } from '../../router/query-state.ts';
@@ -26,6 +26,7 @@ export function AdapterPage() {
   const { data: adapter, error, refetch } = useAdapter(id);
   const asked = /^[1-9]\d{0,8}$/.test(state.version) ? Number(state.version) : null;
   const number = asked ?? adapter?.latest_version ?? null;
+  const versions = useVersions(id);
   const version = useVersion(id, number);
   if (error)
     return (
@@ -45,11 +46,12 @@ export function AdapterPage() {
         <p class="soft">On {adapter.base_model}</p>
       </PageHead>
       <Note of="the adapter" note={adapter.note} save={saveNote} />
-      <Versions id={id} shown={number} />
+      <Versions id={id} shown={number} query={versions} />
       {version.error ? (
         <Problem error={version.error} onRetry={version.refetch} />
       ) : (
-        version.data && <Version adapter={adapter} version={version.data} />
+        // Not before what stands above it, which would push it down.
+        versions.data && version.data && <Version adapter={adapter} version={version.data} />
       )}
     </>
   );

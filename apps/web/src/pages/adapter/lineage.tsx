@@ -1,6 +1,5 @@
 import type { AdapterVersion } from '@graft/client';
 import { useQuery } from '@tanstack/preact-query';
-import type { ComponentChildren } from 'preact';
 import { useMemo } from 'preact/hooks';
 import { Link } from 'wouter-preact';
 import '../../styles/lineage.css';
@@ -27,7 +26,7 @@ export function Lineage({ version: { adapter_id, version, id } }: { version: Ada
   });
   const layout = useMemo(() => data && layLineage(data), [data]);
   if (error) return <Problem error={error} onRetry={refetch} />;
-  if (!data || !layout) return <div class="lineage" data-waits />;
+  if (!data || !layout) return <div class="lineage" />;
   const { boxes, edges, columns, rows } = layout;
   const width = columns * (size.width + size.across) - size.across + 2 * size.edge;
   const height = rows * (size.height + size.down) - size.down + 2 * size.edge;
@@ -61,38 +60,31 @@ function curve(from: Box, to: Box): string {
 
 function Node({ box, isHere }: { box: Box; isHere: boolean }) {
   const { node, checkpoints, from } = box;
+  const [x, y] = [xOf(box), yOf(box)];
   const label = labelOf(node);
-  const kept = checkpoints > 0 ? ` · ${count(checkpoints)} checkpoint${checkpoints === 1 ? '' : 's'}` : '';
-  const said = [`${words[node.type]} ${label}${kept}`, from.length > 0 ? `from ${from.join(', ')}` : ''];
-  const inside: ComponentChildren = (
+  const counted = `${count(checkpoints)} checkpoint${checkpoints === 1 ? '' : 's'}`;
+  const kind = checkpoints > 0 ? `${words[node.type]} · ${counted}` : words[node.type];
+  const origin = from.length > 0 ? `, from ${from.join(', ')}` : '';
+  const inside = (
     <>
-      <title>{node.label ?? 'It was deleted.'}</title>
-      <rect x={xOf(box)} y={yOf(box)} width={size.width} height={size.height} rx="6" />
-      <foreignObject x={xOf(box)} y={yOf(box)} width={size.width} height={size.height}>
-        <div class="lineage-text">
-          <span class="cut lineage-kind">
-            {words[node.type]}
-            {kept}
-          </span>
-          <span class="cut">{label}</span>
+      <rect x={x} y={y} width={size.width} height={size.height} rx="6" />
+      <foreignObject x={x} y={y} width={size.width} height={size.height}>
+        <div class="lineage-text" title={node.label ?? 'It was deleted.'}>
+          <span class="cut lineage-kind">{kind}</span> <span class="cut">{label}</span>
+          <span class="visually-hidden">{origin}</span>
         </div>
       </foreignObject>
     </>
   );
-  const common = {
-    class: 'lineage-node',
-    'data-kind': node.type,
-    'data-here': isHere,
-    'aria-label': said.filter(Boolean).join(', '),
-  };
+  const look = { class: 'lineage-node', 'data-kind': node.type, 'data-here': isHere };
   const href = hrefOf(box);
   return href ? (
-    <Link href={href} aria-current={isHere ? 'true' : undefined} {...common}>
+    <Link href={href} aria-current={isHere ? 'true' : undefined} {...look}>
       {inside}
     </Link>
   ) : (
     // biome-ignore lint/a11y/noInteractiveElementToNoninteractiveRole: it is a part of a picture, and leads nowhere
-    <g role="img" {...common}>
+    <g role="img" aria-label={`${kind} ${label}${origin}`} {...look}>
       {inside}
     </g>
   );

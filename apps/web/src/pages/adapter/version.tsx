@@ -32,9 +32,9 @@ export function Version({ adapter, version }: { adapter: Adapter; version: Adapt
     await changed(adapter_id);
   };
   return (
-    <section class="stack" aria-labelledby="version">
+    <section class="stack">
       <header class="adapter-version-head">
-        <h2 id="version">Version {number}</h2>
+        <h2>Version {number}</h2>
         <Actions version={version} />
       </header>
       <div class="adapter-columns">

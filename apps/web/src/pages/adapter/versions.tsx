@@ -5,18 +5,25 @@ import { Problem } from '../../components/problem.tsx';
 import { Table } from '../../components/table.tsx';
 import { Tag } from '../../components/tag.tsx';
 import { Time } from '../../components/time.tsx';
-import { useVersions } from '../../data/adapters.ts';
+import type { useVersions } from '../../data/adapters.ts';
 import { bytes } from '../../text/numbers.ts';
 
 /** All versions, of which one is shown below. */
-export function Versions({ id, shown }: { id: string; shown: number | null }) {
-  const query = useVersions(id);
+export function Versions({
+  id,
+  shown,
+  query,
+}: {
+  id: string;
+  shown: number | null;
+  query: ReturnType<typeof useVersions>;
+}) {
   const { data, error, refetch } = query;
   if (error) return <Problem error={error} onRetry={refetch} />;
   if (!data) return null;
   return (
-    <section class="stack" aria-labelledby="versions">
-      <h2 id="versions">Versions</h2>
+    <section class="stack">
+      <h2>Versions</h2>
       <div class="adapter-versions">
         <Table
           label="Versions"

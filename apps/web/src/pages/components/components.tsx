@@ -138,7 +138,7 @@ export function Components() {
         <BadLines label="Bad lines" lines={[{ line: 3, message: `is ${long}` }]} total={2} />
       </Group>
       <Group title="Names and values, tags, the end of a long list">
-        <Facts
+        <Properties
           of={[
             ['Short', 'A value'],
             ['Long', long],

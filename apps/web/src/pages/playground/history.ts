@@ -30,10 +30,20 @@ export function readHistory(key: string): KeptTalk[] {
   }
 }
 
-const isTalk = (value: unknown): value is KeptTalk => {
-  const { id, turns } = (value ?? {}) as Partial<KeptTalk>;
-  return typeof id === 'string' && Array.isArray(turns);
-};
+/** Another version of Graft may have kept them in another form. */
+function isTalk(value: unknown): value is KeptTalk {
+  const { id, at, kind, system, turns } = (value ?? {}) as Partial<KeptTalk>;
+  const isTurn = ({ prompt, answers }: KeptTalk['turns'][number]) =>
+    typeof prompt === 'string' &&
+    answers.every(({ model, text }) => typeof model === 'string' && typeof text === 'string');
+  return (
+    typeof id === 'string' &&
+    typeof at === 'number' &&
+    (kind === 'chat' || kind === 'text') &&
+    typeof system === 'string' &&
+    turns!.every(isTurn)
+  );
+}
 
 /** Keeps a talk, the newest now, and of the others as many as there is room for. */
 export function keepTalk(key: string, talk: KeptTalk): void {

@@ -48,12 +48,3 @@ async function* readText(asked: Asked, signal: AbortSignal): AsyncGenerator<News
     };
   }
 }
-
-/** Pieces with one more: tokens without text of their own, such as parts of a character, go with the text that comes next. */
-export function addPiece(pieces: Piece[], { text, tokens }: Piece): void {
-  const last = pieces.at(-1);
-  if (last?.text === '') {
-    last.text = text;
-    last.tokens = [...last.tokens, ...tokens];
-  } else if (text !== '' || tokens.length > 0) pieces.push({ text, tokens });
-}

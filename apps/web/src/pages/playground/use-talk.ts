@@ -1,6 +1,6 @@
 import { useEffect, useRef, useState } from 'preact/hooks';
-import { addPiece, readAnswer } from './read-answer.ts';
-import { type Answer, type Asked, isOpen, newAnswer, type Piece, type Turn } from './talk.ts';
+import { readAnswer } from './read-answer.ts';
+import { type Answer, type Asked, addPiece, isOpen, newAnswer, type Piece, type Turn } from './talk.ts';
 
 /** The turns of a talk, and what is done with them. `onKeep` is told them when there is a prompt or a whole answer more. */
 export function useTalk(onKeep: (turns: readonly Turn[]) => void) {

@@ -1,0 +1,57 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { chatBody, textBody } from './requests.ts';
+import { parseSampling, samplingDefaults } from './sampling.ts';
+import { type Asked, addPiece, type Piece } from './talk.ts';
+
+const { sampling } = parseSampling(samplingDefaults);
+const asked: Asked = {
+  ...{ kind: 'chat', model: 'tiny', system: '', prompt: 'b', sampling, probabilities: false },
+  before: [{ prompt: 'a', answer: 'A' }],
+};
+
+test('options of sampling are read, and each fault is told at its field', () => {
+  assert.deepEqual(sampling, { temperature: 0.7, top_p: 1, max_tokens: 256, seed: 1, stop: [] });
+  const faultsOf = (text: object) => Object.keys(parseSampling({ ...samplingDefaults, ...text }).faults);
+  for (const temperature of ['', ' ', 'x', '2.1', '-1', 'NaN', 'Infinity'])
+    assert.deepEqual(faultsOf({ temperature }), ['temperature']);
+  assert.deepEqual(faultsOf({ temperature: '0', top_p: '0' }), ['top_p']);
+  assert.deepEqual(faultsOf({ max_tokens: '1.5', seed: '2147483648', stop: 'a\nb\nc\nd\ne' }), [
+    ...['stop', 'max_tokens', 'seed'],
+  ]);
+  assert.deepEqual(parseSampling({ ...samplingDefaults, stop: 'a\n\nb\n' }).sampling.stop, ['a', 'b']);
+});
+
+test('what is asked holds what was said before, and options only where there are some', () => {
+  const said = [
+    { role: 'user', content: 'a' },
+    { role: 'assistant', content: 'A' },
+    { role: 'user', content: 'b' },
+  ];
+  const { temperature, top_p, max_tokens, seed } = sampling;
+  const numbers = { temperature, top_p, max_tokens, seed };
+  assert.deepEqual(chatBody(asked), { model: 'tiny', messages: said, ...numbers });
+  const more = { ...asked, system: 'S', probabilities: true, sampling: { ...sampling, stop: ['x'] } };
+  assert.deepEqual(chatBody(more), {
+    ...{ model: 'tiny', messages: [{ role: 'system', content: 'S' }, ...said], ...numbers, stop: ['x'] },
+    ...{ logprobs: true, top_logprobs: 5 },
+  });
+  assert.deepEqual(textBody({ ...more, sampling }), { model: 'tiny', prompt: 'b', ...numbers, logprobs: 5 });
+});
+
+test('tokens without text of their own go with the text that comes next', () => {
+  const taken = (token: string) => ({ token, logprob: -1, top: [] });
+  const pieces: Piece[] = [];
+  addPiece(pieces, { text: '', tokens: [] });
+  addPiece(pieces, { text: 'a', tokens: [taken('a')] });
+  addPiece(pieces, { text: '', tokens: [taken('\uFFFD')] });
+  addPiece(pieces, { text: '½', tokens: [taken('\uFFFD')] });
+  addPiece(pieces, { text: '', tokens: [] });
+  assert.deepEqual(
+    pieces.map(({ text, tokens }) => [text, tokens.length]),
+    [
+      ['a', 1],
+      ['½', 2],
+    ],
+  );
+});
