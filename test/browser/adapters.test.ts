@@ -1,9 +1,12 @@
 /** The pages of adapters: their list, one adapter with its versions, two versions compared. */
 import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { methods } from '@graft/peft-core/config';
-import { longestNote } from '@graft/service';
-import { filesOf, sendAdapter, soundAdapter } from '../../apps/api/src/testing/adapter-parts.ts';
+import { methods, parsePeftConfig } from '@graft/peft-core/config';
+import { type AdapterVersion, longestNote, newId, publishUpload } from '@graft/service';
+import { toWireAdapterVersion } from '../../apps/api/src/schemas/adapter.ts';
 import { publishAdapter } from '../../apps/api/src/testing/publish-adapter.ts';
 import { codeFor } from '../../apps/web/src/pages/adapter/runtime-code.ts';
 import { type BrowserBench, openBrowserBench, type VisitOptions } from './browser-bench.ts';
@@ -14,26 +17,38 @@ const views: VisitOptions[] = [390, 1280, 2560].flatMap((width) =>
 const long = 'a-name-that-has-no-end-'.repeat(3).slice(0, 64);
 
 let bench: BrowserBench;
-/** Of acme: a version that a job made, and what was uploaded on top of it. */
-let trained: Awaited<ReturnType<typeof publishAdapter>>['version'];
-// biome-ignore lint/suspicious/noExplicitAny: an answer of the API
-let [second, third]: any[] = [];
+/** Of acme: a version that a job made, and two that went on from it. */
+let trained: AdapterVersion;
+let second: AdapterVersion;
+let third: AdapterVersion;
 
 before(async () => {
   bench = await openBrowserBench();
   trained = (await publishAdapter(bench, bench.acme, 'poet')).version;
-  second = await upload(
-    { name: 'poet', parent: trained.modelName, note: `Softer. ${long.repeat(4)}` },
-    { r: 2 },
-  );
-  third = await upload({ name: 'poet', parent: second.model }, { r: 4 });
+  second = await publish('poet', 2, { parentId: trained.id, note: `Softer. ${long.repeat(4)}` });
+  third = await publish('poet', 4, { parentId: second.id });
 });
 after(async () => await bench?.close());
 
-async function upload(fields: Record<string, string>, options: { r: number }) {
-  const answer = await sendAdapter(bench.acme, filesOf(await soundAdapter(bench, options)), fields);
-  assert.equal(answer.status, 200, answer.text);
-  return answer.json;
+/** A version that was made elsewhere, of acme. Its weights are nobody's to load. */
+async function publish(
+  name: string,
+  r: number,
+  { parentId = null, note = null }: { parentId?: string | null; note?: string | null } = {},
+): Promise<AdapterVersion> {
+  const { services, acme } = bench;
+  const peft = parsePeftConfig({ peft_type: 'LORA', r, target_modules: ['q_proj', 'v_proj'] });
+  const folder = await services.artifacts.stage(newId('version'), 0);
+  await writeFile(join(folder, 'adapter_config.json'), JSON.stringify(peft));
+  await writeFile(join(folder, 'adapter_model.safetensors'), randomBytes(50_000));
+  const stored = await services.artifacts.publish(folder);
+  const base = { id: 'tiny', digest: 'b'.repeat(64) };
+  return await publishUpload(
+    services,
+    acme.teamId,
+    { ...stored, name, base, peft, parentId, note },
+    { keyId: null },
+  );
 }
 
 /** A thousand adapters more, of a team of their own. */
@@ -181,7 +196,7 @@ test('a version: lineage that leads on, code for each runtime, its download, the
   const address = await page.getByRole('link', { name: 'Try it' }).getAttribute('href');
   assert.deepEqual(Object.fromEntries(new URL(address!, bench.url).searchParams), {
     a: 'tiny',
-    b: second.model,
+    b: second.modelName,
   });
 
   await lineage.getByRole('link', { name: /^Version poet v3/ }).click();
@@ -195,14 +210,17 @@ test('every runtime that the API can name has code of its own', () => {
     ...Object.values(methods).flatMap(({ servedBy }) => Object.keys(servedBy ?? {})),
   ]);
   assert.ok(known.size > 5);
-  const codes = [...known, 'one that the page does not know'].map((each) => codeFor(each, second, bench.url));
+  const version = toWireAdapterVersion(second);
+  const codes = [...known, 'one that the page does not know'].map((each) =>
+    codeFor(each, version, bench.url),
+  );
   assert.equal(new Set(codes).size, codes.length);
   assert.match(codes.at(-1)!, /versions\/2\/download/);
 });
 
 test('a version is deleted, and comes back: by undo, and from the deleted ones', async () => {
-  const gone = await upload({ name: 'short-lived' }, { r: 2 });
-  const visit = await bench.visit(bench.acme, `/adapters/${gone.adapter_id}`);
+  const gone = await publish('short-lived', 2);
+  const visit = await bench.visit(bench.acme, `/adapters/${gone.adapterId}`);
   const { page } = visit;
   const remove = async () => {
     await page.getByRole('button', { name: 'Delete', exact: true }).click();
@@ -221,7 +239,7 @@ test('a version is deleted, and comes back: by undo, and from the deleted ones',
     .click();
   await page.getByRole('heading', { name: 'Nothing was deleted' }).waitFor();
 
-  await page.goto(`/adapters/${gone.adapter_id}`);
+  await page.goto(`/adapters/${gone.adapterId}`);
   await page.getByRole('button', { name: 'Delete the adapter' }).click();
   await page.getByRole('button', { name: 'Delete all versions' }).click();
   await page
@@ -235,8 +253,8 @@ test('two versions compared, chosen in the address', async () => {
   const visit = await bench.visit(bench.acme, '/adapters/compare');
   const { page } = visit;
   await page.getByRole('heading', { name: 'Choose two' }).waitFor();
-  await page.getByLabel('A', { exact: true }).fill(second.model);
-  await page.getByLabel('B', { exact: true }).fill(third.model);
+  await page.getByLabel('A', { exact: true }).fill(second.modelName);
+  await page.getByLabel('B', { exact: true }).fill(third.modelName);
   const configuration = page.getByRole('region', { name: 'Configuration' });
   await configuration.getByRole('row', { name: 'r 2 4' }).waitFor();
   await visit.checkAccess();

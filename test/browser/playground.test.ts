@@ -1,7 +1,7 @@
 /** The playground, before a worker that says what the test tells it to; the real one is tested with the whole service. */
 import assert from 'node:assert/strict';
 import type { ServerResponse } from 'node:http';
-import { after, afterEach, before, test } from 'node:test';
+import { after, afterEach, before, beforeEach, test } from 'node:test';
 import { publishAdapter } from '../../apps/api/src/testing/publish-adapter.ts';
 import {
   done,
@@ -18,15 +18,13 @@ let worker: ScriptedWorker;
 before(async () => {
   bench = await openBrowserBench();
   poet = (await publishAdapter(bench, bench.acme, 'poet')).version.modelName;
+});
+after(async () => await bench?.close());
+// A new one each time: it sends no heartbeats, and is taken for dead after a while.
+beforeEach(async () => {
   worker = await startScriptedWorker(bench.services, 'worker-talks', says());
 });
-afterEach(() => {
-  worker.requests.length = 0;
-});
-after(async () => {
-  await worker?.close();
-  await bench?.close();
-});
+afterEach(async () => await worker.close());
 
 const isPoet = (body: { adapter: unknown }) => body.adapter !== null;
 

@@ -66,3 +66,15 @@ export function useAdapterChanged() {
       cache.invalidateQueries({ queryKey: ['models'] }),
     ]);
 }
+
+/** To be called when a part of an adapter, or all of it, was deleted and its page was left: none of it is asked for again. */
+export function useAdapterGone() {
+  const cache = useQueryClient();
+  return (id: string) => {
+    cache.removeQueries({ queryKey: ['adapter', id] });
+    return Promise.all([
+      cache.invalidateQueries({ queryKey: ['adapters'] }),
+      cache.invalidateQueries({ queryKey: ['models'] }),
+    ]);
+  };
+}

@@ -8,7 +8,7 @@ import { Confirm } from '../../components/dialog.tsx';
 import { PageHead } from '../../components/page-head.tsx';
 import { Problem } from '../../components/problem.tsx';
 import { toast, toastError } from '../../components/toast.tsx';
-import { useAdapter, useAdapterChanged, useVersion, useVersions } from '../../data/adapters.ts';
+import { useAdapter, useAdapterChanged, useAdapterGone, useVersion, useVersions } from '../../data/adapters.ts';
 import { graft } from '../../data/graft.ts';
 import { useMay } from '../../data/session.ts';
 import { useQueryState } from '../../router/query-state.ts';
@@ -60,14 +60,14 @@ export function AdapterPage() {
 function DeleteAll({ adapter: { id, name, tags } }: { adapter: Adapter }) {
   const [isAsked, setAsked] = useState(false);
   const [, go] = useLocation();
-  const changed = useAdapterChanged();
+  const gone = useAdapterGone();
   const mayWrite = useMay('adapters:write');
   const { mutate, isPending } = useMutation({
     mutationFn: () => graft.adapters.delete(id),
     onSuccess: async ({ versions }) => {
       toast(`${name} is deleted, with ${versions} version${versions === 1 ? '' : 's'}.`);
       go('/adapters?show=deleted');
-      await changed(id);
+      await gone(id);
     },
     onError: (error) => {
       toastError(error);

@@ -9,7 +9,7 @@ import { count } from '../../text/numbers.ts';
 import { type Box, labelOf, layLineage } from './lineage-layout.ts';
 
 /** CSS pixels. */
-const size = { width: 184, height: 48, across: 48, down: 14, edge: 2 };
+const size = { width: 160, height: 48, across: 36, down: 14, edge: 2 };
 const xOf = ({ column }: Box) => size.edge + column * (size.width + size.across);
 const yOf = ({ row }: Box) => size.edge + row * (size.height + size.down);
 

@@ -12,7 +12,7 @@ import { Properties } from '../../components/properties.tsx';
 import { Table } from '../../components/table.tsx';
 import { Time } from '../../components/time.tsx';
 import { toast, toastError } from '../../components/toast.tsx';
-import { useAdapterChanged } from '../../data/adapters.ts';
+import { useAdapterChanged, useAdapterGone } from '../../data/adapters.ts';
 import { graft } from '../../data/graft.ts';
 import { useMay } from '../../data/session.ts';
 import { bytes, measure } from '../../text/numbers.ts';
@@ -151,6 +151,7 @@ function Actions({ version }: { version: AdapterVersion }) {
 
 function Delete({ version, onClose }: { version: AdapterVersion; onClose: () => void }) {
   const changed = useAdapterChanged();
+  const gone = useAdapterGone();
   const [, go] = useLocation();
   const { adapter_id, adapter_name, version: number } = version;
   const restore = useMutation({
@@ -167,7 +168,7 @@ function Delete({ version, onClose }: { version: AdapterVersion; onClose: () => 
       toast(`Version ${number} of ${adapter_name} is deleted.`, { label: 'Undo', run: restore.mutate });
       // Of the last version the adapter went with it.
       go('/adapters');
-      await changed(adapter_id);
+      await gone(adapter_id);
     },
     onError: (error) => {
       toastError(error);
