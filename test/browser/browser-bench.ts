@@ -40,9 +40,10 @@ export interface BrowserBench extends ApiBench {
 
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 
-export async function openBrowserBench(): Promise<BrowserBench> {
+/** `env`: of the API, beside what tests have. */
+export async function openBrowserBench(env: NodeJS.ProcessEnv = {}): Promise<BrowserBench> {
   await buildDashboard();
-  const api = await openApiBench({ eventPollMs: 100, streamHeartbeatMs: 15_000 });
+  const api = await openApiBench({ eventPollMs: 100, streamHeartbeatMs: 15_000 }, env);
   const browser = await chromium.launch({ executablePath: findChromium() });
 
   const visit: BrowserBench['visit'] = async (caller, path, options = {}) => {

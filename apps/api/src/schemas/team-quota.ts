@@ -51,6 +51,7 @@ export const TeamQuotaSchema = named('TeamQuota', {
     }),
     open_uploads: Type.Integer(),
   }),
+  has_budget: Type.Boolean({ description: 'The operator has set what it may spend, too: /usage/budget.' }),
   month_ends: Time,
 });
 
@@ -93,6 +94,7 @@ export function toWireQuota(teamId: string, quota: TeamQuota, use: QuotaUse): St
       planned_tokens: use.plannedTokens,
       open_uploads: use.openUploads,
     },
+    has_budget: use.hasBudget,
     month_ends: unixSeconds(use.monthEnds),
   };
 }

@@ -90,6 +90,7 @@ function wireQuota(teamId: string, quota: TeamQuota, use: QuotaUse): WireQuota {
       planned_tokens: use.plannedTokens,
       open_uploads: use.openUploads,
     },
+    has_budget: use.hasBudget,
     month_ends: unixSeconds(use.monthEnds),
   };
 }

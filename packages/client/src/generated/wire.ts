@@ -2363,6 +2363,8 @@ export interface TeamQuota {
     planned_tokens: number;
     open_uploads: number;
   };
+  /** The operator has set what it may spend, too: /usage/budget. */
+  has_budget: boolean;
   /** Unix seconds. */
   month_ends: number;
 }

@@ -95,6 +95,11 @@ export class Jobs {
     return this.#transport.json({ method: 'GET', path: jobPath(id), signal: options.signal });
   }
 
+  /** The request that would make the job again: what `create` takes. */
+  request(id: string): Promise<JobCreateParams> {
+    return this.#transport.json({ method: 'GET', path: `${jobPath(id)}/request` });
+  }
+
   /** A few points of the loss of each of up to 100 jobs. */
   async losses(
     ids: readonly string[],

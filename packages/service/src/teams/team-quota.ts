@@ -37,6 +37,8 @@ export interface QuotaUse {
   /** What jobs that were validated and have not ended will train at most. */
   plannedTokens: number;
   openUploads: number;
+  /** The operator has set what it may spend: `readBudget`. */
+  hasBudget: boolean;
   /** When the month ends. */
   monthEnds: Date;
 }
@@ -131,6 +133,7 @@ export function useOf(
     (${parts.rest ? fragment`SELECT count(*) FROM jobs WHERE team_id = ${teamId} AND state IN ('dispatched', 'running')` : none})::int AS "runningJobs",
     (${parts.rest ? fragment`SELECT count(*) FROM uploads WHERE team_id = ${teamId} AND status = 'pending' AND expires_at > now()` : none})::int
       AS "openUploads",
+    ${parts.rest ? fragment`EXISTS (SELECT 1 FROM team_budgets WHERE team_id = ${teamId})` : fragment`false`} AS "hasBudget",
     ${monthEnds} AS "monthEnds"`;
 }
 

@@ -41,7 +41,7 @@ test('a team has no quota until the operator sets one, and only the operator doe
   assert.deepEqual(limits, {
     ...{ object: 'team.quota', team_id: teamId, running_jobs: 8, queued_jobs: null, stored_bytes: null },
     ...{ tokens_per_month: null, open_uploads: null, models: null, methods: null, max_rank: null },
-    ...{ max_seq_length: null, tokens_per_job: null },
+    ...{ max_seq_length: null, tokens_per_job: null, has_budget: false },
   });
   assert.equal(use.queued_jobs, 0);
   assert.equal(new Date(ends * 1000).toISOString().slice(8, 19), '01T00:00:00');
@@ -54,6 +54,11 @@ test('a team has no quota until the operator sets one, and only the operator doe
     max_rank: 64,
   };
   assert.equal((await operator.send('POST', path, change)).json.queued_jobs, 5);
+  const budget = `/v1/admin/teams/${teamId}/budget`;
+  await operator.send('POST', budget, { monthly: 9 });
+  assert.equal((await bench.acme.send('GET', '/v1/team/quota')).json.has_budget, true);
+  assert.equal((await bench.other.send('GET', '/v1/team/quota')).json.has_budget, false);
+  await operator.send('DELETE', budget);
   const { json } = await bench.acme.send('GET', '/v1/team/quota');
   assert.deepEqual(
     [json.running_jobs, json.queued_jobs, json.models, json.methods, json.max_rank],

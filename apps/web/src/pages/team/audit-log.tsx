@@ -35,7 +35,7 @@ export function AuditLog() {
       <search class="filters">
         <TextField
           label="Action"
-          placeholder="job.* or key.create"
+          placeholder="job.* or api_key.create"
           value={state.action}
           onValue={(action) => change({ action })}
         />

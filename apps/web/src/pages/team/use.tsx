@@ -1,4 +1,3 @@
-import { GraftApiError } from '@graft/client';
 import { useQuery } from '@tanstack/preact-query';
 import { Facts } from '../../components/facts.tsx';
 import { Meter } from '../../components/meter.tsx';
@@ -12,7 +11,11 @@ import { Usage } from './usage.tsx';
 /** What the team may have and spend, how much of it is in use, and what it used by the day. */
 export function Use() {
   const quota = useQuery({ queryKey: ['quota'], queryFn: () => graft.team.quota() });
-  const budget = useQuery({ queryKey: ['budget'], queryFn: readBudget });
+  const budget = useQuery({
+    queryKey: ['budget'],
+    queryFn: () => graft.usage.budget(),
+    enabled: quota.data?.has_budget === true,
+  });
   if (!quota.data) {
     return quota.error ? <Problem error={quota.error} onRetry={quota.refetch} /> : <Waiting height="20rem" />;
   }
@@ -63,16 +66,6 @@ export function Use() {
       <Usage />
     </>
   );
-}
-
-/** Null: the operator has set none. */
-async function readBudget() {
-  try {
-    return await graft.usage.budget();
-  } catch (error) {
-    if (error instanceof GraftApiError && error.code === 'budget_not_found') return null;
-    throw error;
-  }
 }
 
 const orNone = <T,>(limit: T | null, tell: (limit: T) => string) =>
