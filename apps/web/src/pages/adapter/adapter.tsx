@@ -8,7 +8,13 @@ import { Confirm } from '../../components/dialog.tsx';
 import { PageHead } from '../../components/page-head.tsx';
 import { Problem } from '../../components/problem.tsx';
 import { toast, toastError } from '../../components/toast.tsx';
-import { useAdapter, useAdapterChanged, useAdapterGone, useVersion, useVersions } from '../../data/adapters.ts';
+import {
+  useAdapter,
+  useAdapterChanged,
+  useAdapterGone,
+  useVersion,
+  useVersions,
+} from '../../data/adapters.ts';
 import { graft } from '../../data/graft.ts';
 import { useMay } from '../../data/session.ts';
 import { useQueryState } from '../../router/query-state.ts';
