@@ -182,7 +182,7 @@ describe('begun from what is there', () => {
       .setInputFiles({ name: 'here.jsonl', mimeType: 'text/plain', buffer: Buffer.from(chatLine) });
     await settled(visit);
     assert.match(
-      await page.getByLabel('Training file').locator('option:checked').innerText(),
+      (await page.getByLabel('Training file').locator('option:checked').textContent())!,
       /here\.jsonl · 1 examples/,
     );
     await visit.leave();

@@ -132,7 +132,7 @@ test('the queue shows whose turn it is, and a team is made, weighed and given an
   assert.equal((await services.db.team.findFirst({ where: { name: 'research' } }))!.weight, 3);
   await row(page, 'research').getByRole('button', { name: 'Invite an admin' }).click();
   await button(page, 'Make the link').click();
-  const link = await page.getByRole('region', { name: 'The link of the invitation' }).textContent();
+  const link = (await page.getByRole('region', { name: 'The link of the invitation' }).textContent())!;
   await visit.checkAccess();
   await button(page, 'I have kept it').click();
   const token = link.slice(link.indexOf('#') + 1);

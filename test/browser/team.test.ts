@@ -37,7 +37,7 @@ async function open(path: string, caller: Caller = ada, options = {}): Promise<V
 
 /** What is shown once is in the dialog, and nowhere when that is closed. */
 async function readSecret(page: Page, label: string): Promise<string> {
-  const text = await page.getByRole('region', { name: label }).textContent();
+  const text = (await page.getByRole('region', { name: label }).textContent())!;
   await button(page, 'I have kept it').click();
   await dialog(page).waitFor({ state: 'detached' });
   assert.ok(!(await page.content()).includes(text), 'it is still in the page');
