@@ -304,11 +304,7 @@ describe('models and completions', () => {
       usage = chunk.usage ?? usage;
     }
     assert.equal(text, answer);
-    assert.deepEqual(
-      { ...usage, prompt_tokens_details },
-      whole.usage,
-      'but for what was known of the prompt',
-    );
+    assert.deepEqual({ ...usage, prompt_tokens_details }, whole.usage); // but for what was known of the prompt
     const runner = client.chat.completions.stream({ model: tuned, messages, max_tokens: 12, temperature: 0 });
     assert.equal((await runner.finalChatCompletion()).choices[0]?.message.content, answer);
     const more = await ask({ messages: [...messages, choice.message, { role: 'user', content: 'Sure?' }] });

@@ -11,7 +11,7 @@ const lists = [`${core}/outlines/families.ts`, `${core}/models/registry.ts`];
 
 /** Words that hold a family's name and mean something else. `where` is a file or a folder; everywhere without it. */
 const others: { text: RegExp; where?: string; meaning: string }[] = [
-  { text: /llama\.cpp/gi, meaning: 'the program' },
+  { text: /llama\.cpp|llama-cli/gi, meaning: 'the program' },
   {
     text: /'llama3'/g,
     where: `${core}/outlines/rope-frequencies.ts`,

@@ -315,9 +315,7 @@ const tunedModel: Model = {
   job: 'ftjob-1',
 };
 const adapter: Adapter = {
-  id: 'adpt_1',
-  object: 'adapter',
-  created_at: 1_700_000_000,
+  ...{ id: 'adpt_1', object: 'adapter', created_at: 1_700_000_000 },
   name: 'demo',
   base_model: 'base',
   latest_version: 1,
@@ -325,9 +323,7 @@ const adapter: Adapter = {
   note: null,
 };
 const version: AdapterVersion = {
-  id: 'adptv_1',
-  object: 'adapter.version',
-  created_at: 1_700_000_000,
+  ...{ id: 'adptv_1', object: 'adapter.version', created_at: 1_700_000_000 },
   adapter_id: 'adpt_1',
   adapter_name: 'demo',
   version: 1,

@@ -13,8 +13,8 @@ import { listAttempts, listCheckpoints } from '../jobs/records/read-job-history.
 import { getJob, listJobs } from '../jobs/records/read-jobs.ts';
 import { claimJob } from '../jobs/transitions/claim-job.ts';
 import { dispatchJobs } from '../jobs/transitions/dispatch-jobs.ts';
+import { sweepExpiredLeases } from '../jobs/transitions/expiry/sweep-expired-leases.ts';
 import { publishAdapterVersion } from '../jobs/transitions/publish-adapter-version.ts';
-import { sweepExpiredLeases } from '../jobs/transitions/sweep-expired-leases.ts';
 import { pauseJob, resumeJob } from '../jobs/transitions/user-requests.ts';
 import { claimValidation, finishValidation } from '../jobs/transitions/validate-job.ts';
 import type { Services } from '../services.ts';

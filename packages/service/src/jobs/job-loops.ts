@@ -13,9 +13,9 @@ import type { Job, Lease } from './job.ts';
 import type { JobFaultListener } from './transitions/change-job.ts';
 import { forgetIdempotencyKeys } from './transitions/create-job.ts';
 import { dispatchJobs, staleDispatched, takeBackDispatched } from './transitions/dispatch-jobs.ts';
-import { giveGrace } from './transitions/lease-expiry.ts';
+import { giveGrace } from './transitions/expiry/lease-expiry.ts';
+import { sweepExpiredLeases } from './transitions/expiry/sweep-expired-leases.ts';
 import { preemptForStarved } from './transitions/preempt-job.ts';
-import { sweepExpiredLeases } from './transitions/sweep-expired-leases.ts';
 
 /** Seconds until a ring that nobody answered is rung again. */
 const ringAgainSeconds = 15;

@@ -9,10 +9,10 @@ import { recordMetrics } from '../jobs/leases/job-metrics.ts';
 import { recordCheckpoint, resumeFromCheckpoint } from '../jobs/leases/record-checkpoint.ts';
 import { getJob } from '../jobs/records/read-jobs.ts';
 import { claimJob } from '../jobs/transitions/claim-job.ts';
+import { sweepExpiredLeases } from '../jobs/transitions/expiry/sweep-expired-leases.ts';
 import { failJob } from '../jobs/transitions/fail-job.ts';
 import { publishAdapterVersion } from '../jobs/transitions/publish-adapter-version.ts';
 import { cancelRunningJob } from '../jobs/transitions/stop-running-job.ts';
-import { sweepExpiredLeases } from '../jobs/transitions/sweep-expired-leases.ts';
 import { cancelJob } from '../jobs/transitions/user-requests.ts';
 import type { Services } from '../services.ts';
 import {

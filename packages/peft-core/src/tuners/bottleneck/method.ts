@@ -2,8 +2,7 @@ import { GraftError } from '../../errors.ts';
 import type { ModelOutline } from '../../outlines/outline.ts';
 import { optionError, show } from '../../schema/check-fields.ts';
 import { countOf, savedTensors } from '../file-tensors.ts';
-import type { Method } from '../method.ts';
-import { rateByWidth } from '../rates.ts';
+import { type Method, rateByWidth } from '../method.ts';
 import { resolveModulesToSave } from '../target-modules.ts';
 import { adaptersLibrary } from './adapters-library.ts';
 import {

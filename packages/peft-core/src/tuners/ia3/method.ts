@@ -14,8 +14,7 @@ import {
 } from '../../schema/schema-parts.ts';
 import { copiedEmbeddings, savedTensors, underModel } from '../file-tensors.ts';
 import { checkTargetNames, checkTransposed, lastParts } from '../idle-targets.ts';
-import type { Method } from '../method.ts';
-import { rateByWidth } from '../rates.ts';
+import { type Method, rateByWidth } from '../method.ts';
 import { isWithin, resolveModulesToSave } from '../target-modules.ts';
 import { completeTargets, scaledModules } from './scaled-modules.ts';
 

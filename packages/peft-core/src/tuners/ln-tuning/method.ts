@@ -5,8 +5,7 @@ import { modulePatternFaults } from '../../schema/module-options.ts';
 import { excludeModules, modulesToSave, targetModules, taskType } from '../../schema/schema-parts.ts';
 import { copiedEmbeddings, savedTensors, shapesOf, underModel } from '../file-tensors.ts';
 import { checkTargetNames } from '../idle-targets.ts';
-import type { Method } from '../method.ts';
-import { rateByWidth } from '../rates.ts';
+import { type Method, rateByWidth } from '../method.ts';
 import { isWithin, resolveModulesToSave, resolveTargetModules, writtenTargets } from '../target-modules.ts';
 
 /** LayerNorm tuning, with the names and defaults of HF PEFT 0.21's LNTuningConfig. */

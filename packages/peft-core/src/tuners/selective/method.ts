@@ -3,8 +3,7 @@ import { configFault, type Fault } from '../../schema/check-fields.ts';
 import { usableFaults } from '../../schema/module-options.ts';
 import { LayerIndex, Pattern, TargetNames, taskType } from '../../schema/schema-parts.ts';
 import { savedTensors, shapesOf, underModel } from '../file-tensors.ts';
-import type { Method, RatedModel } from '../method.ts';
-import { rateByWidth } from '../rates.ts';
+import { type Method, type RatedModel, rateByWidth } from '../method.ts';
 import { KINDS, type Kind, selectedParameters } from './selected.ts';
 
 const PRESETS = ['bitfit', 'retrain_embeddings'] as const;

@@ -6,8 +6,7 @@ import { modulePatternFaults } from '../../schema/module-options.ts';
 import { Pattern, TargetNames, taskType, tokenIndices } from '../../schema/schema-parts.ts';
 import { rowsShape, underModel } from '../file-tensors.ts';
 import { checkTargetNames } from '../idle-targets.ts';
-import type { Method } from '../method.ts';
-import { rateByWidth } from '../rates.ts';
+import { type Method, rateByWidth } from '../method.ts';
 import { resolveTargetModules } from '../target-modules.ts';
 import { inputEmbedding, type TokenTarget, tiedModules, tokenTargets } from '../token-targets.ts';
 

@@ -19,11 +19,11 @@ import { type Job, type JobState, leaseOf } from '../job.ts';
 import { recordCheckpoint } from '../leases/record-checkpoint.ts';
 import { claimJob } from '../transitions/claim-job.ts';
 import { createJob } from '../transitions/create-job.ts';
+import { sweepExpiredLeases } from '../transitions/expiry/sweep-expired-leases.ts';
 import { failJob } from '../transitions/fail-job.ts';
 import { publishAdapterVersion } from '../transitions/publish-adapter-version.ts';
 import { returnJob } from '../transitions/return-job.ts';
 import { cancelRunningJob, pauseRunningJob, releaseJob } from '../transitions/stop-running-job.ts';
-import { sweepExpiredLeases } from '../transitions/sweep-expired-leases.ts';
 import { cancelJob, pauseJob, resumeJob } from '../transitions/user-requests.ts';
 import { claimValidation, finishValidation, releaseValidation } from '../transitions/validate-job.ts';
 

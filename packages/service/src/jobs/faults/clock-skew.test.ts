@@ -11,8 +11,8 @@ import { pickWorker, registerWorker, removeDeadWorkers } from '../../workers/wor
 import { leaseOf } from '../job.ts';
 import { heartbeatJob } from '../leases/heartbeat-job.ts';
 import { dispatchJobs, staleDispatched } from '../transitions/dispatch-jobs.ts';
+import { sweepExpiredLeases } from '../transitions/expiry/sweep-expired-leases.ts';
 import { failJob } from '../transitions/fail-job.ts';
-import { sweepExpiredLeases } from '../transitions/sweep-expired-leases.ts';
 import { claimValidation } from '../transitions/validate-job.ts';
 
 let services: Services;

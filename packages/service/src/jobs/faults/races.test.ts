@@ -8,9 +8,9 @@ import { openTestServices } from '../../testing/open-test-services.ts';
 import { isTerminal, type Job, leaseOf } from '../job.ts';
 import { heartbeatJob } from '../leases/heartbeat-job.ts';
 import { getJob } from '../records/read-jobs.ts';
+import { sweepExpiredLeases } from '../transitions/expiry/sweep-expired-leases.ts';
 import { publishAdapterVersion } from '../transitions/publish-adapter-version.ts';
 import { cancelRunningJob, pauseRunningJob, releaseJob } from '../transitions/stop-running-job.ts';
-import { sweepExpiredLeases } from '../transitions/sweep-expired-leases.ts';
 import { cancelJob, pauseJob } from '../transitions/user-requests.ts';
 
 const rounds = Number(process.env.RACE_ROUNDS ?? 6);

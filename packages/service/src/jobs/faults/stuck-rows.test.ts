@@ -12,7 +12,7 @@ import type { Job, JobState } from '../job.ts';
 import { claimNextJob } from '../transitions/claim-job.ts';
 import { createJob } from '../transitions/create-job.ts';
 import { dispatchJobs } from '../transitions/dispatch-jobs.ts';
-import { sweepExpiredLeases } from '../transitions/sweep-expired-leases.ts';
+import { sweepExpiredLeases } from '../transitions/expiry/sweep-expired-leases.ts';
 import { cancelJob } from '../transitions/user-requests.ts';
 import { claimValidation } from '../transitions/validate-job.ts';
 

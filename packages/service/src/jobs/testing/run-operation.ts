@@ -7,10 +7,10 @@ import { recordCheckpoint } from '../leases/record-checkpoint.ts';
 import { claimJob } from '../transitions/claim-job.ts';
 import { createJob, type NewJob } from '../transitions/create-job.ts';
 import { dispatchJobs } from '../transitions/dispatch-jobs.ts';
+import { sweepExpiredLeases } from '../transitions/expiry/sweep-expired-leases.ts';
 import { failJob } from '../transitions/fail-job.ts';
 import { publishAdapterVersion } from '../transitions/publish-adapter-version.ts';
 import { cancelRunningJob, pauseRunningJob, releaseJob } from '../transitions/stop-running-job.ts';
-import { sweepExpiredLeases } from '../transitions/sweep-expired-leases.ts';
 import { cancelJob, pauseJob, resumeJob } from '../transitions/user-requests.ts';
 import {
   claimValidation,

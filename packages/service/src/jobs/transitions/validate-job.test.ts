@@ -6,7 +6,7 @@ import { openTestServices } from '../../testing/open-test-services.ts';
 import { type Job, leaseOf } from '../job.ts';
 import { listAttempts, listEvents } from '../records/read-job-history.ts';
 import { getJob } from '../records/read-jobs.ts';
-import { sweepExpiredLeases } from './sweep-expired-leases.ts';
+import { sweepExpiredLeases } from './expiry/sweep-expired-leases.ts';
 import { cancelJob } from './user-requests.ts';
 import {
   breakValidation,

@@ -20,8 +20,8 @@ import { resolveTrials } from '../records/job-trial.ts';
 import { advanceClock, atWork, rank, takeTurn, turnsOf } from '../turns/team-turns.ts';
 import { changeJob, holds, lockFreeJobs, lockJob } from './change-job.ts';
 import { endJob } from './end-job.ts';
+import { hasExpired } from './expiry/lease-expiry.ts';
 import { beginAttempt, endAttempt } from './job-attempts.ts';
-import { hasExpired } from './lease-expiry.ts';
 import { returnLimit, returnMinutes } from './return-job.ts';
 
 /** Validations that may break without getting further than an earlier one; the last of them fails the job. */

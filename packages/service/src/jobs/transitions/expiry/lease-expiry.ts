@@ -1,6 +1,6 @@
 /** When a lease counts as lost: by Postgres's clock, and not while its holder could not have renewed it. */
-import type { Database } from '../../database/database.ts';
-import { Prisma } from '../../generated/client.ts';
+import type { Database } from '../../../database/database.ts';
+import { Prisma } from '../../../generated/client.ts';
 
 /** The row of `loop_turns` that tells until when nothing expires. */
 const grace = 'grace';

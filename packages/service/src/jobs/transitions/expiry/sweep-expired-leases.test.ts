@@ -1,16 +1,16 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import type { Services } from '../../services.ts';
-import { createTestJob, createTestTeam, dispatch, type TestTeam } from '../../testing/job-fixtures.ts';
-import { openTestServices } from '../../testing/open-test-services.ts';
-import { type Job, leaseOf } from '../job.ts';
-import { heartbeatJob } from '../leases/heartbeat-job.ts';
-import { listAttempts, listEvents } from '../records/read-job-history.ts';
-import { getJob } from '../records/read-jobs.ts';
-import { claimJob } from './claim-job.ts';
-import { staleDispatched } from './dispatch-jobs.ts';
+import type { Services } from '../../../services.ts';
+import { createTestJob, createTestTeam, dispatch, type TestTeam } from '../../../testing/job-fixtures.ts';
+import { openTestServices } from '../../../testing/open-test-services.ts';
+import { type Job, leaseOf } from '../../job.ts';
+import { heartbeatJob } from '../../leases/heartbeat-job.ts';
+import { listAttempts, listEvents } from '../../records/read-job-history.ts';
+import { getJob } from '../../records/read-jobs.ts';
+import { claimJob } from '../claim-job.ts';
+import { staleDispatched } from '../dispatch-jobs.ts';
+import { cancelJob, pauseJob } from '../user-requests.ts';
 import { sweepExpiredLeases } from './sweep-expired-leases.ts';
-import { cancelJob, pauseJob } from './user-requests.ts';
 
 let services: Services;
 let team: TestTeam;

@@ -1,16 +1,16 @@
-import type { Database, Transaction } from '../../database/database.ts';
-import { isDatabaseAway, isRowLocked } from '../../database/database-away.ts';
-import { inTransaction } from '../../database/in-transaction.ts';
-import { Prisma } from '../../generated/client.ts';
-import { tellOutbox } from '../../webhooks/tell-outbox.ts';
-import { type Job, type JobError, leaseOf } from '../job.ts';
-import { insertEvent } from '../records/job-event.ts';
-import { changeJob, holds, type JobFaultListener, lockFreeJobs } from './change-job.ts';
-import { endJob } from './end-job.ts';
-import { attemptLimit, retryAfter } from './fail-job.ts';
-import { endAttempt } from './job-attempts.ts';
+import type { Database, Transaction } from '../../../database/database.ts';
+import { isDatabaseAway, isRowLocked } from '../../../database/database-away.ts';
+import { inTransaction } from '../../../database/in-transaction.ts';
+import { Prisma } from '../../../generated/client.ts';
+import { tellOutbox } from '../../../webhooks/tell-outbox.ts';
+import { type Job, type JobError, leaseOf } from '../../job.ts';
+import { insertEvent } from '../../records/job-event.ts';
+import { changeJob, holds, type JobFaultListener, lockFreeJobs } from '../change-job.ts';
+import { endJob } from '../end-job.ts';
+import { attemptLimit, retryAfter } from '../fail-job.ts';
+import { endAttempt } from '../job-attempts.ts';
+import { loseValidation } from '../validate-job.ts';
 import { hasExpired } from './lease-expiry.ts';
-import { loseValidation } from './validate-job.ts';
 
 const workerLost: JobError = {
   code: 'worker_lost',

@@ -1,0 +1,11 @@
+#pragma once
+
+#include <cstdint>
+
+namespace graft {
+
+/** Each does its part of the work: rows, elements or tasks [begin, end). */
+template <typename Arguments>
+using Kernel = void (*)(const Arguments&, int64_t begin, int64_t end);
+
+}  // namespace graft
