@@ -6,9 +6,10 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { writeTinyModel } from '@graft/peft-core/testing';
 import { registerWorker } from '@graft/service';
-import { createTestJob, createTestTeam } from '@graft/service/testing';
 import type { Page } from 'playwright-core';
 import type { Caller } from '../../apps/api/src/testing/open-api-bench.ts';
+import { queueJob } from '../../apps/api/src/testing/queue-job.ts';
+import { runJob } from '../../apps/api/src/testing/run-job.ts';
 import { type BrowserBench, openBrowserBench, type Visit } from './browser-bench.ts';
 
 let bench: BrowserBench;
@@ -66,8 +67,7 @@ test('a worker is taken out with a reason, drained of what it runs, and released
   const visit = await open('/operator/workers');
   const { page } = visit;
   await page.getByText('No workers').waitFor();
-  const team = await createTestTeam(services);
-  const job = await createTestJob(services, team, 'running');
+  const job = await runJob(bench, await queueJob(bench, bench.acme));
   await registerWorker(services, {
     ...{ ...machine, id: 'worker-test' },
     capabilities: {
@@ -79,7 +79,7 @@ test('a worker is taken out with a reason, drained of what it runs, and released
     },
   });
   // It comes by itself.
-  await row(page, 'train-1').filter({ hasText: `1 of 3 slots` }).filter({ hasText: team.name }).waitFor();
+  await row(page, 'train-1').filter({ hasText: `1 of 3 slots` }).filter({ hasText: 'acme' }).waitFor();
   await visit.checkAccess();
   await visit.picture('operator-workers');
   visit.expect(/status of 400/);
@@ -105,12 +105,11 @@ test('a worker is taken out with a reason, drained of what it runs, and released
 
 test('the queue shows whose turn it is, and a team is made, weighed and given an admin', async () => {
   const { services } = bench;
-  const next = await createTestTeam(services);
-  await createTestJob(services, next, 'queued');
+  await queueJob(bench, bench.other);
   const visit = await open('/operator/queue');
   const { page } = visit;
-  await row(page, next.name).filter({ hasText: 'next' }).waitFor();
-  assert.equal(await row(page, 'acme').count(), 0);
+  await row(page, 'other').filter({ hasText: 'next' }).waitFor();
+  await row(page, 'acme').filter({ hasText: 'nothing waits' }).waitFor();
   await visit.checkAccess();
   await visit.picture('operator-queue');
   await page.getByRole('link', { name: 'Teams' }).click();
@@ -196,10 +195,11 @@ test('a thousand workers and far too long names fit any width, light and dark', 
   for (const width of [390, 1280, 2560]) {
     for (const scheme of ['light', 'dark'] as const) {
       const visit = await open('/operator/workers', { width, scheme });
-      await row(visit.page, 'worker-999').first().waitFor();
-      if (width !== 1280) {
-        await visit.page.goto('/operator');
-        await visit.page.getByRole('heading', { name: 'What is wrong' }).waitFor();
+      const { page } = visit;
+      await page.getByText('100 are shown.').waitFor();
+      if (width === 1280) {
+        await page.getByRole('link', { name: 'Health' }).click();
+        await page.getByText(/\d+ workers are out of service/).waitFor();
       }
       await visit.checkAccess();
       await visit.picture(`operator-many-${width}-${scheme}`);

@@ -356,6 +356,7 @@ export {
   type WebhookEvent,
   webhookEvents,
 } from './webhooks/webhook.ts';
+export { countWorkers, type WorkerCounts } from './workers/count-workers.ts';
 export { type LiveMachine, liveMachines } from './workers/live-machines.ts';
 export {
   listWorkers,

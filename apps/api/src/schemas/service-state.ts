@@ -22,6 +22,18 @@ export const ServiceStateSchema = named('ServiceState', {
     backend: Type.Enum(['redis', 'postgres'], { type: 'string' }),
     waiting: nullable(Type.Integer({ description: 'Rings that no worker has answered yet.' })),
   }),
+  workers: nullable(
+    Type.Object({
+      ready: Type.Integer({ description: 'They take jobs.' }),
+      draining: Type.Integer({ description: 'They stop.' }),
+      quarantined: Type.Integer({ description: 'They get no jobs.' }),
+      silent: Type.Integer({ description: 'No sign of life for a minute.' }),
+      versions: Type.Array(nullable(Type.String()), {
+        description: 'Of those that live. Null: of one that does not say.',
+      }),
+    }),
+    { description: 'Null: not known, since Postgres does not answer.' },
+  ),
   storage: Type.Enum(['folder', 's3'], {
     type: 'string',
     description: 'Where files, adapters and checkpoints are.',

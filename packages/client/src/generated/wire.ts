@@ -2196,6 +2196,19 @@ export interface ServiceState {
     /** Rings that no worker has answered yet. */
     waiting: number | null;
   };
+  /** Null: not known, since Postgres does not answer. */
+  workers: {
+    /** They take jobs. */
+    ready: number;
+    /** They stop. */
+    draining: number;
+    /** They get no jobs. */
+    quarantined: number;
+    /** No sign of life for a minute. */
+    silent: number;
+    /** Of those that live. Null: of one that does not say. */
+    versions: (string | null)[];
+  } | null;
   /** Where files, adapters and checkpoints are. */
   storage: 'folder' | 's3';
 }

@@ -2,7 +2,6 @@
 
 export { openCommitProxy } from './commit-proxy.ts';
 export { type CuttableProxy, openCuttableProxy } from './cuttable-proxy.ts';
-export { createTestJob, createTestTeam } from './job-fixtures.ts';
 export { openFenced, openTestServices } from './open-test-services.ts';
 export { mountSmallDisk } from './small-disk.ts';
 export { createTestDatabase, type TestDatabase } from './test-database.ts';

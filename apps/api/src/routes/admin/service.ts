@@ -1,5 +1,5 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
-import { describeDatabase, readCodeVersion, readQueue, versionText } from '@graft/service';
+import { countWorkers, describeDatabase, readCodeVersion, readQueue, versionText } from '@graft/service';
 import { errorResponses } from '../../schemas/error.ts';
 import { ref, unixSeconds } from '../../schemas/schema.ts';
 import { QueueSchema, ServiceStateSchema, toWireQueue } from '../../schemas/service-state.ts';
@@ -27,15 +27,17 @@ export const adminServiceRoutes: FastifyPluginAsyncTypebox = async (app) => {
       },
     },
     async () => {
-      const [database, waiting] = await Promise.all([
+      const [database, waiting, workers] = await Promise.all([
         inTime(describeDatabase(services)),
         inTime(services.queue.depth()),
+        inTime(countWorkers(services)),
       ]);
       const told = database.value ?? { version: null, migration: null };
       return {
         ...{ object: 'service' as const, version, node: process.version, started_at: startedAt },
         database: { state: database.state, ...told },
         queue: { state: waiting.state, backend: services.queue.backend, waiting: waiting.value ?? null },
+        workers: workers.value ?? null,
         storage: services.env.artifactsUrl === undefined ? ('folder' as const) : ('s3' as const),
       };
     },

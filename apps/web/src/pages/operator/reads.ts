@@ -6,7 +6,7 @@ import { usePages } from '../../data/pages.ts';
 const everyMs = 5_000;
 
 export const useWorkers = () =>
-  usePages(['workers'], () => graft.admin.workers.list({ limit: 1000 }), { refetchInterval: everyMs });
+  usePages(['workers'], () => graft.admin.workers.list({ limit: 100 }), { refetchInterval: everyMs });
 
 export const useQueue = () =>
   useQuery({ queryKey: ['queue'], queryFn: () => graft.admin.queue(), refetchInterval: everyMs });

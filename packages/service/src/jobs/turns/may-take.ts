@@ -6,9 +6,12 @@ import type { WorkerCapabilities } from '../../workers/worker-registry.ts';
 /** Seconds after its last heartbeat during which a worker counts as alive. */
 const workerAliveSeconds = 60;
 
+/** SQL over a row of `workers`: it has given a sign of life of late. */
+export const lives = Prisma.sql`(workers.heartbeat_at > now() - make_interval(secs => ${workerAliveSeconds}))`;
+
 /** SQL over a row of `workers`: it lives and takes jobs. */
 export const takesJobs = Prisma.sql`(NOT workers.draining AND workers.quarantined_at IS NULL AND workers.slots > 0
-  AND workers.heartbeat_at > now() - make_interval(secs => ${workerAliveSeconds}))`;
+  AND ${lives})`;
 
 /** SQL over rows of `workers` and `jobs`: the worker can run the job as its requirements say. */
 export const canRun = Prisma.sql`graft_can_run(workers.capabilities, jobs.requirements, jobs.resolved_training)`;
