@@ -13,6 +13,11 @@ const lists = [`${core}/outlines/families.ts`, `${core}/models/registry.ts`];
 const others: { text: RegExp; where?: string; meaning: string }[] = [
   { text: /llama\.cpp|llama-cli/gi, meaning: 'the program' },
   {
+    text: /llama-cli/g,
+    where: 'apps/web/src/pages/adapter/runtime-code.ts',
+    meaning: 'the command of that program',
+  },
+  {
     text: /'llama3'/g,
     where: `${core}/outlines/rope-frequencies.ts`,
     meaning: "a value of config.json's rope_type, which models of any family may have",

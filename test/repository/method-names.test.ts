@@ -11,11 +11,16 @@ import { sourceFiles } from './source-tree.ts';
 const root = join(import.meta.dirname, '../..');
 const tuners = 'packages/peft-core/src/tuners';
 const lists = [`${tuners}/methods.ts`, `${tuners}/registry.ts`];
-/** Words of the Python libraries that hold a method's name: a method that Graft has not, a tensor's name, a line of a file. */
+/**
+ * Words of other programs that hold a method's name: a method that Graft has not, a tensor's name, a line of a file, and options of
+ * the runtimes that serve adapters.
+ */
 const others = [
   'MULTITASK_PROMPT_TUNING',
   'trainable_tokens_delta',
   "bottleneck', 'lora', 'reft', 'invertible",
+  ...['enable-lora', 'max-lora-rank', 'lora-modules', 'lora_path', 'lora-paths', 'id BASE \\W+lora-adapters'],
+  ...['convert_lora_to_gguf', 'gguf --lora'],
 ];
 
 /** What requests and answers look like, and commands of other programs, whose flags have a method's name. */

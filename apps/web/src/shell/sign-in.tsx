@@ -1,7 +1,7 @@
 import type { Wire } from '@graft/client';
 import { useMutation, useQueryClient } from '@tanstack/preact-query';
 import { useEffect, useState } from 'preact/hooks';
-import '../styles/sign-in.css';
+import '../styles/pages/sign-in.css';
 import { Button } from '../components/button.tsx';
 import { TextField } from '../components/field.tsx';
 import { wordsOf } from '../components/problem.tsx';

@@ -2,7 +2,7 @@ import type { Adapter } from '@graft/client';
 import { useMutation } from '@tanstack/preact-query';
 import { useState } from 'preact/hooks';
 import { useLocation, useParams } from 'wouter-preact';
-import '../../styles/adapter.css';
+import '../../styles/pages/adapter.css';
 import { Button } from '../../components/button.tsx';
 import { Confirm } from '../../components/dialog.tsx';
 import { PageHead } from '../../components/page-head.tsx';

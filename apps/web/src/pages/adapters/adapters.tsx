@@ -1,6 +1,6 @@
 import type { Adapter } from '@graft/client';
 import { Link } from 'wouter-preact';
-import '../../styles/adapters.css';
+import '../../styles/pages/adapters.css';
 import { Button, LinkButton } from '../../components/button.tsx';
 import { Empty } from '../../components/empty.tsx';
 import { Choice, Select } from '../../components/field.tsx';
@@ -26,7 +26,7 @@ const columns: Column<Adapter>[] = [
       </Link>
     ),
     names: true,
-    width: '16rem',
+    width: '14rem',
   },
   {
     head: 'Base model',
@@ -35,10 +35,10 @@ const columns: Column<Adapter>[] = [
         {base_model}
       </span>
     ),
-    width: '14rem',
+    width: '11rem',
   },
   { head: 'Newest', cell: ({ latest_version }) => latest_version ?? none, end: true, width: '5.5rem' },
-  { head: 'Tags', cell: (adapter) => <Tags {...adapter} />, width: '16rem' },
+  { head: 'Tags', cell: (adapter) => <Tags {...adapter} />, width: '15rem' },
   {
     head: 'Note',
     cell: ({ note }) => (

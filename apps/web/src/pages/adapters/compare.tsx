@@ -1,7 +1,7 @@
 import type { AdapterComparison, AdapterDifference } from '@graft/client';
 import { useQuery } from '@tanstack/preact-query';
 import { Link } from 'wouter-preact';
-import '../../styles/adapters.css';
+import '../../styles/pages/adapters.css';
 import { LinkButton } from '../../components/button.tsx';
 import { Empty } from '../../components/empty.tsx';
 import { ModelField } from '../../components/model-field.tsx';

@@ -1,7 +1,7 @@
 import type { FineTuningJob } from '@graft/client';
 import { useQueries, useQuery, useQueryClient } from '@tanstack/preact-query';
 import { useMemo } from 'preact/hooks';
-import '../../styles/compare.css';
+import '../../styles/pages/compare.css';
 import { LinkButton } from '../../components/button.tsx';
 import { Chart } from '../../components/chart/chart.tsx';
 import { CurveOptions, useCurveView } from '../../components/chart/curve-view.tsx';

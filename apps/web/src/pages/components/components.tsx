@@ -1,7 +1,7 @@
 import { GraftApiError } from '@graft/client';
 import type { ComponentChildren } from 'preact';
 import { useState } from 'preact/hooks';
-import '../../styles/components.css';
+import '../../styles/pages/components.css';
 import { BadLines } from '../../components/bad-lines.tsx';
 import { Button, IconButton, LinkButton } from '../../components/button.tsx';
 import { CodeBlock } from '../../components/code-block.tsx';

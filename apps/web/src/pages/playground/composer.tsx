@@ -33,7 +33,7 @@ export function Composer({
       <TextArea
         label={kind === 'chat' ? 'Message' : 'Text to go on from'}
         bare
-        placeholder={kind === 'chat' ? 'A message to both' : 'A text that both go on from'}
+        placeholder={kind === 'chat' ? 'A message' : 'A text that is gone on from'}
         rows={kind === 'chat' ? 2 : 5}
         value={text}
         error={isRefused ? fault : null}

@@ -1,5 +1,5 @@
 import { useEffect, useRef, useState } from 'preact/hooks';
-import '../../styles/playground.css';
+import '../../styles/pages/playground.css';
 import { Button, IconButton } from '../../components/button.tsx';
 import { Disclosure } from '../../components/disclosure.tsx';
 import { Empty } from '../../components/empty.tsx';
