@@ -21,11 +21,20 @@ const bounds = {
   others: { ratio: 1.15, misses: 0 },
 };
 
+/** Of the grid, those of automatic values alone: a pair of task and method each. */
+const plainRows = grid.filter(({ options, training }) => Object.keys({ ...options, ...training }).length === 0);
+
+/** Pairs of which nothing was measured. */
+export function untried(results: readonly Result[]): string[] {
+  return plainRows
+    .filter((row) => !results.some(({ task, method }) => task === row.task && method === row.method))
+    .map(({ task, method }) => `${task}/${method}`);
+}
+
 export async function verdictsOn(results: readonly Result[]): Promise<Verdict[]> {
   const current = results.filter(({ task, data }) => data === digest(task));
-  const rows = grid.filter(({ options, training }) => Object.keys({ ...options, ...training }).length === 0);
   const verdicts: Verdict[] = [];
-  for (const row of rows) {
+  for (const row of plainRows) {
     const { task, method } = row;
     const tried = current.filter((result) => result.task === task && result.method === method);
     if (tried.length === 0) continue;

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { faultsOf, ratioOf, tableOf, type Verdict } from './check.ts';
+import { faultsOf, ratioOf, tableOf, untried, type Verdict } from './check.ts';
 import { automaticTrial, grid, nextTrial } from './grid.ts';
 import type { Result, Trial } from './results.ts';
 
@@ -62,4 +62,11 @@ test('verdicts: so many tasks may be so far from the best, and one that was not 
   assert.deepEqual(faultsOf([...good, verdict('e', 'other', 9, 'rule')]), []);
   assert.equal(ratioOf(good[0]!), 1.05);
   assert.match(tableOf(bad), /\| c \| held out \| other \| .* \| 1\.20 ✗ \|/);
+});
+
+test('pairs of task and method of which nothing was measured are named', async () => {
+  const all = untried([]);
+  assert.ok(all.includes('messages/lora') && all.length > 20);
+  const rest = untried([measured(await automaticTrial(row), 1)]);
+  assert.deepEqual(rest, all.filter((pair) => pair !== 'messages/lora'));
 });

@@ -14,7 +14,7 @@ export const methodNames = types.map(methodName);
 /** A row of the grid: learning rates are tried around the automatic one, all else stays. */
 export interface Row extends Omit<Trial, 'learning_rate' | 'n_epochs' | 'batch_size'> {
   /** Instead of the automatic values. */
-  training: { n_epochs?: number; batch_size?: number };
+  training: { n_epochs?: number; batch_size?: number; max_steps?: number };
   /** A rate is tried at most so many times above and below the best one; null: the automatic rate alone. */
   apart: number | null;
 }
@@ -32,6 +32,8 @@ const row = (task: string, method: string, more: Partial<Row> = {}): Row => {
 /** What is tried, in this order. */
 export const grid: Row[] = [
   ...names.map((task) => row(task, defaultMethod, { apart: 2 })),
+  // A longer run.
+  row('descriptions', defaultMethod, { training: { n_epochs: 2, max_steps: 120 }, apart: 2 }),
   // Few rows: how often they are seen, and how many at once.
   ...['urgency', 'instructions'].flatMap((task) =>
     [{ n_epochs: 3 }, { n_epochs: 6 }, { batch_size: 4 }].map((training) =>
@@ -43,10 +45,8 @@ export const grid: Row[] = [
       .filter((method) => method !== defaultMethod && optionsOf(method, tasks[task]!))
       .map((method) => row(task, method, { apart: 3 })),
   ),
-  ...['descriptions', 'bike-shop'].flatMap((task) =>
-    [{ r: 16, lora_alpha: 32 }, { lora_alpha: 8 }, { lora_alpha: 32 }].map((options) =>
-      row(task, defaultMethod, { options, apart: 2 }),
-    ),
+  ...[{ r: 16, lora_alpha: 32 }, { lora_alpha: 8 }, { lora_alpha: 32 }].map((options) =>
+    row('descriptions', defaultMethod, { options, apart: 2 }),
   ),
 ];
 
@@ -74,7 +74,7 @@ export async function resolved(row: Omit<Row, 'apart'>) {
   const bound = exampleCount < FEW_ROWS ? {} : { max_steps: models[model].mostSteps };
   return resolveTraining({
     peft: parsePeftConfig(peftOf(row)),
-    training: { ...row.training, ...bound, eval_steps: 1_000_000 },
+    training: { ...bound, ...row.training, eval_steps: 1_000_000 },
     exampleCount,
     model: await outline(model, type),
   });

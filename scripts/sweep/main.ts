@@ -11,7 +11,7 @@ import { parseArgs } from 'node:util';
 import { environmentFor } from '@graft/peft-core/precision';
 import { runTypeScript } from '../../bench/run-for-result.ts';
 import { replaceSection } from '../methods/docs-section.ts';
-import { faultsOf, tableOf, verdictsOn } from './check.ts';
+import { faultsOf, tableOf, untried, verdictsOn } from './check.ts';
 import { grid, methodNames } from './grid.ts';
 import { readResults } from './results.ts';
 import { tasks } from './tasks.ts';
@@ -37,10 +37,13 @@ if (options.list) list();
 else {
   if (!options.check && !options['write-docs'])
     await runTypeScript(join(import.meta.dirname, 'run-trials.ts'), words, environmentFor('auto'));
-  const verdicts = (await verdictsOn(readResults())).filter((verdict) => isChosen(verdict, words));
+  const results = readResults();
+  const verdicts = (await verdictsOn(results)).filter((verdict) => isChosen(verdict, words));
   console.log(tableOf(verdicts));
   if (options['write-docs']) await replaceSection('docs/auto.md', 'sweep', tableOf(verdicts));
   const faults = faultsOf(verdicts);
+  const missing = words.length === 0 ? untried(results) : [];
+  if (missing.length > 0) faults.push(`not tried yet: ${missing.join(', ')}`);
   for (const fault of faults) console.error(fault);
   if (options.check && faults.length > 0) process.exitCode = 1;
 }

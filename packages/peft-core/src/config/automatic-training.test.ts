@@ -17,7 +17,7 @@ interface Asked {
 const alpha16 = { lora_alpha: 16 };
 
 /** Each option with its value and its reason, as people read it. */
-function told({ peft = alpha16, training = {}, hyperparameters = {}, exampleCount = 240, ...more }: Asked) {
+function told({ peft = alpha16, training = {}, hyperparameters = {}, exampleCount = 256, ...more }: Asked) {
   const config = parsePeftConfig({ peft_type: 'LORA', ...peft });
   const asked = { peft: config, training, hyperparameters };
   const resolved = resolveTraining({ ...asked, exampleCount, ...more });
@@ -32,7 +32,7 @@ test('every option that was left to Graft has its reason', () => {
     batch_size: '8: for 8 examples a step',
     warmup_steps: '3: 3 % of all steps',
     max_seq_length: "2048: enough for most data, and within the base model's context",
-    eval_steps: '30: one training epoch',
+    eval_steps: '32: one training epoch',
     checkpoint_steps: '10: a tenth of all steps, but at least 10',
     greater_is_better: 'false: eval_loss is a loss',
   });
@@ -48,7 +48,7 @@ test('reasons follow what the job is and what it asks for', () => {
     [{ training: { learning_rate: 'auto' } }, { learning_rate: '0.0002: what suits LoRA' }],
     [
       { model: { hiddenSize: 576, rateExponent: 0.781 } },
-      { learning_rate: '0.0013: what suits LoRA on a base model of this width' },
+      { learning_rate: '0.0013: what suits LoRA on this base model in so many steps' },
     ],
     [
       {
@@ -56,13 +56,13 @@ test('reasons follow what the job is and what it asks for', () => {
         hyperparameters: { learning_rate_multiplier: 3 },
       },
       {
-        learning_rate: `${2.9e-4 * 3}: 2.9e-4, which suits LoRA on a base model of this width, × learning_rate_multiplier 3`,
+        learning_rate: `${2.9e-4 * 3}: 2.9e-4, which suits LoRA on this base model in so many steps, × learning_rate_multiplier 3`,
       },
     ],
     [{ model: { hiddenSize: 768 } }, { learning_rate: '0.0002: what suits LoRA' }],
     [
       { peft: { peft_type: 'IA3' }, model: { hiddenSize: 576, rateExponent: 0.781 } },
-      { learning_rate: '0.013: what suits (IA)³ on a base model of this width' },
+      { learning_rate: '0.013: what suits (IA)³ on this base model in so many steps' },
     ],
     [{ exampleCount: 5001 }, { n_epochs: '2: for more than 5,000 examples' }],
     [
@@ -77,12 +77,12 @@ test('reasons follow what the job is and what it asks for', () => {
       { exampleCount: 5 },
       {
         batch_size: '5: all examples that there are',
-        learning_rate: '0.0004: what suits LoRA in few steps',
+        learning_rate: '0.0008: what suits LoRA on this base model in so many steps',
       },
     ],
     [
       { exampleCount: 5, model: { hiddenSize: 32, rateExponent: 0.781 } },
-      { learning_rate: '0.005: what suits LoRA on a base model of this width' },
+      { learning_rate: '0.01: what suits LoRA on this base model in so many steps' },
     ],
     [
       { training: { gradient_accumulation_steps: 3 } },

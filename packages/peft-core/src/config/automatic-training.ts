@@ -14,22 +14,24 @@ const epochsAbove = [
 const usualEpochs = 3;
 /** Fewer examples are seen more often, so that a run has some ninety steps, but by heart they are not learnt. */
 const [fewestSeen, mostEpochs] = [720, 12];
-/** Runs below so many optimizer steps take so many times the rate: npm run sweep. Schulman et al. 2025 have 1.5 times for short ones. */
-const [shortRun, shortRunRate] = [50, 2];
+/** Runs of fewer optimizer steps take a larger rate, so that both together stay the same, up to so many times. */
+const [fullRun, mostOfRate] = [96, 4];
 const effectiveBatch = 8;
 const warmupShare = 0.03;
 const longestSequence = 2048;
 const [fewestCheckpointSteps, mostCheckpointSteps] = [10, 500];
 
 /** To two digits. */
-const rateOf = (peft: PeftConfig, model?: RatedModel, steps = shortRun) =>
-  Number((methodOf(peft).learningRate(peft, model) * (steps < shortRun ? shortRunRate : 1)).toPrecision(2));
-/** Whether a rate may be that of some base model: of those as wide as are known. */
-function isByWidth(rate: number, peft: PeftConfig): boolean {
+function rateOf(peft: PeftConfig, model?: RatedModel, steps = fullRun): number {
+  const times = Math.min(mostOfRate, Math.max(1, fullRun / steps));
+  return Number((methodOf(peft).learningRate(peft, model) * times).toPrecision(2));
+}
+/** Whether a rate may be that of some base model, of those as wide as are known, in some number of steps. */
+function isOfSome(rate: number, peft: PeftConfig): boolean {
   const rates = exponents.flatMap((rateExponent) =>
     [32, 65_536].map((hiddenSize) => rateOf(peft, { rateExponent, hiddenSize })),
   );
-  return new Set(rates).size > 1 && rate >= Math.min(...rates) && rate <= shortRunRate * Math.max(...rates);
+  return rate >= Math.min(...rates) && rate <= mostOfRate * Math.max(...rates);
 }
 const fullBatch = (accumulation: number) => Math.max(1, Math.floor(effectiveBatch / accumulation));
 const grouped = (count: number) => count.toLocaleString('en-US');
@@ -68,10 +70,8 @@ export const automatic = {
       const { title } = methodOf(peft);
       const own = Number((rate / (multiplier ?? 1)).toPrecision(12));
       const isPlain = own === rateOf(peft);
-      const isShort = own === rateOf(peft, undefined, 1);
-      if (!isPlain && !isShort && !isByWidth(own, peft)) return null;
-      const where = isPlain ? '' : isShort ? ' in few steps' : ' on a base model of this width';
-      const suits = `what suits ${title}${where}`;
+      if (!isPlain && !isOfSome(own, peft)) return null;
+      const suits = `what suits ${title}${isPlain ? '' : ' on this base model in so many steps'}`;
       if (multiplier === undefined) return suits;
       return `${own.toExponential()}, ${suits.replace('what', 'which')}, × learning_rate_multiplier ${multiplier}`;
     },

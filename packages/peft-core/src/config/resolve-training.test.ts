@@ -24,7 +24,7 @@ test('"auto" takes the method\'s learning rate, by the width of the model where 
   const rate = (options: object, hiddenSize?: number) => {
     const peft = parsePeftConfig(options);
     const asked = {
-      ...{ peft, exampleCount: 240 },
+      ...{ peft, exampleCount: 2400 },
       ...(hiddenSize && { model: { hiddenSize, rateExponent: 0.781 } }),
     };
     const { learning_rate } = resolveTraining(asked);
@@ -60,21 +60,21 @@ test('"auto" takes the method\'s learning rate, by the width of the model where 
     );
 });
 
-test('runs below 50 steps take a larger rate, and a job whose examples are not counted yet does not', () => {
+test('short runs take a larger rate, up to four times, and a job whose examples are not counted yet does not', () => {
   const rate = (request: Partial<TrainingRequest>) => resolve(request).learning_rate;
-  assert.equal(rate({ training: { max_steps: 50 } }), 2e-4);
-  assert.equal(rate({ training: { max_steps: 49 } }), 4e-4);
+  const inSteps = (max_steps: number) => rate({ training: { max_steps, n_epochs: 50 } });
+  assert.deepEqual([96, 1000, 48, 24, 1].map(inSteps), [2e-4, 2e-4, 4e-4, 8e-4, 8e-4]);
   assert.equal(rate({ exampleCount: 0 }), 2e-4);
   assert.equal(rate({ exampleCount: 10, training: { learning_rate: 1e-3 } }), 1e-3);
-  assert.equal(rate({ exampleCount: 10, hyperparameters: { learning_rate_multiplier: 2 } }), 8e-4);
+  assert.equal(rate({ exampleCount: 10, hyperparameters: { learning_rate_multiplier: 2 } }), 1.6e-3);
 });
 
-test('"auto": cosine, 3 % warmup, effective batch 8, three epochs, 2e-4', () => {
+test('"auto": cosine, 3 % warmup, effective batch 8, three epochs', () => {
   const training = resolve();
   assert.ok(Value.Check(ResolvedTrainingSchema, training));
   assert.equal(training.n_epochs, 3);
   assert.equal(training.batch_size, 8);
-  assert.equal(training.learning_rate, 2e-4);
+  assert.equal(training.learning_rate, 2.1e-4); // in 90 steps
   assert.equal(training.lr_scheduler_type, 'cosine');
   assert.equal(training.warmup_steps, 3); // 3 % of 90 steps, rounded up
   assert.equal(training.eval_steps, 30);
@@ -140,7 +140,7 @@ test("OpenAI's hyperparameters and their ranges", () => {
   const doubled = { learning_rate_multiplier: 2 };
   assert.equal(
     resolve({ training: { learning_rate: 'auto' }, hyperparameters: doubled }).learning_rate,
-    4e-4,
+    4.2e-4,
   );
 });
 

@@ -7,7 +7,7 @@ export const bert: EncoderFamily = {
   defaultTask: 'FEATURE_EXTRACTION',
   optionalPrefix: 'bert.',
   pooling: 'first',
-  rateExponent: 0.781,
+  rateExponent: 0.356,
   // PEFT has no norms for this family.
   defaultTargets: {
     LORA: { target_modules: ['query', 'value'] },

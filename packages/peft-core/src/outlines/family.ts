@@ -30,8 +30,8 @@ export interface Family<Outline extends ModelOutline = ModelOutline> {
   defaultTargets: DefaultTargets;
   /**
    * Learning rates fall with this power of the width (`rateByWidth`). Absent where it is not known.
-   * Source: Schulman et al. 2025, Thinking Machines, who measured it for two families of decoders. Encoders follow the first: at a
-   * width of 384 its rates were good (docs/auto.md), and from 768 to 1024 those of Hu et al. 2021 fall about as much.
+   * Source of decoders' powers: Schulman et al. 2025, Thinking Machines, who fitted two families. That of encoders gives what npm run
+   * sweep found at a width of 384, and near the 5e-4 and 4e-4 at which Hu et al. 2021 train such of 768 and 1,024.
    */
   rateExponent?: number;
   /**

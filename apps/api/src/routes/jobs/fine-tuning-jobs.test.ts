@@ -85,8 +85,11 @@ describe('creating jobs', () => {
     assert.equal(queued.training.max_seq_length, 32);
     assert.equal(queued.training.lr_scheduler_type, 'linear');
     assert.equal(queued.training.seed, 7);
-    assert.equal(queued.training.learning_rate, 0.007);
-    assert.equal(queued.training_reasons.learning_rate, 'what suits LoRA on a base model of this width');
+    assert.equal(queued.training.learning_rate, 0.014);
+    assert.equal(
+      queued.training_reasons.learning_rate,
+      'what suits LoRA on this base model in so many steps',
+    );
     for (const asked of ['n_epochs', 'max_seq_length']) assert.ok(!(asked in queued.training_reasons), asked);
   });
 
@@ -110,12 +113,12 @@ describe('creating jobs', () => {
     await bench.untilState(answer.json.id, 'queued');
     const { json } = await bench.acme.send('GET', `${path}/${answer.json.id}`);
     assert.deepEqual(json.hyperparameters, { n_epochs: 1, batch_size: 3, learning_rate_multiplier: 2 });
-    assert.equal(json.training.learning_rate, 0.01);
+    assert.equal(json.training.learning_rate, 0.02);
     assert.equal(answer.json.training_reasons, null, 'nothing is chosen yet');
     const { learning_rate, n_epochs, batch_size } = json.training_reasons;
     assert.equal(
       learning_rate,
-      '5e-3, which suits LoRA on a base model of this width, × learning_rate_multiplier 2',
+      '1e-2, which suits LoRA on this base model in so many steps, × learning_rate_multiplier 2',
     );
     assert.deepEqual([n_epochs, batch_size], [undefined, 'all examples that there are']);
     const method = { type: 'supervised', supervised: { hyperparameters: { n_epochs: 2 } } };
