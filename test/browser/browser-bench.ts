@@ -52,7 +52,7 @@ export async function openBrowserBench(env: NodeJS.ProcessEnv = {}): Promise<Bro
       ...{ baseURL: api.url, locale, timezoneId: 'UTC', colorScheme: scheme },
       ...{ viewport: { width, height }, reducedMotion: 'reduce' },
     });
-    context.setDefaultTimeout(30_000);
+    context.setDefaultTimeout(60_000);
     // tsx gives functions their names by a helper that pages do not have.
     await context.addInitScript('globalThis.__name = (named) => named');
     const page = await context.newPage();

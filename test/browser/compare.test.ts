@@ -31,7 +31,7 @@ test('jobs ticked in the list are laid over one another, and what differs is tol
   await page.getByRole('link', { name: 'Compare 2' }).click();
   await page.getByRole('img', { name: /^Training loss: first from .*; second from / }).waitFor();
   await page.getByRole('img', { name: /^Evaluation loss: first from / }).waitFor();
-  const rank = page.getByRole('table').last().getByRole('row').filter({ hasText: /^r\b/ });
+  const rank = page.getByRole('row').filter({ has: page.getByRole('rowheader', { name: 'r', exact: true }) });
   assert.deepEqual(await rank.locator('td').allInnerTexts(), ['8', '64']);
   await visit.checkAccess();
   await visit.picture('compare');

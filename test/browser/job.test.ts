@@ -137,7 +137,7 @@ test('a job that trains moves by itself, and its end shows what came of it', asy
     });
   }
   await page.getByText('3 of 10', { exact: true }).waitFor();
-  await page.getByText('2 min 5 secs left').waitFor();
+  await page.getByText('2 mins 5 secs left').waitFor();
   await page.getByRole('img', { name: /^Loss: training from 2.5 to 1.5/ }).waitFor();
   await page.getByRole('button', { name: 'Cancel live' }).click();
   await page.getByRole('button', { name: 'Cancel the job' }).click();

@@ -1,4 +1,4 @@
-import type { ComponentChildren } from 'preact';
+import { Component, type ComponentChildren } from 'preact';
 import '../styles/table.css';
 
 export interface Column<Row> {
@@ -49,22 +49,54 @@ export function Table<Row>({
         </thead>
         <tbody>
           {rows.map((row) => (
-            <tr key={rowKey(row)}>
-              {columns.map(({ cell, end, names }, i) =>
-                names ? (
-                  <th key={i} scope="row">
-                    {cell(row)}
-                  </th>
-                ) : (
-                  <td key={i} data-end={end}>
-                    {cell(row)}
-                  </td>
-                ),
-              )}
-            </tr>
+            <TableRow key={rowKey(row)} row={row} columns={columns} />
           ))}
         </tbody>
       </table>
     </section>
+  );
+}
+
+interface TableRowProps<Row> {
+  row: Row;
+  columns: readonly Column<Row>[];
+}
+
+/**
+ * Drawn again only when a field of its row is another one, so that in a list of a thousand that is told of a change a second one row
+ * is. Whoever makes `columns` anew each time has them all drawn.
+ */
+class TableRow<Row> extends Component<TableRowProps<Row>> {
+  override shouldComponentUpdate(next: TableRowProps<Row>): boolean {
+    const { row, columns } = this.props;
+    return columns !== next.columns || !isSame(row, next.row);
+  }
+
+  override render({ row, columns }: TableRowProps<Row>) {
+    return (
+      <tr>
+        {columns.map(({ cell, end, names }, i) =>
+          names ? (
+            <th key={i} scope="row">
+              {cell(row)}
+            </th>
+          ) : (
+            <td key={i} data-end={end}>
+              {cell(row)}
+            </td>
+          ),
+        )}
+      </tr>
+    );
+  }
+}
+
+function isSame(a: unknown, b: unknown): boolean {
+  if (a === b) return true;
+  if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return false;
+  const fields = Object.entries(a);
+  return (
+    fields.length === Object.keys(b).length &&
+    fields.every(([name, value]) => (b as Record<string, unknown>)[name] === value)
   );
 }

@@ -1,9 +1,10 @@
-import type { FineTuningJob, JobStatus } from '@graft/client';
+import type { FineTuningJob, JobListParams, JobLosses, JobStatus } from '@graft/client';
 import {
   type InfiniteData,
   type QueryClient,
   useInfiniteQuery,
   useMutation,
+  useQueries,
   useQuery,
   useQueryClient,
 } from '@tanstack/preact-query';
@@ -37,7 +38,7 @@ export function useJobs({ status, model, owner, search }: JobFilters) {
     onItems: (jobs) => mergeJobs(cache, jobs),
     onOpen: () => void cache.invalidateQueries({ queryKey: listKey }),
   });
-  const params = {
+  const params: JobListParams = {
     limit: pageSize,
     ...(status && { status: status as JobStatus }),
     ...(model && { model }),
@@ -66,60 +67,71 @@ export function useJob(id: string, isLive = true) {
   });
 }
 
-/** Into the lists and the pages that show them. One that no list has yet may belong into some. */
+/** Into the lists and the pages that show them. A list that lacks one which belongs there is read anew. */
 export function mergeJobs(cache: QueryClient, jobs: readonly FineTuningJob[]): void {
-  const byId = new Map(jobs.map((job) => [job.id, job]));
-  const unseen = new Set(byId.keys());
   for (const job of jobs) cache.setQueryData(jobKey(job.id), job);
-  cache.setQueriesData<InfiniteData<Page>>({ queryKey: listKey }, (list) => {
-    if (!list) return list;
-    for (const job of list.pages.flatMap(({ data }) => data)) unseen.delete(job.id);
-    return {
-      ...list,
-      pages: list.pages.map((page) =>
-        page.data.some(({ id }) => byId.has(id))
-          ? { ...page, data: page.data.map((job) => byId.get(job.id) ?? job) }
-          : page,
-      ),
-    };
-  });
-  if (unseen.size > 0) void cache.invalidateQueries({ queryKey: listKey });
+  for (const { queryKey, state } of cache.getQueryCache().findAll({ queryKey: listKey })) {
+    const list = state.data as InfiniteData<Page> | undefined;
+    if (!list) continue;
+    const fresh = new Map(jobs.map((job) => [job.id, job]));
+    const fits = fitting(queryKey[1] as JobListParams);
+    const pages = list.pages.map((page) => {
+      if (!page.data.some(({ id }) => fresh.has(id))) return page;
+      return { ...page, data: page.data.map((job) => fresh.get(job.id) ?? job).filter(fits) };
+    });
+    cache.setQueryData(queryKey, { ...list, pages });
+    const known = new Set(list.pages.flatMap(({ data }) => data.map(({ id }) => id)));
+    const last = list.pages.at(-1);
+    const oldest = last?.has_more ? (last.data.at(-1)?.created_at ?? 0) : 0;
+    if (jobs.some((job) => !known.has(job.id) && fits(job) && job.created_at >= oldest))
+      void cache.invalidateQueries({ queryKey, exact: true });
+  }
 }
 
-/** Few points of the loss of each job, by its id; of those that are over once. */
-export function useLosses(jobs: readonly FineTuningJob[]): Map<string, number[]> {
-  const trained = jobs.filter(({ progress, trained_tokens }) => progress !== null || trained_tokens !== null);
-  const over = useLossesOf(
-    trained.filter(({ status }) => isOver(status)),
-    false,
-  );
-  const live = useLossesOf(
-    trained.filter(({ status }) => !isOver(status)),
-    10_000,
-  );
-  return new Map([...over, ...live]);
+/** Whether a list of these parameters has a job, as the server decides it. */
+function fitting({ status, model, created_by, search }: JobListParams): (job: FineTuningJob) => boolean {
+  const part = search?.toLowerCase();
+  return (job) =>
+    (!status || job.status === status) &&
+    (!model || job.model === model) &&
+    (!created_by || job.created_by === created_by) &&
+    (!part ||
+      [job.id, job.suffix, job.model, job.fine_tuned_model].some((text) =>
+        text?.toLowerCase().includes(part),
+      ));
 }
 
-function useLossesOf(jobs: readonly FineTuningJob[], everyMs: number | false): Map<string, number[]> {
-  const ids = jobs.map(({ id }) => id).sort();
-  const { data } = useQuery({
-    queryKey: ['losses', ids],
-    queryFn: async ({ signal }) => {
-      const parts = Array.from({ length: Math.ceil(ids.length / 100) }, (_, i) =>
-        ids.slice(i * 100, i * 100 + 100),
-      );
-      const found = await Promise.all(
-        parts.map((part) => graft.fineTuning.jobs.losses(part, { points: 40, signal })),
-      );
-      return new Map(found.flat().map(({ fine_tuning_job_id: id, losses }) => [id, losses]));
-    },
-    enabled: ids.length > 0,
-    placeholderData: (before) => before,
-    refetchInterval: everyMs,
-    staleTime: everyMs || Number.POSITIVE_INFINITY,
+/** Few points of the loss of each job, by its id, asked for by the page of the list; of those that are over once. */
+export function useLosses(pages: readonly (readonly FineTuningJob[])[]): ReadonlyMap<string, number[]> {
+  const parts = pages.flatMap((page) => {
+    const trained = page.filter(
+      ({ progress, trained_tokens }) => progress !== null || trained_tokens !== null,
+    );
+    const idsOf = (over: boolean) =>
+      trained.filter(({ status }) => isOver(status) === over).map(({ id }) => id);
+    return [
+      { ids: idsOf(true), everyMs: false as const },
+      { ids: idsOf(false), everyMs: 10_000 },
+    ].filter(({ ids }) => ids.length > 0);
   });
-  return data ?? new Map();
+  return useQueries({
+    queries: parts.map(({ ids, everyMs }) => ({
+      queryKey: ['losses', ids],
+      queryFn: ({ signal }: { signal: AbortSignal }) =>
+        graft.fineTuning.jobs.losses(ids, { points: 40, signal }),
+      refetchInterval: everyMs,
+      staleTime: everyMs || Number.POSITIVE_INFINITY,
+    })),
+    combine: lossesById,
+  });
 }
+
+const lossesById = (results: readonly { data: JobLosses[] | undefined }[]): ReadonlyMap<string, number[]> =>
+  new Map(
+    results.flatMap(({ data }) =>
+      (data ?? []).map((each) => [each.fine_tuning_job_id, each.losses] as const),
+    ),
+  );
 
 /** What may be done to a job now. */
 export function actionsOf({ status }: FineTuningJob): { pause: boolean; resume: boolean; cancel: boolean } {

@@ -6,13 +6,13 @@ import { useSearchParams } from 'wouter-preact';
  */
 export function useQueryState<T extends Record<string, string>>(
   defaults: T,
-): [T, (changes: Partial<{ [K in keyof T]: T[K] | null }>, options?: { push?: boolean }) => void] {
+): [T, (changes: Partial<{ [K in keyof T]: T[K] | null }>) => void] {
   const [params, setParams] = useSearchParams();
   const names = Object.keys(defaults) as (keyof T & string)[];
   const state = Object.fromEntries(names.map((name) => [name, params.get(name) ?? defaults[name]])) as T;
   return [
     state,
-    (changes, { push = false } = {}) =>
+    (changes) =>
       setParams(
         (before) => {
           const after = new URLSearchParams(before);
@@ -22,7 +22,7 @@ export function useQueryState<T extends Record<string, string>>(
           }
           return after;
         },
-        { replace: !push },
+        { replace: true },
       ),
   ];
 }

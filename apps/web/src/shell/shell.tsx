@@ -14,7 +14,7 @@ import { Brand } from './brand.tsx';
 export function Shell({ me }: { me: Me }) {
   const [path] = useLocation();
   const entries = pages.flatMap(({ path, nav }) => (nav?.for(me) ? [{ path, ...nav }] : []));
-  useEffect(() => scrollTo(0, 0), [path]);
+  useEffect(topOfNewPages, []);
   return (
     <div class="shell">
       <a class="skip" href="#page">
@@ -57,6 +57,13 @@ export function Shell({ me }: { me: Me }) {
       </main>
     </div>
   );
+}
+
+/** A page that is gone to begins at its top; one that is gone back to is where it was left, which browsers see to. */
+function topOfNewPages(): () => void {
+  const onPush = () => scrollTo(0, 0);
+  addEventListener('pushState', onPush);
+  return () => removeEventListener('pushState', onPush);
 }
 
 /** Somebody who is signed in and for whom there is no page. */

@@ -104,7 +104,7 @@ export function Compare() {
 
 function AddJob({ ids, onAdd }: { ids: readonly string[]; onAdd: (id: string) => void }) {
   const { data } = useQuery({
-    queryKey: ['jobs', 'latest'],
+    queryKey: ['latest-jobs'],
     queryFn: () => graft.fineTuning.jobs.list({ limit: 100 }).page(),
     select: (page) => page.data,
   });

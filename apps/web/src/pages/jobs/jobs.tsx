@@ -20,8 +20,9 @@ export function Jobs() {
   const [picked, setPicked] = useState<readonly string[]>([]);
   const { data, error, refetch, hasNextPage, isFetchingNextPage, fetchNextPage, isPlaceholderData } =
     useJobs(filters);
-  const jobs = data?.pages.flatMap((page) => page.data) ?? [];
-  const losses = useLosses(jobs);
+  const pages = data?.pages.map((page) => page.data) ?? [];
+  const jobs = pages.flat();
+  const losses = useLosses(pages);
   const end = useInSight(() => hasNextPage && !isFetchingNextPage && fetchNextPage());
   const isFiltered = Object.values(filters).some(Boolean);
   const isFirst = data !== undefined && jobs.length === 0 && !isFiltered;
