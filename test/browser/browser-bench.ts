@@ -52,6 +52,7 @@ export async function openBrowserBench(env: NodeJS.ProcessEnv = {}): Promise<Bro
       ...{ baseURL: api.url, locale, timezoneId: 'UTC', colorScheme: scheme },
       ...{ viewport: { width, height }, reducedMotion: 'reduce' },
     });
+    // Much on a machine that does other work, and still short where something never comes.
     context.setDefaultTimeout(60_000);
     // tsx gives functions their names by a helper that pages do not have.
     await context.addInitScript('globalThis.__name = (named) => named');

@@ -8,6 +8,8 @@ import { type BrowserBench, openBrowserBench } from './browser-bench.ts';
 let bench: BrowserBench;
 before(async () => {
   bench = await openBrowserBench();
+  // Larger than what is checked at once: the thread that checks lines has started then.
+  await bench.other.upload(lines(200));
 });
 after(async () => await bench?.close());
 
@@ -47,7 +49,7 @@ describe('a file is uploaded', () => {
     await page.getByRole('button', { name: 'Upload files' }).waitFor();
     await choose(page, 'three.jsonl', lines(3));
     await page.getByText('Ready · 3 examples').waitFor();
-    await page.getByRole('table').getByRole('link', { name: 'three.jsonl' }).waitFor();
+    await page.getByRole('table').getByRole('link', { name: 'three.jsonl', exact: true }).waitFor();
     await visit.checkAccess();
     await page.getByRole('button', { name: 'Dismiss three.jsonl' }).click();
     await page.getByText('Ready · 3 examples').waitFor({ state: 'detached' });
@@ -184,7 +186,7 @@ describe('what a model sees in a file', () => {
   });
 
   test('by its tokens, those that are learnt marked, and lines that are too long', async () => {
-    const visit = await bench.visit(bench.acme, `/files/${id}`);
+    const visit = await bench.visit(bench.acme, `/files/${id}?model=tiny`);
     const { page } = visit;
     await page.getByRole('heading', { name: 'Tokens in an example' }).waitFor();
     const first = page.getByRole('article', { name: 'Line 1' });
@@ -220,7 +222,7 @@ describe('what a model sees in a file', () => {
   });
 
   test('a viewer looks at it, and neither trains nor deletes', async () => {
-    const visit = await bench.visit(await bench.caller(bench.acme, 'viewer'), `/files/${id}`);
+    const visit = await bench.visit(await bench.caller(bench.acme, 'viewer'), `/files/${id}?model=tiny`);
     await visit.page.getByRole('heading', { name: 'Tokens in an example' }).waitFor();
     await visit.page.getByRole('link', { name: 'Download' }).waitFor();
     assert.equal(await visit.page.getByRole('button', { name: 'Delete' }).count(), 0);

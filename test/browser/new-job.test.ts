@@ -28,7 +28,7 @@ const made = async (visit: Visit) => {
 };
 
 test('from a file: what is chosen stands in the fields, and one click starts it', async () => {
-  const visit = await bench.visit(bench.acme, `/jobs/new?file=${file}`);
+  const visit = await bench.visit(bench.acme, `/jobs/new?start=tiny&file=${file}`);
   const { page } = visit;
   await settled(visit);
   assert.equal(await page.getByLabel('n_epochs').getAttribute('placeholder'), '3');
@@ -44,7 +44,7 @@ test('from a file: what is chosen stands in the fields, and one click starts it'
 
 test('what is at fault is told at its field, while it is written, and nothing is sent', async () => {
   const before = (await jobs()).length;
-  const visit = await bench.visit(bench.acme, `/jobs/new?file=${file}`);
+  const visit = await bench.visit(bench.acme, `/jobs/new?start=tiny&file=${file}`);
   const { page } = visit;
   await settled(visit);
   await page.getByLabel('r', { exact: true }).fill('0');
@@ -66,7 +66,7 @@ test('what is at fault is told at its field, while it is written, and nothing is
 });
 
 test('methods with when to choose them; their options and the modules of the model; a reload loses nothing', async () => {
-  const visit = await bench.visit(bench.acme, `/jobs/new?file=${file}`);
+  const visit = await bench.visit(bench.acme, `/jobs/new?start=tiny&file=${file}`);
   const { page } = visit;
   await settled(visit);
   await page.getByText('Many tenants and few examples').waitFor();
@@ -101,7 +101,7 @@ test('methods with when to choose them; their options and the modules of the mod
 });
 
 test('as YAML and JSON it is the same request, and what is no request is told', async () => {
-  const visit = await bench.visit(bench.acme, `/jobs/new?file=${file}&view=yaml`);
+  const visit = await bench.visit(bench.acme, `/jobs/new?start=tiny&file=${file}&view=yaml`);
   const { page } = visit;
   const yaml = page.getByLabel('The request as YAML');
   await yaml.waitFor();
@@ -174,7 +174,7 @@ describe('begun from what is there', () => {
   });
 
   test('nothing: a file is uploaded on the way', async () => {
-    const visit = await bench.visit(bench.acme, '/jobs/new');
+    const visit = await bench.visit(bench.acme, '/jobs/new?start=tiny');
     const { page } = visit;
     await page.getByText('Choose a training file').waitFor();
     await page
@@ -190,7 +190,7 @@ describe('begun from what is there', () => {
 });
 
 test('a sweep says how many trials it is, and what it needs', async () => {
-  const visit = await bench.visit(bench.acme, `/jobs/new?file=${file}`);
+  const visit = await bench.visit(bench.acme, `/jobs/new?start=tiny&file=${file}`);
   const { page } = visit;
   await settled(visit);
   await page.getByText('Try several values').click();
@@ -209,13 +209,13 @@ test('a sweep says how many trials it is, and what it needs', async () => {
 });
 
 test('who may not start jobs is told, and a method that the quota keeps is not offered', async () => {
-  const visit = await bench.visit(await bench.caller(bench.acme, 'viewer'), '/jobs/new');
+  const visit = await bench.visit(await bench.caller(bench.acme, 'viewer'), '/jobs/new?start=tiny');
   await visit.page.getByRole('heading', { name: 'Your role is to look' }).waitFor();
   await visit.checkAccess();
   await visit.leave();
 
   await setQuota(bench.services, bench.other.teamId, { methods: ['IA3'] });
-  const other = await bench.visit(bench.other, '/jobs/new');
+  const other = await bench.visit(bench.other, '/jobs/new?start=tiny');
   await other.page.getByText('Your team may not train it.').first().waitFor();
   assert.equal(await other.page.getByRole('radio', { name: /^LoRA/ }).isDisabled(), true);
   assert.equal(await other.page.getByRole('radio', { name: /IA/ }).isDisabled(), false);
@@ -224,7 +224,7 @@ test('who may not start jobs is told, and a method that the quota keeps is not o
 
 test('a refusal at the last moment stands at its field', async () => {
   const last = await bench.acme.upload(chatLine.replace('"b"', '"c"'));
-  const visit = await bench.visit(bench.acme, `/jobs/new?file=${last}`);
+  const visit = await bench.visit(bench.acme, `/jobs/new?start=tiny&file=${last}`);
   visit.expect(/status of 400/);
   await settled(visit);
   await bench.acme.send('DELETE', `/v1/files/${last}`);
@@ -237,7 +237,7 @@ test('a refusal at the last moment stands at its field', async () => {
 test('the form holds at every width, in both schemes', async () => {
   for (const width of [390, 1280, 2560]) {
     for (const scheme of ['light', 'dark'] as const) {
-      const visit = await bench.visit(bench.acme, `/jobs/new?file=${file}`, { width, scheme });
+      const visit = await bench.visit(bench.acme, `/jobs/new?start=tiny&file=${file}`, { width, scheme });
       await settled(visit);
       await visit.checkAccess();
       await visit.picture(`new-job-${width}-${scheme}`);

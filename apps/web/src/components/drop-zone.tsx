@@ -6,11 +6,14 @@ import { Button } from './button.tsx';
 /** Takes files that are dropped on it, or chosen by its button. */
 export function DropZone({
   label,
+  kind = 'main',
   children,
   onFiles,
 }: {
   /** Of the button. */
   label: string;
+  /** `plain` where the page is for something else. */
+  kind?: 'main' | 'plain';
   children?: ComponentChildren;
   onFiles: (files: File[]) => void;
 }) {
@@ -39,15 +42,13 @@ export function DropZone({
       onDragLeave={() => setIsOver(false)}
       onDrop={onDrop}
     >
-      <Button kind="main" icon="up" onClick={() => input.current!.click()}>
+      <Button kind={kind} icon="up" onClick={() => input.current!.click()}>
         {label}
       </Button>
       <input
         ref={input}
         type="file"
-        class="visually-hidden"
-        aria-label={label}
-        tabIndex={-1}
+        hidden
         multiple
         accept=".jsonl,.json,.txt,application/jsonl,text/plain"
         onChange={onPick}

@@ -64,6 +64,7 @@ export function DataPart({ form, models, change }: { form: Form; models: readonl
         <>
           <DropZone
             label="Upload a file"
+            kind="plain"
             onFiles={(sources) =>
               sendFiles(sources, ({ id }) => change((now) => withValue(now, 'training_file', id)))
             }

@@ -9,7 +9,7 @@ type Method = Wire.FineTuningMethod;
 
 /** Which method, with when to choose it, and its options: those of a usual configuration first. */
 export function MethodPart({
-  form,
+  form: given,
   options,
   plan,
 }: {
@@ -17,8 +17,11 @@ export function MethodPart({
   options: Wire.FineTuningOptions;
   plan: Wire.FineTuningPlan | null;
 }) {
-  const { draft, setDraft, faults } = form;
   const { methods, model, default_peft } = options;
+  // What is trained where nothing is said stands in the fields; what is changed of it is then said whole.
+  const draft = { peft: default_peft, ...given.draft };
+  const form: Form = { ...given, draft };
+  const { setDraft, faults } = form;
   const group = useId();
   if (model?.peft) {
     return (

@@ -59,7 +59,7 @@ export function OptionField({
       {...(takesNumber(schema) && { inputMode: 'decimal' as const })}
       spellcheck={false}
       autocomplete="off"
-      placeholder={fallback === undefined || fallback === null ? '' : textOf(fallback)}
+      placeholder={fallback === undefined ? 'left to Graft' : fallback === null ? 'none' : textOf(fallback)}
       value={textOf(value)}
       onValue={(text) => set(keepsText(text, schema))}
     />
