@@ -56,14 +56,15 @@ export function File() {
             )}
           </>
         }
-      />
+      >
+        <code class="small soft">{file.id}</code>
+      </PageHead>
       <Facts
         facts={[
           { name: 'Kind of examples', value: file.format ?? none },
           { name: 'Examples', value: count(file.examples) },
           { name: 'Size', value: bytes(file.bytes) },
           { name: 'Uploaded', value: <Time at={file.created_at} /> },
-          { name: 'Id', value: <code>{file.id}</code> },
         ]}
       />
       {isData && <Report file={file} />}
