@@ -131,7 +131,7 @@ const NARROWEST = 256;
 /**
  * So many times the rate at which AdamW tunes all weights of a base model, to two digits. That rate falls with the width:
  * 5e-5 · (2000 / width) ^ e; where no e is known it is 2e-5, which suits models of some billion parameters.
- * Source: Schulman et al. 2025, LoRA Without Regret, who fitted e for two families of decoders and found that updates of low rank
+ * Source: Schulman et al. 2025, Thinking Machines, who fitted e for two families of decoders and found that updates of low rank
  * take ten times as much.
  */
 export function rateByWidth(times: number, model?: RatedModel): number {

@@ -61,7 +61,7 @@ export const bottleneckMethod: Method<BottleneckConfig> = {
   },
   expand: withPreset,
   faults: bottleneckFaults,
-  /** As other updates of low rank; within what Houlsby et al. 2019 tried for BERT, 3e-5 to 3e-3. */
+  /** As other updates of low rank; within what Houlsby et al. 2019 tried, 3e-5 to 3e-3. */
   learningRate: (_config, model) => rateByWidth(10, model),
   check,
   trainedParameters(config, model) {
