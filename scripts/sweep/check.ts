@@ -22,7 +22,9 @@ const bounds = {
 };
 
 /** Of the grid, those of automatic values alone: a pair of task and method each. */
-const plainRows = grid.filter(({ options, training }) => Object.keys({ ...options, ...training }).length === 0);
+const plainRows = grid.filter(
+  ({ options, training }) => Object.keys({ ...options, ...training }).length === 0,
+);
 
 /** Pairs of which nothing was measured. */
 export function untried(results: readonly Result[]): string[] {

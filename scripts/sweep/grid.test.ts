@@ -68,5 +68,8 @@ test('pairs of task and method of which nothing was measured are named', async (
   const all = untried([]);
   assert.ok(all.includes('messages/lora') && all.length > 20);
   const rest = untried([measured(await automaticTrial(row), 1)]);
-  assert.deepEqual(rest, all.filter((pair) => pair !== 'messages/lora'));
+  assert.deepEqual(
+    rest,
+    all.filter((pair) => pair !== 'messages/lora'),
+  );
 });
