@@ -1,5 +1,5 @@
 import { count } from '../text/numbers.ts';
-import { Table } from './table.tsx';
+import { Table } from './lists/table.tsx';
 
 export interface BadLine {
   line: number;

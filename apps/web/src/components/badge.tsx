@@ -1,5 +1,5 @@
 import type { ComponentChildren } from 'preact';
-import '../styles/badge.css';
+import '../styles/components/badge.css';
 
 /** A word about a thing. Its colour only underlines what the word says. */
 export const Badge = ({

@@ -1,5 +1,5 @@
-import '../styles/code-block.css';
-import { CopyButton } from './copy-button.tsx';
+import '../styles/components/code-block.css';
+import { CopyButton } from './forms/copy-button.tsx';
 
 /** Text to be taken along as it is. */
 export const CodeBlock = ({ text, label }: { text: string; label: string }) => (

@@ -1,7 +1,7 @@
 import type { ComponentChildren, JSX } from 'preact';
 import { useEffect, useId, useRef } from 'preact/hooks';
-import '../styles/dialog.css';
-import { Button, IconButton } from './button.tsx';
+import '../styles/components/dialog.css';
+import { Button, IconButton } from './forms/button.tsx';
 
 /** Over the page while it is mounted. Escape and a click beside it close it; the browser keeps focus within. */
 export function Dialog({

@@ -1,6 +1,6 @@
 import type { ComponentChildren } from 'preact';
 import { useEffect, useState } from 'preact/hooks';
-import '../styles/disclosure.css';
+import '../styles/components/disclosure.css';
 
 /** What is shown when it is wanted. `needed` opens it, and what is open is closed by hand alone. */
 export function Disclosure({

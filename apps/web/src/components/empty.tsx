@@ -1,5 +1,5 @@
 import type { ComponentChildren } from 'preact';
-import '../styles/empty.css';
+import '../styles/components/empty.css';
 
 /** Where nothing is yet: what would be here, and the next step to it. */
 export const Empty = ({ title, children }: { title: string; children: ComponentChildren }) => (

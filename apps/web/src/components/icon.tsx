@@ -1,4 +1,4 @@
-import '../styles/icon.css';
+import '../styles/components/icon.css';
 
 /** Strokes in a square of 16. */
 const paths = {

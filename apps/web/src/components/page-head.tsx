@@ -1,7 +1,7 @@
 import type { ComponentChildren } from 'preact';
 import { useEffect, useRef } from 'preact/hooks';
 import { Link } from 'wouter-preact';
-import '../styles/page-head.css';
+import '../styles/components/page-head.css';
 import { Icon } from './icon.tsx';
 
 /** The head of a page, which names the document too. Focus goes to it when the page is come to, so that readers hear where they are. */

@@ -1,6 +1,6 @@
 import { GraftApiError, GraftConnectionError } from '@graft/client';
-import '../styles/problem.css';
-import { Button } from './button.tsx';
+import '../styles/components/problem.css';
+import { Button } from './forms/button.tsx';
 
 interface Words {
   title: string;

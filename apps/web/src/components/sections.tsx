@@ -1,5 +1,5 @@
 import { Link, useLocation } from 'wouter-preact';
-import '../styles/sections.css';
+import '../styles/components/sections.css';
 
 /** The parts of a page, each with an address of its own; the one whose address begins the page's is shown. The first has the page's own. */
 export function Sections({

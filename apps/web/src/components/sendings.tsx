@@ -1,11 +1,11 @@
 import { GraftApiError } from '@graft/client';
 import { Link } from 'wouter-preact';
-import '../styles/sendings.css';
+import '../styles/components/sendings.css';
 import { discard, goOn, type Sending, stop, useSendings } from '../data/uploads.ts';
 import { bytes, count, percent } from '../text/numbers.ts';
 import { BadLines } from './bad-lines.tsx';
-import { Button, IconButton } from './button.tsx';
-import { Meter } from './meter.tsx';
+import { Button, IconButton } from './forms/button.tsx';
+import { Meter } from './lists/meter.tsx';
 import { wordsOf } from './problem.tsx';
 
 /** Files on their way, with what became of them. */

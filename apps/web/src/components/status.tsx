@@ -1,5 +1,5 @@
 import type { JobStatus } from '@graft/client';
-import '../styles/status.css';
+import '../styles/components/status.css';
 
 type Tone = 'quiet' | 'wait' | 'live' | 'good' | 'bad';
 

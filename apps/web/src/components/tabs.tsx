@@ -1,4 +1,4 @@
-import '../styles/tabs.css';
+import '../styles/components/tabs.css';
 
 interface TabsProps<T extends string> {
   label: string;

@@ -1,5 +1,5 @@
 import { Link } from 'wouter-preact';
-import '../styles/tag.css';
+import '../styles/components/tag.css';
 
 /** A tag of an adapter, and where it leads: to the version that it points at. */
 export const Tag = ({ name, version, href }: { name: string; version?: number; href?: string }) => {

@@ -1,6 +1,6 @@
 import { useEffect, useState } from 'preact/hooks';
-import '../styles/toast.css';
-import { Button, IconButton } from './button.tsx';
+import '../styles/components/toast.css';
+import { Button, IconButton } from './forms/button.tsx';
 import { wordsOf } from './problem.tsx';
 
 interface Toast {

@@ -1,4 +1,4 @@
-import '../styles/waiting.css';
+import '../styles/components/waiting.css';
 
 /** Keeps the place of what has not come yet. */
 export const Waiting = ({ height = '16rem' }: { height?: string }) => (

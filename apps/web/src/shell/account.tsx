@@ -1,7 +1,7 @@
 import type { Me } from '@graft/client';
 import { useMutation, useQueryClient } from '@tanstack/preact-query';
-import { Button } from '../components/button.tsx';
-import { Select } from '../components/field.tsx';
+import { Button } from '../components/forms/button.tsx';
+import { Select } from '../components/forms/field.tsx';
 import { toastError } from '../components/toast.tsx';
 import { graft } from '../data/graft.ts';
 import { useEndSession } from '../data/session.ts';

@@ -1,7 +1,7 @@
 import { useEffect, useMemo, useRef } from 'preact/hooks';
 import uPlot from 'uplot';
 import 'uplot/dist/uPlot.min.css';
-import '../../styles/chart.css';
+import '../../styles/components/chart.css';
 import { count, measure } from '../../text/numbers.ts';
 import { seriesNames, useColours } from './colours.ts';
 import { type Line, plotOptions } from './plot-options.ts';

@@ -1,8 +1,8 @@
 import { useQueryState } from '../../router/query-state.ts';
 import { count } from '../../text/numbers.ts';
 import { span } from '../../text/times.ts';
-import { Button } from '../button.tsx';
-import { Checkbox, Choice } from '../field.tsx';
+import { Button } from '../forms/button.tsx';
+import { Checkbox, Choice } from '../forms/field.tsx';
 import type { Window } from './chart.tsx';
 
 const smoothings = [

@@ -1,4 +1,4 @@
-import '../../styles/sparkline.css';
+import '../../styles/components/sparkline.css';
 
 const width = 96;
 const height = 24;

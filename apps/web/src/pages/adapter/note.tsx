@@ -1,8 +1,8 @@
 import { useMutation } from '@tanstack/preact-query';
 import { useState } from 'preact/hooks';
-import { Button } from '../../components/button.tsx';
 import { Dialog } from '../../components/dialog.tsx';
-import { TextArea } from '../../components/field.tsx';
+import { Button } from '../../components/forms/button.tsx';
+import { TextArea } from '../../components/forms/field.tsx';
 import { wordsOf } from '../../components/problem.tsx';
 import { useMay } from '../../data/session.ts';
 

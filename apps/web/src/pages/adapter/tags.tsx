@@ -1,8 +1,8 @@
 import type { Adapter, AdapterVersion, MovedAdapterTag } from '@graft/client';
 import { type UseMutationResult, useMutation } from '@tanstack/preact-query';
 import { useState } from 'preact/hooks';
-import { Button, IconButton } from '../../components/button.tsx';
-import { TextField } from '../../components/field.tsx';
+import { Button, IconButton } from '../../components/forms/button.tsx';
+import { TextField } from '../../components/forms/field.tsx';
 import { wordsOf } from '../../components/problem.tsx';
 import { Tag } from '../../components/tag.tsx';
 import { toast, toastError } from '../../components/toast.tsx';

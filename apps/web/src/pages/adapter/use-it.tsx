@@ -1,6 +1,6 @@
 import type { AdapterVersion } from '@graft/client';
 import { CodeBlock } from '../../components/code-block.tsx';
-import { Select } from '../../components/field.tsx';
+import { Select } from '../../components/forms/field.tsx';
 import { useQueryState } from '../../router/query-state.ts';
 import { codeFor } from './runtime-code.ts';
 

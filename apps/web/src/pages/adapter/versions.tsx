@@ -1,8 +1,8 @@
 import type { AdapterVersion } from '@graft/client';
 import { Link } from 'wouter-preact';
-import { More } from '../../components/more.tsx';
+import { More } from '../../components/lists/more.tsx';
+import { Table } from '../../components/lists/table.tsx';
 import { Problem } from '../../components/problem.tsx';
-import { Table } from '../../components/table.tsx';
 import { Tag } from '../../components/tag.tsx';
 import { Time } from '../../components/time.tsx';
 import type { useVersions } from '../../data/adapters.ts';

@@ -1,10 +1,10 @@
 import type { DeletedAdapterVersion } from '@graft/client';
 import { useMutation } from '@tanstack/preact-query';
-import { Button } from '../../components/button.tsx';
 import { Empty } from '../../components/empty.tsx';
-import { More } from '../../components/more.tsx';
+import { Button } from '../../components/forms/button.tsx';
+import { More } from '../../components/lists/more.tsx';
+import { Table } from '../../components/lists/table.tsx';
 import { Problem } from '../../components/problem.tsx';
-import { Table } from '../../components/table.tsx';
 import { Time } from '../../components/time.tsx';
 import { toast, toastError } from '../../components/toast.tsx';
 import { useAdapterChanged, useDeletedVersions } from '../../data/adapters.ts';

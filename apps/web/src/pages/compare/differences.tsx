@@ -1,4 +1,4 @@
-import { Table } from '../../components/table.tsx';
+import { Table } from '../../components/lists/table.tsx';
 import { type Compared, namesOf } from './compared-lines.ts';
 
 interface Row {

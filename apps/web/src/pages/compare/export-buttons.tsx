@@ -1,6 +1,6 @@
-import { Button } from '../../components/button.tsx';
 import { seriesNames, useColours } from '../../components/chart/colours.ts';
 import type { CurveView } from '../../components/chart/curve-view.tsx';
+import { Button } from '../../components/forms/button.tsx';
 import { toastError } from '../../components/toast.tsx';
 import { chartPng, chartSvg } from './chart-svg.ts';
 import { type Compared, type ComparedLines, namesOf } from './compared-lines.ts';

@@ -1,9 +1,9 @@
 import type { JobMetric } from '@graft/client';
 import { Link } from 'wouter-preact';
-import { IconButton } from '../../components/button.tsx';
 import { Swatch } from '../../components/chart/chart.tsx';
+import { IconButton } from '../../components/forms/button.tsx';
+import { Table } from '../../components/lists/table.tsx';
 import { Status } from '../../components/status.tsx';
-import { Table } from '../../components/table.tsx';
 import { count, measure, percent, rough } from '../../text/numbers.ts';
 import { partDone } from '../jobs/job-standing.tsx';
 import { type Compared, namesOf } from './compared-lines.ts';

@@ -1,36 +1,62 @@
 import { GraftApiError } from '@graft/client';
 import type { ComponentChildren } from 'preact';
 import { useState } from 'preact/hooks';
+
 import '../../styles/pages/components.css';
 import { BadLines } from '../../components/bad-lines.tsx';
-import { Button, IconButton, LinkButton } from '../../components/button.tsx';
+import { Badge } from '../../components/badge.tsx';
 import { CodeBlock } from '../../components/code-block.tsx';
 import { Confirm } from '../../components/dialog.tsx';
 import { Disclosure } from '../../components/disclosure.tsx';
-import { DropZone } from '../../components/drop-zone.tsx';
 import { Empty } from '../../components/empty.tsx';
-import { Facts } from '../../components/facts.tsx';
-import { Checkbox, Choice, Select, TextArea, TextField } from '../../components/field.tsx';
-import { Meter } from '../../components/meter.tsx';
-import { ModelField } from '../../components/model-field.tsx';
-import { More } from '../../components/more.tsx';
+import { Button, IconButton, LinkButton } from '../../components/forms/button.tsx';
+import { DropZone } from '../../components/forms/drop-zone.tsx';
+import { Checkbox, Choice, Select, TextArea, TextField } from '../../components/forms/field.tsx';
+import { FormDialog } from '../../components/forms/form.tsx';
+import { ModelField } from '../../components/forms/model-field.tsx';
+import { SearchField } from '../../components/forms/search-field.tsx';
+import { Secret } from '../../components/forms/secret.tsx';
+import { Bars } from '../../components/lists/bars.tsx';
+import { Facts } from '../../components/lists/facts.tsx';
+import { Listing } from '../../components/lists/listing.tsx';
+import { Meter } from '../../components/lists/meter.tsx';
+import { More } from '../../components/lists/more.tsx';
+import { Properties } from '../../components/lists/properties.tsx';
+import { Table } from '../../components/lists/table.tsx';
 import { PageHead } from '../../components/page-head.tsx';
 import { Problem } from '../../components/problem.tsx';
-import { Properties } from '../../components/properties.tsx';
-import { SearchField } from '../../components/search-field.tsx';
+import { Sections } from '../../components/sections.tsx';
 import { Status, statuses } from '../../components/status.tsx';
-import { Table } from '../../components/table.tsx';
 import { Tag } from '../../components/tag.tsx';
 import { Time } from '../../components/time.tsx';
 import { toast, toastError } from '../../components/toast.tsx';
+import { Waiting } from '../../components/waiting.tsx';
 import { bytes, count, measure, percent, rough } from '../../text/numbers.ts';
-import { span } from '../../text/times.ts';
+import { dayOf, span } from '../../text/times.ts';
 
 const fault = new GraftApiError({
   status: 400,
   message: "Invalid 'training.learning_rate': must be > 0. Leave it out, and Graft chooses one.",
   requestId: 'req_4c1f0a9be27d4e354c1f0a9b',
 });
+const bars = Array.from({ length: 30 }, (_, day) => ({
+  at: 1_790_000_000 + day * 86_400,
+  parts: [1e6 * (1 + Math.sin(day / 4)), 4e5],
+}));
+const pageOf = (data: { id: string }[]) => ({ pages: [{ object: 'list' as const, data, has_more: false }] });
+const paged = {
+  error: null,
+  hasNextPage: false,
+  isFetchingNextPage: false,
+  fetchNextPage() {},
+  refetch() {},
+};
+const listing = {
+  label: 'A list',
+  minWidth: '20rem',
+  empty: <Empty title="None yet">What would be here.</Empty>,
+  columns: [{ head: 'Id', names: true, cell: ({ id }: { id: string }) => <span class="cut">{id}</span> }],
+};
 const long = 'a-name-without-an-end-'.repeat(12);
 
 /** Every component in each of its states: to look at while one is changed, and for the tests to take a picture of. */
@@ -39,6 +65,7 @@ export function Components() {
   const [choice, setChoice] = useState<'step' | 'time'>('step');
   const [checked, setChecked] = useState(true);
   const [asks, setAsks] = useState(false);
+  const [shows, setShows] = useState<'form' | 'secret' | null>(null);
   return (
     <>
       <PageHead
@@ -111,6 +138,35 @@ export function Components() {
         <Time at={Date.now() / 1000 - 200} />
         <Time at={Date.now() / 1000 + 7_200} form="clock" />
       </Group>
+      <Group title="Badges">
+        <Badge>quiet</Badge>
+        <Badge tone="good">good</Badge>
+        <Badge tone="wait">waits</Badge>
+        <Badge tone="bad">bad</Badge>
+        <Badge title={long}>{long}</Badge>
+      </Group>
+      <Group title="Parts of a page">
+        <Sections
+          label="Examples of parts"
+          items={[
+            ['/_components', 'Here'],
+            ['/jobs', 'Elsewhere'],
+          ]}
+        />
+      </Group>
+      <Group title="Facts">
+        <Facts
+          facts={[
+            { name: 'Name', value: 'Value' },
+            { name: 'With a note', value: count(12), note: 'of 40' },
+            { name: long, value: long },
+          ]}
+        />
+      </Group>
+      <Group title="Bars">
+        <Bars label="Tokens" bars={bars} series={['this', long]} format={rough} day={dayOf} />
+        <Bars label="Nothing" bars={[{ at: 0, parts: [0] }]} series={['this']} format={rough} day={dayOf} />
+      </Group>
       <Group title="Table">
         <Table
           label="Examples"
@@ -155,7 +211,14 @@ export function Components() {
         <SearchField label="Search" placeholder="Part of a name" value={text} onValue={setText} />
         <ModelField label="Model" value={text} onValue={setText} />
       </Group>
+      <Group title="A list by the page">
+        <Listing {...listing} pages={{ ...paged, data: undefined, error: null }} />
+        <Listing {...listing} pages={{ ...paged, data: undefined, error: fault }} />
+        <Listing {...listing} pages={{ ...paged, data: pageOf([]) }} />
+        <Listing {...listing} pages={{ ...paged, data: pageOf([{ id: long }]), hasNextPage: true }} />
+      </Group>
       <Group title="Nothing, and what went wrong">
+        <Waiting height="6rem" />
         <Empty title="Nothing is here yet">
           <p>What would be here, and what to do next.</p>
           <LinkButton href="/_components">The next step</LinkButton>
@@ -168,6 +231,25 @@ export function Components() {
         </Button>
         <Button onClick={() => toastError(fault)}>Say what failed</Button>
         <Button onClick={() => setAsks(true)}>Ask</Button>
+        <Button onClick={() => setShows('form')}>Fill in</Button>
+        <Button onClick={() => setShows('secret')}>Tell once</Button>
+        {shows === 'form' && (
+          <FormDialog
+            title="Make a thing"
+            action="Make it"
+            busy={false}
+            error={fault}
+            onSubmit={() => setShows(null)}
+            onClose={() => setShows(null)}
+          >
+            <TextField label="Its name" value={text} onValue={setText} />
+          </FormDialog>
+        )}
+        {shows === 'secret' && (
+          <Secret title="The key" name="The key" text={long} onClose={() => setShows(null)}>
+            <p>What to do with it.</p>
+          </Secret>
+        )}
         {asks && (
           <Confirm
             title="Cancel the job?"

@@ -1,9 +1,9 @@
 import { useQuery } from '@tanstack/preact-query';
 import { useState } from 'preact/hooks';
 import { useLocation, useParams } from 'wouter-preact';
-import '../../styles/file.css';
-import { Button, LinkButton } from '../../components/button.tsx';
-import { Facts } from '../../components/facts.tsx';
+import '../../styles/pages/file.css';
+import { Button, LinkButton } from '../../components/forms/button.tsx';
+import { Facts } from '../../components/lists/facts.tsx';
 import { PageHead } from '../../components/page-head.tsx';
 import { Problem } from '../../components/problem.tsx';
 import { Time } from '../../components/time.tsx';

@@ -1,9 +1,9 @@
 import type { FileObject, FileReport, ReportResult, ReportTokens } from '@graft/client';
 import { keepPreviousData, useQuery } from '@tanstack/preact-query';
 import { BadLines } from '../../components/bad-lines.tsx';
-import { type Fact, Facts } from '../../components/facts.tsx';
-import { Select, TextField } from '../../components/field.tsx';
-import { Meter } from '../../components/meter.tsx';
+import { Select, TextField } from '../../components/forms/field.tsx';
+import { type Fact, Facts } from '../../components/lists/facts.tsx';
+import { Meter } from '../../components/lists/meter.tsx';
 import { Problem } from '../../components/problem.tsx';
 import { graft } from '../../data/graft.ts';
 import { useModels } from '../../data/models.ts';

@@ -1,5 +1,5 @@
 import type { ReportTokens } from '@graft/client';
-import { Facts } from '../../components/facts.tsx';
+import { Facts } from '../../components/lists/facts.tsx';
 import { count } from '../../text/numbers.ts';
 import { Histogram } from './histogram.tsx';
 import { Preview } from './preview.tsx';

@@ -1,5 +1,5 @@
 import { useMutation, useQuery, useQueryClient } from '@tanstack/preact-query';
-import { Button } from '../../components/button.tsx';
+import { Button } from '../../components/forms/button.tsx';
 import { Time } from '../../components/time.tsx';
 import { toastError } from '../../components/toast.tsx';
 import { graft } from '../../data/graft.ts';

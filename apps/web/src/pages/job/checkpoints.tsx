@@ -1,13 +1,13 @@
 import type { FineTuningJob, JobCheckpoint } from '@graft/client';
 import { useMutation, useQuery } from '@tanstack/preact-query';
 import { useState } from 'preact/hooks';
-import { Button } from '../../components/button.tsx';
-import { CopyButton } from '../../components/copy-button.tsx';
 import { Dialog } from '../../components/dialog.tsx';
 import { Empty } from '../../components/empty.tsx';
-import { TextArea, TextField } from '../../components/field.tsx';
+import { Button } from '../../components/forms/button.tsx';
+import { CopyButton } from '../../components/forms/copy-button.tsx';
+import { TextArea, TextField } from '../../components/forms/field.tsx';
+import { Table } from '../../components/lists/table.tsx';
 import { Problem, wordsOf } from '../../components/problem.tsx';
-import { Table } from '../../components/table.tsx';
 import { Time } from '../../components/time.tsx';
 import { toast } from '../../components/toast.tsx';
 import { graft } from '../../data/graft.ts';

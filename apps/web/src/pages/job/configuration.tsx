@@ -1,10 +1,10 @@
 import type { FineTuningJob, JobCreateParams } from '@graft/client';
 import { useQuery } from '@tanstack/preact-query';
 import { CodeBlock } from '../../components/code-block.tsx';
-import { type Fact, Facts } from '../../components/facts.tsx';
-import { Choice } from '../../components/field.tsx';
+import { Choice } from '../../components/forms/field.tsx';
+import { type Fact, Facts } from '../../components/lists/facts.tsx';
+import { Table } from '../../components/lists/table.tsx';
 import { Problem } from '../../components/problem.tsx';
-import { Table } from '../../components/table.tsx';
 import { graft } from '../../data/graft.ts';
 import { useQueryState } from '../../router/query-state.ts';
 import { asCommand, asCurl, asPython, cleaned } from './request-code.ts';

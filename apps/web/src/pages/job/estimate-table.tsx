@@ -1,6 +1,6 @@
 import type { FineTuningJob, JobAttempt } from '@graft/client';
 import { useQuery } from '@tanstack/preact-query';
-import { Table } from '../../components/table.tsx';
+import { Table } from '../../components/lists/table.tsx';
 import { graft } from '../../data/graft.ts';
 import { bytes, count, rough } from '../../text/numbers.ts';
 import { span } from '../../text/times.ts';

@@ -1,7 +1,7 @@
 import type { FineTuningJob, JobEvent } from '@graft/client';
 import { useInfiniteQuery } from '@tanstack/preact-query';
-import { Button } from '../../components/button.tsx';
-import { Checkbox } from '../../components/field.tsx';
+import { Button } from '../../components/forms/button.tsx';
+import { Checkbox } from '../../components/forms/field.tsx';
 import { Problem } from '../../components/problem.tsx';
 import { graft } from '../../data/graft.ts';
 import { useQueryState } from '../../router/query-state.ts';

@@ -1,7 +1,7 @@
 import type { FineTuningJob, JobAttempt, JobOutlook } from '@graft/client';
 import { useQuery } from '@tanstack/preact-query';
+import { Table } from '../../components/lists/table.tsx';
 import { Problem } from '../../components/problem.tsx';
-import { Table } from '../../components/table.tsx';
 import { Time } from '../../components/time.tsx';
 import { graft } from '../../data/graft.ts';
 import { count } from '../../text/numbers.ts';

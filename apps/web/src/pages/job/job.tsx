@@ -2,7 +2,7 @@ import type { FineTuningJob } from '@graft/client';
 import { useQueryClient } from '@tanstack/preact-query';
 import type { ComponentType } from 'preact';
 import { useParams } from 'wouter-preact';
-import '../../styles/job.css';
+import '../../styles/pages/job.css';
 import { PageHead } from '../../components/page-head.tsx';
 import { Problem } from '../../components/problem.tsx';
 import { Tabs } from '../../components/tabs.tsx';

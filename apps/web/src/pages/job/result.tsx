@@ -1,8 +1,8 @@
 import type { AdapterVersion, FineTuningJob } from '@graft/client';
 import { useQuery } from '@tanstack/preact-query';
-import { CopyButton } from '../../components/copy-button.tsx';
 import { Empty } from '../../components/empty.tsx';
-import { Facts } from '../../components/facts.tsx';
+import { CopyButton } from '../../components/forms/copy-button.tsx';
+import { Facts } from '../../components/lists/facts.tsx';
 import { Problem } from '../../components/problem.tsx';
 import { graft } from '../../data/graft.ts';
 import { useMay } from '../../data/session.ts';

@@ -1,6 +1,6 @@
 import type { FineTuningJob } from '@graft/client';
-import { type Fact, Facts } from '../../components/facts.tsx';
-import { Meter } from '../../components/meter.tsx';
+import { type Fact, Facts } from '../../components/lists/facts.tsx';
+import { Meter } from '../../components/lists/meter.tsx';
 import { Status } from '../../components/status.tsx';
 import { Time } from '../../components/time.tsx';
 import { isOver } from '../../data/jobs.ts';

@@ -1,7 +1,7 @@
 import { useQuery } from '@tanstack/preact-query';
 import { useEffect, useState } from 'preact/hooks';
-import '../../styles/jobs.css';
-import { Select, TextField } from '../../components/field.tsx';
+import '../../styles/pages/jobs.css';
+import { Select, TextField } from '../../components/forms/field.tsx';
 import { statuses, statusWord } from '../../components/status.tsx';
 import { graft } from '../../data/graft.ts';
 import type { JobFilters } from '../../data/jobs.ts';

@@ -1,7 +1,7 @@
 import type { FineTuningJob } from '@graft/client';
 import { useState } from 'preact/hooks';
-import { Button, IconButton } from '../../components/button.tsx';
 import { Confirm } from '../../components/dialog.tsx';
+import { Button, IconButton } from '../../components/forms/button.tsx';
 import { toast } from '../../components/toast.tsx';
 import { actionsOf, type JobVerb, useJobVerb } from '../../data/jobs.ts';
 import { useMay } from '../../data/session.ts';

@@ -1,5 +1,5 @@
 import type { FineTuningJob } from '@graft/client';
-import { Meter } from '../../components/meter.tsx';
+import { Meter } from '../../components/lists/meter.tsx';
 import { Status } from '../../components/status.tsx';
 import { Time } from '../../components/time.tsx';
 import { isOver } from '../../data/jobs.ts';

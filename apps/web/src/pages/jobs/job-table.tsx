@@ -2,7 +2,7 @@ import type { FineTuningJob } from '@graft/client';
 import { useRef } from 'preact/hooks';
 import { Link } from 'wouter-preact';
 import { Sparkline } from '../../components/chart/sparkline.tsx';
-import { type Column, Table } from '../../components/table.tsx';
+import { type Column, Table } from '../../components/lists/table.tsx';
 import { useNames } from '../../data/people.ts';
 import { jobName, methodName } from '../../text/job-names.ts';
 import { measure } from '../../text/numbers.ts';

@@ -1,6 +1,6 @@
 import { useState } from 'preact/hooks';
-import { Button, LinkButton } from '../../components/button.tsx';
 import { Empty } from '../../components/empty.tsx';
+import { Button, LinkButton } from '../../components/forms/button.tsx';
 import { PageHead } from '../../components/page-head.tsx';
 import { Problem } from '../../components/problem.tsx';
 import { type JobFilters, useJobs, useLosses } from '../../data/jobs.ts';

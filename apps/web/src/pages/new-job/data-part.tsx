@@ -1,7 +1,7 @@
 import type { Model } from '@graft/client';
 import { useQuery } from '@tanstack/preact-query';
-import { DropZone } from '../../components/drop-zone.tsx';
-import { Select } from '../../components/field.tsx';
+import { DropZone } from '../../components/forms/drop-zone.tsx';
+import { Select } from '../../components/forms/field.tsx';
 import { Sendings } from '../../components/sendings.tsx';
 import { graft } from '../../data/graft.ts';
 import { useMay } from '../../data/session.ts';

@@ -1,6 +1,6 @@
 import type { Wire } from '@graft/client';
-import { Button } from '../../components/button.tsx';
-import { TextField } from '../../components/field.tsx';
+import { Button } from '../../components/forms/button.tsx';
+import { TextField } from '../../components/forms/field.tsx';
 import { count } from '../../text/numbers.ts';
 import { faultAt, partOf, withValue } from './draft.ts';
 import type { Form } from './option-field.tsx';

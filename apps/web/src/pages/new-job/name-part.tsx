@@ -1,5 +1,5 @@
 import { useState } from 'preact/hooks';
-import { Select, TextArea, TextField } from '../../components/field.tsx';
+import { Select, TextArea, TextField } from '../../components/forms/field.tsx';
 import { type Draft, faultAt, partOf, withValue } from './draft.ts';
 import type { Form } from './option-field.tsx';
 

@@ -3,9 +3,9 @@ import { keepPreviousData, useMutation, useQuery, useQueryClient } from '@tansta
 import type { ComponentChildren } from 'preact';
 import { useId, useState } from 'preact/hooks';
 import { useLocation } from 'wouter-preact';
-import '../../styles/new-job.css';
+import '../../styles/pages/new-job.css';
 import { Empty } from '../../components/empty.tsx';
-import { Choice } from '../../components/field.tsx';
+import { Choice } from '../../components/forms/field.tsx';
 import { PageHead } from '../../components/page-head.tsx';
 import { Problem } from '../../components/problem.tsx';
 import { toast, toastError } from '../../components/toast.tsx';

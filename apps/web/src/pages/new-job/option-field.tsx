@@ -1,4 +1,4 @@
-import { Select, TextField } from '../../components/field.tsx';
+import { Select, TextField } from '../../components/forms/field.tsx';
 import { type Draft, type Faults, faultAt, partOf, withValue } from './draft.ts';
 import { choicesOf, readText, type Schema, takesNumber, textOf, wordOf } from './schema.ts';
 

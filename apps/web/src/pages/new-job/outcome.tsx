@@ -1,6 +1,6 @@
 import type { Wire } from '@graft/client';
-import { Button } from '../../components/button.tsx';
-import { Facts } from '../../components/facts.tsx';
+import { Button } from '../../components/forms/button.tsx';
+import { Facts } from '../../components/lists/facts.tsx';
 import { Problem } from '../../components/problem.tsx';
 import { bytes, count, measure, percent, rough } from '../../text/numbers.ts';
 import { span } from '../../text/times.ts';

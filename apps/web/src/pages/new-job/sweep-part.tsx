@@ -1,5 +1,5 @@
 import type { Wire } from '@graft/client';
-import { Checkbox } from '../../components/field.tsx';
+import { Checkbox } from '../../components/forms/field.tsx';
 import { isRecord, partOf, withValue } from './draft.ts';
 import { type Form, OptionField } from './option-field.tsx';
 import { propertiesOf } from './schema.ts';

@@ -1,6 +1,6 @@
 import { useQuery } from '@tanstack/preact-query';
 import { useState } from 'preact/hooks';
-import { TextArea } from '../../components/field.tsx';
+import { TextArea } from '../../components/forms/field.tsx';
 import { Problem } from '../../components/problem.tsx';
 import { type Draft, isRecord } from './draft.ts';
 

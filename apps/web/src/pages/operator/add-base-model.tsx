@@ -1,7 +1,7 @@
 import type { NewBaseModel } from '@graft/client';
 import { useState } from 'preact/hooks';
-import { Choice, TextField } from '../../components/field.tsx';
-import { FormDialog } from '../../components/form.tsx';
+import { Choice, TextField } from '../../components/forms/field.tsx';
+import { FormDialog } from '../../components/forms/form.tsx';
 import { faultOf, restOf, useAction } from '../../data/action.ts';
 import { graft } from '../../data/graft.ts';
 

@@ -1,11 +1,11 @@
 import type { BaseModelObject } from '@graft/client';
 import { useState } from 'preact/hooks';
 import { Badge } from '../../components/badge.tsx';
-import { Button } from '../../components/button.tsx';
 import { Confirm } from '../../components/dialog.tsx';
 import { Empty } from '../../components/empty.tsx';
-import { Listing } from '../../components/listing.tsx';
-import { Meter } from '../../components/meter.tsx';
+import { Button } from '../../components/forms/button.tsx';
+import { Listing } from '../../components/lists/listing.tsx';
+import { Meter } from '../../components/lists/meter.tsx';
 import { Time } from '../../components/time.tsx';
 import { toast } from '../../components/toast.tsx';
 import { useAction } from '../../data/action.ts';
@@ -77,11 +77,11 @@ export function BaseModels() {
               </>
             ),
           },
-          { head: 'Kind', width: '8rem', cell: ({ model_type }) => model_type ?? '–' },
-          { head: 'State', width: '16rem', cell: (model) => <State of={model} /> },
+          { head: 'Kind', width: '6rem', cell: ({ model_type }) => model_type ?? '–' },
+          { head: 'State', width: '14rem', cell: (model) => <State of={model} /> },
           {
             head: 'Found by',
-            width: '10rem',
+            width: '9rem',
             cell: (model) => (
               <Button small kind="quiet" onClick={() => setOpened(model)}>
                 {foundBy(model)}
@@ -90,12 +90,12 @@ export function BaseModels() {
           },
           {
             head: 'Added',
-            width: '8rem',
+            width: '7rem',
             cell: ({ created_at }) => (created_at === null ? '–' : <Time at={created_at} />),
           },
           {
             head: <span class="visually-hidden">Actions</span>,
-            width: '14rem',
+            width: '11rem',
             end: true,
             cell: ({ state, hidden, ...model }) =>
               state !== 'configured' && (

@@ -1,6 +1,6 @@
 import type { Wire } from '@graft/client';
 import { Badge } from '../../components/badge.tsx';
-import { Facts } from '../../components/facts.tsx';
+import { Facts } from '../../components/lists/facts.tsx';
 import { Problem } from '../../components/problem.tsx';
 import { Time } from '../../components/time.tsx';
 import { Waiting } from '../../components/waiting.tsx';

@@ -1,7 +1,7 @@
 import type { BaseModelObject } from '@graft/client';
 import { useState } from 'preact/hooks';
-import { Choice, TextArea } from '../../components/field.tsx';
-import { FormDialog } from '../../components/form.tsx';
+import { Choice, TextArea } from '../../components/forms/field.tsx';
+import { FormDialog } from '../../components/forms/form.tsx';
 import { useAction } from '../../data/action.ts';
 import { graft } from '../../data/graft.ts';
 

@@ -3,7 +3,7 @@ import { Empty } from '../../components/empty.tsx';
 import { PageHead } from '../../components/page-head.tsx';
 import { Sections } from '../../components/sections.tsx';
 import { useMe } from '../../data/session.ts';
-import '../../styles/team.css';
+import '../../styles/pages/team.css';
 import { BaseModels } from './base-models.tsx';
 import { Health } from './health.tsx';
 import { Queue } from './queue.tsx';

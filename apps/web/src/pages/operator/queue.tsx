@@ -1,9 +1,9 @@
 import type { Wire } from '@graft/client';
 import { Empty } from '../../components/empty.tsx';
-import { Facts } from '../../components/facts.tsx';
-import { Meter } from '../../components/meter.tsx';
+import { Facts } from '../../components/lists/facts.tsx';
+import { Meter } from '../../components/lists/meter.tsx';
+import { Table } from '../../components/lists/table.tsx';
 import { Problem } from '../../components/problem.tsx';
-import { Table } from '../../components/table.tsx';
 import { Time } from '../../components/time.tsx';
 import { Waiting } from '../../components/waiting.tsx';
 import { count, percent } from '../../text/numbers.ts';

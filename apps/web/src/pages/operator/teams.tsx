@@ -1,11 +1,11 @@
 import type { CreatedInvitation, TeamObject } from '@graft/client';
 import { useState } from 'preact/hooks';
-import { Button } from '../../components/button.tsx';
 import { Empty } from '../../components/empty.tsx';
-import { TextField } from '../../components/field.tsx';
-import { FormDialog } from '../../components/form.tsx';
-import { Listing } from '../../components/listing.tsx';
-import { Secret } from '../../components/secret.tsx';
+import { Button } from '../../components/forms/button.tsx';
+import { TextField } from '../../components/forms/field.tsx';
+import { FormDialog } from '../../components/forms/form.tsx';
+import { Secret } from '../../components/forms/secret.tsx';
+import { Listing } from '../../components/lists/listing.tsx';
 import { Time } from '../../components/time.tsx';
 import { faultOf, restOf, useAction } from '../../data/action.ts';
 import { graft } from '../../data/graft.ts';

@@ -1,15 +1,15 @@
 import type { WorkerObject } from '@graft/client';
 import { useState } from 'preact/hooks';
 import { Badge } from '../../components/badge.tsx';
-import { Button } from '../../components/button.tsx';
 import { Empty } from '../../components/empty.tsx';
-import { Choice, TextField } from '../../components/field.tsx';
-import { FormDialog } from '../../components/form.tsx';
-import { Listing } from '../../components/listing.tsx';
+import { Button } from '../../components/forms/button.tsx';
+import { Choice, TextField } from '../../components/forms/field.tsx';
+import { FormDialog } from '../../components/forms/form.tsx';
+import { Listing } from '../../components/lists/listing.tsx';
 import { Time, useNow } from '../../components/time.tsx';
 import { faultOf, restOf, useAction } from '../../data/action.ts';
 import { graft } from '../../data/graft.ts';
-import { bytes, count, rough } from '../../text/numbers.ts';
+import { bytes, count, measure } from '../../text/numbers.ts';
 import { useWorkers } from './reads.ts';
 import { stateOf, WorkerBadge } from './worker-state.tsx';
 
@@ -30,7 +30,7 @@ export function Workers() {
       <Listing
         pages={workers}
         label="Workers"
-        minWidth="68rem"
+        minWidth="61rem"
         empty={
           <Empty title="No workers">
             <p>
@@ -59,29 +59,27 @@ export function Workers() {
           },
           {
             head: 'Device',
-            width: '9rem',
-            cell: ({ device, threads, flops }) => (
+            width: '10rem',
+            cell: ({ device, memory_bytes, threads, flops }) => (
               <>
-                <span>{device?.toUpperCase() ?? 'not told'}</span>
-                {threads !== null && <span class="small soft"> · {count(threads)} threads</span>}
-                {flops?.fp32 !== undefined && <div class="small soft">{rough(flops.fp32)}FLOP/s</div>}
+                <span>
+                  {device?.toUpperCase() ?? 'not told'}, {bytes(memory_bytes)}
+                </span>
+                {threads !== null && <div class="small soft">{count(threads)} threads</div>}
+                {flops?.fp32 !== undefined && (
+                  <div class="small soft">{measure(flops.fp32 / 1e12)} TFLOP/s</div>
+                )}
               </>
             ),
           },
           {
-            head: 'Memory',
-            width: '7rem',
-            end: true,
-            cell: ({ memory_bytes }) => bytes(memory_bytes),
-          },
-          {
             head: 'Leases',
-            width: '15rem',
+            width: '12rem',
             cell: (worker) => <Leases of={worker} now={now} />,
           },
           {
             head: 'Serves',
-            width: '10rem',
+            width: '9rem',
             cell: ({ base_models, load }) => (
               <>
                 <span class="cut small" title={base_models.join(', ') || undefined}>
@@ -93,7 +91,7 @@ export function Workers() {
           },
           {
             head: 'State',
-            width: '13rem',
+            width: '11rem',
             cell: (worker) => (
               <>
                 <WorkerBadge state={stateOf(worker, now)} />{' '}
@@ -113,7 +111,7 @@ export function Workers() {
           },
           {
             head: <span class="visually-hidden">Actions</span>,
-            width: '11rem',
+            width: '9rem',
             end: true,
             cell: (worker) => (
               <span class="row end">

@@ -1,6 +1,6 @@
 import { useState } from 'preact/hooks';
-import { Button } from '../../components/button.tsx';
-import { TextArea } from '../../components/field.tsx';
+import { Button } from '../../components/forms/button.tsx';
+import { TextArea } from '../../components/forms/field.tsx';
 import type { Kind } from './talk.ts';
 
 /** Where a prompt is written. Enter sends it, with Shift it is a new line; a plain text is sent by the button alone. */

@@ -1,6 +1,6 @@
 import { useState } from 'preact/hooks';
-import { Button, IconButton } from '../../components/button.tsx';
 import { Dialog } from '../../components/dialog.tsx';
+import { Button, IconButton } from '../../components/forms/button.tsx';
 import { Time } from '../../components/time.tsx';
 import { forgetTalk, type KeptTalk, readHistory } from './history.ts';
 

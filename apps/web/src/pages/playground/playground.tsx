@@ -1,10 +1,10 @@
 import { useEffect, useRef, useState } from 'preact/hooks';
 import '../../styles/pages/playground.css';
-import { Button, IconButton } from '../../components/button.tsx';
 import { Disclosure } from '../../components/disclosure.tsx';
 import { Empty } from '../../components/empty.tsx';
-import { TextArea } from '../../components/field.tsx';
-import { ModelField } from '../../components/model-field.tsx';
+import { Button, IconButton } from '../../components/forms/button.tsx';
+import { TextArea } from '../../components/forms/field.tsx';
+import { ModelField } from '../../components/forms/model-field.tsx';
 import { PageHead } from '../../components/page-head.tsx';
 import { useModels } from '../../data/models.ts';
 import { useMay, useMe } from '../../data/session.ts';

@@ -1,6 +1,6 @@
-import { IconButton } from '../../components/button.tsx';
 import { Disclosure } from '../../components/disclosure.tsx';
-import { Checkbox, Choice, TextArea, TextField } from '../../components/field.tsx';
+import { IconButton } from '../../components/forms/button.tsx';
+import { Checkbox, Choice, TextArea, TextField } from '../../components/forms/field.tsx';
 import { anySeed, type parseSampling, type SamplingText } from './sampling.ts';
 import type { Kind } from './talk.ts';
 

@@ -1,6 +1,6 @@
 import { useEffect, useRef } from 'preact/hooks';
-import { Button } from '../../components/button.tsx';
-import { CopyButton } from '../../components/copy-button.tsx';
+import { Button } from '../../components/forms/button.tsx';
+import { CopyButton } from '../../components/forms/copy-button.tsx';
 import { Problem } from '../../components/problem.tsx';
 import { count, rough } from '../../text/numbers.ts';
 import { span } from '../../text/times.ts';

@@ -1,7 +1,7 @@
 import { Empty } from '../../components/empty.tsx';
-import { TextField } from '../../components/field.tsx';
+import { TextField } from '../../components/forms/field.tsx';
 import { Icon } from '../../components/icon.tsx';
-import { Listing } from '../../components/listing.tsx';
+import { Listing } from '../../components/lists/listing.tsx';
 import { Time } from '../../components/time.tsx';
 import { graft } from '../../data/graft.ts';
 import { useLater } from '../../data/later.ts';

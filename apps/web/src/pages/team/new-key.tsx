@@ -1,7 +1,7 @@
 import type { ApiKeyParams, CreatedApiKey, Role } from '@graft/client';
 import { useState } from 'preact/hooks';
-import { Select, TextField } from '../../components/field.tsx';
-import { FormDialog } from '../../components/form.tsx';
+import { Select, TextField } from '../../components/forms/field.tsx';
+import { FormDialog } from '../../components/forms/form.tsx';
 import { faultOf, restOf, useAction } from '../../data/action.ts';
 import { graft } from '../../data/graft.ts';
 import { useMe } from '../../data/session.ts';

@@ -1,7 +1,7 @@
 import type { ApiKey, CreatedApiKey } from '@graft/client';
 import { useState } from 'preact/hooks';
-import { Select } from '../../components/field.tsx';
-import { FormDialog } from '../../components/form.tsx';
+import { Select } from '../../components/forms/field.tsx';
+import { FormDialog } from '../../components/forms/form.tsx';
 import { useAction } from '../../data/action.ts';
 import { graft } from '../../data/graft.ts';
 

@@ -2,7 +2,7 @@ import { useParams } from 'wouter-preact';
 import { PageHead } from '../../components/page-head.tsx';
 import { Sections } from '../../components/sections.tsx';
 import { useMay, useMe } from '../../data/session.ts';
-import '../../styles/team.css';
+import '../../styles/pages/team.css';
 import { AuditLog } from './audit-log.tsx';
 import { Keys } from './keys.tsx';
 import { People } from './people.tsx';

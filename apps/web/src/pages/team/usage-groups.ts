@@ -1,5 +1,5 @@
 import type { UsageBucket, UsageResult } from '@graft/client';
-import type { Bar } from '../../components/bars.tsx';
+import type { Bar } from '../../components/lists/bars.tsx';
 
 export type Measure = 'trained_tokens' | 'device_seconds' | 'completion_tokens' | 'stored_bytes' | 'cost';
 export type Sums = Record<Measure | 'requests', number>;

@@ -1,12 +1,12 @@
 import type { UsageBucket } from '@graft/client';
 import { useQuery } from '@tanstack/preact-query';
 import { useState } from 'preact/hooks';
-import { Bars } from '../../components/bars.tsx';
-import { Button } from '../../components/button.tsx';
 import { Empty } from '../../components/empty.tsx';
-import { Choice, Select } from '../../components/field.tsx';
+import { Button } from '../../components/forms/button.tsx';
+import { Choice, Select } from '../../components/forms/field.tsx';
+import { Bars } from '../../components/lists/bars.tsx';
+import { Table } from '../../components/lists/table.tsx';
 import { Problem } from '../../components/problem.tsx';
-import { Table } from '../../components/table.tsx';
 import { toastError } from '../../components/toast.tsx';
 import { Waiting } from '../../components/waiting.tsx';
 import { graft } from '../../data/graft.ts';

@@ -1,6 +1,6 @@
 import { useQuery } from '@tanstack/preact-query';
-import { Facts } from '../../components/facts.tsx';
-import { Meter } from '../../components/meter.tsx';
+import { Facts } from '../../components/lists/facts.tsx';
+import { Meter } from '../../components/lists/meter.tsx';
 import { Problem } from '../../components/problem.tsx';
 import { Time } from '../../components/time.tsx';
 import { Waiting } from '../../components/waiting.tsx';

@@ -1,4 +1,4 @@
-import { Secret } from '../../../components/secret.tsx';
+import { Secret } from '../../../components/forms/secret.tsx';
 
 export const WebhookSecret = ({ secret, onClose }: { secret: string; onClose: () => void }) => (
   <Secret title="The secret of the endpoint" name="The secret" text={secret} onClose={onClose}>

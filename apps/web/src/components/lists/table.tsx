@@ -1,5 +1,5 @@
 import { Component, type ComponentChildren } from 'preact';
-import '../styles/table.css';
+import '../../styles/components/table.css';
 
 export interface Column<Row> {
   head: ComponentChildren;

@@ -1,5 +1,5 @@
+import { toast, toastError } from '../toast.tsx';
 import { Button } from './button.tsx';
-import { toast, toastError } from './toast.tsx';
 
 /** Puts a text on the clipboard, and says so. */
 export function CopyButton({ text, label = 'Copy' }: { text: string; label?: string }) {

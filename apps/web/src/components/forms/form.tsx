@@ -1,7 +1,7 @@
 import type { ComponentChildren } from 'preact';
+import { Dialog } from '../dialog.tsx';
+import { Problem } from '../problem.tsx';
 import { Button } from './button.tsx';
-import { Dialog } from './dialog.tsx';
-import { Problem } from './problem.tsx';
 
 /** A form over the page. `error` is what no field of it shows. */
 export function FormDialog({

@@ -1,4 +1,4 @@
-import '../styles/meter.css';
+import '../../styles/components/meter.css';
 
 /** How far something has come: `value` from 0 to 1. */
 export const Meter = ({ value, label }: { value: number; label: string }) => (

@@ -1,9 +1,9 @@
 import type { Page } from '@graft/client';
 import type { ComponentChildren } from 'preact';
-import { Button } from './button.tsx';
-import { Problem } from './problem.tsx';
+import { Button } from '../forms/button.tsx';
+import { Problem } from '../problem.tsx';
+import { Waiting } from '../waiting.tsx';
 import { type Column, Table } from './table.tsx';
-import { Waiting } from './waiting.tsx';
 
 /** What `usePages` answers. */
 interface Paged<Row> {

@@ -1,5 +1,5 @@
 import { useState } from 'preact/hooks';
-import '../styles/bars.css';
+import '../../styles/components/bars.css';
 
 export interface Bar {
   /** Unix seconds. */

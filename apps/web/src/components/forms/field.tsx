@@ -1,6 +1,6 @@
 import type { ComponentChildren, JSX } from 'preact';
 import { useId } from 'preact/hooks';
-import '../styles/field.css';
+import '../../styles/components/field.css';
 
 interface Frame {
   label: string;

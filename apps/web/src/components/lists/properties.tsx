@@ -1,5 +1,5 @@
 import type { ComponentChildren } from 'preact';
-import '../styles/properties.css';
+import '../../styles/components/properties.css';
 
 /** Names and values of one thing. */
 export const Properties = ({

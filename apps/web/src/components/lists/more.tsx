@@ -1,5 +1,5 @@
 import { useEffect, useRef } from 'preact/hooks';
-import { Button } from './button.tsx';
+import { Button } from '../forms/button.tsx';
 
 /** The part of an endless query that this needs. */
 interface Pages {

@@ -1,6 +1,6 @@
 import type { ComponentChildren, JSX } from 'preact';
 import { useRef, useState } from 'preact/hooks';
-import '../styles/drop-zone.css';
+import '../../styles/components/drop-zone.css';
 import { Button } from './button.tsx';
 
 /** Takes files that are dropped on it, or chosen by its button. */

@@ -1,7 +1,7 @@
 import type { ComponentChildren } from 'preact';
+import { CodeBlock } from '../code-block.tsx';
+import { Dialog } from '../dialog.tsx';
 import { Button } from './button.tsx';
-import { CodeBlock } from './code-block.tsx';
-import { Dialog } from './dialog.tsx';
 
 /** What the API tells once: it is kept nowhere, and gone when this is closed. */
 export const Secret = ({

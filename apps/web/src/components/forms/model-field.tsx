@@ -1,5 +1,5 @@
 import { useEffect, useId, useState } from 'preact/hooks';
-import { useModels } from '../data/models.ts';
+import { useModels } from '../../data/models.ts';
 import { TextField } from './field.tsx';
 
 /** Of a team with thousands of models; typing brings up the others. */

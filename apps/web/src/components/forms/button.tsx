@@ -1,7 +1,7 @@
 import type { ComponentChildren, JSX } from 'preact';
 import { Link } from 'wouter-preact';
-import '../styles/button.css';
-import { Icon, type IconName } from './icon.tsx';
+import '../../styles/components/button.css';
+import { Icon, type IconName } from '../icon.tsx';
 
 interface Look {
   /** `main` is what the page is for, at most one on it. */

@@ -1,5 +1,5 @@
 import type { ComponentChildren } from 'preact';
-import '../styles/facts.css';
+import '../../styles/components/facts.css';
 
 export interface Fact {
   name: string;
