@@ -1,13 +1,11 @@
 /** The pages of adapters: their list, one adapter with its versions, two versions compared. */
 import assert from 'node:assert/strict';
-import { randomBytes } from 'node:crypto';
-import { writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { methods, parsePeftConfig } from '@graft/peft-core/config';
-import { type AdapterVersion, longestNote, newId, publishUpload } from '@graft/service';
+import { methods } from '@graft/peft-core/config';
+import { type AdapterVersion, longestNote } from '@graft/service';
 import { toWireAdapterVersion } from '../../apps/api/src/schemas/adapter.ts';
 import { publishAdapter } from '../../apps/api/src/testing/publish-adapter.ts';
+import { storeAdapter } from '../../apps/api/src/testing/store-adapter.ts';
 import { codeFor } from '../../apps/web/src/pages/adapter/runtime-code.ts';
 import { type BrowserBench, openBrowserBench, type VisitOptions } from './browser-bench.ts';
 
@@ -25,31 +23,12 @@ let third: AdapterVersion;
 before(async () => {
   bench = await openBrowserBench();
   trained = (await publishAdapter(bench, bench.acme, 'poet')).version;
-  second = await publish('poet', 2, { parentId: trained.id, note: `Softer. ${long.repeat(4)}` });
-  third = await publish('poet', 4, { parentId: second.id });
+  second = await storeAdapter(bench, bench.acme, 'poet', {
+    ...{ r: 2, parentId: trained.id, note: `Softer. ${long.repeat(4)}` },
+  });
+  third = await storeAdapter(bench, bench.acme, 'poet', { r: 4, parentId: second.id });
 });
 after(async () => await bench?.close());
-
-/** A version that was made elsewhere, of acme. Its weights are nobody's to load. */
-async function publish(
-  name: string,
-  r: number,
-  { parentId = null, note = null }: { parentId?: string | null; note?: string | null } = {},
-): Promise<AdapterVersion> {
-  const { services, acme } = bench;
-  const peft = parsePeftConfig({ peft_type: 'LORA', r, target_modules: ['q_proj', 'v_proj'] });
-  const folder = await services.artifacts.stage(newId('version'), 0);
-  await writeFile(join(folder, 'adapter_config.json'), JSON.stringify(peft));
-  await writeFile(join(folder, 'adapter_model.safetensors'), randomBytes(50_000));
-  const stored = await services.artifacts.publish(folder);
-  const base = { id: 'tiny', digest: 'b'.repeat(64) };
-  return await publishUpload(
-    services,
-    acme.teamId,
-    { ...stored, name, base, peft, parentId, note },
-    { keyId: null },
-  );
-}
 
 /** A thousand adapters more, of a team of their own. */
 async function manyAdapters() {
@@ -219,7 +198,7 @@ test('every runtime that the API can name has code of its own', () => {
 });
 
 test('a version is deleted, and comes back: by undo, and from the deleted ones', async () => {
-  const gone = await publish('short-lived', 2);
+  const gone = await storeAdapter(bench, bench.acme, 'short-lived');
   const visit = await bench.visit(bench.acme, `/adapters/${gone.adapterId}`);
   const { page } = visit;
   const remove = async () => {

@@ -2,7 +2,6 @@
 import assert from 'node:assert/strict';
 import type { ServerResponse } from 'node:http';
 import { after, afterEach, before, beforeEach, test } from 'node:test';
-import { publishAdapter } from '../../apps/api/src/testing/publish-adapter.ts';
 import {
   done,
   type ScriptedWorker,
@@ -10,6 +9,7 @@ import {
   startScriptedWorker,
   token,
 } from '../../apps/api/src/testing/scripted-worker.ts';
+import { storeAdapter } from '../../apps/api/src/testing/store-adapter.ts';
 import { type BrowserBench, openBrowserBench, type Visit } from './browser-bench.ts';
 
 let bench: BrowserBench;
@@ -17,7 +17,7 @@ let poet: string;
 let worker: ScriptedWorker;
 before(async () => {
   bench = await openBrowserBench();
-  poet = (await publishAdapter(bench, bench.acme, 'poet')).version.modelName;
+  poet = (await storeAdapter(bench, bench.acme, 'poet')).modelName;
 });
 after(async () => await bench?.close());
 // A new one each time: it sends no heartbeats, and is taken for dead after a while.

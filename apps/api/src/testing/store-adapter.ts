@@ -1,0 +1,27 @@
+import { randomBytes } from 'node:crypto';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { parsePeftConfig } from '@graft/peft-core/config';
+import { type AdapterVersion, newId, publishUpload } from '@graft/service';
+import type { ApiBench, Caller } from './open-api-bench.ts';
+
+/** A version that was made elsewhere, without the checks of an upload: its weights are random, and nobody loads them. */
+export async function storeAdapter(
+  { services }: Pick<ApiBench, 'services'>,
+  { teamId }: Caller,
+  name: string,
+  { r = 8, parentId = null, note = null }: { r?: number; parentId?: string | null; note?: string | null } = {},
+): Promise<AdapterVersion> {
+  const peft = parsePeftConfig({ peft_type: 'LORA', r, target_modules: ['q_proj', 'v_proj'] });
+  const folder = await services.artifacts.stage(newId('version'), 0);
+  await writeFile(join(folder, 'adapter_config.json'), JSON.stringify(peft));
+  await writeFile(join(folder, 'adapter_model.safetensors'), randomBytes(50_000));
+  const stored = await services.artifacts.publish(folder);
+  const base = { id: 'tiny', digest: 'b'.repeat(64) };
+  return await publishUpload(
+    services,
+    teamId,
+    { ...stored, name, base, peft, parentId, note },
+    { keyId: null },
+  );
+}
