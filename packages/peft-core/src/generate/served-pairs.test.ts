@@ -1,7 +1,9 @@
 /** An encoder-decoder that stays loaded while its adapters change; adapter-switch.test.ts has the decoders. */
+import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { tinyFamilies } from '../testing/tiny-families.ts';
-import { type AdapterBench, checkTurns, logProbability, makeAdapterBench } from './testing/adapter-bench.ts';
+import { openGenerator } from './generator.ts';
+import { type AdapterBench, CONTEXT, checkTurns, logProbability, makeAdapterBench } from './testing/adapter-bench.ts';
 
 const pairs = { task_type: 'SEQ_2_SEQ_LM' };
 const adapters: Record<string, Record<string, unknown>> = {
@@ -43,4 +45,21 @@ test('every adapter answers as it scores, in any order, on a base that is loaded
     const given = [258, ...labels.slice(0, -1)];
     return given.map((id, i) => logProbability(sequence.append([id]), labels[i]!));
   });
+});
+
+test('answers of every adapter at once are those that each gives alone', async () => {
+  const requests = [null, 'lora', 'prefix', 'prompt', 'lora'].map((name, i) => ({
+    ...{ adapter: bench.folderOf(name), prompt: `${'ab'.repeat(i * 3)}${i}:`, max_tokens: 6 },
+  }));
+  const generator = await openGenerator({ base: bench.base, context: CONTEXT, rows: 3, cacheBytes: 1 });
+  const idsOf = async (request: (typeof requests)[number]) => {
+    const ids: number[] = [];
+    for await (const { tokenId } of generator.generate(request)) ids.push(tokenId);
+    return ids;
+  };
+  const alone: number[][] = [];
+  for (const request of requests) alone.push(await idsOf(request));
+  assert.deepEqual(await Promise.all(requests.map((request) => idsOf(request))), alone);
+  assert.ok(new Set(alone.map((ids) => ids.join())).size > 1, 'they say different things');
+  await generator.close();
 });
