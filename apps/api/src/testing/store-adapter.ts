@@ -10,7 +10,11 @@ export async function storeAdapter(
   { services }: Pick<ApiBench, 'services'>,
   { teamId }: Caller,
   name: string,
-  { r = 8, parentId = null, note = null }: { r?: number; parentId?: string | null; note?: string | null } = {},
+  {
+    r = 8,
+    parentId = null,
+    note = null,
+  }: { r?: number; parentId?: string | null; note?: string | null } = {},
 ): Promise<AdapterVersion> {
   const peft = parsePeftConfig({ peft_type: 'LORA', r, target_modules: ['q_proj', 'v_proj'] });
   const folder = await services.artifacts.stage(newId('version'), 0);

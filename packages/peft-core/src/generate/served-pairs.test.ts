@@ -3,7 +3,13 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { tinyFamilies } from '../testing/tiny-families.ts';
 import { openGenerator } from './generator.ts';
-import { type AdapterBench, CONTEXT, checkTurns, logProbability, makeAdapterBench } from './testing/adapter-bench.ts';
+import {
+  type AdapterBench,
+  CONTEXT,
+  checkTurns,
+  logProbability,
+  makeAdapterBench,
+} from './testing/adapter-bench.ts';
 
 const pairs = { task_type: 'SEQ_2_SEQ_LM' };
 const adapters: Record<string, Record<string, unknown>> = {
