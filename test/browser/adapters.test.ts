@@ -97,7 +97,7 @@ test('a tag is made, moved with a word beforehand, taken back, and removed', asy
   await visit.checkAccess();
   await page.getByRole('button', { name: 'Move the tag' }).click();
   await tags.getByText('production', { exact: true }).waitFor();
-  await page.getByRole('button', { name: 'Undo' }).first().click();
+  await page.getByRole('button', { name: 'Undo' }).last().click();
   await page.getByText('No tag points at it.').waitFor();
   assert.deepEqual(await tagsNow(), [['production', 3]]);
 
