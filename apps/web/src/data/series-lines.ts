@@ -48,6 +48,13 @@ function unequal(x: readonly number[], y: readonly (number | null)[]): Pick<Line
   return { x: x.filter((_, i) => isLast[i]), y: y.filter((_, i) => isLast[i]) };
 }
 
+/** From where to where a series goes on the axis. Null: it has not begun. */
+export function rangeOf(series: Series, along: Along): readonly [number, number] | null {
+  const [first, last] = [series[0], series.at(-1)];
+  if (!first || !last) return null;
+  return along === 'step' ? [first.step, last.step] : [0, last.created_at - first.created_at];
+}
+
 /** The steps that a window along the axis holds, to ask for them alone; null where the whole is as exact. */
 export function windowSteps(
   series: Series,

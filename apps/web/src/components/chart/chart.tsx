@@ -15,6 +15,8 @@ interface ChartProps {
   /** Shown of it; null: all. Dragging over the plot, and the keys + - ← → 0, ask for another. */
   window: Window | null;
   onWindow: (window: Window | null) => void;
+  /** All that a window may be of, where `lines` are of a part of it. */
+  range?: Window | null;
   /** Charts of one name share their cursor. */
   sync: string;
   height?: number;
@@ -31,6 +33,7 @@ export function Chart({
   lines,
   window,
   onWindow,
+  range = null,
   sync,
   height = 180,
   isLog = false,
@@ -127,7 +130,7 @@ export function Chart({
         }`}
         onDblClick={() => onWindow(null)}
         onKeyDown={(event) => {
-          const next = byKey(event.key, window, rangeOf(data));
+          const next = byKey(event.key, window, range ?? rangeOf(data));
           if (next === undefined) return;
           event.preventDefault();
           onWindow(next);

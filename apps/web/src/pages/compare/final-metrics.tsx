@@ -21,7 +21,7 @@ export function FinalMetrics({
   return (
     <Table
       label="Final metrics"
-      minWidth="58rem"
+      minWidth="70rem"
       rows={rows}
       rowKey={({ job }) => job.id}
       columns={[

@@ -5,7 +5,7 @@ import { CurveOptions, useCurveView } from '../../components/chart/curve-view.ts
 import type { Line } from '../../components/chart/plot-options.ts';
 import { Problem } from '../../components/problem.tsx';
 import { type Series, useSeries } from '../../data/series.ts';
-import { type Along, linesOf, lossLines, windowSteps } from '../../data/series-lines.ts';
+import { type Along, linesOf, lossLines, rangeOf, windowSteps } from '../../data/series-lines.ts';
 import { measure, percent, rough } from '../../text/numbers.ts';
 
 /** What was measured at each step: one cursor over all, zoomed together. */
@@ -18,7 +18,11 @@ export function Curves({ job }: { job: FineTuningJob }) {
   const shown = window ? (inWindow.data ?? series) : series;
   const lines = useMemo(() => chartsOf(shown, along, weight, job.training), [shown, along, weight]);
   if (whole.error) return <Problem error={whole.error} onRetry={whole.refetch} />;
-  const common = { window, onWindow, formatX, sync: job.id, empty: whole.isPending ? '' : 'No values yet' };
+  const common = {
+    ...{ window, onWindow, formatX, sync: job.id },
+    range: rangeOf(series, along),
+    empty: whole.isPending ? '' : 'No values yet',
+  };
   return (
     <section class="stack" aria-label="Curves">
       <CurveOptions view={view} />

@@ -98,7 +98,7 @@ export function JobTable({ jobs, losses, picked, onPicked }: JobTableProps) {
       onPick: onPick.current,
     }),
   );
-  return <Table label="Jobs" rows={rows} rowKey={({ job }) => job.id} minWidth="58rem" columns={columns} />;
+  return <Table label="Jobs" rows={rows} rowKey={({ job }) => job.id} minWidth="62rem" columns={columns} />;
 }
 
 function Loss({
