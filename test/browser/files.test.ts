@@ -183,6 +183,10 @@ describe('what a model sees in a file', () => {
   let id: string;
   before(async () => {
     id = await bench.acme.upload(`${line('good')}\n${line('good')}\n${line('much longer than that')}`);
+    // The thread that reads files takes its time to start.
+    const report = async () =>
+      (await bench.acme.send('GET', `/v1/files/${id}/report?model=tiny`)).json.status;
+    while ((await report()) === 'running') await new Promise((resolve) => setTimeout(resolve, 200));
   });
 
   test('by its tokens, those that are learnt marked, and lines that are too long', async () => {

@@ -87,7 +87,7 @@ test('methods with when to choose them; their options and the modules of the mod
   await targets.getByRole('button', { name: 'v_proj' }).click();
   assert.equal(await page.getByLabel('target_modules', { exact: true }).inputValue(), 'q_proj, v_proj');
   await page.getByLabel('lr_scheduler_type').selectOption('linear');
-  await page.waitForFunction(() => location.search.includes('linear'));
+  await page.waitForFunction(() => location.search.includes('lr_scheduler_type'));
   const draft = asked(visit);
   assert.deepEqual(draft.peft.target_modules, ['q_proj', 'v_proj']);
   assert.equal(draft.training.lr_scheduler_type, 'linear');

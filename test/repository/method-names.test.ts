@@ -23,8 +23,8 @@ const others = [
   ...['convert_lora_to_gguf', 'gguf --lora'],
 ];
 
-/** What requests and answers look like, and commands of other programs, whose flags have a method's name. */
-const isOfOtherPrograms = /\/open-api\/example-values\.ts$|\/adapter\/runtime-code\.ts$/;
+/** Commands of other programs, whose flags have a method's name. */
+const isOfOtherPrograms = /\/adapter\/runtime-code\.ts$/;
 
 interface Named {
   folder: string;

@@ -1,4 +1,4 @@
-import { defaultPeft } from '@graft/peft-core/config';
+import { defaultPeft, methods, type PeftType } from '@graft/peft-core/config';
 
 /** What the examples of the document hold: one small team, whose job trained the adapter `bikes`. */
 
@@ -12,6 +12,7 @@ const person = 'person-9be27d4e354c1f0a';
 const keyId = 'k7Qm2xVb';
 const base = 'smollm2-135m-instruct';
 const model = `ft:${base}:acme:bikes:8d2b6f10`;
+const method = methods[defaultPeft.peft_type as PeftType];
 const sha256 = '9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08';
 const size = 48_211;
 
@@ -211,10 +212,10 @@ export const exampleValues: Record<string, unknown> = {
   'FineTuningPlan.training_reasons': { n_epochs: 'for up to 5,000 examples' },
   'FineTuningOptions.default_peft': defaultPeft,
   'FineTuningOptions.model': null,
-  'FineTuningMethod.title': 'LoRA',
-  'FineTuningMethod.when': 'The first choice.',
-  'FineTuningMethod.paper': 'https://arxiv.org/abs/2106.09685',
-  'FineTuningMethod.usual': { r: 16, lora_alpha: 32, target_modules: 'all-linear' },
+  'FineTuningMethod.title': method.title,
+  'FineTuningMethod.when': method.when,
+  'FineTuningMethod.paper': method.paper,
+  'FineTuningMethod.usual': method.usual,
   'FineTuningMethod.module_options': ['target_modules', 'exclude_modules', 'modules_to_save'],
   'FineTuningJobEvent.data': {},
   'FineTuningJobOutlook.quarantined_workers': [],

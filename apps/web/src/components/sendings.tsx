@@ -1,7 +1,7 @@
 import { GraftApiError } from '@graft/client';
 import { Link } from 'wouter-preact';
 import '../styles/components/sendings.css';
-import { discard, goOn, type Sending, stop, useSendings } from '../data/uploads.ts';
+import { forget, goOn, type Sending, stop, useSendings } from '../data/uploads.ts';
 import { bytes, count, percent } from '../text/numbers.ts';
 import { BadLines } from './bad-lines.tsx';
 import { Button, IconButton } from './forms/button.tsx';
@@ -52,7 +52,7 @@ function Row(sending: Sending) {
               label={state === 'stopped' ? `Discard ${name}` : `Dismiss ${name}`}
               icon="close"
               small
-              onClick={() => discard(id)}
+              onClick={() => forget(id)}
             />
           )}
         </span>

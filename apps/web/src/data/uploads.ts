@@ -70,7 +70,7 @@ export function goOn(id: number): void {
 export const stop = (id: number): void => works.get(id)?.stop.abort();
 
 /** Forgets it, and on the server what is there of it. */
-export async function discard(id: number): Promise<void> {
+export async function forget(id: number): Promise<void> {
   const work = works.get(id);
   const isOver = all.some((each) => each.id === id && each.state === 'done');
   show(all.filter((each) => each.id !== id));

@@ -83,7 +83,7 @@ function List({ mayUpload }: { mayUpload: boolean }) {
         label="Files"
         rows={shown}
         rowKey={({ id }) => id}
-        minWidth="52rem"
+        minWidth="60rem"
         columns={[
           {
             head: 'Name',

@@ -148,7 +148,7 @@ function Writing({
               <Part title="Several at once">
                 <SweepPart form={form} options={options.data} />
               </Part>
-              <Part title="Name">
+              <Part title="About the job">
                 <NamePart form={form} />
               </Part>
             </>
