@@ -21,7 +21,7 @@ export const streamJobEvents = (transport: Transport, jobPath: string, options: 
 export const streamJobChanges = (transport: Transport, options: { signal?: AbortSignal }) =>
   streamObjects<FineTuningJob>(transport, '/fine_tuning/jobs/changes', options);
 
-async function* streamObjects<T extends { object: string }>(
+async function* streamObjects<T extends { id: string }>(
   transport: Transport,
   path: string,
   options: EventStreamOptions,
@@ -42,8 +42,8 @@ async function* streamObjects<T extends { object: string }>(
       for await (const message of serverSentEvents(response.bytes())) {
         if (message.data === '[DONE]') return;
         const object = JSON.parse(message.data) as T;
-        // An error that ends the stream is no object of the API; a failed job is one, and has an error.
-        if (object.object === undefined) {
+        // An error that ends the stream has no id; a failed job has one, and an error of its own.
+        if (object.id === undefined) {
           throw GraftApiError.fromBody(message.data, {
             status: response.status,
             requestId: response.requestId,
