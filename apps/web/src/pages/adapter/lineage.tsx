@@ -71,12 +71,14 @@ function Node({ box, isHere }: { box: Box; isHere: boolean }) {
       <foreignObject x={x} y={y} width={size.width} height={size.height}>
         <div class="lineage-text" title={node.label ?? 'It was deleted.'}>
           <span class="cut lineage-kind">{kind}</span> <span class="cut">{label}</span>
-          <span class="visually-hidden">{origin}</span>
         </div>
       </foreignObject>
     </>
   );
-  const look = { class: 'lineage-node', 'data-kind': node.type, 'data-here': isHere };
+  const look = {
+    ...{ class: 'lineage-node', 'data-kind': node.type, 'data-here': isHere },
+    'aria-label': `${kind} ${label}${origin}`,
+  };
   const href = hrefOf(box);
   return href ? (
     <Link href={href} aria-current={isHere ? 'true' : undefined} {...look}>
@@ -84,7 +86,7 @@ function Node({ box, isHere }: { box: Box; isHere: boolean }) {
     </Link>
   ) : (
     // biome-ignore lint/a11y/noInteractiveElementToNoninteractiveRole: it is a part of a picture, and leads nowhere
-    <g role="img" aria-label={`${kind} ${label}${origin}`} {...look}>
+    <g role="img" {...look}>
       {inside}
     </g>
   );
