@@ -301,6 +301,30 @@ test('an id in a body or a query string', async () => {
       'model',
       (id) => ['/v1/fine_tuning/estimates', { model: 'tiny', training_file: file, start_from: id }],
     ],
+    'POST /v1/fine_tuning/checks training_file': [
+      'file_id',
+      (id) => ['/v1/fine_tuning/checks', { model: 'tiny', training_file: id }],
+    ],
+    'POST /v1/fine_tuning/checks validation_file': [
+      'file_id',
+      (id) => ['/v1/fine_tuning/checks', { model: 'tiny', training_file: file, validation_file: id }],
+    ],
+    'POST /v1/fine_tuning/checks model': [
+      'model',
+      (id) => ['/v1/fine_tuning/checks', { model: id, training_file: file }],
+    ],
+    'POST /v1/fine_tuning/checks start_from': [
+      'model',
+      (id) => ['/v1/fine_tuning/checks', { model: 'tiny', training_file: file, start_from: id }],
+    ],
+    'GET /v1/fine_tuning/options model': [
+      'model',
+      (id) => [`/v1/fine_tuning/options?${new URLSearchParams({ model: id })}`],
+    ],
+    'GET /v1/fine_tuning/options start_from': [
+      'model',
+      (id) => [`/v1/fine_tuning/options?${new URLSearchParams({ model: 'tiny', start_from: id })}`],
+    ],
     'POST /v1/fine_tuning/jobs/{fine_tuning_job_id}/clone training_file': [
       'file_id',
       (id) => clone({ training_file: id }),
@@ -352,7 +376,9 @@ test('an id in a body or a query string', async () => {
     const method = told.split(' ')[0]!;
     const { theirs, unknown } = ids[of]!;
     const nobodys = await asking.send(method, ...send(unknown));
-    assert.ok(nobodys.status >= 400 && nobodys.status < 500, `${told}: ${nobodys.text}`);
+    // A check tells faults as its answer.
+    const isRefused = nobodys.status >= 400 || nobodys.json.faults?.length > 0;
+    assert.ok(isRefused && nobodys.status < 500, `${told}: ${nobodys.text}`);
     same(await asking.send(method, ...send(theirs)), nobodys, told, (text) =>
       text.replaceAll(theirs, unknown),
     );

@@ -53,7 +53,11 @@ async function jobIn(bench: ApiBench, state: 'queued' | 'failed', training_file:
 
 test('a job shows what it comes to; one that fits no live worker fails, and says what would help', async () => {
   await onBench({}, async (bench) => {
-    const file = await bench.acme.upload(`${chatLine}\n`.repeat(12));
+    // They have little in common, so that fewer at once are less.
+    const lines = Array.from({ length: 12 }, (_, i) =>
+      chatLine.replace('"a"', `"${`${i}`.repeat(20).slice(0, 20)}"`),
+    );
+    const file = await bench.acme.upload(lines.join('\n'));
     const job = await jobIn(bench, 'queued', file);
     const { json: told } = await bench.acme.send('POST', '/v1/fine_tuning/estimates', {
       ...{

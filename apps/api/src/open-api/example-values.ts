@@ -35,6 +35,22 @@ export const exampleValues: Record<string, unknown> = {
   'FileReport.finished_at': created + 2,
   'FineTuningJobAttempt.ended_at': created + 600,
 
+  // Of errors, workers, versions and the service
+  details: [],
+  runtimes: ['Graft', 'HF PEFT'],
+  team_name: 'acme',
+  since: created,
+  until: created + 60,
+  'ServiceState.version': '0.1.0',
+  'ServiceState.workers': { ready: 2, draining: 0, quarantined: 0, silent: 0, versions: ['0.1.0'] },
+  'Queue.teams': [
+    {
+      ...{ id: team, object: 'queue.team', name: 'acme', weight: 1, running_limit: 2, validating: 0 },
+      ...{ queued: 3, dispatched: 0, running: 2, paused: 0, waiting_since: created, ahead: 0 },
+    },
+  ],
+  node: 'v20.20.2',
+
   // Ids
   'Adapter.id': adapterId,
   'AdapterTag.id': 'tag-0a9be27d4e354c1f',

@@ -127,7 +127,7 @@ export const fineTuningJobRoutes: FastifyPluginAsyncTypebox<{
       },
     },
     async ({ caller, params }) =>
-      withoutNulls(cloneRequest(await find(caller, params.fine_tuning_job_id), {})),
+      withoutDefaults(cloneRequest(await find(caller, params.fine_tuning_job_id), {})),
   );
 
   app.get(
@@ -289,6 +289,13 @@ export function jobNotFound(id: string, param = 'fine_tuning_job_id'): ApiError 
   return new ApiError('job_not_found', `No such fine-tuning job: ${id}`, { param });
 }
 
-/** Null means as much as nothing in a request. */
-const withoutNulls = (request: CreateJobBody): CreateJobBody =>
-  Object.fromEntries(Object.entries(request).filter(([, value]) => value !== null)) as CreateJobBody;
+/** Null means as much as nothing in a request, and a hyperparameter that is "auto" as much as one that is left out. */
+function withoutDefaults(request: CreateJobBody): CreateJobBody {
+  const given = Object.entries(request).filter(([, value]) => value !== null);
+  const { hyperparameters = {} } = request.method?.supervised ?? {};
+  const chosen = Object.entries(hyperparameters).filter(([, value]) => value !== 'auto');
+  return {
+    ...(Object.fromEntries(given) as CreateJobBody),
+    method: { type: 'supervised', supervised: { hyperparameters: Object.fromEntries(chosen) } },
+  };
+}
