@@ -17,7 +17,8 @@ export function wordsOf(error: unknown): Words {
     if (status >= 500) return { title: 'The server failed', text: message, requestId };
     return { title: 'That did not work', text: message, requestId };
   }
-  if (error instanceof GraftConnectionError) {
+  // The code of a page that cannot be fetched fails otherwise than a request of the client.
+  if (error instanceof GraftConnectionError || globalThis.navigator?.onLine === false) {
     const text = 'The server does not answer. What you see may be old; it is tried again as soon as you ask.';
     return { title: 'No connection', text, requestId: null };
   }
