@@ -150,7 +150,11 @@ test('its configuration tells what was asked for, what is used and why, and the 
   const asked = page.getByRole('row').filter({ hasText: 'learning_rate' }).first();
   await asked.waitFor();
   assert.deepEqual((await asked.locator('td').allInnerTexts()).slice(0, 2), ['0.001', '0.001']);
-  await page.getByRole('row').filter({ hasText: 'n_epochs' }).getByText('for few examples, which are seen more often').waitFor();
+  await page
+    .getByRole('row')
+    .filter({ hasText: 'n_epochs' })
+    .getByText('for few examples, which are seen more often')
+    .waitFor();
   const code = page.getByRole('region', { name: 'The request' });
   assert.match((await code.locator('pre').textContent())!, /-d '\{[\s\S]*"note": "it'\\''s"/);
   await page.getByText('Python', { exact: true }).click();

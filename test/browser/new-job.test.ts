@@ -34,7 +34,7 @@ test('from a file: what is chosen stands in the fields, and one click starts it'
   const { page } = visit;
   await settled(visit);
   assert.equal(await page.getByLabel('n_epochs').getAttribute('placeholder'), '12');
-  await page.getByText('Chosen for up to 5,000 examples.').waitFor();
+  await page.getByText('Chosen for few examples, which are seen more often.').waitFor();
   await page.getByText('No worker that could take it is running').waitFor();
   await visit.checkAccess();
   await visit.picture('new-job');
