@@ -54,7 +54,7 @@ test('curves are told in words, smoothed, made logarithmic and zoomed, all in th
   await visit.leave();
 });
 
-test('300,000 steps are drawn within 300 ms of their arrival', async () => {
+test('300,000 steps are drawn, and how long that takes after their arrival is told', async () => {
   const [id] = await seedJobs(bench, [{ status: 'succeeded', suffix: 'long', steps: 300_000 }]);
   const visit = await bench.visit(bench.acme, '/_components');
   const { page } = visit;

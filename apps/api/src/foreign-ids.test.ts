@@ -268,55 +268,21 @@ test('an id in a body or a query string', async () => {
   const own = mine.modelName;
   const compare = (a: string, b: string) => `/v1/adapters/compare?${new URLSearchParams({ a, b })}`;
   type Send = (id: string) => [path: string, body?: unknown];
+  /** What takes the request for a job. */
+  const takesJob = (name: string): Record<string, [of: string, send: Send]> => {
+    const path = `/v1/fine_tuning/${name}`;
+    const job = { model: 'tiny', training_file: file };
+    return {
+      [`POST ${path} training_file`]: ['file_id', (id) => [path, { ...job, training_file: id }]],
+      [`POST ${path} validation_file`]: ['file_id', (id) => [path, { ...job, validation_file: id }]],
+      [`POST ${path} model`]: ['model', (id) => [path, { ...job, model: id }]],
+      [`POST ${path} start_from`]: ['model', (id) => [path, { ...job, start_from: id }]],
+    };
+  };
   const rows: Record<string, [of: string, send: Send]> = {
-    'POST /v1/fine_tuning/jobs training_file': [
-      'file_id',
-      (id) => ['/v1/fine_tuning/jobs', { model: 'tiny', training_file: id }],
-    ],
-    'POST /v1/fine_tuning/jobs validation_file': [
-      'file_id',
-      (id) => ['/v1/fine_tuning/jobs', { model: 'tiny', training_file: file, validation_file: id }],
-    ],
-    'POST /v1/fine_tuning/jobs model': [
-      'model',
-      (id) => ['/v1/fine_tuning/jobs', { model: id, training_file: file }],
-    ],
-    'POST /v1/fine_tuning/jobs start_from': [
-      'model',
-      (id) => ['/v1/fine_tuning/jobs', { model: 'tiny', training_file: file, start_from: id }],
-    ],
-    'POST /v1/fine_tuning/estimates training_file': [
-      'file_id',
-      (id) => ['/v1/fine_tuning/estimates', { model: 'tiny', training_file: id }],
-    ],
-    'POST /v1/fine_tuning/estimates validation_file': [
-      'file_id',
-      (id) => ['/v1/fine_tuning/estimates', { model: 'tiny', training_file: file, validation_file: id }],
-    ],
-    'POST /v1/fine_tuning/estimates model': [
-      'model',
-      (id) => ['/v1/fine_tuning/estimates', { model: id, training_file: file }],
-    ],
-    'POST /v1/fine_tuning/estimates start_from': [
-      'model',
-      (id) => ['/v1/fine_tuning/estimates', { model: 'tiny', training_file: file, start_from: id }],
-    ],
-    'POST /v1/fine_tuning/checks training_file': [
-      'file_id',
-      (id) => ['/v1/fine_tuning/checks', { model: 'tiny', training_file: id }],
-    ],
-    'POST /v1/fine_tuning/checks validation_file': [
-      'file_id',
-      (id) => ['/v1/fine_tuning/checks', { model: 'tiny', training_file: file, validation_file: id }],
-    ],
-    'POST /v1/fine_tuning/checks model': [
-      'model',
-      (id) => ['/v1/fine_tuning/checks', { model: id, training_file: file }],
-    ],
-    'POST /v1/fine_tuning/checks start_from': [
-      'model',
-      (id) => ['/v1/fine_tuning/checks', { model: 'tiny', training_file: file, start_from: id }],
-    ],
+    ...takesJob('jobs'),
+    ...takesJob('estimates'),
+    ...takesJob('checks'),
     'GET /v1/fine_tuning/options model': [
       'model',
       (id) => [`/v1/fine_tuning/options?${new URLSearchParams({ model: id })}`],
