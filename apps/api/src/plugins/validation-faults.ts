@@ -21,9 +21,9 @@ export function describeFaults(errors: ErrorObject[], body: boolean): ApiError {
   const first = faults[0] ?? { code: 'invalid_value', param: null, message: 'The request is not valid.' };
   const messages = faults.slice(0, mostFaults).map((fault) => fault.message);
   if (faults.length > mostFaults || errors.length > mostErrors) messages.push('There are more faults.');
-  // Of a single fault they would say the error's own message and param again.
-  const told = faults.length > 1 ? faults.slice(0, mostFaults) : [];
-  const details = told.map(({ param, message }) => ({ ...(param && { param }), message }));
+  const details = faults
+    .slice(0, mostFaults)
+    .map(({ param, message }) => ({ ...(param && { param }), message }));
   return new ApiError(first.code, messages.join(' ') || first.message, { param: first.param, details });
 }
 
