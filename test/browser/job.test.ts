@@ -255,7 +255,7 @@ for (const [width, scheme] of [
     for (const name of ['curves', 'result', 'checkpoints', 'configuration', 'events', 'history']) {
       const visit = await bench.visit(bench.acme, `/jobs/${id}?tab=${name}`, { width, scheme });
       await visit.page.getByRole('heading', { level: 1 }).waitFor();
-      await visit.page.waitForLoadState('networkidle').catch(() => {});
+      await visit.page.waitForFunction(() => document.querySelector('.waiting') === null);
       await visit.checkAccess();
       await visit.picture(`job-${name}-${width}-${scheme}`);
       await visit.leave();

@@ -7,7 +7,7 @@ export type { Page, PageList } from './page-list.ts';
 export type { AdapterDownload, DownloadOptions } from './resources/adapter-download.ts';
 export type { UploadAdapterParams } from './resources/adapters.ts';
 export type { ReportOptions, UploadParams } from './resources/files.ts';
-export type { EventStreamOptions } from './resources/job-event-stream.ts';
+export type { ChangeStreamOptions, EventStreamOptions } from './resources/job-event-stream.ts';
 export type { SendFileParams, UploadCreateParams } from './resources/uploads.ts';
 export type * from './team-objects.ts';
 export type * from './wire-adapters.ts';

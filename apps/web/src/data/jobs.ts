@@ -34,7 +34,7 @@ export const isOver = (status: JobStatus): boolean => ['succeeded', 'failed', 'c
 /** The team's jobs, newest first, more as they are asked for, and told anew as they change. */
 export function useJobs({ status, model, owner, search }: JobFilters) {
   const cache = useQueryClient();
-  const liveness = useStream('jobs', (signal) => graft.fineTuning.jobs.changes({ signal }), {
+  const liveness = useStream('jobs', (signal) => graft.fineTuning.jobs.changes({ signal, reconnects: 0 }), {
     onItems: (jobs) => mergeJobs(cache, jobs),
     onOpen: () => void cache.invalidateQueries({ queryKey: listKey }),
   });

@@ -10,22 +10,28 @@ export interface EventStreamOptions {
   signal?: AbortSignal;
 }
 
-/** Connections in a row that may break without one new event between them. */
-const MOST_FRUITLESS_CONNECTIONS = 10;
+export interface ChangeStreamOptions {
+  /** Connections in a row that may break without one new event between them; 10. A page that can poll meanwhile takes 0. */
+  reconnects?: number;
+  signal?: AbortSignal;
+}
+
+const RECONNECTS = 10;
 
 /** Events of a job over server-sent events, with reconnects; ends at the server's `[DONE]`. */
 export const streamJobEvents = (transport: Transport, jobPath: string, options: EventStreamOptions) =>
   streamObjects<JobEvent>(transport, `${jobPath}/events?stream=true`, options);
 
 /** Jobs of the team as they change, with reconnects. */
-export const streamJobChanges = (transport: Transport, options: { signal?: AbortSignal }) =>
+export const streamJobChanges = (transport: Transport, options: ChangeStreamOptions) =>
   streamObjects<FineTuningJob>(transport, '/fine_tuning/jobs/changes', options);
 
 async function* streamObjects<T extends { id: string }>(
   transport: Transport,
   path: string,
-  options: EventStreamOptions,
+  options: EventStreamOptions & ChangeStreamOptions,
 ): AsyncGenerator<T, void, void> {
+  const { reconnects = RECONNECTS } = options;
   let lastEventId = options.lastEventId ?? '';
   let fruitless = 0;
   for (;;) {
@@ -56,11 +62,11 @@ async function* streamObjects<T extends { id: string }>(
       }
     } catch (error) {
       options.signal?.throwIfAborted();
-      if (!isTransient(error) || fruitless >= MOST_FRUITLESS_CONNECTIONS) throw error;
+      if (!isTransient(error) || fruitless >= reconnects) throw error;
     }
     // The stream ended without [DONE]: the server stopped, or a proxy closed the connection. Connect again.
-    if (fruitless++ >= MOST_FRUITLESS_CONNECTIONS) {
-      throw new GraftConnectionError('The event stream ended again and again before the job did.');
+    if (fruitless++ >= reconnects) {
+      throw new GraftConnectionError('The stream of events ended, and could not be had again.');
     }
     await pause(retryDelay(fruitless - 1, null) ?? 0, options.signal);
   }

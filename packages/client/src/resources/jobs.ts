@@ -17,7 +17,12 @@ import type {
   TrialList,
 } from '../wire-objects.ts';
 import { AdapterDownload, type DownloadOptions } from './adapter-download.ts';
-import { type EventStreamOptions, streamJobChanges, streamJobEvents } from './job-event-stream.ts';
+import {
+  type ChangeStreamOptions,
+  type EventStreamOptions,
+  streamJobChanges,
+  streamJobEvents,
+} from './job-event-stream.ts';
 
 export class Jobs {
   readonly #transport: Transport;
@@ -118,7 +123,7 @@ export class Jobs {
    * Every job of the team that is not over, then each one when it is made or has changed, for as long as it is asked. Broken
    * connections are opened again, and tell of all that are not over first. Leaving the loop hangs up.
    */
-  changes(options: { signal?: AbortSignal } = {}): AsyncGenerator<FineTuningJob, void, void> {
+  changes(options: ChangeStreamOptions = {}): AsyncGenerator<FineTuningJob, void, void> {
     return streamJobChanges(this.#transport, options);
   }
 

@@ -105,15 +105,19 @@ const faults = {
 function useChanges(job: FineTuningJob): void {
   const cache = useQueryClient();
   const ended = isOver(job.status);
-  const liveness = useStream(ended ? null : job.id, (signal) => graft.fineTuning.jobs.changes({ signal }), {
-    onItems: (jobs) => {
-      mergeJobs(cache, jobs);
-      if (jobs.some(({ id }) => id === job.id)) {
-        for (const kind of ['events', 'checkpoints', 'attempts', 'trials'])
-          void cache.invalidateQueries({ queryKey: [kind, job.id] });
-      }
+  const liveness = useStream(
+    ended ? null : job.id,
+    (signal) => graft.fineTuning.jobs.changes({ signal, reconnects: 0 }),
+    {
+      onItems: (jobs) => {
+        mergeJobs(cache, jobs);
+        if (jobs.some(({ id }) => id === job.id)) {
+          for (const kind of ['events', 'checkpoints', 'attempts', 'trials'])
+            void cache.invalidateQueries({ queryKey: [kind, job.id] });
+        }
+      },
+      onOpen: () => void cache.invalidateQueries({ queryKey: jobKey(job.id) }),
     },
-    onOpen: () => void cache.invalidateQueries({ queryKey: jobKey(job.id) }),
-  });
+  );
   useJob(job.id, ended || liveness === 'live');
 }
