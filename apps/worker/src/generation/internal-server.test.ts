@@ -224,15 +224,12 @@ describe('internal server', { timeout: 120_000 }, () => {
   });
 
   it('says 503 with Retry-After when its queue is full, and answers those that wait', async () => {
-    await answer();
+    const first = await post({ max_tokens: 230, temperature: 1 });
     const pid = generator.pid!;
-    // Frozen, it keeps the first request for as long as this test needs.
+    // Frozen amid its first answer, it keeps that for as long as this test needs.
     process.kill(pid, 'SIGSTOP');
-    const accepted: Promise<Response>[] = [];
-    for (const load of [1, 2]) {
-      accepted.push(post());
-      await untilLoad(load);
-    }
+    const accepted = [first, post()];
+    await untilLoad(2);
     const refused = await post();
     assert.equal(refused.status, 503);
     assert.ok(Number(refused.headers.get('retry-after')) > 0);
