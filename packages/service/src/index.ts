@@ -372,6 +372,7 @@ export {
 } from './workers/worker-quarantine.ts';
 export {
   heartbeatWorker,
+  pickWorker,
   registerWorker,
   removeWorker,
   type WorkerCapabilities,

@@ -1,6 +1,7 @@
 /** Several answers to one prompt, and a conversation that goes on with an answer as a client has it. */
 import assert from 'node:assert/strict';
 import { after, afterEach, before, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { assertError } from '../testing/assert-error.ts';
 import { type ApiBench, openApiBench } from '../testing/open-api-bench.ts';
 import { done, type ScriptedWorker, says, startScriptedWorker, token } from '../testing/scripted-worker.ts';
@@ -8,7 +9,7 @@ import { done, type ScriptedWorker, says, startScriptedWorker, token } from '../
 let bench: ApiBench;
 let workers: ScriptedWorker[] = [];
 before(async () => {
-  bench = await openApiBench();
+  bench = await openApiBench({ workerWaitMs: 200 });
 });
 after(async () => await bench?.close());
 afterEach(async () => {
@@ -39,6 +40,22 @@ function eventsOf(text: string) {
     .filter(Boolean)
     .map((message) => message.replace(/^data: /, ''))
     .map((data) => (data === '[DONE]' ? data : JSON.parse(data)));
+}
+
+async function usedTokens(): Promise<number> {
+  const { rows } = await bench.services.sql.query(
+    `SELECT coalesce(sum(quantity), 0)::int AS sum FROM usage_ledger WHERE team_id = $1 AND kind = 'output_tokens'`,
+    [bench.acme.teamId],
+  );
+  return rows[0].sum;
+}
+
+async function until(holds: () => Promise<boolean>): Promise<void> {
+  for (let i = 0; i < 400; i++) {
+    if (await holds()) return;
+    await sleep(25);
+  }
+  assert.fail('waited in vain');
 }
 
 test('several answers to one prompt, each with a seed of its own', async () => {
@@ -72,23 +89,94 @@ test('several answers to one prompt, each with a seed of its own', async () => {
   const chunks = eventsOf((await chat({ n: 2, seed: 8, ...include })).text);
   assert.equal(chunks.pop(), '[DONE]');
   assert.deepEqual(chunks.pop().usage, { prompt_tokens: 5, completion_tokens: 4, total_tokens: 9 });
-  assert.deepEqual(
-    chunks.map(({ choices: [{ index, delta, finish_reason }] }) => [
-      index,
-      delta.role ?? delta.content ?? finish_reason,
-    ]),
-    [
-      [0, 'assistant'],
-      [0, 'seed 8'],
-      [0, '.'],
-      [0, 'stop'],
-      [1, 'assistant'],
-      [1, 'seed 9'],
-      [1, '.'],
-      [1, 'length'],
-    ],
-  );
+  for (const [index, pieces] of [
+    ['assistant', 'seed 8', '.', 'stop'],
+    ['assistant', 'seed 9', '.', 'length'],
+  ].entries())
+    assert.deepEqual(
+      chunks
+        .filter(({ choices: [choice] }) => choice.index === index)
+        .map(({ choices: [{ delta, finish_reason }] }) => delta.role ?? delta.content ?? finish_reason),
+      pieces,
+    );
   assert.equal(worker.requests.length, 7);
+});
+
+test('all answers are asked of one worker at once, for the team, and streamed as they come', async () => {
+  const teams: unknown[] = [];
+  const held: (() => void)[] = [];
+  // No answer begins before all are asked for, and then each says a word in turn.
+  const together: ScriptedWorker['answer'] = async (_body, response, request) => {
+    teams.push(request.headers['x-graft-team']);
+    await new Promise<void>((resolve) => {
+      held.push(resolve);
+      if (held.length === 3) for (const go of held.splice(0)) go();
+    });
+    response.writeHead(200, { 'content-type': 'application/x-ndjson' });
+    for (const line of [token('a'), token('b'), token('c'), done()]) {
+      response.write(`${JSON.stringify(line)}\n`);
+      await sleep(50);
+    }
+    response.end();
+  };
+  const [one, other] = [await start(together), await start(together)];
+  const chunks = eventsOf((await complete({ n: 3, stream: true })).text);
+  assert.deepEqual([one.requests.length, other.requests.length].sort(), [0, 3]);
+  assert.deepEqual(teams, Array(3).fill(bench.acme.teamId));
+  assert.equal(chunks.pop(), '[DONE]');
+  const indices = chunks.map(({ choices: [{ index }] }) => index);
+  assert.notDeepEqual(indices, indices.toSorted(), 'their chunks lie between each other');
+  const texts = [0, 1, 2].map((index) =>
+    chunks.flatMap(({ choices: [choice] }) => (choice.index === index ? choice.text : [])).join(''),
+  );
+  assert.deepEqual(texts, ['abc', 'abc', 'abc']);
+});
+
+test('where a worker has room for one answer, the others come after it', async () => {
+  let answering = 0;
+  let most = 0;
+  await start(async (body, response, request) => {
+    if (answering === 1) {
+      response.writeHead(503).end();
+      return;
+    }
+    most = Math.max(most, ++answering);
+    // Longer than a request waits for a worker that is free.
+    await sleep(600);
+    answering--;
+    await says(token(`seed ${body.seed}`), done())(body, response, request);
+  });
+  const { json } = await chat({ n: 3, seed: 1 });
+  assert.deepEqual(
+    json.choices.map((choice: { message: { content: string } }) => choice.message.content),
+    ['seed 1', 'seed 2', 'seed 3'],
+  );
+  assert.equal(most, 1);
+});
+
+test('a client that hangs up ends all of its answers, and what had come of each counts', async () => {
+  const open = new Set<unknown>();
+  await start((_body, response) => {
+    open.add(response);
+    response.once('close', () => open.delete(response));
+    response.writeHead(200, { 'content-type': 'application/x-ndjson' });
+    response.write(`${JSON.stringify({ ...token('a'), prompt_tokens: 7, completion_tokens: 3 })}\n`);
+  });
+  const before = await usedTokens();
+  const leaving = new AbortController();
+  const answer = await fetch(`${bench.url}/v1/completions`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${bench.acme.key}`, 'content-type': 'application/json' },
+    body: JSON.stringify({ model: 'tiny', prompt: 'Once', n: 8, stream: true }),
+    signal: leaving.signal,
+  });
+  const reader = answer.body!.getReader();
+  let said = '';
+  while (said.split('"text":"a"').length <= 8) said += Buffer.from((await reader.read()).value!).toString();
+  assert.equal(open.size, 8);
+  leaving.abort();
+  await until(async () => open.size === 0);
+  await until(async () => (await usedTokens()) === before + 8 * 3);
 });
 
 test('a fault in a later answer is told, and no answer is half of one', async () => {

@@ -84,8 +84,8 @@ export const completionRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSettings
 };
 
 function chunksOf(head: object, includeUsage: boolean): ChunkFormat {
-  /** Where the next token of the choice under way begins. */
-  let offset = 0;
+  /** Where the next token of each choice begins. */
+  const offsets: number[] = [];
   const chunk = (
     index: number,
     text: string,
@@ -97,13 +97,11 @@ function chunksOf(head: object, includeUsage: boolean): ChunkFormat {
     ...(includeUsage ? { usage: null } : {}),
   });
   return {
-    opening() {
-      offset = 0;
-      return null;
-    },
+    opening: () => null,
     token(text, index, likely) {
+      const offset = offsets[index] ?? 0;
       const logprobs = completionLogprobs(likely, offset);
-      for (const { token } of likely ?? []) offset += token.length;
+      offsets[index] = (likely ?? []).reduce((end, { token }) => end + token.length, offset);
       return chunk(index, text, null, logprobs);
     },
     closing: (finishReason, index) => chunk(index, '', finishReason),

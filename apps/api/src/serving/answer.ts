@@ -21,17 +21,15 @@ export async function readWhole(
   tellsLikely: boolean,
 ): Promise<WholeAnswer> {
   const choices: WholeAnswer['choices'] = [];
-  let text = '';
-  let likely: LikelyTokens[] = [];
   for await (const event of events) {
-    if (event.type === 'token') {
-      text += event.text;
-      if (event.likely) likely.push(event.likely);
-    } else if (event.type === 'done') {
-      choices.push({ text, likely: tellsLikely ? likely : null, finishReason: event.finish_reason });
-      text = '';
-      likely = [];
-    } else return { choices, usage: event.usage };
+    if (event.type === 'usage') return { choices, usage: event.usage };
+    choices[event.index] ??= { text: '', likely: tellsLikely ? [] : null, finishReason: 'stop' };
+    const choice = choices[event.index]!;
+    if (event.type === 'done') choice.finishReason = event.finish_reason;
+    else {
+      choice.text += event.text;
+      if (event.likely) choice.likely?.push(event.likely);
+    }
   }
   throw new Error('generateChoices() ends with usage or throws');
 }
@@ -46,7 +44,7 @@ export interface ChunkFormat {
   usage(usage: Usage): object;
 }
 
-/** Server-sent events: one chunk per token, `[DONE]` at the end. A fault in between becomes an `error` chunk, which is the last. */
+/** Server-sent events: one chunk per token, of all choices as they come, `[DONE]` at the end. A fault in between becomes an `error` chunk, which is the last. */
 export function streamAnswer(
   request: FastifyRequest,
   reply: FastifyReply,
@@ -56,7 +54,7 @@ export function streamAnswer(
 ): FastifyReply {
   return reply.stream('text/event-stream', async function* (signal) {
     try {
-      let opened = -1;
+      const opened = new Set<number>();
       for await (const event of events) {
         if (signal.aborted) return;
         if (event.type === 'usage') {
@@ -64,8 +62,8 @@ export function streamAnswer(
           continue;
         }
         const { index } = event;
-        if (index > opened) {
-          opened = index;
+        if (!opened.has(index)) {
+          opened.add(index);
           const opening = format.opening(index);
           if (opening) yield dataOf(opening);
         }

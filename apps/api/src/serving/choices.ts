@@ -1,10 +1,14 @@
 import {
+  GenerationError,
   type GenerationEvent,
   type GenerationRequest,
   generate,
+  pickWorker,
   type Services,
+  startReading,
   type Usage,
 } from '@graft/service';
+import { merged } from './merged.ts';
 
 /** Answers that one request may ask for: each costs a worker what a request of its own would. */
 export const mostChoices = 8;
@@ -15,8 +19,9 @@ export type ChoiceEvent = (GenerationEvent & { index: number }) | { type: 'usage
 const seeds = 2 ** 31;
 
 /**
- * `n` answers to one request, one after the other, so that a caller has one worker at a time. With a seed the choice of index i
- * is what that seed plus i gives alone. Resolves once the first event is there; throws GenerationError as `generate` does.
+ * `n` answers to one request, all at once and on one worker where it has room for them, so that the prompt is read there once. A choice
+ * that finds no room waits until another of them is done. With a seed the choice of index i is what that seed plus i gives alone. Resolves
+ * once the first event is there; throws GenerationError as `generate` does, for the first choice that fails, and then ends the others.
  */
 export async function generateChoices(
   services: Pick<Services, 'sql' | 'db' | 'secrets' | 'log'>,
@@ -24,28 +29,85 @@ export async function generateChoices(
   n: number,
   options: { waitMs: number; signal: AbortSignal },
 ): Promise<AsyncGenerator<ChoiceEvent>> {
-  const choice = (index: number) =>
-    generate(
-      services,
-      { ...request, seed: request.seed === null ? null : (request.seed + index) % seeds },
-      options,
-    );
-  const first = await choice(0);
-  return (async function* () {
-    const usage: Usage = { prompt_tokens: 0, completion_tokens: 0, total_tokens: 0 };
-    for (let index = 0; index < n; index++) {
-      for await (const event of index === 0 ? first : await choice(index)) {
-        yield { ...event, index };
-        if (event.type === 'token') continue;
-        // The prompt counts once, as in OpenAI's answers.
-        usage.prompt_tokens = event.usage.prompt_tokens;
-        usage.completion_tokens += event.usage.completion_tokens;
-        // What choices after the first find again is not what the caller had sent before.
-        if (index === 0 && event.usage.prompt_tokens_details)
-          usage.prompt_tokens_details = event.usage.prompt_tokens_details;
+  const ending = new AbortController();
+  const signal = AbortSignal.any([options.signal, ending.signal]);
+  const first = n > 1 ? await pickWorker(services, request.base_model) : null;
+  const room = new Room(n, signal);
+
+  async function* choice(index: number): AsyncGenerator<GenerationEvent & { index: number }, void> {
+    const seed = request.seed === null ? null : (request.seed + index) % seeds;
+    for (;;) {
+      let events: AsyncGenerator<GenerationEvent>;
+      try {
+        events = await generate(services, { ...request, seed }, { waitMs: options.waitMs, signal, first });
+      } catch (error) {
+        const isFull = error instanceof GenerationError && error.code === 'no_worker_available';
+        if (isFull && (await room.afterAnother())) continue;
+        throw error;
       }
+      for await (const event of events) yield { ...event, index };
+      room.leave();
+      return;
     }
-    usage.total_tokens = usage.prompt_tokens + usage.completion_tokens;
-    yield { type: 'usage' as const, usage };
-  })();
+  }
+
+  // Asked for here and now: what reads the answer runs for nobody's team.
+  const events = merged(
+    Array.from({ length: n }, (_, index) => choice(index)),
+    () => ending.abort(),
+  );
+  return await startReading(withUsage(events));
+}
+
+/** Who of the choices is answered or asks for it, so that one that finds no room knows whether to wait for another's. */
+class Room {
+  #inside: number;
+  readonly #signal: AbortSignal;
+  readonly #waiting = new Set<() => void>();
+
+  constructor(count: number, signal: AbortSignal) {
+    this.#inside = count;
+    this.#signal = signal;
+    signal.addEventListener('abort', () => this.#admit(), { once: true });
+  }
+
+  /** True once another choice is done; false where no other is under way, or all of them are to end. */
+  async afterAnother(): Promise<boolean> {
+    if (this.#inside === 1 || this.#signal.aborted) return false;
+    this.#inside--;
+    await new Promise<void>((resolve) => this.#waiting.add(resolve));
+    return !this.#signal.aborted;
+  }
+
+  leave(): void {
+    this.#inside--;
+    this.#admit();
+  }
+
+  #admit(): void {
+    this.#inside += this.#waiting.size;
+    for (const enter of this.#waiting) enter();
+    this.#waiting.clear();
+  }
+}
+
+/** The same events, and what they took in all. */
+async function* withUsage(
+  events: AsyncGenerator<GenerationEvent & { index: number }>,
+): AsyncGenerator<ChoiceEvent> {
+  const usage: Usage = { prompt_tokens: 0, completion_tokens: 0, total_tokens: 0 };
+  let cached: number | null = null;
+  for await (const event of events) {
+    yield event;
+    if (event.type === 'token') continue;
+    // The prompt counts once, as in OpenAI's answers.
+    usage.prompt_tokens = event.usage.prompt_tokens;
+    usage.completion_tokens += event.usage.completion_tokens;
+    // What one choice finds of another is not what the caller had sent before.
+    const found = event.usage.prompt_tokens_details?.cached_tokens;
+    if (found !== undefined) cached = Math.min(cached ?? found, found);
+  }
+  usage.total_tokens = usage.prompt_tokens + usage.completion_tokens;
+  if (cached !== null) usage.prompt_tokens_details = { cached_tokens: cached };
+  yield { type: 'usage', usage };
 }

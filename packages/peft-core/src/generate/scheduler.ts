@@ -66,7 +66,9 @@ export class Scheduler {
 
   /** Sequences of one model. */
   #compute(group: readonly Sequence[]): void {
-    const begun = group.filter((sequence) => sequence.blocks.length > 0 || this.#begin(sequence));
+    const begun = group.filter(
+      (sequence) => sequence.blocks.length > 0 || (!this.#isBeingRead(sequence) && this.#begin(sequence)),
+    );
     let room = PROMPT_POSITIONS;
     const pieces: (Piece & { sequence: Sequence })[] = [];
     for (const sequence of begun) {
@@ -103,6 +105,18 @@ export class Scheduler {
       read.map(({ piece }) => piece),
     );
     for (const [i, { sequence }] of read.entries()) sequence.answer(logits[i]!);
+  }
+
+  /** Whether another is reading blocks that it begins with, too: they are known soon, and are not computed twice. */
+  #isBeingRead({ ids, input, team, served }: Sequence): boolean {
+    if (input) return false;
+    for (const other of this.#sequences) {
+      if (other.blocks.length === 0 || other.team !== team || other.served.adapter !== served.adapter)
+        continue;
+      const shared = Math.floor(commonLength(other.ids, ids, ids.length - 1) / BLOCK) * BLOCK;
+      if (other.computed < shared) return true;
+    }
+    return false;
   }
 
   /** Gives it blocks, of which the first may be known. False while there are not enough. */
@@ -169,6 +183,13 @@ export class Scheduler {
 }
 
 const blocksFor = (positions: number): number => Math.ceil(positions / BLOCK);
+
+/** Of the first `most` ids. */
+function commonLength(a: readonly number[], b: readonly number[], most: number): number {
+  let length = 0;
+  while (length < most && a[length] === b[length]) length++;
+  return length;
+}
 
 /** A team's own, so that nobody learns from the time of an answer what another team has asked. */
 const rootOf = ({ team, served }: Sequence): string => JSON.stringify([team, served.adapter]);

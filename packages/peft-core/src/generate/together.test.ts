@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { type GenerateRequest, type Generator, openGenerator } from './generator.ts';
+import type { LikelyTokens } from './likely-tokens.ts';
 import { type AdapterBench, makeAdapterBench } from './testing/adapter-bench.ts';
 
 const CONTEXT = 160;
@@ -31,18 +32,27 @@ const chats = (names: (string | null)[], count: number): GenerateRequest[] =>
     prompt: `${i % 3 === 0 ? 'You are a shop that lends bikes to people. ' : ''}${'ab'.repeat((i * 7) % 40)}${i}:`,
     max_tokens: 12 + (i % 5) * 3,
     ...(i % 4 === 3 ? { temperature: 1, seed: i } : {}),
+    // Of numbers that differ in a bit these differ, too.
+    logprobs: 3,
     team: `team ${i % 2}`,
   }));
 
 async function textOf(generator: Generator, request: GenerateRequest) {
   const ids: number[] = [];
+  const likely: (LikelyTokens | undefined)[] = [];
   const tokens = generator.generate(request);
+  let text = '';
   for (;;) {
     const next = await tokens.next();
-    if (next.done) return { ids, ...next.value };
+    if (next.done) return { ids, text, likely, ...next.value };
     ids.push(next.value.tokenId);
+    likely.push(next.value.likely);
+    text += next.value.text;
   }
 }
+
+/** How much of a prompt is known depends on the others. */
+const said = ({ cachedTokens: _, ...answer }: Awaited<ReturnType<typeof textOf>>) => answer;
 
 async function alone(requests: GenerateRequest[]) {
   const generator = await openGenerator({ base: bench.base, context: CONTEXT, rows: 16 });
@@ -59,10 +69,7 @@ test('16 chats over four adapters say what each says alone, token for token', as
   assert.ok(new Set(expected.map(({ ids }) => ids.join())).size > 8, 'they say different things');
   const generator = await openGenerator({ base: bench.base, context: CONTEXT, rows: 16 });
   const found = await Promise.all(requests.map((request) => textOf(generator, request)));
-  assert.deepEqual(
-    found.map(({ ids }) => ids),
-    expected.map(({ ids }) => ids),
-  );
+  assert.deepEqual(found.map(said), expected.map(said));
   await generator.close();
 });
 
@@ -71,10 +78,7 @@ test('so do those of every method, on few rows and in a cache that does not hold
   const expected = await alone(requests);
   const generator = await openGenerator({ base: bench.base, context: CONTEXT, rows: 5, cacheBytes: 1 });
   const found = await Promise.all(requests.map((request) => textOf(generator, request)));
-  assert.deepEqual(
-    found.map(({ ids }) => ids),
-    expected.map(({ ids }) => ids),
-  );
+  assert.deepEqual(found.map(said), expected.map(said));
   await generator.close();
 });
 
@@ -96,6 +100,48 @@ test('a prompt that was read before is known to its team and adapter alone, and 
   const prefixed = await ask('prefix', 'a');
   assert.equal(prefixed.cachedTokens, 0);
   assert.deepEqual(await ask('prefix', 'a'), { ...prefixed, cachedTokens: 48 - 5 });
+  await generator.close();
+});
+
+test('eight answers to one prompt read it once, and say what each says alone, probabilities too', async () => {
+  const prompt = `${'You are a shop that lends bikes to people. '.repeat(2)}1:`;
+  const free = Array.from({ length: 8 }, (_, seed) => ({
+    ...{ adapter: bench.folderOf('lora'), prompt, max_tokens: 24, temperature: 1, seed, logprobs: 20 },
+  }));
+  const texts = (await alone(free)).map(({ text }) => text);
+  assert.equal(new Set(texts).size, 8, 'they say different things');
+  // A token of this model is a byte: each stops at what several of them make.
+  const answers = free.map((answer, i) => ({ ...answer, stop: [texts[i]!.slice(4 + i, 7 + i)] }));
+  const expected = await alone(answers);
+  for (const [i, { text, finishReason }] of expected.entries()) {
+    assert.equal(text, texts[i]!.slice(0, texts[i]!.indexOf(answers[i]!.stop[0]!)));
+    assert.equal(finishReason, 'stop');
+  }
+  for (const rows of [16, 3]) {
+    const generator = await openGenerator({ base: bench.base, context: CONTEXT, rows });
+    const found = await Promise.all(answers.map((answer) => textOf(generator, answer)));
+    assert.deepEqual(found.map(said), expected.map(said));
+    // Five full blocks of 16; the positions after them are each answer's own.
+    assert.deepEqual(
+      found.map(({ cachedTokens }) => cachedTokens).toSorted((a, b) => a - b),
+      [0, ...Array(7).fill(80)],
+    );
+    await generator.close();
+  }
+});
+
+test('an answer that is given up while others wait for what it reads keeps none of them', async () => {
+  const generator = await openGenerator({ base: bench.base, context: CONTEXT, rows: 4 });
+  const prompt = `${'a'.repeat(120)}:`;
+  const expected = await textOf(generator, { prompt, max_tokens: 5, team: 'before' });
+  const leaving = new AbortController();
+  const first = textOf(generator, { prompt, max_tokens: 5, signal: leaving.signal });
+  const others = [1, 2, 3].map(() => textOf(generator, { prompt, max_tokens: 5 }));
+  // The first has read 64 of 121 positions by then.
+  await new Promise((resolve) => setImmediate(resolve));
+  leaving.abort(new Error('gone'));
+  await assert.rejects(first, /gone/);
+  for (const { ids } of await Promise.all(others)) assert.deepEqual(ids, expected.ids);
   await generator.close();
 });
 

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Services } from '../services.ts';
-import { pickWorker } from '../workers/worker-registry.ts';
+import { type PickedWorker, pickWorker } from '../workers/worker-registry.ts';
 import { decodeLines, startReading } from './lines.ts';
 import { postToWorker } from './post-to-worker.ts';
 import type { GenerationEvent, GenerationRequest } from './protocol.ts';
@@ -29,17 +29,19 @@ export class GenerationError extends Error {
 /**
  * Has a worker answer. Resolves once the first event is there, so that an earlier fault can be answered by a status; later
  * faults are thrown while the events are read. Workers that are gone, busy or stopping are passed over, for `waitMs` at the
- * most. Aborting `signal` makes the worker stop. Throws GenerationError.
+ * most; `first` is asked before any other. Aborting `signal` makes the worker stop. Throws GenerationError.
  */
 export async function generate(
   services: Pick<Services, 'sql' | 'db' | 'secrets' | 'log'>,
   request: GenerationRequest,
-  options: { waitMs: number; signal: AbortSignal },
+  options: { waitMs: number; signal: AbortSignal; first?: PickedWorker | null },
 ): Promise<AsyncGenerator<GenerationEvent>> {
   const deadline = performance.now() + options.waitMs;
   let refused: string[] = [];
+  let first = options.first;
   for (;;) {
-    const worker = await pickWorker(services, request.base_model, refused);
+    const worker = first ?? (await pickWorker(services, request.base_model, refused));
+    first = null;
     if (worker) {
       const events = await ask(services, worker.address, request, options.signal);
       if (events) return events;

@@ -119,6 +119,12 @@ export async function removeDeadNeighbours(db: Database, ids: string[]): Promise
   );
 }
 
+/** A worker that may be asked, and where. */
+export interface PickedWorker {
+  id: string;
+  address: string;
+}
+
 /**
  * The living worker that should answer a request for a base model: one that is not quarantined before one that is, one
  * that has it loaded before one that has not, then the least loaded. `except` names workers that just refused. Null: none.
@@ -127,8 +133,8 @@ export async function pickWorker(
   db: Database,
   baseModel: string,
   except: string[] = [],
-): Promise<{ id: string; address: string } | null> {
-  const { rows } = await db.sql.query<{ id: string; address: string }>(
+): Promise<PickedWorker | null> {
+  const { rows } = await db.sql.query<PickedWorker>(
     `SELECT id, address FROM workers
      WHERE address IS NOT NULL AND NOT draining AND heartbeat_at > now() - make_interval(secs => $2)
        AND id <> ALL($3)
