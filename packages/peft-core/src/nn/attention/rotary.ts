@@ -1,4 +1,5 @@
 import { customGradient, tf } from '@graft/tf-graph';
+import { computesRowByRow } from '../computation.ts';
 
 /** Cosines and sines `(N, D/2)` of every position's angles. */
 export interface Rotation {
@@ -6,11 +7,18 @@ export interface Rotation {
   sines: tf.Tensor;
 }
 
+/** Numbers that TensorFlow takes a function of at once at most: those that are left over it computes otherwise, in their last bits. */
+const LANES = 16;
+
 /** Angles `position · inverseFrequency` for positions `(N)` int32 and D/2 frequencies. Source: Su et al. 2021, arXiv:2104.09864. */
 export function rotationOf(positions: tf.Tensor, inverseFrequencies: number[]): Rotation {
+  const count = inverseFrequencies.length;
+  const width = computesRowByRow() ? Math.ceil(count / LANES) * LANES : count;
+  const frequencies = [...inverseFrequencies, ...Array<number>(width - count).fill(0)];
   const column = tf.reshape(tf.cast(positions, 'float32'), [-1, 1]);
-  const angles = tf.mul(column, tf.reshape(tf.tensor1d(inverseFrequencies), [1, inverseFrequencies.length]));
-  return { cosines: tf.cos(angles), sines: tf.sin(angles) };
+  const angles = tf.mul(column, tf.reshape(tf.tensor1d(frequencies), [1, width]));
+  const own = (x: tf.Tensor) => (width === count ? x : tf.slice(x, [0, 0], [-1, count]));
+  return { cosines: own(tf.cos(angles)), sines: own(tf.sin(angles)) };
 }
 
 /** Cosine and sine for each number of a head, `(N, 1, D)` each, ready for `rotate`. */
