@@ -1,8 +1,9 @@
 /** Data files to what a model trains on: checked lines, tokenised examples, batches. Loads no TensorFlow. */
-export type { GridShape } from './batches/choose-grid.ts';
+export { costOf, type GridShape } from './batches/choose-grid.ts';
 export { type FilledBatch, fillBatch, type SequenceLayout } from './batches/fill-batch.ts';
 export type { Arrangement, BatchPlan } from './batches/plan-batches.ts';
 export { cheapestOnStock, planMeasuring, planTraining } from './batches/plan-training.ts';
+export { sharedPrefixes } from './batches/shared-prefixes.ts';
 export {
   createJsonlChecker,
   type DatasetSummary,

@@ -4,7 +4,7 @@ import type { Architecture } from '../models/architecture.ts';
 import { packedForward } from '../peft-model/packed-forward.ts';
 import { adapterTensors, declarePeftModel, type PeftModel } from '../peft-model/peft-model.ts';
 import { logProbabilities } from './log-probabilities.ts';
-import { filled, type ScoreLayout } from './score-program.ts';
+import type { ScoreLayout } from './score-program.ts';
 
 export interface PairScoreProgram {
   program: Program;
@@ -59,4 +59,11 @@ export function buildPairScoreProgram(
       return [...(scores.data as Float32Array).subarray(0, labels.length)];
     },
   };
+}
+
+/** `values`, and zeros behind them. */
+function filled(length: number, values: number[]): Int32Array {
+  const array = new Int32Array(length);
+  array.set(values);
+  return array;
 }

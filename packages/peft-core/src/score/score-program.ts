@@ -1,4 +1,4 @@
-import { type Program, ProgramBuilder, tf } from '@graft/tf-graph';
+import { type Program, ProgramBuilder, type tf } from '@graft/tf-graph';
 import type { PeftConfig } from '../config/index.ts';
 import type { Architecture, ModelRuntime } from '../models/architecture.ts';
 import { pool, unitRows } from '../nn/pooling.ts';
@@ -11,6 +11,7 @@ import {
 } from '../peft-model/peft-model.ts';
 import { logProbabilities } from './log-probabilities.ts';
 import type { ClassifierScore, EmbeddingScore, LanguageScore } from './score.ts';
+import { MOST_MEMBERS, type ScoreList, scoreLists } from './score-lists.ts';
 
 export interface ScoreLayout {
   /** Positions count from here. */
@@ -22,14 +23,19 @@ export interface ScoreLayout {
   lengths: number[];
 }
 
+/** Of one input. */
+export type OwnScore = LanguageScore | ClassifierScore | EmbeddingScore;
+
 export interface ScoreProgram {
   program: Program;
   model: PeftModel;
-  /** Scores one input, which must fit the longest length. */
-  scoreOne(ids: number[]): LanguageScore | ClassifierScore | EmbeddingScore;
+  /** Inputs that are worth scoring at once: 1 where none is computed with others. */
+  atOnce: number;
+  /** Scores inputs, each of which must fit the longest length. A beginning that some have in common is computed once where that is exact. */
+  score(inputs: number[][]): OwnScore[];
 }
 
-/** A forward pass of one padded input. */
+/** A forward pass of a padded list of inputs. */
 interface Forward {
   model: PeftModel;
   runtime: ModelRuntime;
@@ -38,8 +44,12 @@ interface Forward {
   hidden: tf.Tensor;
   /** `(T)` int32: the token after each, of the input's own; 0 elsewhere. */
   next: tf.Tensor;
-  /** `(T)`: each position's share in the input's vector. */
+  /** `(T)`: each position's share in its input's vector. */
   shares: tf.Tensor;
+  /** `(T)` int32: the number of that vector. */
+  vectors: tf.Tensor;
+  /** How many vectors there are. */
+  count: number;
 }
 
 /** A function is made for each length when it is first needed. */
@@ -50,76 +60,120 @@ export function buildScoreProgram(
 ): ScoreProgram {
   const builder = new ProgramBuilder();
   const model = declarePeftModel(builder, architecture, peft, 'float32');
-  const { task } = architecture;
-  const { firstPosition, pooling, lengths } = layout;
+  const { lengths } = layout;
   const program = builder.build();
-  const scoreOn = builder.onDemand(program, (tokens: number) => {
-    const perToken = { shape: [tokens], dtype: 'int32' } as const;
+  const scoreOn = builder.onDemand(program, (tokens: number, count: number) => {
+    const ints = { shape: [tokens], dtype: 'int32' } as const;
     const shares = { shape: [tokens], dtype: 'float32' } as const;
-    return builder.function(
-      `score_${tokens}`,
-      { ids: perToken, segments: perToken, next: perToken, shares },
-      (inputs) => {
-        const grid = {
-          rows: 1,
-          tokens,
-          positions: tf.range(firstPosition, firstPosition + tokens, 1, 'int32'),
-        };
-        const parameters = adapterTensors(model);
-        const own = { ...grid, ids: inputs.ids, segments: inputs.segments };
-        const { hidden: states, runtime } = packedForward(model, parameters, own, null);
-        const hidden = architecture.finalNorm(runtime, states);
-        const forward = { model, runtime, parameters, hidden, next: inputs.next, shares: inputs.shares };
-        return { scores: scoresOf(forward, layout) };
-      },
-    );
+    const perToken = { ids: ints, segments: ints, parents: ints, positions: ints, next: ints, vectors: ints };
+    return builder.function(`score_${tokens}_${count}`, { ...perToken, shares }, (inputs) => {
+      const { next, shares, vectors, ...own } = inputs;
+      const parameters = adapterTensors(model);
+      // Without `parents` where there are none to see.
+      const { parents: _, ...apart } = own;
+      const grid = { rows: 1, tokens, ...(count > 1 ? own : apart) };
+      const { hidden: states, runtime } = packedForward(model, parameters, grid, null);
+      const hidden = architecture.finalNorm(runtime, states);
+      const forward = { model, runtime, parameters, hidden, next, shares, vectors, count };
+      return { scores: scoresOf(forward, layout) };
+    });
   });
+  const shares = sharesBeginnings(architecture, layout);
 
   return {
     program,
     model,
-    scoreOne(ids) {
-      const whole = [...model.virtualTokens, ...ids];
-      const [virtual, width] = [model.virtualTokens.length, whole.length];
-      const tokens = lengths.find((n) => n >= width)!;
-      const first = pooling === 'last' ? width - 1 : 0;
-      const feeds = {
-        ids: filled(tokens, whole),
-        segments: new Int32Array(tokens).fill(1, 0, width),
-        next: filled(tokens, ids.slice(1), virtual),
-        shares:
-          pooling === 'mean'
-            ? new Float32Array(tokens).fill(1 / width, 0, width)
-            : new Float32Array(tokens).fill(1, first, first + 1),
-      };
-      const { shape, data } = program.run(scoreOn(tokens), feeds).scores;
-      const values = data as Float32Array;
-      switch (task) {
-        case 'SEQ_CLS':
-          return { logits: [...values] };
-        case 'FEATURE_EXTRACTION':
-          return { embedding: [...values] };
-        case 'TOKEN_CLS': {
-          const classes = shape[1]!;
-          const logits = ids.map((_, t) => {
-            const start = (virtual + t) * classes;
-            return [...values.subarray(start, start + classes)];
-          });
-          return { logits };
+    atOnce: shares ? MOST_MEMBERS : 1,
+    score(inputs) {
+      const whole = inputs.map((ids) => Int32Array.from([...model.virtualTokens, ...ids]));
+      const scores: OwnScore[] = [];
+      for (const list of scoreLists(whole, lengths, shares)) {
+        const { places, ...feeds } = laidOut(list, whole, model.virtualTokens.length, layout);
+        const out = program.run(
+          scoreOn(list.tokens, list.members.length > 1 ? MOST_MEMBERS : 1),
+          feeds,
+        ).scores;
+        const [width, values] = [out.shape[1] ?? 1, out.data as Float32Array];
+        const row = (i: number) => [...values.subarray(i * width, (i + 1) * width)];
+        for (const [i, member] of list.members.entries()) {
+          // Virtual tokens are no part of what is scored.
+          const own = places[i]!.slice(model.virtualTokens.length);
+          scores[member] = scoreFrom(architecture.task, row, own, i);
         }
-        default:
-          return { logprobs: [...values.subarray(virtual, width - 1)] };
       }
+      return scores;
     },
   };
 }
 
-/** `(T)` log-probabilities of the next tokens, `(T, classes)` or `(1, classes)` logits, or a vector `(1, H)`. */
+/** Whether every input sees the same of a beginning that it has in common with others, and is told what it needs of it. */
+function sharesBeginnings({ attention, encoder, task }: Architecture, { pooling }: ScoreLayout): boolean {
+  if (attention !== 'causal' || encoder) return false;
+  return task === 'CAUSAL_LM' || task === 'TOKEN_CLS' || pooling === 'last';
+}
+
+/** Feeds of a list, and for each member the places of its positions, those of the beginning first. */
+function laidOut(
+  list: ScoreList,
+  inputs: readonly Int32Array[],
+  virtualTokens: number,
+  { firstPosition, pooling }: ScoreLayout,
+) {
+  const { members, shared, tokens } = list;
+  const ints = () => new Int32Array(tokens);
+  const filled = { ids: ints(), segments: ints(), positions: ints(), next: ints(), vectors: ints() };
+  const parents = ints().fill(-1);
+  const shares = new Float32Array(tokens);
+  let length = 0;
+  /** Positions [from, to) of `ids`; returns their places. */
+  const put = (ids: Int32Array, from: number, to: number, segment: number, vector: number): number[] =>
+    Array.from({ length: to - from }, (_, i) => {
+      const [t, at] = [from + i, length++];
+      filled.ids[at] = ids[t]!;
+      filled.positions[at] = firstPosition + t;
+      filled.segments[at] = segment;
+      // Ids of virtual tokens are beyond the vocabulary.
+      filled.next[at] = t + 1 < virtualTokens ? 0 : (ids[t + 1] ?? 0);
+      filled.vectors[at] = vector;
+      return at;
+    });
+  const beginning = put(inputs[members[0]!]!, 0, shared, 1, 0);
+  const places = members.map((member, i) => {
+    const ids = inputs[member]!;
+    const own = put(ids, shared, ids.length, 2 + i, i);
+    if (shared > 0) parents.fill(1, own[0]!, own.at(-1)! + 1);
+    if (pooling === 'mean') shares.fill(1 / own.length, own[0]!, own.at(-1)! + 1);
+    else shares[pooling === 'last' ? own.at(-1)! : own[0]!] = 1;
+    return [...beginning, ...own];
+  });
+  return { ...filled, parents, shares, places };
+}
+
+/** Of the member of this number, from the rows of what was computed; `places` are those of its tokens. */
+function scoreFrom(
+  task: Architecture['task'],
+  row: (i: number) => number[],
+  places: readonly number[],
+  member: number,
+): OwnScore {
+  switch (task) {
+    case 'SEQ_CLS':
+      return { logits: row(member) };
+    case 'FEATURE_EXTRACTION':
+      return { embedding: row(member) };
+    case 'TOKEN_CLS':
+      return { logits: places.map(row) };
+    default:
+      return { logprobs: places.slice(0, -1).flatMap(row) };
+  }
+}
+
+/** `(T)` log-probabilities of the next tokens, `(T, classes)` or `(count, classes)` logits, or vectors `(count, H)`. */
 function scoresOf(forward: Forward, { normalise }: ScoreLayout): tf.Tensor {
-  const { model, runtime, hidden, shares } = forward;
+  const { model, runtime, hidden } = forward;
   const { architecture } = model;
   // A share of one position takes that row.
-  const pooled = () => pool(hidden, tf.zeros([hidden.shape[0]!], 'int32'), shares, 1);
+  const pooled = () => pool(hidden, forward.vectors, forward.shares, forward.count);
   switch (architecture.task) {
     case 'TOKEN_CLS':
       return architecture.logits!(runtime, hidden);
@@ -130,11 +184,4 @@ function scoresOf(forward: Forward, { normalise }: ScoreLayout): tf.Tensor {
     default:
       return logProbabilities(model, runtime, forward.parameters, hidden, forward.next);
   }
-}
-
-/** `values` from index `from` on, between zeros. */
-export function filled(length: number, values: number[], from = 0): Int32Array {
-  const array = new Int32Array(length);
-  array.set(values, from);
-  return array;
 }

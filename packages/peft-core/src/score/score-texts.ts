@@ -21,18 +21,19 @@ export type ScoreInput =
     };
 
 /** Lengths that the program has functions for. A text is padded to the shortest that holds it. */
-const LENGTHS = [32, 128, 512, 2048];
+const LENGTHS = [32, 128, 256, 512, 1024, 2048];
 const LONGEST = 8192;
 
 /**
- * Scores by a base model or a PEFT model, in float32. The task is the adapter's, or the base model's.
+ * Scores by a base model or a PEFT model, in float32. Of a causal model some inputs are read ahead, and a beginning that they have in common
+ * is computed once. The task is the adapter's, or the base model's.
  * Throws `context_length_exceeded`, `invalid_token_id`, `empty_prompt`, `target_missing` and `target_unexpected`, naming the input
  * (counted from 1), `task_head_missing` for a classifier without a head, and what `readFittingAdapter` throws.
  */
 export async function* scoreTexts(options: {
   base: BaseModel;
   adapterDir?: string | null;
-  input: AsyncIterable<ScoreInput> | Iterable<ScoreInput>;
+  input: Inputs;
 }): AsyncGenerator<Score> {
   const { base } = options;
   const fitting = options.adapterDir ? await readFittingAdapter(base, options.adapterDir) : null;
@@ -49,18 +50,64 @@ export async function* scoreTexts(options: {
   };
   const tokenizer = loadTokenizer(base.tokenizerFiles);
   const checks = { vocabularySize: architecture.vocabularySize, longest: longest - virtualTokens };
-  const { program, model, score } = architecture.encoder
+  const { program, model, scores } = architecture.encoder
     ? pairScorer(buildPairScoreProgram(architecture, adapter?.config ?? null, layout), tokenizer, checks)
     : textScorer(buildScoreProgram(architecture, adapter?.config ?? null, layout), tokenizer, checks);
   try {
     const withHead = readsBaseHead(architecture, adapter?.config ?? null);
     await loadWeights(program, base, architecture, 'float32', { withHead });
     if (adapter) await program.write([['adapter', adapterValues(model, adapter.tensors)]]);
-    let line = 0;
-    for await (const input of options.input) yield score(input, ++line);
+    yield* scores(options.input);
   } finally {
     program.close();
   }
+}
+
+/** `size` of them at a time; those before a fault are given before it is thrown. */
+async function* inGroups<T>(each: AsyncIterable<T>, size: number): AsyncGenerator<T[]> {
+  let group: T[] = [];
+  try {
+    for await (const one of each) {
+      group.push(one);
+      if (group.length < size) continue;
+      const whole = group;
+      group = [];
+      yield whole;
+    }
+  } catch (error) {
+    if (group.length > 0) yield group;
+    throw error;
+  }
+  if (group.length > 0) yield group;
+}
+
+interface Pair {
+  input_ids: number[];
+  labels: number[];
+}
+
+type Inputs = AsyncIterable<ScoreInput> | Iterable<ScoreInput>;
+
+/** A program, and what it makes of inputs. */
+interface Scorer extends Pick<ScoreProgram, 'program' | 'model'> {
+  scores(inputs: Inputs): AsyncGenerator<Score>;
+}
+
+/** `prepare` throws an input's faults; `score` takes `atOnce` of what it gives. */
+function scorer<Prepared>(
+  { program, model }: Pick<ScoreProgram, 'program' | 'model'>,
+  atOnce: number,
+  prepare: (input: ScoreInput, line: number) => Prepared,
+  score: (prepared: Prepared[]) => Score[],
+): Scorer {
+  async function* prepared(inputs: Inputs): AsyncGenerator<Prepared> {
+    let line = 0;
+    for await (const input of inputs) yield prepare(input, ++line);
+  }
+  async function* scores(inputs: Inputs): AsyncGenerator<Score> {
+    for await (const group of inGroups(prepared(inputs), atOnce)) yield* score(group);
+  }
+  return { program, model, scores };
 }
 
 interface Checks {
@@ -68,8 +115,8 @@ interface Checks {
   longest: number;
 }
 
-function textScorer({ program, model, scoreOne }: ScoreProgram, tokenizer: Tokenizer, checks: Checks) {
-  const score = (input: ScoreInput, line: number): Score => {
+function textScorer(built: ScoreProgram, tokenizer: Tokenizer, checks: Checks): Scorer {
+  const prepare = (input: ScoreInput, line: number): number[] => {
     if ('target' in input || 'labels' in input)
       throw new GraftError(
         'target_unexpected',
@@ -78,13 +125,15 @@ function textScorer({ program, model, scoreOne }: ScoreProgram, tokenizer: Token
       );
     const ids = 'text' in input ? tokenizer.encode(input.text) : input.input_ids;
     check(ids, line, 'input_ids', checks);
-    return { input_ids: ids, ...scoreOne(ids) };
+    return ids;
   };
-  return { program, model, score };
+  return scorer(built, built.atOnce, prepare, (inputs) =>
+    built.score(inputs).map((score, i) => ({ input_ids: inputs[i]!, ...score })),
+  );
 }
 
-function pairScorer({ program, model, scoreOne }: PairScoreProgram, tokenizer: Tokenizer, checks: Checks) {
-  const score = (input: ScoreInput, line: number): Score => {
+function pairScorer(built: PairScoreProgram, tokenizer: Tokenizer, checks: Checks): Scorer {
+  const prepare = (input: ScoreInput, line: number): Pair => {
     const [target, labels] = 'text' in input ? [input.target, undefined] : [undefined, input.labels];
     if (target === undefined && labels === undefined)
       throw new GraftError(
@@ -96,9 +145,11 @@ function pairScorer({ program, model, scoreOne }: PairScoreProgram, tokenizer: T
     const wanted = labels ?? tokenizer.withEos(tokenizer.encode(target!));
     check(ids, line, 'input_ids', checks);
     check(wanted, line, 'labels', checks);
-    return { input_ids: ids, labels: wanted, logprobs: scoreOne(ids, wanted) };
+    return { input_ids: ids, labels: wanted };
   };
-  return { program, model, score };
+  return scorer(built, 1, prepare, (pairs) =>
+    pairs.map((pair) => ({ ...pair, logprobs: built.scoreOne(pair.input_ids, pair.labels) })),
+  );
 }
 
 function check(
