@@ -37,12 +37,14 @@ export async function generateChoices(
   async function* choice(index: number): AsyncGenerator<GenerationEvent & { index: number }, void> {
     const seed = request.seed === null ? null : (request.seed + index) % seeds;
     for (;;) {
+      // One of them waits for a worker that is free: all of them asking again and again would be a burden of its own.
+      const waitMs = room.isLast ? options.waitMs : 0;
       let events: AsyncGenerator<GenerationEvent>;
       try {
-        events = await generate(services, { ...request, seed }, { waitMs: options.waitMs, signal, first });
+        events = await generate(services, { ...request, seed }, { waitMs, signal, first });
       } catch (error) {
         const isFull = error instanceof GenerationError && error.code === 'no_worker_available';
-        if (isFull && (await room.afterAnother())) continue;
+        if (isFull && !signal.aborted && ((await room.afterAnother()) || waitMs === 0)) continue;
         throw error;
       }
       for await (const event of events) yield { ...event, index };
@@ -62,21 +64,23 @@ export async function generateChoices(
 /** Who of the choices is answered or asks for it, so that one that finds no room knows whether to wait for another's. */
 class Room {
   #inside: number;
-  readonly #signal: AbortSignal;
   readonly #waiting = new Set<() => void>();
 
   constructor(count: number, signal: AbortSignal) {
     this.#inside = count;
-    this.#signal = signal;
     signal.addEventListener('abort', () => this.#admit(), { once: true });
   }
 
-  /** True once another choice is done; false where no other is under way, or all of them are to end. */
+  get isLast(): boolean {
+    return this.#inside === 1;
+  }
+
+  /** True once another choice is done, or all of them are to end; false where no other is under way. */
   async afterAnother(): Promise<boolean> {
-    if (this.#inside === 1 || this.#signal.aborted) return false;
+    if (this.isLast) return false;
     this.#inside--;
     await new Promise<void>((resolve) => this.#waiting.add(resolve));
-    return !this.#signal.aborted;
+    return true;
   }
 
   leave(): void {

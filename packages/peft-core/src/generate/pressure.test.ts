@@ -1,0 +1,110 @@
+/** Answers where there is hardly room for them, or where something is taken from under them. */
+import assert from 'node:assert/strict';
+import { rename } from 'node:fs/promises';
+import { after, before, test } from 'node:test';
+import type { GraftError } from '../errors.ts';
+import { type GenerateRequest, type Generator, openGenerator } from './generator.ts';
+import { type AdapterBench, makeAdapterBench } from './testing/adapter-bench.ts';
+
+const CONTEXT = 160;
+let bench: AdapterBench;
+before(async () => {
+  bench = await makeAdapterBench({
+    embedding: 'model.embed_tokens.weight',
+    adapters: {
+      lora: { peft_type: 'LORA', r: 2, target_modules: ['q_proj', 'v_proj'] },
+      ia3: { peft_type: 'IA3' },
+    },
+    line: (i) => ({ prompt: `${i}:`, completion: ` ${i % 2}` }),
+  });
+});
+after(() => bench.close());
+
+const openWith = (limits: { rows: number; cacheBytes?: number }) =>
+  openGenerator({ base: bench.base, context: CONTEXT, ...limits });
+
+async function textOf(generator: Generator, request: GenerateRequest): Promise<string> {
+  let text = '';
+  for await (const piece of generator.generate({ max_tokens: 8, ...request })) text += piece.text;
+  return text;
+}
+
+test('eight answers to a prompt as long as the context allows, in a cache that holds one', async () => {
+  const generator = await openWith({ rows: 8, cacheBytes: 1 });
+  const prompt = 'a'.repeat(CONTEXT - 1);
+  const alone = await textOf(generator, { prompt, team: 'alone' });
+  const texts = await Promise.all(Array.from({ length: 8 }, () => textOf(generator, { prompt })));
+  assert.deepEqual(texts, Array(8).fill(alone));
+  const shorter = 'b'.repeat(CONTEXT - 20);
+  const seeds = Array.from({ length: 8 }, (_, seed) => ({
+    prompt: shorter,
+    temperature: 1,
+    seed,
+    max_tokens: 20,
+  }));
+  const expected: string[] = [];
+  for (const each of seeds) expected.push(await textOf(generator, { ...each, team: 'alone' }));
+  assert.deepEqual(await Promise.all(seeds.map((each) => textOf(generator, each))), expected);
+  await assert.rejects(
+    textOf(generator, { prompt: `${prompt}a` }),
+    ({ code }: GraftError) => code === 'context_length_exceeded',
+  );
+  await generator.close();
+});
+
+test('eight answers that their client gives up leave all of the cache to the next', async () => {
+  const generator = await openWith({ rows: 8, cacheBytes: 1 });
+  const leaving = new AbortController();
+  const left = Array.from({ length: 8 }, async (_, seed) => {
+    const request = { prompt: 'hello', temperature: 1, seed, signal: leaving.signal };
+    for await (const _ of generator.generate(request)) leaving.abort(new Error('gone'));
+  });
+  for (const each of left) await assert.rejects(each, /gone/);
+  const prompt = 'c'.repeat(CONTEXT - 1);
+  await textOf(generator, { prompt });
+  await generator.close();
+});
+
+test('a team that asks once does not wait for the many of another', async () => {
+  const generator = await openWith({ rows: 4 });
+  const ended: string[] = [];
+  let began = () => {};
+  const beginning = new Promise<void>((resolve) => {
+    began = resolve;
+  });
+  const ask = async (team: string, prompt: string) => {
+    for await (const _ of generator.generate({ prompt, team, max_tokens: 12 })) began();
+    ended.push(team);
+  };
+  const many = Array.from({ length: 32 }, (_, i) => ask('many', `${i}: ${'and so on '.repeat(8)}`));
+  await beginning;
+  await Promise.all([...many, ask('one', 'what is it:')]);
+  assert.ok(ended.indexOf('one') <= 4, `${ended.indexOf('one')} of the many were answered before`);
+  await generator.close();
+});
+
+for (const name of ['lora', 'ia3'])
+  test(`an adapter whose files are gone while it answers says the whole of it: ${name}`, async () => {
+    const folder = bench.folderOf(name)!;
+    const expected = await (async () => {
+      const generator = await openWith({ rows: 4 });
+      const text = await textOf(generator, { adapter: folder, prompt: 'ab', max_tokens: 40 });
+      await generator.close();
+      return text;
+    })();
+    const generator = await openWith({ rows: 4 });
+    let text = '';
+    for await (const piece of generator.generate({ adapter: folder, prompt: 'ab', max_tokens: 40 })) {
+      if (text === '') await rename(folder, `${folder}-gone`);
+      text += piece.text;
+    }
+    assert.equal(text, expected);
+    // What has loaded it still answers; what has not says that it cannot, and answers for others.
+    assert.equal(await textOf(generator, { adapter: folder, prompt: 'ab', max_tokens: 40 }), expected);
+    await generator.close();
+    const other = await openWith({ rows: 4 });
+    await assert.rejects(textOf(other, { adapter: folder, prompt: 'ab' }));
+    await textOf(other, { prompt: 'ab' });
+    await other.close();
+    await rename(`${folder}-gone`, folder);
+  });
