@@ -1,113 +1,28 @@
-/**
- * The dashboard in a real Chromium, on a real API with its own database. What a page writes to the console, throws, or breaks of
- * its policy fails the test that opened it.
- */
-import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
-import { join } from 'node:path';
-import { type Browser, chromium, type Page } from 'playwright-core';
 import { type ApiBench, type Caller, openApiBench } from '../../apps/api/src/testing/open-api-bench.ts';
-import { findChromium } from '../../scripts/tools/chromium.ts';
 import { buildDashboard } from '../../scripts/web/build-dashboard.ts';
+import { openVisits, type Visit, type VisitOptions } from './visits.ts';
 
-export interface Visit {
-  page: Page;
-  /**
-   * The next complaints that fit are what is tested: a browser notes each failed request. `visit.expect(/ 404 /)`.
-   */
-  expect(complaint: RegExp): void;
-  /** Nothing that a person with a screen reader, a keyboard or a narrow window stumbles over. */
-  checkAccess(): Promise<void>;
-  /** Keeps a picture of the whole page, where GRAFT_PICTURES names a folder; else does nothing. */
-  picture(name: string): Promise<void>;
-  /** Closes it, and fails with what it complained of. */
-  leave(): Promise<void>;
-}
-
-export interface VisitOptions {
-  width?: number;
-  height?: number;
-  scheme?: 'light' | 'dark';
-  locale?: string;
-}
+export type { Visit, VisitOptions };
 
 export interface BrowserBench extends ApiBench {
-  browser: Browser;
   /** A browser of its own, signed in by a caller's key unless that is null, at a path. */
   visit(caller: Caller | null, path: string, options?: VisitOptions): Promise<Visit>;
 }
 
-const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
-
-/** `env`: of the API, beside what tests have. */
-export async function openBrowserBench(env: NodeJS.ProcessEnv = {}): Promise<BrowserBench> {
+/** The dashboard on a real API with its own database. `env`, `settings` and `port`: of the API, beside what tests have. */
+export async function openBrowserBench(
+  env: NodeJS.ProcessEnv = {},
+  settings: Parameters<typeof openApiBench>[0] = {},
+  port = 0,
+): Promise<BrowserBench> {
   await buildDashboard();
-  const api = await openApiBench({ eventPollMs: 100, streamHeartbeatMs: 15_000 }, env);
-  const browser = await chromium.launch({ executablePath: findChromium() });
-
-  const visit: BrowserBench['visit'] = async (caller, path, options = {}) => {
-    const { width = 1280, height = 900, scheme = 'light', locale = 'en-GB' } = options;
-    const context = await browser.newContext({
-      ...{ baseURL: api.url, locale, timezoneId: 'UTC', colorScheme: scheme },
-      ...{ viewport: { width, height }, reducedMotion: 'reduce' },
-    });
-    // Much on a machine that does other work, and still short where something never comes.
-    context.setDefaultTimeout(60_000);
-    // tsx gives functions their names by a helper that pages do not have.
-    await context.addInitScript('globalThis.__name = (named) => named');
-    const page = await context.newPage();
-    const complaints: string[] = [];
-    const expected: RegExp[] = [];
-    page.on('console', (message) => {
-      if (['error', 'warning'].includes(message.type())) {
-        complaints.push(`${message.type()}: ${message.text()} at ${message.location().url}`);
-      }
-    });
-    page.on('pageerror', (error) => complaints.push(`thrown: ${error.stack ?? error.message}`));
-    if (caller) {
-      const answer = await context.request.post('/v1/sign-in/key', {
-        data: { key: caller.key },
-        headers: { 'x-graft-csrf': '1' },
-      });
-      assert.equal(answer.status(), 200, await answer.text());
-    }
-    await page.goto(path);
-    return {
-      page,
-      expect: (complaint) => void expected.push(complaint),
-      checkAccess: async () => {
-        const tooWide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
-        assert.ok(tooWide <= 0, `the page is ${tooWide} px wider than the window`);
-        await page.evaluate(axe);
-        const violations = await page.evaluate(async () => {
-          const { axe } = globalThis as unknown as { axe: typeof import('axe-core') };
-          const found = await axe.run(document, { resultTypes: ['violations'] });
-          return found.violations.map(({ id, help, nodes }) => ({
-            ...{ id, help },
-            nodes: nodes.slice(0, 3).map(({ html, failureSummary }) => `${html}\n${failureSummary}`),
-          }));
-        });
-        assert.deepEqual(violations, []);
-      },
-      picture: async (name) => {
-        const folder = process.env.GRAFT_PICTURES;
-        if (folder) await page.screenshot({ path: join(folder, `${name}.png`), fullPage: true });
-      },
-      leave: async () => {
-        await context.close();
-        const unexpected = complaints.filter((complaint) => !expected.some((each) => each.test(complaint)));
-        assert.deepEqual(unexpected, []);
-      },
-    };
-  };
-
+  const api = await openApiBench({ eventPollMs: 100, streamHeartbeatMs: 15_000, ...settings }, env, port);
+  const visits = await openVisits(api.url);
   return {
     ...api,
-    browser,
-    visit,
+    visit: async (caller, path, options) => await visits.visit(caller?.key ?? null, path, options),
     close: async () => {
-      await browser.close();
+      await visits.close();
       await api.close();
     },
   };

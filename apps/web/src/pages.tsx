@@ -7,6 +7,8 @@ export interface Page {
   /** As wouter matches it. Its first part stands in `dashboardPaths` of apps/api/src/plugins/dashboard.ts, too. */
   path: string;
   page: FunctionComponent;
+  /** Shown without the frame around pages, and to whoever is not signed in, too. */
+  isOpen?: true;
   /** In the navigation, for those whom it is of use to. */
   nav?: { text: string; icon: IconName; for: (me: Me) => boolean };
 }
@@ -68,6 +70,11 @@ export const pages: readonly Page[] = [
     nav: { text: 'Operator', icon: 'wrench', for: (me) => me.is_operator },
   },
   { path: '/operator/:section', page: operator },
+  {
+    path: '/invitations/accept',
+    page: lazyPage(async () => (await import('./pages/invitation/invitation.tsx')).Invitation),
+    isOpen: true,
+  },
   {
     path: '/_components',
     page: lazyPage(async () => (await import('./pages/components/components.tsx')).Components),

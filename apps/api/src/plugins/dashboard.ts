@@ -18,6 +18,7 @@ export const dashboardPaths = [
   'team',
   'operator',
   'sign-in',
+  'invitations',
   '_components',
 ];
 

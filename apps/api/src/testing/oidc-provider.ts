@@ -7,6 +7,8 @@ export interface TestProvider {
   issuer: string;
   /** What it says of people, by their subject. */
   people: Map<string, Record<string, unknown>>;
+  /** The subject of whoever comes without a `login_hint`. */
+  visitor: string;
   /** Changes the claims of the ID tokens that it signs: what a provider that is mistaken or malicious would send. */
   forge: ((claims: Record<string, unknown>) => Record<string, unknown>) | null;
   /** Instead of answering. */
@@ -54,7 +56,7 @@ export async function openTestProvider(redirectUri: string): Promise<TestProvide
   const answer = provider.callback();
 
   const opened: TestProvider = {
-    ...{ issuer, people, forge: null, failing: null },
+    ...{ issuer, people, visitor: 'nobody', forge: null, failing: null },
     close: async () => {
       server.closeAllConnections();
       await new Promise((resolve) => server.close(resolve));
@@ -65,7 +67,7 @@ export async function openTestProvider(redirectUri: string): Promise<TestProvide
   async function interact(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const { prompt, params, session, grantId } = await provider.interactionDetails(request, response);
     if (prompt.name === 'login') {
-      const accountId = String(params.login_hint);
+      const accountId = String(params.login_hint ?? opened.visitor);
       await provider.interactionFinished(request, response, { login: { accountId } });
       return;
     }

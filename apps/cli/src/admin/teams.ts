@@ -110,7 +110,9 @@ function addTeamChanges(teams: Command): void {
       const link = linkOf(options.baseUrl ?? (process.env.GRAFT_BASE_URL || DEFAULT_BASE_URL), { token });
       const expires_at = unixSeconds(invitation.expiresAt);
       output.result({ id: invitation.id, token, link, expires_at }, () => link);
-      output.note(`For \`graft join\`, once, until ${timestamp(expires_at)}. It is shown this once.`);
+      output.note(
+        `For a browser or \`graft join\`, once, until ${timestamp(expires_at)}. It is shown this once.`,
+      );
     });
 
   verb(teams, {

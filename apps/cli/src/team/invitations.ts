@@ -31,7 +31,7 @@ export function addInvitationVerbs(team: Command): void {
       const link = linkOf(client.baseUrl, made);
       output.result({ ...made, link }, () => link);
       output.note(
-        `Whoever runs \`graft join\` with this link first joins as ${made.role}, until ${timestamp(made.expires_at)}. It is shown this once.`,
+        `Whoever opens it in a browser first, or runs \`graft join\` with it, joins as ${made.role}, until ${timestamp(made.expires_at)}. It is shown this once.`,
       );
     });
 
@@ -73,9 +73,12 @@ export function addInvitationVerbs(team: Command): void {
   });
 }
 
-/** The token stands behind a #, which no browser sends to a server and no server writes into its log. */
+/**
+ * The address of the dashboard's page, and of what `graft join` takes. The token stands behind a #, which no browser sends to a
+ * server and no server writes into its log.
+ */
 export function linkOf(baseUrl: string, { token }: Pick<CreatedInvitation, 'token'>): string {
-  return `${baseUrl}/invitations/accept#${token}`;
+  return `${baseUrl.replace(/(\/v1)?\/*$/, '')}/invitations/accept#${token}`;
 }
 
 function stateOf(invitation: Invitation): string {

@@ -9,7 +9,7 @@ export function addJoinVerb(program: Command): void {
   verb(program, {
     name: 'join <link>',
     summary: 'accept an invitation: join the team, and save your key for the other verbs',
-    examples: ['graft join "https://graft.example.com/v1/invitations/accept#graft_invite_…"'],
+    examples: ['graft join "https://graft.example.com/invitations/accept#graft_invite_…"'],
   })
     .option('--email <email>', 'yours, where the invitation names none')
     .option('--name <name>', 'what people call you')
@@ -56,16 +56,19 @@ function hasProfile(): boolean {
   }
 }
 
-/** `https://…/v1/invitations/accept#graft_invite_…`, or the part behind the #. */
+/** The path of the page behind a link; links from before there was one have the API's, with `/v1` in front. */
+const path = '/invitations/accept';
+
+/** `https://…/invitations/accept#graft_invite_…`, or the part behind the #. */
 function parseLink(link: string, baseUrl: string): { baseUrl: string; token: string } {
   const [address = '', token] = link.split('#', 2);
   if (token === undefined && address.startsWith('graft_invite_')) return { baseUrl, token: address };
   const url = URL.canParse(address) ? new URL(address) : null;
-  const path = '/invitations/accept';
   if (!token || !url || !['http:', 'https:'].includes(url.protocol) || !url.pathname.endsWith(path)) {
     throw new UsageError(
-      'That is no link of an invitation. It looks like https://…/v1/invitations/accept#graft_invite_…; quote it for your shell.',
+      'That is no link of an invitation. It looks like https://…/invitations/accept#graft_invite_…; quote it for your shell.',
     );
   }
-  return { baseUrl: `${url.origin}${url.pathname.slice(0, -path.length)}`, token };
+  const before = url.pathname.slice(0, -path.length);
+  return { baseUrl: `${url.origin}${before.endsWith('/v1') ? before : `${before}/v1`}`, token };
 }

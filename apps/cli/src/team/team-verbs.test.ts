@@ -35,7 +35,7 @@ test('a team from its first admin to its end', async (t) => {
   assert.equal(weighed.stdout, 'research has the weight 3.\n');
   const invite = ['admin', 'teams', 'invite', 'research', '--email', 'lead@example.com'];
   const link = (await ok(invite)).stdout.trim();
-  assert.match(link, /^http:\/\/127\.0\.0\.1:\d+\/v1\/invitations\/accept#graft_invite_\w+_\w+$/);
+  assert.match(link, /^http:\/\/127\.0\.0\.1:\d+\/invitations\/accept#graft_invite_\w+_\w+$/);
   const lead = { XDG_CONFIG_HOME: join(folder, 'lead') };
   const joined = await ok(['join', link, '--name', 'Lead'], lead);
   assert.match(joined.stdout, /^You are admin of team research as lead@example\.com\. Your key is saved in /);
@@ -63,10 +63,17 @@ test('a team from its first admin to its end', async (t) => {
 
   // The lead invites somebody who has a key of another team saved already: it is not lost.
   const { link: second } = await json(['team', 'invitations', 'create', '--role', 'viewer'], lead);
-  const ada = await ok(['join', second, '--email', 'Ada@example.com'], lead);
+  // Links from before there was a page for them are the API's.
+  const former = second.replace('/invitations/', '/v1/invitations/');
+  assert.notEqual(former, second);
+  const ada = await ok(['join', former, '--email', 'Ada@example.com'], lead);
   assert.match(ada.stdout, /^graft_\w+_\w+\n$/);
   assert.match(ada.stderr, /another one is saved in/);
   assert.equal((await json(['whoami'], lead)).person.email, 'lead@example.com');
+  for (const wrong of [second.split('#')[0]!, second.replace('/accept', ''), `x${second}`]) {
+    const refused = await graft(['join', wrong, '--email', 'x@example.com']);
+    assert.deepEqual([refused.code, /no link of an invitation/.test(refused.stderr)], [2, true], wrong);
+  }
   const asAda = { GRAFT_API_KEY: ada.stdout.trim() };
   const denied = await graft(['team', 'invitations', 'list'], asAda);
   assert.equal(denied.code, 1);

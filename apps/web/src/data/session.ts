@@ -34,15 +34,23 @@ export function useMay(scope: string, least: Role = scope.endsWith(':read') ? 'v
   return fits && (scopes === null || scopes.includes(scope));
 }
 
-/** Forgets all that was read, which was another's. */
-export function useEndSession() {
+/** Forgets all that was read and is of another session, and asks who is signed in now. */
+export function useNewSession() {
   const cache = useQueryClient();
   return async () => {
-    const { end_session_url: url } = await graft.sessions.signOut();
     // Pages keep things in the browser for whoever is signed in.
     localStorage.clear();
     cache.removeQueries({ predicate: ({ queryKey }) => queryKey[0] !== sessionKey[0] });
-    if (url !== null) location.assign(url);
-    else await cache.invalidateQueries({ queryKey: sessionKey });
+    await cache.invalidateQueries({ queryKey: sessionKey });
+  };
+}
+
+export function useEndSession() {
+  const toNewSession = useNewSession();
+  return async () => {
+    const { end_session_url: url } = await graft.sessions.signOut();
+    if (url === null) return await toNewSession();
+    localStorage.clear();
+    location.assign(url);
   };
 }

@@ -1,5 +1,6 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { acceptInvitation, createInvitation, listInvitations, revokeInvitation } from '@graft/service';
+import { Type } from 'typebox';
 import { ApiError } from '../../api-error.ts';
 import { errorResponses } from '../../schemas/error.ts';
 import { listOf, toWireList } from '../../schemas/list.ts';
@@ -82,6 +83,22 @@ export const invitationRoutes: FastifyPluginAsyncTypebox = async (app) => {
       }
       return { id, object: 'team.invitation' as const, deleted: true as const };
     },
+  );
+
+  app.get(
+    '/invitations/accept',
+    {
+      config: { access: 'public' },
+      schema: {
+        tags,
+        summary: 'Open the link of an invitation',
+        description:
+          'For browsers: goes on to the page that accepts it. The token stands behind the `#` of the link, which browsers keep to themselves and take along.',
+        security: [],
+        response: { 302: Type.Null({ description: 'On to the page.' }) },
+      },
+    },
+    async (_request, reply) => reply.redirect('/invitations/accept', 302),
   );
 
   app.post(

@@ -127,6 +127,13 @@ describe('invitations', () => {
     assertError(await accept({ token, email: 'a@b.de' }), 400, 'invalid_invitation', 'token');
   });
 
+  test('a link of the API leads on to the page, which browsers take the token along to', async () => {
+    for (const query of ['', '?x=1']) {
+      const answer = await fetch(`${bench.url}/v1/invitations/accept${query}`, { redirect: 'manual' });
+      assert.deepEqual([answer.status, answer.headers.get('location')], [302, '/invitations/accept']);
+    }
+  });
+
   test('what strangers send is bounded and told what is wrong with it', async () => {
     assertError(await accept({}), 400, 'missing_required_parameter', 'token');
     assertError(await accept({ token: 'x' }), 400, 'invalid_invitation', 'token');

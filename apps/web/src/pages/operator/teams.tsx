@@ -85,12 +85,12 @@ export function Teams() {
         <Secret
           title="The invitation"
           name="The link of the invitation"
-          text={`${graft.baseUrl}/invitations/accept#${made.token}`}
+          text={`${location.origin}/invitations/accept#${made.token}`}
           onClose={() => setMade(null)}
         >
           <p>
-            Whoever uses it first, with <code>graft join LINK</code>, is an admin of the team. It stands in
-            the team’s audit log, and works until <Time at={made.expires_at} form="clock" />.
+            Whoever uses it first, in a browser or with <code>graft join LINK</code>, is an admin of the team.
+            It stands in the team’s audit log, and works until <Time at={made.expires_at} form="clock" />.
           </p>
         </Secret>
       )}

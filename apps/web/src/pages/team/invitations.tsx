@@ -89,11 +89,11 @@ export function Invitations() {
         <Secret
           title="The invitation"
           name="The link of the invitation"
-          text={`${graft.baseUrl}/invitations/accept#${made.token}`}
+          text={`${location.origin}/invitations/accept#${made.token}`}
           onClose={() => setMade(null)}
         >
           <p>
-            Give it to one person, over a safe channel: whoever uses it first, with{' '}
+            Give it to one person, over a safe channel: whoever uses it first, in a browser or with{' '}
             <code>graft join LINK</code>, becomes {made.role} of the team. It works until{' '}
             <Time at={made.expires_at} form="clock" />.
           </p>

@@ -1,0 +1,70 @@
+import { GraftApiError, type Me } from '@graft/client';
+import type { ComponentChildren } from 'preact';
+import { Link, useLocation } from 'wouter-preact';
+import { Button } from '../../components/forms/button.tsx';
+import { PageHead } from '../../components/page-head.tsx';
+import { Problem } from '../../components/problem.tsx';
+import { toast } from '../../components/toast.tsx';
+import { useAction } from '../../data/action.ts';
+import { graft } from '../../data/graft.ts';
+import { useNewSession } from '../../data/session.ts';
+
+/** What to do about it, beside what the API says. */
+const advice: Record<string, string> = {
+  wrong_invitation_email: 'Sign out and in again as whom it is for, or ask for an invitation for your email.',
+  already_member:
+    'There is nothing to join: choose the team beside your name on the pages, and give the link back.',
+};
+
+/** Whoever the provider vouched for joins as who they are, and needs no key. */
+export function AsPerson({
+  token,
+  me,
+  onError,
+  children,
+}: {
+  token: string;
+  me: Me;
+  onError: (error: unknown) => void;
+  children: ComponentChildren;
+}) {
+  const [, navigate] = useLocation();
+  const toNewSession = useNewSession();
+  const join = useAction({
+    run: async () => {
+      const joined = await graft.sessions.acceptInvitation(token);
+      await toNewSession();
+      return joined;
+    },
+    touches: [],
+    quiet: true,
+    onDone: ({ team, role }) => {
+      toast(`You are ${role} of the team ${team.name}.`);
+      navigate('/jobs', { replace: true });
+    },
+  });
+  const { error } = join;
+  const { name, email } = me.person!;
+  return (
+    <>
+      <PageHead title="Join a team">
+        <p>
+          You are signed in as <strong>{name}</strong> ({email}), and were invited to a team.
+        </p>
+      </PageHead>
+      {error !== null && (
+        <>
+          <Problem error={error} />
+          {error instanceof GraftApiError && <p>{advice[error.code ?? '']}</p>}
+        </>
+      )}
+      <Button
+        kind="main"
+        busy={join.isPending}
+        onClick={() => join.mutate(undefined, { onError })}
+      >{`Join as ${name}`}</Button>
+      {children}
+      <Link href="/">Go to the first page</Link>
+    </>
+  );
+}

@@ -1,0 +1,72 @@
+import { type AcceptedInvitation, GraftApiError, type Wire } from '@graft/client';
+import { useState } from 'preact/hooks';
+import { Button } from '../../components/forms/button.tsx';
+import { TextField } from '../../components/forms/field.tsx';
+import { Problem } from '../../components/problem.tsx';
+import { faultOf, restOf, useAction } from '../../data/action.ts';
+import { graft } from '../../data/graft.ts';
+
+/** What to do about it, beside what the API says. */
+const advice: Record<string, string> = {
+  wrong_invitation_email: 'Give the one that the link was sent to, or ask for an invitation for yours.',
+  already_member: 'Sign in instead; whoever lost the key asks an admin of the team how to come in.',
+};
+
+/** Makes a new member, and a key for them, of whoever has the link. */
+export function JoinForm({
+  token,
+  options,
+  onJoined,
+  onError,
+}: {
+  token: string;
+  options: Wire.SignInOptions;
+  onJoined: (joined: AcceptedInvitation) => void;
+  onError: (error: unknown) => void;
+}) {
+  const [email, setEmail] = useState('');
+  const [name, setName] = useState('');
+  const join = useAction({
+    run: (given: { email?: string; name?: string }) => graft.invitations.accept({ token, ...given }),
+    touches: [],
+    quiet: true,
+    onDone: onJoined,
+  });
+  const { error } = join;
+  const fault = faultOf(error, 'email');
+  const more = error instanceof GraftApiError ? advice[error.code ?? ''] : undefined;
+  const submit = (event: Event) => {
+    event.preventDefault();
+    if (join.isPending) return;
+    const given = { ...(email.trim() && { email: email.trim() }), ...(name.trim() && { name: name.trim() }) };
+    join.mutate(given, { onError });
+  };
+  return (
+    <form class="stack" onSubmit={submit} noValidate>
+      {options.provider && <h2>Without an account of your organisation</h2>}
+      <TextField
+        label="Your email"
+        type="email"
+        name="email"
+        autocomplete="email"
+        value={email}
+        onValue={setEmail}
+        error={fault && (more ? `${fault} ${more}` : fault)}
+        hint="By it the team knows you. An invitation that was made for an email takes that one alone."
+      />
+      <TextField
+        label="Your name"
+        name="name"
+        autocomplete="name"
+        value={name}
+        onValue={setName}
+        error={faultOf(error, 'name')}
+        hint="What people call you. Without one it is what stands before the @."
+      />
+      {restOf(error, ['email', 'name']) != null && <Problem error={error} />}
+      <Button kind={options.provider ? 'plain' : 'main'} type="submit" busy={join.isPending}>
+        Join
+      </Button>
+    </form>
+  );
+}

@@ -1,0 +1,231 @@
+/** The page behind an invitation's link: for nobody, for whoever signed in by a key, and for people of a provider. */
+import assert from 'node:assert/strict';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import type { Page } from 'playwright-core';
+import { loadApiSettings } from '../../apps/api/src/settings.ts';
+import { openTestProvider, type TestProvider, testClient } from '../../apps/api/src/testing/oidc-provider.ts';
+import type { Caller } from '../../apps/api/src/testing/open-api-bench.ts';
+import { freePort } from '../service/running-graft.ts';
+import { type BrowserBench, openBrowserBench, type Visit } from './browser-bench.ts';
+
+let bench: BrowserBench;
+let admin: Caller;
+before(async () => {
+  bench = await openBrowserBench();
+  admin = await bench.caller(bench.acme, 'admin');
+});
+after(async () => await bench?.close());
+
+async function invite(by: Caller, body: object = {}): Promise<{ id: string; token: string; path: string }> {
+  const { id, token } = (await by.send('POST', '/v1/team/invitations', body)).json;
+  return { id, token, path: `/invitations/accept#${token}` };
+}
+
+const button = (page: Page, name: string) => page.getByRole('button', { name, exact: true });
+const heading = (page: Page, name: string) => page.getByRole('heading', { name, exact: true });
+const narrow = { width: 390, height: 844 };
+
+/** Neither where one is, nor where one was, nor what the browser keeps. */
+async function assertForgotten(page: Page, token: string): Promise<void> {
+  const kept = await page.evaluate(
+    () => location.href + document.cookie + JSON.stringify({ ...localStorage, ...sessionStorage }),
+  );
+  assert.ok(!kept.includes(token), kept);
+  const network = await page.context().newCDPSession(page);
+  const { entries } = await network.send('Page.getNavigationHistory');
+  assert.ok(!entries.some(({ url }) => url.includes(token)), 'the history has it');
+}
+
+async function look(visit: Visit, name: string): Promise<void> {
+  await visit.checkAccess();
+  await visit.picture(`invitation-${name}`);
+}
+
+test('by an old link somebody new joins with a key, goes to the team by it, and the link is used up', async () => {
+  const { token } = await invite(admin, { role: 'viewer' });
+  for (const options of [{}, narrow]) {
+    const visit = await bench.visit(null, '/sign-in', options);
+    const { page } = visit;
+    await page.goto(`/v1/invitations/accept#${token}`);
+    await heading(page, 'Join a team').waitFor();
+    assert.equal(new URL(page.url()).pathname, '/invitations/accept');
+    await assertForgotten(page, token);
+    await look(visit, `form-${options === narrow ? 390 : 1280}`);
+    visit.expect(/status of 400/);
+    await button(page, 'Join').click();
+    await page.getByText("Missing required parameter: 'email'").waitFor();
+    await page.getByLabel('Your email').fill('no email');
+    await button(page, 'Join').click();
+    await page.locator('.field-error').filter({ hasNotText: 'Missing' }).waitFor();
+    assert.equal(await page.getByLabel('Your email').getAttribute('aria-invalid'), 'true');
+    await look(visit, `faults-${options === narrow ? 390 : 1280}`);
+    await visit.leave();
+  }
+
+  const visit = await bench.visit(null, `/invitations/accept#${token}`, narrow);
+  const { page } = visit;
+  await page.getByLabel('Your email').fill('nell@example.com');
+  await page.getByLabel('Your name').fill('Nell');
+  await page.keyboard.press('Enter');
+  await heading(page, 'This is your key').waitFor();
+  await page.getByText('You are viewer of the team acme, as nell@example.com.').waitFor();
+  await look(visit, 'key-390');
+  const key = (await page.getByRole('region', { name: 'Your key' }).textContent())!;
+  const me = (await bench.withKey(bench.acme, key).send('GET', '/v1/me')).json;
+  assert.deepEqual([me.person.name, me.role, me.team.name], ['Nell', 'viewer', 'acme']);
+  await button(page, 'Go to the team').click();
+  await heading(page, 'Jobs').waitFor();
+  assert.equal(new URL(page.url()).pathname, '/jobs');
+  assert.ok(!(await page.content()).includes(key), 'the key is still in the page');
+  await page.getByText('nell@example.com').waitFor();
+
+  // The same link once more, of whoever joined: they are told what it is.
+  await page.goto(`/invitations/accept#${token}`);
+  visit.expect(/status of 400/);
+  await page.getByLabel('Your email').fill('other@example.com');
+  await button(page, 'Join').click();
+  await heading(page, 'This link does not work').waitFor();
+  await look(visit, 'used-390');
+  await page.getByRole('link', { name: 'Go to the first page' }).click();
+  await heading(page, 'Jobs').waitFor();
+  await visit.leave();
+});
+
+test('what is wrong with a link or with who takes it is said, with what to do', async () => {
+  const visit = await bench.visit(null, '/invitations/accept', narrow);
+  const { page } = visit;
+  visit.expect(/status of 400/);
+  visit.expect(/status of 400/);
+  await heading(page, 'Open the link again').waitFor();
+  await look(visit, 'nothing-390');
+
+  const openAnew = async (token: string) => {
+    await page.goto('about:blank');
+    await page.goto(`/invitations/accept#${token}`);
+    await heading(page, 'Join a team').waitFor();
+  };
+  const revoked = await invite(admin);
+  await admin.send('DELETE', `/v1/team/invitations/${revoked.id}`);
+  const old = await invite(admin);
+  await bench.services.sql.query(
+    `UPDATE invitations SET created_at = now() - interval '2 days', expires_at = now() - interval '1 day' WHERE id = $1`,
+    [old.id],
+  );
+  for (const token of ['graft_invite_wrong', revoked.token, old.token]) {
+    await openAnew(token);
+    await page.getByLabel('Your email').fill('late@example.com');
+    await button(page, 'Join').click();
+    await heading(page, 'This link does not work').waitFor();
+    await page.getByText('Ask whoever gave it to you for another one').waitFor();
+  }
+  await page.getByRole('link', { name: 'Sign in' }).click();
+  await page.getByLabel('API key').waitFor();
+
+  await openAnew((await invite(admin, { email: 'ada@example.com' })).token);
+  await page.getByLabel('Your email').fill('bob@example.com');
+  await button(page, 'Join').click();
+  await page.getByText('The invitation is for another email. Give the one that').waitFor();
+  await look(visit, 'wrong-email-390');
+  // One that was made for an email needs none.
+  await page.getByLabel('Your email').fill('');
+  await button(page, 'Join').click();
+  await page.getByText('as ada@example.com').waitFor();
+
+  await openAnew((await invite(admin)).token);
+  await page.getByLabel('Your email').fill('ada@example.com');
+  await button(page, 'Join').click();
+  await page.getByText('is a member of the team already. Sign in instead').waitFor();
+  await visit.leave();
+});
+
+test('whoever is signed in by a key is told so, and joins as somebody new or signs out', async () => {
+  const other = await bench.caller(bench.other, 'admin');
+  for (const isStaying of [true, false]) {
+    const { path } = await invite(admin, { email: `key-${isStaying}@example.com` });
+    const visit = await bench.visit(other, path, narrow);
+    const { page } = visit;
+    await page.getByText('signed in by a key of the team other').waitFor();
+    await look(visit, 'by-key-390');
+    if (!isStaying) {
+      await button(page, 'Sign out').click();
+      await page.getByText('signed in by a key').waitFor({ state: 'detached' });
+    }
+    await button(page, 'Join').click();
+    await button(page, 'Go to the team').click();
+    await page.getByText(`key-${isStaying}@example.com`).waitFor();
+    // The session is the new key's, and what was read of the other team is gone.
+    assert.equal(await page.getByText('other', { exact: true }).count(), 0);
+    await visit.leave();
+  }
+});
+
+test('with a provider people join as who they are, and without an account get a key for programs', async (t) => {
+  const port = await freePort();
+  const url = `http://127.0.0.1:${port}`;
+  const provider = await openTestProvider(`${url}/v1/sign-in/callback`);
+  t.after(() => provider.close());
+  const folder = await mkdtemp(join(tmpdir(), 'graft-oidc-'));
+  t.after(() => rm(folder, { recursive: true }));
+  const file = join(folder, 'oidc.json');
+  await writeFile(file, JSON.stringify({ issuer: provider.issuer, client_id: testClient.id }));
+  const { signIn } = loadApiSettings({
+    ...{ GRAFT_PUBLIC_URL: url, GRAFT_OIDC_CONFIG: file, GRAFT_OIDC_CLIENT_SECRET: testClient.secret },
+  });
+  const theirs = await openBrowserBench({}, { signIn }, port);
+  t.after(() => theirs.close());
+  const lead = await theirs.caller(theirs.acme, 'admin');
+  await joinAtProvider(theirs, lead, provider);
+
+  const { token } = await invite(lead, { email: 'guest@example.com' });
+  const visit = await theirs.visit(null, `/invitations/accept#${token}`, narrow);
+  const { page } = visit;
+  await heading(page, 'Without an account of your organisation').waitFor();
+  await look(visit, 'provider-390');
+  await button(page, 'Join').click();
+  await heading(page, 'This is your key').waitFor();
+  assert.equal(await button(page, 'Go to the team').count(), 0);
+  const key = (await page.getByRole('region', { name: 'Your key' }).textContent())!;
+  assert.equal((await theirs.withKey(theirs.acme, key).send('GET', '/v1/me')).status, 200);
+  await visit.leave();
+});
+
+async function joinAtProvider(theirs: BrowserBench, lead: Caller, provider: TestProvider): Promise<void> {
+  const eve = { email: 'eve@example.com', email_verified: true, name: 'Eve' };
+  provider.people.set('eve', eve);
+  provider.visitor = 'eve';
+  const { token } = await invite(lead, { role: 'member' });
+  const visit = await theirs.visit(null, `/invitations/accept#${token}`, narrow);
+  const { page } = visit;
+  const addresses: string[] = [];
+  page.on('request', (request) => void addresses.push(request.url(), request.headers().referer ?? ''));
+  await page.getByRole('link', { name: 'Continue with your organisation' }).click();
+  await page.getByText('You are signed in as Eve (eve@example.com)').waitFor();
+  assert.ok(addresses.some((address) => address.startsWith(provider.issuer)));
+  assert.ok(!addresses.some((address) => address.includes(token)), 'no address on the way has the token');
+  await assertForgotten(page, token);
+  await look(visit, 'as-person-390');
+  await button(page, 'Join as Eve').click();
+  await page.getByText('You are member of the team acme.').waitFor();
+  await heading(page, 'Jobs').waitFor();
+
+  // Signed in already: a wrong email and a second membership are refused, with what to do.
+  visit.expect(/status of 400/);
+  for (const [body, said] of [
+    [{ email: 'other@example.com' }, 'ask for an invitation for your email'],
+    [{}, 'There is nothing to join'],
+  ] as const) {
+    // The second changes nothing of the address but what is behind the #.
+    await page.goto(`/invitations/accept#${(await invite(lead, body)).token}`);
+    await button(page, 'Join as Eve').click();
+    await page.getByText(said).waitFor();
+    await look(visit, 'as-person-refused-390');
+  }
+  await page.goto('about:blank');
+  await page.goto(`/invitations/accept#${token}`);
+  await button(page, 'Join as Eve').click();
+  await heading(page, 'This link does not work').waitFor();
+  await visit.leave();
+}
