@@ -184,6 +184,17 @@ test('checkpoints are promoted, events and attempts are listed, and each part ha
   const visit = await bench.visit(bench.acme, `/jobs/${job.id}`);
   const { page } = visit;
   await page.getByRole('button', tab('Checkpoints')).click();
+  await page.getByRole('link', { name: 'Try it at step 10' }).waitFor();
+  await visit.checkAccess();
+  await visit.picture('job-checkpoints');
+  await page.getByRole('link', { name: 'Try it at step 10' }).click();
+  await page.getByRole('heading', { name: 'Playground' }).waitFor();
+  assert.equal(await page.getByLabel('A', { exact: true }).inputValue(), 'tiny');
+  assert.match(
+    await page.getByLabel('B', { exact: true }).inputValue(),
+    /^ft:tiny:acme:kept:\w+:ckpt-step-10$/,
+  );
+  await page.goBack();
   await page.getByRole('button', { name: 'Promote' }).click();
   await page.getByRole('dialog').getByLabel('Adapter').fill('not a name!');
   visit.expect(/status of 400/);

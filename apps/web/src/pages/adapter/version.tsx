@@ -15,6 +15,7 @@ import { toast, toastError } from '../../components/toast.tsx';
 import { useAdapterChanged, useAdapterGone } from '../../data/adapters.ts';
 import { graft } from '../../data/graft.ts';
 import { useMay } from '../../data/session.ts';
+import { playgroundWith } from '../../router/playground-with.ts';
 import { bytes, measure } from '../../text/numbers.ts';
 import { Lineage } from './lineage.tsx';
 import { Note } from './note.tsx';
@@ -122,7 +123,7 @@ function Actions({ version }: { version: AdapterVersion }) {
   return (
     <div class="row">
       {mayCall && (
-        <LinkButton icon="talk" href={`/playground?${new URLSearchParams({ a: base_model, b: model })}`}>
+        <LinkButton icon="talk" href={playgroundWith(base_model, model)}>
           Try it
         </LinkButton>
       )}

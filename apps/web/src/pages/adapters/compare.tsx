@@ -10,6 +10,7 @@ import { PageHead } from '../../components/page-head.tsx';
 import { Problem } from '../../components/problem.tsx';
 import { graft } from '../../data/graft.ts';
 import { useMay } from '../../data/session.ts';
+import { playgroundWith } from '../../router/playground-with.ts';
 import { useQueryState } from '../../router/query-state.ts';
 import { bytes, measure, none } from '../../text/numbers.ts';
 
@@ -26,7 +27,7 @@ export function CompareAdapters() {
           a &&
           b &&
           mayCall && (
-            <LinkButton icon="talk" href={`/playground?${new URLSearchParams({ a, b })}`}>
+            <LinkButton icon="talk" href={playgroundWith(a, b)}>
               Try both
             </LinkButton>
           )

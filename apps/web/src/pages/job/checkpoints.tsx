@@ -3,7 +3,7 @@ import { useMutation, useQuery } from '@tanstack/preact-query';
 import { useState } from 'preact/hooks';
 import { Dialog } from '../../components/dialog.tsx';
 import { Empty } from '../../components/empty.tsx';
-import { Button } from '../../components/forms/button.tsx';
+import { Button, LinkButton } from '../../components/forms/button.tsx';
 import { CopyButton } from '../../components/forms/copy-button.tsx';
 import { TextArea, TextField } from '../../components/forms/field.tsx';
 import { Table } from '../../components/lists/table.tsx';
@@ -12,6 +12,7 @@ import { Time } from '../../components/time.tsx';
 import { toast } from '../../components/toast.tsx';
 import { graft } from '../../data/graft.ts';
 import { useMay } from '../../data/session.ts';
+import { playgroundWith } from '../../router/playground-with.ts';
 import { jobName } from '../../text/job-names.ts';
 import { bytes, count, measure, percent } from '../../text/numbers.ts';
 
@@ -19,6 +20,7 @@ import { bytes, count, measure, percent } from '../../text/numbers.ts';
 export function Checkpoints({ job }: { job: FineTuningJob }) {
   const [promoted, setPromoted] = useState<JobCheckpoint | null>(null);
   const mayPromote = useMay('adapters:write');
+  const mayCall = useMay('completions:write');
   const { data, error, refetch } = useQuery({
     queryKey: ['checkpoints', job.id],
     queryFn: () => graft.fineTuning.jobs.checkpoints.list(job.id, { limit: 1000 }).toArray(1000),
@@ -34,13 +36,13 @@ export function Checkpoints({ job }: { job: FineTuningJob }) {
     );
   }
   return (
-    <section class="panel" aria-label="Checkpoints">
+    <div class="panel">
       <p class="soft">
         Adapters that are kept can be called by their names. The three newest are, and the best by evaluation.
       </p>
       <Table
         label="Checkpoints"
-        minWidth="46rem"
+        minWidth="64rem"
         rows={data ?? []}
         rowKey={({ id }) => id}
         columns={[
@@ -64,9 +66,19 @@ export function Checkpoints({ job }: { job: FineTuningJob }) {
           {
             head: 'Adapter',
             end: true,
+            width: '21rem',
             cell: (row) =>
               row.available ? (
                 <span class="row checkpoint-actions">
+                  {mayCall && (
+                    <LinkButton
+                      small
+                      icon="talk"
+                      href={playgroundWith(job.model, row.fine_tuned_model_checkpoint)}
+                    >
+                      Try it <span class="visually-hidden">at step {count(row.step_number)}</span>
+                    </LinkButton>
+                  )}
                   <CopyButton text={row.fine_tuned_model_checkpoint} label="Copy name" />
                   {mayPromote && (
                     <Button small icon="up" onClick={() => setPromoted(row)}>
@@ -81,14 +93,14 @@ export function Checkpoints({ job }: { job: FineTuningJob }) {
         ]}
       />
       {promoted && <Promote job={job} checkpoint={promoted} onClose={() => setPromoted(null)} />}
-    </section>
+    </div>
   );
 }
 
 const Step = ({ checkpoint: { step_number, best } }: { checkpoint: JobCheckpoint }) => (
   <>
     {count(step_number)}
-    {best && <span class="tag">best</span>}
+    {best && <span class="checkpoint-best">best</span>}
   </>
 );
 

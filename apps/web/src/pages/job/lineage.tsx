@@ -22,7 +22,7 @@ export function Lineage({ version }: { version: Pick<AdapterVersion, 'adapter_id
   return (
     <section class="panel">
       <h2>Where it comes from</h2>
-      <ol class="lineage">
+      <ol class="job-lineage">
         {inOrder(data).map(({ id, type, label }) => (
           <li key={id}>
             <span class="soft">{kinds[type]}</span>

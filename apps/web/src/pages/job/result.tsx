@@ -1,11 +1,13 @@
 import type { AdapterVersion, FineTuningJob } from '@graft/client';
 import { useQuery } from '@tanstack/preact-query';
 import { Empty } from '../../components/empty.tsx';
+import { LinkButton } from '../../components/forms/button.tsx';
 import { CopyButton } from '../../components/forms/copy-button.tsx';
 import { Facts } from '../../components/lists/facts.tsx';
 import { Problem } from '../../components/problem.tsx';
 import { graft } from '../../data/graft.ts';
 import { useMay } from '../../data/session.ts';
+import { playgroundWith } from '../../router/playground-with.ts';
 import { bytes, count, measure } from '../../text/numbers.ts';
 import { EstimateTable } from './estimate-table.tsx';
 import { Lineage } from './lineage.tsx';
@@ -59,6 +61,7 @@ function Made({
   proof: Proof | null;
 }) {
   const { training_end: end } = job;
+  const mayCall = useMay('completions:write');
   return (
     <section class="panel">
       <h2>Adapter</h2>
@@ -96,7 +99,15 @@ function Made({
         ]}
       />
       {version && (
-        <p>
+        <p class="row">
+          {mayCall && (
+            <LinkButton icon="talk" href={playgroundWith(version.base_model, model)}>
+              Try it beside its base
+            </LinkButton>
+          )}
+          <LinkButton href={`/adapters/${version.adapter_id}?version=${version.version}`}>
+            Open the version
+          </LinkButton>
           <a class="button" href={version.download_path} download>
             Download
           </a>
