@@ -29,6 +29,10 @@ export default defineConfig({
     // Inlined, they would be `data:` addresses, which the policy of the pages refuses.
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
+    // Each file costs a kilobyte of headers. So all styles are one: they are smaller than the headers of those of the first page,
+    cssCodeSplit: false,
+    // and so is what most pages need, which would be a file for each set of pages that share it.
+    rolldownOptions: { output: { codeSplitting: { groups: [{ name: 'shared', minShareCount: 4 }] } } },
     reportCompressedSize: false,
   },
   server: { proxy: { '/v1': api, '/docs': api } },
