@@ -28,6 +28,11 @@ export interface PlotLook {
   font: string;
 }
 
+/** Between two ticks: there is no half a step, and no half a second is told. */
+const wholeNumbers = Array.from({ length: 10 }, (_, power) =>
+  [1, 2, 5].map((each) => each * 10 ** power),
+).flat();
+
 /** What uPlot draws lines by. The head and the values under the cursor are the figure's. */
 export function plotOptions(
   lines: readonly Line[],
@@ -48,7 +53,14 @@ export function plotOptions(
     cursor: { y: false, drag: { x: true, y: false, setScale: false }, points: { size: 7 } },
     scales: { x: { time: false }, y: { distr: isLog ? 3 : 1 } },
     axes: [
-      { ...axis, size: 26, gap: 4, space: 70, values: (_plot, values) => values.map(formatX) },
+      {
+        ...axis,
+        size: 26,
+        gap: 4,
+        space: 70,
+        incrs: wholeNumbers,
+        values: (_plot, values) => values.map(formatX),
+      },
       {
         ...axis,
         size: 54,
