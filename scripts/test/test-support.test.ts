@@ -28,6 +28,7 @@ test('a test opens services by itself or by its support, not by the product', ()
 test('a test opens a browser by its bench', () => {
   const opens = (text: string) => opensBrowser(write('src/page.test.ts', text));
   assert.equal(opens('const bench = await openBrowserBench();'), true);
+  assert.equal(opens('const visits = await openVisits(url);'), true);
   assert.equal(opens('const bench = await openApiBench();'), false);
 });
 

@@ -11,7 +11,7 @@ export function opensServices(file: string): boolean {
 
 /** Whether it shows pages in a browser. */
 export const opensBrowser = (file: string): boolean =>
-  textsOf(file).some((text) => text.includes('openBrowserBench('));
+  textsOf(file).some((text) => /\bopen(BrowserBench|Visits)\(/.test(text));
 
 /** The Python libraries that a test file compares with or runs: `peft` where it says no other. */
 export function referenceLibrariesOf(file: string): ReferenceLibrary[] {

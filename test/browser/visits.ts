@@ -17,8 +17,8 @@ export interface Visit {
   expect(complaint: RegExp): void;
   /** Nothing that a person with a screen reader, a keyboard or a narrow window stumbles over. */
   checkAccess(): Promise<void>;
-  /** Keeps a picture of the whole page, where GRAFT_PICTURES names a folder; else does nothing. */
-  picture(name: string): Promise<void>;
+  /** Keeps a picture of the page, whole or what the window shows of it, where GRAFT_PICTURES names a folder; else does nothing. */
+  picture(name: string, of?: 'page' | 'window'): Promise<void>;
   /** Closes it, and fails with what it complained of. */
   leave(): Promise<void>;
 }
@@ -86,9 +86,9 @@ export async function openVisits(baseUrl: string): Promise<Visits> {
         });
         assert.deepEqual(violations, []);
       },
-      picture: async (name) => {
+      picture: async (name, of = 'page') => {
         const folder = process.env.GRAFT_PICTURES;
-        if (folder) await page.screenshot({ path: join(folder, `${name}.png`), fullPage: true });
+        if (folder) await page.screenshot({ path: join(folder, `${name}.png`), fullPage: of === 'page' });
       },
       leave: async () => {
         await context.close();
