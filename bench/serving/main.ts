@@ -3,7 +3,7 @@
  * has its answer, beside the same questions one by one, and beside transformers with HF PEFT. Every answer must be, token for token, what
  * it is alone. Some minutes; it tells how far it is.
  *
- * npm run bench:serving -- [--chats 16] [--rounds 3] [--alone 12] [--seconds 240] [--sides graft,peft] [--output data/bench] [--write-docs] [--check]
+ * npm run bench:serving -- [--chats 16] [--rounds 5] [--alone 12] [--seconds 240] [--sides graft,peft] [--output data/bench] [--write-docs] [--check]
  *   --alone       so many of the questions are asked one by one
  *   --seconds     after so many no side begins another question, one by one or at once
  *   --write-docs  the table goes to docs/serving.md, too
@@ -26,7 +26,7 @@ import { peftSide } from './peft-side.ts';
 const { values: options } = parseArgs({
   options: {
     chats: { type: 'string', default: '16' },
-    rounds: { type: 'string', default: '3' },
+    rounds: { type: 'string', default: '5' },
     alone: { type: 'string', default: '12' },
     seconds: { type: 'string', default: '240' },
     sides: { type: 'string', default: 'graft,peft' },

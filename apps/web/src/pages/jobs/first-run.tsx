@@ -1,4 +1,3 @@
-import type { JobCreateParams } from '@graft/client';
 import { useMutation, useQuery, useQueryClient } from '@tanstack/preact-query';
 import { useLocation } from 'wouter-preact';
 import exampleJob from '../../../../../examples/bike-shop/job.json';
@@ -47,7 +46,7 @@ function Example() {
       const response = await fetch(exampleData);
       const content = new File([await response.blob()], 'bike-shop.jsonl', { type: 'application/jsonl' });
       const { id } = await graft.files.upload({ file: content, purpose: 'fine-tune' });
-      return await graft.fineTuning.jobs.create(requestFor(model, id));
+      return await graft.fineTuning.jobs.create({ ...exampleJob, model, training_file: id });
     },
     onSuccess: (job) => {
       mergeJobs(cache, [job]);
@@ -87,9 +86,3 @@ function Example() {
     </div>
   );
 }
-
-/** The example’s own options are for its model; of another, Graft chooses. */
-const requestFor = (model: string, training_file: string): JobCreateParams =>
-  model === exampleJob.model
-    ? { ...(exampleJob as Omit<JobCreateParams, 'training_file'>), training_file }
-    : { model, training_file, suffix: exampleJob.suffix };
