@@ -7,6 +7,7 @@ import { publishAdapter } from '../../apps/api/src/testing/publish-adapter.ts';
 import { runJob } from '../../apps/api/src/testing/run-job.ts';
 import { type BrowserBench, openBrowserBench } from './browser-bench.ts';
 import { seedJobs } from './seed-jobs.ts';
+import { timeDrawing } from './time-drawing.ts';
 
 let bench: BrowserBench;
 before(async () => {
@@ -58,24 +59,7 @@ test('300,000 steps are drawn, and how long that takes after their arrival is to
   const [id] = await seedJobs(bench, [{ status: 'succeeded', suffix: 'long', steps: 300_000 }]);
   const visit = await bench.visit(bench.acme, '/_components');
   const { page } = visit;
-  await page.addInitScript(() => {
-    const fetched = globalThis.fetch;
-    globalThis.fetch = async (input, init) => {
-      const response = await fetched(input, init);
-      if (!String(input).includes('/metrics?')) return response;
-      const text = await response.text();
-      const arrived = performance.now();
-      new MutationObserver((_, observer) => {
-        if (document.querySelectorAll('.chart canvas').length < 5) return;
-        observer.disconnect();
-        requestAnimationFrame(() => Object.assign(globalThis, { took: performance.now() - arrived }));
-      }).observe(document.body, { childList: true, subtree: true });
-      return new Response(text, response);
-    };
-  });
-  await page.goto(`/jobs/${id}`);
-  await page.waitForFunction(() => 'took' in globalThis);
-  const took = await page.evaluate(() => (globalThis as unknown as { took: number }).took);
+  const took = await timeDrawing(page, `/jobs/${id}`);
   console.log(`300,000 steps: drawn ${Math.round(took)} ms after their arrival`);
   await page.goto(`/jobs/${id}?from=100000&to=100400`);
   await page

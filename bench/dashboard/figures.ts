@@ -1,0 +1,152 @@
+/** How quick the pages feel, measured in Chromium on a real API: each figure beside what it may be. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { getJob, leaseOf, recordMetrics, recordProgress } from '@graft/service';
+import type { Page } from 'playwright-core';
+import type { BrowserBench, Visit } from '../../test/browser/browser-bench.ts';
+import { seedJobs } from '../../test/browser/seed-jobs.ts';
+import { timeDrawing } from '../../test/browser/time-drawing.ts';
+import { median } from '../training/report.ts';
+
+export interface Figure {
+  name: string;
+  /** Milliseconds. */
+  measured: number;
+  target: number;
+  /** What it was taken of. */
+  note: string;
+}
+
+/** Visits of one page; their median is told. */
+const rounds = 5;
+
+/** The largest paint of a page that this browser has never seen, median of five. */
+export async function largestPaint(bench: BrowserBench, name: string, path: string): Promise<Figure> {
+  const paints: number[] = [];
+  for (let round = 0; round < rounds; round++) {
+    const visit = await bench.visit(bench.acme, '/sign-in');
+    const { page } = visit;
+    await page.goto('about:blank');
+    const network = await page.context().newCDPSession(page);
+    await network.send('Network.enable');
+    await network.send('Network.setCacheDisabled', { cacheDisabled: true });
+    await page.addInitScript(() => {
+      new PerformanceObserver((list) => {
+        for (const { startTime } of list.getEntries()) Object.assign(globalThis, { largest: startTime });
+      }).observe({ type: 'largest-contentful-paint', buffered: true });
+    });
+    await page.goto(path);
+    await page.getByRole('heading', { level: 1 }).waitFor();
+    // What is painted later than this is not the page's first sight.
+    await sleep(1_500);
+    paints.push(await page.evaluate(() => (globalThis as unknown as { largest: number }).largest));
+    await visit.leave();
+  }
+  return { name, measured: median(paints), target: 1_000, note: `median of ${rounds}, nothing cached` };
+}
+
+/**
+ * The longest that the page's thread was held at once while five jobs train, each two steps a second. `told`: what the page tells of
+ * them, which must be other at the end.
+ */
+export async function longestTask(
+  bench: BrowserBench,
+  name: string,
+  pathOf: (ids: string[]) => string,
+  told: (page: Page) => Promise<string | null>,
+): Promise<Figure> {
+  const seconds = 20;
+  const ids = await seedJobs(
+    bench,
+    Array.from({ length: 5 }, (_, i) => ({
+      ...{ status: 'running' as const, suffix: `streams-${i}`, steps: 2_000, totalSteps: 4_000 },
+    })),
+  );
+  const visit = await bench.visit(bench.acme, pathOf(ids));
+  const { page } = visit;
+  await page.getByText('streams-4').filter({ visible: true }).first().waitFor();
+  // What opening the page takes is another figure.
+  await sleep(3_000);
+  await page.evaluate(() => {
+    const longest = { longest: 0 };
+    Object.assign(globalThis, longest);
+    new PerformanceObserver((list) => {
+      const now = globalThis as unknown as typeof longest;
+      for (const { duration } of list.getEntries()) now.longest = Math.max(now.longest, duration);
+    }).observe({ type: 'longtask' });
+  });
+  const before = await told(page);
+  for (let step = 2_001; step <= 2_000 + 2 * seconds; step++) {
+    await Promise.all([sleep(500), ...ids.map((id) => train(bench, id, step))]);
+  }
+  const measured = await page.evaluate(() => (globalThis as unknown as { longest: number }).longest);
+  if ((await told(page)) === before) throw new Error(`the page did not follow the jobs: ${before}`);
+  await visit.leave();
+  return { name, measured, target: 100, note: `5 jobs for ${seconds} s; 0: none of 50 ms` };
+}
+
+async function train({ services, acme }: BrowserBench, id: string, step: number): Promise<void> {
+  const lease = leaseOf((await getJob(services, acme.teamId, id))!);
+  const loss = 0.4 + Math.random() / 10;
+  const common = { epoch: 1, tokens: step * 100, tokensPerSecond: 800 };
+  await recordMetrics(services, lease, [
+    { ...common, kind: 'train', step, loss, tokenAccuracy: 0.7, learningRate: 1e-4, gradNorm: 1 },
+  ]);
+  await recordProgress(services, lease, {
+    ...{ ...common, step, totalSteps: 4_000, secondsRemaining: (4_000 - step) / 2, loss },
+  });
+}
+
+/** The longest time without a frame while a thousand jobs are scrolled through. */
+export async function longestGap(bench: BrowserBench): Promise<Figure> {
+  await seedJobs(
+    bench,
+    Array.from({ length: 1_000 }, (_, i) => ({
+      status: 'succeeded' as const,
+      suffix: `many-${i}`,
+      steps: 3,
+    })),
+  );
+  const visit = await bench.visit(bench.acme, '/jobs?search=many-');
+  const { page } = visit;
+  await page.getByText('many-999').first().waitFor();
+  await page.evaluate(() => {
+    const gap = { gap: 0 };
+    Object.assign(globalThis, gap);
+    let before = performance.now();
+    const frame = (at: number) => {
+      const now = globalThis as unknown as typeof gap;
+      now.gap = Math.max(now.gap, at - before);
+      before = at;
+      requestAnimationFrame(frame);
+    };
+    requestAnimationFrame(frame);
+  });
+  await page.mouse.move(640, 450);
+  const end = page.getByText('1000 shown');
+  while (!(await end.isVisible())) {
+    await page.mouse.wheel(0, 600);
+    await sleep(50);
+  }
+  for (let back = 0; back < 40; back++) {
+    await page.mouse.wheel(0, -900);
+    await sleep(50);
+  }
+  const measured = await page.evaluate(() => (globalThis as unknown as { gap: number }).gap);
+  await visit.leave();
+  return { name: '1,000 jobs scrolled: longest time without a frame', measured, target: 1_000, note: '' };
+}
+
+/** From the arrival of a series' values until all five charts of the job's page stand, median of five. */
+export async function drawing(bench: BrowserBench): Promise<Figure> {
+  const [id] = await seedJobs(bench, [{ status: 'succeeded', suffix: 'long', steps: 300_000 }]);
+  const took: number[] = [];
+  for (let round = 0; round < rounds; round++) {
+    const visit: Visit = await bench.visit(bench.acme, '/_components');
+    took.push(await timeDrawing(visit.page, `/jobs/${id}`));
+    await visit.leave();
+  }
+  return {
+    ...{ name: '300,000 steps drawn after their arrival', measured: median(took), target: 300 },
+    note: `median of ${rounds}; the longest ${Math.round(Math.max(...took))} ms`,
+  };
+}
