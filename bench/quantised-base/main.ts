@@ -10,11 +10,16 @@ import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { parsePeftConfig, type ResolvedTraining, resolveTraining } from '@graft/peft-core/config';
+import {
+  defaultPeft,
+  parsePeftConfig,
+  type ResolvedTraining,
+  resolveTraining,
+} from '@graft/peft-core/config';
 import { resolveBaseModel } from '@graft/peft-core/files';
 import { environmentFor } from '@graft/peft-core/precision';
 import { cacheFolder } from '../../scripts/bootstrap/cache-folder.mjs';
-import { methodSettings } from '../../scripts/methods/settings.ts';
+import { methodName, methodSettings } from '../../scripts/methods/settings.ts';
 import { type HeldBytes, measureWeights } from './measure-weights.ts';
 import { type Plan, runTask, type TaskResults } from './run-task.ts';
 
@@ -35,7 +40,7 @@ const { values: options } = parseArgs({
 });
 const seed = Number(options.seed);
 const example = join(import.meta.dirname, '../../examples/bike-shop');
-const { peft: asked, epochs } = methodSettings.lora!;
+const { peft: asked, epochs } = methodSettings[methodName(defaultPeft.peft_type)]!;
 const peft = parsePeftConfig(asked);
 const trainingFile = join(example, 'train.jsonl');
 const exampleCount = (await readFile(trainingFile, 'utf8')).trim().split('\n').length;
