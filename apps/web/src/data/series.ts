@@ -54,7 +54,8 @@ export function useSeries(
   const query = useQuery(seriesOptions(useQueryClient(), job, steps));
   const { refetch } = query;
   useEffect(() => {
-    if (!steps && query.data) void refetch({ cancelRefetch: false });
+    // What is on its way when the job ends was asked for before its last values were there.
+    if (!steps && query.data) void refetch({ cancelRefetch: isOver(job.status) });
   }, [job.progress?.step, job.status]);
   return query;
 }
