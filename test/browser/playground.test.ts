@@ -127,6 +127,7 @@ test('history: opened again, forgotten, and gone with whoever signs out', async 
   await side(visit, 'A').getByText('It is red').waitFor();
   await page.getByRole('button', { name: 'History' }).click();
   const talks = page.getByRole('list', { name: 'Talks' });
+  await talks.waitFor();
   assert.equal(await talks.getByRole('listitem').count(), 2);
   await visit.checkAccess();
   await visit.picture('playground-history');
