@@ -3,8 +3,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { getJob, leaseOf, recordMetrics, recordProgress } from '@graft/service';
 import type { Page } from 'playwright-core';
 import type { BrowserBench, Visit } from '../../test/browser/browser-bench.ts';
+import { watchFrames } from '../../test/browser/longest-gap.ts';
 import { seedJobs } from '../../test/browser/seed-jobs.ts';
 import { timeDrawing } from '../../test/browser/time-drawing.ts';
+import { forgetCache } from '../../test/browser/visits.ts';
 import { median } from '../training/report.ts';
 
 export interface Figure {
@@ -25,10 +27,7 @@ export async function largestPaint(bench: BrowserBench, name: string, path: stri
   for (let round = 0; round < rounds; round++) {
     const visit = await bench.visit(bench.acme, '/sign-in');
     const { page } = visit;
-    await page.goto('about:blank');
-    const network = await page.context().newCDPSession(page);
-    await network.send('Network.enable');
-    await network.send('Network.setCacheDisabled', { cacheDisabled: true });
+    await forgetCache(page);
     await page.addInitScript(() => {
       new PerformanceObserver((list) => {
         for (const { startTime } of list.getEntries()) Object.assign(globalThis, { largest: startTime });
@@ -109,18 +108,7 @@ export async function longestGap(bench: BrowserBench): Promise<Figure> {
   const visit = await bench.visit(bench.acme, '/jobs?search=many-');
   const { page } = visit;
   await page.getByText('many-999').first().waitFor();
-  await page.evaluate(() => {
-    const gap = { gap: 0 };
-    Object.assign(globalThis, gap);
-    let before = performance.now();
-    const frame = (at: number) => {
-      const now = globalThis as unknown as typeof gap;
-      now.gap = Math.max(now.gap, at - before);
-      before = at;
-      requestAnimationFrame(frame);
-    };
-    requestAnimationFrame(frame);
-  });
+  const gap = await watchFrames(page);
   await page.mouse.move(640, 450);
   const end = page.getByText('1000 shown');
   while (!(await end.isVisible())) {
@@ -131,7 +119,7 @@ export async function longestGap(bench: BrowserBench): Promise<Figure> {
     await page.mouse.wheel(0, -900);
     await sleep(50);
   }
-  const measured = await page.evaluate(() => (globalThis as unknown as { gap: number }).gap);
+  const measured = await gap();
   await visit.leave();
   return { name: '1,000 jobs scrolled: longest time without a frame', measured, target: 1_000, note: '' };
 }

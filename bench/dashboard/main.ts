@@ -8,7 +8,7 @@
 import { parseArgs } from 'node:util';
 import { openBrowserBench } from '../../test/browser/browser-bench.ts';
 import { seedJobs } from '../../test/browser/seed-jobs.ts';
-import { describeMachine, facts } from '../training/report.ts';
+import { describeMachine, facts, markdownTable } from '../training/report.ts';
 import { drawing, type Figure, largestPaint, longestGap, longestTask } from './figures.ts';
 
 const { values: options } = parseArgs({ options: { check: { type: 'boolean', default: false } } });
@@ -52,10 +52,9 @@ try {
   add(await longestGap(bench));
 
   console.log(`\n${facts(describeMachine(null))}\n`);
-  console.log('| figure | measured | target | |\n| --- | --- | --- | --- |');
-  for (const { name, measured, target, note } of figures) {
-    console.log(`| ${name} | ${Math.round(measured)} ms | ${target} ms | ${note} |`);
-  }
+  const ms = (value: number) => `${Math.round(value)} ms`;
+  const rows = figures.map(({ name, measured, target, note }) => [name, ms(measured), ms(target), note]);
+  console.log(markdownTable(['figure', 'measured', 'target', ''], rows));
   const beyond = figures.filter(({ measured, target }) => measured > target);
   if (options.check && beyond.length > 0) {
     console.error(`\nbeyond their targets: ${beyond.map(({ name }) => name).join('; ')}`);

@@ -4,6 +4,7 @@ import { after, before, test } from 'node:test';
 import { createApiKey, revokeApiKey } from '@graft/service';
 import { dashboardPaths } from '../../apps/api/src/plugins/dashboard.ts';
 import { type BrowserBench, openBrowserBench } from './browser-bench.ts';
+import { forgetCache } from './visits.ts';
 
 /** Bytes, compressed, until the first page stands: of issue 11. */
 const firstLoadBudget = 150_000;
@@ -44,10 +45,7 @@ test('the page is served at every path of its own, with a policy without excepti
 test('the first load is within its budget', async () => {
   const visit = await bench.visit(bench.acme, '/sign-in');
   const { page } = visit;
-  await page.goto('about:blank');
-  const network = await page.context().newCDPSession(page);
-  await network.send('Network.enable');
-  await network.send('Network.setCacheDisabled', { cacheDisabled: true });
+  const network = await forgetCache(page);
   // Bytes as they came, headers included.
   const sizes: number[] = [];
   network.on('Network.loadingFinished', ({ encodedDataLength }) => void sizes.push(encodedDataLength));

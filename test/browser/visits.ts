@@ -6,7 +6,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
-import { chromium, type Page } from 'playwright-core';
+import { type CDPSession, chromium, type Page } from 'playwright-core';
 import { findChromium } from '../../scripts/tools/chromium.ts';
 
 export interface Visit {
@@ -34,6 +34,15 @@ export interface Visits {
   /** A browser of its own at a path, signed in by a key unless that is null. */
   visit(key: string | null, path: string, options?: VisitOptions): Promise<Visit>;
   close(): Promise<void>;
+}
+
+/** From now on the page fetches everything anew, as a browser that has never seen it; what it fetches is told by the answer. */
+export async function forgetCache(page: Page): Promise<CDPSession> {
+  await page.goto('about:blank');
+  const network = await page.context().newCDPSession(page);
+  await network.send('Network.enable');
+  await network.send('Network.setCacheDisabled', { cacheDisabled: true });
+  return network;
 }
 
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');

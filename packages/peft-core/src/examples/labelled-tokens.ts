@@ -1,3 +1,4 @@
+import { commonLength } from '../text/common-length.ts';
 import type { Tokenizer, WholeText } from '../text/tokenizer.ts';
 import type { TrainingMessage } from './chat-line.ts';
 import type { RawExample } from './raw-example.ts';
@@ -89,10 +90,4 @@ function nthSpecial(tokenizer: Tokenizer, ids: readonly number[], from: number, 
 function coveredTokens(whole: WholeText, end: number): number {
   const { tokens, common } = whole.beginning(end);
   return common === tokens ? common : common + 1;
-}
-
-function commonLength(a: readonly number[], b: readonly number[]): number {
-  let n = 0;
-  while (n < a.length && n < b.length && a[n] === b[n]) n++;
-  return n;
 }

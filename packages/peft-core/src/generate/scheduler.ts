@@ -1,3 +1,4 @@
+import { commonLength } from '../text/common-length.ts';
 import { BLOCK, BlockPool } from './block-pool.ts';
 import { FairRows } from './fair-rows.ts';
 import type { AnsweringModel, GenerationProgram } from './generation-program.ts';
@@ -116,7 +117,8 @@ export class Scheduler {
     for (const other of this.#sequences) {
       if (other.blocks.length === 0 || other.team !== team || other.served.adapter !== served.adapter)
         continue;
-      const shared = Math.floor(commonLength(other.ids, ids, ids.length - 1) / BLOCK) * BLOCK;
+      const common = Math.min(commonLength(other.ids, ids), ids.length - 1);
+      const shared = Math.floor(common / BLOCK) * BLOCK;
       if (other.computed < shared) return true;
     }
     return false;
@@ -186,13 +188,6 @@ export class Scheduler {
 }
 
 const blocksFor = (positions: number): number => Math.ceil(positions / BLOCK);
-
-/** Of the first `most` ids. */
-function commonLength(a: readonly number[], b: readonly number[], most: number): number {
-  let length = 0;
-  while (length < most && a[length] === b[length]) length++;
-  return length;
-}
 
 /** A team's own, so that nobody learns from the time of an answer what another team has asked. */
 const rootOf = ({ team, served }: Sequence): string => JSON.stringify([team, served.adapter]);

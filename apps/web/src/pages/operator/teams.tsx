@@ -10,6 +10,7 @@ import { Time } from '../../components/time.tsx';
 import { faultOf, restOf, useAction } from '../../data/action.ts';
 import { graft } from '../../data/graft.ts';
 import { usePages } from '../../data/pages.ts';
+import { invitationLink } from '../../router/invitation-link.ts';
 import { count } from '../../text/numbers.ts';
 
 const touches = [['teams'], ['queue']];
@@ -85,7 +86,7 @@ export function Teams() {
         <Secret
           title="The invitation"
           name="The link of the invitation"
-          text={`${location.origin}/invitations/accept#${made.token}`}
+          text={invitationLink(made.token)}
           onClose={() => setMade(null)}
         >
           <p>

@@ -13,6 +13,7 @@ import { faultOf, restOf, useAction } from '../../data/action.ts';
 import { graft } from '../../data/graft.ts';
 import { usePages } from '../../data/pages.ts';
 import { useMay } from '../../data/session.ts';
+import { invitationLink } from '../../router/invitation-link.ts';
 import { roleHint, roleOptions } from './roles.ts';
 
 const touches = [['invitations'], ['audit']];
@@ -89,7 +90,7 @@ export function Invitations() {
         <Secret
           title="The invitation"
           name="The link of the invitation"
-          text={`${location.origin}/invitations/accept#${made.token}`}
+          text={invitationLink(made.token)}
           onClose={() => setMade(null)}
         >
           <p>

@@ -1,3 +1,5 @@
+import { commonLength } from '../../text/common-length.ts';
+
 /** A sequence that may share its beginning with others. */
 export interface Shareable {
   /** Virtual tokens first. */
@@ -53,13 +55,6 @@ export function sharedPrefixes(sequences: readonly Shareable[]): PrefixGroup[] {
     groups.push({ members, length });
   }
   return groups.sort((a, b) => a.members[0]! - b.members[0]!);
-}
-
-function commonLength(a: Int32Array, b: Int32Array): number {
-  const most = Math.min(a.length, b.length);
-  let length = 0;
-  while (length < most && a[length] === b[length]) length++;
-  return length;
 }
 
 function lexically(a: Int32Array, b: Int32Array): number {
