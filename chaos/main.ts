@@ -6,7 +6,6 @@ import { chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import type { Queue, Scenario } from './harness/scenario.ts';
-import { bundleModules } from './harness/services/module-flags.ts';
 import { installCommand } from './harness/tools.ts';
 import { type Options, parseOptions, UsageError, usage } from './options.ts';
 import { writeReliabilityDoc } from './report/reliability-doc.ts';
@@ -44,7 +43,6 @@ if (readdirSync(folder).length > 0) {
 }
 // Its Postgres may run as another user, who must reach its place in there.
 chmodSync(folder, 0o755);
-await bundleModules(path.join(folder, 'modules'));
 const results: Result[] = [];
 // What was started ends at process.exit, see harness/services/started.ts.
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {

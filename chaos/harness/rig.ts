@@ -105,7 +105,11 @@ export class Rig {
   }
 
   async startWorker(options: WorkerOptions = {}): Promise<WiredMember> {
-    const worker = await this.#member('worker', 'apps/worker/src/main.ts', options);
+    const worker = await this.#member(
+      'worker',
+      new URL('../../apps/worker/src/main.ts', import.meta.url),
+      options,
+    );
     this.workers.push(worker);
     if (options.ready !== false) await worker.ready();
     return worker;
@@ -161,13 +165,15 @@ export class Rig {
     };
     // The first one makes the schema.
     this.team = await team('acme');
-    this.api = await this.#member('api', 'apps/api/src/main.ts', { env: { PORT: String(this.apiPort) } });
+    this.api = await this.#member('api', new URL('../../apps/api/src/main.ts', import.meta.url), {
+      env: { PORT: String(this.apiPort) },
+    });
     const workers = Array.from({ length: this.options.workers }, () => this.startWorker());
     const [other] = await Promise.all([team('neighbour'), this.api.ready(), ...workers]);
     this.other = other;
   }
 
-  async #member(kind: 'api' | 'worker', entry: string, options: WorkerOptions): Promise<WiredMember> {
+  async #member(kind: 'api' | 'worker', entry: URL, options: WorkerOptions): Promise<WiredMember> {
     const { host = '127.0.0.1', env = {}, flags, wrapper } = options;
     const postgres = await TcpProxy.open({ host: '127.0.0.1', port: this.postgres.port }, host);
     const redis = this.redis && (await TcpProxy.open({ host: '127.0.0.1', port: this.redis.port }, host));

@@ -36,7 +36,7 @@ export function hashFiles(files) {
  */
 export async function installPackages(root, report, progressMs = 3_000) {
   const lock = hashFiles([path.join(root, 'package-lock.json')]);
-  if (readStamps(root).packages === lock && existsSync(path.join(root, 'node_modules/tsx'))) return false;
+  if (readStamps(root).packages === lock && existsSync(path.join(root, 'node_modules/esbuild'))) return false;
   const count = countPackages(root);
   report(`npm ci: about ${count().total} packages`);
   const ticker = setInterval(() => {

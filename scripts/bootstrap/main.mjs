@@ -1,5 +1,5 @@
-// Sets Graft up: packages (Postgres' binaries among them), TensorFlow, Prisma client, the dashboard's pages, base model. Plain
-// JavaScript, because nothing is installed when it begins. Doing it again costs a second or two.
+// Sets Graft up: packages (Postgres' binaries among them), TensorFlow, Prisma client, the compiled programs, the dashboard's pages, base
+// model. Plain JavaScript, because nothing is installed when it begins. Doing it again costs a second.
 //
 //   node scripts/bootstrap/main.mjs [--only STEP] [--run FILE.ts [-- ARGUMENTS]]
 //
@@ -13,6 +13,7 @@ import { installPackages } from './install-packages.mjs';
 import { BootstrapError, checkNode, nothingToDo, step } from './steps.mjs';
 
 const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../..');
+const runner = path.join(root, 'scripts/compile/run.mjs');
 
 /** Every step, in order; a step answers whether it had anything to do. */
 const steps = {
@@ -22,6 +23,14 @@ const steps = {
     return (await ensureTensorflow({ log: report, cacheDir: cacheFolder(), root })).built;
   },
   service: (report) => runTypeScript('scripts/bootstrap/prepare-service.ts', report),
+  programs: async () => {
+    const { ensureCompiled } = await import('../compile/compile.mjs');
+    let compiled = false;
+    await ensureCompiled(root, () => {
+      compiled = true;
+    });
+    return compiled;
+  },
   dashboard: (report) => runTypeScript('scripts/web/main.ts', report),
   model: (report) =>
     process.env.GRAFT_SKIP_MODEL ? false : runTypeScript('scripts/bootstrap/fetch-model.ts', report),
@@ -30,6 +39,7 @@ const titles = {
   packages: 'npm packages',
   tensorflow: 'TensorFlow',
   service: 'Prisma client and Postgres binaries',
+  programs: 'compiled programs',
   dashboard: 'dashboard',
   model: 'base model SmolLM2-135M-Instruct',
 };
@@ -80,7 +90,7 @@ function parse(args) {
 /** Runs a step written in TypeScript. Its lines are progress; without any it had nothing to do. */
 function runTypeScript(file, report) {
   return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, ['--import', 'tsx', path.join(root, file)], {
+    const child = spawn(process.execPath, [runner, file], {
       cwd: root,
       env: { ...process.env, GRAFT_CACHE_DIR: cacheFolder() },
       stdio: ['ignore', 'pipe', 'pipe'],
@@ -108,12 +118,11 @@ function runTypeScript(file, report) {
 
 /** Hands over to a TypeScript entry: its terminal, its signals, its exit code. */
 function runAfterwards(file, args) {
-  const target = path.join(root, file);
-  if (!existsSync(target)) {
+  if (!existsSync(path.join(root, file))) {
     process.stderr.write(`✗ there is no ${file}\n`);
     process.exit(2);
   }
-  const child = spawn(process.execPath, ['--import', 'tsx', target, ...args], {
+  const child = spawn(process.execPath, [runner, file, ...args], {
     cwd: root,
     stdio: 'inherit',
   });

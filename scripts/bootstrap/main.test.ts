@@ -45,7 +45,7 @@ function installedCheckout(): void {
   const parts = [binding, 'packages/tf-graph/native', 'node_modules/node-api-headers/include'];
   for (const part of ['scripts/bootstrap', 'package-lock.json', ...parts])
     cpSync(path.join(repository, part), path.join(checkout, part), { recursive: true });
-  mkdirSync(path.join(checkout, 'node_modules/tsx'));
+  mkdirSync(path.join(checkout, 'node_modules/esbuild'));
   const stamps = path.join(checkout, 'node_modules/.cache/graft');
   mkdirSync(stamps, { recursive: true });
   const packages = hashFiles([path.join(checkout, 'package-lock.json')]);
@@ -128,7 +128,10 @@ test('npm ci tells how far it is', async () => {
   };
   writeFileSync(path.join(checkout, 'package-lock.json'), JSON.stringify({ packages }));
   const install = (folder: string) => `mkdir -p ${folder}; echo '{}' > ${folder}/package.json; sleep 0.5`;
-  fakeTool('npm', ['node_modules/a', 'node_modules/@scope/b', 'node_modules/tsx'].map(install).join('\n'));
+  fakeTool(
+    'npm',
+    ['node_modules/a', 'node_modules/@scope/b', 'node_modules/esbuild'].map(install).join('\n'),
+  );
   process.env.PATH = `${tools}${path.delimiter}${PATH}`;
   const lines: string[] = [];
   assert.equal(await installPackages(checkout, (line) => lines.push(line), 100), true);

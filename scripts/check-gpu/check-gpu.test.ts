@@ -6,8 +6,9 @@ import { test } from 'node:test';
 import { pythonEnvironment } from '../golden/environment/python-environment.ts';
 import { checks } from './checks.ts';
 
+const runner = join(import.meta.dirname, '../compile/run.mjs');
 const run = (args: string[], env: NodeJS.ProcessEnv = {}) =>
-  spawnSync(process.execPath, ['--import', 'tsx', join(import.meta.dirname, 'main.ts'), ...args], {
+  spawnSync(process.execPath, [runner, 'scripts/check-gpu/main.ts', ...args], {
     encoding: 'utf8',
     env: { ...process.env, ...env },
   });

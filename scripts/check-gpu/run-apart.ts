@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
 import { resolvePrecision } from '../../apps/worker/src/devices.ts';
 import { childEnvironment } from '../../apps/worker/src/processes/child-environment.ts';
 import { watchCardMemory } from './card-memory.ts';
@@ -22,7 +23,7 @@ export type RunOptions = Pick<CheckContext, 'device' | 'small' | 'shared'> & {
 
 /** Makes a check in a process of its own, with all that it starts in a group, so that whatever becomes of it is an outcome. */
 export async function runApart(check: Check, options: RunOptions): Promise<Made> {
-  const { device, small, shared, entry = join(import.meta.dirname, 'one-check.ts') } = options;
+  const { device, small, shared, entry = fileURLToPath(new URL('one-check.ts', import.meta.url)) } = options;
   const folder = join(shared, check.name);
   await mkdir(folder);
   const precision = resolvePrecision(check.precision, device);
@@ -54,7 +55,7 @@ async function inGroup(
   { device, precision }: CheckContext,
   { limitSeconds, signal }: RunOptions,
 ): Promise<{ reason: string | null; output: string[]; logged: boolean }> {
-  const child = spawn(process.execPath, ['--import', 'tsx', ...args], {
+  const child = spawn(process.execPath, [...process.execArgv, ...args], {
     cwd: root,
     detached: true,
     stdio: ['ignore', 'pipe', 'pipe'],

@@ -9,8 +9,8 @@ import { loadSettings } from '../bootstrap/load-settings.mjs';
 import { type Program, runPrograms } from './run-programs.ts';
 
 const programs: Program[] = [
-  { name: 'api', entry: 'apps/api/src/main.ts', patience: 30_000 },
-  { name: 'worker', entry: 'apps/worker/src/main.ts', patience: 90_000 },
+  { name: 'api', entry: new URL('../../apps/api/src/main.ts', import.meta.url), patience: 30_000 },
+  { name: 'worker', entry: new URL('../../apps/worker/src/main.ts', import.meta.url), patience: 90_000 },
 ];
 
 const [argument] = process.argv.slice(2);

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { pathToFileURL } from 'node:url';
 import { createLogger, loadServiceEnv } from '@graft/service';
 import { type Program, runPrograms } from './run-programs.ts';
 
@@ -37,7 +38,7 @@ test('a stop ends the API, then the worker, then Postgres, each when the one bef
        process.send({ type: 'ready', address: null });
        setInterval(() => {}, 1000);`,
     );
-    return { name, entry: path.relative(root, file), patience: 20_000 };
+    return { name, entry: pathToFileURL(file), patience: 20_000 };
   };
 
   let stop: (value: null) => void = () => {};

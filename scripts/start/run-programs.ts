@@ -11,8 +11,7 @@ import { type Supervised, supervise } from './supervise.ts';
 /** One of the processes that are Graft. */
 export interface Program {
   name: 'api' | 'worker';
-  /** TypeScript entry, relative to root. */
-  entry: string;
+  entry: URL;
   /** Milliseconds that it has to stop: its own limit, and a little more. */
   patience: number;
 }
@@ -46,7 +45,7 @@ export async function runPrograms({ root, programs, env, log, stopping }: Option
     });
     for (const { name, entry, patience } of programs) {
       if (stopping.requested) break;
-      children.push(supervise({ name, root, program: entry, patience, log, onGiveUp: gaveUp }));
+      children.push(supervise({ name, root, entry, patience, log, onGiveUp: gaveUp }));
     }
     const ready = Promise.all(children.map((child) => child.ready));
     const started = await Promise.race([ready, stopping.promise, failure]);

@@ -4,11 +4,11 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { pathToFileURL } from 'node:url';
 import { createLogger } from '@graft/service';
 import { type Supervised, supervise } from './supervise.ts';
 
 const log = createLogger({ level: 'silent', name: 'test' });
-// Inside the repository, so that the programs find tsx.
 let folder: string;
 before(() => {
   folder = mkdtempSync(path.join(tmpdir(), 'graft-supervise-'));
@@ -30,7 +30,7 @@ function run(
     name,
     // Where tsx resolves from.
     root: path.resolve(import.meta.dirname, '../..'),
-    program: path.relative(path.resolve(import.meta.dirname, '../..'), program),
+    entry: pathToFileURL(program),
     patience: options.patience ?? 20_000,
     log,
     onGiveUp: options.onGiveUp ?? ((reason) => assert.fail(reason)),

@@ -1,5 +1,4 @@
 import { type ChildProcess, fork } from 'node:child_process';
-import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { createLogger } from '@graft/service';
 
@@ -14,8 +13,8 @@ interface Options {
   name: string;
   /** Working directory. */
   root: string;
-  /** TypeScript entry, relative to root. It sends `{type: 'ready', address?}` when it works. */
-  program: string;
+  /** The file that it runs, which sends `{type: 'ready', address?}` when it works. */
+  entry: URL;
   /** Milliseconds between SIGTERM and SIGKILL. */
   patience: number;
   log: ReturnType<typeof createLogger>;
@@ -78,10 +77,9 @@ export function supervise(options: Options): Supervised {
   };
 }
 
-function start({ root, program }: Options): ChildProcess {
-  return fork(path.join(root, program), [], {
+function start({ root, entry }: Options): ChildProcess {
+  return fork(entry, [], {
     cwd: root,
-    execArgv: ['--import', 'tsx'],
     // A process group of its own: Ctrl-C reaches this process only, which then stops the others in order.
     detached: true,
     stdio: 'inherit',

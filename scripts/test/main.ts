@@ -7,6 +7,7 @@
  * without, they start the embedded ones.
  */
 import { join, relative } from 'node:path';
+import { compiledFile, ensureCompiled } from '../compile/compile.mjs';
 import {
   pythonEnvironment,
   type ReferenceLibrary,
@@ -14,7 +15,6 @@ import {
 } from '../golden/environment/python-environment.ts';
 import { startWarmPython } from '../golden/environment/warm-python.ts';
 import { ensureChromium } from '../tools/chromium.ts';
-import { bundlePackages } from './bundle-packages.ts';
 import { checkSources } from './check-sources.ts';
 import { findTestFiles } from './find-test-files.ts';
 import { earlierSeconds, keepSeconds, lanesOf } from './lanes.ts';
@@ -50,14 +50,17 @@ try {
   if (words.length === 0) await checkSources(root, tally);
   const files = withBrowser(await withReferences(found));
   if (files.some(opensServices)) await holdPostgres();
-  const bundles = await bundlePackages(join(scratch.env.GRAFT_TEST_SCRATCH, 'bundles'));
-  process.env.NODE_OPTIONS = `${process.env.NODE_OPTIONS ?? ''} ${bundles}`.trim();
-  // node:test hands its own flags on to test files, and a worker its to the trainers that it forks, whose environment is an allow-list.
-  process.execArgv.push(bundles);
   Object.assign(process.env, usageEnvironment(scratch.usageFile));
-  const seconds = await runTestFiles(root, lanesOf(root, files, earlierSeconds()), tally);
+  const compiled = await ensureCompiled(root);
+  const seconds = await runTestFiles({
+    root,
+    compiled,
+    lanes: lanesOf(root, files, earlierSeconds()),
+    tally,
+  });
   keepSeconds(root, seconds);
-  tables = [scratch.tables(), slowFiles(root, seconds, readUsage(scratch.usageFile))].join('\n\n').trim();
+  const usage = readUsage(scratch.usageFile, files, (file) => compiledFile(compiled, root, file));
+  tables = [scratch.tables(), slowFiles(root, seconds, usage)].join('\n\n').trim();
 } finally {
   for (const release of held) await release();
   await scratch.remove();

@@ -16,9 +16,12 @@ async function resultOf(files: Record<string, string>) {
   for (const [name, text] of Object.entries(files)) await writeFile(join(folder, name), text);
   const tally = { passed: 0, failed: 0, skipped: 0 };
   const names = Object.keys(files).filter((name) => name.endsWith('.test.mjs'));
-  await runTestFiles(folder, [names.map((name) => join(folder, name)), []], tally, (text) =>
-    printed.push(text),
-  );
+  await runTestFiles({
+    root: folder,
+    lanes: [names.map((name) => join(folder, name)), []],
+    tally,
+    print: (text) => void printed.push(text),
+  });
   return { tally, printed: printed.join('\n') };
 }
 
@@ -53,11 +56,11 @@ test('every lane takes its own files in their order, and then those of the other
   }
   const { a, b, c, long } = paths as Record<'a' | 'b' | 'c' | 'long', string>;
   const tally = { passed: 0, failed: 0, skipped: 0 };
-  const seconds = await runTestFiles(folder, [[a, b, c], [long]], tally, () => {});
+  const seconds = await runTestFiles({ root: folder, lanes: [[a, b, c], [long]], tally, print() {} });
   assert.deepEqual(tally, { passed: 4, failed: 0, skipped: 0 });
   assert.deepEqual([...seconds.keys()].sort(), [a, b, c, long]);
   assert.equal((await readFile(order, 'utf8')).replace('long ', ''), 'a b c ');
-  const shared = await runTestFiles(folder, [[], [a, b]], tally, () => {});
+  const shared = await runTestFiles({ root: folder, lanes: [[], [a, b]], tally, print() {} });
   assert.deepEqual([...shared.keys()].sort(), [a, b]);
 });
 

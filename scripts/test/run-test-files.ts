@@ -1,22 +1,36 @@
 import { relative } from 'node:path';
 import { run } from 'node:test';
 import { inspect } from 'node:util';
+import { compiledFile } from '../compile/compile.mjs';
 import type { Tally } from './tally.ts';
 
 /** A file that is not done by then hangs: the slowest needs about five minutes on two cores. */
 const fileTimeoutMilliseconds = 20 * 60_000;
+
+interface Place {
+  root: string;
+  /** The folder with their compiled form; undefined where files are run as they are. */
+  compiled?: string;
+}
+
+interface Options extends Place {
+  lanes: readonly (readonly string[])[];
+  tally: Tally;
+  print?(text: string): void;
+}
 
 /**
  * Runs test files with node:test, each in a process of its own, as many at a time as there are lanes: a lane's files in their
  * order, and then those that other lanes still have. When one is done its output, its failures and a line of its counts are
  * printed. A file in which no test ran counts as a failure. Returns the seconds that each file took.
  */
-export async function runTestFiles(
-  root: string,
-  lanes: readonly (readonly string[])[],
-  tally: Tally,
-  print: (text: string) => void = console.log,
-): Promise<Map<string, number>> {
+export async function runTestFiles({
+  lanes,
+  tally,
+  print = console.log,
+  ...place
+}: Options): Promise<Map<string, number>> {
+  const { root } = place;
   const waiting = lanes.map((lane) => [...lane]);
   const count = lanes.flat().length;
   const seconds = new Map<string, number>();
@@ -24,7 +38,7 @@ export async function runTestFiles(
     const next = () => own.shift() ?? waiting.find((lane) => lane.length > 0)?.shift();
     for (let file = next(); file !== undefined; file = next()) {
       const started = performance.now();
-      const { passed, failed, skipped, output } = await runTestFile(root, file);
+      const { passed, failed, skipped, output } = await runTestFile(place, file);
       seconds.set(file, (performance.now() - started) / 1000);
       if (output !== '') print(output.trimEnd());
       print(
@@ -44,17 +58,18 @@ export async function runTestFiles(
  * One file, by a run of its own: node:test names the file in which a test is written, which is not the one that was run
  * where several files have tests in common.
  */
-async function runTestFile(root: string, file: string): Promise<Tally & { output: string }> {
+async function runTestFile({ root, compiled }: Place, file: string): Promise<Tally & { output: string }> {
+  const program = compiled === undefined ? file : compiledFile(compiled, root, file);
   const result = { passed: 0, failed: 0, skipped: 0, output: '' };
   const fail = (message: string) => {
     result.failed += 1;
     result.output += `✖ ${relative(root, file)}${message}\n\n`;
   };
-  for await (const event of run({ files: [file], timeout: fileTimeoutMilliseconds })) {
+  for await (const event of run({ files: [program], timeout: fileTimeoutMilliseconds })) {
     if (event.type === 'test:stderr' || event.type === 'test:stdout') result.output += event.data.message;
     if (event.type !== 'test:pass' && event.type !== 'test:fail') continue;
     const test = event.data;
-    const isWholeFile = test.nesting === 0 && (test.name === file || test.name === relative(root, file));
+    const isWholeFile = test.nesting === 0 && [program, relative(process.cwd(), program)].includes(test.name);
     if (test.details.type === 'suite' && event.type === 'test:pass') continue;
     if (event.type === 'test:fail') {
       if (!isSuiteOfFailures(test.details.error)) fail(`: ${test.name}\n${describe(test.details.error)}`);

@@ -22,10 +22,21 @@ export function usageEnvironment(
   };
 }
 
-export function readUsage(output: string): Map<string, FileUsage> {
+/** By the file's name among `files`, which are run as `programOf` says. */
+export function readUsage(
+  output: string,
+  files: Iterable<string>,
+  programOf: (file: string) => string,
+): Map<string, FileUsage> {
   const lines = existsSync(output) ? readFileSync(output, 'utf8').trim().split('\n') : [];
   const usages = lines.filter((line) => line !== '').map((line): FileUsage => JSON.parse(line));
-  return new Map(usages.map((usage) => [usage.file, usage]));
+  const byProgram = new Map(usages.map((usage) => [usage.file, usage]));
+  return new Map(
+    [...files].flatMap((file) => {
+      const usage = byProgram.get(programOf(file));
+      return usage ? [[file, usage]] : [];
+    }),
+  );
 }
 
 /** The slowest files, a line each: wall seconds, CPU seconds, what was waited for. */

@@ -170,7 +170,7 @@ describe('API and worker on machines of their own', { skip }, () => {
   }
 
   function start(machine: Machine, program: 'api' | 'worker', settings: Record<string, string | undefined>) {
-    const args = ['--import', 'tsx', 'scripts/start/main.ts', program];
+    const args = ['scripts/compile/run.mjs', 'scripts/start/main.ts', program];
     return machine.start(process.execPath, args, graftEnvironment(settings));
   }
 });

@@ -129,7 +129,7 @@ describe('every overlay', () => {
               mount,
             );
         }
-        // What Graft writes to: data, models that it fetches, their digests, and tsx's cache.
+        // What Graft writes to: data, models that it fetches, their digests, and temporary files.
         const mounted = spec.containers[0]!.volumeMounts.map(({ mountPath }) => mountPath).sort();
         assert.deepEqual(mounted, ['/data', '/graft-cache/digests', '/graft-cache/models', '/tmp']);
       }

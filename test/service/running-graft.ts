@@ -40,7 +40,7 @@ export function newBootstrapKey(): string {
 
 /** Starts a TypeScript entry of the repository, such as scripts/start/main.ts. */
 export function startProcess(entry: string, args: string[], env: NodeJS.ProcessEnv): RunningProcess {
-  const child = spawn(process.execPath, ['--import', 'tsx', join(root, entry), ...args], {
+  const child = spawn(process.execPath, [join(root, 'scripts/compile/run.mjs'), entry, ...args], {
     cwd: root,
     env,
     stdio: ['ignore', 'pipe', 'pipe'],

@@ -26,7 +26,7 @@ process.exitCode = sum.failed > 0 ? 1 : 0;
 function runSmoke(version: string): { passed: number; failed: number; output: string } {
   try {
     const node = nodeBinary(version);
-    const args = ['--import', 'tsx', '--test', '--test-reporter=tap', 'test/smoke/smoke.ts'];
+    const args = ['--test-reporter=tap', 'scripts/compile/run.mjs', 'test/smoke/smoke.ts'];
     const ran = spawnSync(node, args, { cwd: root, encoding: 'utf8', timeout: 240_000 });
     const output = `${ran.stdout}${ran.stderr}`;
     const count = (word: string) => Number(new RegExp(`^# ${word} (\\d+)$`, 'm').exec(output)?.[1] ?? 0);

@@ -27,7 +27,6 @@ test('the process serves, validates a job, never loads TensorFlow, logs no secre
     log: createLogger({ level: 'silent', name: 'test' }),
   });
   const child = fork(new URL('./main.ts', import.meta.url), {
-    execArgv: ['--import', 'tsx'],
     env: { ...env, PATH: process.env.PATH },
     silent: true,
   });

@@ -1,11 +1,16 @@
 #!/usr/bin/env node
-// Node 20 runs no TypeScript by itself: tsx compiles the command's files as they load, and caches them.
+import path from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { compiledFile, ensureCompiled } from '../../../scripts/compile/compile.mjs';
+
+const root = path.join(import.meta.dirname, '../../..');
+let folder;
 try {
-  const { register } = await import('tsx/esm/api');
-  register();
+  folder = await ensureCompiled(root);
 } catch (error) {
-  if (error?.code !== 'ERR_MODULE_NOT_FOUND') throw error;
+  if (error?.code !== 'MODULE_NOT_FOUND') throw error;
   process.stderr.write('graft: its packages are not installed: run `npm ci` in the folder of Graft once.\n');
   process.exit(1);
 }
-await import('../src/main.ts');
+process.setSourceMapsEnabled(true);
+await import(pathToFileURL(compiledFile(folder, root, 'apps/cli/src/main.ts')).href);

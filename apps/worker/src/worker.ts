@@ -55,8 +55,8 @@ export async function startWorker(
   services: Services,
   env: WorkerEnv,
   entries = {
-    trainer: entryOf('./training/trainer'),
-    generator: entryOf('./generation/generator'),
+    trainer: new URL('./training/trainer.ts', import.meta.url),
+    generator: new URL('./generation/generator.ts', import.meta.url),
   },
 ): Promise<Worker> {
   const { log } = services;
@@ -177,10 +177,4 @@ export async function startWorker(
     await shutDown(steps, log, env.drainSeconds * 1000);
   };
   return { id, address, stop, hurry: () => leases.hurry() };
-}
-
-/** The file that a child process runs: `.ts` in the source tree, `.js` when built. */
-function entryOf(path: string): URL {
-  const self = import.meta.url;
-  return new URL(path + self.slice(self.lastIndexOf('.')), self);
 }

@@ -1,7 +1,7 @@
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
 import { descendants } from '../../../test/service/process-tree.ts';
-import { moduleFlags } from './module-flags.ts';
 import { type Spawned, signalGroup, signalProcess, spawnInGroup } from './started.ts';
 
 const root = path.resolve(import.meta.dirname, '../../..');
@@ -10,8 +10,7 @@ const restartPauseMs = 500;
 
 export interface MemberOptions {
   name: string;
-  /** TypeScript entry, relative to the repository. */
-  entry: string;
+  entry: URL;
   env: NodeJS.ProcessEnv;
   log: string;
   /** Flags of Node before the entry. */
@@ -100,7 +99,7 @@ export class Member {
 
   #start(): void {
     const { entry, env, log, flags = [], wrapper = [] } = this.#options;
-    const command = [...wrapper, process.execPath, ...moduleFlags, ...flags, path.join(root, entry)];
+    const command = [...wrapper, process.execPath, ...process.execArgv, ...flags, fileURLToPath(entry)];
     const spawned = spawnInGroup(command[0]!, command.slice(1), { log, env, cwd: root, ipc: true });
     this.#spawned = spawned;
     this.#ready = new Promise((resolve) => {

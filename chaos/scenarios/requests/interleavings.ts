@@ -15,7 +15,7 @@ export const interleavings: Scenario = {
   testTimings: true,
   run: async ({ rig, random, report, rounds }) => {
     const seed = random.below(2 ** 31);
-    const child = spawn(process.execPath, ['--import', 'tsx', '--test', '--test-reporter=tap', model], {
+    const child = spawn(process.execPath, ['--test-reporter=tap', 'scripts/compile/run.mjs', model], {
       cwd: root,
       env: {
         ...process.env,

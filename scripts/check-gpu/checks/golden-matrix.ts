@@ -31,9 +31,11 @@ export async function goldenMatrix({ small }: CheckContext): Promise<Figures> {
   return { cells: `${cellCount}`, checks: `${passed}` };
 }
 
+const runner = join(import.meta.dirname, '../../compile/run.mjs');
+
 /** Runs a file of the matrix; what it writes is written here too. */
 async function tested(file: string, names: string[]): Promise<{ passed: number; failed: string[] }> {
-  const child = spawn(process.execPath, ['--import', 'tsx', '--test-reporter=tap', file], {
+  const child = spawn(process.execPath, ['--test-reporter=tap', runner, file], {
     stdio: ['ignore', 'pipe', 'inherit'],
     env: { ...process.env, GRAFT_MATRIX: names.join(',') },
   });

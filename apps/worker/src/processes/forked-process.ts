@@ -271,7 +271,7 @@ function start<M extends Messages>(
       ...(user ? { HOME: '/', USER: String(user.uid) } : {}),
       GRAFT_LEASE_FD: '4',
     },
-    execArgv: nodeFlags(entry),
+    execArgv: nodeFlags(),
     serialization: 'advanced',
     stdio: ['ignore', 'inherit', 'inherit', 'ipc', 'pipe'],
   });
@@ -314,11 +314,9 @@ function onMachineClock(time: number): number {
   return Number(process.hrtime.bigint()) / 1e6 + (time - performance.now());
 }
 
-/** Node's flags of this process without those of debuggers and test runners, and with tsx when the entry is TypeScript. */
-function nodeFlags(entry: URL): string[] {
-  const flags = process.execArgv.filter((flag) => !/^--(?:inspect|test|watch|experimental-test)/.test(flag));
-  const needsTsx = entry.pathname.endsWith('.ts') && !flags.some((flag) => flag.includes('tsx'));
-  return needsTsx ? [...flags, '--import', import.meta.resolve('tsx')] : flags;
+/** Node's flags of this process without those of debuggers and test runners. */
+function nodeFlags(): string[] {
+  return process.execArgv.filter((flag) => !/^--(?:inspect|test|watch|experimental-test)/.test(flag));
 }
 
 /** A queue of messages for one reader. */

@@ -36,7 +36,6 @@ export async function forkWorker(services: Services, env: NodeJS.ProcessEnv = {}
       LOG_LEVEL: process.env.TEST_LOG_LEVEL ?? 'fatal',
       ...env,
     },
-    execArgv: ['--import', import.meta.resolve('tsx')],
   });
   const exited = once(child, 'exit').then(([code, signal]) => (code ?? signal) as number | NodeJS.Signals);
   const ready = once(child, 'message').then(([message]) => message as { address: string });

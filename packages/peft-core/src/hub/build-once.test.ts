@@ -23,7 +23,7 @@ test('several processes build once; every one finds the whole folder', async () 
   const builder = new URL('testing/build-slowly.ts', import.meta.url);
   const results = await Promise.all(
     Array.from({ length: 4 }, async () => {
-      const child = fork(builder, [target], { execArgv: ['--import', 'tsx'] });
+      const child = fork(builder, [target]);
       const said: string[] = [];
       child.on('message', (message) => said.push(String(message)));
       const code = await new Promise((resolve) => child.on('close', resolve));

@@ -55,9 +55,7 @@ test('a turn tells for how long it was nobody’s, by the clock of Postgres', as
 });
 
 test('a turn lasts as long as its work, and a frozen holder’s expires', async () => {
-  const holder = fork(new URL('./testing/turn-holder.ts', import.meta.url), [services.databaseUrl], {
-    execArgv: ['--import', 'tsx'],
-  });
+  const holder = fork(new URL('./testing/turn-holder.ts', import.meta.url), [services.databaseUrl]);
   try {
     await once(holder, 'message');
     await sleep(3500);

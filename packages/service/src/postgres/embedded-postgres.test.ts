@@ -40,9 +40,7 @@ interface HolderProcess {
 
 /** Another process that holds it. */
 async function holdElsewhere(): Promise<HolderProcess> {
-  const child = fork(fileURLToPath(new URL('testing/holder.ts', import.meta.url)), [folder], {
-    execArgv: ['--import', 'tsx'],
-  });
+  const child = fork(fileURLToPath(new URL('testing/holder.ts', import.meta.url)), [folder]);
   children.push(child);
   const [message] = (await once(child, 'message')) as [Omit<HolderProcess, 'child'>];
   return { child, ...message };

@@ -43,9 +43,7 @@ describe('root, with data below a folder that Postgres cannot enter', {
   });
 
   test('a deleted data folder starts anew; its database is set aside, and one line says where', async () => {
-    const holder = fork(fileURLToPath(new URL('testing/holder.ts', import.meta.url)), [`${data}/postgres`], {
-      execArgv: ['--import', 'tsx'],
-    });
+    const holder = fork(fileURLToPath(new URL('testing/holder.ts', import.meta.url)), [`${data}/postgres`]);
     const [first] = (await once(holder, 'message')) as [{ pid: number; url: string }];
     const [place] = await ask<{ data_directory: string }>(first.url, 'SHOW data_directory');
     cluster = place!.data_directory;

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
 import { openStores } from '../open-stores.ts';
 
 test('whenever a process is killed, what the stores list is whole', async () => {
@@ -18,8 +19,8 @@ test('whenever a process is killed, what the stores list is whole', async () => 
   });
   try {
     for (let round = 0; round < 2; round++) {
-      const script = path.join(import.meta.dirname, '../testing/store-for-ever.ts');
-      const child = spawn(process.execPath, ['--import', 'tsx', script, dataDir], {
+      const script = fileURLToPath(new URL('../testing/store-for-ever.ts', import.meta.url));
+      const child = spawn(process.execPath, [...process.execArgv, script, dataDir], {
         stdio: ['ignore', 'pipe', 'inherit'],
       });
       const exited = once(child, 'exit');
