@@ -19,15 +19,25 @@ export async function readHeldOut(file: string): Promise<HeldOutExample[]> {
   });
 }
 
+/** So many questions are under way at once: the server answers them together, each as if it were alone. */
+const atOnce = 16;
+
 /** The model's answers to every held-out question, greedy, with a bar on a terminal. */
 export async function ask(client: GraftClient, model: string, heldOut: HeldOutExample[]): Promise<string[]> {
   const tty = process.stdout.isTTY;
   const texts: string[] = [];
-  for (const [i, { messages }] of heldOut.entries()) {
-    const reply = await client.chat.completions.create({ model, messages, max_tokens: 16, temperature: 0 });
-    texts.push(reply.choices[0]!.message.content.trim());
-    if (tty) process.stdout.write(`\r   ${bar((i + 1) / heldOut.length)} ${i + 1}/${heldOut.length} `);
-  }
+  const waiting = heldOut.entries();
+  let answered = 0;
+  // The iterator is one: each asker takes the next question.
+  const askInTurn = async () => {
+    for (const [i, { messages }] of waiting) {
+      const reply = await client.chat.completions.create({ model, messages, max_tokens: 16, temperature: 0 });
+      texts[i] = reply.choices[0]!.message.content.trim();
+      answered += 1;
+      if (tty) process.stdout.write(`\r   ${bar(answered / heldOut.length)} ${answered}/${heldOut.length} `);
+    }
+  };
+  await Promise.all(Array.from({ length: atOnce }, askInTurn));
   if (tty) process.stdout.write('\n');
   return texts;
 }

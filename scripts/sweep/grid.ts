@@ -45,8 +45,8 @@ export const grid: Row[] = [
       .filter((method) => method !== defaultMethod && optionsOf(method, tasks[task]!))
       .map((method) => row(task, method, { apart: 3 })),
   ),
-  ...[{ r: 16, lora_alpha: 32 }, { lora_alpha: 8 }, { lora_alpha: 32 }].map((options) =>
-    row('descriptions', defaultMethod, { options, apart: 2 }),
+  ...[{ r: 16, lora_alpha: 32 }, { lora_alpha: 8 }, { lora_alpha: 32 }].flatMap((options) =>
+    ['descriptions', 'bike-shop'].map((task) => row(task, defaultMethod, { options, apart: 2 })),
   ),
 ];
 

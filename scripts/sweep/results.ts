@@ -18,8 +18,10 @@ export interface Result extends Trial {
   /** Of the task's rows: a result of others does not count. */
   data: string;
   steps: number;
-  /** On the validation rows after the last step; null: it was not a number. */
+  /** On the validation rows after the last step: the mean of the seeds; null: one was not a number. */
   loss: number | null;
+  /** Of each seed. */
+  losses: (number | null)[];
   seconds: number;
 }
 

@@ -15,6 +15,9 @@ import { addResult, type Result, readResults, type Trial } from './results.ts';
 import { digestOf, type ModelName, type Task, tasks } from './tasks.ts';
 import { isChosen } from './words.ts';
 
+/** What a trial's loss is the mean of: those of one alone differ by more than what is to be told apart. */
+const seeds = [42, 43];
+
 /** So many tokens' rows are trained by a method that trains chosen ones. */
 const CHOSEN_TOKENS = 18;
 
@@ -47,31 +50,38 @@ async function run(row: Row, trial: Trial): Promise<Result> {
   const began = performance.now();
   const { learning_rate } = trial;
   const { training: rows, validation } = task.data();
-  const records = train({
-    base,
-    ...{ baseModelName: task.model, warm, sharesBase: true },
+  const files = {
     trainingFile: await write('train.jsonl', rows),
     validationFile: await write('validation.jsonl', validation),
-    peft: parsePeftConfig(withTokens(peftOf(trial), task, base)),
-    training: { ...(await resolved(row)), learning_rate },
-    outputDir: join(folder, 'adapter'),
-  });
-  let [steps, loss]: [number, number | null] = [0, null];
-  try {
-    for await (const record of records) {
-      if (record.type === 'step') show(trial, record.step, record.totalSteps);
-      if (record.type === 'done') [steps, loss] = [record.steps, record.validationLoss];
-    }
-  } catch (error) {
-    if ((error as { code?: string }).code !== 'training_diverged') throw error;
-  }
-  const seconds = Math.round((performance.now() - began) / 1000);
-  return {
-    ...trial,
-    ...{ data: digestOf(task), steps, seconds },
-    loss: loss === null || !Number.isFinite(loss) ? null : Number(loss.toPrecision(4)),
   };
+  const peft = parsePeftConfig(withTokens(peftOf(trial), task, base));
+  const losses: (number | null)[] = [];
+  let steps = 0;
+  for (const seed of seeds) {
+    const records = train({
+      base,
+      ...{ baseModelName: task.model, warm, sharesBase: true, ...files, peft },
+      training: { ...(await resolved(row)), learning_rate, seed },
+      outputDir: join(folder, 'adapter'),
+    });
+    let loss: number | null = null;
+    try {
+      for await (const record of records) {
+        if (record.type === 'step') show(trial, record.step, record.totalSteps);
+        if (record.type === 'done') [steps, loss] = [record.steps, record.validationLoss];
+      }
+    } catch (error) {
+      if ((error as { code?: string }).code !== 'training_diverged') throw error;
+    }
+    losses.push(loss === null || !Number.isFinite(loss) ? null : rounded(loss));
+  }
+  const mean = losses.reduce((sum, loss) => sum + (loss ?? Number.NaN), 0) / losses.length;
+  const seconds = Math.round((performance.now() - began) / 1000);
+  const loss = Number.isNaN(mean) ? null : rounded(mean);
+  return { ...trial, data: digestOf(task), steps, seconds, loss, losses };
 }
+
+const rounded = (loss: number) => Number(loss.toPrecision(4));
 
 /** Two base models are never in memory at once. */
 async function baseOf(model: ModelName): Promise<BaseModel> {

