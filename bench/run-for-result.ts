@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { join } from 'node:path';
 
 /**
  * Runs a measurement in a process of its own. Answers the JSON of its last line of standard output.
@@ -27,6 +28,8 @@ export async function runForResult<T>(
   return JSON.parse(output.trim().split('\n').at(-1) ?? '');
 }
 
+const runner = join(import.meta.dirname, '../scripts/compile/run.mjs');
+
 /** The same for a TypeScript file that trains with Graft. */
 export const runTypeScript = <T>(
   file: string,
@@ -34,9 +37,4 @@ export const runTypeScript = <T>(
   env: Record<string, string>,
   stderr?: 'inherit' | number,
 ): Promise<T> =>
-  runForResult(
-    process.execPath,
-    ['--import', 'tsx', file, ...args],
-    { TF_CPP_MIN_LOG_LEVEL: '2', ...env },
-    stderr,
-  );
+  runForResult(process.execPath, [runner, file, ...args], { TF_CPP_MIN_LOG_LEVEL: '2', ...env }, stderr);

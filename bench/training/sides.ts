@@ -1,5 +1,6 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import type { measureSpeed } from '@graft/peft-core';
 import type { PeftConfig, ResolvedTraining } from '@graft/peft-core/config';
 import { environmentFor } from '@graft/peft-core/precision';
@@ -16,6 +17,12 @@ export type Precision = 'fp32' | 'bf16';
  */
 export const sideNames = ['graft', 'stock', 'xla', 'peft', 'expert', 'qlora', 'wall'] as const;
 export type SideName = (typeof sideNames)[number];
+
+/** What runs Graft's sides. */
+const entries = {
+  graft: new URL('graft.ts', import.meta.url),
+  wall: new URL('wall.ts', import.meta.url),
+};
 
 export type GraftPlan = {
   model: string;
@@ -73,7 +80,7 @@ export async function startSide(
   }
   const kind = name === 'wall' ? 'wall' : 'graft';
   await writeFile(file, JSON.stringify(plans[kind]));
-  const args = ['--import', 'tsx', join(import.meta.dirname, `${kind}.ts`), file];
+  const args = [...process.execArgv, fileURLToPath(entries[kind]), file];
   return new Side(name, process.execPath, args, {
     TF_CPP_MIN_LOG_LEVEL: process.env.TF_CPP_MIN_LOG_LEVEL ?? '2',
     ...environmentFor(precision),

@@ -81,7 +81,9 @@ async function run(row: Row, trial: Trial): Promise<Result> {
   return { ...trial, data: digestOf(task), steps, seconds, loss, losses };
 }
 
-const rounded = (loss: number) => Number(loss.toPrecision(4));
+function rounded(loss: number): number {
+  return Number(loss.toPrecision(4));
+}
 
 /** Two base models are never in memory at once. */
 async function baseOf(model: ModelName): Promise<BaseModel> {
