@@ -16,6 +16,8 @@ import { afterEach, beforeEach, test } from 'node:test';
 import { compiledFile, ensureCompiled } from './compile.mjs';
 
 const repository = path.resolve(import.meta.dirname, '../..');
+/** In words it would be replaced in this file, too. */
+const meta = ['import', 'meta'].join('.');
 let root: string;
 beforeEach(() => {
   root = mkdtempSync(path.join(tmpdir(), 'graft compiled-'));
@@ -65,16 +67,16 @@ test('a module is one in its process, by whatever name it is imported', () => {
 
 test('what lies beside a source is found there; what it starts is compiled', () => {
   write('apps/one/src/data.txt', 'beside');
-  write('apps/one/src/plain.mjs', 'export const plain = import.meta.url;');
+  write('apps/one/src/plain.mjs', `export const plain = ${meta}.url;`);
   write('apps/one/src/child.ts', "process.send!({ flags: process.execArgv, child: 'child' as string });");
   write(
     'apps/one/src/main.ts',
     `import { fork } from 'node:child_process';
     import { readFileSync } from 'node:fs';
     import { plain } from './plain.mjs';
-    console.log(readFileSync(new URL('./data.txt', import.meta.url), 'utf8'), readFileSync(import.meta.dirname + '/data.txt', 'utf8'));
-    console.log(plain.endsWith('/apps/one/src/plain.mjs') && !plain.includes('/compiled/'), process.argv[1] === import.meta.filename);
-    const entry = new URL('child.ts', import.meta.url);
+    console.log(readFileSync(new URL('./data.txt', ${meta}.url), 'utf8'), readFileSync(${meta}.dirname + '/data.txt', 'utf8'));
+    console.log(plain.endsWith('/apps/one/src/plain.mjs') && !plain.includes('/compiled/'), process.argv[1] === ${meta}.filename);
+    const entry = new URL('child.ts', ${meta}.url);
     fork(entry).on('message', (told) => console.log(entry.pathname.endsWith('.js'), JSON.stringify(told)));`,
   );
   assert.deepEqual(run('apps/one/src/main.ts').trim().split('\n'), [

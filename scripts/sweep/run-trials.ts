@@ -75,7 +75,7 @@ async function run(row: Row, trial: Trial): Promise<Result> {
     }
     losses.push(loss === null || !Number.isFinite(loss) ? null : rounded(loss));
   }
-  const mean = losses.reduce((sum, loss) => sum + (loss ?? Number.NaN), 0) / losses.length;
+  const mean = losses.reduce<number>((sum, loss) => sum + (loss ?? Number.NaN), 0) / losses.length;
   const seconds = Math.round((performance.now() - began) / 1000);
   const loss = Number.isNaN(mean) ? null : rounded(mean);
   return { ...trial, data: digestOf(task), steps, seconds, loss, losses };

@@ -11,7 +11,7 @@ export async function sharing(context: CheckContext): Promise<Figures> {
   const steps = context.small ? 12 : 60;
   const trainer = startTrainer(context);
   const generator = new GeneratorProcess({
-    ...processOptions(context, 'generation/generator.ts'),
+    ...processOptions(context, new URL('../../../apps/worker/src/generation/generator.ts', import.meta.url)),
     ...{ limits: { rows: 1 }, queueLimit: 1, waitMilliseconds: 60_000 },
   });
   const train = async (name: string) => {

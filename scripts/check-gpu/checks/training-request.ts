@@ -12,17 +12,17 @@ import type { TrainingRequest } from '../../../apps/worker/src/training/trainer-
 import type { CheckContext } from '../check.ts';
 import type { Task } from '../models.ts';
 
-const workerSources = new URL('../../../apps/worker/src/', import.meta.url);
-
 /** How a worker starts a child on this device. */
-export const processOptions = ({ device }: CheckContext, entry: string): ProcessOptions => ({
-  ...{ entry: new URL(entry, workerSources), device },
+export const processOptions = ({ device }: CheckContext, entry: URL): ProcessOptions => ({
+  ...{ entry, device },
   log: createLogger({ level: 'silent', name: 'check-gpu' }),
   ...{ stallMilliseconds: 600_000, idleMilliseconds: 600_000 },
 });
 
 export const startTrainer = (context: CheckContext): TrainerProcess =>
-  new TrainerProcess(processOptions(context, 'training/trainer.ts'));
+  new TrainerProcess(
+    processOptions(context, new URL('../../../apps/worker/src/training/trainer.ts', import.meta.url)),
+  );
 
 /** A job of `steps` steps as a worker gives it to its trainer; another one of the same `name` goes on from its checkpoints. */
 export async function trainingRequest(

@@ -9,7 +9,7 @@ export const timedTrainer = new URL('./timed-trainer.ts', import.meta.url);
 /** A trainer that is killed so many times before it has begun, but for the first ones, which are spared. */
 export async function killedBefore(times: number, { spared = 0 } = {}): Promise<URL> {
   const folder = await mkdtemp(join(tmpdir(), 'graft-killed-'));
-  const entry = join(folder, 'trainer.ts');
+  const entry = join(folder, 'trainer.mjs');
   await writeFile(join(folder, 'package.json'), '{"type": "module"}');
   const lines = [
     "import { existsSync, writeFileSync } from 'node:fs';",

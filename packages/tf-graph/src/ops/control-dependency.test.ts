@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { test } from 'node:test';
-import { fileURLToPath } from 'node:url';
 import { attr, type NodeAttr } from '../graph/attributes.ts';
 import { Graph } from '../graph/graph.ts';
 import { GraphSession, type NodeInput } from '../graph/graph-session.ts';
@@ -47,7 +46,7 @@ if (process.argv[2]) {
   test('a read with a control dependency waits, so that unpacked weights do not pile up', () => {
     const [inTurn, free] = ['inTurn', 'free'].map((mode) =>
       Number(
-        execFileSync(process.execPath, [...process.execArgv, fileURLToPath(import.meta.url), mode], {
+        execFileSync(process.execPath, [...process.execArgv, process.argv[1]!, mode], {
           encoding: 'utf8',
           stdio: ['ignore', 'pipe', 'ignore'],
         }),

@@ -2,7 +2,6 @@ import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { test } from 'node:test';
-import { fileURLToPath } from 'node:url';
 import { attr } from '../graph/attributes.ts';
 import { rawOp } from '../ops/raw-op.ts';
 import { binding, tf } from '../tensorflow.ts';
@@ -120,8 +119,7 @@ if (process.argv[2] === 'child') {
   });
 
   test('five steps leave the same bits in every session and process with the same number of threads', async () => {
-    const file = fileURLToPath(import.meta.url);
-    const child = execFileSync(process.execPath, [...process.execArgv, file, 'child'], {
+    const child = execFileSync(process.execPath, [...process.execArgv, process.argv[1]!, 'child'], {
       encoding: 'utf8',
       stdio: ['ignore', 'pipe', 'ignore'],
     });
