@@ -24,7 +24,7 @@ const FEW_ROWS = 100;
 
 const names = Object.keys(tasks);
 /** Where other methods than the first are tried: two tasks of each model. */
-const fewer = ['bike-shop', 'descriptions', 'messages', 'names'];
+const fewer = ['descriptions', 'messages', 'names', 'bike-shop'];
 const row = (task: string, method: string, more: Partial<Row> = {}): Row => {
   return { task, method, options: {}, training: {}, apart: null, ...more };
 };
@@ -40,13 +40,13 @@ export const grid: Row[] = [
       row(task, defaultMethod, { training }),
     ),
   ),
+  ...[{ r: 16, lora_alpha: 32 }, { lora_alpha: 8 }, { lora_alpha: 32 }].flatMap((options) =>
+    ['descriptions', 'bike-shop'].map((task) => row(task, defaultMethod, { options, apart: 2 })),
+  ),
   ...fewer.flatMap((task) =>
     methodNames
       .filter((method) => method !== defaultMethod && optionsOf(method, tasks[task]!))
       .map((method) => row(task, method, { apart: 3 })),
-  ),
-  ...[{ r: 16, lora_alpha: 32 }, { lora_alpha: 8 }, { lora_alpha: 32 }].flatMap((options) =>
-    ['descriptions', 'bike-shop'].map((task) => row(task, defaultMethod, { options, apart: 2 })),
   ),
 ];
 

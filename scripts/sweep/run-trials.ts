@@ -12,11 +12,8 @@ import { type BaseModel, openBaseModel } from '@graft/peft-core/files';
 import { loadTokenizer } from '@graft/peft-core/text';
 import { grid, locate, nextTrial, peftOf, type Row, resolved } from './grid.ts';
 import { addResult, type Result, readResults, type Trial } from './results.ts';
-import { digestOf, type ModelName, type Task, tasks } from './tasks.ts';
+import { digestOf, type ModelName, models, type Task, tasks } from './tasks.ts';
 import { isChosen } from './words.ts';
-
-/** What a trial's loss is the mean of: those of one alone differ by more than what is to be told apart. */
-const seeds = [42, 43];
 
 /** So many tokens' rows are trained by a method that trains chosen ones. */
 const CHOSEN_TOKENS = 18;
@@ -57,7 +54,7 @@ async function run(row: Row, trial: Trial): Promise<Result> {
   const peft = parsePeftConfig(withTokens(peftOf(trial), task, base));
   const losses: (number | null)[] = [];
   let steps = 0;
-  for (const seed of seeds) {
+  for (const seed of models[task.model].seeds) {
     const records = train({
       base,
       ...{ baseModelName: task.model, warm, sharesBase: true, ...files, peft },
