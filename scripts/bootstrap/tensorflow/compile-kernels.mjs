@@ -2,13 +2,16 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { run } from './fetch-libraries.mjs';
 
+const wide = ['-mavx512f', '-mavx512bw', '-mavx512dq', '-mavx512vl', '-mfma'];
+
 /** The instruction sets that the kernels exist for, and the compiler's words for each; the processor's own is chosen at run time. */
 const sets = {
   x64: {
     baseline: [],
     avx2: ['-mavx2', '-mfma'],
-    avx512: ['-mavx512f', '-mavx512bw', '-mavx512dq', '-mavx512vl', '-mfma'],
-    avx512bf16: ['-mavx512f', '-mavx512bw', '-mavx512dq', '-mavx512vl', '-mavx512bf16', '-mfma'],
+    avx512: wide,
+    avx512bf16: [...wide, '-mavx512bf16'],
+    amx: [...wide, '-mavx512bf16', '-mamx-tile', '-mamx-bf16'],
   },
   arm64: { baseline: [] },
 };

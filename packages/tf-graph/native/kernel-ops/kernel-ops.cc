@@ -1,5 +1,11 @@
 // Makes the kernels TensorFlow's. A library of its own, loaded by TF_LoadLibrary: where it is missing or fails to load, stock ops
 // compute the same. One unit of compilation, because TensorFlow's headers take longer than all that is here.
+#ifdef __x86_64__
+#include <cpuid.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
+
 #include <atomic>
 #include <cstring>
 #include <string>
@@ -19,9 +25,21 @@ namespace graft {
 extern const Kernels kernels_baseline;
 #ifdef __x86_64__
 extern const Kernels kernels_avx2, kernels_avx512, kernels_avx512bf16;
+// Not there where the compiler is older than matrix units.
+extern const Kernels kernels_amx __attribute__((weak));
 #endif
 
 namespace {
+
+#ifdef __x86_64__
+/** Whether there are matrix units for bfloat16, and the system lets this process have them: it keeps 8 KB of state for each thread. */
+bool hasMatrixUnits() {
+  unsigned a, b, c, d;
+  if (__get_cpuid_count(7, 0, &a, &b, &c, &d) == 0 || (d >> 22 & 1) == 0 || (d >> 24 & 1) == 0) return false;
+  constexpr long requestPermission = 0x1023, tileData = 18;
+  return syscall(SYS_arch_prctl, requestPermission, tileData) == 0;
+}
+#endif
 
 /** The best first. */
 std::vector<const Kernels*> find() {
@@ -30,7 +48,10 @@ std::vector<const Kernels*> find() {
   __builtin_cpu_init();
   const bool wide = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
                     __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
-  if (wide && __builtin_cpu_supports("avx512bf16")) sets.push_back(&kernels_avx512bf16);
+  if (wide && __builtin_cpu_supports("avx512bf16")) {
+    if (&kernels_amx != nullptr && hasMatrixUnits()) sets.push_back(&kernels_amx);
+    sets.push_back(&kernels_avx512bf16);
+  }
   if (wide) sets.insert(sets.empty() || sets.front()->isFaster() ? sets.end() : sets.begin(), &kernels_avx512);
   if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) sets.push_back(&kernels_avx2);
 #endif

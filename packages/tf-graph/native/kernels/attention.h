@@ -3,7 +3,7 @@
 // so memory grows with a sequence's length, not with its square; the backward pass computes them again from what each softmax
 // summed up to. Source of the idea: Dao et al. 2022, arXiv:2205.14135.
 #pragma once
-#include "products.h"
+#include "matrix-units.h"
 #include "random.h"
 
 namespace graft {
@@ -43,6 +43,16 @@ int64_t attentionScratch(int64_t own, int64_t keys, int64_t headSize, int64_t gr
 }
 
 int64_t keyGradientWidth(int64_t headSize) { return 2 * padded(headSize); }
+
+/** Of factors that are stored as T: matrix units round to bfloat16 what was stored so, or was computed of such. */
+template <typename T>
+inline void productOf(Factor a, const float* b, int64_t ldb, float* c, int64_t ldc, int64_t M, int64_t N, int64_t K,
+                      bool add = false) {
+#ifdef __AMX_BF16__
+  if (sizeof(T) == sizeof(Bfloat16)) return productByTiles(a, b, ldb, c, ldc, M, N, K, add);
+#endif
+  product(a, b, ldb, c, ldc, M, N, K, add);
+}
 
 /** Takes a piece of the scratch. */
 struct Scratch {
@@ -220,7 +230,7 @@ void attention(const Attention<T>& a, int64_t task, float* memory) {
   for (int64_t first = 0; first < t.segment.own(); first += kBlock) {
     const Block b = blockOf(a, t, first);
     loadQueries(a, t, b, queries);
-    product({queries, D, 1}, turned + b.from, t.keyWidth, scores, t.keyWidth, b.rows, b.width, D);
+    productOf<T>({queries, D, 1}, turned + b.from, t.keyWidth, scores, t.keyWidth, b.rows, b.width, D);
     for (int64_t r = 0; r < b.rows; r++) {
       float* row = scores + r * t.keyWidth;
       const int64_t query = first + r % b.count, head = r / b.count;
@@ -245,7 +255,7 @@ void attention(const Attention<T>& a, int64_t task, float* memory) {
       drawMask(a, t, draws, t.kvHead * t.group + head, query, b.from, b.to, mask);
       multiplyBy(row, mask, b.width);
     }
-    product({scores, t.keyWidth, 1}, values + b.from * D, D, sums, D, b.rows, D, b.to - b.from);
+    productOf<T>({scores, t.keyWidth, 1}, values + b.from * D, D, sums, D, b.rows, D, b.to - b.from);
     for (int64_t h = 0; h < t.group; h++)
       storeHead(a, sums + h * b.count * D, D, false, 1, t.segment.begin + first, b.count,
                 a.y + (t.kvHead * t.group + h) * a.headSize, a.heads * a.headSize);
@@ -295,8 +305,8 @@ void attentionGradient(const AttentionGradient<T>& g, int64_t task, float* memor
     for (int64_t h = 0; h < t.group; h++)
       loadHead(a, g.dy + (t.kvHead * t.group + h) * a.headSize, a.heads * a.headSize, false, 1, position, b.count, D,
                dys + h * b.count * D);
-    product({queries, D, 1}, turnedKeys + b.from, width, scores, width, b.rows, b.width, D);
-    product({dys, D, 1}, turnedValues + b.from, width, slopes, width, b.rows, b.width, D);
+    productOf<T>({queries, D, 1}, turnedKeys + b.from, width, scores, width, b.rows, b.width, D);
+    productOf<T>({dys, D, 1}, turnedValues + b.from, width, slopes, width, b.rows, b.width, D);
     for (int64_t r = 0; r < b.rows; r++) {
       float* row = scores + r * width;
       float* slope = slopes + r * width;
@@ -323,9 +333,9 @@ void attentionGradient(const AttentionGradient<T>& g, int64_t task, float* memor
       }
       if (a.bias) addTo(dBiases + biased, slope, b.width);
     }
-    product({slopes, width, 1}, keys + b.from * D, D, dQueries, D, b.rows, D, seenKeys);
-    product({slopes, 1, width}, queries, D, dKeys + b.from * D, D, seenKeys, D, b.rows, true);
-    product({scores, 1, width}, dys, D, dValues + b.from * D, D, seenKeys, D, b.rows, true);
+    productOf<T>({slopes, width, 1}, keys + b.from * D, D, dQueries, D, b.rows, D, seenKeys);
+    productOf<T>({slopes, 1, width}, queries, D, dKeys + b.from * D, D, seenKeys, D, b.rows, true);
+    productOf<T>({scores, 1, width}, dys, D, dValues + b.from * D, D, seenKeys, D, b.rows, true);
     for (int64_t h = 0; h < t.group; h++)
       storeHead(a, dQueries + h * b.count * D, D, true, a.scale, position, b.count,
                 g.dq + (t.kvHead * t.group + h) * a.headSize, a.qStride);
