@@ -124,7 +124,7 @@ export async function longestGap(bench: BrowserBench): Promise<Figure> {
   return { name: '1,000 jobs scrolled: longest time without a frame', measured, target: 1_000, note: '' };
 }
 
-/** From the arrival of a series' values until all five charts of the job's page stand, median of five. */
+/** From the arrival of a series' values until all six charts of the job's page stand, median of five. */
 export async function drawing(bench: BrowserBench): Promise<Figure> {
   const [id] = await seedJobs(bench, [{ status: 'succeeded', suffix: 'long', steps: 300_000 }]);
   const took: number[] = [];

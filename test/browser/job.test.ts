@@ -25,6 +25,7 @@ test('curves are told in words, smoothed, made logarithmic and zoomed, all in th
   await loss.waitFor();
   for (const name of ['Token accuracy', 'Learning rate', 'Gradient norm', 'Tokens per second'])
     await page.getByRole('img', { name: new RegExp(`^${name}: .* from `) }).waitFor();
+  await page.getByRole('img', { name: /^Memory: held from 1\.5 GB to 1\.6 GB/ }).waitFor();
   await visit.checkAccess();
   await visit.picture('job-curves');
 
@@ -52,6 +53,20 @@ test('curves are told in words, smoothed, made logarithmic and zoomed, all in th
   await all.waitFor({ state: 'detached' });
   await page.getByText('Time', { exact: true }).click();
   await page.waitForURL(/along=time/);
+  await visit.leave();
+});
+
+test('of a job of a version that did not measure it, no memory is drawn', async () => {
+  const [id] = await seedJobs(bench, [
+    { status: 'succeeded', suffix: 'unmeasured', steps: 20, isWithoutMemory: true },
+  ]);
+  const visit = await bench.visit(bench.acme, `/jobs/${id}`);
+  const { page } = visit;
+  await page.getByRole('img', { name: /^Tokens per second: speed from / }).waitFor();
+  const charts = page.getByRole('region', { name: 'Curves' }).locator('figcaption strong');
+  assert.deepEqual(await charts.allInnerTexts(), [
+    ...['Loss', 'Token accuracy', 'Learning rate', 'Gradient norm', 'Tokens per second'],
+  ]);
   await visit.leave();
 });
 
@@ -97,6 +112,7 @@ test('a job that trains moves by itself, and its end shows what came of it', asy
     gradNorm: 1,
     tokens: 9,
     tokensPerSecond: 9,
+    memoryBytes: 812_500_000,
   };
   for (const step of [1, 2, 3]) {
     await recordMetrics(bench.services, leaseOf(job), [{ ...metric, step, loss: 3 - step / 2 }]);
@@ -115,6 +131,7 @@ test('a job that trains moves by itself, and its end shows what came of it', asy
   await page.getByText('3 of 10', { exact: true }).waitFor();
   await page.getByText('2 mins 5 secs left').waitFor();
   await page.getByRole('img', { name: /^Loss: training from 2.5 to 1.5/ }).waitFor();
+  await page.getByRole('img', { name: /^Memory: held from 812\.5 MB to 812\.5 MB/ }).waitFor();
   await page.getByRole('button', { name: 'Cancel', exact: true }).click();
   await page.getByRole('button', { name: 'Cancel the job' }).click();
   await visit.leave();

@@ -9,6 +9,8 @@ export interface SeededJob {
   steps?: number;
   /** Of the series, where it is in the middle of it. */
   totalSteps?: number;
+  /** Of a version whose workers did not tell what memory they held. */
+  isWithoutMemory?: boolean;
   /** Options of the method other than the others'. */
   peft?: object;
 }
@@ -25,7 +27,10 @@ export async function seedJobs(bench: BrowserBench, jobs: readonly SeededJob[]):
   const training_file = await acme.upload(chatLine);
   const template = await acme.send('POST', '/v1/fine_tuning/jobs', { model: 'tiny', training_file });
   const rows = jobs.map(
-    ({ status, suffix = null, model = 'tiny', steps = 0, totalSteps = steps, peft }, i) => {
+    (
+      { status, suffix = null, model = 'tiny', steps = 0, totalSteps = steps, isWithoutMemory = false, peft },
+      i,
+    ) => {
       const isOver = ['succeeded', 'failed', 'cancelled'].includes(status);
       const error = {
         code: 'out_of_memory',
@@ -60,6 +65,7 @@ export async function seedJobs(bench: BrowserBench, jobs: readonly SeededJob[]):
         }),
         ...(peft && { peft: { ...template.json.peft, ...peft } }),
         steps,
+        held: isWithoutMemory ? null : 1.5e9,
       };
     },
   );
@@ -71,13 +77,14 @@ export async function seedJobs(bench: BrowserBench, jobs: readonly SeededJob[]):
   const most = Math.max(...rows.map(({ steps }) => steps));
   for (let from = 1; from <= most; from += batch) {
     await services.sql.query(
-      `INSERT INTO job_metrics (team_id, job_id, kind, step, epoch, loss, token_accuracy, learning_rate, grad_norm, tokens, tokens_per_second)
+      `INSERT INTO job_metrics (team_id, job_id, kind, step, epoch, loss, token_accuracy, learning_rate, grad_norm, tokens,
+         tokens_per_second, memory_bytes)
        SELECT $1, r.id, 'train', s, done, 0.4 + 2.6 * exp(-4 * done) + 0.1 * sin(s * 1.7), 1 - 0.7 * exp(-3 * done),
-              2e-4 * (1 - done), 1 + 0.3 * cos(s), s * 100, 800 + 20 * sin(s)
-       FROM jsonb_to_recordset($2::jsonb) AS r(id text, steps int), generate_series($3::int, least($4::int, r.steps)) s,
+              2e-4 * (1 - done), 1 + 0.3 * cos(s), s * 100, 800 + 20 * sin(s), r.held + 1e8 * done
+       FROM jsonb_to_recordset($2::jsonb) AS r(id text, steps int, held float8), generate_series($3::int, least($4::int, r.steps)) s,
             LATERAL (SELECT s / r.steps::float8 AS done) d
        UNION ALL
-       SELECT $1, r.id, 'evaluation', s, done, 0.5 + 2.4 * exp(-4 * done), 0.8, NULL, NULL, NULL, NULL
+       SELECT $1, r.id, 'evaluation', s, done, 0.5 + 2.4 * exp(-4 * done), 0.8, NULL, NULL, NULL, NULL, NULL
        FROM jsonb_to_recordset($2::jsonb) AS r(id text, steps int), generate_series($3::int, least($4::int, r.steps)) s,
             LATERAL (SELECT s / r.steps::float8 AS done) d
        WHERE s % greatest(1, r.steps / 10) = 0`,

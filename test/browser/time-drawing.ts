@@ -1,6 +1,6 @@
 import type { Page } from 'playwright-core';
 
-/** Opens a job's page, and answers the milliseconds from the arrival of its values until its five charts are painted. */
+/** Opens a job's page, and answers the milliseconds from the arrival of its values until its six charts are painted. */
 export async function timeDrawing(page: Page, path: string): Promise<number> {
   await page.addInitScript(() => {
     const fetched = globalThis.fetch;
@@ -10,7 +10,7 @@ export async function timeDrawing(page: Page, path: string): Promise<number> {
       const text = await response.text();
       const arrived = performance.now();
       new MutationObserver((_, observer) => {
-        if (document.querySelectorAll('.chart canvas').length < 5) return;
+        if (document.querySelectorAll('.chart canvas').length < 6) return;
         observer.disconnect();
         // The frame after the one that paints them.
         requestAnimationFrame(() =>

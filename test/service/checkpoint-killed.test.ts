@@ -41,7 +41,7 @@ const program = `
   if (milliseconds) setTimeout(() => process.kill(process.pid, 'SIGKILL'), Number(milliseconds));
   const log = new MetricLog(null);
   for (let i = 1; i <= step; i++)
-    log.addStep({ epoch: i, loss: 1 / i, tokenAccuracy: null, learningRate: 0, gradNorm: 1, tokens: i, tokensPerSecond: 1 });
+    log.addStep({ epoch: i, loss: 1 / i, tokenAccuracy: null, learningRate: 0, gradNorm: 1, tokens: i, tokensPerSecond: 1, memoryBytes: 1 });
   const data = new Float32Array(6).fill(step);
   const layout = { views: (flat) => new Map([['a', { shape: [2, 3], data: flat }]]) };
   const state = new Map([['adapter', data], ['exp_avg', data]]);

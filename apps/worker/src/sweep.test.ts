@@ -56,7 +56,7 @@ async function resultOf(job: Job) {
   return {
     files: files.map(({ path, sha256 }) => [path, sha256]),
     trials: await listTrials(services, teamId, job.id),
-    metrics: metrics.map(({ createdAt: _, tokensPerSecond: __, ...metric }) => metric),
+    metrics: metrics.map(({ createdAt: _, tokensPerSecond: __, memoryBytes: ___, ...metric }) => metric),
     ...{ trainedTokens, trainingEnd, peft, resolvedTraining },
     entered: Number(ledger._sum.quantity),
   };

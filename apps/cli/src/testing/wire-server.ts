@@ -374,8 +374,7 @@ const metric = (kind: JobMetric['kind'], step: number, loss: number): JobMetric 
   loss,
   token_accuracy: 0.5,
   ...{ learning_rate: 2e-4, grad_norm: 1 },
-  tokens: step * 100,
-  tokens_per_second: 1_532,
+  ...{ tokens: step * 100, tokens_per_second: 1_532, memory_bytes: 1_540_000_000 },
   ...{ trial: null, trial_step: null },
   created_at: 1_700_000_000,
 });

@@ -105,8 +105,9 @@ async function train(request: TrainingRequest): Promise<'finished' | 'stopped'> 
       gradNorm: 1,
     };
     const speed = { tokens: step * 100, tokensPerSecond: 1000, secondsRemaining: steps - step };
-    log.addStep({ ...progress, ...speed });
-    send({ type: 'record', record: { type: 'step', step, totalSteps: steps, ...progress, ...speed } });
+    const measured = { ...progress, ...speed, memoryBytes: process.memoryUsage.rss() };
+    log.addStep(measured);
+    send({ type: 'record', record: { type: 'step', step, totalSteps: steps, ...measured } });
     if (step === timing.adviceStep) advise(step);
     if (timing.snapshotSteps && step % timing.snapshotSteps === 0) snapshot(request, step, timing);
     if (step % timing.checkpointSteps === 0 || step === steps) await checkpoint(step);

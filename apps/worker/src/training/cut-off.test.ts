@@ -57,10 +57,10 @@ async function queueJob(): Promise<Job> {
   });
 }
 
-/** Without what depends on the clock. */
+/** Without what depends on the clock and the process. */
 async function seriesOf(job: Job) {
   const { data: metrics } = await readMetrics(bench.services, bench.teamId, job.id, { limit: 10_000 });
-  return metrics.map(({ createdAt: _, tokensPerSecond: __, ...metric }) => metric);
+  return metrics.map(({ createdAt: _, tokensPerSecond: __, memoryBytes: ___, ...metric }) => metric);
 }
 
 async function digestOf(job: Job): Promise<string[]> {

@@ -13,6 +13,7 @@ const step = (at: number, totalSteps: number) => ({
   gradNorm: 0,
   tokens: 0,
   tokensPerSecond: 0,
+  memoryBytes: 0,
   secondsRemaining: 0,
 });
 

@@ -1,7 +1,7 @@
 // What a trainer reports becomes rows, on real Postgres with a child process that only waits (testing/timed-trainer.ts).
 import assert from 'node:assert/strict';
 import { after, before, it } from 'node:test';
-import { listEvents, pauseJob, resumeJob } from '@graft/service';
+import { listEvents, pauseJob, readMetrics, resumeJob } from '@graft/service';
 import { timedTrainer } from '../testing/killed-trainer.ts';
 import { startJob } from '../testing/start-job.ts';
 import { openWorkerBench, type WorkerBench } from '../testing/worker-bench.ts';
@@ -37,6 +37,12 @@ it('says once what is shared and what the curve shows, though a later attempt co
   assert.equal(await first.outcome, 'paused');
   await resumeJob(services, teamId, id, by);
   assert.equal(await (await startJob(services, job, trainer)).outcome, 'succeeded');
+
+  const { data: steps } = await readMetrics(services, teamId, id, { limit: 100 });
+  assert.equal(steps.length, 30);
+  // A Node process holds some tens of megabytes.
+  for (const { step, memoryBytes } of steps)
+    assert.ok(memoryBytes! > 2e7 && memoryBytes! < 2e9, `${memoryBytes} bytes at step ${step}`);
 
   const { data } = await listEvents(services, teamId, id, { limit: 1000 });
   assert.equal(data.filter(({ message }) => message.startsWith('Training 10 of')).length, 2, 'two attempts');

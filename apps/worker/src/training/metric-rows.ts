@@ -6,7 +6,10 @@ import type { JobMetric } from '@graft/service';
 type Step = Pick<
   Extract<TrainRecord, { type: 'step' }>,
   'step' | 'epoch' | 'loss' | 'tokenAccuracy' | 'learningRate' | 'gradNorm' | 'tokens' | 'tokensPerSecond'
->;
+> & {
+  /** Null: in the checkpoint of a version that did not say. */
+  memoryBytes: number | null;
+};
 type Evaluation = Pick<Extract<TrainRecord, { type: 'evaluation' }>, 'step' | 'loss' | 'tokenAccuracy'>;
 
 export function stepRow(record: Step): JobMetric {
@@ -14,6 +17,7 @@ export function stepRow(record: Step): JobMetric {
   return {
     kind: 'train',
     ...{ step, epoch, loss, tokenAccuracy, learningRate, gradNorm, tokens, tokensPerSecond },
+    memoryBytes: record.memoryBytes,
   };
 }
 
@@ -40,6 +44,7 @@ export function* rowsOf({ train, evaluation }: MetricSeries, firstStep = 1): Gen
       gradNorm: train.gradNorm[i]!,
       tokens: train.tokens[i]!,
       tokensPerSecond: train.tokensPerSecond[i]!,
+      memoryBytes: numberOrNull(train.memoryBytes[i]!),
     });
   }
   for (let i = 0; i < evaluation.step.length; i++) {

@@ -1379,13 +1379,15 @@ export interface FineTuningJobMetric {
   /** Trained so far. */
   tokens: number | null;
   tokens_per_second: number | null;
+  /** Bytes that the process which trains held after the step, of the machine’s memory also where it trains on a GPU. Peak memory is the most of it. Null of an evaluation, and of a step of a version that did not measure it. */
+  memory_bytes: number | null;
   /** Of a sweep, whose steps and tokens count those of all trials: whose it is. */
   trial: number | null;
   /** The step of its own. */
   trial_step: number | null;
   /** Unix seconds. */
   created_at: number;
-  /** With `resolution`: the steps that this one, the last of them, stands for, and their losses. */
+  /** With `resolution`: the steps that this one, the last of them, stands for, their losses and most memory. */
   stretch?: {
     first_step: number;
     last_step: number;
@@ -1394,6 +1396,8 @@ export interface FineTuningJobMetric {
     loss_min: number;
     loss_max: number;
     loss_mean: number;
+    /** The most of any of them; null where none has it. */
+    memory_bytes_max: number | null;
   };
 }
 

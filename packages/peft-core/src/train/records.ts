@@ -106,6 +106,8 @@ export type TrainRecord =
       /** Trained so far, padding not counted. */
       tokens: number;
       tokensPerSecond: number;
+      /** What this process holds in the machine's memory after the step: see `residentMemory`. */
+      memoryBytes: number;
       secondsRemaining: number;
       ofTrial?: OfTrial;
     }

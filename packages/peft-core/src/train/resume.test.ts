@@ -161,12 +161,12 @@ const checkpointsOf = (records: TrainRecord[]): CheckpointCandidate[] =>
 
 const losses = (records: TrainRecord[]) => records.flatMap((r) => (r.type === 'step' ? [r.loss] : []));
 
-/** Steps and evaluations without what depends on the clock. */
+/** Steps and evaluations without what depends on the clock and the process. */
 const measured = (records: TrainRecord[]) =>
   records.flatMap((record): { step: number }[] => {
     if (record.type === 'evaluation') return [record];
     if (record.type !== 'step') return [];
-    const { tokensPerSecond: _, secondsRemaining: __, ...rest } = record;
+    const { tokensPerSecond: _, secondsRemaining: __, memoryBytes: ___, ...rest } = record;
     return [rest];
   });
 

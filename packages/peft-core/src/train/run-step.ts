@@ -1,6 +1,7 @@
 import { type RunOutput, scalarOf } from '@graft/tf-graph';
 import { GraftError } from '../errors.ts';
 import { fillBatch } from '../examples/index.ts';
+import { residentMemory } from './machine/peak-memory.ts';
 import { feedsOf } from './objectives/objective.ts';
 import type { TrainingRun } from './open-run.ts';
 import { learningRateAt, optimizerScalars } from './optimizer.ts';
@@ -27,6 +28,7 @@ export function runStep(run: TrainingRun): RecordOf<'step'> {
     ...{ epoch, loss, tokenAccuracy, learningRate, gradNorm },
     tokens: run.trainedTokens,
     tokensPerSecond: clock.tokensPerSecond(),
+    memoryBytes: residentMemory(),
   };
   run.log.addStep(measured);
   return {

@@ -238,8 +238,8 @@ describe('reading and steering jobs', () => {
       tokensPerSecond: 12,
     };
     await recordMetrics(bench.services, lease, [
-      { kind: 'train', step: 1, loss: 2.5, ...metric },
-      { kind: 'train', step: 2, loss: 2.25, ...metric },
+      { kind: 'train', step: 1, loss: 2.5, ...metric, memoryBytes: 7e9 },
+      { kind: 'train', step: 2, loss: 2.25, ...metric, memoryBytes: 6e9 },
       { kind: 'evaluation', step: 2, loss: 2.75, ...metric, learningRate: null, gradNorm: null },
     ]);
     for (const step of [1, 2, 3]) {
@@ -272,6 +272,8 @@ describe('reading and steering jobs', () => {
         ['train', 2, 2.25],
       ],
     );
+    const memory = metrics.data.map(({ memory_bytes }: { memory_bytes: number | null }) => memory_bytes);
+    assert.deepEqual(memory, [7e9, null, 6e9]);
     const page = (await bench.acme.send('GET', `${path}/${job.id}/metrics?limit=1`)).json;
     assert.equal(page.has_more, true);
     assert.deepEqual(page.data, metrics.data.slice(0, page.data.length));
@@ -283,6 +285,9 @@ describe('reading and steering jobs', () => {
       [train.step, train.stretch.first_step, train.stretch.count],
       [all.at(-1).step, all[0].step, all.length],
     );
+    assert.deepEqual([train.memory_bytes, train.stretch.memory_bytes_max], [6e9, 7e9]);
+    const evaluated = sums.data.find(({ kind }: { kind: string }) => kind === 'evaluation');
+    assert.deepEqual([evaluated.memory_bytes, evaluated.stretch.memory_bytes_max], [null, null]);
     const until = `${path}/${job.id}/metrics?resolution=9&until_step=1`;
     const upTo = (await bench.acme.send('GET', until)).json.data;
     assert.deepEqual(

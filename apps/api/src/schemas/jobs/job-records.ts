@@ -68,6 +68,13 @@ export const MetricSchema = named('FineTuningJobMetric', {
   grad_norm: nullable(Type.Number()),
   tokens: nullable(Type.Integer({ description: 'Trained so far.' })),
   tokens_per_second: nullable(Type.Number()),
+  memory_bytes: nullable(
+    Type.Integer({
+      description:
+        'Bytes that the process which trains held after the step, of the machine’s memory also where it trains on a GPU. ' +
+        'Peak memory is the most of it. Null of an evaluation, and of a step of a version that did not measure it.',
+    }),
+  ),
   trial: nullable(Type.Integer(), {
     description: 'Of a sweep, whose steps and tokens count those of all trials: whose it is.',
   }),
@@ -82,10 +89,13 @@ export const MetricSchema = named('FineTuningJobMetric', {
         loss_min: Type.Number(),
         loss_max: Type.Number(),
         loss_mean: Type.Number(),
+        memory_bytes_max: nullable(
+          Type.Integer({ description: 'The most of any of them; null where none has it.' }),
+        ),
       },
       {
         description:
-          'With `resolution`: the steps that this one, the last of them, stands for, and their losses.',
+          'With `resolution`: the steps that this one, the last of them, stands for, their losses and most memory.',
       },
     ),
   ),
@@ -251,6 +261,7 @@ export function toWireMetric(metric: StoredMetric | MetricStretch): Static<typeo
     grad_norm: metric.gradNorm ?? null,
     tokens: metric.tokens ?? null,
     tokens_per_second: metric.tokensPerSecond ?? null,
+    memory_bytes: metric.memoryBytes ?? null,
     trial: metric.trial ?? null,
     trial_step: metric.trialStep ?? null,
     created_at: unixSeconds(metric.createdAt),
@@ -262,6 +273,7 @@ export function toWireMetric(metric: StoredMetric | MetricStretch): Static<typeo
         loss_min: stretch.lossMin,
         loss_max: stretch.lossMax,
         loss_mean: stretch.lossMean,
+        memory_bytes_max: stretch.memoryBytesMax,
       },
     }),
   };

@@ -21,6 +21,8 @@ interface ChartProps {
   sync: string;
   height?: number;
   isLog?: boolean;
+  /** The y axis begins at zero: of what is held, not how it moves. */
+  isFromZero?: boolean;
   formatX?: (value: number) => string;
   formatY?: (value: number) => string;
   /** In place of curves, where there are none. */
@@ -37,6 +39,7 @@ export function Chart({
   sync,
   height = 180,
   isLog = false,
+  isFromZero = false,
   formatX = count,
   formatY = measure,
   empty = 'No values yet',
@@ -63,7 +66,7 @@ export function Chart({
     const font = `12px ${getComputedStyle(root).fontFamily}`;
     const options = plotOptions(
       latest.current.lines,
-      { height, isLog, formatX, formatY, palette, font },
+      { height, isLog, isFromZero, formatX, formatY, palette, font },
       root.clientWidth,
     );
     const made = new uPlot(
@@ -94,7 +97,7 @@ export function Chart({
       made.destroy();
       plot.current = null;
     };
-  }, [look, isLog, height, colours, sync]);
+  }, [look, isLog, isFromZero, height, colours, sync]);
 
   useEffect(() => {
     if (!plot.current) return;

@@ -22,21 +22,22 @@ export interface Palette {
 export interface PlotLook {
   height: number;
   isLog: boolean;
+  isFromZero: boolean;
   formatX: (value: number) => string;
   formatY: (value: number) => string;
   palette: Palette;
   font: string;
 }
 
-/** Between two ticks: there is no half a step, and no half a second is told. */
-const wholeNumbers = Array.from({ length: 10 }, (_, power) =>
+/** Between two ticks: there is no half a step, no half a second is told, and 1.25 GB would read as 1.3. */
+const wholeNumbers = Array.from({ length: 13 }, (_, power) =>
   [1, 2, 5].map((each) => each * 10 ** power),
 ).flat();
 
 /** What uPlot draws lines by. The head and the values under the cursor are the figure's. */
 export function plotOptions(
   lines: readonly Line[],
-  { height, isLog, formatX, formatY, palette, font }: PlotLook,
+  { height, isLog, isFromZero, formatX, formatY, palette, font }: PlotLook,
   width: number,
 ): uPlot.Options {
   const axis = {
@@ -51,7 +52,13 @@ export function plotOptions(
     legend: { show: false },
     // uPlot would zoom by itself at the end of a drag; here the page says what is shown.
     cursor: { y: false, drag: { x: true, y: false, setScale: false }, points: { size: 7 } },
-    scales: { x: { time: false }, y: { distr: isLog ? 3 : 1 } },
+    scales: {
+      x: { time: false },
+      y: {
+        distr: isLog ? 3 : 1,
+        ...(isFromZero && { range: (_plot, _least, most) => [0, 1.1 * (most || 1)] }),
+      },
+    },
     axes: [
       {
         ...axis,
@@ -66,6 +73,7 @@ export function plotOptions(
         size: 54,
         gap: 4,
         space: 28,
+        ...(isFromZero && { incrs: wholeNumbers }),
         // Of a logarithmic axis uPlot names powers of ten and leaves the rest empty.
         values: (_plot, values) => values.map((value) => (value == null ? '' : formatY(value))),
       },

@@ -6,7 +6,7 @@ import type { Line } from '../../components/chart/plot-options.ts';
 import { Problem } from '../../components/problem.tsx';
 import { type Series, useSeries } from '../../data/series.ts';
 import { type Along, linesOf, lossLines, rangeOf, windowSteps } from '../../data/series-lines.ts';
-import { measure, percent, rough } from '../../text/numbers.ts';
+import { bytes, measure, percent, rough } from '../../text/numbers.ts';
 
 /** What was measured at each step: one cursor over all, zoomed together. */
 export function Curves({ job }: { job: FineTuningJob }) {
@@ -18,6 +18,8 @@ export function Curves({ job }: { job: FineTuningJob }) {
   const shown = window ? (inWindow.data ?? series) : series;
   const lines = useMemo(() => chartsOf(shown, along, weight, job.training), [shown, along, weight]);
   if (whole.error) return <Problem error={whole.error} onRetry={whole.refetch} />;
+  // Of a version that did not say there is none.
+  const hasMemory = series.length === 0 || series.some(({ memory_bytes }) => memory_bytes !== null);
   const common = {
     ...{ window, onWindow, formatX, sync: job.id },
     range: rangeOf(series, along),
@@ -32,6 +34,7 @@ export function Curves({ job }: { job: FineTuningJob }) {
         <Chart title="Learning rate" lines={lines.rate} formatY={measure} {...common} />
         <Chart title="Gradient norm" lines={lines.norm} {...common} />
         <Chart title="Tokens per second" lines={lines.speed} formatY={rough} {...common} />
+        {hasMemory && <Chart title="Memory" lines={lines.memory} formatY={bytes} isFromZero {...common} />}
       </div>
     </section>
   );
@@ -58,5 +61,6 @@ function chartsOf(series: Series, along: Along, weight: number, training: FineTu
     rate: of('learning rate', ({ learning_rate }) => learning_rate, 0),
     norm: of(clip ? `before it is cut at ${measure(clip)}` : 'norm', ({ grad_norm }) => grad_norm),
     speed: of('speed', ({ tokens_per_second }) => tokens_per_second),
+    memory: of('held', ({ memory_bytes, stretch }) => stretch?.memory_bytes_max ?? memory_bytes, 0),
   };
 }

@@ -43,7 +43,8 @@ function seriesAt(step: number): MetricSeries {
       tokenAccuracy: i % 2 ? null : 0.25,
       learningRate: 1e-4 / i,
     };
-    log.addStep({ ...measured, gradNorm: Math.sqrt(i), tokens: 2 ** 40 + i, tokensPerSecond: 100 / i });
+    const counted = { tokens: 2 ** 40 + i, tokensPerSecond: 100 / i, memoryBytes: 2 ** 33 + i };
+    log.addStep({ ...measured, gradNorm: Math.sqrt(i), ...counted });
     if (i % 3 === 0) log.addEvaluation({ step: i, loss: 2 / i, tokenAccuracy: null });
   }
   return log.series;
@@ -116,6 +117,26 @@ test('what is written is read back, bit for bit, with all that was measured', as
   assert.deepEqual(readdirSync(at('round', epochFolder(3))), ['step-00000007'], 'nothing half-written stays');
 });
 
+test('of a checkpoint of a version that did not measure memory no step has it, and the next does', async () => {
+  const series = seriesAt(3);
+  const { memoryBytes: _, ...train } = series.train;
+  const before = { ...series, train: train as MetricSeries['train'] };
+  await makeFolder(at('unmeasured'));
+  const { dir, digest } = await writeCheckpoint(
+    at('unmeasured'),
+    { step: 3, trainedTokens: 30, state: stateAt(3), series: before },
+    layout,
+    identity,
+  );
+  const { checkpoint } = await adopt([{ dir, digest, step: 3 }]);
+  const none = Float64Array.of(Number.NaN, Number.NaN, Number.NaN);
+  assert.deepEqual(checkpoint!.series, { ...series, train: { ...train, memoryBytes: none } });
+  const log = new MetricLog(checkpoint!.series);
+  const rest = { epoch: 1, loss: 1, tokenAccuracy: 1, learningRate: 1, gradNorm: 1, tokens: 1 };
+  log.addStep({ ...rest, tokensPerSecond: 1, memoryBytes: 7e9 });
+  assert.deepEqual(log.series.train.memoryBytes, Float64Array.of(...none, 7e9));
+});
+
 test('a series grows on from the one it began with', () => {
   const log = new MetricLog(seriesAt(1024));
   const more = {
@@ -126,6 +147,7 @@ test('a series grows on from the one it began with', () => {
     gradNorm: 3,
     tokens: 4,
     tokensPerSecond: 5,
+    memoryBytes: 6,
   };
   log.addStep(more);
   const { train } = log.series;

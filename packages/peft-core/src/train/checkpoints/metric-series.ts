@@ -9,6 +9,7 @@ const TRAIN = [
   'gradNorm',
   'tokens',
   'tokensPerSecond',
+  'memoryBytes',
 ] as const;
 const EVALUATION = ['step', 'loss', 'tokenAccuracy'] as const;
 
@@ -18,8 +19,8 @@ type Row<Names extends readonly string[]> = Record<Exclude<Names[number], 'token
 };
 
 /**
- * All that a run has measured up to a step, in columns: 56 bytes a step. Row i of `train` is step i + 1. NaN stands for a
- * token accuracy that is null. `tokens` are those trained so far.
+ * All that a run has measured up to a step, in columns: 64 bytes a step. Row i of `train` is step i + 1. NaN stands for a
+ * token accuracy that is null, and for the memory at steps of a version that did not measure it. `tokens` are those trained so far.
  */
 export interface MetricSeries {
   train: Columns<typeof TRAIN>;
@@ -97,7 +98,17 @@ export function tensorsOf(series: MetricSeries, prefix = ''): TensorToWrite[] {
 export async function readSeries(file: SafetensorsFile, prefix = ''): Promise<MetricSeries> {
   const read = async <Names extends readonly string[]>(kind: string, names: Names) => {
     const values = new Map<string, Float64Array>();
-    for (const name of names) values.set(name, (await file.read(`${prefix}${kind}.${name}`)) as Float64Array);
+    for (const name of names) {
+      const tensor = `${prefix}${kind}.${name}`;
+      // In the checkpoint of a version before it was measured.
+      const isLacking = name === 'memoryBytes' && !file.has(tensor);
+      values.set(
+        name,
+        isLacking
+          ? new Float64Array(values.get('loss')!.length).fill(Number.NaN)
+          : ((await file.read(tensor)) as Float64Array),
+      );
+    }
     return columnsOf(names, (name) => values.get(name)!);
   };
   return { train: await read('train', TRAIN), evaluation: await read('evaluation', EVALUATION) };

@@ -9,6 +9,7 @@ import { runInNewContext } from 'node:vm';
 import { openBaseModel } from '../../files.ts';
 import { writeTinyModel } from '../../testing/tiny-model.ts';
 import { trainAdapter, trainOptions } from '../../testing/train-adapter.ts';
+import { train } from '../loop.ts';
 import { peakMemory, resetPeakMemory } from './peak-memory.ts';
 
 const MB = 1e6;
@@ -36,6 +37,38 @@ test('a reset lowers the peak to what is held, and what is taken then counts', o
   assert.ok(Math.abs(peakMemory() - now) < 50 * MB, `${peakMemory()} after, ${now} held`);
   await takeAndFree();
   assert.ok(peakMemory() > now + 250 * MB, `${peakMemory()} after 300 MB more than ${now}`);
+});
+
+test('each step tells what is held after it, which the peak is never below', onLinux, async () => {
+  const root = await mkdtemp(path.join(tmpdir(), 'graft-held-'));
+  await writeTinyModel(path.join(root, 'model'));
+  const base = await openBaseModel(path.join(root, 'model'));
+  const trainingFile = path.join(root, 'train.jsonl');
+  await writeFile(trainingFile, JSON.stringify({ text: 'One sentence.' }));
+  const held: number[] = [];
+  const taken: Buffer[] = [];
+  try {
+    const options = trainOptions({
+      ...{ base, trainingFile, exampleCount: 1, outputDir: path.join(root, 'adapter') },
+      peft: { peft_type: 'LORA' },
+      training: { n_epochs: 4 },
+    });
+    for await (const record of train(options)) {
+      if (record.type === 'step') held.push(record.memoryBytes);
+      if (record.type === 'step' && record.step === 3) taken.push(Buffer.alloc(300 * MB, 1));
+      if (record.type === 'done') {
+        const most = Math.max(...held);
+        assert.ok(record.peakMemoryBytes > most - MB, `${record.peakMemoryBytes}, of steps ${most}`);
+      }
+    }
+    assert.equal(held.length, 4);
+    const [, , before, after] = held as [number, number, number, number];
+    assert.ok(after > before + 250 * MB, `${after} after 300 MB more than ${before}`);
+    assert.ok(taken.length === 1);
+  } finally {
+    await base.close();
+    await rm(root, { recursive: true });
+  }
 });
 
 test("a job's peak is its own, not that of what its process did before", onLinux, async () => {

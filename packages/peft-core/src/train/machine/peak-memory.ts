@@ -12,6 +12,11 @@ export function resetPeakMemory(): void {
   }
 }
 
+/** What the peak is the most of: what this process holds now of the machine's memory, in bytes. Tens of microseconds. */
+export function residentMemory(): number {
+  return process.memoryUsage.rss();
+}
+
 /** The most memory that this process held at once since the last reset, in bytes. */
 export function peakMemory(): number {
   const kibibytes = residentPeak() ?? process.resourceUsage().maxRSS;

@@ -58,7 +58,7 @@ export async function readUnsent(
   const { rows } = await sql.query<StoredMetric>(
     `SELECT m.kind, m.step, m.epoch, m.loss, m.token_accuracy AS "tokenAccuracy", m.learning_rate AS "learningRate",
             m.grad_norm AS "gradNorm", m.tokens::float8 AS tokens, m.tokens_per_second AS "tokensPerSecond",
-            m.trial, m.created_at AS "createdAt"
+            m.memory_bytes::float8 AS "memoryBytes", m.trial, m.created_at AS "createdAt"
      FROM (VALUES ('train', $3::int), ('evaluation', $4::int)) AS kinds(kind, after)
      CROSS JOIN LATERAL (
        SELECT * FROM job_metrics

@@ -74,6 +74,7 @@ test('every step and evaluation arrives once, over restarts of the sender, and h
   assert.deepEqual(stepsOf(job.id, 'eval/loss'), range(8, 5));
   assert.equal(run.history[0]!['train/loss'], 2);
   assert.equal(run.history[0]!['train/learning_rate'], 1e-4);
+  assert.equal(run.history[0]!['train/memory_bytes'], 7e9);
   assert.deepEqual([run.summary['train/loss'], run.summary['eval/loss']], [2 / 43, 3 / 40]);
   assert.equal(run.exitcode, 0);
   assert.equal(run.upserts, 1, 'the run was resumed, not made again');

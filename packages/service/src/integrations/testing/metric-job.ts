@@ -28,7 +28,7 @@ export async function trainSteps(services: Services, job: Job, from: number, to:
   for (let step = from; step <= to; step++) {
     const of = { step, epoch: step / 10, loss: 2 / step, tokenAccuracy: 0.5 };
     const measured = { learningRate: 1e-4, gradNorm: 1, tokens: step * 100, tokensPerSecond: 1000 };
-    train.push({ kind: 'train', ...of, ...measured });
+    train.push({ kind: 'train', ...of, ...measured, memoryBytes: 7e9 });
     const none = { learningRate: null, gradNorm: null, tokens: null, tokensPerSecond: null };
     if (step % 5 === 0) evaluations.push({ kind: 'evaluation', ...of, loss: 3 / step, ...none });
   }

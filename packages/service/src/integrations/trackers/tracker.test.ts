@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import type { StoredMetric } from '../../jobs/records/read-metrics.ts';
 import { valuesOf } from './tracker.ts';
 
-test('a point of a sweep tells whose it is, another none', () => {
+test('a point has what was measured, one of a sweep whose it is', () => {
   const none = {
     tokenAccuracy: null,
     learningRate: null,
@@ -16,6 +16,10 @@ test('a point of a sweep tells whose it is, another none', () => {
   assert.deepEqual(valuesOf({ ...point, trial: 3, trialStep: 2 }), {
     ...{ 'train/loss': 2, 'train/epoch': 0.5 },
     'train/trial': 3,
+  });
+  assert.deepEqual(valuesOf({ ...point, memoryBytes: 7e9 }), {
+    ...{ 'train/loss': 2, 'train/epoch': 0.5 },
+    'train/memory_bytes': 7e9,
   });
   assert.deepEqual(valuesOf({ ...point, kind: 'evaluation', trial: 3 }), { 'eval/loss': 2, 'eval/trial': 3 });
 });

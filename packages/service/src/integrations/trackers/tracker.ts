@@ -44,6 +44,7 @@ export function valuesOf(point: StoredMetric): Record<string, number> {
           'train/grad_norm': gradNorm,
           'train/tokens': tokens,
           'train/tokens_per_second': tokensPerSecond,
+          'train/memory_bytes': point.memoryBytes,
           'train/epoch': epoch,
           'train/trial': trial,
         }

@@ -15,6 +15,8 @@ export interface JobMetric {
   /** Cumulative. */
   tokens: number | null;
   tokensPerSecond: number | null;
+  /** What the process that trains held after the step. None of an evaluation, or of a worker that does not say. */
+  memoryBytes?: number | null;
   /** Of a sweep, whose steps count those of all trials: the trial's number, and the step of its own. */
   trial?: number | null;
   trialStep?: number | null;
@@ -36,19 +38,20 @@ export async function recordProgress(
 /** SQL: metrics that are a parameter, as JSON, into the table; one that is there already is overwritten if it differs. */
 const upsert = (teamId: string, jobId: string, json: string, from = '') => `
   INSERT INTO job_metrics AS old (team_id, job_id, kind, step, epoch, loss, token_accuracy, learning_rate, grad_norm,
-                                  tokens, tokens_per_second, trial, trial_step)
+                                  tokens, tokens_per_second, memory_bytes, trial, trial_step)
   SELECT ${teamId}, ${jobId}, m.kind, m.step, m.epoch, m.loss, m."tokenAccuracy", m."learningRate",
-         m."gradNorm", m.tokens, m."tokensPerSecond", m.trial, m."trialStep"
+         m."gradNorm", m.tokens, m."tokensPerSecond", m."memoryBytes", m.trial, m."trialStep"
   FROM ${from} jsonb_to_recordset(${json}::jsonb) AS m(kind text, step int, epoch float8, loss float8,
     "tokenAccuracy" float8, "learningRate" float8, "gradNorm" float8, tokens bigint, "tokensPerSecond" float8,
-    trial int, "trialStep" int)
+    "memoryBytes" bigint, trial int, "trialStep" int)
   ON CONFLICT (team_id, job_id, kind, step) DO UPDATE SET
     epoch = excluded.epoch, loss = excluded.loss, token_accuracy = excluded.token_accuracy,
     learning_rate = excluded.learning_rate, grad_norm = excluded.grad_norm, tokens = excluded.tokens,
-    tokens_per_second = excluded.tokens_per_second, created_at = excluded.created_at
-  WHERE (old.epoch, old.loss, old.token_accuracy, old.learning_rate, old.grad_norm, old.tokens, old.tokens_per_second)
+    tokens_per_second = excluded.tokens_per_second, memory_bytes = excluded.memory_bytes, created_at = excluded.created_at
+  WHERE (old.epoch, old.loss, old.token_accuracy, old.learning_rate, old.grad_norm, old.tokens, old.tokens_per_second,
+      old.memory_bytes)
     IS DISTINCT FROM (excluded.epoch, excluded.loss, excluded.token_accuracy, excluded.learning_rate,
-      excluded.grad_norm, excluded.tokens, excluded.tokens_per_second)`;
+      excluded.grad_norm, excluded.tokens, excluded.tokens_per_second, excluded.memory_bytes)`;
 
 /**
  * Adds the metrics of some steps of a running job; a step written before (by a lost attempt) is overwritten.
@@ -89,7 +92,7 @@ export async function lackingMetrics(
   series: Iterable<JobMetric>,
 ): Promise<JobMetric[]> {
   const numbers = ['step', 'epoch', 'loss', 'token_accuracy', 'learning_rate', 'grad_norm', 'tokens'];
-  const bytes = [...numbers, 'tokens_per_second'].map(
+  const bytes = [...numbers, 'tokens_per_second', 'memory_bytes'].map(
     (name) => `float8send(coalesce(${name}::float8, 'NaN'))`,
   );
   const { rows } = await sql.query<{ stretch: string; digest: string }>(
@@ -114,7 +117,7 @@ export async function lackingMetrics(
 
 /** As `lackingMetrics` has Postgres make it. */
 function digestOf(metrics: readonly JobMetric[]): string {
-  const bytes = Buffer.alloc(metrics.length * 64);
+  const bytes = Buffer.alloc(metrics.length * 72);
   let at = 0;
   for (const {
     step,
@@ -125,9 +128,10 @@ function digestOf(metrics: readonly JobMetric[]): string {
     gradNorm,
     tokens,
     tokensPerSecond,
+    memoryBytes,
   } of metrics) {
-    for (const value of [step, epoch, loss, tokenAccuracy, learningRate, gradNorm, tokens, tokensPerSecond])
-      at = bytes.writeDoubleBE(value ?? Number.NaN, at);
+    const measured = [step, epoch, loss, tokenAccuracy, learningRate, gradNorm, tokens, tokensPerSecond];
+    for (const value of [...measured, memoryBytes]) at = bytes.writeDoubleBE(value ?? Number.NaN, at);
   }
   return createHash('md5').update(bytes).digest('hex');
 }

@@ -6,7 +6,7 @@ import type { Services } from '../../services.ts';
 import { createTestJob, createTestTeam, type TestTeam } from '../../testing/job-fixtures.ts';
 import { openTestServices } from '../../testing/open-test-services.ts';
 import { type Job, leaseOf } from '../job.ts';
-import { type JobMetric, recordMetrics, recordProgress } from '../leases/job-metrics.ts';
+import { type JobMetric, lackingMetrics, recordMetrics, recordProgress } from '../leases/job-metrics.ts';
 import {
   giveUpCheckpoints,
   listKeptCheckpoints,
@@ -40,6 +40,7 @@ const train = (step: number, loss = 1 / step): JobMetric => ({
   gradNorm: 1.5,
   tokens: 3_000_000_000 + step,
   tokensPerSecond: 123.5,
+  memoryBytes: 7_000_000_000 + step,
   ...{ trial: null, trialStep: null },
 });
 
@@ -85,6 +86,7 @@ test('metrics come back as they were written; an attempt that repeats a step ove
     gradNorm: null,
     tokens: null,
     tokensPerSecond: null,
+    memoryBytes: null,
   };
   assert.ok(await recordMetrics(services, lease, [train(1), train(2), evaluation]));
   assert.ok(await recordMetrics(services, lease, [train(2, 0.125), train(3)]));
@@ -107,13 +109,13 @@ test('metrics come back as they were written; an attempt that repeats a step ove
   assert.deepEqual(pages, [[1], [2, 2], [3]], 'no page tears the metrics of a step apart');
 });
 
-test('a long series is summed up in stretches of equal width, the extremes of the loss kept', async () => {
+test('a long series is summed up in stretches of equal width, the extremes of loss and memory kept', async () => {
   const job = await createTestJob(services, team, 'running');
   const losses = Array.from({ length: 1000 }, (_, i) => (i === 499 ? 100 : i === 700 ? -3 : 1));
   await recordMetrics(
     services,
     leaseOf(job),
-    losses.map((loss, i) => train(i + 1, loss)),
+    losses.map((loss, i) => ({ ...train(i + 1, loss), memoryBytes: i < 100 ? null : i === 555 ? 9e9 : 8e9 })),
   );
   const series = await readMetricStretches(services, team.id, job.id, { resolution: 10 });
   assert.deepEqual(
@@ -123,6 +125,12 @@ test('a long series is summed up in stretches of equal width, the extremes of th
   assert.equal(series[4]!.stretch.lossMax, 100);
   assert.equal(series[4]!.stretch.lossMean, 1.99);
   assert.equal(series[7]!.stretch.lossMin, -3);
+  const memory = series.map(({ memoryBytes, stretch }) => [memoryBytes, stretch.memoryBytesMax]);
+  assert.deepEqual(memory.slice(0, 2), [
+    [null, null],
+    [8e9, 8e9],
+  ]);
+  assert.deepEqual(memory[5], [8e9, 9e9]);
   const rest = await readMetricStretches(services, team.id, job.id, { resolution: 2000, afterStep: 990 });
   assert.deepEqual(
     rest.map(({ step, stretch }) => [step, stretch.count]),
@@ -138,6 +146,7 @@ const checkpoint = (step: number, series: JobMetric[] = []) => ({
 const evaluation = (step: number): JobMetric => ({
   ...train(step),
   ...{ kind: 'evaluation', learningRate: null, gradNorm: null, tokens: null, tokensPerSecond: null },
+  memoryBytes: null,
 });
 const seriesOf = async (job: Job) =>
   (await readMetrics(services, team.id, job.id, { limit: 1000 })).data.map(
@@ -179,6 +188,9 @@ test('a new attempt makes the metrics those of its checkpoint, whatever lost att
     assert.ok(await resumeFromCheckpoint(services, lease, 3, () => series));
     assert.deepEqual(await seriesOf(job), [train(1), evaluation(2), train(2), train(3)]);
   }
+  await recordMetrics(services, lease, [{ ...train(3), memoryBytes: 1 }]);
+  assert.ok(await resumeFromCheckpoint(services, lease, 3, () => series));
+  assert.deepEqual((await seriesOf(job)).at(-1), train(3), 'though they differ in the memory alone');
   const { data } = await listCheckpoints(services, team.id, job.id, { limit: 10 });
   assert.deepEqual(
     data.map(({ step, path, bytes, metrics }) => ({ step, path, bytes, metrics })),
@@ -192,6 +204,15 @@ test('a new attempt makes the metrics those of its checkpoint, whatever lost att
   );
   assert.ok(await resumeFromCheckpoint(services, lease, 0, () => []));
   assert.deepEqual(await seriesOf(job), []);
+});
+
+test('metrics of a worker that does not tell the memory are taken, and are not lacking where it goes on', async () => {
+  const job = await createTestJob(services, team, 'running');
+  const { memoryBytes: _, ...before } = train(1);
+  assert.ok(await recordMetrics(services, leaseOf(job), [before]));
+  assert.deepEqual(await seriesOf(job), [{ ...before, memoryBytes: null }]);
+  assert.deepEqual(await lackingMetrics(services, job.id, 1, [before]), []);
+  assert.deepEqual(await lackingMetrics(services, job.id, 1, [train(1)]), [train(1)]);
 });
 
 test('a checkpoint whose folder is given up stays in the history, and is none to go on from', async () => {

@@ -4,7 +4,7 @@ import type { JobMetric } from '../leases/job-metrics.ts';
 
 export type StoredMetric = JobMetric & { createdAt: Date };
 
-/** One point for a stretch of steps: the metrics of its last step, and its losses. */
+/** One point for a stretch of steps: the metrics of its last step, its losses, and the most memory. */
 export interface MetricStretch extends StoredMetric {
   stretch: {
     firstStep: number;
@@ -14,12 +14,14 @@ export interface MetricStretch extends StoredMetric {
     lossMin: number;
     lossMax: number;
     lossMean: number;
+    /** Null: none of its metrics has it. */
+    memoryBytesMax: number | null;
   };
 }
 
 const columns = `m.kind, m.step, m.epoch, m.loss, m.token_accuracy AS "tokenAccuracy", m.learning_rate AS "learningRate",
   m.grad_norm AS "gradNorm", m.tokens::float8 AS tokens, m.tokens_per_second AS "tokensPerSecond",
-  m.trial, m.trial_step AS "trialStep", m.created_at AS "createdAt"`;
+  m.memory_bytes::float8 AS "memoryBytes", m.trial, m.trial_step AS "trialStep", m.created_at AS "createdAt"`;
 
 /**
  * The metrics of the next `limit` steps behind `afterStep`, ascending. A step may have two, of training and of evaluation,
@@ -67,24 +69,28 @@ export async function readMetricStretches(
 ): Promise<MetricStretch[]> {
   const { rows } = await sql.query<StoredMetric & MetricStretch['stretch']>(
     `WITH series AS (
-       SELECT kind, step, loss, trial FROM job_metrics WHERE team_id = $1 AND job_id = $2 AND step > $3 AND step <= $5
+       SELECT kind, step, loss, memory_bytes, trial FROM job_metrics WHERE team_id = $1 AND job_id = $2 AND step > $3 AND step <= $5
      ), range AS (
        SELECT min(step)::bigint AS low, (max(step)::bigint - min(step)) / $4 + 1 AS width FROM series
      ), stretches AS (
        SELECT kind, min(step) AS "firstStep", max(step) AS "lastStep", count(*)::int AS count,
-              min(loss) AS "lossMin", max(loss) AS "lossMax", avg(loss) AS "lossMean"
+              min(loss) AS "lossMin", max(loss) AS "lossMax", avg(loss) AS "lossMean",
+              max(memory_bytes)::float8 AS "memoryBytesMax"
        FROM series, range GROUP BY kind, trial, (step - low) / width
      )
-     SELECT ${columns}, s."firstStep", s."lastStep", s.count, s."lossMin", s."lossMax", s."lossMean"
+     SELECT ${columns}, s."firstStep", s."lastStep", s.count, s."lossMin", s."lossMax", s."lossMean",
+            s."memoryBytesMax"
      FROM stretches s
      JOIN job_metrics m ON m.team_id = $1 AND m.job_id = $2 AND m.kind = s.kind AND m.step = s."lastStep"
      ORDER BY m.step, m.kind`,
     [teamId, jobId, afterStep, resolution, untilStep],
   );
-  return rows.map(({ firstStep, lastStep, count, lossMin, lossMax, lossMean, ...metric }) => ({
-    ...metric,
-    stretch: { firstStep, lastStep, count, lossMin, lossMax, lossMean },
-  }));
+  return rows.map(
+    ({ firstStep, lastStep, count, lossMin, lossMax, lossMean, memoryBytesMax, ...metric }) => ({
+      ...metric,
+      stretch: { firstStep, lastStep, count, lossMin, lossMax, lossMean, memoryBytesMax },
+    }),
+  );
 }
 
 /**

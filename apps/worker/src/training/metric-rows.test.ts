@@ -1,0 +1,26 @@
+import assert from 'node:assert/strict';
+import { it } from 'node:test';
+import { MetricLog } from '@graft/peft-core/checkpoints';
+import { rowsOf, stepRow } from './metric-rows.ts';
+
+const step = {
+  ...{ epoch: 0.5, loss: 2, tokenAccuracy: 0.5, learningRate: 1e-4, gradNorm: 1 },
+  ...{ tokens: 64, tokensPerSecond: 9, memoryBytes: 7e9 },
+};
+
+it('makes of a series the rows that were made of its steps, the memory at each among them', () => {
+  const log = new MetricLog(null);
+  log.addStep(step);
+  log.addStep({ ...step, memoryBytes: 8e9 });
+  log.addEvaluation({ step: 2, loss: 3, tokenAccuracy: null });
+  const [first, second, evaluation] = rowsOf(log.series);
+  assert.deepEqual(first, stepRow({ ...step, step: 1 }));
+  assert.deepEqual([first!.memoryBytes, second!.memoryBytes], [7e9, 8e9]);
+  assert.equal(evaluation!.memoryBytes, undefined);
+});
+
+it('has no memory of steps of a version that did not measure it', () => {
+  const log = new MetricLog(null);
+  log.addStep({ ...step, memoryBytes: Number.NaN });
+  assert.equal([...rowsOf(log.series)][0]!.memoryBytes, null);
+});
