@@ -16,8 +16,8 @@ interface Asked {
 
 const alpha16 = { lora_alpha: 16 };
 
-/** Each option with its value and its reason, as people read it. */
-function told({ peft = alpha16, training = {}, hyperparameters = {}, exampleCount = 256, ...more }: Asked) {
+/** Each option with its value and its reason, as people read it. So many examples are no short run. */
+function told({ peft = alpha16, training = {}, hyperparameters = {}, exampleCount = 352, ...more }: Asked) {
   const config = parsePeftConfig({ peft_type: 'LORA', ...peft });
   const asked = { peft: config, training, hyperparameters };
   const resolved = resolveTraining({ ...asked, exampleCount, ...more });
@@ -30,10 +30,10 @@ test('every option that was left to Graft has its reason', () => {
     learning_rate: '0.0002: what suits LoRA',
     n_epochs: '3: for up to 5,000 examples',
     batch_size: '8: for 8 examples a step',
-    warmup_steps: '3: 3 % of all steps',
+    warmup_steps: '4: 3 % of all steps',
     max_seq_length: "2048: enough for most data, and within the base model's context",
-    eval_steps: '32: one training epoch',
-    checkpoint_steps: '10: a tenth of all steps, but at least 10',
+    eval_steps: '44: one training epoch',
+    checkpoint_steps: '14: a tenth of all steps',
     greater_is_better: 'false: eval_loss is a loss',
   });
 });

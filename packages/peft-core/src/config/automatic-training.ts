@@ -1,5 +1,6 @@
 /** What is chosen for the options that a job leaves to Graft: each rule, and beside it why, in words. */
 import { families } from '../outlines/families.ts';
+import { isClassifier } from '../outlines/outline.ts';
 import type { RatedModel } from '../tuners/method.ts';
 import { methodOf, type PeftConfig } from '../tuners/methods.ts';
 import type { Hyperparameters, ResolvedTraining, TrainingOptions } from './training-options.ts';
@@ -14,16 +15,22 @@ const epochsAbove = [
 const usualEpochs = 3;
 /** Fewer examples are seen more often, so that a run has some ninety steps, but by heart they are not learnt. */
 const [fewestSeen, mostEpochs] = [720, 12];
-/** Runs of fewer optimizer steps take a larger rate, so that both together stay the same, up to so many times. */
-const [fullRun, mostOfRate] = [96, 4];
+/**
+ * Runs of fewer optimizer steps take a larger rate, so that both together stay the same, up to so many times. A classifier's head
+ * begins at random and has a longer way to go.
+ */
+const [fullRun, fullRunOfHead, mostOfRate] = [128, 192, 4];
 const effectiveBatch = 8;
 const warmupShare = 0.03;
 const longestSequence = 2048;
 const [fewestCheckpointSteps, mostCheckpointSteps] = [10, 500];
 
 /** To two digits. */
-function rateOf(peft: PeftConfig, model?: RatedModel, steps = fullRun): number {
-  const times = Math.min(mostOfRate, Math.max(1, fullRun / steps));
+function rateOf(peft: PeftConfig, model?: RatedModel, steps = Number.POSITIVE_INFINITY): number {
+  const times = Math.min(
+    mostOfRate,
+    Math.max(1, (isClassifier(peft.task_type) ? fullRunOfHead : fullRun) / steps),
+  );
   return Number((methodOf(peft).learningRate(peft, model) * times).toPrecision(2));
 }
 /** Whether a rate may be that of some base model, of those as wide as are known, in some number of steps. */

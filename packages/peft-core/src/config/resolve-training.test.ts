@@ -63,7 +63,11 @@ test('"auto" takes the method\'s learning rate, by the width of the model where 
 test('short runs take a larger rate, up to four times, and a job whose examples are not counted yet does not', () => {
   const rate = (request: Partial<TrainingRequest>) => resolve(request).learning_rate;
   const inSteps = (max_steps: number) => rate({ training: { max_steps, n_epochs: 50 } });
-  assert.deepEqual([96, 1000, 48, 24, 1].map(inSteps), [2e-4, 2e-4, 4e-4, 8e-4, 8e-4]);
+  assert.deepEqual([128, 1000, 64, 32, 1].map(inSteps), [2e-4, 2e-4, 4e-4, 8e-4, 8e-4]);
+  // A new head has further to go.
+  const classifier = parsePeftConfig({ peft_type: 'LORA', lora_alpha: 16, task_type: 'SEQ_CLS' });
+  const ofHead = (max_steps: number) => rate({ peft: classifier, training: { max_steps, n_epochs: 50 } });
+  assert.deepEqual([192, 1000, 96, 48, 1].map(ofHead), [2e-4, 2e-4, 4e-4, 8e-4, 8e-4]);
   assert.equal(rate({ exampleCount: 0 }), 2e-4);
   assert.equal(rate({ exampleCount: 10, training: { learning_rate: 1e-3 } }), 1e-3);
   assert.equal(rate({ exampleCount: 10, hyperparameters: { learning_rate_multiplier: 2 } }), 1.6e-3);
@@ -74,7 +78,7 @@ test('"auto": cosine, 3 % warmup, effective batch 8, three epochs', () => {
   assert.ok(Value.Check(ResolvedTrainingSchema, training));
   assert.equal(training.n_epochs, 3);
   assert.equal(training.batch_size, 8);
-  assert.equal(training.learning_rate, 2.1e-4); // in 90 steps
+  assert.equal(training.learning_rate, 2.8e-4); // in 90 steps
   assert.equal(training.lr_scheduler_type, 'cosine');
   assert.equal(training.warmup_steps, 3); // 3 % of 90 steps, rounded up
   assert.equal(training.eval_steps, 30);
@@ -140,7 +144,7 @@ test("OpenAI's hyperparameters and their ranges", () => {
   const doubled = { learning_rate_multiplier: 2 };
   assert.equal(
     resolve({ training: { learning_rate: 'auto' }, hyperparameters: doubled }).learning_rate,
-    4.2e-4,
+    5.6e-4,
   );
 });
 
