@@ -32,7 +32,7 @@ export function FormDialog({
         {children}
         {error != null && <Problem error={error} />}
         <footer class="row dialog-actions">
-          <Button onClick={onClose}>Cancel</Button>
+          <Button onClick={onClose}>Leave it</Button>
           <Button kind="main" type="submit" busy={busy}>
             {action}
           </Button>

@@ -1,9 +1,8 @@
-import { useMutation } from '@tanstack/preact-query';
 import { useState } from 'preact/hooks';
-import { Dialog } from '../../components/dialog.tsx';
 import { Button } from '../../components/forms/button.tsx';
 import { TextArea } from '../../components/forms/field.tsx';
-import { wordsOf } from '../../components/problem.tsx';
+import { FormDialog } from '../../components/forms/form.tsx';
+import { faultOf, restOf, useAction } from '../../data/action.ts';
 import { useMay } from '../../data/session.ts';
 
 /** What people write of a thing, and a way to write it. */
@@ -35,34 +34,29 @@ export function Note({
 
 function Edit({ of, note, save, onClose }: Parameters<typeof Note>[0] & { onClose: () => void }) {
   const [text, setText] = useState(note ?? '');
-  const { mutate, isPending, error } = useMutation({
-    mutationFn: (text: string) => save(text.trim() || null),
-    onSuccess: onClose,
+  const { mutate, isPending, error } = useAction({
+    run: (text: string) => save(text.trim() || null),
+    touches: [],
+    quiet: true,
+    onDone: onClose,
   });
   return (
-    <Dialog title={`The note of ${of}`} onClose={onClose}>
-      <form
-        class="stack"
-        onSubmit={(event) => {
-          event.preventDefault();
-          mutate(text);
-        }}
-      >
-        <TextArea
-          label="Note"
-          hint="For whoever comes to it later. Empty, it is removed."
-          error={error && wordsOf(error).text}
-          rows={6}
-          value={text}
-          onValue={setText}
-        />
-        <footer class="row dialog-actions">
-          <Button onClick={onClose}>Leave it</Button>
-          <Button kind="main" type="submit" busy={isPending}>
-            Save
-          </Button>
-        </footer>
-      </form>
-    </Dialog>
+    <FormDialog
+      title={`The note of ${of}`}
+      action="Save"
+      busy={isPending}
+      error={restOf(error, ['note'])}
+      onSubmit={() => mutate(text)}
+      onClose={onClose}
+    >
+      <TextArea
+        label="Note"
+        hint="For whoever comes to it later. Empty, it is removed."
+        error={faultOf(error, 'note')}
+        rows={6}
+        value={text}
+        onValue={setText}
+      />
+    </FormDialog>
   );
 }

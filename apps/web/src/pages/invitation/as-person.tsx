@@ -1,4 +1,4 @@
-import { GraftApiError, type Me } from '@graft/client';
+import type { Me } from '@graft/client';
 import type { ComponentChildren } from 'preact';
 import { Link, useLocation } from 'wouter-preact';
 import { Button } from '../../components/forms/button.tsx';
@@ -8,13 +8,7 @@ import { toast } from '../../components/toast.tsx';
 import { useAction } from '../../data/action.ts';
 import { graft } from '../../data/graft.ts';
 import { useNewSession } from '../../data/session.ts';
-
-/** What to do about it, beside what the API says. */
-const advice: Record<string, string> = {
-  wrong_invitation_email: 'Sign out and in again as whom it is for, or ask for an invitation for your email.',
-  already_member:
-    'There is nothing to join: choose the team beside your name on the pages, and give the link back.',
-};
+import { adviceOf } from './advice.ts';
 
 /** Whoever the provider vouched for joins as who they are, and needs no key. */
 export function AsPerson({
@@ -55,7 +49,7 @@ export function AsPerson({
       {error !== null && (
         <>
           <Problem error={error} />
-          {error instanceof GraftApiError && <p>{advice[error.code ?? '']}</p>}
+          <p>{adviceOf(error, 'person')}</p>
         </>
       )}
       <Button

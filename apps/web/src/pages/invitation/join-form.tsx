@@ -1,16 +1,11 @@
-import { type AcceptedInvitation, GraftApiError, type Wire } from '@graft/client';
+import type { AcceptedInvitation, Wire } from '@graft/client';
 import { useState } from 'preact/hooks';
 import { Button } from '../../components/forms/button.tsx';
 import { TextField } from '../../components/forms/field.tsx';
 import { Problem } from '../../components/problem.tsx';
 import { faultOf, restOf, useAction } from '../../data/action.ts';
 import { graft } from '../../data/graft.ts';
-
-/** What to do about it, beside what the API says. */
-const advice: Record<string, string> = {
-  wrong_invitation_email: 'Give the one that the link was sent to, or ask for an invitation for yours.',
-  already_member: 'Sign in instead; whoever lost the key asks an admin of the team how to come in.',
-};
+import { adviceOf } from './advice.ts';
 
 /** Makes a new member, and a key for them, of whoever has the link. */
 export function JoinForm({
@@ -34,7 +29,7 @@ export function JoinForm({
   });
   const { error } = join;
   const fault = faultOf(error, 'email');
-  const more = error instanceof GraftApiError ? advice[error.code ?? ''] : undefined;
+  const more = adviceOf(error, 'link');
   const submit = (event: Event) => {
     event.preventDefault();
     if (join.isPending) return;

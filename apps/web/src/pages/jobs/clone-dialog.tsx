@@ -2,11 +2,11 @@ import type { FineTuningJob } from '@graft/client';
 import { useMutation, useQueryClient } from '@tanstack/preact-query';
 import { useState } from 'preact/hooks';
 import { useLocation } from 'wouter-preact';
-import { Dialog } from '../../components/dialog.tsx';
-import { Button, LinkButton } from '../../components/forms/button.tsx';
+import { LinkButton } from '../../components/forms/button.tsx';
 import { Checkbox, TextField } from '../../components/forms/field.tsx';
-import { wordsOf } from '../../components/problem.tsx';
+import { FormDialog } from '../../components/forms/form.tsx';
 import { toast } from '../../components/toast.tsx';
+import { faultOf, restOf } from '../../data/action.ts';
 import { graft } from '../../data/graft.ts';
 import { mergeJobs, useJobVerb } from '../../data/jobs.ts';
 import { jobName } from '../../text/job-names.ts';
@@ -34,37 +34,37 @@ export function CloneDialog({ job, onClose }: { job: FineTuningJob; onClose: () 
       });
     },
   });
-  const submit = (event: Event) => {
-    event.preventDefault();
+  const submit = () => {
     if (!isFaulty) clone.mutate({ suffix: name || null, ...(isSeedNew ? { seed: null } : {}) });
   };
   return (
-    <Dialog title={`Clone ${jobName(job)}`} onClose={onClose}>
-      <form class="stack" onSubmit={submit} noValidate>
-        <p>A new job with the same data and options. What was left to Graft is chosen anew.</p>
-        <TextField
-          label="Name"
-          hint="Part of the model’s name. Left empty, it is made of the job’s id."
-          maxLength={64}
-          value={name}
-          onValue={setName}
-          error={
-            isFaulty
-              ? 'Letters, digits, dots, dashes and underscores; the first a letter or a digit.'
-              : clone.error && wordsOf(clone.error).text
-          }
-        />
-        <Checkbox label={`Another seed than ${job.seed}`} checked={isSeedNew} onChecked={setSeedNew} />
-        <footer class="row dialog-actions">
-          <LinkButton kind="quiet" href={`/jobs/new?job=${job.id}`}>
-            Change more first
-          </LinkButton>
-          <Button onClick={onClose}>Leave it</Button>
-          <Button kind="main" type="submit" busy={clone.isPending}>
-            Clone
-          </Button>
-        </footer>
-      </form>
-    </Dialog>
+    <FormDialog
+      title={`Clone ${jobName(job)}`}
+      action="Clone"
+      busy={clone.isPending}
+      error={restOf(clone.error, ['suffix'])}
+      onSubmit={submit}
+      onClose={onClose}
+    >
+      <p>A new job with the same data and options. What was left to Graft is chosen anew.</p>
+      <TextField
+        label="Name"
+        hint="Part of the model’s name. Left empty, it is made of the job’s id."
+        maxLength={64}
+        value={name}
+        onValue={setName}
+        error={
+          isFaulty
+            ? 'Letters, digits, dots, dashes and underscores; the first a letter or a digit.'
+            : faultOf(clone.error, 'suffix')
+        }
+      />
+      <Checkbox label={`Another seed than ${job.seed}`} checked={isSeedNew} onChecked={setSeedNew} />
+      <div class="row">
+        <LinkButton small href={`/jobs/new?job=${job.id}`}>
+          Change more first
+        </LinkButton>
+      </div>
+    </FormDialog>
   );
 }

@@ -1,16 +1,15 @@
-import type { CreatedInvitation, TeamObject } from '@graft/client';
+import type { TeamObject } from '@graft/client';
 import { useState } from 'preact/hooks';
 import { Empty } from '../../components/empty.tsx';
 import { Button } from '../../components/forms/button.tsx';
 import { TextField } from '../../components/forms/field.tsx';
 import { FormDialog } from '../../components/forms/form.tsx';
-import { Secret } from '../../components/forms/secret.tsx';
+import { InvitationDialog } from '../../components/forms/invitation-dialog.tsx';
 import { Listing } from '../../components/lists/listing.tsx';
 import { Time } from '../../components/time.tsx';
 import { faultOf, restOf, useAction } from '../../data/action.ts';
 import { graft } from '../../data/graft.ts';
 import { usePages } from '../../data/pages.ts';
-import { invitationLink } from '../../router/invitation-link.ts';
 import { count } from '../../text/numbers.ts';
 
 const touches = [['teams'], ['queue']];
@@ -20,7 +19,6 @@ export function Teams() {
   const teams = usePages(['teams'], () => graft.admin.teams.list({ limit: 100 }));
   const [edited, setEdited] = useState<TeamObject | 'new' | null>(null);
   const [invited, setInvited] = useState<TeamObject | null>(null);
-  const [made, setMade] = useState<CreatedInvitation | null>(null);
   return (
     <section class="section">
       <div class="section-head">
@@ -32,7 +30,7 @@ export function Teams() {
       <Listing
         pages={teams}
         label="Teams"
-        minWidth="44rem"
+        minWidth="50rem"
         empty={
           <Empty title="No teams yet">
             <p>A team owns files, jobs and adapters. Make one, and invite its first admin.</p>
@@ -47,7 +45,9 @@ export function Teams() {
                 <span class="cut" title={name}>
                   {name}
                 </span>
-                <code class="small soft">{id}</code>
+                <code class="cut small soft" title={id}>
+                  {id}
+                </code>
               </>
             ),
           },
@@ -73,27 +73,15 @@ export function Teams() {
       />
       {edited && <EditTeam of={edited} onClose={() => setEdited(null)} />}
       {invited && (
-        <InviteAdmin
-          team={invited}
-          onMade={(invitation) => {
-            setInvited(null);
-            setMade(invitation);
-          }}
+        <InvitationDialog
+          title="Invite an admin"
+          more={{ role: 'admin' as const }}
+          run={(form) => graft.admin.teams.invite(invited.id, form)}
+          touches={[]}
           onClose={() => setInvited(null)}
-        />
-      )}
-      {made && (
-        <Secret
-          title="The invitation"
-          name="The link of the invitation"
-          text={invitationLink(made.token)}
-          onClose={() => setMade(null)}
         >
-          <p>
-            Whoever uses it first, in a browser or with <code>graft join LINK</code>, is an admin of the team.
-            It stands in the team’s audit log, and works until <Time at={made.expires_at} form="clock" />.
-          </p>
-        </Secret>
+          <p class="words">Of {invited.name}. It stands in the team’s audit log.</p>
+        </InvitationDialog>
       )}
     </section>
   );
@@ -150,45 +138,6 @@ function EditTeam({ of: team, onClose }: { of: TeamObject | 'new'; onClose: () =
         value={limit}
         onValue={setLimit}
         error={faultOf(save.error, 'running_limit')}
-      />
-    </FormDialog>
-  );
-}
-
-function InviteAdmin({
-  team,
-  onMade,
-  onClose,
-}: {
-  team: TeamObject;
-  onMade: (made: CreatedInvitation) => void;
-  onClose: () => void;
-}) {
-  const [email, setEmail] = useState('');
-  const invite = useAction({
-    run: (given: string) => graft.admin.teams.invite(team.id, { email: given.trim() || null, role: 'admin' }),
-    touches: [],
-    quiet: true,
-    onDone: onMade,
-  });
-  return (
-    <FormDialog
-      title="Invite an admin"
-      action="Make the link"
-      busy={invite.isPending}
-      error={restOf(invite.error, ['email'])}
-      onSubmit={() => invite.mutate(email)}
-      onClose={onClose}
-    >
-      <p class="words">Of {team.name}.</p>
-      <TextField
-        label="Email"
-        type="email"
-        autofocus
-        value={email}
-        onValue={setEmail}
-        error={faultOf(invite.error, 'email')}
-        hint="Without one the link is for whoever uses it first."
       />
     </FormDialog>
   );

@@ -1,19 +1,17 @@
-import type { CreatedInvitation, Invitation, Role } from '@graft/client';
+import type { Invitation, Role } from '@graft/client';
 import { useState } from 'preact/hooks';
 import { Badge } from '../../components/badge.tsx';
 import { Confirm } from '../../components/dialog.tsx';
 import { Empty } from '../../components/empty.tsx';
 import { Button } from '../../components/forms/button.tsx';
-import { Select, TextField } from '../../components/forms/field.tsx';
-import { FormDialog } from '../../components/forms/form.tsx';
-import { Secret } from '../../components/forms/secret.tsx';
+import { Select } from '../../components/forms/field.tsx';
+import { InvitationDialog } from '../../components/forms/invitation-dialog.tsx';
 import { Listing } from '../../components/lists/listing.tsx';
 import { Time } from '../../components/time.tsx';
-import { faultOf, restOf, useAction } from '../../data/action.ts';
+import { useAction } from '../../data/action.ts';
 import { graft } from '../../data/graft.ts';
 import { usePages } from '../../data/pages.ts';
 import { useMay } from '../../data/session.ts';
-import { invitationLink } from '../../router/invitation-link.ts';
 import { roleHint, roleOptions } from './roles.ts';
 
 const touches = [['invitations'], ['audit']];
@@ -23,7 +21,6 @@ export function Invitations() {
   const may = useMay('team:write', 'admin');
   const invitations = usePages(['invitations'], () => graft.team.invitations.list({ limit: 50 }));
   const [isInviting, setIsInviting] = useState(false);
-  const [made, setMade] = useState<CreatedInvitation | null>(null);
   const [asked, setAsked] = useState<Invitation | null>(null);
   const revoke = useAction({
     run: ({ id }: Invitation) => graft.team.invitations.revoke(id),
@@ -55,7 +52,7 @@ export function Invitations() {
             head: 'For',
             names: true,
             cell: ({ email }) => (
-              <span class="cut" title={email ?? undefined}>
+              <span class="cut" title={email ?? 'Whoever has the link'}>
                 {email ?? 'Whoever has the link'}
               </span>
             ),
@@ -77,29 +74,7 @@ export function Invitations() {
           },
         ]}
       />
-      {isInviting && (
-        <Invite
-          onClose={() => setIsInviting(false)}
-          onMade={(invitation) => {
-            setIsInviting(false);
-            setMade(invitation);
-          }}
-        />
-      )}
-      {made && (
-        <Secret
-          title="The invitation"
-          name="The link of the invitation"
-          text={invitationLink(made.token)}
-          onClose={() => setMade(null)}
-        >
-          <p>
-            Give it to one person, over a safe channel: whoever uses it first, in a browser or with{' '}
-            <code>graft join LINK</code>, becomes {made.role} of the team. It works until{' '}
-            <Time at={made.expires_at} form="clock" />.
-          </p>
-        </Secret>
-      )}
+      {isInviting && <Invite onClose={() => setIsInviting(false)} />}
       {asked && (
         <Confirm
           title="Revoke the invitation?"
@@ -129,35 +104,17 @@ function State({ of: row }: { of: Invitation }) {
   );
 }
 
-function Invite({ onMade, onClose }: { onMade: (made: CreatedInvitation) => void; onClose: () => void }) {
-  const [email, setEmail] = useState('');
+function Invite({ onClose }: { onClose: () => void }) {
   const [role, setRole] = useState<Role>('member');
   const [days, setDays] = useState('7');
-  const invite = useAction({
-    run: (form: { email: string | null; role: Role; expires_in: number }) =>
-      graft.team.invitations.create(form),
-    touches,
-    quiet: true,
-    onDone: onMade,
-  });
   return (
-    <FormDialog
+    <InvitationDialog
       title="Invite somebody"
-      action="Make the link"
-      busy={invite.isPending}
-      error={restOf(invite.error, ['email'])}
-      onSubmit={() => invite.mutate({ email: email.trim() || null, role, expires_in: Number(days) * 86_400 })}
+      more={{ role, expires_in: Number(days) * 86_400 }}
+      run={(form) => graft.team.invitations.create(form)}
+      touches={touches}
       onClose={onClose}
     >
-      <TextField
-        label="Email"
-        type="email"
-        autofocus
-        value={email}
-        onValue={setEmail}
-        error={faultOf(invite.error, 'email')}
-        hint="Without one the link is for whoever uses it first."
-      />
       <Select
         label="Role"
         value={role}
@@ -175,6 +132,6 @@ function Invite({ onMade, onClose }: { onMade: (made: CreatedInvitation) => void
           ['30', '30 days'],
         ]}
       />
-    </FormDialog>
+    </InvitationDialog>
   );
 }
