@@ -17,7 +17,11 @@ export async function openBrowserBench(
 ): Promise<BrowserBench> {
   await buildDashboard();
   const api = await openApiBench({ eventPollMs: 100, streamHeartbeatMs: 15_000, ...settings }, env, port);
-  const visits = await openVisits(api.url);
+  // Where there is no browser the test ends with that, and does not wait for an API that nobody closes.
+  const visits = await openVisits(api.url).catch(async (error) => {
+    await api.close();
+    throw error;
+  });
   return {
     ...api,
     visit: async (caller, path, options) => await visits.visit(caller?.key ?? null, path, options),

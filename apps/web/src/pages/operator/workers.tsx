@@ -103,6 +103,7 @@ export function Workers() {
                     {worker.quarantine_reason}
                   </div>
                 )}
+                {worker.quarantined_at !== null && <div class="small soft">{comingOf(worker)}</div>}
                 {worker.consecutive_faults > 0 && (
                   <div class="small soft">{count(worker.consecutive_faults)} faults in a row</div>
                 )}
@@ -135,6 +136,15 @@ export function Workers() {
   );
 }
 
+/** What becomes of one that is out of service; of leases that leave each says so. */
+function comingOf({ leases }: WorkerObject): string {
+  if (leases.length === 0) return 'It holds no job: its process can be stopped.';
+  return leases.some(({ leaving }) => leaving) ? '' : 'It finishes what it runs.';
+}
+
+/** That are told of one worker. */
+const mostLeases = 4;
+
 /** Whose jobs it holds. Which they are is their teams' to know. */
 function Leases({ of: { leases, slots }, now }: { of: WorkerObject; now: number }) {
   return (
@@ -144,15 +154,16 @@ function Leases({ of: { leases, slots }, now }: { of: WorkerObject; now: number 
       </span>
       {leases.length > 0 && (
         <ul class="leases small">
-          {leases.map(({ team_id, team_name, lease_epoch, since, until, leaving }) => (
+          {leases.slice(0, mostLeases).map(({ team_id, team_name, lease_epoch, since, until, leaving }) => (
             <li key={`${team_id} ${lease_epoch} ${since}`}>
-              <span class="cut" title={`lease epoch ${lease_epoch}`}>
+              <span class="cut" title={`${team_name}, lease epoch ${lease_epoch}`}>
                 {team_name}, <Time at={since} />
               </span>
               {leaving && <Badge tone="wait">leaves at a checkpoint</Badge>}
               {until < now && <Badge tone="bad">lease has run out</Badge>}
             </li>
           ))}
+          {leases.length > mostLeases && <li class="soft">and {count(leases.length - mostLeases)} more</li>}
         </ul>
       )}
     </>

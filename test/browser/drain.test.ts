@@ -1,0 +1,108 @@
+/** The operator takes a real worker out of service while it trains, by the page's buttons, and back: no job is lost by it. */
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import type { FineTuningJob, JobAttempt } from '@graft/client';
+import { type ForkedWorker, forkWorker } from '../../apps/worker/src/testing/forked-worker.ts';
+import { type BrowserBench, openBrowserBench, type Visit } from './browser-bench.ts';
+
+let bench: BrowserBench;
+let worker: ForkedWorker;
+let visit: Visit;
+/** The job that waits until the worker is released. */
+let waiting: string;
+before(async () => {
+  bench = await openBrowserBench();
+  worker = await forkWorker(bench.services);
+  visit = await bench.visit(await bench.operator(), '/operator/workers');
+});
+after(async () => {
+  worker?.kill('SIGTERM');
+  await worker?.exited;
+  await bench?.close();
+});
+
+const steps = 400;
+
+/** Some seconds of training. */
+async function makeJob(): Promise<string> {
+  const lines = Array.from({ length: 80 }, (_, i) => `{"prompt":"what is ${i}","completion":"it is ${i}"}\n`);
+  const training_file = await bench.acme.upload(lines.join(''));
+  const { json } = await bench.acme.send('POST', '/v1/fine_tuning/jobs', {
+    ...{ model: 'tiny', training_file, hyperparameters: { batch_size: 4, n_epochs: 20 } },
+    training: { max_steps: steps, checkpoint_steps: 10, precision: 'fp32' },
+  });
+  return json.id;
+}
+
+const jobOf = async (id: string): Promise<FineTuningJob> =>
+  (await bench.acme.send('GET', `/v1/fine_tuning/jobs/${id}`)).json;
+
+async function until(id: string, holds: (job: FineTuningJob) => boolean): Promise<FineTuningJob> {
+  const end = performance.now() + 120_000;
+  for (;;) {
+    const job = await jobOf(id);
+    if (holds(job)) return job;
+    assert.ok(performance.now() < end && job.status !== 'failed', JSON.stringify(job));
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+}
+const isTraining = ({ status, progress }: FineTuningJob) => status === 'running' && (progress?.step ?? 0) > 0;
+
+/** How each attempt to train it ended. */
+async function outcomesOf(id: string) {
+  const { json } = await bench.acme.send('GET', `/v1/fine_tuning/jobs/${id}/attempts`);
+  return (json.data as JobAttempt[]).filter(({ kind }) => kind === 'training').map(({ outcome }) => outcome);
+}
+
+const row = (text: string) => visit.page.getByRole('row').filter({ hasText: text });
+const button = (name: string) => visit.page.getByRole('button', { name, exact: true });
+
+async function takeOut(why: string, how: string): Promise<void> {
+  await button('Take out').click();
+  await visit.page.getByLabel('Why?').fill(why);
+  await visit.page.getByText(how, { exact: true }).click();
+  await button('Take it out').click();
+}
+
+test('it finishes what it runs, takes nothing new, is shown to be empty, and works again when it is released', async () => {
+  const first = await makeJob();
+  await until(first, isTraining);
+  await row('1 of 1 slots').filter({ hasText: 'in service' }).waitFor();
+  await takeOut('gets new memory', 'It finishes what it runs');
+  await row('It finishes what it runs').filter({ hasText: 'out of service' }).waitFor();
+  waiting = await makeJob();
+  await bench.untilState(waiting, 'queued');
+
+  await until(first, ({ status }) => status === 'succeeded');
+  await row('0 of 1 slots').filter({ hasText: 'It holds no job: its process can be stopped' }).waitFor();
+  await row('gets new memory').waitFor();
+  await visit.checkAccess();
+  await visit.picture('operator-drained');
+  assert.deepEqual(await outcomesOf(first), ['succeeded']);
+  assert.deepEqual([(await jobOf(waiting)).status, await outcomesOf(waiting)], ['queued', []]);
+
+  await button('Release').click();
+  await row('in service').filter({ hasText: '1 of 1 slots' }).waitFor();
+  await until(waiting, isTraining);
+});
+
+test('drained, it lets go of its job at a checkpoint, and goes on from there when it is released', async () => {
+  await takeOut('goes home', 'Drain it');
+  await row('0 of 1 slots').filter({ hasText: 'It holds no job' }).waitFor();
+  const { status, progress } = await jobOf(waiting);
+  assert.equal(status, 'queued');
+  assert.ok(progress!.step > 0 && progress!.step < steps, `it was let go at step ${progress!.step}`);
+  assert.deepEqual(await outcomesOf(waiting), ['released']);
+
+  await button('Release').click();
+  await until(waiting, ({ status }) => status === 'succeeded');
+  assert.deepEqual(await outcomesOf(waiting), ['released', 'succeeded']);
+  const metrics = await bench.acme.send('GET', `/v1/fine_tuning/jobs/${waiting}/metrics?limit=1000`);
+  assert.deepEqual(
+    metrics.json.data.flatMap(({ kind, step }: { kind: string; step: number }) =>
+      kind === 'train' ? step : [],
+    ),
+    Array.from({ length: steps }, (_, i) => i + 1),
+  );
+  await visit.leave();
+});
