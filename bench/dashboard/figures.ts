@@ -110,7 +110,7 @@ export async function longestGap(bench: BrowserBench): Promise<Figure> {
   await page.getByText('many-999').first().waitFor();
   const gap = await watchFrames(page);
   await page.mouse.move(640, 450);
-  const end = page.getByText('1000 shown');
+  const end = page.getByText('1,000 shown');
   while (!(await end.isVisible())) {
     await page.mouse.wheel(0, 600);
     await sleep(50);

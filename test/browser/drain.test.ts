@@ -67,14 +67,14 @@ async function takeOut(why: string, how: string): Promise<void> {
 test('it finishes what it runs, takes nothing new, is shown to be empty, and works again when it is released', async () => {
   const first = await makeJob();
   await until(first, isTraining);
-  await row('1 of 1 slots').filter({ hasText: 'in service' }).waitFor();
+  await row('1 of 1 slot').filter({ hasText: 'in service' }).waitFor();
   await takeOut('gets new memory', 'It finishes what it runs');
   await row('It finishes what it runs').filter({ hasText: 'out of service' }).waitFor();
   waiting = await makeJob();
   await bench.untilState(waiting, 'queued');
 
   await until(first, ({ status }) => status === 'succeeded');
-  await row('0 of 1 slots').filter({ hasText: 'It holds no job: its process can be stopped' }).waitFor();
+  await row('0 of 1 slot').filter({ hasText: 'It holds no job: its process can be stopped' }).waitFor();
   await row('gets new memory').waitFor();
   await visit.checkAccess();
   await visit.picture('operator-drained');
@@ -82,13 +82,13 @@ test('it finishes what it runs, takes nothing new, is shown to be empty, and wor
   assert.deepEqual([(await jobOf(waiting)).status, await outcomesOf(waiting)], ['queued', []]);
 
   await button('Release').click();
-  await row('in service').filter({ hasText: '1 of 1 slots' }).waitFor();
+  await row('in service').filter({ hasText: '1 of 1 slot' }).waitFor();
   await until(waiting, isTraining);
 });
 
 test('drained, it lets go of its job at a checkpoint, and goes on from there when it is released', async () => {
   await takeOut('goes home', 'Drain it');
-  await row('0 of 1 slots').filter({ hasText: 'It holds no job' }).waitFor();
+  await row('0 of 1 slot').filter({ hasText: 'It holds no job' }).waitFor();
   const { status, progress } = await jobOf(waiting);
   assert.equal(status, 'queued');
   assert.ok(progress!.step > 0 && progress!.step < steps, `it was let go at step ${progress!.step}`);

@@ -186,7 +186,7 @@ describe('begun from what is there', () => {
     await settled(visit);
     assert.match(
       (await page.getByLabel('Training file').locator('option:checked').textContent())!,
-      /here\.jsonl · 1 examples/,
+      /here\.jsonl · 1 example/,
     );
     await visit.leave();
   });

@@ -1,4 +1,4 @@
-import { chatLine } from '../../apps/api/src/testing/open-api-bench.ts';
+import { type Caller, chatLine } from '../../apps/api/src/testing/open-api-bench.ts';
 import type { BrowserBench } from './browser-bench.ts';
 
 export interface SeededJob {
@@ -13,6 +13,10 @@ export interface SeededJob {
   isWithoutMemory?: boolean;
   /** Options of the method other than the others'. */
   peft?: object;
+  /** Why it failed. */
+  error?: string;
+  /** A person of the team. */
+  owner?: string;
 }
 
 /** Steps of one statement. */
@@ -22,19 +26,19 @@ const batch = 20_000;
  * Rows of jobs as workers leave them, made past the workers: pages show thousands, and series of hundreds of thousands of steps.
  * Answers their ids, the newest last.
  */
-export async function seedJobs(bench: BrowserBench, jobs: readonly SeededJob[]): Promise<string[]> {
-  const { acme, services } = bench;
-  const training_file = await acme.upload(chatLine);
-  const template = await acme.send('POST', '/v1/fine_tuning/jobs', { model: 'tiny', training_file });
+export async function seedJobs(
+  { acme, services }: BrowserBench,
+  jobs: readonly SeededJob[],
+  team: Caller = acme,
+): Promise<string[]> {
+  const training_file = await team.upload(chatLine);
+  const template = await team.send('POST', '/v1/fine_tuning/jobs', { model: 'tiny', training_file });
   const rows = jobs.map(
-    (
-      { status, suffix = null, model = 'tiny', steps = 0, totalSteps = steps, isWithoutMemory = false, peft },
-      i,
-    ) => {
+    ({ status, suffix = null, model = 'tiny', steps = 0, totalSteps = steps, peft, owner, ...job }, i) => {
       const isOver = ['succeeded', 'failed', 'cancelled'].includes(status);
       const error = {
         code: 'out_of_memory',
-        message: 'The trainer had no more memory.',
+        message: job.error ?? 'The trainer had no more memory.',
         param: null,
         fault: 'system',
       };
@@ -57,7 +61,9 @@ export async function seedJobs(bench: BrowserBench, jobs: readonly SeededJob[]):
                 ...{ secondsRemaining: status === 'running' ? 95 : 0, loss: 0.4 },
               }
             : null,
-        fine_tuned_model: status === 'succeeded' ? `ft:tiny:acme:${suffix ?? 'seeded'}:${i}` : null,
+        fine_tuned_model:
+          status === 'succeeded' ? `ft:tiny:${team.teamName}:${suffix ?? 'seeded'}:${i}` : null,
+        person_id: owner ?? null,
         ...(status === 'running' && {
           worker_id: 'worker-seeded',
           lease_epoch: 2,
@@ -65,7 +71,7 @@ export async function seedJobs(bench: BrowserBench, jobs: readonly SeededJob[]):
         }),
         ...(peft && { peft: { ...template.json.peft, ...peft } }),
         steps,
-        held: isWithoutMemory ? null : 1.5e9,
+        held: job.isWithoutMemory ? null : 1.5e9,
       };
     },
   );
@@ -88,7 +94,7 @@ export async function seedJobs(bench: BrowserBench, jobs: readonly SeededJob[]):
        FROM jsonb_to_recordset($2::jsonb) AS r(id text, steps int), generate_series($3::int, least($4::int, r.steps)) s,
             LATERAL (SELECT s / r.steps::float8 AS done) d
        WHERE s % greatest(1, r.steps / 10) = 0`,
-      [acme.teamId, JSON.stringify(rows), from, from + batch - 1],
+      [team.teamId, JSON.stringify(rows), from, from + batch - 1],
     );
   }
   // As the server does by itself a minute later: without, it plans for a table of nothing.

@@ -32,7 +32,7 @@ export function PageHead({
             <Icon name="back" /> {up.text}
           </Link>
         )}
-        <h1 ref={heading} tabIndex={-1}>
+        <h1 ref={heading} tabIndex={-1} class="clamp" title={title}>
           {title}
         </h1>
         {children}

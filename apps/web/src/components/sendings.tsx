@@ -2,7 +2,7 @@ import { GraftApiError } from '@graft/client';
 import { Link } from 'wouter-preact';
 import '../styles/components/sendings.css';
 import { forget, goOn, type Sending, stop, useSendings } from '../data/uploads.ts';
-import { bytes, count, percent } from '../text/numbers.ts';
+import { bytes, count, counted, percent } from '../text/numbers.ts';
 import { BadLines } from './bad-lines.tsx';
 import { Button, IconButton } from './forms/button.tsx';
 import { Meter } from './lists/meter.tsx';
@@ -79,7 +79,7 @@ function words({ state, sent, bytes: all, file }: Sending): string {
     case 'refused':
       return 'Not taken';
     case 'done':
-      return `Ready · ${count(file?.examples)} examples`;
+      return `Ready · ${counted(file?.examples, 'example')}`;
   }
 }
 

@@ -2,6 +2,7 @@ import type { Me } from '@graft/client';
 import { useEffect } from 'preact/hooks';
 import { Link, Redirect, Route, Switch, useLocation } from 'wouter-preact';
 import '../styles/shell.css';
+import { useCurrentInSight } from '../components/current-in-sight.ts';
 import { Empty } from '../components/empty.tsx';
 import { ErrorBoundary } from '../components/error-boundary.tsx';
 import { Icon } from '../components/icon.tsx';
@@ -14,6 +15,8 @@ import { Brand } from './brand.tsx';
 export function Shell({ me }: { me: Me }) {
   const [path] = useLocation();
   const entries = pages.flatMap(({ path, nav }) => (nav?.for(me) ? [{ path, ...nav }] : []));
+  const isHere = (href: string) => path === href || path.startsWith(`${href}/`);
+  const row = useCurrentInSight(entries.find((entry) => isHere(entry.path))?.path);
   useEffect(topOfNewPages, []);
   return (
     <div class="shell">
@@ -22,15 +25,12 @@ export function Shell({ me }: { me: Me }) {
       </a>
       <header class="side">
         <Brand />
-        <nav aria-label="Pages">
-          {entries.map((entry) => {
-            const isHere = path === entry.path || path.startsWith(`${entry.path}/`);
-            return (
-              <Link key={entry.path} href={entry.path} aria-current={isHere ? 'page' : undefined}>
-                <Icon name={entry.icon} /> {entry.text}
-              </Link>
-            );
-          })}
+        <nav aria-label="Pages" ref={row}>
+          {entries.map((entry) => (
+            <Link key={entry.path} href={entry.path} aria-current={isHere(entry.path) ? 'page' : undefined}>
+              <Icon name={entry.icon} /> {entry.text}
+            </Link>
+          ))}
         </nav>
         <Account me={me} />
       </header>

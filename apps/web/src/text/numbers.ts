@@ -10,6 +10,9 @@ export const none = '–';
 
 export const count = (value: number | null | undefined): string =>
   value == null ? none : plain.format(value);
+/** "1 example", "1,234 examples". */
+export const counted = (value: number | null | undefined, one: string): string =>
+  `${count(value)} ${value === 1 ? one : `${one}s`}`;
 /** 1.2M for 1,234,567. */
 export const rough = (value: number | null | undefined): string =>
   value == null ? none : short.format(value);

@@ -151,7 +151,9 @@ function Legend({ lines }: { lines: readonly Line[] }) {
       {told.map(({ name, colour }) => (
         <li key={name}>
           <Swatch colour={colour} />
-          <span class="cut">{name}</span>
+          <span class="cut" title={name}>
+            {name}
+          </span>
         </li>
       ))}
     </ul>

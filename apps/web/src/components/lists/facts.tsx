@@ -1,5 +1,6 @@
 import type { ComponentChildren } from 'preact';
 import '../../styles/components/facts.css';
+import { LongText } from '../long-text.tsx';
 
 export interface Fact {
   name: string;
@@ -14,9 +15,11 @@ export const Facts = ({ facts }: { facts: readonly Fact[] }) => (
     {facts.map(({ name, value, note }) => (
       <div key={name}>
         <dt>{name}</dt>
-        <dd>{value}</dd>
-        {note && <dd class="small soft">{note}</dd>}
+        <dd>{whole(value)}</dd>
+        {note && <dd class="small soft">{whole(note)}</dd>}
       </div>
     ))}
   </dl>
 );
+
+const whole = (text: ComponentChildren) => (typeof text === 'string' ? <LongText text={text} /> : text);

@@ -1,5 +1,6 @@
 import type { Page } from '@graft/client';
 import type { ComponentChildren } from 'preact';
+import { count } from '../../text/numbers.ts';
 import { Button } from '../forms/button.tsx';
 import { Problem } from '../problem.tsx';
 import { Waiting } from '../waiting.tsx';
@@ -39,7 +40,7 @@ export function Listing<Row extends { id: string }>({
           <Button busy={pages.isFetchingNextPage} onClick={pages.fetchNextPage}>
             Show more
           </Button>
-          <span class="small soft">{rows.length} are shown.</span>
+          <span class="small soft">{count(rows.length)} are shown.</span>
         </div>
       )}
     </>

@@ -1,4 +1,5 @@
 import { Component, type ComponentChildren } from 'preact';
+import { useEffect, useRef } from 'preact/hooks';
 import '../../styles/components/table.css';
 
 export interface Column<Row> {
@@ -13,7 +14,7 @@ export interface Column<Row> {
 }
 
 /**
- * Rows below a head that stays in sight; it scrolls sideways by itself where it is wider than the page. `label` tells readers
+ * Rows below a head that stays in sight, unless it is wider than the page: then it scrolls sideways by itself. `label` tells readers
  * what it lists. Columns have fixed widths, so that nothing moves when data come.
  */
 export function Table<Row>({
@@ -29,9 +30,19 @@ export function Table<Row>({
   rowKey: (row: Row) => string;
   minWidth?: string;
 }) {
+  const place = useRef<HTMLElement>(null);
+  useEffect(() => {
+    // What scrolls holds its head itself; only where it need not, the head can stay while the page scrolls.
+    const section = place.current!;
+    const observer = new ResizeObserver(() => {
+      section.dataset.fits = String(section.scrollWidth <= section.clientWidth);
+    });
+    observer.observe(section);
+    return () => observer.disconnect();
+  }, [minWidth]);
   return (
     // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reached by the keyboard
-    <section class="table-scroll" aria-label={label} tabIndex={0}>
+    <section class="table-scroll" ref={place} aria-label={label} tabIndex={0}>
       <table style={{ minWidth }}>
         <colgroup>
           {columns.map(({ width }, i) => (

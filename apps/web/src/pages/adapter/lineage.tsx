@@ -5,7 +5,7 @@ import { Link } from 'wouter-preact';
 import '../../styles/pages/lineage.css';
 import { Problem } from '../../components/problem.tsx';
 import { graft } from '../../data/graft.ts';
-import { count } from '../../text/numbers.ts';
+import { count, counted } from '../../text/numbers.ts';
 import { type Box, labelOf, layLineage } from './lineage-layout.ts';
 
 /** CSS pixels. */
@@ -62,8 +62,8 @@ function Node({ box, isHere }: { box: Box; isHere: boolean }) {
   const { node, checkpoints, from } = box;
   const [x, y] = [xOf(box), yOf(box)];
   const label = labelOf(node);
-  const counted = `${count(checkpoints)} checkpoint${checkpoints === 1 ? '' : 's'}`;
-  const kind = checkpoints > 0 ? `${words[node.type]} · ${counted}` : words[node.type];
+  const kind =
+    checkpoints > 0 ? `${words[node.type]} · ${counted(checkpoints, 'checkpoint')}` : words[node.type];
   const origin = from.length > 0 ? `, from ${from.join(', ')}` : '';
   const inside = (
     <>

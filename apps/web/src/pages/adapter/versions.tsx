@@ -5,6 +5,7 @@ import { Table } from '../../components/lists/table.tsx';
 import { Problem } from '../../components/problem.tsx';
 import { Tag } from '../../components/tag.tsx';
 import { Time } from '../../components/time.tsx';
+import { Waiting } from '../../components/waiting.tsx';
 import type { useVersions } from '../../data/adapters.ts';
 import { bytes } from '../../text/numbers.ts';
 
@@ -20,7 +21,7 @@ export function Versions({
 }) {
   const { data, error, refetch } = query;
   if (error) return <Problem error={error} onRetry={refetch} />;
-  if (!data) return null;
+  if (!data) return <Waiting />;
   return (
     <section class="stack">
       <h2>Versions</h2>

@@ -11,6 +11,7 @@ import { PageHead } from '../../components/page-head.tsx';
 import { Problem } from '../../components/problem.tsx';
 import { Tag } from '../../components/tag.tsx';
 import { Time } from '../../components/time.tsx';
+import { Waiting } from '../../components/waiting.tsx';
 import { useAdapters } from '../../data/adapters.ts';
 import { useModels } from '../../data/models.ts';
 import { useQueryState } from '../../router/query-state.ts';
@@ -26,7 +27,7 @@ const columns: Column<Adapter>[] = [
       </Link>
     ),
     names: true,
-    width: '14rem',
+    width: '12rem',
   },
   {
     head: 'Base model',
@@ -134,7 +135,7 @@ function Kept({ search, base, onAll }: { search: string; base: string; onAll: ()
   const query = useAdapters({ search, base });
   const { data, error, refetch, isPlaceholderData } = query;
   if (error) return <Problem error={error} onRetry={refetch} />;
-  if (!data) return null;
+  if (!data) return <Waiting />;
   const adapters = data.pages.flatMap((page) => page.data);
   if (adapters.length === 0)
     return search || base ? (
@@ -154,7 +155,7 @@ function Kept({ search, base, onAll }: { search: string; base: string; onAll: ()
     );
   return (
     <div class="stack" aria-busy={isPlaceholderData}>
-      <Table label="Adapters" columns={columns} rows={adapters} rowKey={({ id }) => id} minWidth="68rem" />
+      <Table label="Adapters" columns={columns} rows={adapters} rowKey={({ id }) => id} minWidth="62rem" />
       <More of={query} />
     </div>
   );

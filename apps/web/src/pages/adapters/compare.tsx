@@ -8,6 +8,7 @@ import { ModelField } from '../../components/forms/model-field.tsx';
 import { type Column, Table } from '../../components/lists/table.tsx';
 import { PageHead } from '../../components/page-head.tsx';
 import { Problem } from '../../components/problem.tsx';
+import { Waiting } from '../../components/waiting.tsx';
 import { graft } from '../../data/graft.ts';
 import { useMay } from '../../data/session.ts';
 import { playgroundWith } from '../../router/playground-with.ts';
@@ -57,7 +58,7 @@ function Comparison({ a, b }: { a: string; b: string }) {
     queryFn: () => graft.adapters.compare(a, b),
   });
   if (error) return <Problem error={error} onRetry={refetch} />;
-  if (!data) return null;
+  if (!data) return <Waiting />;
   const { identical, config, lineage, metrics, files } = data;
   return (
     <>

@@ -7,6 +7,7 @@ import { Table } from '../../components/lists/table.tsx';
 import { Problem } from '../../components/problem.tsx';
 import { Time } from '../../components/time.tsx';
 import { toast, toastError } from '../../components/toast.tsx';
+import { Waiting } from '../../components/waiting.tsx';
 import { useAdapterChanged, useDeletedVersions } from '../../data/adapters.ts';
 import { graft } from '../../data/graft.ts';
 import { useMay } from '../../data/session.ts';
@@ -27,7 +28,7 @@ export function Deleted() {
   });
   const { data, error, refetch } = query;
   if (error) return <Problem error={error} onRetry={refetch} />;
-  if (!data) return null;
+  if (!data) return <Waiting />;
   const versions = data.pages.flatMap((page) => page.data);
   if (versions.length === 0)
     return (

@@ -21,7 +21,7 @@ export function FinalMetrics({
   return (
     <Table
       label="Final metrics"
-      minWidth="70rem"
+      minWidth="62rem"
       rows={rows}
       rowKey={({ job }) => job.id}
       columns={[
@@ -29,7 +29,7 @@ export function FinalMetrics({
           head: 'Job',
           names: true,
           cell: ({ job, name, colour }) => (
-            <span class="compare-name">
+            <span class="beside">
               <Swatch colour={colour} />
               <Link href={`/jobs/${job.id}`} class="cut" title={job.id}>
                 {name}
@@ -39,22 +39,22 @@ export function FinalMetrics({
         },
         {
           head: 'Status',
-          width: '10rem',
+          width: '8.5rem',
           cell: ({ job }) => <Status status={job.status} done={partDone(job)} />,
         },
-        { head: 'Last loss', end: true, width: '7rem', cell: ({ last }) => measure(last?.loss) },
-        { head: 'Best evaluation', end: true, width: '9rem', cell: ({ best }) => measure(best?.loss) },
-        { head: 'at step', end: true, width: '6rem', cell: ({ best }) => count(best?.step) },
+        { head: 'Last loss', end: true, width: '6rem', cell: ({ last }) => measure(last?.loss) },
+        { head: 'Best evaluation', end: true, width: '8.5rem', cell: ({ best }) => measure(best?.loss) },
+        { head: 'at step', end: true, width: '5rem', cell: ({ best }) => count(best?.step) },
         {
           head: 'Accuracy',
           end: true,
-          width: '7rem',
+          width: '6rem',
           cell: ({ best, last }) => percent((best ?? last)?.token_accuracy),
         },
         {
           head: 'Tokens',
           end: true,
-          width: '6rem',
+          width: '5.5rem',
           cell: ({ job }) => rough(job.trained_tokens ?? job.progress?.tokens),
         },
         {

@@ -23,6 +23,7 @@ import { Meter } from '../../components/lists/meter.tsx';
 import { More } from '../../components/lists/more.tsx';
 import { Properties } from '../../components/lists/properties.tsx';
 import { Table } from '../../components/lists/table.tsx';
+import { LongText } from '../../components/long-text.tsx';
 import { PageHead } from '../../components/page-head.tsx';
 import { Problem } from '../../components/problem.tsx';
 import { Sections } from '../../components/sections.tsx';
@@ -55,7 +56,17 @@ const listing = {
   label: 'A list',
   minWidth: '20rem',
   empty: <Empty title="None yet">What would be here.</Empty>,
-  columns: [{ head: 'Id', names: true, cell: ({ id }: { id: string }) => <span class="cut">{id}</span> }],
+  columns: [
+    {
+      head: 'Id',
+      names: true,
+      cell: ({ id }: { id: string }) => (
+        <span class="cut" title={id}>
+          {id}
+        </span>
+      ),
+    },
+  ],
 };
 const long = 'a-name-without-an-end-'.repeat(12);
 
@@ -173,7 +184,15 @@ export function Components() {
           rows={['short', long]}
           rowKey={(row) => row}
           columns={[
-            { head: 'Name', cell: (row) => <span class="cut">{row}</span>, names: true },
+            {
+              head: 'Name',
+              cell: (row) => (
+                <span class="cut" title={row}>
+                  {row}
+                </span>
+              ),
+              names: true,
+            },
             { head: 'Size', cell: (row) => count(row.length), end: true, width: '8rem' },
           ]}
         />
@@ -260,6 +279,10 @@ export function Components() {
             <p>It stops at once, and what it has trained since its last checkpoint is lost.</p>
           </Confirm>
         )}
+      </Group>
+      <Group title="Text that may be long">
+        <LongText text="Short." />
+        <LongText text={long.repeat(4)} />
       </Group>
       <Group title="Text to take along">
         <CodeBlock label="An example" text={`curl ${long}\n  -H 'content-type: application/json'`} />

@@ -1,4 +1,4 @@
-import { count } from '../../text/numbers.ts';
+import { count, counted } from '../../text/numbers.ts';
 
 interface Bin {
   from: number;
@@ -36,7 +36,7 @@ export function Histogram({ bins, limit }: { bins: readonly Bin[]; limit: number
       </svg>
       <figcaption class="small soft">
         <span>{count(first.from)}</span>
-        <span>tokens; the tallest bar is {count(most)} examples</span>
+        <span>tokens; the tallest bar is {counted(most, 'example')}</span>
         <span>{count(last.to)}</span>
       </figcaption>
       <details>

@@ -8,7 +8,7 @@ import { Problem } from '../../components/problem.tsx';
 import { graft } from '../../data/graft.ts';
 import { useModels } from '../../data/models.ts';
 import { useQueryState } from '../../router/query-state.ts';
-import { bytes, count, percent } from '../../text/numbers.ts';
+import { bytes, count, counted, percent } from '../../text/numbers.ts';
 import { TokenReport } from './token-report.tsx';
 
 /** What a base model would see in the file; which one and how long a sequence stands in the address. */
@@ -74,7 +74,7 @@ function State({ status, progress, report, error, model }: FileReport) {
         <Meter value={share} label="The file is read" />
         <p class="small soft">
           {progress
-            ? `${bytes(progress.bytes)} of ${bytes(progress.total_bytes)} read, ${count(progress.examples)} examples.`
+            ? `${bytes(progress.bytes)} of ${bytes(progress.total_bytes)} read, ${counted(progress.examples, 'example')}.`
             : 'The file is about to be read.'}
         </p>
       </div>
@@ -117,7 +117,7 @@ function Lines({ report: { lines, examples, bad_lines, duplicates, tokens } }: {
             label="Examples that are too long"
             lines={tokens.too_long.listed.map((each) => ({
               line: each.line,
-              message: `has ${count(each.tokens)} tokens`,
+              message: `has ${counted(each.tokens, 'token')}`,
             }))}
             total={tokens.too_long.count}
           />

@@ -12,13 +12,14 @@ import { PageHead } from '../../components/page-head.tsx';
 import { Problem } from '../../components/problem.tsx';
 import { Sendings } from '../../components/sendings.tsx';
 import { Time } from '../../components/time.tsx';
+import { Waiting } from '../../components/waiting.tsx';
 import { graft } from '../../data/graft.ts';
 import { useMay } from '../../data/session.ts';
 import { sendFiles } from '../../data/uploads.ts';
 import { useQueryState } from '../../router/query-state.ts';
 import { bytes, count } from '../../text/numbers.ts';
 import { DeleteFile } from './delete-file.tsx';
-import { Unfinished } from './unfinished.tsx';
+import { Unfinished, usePendingUploads } from './unfinished.tsx';
 
 const pageSize = 200;
 
@@ -39,7 +40,6 @@ export function Files() {
             </p>
           </DropZone>
           <Sendings />
-          <Unfinished />
         </>
       )}
       <List mayUpload={mayUpload} />
@@ -50,6 +50,7 @@ export function Files() {
 function List({ mayUpload }: { mayUpload: boolean }) {
   const [{ q }, setState] = useQueryState({ q: '' });
   const [unwanted, setUnwanted] = useState<FileObject | null>(null);
+  const uploads = usePendingUploads(mayUpload);
   const files = useInfiniteQuery({
     queryKey: ['files', 'fine-tune'],
     queryFn: ({ pageParam }) =>
@@ -58,13 +59,23 @@ function List({ mayUpload }: { mayUpload: boolean }) {
     getNextPageParam: (last) => (last.has_more ? last.data.at(-1)?.id : undefined),
   });
   if (files.error && !files.data) return <Problem error={files.error} onRetry={files.refetch} />;
-  if (!files.data) return null;
+  // Not one before the other, which would be pushed down.
+  if (!files.data || uploads.isLoading) return <Waiting />;
   const all = files.data.pages.flatMap(({ data }) => data);
-  if (all.length === 0) return <None mayUpload={mayUpload} />;
+  const unfinished = mayUpload && <Unfinished />;
+  if (all.length === 0) {
+    return (
+      <>
+        {unfinished}
+        <None mayUpload={mayUpload} />
+      </>
+    );
+  }
   const wanted = q.toLowerCase();
   const shown = all.filter(({ filename, id }) => filename.toLowerCase().includes(wanted) || id === q);
   return (
     <>
+      {unfinished}
       <div class="files-find">
         <TextField
           label="Find by name"

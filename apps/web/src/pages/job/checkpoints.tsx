@@ -1,15 +1,16 @@
 import type { FineTuningJob, JobCheckpoint } from '@graft/client';
 import { useMutation, useQuery } from '@tanstack/preact-query';
 import { useState } from 'preact/hooks';
-import { Dialog } from '../../components/dialog.tsx';
 import { Empty } from '../../components/empty.tsx';
 import { Button, LinkButton } from '../../components/forms/button.tsx';
 import { CopyButton } from '../../components/forms/copy-button.tsx';
 import { TextArea, TextField } from '../../components/forms/field.tsx';
+import { FormDialog } from '../../components/forms/form.tsx';
 import { Table } from '../../components/lists/table.tsx';
-import { Problem, wordsOf } from '../../components/problem.tsx';
+import { Problem } from '../../components/problem.tsx';
 import { Time } from '../../components/time.tsx';
 import { toast } from '../../components/toast.tsx';
+import { faultOf, restOf } from '../../data/action.ts';
 import { graft } from '../../data/graft.ts';
 import { useMay } from '../../data/session.ts';
 import { playgroundWith } from '../../router/playground-with.ts';
@@ -42,7 +43,7 @@ export function Checkpoints({ job }: { job: FineTuningJob }) {
       </p>
       <Table
         label="Checkpoints"
-        minWidth="64rem"
+        minWidth="62rem"
         rows={data ?? []}
         rowKey={({ id }) => id}
         columns={[
@@ -62,11 +63,11 @@ export function Checkpoints({ job }: { job: FineTuningJob }) {
               percent(metrics.valid_mean_token_accuracy ?? metrics.train_mean_token_accuracy),
           },
           { head: 'Size', end: true, width: '6rem', cell: (row) => bytes(row.bytes) },
-          { head: 'Written', width: '8rem', cell: (row) => <Time at={row.created_at} /> },
+          { head: 'Written', width: '7.5rem', cell: (row) => <Time at={row.created_at} /> },
           {
             head: 'Adapter',
             end: true,
-            width: '21rem',
+            width: '19.5rem',
             cell: (row) =>
               row.available ? (
                 <span class="row checkpoint-actions">
@@ -123,29 +124,24 @@ function Promote({
       toast(`It is version ${version.version} of ${version.adapter_name}.`);
     },
   });
-  const submit = (event: Event) => {
-    event.preventDefault();
-    promote.mutate({ name, ...(note && { note }) });
-  };
   return (
-    <Dialog title={`Promote step ${count(checkpoint.step_number)}`} onClose={onClose}>
-      <form class="stack" onSubmit={submit} noValidate>
-        <p>It becomes the next version of an adapter, and is kept when the job is gone.</p>
-        <TextField
-          label="Adapter"
-          value={name}
-          onValue={setName}
-          maxLength={64}
-          error={promote.error && wordsOf(promote.error).text}
-        />
-        <TextArea label="Note" value={note} onValue={setNote} rows={2} />
-        <footer class="row dialog-actions">
-          <Button onClick={onClose}>Leave it</Button>
-          <Button kind="main" type="submit" busy={promote.isPending}>
-            Promote
-          </Button>
-        </footer>
-      </form>
-    </Dialog>
+    <FormDialog
+      title={`Promote step ${count(checkpoint.step_number)}`}
+      action="Promote"
+      busy={promote.isPending}
+      error={restOf(promote.error, ['name', 'note'])}
+      onSubmit={() => promote.mutate({ name, ...(note && { note }) })}
+      onClose={onClose}
+    >
+      <p>It becomes the next version of an adapter, and is kept when the job is gone.</p>
+      <TextField
+        label="Adapter"
+        value={name}
+        onValue={setName}
+        maxLength={64}
+        error={faultOf(promote.error, 'name')}
+      />
+      <TextArea label="Note" value={note} onValue={setNote} rows={2} error={faultOf(promote.error, 'note')} />
+    </FormDialog>
   );
 }

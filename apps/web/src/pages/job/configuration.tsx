@@ -5,6 +5,7 @@ import { Choice } from '../../components/forms/field.tsx';
 import { type Fact, Facts } from '../../components/lists/facts.tsx';
 import { Table } from '../../components/lists/table.tsx';
 import { Problem } from '../../components/problem.tsx';
+import { Waiting } from '../../components/waiting.tsx';
 import { graft } from '../../data/graft.ts';
 import { useQueryState } from '../../router/query-state.ts';
 import { asCommand, asCurl, asPython, cleaned } from './request-code.ts';
@@ -37,7 +38,7 @@ export function Configuration({ job }: { job: FineTuningJob }) {
     staleTime: Number.POSITIVE_INFINITY,
   });
   if (error) return <Problem error={error} onRetry={refetch} />;
-  if (!request) return null;
+  if (!request) return <Waiting />;
   const training = trainingRows(job, request);
   const [form, , write] = forms.find(([name]) => name === as) ?? forms[0];
   return (

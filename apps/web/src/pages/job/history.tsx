@@ -1,8 +1,10 @@
 import type { FineTuningJob, JobAttempt, JobOutlook } from '@graft/client';
 import { useQuery } from '@tanstack/preact-query';
 import { Table } from '../../components/lists/table.tsx';
+import { LongText } from '../../components/long-text.tsx';
 import { Problem } from '../../components/problem.tsx';
 import { Time } from '../../components/time.tsx';
+import { Waiting } from '../../components/waiting.tsx';
 import { graft } from '../../data/graft.ts';
 import { count } from '../../text/numbers.ts';
 import { exactly, span } from '../../text/times.ts';
@@ -24,7 +26,7 @@ export function History({ job }: { job: FineTuningJob }) {
     queryFn: () => graft.fineTuning.jobs.attempts(job.id, { limit: 1000 }),
   });
   if (error) return <Problem error={error} onRetry={refetch} />;
-  if (!data) return null;
+  if (!data) return <Waiting />;
   return (
     <section class="panel" aria-label="History">
       <p>{summaryOf(data.data)}</p>
@@ -92,7 +94,11 @@ const stepsOf = ({ from_step: from, last_step: last }: JobAttempt): string =>
 const End = ({ outcome, reason }: Pick<JobAttempt, 'outcome' | 'reason'>) => (
   <>
     {outcome ? outcomes[outcome] : '–'}
-    {reason && <span class="small soft"> {reason}</span>}
+    {reason && (
+      <div class="small soft">
+        <LongText text={reason} />
+      </div>
+    )}
   </>
 );
 

@@ -8,7 +8,7 @@ import { Problem } from '../../components/problem.tsx';
 import { graft } from '../../data/graft.ts';
 import { useMay } from '../../data/session.ts';
 import { playgroundWith } from '../../router/playground-with.ts';
-import { bytes, count, measure } from '../../text/numbers.ts';
+import { bytes, count, counted, measure } from '../../text/numbers.ts';
 import { EstimateTable } from './estimate-table.tsx';
 import { Lineage } from './lineage.tsx';
 import { type Proof, proofInWords, versionMetrics } from './version-metrics.ts';
@@ -75,7 +75,7 @@ function Made({
           ...(version
             ? [
                 { name: 'Version', value: `${version.version} of ${version.adapter_name}` },
-                { name: 'Size', value: bytes(version.bytes), note: `${count(version.files.length)} files` },
+                { name: 'Size', value: bytes(version.bytes), note: counted(version.files.length, 'file') },
                 {
                   name: 'Digest',
                   value: <code>{version.digest.slice(0, 16)}</code>,

@@ -5,7 +5,7 @@ import { Status } from '../../components/status.tsx';
 import { Time } from '../../components/time.tsx';
 import { isOver } from '../../data/jobs.ts';
 import { useNames } from '../../data/people.ts';
-import { bytes, count, measure, percent, rough } from '../../text/numbers.ts';
+import { bytes, count, counted, measure, percent, rough } from '../../text/numbers.ts';
 import { span } from '../../text/times.ts';
 import { partDone } from '../jobs/job-standing.tsx';
 
@@ -54,7 +54,7 @@ function timeLeft(job: FineTuningJob) {
   if (status === 'running' && progress?.seconds_remaining != null)
     return `${span(progress.seconds_remaining)} left`;
   if (status === 'validating_files' && validation)
-    return `${bytes(validation.bytes)} of ${bytes(validation.total_bytes)} read, ${count(validation.examples)} examples`;
+    return `${bytes(validation.bytes)} of ${bytes(validation.total_bytes)} read, ${counted(validation.examples, 'example')}`;
   if (status === 'queued' && position !== null) {
     const place = position === 1 ? 'Next in the queue' : `Place ${count(position)} in the queue`;
     if (estimated_start === null) return place;

@@ -1,6 +1,8 @@
 import type { FineTuningJob, JobTrial } from '@graft/client';
 import { useQuery } from '@tanstack/preact-query';
 import { Table } from '../../components/lists/table.tsx';
+import { Problem } from '../../components/problem.tsx';
+import { Waiting } from '../../components/waiting.tsx';
 import { graft } from '../../data/graft.ts';
 import { count, measure } from '../../text/numbers.ts';
 
@@ -12,9 +14,19 @@ const words: Record<JobTrial['status'], string> = {
   won: 'the best',
 };
 
+/** Height of a row of one line. */
+const rowRem = 2.45;
+
+/** Every value of each option with every one of the others'. */
+const trialsOf = ({ sweep }: FineTuningJob): number =>
+  Object.values(sweep ?? {}).reduce(
+    (product, values) => product * (Array.isArray(values) ? values.length : 1),
+    1,
+  );
+
 /** Of a sweep, what it tries. */
 export function Trials({ job }: { job: FineTuningJob }) {
-  const { data } = useQuery({
+  const { data, error, refetch } = useQuery({
     queryKey: ['trials', job.id],
     queryFn: () => graft.fineTuning.jobs.trials(job.id),
   });
@@ -24,28 +36,35 @@ export function Trials({ job }: { job: FineTuningJob }) {
     return typeof value === 'number' ? measure(value) : String(value ?? '–');
   };
   return (
-    <section class="panel" aria-label="Trials">
+    <section class="panel">
       <h2>Trials</h2>
-      <Table
-        label="Trials"
-        rows={data?.data ?? []}
-        rowKey={({ trial }) => String(trial)}
-        columns={[
-          { head: 'Trial', names: true, width: '5rem', cell: ({ trial }) => trial },
-          ...varied.map((option) => ({
-            head: <code>{option}</code>,
-            cell: (trial: JobTrial) => optionOf(trial, option),
-          })),
-          { head: 'Steps', end: true, width: '7rem', cell: ({ step }) => count(step) },
-          {
-            head: 'Evaluation',
-            end: true,
-            width: '8rem',
-            cell: ({ rungs }) => measure(rungs.at(-1)?.valid_loss),
-          },
-          { head: 'Standing', width: '11rem', cell: ({ status }) => words[status] },
-        ]}
-      />
+      {error ? (
+        <Problem error={error} onRetry={refetch} />
+      ) : !data ? (
+        <Waiting height={`${rowRem * (1 + trialsOf(job))}rem`} />
+      ) : (
+        <Table
+          label="Trials"
+          minWidth={`${34 + 8 * varied.length}rem`}
+          rows={data.data}
+          rowKey={({ trial }) => String(trial)}
+          columns={[
+            { head: 'Trial', names: true, width: '5rem', cell: ({ trial }) => trial },
+            ...varied.map((option) => ({
+              head: <code>{option}</code>,
+              cell: (trial: JobTrial) => optionOf(trial, option),
+            })),
+            { head: 'Steps', end: true, width: '7rem', cell: ({ step }) => count(step) },
+            {
+              head: 'Evaluation',
+              end: true,
+              width: '8rem',
+              cell: ({ rungs }) => measure(rungs.at(-1)?.valid_loss),
+            },
+            { head: 'Standing', width: '11rem', cell: ({ status }) => words[status] },
+          ]}
+        />
+      )}
     </section>
   );
 }

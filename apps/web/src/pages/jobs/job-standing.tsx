@@ -3,7 +3,7 @@ import { Meter } from '../../components/lists/meter.tsx';
 import { Status } from '../../components/status.tsx';
 import { Time } from '../../components/time.tsx';
 import { isOver } from '../../data/jobs.ts';
-import { count, percent } from '../../text/numbers.ts';
+import { count, counted, percent } from '../../text/numbers.ts';
 
 /** 0 to 1; null before it has begun. */
 export function partDone({ status, progress, validation }: FineTuningJob): number | null {
@@ -38,7 +38,7 @@ function besides({
 }: FineTuningJob): string {
   switch (status) {
     case 'validating_files':
-      return validation ? `${count(validation.examples)} examples` : 'waits for its turn';
+      return validation ? counted(validation.examples, 'example') : 'waits for its turn';
     case 'queued':
       return position === null
         ? ''

@@ -3,9 +3,11 @@ import { Empty } from '../../components/empty.tsx';
 import { Button, LinkButton } from '../../components/forms/button.tsx';
 import { PageHead } from '../../components/page-head.tsx';
 import { Problem } from '../../components/problem.tsx';
+import { Waiting } from '../../components/waiting.tsx';
 import { type JobFilters, useJobs, useLosses } from '../../data/jobs.ts';
 import { useMay } from '../../data/session.ts';
 import { useQueryState } from '../../router/query-state.ts';
+import { count } from '../../text/numbers.ts';
 import { Filters } from './filters.tsx';
 import { FirstRun } from './first-run.tsx';
 import { JobTable } from './job-table.tsx';
@@ -49,6 +51,7 @@ export function Jobs() {
       />
       {isFirst ? <FirstRun /> : <Filters filters={filters} onFilters={setFilters} />}
       {error && <Problem error={error} onRetry={refetch} />}
+      {!data && !error && <Waiting />}
       {data && jobs.length === 0 && isFiltered && (
         <Empty title="No job is like that">
           <p>Take a filter away, or search for less.</p>
@@ -59,7 +62,7 @@ export function Jobs() {
         <div aria-busy={isPlaceholderData}>
           <JobTable jobs={jobs} losses={losses} picked={picked} onPicked={setPicked} />
           <div ref={end} class="small soft jobs-end" role="status">
-            {isFetchingNextPage ? 'More are fetched…' : hasNextPage ? '' : `${jobs.length} shown`}
+            {isFetchingNextPage ? 'More are fetched…' : hasNextPage ? '' : `${count(jobs.length)} shown`}
           </div>
         </div>
       )}

@@ -6,7 +6,7 @@ import { Sendings } from '../../components/sendings.tsx';
 import { graft } from '../../data/graft.ts';
 import { useMay } from '../../data/session.ts';
 import { sendFiles } from '../../data/uploads.ts';
-import { count } from '../../text/numbers.ts';
+import { counted } from '../../text/numbers.ts';
 import { type Draft, faultAt, withValue } from './draft.ts';
 import type { Form } from './option-field.tsx';
 
@@ -19,7 +19,7 @@ export function DataPart({ form, models, change }: { form: Form; models: readonl
     queryFn: async () => (await graft.files.list({ purpose: 'fine-tune', limit: 1000 }).page()).data,
   });
   const choice = (files.data ?? []).map(
-    ({ id, filename, examples }) => [id, `${filename} · ${count(examples)} examples`] as const,
+    ({ id, filename, examples }) => [id, `${filename} · ${counted(examples, 'example')}`] as const,
   );
   const set = (path: string) => (value: string) => setDraft(withValue(draft, path, value || undefined));
   const setModel = (model: string) => {

@@ -9,6 +9,7 @@ import { Choice } from '../../components/forms/field.tsx';
 import { PageHead } from '../../components/page-head.tsx';
 import { Problem } from '../../components/problem.tsx';
 import { toast, toastError } from '../../components/toast.tsx';
+import { Waiting } from '../../components/waiting.tsx';
 import { graft } from '../../data/graft.ts';
 import { useModels } from '../../data/models.ts';
 import { useMay } from '../../data/session.ts';
@@ -133,26 +134,26 @@ function Writing({
           <TextView language={view} draft={draft} setDraft={setDraft} />
         ) : options.error && !options.data ? (
           <Problem error={options.error} onRetry={options.refetch} />
+        ) : !options.data ? (
+          <Waiting height="60rem" />
         ) : (
-          options.data && (
-            <>
-              <Part title="Model and data">
-                <DataPart form={form} models={models} change={change} />
-              </Part>
-              <Part title="Method">
-                <MethodPart form={form} options={options.data} plan={plan} />
-              </Part>
-              <Part title="Training">
-                <TrainingPart form={form} options={options.data} plan={plan} />
-              </Part>
-              <Part title="Several at once">
-                <SweepPart form={form} options={options.data} />
-              </Part>
-              <Part title="About the job">
-                <NamePart form={form} />
-              </Part>
-            </>
-          )
+          <>
+            <Part title="Model and data">
+              <DataPart form={form} models={models} change={change} />
+            </Part>
+            <Part title="Method">
+              <MethodPart form={form} options={options.data} plan={plan} />
+            </Part>
+            <Part title="Training">
+              <TrainingPart form={form} options={options.data} plan={plan} />
+            </Part>
+            <Part title="Several at once">
+              <SweepPart form={form} options={options.data} />
+            </Part>
+            <Part title="About the job">
+              <NamePart form={form} />
+            </Part>
+          </>
         )}
       </div>
       <Outcome

@@ -2,6 +2,7 @@ import { useQuery } from '@tanstack/preact-query';
 import { useState } from 'preact/hooks';
 import { TextArea } from '../../components/forms/field.tsx';
 import { Problem } from '../../components/problem.tsx';
+import { Waiting } from '../../components/waiting.tsx';
 import { type Draft, isRecord } from './draft.ts';
 
 export type Language = 'json' | 'yaml';
@@ -34,7 +35,7 @@ export function TextView({
     staleTime: Number.POSITIVE_INFINITY,
   });
   if (writing.error) return <Problem error={writing.error} onRetry={writing.refetch} />;
-  if (!writing.data) return null;
+  if (!writing.data) return <Waiting height="60rem" />;
   return (
     <Editor key={language} language={language} writing={writing.data} draft={draft} setDraft={setDraft} />
   );

@@ -78,7 +78,7 @@ const Answers = ({ is: state }: { is: 'ok' | 'missing' }) => (
 
 function faultsOf({ version, database, queue, workers }: Wire.ServiceState, waiting: number): string[] {
   const { ready = 0, silent = 0, quarantined = 0, versions = [] } = workers ?? {};
-  const idle = waiting > 0 ? `, and ${count(waiting)} jobs wait` : '';
+  const idle = waiting === 0 ? '' : `, and ${waiting === 1 ? 'a job waits' : `${count(waiting)} jobs wait`}`;
   const told: [boolean, string][] = [
     [database.state !== 'ok', 'Postgres does not answer: nothing is taken or told until it does.'],
     [queue.state !== 'ok', 'The queue does not answer: jobs start some seconds later than they could.'],

@@ -43,7 +43,7 @@ export function Queue() {
       ) : (
         <Table
           label="Teams in the order of their turns"
-          minWidth="64rem"
+          minWidth="62rem"
           rows={teams}
           rowKey={({ id }) => id}
           columns={[
@@ -59,7 +59,7 @@ export function Queue() {
             { head: 'Weight', width: '5rem', end: true, cell: ({ weight }) => count(weight) },
             {
               head: 'Share now, and by weight',
-              width: '14rem',
+              width: '13rem',
               cell: (team) => (
                 <Shares
                   name={team.name}
@@ -81,7 +81,7 @@ export function Queue() {
               width: '9rem',
               cell: ({ waiting_since }) => (waiting_since === null ? '–' : <Time at={waiting_since} />),
             },
-            { head: 'Its turn', width: '10rem', cell: (team) => turnOf(team) },
+            { head: 'Its turn', width: '9rem', cell: (team) => turnOf(team) },
           ]}
         />
       )}

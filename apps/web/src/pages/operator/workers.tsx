@@ -9,7 +9,7 @@ import { Listing } from '../../components/lists/listing.tsx';
 import { Time, useNow } from '../../components/time.tsx';
 import { faultOf, restOf, useAction } from '../../data/action.ts';
 import { graft } from '../../data/graft.ts';
-import { bytes, count, measure } from '../../text/numbers.ts';
+import { bytes, count, counted, measure } from '../../text/numbers.ts';
 import { useWorkers } from './reads.ts';
 import { stateOf, WorkerBadge } from './worker-state.tsx';
 
@@ -65,7 +65,7 @@ export function Workers() {
                 <span>
                   {device?.toUpperCase() ?? 'not told'}, {bytes(memory_bytes)}
                 </span>
-                {threads !== null && <div class="small soft">{count(threads)} threads</div>}
+                {threads !== null && <div class="small soft">{counted(threads, 'thread')}</div>}
                 {flops?.fp32 !== undefined && (
                   <div class="small soft">{measure(flops.fp32 / 1e12)} TFLOP/s</div>
                 )}
@@ -85,7 +85,7 @@ export function Workers() {
                 <span class="cut small" title={base_models.join(', ') || undefined}>
                   {base_models.join(', ') || 'nothing yet'}
                 </span>
-                {load > 0 && <span class="small soft">{count(load)} answers under way</span>}
+                {load > 0 && <span class="small soft">{counted(load, 'answer')} under way</span>}
               </>
             ),
           },
@@ -105,7 +105,7 @@ export function Workers() {
                 )}
                 {worker.quarantined_at !== null && <div class="small soft">{comingOf(worker)}</div>}
                 {worker.consecutive_faults > 0 && (
-                  <div class="small soft">{count(worker.consecutive_faults)} faults in a row</div>
+                  <div class="small soft">{counted(worker.consecutive_faults, 'fault')} in a row</div>
                 )}
               </>
             ),
@@ -150,7 +150,7 @@ function Leases({ of: { leases, slots }, now }: { of: WorkerObject; now: number 
   return (
     <>
       <span class="small soft">
-        {count(leases.length)} of {count(slots)} slots
+        {count(leases.length)} of {counted(slots, 'slot')}
       </span>
       {leases.length > 0 && (
         <ul class="leases small">

@@ -30,7 +30,9 @@ export function HistoryDialog({
           {talks.map((talk) => (
             <li key={talk.id}>
               <Button kind="quiet" onClick={() => onOpen(talk)}>
-                <span class="cut">{talk.turns[0]?.prompt ?? ''}</span>
+                <span class="cut" title={talk.turns[0]?.prompt}>
+                  {talk.turns[0]?.prompt ?? ''}
+                </span>
                 <span class="small soft">
                   <Time at={talk.at} />
                 </span>

@@ -2,7 +2,7 @@ import { useEffect, useRef } from 'preact/hooks';
 import { Button } from '../../components/forms/button.tsx';
 import { CopyButton } from '../../components/forms/copy-button.tsx';
 import { Problem } from '../../components/problem.tsx';
-import { count, rough } from '../../text/numbers.ts';
+import { counted, rough } from '../../text/numbers.ts';
 import { span } from '../../text/times.ts';
 import { curlOf } from './requests.ts';
 import { type Answer, isOpen, type Turn, textOf } from './talk.ts';
@@ -86,7 +86,7 @@ function figuresOf({ state, finish, tokens, firstMs, totalMs }: Answer): string 
   const told: string[] = [];
   if (state === 'stopped') told.push('Stopped');
   if (finish === 'length') told.push('Cut at the most tokens');
-  if (tokens !== null) told.push(`${count(tokens)} tokens`);
+  if (tokens !== null) told.push(counted(tokens, 'token'));
   if (tokens !== null && totalMs) told.push(`${rough((tokens * 1000) / totalMs)} tokens/s`);
   if (firstMs !== null) told.push(`first after ${span(firstMs / 1000)}`);
   return told.join(' · ');

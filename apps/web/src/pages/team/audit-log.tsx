@@ -2,6 +2,7 @@ import { Empty } from '../../components/empty.tsx';
 import { TextField } from '../../components/forms/field.tsx';
 import { Icon } from '../../components/icon.tsx';
 import { Listing } from '../../components/lists/listing.tsx';
+import { LongText } from '../../components/long-text.tsx';
 import { Time } from '../../components/time.tsx';
 import { graft } from '../../data/graft.ts';
 import { useLater } from '../../data/later.ts';
@@ -68,18 +69,22 @@ export function AuditLog() {
           </Empty>
         }
         columns={[
-          { head: 'When', width: '9rem', cell: (row) => <Time at={row.created_at} form="clock" /> },
-          { head: 'Action', width: '13rem', names: true, cell: ({ action }) => action },
-          { head: 'To what', width: '15rem', cell: ({ target }) => <Id of={target} /> },
+          { head: 'When', width: '8.5rem', cell: (row) => <Time at={row.created_at} form="clock" /> },
+          { head: 'Action', width: '12rem', names: true, cell: ({ action }) => action },
+          { head: 'To what', width: '11rem', cell: ({ target }) => <Id of={target} /> },
           {
             head: 'Who',
-            width: '15rem',
+            width: '11rem',
             cell: ({ person_id, key_id }) => <Id of={person_id ?? key_id ?? 'the operator, or Graft'} />,
           },
           {
             head: 'More',
             cell: ({ detail }) =>
-              detail !== null && <code class="detail small soft">{JSON.stringify(detail)}</code>,
+              detail !== null && (
+                <code class="small soft">
+                  <LongText text={JSON.stringify(detail)} />
+                </code>
+              ),
           },
         ]}
       />

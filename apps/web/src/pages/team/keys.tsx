@@ -54,7 +54,7 @@ export function Keys() {
       <Listing
         pages={keys}
         label="API keys"
-        minWidth="58rem"
+        minWidth="62rem"
         empty={
           <Empty title="No keys yet">
             <p>
@@ -69,18 +69,23 @@ export function Keys() {
             names: true,
             cell: ({ id, name }) => (
               <>
-                <span class="cut" title={name}>
-                  {name} {id === me.key?.id && <Badge>this session’s</Badge>}
+                <span class="beside">
+                  <span class="cut" title={name}>
+                    {name}
+                  </span>
+                  {id === me.key?.id && <Badge>this session’s</Badge>}
                 </span>
-                <code class="small soft">{id}</code>
+                <code class="cut small soft" title={id}>
+                  {id}
+                </code>
               </>
             ),
           },
-          { head: 'Role', width: '6rem', cell: ({ role }) => role },
-          { head: 'Of', width: '7rem', cell: (key) => ownerOf(key, me.person?.id) },
+          { head: 'Role', width: '5.5rem', cell: ({ role }) => role },
+          { head: 'Of', width: '6.5rem', cell: (key) => ownerOf(key, me.person?.id) },
           {
             head: 'Limits',
-            width: '14rem',
+            width: '11rem',
             cell: (key) => (
               <span class="cut small" title={limitsOf(key)}>
                 {limitsOf(key)}
@@ -89,10 +94,10 @@ export function Keys() {
           },
           {
             head: 'Last used',
-            width: '8rem',
+            width: '7.5rem',
             cell: (key) => (key.last_used_at === null ? 'never' : <Time at={key.last_used_at} />),
           },
-          { head: 'State', width: '9rem', cell: (key) => <State of={key} /> },
+          { head: 'State', width: '8rem', cell: (key) => <State of={key} /> },
           {
             head: <span class="visually-hidden">Actions</span>,
             width: '11rem',

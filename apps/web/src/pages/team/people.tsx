@@ -75,8 +75,11 @@ export function People() {
               names: true,
               cell: (member) => (
                 <>
-                  <span class="cut" title={member.name}>
-                    {member.name} {isMe(member) && <Badge>you</Badge>}{' '}
+                  <span class="beside">
+                    <span class="cut" title={member.name}>
+                      {member.name}
+                    </span>
+                    {isMe(member) && <Badge>you</Badge>}
                     {member.disabled && (
                       <Badge tone="bad" title="By the operator: none of their keys works.">
                         disabled
@@ -130,7 +133,8 @@ export function People() {
           ]}
         />
       </section>
-      {mayInvite && <Invitations />}
+      {/* Not before what stands above it, which would push it down. */}
+      {mayInvite && !members.isPending && <Invitations />}
       {asked && (
         <Confirm
           title={

@@ -130,7 +130,7 @@ function Drawn({
   const cell = (head: string, tellIt: (sums: Sums) => string) => ({
     head,
     end: true,
-    width: '9rem',
+    width: '7.5rem',
     cell: ({ sums }: Group) => tellIt(sums),
   });
   return (
@@ -138,7 +138,7 @@ function Drawn({
       <Bars label={text} bars={bars} series={series} format={tell} day={dayOf} />
       <Table
         label="Sums"
-        minWidth="58rem"
+        minWidth="60rem"
         rows={groups}
         rowKey={({ name }) => name}
         columns={[

@@ -16,7 +16,7 @@ export function Use() {
     queryFn: () => graft.usage.budget(),
     enabled: quota.data?.has_budget === true,
   });
-  if (!quota.data) {
+  if (!quota.data || budget.isLoading) {
     return quota.error ? <Problem error={quota.error} onRetry={quota.refetch} /> : <Waiting height="20rem" />;
   }
   const { use, ...limits } = quota.data;

@@ -8,8 +8,8 @@ import { Empty } from '../../../components/empty.tsx';
 import { Button } from '../../../components/forms/button.tsx';
 import { Select } from '../../../components/forms/field.tsx';
 import { Icon } from '../../../components/icon.tsx';
-import { Facts } from '../../../components/lists/facts.tsx';
 import { Listing } from '../../../components/lists/listing.tsx';
+import { Properties } from '../../../components/lists/properties.tsx';
 import { Problem } from '../../../components/problem.tsx';
 import { Time } from '../../../components/time.tsx';
 import { Waiting } from '../../../components/waiting.tsx';
@@ -18,6 +18,7 @@ import { graft } from '../../../data/graft.ts';
 import { usePages } from '../../../data/pages.ts';
 import { useMay } from '../../../data/session.ts';
 import { useQueryState } from '../../../router/query-state.ts';
+import { count } from '../../../text/numbers.ts';
 import { WebhookForm } from './webhook-form.tsx';
 import { WebhookSecret } from './webhook-secret.tsx';
 import { WebhookState } from './webhooks.tsx';
@@ -78,7 +79,9 @@ function Endpoint({ webhook }: { webhook: Webhook }) {
   return (
     <>
       <div class="section-head">
-        <h2>{webhook.url}</h2>
+        <h2 class="clamp" title={webhook.url}>
+          {webhook.url}
+        </h2>
         {may && (
           <div class="row">
             <Button busy={test.isPending} disabled={!webhook.enabled} onClick={() => test.mutate(id)}>
@@ -95,16 +98,17 @@ function Endpoint({ webhook }: { webhook: Webhook }) {
           </div>
         )}
       </div>
-      <Facts
-        facts={[
-          {
-            name: 'State',
-            value: <WebhookState of={webhook} />,
-            ...(webhook.disabled_reason && { note: webhook.disabled_reason }),
-          },
-          { name: 'Is told', value: webhook.events.join(', ') },
-          { name: 'Note', value: webhook.description ?? 'none' },
-          { name: 'Id', value: <code>{id}</code> },
+      <Properties
+        of={[
+          [
+            'State',
+            <>
+              <WebhookState of={webhook} /> {webhook.disabled_reason}
+            </>,
+          ],
+          ['Is told', webhook.events.join(', ')],
+          ['Note', webhook.description ?? 'none'],
+          ['Id', <code key="id">{id}</code>],
         ]}
       />
       <Sent id={id} may={may} />
@@ -179,7 +183,9 @@ function Sent({ id, may }: { id: string; may: boolean }) {
             names: true,
             cell: ({ event_type, data }) => (
               <>
-                <span class="cut">{event_type}</span>
+                <span class="cut" title={event_type}>
+                  {event_type}
+                </span>
                 <code class="cut small soft" title={data.id}>
                   {data.id}
                 </code>
@@ -192,7 +198,7 @@ function Sent({ id, may }: { id: string; may: boolean }) {
             cell: (row) => <Badge tone={statusTones[row.status]}>{row.status}</Badge>,
           },
           { head: 'Made', width: '8rem', cell: (row) => <Time at={row.created_at} /> },
-          { head: 'Tries', width: '5rem', end: true, cell: ({ attempts }) => attempts },
+          { head: 'Tries', width: '5rem', end: true, cell: ({ attempts }) => count(attempts) },
           {
             head: 'Last answer',
             width: '16rem',

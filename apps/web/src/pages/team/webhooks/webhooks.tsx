@@ -9,6 +9,7 @@ import { Time } from '../../../components/time.tsx';
 import { graft } from '../../../data/graft.ts';
 import { usePages } from '../../../data/pages.ts';
 import { useMay } from '../../../data/session.ts';
+import { counted } from '../../../text/numbers.ts';
 import { WebhookForm } from './webhook-form.tsx';
 import { WebhookSecret } from './webhook-secret.tsx';
 
@@ -55,7 +56,11 @@ export function Webhooks() {
               </>
             ),
           },
-          { head: 'Is told', width: '12rem', cell: ({ events }) => `${events.length} kinds of events` },
+          {
+            head: 'Is told',
+            width: '12rem',
+            cell: ({ events }) => `${counted(events.length, 'kind')} of events`,
+          },
           { head: 'State', width: '13rem', cell: (row) => <WebhookState of={row} /> },
           { head: 'Added', width: '8rem', cell: (row) => <Time at={row.created_at} /> },
         ]}
