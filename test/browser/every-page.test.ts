@@ -6,6 +6,7 @@
  */
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
+import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { createTeam } from '@graft/service';
 import type { Page } from 'playwright-core';
@@ -108,7 +109,7 @@ before(async () => {
 after(async () => await bench?.close());
 
 test('every page of the dashboard is among those that are looked at', () => {
-  const source = readFileSync(new URL('../../apps/web/src/pages.tsx', import.meta.url), 'utf8');
+  const source = readFileSync(path.join(import.meta.dirname, '../../apps/web/src/pages.tsx'), 'utf8');
   const patterns = [...source.matchAll(/path: '([^']+)'/g)].map(([, path]) => path!);
   assert.ok(patterns.length > 10, `${patterns.length} paths were found`);
   const paths = shownPages(null).map(({ path }) => path.replace(/[?#].*/, ''));

@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
+import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { fileURLToPath } from 'node:url';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import { type ApiBench, answerOf, openApiBench } from '../testing/open-api-bench.ts';
 import { clientTypesOf } from './client-types.ts';
@@ -111,6 +111,6 @@ describe('every operation', () => {
 });
 
 test("the client's types are made of it", async () => {
-  const file = fileURLToPath(new URL('../../../../packages/client/src/generated/wire.ts', import.meta.url));
+  const file = path.join(import.meta.dirname, '../../../../packages/client/src/generated/wire.ts');
   assert.ok((await readFile(file, 'utf8')) === clientTypesOf(api), 'make them again: npm run openapi');
 });
