@@ -48,7 +48,7 @@ export async function forkWorker(services: Services, env: NodeJS.ProcessEnv = {}
     trainerPid: () => {
       try {
         return Number(
-          execFileSync('pgrep', ['-P', String(pid), '-f', 'trainer\\.ts'], { encoding: 'utf8' }).trim(),
+          execFileSync('pgrep', ['-P', String(pid), '-f', 'trainer\\.[jt]s'], { encoding: 'utf8' }).trim(),
         );
       } catch {
         return null;
