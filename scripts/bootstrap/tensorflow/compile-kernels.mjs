@@ -11,7 +11,7 @@ const sets = {
     avx2: ['-mavx2', '-mfma'],
     avx512: wide,
     avx512bf16: [...wide, '-mavx512bf16'],
-    amx: [...wide, '-mavx512bf16', '-mamx-tile', '-mamx-bf16'],
+    amxbf16: [...wide, '-mavx512bf16', '-mamx-tile', '-mamx-bf16'],
   },
   arm64: { baseline: [] },
 };

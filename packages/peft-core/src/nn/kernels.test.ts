@@ -1,7 +1,7 @@
 /** Every kernel but attention's, of each instruction set that this processor has, against the stock implementation of the same layer. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { tf, useKernels } from '@graft/tf-graph';
+import { multipliesBfloat16, tf, useKernels } from '@graft/tf-graph';
 import { activation, gatedProduct } from './activations.ts';
 import type { Implementation } from './computation.ts';
 import { headLoss } from './cross-entropy.ts';
@@ -29,6 +29,14 @@ import type { Weight } from './weight.ts';
 test('every processor has kernels, and a set that it lacks is refused', () => {
   assert.ok(sets.includes('baseline'), `${sets}`);
   assert.throws(() => useKernels('sse9'), /no kernels called sse9 here, only .*baseline, stock/);
+});
+
+test('the sets for processors that multiply bfloat16 numbers say so, matrix units among them', () => {
+  for (const set of sets) {
+    useKernels(set);
+    assert.equal(multipliesBfloat16(), /bf16|amx/.test(set), set);
+  }
+  useKernels('auto');
 });
 
 test('rmsNorm, over rows and over heads', async () => {

@@ -26,7 +26,7 @@ extern const Kernels kernels_baseline;
 #ifdef __x86_64__
 extern const Kernels kernels_avx2, kernels_avx512, kernels_avx512bf16;
 // Not there where the compiler is older than matrix units.
-extern const Kernels kernels_amx __attribute__((weak));
+extern const Kernels kernels_amxbf16 __attribute__((weak));
 #endif
 
 namespace {
@@ -49,7 +49,7 @@ std::vector<const Kernels*> find() {
   const bool wide = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
                     __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
   if (wide && __builtin_cpu_supports("avx512bf16")) {
-    if (&kernels_amx != nullptr && hasMatrixUnits()) sets.push_back(&kernels_amx);
+    if (&kernels_amxbf16 != nullptr && hasMatrixUnits()) sets.push_back(&kernels_amxbf16);
     sets.push_back(&kernels_avx512bf16);
   }
   if (wide) sets.insert(sets.empty() || sets.front()->isFaster() ? sets.end() : sets.begin(), &kernels_avx512);
