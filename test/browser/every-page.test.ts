@@ -1,7 +1,7 @@
 /**
  * Every page with nothing, one and a thousand of all that it lists, and with texts far too long. By itself it tries what breaks
  * soonest: long lists on a telephone and on a laptop. Every page at three widths, light and dark, with a picture of each:
- * `GRAFT_EVERY_PAGE=whole GRAFT_PICTURES=/tmp/pages node --import tsx --test test/browser/every-page.test.ts`; instead of
+ * `GRAFT_EVERY_PAGE=whole GRAFT_PICTURES=folder node --import tsx --test test/browser/every-page.test.ts`; instead of
  * `whole` the beginning of pages' names tries those alone.
  */
 import assert from 'node:assert/strict';
