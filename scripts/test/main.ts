@@ -8,6 +8,7 @@
  */
 import { join, relative } from 'node:path';
 import { compiledFile, ensureCompiled } from '../compile/compile.mjs';
+import { findSources } from '../compile/sources.mjs';
 import {
   pythonEnvironment,
   type ReferenceLibrary,
@@ -16,7 +17,6 @@ import {
 import { startWarmPython } from '../golden/environment/warm-python.ts';
 import { ensureChromium } from '../tools/chromium.ts';
 import { checkSources } from './check-sources.ts';
-import { findTestFiles } from './find-test-files.ts';
 import { earlierSeconds, keepSeconds, lanesOf } from './lanes.ts';
 import { createRunScratch } from './run-scratch.ts';
 import { runTestFiles } from './run-test-files.ts';
@@ -30,8 +30,9 @@ const onlyServices = process.argv.includes('--services');
 const tally: Tally = { passed: 0, failed: 0, skipped: 0 };
 const started = performance.now();
 
-const found = (await findTestFiles(root)).filter(
+const found = findSources(root).filter(
   (file) =>
+    file.endsWith('.test.ts') &&
     (words.length === 0 || words.some((word) => relative(root, file).includes(word))) &&
     (!onlyServices || opensServices(file)),
 );
