@@ -7,7 +7,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
-import { after, before, test } from 'node:test';
+import { test } from 'node:test';
 import { createTeam } from '@graft/service';
 import type { Page } from 'playwright-core';
 import type { Caller } from '../../apps/api/src/testing/open-api-bench.ts';
@@ -102,11 +102,6 @@ const none: Seeded = {
 
 let bench: BrowserBench;
 let operator: Caller;
-before(async () => {
-  bench = await openBrowserBench();
-  operator = await bench.operator();
-});
-after(async () => await bench?.close());
 
 test('every page of the dashboard is among those that are looked at', () => {
   const source = readFileSync(path.join(import.meta.dirname, '../../apps/web/src/pages.tsx'), 'utf8');
@@ -121,7 +116,11 @@ test('every page of the dashboard is among those that are looked at', () => {
 });
 
 for (const count of counts) {
-  test(`${isWhole ? `every page whose name begins with '${only}'` : 'every long list'} holds with ${count} of all`, async () => {
+  test(`${isWhole ? `every page whose name begins with '${only}'` : 'every long list'} holds with ${count} of all`, async (t) => {
+    // An installation for each, so that there is no more than so much of anything.
+    bench = await openBrowserBench();
+    t.after(async () => await bench.close());
+    operator = await bench.operator();
     const name = `${'team-'.repeat(6)}${count}`;
     const team = { teamId: (await createTeam(bench.services, { name })).id, teamName: name };
     const admin = await bench.caller({ ...bench.acme, ...team }, 'admin');

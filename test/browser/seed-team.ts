@@ -18,6 +18,10 @@ export interface Seeded {
   webhookId: string;
 }
 
+/** What a sweep tries, and how many trials that makes. */
+const grid = { learning_rate: [0.001, 0.0001], r: [8, 16], peft_type: ['LORA', 'IA3'] };
+const trials = 8;
+
 /** Everything that a team has, `count` of each. */
 export async function seedTeam(bench: BrowserBench, team: Caller, count: number): Promise<Seeded> {
   const { add, copy } = insertsInto(bench);
@@ -235,14 +239,14 @@ export async function seedTeam(bench: BrowserBench, team: Caller, count: number)
   const [sweep, , , , failed] = ids as [string, string, string, string, string];
   await services.sql.query(
     `UPDATE jobs SET sweep = jsonb_build_object('grid', $2::jsonb, 'peft', peft, 'trials', '[]'::jsonb) WHERE id = $1`,
-    [sweep, JSON.stringify({ learning_rate: [0.001, 0.0001], r: [8, 16], peft_type: ['LORA', 'IA3'] })],
+    [sweep, JSON.stringify(count < trials ? { learning_rate: [0.001] } : grid)],
   );
   await services.sql.query(
     `INSERT INTO job_trials (team_id, job_id, trial, peft, training, step, status, rungs)
      SELECT team_id, id, n, peft, '{"learning_rate": 0.0001}', n * 10,
        (ARRAY['waiting', 'running', 'stopped', 'diverged', 'won'])[1 + n % 5], jsonb_build_array(jsonb_build_object('step', 10, 'loss', 1.0 / n))
      FROM jobs, generate_series(1, $2::int) n WHERE id = $1`,
-    [sweep, Math.min(count, 8)],
+    [sweep, count < trials ? 1 : trials],
   );
 
   const job = await runJob(bench, await queueJob(bench, team));
