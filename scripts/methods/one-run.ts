@@ -4,7 +4,8 @@
  */
 import { readFile, rm } from 'node:fs/promises';
 import { Generator, scoreTexts, train } from '@graft/peft-core';
-import { parsePeftConfig, resolveTraining } from '@graft/peft-core/config';
+import { type DataSize, parsePeftConfig, resolveTraining } from '@graft/peft-core/config';
+import { parseJsonl } from '@graft/peft-core/examples';
 import { openBaseModel } from '@graft/peft-core/files';
 import { outlineOf } from '@graft/peft-core/outlines';
 
@@ -52,7 +53,7 @@ if (plan.train) {
     peft,
     training: plan.training,
     model: outlineOf(base.config),
-    exampleCount: lines(await readFile(plan.trainingFile, 'utf8')).length,
+    ...(await sizeOf(plan.trainingFile)),
   });
   await rm(plan.outputDir, { recursive: true, force: true });
   const began = performance.now();
@@ -84,6 +85,11 @@ const adapterDir = plan.train ? plan.outputDir : null;
 result.accuracy = plan.labels ? await classified(plan.labels) : await answered();
 await base.close();
 console.log(JSON.stringify(result));
+
+async function sizeOf(file: string): Promise<DataSize> {
+  const { examples, answerCharacters } = parseJsonl(await readFile(file));
+  return { exampleCount: examples.length, answerCharacters };
+}
 
 /** Share of held-out questions answered character for character. */
 async function answered(): Promise<number> {

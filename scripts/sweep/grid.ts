@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import { defaultPeft, methods, parsePeftConfig, resolveTraining } from '@graft/peft-core/config';
+import { parseJsonl } from '@graft/peft-core/examples';
 import { openBaseModel, resolveBaseModel } from '@graft/peft-core/files';
 import { type ModelOutline, outlineOf } from '@graft/peft-core/outlines';
 import { cacheFolder } from '../bootstrap/cache-folder.mjs';
@@ -29,6 +30,8 @@ const row = (task: string, method: string, more: Partial<Row> = {}): Row => {
   return { task, method, options: {}, training: {}, apart: null, ...more };
 };
 
+const rank16 = { r: 16, lora_alpha: 32 };
+
 /** What is tried, in this order. */
 export const grid: Row[] = [
   ...names.map((task) => row(task, defaultMethod, { apart: 2 })),
@@ -40,7 +43,12 @@ export const grid: Row[] = [
       row(task, defaultMethod, { training }),
     ),
   ),
-  ...[{ r: 16, lora_alpha: 32 }, { lora_alpha: 8 }, { lora_alpha: 32 }].flatMap((options) =>
+  ...['few-chats', 'few-answers', 'few-texts'].flatMap((task) =>
+    [3, 6, 12].map((n_epochs) =>
+      row(task, defaultMethod, { options: rank16, training: { n_epochs }, apart: 2 }),
+    ),
+  ),
+  ...[rank16, { lora_alpha: 8 }, { lora_alpha: 32 }].flatMap((options) =>
     ['descriptions', 'bike-shop'].map((task) => row(task, defaultMethod, { options, apart: 2 })),
   ),
   ...fewer.flatMap((task) =>
@@ -70,12 +78,13 @@ export function peftOf({ task: name, method, options }: Pick<Trial, 'task' | 'me
 /** What automatic training makes of a row, in as many steps as a trial may have; few rows take few anyway. */
 export async function resolved(row: Omit<Row, 'apart'>) {
   const { model, type, data } = tasks[row.task]!;
-  const exampleCount = data().training.length;
+  const { examples, answerCharacters } = parseJsonl(data().training.map((each) => JSON.stringify(each)));
+  const exampleCount = examples.length;
   const bound = exampleCount < FEW_ROWS ? {} : { max_steps: models[model].mostSteps };
   return resolveTraining({
     peft: parsePeftConfig(peftOf(row)),
     training: { ...bound, ...row.training, eval_steps: 1_000_000 },
-    exampleCount,
+    ...{ exampleCount, answerCharacters },
     model: await outline(model, type),
   });
 }

@@ -1,7 +1,7 @@
 import type { TaskType } from '@graft/peft-core/outlines';
 import { sha256 } from '../../packages/peft-core/src/sha256.ts';
 import { shopChats, shopLabels } from './rows/bike-shop.ts';
-import { shortInstructions } from './rows/instructions.ts';
+import { instructions } from './rows/instructions.ts';
 import { nodeDocumentation } from './rows/node-documentation.ts';
 import { orders } from './rows/orders.ts';
 
@@ -33,6 +33,8 @@ function split(rows: object[], validation: number, training: number) {
 /** Short ones: a trial is to cost seconds. */
 const described = () =>
   nodeDocumentation().filter(({ module, text }) => module !== 'inspector' && text.length <= 80);
+const longerTexts = () =>
+  nodeDocumentation().flatMap(({ text }) => (text.length > 80 ? [{ text: plain(text) }] : []));
 const topics = ['fs', 'crypto', 'http', 'http2', 'util', 'test', 'tls', 'perf_hooks', 'stream', 'buffer'];
 
 export const tasks: Record<string, Task> = {
@@ -81,6 +83,24 @@ export const tasks: Record<string, Task> = {
     ...{ model: 'smollm2', type: 'CAUSAL_LM', use: 'rule' },
     data: () => split(orders(5040), 40, 5000),
   },
+  'few-chats': {
+    about: 'the same, few messages',
+    ...{ model: 'smollm2', type: 'CAUSAL_LM', use: 'rule' },
+    data() {
+      const { training, validation } = shopChats();
+      return { validation, training: training.slice(0, 40) };
+    },
+  },
+  'few-answers': {
+    about: 'few instructions with longer prose for answers',
+    ...{ model: 'smollm2', type: 'CAUSAL_LM', use: 'rule' },
+    data: () => split(instructions({ least: 400, most: 600 }), 10, 30),
+  },
+  'few-texts': {
+    about: 'continuation: technical prose, few texts',
+    ...{ model: 'smollm2', type: 'CAUSAL_LM', use: 'rule' },
+    data: () => split(longerTexts(), 24, 40),
+  },
   names: {
     about: 'reverse dictionary: a description to a name',
     ...{ model: 'smollm2', type: 'CAUSAL_LM', use: 'held out' },
@@ -89,7 +109,7 @@ export const tasks: Record<string, Task> = {
   instructions: {
     about: 'instructions with prose for answers',
     ...{ model: 'smollm2', type: 'CAUSAL_LM', use: 'held out' },
-    data: () => split(shortInstructions(200), 10, 30),
+    data: () => split(instructions({ most: 200 }), 10, 30),
   },
   prose: {
     about: 'continuation: technical prose',

@@ -33,7 +33,7 @@ test('from a file: what is chosen stands in the fields, and one click starts it'
   const visit = await bench.visit(bench.acme, `/jobs/new?start=tiny&file=${file}`);
   const { page } = visit;
   await settled(visit);
-  assert.equal(await page.getByLabel('n_epochs').getAttribute('placeholder'), '12');
+  assert.equal(await page.getByLabel('n_epochs').getAttribute('placeholder'), '6');
   await page.getByText('Chosen for few examples, which are seen more often.').waitFor();
   await page.getByText('No worker that could take it is running').waitFor();
   await visit.checkAccess();

@@ -4,10 +4,10 @@ interface Chat {
   messages: { role: string; content: string }[];
 }
 
-/** Those of the bench's chats that are one question and one answer of no more than so many characters together. */
-export function shortInstructions(most: number): Chat[] {
+/** Those of the bench's chats that are one question and one answer of so many characters together. */
+export function instructions({ least = 0, most }: { least?: number; most: number }): Chat[] {
   const length = ({ messages }: Chat) => messages.reduce((sum, { content }) => sum + content.length, 0);
   return readJsonLines<Chat>('bench/training/testdata/instructions.jsonl').filter(
-    (chat) => chat.messages.length === 2 && length(chat) <= most,
+    (chat) => chat.messages.length === 2 && length(chat) >= least && length(chat) <= most,
   );
 }

@@ -105,7 +105,7 @@ export async function checkTraining(
   const options = { hyperparameters, startFrom, hasValidationFile, sweep };
   const team = { id: caller.teamId, quota };
   const base = { id: baseModel, local: model };
-  const resolved = await checkTrials(checker, team, trials, options, trainingFile.examples ?? 0, base);
+  const resolved = await checkTrials(checker, team, trials, options, trainingFile, base);
 
   return {
     ...{ baseModel, startFrom, trainingFile, validationFile, hyperparameters },

@@ -9,7 +9,7 @@ import {
   type TrainingOptions,
   trialName,
 } from '@graft/peft-core/config';
-import { checkJobQuota, type LocalBaseModel, type TeamQuota } from '@graft/service';
+import { checkJobQuota, type FileRecord, type LocalBaseModel, type TeamQuota } from '@graft/service';
 import type { OptionChecker } from './option-checker.ts';
 import { type JobOptions, resolveOptions } from './resolve-options.ts';
 
@@ -20,22 +20,23 @@ interface Common extends Omit<JobOptions, 'peft' | 'training' | 'trials'> {
 
 /**
  * Fixes every training value of a job's trials, and checks each against base model and quota, as `resolveOptions` and `checkJobQuota`
- * do. A fault names the trial and the field of the sweep.
+ * do, for the training file `file`. A fault names the trial and the field of the sweep.
  */
 export async function checkTrials(
   checker: OptionChecker,
   team: { id: string; quota: TeamQuota | null },
   trials: readonly SweepTrial[],
   { sweep, ...options }: Common,
-  exampleCount: number,
+  file: Pick<FileRecord, 'examples' | 'answerCharacters'>,
   model: { id: string; local: Pick<LocalBaseModel, 'config' | 'tensors'> | null },
 ): Promise<ResolvedTraining[]> {
+  const data = { exampleCount: file.examples ?? 0, answerCharacters: file.answerCharacters };
   const resolved: ResolvedTraining[] = [];
   for (const [i, { peft, training }] of trials.entries()) {
     try {
       const isChecked = isCovered(i, trials);
       const given = { ...options, peft, training, isChecked, ...(sweep && { trials: trials.length }) };
-      const fixed = await resolveOptions(checker, team.id, given, exampleCount, model.local);
+      const fixed = await resolveOptions(checker, team.id, given, data, model.local);
       checkJobQuota(team.quota, { model: model.id, peft, maxSeqLength: fixed.max_seq_length });
       resolved.push(fixed);
     } catch (error) {

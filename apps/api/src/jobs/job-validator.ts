@@ -215,7 +215,7 @@ async function examine(validation: Validation): Promise<ValidationOutcome> {
       hasValidationFile: other !== null,
       sweep: job.sweep?.grid ?? null,
     },
-    training.examples ?? 0,
+    training,
     { id: job.model, local: model },
   );
   const [resolvedTraining] = resolved as [ResolvedTraining];

@@ -1,4 +1,5 @@
 import {
+  type DataSize,
   type Hyperparameters,
   type PeftConfig,
   type ResolvedTraining,
@@ -25,19 +26,18 @@ export interface JobOptions {
 
 /**
  * Fixes every training value that a job left to Graft, and checks its options against the base model where that is at
- * hand. `exampleCount`: lines of the training file. Throws peft-core's GraftErrors, which name the option, and what the
- * checker throws.
+ * hand. Throws peft-core's GraftErrors, which name the option, and what the checker throws.
  */
 export async function resolveOptions(
   checker: OptionChecker,
   teamId: string,
   options: JobOptions,
-  exampleCount: number,
+  data: DataSize,
   model: Pick<LocalBaseModel, 'config' | 'tensors'> | null,
 ): Promise<ResolvedTraining> {
   const { startFrom, isChecked = false, ...given } = options;
-  if (!model) return resolveTraining({ ...given, exampleCount });
+  if (!model) return resolveTraining({ ...given, ...data });
   if (startFrom === null && !isChecked) await checker.check(teamId, options.peft, model);
   const outline = outlineOf(model.config);
-  return resolveTraining({ ...given, exampleCount, contextLength: outline.maxPositions, model: outline });
+  return resolveTraining({ ...given, ...data, contextLength: outline.maxPositions, model: outline });
 }

@@ -65,10 +65,10 @@ export const fileRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSettings }> = 
         bytes: maxBytes,
         idleMs: settings.uploadIdleMs,
       });
-      const { filename, bytes, sha256, path, format, examples } = upload;
+      const { filename, bytes, sha256, path, format, examples, answerCharacters } = upload;
       try {
         const file = await createFile(services, request.caller.teamId, {
-          ...{ filename, bytes, sha256, path, format, examples },
+          ...{ filename, bytes, sha256, path, format, examples, answerCharacters },
           purpose: 'fine-tune',
           status: 'processed',
           keyId: request.caller.keyId,

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
-import type { PeftConfig, ResolvedTraining, Sweep, SweepTrial } from '@graft/peft-core/config';
+import type { DataSize, PeftConfig, ResolvedTraining, Sweep, SweepTrial } from '@graft/peft-core/config';
 import type { BaseModel } from '@graft/peft-core/files';
 import { jsonObjectArgument } from '../arguments.ts';
 import { UsageError } from '../errors.ts';
@@ -59,9 +59,12 @@ export async function settleTraining(options: AskedTraining, base: BaseModel): P
   const asked = sweep
     ? trialsOf(sweep, { peft: given, training, hyperparameters: {}, ofStart })
     : [{ peft: ofStart ?? parsePeftConfig(given ?? defaultPeft), training }];
-  const { examples, format } = parseJsonl(await readFile(options.data));
+  const { examples, format, answerCharacters } = parseJsonl(await readFile(options.data));
   checkFormat(asked[0]!.peft.task_type, format);
-  const trials = await resolveTrials(asked, sweep, options, base, examples.length);
+  const trials = await resolveTrials(asked, sweep, options, base, {
+    exampleCount: examples.length,
+    answerCharacters,
+  });
   const [first] = trials;
   const { learning_rate: ofRate, ...reasons } = trainingReasons(
     { ...asked[0]!, hyperparameters: {} },
@@ -80,7 +83,7 @@ async function resolveTrials(
   sweep: Sweep | null,
   { validation }: AskedTraining,
   base: BaseModel,
-  exampleCount: number,
+  data: DataSize,
 ): Promise<SettledTraining['trials']> {
   const { nameTrial, resolveTraining, trialName } = await import('@graft/peft-core/config');
   const { outlineOf } = await import('@graft/peft-core/outlines');
@@ -91,7 +94,7 @@ async function resolveTrials(
       peft,
       training,
       model,
-      exampleCount,
+      ...data,
       hasValidationFile,
       contextLength: model.maxPositions,
     };

@@ -77,12 +77,12 @@ test('reasons follow what the job is and what it asks for', () => {
       { exampleCount: 5 },
       {
         batch_size: '5: all examples that there are',
-        learning_rate: '0.0008: what suits LoRA on this base model in so many steps',
+        learning_rate: '0.0004: what suits LoRA on this base model in so many steps',
       },
     ],
     [
       { exampleCount: 5, model: { hiddenSize: 32, rateExponent: 0.781 } },
-      { learning_rate: '0.01: what suits LoRA on this base model in so many steps' },
+      { learning_rate: '0.005: what suits LoRA on this base model in so many steps' },
     ],
     [
       { training: { gradient_accumulation_steps: 3 } },

@@ -13,24 +13,46 @@ const epochsAbove = [
   { examples: 5_000, epochs: 2 },
 ];
 const usualEpochs = 3;
-/** Fewer examples are seen more often, so that a run has some ninety steps, but by heart they are not learnt. */
-const [fewestSeen, mostEpochs] = [720, 12];
+/** Fewer examples are seen more often, so that a run has some ninety steps, as far as that teaches more than it makes learn by heart. */
+const fewestSeen = 720;
+/** Characters of an answer that is no more than a name, a label or a few values. */
+const shortAnswer = 64;
+/** How often few examples are seen at most, and how many times the rate of a long run a short one may take. */
+const limits = {
+  nothingWritten: { epochs: 12, ofRate: 4 },
+  shortAnswers: { epochs: 6, ofRate: 4 },
+  longAnswers: { epochs: usualEpochs, ofRate: 2 },
+};
+const [mostEpochs, mostOfRate] = [limits.nothingWritten.epochs, limits.nothingWritten.ofRate];
 /**
- * Runs of fewer optimizer steps take a larger rate, so that both together stay the same, up to so many times. A classifier's head
- * begins at random and has a longer way to go.
+ * Runs of fewer optimizer steps take a larger rate, so that both together stay the same. A classifier's head begins at random and has
+ * a longer way to go.
  */
-const [fullRun, fullRunOfHead, mostOfRate] = [128, 192, 4];
+const [fullRun, fullRunOfHead] = [128, 192];
 const effectiveBatch = 8;
 const warmupShare = 0.03;
 const longestSequence = 2048;
 const [fewestCheckpointSteps, mostCheckpointSteps] = [10, 500];
 
-/** To two digits. */
-function rateOf(peft: PeftConfig, model?: RatedModel, steps = Number.POSITIVE_INFINITY): number {
-  const times = Math.min(
-    mostOfRate,
-    Math.max(1, (isClassifier(peft.task_type) ? fullRunOfHead : fullRun) / steps),
-  );
+/** What is known of the training file. */
+export interface DataSize {
+  /** Examples, before a validation split is taken off; 0: not known yet. */
+  exampleCount: number;
+  /** Of all that a language model learns to write in them together; null: not known. */
+  answerCharacters?: number | null;
+}
+
+/** Answers of unknown length are held to be long ones: too few passes do less harm than too many. */
+function limitsOf({ task_type: task }: PeftConfig, { exampleCount, answerCharacters }: DataSize) {
+  if (task !== 'CAUSAL_LM' && task !== 'SEQ_2_SEQ_LM') return limits.nothingWritten;
+  const mean = (answerCharacters ?? Number.POSITIVE_INFINITY) / Math.max(1, exampleCount);
+  return mean <= shortAnswer ? limits.shortAnswers : limits.longAnswers;
+}
+
+/** To two digits. `run` is of few steps, or not known. */
+function rateOf(peft: PeftConfig, model?: RatedModel, run?: { steps: number; ofRate: number }): number {
+  const full = isClassifier(peft.task_type) ? fullRunOfHead : fullRun;
+  const times = run ? Math.min(run.ofRate, Math.max(1, full / run.steps)) : 1;
   return Number((methodOf(peft).learningRate(peft, model) * times).toPrecision(2));
 }
 /** Whether a rate may be that of some base model, of those as wide as are known, in some number of steps. */
@@ -46,10 +68,10 @@ const grouped = (count: number) => count.toLocaleString('en-US');
 /** `why` tells of a value that the rule has given; null where it cannot have been the rule: an earlier version had another. */
 export const automatic = {
   n_epochs: {
-    value(examples: number): number {
-      const fewer = epochsAbove.find((each) => examples > each.examples)?.epochs;
-      const enough = Math.round(fewestSeen / Math.max(1, examples));
-      return fewer ?? Math.min(mostEpochs, Math.max(usualEpochs, enough));
+    value(peft: PeftConfig, data: DataSize): number {
+      const fewer = epochsAbove.find((each) => data.exampleCount > each.examples)?.epochs;
+      const enough = Math.round(fewestSeen / Math.max(1, data.exampleCount));
+      return fewer ?? Math.min(limitsOf(peft, data).epochs, Math.max(usualEpochs, enough));
     },
     why(epochs: number): string | null {
       if (epochs > usualEpochs && epochs <= mostEpochs) return 'for few examples, which are seen more often';
@@ -70,9 +92,10 @@ export const automatic = {
     },
   },
   learning_rate: {
-    /** `steps`: of the run, where known. */
-    value: (peft: PeftConfig, multiplier = 1, model?: RatedModel, steps?: number) =>
-      rateOf(peft, model, steps) * multiplier,
+    /** `steps`: of the run, which counts where the data are known. */
+    value: (peft: PeftConfig, data: DataSize, steps: number, model?: RatedModel, multiplier = 1) =>
+      rateOf(peft, model, data.exampleCount > 0 ? { steps, ...limitsOf(peft, data) } : undefined) *
+      multiplier,
     why(rate: number, peft: PeftConfig, multiplier?: number): string | null {
       const { title } = methodOf(peft);
       const own = Number((rate / (multiplier ?? 1)).toPrecision(12));

@@ -15,7 +15,7 @@ export {
   peftTypes,
   runtimesFor,
 } from '../tuners/methods.ts';
-export { trainingReasons } from './automatic-training.ts';
+export { type DataSize, trainingReasons } from './automatic-training.ts';
 export {
   methodSchemas,
   PeftConfigSchema,

@@ -62,15 +62,20 @@ test('"auto" takes the method\'s learning rate, by the width of the model where 
 
 test('short runs take a larger rate, up to four times, and a job whose examples are not counted yet does not', () => {
   const rate = (request: Partial<TrainingRequest>) => resolve(request).learning_rate;
-  const inSteps = (max_steps: number) => rate({ training: { max_steps, n_epochs: 50 } });
-  assert.deepEqual([128, 1000, 64, 32, 1].map(inSteps), [2e-4, 2e-4, 4e-4, 8e-4, 8e-4]);
+  const inSteps = (of: Partial<TrainingRequest>) => (max_steps: number) =>
+    rate({ ...of, training: { max_steps, n_epochs: 50 } });
+  const steps = [128, 1000, 64, 32, 1];
+  assert.deepEqual(steps.map(inSteps({ answerCharacters: 240 * 64 })), [2e-4, 2e-4, 4e-4, 8e-4, 8e-4]);
+  // Long answers are sooner learnt by heart.
+  for (const of of [{ answerCharacters: 240 * 64 + 1 }, { answerCharacters: null }, {}])
+    assert.deepEqual(steps.map(inSteps(of)), [2e-4, 2e-4, 4e-4, 4e-4, 4e-4]);
   // A new head has further to go.
   const classifier = parsePeftConfig({ peft_type: 'LORA', lora_alpha: 16, task_type: 'SEQ_CLS' });
   const ofHead = (max_steps: number) => rate({ peft: classifier, training: { max_steps, n_epochs: 50 } });
   assert.deepEqual([192, 1000, 96, 48, 1].map(ofHead), [2e-4, 2e-4, 4e-4, 8e-4, 8e-4]);
   assert.equal(rate({ exampleCount: 0 }), 2e-4);
   assert.equal(rate({ exampleCount: 10, training: { learning_rate: 1e-3 } }), 1e-3);
-  assert.equal(rate({ exampleCount: 10, hyperparameters: { learning_rate_multiplier: 2 } }), 1.6e-3);
+  assert.equal(rate({ exampleCount: 10, hyperparameters: { learning_rate_multiplier: 2 } }), 8e-4);
 });
 
 test('"auto": cosine, 3 % warmup, effective batch 8, three epochs', () => {
@@ -110,11 +115,19 @@ test('early stopping is off, follows the loss, and needs something to measure be
   fault({ ...patient, n_epochs: 1 }, 'training.eval_steps');
 });
 
-test('large files take fewer epochs, small ones more, tiny ones smaller batches', () => {
-  const epochs = [1, 30, 60, 61, 120, 205, 206, 240].map(
-    (exampleCount) => resolve({ exampleCount }).n_epochs,
-  );
-  assert.deepEqual(epochs, [12, 12, 12, 12, 6, 4, 3, 3]);
+test('large files take fewer epochs, small ones more where answers are short or none, tiny ones smaller batches', () => {
+  const epochs = (of: Partial<TrainingRequest>, characters: number | null) =>
+    [1, 30, 60, 61, 120, 205, 206, 240].map((exampleCount) => {
+      const answerCharacters = characters && characters * exampleCount;
+      return resolve({ ...of, exampleCount, answerCharacters }).n_epochs;
+    });
+  const encoder = parsePeftConfig({ peft_type: 'LORA', task_type: 'FEATURE_EXTRACTION' });
+  assert.deepEqual(epochs({ peft: encoder }, 0), [12, 12, 12, 12, 6, 4, 3, 3]);
+  const sequences = parsePeftConfig({ peft_type: 'LORA', task_type: 'SEQ_2_SEQ_LM' });
+  for (const of of [{}, { peft: sequences }]) {
+    assert.deepEqual(epochs(of, 64), [6, 6, 6, 6, 6, 4, 3, 3]);
+    for (const long of [65, null]) assert.deepEqual(epochs(of, long), [3, 3, 3, 3, 3, 3, 3, 3]);
+  }
   assert.equal(resolve({ exampleCount: 5000 }).n_epochs, 3);
   assert.equal(resolve({ exampleCount: 5001 }).n_epochs, 2);
   assert.equal(resolve({ exampleCount: 20_001 }).n_epochs, 1);

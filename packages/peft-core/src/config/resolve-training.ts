@@ -1,21 +1,19 @@
 import { type Fault, throwFaults } from '../schema/check-fields.ts';
 import type { RatedModel } from '../tuners/method.ts';
 import { leadingPositions, type PeftConfig } from '../tuners/methods.ts';
-import { automatic, fixed } from './automatic-training.ts';
+import { automatic, type DataSize, fixed } from './automatic-training.ts';
 import { sweepEvalSteps } from './rungs.ts';
 import type { Hyperparameters, ResolvedTraining, TrainingOptions } from './training-options.ts';
 
 /** What `max_seq_length` is for a job that does not say. */
 export const defaultMaxSeqLength = automatic.max_seq_length.value;
 
-export interface TrainingRequest {
+export interface TrainingRequest extends DataSize {
   peft: PeftConfig;
   /** `training` of the request, as parseTrainingOptions returned it. */
   training?: TrainingOptions;
   /** OpenAI's hyperparameters of the request, which match HyperparametersSchema. */
   hyperparameters?: Hyperparameters;
-  /** Lines of the training file, before a validation split is taken off; 0: not known yet. */
-  exampleCount: number;
   /** Whether there is a validation file. */
   hasValidationFile?: boolean;
   /** Tokens the base model can attend to, where known. */
@@ -62,14 +60,13 @@ export function resolveTraining(request: TrainingRequest): ResolvedTraining {
     fixed(hyperparameters.batch_size) ??
     automatic.batch_size.value(accumulation, trained);
   const epochs =
-    training.n_epochs ?? fixed(hyperparameters.n_epochs) ?? automatic.n_epochs.value(exampleCount);
+    training.n_epochs ?? fixed(hyperparameters.n_epochs) ?? automatic.n_epochs.value(peft, request);
   const { steps, stepsPerEpoch } = optimizerSteps(trained, {
     ...{ n_epochs: epochs, batch_size: batch, gradient_accumulation_steps: accumulation },
     max_steps: training.max_steps ?? null,
   });
   const learningRate =
-    learningRateGiven ??
-    automatic.learning_rate.value(peft, multiplier, request.model, exampleCount > 0 ? steps : undefined);
+    learningRateGiven ?? automatic.learning_rate.value(peft, request, steps, request.model, multiplier);
   if (learningRate > 1) {
     faults.push({
       code: 'invalid_hyperparameter',

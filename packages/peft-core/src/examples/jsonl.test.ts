@@ -32,7 +32,34 @@ test('formats of language models, and other columns are left alone', () => {
   assert.deepEqual(parseJsonl(['{"text":"a"}']), {
     format: 'text',
     examples: [{ format: 'text', line: 1, text: 'a' }],
+    answerCharacters: 1,
   });
+});
+
+test('what a language model learns to write is counted, and nothing else', () => {
+  const turns = [
+    { role: 'system', content: 'Be brief.' },
+    { role: 'user', content: 'a?' },
+    { role: 'assistant', content: 'not learnt', weight: 0 },
+    { role: 'user', content: 'b?' },
+    { role: 'assistant', content: 'four' },
+    { role: 'user', content: 'c?' },
+    { role: 'assistant', content: 'three', weight: 1 },
+  ];
+  const cases: [line: object, characters: number][] = [
+    [{ messages: turns }, 9],
+    [{ prompt: 'a longer one', completion: 'two' }, 3],
+    [{ text: 'all of it' }, 9],
+    [{ text: 'a text', target: 'its' }, 3],
+    [{ text: 'a text', label: 'good' }, 0],
+    [{ tokens: ['a'], labels: ['X'] }, 0],
+    [{ anchor: 'a', positive: 'b' }, 0],
+    [{ sentence1: 'a', sentence2: 'b', score: 1 }, 0],
+  ];
+  for (const [line, characters] of cases) {
+    const text = JSON.stringify(line);
+    assert.equal(parseJsonl([text, text]).answerCharacters, 2 * characters, text);
+  }
 });
 
 test('formats of classifiers and of embeddings', () => {
@@ -160,7 +187,7 @@ test('the checker gives the same answer however the bytes are cut', () => {
   for (let size = 1; size < 40; size++) {
     const checker = createJsonlChecker();
     for (let at = 0; at < file.length; at += size) checker.write(file.subarray(at, at + size));
-    assert.deepEqual(checker.end(), { format: 'chat', examples: 3 });
+    assert.deepEqual(checker.end(), { format: 'chat', examples: 3, answerCharacters: 3 });
   }
 });
 

@@ -1,6 +1,12 @@
 import { type ErrorDetail, GraftError } from '../errors.ts';
 import { jsonExtent } from '../schema/json-extent.ts';
-import { type DatasetFormat, parseExample, type RawExample, unstorableText } from './raw-example.ts';
+import {
+  answerLength,
+  type DatasetFormat,
+  parseExample,
+  type RawExample,
+  unstorableText,
+} from './raw-example.ts';
 
 /** Bad lines that are listed; the rest are counted. */
 export const MAX_LISTED_LINES = 100;
@@ -16,6 +22,8 @@ export interface DatasetSummary {
   format: DatasetFormat;
   /** Examples; empty lines are not counted. */
   examples: number;
+  /** Characters of all that a language model learns to write in them; 0: they are for models that write nothing. */
+  answerCharacters: number;
 }
 
 export interface JsonlChecker {
@@ -38,6 +46,7 @@ export function createJsonlChecker(
   let faultCount = 0;
   let line = 0;
   let examples = 0;
+  let answerCharacters = 0;
   let format: { name: DatasetFormat; line: number } | null = null;
   let held: Uint8Array[] = [];
   let heldBytes = 0;
@@ -87,6 +96,7 @@ export function createJsonlChecker(
       return `is a ${example.format} example, but line ${format.line} is a ${format.name} example`;
     }
     examples++;
+    answerCharacters += answerLength(example);
     onExample(example);
     return null;
   }
@@ -108,21 +118,20 @@ export function createJsonlChecker(
       if (heldBytes > 0) finishLine(new Uint8Array(0));
       if (faultCount > 0) throw badLines('invalid_jsonl', faults, faultCount);
       if (format === null) throw new GraftError('empty_file', 'the file holds no examples');
-      return { format: format.name, examples };
+      return { format: format.name, examples, answerCharacters };
     },
   };
 }
 
 /** Reads a whole training file. Throws as JsonlChecker.end. */
-export function parseJsonl(file: Uint8Array | Iterable<string>): {
-  format: DatasetFormat;
-  examples: RawExample[];
-} {
+export function parseJsonl(
+  file: Uint8Array | Iterable<string>,
+): Omit<DatasetSummary, 'examples'> & { examples: RawExample[] } {
   const examples: RawExample[] = [];
   const checker = createJsonlChecker((example) => examples.push(example));
   if (file instanceof Uint8Array) checker.write(file);
   else for (const line of file) checker.write(Buffer.from(`${line}\n`));
-  return { format: checker.end().format, examples };
+  return { ...checker.end(), examples };
 }
 
 /** One error for many lines: the first few in the message, up to MAX_LISTED_LINES in the details. Where a line's number is not known, its message says which it is. */

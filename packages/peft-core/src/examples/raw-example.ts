@@ -124,6 +124,18 @@ function scoredPair(value: Line, line: number): RawExample | string {
   return { format: 'scored_pairs', line, texts: [sentence1 as string, sentence2 as string], score };
 }
 
+/** Characters of what a language model learns to write in an example. */
+export function answerLength(example: RawExample): number {
+  if (example.format === 'chat')
+    return example.messages.reduce(
+      (sum, { role, weight, content }) => sum + (role === 'assistant' && weight !== 0 ? content.length : 0),
+      0,
+    );
+  if (example.format === 'prompt_completion') return example.completion.length;
+  if (example.format === 'text_target') return example.target.length;
+  return example.format === 'text' ? example.text.length : 0;
+}
+
 /** What is wrong with an example's texts: half of a pair of surrogates is no character, and no label can hold U+0000. */
 export function unstorableText({ line: _, format, ...fields }: RawExample): string | null {
   for (const [field, value] of Object.entries(fields)) {

@@ -27,6 +27,8 @@ export interface FileRecord {
   format: DatasetFormat | null;
   /** Lines that hold an example. */
   examples: number | null;
+  /** Of all that a language model learns to write in them; null: not counted. */
+  answerCharacters: number | null;
   createdAt: Date;
   /** When its stored bytes were last read through; null: never. */
   verifiedAt: Date | null;
@@ -38,11 +40,16 @@ export type NewFile = Pick<
   FileRecord,
   'filename' | 'purpose' | 'bytes' | 'sha256' | 'path' | 'status' | 'format' | 'examples'
 > &
+  Partial<Pick<FileRecord, 'answerCharacters'>> &
   Actor;
 
-function fileOf({ bytes, keyId: _, ...columns }: FileRow): FileRecord {
-  // Prisma reads int8 as bigint; no upload comes near 2^53 bytes.
-  return { ...(columns as Omit<FileRecord, 'bytes'>), bytes: Number(bytes) };
+function fileOf({ bytes, answerCharacters, keyId: _, ...columns }: FileRow): FileRecord {
+  return {
+    ...(columns as Omit<FileRecord, 'bytes' | 'answerCharacters'>),
+    // Prisma reads int8 as bigint; no upload comes near 2^53 bytes.
+    bytes: Number(bytes),
+    answerCharacters: answerCharacters === null ? null : Number(answerCharacters),
+  };
 }
 
 /** Pauses, in milliseconds, between tries to make a row whose COMMIT was not answered. */

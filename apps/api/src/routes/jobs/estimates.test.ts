@@ -62,8 +62,8 @@ test('what a job would come to, before any worker lives', async () => {
   const { trainable_parameters, total_parameters, peak_memory_bytes, tokens, steps, ...rest } = json;
   for (const number of [trainable_parameters, total_parameters, peak_memory_bytes, tokens])
     assert.ok(Number.isSafeInteger(number) && number > 0, `${number}`);
-  // Twelve epochs, as of all that are few, of 20 examples, 8 a step.
-  assert.equal(steps, 36);
+  // Six epochs, as of all that are few and short, of 20 examples, 8 a step.
+  assert.equal(steps, 18);
   assert.deepEqual(rest, {
     ...{ object: 'fine_tuning.estimate', seconds: null, fits: null, changes: [] },
     ...{ workers: 0, memory_bytes: null, device: 'cpu', precision: 'fp32' },
@@ -174,8 +174,8 @@ describe('what it may cost', () => {
     const id = 'y'.repeat(3.9 * 2 ** 20);
     const training_file = await bench.acme.upload(`${JSON.stringify({ id, text: 'abc' })}\n`.repeat(16));
     const { json } = await ask({ training_file });
-    // Twelve epochs, as of all that are few, of 16 lines of four tokens.
-    assert.deepEqual([json.tokens, json.steps], [768, 24]);
+    // Six epochs, as of all that are few and short, of 16 lines of four tokens.
+    assert.deepEqual([json.tokens, json.steps], [384, 12]);
   });
 
   /** A request that takes for ever. */
