@@ -6,9 +6,7 @@ import { ratioOf, tableOf, verdictsOn } from '../../scripts/sweep/check.ts';
 import { readResults } from '../../scripts/sweep/results.ts';
 
 const verdicts = await verdictsOn(readResults());
-const heldOut = verdicts.filter(({ use, method }) => use === 'held out' && method === 'lora');
-/** Thirty rows, seen twelve times: the rate is known to be too high for so few, as docs/auto.md says. */
-const tooHigh = 'instructions';
+const heldOut = verdicts.filter(({ use }) => use === 'held out');
 
 test('the values that are chosen now were measured', () => {
   const unmeasured = verdicts.filter(({ loss }) => loss === null);
@@ -18,12 +16,22 @@ test('the values that are chosen now were measured', () => {
   );
 });
 
-test('on tasks that no rule was set by, most automatic losses are within 5 % of the best, and none but one is far from it', () => {
-  assert.ok(heldOut.length >= 5);
-  const far = heldOut.filter((verdict) => ratioOf(verdict) >= 1.25).map(({ task }) => task);
-  assert.deepEqual(far, [tooHigh]);
-  const ratios = heldOut.map(ratioOf).sort((a, b) => a - b);
-  assert.ok(ratios[Math.floor(ratios.length / 2)]! < 1.05, ratios.join(' '));
+test('on tasks that no rule was set by, automatic losses of LoRA are within 5 % of the best on most and 10 % on all', () => {
+  const ratios = heldOut.filter(({ method }) => method === 'lora').map(ratioOf);
+  assert.equal(ratios.length, 6);
+  assert.ok(ratios.filter((ratio) => ratio <= 1.05).length >= 4, ratios.join(' '));
+  assert.ok(Math.max(...ratios) <= 1.1, ratios.join(' '));
+});
+
+test('those of other methods are within 15 %, but for one whose loss no rate foretells', () => {
+  const others = heldOut.filter(({ method }) => method !== 'lora');
+  assert.ok(others.length >= 12);
+  const far = others.filter((verdict) => ratioOf(verdict) > 1.15);
+  // It learns best at 5e-3 here, and at 1.6e-2 on the task that its rate was set by.
+  assert.deepEqual(
+    far.map(({ task, method }) => `${task} ${method}`),
+    ['names p_tuning'],
+  );
 });
 
 test('docs/auto.md shows this table', async () => {

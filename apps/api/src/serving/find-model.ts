@@ -1,3 +1,4 @@
+import { writesText } from '@graft/peft-core/outlines';
 import {
   findCheckpointModel,
   findFineTunedModel,
@@ -47,11 +48,6 @@ export async function findModel(
       base_digest: trainedOn.digest,
     },
   };
-}
-
-/** Whether a model of this task can answer completions. */
-export function writesText(task: string): boolean {
-  return task === 'CAUSAL_LM' || task === 'SEQ_2_SEQ_LM';
 }
 
 export function modelNotFound(id: string): ApiError {

@@ -1,6 +1,7 @@
 import { writeFile } from 'node:fs/promises';
 import type { TrainRecord } from '@graft/peft-core';
 import type { ResolvedTraining, SweepTrial } from '@graft/peft-core/config';
+import { writesText } from '@graft/peft-core/outlines';
 import { lossCurveSvg } from '../draw/loss-curve-svg.ts';
 import { bytes, count, duration, loss } from '../draw/quantities.ts';
 import { fields } from '../draw/table.ts';
@@ -43,7 +44,7 @@ export class TrainingRun {
   ) {
     this.#options = options;
     this.#names = names;
-    this.#writesText = peft.task_type === 'CAUSAL_LM' || peft.task_type === 'SEQ_2_SEQ_LM';
+    this.#writesText = writesText(peft.task_type);
     this.#output = output;
     this.#display = new TrainingDisplay(process.stderr, {
       hint: 'Ctrl-C stops after this step; --resume goes on from there.',

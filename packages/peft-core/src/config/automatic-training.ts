@@ -1,6 +1,6 @@
 /** What is chosen for the options that a job leaves to Graft: each rule, and beside it why, in words. */
 import { families } from '../outlines/families.ts';
-import { isClassifier } from '../outlines/outline.ts';
+import { isClassifier, writesText } from '../outlines/outline.ts';
 import type { RatedModel } from '../tuners/method.ts';
 import { methodOf, type PeftConfig } from '../tuners/methods.ts';
 import type { Hyperparameters, ResolvedTraining, TrainingOptions } from './training-options.ts';
@@ -23,7 +23,7 @@ const limits = {
   shortAnswers: { epochs: 6, ofRate: 4 },
   longAnswers: { epochs: usualEpochs, ofRate: 2 },
 };
-const [mostEpochs, mostOfRate] = [limits.nothingWritten.epochs, limits.nothingWritten.ofRate];
+const { epochs: mostEpochs, ofRate: mostOfRates } = limits.nothingWritten;
 /**
  * Runs of fewer optimizer steps take a larger rate, so that both together stay the same. A classifier's head begins at random and has
  * a longer way to go.
@@ -44,23 +44,25 @@ export interface DataSize {
 
 /** Answers of unknown length are held to be long ones: too few passes do less harm than too many. */
 function limitsOf({ task_type: task }: PeftConfig, { exampleCount, answerCharacters }: DataSize) {
-  if (task !== 'CAUSAL_LM' && task !== 'SEQ_2_SEQ_LM') return limits.nothingWritten;
+  if (!writesText(task)) return limits.nothingWritten;
   const mean = (answerCharacters ?? Number.POSITIVE_INFINITY) / Math.max(1, exampleCount);
   return mean <= shortAnswer ? limits.shortAnswers : limits.longAnswers;
 }
 
 /** To two digits. `run` is of few steps, or not known. */
 function rateOf(peft: PeftConfig, model?: RatedModel, run?: { steps: number; ofRate: number }): number {
+  const { learningRate, mostOfRate } = methodOf(peft);
   const full = isClassifier(peft.task_type) ? fullRunOfHead : fullRun;
-  const times = run ? Math.min(run.ofRate, Math.max(1, full / run.steps)) : 1;
-  return Number((methodOf(peft).learningRate(peft, model) * times).toPrecision(2));
+  const most = Math.min(run?.ofRate ?? 1, mostOfRate?.(peft) ?? Number.POSITIVE_INFINITY);
+  const times = run ? Math.min(most, Math.max(1, full / run.steps)) : 1;
+  return Number((learningRate(peft, model) * times).toPrecision(2));
 }
 /** Whether a rate may be that of some base model, of those as wide as are known, in some number of steps. */
 function isOfSome(rate: number, peft: PeftConfig): boolean {
   const rates = exponents.flatMap((rateExponent) =>
     [32, 65_536].map((hiddenSize) => rateOf(peft, { rateExponent, hiddenSize })),
   );
-  return rate >= Math.min(...rates) && rate <= mostOfRate * Math.max(...rates);
+  return rate >= Math.min(...rates) && rate <= mostOfRates * Math.max(...rates);
 }
 const fullBatch = (accumulation: number) => Math.max(1, Math.floor(effectiveBatch / accumulation));
 const grouped = (count: number) => count.toLocaleString('en-US');

@@ -39,16 +39,19 @@ test('"auto" takes the method\'s learning rate, by the width of the model where 
     [{ peft_type: 'LORA', lora_alpha: 1 }, 4e-4, 2.6e-3, 5.7e-4],
     [{ peft_type: 'LORA', lora_alpha: 4096 }, 5e-5, 3.3e-4, 7.1e-5],
     [{ peft_type: 'BOTTLENECK' }, 2e-4, 1.3e-3, 2.9e-4],
+    [{ peft_type: 'BOTTLENECK', task_type: 'SEQ_CLS' }, 6e-4, 4e-3, 8.6e-4],
     [{ peft_type: 'IA3' }, 2e-3, 1.3e-2, 2.9e-3],
-    [{ peft_type: 'LN_TUNING' }, 3e-3, 2e-2, 4.3e-3],
+    [{ peft_type: 'IA3', task_type: 'TOKEN_CLS' }, 6e-3, 4e-2, 8.6e-3],
+    [{ peft_type: 'LN_TUNING' }, 1e-3, 6.6e-3, 1.4e-3],
     [{ peft_type: 'TRAINABLE_TOKENS', token_indices: [1] }, 1.5e-3, 9.9e-3, 2.1e-3],
-    [{ peft_type: 'SELECTIVE', preset: 'bitfit' }, 1e-3, 6.6e-3, 1.4e-3],
+    [{ peft_type: 'SELECTIVE', preset: 'bitfit' }, 3.4e-4, 2.2e-3, 4.9e-4],
     [{ peft_type: 'SELECTIVE', kinds: ['bias', 'norm'], layers: [0] }, 1e-3, 6.6e-3, 1.4e-3],
     [{ peft_type: 'SELECTIVE', preset: 'retrain_embeddings' }, 2e-4, 1.3e-3, 2.9e-4],
     [{ peft_type: 'SELECTIVE', kinds: ['norm', 'embedding'] }, 2e-4, 1.3e-3, 2.9e-4],
     [{ peft_type: 'SELECTIVE', layers: [1] }, 2e-5, 1.3e-4, 2.9e-5],
     [{ peft_type: 'SELECTIVE', kinds: ['norm'], trainable: ['down_proj'] }, 2e-5, 1.3e-4, 2.9e-5],
     [{ peft_type: 'PROMPT_TUNING', num_virtual_tokens: 4 }, 2e-2, 2e-2, 2e-2],
+    [{ peft_type: 'PROMPT_TUNING', num_virtual_tokens: 4, task_type: 'SEQ_CLS' }, 6e-2, 6e-2, 6e-2],
     [{ peft_type: 'PREFIX_TUNING', num_virtual_tokens: 4 }, 2e-2, 2e-2, 2e-2],
     [{ peft_type: 'P_TUNING', num_virtual_tokens: 4 }, 5e-3, 5e-3, 5e-3],
   ];
@@ -73,6 +76,12 @@ test('short runs take a larger rate, up to four times, and a job whose examples 
   const classifier = parsePeftConfig({ peft_type: 'LORA', lora_alpha: 16, task_type: 'SEQ_CLS' });
   const ofHead = (max_steps: number) => rate({ peft: classifier, training: { max_steps, n_epochs: 50 } });
   assert.deepEqual([192, 1000, 96, 48, 1].map(ofHead), [2e-4, 2e-4, 4e-4, 8e-4, 8e-4]);
+  // What a larger rate breaks takes none.
+  const inFew = (options: object) =>
+    rate({ peft: parsePeftConfig(options), answerCharacters: 0, training: { max_steps: 32 } });
+  assert.equal(inFew({ peft_type: 'LN_TUNING' }), 1e-3);
+  assert.equal(inFew({ peft_type: 'BOTTLENECK' }), 2e-4);
+  assert.equal(inFew({ peft_type: 'BOTTLENECK', task_type: 'FEATURE_EXTRACTION' }), 2.4e-3);
   assert.equal(rate({ exampleCount: 0 }), 2e-4);
   assert.equal(rate({ exampleCount: 10, training: { learning_rate: 1e-3 } }), 1e-3);
   assert.equal(rate({ exampleCount: 10, hyperparameters: { learning_rate_multiplier: 2 } }), 8e-4);

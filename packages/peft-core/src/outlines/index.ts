@@ -14,6 +14,7 @@ export {
   type ResidualSite,
   TASK_TYPES,
   type TaskType,
+  writesText,
 } from './outline.ts';
 
 /** The outline of a model used for `task`. Throws `unsupported_model`, `unsupported_task`, `invalid_model_config`. */

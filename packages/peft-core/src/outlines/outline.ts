@@ -13,6 +13,11 @@ export function isClassifier(task: TaskType): task is 'SEQ_CLS' | 'TOKEN_CLS' {
   return task === 'SEQ_CLS' || task === 'TOKEN_CLS';
 }
 
+/** Whether a task writes text. */
+export function writesText(task: string): task is 'CAUSAL_LM' | 'SEQ_2_SEQ_LM' {
+  return task === 'CAUSAL_LM' || task === 'SEQ_2_SEQ_LM';
+}
+
 /** One weight of the model, under its Hugging Face name. */
 export interface ParameterSpec {
   name: string;

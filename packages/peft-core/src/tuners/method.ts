@@ -58,6 +58,8 @@ export interface Method<Config extends MethodConfig = MethodConfig> {
   idle?(given: Record<string, unknown>): Fault[];
   /** What `learning_rate: "auto"` means, on this base model where it is known. */
   learningRate(config: Config, model?: RatedModel): number;
+  /** How many times that rate a short run takes at most. Left out: as many times as the data allow (config/automatic-training.ts). */
+  mostOfRate?(config: Config): number;
 
   // The config on a base model, of which only config.json is known. What throws, throws a GraftError that names the option.
 

@@ -4,6 +4,7 @@ import multipart from '@fastify/multipart';
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { checkStoredWeights } from '@graft/peft-core/check';
 import type { PeftConfig } from '@graft/peft-core/config';
+import { writesText } from '@graft/peft-core/outlines';
 import {
   admitBaseModel,
   checkRoom,
@@ -18,7 +19,7 @@ import { AdapterVersionSchema, toWireAdapterVersion } from '../../schemas/adapte
 import { UploadAdapterSchema } from '../../schemas/adapter-requests.ts';
 import { errorResponses } from '../../schemas/error.ts';
 import { ref } from '../../schemas/schema.ts';
-import { modelNotFound, writesText } from '../../serving/find-model.ts';
+import { modelNotFound } from '../../serving/find-model.ts';
 import type { ApiSettings } from '../../settings.ts';
 import { createAdapterChecker } from '../../uploads/adapter-checker.ts';
 import { comingBytes } from '../../uploads/coming-bytes.ts';

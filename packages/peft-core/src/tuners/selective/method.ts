@@ -109,12 +109,13 @@ function selectiveFaults(given: Record<string, unknown>): Fault[] {
 }
 
 /**
- * Few numbers bear large steps: biases and norms, then tables of tokens; whole layers are tuned as a model is. Source for biases:
- * Ben Zaken et al. 2022, BitFit, who take ten to twenty times the rate of full tuning and more.
+ * Few numbers bear large steps: norms and biases, then tables of tokens; whole layers are tuned as a model is. Source for biases:
+ * Ben Zaken et al. 2022, BitFit, who take ten to twenty times the rate of full tuning.
  */
 function learningRate({ trainable, kinds }: SelectiveConfig, model?: RatedModel): number {
   const only = (...of: Kind[]) =>
     trainable === null && kinds !== null && kinds.every((kind) => of.includes(kind));
+  if (only('bias')) return rateByWidth(17, model);
   if (only('bias', 'norm')) return rateByWidth(50, model);
   return rateByWidth(only('bias', 'norm', 'embedding', 'head') ? 10 : 1, model);
 }
