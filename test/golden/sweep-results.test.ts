@@ -23,7 +23,7 @@ test('on tasks that no rule was set by, automatic losses of LoRA are within 5 % 
   assert.ok(Math.max(...ratios) <= 1.1, ratios.join(' '));
 });
 
-test('those of other methods are within 15 %, but for one whose loss no rate foretells', () => {
+test('those of other methods are within 15 %, but for one that no one rate suits', () => {
   const others = heldOut.filter(({ method }) => method !== 'lora');
   assert.ok(others.length >= 12);
   const far = others.filter((verdict) => ratioOf(verdict) > 1.15);

@@ -2087,7 +2087,7 @@ export interface RemovedMember {
 
 /** Training options with every value fixed. */
 export interface ResolvedTraining {
-  /** Passes over the training examples. Automatic: 3; 2 above 5,000 examples, 1 above 20,000; below 240 up to 12, of answers up to 6 where they are short. */
+  /** Passes over the training examples. Automatic: 3; 2 above 5,000 examples, 1 above 20,000. Below 240: up to 12 where a model writes nothing, up to 6 where its answers are short. */
   n_epochs: number;
   /** Examples per forward and backward pass. Automatic: 8 divided by gradient_accumulation_steps. */
   batch_size: number;
@@ -2429,7 +2429,7 @@ export interface TrainableTokensConfig {
 
 /** Training options. What is left out is chosen automatically and shown in the job. */
 export interface TrainingOptions {
-  /** Passes over the training examples. Automatic: 3; 2 above 5,000 examples, 1 above 20,000; below 240 up to 12, of answers up to 6 where they are short. */
+  /** Passes over the training examples. Automatic: 3; 2 above 5,000 examples, 1 above 20,000. Below 240: up to 12 where a model writes nothing, up to 6 where its answers are short. */
   n_epochs?: number;
   /** Examples per forward and backward pass. Automatic: 8 divided by gradient_accumulation_steps. */
   batch_size?: number;

@@ -17,7 +17,7 @@ export const ResolvedTrainingSchema = Type.Object(
       minimum: 1,
       maximum: 50,
       description:
-        'Passes over the training examples. Automatic: 3; 2 above 5,000 examples, 1 above 20,000; below 240 up to 12, of answers up to 6 where they are short.',
+        'Passes over the training examples. Automatic: 3; 2 above 5,000 examples, 1 above 20,000. Below 240: up to 12 where a model writes nothing, up to 6 where its answers are short.',
     }),
     batch_size: Type.Integer({
       minimum: 1,
