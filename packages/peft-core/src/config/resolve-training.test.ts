@@ -80,6 +80,8 @@ test('short runs take a larger rate, up to four times, and a job whose examples 
   const inFew = (options: object) =>
     rate({ peft: parsePeftConfig(options), answerCharacters: 0, training: { max_steps: 32 } });
   assert.equal(inFew({ peft_type: 'LN_TUNING' }), 1e-3);
+  assert.equal(inFew({ peft_type: 'SELECTIVE', kinds: ['norm'] }), 1e-3);
+  assert.equal(inFew({ peft_type: 'SELECTIVE', kinds: ['bias'] }), 1.4e-3);
   assert.equal(inFew({ peft_type: 'BOTTLENECK' }), 2e-4);
   assert.equal(inFew({ peft_type: 'BOTTLENECK', task_type: 'FEATURE_EXTRACTION' }), 2.4e-3);
   assert.equal(rate({ exampleCount: 0 }), 2e-4);
