@@ -49,12 +49,13 @@ function limitsOf({ task_type: task }: PeftConfig, { exampleCount, answerCharact
   return mean <= shortAnswer ? limits.shortAnswers : limits.longAnswers;
 }
 
-/** To two digits. `run` is of few steps, or not known. */
+/** To two digits. Without `run` that of a long one. */
 function rateOf(peft: PeftConfig, model?: RatedModel, run?: { steps: number; ofRate: number }): number {
   const { learningRate, mostOfRate } = methodOf(peft);
   const full = isClassifier(peft.task_type) ? fullRunOfHead : fullRun;
-  const most = Math.min(run?.ofRate ?? 1, mostOfRate?.(peft) ?? Number.POSITIVE_INFINITY);
-  const times = run ? Math.min(most, Math.max(1, full / run.steps)) : 1;
+  const times = run
+    ? Math.min(run.ofRate, mostOfRate?.(peft) ?? run.ofRate, Math.max(1, full / run.steps))
+    : 1;
   return Number((learningRate(peft, model) * times).toPrecision(2));
 }
 /** Whether a rate may be that of some base model, of those as wide as are known, in some number of steps. */
