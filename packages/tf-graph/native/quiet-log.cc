@@ -1,6 +1,6 @@
 // TensorFlow logs through Abseil, which before anyone initializes it writes every message to stderr, whatever
 // TF_CPP_MIN_LOG_LEVEL says: two lines about oneDNN each time TensorFlow is loaded. They come from a static initializer of
-// TensorFlow's library, so this has to run before that one: on Linux it is a library of its own, linked `-z initfirst`.
+// TensorFlow's library, so this has to run before that one: see scripts/bootstrap/tensorflow/compile-addon.mjs.
 #include <cstdlib>
 
 #include "absl/base/log_severity.h"
@@ -8,7 +8,7 @@
 
 namespace {
 // TF_CPP_MIN_LOG_LEVEL: 0 info, 1 warning, 2 error, 3 fatal, the numbers of absl::LogSeverityAtLeast.
-const bool quieted = [] {
+[[maybe_unused]] const bool quieted = [] {
   const char* level = std::getenv("TF_CPP_MIN_LOG_LEVEL");
   if (level != nullptr && level[0] >= '1' && level[0] <= '3' && level[1] == '\0') {
     absl::SetMinLogLevel(static_cast<absl::LogSeverityAtLeast>(level[0] - '0'));

@@ -25,6 +25,8 @@ extern "C" napi_value tfjs_register_module(napi_env env, napi_value exports);
 // graph-nodes.cc
 void AddNode(napi_env env, napi_callback_info info, napi_value* result);
 void OpDefinition(napi_env env, napi_callback_info info, napi_value* result);
+// while-loading.cc
+extern "C" void TensorFlowIsLoaded();
 // load-kernels.cc
 void LoadKernels(napi_env env, napi_callback_info info, napi_value* result);
 void UseKernels(napi_env env, napi_callback_info info, napi_value* result);
@@ -171,6 +173,7 @@ void Export(napi_env env, napi_value exports, const char* name, napi_callback fu
 }  // namespace
 
 extern "C" NAPI_MODULE_EXPORT napi_value napi_register_module_v1(napi_env env, napi_value exports) {
+  TensorFlowIsLoaded();
   exports = tfjs_register_module(env, exports);
   Export(env, exports, "createSession", Call<Create>);
   Export(env, exports, "addNode", Call<AddNode>);

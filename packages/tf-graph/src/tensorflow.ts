@@ -95,3 +95,5 @@ export const tensorflowVersion: string = binding.TF_Version;
  * milliseconds.
  */
 export const releaseMemory = (): void => sessions.releaseMemory();
+
+releaseMemory();

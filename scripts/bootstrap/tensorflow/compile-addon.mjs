@@ -1,6 +1,6 @@
 import { existsSync, realpathSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { run } from './fetch-libraries.mjs';
 import { PrerequisiteError } from './prerequisites.mjs';
 
@@ -45,23 +45,24 @@ export async function compileAddon({ log, tools, sources, device, work, folder }
   const code = sources.filter((path) => path.endsWith('.cc'));
   const macos = process.platform === 'darwin';
   /** @param {string} path */
-  const isQuiet = (path) => path.endsWith('quiet-log.cc');
+  const runsBefore = (path) => ['quiet-log.cc', 'while-loading.cc'].includes(basename(path));
 
-  // See quiet-log.cc for why Linux has it as a library; its symbols are TensorFlow's, found when both are loaded.
-  const quiet = join(libraries, 'libquiet_log.so');
+  // On Linux what has to run before TensorFlow's libraries are initialized is a library of its own, the one that the loader initializes
+  // first. Its symbols are TensorFlow's, found when both are loaded.
+  const before = join(libraries, 'libbefore_tensorflow.so');
   if (!macos) {
-    const args = [...flags, ...code.filter(isQuiet), '-Wl,-z,initfirst', '-o', quiet];
-    await run(tools.compiler, args, 'compiling quiet-log.cc');
+    const args = [...flags, ...code.filter(runsBefore), '-Wl,-z,initfirst', '-o', before];
+    await run(tools.compiler, args, 'compiling what runs before TensorFlow');
   }
   await run(
     tools.compiler,
     [
       ...flags,
-      ...code.filter((path) => macos || !isQuiet(path)),
+      ...code.filter((path) => macos || !runsBefore(path)),
       ...names.map((name) => join(libraries, name)),
       ...(macos
         ? ['-undefined', 'dynamic_lookup']
-        : ['-Wl,--no-as-needed', '-L', libraries, '-l:libquiet_log.so']),
+        : ['-Wl,--no-as-needed', '-L', libraries, '-l:libbefore_tensorflow.so']),
       `-Wl,-rpath,${join(folder, 'tensorflow')}`,
       ...['-o', output],
     ],

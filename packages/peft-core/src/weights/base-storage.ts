@@ -3,7 +3,7 @@ import type { DType } from '@graft/tf-graph';
 import type { ResolvedTraining } from '../config/index.ts';
 import type { ModelOutline, ParameterSpec } from '../outlines/outline.ts';
 import { elementCount } from '../tensors/tensor-source.ts';
-import { BLOCK, GROUP, nf4Sizes } from './quantise/nf4.ts';
+import { nf4Bytes } from './quantise/nf4.ts';
 
 /** How matrices of the frozen base are kept. */
 export type BaseStorage = 'float32' | 'bfloat16' | 'int8' | 'nf4';
@@ -78,13 +78,7 @@ export function partsOf({ shape, storage, transposed }: Omit<StoredWeight, 'name
       { suffix: '.scales', shape: transposed ? [1, columns] : [rows, 1], dtype: 'float32' },
     ];
   }
-  const { blocks, groups } = nf4Sizes(elementCount(shape));
-  return [
-    { suffix: '', shape: [(blocks * BLOCK) / 4, 2], dtype: 'uint8' },
-    { suffix: '.absmax', shape: [groups, GROUP], dtype: 'uint8' },
-    { suffix: '.nested_absmax', shape: [groups, 1], dtype: 'float32' },
-    { suffix: '.offset', shape: [1], dtype: 'float32' },
-  ];
+  return [{ suffix: '', shape: [nf4Bytes(elementCount(shape))], dtype: 'uint8' }];
 }
 
 /** The variable with NF4's look-up table of 1 MiB, in programs that store weights in NF4. */

@@ -2,7 +2,7 @@ import { attr, cast, rawOp, tf } from '@graft/tf-graph';
 import { factorType, usesKernels } from '../nn/computation.ts';
 import { elementCount } from '../tensors/tensor-source.ts';
 import { dynamicMap } from './quantise/dynamic-map.ts';
-import { BLOCK } from './quantise/nf4.ts';
+import { BLOCK, GROUP, nf4Layout, nf4Sizes } from './quantise/nf4.ts';
 
 /**
  * Values of int8 codes `(N, H)`: `codes · scales`, those `(N, 1)` or `(1, H)`; float32, or by kernels as products take them. No
@@ -14,37 +14,35 @@ export function unpackInt8(codes: tf.Tensor, scales: tf.Tensor, dtype = factorTy
 }
 
 /**
- * The tensors of `Nf4Weights`: codes `(pairs of bytes, 2)`, absmax `(groups, 256)`, nestedAbsmax `(groups, 1)`, offset `(1)`; and
- * `table` `(65536, 4)` of `nf4Table`.
+ * Values of NF4 weights, of `shape`: `packed`, the bytes of `packNf4`, and `table` `(65536, 4)` of `nf4Table`; float32, or by kernels
+ * as products take them. No gradient flows. Equal to bitsandbytes' `dequantize_4bit` for the same parts.
  */
-export interface Nf4Tensors {
-  codes: tf.Tensor;
-  absmax: tf.Tensor;
-  nestedAbsmax: tf.Tensor;
-  offset: tf.Tensor;
-  table: tf.Tensor;
-}
-
-/**
- * Values of NF4 weights, of `shape`; float32, or by kernels as products take them. No gradient flows. Equal to bitsandbytes'
- * `dequantize_4bit` for the same parts.
- */
-export function unpackNf4(
-  { codes, absmax, nestedAbsmax, offset, table }: Nf4Tensors,
-  shape: number[],
-): tf.Tensor {
+export function unpackNf4(packed: tf.Tensor, table: () => tf.Tensor, shape: number[]): tf.Tensor {
   if (usesKernels()) {
     const attributes = [attr.type('T', factorType()), attr.shape('shape', shape)];
-    const parts = [codes, absmax, nestedAbsmax, offset, tf.tensor1d(dynamicMap())];
-    return rawOp('GraftUnpackNf4', attributes, parts)[0]!;
+    return rawOp('GraftUnpackNf4', attributes, [packed, tf.tensor1d(dynamicMap())])[0]!;
   }
-  const blocks = (codes.size * 2) / BLOCK;
+  const size = elementCount(shape);
+  const { blocks, groups } = nf4Sizes(size);
+  const layout = nf4Layout(size);
+  /** Bytes of a part in rows of so many. */
+  const part = (name: keyof typeof layout, columns: number) => {
+    const { start, bytes } = layout[name];
+    return tf.reshape(takeBlock(packed, [start], [bytes]), [bytes / columns, columns]);
+  };
+  const bitcast = (x: tf.Tensor, type: 'uint16' | 'float32') =>
+    rawOp('Bitcast', [attr.type('type', type)], [x])[0]!;
   // Two bytes, so four weights, are one look-up.
-  const pairs = rawOp('Bitcast', [attr.type('type', 'uint16')], [codes])[0]!;
-  const values = tf.reshape(lookUp(table, pairs), [blocks, BLOCK]);
-  const centred = tf.mul(lookUp(tf.tensor1d(dynamicMap()), absmax), nestedAbsmax);
-  const maxima = cut(tf.add(centred, offset), blocks);
-  return tf.reshape(cut(tf.mul(values, tf.reshape(maxima, [blocks, 1])), elementCount(shape)), shape);
+  const values = tf.reshape(lookUp(table(), bitcast(part('codes', 2), 'uint16')), [blocks, BLOCK]);
+  const nested = tf.reshape(bitcast(part('nestedAbsmax', 4), 'float32'), [groups, 1]);
+  const centred = tf.mul(lookUp(tf.tensor1d(dynamicMap()), part('absmax', GROUP)), nested);
+  const maxima = cut(tf.add(centred, bitcast(part('offset', 4), 'float32')), blocks);
+  return tf.reshape(cut(tf.mul(values, tf.reshape(maxima, [blocks, 1])), size), shape);
+}
+
+/** tf.slice, which does not know tensors of bytes. */
+export function takeBlock(x: tf.Tensor, begin: number[], size: number[]): tf.Tensor {
+  return rawOp('Slice', [], [x, tf.tensor1d(begin, 'int32'), tf.tensor1d(size, 'int32')])[0]!;
 }
 
 function lookUp(table: tf.Tensor, codes: tf.Tensor): tf.Tensor {

@@ -1,11 +1,11 @@
-import { rawOp, type TypedArray, tf, type Variable } from '@graft/tf-graph';
+import { type TypedArray, tf, type Variable } from '@graft/tf-graph';
 import type { TensorSource } from '../files.ts';
 import { widensProducts } from '../nn/computation.ts';
 import type { FrozenWeight, WeightSlice } from '../nn/weight.ts';
 import { partsOf, type StoredPart } from './base-storage.ts';
 import { quantiseInt8 } from './quantise/int8.ts';
-import { quantiseNf4 } from './quantise/nf4.ts';
-import { unpackInt8, unpackNf4 } from './unpack.ts';
+import { packNf4, quantiseNf4 } from './quantise/nf4.ts';
+import { takeBlock, unpackInt8, unpackNf4 } from './unpack.ts';
 
 /** How a frozen weight lies in a program: the variables that hold it, how they are filled, and how a layer reads it. */
 export interface WeightForm {
@@ -100,11 +100,6 @@ export function int8Form(shape: number[], transposed: boolean): WeightForm {
   };
 }
 
-/** tf.slice, which does not know int8 tensors. */
-function takeBlock(x: tf.Tensor, begin: number[], size: number[]): tf.Tensor {
-  return rawOp('Slice', [], [x, tf.tensor1d(begin, 'int32'), tf.tensor1d(size, 'int32')])[0]!;
-}
-
 /** Bytes of float32 that are unpacked at a time, for a layer that takes a weight in slices. */
 const SLICE_BYTES = 16 << 20;
 
@@ -125,15 +120,12 @@ export function nf4Form(shape: number[]): WeightForm {
   return {
     parts: partsOf({ shape, storage: 'nf4', transposed: false }),
     async pack(tensors, name) {
-      const { codes, absmax, nestedAbsmax, offset } = quantiseNf4(await tensors.readFloat32(name));
-      return [codes, absmax, nestedAbsmax, offset];
+      const weights = await tensors.readFloat32(name);
+      return [packNf4(quantiseNf4(weights), weights.length)];
     },
-    weight(variables, nf4Table) {
-      const read = (...after: tf.Tensor[]) => {
-        const [codes, absmax, nestedAbsmax, offset] = variables.map((variable) => variable.read({ after }));
-        const parts = { codes: codes!, absmax: absmax!, nestedAbsmax: nestedAbsmax!, offset: offset! };
-        return unpackNf4({ ...parts, table: nf4Table!.read() }, shape);
-      };
+    weight([packed], nf4Table) {
+      const read = (...after: tf.Tensor[]) =>
+        unpackNf4(packed!.read({ after }), () => nf4Table!.read(), shape);
       return { kind: 'frozen', shape, read, gather: (ids) => tf.gather(read(), ids) };
     },
   };

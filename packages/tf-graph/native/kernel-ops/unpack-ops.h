@@ -6,34 +6,28 @@ namespace graft {
 REGISTER_OP("GraftUnpackNf4")
     .Attr("T: {float, bfloat16}")
     .Attr("shape: shape")
-    .Input("codes: uint8")
-    .Input("absmax: uint8")
-    .Input("nested_absmax: float")
-    .Input("offset: float")
+    .Input("packed: uint8")
     .Input("map: float")
     .Output("y: T")
     .SetShapeFn(tensorflow::shape_inference::ExplicitShape);
 
+/** Packed are, in this order, a number for each group, one for all, a byte for each block, filled up to whole groups, and the codes. */
 template <typename T>
 class UnpackNf4Op : public OpKernel {
  public:
   explicit UnpackNf4Op(OpKernelConstruction* c) : OpKernel(c) { OP_REQUIRES_OK(c, c->GetAttr("shape", &shape_)); }
   void Compute(OpKernelContext* c) override {
-    const Tensor &codes = c->input(0), &absmax = c->input(1), &nested = c->input(2), &map = c->input(4);
-    const int64_t size = shape_.num_elements(), blocks = (size + 63) / 64;
-    OP_REQUIRES(c,
-                codes.NumElements() * 2 >= blocks * 64 && absmax.NumElements() >= blocks &&
-                    nested.NumElements() * 256 >= blocks && map.NumElements() == 256 && c->input(3).NumElements() == 1,
-                InvalidArgument("the parts hold fewer weights than ", size));
+    const Tensor &packed = c->input(0), &map = c->input(1);
+    const int64_t size = shape_.num_elements(), blocks = (size + 63) / 64, groups = (blocks + 255) / 256;
+    const int64_t absmax = 4 * (groups + 1), codes = absmax + 256 * groups;
+    OP_REQUIRES(c, packed.NumElements() == codes + 32 * blocks && map.NumElements() == 256,
+                InvalidArgument("these are not the bytes of ", size, " weights"));
+    const uint8_t* bytes = packed.flat<tensorflow::uint8>().data();
+    const float* numbers = reinterpret_cast<const float*>(bytes);
     Tensor* y = nullptr;
     OP_REQUIRES_OK(c, c->allocate_output(0, shape_, &y));
-    const UnpackNf4<Stored<T>> arguments{size,
-                                         codes.flat<tensorflow::uint8>().data(),
-                                         absmax.flat<tensorflow::uint8>().data(),
-                                         dataOf<float>(nested),
-                                         dataOf<float>(map),
-                                         *dataOf<float>(c->input(3)),
-                                         dataOf<T>(y)};
+    const UnpackNf4<Stored<T>> arguments{
+        size, bytes + codes, bytes + absmax, numbers, dataOf<float>(map), numbers[groups], dataOf<T>(y)};
     share(c, blocks, 64, kernelsFor<T>().unpackNf4, arguments);
   }
 

@@ -46,6 +46,33 @@ export function nf4Sizes(size: number): { blocks: number; groups: number } {
   return { blocks, groups: Math.ceil(blocks / GROUP) };
 }
 
+/** Where `size` weights lie as one array of bytes: first the numbers, then the maxima's codes, then the weights'. */
+export function nf4Layout(size: number) {
+  const { blocks, groups } = nf4Sizes(size);
+  const nestedAbsmax = { start: 0, bytes: 4 * groups };
+  const offset = { start: nestedAbsmax.bytes, bytes: 4 };
+  const absmax = { start: offset.start + offset.bytes, bytes: groups * GROUP };
+  const codes = { start: absmax.start + absmax.bytes, bytes: (blocks * BLOCK) / 2 };
+  return { nestedAbsmax, offset, absmax, codes };
+}
+
+/** Bytes of `size` weights, with all that unpacks them. */
+export function nf4Bytes(size: number): number {
+  const { codes } = nf4Layout(size);
+  return codes.start + codes.bytes;
+}
+
+/** Weights as one array of bytes, in the order of `nf4Layout`: a graph reads one variable for a weight instead of four. */
+export function packNf4(weights: Nf4Weights, size: number): Uint8Array {
+  const packed = new Uint8Array(nf4Bytes(size));
+  const layout = nf4Layout(size);
+  for (const part of ['nestedAbsmax', 'offset', 'absmax', 'codes'] as const) {
+    const { buffer, byteOffset, byteLength } = weights[part];
+    packed.set(new Uint8Array(buffer, byteOffset, byteLength), layout[part].start);
+  }
+  return packed;
+}
+
 /** Quantises weights in the order they are stored in. A zero stays a zero. */
 export function quantiseNf4(weights: Float32Array): Nf4Weights {
   const { blocks, groups } = nf4Sizes(weights.length);
