@@ -127,7 +127,8 @@ export function resolveTraining(request: TrainingRequest): ResolvedTraining {
     packing: training.packing ?? true,
     precision: training.precision ?? 'auto',
     base_dtype: training.base_dtype ?? 'auto',
-    gradient_checkpointing: training.gradient_checkpointing === true,
+    gradient_checkpointing:
+      fixed(training.gradient_checkpointing) ?? automatic.gradient_checkpointing.value(maxSeqLength),
     validation_split: split,
     eval_steps: evalSteps,
     checkpoint_steps: training.checkpoint_steps ?? automatic.checkpoint_steps.value(steps),

@@ -92,7 +92,7 @@ export const ResolvedTrainingSchema = Type.Object(
     }),
     gradient_checkpointing: Type.Boolean({
       description:
-        'Recompute activations in the backward pass: less memory, more time. Automatic: only where training would else need more memory than any live worker has.',
+        'Recompute activations in the backward pass: less memory, more time. Automatic: where max_seq_length is above 2,048, and where training would else need more memory than any live worker has.',
     }),
     validation_split: Type.Number({
       minimum: 0,
@@ -166,7 +166,7 @@ export const TrainingOptionsSchema = Type.Object(
     gradient_checkpointing: Type.Optional(
       Type.Union([auto, ResolvedTrainingSchema.properties.gradient_checkpointing], {
         description:
-          'Recompute activations in the backward pass: less memory, more time. "auto", as when it is left out: only where training would else need more memory than any live worker has.',
+          'Recompute activations in the backward pass: less memory, more time. "auto", as when it is left out: where max_seq_length is above 2,048, and where training would else need more memory than any live worker has.',
       }),
     ),
   },

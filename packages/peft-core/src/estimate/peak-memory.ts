@@ -78,12 +78,12 @@ function activationBytes(parts: JobParts): number {
   const flow = kernels && parts.precision === 'bf16' ? FLOAT / 2 : FLOAT;
   const keptBy = ({ kept, stream, gated }: BlockNumbers) =>
     (FLOAT * stream + flow * (kept - stream)) * (kernels && !gated && !model.encoderLayers ? UNGATED : 1);
+  /** A block's input and, by kernels, what attention gave. */
+  const keptOfRecomputed = ({ positions }: BlockNumbers) =>
+    (FLOAT + (kernels ? flow : 0)) * positions * model.hiddenSize;
   const kept = blocks
     .slice(lowestTrained)
-    .reduce(
-      (sum, block) => sum + (recomputes ? FLOAT * block.positions * model.hiddenSize : keptBy(block)),
-      0,
-    );
+    .reduce((sum, block) => sum + (recomputes ? keptOfRecomputed(block) : keptBy(block)), 0);
   const added =
     FLOAT *
     (methodOf(peft).keptNumbers?.(peft, model) ?? 0) *

@@ -70,7 +70,8 @@ function passWork(
     // A frozen matrix has no gradient of its own: its backward product is one.
     work += PRODUCT * block.products * (forward + backward);
     work += (block.gated ? measured : STOCK).number * block.kept * (forward + 2 * backward);
-    work += measured.score * block.scores * (forward + 2 * backward);
+    // What kernels attended to is kept.
+    work += measured.score * block.scores * ((parts.kernels ? 1 : forward) + 2 * backward);
     work += measured.block * (forward + 2 * backward);
   }
   const head = headNumbers(model, shape);

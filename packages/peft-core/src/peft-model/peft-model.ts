@@ -1,11 +1,4 @@
-import {
-  customGradient,
-  nestedGrads,
-  type ProgramBuilder,
-  tf,
-  type Variable,
-  withControlDependency,
-} from '@graft/tf-graph';
+import { type ProgramBuilder, tf, type Variable } from '@graft/tf-graph';
 import type { PeftConfig } from '../config/index.ts';
 import type { Architecture, AttentionSite, ModelRuntime } from '../models/architecture.ts';
 import type { Projections } from '../nn/attention/heads.ts';
@@ -15,6 +8,7 @@ import { embedding } from '../nn/embedding.ts';
 import { layerNorm } from '../nn/layer-norm.ts';
 import { linear } from '../nn/linear.ts';
 import { type LowRankPair, updatedLinear } from '../nn/low-rank.ts';
+import { checkpointed } from '../nn/recompute.ts';
 import { residualSum } from '../nn/residual.ts';
 import { rmsNorm } from '../nn/rms-norm.ts';
 import { takeRows } from '../nn/rows.ts';
@@ -284,21 +278,4 @@ export function attachAdapter(
 /** The adapter's parameters as tensors, cut from the flat variable; empty for the plain base model. */
 export function adapterTensors(model: PeftModel): ParameterTensors {
   return model.adapter ? model.layout.split(model.adapter.read()) : new Map();
-}
-
-/** `run(x, ...others)`, of which only the inputs are kept: the backward pass runs it again, once its gradient has arrived. */
-function checkpointed(
-  run: (x: tf.Tensor, ...others: tf.Tensor[]) => tf.Tensor,
-  x: tf.Tensor,
-  others: tf.Tensor[],
-): tf.Tensor {
-  return customGradient({
-    inputs: { x, others },
-    keep: { x, others },
-    value: () => run(x, ...others),
-    gradient(dy, { x, others }) {
-      const [dx, ...rest] = nestedGrads(run)([withControlDependency(x, dy), ...others], dy);
-      return { x: dx, others: rest };
-    },
-  });
 }

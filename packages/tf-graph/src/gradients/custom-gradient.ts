@@ -16,8 +16,11 @@ export type Gradients<I extends NamedTensors> = {
 export interface CustomGradient<I extends NamedTensors, K extends NamedTensors> {
   /** What gets a gradient. */
   inputs: I;
-  /** All that `gradient` reads: it stays in memory until the backward pass. Inputs that are not named here do not stay. */
-  keep: K;
+  /**
+   * All that `gradient` reads: it stays in memory until the backward pass. Inputs that are not named here do not stay. A function is
+   * called after `value`, for what that computes besides.
+   */
+  keep: K | (() => K);
   /** The result. How it is computed is not seen by the gradients around it. */
   value(): tf.Tensor;
   /** The inputs' gradients from the result's, `dy`. Reads tensors of the forward pass from `kept` only. */
@@ -33,12 +36,14 @@ export function customGradient<I extends NamedTensors, K extends NamedTensors>({
 }: CustomGradient<I, K>): tf.Tensor {
   const operation = tf.customGrad((...args) => {
     const save = args.at(-1) as tf.GradSaveFunc;
-    save(Object.values(keep).flatMap(listed));
+    // A clone has an identity of its own, should `value` be an input or computed outside.
+    const result = tf.clone(value());
+    const kept = typeof keep === 'function' ? keep() : keep;
+    save(Object.values(kept).flatMap(listed));
     return {
-      // A clone has an identity of its own, should `value` be an input or computed outside.
-      value: tf.clone(value()),
+      value: result,
       gradFunc(dy: tf.Tensor, saved: tf.Tensor[]) {
-        const gradients = gradient(dy, replaced(keep, saved));
+        const gradients = gradient(dy, replaced(kept, saved));
         return Object.entries(inputs).flatMap(([name, input]) => {
           const own = listed(gradients[name]);
           return listed(input).map((tensor, i) => own[i] ?? tf.zeros(tensor.shape));

@@ -1,6 +1,7 @@
 import { attr, customGradient, rawOp, tf, withControlDependency } from '@graft/tf-graph';
 import { flowing } from '../computation.ts';
 import { nextSeed, noSeed, type RandomState } from '../dropout.ts';
+import { costly } from '../recompute.ts';
 import type { Heads, Projections } from './heads.ts';
 
 export interface SegmentAttentionOptions {
@@ -44,10 +45,8 @@ export function segmentAttention(
   const bias = relative ?? none;
   const { cosines, sines } = rotation ?? { cosines: none, sines: none };
   const parts = projections.map(flowing);
-  const [y, logSums] = rawOp('GraftAttention', attributes, [...parts, cosines, sines, spans, bias, seed]) as [
-    tf.Tensor,
-    tf.Tensor,
-  ];
+  const attended = () => rawOp('GraftAttention', attributes, [...parts, cosines, sines, spans, bias, seed]);
+  const [y, logSums] = costly(attended) as [tf.Tensor, tf.Tensor];
   return customGradient({
     inputs: { parts, relative },
     keep: { parts, cosines, sines, spans, bias, seed, y, logSums },
