@@ -2,67 +2,30 @@
  * npm run bench: Graft against PyTorch + HF PEFT on real models: same weights, data, batches, dtype and steps, each side in a process of
  * its own, one step each in turn. Reports the ratio of each pair of steps (median and quartiles), each process's peak memory, and
  * how near a step comes to the speed of its matrix products.
- *
- * npm run bench -- [--only demo,bf16] [--sides graft,peft,wall] [--steps 20] [--output data/bench]
- * npm run bench -- --data FILE.jsonl --batch-size N --precision bf16 [--json]
- * npm run bench -- --start [--demo] [--steps 20]: how soon a worker's job trains, four queued ones, and the demo
- *   --only   words that narrow what runs: workloads (--list) and precisions
- *   --sides  the first is held against the others: graft, stock (without its kernels), xla (stock, compiled), peft,
- *            expert (PEFT without padding), qlora (PEFT on bitsandbytes' nf4), wall (a step's matrix products alone)
- *   --check  also says which of the targets hold (targets.ts), and fails where one does not
- *   --write-docs  keeps the run, and writes docs/performance.md, its pictures and README's table from it
- *   --json   one JSON object on standard output, progress on standard error
+ * `--help` tells the options.
  */
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { parseArgs } from 'node:util';
 import { pythonEnvironment } from '../../scripts/golden/environment/python-environment.ts';
 import { inLockStep } from './lock-step.ts';
 import { modelFolder } from './models.ts';
+import { optionsOf } from './options.ts';
 import { plansFor } from './plans.ts';
 import { type Comparison, compare, describeMachine, excludedSteps, markdown } from './report.ts';
-import { type Precision, type SideName, sideNames, startSide } from './sides.ts';
+import { type Precision, type SideName, startSide } from './sides.ts';
 import { measureStart, startTable } from './start.ts';
 import { tellVerdicts, verdictsOn } from './targets.ts';
 import { adapters, type Recipe, recipes, workloadOf } from './workloads.ts';
 import { type Run, writeDocs } from './write-docs.ts';
 
-const { values: options } = parseArgs({
-  options: {
-    only: { type: 'string', default: '' },
-    sides: { type: 'string', default: 'graft,peft,wall' },
-    steps: { type: 'string', default: '20' },
-    output: { type: 'string', default: 'data/bench' },
-    data: { type: 'string' },
-    'batch-size': { type: 'string', default: '8' },
-    precision: { type: 'string' },
-    json: { type: 'boolean', default: false },
-    start: { type: 'boolean', default: false },
-    demo: { type: 'boolean', default: false },
-    list: { type: 'boolean', default: false },
-    check: { type: 'boolean', default: false },
-    'write-docs': { type: 'boolean', default: false },
-  },
-});
+const options = optionsOf(process.argv.slice(2));
 if (options.list) {
   console.log(Object.keys(recipes).join('\n'));
   process.exit(0);
 }
-const given = Number(options.steps);
-if (!Number.isInteger(given) || given <= excludedSteps)
-  throw new Error(`--steps is a whole number above ${excludedSteps}: so many are not counted`);
-const sides = options.sides.split(',').map((name) => {
-  if (!sideNames.includes(name as SideName))
-    throw new Error(`--sides: ${name} is none of ${sideNames.join(', ')}`);
-  return name as SideName;
-});
+const { steps: given, sides, words } = options;
 const precisions: Precision[] = ['fp32', 'bf16'];
-if (options.precision && !precisions.includes(options.precision as Precision))
-  throw new Error(`--precision is one of ${precisions.join(', ')}`);
-const words = options.only.split(',').filter((word) => word !== '');
-const unknown = words.find((word) => !(word in recipes) && !precisions.includes(word as Precision));
-if (unknown) throw new Error(`--only: ${unknown} is neither a precision nor one of --list`);
 const chosen = <T extends string>(all: T[]): T[] => {
   const named = all.filter((one) => words.includes(one));
   return named.length > 0 ? named : all;
@@ -86,7 +49,7 @@ try {
   await writeFile(join(options.output, 'training.md'), report);
   await writeFile(join(options.output, 'training.json'), `${JSON.stringify(run, null, 2)}\n`);
   log(`\n${report}\nwritten to ${options.output}/training.md and training.json`);
-  if (options['write-docs']) await writeDocs(run);
+  if (options.writeDocs) await writeDocs(run);
   if (options.check) {
     const verdicts = verdictsOn(run);
     log(`\n${tellVerdicts(verdicts) || 'No target is about what was measured.'}`);
@@ -97,7 +60,7 @@ try {
 }
 
 async function measureAll(): Promise<Comparison[]> {
-  const wanted = options.precision ? [options.precision as Precision] : chosen(precisions);
+  const wanted = options.precision ? [options.precision] : chosen(precisions);
   const measured: [string, Recipe][] = options.data
     ? [[options.data, await ownData(options.data)]]
     : chosen(Object.keys(recipes)).map((name) => [name, recipes[name]!]);
@@ -109,9 +72,7 @@ async function measureAll(): Promise<Comparison[]> {
 }
 
 async function ownData(file: string): Promise<Recipe> {
-  const batchSize = Number(options['batch-size']);
-  if (!Number.isInteger(batchSize) || batchSize < 1)
-    throw new Error('--batch-size is a whole number above 0');
+  const { batchSize } = options;
   await readFile(file);
   return {
     ...{ model: 'SmolLM2-135M', precisions, batchSize, peft: adapters.small },

@@ -1,6 +1,6 @@
 /** Whether automatic training is as good as the best that the sweep has found, by what was measured alone. */
 import { defaultMethod } from '../demo/options.ts';
-import { automaticTrial, grid } from './grid.ts';
+import { automaticTrial, grid, isLongRun } from './grid.ts';
 import { lossOf, type Result, resultOf, type Trial } from './results.ts';
 import { digestOf, tasks } from './tasks.ts';
 
@@ -38,7 +38,9 @@ export async function verdictsOn(results: readonly Result[]): Promise<Verdict[]>
   const verdicts: Verdict[] = [];
   for (const row of plainRows) {
     const { task, method } = row;
-    const tried = current.filter((result) => result.task === task && result.method === method);
+    const tried = current.filter(
+      (result) => result.task === task && result.method === method && !isLongRun(result),
+    );
     if (tried.length === 0) continue;
     const automatic = await automaticTrial(row);
     const best = tried.reduce((a, b) => (lossOf(b) < lossOf(a) ? b : a));

