@@ -16,21 +16,19 @@ test('the values that are chosen now were measured', () => {
   );
 });
 
-test('on tasks that no rule was set by, automatic losses of LoRA are within 5 % of the best on most and 10 % on all', () => {
+test('on tasks that no rule was set by, automatic losses of LoRA are within 5 % of the best', () => {
   const ratios = heldOut.filter(({ method }) => method === 'lora').map(ratioOf);
   assert.equal(ratios.length, 6);
-  assert.ok(ratios.filter((ratio) => ratio <= 1.05).length >= 4, ratios.join(' '));
-  assert.ok(Math.max(...ratios) <= 1.1, ratios.join(' '));
+  assert.ok(Math.max(...ratios) <= 1.05, ratios.join(' '));
 });
 
-test('those of other methods are within 15 %, but for one that no one rate suits', () => {
+test('those of other methods are within 15 %', () => {
   const others = heldOut.filter(({ method }) => method !== 'lora');
   assert.ok(others.length >= 12);
   const far = others.filter((verdict) => ratioOf(verdict) > 1.15);
-  // It learns best at 5e-3 here, and at 1.6e-2 on the task that its rate was set by.
   assert.deepEqual(
     far.map(({ task, method }) => `${task} ${method}`),
-    ['names p_tuning'],
+    [],
   );
 });
 

@@ -6,7 +6,9 @@ import { test } from 'node:test';
 import { promisify } from 'node:util';
 
 const MB = 1e6;
-const addon = createRequire(import.meta.url).resolve('@tensorflow/tfjs-node-gpu/lib/napi-v8/tfjs_binding.node');
+const addon = createRequire(import.meta.url).resolve(
+  '@tensorflow/tfjs-node-gpu/lib/napi-v8/tfjs_binding.node',
+);
 
 /** The most that a process held before it loaded the addon, and after. */
 const program = `

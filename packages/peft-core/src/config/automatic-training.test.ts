@@ -45,6 +45,10 @@ test('reasons follow what the job is and what it asks for', () => {
       { hyperparameters: { learning_rate_multiplier: 3 } },
       { learning_rate: `${2e-4 * 3}: 2e-4, which suits LoRA, × learning_rate_multiplier 3` },
     ],
+    [
+      { peft: { peft_type: 'P_TUNING', num_virtual_tokens: 4, encoder_hidden_size: 8 } },
+      { warmup_steps: '20: 15 % of all steps' },
+    ],
     [{ training: { learning_rate: 'auto' } }, { learning_rate: '0.0002: what suits LoRA' }],
     [
       { model: { hiddenSize: 576, rateExponent: 0.781 } },

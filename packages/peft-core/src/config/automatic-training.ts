@@ -30,7 +30,7 @@ const { epochs: mostEpochs, ofRate: mostOfRates } = limits.nothingWritten;
  */
 const [fullRun, fullRunOfHead] = [128, 192];
 const effectiveBatch = 8;
-const warmupShare = 0.03;
+const usualWarmup = 0.03;
 const longestSequence = 2048;
 const [fewestCheckpointSteps, mostCheckpointSteps] = [10, 500];
 
@@ -65,6 +65,7 @@ function isOfSome(rate: number, peft: PeftConfig): boolean {
   );
   return rate >= Math.min(...rates) && rate <= mostOfRates * Math.max(...rates);
 }
+const warmupShareOf = (peft: PeftConfig) => methodOf(peft).warmupShare ?? usualWarmup;
 const fullBatch = (accumulation: number) => Math.max(1, Math.floor(effectiveBatch / accumulation));
 const grouped = (count: number) => count.toLocaleString('en-US');
 
@@ -110,8 +111,8 @@ export const automatic = {
     },
   },
   warmup_steps: {
-    value: (steps: number) => Math.ceil(steps * warmupShare),
-    why: () => `${100 * warmupShare} % of all steps`,
+    value: (peft: PeftConfig, steps: number) => Math.ceil(steps * warmupShareOf(peft)),
+    why: (peft: PeftConfig) => `${100 * warmupShareOf(peft)} % of all steps`,
   },
   max_seq_length: {
     value: (contextLength: number) => Math.min(longestSequence, contextLength),
@@ -176,7 +177,7 @@ export function trainingReasons(
     learning_rate: () => automatic.learning_rate.why(resolved.learning_rate, peft, multiplier),
     n_epochs: () => automatic.n_epochs.why(resolved.n_epochs),
     batch_size: () => automatic.batch_size.why(resolved.batch_size, resolved.gradient_accumulation_steps),
-    warmup_steps: automatic.warmup_steps.why,
+    warmup_steps: () => automatic.warmup_steps.why(peft),
     max_seq_length: () => automatic.max_seq_length.why(resolved.max_seq_length),
     eval_steps: automatic.eval_steps.why,
     checkpoint_steps: () => automatic.checkpoint_steps.why(resolved.checkpoint_steps),

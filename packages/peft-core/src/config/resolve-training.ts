@@ -117,7 +117,7 @@ export function resolveTraining(request: TrainingRequest): ResolvedTraining {
     gradient_accumulation_steps: accumulation,
     learning_rate: learningRate,
     lr_scheduler_type: training.lr_scheduler_type ?? 'cosine',
-    warmup_steps: training.warmup_steps ?? automatic.warmup_steps.value(steps),
+    warmup_steps: training.warmup_steps ?? automatic.warmup_steps.value(peft, steps),
     weight_decay: training.weight_decay ?? 0,
     adam_beta1: training.adam_beta1 ?? 0.9,
     adam_beta2: training.adam_beta2 ?? 0.999,

@@ -60,6 +60,8 @@ export interface Method<Config extends MethodConfig = MethodConfig> {
   learningRate(config: Config, model?: RatedModel): number;
   /** How many times that rate a short run takes at most. Left out: as many times as the data allow (config/automatic-training.ts). */
   mostOfRate?(config: Config): number;
+  /** Share of a run's steps in which its rate rises. Left out: what is usual (config/automatic-training.ts). */
+  warmupShare?: number;
 
   // The config on a base model, of which only config.json is known. What throws, throws a GraftError that names the option.
 
