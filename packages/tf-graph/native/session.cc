@@ -12,6 +12,7 @@
 //   closeSession(session)                                             frees the variables
 //   loadKernels(): string, useKernels(set)                            load-kernels.cc
 //   releaseMemory()                                                   release-memory.cc
+//   roundToBfloat16(values: Float32Array, out: Uint16Array)           round-values.cc
 //
 // Names are "node:output", dtypes TensorFlow's numbers. Of a shape, -1 is an unknown size; the shape is null when not even its
 // rank is known. Everything runs on the calling thread.
@@ -30,6 +31,8 @@ extern "C" void TensorFlowIsLoaded();
 // load-kernels.cc
 void LoadKernels(napi_env env, napi_callback_info info, napi_value* result);
 void UseKernels(napi_env env, napi_callback_info info, napi_value* result);
+// round-values.cc
+void RoundToBfloat16(napi_env env, napi_callback_info info, napi_value* result);
 // release-memory.cc
 void ReleaseMemory(napi_env env, napi_callback_info info, napi_value* result);
 
@@ -185,5 +188,6 @@ extern "C" NAPI_MODULE_EXPORT napi_value napi_register_module_v1(napi_env env, n
   Export(env, exports, "loadKernels", Call<LoadKernels>);
   Export(env, exports, "useKernels", Call<UseKernels>);
   Export(env, exports, "releaseMemory", Call<ReleaseMemory>);
+  Export(env, exports, "roundToBfloat16", Call<RoundToBfloat16>);
   return exports;
 }

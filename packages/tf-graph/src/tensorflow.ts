@@ -6,6 +6,7 @@ import util from 'node:util';
 import * as tf from '@tensorflow/tfjs-core';
 import type { NodeJSKernelBackend } from '@tensorflow/tfjs-node-gpu/dist/nodejs_kernel_backend.js';
 import type { TensorMetadata, TFJSBinding } from '@tensorflow/tfjs-node-gpu/dist/tfjs_binding.js';
+import { roundBy } from './bfloat16.ts';
 
 // tfjs-node 4.22 calls util.isNullOrUndefined, which Node 23 removed.
 const legacy = util as unknown as { isNullOrUndefined?: (value: unknown) => boolean };
@@ -84,6 +85,8 @@ interface NativeSessions {
   useKernels(set: string): void;
   /** Drops the library's pages that came in with loading, and trims the heap. */
   releaseMemory(): void;
+  /** As `toBfloat16`. */
+  roundToBfloat16(values: Float32Array, out: Uint16Array): void;
 }
 export const sessions = addon as NativeSessions;
 
@@ -97,3 +100,4 @@ export const tensorflowVersion: string = binding.TF_Version;
 export const releaseMemory = (): void => sessions.releaseMemory();
 
 releaseMemory();
+roundBy((values, out) => sessions.roundToBfloat16(values, out));

@@ -38,6 +38,9 @@ export function tensorNotFound(path: string, name: string): GraftError {
 /** Values converted at a time: 4 MB of float32, so that a large tensor is never in memory in two forms. */
 export const valuesPerChunk = 1 << 20;
 
+/** Room for a chunk, used again: fresh memory for each of a model's tensors took a fifth of the time of reading them. */
+const rooms: Float32Array[] = [];
+
 /** Reads through `fill` in chunks and rounds each to bfloat16. `fill` puts values `[start, start + chunk.length)` into its target. */
 export async function roundToBfloat16(
   count: number,
@@ -45,11 +48,15 @@ export async function roundToBfloat16(
   fill: (start: number, target: Float32Array) => Promise<void>,
 ): Promise<Uint16Array> {
   const out = new Uint16Array(count);
-  const scratch = new Float32Array(Math.min(count, chunkSize));
-  for (let start = 0; start < count; start += chunkSize) {
-    const chunk = scratch.subarray(0, Math.min(chunkSize, count - start));
-    await fill(start, chunk);
-    toBfloat16(chunk, out.subarray(start, start + chunk.length));
+  const room = rooms.pop() ?? new Float32Array(valuesPerChunk);
+  try {
+    for (let start = 0; start < count; start += chunkSize) {
+      const chunk = room.subarray(0, Math.min(chunkSize, count - start));
+      await fill(start, chunk);
+      toBfloat16(chunk, out.subarray(start, start + chunk.length));
+    }
+  } finally {
+    rooms.push(room);
   }
   return out;
 }

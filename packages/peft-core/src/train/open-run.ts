@@ -15,8 +15,6 @@ import { adoptCheckpoint, type PassedOver } from './checkpoints/read-checkpoint.
 import { BEST_ADAPTER, type CheckpointState } from './checkpoints/write-checkpoint.ts';
 import { type Measured, type Measurement, measuredExamples } from './evaluation.ts';
 import { implementationHere } from './machine/implementation.ts';
-import { warmUp } from './machine/warm-up.ts';
-import { POSITION_MULTIPLE } from './objectives/objective.ts';
 import { effectivePrecision, type Requirements, threadCount } from './precision.ts';
 import type { TrainOptions } from './records.ts';
 import type { TrainingSetup } from './setup.ts';
@@ -182,7 +180,7 @@ export function identityOf(
 /** The program with the base model's weights in it: an earlier one's, if that had the same base and shapes, or a new one. */
 function openProgram(
   { base, peft, training, initialAdapter, sharesBase }: TrainOptions,
-  { architecture, objective, data, layout }: TrainingSetup,
+  { architecture, objective, data }: TrainingSetup,
   compute: {
     plan: BatchPlan;
     evaluation: BatchPlan | null;
@@ -216,29 +214,20 @@ function openProgram(
   } as const;
   const load = async () => {
     const built = buildTrainProgram(spec);
-    // Before the weights come: the peak of what this process holds is what counts.
-    releaseMemory();
+    const { program, update } = built;
     try {
-      await loadWeights(built.program, base, architecture, storage, { stacks: built.model.stacks });
-      if (built.varies) await warmUpOn(built, layout.virtualTokens + 1);
+      // What that leaves behind is given back before the weights come: the peak of what this process holds is what counts.
+      program.prepare('step' in update ? update.step : update.accumulate);
+      releaseMemory();
+      await loadWeights(program, base, architecture, storage, { stacks: built.model.stacks });
       releaseMemory();
       return built;
     } catch (error) {
-      built.program.close();
+      program.close();
       throw error;
     }
   };
   return warm.open(keys, load, sharesBase ? (to, number) => addTrainProgram(spec, to, number) : undefined);
-}
-
-/** Has TensorFlow optimize the graph of a step on few positions, before a batch of many comes: the peak is what counts. */
-async function warmUpOn({ program, model, update }: TrainProgram, positions: number): Promise<void> {
-  const zeros = new Float32Array(model.layout.size);
-  await program.write(STATE.map((part): [string, Float32Array] => [part, zeros]));
-  const length = Math.ceil(positions / POSITION_MULTIPLE) * POSITION_MULTIPLE;
-  if ('step' in update) return warmUp(program, update.step, length);
-  await program.write([['gradient_sum', zeros]]);
-  warmUp(program, update.accumulate, length);
 }
 
 function digestOf(value: unknown): string {

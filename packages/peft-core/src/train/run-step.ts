@@ -1,4 +1,4 @@
-import { type RunOutput, scalarOf } from '@graft/tf-graph';
+import { type RunOutput, releaseMemory, scalarOf } from '@graft/tf-graph';
 import { GraftError } from '../errors.ts';
 import { fillBatch } from '../examples/index.ts';
 import { residentMemory } from './machine/peak-memory.ts';
@@ -24,6 +24,8 @@ export function runStep(run: TrainingRun): RecordOf<'step'> {
       { param: 'training.learning_rate' },
     );
   }
+  // A first step touches pages of TensorFlow that later ones do not.
+  if (run.step === (run.resumedFrom ?? 0) + 1) releaseMemory();
   const measured = {
     ...{ epoch, loss, tokenAccuracy, learningRate, gradNorm },
     tokens: run.trainedTokens,

@@ -157,6 +157,7 @@ function withSuffix(program: Program, suffix: string): Program {
       const values = program.read(names.map(own));
       return new Map(names.map((name) => [name, values.get(own(name))!]));
     },
+    prepare: (fn) => program.prepare(fn),
     run: (fn, feeds) => program.run(fn, feeds),
     close: () => program.close(),
   };

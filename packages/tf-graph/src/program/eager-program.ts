@@ -46,6 +46,9 @@ export class EagerProgram implements Program {
     return new Map(names.map((name) => [name, lookUp(this.#variables, 'variable', name).toHost()]));
   }
 
+  /** There is no graph. */
+  prepare(): void {}
+
   run<I extends InputSpecs, O extends OutputTensors>(
     { name }: ProgramFunction<I, O>,
     feeds: Feeds<I>,

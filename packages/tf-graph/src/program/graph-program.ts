@@ -2,7 +2,7 @@
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 
-import { bytesOf, sizeOf, type TypedArray, visibleOf } from '../dtypes.ts';
+import { bytesOf, type DType, sizeOf, type TypedArray, visibleOf } from '../dtypes.ts';
 import { attr } from '../graph/attributes.ts';
 import { Graph } from '../graph/graph.ts';
 import { createFeed, deleteFeed, type Feed, GraphSession } from '../graph/graph-session.ts';
@@ -37,7 +37,9 @@ interface TracedFunction {
 }
 
 /** Values are handed to the session in groups of about this many bytes: each distinct set costs one graph optimization. */
-const groupBytes = 64 << 20;
+const groupBytes = 128 << 20;
+/** After so many it is worth while to collect the arrays that they came in. */
+const garbageBytes = 64 << 20;
 
 export class GraphProgram implements Program {
   readonly #session = new GraphSession();
@@ -124,7 +126,7 @@ export class GraphProgram implements Program {
     } finally {
       for (const feed of group.values()) deleteFeed(feed);
     }
-    if (total < groupBytes) return;
+    if (total < garbageBytes) return;
     await new Promise((resolve) => setImmediate(resolve)); // the source's last array is still on a stack before that
     collectGarbage();
   }
@@ -138,6 +140,21 @@ export class GraphProgram implements Program {
       variables.map(({ readFetch }) => readFetch),
     );
     return new Map(variables.map(({ name }, i) => [name, values[i]!.data]));
+  }
+
+  prepare({ name }: ProgramFunction): void {
+    const traced = lookUp(this.#functions, 'function', name);
+    if (traced.reads.every((variable) => this.#written.has(variable)))
+      throw new Error(`function "${name}" would run: all that it reads has values`);
+    const feeds = presentIn(traced.fn.inputs).map(([, { shape, dtype, varies }], i) => {
+      const sizes = varies ? [1, ...shape.slice(1)] : shape;
+      return [traced.feeds[i]!, createFeed(dtype, sizes, zerosOf(dtype, sizeOf(sizes)))] as const;
+    });
+    try {
+      this.#session.run(feeds, traced.fetches);
+    } catch {
+      // The first variable without a value ends it. What else is wrong comes again when the function runs.
+    }
   }
 
   run<I extends InputSpecs, O extends OutputTensors>(
@@ -165,6 +182,9 @@ export class GraphProgram implements Program {
       throw new Error(`${reader} needs variable "${variable}", which has no value yet: write it first`);
   }
 }
+
+const zerosOf = (dtype: DType, count: number) =>
+  dtype === 'float32' ? new Float32Array(count) : new Int32Array(count);
 
 /** Outputs wait for every assignment, and are of the types that tfjs knows. */
 function outputNode(graph: Graph, name: string, value: tf.Tensor, commits: string[]): string {

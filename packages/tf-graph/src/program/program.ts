@@ -112,6 +112,11 @@ export interface Program {
   write(values: Iterable<[string, TypedArray]> | AsyncIterable<[string, TypedArray]>): Promise<void>;
   /** Values as stored; bfloat16 as bit patterns. */
   read(names: string[]): Map<string, Float32Array | Int32Array | Uint16Array | Uint8Array | Int8Array>;
+  /**
+   * Does what a function's first run would do before it computes: TensorFlow optimizes and copies its graph, which takes time and
+   * memory. For a function that reads variables which have no values yet: it computes nothing.
+   */
+  prepare(fn: ProgramFunction): void;
   /** Runs a function. Blocks the event loop until it has finished. */
   run<I extends InputSpecs, O extends OutputTensors>(
     fn: ProgramFunction<I, O>,

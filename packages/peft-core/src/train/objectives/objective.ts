@@ -34,7 +34,7 @@ export function batchInputs(objective: Objective, grid: GridShape, varies: boole
 }
 
 /** A list is as long as a multiple of this: products of odd sizes are slower. */
-export const POSITION_MULTIPLE = 16;
+const POSITION_MULTIPLE = 16;
 
 /** Feeds of these inputs; losses are summed and divided by `count`. */
 export function feedsOf(

@@ -1,0 +1,20 @@
+// Rounds numbers on their way into a session: src/bfloat16.ts does the same in JavaScript, four times slower.
+#pragma GCC optimize("O3")
+#include "values.h"
+
+/** To the nearest, ties to even; a NaN keeps its upper half, made quiet so that it cannot become an infinity. */
+static void roundToBfloat16(const uint32_t* bits, uint16_t* out, size_t count) {
+  for (size_t i = 0; i < count; i++) {
+    const uint32_t x = bits[i];
+    const uint32_t nearest = (x + 0x7fff + (x >> 16 & 1)) >> 16;
+    out[i] = static_cast<uint16_t>((x & 0x7fffffff) > 0x7f800000 ? (x >> 16) | 0x40 : nearest);
+  }
+}
+
+/** roundToBfloat16(values: Float32Array, out: Uint16Array): undefined. */
+void RoundToBfloat16(napi_env env, napi_callback_info info, napi_value*) {
+  const auto arguments = ArgumentsOf<2>(env, info);
+  const Bytes values = BytesOf(env, arguments[0]), out = BytesOf(env, arguments[1]);
+  if (values.size != 2 * out.size) throw Failure{"rounded numbers need as many places as there are numbers"};
+  roundToBfloat16(static_cast<const uint32_t*>(values.data), static_cast<uint16_t*>(out.data), out.size / 2);
+}
