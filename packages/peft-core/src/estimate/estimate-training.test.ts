@@ -50,14 +50,14 @@ function jobOf(
 
 /** What docs/estimates.md has of these: measured peaks, in GB. */
 const measured: [number, Partial<ResolvedTraining>, Record<string, unknown>?][] = [
-  [1.27, {}],
-  [1.13, { batch_size: 1 }],
-  [1.42, { batch_size: 16 }],
-  [1.07, { base_dtype: 'bf16' }],
-  [0.83, { base_dtype: 'nf4' }],
-  [1.63, {}, { ...lora, use_dora: true }],
-  [1.26, {}, { peft_type: 'SELECTIVE', layers: [28, 29] }],
-  [1.15, {}, { peft_type: 'PROMPT_TUNING', num_virtual_tokens: 20 }],
+  [1.09, {}],
+  [0.94, { batch_size: 1 }],
+  [1.26, { batch_size: 16 }],
+  [0.96, { base_dtype: 'bf16' }],
+  [0.68, { base_dtype: 'nf4' }],
+  [1.29, {}, { ...lora, use_dora: true }],
+  [1.06, {}, { peft_type: 'SELECTIVE', layers: [28, 29] }],
+  [0.99, {}, { peft_type: 'PROMPT_TUNING', num_virtual_tokens: 20 }],
 ];
 
 for (const [gigabytes, options, peft] of measured) {
