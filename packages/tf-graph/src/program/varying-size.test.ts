@@ -87,3 +87,22 @@ test('where an axis does not vary, no number is taken for the size that does', a
   assert.equal(program.run(f, { x: new Float32Array(8).fill(1) }).sum.data[0], 8);
   program.close();
 });
+
+test('a function is prepared before its variables have values, and then runs as one that was not', async () => {
+  const [prepared, other] = [build(), build()];
+  prepared.program.prepare(prepared.step);
+  assert.throws(() => prepared.program.read(['w']), /no value yet/, 'nothing was computed');
+  const feeds = { x: values(12), ids: Int32Array.of(1, 2, 3) };
+  const results = [];
+  for (const { program, step } of [prepared, other]) {
+    await program.write([
+      ['w', values(12)],
+      ['table', values(36)],
+    ]);
+    results.push(program.run(step, feeds));
+  }
+  assert.deepEqual(results[0], results[1]);
+  assert.throws(() => prepared.program.prepare(prepared.step), /would run/);
+  prepared.program.close();
+  other.program.close();
+});
