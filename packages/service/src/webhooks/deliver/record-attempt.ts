@@ -76,15 +76,21 @@ export async function recordFailure(
   );
 }
 
-/** Deliveries whose day is over without an attempt at its end: their endpoint was disabled, or left alone. */
+/**
+ * Deliveries whose day is over without an attempt at its end. An endpoint that is disabled gets none; others have two minutes for it,
+ * in which they may be left alone.
+ */
 export async function giveUpExpired({ sql }: Pick<Database, 'sql'>): Promise<number> {
   const { rowCount } = await sql.query(
     `UPDATE webhook_deliveries SET status = 'failed', ended_at = now(), lease_until = NULL,
        last_error = coalesce(last_error, 'It was not sent in time: the endpoint was disabled or failing.')
      WHERE id IN (
        SELECT id FROM webhook_deliveries
-       WHERE status = 'pending' AND expires_at < now() - interval '2 minutes'
-         AND (lease_until IS NULL OR lease_until < now())
+       WHERE status = 'pending' AND expires_at < now() AND (lease_until IS NULL OR lease_until < now())
+         AND (expires_at < now() - interval '2 minutes' OR EXISTS (
+           SELECT 1 FROM webhook_endpoints endpoint
+           WHERE endpoint.team_id = webhook_deliveries.team_id AND endpoint.id = endpoint_id
+             AND endpoint.disabled_at IS NOT NULL))
        LIMIT 1000 FOR UPDATE SKIP LOCKED)`,
   );
   return rowCount ?? 0;

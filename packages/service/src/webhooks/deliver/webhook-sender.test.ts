@@ -252,6 +252,20 @@ test('an endpoint that fails all the time is disabled and says so; enabled again
   assert.deepEqual([last.event.data.id, last.headers['webhook-id']], [job.id, lost!.eventId]);
 });
 
+test('what waits for a disabled endpoint is over with its day, without a last attempt', async (t) => {
+  const receiver = await openReceiver(500);
+  t.after(receiver.close);
+  const endpoint = await addEndpoint(receiver.url, ['fine_tuning.job.cancelled']);
+  await startSender(t, { retrySeconds: 3, firstSeconds: 2, longestSeconds: 2 });
+  await createTestJob(services, team, 'cancelled');
+  await receiver.until(1);
+  await updateWebhook(services, team.id, endpoint.id, { enabled: false, keyId: null });
+  await untilOver(endpoint, 1);
+  const [lost] = await deliveriesOf(endpoint);
+  assert.deepEqual([lost!.status, lost!.attempts, receiver.requests.length], ['failed', 1, 1]);
+  assert.match(lost!.lastError!, /answered 500/);
+});
+
 test('410 disables at once', async (t) => {
   const receiver = await openReceiver(410);
   t.after(receiver.close);
