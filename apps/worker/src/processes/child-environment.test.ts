@@ -36,6 +36,12 @@ it('keeps secrets from a child and passes what computing needs', () => {
   });
 });
 
+it('leaves the allocator as the operator has it', () => {
+  const arenas = (env: NodeJS.ProcessEnv) =>
+    childEnvironment({ kind: 'cpu' }, 'fp32', 1, env).MALLOC_ARENA_MAX;
+  assert.deepEqual([arenas({}), arenas({ MALLOC_ARENA_MAX: '8' })], ['2', '8']);
+});
+
 it('sets precision, threads and card', () => {
   const gpu = { kind: 'gpu', uuid: 'GPU-1b', index: 1, name: 'any', memoryMib: 1 } as const;
   const environment = childEnvironment(gpu, 'bf16', 3, {});

@@ -21,7 +21,7 @@ export function childEnvironment(
     GRAFT_PARENT_PID: String(process.pid),
   };
   delete environment.TF_SET_ONEDNN_FPMATH_MODE;
-  Object.assign(environment, environmentFor(precision, threads));
+  Object.assign(environment, environmentFor(precision, threads, from));
   if (device.kind === 'gpu') {
     environment.CUDA_VISIBLE_DEVICES = device.uuid;
     // Unset, TensorFlow takes the whole card at once, and a generator beside the trainer gets none.

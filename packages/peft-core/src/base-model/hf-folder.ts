@@ -119,8 +119,8 @@ class ShardedTensors implements TensorSource {
   names = () => [...this.#byTensor.keys()];
   has = (name: string) => this.#byTensor.has(name);
   info = (name: string) => this.#shard(name).info(name);
-  readFloat32 = async (name: string) => this.#shard(name).readFloat32(name);
-  readBfloat16 = async (name: string) => this.#shard(name).readBfloat16(name);
+  readFloat32 = async (name: string, out?: Float32Array) => this.#shard(name).readFloat32(name, out);
+  readBfloat16 = async (name: string, out?: Uint16Array) => this.#shard(name).readBfloat16(name, out);
 }
 
 function invalid(message: string): GraftError {

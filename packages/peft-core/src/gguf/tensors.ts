@@ -1,13 +1,16 @@
-import { toBfloat16 } from '@graft/tf-graph/bfloat16';
 import { GraftError } from '../errors.ts';
 import type { Family, GgufFamily } from '../outlines/family.ts';
 import {
+  checkSize,
   elementCount,
+  type Fill,
+  readInChunks,
   roundToBfloat16,
   type TensorInfo,
   type TensorSource,
   tensorNotFound,
   valuesPerChunk,
+  withRoom,
 } from '../tensors/tensor-source.ts';
 import { dequantize } from './dequantize.ts';
 import type { GgufFile, GgufTensor } from './gguf.ts';
@@ -105,25 +108,43 @@ export class GgufTensors implements TensorSource {
     return { dtype, shape: rearranged === 'transposed' ? [...shape].reverse() : [...shape] };
   }
 
-  async readFloat32(name: string): Promise<Float32Array> {
-    const { tensor, rearranged } = this.#entry(name);
-    const out = new Float32Array(elementCount(tensor.shape));
-    const chunk = chunkSize(tensor);
-    for (let start = 0; start < out.length; start += chunk) {
-      await this.#unpack(tensor, start, out.subarray(start, start + chunk));
-    }
-    if (rearranged === null) return out;
-    return rearranged === 'transposed'
-      ? transposed(out, tensor.shape)
-      : restoreRows(out, tensor.shape, rearranged.heads);
+  async readFloat32(name: string, out?: Float32Array): Promise<Float32Array> {
+    const { chunkSize, fill, shape } = this.#reading(name);
+    const values = out ?? new Float32Array(elementCount(shape));
+    this.#checkSize(name, shape, values);
+    return await readInChunks(values, chunkSize, fill);
   }
 
-  async readBfloat16(name: string): Promise<Uint16Array> {
+  async readBfloat16(name: string, out?: Uint16Array): Promise<Uint16Array> {
+    const { chunkSize, fill, shape } = this.#reading(name);
+    const values = out ?? new Uint16Array(elementCount(shape));
+    this.#checkSize(name, shape, values);
+    return await roundToBfloat16(values, chunkSize, fill);
+  }
+
+  #checkSize(name: string, shape: number[], values: { length: number }): void {
+    checkSize(values, shape, { code: 'invalid_gguf', path: this.#gguf.file.path, name });
+  }
+
+  /** How a tensor is read in Hugging Face's layout: in chunks that no rearrangement crosses. */
+  #reading(name: string): { shape: number[]; chunkSize: number; fill: Fill } {
     const { tensor, rearranged } = this.#entry(name);
-    if (rearranged !== null) return toBfloat16(await this.readFloat32(name));
-    return roundToBfloat16(elementCount(tensor.shape), chunkSize(tensor), (start, target) =>
-      this.#unpack(tensor, start, target),
-    );
+    const { shape } = tensor;
+    const count = elementCount(shape);
+    const unpack: Fill = (start, target) => this.#unpack(tensor, start, target);
+    const through = (chunkSize: number, rearrange: (from: Float32Array, to: Float32Array) => void) => ({
+      ...{ shape, chunkSize },
+      fill: async (start: number, target: Float32Array) =>
+        await withRoom(target.length, async (room) => {
+          await readInChunks(room, wholeUnits(blockOf(tensor)), (at, part) => unpack(start + at, part));
+          rearrange(room, target);
+        }),
+    });
+    if (rearranged === 'transposed') return through(count, (from, to) => transpose(from, shape, to));
+    if (rearranged === null) return { shape, chunkSize: wholeUnits(blockOf(tensor)), fill: unpack };
+    const rows = (shape[0] ?? 1) / rearranged.heads;
+    const head = count / rearranged.heads;
+    return through(wholeUnits(head), (from, to) => restoreRows(from, { width: head / rows, rows }, to));
   }
 
   #entry(name: string) {
@@ -150,30 +171,26 @@ function headsOf({ metadata }: GgufFile, architecture: string, part: 'attn_q' | 
   return part === 'attn_q' ? heads : (metadata.count(`${key}_kv`) ?? heads);
 }
 
-/** About `valuesPerChunk` values, in whole blocks. */
-function chunkSize({ dtype }: GgufTensor): number {
-  const { values } = ggufTypes[dtype as GgufType];
-  return Math.floor(valuesPerChunk / values) * values;
-}
+/** Values that are packed together. */
+const blockOf = ({ dtype }: GgufTensor) => ggufTypes[dtype as GgufType].values;
 
-function restoreRows(values: Float32Array, shape: number[], heads: number): Float32Array {
-  const rows = shape[0] ?? 1;
-  const width = values.length / rows;
-  const out = new Float32Array(values.length);
-  for (let row = 0; row < rows; row++) {
-    out.set(values.subarray(row * width, (row + 1) * width), restoredRow(row, rows / heads) * width);
-  }
-  return out;
+/** At most `valuesPerChunk` values, in whole units of so many, and one unit at least. */
+const wholeUnits = (unit: number) => Math.max(1, Math.floor(valuesPerChunk / unit)) * unit;
+
+/** Puts rows of whole heads, of so many `rows` each, where Hugging Face has them. */
+function restoreRows(
+  from: Float32Array,
+  { width, rows }: { width: number; rows: number },
+  to: Float32Array,
+): void {
+  for (let row = 0; row * width < from.length; row++)
+    to.set(from.subarray(row * width, (row + 1) * width), restoredRow(row, rows) * width);
 }
 
 /** A matrix `(rows, columns)` as `(columns, rows)`. */
-function transposed(values: Float32Array, shape: number[]): Float32Array {
-  const [rows = 1, columns = 1] = shape;
-  const out = new Float32Array(values.length);
+function transpose(from: Float32Array, [rows = 1, columns = 1]: number[], to: Float32Array): void {
   for (let row = 0; row < rows; row++)
-    for (let column = 0; column < columns; column++)
-      out[column * rows + row] = values[row * columns + column]!;
-  return out;
+    for (let column = 0; column < columns; column++) to[column * rows + row] = from[row * columns + column]!;
 }
 
 /** Values of one tensor by its GGUF name, as stored; null when the file has no such tensor. */

@@ -3,8 +3,11 @@ import { GraftError } from '../errors.ts';
 import { float16ToFloat32 } from '../tensors/float16.ts';
 import { RandomAccessFile } from '../tensors/random-access-file.ts';
 import {
+  checkSize,
   elementCount,
+  type Fill,
   type HostTensor,
+  readInChunks,
   roundToBfloat16,
   type TensorInfo,
   type TensorSource,
@@ -101,34 +104,21 @@ export class SafetensorsFile implements TensorSource {
     return new arrays[dtype](raw.buffer);
   }
 
-  async readFloat32(name: string): Promise<Float32Array> {
+  async readFloat32(name: string, out?: Float32Array): Promise<Float32Array> {
     const entry = this.#entry(name);
-    const out = new Float32Array(elementCount(entry.shape));
-    await this.readFloat32Into(name, out);
-    return out;
+    const values = out ?? new Float32Array(elementCount(entry.shape));
+    checkSize(values, entry.shape, { code: 'invalid_safetensors', path: this.path, name });
+    return await readInChunks(values, valuesPerChunk, this.#fill(name, entry));
   }
 
-  /** Puts the values into `out`, which has as many. */
-  async readFloat32Into(name: string, out: Float32Array): Promise<void> {
+  async readBfloat16(name: string, out?: Uint16Array): Promise<Uint16Array> {
     const entry = this.#entry(name);
-    const count = elementCount(entry.shape);
-    if (out.length !== count) {
-      throw new GraftError(
-        'invalid_safetensors',
-        `${this.path}: tensor "${name}" has ${count} values; ${out.length} are wanted`,
-      );
-    }
-    for (let start = 0; start < count; start += valuesPerChunk) {
-      await this.#fill(name, entry, start, out.subarray(start, start + valuesPerChunk));
-    }
-  }
-
-  async readBfloat16(name: string): Promise<Uint16Array> {
-    const entry = this.#entry(name);
-    if (entry.dtype === 'BF16') return (await this.read(name)) as Uint16Array;
-    return roundToBfloat16(elementCount(entry.shape), valuesPerChunk, (start, target) =>
-      this.#fill(name, entry, start, target),
-    );
+    const values = out ?? new Uint16Array(elementCount(entry.shape));
+    checkSize(values, entry.shape, { code: 'invalid_safetensors', path: this.path, name });
+    if (entry.dtype !== 'BF16') return await roundToBfloat16(values, valuesPerChunk, this.#fill(name, entry));
+    const bytes = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
+    await this.#file.readInto(bytes, entry.position);
+    return values;
   }
 
   close(): Promise<void> {
@@ -141,27 +131,31 @@ export class SafetensorsFile implements TensorSource {
     return entry;
   }
 
-  /** Puts values `[start, start + target.length)` of a floating-point tensor into `target`. */
-  async #fill(name: string, entry: SafetensorsEntry, start: number, target: Float32Array): Promise<void> {
-    const { dtype, position } = entry;
-    if (dtype === 'F32') {
-      const bytes = new Uint8Array(target.buffer, target.byteOffset, target.byteLength);
-      return this.#file.readInto(bytes, position + 4 * start);
+  /** Of a floating-point tensor. */
+  #fill(name: string, { dtype, position }: SafetensorsEntry): Fill {
+    switch (dtype) {
+      case 'F32':
+        return (start, target) => {
+          const bytes = new Uint8Array(target.buffer, target.byteOffset, target.byteLength);
+          return this.#file.readInto(bytes, position + 4 * start);
+        };
+      case 'F16':
+      case 'BF16':
+        return async (start, target) => {
+          const { buffer } = await this.#file.read(position + 2 * start, 2 * target.length);
+          (dtype === 'F16' ? float16ToFloat32 : fromBfloat16)(new Uint16Array(buffer), target);
+        };
+      case 'F64':
+        return async (start, target) => {
+          const { buffer } = await this.#file.read(position + 8 * start, 8 * target.length);
+          target.set(new Float64Array(buffer));
+        };
+      default:
+        throw new GraftError(
+          'unsupported_dtype',
+          `${this.path}: tensor "${name}" is stored as ${dtype}; weights may be F64, F32, F16 or BF16`,
+        );
     }
-    if (dtype === 'F16' || dtype === 'BF16') {
-      const { buffer } = await this.#file.read(position + 2 * start, 2 * target.length);
-      (dtype === 'F16' ? float16ToFloat32 : fromBfloat16)(new Uint16Array(buffer), target);
-      return;
-    }
-    if (dtype === 'F64') {
-      const { buffer } = await this.#file.read(position + 8 * start, 8 * target.length);
-      target.set(new Float64Array(buffer));
-      return;
-    }
-    throw new GraftError(
-      'unsupported_dtype',
-      `${this.path}: tensor "${name}" is stored as ${dtype}; weights may be F64, F32, F16 or BF16`,
-    );
   }
 }
 

@@ -14,9 +14,10 @@ export interface TensorSource {
   has(name: string): boolean;
   /** Throws GraftError `tensor_not_found` naming the tensor. */
   info(name: string): TensorInfo;
-  readFloat32(name: string): Promise<Float32Array>;
+  /** The values: in `out`, which has as many places, or in an array of their own. */
+  readFloat32(name: string, out?: Float32Array): Promise<Float32Array>;
   /** Bit patterns; rounded to nearest even when the tensor is stored wider. */
-  readBfloat16(name: string): Promise<Uint16Array>;
+  readBfloat16(name: string, out?: Uint16Array): Promise<Uint16Array>;
 }
 
 /** A tensor whose values are in memory, row-major. */
@@ -38,25 +39,49 @@ export function tensorNotFound(path: string, name: string): GraftError {
 /** Values converted at a time: 4 MB of float32, so that a large tensor is never in memory in two forms. */
 export const valuesPerChunk = 1 << 20;
 
-/** Room for a chunk, used again: fresh memory for each of a model's tensors took a fifth of the time of reading them. */
-const rooms: Float32Array[] = [];
+/** Puts values `[start, start + target.length)` of a tensor into `target`. */
+export type Fill = (start: number, target: Float32Array) => Promise<void>;
 
-/** Reads through `fill` in chunks and rounds each to bfloat16. `fill` puts values `[start, start + chunk.length)` into its target. */
-export async function roundToBfloat16(
-  count: number,
-  chunkSize: number,
-  fill: (start: number, target: Float32Array) => Promise<void>,
-): Promise<Uint16Array> {
-  const out = new Uint16Array(count);
-  const room = rooms.pop() ?? new Float32Array(valuesPerChunk);
-  try {
-    for (let start = 0; start < count; start += chunkSize) {
-      const chunk = room.subarray(0, Math.min(chunkSize, count - start));
+/** Reads through `fill` into `out`, so many values at a time. */
+export async function readInChunks(out: Float32Array, chunkSize: number, fill: Fill): Promise<Float32Array> {
+  for (let start = 0; start < out.length; start += chunkSize)
+    await fill(start, out.subarray(start, start + chunkSize));
+  return out;
+}
+
+/** Reads through `fill` in chunks and rounds each to bfloat16. */
+export async function roundToBfloat16(out: Uint16Array, chunkSize: number, fill: Fill): Promise<Uint16Array> {
+  return await withRoom(Math.min(chunkSize, out.length), async (room) => {
+    for (let start = 0; start < out.length; start += chunkSize) {
+      const chunk = room.subarray(0, Math.min(chunkSize, out.length - start));
       await fill(start, chunk);
       toBfloat16(chunk, out.subarray(start, start + chunk.length));
     }
+    return out;
+  });
+}
+
+/** Rooms for chunks, used again: fresh memory for each of a model's tensors took a fifth of the time of reading them. */
+const rooms: Float32Array[] = [];
+
+/** Calls `use` with room for so many values. What lies in it then is gone when `use` has ended. */
+export async function withRoom<T>(count: number, use: (room: Float32Array) => Promise<T>): Promise<T> {
+  if (count > valuesPerChunk) return await use(new Float32Array(count));
+  const room = rooms.pop() ?? new Float32Array(valuesPerChunk);
+  try {
+    return await use(room.subarray(0, count));
   } finally {
     rooms.push(room);
   }
-  return out;
+}
+
+/** Throws GraftError `invalid_safetensors` or `invalid_gguf` where a tensor is read into an array of another size. */
+export function checkSize(
+  out: { length: number },
+  shape: readonly number[],
+  { code, path, name }: { code: 'invalid_safetensors' | 'invalid_gguf'; path: string; name: string },
+): void {
+  const count = elementCount(shape);
+  if (out.length === count) return;
+  throw new GraftError(code, `${path}: tensor "${name}" has ${count} values; ${out.length} are wanted`);
 }

@@ -4,6 +4,7 @@ import type { BaseModel } from '../files.ts';
 import { type ModelOutline, storedName } from '../outlines/outline.ts';
 import { type BaseStorage, frozenParameters, NF4_TABLE } from './base-storage.ts';
 import { nf4Table } from './quantise/nf4.ts';
+import { Room } from './room.ts';
 import { weightGroups } from './stored-weights.ts';
 
 /**
@@ -47,9 +48,10 @@ export async function loadWeights(
 
   async function* values(): AsyncGenerator<[string, TypedArray]> {
     if (storage === 'nf4') yield [NF4_TABLE.name, nf4Table()];
+    const room = new Room();
     for (const { name, members, parts, pack } of weightGroups(outline, storage, withHead, stacks)) {
       const tensors = members.map((member) => stored.get(member)!);
-      const values = await pack(base.tensors, tensors);
+      const values = await pack(base.tensors, tensors, room);
       for (const [i, { suffix }] of parts.entries()) yield [name + suffix, values[i]!];
     }
   }

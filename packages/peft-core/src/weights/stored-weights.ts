@@ -9,6 +9,7 @@ import {
   type StoredWeight,
   storedWeights,
 } from './base-storage.ts';
+import type { Room } from './room.ts';
 import { int8Form, nf4Form, plainForm, stackedForm, type WeightForm } from './weight-forms.ts';
 
 /** One or several frozen weights that lie together. */
@@ -18,8 +19,8 @@ export interface WeightGroup {
   /** Parameter names. */
   members: string[];
   parts: StoredPart[];
-  /** Values of the parts, in order, from the base model's tensors of the members. */
-  pack(tensors: TensorSource, names: string[]): Promise<TypedArray[]>;
+  /** Values of the parts, in order, from the base model's tensors of the members: gone when the room is used again. */
+  pack(tensors: TensorSource, names: string[], room: Room): Promise<TypedArray[]>;
   /** The members over the parts' variables. */
   weights(variables: Variable[], nf4Table: Variable | null): FrozenWeight[];
 }
@@ -49,7 +50,7 @@ export function weightGroups(
     const form = formOf(weight);
     groups.push({
       ...{ name: weight.name, members: [weight.name], parts: form.parts },
-      pack: (tensors, [name]) => form.pack(tensors, name!),
+      pack: (tensors, [name], room) => form.pack(tensors, name!, room),
       weights: (variables, table) => [form.weight(variables, table)],
     });
   }

@@ -24,6 +24,7 @@ import { Random } from '../random.ts';
 import { quantiseInt8 } from './quantise/int8.ts';
 import { nf4Table, quantiseNf4 } from './quantise/nf4.ts';
 import { hostInt8, hostNf4 } from './quantise/testing/host-unpack.ts';
+import { Room } from './room.ts';
 import { int8Form, nf4Form, plainForm, type WeightForm } from './weight-forms.ts';
 
 /** Whole blocks and a group in part; more than one group; a block in part and an odd number of weights; (in, out); two slices. */
@@ -74,7 +75,7 @@ async function runOn<O extends OutputTensors>(
     withComputation({ implementation }, () => body(form.weight(parts, table))),
   );
   const program = way === 'eager' ? builder.buildEager() : builder.build();
-  const packed = await form.pack(tensors, name);
+  const packed = await form.pack(tensors, name, new Room());
   await program.write([['table', nf4Table()]]);
   await program.write(parts.map((part, i): [string, TypedArray] => [part.name, packed[i]!]));
   const outputs = program.run(run, {});

@@ -2,16 +2,18 @@ import { type TypedArray, tf, type Variable } from '@graft/tf-graph';
 import type { TensorSource } from '../files.ts';
 import { widensProducts } from '../nn/computation.ts';
 import type { FrozenWeight, WeightSlice } from '../nn/weight.ts';
+import { elementCount } from '../tensors/tensor-source.ts';
 import { partsOf, type StoredPart } from './base-storage.ts';
 import { quantiseInt8 } from './quantise/int8.ts';
 import { packNf4, quantiseNf4 } from './quantise/nf4.ts';
+import type { Room } from './room.ts';
 import { takeBlock, unpackInt8, unpackNf4 } from './unpack.ts';
 
 /** How a frozen weight lies in a program: the variables that hold it, how they are filled, and how a layer reads it. */
 export interface WeightForm {
   parts: StoredPart[];
-  /** Values of the parts, in order, from the base model's tensor `name`. */
-  pack(tensors: TensorSource, name: string): Promise<TypedArray[]>;
+  /** Values of the parts, in order, from the base model's tensor `name`: gone when the room is used again. */
+  pack(tensors: TensorSource, name: string, room: Room): Promise<TypedArray[]>;
   /** The weight over the parts' variables. `nf4Table` is the program's one look-up table. */
   weight(variables: Variable[], nf4Table: Variable | null): FrozenWeight;
 }
@@ -20,9 +22,11 @@ export interface WeightForm {
 export function plainForm(shape: number[], dtype: 'float32' | 'bfloat16'): WeightForm {
   return {
     parts: partsOf({ shape, storage: dtype, transposed: false }),
-    pack: async (tensors, name) => [
-      dtype === 'float32' ? await tensors.readFloat32(name) : await tensors.readBfloat16(name),
-    ],
+    pack: async (tensors, name, room) => {
+      const values = room.take(dtype, elementCount(shape));
+      await readInto(values, tensors, name);
+      return [values];
+    },
     weight: ([variable]) => ({
       kind: 'frozen',
       shape,
@@ -46,13 +50,13 @@ export function stackedForm(shapes: number[][], dtype: 'float32' | 'bfloat16') {
   const form = plainForm([rows, width], dtype);
   return {
     parts: form.parts,
-    async pack(tensors: TensorSource, names: string[]): Promise<TypedArray[]> {
-      const values = dtype === 'float32' ? new Float32Array(rows * width) : new Uint16Array(rows * width);
+    async pack(tensors: TensorSource, names: string[], room: Room): Promise<TypedArray[]> {
+      const values = room.take(dtype, rows * width);
       let at = 0;
-      for (const name of names) {
-        const [own] = await form.pack(tensors, name);
-        values.set(own as typeof values, at);
-        at += own!.length;
+      for (const [i, name] of names.entries()) {
+        const end = at + elementCount(shapes[i]!);
+        await readInto(values.subarray(at, end), tensors, name);
+        at = end;
       }
       return [values];
     },
@@ -72,13 +76,19 @@ export function stackedForm(shapes: number[][], dtype: 'float32' | 'bfloat16') {
   };
 }
 
+const readInto = async (values: Float32Array | Uint16Array, tensors: TensorSource, name: string) =>
+  values instanceof Float32Array
+    ? await tensors.readFloat32(name, values)
+    : await tensors.readBfloat16(name, values);
+
 /** Signed bytes, and a scale for each output of a linear matrix (`(out, in)` or `(in, out)`) or each row of an embedding table. */
 export function int8Form(shape: number[], transposed: boolean): WeightForm {
   const [rows, columns] = shape as [number, number];
   return {
     parts: partsOf({ shape, storage: 'int8', transposed }),
-    async pack(tensors, name) {
-      const { codes, scales } = quantiseInt8(await tensors.readFloat32(name), shape, transposed);
+    async pack(tensors, name, room) {
+      const weights = await tensors.readFloat32(name, room.take('float32', elementCount(shape)));
+      const { codes, scales } = quantiseInt8(weights, shape, transposed);
       return [codes, scales];
     },
     weight(variables) {
@@ -119,8 +129,8 @@ function slicesOf(
 export function nf4Form(shape: number[]): WeightForm {
   return {
     parts: partsOf({ shape, storage: 'nf4', transposed: false }),
-    async pack(tensors, name) {
-      const weights = await tensors.readFloat32(name);
+    async pack(tensors, name, room) {
+      const weights = await tensors.readFloat32(name, room.take('float32', elementCount(shape)));
       return [packNf4(quantiseNf4(weights), weights.length)];
     },
     weight([packed], nf4Table) {

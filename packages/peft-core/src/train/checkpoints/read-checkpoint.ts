@@ -98,7 +98,7 @@ async function readCheckpoint(
     for (const part of hasBest ? [...parts, BEST_ADAPTER] : parts) {
       const flat = new Float32Array(layout.size);
       for (const { name, offset, length } of layout.entries)
-        await file.readFloat32Into(`${part}.${name}`, flat.subarray(offset, offset + length));
+        await file.readFloat32(`${part}.${name}`, flat.subarray(offset, offset + length));
       state.set(part, flat);
     }
     return { step, trainedTokens, state, series };
