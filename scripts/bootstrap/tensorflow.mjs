@@ -37,7 +37,7 @@ export async function ensureTensorflow({ log, cacheDir, root }) {
   const stamp = join(tfjs, 'lib/napi-v8/graft.json');
   if (!existsSync(tfjs)) throw new PrerequisiteError('npm ci has to run before TensorFlow can be built');
 
-  const sources = await readSources([join(tfjs, 'binding'), native]);
+  const sources = await readSources([join(tfjs, 'binding'), native, join(native, 'beside')]);
   const kernels = await readSources([join(native, 'kernels'), join(native, 'kernel-ops')]);
   const before = await readStamp(stamp);
   const device = chooseDevice(before?.device);

@@ -21,7 +21,8 @@ export function headerFolder(root) {
 }
 
 /**
- * Compiles tfjs-node's addon against the libraries in `work`, to be used from `folder` once `work` is renamed to it.
+ * Compiles tfjs-node's addon against the libraries in `work`, to be used from `folder` once `work` is renamed to it, and the small one
+ * that loads it.
  * @param {{
  *   log: (line: string) => void,
  *   tools: { python: string, compiler: string, headers: string },
@@ -42,8 +43,11 @@ export async function compileAddon({ log, tools, sources, device, work, folder }
   const flags = ['-std=c++17', '-O2', '-fPIC', '-shared', '-w', '-DNAPI_VERSION=8', entry, ...include];
   if (device === 'gpu') flags.push('-DGRAFT_GPU');
   const output = join(work, 'tfjs_binding.node');
-  const code = sources.filter((path) => path.endsWith('.cc'));
+  /** @param {string} path */
+  const loadsBeside = (path) => basename(path) === 'load-beside.cc';
+  const code = sources.filter((path) => path.endsWith('.cc') && !loadsBeside(path));
   const macos = process.platform === 'darwin';
+  const undefinedSymbols = macos ? ['-undefined', 'dynamic_lookup'] : [];
   /** @param {string} path */
   const runsBefore = (path) => ['quiet-log.cc', 'while-loading.cc'].includes(basename(path));
 
@@ -60,13 +64,19 @@ export async function compileAddon({ log, tools, sources, device, work, folder }
       ...flags,
       ...code.filter((path) => macos || !runsBefore(path)),
       ...names.map((name) => join(libraries, name)),
-      ...(macos
-        ? ['-undefined', 'dynamic_lookup']
-        : ['-Wl,--no-as-needed', '-L', libraries, '-l:libbefore_tensorflow.so']),
+      ...(macos ? undefinedSymbols : ['-Wl,--no-as-needed', '-L', libraries, '-l:libbefore_tensorflow.so']),
       `-Wl,-rpath,${join(folder, 'tensorflow')}`,
       ...['-o', output],
     ],
     'compiling the addon',
+  );
+  await run(
+    tools.compiler,
+    [
+      ...['-std=c++17', '-O2', '-fPIC', '-shared', '-pthread', '-DNAPI_VERSION=8', `-I${tools.headers}`],
+      ...[...sources.filter(loadsBeside), ...undefinedSymbols, '-o', join(work, 'load_beside.node')],
+    ],
+    'compiling what loads the addon',
   );
   // Loading it proves that libraries, compiler and Node fit together.
   const probe =

@@ -8,11 +8,12 @@ type Precision = 'auto' | 'fp32' | 'bf16';
  */
 export async function loadPeftCore(precision: Precision): Promise<typeof import('@graft/peft-core')> {
   const { environmentFor } = await import('@graft/peft-core/precision');
+  const { loadEngine } = await import('@graft/peft-core/load-engine');
   process.env.TF_CPP_MIN_LOG_LEVEL ??= '2';
   delete process.env.TF_SET_ONEDNN_FPMATH_MODE;
   Object.assign(process.env, environmentFor(precision));
   try {
-    return await import('@graft/peft-core');
+    return await loadEngine();
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
     if (

@@ -4,6 +4,7 @@
  */
 
 import type { Generator, ServingLimits } from '@graft/peft-core';
+import { loadEngine } from '@graft/peft-core/load-engine';
 import { type ChildFault, faultOf, type OperatorFiles } from '../processes/child-fault.ts';
 import { listenToParent } from '../processes/listen-to-parent.ts';
 import type { GeneratorMessages, GeneratorRequest } from './generator-protocol.ts';
@@ -24,7 +25,7 @@ const send = listenToParent<GeneratorMessages>((message) => {
     stopIfIdle();
   }
 });
-const engine = import('@graft/peft-core');
+const engine = loadEngine();
 const models = import('@graft/peft-core/files');
 Promise.all([engine, models]).then(
   () => send({ type: 'ready' }),

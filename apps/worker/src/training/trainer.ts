@@ -6,6 +6,7 @@ import { writeFileSync } from 'node:fs';
 import { setPriority } from 'node:os';
 import { dirname } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import { loadEngine } from '@graft/peft-core/load-engine';
 import { faultOf, type OperatorFiles } from '../processes/child-fault.ts';
 import { listenToParent } from '../processes/listen-to-parent.ts';
 import type { TrainerMessages, TrainingRequest, VerificationRequest } from './trainer-protocol.ts';
@@ -34,7 +35,7 @@ const send = listenToParent<TrainerMessages>((message) => {
 volunteerForOutOfMemory();
 // Training fills its processors for hours: API, worker and Postgres on the same machine come first. Threads inherit this.
 setPriority(5);
-const engine = import('@graft/peft-core');
+const engine = loadEngine();
 const models = import('@graft/peft-core/files');
 let stopping = new AbortController();
 let warm: InstanceType<Awaited<typeof engine>['WarmModel']> | undefined;
