@@ -60,10 +60,13 @@ export async function ensureTensorflow({ log, cacheDir, root }) {
     try {
       await mkdir(work);
       await fetchLibraries({ log, wheel, device, folder: work, python: tools.python });
-      await Promise.all([
+      const compiling = [
         compileAddon({ log, tools, sources: sources.map(({ path }) => path), device, work, folder }),
         compileKernels({ log, compiler: tools.compiler, native, work }),
-      ]);
+      ];
+      // Neither may write any more when the folder is removed: that would fail, and hide why.
+      await Promise.allSettled(compiling);
+      await Promise.all(compiling);
       await rm(join(work, 'tensorflow/include'), { recursive: true });
       await rename(work, folder).catch((error) => {
         if (!existsSync(folder)) throw error; // else another process was faster

@@ -2,8 +2,15 @@
 #pragma GCC optimize("O3")
 #include "values.h"
 
+// Also for AVX2, which is chosen when the addon is loaded.
+#if defined(__x86_64__) && defined(__linux__) && defined(__GNUC__) && !defined(__clang__)
+#define FOR_EACH_SET __attribute__((target_clones("avx2", "default")))
+#else
+#define FOR_EACH_SET
+#endif
+
 /** To the nearest, ties to even; a NaN keeps its upper half, made quiet so that it cannot become an infinity. */
-static void roundToBfloat16(const uint32_t* bits, uint16_t* out, size_t count) {
+FOR_EACH_SET static void roundToBfloat16(const uint32_t* bits, uint16_t* out, size_t count) {
   for (size_t i = 0; i < count; i++) {
     const uint32_t x = bits[i];
     const uint32_t nearest = (x + 0x7fff + (x >> 16 & 1)) >> 16;

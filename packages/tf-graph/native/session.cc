@@ -9,13 +9,15 @@
 //   createFeed(dtype, shape: number[], data: TypedArray): Feed        a tensor with a copy of the data
 //   deleteFeed(feed)                                                  at once, not when it is collected
 //   runSession(session, names: string[], feeds: Feed[], fetches: string[]): { dtype, shape, data: ArrayBuffer }[]
-//   closeSession(session)                                             frees the variables
+//   prepareSession(session, names, feeds, fetches): Promise<boolean>   a run in another thread, of which nothing but the time is
+//                                                                     wanted: whether it came to its end. It takes the feeds
+//   closeSession(session)                                             frees the variables; not while it is prepared
 //   loadKernels(): string, useKernels(set)                            load-kernels.cc
 //   releaseMemory()                                                   release-memory.cc
 //   roundToBfloat16(values: Float32Array, out: Uint16Array)           round-values.cc
 //
 // Names are "node:output", dtypes TensorFlow's numbers. Of a shape, -1 is an unknown size; the shape is null when not even its
-// rank is known. Everything runs on the calling thread.
+// rank is known. All but prepareSession runs on the calling thread.
 #include <cstring>
 
 #include "values.h"
@@ -66,7 +68,7 @@ void Create(napi_env env, napi_callback_info, napi_value* result) {
     auto* held = static_cast<Session*>(data);
     if (held->session == nullptr) delete held;
   };
-  Check(napi_create_external(env, new Session{graph, session}, finalize, nullptr, result), "session");
+  Check(napi_create_external(env, new Session{graph, session, 0}, finalize, nullptr, result), "session");
 }
 
 /** A tensor that JavaScript holds; null once deleted. */
@@ -116,27 +118,40 @@ napi_value ResultOf(napi_env env, const TF_Tensor* tensor) {
   return result;
 }
 
+/** What a session is to run, and what that gave. */
+struct OneRun {
+  std::vector<TF_Output> inputs, outputs;
+  std::vector<TF_Tensor*> given;
+  std::vector<Owned<TF_Tensor>> fetched;
+  Owned<TF_Status> status{TF_NewStatus()};
+
+  /** From (session, names, feeds, fetches). */
+  OneRun(napi_env env, const Session& session, const std::vector<napi_value>& arguments) {
+    for (uint32_t i = 0; i < LengthOf(env, arguments[1]); i++) {
+      inputs.push_back(OutputOf(session, StringOf(env, ElementOf(env, arguments[1], i))));
+      given.push_back(FeedOf(env, ElementOf(env, arguments[2], i)).get());
+      if (given.back() == nullptr) throw Failure{"a feed was deleted"};
+    }
+    for (uint32_t i = 0; i < LengthOf(env, arguments[3]); i++)
+      outputs.push_back(OutputOf(session, StringOf(env, ElementOf(env, arguments[3], i))));
+  }
+
+  void in(TF_Session* session) {
+    std::vector<TF_Tensor*> taken(outputs.size(), nullptr);
+    TF_SessionRun(session, nullptr, inputs.data(), given.data(), inputs.size(), outputs.data(), taken.data(),
+                  outputs.size(), nullptr, 0, nullptr, status.get());
+    for (TF_Tensor* tensor : taken)
+      if (tensor != nullptr) fetched.emplace_back(tensor);
+  }
+};
+
 void Run(napi_env env, napi_callback_info info, napi_value* result) {
   const auto arguments = ArgumentsOf<4>(env, info);
   const Session& session = SessionOf(env, arguments[0]);
-  std::vector<TF_Output> inputs, outputs;
-  std::vector<TF_Tensor*> given;
-  for (uint32_t i = 0; i < LengthOf(env, arguments[1]); i++) {
-    inputs.push_back(OutputOf(session, StringOf(env, ElementOf(env, arguments[1], i))));
-    given.push_back(FeedOf(env, ElementOf(env, arguments[2], i)).get());
-    if (given.back() == nullptr) throw Failure{"a feed was deleted"};
-  }
-  for (uint32_t i = 0; i < LengthOf(env, arguments[3]); i++)
-    outputs.push_back(OutputOf(session, StringOf(env, ElementOf(env, arguments[3], i))));
-
-  std::vector<TF_Tensor*> taken(outputs.size(), nullptr);
-  std::vector<Owned<TF_Tensor>> fetched;
-  Owned<TF_Status> status(TF_NewStatus());
-  TF_SessionRun(session.session, nullptr, inputs.data(), given.data(), inputs.size(), outputs.data(), taken.data(),
-                outputs.size(), nullptr, 0, nullptr, status.get());
-  for (TF_Tensor* tensor : taken)
-    if (tensor != nullptr) fetched.emplace_back(tensor);
-  Check(status);
+  OneRun run(env, session, arguments);
+  run.in(session.session);
+  auto& fetched = run.fetched;
+  Check(run.status);
   Check(napi_create_array_with_length(env, fetched.size(), result), "result");
   for (uint32_t i = 0; i < fetched.size(); i++) {
     Check(napi_set_element(env, *result, i, ResultOf(env, fetched[i].get())), "result");
@@ -144,12 +159,49 @@ void Run(napi_env env, napi_callback_info info, napi_value* result) {
   }
 }
 
+struct Preparation {
+  Session& session;
+  OneRun run;
+  std::vector<Feed> feeds;
+  napi_async_work work;
+  napi_deferred promise;
+};
+
+void Prepare(napi_env env, napi_callback_info info, napi_value* result) {
+  const auto arguments = ArgumentsOf<4>(env, info);
+  Session& session = SessionOf(env, arguments[0]);
+  auto preparation =
+      std::unique_ptr<Preparation>(new Preparation{session, OneRun(env, session, arguments), {}, nullptr, nullptr});
+  for (uint32_t i = 0; i < preparation->run.given.size(); i++)
+    preparation->feeds.push_back(std::move(FeedOf(env, ElementOf(env, arguments[2], i))));
+  auto execute = [](napi_env, void* data) {
+    auto& own = *static_cast<Preparation*>(data);
+    own.run.in(own.session.session);
+  };
+  auto complete = [](napi_env env, napi_status, void* data) {
+    std::unique_ptr<Preparation> own(static_cast<Preparation*>(data));
+    own->session.preparing--;
+    napi_value ended = nullptr;
+    napi_get_boolean(env, TF_GetCode(own->run.status.get()) == TF_OK, &ended);
+    napi_resolve_deferred(env, own->promise, ended);
+    napi_delete_async_work(env, own->work);
+  };
+  napi_value name;
+  Check(napi_create_string_utf8(env, "prepareSession", NAPI_AUTO_LENGTH, &name), "name");
+  Check(napi_create_promise(env, &preparation->promise, result), "promise");
+  Check(napi_create_async_work(env, nullptr, name, execute, complete, preparation.get(), &preparation->work), "work");
+  Check(napi_queue_async_work(env, preparation->work), "work");
+  session.preparing++;
+  preparation.release();
+}
+
 void Close(napi_env env, napi_callback_info info, napi_value*) {
   Session& session = SessionOf(env, ArgumentsOf<1>(env, info)[0]);
+  if (session.preparing > 0) throw Failure{"the session is being prepared"};
   Owned<TF_Status> status(TF_NewStatus());
   TF_DeleteSession(session.session, status.get());
   TF_DeleteGraph(session.graph);
-  session = {nullptr, nullptr};
+  session = {nullptr, nullptr, 0};
   Check(status);
 }
 
@@ -184,6 +236,7 @@ extern "C" NAPI_MODULE_EXPORT napi_value napi_register_module_v1(napi_env env, n
   Export(env, exports, "createFeed", Call<CreateFeed>);
   Export(env, exports, "deleteFeed", Call<DeleteFeed>);
   Export(env, exports, "runSession", Call<Run>);
+  Export(env, exports, "prepareSession", Call<Prepare>);
   Export(env, exports, "closeSession", Call<Close>);
   Export(env, exports, "loadKernels", Call<LoadKernels>);
   Export(env, exports, "useKernels", Call<UseKernels>);

@@ -12,6 +12,7 @@
 struct Session {
   TF_Graph* graph;
   TF_Session* session;  // null once closed
+  int preparing;        // runs of it in other threads
 };
 
 struct Deleter {

@@ -1,16 +1,14 @@
+import { toBfloat16 } from '@graft/tf-graph/bfloat16';
 import { GraftError } from '../errors.ts';
 import type { Family, GgufFamily } from '../outlines/family.ts';
 import {
   checkSize,
   elementCount,
-  type Fill,
-  readInChunks,
-  roundToBfloat16,
   type TensorInfo,
   type TensorSource,
   tensorNotFound,
   valuesPerChunk,
-  withRoom,
+  withRooms,
 } from '../tensors/tensor-source.ts';
 import { dequantize } from './dequantize.ts';
 import type { GgufFile, GgufTensor } from './gguf.ts';
@@ -109,59 +107,59 @@ export class GgufTensors implements TensorSource {
   }
 
   async readFloat32(name: string, out?: Float32Array): Promise<Float32Array> {
-    const { chunkSize, fill, shape } = this.#reading(name);
-    const values = out ?? new Float32Array(elementCount(shape));
-    this.#checkSize(name, shape, values);
-    return await readInChunks(values, chunkSize, fill);
+    const values = out ?? new Float32Array(this.#count(name));
+    await this.#read(name, values, (piece, start) => values.set(piece, start));
+    return values;
   }
 
   async readBfloat16(name: string, out?: Uint16Array): Promise<Uint16Array> {
-    const { chunkSize, fill, shape } = this.#reading(name);
-    const values = out ?? new Uint16Array(elementCount(shape));
-    this.#checkSize(name, shape, values);
-    return await roundToBfloat16(values, chunkSize, fill);
+    const values = out ?? new Uint16Array(this.#count(name));
+    await this.#read(name, values, (piece, start) =>
+      toBfloat16(piece, values.subarray(start, start + piece.length)),
+    );
+    return values;
   }
 
-  #checkSize(name: string, shape: number[], values: { length: number }): void {
-    checkSize(values, shape, { code: 'invalid_gguf', path: this.#gguf.file.path, name });
+  #count(name: string): number {
+    return elementCount(this.#entry(name).tensor.shape);
   }
 
-  /** How a tensor is read in Hugging Face's layout: in chunks that no rearrangement crosses. */
-  #reading(name: string): { shape: number[]; chunkSize: number; fill: Fill } {
+  /** Gives `take` the tensor's values in Hugging Face's layout, piece by piece: they are those of `start` and after it. */
+  async #read(
+    name: string,
+    out: { length: number },
+    take: (piece: Float32Array, start: number) => void,
+  ): Promise<void> {
     const { tensor, rearranged } = this.#entry(name);
-    const { shape } = tensor;
+    const { shape, position } = tensor;
+    checkSize(out, shape, { code: 'invalid_gguf', path: this.#gguf.file.path, name });
+    const type = tensor.dtype as GgufType;
+    const { values, bytes } = ggufTypes[type];
     const count = elementCount(shape);
-    const unpack: Fill = (start, target) => this.#unpack(tensor, start, target);
-    const through = (chunkSize: number, rearrange: (from: Float32Array, to: Float32Array) => void) => ({
-      ...{ shape, chunkSize },
-      fill: async (start: number, target: Float32Array) =>
-        await withRoom(target.length, async (room) => {
-          await readInChunks(room, wholeUnits(blockOf(tensor)), (at, part) => unpack(start + at, part));
-          rearrange(room, target);
-        }),
+    const bytesOf = (many: number) => (many / values) * bytes;
+    // What is rearranged lies within a piece, and a chunk is whole pieces.
+    const { unit, rearrange } = rearrangement(rearranged, shape, values);
+    const pieceSize = wholeUnits(unit, valuesPerPiece);
+    const chunkSize = wholeUnits(pieceSize, valuesPerChunk);
+    await withRooms([chunkSize, pieceSize, pieceSize], count, async ([rawRoom, from, to]) => {
+      for (let start = 0; start < count; start += chunkSize) {
+        const chunk = Math.min(chunkSize, count - start);
+        const raw = new Uint8Array(rawRoom!.buffer, rawRoom!.byteOffset, bytesOf(chunk));
+        await this.#gguf.file.readInto(raw, position + bytesOf(start));
+        for (let at = 0; at < chunk; at += pieceSize) {
+          const piece = from!.subarray(0, Math.min(pieceSize, chunk - at));
+          dequantize(type, raw.subarray(bytesOf(at), bytesOf(at + piece.length)), piece);
+          if (rearrange) rearrange(piece, to!);
+          take(rearrange ? to!.subarray(0, piece.length) : piece, start + at);
+        }
+      }
     });
-    if (rearranged === 'transposed') return through(count, (from, to) => transpose(from, shape, to));
-    if (rearranged === null) return { shape, chunkSize: wholeUnits(blockOf(tensor)), fill: unpack };
-    const rows = (shape[0] ?? 1) / rearranged.heads;
-    const head = count / rearranged.heads;
-    return through(wholeUnits(head), (from, to) => restoreRows(from, { width: head / rows, rows }, to));
   }
 
   #entry(name: string) {
     const entry = this.#tensors.get(name);
     if (!entry) throw tensorNotFound(this.#gguf.file.path, name);
     return entry;
-  }
-
-  /** Unpacks values `[start, start + target.length)`, both at block boundaries. */
-  async #unpack(tensor: GgufTensor, start: number, target: Float32Array): Promise<void> {
-    const type = tensor.dtype as GgufType;
-    const { values, bytes } = ggufTypes[type];
-    const raw = await this.#gguf.file.read(
-      tensor.position + (start / values) * bytes,
-      (target.length / values) * bytes,
-    );
-    dequantize(type, raw, target);
   }
 }
 
@@ -171,11 +169,26 @@ function headsOf({ metadata }: GgufFile, architecture: string, part: 'attn_q' | 
   return part === 'attn_q' ? heads : (metadata.count(`${key}_kv`) ?? heads);
 }
 
-/** Values that are packed together. */
-const blockOf = ({ dtype }: GgufTensor) => ggufTypes[dtype as GgufType].values;
+/** Values unpacked at a time: they stay in a processor's own cache until they are where they belong. */
+const valuesPerPiece = 1 << 15;
 
-/** At most `valuesPerChunk` values, in whole units of so many, and one unit at least. */
-const wholeUnits = (unit: number) => Math.max(1, Math.floor(valuesPerChunk / unit)) * unit;
+/** About so many values, in whole units, and one unit at least. */
+const wholeUnits = (unit: number, values: number) => Math.max(1, Math.floor(values / unit)) * unit;
+
+/** Values that cannot be taken apart, and how they are put in order; by default a block of those that are packed together. */
+function rearrangement(
+  rearranged: Rearranged,
+  shape: number[],
+  block: number,
+): { unit: number; rearrange: ((from: Float32Array, to: Float32Array) => void) | null } {
+  const count = elementCount(shape);
+  if (rearranged === null) return { unit: block, rearrange: null };
+  if (rearranged === 'transposed')
+    return { unit: count, rearrange: (from, to) => transpose(from, shape, to) };
+  const rows = (shape[0] ?? 1) / rearranged.heads;
+  const unit = count / rearranged.heads;
+  return { unit, rearrange: (from, to) => restoreRows(from, { width: unit / rows, rows }, to) };
+}
 
 /** Puts rows of whole heads, of so many `rows` each, where Hugging Face has them. */
 function restoreRows(

@@ -51,9 +51,9 @@ export async function readInChunks(out: Float32Array, chunkSize: number, fill: F
 
 /** Reads through `fill` in chunks and rounds each to bfloat16. */
 export async function roundToBfloat16(out: Uint16Array, chunkSize: number, fill: Fill): Promise<Uint16Array> {
-  return await withRoom(Math.min(chunkSize, out.length), async (room) => {
+  return await withRooms([chunkSize], out.length, async ([room]) => {
     for (let start = 0; start < out.length; start += chunkSize) {
-      const chunk = room.subarray(0, Math.min(chunkSize, out.length - start));
+      const chunk = room!.subarray(0, Math.min(chunkSize, out.length - start));
       await fill(start, chunk);
       toBfloat16(chunk, out.subarray(start, start + chunk.length));
     }
@@ -64,14 +64,20 @@ export async function roundToBfloat16(out: Uint16Array, chunkSize: number, fill:
 /** Rooms for chunks, used again: fresh memory for each of a model's tensors took a fifth of the time of reading them. */
 const rooms: Float32Array[] = [];
 
-/** Calls `use` with room for so many values. What lies in it then is gone when `use` has ended. */
-export async function withRoom<T>(count: number, use: (room: Float32Array) => Promise<T>): Promise<T> {
-  if (count > valuesPerChunk) return await use(new Float32Array(count));
-  const room = rooms.pop() ?? new Float32Array(valuesPerChunk);
+/** Calls `use` with rooms for so many values each, or for `most` if that is less. What lies in them is gone when `use` has ended. */
+export async function withRooms<T>(
+  counts: number[],
+  most: number,
+  use: (rooms: Float32Array[]) => Promise<T>,
+): Promise<T> {
+  const sizes = counts.map((count) => Math.min(count, most));
+  const taken = sizes.map((size) =>
+    size > valuesPerChunk ? new Float32Array(size) : (rooms.pop() ?? new Float32Array(valuesPerChunk)),
+  );
   try {
-    return await use(room.subarray(0, count));
+    return await use(taken.map((room, i) => room.subarray(0, sizes[i])));
   } finally {
-    rooms.push(room);
+    rooms.push(...taken.filter(({ length }) => length === valuesPerChunk));
   }
 }
 

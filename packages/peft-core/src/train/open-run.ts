@@ -216,10 +216,14 @@ function openProgram(
     const built = buildTrainProgram(spec);
     const { program, update } = built;
     try {
-      // What that leaves behind is given back before the weights come: the peak of what this process holds is what counts.
-      program.prepare('step' in update ? update.step : update.accumulate);
-      releaseMemory();
-      await loadWeights(program, base, architecture, storage, { stacks: built.model.stacks });
+      const { stacks } = built.model;
+      const both = [
+        program.prepare('step' in update ? update.step : update.accumulate),
+        loadWeights(program, base, architecture, storage, { stacks }),
+      ];
+      // A program that is being prepared cannot be closed.
+      await Promise.allSettled(both);
+      await Promise.all(both);
       releaseMemory();
       return built;
     } catch (error) {

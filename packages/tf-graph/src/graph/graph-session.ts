@@ -49,7 +49,17 @@ export class GraphSession {
     }
   }
 
-  /** Frees the variables. */
+  /** One run in another thread, for what TensorFlow does before it computes; answers whether it came to its end. Takes the feeds. */
+  async prepare(
+    feeds: readonly (readonly [name: string, feed: Feed])[],
+    fetches: readonly string[],
+  ): Promise<boolean> {
+    const names = feeds.map(([name]) => name);
+    const values = feeds.map(([, feed]) => feed);
+    return await sessions.prepareSession(this.#open(), names, values, [...fetches]);
+  }
+
+  /** Frees the variables. Throws while it is prepared. */
   close(): void {
     if (this.#session) sessions.closeSession(this.#session);
     this.#session = null;

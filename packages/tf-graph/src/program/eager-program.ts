@@ -47,7 +47,7 @@ export class EagerProgram implements Program {
   }
 
   /** There is no graph. */
-  prepare(): void {}
+  async prepare(): Promise<void> {}
 
   run<I extends InputSpecs, O extends OutputTensors>(
     { name }: ProgramFunction<I, O>,

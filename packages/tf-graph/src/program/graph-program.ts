@@ -142,7 +142,7 @@ export class GraphProgram implements Program {
     return new Map(variables.map(({ name }, i) => [name, values[i]!.data]));
   }
 
-  prepare({ name }: ProgramFunction): void {
+  async prepare({ name }: ProgramFunction): Promise<void> {
     const traced = lookUp(this.#functions, 'function', name);
     if (traced.reads.every((variable) => this.#written.has(variable)))
       throw new Error(`function "${name}" would run: all that it reads has values`);
@@ -150,11 +150,8 @@ export class GraphProgram implements Program {
       const sizes = varies ? [1, ...shape.slice(1)] : shape;
       return [traced.feeds[i]!, createFeed(dtype, sizes, zerosOf(dtype, sizeOf(sizes)))] as const;
     });
-    try {
-      this.#session.run(feeds, traced.fetches);
-    } catch {
-      // The first variable without a value ends it. What else is wrong comes again when the function runs.
-    }
+    // The first variable without a value ends it. What else is wrong comes again when the function runs.
+    await this.#session.prepare(feeds, traced.fetches);
   }
 
   run<I extends InputSpecs, O extends OutputTensors>(

@@ -114,9 +114,10 @@ export interface Program {
   read(names: string[]): Map<string, Float32Array | Int32Array | Uint16Array | Uint8Array | Int8Array>;
   /**
    * Does what a function's first run would do before it computes: TensorFlow optimizes and copies its graph, which takes time and
-   * memory. For a function that reads variables which have no values yet: it computes nothing.
+   * memory: in another thread, so that values may be written meanwhile. For a function that reads variables which have no values yet,
+   * and get none until the promise is kept, or it would compute. The program is not closed until then.
    */
-  prepare(fn: ProgramFunction): void;
+  prepare(fn: ProgramFunction): Promise<void>;
   /** Runs a function. Blocks the event loop until it has finished. */
   run<I extends InputSpecs, O extends OutputTensors>(
     fn: ProgramFunction<I, O>,

@@ -90,7 +90,10 @@ test('where an axis does not vary, no number is taken for the size that does', a
 
 test('a function is prepared before its variables have values, and then runs as one that was not', async () => {
   const [prepared, other] = [build(), build()];
-  prepared.program.prepare(prepared.step);
+  const preparing = prepared.program.prepare(prepared.step);
+  assert.throws(() => prepared.program.close(), /being prepared/);
+  await prepared.program.write([['table', values(36)]]);
+  await preparing;
   assert.throws(() => prepared.program.read(['w']), /no value yet/, 'nothing was computed');
   const feeds = { x: values(12), ids: Int32Array.of(1, 2, 3) };
   const results = [];
@@ -102,7 +105,7 @@ test('a function is prepared before its variables have values, and then runs as 
     results.push(program.run(step, feeds));
   }
   assert.deepEqual(results[0], results[1]);
-  assert.throws(() => prepared.program.prepare(prepared.step), /would run/);
+  await assert.rejects(prepared.program.prepare(prepared.step), /would run/);
   prepared.program.close();
   other.program.close();
 });
