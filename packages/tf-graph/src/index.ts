@@ -1,4 +1,6 @@
 // TensorFlow for Node, and tf.function for TensorFlow.js: programs of plain tfjs code, traced once to a graph.
+
+export { collectGarbage } from './collect-garbage.ts';
 export type { DType, TypedArray } from './dtypes.ts';
 export {
   type CustomGradient,

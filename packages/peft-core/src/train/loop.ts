@@ -1,4 +1,4 @@
-import { elementCount } from '../tensors/tensor-source.ts';
+import { countOf } from '../tuners/file-tensors.ts';
 import { adviceOf } from './advice/advice.ts';
 import type { Finding } from './advice/curve-watch.ts';
 import { sharingOf } from './advice/sharing.ts';
@@ -82,11 +82,10 @@ function startRecord({
 }: TrainingRun): RecordOf<'start'> {
   const { architecture, data } = setup;
   const trainableParameters = built.model.layout.size;
-  const frozen = architecture.parameters.reduce((sum, { shape }) => sum + elementCount(shape), 0);
   return {
     type: 'start',
     trainableParameters,
-    totalParameters: frozen + trainableParameters,
+    totalParameters: countOf(architecture.parameters) + trainableParameters,
     totalSteps: plan.steps,
     examples: data.training.length,
     tokensPerEpoch: data.training.reduce((sum, { tokens }) => sum + tokens, 0),

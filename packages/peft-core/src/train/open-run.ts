@@ -2,6 +2,7 @@ import { kernelSet, releaseMemory } from '@graft/tf-graph';
 import { type BatchPlan, planMeasuring, planTraining } from '../examples/index.ts';
 import { baseForm } from '../peft-model/peft-model.ts';
 import { sha256 } from '../sha256.ts';
+import { countOf } from '../tuners/file-tensors.ts';
 import { attach } from '../tuners/registry.ts';
 import type { AttachmentForm } from '../tuners/tuner.ts';
 import { type BaseStorage, baseStorage } from '../weights/base-storage.ts';
@@ -215,15 +216,22 @@ function openProgram(
   const load = async () => {
     const built = buildTrainProgram(spec);
     const { program, update } = built;
+    const { stacks } = built.model;
+    const prepare = async () => {
+      await program.prepare('step' in update ? update.step : update.accumulate);
+      releaseMemory();
+    };
+    const fill = async () => await loadWeights(program, base, architecture, storage, { stacks });
     try {
-      const { stacks } = built.model;
-      const both = [
-        program.prepare('step' in update ? update.step : update.accumulate),
-        loadWeights(program, base, architecture, storage, { stacks }),
-      ];
-      // A program that is being prepared cannot be closed.
-      await Promise.allSettled(both);
-      await Promise.all(both);
+      if (countOf(architecture.parameters) < worthBoth) {
+        await prepare();
+        await fill();
+      } else {
+        const both = [prepare(), fill()];
+        // A program that is being prepared cannot be closed.
+        await Promise.allSettled(both);
+        await Promise.all(both);
+      }
       releaseMemory();
       return built;
     } catch (error) {
@@ -233,6 +241,9 @@ function openProgram(
   };
   return warm.open(keys, load, sharesBase ? (to, number) => addTrainProgram(spec, to, number) : undefined);
 }
+
+/** Below so many a step of a small model needs less memory than preparing it and reading its weights at once. */
+const worthBoth = 50_000_000;
 
 function digestOf(value: unknown): string {
   return sha256(JSON.stringify(value));

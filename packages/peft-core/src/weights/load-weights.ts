@@ -1,15 +1,16 @@
-import type { Program, TypedArray } from '@graft/tf-graph';
+import { collectGarbage, type Program, type TypedArray } from '@graft/tf-graph';
 import { GraftError } from '../errors.ts';
-import type { BaseModel } from '../files.ts';
+import type { BaseModel, TensorSource } from '../files.ts';
 import { type ModelOutline, storedName } from '../outlines/outline.ts';
 import { type BaseStorage, frozenParameters, NF4_TABLE } from './base-storage.ts';
 import { nf4Table } from './quantise/nf4.ts';
 import { Room } from './room.ts';
-import { weightGroups } from './stored-weights.ts';
+import { type WeightGroup, weightGroups } from './stored-weights.ts';
 
 /**
  * Reads a base model's weights into a program's variables, one tensor at a time, quantised on the way. With `withHead` also
- * those of a task's head: a program without an adapter needs them. `stacks` are those that they were declared with. Throws `invalid_model` naming what does not fit, `task_head_missing`.
+ * those of a task's head: a program without an adapter needs them. `stacks` are those that they were declared with. Throws
+ * `invalid_model` naming what does not fit, `task_head_missing`.
  */
 export async function loadWeights(
   program: Program,
@@ -18,9 +19,24 @@ export async function loadWeights(
   storage: BaseStorage,
   { withHead = false, stacks = [] }: { withHead?: boolean; stacks?: readonly string[][] } = {},
 ): Promise<void> {
+  const stored = storedNames(base, outline, withHead);
+  await writeGroups(program, base.tensors, weightGroups(outline, storage, withHead, stacks), {
+    stored,
+    withTable: storage === 'nf4',
+  });
+  collectGarbage();
+}
+
+/** The names that the base model's files have for the weights, each of the shape that its config says. */
+function storedNames(base: BaseModel, outline: ModelOutline, withHead: boolean): Map<string, string> {
   const frozen = frozenParameters(outline, withHead);
-  const stored = new Map(frozen.map(({ name }) => [name, storedName(outline, name, base.tensors)]));
-  const absent = frozen.filter(({ name }) => stored.get(name) === undefined);
+  const stored = new Map<string, string>();
+  const absent: typeof frozen = [];
+  for (const parameter of frozen) {
+    const name = storedName(outline, parameter.name, base.tensors);
+    if (name === undefined) absent.push(parameter);
+    else stored.set(parameter.name, name);
+  }
   const head = absent.find(({ fresh }) => fresh !== undefined);
   if (head) {
     throw new GraftError(
@@ -29,10 +45,10 @@ export async function loadWeights(
       { param: 'model' },
     );
   }
-  const missing = absent.map(({ name }) => name);
-  if (missing.length > 0) {
-    const more = missing.length > 5 ? ` and ${missing.length - 5} more` : '';
-    throw new GraftError('invalid_model', `the base model lacks ${missing.slice(0, 5).join(', ')}${more}`, {
+  if (absent.length > 0) {
+    const names = absent.slice(0, 5).map(({ name }) => name);
+    const more = absent.length > 5 ? ` and ${absent.length - 5} more` : '';
+    throw new GraftError('invalid_model', `the base model lacks ${names.join(', ')}${more}`, {
       param: 'model',
     });
   }
@@ -44,15 +60,28 @@ export async function loadWeights(
       });
     }
   }
+  return stored;
+}
+
+/** A function of its own: while it has not ended, V8 takes the room for what is still needed. */
+async function writeGroups(
+  program: Program,
+  tensors: TensorSource,
+  groups: WeightGroup[],
+  { stored, withTable }: { stored: ReadonlyMap<string, string>; withTable: boolean },
+): Promise<void> {
   await program.write(values());
 
   async function* values(): AsyncGenerator<[string, TypedArray]> {
-    if (storage === 'nf4') yield [NF4_TABLE.name, nf4Table()];
+    if (withTable) yield [NF4_TABLE.name, nf4Table()];
     const room = new Room();
-    for (const { name, members, parts, pack } of weightGroups(outline, storage, withHead, stacks)) {
-      const tensors = members.map((member) => stored.get(member)!);
-      const values = await pack(base.tensors, tensors, room);
-      for (const [i, { suffix }] of parts.entries()) yield [name + suffix, values[i]!];
+    for (const { name, members, parts, pack } of groups) {
+      const packed = await pack(
+        tensors,
+        members.map((member) => stored.get(member)!),
+        room,
+      );
+      for (const [i, { suffix }] of parts.entries()) yield [name + suffix, packed[i]!];
     }
   }
 }

@@ -1,7 +1,4 @@
 // A program as one TensorFlow graph in one session.
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
-
 import { bytesOf, type DType, sizeOf, type TypedArray, visibleOf } from '../dtypes.ts';
 import { attr } from '../graph/attributes.ts';
 import { Graph } from '../graph/graph.ts';
@@ -38,8 +35,6 @@ interface TracedFunction {
 
 /** Values are handed to the session in groups of about this many bytes: each distinct set costs one graph optimization. */
 const groupBytes = 128 << 20;
-/** After so many it is worth while to collect the arrays that they came in. */
-const garbageBytes = 64 << 20;
 
 export class GraphProgram implements Program {
   readonly #session = new GraphSession();
@@ -100,7 +95,6 @@ export class GraphProgram implements Program {
   async write(values: Iterable<[string, TypedArray]> | AsyncIterable<[string, TypedArray]>): Promise<void> {
     let group = new Map<GraphVariable, Feed>();
     let bytes = 0;
-    let total = 0;
     const flush = () => {
       const feeds = [...group];
       group = new Map();
@@ -119,16 +113,12 @@ export class GraphProgram implements Program {
         if (group.has(variable)) flush();
         group.set(variable, variable.feed(data));
         bytes += sizeOf(variable.shape) * bytesOf(variable.dtype);
-        total += data.byteLength;
         if (bytes >= groupBytes) flush();
       }
       flush();
     } finally {
       for (const feed of group.values()) deleteFeed(feed);
     }
-    if (total < garbageBytes) return;
-    await new Promise((resolve) => setImmediate(resolve)); // the source's last array is still on a stack before that
-    collectGarbage();
   }
 
   read(names: string[]): ReturnType<Program['read']> {
@@ -189,18 +179,4 @@ function outputNode(graph: Graph, name: string, value: tf.Tensor, commits: strin
   const dtype = visibleOf(stored);
   const ref = symbolicBackend.ref(cast(value, dtype));
   return `${graph.node('Identity', [ref, ...commits], [attr.type('T', dtype)], `out/${name}`).name}:0`;
-}
-
-let collect: (() => void) | undefined;
-
-/**
- * Frees host arrays that nothing refers to any more, which V8 does late because its own heap is small: tens of megabytes
- * that would count towards a training's peak. Takes about 10 ms.
- */
-function collectGarbage(): void {
-  if (!collect) {
-    setFlagsFromString('--expose-gc');
-    collect = runInNewContext('gc') as () => void;
-  }
-  collect();
 }

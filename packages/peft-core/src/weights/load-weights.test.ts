@@ -1,0 +1,33 @@
+import assert from 'node:assert/strict';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { test } from 'node:test';
+import { ProgramBuilder } from '@graft/tf-graph';
+import { openBaseModel } from '../files.ts';
+import { outlineOf } from '../outlines/index.ts';
+import { writeTinyModel } from '../testing/tiny-model.ts';
+import { loadWeights } from './load-weights.ts';
+import { declareWeights } from './stored-weights.ts';
+
+const MB = 1e6;
+
+for (const storage of ['float32', 'bfloat16', 'int8', 'nf4'] as const) {
+  test(`${storage}: what a large weight was read into is free when all are loaded`, async (t) => {
+    const folder = await mkdtemp(path.join(tmpdir(), 'graft-load-'));
+    t.after(() => rm(folder, { recursive: true }));
+    // Its table of embeddings has 8 million numbers, 32 MB of float32.
+    await writeTinyModel(folder, { vocab_size: 262_144 });
+    const base = await openBaseModel(folder);
+    t.after(() => base.close());
+    const outline = outlineOf(base.config, 'CAUSAL_LM');
+    const builder = new ProgramBuilder();
+    declareWeights(builder, outline, storage, false);
+    const program = builder.build();
+    t.after(() => program.close());
+    const before = process.memoryUsage().arrayBuffers;
+    await loadWeights(program, base, outline, storage);
+    const held = process.memoryUsage().arrayBuffers - before;
+    assert.ok(held < 14 * MB, `${(held / MB).toFixed(1)} MB`);
+  });
+}
