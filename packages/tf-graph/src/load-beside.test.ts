@@ -9,7 +9,7 @@ async function run(program: string) {
     import { readFileSync } from 'node:fs';
     import { createRequire } from 'node:module';
     import { setTimeout as sleep } from 'node:timers/promises';
-    import { loadBeside } from ${JSON.stringify(import.meta.resolve('./load-beside.ts'))};
+    import { loadBeside } from ${JSON.stringify(new URL('./load-beside.ts', import.meta.url))};
     const require = createRequire(${JSON.stringify(import.meta.url)});
     const isMapped = () => readFileSync('/proc/self/maps', 'utf8').includes('libtensorflow_cc');
     ${program}`;

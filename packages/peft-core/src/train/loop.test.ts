@@ -88,10 +88,10 @@ test('on a warm model, a job of the same shapes reads no weight again', async ()
     names: () => base.tensors.names(),
     has: (name: string) => base.tensors.has(name),
     info: (name: string) => base.tensors.info(name),
-    readBfloat16: (name: string) => base.tensors.readBfloat16(name),
-    readFloat32: (name: string) => {
+    readBfloat16: (name: string, out?: Uint16Array) => base.tensors.readBfloat16(name, out),
+    readFloat32: (name: string, out?: Float32Array) => {
       reads++;
-      return base.tensors.readFloat32(name);
+      return base.tensors.readFloat32(name, out);
     },
   };
   const digest = () => base.digest();

@@ -223,8 +223,8 @@ function without(tensors: BaseModel['tensors'], name: string): BaseModel['tensor
     names: () => tensors.names().filter((each) => each !== name),
     has: (each) => each !== name && tensors.has(each),
     info: (each) => tensors.info(each),
-    readFloat32: (each) => tensors.readFloat32(each),
-    readBfloat16: (each) => tensors.readBfloat16(each),
+    readFloat32: (each, out) => tensors.readFloat32(each, out),
+    readBfloat16: (each, out) => tensors.readBfloat16(each, out),
   };
 }
 

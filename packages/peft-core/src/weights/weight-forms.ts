@@ -76,10 +76,18 @@ export function stackedForm(shapes: number[][], dtype: 'float32' | 'bfloat16') {
   };
 }
 
-const readInto = async (values: Float32Array | Uint16Array, tensors: TensorSource, name: string) =>
-  values instanceof Float32Array
-    ? await tensors.readFloat32(name, values)
-    : await tensors.readBfloat16(name, values);
+/** Throws where a source gives another array than it was given: nobody would see that the values are old ones. */
+async function readInto(
+  values: Float32Array | Uint16Array,
+  tensors: TensorSource,
+  name: string,
+): Promise<void> {
+  const read =
+    values instanceof Float32Array
+      ? await tensors.readFloat32(name, values)
+      : await tensors.readBfloat16(name, values);
+  if (read !== values) throw new Error(`"${name}" was not read into the array that was given`);
+}
 
 /** Signed bytes, and a scale for each output of a linear matrix (`(out, in)` or `(in, out)`) or each row of an embedding table. */
 export function int8Form(shape: number[], transposed: boolean): WeightForm {

@@ -43,10 +43,10 @@ export async function makeAdapterBench(given: {
       names: () => tensors.names(),
       has: (name) => tensors.has(name),
       info: (name) => tensors.info(name),
-      readBfloat16: (name) => tensors.readBfloat16(name),
-      readFloat32: (name) => {
+      readBfloat16: (name, out) => tensors.readBfloat16(name, out),
+      readFloat32: (name, out) => {
         if (name === given.embedding) bench.loads++;
-        return tensors.readFloat32(name);
+        return tensors.readFloat32(name, out);
       },
     },
   };
