@@ -15,7 +15,9 @@ export function loadBeside(): void {
   try {
     const addon = require.resolve('@tensorflow/tfjs-node-gpu/lib/napi-v8/tfjs_binding.node');
     const { folder } = JSON.parse(readFileSync(path.join(path.dirname(addon), 'graft.json'), 'utf8'));
-    require(path.join(folder, 'load_beside.node')).loadBeside(addon);
+    const beside = require(path.join(folder, 'load_beside.node'));
+    beside.loadBeside(addon);
+    process.once('exit', () => beside.waitLoaded());
   } catch {
     // The import has the same to tell.
   }

@@ -8,6 +8,8 @@
 
 namespace {
 
+std::thread loading;
+
 /** loadBeside(path: string): undefined. What cannot be loaded fails again, with its reason, where it is required. */
 napi_value LoadBeside(napi_env env, napi_callback_info info) {
   size_t count = 1, length = 0;
@@ -20,18 +22,29 @@ napi_value LoadBeside(napi_env env, napi_callback_info info) {
   std::string path(length, '\0');
   napi_get_value_string_utf8(env, argument, &path[0], length + 1, &length);
   try {
-    std::thread([path] { dlopen(path.c_str(), RTLD_LAZY); }).detach();
+    if (!loading.joinable()) loading = std::thread([path] { dlopen(path.c_str(), RTLD_LAZY); });
   } catch (const std::system_error&) {
     // No thread to be had: it is loaded when it is required.
   }
   return nullptr;
 }
 
+/** waitLoaded(): undefined. A process that ends while libraries are initialized in another thread may wait for that one for ever. */
+napi_value WaitLoaded(napi_env, napi_callback_info) {
+  if (loading.joinable()) loading.join();
+  return nullptr;
+}
+
+void Export(napi_env env, napi_value exports, const char* name, napi_callback callback) {
+  napi_value function;
+  if (napi_create_function(env, name, NAPI_AUTO_LENGTH, callback, nullptr, &function) == napi_ok)
+    napi_set_named_property(env, exports, name, function);
+}
+
 }  // namespace
 
 extern "C" __attribute__((visibility("default"))) napi_value napi_register_module_v1(napi_env env, napi_value exports) {
-  napi_value function;
-  if (napi_create_function(env, "loadBeside", NAPI_AUTO_LENGTH, LoadBeside, nullptr, &function) == napi_ok)
-    napi_set_named_property(env, exports, "loadBeside", function);
+  Export(env, exports, "loadBeside", LoadBeside);
+  Export(env, exports, "waitLoaded", WaitLoaded);
   return exports;
 }
