@@ -9,8 +9,8 @@
 //   createFeed(dtype, shape: number[], data: TypedArray): Feed        a tensor with a copy of the data
 //   deleteFeed(feed)                                                  at once, not when it is collected
 //   runSession(session, names: string[], feeds: Feed[], fetches: string[]): { dtype, shape, data: ArrayBuffer }[]
-//   prepareSession(session, names, feeds, fetches): Promise<boolean>   a run in another thread, of which nothing but the time is
-//                                                                     wanted: whether it came to its end. It takes the feeds
+//   prepareSession(session, names, feeds, fetches): Promise<void>      a run in another thread, of which only what it prepares is
+//                                                                     wanted, so it never fails. It takes the feeds
 //   closeSession(session)                                             frees the variables; not while it is prepared
 //   loadKernels(): string, useKernels(set)                            load-kernels.cc
 //   releaseMemory()                                                   release-memory.cc
@@ -181,9 +181,9 @@ void Prepare(napi_env env, napi_callback_info info, napi_value* result) {
   auto complete = [](napi_env env, napi_status, void* data) {
     std::unique_ptr<Preparation> own(static_cast<Preparation*>(data));
     own->session.preparing--;
-    napi_value ended = nullptr;
-    napi_get_boolean(env, TF_GetCode(own->run.status.get()) == TF_OK, &ended);
-    napi_resolve_deferred(env, own->promise, ended);
+    napi_value nothing = nullptr;
+    napi_get_undefined(env, &nothing);
+    napi_resolve_deferred(env, own->promise, nothing);
     napi_delete_async_work(env, own->work);
   };
   napi_value name;

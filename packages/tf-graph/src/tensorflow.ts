@@ -78,7 +78,7 @@ interface NativeSessions {
     feeds: object[],
     fetches: string[],
   ): { dtype: number; shape: number[]; data: ArrayBuffer }[];
-  prepareSession(session: object, names: string[], feeds: object[], fetches: string[]): Promise<boolean>;
+  prepareSession(session: object, names: string[], feeds: object[], fetches: string[]): Promise<void>;
   closeSession(session: object): void;
   /** Registers Graft's kernels with TensorFlow, and says for which instruction sets, best first. Throws where there are none. */
   loadKernels(): string;

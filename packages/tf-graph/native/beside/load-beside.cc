@@ -8,7 +8,8 @@
 
 namespace {
 
-std::thread loading;
+// On the heap: a process may also end without JavaScript's `exit` event, and would abort where a static thread is not joined.
+std::thread* loading = nullptr;
 
 /** loadBeside(path: string): undefined. What cannot be loaded fails again, with its reason, where it is required. */
 napi_value LoadBeside(napi_env env, napi_callback_info info) {
@@ -22,7 +23,7 @@ napi_value LoadBeside(napi_env env, napi_callback_info info) {
   std::string path(length, '\0');
   napi_get_value_string_utf8(env, argument, &path[0], length + 1, &length);
   try {
-    if (!loading.joinable()) loading = std::thread([path] { dlopen(path.c_str(), RTLD_LAZY); });
+    if (loading == nullptr) loading = new std::thread([path] { dlopen(path.c_str(), RTLD_LAZY); });
   } catch (const std::system_error&) {
     // No thread to be had: it is loaded when it is required.
   }
@@ -31,7 +32,7 @@ napi_value LoadBeside(napi_env env, napi_callback_info info) {
 
 /** waitLoaded(): undefined. A process that ends while libraries are initialized in another thread may wait for that one for ever. */
 napi_value WaitLoaded(napi_env, napi_callback_info) {
-  if (loading.joinable()) loading.join();
+  if (loading != nullptr && loading->joinable()) loading->join();
   return nullptr;
 }
 

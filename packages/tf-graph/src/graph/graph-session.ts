@@ -49,14 +49,14 @@ export class GraphSession {
     }
   }
 
-  /** One run in another thread, for what TensorFlow does before it computes; answers whether it came to its end. Takes the feeds. */
+  /** One run in another thread, for what TensorFlow does before it computes; whether it comes to its end is not told. Takes the feeds. */
   async prepare(
     feeds: readonly (readonly [name: string, feed: Feed])[],
     fetches: readonly string[],
-  ): Promise<boolean> {
+  ): Promise<void> {
     const names = feeds.map(([name]) => name);
     const values = feeds.map(([, feed]) => feed);
-    return await sessions.prepareSession(this.#open(), names, values, [...fetches]);
+    await sessions.prepareSession(this.#open(), names, values, [...fetches]);
   }
 
   /** Frees the variables. Throws while it is prepared. */
