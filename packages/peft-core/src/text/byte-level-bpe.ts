@@ -105,10 +105,10 @@ export class ByteLevelBpe {
   }
 
   /**
-   * Of a tokenizer.json whose splitting is exact (`withExactSplitting`). `splits`: the patterns of its Splits as global regular
+   * Of a tokenizer.json whose splitting is exact (`withExactSplitting`). `splitsOf`: the patterns of its Splits as global regular
    * expressions. Null for one of another kind, or with anything that this does not know.
    */
-  static of(tokenizerJson: object, splits: readonly RegExp[]): ByteLevelBpe | null {
+  static of(tokenizerJson: object, splitsOf: () => readonly RegExp[]): ByteLevelBpe | null {
     const { model, normalizer, pre_tokenizer, added_tokens } = tokenizerJson as TokenizerJson;
     if (model?.type !== 'BPE' || !model.vocab || !Array.isArray(model.merges)) return null;
     const { unk_token, byte_fallback, continuing_subword_prefix, end_of_word_suffix, dropout } = model;
@@ -120,8 +120,10 @@ export class ByteLevelBpe {
     if (added.some(({ lstrip, rstrip }) => lstrip || rstrip)) return null;
     // Such tokens are looked for in the normalised text.
     if (normalize && added.some(({ normalized, special }) => normalized ?? !special)) return null;
+    const splits = splitsOf();
     if (countSplits(pre_tokenizer) !== splits.length) return null;
-    const vocabulary = new Map(Object.entries(model.vocab));
+    const vocabulary = new Map<string, number>();
+    for (const token of Object.keys(model.vocab)) vocabulary.set(token, model.vocab[token]!);
     const byteIds = Int32Array.from(byteAlphabet(), (character) => vocabulary.get(character) ?? -1);
     const ranks = pairRanks(model.merges, vocabulary);
     if (!ranks) return null;

@@ -46,10 +46,13 @@ export class Tokenizer {
     const config = tokenizerConfig ?? {};
     try {
       const exact = withExactSplitting(tokenizerJson);
-      this.#tokenizer = new HubTokenizer(exact, config);
       this.#fast = cleansText(config)
         ? null
-        : ByteLevelBpe.of(exact, splitPatterns(this.#tokenizer.pre_tokenizer));
+        : ByteLevelBpe.of(exact, () => splitPatterns(withModel(exact, { vocab: {}, merges: [] }, config)));
+      // Merges are a third of what the library makes of its files, and only for the general way.
+      this.#tokenizer = this.#fast
+        ? withModel(exact, { merges: [] }, config)
+        : new HubTokenizer(exact, config);
     } catch (cause) {
       const reason = cause instanceof Error ? cause.message : String(cause);
       throw new GraftError('unsupported_tokenizer', `tokenizer.json cannot be used: ${reason}`, {
@@ -232,6 +235,15 @@ function cleansText(config: Record<string, unknown>): boolean {
   return Boolean(config.remove_space || config.do_lowercase_and_remove_accent);
 }
 
+/** The library's tokenizer of tokenizer.json with other parts in its model. */
+function withModel(
+  { model, ...rest }: { model?: object },
+  parts: object,
+  config: Record<string, unknown>,
+): HubTokenizer {
+  return new HubTokenizer({ ...rest, model: { ...model, ...parts } }, config);
+}
+
 interface HubPreTokenizer {
   config?: { type?: string };
   pattern?: RegExp | null;
@@ -240,9 +252,9 @@ interface HubPreTokenizer {
 }
 
 /** The patterns of every Split, in order. They are Oniguruma's; the library has translated them. */
-function splitPatterns(preTokenizer: HubPreTokenizer | null): RegExp[] {
-  if (preTokenizer?.tokenizers) return preTokenizer.tokenizers.flatMap(splitPatterns);
-  const { config, pattern } = preTokenizer ?? {};
+function splitPatterns({ pre_tokenizer }: { pre_tokenizer: HubPreTokenizer | null }): RegExp[] {
+  const { tokenizers, config, pattern } = pre_tokenizer ?? {};
+  if (tokenizers) return tokenizers.flatMap((each) => splitPatterns({ pre_tokenizer: each }));
   return config?.type === 'Split' && pattern ? [pattern] : [];
 }
 
