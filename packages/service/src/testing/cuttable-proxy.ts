@@ -32,7 +32,9 @@ export async function openCuttableProxy(target: string): Promise<CuttableProxy> 
   return {
     url: url.href,
     cut,
-    restore: async () => await listen(own),
+    restore: async () => {
+      if (!server.listening) await listen(own);
+    },
     close: async () => {
       if (server.listening) await cut();
     },
