@@ -30,11 +30,17 @@ const row = (task: string, method: string, more: Partial<Row> = {}): Row => {
   return { task, method, options: {}, training: {}, apart: null, ...more };
 };
 
+const rank8 = { r: 8, lora_alpha: 16 };
 const rank16 = { r: 16, lora_alpha: 32 };
 
 /** What is tried, in this order. */
 export const grid: Row[] = [
   ...names.map((task) => row(task, defaultMethod, { apart: 2 })),
+  ...names
+    .filter((task) => tasks[task]!.model === 'smollm2')
+    .flatMap((task) =>
+      [rank8, { r: 16, lora_alpha: 128 }].map((options) => row(task, defaultMethod, { options, apart: 2 })),
+    ),
   // Longer runs.
   row('descriptions', defaultMethod, { training: { n_epochs: 2, max_steps: 120 }, apart: 2 }),
   row('teams', defaultMethod, { training: { n_epochs: 10, max_steps: 300 }, apart: 2 }),
@@ -49,9 +55,10 @@ export const grid: Row[] = [
       row(task, defaultMethod, { options: rank16, training: { n_epochs }, apart: 2 }),
     ),
   ),
-  ...[rank16, { lora_alpha: 8 }, { lora_alpha: 32 }].flatMap((options) =>
+  ...[rank16, { lora_alpha: 8 }].flatMap((options) =>
     ['descriptions', 'bike-shop'].map((task) => row(task, defaultMethod, { options, apart: 2 })),
   ),
+  row('descriptions', defaultMethod, { options: { lora_alpha: 32 }, apart: 2 }),
   ...fewer.flatMap((task) =>
     methodNames
       .filter((method) => method !== defaultMethod && optionsOf(method, tasks[task]!))
@@ -59,9 +66,12 @@ export const grid: Row[] = [
   ),
 ];
 
-/** What a request without options gets, or a method's trial on the model of a task; null: it has none there. */
+/**
+ * What a request without options gets, which is for models that write text, or a method's trial on the model of a task; null: it has
+ * none there.
+ */
 function optionsOf(method: string, task: Task): Record<string, unknown> | null {
-  if (method === defaultMethod) return defaultPeft;
+  if (method === defaultMethod) return task.model === 'smollm2' ? defaultPeft : { ...defaultPeft, ...rank8 };
   const { trials } = methods[types[methodNames.indexOf(method)]!];
   return (task.model === 'smollm2' ? trials.languageModel : trials.classifier)?.options ?? null;
 }

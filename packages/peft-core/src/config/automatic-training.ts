@@ -54,7 +54,7 @@ function rateOf(peft: PeftConfig, model?: RatedModel, run?: { steps: number; ofR
   const { learningRate, mostOfRate } = methodOf(peft);
   const full = isClassifier(peft.task_type) ? fullRunOfHead : fullRun;
   const times = run
-    ? Math.min(run.ofRate, mostOfRate?.(peft) ?? run.ofRate, Math.max(1, full / run.steps))
+    ? Math.max(1, Math.min(mostOfRate?.(peft, run.ofRate) ?? run.ofRate, full / run.steps))
     : 1;
   return Number((learningRate(peft, model) * times).toPrecision(2));
 }

@@ -34,8 +34,9 @@ test('"auto" takes the method\'s learning rate, by the width of the model where 
   };
   const cases: [options: object, rate: number, of576: number, of4096: number][] = [
     [{ peft_type: 'LORA', lora_alpha: 16, use_dora: true }, 2e-4, 1.3e-3, 2.9e-4],
-    [{ peft_type: 'LORA', lora_alpha: 32 }, 1.4e-4, 9.3e-4, 2e-4],
-    [{ peft_type: 'LORA', lora_alpha: 8, r: 64, use_rslora: true }, 1e-4, 6.6e-4, 1.4e-4],
+    [{ peft_type: 'LORA', lora_alpha: 8 }, 2.8e-4, 1.9e-3, 4e-4],
+    [{ peft_type: 'LORA', lora_alpha: 32 }, 1.7e-4, 1.1e-3, 2.4e-4],
+    [{ peft_type: 'LORA', lora_alpha: 8, r: 64, use_rslora: true }, 1.4e-4, 9.3e-4, 2e-4],
     [{ peft_type: 'LORA', lora_alpha: 1 }, 4e-4, 2.6e-3, 5.7e-4],
     [{ peft_type: 'LORA', lora_alpha: 4096 }, 5e-5, 3.3e-4, 7.1e-5],
     [{ peft_type: 'BOTTLENECK' }, 2e-4, 1.3e-3, 2.9e-4],
@@ -76,6 +77,13 @@ test('short runs take a larger rate, up to four times, and a job whose examples 
   const classifier = parsePeftConfig({ peft_type: 'LORA', lora_alpha: 16, task_type: 'SEQ_CLS' });
   const ofHead = (max_steps: number) => rate({ peft: classifier, training: { max_steps, n_epochs: 50 } });
   assert.deepEqual([192, 1000, 96, 48, 1].map(ofHead), [2e-4, 2e-4, 4e-4, 8e-4, 8e-4]);
+  // A larger alpha bears less of it.
+  const alpha64 = parsePeftConfig({ peft_type: 'LORA', r: 16, lora_alpha: 64 });
+  assert.deepEqual(
+    steps.map(inSteps({ peft: alpha64, answerCharacters: 0 })),
+    [1.4e-4, 1.4e-4, 2e-4, 2e-4, 2e-4],
+  );
+  assert.deepEqual(steps.map(inSteps({ peft: alpha64 })), [1.4e-4, 1.4e-4, 1.4e-4, 1.4e-4, 1.4e-4]);
   // What a larger rate breaks takes none.
   const inFew = (options: object) =>
     rate({ peft: parsePeftConfig(options), answerCharacters: 0, training: { max_steps: 32 } });

@@ -58,8 +58,8 @@ export interface Method<Config extends MethodConfig = MethodConfig> {
   idle?(given: Record<string, unknown>): Fault[];
   /** What `learning_rate: "auto"` means, on this base model where it is known. */
   learningRate(config: Config, model?: RatedModel): number;
-  /** How many times that rate a short run takes at most. Left out: as many times as the data allow (config/automatic-training.ts). */
-  mostOfRate?(config: Config): number;
+  /** How many times that rate a short run takes at most, of the times that its data allow (config/automatic-training.ts). Left out: all. */
+  mostOfRate?(config: Config, ofData: number): number;
   /** Share of a run's steps in which its rate rises. Left out: what is usual (config/automatic-training.ts). */
   warmupShare?: number;
 

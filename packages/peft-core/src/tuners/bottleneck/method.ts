@@ -67,7 +67,7 @@ export const bottleneckMethod: Method<BottleneckConfig> = {
    */
   learningRate: ({ task_type: task }, model) => rateByWidth(writesText(task) ? 10 : 30, model),
   // A decoder learnt in 40 steps what it lost at three times the rate.
-  mostOfRate: ({ task_type: task }) => (writesText(task) ? 1 : Number.POSITIVE_INFINITY),
+  mostOfRate: ({ task_type: task }, ofData) => (writesText(task) ? 1 : ofData),
   check,
   trainedParameters(config, model) {
     const { hiddenSize: width } = model;

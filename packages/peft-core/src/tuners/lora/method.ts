@@ -65,6 +65,7 @@ export const loraMethod: Method<LoraConfig> = {
   },
   faults: loraFaults,
   learningRate,
+  mostOfRate: (config, ofData) => ofData * Math.min(1, (16 / alphaOf(config)) ** 0.75),
   check,
   checkIdle(config, model) {
     checkTargetNames(config, model);
@@ -138,11 +139,16 @@ function checkRanks(targets: LoraTarget[], r: number): void {
 }
 
 /**
- * Ten times what full tuning takes (`rateByWidth`) with a lora_alpha of 16, and less with the root of more: so the best rates of
- * alpha 8, 16 and 32 fell in npm run sweep, whatever the rank. rsLoRA's scale is that of a larger alpha. On SmolLM2-135M alpha 32
- * gives 9.3e-4; of five rates 1e-3 was the best in 90 steps of the demo (validation loss 0.029; 2e-3: 0.035; 2e-4: 0.151).
+ * Ten times what full tuning takes (`rateByWidth`) with a lora_alpha of 16, more with the root of less, and less with the fourth root of
+ * more. The most that a short run takes, with what `mostOfRate` gives, falls with alpha itself. So the best rates of alpha 8 to 128 fell
+ * in 90 steps of the demo and in npm run sweep, whose runs are short, whatever the rank.
  */
-function learningRate({ r, lora_alpha: alpha, use_rslora }: LoraConfig, model?: RatedModel): number {
-  const sum = use_rslora ? alpha * Math.sqrt(r) : alpha;
-  return rateByWidth(10 * Math.min(2, Math.max(0.25, Math.sqrt(16 / sum))), model);
+function learningRate(config: LoraConfig, model?: RatedModel): number {
+  const less = 16 / alphaOf(config);
+  return rateByWidth(10 * (less > 1 ? Math.min(2, less ** 0.5) : Math.max(0.25, less ** 0.25)), model);
+}
+
+/** rsLoRA's scale is that of a larger alpha. */
+function alphaOf({ r, lora_alpha: alpha, use_rslora }: LoraConfig): number {
+  return use_rslora ? alpha * Math.sqrt(r) : alpha;
 }

@@ -84,7 +84,7 @@ export const selectiveMethod: Method<SelectiveConfig> = {
   faults: selectiveFaults,
   learningRate,
   // Norms scale all that comes after them, and neither they nor biases learnt better in short runs at more (npm run sweep).
-  mostOfRate: (config) => (trainsOnly(config, 'bias', 'norm') ? 1 : Number.POSITIVE_INFINITY),
+  mostOfRate: (config, ofData) => (trainsOnly(config, 'bias', 'norm') ? 1 : ofData),
   /** Throws `invalid_peft_config`. */
   check(config, model) {
     selectedParameters(config, model);
