@@ -23,7 +23,7 @@ const rows = {
 };
 
 /** What a job trains that names no method. */
-export const defaultPeft = { peft_type: 'LORA', r: 16, lora_alpha: 64, target_modules: 'all-linear' };
+export const defaultPeft = { peft_type: 'LORA', ...loraMethod.usual };
 
 export type PeftType = keyof typeof rows;
 type ConfigOf<Row> = Row extends Method<infer Config> ? Config : never;

@@ -36,16 +36,19 @@ const UNIMPLEMENTED_OPTIONS: Record<string, unknown> = {
 /** PEFT's values of init_lora_weights that Graft does not have. `pissa_niter_N` is matched by its prefix. */
 const UNIMPLEMENTED_INIT_LORA_WEIGHTS = ['eva', 'olora', 'pissa', 'corda', 'loftq', 'mica', 'lora_ga'];
 
+/** What docs/auto.md found best for text. */
+const usual = { r: 16, lora_alpha: 64, target_modules: 'all-linear' };
+
 export const loraMethod: Method<LoraConfig> = {
   title: 'LoRA',
   when: 'The first choice: close to full fine-tuning at under 1 % of the parameters, merges away, and in its plain form is what other runtimes serve.',
   paper: 'https://arxiv.org/abs/2106.09685',
   library: 'HF PEFT',
   servedBy: loraRuntimes,
-  usual: { r: 16, lora_alpha: 32, target_modules: 'all-linear' },
+  usual,
   trials: {
     languageModel: {
-      options: { r: 16, lora_alpha: 32, target_modules: 'all-linear' },
+      options: usual,
       epochs: 3,
       margin: 50,
     },
