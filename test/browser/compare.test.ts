@@ -33,7 +33,7 @@ test('jobs ticked in the list are laid over one another, and what differs is tol
   await page.getByRole('img', { name: /^Evaluation loss: first from / }).waitFor();
   const rank = page.getByRole('row').filter({ has: page.getByRole('rowheader', { name: 'r', exact: true }) });
   await rank.waitFor();
-  assert.deepEqual(await rank.locator('td').allInnerTexts(), ['8', '64']);
+  assert.deepEqual(await rank.locator('td').allInnerTexts(), ['16', '64']);
   await visit.checkAccess();
   await visit.picture('compare');
 
