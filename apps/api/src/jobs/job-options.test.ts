@@ -215,7 +215,7 @@ test('a job goes on from an adapter version, by name, tag or id, and keeps it fr
     { start_from: tagged.json.model },
     { start_from: version.id },
     { model: version.modelName },
-    { model: tagged.json.model, start_from: version.id, peft: { peft_type: 'LORA', r: 8 } },
+    { model: tagged.json.model, start_from: version.id, peft: { peft_type: 'LORA', r: 16 } },
   ];
   const ids: string[] = [];
   for (const request of asked) {

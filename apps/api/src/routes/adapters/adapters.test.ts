@@ -60,7 +60,7 @@ describe('adapters', () => {
     assert.deepEqual(version, all.data[0]);
     assert.equal(version.model, versions[1]!.modelName);
     assert.match(version.model, /^ft:tiny:acme:poet:[0-9A-Za-z]{8}$/);
-    assert.equal(version.peft.r, 8);
+    assert.equal(version.peft.r, 16);
     assert.deepEqual(version.runtimes, ['Graft', 'HF PEFT', 'vLLM', 'TGI', 'llama.cpp (converted)']);
     assert.deepEqual(
       version.files.map((each: { path: string }) => each.path),

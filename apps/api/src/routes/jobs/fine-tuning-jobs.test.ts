@@ -98,7 +98,7 @@ describe('creating jobs', () => {
     assert.equal(answer.status, 200, answer.text);
     assert.deepEqual(
       [answer.json.peft.peft_type, answer.json.peft.r, answer.json.peft.target_modules],
-      ['LORA', 8, 'all-linear'],
+      ['LORA', 16, 'all-linear'],
     );
     assert.equal(typeof answer.json.seed, 'number');
     await bench.untilState(answer.json.id, 'queued');
@@ -113,12 +113,12 @@ describe('creating jobs', () => {
     await bench.untilState(answer.json.id, 'queued');
     const { json } = await bench.acme.send('GET', `${path}/${answer.json.id}`);
     assert.deepEqual(json.hyperparameters, { n_epochs: 1, batch_size: 3, learning_rate_multiplier: 2 });
-    assert.equal(json.training.learning_rate, 0.02);
+    assert.equal(json.training.learning_rate, 0.005);
     assert.equal(answer.json.training_reasons, null, 'nothing is chosen yet');
     const { learning_rate, n_epochs, batch_size } = json.training_reasons;
     assert.equal(
       learning_rate,
-      '1e-2, which suits LoRA on this base model in so many steps, × learning_rate_multiplier 2',
+      '2.5e-3, which suits LoRA on this base model in so many steps, × learning_rate_multiplier 2',
     );
     assert.deepEqual([n_epochs, batch_size], [undefined, 'all examples that there are']);
     const method = { type: 'supervised', supervised: { hyperparameters: { n_epochs: 2 } } };
