@@ -1,5 +1,5 @@
 import {
-  defaultPeft,
+  defaultPeftWithin,
   GraftError,
   type Hyperparameters,
   type PeftConfig,
@@ -75,7 +75,10 @@ export async function checkTraining(
     ? await checkFile(services, caller, 'validation_file', body.validation_file)
     : null;
 
-  const { training, sweep, trials } = parseOptions(body, startFrom?.peft ?? null, hyperparameters);
+  const quota = await readQuota(services, caller.teamId);
+  const otherwise = defaultPeftWithin(quota?.maxRank ?? null);
+  const ofStart = startFrom?.peft ?? null;
+  const { training, sweep, trials } = parseOptions(body, { ofStart, hyperparameters, otherwise });
   const [{ peft }] = trials as [SweepTrial];
   if (trainingFile.format) checkFormat(peft.task_type, trainingFile.format, 'training_file');
   if (validationFile?.format) checkFormat(peft.task_type, validationFile.format, 'validation_file');
@@ -97,7 +100,6 @@ export async function checkTraining(
   }
 
   // Before a base model is fetched that the team may not train.
-  const quota = await readQuota(services, caller.teamId);
   checkTrialQuota(quota, baseModel, { sweep, trials, training });
   const model = await openBaseModel(services, baseModel, AbortSignal.timeout(openModelPatience));
   // Only to find faults: the values are fixed when the files are validated, and then the base model is here.
@@ -133,7 +135,18 @@ function checkMethod(body: TrainingBody): Hyperparameters {
 }
 
 /** All options are parsed even when the first is at fault, so that every fault is reported together. */
-function parseOptions(body: TrainingBody, ofStart: PeftConfig | null, hyperparameters: Hyperparameters) {
+function parseOptions(
+  body: TrainingBody,
+  {
+    ofStart,
+    hyperparameters,
+    otherwise,
+  }: {
+    ofStart: PeftConfig | null;
+    hyperparameters: Hyperparameters;
+    otherwise: ReturnType<typeof defaultPeftWithin>;
+  },
+) {
   const faults: GraftError[] = [];
   const attempt = <T>(parse: () => T): T | null => {
     try {
@@ -145,7 +158,7 @@ function parseOptions(body: TrainingBody, ofStart: PeftConfig | null, hyperparam
     }
   };
   const peft = attempt<PeftConfig>(() =>
-    ofStart ? checkPeftOfStart(body.peft, ofStart) : parsePeftConfig(body.peft ?? defaultPeft),
+    ofStart ? checkPeftOfStart(body.peft, ofStart) : parsePeftConfig(body.peft ?? otherwise),
   );
   const training = attempt(() => parseTrainingOptions(body.training ?? {}));
   const sweep = attempt(() => parseSweep(body.sweep));
@@ -156,7 +169,7 @@ function parseOptions(body: TrainingBody, ofStart: PeftConfig | null, hyperparam
       details: faults.flatMap(({ details = [] }) => details),
     });
   }
-  const beside = { peft: body.peft, training: training!, hyperparameters, ofStart };
+  const beside = { peft: body.peft, training: training!, hyperparameters, ofStart, otherwise };
   const trials = sweep ? trialsOf(sweep, beside) : [{ peft: peft!, training: training! }];
   return { training: training!, sweep, trials };
 }

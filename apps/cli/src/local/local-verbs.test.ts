@@ -63,7 +63,7 @@ test('train, score, generate and merge, on a folder, without any service', async
   assert.match(await readFile(join(folder, 'loss.svg'), 'utf8'), />validation \d\.\d{3}<\/text>/);
   assert.equal(existsSync(join(folder, 'adapter.checkpoints')), false);
   const config = JSON.parse(await readFile(join(folder, 'adapter/adapter_config.json'), 'utf8'));
-  assert.equal(config.r, 8);
+  assert.equal(config.r, 16);
   assert.equal(config.base_model_name_or_path, 'model');
 
   const again = await graft(...train);

@@ -1507,7 +1507,7 @@ export interface FineTuningMethod {
 
 export interface FineTuningOptions {
   object: 'fine_tuning.options';
-  /** What a job without `peft` trains. */
+  /** What a job without `peft` trains; its rank is within the team’s `max_rank`. */
   default_peft: Record<string, unknown>;
   methods: FineTuningMethod[];
   /** JSON Schema of `training`. */

@@ -7,6 +7,7 @@ export { nearest } from '../schema/nearest.ts';
 export type { LeadingPositions, Method, Trial } from '../tuners/method.ts';
 export {
   defaultPeft,
+  defaultPeftWithin,
   leadingPositions,
   methodOf,
   methods,

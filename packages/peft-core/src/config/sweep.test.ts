@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { GraftError } from '../errors.ts';
+import { defaultPeft, defaultPeftWithin } from '../tuners/methods.ts';
 import { parsePeftConfig } from './peft-config.ts';
 import { resolveTraining } from './resolve-training.ts';
 import { rungsOf, sweepSteps } from './rungs.ts';
@@ -89,6 +90,15 @@ describe('trialsOf', () => {
     const usual = { peft_type: 'PROMPT_TUNING', num_virtual_tokens: 20, task_type: 'SEQ_CLS' };
     assert.deepEqual(prompt?.peft, parsePeftConfig(usual));
     assert.equal(trialName(prompt!), 'PROMPT_TUNING');
+  });
+
+  test('without a method it is the one that a job gets, within the rank that is permitted', () => {
+    const rates = { learning_rate: [1e-3, 1e-4] };
+    const ranksOf = (all: SweepTrial[]) => all.map(({ peft }) => 'r' in peft && peft.r);
+    assert.deepEqual(ranksOf(trials(rates)), [16, 16]);
+    assert.deepEqual(ranksOf(trials(rates, { otherwise: defaultPeftWithin(4) })), [4, 4]);
+    assert.deepEqual(ranksOf(trials({ r: [2, 8] }, { otherwise: defaultPeftWithin(4) })), [2, 8]);
+    assert.deepEqual([defaultPeftWithin(null), defaultPeftWithin(64)], [defaultPeft, defaultPeft]);
   });
 });
 

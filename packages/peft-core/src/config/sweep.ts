@@ -98,6 +98,8 @@ interface Beside {
   hyperparameters: { learning_rate_multiplier?: number | 'auto' };
   /** The configuration of the adapter that training goes on from. */
   ofStart: PeftConfig | null;
+  /** What is trained without `peft`. Left out: what any job gets. */
+  otherwise?: typeof defaultPeft;
 }
 
 /**
@@ -107,7 +109,7 @@ interface Beside {
 export function trialsOf(sweep: Sweep, beside: Beside): SweepTrial[] {
   const { learning_rate: rates, r: ranks, peft_type: types } = sweep;
   checkBeside(sweep, beside);
-  const peft = beside.peft ?? (types ? undefined : defaultPeft);
+  const peft = beside.peft ?? (types ? undefined : (beside.otherwise ?? defaultPeft));
   const bases = types ? types.map((type) => optionsOf(type, peft)) : [peft];
   const configs = bases.flatMap((base) =>
     beside.ofStart ? [beside.ofStart] : (ranks ?? [null]).map((r) => configOf(base, r, sweep)),

@@ -1,7 +1,7 @@
 import { bottleneckMethod } from './bottleneck/method.ts';
 import { ia3Method } from './ia3/method.ts';
 import { lnTuningMethod } from './ln-tuning/method.ts';
-import { loraMethod } from './lora/method.ts';
+import { loraMethod, usualLora } from './lora/method.ts';
 import type { LeadingPositions, Method } from './method.ts';
 import { pTuningMethod } from './p-tuning/method.ts';
 import { prefixTuningMethod } from './prefix-tuning/method.ts';
@@ -23,7 +23,12 @@ const rows = {
 };
 
 /** What a job trains that names no method. */
-export const defaultPeft = { peft_type: 'LORA', ...loraMethod.usual };
+export const defaultPeft = { peft_type: 'LORA', ...usualLora };
+
+/** The same where no larger rank is permitted; null: any is. */
+export function defaultPeftWithin(maxRank: number | null): typeof defaultPeft {
+  return { ...defaultPeft, r: Math.min(defaultPeft.r, maxRank ?? defaultPeft.r) };
+}
 
 export type PeftType = keyof typeof rows;
 type ConfigOf<Row> = Row extends Method<infer Config> ? Config : never;

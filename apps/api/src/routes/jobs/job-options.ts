@@ -34,7 +34,7 @@ export const jobOptionRoutes: FastifyPluginAsyncTypebox = async (app) => {
     },
     async ({ caller, query: { model, start_from } }) => {
       const quota = await readQuota(services, caller.teamId);
-      const permitted = quota?.methods ?? null;
+      const permitted = { methods: quota?.methods ?? null, maxRank: quota?.maxRank ?? null };
       if (model === undefined) {
         if (start_from === undefined) return toWireOptions(permitted, null);
         throw new ApiError(

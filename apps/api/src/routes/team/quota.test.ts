@@ -159,7 +159,12 @@ test('models, methods, ranks and lengths that the team may not use are refused b
   // The default is the model's 64.
   assertError(await create({}), 403, 'quota_exceeded', length);
   assertError(await create({ training: { max_seq_length: 33 } }), 403, 'quota_exceeded', length);
-  assert.equal((await create({ training: { max_seq_length: 32 } })).status, 200);
+  const fitting = await create({ training: { max_seq_length: 32 } });
+  assert.equal(fitting.status, 200);
+  // What is left to Graft keeps within the quota.
+  assert.deepEqual([fitting.json.peft.r, fitting.json.peft.lora_alpha], [8, 64]);
+  const { default_peft } = (await team.send('GET', '/v1/fine_tuning/options')).json;
+  assert.deepEqual([default_peft.r, default_peft.lora_alpha], [8, 64]);
   // Another team's quota is no business of this one's.
   const file = await bench.other.upload(chatLine);
   assert.equal((await bench.other.send('POST', jobs, { model: 'tiny', training_file: file })).status, 200);

@@ -1,6 +1,6 @@
 import { moduleKinds } from '@graft/peft-core/check';
 import {
-  defaultPeft,
+  defaultPeftWithin,
   HyperparametersSchema,
   MODULE_OPTIONS,
   methods,
@@ -55,7 +55,7 @@ const TrainableModelSchema = named('TrainableModel', {
 
 export const JobOptionsSchema = named('FineTuningOptions', {
   object: Type.Literal('fine_tuning.options'),
-  default_peft: Options('What a job without `peft` trains.'),
+  default_peft: Options('What a job without `peft` trains; its rank is within the team’s `max_rank`.'),
   methods: Type.Array(ref(MethodSchema)),
   training: JsonSchema('JSON Schema of `training`.'),
   hyperparameters: JsonSchema('JSON Schema of `method.supervised.hyperparameters`.'),
@@ -75,20 +75,20 @@ export const JobOptionsQuery = Type.Object(
   closed,
 );
 
-/** `permitted`: methods that the team may train; null: all. */
+/** `permitted`: methods that the team may train, and the largest rank; null: all, any. */
 export function toWireOptions(
-  permitted: readonly PeftType[] | null,
+  permitted: { methods: readonly PeftType[] | null; maxRank: number | null },
   model: Static<typeof TrainableModelSchema> | null,
 ): Static<typeof JobOptionsSchema> {
   return {
     object: 'fine_tuning.options',
-    default_peft: defaultPeft,
+    default_peft: defaultPeftWithin(permitted.maxRank),
     methods: peftTypes.map((peft_type) => {
       const { title, when, paper, usual, usualNeedsModel = false, schema } = methods[peft_type];
       const options = Object.keys(schema.properties);
       return {
         ...{ peft_type, title, when, paper, usual, usual_needs_model: usualNeedsModel },
-        permitted: permitted?.includes(peft_type) ?? true,
+        permitted: permitted.methods?.includes(peft_type) ?? true,
         options: { ...schema },
         module_options: MODULE_OPTIONS.filter((option) => options.includes(option)),
       };

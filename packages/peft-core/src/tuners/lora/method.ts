@@ -37,7 +37,7 @@ const UNIMPLEMENTED_OPTIONS: Record<string, unknown> = {
 const UNIMPLEMENTED_INIT_LORA_WEIGHTS = ['eva', 'olora', 'pissa', 'corda', 'loftq', 'mica', 'lora_ga'];
 
 /** What docs/auto.md found best for text. */
-const usual = { r: 16, lora_alpha: 64, target_modules: 'all-linear' };
+export const usualLora = { r: 16, lora_alpha: 64, target_modules: 'all-linear' };
 
 export const loraMethod: Method<LoraConfig> = {
   title: 'LoRA',
@@ -45,10 +45,10 @@ export const loraMethod: Method<LoraConfig> = {
   paper: 'https://arxiv.org/abs/2106.09685',
   library: 'HF PEFT',
   servedBy: loraRuntimes,
-  usual,
+  usual: usualLora,
   trials: {
     languageModel: {
-      options: usual,
+      options: usualLora,
       epochs: 3,
       margin: 50,
     },
