@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { defaultPeft, methods, parsePeftConfig, resolveTraining } from '@graft/peft-core/config';
 import { openBaseModel, resolveBaseModel } from '@graft/peft-core/files';
-import { type ModelOutline, outlineOf } from '@graft/peft-core/outlines';
+import { type ModelOutline, outlineOf, writesText } from '@graft/peft-core/outlines';
 import { cacheFolder } from '../bootstrap/cache-folder.mjs';
 import { defaultMethod } from '../demo/options.ts';
 import { dataSizeOf } from '../methods/data-size.ts';
@@ -37,7 +37,7 @@ const rank16 = { r: 16, lora_alpha: 32 };
 export const grid: Row[] = [
   ...names.map((task) => row(task, defaultMethod, { apart: 2 })),
   ...names
-    .filter((task) => tasks[task]!.model === 'smollm2')
+    .filter((task) => writesText(tasks[task]!.type))
     .flatMap((task) =>
       [rank8, { r: 16, lora_alpha: 128 }].map((options) => row(task, defaultMethod, { options, apart: 2 })),
     ),
@@ -71,9 +71,10 @@ export const grid: Row[] = [
  * none there.
  */
 function optionsOf(method: string, task: Task): Record<string, unknown> | null {
-  if (method === defaultMethod) return task.model === 'smollm2' ? defaultPeft : { ...defaultPeft, ...rank8 };
+  const isText = writesText(task.type);
+  if (method === defaultMethod) return isText ? defaultPeft : { ...defaultPeft, ...rank8 };
   const { trials } = methods[types[methodNames.indexOf(method)]!];
-  return (task.model === 'smollm2' ? trials.languageModel : trials.classifier)?.options ?? null;
+  return (isText ? trials.languageModel : trials.classifier)?.options ?? null;
 }
 
 /** As a request has it. */

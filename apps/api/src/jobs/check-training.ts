@@ -1,4 +1,5 @@
 import {
+  type BesideSweep,
   defaultPeftWithin,
   GraftError,
   type Hyperparameters,
@@ -137,16 +138,9 @@ function checkMethod(body: TrainingBody): Hyperparameters {
 /** All options are parsed even when the first is at fault, so that every fault is reported together. */
 function parseOptions(
   body: TrainingBody,
-  {
-    ofStart,
-    hyperparameters,
-    otherwise,
-  }: {
-    ofStart: PeftConfig | null;
-    hyperparameters: Hyperparameters;
-    otherwise: ReturnType<typeof defaultPeftWithin>;
-  },
+  given: Required<Pick<BesideSweep, 'ofStart' | 'hyperparameters' | 'otherwise'>>,
 ) {
+  const { ofStart, otherwise } = given;
   const faults: GraftError[] = [];
   const attempt = <T>(parse: () => T): T | null => {
     try {
@@ -169,8 +163,9 @@ function parseOptions(
       details: faults.flatMap(({ details = [] }) => details),
     });
   }
-  const beside = { peft: body.peft, training: training!, hyperparameters, ofStart, otherwise };
-  const trials = sweep ? trialsOf(sweep, beside) : [{ peft: peft!, training: training! }];
+  const trials = sweep
+    ? trialsOf(sweep, { ...given, peft: body.peft, training: training! })
+    : [{ peft: peft!, training: training! }];
   return { training: training!, sweep, trials };
 }
 

@@ -258,7 +258,7 @@ export const wholeExamples: Record<string, unknown> = {
     training: { n_epochs: 3 },
   },
   EstimateFineTuningJob: { model: base, training_file: fileId, peft: defaultPeft, training: { n_epochs: 3 } },
-  CloneFineTuningJob: { peft: { ...defaultPeft, r: 16 }, seed: null },
+  CloneFineTuningJob: { peft: { ...defaultPeft, r: 32 }, seed: null },
   CreateChatCompletion: {
     ...sampling,
     messages: [{ role: 'user', content: 'Why does my rear brake squeal?' }],

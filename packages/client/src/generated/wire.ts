@@ -689,7 +689,7 @@ export interface CreateCompletion {
   suffix?: '' | never[] | Record<string, never> | null;
 }
 
-/** Without `peft`: {"peft_type":"LORA","r":16,"lora_alpha":64,"target_modules":"all-linear"}. Without `training`, everything is chosen automatically and shown in the job. */
+/** Without `peft`: {"peft_type":"LORA","r":16,"lora_alpha":64,"target_modules":"all-linear"}, with less rank where the team’s `max_rank` is less. Without `training`, everything is chosen automatically and shown in the job. */
 export interface CreateFineTuningJob {
   /** Id of a base model, see GET /v1/models; or a fine-tuned model to go on from, as `start_from`. */
   model: string;

@@ -32,6 +32,7 @@ export {
 } from './resolve-training.ts';
 export { type Rung, rungsOf, SHARED_ADAPTERS, sweepSteps } from './rungs.ts';
 export {
+  type BesideSweep,
   nameTrial,
   parseSweep,
   type Sweep,

@@ -91,7 +91,7 @@ function faultsOfGrid(sweep: Sweep): Fault[] {
 }
 
 /** What a request has beside its sweep, as it was sent. */
-interface Beside {
+export interface BesideSweep {
   peft: unknown;
   /** Parsed. */
   training: TrainingOptions;
@@ -106,7 +106,7 @@ interface Beside {
  * The trials of a sweep, those of one method and rank next to each other. Throws GraftError: what `parsePeftConfig` throws, and
  * `invalid_sweep` for what contradicts the rest of the request.
  */
-export function trialsOf(sweep: Sweep, beside: Beside): SweepTrial[] {
+export function trialsOf(sweep: Sweep, beside: BesideSweep): SweepTrial[] {
   const { learning_rate: rates, r: ranks, peft_type: types } = sweep;
   checkBeside(sweep, beside);
   const peft = beside.peft ?? (types ? undefined : (beside.otherwise ?? defaultPeft));
@@ -155,7 +155,7 @@ function optionsOf(type: PeftType, given: unknown): unknown {
   return { ...methods[type].usual, peft_type: type, ...task };
 }
 
-function checkBeside(sweep: Sweep, { peft, training, hyperparameters, ofStart }: Beside): void {
+function checkBeside(sweep: Sweep, { peft, training, hyperparameters, ofStart }: BesideSweep): void {
   const { learning_rate: rates, r: ranks, peft_type: types } = sweep;
   const given = isRecord(peft) ? peft : {};
   if (ofStart && (ranks ?? types))

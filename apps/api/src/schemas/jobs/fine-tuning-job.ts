@@ -122,7 +122,7 @@ export const CreateJobSchema = named(
   },
   {
     ...closed,
-    description: `Without \`peft\`: ${JSON.stringify(defaultPeft)}. Without \`training\`, everything is chosen automatically and shown in the job.`,
+    description: `Without \`peft\`: ${JSON.stringify(defaultPeft)}, with less rank where the team’s \`max_rank\` is less. Without \`training\`, everything is chosen automatically and shown in the job.`,
   },
 );
 

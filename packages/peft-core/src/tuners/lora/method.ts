@@ -142,13 +142,14 @@ function checkRanks(targets: LoraTarget[], r: number): void {
 }
 
 /**
- * Ten times what full tuning takes (`rateByWidth`) with a lora_alpha of 16, more with the root of less, and less with the fourth root of
- * more. The most that a short run takes, with what `mostOfRate` gives, falls with alpha itself. So the best rates of alpha 8 to 128 fell
- * in 90 steps of the demo and in npm run sweep, whose runs are short, whatever the rank.
+ * With a lora_alpha of 16 ten times what full tuning takes (`rateByWidth`). Below 16 the rate rises with the root of 16 / alpha, and above
+ * it falls with the fourth root. In short runs it falls with 16 / alpha itself, because what they take besides falls too (`mostOfRate`).
+ * So the best rates of alpha 8 to 128 fell in 90 steps of the demo and in npm run sweep, whose runs are short, whatever the rank.
  */
 function learningRate(config: LoraConfig, model?: RatedModel): number {
-  const less = 16 / alphaOf(config);
-  return rateByWidth(10 * (less > 1 ? Math.min(2, less ** 0.5) : Math.max(0.25, less ** 0.25)), model);
+  const ratio = 16 / alphaOf(config);
+  const times = ratio > 1 ? Math.min(2, ratio ** 0.5) : Math.max(0.25, ratio ** 0.25);
+  return rateByWidth(10 * times, model);
 }
 
 /** rsLoRA's scale is that of a larger alpha. */
