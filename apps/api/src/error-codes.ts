@@ -193,7 +193,7 @@ export const errorCodes = {
     'No live worker has the memory for the job; the message says with which options it would fit.',
   ],
   training_diverged: [400, 'The loss is not a number any more: try a smaller learning rate.'],
-  adapter_without_effect: [400, 'The trained adapter answers exactly as the base model does.'],
+  adapter_without_effect: [400, 'Training changed no weight of the adapter.'],
   // On a failed job, as `error.code`: the service, after three attempts
   adapter_not_reproduced: [500, 'The files, loaded again, are not the trained model.'],
   adapter_mismatch: [500, 'The adapter does not fit the base model.'],

@@ -25,7 +25,7 @@ export interface Timing {
   /** Time between the last checkpoint and the end, as when the adapter's files are written. */
   finishMilliseconds?: number;
   /** What is found when the files are loaded again, unless all is well. */
-  verification?: 'other loss' | 'no effect';
+  verification?: 'other loss' | 'no effect' | 'unmoved';
   /** What happens instead of a step, each time this step is reached. */
   atStep?: { step: number; does: 'hang' | 'exit' | 'user fault' | 'unknown fault' | 'disk fault' };
 }
@@ -168,7 +168,8 @@ function verify({ trainingFile }: VerificationRequest): void {
     type: 'verification',
     verification: {
       reloadedLoss: verification === 'other loss' ? live + 0.01 : live,
-      baseLoss: verification === 'no effect' ? live : live + 1,
+      baseLoss: verification === 'no effect' || verification === 'unmoved' ? live : live + 1,
+      moved: verification !== 'unmoved',
     },
   });
   send({ type: 'finished' });

@@ -124,6 +124,11 @@ export class JobRecorder {
     this.#event({ message });
   }
 
+  /** A warning of which a job has one of a kind, however often it is resumed. */
+  warn(kind: string, message: string): void {
+    this.#eventOnce(kind, { level: 'warn', message });
+  }
+
   #start(record: Extract<TrainRecord, { type: 'start' }>): void {
     const { resumedFrom, series, totalSteps, sweep } = record;
     this.#totalSteps = totalSteps;

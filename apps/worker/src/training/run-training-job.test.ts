@@ -5,7 +5,15 @@ import { appendFile, readdir, rename, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, afterEach, before, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { cancelJob, type Job, listCheckpoints, pauseJob, readMetrics, resumeJob } from '@graft/service';
+import {
+  cancelJob,
+  type Job,
+  listCheckpoints,
+  listEvents,
+  pauseJob,
+  readMetrics,
+  resumeJob,
+} from '@graft/service';
 import { killedBefore, timedTrainer } from '../testing/killed-trainer.ts';
 import { type StartedJob, startJob } from '../testing/start-job.ts';
 import { openWorkerBench, type WorkerBench } from '../testing/worker-bench.ts';
@@ -255,8 +263,21 @@ describe('runTrainingJob', () => {
     assert.deepEqual(await leftovers(job), []);
   });
 
-  it('fails a job whose adapter changes nothing, and publishes no version', async () => {
+  it('publishes an adapter without measurable effect, with a warning', async () => {
     const job = await bench.queueTimedJob({ verification: 'no effect' });
+    const { outcome } = await start(job);
+    assert.equal(await outcome, 'succeeded');
+    assert.equal(await bench.versions(job.id), 1);
+    const { data } = await listEvents(bench.services, bench.teamId, job.id, { limit: 100 });
+    const warnings = data.filter(({ level }) => level === 'warn');
+    assert.deepEqual(
+      warnings.map(({ message }) => message.split(':')[0]),
+      ['The adapter has no measurable effect'],
+    );
+  });
+
+  it('fails a job that changed no weight, and publishes no version', async () => {
+    const job = await bench.queueTimedJob({ verification: 'unmoved' });
     const { outcome } = await start(job);
     assert.equal(await outcome, 'failed');
     const { error } = await bench.job(job.id);

@@ -156,6 +156,7 @@ async function attempt(
     const verified = await verifyEffect(trainer, prepared.request, done, interrupts);
     end = verified.end;
     verification = verified.metrics;
+    if (verified.warning) recorder.warn('adapter_without_effect', verified.warning);
   }
   const publish = async (): Promise<Publication> => {
     if (!done) throw new Error('The trainer finished without a result.');

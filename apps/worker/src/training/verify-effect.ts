@@ -20,14 +20,15 @@ export interface VerificationMetrics {
 
 /**
  * Loads a finished job's files in a fresh trainer and measures their loss. It must equal the live model's, or the fault is
- * `adapter_not_reproduced`; and differ from the base model's, or it is `adapter_without_effect`. `end` is how that ended.
+ * `adapter_not_reproduced`. If it equals the base model's, and the weights are still the start values, the fault is
+ * `adapter_without_effect`; if training changed them, `warning` says that they make no difference. `end` is how that ended.
  */
 export async function verifyEffect(
   trainer: TrainerProcess,
   request: TrainingRequest,
   done: Extract<TrainRecord, { type: 'done' }>,
   interrupts: JobInterrupts,
-): Promise<{ end: TrainerOutcome; metrics: VerificationMetrics | null }> {
+): Promise<{ end: TrainerOutcome; metrics: VerificationMetrics | null; warning: string | null }> {
   const { outputDir: _, snapshotDir: _snapshots, checkpoints: _kept, trials, ...rest } = request;
   const { peft, training } = done.winner && trials ? trials[done.winner.trial - 1]! : request;
   let verification: AdapterVerification | undefined;
@@ -46,7 +47,7 @@ export async function verifyEffect(
       },
     },
   );
-  if (end.type !== 'finished') return { end, metrics: null };
+  if (end.type !== 'finished') return { end, metrics: null, warning: null };
   if (!verification || !done.verification) throw new Error('The trainer finished without a verification.');
   const metrics: VerificationMetrics = {
     live_loss: done.verification.loss,
@@ -55,15 +56,15 @@ export async function verifyEffect(
     examples: done.verification.examples,
     measured_on: done.verification.measuredOn,
   };
-  const fault = faultIn(metrics);
-  return fault ? { end: { type: 'failed', fault }, metrics: null } : { end, metrics };
+  const fault = faultIn(metrics, verification.moved);
+  if (fault) return { end: { type: 'failed', fault }, metrics: null, warning: null };
+  return { end, metrics, warning: warningFor(metrics) };
 }
 
-function faultIn({
-  live_loss: live,
-  reloaded_loss: reloaded,
-  base_loss: base,
-}: VerificationMetrics): ChildFault | null {
+function faultIn(
+  { live_loss: live, reloaded_loss: reloaded, base_loss: base }: VerificationMetrics,
+  moved: boolean,
+): ChildFault | null {
   if (!(Math.abs(live - reloaded) <= TOLERANCE)) {
     return {
       code: 'adapter_not_reproduced',
@@ -72,11 +73,21 @@ function faultIn({
       fault: 'system',
     };
   }
-  if (reloaded !== base) return null;
+  if (reloaded !== base || moved) return null;
   return {
     code: 'adapter_without_effect',
-    message: `the trained adapter changes nothing: its loss is the base model's, ${base}; try a larger learning rate or more steps`,
+    message: `training changed no weight of the adapter, and its loss is the base model's, ${base}; try a larger learning rate`,
     param: 'training.learning_rate',
     fault: 'user',
   };
+}
+
+function warningFor({
+  reloaded_loss: reloaded,
+  base_loss: base,
+  ...rest
+}: VerificationMetrics): string | null {
+  if (reloaded !== base) return null;
+  const examples = `${rest.examples} ${rest.measured_on} example${rest.examples === 1 ? '' : 's'}`;
+  return `The adapter has no measurable effect: on ${examples} its loss is the base model's, ${base}. Try a larger learning rate or more steps.`;
 }

@@ -111,7 +111,9 @@ export const automatic = {
     },
   },
   warmup_steps: {
-    value: (peft: PeftConfig, steps: number) => Math.ceil(steps * warmupShareOf(peft)),
+    /** At least one step has the full rate. */
+    value: (peft: PeftConfig, steps: number) =>
+      Math.max(0, Math.min(steps - 1, Math.ceil(steps * warmupShareOf(peft)))),
     why: (peft: PeftConfig) => `${100 * warmupShareOf(peft)} % of all steps`,
   },
   max_seq_length: {

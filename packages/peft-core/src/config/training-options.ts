@@ -45,7 +45,7 @@ export const ResolvedTrainingSchema = Type.Object(
       minimum: 0,
       maximum: 1_000_000,
       description:
-        'Optimizer steps over which the learning rate rises from zero. Automatic: 3 % of all steps, or what the method needs.',
+        'Optimizer steps over which the learning rate rises from zero; the last step always has the full rate. Automatic: 3 % of all steps, or what the method needs.',
     }),
     weight_decay: Type.Number({
       minimum: 0,

@@ -22,3 +22,13 @@ test('falls as its name says', () => {
   assert.equal(learningRateAt(training('linear'), 20, 20), 0);
   assert.ok(learningRateAt(training('cosine'), 20, 20) < 1e-12);
 });
+
+test('warmup leaves the last step at the full rate, however few steps there are', () => {
+  for (const kind of ['constant', 'linear', 'cosine'] as const) {
+    assert.equal(learningRateAt(training(kind), 0, 1), 1);
+    assert.deepEqual(
+      [0, 1, 2].map((s) => learningRateAt(training(kind), s, 3)),
+      [0, 0.5, 1],
+    );
+  }
+});

@@ -20,10 +20,12 @@ export interface OptimizerStep {
 
 /**
  * Learning rate of optimizer step `step` (from 0) of `total`: linear warmup, then constant, linear to 0, or half a cosine to 0.
- * Source: transformers, optimization.py (get_*_schedule_with_warmup).
+ * Source: transformers, optimization.py (get_*_schedule_with_warmup), except that warmup ends before the last step: there a run of one step
+ * trains at rate 0.
  */
 export function learningRateAt(training: ResolvedTraining, step: number, total: number): number {
-  const { learning_rate: peak, warmup_steps: warmup } = training;
+  const { learning_rate: peak } = training;
+  const warmup = Math.min(training.warmup_steps, total - 1);
   if (step < warmup) return (peak * step) / Math.max(1, warmup);
   const progress = (step - warmup) / Math.max(1, total - warmup);
   switch (training.lr_scheduler_type) {

@@ -67,11 +67,30 @@ test('an adapter that learned nothing has the loss of the base, and damaged file
   const { options, done } = await trained('nothing', { learning_rate: 1e-30 });
   const unchanged = await verifyAdapter(options);
   assert.equal(unchanged.reloadedLoss, unchanged.baseLoss);
+  assert.equal(unchanged.moved, true, 'lora_B is no longer zero');
 
   const { config, tensors } = await readAdapter(at('nothing'));
   const [, first] = [...tensors].find(([name]) => name.endsWith('lora_B.weight'))!;
   first.data.fill(0.3);
   await writeAdapter(at('damaged'), { peft: config, baseModelNameOrPath: 'tiny', tensors });
   const damaged = await verifyAdapter({ ...options, adapterDir: at('damaged') });
+  assert.equal(damaged.moved, true);
   assert.ok(Math.abs(damaged.reloadedLoss - done.verification!.loss) > 1e-4);
+});
+
+test('weights that are still the start values have not moved, of a new adapter as of one that training continued', async () => {
+  // Smaller than the smallest float32: every update is zero.
+  const { options } = await trained('still', { learning_rate: 1e-60 });
+  const still = await verifyAdapter(options);
+  assert.deepEqual([still.reloadedLoss === still.baseLoss, still.moved], [true, false]);
+
+  const continued = await verifyAdapter({ ...options, initialAdapter: at('still') });
+  assert.equal(continued.moved, false);
+});
+
+test('one step trains: warmup does not take it', async () => {
+  const { options } = await trained('one-step', { learning_rate: 0.02, max_steps: 1 });
+  const { reloadedLoss, baseLoss, moved } = await verifyAdapter(options);
+  assert.ok(Math.abs(baseLoss - reloadedLoss) > 1e-5, `${reloadedLoss}, ${baseLoss}`);
+  assert.equal(moved, true);
 });

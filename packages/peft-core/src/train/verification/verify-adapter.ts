@@ -2,6 +2,7 @@ import { planMeasuring, type TrainingExample } from '../../examples/index.ts';
 import { readAdapter } from '../../files.ts';
 import { adapterValues } from '../../peft-model/adapter-values.ts';
 import type { PeftModel } from '../../peft-model/peft-model.ts';
+import { attach } from '../../tuners/registry.ts';
 import { baseStorage } from '../../weights/base-storage.ts';
 import { loadWeights } from '../../weights/load-weights.ts';
 import { evaluate, measuredExamples } from '../evaluation.ts';
@@ -19,11 +20,13 @@ export interface AdapterVerification {
   reloadedLoss: number;
   /** Of the base model. For a task with a head that the base lacks: of the adapter before its first step. */
   baseLoss: number;
+  /** Whether the files' weights differ from those before the first step. Where the losses differ, they do. */
+  moved: boolean;
 }
 
 export type VerificationOptions = Pick<
   TrainOptions,
-  'base' | 'trainingFile' | 'validationFile' | 'peft' | 'training' | 'requirements'
+  'base' | 'trainingFile' | 'validationFile' | 'peft' | 'training' | 'requirements' | 'initialAdapter'
 > & { adapterDir: string };
 
 /**
@@ -37,10 +40,20 @@ export async function verifyAdapter(options: VerificationOptions): Promise<Adapt
   const setup = await setUpTraining(options);
   const { examples } = measuredExamples(setup.data, true)!;
   const { config, tensors } = await readAdapter(options.adapterDir);
+  let hasMoved = () => Promise.resolve(true);
   const reloadedLoss = await measure(options, setup, examples, {
     peft: config,
     form: 'folded',
-    values: (model) => adapterValues(model, tensors),
+    values: (model) => {
+      const values = adapterValues(model, tensors);
+      hasMoved = async () => {
+        // The files hold what an encoder made of its start values, and no such method starts as the base model.
+        if (attach(peft, setup.architecture, 'trained').derive) return true;
+        const start = await startValues(model, base, { ...options, seed: training.seed });
+        return values.some((value, i) => value !== start[i]);
+      };
+      return values;
+    },
   });
   const untrained =
     setup.architecture.taskHead.length > 0
@@ -50,7 +63,8 @@ export async function verifyAdapter(options: VerificationOptions): Promise<Adapt
           values: (model: PeftModel) => startValues(model, base, { seed: training.seed }),
         }
       : { peft: null, form: 'folded' as const, values: null };
-  return { reloadedLoss, baseLoss: await measure(options, setup, examples, untrained) };
+  const baseLoss = await measure(options, setup, examples, untrained);
+  return { reloadedLoss, baseLoss, moved: reloadedLoss !== baseLoss || (await hasMoved()) };
 }
 
 /** Mean loss of one model. Its program is closed before this returns, so that two base models are never loaded at once. */
