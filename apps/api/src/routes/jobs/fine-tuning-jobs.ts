@@ -56,7 +56,7 @@ export const fineTuningJobRoutes: FastifyPluginAsyncTypebox<{
   app.post(
     '/fine_tuning/jobs',
     {
-      config: { access: { scope: 'jobs:write' } },
+      config: { access: { scope: 'jobs:write', models: 'start', answer: 'own' } },
       schema: {
         tags,
         summary: 'Create a fine-tuning job',
@@ -92,7 +92,7 @@ export const fineTuningJobRoutes: FastifyPluginAsyncTypebox<{
   app.post(
     '/fine_tuning/jobs/:fine_tuning_job_id/clone',
     {
-      config: { access: { scope: 'jobs:write' } },
+      config: { access: { scope: 'jobs:write', models: 'clone', answer: 'own' } },
       schema: {
         tags,
         summary: 'Create a job like another one',
@@ -116,7 +116,7 @@ export const fineTuningJobRoutes: FastifyPluginAsyncTypebox<{
   app.get(
     '/fine_tuning/jobs/:fine_tuning_job_id/request',
     {
-      config: { access: { scope: 'jobs:read' } },
+      config: { access: { scope: 'jobs:read', models: 'job' } },
       schema: {
         tags,
         summary: 'Get the request that would make a job again',
@@ -133,7 +133,7 @@ export const fineTuningJobRoutes: FastifyPluginAsyncTypebox<{
   app.get(
     '/fine_tuning/jobs',
     {
-      config: { access: { scope: 'jobs:read' } },
+      config: { access: { scope: 'jobs:read', models: 'filtered' } },
       schema: {
         tags,
         summary: 'List fine-tuning jobs',
@@ -147,6 +147,7 @@ export const fineTuningJobRoutes: FastifyPluginAsyncTypebox<{
         ...request.query,
         createdBy: request.query.created_by,
         created: createdSpan(request.query),
+        models: request.modelLimit(),
       });
       return toWireList({ ...page, data: await wireAll(page.data) }, (job) => job);
     },
@@ -161,7 +162,7 @@ export const fineTuningJobRoutes: FastifyPluginAsyncTypebox<{
   app.get(
     '/fine_tuning/jobs/:fine_tuning_job_id',
     {
-      config: { access: { scope: 'jobs:read' } },
+      config: { access: { scope: 'jobs:read', models: 'job' } },
       schema: {
         tags,
         summary: 'Get a fine-tuning job',
@@ -175,7 +176,7 @@ export const fineTuningJobRoutes: FastifyPluginAsyncTypebox<{
   app.post(
     '/fine_tuning/jobs/:fine_tuning_job_id',
     {
-      config: { access: { scope: 'jobs:write' } },
+      config: { access: { scope: 'jobs:write', models: 'job', answer: 'jobs:read' } },
       schema: {
         tags,
         summary: 'Change the priority of a job',
@@ -214,7 +215,7 @@ export const fineTuningJobRoutes: FastifyPluginAsyncTypebox<{
     app.post(
       `/fine_tuning/jobs/:fine_tuning_job_id/${verb}`,
       {
-        config: { access: { scope: 'jobs:write' } },
+        config: { access: { scope: 'jobs:write', models: 'job', answer: 'jobs:read' } },
         schema: {
           tags,
           summary,
@@ -237,7 +238,7 @@ export const fineTuningJobRoutes: FastifyPluginAsyncTypebox<{
   app.get(
     '/fine_tuning/jobs/:fine_tuning_job_id/checkpoints',
     {
-      config: { access: { scope: 'jobs:read' } },
+      config: { access: { scope: 'jobs:read', models: 'job' } },
       schema: {
         tags,
         summary: 'List the checkpoints of a job',
@@ -258,7 +259,7 @@ export const fineTuningJobRoutes: FastifyPluginAsyncTypebox<{
   app.get(
     '/fine_tuning/jobs/:fine_tuning_job_id/metrics',
     {
-      config: { access: { scope: 'jobs:read' } },
+      config: { access: { scope: 'jobs:read', models: 'job' } },
       schema: {
         tags,
         summary: 'Get the metrics of a job',
