@@ -277,6 +277,10 @@ export const errorCodes = {
   empty_prompt: [400, 'The prompt has no tokens.'],
   invalid_token_id: [400, 'The prompt holds a token that the model has no embedding for.'],
   context_length_exceeded: [400, 'Prompt and answer do not fit in the context of the model.'],
+  non_finite_logits: [
+    400,
+    'The weights of the adapter, or of the base model, are so large that no token can be chosen; the message names the version.',
+  ],
   no_worker_available: [503, 'No worker is free to answer; retry after the seconds of Retry-After.'],
   worker_failed: [502, 'The worker that answered broke off.'],
 } as const satisfies Record<string, readonly [status: number, meaning: string]>;

@@ -203,7 +203,10 @@ async function locate(
     adapterDir:
       body.adapter &&
       (await services.artifacts.localFolder(body.adapter.artifact, { afresh: body.adapter.suspect })),
-    options: { ...text, max_tokens, temperature, top_p, stop, seed, logprobs },
+    options: {
+      ...{ ...text, max_tokens, temperature, top_p, stop, seed, logprobs },
+      ...(body.adapter ? { adapterName: body.adapter.version_id } : {}),
+    },
   };
 }
 
