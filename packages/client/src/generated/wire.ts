@@ -1140,7 +1140,7 @@ export interface FileReportTokens {
       role: 'text' | 'input' | 'target';
       tokens: {
         id: number;
-        /** U+FFFD where it is part of a character. */
+        /** What the token adds to the text. Empty where it is only the beginning of a character, which the token that completes the character shows whole. */
         text: string;
         /** Whether the loss is computed on it. */
         learnt: boolean;
@@ -2097,7 +2097,7 @@ export interface ResolvedTraining {
   learning_rate: number;
   /** How the learning rate falls after warmup: not at all, or to zero at the last step. Default cosine. */
   lr_scheduler_type: 'constant' | 'linear' | 'cosine';
-  /** Optimizer steps over which the learning rate rises from zero. Automatic: 3 % of all steps, or what the method needs. */
+  /** Optimizer steps over which the learning rate rises from zero; the last step always has the full rate. Automatic: 3 % of all steps, or what the method needs. */
   warmup_steps: number;
   /** Decoupled weight decay of AdamW. Default 0. */
   weight_decay: number;
@@ -2439,7 +2439,7 @@ export interface TrainingOptions {
   learning_rate?: 'auto' | number;
   /** How the learning rate falls after warmup: not at all, or to zero at the last step. Default cosine. */
   lr_scheduler_type?: 'constant' | 'linear' | 'cosine';
-  /** Optimizer steps over which the learning rate rises from zero. Automatic: 3 % of all steps, or what the method needs. */
+  /** Optimizer steps over which the learning rate rises from zero; the last step always has the full rate. Automatic: 3 % of all steps, or what the method needs. */
   warmup_steps?: number;
   /** Decoupled weight decay of AdamW. Default 0. */
   weight_decay?: number;
