@@ -28,7 +28,10 @@ const Preview = Type.Object({
       tokens: Type.Array(
         Type.Object({
           id: count(),
-          text: Type.String({ description: 'U+FFFD where it is part of a character.' }),
+          text: Type.String({
+            description:
+              'What the token adds to the text. Empty where it is only the beginning of a character, which the token that completes the character shows whole.',
+          }),
           learnt: Type.Boolean({ description: 'Whether the loss is computed on it.' }),
         }),
       ),

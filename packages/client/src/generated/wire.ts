@@ -1140,7 +1140,7 @@ export interface FileReportTokens {
       role: 'text' | 'input' | 'target';
       tokens: {
         id: number;
-        /** U+FFFD where it is part of a character. */
+        /** What the token adds to the text. Empty where it is only the beginning of a character, which the token that completes the character shows whole. */
         text: string;
         /** Whether the loss is computed on it. */
         learnt: boolean;

@@ -44,12 +44,18 @@ test('a chat shows the assistant turns with their end as learnt, and nothing of 
     { role: 'assistant', content: 'ok' },
   ];
   const told = report(JSON.stringify({ messages }));
-  assert.deepEqual(shown(told), [
-    'user: hi</s>assistant: no</s>user: \ufffd\ufffd</s>assistant: [o][k][</s>]',
-  ]);
+  assert.deepEqual(shown(told), ['user: hi</s>assistant: no</s>user: ä</s>assistant: [o][k][</s>]']);
   assert.equal(told.tokens!.learnt, 3);
   assert.equal(told.tokens!.total, told.tokens!.preview[0]!.sequences[0]!.tokens.length);
   assert.equal(told.tokens!.task, 'CAUSAL_LM');
+});
+
+test('a character of several tokens is the text of its last token, and none where it is cut off', () => {
+  const texts = (text: string) =>
+    report(JSON.stringify({ text })).tokens!.preview[0]!.sequences[0]!.tokens.map((token) => token.text);
+  assert.deepEqual(texts('a🚲é'), ['a', '', '', '', '🚲', '', 'é', '</s>']);
+  assert.equal(texts('\ufffd').join(''), '\ufffd</s>');
+  assert.deepEqual(texts(`${'x'.repeat(510)}🚲`).slice(-3), ['x', '', '']);
 });
 
 test('prompts are not learnt, completions and texts are, but for the first token, which nothing predicts', () => {
