@@ -4,6 +4,7 @@ import multipart from '@fastify/multipart';
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { checkStoredWeights } from '@graft/peft-core/check';
 import type { PeftConfig } from '@graft/peft-core/config';
+import { rewriteAdapterConfig } from '@graft/peft-core/files';
 import { writesText } from '@graft/peft-core/outlines';
 import {
   admitBaseModel,
@@ -80,6 +81,8 @@ export const adapterUploadRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSetti
         const { peft } = await checker.check(teamId, { folder, base });
         refuseOtherTasks(peft);
         checkStoredWeights(peft, base.config, base.tensors);
+        // Loaders act on what the config names, wherever the files are downloaded to: the sender's paths and names do not pass.
+        await rewriteAdapterConfig(folder, peft, base.id);
         const stored = await services.artifacts.publish(folder);
         try {
           const { id, digest } = base;
