@@ -1455,8 +1455,10 @@ export interface FineTuningJobTrainingEnd {
 export interface FineTuningJobTrial {
   object: 'fine_tuning.job.trial';
   trial: number;
-  /** waiting: it may go on; stopped: others were better at a rung; diverged: its loss was not a number; won: it is the one that is published. */
+  /** waiting: it may go on; stopped: others continued in its place, whose losses were lower or, see tied_with, equal; diverged: its loss was not a number; won: it is the one that is published. */
   status: 'waiting' | 'running' | 'stopped' | 'diverged' | 'won';
+  /** Of a stopped trial: the earlier trial that had the same loss where it was stopped, and continued because it comes first. Null: the losses of all that continued were lower. */
+  tied_with: number | null;
   /** Its own optimizer steps done. */
   step: number;
   /** Where it was compared with others. The last is the end of the winner. */
@@ -2097,7 +2099,7 @@ export interface ResolvedTraining {
   learning_rate: number;
   /** How the learning rate falls after warmup: not at all, or to zero at the last step. Default cosine. */
   lr_scheduler_type: 'constant' | 'linear' | 'cosine';
-  /** Optimizer steps over which the learning rate rises from zero. Automatic: 3 % of all steps, or what the method needs. */
+  /** Optimizer steps over which the learning rate rises from zero; the last step always has the full rate. Automatic: 3 % of all steps, or what the method needs. */
   warmup_steps: number;
   /** Decoupled weight decay of AdamW. Default 0. */
   weight_decay: number;
@@ -2439,7 +2441,7 @@ export interface TrainingOptions {
   learning_rate?: 'auto' | number;
   /** How the learning rate falls after warmup: not at all, or to zero at the last step. Default cosine. */
   lr_scheduler_type?: 'constant' | 'linear' | 'cosine';
-  /** Optimizer steps over which the learning rate rises from zero. Automatic: 3 % of all steps, or what the method needs. */
+  /** Optimizer steps over which the learning rate rises from zero; the last step always has the full rate. Automatic: 3 % of all steps, or what the method needs. */
   warmup_steps?: number;
   /** Decoupled weight decay of AdamW. Default 0. */
   weight_decay?: number;
