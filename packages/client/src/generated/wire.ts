@@ -2931,6 +2931,8 @@ export interface Queries {
     /** Id of the last object of the page before. */
     after?: string;
     limit?: number;
+    /** Also the steps that training can resume from and whose adapter is not kept: they have `available` false, and their names answer 404. */
+    all?: boolean;
   };
   'GET /v1/fine_tuning/jobs/{fine_tuning_job_id}/events': {
     /** Id of the last object of the page before. */
