@@ -1455,8 +1455,10 @@ export interface FineTuningJobTrainingEnd {
 export interface FineTuningJobTrial {
   object: 'fine_tuning.job.trial';
   trial: number;
-  /** waiting: it may go on; stopped: others were better at a rung; diverged: its loss was not a number; won: it is the one that is published. */
+  /** waiting: it may go on; stopped: others continued in its place, whose losses were lower or, see tied_with, equal; diverged: its loss was not a number; won: it is the one that is published. */
   status: 'waiting' | 'running' | 'stopped' | 'diverged' | 'won';
+  /** Of a stopped trial: the earlier trial that had the same loss where it was stopped, and continued because it comes first. Null: the losses of all that continued were lower. */
+  tied_with: number | null;
   /** Its own optimizer steps done. */
   step: number;
   /** Where it was compared with others. The last is the end of the winner. */
@@ -2929,6 +2931,8 @@ export interface Queries {
     /** Id of the last object of the page before. */
     after?: string;
     limit?: number;
+    /** Also the steps that training can resume from and whose adapter is not kept: they have `available` false, and their names answer 404. */
+    all?: boolean;
   };
   'GET /v1/fine_tuning/jobs/{fine_tuning_job_id}/events': {
     /** Id of the last object of the page before. */

@@ -241,7 +241,8 @@ export const fineTuningJobRoutes: FastifyPluginAsyncTypebox<{
       schema: {
         tags,
         summary: 'List the checkpoints of a job',
-        description: 'Newest first: what training went on from, and adapters that are kept for calls.',
+        description:
+          'Newest first: the steps whose adapter is kept, each of which completions take as a model. With `all` also the other steps that training can resume from.',
         params: JobParams,
         querystring: ListCheckpointsQuery,
         response: { 200: listOf(CheckpointSchema), ...errorResponses(400, 401, 404) },
@@ -250,7 +251,8 @@ export const fineTuningJobRoutes: FastifyPluginAsyncTypebox<{
     async (request) => {
       const job = await find(request.caller, request.params.fine_tuning_job_id);
       const modelName = job.fineTunedModel ?? fineTunedModelName(job, request.caller.teamName);
-      const page = await listJobCheckpoints(services, job.teamId, job.id, request.query);
+      const { all, ...query } = request.query;
+      const page = await listJobCheckpoints(services, job.teamId, job.id, { ...query, kept: !all });
       return toWireList(page, toWireCheckpoint(job, modelName));
     },
   );
