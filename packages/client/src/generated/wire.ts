@@ -993,13 +993,17 @@ export interface Error {
     param: string | null;
     /** One of the stable codes listed in the description of this API. */
     code: string;
-    /** Each fault by itself, where several may be told: of fields at most 20, of lines the first 100. */
+    /** Each fault by itself, where there may be several: of fields at most 20, of lines at most 100, each with all lines that have it. */
     details?: {
       /** The parameter at fault. */
       param?: string;
-      /** The line of the file. */
+      /** Of a file: the line, or the first of several with this fault. */
       line?: number;
       message: string;
+      /** Where several lines have it: how many. */
+      count?: number;
+      /** Which lines they are, as ranges from first to last, both included. Of very many the later ones are left out. */
+      lines?: number[][];
     }[];
   };
 }
@@ -1075,7 +1079,7 @@ export interface FileReport {
   finished_at: number | null;
 }
 
-/** Lists have a hundred lines at most; counts are of all. */
+/** Lists have a hundred entries at most; counts are of all. */
 export interface FileReportResult {
   format: string | null;
   /** Empty ones included. */
@@ -1083,9 +1087,14 @@ export interface FileReportResult {
   examples: number;
   bad_lines: {
     count: number;
+    /** Each fault once, with all lines that have it. */
     listed: {
       line: number;
       message: string;
+      /** Where several lines have it: how many. */
+      count?: number;
+      /** Which lines they are, as ranges from first to last, both included. Of very many the later ones are left out. */
+      lines?: number[][];
     }[];
   };
   /** Examples that an earlier line has. */
@@ -1242,6 +1251,16 @@ export interface FineTuningJob {
     param: string | null;
     /** Who can mend it. */
     fault: 'user' | 'system' | 'environment';
+    /** Of lines of a file that cannot be used: the first ten faults, each with the first lines that have it. The report of the file has the rest. */
+    details?: {
+      /** Of a file: the line, or the first of several with this fault. */
+      line?: number;
+      message: string;
+      /** Where several lines have it: how many. */
+      count?: number;
+      /** Which lines they are, as ranges from first to last, both included. Of very many the later ones are left out. */
+      lines?: number[][];
+    }[];
   } | null;
   /** Unix seconds. */
   estimated_finish: number | null;
