@@ -8,11 +8,11 @@ import { rewriteAdapterConfig } from '@graft/peft-core/files';
 import { writesText } from '@graft/peft-core/outlines';
 import {
   admitBaseModel,
-  checkRoom,
   findFineTunedModel,
   isDatabaseAway,
   newId,
   publishUpload,
+  receiveBytes,
 } from '@graft/service';
 import { ApiError } from '../../api-error.ts';
 import { openBaseModel } from '../../jobs/open-base-model.ts';
@@ -64,12 +64,16 @@ export const adapterUploadRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSetti
         throw new ApiError('unsupported_media_type', 'Send the files as multipart/form-data.');
       const { caller } = request;
       const { teamId } = caller;
-      await checkRoom(services, teamId, comingBytes(request));
-      const folder = await services.artifacts.stage(newId('version'), 0);
+      const incoming = await receiveBytes(services, teamId, comingBytes(request));
+      const folder = await services.artifacts.stage(newId('version'), 0).catch(async (error: unknown) => {
+        await incoming.end();
+        throw error;
+      });
       try {
         const fields = await receiveAdapter(
           request,
           folder,
+          incoming,
           { bytes: services.env.maxUploadBytes, idleMs: settings.uploadIdleMs },
           async (name, value) => {
             // Known before gigabytes are sent for nothing, where the field comes before the files.
@@ -95,7 +99,7 @@ export const adapterUploadRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSetti
             parentId,
             note: fields.note,
           };
-          return toWireAdapterVersion(await publishUpload(services, teamId, upload, caller));
+          return toWireAdapterVersion(await publishUpload(services, teamId, upload, caller, incoming));
         } catch (error) {
           // Whether there is a row is not known then. Without one the files are collected a day later.
           if (!isDatabaseAway(error)) await services.artifacts.remove(stored.artifact).catch(() => {});
@@ -103,6 +107,7 @@ export const adapterUploadRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSetti
         }
       } finally {
         await rm(dirname(folder), { recursive: true, force: true }).catch(() => {});
+        await incoming.end();
       }
     },
   );
