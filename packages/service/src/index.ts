@@ -31,6 +31,7 @@ export {
   listFineTunedModels,
 } from './adapters/read-adapters.ts';
 export { type Lineage, readLineage } from './adapters/read-lineage.ts';
+export { type Actor, requesterOf } from './audit/actor.ts';
 export { type AuditRecord, exportAudit, listAudit } from './audit/read-audit.ts';
 export type { AddedModel, ModelFile } from './base-models/added/added-model.ts';
 export {
@@ -183,7 +184,6 @@ export {
 export { overlapSeconds, rotateApiKey } from './keys/rotate-api-key.ts';
 export { allowsModel, allowsScope, type Scope, scopes } from './keys/scopes.ts';
 export {
-  type Actor,
   findDeadKeys,
   type Identity,
   type Operator,

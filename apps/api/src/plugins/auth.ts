@@ -52,8 +52,8 @@ interface TeamAccess {
  */
 export const auth = fp<{ signIn: SignInSettings }>(async (app, { signIn }) => {
   const cookie = cookies(signIn);
-  app.decorateRequest('caller', null as unknown as Identity);
-  app.decorateRequest('operator', null as unknown as Operator);
+  app.decorateRequest('caller', null as never);
+  app.decorateRequest('operator', null as never);
   app.decorateRequest('session', null);
   app.addHook('onRoute', demandAccess);
   app.addHook('onRequest', async (request, reply) => {

@@ -348,7 +348,7 @@ describe('files', () => {
       status: 'processed',
       format: 'text',
       examples: 1,
-      keyId: null,
+      keyId: 'key-test',
     });
     const response = await fetch(`${bench.url}/v1/files/${file.id}/content`, {
       headers: { authorization: `Bearer ${bench.acme.key}` },

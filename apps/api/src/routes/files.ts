@@ -10,6 +10,7 @@ import {
   isDatabaseAway,
   listFiles,
   reportCorruption,
+  requesterOf,
 } from '@graft/service';
 import { ApiError } from '../api-error.ts';
 import { sendDownload } from '../downloads/download.ts';
@@ -69,10 +70,8 @@ export const fileRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSettings }> = 
       try {
         const file = await createFile(services, request.caller.teamId, {
           ...{ filename, bytes, sha256, path, format, examples, answerCharacters },
-          purpose: 'fine-tune',
-          status: 'processed',
-          keyId: request.caller.keyId,
-          personId: request.caller.personId,
+          ...{ purpose: 'fine-tune', status: 'processed' },
+          ...requesterOf(request.caller),
         });
         return toWireFile(file);
       } catch (error) {

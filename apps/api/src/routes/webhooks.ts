@@ -56,9 +56,9 @@ export const webhookRoutes: FastifyPluginAsyncTypebox = async (app) => {
       },
     },
     async (request) => {
-      const { teamId, keyId, personId } = request.caller;
+      const { caller } = request;
       const { url, description = null, events = [...defaultWebhookEvents] } = request.body;
-      return withSecret(await createWebhook(services, teamId, { url, description, events, keyId, personId }));
+      return withSecret(await createWebhook(services, caller.teamId, { url, description, events }, caller));
     },
   );
 
@@ -108,11 +108,9 @@ export const webhookRoutes: FastifyPluginAsyncTypebox = async (app) => {
       },
     },
     async (request) => {
-      const { teamId, keyId, personId } = request.caller;
+      const { caller } = request;
       const id = request.params.webhook_id;
-      return toWireWebhook(
-        found(await updateWebhook(services, teamId, id, { ...request.body, keyId, personId }), id),
-      );
+      return toWireWebhook(found(await updateWebhook(services, caller.teamId, id, request.body, caller), id));
     },
   );
 
@@ -129,9 +127,9 @@ export const webhookRoutes: FastifyPluginAsyncTypebox = async (app) => {
       },
     },
     async (request) => {
-      const { teamId, keyId, personId } = request.caller;
+      const { caller } = request;
       const id = request.params.webhook_id;
-      if (!(await deleteWebhook(services, teamId, id, { keyId, personId }))) throw webhookNotFound(id);
+      if (!(await deleteWebhook(services, caller.teamId, id, caller))) throw webhookNotFound(id);
       return { id, object: 'webhook.endpoint' as const, deleted: true };
     },
   );
@@ -150,11 +148,11 @@ export const webhookRoutes: FastifyPluginAsyncTypebox = async (app) => {
       },
     },
     async (request) => {
-      const { teamId, keyId, personId } = request.caller;
+      const { caller } = request;
       const id = request.params.webhook_id;
       const overlapSeconds = request.body.overlap_seconds ?? usualOverlap;
       return withSecret(
-        found(await rotateWebhookSecret(services, teamId, id, { overlapSeconds, keyId, personId }), id),
+        found(await rotateWebhookSecret(services, caller.teamId, id, { overlapSeconds }, caller), id),
       );
     },
   );
@@ -172,9 +170,9 @@ export const webhookRoutes: FastifyPluginAsyncTypebox = async (app) => {
       },
     },
     async (request) => {
-      const { teamId, keyId, personId } = request.caller;
+      const { caller } = request;
       const id = request.params.webhook_id;
-      const eventId = found(await testWebhook(services, teamId, id, { keyId, personId }), id);
+      const eventId = found(await testWebhook(services, caller.teamId, id, caller), id);
       return { object: 'webhook.test' as const, event_id: eventId };
     },
   );
@@ -213,10 +211,10 @@ export const webhookRoutes: FastifyPluginAsyncTypebox = async (app) => {
       },
     },
     async (request) => {
-      const { teamId, keyId, personId } = request.caller;
+      const { caller } = request;
       const { webhook_id: id, delivery_id: deliveryId } = request.params;
-      found(await getWebhook(services, teamId, id), id);
-      const delivery = await resendDelivery(services, teamId, id, deliveryId, { keyId, personId });
+      found(await getWebhook(services, caller.teamId, id), id);
+      const delivery = await resendDelivery(services, caller.teamId, id, deliveryId, caller);
       if (delivery) return toWireDelivery(delivery);
       throw new ApiError('webhook_delivery_not_found', `No such delivery: ${deliveryId}`, {
         param: 'delivery_id',

@@ -225,8 +225,10 @@ export interface AuditEntry {
   target: string;
   /** The key that acted. */
   key_id: string | null;
-  /** The person who did. Both null: the operator on the machine, or Graft itself. */
+  /** The person who acted, by a key or signed in. Of a key of the team: null. */
   person_id: string | null;
+  /** Who acted where neither a key nor a person did: `graft_admin`, the command on the service’s machine, or `graft` itself. Null in entries of earlier versions. */
+  system: string | null;
   /** What is known of it, by the action. Null: nothing more. */
   detail: unknown;
 }
@@ -2872,7 +2874,7 @@ export interface Queries {
   'GET /v1/audit': {
     /** `job.cancel`, or the beginning with a `*` behind: `job.*`. */
     action?: string;
-    /** A key or a person that acted. */
+    /** The key or the person that acted, `graft_admin`, or `graft`. */
     actor?: string;
     target?: string;
     /** Unix seconds. */
@@ -2886,7 +2888,7 @@ export interface Queries {
   'GET /v1/audit/export': {
     /** `job.cancel`, or the beginning with a `*` behind: `job.*`. */
     action?: string;
-    /** A key or a person that acted. */
+    /** The key or the person that acted, `graft_admin`, or `graft`. */
     actor?: string;
     target?: string;
     /** Unix seconds. */

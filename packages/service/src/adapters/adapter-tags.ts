@@ -1,10 +1,10 @@
 import { GraftError } from '@graft/peft-core/config';
+import type { Actor } from '../audit/actor.ts';
 import { insertAudit } from '../audit/insert-audit.ts';
 import type { Database, Transaction } from '../database/database.ts';
 import { inTransaction } from '../database/in-transaction.ts';
 import { waitForRow } from '../database/wait-for-row.ts';
 import { newId } from '../ids.ts';
-import { type Actor, actorOf } from '../keys/verify-api-key.ts';
 import { type AdapterTag, mostTags, ofTag, tagOf } from './adapter.ts';
 
 interface TagMove {
@@ -72,7 +72,7 @@ export async function moveTag(
       ...ofTag,
     });
     const detail = { version: number, previous };
-    await insertAudit(tx, teamId, { ...actorOf(by), action: 'adapter.tag', target: tag.modelName, detail });
+    await insertAudit(tx, teamId, by, { action: 'adapter.tag', target: tag.modelName, detail });
     return { tag: tagOf(tag), previous };
   });
 }
@@ -90,12 +90,7 @@ export async function removeTag(
     if (!tag) return null;
     await tx.adapterTag.delete({ where: { teamId_adapterId_name: where } });
     const detail = { version: tag.version.number };
-    await insertAudit(tx, teamId, {
-      ...actorOf(by),
-      action: 'adapter.untag',
-      target: tag.modelName,
-      detail,
-    });
+    await insertAudit(tx, teamId, by, { action: 'adapter.untag', target: tag.modelName, detail });
     return tag;
   });
   return removed !== null;

@@ -1,10 +1,10 @@
 import { GraftError } from '@graft/peft-core/config';
+import type { Actor } from '../audit/actor.ts';
 import { insertAudit } from '../audit/insert-audit.ts';
 import type { Database, Transaction } from '../database/database.ts';
 import { inTransaction } from '../database/in-transaction.ts';
 import { type Page, readPage } from '../database/read-page.ts';
 import type { ServiceEnv } from '../env.ts';
-import { type Actor, actorOf } from '../keys/verify-api-key.ts';
 import { type AdapterVersion, versionOf, withAdapter } from './adapter.ts';
 import { withAdapterLocked } from './adapter-tags.ts';
 
@@ -39,7 +39,7 @@ export async function deleteVersions(
     // After they are hidden: a job that is being made with one holds this back until it can be seen.
     await refuseInUse(tx, teamId, { adapterId, number });
     const detail = number === null ? { versions: count } : { version: number };
-    await insertAudit(tx, teamId, { ...actorOf(by), action: 'adapter.delete', target: adapterId, detail });
+    await insertAudit(tx, teamId, by, { action: 'adapter.delete', target: adapterId, detail });
     return count;
   });
   return hidden ?? 0;
@@ -108,8 +108,7 @@ export async function restoreVersion(
       data: { deletedAt: null },
     });
     if (count === 0) return null;
-    await insertAudit(tx, teamId, {
-      ...actorOf(by),
+    await insertAudit(tx, teamId, by, {
       action: 'adapter.restore',
       target: adapterId,
       detail: { version: number },

@@ -62,9 +62,10 @@ export const adapterDeletionRoutes: FastifyPluginAsyncTypebox = async (app) => {
       },
     },
     async (request) => {
-      const { teamId, keyId } = request.caller;
+      const { caller } = request;
+      const { teamId } = caller;
       const { id: adapterId } = await findAdapter(services, teamId, request.params.adapter_id);
-      const versions = await deleteVersions(services, teamId, { adapterId, number: null }, { keyId });
+      const versions = await deleteVersions(services, teamId, { adapterId, number: null }, caller);
       return { id: adapterId, object: 'adapter' as const, deleted: true as const, versions };
     },
   );
@@ -82,9 +83,10 @@ export const adapterDeletionRoutes: FastifyPluginAsyncTypebox = async (app) => {
       },
     },
     async (request) => {
-      const { teamId, keyId } = request.caller;
+      const { caller } = request;
+      const { teamId } = caller;
       const { adapterId, number } = await findVersion(services, teamId, request.params);
-      const versions = await deleteVersions(services, teamId, { adapterId, number }, { keyId });
+      const versions = await deleteVersions(services, teamId, { adapterId, number }, caller);
       return { id: adapterId, object: 'adapter' as const, deleted: true as const, versions };
     },
   );
@@ -101,9 +103,10 @@ export const adapterDeletionRoutes: FastifyPluginAsyncTypebox = async (app) => {
       },
     },
     async (request) => {
-      const { teamId, keyId } = request.caller;
+      const { caller } = request;
+      const { teamId } = caller;
       const { adapter_id: adapterId, version: number } = request.params;
-      const version = await restoreVersion(services, teamId, { adapterId, number }, { keyId });
+      const version = await restoreVersion(services, teamId, { adapterId, number }, caller);
       if (version) return toWireAdapterVersion(version);
       throw new ApiError(
         'adapter_not_deleted',

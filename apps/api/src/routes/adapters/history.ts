@@ -95,9 +95,10 @@ export const adapterHistoryRoutes: FastifyPluginAsyncTypebox = async (app) => {
       },
     },
     async (request) => {
-      const { teamId, keyId } = request.caller;
+      const { caller } = request;
+      const { teamId } = caller;
       const { adapter_id: adapterId } = request.params;
-      await setNote(services, teamId, { adapterId, number: null }, request.body.note, { keyId });
+      await setNote(services, teamId, { adapterId, number: null }, request.body.note, caller);
       // Of one that is not there nothing was written, and this says so.
       return toWireAdapter(await findAdapter(services, teamId, adapterId));
     },
@@ -116,9 +117,10 @@ export const adapterHistoryRoutes: FastifyPluginAsyncTypebox = async (app) => {
       },
     },
     async (request) => {
-      const { teamId, keyId } = request.caller;
+      const { caller } = request;
+      const { teamId } = caller;
       const { adapter_id: adapterId, version: number } = request.params;
-      await setNote(services, teamId, { adapterId, number }, request.body.note, { keyId });
+      await setNote(services, teamId, { adapterId, number }, request.body.note, caller);
       return toWireAdapterVersion(await findVersion(services, teamId, request.params));
     },
   );

@@ -57,10 +57,11 @@ export const adapterTagRoutes: FastifyPluginAsyncTypebox = async (app) => {
       },
     },
     async (request) => {
-      const { teamId, keyId } = request.caller;
+      const { caller } = request;
+      const { teamId } = caller;
       const { tag: name, version, expected_version: expected } = request.body;
       const { id: adapterId } = await findAdapter(services, teamId, request.params.adapter_id);
-      const moved = await moveTag(services, teamId, { adapterId, name, version, expected }, { keyId });
+      const moved = await moveTag(services, teamId, { adapterId, name, version, expected }, caller);
       if (!moved) throw versionNotFound(version);
       return { ...toWireTag(moved.tag), previous_version: moved.previous };
     },
@@ -79,10 +80,11 @@ export const adapterTagRoutes: FastifyPluginAsyncTypebox = async (app) => {
       },
     },
     async (request) => {
-      const { teamId, keyId } = request.caller;
+      const { caller } = request;
+      const { teamId } = caller;
       const { tag: name } = request.params;
       const { id: adapterId } = await findAdapter(services, teamId, request.params.adapter_id);
-      if (!(await removeTag(services, teamId, { adapterId, name }, { keyId })))
+      if (!(await removeTag(services, teamId, { adapterId, name }, caller)))
         throw new ApiError('adapter_tag_not_found', `The adapter has no tag ${name}.`, { param: 'tag' });
       return { adapter_id: adapterId, object: 'adapter.tag' as const, tag: name, deleted: true as const };
     },

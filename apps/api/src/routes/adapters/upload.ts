@@ -62,7 +62,8 @@ export const adapterUploadRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSetti
       reply.hold('uploads');
       if (!request.isMultipart())
         throw new ApiError('unsupported_media_type', 'Send the files as multipart/form-data.');
-      const { teamId, keyId } = request.caller;
+      const { caller } = request;
+      const { teamId } = caller;
       await checkRoom(services, teamId, comingBytes(request));
       const folder = await services.artifacts.stage(newId('version'), 0);
       try {
@@ -94,7 +95,7 @@ export const adapterUploadRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSetti
             parentId,
             note: fields.note,
           };
-          return toWireAdapterVersion(await publishUpload(services, teamId, upload, { keyId }));
+          return toWireAdapterVersion(await publishUpload(services, teamId, upload, caller));
         } catch (error) {
           // Whether there is a row is not known then. Without one the files are collected a day later.
           if (!isDatabaseAway(error)) await services.artifacts.remove(stored.artifact).catch(() => {});
