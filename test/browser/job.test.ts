@@ -242,7 +242,7 @@ test('a job that fails for 117 lines shows their fault once, and links the repor
   await visit.picture('job-bad-lines');
   await fault.getByRole('link', { name: 'The report of the file' }).click();
   await page.getByRole('heading', { name: 'Examples that are too long' }).waitFor();
-  await page.getByRole('button', { name: 'Show all lines' }).click();
+  await page.getByRole('button', { name: 'Show all lines' }).first().click();
   await page.getByText('These are 100 of 117 lines.').waitFor();
   await visit.leave();
 });

@@ -20,11 +20,14 @@ export function BadLines({
   label,
   lines: faults,
   total,
+  isCut = false,
 }: {
   label: string;
   lines: readonly BadLine[];
   /** Lines in all. */
   total?: number;
+  /** Another page shows the rest. */
+  isCut?: boolean;
 }) {
   const [isWhole, setWhole] = useState(false);
   const shown = isWhole ? faults : faults.slice(0, mostShown);
@@ -42,11 +45,13 @@ export function BadLines({
           { head: 'What is wrong', cell: ({ message }) => message },
         ]}
       />
-      {hasMore && !isWhole ? (
-        <Button small onClick={() => setWhole(true)}>
-          Show all lines
-        </Button>
-      ) : null}
+      {hasMore && !isWhole && !isCut && (
+        <p>
+          <Button small onClick={() => setWhole(true)}>
+            Show all lines
+          </Button>
+        </p>
+      )}
       {total !== undefined && total > listed && (
         <p class="small soft">
           These are {count(listed)} of {counted(total, 'line')}.

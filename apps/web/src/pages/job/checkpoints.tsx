@@ -18,7 +18,7 @@ import { jobName } from '../../text/job-names.ts';
 import { bytes, count, measure, percent } from '../../text/numbers.ts';
 
 const kept =
-  'The adapter of each evaluation, without validation data of each epoch, can be called by its name: the three newest are kept, and the best.';
+  'The adapter of each evaluation (of each epoch, without validation data) can be called by its name. The three newest are kept, and the best.';
 
 /** Adapters of the job on the way, to be called and made versions. */
 export function Checkpoints({ job }: { job: FineTuningJob }) {

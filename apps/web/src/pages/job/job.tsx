@@ -94,7 +94,7 @@ function Fault({ job, error }: { job: FineTuningJob; error: NonNullable<FineTuni
         <p>{message}</p>
       ) : (
         <>
-          <BadLines label="Lines that cannot be used" lines={details} total={total} />
+          <BadLines label="Lines that cannot be used" lines={details} total={total} isCut />
           <p>
             Correct them, upload the file again and start the job anew.{' '}
             <Link href={report}>The report of the file</Link> lists every line.
