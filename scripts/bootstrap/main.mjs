@@ -4,11 +4,12 @@
 //   node scripts/bootstrap/main.mjs [--only STEP] [--run FILE.ts [-- ARGUMENTS]]
 //
 // GRAFT_SKIP_MODEL=1 leaves out the base model.
-import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
+import { constants } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { cacheFolder } from './cache-folder.mjs';
+import { endChildren, startChild, whenParentEnds } from './child-processes.mjs';
 import { installPackages } from './install-packages.mjs';
 import { BootstrapError, checkNode, nothingToDo, step } from './steps.mjs';
 
@@ -45,6 +46,12 @@ const titles = {
 };
 
 const { only, run, rest } = parse(process.argv.slice(2));
+/** The program of --run, once setting up is done. */
+let program = null;
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => stop(signal));
+whenParentEnds(() => stop('SIGTERM'));
+// A terminal that was closed takes no more lines.
+process.stderr.on('error', () => {});
 try {
   checkNode();
   await takeSettings();
@@ -90,7 +97,7 @@ function parse(args) {
 /** Runs a step written in TypeScript. Its lines are progress; without any it had nothing to do. */
 function runTypeScript(file, report) {
   return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [runner, file], {
+    const child = startChild(process.execPath, [runner, file], {
       cwd: root,
       env: { ...process.env, GRAFT_CACHE_DIR: cacheFolder() },
       stdio: ['ignore', 'pipe', 'pipe'],
@@ -122,12 +129,22 @@ function runAfterwards(file, args) {
     process.stderr.write(`✗ there is no ${file}\n`);
     process.exit(2);
   }
-  const child = spawn(process.execPath, [runner, file, ...args], {
+  // The channel lets it notice when this process is killed.
+  program = startChild(process.execPath, [runner, file, ...args], {
     cwd: root,
-    stdio: 'inherit',
+    stdio: ['inherit', 'inherit', 'inherit', 'ipc'],
   });
-  // Ctrl-C reaches the child by itself, as it has the same terminal; this process only waits for it.
-  process.on('SIGINT', () => {});
-  for (const signal of ['SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));
-  child.once('exit', (code, signal) => process.exit(code ?? (signal === 'SIGINT' ? 130 : 143)));
+  program.once('exit', (code, signal) => process.exit(code ?? exitCodeOf(signal)));
+}
+
+/** Passes a signal on to the program, whose exit code is then this one's; while it sets up it ends what it has started, and itself. */
+function stop(signal) {
+  // Ctrl-C in a terminal reaches the program by itself.
+  if (program && signal === 'SIGINT' && process.stdin.isTTY) return;
+  endChildren(signal);
+  if (!program) process.exit(exitCodeOf(signal));
+}
+
+function exitCodeOf(signal) {
+  return 128 + constants.signals[signal];
 }

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import {
   chmodSync,
   cpSync,
@@ -140,3 +141,45 @@ test('npm ci tells how far it is', async () => {
   assert.ok(lines.includes('npm ci: 2 of about 3 packages'), lines.join('\n'));
   assert.equal(await installPackages(checkout, (line) => lines.push(line), 100), false);
 });
+
+test('a signal, or the death of npm, ends what sets up, too', async () => {
+  const notes = path.join(folder, 'npm-pid');
+  for (const end of ['SIGTERM', 'SIGINT', 'SIGHUP', 'npm'] as const) {
+    rmSync(notes, { force: true });
+    rmSync(checkout, { recursive: true, force: true });
+    cpSync(path.join(repository, 'scripts/bootstrap'), path.join(checkout, 'scripts/bootstrap'), {
+      recursive: true,
+    });
+    writeFileSync(path.join(checkout, 'package-lock.json'), '{"packages":{}}');
+    fakeTool('npm', `echo $$ > ${notes}; exec sleep 300`);
+    const bootstrap = `exec ${process.execPath} ${path.join(checkout, 'scripts/bootstrap/main.mjs')}`;
+    // Stands for npm: it starts the bootstrap, and waits.
+    const npm = spawn('sh', ['-c', end === 'npm' ? `(${bootstrap}) & wait` : bootstrap], {
+      env: { PATH: `${tools}${path.delimiter}${PATH}`, npm_lifecycle_event: 'start' },
+      stdio: 'ignore',
+    });
+    const ended = once(npm, 'exit');
+    const pid = await until(() => (existsSync(notes) ? Number(readFileSync(notes, 'utf8')) : null));
+    npm.kill(end === 'npm' ? 'SIGKILL' : end);
+    await until(() => !isAlive(pid));
+    const [code] = await ended;
+    if (end !== 'npm') assert.equal(code, { SIGTERM: 143, SIGINT: 130, SIGHUP: 129 }[end]);
+  }
+});
+
+async function until<T>(found: () => T): Promise<T & {}> {
+  for (const end = performance.now() + 60_000; ; await new Promise((resolve) => setTimeout(resolve, 20))) {
+    const value = found();
+    if (value) return value;
+    assert.ok(performance.now() < end, 'in time');
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}
