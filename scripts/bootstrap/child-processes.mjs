@@ -3,11 +3,19 @@ import { spawn } from 'node:child_process';
 
 /** @type {Set<import('node:child_process').ChildProcess>} */
 const running = new Set();
+/** @type {(pid: number) => void} */
+let onStart = () => {};
+
+/** Calls `listener` with the pid of each process that is started from now on. @param {(pid: number) => void} listener */
+export function whenChildStarts(listener) {
+  onStart = listener;
+}
 
 /** `spawn`, of a process that `endChildren` ends with this one. @type {typeof spawn} */
 export const startChild = (command, args, options) => {
   const child = spawn(command, args, options);
   running.add(child);
+  if (child.pid !== undefined) onStart(child.pid);
   for (const event of ['exit', 'error']) child.once(event, () => running.delete(child));
   return child;
 };

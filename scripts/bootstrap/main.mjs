@@ -9,7 +9,7 @@ import { constants } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { cacheFolder } from './cache-folder.mjs';
-import { endChildren, startChild, whenParentEnds } from './child-processes.mjs';
+import { endChildren, startChild, whenChildStarts, whenParentEnds } from './child-processes.mjs';
 import { installPackages } from './install-packages.mjs';
 import { BootstrapError, checkNode, nothingToDo, step } from './steps.mjs';
 
@@ -55,11 +55,18 @@ process.stderr.on('error', () => {});
 try {
   checkNode();
   await takeSettings();
-  let worked = false;
-  for (const [name, work] of Object.entries(steps)) {
-    const needed = only === null || only === name || name === 'packages';
-    if (needed && (await step(titles[name], work))) worked = true;
-  }
+  // Imported only now, as are the settings: an old Node lacks what it imports.
+  const { shareLock, withLock } = await import('./lock.mjs');
+  const onWait = (pid) =>
+    process.stderr.write(
+      `… another process (${pid}) sets Graft up in this folder: waiting until it is done\n`,
+    );
+  const lock = { path: path.join(root, '.setup-lock'), patienceMs: 2_000, pollMs: 200, onWait };
+  const worked = await withLock(lock, async () => {
+    whenChildStarts((pid) => shareLock(lock.path, pid));
+    return await setUp();
+  });
+  whenChildStarts(() => {});
   if (!worked && !run) nothingToDo(only === null ? 'Graft is set up' : titles[only]);
 } catch (error) {
   // A known fault is one clear message; anything else keeps its stack.
@@ -70,8 +77,17 @@ try {
 }
 if (run) runAfterwards(run, rest);
 
+/** Answers whether there was anything to do. */
+async function setUp() {
+  let worked = false;
+  for (const [name, work] of Object.entries(steps)) {
+    const needed = only === null || only === name || name === 'packages';
+    if (needed && (await step(titles[name], work))) worked = true;
+  }
+  return worked;
+}
+
 async function takeSettings() {
-  // Imported only now: an old Node lacks what it imports.
   const { bootstrapSettings, loadSettings } = await import('./load-settings.mjs');
   try {
     loadSettings(process.env, root, bootstrapSettings);

@@ -167,6 +167,44 @@ test('a signal, or the death of npm, ends what sets up, too', async () => {
   }
 });
 
+test('of two that set up at once, the second waits, says so, and finds nothing left to do', async () => {
+  cpSync(path.join(repository, 'scripts/bootstrap'), path.join(checkout, 'scripts/bootstrap'), {
+    recursive: true,
+  });
+  writeFileSync(path.join(checkout, 'package-lock.json'), '{"packages":{}}');
+  const [runs, go] = [path.join(folder, 'npm-runs'), path.join(folder, 'go')];
+  fakeTool(
+    'npm',
+    `echo x >> ${runs}; while ! [ -e ${go} ]; do sleep 0.05; done; mkdir -p node_modules/esbuild`,
+  );
+  const start = () => {
+    const args = [path.join(checkout, 'scripts/bootstrap/main.mjs'), '--only', 'packages'];
+    const env = { PATH: `${tools}${path.delimiter}${PATH}` };
+    const child = spawn(process.execPath, args, { env, stdio: ['ignore', 'ignore', 'pipe'] });
+    let printed = '';
+    child.stderr.setEncoding('utf8').on('data', (text: string) => {
+      printed += text;
+    });
+    return { child, printed: () => printed, ended: once(child, 'exit') };
+  };
+  const first = start();
+  await until(() => existsSync(runs));
+  const second = start();
+  await until(() => second.printed().includes(`another process (${first.child.pid}) sets Graft up`));
+  writeFileSync(go, '');
+  assert.deepEqual(
+    [await first.ended, await second.ended],
+    [
+      [0, null],
+      [0, null],
+    ],
+    second.printed(),
+  );
+  assert.equal(readFileSync(runs, 'utf8'), 'x\n');
+  assert.match(second.printed(), /npm packages: nothing to do/);
+  assert.ok(!existsSync(path.join(checkout, '.setup-lock')));
+});
+
 async function until<T>(found: () => T): Promise<T & {}> {
   for (const end = performance.now() + 60_000; ; await new Promise((resolve) => setTimeout(resolve, 20))) {
     const value = found();
